@@ -9,22 +9,23 @@ from __future__ import annotations
 import json
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from selfcorrect.core.errors import InputError, SelfcorrectError, SettingError
 from selfcorrect.motion.pictures.player import SCENE_MARK
 from selfcorrect.motion.pictures.player import TEMPLATE as PLAYER
 from selfcorrect.storage.files.strict_json import parsed
 
-from .origins import is_own
 from .session import Session
 
 HOST = "127.0.0.1"
+_HOST_NAMES = frozenset({"localhost", HOST, "::1"})
 TEMPLATE = Path(__file__).with_name("curate.html")
 _PLAYER_MARK = '"{{ player }}"'
 _LONGEST_REQUEST = 4096
@@ -80,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _allowed(self, actions: dict[str, Callable[..., Any]]) -> Callable[..., Any] | None:
         """What a request asks for; None where it was refused."""
-        if not is_own(self.headers.get_all("Host", []), self.headers.get_all("Origin", []), HOST):
+        if not is_own(self.headers.get_all("Host", []), self.headers.get_all("Origin", [])):
             return self._refuse(HTTPStatus.FORBIDDEN, "this server answers its own pages alone")
         _, token, *rest = [*self.path.split("/", 2), ""]
         if not secrets.compare_digest(token.encode(), self.server.token.encode()):
@@ -134,3 +135,22 @@ def page() -> str:
     player = {"page": PLAYER.read_text(encoding="utf-8").replace("{{ title }}", "Motions"), "mark": SCENE_MARK}
     text = json.dumps(player).replace("<", "\\u003c")
     return TEMPLATE.read_text(encoding="utf-8").replace(_PLAYER_MARK, text)
+
+
+def is_own(hosts: Sequence[str], origins: Sequence[str]) -> bool:
+    """Whether a request with these Host and Origin headers comes from a page of this server.
+
+    The host must be this machine as it calls itself; a name that a stranger's DNS gives it is not. A page's origin must
+    be that host with its port, whichever port that is: ports are forwarded. Programs send no origin.
+    """
+    if len(hosts) != 1 or len(origins) > 1 or _name(f"//{hosts[0]}") not in _HOST_NAMES:
+        return False
+    return not origins or origins[0].lower() in (f"http://{hosts[0]}".lower(), f"https://{hosts[0]}".lower())
+
+
+def _name(address: str) -> str:
+    """The host in an address, "" where there is none."""
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""

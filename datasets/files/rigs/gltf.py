@@ -7,17 +7,17 @@ the skin moves, an octahedron for each. glTF has our conventions: y up, right-ha
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.geometry.kinematics import continuous
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.pictures.bones import OCTAHEDRON, TRIANGLES, Bones, bones_of
 from selfcorrect.motion.skeleton import Skeleton
 
 from .gltf_document import Document, write_document
@@ -34,6 +34,18 @@ VRM_BONES = {"pelvis": "hips", "spine1": "spine", "spine2": "chest", "spine3": "
     f"{side}_{part}": f"{side}{bone}" for side in ("left", "right") for part, bone in _LIMBS.items()
 }  # fmt: skip
 """What VRM calls the parts of a body."""
+
+_WIDTH = 0.12
+"""Width of a bone as a share of its length."""
+
+_SHORTEST_M = 1e-6
+"""Shorter bones are left out: nobody sees them, and normals of their triangles would underflow."""
+
+_OCTAHEDRON = np.array([[0, 0, 0], [1, 0.2, 0], [0, 0.2, 1], [-1, 0.2, 0], [0, 0.2, -1], [0, 1, 0]], dtype=float)
+"""(6, 3) corners of a bone of length 1 along +y, to be narrowed to `_WIDTH`."""
+
+_TRIANGLES = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1], [5, 2, 1], [5, 3, 2], [5, 4, 3], [5, 1, 4]])
+"""(8, 3) its triangles, counter-clockwise seen from outside."""
 
 
 def write(path: Path, motion: Motion, *more: Motion) -> None:
@@ -129,7 +141,7 @@ def _skinned(motion: Motion, nodes: list[dict[str, Any]], numbers: _Numbers) -> 
     bound = np.tile(np.eye(4), (len(nodes), 1, 1))
     bound[:, 3, :3] = -rest_m  # transposed, as glTF writes columns
     skin = {"joints": list(joints), "skeleton": 0, "inverseBindMatrices": numbers.add(bound.reshape(-1, 16))}
-    bones = bones_of(motion.skeleton)
+    bones = _bones_of(motion.skeleton)
     if not len(bones.starts):
         nodes.append({"name": "armature", "children": [0]})
         return {"skins": [skin]}
@@ -139,13 +151,13 @@ def _skinned(motion: Motion, nodes: list[dict[str, Any]], numbers: _Numbers) -> 
     return {"skins": [skin], "meshes": [mesh], "materials": [_MATERIAL]}
 
 
-def _mesh(bones: Bones, rest_m: np.ndarray, numbers: _Numbers) -> dict[str, Any]:
+def _mesh(bones: _Bones, rest_m: np.ndarray, numbers: _Numbers) -> dict[str, Any]:
     """Triangles of an octahedron for each bone at rest, each with separate vertices so that its edges look sharp."""
     turns = bones.turns.as_matrix()
-    corners = np.einsum("bij,bj,tcj->btci", turns, bones.scales, OCTAHEDRON[TRIANGLES])
+    corners = np.einsum("bij,bj,tcj->btci", turns, bones.scales, _OCTAHEDRON[_TRIANGLES])
     normals = np.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-    vertices = 3 * len(TRIANGLES)
+    vertices = 3 * len(_TRIANGLES)
     carriers = np.zeros((len(bones.starts) * vertices, 4), dtype=np.uint16)
     carriers[:, 0] = np.repeat(bones.starts, vertices)
     weights = np.tile([1.0, 0.0, 0.0, 0.0], (len(carriers), 1))
@@ -176,3 +188,29 @@ def _animation(motion: Motion, numbers: _Numbers) -> dict[str, Any]:
             for sampler, (joint, path, _) in enumerate(tracks)
         ],
     }
+
+
+# --- bones to look at: one octahedron, stretched from each joint to its children --------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Bones:
+    """B bones of a skeleton, those shorter than `_SHORTEST_M` left out."""
+
+    starts: np.ndarray
+    """(B,) joint at which each bone starts."""
+    ends: np.ndarray
+    """(B,) joint at which it ends."""
+    turns: Rotation
+    """(B,) turn from +y to the bone, in the start joint's frame."""
+    scales: np.ndarray
+    """(B, 3) of the octahedron, metres."""
+
+
+def _bones_of(skeleton: Skeleton) -> _Bones:
+    """The bones from each joint to its children."""
+    lengths_m = np.linalg.norm(skeleton.offsets_m, axis=-1)
+    ends = np.array([joint for joint in range(1, len(skeleton)) if lengths_m[joint] >= _SHORTEST_M], dtype=int)
+    turns = [Rotation.align_vectors(skeleton.offsets_m[[joint]], [[0.0, 1.0, 0.0]])[0].as_quat() for joint in ends]
+    scales = lengths_m[ends, None] * [_WIDTH, 1.0, _WIDTH]
+    return _Bones(np.array(skeleton.parents)[ends], ends, Rotation.from_quat(np.reshape(turns, (-1, 4))), scales)

@@ -18,7 +18,7 @@ import pytest
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.curation.database import Database
-from selfcorrect.experiments.curation.server import HOST, CurationServer
+from selfcorrect.experiments.curation.server import HOST, CurationServer, is_own
 from selfcorrect.experiments.curation.session import Session
 
 JSON = {"Content-Type": "application/json"}
@@ -86,6 +86,32 @@ def test_foreign_names_and_pages_are_refused(server: CurationServer, headers: di
     for path, body in (("", None), ("state", None), ("answer", answer_of(state)), ("undo", {"done": 0})):
         assert asked(server.address, path, body, **headers)[0] == 403
     assert server.session.database.choices() == []
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "own"),
+    [
+        ("127.0.0.1:8080", "http://127.0.0.1:8080", True),
+        ("LOCALHOST:8080", "http://localhost:8080", True),
+        ("[::1]:8080", "http://[::1]:8080", True),
+        ("localhost:9000", "http://localhost:9000", True),  # a forwarded port
+        ("localhost:8080", None, True),  # a program
+        ("localhost:8080", "https://localhost.evil.example:8080", False),
+        ("localhost:8080", "http://localhost:3000", False),  # another server of this machine
+        ("localhost:8080", "", False),
+        ("evil.example:8080", "http://evil.example:8080", False),  # a name that leads here
+        ("192.168.1.7:8080", "http://192.168.1.7:8080", False),
+        ("", "http://", False),
+        ("[::1", "http://[::1", False),
+        ("localhost:8080@evil.example", "http://localhost:8080@evil.example", False),
+    ],
+)
+def test_who_is_answered(host: str, origin: str | None, own: bool) -> None:
+    origins = [] if origin is None else [origin]
+    assert is_own([host], origins) == own
+    assert not is_own([], origins)
+    assert not is_own([host, host], origins)
+    assert not is_own([host], ["http://localhost:8080", "http://evil.example"])
 
 
 def test_its_own_page_is_answered(server: CurationServer) -> None:

@@ -38,7 +38,6 @@ from selfcorrect.storage.runs.run_folder import claim_folder
 os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 -- its workers get as much of a busy machine as other tests
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
-from ray._common.utils import get_system_memory  # noqa: E402
 from ray.cluster_utils import Cluster as Nodes  # noqa: E402
 
 from selfcorrect.experiments.jobs import ray_cluster  # noqa: E402
@@ -57,8 +56,6 @@ UNLIKE = (
 """Files that hold times, or where something ran."""
 
 
-MEAL_BYTES = 3_000_000_000
-TOTAL_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 LIMIT_S = 1500.0
 """After this, something hangs; a busy machine may be very slow."""
 LAST = "5.bvh"
@@ -203,25 +200,6 @@ def be_killed(folder: Path, times: int, progress) -> None:
     if deaths < times:
         (folder / f"death-{deaths}").touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    progress("generation", 1, 1)
-
-
-def used_bytes() -> int:
-    """Memory that no other process can have now."""
-    lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-    return TOTAL_BYTES - 1024 * int(lines["MemAvailable"].split()[0])
-
-
-def take_memory(folder: Path, progress) -> None:
-    """More than there is, the first time, unless somebody puts an end to it."""
-    if not (folder / "taken").exists():
-        (folder / "taken").touch()
-        taken = []
-        for _ in range(MEAL_BYTES // 50_000_000):
-            taken.append(b"1" * 50_000_000)
-            time.sleep(0.05)
-        time.sleep(60)
-        raise AssertionError("nobody has put an end to it")
     progress("generation", 1, 1)
 
 
@@ -390,23 +368,6 @@ def test_ctrl_c_stops_the_clusters_work_and_the_same_command_goes_on_elsewhere(t
 def test_a_worker_out_of_memory_is_replaced(tmp_path: Path, where: Where, capsys: pytest.CaptureFixture[str]):
     run_jobs([Job("hungry", be_killed, (tmp_path, 1), 1)], where, "test", folder=tmp_path)
     assert "hungry failed (1 of 3 tries): its worker process died" in capsys.readouterr().err
-
-
-@pytest.mark.skipif("PYTEST_XDIST_WORKER" in os.environ, reason="Ray watches the memory of all that runs: run it alone")
-@pytest.mark.skipif(
-    not TOTAL_BYTES == get_system_memory() >= used_bytes() + 2 * MEAL_BYTES, reason="too little memory, or a container"
-)
-def test_a_job_that_takes_all_memory_is_ended_and_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    enough = (used_bytes() + MEAL_BYTES / 2) / TOTAL_BYTES
-    watchful = {"memory_usage_threshold": enough, "memory_monitor_refresh_ms": 100}
-    with cluster(NODE, _system_config=watchful) as nodes:
-        started = [
-            Job("hungry", take_memory, (tmp_path,), 1),
-            Job("other", leave, (tmp_path, "other"), 1),
-        ]
-        run_jobs(started, Where(cluster=Cluster(nodes.address)), "test", folder=tmp_path)
-    assert "hungry failed (1 of 3 tries): its node ran out of memory" in capsys.readouterr().err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "taken"]
 
 
 def test_jobs_that_fail_every_time_are_named_and_the_rest_goes_on(tmp_path: Path, where: Where):

@@ -11,8 +11,7 @@ import torch
 from evaluator_files import WORDS, embedded, write_evaluator
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.measures.text_motion.evaluator import load_evaluator
-from selfcorrect.motion.measures.text_motion.words import KINDS, read_word_vectors
+from selfcorrect.motion.measures.text_motion.evaluator import KINDS, load_evaluator, read_word_vectors
 
 TOKENS = (
     "a/DET person/NOUN walk/VERB slowly/ADV",
