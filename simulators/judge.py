@@ -14,7 +14,7 @@ from selfcorrect.motion.correction.timeline import Timeline, spans
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, poses_of
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.measures.physical import PhysicalErrors, errors_of_poses
-from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import FootFrames
 from selfcorrect.motion.support import Support
 from selfcorrect.motion.views import LevelFeet
@@ -24,7 +24,7 @@ from .body.humanoid import Humanoid
 from .contacts.contact_plan import above_ground_m
 from .settings.support import SupportMode
 from .settings.tracker import AcceptanceSettings, TrackerSettings
-from .stages.values import Cleaned, Diagnosis, MotionPlan, Track, Tracked, taken
+from .stages.values import Cleaned, MotionPlan, Track, Tracked, taken
 
 FAR_M = 0.2
 """Errors of captures move no joint further: larger moves may undo what was meant, and are reported."""
@@ -56,27 +56,25 @@ def judge(
     shares: (N, T) how much of the simulation is in each frame of `made`.
     """
     found = _findings(tracked, made, shares, settings, mode)
-    stages = [Stage.SIMULATED if share.any() else Stage.PLANNED for share in shares]
     cleaned = tracked.planned.cleaned
     by_m = np.where(shares.mean(1) > _MAIN_SHARE, joint_distances_m(cleaned.motions, made).max((1, 2)), 0.0)
-    return _judged(cleaned, made, stages, found, mode, {Repair.SIMULATION: by_m})
+    return _judged(cleaned, made, found, mode, {Repair.SIMULATION: by_m})
 
 
 def judge_cleaned(cleaned: Cleaned, made: MotionBatch, mode: SupportMode) -> list[CorrectedMotion]:
     """What became of motions that were cleaned, and then made into others by kinematics alone."""
-    count = len(made)
-    return _judged(cleaned, made, [Stage.CLEANED] * count, [Diagnosis()] * count, mode, {})
+    found = [CorrectedMotion(made[index], stage=Stage.CLEANED) for index in range(len(made))]
+    return _judged(cleaned, made, found, mode, {})
 
 
 def _judged(
     cleaned: Cleaned,
     made: MotionBatch,
-    stages: Sequence[Stage],
-    found: Sequence[Diagnosis],
+    found: Sequence[CorrectedMotion],
     mode: SupportMode,
     since_m: Mapping[Repair, np.ndarray],
 ) -> list[CorrectedMotion]:
-    """What became of motions that were made of cleaned ones, and moved (N,) at most `since_m` after that.
+    """Findings about motions, completed, which were made of cleaned ones and moved (N,) at most `since_m` after that.
 
     All are measured against the ground on which they stand, and then put back to their original height. Feet that walk
     on the spot are measured against the treadmill; where the drift of a floor is kept, they slide with it.
@@ -96,15 +94,12 @@ def _judged(
         shown = _with_own_soles(shown, made.root_m - away_m)
     (before, after), unmeasured = _errors_of(given, shown, cleaned.supports)
     return [
-        CorrectedMotion(
+        replace(
+            found[index],
             motion=replace(made[index], root_m=made.root_m[index] - own_m),
-            failure=found[index].failure,
-            stage=stages[index],
             before=before[index],
             after=after[index],
-            residual=found[index].residual,
             figures={"moved_m": float(moved_m[index])},
-            timeline=found[index].timeline,
             supports=tuple(
                 support.moved(-own_m[(support.first + support.last) // 2]) for support in cleaned.supports[index]
             ),
@@ -123,36 +118,39 @@ def _judged(
 
 def _findings(
     tracked: Tracked, made: MotionBatch, shares: np.ndarray, settings: TrackerSettings, mode: SupportMode
-) -> list[Diagnosis]:
+) -> list[CorrectedMotion]:
     """Findings of plan and simulation about each motion."""
-    plan, own = tracked.planned.plan, dict[int, Diagnosis]()
+    plan, own = tracked.planned.plan, dict[int, CorrectedMotion]()
     if tracked.states is not None:
         here = tracked.simulated
         off_m = joint_distances_m(taken(tracked.planned.cleaned.motions, here), tracked.states)
         polish_m = joint_distances_m(tracked.states, taken(made, here)).mean(-1)
         for index, each_m, away_m in zip(here, off_m, polish_m, strict=True):
-            own[index] = _of_track(tracked, index, each_m, float(away_m.mean()), settings)
-    found = [own.get(index) or _of_plan(plan, index) for index in range(len(made))]
+            own[index] = _of_track(tracked, index, made[index], each_m, float(away_m.mean()), settings)
+    found = [own.get(index) or _of_plan(plan, index, made[index]) for index in range(len(made))]
     if mode.finds_supports and not settings.falls_back:
         floats = _floating(plan, settings.acceptance)
         found = [replace(each, failure=held or each.failure) for each, held in zip(found, floats, strict=True)]
     return [
-        replace(each, residual={**each.residual, "simulated_share": float(share.mean())})
+        replace(
+            each,
+            stage=Stage.SIMULATED if share.any() else Stage.PLANNED,
+            residual={**each.residual, "simulated_share": float(share.mean())},
+        )
         for each, share in zip(found, shares, strict=True)
     ]
 
 
-def _of_plan(plan: MotionPlan, index: int) -> Diagnosis:
+def _of_plan(plan: MotionPlan, index: int, made: Motion) -> CorrectedMotion:
     """Findings of the plan about one motion that was not simulated."""
     rest = plan.contacts.rest[index]
-    return _with_timeline(
-        Diagnosis(residual=residual_of(plan.body, rest, rest)), partial(planned_timeline, plan, index)
-    )
+    found = CorrectedMotion(made, residual=residual_of(plan.body, rest, rest))
+    return _with_timeline(found, partial(planned_timeline, plan, index))
 
 
 def _of_track(
-    tracked: Tracked, index: int, off_m: np.ndarray, polished_m: float, settings: TrackerSettings
-) -> Diagnosis:
+    tracked: Tracked, index: int, made: Motion, off_m: np.ndarray, polished_m: float, settings: TrackerSettings
+) -> CorrectedMotion:
     """Findings of the simulation about one motion.
 
     off_m: (T, J) distances of the joints from where they should be; polished_m: that of what came out from them.
@@ -163,15 +161,15 @@ def _of_track(
     residual = {**residual_of(plan.body, track.wrench, plan.contacts.rest[index]), "polished_m": polished_m}
     steps = settings.engine.steps_per_frame(plan.links.fps)
     return _with_timeline(
-        Diagnosis(failure_of(track, off_m, names, settings), residual),
+        CorrectedMotion(made, failure_of(track, off_m, names, settings), residual=residual),
         partial(timeline, plan.body, track, plan.links.fps, steps, plan.supports[index : index + 1]),
     )
 
 
-def _with_timeline(diagnosis: Diagnosis, work: Callable[[], Timeline]) -> Diagnosis:
-    """A diagnosis with what happened in each frame, or a note where that is unknown."""
+def _with_timeline(found: CorrectedMotion, work: Callable[[], Timeline]) -> CorrectedMotion:
+    """Findings with what happened in each frame, or a note where that is unknown."""
     told, note = attempted("no timeline", work, None)
-    return replace(diagnosis, timeline=told, notes=(Note(words=note),) if note else ())
+    return replace(found, timeline=told, notes=(Note(words=note),) if note else ())
 
 
 def _rigid_as(given: MotionBatch, made: MotionBatch) -> MotionBatch:

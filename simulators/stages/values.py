@@ -6,14 +6,13 @@ Each is a batch of N motions of one skeleton, frame rate and length, holds the s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
-from selfcorrect.motion.correction.results import Failure, Note, Repair
-from selfcorrect.motion.correction.timeline import Timeline
+from selfcorrect.motion.correction.results import Note, Repair
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 
@@ -133,16 +132,6 @@ class Tracked:
     def simulated(self) -> list[int]:
         """Indices of the motions that were simulated."""
         return [index for index, track in enumerate(self.tracks) if track is not None]
-
-
-@dataclass(frozen=True, eq=False)
-class Diagnosis:
-    """Findings of plan and simulation about a motion; nothing where only kinematics was at work."""
-
-    failure: Failure | None = None
-    residual: dict[str, float] = field(default_factory=dict)
-    timeline: Timeline | None = None
-    notes: tuple[Note, ...] = ()
 
 
 def taken(motions: MotionBatch, some: Sequence[int]) -> MotionBatch:
