@@ -36,7 +36,7 @@ from .pipeline import correct, correct_kinematically
 from .settings.engine_table import ENGINES
 from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker
 from .stages.scene import PLAIN, Scene
-from .stages.staging import left, left_support, settings_in
+from .stages.staging import on_hill, settings_in
 from .stages.values import taken
 
 SHORTEST_FRAMES = 4
@@ -93,7 +93,7 @@ class PhysicsCorrector:
         if not self.scene.is_plain and any(motion.ground for motion in motions):
             raise SettingError("a scene has a floor of its own; leave out the ground")
         corrections = _Files(self._simulated, self._cleanup, self.together, self.workers)(motions)
-        return [self._out_of_scene(each) for each in corrections]
+        return [on_hill(self.scene, each) for each in corrections]
 
     def correct_batches(self, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
         """Correct batches of motions of one length, all simulated together, and each as it is.
@@ -102,7 +102,7 @@ class PhysicsCorrector:
         the motions that a model draws need it. Their skeletons may differ in lengths and names, not in tree and parts,
         and their frame rates are one.
         """
-        return [list(map(self._out_of_scene, own)) for own in self._simulated(batches)]
+        return [[on_hill(self.scene, each) for each in own] for own in self._simulated(batches)]
 
     @property
     def together(self) -> int:
@@ -118,17 +118,9 @@ class PhysicsCorrector:
         return replace(cleanup, support="floor") if self.scene.slope_deg else cleanup
 
     def _simulated(self, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
-        """The corrections of batches in the scene's frame."""
+        """The corrections of batches, the floor of the scene at y = 0."""
         tracker = settings_in(self.scene, self.tracker)
         return correct(self._cleanup, tracker, self.scene, self.simulate, batches)
-
-    def _out_of_scene(self, correction: CorrectedMotion) -> CorrectedMotion:
-        """A correction as large as what was given, and on the hill; one that failed is what was given."""
-        if self.scene.is_plain:
-            return correction
-        supports = tuple(left_support(self.scene, support) for support in correction.supports)
-        motion = left(self.scene, correction.motion) if correction.accepted else correction.motion
-        return replace(correction, motion=motion, supports=supports)
 
 
 def correct_samples(

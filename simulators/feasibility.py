@@ -17,12 +17,11 @@ from selfcorrect.core.errors import MissingExtraError
 from selfcorrect.motion.motion import MotionBatch
 
 from .body.humanoid import Humanoid, humanoid
-from .body.links import onto_links
 from .cleanup.clean import CleanupSettings, clean
 from .contacts.contact_plan import plan_contacts
 from .settings.engine_table import ENGINES
 from .settings.tracker import STRENGTHS, DriveSettings, EngineSettings, TrackerSettings
-from .stages.values import Cleaned, GivenMotions, MotionPlan
+from .stages.values import GivenMotions, MotionPlan
 from .tracking.tracker import follow
 
 UNSUPPORTED_BODYWEIGHTS = 0.5
@@ -68,7 +67,7 @@ def residual_of_contacts(motions: MotionBatch, settings: CleanupSettings) -> Roo
     """What contact forces leave unexplained of motions of one length, after kinematic clean-up with these settings."""
     cleaned = clean(GivenMotions(motions), settings)
     body = humanoid(motions.skeleton, soles=cleaned.soles).upright_along(motions.ground)
-    links = onto_links(body, cleaned.motions)
+    links = body.links_of(cleaned.motions)
     rest = plan_contacts(body, links, TrackerSettings().engine.friction, supports=cleaned.supports).rest
     return RootResidual.of(body, rest)
 
@@ -83,7 +82,7 @@ def residual_in_engine(motions: MotionBatch, settings: CleanupSettings, engine: 
     cleaned = clean(GivenMotions(motions), settings)
     body = humanoid(motions.skeleton, soles=cleaned.soles).upright_along(motions.ground)
     body = body.padded(tracker.body.minimum_inertia_kgm2)
-    links = onto_links(body, _on_its_floor(cleaned))
+    links = body.links_of(cleaned.on_floor.view(cleaned.given.motions))
     contacts = plan_contacts(body, links, tracker.engine.friction, cleaned.supports)
     plan, world = MotionPlan(body, links, contacts, cleaned.supports), ENGINES.load(engine)(tracker.engine)
     steps, together = tracker.engine.steps_per_frame(motions.fps), ENGINES.row(engine).together
@@ -97,12 +96,6 @@ def residual_in_engine(motions: MotionBatch, settings: CleanupSettings, engine: 
     return RootResidual.of(
         body, np.stack([np.pad(each, ((0, frames - len(each)), (0, 0)), mode="edge") for each in by_frame])
     )
-
-
-def _on_its_floor(cleaned: Cleaned) -> MotionBatch:
-    """The motions as they were given, moved as wholes so that the floor beneath them is at y = 0 and stands still."""
-    given, floor = cleaned.given.motions, cleaned.floor
-    return replace(given, root_m=given.root_m + cleaned.origin_m[:, None, None] * (0.0, 1.0, 0.0) - floor.moved_m)
 
 
 def judging_engine(made_by: str) -> str | None:

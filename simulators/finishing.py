@@ -31,7 +31,6 @@ from selfcorrect.motion.support import Support
 from .body.curves import at_frames, smoothed, smoothstep
 from .body.humanoid import Humanoid
 from .body.leg_ik import Legs
-from .body.links import onto_links, onto_skeleton
 from .body.soft_legs import legs_reaching
 from .contacts.contact_plan import plan_contacts
 from .settings.plan import (
@@ -67,7 +66,7 @@ def unexplained_bodyweights(plan: MotionPlan, settings: GainSettings = PLAN.gain
 def blended(tracked: Tracked, friction: float, fast_s: float, settings: PlanSettings) -> tuple[MotionBatch, np.ndarray]:
     """The planned motions, simulated where that gained something, and the shares (N, T) of the simulation."""
     plan, cleaned = tracked.planned.plan, tracked.planned.cleaned
-    followed = onto_skeleton(plan.body, plan.links, cleaned.motions)
+    followed = plan.body.joints_of(cleaned.motions).back(plan.links)
     shares = np.zeros(followed.root_m.shape[:2])
     if tracked.states is None:
         return followed, shares
@@ -94,7 +93,7 @@ def shares_of_gain(
     were followed; simulated: what came of it, on the whole skeleton.
     """
     gain, fps = settings.gain, simulated.fps
-    after = plan_contacts(body, onto_links(body, simulated), friction, supports, settings.contacts).rest
+    after = plan_contacts(body, body.links_of(simulated), friction, supports, settings.contacts).rest
     missing_n, left_n = (np.linalg.norm(rest[..., :3], axis=-1) for rest in (unexplained, after))
     low, high = gain.saved_bodyweights
     saved = _smoothed((missing_n - left_n) / body.weight_n, gain.gain_smoothing_s, fps)

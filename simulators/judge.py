@@ -81,8 +81,7 @@ def _judged(
     """
     floor, given = cleaned.floor, cleaned.given.motions
     made = _rigid_as(given, made)
-    away_m = cleaned.origin_m[:, None, None] * (0.0, 1.0, 0.0) - floor.moved_m
-    given = replace(given, root_m=given.root_m + away_m)
+    given, placed = cleaned.on_floor.view(given), cleaned.on_floor.back(made)
     distances_m = joint_distances_m(given, made)
     moved_m, furthest_m = distances_m.mean(-1).mean(1), distances_m.max((1, 2))
     by_what_m = {**cleaned.repairs_m, **since_m}
@@ -91,12 +90,12 @@ def _judged(
     if drift_m.any():
         given, shown = (replace(motions, root_m=motions.root_m + drift_m) for motions in (given, made))
     if cleaned.fitted_soles:
-        shown = _with_own_soles(shown, made.root_m - away_m)
+        shown = _with_own_soles(placed, shown.root_m)
     (before, after), unmeasured = _errors_of(given, shown, cleaned.supports)
     return [
         replace(
             found[index],
-            motion=replace(made[index], root_m=made.root_m[index] - own_m),
+            motion=placed[index],
             before=before[index],
             after=after[index],
             figures={"moved_m": float(moved_m[index])},
@@ -112,7 +111,7 @@ def _judged(
                 *why_far(float(furthest_m[index]), {why: float(by_m[index]) for why, by_m in by_what_m.items()}),
             ),
         )
-        for index, own_m in enumerate(away_m)
+        for index, own_m in enumerate(cleaned.on_floor.shift_m)
     ]
 
 
@@ -189,13 +188,12 @@ def joint_distances_m(one: MotionBatch, other: MotionBatch) -> np.ndarray:
 
 
 def _with_own_soles(motions: MotionBatch, roots_m: np.ndarray) -> MotionBatch:
-    """The motion with soles where it shows them, as anybody finds them who reads its file, where its root is (1, T, 3).
+    """The one motion, where its file has it, with soles where it shows them, and then its root elsewhere (1, T, 3).
 
     The soles of the input would flatter it: a foot that was lifted from them neither sinks nor slides.
     """
-    made = replace(motions[0], root_m=roots_m[0])
-    written = LevelFeet(motions.feet or FootFrames()).back(made)
-    return MotionBatch.stack([replace(level(written), root_m=motions.root_m[0])])
+    written = LevelFeet(motions.feet or FootFrames()).back(motions[0])
+    return MotionBatch.stack([replace(level(written), root_m=roots_m[0])])
 
 
 def _errors_of(

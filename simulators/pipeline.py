@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.views import JointOrder
 
 from .body.humanoid import Humanoid, humanoid
-from .body.links import onto_skeleton
 from .cleanup.clean import CleanupSettings, clean
 from .engines.world import World
 from .finishing import blended, may_gain, polish, polish_cleaned
@@ -32,7 +31,7 @@ from .settings.plan import POLISH, PolishSettings
 from .settings.support import SupportMode
 from .settings.tracker import SimulateChoice, TrackerSettings
 from .stages.scene import PLAIN, Scene
-from .stages.staging import body_in, entered
+from .stages.staging import CorrectBatches, at_size_of, body_in
 from .stages.values import Cleaned, GivenMotions, Planned, Track, Tracked, taken
 from .tracking.residual_free import follow_residual_free
 from .tracking.tracker import follow
@@ -84,17 +83,14 @@ def correct(
     """
     polish = cleanup.polishing if cleanup.polish else None
     physics = Physics(tracker, cleanup.mode, scene, simulate, polish)
-    return _in_usual_order(
-        lambda ordered: correct_cleaned(
-            physics, [clean(GivenMotions(entered(scene, motions)), cleanup) for motions in ordered]
-        ),
-        batches,
-    )
+
+    def corrected(motions: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
+        return correct_cleaned(physics, [clean(GivenMotions(each), cleanup) for each in motions])
+
+    return _in_usual_order(partial(at_size_of, scene, corrected), batches)
 
 
-def _in_usual_order(
-    correct: Callable[[Sequence[MotionBatch]], list[list[CorrectedMotion]]], batches: Sequence[MotionBatch]
-) -> list[list[CorrectedMotion]]:
+def _in_usual_order(correct: CorrectBatches, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
     """Correct batches whatever the order of their joints; what fails comes out as it was given."""
     orders = [JointOrder.usual(motions.skeleton) for motions in batches]
     corrected = correct([order.view(motions) for motions, order in zip(batches, orders, strict=True)])
@@ -135,7 +131,7 @@ def _tracked(planned: Planned, here: Sequence[int], tracks: Sequence[Track]) -> 
     states = None
     if tracks:
         simulated = MotionBatch.stack([track.motion for track in tracks])
-        states = onto_skeleton(planned.plan.body, simulated, taken(planned.cleaned.motions, here))
+        states = planned.plan.body.joints_of(taken(planned.cleaned.motions, here)).back(simulated)
     return Tracked(planned, [own.get(index) for index in range(len(planned.plan))], states)
 
 

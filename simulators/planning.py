@@ -27,7 +27,6 @@ from selfcorrect.motion.support import Support
 from .body.curves import second_difference_bands
 from .body.humanoid import GRAVITY_M_S2, Humanoid
 from .body.leg_ik import Legs, bend_legs
-from .body.links import onto_links
 from .body.soles import frame_speeds, speed_factors
 from .cleanup import foot_lock
 from .contacts.contact_plan import ContactPlan, above_ground_m, plan_contacts
@@ -45,7 +44,7 @@ from .stages.values import Cleaned, MotionPlan, Planned
 def plan(cleaned: Cleaned, body: Humanoid, settings: TrackerSettings) -> Planned:
     """MotionPlan what a body shall do so that contacts explain as much of it as possible."""
     supports, friction = cleaned.supports, settings.engine.friction
-    links = clear_floor(body, onto_links(body, cleaned.motions), supports, settings.plan.filter)
+    links = clear_floor(body, body.links_of(cleaned.motions), supports, settings.plan.filter)
     if settings.filter_dynamics:
         if settings.plan.placement.heel_s:
             # Feet come down from their heels first: where they are flat the filter shifts the body less.

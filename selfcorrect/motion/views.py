@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from heapq import heappop, heappush
 from itertools import pairwise
-from typing import Protocol, Self
+from typing import Generic, Protocol, Self
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -239,3 +239,67 @@ def _between(first: np.ndarray, rotations: np.ndarray, last: np.ndarray) -> np.n
 def _above(skeleton: Skeleton, turns: np.ndarray) -> np.ndarray:
     """(J, 4) the turns of the joints' parents."""
     return np.concatenate([[UNTURNED], turns[list(skeleton.parents[1:])]])
+
+
+@dataclass(frozen=True, eq=False)
+class ShiftedWorld:
+    """The world shifted, in every frame or in all by as much: `shift_m` (..., T, 3) or (3,)."""
+
+    shift_m: np.ndarray
+
+    def view(self, motion: Moving) -> Moving:
+        return replace(motion, root_m=motion.root_m + self.shift_m)
+
+    def back(self, motion: Moving) -> Moving:
+        return replace(motion, root_m=motion.root_m - self.shift_m)
+
+
+@dataclass(frozen=True)
+class ScaledBody:
+    """A body that is `size` times as tall, and does the same in its own size and the same time."""
+
+    size: float
+
+    def view(self, motion: Moving) -> Moving:
+        given, size = motion.skeleton, self.size
+        soles_m = None if given.soles_m is None else (size * given.soles_m[0], size * given.soles_m[1])
+        skeleton = replace(given, offsets_m=size * given.offsets_m, soles_m=soles_m)
+        return replace(motion, skeleton=skeleton, root_m=size * motion.root_m)
+
+    def back(self, motion: Moving) -> Moving:
+        given, size = motion.skeleton, self.size
+        soles_m = None if given.soles_m is None else (given.soles_m[0] / size, given.soles_m[1] / size)
+        skeleton = replace(given, offsets_m=given.offsets_m / size, soles_m=soles_m)
+        return replace(motion, skeleton=skeleton, root_m=motion.root_m / size)
+
+
+@dataclass(frozen=True, eq=False)
+class JointsAlone(Generic[Moving]):
+    """A tree of some of the joints of the motion `whole`, each with its joint's orientation in the world.
+
+    All other joints (head, hands, fingers, twists) keep their local rotations of `whole`.
+    """
+
+    tree: Skeleton
+    joints: np.ndarray
+    """(L,) which joint each of the tree's is."""
+    whole: Moving
+
+    def view(self, motion: Moving) -> Moving:
+        _, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
+        rotations = local_rotations(self.tree, orientations[..., self.joints, :])
+        return replace(motion, skeleton=self.tree, rotations=rotations)
+
+    def back(self, motion: Moving) -> Moving:
+        whole, own = self.whole, {joint: own for own, joint in enumerate(self.joints.tolist())}
+        _, orientations = forward_kinematics(self.tree, motion.root_m, motion.rotations)
+        world = np.empty_like(whole.rotations)
+        world[..., 0, :] = orientations[..., 0, :]
+        for joints, parents in whole.skeleton.generations:
+            world[..., joints, :] = composed(world[..., parents, :], whole.rotations[..., joints, :])
+            linked = [joint for joint in joints.tolist() if joint in own]
+            world[..., linked, :] = orientations[..., [own[joint] for joint in linked], :]
+        rotations = local_rotations(whole.skeleton, world)
+        carried = np.setdiff1d(np.arange(len(whole.skeleton)), self.joints)
+        rotations[..., carried, :] = whole.rotations[..., carried, :]
+        return replace(whole, root_m=motion.root_m, rotations=rotations)

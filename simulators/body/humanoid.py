@@ -17,7 +17,9 @@ from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.body.surface import SolePoints, sole_points, stature_m
 from selfcorrect.motion.geometry.rotations import applied
 from selfcorrect.motion.ground import Ground
+from selfcorrect.motion.motion import Moving
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
+from selfcorrect.motion.views import JointsAlone
 
 GRAVITY_M_S2 = 9.81
 
@@ -143,6 +145,14 @@ class Humanoid:
     """What it carries, which is part of its links' masses."""
     gravity_m_s2: tuple[float, float, float] = (0.0, -GRAVITY_M_S2, 0.0)
     """How it falls, world."""
+
+    def joints_of(self, whole: Moving) -> JointsAlone[Moving]:
+        """The view of the links of a motion on the whole skeleton alone."""
+        return JointsAlone(self.tree, self.joints, whole)
+
+    def links_of(self, whole: Moving) -> Moving:
+        """The motion of the links alone."""
+        return self.joints_of(whole).view(whole)
 
     @cached_property
     def touches(self) -> Touches:

@@ -23,7 +23,6 @@ from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.support import Support
 
 from ..body.humanoid import Humanoid, humanoid
-from ..body.links import onto_links
 from ..settings.support import INFERENCE, InferenceSettings
 from .contact_plan import (
     above_ground_m,
@@ -112,7 +111,7 @@ def _supports(
     asked = np.zeros(len(motion), dtype=bool)
     for rest in chain(*rests):
         asked[rest.frames] = True
-    explain = cache(_explanation(body, onto_links(body, MotionBatch.stack([motion])), points_m, asked, settings))
+    explain = cache(_explanation(body, body.links_of(MotionBatch.stack([motion])), points_m, asked, settings))
     supports = known
     for candidates in filter(None, rests):
         missing, _ = explain(supports)

@@ -6,16 +6,19 @@ the hill in the end.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import composed
-from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import Support
+from selfcorrect.motion.views import ScaledBody, TurnedWorld
 
 from ..body.curves import smoothstep
 from ..body.humanoid import GRAVITY_M_S2, Humanoid
@@ -23,6 +26,9 @@ from ..body.leg_ik import Legs
 from ..body.soft_legs import SoftLegSettings, reach_softly
 from ..settings.tracker import TrackerSettings
 from .scene import Scene
+
+CorrectBatches = Callable[[Sequence[MotionBatch]], list[list[CorrectedMotion]]]
+"""Corrects batches of motions of one length."""
 
 HANDS = ("elbow", "shoulder")
 """Parts that may carry a hand; the furthest out that the body has does."""
@@ -70,25 +76,34 @@ def body_in(scene: Scene, body: Humanoid) -> Humanoid:
     return _loaded(heavier, scene.load_kg) if scene.load_kg else heavier
 
 
-def entered(scene: Scene, motions: MotionBatch) -> MotionBatch:
-    """Motions as large as the scene's body is, leaning as its slope demands, the floor at y = 0."""
-    sized = motions if scene.size == 1 else _sized(motions, scene.size)
-    return _leaning(sized, _upright(scene)) if scene.slope_deg else sized
+def at_size_of(scene: Scene, correct: CorrectBatches, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
+    """Correct motions as large as the scene's body is, leaning as its slope demands; they come out in their own size.
+
+    The floor is at y = 0, and stays so: see `on_hill`.
+    """
+    if scene.size == 1:
+        return correct([leaning(scene, motions) for motions in batches])
+    own = ScaledBody(scene.size)
+    corrected = correct([leaning(scene, own.view(motions)) for motions in batches])
+    return [[_at_own_size(own, made) for made in batch] for batch in corrected]
 
 
-def left(scene: Scene, motion: Motion) -> Motion:
-    """A motion in its own size again, and on the hill."""
-    hill = _upright(scene).inv()
-    rotations = motion.rotations.copy()
-    rotations[:, 0] = (hill * Rotation.from_quat(rotations[:, 0])).as_quat()
-    return replace(motion, root_m=hill.apply(motion.root_m / scene.size), rotations=rotations)
+def _at_own_size(own: ScaledBody, made: CorrectedMotion) -> CorrectedMotion:
+    supports = tuple(_shrunk(support, own.size) for support in made.supports)
+    return replace(made, motion=own.back(made.motion), supports=supports)
 
 
-def left_support(scene: Scene, support: Support) -> Support:
-    """A support, of which there are none on hills, in the motion's own size."""
-    x, y, z = (along_m / scene.size for along_m in support.top_m)
-    width_m, depth_m = (along_m / scene.size for along_m in support.size_m)
+def _shrunk(support: Support, size: float) -> Support:
+    x, y, z = (along_m / size for along_m in support.top_m)
+    width_m, depth_m = (along_m / size for along_m in support.size_m)
     return replace(support, top_m=(x, y, z), size_m=(width_m, depth_m))
+
+
+def on_hill(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion:
+    """A correction on the hill, where there are no supports; one that failed is what was given."""
+    if scene.is_plain or not correction.accepted:
+        return correction
+    return replace(correction, motion=TurnedWorld(_upright(scene)).back(correction.motion))
 
 
 def push_n(scene: Scene, times_s: np.ndarray) -> np.ndarray:
@@ -104,16 +119,11 @@ def _upright(scene: Scene) -> Rotation:
     return Rotation.from_rotvec(np.deg2rad(scene.slope_deg) * level_axis)
 
 
-def _sized(motions: MotionBatch, size: float) -> MotionBatch:
-    given = motions.skeleton
-    soles_m = None if given.soles_m is None else (size * given.soles_m[0], size * given.soles_m[1])
-    skeleton = replace(given, offsets_m=size * given.offsets_m, soles_m=soles_m)
-    return replace(motions, skeleton=skeleton, root_m=size * motions.root_m)
-
-
-def _leaning(motions: MotionBatch, turn: Rotation) -> MotionBatch:
+def leaning(scene: Scene, motions: MotionBatch) -> MotionBatch:
     """Bodies turned about the floor below their roots, feet left where and as they are; pelvises sink for that."""
-    skeleton = motions.skeleton
+    if not scene.slope_deg:
+        return motions
+    skeleton, turn = motions.skeleton, _upright(scene)
     positions_m, orientations = forward_kinematics(skeleton, motions.root_m, motions.rotations)
     below_m = (motions.root_m * (1.0, 0.0, 1.0))[:, :, None]
     turned_m = below_m + (positions_m - below_m) @ turn.as_matrix().T

@@ -15,6 +15,7 @@ from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.correction.results import Note, Repair
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
+from selfcorrect.motion.views import ShiftedWorld
 
 from ..body.humanoid import Humanoid
 from ..contacts.contact_plan import ContactPlan
@@ -60,6 +61,11 @@ class Cleaned:
     """How it moves beneath them, which is put back in the end."""
     fitted_soles: bool
     """Whether soles are where the motion shows them, which holds for a single one."""
+
+    @property
+    def on_floor(self) -> ShiftedWorld:
+        """The view in which the floor beneath the given motions is at y = 0 and stands still."""
+        return ShiftedWorld(self.origin_m[:, None, None] * (0.0, 1.0, 0.0) - self.floor.moved_m)
 
 
 @dataclass(frozen=True, eq=False)

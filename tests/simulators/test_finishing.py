@@ -19,7 +19,6 @@ from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import jerk_by_part_m_s3
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.contacts.contact_plan import plan_contacts
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
@@ -190,7 +189,7 @@ def test_a_simulation_makes_no_part_of_a_body_rougher(clips, label, engine) -> N
 
 def shares(reference: MotionBatch, simulated: MotionBatch) -> np.ndarray:
     body = humanoid(reference.skeleton)
-    return shares_of_gain(body, plan_contacts(body, onto_links(body, reference), 0.5).rest, simulated, 0.5, [()])
+    return shares_of_gain(body, plan_contacts(body, body.links_of(reference), 0.5).rest, simulated, 0.5, [()])
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.contacts.contact_plan import inset_soles, plan_contacts
 from selfcorrect.simulators.planning import (
@@ -34,7 +33,7 @@ def mended(motion) -> tuple:
     """The body of a motion and the motion of its links, feet planted."""
     batch = clean(GivenMotions(MotionBatch.stack([motion])), CleanupSettings(fit_soles=False)).motions
     body = humanoid(motion.skeleton)
-    return body, onto_links(body, batch)
+    return body, body.links_of(batch)
 
 
 def test_the_shift_of_the_centre_solves_its_least_squares_problem():
@@ -87,7 +86,7 @@ def on_left_foot(stand: Motion, lean_deg: float) -> Motion:
 
 def test_who_stands_on_one_leg_is_put_over_that_foot_where_no_residual_force_helps(stand):
     body = humanoid(stand.skeleton)
-    links = onto_links(body, MotionBatch.stack([on_left_foot(stand, -2.0)]))
+    links = body.links_of(MotionBatch.stack([on_left_foot(stand, -2.0)]))
     beside_m = []
     for settings in (PLAN, RESIDUAL_FREE_PLAN):
         contacts = plan_contacts(body, filter_dynamics(body, links, FRICTION, settings=settings), FRICTION)
@@ -104,7 +103,7 @@ def test_bodies_on_the_move_are_not_put_over_their_feet(stand, speed_m_s, shifte
     motion = replace(on_left, root_m=np.tile(on_left.root_m, (3, 1)), rotations=np.tile(on_left.rotations, (3, 1, 1)))
     glide_m = speed_m_s * np.arange(len(motion))[:, None] / stand.fps * [0.0, 0.0, 1.0]
     body = humanoid(stand.skeleton)
-    links = onto_links(body, MotionBatch.stack([replace(motion, root_m=motion.root_m + glide_m)]))
+    links = body.links_of(MotionBatch.stack([replace(motion, root_m=motion.root_m + glide_m)]))
     plain, more = (filter_dynamics(body, links, FRICTION, settings=each) for each in (PLAN, RESIDUAL_FREE_PLAN))
     middle_m = (plain.root_m - more.root_m)[0, 31:62]
     assert (np.abs(middle_m).max() > 0.005) == shifted
@@ -148,7 +147,7 @@ def test_feet_are_set_flat_that_carry_on_their_heels_for_long(corners, frames, f
 def test_who_stands_on_the_heels_is_planned_on_flat_feet_where_no_residual_force_helps(stand):
     on_heels = turned(stand, {"left_ankle": -12.0, "right_ankle": -12.0})
     body = humanoid(stand.skeleton)
-    links = onto_links(body, MotionBatch.stack([on_heels]))
+    links = body.links_of(MotionBatch.stack([on_heels]))
     sunk_m = body.touches.lowest_points(*forward_kinematics(body.tree, links.root_m, links.rotations))[0, :, :, 1].min()
     on_heels = replace(on_heels, root_m=on_heels.root_m - [0.0, sunk_m, 0.0])
     cleaned = clean(GivenMotions(MotionBatch.stack([stand])), CleanupSettings(fit_soles=False))
@@ -165,7 +164,7 @@ def test_a_body_in_the_floor_is_lifted_out_of_it(clips):
     lying = clips["getup_facedown"].frames(0, 20)
     body = humanoid(lying.skeleton)
     sunk = replace(lying, root_m=lying.root_m - [0.0, 0.08, 0.0])
-    lifted = clear_floor(body, onto_links(body, MotionBatch.stack([sunk])))
+    lifted = clear_floor(body, body.links_of(MotionBatch.stack([sunk])))
     raised_m = lifted.root_m[0, :, 1] - sunk.root_m[:, 1]
     assert (raised_m > 0.05).all()
     plan = plan_contacts(body, lifted, FRICTION)
@@ -214,7 +213,7 @@ def test_feet_of_a_mirrored_pair_turn_as_mirror_images():
 def test_loads_lie_lower_afterwards_and_the_body_above_the_ankles_stays(clips, label):
     mended = clean(GivenMotions(MotionBatch.stack([clips[label]])), CleanupSettings())
     body = humanoid(mended.motions.skeleton, soles=mended.soles)
-    links = onto_links(body, mended.motions)
+    links = body.links_of(mended.motions)
     trodden = place_feet(body, links, FRICTION)
     before, after = (hovering_m(body, motions) for motions in (links, trodden))
     assert after < before

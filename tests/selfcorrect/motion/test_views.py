@@ -18,8 +18,11 @@ from selfcorrect.motion.views import (
     FrameChange,
     FrameChanges,
     JointOrder,
+    JointsAlone,
     LevelFeet,
     RootAt,
+    ScaledBody,
+    ShiftedWorld,
     TurnedFrames,
     TurnedWorld,
     to_y_up,
@@ -34,6 +37,21 @@ def both(rng: np.random.Generator) -> tuple[Quaternion, Quaternion]:
     return left, right
 
 
+def some_joints(motion: Motion, rng: np.random.Generator) -> FrameChange:
+    """The first two and some other joints, each on the nearest of them above it, with bones of the rest pose."""
+    skeleton = motion.skeleton
+    joints = np.array([joint for joint in range(len(skeleton)) if joint < 2 or rng.random() < 0.6])
+    above = [next(at for at in skeleton.way_up(joint)[1:] if at in joints) for joint in joints[1:]]
+    rest_m = skeleton.rest_positions_m
+    tree = Skeleton(
+        tuple(skeleton.names[joint] for joint in joints),
+        (-1, *(joints.tolist().index(parent) for parent in above)),
+        np.concatenate([np.zeros((1, 3)), rest_m[joints[1:]] - rest_m[above]]),
+        tuple(skeleton.parts[joint] for joint in joints),
+    )
+    return JointsAlone(tree, joints, motion)
+
+
 VIEWS: dict[str, Callable[[Motion, np.random.Generator], FrameChange]] = {
     "turned world": lambda motion, rng: TurnedWorld(Rotation.random(rng=rng)),
     "y up": lambda motion, rng: to_y_up(int(rng.integers(4))),
@@ -41,6 +59,9 @@ VIEWS: dict[str, Callable[[Motion, np.random.Generator], FrameChange]] = {
     "root": lambda motion, rng: RootAt(motion.skeleton, int(rng.integers(1, len(motion.skeleton)))),
     "usual order": lambda motion, rng: JointOrder.usual(motion.skeleton),
     "level feet": lambda motion, rng: LevelFeet(FootFrames(both(rng), both(rng))),
+    "shifted world": lambda motion, rng: ShiftedWorld(rng.normal(0.0, 1.0, (len(motion), 3))),
+    "scaled body": lambda motion, rng: ScaledBody(float(rng.uniform(0.3, 3.0))),
+    "joints alone": some_joints,
     "several": lambda motion, rng: FrameChanges(
         (to_y_up(1), TurnedFrames(Rotation.random(len(motion.skeleton), rng=rng)))
     ),

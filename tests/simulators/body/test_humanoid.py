@@ -12,7 +12,6 @@ from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.body.humanoid import CARRIED_PARTS, humanoid
-from selfcorrect.simulators.body.links import onto_links, onto_skeleton
 
 
 def with_finger(skeleton: Skeleton) -> Skeleton:
@@ -85,7 +84,7 @@ def test_motions_survive_the_way_onto_links_and_back(walk, clips):
     for motion in (walk, clips["spinkick"]):
         body = humanoid(motion.skeleton)
         whole = MotionBatch.stack([motion])
-        back = onto_skeleton(body, onto_links(body, whole), whole)
+        back = body.joints_of(whole).back(body.links_of(whole))
         assert np.allclose(joint_positions(back), joint_positions(whole), atol=1e-9)
 
 

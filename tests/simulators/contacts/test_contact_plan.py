@@ -9,7 +9,6 @@ from scipy.optimize import minimize
 
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
-from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.contacts.contact_plan import contact_forces, plan_contacts
 from selfcorrect.simulators.settings.plan import ContactSettings
@@ -22,12 +21,12 @@ def mended(motion) -> tuple:
     """The body of a motion and the motion of its links, feet planted."""
     batch = clean(GivenMotions(MotionBatch.stack([motion])), CleanupSettings(fit_soles=False)).motions
     body = humanoid(motion.skeleton)
-    return body, onto_links(body, batch)
+    return body, body.links_of(batch)
 
 
 def test_a_standing_body_demands_its_weight_and_the_floor_gives_it(stand):
     body = humanoid(stand.skeleton)
-    plan = plan_contacts(body, onto_links(body, MotionBatch.stack([stand])), FRICTION)
+    plan = plan_contacts(body, body.links_of(MotionBatch.stack([stand])), FRICTION)
     weight_n = body.weight_n
     assert np.allclose(plan.needs.wrench[..., :3], [0.0, weight_n, 0.0], atol=1e-6)
     assert np.linalg.norm(plan.rest[..., :3], axis=-1).max() < 0.01 * weight_n
@@ -37,7 +36,7 @@ def test_a_standing_body_demands_its_weight_and_the_floor_gives_it(stand):
 def raised(stand, by_m: np.ndarray) -> MotionBatch:
     """A standing motion lifted off the floor by (T,) metres, on its body's links."""
     up_m = np.broadcast_to(by_m, len(stand))[:, None] * [0.0, 1.0, 0.0]
-    return onto_links(humanoid(stand.skeleton), MotionBatch.stack([replace(stand, root_m=stand.root_m + up_m)]))
+    return humanoid(stand.skeleton).links_of(MotionBatch.stack([replace(stand, root_m=stand.root_m + up_m)]))
 
 
 def test_what_hovers_and_is_borne_is_borne_by_its_feet_and_what_falls_is_not(stand):
@@ -55,7 +54,7 @@ def test_a_sliding_foot_that_bears_the_body_is_planned_to(stand):
     """At .8 m/s, twice as fast as a point that may carry beside one that stands."""
     body = humanoid(stand.skeleton)
     glide_m = 0.8 * np.arange(len(stand))[:, None] / stand.fps * [1.0, 0.0, 0.0]
-    gliding = onto_links(body, MotionBatch.stack([replace(stand, root_m=stand.root_m + glide_m)]))
+    gliding = body.links_of(MotionBatch.stack([replace(stand, root_m=stand.root_m + glide_m)]))
     plan = plan_contacts(body, gliding, FRICTION)
     assert np.allclose(plan.force_n.sum(2)[..., 1], body.weight_n, rtol=0.02)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -21,7 +22,7 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
-from selfcorrect.simulators.stages.staging import body_in, entered, left, push_n
+from selfcorrect.simulators.stages.staging import at_size_of, body_in, leaning, on_hill, push_n
 
 
 @lru_cache
@@ -143,20 +144,25 @@ def test_nothing_differs_in_a_plain_scene(walk):
 @pytest.mark.parametrize("slope_deg", [8.0, -8.0, 15.0])
 def test_legs_reach_on_a_slope_wherever_feet_were_on_level_floor(slope_deg):
     walk = motion_of("walk")
-    (leaning,) = entered(Scene(slope_deg=slope_deg), MotionBatch.stack([walk]))
+    (leant,) = leaning(Scene(slope_deg=slope_deg), MotionBatch.stack([walk]))
     ankles = [walk.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]
-    before_m, after_m = (joint_positions(motion)[:, ankles] for motion in (walk, leaning))
+    before_m, after_m = (joint_positions(motion)[:, ankles] for motion in (walk, leant))
     low = before_m[..., 1] < before_m[..., 1].min(axis=0) + 0.04
     assert low.mean() > 0.5
     assert np.linalg.norm(after_m - before_m, axis=-1)[low].max() < 0.005
-    lean_rad = Rotation.from_quat(leaning.rotations[:, 0]) * Rotation.from_quat(walk.rotations[:, 0]).inv()
+    lean_rad = Rotation.from_quat(leant.rotations[:, 0]) * Rotation.from_quat(walk.rotations[:, 0]).inv()
     assert np.rad2deg(lean_rad.magnitude()) == pytest.approx(abs(slope_deg))
+
+
+def _as_they_are(batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
+    return [[CorrectedMotion(motions[index]) for index in range(len(motions))] for motions in batches]
 
 
 def test_slopes_are_left_as_they_are_entered(adult, stand):
     """What leans in the floor's frame stands upright on the hill, its feet where they were along it."""
     scene, motion = Scene(slope_deg=10.0, uphill_deg=90.0, size=0.5), stand.frames(0, 4)
-    back = left(scene, replace(entered(scene, MotionBatch.stack([motion]))[0], skeleton=adult))
+    ((made,),) = at_size_of(scene, _as_they_are, [MotionBatch.stack([motion])])
+    back = on_hill(scene, made).motion
     assert np.allclose(np.abs(back.rotations[:, 0] @ [0.0, 0.0, 0.0, 1.0]), 1.0)
     ankle = adult.joint("left_ankle")
     along_hill_m = Rotation.from_rotvec([0.0, 0.0, np.deg2rad(10.0)]).apply(joint_positions(motion)[0, ankle])

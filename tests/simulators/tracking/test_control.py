@@ -18,7 +18,6 @@ from selfcorrect.simulators.body.frames import (
 )
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
 from selfcorrect.simulators.body.leg_ik import Legs
-from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.contacts.contact_plan import plan_contacts
 from selfcorrect.simulators.engines.world import (
     Reference,
@@ -119,7 +118,7 @@ def test_leg_jacobians_move_ankles_where_they_should(stand):
         for side in ("left", "right"):
             rotations[:, stand.skeleton.joint(f"{side}_{part}")] = Rotation.from_euler("x", degrees, True).as_quat()
     body = humanoid(stand.skeleton)
-    links = onto_links(body, MotionBatch.stack([replace(stand, rotations=rotations).frames(0, 5)]))
+    links = body.links_of(MotionBatch.stack([replace(stand, rotations=rotations).frames(0, 5)]))
     jacobians = leg_jacobians(body, links, plan_contacts(body, links, 0.5))
     legs = Legs.of(body.tree)
     before_m, before = forward_kinematics(body.tree, links.root_m, links.rotations)
@@ -169,7 +168,7 @@ def striding(clips, engine):
     """The controls of a walk with as many steps as frames, its body, and a frame in which the left foot swings."""
     motion = MotionBatch.stack([clips["walk"]])
     body = humanoid(motion.skeleton).padded(0.06)
-    links = onto_links(body, motion)
+    links = body.links_of(motion)
     plan = plan_contacts(body, links, 0.5)
     settings = TrackerSettings(engine=EngineSettings(name=engine, rate_hz=motion.fps))
     world = ENGINES.load(engine)(settings.engine)

@@ -15,7 +15,6 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.runtime.progress import watch_progress
 from selfcorrect.simulators.body.frames import to_simulator
 from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.contacts.contact_plan import plan_contacts
 from selfcorrect.simulators.contacts.dynamics import joint_torques
@@ -38,7 +37,7 @@ FEW = replace(ALONE, residual_free=replace(WITHOUT_RESIDUAL, copies=(12,), kept=
 @pytest.fixture(scope="module")
 def planned(walk) -> MotionPlan:
     body = humanoid(walk.skeleton).padded(0.06)
-    links = onto_links(body, MotionBatch.stack([walk]))
+    links = body.links_of(MotionBatch.stack([walk]))
     contacts = plan_contacts(body, links, 0.8)
     return MotionPlan(body, links, contacts, [()])
 

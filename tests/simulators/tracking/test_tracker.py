@@ -10,7 +10,6 @@ from made_motions import Kind, made_motion
 
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.contacts.contact_plan import plan_contacts
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
@@ -20,7 +19,7 @@ from selfcorrect.simulators.tracking.tracker import follow
 
 def planned(*motions: Motion) -> MotionPlan:
     body = humanoid(motions[0].skeleton).padded(0.06)
-    links = onto_links(body, MotionBatch.stack(motions))
+    links = body.links_of(MotionBatch.stack(motions))
     return MotionPlan(body, links, plan_contacts(body, links, 0.5), [()] * len(motions))
 
 
