@@ -28,6 +28,7 @@ from selfcorrect.storage.runs.memory import MemoryStore
 from selfcorrect.storage.runs.protocol import Generation, Record
 
 from ..jobs.progress_bars import Progress
+from ..studies.plans.arms import PlanArm, arm_of
 from ..studies.study import SeedRun, Study, folder_name
 from .declaration import Bundle, Setup, Toy
 from .result import Shown
@@ -37,23 +38,6 @@ Chosen: TypeAlias = tuple[tuple[str, Any], ...]
 """Names of toys with their settings."""
 Curves: TypeAlias = dict[str, dict[str, np.ndarray]]
 MEASURED, DRAWS, FLOORS = "measured.json", "draws.npy", "floors.json"
-
-
-@dataclass(frozen=True)
-class ToyArm:
-    """An arm of a toy by its name."""
-
-    title: str
-
-    @property
-    def name(self) -> str:
-        """The name of its folder."""
-        return folder_name(self.title)
-
-    label = property(lambda self: self.title)
-    group = line = property(lambda self: "")
-    is_baseline = property(lambda self: False)
-    axes = property(lambda self: {})
 
 
 @dataclass(frozen=True)
@@ -116,7 +100,7 @@ class ToyStudy(Study):
             for name, toy in self.toys.items()
             for place, bundle in enumerate(toy.bundles, start=1)
         }
-        self._arms: dict[str, tuple[ToyArm, ...]] = {}
+        self._arms: dict[str, tuple[PlanArm, ...]] = {}
         self._lengths: dict[str, int] = {}
         self._ready: tuple[SeedRun | None, Setup | None] = (None, None)
         self._done: dict[Path, MeasuredStore] = {}
@@ -144,11 +128,11 @@ class ToyStudy(Study):
             for seed, stream in enumerate(bundle.streams)
         ]
 
-    def arms(self, task: str) -> Sequence[ToyArm]:
+    def arms(self, task: str) -> Sequence[PlanArm]:
         if task not in self._arms:
             run = next(run for run in self.runs(Path()) if run.task == task)
             plans = {name: _plan(arm) for name, arm in self._setup(run).arms.items()}
-            self._arms[task] = tuple(map(ToyArm, plans))
+            self._arms[task] = tuple(arm_of(name, plan) for name, plan in plans.items())
             self._lengths[task] = max(plan.generations for plan in plans.values())
         return self._arms[task]
 
@@ -157,7 +141,7 @@ class ToyStudy(Study):
 
     # --- what is kept of an arm ---
 
-    def record(self, run: SeedRun, arm: ToyArm) -> MeasuredStore:
+    def record(self, run: SeedRun, arm: PlanArm) -> MeasuredStore:
         path = run.arm_folder(arm) / MEASURED
         if path in self._done:
             return self._done[path]
@@ -166,13 +150,13 @@ class ToyStudy(Study):
             self._done[path] = found
         return found
 
-    def is_done(self, run: SeedRun, arm: ToyArm | None = None) -> bool:
+    def is_done(self, run: SeedRun, arm: PlanArm | None = None) -> bool:
         if arm is None:
             return FolderReader(run.first_folder).latest >= 0
         return self.record(run, arm).latest == self.generations_of(run.task)
 
     @contextmanager
-    def store(self, run: SeedRun, arm: ToyArm, plan: Plan) -> Iterator[MeasuredStore]:
+    def store(self, run: SeedRun, arm: PlanArm, plan: Plan) -> Iterator[MeasuredStore]:
         store = MeasuredStore(run.arm_folder(arm) / MEASURED, plan.generations)
         yield store
         store.write()
@@ -193,7 +177,7 @@ class ToyStudy(Study):
         return {}
 
     def plan(
-        self, run: SeedRun, arm: ToyArm, ready: Setup, first: FolderReader, progress: Progress
+        self, run: SeedRun, arm: PlanArm, ready: Setup, first: FolderReader, progress: Progress
     ) -> tuple[Task, Plan]:
         chosen = ready.arms[arm.title]
         return chosen if isinstance(chosen, tuple) else (ready.task, chosen)
@@ -201,7 +185,7 @@ class ToyStudy(Study):
     def first_config(self, run: SeedRun, ready: Setup) -> Mapping[str, object]:
         return {"toy": run.task, "seed": run.seed, "settings": repr(dict(self.chosen)[self._bundles[run.task][0]])}
 
-    def arm_config(self, run: SeedRun, arm: ToyArm, plan: Plan) -> Mapping[str, object]:
+    def arm_config(self, run: SeedRun, arm: PlanArm, plan: Plan) -> Mapping[str, object]:
         return {"arm": arm.title}
 
     def after_first(self, run: SeedRun, ready: Setup) -> None:
@@ -209,7 +193,7 @@ class ToyStudy(Study):
         if ready.floors:
             write_atomically(run.folder / FLOORS, with_seal(json.dumps({"floors": to_json(ready.floors)}).encode()))
 
-    def after_arm(self, run: SeedRun, arm: ToyArm, ready: Setup, store: MeasuredStore, model: GenerativeModel) -> None:
+    def after_arm(self, run: SeedRun, arm: PlanArm, ready: Setup, store: MeasuredStore, model: GenerativeModel) -> None:
         """Keep draws of each generation to look at, in the first seed."""
         show = self._bundles[run.task][1].show
         if show is None or run.seed:
@@ -265,8 +249,8 @@ class ToyStudy(Study):
     def seconds(self, toy: str, root: Path) -> float:
         """What all phases of a toy took together."""
         runs = [run for run in self.runs(root) if run.toy == toy]
-        firsts = sum(sum(FolderReader(run.first_folder).timings(0).values()) for run in runs)
-        return firsts + sum(self.record(run, arm).seconds for run in runs for arm in self.arms(run.task))
+        firsts = [sum(FolderReader(run.first_folder).timings(0).values()) for run in runs]
+        return sum([*firsts, *(self.record(run, arm).seconds for run in runs for arm in self.arms(run.task))])
 
     def unfinished(self, toy: str, root: Path) -> list[str]:
         """The arms of a toy that have stopped, with their seeds."""

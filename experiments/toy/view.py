@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,17 +12,19 @@ from typing import Any, Literal
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import Row
 
 from ..reporting.webpage import Cell, Page, PageRow, Section, Table
 from ..studies.claims import Check, claims_section
 from ..studies.outcome import Outcome, Pair
+from ..studies.plans.arms import PlanArm
 from ..studies.study import SeedRun
 from ..studies.view import Told, View
 from .deriving import describe
 from .drawing import draw
 from .result import Result
-from .study import ToyArm, ToyStudy
+from .study import ToyStudy
 from .table import TOYS
 
 RESULTS = "results.json"
@@ -39,24 +42,31 @@ class ToyView(View):
         self.title = "Self-consuming loops at toy scale"
 
     def judged(self, root: Path) -> Sequence[Metric]:
-        return ()
+        """The first quantity of the table, for the page about a run under way; nothing where there are several toys."""
+        runs = self.study.runs(root)
+        first = FolderReader(runs[0].first_folder)
+        (toy, *others) = self.study.toys.values()
+        if others or len(toy.bundles) > 1 or first.latest < 0:
+            return ()
+        shown = [column for column in toy.columns if column.key in first.metrics(0)][:1]
+        return [Metric(each.key, each.title, "", "neutral", 3, bounds=(-math.inf, math.inf)) for each in shown]
 
     def arm_word(self, arm: Any) -> str:
         return arm.title
 
-    def outcome(self, root: Path, gaps: Sequence[str] = ()) -> Outcome[None, ToyArm]:
+    def outcome(self, root: Path, gaps: Sequence[str] = ()) -> Outcome[None, PlanArm]:
         return Outcome(None, self.curves(self.study.runs(root)), gaps=gaps)
 
-    def settings(self, outcome: Outcome[None, ToyArm]) -> Mapping[str, Any]:
+    def settings(self, outcome: Outcome[None, PlanArm]) -> Mapping[str, Any]:
         seeds = max(run.seed for run in self.study.runs(Path())) + 1
         toys = {name: repr(settings) for name, settings in self.study.chosen}
         return {"seeds": seeds, "first_seed": 0, "generations": self.study.generations, "toys": toys}
 
-    def pairs(self, outcome: Outcome[None, ToyArm]) -> Sequence[Pair[ToyArm]]:
+    def pairs(self, outcome: Outcome[None, PlanArm]) -> Sequence[Pair[PlanArm]]:
         return ()
 
     def told(
-        self, outcome: Outcome[None, ToyArm], root: Path, rows: Sequence[Row], seconds: float, command: str
+        self, outcome: Outcome[None, PlanArm], root: Path, rows: Sequence[Row], seconds: float, command: str
     ) -> Told:
         """The page; results.json has the outcomes beside it."""
         stopped = {name: self.study.unfinished(name, root) for name in self.study.toys}

@@ -17,14 +17,14 @@ from .inputs import Given, config_of
 
 @dataclass(frozen=True, eq=False)
 class PlanArm:
-    """An arm of a comparison, without the plan itself, which may hold anything."""
+    """An arm, without the plan itself, which may hold anything."""
 
     title: str
     axes: Mapping[str, Any]
     line: str
     is_baseline: bool
     steps: int
-    reference: str
+    reference: str = ""
     """The title of the arm that it is compared with: the same without correction, else the baseline; "" for none."""
 
     @property
@@ -50,13 +50,18 @@ def arms_of(given: Given, task: Task, seed: int) -> tuple[tuple[PlanArm, ...], i
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{title} has {count}" for title, count in lengths.items())
         raise SettingError(f"all plans of a comparison need as many generations: {told}")
-    baseline = next((name for name, plan in plans.items() if _is_baseline(plan)), "")
-    arms = (
-        PlanArm(name, axes_of(plan), _line(plan), _is_baseline(plan), plan.steps, _reference(plan, plans) or baseline)
-        for name, plan in plans.items()
+    arms = {name: arm_of(name, plan) for name, plan in plans.items()}
+    baseline = next((name for name, arm in arms.items() if arm.is_baseline), "")
+    own = tuple(
+        arm if arm.is_baseline else replace(arm, reference=_reference(plans[name], plans) or baseline)
+        for name, arm in arms.items()
     )
-    own = tuple(replace(arm, reference="") if arm.is_baseline else arm for arm in arms)
     return own, next(iter(lengths.values()))
+
+
+def arm_of(title: str, plan: Plan) -> PlanArm:
+    """What a plan is, without the arm that it is compared with."""
+    return PlanArm(title, axes_of(plan), _line(plan), _is_baseline(plan), plan.steps)
 
 
 def _is_baseline(plan: Plan) -> bool:

@@ -37,7 +37,7 @@ class LinearRegression(TensorModel):
         covariates, labels = values[..., :-1], values[..., -1]
         gram = torch.einsum("n,n...i,n...j->...ij", weights, covariates, covariates)
         moment = torch.einsum("n,n...i,n...->...i", weights, covariates, labels)
-        return replace(self, weight=torch.linalg.lstsq(gram, moment[..., None]).solution[..., 0])
+        return replace(self, weight=torch.linalg.solve(gram, moment))
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One pair (*replicates, d + 1) per entry of `labels`, with new covariates."""

@@ -101,7 +101,8 @@ class GroupedGaussians(TensorModel):
         group, label = values[:, 2].long(), values[:, 3].long()
         design = torch.cat([torch.ones(len(values), 1, dtype=torch.float64), values[:, :2]], dim=1)
         root = weights.sqrt()[:, None]
-        boundary = torch.linalg.lstsq(root * design, root * (2 * label[:, None] - 1).double()).solution[:, 0]
+        target = root * (2 * label[:, None] - 1).double()
+        boundary = torch.linalg.lstsq(root * design, target, driver="gels").solution[:, 0]  # always the same bits
         shares, means, deviations = self.shares.clone(), self.means.clone(), self.deviations.clone()
         for cell in ((g, y) for g in range(2) for y in range(2)):
             own = weights * ((group == cell[0]) & (label == cell[1]))
