@@ -89,11 +89,11 @@ def read_progress(view: View, folder: Path) -> Progress:
         own = [run for run in runs if run.task == task]
         table.rows.extend([PageRow(title, [])] if (title := outcome.titles.get(task, task)) else [])
         for arm in study.arms(task):
-            reached = [max(study.record(run, arm).latest, FolderReader(run.first_folder).latest) for run in own]
+            reached = [max(study.latest(run, arm), FolderReader(run.first_folder).latest) for run in own]
             done += sum(min(max(generation, 0), study.generations_of(task)) for generation in reached)
             told = ", ".join("–" if generation < 0 else str(generation) for generation in reached)
             cells = [Cell("") for _ in judged]
-            if max(reached) >= 0:
+            if judged and max(reached) >= 0:
                 furthest = [run for run, generation in zip(own, reached, strict=True) if generation == max(reached)]
                 found = view.curves_of(arm, furthest, whole=False)
                 curves[arm] = found

@@ -174,6 +174,10 @@ class Study(ABC):
         """The generations of an arm that are committed."""
         return FolderReader(run.arm_folder(arm))
 
+    def latest(self, run: SeedRun, arm: Any) -> int:
+        """The last committed generation of an arm, -1 where it has none."""
+        return self.record(run, arm).latest
+
     def is_done(self, run: SeedRun, arm: Any = None) -> bool:
         """Whether an arm, by default generation 0, has all that it is to have, so that nothing is prepared for it."""
         return False

@@ -100,10 +100,11 @@ class ToyStudy(Study):
             for name, toy in self.toys.items()
             for place, bundle in enumerate(toy.bundles, start=1)
         }
+        self._made_of = {name: _digest(settings) for name, settings in chosen}
         self._arms: dict[str, tuple[PlanArm, ...]] = {}
         self._lengths: dict[str, int] = {}
         self._ready: tuple[SeedRun | None, Setup | None] = (None, None)
-        self._done: dict[Path, MeasuredStore] = {}
+        self._seconds: dict[Path, float] = {}  # of arms that are done, by their files
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _in_worker, (self.chosen,)
@@ -121,9 +122,8 @@ class ToyStudy(Study):
         return self._lengths[task]
 
     def runs(self, root: Path) -> list[ToyRun]:
-        made_of = {name: _digest(settings) for name, settings in self.chosen}
         return [
-            ToyRun(task, seed, root, name, made_of[name], stream)
+            ToyRun(task, seed, root, name, self._made_of[name], stream)
             for task, (name, bundle) in self._bundles.items()
             for seed, stream in enumerate(bundle.streams)
         ]
@@ -142,18 +142,19 @@ class ToyStudy(Study):
     # --- what is kept of an arm ---
 
     def record(self, run: SeedRun, arm: PlanArm) -> MeasuredStore:
+        return MeasuredStore(run.arm_folder(arm) / MEASURED, self.generations_of(run.task))
+
+    def latest(self, run: SeedRun, arm: PlanArm) -> int:
+        """All generations of an arm, or -1; a file that was read once is not read again for it."""
         path = run.arm_folder(arm) / MEASURED
-        if path in self._done:
-            return self._done[path]
-        found = MeasuredStore(path, self.generations_of(run.task))
-        if found.latest == self.generations_of(run.task):
-            self._done[path] = found
-        return found
+        if path not in self._seconds and (found := self.record(run, arm)).latest > 0:
+            self._seconds[path] = found.seconds
+        return self.generations_of(run.task) if path in self._seconds else -1
 
     def is_done(self, run: SeedRun, arm: PlanArm | None = None) -> bool:
         if arm is None:
             return FolderReader(run.first_folder).latest >= 0
-        return self.record(run, arm).latest == self.generations_of(run.task)
+        return self.latest(run, arm) > 0
 
     @contextmanager
     def store(self, run: SeedRun, arm: PlanArm, plan: Plan) -> Iterator[MeasuredStore]:
@@ -247,10 +248,11 @@ class ToyStudy(Study):
         return shown
 
     def seconds(self, toy: str, root: Path) -> float:
-        """What all phases of a toy took together."""
+        """What all phases of a finished toy took together; see `unfinished`."""
         runs = [run for run in self.runs(root) if run.toy == toy]
         firsts = [sum(FolderReader(run.first_folder).timings(0).values()) for run in runs]
-        return sum([*firsts, *(self.record(run, arm).seconds for run in runs for arm in self.arms(run.task))])
+        arms = [self._seconds[run.arm_folder(arm) / MEASURED] for run in runs for arm in self.arms(run.task)]
+        return sum([*firsts, *arms])
 
     def unfinished(self, toy: str, root: Path) -> list[str]:
         """The arms of a toy that have stopped, with their seeds."""

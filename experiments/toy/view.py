@@ -81,7 +81,7 @@ class ToyView(View):
             title=self.title,
             subtitle=command,
             answer=f"{sum(held)} of {len(held)} statements hold.",
-            details=[*_not_reproduced(results)],
+            details=[*(f"{name}: {result.reading}" for name, result in results.items()), *_not_reproduced(results)],
             warnings=outcome.gaps,
             sections=[_at_a_glance(results, spent), *(each for name in results for each in _sections(name, results))],
             facts={name: f"{settings[name]}" for name in results},

@@ -148,7 +148,7 @@ class MotionView(View):
         curves = self.curves(runs)
         for run in runs:
             for arm in self.study.arms(run.task):
-                if self.study.record(run, arm).latest < settings.generations:
+                if self.study.latest(run, arm) < settings.generations:
                     curves[run.task].pop(arm, None)
         if lacking := next((task for task, arms in curves.items() if BASELINE not in arms), ""):
             raise RunFolderError(f"no report of {root}: {lacking} lacks its arm on real data alone. {' '.join(gaps)}")
