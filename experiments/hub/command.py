@@ -65,8 +65,8 @@ class HubCommand:
     where: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
     log: Annotated[WandbOptions, tyro.conf.arg(name="")] = field(default_factory=lambda: WandbOptions("off"))
 
-    def run(self) -> None:
-        """Run the preset, or what is left of it, and print the verdict."""
+    def run(self) -> int:
+        """Run the preset, or what is left of it, and print the verdict; 1 where something is missing of it."""
         needs = NEEDS[self.preset]
         if missing := [name for name in needs if getattr(self, name) is None]:
             told = "; ".join(f"--{name}, {needs[name]}" for name in missing)
@@ -88,6 +88,7 @@ class HubCommand:
             where=Where(self.workers if self.workers is not None else default_workers(), cluster=self.where),
         )
         print(f"\n{found}\n\nReport: {folder / 'report.html'}")
+        return 1 if found.gaps else 0
 
     def _loop(self) -> tuple[Any, Any]:
         """The loop with the options that are given, and which way its scores are good."""
