@@ -303,9 +303,7 @@ COMMON = ("name", "reference", "summary", "needs", "step")
 
 def _registry_table(registry: Registry[Any]) -> str:
     rows = list(registry)
-    more = [
-        field.name for field in fields(rows[0]) if field.name not in ("name", "reference", "summary", "needs", "step")
-    ]
+    more = [field.name for field in fields(rows[0]) if field.name not in COMMON]
     needed = any(row.needs for row in rows)
     heads = ["name", "what it is", *more, *(["extra"] if needed else [])]
     cells = [
