@@ -55,9 +55,8 @@ _KINEMATIC, _LOW_PASS = ("replace+kinematic", "kinematic clean-up"), ("replace+l
 
 def _both(metric: str, control: tuple[str, str]) -> tuple[Evidence, ...]:
     when = "generation 7" if metric == _FORCE else "generations 4 to 7"
-    return tuple(
-        Evidence(f"{where}, {when}", *run, metric, "replace+physics", "physics", *control) for where, *run in _RUNS
-    )
+    words = ("replace+physics", "physics", control[0], control[1])
+    return tuple(Evidence(f"{where}, {when}", run, denoiser, metric, *words) for where, run, denoiser in _RUNS)
 
 
 FINDINGS = (
