@@ -87,7 +87,10 @@ def infer_supports(
     # Of usual mass: what is there depends on no setting of a simulation.
     body, known = humanoid(planted.skeleton, soles=soles).upright_along(planted.ground), under_feet
     each = zip(zip(positions_m, orientations, strict=True), zip(*poses_of(planted), strict=True), strict=True)
-    return [_supports(body, planted[index], *own, settings, known and known[index]) for index, own in enumerate(each)]
+    return [
+        _supports(body, planted[index], *own, settings, None if known is None else known[index])
+        for index, own in enumerate(each)
+    ]
 
 
 def _supports(
