@@ -101,8 +101,8 @@ class Controls:
             from selfcorrect.simulators.body.leg_ik import with_joints_at
 
             places_m = joint_positions(motion, joints)
-            made = with_joints_at(made, joints, places_m)
-            notes += _out_of_reach(joint_positions(made, joints) - places_m)
+            made, gave_way_m = with_joints_at(made, joints, places_m)
+            notes += _cost_of_keeping(gave_way_m, joint_positions(made, joints) - places_m)
         moved_m = np.linalg.norm(joint_positions(made) - joint_positions(motion), axis=-1).mean()
         figures = {**correction.figures, "moved_m": float(moved_m)}
         after = {**measure(made), "standing_m_s": standing_speeds_m_s(motion, made)[1]}
@@ -131,12 +131,13 @@ def _check_finite(motion: Motion) -> None:
         raise CorrectorError(f"{motion.source}: the corrected motion is not finite in frame {int(finite.argmin())}")
 
 
-def _out_of_reach(missing_m: np.ndarray) -> tuple[Note, ...]:
-    """What is said where joints (T, K, 3) are not where they were to stay."""
-    furthest_m = float(np.linalg.norm(missing_m, axis=-1).max())
-    return (Note(words=f"limbs do not reach what was to stay: off by up to {furthest_m:.3f} m"),) * (
-        furthest_m > KEPT_M
-    )
+def _cost_of_keeping(gave_way_m: np.ndarray, missing_m: np.ndarray) -> tuple[Note, ...]:
+    """What is said where the body gave way (T,), and where joints (T, K, 3) are not where they were to stay."""
+    most_m, furthest_m = float(gave_way_m.max()), float(np.linalg.norm(missing_m, axis=-1).max())
+    gave_way = f"the body gave way by up to {most_m:.3f} m, so that limbs reach what was to stay"
+    missed = f"limbs do not reach what was to stay: off by up to {furthest_m:.3f} m"
+    words = ((gave_way, most_m), (missed, furthest_m))
+    return tuple(Note(words=each) for each, by_m in words if by_m > KEPT_M)
 
 
 def _joints(skeleton: Skeleton, name: str) -> Sequence[int]:

@@ -79,8 +79,8 @@ class CorrectionOptions:
     """How much of the correction to take: legs=0.5 for a limb (arms, hands, legs, feet, head, trunk), 30=0 60=1 for
     keyframes, between which it changes smoothly."""
     keep: tuple[str, ...] = ()
-    """Joints whose places in the world stay within 2 mm, as far as their limbs reach: hands, feet, head, or a joint's
-    name in the file. Their limbs follow."""
+    """Joints whose places in the world stay within 2 mm: hands, feet, head, or a joint's name in the file. Their limbs
+    follow, and where these are too short the body gives way."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
     """What motion files do not say."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.kinematics import local_rotations, world_poses
@@ -19,6 +20,12 @@ from .curves import smoothstep
 
 MAXIMUM_REACH = 0.9985
 """Share of its full length to which a leg may be straightened; beyond, knees snap."""
+
+_STRAIGHTEST = 0.9999
+"""The same of limbs that must reach."""
+
+_YIELDING_S, _ROUNDS = 0.05, 12
+"""Standard deviation in time over which a body that gives way does so, and how often its limbs are asked."""
 
 _FIRMNESS = 3.0
 """Exponent by which a leg that is being straightened slows down towards its maximum reach: the higher, the later."""
@@ -43,6 +50,10 @@ class Legs:
     with_thigh: np.ndarray
     with_shank: np.ndarray
     with_foot: np.ndarray
+    bends: float = 1.0
+    """Whether straight ones bend forwards, as knees do, or backwards: −1, as elbows do."""
+    soft: bool = True
+    """Whether they slow down before they are straight."""
 
     @classmethod
     @lru_cache(maxsize=8)
@@ -57,7 +68,8 @@ class Legs:
         upper = skeleton.parents[middle] if middle > 0 else -1
         if upper <= 0:
             raise InputError(f"{skeleton.names[joint]}: has no limb of two bones above it, which could be bent")
-        return cls._by_joints(skeleton, np.array([upper]), np.array([middle]), np.array([joint]))
+        limb = cls._by_joints(skeleton, np.array([upper]), np.array([middle]), np.array([joint]))
+        return replace(limb, bends=-1.0 if skeleton.parts[middle].endswith("elbow") else 1.0, soft=False)
 
     @classmethod
     def _by_joints(cls, skeleton: Skeleton, hips: np.ndarray, knees: np.ndarray, ankles: np.ndarray) -> Legs:
@@ -92,8 +104,9 @@ def bend_legs(
     hips_m, knees_m, old_ankles_m = (positions_m[..., joints, :] for joints in (legs.hips, legs.knees, legs.ankles))
     moved_hips_m = hips_m + root_shift_m[..., None, :]
     pelvis = orientations[..., np.array(skeleton.parents)[legs.hips], :]
-    forward = knee_forward(pelvis, knees_m - hips_m)
-    new_knees_m, new_ankles_m = _reach(moved_hips_m, knees_m - hips_m, old_ankles_m - hips_m, ankles_m, forward)
+    forward = legs.bends * knee_forward(pelvis, knees_m - hips_m)
+    limbs_m = knees_m - hips_m, old_ankles_m - hips_m
+    new_knees_m, new_ankles_m = _reach(moved_hips_m, *limbs_m, ankles_m, forward, soft=legs.soft)
     thigh_turns = shortest_turn(knees_m - hips_m, new_knees_m - moved_hips_m)
     shank_turns = shortest_turn(old_ankles_m - knees_m, new_ankles_m - new_knees_m)
     shape = np.broadcast_shapes(ankles_m.shape[:-2], orientations.shape[:-2])
@@ -108,17 +121,41 @@ def bend_legs(
     return local_rotations(skeleton, world)
 
 
-def with_joints_at(motion: Motion, joints: Sequence[int], places_m: np.ndarray) -> Motion:
-    """The motion with joints (K,) at places (T, K, 3), world, as far as the two bones above each reach.
+def with_joints_at(motion: Motion, joints: Sequence[int], places_m: np.ndarray) -> tuple[Motion, np.ndarray]:
+    """The motion with joints (K,) at places (T, K, 3), world, and by how much (T,) its body gave way for that.
 
-    The joints keep their orientation in the world. InputError for a joint without two bones above it.
+    Their limbs of two bones follow; where these are too short, the whole body moves towards the places, and its ankles
+    stay. The joints keep their orientation in the world. InputError for a joint without two bones above it.
     """
+    limbs = [Legs.ending_at(motion.skeleton, joint) for joint in joints]
+    poses = world_poses(motion)
+    shift_m = _towards(limbs, poses[0], places_m)
+    if shift_m.any():
+        smooth_m = gaussian_filter1d(shift_m, _YIELDING_S * motion.fps, axis=0, mode="nearest")
+        shift_m = smooth_m + _towards(limbs, poses[0] + smooth_m[:, None], places_m)
+        ankles_m = poses[0][:, Legs.of(motion.skeleton).ankles]
+        unturned = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(motion), 2, 4))
+        rotations = bend_legs(motion.skeleton, *poses, shift_m, ankles_m, unturned)
+        motion = replace(motion, root_m=motion.root_m + shift_m, rotations=rotations)
     unturned, stays_m = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(motion), 1, 4)), np.zeros((len(motion), 3))
-    for index, joint in enumerate(joints):
-        limb, poses = Legs.ending_at(motion.skeleton, joint), world_poses(motion)
-        rotations = bend_legs(motion.skeleton, *poses, stays_m, places_m[:, [index]], unturned, limb)
+    for index, limb in enumerate(limbs):
+        rotations = bend_legs(motion.skeleton, *world_poses(motion), stays_m, places_m[:, [index]], unturned, limb)
         motion = replace(motion, rotations=rotations)
-    return motion
+    return motion, lengths(shift_m)
+
+
+def _towards(limbs: Sequence[Legs], positions_m: np.ndarray, places_m: np.ndarray) -> np.ndarray:
+    """The least shifts (T, 3) of joints (T, J, 3) with which the ends of limbs (K,) reach places (T, K, 3)."""
+    shift_m = np.zeros((len(positions_m), 3))
+    for index in list(range(len(limbs))) * _ROUNDS:
+        upper_m, middle_m, end_m = (
+            positions_m[:, joints[0]] for joints in (limbs[index].hips, limbs[index].knees, limbs[index].ankles)
+        )
+        reach_m = _STRAIGHTEST * (_length(middle_m - upper_m) + _length(end_m - middle_m))
+        away_m = places_m[:, index] - upper_m - shift_m
+        distance_m = np.maximum(_length(away_m), 1e-9)
+        shift_m += away_m / distance_m * np.maximum(distance_m - reach_m, 0.0)
+    return shift_m
 
 
 def knee_forward(pelvis: np.ndarray, thighs_m: np.ndarray) -> np.ndarray:
@@ -128,7 +165,13 @@ def knee_forward(pelvis: np.ndarray, thighs_m: np.ndarray) -> np.ndarray:
 
 
 def _reach(
-    hips_m: np.ndarray, thighs_m: np.ndarray, legs_m: np.ndarray, ankles_m: np.ndarray, forward: np.ndarray
+    hips_m: np.ndarray,
+    thighs_m: np.ndarray,
+    legs_m: np.ndarray,
+    ankles_m: np.ndarray,
+    forward: np.ndarray,
+    *,
+    soft: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Knees and ankles (..., 3) of legs from the hips towards target ankles, both (..., 3).
 
@@ -138,7 +181,9 @@ def _reach(
     thigh_m, shank_m = _length(thighs_m), _length(legs_m - thighs_m)
     distance_m = _length(ankles_m - hips_m)
     along = (ankles_m - hips_m) / np.maximum(distance_m, 1e-9)
-    reached_m = _straightened(distance_m, _length(legs_m), MAXIMUM_REACH * (thigh_m + shank_m))
+    whole_m = thigh_m + shank_m
+    softly_m = _straightened(distance_m, _length(legs_m), MAXIMUM_REACH * whole_m)
+    reached_m = softly_m if soft else np.minimum(distance_m, _STRAIGHTEST * whole_m)
     reached_m = np.maximum(reached_m, np.abs(thigh_m - shank_m) + _FOLDED_M)
     before_knee_m = (thigh_m**2 - shank_m**2 + reached_m**2) / (2 * reached_m)
     aside_m = np.sqrt(np.maximum(thigh_m**2 - before_knee_m**2, 0.0))

@@ -16,15 +16,19 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.cli import main
 
 
-@pytest.fixture(scope="module")
-def sunk() -> sc.Motion:
-    """A walk 3 cm below the floor with bent arms."""
+def below_floor(by_m: float = 0.03, bend_rad: float = 1.2) -> sc.Motion:
+    """A walk below the floor with arms that bend so far."""
     walk = made_motion("walk", frames=90)
     rotations = walk.rotations.copy()
     for side, sign in (("left", -1.0), ("right", 1.0)):
-        bent = Rotation.from_rotvec([0.0, sign * 1.2, 0.0]).as_quat()
+        bent = Rotation.from_rotvec([0.0, sign * bend_rad, 0.0]).as_quat()
         rotations[:, walk.skeleton.joint(f"{side}_elbow")] = bent
-    return replace(walk, root_m=walk.root_m - [0.0, 0.03, 0.0], rotations=rotations)
+    return replace(walk, root_m=walk.root_m - [0.0, by_m, 0.0], rotations=rotations)
+
+
+@pytest.fixture(scope="module")
+def sunk() -> sc.Motion:
+    return below_floor()
 
 
 @pytest.mark.parametrize(("first", "last"), [(20, 60), (0, 30), (50, 89), (40, 41)])
@@ -52,10 +56,34 @@ def test_what_is_kept_stays_within_2_mm(sunk: sc.Motion) -> None:
     assert np.allclose(sc.joint_positions(made, feet), sc.joint_positions(free, feet), atol=1e-9)
 
 
-def test_arms_that_do_not_reach_are_told_of(sunk: sc.Motion) -> None:
-    deep = replace(sunk, root_m=sunk.root_m - [0.0, 0.7, 0.0])
-    correction = sc.correct(deep, kinematic=True, keep=("left_wrist",))
-    assert any("do not reach" in str(note) for note in correction.notes)
+@pytest.mark.parametrize(
+    ("by_m", "bend_rad", "kept"),
+    [
+        (0.03, 0.0, ("hands",)),
+        (0.1, 0.0, ("hands",)),
+        (0.3, 0.3, ("hands",)),
+        (0.1, 0.3, ("left_wrist",)),
+        (0.1, 0.0, ("hands", "feet")),
+    ],
+)
+def test_straight_arms_reach_what_stays_because_the_body_gives_way(
+    by_m: float, bend_rad: float, kept: tuple[str, ...]
+) -> None:
+    given = below_floor(by_m, bend_rad)
+    free, correction = (sc.correct(given, kinematic=True, **each) for each in ({}, {"keep": kept}))
+    parts = {"hands": ("left_wrist", "right_wrist"), "feet": ("left_ankle", "right_ankle")}
+    joints = [given.skeleton.names.index(part) for name in kept for part in parts.get(name, (name,))]
+    off_m = np.linalg.norm(sc.joint_positions(correction.motion, joints) - sc.joint_positions(given, joints), axis=-1)
+    assert off_m.max() < 0.002
+    told = [str(note) for note in correction.notes if "gave way" in str(note)]
+    gave_way_m = np.linalg.norm(correction.motion.root_m - free.motion.root_m, axis=-1).max()
+    assert bool(told) == (gave_way_m > 0.002)
+    if told:
+        assert f"{gave_way_m:.3f} m" in told[0]
+    if "feet" not in kept:
+        ankles = [given.skeleton.names.index(part) for part in parts["feet"]]
+        away_m = sc.joint_positions(correction.motion, ankles) - sc.joint_positions(free.motion, ankles)
+        assert np.linalg.norm(away_m, axis=-1).max() < 0.005, "feet stay where the correction has put them"
 
 
 def test_an_amount_is_a_share_of_limbs_and_of_time(sunk: sc.Motion) -> None:
