@@ -156,7 +156,7 @@ class _Files:
         require_workers(self.workers)
         seen = [OnFloor.of(motion) for motion in motions]
         corrections = correct_any(self._from_t_pose, [each.motion for each in seen])
-        return [each.off(made, motion) for each, made, motion in zip(seen, corrections, motions, strict=True)]
+        return [each.off(made) for each, made in zip(seen, corrections, strict=True)]
 
     def _from_t_pose(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions after the T-pose in which they may open."""

@@ -22,6 +22,8 @@ DEEPEST_M = 0.25
 MOST_BOXES = 2000
 
 _EDGE_M = 1e-6
+_SHALLOW_M = 0.03
+"""What is no deeper than this below a top stands on it, however near to an edge."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,17 @@ class GroundBox:
         return self.centre_m[1] + self.size_m[1] / 2
 
     def holds(self, points_m: np.ndarray) -> np.ndarray:
-        """(...) whether points (..., 3) are over it, or in it no deeper than `DEEPEST_M`."""
+        """(...) whether points (..., 3) are over it, or in it and nearer to its top than to its sides.
+
+        Those that are deeper than `DEEPEST_M` are beside it, as are toes that touch the riser of a step.
+        """
         x, y, z = np.moveaxis(points_m - np.array(self.centre_m), -1, 0)
         cosine, sine = np.cos(np.deg2rad(self.turn_deg)), np.sin(np.deg2rad(self.turn_deg))
         half_x, half_y, half_z = (half_m + _EDGE_M for half_m in np.array(self.size_m) / 2)
-        within = (np.abs(cosine * x - sine * z) <= half_x) & (np.abs(sine * x + cosine * z) <= half_z)
-        return within & (y >= max(-half_y, half_y - DEEPEST_M))
+        inside_m = np.minimum(half_x - np.abs(cosine * x - sine * z), half_z - np.abs(sine * x + cosine * z))
+        deep_m = half_y - y
+        on_top = deep_m <= np.maximum(inside_m, _SHALLOW_M)
+        return (inside_m >= 0) & on_top & (deep_m <= min(2 * half_y, DEEPEST_M))
 
 
 @dataclass(frozen=True)

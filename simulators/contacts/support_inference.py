@@ -85,12 +85,10 @@ def infer_supports(
     carries the feet of each motion where that is known, so that only what carries other parts is inferred.
     """
     # Of usual mass: what is there depends on no setting of a simulation.
-    body, known = humanoid(planted.skeleton, soles=soles).upright_along(planted.ground), under_feet
+    body = humanoid(planted.skeleton, soles=soles).upright_along(planted.ground)
     each = zip(zip(positions_m, orientations, strict=True), zip(*poses_of(planted), strict=True), strict=True)
-    return [
-        _supports(body, planted[index], *own, settings, None if known is None else known[index])
-        for index, own in enumerate(each)
-    ]
+    known = [None] * len(planted) if under_feet is None else under_feet
+    return [_supports(body, planted[index], *own, settings, known[index]) for index, own in enumerate(each)]
 
 
 def _supports(

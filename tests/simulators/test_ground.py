@@ -92,9 +92,9 @@ def test_a_scene_that_is_turned_gives_the_same_turned(climbing: Motion, heading_
     turned = replace(turn(climbing, np.radians(heading_deg)), ground=sc.Ground(boxes))
     there, here = made(turned), made(climbing)
     assert mean_distance_m(there, turn(here, np.radians(heading_deg))) < 1e-4
-    unturned = sc.Ground(tuple(replace(box, turn_deg=0.0) for box in boxes))
+    across = sc.Ground(tuple(replace(box, turn_deg=heading_deg + 90) for box in boxes))
     assert np.abs(lowest_m(there) - lowest_m(here)).max() < 1e-3
-    assert np.abs(lowest_m(replace(there, ground=unturned)) - lowest_m(here)).max() > 0.02, "the turn matters"
+    assert np.abs(lowest_m(replace(there, ground=across)) - lowest_m(here)).max() > 0.02, "the turn matters"
 
 
 def test_points_under_a_table_stand_on_the_floor_and_hands_in_a_wall_on_nothing_new() -> None:
@@ -106,13 +106,21 @@ def test_points_under_a_table_stand_on_the_floor_and_hands_in_a_wall_on_nothing_
     np.testing.assert_allclose(wall.above_m(points_m), [0.1, 0.66, 0.9, 0.1])
 
 
+@pytest.mark.parametrize(("inside_m", "deep_m", "above_m"), [(0.01, 0.1, 0.1), (0.15, 0.1, -0.1), (0.005, 0.02, -0.02)])
+def test_toes_that_touch_a_riser_are_beside_the_step_and_sunk_ones_on_it(
+    inside_m: float, deep_m: float, above_m: float
+) -> None:
+    step = sc.Ground((sc.GroundBox((0.0, 0.1, 0.5), (1.0, 0.2, 1.0)),))
+    assert step.above_m(np.array([0.0, 0.2 - deep_m, inside_m])) == pytest.approx(above_m, abs=1e-5)
+
+
 # --- stairs -----------------------------------------------------------------------------------------------------------
 
 
 def test_feet_that_stand_on_their_treads_are_not_pulled_off(stairs: tuple[Motion, list[Support]]) -> None:
     motion, truth = stairs
     correction = KinematicCorrector()([motion])[0]
-    feet = [motion.skeleton.joint(f"{side}_ankle") for side in ("left", "right")]
+    feet = [motion.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]
     moved_m = np.linalg.norm(sc.joint_positions(correction.motion, feet) - sc.joint_positions(motion, feet), axis=-1)
     for each in truth:
         middle = slice(each.first + 2, each.last - 1)

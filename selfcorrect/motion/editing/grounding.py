@@ -9,10 +9,9 @@ import numpy as np
 from ..body.surface import world_sole_points
 from ..correction.results import CorrectedMotion
 from ..geometry.kinematics import world_poses
-from ..geometry.rotations import applied, composed
 from ..motion import Motion
-from ..skeleton import UNTURNED
 from ..support import Support
+from ..views import TurnedWorld
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,9 +19,11 @@ class OnFloor:
     """A motion in the frame of its ground's floor, the lowest ground under its feet at y = 0."""
 
     motion: Motion
-    to_floor: np.ndarray
-    """(4,) quaternion that turned the world."""
-    lowest_m: float
+    given: Motion
+    """The motion in its world."""
+    turned: TurnedWorld | None = None
+    """How the world was turned, None where it was not."""
+    lowest_m: float = 0.0
     """Height of that ground, along the floor's normal."""
 
     @classmethod
@@ -30,39 +31,30 @@ class OnFloor:
         """The motion as it was where it has no ground, or is seen so already."""
         ground = motion.ground
         if ground is None or ground.in_floor_frame or not len(motion):
-            return cls(motion, np.array(UNTURNED), 0.0)
-        turn = ground.to_floor.as_quat()
-        seen = _turned(motion, turn) if ground.slope_deg else motion
+            return cls(motion, motion)
+        turned = None if ground.is_level else TurnedWorld(ground.to_floor)
+        seen = turned.view(motion) if turned else motion
         lowest_m = ground.of_floor.floor_m
         if None not in (seen.skeleton.joint("left_ankle"), seen.skeleton.joint("right_ankle")):
             soles_m = world_sole_points(seen.skeleton, *world_poses(seen))
             lowest_m = float(ground.of_floor.beneath_m(soles_m).min())
-        lowered = replace(seen, root_m=seen.root_m - [0.0, lowest_m, 0.0], ground=ground.raised_from(lowest_m))
-        return cls(lowered, turn, lowest_m)
+        root_m = seen.root_m - np.array([0.0, lowest_m, 0.0])
+        return cls(replace(seen, root_m=root_m, ground=ground.raised_from(lowest_m)), motion, turned, lowest_m)
 
-    def off(self, correction: CorrectedMotion, given: Motion) -> CorrectedMotion:
+    def off(self, correction: CorrectedMotion) -> CorrectedMotion:
         """A correction of this motion in the world of the given one."""
-        if self.motion is given:
+        if self.motion is self.given:
             return correction
-        motion = self._restored(correction.motion, given) if correction.accepted else given
-        supports = tuple(map(self._restored_support, correction.supports))
-        return replace(correction, motion=motion, supports=supports)
+        motion = self._restored(correction.motion) if correction.accepted else self.given
+        return replace(correction, motion=motion, supports=tuple(map(self._restored_support, correction.supports)))
 
-    def _restored(self, motion: Motion, given: Motion) -> Motion:
-        """A motion like this one, in the world of the given motion and on its ground."""
-        raised = replace(motion, root_m=motion.root_m + np.array([0.0, self.lowest_m, 0.0]))
-        tilted = given.ground is not None and given.ground.slope_deg
-        world = _turned(raised, self.to_floor * (-1, -1, -1, 1)) if tilted else raised
-        return replace(world, ground=given.ground)
+    def _restored(self, motion: Motion) -> Motion:
+        raised = replace(motion, root_m=motion.root_m + np.array([0.0, self.lowest_m, 0.0]), ground=self.given.ground)
+        return self.turned.back(raised) if self.turned else raised
 
     def _restored_support(self, support: Support) -> Support:
-        """A support in the world of the given motion."""
-        x, y, z = applied(self.to_floor * (-1, -1, -1, 1), support.top_m + np.array([0.0, self.lowest_m, 0.0])).tolist()
-        return replace(support, top_m=(x, y, z))
-
-
-def _turned(motion: Motion, turn: np.ndarray) -> Motion:
-    """The motion with its world turned by a quaternion (4,)."""
-    rotations = motion.rotations.astype(float)
-    rotations[:, 0] = composed(turn, rotations[:, 0])
-    return replace(motion, root_m=applied(turn, motion.root_m), rotations=rotations)
+        raised = support.moved((0.0, self.lowest_m, 0.0))
+        if self.turned is None:
+            return raised
+        x, y, z = self.turned.turn.inv().apply(raised.top_m).tolist()
+        return replace(raised, top_m=(x, y, z))
