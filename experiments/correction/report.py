@@ -15,7 +15,7 @@ import numpy as np
 from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.motion.correction.results import Stage
 from selfcorrect.motion.measures.metrics import FIGURES, MotionFigure
-from selfcorrect.storage.files.digests import seal_of, values_and_seal, with_seal
+from selfcorrect.storage.files.digests import holds_seal, seal_of, values_and_seal, with_seal
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import read_as, to_json
 from selfcorrect.storage.files.writing import text_output, write_atomically
@@ -223,6 +223,14 @@ def _mean(figures: Sequence[dict[str, float]], results: Sequence[FileResult]) ->
     weights = [result.frames for result in results]
     shared = [name for name in (figures[0] if figures else ()) if all(name in of for of in figures)]
     return {name: float(np.average([of[name] for of in figures], weights=weights)) for name in shared}
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file is a report of this command and as it was written."""
+    try:
+        return path.is_file() and holds_seal(content := read_bytes(path)) and b'"motions": [' in content
+    except InputError:
+        return False
 
 
 def write_report(

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.datasets.shards.manifest import MANIFEST, opened, read_manifest
-from selfcorrect.storage.files.digests import damage_of, digest_of_file, ends_in_digest, unsealed_bytes, values_and_seal
+from selfcorrect.storage.files.digests import damage_of, ends_in_digest, unsealed_bytes, values_and_seal
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.listings import DIGESTS, listed_in
 from selfcorrect.storage.files.places import LocalPlace, Place, is_address, place
-from selfcorrect.storage.files.written import JOURNAL, recorded_in
 from selfcorrect.storage.runs.folder_store import damage_below, generation_folders
 from selfcorrect.storage.runs.generation_files import looked_at
 from selfcorrect.storage.runs.ledger import FOLDER as LEDGER
@@ -152,19 +151,6 @@ def _changed(path: Path, found: str, expected: Collection[str]) -> str:
     return "" if found in expected else f"{path} is {'not what was written' if found else 'missing'}"
 
 
-def _journals(folder: Path, everything: list[Path]) -> Iterator[Look]:
-    """Files that commands recorded before they wrote them."""
-    for path in everything:
-        if path.name == JOURNAL and path.is_file():
-            try:
-                recorded = recorded_in(path)
-            except (DamagedError, InputError) as error:
-                yield Look(str(path), str(error))
-                continue
-            yield Look(str(path))
-            yield from (Look(str(file), _changed(file, digest_of_file(file), all_)) for file, all_ in recorded.items())
-
-
 def _sealed(folder: Path, everything: list[Path]) -> Iterator[Look]:
     """JSON files that hold their digests: configs, environments, references, summaries, reports, ledgers."""
     for path in everything:
@@ -213,7 +199,7 @@ def _damage_at(folder: Place, name: str, expected: str) -> str:
 
 
 _FINDERS: tuple[Callable[[Path, list[Path]], Iterator[Look]], ...] = (
-    _generations, _listings, _records, _journals, _sets, _sealed,
+    _generations, _listings, _records, _sets, _sealed,
 )  # fmt: skip
 
 

@@ -140,11 +140,12 @@ def test_what_appears_while_it_works_stays(folder: Path, monkeypatch: pytest.Mon
     assert main(["correct", "clips"]) == 0
 
 
-def test_a_report_is_replaced_where_the_same_folder_has_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_is_replaced_as_long_as_nobody_changed_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*COMMAND, "--report", "told.json"]) == main([*COMMAND, "--report", "told.json"]) == 0
     (folder / "mine.json").write_text(json.dumps({"settings": {}, "counts": {}, "motions": []}, indent=1))
-    (folder / "kept.json").write_bytes((folder / "told.json").read_bytes())
-    for name in ("mine.json", "kept.json"):
+    changed = json.loads((folder / "told.json").read_text()) | {"settings": "mine"}
+    (folder / "told.json").write_text(json.dumps(changed, indent=1))
+    for name in ("mine.json", "told.json"):
         before = (folder / name).read_bytes()
         assert main([*COMMAND, "--report", name]) == 2
         assert f"{name}: exists and is no report of this command" in capsys.readouterr().err

@@ -61,7 +61,7 @@ def test_bad_files_get_a_sentence_each_and_the_others_go_on(
     assert "pickled.npy" not in report  # of no program that is known: found in a folder, it is no motion file
     assert "expected 22 joints" in report["shape.npy"]["reason"]
     assert set(os.listdir(folder / "corrected")) == {
-        "good.bvh", "report.json", ".records", ".selfcorrect.lock", ".selfcorrect-written.jsonl"}  # fmt: skip
+        "good.bvh", "report.json", ".records", ".selfcorrect.lock"}  # fmt: skip
     assert "1 of 11 motions corrected" in told
     assert "not corrected (10): backwards.bvh, chair.bvh" in told
     assert "Traceback" not in told

@@ -51,7 +51,6 @@ UNLIKE = (
     "environment.json",
     ".selfcorrect.lock",
     "report.json",
-    ".selfcorrect-written.jsonl",
 )
 """Files that hold times, or where something ran."""
 
