@@ -59,9 +59,15 @@ class FootSettings:
     """Frames of a stance that are slower than about this count alike for where the foot was meant to be."""
     unmoved_m_s: tuple[float, float] = (0.012, 0.03)
     """Ankles of standing feet are still if slower than the first, and move if faster than the second."""
+    locked_m_s: tuple[float, float] = (0.002, 0.006)
+    """Toe joints of standing feet that are slower than the first were locked where they are, and stay there; those
+    faster than the second were not."""
+    one_place_m: tuple[float, float] = (0.01, 0.02)
+    """Places in which a foot is locked in one stance are one if they are nearer than the first, and several if further
+    apart than the second: then none is kept."""
     sped_up_m_s: tuple[float, float] = (0.002, 0.008)
     """Ankles that stand may get faster by the first; those that would by the second keep their velocity."""
-    firm: float = 4.0
+    firm: float = 12.0
     """Legs reach for feet that were still with this much more weight than for others that stand."""
     standing_ankle_m_s: tuple[float, float] = (0.1, 0.15)
     """Ankles of standing feet stand if slower than the first, and roll over if faster than the second."""
@@ -256,6 +262,22 @@ def furthest_in_stance_m(moved_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
     return furthest_m
 
 
+def in_one_place(
+    points_m: np.ndarray, locked: np.ndarray, stands: np.ndarray, settings: FootSettings = FEET
+) -> np.ndarray:
+    """(N, T, 2) in [0, 1] how surely points (N, T, 2, 3) are in one place wherever they are locked in a stance.
+
+    locked: (N, T, 2) in [0, 1]; stands: (N, T, 2). Feet that glide from one place to another are in neither.
+    """
+    near_m, far_m = settings.one_place_m
+    numbers, sure = stance_numbers(stands), np.zeros(stands.shape)
+    for number in np.unique(numbers[locked > 0]):
+        own = numbers == number
+        apart_m = lengths(np.ptp(points_m[own & (locked > 0)], axis=0)[[0, 2]])
+        sure[own] = smoothstep((far_m - apart_m) / (far_m - near_m))
+    return sure
+
+
 def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float, settings: FootSettings = FEET) -> np.ndarray:
     """Anchors (N, T, 2, 3) of standing feet, carried through the swings between.
 
@@ -317,7 +339,9 @@ class SoftLockSettings:
     """Standard deviation of that of limbs which are lifted above the floor."""
     rounds: int = 3
     """How often what is still sunk is lifted anew."""
-    small_m: tuple[float, float] = (0.006, 0.012)
+    plantings: int = 2
+    """How often feet are planted, each time as far as legs missed where they were wanted."""
+    small_m: tuple[float, float] = (0.009, 0.015)
     """Feet are not moved by less than the first, and as far as asked for by more than the second."""
     small_rad: tuple[float, float] = (float(np.radians(2.0)), float(np.radians(4.0)))
     """The same of their turns, and those of toes."""
@@ -362,35 +386,50 @@ def soft_turns(
 
 
 def soft_lock(
-    heights_m: np.ndarray, velocity_m_s: np.ndarray, stands: np.ndarray, fps: float, settings: SoftLockSettings = SOFT
+    heights_m: np.ndarray,
+    velocity_m_s: np.ndarray,
+    stands: np.ndarray,
+    locked: np.ndarray,
+    off_m: np.ndarray,
+    fps: float,
+    settings: SoftLockSettings = SOFT,
 ) -> np.ndarray:
     """Displacements (N, T, 2, 3) that keep standing feet still on the ground and swinging feet above it.
 
-    heights_m: (N, T, 2) of each foot's lowest corner; velocity_m_s: (N, T − 1, 2 feet, 2) of the part that is held.
+    heights_m: (N, T, 2) of each foot's lowest corner; velocity_m_s: (N, T − 1, 2 feet, 2) of the part that is held;
+    locked: (N, T, 2) in [0, 1] how surely a foot is to be where it was, from which it is off by off_m (N, T, 2, 2).
     """
     firmness = stands * blur(stands, settings.edge_thirtieths, fps)
     moves_m = np.zeros((*stands.shape, 3))
     for motion, foot in np.ndindex(stands.shape[0], 2):
         own, at = firmness[motion, :, foot], (motion, slice(None), foot)
         if stands[at].any():
-            moves_m[(*at, [0, 2])] = _stopping(velocity_m_s[at] / fps, own, fps, settings).T
+            moves_m[(*at, [0, 2])] = _stopping(velocity_m_s[at] / fps, own, locked[at], off_m[at], fps, settings).T
         moves_m[(*at, 1)] = _rise(heights_m[at], own, stands[at], fps, settings)
     return moves_m
 
 
-def _stopping(steps_m: np.ndarray, firmness: np.ndarray, fps: float, settings: SoftLockSettings) -> np.ndarray:
+def _stopping(
+    steps_m: np.ndarray,
+    firmness: np.ndarray,
+    locked: np.ndarray,
+    off_m: np.ndarray,
+    fps: float,
+    settings: SoftLockSettings,
+) -> np.ndarray:
     """Displacements (T, 2) that cancel steps (T − 1, 2) where a foot stands firmly (T,).
 
-    They minimise Σ w |step + D m|² + onset² |D² m|² + (1 − w) (onset / return²)² |m|², times in frames.
+    They minimise Σ w (1 − l) |step + D m|² + l |off + m|² + onset² |D² m|² + (1 − w) (onset / return²)² |m|², times in
+    frames, where l is how surely the foot is locked.
     """
     onset, back = settings.onset_s * fps, settings.return_s * fps
-    held = np.minimum(firmness[1:], firmness[:-1])
+    held = np.minimum(firmness[1:], firmness[:-1]) * (1 - np.minimum(locked[1:], locked[:-1]))
     bands = onset**2 * second_difference_bands(len(firmness))
-    bands[2] += np.maximum(1 - firmness, _LEAST_RETURN) * (onset / back**2) ** 2
+    bands[2] += np.maximum(1 - firmness, _LEAST_RETURN) * (onset / back**2) ** 2 + locked
     bands[2, 1:] += held
     bands[2, :-1] += held
     bands[1, 1:] -= held
-    right = np.zeros((len(firmness), 2))
+    right = -locked[:, None] * off_m
     right[1:] -= held[:, None] * steps_m
     right[:-1] += held[:, None] * steps_m
     moves_m = solved(bands, right)

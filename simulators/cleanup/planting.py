@@ -6,14 +6,14 @@ below the floor, and a sunken trunk is lifted.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
 from selfcorrect.motion.body.surface import SURFACE_RADII_M, sole_points
 from selfcorrect.motion.geometry.kinematics import local_rotations, poses_of
-from selfcorrect.motion.geometry.rotations import applied, composed, quaternions, rotation_vectors
+from selfcorrect.motion.geometry.rotations import applied, composed, inverted, quaternions, rotation_vectors
 from selfcorrect.motion.geometry.rotations import turns as rotations_between
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.ground import Ground
@@ -34,58 +34,119 @@ from .foot_lock import FootSettings, SoftLockSettings, soft_lock, soft_turns
 from .stance import Posed
 
 
+@dataclass(frozen=True, eq=False)
+class _WantedFeet:
+    """Where feet (N, T, 2) are wanted."""
+
+    ankles_m: np.ndarray
+    """(N, T, 2, 3)."""
+    orientations: np.ndarray
+    """(N, T, 2, 4) of the ankles, world."""
+    firmness: np.ndarray
+    """(N, T, 2) weight with which legs reach for them."""
+    share: np.ndarray
+    """(N, T, 2) in [0, 1] by how much feet are planted: not where nothing but a little is wrong."""
+
+
 def plant_feet(
     posed: Posed, ground_m: np.ndarray, settings: FootSettings, soft: SoftLockSettings | None
 ) -> MotionBatch:
-    """Lay standing feet flat and hold them in place on the ground (N, T, 2) beneath them; the legs follow."""
-    motions, fps = posed.motions, posed.motions.fps
-    legs = Legs.of(motions.skeleton)
+    """Lay standing feet flat and hold them in place on the ground (N, T, 2) beneath them; the legs follow.
+
+    What legs miss, and what stands only once it is held, is asked for again, of the legs as they were. So feet that are
+    planted have errors much smaller than those of feet that are left alone, and another planting changes nothing.
+    """
     posed = _with_bent_toes(posed, ground_m, settings, soft)
-    stands = posed.stands(settings, ground_m)
-    ankles_m, normals = posed.positions_m[:, :, legs.ankles], posed.normals
-    solid_m = _solid_feet_m(posed)
-    heights_m, flat_m = (
-        posed.lowest_m(feet_m) - ground_m
-        for feet_m in (solid_m, _turned(solid_m, ankles_m, foot_lock.flattening(normals, np.ones(stands.shape))))
-    )
-    share = np.maximum(
-        foot_lock.flat_share(normals, stands, fps, settings),
-        foot_lock.share_above(heights_m, flat_m, normals, fps, settings),
-    )
-    turns = foot_lock.flattening(normals, share)
-    turns = turns if soft is None else soft_turns(turns, soft.turn_rad, soft.turn_s, fps, soft)
-    if soft is not None:
-        ankles = posed.orientations[:, :, legs.ankles]
-        unturned = foot_lock.still(lengths(rotations_between(ankles, 1)) * fps, stands, settings.unturned_rad_s)
-        vectors_rad = foot_lock.steadied(rotation_vectors(turns), unturned, fps, settings)
-        turns = quaternions(vectors_rad)
-    feet_m = _turned(posed.feet_m, ankles_m, turns)
-    velocity_m_s = held_velocities(feet_m, fps)
-    heights_m = posed.lowest_m(_turned(solid_m, ankles_m, turns)) - ground_m
-    if soft is not None:
-        moves_m = soft_lock(heights_m, velocity_m_s, stands, fps, soft)
-        moves_m *= foot_lock.worthwhile(lengths(moves_m), soft.small_m, fps, soft)[..., None]
-        # Where sole and ankle move apart, as when a foot is turned, holding the sole would drag the ankle.
-        still = foot_lock.still(lengths(np.diff(ankles_m, axis=1)) * fps, stands, settings.unmoved_m_s)
-        held_m = lifted_m = foot_lock.steadied(moves_m, still, fps, settings)
-        for _ in range(settings.rounds):
-            still = np.maximum(still, foot_lock.sped_up(ankles_m, held_m, stands, fps, settings))
-            held_m = foot_lock.steadied(moves_m, still, fps, settings)
-        no_deeper_m = np.minimum(lifted_m[..., 1], -heights_m)
-        held_m[..., 1] = np.maximum(held_m[..., 1], no_deeper_m)
-        held_m, fixed = _with_still_toes(posed, held_m, turns, stands, settings)
-        still = np.maximum(still, fixed)
-        ankles_m = ankles_m + held_m
-        pose = posed.positions_m, posed.orientations
-        firm = np.pad(np.minimum(still[:, 1:], still[:, :-1]), ((0, 0), (1, 1), (0, 0)))
-        firmness = blur(stands, 1.0, fps) * (1 + settings.firm * firm)
-        rises_m, rotations = reach_softly(motions.skeleton, *pose, ankles_m, turns, firmness, fps)
-        return replace(motions, root_m=motions.root_m + rises_m[..., None] * (0.0, 1.0, 0.0), rotations=rotations)
+    if soft is None:
+        return _planted_at_once(posed, ground_m, settings)
+    feet = _wanted_feet(posed, posed, ground_m, settings, soft, np.zeros(ground_m.shape))
+    for _ in range(soft.plantings - 1):
+        made = Posed.of(_reaching(posed, feet), posed.soles)
+        feet = _wanted_feet(posed, made, ground_m, settings, soft, feet.share)
+    return _reaching(posed, feet)
+
+
+def _reaching(posed: Posed, feet: _WantedFeet) -> MotionBatch:
+    """Motions whose legs reach for wanted feet."""
+    motions, ankles = posed.motions, Legs.of(posed.motions.skeleton).ankles
+    turns = composed(feet.orientations, inverted(posed.orientations[:, :, ankles]))
+    pose = posed.positions_m, posed.orientations
+    rises_m, rotations = reach_softly(motions.skeleton, *pose, feet.ankles_m, turns, feet.firmness, motions.fps)
+    return replace(motions, root_m=motions.root_m + rises_m[..., None] * (0.0, 1.0, 0.0), rotations=rotations)
+
+
+def _planted_at_once(posed: Posed, ground_m: np.ndarray, settings: FootSettings) -> MotionBatch:
+    """Motions whose standing feet are held in each frame, however fast legs must follow."""
+    motions, fps = posed.motions, posed.motions.fps
+    legs, stands = Legs.of(motions.skeleton), posed.stands(settings, ground_m)
+    ankles_m = posed.positions_m[:, :, legs.ankles]
+    turns = foot_lock.flattening(posed.normals, _flat_share(posed, ground_m, stands, settings))
+    velocity_m_s = held_velocities(_turned(posed.feet_m, ankles_m, turns), fps)
+    heights_m = posed.lowest_m(_turned(_solid_feet_m(posed), ankles_m, turns)) - ground_m
     moves_m = foot_lock.lock(heights_m, velocity_m_s, frame_speeds(velocity_m_s), stands, fps, settings)
     targets_m = ankles_m + moves_m
     shift_m = _lowering(posed.positions_m, targets_m, legs, stands, fps, settings.lowering_limit_m)
     rotations = bend_legs(motions.skeleton, posed.positions_m, posed.orientations, shift_m, targets_m, turns)
     return replace(motions, root_m=motions.root_m + shift_m, rotations=rotations)
+
+
+def _wanted_feet(
+    posed: Posed,
+    made: Posed,
+    ground_m: np.ndarray,
+    settings: FootSettings,
+    soft: SoftLockSettings,
+    share: np.ndarray,
+) -> _WantedFeet:
+    """Where feet are wanted of what was made of posed motions so far; what stood still in these stays so.
+
+    share: (N, T, 2) the least by which they are planted.
+    """
+    fps, ankles = posed.motions.fps, Legs.of(posed.motions.skeleton).ankles
+    stands = made.stands(settings, ground_m)
+    before_m, ankles_m = posed.positions_m[:, :, ankles], made.positions_m[:, :, ankles]
+    before, orientations = posed.orientations[:, :, ankles], made.orientations[:, :, ankles]
+    turns = foot_lock.flattening(made.normals, _flat_share(made, ground_m, stands, settings))
+    turns = composed(soft_turns(turns, soft.turn_rad, soft.turn_s, fps, soft), composed(orientations, inverted(before)))
+    unturned = foot_lock.still(lengths(rotations_between(before, 1)) * fps, stands, settings.unturned_rad_s)
+    turns = quaternions(foot_lock.steadied(rotation_vectors(turns), unturned, fps, settings))
+    turned = composed(turns, composed(before, inverted(orientations)))
+    velocity_m_s = held_velocities(_turned(made.feet_m, ankles_m, turned), fps)
+    still_toes, off_m = _still_toes(posed, stands, settings.unmoved_m_s), np.zeros_like(before_m)
+    locked = _within(_still_toes(posed, stands, settings.locked_m_s))
+    if locked.any():
+        locked *= foot_lock.in_one_place(posed.positions_m[:, :, _toes(posed.motions.skeleton)], locked, stands)
+        off_m = _toes_m(made, ankles_m, turned) - posed.positions_m[:, :, _toes(posed.motions.skeleton)]
+    heights_m = made.lowest_m(_turned(_solid_feet_m(made), ankles_m, turned)) - ground_m
+    moves_m = soft_lock(heights_m, velocity_m_s, stands, locked, off_m[..., [0, 2]], fps, soft)
+    share = np.maximum(share, foot_lock.worthwhile(lengths(moves_m), soft.small_m, fps, soft))
+    so_far_m = ankles_m - before_m
+    moves_m = so_far_m + share[..., None] * moves_m
+    # Where sole and ankle move apart, as when a foot is turned, holding the sole would drag the ankle.
+    still = foot_lock.still(lengths(np.diff(before_m, axis=1)) * fps, stands, settings.unmoved_m_s)
+    held_m = lifted_m = foot_lock.steadied(moves_m, still, fps, settings)
+    for _ in range(settings.rounds):
+        still = np.maximum(still, foot_lock.sped_up(before_m, held_m, stands, fps, settings))
+        held_m = foot_lock.steadied(moves_m, still, fps, settings)
+    no_deeper_m = np.minimum(lifted_m[..., 1], so_far_m[..., 1] - heights_m)
+    held_m[..., 1] = np.maximum(held_m[..., 1], no_deeper_m)
+    if still_toes.any():
+        turned_m = _toes_m(posed, before_m, turns) - posed.positions_m[:, :, _toes(posed.motions.skeleton)]
+        held_m = foot_lock.steadied(held_m + turned_m, still_toes, fps, settings) - turned_m
+        still = np.maximum(still, still_toes)
+    firmness = blur(stands, 1.0, fps) * (1 + settings.firm * _within(still))
+    return _WantedFeet(before_m + held_m, composed(turns, before), firmness, share)
+
+
+def _flat_share(posed: Posed, ground_m: np.ndarray, stands: np.ndarray, settings: FootSettings) -> np.ndarray:
+    """Share (N, T, 2) by which feet are laid flat: those that stand nearly so, and sunken ones that it lifts."""
+    ankles_m, solid_m = posed.positions_m[:, :, Legs.of(posed.motions.skeleton).ankles], _solid_feet_m(posed)
+    flat_m = _turned(solid_m, ankles_m, foot_lock.flattening(posed.normals, np.ones(stands.shape)))
+    heights_m, flat_heights_m = (posed.lowest_m(feet_m) - ground_m for feet_m in (solid_m, flat_m))
+    return np.maximum(
+        foot_lock.flat_share(posed.normals, stands, posed.motions.fps, settings),
+        foot_lock.share_above(heights_m, flat_heights_m, posed.normals, posed.motions.fps, settings),
+    )
 
 
 def _with_bent_toes(posed: Posed, ground_m: np.ndarray, settings: FootSettings, soft: SoftLockSettings | None) -> Posed:
@@ -112,21 +173,23 @@ def _with_bent_toes(posed: Posed, ground_m: np.ndarray, settings: FootSettings, 
     return replace(posed, orientations=orientations, feet_m=feet_m)
 
 
-def _with_still_toes(
-    posed: Posed, moves_m: np.ndarray, turns: np.ndarray, stands: np.ndarray, settings: FootSettings
-) -> tuple[np.ndarray, np.ndarray]:
-    """Moves of ankles (N, T, 2, 3) of feet that turn, by which toe joints that stood still do so afterwards.
-
-    Also how surely they did from frame to frame, (N, T − 1, 2) in [0, 1].
-    """
-    motions, toes = posed.motions, _toes(posed.motions.skeleton)
+def _still_toes(posed: Posed, stands: np.ndarray, bounds_m_s: tuple[float, float]) -> np.ndarray:
+    """How surely, (N, T − 1, 2) in [0, 1], toe joints of standing feet are still from frame to frame."""
+    toes = _toes(posed.motions.skeleton)
     if len(toes) < 2:
-        return moves_m, np.zeros_like(stands[:, 1:], dtype=float)
-    toes_m = posed.positions_m[:, :, toes]
-    still = foot_lock.still(lengths(np.diff(toes_m, axis=1)) * motions.fps, stands, settings.unmoved_m_s)
-    bones_m = toes_m - posed.positions_m[:, :, Legs.of(motions.skeleton).ankles]
-    turned_m = applied(turns, bones_m) - bones_m
-    return foot_lock.steadied(moves_m + turned_m, still, motions.fps, settings) - turned_m, still
+        return np.zeros_like(stands[:, 1:], dtype=float)
+    speeds_m_s = lengths(np.diff(posed.positions_m[:, :, toes], axis=1)) * posed.motions.fps
+    return foot_lock.still(speeds_m_s, stands, bounds_m_s)
+
+
+def _within(still: np.ndarray) -> np.ndarray:
+    """(N, T, 2) how surely feet are still before and after frames, from (N, T − 1, 2) between them."""
+    return np.pad(np.minimum(still[:, 1:], still[:, :-1]), ((0, 0), (1, 1), (0, 0)))
+
+
+def _toes_m(posed: Posed, ankles_m: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """Toe joints (N, T, 2, 3) of feet that turn about their ankles (N, T, 2, 3)."""
+    return ankles_m + applied(turns, posed.positions_m[:, :, _toes(posed.motions.skeleton)] - ankles_m)
 
 
 def _toes(skeleton: Skeleton) -> list[int]:

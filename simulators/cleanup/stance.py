@@ -64,7 +64,7 @@ class FloorSettings:
     shown_m: float = 0.03
     """Largest distance from such a floor of a sole that shows it. Of CMU's training clips on level ground 3 in 150 show
     less: tiptoe dancers and acrobats."""
-    near_zero_m: tuple[float, float] = (0.004, 0.01)
+    near_zero_m: tuple[float, float] = (0.008, 0.014)
     """A floor nearer to y = 0 than the first counts as being there; only feet then move. From the second on the whole
     body does."""
 
@@ -329,10 +329,18 @@ def floors_m(posed: Posed, settings: FloorSettings, *, lowest: bool) -> np.ndarr
 
 
 def _heights_m(posed: Posed, settings: FloorSettings) -> list[float]:
-    """Height of each motion's floor."""
-    each = zip(posed.grounds_m(), posed.paces_m_s, posed.flat(settings.flat_rad), strict=True)
-    known = posed.motions.skeleton.soles_m is not None
-    return [0.0 if known and at_zero(*feet, settings) else floor_height(*feet, settings) for feet in each]
+    """Height of each motion's floor.
+
+    Where soles were found, the floor is not above what their lowest corners show: no body is lowered into the ground.
+    """
+    speeds_m_s, flat = posed.paces_m_s, posed.flat(settings.flat_rad)
+    each = list(zip(posed.grounds_m(), speeds_m_s, flat, strict=True))
+    if posed.motions.skeleton.soles_m is None:
+        return [floor_height(*feet, settings) for feet in each]
+    lowest_m = posed.feet_m[..., 1].min(-1)
+    highest_m = [max(floor_height(*feet, settings), 0.0) for feet in zip(lowest_m, speeds_m_s, flat, strict=True)]
+    heights_m = [0.0 if at_zero(*feet, settings) else floor_height(*feet, settings) for feet in each]
+    return [min(pair) for pair in zip(heights_m, highest_m, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
