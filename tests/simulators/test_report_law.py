@@ -94,8 +94,9 @@ def test_toes_that_are_locked_stay_so(fps: float):
     rolled = replace(rolled, root_m=rolled.root_m + locked_m[0] - locked_m + [[0.0, 0.02, 0.0]])
     (made,) = KinematicCorrector()([rolled])
     assert np.linalg.norm(np.diff(joint_positions(rolled, [toe]), axis=0), axis=-1).max() < 1e-9
-    speeds_m_s = np.linalg.norm(np.diff(joint_positions(made.motion, [toe]), axis=0), axis=-1) * fps
-    assert speeds_m_s.mean() < 0.004
+    made_m = joint_positions(made.motion, [toe])[:, 0]
+    assert (np.linalg.norm(np.diff(made_m, axis=0), axis=-1) * fps).mean() < 0.004
+    assert np.linalg.norm((made_m - joint_positions(rolled, [toe])[:, 0])[:, [0, 2]], axis=-1).max() < 0.004
 
 
 def test_what_stands_is_fixed_by_the_input():
@@ -123,7 +124,7 @@ def test_a_second_correction_changes_next_to_nothing(kind: Kind, fps: float):
     (first,) = KinematicCorrector()([spoiled(clean, 0.02, 0.03)])
     (second,) = KinematicCorrector()([first.motion])
     assert first.figures["moved_m"] > 0.004
-    assert second.figures["moved_m"] < max(0.001, 0.06 * first.figures["moved_m"])
+    assert second.figures["moved_m"] < max(0.0003, 0.01 * first.figures["moved_m"])
 
 
 @pytest.mark.parametrize("fps", [30.0, 60.0, 120.0])

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.surface import sole_points
 from selfcorrect.motion.measures.contacts import floor_height_m, height_of_floor_m
@@ -43,6 +44,23 @@ def test_a_raised_motion_is_lowered_by_as_much_and_one_on_the_floor_is_left(stan
         )
         assert abs(low_m) < 0.01
         assert high_m == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.parametrize("pitch_deg", [0.0, 6.0, 12.0])
+def test_no_body_is_lowered_into_the_ground(stand: Motion, pitch_deg: float) -> None:
+    """Feet that point down by a little count as flat: their balls are high, and their tips touch."""
+    rotations = stand.rotations.copy()
+    for side in ("left", "right"):
+        ankle = stand.skeleton.joint(f"{side}_ankle")
+        pitch = Rotation.from_euler("x", pitch_deg, degrees=True)
+        rotations[:, ankle] = (Rotation.from_quat(rotations[:, ankle]) * pitch).as_quat()
+    known = replace(stand.skeleton, soles_m=(0.025, 0.025))
+    pitched = MotionBatch.stack([replace(stand, skeleton=known, rotations=rotations)])
+    posed = Posed.of(pitched, sole_points(known))
+    up_m = np.array([0.0, 0.05 - posed.feet_m[..., 1].min(), 0.0])
+    posed = posed.moved(np.broadcast_to(up_m, pitched.root_m.shape))
+    down_m = floors_m(posed, FLOOR, lowest=False)[0]
+    assert 0.03 < down_m < 0.051
 
 
 def test_a_floor_that_few_still_feet_show_is_where_feet_are_low() -> None:
