@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,23 +60,23 @@ class Controls:
             raise SettingError(f"frames must be FIRST:LAST with first < last, such as 40:120, got {self.frames!r}")
         return int(first), int(last)
 
-    def _amounts(self) -> tuple[dict[str, float], list[tuple[int, float]]]:
-        """Shares by limb, and keyframes; SettingError for what is neither."""
-        limbs, keyframes = dict[str, float](), list[tuple[int, float]]()
+    def _amounts(self) -> dict[str, list[tuple[int, float]]]:
+        """Keyframes, (frame, share), by limb, those of the whole body by ""; SettingError for what is none."""
+        amounts = defaultdict[str, list[tuple[int, float]]](list)
         for word in self.amount:
-            name, _, number = word.partition("=")
+            place, _, number = word.partition("=")
+            limb, _, frame = ("", "", place) if place.isdecimal() else place.partition("@")
             try:
                 share = float(number)
             except ValueError:
                 share = np.nan
-            if not 0 <= share <= 1 or not (name in LIMBS or name.isdecimal()):
+            if not 0 <= share <= 1 or limb not in ("", *LIMBS) or not (frame or "0").isdecimal() or not place:
                 known = ", ".join(LIMBS)
-                raise SettingError(f"amount must be LIMB=SHARE or FRAME=SHARE, 0 to 1, with {known}; got {word!r}")
-            if name in LIMBS:
-                limbs[name] = share
-            else:
-                keyframes.append((int(name), share))
-        return limbs, keyframes
+                raise SettingError(
+                    f"amount must be LIMB=SHARE, FRAME=SHARE or LIMB@FRAME=SHARE, 0 to 1, with {known}; got {word!r}"
+                )
+            amounts[limb].append((int(frame or 0), share))
+        return amounts
 
     def before(self, motion: Motion) -> Motion:
         """The motion to correct, with the contacts that were given."""
@@ -110,8 +111,7 @@ class Controls:
 
     def _shares(self, motion: Motion) -> np.ndarray:
         """(T, J) how much of the correction each joint gets."""
-        limbs, keyframes = self._amounts()
-        time = over_time(keyframes, len(motion)) if keyframes else np.ones(len(motion))
+        time = np.ones(len(motion))
         if (span := self._span()) is not None:
             if span[1] >= len(motion):
                 raise InputError(f"{motion.source}: has {len(motion)} frames, and {self.frames} were to be corrected")
@@ -120,8 +120,9 @@ class Controls:
             ends = {first: float(first == 0), last: float(last == len(motion) - 1)}
             time = time * over_time([*({first + fade: 1.0, last - fade: 1.0} | ends).items()], len(motion))
         shares = np.repeat(time[:, None], len(motion.skeleton), axis=1)
-        for name, share in limbs.items():
-            shares[:, _joints(motion.skeleton, name)] *= share
+        for limb, keyframes in self._amounts().items():
+            joints = _joints(motion.skeleton, limb) if limb else slice(None)
+            shares[:, joints] *= over_time(keyframes, len(motion))[:, None]
         return shares
 
 

@@ -77,7 +77,7 @@ class CorrectionOptions:
     """FIRST:LAST, such as 40:120: only these frames are corrected, which blends in and out inside them."""
     amount: tuple[str, ...] = ()
     """How much of the correction to take: legs=0.5 for a limb (arms, hands, legs, feet, head, trunk), 30=0 60=1 for
-    keyframes, between which it changes smoothly."""
+    keyframes, between which it changes smoothly, and legs@30=0 legs@60=1 for those of a limb."""
     keep: tuple[str, ...] = ()
     """Joints whose places in the world stay within 2 mm: hands, feet, head, or a joint's name in the file. Their limbs
     follow, and where these are too short the body gives way."""

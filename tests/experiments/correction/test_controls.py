@@ -96,6 +96,16 @@ def test_an_amount_is_a_share_of_limbs_and_of_time(sunk: sc.Motion) -> None:
     assert np.array_equal(half.rotations[:, knee], sunk.rotations[:, knee])
 
 
+def test_keyframes_of_a_limb_change_that_limb_alone(sunk: sc.Motion) -> None:
+    whole, made = (sc.correct(sunk, kinematic=True, amount=each).motion for each in ((), ("legs@30=0", "legs@60=1")))
+    legs = [sunk.skeleton.joint(f"{side}_{part}") for side in ("left", "right") for part in ("hip", "knee", "ankle")]
+    others = [joint for joint in range(22) if joint not in {*legs, 10, 11}]
+    assert np.array_equal(made.rotations[:31, legs], sunk.rotations[:31, legs])
+    assert np.array_equal(made.rotations[60:], whole.rotations[60:])
+    assert np.array_equal(made.rotations[:, others], whole.rotations[:, others])
+    assert np.array_equal(made.root_m, whole.root_m)
+
+
 def test_figures_are_those_of_what_comes_out(sunk: sc.Motion) -> None:
     nothing = sc.correct(sunk, kinematic=True, amount=("0=0",))
     assert nothing.figures["moved_m"] == 0
@@ -109,6 +119,8 @@ def test_figures_are_those_of_what_comes_out(sunk: sc.Motion) -> None:
         ({"frames": "all"}, "first < last"),
         ({"amount": ("legs=2",)}, "0 to 1"),
         ({"amount": ("tail=1",)}, "LIMB=SHARE"),
+        ({"amount": ("legs@x=1",)}, "LIMB@FRAME=SHARE"),
+        ({"amount": ("=1",)}, "LIMB=SHARE"),
         ({"contacts": Path("a.json")}, "for motion files"),
     ],
 )
