@@ -324,11 +324,16 @@ def _draw_floor(draw: ImageDraw.ImageDraw, view: _View) -> None:
 
 
 def _draw_tops(draw: ImageDraw.ImageDraw, view: _View, tops_m: Sequence[np.ndarray]) -> None:
-    """The tops (4, 3) of what carries a body, the lowest first, and their shadows on the floor."""
-    tops_m = sorted(tops_m, key=lambda corners_m: float(corners_m[:, 1].max()))
-    for flattened, colour in ((np.array([1.0, 0.0, 1.0]), SHADOW), (np.ones(3), SUPPORT)):
-        for corners_m in tops_m:
-            outline, _, _ = view.project(corners_m * flattened)
+    """What carries a body, by tops (4, 3), the furthest first: level ones as blocks on the floor."""
+    towards = view.camera.axes()[2]
+    for corners_m in sorted(tops_m, key=lambda corners_m: float((corners_m @ towards).max())):
+        feet_m = corners_m * (1.0, 0.0, 1.0) if np.ptp(corners_m[:, 1]) < 1e-6 else corners_m
+        ring = [(at, (at + 1) % 4) for at in range(4)]
+        sides_m = [np.array([corners_m[a], corners_m[b], feet_m[b], feet_m[a]]) for a, b in ring]
+        middle_m = corners_m.mean(axis=0)
+        near = (side for side in sides_m if (side[:2].mean(axis=0) - middle_m) * (1.0, 0.0, 1.0) @ towards > 0)
+        for face_m, colour in (*((side, _blend(SUPPORT, INK, 0.25)) for side in near), (corners_m, SUPPORT)):
+            outline, _, _ = view.project(face_m)
             draw.polygon([tuple(corner) for corner in outline], fill=colour, outline=_blend(colour, INK, 0.3))
 
 

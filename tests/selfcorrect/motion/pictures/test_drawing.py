@@ -147,8 +147,8 @@ def test_other_suffixes_and_empty_sheets_are_refused(stand: Motion, tmp_path: Pa
         animate([])
 
 
-def test_steps_are_drawn_where_they_are_and_their_shadows_below(stand: Motion):
-    """Seen from the front, a step on the body's left is on the viewer's right, above its shadow."""
+def test_steps_are_drawn_where_they_are_as_blocks_on_the_floor(stand: Motion):
+    """Seen from the front, a step on the body's left is on the viewer's right, its top above its sides."""
     step = Support("left foot", (0.6, 0.5, 0.0), (0.3, 0.3), 0, 5)
     picture = animate([PicturePanel(stand, supports=(step,))], camera=Camera(azimuth_deg=0))[0]
     top, body = where(picture, SUPPORT), where(picture, LEFT)
