@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from posed_motions import standing
 from scipy.spatial.transform import Rotation
 
 from selfcorrect import check
@@ -26,14 +27,7 @@ from selfcorrect.testing import assert_plausible
 @pytest.fixture
 def motion() -> Motion:
     """A person who stands, arms down, and sways."""
-    sway = 0.1 * np.sin(np.linspace(0, 6, 90))
-    rotations = np.tile([0.0, 0, 0, 1], (90, 22, 1))
-    rotations[:, 12] = Rotation.from_rotvec(sway[:, None] * [1, 0, 0]).as_quat()
-    for joint, degrees in ((16, -70), (17, 70)):
-        rotations[:, joint] = Rotation.from_euler("z", degrees, degrees=True).as_quat()
-    skeleton = SMPL_BODY.average()
-    height_m = -skeleton.offsets_m[[1, 4, 7, 10], 1].sum() + 0.025  # the sole lies 25 mm below the toe joint
-    return Motion(skeleton, np.tile([0.0, height_m, 0.0], (90, 1)), rotations, 30.0)
+    return standing()
 
 
 def moved(motion: Motion, shift_m: np.ndarray) -> Motion:
