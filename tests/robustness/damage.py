@@ -19,6 +19,7 @@ import joblib
 import numpy as np
 import torch
 from fbx_text import write_fbx
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from posed_motions import walking
 from program_files import PROGRAMS
@@ -38,6 +39,12 @@ EXTREMES = ("nan", "inf", "-inf", "1e200", "1e308", "1e-320", "0", "-1", "1e6", 
 def examples(usual: int) -> int:
     """How often a property is tried."""
     return max(1, round(SCALE * usual))
+
+
+def tried(usual: int) -> settings:
+    """So many cases of a property, the same each time unless more of them are asked for."""
+    checks = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
+    return settings(max_examples=examples(usual), derandomize=SCALE == 1, suppress_health_check=checks)
 
 
 def short_walk() -> Motion:

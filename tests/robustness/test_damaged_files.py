@@ -13,17 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from robustness.damage import (
     DATASETS,
     FILES,
     damaged,
-    examples,
     flipped,
     moved,
     short_walk,
     sound,
+    tried,
     with_digests_made_right,
 )
 from robustness.faults import attempted
@@ -44,7 +44,6 @@ from selfcorrect.storage.pickles.results import open_results
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 READING = Reading(fps=30.0, allow_pickle=True)
-SHARED = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
 
 
 def wrong_with(complaints: list[str], path: Path) -> list[str]:
@@ -86,7 +85,7 @@ def test_a_damaged_file_is_read_or_refused_by_its_name(kind: str, tmp_path: Path
     whole = path.read_bytes()
 
     @given(content=damaged(path))
-    @settings(max_examples=examples(25), suppress_health_check=SHARED)
+    @tried(25)
     def read(content: bytes) -> None:
         path.write_bytes(content)
         look_at(path)
@@ -120,7 +119,7 @@ def test_a_dataset_with_a_damaged_file_is_read_or_refused_by_its_name(name: str,
     paths = [path for path in sorted(whole.rglob("*")) if path.is_file() and path.suffix != ".lock"]
 
     @given(data=st.data(), forged=st.booleans())
-    @settings(max_examples=examples(40), suppress_health_check=SHARED)
+    @tried(40)
     def read(data: st.DataObject, forged: bool) -> None:
         path = data.draw(st.sampled_from(paths))
         shutil.copytree(whole, place)
@@ -160,7 +159,7 @@ OPCODES = st.lists(
 
 
 @given(opcodes=OPCODES)
-@settings(max_examples=examples(150), suppress_health_check=SHARED)
+@tried(150)
 def test_any_opcodes_of_a_pickle_are_read_or_refused_and_change_nothing(opcodes: list[bytes], tmp_path: Path) -> None:
     path = tmp_path / "a.pkl"
     path.write_bytes(b"\x80\x04}X\x01\0\0\0a" + b"".join(opcodes) + b"s.")

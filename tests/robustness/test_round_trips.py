@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from robustness import strategies
+from robustness.damage import tried
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
@@ -16,8 +17,7 @@ from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, format_bvh, parse_bvh
 from selfcorrect.motion.motion import Motion
 
-FEW = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-EASY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW, EASY = tried(15), tried(60)
 
 
 @pytest.mark.slow
