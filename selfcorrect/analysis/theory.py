@@ -435,11 +435,6 @@ def matched_offspring_variance(draws: float, excess: float) -> float:
     return 2 * matching_loss(draws, excess)
 
 
-def effective_size(size: float, offspring_variance: float) -> float:
-    """The size of an evenly drawn population that drifts as fast: n_e = n / σ²."""
-    return size / offspring_variance
-
-
 def drift_share(surviving: float, predicted: float) -> float:
     """The part of a loss of lines that drift alone explains, log(predicted) / log(surviving), in [0, 1].
 

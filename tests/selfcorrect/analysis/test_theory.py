@@ -314,7 +314,6 @@ def test_drift_explains_all_part_or_nothing():
     assert theory.drift_share(0.25, 0.1) == 1
     assert theory.drift_share(0.0, 0.3) == 0
     assert math.isnan(theory.drift_share(1.0, 0.9))
-    assert theory.effective_size(128, 1.6) == 80
 
 
 @pytest.mark.parametrize("strength", [0.0, 1 / 3, 3.0, math.inf])

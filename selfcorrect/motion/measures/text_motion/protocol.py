@@ -6,7 +6,6 @@ model, and leave out how trainings of it differ.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -17,7 +16,6 @@ from ....core.errors import InputError
 from ....core.randomness import Stream
 from ....metrics.frechet import frechet_distance
 from ....metrics.joint_space import BATCH, PAIRS, batch_precision, diversity, matching_distance, multimodality
-from ....statistics import Interval
 from .evaluator import FRAMES, TextMotionEvaluator
 from .networks import UNIT_FRAMES
 
@@ -149,10 +147,3 @@ def protocol(
             )
         rows.append(row)
     return {key: np.array([row[key] for row in rows]) for key in rows[0]}
-
-
-def protocol_interval(values: np.ndarray) -> Interval:
-    """The mean over repetitions (R,) with the field's 95 % interval, 1.96 σ / √R."""
-    mean = float(values.mean())
-    reach = 1.96 * float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-    return Interval(mean, mean - reach, mean + reach, len(values), "normal, over repetitions")

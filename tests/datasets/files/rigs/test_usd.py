@@ -1,13 +1,11 @@
 """USD animations, evaluated by USD itself."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.core.errors import MissingExtraError
 from selfcorrect.datasets.files.rigs import usd
 from selfcorrect.motion.body.smpl import SMPL_H
 from selfcorrect.motion.geometry.kinematics import joint_positions
@@ -42,10 +40,3 @@ def test_joints_are_where_usd_finds_them(tmp_path: Path, motion: Motion, suffix:
 def test_another_suffix_is_refused(tmp_path: Path, motion: Motion) -> None:
     with pytest.raises(ValueError, match=r"a\.fbx: USD files end in \.usda"):
         usd.write(tmp_path / "a.fbx", motion)
-
-
-def test_without_the_extra_the_error_names_it(tmp_path: Path, motion: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pxr", None)
-    with pytest.raises(MissingExtraError, match=r"USD needs the extra `usd` .*pip install 'selfcorrect\[usd\]'"):
-        usd.write(tmp_path / "a.usda", motion)
-    assert list(tmp_path.iterdir()) == []
