@@ -103,6 +103,8 @@ class CompareCommand:
     """The first of them."""
     better: dict[str, Literal["lower", "higher", "real"]] = field(default_factory=dict)
     """Which way each quality that the judge measures is good; those named here are judged."""
+    claims: str = ""
+    """package.module:function that returns the claims to check (`selfcorrect.experiments.studies.claims`)."""
     title: str = ""
     """Of the report."""
     out: Path | None = None
@@ -137,6 +139,7 @@ class CompareCommand:
             command=shlex.join(["selfcorrect", *sys.argv[1:]]),
             accept_changed=self.accept_changed,
             wandb=self.log.target,
+            claims=import_callable(self.claims, "function of claims")() if self.claims else (),
             where=Where(self.workers if self.workers is not None else default_workers(), cluster=self.where),
         )
         print(f"\n{found}\n\nReport: {folder / 'report.html'}")

@@ -17,14 +17,14 @@ def place_of(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def check_output(path: Path | None, overwrite: bool, inputs: Iterable[Path] = (), otherwise: str = ANOTHER) -> None:
+def check_output(path: Path | None, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
     """SettingError where writing one file, or none, would overwrite an input, or what is there without leave to."""
     if path is None:
         return
     if place_of(path) in map(place_of, inputs):
-        raise SettingError(f"{path}: an input would be overwritten; {otherwise}")
+        raise SettingError(f"{path}: an input would be overwritten; {ANOTHER}")
     if path.is_file() and not overwrite:
-        raise SettingError(f"{path}: exists; {otherwise}")
+        raise SettingError(f"{path}: exists; {ANOTHER}")
 
 
 def check_targets(

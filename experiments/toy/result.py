@@ -95,6 +95,3 @@ class Result:
     figures: Sequence[Panel | Map | Pictures | Scatter] = ()
     profiles: Mapping[str, Sequence[CollapseFinding]] = field(default_factory=dict)
     notes: Sequence[str] = ()
-
-    def holds(self) -> bool:
-        return all(check.outcome == "holds" for check in self.checks)

@@ -23,6 +23,10 @@ def task(stream):
 def judge(candidate):
     return {"spread": candidate.samples(50).values.std(0).mean()}
 
+def claims():
+    from selfcorrect.experiments.studies.claims import above, end
+    return [above("the spread stays positive", end("corrected", "spread"))]
+
 def whiten(values):
     return (values - values.mean(0)) / values.std(0)
 """
@@ -37,6 +41,7 @@ generations: 2
 first-seed: 3
 seeds: 2
 better: {spread: higher}
+claims: own_experiment:claims
 """
 
 
@@ -55,6 +60,7 @@ def test_a_file_describes_a_comparison_which_options_change(folder: Path, capsys
     assert cli.main(["compare", "mine.yaml", "--seeds", "3", "--plans.corrected.strength", "3", "--workers", "1"]) == 0
     told = capsys.readouterr().out
     assert "corrected against synthetic, generation 2, 3 seeds: spread" in told
+    assert "the spread stays positive: holds" in told
     assert "runs/mine/report.html" in told
     arm = (folder / "runs" / "mine" / "gaussian" / "seed-5" / "corrected" / "config.json").read_text()
     assert '"strength": 3.0' in arm
