@@ -97,8 +97,7 @@ def figure(summary: Summary, denoiser: str, shown: Collection[str] = ()) -> str:
     columns = {group: [*baselines, *curves] for group, curves in columns.items()} or {"real data only": baselines}
     if any(len(curves) > MOST_LINES for curves in columns.values()):
         columns = {"fully synthetic": columns["fully synthetic"]}
-    palette = looks([curves.title for group in columns.values() for curves in group])
-    return curve_grid(columns, _drawn(summary), _floor(summary), palette)
+    return curve_grid(columns, _drawn(summary), _floor(summary))
 
 
 def run_figures(wanted: Collection[str], summaries: Mapping[str, Summary]) -> Iterator[tuple[str, str]]:
@@ -127,7 +126,7 @@ def headline(summary: Summary) -> str:
     found = {arm: curves for arm, curves, _ in arms_of(summary, "dct-mlp") if arm in names}
     lines = [replace(curves, title=names[arm]) for arm, curves in found.items()]
     drawn = [metric_of(key) for key in ("recall", "coverage", "fid_kinematic")]
-    return curve_grid({"fully synthetic": lines}, drawn, _floor(summary), looks([line.title for line in lines]))
+    return curve_grid({"fully synthetic": lines}, drawn, _floor(summary))
 
 
 def ratio_figure(summary: Summary, denoiser: str) -> str:

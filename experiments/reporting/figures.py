@@ -95,13 +95,13 @@ def curve_grid(
     columns: Mapping[str, Sequence[ArmCurves]],
     metrics: Sequence[Metric],
     floor: Mapping[str, float],
-    palette: Mapping[str, Look],
 ) -> str:
     """One row of panels per metric, one column per group of arms; returns SVG text.
 
     Groups of more than `MOST_LINES` arms become small multiples: rows of their own, with few arms in each panel. Lines
     are means over seeds, bands their 95 % intervals; the dotted line in black is real against real.
     """
+    palette = looks([curves.title for arms in columns.values() for curves in arms])
     many = any(len(arms) > MOST_LINES for arms in columns.values())
     blocks = [_multiples(group, arms) for group, arms in columns.items()] if many else [columns]
     wide, high = max(map(len, blocks)), len(metrics)
@@ -250,9 +250,10 @@ def short_curves(
     columns: Mapping[str, Sequence[ArmCurves]],
     metrics: Sequence[Metric],
     floor: Mapping[str, float],
-    palette: Mapping[str, Look],
+    palette: Mapping[str, Look] | None = None,
 ) -> str:
     """Few metrics over generations, drawn as `curve_grid` does and as wide as a page; returns SVG text."""
+    palette = palette or looks([curves.title for arms in columns.values() for curves in arms])
     with mpl.rc_context(STYLE):
         figure, axes = _panels(len(metrics), len(columns), 2.6)
         for row, metric in enumerate(metrics):

@@ -96,6 +96,10 @@ class Outcome(Generic[S, A]):
                 members = [arm for arm in arms if arm.is_baseline or arm.group == group]
                 yield task, ", ".join(filter(None, (self.titles.get(task, task), group))), members
 
+    def columns(self) -> dict[str, list[ArmCurves]]:
+        """The curves of the arms of each group by its title."""
+        return {title: [self.curves[task][arm] for arm in arms] for task, title, arms in self.groups()}
+
     def table(
         self,
         id: str,

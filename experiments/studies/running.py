@@ -15,7 +15,7 @@ from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
 
 from ..jobs.progress_bars import Event
-from ..reporting.figures import looks, short_curves
+from ..reporting.figures import short_curves
 from ..reporting.results import ArmCurves
 from ..reporting.webpage import Cell, Page, PageRow, Picture, Section, Table, render_page
 from .outcome import Outcome
@@ -107,8 +107,5 @@ def _picture(progress: Progress) -> Picture | None:
     """Curves of the judged metrics; None while there is nothing but generation 0, and where nothing is judged."""
     if not progress.done or not progress.judged:
         return None
-    curves = progress.outcome.curves
-    groups = {title: [curves[task][arm] for arm in arms] for task, title, arms in progress.outcome.groups()}
-    palette = looks([arm.title for arms in groups.values() for arm in arms])
-    svg = short_curves(groups, progress.judged, {}, palette)
+    svg = short_curves(progress.outcome.columns(), progress.judged, {})
     return Picture(svg, "Generations so far: means over the furthest seeds of each arm, bands their 95 % intervals.")

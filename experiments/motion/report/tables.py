@@ -18,10 +18,9 @@ from .conclusion import JUDGED, MotionOutcome, judged_effects
 def last_generation_table(outcome: MotionOutcome) -> Table:
     """All metrics of all arms at the last generation, those of feasibility where they are known, real data on top."""
     known = [metric_of(key) for key in EXPLAINED if key in outcome.real]
-    groups = [(title, [outcome.curves[name][arm] for arm in arms]) for name, title, arms in outcome.groups()]
     asked = (*(RETRIEVED if outcome.settings.captions else ()), *(FIELD if outcome.settings.published else ()))
     shown = (*MEASURED, *asked, *known)
-    return shared.last_generation_table(groups, shown, outcome.floors)
+    return shared.last_generation_table(outcome.columns().items(), shown, outcome.floors)
 
 
 def speed_table(outcome: MotionOutcome) -> Table:

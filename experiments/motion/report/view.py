@@ -17,7 +17,7 @@ from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import Row
 
 from ...reporting import verdict
-from ...reporting.figures import Look, curve_grid, looks, short_curves
+from ...reporting.figures import curve_grid, looks, short_curves
 from ...reporting.webpage import Page, PageClip, Picture, Section
 from ...studies.outcome import Outcome
 from ...studies.report import seconds_by_phase
@@ -263,7 +263,8 @@ def _picture(outcome: MotionOutcome) -> Picture:
         for denoiser, shown, arms in _shown_arms(outcome)
     }
     drawn = [metric_of(key) for key in JUDGED]
-    return Picture(short_curves(groups, drawn, outcome.floor, _palette(outcome)), CURVE_CAPTION)
+    palette = looks([curves.title for arms in outcome.columns().values() for curves in arms])
+    return Picture(short_curves(groups, drawn, outcome.floor, palette), CURVE_CAPTION)
 
 
 def strong_lines(settings: MotionSettings) -> list[str]:
@@ -287,16 +288,11 @@ CURVE_CAPTION = (
 )
 
 
-def _palette(outcome: MotionOutcome) -> dict[str, Look]:
-    return looks([arm.title for _, _, arms in outcome.groups() for arm in arms])
-
-
 def _curves_svg(outcome: MotionOutcome) -> str:
-    columns = {title: [outcome.curves[name][arm] for arm in arms] for name, title, arms in outcome.groups()}
     settings = outcome.settings
     more = RETRIEVAL_DRAWN * settings.captions + FIELD_DRAWN * bool(settings.published)
     drawn = [metric_of(key) for key in (*DRAWN, *more)]
-    return curve_grid(columns, drawn, outcome.floor, _palette(outcome))
+    return curve_grid(outcome.columns(), drawn, outcome.floor)
 
 
 def _notes(outcome: MotionOutcome) -> tuple[str, ...]:

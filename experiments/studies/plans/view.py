@@ -18,7 +18,7 @@ from selfcorrect.storage.runs.tracking import Row as LoggedRow
 
 from ...reporting import verdict
 from ...reporting.cards import card
-from ...reporting.figures import curve_grid, looks
+from ...reporting.figures import curve_grid
 from ...reporting.results import ArmCurves
 from ...reporting.tables import LOOP_COLUMNS, effects_table, half_life_cell, last_generation_table, loop_cells
 from ...reporting.webpage import Card, Page, Picture, Section
@@ -290,21 +290,16 @@ def _cards(outcome: Measured) -> list[Card]:
 
 
 def _curves_svg(outcome: Measured, metrics: Sequence[Metric]) -> str:
-    several = len(outcome.curves) > 1
-    columns = {task if several else "": [*arms.values()] for task, arms in outcome.curves.items()}
-    palette = looks([arm.title for arms in columns.values() for arm in arms])
-    return curve_grid(columns, metrics, {} if several else outcome.floor, palette)
+    return curve_grid(outcome.columns(), metrics, {} if len(outcome.curves) > 1 else outcome.floor)
 
 
 def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) -> list[Section]:
-    several = len(outcome.curves) > 1
-    groups = [(task if several else "", [*arms.values()]) for task, arms in outcome.curves.items()]
     falling = [metric for metric in outcome.settings.metrics if metric.better == "higher"]
     sections = [
         Section(
             "Last generation",
             "Mean over seeds, 95 % interval below (Student's t up to 19 seeds; it assumes roughly normal seeds).",
-            last_generation_table(groups, outcome.settings.metrics, outcome.floors),
+            last_generation_table(outcome.columns().items(), outcome.settings.metrics, outcome.floors),
         ),
         Section(
             "Against the reference",

@@ -22,7 +22,7 @@ def test_a_corrector_has_one_colour_in_every_figure() -> None:
 def test_many_arms_become_small_multiples_beside_what_they_are_compared_with() -> None:
     titles = ["baseline (real data only)", "uncorrected", *(f"corrector {number}" for number in range(MOST_LINES))]
     arms = [ArmCurves(title, "", title, {"coverage": np.full((2, 3), 0.5)}) for title in titles]
-    svg = curve_grid({"fully synthetic": arms}, [metric_of("coverage")], {}, looks(titles))
+    svg = curve_grid({"fully synthetic": arms}, [metric_of("coverage")], {})
     assert [f">fully synthetic ({number})<" in svg for number in (1, 2, 3, 4)] == [True, True, True, False]
-    few = curve_grid({"fully synthetic": arms[:3]}, [metric_of("coverage")], {}, looks(titles))
+    few = curve_grid({"fully synthetic": arms[:3]}, [metric_of("coverage")], {})
     assert ">fully synthetic<" in few
