@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from selfcorrect.storage.files.writing import explain_write_error, write_atomica
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.memory import MemoryStore
 from selfcorrect.storage.runs.protocol import Generation, Record
+from selfcorrect.storage.runs.run_folder import environment
 
 from ..jobs.progress_bars import Progress
 from ..studies.plans.arms import PlanArm, arm_of
@@ -46,7 +48,7 @@ class ToyRun(SeedRun):
 
     toy: str
     made_of: str
-    """Digest of all settings: runs with others have folders of their own."""
+    """Digest of all that its results depend on: runs with other settings or software have folders of their own."""
     own_stream: Stream
 
     @property
@@ -69,7 +71,7 @@ class MeasuredStore(MemoryStore):
         self._path, self._length = path, generations
         self.seconds = 0.0
         try:
-            kept = unsealed(path) if path.exists() else {"generations": []}
+            kept: dict[str, Any] = unsealed(path) if path.exists() else {"generations": []}
         except DamagedError:
             return  # it is done again
         if len(kept["generations"]) == generations:
@@ -100,7 +102,7 @@ class ToyStudy(Study):
             for name, toy in self.toys.items()
             for place, bundle in enumerate(toy.bundles, start=1)
         }
-        self._made_of = {name: _digest(settings) for name, settings in chosen}
+        self._made_of = {name: _digest(name, settings) for name, settings in chosen}
         self._arms: dict[str, tuple[PlanArm, ...]] = {}
         self._lengths: dict[str, int] = {}
         self._ready: tuple[SeedRun | None, Setup | None] = (None, None)
@@ -283,11 +285,12 @@ def _plan(arm: Plan | tuple[Task, Plan]) -> Plan:
     return arm[1] if isinstance(arm, tuple) else arm
 
 
-def _digest(settings: Any) -> str:
-    """Of settings and the state of the files that they name."""
+def _digest(name: str, settings: Any) -> str:
+    """Of all that a result depends on: settings, state of the files that they name, the toy's code, other software."""
     paths = [path for one in fields(settings) if isinstance(path := getattr(settings, one.name), Path)]
     files = states_of(file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
-    return hashlib.sha256(repr((settings, files)).encode()).hexdigest()[:8]
+    made_of = settings, files, inspect.getsource(TOYS.load(name)), environment()
+    return hashlib.sha256(repr(made_of).encode()).hexdigest()[:8]
 
 
 def _curves(first: Record, record: Record) -> dict[str, np.ndarray]:
