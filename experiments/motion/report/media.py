@@ -19,10 +19,10 @@ from selfcorrect.motion.pictures.player import scene_of
 from selfcorrect.storage.runs.tracking import wandb_mode
 
 from ...jobs.progress_bars import silent
-from ...remedies.people import kept_reward
-from ..correctors.builtin import CorrectorInputs, build_corrector
+from ..correctors.builtin import build_corrector
 from ..run.models import trained_model
 from ..run.seed_runs import MotionRun, seed_runs
+from ..run.study import corrector_inputs
 from ..run.task import MotionTask, motion_task
 from ..settings.arms import BASELINE, Arm
 from ..settings.run_options import RunOptions
@@ -121,19 +121,7 @@ def _correction_clip(run: MotionRun, task: MotionTask, labels: torch.Tensor, arm
     """Samples of a generation of an arm beside what its corrector makes of them."""
     folder = run.arm_folder(arm) if generation else run.first_folder
     before = _motions(run, task, labels, arm if generation else BASELINE, generation, folder)
-    stream = run.stream.child("corrector")
-    first = trained_model(task, BASELINE, run.first_folder, 0)
-    inputs = CorrectorInputs(
-        task.codec,
-        task.task.real,
-        first,
-        stream,
-        silent,
-        run.options.corrector_timeout_s,
-        run.options.corrector_in_process,
-        run.settings.engine,
-        kept_reward(run.root),
-    )
+    inputs = corrector_inputs(run, task, trained_model(task, BASELINE, run.first_folder, 0), silent)
     corrector = build_corrector(arm.corrector, inputs)
     assert corrector is not None, "an arm with a corrector"
     samples = Samples.synthetic(task.codec.encode(MotionBatch.stack(before)), labels, generation)

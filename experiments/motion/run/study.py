@@ -139,7 +139,7 @@ class MotionStudy(Study):
     def plan(  # type: ignore[override]
         self, run: MotionRun, arm: Arm, ready: MotionTask, first: FolderReader, progress: Progress
     ) -> tuple[Task, Plan]:
-        inputs = _inputs(run, ready, ready.task.model.load_state(first.state(0)), progress)
+        inputs = corrector_inputs(run, ready, ready.task.model.load_state(first.state(0)), progress)
         corrector = build_corrector(arm.corrector, inputs)
         plan = Plan(
             policy=parse_policy(arm.policy, ready.fresh_source),
@@ -193,7 +193,7 @@ def data_identities(seed: int, real: Samples, reference: Samples) -> dict[str, I
 def run_references(study: MotionStudy, run: MotionRun, progress: Progress) -> None:
     """Score real data, raw and corrected."""
     task = study._task(run, progress)
-    inputs = _inputs(run, task, task.task.model, progress)
+    inputs = corrector_inputs(run, task, task.task.model, progress)
     write_references(run.seed_folder, task, inputs, run.stream, repair=study.repair)
     progress("generation", 0, study.generations)
 
@@ -217,7 +217,10 @@ def finish_children(codec: FeatureCodec, children: Tensor, parents: Tensor, labe
     return codec.encode(codec.decode(energy_kept(valid, parents, labels)))
 
 
-def _inputs(run: MotionRun, task: MotionTask, first_model: GenerativeModel, progress: Progress) -> CorrectorInputs:
+def corrector_inputs(
+    run: MotionRun, task: MotionTask, first_model: GenerativeModel, progress: Progress
+) -> CorrectorInputs:
+    """What correctors of a seed may know; first_model: of generation 0."""
     stream = run.stream.child("corrector")
     options = run.options
     return CorrectorInputs(
