@@ -19,6 +19,8 @@ Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 _POSITION = ("Xposition", "Yposition", "Zposition")
 _ROTATION = ("Zrotation", "Xrotation", "Yrotation")
+_THIN_M = 1e-4
+"""Thickness that is given to planes."""
 _RIGID_M = 1e-4
 """Way of a joint in its parent's frame up to which its bone counts as rigid; Blender computes in single precision."""
 
@@ -181,23 +183,77 @@ FEET = ("left foot", "right foot")
 """Parts of the body in a file of contacts."""
 
 
-def read_contacts(path: Path) -> np.ndarray:
-    """When each foot stands (T, 2), by the program's file of contacts."""
+@dataclass(frozen=True, eq=False)
+class Contacts:
+    """When each foot stands over T frames, and where."""
+
+    stands: np.ndarray
+    """(T, 2) bool, left foot first."""
+    places_m: np.ndarray
+    """(T, 2, 2) where the middle of its sole then is, x and y of Blender's world; not a number where that is open."""
+
+
+def spans(stands: np.ndarray) -> Iterator[tuple[int, int]]:
+    """First and last frame of each time in which a foot stands (T,)."""
+    edges = np.flatnonzero(np.diff(stands, prepend=False, append=False)).tolist()
+    return ((first, stop - 1) for first, stop in zip(edges[::2], edges[1::2], strict=True))
+
+
+def read_contacts(path: Path) -> Contacts:
+    """Those of the program's file."""
     told = json.loads(path.read_text(encoding="utf-8"))
     stands = np.zeros((told["frames"], len(FEET)), dtype=bool)
+    places_m = np.full((*stands.shape, 2), np.nan)
     for each in told["contacts"]:
-        stands[each["first_frame"] : each["last_frame"] + 1, FEET.index(each["part"])] = True
-    return stands
+        frames = slice(each["first_frame"], each["last_frame"] + 1), FEET.index(each["part"])
+        stands[frames] = True
+        if place_m := each.get("position_m"):
+            places_m[frames] = place_m[0], -place_m[2]
+    return Contacts(stands, places_m)
 
 
-def write_contacts(path: Path, stands: np.ndarray, fps: float) -> None:
-    """Write when each foot stands (T, 2); where it does is left to the motion."""
-    contacts = []
+def write_contacts(path: Path, contacts: Contacts, fps: float) -> None:
+    """Write when each foot stands, and where it does in the middle of that time."""
+    told = []
     for foot, part in enumerate(FEET):
-        edges = np.flatnonzero(np.diff(stands[:, foot], prepend=False, append=False)).tolist()
-        for first, stop in zip(edges[::2], edges[1::2], strict=True):
-            contacts.append({"part": part, "first_frame": first, "last_frame": stop - 1})
-    path.write_text(json.dumps({"frames": len(stands), "fps": fps, "contacts": contacts}), encoding="utf-8")
+        for first, last in spans(contacts.stands[:, foot]):
+            one = {"part": part, "first_frame": first, "last_frame": last}
+            x_m, y_m = contacts.places_m[(first + last) // 2, foot].tolist()
+            told.append(one if np.isnan(x_m + y_m) else {**one, "position_m": [x_m, 0.0, -y_m]})
+    path.write_text(json.dumps({"frames": len(contacts.stands), "fps": fps, "contacts": told}), encoding="utf-8")
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A mesh of the scene that stands for a box."""
+
+    name: str
+    world: np.ndarray
+    """(4, 4) of the object, in the scene's units."""
+    corners: np.ndarray
+    """(2, 3) least and greatest corner, in the object's frame."""
+
+
+_UPRIGHT = 0.9998
+"""Cosine of the tilt, 1°, up to which a block counts as upright."""
+
+
+def write_ground(path: Path, blocks: Sequence[Block], floor_m: float, unit_m: float) -> None:
+    """Write blocks as the program's file of a ground. Raises ExchangeError for one that is tilted."""
+    boxes = []
+    for block in blocks:
+        lengths = np.linalg.norm(block.world[:3, :3], axis=0)
+        axes = block.world[:3, :3] / np.maximum(lengths, 1e-12)
+        up = int(np.abs(axes[2]).argmax())
+        if abs(axes[2, up]) < _UPRIGHT:
+            raise ExchangeError(f"{block.name} is tilted; what the ground is made of must stand upright")
+        along, across = (up + 1) % 3, (up + 2) % 3
+        size_m = np.maximum(unit_m * lengths * np.ptp(block.corners, axis=0), _THIN_M)[[along, up, across]]
+        centre = block.world[:3, :3] @ block.corners.mean(axis=0) + block.world[:3, 3]
+        turn_deg = float(np.degrees(np.arctan2(axes[1, along], axes[0, along])))
+        box = {"centre_m": (unit_m * Y_UP @ centre).tolist(), "size_m": size_m.tolist(), "turn_deg": turn_deg}
+        boxes.append(box)
+    path.write_text(json.dumps({"boxes": boxes, "floor_m": floor_m}), encoding="utf-8")
 
 
 def changed_world(clip: Clip, before: Clip, after: Clip, parts: Collection[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
 from . import program, rig
-from .exchange import ExchangeError, changed_world, read_bvh, read_contacts, write_bvh, write_contacts
+from .exchange import ExchangeError, changed_world, read_bvh, read_contacts, write_bvh, write_contacts, write_ground
 from .program import Failure, Steps
 
 MARKED = "check: "
@@ -155,6 +155,11 @@ EXTENT = EnumProperty(
 )
 
 
+GROUND = StringProperty(
+    name="Ground", description="Collection of upright meshes that stand for boxes: steps, platforms, the floor"
+)
+
+
 class SELFCORRECT_OT_correct(OfRig, bpy.types.Operator):
     """Make the motion of the armature physically plausible, in a new action"""
 
@@ -189,6 +194,7 @@ class SELFCORRECT_OT_correct(OfRig, bpy.types.Operator):
     frame_start: IntProperty(name="Start", default=1)
     frame_end: IntProperty(name="End", default=250)
     keep_hands: BoolProperty(name="Keep Hands", description="Leave the hands where they are in the world")
+    ground: GROUND
     use_contacts: BoolProperty(
         name="Use Edited Contacts",
         description="Correct the original action again; feet stand where the contacts of this action say",
@@ -210,6 +216,7 @@ class SELFCORRECT_OT_correct(OfRig, bpy.types.Operator):
         row.prop(self, "strength")
         for name in ("support", "remove_drift", "keep_hands", "use_contacts", "extent"):
             layout.prop(self, name)
+        layout.prop_search(self, "ground", bpy.data, "collections")
         for switch, names in (("use_floor", ("floor",)), ("use_frames", ("frame_start", "frame_end"))):
             layout.prop(self, switch)
             column = layout.column(align=True)
@@ -227,7 +234,7 @@ class SELFCORRECT_OT_correct(OfRig, bpy.types.Operator):
             kinematic=self.kinematic,
             support=self.support,
             remove_drift=self.remove_drift,
-            floor_at_zero=self.use_floor,
+            floor_at_zero=self.use_floor and not self.ground,
             frames=(first - frames[0], last - frames[0]) if self.use_frames else None,
             keep_hands=self.keep_hands,
         )
@@ -245,28 +252,34 @@ class SELFCORRECT_OT_correct(OfRig, bpy.types.Operator):
     ) -> Steps:
         """Correct the motion that a rig plays, with the contacts of an edited action if there is one."""
         tool, frames = chosen_program(), rig.frames_of(source, context.scene, self.extent)
-        stands = rig.stands_in(edited, frames) if edited else None
+        unit_m = context.scene.unit_settings.scale_length
+        contacts = rig.contacts_in(edited, frames, unit_m) if edited else None
+        blocks = rig.blocks_of(self.ground) if self.ground else []
         sampled = yield from self._sampled(source, frames)
         clip = rig.clip_of(sampled, context.scene)
         with tempfile.TemporaryDirectory(dir=bpy.app.tempdir or None) as folder:
             path, out = Path(folder, "motion.bvh"), Path(folder, "corrected")
-            contacts, shown = Path(folder, "contacts.json"), Path(folder, "shown.json")
-            options = replace(self.asked(frames), contacts=contacts if edited else None)
+            given, shown, ground = (Path(folder, f"{name}.json") for name in ("contacts", "shown", "ground"))
+            options = replace(
+                self.asked(frames), contacts=given if contacts else None, ground=ground if blocks else None
+            )
             if "--contacts-out" in program.options_of(tool, "correct"):
                 options = replace(options, contacts_out=shown)
-            if edited:
-                write_contacts(contacts, stands, clip.fps)
-            floor_m = self.floor * context.scene.unit_settings.scale_length if self.use_floor else 0.0
-            write_bvh(path, replace(clip, positions_m=clip.positions_m - [0, floor_m, 0]))
+            if contacts:
+                write_contacts(given, contacts, clip.fps)
+            floor_m = self.floor * unit_m if self.use_floor else 0.0
+            if blocks:
+                write_ground(ground, blocks, floor_m, unit_m)
+            write_bvh(path, replace(clip, positions_m=clip.positions_m - [0, 0 if blocks else floor_m, 0]))
             command = program.correct_command(tool, path, out, options)
             program.require_options(tool, command)
             yield from _computed(command, good=(0, 1))
             told = program.read_report(out / "report.json")
             moved = changed_world(clip, read_bvh(path), read_bvh(out / path.name), told.parts)
-            stands = read_contacts(shown) if shown.is_file() else None
+            contacts = read_contacts(shown) if shown.is_file() else None
         yield _COMPUTING, "writing the action"
         scene, said = context.scene, told.sentence
-        written = rig.write_action(sampled, rig.wanted_worlds(sampled, *moved, scene), stands, scene)
+        written = rig.write_action(sampled, rig.wanted_worlds(sampled, *moved, scene), contacts, scene)
         if written.rig.session_uid != sampled.uid:
             rig.found(sampled.uid).select_set(False)
             written.rig.select_set(True)
@@ -286,15 +299,22 @@ class SELFCORRECT_OT_check(OfRig, bpy.types.Operator):
     bl_options = {"UNDO"}  # noqa: RUF012
 
     extent: EXTENT
+    ground: GROUND
 
     def steps(self, context: bpy.types.Context) -> Steps:
         """Read the motion, have it checked, list what was found."""
+        blocks = rig.blocks_of(self.ground) if self.ground else []
         tool, frames = chosen_program(), rig.frames_of(context.object, context.scene, self.extent)
         sampled = yield from self._sampled(context.object, frames)
         with tempfile.TemporaryDirectory(dir=bpy.app.tempdir or None) as folder:
             source, told = Path(folder, "motion.bvh"), Path(folder, "findings.json")
+            ground = Path(folder, "ground.json") if blocks else None
+            if ground:
+                write_ground(ground, blocks, 0.0, context.scene.unit_settings.scale_length)
             write_bvh(source, rig.clip_of(sampled, context.scene))
-            yield from _computed(program.check_command(tool, source, told), good=(0, 1, 2))
+            command = program.check_command(tool, source, told, ground)
+            program.require_options(tool, command)
+            yield from _computed(command, good=(0, 1, 2))
             findings = program.read_findings(told, log_file())
         show_findings(context.scene, findings, sampled.frames)
         name = rig.found(sampled.uid).name

@@ -107,8 +107,9 @@ class SELFCORRECT_PT_panel(bpy.types.Panel):
         if 0 <= scene.selfcorrect_finding < len(scene.selfcorrect_findings):
             layout.label(text=scene.selfcorrect_findings[scene.selfcorrect_finding].says)
         for part in FEET:
-            if context.object and f"{part} stands" in context.object:
-                layout.prop(context.object, f'["{part} stands"]', text=f"{part.capitalize()} stands")
+            for what in ("stands", "place"):
+                if context.object and f"{part} {what}" in context.object:
+                    layout.prop(context.object, f'["{part} {what}"]', text=f"{part.capitalize()} {what}")
         layout.operator(SELFCORRECT_OT_show_log.bl_idname)
 
 

@@ -99,6 +99,8 @@ class Correction:
     frames: tuple[int, int] | None = None
     """First frame and last frame to correct, counted from 0; None for all."""
     keep_hands: bool = False
+    ground: Path | None = None
+    """What the motion stands on."""
     contacts: Path | None = None
     """Contacts to use in place of inferred ones."""
     contacts_out: Path | None = None
@@ -118,13 +120,15 @@ def correct_command(program: Program, source: Path, out: Path, options: Correcti
     words += ["--floor", "0"] if options.floor_at_zero else []
     words += ["--frames", f"{options.frames[0]}:{options.frames[1]}"] if options.frames else []
     words += ["--keep", "hands"] if options.keep_hands else []
+    words += ["--ground", str(options.ground)] if options.ground else []
     words += ["--contacts", str(options.contacts)] if options.contacts else []
     return words + (["--contacts-out", str(options.contacts_out)] if options.contacts_out else [])
 
 
-def check_command(program: Program, source: Path, findings: Path) -> list[str]:
-    """The command that writes what is implausible in a file."""
-    return [program.path, "check", str(source), "--format", "json", "--out", str(findings), "--overwrite", *_READ]
+def check_command(program: Program, source: Path, findings: Path, ground: Path | None = None) -> list[str]:
+    """The command that writes what is implausible in a file; ground: what the motion stands on."""
+    words = [program.path, "check", str(source), "--format", "json", "--out", str(findings), "--overwrite", *_READ]
+    return words + (["--ground", str(ground)] if ground else [])
 
 
 def options_of(program: Program, command: str) -> frozenset[str]:

@@ -14,7 +14,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Quaternion
 
-from .exchange import FEET, Y_UP, Clip
+from .exchange import FEET, Y_UP, Block, Clip, Contacts, spans
 from .program import Failure
 
 Drift: TypeAlias = "tuple[float, float]"
@@ -382,34 +382,67 @@ def _key(bag: bpy.types.ActionChannelbag, path: str, values: np.ndarray, frames:
         curve.update()
 
 
-def key_contacts(bag: bpy.types.ActionChannelbag, rig: bpy.types.Object, stands: np.ndarray, frames: range) -> None:
-    """Keep when each foot stands (T, 2) as a curve that is 1 where it does, with keys where that changes."""
-    for part, column in zip(FEET, stands.T, strict=True):
-        rig[f"{part} stands"] = int(column[0])
-        path = f'["{part} stands"]'
-        curve = bag.fcurves.find(path)
-        if curve is not None:
-            bag.fcurves.remove(curve)
-        curve = bag.fcurves.new(path)
-        curve.group = bag.groups.get("Contacts") or bag.groups.new("Contacts")
-        changes = [0, *(np.flatnonzero(np.diff(column)) + 1)]
-        for step in changes:
-            curve.keyframe_points.insert(frames[step], int(column[step])).interpolation = "CONSTANT"
+def key_contacts(
+    bag: bpy.types.ActionChannelbag, rig: bpy.types.Object, contacts: Contacts, frames: range, unit_m: float
+) -> None:
+    """Keep when each foot stands as a curve that is 1 where it does, and where as two more, keyed where they change."""
+    for foot, part in enumerate(FEET):
+        stands, places = contacts.stands[:, foot], contacts.places_m[:, foot] / unit_m
+        rig[f"{part} stands"], rig[f"{part} place"] = int(stands[0]), np.nan_to_num(places[0]).tolist()
+        _key_steps(bag, f'["{part} stands"]', 0, stands.astype(float), frames)
+        for index, column in enumerate(places.T):
+            _key_steps(bag, f'["{part} place"]', index, column, frames)
 
 
-def stands_in(action: bpy.types.Action, frames: range) -> np.ndarray:
-    """When each foot stands (T, 2) by the curves of an action, which people may have edited."""
+def _key_steps(bag: bpy.types.ActionChannelbag, path: str, index: int, values: np.ndarray, frames: range) -> None:
+    """Keys of values (T,) where they change, which hold until the next one; none where they are no numbers."""
+    if (curve := bag.fcurves.find(path, index=index)) is not None:
+        bag.fcurves.remove(curve)
+    curve = bag.fcurves.new(path, index=index)
+    curve.group = bag.groups.get("Contacts") or bag.groups.new("Contacts")
+    for step in (0, *(np.flatnonzero(np.diff(values)) + 1)):
+        if not np.isnan(values[step]):
+            curve.keyframe_points.insert(frames[step], float(values[step])).interpolation = "CONSTANT"
+
+
+def contacts_in(action: bpy.types.Action, frames: range, unit_m: float) -> Contacts:
+    """The contacts in the curves of an action, which people may have edited.
+
+    A place counts for the contact in whose time it is keyed.
+    """
     curves = {
-        curve.data_path: curve
+        (curve.data_path, curve.array_index): curve
         for layer in action.layers
         for strip in layer.strips
         for bag in strip.channelbags
         for curve in bag.fcurves
     }
-    feet = [curves.get(f'["{part} stands"]') for part in FEET]
+    feet = [curves.get((f'["{part} stands"]', 0)) for part in FEET]
     if None in feet:
         raise Failure(f"{action.name} has no contacts; correct the motion first, then edit those of the new action")
-    return np.array([[curve.evaluate(frame) >= 0.5 for curve in feet] for frame in frames])
+    stands = np.array([[curve.evaluate(frame) >= 0.5 for curve in feet] for frame in frames])
+    places_m = np.full((*stands.shape, 2), np.nan)
+    for foot, part in enumerate(FEET):
+        x, y = (curves.get((f'["{part} place"]', index)) for index in (0, 1))
+        keyed = sorted(point.co[0] for curve in (x, y) if curve for point in curve.keyframe_points)
+        for first, last in spans(stands[:, foot]):
+            own = [frame for frame in keyed if frames[first] <= frame <= frames[last]]
+            if own and x and y:
+                places_m[first : last + 1, foot] = unit_m * x.evaluate(own[-1]), unit_m * y.evaluate(own[-1])
+    return Contacts(stands, places_m)
+
+
+def blocks_of(name: str) -> list[Block]:
+    """The meshes of a collection, and of those in it. Raises Failure where there are none."""
+    collection = bpy.data.collections.get(name)
+    meshes = [each for each in collection.all_objects if each.type == "MESH"] if collection else []
+    if not meshes:
+        raise Failure(f"There is no collection {name!r} with meshes that could be the ground")
+    corners = [np.array([tuple(corner) for corner in each.bound_box]) for each in meshes]
+    return [
+        Block(each.name, np.array(each.matrix_world), np.array([own.min(axis=0), own.max(axis=0)]))
+        for each, own in zip(meshes, corners, strict=True)
+    ]
 
 
 @contextmanager
@@ -502,11 +535,11 @@ class Written:
 
 
 def write_action(
-    sampled: Sampled, wanted: dict[str, np.ndarray], stands: np.ndarray | None, scene: bpy.types.Scene
+    sampled: Sampled, wanted: dict[str, np.ndarray], contacts: Contacts | None, scene: bpy.types.Scene
 ) -> Written:
     """Put a correction into a new action of the rig, or of a copy where the rig is linked or its bones are held.
 
-    stands: when each foot stands (T, 2), None where that is not known.
+    contacts: None where they are not known.
     """
     rig, unit_m = found(sampled.uid), scene.unit_settings.scale_length
     keys = keys_of(sampled, wanted, unit_m, everything=False)
@@ -519,8 +552,8 @@ def write_action(
     bag = bag_of(action, slot)
     for name, each in keys.items():
         key_bone(bag, target.pose.bones[name], each, sampled.frames)
-    if stands is not None:
-        key_contacts(bag, target, stands, sampled.frames)
+    if contacts is not None:
+        key_contacts(bag, target, contacts, sampled.frames, unit_m)
     action[_FROM_RIG], action[_FROM_ACTION] = rig, old
     assign(target, action, slot)
     return Written(target, action, len(keys), _off(target, sampled, wanted, scene) * unit_m)

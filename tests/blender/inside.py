@@ -360,12 +360,36 @@ def case_a_floor_at_a_height_of_the_scene_is_taken_as_it_is():
     same(high, low, apart_m=1e-3, degrees=0.1)
 
 
+def case_a_collection_of_meshes_is_the_ground():
+    """A flat block is a floor at its height."""
+    high = []
+    for options in ({"use_floor": True, "floor": 3.0}, {"ground": "blocks"}):
+        rig = fresh("")
+        rig.location = (0, 0, 3)
+        bpy.ops.mesh.primitive_cube_add(size=2, location=(0, 0, 1))
+        cube = bpy.context.object
+        cube.scale = (20, 20, 2)
+        blocks = bpy.data.collections.new("blocks")
+        bpy.context.scene.collection.children.link(blocks)
+        blocks.objects.link(cube)
+        bpy.context.view_layer.update()
+        corrected(rig, kinematic=True, **options)
+        high.append(seen(rig, (1, 20)))
+    same(*high, apart_m=1e-3, degrees=0.1)
+    assert bpy.ops.selfcorrect.check(ground="blocks") == {"FINISHED"}
+    assert "no collection 'none' with meshes" in error_of(bpy.ops.selfcorrect.correct, ground="none")
+    cube.rotation_euler = (0.3, 0, 0)
+    bpy.context.view_layer.update()
+    assert "is tilted" in error_of(bpy.ops.selfcorrect.correct, ground="blocks")
+
+
 def case_contacts_are_curves_that_are_edited_and_fed_back():
     rig = fresh("contacts")
     before = seen(rig)
     first = corrected(rig)
     assert curves(first)['["left foot stands"]', 0] == [(1, 0), (5, 1), (12, 0)]
     bag = first.layers[0].strips[0].channelbags[0]
+    bag.fcurves.find('["left foot place"]', index=0).keyframe_points[0].co = (5, 0.25)
     bag.fcurves.find('["left foot stands"]').keyframe_points[2].co = (15, 0)
     bag.fcurves.find('["right foot stands"]').keyframe_points.insert(30, 1).interpolation = "CONSTANT"
     assert bpy.ops.selfcorrect.correct(use_contacts=True) == {"FINISHED"}
@@ -373,6 +397,7 @@ def case_contacts_are_curves_that_are_edited_and_fed_back():
     assert [(each["part"], each["first_frame"], each["last_frame"]) for each in given["contacts"]] == [
         ("left foot", 4, 13), ("right foot", 29, 38),
     ]  # fmt: skip
+    assert [each.get("position_m") for each in given["contacts"]] == [[0.25, 0.0, 0.0], None]
     second = rig.animation_data.action
     assert second not in (first, bpy.data.actions["clip"])
     same(lifted(before), seen(rig))  # the original was corrected again, not the correction

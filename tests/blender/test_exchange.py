@@ -15,6 +15,8 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.datasets.files.rigs.bvh import read_bvh as read_as_program
 from selfcorrect.datasets.files.rigs.bvh import write_bvh as write_as_program
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.ground import Ground
+from selfcorrect.simulators.foot_contacts import Contacts
 
 from .loading import loaded
 
@@ -101,5 +103,31 @@ def test_a_file_of_other_channels_is_refused(tmp_path: Path) -> None:
 @given(arrays(bool, st.tuples(st.integers(1, 20), st.just(2))))
 def test_contacts_come_back_from_their_file(tmp_path_factory: pytest.TempPathFactory, stands: np.ndarray) -> None:
     path = tmp_path_factory.mktemp("contacts") / "contacts.json"
-    exchange.write_contacts(path, stands, 30.0)
-    np.testing.assert_array_equal(exchange.read_contacts(path), stands)
+    places_m = np.random.default_rng(len(stands)).normal(size=2) * np.where(stands, 1.0, np.nan)[..., None]
+    exchange.write_contacts(path, exchange.Contacts(stands, places_m), 30.0)
+    back = exchange.read_contacts(path)
+    np.testing.assert_array_equal(back.stands, stands)
+    np.testing.assert_array_equal(back.places_m, places_m)
+    exchange.write_contacts(path, exchange.Contacts(stands, np.full_like(places_m, np.nan)), 30.0)
+    assert np.isnan(exchange.read_contacts(path).places_m).all()
+    assert Contacts.load(path).frames == len(stands)
+
+
+@given(st.floats(-180, 180), st.integers(0, 2), st.floats(0.1, 2.0))
+def test_blocks_are_boxes_of_the_program_however_they_are_turned(
+    tmp_path_factory: pytest.TempPathFactory, yaw_deg: float, up: int, unit_m: float
+) -> None:
+    path, world = tmp_path_factory.mktemp("ground") / "ground.json", np.eye(4)
+    upright = Rotation.from_matrix(np.roll(np.eye(3), 2 - up, axis=0))
+    turn, scale = Rotation.from_euler("z", yaw_deg, degrees=True) * upright, np.array([1.5, 0.5, 1.0])
+    world[:3, :3], world[:3, 3] = turn.as_matrix() * scale, (1.0, 2.0, 3.0)
+    corners = np.array([[-0.5, -0.2, -0.1], [0.5, 0.4, 0.3]])
+    exchange.write_ground(path, [exchange.Block("step", world, corners)], 0.0, unit_m)
+    (box,) = Ground.load(path).boxes
+    points = corners.mean(axis=0) + 0.499 * np.ptp(corners, axis=0) * [[1, 1, 1], [-1, 1, -1], [1, -1, -1]]
+    inside_m = unit_m * (points @ world[:3, :3].T + world[:3, 3]) @ exchange.Y_UP.T
+    local_m = Rotation.from_euler("y", -box.turn_deg, degrees=True).apply(inside_m - box.centre_m)
+    np.testing.assert_allclose(np.abs(local_m), np.tile(0.499 * np.array(box.size_m), (3, 1)), atol=1e-9)
+    world[:3, :3] = Rotation.from_euler("x", 5, degrees=True).as_matrix() @ world[:3, :3]
+    with pytest.raises(exchange.ExchangeError, match="step is tilted"):
+        exchange.write_ground(path, [exchange.Block("step", world, corners)], 0.0, unit_m)

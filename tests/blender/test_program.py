@@ -58,8 +58,9 @@ def test_the_program_understands_its_commands(tmp_path: Path) -> None:
     assert understood.inputs == (str(tmp_path / "a.bvh"),)
     assert (options.strength, options.support, options.remove_drift) == (1.0, "floor", True)
     assert (options.reading.up, options.reading.metres_per_unit) == ("y!", 1.0)
-    command = program.check_command(TOOL, tmp_path / "a.bvh", tmp_path / "told.json")
-    assert tyro.cli(CheckCommand, args=command[2:]).format == "json"
+    command = program.check_command(TOOL, tmp_path / "a.bvh", tmp_path / "told.json", tmp_path / "ground.json")
+    understood = tyro.cli(CheckCommand, args=command[2:])
+    assert (understood.format, understood.reading.ground) == ("json", tmp_path / "ground.json")
 
 
 def test_options_are_asked_for_only_where_the_program_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
