@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,6 +21,7 @@ from ..core.randomness import Stream
 from ..core.samples import Samples
 from ..runtime.process_state import as_it_was
 from ..runtime.supervision import nothing_ends_here
+from .identity import name_of
 
 Info: TypeAlias = Mapping[str, np.ndarray]
 
@@ -39,14 +39,6 @@ class Corrected:
 
 
 Corrector: TypeAlias = Callable[[Samples], Samples | Corrected] | Callable[[Samples, Stream], Samples | Corrected]
-
-
-def name_of(corrector: object) -> str:
-    """The corrector's `name`, else the function's or the class's name; a partial is called as its function."""
-    while isinstance(corrector, partial):
-        corrector = corrector.func
-    named = getattr(corrector, "name", None) or getattr(corrector, "__name__", None)
-    return str(named or type(corrector).__name__)
 
 
 def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Corrected:

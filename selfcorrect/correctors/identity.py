@@ -174,6 +174,14 @@ def place_of(code: object) -> str:
         return ""
 
 
+def name_of(code: object) -> str:
+    """The `name` of a corrector, else that of its function or class; a partial is called as its function."""
+    while isinstance(code, functools.partial):
+        code = code.func
+    named = getattr(code, "name", None) or getattr(code, "__name__", None)
+    return str(named or type(code).__name__)
+
+
 def _bare(code: Any) -> Any:
     """The function or class behind partials, methods, decorators and objects."""
     while isinstance(code, functools.partial):

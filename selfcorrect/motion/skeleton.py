@@ -217,6 +217,11 @@ def swap_sides(name: str) -> str:
     return name
 
 
+def unsided(part: str) -> str:
+    """The name of a part without its side."""
+    return part.removeprefix("left_").removeprefix("right_")
+
+
 def smpl_22(offsets_m: np.ndarray) -> Skeleton:
     """The common skeleton, with the given (22, 3) offsets in metres."""
     return Skeleton(SMPL_22, SMPL_22_PARENTS, np.asarray(offsets_m, dtype=float), SMPL_22)

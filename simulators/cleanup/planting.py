@@ -18,7 +18,7 @@ from selfcorrect.motion.geometry.rotations import turns as rotations_between
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.skeleton import Skeleton, unsided
 
 from ..body.curves import FRAME_S, blur, smoothed
 from ..body.leg_ik import MAXIMUM_REACH, Legs, bend_legs, shortest_turn
@@ -253,9 +253,7 @@ SUNKEN_M = 0.004
 
 def trunk_lift(skeleton: Skeleton, positions_m: np.ndarray, fps: float) -> np.ndarray:
     """(N, T, 3) by which bodies must rise so that no trunk is below the floor; positions_m: (N, T, J, 3)."""
-    parts = [
-        (joint, SURFACE_RADII_M[part]) for joint, part in enumerate(map(_unsided, skeleton.parts)) if part in TRUNK
-    ]
+    parts = [(joint, SURFACE_RADII_M[part]) for joint, part in enumerate(map(unsided, skeleton.parts)) if part in TRUNK]
     joints, surface_m = np.array([joint for joint, _ in parts]), np.array([radius_m for _, radius_m in parts])
     depths_m = (surface_m - SUNKEN_M - positions_m[:, :, joints, 1]).max(-1)
     frames = max(3, round(3 * FRAME_S * fps))
@@ -321,10 +319,6 @@ def _bones(skeleton: Skeleton) -> list[tuple[int, int, float]]:
         for upper, lower, part in named
         if upper is not None and lower is not None and lengths_m[lower] > 0
     ]
-
-
-def _unsided(part: str) -> str:
-    return part.removeprefix("left_").removeprefix("right_")
 
 
 def _tilted(bones_m: np.ndarray, higher_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:

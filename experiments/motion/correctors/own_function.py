@@ -9,11 +9,10 @@ import inspect
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.correctors.identity import Identity, identity_of, note_opened, place_of
+from selfcorrect.correctors.identity import Identity, identity_of, name_of, note_opened, place_of
 from selfcorrect.correctors.own_process import OWN_IS_POSSIBLE, Kept
 from selfcorrect.motion.correction.each import each_motion, read_only
 from selfcorrect.motion.correction.results import CorrectedMotion
@@ -52,7 +51,7 @@ def load(name: str) -> OwnFunction:
                 f"corrector {name!r} is a class, which must need no arguments or take `inputs`: {error}"
             ) from error
         takes = _first_parameter(function)
-    return OwnFunction(function, takes, name_of_function(function))
+    return OwnFunction(function, takes, name_of(function))
 
 
 def _first_parameter(function: Callable[..., Any]) -> str:
@@ -68,14 +67,6 @@ def _first_parameter(function: Callable[..., Any]) -> str:
 def _is_network(function: object) -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(function, torch.nn.Module)
-
-
-def name_of_function(function: Callable[..., Any]) -> str:
-    """The function's `name`, else its own or its class's name; a partial is called as its function."""
-    while isinstance(function, partial):
-        function = function.func
-    named = getattr(function, "name", None) or getattr(function, "__name__", None)
-    return str(named or type(function).__name__)
 
 
 # --- called in a separate process ------------------------------------------------------------------------------------

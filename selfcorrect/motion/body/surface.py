@@ -12,7 +12,7 @@ import numpy as np
 
 from ...core.errors import InputError
 from ..geometry.rotations import applied
-from ..skeleton import Skeleton
+from ..skeleton import Skeleton, unsided
 
 HALF_FOOT_WIDTH_M = 0.045
 SOLE_BELOW_TOE_JOINT_M = 0.025
@@ -147,9 +147,7 @@ def lowest_point_m(
     all joints, as `forward_kinematics` gives them.
     """
     lowest = soles_m[..., 1].min(axis=-1)
-    radii_m = [
-        SURFACE_RADII_M.get(part.removeprefix("left_").removeprefix("right_"), -np.inf) for part in skeleton.parts
-    ]
+    radii_m = [SURFACE_RADII_M.get(unsided(part), -np.inf) for part in skeleton.parts]
     lowest = np.minimum(lowest, (positions_m[..., 1] - radii_m).min(axis=-1))
     if (head := head_point(skeleton)) is not None:
         joint, centre_m = head

@@ -15,6 +15,7 @@ from ..geometry.kinematics import in_slabs, world_poses
 from ..geometry.rotations import applied
 from ..measures.contacts import floor_height_m
 from ..motion import Motion
+from ..skeleton import unsided
 from ..support import Surroundings, gripping, ground_heights_m
 
 FLOOR_ELSEWHERE_M = 0.08
@@ -129,7 +130,7 @@ class MotionFeatures:
     @cached_property
     def surface_m(self) -> tuple[np.ndarray, tuple[str, ...]]:
         """Heights (T, F) of the lowest surface around joints but the feet above what is beneath, and their names."""
-        radii = {joint: SURFACE_RADII_M.get(_unsided(self.skeleton.parts[joint])) for joint in self.joints}
+        radii = {joint: SURFACE_RADII_M.get(unsided(self.skeleton.parts[joint])) for joint in self.joints}
         around = [(joint, radius) for joint, radius in radii.items() if radius is not None]
         joints = [joint for joint, _ in around]
         heights = self.positions_m[:, joints, 1] - np.array([radius for _, radius in around])
@@ -171,9 +172,5 @@ class MotionFeatures:
     @cached_property
     def mass_shares(self) -> np.ndarray:
         """(B,) of the body's mass, as points at its joints."""
-        shares = np.array([_MASS_PERCENT.get(_unsided(self.skeleton.parts[joint]), 0.0) for joint in self.joints])
+        shares = np.array([_MASS_PERCENT.get(unsided(self.skeleton.parts[joint]), 0.0) for joint in self.joints])
         return shares / max(float(shares.sum()), 1e-9)
-
-
-def _unsided(part: str) -> str:
-    return part.removeprefix("left_").removeprefix("right_")

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from ..geometry.kinematics import continuous, joint_positions
 from ..geometry.rotations import slerp
 from ..motion import Motion
-from .transforms import close_cycle, heading_rad, repeat_cycle, turn
+from .transforms import close_cycle, repeat_cycle, turn, turn_per_cycle_rad
 
 GAP_M, GAP_RAD = 0.04, float(np.radians(8.0))
 """Joints of a loop's last frame are this near to those of its first, and turned by no more. One of CMU's 159 training
@@ -59,7 +59,7 @@ def unrolled(motion: Motion, margin: int) -> Motion:
     """A loop padded with `margin` frames of its end before its first frame, and of its beginning after its last one."""
     cycle, steps = close_cycle(motion), len(motion) - 1
     before = ceil(margin / steps)
-    row = turn(repeat_cycle(cycle, 2 * before + 1), -before * _turn_rad(motion))
+    row = turn(repeat_cycle(cycle, 2 * before + 1), -before * turn_per_cycle_rad(motion))
     row = replace(row, root_m=row.root_m + motion.root_m[0] - row.root_m[before * steps])
     start = before * steps - margin
     return row.frames(start, start + len(motion) + 2 * margin)
@@ -73,8 +73,10 @@ def closed(made: Motion, given: Motion, margin: int, *, same_travel: bool = True
     """
     blended = min(margin // 3, len(given) - 2) + 1
     loop, before = made.frames(margin, margin + len(given)), made.frames(margin - blended + 1, margin + 1)
-    ahead = turn(before, _turn_rad(given))
-    onto_m = given.root_m[-1] - turn(given, _turn_rad(given)).root_m[0] if same_travel else _mean_gap_m(loop, ahead)
+    ahead = turn(before, turn_per_cycle_rad(given))
+    onto_m = (
+        given.root_m[-1] - turn(given, turn_per_cycle_rad(given)).root_m[0] if same_travel else _mean_gap_m(loop, ahead)
+    )
     ahead_m = ahead.root_m + onto_m * (1.0, 0.0, 1.0)
     share = _ease(blended)[:, None]
     root_m, rotations = loop.root_m.copy(), loop.rotations.copy()
@@ -90,14 +92,9 @@ def _mean_gap_m(loop: Motion, ahead: Motion) -> np.ndarray:
 
 def _back(motion: Motion, frame: Motion) -> Motion:
     """A frame turned as the first frame of a motion is, and put over the same place."""
-    turned = turn(frame, -_turn_rad(motion))
+    turned = turn(frame, -turn_per_cycle_rad(motion))
     away_m = (turned.root_m - motion.root_m[:1]) * (1.0, 0.0, 1.0)
     return replace(turned, root_m=turned.root_m - away_m)
-
-
-def _turn_rad(motion: Motion) -> float:
-    """The net turn of a loop about the vertical."""
-    return float(heading_rad(motion.rotations[-1, 0]) - heading_rad(motion.rotations[0, 0]))
 
 
 def _ease(count: int) -> np.ndarray:

@@ -124,7 +124,7 @@ def close_cycle(motion: Motion) -> Motion:
     """
     share = np.linspace(0, 1, len(motion))[:, None, None]
     goal = motion.rotations[0].copy()
-    turned = Rotation.from_rotvec([0.0, _turn_per_cycle_rad(motion), 0.0]) * Rotation.from_quat(goal[0])
+    turned = Rotation.from_rotvec([0.0, turn_per_cycle_rad(motion), 0.0]) * Rotation.from_quat(goal[0])
     goal[0] = turned.as_quat()
     gap = (Rotation.from_quat(motion.rotations[-1]).inv() * Rotation.from_quat(goal)).as_rotvec()
     rotations = Rotation.from_quat(motion.rotations) * Rotation.from_rotvec(share * gap)
@@ -132,7 +132,8 @@ def close_cycle(motion: Motion) -> Motion:
     return replace(motion, root_m=motion.root_m + rise_m, rotations=continuous(rotations.as_quat()))
 
 
-def _turn_per_cycle_rad(motion: Motion) -> float:
+def turn_per_cycle_rad(motion: Motion) -> float:
+    """The net turn of a cycle about the vertical."""
     return float(heading_rad(motion.rotations[-1, 0]) - heading_rad(motion.rotations[0, 0]))
 
 
@@ -145,7 +146,7 @@ def repeat_cycle(motion: Motion, cycles: int) -> Motion:
         raise SettingError(f"a motion must be repeated at least once, got {cycles}")
     parts, following = [motion], motion
     for _ in range(cycles - 1):
-        turned = turn(following, _turn_per_cycle_rad(motion))
+        turned = turn(following, turn_per_cycle_rad(motion))
         following = replace(turned, root_m=turned.root_m + following.root_m[-1] - turned.root_m[0])
         parts.append(following.frames(1, len(motion)))
     root_m = np.concatenate([part.root_m for part in parts])

@@ -8,7 +8,7 @@ from ..geometry.kinematics import joint_positions
 from ..geometry.rotations import turn_angles
 from ..geometry.vectors import lengths
 from ..motion import Motion, MotionBatch
-from ..skeleton import Skeleton
+from ..skeleton import Skeleton, unsided
 
 JERK_PARTS = {
     "trunk": ("pelvis", "spine1", "spine2", "spine3", "neck", "head", "collar", "shoulder", "hip"),
@@ -45,14 +45,10 @@ def added_by_joint_deg_s(before: Motion, after: Motion) -> dict[str, float]:
 def joints_by_part(skeleton: Skeleton) -> dict[str, list[int]]:
     """The joints of each of `JERK_PARTS` of which the skeleton has some."""
     joints = {
-        name: [joint for joint, part in enumerate(skeleton.parts) if part in parts or _unsided(part) in parts]
+        name: [joint for joint, part in enumerate(skeleton.parts) if part in parts or unsided(part) in parts]
         for name, parts in JERK_PARTS.items()
     }
     return {name: own for name, own in joints.items() if own}
-
-
-def _unsided(part: str) -> str:
-    return part.removeprefix("left_").removeprefix("right_")
 
 
 def joint_jerks_m_s3(joints_m: np.ndarray, fps: float) -> np.ndarray:

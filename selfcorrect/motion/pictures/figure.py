@@ -13,7 +13,7 @@ from ..body.surface import HEAD_RADIUS_M, head_point, sole_points
 from ..geometry.kinematics import forward_kinematics, in_slabs
 from ..measures.contacts import foot_contacts
 from ..motion import Motion
-from ..skeleton import Skeleton
+from ..skeleton import Skeleton, unsided
 
 Colour = tuple[int, int, int]
 LEFT: Colour = (38, 112, 190)
@@ -140,7 +140,7 @@ def _radii_m(skeleton: Skeleton) -> list[float]:
     for joint, part in enumerate(skeleton.parts):
         parent = skeleton.parents[joint]
         like_m = radii_m[parent] if parent >= 0 and inside[joint] else _RADII_M["pelvis"] if inside[joint] else thin_m
-        radii_m.append(_RADII_M.get(part.removeprefix("left_").removeprefix("right_"), like_m))
+        radii_m.append(_RADII_M.get(unsided(part), like_m))
     return radii_m
 
 
