@@ -21,11 +21,11 @@ from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.motion.correction.results import CorrectMotions
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, HaltFloor, JoinSplices
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.settings.tracker import STRENGTHS, TrackerSettings
 
-ASKED = CleanupSettings(remove_drift=True, join_takes=True)
+ASKED = CleanupSettings().having(HaltFloor(remove=True), JoinSplices(join_takes=True))
 """Correctors that also repair errors of the way over the floor."""
 
 Spoil = Callable[[Motion, np.random.Generator], Motion]

@@ -30,7 +30,7 @@ from selfcorrect.motion.views import LevelFeet
 from selfcorrect.runtime.bugs import attempted
 from selfcorrect.runtime.processes import map_tasks, require_workers
 
-from .cleanup.clean import CleanupSettings
+from .cleanup.clean import CleanupSettings, FitSoles, HaltFloor, JoinSplices
 from .cleanup.splices import first_frames_of_takes
 from .pipeline import correct, correct_kinematically
 from .settings.engine_table import ENGINES
@@ -160,7 +160,7 @@ class _Files:
 
     def _from_t_pose(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions after the T-pose in which they may open."""
-        if not self.settings.fit_soles:
+        if self.settings.find(FitSoles) is None:
             return self.on_supports(motions)
         opening = [0 if _flaw(motion) else t_pose_frames(motion) for motion in motions]
         if not any(opening):
@@ -188,7 +188,7 @@ class _Files:
         flaws = [_flaw(motion) for motion in motions]
         corrections = [CorrectedMotion(motion, flaw) for motion, flaw in zip(motions, flaws, strict=True)]
         sound = [index for index, flaw in enumerate(flaws) if flaw is None]
-        tasks = partition(motions, sound, 1 if self.settings.fit_soles else BATCH, self.together, self.workers)
+        tasks = partition(motions, sound, 1 if self.settings.find(FitSoles) else BATCH, self.together, self.workers)
         stacked = [[MotionBatch.stack([motions[index] for index in batch]) for batch in task] for task in tasks]
         for task, done in zip(tasks, map_tasks(self.correct, stacked, self.workers), strict=True):
             for index, made in zip(chain(*task), chain(*done), strict=True):
@@ -368,7 +368,8 @@ def parts_of(motion: Motion, settings: CleanupSettings) -> list[Part]:
     """The parts of a motion, in their order."""
     if not (np.isfinite(motion.root_m).all() and np.isfinite(motion.rotations).all()):
         return [Part(0, motion)]
-    starts = [0] if settings.join_takes else first_frames_of_takes(motion, settings.splices)
+    splicing = settings.find(JoinSplices) or JoinSplices(join_takes=True)
+    starts = [0] if splicing.join_takes else first_frames_of_takes(motion, splicing.settings)
     takes = [motion.frames(*span) for span in pairwise([*starts, len(motion)])] if len(starts) > 1 else [motion]
     margin = round(MARGIN_S * motion.fps)
     may_close = settings.close_loops and not (motion.ground and motion.ground.boxes)  # boxes do not repeat
@@ -382,7 +383,8 @@ def put_together(
     motion: Motion, parts: Sequence[Part], corrections: Sequence[CorrectedMotion], settings: CleanupSettings
 ) -> CorrectedMotion:
     """The correction of a motion from those of its parts; the first part that fails rejects it."""
-    same_travel = not settings.remove_drift
+    halting = settings.find(HaltFloor)
+    same_travel = halting is None or not halting.remove
     own = [part.correction_of(each, same_travel=same_travel) for part, each in zip(parts, corrections, strict=True)]
     if len(own) == 1:
         return own[0]

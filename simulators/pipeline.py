@@ -65,8 +65,8 @@ def correct_kinematically(cleanup: CleanupSettings, batches: Sequence[MotionBatc
 def _cleaned(cleanup: CleanupSettings, motions: MotionBatch) -> list[CorrectedMotion]:
     """What becomes of a batch by kinematics alone."""
     cleaned = clean(GivenMotions(motions), cleanup)
-    soft = cleanup.soft_lock is not None
-    made = polish_cleaned(cleaned, cleanup.polishing, soft=soft) if cleanup.polish else cleaned.motions
+    soft, polishing = cleanup.planting.soft is not None, cleanup.polishing
+    made = polish_cleaned(cleaned, polishing, soft=soft) if polishing else cleaned.motions
     return judge_cleaned(cleaned, made, cleanup.mode)
 
 
@@ -81,8 +81,7 @@ def correct(
 
     Their skeletons may differ in lengths and names, not in tree and parts, and their frame rates are one.
     """
-    polish = cleanup.polishing if cleanup.polish else None
-    physics = Physics(tracker, cleanup.mode, scene, simulate, polish)
+    physics = Physics(tracker, cleanup.mode, scene, simulate, cleanup.polishing)
 
     def corrected(motions: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
         return correct_cleaned(physics, [clean(GivenMotions(each), cleanup) for each in motions])

@@ -23,6 +23,7 @@ from selfcorrect.simulators.stages.scene import PLAIN, Scene
 if TYPE_CHECKING:
     from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
     from selfcorrect.motion.motion import Motion
+    from selfcorrect.simulators.cleanup.clean import CleanupSettings
 
     from .controls import Controls
 
@@ -135,24 +136,28 @@ class CorrectionOptions:
 
     def corrector(self, workers: int = 1) -> CorrectMotions:
         """The corrector with these options, in so many processes."""
-        from selfcorrect.simulators.cleanup.clean import CleanupSettings
         from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
-        preset, cleanup = preset_of(self.strength), CleanupSettings.for_samples()
-        if not preset.of_samples:
-            cleanup = CleanupSettings(
-                support=self.support,
-                estimate_floor=self.reading.floor is None,
-                polish=not self.raw,
-                remove_drift=self.remove_drift,
-                join_takes=self.join_takes,
-                inference=preset.inference,
-            )
+        preset, cleanup = preset_of(self.strength), self._cleanup
         if self.kinematic:
             return KinematicCorrector(cleanup, workers)
         tracker = preset.tracker(self.settled().engine, self.mass_kg, self.fallback)
         simulate = "always" if "always" in (self.simulate, preset.simulate) else "auto"
         return PhysicsCorrector(tracker, cleanup, workers, self.scene, simulate)
+
+    @property
+    def _cleanup(self) -> CleanupSettings:
+        """What is done by kinematics."""
+        from selfcorrect.simulators.cleanup import clean
+
+        if preset_of(self.strength).of_samples:
+            return clean.CleanupSettings.for_samples()
+        steps = clean.RESIDUAL_FREE if self.is_residual_free else clean.FILES
+        settings = clean.CleanupSettings(steps, self.support).having(
+            clean.HaltFloor(remove=self.remove_drift), clean.JoinSplices(join_takes=self.join_takes)
+        )
+        settings = replace(settings, polishing=None) if self.raw else settings
+        return settings if self.reading.floor is None else settings.without(clean.LevelFloor)
 
     def changed(self, changes: Mapping[str, object]) -> CorrectionOptions:
         """These options with other values by name; SettingError for a name that there is not."""

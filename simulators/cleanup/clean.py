@@ -1,15 +1,15 @@
-"""Kinematic clean-up: repair by kinematics what the simulation should not have to fight.
+"""Kinematic clean-up: repair by kinematics what the simulation should not have to fight, one step after another.
 
-Knees that flip, capture noise and spikes, splices, a floor that lies elsewhere or moves, feet that hover, sink and
-slide, limbs below the floor. All of it is vectorised over frames and takes a few thousandths of the motion's duration.
+`FILES`, `RESIDUAL_FREE` and `SAMPLES` list the steps; each says what it minimises or fits, and what it does is in the
+file of its functions. All of it is vectorised over frames and takes a few thousandths of the motion's duration.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Self
+from functools import cached_property, partial
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from ..contacts.support_inference import infer_supports
 from ..settings.plan import POLISH, PolishSettings
 from ..settings.support import (
     INFERENCE,
+    OF_LOW_STEPS,
     SUPPORT_MODES,
     InferenceSettings,
     SupportChoice,
@@ -55,51 +56,310 @@ from .planting import limbs_above_floor, plant_feet, trunk_lift
 from .splices import SPLICES, SpliceSettings, without_splices
 from .stance import FLOOR, FloorSettings, Posed, boxes_under_feet, floors_m
 
+Kind = TypeVar("Kind", bound="CleanupStep")
+
+
+class CleanupStep(Protocol):
+    """A step of a clean-up: a value with its parameters, which takes motions on."""
+
+    def __call__(self, cleaning: Cleaning, plan: CleanupSettings, /) -> Cleaning: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Cleaning:
+    """Motions between two steps of their clean-up, and what the steps before have found."""
+
+    motions: MotionBatch
+    unraised: MotionBatch
+    """The motions before the steps that look for the floor."""
+    soles: SolePoints
+    """Those of the motions, fitted only to a single one."""
+    noisy: np.ndarray
+    """(N,) whether noise is everywhere in a motion."""
+    floor: Floor
+    """How it moves beneath them."""
+    supports: list[tuple[Support, ...]]
+    """What carries each beside the lowest ground."""
+    repairs_m: Mapping[Repair, np.ndarray]
+    """(N,) furthest that each kind of repair has moved their roots."""
+    unplanted: Posed | None = None
+    """The motions before their feet were planted; None until then."""
+
+    @classmethod
+    def of(cls, motions: MotionBatch) -> Self:
+        """Motions before the first step."""
+        still_m, nobody = np.zeros_like(motions.root_m), np.zeros(len(motions), dtype=bool)
+        nothing: list[tuple[Note, ...]] = [()] * len(motions)
+        soles = sole_points(motions.skeleton)
+        return cls(motions, motions, soles, nobody, Floor(still_m, nobody, nothing), [()] * len(motions), {})
+
+    @cached_property
+    def posed(self) -> Posed:
+        """The motions with their poses."""
+        return Posed.of(self.motions, self.soles)
+
+    def repaired(self, motions: MotionBatch) -> Self:
+        """With repaired motions, whose floor is yet to be found."""
+        return replace(self, motions=motions, unraised=motions)
+
+    def at(self, posed: Posed) -> Self:
+        """With motions that are posed already."""
+        moved = replace(self, motions=posed.motions)
+        vars(moved)["posed"] = posed
+        return moved
+
+    @property
+    def before_planting(self) -> Posed:
+        """The motions with their feet as they were found."""
+        return self.unplanted or self.posed
+
+    @property
+    def raised_m(self) -> np.ndarray:
+        """(N,) by which the motions were raised so that their lowest ground is at y = 0."""
+        return (self.before_planting.motions.root_m - self.unraised.root_m)[:, 0, 1]
+
+
+@dataclass(frozen=True)
+class TurnKnees:
+    """Turns legs back that are turned by half a turn for a moment, ankles staying where they are.
+
+    A turn is kept only where it makes the knee's acceleration smaller: ‖p̈ after‖ < `calmer` ‖p̈ before‖.
+    """
+
+    settings: KneeSettings = KNEES
+
+    def __call__(self, cleaning: Cleaning, plan: CleanupSettings) -> Cleaning:
+        return cleaning.repaired(with_knees_in_front(cleaning.motions, self.settings))
+
+
+@dataclass(frozen=True)
+class Denoise:
+    """Takes white noise out of joints: the projection of short windows onto the subspace that noise does not fill.
+
+    Singular values below the noise's own, from the median of third differences, are dropped (see `noise.denoise`).
+    """
+
+    settings: DenoiseSettings = DENOISE
+
+    def __call__(self, cleaning: Cleaning, plan: CleanupSettings) -> Cleaning:
+        noise_rad = joint_noise_rad(cleaning.motions, self.settings)
+        calm = denoise(cleaning.motions, noise_rad, self.settings)
+        return replace(cleaning.repaired(calm), noisy=is_noisy(noise_rad, self.settings))
+
+
+@dataclass(frozen=True)
+class JoinSplices:
+    """Moves and turns what follows a splice to where the motion was going, as far as that keeps its end near."""
+
+    settings: SpliceSettings = SPLICES
+    join_takes: bool = False
+    """Also where that changes the way over the floor: cuts between takes."""
+
+    def __call__(self, cleaning: Cleaning, plan: CleanupSettings) -> Cleaning:
+        whole = without_splices(cleaning.motions, self.settings, join_takes=self.join_takes)
+        moved_m = _furthest_m(cleaning.motions, whole)
+        return replace(cleaning.repaired(whole), repairs_m={**cleaning.repairs_m, Repair.SPLICES: moved_m})
+
+
+@dataclass(frozen=True)
+class Despike:
+    """Bridges frames in which joints accelerate far beyond their own, where the bridge has smaller accelerations.
+
+    Where noise is everywhere, spikes mean nothing.
+    """
+
+    settings: SpikeSettings = SPIKES
+
+    def __call__(self, cleaning: Cleaning, plan: CleanupSettings) -> Cleaning:
+        motions, noisy = cleaning.motions, cleaning.noisy[:, None, None]
+        despiked = despike(motions, self.settings)
+        return cleaning.repaired(
+            replace(
+                motions,
+                root_m=np.where(noisy, motions.root_m, despiked.root_m),
+                rotations=np.where(noisy[..., None], motions.rotations, despiked.rotations),
+            )
+        )
+
+
+@dataclass(frozen=True)
+class HaltFloor:
+    """Finds the floor's horizontal velocity v(t) and shows motions as on a floor that stands still.
+
+    v makes most of the points still that stand by their heights: a robust smoothing spline (see `drift.floor_drift`).
+    In the end it is put back, but for what swings.
+    """
+
+    settings: DriftSettings = DRIFT
+    remove: bool = False
+    """Take all of it out, which changes the way over the floor. Without, the root ends where it came."""
+
+    def __call__(self, cleaning: Cleaning, plan: CleanupSettings) -> Cleaning:
+        posed, ground = cleaning.posed, cleaning.motions.ground
+        if ground is not None and ground.boxes:
+            return cleaning
+        ankles, fps = posed.orientations[:, :, Legs.of(posed.motions.skeleton).ankles], posed.motions.fps
+        motion_of = partial(floor_motion, fps=fps, remove=self.remove, settings=self.settings)
+        each = zip(posed.feet_m, ankles, posed.motions.root_m, cleaning.noisy, strict=True)
+        found = [motion_of(feet_m, turned, root_m, noisy=own) for feet_m, turned, root_m, own in each]
+        removed_m, kept_m = np.zeros_like(posed.motions.root_m), np.zeros_like(posed.motions.root_m)
+        for index, floor in enumerate(found):
+            removed_m[index, 1:, [0, 2]] = np.cumsum(floor.removed_m_s, axis=0).T / fps
+            kept_m[index, 1:, [0, 2]] = np.cumsum(floor.kept_m_s, axis=0).T / fps
+        in_place = np.array([floor.in_place for floor in found])
+        halted = posed.moved(-(removed_m + kept_m))
+        slid_m = furthest_in_stance_m(kept_m, halted.stands(plan.planting.feet))
+        held_m = np.where(in_place, 0.0, plan.planting.feet.held_share(slid_m))[:, None, None] * kept_m
+        if held_m.any():
+            kept_m = kept_m - held_m
+            halted = posed.moved(-(removed_m + kept_m))
+        moved_m = _furthest_m(posed.motions, halted.moved(kept_m).motions)
+        floor = Floor(kept_m, in_place, [_notes_of(floor) for floor in found])
+        return replace(cleaning, floor=floor, repairs_m={**cleaning.repairs_m, Repair.DRIFT: moved_m}).at(halted)
+
+
+@dataclass(frozen=True)
+class FitSoles:
+    """Fits the soles' thickness at heel, ball and toe tip to the flat stances of a single motion."""
+
+    def __call__(self, cleaning: Cleaning, plan: CleanupSettings) -> Cleaning:
+        leveller = plan.find(LevelFloor)
+        posed = leveller(cleaning, plan).posed if leveller else cleaning.posed
+        stands_flat = (posed.flat(plan.levelling.settings.flat_rad) & posed.stands(plan.planting.feet))[0]
+        known = posed.motions.skeleton.soles_m is not None and posed.feet_m.shape[-2] > 4
+        heights_m = posed.feet_m[0, ..., 1]
+        if ground := posed.motions.ground:  # heels beyond the edge of a step are as high as its top
+            heights_m = heights_m - ground.beneath_m(posed.feet_m[0]).max(-1, keepdims=True)
+        soles = fit_soles(posed.soles, heights_m, stands_flat, posed.motions.fps, ball_known=known)
+        return replace(cleaning, soles=soles).at(Posed.of(cleaning.motions, soles))
+
+
+@dataclass(frozen=True)
+class LevelFloor:
+    """Puts the ground on which motions stand at y = 0; of several grounds the lowest, where supports are looked for."""
+
+    settings: FloorSettings = FLOOR
+
+    def __call__(self, cleaning: Cleaning, plan: CleanupSettings) -> Cleaning:
+        posed = cleaning.posed
+        if posed.motions.ground is not None:
+            return cleaning
+        down_m = floors_m(posed, self.settings, lowest=plan.mode.finds_supports)
+        return cleaning.at(posed.moved(-down_m[:, None, None] * (0.0, 1.0, 0.0)))
+
+
+@dataclass(frozen=True)
+class LiftTrunk:
+    """Raises bodies whose trunks are in the floor, by the least smooth lift that takes them out."""
+
+    def __call__(self, cleaning: Cleaning, plan: CleanupSettings) -> Cleaning:
+        posed = cleaning.posed
+        lift_m = trunk_lift(posed.motions.skeleton, posed.standing_m(posed.positions_m), posed.motions.fps)
+        return cleaning.at(posed.moved(lift_m))
+
+
+@dataclass(frozen=True)
+class PlantFeet:
+    """Puts feet that stand flat, still and on the ground beneath them; legs follow by inverse kinematics.
+
+    Also names the boxes of a ground that is known as what carries them.
+    """
+
+    feet: FootSettings = FEET
+    """When feet stand, and how they are held."""
+    soft: SoftLockSettings | None = SOFT
+    """How feet are held without haste; None holds them at once, as motions for a simulation alone may be."""
+
+    def __call__(self, cleaning: Cleaning, plan: CleanupSettings) -> Cleaning:
+        level = cleaning.posed
+        known = plan.mode.moves_to_floor or level.motions.ground is not None
+        # Where heights are left alone, a foot that hovers a little may stand on whatever is there.
+        ground_m = np.clip(level.feet_m[..., 1].min(-1), 0.0, 0.0 if known else self.feet.standing_m)
+        planted = replace(cleaning, motions=self.on(level, ground_m), unplanted=level)
+        return replace(planted, supports=boxes_under_feet(planted.posed)) if _on_boxes(level.motions) else planted
+
+    def on(self, level: Posed, ground_m: np.ndarray) -> MotionBatch:
+        """The motions with feet on a ground at heights (N, T, 2) beneath them."""
+        return plant_feet(level, ground_m, self.feet, self.soft)
+
+
+@dataclass(frozen=True)
+class FindSupports:
+    """Finds steps, rungs and seats: what explains the forces that the floor alone leaves unexplained."""
+
+    settings: InferenceSettings = INFERENCE
+
+    def __call__(self, cleaning: Cleaning, plan: CleanupSettings) -> Cleaning:
+        level, boxes = cleaning.before_planting, _on_boxes(cleaning.motions)
+        known = cleaning.supports if boxes else None
+        poses = level.positions_m, level.orientations
+        supports = infer_supports(cleaning.motions, *poses, level.soles, self.settings, known)
+        if boxes or not any(supports):
+            return replace(cleaning, supports=supports)
+        frames = level.motions.root_m.shape[1]
+        grounds_m = np.stack([ground_of_feet_m(own, frames) for own in supports])
+        return replace(cleaning, supports=supports, motions=plan.planting.on(level, grounds_m))
+
+
+@dataclass(frozen=True)
+class LiftLimbs:
+    """Tilts bones of limbs that are in the floor until their ends lie on it."""
+
+    spread_s: float = SOFT.limb_s
+    """Time over which a bone is tilted, and back; 0 for at once."""
+
+    def __call__(self, cleaning: Cleaning, plan: CleanupSettings) -> Cleaning:
+        return replace(cleaning, motions=limbs_above_floor(cleaning.motions, self.spread_s))
+
+
+FILES: tuple[CleanupStep, ...] = (
+    TurnKnees(),
+    Denoise(),
+    JoinSplices(),
+    Despike(),
+    HaltFloor(),
+    FitSoles(),
+    LevelFloor(),
+    LiftTrunk(),
+    PlantFeet(),
+    FindSupports(),
+    LiftLimbs(),
+)
+"""What is done to motions of files, whose floor, soles and supports are found."""
+
+
+RESIDUAL_FREE = tuple(FindSupports(OF_LOW_STEPS) if isinstance(step, FindSupports) else step for step in FILES)
+"""The same for bodies without residual force, which fall where a step is missed."""
+
+
+SAMPLES: tuple[CleanupStep, ...] = (
+    Denoise(DenoiseSettings(must_calm=False)),
+    JoinSplices(join_takes=True),
+    Despike(SpikeSettings(of_whole_body=False)),
+    LiftTrunk(),
+    PlantFeet(replace(FEET, sliding=0.0), soft=None),
+    LiftLimbs(spread_s=0.0),
+)
+"""What is done to samples of a model, which are on a known, level floor and are then simulated.
+
+Estimates of floor and drift would throw them about.
+"""
+
 
 @dataclass(frozen=True)
 class CleanupSettings:
-    """What to estimate from a motion; switch off for motions in a world whose floor is known, such as a model's."""
+    """What is done to motions by kinematics, step by step; a step that is off is not among them."""
 
-    estimate_floor: bool = True
-    """Find the floor's height and put it at y = 0."""
-    estimate_drift: bool = True
-    """Find the floor's horizontal velocity, constant or changing, and plant feet on the floor that moves so."""
-    remove_drift: bool = False
-    """Take that velocity out, which changes the way over the floor. Without, the root ends where it came."""
-    join_takes: bool = False
-    """Move and turn what follows a splice to where the motion was going. Without, each take is corrected alone, where
-    it is, unless joining hardly moves it."""
-    close_loops: bool = True
-    """Correct a motion that ends in its first pose as a cycle, so that it closes."""
-    fit_soles: bool = True
-    """Fit the soles' thickness at heel, ball and toe tip to each motion."""
+    steps: tuple[CleanupStep, ...] = FILES
+    """In their order; `PlantFeet` is always one of them."""
     support: SupportChoice = "infer"
     """What carries the body. "infer": steps, rungs and seats where the motion shows them. "floor": the floor alone.
-    "off": something unknown; the body keeps its height."""
-    polish: bool = True
-    """Keep of a simulation what it gains, see `GainSettings`, and leave out of the whole correction what is faster
-    than the motion itself and roughens it, see `PolishSettings`. Without, simulated states come out as they are."""
-
-    knees: KneeSettings | None = KNEES
-    """What is taken for a knee that flips; None leaves knees alone."""
-    noise: DenoiseSettings = DENOISE
-    """What is taken for white noise."""
-    spikes: SpikeSettings = SPIKES
-    """What is taken for a spike."""
-    splices: SpliceSettings = SPLICES
-    """What is taken for a splice."""
-    drift: DriftSettings = DRIFT
-    """What is taken for drift."""
-    floor: FloorSettings = FLOOR
-    """What shows the floor's height."""
-    feet: FootSettings = FEET
-    """When feet stand, and how they are held."""
-    soft_lock: SoftLockSettings | None = SOFT
-    """How feet are held without haste; None holds them at once, as motions for a simulation alone may be."""
-    polishing: PolishSettings = POLISH
-    """What is fast in a correction."""
-    inference: InferenceSettings = INFERENCE
-    """When something seems to carry the body beside the floor."""
+    "off": something unknown; the body keeps its height. The steps that this rules out are left out."""
+    close_loops: bool = True
+    """Correct a motion that ends in its first pose as a cycle, so that it closes."""
+    polishing: PolishSettings | None = POLISH
+    """What of a correction is fast and roughens the motion, and is left out; of a simulation is kept what it gains, see
+    `GainSettings`. With None, simulated states come out as they are."""
 
     def __post_init__(self) -> None:
         if self.support not in SUPPORT_MODES:
@@ -107,44 +367,45 @@ class CleanupSettings:
 
     @classmethod
     def for_samples(cls) -> Self:
-        """Settings for samples of a model: on a known floor, with simulated states that come out as they are.
-
-        Estimates of floor and drift would throw them about.
-        """
-        return cls(
-            estimate_floor=False,
-            estimate_drift=False,
-            join_takes=True,
-            close_loops=False,
-            fit_soles=False,
-            support="floor",
-            polish=False,
-            knees=None,
-            feet=replace(FEET, sliding=0.0),
-            noise=DenoiseSettings(must_calm=False),
-            spikes=SpikeSettings(of_whole_body=False),
-            soft_lock=None,
-        )
+        """Settings for samples of a model: see `SAMPLES`. Simulated states come out as they are."""
+        return cls(SAMPLES, support="floor", close_loops=False, polishing=None)
 
     @property
     def mode(self) -> SupportMode:
         """What `support` means."""
         return SUPPORT_MODES[self.support]
 
+    @property
+    def done(self) -> Iterator[CleanupStep]:
+        """The steps that are done, in their order."""
+        raising, mode = (LevelFloor, LiftTrunk, LiftLimbs), self.mode
+        for step in self.steps:
+            left_out = not mode.moves_to_floor if isinstance(step, raising) else not mode.finds_supports
+            if not (left_out and isinstance(step, (*raising, FindSupports))):
+                yield step
 
-@dataclass(frozen=True, eq=False)
-class Levelled:
-    """Motions without noise, splices, spikes and drift, with the lowest ground on which they stand at y = 0."""
+    def find(self, kind: type[Kind]) -> Kind | None:
+        """The step of a kind that is done, None without one."""
+        return next((step for step in self.done if isinstance(step, kind)), None)
 
-    posed: Posed
-    soles: SolePoints
-    """Those of the motions, fitted only to a single one."""
-    raised_m: np.ndarray
-    """(N,) by which they have been raised to that end."""
-    repairs_m: dict[Repair, np.ndarray]
-    """(N,) furthest that each kind of repair has moved their roots."""
-    floor: Floor
-    """How it moves beneath them."""
+    @property
+    def planting(self) -> PlantFeet:
+        """How feet are planted."""
+        return self.find(PlantFeet) or PlantFeet()
+
+    @property
+    def levelling(self) -> LevelFloor:
+        """What shows the floor's height."""
+        return self.find(LevelFloor) or LevelFloor()
+
+    def without(self, *kinds: type[CleanupStep]) -> Self:
+        """The same without steps of some kinds."""
+        return replace(self, steps=tuple(step for step in self.steps if not isinstance(step, kinds)))
+
+    def having(self, *steps: CleanupStep) -> Self:
+        """The same with steps in the places of those of their kinds."""
+        others = {type(step): step for step in steps}
+        return replace(self, steps=tuple(others.get(type(step), step) for step in self.steps))
 
 
 def clean(given: GivenMotions, settings: CleanupSettings) -> Cleaned:
@@ -152,131 +413,31 @@ def clean(given: GivenMotions, settings: CleanupSettings) -> Cleaned:
 
     Raises InputError where the skeleton lacks a hip, knee or ankle.
     """
-    mode, level = settings.mode, levelled(given.motions, settings)
-    whole, supports = planted(level, ground_under_feet_m(level, settings), settings), [()] * len(given.motions)
-    ground = given.motions.ground
-    on_boxes = ground is not None and bool(ground.boxes)
-    if on_boxes:
-        supports = boxes_under_feet(Posed.of(whole, level.soles))
-    if mode.finds_supports:
-        posed, known = level.posed, supports if on_boxes else None
-        supports = infer_supports(whole, posed.positions_m, posed.orientations, level.soles, settings.inference, known)
-    if any(supports) and not on_boxes:
-        frames = given.motions.root_m.shape[1]
-        whole = planted(level, np.stack([ground_of_feet_m(own, frames) for own in supports]), settings)
-    if mode.moves_to_floor:
-        whole = limbs_above_floor(whole, settings.soft_lock.limb_s if settings.soft_lock else 0.0)
-    origins = np.zeros(len(whole)) if on_boxes else origins_m(level, supports, settings.floor)
+    cleaning = Cleaning.of(given.motions)
+    for step in settings.done:
+        cleaning = step(cleaning, settings)
+    origins = _origins_m(cleaning, settings.levelling.settings)
     return Cleaned(
         given=given,
-        motions=whole,
-        unplanted=level.posed.motions,
-        soles=level.soles,
-        supports=supports,
+        motions=cleaning.motions,
+        unplanted=cleaning.before_planting.motions,
+        soles=cleaning.soles,
+        supports=cleaning.supports,
         origin_m=origins,
-        repairs_m=level.repairs_m | {Repair.FLOOR: np.abs(level.raised_m - origins)},
-        floor=level.floor,
-        fitted_soles=settings.fit_soles,
+        repairs_m={**cleaning.repairs_m, Repair.FLOOR: np.abs(cleaning.raised_m - origins)},
+        floor=cleaning.floor,
+        fitted_soles=settings.find(FitSoles) is not None,
     )
 
 
-def levelled(motions: MotionBatch, settings: CleanupSettings) -> Levelled:
-    """Clean up motions that share one length, all but their feet and limbs.
-
-    Raises InputError where the skeleton lacks a hip, knee or ankle.
-    """
-    if settings.knees:
-        motions = with_knees_in_front(motions, settings.knees)
-    noise_rad = joint_noise_rad(motions, settings.noise)
-    noisy = is_noisy(noise_rad, settings.noise)
-    calm = denoise(motions, noise_rad, settings.noise)
-    whole = without_splices(calm, settings.splices, join_takes=settings.join_takes)
-    soles = sole_points(motions.skeleton)
-    raw = Posed.of(_despike_unless(noisy, whole, settings.spikes), soles)
-    halted, floor = _halted(raw, noisy, settings)
-    if settings.fit_soles:
-        soles = _fitted(_level(halted, settings), settings)
-        halted = Posed.of(halted.motions, soles)
-    posed = _level(halted, settings)
-    if settings.mode.moves_to_floor:
-        posed = posed.moved(trunk_lift(motions.skeleton, posed.standing_m(posed.positions_m), motions.fps))
-    raised_m = (posed.motions.root_m - raw.motions.root_m)[:, 0, 1]
-    repairs_m = {
-        Repair.SPLICES: _furthest_m(calm, whole),
-        Repair.DRIFT: _furthest_m(raw.motions, halted.moved(floor.moved_m).motions),
-    }
-    return Levelled(posed, soles, raised_m, repairs_m, floor)
+def _on_boxes(motions: MotionBatch) -> bool:
+    """Whether the ground of motions is known and has boxes."""
+    return motions.ground is not None and bool(motions.ground.boxes)
 
 
 def _furthest_m(before: MotionBatch, after: MotionBatch) -> np.ndarray:
     """(N,) furthest that roots were moved."""
     return lengths(after.root_m - before.root_m).max(1)
-
-
-def ground_under_feet_m(level: Levelled, settings: CleanupSettings) -> np.ndarray:
-    """Height (N, T, 2) of what is beneath each foot before supports are known.
-
-    That is the floor, or where heights are left alone whatever a foot that hovers a little may stand on.
-    """
-    known = settings.mode.moves_to_floor or level.posed.motions.ground is not None
-    return np.clip(level.posed.feet_m[..., 1].min(-1), 0.0, 0.0 if known else settings.feet.standing_m)
-
-
-def planted(level: Levelled, ground_m: np.ndarray, settings: CleanupSettings) -> MotionBatch:
-    """Motions whose feet stand flat, still and on the ground (N, T, 2) beneath them."""
-    return plant_feet(level.posed, ground_m, settings.feet, settings.soft_lock)
-
-
-def origins_m(level: Levelled, supports: Sequence[Sequence[Support]], settings: FloorSettings) -> np.ndarray:
-    """The heights (N,) that become y = 0: those there, or nearest to it, in the original motions."""
-    frames = level.posed.motions.root_m.shape[1]
-    each = zip(supports, level.raised_m, strict=True)
-    return np.array([_origin_m(own, frames, raised, settings) for own, raised in each])
-
-
-def _fitted(posed: Posed, settings: CleanupSettings) -> SolePoints:
-    """Soles fitted to the flat stances of one motion."""
-    stands_flat = (posed.flat(settings.floor.flat_rad) & posed.stands(settings.feet))[0]
-    known = posed.motions.skeleton.soles_m is not None and posed.feet_m.shape[-2] > 4
-    heights_m = posed.feet_m[0, ..., 1]
-    if ground := posed.motions.ground:  # heels beyond the edge of a step are as high as its top
-        heights_m = heights_m - ground.beneath_m(posed.feet_m[0]).max(-1, keepdims=True)
-    return fit_soles(posed.soles, heights_m, stands_flat, posed.motions.fps, ball_known=known)
-
-
-def _despike_unless(noisy: np.ndarray, motions: MotionBatch, settings: SpikeSettings) -> MotionBatch:
-    """Despike, except where noise is everywhere and spikes mean nothing."""
-    despiked = despike(motions, settings)
-    return replace(
-        motions,
-        root_m=np.where(noisy[:, None, None], motions.root_m, despiked.root_m),
-        rotations=np.where(noisy[:, None, None, None], motions.rotations, despiked.rotations),
-    )
-
-
-def _halted(posed: Posed, noisy: np.ndarray, settings: CleanupSettings) -> tuple[Posed, Floor]:
-    """Motions as on a floor that stands still, and how it moves beneath them; noisy: (N,)."""
-    still_m = np.zeros_like(posed.motions.root_m)
-    ground = posed.motions.ground
-    if not settings.estimate_drift or (ground is not None and ground.boxes):
-        return posed, Floor(still_m, np.zeros(len(still_m), dtype=bool), [()] * len(still_m))
-    ankles, fps = posed.orientations[:, :, Legs.of(posed.motions.skeleton).ankles], posed.motions.fps
-    motion_of = partial(floor_motion, fps=fps, remove=settings.remove_drift, settings=settings.drift)
-    each = zip(posed.feet_m, ankles, posed.motions.root_m, noisy, strict=True)
-    found = [motion_of(feet_m, turned, root_m, noisy=own) for feet_m, turned, root_m, own in each]
-    removed_m, kept_m = still_m, still_m.copy()
-    for index, floor in enumerate(found):
-        removed_m[index, 1:, [0, 2]] = np.cumsum(floor.removed_m_s, axis=0).T / fps
-        kept_m[index, 1:, [0, 2]] = np.cumsum(floor.kept_m_s, axis=0).T / fps
-    in_place = np.array([floor.in_place for floor in found])
-    notes = [_notes_of(floor) for floor in found]
-    halted = posed.moved(-(removed_m + kept_m))
-    slid_m = furthest_in_stance_m(kept_m, halted.stands(settings.feet))
-    held_m = np.where(in_place, 0.0, settings.feet.held_share(slid_m))[:, None, None] * kept_m
-    if held_m.any():
-        kept_m = kept_m - held_m
-        halted = posed.moved(-(removed_m + kept_m))
-    return halted, Floor(kept_m, in_place, notes)
 
 
 def _notes_of(floor: FloorMotion) -> tuple[Note, ...]:
@@ -286,12 +447,13 @@ def _notes_of(floor: FloorMotion) -> tuple[Note, ...]:
     return (Note(kind, speed_m_s),) if floor.kept_m_s.any() else ()
 
 
-def _level(posed: Posed, settings: CleanupSettings) -> Posed:
-    """Motions with the ground on which they stand at y = 0, as far as their heights are to be changed."""
-    if not (settings.estimate_floor and settings.mode.moves_to_floor) or posed.motions.ground is not None:
-        return posed
-    down_m = floors_m(posed, settings.floor, lowest=settings.mode.finds_supports)
-    return posed.moved(-down_m[:, None, None] * (0.0, 1.0, 0.0))
+def _origins_m(cleaning: Cleaning, settings: FloorSettings) -> np.ndarray:
+    """The heights (N,) that become y = 0: those there, or nearest to it, in the original motions."""
+    if _on_boxes(cleaning.motions):
+        return np.zeros(len(cleaning.motions))
+    frames = cleaning.motions.root_m.shape[1]
+    each = zip(cleaning.supports, cleaning.raised_m, strict=True)
+    return np.array([_origin_m(own, frames, raised, settings) for own, raised in each])
 
 
 def _origin_m(supports: Sequence[Support], frames: int, raised_m: float, settings: FloorSettings) -> float:

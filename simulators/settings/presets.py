@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 
-from .support import INFERENCE, OF_LOW_STEPS, InferenceSettings
 from .tracker import (
     RESIDUAL_FREE,
     SIMULATED,
@@ -31,8 +30,6 @@ class Preset:
     """How hard the root is driven; None where it gets no force and no moment."""
     simulate: SimulateChoice = "auto"
     """Which motions are simulated, if nothing else is asked for."""
-    inference: InferenceSettings = INFERENCE
-    """When something seems to carry the body beside the floor."""
     of_samples: bool = False
     """Whether motions are samples of a model: on a known, level floor, cleaned up for a simulation alone, and handed
     back as raw simulated states. See `CleanupSettings.for_samples`."""
@@ -54,7 +51,6 @@ PRESETS = {
         "no residual force: muscles and contacts alone hold the body up",
         None,
         simulate="always",
-        inference=OF_LOW_STEPS,
     ),
     SIMULATED: Preset(
         "raw simulated states of model samples on a known floor, as loops use them",

@@ -12,7 +12,7 @@ from made_motions import made_motion
 from selfcorrect.motion.correction.results import Failure, FailureKind, NoteKind
 from selfcorrect.motion.editing.transforms import mirror
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LevelFloor
 from selfcorrect.simulators.cleanup.stance import FLOOR
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
 from selfcorrect.simulators.settings.tracker import STRENGTHS, EngineSettings, TrackerSettings
@@ -59,7 +59,9 @@ def test_any_frame_rate_works(walk, fps):
 @pytest.mark.slow
 def test_results_keep_order_label_and_do_not_depend_on_company(walk, clips, engine):
     """Together go motions of several lengths and bodies of several sizes; one is lost on the way."""
-    corrector = PhysicsCorrector(TrackerSettings(engine=EngineSettings(name=engine)), CleanupSettings(fit_soles=False))
+    corrector = PhysicsCorrector(
+        TrackerSettings(engine=EngineSettings(name=engine)), CleanupSettings().without(FitSoles)
+    )
     late_m = walk.root_m + np.where(np.arange(len(walk)) < 20, 0.0, 3.0)[:, None] * (0.0, 1.0, 0.0)
     tall = replace(walk.skeleton, offsets_m=1.1 * walk.skeleton.offsets_m)
     motions = [
@@ -112,7 +114,7 @@ def test_impossible_motions_are_rejected_with_reason_and_frame(walk):
     late = walk.root_m.copy()
     late[20:] += [0.0, 3.0, 0.0]
     teleport = replace(walk, root_m=late)
-    corrections = PhysicsCorrector(cleanup=CleanupSettings(estimate_floor=False))([teleport, walk])
+    corrections = PhysicsCorrector(cleanup=CleanupSettings().without(LevelFloor))([teleport, walk])
     assert not corrections[0].accepted
     assert "frame" in corrections[0].reason
     assert corrections[0].motion is teleport
@@ -145,7 +147,7 @@ def test_what_was_removed_is_reported(walk):
 
 
 def test_strength_trades_closeness_for_independence(walk):
-    raw = CleanupSettings(polish=False)
+    raw = CleanupSettings(polishing=None)
     corrections = [
         PhysicsCorrector(TrackerSettings.at_strength(strength), raw)([walk])[0].diagnostics
         for strength in (0.0, 0.7, 1.0)

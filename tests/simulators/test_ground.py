@@ -22,7 +22,7 @@ from selfcorrect.motion.geometry.kinematics import world_poses
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, LiftLimbs, PlantFeet, clean
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.engines.support_colliders import SupportColliders
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
@@ -50,7 +50,7 @@ def made(motion: Motion) -> Motion:
 @pytest.fixture(scope="module")
 def planted(walk: Motion) -> Motion:
     """A walk of three cycles along +z whose feet stand still on the floor."""
-    settings = CleanupSettings(support="floor", soft_lock=None)
+    settings = CleanupSettings(support="floor").having(PlantFeet(soft=None), LiftLimbs(0.0))
     made = clean(GivenMotions(MotionBatch.stack([repeated(walk, 3)])), settings).motions[0]
     return replace(made, feet=feet_of(made))
 
@@ -75,7 +75,7 @@ def test_a_flat_box_is_a_floor_at_its_height(planted: Motion, height_m: float) -
     box = sc.GroundBox((0.0, height_m - 0.5, 0.0), (99.0, 1.0, 99.0))
     sunk = raised(planted, height_m - 0.03)
     on_box = made(replace(sunk, ground=sc.Ground((box,), floor_m=-9.0)))
-    floor = replace(CleanupSettings(), estimate_floor=False)
+    floor = CleanupSettings().without(LevelFloor)
     on_floor = KinematicCorrector(floor)([raised(sunk, -height_m)])[0].motion
     np.testing.assert_allclose(on_box.root_m, on_floor.root_m + height_m * UP, atol=1e-9)
     np.testing.assert_allclose(on_box.rotations, on_floor.rotations, atol=1e-9)
@@ -143,7 +143,7 @@ def test_simulated_bodies_stand_on_the_ground(climbing: Motion, planted: Motion,
     if place == "slope":
         motion = replace(on_slope(planted, 10.0), ground=sc.Ground(slope_deg=10.0))
     settings = TrackerSettings(engine=EngineSettings(name=engine))
-    raw = PhysicsCorrector(settings, CleanupSettings(polish=False))([motion])[0]
+    raw = PhysicsCorrector(settings, CleanupSettings(polishing=None))([motion])[0]
     assert raw.accepted, raw.reason
     assert raw.after["penetration_m"] < 0.005
     assert mean_distance_m(raw.motion, motion) < 0.06

@@ -13,7 +13,7 @@ from selfcorrect.motion.correction.results import FailureKind, Note, NoteKind, R
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, clean
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.judge import FAR_M, failure_of, planned_timeline, residual_of, timeline, why_far
 from selfcorrect.simulators.planning import plan
@@ -139,7 +139,7 @@ def test_help_over_time_has_the_mean_that_is_reported(clips):
 def test_a_motion_that_is_given_up_has_a_timeline_until_then(walk):
     late = walk.root_m.copy()
     late[20:] += [0.0, 3.0, 0.0]
-    known_floor = CleanupSettings(estimate_floor=False)
+    known_floor = CleanupSettings().without(LevelFloor)
     correction = PhysicsCorrector(cleanup=known_floor)([replace(walk, root_m=late)])[0]
     assert f"frame {len(correction.timeline) - 1}" in correction.reason
 

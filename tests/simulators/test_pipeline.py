@@ -15,7 +15,7 @@ from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators import pipeline
 from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, HaltFloor, LevelFloor, clean
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.finishing import may_gain, unexplained_bodyweights
 from selfcorrect.simulators.planning import plan
@@ -23,7 +23,7 @@ from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSetti
 from selfcorrect.simulators.stages.scene import Scene
 from selfcorrect.simulators.stages.values import GivenMotions, MotionPlan
 
-KNOWN_FLOOR = CleanupSettings(estimate_floor=False, estimate_drift=False, support="floor")
+KNOWN_FLOOR = CleanupSettings(support="floor").without(LevelFloor, HaltFloor)
 AUTO, ALWAYS = (PhysicsCorrector(cleanup=KNOWN_FLOOR, simulate=choice) for choice in ("auto", "always"))
 
 
@@ -101,7 +101,7 @@ def test_a_plan_that_is_not_finite_is_simulated(walk):
 
 @pytest.mark.parametrize("scene", [Scene(load_kg=10.0), None], ids=["load", "raw"])
 def test_states_that_come_out_as_simulated_are_always_simulated(walk, scene):
-    settings = {"cleanup": replace(KNOWN_FLOOR, polish=False)} if scene is None else {"scene": scene}
+    settings = {"cleanup": replace(KNOWN_FLOOR, polishing=None)} if scene is None else {"scene": scene}
     correction = replace(AUTO, **settings)([walk])[0]
     assert correction.stage is Stage.SIMULATED
     assert correction.residual["simulated_share"] == 1.0

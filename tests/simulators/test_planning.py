@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, clean
 from selfcorrect.simulators.contacts.contact_plan import inset_soles, plan_contacts
 from selfcorrect.simulators.planning import (
     centre_shift,
@@ -31,7 +31,7 @@ FRICTION = 0.5
 
 def mended(motion) -> tuple:
     """The body of a motion and the motion of its links, feet planted."""
-    batch = clean(GivenMotions(MotionBatch.stack([motion])), CleanupSettings(fit_soles=False)).motions
+    batch = clean(GivenMotions(MotionBatch.stack([motion])), CleanupSettings().without(FitSoles)).motions
     body = humanoid(motion.skeleton)
     return body, body.links_of(batch)
 
@@ -150,7 +150,7 @@ def test_who_stands_on_the_heels_is_planned_on_flat_feet_where_no_residual_force
     links = body.links_of(MotionBatch.stack([on_heels]))
     sunk_m = body.touches.lowest_points(*forward_kinematics(body.tree, links.root_m, links.rotations))[0, :, :, 1].min()
     on_heels = replace(on_heels, root_m=on_heels.root_m - [0.0, sunk_m, 0.0])
-    cleaned = clean(GivenMotions(MotionBatch.stack([stand])), CleanupSettings(fit_soles=False))
+    cleaned = clean(GivenMotions(MotionBatch.stack([stand])), CleanupSettings().without(FitSoles))
     cleaned = replace(cleaned, motions=MotionBatch.stack([on_heels]))
     highest_m = [
         plan(cleaned, body, settings).plan.contacts.points_m[0, 5:-5, : len(body.soles), 1].max()

@@ -17,7 +17,7 @@ from selfcorrect.motion.editing.transforms import canonicalise, close_cycle, hea
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, HaltFloor, JoinSplices
 from selfcorrect.simulators.corrector import KinematicCorrector, Part, PhysicsCorrector
 
 KINEMATIC, SIMULATED = KinematicCorrector(), PhysicsCorrector()
@@ -123,7 +123,7 @@ def test_who_goes_elsewhere_is_not_in_place(clips: dict[str, Motion], label: str
 
 def test_who_walks_in_place_walks_where_that_is_asked_for(cycles: dict[str, Motion]) -> None:
     row = repeat_cycle(cycles["walk"], 4)
-    made = corrected(KinematicCorrector(CleanupSettings(remove_drift=True)), in_place(row)).motion
+    made = corrected(KinematicCorrector(CleanupSettings().having(HaltFloor(remove=True))), in_place(row)).motion
     assert changed(in_place(row), made)[0] > 3.0
     assert changed(row, made)[0] < 0.25 * np.linalg.norm(row.root_m[-1] - row.root_m[0])
 
@@ -170,7 +170,7 @@ def test_joined_takes_stay_where_they_are_and_are_as_good_as_alone(
 
 def test_takes_are_joined_where_that_is_asked_for(clips: dict[str, Motion]) -> None:
     whole = takes(clips, [(0, 0, 0), (2, 1, 1.0), (-1, 3, -2.0), (0.5, -2, 3.0)])
-    correction = corrected(KinematicCorrector(CleanupSettings(join_takes=True)), whole)
+    correction = corrected(KinematicCorrector(CleanupSettings().having(JoinSplices(join_takes=True))), whole)
     steps_m = np.linalg.norm(np.diff(correction.motion.root_m[:, [0, 2]], axis=0), axis=1)
     assert steps_m.max() < 0.15
     assert any("spliced" in str(note) for note in correction.notes)
@@ -188,7 +188,7 @@ def test_a_take_that_fails_rejects_the_motion_at_its_frame(clips: dict[str, Moti
 
 def test_a_loop_in_place_that_is_sent_walking_still_closes(cycles: dict[str, Motion]) -> None:
     walk = cycles["walk"]
-    made = corrected(KinematicCorrector(CleanupSettings(remove_drift=True)), in_place(walk)).motion
+    made = corrected(KinematicCorrector(CleanupSettings().having(HaltFloor(remove=True))), in_place(walk)).motion
     assert is_loop(made)
     assert changed(walk, made)[0] < 0.25 * np.linalg.norm(walk.root_m[-1] - walk.root_m[0])
 

@@ -14,10 +14,10 @@ from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_pos
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, HaltFloor, LevelFloor, clean
 from selfcorrect.simulators.stages.values import GivenMotions
 
-KNOWN_FLOOR = CleanupSettings(estimate_floor=False, estimate_drift=False, fit_soles=False)
+KNOWN_FLOOR = CleanupSettings().without(LevelFloor, HaltFloor, FitSoles)
 
 
 def mend(motion: Motion, settings: CleanupSettings = CleanupSettings()) -> Motion:  # noqa: B008
@@ -123,7 +123,7 @@ def swinging(motion: Motion) -> Motion:
 
 @pytest.mark.parametrize(("label", "left"), [("walk", 0.1), ("cartwheel", 0.4), ("spinkick", 0.6), ("kick", 0.8)])
 def test_changing_drift_is_taken_out(clips, label, left):
-    clean, removing = mend(clips[label]), CleanupSettings(remove_drift=True)
+    clean, removing = mend(clips[label]), CleanupSettings().having(HaltFloor(remove=True))
     made = mend(swinging(clips[label]), removing)
     assert mean_distance_m(made, clean) < left * mean_distance_m(swinging(clips[label]), clean)
 

@@ -13,8 +13,9 @@ from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, levelled
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.cleanup.knees import with_knees_in_front
+from selfcorrect.simulators.stages.values import GivenMotions
 
 
 def joint_distances_m(one: Motion, other: Motion) -> np.ndarray:
@@ -122,7 +123,7 @@ def test_the_clean_up_turns_knees_back_but_not_those_of_samples(walk):
     motion = MotionBatch.stack([with_flip(walk, "left", slice(10, 16))])
     knee = walk.skeleton.parts.index("left_knee")
     cleaned, sample = (
-        levelled(motion, each).posed.motions for each in (CleanupSettings(), CleanupSettings.for_samples())
+        clean(GivenMotions(motion), each).unplanted for each in (CleanupSettings(), CleanupSettings.for_samples())
     )
     assert jump_m(cleaned[0], knee) < 0.5 * jump_m(sample[0], knee)
 

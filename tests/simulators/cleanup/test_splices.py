@@ -10,7 +10,7 @@ from helpers import mean_distance_m
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, JoinSplices
 from selfcorrect.simulators.cleanup.splices import first_frames_of_takes, without_splices
 from selfcorrect.simulators.corrector import KinematicCorrector
 
@@ -70,7 +70,7 @@ def test_moments_have_no_splices(walk):
     assert np.array_equal(mended(short).root_m, short.root_m)
 
 
-JOINING = KinematicCorrector(CleanupSettings(join_takes=True))
+JOINING = KinematicCorrector(CleanupSettings().having(JoinSplices(join_takes=True)))
 
 
 def test_a_jump_is_undone_in_what_the_corrector_returns_where_that_is_asked_for(clips):

@@ -24,7 +24,7 @@ from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.frames import Y_UP_TO_Z_UP, orientations_to_simulator, rotation_error
 from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.checks import surroundings_of
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LiftLimbs, PlantFeet, clean
 from selfcorrect.simulators.cleanup.stance import FLOOR
 from selfcorrect.simulators.contacts.contact_plan import carried_places
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
@@ -44,7 +44,8 @@ UPRIGHT = orientations_to_simulator(np.array([[0.0, 0.0, 0.0, 1.0]]))
 def planted(walk: Motion) -> Motion:
     """A walk of three cycles whose feet stand still on the floor."""
     mended = clean(
-        GivenMotions(MotionBatch.stack([repeated(walk, 3)])), CleanupSettings(support="floor", soft_lock=None)
+        GivenMotions(MotionBatch.stack([repeated(walk, 3)])),
+        CleanupSettings(support="floor").having(PlantFeet(soft=None), LiftLimbs(0.0)),
     )
     return mended.motions[0]
 
@@ -151,7 +152,7 @@ def test_sudden_changes_of_height_are_two_supports(stand):
     assert {support.part for support in found} == {"left foot", "right foot"}
 
 
-@pytest.mark.parametrize("settings", [CleanupSettings(), CleanupSettings(fit_soles=False)])
+@pytest.mark.parametrize("settings", [CleanupSettings(), CleanupSettings().without(FitSoles)])
 def test_supports_are_each_motion_s_own(stairs, planted, settings):
     """In a batch as alone; the walk on the floor beside the stairs needs none."""
     corrector = KinematicCorrector(settings)

@@ -14,7 +14,7 @@ from selfcorrect.motion.support import CARRIED_PARTS, Support
 from selfcorrect.runtime.processes import with_threads
 from selfcorrect.simulators.body.frames import orientations_to_simulator
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, HaltFloor, LevelFloor
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.support_colliders import SupportColliders
 from selfcorrect.simulators.engines.world import Reference, RootState
@@ -126,7 +126,7 @@ def test_joints_follow_a_swing_without_lag_or_lead(adult, world, engine):
 def test_the_engines_agree_about_a_motion(clips, label):
     """What PyBullet made of a motion is followed by MuJoCo closely and without penetration."""
     corrected = PhysicsCorrector()([clips[label]])[0].motion
-    known_floor = CleanupSettings(estimate_floor=False, estimate_drift=False, fit_soles=False)
+    known_floor = CleanupSettings().without(LevelFloor, HaltFloor, FitSoles)
     judged = PhysicsCorrector(TrackerSettings.at_strength(0.7, "mujoco"), known_floor)([corrected])[0]
     assert judged.accepted, judged.reason
     distance_m = np.linalg.norm(joint_positions(judged.motion) - joint_positions(corrected), axis=-1).mean()

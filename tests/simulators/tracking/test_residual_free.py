@@ -15,7 +15,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.runtime.progress import watch_progress
 from selfcorrect.simulators.body.frames import to_simulator
 from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor
 from selfcorrect.simulators.contacts.contact_plan import plan_contacts
 from selfcorrect.simulators.contacts.dynamics import joint_torques
 from selfcorrect.simulators.corrector import PhysicsCorrector
@@ -161,7 +161,7 @@ def leaning(stand: Motion, degrees: float) -> Motion:
 @pytest.mark.slow
 def test_a_body_that_cannot_stand_falls_and_says_when(stand):
     still = Motion(stand.skeleton, np.repeat(stand.root_m[:1], 60, 0), np.repeat(stand.rotations[:1], 60, 0), 30.0)
-    floor = CleanupSettings(support="floor", estimate_floor=False)
+    floor = CleanupSettings(support="floor").without(LevelFloor)
     standing, falling = (
         PhysicsCorrector(settings, floor)([motion])[0]
         for settings, motion in ((FEW, still), (FEW, leaning(still, 25.0)))
@@ -187,7 +187,7 @@ def test_what_cannot_be_done_alone_is_carried_there_and_only_there(stand, axis, 
     rotations = np.repeat(stand.rotations[:1], 120, 0)
     rotations[:, 0] = turns.as_quat()
     motion = Motion(stand.skeleton, turns.apply(np.repeat(stand.root_m[:1], 120, 0)), rotations, 30.0)
-    floor = CleanupSettings(support="floor", estimate_floor=False, close_loops=False)
+    floor = CleanupSettings(support="floor", close_loops=False).without(LevelFloor)
     told: list[float] = []
     alone = PhysicsCorrector(FEW, floor)([motion])[0]
     with watch_progress(told.append):
