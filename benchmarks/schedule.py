@@ -22,7 +22,7 @@ import tyro
 from selfcorrect.datasets.shards.manifest import read_manifest
 from selfcorrect.experiments.correction.correct_shards import ShardsTask, correct_shard
 from selfcorrect.experiments.correction.options import CorrectionOptions
-from selfcorrect.experiments.jobs.progress_bars import silent
+from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.files.places import place
 
 

@@ -33,8 +33,8 @@ from selfcorrect.datasets.shards.writing import Sizes, put_shards
 from selfcorrect.experiments.correction import correct_shards
 from selfcorrect.experiments.correction.correct_shards import ShardsTask, correct_shard
 from selfcorrect.experiments.correction.options import CorrectionOptions
-from selfcorrect.experiments.jobs.progress_bars import silent
 from selfcorrect.motion.motion import Motion
+from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.files.places import LocalPlace
 
 STATURES = np.linspace(0.85, 1.15, 8)

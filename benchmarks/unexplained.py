@@ -18,7 +18,6 @@ import tyro
 from tqdm import tqdm
 
 from selfcorrect.correctors.correction import Correction
-from selfcorrect.experiments.jobs.progress_bars import silent
 from selfcorrect.experiments.motion.correctors.builtin import CorrectorInputs, physics
 from selfcorrect.experiments.motion.run.feasibility import KEYS, feasibility, feasible_rows, of_arm
 from selfcorrect.experiments.motion.run.references import CORRECTED_REAL, REAL
@@ -28,6 +27,7 @@ from selfcorrect.experiments.motion.settings.presets import settings_of
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import SUMMARY, read_summary, write_summary
 from selfcorrect.loop.run import corrected_real
+from selfcorrect.runtime.progress import silent
 
 
 @dataclass(frozen=True)

@@ -327,10 +327,10 @@ def main(root: Path) -> int:
 
 
 def main_reach(root: Path, starts: Sequence[str]) -> int:
-    """Print how many files each start reaches."""
+    """Print how many files each start reaches; packages that hold nothing but a docstring are none."""
     known = modules(root)
     for words, places in ({start: (start,) for start in starts} or REACH).items():
-        print(f"{words}: {len(reach(root, known, places) & known.keys())} files")
+        print(f"{words}: {sum(known[name].lines > 1 for name in reach(root, known, places) & known.keys())} files")
     return 0
 
 

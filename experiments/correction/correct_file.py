@@ -24,13 +24,12 @@ from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import retime
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import attempted, is_of_machine, sentence_of
-from selfcorrect.runtime.progress import in_turn, watch_progress
+from selfcorrect.runtime.progress import Progress, in_turn, watch_progress
 from selfcorrect.simulators.body.humanoid import mass_of
 from selfcorrect.simulators.corrector import FRAMES_TOGETHER
 from selfcorrect.storage.files.limits import noting_opened
 from selfcorrect.storage.files.writing import explain_write_error, replacing, scratch_folder, suffixed
 
-from ..jobs.progress_bars import Progress
 from ..jobs.targets import FOREIGN
 from .describe import described, film
 from .options import CorrectionOptions

@@ -23,12 +23,12 @@ from selfcorrect.datasets.shards.manifest import SHARD, ShardFacts, opened, read
 from selfcorrect.datasets.shards.schema import Entry, Shard, write_shard
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.runtime.bugs import sentence_of
+from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.files.digests import digest_of_file
 from selfcorrect.storage.files.places import LocalPlace, Place, place
 from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.ledger import all_recorded, claimed, record, recorded
 
-from ..jobs.progress_bars import Progress
 from ..jobs.run import Job, require_runner, run_jobs
 from ..jobs.where import Where
 from .correct_file import correct_each

@@ -14,7 +14,7 @@ import numpy as np
 
 from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.motion.correction.results import Stage
-from selfcorrect.motion.measures.metrics import FIGURES, MotionFigure
+from selfcorrect.motion.measures.physical import FIGURES, MotionFigure
 from selfcorrect.storage.files.digests import holds_seal, seal_of, values_and_seal, with_seal
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import read_as, to_json

@@ -30,12 +30,12 @@ from selfcorrect.datasets.shards.writing import Sizes, put_shards
 from selfcorrect.motion.correction.pieces import bounded
 from selfcorrect.motion.motion import check_numbers
 from selfcorrect.runtime.bugs import sentence_of
+from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.files.limits import is_file_name
 from selfcorrect.storage.files.places import Place, is_address, place
 from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.ledger import all_recorded, claimed, record, recorded
 
-from ..jobs.progress_bars import Progress
 from ..jobs.run import Job, run_jobs
 from ..jobs.where import Where
 from .sources import dataset_at, open_source

@@ -10,8 +10,7 @@ import numpy as np
 
 from selfcorrect.datasets.collections.dataset import Clip
 from selfcorrect.motion.checks.check import check
-from selfcorrect.motion.measures.metrics import ERRORS
-from selfcorrect.motion.measures.physical import physical_errors
+from selfcorrect.motion.measures.physical import ERRORS, physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch, captions
 
 from .sources import of_each, read_clips

@@ -11,16 +11,10 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-Progress = Callable[[str, int, int], None]
-"""Called with a phase ("train", "sample", "correct", "evaluate", …), steps done, steps in all."""
-
+from selfcorrect.runtime.progress import Progress
 
 PROGRESS = "SELFCORRECT_PROGRESS"
 """Environment variable that is "always" where a program reads the bars that otherwise a terminal shows."""
-
-
-def silent(phase: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from typing import Any
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.loop.policy import reads_past
 from selfcorrect.loop.run import Plan, run_loop, train_first_generation
+from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
 from selfcorrect.storage.runs.protocol import Generation
 
 from ..jobs.identities import IDENTITIES, IdentityFile
-from ..jobs.progress_bars import Progress
 from ..jobs.run import Job
 from .study import SeedRun, Study
 

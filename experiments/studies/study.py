@@ -14,11 +14,11 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.correctors.identity import Identity
 from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
 from selfcorrect.storage.runs.protocol import Record, Store
 
 from ..jobs.identities import IdentityFile
-from ..jobs.progress_bars import Progress
 from ..jobs.run import Job
 
 

@@ -20,6 +20,7 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.correctors.identity import Identity
 from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.files.digests import unsealed, with_seal
 from selfcorrect.storage.files.listings import states_of
 from selfcorrect.storage.files.strict_json import from_json, to_json
@@ -29,7 +30,6 @@ from selfcorrect.storage.runs.memory import MemoryStore
 from selfcorrect.storage.runs.protocol import Generation, Record
 from selfcorrect.storage.runs.run_folder import environment
 
-from ..jobs.progress_bars import Progress
 from ..studies.plans.arms import PlanArm, arm_of
 from ..studies.study import SeedRun, Study, folder_name
 from .declaration import Bundle, Setup, Toy

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from numbers import Integral
+from typing import Any
 
 from .errors import SettingError
 
@@ -40,3 +42,11 @@ def shown(value: object) -> str:
     plain = isinstance(value, str | int | float | bool | list | tuple | type(None))
     text = repr(value) if plain else f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"a {type(value).__name__}"
+
+
+def check_positive(settings: Any, may_be_zero: Sequence[str] = ()) -> None:
+    """Raises SettingError for a number in a dataclass that is not positive."""
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, (int, float)) and not value > 0 and field.name not in may_be_zero:
+            raise SettingError(f"{field.name} must be positive, got {value}")

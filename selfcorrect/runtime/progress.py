@@ -11,6 +11,9 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+Progress = Callable[[str, int, int], None]
+"""Called with a phase ("train", "sample", "correct", "evaluate", …), steps done, steps in all."""
+
 Watcher = Callable[[float], None]
 """Called with the share of the work that is done."""
 
@@ -63,3 +66,7 @@ def _told_to(tell: Watcher) -> Iterator[None]:
         yield
     finally:
         _tell.reset(token)
+
+
+def silent(phase: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""

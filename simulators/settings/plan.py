@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .checks import check_positive
+from selfcorrect.core.checks import check_positive
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from .checks import check_positive
+from selfcorrect.core.checks import check_positive
+
 from .plan import ContactSettings
 
 SupportChoice: TypeAlias = Literal["infer", "floor", "off"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self, TypeAlias
 
+from selfcorrect.core.checks import check_positive
 from selfcorrect.core.errors import SettingError
 
-from .checks import check_positive
 from .engine_table import AUTO, ENGINES, chosen_engine
 from .plan import PLAN, RESIDUAL_FREE_PLAN, ContactSettings, PlanSettings
 from .support import SupportMode

@@ -27,6 +27,7 @@ from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.heap import give_back_freed_memory
+from selfcorrect.runtime.progress import Progress
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
 from selfcorrect.simulators.pipeline import free_simulator
@@ -42,7 +43,6 @@ from selfcorrect.simulators.settings.tracker import (
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 from selfcorrect.simulators.stages.values import taken
 
-from ...jobs.progress_bars import Progress
 from .low_pass import as_smooth_as
 from .own import CorrectorInputs, own_corrector
 from .table import CORRECTORS, is_own, stages

@@ -31,10 +31,10 @@ from selfcorrect.motion.correction.each import each_motion
 from selfcorrect.motion.correction.lifting import lift_motions
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.preferences.reward import Reward
+from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.runtime.supervision import EndedError, supervised, working_on
 from selfcorrect.simulators.settings.engine_table import PUBLISHED_ENGINE
 
-from ...jobs.progress_bars import Progress, silent
 from .own_function import (
     FUNCTION,
     OwnFunction,

@@ -16,9 +16,9 @@ from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.motion.pictures.player import scene_of
+from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.runs.tracking import wandb_mode
 
-from ...jobs.progress_bars import silent
 from ..correctors.builtin import build_corrector
 from ..run.models import trained_model
 from ..run.seed_runs import MotionRun, seed_runs

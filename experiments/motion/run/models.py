@@ -13,9 +13,9 @@ from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.ecosystem import Ecosystem
 from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.storage.runs.folder_store import FolderReader
 
-from ...jobs.progress_bars import Progress, silent
 from ...remedies.remedies import RemedyInputs, with_remedy
 from ..settings.arms import Arm
 from .task import MotionTask

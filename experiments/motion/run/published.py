@@ -34,8 +34,8 @@ from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.text_motion.evaluator import load_evaluator
 from selfcorrect.motion.measures.text_motion.networks import UNIT_FRAMES
 from selfcorrect.motion.measures.text_motion.protocol import CaptionedMotions
+from selfcorrect.runtime.progress import Progress
 
-from ...jobs.progress_bars import Progress
 from ..settings.published import GUIDANCE, PublishedModel
 from .field import BeginningsEvaluator, FieldJudge
 from .parts import MotionData, MotionTask

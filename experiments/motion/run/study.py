@@ -25,10 +25,10 @@ from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.preferences.reward import Reward
 from selfcorrect.remedies.spectrum import energy_kept
+from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
 
 from ...jobs.identities import IdentityFile, identity_of_data
-from ...jobs.progress_bars import Progress, silent
 from ...jobs.run import Job
 from ...remedies.people import WHO, identity_of_reward, keep_reward, kept_reward, raters_of, reward_in
 from ...remedies.remedies import RemedyInputs, with_remedy

@@ -27,8 +27,8 @@ from selfcorrect.models.text_embedding import minilm, sentence_vectors
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.metrics import CORRECTED
+from selfcorrect.runtime.progress import Progress, silent
 
-from ...jobs.progress_bars import Progress, silent
 from ..settings.presets import DenoiserArms, MotionSettings
 from .captions import CaptionJudge, captioned
 from .parts import MotionData, MotionTask

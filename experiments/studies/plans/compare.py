@@ -23,13 +23,13 @@ from selfcorrect.correctors.identity import Identity
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.loop.trial import is_tried, try_correction, try_model
 from selfcorrect.runtime.processes import default_workers
+from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.files.digests import sealed
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import WandbChoice, WandbTarget, wandb_mode
 
 from ...jobs.identities import identity_of_data
-from ...jobs.progress_bars import Progress
 from ...jobs.where import Where
 from ..claims import Claimed
 from ..outcome import Comparison

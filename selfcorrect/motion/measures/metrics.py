@@ -1,6 +1,7 @@
 """What is measured of motions, one row each: how it is named, computed, shown, and which way is good.
 
-Loops, reports, the tables of the documentation and of corrections, W&B and CSV files read their metrics from here.
+Loops, reports, the tables of the documentation, W&B and CSV files read their metrics from here. How figures of single
+motions are shown stands in `physical.FIGURES`.
 A new metric is a function and a row. Functions give SI units; what is stored and shown is converted here alone.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 
@@ -18,32 +19,7 @@ from ...metrics.frechet import frechet_distance
 from ...metrics.neighbours import neighbour_metrics
 from ...metrics.spread import trace_ratio, within_label_ratio
 from ...statistics import UNMEASURED, Interval, mean_interval
-from .physical import PhysicalErrors
-
-Value = TypeVar("Value", float, np.ndarray)
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A unit in which people read figures."""
-
-    symbol: str = ""
-    si: str = ""
-    """The SI unit in which the figure is computed."""
-    per_si: float = 1.0
-    """How many of this unit are one of the SI unit."""
-
-    def of(self, value_si: Value) -> Value:
-        """A figure in this unit."""
-        return self.per_si * value_si
-
-
-NUMBER = Unit()
-MILLIMETRES = Unit("mm", "m", 1000.0)
-METRES_PER_SECOND = Unit("m/s", "m/s")
-MILLIMETRES_PER_SECOND = Unit("mm/s", "m/s", 1000.0)
-JERK = Unit("m/s³", "m/s³")
-
+from .physical import JERK, METRES_PER_SECOND, MILLIMETRES, NUMBER, PhysicalErrors, Unit
 
 CORRECTED = "corrected_"
 """Begins the keys of what was measured after correction, with `judge_corrected`."""
@@ -87,24 +63,6 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class MotionFigure:
-    """How a metric stands in the records and tables of single motions, whose errors are small."""
-
-    key: str
-    """Its name in records, which hold SI units."""
-    title: str
-    unit: Unit
-    digits: int = 1
-    of_correction: bool = False
-    """Whether it measures the effect of correction; otherwise it is reported for the motion before and after."""
-    is_signed: bool = False
-
-    @property
-    def heading(self) -> str:
-        return f"{self.title} {self.unit.symbol}"
-
-
-@dataclass(frozen=True)
 class Metric:
     """A row of the table."""
 
@@ -112,8 +70,8 @@ class Metric:
     """Its name in metrics.jsonl, summaries, W&B and CSV files, where its values have the shown unit."""
     name: str
     """What it is called, without its unit."""
-    axis: Literal["realism", "diversity", ""]
-    """One of the two sides that are always judged together; none for what describes single motions alone."""
+    axis: Literal["realism", "diversity"]
+    """One of the two sides that are always judged together."""
     better: Literal["lower", "higher", "real", "neutral"]
     """Which way is good; "real" where the value of real data is the aim."""
     digits: int = 2
@@ -123,8 +81,6 @@ class Metric:
     """Least and greatest value, in the shown unit."""
     measure: Callable[[Compared], float | np.ndarray] | None = None
     """The value, or that of each candidate (N,), in SI units; None for what loops do not measure in each generation."""
-    figure: MotionFigure | None = None
-    """How it is reported for single motions, where it is."""
 
     def interval(self, values: np.ndarray) -> Interval:
         """The mean over seeds (S,), with an interval that stays within the bounds; NaN where any has no value.
@@ -151,17 +107,13 @@ METRICS = (
            measure=lambda sets: sets.neighbours["precision"]),
     Metric("density", "Density", "realism", "higher", measure=lambda sets: sets.neighbours["density"]),
     Metric("penetration_mm", "Floor penetration", "realism", "real", 1, MILLIMETRES,
-           measure=lambda sets: sets.candidate.physical.penetration_m,
-           figure=MotionFigure("penetration_m", "penetration", MILLIMETRES)),
+           measure=lambda sets: sets.candidate.physical.penetration_m),
     Metric("float_mm", "Floating", "realism", "real", 1, MILLIMETRES,
-           measure=lambda sets: sets.candidate.physical.floating_m,
-           figure=MotionFigure("floating_m", "floating", MILLIMETRES)),
+           measure=lambda sets: sets.candidate.physical.floating_m),
     Metric("skate_m_s", "Foot skate", "realism", "real", 2, METRES_PER_SECOND,
-           measure=lambda sets: sets.candidate.physical.skate_m_s,
-           figure=MotionFigure("skate_m_s", "skate", MILLIMETRES_PER_SECOND)),
+           measure=lambda sets: sets.candidate.physical.skate_m_s),
     Metric("jerk_m_s3", "Jerk", "realism", "real", 0, JERK,
-           measure=lambda sets: sets.candidate.physical.jerk_m_s3,
-           figure=MotionFigure("jerk_m_s3", "jerk", JERK)),
+           measure=lambda sets: sets.candidate.physical.jerk_m_s3),
     Metric("recall", "Recall", "diversity", "higher", bounds=(0.0, 1.0),
            measure=lambda sets: sets.neighbours["recall"]),
     Metric("coverage", "Coverage", "diversity", "higher", bounds=(0.0, 1.0),
@@ -191,15 +143,6 @@ METRICS = (
     Metric("field_matching", "MM-dist, field's evaluator", "realism", "lower", 3),
     Metric("field_diversity", "Diversity, field's evaluator", "diversity", "real", 3),
     Metric("field_multimodality", "Multimodality, field's evaluator", "diversity", "higher", 3),
-    # of single motions alone
-    Metric("standing_mm_s", "Speed of standing feet", "", "lower", 1, MILLIMETRES_PER_SECOND,
-           figure=MotionFigure("standing_m_s", "standing", MILLIMETRES_PER_SECOND)),
-    Metric("moved_mm", "Distance from the input", "", "neutral", 1, MILLIMETRES,
-           figure=MotionFigure("moved_m", "moved", MILLIMETRES, of_correction=True)),
-    Metric("raised_mm", "Height gained", "", "neutral", 1, MILLIMETRES, (-inf, inf),
-           figure=MotionFigure("raised_m", "raised", MILLIMETRES, of_correction=True, is_signed=True)),
-    Metric("residual_force_bodyweights", "Root residual force", "", "lower", 2, Unit("body weights"),
-           figure=MotionFigure("residual_force_bodyweights", "residual", Unit("bw"), 2, of_correction=True)),
 )  # fmt: skip
 
 FEASIBILITY = ("needed_force_bodyweights", "needed_moment_nm", "without_support_percent")
@@ -212,10 +155,6 @@ FIELD = tuple(metric for metric in METRICS if metric.key.startswith("field_"))
 """What the field's evaluator measures, where an experiment has it (Guo et al. 2022)."""
 MEASURED = tuple(metric for metric in METRICS if metric.measure)
 """What loops measure in each generation, in the order of reports."""
-FIGURES = tuple(metric.figure for metric in METRICS if metric.figure)
-"""The metrics of single motions, in the order of tables."""
-ERRORS = tuple(metric.figure for metric in MEASURED if metric.figure)
-"""The `PhysicalErrors` of single motions."""
 
 
 def values_of(sets: Compared) -> dict[str, float]:

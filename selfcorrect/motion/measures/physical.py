@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import numpy as np
 
@@ -117,3 +118,64 @@ def _mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Mean over the first `counts` (N,) entries of each row of values (N, K); 0 for a row without any."""
     counted = np.arange(values.shape[1]) < counts[:, None]
     return np.sum(values * counted, axis=1) / np.maximum(counted.sum(axis=1), 1)
+
+
+Value = TypeVar("Value", float, np.ndarray)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit in which people read figures."""
+
+    symbol: str = ""
+    si: str = ""
+    """The SI unit in which the figure is computed."""
+    per_si: float = 1.0
+    """How many of this unit are one of the SI unit."""
+
+    def of(self, value_si: Value) -> Value:
+        """A figure in this unit."""
+        return self.per_si * value_si
+
+
+NUMBER = Unit()
+MILLIMETRES = Unit("mm", "m", 1000.0)
+METRES_PER_SECOND = Unit("m/s", "m/s")
+MILLIMETRES_PER_SECOND = Unit("mm/s", "m/s", 1000.0)
+JERK = Unit("m/s³", "m/s³")
+
+
+@dataclass(frozen=True)
+class MotionFigure:
+    """How a figure of a single motion stands in records and tables, in units for small errors."""
+
+    key: str
+    """Its name in records, which hold SI units."""
+    title: str
+    unit: Unit
+    digits: int = 1
+    of_correction: bool = False
+    """Whether it measures the effect of correction; otherwise it is reported for the motion before and after."""
+    is_signed: bool = False
+
+    @property
+    def heading(self) -> str:
+        return f"{self.title} {self.unit.symbol}"
+
+
+ERRORS = (
+    MotionFigure("penetration_m", "penetration", MILLIMETRES),
+    MotionFigure("floating_m", "floating", MILLIMETRES),
+    MotionFigure("skate_m_s", "skate", MILLIMETRES_PER_SECOND),
+    MotionFigure("jerk_m_s3", "jerk", JERK),
+)
+"""The `PhysicalErrors` of single motions."""
+
+FIGURES = (
+    *ERRORS,
+    MotionFigure("standing_m_s", "standing", MILLIMETRES_PER_SECOND),
+    MotionFigure("moved_m", "moved", MILLIMETRES, of_correction=True),
+    MotionFigure("raised_m", "raised", MILLIMETRES, of_correction=True, is_signed=True),
+    MotionFigure("residual_force_bodyweights", "residual", Unit("bw"), 2, of_correction=True),
+)
+"""The figures of corrections, in the order of tables."""

@@ -23,11 +23,11 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.correction import batch, correct_file, in_python
 from selfcorrect.experiments.correction.options import CorrectionOptions
 from selfcorrect.experiments.jobs import run as jobs
-from selfcorrect.experiments.jobs.progress_bars import silent
 from selfcorrect.experiments.jobs.run import Job, jobs_error
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime import processes
+from selfcorrect.runtime.progress import silent
 from selfcorrect.simulators.corrector import KinematicCorrector
 
 KINEMATIC = ["--kinematic"]

@@ -19,7 +19,6 @@ from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.curation.database import Database, Rated, RatingStudy
 from selfcorrect.experiments.curation.features import MOTION_FEATURES, motion_features
-from selfcorrect.experiments.jobs.progress_bars import silent
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
 from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.run.task import motion_task
@@ -38,6 +37,7 @@ from selfcorrect.experiments.studies.jobs import run_arm, run_first_generation
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.preferences.reward import Reward
+from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.runs.folder_store import FolderReader
 
 STREAM = streams(0)

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from selfcorrect.experiments.jobs.progress_bars import Event, silent
+from selfcorrect.experiments.jobs.progress_bars import Event
 from selfcorrect.experiments.motion.report.view import MotionView
 from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.settings.presets import DenoiserArms, MotionSettings
 from selfcorrect.experiments.studies.jobs import run_arm, run_first_generation
 from selfcorrect.experiments.studies.running import RunningReport
+from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.files.listings import DIGESTS
 
 PLAIN = Arm("replace")

@@ -11,7 +11,6 @@ import torch
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector, lift, name_of
-from selfcorrect.experiments.jobs.progress_bars import silent
 from selfcorrect.experiments.motion.correctors import builtin
 from selfcorrect.experiments.motion.correctors import table as corrector_table
 from selfcorrect.experiments.motion.correctors.builtin import (
@@ -25,6 +24,7 @@ from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
 from selfcorrect.experiments.motion.correctors.table import CorrectorRow
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.runtime.progress import silent
 from selfcorrect.runtime.registry import Registry
 
 

@@ -16,13 +16,13 @@ from selfcorrect.correctors.correction import CorrectedBatch, Correction, apply_
 from selfcorrect.correctors.own_process import OwnProcess
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.jobs.identities import IdentityFile
-from selfcorrect.experiments.jobs.progress_bars import silent
 from selfcorrect.experiments.motion.correctors import own
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, own_corrector, own_identity, try_corrector
 from selfcorrect.experiments.motion.correctors.own_function import load_there
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.files.digests import damage_of_sealed, unsealed
 
 MODULE = """

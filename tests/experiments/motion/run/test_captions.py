@@ -17,7 +17,6 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Split, split_windows
-from selfcorrect.experiments.jobs.progress_bars import silent
 from selfcorrect.experiments.motion.correctors.builtin import CorrectorInputs
 from selfcorrect.experiments.motion.run import feasibility
 from selfcorrect.experiments.motion.run import task as tasks
@@ -39,6 +38,7 @@ from selfcorrect.models.contrastive import ContrastiveSettings
 from selfcorrect.models.diffusion.described import DescribedDiffusion
 from selfcorrect.motion.measures.metrics import RETRIEVED
 from selfcorrect.motion.motion import Motion
+from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.runs.memory import MemoryStore
 
 QUICK = ContrastiveSettings(width=64, outputs=16, dropout=0.2, steps=150, batch_size=64)

@@ -16,7 +16,6 @@ from mdm_files import write_mdm
 from selfcorrect.core.padding import lengths_of
 from selfcorrect.core.randomness import streams
 from selfcorrect.experiments import cli
-from selfcorrect.experiments.jobs.progress_bars import silent
 from selfcorrect.experiments.motion.run import feasibility, field
 from selfcorrect.experiments.motion.run.feasibility import FILE
 from selfcorrect.experiments.motion.run.published import published_parts, published_task
@@ -26,6 +25,7 @@ from selfcorrect.loop.run import Candidate
 from selfcorrect.models.diffusion.acceleration import EXACT
 from selfcorrect.motion.measures.metrics import FIELD
 from selfcorrect.motion.measures.text_motion.protocol import Multimodality
+from selfcorrect.runtime.progress import silent
 
 FIELD_KEYS = {metric.key for metric in FIELD}
 

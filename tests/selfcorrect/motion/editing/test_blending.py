@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfcorrect.motion.editing.blending import blended, over_time
+from selfcorrect.experiments.correction.controls import blended, over_time
 from selfcorrect.motion.geometry.rotations import turn_angles
 from selfcorrect.motion.motion import Motion
 

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 
 from selfcorrect.motion.measures.metrics import (
     CORRECTED,
-    ERRORS,
-    FIGURES,
     MEASURED,
     METRICS,
     Compared,
@@ -20,7 +18,7 @@ from selfcorrect.motion.measures.metrics import (
     metric_of,
     values_of,
 )
-from selfcorrect.motion.measures.physical import PhysicalErrors
+from selfcorrect.motion.measures.physical import ERRORS, FIGURES, PhysicalErrors
 
 ENDS = {
     "_mm": "mm",
@@ -58,8 +56,8 @@ def test_keys_say_the_units_of_their_values() -> None:
     for metric in METRICS:
         assert unit_said(metric.key) == metric.unit.symbol
         assert metric.title == (f"{metric.name} ({metric.unit.symbol})" if metric.unit.symbol else metric.name)
-        if metric.figure and metric.figure.unit.si:
-            assert unit_said(metric.figure.key) == metric.figure.unit.si == metric.unit.si
+    for figure in FIGURES:
+        assert not figure.unit.si or unit_said(figure.key) == figure.unit.si
 
 
 def test_every_physical_error_has_a_row_and_is_shown_in_its_unit() -> None:
@@ -67,11 +65,10 @@ def test_every_physical_error_has_a_row_and_is_shown_in_its_unit() -> None:
     assert [error.key for error in ERRORS] == names
     sets = Compared(drawn(np.random.default_rng(0)), drawn(np.random.default_rng(1)))
     values, errors = values_of(sets), sets.candidate.physical.mean()
-    for metric in MEASURED:
-        if metric.figure:
-            si = errors[metric.figure.key]
-            assert values[metric.key] == pytest.approx(metric.unit.per_si * si)
-            assert metric.figure.unit.of(si) == pytest.approx(si * metric.figure.unit.per_si)
+    metrics = [metric for metric in MEASURED if metric.better == "real" and metric.unit.si]
+    for metric, error in zip(metrics, ERRORS, strict=True):
+        assert values[metric.key] == pytest.approx(metric.unit.of(errors[error.key]))
+        assert error.unit.si == metric.unit.si
     assert values["penetration_mm"] == pytest.approx(4.0)
 
 
