@@ -16,7 +16,7 @@ from selfcorrect.motion.checks.check import RuleChoice
 from selfcorrect.motion.checks.findings import Finding, Measured, findings
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.rules import RULES
-from selfcorrect.motion.editing.grounding import OnFloor
+from selfcorrect.motion.correction.grounding import OnFloor
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Surroundings
 

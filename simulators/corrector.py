@@ -15,10 +15,10 @@ import numpy as np
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.foot_frames import feet_of, level
 from selfcorrect.motion.checks.body import t_pose_frames
+from selfcorrect.motion.correction.grounding import OnFloor
 from selfcorrect.motion.correction.pieces import Whole, bounded, correct_any
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind
 from selfcorrect.motion.correction.timeline import Timeline
-from selfcorrect.motion.editing.grounding import OnFloor
 from selfcorrect.motion.editing.loops import closed, is_loop, unrolled
 from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s
@@ -96,11 +96,10 @@ class PhysicsCorrector:
         return [on_hill(self.scene, each) for each in corrections]
 
     def correct_batches(self, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
-        """Correct batches of motions of one length, all simulated together, and each as it is.
+        """Correct batches of motions of one length, all simulated together, as a model's samples need it.
 
-        Feet have the frames that the skeleton gives them, and no motion is looked at for takes, loops or a T-pose: so
-        the motions that a model draws need it. Their skeletons may differ in lengths and names, not in tree and parts,
-        and their frame rates are one.
+        Soles are those of the skeleton; takes, loops and T-poses are not looked for. Skeletons may differ in lengths
+        and names, not in tree and parts; frame rates are one.
         """
         return [[on_hill(self.scene, each) for each in own] for own in self._simulated(batches)]
 
@@ -126,9 +125,9 @@ class PhysicsCorrector:
 def correct_samples(
     corrector: KinematicCorrector | PhysicsCorrector, motions: MotionBatch
 ) -> Iterator[list[CorrectedMotion]]:
-    """Correct the motions of a batch, which have one length, as they are; yields those that are simulated together.
+    """Correct a model's samples, a batch of motions of one length, as they are; yields those simulated together.
 
-    Motions of a model that diverges may be no numbers, and are rejected.
+    Samples that are not finite are rejected.
     """
     for start in range(0, len(motions), corrector.together):
         part = range(start, min(start + corrector.together, len(motions)))
@@ -144,7 +143,7 @@ Correct = Callable[[Sequence[MotionBatch]], list[list[CorrectedMotion]]]
 
 @dataclass(frozen=True)
 class _Files:
-    """How motions of files are corrected: of any length, on soles, takes and loops as they show them."""
+    """How motions of files are corrected: of any length, with the soles, takes and loops that they show."""
 
     correct: Correct
     settings: CleanupSettings

@@ -179,7 +179,7 @@ class _Read:
 
 
 def motions_of(source: Path, options: CorrectionOptions) -> MotionFile:
-    """The motions of a file as they are to be corrected: at the pace and with the contacts that the options say."""
+    """The motions of a file, at the pace and with the contacts that the options give them."""
     file = open_motion(source, options.reading)
     file = retimed(file, source) if options.retime else file
     return replace(file, motions=tuple(map(options.controls.before, file.motions)))

@@ -104,7 +104,7 @@ def correct_files(
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
     out = Path(out).expanduser()
-    return correct_into(paths, out, options, out / REPORT, Where(_all_or(workers)))
+    return correct_into(paths, out, options, out / REPORT, Where(default_workers() if workers is None else workers))
 
 
 def _chosen(options: CorrectionOptions, changes: Mapping[str, object]) -> CorrectionOptions:
@@ -123,7 +123,3 @@ def _enough_workers(motions: Sequence[Motion], options: CorrectionOptions) -> in
     """As many as pay: all where bodies are simulated again and again, which one motion alone does in threads."""
     most = default_workers()
     return most if options.is_residual_free else max(1, min(most, sum(map(len, motions)) // FRAMES_PER_WORKER))
-
-
-def _all_or(workers: int | None) -> int:
-    return default_workers() if workers is None else workers

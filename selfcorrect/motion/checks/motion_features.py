@@ -10,7 +10,7 @@ from scipy.ndimage import uniform_filter1d
 
 from ..body.foot_frames import level
 from ..body.surface import HEAD_RADIUS_M, SURFACE_RADII_M, head_point, world_sole_points
-from ..editing.grounding import OnFloor
+from ..correction.grounding import OnFloor
 from ..geometry.kinematics import in_slabs, world_poses
 from ..geometry.rotations import applied
 from ..measures.contacts import floor_height_m

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..body.surface import world_sole_points
-from ..correction.results import CorrectedMotion
 from ..geometry.kinematics import world_poses
 from ..motion import Motion
 from ..support import Support
 from ..views import TurnedWorld
+from .results import CorrectedMotion
 
 
 @dataclass(frozen=True, eq=False)
