@@ -22,6 +22,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, poses_of
 from selfcorrect.motion.geometry.rotations import composed, inverted, quaternions, rotation_vectors, slerp
+from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.measures.roughness import joint_jerks_m_s3, joints_by_part
 from selfcorrect.motion.motion import MotionBatch
@@ -32,6 +33,7 @@ from .body.curves import at_frames, smoothed, smoothstep
 from .body.humanoid import Humanoid
 from .body.leg_ik import Legs
 from .body.soft_legs import legs_reaching
+from .cleanup.foot_lock import worthwhile
 from .contacts.contact_plan import plan_contacts
 from .settings.plan import (
     PLAN,
@@ -66,7 +68,8 @@ def unexplained_bodyweights(plan: MotionPlan, settings: GainSettings = PLAN.gain
 def blended(tracked: Tracked, friction: float, fast_s: float, settings: PlanSettings) -> tuple[MotionBatch, np.ndarray]:
     """The planned motions, simulated where that gained something, and the shares (N, T) of the simulation."""
     plan, cleaned = tracked.planned.plan, tracked.planned.cleaned
-    followed = plan.body.joints_of(cleaned.motions).back(plan.links)
+    planned = plan.body.joints_of(cleaned.motions).back(plan.links)
+    followed = without_small_shifts(planned, cleaned.motions, settings.gain)
     shares = np.zeros(followed.root_m.shape[:2])
     if tracked.states is None:
         return followed, shares
@@ -77,6 +80,17 @@ def blended(tracked: Tracked, friction: float, fast_s: float, settings: PlanSett
     root_m, rotations = followed.root_m.copy(), followed.rotations.copy()
     root_m[here], rotations[here] = kept.root_m, kept.rotations
     return replace(followed, root_m=root_m, rotations=rotations), shares
+
+
+def without_small_shifts(planned: MotionBatch, cleaned: MotionBatch, settings: GainSettings) -> MotionBatch:
+    """Planned motions whose roots are where they were in the cleaned ones, but for fast and for large shifts.
+
+    What is fast in a shift changes forces; what is slow in it hardly does, and a second correction would shift again.
+    """
+    shift_m, fps = planned.root_m - cleaned.root_m, planned.fps
+    slow_m = _smoothed(shift_m, settings.slow_s, fps)
+    share = worthwhile(lengths(slow_m)[..., None], settings.small_shift_m, fps)
+    return replace(planned, root_m=planned.root_m - (1 - share) * slow_m)
 
 
 def shares_of_gain(

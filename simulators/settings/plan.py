@@ -131,6 +131,10 @@ class GainSettings:
 
     saved_bodyweights: tuple[float, float] = (0.05, 0.2)
     """Unexplained force that is saved: below the first none of the simulation is kept, above the second all."""
+    slow_s: float = 0.03
+    """Standard deviation of the Gaussian that leaves what is slow in a planned shift of the body."""
+    small_shift_m: tuple[float, float] = (0.003, 0.006)
+    """The body is not slowly shifted by less than the first, and as far as planned by more than the second."""
     gain_smoothing_s: float = 0.15
     """Standard deviation of the Gaussian over which that is measured."""
     share_smoothing_s: float = 0.1

@@ -30,8 +30,9 @@ from selfcorrect.simulators.finishing import (
     polished,
     shares_of_gain,
     standing_as,
+    without_small_shifts,
 )
-from selfcorrect.simulators.settings.plan import POLISH
+from selfcorrect.simulators.settings.plan import PLAN, POLISH
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 
 FPS, FRAMES = 120.0, 240
@@ -54,6 +55,21 @@ def off_mm(one: MotionBatch, other: MotionBatch) -> float:
 
 def jerk(motions: MotionBatch) -> float:
     return float(physical_errors(motions).jerk_m_s3[0])
+
+
+@pytest.mark.parametrize(("amplitude_m", "hertz", "kept"), [(0.002, 0.5, 0.0), (0.002, 12.0, 1.0), (0.02, 0.5, 1.0)])
+@pytest.mark.parametrize("fps", [30.0, FPS])
+def test_bodies_are_not_slowly_shifted_by_little(
+    walk: Motion, amplitude_m: float, hertz: float, kept: float, fps: float
+) -> None:
+    """A second correction would shift them again; what is fast in a shift is what explains forces."""
+    cleaned = replace(MotionBatch.stack([walk]), fps=fps)
+    times_s = np.arange(walk.root_m.shape[0]) / fps
+    shift_m = amplitude_m * np.sin(2 * np.pi * hertz * times_s)[:, None] * [1.0, 0.0, 0.0]
+    planned = replace(cleaned, root_m=cleaned.root_m + shift_m)
+    made_m = without_small_shifts(planned, cleaned, PLAN.gain).root_m[0] - cleaned.root_m[0]
+    inner = slice(5, -5)
+    assert np.abs(made_m - kept * shift_m)[inner].max() < 0.1 * amplitude_m
 
 
 def test_a_change_that_roughens_a_calm_motion_is_smoothed_and_no_other(walk: Motion) -> None:
