@@ -38,9 +38,9 @@ ARRAY = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85X\x01\
 TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n(h\x01K\x00K\x01\x85K\x01\x85\x89}tR"
 
 
-def text(times: int, end: bytes = b"") -> bytes:
+def text(end: bytes = b"") -> bytes:
     """Half a megabyte on the stack, known as 0."""
-    return b"X" + (times * 2**19).to_bytes(4, "little") + end.rjust(times * 2**19, b"a") + b"q\x00"
+    return b"X" + (2**19).to_bytes(4, "little") + end.rjust(2**19, b"a") + b"q\x00"
 
 
 def listed(first: bytes, each: bytes, times: int) -> bytes:
@@ -48,58 +48,58 @@ def listed(first: bytes, each: bytes, times: int) -> bytes:
     return pickled(b"(" + first + each * times + b"l")
 
 
-def _scalars(times: int) -> bytes:
-    size = str(times * 2**19).encode()
+def _scalars() -> bytes:
+    size = str(2**19).encode()
     dtype = b"cnumpy\ndtype\nX%c\x00\x00\x00S%b\x85Rq\x01" % (len(size) + 1, size)
-    return listed(text(times) + dtype, b"cnumpy.core.multiarray\nscalar\nh\x01h\x00\x86R", 500 * times)
+    return listed(text() + dtype, b"cnumpy.core.multiarray\nscalar\nh\x01h\x00\x86R", 500)
 
 
-def _tensors(times: int) -> bytes:
-    count = (times * 2**19).to_bytes(4, "little")
+def _tensors() -> bytes:
+    count = (2**19).to_bytes(4, "little")
     name = b"(X\x07\0\0\0storagectorch\nBoolStorage\nX\x01\0\0\x000X\x03\0\0\0cpuJ" + count + b"tQq\x01"
-    return archived(listed(name, TENSOR, 2000 * times), bytes(times * 2**19))
+    return archived(listed(name, TENSOR, 2000), bytes(2**19))
 
 
-def _types(times: int) -> bytes:
+def _types() -> bytes:
     dtype = b"cnumpy\ndtype\nh\x00\x85R(K\x03X\x01\0\0\0<tbq\x01"
-    return listed(text(times, b"O8") + dtype, ARRAY + b"(K\x01K\x01\x85h\x01\x89]K\x01atb", 2000 * times)
+    return listed(text(b"O8") + dtype, ARRAY + b"(K\x01K\x01\x85h\x01\x89]K\x01atb", 2000)
 
 
-def _sides(times: int) -> bytes:
-    shape = b"(" + b"J\xff\xff\xff\x7f" * 10_000 * times + b"t"
+def _sides() -> bytes:
+    shape = b"(" + b"J\xff\xff\xff\x7f" * 10_000 + b"t"
     return b"\x80\x02" + WRAPPER.replace(b"shape)", b"shape" + shape).replace(b"O\x85", b"f\x85")
 
 
-def _states(times: int) -> bytes:
-    state = b"(" + b"K\x01" * 2000 * times + b"K\x01\x85cnumpy\ndtype\nX\x02\0\0\0f8\x85R\x89X\x08\0\0\0aaaaaaaatq\x00"
-    return listed(state, ARRAY + b"h\x00b", 500 * times)
+def _states() -> bytes:
+    state = b"(" + b"K\x01" * 2000 + b"K\x01\x85cnumpy\ndtype\nX\x02\0\0\0f8\x85R\x89X\x08\0\0\0aaaaaaaatq\x00"
+    return listed(state, ARRAY + b"h\x00b", 500)
 
 
-def _modules(times: int) -> bytes:
-    return listed(text(times).replace(b"aaaaaaa", b"chumpy.", 1), b"h\x00h\x00\x93", 2000 * times)
+def _modules() -> bytes:
+    return listed(text().replace(b"aaaaaaa", b"chumpy.", 1), b"h\x00h\x00\x93", 2000)
 
 
-PICKLE_BOMBS: dict[str, Callable[[int], bytes]] = {
-    "pairs.pt": lambda times: archived(pickled(SHARED)),
-    "keys.pt": lambda times: archived(b"\x80\x02}" + SHARED + b"K\x01s."),
-    "lists.pt": lambda times: archived(pickled(b"(" + b"]" * 500_000 * times + b"l")),
-    "deep.pkl": lambda times: pickled(b"]" * 10_000 * times + b"a" * (10_000 * times - 1)),
-    "paths.pkl": lambda times: pickled(b"cpathlib\nPath\n" * 500 * times + b")R" + b"\x85R" * (500 * times - 1)),
-    "arrays.pkl": lambda times: b"\x80\x02" + WRAPPER * 500 * times,
-    "lists.pkl": lambda times: pickled(b"(" + b"]" * 500_000 * times + b"l"),
-    "dicts.pkl": lambda times: pickled(b"(" + b"}\x94K\x01K\x02s" * 50_000 * times + b"l"),
-    "words.pkl": lambda times: pickled(b"(" + b"X\x02\x00\x00\x00ab" * 50_000 * times + b"l"),
-    "names.pkl": lambda times: b"\x80\x02}" + TEXT + b"(" + b"K\x01" * 100_000 * times + b"ls.",
-    "bytes.pkl": lambda times: pickled(b"(" + TEXT + b"q\x00" + LATIN * 10_000 * times + b"l"),
-    "texts.pkl": lambda times: listed(text(times), LATIN, 2000 * times),
+PICKLE_BOMBS: dict[str, Callable[[], bytes]] = {
+    "pairs.pt": lambda: archived(pickled(SHARED)),
+    "keys.pt": lambda: archived(b"\x80\x02}" + SHARED + b"K\x01s."),
+    "lists.pt": lambda: archived(pickled(b"(" + b"]" * 500_000 + b"l")),
+    "deep.pkl": lambda: pickled(b"]" * 10_000 + b"a" * (10_000 - 1)),
+    "paths.pkl": lambda: pickled(b"cpathlib\nPath\n" * 500 + b")R" + b"\x85R" * (500 - 1)),
+    "arrays.pkl": lambda: b"\x80\x02" + WRAPPER * 500,
+    "lists.pkl": lambda: pickled(b"(" + b"]" * 500_000 + b"l"),
+    "dicts.pkl": lambda: pickled(b"(" + b"}\x94K\x01K\x02s" * 50_000 + b"l"),
+    "words.pkl": lambda: pickled(b"(" + b"X\x02\x00\x00\x00ab" * 50_000 + b"l"),
+    "names.pkl": lambda: b"\x80\x02}" + TEXT + b"(" + b"K\x01" * 100_000 + b"ls.",
+    "bytes.pkl": lambda: pickled(b"(" + TEXT + b"q\x00" + LATIN * 10_000 + b"l"),
+    "texts.pkl": lambda: listed(text(), LATIN, 2000),
     "scalars.pkl": _scalars,
     "tensors.pt": _tensors,
     "types.pkl": _types,
     "states.pkl": _states,
     "modules.pkl": _modules,
     "sides.pkl": _sides,
-    "memo.pkl": lambda times: pickled(b"Nr\xff\xff\xff\xff"),
-    "array.pkl": lambda times: pickled(b"\x96" + (2**40).to_bytes(8, "little")),
-    "digits.pkl": lambda times: pickled(b"I" + b"9" * 100_000 * times + b"\n"),
+    "memo.pkl": lambda: pickled(b"Nr\xff\xff\xff\xff"),
+    "array.pkl": lambda: pickled(b"\x96" + (2**40).to_bytes(8, "little")),
+    "digits.pkl": lambda: pickled(b"I" + b"9" * 100_000 + b"\n"),
 }
-"""What makes each, small for `times` = 1, when a limit is of 20 MB; ten times larger for the usual limit."""
+"""What makes each, small where the limit is of 20 MB."""

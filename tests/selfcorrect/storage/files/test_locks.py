@@ -129,10 +129,3 @@ def test_what_is_no_file_is_neither_waited_for_nor_changed(tmp_path: Path, kind:
     with pytest.raises(RunFolderError, match="was not written by selfcorrect"):
         FolderLock(tmp_path)
     assert identity_of(tmp_path) == ""
-
-
-@pytest.mark.parametrize("size", [0, 5, 16, 20, 48])
-def test_a_claim_that_was_cut_short_is_made_again(tmp_path: Path, size: int) -> None:
-    (tmp_path / LOCK).write_bytes(b"selfcorrect run 0123456789abcdef0123456789abcdef\n"[:size])
-    with FolderLock(tmp_path):
-        assert len(identity_of(tmp_path)) == 32

@@ -176,19 +176,6 @@ def test_what_another_run_has_not_finished_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("again", [True, False])
-@pytest.mark.parametrize("marked", [None, 0, 1, 0.5])
-def test_what_was_killed_before_it_was_marked_is_removed(tmp_path: Path, marked: float | None, again: bool) -> None:
-    with replacing(tmp_path / "motion.bvh") as temporary:
-        place, marker = temporary.parent, (temporary.parent / ".selfcorrect").read_bytes()
-        temporary.write_text("once")
-    place.mkdir()
-    if marked is not None:
-        (place / ".selfcorrect").write_bytes(marker[: int(marked * len(marker))])
-    write_atomically(tmp_path / "motion.bvh", "again") if again else remove_leftovers(tmp_path)
-    assert os.listdir(tmp_path) == ["motion.bvh"]
-
-
-@pytest.mark.parametrize("again", [True, False])
 def test_temporary_files_of_libraries_are_cleared_as_well(tmp_path: Path, again: bool) -> None:
     """As safetensors leaves one when it is killed while it writes."""
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "motion.bvh")], check=False)
