@@ -92,6 +92,9 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "nothing.npy": lambda: header((10**12,), "|V0"),
     "declared.npy": lambda: header((10**9, 263), "<f4"),
     "empty.npy": lambda: header((0, 10**12), "<f4"),
+    "text.npy": lambda: header((1,), "<U999999999"),
+    "brackets.npy": lambda: b"\x93NUMPY\x01\x00" + (60_000).to_bytes(2, "little") + b"(" * 60_000,
+    "brackets.gltf": lambda: b"[" * 1_000_000,
     "joints.bvh": lambda: beside(MOST_JOINTS - 1, 1000).encode(),
 }
 
@@ -102,6 +105,15 @@ def test_bombs_are_refused_before_they_take_memory(tmp_path: Path, name: str, mo
     (tmp_path / name).write_bytes(BOMBS[name]())
     assert (tmp_path / name).stat().st_size < 2**20
     refused(tmp_path / name, "would take|does not fit|expected|not a readable pickle|no layout that is known|refused")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "content", [b"\n" * 30_000_000, b"HIERARCHY " + b"x " * 10_000_000, b"HIERARCHY\nROOT " + b"a_" * 5_000_000]
+)
+def test_endless_text_is_refused_in_seconds(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.bvh").write_bytes(content)
+    refused(tmp_path / "a.bvh", "expected")
 
 
 def test_buffers_of_one_file_count_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
