@@ -164,6 +164,14 @@ def test_colliders_are_turned_as_their_boxes(climbing: Motion) -> None:
     np.testing.assert_allclose(supports[0].corners_m, corners_m, atol=1e-9)
 
 
+def test_contacts_on_stairs_given_back_change_next_to_nothing(climbing: Motion) -> None:
+    sunk = raised(climbing, -0.04)
+    once = made(sunk)
+    contacts = sc.Contacts.of(once)
+    assert {round(each.position_m[1], 1) for each in contacts.contacts if each.position_m} == {0.0, 0.2, 0.4, 0.5, 0.7}
+    assert mean_distance_m(made(contacts.on(sunk)), once) < 0.006
+
+
 # --- slopes -----------------------------------------------------------------------------------------------------------
 
 

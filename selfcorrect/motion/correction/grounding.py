@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..body.surface import world_sole_points
-from ..geometry.kinematics import world_poses
+from ..geometry.kinematics import forward_kinematics, in_slabs
 from ..motion import Motion
 from ..support import Support
 from ..views import TurnedWorld
@@ -36,8 +36,13 @@ class OnFloor:
         seen = turned.view(motion) if turned else motion
         lowest_m = ground.of_floor.floor_m
         if None not in (seen.skeleton.joint("left_ankle"), seen.skeleton.joint("right_ankle")):
-            soles_m = world_sole_points(seen.skeleton, *world_poses(seen))
-            lowest_m = float(ground.of_floor.beneath_m(soles_m).min())
+            skeleton, of_floor = seen.skeleton, ground.of_floor
+            beneath_m = in_slabs(
+                lambda *poses: of_floor.beneath_m(world_sole_points(skeleton, *forward_kinematics(skeleton, *poses))),
+                seen.root_m,
+                seen.rotations,
+            )
+            lowest_m = float(beneath_m.min())
         root_m = seen.root_m - np.array([0.0, lowest_m, 0.0])
         return cls(replace(seen, root_m=root_m, ground=ground.raised_from(lowest_m)), motion, turned, lowest_m)
 
