@@ -17,7 +17,6 @@ import tyro
 
 from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.studies.run import run_study
-from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.study import ToyStudy, chosen_settings
 from selfcorrect.experiments.toy.table import TOYS
 from selfcorrect.experiments.toy.view import ToyView, as_json
@@ -49,9 +48,9 @@ def filled(page: str, outcomes: Mapping[str, Any]) -> str:
 
 def keep(name: str, view: ToyView, folder: Path) -> dict[str, object]:
     """Write a loop's pictures; returns what the page says of it."""
-    result, row, figures = view.result(name, folder), TOYS.row(name), []
-    for index, figure in enumerate(result.figures):
-        (PICTURES / f"{name}-{index}.svg").write_text(draw(figure))
+    result, row, figures = view.study.result(name, folder), TOYS.row(name), []
+    for index, (figure, svg) in enumerate(zip(result.figures, view.study.figures(name, folder), strict=True)):
+        (PICTURES / f"{name}-{index}.svg").write_text(svg)
         figures.append({"file": f"toys/{name}-{index}.svg", "title": figure.title})
     kept = as_json(name, chosen_settings(name), result, 0.0)
     told = {key: kept[key] for key in ("source", "reading", "ends")}

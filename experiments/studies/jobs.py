@@ -17,7 +17,7 @@ from selfcorrect.storage.runs.protocol import Generation
 
 from ..jobs.identities import IDENTITIES, IdentityFile
 from ..jobs.run import Job
-from .study import SeedRun, Study
+from .study import SeedRun, Study, StudyArm
 
 
 def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[Job]:
@@ -28,10 +28,15 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
         first = Job(f"{label} generation 0", run_first_generation, (study, run, accept_changed), 1)
         jobs += [first, *study.more_jobs(run)]
         jobs += [
-            Job(f"{label} {arm.label}", run_arm, (study, run, arm), study.generations_of(run.task), (first.name,))
+            Job(job_of(study, run, arm), run_arm, (study, run, arm), study.generations_of(run.task), (first.name,))
             for arm in study.arms(run.task)
         ]
     return jobs
+
+
+def job_of(study: Study, run: SeedRun, arm: StudyArm) -> str:
+    """The name of an arm's job."""
+    return f"{study.words(run.task)} seed {run.seed} {arm.label}"
 
 
 def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progress: Progress) -> None:

@@ -7,7 +7,7 @@ import inspect
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -30,16 +30,18 @@ from selfcorrect.storage.runs.memory import MemoryStore
 from selfcorrect.storage.runs.protocol import Generation, Record
 from selfcorrect.storage.runs.run_folder import environment
 
+from ..jobs.run import Job
+from ..studies.jobs import job_of
 from ..studies.plans.arms import PlanArm, arm_of
 from ..studies.study import SeedRun, Study, folder_name
 from .declaration import Bundle, Setup, Toy
-from .result import Shown
+from .result import Result, Shown
 from .table import TOYS
 
 Chosen: TypeAlias = tuple[tuple[str, Any], ...]
 """Names of toys with their settings."""
 Curves: TypeAlias = dict[str, dict[str, np.ndarray]]
-MEASURED, DRAWS, FLOORS = "measured.json", "draws.npy", "floors.json"
+MEASURED, DRAWS, FLOORS, FIGURES = "measured.json", "draws.npy", "floors.json", "figures"
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,15 @@ class ToyStudy(Study):
 
     def config(self) -> Mapping[str, object]:
         return {"toys": 1}
+
+    def more_jobs(self, run: SeedRun) -> list[Job]:
+        """The figures of a toy after all its arms, beside the first of its runs."""
+        name = self._bundles[run.task][0]
+        runs = [each for each in self.runs(run.root) if each.toy == name]
+        if run != runs[0]:
+            return []
+        arms = tuple(job_of(self, each, arm) for each in runs for arm in self.arms(each.task))
+        return [Job(f"{name} figures", draw_figures, (self, run.root, name), 1, arms)]
 
     # --- what is kept of an arm ---
 
@@ -249,6 +260,25 @@ class ToyStudy(Study):
                     shown.setdefault(arm.title, np.load(path))
         return shown
 
+    def result(self, toy: str, root: Path) -> Result:
+        """What came out of a finished toy."""
+        from .deriving import describe
+
+        return describe(self.toys[toy], self.curves(toy, root), self.shown(toy, root))
+
+    def figures(self, toy: str, root: Path) -> list[str]:
+        """The figures of a finished toy as SVG text, which are drawn once."""
+        path = root / FIGURES / f"{toy}-{self._made_of[toy]}.json"
+        if path.exists():
+            with suppress(DamagedError):
+                return unsealed(path)["figures"]
+        from .drawing import draw
+
+        drawn = [*map(draw, self.result(toy, root).figures)]
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, with_seal(json.dumps({"figures": drawn}).encode()))
+        return drawn
+
     def seconds(self, toy: str, root: Path) -> float:
         """What all phases of a finished toy took together; see `unfinished`."""
         runs = [run for run in self.runs(root) if run.toy == toy]
@@ -265,6 +295,12 @@ class ToyStudy(Study):
             for arm in self.arms(run.task)
             if not self.is_done(run, arm)
         ]
+
+
+def draw_figures(study: ToyStudy, root: Path, toy: str, progress: Progress) -> None:
+    """Draw what a finished toy shows."""
+    study.figures(toy, root)
+    progress("generation", 1, 1)
 
 
 @lru_cache(maxsize=1)

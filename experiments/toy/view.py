@@ -21,8 +21,6 @@ from ..studies.outcome import Outcome, Pair
 from ..studies.plans.arms import PlanArm
 from ..studies.study import SeedRun
 from ..studies.view import Told, View
-from .deriving import describe
-from .drawing import draw
 from .result import Result
 from .study import ToyStudy
 from .table import TOYS
@@ -70,7 +68,7 @@ class ToyView(View):
     ) -> Told:
         """The page; results.json has the outcomes beside it."""
         stopped = {name: self.study.unfinished(name, root) for name in self.study.toys}
-        results = {name: self.result(name, root) for name, arms in stopped.items() if not arms}
+        results = {name: self.study.result(name, root) for name, arms in stopped.items() if not arms}
         spent = {name: self.study.seconds(name, root) for name in results}
         settings = dict(self.study.chosen)
         kept = [as_json(name, settings[name], result, spent[name]) for name, result in results.items()]
@@ -83,15 +81,18 @@ class ToyView(View):
             answer=f"{sum(held)} of {len(held)} statements hold.",
             details=[*(f"{name}: {result.reading}" for name, result in results.items()), *_not_reproduced(results)],
             warnings=outcome.gaps,
-            sections=[_at_a_glance(results, spent), *(each for name in results for each in _sections(name, results))],
+            sections=[
+                _at_a_glance(results, spent),
+                *(
+                    each
+                    for name, result in results.items()
+                    for each in _sections(name, result, self.study.figures(name, root))
+                ),
+            ],
             facts={name: f"{settings[name]}" for name in results},
             notes=(*NOTES, *(note for result in results.values() for note in result.notes)),
         )
         return Told(page, [*lines, *outcome.gaps], media=[root / RESULTS])
-
-    def result(self, name: str, root: Path) -> Result:
-        """What came out of a finished toy."""
-        return describe(self.study.toys[name], self.study.curves(name, root), self.study.shown(name, root))
 
     # --- Weights & Biases ---
 
@@ -151,11 +152,11 @@ def _at_a_glance(results: Mapping[str, Result], seconds: Mapping[str, float]) ->
     return Section("At a glance", "Each loop with its source, and how many of its statements hold.", table)
 
 
-def _sections(name: str, results: Mapping[str, Result]) -> Iterator[Section]:
-    row, result = TOYS.row(name), results[name]
+def _sections(name: str, result: Result, figures: Sequence[str]) -> Iterator[Section]:
+    row = TOYS.row(name)
     ends = Table(f"{name}-ends", result.ends.title, result.ends.columns)
     ends.rows.extend(PageRow(arm, [*map(Cell, cells)]) for arm, cells in result.ends.rows.items())
-    yield Section(row.summary, f"{result.reading} Source: {row.source}.", ends, [*map(draw, result.figures)])
+    yield Section(row.summary, f"{result.reading} Source: {row.source}.", ends, figures)
     yield claims_section(f"{name}-checks", f"{row.summary}: predicted and measured", result.checks)
     if result.profiles:
         yield Section(

@@ -118,5 +118,5 @@ def test_without_its_cause_a_statement_does_not_hold(
 ) -> None:
     monkeypatch.setattr(TOYS.load(cause.toy), cause.name, cause.instead)
     settings = replace(chosen_settings(cause.toy, quick=True), **cause.settings)
-    told = outcomes(run_toy(cause.toy, settings, tmp_path).result(cause.toy, tmp_path))
+    told = outcomes(run_toy(cause.toy, settings, tmp_path).study.result(cause.toy, tmp_path))
     assert {told[statement] for statement in cause.statements} <= {"fails", "undecided"}

@@ -121,7 +121,7 @@ def test_every_claim_can_fail_and_every_direction_can_hold(name: str) -> None:
 @pytest.mark.parametrize("name", TOYS.names)
 def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None:
     view = run_toy(name, small(name), tmp_path)
-    toy, curves, result = view.study.toys[name], view.study.curves(name, tmp_path), view.result(name, tmp_path)
+    toy, curves, result = view.study.toys[name], view.study.curves(name, tmp_path), view.study.result(name, tmp_path)
     assert not view.study.unfinished(name, tmp_path)
     for task in {run.task for run in view.study.runs(tmp_path)}:
         names = [arm.name for arm in view.study.arms(task)]
