@@ -70,8 +70,8 @@ class Metric:
     """Its name in metrics.jsonl, summaries, W&B and CSV files, where its values have the shown unit."""
     name: str
     """What it is called, without its unit."""
-    axis: Literal["realism", "diversity"]
-    """One of the two sides that are always judged together."""
+    axis: Literal["realism", "diversity", ""]
+    """One of the two sides that are always judged together; none for what users judge by qualities of their own."""
     better: Literal["lower", "higher", "real", "neutral"]
     """Which way is good; "real" where the value of real data is the aim."""
     digits: int = 2
