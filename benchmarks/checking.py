@@ -29,6 +29,7 @@ from selfcorrect.motion.checks.walking import uneven, walking_pace
 from selfcorrect.motion.geometry.inverse_kinematics import aligning_turns
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions, local_rotations
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import Z_UP, ScaledBody, to_y_up
 from selfcorrect.simulators.checks import check_physics, surroundings_of
 
 UP = np.array([0.0, 1.0, 0.0])
@@ -178,15 +179,11 @@ def rig(motion: Motion, rng: np.random.Generator) -> Motion:
 
 def scaled(motion: Motion, rng: np.random.Generator) -> Motion:
     """Inches read as centimetres, or the other way round, or centimetres as metres."""
-    factor = float(rng.choice([2.54, 1 / 2.54, 100.0]))
-    skeleton = replace(motion.skeleton, offsets_m=factor * motion.skeleton.offsets_m)
-    return replace(motion, skeleton=skeleton, root_m=factor * motion.root_m)
+    return ScaledBody(float(rng.choice([2.54, 1 / 2.54, 100.0]))).view(motion)
 
 
 def z_up(motion: Motion, rng: np.random.Generator) -> Motion:
-    turn, rotations = Rotation.from_euler("x", 90, degrees=True), motion.rotations.copy()
-    rotations[:, 0] = (turn * Rotation.from_quat(rotations[:, 0])).as_quat()
-    return replace(motion, root_m=turn.apply(motion.root_m), rotations=rotations)
+    return to_y_up(Z_UP).back(motion)
 
 
 def other_rate(motion: Motion, rng: np.random.Generator) -> Motion:

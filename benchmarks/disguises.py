@@ -17,9 +17,10 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.motion.editing.transforms import canonicalise, close_cycle, repeat_cycle
-from selfcorrect.motion.geometry.kinematics import continuous, forward_kinematics, joint_positions, local_rotations
+from selfcorrect.motion.geometry.kinematics import continuous, joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.views import Z_UP, ScaledBody, TurnedFrames, TurnedWorld, to_y_up
 
 CYCLE_S, CYCLE_M = (0.5, 2.0), 0.06
 """Length of a cycle that is looked for, and how far apart joints may be at its ends, root mean square."""
@@ -101,39 +102,15 @@ def on_rig(motion: Motion, rig: Rig, folder: Path) -> Motion:
 def disguised(motion: Motion, rig: Rig) -> Motion:
     """A motion with the names, size and frames of a rig, and nothing that says which joint is which part."""
     parts = motion.skeleton.parts
-    motion = reframed(sized(motion, rig.stature), {part: Rotation.from_rotvec(v) for part, v in rig.turned_rad.items()})
-    motion = _z_up(motion) if rig.z_up else motion
+    turns = Rotation.from_rotvec([rig.turned_rad.get(part, (0.0, 0.0, 0.0)) for part in parts])
+    motion = TurnedFrames(turns).view(ScaledBody(rig.stature).view(motion))
+    if rig.z_up:  # and the body rests facing −y
+        turn = to_y_up(Z_UP).turn.inv()
+        still = TurnedFrames(Rotation.concatenate([turn.inv()] * len(parts)))
+        motion = still.view(TurnedWorld(turn).view(motion))
     names = tuple(rig.name(index, part) for index, part in enumerate(parts))
     unknown = replace(motion, skeleton=replace(motion.skeleton, names=names, parts=("",) * len(parts)))
     return _with_fingers(unknown, parts) if rig.fingers else unknown
-
-
-def sized(motion: Motion, factor: float) -> Motion:
-    """The same motion of a body that is so many times as tall."""
-    skeleton = replace(motion.skeleton, offsets_m=factor * motion.skeleton.offsets_m)
-    return replace(motion, skeleton=skeleton, root_m=factor * motion.root_m)
-
-
-def reframed(motion: Motion, turns: Mapping[str, Rotation]) -> Motion:
-    """The same joint positions with the frames of some body parts turned in themselves, also at rest."""
-    skeleton, (_, orientations) = motion.skeleton, forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
-    own = [turns.get(part, Rotation.identity()) for part in skeleton.parts]
-    offsets_m, world = skeleton.offsets_m.copy(), orientations.copy()
-    for joint, parent in enumerate(skeleton.parents):
-        world[:, joint] = (Rotation.from_quat(orientations[:, joint]) * own[joint]).as_quat()
-        if parent >= 0:
-            offsets_m[joint] = own[parent].inv().apply(offsets_m[joint])
-    changed = replace(skeleton, offsets_m=offsets_m)
-    return replace(motion, skeleton=changed, rotations=local_rotations(changed, world))
-
-
-def _z_up(motion: Motion) -> Motion:
-    """World and rest pose turned so that z is up and the body rests facing −y."""
-    turn = Rotation.from_rotvec([np.pi / 2, 0.0, 0.0])
-    turned = (turn * Rotation.from_quat(motion.rotations.reshape(-1, 4)) * turn.inv()).as_quat()
-    skeleton = replace(motion.skeleton, offsets_m=turn.apply(motion.skeleton.offsets_m))
-    rotations = turned.reshape(motion.rotations.shape)
-    return replace(motion, skeleton=skeleton, root_m=turn.apply(motion.root_m), rotations=rotations)
 
 
 def _with_fingers(motion: Motion, parts: Sequence[str]) -> Motion:

@@ -119,7 +119,7 @@ def overhead(source: Path, options: CorrectionOptions, shards: Sequence[ShardFac
         task, clock, memory = ShardsTask(str(source), out, options), Clock(), list[float]()
         correct_shard(task, shards[0], silent)  # load what corrections need
         start = time.process_time()
-        with clock.around(correct_shards, "_corrections"):
+        with clock.around(correct_shards, "correct_each"):
             for shard in shards:
                 correct_shard(task, shard, silent)
                 memory.append(resident_mb())

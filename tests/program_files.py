@@ -19,6 +19,7 @@ from selfcorrect.datasets.files.people.sam3d import _PARTS
 from selfcorrect.datasets.files.people.soma import BODY_22, SOMA_30, SOMA_77, JointTable
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M
 from selfcorrect.motion.geometry.kinematics import world_poses
+from selfcorrect.motion.views import FrameChanges, ShiftedWorld, TurnedWorld
 
 Y_DOWN = Rotation.from_euler("x", 180, degrees=True)
 Z_UP = Rotation.from_euler("x", 90, degrees=True)
@@ -124,11 +125,8 @@ def save_tram(path: Path, motion: sc.Motion) -> None:
     """As the camera sees it, which turns about its vertical axis and walks on: camera.npy says how."""
     turns = Rotation.from_euler("y", np.linspace(0, 0.8, len(motion))[:, None])
     shifts_m = np.linspace([0, 0, -3.0], [1.0, 0, -2.0], len(motion))
-    down = replace(motion, root_m=Y_DOWN.apply(motion.root_m), rotations=motion.rotations.copy())
-    down.rotations[:, 0] = (Y_DOWN * Rotation.from_quat(motion.rotations[:, 0])).as_quat()
-    seen = replace(down, root_m=turns.inv().apply(down.root_m - shifts_m), rotations=down.rotations.copy())
-    seen.rotations[:, 0] = (turns.inv() * Rotation.from_quat(down.rotations[:, 0])).as_quat()
-    vectors, trans = parameters(seen, 24)
+    camera = FrameChanges((TurnedWorld(turns), ShiftedWorld(shifts_m)))
+    vectors, trans = parameters(camera.back(TurnedWorld(Y_DOWN).view(motion)), 24)
     matrices = Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix().reshape(len(motion), 24, 3, 3)
     content = {
         "pred_cam": np.zeros((len(motion), 3), np.float32), "pred_pose": np.zeros((len(motion), 144), np.float32),

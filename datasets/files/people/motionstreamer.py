@@ -20,6 +20,7 @@ from selfcorrect.motion.body.surface import SOLE_BELOW_TOE_JOINT_M
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import ShiftedWorld, TurnedWorld
 from selfcorrect.storage.files.writing import replacing
 
 from ..motion_file import MotionFile, check_size
@@ -123,11 +124,9 @@ def write(path: Path, motion: Motion) -> None:
     """Write a motion at 30 frames per second, from the origin, facing +z."""
     motion = resample(motion, FPS)
     first = Rotation.from_quat(to_smpl(motion.frames(0, 1)).rotations[0, 0]).as_matrix()
-    turn = Rotation.from_euler("y", -np.arctan2(first[0, 2], first[2, 2]))
-    rotations = motion.rotations.copy()
-    rotations[:, 0] = (turn * Rotation.from_quat(rotations[:, 0])).as_quat()
-    start_m = motion.root_m[0] * [1.0, 0.0, 1.0]
+    ahead = TurnedWorld(Rotation.from_euler("y", -np.arctan2(first[0, 2], first[2, 2])))
     low_m = body_joints(motion)[..., 1].min()
-    facing = replace(motion, root_m=turn.apply(motion.root_m - start_m) - [0.0, low_m, 0.0], rotations=rotations)
+    facing = ahead.view(ShiftedWorld(motion.root_m[0] * [-1.0, 0.0, -1.0]).view(motion))
+    facing = replace(facing, root_m=facing.root_m - [0.0, low_m, 0.0])
     with replacing(path) as temporary:
         np.save(temporary, rows_of(facing).astype(np.float32), allow_pickle=False)

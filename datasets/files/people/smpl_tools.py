@@ -8,7 +8,7 @@ array or two. Other arrays of a file stay as they are.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -21,7 +21,7 @@ from selfcorrect.motion.body.smpl import LAYOUTS, Body, average_body
 from selfcorrect.motion.geometry.kinematics import continuous, in_slabs
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.views import Y_DOWN, Y_UP, Z_UP, to_y_up
+from selfcorrect.motion.views import Y_DOWN, Y_UP, Z_UP, FrameChange, FrameChanges, ShiftedWorld, TurnedWorld, to_y_up
 from selfcorrect.storage.pickles.results import Results, open_results
 
 from ..motion_file import MotionFile, body_model_of, check_size, rate_of
@@ -103,8 +103,8 @@ class _Person:
     """Y up."""
     own: Motion
     """As read, in the world of the file."""
-    back: Callable[[Motion], Motion]
-    """A motion y up in the world of the file."""
+    view: FrameChange
+    """The one that shows it y up."""
     pelvis_m: np.ndarray
     """(3,) the root at rest, in the body model's coordinates."""
 
@@ -148,13 +148,13 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
     notes |= dict.fromkeys(told)
     skeleton, pelvis_m = _skeleton(rotations.shape[1], body)
     own = Motion(skeleton, trans + pelvis_m, rotations, fps, source=label)
-    placed, unplaced, up, more = _in_world(results, tool, prefix, own)
-    axis, told = up_of_motion(placed, reading.up, among=range(len(AXES)), usual=up)
+    camera, up, more = _camera_of(results, tool, prefix, len(own))
+    axis, told = up_of_motion(camera.view(own), reading.up, among=range(len(AXES)), usual=up)
     notes |= dict.fromkeys((*more, *told))
-    y_up = to_y_up(axis)
-    motion = y_up.view(placed)
+    view = FrameChanges((*camera.each, to_y_up(axis)))
+    motion = view.view(own)
     motion = replace(motion, rotations=continuous(motion.rotations))
-    return _Person(prefix, arrays, motion, own, lambda changed: unplaced(y_up.back(changed)), pelvis_m)
+    return _Person(prefix, arrays, motion, own, view, pelvis_m)
 
 
 def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:
@@ -168,24 +168,22 @@ def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:
     return replace(skeleton, mass_kg=body.skeleton.mass_kg), body.pelvis_m
 
 
-def _in_world(
-    results: Results, tool: Tool, prefix: str, own: Motion
-) -> tuple[Motion, Callable[[Motion], Motion], int | None, tuple[str, ...]]:
-    """The motion in its program's world, the way back, that world's vertical axis, and notes."""
+def _camera_of(
+    results: Results, tool: Tool, prefix: str, frames: int
+) -> tuple[FrameChanges, int | None, tuple[str, ...]]:
+    """The view of a motion in its program's world, that world's vertical axis, and notes."""
     if not tool.camera:
-        return own, lambda changed: changed, tool.up, ()
+        return FrameChanges(), tool.up, ()
     near = [folder / tool.camera for folder in (results.path.parent, results.path.parent.parent)]
     file = next((place for place in near if place.is_file()), None)
     if file is None:
-        return own, lambda changed: changed, tool.up, (
+        return FrameChanges(), tool.up, (
             f"places as the camera sees them: {tool.camera} of {tool.name} is not beside the file, and where the "
             "camera moved the body does",
         )  # fmt: skip
-    turns, shifts_m, up = _camera(file, _frames(results, prefix, len(own)))
-    placed = _moved(own, turns, shifts_m)
-    return placed, lambda changed: _moved(changed, turns.inv(), -turns.inv().apply(shifts_m)), up, (
-        f"placed in the world by {file.name}",
-    )  # fmt: skip
+    turns, shifts_m, up = _camera(file, _frames(results, prefix, frames))
+    camera = FrameChanges((TurnedWorld(turns), ShiftedWorld(shifts_m)))
+    return camera, up, (f"placed in the world by {file.name}",)
 
 
 def _frames(results: Results, prefix: str, count: int) -> np.ndarray:
@@ -215,13 +213,6 @@ def _camera(path: Path, frames: np.ndarray) -> tuple[Rotation, np.ndarray, int]:
     if not (np.isfinite(shifts_m).all() and (np.linalg.det(matrices) > 0.5).all()):
         raise InputError(f"{path}: {names[0]} or {names[1]} is no place of a camera")
     return Rotation.from_matrix(matrices[frames]), shifts_m[frames], up
-
-
-def _moved(motion: Motion, turns: Rotation, shifts_m: np.ndarray) -> Motion:
-    """The motion, each frame turned and then shifted (T, 3)."""
-    rotations = motion.rotations.copy()
-    rotations[:, 0] = (turns * Rotation.from_quat(rotations[:, 0])).as_quat()
-    return replace(motion, root_m=turns.apply(motion.root_m) + shifts_m, rotations=rotations)
 
 
 def _rotations(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -287,7 +278,7 @@ def _body(tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading) -> tup
 
 def _changes(tool: Tool, person: _Person, changed: Motion) -> dict[str, np.ndarray]:
     """The arrays of a person with another motion in them; what stays the same keeps its numbers."""
-    motion = person.back(changed)
+    motion = person.view.back(changed)
     arrays, own = person.arrays, person.own if len(person.own) == len(motion) else None
     old = arrays[tool.translation]
     trans = (motion.root_m - person.pelvis_m).reshape(-1, *old.shape[1:])

@@ -26,7 +26,7 @@ from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures import drawing
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.views import TurnedFrames
+from selfcorrect.motion.views import TurnedFrames, TurnedWorld
 
 TOLERANCE_M = 2e-5
 """What is left of six decimals in files."""
@@ -52,9 +52,8 @@ def rotations_before_positions(motion: Motion) -> RiggedMotion:
 
 def z_up(motion: Motion) -> RiggedMotion:
     """The world and all joint frames turned."""
-    skeleton = replace(motion.skeleton, offsets_m=TO_Z_UP.apply(motion.skeleton.offsets_m))
-    rotations = (TO_Z_UP * Rotation.from_quat(motion.rotations) * TO_Z_UP.inv()).as_quat()
-    return clip_of(replace(motion, skeleton=skeleton, root_m=TO_Z_UP.apply(motion.root_m), rotations=rotations))
+    frames = TurnedFrames(Rotation.concatenate([TO_Z_UP.inv()] * len(motion.skeleton)))
+    return clip_of(frames.view(TurnedWorld(TO_Z_UP).view(motion)))
 
 
 def resting_as(turn_of: Callable[[Skeleton, int], Rotation]) -> Callable[[Motion], RiggedMotion]:

@@ -13,15 +13,14 @@ from scipy.spatial.transform import Rotation
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.motion.body.surface import SOLE_BELOW_TOE_JOINT_M
+from selfcorrect.motion.views import TurnedWorld
 
 
 def turning() -> sc.Motion:
     """Somebody who walks in a curve."""
     made = walking()
     turn = Rotation.from_euler("y", np.linspace(0, 2, len(made))[:, None])
-    rotations = made.rotations.copy()
-    rotations[:, 0] = (turn * Rotation.from_quat(rotations[:, 0])).as_quat()
-    return replace(made, rotations=rotations)
+    return replace(TurnedWorld(turn).view(made), root_m=made.root_m)
 
 
 def places_m(rows: np.ndarray) -> np.ndarray:

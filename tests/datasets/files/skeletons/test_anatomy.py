@@ -22,7 +22,7 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton, swap_sides
-from selfcorrect.motion.views import RootAt
+from selfcorrect.motion.views import JointOrder, RootAt
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
 TRUNK = {"pelvis", "spine1", "spine2", "spine3", "neck"}
@@ -50,11 +50,7 @@ def reordered(motion: Motion) -> Motion:
     while ready:
         order.append(ready.pop(rng.integers(len(ready))))
         ready += skeleton.children[order[-1]]
-    parents = tuple(order.index(skeleton.parents[joint]) if joint else -1 for joint in order)
-    changed = Skeleton(
-        tuple(skeleton.names[joint] for joint in order), parents, skeleton.offsets_m[order], ("",) * len(order)
-    )
-    return replace(motion, skeleton=changed, rotations=motion.rotations[:, order])
+    return JointOrder(replace(skeleton, parts=("",) * len(skeleton)), np.array(order)).view(motion)
 
 
 def with_joints(motion: Motion, joints: list[tuple[str, str, tuple[float, float, float]]]) -> Motion:

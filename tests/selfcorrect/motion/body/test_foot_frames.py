@@ -14,7 +14,7 @@ from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import FootFrames, Quaternion
-from selfcorrect.motion.views import LevelFeet
+from selfcorrect.motion.views import LevelFeet, ScaledBody
 
 SEEN_WITHIN_DEG, SEEN_WITHIN_M = 2.0, 0.005
 
@@ -34,9 +34,8 @@ def tilted(motion: Motion, axis: str, angle_deg: float, toes_deg: float | None =
 
 def standing_on(motion: Motion, depth_m: float, floor_m: float = 0.0, size: float = 1.0) -> Motion:
     """A body of another size whose lowest toe joints are so high above a floor, which is at a height."""
-    skeleton = replace(motion.skeleton, offsets_m=size * motion.skeleton.offsets_m)
-    sized = replace(motion, skeleton=skeleton, root_m=size * motion.root_m)
-    toes_m = joint_positions(sized)[:, [skeleton.parts.index(f"{side}_foot") for side in ("left", "right")], 1]
+    sized = ScaledBody(size).view(motion)
+    toes_m = joint_positions(sized)[:, [sized.skeleton.parts.index(f"{side}_foot") for side in ("left", "right")], 1]
     return replace(sized, root_m=sized.root_m + np.array([0.0, depth_m + floor_m - toes_m.min(), 0.0]))
 
 
