@@ -54,9 +54,9 @@ def outcomes(result: Result) -> dict[str, str]:
 
 
 def modules_after(program: str) -> set[str]:
-    """What a fresh interpreter has imported after one line of program, whether or not that ended it."""
-    program = f"import sys\ntry:\n  {program}\nfinally: print(*sys.modules)"
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False).stdout
+    """What a fresh interpreter has imported after one line of program."""
+    program = f"{program}\nimport sys\nprint(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     return set(told.splitlines()[-1].split())
 
 

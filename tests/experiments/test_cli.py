@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import modules_after
 
 from selfcorrect.core.errors import InputError, LoopError
 from selfcorrect.datasets.files.open import save_motion
@@ -129,13 +128,6 @@ def test_an_old_name_of_an_option_works_and_is_told_of(option, tmp_path: Path, c
 
 
 HEAVY = {"torch", "numpy", "scipy", "matplotlib", "pyarrow", "wandb", "imageio", "pybullet", "sklearn"}
-
-
-def test_correcting_motions_needs_no_pytorch():
-    """Which costs every worker 200 MB and a second."""
-    modules = modules_after("import selfcorrect.experiments.correction.batch")
-    assert "selfcorrect.simulators.tracking.tracker" in modules
-    assert "torch" not in modules
 
 
 LIGHT = [

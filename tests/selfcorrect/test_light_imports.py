@@ -1,30 +1,34 @@
-"""What the core imports: a loop needs no file format of any store, and a general model no diffusion."""
+"""What imports leave out: each line of program needs one module, and must not load others."""
 
+import pytest
 from helpers import modules_after
 
-HEAVY = {"pyarrow", "safetensors", "pybullet", "mujoco", "wandb", "matplotlib", "selfcorrect.storage.runs.folder_store"}
+HEAVY = {"torch", "pybullet", "mujoco", "scipy", "numpy", "matplotlib", "pyarrow", "PIL"}
+STORES = {"pyarrow", "safetensors", "pybullet", "mujoco", "wandb", "matplotlib"}
+TOYS, PAGES = "selfcorrect.experiments.toy.models", "selfcorrect.experiments.reporting"
+LOADED = {
+    "import selfcorrect; assert selfcorrect.__version__": ("selfcorrect", HEAVY),
+    "import selfcorrect as sc; sc.load_motion": ("selfcorrect.datasets.load", {"torch", "pybullet", "matplotlib"}),
+    "import selfcorrect.loop.run, selfcorrect.storage.runs.memory, selfcorrect.testing": (
+        "selfcorrect.testing", {*STORES, "selfcorrect.storage.runs.folder_store"}
+    ),
+    "import selfcorrect.storage.runs.folder_store": ("pyarrow", {"wandb"}),
+    f"import {TOYS}.flow, {TOYS}.gan, {TOYS}.language": (f"{TOYS}.flow", {"selfcorrect.models.diffusion"}),
+    f"import {PAGES}.webpage, {PAGES}.figures, {PAGES}.verdict": (
+        f"{PAGES}.verdict", {"selfcorrect.experiments.motion", "selfcorrect.loop.run", "pybullet"}
+    ),
+    "import selfcorrect.experiments.motion.correctors.table, selfcorrect.models.diffusion.presets": (
+        "selfcorrect.models.diffusion.presets", {"torch", "numpy", "pybullet", "tqdm"}
+    ),
+    "import selfcorrect.experiments.correction.batch": ("selfcorrect.simulators.tracking.tracker", {"torch"}),
+    "import selfcorrect.pytest_plugin": ("selfcorrect.pytest_plugin", {"torch", "numpy", "scipy"}),
+}  # fmt: skip
+"""By the program: a module that it needs, and what it must not load."""
 
 
-def test_a_loop_in_memory_loads_no_storage_library_and_no_engine():
-    loops = "selfcorrect.loop.run, selfcorrect.storage.runs.memory, selfcorrect.testing"
-    assert modules_after(f"import {loops}") & HEAVY == set()
-
-
-def test_the_folder_store_does():
-    assert "pyarrow" in modules_after("import selfcorrect.storage.runs.folder_store")
-
-
-def test_general_models_load_no_diffusion():
-    models = (f"selfcorrect.models.{name}" for name in ("flow", "gan", "vae", "language", "kernel_density"))
-    assert "selfcorrect.models.diffusion" not in modules_after(f"import {', '.join(models)}")
-
-
-def test_reporting_loads_no_experiment():
-    pages = (f"selfcorrect.experiments.reporting.{name}" for name in ("webpage", "figures", "verdict", "units"))
-    loaded = modules_after(f"import {', '.join(pages)}")
-    assert loaded & {"selfcorrect.experiments.motion", "selfcorrect.loop.run", "pybullet"} == set()
-
-
-def test_tables_are_read_without_what_they_name():
-    tables = "selfcorrect.experiments.motion.correctors.table, selfcorrect.models.diffusion.presets"
-    assert modules_after(f"import {tables}") & {"torch", "numpy", "pybullet", "tqdm"} == set()
+@pytest.mark.parametrize("program", LOADED)
+def test_nothing_is_loaded_before_it_is_needed(program: str) -> None:
+    needed, refused = LOADED[program]
+    loaded = modules_after(program)
+    assert needed in loaded
+    assert loaded & refused == set()

@@ -28,8 +28,6 @@ NAMES = """
 """
 """The public names. A change here needs a line in CHANGELOG.md: others' programs rely on them."""
 
-HEAVY = {"torch", "pybullet", "mujoco", "scipy", "numpy", "matplotlib", "pyarrow", "PIL"}
-
 
 def lowest_m(motion: sc.Motion) -> float:
     return float(sc.joint_positions(motion)[..., 1].min())
@@ -59,10 +57,6 @@ def test_every_name_leads_somewhere_and_is_known_to_type_checkers() -> None:
 def test_an_unknown_name_is_told_as_usual() -> None:
     with pytest.raises(AttributeError, match="module 'selfcorrect' has no attribute 'corect'"):
         _ = sc.corect  # type: ignore[attr-defined]
-
-
-def test_importing_it_loads_nothing_heavy() -> None:
-    assert modules_after("import selfcorrect; assert selfcorrect.__version__") & HEAVY == set()
 
 
 def test_reading_and_writing_motions_loads_neither_torch_nor_a_simulator(stepping: sc.Motion, tmp_path: Path) -> None:
