@@ -166,7 +166,7 @@ class ToyStudy(Study):
 
     def is_done(self, run: SeedRun, arm: PlanArm | None = None) -> bool:
         if arm is None:
-            return FolderReader(run.first_folder).latest >= 0
+            return (run.folder / FLOORS).exists()
         return self.latest(run, arm) > 0
 
     @contextmanager
@@ -203,9 +203,8 @@ class ToyStudy(Study):
         return {"arm": arm.title}
 
     def after_first(self, run: SeedRun, ready: Setup) -> None:
-        """Keep what was measured of samples that no loop made."""
-        if ready.floors:
-            write_atomically(run.folder / FLOORS, with_seal(json.dumps({"floors": to_json(ready.floors)}).encode()))
+        """Keep what was measured of samples that no loop made, which also says that generation 0 is there."""
+        write_atomically(run.folder / FLOORS, with_seal(json.dumps({"floors": to_json(ready.floors)}).encode()))
 
     def after_arm(self, run: SeedRun, arm: PlanArm, ready: Setup, store: MeasuredStore, model: GenerativeModel) -> None:
         """Keep draws of each generation to look at, in the first seed."""
@@ -244,8 +243,7 @@ class ToyStudy(Study):
                 for key, values in whole.items()
             }
             curves |= {each: {key: values[at] for key, values in parts.items()} for at, each in enumerate(names)}
-        path = run.folder / FLOORS
-        floors = from_json(unsealed(path)["floors"]) if path.exists() else {}
+        floors = from_json(unsealed(run.folder / FLOORS)["floors"])
         shape = (1, self.generations_of(run.task) + 1)
         return curves | {
             name: {key: np.full(shape, value) for key, value in floor.items()} for name, floor in floors.items()
