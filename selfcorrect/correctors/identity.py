@@ -296,7 +296,8 @@ def _held(code: Any) -> Iterator[Any]:
     elif inspect.isclass(code):
         yield from (each for each in vars(code).values() if inspect.isfunction(each) and each.__module__ in _SCRIPTS)
     elif not inspect.isroutine(code) and getattr(code, "__dict__", None):
-        yield vars(code)
+        kept = {name for name in vars(code) if isinstance(getattr(type(code), name, None), functools.cached_property)}
+        yield {name: value for name, value in vars(code).items() if name not in kept}
     if not inspect.isroutine(code) and type(code).__module__ in _SCRIPTS:
         yield type(code)
 

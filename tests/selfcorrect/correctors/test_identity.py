@@ -60,6 +60,28 @@ def test_values_that_code_holds_are_part_of_it(make) -> None:
         assert other.changed_since(one) == "other arguments, weights or variables"
 
 
+@dataclass(frozen=True)
+class Halving:
+    """A corrector that works out something when it is first asked."""
+
+    share: float = 0.5
+
+    @functools.cached_property
+    def rest(self) -> float:
+        return 1 - self.share
+
+    def __call__(self, values: torch.Tensor) -> torch.Tensor:
+        return self.rest * values
+
+
+def test_what_an_object_worked_out_meanwhile_is_no_part_of_it() -> None:
+    corrector = Halving()
+    before = identity_of(corrector)
+    corrector(torch.ones(2))
+    assert identity_of(corrector) == before
+    assert identity_of(Halving(0.25)) != before
+
+
 def test_it_travels_as_json_and_holds_its_source() -> None:
     one = identity_of(scaled)
     assert Identity.from_json(one.to_json()) == one
