@@ -66,7 +66,11 @@ def contacts() -> Rows:
 def ground() -> Rows:
     """A walk that goes through steps, and over them."""
     low = raised(walk(), 0.08)
-    boxes = tuple(sc.GroundBox((0.0, STEP_M * k / 2, 0.9 + 0.6 * k), (1.4, STEP_M * k, 0.6)) for k in (1, 2, 3))
+    deep_m = {1: 0.6, 2: 0.6, 3: 3.0}
+    boxes = tuple(
+        sc.GroundBox((0.0, STEP_M * k / 2, 0.6 + 0.6 * k + deep / 2), (1.4, STEP_M * k, deep))
+        for k, deep in deep_m.items()
+    )
     rise_m = np.interp(low.root_m[:, 2], [0.9, 1.5, 2.1, 2.7, 3.3], STEP_M * np.array([0.0, 0.6, 1.6, 2.6, 3.0]))
     up = replace(low, root_m=low.root_m + (rise_m - 0.02)[:, None] * UP, ground=sc.Ground(boxes))
     return {"before": up, "--ground stairs.json": corrected(up)}

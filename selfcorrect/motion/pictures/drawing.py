@@ -99,7 +99,7 @@ def _around_path_m(panels: Sequence[PicturePanel], panel: PicturePanel, same_vie
         _, points_m = posed(body)
         frames = np.arange(0, len(points_m), max(1, len(points_m) // _FITTED_FRAMES))
         there_m = path_m[np.minimum(frames, len(path_m) - 1)]
-        around.append((points_m[frames] - np.insert(there_m, 1, 0.0, axis=1)[:, None]).reshape(-1, 3))
+        around.append((points_m[frames] - there_m[:, None]).reshape(-1, 3))
     return around
 
 
@@ -229,7 +229,7 @@ def _draw_panel(
     pictures = []
     for moment in moments:
         here_m = path_m[min(moment, len(path_m) - 1)]
-        view = _View(camera, np.array([here_m[0], camera.target_height_m, here_m[1]]), canvas_px)
+        view = _View(camera, here_m + np.array([0.0, camera.target_height_m, 0.0]), canvas_px)
         image = Image.new("RGB", (canvas_px, canvas_px), PAPER)
         draw = ImageDraw.Draw(image)
         _draw_floor(draw, view)

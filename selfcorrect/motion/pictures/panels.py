@@ -50,11 +50,19 @@ def _is_version(motion: Motion, first: Motion) -> bool:
 
 
 def camera_path_m(panels: Sequence[PicturePanel], panel: PicturePanel, same_view: bool) -> np.ndarray:
-    """Where on the floor (T, 2), x and z, the camera looks: at the root, smoothed over half a second.
+    """The place (T, 3) on the ground above which the camera looks: that below the root, smoothed over half a second.
 
-    With one view for all panels it looks at the middle of their roots.
+    With one view for all panels it is the middle of theirs. Without a known ground its height is 0.
     """
     motions = [one.motion for one in panels] if same_view else [panel.motion]
     at = np.arange(max(map(len, motions)))
-    middle_m = np.mean([motion.root_m[np.minimum(at, len(motion) - 1)] for motion in motions], axis=0)
-    return uniform_filter1d(middle_m[:, [0, 2]], max(int(motions[0].fps / 2), 1), axis=0, mode="nearest")
+    middle_m = np.mean([_below_m(motion)[np.minimum(at, len(motion) - 1)] for motion in motions], axis=0)
+    return uniform_filter1d(middle_m, max(int(motions[0].fps / 2), 1), axis=0, mode="nearest")
+
+
+def _below_m(motion: Motion) -> np.ndarray:
+    """(T, 3) the place on the ground below the root."""
+    below_m = motion.root_m * (1.0, 0.0, 1.0)
+    if (ground := motion.ground) is not None:
+        below_m[:, 1] = motion.root_m[:, 1] - ground.above_m(motion.root_m) / ground.normal[1]
+    return below_m

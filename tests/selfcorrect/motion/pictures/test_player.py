@@ -19,6 +19,7 @@ from PIL import Image
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.correction.timeline import Timeline
+from selfcorrect.motion.ground import Ground, GroundBox
 from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -78,6 +79,14 @@ def test_a_correction_brings_its_residual_force_and_supports(motion: Motion) -> 
     np.testing.assert_allclose(numbers(after["residual"], "<f4"), force, atol=1e-6)
     box = [[0.1, 0.15, 0.2], [0.2, 0.0, 0.0], [0.0, 0.15, 0.0], [0.0, 0.0, 0.25]]
     np.testing.assert_allclose(after["supports"], [box], atol=1e-12)
+
+
+def test_the_camera_looks_above_the_ground_that_is_known(motion: Motion) -> None:
+    stairs = Ground((GroundBox((0.0, 0.2, 0.0), (99.0, 0.4, 99.0)),))
+    for ground, height_m in ((None, 0.0), (stairs, 0.4)):
+        (shown,) = scene(show(replace(motion, ground=ground)))["motions"]
+        np.testing.assert_allclose(numbers(shown["path"], "<f4").reshape(-1, 3)[:, 1], height_m, atol=1e-6)
+        assert len(shown["supports"]) == bool(ground)
 
 
 def test_fast_motions_are_thinned_and_keep_their_pace(motion: Motion) -> None:
