@@ -1,11 +1,11 @@
 """Text vectors: the bundled encoder, CLIP's code on a tiny model."""
 
-import json
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from humanml3d_files import write_clip
 
 from selfcorrect.models.text_embedding import clip, minilm
 from selfcorrect.motion.motion import captions
@@ -27,24 +27,9 @@ def test_the_bundled_encoder_agrees_with_sentence_transformers() -> None:
     torch.testing.assert_close(minilm()(texts[:1])[0], walk, atol=1e-5, rtol=0)
 
 
-def tiny_clip(folder: Path) -> Path:
-    transformers = pytest.importorskip("transformers", reason="needs the extra `text`")
-    letters = [chr(code) for code in range(97, 123)]
-    words = [*letters, *(f"{letter}</w>" for letter in letters), "wa", "<|startoftext|>", "<|endoftext|>"]
-    (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
-    (folder / "merges.txt").write_text("#version: 0.2\nw a\n")
-    transformers.CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt")).save_pretrained(folder)
-    config = transformers.CLIPTextConfig(
-        vocab_size=len(words), hidden_size=16, intermediate_size=16, projection_dim=8, num_hidden_layers=1,
-        num_attention_heads=2, bos_token_id=53, eos_token_id=54, pad_token_id=54,
-    )  # fmt: skip
-    transformers.CLIPTextModelWithProjection(config).save_pretrained(folder)
-    return folder
-
-
 @pytest.mark.slow
 def test_clip_is_read_from_a_folder(tmp_path: Path) -> None:
-    embed = clip(str(tiny_clip(tmp_path)))
+    embed = clip(str(write_clip(tmp_path / "clip")))
     vectors = embed(["walk", "run fast", "walk"])
     assert vectors.shape == (3, 8)
     assert torch.equal(vectors[0], vectors[2])
