@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from selfcorrect.motion.body.body_model import BodyModel
 
 
+BONES_MADE_CONSTANT = "bones made constant"
+"""With this begins a note on how far joints were moved by that."""
+
+
 @dataclass(frozen=True, eq=False)
 class MotionFile:
     """The motions of a file, each y up, in metres, on a skeleton that rests upright."""
@@ -34,8 +38,11 @@ class MotionFile:
 
     @property
     def assumed(self) -> tuple[str, ...]:
-        """The notes that an option overrules, without its name: unit, frame rate, axis, body and profile."""
-        return tuple(words for note in self.notes for words, option, _ in [note.partition(" (--")] if option)
+        """What stands beside a file's figures: notes that an option overrules, without its name, as on unit, frame
+        rate, axis, body and profile, and how far reading moved joints.
+        """
+        parts = (note.partition(" (--") for note in self.notes)
+        return tuple(words for words, option, _ in parts if option or words.startswith(BONES_MADE_CONSTANT))
 
     @property
     def motion(self) -> Motion:

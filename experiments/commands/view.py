@@ -31,14 +31,17 @@ _READABLE = f"Motion files: {', '.join(readable_suffixes())}."
 
 
 def _motions_in(path: Path, reading: Reading) -> tuple[Motion, ...]:
-    """The motions of a file, none of one that cannot be read, which is reported."""
+    """The motions of a file, none of one that cannot be read; that is reported, as is what was assumed to read it."""
     from selfcorrect.datasets.files.open import open_motion
 
     try:
-        return open_motion(path, reading, any_body=True).motions
+        file = open_motion(path, reading, any_body=True)
     except Exception as error:  # whatever is wrong with one file, the others are shown
         print(f"selfcorrect: {sentence_of(path, error)}", file=sys.stderr)
         return ()
+    if file.assumed:
+        print(f"selfcorrect: {path}: assumed: {', '.join(file.assumed)}", file=sys.stderr)
+    return file.motions
 
 
 def _titled(name: str, motions: Sequence[Motion]) -> list[tuple[str, Motion]]:

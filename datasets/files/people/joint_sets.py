@@ -24,7 +24,7 @@ from selfcorrect.motion.skeleton import SMPL_22, Skeleton
 from selfcorrect.motion.views import to_y_up
 from selfcorrect.storage.files.writing import replacing
 
-from ..motion_file import MotionFile
+from ..motion_file import BONES_MADE_CONSTANT, MotionFile
 from ..skeletons.reading import Reading, Up
 from ..skeletons.vertical import AXES, TracedBody, axis_of, told_up
 
@@ -141,7 +141,7 @@ def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
     if most_mm < _NOTED_MM:
         return ()
     mean_mm = sum(float(each.sum()) for each in moved_mm) / sum(each.size for each in moved_mm)
-    return (f"bones made constant: joints moved by {mean_mm:.1f} mm on average, {most_mm:.0f} mm at most",)
+    return (f"{BONES_MADE_CONSTANT}: joints moved by {mean_mm:.1f} mm on average, {most_mm:.0f} mm at most",)
 
 
 def _unit_m(path: Path, skeleton: Skeleton, positions: np.ndarray) -> float:

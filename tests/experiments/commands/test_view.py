@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import tyro
 from helpers import lifting_off
+from made_motions import made_motion
 
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.commands.view import ViewCommand
+from selfcorrect.experiments.correction.in_python import correct_files
+from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.listings import titles_of
 
@@ -36,6 +39,18 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(
     assert (tmp_path / "out.png").is_file()
     with pytest.raises(ValueError, match="none of the files could be read"):
         ViewCommand((tmp_path / "b.bvh",), out=tmp_path / "other.png").run()
+
+
+def test_what_was_assumed_is_told_as_on_the_line_of_correct(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A rate that a file of joints does not say, and how far bones of constant length move its joints."""
+    joints_m = joint_positions(made_motion("idle"))
+    np.save(tmp_path / "a.npy", joints_m * (1.0 + 0.05 * np.sin(np.arange(len(joints_m)))[:, None, None]))
+    ViewCommand((tmp_path / "a.npy",), out=tmp_path / "out.html").run()
+    told = capsys.readouterr().err
+    assert "fps assumed" in told
+    assert "bones made constant: joints moved by" in told
+    (result,) = correct_files([tmp_path / "a.npy"], tmp_path / "out", kinematic=True)
+    assert ", ".join(result.assumed) in told
 
 
 @pytest.mark.slow
