@@ -83,6 +83,8 @@ class _Foot:
     """(3,) the same in that of the toe joint."""
     sole_m: float
     """Its depth below the toe joint, or below the ankle without one."""
+    sure: float
+    """How surely its heights show that, from 0 to 1."""
     slope_rad: float
     """Of the line from toe joint to ankle."""
 
@@ -91,6 +93,10 @@ class _Foot:
         if other is None or self.slope_rad < other.slope_rad + _STEEPER_RAD:
             return self
         return other.mirrored()
+
+    def depth_beside_m(self, other: _Foot) -> float:
+        """The sole's depth, as far as the other foot shows it more surely that of this one: shoes are alike."""
+        return self.sole_m + max(other.sure - self.sure, 0.0) * (other.sole_m - self.sole_m)
 
     def mirrored(self) -> _Foot:
         """The foot of the other side."""
@@ -139,7 +145,7 @@ def foot_frames(motions: Sequence[Motion]) -> FootFrames:
     return FootFrames(
         ankles=(_onto_up(left.ankle), _onto_up(right.ankle)),
         toes=(_onto_up(left.toe), _onto_up(right.toe)),
-        soles_m=(left.sole_m, right.sole_m),
+        soles_m=(left.depth_beside_m(right), right.depth_beside_m(left)),
     )
 
 
@@ -208,11 +214,11 @@ def _foot(seen: Sequence[_Stance], skeleton: Skeleton, side: int, fps: float) ->
     toe_normal = _mean(flat.toe_normals)
     bent = float(_angles_rad(toe_normal, np.array([0.0, 1.0, 0.0]))) > _MOST_TILTED_RAD
     heights_m = [float(median(flat.heights_m[flat.clips == clip])) for clip in np.unique(flat.clips)]
-    return _Foot(normal, normal if bent else toe_normal, _depth_m(np.array(heights_m), toed=toed), slope_rad)
+    return _Foot(normal, normal if bent else toe_normal, *_depth_m(np.array(heights_m), toed=toed), slope_rad)
 
 
-def _depth_m(heights_m: np.ndarray, *, toed: bool) -> float:
-    """Depth of a sole from the height (N,) of its standing toe joint in each clip.
+def _depth_m(heights_m: np.ndarray, *, toed: bool) -> tuple[float, float]:
+    """Depth of a sole from the height (N,) of its standing toe joint in each clip, and how sure that is, 0 to 1.
 
     The most likely one, with a normal distribution of depths and a Laplace distribution of the floors' heights: one
     clip is explained by its depth alone.
@@ -223,7 +229,8 @@ def _depth_m(heights_m: np.ndarray, *, toed: bool) -> float:
     sure = np.clip((_OFF_M[1] - off_m) / (_OFF_M[1] - _OFF_M[0]), 0.0, 1.0)
     depths_m = np.linspace(least_m, largest_m, 101)
     prior = (depths_m - usual_m) ** 2 / (largest_m - least_m)
-    return float(depths_m[(prior + sure @ np.abs(within_m[:, None] - depths_m)).argmin()])
+    likeliest = (prior + sure @ np.abs(within_m[:, None] - depths_m)).argmin()
+    return float(depths_m[likeliest]), float(sure.max())
 
 
 def _mean(normals: np.ndarray) -> np.ndarray:

@@ -65,6 +65,15 @@ def test_depth_is_found(stepping: Motion, depth_m: float, angle_deg: float):
     np.testing.assert_allclose(foot_frames([motion]).soles_m or np.nan, depth_m, atol=SEEN_WITHIN_M)
 
 
+@pytest.mark.parametrize("short", ["left", "right"])
+def test_a_foot_on_a_step_has_the_shoe_of_the_other(stepping: Motion, short: str):
+    """Its own height says nothing of the sole; the usual depth would put it elsewhere than its neighbour."""
+    offsets_m = stepping.skeleton.offsets_m.copy()
+    offsets_m[stepping.skeleton.joint(f"{short}_ankle")] *= 0.94
+    lame = standing_on(replace(stepping, skeleton=replace(stepping.skeleton, offsets_m=offsets_m)), 0.048)
+    np.testing.assert_allclose(foot_frames([lame]).soles_m or np.nan, 0.048, atol=2 * SEEN_WITHIN_M)
+
+
 @pytest.mark.parametrize("depth_m", [0.0, 0.025, 0.04])
 def test_clips_of_a_rig_tell_its_depth_from_floors_that_are_off(stepping: Motion, depth_m: float):
     floors_m = (0.0, 0.0, 0.003, -0.002, 0.04, -0.3)
