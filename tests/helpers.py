@@ -36,15 +36,16 @@ def smpl_joints_m(motion: Motion) -> np.ndarray:
 
 
 def run_toy(name: str, settings: object, folder: Path) -> ToyView:
-    """A toy that was run in this process; the folder has what was measured."""
+    """A toy that was run in this process; the folder has what was measured, no figures."""
     from selfcorrect.experiments.jobs.run import run_jobs
     from selfcorrect.experiments.jobs.where import Where
     from selfcorrect.experiments.studies.jobs import jobs_of
-    from selfcorrect.experiments.toy.study import ToyStudy
+    from selfcorrect.experiments.toy.study import ToyStudy, draw_figures
     from selfcorrect.experiments.toy.view import ToyView
 
     view = ToyView(ToyStudy(((name, settings),)))
-    run_jobs(jobs_of(view.study, folder), Where(), name, folder=folder)
+    jobs = [job for job in jobs_of(view.study, folder) if job.function is not draw_figures]
+    run_jobs(jobs, Where(), name, folder=folder)
     return view
 
 

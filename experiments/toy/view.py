@@ -86,13 +86,19 @@ class ToyView(View):
                 *(
                     each
                     for name, result in results.items()
-                    for each in _sections(name, result, self.study.figures(name, root))
+                    for each in _sections(name, result, self._figures(name, root))
                 ),
             ],
             facts={name: f"{settings[name]}" for name in results},
             notes=(*NOTES, *(note for result in results.values() for note in result.notes)),
         )
         return Told(page, [*lines, *outcome.gaps], media=[root / RESULTS])
+
+    def _figures(self, name: str, root: Path) -> Sequence[str]:
+        try:
+            return self.study.figures(name, root)
+        except Exception:  # the job that drew them has said why, and tables need no figures
+            return ()
 
     # --- Weights & Biases ---
 

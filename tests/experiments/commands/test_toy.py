@@ -66,6 +66,17 @@ def test_a_loop_that_fails_ends_no_other(tmp_path: Path, monkeypatch: pytest.Mon
     assert "no samples are left" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.slow
+def test_figures_that_cannot_be_drawn_cost_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(figure: object) -> str:
+        raise ValueError("no ink")
+
+    monkeypatch.setattr("selfcorrect.experiments.toy.drawing.draw", broken)
+    assert ToyCommand(names=("linear",), out=tmp_path, quick=True, workers=1).run() == 1
+    assert [row["name"] for row in json.loads((tmp_path / "results.json").read_text())] == ["linear"]
+    assert "linear figures stopped: no ink" in (tmp_path / "report.html").read_text()
+
+
 def without_samples(*_: object) -> None:
     raise InputError("no samples are left")
 
