@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
 
 import numpy as np
 import pytest
 from helpers import mean_distance_m
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from made_motions import made_motion
 
 from selfcorrect.motion.correction.results import Failure, FailureKind, NoteKind
@@ -14,7 +17,7 @@ from selfcorrect.motion.editing.transforms import mirror
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LevelFloor
 from selfcorrect.simulators.cleanup.stance import FLOOR
-from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples, partition
 from selfcorrect.simulators.settings.tracker import STRENGTHS, EngineSettings, TrackerSettings
 
 
@@ -212,3 +215,26 @@ def test_samples_in_a_batch_are_corrected_to_the_bytes_of_each_alone(walk, kind)
         (alone,) = corrector([window])
         assert same(together.motion, alone.motion)
         assert together.diagnostics == alone.diagnostics
+
+
+@settings(deadline=None)
+@given(
+    kinds=st.lists(st.tuples(st.integers(1, 12), st.sampled_from([30.0, 60.0]), st.booleans()), max_size=12),
+    largest=st.integers(1, 4),
+    together=st.integers(1, 6),
+    workers=st.integers(1, 3),
+)
+def test_every_motion_is_in_one_batch_of_like_ones_and_every_task_is_bounded(kinds, largest, together, workers):
+    """The law of the partition: a task has one tree and frame rate, a batch one skeleton and length, too."""
+    small = made_motion("idle")
+    tall = replace(small, skeleton=replace(small.skeleton, offsets_m=1.1 * small.skeleton.offsets_m))
+    motions = [replace((small, tall)[is_tall].frames(0, frames), fps=fps) for frames, fps, is_tall in kinds]
+    tasks = partition(motions, range(len(motions)), largest, together, workers)
+    assert sorted(index for task in tasks for batch in task for index in batch) == list(range(len(motions)))
+    for task in tasks:
+        assert sum(map(len, task)) <= min(together, ceil(len(motions) / workers))
+        assert len({motions[index].fps for batch in task for index in batch}) == 1
+        for batch in task:
+            assert len(batch) <= largest
+            MotionBatch.stack([motions[index] for index in batch])
+            assert len({len(motions[index]) for index in batch}) == 1
