@@ -219,6 +219,11 @@ def test_the_reference_lists_every_public_name_with_its_signature() -> None:
     assert sorted(listed) == [name for name in dir(selfcorrect) if not name.startswith("_")]
 
 
+def test_the_numbers_of_the_presets_are_listed_with_their_units() -> None:
+    settings = tool("settings")
+    assert settings.TABLE.read_text(encoding="utf-8") == settings.table(), "python docs/tools/settings.py"
+
+
 def test_results_by_synthetic_ratio_are_drawn_where_there_are_some() -> None:
     results = tool("results")
     policies = ("augment:0.5", "augment:1", "replace")
