@@ -234,6 +234,56 @@ def onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:
     return projected
 
 
+def continued_forces(
+    wrench: np.ndarray,
+    arms_m: np.ndarray,
+    activation: np.ndarray,
+    friction: float,
+    settings: ContactSettings,
+    iterate: np.ndarray,
+) -> np.ndarray:
+    """The forces (N, C, 3) of `contact_forces` for few bodies many times a second, from where the last ones ended.
+
+    ADMM as there. The linear step is one product with a matrix that is made once for all rounds, which for few bodies
+    takes a third of the time. The wrench (N, 6) is force and moment about a point; arms_m (N, C, 3) are touching points
+    seen from there. The activation (N, C) has weights in [0, 1]. The iterate (N, 2, 3, C) is where the solver begins,
+    and is overwritten by where it ends.
+    """
+    count, points = activation.shape
+    scale = np.sqrt(activation)
+    weights = np.array([1.0] * 3 + [settings.moment_weight] * 3)
+    to_wrench = _wrench_maps(arms_m, scale) * weights[:, None]
+    from_wrench = np.swapaxes(to_wrench, 1, 2)
+    squared = to_wrench @ from_wrench
+    penalty = np.maximum(settings.penalty * np.trace(squared, axis1=1, axis2=2), 1e-3)[:, None, None]
+    diagonal = settings.regularisation + penalty
+    inner = from_wrench @ np.linalg.solve(squared + diagonal * np.eye(6), to_wrench)
+    step = settings.over_relaxation * (np.eye(3 * points) - inner) / diagonal  # of (EᵀE + ε + ρ)⁻¹, by Woodbury
+    constant = step @ (from_wrench @ (weights * wrench)[..., None])
+    step *= penalty
+    cone, dual = iterate[:, 0].reshape(count, -1, 1), iterate[:, 1].reshape(count, -1, 1)
+    for _ in range(settings.iterations):
+        relaxed = constant + step @ (cone - dual) + (1 - settings.over_relaxation) * cone + dual
+        by_axis = relaxed.reshape(count, 3, points).swapaxes(0, 1)
+        cone = onto_cones(by_axis, friction).swapaxes(0, 1).reshape(count, -1, 1)
+        dual = relaxed - cone
+    iterate[:, 0], iterate[:, 1] = (each.reshape(count, 3, points) for each in (cone, dual))
+    return np.swapaxes(scale[:, None] * iterate[:, 0], 1, 2)
+
+
+def _wrench_maps(arms_m: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Matrices E (N, 6, 3 C): from scaled forces, all along x first, to force and moment."""
+    count, points = scale.shape
+    maps = np.zeros((count, 6, 3, points))
+    x, y, z = np.moveaxis(arms_m, -1, 0) * scale
+    for axis in range(3):
+        maps[:, axis, axis] = scale
+    maps[:, 3, 1], maps[:, 3, 2] = -z, y
+    maps[:, 4, 0], maps[:, 4, 2] = z, -x
+    maps[:, 5, 0], maps[:, 5, 1] = -y, x
+    return maps.reshape(count, 6, 3 * points)
+
+
 def net_wrench(arms_m: np.ndarray, force_n: np.ndarray) -> np.ndarray:
     """Net force and moment (N, T, 6) of forces (N, T, C, 3) at arms (N, T, C, 3)."""
     return np.concatenate([force_n.sum(axis=-2), crosses(arms_m, force_n).sum(axis=-2)], axis=-1)

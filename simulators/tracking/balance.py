@@ -28,7 +28,7 @@ from ..body.frames import (
 )
 from ..body.humanoid import GRAVITY_M_S2, Humanoid
 from ..body.leg_ik import Legs
-from ..contacts.warm_start import continued_forces
+from ..contacts.contact_plan import continued_forces
 from ..engines.world import RootState, World
 from ..settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
 from .reference_trajectory import ReferenceTrajectory

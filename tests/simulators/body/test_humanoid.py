@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 
 from selfcorrect.motion.body.surface import stature_m
-from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.body.humanoid import CARRIED_PARTS, humanoid
 
@@ -78,14 +76,6 @@ def test_head_hands_and_extra_joints_are_carried(adult):
     knee, hip = body.tree.joint("left_knee"), body.tree.joint("left_hip")
     assert body.tree.parents[knee] == hip
     assert np.allclose(body.tree.offsets_m[knee], adult.offsets_m[adult.joint("left_knee")])
-
-
-def test_motions_survive_the_way_onto_links_and_back(walk, clips):
-    for motion in (walk, clips["spinkick"]):
-        body = humanoid(motion.skeleton)
-        whole = MotionBatch.stack([motion])
-        back = body.joints_of(whole).back(body.links_of(whole))
-        assert np.allclose(joint_positions(back), joint_positions(whole), atol=1e-9)
 
 
 def test_light_links_can_be_padded(adult):

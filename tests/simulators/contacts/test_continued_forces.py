@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from selfcorrect.simulators.contacts.contact_plan import contact_forces, net_wrench
-from selfcorrect.simulators.contacts.warm_start import continued_forces
+from selfcorrect.simulators.contacts.contact_plan import contact_forces, continued_forces, net_wrench
 from selfcorrect.simulators.settings.plan import ContactSettings
 
 FRICTION = 0.8
