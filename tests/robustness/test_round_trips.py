@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from robustness import strategies
 from robustness.damage import tried
 from scipy.spatial.transform import Rotation
 
@@ -15,13 +14,44 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files import formats
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, format_bvh, parse_bvh
+from selfcorrect.datasets.files.skeletons.naming import parts_of
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
 
 FEW, EASY = tried(15), tried(60)
+NAMES = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Z"), exclude_characters="{}"), min_size=1, max_size=12
+)
+"""Names of joints without white space, control characters and braces."""
+
+ANY_NAMES = st.text(min_size=0, max_size=12)
+"""Names as other programs may have given them: with blanks, line breaks, braces, or none at all."""
+
+
+@st.composite
+def skeletons(draw: st.DrawFn, names: st.SearchStrategy[str] = NAMES) -> Skeleton:
+    """A tree of up to twelve joints."""
+    own = draw(st.lists(names, min_size=1, max_size=12, unique=True))
+    parents = (-1, *(draw(st.integers(0, child - 1)) for child in range(1, len(own))))
+    numbers = draw(st.lists(st.floats(-1, 1), min_size=3 * len(own), max_size=3 * len(own)))
+    offsets_m = np.array(numbers).reshape(-1, 3)
+    offsets_m[0] = 0
+    return Skeleton(tuple(own), parents, offsets_m, parts_of(own))
+
+
+@st.composite
+def motions(draw: st.DrawFn, names: st.SearchStrategy[str] = NAMES) -> Motion:
+    """A motion of any such skeleton, one to six frames at any usual rate."""
+    skeleton, frames = draw(skeletons(names)), draw(st.integers(1, 6))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    rotations = random.normal(size=(frames, len(skeleton), 4))
+    rotations /= np.linalg.norm(rotations, axis=-1, keepdims=True)
+    root_m = random.normal(0, draw(st.sampled_from([0.0, 1.0, 1000.0])), (frames, 3))
+    return Motion(skeleton, root_m, rotations, float(draw(st.sampled_from([1, 12.5, 24, 30, 59.94, 120]))))
 
 
 @pytest.mark.slow
-@given(motion=strategies.motions())
+@given(motion=motions())
 @EASY
 def test_bvh_keeps_any_motion(motion: Motion) -> None:
     read = parse_bvh(format_bvh(clip_of(motion)), "a.bvh", metres_per_unit=0.01).motion
@@ -37,7 +67,7 @@ def test_bvh_keeps_any_motion(motion: Motion) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".bvh", ".glb"])
-@given(motion=strategies.motions(strategies.ANY_NAMES))
+@given(motion=motions(ANY_NAMES))
 @EASY
 def test_any_names_are_written_readably_or_refused(motion: Motion, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{suffix}"
@@ -49,7 +79,7 @@ def test_any_names_are_written_readably_or_refused(motion: Motion, suffix: str, 
 
 
 @pytest.mark.parametrize("kind", ["bvh", "amass", "humanml3d", "joints", "gltf", "vrma", "usd"])
-@given(motion=strategies.motions(strategies.ANY_NAMES))
+@given(motion=motions(ANY_NAMES))
 @FEW
 def test_every_writer_writes_what_is_read_again_or_says_why_not(kind: str, motion: Motion, tmp_path: Path) -> None:
     form = formats.named(kind)
@@ -62,30 +92,3 @@ def test_every_writer_writes_what_is_read_again_or_says_why_not(kind: str, motio
         again = open_motion(path, any_body=True).motions[0]
         assert np.isfinite(again.root_m).all()
         assert np.isfinite(again.rotations).all()
-
-
-def read_or_refused(path: Path) -> tuple[tuple[Motion, ...], str]:
-    """The motions of a file, or none and why."""
-    try:
-        return open_motion(path, any_body=True).motions, ""
-    except InputError as error:
-        return (), str(error)
-
-
-@given(content=st.binary(max_size=400), name=st.sampled_from(strategies.FILE_NAMES))
-@EASY
-def test_any_bytes_are_read_or_refused_by_the_files_name(content: bytes, name: str, tmp_path: Path) -> None:
-    path = tmp_path / name
-    path.write_bytes(strategies.BEGINNINGS[path.suffix] + content)
-    motions, sentence = read_or_refused(path)
-    assert motions or str(path) in sentence
-
-
-@given(arrays=strategies.npz_files())
-@EASY
-def test_any_arrays_are_read_or_refused_by_the_files_name(arrays: dict[str, np.ndarray], tmp_path: Path) -> None:
-    path = tmp_path / "a.npz"
-    np.savez(path, **arrays)
-    motions, sentence = read_or_refused(path)
-    assert motions or str(path) in sentence
-    assert all(np.isfinite(motion.rotations).all() for motion in motions)
