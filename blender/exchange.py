@@ -234,26 +234,56 @@ class Block:
     """(2, 3) least and greatest corner, in the object's frame."""
 
 
-_UPRIGHT = 0.9998
-"""Cosine of the tilt, 1°, up to which a block counts as upright."""
+_AS_TILTED = 0.9998
+"""Cosine of the angle, 1°, up to which blocks count as tilted alike."""
 
 
 def write_ground(path: Path, blocks: Sequence[Block], floor_m: float, unit_m: float) -> None:
-    """Write blocks as the program's file of a ground. Raises ExchangeError for one that is tilted."""
-    boxes = []
+    """Write blocks as the program's file of a ground. Raises ExchangeError where some are tilted and others are not.
+
+    Where all are, the floor slopes as they do, and lies at the lowest top.
+    """
+    normal = _axes(blocks[0])[:, -1]
+    level = normal[2] > _AS_TILTED
+    normal = np.array([0.0, 0.0, 1.0]) if level else normal
+    boxes, tops_m = [], []
     for block in blocks:
-        lengths = np.linalg.norm(block.world[:3, :3], axis=0)
-        axes = block.world[:3, :3] / np.maximum(lengths, 1e-12)
-        up = int(np.abs(axes[2]).argmax())
-        if abs(axes[2, up]) < _UPRIGHT:
-            raise ExchangeError(f"{block.name} is tilted; what the ground is made of must stand upright")
-        along, across = (up + 1) % 3, (up + 2) % 3
-        size_m = np.maximum(unit_m * lengths * np.ptp(block.corners, axis=0), _THIN_M)[[along, up, across]]
-        centre = block.world[:3, :3] @ block.corners.mean(axis=0) + block.world[:3, 3]
-        turn_deg = float(np.degrees(np.arctan2(axes[1, along], axes[0, along])))
-        box = {"centre_m": (unit_m * Y_UP @ centre).tolist(), "size_m": size_m.tolist(), "turn_deg": turn_deg}
-        boxes.append(box)
-    path.write_text(json.dumps({"boxes": boxes, "floor_m": floor_m}), encoding="utf-8")
+        along, up, axes = _axes(block), _order(block)[-1], block.world[:3, :3]
+        if along[:, -1] @ normal < _AS_TILTED:
+            raise ExchangeError(f"{block.name} is not tilted as {blocks[0].name} is; all of a ground must be")
+        lengths = np.linalg.norm(axes, axis=0) * np.ptp(block.corners, axis=0)
+        size_m = np.maximum(unit_m * lengths, _THIN_M)[[_order(block)[0], up, _order(block)[1]]]
+        centre_m = unit_m * (axes @ block.corners.mean(axis=0) + block.world[:3, 3])
+        first = _upright(normal) @ along[:, 0]
+        turn_deg = float(np.degrees(np.arctan2(first[1], first[0])))
+        boxes.append({"centre_m": (Y_UP @ centre_m).tolist(), "size_m": size_m.tolist(), "turn_deg": turn_deg})
+        tops_m.append(float(normal @ centre_m + size_m[1] / 2))
+    ground: dict[str, object] = {"boxes": boxes, "floor_m": floor_m}
+    if not level:
+        slope_deg, uphill_deg = np.degrees([np.arccos(normal[2]), np.arctan2(-normal[0], normal[1])]).tolist()
+        ground |= {"slope_deg": slope_deg, "uphill_deg": uphill_deg, "floor_m": min(tops_m) / normal[2]}
+    path.write_text(json.dumps(ground), encoding="utf-8")
+
+
+def _order(block: Block) -> list[int]:
+    """The axes of a block: the two that lie, in the order of a right-handed frame, and the one that stands."""
+    axes = block.world[:3, :3] / np.maximum(np.linalg.norm(block.world[:3, :3], axis=0), 1e-12)
+    up = int(np.abs(axes[2]).argmax())
+    return [(up + 1) % 3, (up + 2) % 3, up]
+
+
+def _axes(block: Block) -> np.ndarray:
+    """(3, 3) their directions in columns, the one that stands upwards."""
+    axes = (block.world[:3, :3] / np.maximum(np.linalg.norm(block.world[:3, :3], axis=0), 1e-12))[:, _order(block)]
+    axes[:, -1] *= np.sign(axes[2, -1])
+    return axes
+
+
+def _upright(normal: np.ndarray) -> np.ndarray:
+    """The smallest rotation (3, 3) that turns a unit vector upwards."""
+    x, y, z = normal
+    cross = np.array([[0, 0, -x], [0, 0, -y], [x, y, 0]])  # of the axis normal × z, as a matrix
+    return np.eye(3) + cross + cross @ cross / (1 + z)
 
 
 def changed_world(clip: Clip, before: Clip, after: Clip, parts: Collection[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -156,7 +156,7 @@ EXTENT = EnumProperty(
 
 
 GROUND = StringProperty(
-    name="Ground", description="Collection of upright meshes that stand for boxes: steps, platforms, the floor"
+    name="Ground", description="Collection of meshes that stand for boxes: steps, platforms, a floor that slopes"
 )
 
 

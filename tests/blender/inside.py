@@ -378,9 +378,11 @@ def case_a_collection_of_meshes_is_the_ground():
     same(*high, apart_m=1e-3, degrees=0.1)
     assert bpy.ops.selfcorrect.check(ground="blocks") == {"FINISHED"}
     assert "no collection 'none' with meshes" in error_of(bpy.ops.selfcorrect.correct, ground="none")
-    cube.rotation_euler = (0.3, 0, 0)
+    ramp = cube.copy()
+    blocks.objects.link(ramp)
+    ramp.rotation_euler = (0.3, 0, 0)
     bpy.context.view_layer.update()
-    assert "is tilted" in error_of(bpy.ops.selfcorrect.correct, ground="blocks")
+    assert "is not tilted as" in error_of(bpy.ops.selfcorrect.correct, ground="blocks")
 
 
 def case_contacts_are_curves_that_are_edited_and_fed_back():

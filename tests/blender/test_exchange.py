@@ -113,21 +113,38 @@ def test_contacts_come_back_from_their_file(tmp_path_factory: pytest.TempPathFac
     assert Contacts.load(path).frames == len(stands)
 
 
-@given(st.floats(-180, 180), st.integers(0, 2), st.floats(0.1, 2.0))
-def test_blocks_are_boxes_of_the_program_however_they_are_turned(
-    tmp_path_factory: pytest.TempPathFactory, yaw_deg: float, up: int, unit_m: float
+@settings(max_examples=40, deadline=None)
+@given(st.floats(-180, 180), st.floats(-180, 180), st.sampled_from([0.0, 5.0, 20.0]), st.integers(0, 2))
+def test_blocks_are_boxes_of_the_program_however_they_are_turned_and_tilted(
+    tmp_path_factory: pytest.TempPathFactory, yaw_deg: float, heading_deg: float, tilt_deg: float, up: int
 ) -> None:
-    path, world = tmp_path_factory.mktemp("ground") / "ground.json", np.eye(4)
+    """Points of a block's upper side stand on the ground, and those beside it do not."""
+    path, world, unit_m = tmp_path_factory.mktemp("ground") / "ground.json", np.eye(4), 0.5
+    around = Rotation.from_euler("z", heading_deg, degrees=True)
+    tilt = around * Rotation.from_euler("x", tilt_deg, degrees=True) * around.inv()
     upright = Rotation.from_matrix(np.roll(np.eye(3), 2 - up, axis=0))
-    turn, scale = Rotation.from_euler("z", yaw_deg, degrees=True) * upright, np.array([1.5, 0.5, 1.0])
+    turn, scale = tilt * Rotation.from_euler("z", yaw_deg, degrees=True) * upright, np.array([1.5, 0.5, 1.0])
     world[:3, :3], world[:3, 3] = turn.as_matrix() * scale, (1.0, 2.0, 3.0)
     corners = np.array([[-0.5, -0.2, -0.1], [0.5, 0.4, 0.3]])
-    exchange.write_ground(path, [exchange.Block("step", world, corners)], 0.0, unit_m)
-    (box,) = Ground.load(path).boxes
-    points = corners.mean(axis=0) + 0.499 * np.ptp(corners, axis=0) * [[1, 1, 1], [-1, 1, -1], [1, -1, -1]]
-    inside_m = unit_m * (points @ world[:3, :3].T + world[:3, 3]) @ exchange.Y_UP.T
-    local_m = Rotation.from_euler("y", -box.turn_deg, degrees=True).apply(inside_m - box.centre_m)
-    np.testing.assert_allclose(np.abs(local_m), np.tile(0.499 * np.array(box.size_m), (3, 1)), atol=1e-9)
-    world[:3, :3] = Rotation.from_euler("x", 5, degrees=True).as_matrix() @ world[:3, :3]
-    with pytest.raises(exchange.ExchangeError, match="step is tilted"):
-        exchange.write_ground(path, [exchange.Block("step", world, corners)], 0.0, unit_m)
+    low = exchange.Block("floor", np.eye(4), corners)
+    low.world[:3, :3], low.world[2, 3] = turn.as_matrix() * scale, 1.5
+    exchange.write_ground(path, [exchange.Block("step", world, corners), low], 0.0, unit_m)
+    ground = Ground.load(path)
+    sides = np.array([[x, y, 1.0] for x in (-1, 1) for y in (-1, 1)])
+    for share, stands in ((0.98, True), (1.02, False)):
+        own = np.insert(share * sides[:, :2], up, 1.0, axis=1)
+        points = corners.mean(axis=0) + 0.5 * np.ptp(corners, axis=0) * own
+        on_top_m = unit_m * (points @ world[:3, :3].T + world[:3, 3]) @ exchange.Y_UP.T
+        above_m = ground.above_m(on_top_m)
+        assert (np.abs(above_m) < 1e-6).all() == stands
+    assert ground.slope_deg == pytest.approx(tilt_deg, abs=1e-4)
+
+
+def test_blocks_that_are_tilted_otherwise_are_refused(tmp_path: Path) -> None:
+    tilted = np.eye(4)
+    tilted[:3, :3] = Rotation.from_euler("x", 5, degrees=True).as_matrix()
+    blocks = [
+        exchange.Block(*each, np.array([[0.0] * 3, [1.0] * 3])) for each in (("floor", np.eye(4)), ("ramp", tilted))
+    ]
+    with pytest.raises(exchange.ExchangeError, match="ramp is not tilted as floor is"):
+        exchange.write_ground(tmp_path / "ground.json", blocks, 0.0, 1.0)
