@@ -19,7 +19,7 @@ from selfcorrect.motion.correction.grounding import OnFloor
 from selfcorrect.motion.correction.pieces import Whole, bounded, correct_any
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind
 from selfcorrect.motion.correction.timeline import Timeline
-from selfcorrect.motion.editing.loops import closed, is_loop, unrolled
+from selfcorrect.motion.editing.loops import closed, is_loop, unrolled, with_ends_as_near
 from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
@@ -264,14 +264,15 @@ def _off_level_feet(
     if not correction.accepted:
         return replace(correction, motion=motion)
     made = view.back(correction.motion)
-    corrected = replace(motion, root_m=made.root_m, rotations=made.rotations)
+    made = replace(motion, root_m=made.root_m, rotations=made.rotations)
+    corrected = with_ends_as_near(made, motion) if settings.close_loops else made
     step, nothing = "speeds of standing joints are not reported", cast("tuple[float, float] | None", None)
     speeds_m_s, note = attempted(step, partial(standing_speeds_m_s, motion, corrected), nothing)
     before, after = ({}, {}) if speeds_m_s is None else ({"standing_m_s": each} for each in speeds_m_s)
     alone = replace(settings, close_loops=False)
     if _closed(correction):  # its figures are those with its margins
         before = {**shown_errors(motion, alone), **before}
-    if _closed(correction) or correction.supports:
+    if _closed(correction) or correction.supports or corrected is not made:
         after = {**shown_errors(corrected, alone), **after}
     return replace(
         correction,

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ..geometry.kinematics import continuous, joint_positions
-from ..geometry.rotations import slerp
+from ..geometry.rotations import composed, inverted, quaternions, rotation_vectors, slerp
 from ..motion import Motion
 from .transforms import close_cycle, repeat_cycle, turn, turn_per_cycle_rad
 
@@ -28,6 +28,12 @@ lie as near as files round: who stands about is near each pose that they were in
 FEWEST_FRAMES = 5
 """Frames of a loop."""
 
+_IN_PLACE_M = 0.1
+"""Who ends no further from the start is in place."""
+
+_ENDS_S = 0.5
+"""Time within which changes of the first and the last frame become alike."""
+
 
 def is_loop(motion: Motion) -> bool:
     """Whether a motion's last pose is its first, up to a travel over the floor and a turn about the vertical."""
@@ -35,10 +41,47 @@ def is_loop(motion: Motion) -> bool:
         return False
     if not _may_be_loop(motion):
         return False
-    first, last = motion.frames(0, 1), _back(motion, motion.frames(len(motion) - 1, len(motion)))
-    apart_m = np.linalg.norm(joint_positions(last) - joint_positions(first), axis=-1)
+    first, last = _ends(motion)
     turned = Rotation.from_quat(first.rotations[0]).inv() * Rotation.from_quat(last.rotations[0])
-    return bool(apart_m.max() <= min(GAP_M, _most_apart_m(motion)) and turned.magnitude().max() <= GAP_RAD)
+    return gap_m(motion) <= min(GAP_M, _most_apart_m(motion)) and bool(turned.magnitude().max() <= GAP_RAD)
+
+
+def gap_m(motion: Motion) -> float:
+    """Furthest that a joint is from its first to its last pose, up to a travel over the floor and a turn."""
+    first, last = _ends(motion)
+    return float(np.linalg.norm(joint_positions(last) - joint_positions(first), axis=-1).max())
+
+
+def _ends(motion: Motion) -> tuple[Motion, Motion]:
+    """The first frame, and the last one as it would be there."""
+    return motion.frames(0, 1), _back(motion, motion.frames(len(motion) - 1, len(motion)))
+
+
+def with_ends_as_near(made: Motion, given: Motion) -> Motion:
+    """What was made of a motion in place, with ends that are as near to each other as those of the motion, if these
+    are near.
+
+    Both ends are then changed alike, towards the mean of their changes. `made` itself where the gap did not grow. Who
+    glides away while the feet stand has other poses at the ends.
+    """
+    if len(given) < FEWEST_FRAMES or not _may_be_loop(given):
+        return made
+    if np.linalg.norm((given.root_m[-1] - given.root_m[0])[[0, 2]]) > _IN_PLACE_M:
+        return made
+    before_m = gap_m(given)
+    if before_m > GAP_M or gap_m(made) <= before_m + EXACT_M:
+        return made
+    turns = rotation_vectors(composed(inverted(given.rotations), made.rotations))
+    rises_m = made.root_m[:, 1] - given.root_m[:, 1]
+    count = min(round(_ENDS_S * given.fps) + 1, len(given) // 2)
+    share = np.concatenate([np.zeros(len(given) - count), _ease(count)])
+    for ends in (turns, rises_m):
+        to_mean = 0.5 * (ends[-1] - ends[0])
+        shares = (share[::-1] - share).reshape(-1, *[1] * to_mean.ndim)
+        ends += shares * to_mean
+    root_m = made.root_m.copy()
+    root_m[:, 1] = given.root_m[:, 1] + rises_m
+    return replace(made, root_m=root_m, rotations=continuous(composed(given.rotations, quaternions(turns))))
 
 
 def _most_apart_m(motion: Motion) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.editing.loops import closed, is_loop, unrolled
+from selfcorrect.motion.editing.loops import closed, gap_m, is_loop, unrolled, with_ends_as_near
 from selfcorrect.motion.editing.transforms import turn
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import composed
@@ -78,3 +78,25 @@ def test_a_travel_that_is_another_is_kept_where_it_may_be(loop: Motion) -> None:
     made = closed(faster, loop, 60, same_travel=False)
     assert is_loop(made)
     assert np.linalg.norm(travels_m[1] - travels_m[0]) > 0.3
+
+
+@pytest.mark.parametrize("gap_rad", [0.0, 0.05])
+def test_ends_that_nearly_meet_stay_as_near(loop: Motion, gap_rad: float) -> None:
+    """Of changes that differ from end to end, which leave the middle as it was made."""
+    share, joints = np.linspace(0.0, 1.0, len(loop))[:, None, None], np.ones((len(loop.skeleton), 3))
+    open_by = Rotation.from_rotvec((gap_rad * share * [0.0, 0.0, 0.1] * joints).reshape(-1, 3)).as_quat()
+    given = replace(loop, rotations=composed(loop.rotations, open_by.reshape(loop.rotations.shape)))
+    turns = Rotation.from_rotvec((0.08 * share * [1.0, 0.0, 0.0] * joints).reshape(-1, 3)).as_quat()
+    rotations = composed(given.rotations, turns.reshape(loop.rotations.shape))
+    made = replace(given, root_m=given.root_m + 0.03 * share[:, 0] * [0.0, 1.0, 0.0], rotations=rotations)
+    if np.linalg.norm(given.root_m[-1] - given.root_m[0]) > 0.1:
+        assert with_ends_as_near(made, given) is made
+        return
+    kept = with_ends_as_near(made, given)
+    assert gap_m(made) > gap_m(given) + 0.01
+    assert gap_m(kept) < gap_m(given) + 0.002
+    middle = slice(len(loop) // 2 - 2, len(loop) // 2 + 2)
+    np.testing.assert_allclose(joint_positions(kept)[middle], joint_positions(made)[middle], atol=1e-9)
+    assert with_ends_as_near(given, made) is given
+    far = replace(given, root_m=given.root_m + 0.2 * share[:, 0] * [0.0, 1.0, 0.0])
+    assert with_ends_as_near(made, far) is made
