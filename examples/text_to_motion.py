@@ -26,8 +26,9 @@ motions = [replace(motion, label=(captions(motion.text) or [motion.label])[0]) f
 windows = cut_windows(motions, WindowSettings(stride=4, cap_per_label=60))
 codec, embed = FeatureCodec.fit(windows.batch), minilm()
 real = sc.Samples.real(codec.encode(windows.batch), torch.from_numpy(windows.labels))
+frames, features = real.event_shape
 model = DescribedDiffusion(
-    DiffusionConfig(guidance_scale=2.0), *real.event_shape, len(windows.label_names),
+    DiffusionConfig(guidance_scale=2.0), frames, features, len(windows.label_names),
     vectors=sentence_vectors(embed, windows.label_names),
 ).fit(real, STEPS, sc.streams(0).child("fit"))  # fmt: skip
 told = model.redescribed(sentence_vectors(embed, SENTENCES))
