@@ -19,11 +19,11 @@ from selfcorrect.storage.files.digests import digest_of_file, sealed, unsealed_b
 from selfcorrect.storage.files.places import Place, read_file, write_file
 from selfcorrect.storage.files.strict_json import read_as
 
+from . import VERSION
+
 if TYPE_CHECKING:
     from .schema import Shard
 
-VERSION = 1
-"""Of the schema; files of another one are refused."""
 MANIFEST = "shards.json"
 SHARD = "shard-*.parquet"
 _NAME = re.compile(r"shard-[0-9]{5,}(-[0-9]{3,})?\.parquet")

@@ -24,7 +24,7 @@ from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.limits import check_workable
 from selfcorrect.storage.files.strict_json import parsed
 
-from .manifest import VERSION
+from . import VERSION
 
 GROUP_MOTIONS, GROUP_BYTES = 64, 2**23
 """Motions of a row group, at most: so many, with so many bytes of numbers."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +23,6 @@ from ...core.extras import needed_for
 from ...core.randomness import Stream
 from ...core.samples import Samples
 
-if TYPE_CHECKING:
-    from .model import MotionDiffusion
-
 PATIENCE = timedelta(days=7)
 """How long a process waits for the leader, which corrects and judges between two fits."""
 
@@ -33,8 +30,8 @@ PATIENCE = timedelta(days=7)
 class Share:
     """All of the work, for the only process there is."""
 
-    def call(self, model: MotionDiffusion, samples: Samples, steps: int, stream: Stream) -> None:
-        """Have the other processes fit the model, too."""
+    def call(self, model: Any, samples: Samples, steps: int, stream: Stream) -> None:
+        """Have the other processes fit the model, a `MotionDiffusion`, too."""
 
     def seed_layers(self, stream: Stream) -> None:
         """Let layers of each process draw numbers of their own, after all built the same network."""
@@ -61,7 +58,7 @@ class PartialShare(Share):
 
     accelerator: Any
 
-    def call(self, model: MotionDiffusion, samples: Samples, steps: int, stream: Stream) -> None:
+    def call(self, model: Any, samples: Samples, steps: int, stream: Stream) -> None:
         if self.accelerator.is_main_process:
             blank = replace(model, network=None, average=None, steps=0)
             _send((blank, model.state(), samples, steps, stream))
