@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,19 @@ from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_pos
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, HaltFloor, LevelFloor, clean
+from selfcorrect.simulators.cleanup.clean import (
+    FILES,
+    CleanupSettings,
+    Denoise,
+    FindSupports,
+    FitSoles,
+    HaltFloor,
+    LevelFloor,
+    LiftLimbs,
+    LiftTrunk,
+    clean,
+)
+from selfcorrect.simulators.settings.support import SupportChoice
 from selfcorrect.simulators.stages.values import GivenMotions
 
 KNOWN_FLOOR = CleanupSettings().without(LevelFloor, HaltFloor, FitSoles)
@@ -131,3 +145,30 @@ def test_changing_drift_is_taken_out(clips, label, left):
 @pytest.mark.parametrize("label", ["roll", "crawl", "getup_facedown", "walk", "run", "dance_b", "jump"])
 def test_motions_that_travel_rightly_do_not_drift(clips, label):
     assert mean_distance_m(mend(clips[label]), clips[label]) < 0.05
+
+
+# --- the list of steps -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("support", "left_out"),
+    [("infer", set()), ("floor", {FindSupports}), ("off", {FindSupports, LevelFloor, LiftTrunk, LiftLimbs})],
+)
+def test_steps_that_a_support_rules_out_are_left_out(support: SupportChoice, left_out: set[type]) -> None:
+    done = list(CleanupSettings(support=support).done)
+    assert done == [step for step in FILES if type(step) not in left_out]
+
+
+def test_a_step_is_left_out_or_replaced_by_its_kind() -> None:
+    changed = CleanupSettings().without(Denoise).having(HaltFloor(remove=True))
+    assert changed.find(Denoise) is None
+    assert changed.find(HaltFloor) == HaltFloor(remove=True)
+    assert [type(step) for step in changed.steps] == [type(step) for step in FILES if not isinstance(step, Denoise)]
+
+
+def test_the_page_on_the_corrector_lists_the_steps_in_their_order() -> None:
+    page = Path(__file__).parents[3] / "docs" / "concepts" / "physics.md"
+    names = re.findall(
+        r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", page.read_text(encoding="utf-8"), re.MULTILINE))
+    )
+    assert names == [type(step).__name__ for step in FILES]
