@@ -28,11 +28,11 @@ from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import heading_rad
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.geometry.views import LevelFeet
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s, jerk_by_part_m_s3
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.views import LevelFeet
 
 # --- judging ---------------------------------------------------------------------------------------------------------
 

@@ -21,12 +21,12 @@ from selfcorrect.motion.correction.results import CorrectedMotion, Failure, Fail
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.motion.editing.loops import closed, is_loop, unrolled, with_ends_as_near
 from selfcorrect.motion.geometry.vectors import median
+from selfcorrect.motion.geometry.views import LevelFeet
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import FootFrames
 from selfcorrect.motion.support import Support
-from selfcorrect.motion.views import LevelFeet
 from selfcorrect.runtime.bugs import attempted
 from selfcorrect.runtime.processes import map_tasks, require_workers
 

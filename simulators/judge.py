@@ -13,11 +13,11 @@ from selfcorrect.motion.correction.results import CorrectedMotion, Failure, Fail
 from selfcorrect.motion.correction.timeline import Timeline, spans
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, poses_of
 from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.geometry.views import LevelFeet
 from selfcorrect.motion.measures.physical import PhysicalErrors, errors_of_poses
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import FootFrames
 from selfcorrect.motion.support import Support
-from selfcorrect.motion.views import LevelFeet
 from selfcorrect.runtime.bugs import attempted
 
 from .body.humanoid import Humanoid

@@ -16,9 +16,9 @@ import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.geometry.views import JointOrder
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.views import JointOrder
 
 from .body.humanoid import Humanoid, humanoid
 from .cleanup.clean import CleanupSettings, clean

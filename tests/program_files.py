@@ -19,7 +19,7 @@ from selfcorrect.datasets.files.people.sam3d import _PARTS
 from selfcorrect.datasets.files.people.soma import BODY_22, SOMA_30, SOMA_77, JointTable
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M
 from selfcorrect.motion.geometry.kinematics import world_poses
-from selfcorrect.motion.views import FrameChanges, ShiftedWorld, TurnedWorld
+from selfcorrect.motion.geometry.views import FrameChanges, ShiftedWorld, TurnedWorld
 
 Y_DOWN = Rotation.from_euler("x", 180, degrees=True)
 Z_UP = Rotation.from_euler("x", 90, degrees=True)

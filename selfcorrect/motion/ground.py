@@ -12,7 +12,6 @@ from scipy.spatial.transform import Rotation
 
 from ..core.errors import InputError
 from ..storage.files.strict_json import read_as, read_json
-from .geometry.rotations import composed
 from .support import level_corners_m
 
 STEEPEST_DEG = 30.0
@@ -130,7 +129,10 @@ class Ground:
 
     def seen_turned(self, orientations: np.ndarray) -> np.ndarray:
         """World orientations (..., 4) in the floor's frame."""
-        return orientations if self.is_level else composed(self.to_floor.as_quat(), orientations)
+        if self.is_level:
+            return orientations
+        turned = self.to_floor * Rotation.from_quat(orientations.reshape(-1, 4))
+        return turned.as_quat().reshape(orientations.shape)
 
     def beneath_m(self, points_m: np.ndarray) -> np.ndarray:
         """Heights (...) of what is beneath points (..., 3), box or floor, along the floor's normal."""

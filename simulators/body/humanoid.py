@@ -16,10 +16,10 @@ from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.body.surface import SolePoints, sole_points, stature_m
 from selfcorrect.motion.geometry.rotations import applied
+from selfcorrect.motion.geometry.views import JointsAlone
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.motion import Moving
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
-from selfcorrect.motion.views import JointsAlone
 
 GRAVITY_M_S2 = 9.81
 

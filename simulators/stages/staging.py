@@ -16,9 +16,9 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import composed
+from selfcorrect.motion.geometry.views import ScaledBody, TurnedWorld
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import Support
-from selfcorrect.motion.views import ScaledBody, TurnedWorld
 
 from ..body.curves import smoothstep
 from ..body.humanoid import GRAVITY_M_S2, Humanoid

@@ -19,8 +19,8 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import LAYOUTS, SMPL_H, SMPL_X, Body, Layout, average_body, to_smpl
 from selfcorrect.motion.geometry.kinematics import in_slabs
+from selfcorrect.motion.geometry.views import Y_UP, Z_UP, to_y_up
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.views import Y_UP, Z_UP, to_y_up
 from selfcorrect.storage.files.arrays import read_npz
 from selfcorrect.storage.files.limits import open_file
 from selfcorrect.storage.files.writing import replacing

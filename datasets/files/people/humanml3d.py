@@ -19,8 +19,8 @@ from selfcorrect.motion.body.surface import SOLE_BELOW_TOE_JOINT_M
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.encodings.humanml3d import FPS, TARGET_OFFSETS_M, decode_contacts, decode_joints, encode
 from selfcorrect.motion.geometry.inverse_kinematics import fit_body
+from selfcorrect.motion.geometry.views import to_y_up
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.views import to_y_up
 from selfcorrect.storage.files.arrays import read_npy
 from selfcorrect.storage.files.writing import replacing
 

@@ -19,9 +19,9 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL, SMPL_H, SMPL_X
 from selfcorrect.motion.geometry.inverse_kinematics import fit_body
 from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.views import to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton
-from selfcorrect.motion.views import to_y_up
 from selfcorrect.storage.files.writing import replacing
 
 from ..motion_file import BONES_MADE_CONSTANT, MotionFile

@@ -19,9 +19,9 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import continuous, joint_positions, local_rotations, world_poses
+from selfcorrect.motion.geometry.views import Y_UP, to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.views import Y_UP, to_y_up
 from selfcorrect.storage.files.writing import replacing
 from selfcorrect.storage.pickles.results import Results
 

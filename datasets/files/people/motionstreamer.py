@@ -19,8 +19,8 @@ from selfcorrect.motion.body.smpl import body_joints, to_smpl
 from selfcorrect.motion.body.surface import SOLE_BELOW_TOE_JOINT_M
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.geometry.views import ShiftedWorld, TurnedWorld
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.views import ShiftedWorld, TurnedWorld
 from selfcorrect.storage.files.writing import replacing
 
 from ..motion_file import MotionFile, check_size

@@ -22,8 +22,8 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY, to_smpl
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.geometry.kinematics import world_poses
+from selfcorrect.motion.geometry.views import Y_DOWN, to_y_up
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.views import Y_DOWN, to_y_up
 from selfcorrect.storage.pickles.results import Results
 
 from ..motion_file import MotionFile, check_size, rate_of

@@ -15,8 +15,8 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.body.smpl import SMPL, SMPL_BODY, SMPL_H, SMPL_X, Layout, average_body, body_joints, to_smpl
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.encodings.humanml3d import FPS
+from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, to_y_up
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.views import Y_DOWN, Y_UP, to_y_up
 from selfcorrect.storage.files.writing import replacing, write_atomically
 from selfcorrect.storage.pickles.results import torch_archive
 

@@ -19,9 +19,18 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import LAYOUTS, Body, average_body
 from selfcorrect.motion.geometry.kinematics import continuous, in_slabs
+from selfcorrect.motion.geometry.views import (
+    Y_DOWN,
+    Y_UP,
+    Z_UP,
+    FrameChange,
+    FrameChanges,
+    ShiftedWorld,
+    TurnedWorld,
+    to_y_up,
+)
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.views import Y_DOWN, Y_UP, Z_UP, FrameChange, FrameChanges, ShiftedWorld, TurnedWorld, to_y_up
 from selfcorrect.storage.pickles.results import Results, open_results
 
 from ..motion_file import MotionFile, body_model_of, check_size, rate_of

@@ -11,9 +11,9 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.editing.transforms import at_frames
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.geometry.views import RootAt
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.views import RootAt
 
 from ..motion_file import MotionFile
 from ..skeletons.anatomy import hangs_elsewhere, recognised

@@ -14,8 +14,8 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.extras import needed_for
+from selfcorrect.motion.geometry.views import Y_UP
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.views import Y_UP
 from selfcorrect.storage.files.limits import read_bytes
 
 from ..motion_file import MotionFile, check_size

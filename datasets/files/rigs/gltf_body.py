@@ -16,8 +16,8 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.kinematics import continuous
+from selfcorrect.motion.geometry.views import Y_UP
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.views import Y_UP
 from selfcorrect.storage.files.limits import check_unpacked
 
 from ..motion_file import MotionFile, check_size

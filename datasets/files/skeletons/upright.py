@@ -8,8 +8,8 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.rest_pose import upright_turns
+from selfcorrect.motion.geometry.views import FrameChange, FrameChanges, TurnedFrames, to_y_up
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.views import FrameChange, FrameChanges, TurnedFrames, to_y_up
 
 from .reading import Up
 from .vertical import stands_along, up_of_motion

@@ -15,8 +15,8 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.checks.motion_features import MotionFeatures
+from selfcorrect.motion.geometry.views import Y_UP, Z_UP
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.views import Y_UP, Z_UP
 
 from .reading import Up
 

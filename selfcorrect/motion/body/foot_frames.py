@@ -15,9 +15,9 @@ import numpy as np
 from ..geometry.kinematics import SLAB, forward_kinematics
 from ..geometry.rotations import applied, composed, inverted, rotation_vectors
 from ..geometry.vectors import lengths, median, percentile
+from ..geometry.views import LevelFeet
 from ..motion import Motion
 from ..skeleton import FootFrames, Quaternion, Skeleton
-from ..views import LevelFeet
 from .surface import BOX_FOOT_SOLE_M, SOLE_BELOW_TOE_JOINT_M
 
 SIDES = ("left", "right")

@@ -8,9 +8,9 @@ import numpy as np
 
 from ..body.surface import world_sole_points
 from ..geometry.kinematics import forward_kinematics, in_slabs
+from ..geometry.views import TurnedWorld
 from ..motion import Motion
 from ..support import Support
-from ..views import TurnedWorld
 from .results import CorrectedMotion
 
 

@@ -23,10 +23,10 @@ from selfcorrect.experiments.correction import correct_file
 from selfcorrect.experiments.correction.options import CorrectionOptions
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.views import TurnedFrames, TurnedWorld
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures import drawing
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.views import TurnedFrames, TurnedWorld
 
 TOLERANCE_M = 2e-5
 """What is left of six decimals in files."""

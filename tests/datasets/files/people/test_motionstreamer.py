@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.motion.body.surface import SOLE_BELOW_TOE_JOINT_M
-from selfcorrect.motion.views import TurnedWorld
+from selfcorrect.motion.geometry.views import TurnedWorld
 
 
 def turning() -> sc.Motion:

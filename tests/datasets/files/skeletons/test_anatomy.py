@@ -20,9 +20,9 @@ from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.datasets.files.skeletons.anatomy import parts_by_shape, recognised
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.views import JointOrder, RootAt
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton, swap_sides
-from selfcorrect.motion.views import JointOrder, RootAt
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
 TRUNK = {"pelvis", "spine1", "spine2", "spine3", "neck"}

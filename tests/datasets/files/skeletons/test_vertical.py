@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 import selfcorrect as sc
 from selfcorrect.datasets.files.rigs import gltf
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
-from selfcorrect.motion.views import Z_UP, TurnedFrames, TurnedWorld, to_y_up
+from selfcorrect.motion.geometry.views import Z_UP, TurnedFrames, TurnedWorld, to_y_up
 
 World = Literal["y", "z"]
 TO_Z_UP = to_y_up(Z_UP).turn.inv()

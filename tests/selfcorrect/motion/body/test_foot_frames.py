@@ -12,9 +12,9 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.body.foot_frames import foot_frames, level
 from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.geometry.views import LevelFeet, ScaledBody
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import FootFrames, Quaternion
-from selfcorrect.motion.views import LevelFeet, ScaledBody
 
 SEEN_WITHIN_DEG, SEEN_WITHIN_M = 2.0, 0.005
 

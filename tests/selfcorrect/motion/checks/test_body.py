@@ -12,8 +12,8 @@ from made_motions import made_motion
 from scipy.spatial.transform import Rotation
 
 from selfcorrect import check
+from selfcorrect.motion.geometry.views import TurnedFrames
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.views import TurnedFrames
 
 FLIPPED = Rotation.from_euler("xyz", [[180, 0, 0], [0, 180, 0], [0, 0, 180], [90, 0, 180]], degrees=True)
 

@@ -20,8 +20,8 @@ from selfcorrect.motion.checks.pace import pace
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.checks.walking import longest_walk, uneven, walking_pace
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.geometry.views import ShiftedWorld, TurnedWorld
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.views import ShiftedWorld, TurnedWorld
 from selfcorrect.testing import assert_plausible
 
 

@@ -19,10 +19,10 @@ from typing import Generic, Protocol, Self
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from .geometry.kinematics import continuous, forward_kinematics, local_rotations
-from .geometry.rotations import applied, composed, inverted
-from .motion import Motion, Moving
-from .skeleton import SMPL_22, UNTURNED, FootFrames, Skeleton
+from ..motion import Motion, Moving
+from ..skeleton import SMPL_22, UNTURNED, FootFrames, Skeleton
+from .kinematics import continuous, forward_kinematics, local_rotations
+from .rotations import applied, composed, inverted
 
 Y_UP, Z_UP, Y_DOWN, Z_DOWN = range(4)
 """Worlds by their vertical axis."""

@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import SMPL_22, FootFrames, Quaternion, Skeleton
-from selfcorrect.motion.views import (
+from selfcorrect.motion.geometry.views import (
     FrameChange,
     FrameChanges,
     JointOrder,
@@ -27,6 +25,8 @@ from selfcorrect.motion.views import (
     TurnedWorld,
     to_y_up,
 )
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import SMPL_22, FootFrames, Quaternion, Skeleton
 
 WITHIN = 1e-12
 
