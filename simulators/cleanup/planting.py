@@ -17,6 +17,7 @@ from selfcorrect.motion.geometry.rotations import applied, composed, inverted, q
 from selfcorrect.motion.geometry.rotations import turns as rotations_between
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.ground import Ground
+from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton, unsided
 
@@ -60,10 +61,23 @@ def plant_feet(
     if soft is None:
         return _planted_at_once(posed, ground_m, settings)
     feet = _wanted_feet(posed, posed, ground_m, settings, soft, np.zeros(ground_m.shape))
+    made = _reaching(posed, feet)
     for _ in range(soft.plantings - 1):
-        made = Posed.of(_reaching(posed, feet), posed.soles)
-        feet = _wanted_feet(posed, made, ground_m, settings, soft, feet.share)
-    return _reaching(posed, feet)
+        feet = _wanted_feet(posed, Posed.of(made, posed.soles), ground_m, settings, soft, feet.share)
+        made = _no_faster(posed.motions, made, _reaching(posed, feet), settings)
+    return made
+
+
+def _no_faster(motions: MotionBatch, planted: MotionBatch, again: MotionBatch, settings: FootSettings) -> MotionBatch:
+    """Those planted again, but those planted before where joints that stood would get faster, as of feet on tiptoe."""
+    speeds_m_s = [
+        [standing_speeds_m_s(motion, made[index])[1] for made in (planted, again)]
+        for index, motion in enumerate(motions)
+    ]
+    kept = np.array([again_m_s <= once_m_s + settings.sped_up_m_s[0] for once_m_s, again_m_s in speeds_m_s])
+    root_m = np.where(kept[:, None, None], again.root_m, planted.root_m)
+    rotations = np.where(kept[:, None, None, None], again.rotations, planted.rotations)
+    return replace(again, root_m=root_m, rotations=rotations)
 
 
 def _reaching(posed: Posed, feet: _WantedFeet) -> MotionBatch:
