@@ -26,7 +26,7 @@ from ..jobs.targets import check_targets, place_of
 from ..jobs.where import Where
 from .correct_file import FileTask, correct_files, is_finished
 from .options import CorrectionOptions
-from .report import FileResult, is_report, table, write_report
+from .report import FileResult, is_report, table, way_to, write_report
 
 FILES_TOGETHER = 32
 """Files that are corrected together, at most."""
@@ -74,8 +74,8 @@ def correct_into(
         verdicts = [result.verdict for result in results]
         with explain_write_error(report):
             found = filter(None, (FileResult.load(task.record) for task in tasks))
-            with _report_file(report) as path:
-                write_report(path, asdict(options), verdicts, found)
+            with _report_file(report, out) as path:
+                write_report(path, way_to(out, report), asdict(options), verdicts, found)
     return results
 
 
@@ -106,21 +106,21 @@ def check_report(report: Path, tasks: Sequence[FileTask], out: Path) -> None:
         raise SettingError(f"{report}: the report is a file, this is a folder")
     if place in made or any(place in path.parents for path in made):
         raise SettingError(f"{report}: the report would overwrite a motion; choose another file")
-    if report.is_file() and not is_report(report):
-        raise SettingError(f"{report}: exists and is no report of this command; choose another file")
+    if report.is_file() and not is_report(report, out):
+        raise SettingError(f"{report}: exists and is no report of this command on {out}; choose another file")
     if os.path.lexists(report) and not report.is_file() and (not report.exists() or place_of(out) in place.parents):
         raise SettingError(f"{report}: is no file that can be replaced; move it away, or choose another one")
 
 
 @contextmanager
-def _report_file(report: Path) -> Iterator[Path]:
+def _report_file(report: Path, out: Path) -> Iterator[Path]:
     """Where the report is written; a device or a pipe stays what it is, and what appeared meanwhile stays, too."""
     if report.exists() and not report.is_file():
         yield report
         return
     with replacing(place_of(report)) as temporary:
         yield temporary
-        if os.path.lexists(report) and not is_report(report):
+        if os.path.lexists(report) and not is_report(report, out):
             raise RunFolderError(f"{report}: exists and was not written by this command; move it away")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -19,6 +20,8 @@ from selfcorrect.storage.files.digests import holds_seal, seal_of, values_and_se
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import read_as, to_json
 from selfcorrect.storage.files.writing import text_output, write_atomically
+
+from ..jobs.targets import place_of
 
 REPORT = "report.json"
 """Its name in an output folder, where no other is asked for."""
@@ -225,30 +228,39 @@ def _mean(figures: Sequence[dict[str, float]], results: Sequence[FileResult]) ->
     return {name: float(np.average([of[name] for of in figures], weights=weights)) for name in shared}
 
 
-def is_report(path: Path) -> bool:
-    """Whether a file is a report of this command and as it was written."""
+def is_report(path: Path, out: Path) -> bool:
+    """Whether a file is a report of this command on that output folder and as it was written."""
     try:
-        return path.is_file() and holds_seal(content := read_bytes(path)) and b'"motions": [' in content
-    except InputError:
+        found = path.is_file() and holds_seal(content := read_bytes(path)) and json.loads(content)
+    except (InputError, ValueError):
         return False
+    return isinstance(found, dict) and "motions" in found and found.get("output", ".") == way_to(out, path)
+
+
+def way_to(out: Path, report: Path) -> str:
+    """The output folder as seen from the report's."""
+    try:
+        return Path(os.path.relpath(place_of(out), place_of(report).parent)).as_posix()
+    except ValueError:  # another drive of Windows
+        return place_of(out).as_posix()
 
 
 def write_report(
-    path: Path, options: dict[str, object], verdicts: Sequence[str], results: Iterable[FileResult]
+    path: Path, output: str, options: dict[str, object], verdicts: Sequence[str], results: Iterable[FileResult]
 ) -> None:
-    """All results as JSON with its digest; they are in memory one at a time."""
+    """All results in the folder `output` as JSON with its digest; they are in memory one at a time."""
     counts = {verdict: verdicts.count(verdict) for verdict in ("accepted", "rejected", "failed")}
     seal = hashlib.sha256()
     with text_output(path) as file:
-        for text in _report(options, counts, results):
+        for text in _report({"output": output, "settings": options, "counts": counts}, results):
             seal.update(_encoded(text))
             file.write(text)
         file.write("," + seal_of(seal.hexdigest()).decode())
 
 
-def _report(options: dict[str, object], counts: dict[str, int], results: Iterable[FileResult]) -> Iterator[str]:
+def _report(head: dict[str, object], results: Iterable[FileResult]) -> Iterator[str]:
     """The text of a report, piece by piece, up to its digest."""
-    yield _json({"settings": options, "counts": counts}).removesuffix("\n}\n") + ',\n "motions": ['
+    yield _json(head).removesuffix("\n}\n") + ',\n "motions": ['
     for count, result in enumerate(results):
         yield f"{',' if count else ''}\n{_json(to_json(_readable(result))).rstrip()}"
     yield "\n ]"

@@ -145,7 +145,8 @@ def test_a_report_is_replaced_as_long_as_nobody_changed_it(folder: Path, capsys:
     (folder / "mine.json").write_text(json.dumps({"settings": {}, "counts": {}, "motions": []}, indent=1))
     changed = json.loads((folder / "told.json").read_text()) | {"settings": "mine"}
     (folder / "told.json").write_text(json.dumps(changed, indent=1))
-    for name in ("mine.json", "told.json"):
+    assert main(["correct", "clips", "-o", "elsewhere", "--report", "others.json"]) == 0
+    for name in ("mine.json", "told.json", "others.json"):
         before = (folder / name).read_bytes()
         assert main([*COMMAND, "--report", name]) == 2
         assert f"{name}: exists and is no report of this command" in capsys.readouterr().err

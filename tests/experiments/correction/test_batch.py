@@ -57,6 +57,6 @@ def test_a_figure_that_is_no_number_leaves_the_report_json(tmp_path: Path) -> No
     odd = FileResult(
         "a", "a.bvh", "", "accepted", before={"jerk": math.nan}, furthest_m=math.inf, over_time={"x": [-math.inf]}
     )
-    write_report(tmp_path / "report.json", {}, ["accepted"], [odd])
+    write_report(tmp_path / "report.json", ".", {}, ["accepted"], [odd])
     (motion,) = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)["motions"]
     assert (motion["before"]["jerk"], motion["furthest_m"], motion["over_time"]["x"]) == (None, None, [None])
