@@ -229,8 +229,9 @@ def test_a_disguise_changes_no_correction(bodies: dict[str, Motion], body: str, 
 def test_a_disguise_changes_no_simulation(bodies: dict[str, Motion], disguise: str, tmp_path: Path) -> None:
     motion = bodies["mb"].frames(0, 40)
     plain, seen = (corrected(one, tmp_path, PhysicsCorrector()) for one in (motion, DISGUISES[disguise](motion)))
-    # Twist joints split segments and so move their masses; where planted feet are nearly right, plans follow that.
-    assert furthest_mm(plain, seen, set(plain)) < (10.0 if disguise == "twist joints" else 1.0)
+    # These change the masses of segments, which plans follow: by a millimetre at the trunk, more at straight knees.
+    heavier = disguise in ("twist joints", "fingers and props")
+    assert furthest_mm(plain, seen, set(plain)) < (10.0 if heavier else 1.0)
 
 
 @pytest.mark.parametrize("limbs", [("foot",), ("collar",), ("foot", "collar")])
