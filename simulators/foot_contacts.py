@@ -16,7 +16,7 @@ from selfcorrect.motion.body.surface import sole_points, world_sole_points
 from selfcorrect.motion.correction.timeline import spans
 from selfcorrect.motion.geometry.kinematics import world_poses
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.storage.files.strict_json import read_as, read_json
+from selfcorrect.storage.files.strict_json import read_file_as
 
 from .body.curves import smoothstep
 from .body.leg_ik import Legs, bend_legs
@@ -84,10 +84,7 @@ class Contacts:
     @classmethod
     def load(cls, path: str | Path) -> Contacts:
         """Those of a file; InputError where it is none."""
-        try:
-            return read_as(cls, read_json(Path(path)), path)
-        except InputError as error:
-            raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+        return read_file_as(cls, Path(path))
 
     def save(self, path: str | Path) -> None:
         """Write them as JSON."""

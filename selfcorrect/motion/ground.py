@@ -11,7 +11,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ..core.errors import InputError
-from ..storage.files.strict_json import read_as, read_json
+from ..storage.files.strict_json import read_file_as
 from .support import level_corners_m
 
 STEEPEST_DEG = 30.0
@@ -90,10 +90,7 @@ class Ground:
     @classmethod
     def load(cls, path: str | Path) -> Ground:
         """That of a JSON file; InputError where it is none."""
-        try:
-            return read_as(cls, read_json(Path(path)), path)
-        except InputError as error:
-            raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+        return read_file_as(cls, Path(path))
 
     @cached_property
     def to_floor(self) -> Rotation:

@@ -70,12 +70,11 @@ def plant_feet(
 
 def _no_faster(motions: MotionBatch, planted: MotionBatch, again: MotionBatch, settings: FootSettings) -> MotionBatch:
     """Those planted again, but those planted before where joints that stood would get faster, as of feet on tiptoe."""
-    may_be_m_s = settings.sped_up_m_s[0]
-    speeds_m_s = [
-        [standing_speeds_m_s(motions[index], made[index])[1] for made in (planted, again)]
-        for index in range(len(motions.lengths))
-    ]
-    kept = np.array([again_m_s <= once_m_s + may_be_m_s for once_m_s, again_m_s in speeds_m_s])
+    once_m_s, twice_m_s = (
+        np.array([standing_speeds_m_s(motions[each], made[each])[1] for each in range(len(motions.lengths))])
+        for made in (planted, again)
+    )
+    kept = twice_m_s <= once_m_s + settings.sped_up_m_s[0]
     root_m = np.where(kept[:, None, None], again.root_m, planted.root_m)
     rotations = np.where(kept[:, None, None, None], again.rotations, planted.rotations)
     return replace(again, root_m=root_m, rotations=rotations)

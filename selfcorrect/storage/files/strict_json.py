@@ -96,6 +96,14 @@ def read_as(kind: type[T], value: object, where: object) -> T:
     return kind(**{name: _as_type(types[name], each, f"{where}: {name}") for name, each in value.items()})
 
 
+def read_file_as(kind: type[T], path: Path) -> T:
+    """A dataclass from a JSON file; InputError names the file, and what is wrong in it."""
+    try:
+        return read_as(kind, read_json(path), path)
+    except InputError as error:
+        raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+
+
 @lru_cache
 def _fields(kind: type) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Types of a dataclass's fields by name, and the names of those that have no default."""
