@@ -175,11 +175,10 @@ DISGUISES = {
 }
 
 
-@pytest.fixture(params=DISGUISES)
-def disguised(request: pytest.FixtureRequest, walker: Motion, tmp_path: Path) -> Path:
-    (tmp_path / "in").mkdir()
-    write_bvh(tmp_path / "in" / "clip.bvh", DISGUISES[request.param](walker))
-    return tmp_path / "in" / "clip.bvh"
+def disguised(name: str, walker: Motion, folder: Path) -> Path:
+    (folder / "in").mkdir()
+    write_bvh(folder / "in" / "clip.bvh", DISGUISES[name](walker))
+    return folder / "in" / "clip.bvh"
 
 
 # --- doors ------------------------------------------------------------------------------------------------------------
@@ -223,24 +222,38 @@ def at_correct(path: Path, monkeypatch: pytest.MonkeyPatch) -> Motion:
     return seen[0]
 
 
+@pytest.mark.parametrize("name", DISGUISES)
+def test_what_is_moved_is_written_in_the_disguise(name: str, walker: Motion, tmp_path: Path) -> None:
+    path, out, up_m = disguised(name, walker, tmp_path), tmp_path / "out.bvh", np.array([0.0, 0.1, 0.0])
+    file = open_motion(path)
+    assert ("z up inferred (--up)" in file.notes) == (name == "z up")
+    file.write(out, replace(file.motion, root_m=file.motion.root_m + up_m))
+    np.testing.assert_allclose(smpl_joints_m(open_motion(out).motion), smpl_joints_m(walker) + up_m, atol=TOLERANCE_M)
+    old, new = (read_bvh(each).motion for each in (path, out))
+    assert new.skeleton.names == old.skeleton.names
+    if name == "below a scene, the pelvis moving":
+        np.testing.assert_allclose(new.root_m, old.root_m, atol=1e-6)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("name", DISGUISES)
 def test_every_door_shows_the_same_positions(
-    disguised: Path, walker: Motion, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, walker: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    expected_m = smpl_joints_m(walker)
+    path, expected_m = disguised(name, walker, tmp_path), smpl_joints_m(walker)
     doors = {
-        "open": open_motion(disguised).motion,
-        "selfcorrect.load_motion": sc.load_motion(disguised),
-        "load": load_motions(disguised.parent)[0],
-        "view": at_view(disguised, monkeypatch),
-        "data": at_data(disguised),
-        "convert": at_convert(disguised),
-        "correct": at_correct(disguised, monkeypatch),
+        "open": open_motion(path).motion,
+        "selfcorrect.load_motion": sc.load_motion(path),
+        "load": load_motions(path.parent)[0],
+        "view": at_view(path, monkeypatch),
+        "data": at_data(path),
+        "convert": at_convert(path),
+        "correct": at_correct(path, monkeypatch),
     }
     for door, motion in doors.items():
         off_m = float(np.abs(smpl_joints_m(motion) - expected_m).max())
         assert off_m < TOLERANCE_M, f"{door}: off by {off_m:.6f} m"
-    assert main(["data", "check", str(disguised)]) in (0, None)
+    assert main(["data", "check", str(path)]) in (0, None)
     assert "odd" not in capsys.readouterr().out.split("motion files")[-1]
 
 

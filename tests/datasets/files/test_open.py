@@ -8,7 +8,6 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import bvhio
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -18,24 +17,17 @@ from selfcorrect.datasets.files.formats import FORMATS, is_motion_file, named
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.people import amass
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
-from selfcorrect.datasets.files.rigs.bvh_body import body_of
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body import body_model
 from selfcorrect.motion.body.rest_pose import upright_turns
 from selfcorrect.motion.body.smpl import SMPL_X, average_body
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.corrector import KinematicCorrector
 
 
 def lifted(motion: Motion, by_m: float = 0.1) -> Motion:
     return replace(motion, root_m=motion.root_m + np.array([0.0, by_m, 0.0]))
-
-
-def by_name(motion: Motion) -> np.ndarray:
-    """Joint positions, the joints in the order of their names: files list them depth first."""
-    return joint_positions(motion)[:, np.argsort(motion.skeleton.names)]
 
 
 @pytest.fixture
@@ -55,74 +47,11 @@ def test_a_bvh_comes_back_as_it_was(mb_clip: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(joint_positions(new.motion), joint_positions(old.motion), atol=1e-6)
 
 
-def test_another_reader_finds_the_joints_where_they_were_put(mb_clip: Path, tmp_path: Path) -> None:
-    file = open_motion(mb_clip, Reading())
-    moved = lifted(file.motion)
-    file.write(tmp_path / "moved.bvh", moved)
-    unit_m, root = read_bvh(mb_clip).metres_per_unit, bvhio.readAsHierarchy(str(tmp_path / "moved.bvh"))
-    joints = {joint.Name: joint for joint, *_ in root.layout()}
-    for frame in (0, 20, len(moved) - 1):
-        root.loadPose(frame)
-        expected_m = joint_positions(moved.frames(frame, frame + 1))[0]
-        for name, position_m in zip(moved.skeleton.names, expected_m, strict=True):
-            if name in joints:
-                np.testing.assert_allclose(np.array(joints[name].PositionWorld) * unit_m, position_m, atol=2e-5)
-
-
 def test_a_rest_pose_with_legs_apart_is_seen_upright(mb_clip: Path) -> None:
     assert upright_turns(read_bvh(mb_clip).motion) is not None
     file = open_motion(mb_clip, Reading())
     assert upright_turns(file.motion) is None
     assert any("rest pose" in note for note in file.notes)
-
-
-@pytest.mark.parametrize("up", [None, "z"])
-def test_files_with_z_up_are_turned_and_turned_back(walker: Motion, tmp_path: Path, up: str | None) -> None:
-    to_z = Rotation.from_euler("x", 90, degrees=True)
-    skeleton = replace(walker.skeleton, offsets_m=to_z.apply(walker.skeleton.offsets_m))
-    turned = (to_z * Rotation.from_quat(walker.rotations) * to_z.inv()).as_quat()
-    write_bvh(tmp_path / "z.bvh", clip_of(replace(walker, skeleton=skeleton, root_m=to_z.apply(walker.root_m),
-                                                   rotations=turned)))  # fmt: skip
-    file = open_motion(tmp_path / "z.bvh", Reading(up=up))  # type: ignore[arg-type]
-    np.testing.assert_allclose(by_name(file.motion), by_name(walker), atol=1e-6)
-    file.write(tmp_path / "out.bvh", lifted(file.motion))
-    raised_m = read_bvh(tmp_path / "out.bvh").motion.root_m - read_bvh(tmp_path / "z.bvh").motion.root_m
-    np.testing.assert_allclose(raised_m, np.tile([0, 0, 0.1], (48, 1)), atol=1e-6)
-    if up is None:
-        assert "z up inferred (--up)" in file.notes
-
-
-def with_scene_root(motion: Motion, path: Path, *, pelvis_moves: bool) -> None:
-    """A file in which the pelvis hangs below a joint of the scene that is turned and away from the origin."""
-    skeleton = motion.skeleton
-    names, parents = ("Reference", *skeleton.names), (-1, *(parent + 1 for parent in skeleton.parents))
-    offsets_m = np.vstack([np.zeros(3), skeleton.offsets_m])
-    whole = Skeleton(names, parents, offsets_m, ("", *skeleton.parts))
-    turn, away_m = Rotation.from_euler("y", 40, degrees=True), np.array([1.0, 0.0, -2.0])
-    rotations = np.concatenate([np.tile(turn.as_quat(), (len(motion), 1, 1)), motion.rotations], axis=1)
-    rotations[:, 1] = (turn.inv() * Rotation.from_quat(motion.rotations[:, 0])).as_quat()
-    root_m = np.tile(away_m, (len(motion), 1)) if pelvis_moves else motion.root_m
-    clip = clip_of(Motion(whole, root_m, rotations, motion.fps))
-    if pelvis_moves:
-        channels = (clip.channels[0], clip.channels[0], *clip.channels[2:])
-        stretches_m = {1: turn.inv().apply(motion.root_m - away_m)}
-        clip = replace(clip, channels=channels, stretches_m=stretches_m)
-    write_bvh(path, clip)
-
-
-@pytest.mark.parametrize("pelvis_moves", [True, False])
-def test_a_body_below_a_joint_of_the_scene_is_found_and_put_back(
-    walker: Motion, tmp_path: Path, pelvis_moves: bool
-) -> None:
-    with_scene_root(walker, tmp_path / "in.bvh", pelvis_moves=pelvis_moves)
-    file = open_motion(tmp_path / "in.bvh", Reading())
-    np.testing.assert_allclose(by_name(file.motion), by_name(walker), atol=1e-6)
-    file.write(tmp_path / "out.bvh", lifted(file.motion))
-    clip = read_bvh(tmp_path / "out.bvh")
-    assert clip.motion.skeleton.names[0] == "Reference"
-    np.testing.assert_allclose(by_name(body_of(clip)), by_name(lifted(walker)), atol=1e-6)
-    if pelvis_moves:
-        np.testing.assert_allclose(clip.motion.root_m, np.tile([1.0, 0.0, -2.0], (48, 1)), atol=1e-6)
 
 
 def test_the_unit_of_length_may_be_given(walker: Motion, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from selfcorrect.experiments import cli
-from selfcorrect.experiments.commands.compare import CompareCommand
 from selfcorrect.experiments.commands.from_file import from_file
 from selfcorrect.experiments.commands.motion import MotionCommand
 
@@ -96,9 +95,3 @@ def test_what_means_nothing_is_refused_in_a_sentence(
     told = capsys.readouterr().err
     assert message in told
     assert told.count("\n") == 1
-
-
-def test_a_file_that_is_not_there_is_told_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["compare", "nowhere.yaml"]) == 2
-    assert "nowhere.yaml: no such file" in capsys.readouterr().err
-    assert CompareCommand().tasks == {}

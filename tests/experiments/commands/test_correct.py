@@ -29,7 +29,6 @@ from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.body.humanoid import humanoid, mass_of
 from selfcorrect.simulators.corrector import PhysicsCorrector
-from selfcorrect.simulators.settings.tracker import strength_of
 
 KINEMATIC = ["--kinematic"]
 
@@ -61,16 +60,6 @@ def test_bodies_without_help_get_none(folder):
     assert told["verdict"] == "accepted"
     settings = json.loads((folder / "alone" / "report.json").read_text())["settings"]
     assert (settings["strength"], settings["engine"]) == ("residual-free", "mujoco")
-
-
-def test_bodies_without_help_need_an_engine_that_gives_way(folder, capsys):
-    assert main(["correct", "clips/steps.bvh", "--strength", "residual-free", "--engine", "pybullet"]) == 2
-    assert "residual-free needs an engine whose joints give way (mujoco), got pybullet" in capsys.readouterr().err
-
-
-def test_a_scene_needs_a_simulation(folder, capsys):
-    assert main(["correct", "clips/steps.bvh", "--kinematic", "--scene.load-kg", "3"]) == 2
-    assert "a scene needs a simulation" in capsys.readouterr().err
 
 
 def test_every_format_comes_back_as_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -261,11 +250,6 @@ def test_a_long_motion_has_no_seams(cmu: Path) -> None:
     assert np.linalg.norm(joints_m[1] - joints_m[0], axis=-1).mean() < 0.01
     jerks = [np.linalg.norm(np.diff(each_m, n=3, axis=0), axis=-1).mean(axis=1).max() for each_m in joints_m]
     assert jerks[1] < 1.3 * jerks[0]
-
-
-@pytest.mark.parametrize(("word", "strength"), [("faithful", 0.0), ("physical", 1.0), ("0.25", 0.25)])
-def test_strength_is_a_name_or_a_number(word: str, strength: float) -> None:
-    assert strength_of(word) == strength
 
 
 @pytest.mark.parametrize("suffix", [".bvh", ".npz", ".npy"])

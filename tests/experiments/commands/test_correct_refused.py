@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import bytes_of, report_of
+from helpers import report_of
 
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
@@ -89,46 +89,6 @@ def test_a_motion_that_physics_cannot_follow_is_rejected_with_its_frame(folder: 
     assert not (folder / "corrected" / "thrown.bvh").exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["nowhere.bvh"], "nowhere.bvh: no such file or folder"),
-        (["empty"], "empty: no motion files (.bvh, .npz, .pt, "),
-        (
-            ["clips", "--strength", "brutal"],
-            "must be one of faithful, balanced, physical, residual-free, simulated or a number",
-        ),
-        (["clips", "--strength", "1.5"], "a number from 0 to 1, got '1.5'"),
-        (["clips", "--mass-kg", "-70"], "mass-kg must be from 1 to 1000, got -70"),
-        (["clips", "--mass-kg", "inf"], "mass-kg must be from 1 to 1000, got inf"),
-        (["clips", "--workers", "0"], "workers must be at least 1, got 0"),
-        (["clips", "--metres-per-unit", "-1"], "metres-per-unit must be a positive number from 1e-09 to 1e+06, got -1"),
-        (["clips", "--metres-per-unit", "1e308"], "metres-per-unit must be a positive number from 1e-09 to 1e+06"),
-        (["clips", "--fps", "1e308"], "fps must be a positive number from 0.01 to 100000, got 1e+308"),
-        (["clips", "--body-model", "file.txt"], "file.txt: expected a body model as .npz or .pkl"),
-        (["clips", "-o", "clips"], "an input would be overwritten"),
-        (["clips/steps.bvh", "-o", "clips"], "an input would be overwritten"),
-        (["clips/steps.bvh", "copy/steps.bvh"], "would both become corrected/steps.bvh"),
-        (["clips/steps.bvh", "-o", "copy"], "copy/steps.bvh: exists and was not written by this command"),
-        (["clips", "--report", "clips/steps.bvh"], "the report would overwrite a motion"),
-        (["clips", "--report", "clips"], "clips: the report is a file, this is a folder"),
-        (["clips/steps.bvh", "-o", "file.txt"], "cannot write to"),
-    ],
-)
-def test_bad_arguments_end_in_a_sentence_before_anything_is_written(
-    folder: Path, stepping: Motion, arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (folder / "empty").mkdir()
-    save_motion(folder / "copy" / "steps.bvh", stepping)
-    (folder / "file.txt").write_text("precious")
-    before = bytes_of(folder)
-    assert main(["correct", *arguments]) == 2
-    told = capsys.readouterr().err
-    assert sentence in told
-    assert "Traceback" not in told
-    assert bytes_of(folder) == before
-
-
 def test_a_full_disk_is_told_and_leaves_no_half_of_a_file(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,15 +137,6 @@ def test_a_report_may_go_to_a_device_which_stays_one(folder: Path) -> None:
     assert Path("/dev/null").is_char_device()
 
 
-def test_a_report_replaces_an_earlier_one_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for _ in range(2):
-        assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--report", "told.json"]) == 0
-    (folder / "notes.json").write_text('{"my": "notes"}')
-    assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--report", "notes.json"]) == 2
-    assert "notes.json: exists and is no report of this command" in capsys.readouterr().err
-    assert (folder / "notes.json").read_text() == '{"my": "notes"}'
-
-
 @pytest.mark.parametrize(
     "name", [b"caf\xe9.bvh", b"x" * 251 + b".bvh", "λ".encode() * 125 + b".bvh", b"a\nb\x1b[2J.bvh"]
 )
@@ -197,18 +148,3 @@ def test_names_that_are_no_text_or_long_are_names_like_others(folder: Path, name
         assert main(["correct", "odd", *KINEMATIC]) == 0
     assert name in os.listdir(os.fsencode(folder / "corrected"))
     assert set(report_of(folder / "corrected")) == {"plain.bvh", os.fsdecode(name)}
-
-
-def test_foreign_folders_that_look_like_leftovers_stay(folder: Path) -> None:
-    for place in ("corrected/.cache.tmp", "corrected/below/.x-12345678.tmp"):
-        (folder / place).mkdir(parents=True)
-        (folder / place / "precious").write_text("…")
-    assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 0
-    assert (folder / "corrected/.cache.tmp/precious").is_file()
-    assert (folder / "corrected/below/.x-12345678.tmp/precious").is_file()
-
-
-@pytest.mark.parametrize("words", [["correct", ""], ["data", "check", ""], ["motion", "--data", ""], [""]])
-def test_an_empty_word_stands_for_nothing(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(words) == 2
-    assert "an empty word on the command line" in capsys.readouterr().err

@@ -40,40 +40,6 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        ((), "there is nothing to compare"),
-        (("missing",), "missing: no such file or folder"),
-        (("notes.txt",), "notes.txt: "),
-        ((".", "--port", "70000"), "port must be from 0 to 65535"),
-        ((".", "--pairs", "0"), "pairs must be from 1"),
-        ((".", "--samples", "0"), "samples must be from 1"),
-        ((".", "--rater", "a\tb"), "rater must be a name"),
-        ((".", "--question", " "), "question must not be empty"),
-        ((".", "--rater", "ada"), "two different samples are needed to compare"),
-        ((".", "--summary"), "leave out the sources"),
-        (("--summary",), "ratings.sqlite: no such file"),
-        (("--out", "ratings.txt"), "ratings are written as .json or .csv"),
-        (("--summary", "--database", "notes.txt"), "is no database of `selfcorrect curate`"),
-    ],
-)
-def test_a_mistake_ends_in_one_sentence_and_writes_nothing(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    words: tuple[str, ...],
-    sentence: str,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "notes.txt").write_text("notes that are longer than a magic number")
-    assert cli.main(["curate", *words]) == 2
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 1
-    assert sentence in told[0]
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
-
-
 def test_the_summary_reports_raters_agreement_sides_and_strengths(
     database: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

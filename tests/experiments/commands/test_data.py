@@ -130,24 +130,6 @@ def test_preview_draws_a_row_per_motion(folder: Path, tmp_path: Path) -> None:
         assert blue.sum() > 100
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("check", "nowhere"), "nowhere: no such file or folder"),
-        (("check", "."), "neither a known dataset nor motion files"),
-        (("check", ".", "--dataset", "amas"), "unknown dataset 'amas', known are"),
-        (("convert", ".", "--out", "x"), "no motion files here"),
-        (("convert", ".", "--out", "x", "--to", "fbx"), "unknown format 'fbx', known are bvh, amass"),
-    ],
-)
-def test_mistakes_are_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=message):
-        run(*words)
-
-
 def content_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -170,16 +152,6 @@ def test_converting_never_writes_two_files_into_one(folder: Path, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
-def test_converting_overwrites_other_files_only_when_told(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "a.bvh").write_text("precious")
-    with pytest.raises(ValueError, match=r"a\.bvh: exists and was not written by this command.*--overwrite"):
-        run("convert", folder / "a.bvh", "--out", tmp_path / "out")
-    assert (tmp_path / "out" / "a.bvh").read_text() == "precious"
-    run("convert", folder / "a.bvh", "--out", tmp_path / "out", "--overwrite")
-    assert len(open_motion(tmp_path / "out" / "a.bvh").motion) == 61
-
-
 def test_the_motions_of_one_file_overwrite_nothing_either(folder: Path, tmp_path: Path) -> None:
     joints_m = np.random.default_rng(0).normal(size=(2, 22, 3, 8))
     np.save(folder / "many.npy", np.array({"motion": joints_m, "lengths": np.array([8, 8])}, dtype=object))
@@ -195,17 +167,3 @@ def test_the_motions_of_one_file_overwrite_nothing_either(folder: Path, tmp_path
     with pytest.raises(ValueError, match=r"could not be converted|would be overwritten"):
         run("convert", folder / "many.npy", folder / "many_000.bvh", "--out", folder, "--overwrite")
     assert content_of(folder) == before
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("preview", "--pictures", 10**20), "pictures must be from 1 to 50"),
-        (("preview", "--rows", 0), "rows must be from 1 to 100, got 0"),
-        (("preview", "--out", "sheet.bvh"), r"sheet\.bvh: a contact sheet is a \.png file"),
-        (("check", "--limit", -1), "limit must be from 1 to .*, got -1"),
-    ],
-)
-def test_numbers_that_cannot_be_are_refused(folder: Path, words: tuple[object, ...], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        run(words[0], folder, *words[1:])

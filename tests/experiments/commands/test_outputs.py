@@ -44,21 +44,6 @@ def test_what_is_there_is_replaced_only_when_told(name: str, capsys: pytest.Capt
     assert Path(written).read_bytes() != FOREIGN
 
 
-@pytest.mark.parametrize(
-    "words", [["check", "a.bvh", "-o", "a.bvh"], ["check", "a.bvh", "--picture", "../{}/a.bvh"]], ids=["name", "path"]
-)
-def test_an_input_is_never_replaced(folder: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    before = Path("a.bvh").read_bytes()
-    assert main([*(word.format(folder.name) for word in words), "--overwrite"]) == 2
-    assert "an input would be overwritten" in capsys.readouterr().err
-    assert Path("a.bvh").read_bytes() == before
-
-
-def test_a_picture_of_findings_has_a_pictures_name(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", "a.bvh", "--picture", "nowhere"]) == 2
-    assert capsys.readouterr().err == "selfcorrect: nowhere: pictures of findings are .png files\n"
-
-
 @pytest.mark.slow
 def test_findings_go_to_a_pipe_or_a_device_as_well(capfd: pytest.CaptureFixture[str]) -> None:
     program = [sys.executable, "-m", "selfcorrect.experiments.cli", "check", "a.bvh", "-o", "/dev/stdout"]
@@ -69,16 +54,6 @@ def test_findings_go_to_a_pipe_or_a_device_as_well(capfd: pytest.CaptureFixture[
     assert main(["check", "a.bvh", "-o", "/dev/full"]) == 2
     assert capfd.readouterr().err == "selfcorrect: no space left on device\n"
     assert Path("/dev/full").is_char_device()
-
-
-@pytest.mark.parametrize(
-    "words",
-    [["correct", "a.bvh", "-o"], ["data", "convert", "a.bvh", "--to", "amass", "--out"], ["toy", "weighting", "--out"]],
-)
-def test_a_link_to_itself_is_one_sentence(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    Path("loop").symlink_to("loop")
-    assert main([*words, "loop"]) == 2
-    assert "loop" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -89,11 +89,6 @@ def test_stats_and_shards_read_as_they_are_told(folder: Path, capsys: pytest.Cap
     assert capsys.readouterr().out != plain
 
 
-def test_a_named_dataset_tells_all_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["data", "check", "a.bvh", "--dataset", "mixamo", "--up", "z!"]) == 2
-    assert "the dataset mixamo gives unit, fps, up and body" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("option", ["--floor=0.3", "--drop"])
 def test_a_dancer_captured_above_the_floor_is_put_onto_it(
     tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]

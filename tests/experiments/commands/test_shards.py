@@ -147,8 +147,6 @@ def test_an_address_that_is_not_there_ends_in_a_sentence(
     for address, told in (
         (f"{bucket}/none", "no shards of motions are here"),
         ("s3://nobody-has-this/shards", "no shards of motions are here|cannot be reached"),
-        ("nonsense://a/b", "cannot be reached .*nonsense"),
-        ("gs://motions/shards", "cannot be reached .*gcsfs"),
     ):
         assert main(["correct", address, "-o", "fixed"]) == 2
         assert re.fullmatch(f"selfcorrect: {address}: ({told}).*\n", capsys.readouterr().err)
@@ -276,25 +274,6 @@ def test_a_damaged_shard_is_merged_once_it_is_repaired(folder: Path, capsys: pyt
     damaged.write_bytes(sound)
     assert main(["data", "merge", "shards", "-o", "merged"]) == 0
     assert {entry.name for entry in entries("merged")} == {entry.name for entry in entries("shards")}
-
-
-def test_nothing_is_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shard()
-    before = contents("shards")
-    for command, told in (
-        (["correct", "shards", "-o", "shards"], "would be overwritten"),
-        (["correct", "shards", "-o", "clips"], "holds other files"),
-        (["correct", "clips", "shards"], "shards are corrected alone"),
-        (["correct", "clips", "-o", "s3://motions/fixed"], "only shards are written to an address"),
-        (["correct", "shards", "-o", "films", "--video"], "video is for motion files"),
-        (["correct", "shards", "-o", "fixed", "--fps", "30"], "shards hold all that reading needs"),
-        (["correct", "shards", "-o", "fixed", "--report", "report.json"], "tables in fixed say"),
-        (["data", "shard", "clips", "-o", "shards"], "belongs to another task. sizes.motions is 3"),
-        (["data", "merge", "clips", "-o", "merged"], "no shards of motions are here"),
-    ):
-        assert main(command) == 2
-        assert told in capsys.readouterr().err
-    assert contents("shards") == before
 
 
 @pytest.mark.slow

@@ -81,13 +81,6 @@ def without_samples(*_: object) -> None:
     raise InputError("no samples are left")
 
 
-def test_files_of_others_are_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "thesis.tex").write_text("mine")
-    assert main(["toy", "linear", "--quick", "--out", str(tmp_path)]) == 2
-    assert "is not a run folder" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
-
-
 def test_all_means_every_preset_in_the_tables_order() -> None:
     assert chosen(["all"]) == chosen(["mad", "all"]) == TOYS.names
     assert chosen(["linear", "mad", "linear"]) == ["linear", "mad"]
@@ -97,19 +90,6 @@ def test_options_reach_the_settings_that_have_them() -> None:
     options = {"seed": 7, "text": Path("words.txt"), "mnist": None}
     assert chosen_settings("language", quick=True, **options).text == Path("words.txt")
     assert chosen_settings("linear", quick=True, **options).seed == 7
-
-
-def test_an_unknown_loop_is_one_sentence_and_exit_code_two(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert main(["toy", "gausian", "--out", str(tmp_path)]) == 2
-    message = capsys.readouterr().err
-    assert "unknown toy loop 'gausian', known are gaussian-correct" in message
-    assert "Traceback" not in message
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_missing_text_file_is_one_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert main(["toy", "language", "--quick", "--text", str(tmp_path / "none.txt"), "--out", str(tmp_path)]) == 2
-    assert "none.txt" in capsys.readouterr().err
 
 
 def test_list_prints_every_name_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:

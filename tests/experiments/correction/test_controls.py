@@ -12,7 +12,6 @@ from made_motions import made_motion
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
-from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.cli import main
 
 
@@ -112,23 +111,6 @@ def test_figures_are_those_of_what_comes_out(sunk: sc.Motion) -> None:
     assert nothing.after["penetration_m"] == pytest.approx(nothing.before["penetration_m"], rel=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("wrong", "why"),
-    [
-        ({"frames": "60:20"}, "first < last"),
-        ({"frames": "all"}, "first < last"),
-        ({"amount": ("legs=2",)}, "0 to 1"),
-        ({"amount": ("tail=1",)}, "LIMB=SHARE"),
-        ({"amount": ("legs@x=1",)}, "LIMB@FRAME=SHARE"),
-        ({"amount": ("=1",)}, "LIMB=SHARE"),
-        ({"contacts": Path("a.json")}, "for motion files"),
-    ],
-)
-def test_what_means_nothing_is_refused(sunk: sc.Motion, wrong: dict[str, object], why: str) -> None:
-    with pytest.raises(SettingError, match=why):
-        sc.correct(sunk, kinematic=True, **wrong)
-
-
 def test_contacts_go_out_are_edited_and_come_back_by_the_command(
     sunk: sc.Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -167,8 +149,3 @@ def test_a_layer_and_the_input_add_up_to_the_correction(
     assert main(words) == 2
     assert "exists with other content" in capsys.readouterr().err
     assert Path("layer.bvh").read_text() == "mine"
-
-
-def test_a_layer_of_another_kind_of_file_is_refused(sunk: sc.Motion, tmp_path: Path) -> None:
-    sc.save_motion(tmp_path / "walk.npz", sunk)
-    assert main(["correct", str(tmp_path / "walk.npz"), "--delta", str(tmp_path / "layer.bvh")]) == 2

@@ -62,10 +62,13 @@ def test_the_command_line_and_python_say_the_same_by_the_same_names() -> None:
     assert tried == {each.name for each in fields(SAME)}, "an option that the lines above do not try"
 
 
-@pytest.mark.parametrize("word", ["balanced", "0.7", 0.7])
-def test_a_strength_is_the_same_as_name_as_text_and_as_number(word: str | float) -> None:
-    assert CorrectionOptions(strength=word) == CorrectionOptions()
-    assert CorrectionOptions(strength=word).strength == 0.7
+@pytest.mark.parametrize(
+    ("word", "strength"),
+    [("balanced", 0.7), ("0.7", 0.7), (0.7, 0.7), ("faithful", 0.0), ("physical", 1.0), ("0.25", 0.25)],
+)
+def test_a_strength_is_the_same_as_name_as_text_and_as_number(word: str | float, strength: float) -> None:
+    assert CorrectionOptions(strength=word).strength == strength
+    assert (CorrectionOptions(strength=word) == CorrectionOptions()) == (strength == 0.7)
 
 
 def test_a_name_given_in_python_changes_that_option_alone(stepping: sc.Motion) -> None:
@@ -83,11 +86,27 @@ def test_a_name_given_in_python_changes_that_option_alone(stepping: sc.Motion) -
     [
         ({"strength": "strong"}, "strength must be one of"),
         ({"strength": 2}, "strength must be one of"),
+        ({"strength": "1.5"}, "a number from 0 to 1, got '1.5'"),
         ({"mass_kg": 0.0}, "mass-kg must be from 1 to 1000"),
+        ({"mass_kg": -70.0}, "mass-kg must be from 1 to 1000, got -70"),
         ({"kinematic": True, "scene": Scene(load_kg=3)}, "a scene needs a simulation"),
         ({"reading": sc.Reading(ground=Path("g.json")), "scene": Scene(load_kg=3)}, "leave out ground"),
         ({"strength": "residual-free", "engine": "pybullet"}, "needs an engine whose joints give way"),
         ({"fallback": "balanced"}, "fallback balanced goes with strength residual-free, got 0.7"),
+        *(
+            ({"strength": "simulated", **option}, "does not go with strength simulated")
+            for option in ({"support": "off"}, {"remove_drift": True}, {"join_takes": True})
+        ),
+        ({"frames": "60:20"}, "first < last"),
+        ({"frames": "all"}, "first < last"),
+        ({"amount": ("legs=2",)}, "0 to 1"),
+        ({"amount": ("tail=1",)}, "LIMB=SHARE"),
+        ({"amount": ("legs@x=1",)}, "LIMB@FRAME=SHARE"),
+        ({"amount": ("=1",)}, "LIMB=SHARE"),
+        ({"kinematic": "no"}, "kinematic must be True or False, got 'no'"),
+        ({"keep_failed": 1}, "keep_failed must be True or False, got 1"),
+        ({"engine": 3}, "engine must be a name, got 3"),
+        ({"support": None}, "support must be a name, got None"),
     ],
 )
 def test_options_that_mean_nothing_cannot_be_made(wrong: dict[str, object], why: str) -> None:
@@ -95,10 +114,10 @@ def test_options_that_mean_nothing_cannot_be_made(wrong: dict[str, object], why:
         CorrectionOptions().changed(wrong)
 
 
-@pytest.mark.parametrize("name", ["keep_failed", "video"])
-def test_options_of_files_are_refused_for_motions_in_memory(stepping: sc.Motion, name: str) -> None:
+@pytest.mark.parametrize(("name", "value"), [("keep_failed", True), ("video", True), ("contacts", Path("a.json"))])
+def test_options_of_files_are_refused_for_motions_in_memory(stepping: sc.Motion, name: str, value: object) -> None:
     with pytest.raises(SettingError, match=f"{name.replace('_', '-')} is for motion files"):
-        correct_motions([stepping], **{name: True})
+        correct_motions([stepping], **{name: value})
 
 
 def test_what_was_asked_for_is_what_the_report_records(stepping: sc.Motion, tmp_path: Path) -> None:
@@ -114,12 +133,6 @@ def test_the_command_makes_of_samples_what_loops_make() -> None:
     assert made == sample_corrector()
     alone = CorrectionOptions(strength="simulated", kinematic=True).corrector()
     assert alone == KinematicCorrector(CleanupSettings.for_samples())
-
-
-@pytest.mark.parametrize("option", [{"support": "off"}, {"remove_drift": True}, {"join_takes": True}])
-def test_samples_take_no_options_of_an_unknown_floor(option: dict[str, object]) -> None:
-    with pytest.raises(SettingError, match="does not go with strength simulated"):
-        CorrectionOptions().changed({"strength": "simulated", **option})
 
 
 @pytest.mark.parametrize("strength", ["balanced", "residual-free", "simulated"])

@@ -35,20 +35,6 @@ def test_motions_are_made_of_numbers(changed: dict[str, object], told: str) -> N
         sc.Motion(**{**vars(walk), **changed})
 
 
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        ({"kinematic": "no"}, "kinematic must be True or False, got 'no'"),
-        ({"keep_failed": 1}, "keep_failed must be True or False, got 1"),
-        ({"engine": 3}, "engine must be a name, got 3"),
-        ({"support": None}, "support must be a name, got None"),
-    ],
-)
-def test_options_have_types(options: dict[str, object], told: str) -> None:
-    with pytest.raises(SettingError, match=told):
-        sc.correct(made_motion("walk"), **options)
-
-
 def test_only_motions_are_corrected() -> None:
     with pytest.raises(InputError, match="expected a Motion, got ndarray"):
         sc.correct(np.zeros((3, 3)))  # type: ignore[arg-type]

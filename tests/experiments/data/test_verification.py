@@ -48,11 +48,6 @@ def test_a_sound_folder_is_said_to_be_sound(sound: Path, capsys: pytest.CaptureF
     assert told[1:] == ["not looked at, because no digest of it is recorded:", "  arm/.selfcorrect.lock"]
 
 
-def test_a_folder_without_results_is_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["verify", str(tmp_path)]) == 2
-    assert "neither generations of a run nor corrected motions" in capsys.readouterr().err
-
-
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run, `correct` and `data shard` leave, in little."""

@@ -136,10 +136,18 @@ def test_a_folder_gives_its_recordings_and_tells_of_bad_ones(original: Path, tmp
             {"poses": np.zeros((4, 150))},
             r"expected poses \(frames, one of \[66, 72, 156, 165\]\), got shape \(4, 150\)",
         ),
+        ({"poses": np.float64(3)}, "expected poses"),
         ({"poses": np.full((40, 156), np.nan)}, "poses is not finite in frame 0"),
+        ({"poses": np.full((40, 156), 1e200)}, r"or beyond ±1e\+06"),
+        ({"poses": np.full((40, 156), "x")}, "expected poses to be real numbers"),
+        ({"trans": np.full((40, 3), 1e300)}, r"or beyond ±1e\+12"),
         ({"trans": np.array([{"pickled": 1}])}, r'"trans" is stored as pickled Python objects'),
         ({"trans": None}, "here is no trans"),
         ({"poses": np.zeros((40, 156), complex)}, "expected poses to be real numbers, got complex128"),
+        *(
+            ({"mocap_framerate": rate}, r"expected 0\.01 to 100000 frames per second")
+            for rate in (np.inf, np.nan, 1e-300)
+        ),
         ({"mocap_framerate": np.array([30.0, 60.0])}, r"expected one number as mocap_framerate, got '\[30. 60.\]'"),
         ({"mocap_framerate": np.array("thirty")}, "expected one number as mocap_framerate, got 'thirty'"),
         ({"mocap_framerate": None}, "no frame rate, neither mocap_framerate nor mocap_frame_rate nor fps"),

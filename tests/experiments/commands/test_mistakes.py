@@ -1,0 +1,113 @@
+"""What is wrong on a command line gets one sentence and exit code 2, and nothing that is there changes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from helpers import bytes_of
+from made_motions import made_motion
+
+from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.experiments.cli import main
+
+MISTAKES = {
+    "correct ''": "an empty word on the command line",
+    "data check ''": "an empty word on the command line",
+    "motion --data ''": "an empty word on the command line",
+    "''": "an empty word on the command line",
+    "correct nowhere.bvh": r"nowhere\.bvh: no such file or folder",
+    "correct empty": r"empty: no motion files \(\.bvh, \.npz, \.pt, ",
+    "correct clips --strength brutal": "must be one of faithful, balanced, physical, residual-free, simulated or",
+    "correct clips --mass-kg inf": "mass-kg must be from 1 to 1000, got inf",
+    "correct clips --workers 0": "workers must be at least 1, got 0",
+    "correct clips --fps 1e308": r"fps must be a positive number from 0\.01 to 100000, got 1e\+308",
+    "correct clips --body-model notes.txt": r"notes\.txt: expected a body model as \.npz or \.pkl",
+    "correct clips -o clips": "an input would be overwritten",
+    "correct clips/a.bvh -o clips": "an input would be overwritten",
+    "correct clips/a.bvh copy/a.bvh": "would both become corrected/a.bvh",
+    "correct clips/a.bvh -o copy": r"copy/a\.bvh: exists and was not written by this command",
+    "correct clips --report clips/a.bvh": "the report would overwrite a motion",
+    "correct clips --report clips": "clips: the report is a file, this is a folder",
+    "correct clips/a.bvh -o notes.txt": "cannot write to",
+    "correct clips/a.bvh -o loop": "loop",
+    "correct clips/b.npz --delta layer.bvh": "delta is for one BVH file",
+    "correct shards -o shards": "would be overwritten",
+    "correct shards -o clips": "holds other files",
+    "correct clips shards": "shards are corrected alone",
+    "correct clips -o s3://motions/fixed": "only shards are written to an address",
+    "correct shards -o films --video": "video is for motion files",
+    "correct shards -o fixed --fps 30": "shards hold all that reading needs",
+    "correct shards -o fixed --report report.json": "tables in fixed say",
+    "correct nonsense://a/b -o fixed": r"nonsense://a/b: cannot be reached .*nonsense",
+    "correct gs://motions/shards -o fixed": r"gs://motions/shards: cannot be reached .*gcsfs",
+    "check clips/a.bvh --picture worst": r"worst: pictures of findings are \.png files",
+    "check clips/a.bvh -o clips/a.bvh --overwrite": "an input would be overwritten",
+    "check clips/a.bvh --picture clips/../clips/a.bvh --overwrite": "an input would be overwritten",
+    "view clips/a.bvh --out out.png --spread-m nan": "spread-m must be",
+    "view clips/a.bvh --out out.png --spread-m 1e308": "spread-m must be",
+    "view clips/a.bvh --out out.tiff": r"out\.tiff: pictures end in \.png",
+    "data check nowhere": "nowhere: no such file or folder",
+    "data check empty": "neither a known dataset nor motion files",
+    "data check clips --dataset amas": "unknown dataset 'amas', known are",
+    "data check clips/a.bvh --dataset mixamo --up z!": "the dataset mixamo gives unit, fps, up and body",
+    "data check clips --limit -1": "limit must be from 1 to .*, got -1",
+    "data convert empty --out x": "no motion files here",
+    "data convert clips --out x --to fbx": "unknown format 'fbx', known are bvh, amass",
+    "data convert clips/a.bvh --to amass --out loop": "loop",
+    "data preview clips --pictures 100000000000000000000": "pictures must be from 1 to 50",
+    "data preview clips --rows 0": "rows must be from 1 to 100, got 0",
+    "data preview clips --out sheet.bvh": r"sheet\.bvh: a contact sheet is a \.png file",
+    "data shard clips -o shards": r"belongs to another task. sizes\.motions is 3",
+    "data merge clips -o merged": "no shards of motions are here",
+    "toy gausian --out x": "unknown toy loop 'gausian', known are gaussian-correct",
+    "toy language --quick --text none.txt --out x": r"none\.txt",
+    "toy linear --quick --out copy": r"is not a run folder: .* holds a\.bvh",
+    "toy weighting --out loop": "loop",
+    "compare nowhere.yaml": r"nowhere\.yaml: no such file",
+    "verify empty": "neither generations of a run nor corrected motions",
+    "curate": "there is nothing to compare",
+    "curate missing": "missing: no such file or folder",
+    "curate notes.txt": r"notes\.txt: ",
+    "curate empty --port 70000": "port must be from 0 to 65535",
+    "curate empty --pairs 0": "pairs must be from 1",
+    "curate empty --samples 0": "samples must be from 1",
+    "curate empty --rater 'a\tb'": "rater must be a name",
+    "curate empty --question ' '": "question must not be empty",
+    "curate empty --rater ada": "two different samples are needed to compare",
+    "curate empty --summary": "leave out the sources",
+    "curate --summary": r"ratings\.sqlite: no such file",
+    "curate --out ratings.txt": r"ratings are written as \.json or \.csv",
+    "curate --summary --database notes.txt": "is no database of `selfcorrect curate`",
+}
+"""Command lines in the folder below, and what the sentence about each says."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Motions, copies of one, shards, an empty folder, notes and a link to itself."""
+    folder = tmp_path_factory.mktemp("place")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name in ("clips/a.bvh", "clips/b.npz", "copy/a.bvh"):
+            save_motion(name, made_motion("walk", frames=12))
+        assert main(["data", "shard", "clips", "-o", "shards", "--motions-per-shard", "3"]) == 0
+    (folder / "empty").mkdir()
+    (folder / "notes.txt").write_text("notes that are longer than a magic number")
+    (folder / "loop").symlink_to("loop")
+    return folder
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_a_mistake_is_one_sentence_and_changes_nothing(
+    line: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
+    before = bytes_of(place)
+    assert main(shlex.split(line)) == 2
+    told = capsys.readouterr().err
+    assert re.search(MISTAKES[line], told)
+    assert all(each.startswith("selfcorrect: ") for each in told.splitlines())
+    assert bytes_of(place) == before
