@@ -31,7 +31,6 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned, correct_kinematically
 from selfcorrect.simulators.settings.engine_table import ENGINES
-from selfcorrect.simulators.settings.plan import POLISH
 from selfcorrect.simulators.settings.presets import preset_of
 from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, STRENGTHS, TrackerSettings
 from selfcorrect.simulators.stages.values import GivenMotions
@@ -73,7 +72,7 @@ class Trial:
 
 def trial(clip: Motion, engine: str, strength: str, judge: str) -> Trial:
     """Follow a clip, and let the other engine, at the default strength, replay what came out."""
-    batch, cleanup = MotionBatch.stack([clip]), CleanupSettings(polishing=POLISH if strength == KINEMATIC else None)
+    batch, cleanup = MotionBatch.stack([clip]), CleanupSettings(polish=strength == KINEMATIC)
     cleaned = clean(GivenMotions(batch), cleanup)
     if strength == KINEMATIC:
         ((made,),) = correct_kinematically(cleanup, [batch])

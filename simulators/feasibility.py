@@ -83,8 +83,8 @@ def residual_in_engine(motions: MotionBatch, settings: CleanupSettings, engine: 
     body = humanoid(motions.skeleton, soles=cleaned.soles).upright_along(motions.ground)
     body = body.padded(tracker.body.minimum_inertia_kgm2)
     links = body.links_of(cleaned.on_floor.view(cleaned.given.motions))
-    contacts = plan_contacts(body, links, tracker.engine.friction, cleaned.supports)
-    plan, world = MotionPlan(body, links, contacts, cleaned.supports), ENGINES.load(engine)(tracker.engine)
+    friction, supports, world = tracker.engine.friction, cleaned.supports, ENGINES.load(engine)(tracker.engine)
+    plan = MotionPlan(body, links, plan_contacts(body, links, friction, supports), supports, friction)
     steps, together = tracker.engine.steps_per_frame(motions.fps), ENGINES.row(engine).together
     tracks = [
         track

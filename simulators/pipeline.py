@@ -23,11 +23,10 @@ from selfcorrect.motion.skeleton import Skeleton
 from .body.humanoid import Humanoid, humanoid
 from .cleanup.clean import CleanupSettings, clean
 from .engines.world import World
-from .finishing import blended, may_gain, polish, polish_cleaned
+from .finishing import FINISHING, FINISHING_ALONE, KEEP_GAIN, Finishing, FinishingStep
 from .judge import judge, judge_cleaned
 from .planning import plan
 from .settings.engine_table import ENGINES
-from .settings.plan import POLISH, PolishSettings
 from .settings.support import SupportMode
 from .settings.tracker import SimulateChoice, TrackerSettings
 from .stages.scene import PLAIN, Scene
@@ -48,13 +47,8 @@ class Physics:
     """Where, and with what body, motions are followed."""
     simulate: SimulateChoice = "always"
     """Which motions are simulated: those whose plan leaves room for a gain ("auto"), or all."""
-    polish: PolishSettings | None = POLISH
-    """How the output is polished; None leaves simulated states as they are."""
-
-    @property
-    def as_simulated(self) -> bool:
-        """Whether simulated states come out as they are: the effect of a scene or of muscles alone is kept."""
-        return self.polish is None or self.tracker.residual_free is not None or not self.scene.is_plain
+    finishing: tuple[FinishingStep, ...] = FINISHING
+    """What is done to the output; with no step, simulated states come out as they are."""
 
 
 def correct_kinematically(cleanup: CleanupSettings, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
@@ -65,8 +59,7 @@ def correct_kinematically(cleanup: CleanupSettings, batches: Sequence[MotionBatc
 def _cleaned(cleanup: CleanupSettings, motions: MotionBatch) -> list[CorrectedMotion]:
     """What becomes of a batch by kinematics alone."""
     cleaned = clean(GivenMotions(motions), cleanup)
-    soft, polishing = cleanup.planting.soft is not None, cleanup.polishing
-    made = polish_cleaned(cleaned, polishing, soft=soft) if polishing else cleaned.motions
+    made = Finishing.of(cleaned).after(FINISHING_ALONE).made if cleanup.polish else cleaned.motions
     return judge_cleaned(cleaned, made, cleanup.mode)
 
 
@@ -81,7 +74,9 @@ def correct(
 
     Their skeletons may differ in lengths and names, not in tree and parts, and their frame rates are one.
     """
-    physics = Physics(tracker, cleanup.mode, scene, simulate, cleanup.polishing)
+    # The effect of a scene, or of muscles alone, is kept.
+    finishes = cleanup.polish and tracker.residual_free is None and scene.is_plain
+    physics = Physics(tracker, cleanup.mode, scene, simulate, FINISHING if finishes else ())
 
     def corrected(motions: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
         return correct_cleaned(physics, [clean(GivenMotions(each), cleanup) for each in motions])
@@ -111,11 +106,8 @@ def correct_cleaned(physics: Physics, cleaned: Sequence[Cleaned]) -> list[list[C
 
 def track(physics: Physics, simulator: Simulator, planned: Sequence[Planned]) -> list[Tracked]:
     """Simulate together all planned motions that need it."""
-    every = physics.simulate == "always" or physics.as_simulated
-    gains = [
-        np.ones(len(each.plan), dtype=bool) if every else may_gain(each.plan, physics.tracker.plan.gain)
-        for each in planned
-    ]
+    every = physics.simulate == "always" or not physics.finishing
+    gains = [np.ones(len(each.plan), dtype=bool) if every else KEEP_GAIN.possible(each.plan) for each in planned]
     chosen = [np.flatnonzero(own).tolist() for own in gains]
     plans = [each.plan.taken(own) for each, own in zip(planned, chosen, strict=True) if own]
     settings = replace(physics.tracker, drive=physics.tracker.drive.bearing(physics.mode))
@@ -135,16 +127,13 @@ def _tracked(planned: Planned, here: Sequence[int], tracks: Sequence[Track]) -> 
 
 
 def finish(physics: Physics, tracked: Tracked) -> list[CorrectedMotion]:
-    """Choose what comes out of plan and simulation, polish it, and judge it."""
-    settings, cleaned = physics.tracker, tracked.planned.cleaned
-    if physics.polish is None or physics.as_simulated:
-        assert tracked.states is not None
-        made, shares = tracked.states, np.ones(tracked.states.root_m.shape[:2])
-    else:
-        made, shares = blended(tracked, settings.engine.friction, physics.polish.fast_s, settings.plan)
-        made, given_up = polish(cleaned, made, shares, physics.polish, settings.plan.standing)
-        shares = shares * (1 - given_up)
-    return judge(tracked, made, shares, settings, physics.mode)
+    """Choose what comes out of plan and simulation, and judge it."""
+    if physics.finishing:
+        done = Finishing.of(tracked.planned.cleaned, tracked).after(physics.finishing)
+        return judge(tracked, done.made, done.shares, physics.tracker, physics.mode)
+    assert tracked.states is not None
+    whole = np.ones(tracked.states.root_m.shape[:2])
+    return judge(tracked, tracked.states, whole, physics.tracker, physics.mode)
 
 
 class Simulator:

@@ -52,7 +52,7 @@ def plan(cleaned: Cleaned, body: Humanoid, settings: TrackerSettings) -> Planned
         links = filter_dynamics(body, links, friction, supports, settings.plan)
         links = place_feet(body, links, friction, supports, settings.plan)
     contacts = plan_contacts(body, links, friction, supports, settings.plan.contacts)
-    return Planned(cleaned, MotionPlan(body, links, contacts, supports))
+    return Planned(cleaned, MotionPlan(body, links, contacts, supports, friction))
 
 
 def filter_dynamics(

@@ -47,7 +47,7 @@ def motions() -> dict[str, Motion]:
 
 def followed(motion: Motion, scene: Scene = PLAIN) -> CorrectedMotion:
     """What the body makes of a motion in a scene, at the strength with the least help."""
-    correct = PhysicsCorrector(TrackerSettings.at_strength(1.0), CleanupSettings(polishing=None), scene=scene)
+    correct = PhysicsCorrector(TrackerSettings.at_strength(1.0), CleanupSettings(polish=False), scene=scene)
     return correct([motion])[0]
 
 

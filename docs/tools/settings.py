@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from selfcorrect.simulators.cleanup.clean import FILES, RESIDUAL_FREE, CleanupSettings
+from selfcorrect.simulators.finishing import FINISHING
 from selfcorrect.simulators.settings.presets import PRESETS
 
 TABLE = Path(__file__).resolve().parents[1] / "results" / "settings.csv"
@@ -84,10 +85,11 @@ def meanings_of(kind: type) -> dict[str, str]:
 
 
 def numbers_of(preset: str) -> dict[str, Number]:
-    """The numbers of a preset by name: those of its steps, of polishing, and of plan, simulation and verdict."""
+    """The numbers of a preset by name: those of its steps, and of plan, simulation and verdict."""
     cleanup, tracker = PARTS[preset]
-    found = [each for step in cleanup.steps for each in numbers(step, type(step).__name__)]
-    found += [*numbers(cleanup.polishing, "Polish"), *numbers(tracker, "tracker")]
+    finishing = FINISHING if cleanup.polish and tracker.residual_free is None else ()
+    found = [each for step in (*cleanup.steps, *finishing) for each in numbers(step, type(step).__name__)]
+    found += numbers(tracker, "tracker")
     return {each.name.replace(".settings", ""): each for each in found}
 
 

@@ -156,7 +156,7 @@ class CorrectionOptions:
         settings = clean.CleanupSettings(steps, self.support).having(
             clean.HaltFloor(remove=self.remove_drift), clean.JoinSplices(join_takes=self.join_takes)
         )
-        settings = replace(settings, polishing=None) if self.raw else settings
+        settings = replace(settings, polish=False) if self.raw else settings
         return settings if self.reading.floor is None else settings.without(clean.LevelFloor)
 
     def changed(self, changes: Mapping[str, object]) -> CorrectionOptions:

@@ -73,8 +73,8 @@ itself."""
 _DAMPING_M2 = 1e-4
 """Added to the square of a knee's lever, so that straight legs have a solution."""
 
-_AROUND_S = 0.15
-"""Standard deviation of the Gaussian over which the jerk of knees is measured."""
+JERK_AROUND_S = 0.15
+"""Standard deviation of the Gaussian over which jerk is measured around each frame."""
 
 _ALIKE = 0.03
 """Overstretched knees (rad) stay so where their legs get no shorter than by this further bend."""
@@ -335,7 +335,7 @@ def _local_jerk_m_s3(joints_m: np.ndarray, fps: float) -> np.ndarray:
 
 def _around(jerks_m_s3: np.ndarray, fps: float) -> np.ndarray:
     """(N, T, K) mean around each frame of jerks (N, T − 3, K)."""
-    return smoothed(at_frames(jerks_m_s3), _AROUND_S * fps)
+    return smoothed(at_frames(jerks_m_s3), JERK_AROUND_S * fps)
 
 
 def _step(reach: _Reach, pose: _Pose, slow: np.ndarray, brake: np.ndarray, settings: SoftLegSettings) -> np.ndarray:

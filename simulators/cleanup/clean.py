@@ -23,7 +23,6 @@ from selfcorrect.motion.support import Support, ground_of_feet_m
 from ..body.leg_ik import Legs
 from ..body.soles import fit_soles
 from ..contacts.support_inference import infer_supports
-from ..settings.plan import POLISH, PolishSettings
 from ..settings.support import (
     INFERENCE,
     OF_LOW_STEPS,
@@ -358,9 +357,9 @@ class CleanupSettings:
     "off": something unknown; the body keeps its height. The steps that this rules out are left out."""
     close_loops: bool = True
     """Correct a motion that ends in its first pose as a cycle, so that it closes."""
-    polishing: PolishSettings | None = POLISH
-    """What of a correction is fast and roughens the motion, and is left out; of a simulation is kept what it gains, see
-    `GainSettings`. With None, simulated states come out as they are."""
+    polish: bool = True
+    """Keep of a simulation what it gains, and leave out what roughens a motion: the steps of `finishing.FINISHING`.
+    Without, simulated states come out as they are."""
 
     def __post_init__(self) -> None:
         if self.support not in SUPPORT_MODES:
@@ -369,7 +368,7 @@ class CleanupSettings:
     @classmethod
     def for_samples(cls) -> Self:
         """Settings for samples of a model: see `SAMPLES`. Simulated states come out as they are."""
-        return cls(SAMPLES, support="floor", close_loops=False, polishing=None)
+        return cls(SAMPLES, support="floor", close_loops=False, polish=False)
 
     @property
     def mode(self) -> SupportMode:

@@ -1,4 +1,4 @@
-"""What is planned before a motion is simulated, and what of the simulation is kept."""
+"""What is planned before a motion is simulated."""
 
 from __future__ import annotations
 
@@ -120,80 +120,6 @@ class PlacementSettings:
 
 
 @dataclass(frozen=True)
-class GainSettings:
-    """Where a simulation is preferred to its plan.
-
-    Set on 3 s of each fourth of CMU's training clips, 30 and 120 frames per second. MuJoCo replays the results. At 30
-    frames per second it needs 0.104 body weights of residual force with them, as much as with all or none of PyBullet's
-    simulation. Jerk is lower than with none, and distance (9.7 mm) a third lower than with all. Twice the bounds change
-    nothing.
-    """
-
-    saved_bodyweights: tuple[float, float] = (0.05, 0.2)
-    """Unexplained force that is saved: below the first none of the simulation is kept, above the second all."""
-    slow_s: float = 0.03
-    """Standard deviation of the Gaussian that leaves what is slow in a planned shift of the body."""
-    small_shift_m: tuple[float, float] = (0.003, 0.006)
-    """The body is not slowly shifted by less than the first, and as far as planned by more than the second."""
-    gain_smoothing_s: float = 0.15
-    """Standard deviation of the Gaussian over which that is measured."""
-    share_smoothing_s: float = 0.1
-    """Standard deviation of the Gaussian over which the share comes and goes."""
-    lost_rad: float = 0.5
-    """A simulated joint turned further than this against its plan begins to have lost its way, at twice this it has."""
-
-    def __post_init__(self) -> None:
-        check_positive(self)
-
-
-@dataclass(frozen=True)
-class PolishSettings:
-    """What is fast in a correction, and where that calms a motion.
-
-    Set on CMU's training clips at 30, 60 and 120 frames per second: no more jerk than in the motion, for hardly more
-    sliding.
-    """
-
-    fast_s: float = 0.015
-    """Standard deviation of the Gaussian that takes out what is fast: it halves what has 12 Hz."""
-    around_s: float = 0.15
-    """That of the Gaussian over which the effect of the fast part on jerk is judged."""
-    fewest_frames: int = 5
-    """Frames that show it."""
-    rougher: float = 1.05
-    """A part of the body is rougher in frames in which it has more jerk than before by this factor."""
-    rougher_m_s3: float = 5.0
-    """It is rougher only if it also has this much more jerk."""
-    wider: tuple[float, ...] = (2.0, 4.0, 8.0)
-    """Around rougher frames the correction is smoothed over so many times as long, one after the other until that
-    suffices."""
-    all_rough: float = 0.1
-    """It is smoothed wholly where the bound is passed by this share, in part before."""
-    rounds: int = 3
-    """How often a simulated motion that is rougher still gives way to the cleaned one."""
-
-
-POLISH = PolishSettings()
-"""The defaults."""
-
-
-@dataclass(frozen=True)
-class StandingSettings:
-    """How feet are led to where they stand in the cleaned motion, set by hand on CMU's training clips.
-
-    Of 20 of them sliding falls from 22.5 to 19.4 mm/s by that, 18.5 by kinematics alone; jerk and distance stay.
-    """
-
-    around_s: float = 0.15
-    """Time around a stance in which its foot is led to its place."""
-    smoothing_s: float = 0.05
-    """Standard deviation of the Gaussian that smooths that."""
-
-    def __post_init__(self) -> None:
-        check_positive(self)
-
-
-@dataclass(frozen=True)
 class FeedbackSettings:
     """How legs give way to where the body really is, set by hand on CMU clips by the residual force needed."""
 
@@ -221,8 +147,6 @@ class PlanSettings:
     contacts: ContactSettings = ContactSettings()
     filter: FilterSettings = FilterSettings()
     placement: PlacementSettings = PlacementSettings()
-    gain: GainSettings = GainSettings()
-    standing: StandingSettings = StandingSettings()
     feedback: FeedbackSettings = FeedbackSettings()
 
 

@@ -79,6 +79,8 @@ class MotionPlan:
     """The contact forces that explain them, and what these leave unexplained."""
     supports: Sequence[Sequence[Support]]
     """What carries the body in each of them beside the floor."""
+    friction: float
+    """Coefficient of friction with which contacts explain them."""
 
     def __len__(self) -> int:
         return len(self.links)

@@ -150,7 +150,7 @@ def test_what_was_removed_is_reported(walk):
 
 
 def test_strength_trades_closeness_for_independence(walk):
-    raw = CleanupSettings(polishing=None)
+    raw = CleanupSettings(polish=False)
     corrections = [
         PhysicsCorrector(TrackerSettings.at_strength(strength), raw)([walk])[0].diagnostics
         for strength in (0.0, 0.7, 1.0)

@@ -17,7 +17,7 @@ from selfcorrect.simulators import pipeline
 from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, HaltFloor, LevelFloor, clean
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.finishing import may_gain, unexplained_bodyweights
+from selfcorrect.simulators.finishing import KEEP_GAIN
 from selfcorrect.simulators.planning import plan
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene
@@ -88,20 +88,20 @@ def test_company_does_not_change_what_is_simulated(walk, shaken, corrected):
 
 
 def test_only_a_plan_with_force_left_over_may_gain(walk, shaken):
-    assert may_gain(planned([walk, shaken])).tolist() == [False, True]
-    missing = unexplained_bodyweights(planned([walk, shaken]))
+    assert KEEP_GAIN.possible(planned([walk, shaken])).tolist() == [False, True]
+    missing = KEEP_GAIN.unexplained_bodyweights(planned([walk, shaken]))
     assert missing[0].max() < 0.2 < missing[1].max()
 
 
 def test_a_plan_that_is_not_finite_is_simulated(walk):
     whole = planned([walk])
     broken = replace(whole, contacts=replace(whole.contacts, rest=np.full_like(whole.contacts.rest, np.nan)))
-    assert may_gain(broken).all()
+    assert KEEP_GAIN.possible(broken).all()
 
 
 @pytest.mark.parametrize("scene", [Scene(load_kg=10.0), None], ids=["load", "raw"])
 def test_states_that_come_out_as_simulated_are_always_simulated(walk, scene):
-    settings = {"cleanup": replace(KNOWN_FLOOR, polishing=None)} if scene is None else {"scene": scene}
+    settings = {"cleanup": replace(KNOWN_FLOOR, polish=False)} if scene is None else {"scene": scene}
     correction = replace(AUTO, **settings)([walk])[0]
     assert correction.stage is Stage.SIMULATED
     assert correction.residual["simulated_share"] == 1.0

@@ -28,6 +28,7 @@ from selfcorrect.simulators.cleanup.clean import (
     LiftTrunk,
     clean,
 )
+from selfcorrect.simulators.finishing import FINISHING
 from selfcorrect.simulators.settings.support import SupportChoice
 from selfcorrect.simulators.stages.values import GivenMotions
 
@@ -171,4 +172,4 @@ def test_the_page_on_the_corrector_lists_the_steps_in_their_order() -> None:
     names = re.findall(
         r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", page.read_text(encoding="utf-8"), re.MULTILINE))
     )
-    assert names == [type(step).__name__ for step in FILES]
+    assert names == [type(step).__name__ for step in (*FILES, *FINISHING)]

@@ -173,7 +173,7 @@ def striding(clips, engine):
     settings = TrackerSettings(engine=EngineSettings(name=engine, rate_hz=motion.fps))
     world = ENGINES.load(engine)(settings.engine)
     world.build([body], 1 / motion.fps, [()])
-    controls = control_sequence_of(world, MotionPlan(body, links, plan, [()]), settings)
+    controls = control_sequence_of(world, MotionPlan(body, links, plan, [()], 0.5), settings)
     left, right = controls.loaded[:, 0].T
     return body, controls, int(np.flatnonzero((left == 0) & (right == 1))[0])
 

@@ -39,7 +39,7 @@ def planned(walk) -> MotionPlan:
     body = humanoid(walk.skeleton).padded(0.06)
     links = body.links_of(MotionBatch.stack([walk]))
     contacts = plan_contacts(body, links, 0.8)
-    return MotionPlan(body, links, contacts, [()])
+    return MotionPlan(body, links, contacts, [()], 0.8)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from selfcorrect.simulators.tracking.tracker import follow
 def planned(*motions: Motion) -> MotionPlan:
     body = humanoid(motions[0].skeleton).padded(0.06)
     links = body.links_of(MotionBatch.stack(motions))
-    return MotionPlan(body, links, plan_contacts(body, links, 0.5), [()] * len(motions))
+    return MotionPlan(body, links, plan_contacts(body, links, 0.5), [()] * len(motions), 0.5)
 
 
 def followed(engine: str, *plans: MotionPlan) -> list[list[Track]]:
