@@ -385,6 +385,13 @@ def soft_turns(
     return quaternions(share[..., None] * turns_rad)
 
 
+def within_limit(moves_m: np.ndarray, settings: SoftLockSettings = SOFT) -> np.ndarray:
+    """Displacements (N, T, 2, 3), along the floor softly bounded by how far a lock drags a foot."""
+    sizes = np.maximum(lengths(moves_m[..., [0, 2]])[..., None], 1e-9) / settings.limit_m
+    shares = np.tanh(sizes) / sizes
+    return moves_m * np.concatenate([shares, np.ones_like(shares), shares], axis=-1)
+
+
 def soft_lock(
     heights_m: np.ndarray,
     velocity_m_s: np.ndarray,
@@ -394,7 +401,7 @@ def soft_lock(
     fps: float,
     settings: SoftLockSettings = SOFT,
 ) -> np.ndarray:
-    """Displacements (N, T, 2, 3) that keep standing feet still on the ground and swinging feet above it.
+    """Displacements (N, T, 2, 3) that keep standing feet still on the ground and swinging feet above it, however far.
 
     heights_m: (N, T, 2) of each foot's lowest corner; velocity_m_s: (N, T − 1, 2 feet, 2) of the part that is held;
     locked: (N, T, 2) in [0, 1] how surely a foot is to be where it was, from which it is off by off_m (N, T, 2, 2).
@@ -432,9 +439,7 @@ def _stopping(
     right = -locked[:, None] * off_m
     right[1:] -= held[:, None] * steps_m
     right[:-1] += held[:, None] * steps_m
-    moves_m = solved(bands, right)
-    sizes = np.maximum(lengths(moves_m)[:, None], 1e-9) / settings.limit_m
-    return np.tanh(sizes) / sizes * moves_m
+    return solved(bands, right)
 
 
 def _rise(

@@ -132,9 +132,10 @@ def _wanted_feet(
         locked *= foot_lock.in_one_place(posed.positions_m[:, :, _toes(posed.motions.skeleton)], locked, stands)
         off_m = _toes_m(made, ankles_m, turned) - posed.positions_m[:, :, _toes(posed.motions.skeleton)]
     heights_m = made.lowest_m(_turned(_solid_feet_m(made), ankles_m, turned)) - ground_m
-    moves_m = soft_lock(heights_m, velocity_m_s, stands, locked, off_m[..., [0, 2]], fps, soft)
-    share = np.maximum(share, foot_lock.worthwhile(lengths(moves_m), soft.small_m, fps, soft))
     so_far_m = ankles_m - before_m
+    moves_m = so_far_m + soft_lock(heights_m, velocity_m_s, stands, locked, off_m[..., [0, 2]], fps, soft)
+    moves_m = foot_lock.within_limit(moves_m, soft) - so_far_m
+    share = np.maximum(share, foot_lock.worthwhile(lengths(moves_m), soft.small_m, fps, soft))
     moves_m = so_far_m + share[..., None] * moves_m
     # Where sole and ankle move apart, as when a foot is turned, holding the sole would drag the ankle.
     still = foot_lock.still(lengths(np.diff(before_m, axis=1)) * fps, stands, settings.unmoved_m_s)
