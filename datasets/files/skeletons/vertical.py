@@ -169,6 +169,8 @@ def up_of(body: TracedBody, source: str, among: Sequence[int] = (Y_UP, Z_UP)) ->
     flight = _flight(body, among)
     mechanics = {axis for axis in (floor, flight) if axis is not None}
     others = {axis for axis in (posture, body.told, rest) if axis is not None}
+    if not mechanics and len(others) > 1:
+        mechanics = others & {_lies_at_zero(body, among)}
     if len(mechanics) == 1 and (not others or mechanics <= others or (len(others) == 1 and margin > _WIDE_MARGIN)):
         return mechanics.pop()
     if not mechanics and len(others) < 2:
@@ -202,9 +204,20 @@ def _floor(body: TracedBody, among: Sequence[int]) -> tuple[int | None, float]:
     margin = float(strains[order[1]] - strains[order[0]])
     if margin > _MARGIN:
         return (among[int(order[0])] if strains.min() < _SHARE * margin else None), margin
-    lows = np.array([np.median((body.joints_m[body.moments] @ AXES[axis]).min(axis=1)) for axis in among]) / body.leg_m
-    at_zero = (lows > _AT_ZERO[0]) & (lows < _AT_ZERO[1])
-    return (among[int(at_zero.argmax())] if at_zero.sum() == 1 else None), margin
+    at_zero = [axis for axis in among if _is_at_zero(body, axis)]
+    return (at_zero[0] if len(at_zero) == 1 else None), margin
+
+
+def _is_at_zero(body: TracedBody, axis: int) -> bool:
+    """Whether the body is mostly on a floor at 0 along an axis."""
+    low = np.median((body.joints_m[body.moments] @ AXES[axis]).min(axis=1)) / body.leg_m
+    return bool(_AT_ZERO[0] < low < _AT_ZERO[1])
+
+
+def _lies_at_zero(body: TracedBody, among: Sequence[int]) -> int | None:
+    """The axis along which a body that lies and shakes is on a floor at 0, and along no other, and strains least."""
+    best = min(among, key=lambda axis: _strain(body, AXES[axis]))
+    return best if [axis for axis in among if _is_at_zero(body, axis)] == [best] else None
 
 
 def _strain(body: TracedBody, up: np.ndarray) -> float:

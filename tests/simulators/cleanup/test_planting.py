@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.motion.body.surface import sole_points
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
-from selfcorrect.simulators.cleanup.planting import limbs_above_floor, trunk_lift
+from selfcorrect.simulators.cleanup.foot_lock import FEET, SOFT
+from selfcorrect.simulators.cleanup.planting import limbs_above_floor, plant_feet, trunk_lift
+from selfcorrect.simulators.cleanup.stance import Posed
 from selfcorrect.simulators.stages.values import GivenMotions
 
 
@@ -22,6 +25,19 @@ def test_bodies_on_the_floor_do_not_sink(clips, label):
     batch = MotionBatch.stack([clips[label]])
     mended = clean(GivenMotions(batch), CleanupSettings()).motions
     assert physical_errors(mended).penetration_m[0] < 0.001 < physical_errors(batch).penetration_m[0]
+
+
+@pytest.mark.parametrize("slid_m", [0.2, 0.5, 1.0, 2.0])
+def test_planting_feet_twice_drags_them_no_further_than_their_limit(stand, slid_m):
+    """Whoever glides over the floor glides on: legs that went after all of it would do the splits."""
+    frames = round(10 * stand.fps)
+    root_m = stand.root_m[0] + np.linspace(0.0, slid_m, frames)[:, None] * (0.0, 0.0, 1.0)
+    glide = replace(stand, root_m=root_m, rotations=np.tile(stand.rotations[:1], (frames, 1, 1)))
+    gliding = Posed.of(MotionBatch.stack([glide]), sole_points(stand.skeleton))
+    planted_m = joint_positions(plant_feet(gliding, np.zeros((1, frames, 2)), FEET, SOFT))
+    ankles = [stand.skeleton.joint(f"{side}_ankle") for side in ("left", "right")]
+    dragged_m = np.abs(planted_m - gliding.positions_m)[0][:, ankles][..., 2]
+    assert 0.3 * min(slid_m, SOFT.limit_m) < dragged_m.max() < SOFT.limit_m
 
 
 def test_motions_above_the_floor_stay_as_they_are(walk, adult):

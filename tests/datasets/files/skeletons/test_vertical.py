@@ -10,11 +10,13 @@ from typing import Literal
 import numpy as np
 import pytest
 from posed_motions import MOTIONS, climbing, lying, standing, walking
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.rigs import gltf
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
+from selfcorrect.motion.geometry.rotations import composed
 from selfcorrect.motion.geometry.views import Z_UP, TurnedFrames, TurnedWorld, to_y_up
 
 World = Literal["y", "z"]
@@ -68,6 +70,26 @@ def test_a_rest_pose_of_another_world_turns_no_motion_wrongly(
     write_bvh(tmp_path / "a.bvh", clip_of(in_world(made, world, "z" if world == "y" else "y", yaw_deg)))
     wanted = TurnedWorld(Rotation.from_euler("y", yaw_deg, degrees=True)).view(made)
     assert verdict(tmp_path / "a.bvh", wanted) in ("right", "refused")
+
+
+@pytest.mark.parametrize("world", ["y", "z"])
+@pytest.mark.parametrize("seed", range(4))
+def test_who_lies_and_sways_on_a_floor_at_0_is_read_rightly(tmp_path: Path, world: World, seed: int) -> None:
+    """As models make get-ups: nothing is level or still."""
+    made, random = lying(), np.random.default_rng(seed)
+    turns = Rotation.from_rotvec(sway(random, (*made.rotations.shape[:2], 3), 0.3).reshape(-1, 3)).as_quat()
+    root_m = made.root_m + sway(random, made.root_m.shape, 0.1)
+    swaying = replace(made, root_m=root_m, rotations=composed(made.rotations, turns.reshape(made.rotations.shape)))
+    low_m = np.median(sc.joint_positions(swaying)[..., 1].min(axis=1))
+    swaying = replace(swaying, root_m=root_m - [0.0, low_m, 0.0])
+    write_bvh(tmp_path / "a.bvh", clip_of(in_world(swaying, world, world)))
+    assert verdict(tmp_path / "a.bvh", swaying) == "right"
+
+
+def sway(random: np.random.Generator, shape: tuple[int, ...], deviation: float) -> np.ndarray:
+    """Slow noise over frames, the first axis."""
+    slow = gaussian_filter1d(random.normal(size=shape), 8.0, axis=0)
+    return deviation * slow / slow.std()
 
 
 @pytest.mark.parametrize("rest", ["y", "z"])
