@@ -78,7 +78,7 @@ def trial(clip: Motion, engine: str, strength: str, judge: str) -> Trial:
         ((made,),) = correct_kinematically(cleanup, [batch])
     else:
         settings = _settings(strength, engine)
-        ((made,),) = correct_cleaned(Physics(settings, cleanup.mode, polish=None), [cleaned])
+        ((made,),) = correct_cleaned(Physics(settings, cleanup.mode, finishing=()), [cleaned])
     told: dict[str, Any] = {
         "engine": engine,
         "strength": strength,

@@ -65,7 +65,7 @@ def replayed(cleaned: Cleaned, corrected: CorrectedMotion, other: TrackerSetting
     made = MotionBatch.stack([corrected.motion])
     given = replace(cleaned.given.motions, root_m=made.root_m + up_m, rotations=made.rotations)
     as_given = replace(cleaned, given=GivenMotions(given), motions=given)
-    physics = Physics(replace(other, filter_dynamics=False), SUPPORT_MODES["floor"], polish=None)
+    physics = Physics(replace(other, filter_dynamics=False), SUPPORT_MODES["floor"], finishing=())
     ((judged,),) = correct_cleaned(physics, [as_given])
     return judged
 

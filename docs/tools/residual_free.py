@@ -36,7 +36,7 @@ WAYS = {
 def followed(motion: Motion, settings: TrackerSettings) -> tuple[Motion, np.ndarray, int | None]:
     """What the body did, the force on its root (T,) in body weights, and when it fell."""
     cleanup = CleanupSettings(polish=False)
-    physics = Physics(settings, cleanup.mode, polish=None)
+    physics = Physics(settings, cleanup.mode, finishing=())
     ((made,),) = correct_cleaned(physics, [clean(GivenMotions(MotionBatch.stack([motion])), cleanup)])
     assert made.timeline is not None
     force = made.timeline.residual_force_bodyweights
