@@ -61,6 +61,27 @@ SHAPES: dict[str, Callable[[int, Stream], tuple[Tensor, Tensor]]] = {
 }
 
 
+CELL_MEANS = torch.tensor([[[-1.2, 0.0], [1.2, 0.0]], [[0.0, -1.2], [0.0, 1.2]]], dtype=torch.float64)
+"""(2, 2, 2) of each group, label and coordinate: groups need different decision boundaries."""
+
+
+def people(count: int, minority_share: float, stream: Stream) -> Tensor:
+    """Two groups, the second a minority, with two labels each: (count, 4) of x₁, x₂, group, label."""
+    generator = stream.torch()
+    group = (torch.rand(count, generator=generator) < minority_share).long()
+    label = torch.randint(2, (count,), generator=generator)
+    points = CELL_MEANS[group, label] + torch.randn((count, 2), generator=generator, dtype=torch.float64)
+    return torch.cat([points, group[:, None], label[:, None]], dim=1)
+
+
+def typicality(values: Tensor, minority_share: float) -> Tensor:
+    """Log-density (N,) of the groups and features of people (N, 4), up to a constant."""
+    group = values[:, 2].long()
+    share = torch.tensor([1 - minority_share, minority_share], dtype=torch.float64).log()[group]
+    distance = (values[:, None, :2] - CELL_MEANS[group]).square().sum(-1)
+    return share + (-distance / 2).logsumexp(1)
+
+
 def zipf(words: int, exponent: float = 1.0) -> Tensor:
     """Probabilities (words,) of a language whose k-th most frequent word has frequency ∝ k^−exponent."""
     frequencies = torch.arange(1, words + 1, dtype=torch.float64) ** -exponent

@@ -18,7 +18,7 @@ from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.diffusion.model import choose_device
 
 from ..studies.plans.inputs import PlanSource
-from ..toy.networks.digits import image_task, nearest_centre
+from ..toy.networks.images import image_task, nearest_centre
 from ..toy.networks.unet_digits import unet_model
 
 BETTER = {"fid": "lower", "accuracy": "higher", "recall": "higher"}

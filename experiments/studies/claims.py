@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -143,21 +143,38 @@ class Claim:
         return "holds" if measured.high < self.value else "fails" if measured.low >= self.value else "undecided"
 
 
-def agrees(
-    statement: str, measure: Measure, predicted: float, tolerance: float = 0.05, *, published: bool = True
-) -> Claim:
+def agrees(statement: str, measure: Measure, predicted: float, tolerance: float = 0.05) -> Claim:
     """Holds where the prediction lies in the interval, or within `tolerance` (relative) of the estimate."""
-    return Claim(statement, "agrees", measure, float(predicted), published, tolerance)
+    return Claim(statement, "agrees", measure, float(predicted), tolerance=tolerance)
 
 
-def above(statement: str, measure: Measure, threshold: float = 0.0, *, published: bool = True) -> Claim:
+def as_predicted(
+    statement: str, key: str, laws: Mapping[str, np.ndarray], tolerance: float = 0.05, times: Sequence[int] = (-1,)
+) -> list[Claim]:
+    """A quantity of each arm agrees with its prediction (T + 1,) at each of some generations.
+
+    statement: with {arm} and {t} for the two.
+    """
+    return [
+        agrees(statement.format(arm=arm, t=t), at(arm, key, t), law[t], tolerance)
+        for arm, law in laws.items()
+        for t in times
+    ]
+
+
+def above(statement: str, measure: Measure, threshold: float = 0.0) -> Claim:
     """Holds where the whole interval is above the threshold, fails where it is all below, else undecided."""
-    return Claim(statement, "above", measure, threshold, published)
+    return Claim(statement, "above", measure, threshold)
 
 
-def below(statement: str, measure: Measure, threshold: float = 0.0, *, published: bool = True) -> Claim:
+def below(statement: str, measure: Measure, threshold: float = 0.0) -> Claim:
     """Holds where the whole interval is below the threshold, fails where it is all above, else undecided."""
-    return Claim(statement, "below", measure, threshold, published)
+    return Claim(statement, "below", measure, threshold)
+
+
+def ours(*claims: Claim) -> list[Claim]:
+    """Claims that no cited paper makes."""
+    return [replace(claim, published=False) for claim in claims]
 
 
 def claims_section(id: str, title: str, checks: Sequence[Check]) -> Section:

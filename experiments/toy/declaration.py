@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from torch import Tensor
@@ -23,6 +23,10 @@ START = "generation 0"
 """In the place of an arm, the generation that the arms share."""
 Arms: TypeAlias = Mapping[str, "Plan | tuple[Task, Plan]"]
 """Plans by name, some with a task of their own."""
+Show: TypeAlias = Callable[[GenerativeModel, Stream], Tensor]
+"""Draws images (N, height, width) or points (N, 2) of a generation."""
+Titled: TypeAlias = Mapping[str, str] | Sequence[str]
+"""Names of arms, by title where they have another there."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,8 @@ class Bundle:
 
     setup: Callable[[Stream], Setup]
     streams: Sequence[Stream]
-    show: Callable[[GenerativeModel, Stream], Tensor] | None = None
-    """Draws images (N, height, width) or points (N, 2) of a generation to look at, in the first seed."""
+    show: Show | None = None
+    """What is drawn of each generation to look at, in the first seed."""
     split: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Arms of which equal parts of the replicates are arms of their own, with the names of these."""
 
@@ -52,9 +56,19 @@ def replicated(name: str, seed: int, setup: Callable[[Stream], Setup]) -> Bundle
     return Bundle(setup, [streams(seed).child(name)])
 
 
-def by_seed(seed: int, count: int, setup: Callable[[Stream], Setup], *path: str) -> Bundle:
-    """Arms run once for each of `count` seeds from `seed` on."""
-    return Bundle(setup, [streams(each).child(*path) for each in range(seed, seed + count)])
+class Seeded(Protocol):
+    """Settings of a toy that is run once for each seed."""
+
+    @property
+    def seeds(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+
+
+def by_seed(settings: Seeded, setup: Callable[[Stream], Setup], *path: str, show: Show | None = None) -> Bundle:
+    """Arms run once for each of `seeds` seeds from `seed` on."""
+    seeds = range(settings.seed, settings.seed + settings.seeds)
+    return Bundle(setup, [streams(seed).child(*path) for seed in seeds], show)
 
 
 @dataclass(frozen=True)
@@ -107,14 +121,16 @@ class Toy:
     bundles: Sequence[Bundle]
     claims: Sequence[Claimed]
     columns: Sequence[Column] = ()
-    rows: Mapping[str, str] | Sequence[str] | None = None
-    """Arms of the table, by title where they have another there; all by default. `START` is what they share."""
-    groups: Mapping[str, Mapping[str, str]] | None = None
-    """Arms that share a panel: group → title → arm. A table of a single column has a row for each group then."""
+    rows: Titled | None = None
+    """Arms of the table, all by default. `START` is what they share."""
+    groups: Mapping[str, Titled] | Sequence[str] | None = None
+    """Arms that share a panel, by group. A name alone has the arms "group, title". A table of a single column has a row
+    for each group then."""
     figures: Sequence[Sweep | Callable[[Curves], Map]] = ()
     """What is shown before the panels."""
-    profile: Mapping[str, str] = field(default_factory=dict)
-    """Definition of collapse → key of the curves that it is about (`selfcorrect.statistics.collapse_profile`)."""
+    risk: str = ""
+    """Key of the curves that are the risk of `selfcorrect.statistics.collapse_profile`; its other curves are those of
+    the names that it gives them. No profile without it."""
     profiled: Sequence[str] | None = None
     """Arms of which profiles are shown, all by default."""
     sizes: Mapping[int, str] = field(default_factory=dict)

@@ -9,7 +9,7 @@ import numpy as np
 from selfcorrect.statistics import CollapseFinding, collapse_profile
 
 from ..studies.claims import Check, Curves
-from .declaration import START, Column, Sweep, Toy
+from .declaration import START, Column, Sweep, Titled, Toy
 from .result import Ends, Line, Panel, Pictures, Result, Scatter, Shown
 
 FEW = 3
@@ -72,8 +72,26 @@ def ends_of(toy: Toy, curves: Curves, checks: Sequence[Check]) -> Ends:
         rows = {check.statement: [check.measured, check.predicted] for check in checks}
         return _by_setting(sweep, curves) if sweep else Ends(["measured", "predicted"], rows)
     if toy.groups and toy.rows is None and len(columns) == 1:
-        return _by_group(columns[0], toy.groups, curves)
+        return _by_group(columns[0], groups_of(toy, curves), curves)
     return _by_arm(toy, curves, columns)
+
+
+def titled(arms: Titled) -> Mapping[str, str]:
+    """Arms by title."""
+    return arms if isinstance(arms, Mapping) else {arm: arm for arm in arms}
+
+
+def groups_of(toy: Toy, curves: Curves) -> dict[str, Mapping[str, str]]:
+    """Group → title → arm; without groups "" has all arms."""
+    if isinstance(toy.groups, Mapping):
+        return {group: titled(arms) for group, arms in toy.groups.items()}
+    found: dict[str, dict[str, str]] = {group: {} for group in toy.groups or ()}
+    for arm in curves:
+        for group in sorted(found, key=len)[::-1]:  # a longer name may begin with a shorter one
+            if arm.startswith(f"{group}, "):
+                found[group][arm.removeprefix(f"{group}, ")] = arm
+                break
+    return {**found} or {"": titled(list(curves))}
 
 
 def _by_setting(sweep: Sweep, curves: Curves) -> Ends:
@@ -96,8 +114,7 @@ def _by_group(column: Column, groups: Mapping[str, Mapping[str, str]], curves: C
 
 
 def _by_arm(toy: Toy, curves: Curves, columns: Sequence[Column]) -> Ends:
-    rows = toy.rows if toy.rows is not None else list(curves)
-    chosen = rows if isinstance(rows, Mapping) else {name: name for name in rows}
+    chosen = titled(list(curves) if toy.rows is None else toy.rows)
     titles = [title for one in columns for title in (one.title, one.predicted_title) if title]
     cells = {}
     for title, arm in chosen.items():
@@ -122,7 +139,7 @@ def _swept(sweep: Sweep, curves: Curves, caveat: str) -> Panel:
 
 def _panels(toy: Toy, curves: Curves) -> Iterator[Panel]:
     """A panel for each quantity and group of arms that have it."""
-    for group, arms in (toy.groups or {"": {arm: arm for arm in curves}}).items():
+    for group, arms in groups_of(toy, curves).items():
         for column in (column for column in toy.columns if column.panel):
             lines = [
                 Line(title, curves[arm][column.key], _predicted(column, arm, curves))
@@ -159,12 +176,12 @@ def _looks(shown: Shown) -> Iterator[Pictures | Scatter]:
 
 
 def _profiles(toy: Toy, curves: Curves) -> dict[str, list[CollapseFinding]]:
-    if not toy.profile:
+    if not toy.risk:
         return {}
     return {
         arm: collapse_profile(
-            {definition: curves[arm][key] for definition, key in toy.profile.items()},
-            {size: curves[f"{arm}{added}"][toy.profile["risk"]] for size, added in toy.sizes.items()} or None,
+            {**curves[arm], "risk": curves[arm][toy.risk]},
+            {size: curves[f"{arm}{added}"][toy.risk] for size, added in toy.sizes.items()} or None,
         )
         for arm in (curves if toy.profiled is None else toy.profiled)
     }

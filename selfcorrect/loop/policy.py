@@ -229,16 +229,10 @@ class Keep:
 
 
 @dataclass(frozen=True)
-class Weighted:
-    """Another policy with the training weights of real and of synthetic samples multiplied."""
+class Changed:
+    """Another policy whose training sets a subclass changes: weights, filters or exchanges their samples."""
 
     policy: Policy
-    real: float
-    synthetic: float
-
-    def __post_init__(self) -> None:
-        _check_number("weight of real samples", self.real, least=0)
-        _check_number("weight of synthetic samples", self.synthetic, least=0)
 
     @property
     def reads_past(self) -> bool:
@@ -252,7 +246,25 @@ class Weighted:
         return self.policy.count(real_count, generation)
 
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
-        mixed = self.policy.mix(real, history, generation, stream)
+        return self.change(self.policy.mix(real, history, generation, stream), stream)
+
+    def change(self, mixed: Samples, stream: Stream) -> Samples:
+        """What is trained on in place of a training set of the other policy."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Weighted(Changed):
+    """Another policy with the training weights of real and of synthetic samples multiplied."""
+
+    real: float
+    synthetic: float
+
+    def __post_init__(self) -> None:
+        _check_number("weight of real samples", self.real, least=0)
+        _check_number("weight of synthetic samples", self.synthetic, least=0)
+
+    def change(self, mixed: Samples, stream: Stream) -> Samples:
         synthetic = torch.from_numpy(mixed.provenance.synthetic)
         return mixed.with_weights(mixed.weights * torch.where(synthetic, self.synthetic, self.real))
 

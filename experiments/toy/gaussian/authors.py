@@ -2,18 +2,52 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from selfcorrect.core.randomness import Stream
+from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples, concatenate
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.loop.policy import History
+from selfcorrect.loop.run import Plan
+
+from ...studies.claims import Claim, agrees, below, end, gain
+from ..declaration import Bundle, Setup
+from .tasks import gaussian_task, per_seed
 
 PAPER_STRENGTHS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0)
+AUTHORS = ("authors: true identity", *(f"authors: γ = {g:g}" for g in PAPER_STRENGTHS))
+"""Arms. Their γ = 0 differs from doing nothing."""
 AUTHORS_REPEATED = (0.587, 0.553, 0.510, 0.414, 0.273, 0.128, 0.076, 0.038)  # their program, mean over 12 seeds
+
+
+def authors_bundle(real_count: int, ratio: float, generations: int, seeds: int, seed: int) -> list[Bundle]:
+    """All strengths as replicates of one arm; nothing for no seeds."""
+    strengths = torch.tensor([torch.nan, *PAPER_STRENGTHS], dtype=torch.float64).repeat_interleave(seeds)
+
+    def setup(stream: Stream) -> Setup:
+        plan = Plan(
+            TaperedAccumulate(ratio), generations, correction=per_seed(histogram_corrector(strengths), math.inf)
+        )
+        return Setup(gaussian_task(real_count, len(strengths), stream), {"authors": plan})
+
+    stream = streams(seed).child("gaussian-correct", "authors")
+    return [Bundle(setup, [stream], split={"authors": AUTHORS})] if seeds else []
+
+
+def authors_claims() -> list[Claim]:
+    """Each strength ends as it did in a run of their program."""
+    nothing, *corrected = AUTHORS
+    return [
+        *(
+            agrees(f"authors' variant at γ = {g:g}", end(arm, "distance"), repeated, 0.15)
+            for g, arm, repeated in zip(PAPER_STRENGTHS, corrected, AUTHORS_REPEATED, strict=True)
+        ),
+        below("γ = 0 of the authors' program is no correction at all", gain(corrected[0], nothing, "distance"), 0.05),
+    ]
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.draws import normal
-from selfcorrect.loop.policy import History, Policy, Replace
+from selfcorrect.loop.policy import Changed, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.gaussian import Gaussian
 
-from ...studies.claims import above, agrees, at, gain
+from ...studies.claims import above, as_predicted, gain, ours
 from ..declaration import Column, Setup, Toy, replicated
 from .tasks import DIMENSION
 
@@ -36,20 +36,13 @@ class Crossfeed:
 QUICK = Crossfeed(generations=30, seeds=200)
 
 
-@dataclass(frozen=True)
-class Exchange:
+class Exchange(Changed):
     """Each model trains on as many samples as it drew, in equal parts from every model.
 
     Values are (N, replicates, models, d). Bundle j of the rows goes to the j-th next model.
     """
 
-    policy: Policy
-
-    def count(self, real_count: int, generation: int) -> int:
-        return self.policy.count(real_count, generation)
-
-    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
-        mixed = self.policy.mix(real, history, generation, stream)
+    def change(self, mixed: Samples, stream: Stream) -> Samples:
         parts = mixed.values.tensor_split(mixed.values.shape[2])
         return mixed.with_values(torch.cat([part.roll(shift, dims=2) for shift, part in enumerate(parts)]))
 
@@ -71,14 +64,10 @@ def toy(settings: Crossfeed) -> Toy:
     times = (settings.generations // 4, settings.generations // 2)
     return Toy(
         [replicated("crossfeed", settings.seed, setup)],
-        [
-            *(
-                agrees(f"{arm}: variance at generation {t}", at(arm, "variance", t), law[t], 0.07, published=False)
-                for arm, law in predicted.items()
-                for t in times
-            ),
-            above("exchange slows the collapse down", gain(CROSSFED, CLOSED, "variance"), published=False),
-        ],
+        ours(
+            *as_predicted("{arm}: variance at generation {t}", "variance", predicted, 0.07, times),
+            above("exchange slows the collapse down", gain(CROSSFED, CLOSED, "variance")),
+        ),
         [Column("variance", "variance of each model (truth 1)", predicted=predicted, predicted_title="predicted")],
         notes=("Both arms hold the same number of models, of samples per model, and of real data.",),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from selfcorrect.loop.policy import Augment
 from selfcorrect.loop.run import Candidate, Plan
 from selfcorrect.models.gaussian import Gaussian
 
-from ...studies.claims import above, agrees, end
+from ...studies.claims import above, as_predicted, end, ours
 from ..declaration import Column, Setup, Sweep, Toy, replicated
 from .tasks import gaussian_task, per_seed
 
@@ -44,11 +44,11 @@ QUICK = Dilution(ratios=(0.5, 2.0), generations=20, seeds=200)
 def toy(settings: Dilution) -> Toy:
     """All pairs of λ and γ against the fixed point."""
     ratios, kept = settings.ratios, settings.kept
-    lines = {strength: _named(strength) for strength in settings.strengths}
+    lines = {g: "γ = ∞" if math.isinf(g) else f"γ = {g:.2g}" for g in settings.strengths}
     pairs = {f"λ = {ratio:g}, {line}": (ratio, strength) for strength, line in lines.items() for ratio in ratios}
 
     def setup(stream: Stream) -> Setup:
-        task = replace(gaussian_task(settings.real_count, settings.seeds, stream), evaluate=level_and_spread)
+        task = gaussian_task(settings.real_count, settings.seeds, stream, level_and_spread)
         corrections = {arm: per_seed(pull(kept), strength) for arm, (_, strength) in pairs.items()}
         plans = {
             arm: Plan(Augment(ratio), settings.generations, correction=corrections[arm])
@@ -56,20 +56,17 @@ def toy(settings: Dilution) -> Toy:
         }
         return Setup(task, plans)
 
-    law = {arm: float(theory.diluted_level(0, LEVEL, *pair, kept)) for arm, pair in pairs.items()}
-    flat = {arm: np.full(settings.generations + 1, value) for arm, value in law.items()}
+    levels = {arm: float(theory.diluted_level(0, LEVEL, *pair, kept)) for arm, pair in pairs.items()}
+    law = {arm: np.full(settings.generations + 1, level) for arm, level in levels.items()}
     most = [arm for arm, (ratio, _) in pairs.items() if ratio == ratios[-1]]
     alone = float(theory.diluted_level(1, 0, *pairs[most[-1]], kept))  # fully synthetic, it shrinks to a point
     return Toy(
         [replicated("dilution", settings.seed, setup)],
-        [
-            *(agrees(f"{arm}: level", end(arm, "level"), value, published=False) for arm, value in law.items()),
-            above(f"{most[-1]}: the spread is no mean", end(most[-1], "spread"), alone, published=False),
-        ],
-        [
-            Column("level", "level", ".3f", predicted=flat, predicted_title="predicted"),
-            Column("spread", "spread"),
-        ],
+        ours(
+            *as_predicted("{arm}: level", "level", law),
+            above(f"{most[-1]}: the spread is no mean", end(most[-1], "spread"), alone),
+        ),
+        [Column("level", "level", ".3f", predicted=law, predicted_title="predicted"), Column("spread", "spread")],
         rows=most,
         figures=[
             Sweep(
@@ -84,10 +81,6 @@ def toy(settings: Dilution) -> Toy:
         ],
         notes=(f"A level is a mean over samples; the spread of two places is not, else it were {alone:.2f}.",),
     )
-
-
-def _named(strength: float) -> str:
-    return "γ = ∞" if math.isinf(strength) else f"γ = {strength:.2g}"
 
 
 def pull(kept: float) -> Corrector:

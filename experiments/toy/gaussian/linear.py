@@ -14,7 +14,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.loop.policy import Accumulate, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 
-from ...studies.claims import agrees, at, below, end
+from ...studies.claims import as_predicted, below, end
 from ..declaration import START, Column, Setup, Toy, replicated
 from ..models.regression import LinearRegression
 
@@ -39,9 +39,8 @@ def toy(settings: Linear) -> Toy:
 
     def setup(stream: Stream) -> Setup:
         shape = (settings.seeds, settings.dimension)
-        truth = LinearRegression(torch.ones(shape, dtype=torch.float64), settings.noise)
-        real = Samples.real(truth.sample(torch.zeros(settings.samples), stream.child("real")))
-        task = Task(LinearRegression.zero(*shape, noise=settings.noise), real, excess_error)
+        real = true_pairs(shape, settings.samples, stream.child("real"), settings.noise)
+        task = Task(LinearRegression.zero(*shape, noise=settings.noise), real, weight_errors)
         policies = {"replace": Replace(), "accumulate": Accumulate()}
         return Setup(task, {name: Plan(policy, settings.generations) for name, policy in policies.items()})
 
@@ -50,20 +49,17 @@ def toy(settings: Linear) -> Toy:
         "replace": theory.regression_replace_error(*arguments),
         "accumulate": theory.regression_accumulate_error(*arguments),
     }
+    times = settings.generations // 2, settings.generations
     bound = predicted["replace"][0] * math.pi**2 / 6
     return Toy(
         [replicated("linear", settings.seed, setup)],
         [
-            *(
-                agrees(f"{arm}: error at generation {t}", at(arm, "error", t), law[t], 0.07)
-                for arm, law in predicted.items()
-                for t in (settings.generations // 2, settings.generations)
-            ),
+            *as_predicted("{arm}: error at generation {t}", "error", predicted, 0.07, times),
             below("accumulate: the error stays below π²/6 of generation 0's", end("accumulate", "error"), bound),
         ],
         [Column("error", "excess test error", ".3f", predicted=predicted, predicted_title="predicted")],
         rows=(START, *predicted),
-        profile={"risk": "error"},
+        risk="error",
         notes=(
             "The excess test error is |weight − truth|². The predictions are exact for fresh covariates in every "
             "generation.",
@@ -71,8 +67,14 @@ def toy(settings: Linear) -> Toy:
     )
 
 
-def excess_error(candidate: Candidate) -> dict[str, Tensor]:
-    """Squared error of the weights per seed: the excess test error for standard normal covariates."""
+def true_pairs(shape: tuple[int, ...], count: int, stream: Stream, noise: float = 1.0) -> Samples:
+    """Real pairs (count, *replicates, d + 1) for weights (*replicates, d) of the given shape that are all 1."""
+    truth = LinearRegression(torch.ones(shape, dtype=torch.float64), noise)
+    return Samples.real(truth.sample(torch.zeros(count), stream))
+
+
+def weight_errors(candidate: Candidate) -> dict[str, Tensor]:
+    """Per replicate: squared error of the weights, the excess test error for normal covariates, and their mean."""
     model = candidate.model
     assert isinstance(model, LinearRegression)
-    return {"error": (model.weight - 1).square().sum(-1)}
+    return {"error": (model.weight - 1).square().sum(-1), "mean_weight": model.weight.mean(-1)}

@@ -15,10 +15,10 @@ from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import sampling_settings
-from selfcorrect.loop.policy import Augment, History, Policy
+from selfcorrect.loop.policy import Augment, Changed
 from selfcorrect.loop.run import Plan
 
-from ...studies.claims import Curves, Quantity, agrees, below, late
+from ...studies.claims import Curves, Quantity, agrees, below, late, ours
 from ..declaration import Column, Setup, Sweep, Toy, replicated
 from .tasks import gaussian_task
 
@@ -42,21 +42,16 @@ QUICK = ProvenanceLoop(true_positive_rates=(0.0, 0.8, 0.95, 1.0), generations=15
 
 
 @dataclass(frozen=True)
-class Detector:
+class Detector(Changed):
     """Another policy's training set after a detector has removed what it takes for synthetic."""
 
-    policy: Policy
     true_positive_rate: float
     false_positive_rate: float
 
-    def count(self, real_count: int, generation: int) -> int:
-        return self.policy.count(real_count, generation)
-
-    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
-        pool = self.policy.mix(real, history, generation, stream.child("pool"))
-        coins = torch.rand(len(pool), generator=stream.child("detector").torch(), dtype=torch.float64)
-        synthetic = torch.from_numpy(pool.provenance.synthetic)
-        return pool.take(coins >= torch.where(synthetic, self.true_positive_rate, self.false_positive_rate))
+    def change(self, mixed: Samples, stream: Stream) -> Samples:
+        coins = torch.rand(len(mixed), generator=stream.child("detector").torch(), dtype=torch.float64)
+        synthetic = torch.from_numpy(mixed.provenance.synthetic)
+        return mixed.take(coins >= torch.where(synthetic, self.true_positive_rate, self.false_positive_rate))
 
 
 def toy(settings: ProvenanceLoop) -> Toy:
@@ -82,15 +77,14 @@ def toy(settings: ProvenanceLoop) -> Toy:
     rate = theory.needed_true_positive_rate(settings.ratio, tolerated, lost)
     return Toy(
         [replicated("provenance", settings.seed, setup)],
-        [
+        ours(
             *(
-                agrees(f"detector that finds {found:.0%}: settled variance", one, law, published=False)
+                agrees(f"detector that finds {found:.0%}: settled variance", one, law)
                 for found, one, law in zip(rates, settled, predicted, strict=True)
             ),
-            below("without a detector the variance collapses", settled[0], 0.3, published=False),
-            agrees(f"true positive rate needed for a variance of {variance:g}", Quantity(needed), rate, 0.03,
-                   published=False),
-        ],
+            below("without a detector the variance collapses", settled[0], 0.3),
+            agrees(f"true positive rate needed for a variance of {variance:g}", Quantity(needed), rate, 0.03),
+        ),
         [Column("variance", "variance (truth 1)", lambda curve: f"{curve[:, -5:].mean():.2f}")],
         figures=[
             Sweep("Variance that the loop settles at", "share of synthetic samples found", "variance (truth 1)", rates,

@@ -6,8 +6,10 @@ generation 0. Their difference shrinks or grows by the contraction rate, free of
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -21,7 +23,7 @@ from selfcorrect.loop.run import Plan
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import Interval
 
-from ...studies.claims import Check, Claim, Curves, agrees, gain, ratio, start
+from ...studies.claims import Check, Claim, Curves, agrees, gain, ours, ratio, start
 from ..declaration import Setup, Toy, replicated
 from ..result import Map
 from .tasks import DIMENSION, draw_truth, gaussian_task, per_seed
@@ -62,47 +64,40 @@ class InAllCells:
 
 def toy(settings: StabilityLoop) -> Toy:
     """Both maps."""
-    grid = np.meshgrid(settings.ratios, settings.strengths)
+    grid, spreads = np.meshgrid(settings.ratios, settings.strengths), (1.0, settings.spread)
     known, bound = (np.vectorize(law)(*grid) for law in (theory.is_guaranteed_stable, theory.contraction_bound))
-    spreads = (1.0, settings.spread)
     critical = {strength: theory.critical_ratio(strength, settings.spread) for strength in settings.strengths}
-
-    def rates(curves: Curves, spread: float) -> np.ndarray:
-        return contraction(settings, curves, spread)
 
     def exact(spread: float) -> InAllCells:
         def inside(curves: Curves) -> np.ndarray:
-            (estimate, low, high), law = rates(curves, spread), theory.linear_contraction(*grid, spread)
-            return ((low <= law) & (law <= high)) | (np.abs(estimate / law - 1) <= 0.08)
+            rate, low, high = contraction(settings, curves, spread)
+            law = theory.linear_contraction(*grid, spread)
+            return ((low <= law) & (law <= high)) | (np.abs(rate / law - 1) <= 0.08)
 
         return InAllCells(f"sampler with spread {spread:g}: contraction is spread · λ / ((1 + λ)(1 + γ))", inside)
 
+    def within(curves: Curves) -> np.ndarray:
+        return (contraction(settings, curves, 1.0)[1] <= bound)[known]
+
+    def beyond(curves: Curves) -> np.ndarray:
+        return (contraction(settings, curves, 1.0)[2] < 1)[~known]
+
     return Toy(
-        [
-            replicated("stability", settings.seed, lambda stream, spread=spread: _setup(settings, spread, stream))
-            for spread in spreads
-        ],
+        [replicated("stability", settings.seed, partial(_setup, settings, spread)) for spread in spreads],
         [
             exact(1.0),
-            InAllCells(
-                "where stability is guaranteed, the rate is within ρ/(1 + γ)",
-                lambda curves: (rates(curves, 1.0)[1] <= bound)[known],
-                published=True,
-            ),
-            InAllCells(
-                "the loop contracts also where the theorem is silent",
-                lambda curves: (rates(curves, 1.0)[2] < 1)[~known],
-            ),
+            InAllCells("where stability is guaranteed, the rate is within ρ/(1 + γ)", within, published=True),
+            InAllCells("the loop contracts also where the theorem is silent", beyond),
             exact(settings.spread),
-            *(
-                _boundary(settings, row, law)
-                for row, law in enumerate(critical.values())
-                if settings.ratios[0] < law < settings.ratios[-1]
+            *ours(
+                *(
+                    _boundary(settings, row, law)
+                    for row, law in enumerate(critical.values())
+                    if settings.ratios[0] < law < settings.ratios[-1]
+                )
             ),
         ],
-        figures=[
-            lambda curves, spread=spread: _map(settings, spread, rates(curves, spread)[0], known) for spread in spreads
-        ],
+        figures=[partial(_map, settings, spread, known) for spread in spreads],
         notes=(
             "Crosses: the published condition λ(1 + εL/α) < (1 + γ)/(2 + γ), here with ε = 0, does not hold, so the "
             "theorem is silent there.",
@@ -116,21 +111,18 @@ def _cell(spread: float, ratio: float, strength: float, twin: str) -> str:
 
 
 def _setup(settings: StabilityLoop, spread: float, stream: Stream) -> Setup:
-    bias = sampling_settings(temperature=spread)
+    plan = Plan(Augment(0.0), settings.generations, bias=sampling_settings(temperature=spread))
     task = gaussian_task(settings.real_count, settings.seeds, stream)
     twins = {"": task, ", twin": replace(task, model=Widened.standard(settings.seeds, DIMENSION))}
-    return Setup(
-        task,
-        {
-            _cell(spread, ratio, strength, twin): (
-                each,
-                Plan(Augment(ratio), settings.generations, bias=bias, correction=per_seed(draw_truth, strength)),
-            )
-            for twin, each in twins.items()
-            for strength in settings.strengths
-            for ratio in settings.ratios
-        },
-    )
+    cells = itertools.product(twins.items(), settings.strengths, settings.ratios)
+    arms = {
+        _cell(spread, ratio, strength, twin): (
+            each,
+            replace(plan, policy=Augment(ratio), correction=per_seed(draw_truth, strength)),
+        )
+        for (twin, each), strength, ratio in cells
+    }
+    return Setup(task, arms)
 
 
 class Widened(Gaussian):
@@ -143,11 +135,10 @@ class Widened(Gaussian):
 def contraction(settings: StabilityLoop, curves: Curves, spread: float) -> np.ndarray:
     """Per generation, from the difference in variance between twins: estimate, low, high (3, strengths, ratios)."""
     cells = []
-    for strength in settings.strengths:
-        for each in settings.ratios:
-            plain, wider = (_cell(spread, each, strength, twin) for twin in ("", ", twin"))
-            whole = ratio(gain(wider, plain, "variance"), start(plain, "variance") * (WIDENED - 1))(curves)
-            cells.append([max(value, 0.0) for value in (whole.estimate, whole.low, whole.high)])
+    for strength, each in itertools.product(settings.strengths, settings.ratios):
+        plain, wider = (_cell(spread, each, strength, twin) for twin in ("", ", twin"))
+        whole = ratio(gain(wider, plain, "variance"), start(plain, "variance") * (WIDENED - 1))(curves)
+        cells.append([max(value, 0.0) for value in (whole.estimate, whole.low, whole.high)])
     shape = (3, len(settings.strengths), len(settings.ratios))
     return (np.array(cells) ** (1 / settings.generations)).T.reshape(shape)
 
@@ -162,25 +153,25 @@ def _boundary(settings: StabilityLoop, row: int, critical: float) -> Claim:
         return Interval(estimate, low, high, settings.seeds, "Fieller")
 
     statement = f"spread {settings.spread:g}, γ = {settings.strengths[row]:g}: stability ends at λ"
-    return agrees(statement, found, critical, 0.1, published=False)
+    return agrees(statement, found, critical, 0.1)
 
 
-def _map(settings: StabilityLoop, spread: float, measured: np.ndarray, known: np.ndarray) -> Map:
+def _map(settings: StabilityLoop, spread: float, known: np.ndarray, curves: Curves) -> Map:
     ratios, strengths = np.array(settings.ratios), np.array(settings.strengths)
     fine = np.linspace(strengths[0], strengths[-1], 200)
-    curves = {"published sufficient condition": ((1 + fine) / (2 + fine), fine)}
+    lines = {"published sufficient condition": ((1 + fine) / (2 + fine), fine)}
     if spread > 1:
         exact = np.array([theory.critical_ratio(strength, spread) for strength in fine])
         seen = exact <= ratios[-1]
-        curves["exact boundary"] = (exact[seen], fine[seen])
+        lines["exact boundary"] = (exact[seen], fine[seen])
     return Map(
         f"Contraction per generation, sampler with spread {spread:g}",
         "λ, synthetic per real sample",
         "γ, correction strength",
         ratios,
         strengths,
-        measured,
-        curves,
+        contraction(settings, curves, spread)[0],
+        lines,
         ~known,
         value_label="below 1 stable, above 1 unstable",
         crossed_label="theorem silent",

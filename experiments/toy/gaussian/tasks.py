@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
+from scipy import stats
 from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
@@ -13,17 +15,19 @@ from selfcorrect.correctors.contract import Corrector
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.datasets.toy.draws import normal
 from selfcorrect.loop.policy import FreshSource, History
-from selfcorrect.loop.run import Candidate, Task
+from selfcorrect.loop.run import Candidate, Evaluate, Task
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.models.protocol import GenerativeModel
 
 DIMENSION = 2
+TAIL_RADIUS, SUPPORT_RADIUS = (math.sqrt(stats.chi2.ppf(share, DIMENSION)) for share in (0.95, 0.999))
+"""Radii that 5 % and 0.1 % of the truth exceed."""
 
 
-def gaussian_task(real_count: int, seeds: int, stream: Stream, *, unbiased: bool = False) -> Task:
+def gaussian_task(real_count: int, seeds: int, stream: Stream, evaluate: Evaluate | None = None) -> Task:
     """`seeds` independent loops in the plane as one: n real points each from N(0, I), fitted by maximum likelihood."""
     real = Samples.real(normal(real_count, stream.child("real"), seeds, DIMENSION))
-    return Task(Gaussian.standard(seeds, DIMENSION, unbiased=unbiased), real, distance_to_truth)
+    return Task(Gaussian.standard(seeds, DIMENSION), real, evaluate or distance_to_truth)
 
 
 def distance_to_truth(candidate: Candidate) -> dict[str, Tensor]:

@@ -6,11 +6,9 @@ weight, the reciprocal of the golden ratio where the amounts are equal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
-
-import numpy as np
-import torch
+from functools import partial
 
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
@@ -18,10 +16,10 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.loop.policy import Fresh, FreshSource, Weighted
 from selfcorrect.loop.run import Plan, Task
 
-from ...studies.claims import Quantity, agrees, below
+from ...studies.claims import Claim, Quantity, agrees, below
 from ..declaration import Setup, Sweep, Toy, replicated
 from ..models.regression import LinearRegression
-from .linear import excess_error
+from .linear import true_pairs, weight_errors
 from .tasks import fresh_normal, gaussian_task
 
 GOLDEN = theory.optimal_real_weight(1.0)
@@ -45,51 +43,42 @@ QUICK = Weighting(weights=(0.3, 0.5, GOLDEN, 0.9), generations=30)
 
 def toy(settings: Weighting) -> Toy:
     """Both estimators over all weights."""
-    n, weights = settings.real_count, np.array(settings.weights)
+    n, weights = settings.real_count, settings.weights
     predicted = theory.weighted_error(n, n, weights) * n
     estimators = {
         "Gaussian mean": (_gaussian, "squared_mean", 1.0),
         "linear regression": (_regression, "error", settings.dimension),
     }
 
-    def setup(name: str) -> Callable[[Stream], Setup]:
-        def begin(stream: Stream) -> Setup:
-            task, fresh = estimators[name][0](settings, stream)
-            policies = {weight: Weighted(Fresh(fresh, n, 1.0), weight, 1 - weight) for weight in settings.weights}
-            return Setup(task, {f"{name}, {w}": Plan(policy, settings.generations) for w, policy in policies.items()})
-
-        return begin
+    def setup(name: str, stream: Stream) -> Setup:
+        task, fresh = estimators[name][0](settings, stream)
+        policies = {weight: Weighted(Fresh(fresh, n, 1.0), weight, 1 - weight) for weight in settings.weights}
+        return Setup(task, {f"{name}, {w}": Plan(policy, settings.generations) for w, policy in policies.items()})
 
     def steady(name: str, weight: float) -> Quantity:
         """Error × n, the mean over generations once it has settled."""
         _, key, scale = estimators[name]
         return Quantity(lambda curves: curves[f"{name}, {weight}"][key][:, settings.burn_in :].mean(1) * n / scale)
 
-    errors = {name: {weight: steady(name, weight) for weight in settings.weights} for name in estimators}
+    errors = {name: [steady(name, weight) for weight in weights] for name in estimators}
+
+    def claims(name: str) -> Iterator[Claim]:
+        for weight, error, law in zip(weights, errors[name], predicted, strict=True):
+            yield agrees(f"{name}: error × n at weight {weight:.3g}", error, law, 0.08)
+        for weight, error in zip(weights, errors[name], strict=True):
+            if abs(weight - GOLDEN) > 0.1:
+                yield below(f"{name}: the golden weight beats weight {weight:.3g}", steady(name, GOLDEN) - error)
+
     return Toy(
-        [replicated("weighting", settings.seed, setup(name)) for name in estimators],
-        [
-            claim
-            for name, each in errors.items()
-            for claim in (
-                *(
-                    agrees(f"{name}: error × n at weight {weight:.3g}", error, law, 0.08)
-                    for (weight, error), law in zip(each.items(), predicted, strict=True)
-                ),
-                *(
-                    below(f"{name}: the golden weight beats weight {weight:.3g}", each[GOLDEN] - error)
-                    for weight, error in each.items()
-                    if abs(weight - GOLDEN) > 0.1
-                ),
-            )
-        ],
+        [replicated("weighting", settings.seed, partial(setup, name)) for name in estimators],
+        [claim for name in estimators for claim in claims(name)],
         figures=[
             Sweep(
                 "Steady error against the weight of real data",
                 "weight on real data",
                 "error × n",
                 weights,
-                {name: list(each.values()) for name, each in errors.items()},
+                errors,
                 {"predicted": predicted},
             )
         ],
@@ -103,9 +92,8 @@ def _gaussian(settings: Weighting, stream: Stream) -> tuple[Task, FreshSource]:
 
 def _regression(settings: Weighting, stream: Stream) -> tuple[Task, FreshSource]:
     shape = (settings.seeds, settings.dimension)
-    truth = LinearRegression(torch.ones(shape, dtype=torch.float64))
 
     def fresh(generation: int, count: int, stream: Stream) -> Samples:
-        return Samples.real(truth.sample(torch.zeros(count), stream.child("fresh")))
+        return true_pairs(shape, count, stream.child("fresh"))
 
-    return Task(LinearRegression.zero(*shape), fresh(0, settings.real_count, stream), excess_error), fresh
+    return Task(LinearRegression.zero(*shape), fresh(0, settings.real_count, stream), weight_errors), fresh

@@ -30,9 +30,9 @@ class Categorical(TensorModel):
         return cls(torch.full(shape, 1 / shape[-1], dtype=torch.float64))
 
     @classmethod
-    def replicated(cls, probabilities: Sequence[float], *replicates: int) -> Self:
+    def replicated(cls, probabilities: Sequence[float] | Tensor, *replicates: int) -> Self:
         """The same probabilities (V,) in each replicate."""
-        return cls(torch.tensor(probabilities, dtype=torch.float64).expand(*replicates, -1).contiguous())
+        return cls(torch.as_tensor(probabilities, dtype=torch.float64).expand(*replicates, -1).contiguous())
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
         """The weighted relative frequencies; `steps` and `stream` are not used."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass, replace
 from typing import Self
@@ -60,6 +61,14 @@ class Mixture:
         noise = torch.randn((len(labels), self.means.shape[1]), generator=stream.child("noise").torch()).double()
         root = torch.linalg.cholesky(self.covariances)
         return self.means[component] + torch.einsum("nij,nj->ni", root[component], noise)
+
+    def log_density(self, points: Tensor) -> Tensor:
+        """Log-density (N, K) of each weighted component at points (N, d)."""
+        offset = points[:, None] - self.means
+        precision = torch.linalg.inv(self.covariances)
+        distance = torch.einsum("nki,kij,nkj->nk", offset, precision, offset)
+        volume = torch.logdet(self.covariances) + points.shape[1] * math.log(2 * math.pi)
+        return self.weights.log() - (distance + volume) / 2
 
     def state(self) -> dict[str, Tensor]:
         return {

@@ -10,20 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrector, placebo
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.correctors.density_ratio import Discrimination, towards_density_ratio
-from selfcorrect.datasets.toy.draws import SHAPES
 from selfcorrect.loop.policy import RealOnly, Replace
-from selfcorrect.loop.run import Candidate, Plan, Task
-from selfcorrect.metrics.neighbours import neighbour_metrics
+from selfcorrect.loop.run import Plan
 from selfcorrect.remedies.selection import at_random, by_density_ratio, selected
 
-from ...studies.claims import above, below, gain
+from ...studies.claims import above, below, gain, ours
 from ..declaration import Column, Setup, Toy, by_seed
 from ..models.kernel_density import KernelDensity
-from .shapes import wasserstein
+from .planar import planar_task
 
 REAL, PLAIN = "real only", "uncorrected"
 ACCEPTED, SHUFFLED, AT_RANDOM = "accepted by ratio", "accepted by shuffled labels", "accepted at random"
@@ -55,18 +52,15 @@ QUICK = DensityRatio(steps=60, generations=3, seeds=5, judged=200)
 
 def toy(settings: DensityRatio) -> Toy:
     """All arms."""
+    nearer = [(than, below(f"{arm}: nearer than {than}", gain(arm, than, "distance"))) for arm, than in PAIRS]
     return Toy(
-        [by_seed(settings.seed, settings.seeds, lambda stream: _setup(settings, stream))],
+        [by_seed(settings, lambda stream: _setup(settings, stream))],
         [
-            *(
-                below(f"{arm}: nearer than {than}", gain(arm, than, "distance"), published=than == PLAIN)
-                for arm, than in PAIRS
+            *(claim for than, one in nearer for claim in ([one] if than == PLAIN else ours(one))),
+            *ours(
+                *(above(f"{arm}: more coverage than {than}", gain(arm, than, "coverage")) for arm, than in PAIRS),
+                above(f"{ACCEPTED}: still farther than real data only", gain(ACCEPTED, REAL, "distance")),
             ),
-            *(
-                above(f"{arm}: more coverage than {than}", gain(arm, than, "coverage"), published=False)
-                for arm, than in PAIRS
-            ),
-            above(f"{ACCEPTED}: still farther than real data only", gain(ACCEPTED, REAL, "distance"), published=False),
         ],
         [Column("distance", "distance", ".3f"), Column("coverage", "coverage"), Column("precision", "precision", "")],
         notes=(
@@ -78,27 +72,12 @@ def toy(settings: DensityRatio) -> Toy:
 
 
 def _setup(settings: DensityRatio, stream: Stream) -> Setup:
-    draw = SHAPES[settings.shape]
-    real = Samples.real(draw(settings.real_count, stream.child("real"))[0])
-    reference = draw(settings.judged, stream.child("reference"))[0].numpy()
-
-    def scores(candidate: Candidate) -> dict[str, float]:
-        drawn = candidate.samples(settings.judged).values.double().numpy()
-        near = neighbour_metrics(reference, drawn)
-        return {"distance": wasserstein(reference, drawn), "coverage": near["coverage"], "precision": near["precision"]}
-
+    task = planar_task(KernelDensity.empty(2), settings.shape, settings.real_count, settings.judged, stream)
+    real, length = task.real, settings.length
     told, untold = Discrimination(steps=settings.steps), Discrimination(steps=settings.steps, shuffled=True)
-    rules = {
-        ACCEPTED: by_density_ratio(real, told),
-        SHUFFLED: by_density_ratio(real, untold),
-        AT_RANDOM: at_random,
-    }
-    step = towards_density_ratio(real, settings.length, told)
-    steps: dict[str, Corrector] = {
-        MOVED: step,
-        MOVED_SHUFFLED: towards_density_ratio(real, settings.length, untold),
-        PLACEBO: placebo(step),
-    }
+    rules = {ACCEPTED: by_density_ratio(real, told), SHUFFLED: by_density_ratio(real, untold), AT_RANDOM: at_random}
+    step, untold_step = towards_density_ratio(real, length, told), towards_density_ratio(real, length, untold)
+    steps: dict[str, Corrector] = {MOVED: step, MOVED_SHUFFLED: untold_step, PLACEBO: placebo(step)}
     plan = Plan(Replace(), settings.generations)
     plans = {
         REAL: replace(plan, policy=RealOnly()),
@@ -106,4 +85,4 @@ def _setup(settings: DensityRatio, stream: Stream) -> Setup:
         **{name: replace(plan, bias=selected(settings.draws, rule)) for name, rule in rules.items()},
         **{name: replace(plan, correction=Correction(one)) for name, one in steps.items()},
     }
-    return Setup(Task(KernelDensity.empty(2), real, scores), plans)
+    return Setup(task, plans)

@@ -7,8 +7,9 @@ the bias of a learner, loses more than drift does, and descendants walk in one d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -23,7 +24,7 @@ from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.metrics.neighbours import near_by_label, neighbour_metrics
 from selfcorrect.remedies.matching import lineage_matched
 
-from ...studies.claims import Claim, Quantity, above, agrees, at, below, end, gain
+from ...studies.claims import Claim, Quantity, above, agrees, as_predicted, below, end, gain, ours
 from ..declaration import Column, Setup, Toy, by_seed
 from ..models.memoriser import Memoriser
 
@@ -69,15 +70,8 @@ def toy(settings: Lineages) -> Toy:
         for name, arm in arms.items()
     }
     return Toy(
-        [
-            by_seed(
-                settings.seed,
-                settings.seeds,
-                lambda stream, name=name, arm=arm: _setup(settings, name, arm, stream),
-            )
-            for name, arm in arms.items()
-        ],
-        _claims(settings, laws),
+        [by_seed(settings, partial(_setup, settings, name, arm)) for name, arm in arms.items()],
+        ours(*_claims(settings, laws)),
         [
             Column(SURVIVAL, "founders with descendants", predicted=laws, predicted_title="predicted by drift alone"),
             Column("coverage", "coverage of reference points", "", predicted_by="coverage_by_drift"),
@@ -114,7 +108,7 @@ def _setup(settings: Lineages, name: str, arm: _Arm, stream: Stream) -> Setup:
         coverage = neighbour_metrics(reference.values.numpy(), points)["coverage"]
         return {"coverage": coverage, "coverage_by_drift": float(drift[candidate.generation])}
 
-    task = Task(arm.model, real, judge, space=_points)
+    task = Task(arm.model, real, judge, space=torch.Tensor.numpy)
     return Setup(task, {name: Plan(Replace(), settings.generations, bias=arm.bias)})
 
 
@@ -123,12 +117,11 @@ def _real(settings: Lineages, stream: Stream) -> Samples:
     return Samples.real(torch.randn((len(labels), DIMENSION), generator=stream.torch(), dtype=torch.float64), labels)
 
 
-def _points(values: torch.Tensor) -> np.ndarray:
-    return values.numpy()
-
-
-def _claims(settings: Lineages, laws: Mapping[str, np.ndarray]) -> list[Claim]:
+def _claims(settings: Lineages, laws: Mapping[str, np.ndarray]) -> Iterator[Claim]:
     last, kernel = settings.generations, f"kernel {settings.bandwidths[-1]:g}"
+    unbiased = {name: law for name, law in laws.items() if not name.startswith("biased")}
+    kept = {name: gain(f"{name}, matched", name, SURVIVAL) for name in ("uneven", "biased")}
+    walks = {name: end(name, "lineage_persistence") for name in (kernel, "biased")}
 
     def explained(name: str) -> Quantity:
         """The share of the loss of lines at the end that drift explains."""
@@ -138,30 +131,13 @@ def _claims(settings: Lineages, laws: Mapping[str, np.ndarray]) -> list[Claim]:
 
         return end(name, SURVIVAL).map(share)
 
-    survival = [
-        agrees(f"{name}: lines that survive {t} generations", at(name, SURVIVAL, t), law[t], published=False)
-        for name, law in laws.items()
-        if not name.startswith("biased")
-        for t in (2, last)
-    ]
-    coverage = [
-        agrees(
-            f"{name}: coverage at generation {last}, over drift's",
-            end(name, "coverage") - end(name, "coverage_by_drift"),
-            0.0,
-            published=False,
-        )
-        for name in ("even", "uneven", "uneven, matched")
-    ]
-    kept = {name: gain(f"{name}, matched", name, SURVIVAL) for name in ("uneven", "biased")}
-    walks = {name: end(name, "lineage_persistence") for name in (kernel, "biased")}
-    return [
-        *survival,
-        *coverage,
-        above("matching keeps lines", kept["uneven"], published=False),
-        above("drift explains the loss of an unbiased kernel", explained(kernel), 0.9, published=False),
-        below("a biased learner loses more than by drift", explained("biased"), 0.9, published=False),
-        above("lines of a biased learner walk in one direction", walks["biased"], 1.3, published=False),
-        below("lines of an unbiased kernel walk at random", walks[kernel], 1.3, published=False),
-        above("matching keeps lines of a biased learner", kept["biased"], published=False),
-    ]
+    yield from as_predicted("{arm}: lines that survive {t} generations", SURVIVAL, unbiased, times=(2, last))
+    for name in ("even", "uneven", "uneven, matched"):
+        off = end(name, "coverage") - end(name, "coverage_by_drift")
+        yield agrees(f"{name}: coverage at generation {last}, over drift's", off, 0.0)
+    yield above("matching keeps lines", kept["uneven"])
+    yield above("drift explains the loss of an unbiased kernel", explained(kernel), 0.9)
+    yield below("a biased learner loses more than by drift", explained("biased"), 0.9)
+    yield above("lines of a biased learner walk in one direction", walks["biased"], 1.3)
+    yield below("lines of an unbiased kernel walk at random", walks[kernel], 1.3)
+    yield above("matching keeps lines of a biased learner", kept["biased"])

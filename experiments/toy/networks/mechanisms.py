@@ -14,9 +14,9 @@ from selfcorrect.loop.policy import Accumulate, Augment, Policy, Replace
 from selfcorrect.loop.run import Plan, Task
 
 from ...remedies.remedies import RemedyInputs, with_remedy
-from ...studies.claims import Claim, above, end, gain
+from ...studies.claims import Claim, above, end, gain, ours
 from ..declaration import Arms, Column, Setup, Toy, by_seed
-from .remedies import COVERAGE, circle_task
+from .circle import COVERAGE, circle_task
 
 REMEDIES = ("none", "matched", "extrapolated", "lineages")
 WAYS: dict[str, tuple[Policy, bool]] = {
@@ -54,20 +54,15 @@ def toy(settings: MechanismLoop) -> Toy:
         return Setup(task, arms_of(task, settings.ways, lengths, RemedyInputs()))
 
     return Toy(
-        [by_seed(settings.seed, settings.seeds, setup)],
-        list(_claims(settings)),
+        [by_seed(settings, setup)],
+        ours(*_claims(settings)),
         [Column("coverage", COVERAGE)],
-        groups=groups_of(settings.ways),
+        groups=settings.ways,
         notes=(
             "Training anew leaves no weights in which a bias could add up; data drift all the same. Whether real data "
             "in every training set stop both losses without a remedy is what the checks of λ and accumulation ask.",
         ),
     )
-
-
-def groups_of(ways: Sequence[str]) -> dict[str, dict[str, str]]:
-    """The arms of each way of training by remedy."""
-    return {way: {remedy: arm_name(way, remedy) for remedy in REMEDIES} for way in ways}
 
 
 def arms_of(task: Task, ways: Sequence[str], lengths: tuple[int, int, int], inputs: RemedyInputs) -> Arms:
@@ -94,8 +89,8 @@ def _claims(settings: MechanismLoop) -> Iterator[Claim]:
         plain = arm_name(way, "none")
         if not isinstance(WAYS[way][0], Replace):
             kept = end(plain, "coverage") - 0.9
-            yield above(f"{way}: nine tenths of the modes stay without a remedy", kept, published=False)
+            yield above(f"{way}: nine tenths of the modes stay without a remedy", kept)
             continue
         for remedy in REMEDIES[1:]:
             more = gain(arm_name(way, remedy), plain, "coverage")
-            yield above(f"{way}: {remedy} keeps more modes than no remedy", more, published=False)
+            yield above(f"{way}: {remedy} keeps more modes than no remedy", more)

@@ -16,12 +16,12 @@ from selfcorrect.analysis.curation import exchanged_curation
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import Score, best_of
-from selfcorrect.loop.policy import Augment, History, Policy
-from selfcorrect.loop.run import Candidate, Plan, Task
+from selfcorrect.loop.policy import Augment, Changed
+from selfcorrect.loop.run import Plan
 
-from ...studies.claims import Quantity, above, agrees, below, end, gain
+from ...studies.claims import Quantity, above, as_predicted, below, end, gain, ours
 from ..declaration import Column, Setup, Sweep, Toy, replicated
-from ..models.categorical import Categorical
+from .tasks import word_task
 
 NONE, BOTH, OWN = "no curation", "both curated", "own curation only"
 CURATED = {NONE: (False, False), BOTH: (True, True), OWN: (True, False)}
@@ -47,20 +47,15 @@ QUICK = CrossCuration(own_shares=(1.0, 0.5, 0.2), real_count=500, generations=15
 
 
 @dataclass(frozen=True)
-class ShareOut:
+class ShareOut(Changed):
     """Each of two models trains on `own` of its synthetic samples and, beside them, on samples of the other.
 
     Values are (N, replicates, 2). The real samples stay with their models.
     """
 
-    policy: Policy
     own: float
 
-    def count(self, real_count: int, generation: int) -> int:
-        return self.policy.count(real_count, generation)
-
-    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
-        mixed = self.policy.mix(real, history, generation, stream)
+    def change(self, mixed: Samples, stream: Stream) -> Samples:
         synthetic = torch.from_numpy(mixed.provenance.synthetic).nonzero().flatten()
         given = synthetic[round(self.own * len(synthetic)) :]
         values = mixed.values.clone()
@@ -70,34 +65,47 @@ class ShareOut:
 
 def toy(settings: CrossCuration) -> Toy:
     """Each share of own samples, with and without curation."""
-    shares, label = settings.own_shares, "mean reward of the own raters"
-    groups = {f"{own:.0%} own samples": {curated: name_of(own, curated) for curated in CURATED} for own in shares}
-    laws = {name_of(own, curated): _predicted(settings, own, curated) for own in shares for curated in CURATED}
-    least = min(shares)
+    shares, label, least = settings.own_shares, "mean reward of the own raters", min(settings.own_shares)
+    arms = {name_of(own, curated): (own, curated) for own in shares for curated in CURATED}
+    rewards = {curated: np.array(settings.rewards) * np.array(whom)[:, None] for curated, whom in CURATED.items()}
+
+    def law(own: float, curated: str) -> np.ndarray:
+        """The mean reward of the first model's raters, (T + 1,), for infinitely many samples."""
+        given = settings.probabilities, rewards[curated], own, 1 / (1 + settings.ratio), settings.generations
+        return exchanged_curation(*given)[:, 0] @ np.array(settings.rewards[0])
+
+    def setup(stream: Stream) -> Setup:
+        biases = {curated: best_of(2, rater(table), choice_noise=1.0) for curated, table in rewards.items()}
+        plans = {
+            arm: Plan(ShareOut(Augment(settings.ratio), own), settings.generations, bias=biases[curated])
+            for arm, (own, curated) in arms.items()
+        }
+        first = torch.tensor(settings.rewards[0], dtype=torch.float64)
+
+        def judge(probabilities: Tensor) -> dict[str, Tensor]:
+            return {"first": (probabilities[:, 0] * first).sum(-1)}
+
+        return Setup(word_task(settings.probabilities, settings.real_count, judge, stream, settings.seeds, 2), plans)
 
     def served(own: float, curated: str) -> Quantity:
         """By how much curation raises the first model's own mean reward at the end."""
         return gain(name_of(own, curated), name_of(own, NONE), "first")
 
+    laws = {arm: law(*each) for arm, each in arms.items()}
+    curated_laws = {arm: law for arm, law in laws.items() if not arm.endswith(NONE)}
     return Toy(
-        [replicated("cross-curation", settings.seed, lambda stream: _setup(settings, stream))],
+        [replicated("cross-curation", settings.seed, setup)],
         [
             above("without exchange, curation raises the own raters' reward", served(max(shares), BOTH)),
             below("exchange dampens what own curation gains", served(0.5, OWN) - served(max(shares), BOTH)),
             below(f"with {least:.0%} own samples, curation lowers the own raters' reward", served(least, BOTH)),
-            above(
-                f"with {least:.0%} own samples, own curation alone does not lower it",
-                served(least, OWN),
-                -0.02,
-                published=False,
-            ),
-            *(
-                agrees(f"{arm}: mean reward at the end", end(arm, "first"), laws[arm][-1], 0.03, published=False)
-                for arm in (name_of(own, curated) for own in shares for curated in (BOTH, OWN))
+            *ours(
+                above(f"with {least:.0%} own samples, own curation alone does not lower it", served(least, OWN), -0.02),
+                *as_predicted("{arm}: mean reward at the end", "first", curated_laws, 0.03),
             ),
         ],
         [Column("first", label, predicted=laws)],
-        groups=groups,
+        groups=[f"{own:.0%} own samples" for own in shares],
         figures=[
             Sweep(
                 "Whom curation serves",
@@ -113,45 +121,12 @@ def toy(settings: CrossCuration) -> Toy:
     )
 
 
-def _setup(settings: CrossCuration, stream: Stream) -> Setup:
-    event = (settings.seeds, 2, len(settings.probabilities))
-    truth = Categorical.replicated(settings.probabilities, *event[:2])
-    real = Samples.real(truth.sample(torch.zeros(settings.real_count), stream.child("real")))
-    raters = {curated: best_of(2, _rater(settings, curated), choice_noise=1.0) for curated in CURATED}
-    plans = {
-        name_of(own, curated): Plan(ShareOut(Augment(settings.ratio), own), settings.generations, bias=bias)
-        for own in settings.own_shares
-        for curated, bias in raters.items()
-    }
-    return Setup(Task(Categorical.uniform(*event), real, lambda candidate: _scores(settings, candidate)), plans)
-
-
 def name_of(own: float, curated: str) -> str:
     """An arm's name."""
     return f"{own:.0%} own samples, {curated}"
 
 
-def _rewards(settings: CrossCuration, curated: str) -> np.ndarray:
-    """(2, categories), zeros where nobody curates."""
-    return np.array(settings.rewards) * np.array(CURATED[curated])[:, None]
-
-
-def _rater(settings: CrossCuration, curated: str) -> Score:
-    table = torch.tensor(_rewards(settings, curated), dtype=torch.float64)
-    return lambda values: torch.stack([table[model][values[..., model].long()] for model in (0, 1)], dim=-1)
-
-
-def _scores(settings: CrossCuration, candidate: Candidate) -> dict[str, Tensor]:
-    """The mean rewards of each model's own raters."""
-    model = candidate.model
-    assert isinstance(model, Categorical)
-    rewards = torch.tensor(settings.rewards, dtype=torch.float64)
-    aligned = (model.probabilities * rewards).sum(-1)
-    return {"first": aligned[:, 0], "second": aligned[:, 1]}
-
-
-def _predicted(settings: CrossCuration, own: float, curated: str) -> np.ndarray:
-    """The mean reward of the first model's raters, (t + 1,), for infinitely many samples."""
-    share = 1 / (1 + settings.ratio)
-    table = exchanged_curation(settings.probabilities, _rewards(settings, curated), own, share, settings.generations)
-    return table[:, 0] @ np.array(settings.rewards[0])
+def rater(rewards: np.ndarray) -> Score:
+    """Scores the categories (N, replicates, 2) of two models by their rewards (2, V)."""
+    table = torch.from_numpy(rewards)
+    return lambda values: table[torch.arange(2), values.long()]

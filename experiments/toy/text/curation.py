@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +10,13 @@ from torch import Tensor
 
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import best_of, unbiased
 from selfcorrect.loop.policy import Augment, Replace
-from selfcorrect.loop.run import Candidate, Plan, Task
+from selfcorrect.loop.run import Plan
 
-from ...studies.claims import above, agrees, at, below, end, gain, rise
+from ...studies.claims import above, as_predicted, below, end, gain, ours, rise
 from ..declaration import Column, Setup, Toy, replicated
-from ..models.categorical import Categorical
+from .tasks import entropy, rater, word_task
 
 NONE, CURATED, KEPT, MIXED = "no curation", "curated", "curated, real data kept", "heterogeneous raters"
 
@@ -53,28 +51,21 @@ def toy(settings: Curation) -> Toy:
         arm: theory.curated_categories(settings.probabilities, wanted, share, settings.generations)
         for arm, (wanted, share) in raters.items()
     }
+    reward = {arm: law @ rewards for arm, law in laws.items()}
+    variety = {arm: entropy(torch.from_numpy(law)).exp().numpy() for arm, law in laws.items()}
     return Toy(
         [replicated("curation", settings.seed, lambda stream: _setup(settings, stream))],
         [
-            *(
-                agrees(f"{arm}: mean reward at generation {half}", at(arm, "reward", half), law[half] @ rewards, 0.03)
-                for arm, law in laws.items()
-            ),
+            *as_predicted("{arm}: mean reward at generation {t}", "reward", reward, 0.03, (half,)),
             above("curated: mean reward rises", rise(CURATED, "reward")),
             below("curated: the reward's variance falls", rise(CURATED, "reward_variance")),
             above("curated: nearly all mass is on the reward's maximiser", end(CURATED, "favourite"), 0.9),
             below("real data kept: the drift is bounded", end(KEPT, "favourite"), 0.6),
-            above(
-                "heterogeneous raters keep more variety than one kind",
-                gain(MIXED, CURATED, "variety"),
-                published=False,
-            ),
+            *ours(above("heterogeneous raters keep more variety than one kind", gain(MIXED, CURATED, "variety"))),
         ],
         [
-            Column("reward", "mean reward", predicted={arm: law @ rewards for arm, law in laws.items()}),
-            Column(
-                "variety", "effective categories", ".1f", predicted={arm: _variety(law) for arm, law in laws.items()}
-            ),
+            Column("reward", "mean reward", predicted=reward),
+            Column("variety", "effective categories", ".1f", predicted=variety),
         ],
         notes=("Two groups of raters are nearly balanced: in the end the drift of finite samples decides.",),
         caveat=f"predicted for infinitely many samples, here {settings.real_count}",
@@ -82,36 +73,20 @@ def toy(settings: Curation) -> Toy:
 
 
 def _setup(settings: Curation, stream: Stream) -> Setup:
-    truth = Categorical.replicated(settings.probabilities, settings.seeds)
-    real = Samples.real(truth.sample(torch.zeros(settings.real_count), stream.child("real")))
-    ours, rivals = (rater(rewards) for rewards in (settings.rewards, settings.rival_rewards))
-    curated, mixed = best_of(2, ours, choice_noise=1.0), best_of(2, ours, rivals, choice_noise=1.0)
-    untrained = Categorical.uniform(settings.seeds, len(settings.rewards))
+    one, other = (rater(rewards) for rewards in (settings.rewards, settings.rival_rewards))
+    curated, mixed = best_of(2, one, choice_noise=1.0), best_of(2, one, other, choice_noise=1.0)
     arms = {NONE: (Replace(), unbiased), CURATED: (Replace(), curated), KEPT: (Augment(1.0), curated),
             MIXED: (Replace(), mixed)}  # fmt: skip
     plans = {arm: Plan(policy, settings.generations, bias=bias) for arm, (policy, bias) in arms.items()}
-    return Setup(Task(untrained, real, lambda candidate: _scores(settings, candidate)), plans)
-
-
-def rater(rewards: Sequence[float] | np.ndarray) -> Callable[[Tensor], Tensor]:
-    """Scores categories by their rewards (V,)."""
-    table = torch.tensor(np.asarray(rewards), dtype=torch.float64)
-    return lambda values: table[values.long()]
-
-
-def _scores(settings: Curation, candidate: Candidate) -> dict[str, Tensor]:
-    model = candidate.model
-    assert isinstance(model, Categorical)
     rewards = torch.tensor(settings.rewards, dtype=torch.float64)
-    mean = model.probabilities @ rewards
-    entropy = -(model.probabilities * model.probabilities.clamp(min=1e-300).log()).sum(-1)
-    return {
-        "reward": mean,
-        "reward_variance": model.probabilities @ rewards.square() - mean.square(),
-        "favourite": model.probabilities[:, int(rewards.argmax())],
-        "variety": entropy.exp(),
-    }
 
+    def judge(probabilities: Tensor) -> dict[str, Tensor]:
+        mean = probabilities @ rewards
+        return {
+            "reward": mean,
+            "reward_variance": probabilities @ rewards.square() - mean.square(),
+            "favourite": probabilities[:, int(rewards.argmax())],
+            "variety": entropy(probabilities).exp(),
+        }
 
-def _variety(probabilities: np.ndarray) -> np.ndarray:
-    return np.exp(-(probabilities * np.log(np.maximum(probabilities, 1e-300))).sum(-1))
+    return Setup(word_task(settings.probabilities, settings.real_count, judge, stream, settings.seeds), plans)

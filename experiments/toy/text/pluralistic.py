@@ -15,15 +15,13 @@ from torch import Tensor
 
 from selfcorrect.analysis.curation import nash_bargaining
 from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Replace
-from selfcorrect.loop.run import Candidate, Plan, Task
+from selfcorrect.loop.run import Plan
 
-from ...studies.claims import above, agrees, below, end, gain
+from ...studies.claims import above, agrees, below, end, gain, ours
 from ..declaration import Column, Setup, Toy, replicated
-from ..models.categorical import Categorical
-from .curation import rater
+from .tasks import entropy, rater, word_task
 
 SEVERAL, PAIRS, MEAN, CHANCE = "several raters", "several raters, pairs", "their mean", "random choice"
 
@@ -54,9 +52,26 @@ def toy(settings: Pluralistic) -> Toy:
     """All arms."""
     solution = nash_bargaining(settings.probabilities, settings.rewards)
     product = float(np.log(np.exp(np.array(settings.rewards)) @ solution).mean())
-    bargain = {"bargaining solution": np.full(settings.generations + 1, product)}
+
+    def setup(stream: Stream) -> Setup:
+        chosen = {
+            SEVERAL: (settings.candidates, settings.rewards),
+            PAIRS: (2, settings.rewards),
+            MEAN: (settings.candidates, [np.mean(settings.rewards, axis=0)]),
+            CHANCE: (settings.candidates, [np.zeros(len(settings.probabilities))]),
+        }
+        biases = {arm: best_of(count, *map(rater, raters), choice_noise=1.0) for arm, (count, raters) in chosen.items()}
+        plans = {arm: Plan(Replace(), settings.generations, bias=bias) for arm, bias in biases.items()}
+        utility = torch.tensor(settings.rewards, dtype=torch.float64).exp().T
+
+        def judge(probabilities: Tensor) -> dict[str, Tensor]:
+            logs, ends = (probabilities @ utility).log(), {"first": probabilities[:, 0], "last": probabilities[:, -1]}
+            return {"variety": entropy(probabilities).exp(), "nash": logs.mean(-1), "worst": logs.amin(-1), **ends}
+
+        return Setup(word_task(settings.probabilities, settings.real_count, judge, stream, settings.seeds), plans)
+
     return Toy(
-        [replicated("pluralistic", settings.seed, lambda stream: _setup(settings, stream))],
+        [replicated("pluralistic", settings.seed, setup)],
         [
             agrees("several raters: share of the majority's favourite", end(SEVERAL, "first"), solution[0], 0.1),
             agrees("several raters: share of the minority's favourite", end(SEVERAL, "last"), solution[-1], 0.1),
@@ -65,21 +80,16 @@ def toy(settings: Pluralistic) -> Toy:
             above("several raters: a higher Nash product than their mean", gain(SEVERAL, MEAN, "nash")),
             above("several raters: a higher Nash product than by chance", gain(SEVERAL, CHANCE, "nash")),
             below("their mean: the minority's favourite is lost", end(MEAN, "last"), 0.01),
-            above(
-                "random choice keeps more variety than several raters",
-                gain(CHANCE, SEVERAL, "variety"),
-                published=False,
-            ),
-            below(
-                "several raters, pairs: the minority's favourite is lost all the same",
-                end(PAIRS, "last"),
-                0.01,
-                published=False,
+            *ours(
+                above("random choice keeps more variety than several raters", gain(CHANCE, SEVERAL, "variety")),
+                below("several raters, pairs: the minority's favourite is lost all the same", end(PAIRS, "last"), 0.01),
             ),
         ],
         [
             Column("variety", "effective categories"),
-            Column("nash", "Nash product", predicted=bargain),
+            Column(
+                "nash", "Nash product", predicted={"bargaining solution": np.full(settings.generations + 1, product)}
+            ),
             Column("worst", "utility of the worst-off rater", ""),
         ],
         notes=(
@@ -88,32 +98,3 @@ def toy(settings: Pluralistic) -> Toy:
             "All curated arms see as many candidates per choice, except the pairs.",
         ),
     )
-
-
-def _setup(settings: Pluralistic, stream: Stream) -> Setup:
-    truth = Categorical.replicated(settings.probabilities, settings.seeds)
-    real = Samples.real(truth.sample(torch.zeros(settings.real_count), stream.child("real")))
-    chosen = {
-        SEVERAL: (settings.candidates, settings.rewards),
-        PAIRS: (2, settings.rewards),
-        MEAN: (settings.candidates, [np.mean(settings.rewards, axis=0)]),
-        CHANCE: (settings.candidates, [np.zeros(len(settings.probabilities))]),
-    }
-    biases = {arm: best_of(count, *map(rater, raters), choice_noise=1.0) for arm, (count, raters) in chosen.items()}
-    plans = {arm: Plan(Replace(), settings.generations, bias=bias) for arm, bias in biases.items()}
-    untrained = Categorical.uniform(settings.seeds, len(settings.probabilities))
-    return Setup(Task(untrained, real, lambda candidate: _scores(settings, candidate)), plans)
-
-
-def _scores(settings: Pluralistic, candidate: Candidate) -> dict[str, Tensor]:
-    model = candidate.model
-    assert isinstance(model, Categorical)
-    probabilities = model.probabilities
-    utilities = probabilities @ torch.tensor(settings.rewards, dtype=torch.float64).exp().T
-    return {
-        "variety": torch.special.entr(probabilities).sum(-1).exp(),
-        "nash": utilities.log().mean(-1),
-        "worst": utilities.log().min(-1).values,
-        "first": probabilities[:, 0],
-        "last": probabilities[:, -1],
-    }

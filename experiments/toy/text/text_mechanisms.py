@@ -14,15 +14,16 @@ import torch
 from torch import Tensor
 
 from selfcorrect.core.samples import Samples
-from selfcorrect.datasets.toy.text import Alphabet, documentation, split_windows, spread
+from selfcorrect.datasets.toy.text import documentation
 from selfcorrect.loop.policy import Replace
-from selfcorrect.loop.run import Candidate, Task
+from selfcorrect.loop.run import Task
 
 from ...remedies.remedies import RemedyInputs
-from ...studies.claims import Claim, above, below, end, gain
+from ...studies.claims import Claim, above, below, end, gain, ours
 from ..declaration import Column, Setup, Toy, by_seed
 from ..models.language import LanguageModel
-from ..networks.mechanisms import REMEDIES, WAYS, arm_name, arms_of, groups_of
+from ..networks.mechanisms import REMEDIES, WAYS, arm_name, arms_of
+from .tasks import perplexity_of, windows_of
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,13 @@ QUICK = TextLoop(generations=4, seeds=3, ways=("fully synthetic",))
 def toy(settings: TextLoop) -> Toy:
     """Each way of training, without a remedy, with either and with both."""
     return Toy(
-        [by_seed(settings.seed, settings.seeds, lambda stream: _setup(settings))],
-        list(_claims(settings)),
+        [by_seed(settings, lambda stream: _setup(settings))],
+        ours(*_claims(settings)),
         [
             Column("perplexity", "perplexity of text that no model has seen", ".0f", log=True),
             Column("surviving_lineages", "share of the real windows with a descendant", ""),
         ],
-        groups=groups_of(settings.ways),
+        groups=settings.ways,
         notes=(
             "Perplexity is per character. Lines of descent are traced by how often each character occurs in a window.",
         ),
@@ -67,21 +68,15 @@ def bag(values: Tensor, alphabet: int) -> Tensor:
 
 
 def _setup(settings: TextLoop) -> Setup:
-    text = documentation()
-    train, held_out = split_windows(Alphabet.of(text, settings.alphabet).encode(text), settings.length, 0.1)
-    train, held_out = spread(train, settings.windows), spread(held_out, settings.held_out)
+    counts = settings.windows, settings.held_out
+    train, held_out = windows_of(documentation(), settings.alphabet, settings.length, *counts)
 
     def embed(values: Tensor) -> Tensor:
         return bag(values, settings.alphabet)
 
-    def scores(candidate: Candidate) -> dict[str, float]:
-        trained = candidate.model
-        assert isinstance(trained, LanguageModel)
-        return {"perplexity": float(np.exp(trained.cross_entropy(held_out)))}
-
     model = LanguageModel(vocabulary=settings.alphabet, length=settings.length, batch_size=32, width=32, depth=1)
-    real = Samples.real(train)
-    task = Task(model, real, scores, settings.first_steps, space=lambda values: embed(values).double().numpy())
+    space = lambda values: embed(values).double().numpy()  # noqa: E731
+    task = Task(model, Samples.real(train), perplexity_of(held_out), settings.first_steps, space=space)
     lengths = settings.generations, settings.first_steps, settings.steps
     return Setup(task, arms_of(task, settings.ways, lengths, RemedyInputs(embed)))
 
@@ -92,7 +87,7 @@ def _claims(settings: TextLoop) -> Iterator[Claim]:
         logarithm = end(plain, "perplexity").map(np.log)
         for remedy, arm in zip(REMEDIES[1:], remedied, strict=True):
             rise = end(arm, "perplexity").map(np.log) - logarithm
-            yield below(f"{way}: {remedy} lowers the perplexity against no remedy", rise, published=False)
+            yield below(f"{way}: {remedy} lowers the perplexity against no remedy", rise)
         if isinstance(WAYS[way][0], Replace):
             lines = gain(arm_name(way, "matched"), plain, "surviving_lineages")
-            yield above(f"{way}: matching keeps more lines", lines, published=False)
+            yield above(f"{way}: matching keeps more lines", lines)

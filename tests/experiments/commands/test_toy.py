@@ -12,7 +12,7 @@ import pytest
 from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.toy import ToyCommand
-from selfcorrect.experiments.studies.claims import Check, Claim, Outcome, above, agrees, below
+from selfcorrect.experiments.studies.claims import Check, Claim, Outcome, above, agrees, below, ours
 from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.gaussian.crossfeed import Exchange
 from selfcorrect.experiments.toy.study import chosen_settings
@@ -118,7 +118,7 @@ def test_outcomes_need_the_whole_interval_on_one_side(claim: Claim, outcome: str
 
 def test_only_published_claims_can_fail_to_reproduce() -> None:
     assert not_reproduced(above("", interval, 3.0).check({}))
-    assert not not_reproduced(above("", interval, 3.0, published=False).check({}))
+    assert not not_reproduced(ours(above("", interval, 3.0))[0].check({}))
 
 
 def test_a_line_names_the_statements_that_do_not_hold() -> None:

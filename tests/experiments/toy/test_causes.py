@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ from selfcorrect.experiments.toy.gaussian.tasks import per_seed
 from selfcorrect.experiments.toy.networks.shapes import ARMS
 from selfcorrect.experiments.toy.study import chosen_settings
 from selfcorrect.experiments.toy.table import TOYS
+from selfcorrect.experiments.toy.text.chain import WordChain
 from selfcorrect.loop.bias import best_of, unbiased
 from selfcorrect.loop.policy import Augment, Fresh, RealOnly, Replace
+
+TEXT = "selfcorrect.experiments.toy.text"
 
 
 def without(*_: object, **__: object) -> Any:
@@ -48,7 +52,7 @@ def everything(*_: object) -> Any:
 
 @dataclass(frozen=True)
 class Cause:
-    """What a module's name is replaced by, and the statements that do not hold then."""
+    """What a name of a toy's module, or of one beside it in `text`, is replaced by, and what does not hold then."""
 
     toy: str
     name: str
@@ -74,7 +78,7 @@ CAUSES = [
     Cause("biased-corrector", "_near_belief", everything,
           ("belief off by 0.4: the weights settle at the belief, not at the truth", "belief off by 0.05: early gain"),
           {"seeds": 8, "generations": 4}),
-    Cause("biased-corrector", "_knows_frequent_words", everything,
+    Cause("biased-corrector", "blind_verifier.knows_frequent_words", everything,
           ("a blind verifier loses more words than no selection",), {"seeds": 6, "generations": 4}),
     Cause("curation", "best_of", without,
           ("curated: mean reward rises", "curated: mean reward at generation 8")),
@@ -99,11 +103,14 @@ CAUSES = [
           ("matching keeps lines", "uneven, matched: lines that survive 12 generations",
            "a biased learner loses more than by drift", "lines of a biased learner walk in one direction"),
           {"seeds": 4, "pull": 0.0, "preference": 0.0, "bandwidths": (0.05,)}),
-    Cause("language", "Replace", RealOnly,
-          ("words: the entropy falls", "chain, none kept: the entropy rate falls",
-           "chain, none kept: share of the entropy rate lost late", "words: vocabulary at generation 40"),
+    Cause("language", "chain.Replace", RealOnly,
+          ("chain, none kept: the entropy rate falls", "chain, none kept: share of the entropy rate lost late"),
           {"windows": 40, "held_out_windows": 20, "window": 16, "first_steps": 20, "steps": 5, "generations": 1,
-           "seeds": 2, "chain_seeds": 10, "word_seeds": 40}),
+           "seeds": 2, "chain": WordChain(seeds=10), "word_seeds": 4}),
+    Cause("language", "Replace", RealOnly,
+          ("words: the entropy falls", "words: vocabulary at generation 40"),
+          {"windows": 40, "held_out_windows": 20, "window": 16, "first_steps": 20, "steps": 5, "generations": 1,
+           "seeds": 2, "chain": WordChain(seeds=10), "word_seeds": 40}),
     Cause("shapes", "ARMS", {**ARMS, "replace": RealOnly()},
           ("kernel density: replace ends with less coverage than augment",
            "kernel density: replace multiplies the variance by 1 + bandwidth²"),
@@ -116,7 +123,8 @@ CAUSES = [
 def test_without_its_cause_a_statement_does_not_hold(
     cause: Cause, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(TOYS.load(cause.toy), cause.name, cause.instead)
+    *beside, name = cause.name.split(".")
+    monkeypatch.setattr(import_module(f"{TEXT}.{beside[0]}") if beside else TOYS.load(cause.toy), name, cause.instead)
     settings = replace(chosen_settings(cause.toy, quick=True), **cause.settings)
     told = outcomes(run_toy(cause.toy, settings, tmp_path).study.result(cause.toy, tmp_path))
     assert {told[statement] for statement in cause.statements} <= {"fails", "undecided"}

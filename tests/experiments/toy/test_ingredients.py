@@ -13,9 +13,11 @@ from scipy import stats
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
+from selfcorrect.datasets.toy.draws import CELL_MEANS, people
 from selfcorrect.experiments.toy.gaussian import crossfeed, gaussian_correct, provenance
 from selfcorrect.experiments.toy.gaussian.authors import TaperedAccumulate, histogram_corrector
-from selfcorrect.experiments.toy.networks import fairness, mechanisms, mixture, remedies, shapes
+from selfcorrect.experiments.toy.models.grouped import GroupedGaussians
+from selfcorrect.experiments.toy.networks import circle, fairness, mechanisms, mixture, planar
 from selfcorrect.experiments.toy.text import cross_curation, language, small_gpt, text_mechanisms
 from selfcorrect.loop.policy import Augment, RealOnly, Replace
 from selfcorrect.loop.run import LoopHistory
@@ -82,24 +84,22 @@ def test_a_share_of_the_synthetic_samples_changes_models_and_no_real_one() -> No
 
 
 def test_the_verifier_of_text_knows_pairs() -> None:
-    known = small_gpt.known_pairs(torch.tensor([[0.0, 1.0, 2.0]]), 4)
+    known = small_gpt.KnownPairs.of(torch.tensor([[0.0, 1.0, 2.0]]), 4)
     windows = torch.tensor([[0.0, 1.0, 2.0], [0.0, 1.0, 3.0], [3.0, 2.0, 1.0]])
-    assert small_gpt.known_share(windows, known).tolist() == [1.0, 0.5, 0.0]
-    accepted = small_gpt.knows_pairs(known, 0.5)(Samples.synthetic(windows, None, 1), streams(0)).accepted  # type: ignore[call-arg]
-    assert accepted.tolist() == [True, True, False]
+    assert known.share(windows).tolist() == [1.0, 0.5, 0.0]
 
 
 def test_scores_count_modes_and_what_lies_in_them() -> None:
-    real = remedies.circle(96, streams(1))
-    assert remedies.scores(real.values) == {"coverage": 1.0, "precision": 1.0}
+    real = circle.circle(96, streams(1))
+    assert circle.scores(real.values) == {"coverage": 1.0, "precision": 1.0}
     assert real.values.var(dim=0).mean() == pytest.approx(1, abs=0.05)
     half = torch.cat([real.values[::12], torch.zeros(8, 1, 2)])  # one mode, and the middle, where nothing is
-    assert remedies.scores(half) == {"coverage": pytest.approx(1 / 12), "precision": 0.5}
+    assert circle.scores(half) == {"coverage": pytest.approx(1 / 12), "precision": 0.5}
 
 
 def test_log_density_of_a_mixture_is_scipys() -> None:
     points = torch.tensor([[0.0, 1.0], [4.0, 0.5]], dtype=torch.float64)
-    ours = mixture.log_density(mixture.TRUTH, points).exp()
+    ours = mixture.TRUTH.log_density(points).exp()
     for component in range(3):
         normal = stats.multivariate_normal(
             mixture.TRUTH.means[component].numpy(), mixture.TRUTH.covariances[component].numpy()
@@ -109,7 +109,7 @@ def test_log_density_of_a_mixture_is_scipys() -> None:
 
 
 def test_reparation_gives_both_groups_equal_weight() -> None:
-    real = Samples.real(fairness.people(500, 0.1, streams(0)))
+    real = Samples.real(people(500, 0.1, streams(0)))
     mixed = fairness.Reparation(RealOnly()).mix(real, None, 1, streams(0))
     minority = mixed.values[:, 2] == fairness.MINORITY
     assert mixed.weights[minority].sum() == pytest.approx(mixed.weights[~minority].sum().item())
@@ -118,11 +118,9 @@ def test_reparation_gives_both_groups_equal_weight() -> None:
 
 
 def test_grouped_gaussians_recover_the_truth_they_are_fitted_to() -> None:
-    model = fairness.GroupedGaussians.untrained().fit(
-        Samples.real(fairness.people(40_000, 0.3, streams(1))), 0, streams(0)
-    )
+    model = GroupedGaussians.untrained().fit(Samples.real(people(40_000, 0.3, streams(1))), 0, streams(0))
     assert model.shares.sum(1).numpy() == pytest.approx([0.7, 0.3], abs=0.01)
-    assert (model.means - fairness.CELL_MEANS).abs().max() < 0.05
+    assert (model.means - CELL_MEANS).abs().max() < 0.05
     assert model.deviations.flatten().numpy() == pytest.approx([1.0] * 8, abs=0.03)
 
 
@@ -134,7 +132,7 @@ def test_training_anew_starts_from_an_untrained_model() -> None:
 
 def test_wasserstein_of_a_shift_is_its_length() -> None:
     points = np.random.default_rng(0).normal(size=(50, 2))
-    assert shapes.wasserstein(points, points[::-1] + np.array([3.0, 4.0])) == pytest.approx(5.0)
+    assert planar.wasserstein(points, points[::-1] + np.array([3.0, 4.0])) == pytest.approx(5.0)
 
 
 def test_windows_are_alike_where_each_character_occurs_as_often() -> None:
