@@ -8,8 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.extras import needed_for
+from selfcorrect.motion.geometry.kinematics import in_slabs
 from selfcorrect.motion.motion import FPS_READ, Motion
 from selfcorrect.storage.files.limits import check_workable
 
@@ -68,6 +71,14 @@ def check_size(path: Path, sizes: Iterable[tuple[int, int]], more: int = 0) -> N
     """
     numbers = sum(max(_BYTES_PER_ROTATION * frames * joints, _LEAST_BYTES) for frames, joints in sizes)
     check_workable(path, numbers, stored=path.stat().st_size + more)
+
+
+def check_within(what: str, array: np.ndarray, most: float) -> None:
+    """Refuse numbers (T, ...) that are not finite, or further from 0 than `most`; the message begins with `what`."""
+    axes = tuple(range(1, array.ndim))
+    sound = in_slabs(lambda rows: (np.abs(rows.astype(float)) <= most).all(axis=axes), array)
+    if not sound.all():
+        raise InputError(f"{what} not finite in frame {int(sound.argmin())}, or beyond ±{most:g}")
 
 
 RATES = ("fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate")

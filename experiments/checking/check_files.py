@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.checks.check import Checkup, RuleChoice, check_with
@@ -15,6 +18,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import attempted, sentence_of
 from selfcorrect.simulators.checks import check_physics, needed_residual, surroundings_of
 from selfcorrect.simulators.feasibility import RootResidual
+from selfcorrect.storage.files.strict_json import read_as
 
 
 @dataclass(frozen=True)
@@ -95,3 +99,28 @@ def _needed(motion: Motion, judge: str) -> _Measured:
 def _physics(motion: Motion, choice: RuleChoice) -> Checkup:
     found, note = attempted("rules of physics were left out", partial(check_physics, motion, choice), [])
     return Checkup(tuple(found), (note,) if note else ())
+
+
+def project_choice(folder: Path) -> RuleChoice:
+    """What the nearest pyproject.toml in or above a folder says; every rule where none says anything."""
+    for place in (folder.resolve(), *folder.resolve().parents):
+        if (file := place / "pyproject.toml").is_file():
+            return _choice(file)
+    return RuleChoice()
+
+
+def _choice(file: Path) -> RuleChoice:
+    try:
+        table: Any = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of too many digits, nested too deep
+        raise SettingError(f"{file}: expected TOML, but {error}") from error
+    for name in ("tool", "selfcorrect", "check"):
+        table = table.get(name, {})
+        if not isinstance(table, dict):
+            raise SettingError(f"{file}: expected a table [tool.selfcorrect.check], got {name} = {table!r}")
+    try:
+        return read_as(RuleChoice, table, f"{file}: [tool.selfcorrect.check]")
+    except InputError as error:
+        raise SettingError(str(error)) from error
+    except SettingError as error:
+        raise SettingError(f"{file}: {error}") from error

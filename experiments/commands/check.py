@@ -77,8 +77,7 @@ class CheckCommand:
         from selfcorrect.datasets.files.open import motion_files
 
         from ..checking import reports
-        from ..checking.check_files import check_files
-        from ..checking.settings import project_choice
+        from ..checking.check_files import check_files, project_choice
 
         choice = project_choice(Path.cwd()).narrowed(self.select, self.ignore)
         paths = [file for place in self.inputs for file in motion_files(place)]

@@ -156,7 +156,7 @@ class Convert:
 
         sets = [root for root in self.sources if has_manifest(LocalPlace(root))]
         for root in sets:
-            from ..data.unpacking import unpack
+            from ..data.sharding import unpack
 
             for name, target in unpack(LocalPlace(root), self.out, kind, self.overwrite):
                 print(f"{root}/{name} → {target}")

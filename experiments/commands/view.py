@@ -16,7 +16,7 @@ from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.formats import readable_suffixes
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.runtime.bugs import sentence_of
-from selfcorrect.storage.files.listings import titles_of
+from selfcorrect.storage.files.digests import titles_of
 
 from ..jobs.targets import check_output
 from .demo import somebody_looks

@@ -18,7 +18,7 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body.foot_frames import level
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import sentence_of
-from selfcorrect.storage.files.listings import titles_of
+from selfcorrect.storage.files.digests import titles_of
 from selfcorrect.storage.files.strict_json import read_json
 from selfcorrect.storage.runs.run_folder import CONFIG
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from selfcorrect.core.errors import InputError, UnreachableError
 from selfcorrect.datasets.collections.dataset import Clip
+from selfcorrect.datasets.files.formats import Format, is_motion_file, writer_of
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.datasets.load import label_of
 from selfcorrect.datasets.shards.manifest import (
@@ -31,12 +32,13 @@ from selfcorrect.motion.correction.pieces import bounded
 from selfcorrect.motion.motion import check_numbers
 from selfcorrect.runtime.bugs import sentence_of
 from selfcorrect.runtime.progress import Progress
-from selfcorrect.storage.files.limits import is_file_name
+from selfcorrect.storage.files.limits import is_file_name, path_below
 from selfcorrect.storage.files.places import Place, is_address, place
 from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.ledger import all_recorded, claimed, record, recorded
 
 from ..jobs.run import Job, run_jobs
+from ..jobs.targets import ANOTHER, check_targets
 from ..jobs.where import Where
 from .sources import dataset_at, open_source
 
@@ -195,3 +197,33 @@ def _named(entry: Entry) -> Entry:
     if not is_file_name(entry.name):
         raise InputError(f"{entry.name!r} cannot be the name of a file in a set of shards; rename it")
     return entry
+
+
+def unpack(folder: Place, out: Path, kind: Format, overwrite: bool) -> Iterator[tuple[str, Path]]:
+    """Write each motion of a set below `out`, and give its name and file.
+
+    Raises SettingError where two would become one file, or one is there, before anything is written; InputError where a
+    name leads out of the folder.
+    """
+    targets = [(Path(f"{folder}/{entry.name}"), _target(out, entry, kind)) for entry in _entries_of(folder)]
+    check_targets(targets, lambda _: overwrite, ANOTHER)
+    write = writer_of(kind)
+    for entry in _entries_of(folder):
+        target = _target(out, entry, kind)
+        write(target, entry.motion)
+        yield entry.name, target
+
+
+def _entries_of(folder: Place) -> Iterator[Entry]:
+    for shard in read_manifest(folder).shards:
+        with opened(folder, shard) as file:
+            for rows in file.rows():
+                yield from rows
+
+
+def _target(out: Path, entry: Entry, kind: Format) -> Path:
+    """The place of a motion, its name with the format's suffix in place of that of another."""
+    path = path_below(out, entry.name)
+    if path == out or path.name in ("", ".", ".."):
+        raise InputError(f"{entry.name!r} is not the name of a file")
+    return path.with_suffix(kind.suffixes[0]) if is_motion_file(path) else path.with_name(path.name + kind.suffixes[0])

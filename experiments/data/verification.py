@@ -11,9 +11,15 @@ from pathlib import Path
 
 from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.datasets.shards.manifest import MANIFEST, opened, read_manifest
-from selfcorrect.storage.files.digests import damage_of, ends_in_digest, unsealed_bytes, values_and_seal
+from selfcorrect.storage.files.digests import (
+    DIGESTS,
+    damage_of,
+    ends_in_digest,
+    listed_in,
+    unsealed_bytes,
+    values_and_seal,
+)
 from selfcorrect.storage.files.limits import read_bytes
-from selfcorrect.storage.files.listings import DIGESTS, listed_in
 from selfcorrect.storage.files.places import LocalPlace, Place, is_address, place
 from selfcorrect.storage.runs.folder_store import damage_below, generation_folders
 from selfcorrect.storage.runs.generation_files import looked_at

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from selfcorrect.storage.files.listings import DIGESTS, listed_in, write_listing
+from selfcorrect.storage.files.digests import DIGESTS, listed_in, write_listing
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.run_folder import environment
 from selfcorrect.storage.runs.tracking import Row, WandbLog, write_rows

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.motion.measures.metrics import Metric
-from selfcorrect.storage.files.listings import DIGESTS
+from selfcorrect.storage.files.digests import DIGESTS
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
 

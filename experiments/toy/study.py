@@ -21,8 +21,7 @@ from selfcorrect.correctors.identity import Identity
 from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.runtime.progress import Progress
-from selfcorrect.storage.files.digests import unsealed, with_seal
-from selfcorrect.storage.files.listings import states_of
+from selfcorrect.storage.files.digests import states_of, unsealed, with_seal
 from selfcorrect.storage.files.strict_json import from_json, to_json
 from selfcorrect.storage.files.writing import explain_write_error, write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader

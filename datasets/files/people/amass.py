@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ from selfcorrect.storage.files.arrays import read_npz
 from selfcorrect.storage.files.limits import open_file
 from selfcorrect.storage.files.writing import replacing
 
-from ..motion_file import MotionFile, body_model_of, check_size, checked_rate
+from ..motion_file import MotionFile, body_model_of, check_size, check_within, checked_rate
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import up_of_motion
 from .keeping import kept_places, kept_rotations
@@ -73,9 +72,7 @@ def _read(path: Path, body: Body | None, reading: Reading) -> tuple[Motion, int,
             continue
         if arrays[name].dtype.kind not in "fiu":
             raise InputError(f"{path}: expected {name} to be real numbers, got {arrays[name].dtype}")
-        sound = in_slabs(partial(_is_within, most), arrays[name])
-        if not sound.all():
-            raise InputError(f"{path}: {name} is not finite in frame {int(sound.argmin())}, or beyond ±{most:g}")
+        check_within(f"{path}: {name} is", arrays[name], most)
     check_size(path, [(len(arrays["poses"]), len(layout.names))])
     vectors = arrays["poses"].astype(float).reshape(-1, len(layout.names), 3)
     if _ROOT in arrays:
@@ -87,12 +84,6 @@ def _read(path: Path, body: Body | None, reading: Reading) -> tuple[Motion, int,
     up, more = up_of_motion(motion, reading.up, told)
     as_told = ("y up, as of HY-Motion (--up)",) if reading.up is None and up == told == Y_UP else ()
     return to_y_up(up).view(motion), up, (*notes, *more, *as_told)
-
-
-def _is_within(most: float, rows: np.ndarray) -> np.ndarray:
-    """Of each row, whether its numbers are finite and none is further from 0."""
-    within = np.abs(rows.astype(float)) <= most
-    return np.asarray(within.all(axis=tuple(range(1, rows.ndim))))
 
 
 def _quaternions(vectors: np.ndarray) -> np.ndarray:

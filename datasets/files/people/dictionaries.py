@@ -13,7 +13,7 @@ from selfcorrect.storage.pickles.results import Results, open_results
 
 from ..motion_file import MotionFile
 from ..skeletons.reading import Reading
-from . import amass, kimodo, mdm, sam3d, smpl_tools
+from . import amass, humanml3d, kimodo, sam3d, smpl_tools
 
 _LISTED, _NEAREST, _LONGEST = 12, 3, 60
 """Arrays and layouts that a message names, at most, and characters of a name."""
@@ -34,7 +34,7 @@ LAYOUTS = (
     NamedLayout("AMASS", ("poses", "trans"), lambda results, reading: amass.open_amass(results.path, reading)),
     NamedLayout("Kimodo", ("posed_joints", "global_rot_mats"), kimodo.open_kimodo),
     NamedLayout("SAM 3D Body", (sam3d.JOINTS, sam3d.PLACE), sam3d.open_sam3d),
-    NamedLayout("MDM", ("motion", "lengths"), lambda results, reading: mdm.open_results(results.path, reading)),
+    NamedLayout("MDM", ("motion", "lengths"), lambda results, reading: humanml3d.open_mdm(results.path, reading)),
 )
 """Layouts beside those of `smpl_tools`."""
 

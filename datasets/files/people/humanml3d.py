@@ -1,14 +1,19 @@
-"""NumPy files of 22 joints or of HumanML3D's 263 columns, in and out.
+"""NumPy files of 22 joints or of HumanML3D's 263 columns, and `results.npy` of the Motion Diffusion Model, in and out.
 
 Guo et al., "Generating Diverse and Natural 3D Human Motions from Text", CVPR 2022. The numbers themselves are described
 in `selfcorrect.motion.encodings.humanml3d`. HumanML3D puts the lowest joint on the floor; a motion's soles stand there,
 which are `SOLE_BELOW_TOE_JOINT_M` below the joints of the toes.
+
+Tevet et al., "Human Motion Diffusion Model", ICLR 2023, and the models that were made from its code. The file is a
+pickled dictionary: motion (N, 22, 3, T) joints as in HumanML3D, metres, y up, 20 fps; lengths (N,) frames that count;
+text, N prompts; and counts. It is read without unpickling (see `storage.pickles`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -23,8 +28,9 @@ from selfcorrect.motion.geometry.views import to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.arrays import read_npy
 from selfcorrect.storage.files.writing import replacing
+from selfcorrect.storage.pickles.numbers import read_pickled_npy
 
-from ..motion_file import MotionFile
+from ..motion_file import MotionFile, check_size, check_within
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import axis_of
 from . import motionstreamer
@@ -110,14 +116,15 @@ def _save(path: Path, array: np.ndarray) -> None:
 def read_joints(path: Path) -> np.ndarray:
     """Joints (T, J, 3) of T − 1 rows (T − 1, 12 J − 1), as in new_joint_vecs, or of joints, as in new_joints."""
     array = _floats(path).astype(float)
-    _check_numbers(str(path), array)
+    if array.ndim:
+        check_within(f"{path}:", array, _LARGEST)
     if array.ndim == 2 and len(array) and array.shape[1] > 12 and array.shape[1] % 12 == 11:
         array = decode_joints(array, last_frame=True)
     if array.ndim != 3 or array.shape[-1] != 3 or not len(array):
         raise InputError(
             f"{path}: expected rows (frames, 263) or (frames, 272), or joints (frames, 22, 3), got shape {array.shape}"
         )
-    _check_numbers(str(path), array)
+    check_within(f"{path}:", array, _LARGEST)
     return array
 
 
@@ -126,12 +133,6 @@ def _floats(path: Path) -> np.ndarray:
     if array.dtype.kind != "f":
         raise InputError(f"{path}: expected floating-point numbers, got {array.dtype}")
     return array
-
-
-def _check_numbers(source: str, array: np.ndarray) -> None:
-    if array.ndim and not (sound := np.abs(array) <= _LARGEST).all():
-        frame = int(np.argwhere(~sound)[0][0])
-        raise InputError(f"{source}: not finite in frame {frame}, or beyond ±{_LARGEST:g}")
 
 
 def read_motion(path: Path) -> Motion:
@@ -150,6 +151,66 @@ def _joints_22(path: Path) -> np.ndarray:
 
 def motion_of_joints(joints_m: np.ndarray, source: str) -> Motion:
     """The motion of joints (T, 22, 3), metres, y up, 20 fps, on a skeleton made for it, soles on the floor."""
-    _check_numbers(source, joints_m)
+    check_within(f"{source}:", joints_m, _LARGEST)
     fitted = fit_body(joints_m, FPS, SMPL_BODY.average())
     return replace(fitted, root_m=fitted.root_m + RAISED_M, source=source)
+
+
+def open_mdm(path: Path, reading: Reading) -> MotionFile:
+    """The motions of a diffusion model's file, their prompts as text; on writing, frames beyond their lengths stay."""
+    content = _checked(path, read_pickled_npy(path))
+    joints, lengths, world = content["motion"], content["lengths"], world_of(reading)
+    check_size(path, [(length, joints.shape[1]) for length in lengths.tolist()])
+    read_m = [
+        world.seen(np.moveaxis(joints[index, :, :, :length], -1, 0).astype(float))
+        for index, length in enumerate(lengths.tolist())
+    ]
+    motions = tuple(
+        replace(
+            motion_of_joints(each_m, f"{path}, motion {index}"),
+            fps=reading.fps or FPS,
+            text=_text(content, index),
+        )
+        for index, each_m in enumerate(read_m)
+    )
+    fitted_m = [body_joints(motion) - RAISED_M for motion in motions]
+
+    def write(target: Path, *changed: Motion) -> None:
+        written = joints.copy()
+        for index, motion in enumerate(changed):
+            written[index, :, :, : len(motion)] = np.moveaxis(world.back(body_joints(motion) - RAISED_M), 0, -1)
+        with replacing(target) as temporary, temporary.open("wb") as file:
+            np.save(file, np.array({**content, "motion": written}, dtype=object), allow_pickle=True)
+
+    return MotionFile(motions, (*world.notes, *fit_notes([*zip(read_m, fitted_m, strict=True)])), write)
+
+
+def _checked(path: Path, content: Any) -> dict[str, Any]:
+    """The dictionary, its motions and lengths as they should be."""
+    if not isinstance(content, dict) or not {"motion", "lengths"} <= set(content):
+        got = (
+            f"a dictionary of {', '.join(map(str, content))[:500] or 'nothing'}"
+            if isinstance(content, dict)
+            else "none"
+        )
+        raise InputError(f"{path}: expected the dictionary of a motion diffusion model (motion, lengths), got {got}")
+    motion, lengths = np.asarray(content["motion"]), np.asarray(content["lengths"])
+    if motion.ndim != 4 or motion.shape[1:3] != (22, 3) or motion.dtype.kind != "f" or not motion.size:
+        raise InputError(f"{path}: expected motion of shape (N, 22, 3, frames), got {motion.dtype} {motion.shape}")
+    if lengths.shape != motion.shape[:1] or lengths.dtype.kind not in "iu":
+        raise InputError(f"{path}: expected {len(motion)} lengths, got {lengths.dtype} {lengths.shape}")
+    if not (lengths.min() >= 1 and lengths.max() <= motion.shape[3]):
+        raise InputError(
+            f"{path}: expected lengths from 1 to {motion.shape[3]}, got {lengths.min()} to {lengths.max()}"
+        )
+    return {**content, "motion": motion, "lengths": lengths}
+
+
+def _text(content: dict[str, Any], index: int) -> str:
+    """The prompt of a motion, "" where the file has none for it."""
+    texts = content.get("text")
+    if isinstance(texts, np.ndarray):
+        texts = texts.tolist()
+    if not isinstance(texts, list) or len(texts) != len(content["motion"]):
+        return ""
+    return str(texts[index])

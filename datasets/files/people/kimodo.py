@@ -25,7 +25,7 @@ from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.writing import replacing
 from selfcorrect.storage.pickles.results import Results
 
-from ..motion_file import MotionFile, check_size, rate_of
+from ..motion_file import MotionFile, check_size, check_within, rate_of
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import up_of_motion
 from .keeping import kept_places
@@ -74,8 +74,7 @@ def _table(path: Path, places: np.ndarray, matrices: np.ndarray) -> JointTable:
     for name, array in zip(_KEYS, (places, matrices), strict=True):
         if array.dtype.kind != "f":
             raise InputError(f"{path}: expected {name} to be floating-point numbers, got {array.dtype}")
-        if not (sound := (np.abs(array) <= _LARGEST).reshape(len(array), -1).all(axis=1)).all():
-            raise InputError(f"{path}: {name} is not finite in frame {int(sound.argmin())}, or beyond ±{_LARGEST:g}")
+        check_within(f"{path}: {name} is", array, _LARGEST)
     check_size(path, [places.shape[:2]])
     return TABLES[places.shape[1]]
 
@@ -180,15 +179,13 @@ def _written(
         was = arrays_of(before)
         for name in new.keys() & {"posed_joints", "root_positions", "smooth_root_pos"}:
             new[name] = kept_places(old[name], was[name], new[name])
-        for name in new.keys() & {"global_rot_mats", "local_rot_mats"}:
-            still = np.abs(new[name] - was[name]).max(axis=(2, 3), keepdims=True) < 1e-8
+        for name in new.keys() & {"global_rot_mats", "local_rot_mats", "global_root_heading"}:
+            inside = (2, 3) if new[name].ndim == 4 else 1
+            still = np.abs(new[name] - was[name]).max(axis=inside, keepdims=True) < 1e-8
             new[name] = np.where(still, old[name], new[name])
-        for name in new.keys() & {"global_root_heading"}:
-            still = np.abs(new[name] - was[name]).max(axis=1, keepdims=True) < 1e-8
-            new[name] = np.where(still, old[name], new[name])
-        for name in new.keys() & {"foot_contacts"}:
+        if "foot_contacts" in new:
             moved = np.abs(arrays_of(after)["posed_joints"] - was["posed_joints"]).max(axis=(1, 2)) > 1e-6
-            new[name] = np.where(moved[:, None], new[name], old[name])
+            new["foot_contacts"] = np.where(moved[:, None], contacts, old["foot_contacts"])
     return {name: array.astype(old[name].dtype) for name, array in new.items()}
 
 

@@ -23,7 +23,7 @@ from selfcorrect.motion.geometry.views import ShiftedWorld, TurnedWorld
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.writing import replacing
 
-from ..motion_file import MotionFile, check_size
+from ..motion_file import MotionFile, check_size, check_within
 from ..skeletons.reading import Reading
 from .kimodo import motion_of_poses
 from .soma import BODY_22
@@ -39,8 +39,7 @@ def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
         raise InputError(f"{path}: MotionStreamer's rows are y up, in metres; leave out --up and --metres-per-unit")
     if rows.dtype.kind != "f" or not len(rows):
         raise InputError(f"{path}: expected rows of {COLUMNS} floating-point numbers, got {rows.dtype} {rows.shape}")
-    if not (sound := (np.abs(rows) <= _LARGEST).all(axis=1)).all():
-        raise InputError(f"{path}: not finite in frame {int(sound.argmin())}, or beyond ±{_LARGEST:g}")
+    check_within(f"{path}:", rows, _LARGEST)
     check_size(path, [(len(rows), len(BODY_22))])
     values = rows.astype(float)
     headings, path_m = _headings(path, values), _path_m(path, values)

@@ -26,7 +26,7 @@ from selfcorrect.motion.geometry.views import Y_DOWN, to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.pickles.results import Results
 
-from ..motion_file import MotionFile, check_size, rate_of
+from ..motion_file import MotionFile, check_size, check_within, rate_of
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import AXES, up_of_motion
 
@@ -206,8 +206,7 @@ def _numbers(label: str, key: str, array: np.ndarray | None, shape: tuple[int, .
     if array is None or array.shape[1:] != shape or array.dtype.kind != "f" or not len(array):
         got = "others" if array is None else f"{array.dtype} {array.shape}"
         raise InputError(f"{label}: expected {key} {shape} in every frame, got {got}")
-    if not (sound := (np.abs(array) <= _LARGEST).reshape(len(array), -1).all(axis=1)).all():
-        raise InputError(f"{label}: {key} is not finite in frame {int(sound.argmin())}, or beyond ±{_LARGEST:g}")
+    check_within(f"{label}: {key} is", array, _LARGEST)
     return array.astype(float)
 
 

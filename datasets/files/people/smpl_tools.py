@@ -33,7 +33,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.pickles.results import Results, open_results
 
-from ..motion_file import MotionFile, body_model_of, check_size, rate_of
+from ..motion_file import MotionFile, body_model_of, check_size, check_within, rate_of
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import AXES, up_of_motion
 from .keeping import kept_places, kept_rotations
@@ -269,10 +269,7 @@ def _translation(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np
 def _check_numbers(label: str, name: str, array: np.ndarray) -> None:
     if array.dtype.kind not in "fiu" or not array.ndim:
         raise InputError(f"{label}: expected {name} to be real numbers per frame, got {array.dtype} {array.shape}")
-    inside = tuple(range(1, array.ndim))
-    sound = in_slabs(lambda rows: (np.abs(rows.astype(float)) <= _LARGEST).all(axis=inside), array)
-    if not sound.all():
-        raise InputError(f"{label}: {name} is not finite in frame {int(sound.argmin())}, or beyond ±{_LARGEST:g}")
+    check_within(f"{label}: {name} is", array, _LARGEST)
 
 
 def _body(tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading) -> tuple[Body | None, tuple[str, ...]]:

@@ -20,11 +20,9 @@ from selfcorrect.motion.geometry.kinematics import continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
-from .gltf_document import Document, write_document
+from .gltf_document import Document, Numbers, write_document
 
-_FLOAT, _UNSIGNED_SHORT = 5126, 5123
 _VERTICES = 34962
-_TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
 _MATERIAL = {"name": "bone", "pbrMetallicRoughness": {"baseColorFactor": [0.8, 0.5, 0.2, 1]}}
 
 _LIMBS = {"hip": "UpperLeg", "knee": "LowerLeg", "ankle": "Foot", "foot": "Toes", "collar": "Shoulder",
@@ -73,35 +71,9 @@ def write_vrma(path: Path, motion: Motion) -> None:
     write_document(path, replace(document, content=document.content | more))
 
 
-class _Numbers:
-    """The buffer of a document, and the accessors that describe the arrays in it."""
-
-    def __init__(self) -> None:
-        self.bytes = b""
-        self.views: list[dict[str, Any]] = []
-        self.accessors: list[dict[str, Any]] = []
-
-    def add(self, array: np.ndarray, target: int | None = None, *, bounds: bool = False) -> int:
-        """Append an array (N,) or (N, C), of floats or of counts, and return its accessor's index."""
-        counts = array.dtype.kind == "u"
-        array = np.ascontiguousarray(array, dtype="<u2" if counts else "<f4")
-        view = {"buffer": 0, "byteOffset": len(self.bytes), "byteLength": array.nbytes}
-        self.views.append(view if target is None else view | {"target": target})
-        accessor = {
-            "bufferView": len(self.views) - 1,
-            "componentType": _UNSIGNED_SHORT if counts else _FLOAT,
-            "count": len(array),
-            "type": _TYPES[array.shape[1] if array.ndim == 2 else 1],
-        }
-        extremes = {"min": np.atleast_1d(array.min(0)).tolist(), "max": np.atleast_1d(array.max(0)).tolist()}
-        self.accessors.append(accessor | (extremes if bounds else {}))
-        self.bytes += array.tobytes() + b"\0" * (-array.nbytes % 4)
-        return len(self.accessors) - 1
-
-
 def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
     """The joints, posed as in the first frame, with skin and visible bones; or at rest on the floor, without any."""
-    numbers = _Numbers()
+    numbers = Numbers()
     nodes = _nodes_at_rest(motion.skeleton)
     seen = {} if at_rest else _skinned(motion, nodes, numbers)
     document = {
@@ -111,11 +83,11 @@ def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
         "nodes": [{key: value for key, value in node.items() if value or key != "children"} for node in nodes],
         **seen,
         "animations": [_animation(one, numbers) for one in (motion, *more)],
-        "accessors": numbers.accessors,
-        "bufferViews": numbers.views,
-        "buffers": [{"byteLength": len(numbers.bytes)}],
+        "accessors": numbers.content["accessors"],
+        "bufferViews": numbers.content["bufferViews"],
+        "buffers": [{"byteLength": len(numbers.buffer)}],
     }
-    return Document(document, (numbers.bytes,))
+    return Document(document, (bytes(numbers.buffer),))
 
 
 def _nodes_at_rest(skeleton: Skeleton) -> list[dict[str, Any]]:
@@ -128,7 +100,7 @@ def _nodes_at_rest(skeleton: Skeleton) -> list[dict[str, Any]]:
     return nodes
 
 
-def _skinned(motion: Motion, nodes: list[dict[str, Any]], numbers: _Numbers) -> dict[str, Any]:
+def _skinned(motion: Motion, nodes: list[dict[str, Any]], numbers: Numbers) -> dict[str, Any]:
     """Pose the joints as in the first frame and put them and a mesh below an armature; the mesh, its skin and colour.
 
     The armature is the last node. The skin is bound to the rest pose, which glTF keeps as inverse matrices.
@@ -151,7 +123,7 @@ def _skinned(motion: Motion, nodes: list[dict[str, Any]], numbers: _Numbers) -> 
     return {"skins": [skin], "meshes": [mesh], "materials": [_MATERIAL]}
 
 
-def _mesh(bones: _Bones, rest_m: np.ndarray, numbers: _Numbers) -> dict[str, Any]:
+def _mesh(bones: _Bones, rest_m: np.ndarray, numbers: Numbers) -> dict[str, Any]:
     """Triangles of an octahedron for each bone at rest, each with separate vertices so that its edges look sharp."""
     turns = bones.turns.as_matrix()
     corners = np.einsum("bij,bj,tcj->btci", turns, bones.scales, _OCTAHEDRON[_TRIANGLES])
@@ -174,7 +146,7 @@ def _mesh(bones: _Bones, rest_m: np.ndarray, numbers: _Numbers) -> dict[str, Any
     }
 
 
-def _animation(motion: Motion, numbers: _Numbers) -> dict[str, Any]:
+def _animation(motion: Motion, numbers: Numbers) -> dict[str, Any]:
     """Root translation and all rotations, linear between frames."""
     time = numbers.add(np.arange(len(motion)) / motion.fps, bounds=True)
     rotations = continuous(motion.rotations)

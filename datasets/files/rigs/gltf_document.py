@@ -14,7 +14,7 @@ import os
 import struct
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ from selfcorrect.storage.files.writing import replacing
 _DATA = "data:application/octet-stream;base64,"
 _KINDS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
-_FLOAT = 5126
+_TYPES = {width: kind for kind, width in _WIDTHS.items()}
+_FLOAT, _UNSIGNED_SHORT = 5126, 5123
 _COMPRESSION = "EXT_meshopt_compression"
 DAMAGES = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, struct.error)
 """What a damaged file may make its reader raise."""
@@ -176,9 +177,12 @@ def _change(
         known = channels.get((node, path))
         if known and _replaced(document, buffers, own, target["samplers"][known["sampler"]], times_s, values):
             continue
-        if time is None:
-            time = _added(content, buffers, times_s[:, None], "SCALAR", bounds=True)
-        output = _added(content, buffers, values, "VEC4" if values.shape[1] == 4 else "VEC3")
+        if not buffers:
+            content["buffers"] = [{}]
+            buffers.append(bytearray())
+        added = Numbers(content, buffers[0])
+        time = added.add(times_s, bounds=True) if time is None else time
+        output = added.add(values)
         sampler = len(target["samplers"])
         target["samplers"].append({"input": time, "output": output})
         if known:
@@ -207,22 +211,31 @@ def _replaced(
     return True
 
 
-def _added(
-    content: dict[str, Any], buffers: list[bytearray], values: np.ndarray, kind: str, *, bounds: bool = False
-) -> int:
-    """Append numbers to the first buffer; returns their accessor."""
-    if not buffers:
-        content["buffers"] = [{}]
-        buffers.append(bytearray())
-    buffers[0].extend(b"\0" * (-len(buffers[0]) % 4))
-    array = np.ascontiguousarray(values, dtype="<f4")
-    views, accessors = content.setdefault("bufferViews", []), content.setdefault("accessors", [])
-    views.append({"buffer": 0, "byteOffset": len(buffers[0]), "byteLength": array.nbytes})
-    accessor = {"bufferView": len(views) - 1, "componentType": _FLOAT, "count": len(array), "type": kind}
-    extremes = {"min": [float(array.min())], "max": [float(array.max())]} if bounds else {}
-    accessors.append(accessor | extremes)
-    buffers[0].extend(array.tobytes())
-    return len(accessors) - 1
+@dataclass(frozen=True)
+class Numbers:
+    """The first buffer of a document, and the lists in its content that describe the arrays there."""
+
+    content: dict[str, Any] = field(default_factory=dict)
+    buffer: bytearray = field(default_factory=bytearray)
+
+    def add(self, array: np.ndarray, target: int | None = None, *, bounds: bool = False) -> int:
+        """Append an array (N,) or (N, C), of floats or of counts, and return its accessor's index."""
+        counts = array.dtype.kind == "u"
+        array = np.ascontiguousarray(array, dtype="<u2" if counts else "<f4")
+        self.buffer.extend(b"\0" * (-len(self.buffer) % 4))
+        views, accessors = (self.content.setdefault(name, []) for name in ("bufferViews", "accessors"))
+        view = {"buffer": 0, "byteOffset": len(self.buffer), "byteLength": array.nbytes}
+        views.append(view if target is None else view | {"target": target})
+        accessor = {
+            "bufferView": len(views) - 1,
+            "componentType": _UNSIGNED_SHORT if counts else _FLOAT,
+            "count": len(array),
+            "type": _TYPES[array.shape[1] if array.ndim == 2 else 1],
+        }
+        extremes = {"min": np.atleast_1d(array.min(0)).tolist(), "max": np.atleast_1d(array.max(0)).tolist()}
+        accessors.append(accessor | (extremes if bounds else {}))
+        self.buffer.extend(array.tobytes())
+        return len(accessors) - 1
 
 
 def write_document(path: Path, document: Document) -> None:

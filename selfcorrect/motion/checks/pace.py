@@ -65,3 +65,8 @@ def pace_off(features: MotionFeatures) -> Measured:
     if found is None:
         return Measured.nothing()
     return Measured.whole(max(found, 1 / max(found, 1e-3)) - 1, "too fast" if found > 1 else "too slow")
+
+
+def rate_factor(features: MotionFeatures) -> Measured:
+    """How many times faster or slower than 35 frames per second the motion was recorded."""
+    return Measured.whole(max(features.fps / 35.0, 35.0 / features.fps))

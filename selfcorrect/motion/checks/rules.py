@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from . import body, floor, pace, reading, smoothness, walking
+from . import body, floor, pace, smoothness, walking
 from .findings import Rule
 
 _TRAIN = "98th percentile of CMU's training clips"
@@ -43,11 +43,11 @@ RULES = (
          "The pose of a rig: the body jumps into it or out of it, never leaves it, or holds it rigidly.",
          -body.T_POSE_DEG, "°", "a T-pose", _TRAIN, body.t_pose_deg),
     Rule("R1", "unit", "The body is no child's and no giant's.", 1.8, "×",
-         "{value:.1f} × off an adult's size: wrong unit?", "heights from .75 to 2.4 m", reading.size_factor),
+         "{value:.1f} × off an adult's size: wrong unit?", "heights from .75 to 2.4 m", body.size_factor),
     Rule("R2", "axis", "The body lies stretched out most of the time, as if another axis were up.", 0.6, "of frames",
-         "lies in {value:.0%} of the frames: another axis up?", _TRAIN, reading.lying_share),
+         "lies in {value:.0%} of the frames: another axis up?", _TRAIN, body.lying_share),
     Rule("R3", "frame-rate", "Nobody records so.", 7.2, "×", "{value:.1f} × off 35 frames per second",
-         "5 to 250 frames per second", reading.rate_factor),
+         "5 to 250 frames per second", pace.rate_factor),
     Rule("P1", "pace",
          "Bodies fall in flight, or swing over their legs in walking, faster or slower than gravity lets them.", 0.15,
          "", "time runs {value:.0%} off gravity's pace", _TRAIN, pace.pace_off),

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from ...core.errors import InputError
 from ..geometry.kinematics import continuous
+from ..geometry.rotations import from_matrix_columns, matrix_columns
 from ..motion import MotionBatch
 from ..skeleton import Skeleton
-from .six_d import from_matrix_columns, matrix_columns
 
 STD_FLOOR = 0.05
 """Features that hardly vary in the training data are not blown up: 5 cm, 5 cm/s, about 3 degrees."""

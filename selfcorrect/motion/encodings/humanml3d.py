@@ -26,8 +26,8 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from ...core.errors import InputError
+from ..geometry.rotations import from_matrix_columns
 from ..skeleton import SMPL_22, SMPL_22_PARENTS
-from .six_d import from_matrix_columns
 
 FPS = 20.0
 SQUARED_CONTACT_STEP_M2 = 0.002

@@ -24,8 +24,7 @@ from ...core.errors import DamagedError, RunFolderError
 from ...core.provenance import Provenance
 from ...core.samples import Samples, StoredSamples
 from ...correctors.correction import CorrectedBatch
-from ..files.digests import damage_of_sealed, digest, read_checked, sealed, unsealed
-from ..files.listings import DIGESTS, listed_in
+from ..files.digests import DIGESTS, damage_of_sealed, digest, listed_in, read_checked, sealed, unsealed
 from ..files.strict_json import from_json, parsed, to_json
 from ..files.writing import write_atomically
 from .protocol import Generation, Metrics

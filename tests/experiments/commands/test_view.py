@@ -14,7 +14,7 @@ from selfcorrect.experiments.commands.view import ViewCommand
 from selfcorrect.experiments.correction.in_python import correct_files
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.storage.files.listings import titles_of
+from selfcorrect.storage.files.digests import titles_of
 
 
 @pytest.fixture

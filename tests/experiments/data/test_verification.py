@@ -17,8 +17,7 @@ from selfcorrect.experiments.data.verification import Found, verify
 from selfcorrect.experiments.reporting.summary import Summary, write_summary
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.motion import Motion
-from selfcorrect.storage.files.digests import sealed
-from selfcorrect.storage.files.listings import write_listing
+from selfcorrect.storage.files.digests import sealed, write_listing
 from selfcorrect.storage.runs.folder_store import FolderStore
 from selfcorrect.storage.runs.protocol import Generation
 from selfcorrect.storage.runs.tracking import write_rows

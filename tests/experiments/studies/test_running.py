@@ -14,7 +14,7 @@ from selfcorrect.experiments.motion.settings.presets import DenoiserArms, Motion
 from selfcorrect.experiments.studies.jobs import run_arm, run_first_generation
 from selfcorrect.experiments.studies.running import RunningReport
 from selfcorrect.runtime.progress import silent
-from selfcorrect.storage.files.listings import DIGESTS
+from selfcorrect.storage.files.digests import DIGESTS
 
 PLAIN = Arm("replace")
 TINY = MotionSettings(
