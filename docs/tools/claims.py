@@ -71,7 +71,7 @@ _GILLMAN, _MORPH = "Gillman et al. 2024", "Li et al. 2025 (Morph)"
 
 CLAIMS = (
     *(
-        Claim(source, words, f"{model}, {where}", summary, denoiser, arm, metric, way, than, generation)
+        Claim(source, words, f"{model}, {where}", summary, denoiser, arm, metric, way, than, generation)  # type: ignore[arg-type]
         for source, words, where, arm, metric, way, than, generation, runs in (
             ("Shumailov et al. 2024", _LOST, "fully synthetic",
              "replace+none", "recall", "falls", None, None, (_SMOOTH, _JITTERY, _DEMO)),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
@@ -44,7 +44,7 @@ def raised(motion: Motion, by_m: float) -> Motion:
     return replace(motion, root_m=motion.root_m + by_m * UP)
 
 
-def corrected(motion: Motion, **options: object) -> Motion:
+def corrected(motion: Motion, **options: Any) -> Motion:
     """The kinematic correction of a motion."""
     correction = sc.correct(motion, kinematic=True, **options)
     assert correction.accepted, correction.reason

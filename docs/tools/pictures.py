@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -33,7 +34,12 @@ from selfcorrect.storage.runs.memory import MemoryStore
 OUT = Path(__file__).resolve().parents[1] / "pictures"
 SOFT = GREY
 TINTS = {BLUE: "#dbeafe", VERMILION: "#fde8da", SKY: "#e3f3fc", ORANGE: "#fdf1d6", SOFT: "#f3f4f6"}
-STYLE = {"svg.fonttype": "path", "svg.hashsalt": "selfcorrect", "font.family": "DejaVu Sans", "font.size": 9}
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "path",
+    "svg.hashsalt": "selfcorrect",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+}
 
 # --- diagrams --------------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -23,7 +24,7 @@ from selfcorrect.simulators.stages.scene import PLAIN, Scene
 
 OUT = Path(__file__).resolve().parents[1] / "pictures" / "scenes.svg"
 SOFT = "#9ca3af"
-STYLE = {"svg.fonttype": "path", "svg.hashsalt": "selfcorrect", "font.size": 9}
+STYLE: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": "selfcorrect", "font.size": 9}
 
 POSES = {
     "A slope of 10°": Scene(slope_deg=10.0),

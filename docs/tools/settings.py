@@ -77,7 +77,7 @@ def meanings_of(kind: type) -> dict[str, str]:
     (parsed,) = ast.parse(inspect.getsource(kind)).body
     assert isinstance(parsed, ast.ClassDef)
     return {
-        one.target.id: " ".join(other.value.value.split())
+        one.target.id: " ".join(str(other.value.value).split())
         for one, other in pairwise(parsed.body)
         if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
         and isinstance(other, ast.Expr) and isinstance(other.value, ast.Constant)
