@@ -9,13 +9,19 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from selfcorrect.core.randomness import Stream
+    from selfcorrect.core.samples import Samples
     from selfcorrect.experiments.toy.result import Result
     from selfcorrect.experiments.toy.view import ToyView
+    from selfcorrect.loop.run import Plan, Task
+    from selfcorrect.models.protocol import GenerativeModel
     from selfcorrect.motion.motion import Motion
 
 
@@ -47,6 +53,54 @@ def run_toy(name: str, settings: object, folder: Path) -> ToyView:
     jobs = [job for job in jobs_of(view.study, folder) if job.function is not draw_figures]
     run_jobs(jobs, Where(), name, folder=folder)
     return view
+
+
+def same_tensors(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Whether two states have the same names and bits."""
+    return one.keys() == other.keys() and all(bool((one[name] == other[name]).all()) for name in one)
+
+
+def assert_is_a_model_for_loops(model: GenerativeModel, real: Samples, steps: int = 3) -> GenerativeModel:
+    """What every model promises the loop, which is what makes runs repeatable and resumable; the trained model.
+
+    Values never change in place, results depend on streams alone, and a state that was stored goes on bit for bit.
+    """
+    import safetensors.torch
+    import torch
+
+    from selfcorrect.core.randomness import streams
+    from selfcorrect.runtime import global_generators
+
+    given, values = {name: value.clone() for name, value in model.state().items()}, real.values.clone()
+    generators = global_generators.state()
+    trained = model.fit(real, steps, streams(5))
+    labels = real.labels[:7]
+    drawn = trained.sample(labels, streams(6))
+    stored = safetensors.torch.load(safetensors.torch.save(trained.state()))
+    restored = model.load_state(stored)
+    assert global_generators.drawn_since(generators) == []
+    torch.rand(7)
+    assert drawn.shape == (len(labels), *real.values.shape[1:])
+    assert drawn.is_floating_point()
+    assert same_tensors(model.fit(real, steps, streams(5)).state(), stored)
+    assert torch.equal(restored.sample(labels, streams(6)), drawn)
+    assert not torch.equal(restored.sample(labels, streams(7)), drawn)
+    assert same_tensors(trained.fit(real, 2, streams(8)).state(), restored.fit(real, 2, streams(8)).state())
+    assert same_tensors(trained.state(), stored)
+    assert same_tensors(model.state(), given)
+    assert torch.equal(real.values, values)
+    return trained
+
+
+def looped(task: Task, plan: Plan, stream: Stream, store: Any = None) -> Any:
+    """The store of an arm after its last generation, with a generation 0 of its own; in memory where none is given."""
+    from selfcorrect.loop.run import run_loop, train_first_generation
+    from selfcorrect.storage.runs.memory import MemoryStore
+
+    first, store = MemoryStore(), MemoryStore() if store is None else store
+    train_first_generation(task, first, stream)
+    run_loop(task, plan, store, first, stream)
+    return store
 
 
 def outcomes(result: Result) -> dict[str, str]:

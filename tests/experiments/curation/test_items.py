@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import lifting_off
+from helpers import lifting_off, looped
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
@@ -18,12 +18,11 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.experiments.curation.features import MOTION_FEATURES, motion_features
 from selfcorrect.experiments.curation.items import Item, items_of, kind_of
 from selfcorrect.loop.policy import Replace
-from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
+from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.storage.runs.folder_store import FolderStore
-from selfcorrect.storage.runs.memory import MemoryStore
 
 STREAM = streams(0)
 
@@ -71,11 +70,9 @@ def test_features_do_not_depend_on_the_batch_and_hardly_on_the_frame_rate() -> N
 def run_of(folder: Path, shape: tuple[int, ...]) -> Path:
     """A run of a general loop whose samples have a shape."""
     real = Samples.real(torch.rand((12, *shape), generator=STREAM.torch()).double(), torch.arange(12) % 2)
-    first, size = MemoryStore(), int(np.prod(shape))
-    task = Task(_Pictures(shape, Gaussian.standard(size)), real, lambda candidate: {})
-    train_first_generation(task, first, STREAM)
+    task = Task(_Pictures(shape, Gaussian.standard(int(np.prod(shape)))), real, lambda candidate: {})
     with FolderStore(folder / "arm", {}) as store:
-        run_loop(task, Plan(Replace(), 2), store, first, STREAM)
+        looped(task, Plan(Replace(), 2), STREAM, store)
     return folder
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers import looped
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples, StoredSamples
@@ -128,8 +129,7 @@ def test_traced_loops_resume_with_the_same_lines(tmp_path, policy):
     task, first = memoriser_task(), MemoryStore()
     train_first_generation(task, first, STREAM)
     plan = Plan(policy, 4, correction=Correction(halved_if_positive))
-    whole = MemoryStore()
-    run_loop(task, plan, whole, first, STREAM)
+    whole = looped(task, plan, STREAM)
     for generations in (2, 4):
         with FolderStore(tmp_path / "run", {}) as store:
             run_loop(task, replace(plan, generations=generations), store, first, STREAM)
@@ -144,9 +144,6 @@ def test_traced_loops_resume_with_the_same_lines(tmp_path, policy):
 def test_fully_synthetic_memorisers_lose_lines_and_real_data_founds_them_anew():
     task, survived = memoriser_task(), {}
     for policy in (Replace(), Augment(1.0), RealOnly()):
-        first, store = MemoryStore(), MemoryStore()
-        train_first_generation(task, first, STREAM)
-        run_loop(task, Plan(policy, 8), store, first, STREAM)
-        survived[policy] = store.metrics(8).get("surviving_lineages")
+        survived[policy] = looped(task, Plan(policy, 8), STREAM).metrics(8).get("surviving_lineages")
     assert survived[Replace()] < 0.4 < survived[Augment(1.0)]
     assert survived[RealOnly()] is None

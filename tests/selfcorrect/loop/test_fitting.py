@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from helpers import looped
 
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.fitting import averaged, extrapolated, plain
 from selfcorrect.loop.policy import RealOnly, Replace
-from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
+from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.storage.runs.memory import MemoryStore
 
 STREAM = streams(5)
 SEEDS, COUNT = 1500, 20
@@ -36,9 +36,7 @@ def variances(strength: float, generations: int) -> np.ndarray:
     model = Gaussian.standard(SEEDS, 1)
     real = Samples.real(model.sample(torch.zeros(COUNT, dtype=torch.int64), STREAM.child("data")))
     task = Task(model, real, lambda candidate: {"variance": candidate.model.state()["covariance"].flatten()})
-    first, store = MemoryStore(), MemoryStore()
-    train_first_generation(task, first, STREAM)
-    run_loop(task, Plan(Replace(), generations, fitting=extrapolated(strength)), store, first, STREAM)
+    store = looped(task, Plan(Replace(), generations, fitting=extrapolated(strength)), STREAM)
     return np.asarray(store.metrics(generations)["variance"])
 
 
@@ -63,11 +61,9 @@ def test_counts_are_not_extrapolated_and_the_baseline_can_have_it():
     training = Samples.real(torch.randn((9, 2), generator=STREAM.torch()).double())
     moved = extrapolated(1.0)(model, training, 0, STREAM)
     assert isinstance(moved, Counting)
-    plan = Plan(RealOnly(), 2, fitting=extrapolated(1.0))
     task = Task(Gaussian.standard(2), Samples.real(torch.randn(9, 2)), lambda candidate: {})
-    first, store = MemoryStore(), MemoryStore()
-    train_first_generation(task, first, STREAM)
-    assert run_loop(task, plan, store, first, STREAM).state()["mean"].isfinite().all()
+    store = looped(task, Plan(RealOnly(), 2, fitting=extrapolated(1.0)), STREAM)
+    assert store.state(2)["mean"].isfinite().all()
 
 
 def test_weights_are_averaged_over_generations():

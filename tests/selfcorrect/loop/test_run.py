@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import looped
 
 from selfcorrect.core.errors import LoopError
 from selfcorrect.core.randomness import streams
@@ -35,10 +36,7 @@ def gaussian_task(count: int = COUNT, seeds: int = SEEDS) -> Task:
 
 
 def run(plan: Plan, task: Task | None = None) -> MemoryStore:
-    task, first, store = task or gaussian_task(), MemoryStore(), MemoryStore()
-    train_first_generation(task, first, STREAM)
-    run_loop(task, plan, store, first, STREAM)
-    return store
+    return looped(task or gaussian_task(), plan, STREAM)
 
 
 def mean_variance(store: MemoryStore, generation: int) -> float:

@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 import pytest
 import torch
+from helpers import looped
 from torch import Tensor
 
 from selfcorrect.core.randomness import Stream, streams
@@ -14,7 +15,7 @@ from selfcorrect.correctors.contract import Corrected, lift
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.loop.bias import Sampler, each_alone
 from selfcorrect.loop.policy import Augment, Policy, Renew, Replace
-from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
+from selfcorrect.loop.run import Plan, Task
 from selfcorrect.remedies.matching import (
     lineage_matched,
     match,
@@ -64,12 +65,9 @@ def memoriser(samples: Samples = REAL) -> Memoriser:
     return Memoriser(samples.values, samples.labels, [])
 
 
-def run(plan: Plan) -> tuple[MemoryStore, Memoriser]:
-    model, first, store = memoriser(), MemoryStore(), MemoryStore()
-    task = Task(model, REAL, lambda candidate: {}, space=lambda values: values.flatten(1).numpy())
-    train_first_generation(task, first, STREAM)
-    run_loop(task, plan, store, first, STREAM)
-    return store, model
+def run(plan: Plan) -> MemoryStore:
+    task = Task(memoriser(), REAL, lambda candidate: {}, space=lambda values: values.flatten(1).numpy())
+    return looped(task, plan, STREAM)
 
 
 def test_every_parent_has_a_child_of_its_own():
@@ -137,8 +135,8 @@ def test_the_nearest_row_has_the_same_label():
 
 @pytest.mark.parametrize("policy", [Replace(), Augment(1.0)])
 def test_matched_lines_survive_where_plain_ones_die(policy: Policy):
-    plain, _ = run(Plan(policy, 12))
-    matched, _ = run(Plan(policy, 12, bias=lineage_matched(20)))
+    plain = run(Plan(policy, 12))
+    matched = run(Plan(policy, 12, bias=lineage_matched(20)))
     assert matched.metrics(12)["surviving_lineages"] > 0.9 > plain.metrics(12)["surviving_lineages"] + 0.15
     assert matched.metrics(12)["offspring_variance"] < 0.4 or isinstance(policy, Augment)
 
@@ -153,8 +151,8 @@ def test_where_generations_overlap_the_oldest_have_the_children():
 
 @pytest.mark.slow
 def test_overlapping_lines_survive_when_matched_and_are_counted_in_the_whole_set():
-    plain, _ = run(Plan(Renew(0.25), 48))
-    matched, _ = run(Plan(Renew(0.25), 48, bias=lineage_matched(20, heirs=oldest_synthetic)))
+    plain = run(Plan(Renew(0.25), 48))
+    matched = run(Plan(Renew(0.25), 48, bias=lineage_matched(20, heirs=oldest_synthetic)))
     assert len(matched.batch(5).samples) == 6
     assert matched.metrics(48)["surviving_lineages"] > 0.8 > plain.metrics(48)["surviving_lineages"] + 0.15
 
@@ -168,7 +166,7 @@ def test_children_are_compared_with_parents_of_any_age_as_these_were_drawn():
         return each_alone(model.sample)
 
     away = Correction(lift(lambda values: values + 1000), 1.0, "interpolation")
-    store, _ = run(Plan(Renew(0.5), 4, bias=watching, correction=away))
+    store = run(Plan(Renew(0.5), 4, bias=watching, correction=away))
     drawn = torch.cat([store.batch(generation).drawn.values for generation in (1, 2, 3)])
     assert len(seen[3]) == 24
     assert set(seen[3].values.flatten().tolist()) <= set(drawn.flatten().tolist())
@@ -179,7 +177,7 @@ def test_rejection_does_not_break_lines():
     def often_rejected(samples: Samples, stream: Stream) -> Corrected:
         return Corrected(samples, torch.rand(len(samples), generator=stream.torch()) > 0.3)
 
-    store, _ = run(Plan(Replace(), 10, bias=lineage_matched(20), correction=Correction(often_rejected)))
+    store = run(Plan(Replace(), 10, bias=lineage_matched(20), correction=Correction(often_rejected)))
     assert store.metrics(10)["surviving_lineages"] > 0.75
     assert store.metrics(10)["rejected_count"] > 0
 

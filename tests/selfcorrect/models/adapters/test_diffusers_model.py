@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -21,12 +20,12 @@ from diffusers import (
     UNet2DConditionModel,
     UNet2DModel,
 )
+from helpers import assert_is_a_model_for_loops
 from torch import Tensor, nn
 
 import selfcorrect as sc
 from selfcorrect.core.randomness import streams
 from selfcorrect.models.adapters.diffusers_model import DiffusersModel
-from selfcorrect.runtime import global_generators
 
 STEPS = 40
 POINT = torch.linspace(-0.8, 0.8, 16).reshape(1, 4, 4)
@@ -108,10 +107,6 @@ LABELS = torch.arange(32) % 2
 REAL = sc.Samples.real((LABELS * 1.6 - 0.8).reshape(-1, 1, 1).expand(32, 4, 4).clone(), LABELS)
 
 
-def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
 @pytest.mark.slow
 def test_a_small_unet_learns_two_classes() -> None:
     model = tiny(learning_rate=1e-2).fit(REAL, 120, streams(0))
@@ -119,14 +114,8 @@ def test_a_small_unet_learns_two_classes() -> None:
     assert means[LABELS == 0].mean() < -0.3 < 0.3 < means[LABELS == 1].mean()
 
 
-def test_it_resumes_bit_for_bit_and_leaves_global_generators_alone() -> None:
-    before = global_generators.state()
-    fitted = tiny().fit(REAL, 3, streams(0))
-    again = tiny().load_state(fitted.state())
-    assert same(fitted.fit(REAL, 3, streams(2)).state(), again.fit(REAL, 3, streams(2)).state())
-    assert torch.equal(fitted.sample(LABELS, streams(1)), again.sample(LABELS, streams(1)))
-    assert not torch.equal(fitted.sample(LABELS, streams(1)), again.sample(LABELS, streams(2)))
-    assert global_generators.drawn_since(before) == []
+def test_it_is_a_model_for_loops() -> None:
+    assert_is_a_model_for_loops(tiny(), REAL)
 
 
 @pytest.mark.parametrize("scheduler", [EulerDiscreteScheduler(STEPS), DDIMScheduler(STEPS), SCHEDULERS["flow"]])
