@@ -93,8 +93,7 @@ def _wanted_shift(
 
     inset: see `plan_contacts`.
     """
-    contacts = replace(settings.contacts, iterations=settings.filter.iterations)
-    plan = plan_contacts(body, motions, friction, supports, contacts, inset)
+    plan = plan_contacts(body, motions, friction, supports, settings.contacts.coarse, inset)
     shifts_m = [
         centre_shift(rest, forces_n.sum(1), body.total_mass_kg, motions.fps, settings.filter)
         for rest, forces_n in zip(plan.rest, plan.force_n, strict=True)
@@ -168,9 +167,8 @@ def place_feet(
 ) -> MotionBatch:
     """Motions on the body's tree whose feet touch the ground where they are to carry."""
     placement = settings.placement
-    contacts = replace(settings.contacts, iterations=placement.iterations)
     # With the forces of the filter's last round instead, feet of raw simulated states slide by 3 to 6 % more.
-    plan = plan_contacts(body, motions, friction, supports, contacts)
+    plan = plan_contacts(body, motions, friction, supports, settings.contacts.coarse)
     corners = slice(len(body.soles))
     ground_m = above_ground_m(body, plan.points_m, supports)[:, :, corners, 1]
     ankles_m = plan.needs.positions_m[:, :, Legs.of(body.tree).ankles]
@@ -201,7 +199,7 @@ def off_heels(load: np.ndarray, fps: float, settings: PlacementSettings = RESIDU
     load: (N, T, 2, K), 1 or more for corners that carry, those of the heel first.
     """
     heel, front = load[..., :2].sum(-1), load[..., 2:].sum(-1)
-    alone = (heel * settings.full_load_bodyweights > settings.heel_bodyweights) & (front < 0.2 * heel)
+    alone = (heel > 1.0) & (front < 0.2 * heel)
     for_long = binary_opening(alone, np.ones((1, max(1, round(settings.heel_s * fps)), 1), dtype=bool))
     around = 2 * round(settings.heel_around_s * fps) + 1
     return gaussian_filter1d(maximum_filter1d(for_long.astype(float), around, axis=1), around / 4, axis=1)

@@ -27,6 +27,9 @@ THICKEST_M, HOVER_PERCENTILE, _BALL = 0.025, 30, 1
 known. Then the most that is added to soles, and the percentile of their corners' heights in flat stance that says how
 much. Of a foot's pairs of corners the second is at its ball."""
 
+FAST_M_S = 1.5
+"""From this speed of a body on, feet that land and leave within a frame or two seem to slide that much more."""
+
 _SPEED_BLUR_S = 0.25
 """Standard deviation of the Gaussian over which the speed of bodies is averaged."""
 
@@ -110,10 +113,10 @@ def horizontal_speeds(points_m: np.ndarray, fps: float) -> np.ndarray:
     return lengths(np.gradient(points_m[..., [0, 2]], 1 / fps, axis=1))
 
 
-def speed_factors(root_m: np.ndarray, fps: float, from_m_s: float, most: float) -> np.ndarray:
+def speed_factors(root_m: np.ndarray, fps: float, from_m_s: float = FAST_M_S, most: float = 3.0) -> np.ndarray:
     """(N, T) speed of roots (N, T, 3) in units of `from_m_s`, smoothed over half a second: 1 at least, `most` at most.
 
-    In fast motion feet land and leave within a frame or two, and seem to slide that much more while they stand.
+    By so much grow the bounds on the speed of feet that stand.
     """
     along_m = smoothed(root_m, _SPEED_BLUR_S * fps)
     return np.clip(horizontal_speeds(along_m, fps) / from_m_s, 1.0, most)

@@ -305,8 +305,8 @@ class FindSupports:
 class LiftLimbs:
     """Tilts bones of limbs that are in the floor until their ends lie on it."""
 
-    spread_s: float = SOFT.limb_s
-    """Time over which a bone is tilted, and back; 0 for at once."""
+    spread_s: float = 0.08
+    """Time over which a bone is tilted, and back, a standard deviation; 0 for at once."""
 
     def __call__(self, cleaning: Cleaning, plan: CleanupSettings) -> Cleaning:
         return replace(cleaning, motions=limbs_above_floor(cleaning.motions, self.spread_s))

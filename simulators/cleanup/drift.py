@@ -66,12 +66,12 @@ class DriftSettings:
     """Kernel with which the velocity of steady drift is found."""
     most_starts: int = 100
     """Points from which it is sought."""
-    narrowing_m_s: tuple[float, ...] = (0.18, 0.12, 0.08, *[0.06] * 5)
-    """Outliers' scales with which it is refined, round by round."""
+    narrowing_m_s: tuple[float, ...] = (0.18, 0.12, 0.08, 0.06)
+    """Outliers' scales with which it is refined, round by round, the last in five rounds."""
     outlier_m_s: float = 0.3
     """Outliers' scale of changing drift."""
-    excluding: tuple[float, ...] = tuple(np.maximum(1.0, np.linspace(3.0, -1.0, 12)).tolist())
-    """Multiples of the outliers' scale, round by round."""
+    excluding: float = 3.0
+    """Multiple of the outliers' scale in the first of 12 rounds, which falls to 1 by the seventh."""
     habit: float = 0.01
     """Weight of the mean velocity, to which changing drift returns when no foot stands."""
     rolling: float = 0.015
@@ -104,30 +104,30 @@ class Certainty:
     At least `fewest_still` of the evidence must be still with changing drift.
     """
 
-    still_m_s: float
-    stiffness: float
     steady: float
     changing: float
     fewest_still: float
+    still_m_s: float = 0.12
+    stiffness: float = 30.0
 
 
 DRIFT = DriftSettings()
 """The defaults."""
 
 
-CALM = Certainty(still_m_s=0.12, stiffness=30.0, steady=0.66, changing=0.45, fewest_still=0.42)
+CALM = Certainty(steady=0.66, changing=0.45, fewest_still=0.42)
 
 
-RUNNING = Certainty(still_m_s=0.12, stiffness=30.0, steady=0.3, changing=0.3, fewest_still=0.2)
+RUNNING = Certainty(steady=0.3, changing=0.3, fewest_still=0.2)
 
 
-LEAPING = Certainty(still_m_s=0.12, stiffness=30.0, steady=0.3, changing=0.3, fewest_still=0.42)
+LEAPING = Certainty(steady=0.3, changing=0.3, fewest_still=0.42)
 
 
-NOISY = Certainty(still_m_s=0.25, stiffness=1000.0, steady=0.45, changing=0.55, fewest_still=0.4)
+NOISY = Certainty(steady=0.45, changing=0.55, fewest_still=0.4, still_m_s=0.25, stiffness=1000.0)
 
 
-TREADMILL = Certainty(still_m_s=0.12, stiffness=30.0, steady=0.15, changing=0.15, fewest_still=0.15)
+TREADMILL = Certainty(steady=0.15, changing=0.15, fewest_still=0.15)
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,7 +297,7 @@ def _steady(standing: StandingPoints, settings: DriftSettings) -> np.ndarray:
     points, weights = standing.velocity_m_s.reshape(-1, 2)[heavy], weights[heavy]
     starts = points[:: max(1, len(points) // settings.most_starts)]
     place = starts[(bell(cdist(starts, points) / settings.density_m_s) @ weights).argmax()]
-    for scale_m_s in settings.narrowing_m_s:
+    for scale_m_s in (*settings.narrowing_m_s, *settings.narrowing_m_s[-1:] * 4):
         robust = standing.without_outliers(np.broadcast_to(place, (len(standing.weights), 2)), scale_m_s)
         place = np.einsum("sp,spi->i", robust, standing.velocity_m_s) / robust.sum()
     return place
@@ -308,7 +308,8 @@ def _changing(standing: StandingPoints, stiffness: float, settings: DriftSetting
     mean_m_s, total = standing.mean(standing.weights)
     habit_m_s = total @ mean_m_s / total.sum()
     drift_m_s = mean_m_s
-    for scale_m_s in settings.outlier_m_s * np.array([np.inf, *settings.excluding]):
+    excluding = np.maximum(1.0, np.linspace(settings.excluding, -1.0, 12))
+    for scale_m_s in settings.outlier_m_s * np.array([np.inf, *excluding]):
         mean_m_s, total = standing.mean(standing.without_outliers(drift_m_s, scale_m_s))
         share = (total / (total + settings.habit))[:, None]
         drift_m_s = whittaker(habit_m_s + share * (mean_m_s - habit_m_s), stiffness, total + settings.habit)

@@ -39,10 +39,6 @@ class FootSettings:
     furthest_slide_m: float = 0.3
     """Feet on a floor that drifts are planted as on one that stands still if no stance slides as far as this. Of longer
     slides legs take so much, and of those beyond three times as long nothing: the body glides."""
-    fast_m_s: float = 1.5
-    """From this speed of the body on, the bound on its soles' speed grows with it."""
-    most_speed_factor: float = 3.0
-    """Largest factor by which the bound on the soles' speed grows."""
     flat_rad: float = float(np.radians(2.0))
     """A standing foot tilted by less is laid flat."""
     tilted_rad: float = float(np.radians(6.0))
@@ -319,14 +315,10 @@ class SoftLockSettings:
     """That over which they are kept through swings."""
     lifting_m_s: float = 0.1
     """Frames of a stance in which a foot rises or sinks faster than about this count less for where it stands."""
-    edge_thirtieths: float = 1.0
-    """Standard deviation, in thirtieths of a second, over which a stance begins and ends."""
     tolerance_m: float = 0.003
     """Height by which a standing foot may be off the ground."""
     clear_m: float = 0.008
     """Height above the ground that swinging feet keep."""
-    clearing: float = 1.0
-    """Weight of the height that swinging feet keep."""
     turn_rad: float = 0.15
     """Angle to which feet are turned at most, softly."""
     turn_s: float = 0.06
@@ -335,8 +327,6 @@ class SoftLockSettings:
     """Angle to which toes are turned at most, softly."""
     toe_s: float = 0.08
     """Standard deviation of the Gaussian that spreads the turn of toes over time."""
-    limb_s: float = 0.08
-    """Standard deviation of that of limbs which are lifted above the floor."""
     rounds: int = 3
     """How often what is still sunk is lifted anew."""
     plantings: int = 2
@@ -406,7 +396,7 @@ def soft_lock(
     heights_m: (N, T, 2) of each foot's lowest corner; velocity_m_s: (N, T − 1, 2 feet, 2) of the part that is held;
     locked: (N, T, 2) in [0, 1] how surely a foot is to be where it was, from which it is off by off_m (N, T, 2, 2).
     """
-    firmness = stands * blur(stands, settings.edge_thirtieths, fps)
+    firmness = stands * blur(stands, 1.0, fps)
     moves_m = np.zeros((*stands.shape, 3))
     for motion, foot in np.ndindex(stands.shape[0], 2):
         own, at = firmness[motion, :, foot], (motion, slice(None), foot)
@@ -451,7 +441,7 @@ def _rise(
     """
     least_m = np.where(stands, -settings.tolerance_m, settings.clear_m)
     off_m = np.sign(heights_m) * np.maximum(np.abs(heights_m) - settings.tolerance_m, 0.0)
-    lifts_m_s = np.gradient(blur(heights_m[None], settings.edge_thirtieths, fps)[0]) * fps
+    lifts_m_s = np.gradient(blur(heights_m[None], 1.0, fps)[0]) * fps
     weights = np.maximum(firmness / (1 + (lifts_m_s / settings.lifting_m_s) ** 2), _LEAST_WEIGHT)
     bands = (settings.height_s * fps) ** 4 * second_difference_bands(len(heights_m))
     tension = (settings.tension_s * fps) ** 2
@@ -459,10 +449,9 @@ def _rise(
     bands[2, :-1] += tension
     bands[1, 1:] -= tension
     wanted_m, rise_m = np.where(stands, -off_m, 0.0), np.zeros_like(heights_m)
-    lifting = np.where(stands, 1.0, settings.clearing)
     for _ in range(settings.rounds):
         sunk = heights_m + rise_m < least_m
         wanted_m = np.where(sunk, least_m - heights_m, wanted_m)
-        weights = np.where(sunk, np.maximum(2 * weights, lifting), weights)
+        weights = np.where(sunk, np.maximum(2 * weights, 1.0), weights)
         rise_m = solved(np.stack([*bands[:2], bands[2] + weights]), weights * wanted_m)
     return rise_m

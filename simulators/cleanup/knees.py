@@ -15,17 +15,13 @@ from selfcorrect.motion.geometry.rotations import applied, composed, inverted, r
 from selfcorrect.motion.geometry.vectors import lengths, unit
 from selfcorrect.motion.motion import MotionBatch
 
+from ..body.curves import FRAME_S
+
 
 @dataclass(frozen=True)
 class KneeSettings:
     """What is taken for a flip; set by hand on CMU clips of dancers."""
 
-    within_s: float = 1 / 30
-    """A knee flips in this time or in a frame."""
-    most_bent_rad: float = float(np.radians(90.0))
-    """Knees that are bent further are left: the line from hip to ankle then is short, and turns fast."""
-    most_twisted_rad: float = float(np.radians(90.0))
-    """No hip twists its thigh further than this from where it points at rest."""
     longest_s: float = 2 / 3
     """Longer flips are left: what the foot does meanwhile is not known."""
     calmer: float = 0.8
@@ -55,7 +51,7 @@ def with_knees_in_front(motions: MotionBatch, settings: KneeSettings = KNEES) ->
 def _turned_back(leg: np.ndarray, offsets_m: np.ndarray, fps: float, settings: KneeSettings) -> np.ndarray:
     """Rotations (T, K, 4) of the joints of a leg, hip first, without flips; offsets_m: (K, 3) of the joints."""
     hip, knee, thigh_m = leg[:, 0], leg[:, 1], offsets_m[1]
-    line, apart = unit(applied(hip, thigh_m) + applied(composed(hip, knee), offsets_m[2])), _apart(fps, settings)
+    line, apart = unit(applied(hip, thigh_m) + applied(composed(hip, knee), offsets_m[2])), _apart(fps)
     runs = _flipped(leg, line, unit(thigh_m), fps, settings)
     result = leg.copy()
     for run in runs:
@@ -75,17 +71,21 @@ def _turned_back(leg: np.ndarray, offsets_m: np.ndarray, fps: float, settings: K
     return result
 
 
-def _apart(fps: float, settings: KneeSettings) -> int:
+def _apart(fps: float) -> int:
     """In how many frames a knee flips."""
-    return max(1, round(settings.within_s * fps))
+    return max(1, round(FRAME_S * fps))
 
 
 def _flipped(leg: np.ndarray, line: np.ndarray, thigh: np.ndarray, fps: float, settings: KneeSettings) -> list[slice]:
-    """Frames in which a leg (T, K, 4) is turned about its line (T, 3) from hip to ankle; thigh: (3,) its direction."""
-    straight = lengths(rotation_vectors(leg[:, 1])) < settings.most_bent_rad
-    twisted = np.abs(_about(leg[:, 0], thigh)) > settings.most_twisted_rad
+    """Frames in which a leg (T, K, 4) is turned about its line (T, 3) from hip to ankle; thigh: (3,) its direction.
+
+    Knees bent by more than a right angle are left: the line from hip to ankle then is short, and turns fast. No hip
+    twists its thigh by more than that from where it points at rest.
+    """
+    straight = lengths(rotation_vectors(leg[:, 1])) < np.pi / 2
+    twisted = np.abs(_about(leg[:, 0], thigh)) > np.pi / 2
     twists_rad = _twists_rad(leg[:, 0], line, straight[1:] & straight[:-1])
-    flips = np.diff(_half_turns(twists_rad, _apart(fps, settings)) % 2 != 0)
+    flips = np.diff(_half_turns(twists_rad, _apart(fps)) % 2 != 0)
     return [
         run
         for run in _runs(flips)

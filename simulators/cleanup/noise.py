@@ -29,14 +29,10 @@ class DenoiseSettings:
     """Likewise, of its root."""
     noisy_joint_rad: float = 0.04
     """White noise of a single joint of a body without noise: fast joints look noisy a little below."""
-    fewest_frames: int = 8
-    """Frames that show noise."""
     segment_s: float = 3.0
     """Time within which a body moves in the same few ways."""
     window_s: float = 8 / 30
     """Length of the windows."""
-    longest_window: int = 16
-    """Largest number of frames of a window."""
     must_calm: bool = True
     """Take out of a motion only what lowers its jerk: in a few strides the bounce of a run looks like noise."""
     caution: float = 1.1
@@ -47,6 +43,10 @@ DENOISE = DenoiseSettings()
 """The defaults."""
 
 
+_FEWEST_FRAMES, _LONGEST_WINDOW = 8, 16
+"""Frames that show noise, and those of a window at most."""
+
+
 def noise_level(values: np.ndarray) -> np.ndarray:
     """Standard deviation (N, ...) of white noise on smooth curves (N, T, ...), from their median fourth difference."""
     return median(np.abs(np.diff(values, 4, axis=1)), axis=1) * 1.4826 / np.sqrt(70.0)
@@ -54,7 +54,7 @@ def noise_level(values: np.ndarray) -> np.ndarray:
 
 def joint_noise_rad(motions: MotionBatch, settings: DenoiseSettings = DENOISE) -> np.ndarray:
     """(N, J) white noise on each joint's rotation; zero for motions that are too short."""
-    if motions.root_m.shape[1] < settings.fewest_frames:
+    if motions.root_m.shape[1] < _FEWEST_FRAMES:
         return np.zeros((len(motions), len(motions.skeleton)))
     return 2 * lengths(noise_level(continuous(motions.rotations, axis=1)))
 
@@ -67,7 +67,7 @@ def is_noisy(noise_rad: np.ndarray, settings: DenoiseSettings = DENOISE) -> np.n
 def denoise(motions: MotionBatch, noise_rad: np.ndarray, settings: DenoiseSettings = DENOISE) -> MotionBatch:
     """Take the noise (N, J) out of noisy bodies and single noisy joints, and out of noisy root coordinates."""
     rotations, root_m = continuous(motions.rotations, axis=1), motions.root_m.copy()
-    if root_m.shape[1] < settings.fewest_frames:
+    if root_m.shape[1] < _FEWEST_FRAMES:
         return motions
     root_noise_m = noise_level(root_m)
     noisy_joints = (noise_rad > settings.noisy_joint_rad) | is_noisy(noise_rad, settings)[:, None]
@@ -125,10 +125,7 @@ def _smoothed(motions: MotionBatch, noise_rad: np.ndarray, settings: DenoiseSett
 
 def calmed(values: np.ndarray, fps: float, settings: DenoiseSettings = DENOISE) -> np.ndarray:
     """Channels (T, K) with white noise of unit variance taken out; segments of a few seconds are blended."""
-    frames, window = (
-        round(settings.segment_s * fps),
-        int(np.clip(round(settings.window_s * fps), 2, settings.longest_window)),
-    )
+    frames, window = round(settings.segment_s * fps), min(max(round(settings.window_s * fps), 2), _LONGEST_WINDOW)
     if len(values) <= 1.5 * frames:
         return _in_subspace(values, window, settings.caution)
     starts = np.linspace(0, len(values) - frames, int(np.ceil(2 * len(values) / frames)) - 1).round().astype(int)
@@ -187,8 +184,6 @@ class SpikeSettings:
     """Acceleration of the root, its spin included."""
     arm_m: float = 0.3
     """Arm at which the root's spin counts as acceleration."""
-    slow_fps: float = 30.0
-    """Up to this frame rate bounds are as they are."""
     of_whole_body: bool = True
     """Bridge the root only where the whole body, too, accelerates less."""
     longest_s: float = 2 / 3
@@ -204,7 +199,7 @@ SPIKES = SpikeSettings()
 def despike(motions: MotionBatch, settings: SpikeSettings = SPIKES) -> MotionBatch:
     """Bridge frames in which a limb or the root jumps and comes back, where the bridge is the smoother one."""
     joints_m_s2, root_m_s2 = _joint_accelerations(motions), _root_accelerations(motions, settings)
-    fps, longest_s, sharper = motions.fps, settings.longest_s, max(1.0, motions.fps / settings.slow_fps)
+    fps, longest_s, sharper = motions.fps, settings.longest_s, max(1.0, motions.fps / 30)
     joint_spikes = joints_m_s2 > sharper * settings.joint_m_s2
     root_spikes = root_m_s2 > sharper * settings.root_m_s2
     root_m, rotations = motions.root_m.copy(), continuous(motions.rotations, axis=1)

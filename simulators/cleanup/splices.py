@@ -30,11 +30,9 @@ class SpliceSettings:
     suddenly: float = 2.5
     """Factor by which joints move further at a splice than in any step around it."""
     around: int = 4
-    """Number of steps before and after a splice that it is compared with."""
+    """Number of steps before and after a splice that it is compared with; motions with fewer frames show none."""
     turn_rad: float = 0.1
     """Smaller turns of a body at a splice are its own."""
-    fewest_frames: int = 8
-    """Frames that show splices."""
     spread_s: float = 0.25
     """Time on either side of a splice over which the change of pose is spread."""
     within_m: float = 0.1
@@ -54,7 +52,7 @@ def without_splices(
 
     join_takes: also where that moves or turns a motion's end far.
     """
-    if motions.root_m.shape[1] < settings.fewest_frames:
+    if motions.root_m.shape[1] < 2 * settings.around:
         return motions
     root_m, rotations = motions.root_m.copy(), motions.rotations.copy()
     for index in np.flatnonzero(_splices(root_m[:, :, None], motions.fps, settings).any(1)):
@@ -67,7 +65,7 @@ def without_splices(
 
 def splices(motion: Motion, settings: SpliceSettings = SPLICES) -> list[int]:
     """The frames after which the motion goes on elsewhere."""
-    if len(motion) < settings.fewest_frames or not _splices(motion.root_m[None, :, None], motion.fps, settings).any():
+    if len(motion) < 2 * settings.around or not _splices(motion.root_m[None, :, None], motion.fps, settings).any():
         return []
     return np.flatnonzero(_splices(joint_positions(motion)[None], motion.fps, settings)[0]).tolist()
 

@@ -180,7 +180,7 @@ class Posed:
     def stands(self, settings: FootSettings, ground_m: np.ndarray | float = 0.0) -> np.ndarray:
         """(N, T, 2) whether each foot stands; ground_m: (N, T, 2)."""
         fps = self.motions.fps
-        speed_factor = speed_factors(self.motions.root_m, fps, settings.fast_m_s, settings.most_speed_factor)[..., None]
+        speed_factor = speed_factors(self.motions.root_m, fps)[..., None]
         slides = settings.sliding * self.slides_m_s / settings.standing_m_s
         widened = np.maximum(speed_factor, np.minimum(slides, settings.most_sliding)[:, None, None])
         speed_m_s, heights_m = self.speeds_m_s / widened, self.standing_feet_m[..., 1].min(-1) - ground_m

@@ -20,10 +20,19 @@ from selfcorrect.motion.support import CARRIED_PARTS, Support
 
 from ..body.humanoid import Humanoid
 from ..body.soles import horizontal_speeds, speed_factors
-from ..settings.plan import PLAN, ContactSettings
+from ..settings.plan import PLAN, ContactSettings, ForceSettings
 from .dynamics import Demand, demand
 
 Bounds = tuple[float | np.ndarray, float | np.ndarray]
+
+_OVER_RELAXATION = 1.6
+"""Of ADMM; Boyd et al. 2011 (§3.4.3) advise 1.5 to 1.8."""
+
+_PENALTY = 0.003
+"""Of ADMM, as a share of the trace of the problem's matrix."""
+
+_REGULARISATION = 1e-5
+"""Weight of the forces themselves, which spreads them over the points that can carry."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +66,7 @@ def plan_contacts(
     """
     needs = demand(body, motions, settings.smoothing_s)
     points_m = body.touches.lowest_points(needs.positions_m, needs.orientations)
-    speed_factor = speed_factors(motions.root_m, motions.fps, settings.fast_m_s, settings.most_speed_factor)[..., None]
+    speed_factor = speed_factors(motions.root_m, motions.fps)[..., None]
     speeds_m_s = settings.free_speed_m_s * speed_factor, settings.fastest_m_s * speed_factor
     above_m = above_ground_m(body, points_m, supports)
     activation = contact_activation(above_m, motions.fps, speeds_m_s, settings)
@@ -125,7 +134,7 @@ def contact_forces(
     arms_m: np.ndarray,
     activation: np.ndarray,
     friction: float,
-    settings: ContactSettings = PLAN.contacts,
+    settings: ForceSettings = PLAN.contacts,
 ) -> np.ndarray:
     """Forces (N, T, C, 3) within friction cones (y up) that come closest to the wrench.
 
@@ -156,7 +165,7 @@ def _scaled_forces(
     scale: np.ndarray,
     levers: np.ndarray,
     friction: float,
-    settings: ContactSettings,
+    settings: ForceSettings,
 ) -> np.ndarray:
     """Forces (3, C, F) divided by `scale` (C, F), that come closest to weighted wrenches (6, F) with weighted levers
     (3, C, F).
@@ -165,19 +174,18 @@ def _scaled_forces(
     free forces of a round are (Eᵀ(w − v) + ρ (c − u)) / (ε + ρ). There v = (E Eᵀ + ε + ρ)⁻¹ (E Eᵀ w + ρ E (c − u)).
     """
     squared = _squared(scale, levers)
-    penalty = np.maximum(settings.penalty * np.trace(squared), 1e-3)
-    diagonal = settings.regularisation + penalty
+    penalty = np.maximum(_PENALTY * np.trace(squared), 1e-3)
+    diagonal = _REGULARISATION + penalty
     inverse = np.linalg.inv(np.moveaxis(squared, -1, 0) + diagonal[:, None, None] * np.eye(6))
-    relaxation = settings.over_relaxation
-    gain = np.ascontiguousarray(np.moveaxis(inverse, 0, -1)) * (relaxation / diagonal)
-    constant = relaxation / diagonal * wrench - _applied(gain, _applied(squared, wrench))
+    gain = np.ascontiguousarray(np.moveaxis(inverse, 0, -1)) * (_OVER_RELAXATION / diagonal)
+    constant = _OVER_RELAXATION / diagonal * wrench - _applied(gain, _applied(squared, wrench))
     gain *= penalty
-    kept = relaxation * penalty / diagonal + 1 - relaxation
+    kept = _OVER_RELAXATION * penalty / diagonal + 1 - _OVER_RELAXATION
     cone, dual = np.zeros_like(levers), np.zeros_like(levers)
     for _ in range(settings.iterations):
         apart = cone - dual
         relaxed = _forces_of(constant - _applied(gain, _wrench_of(apart, scale, levers)), scale, levers)
-        relaxed += kept * apart + (2 - relaxation) * dual
+        relaxed += kept * apart + (2 - _OVER_RELAXATION) * dual
         cone = onto_cones(relaxed, friction)
         dual = relaxed - cone
     return cone
@@ -239,7 +247,7 @@ def continued_forces(
     arms_m: np.ndarray,
     activation: np.ndarray,
     friction: float,
-    settings: ContactSettings,
+    settings: ForceSettings,
     iterate: np.ndarray,
 ) -> np.ndarray:
     """The forces (N, C, 3) of `contact_forces` for few bodies many times a second, from where the last ones ended.
@@ -255,15 +263,15 @@ def continued_forces(
     to_wrench = _wrench_maps(arms_m, scale) * weights[:, None]
     from_wrench = np.swapaxes(to_wrench, 1, 2)
     squared = to_wrench @ from_wrench
-    penalty = np.maximum(settings.penalty * np.trace(squared, axis1=1, axis2=2), 1e-3)[:, None, None]
-    diagonal = settings.regularisation + penalty
+    penalty = np.maximum(_PENALTY * np.trace(squared, axis1=1, axis2=2), 1e-3)[:, None, None]
+    diagonal = _REGULARISATION + penalty
     inner = from_wrench @ np.linalg.solve(squared + diagonal * np.eye(6), to_wrench)
-    step = settings.over_relaxation * (np.eye(3 * points) - inner) / diagonal  # of (EᵀE + ε + ρ)⁻¹, by Woodbury
+    step = _OVER_RELAXATION * (np.eye(3 * points) - inner) / diagonal  # of (EᵀE + ε + ρ)⁻¹, by Woodbury
     constant = step @ (from_wrench @ (weights * wrench)[..., None])
     step *= penalty
     cone, dual = iterate[:, 0].reshape(count, -1, 1), iterate[:, 1].reshape(count, -1, 1)
     for _ in range(settings.iterations):
-        relaxed = constant + step @ (cone - dual) + (1 - settings.over_relaxation) * cone + dual
+        relaxed = constant + step @ (cone - dual) + (1 - _OVER_RELAXATION) * cone + dual
         by_axis = relaxed.reshape(count, 3, points).swapaxes(0, 1)
         cone = onto_cones(by_axis, friction).swapaxes(0, 1).reshape(count, -1, 1)
         dual = relaxed - cone

@@ -23,6 +23,7 @@ from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.support import Support
 
 from ..body.humanoid import Humanoid, humanoid
+from ..settings.plan import PLAN
 from ..settings.support import INFERENCE, InferenceSettings
 from .contact_plan import (
     above_ground_m,
@@ -49,6 +50,9 @@ LIMBS = {
 }
 """Limbs, from the first to the second joint, that do not point steeply downwards while their part rests: who stands
 neither sits, kneels nor lies."""
+
+_CONTACTS = PLAN.contacts.coarse
+"""How forces are found."""
 
 Poses = tuple[np.ndarray, np.ndarray]
 """World positions (T, J, 3) and orientations (T, J, 4) of the joints of a motion."""
@@ -144,17 +148,17 @@ def _explanation(
 
     Both in body weights, and 0 in frames that are not `asked` for (T,).
     """
-    needs, weight_n = demand(body, motion, settings.contacts.smoothing_s), body.weight_n
+    needs, weight_n = demand(body, motion, _CONTACTS.smoothing_s), body.weight_n
     arms_m = points_m[None] - needs.centre_m[:, :, None]
-    weights = np.array([1.0] * 3 + [settings.contacts.moment_weight] * 3)
+    weights = np.array([1.0] * 3 + [_CONTACTS.moment_weight] * 3)
 
     speeds_m_s = settings.free_speed_m_s, settings.fastest_m_s
 
     def explain(supports: tuple[Support, ...]) -> tuple[np.ndarray, np.ndarray]:
         above_m = above_ground_m(body, points_m[None], [supports])
-        activation = contact_activation(above_m, motion.fps, speeds_m_s, settings.contacts)
+        activation = contact_activation(above_m, motion.fps, speeds_m_s, _CONTACTS)
         wrench, arms = needs.wrench[:, asked], arms_m[:, asked]
-        force_n = contact_forces(wrench, arms, activation[:, asked], settings.friction, settings.contacts)
+        force_n = contact_forces(wrench, arms, activation[:, asked], settings.friction, _CONTACTS)
         missing, loads = np.zeros(len(asked)), np.zeros(activation.shape[1:])
         missing[asked] = lengths((wrench - net_wrench(arms, force_n))[0] * weights) / weight_n
         loads[asked] = force_n[0, ..., 1] / weight_n

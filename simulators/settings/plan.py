@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from selfcorrect.core.checks import check_positive
 
 
 @dataclass(frozen=True)
-class ContactSettings:
-    """How contact forces are planned. Set by hand on CMU clips, by how much of their motion is then explained."""
+class ForceSettings:
+    """How contact forces are found that come closest to a wrench."""
+
+    moment_weight: float = 4.0
+    """Weight of moments (N m) against forces (N)."""
+    iterations: int = 30
+    """Of ADMM."""
+
+    def __post_init__(self) -> None:
+        check_positive(self)
+
+
+@dataclass(frozen=True)
+class ContactSettings(ForceSettings):
+    """How contacts are planned. Set by hand on CMU clips, by how much of their motion is then explained."""
 
     free_height_m: float = 0.003
     """A point carries freely up to this height."""
@@ -19,11 +33,6 @@ class ContactSettings:
     """A point carries freely up to this speed over the floor."""
     fastest_m_s: float = 0.4
     """A point carries nothing above this speed."""
-    fast_m_s: float = 1.5
-    """From this speed of the body on, both bounds grow with it: feet that land and leave within a frame seem to
-    slide."""
-    most_speed_factor: float = 3.0
-    """Largest factor by which the bounds grow with the body's speed."""
     borne_bodyweights: tuple[float, float] = (0.1, 0.5)
     """Vertical force that something must give, perhaps and surely. Where no point carries freely, the next best
     does."""
@@ -31,21 +40,15 @@ class ContactSettings:
     """Share by which the bounds on height then grow at most."""
     faster: float = 3.0
     """Share by which the bounds on speed then grow at most: soles are soft, and feet slide as they turn."""
-    moment_weight: float = 4.0
-    """Weight of moments (N m) against forces (N)."""
     smoothing_s: float = 0.6 / 30
     """Standard deviation of the Gaussian that smooths accelerations."""
-    iterations: int = 30
-    """Of ADMM."""
-    over_relaxation: float = 1.6
-    """Of ADMM; Boyd et al. 2011 (§3.4.3) advise 1.5 to 1.8."""
-    penalty: float = 0.003
-    """Of ADMM, as a share of the trace of the problem's matrix."""
-    regularisation: float = 1e-5
-    """Weight of the forces themselves, which spreads them over the points that can carry."""
+    coarse_iterations: int = 20
+    """Of ADMM, where forces only show what to change: in the filter, for feet and for supports."""
 
-    def __post_init__(self) -> None:
-        check_positive(self)
+    @property
+    def coarse(self) -> Self:
+        """The same with so many iterations."""
+        return replace(self, iterations=self.coarse_iterations)
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,6 @@ class FilterSettings:
 
     rounds: int = 2
     """Shifts, each of which is planned anew."""
-    iterations: int = 20
-    """Of the contact solver in each round."""
     moment_weight: float = 9.0
     """Weight of (N m)² against N²."""
     shift_weight: float = 2e8
@@ -88,8 +89,6 @@ class FilterSettings:
 class PlacementSettings:
     """How feet turn so that loaded corners of their soles touch, set by hand on CMU clips."""
 
-    iterations: int = 20
-    """Of the contact solver that finds which corners carry."""
     full_load_bodyweights: float = 0.3
     """A corner that is to carry this much counts fully."""
     lever_m: float = 0.1
@@ -109,9 +108,7 @@ class PlacementSettings:
     smoothing_s: float = 0.7 / 30
     """Standard deviation of the Gaussian that smooths both over time."""
     heel_s: float = 0.0
-    """A foot that carries on its heel alone for longer is set flat; 0 for none."""
-    heel_bodyweights: float = 0.3
-    """What such a heel carries, at least."""
+    """A foot that carries a full load on its heel alone for longer is set flat; 0 for none."""
     heel_around_s: float = 0.1
     """Time before and after in which it is set flat, too."""
 

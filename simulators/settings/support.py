@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from selfcorrect.core.checks import check_positive
-
-from .plan import ContactSettings
 
 SupportChoice: TypeAlias = Literal["infer", "floor", "off"]
 """What carries the body: what the motion shows, the floor alone, or something unknown."""
@@ -63,10 +61,8 @@ class InferenceSettings:
     """A part carries freely up to this speed: captured parts on a support slip more than planned ones."""
     fastest_m_s: float = 1.8
     """A part carries nothing above this speed."""
-    contacts: ContactSettings = field(default_factory=lambda: ContactSettings(iterations=20))
-    """How forces are found."""
     missing: float = 0.25
-    """Share of the body's weight, moments weighed as in `contacts`, from which on a support seems to be missing."""
+    """Share of the body's weight, moments weighed as in plans, from which on a support seems to be missing."""
     missing_seat: float = 0.1
     """The same where the seat rests for long: feet may bear much of the weight, and who is that still misses nothing
     else."""

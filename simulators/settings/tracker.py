@@ -9,7 +9,7 @@ from selfcorrect.core.checks import check_positive
 from selfcorrect.core.errors import SettingError
 
 from .engine_table import AUTO, ENGINES, chosen_engine
-from .plan import PLAN, RESIDUAL_FREE_PLAN, ContactSettings, PlanSettings
+from .plan import PLAN, RESIDUAL_FREE_PLAN, ForceSettings, PlanSettings
 from .support import SupportMode
 
 
@@ -198,7 +198,7 @@ class ResidualFreeSettings:
     """Furthest that a foot is put beside its place."""
     lift_limit_m: float = 0.08
     """Furthest that a swinging foot is lifted."""
-    contacts: ContactSettings = field(default_factory=lambda: ContactSettings(iterations=10, moment_weight=2.0))
+    contacts: ForceSettings = field(default_factory=lambda: ForceSettings(iterations=10, moment_weight=2.0))
     """How the floor's forces are found at each step."""
     control_hz: float = 60.0
     """How often per second the floor's forces are found."""
