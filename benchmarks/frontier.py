@@ -33,7 +33,6 @@ from selfcorrect.simulators.pipeline import Physics, correct_cleaned, correct_ki
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.presets import preset_of
 from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, STRENGTHS, TrackerSettings
-from selfcorrect.simulators.stages.values import GivenMotions
 from selfcorrect.storage.files.strict_json import parsed, read_as
 from selfcorrect.storage.files.writing import replacing, write_atomically
 
@@ -73,7 +72,7 @@ class Trial:
 def trial(clip: Motion, engine: str, strength: str, judge: str) -> Trial:
     """Follow a clip, and let the other engine, at the default strength, replay what came out."""
     batch, cleanup = MotionBatch.stack([clip]), CleanupSettings(polish=strength == KINEMATIC)
-    cleaned = clean(GivenMotions(batch), cleanup)
+    cleaned = clean(batch, cleanup)
     if strength == KINEMATIC:
         ((made,),) = correct_kinematically(cleanup, [batch])
     else:

@@ -24,7 +24,7 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned
 from selfcorrect.simulators.settings.support import SUPPORT_MODES
 from selfcorrect.simulators.settings.tracker import STRENGTHS, TrackerSettings
-from selfcorrect.simulators.stages.values import Cleaned, GivenMotions
+from selfcorrect.simulators.stages.values import Cleaned
 
 FEET = ("left foot", "right foot")
 
@@ -51,7 +51,7 @@ class Verdict:
 def judge(clip: Motion, corrector: TrackerSettings, other: TrackerSettings) -> Verdict | str:
     """Correct a clip with one engine's settings and replay the result with the other's; why not, where one failed."""
     batch, nothing = MotionBatch.stack([clip]), SUPPORT_MODES["floor"]
-    cleaned = clean(GivenMotions(batch), CleanupSettings())
+    cleaned = clean(batch, CleanupSettings())
     ((corrected,),) = correct_cleaned(Physics(corrector, nothing), [cleaned])
     if corrected.failure:
         return f"{corrector.engine.name}: {corrected.failure}"
@@ -63,8 +63,8 @@ def replayed(cleaned: Cleaned, corrected: CorrectedMotion, other: TrackerSetting
     """What other settings make of a correction, with nothing cleaned up or filtered beforehand."""
     up_m = cleaned.origin_m[:, None, None] * [0.0, 1.0, 0.0]
     made = MotionBatch.stack([corrected.motion])
-    given = replace(cleaned.given.motions, root_m=made.root_m + up_m, rotations=made.rotations)
-    as_given = replace(cleaned, given=GivenMotions(given), motions=given)
+    given = replace(cleaned.given, root_m=made.root_m + up_m, rotations=made.rotations)
+    as_given = replace(cleaned, given=given, motions=given)
     physics = Physics(replace(other, filter_dynamics=False), SUPPORT_MODES["floor"], finishing=())
     ((judged,),) = correct_cleaned(physics, [as_given])
     return judged

@@ -22,7 +22,6 @@ from selfcorrect.motion.support import Surroundings
 
 from .cleanup.clean import CleanupSettings, clean
 from .feasibility import RootResidual, residual_in_engine, residual_of_contacts
-from .stages.values import GivenMotions
 
 _HELP_S = 2.0
 _FEWEST_FRAMES = 8
@@ -63,12 +62,12 @@ def surroundings_of(motion: Motion) -> Surroundings:
     """
     if not _FEWEST_FRAMES <= len(motion) <= LONGEST_INFERRED:
         return Surroundings()
-    cleaned = clean(GivenMotions(MotionBatch.stack([level(OnFloor.of(motion).motion)])), CleanupSettings())
+    cleaned = clean(MotionBatch.stack([level(OnFloor.of(motion).motion)]), CleanupSettings())
     floor, supports = cleaned.floor, cleaned.supports[0]
     belt_m = floor.moved_m[0] if floor.in_place[0] else None
     if not supports:
         return Surroundings(belt_m=belt_m)
-    raised_m = float(np.median((cleaned.unplanted.root_m - cleaned.given.motions.root_m)[0, :, 1]))
+    raised_m = float(np.median((cleaned.unplanted.root_m - cleaned.given.root_m)[0, :, 1]))
     moved = tuple(support.moved((0.0, -raised_m, 0.0)) for support in supports)
     return Surroundings(moved, -raised_m, belt_m)
 

@@ -21,7 +21,7 @@ from .cleanup.clean import CleanupSettings, clean
 from .contacts.contact_plan import plan_contacts
 from .settings.engine_table import ENGINES
 from .settings.tracker import STRENGTHS, DriveSettings, EngineSettings, TrackerSettings
-from .stages.values import GivenMotions, MotionPlan
+from .stages.values import MotionPlan
 from .tracking.tracker import follow
 
 UNSUPPORTED_BODYWEIGHTS = 0.5
@@ -65,7 +65,7 @@ class RootResidual:
 
 def residual_of_contacts(motions: MotionBatch, settings: CleanupSettings) -> RootResidual:
     """What contact forces leave unexplained of motions of one length, after kinematic clean-up with these settings."""
-    cleaned = clean(GivenMotions(motions), settings)
+    cleaned = clean(motions, settings)
     body = humanoid(motions.skeleton, soles=cleaned.soles).upright_along(motions.ground)
     links = body.links_of(cleaned.motions)
     rest = plan_contacts(body, links, TrackerSettings().engine.friction, supports=cleaned.supports).rest
@@ -79,10 +79,10 @@ def residual_in_engine(motions: MotionBatch, settings: CleanupSettings, engine: 
     lost all the same, the last residual counts for the rest of the motion.
     """
     tracker = TrackerSettings(engine=EngineSettings(name=engine), drive=JUDGING)
-    cleaned = clean(GivenMotions(motions), settings)
+    cleaned = clean(motions, settings)
     body = humanoid(motions.skeleton, soles=cleaned.soles).upright_along(motions.ground)
     body = body.padded(tracker.body.minimum_inertia_kgm2)
-    links = body.links_of(cleaned.on_floor.view(cleaned.given.motions))
+    links = body.links_of(cleaned.on_floor.view(cleaned.given))
     friction, supports, world = tracker.engine.friction, cleaned.supports, ENGINES.load(engine)(tracker.engine)
     plan = MotionPlan(body, links, plan_contacts(body, links, friction, supports), supports, friction)
     steps, together = tracker.engine.steps_per_frame(motions.fps), ENGINES.row(engine).together

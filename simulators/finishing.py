@@ -81,7 +81,7 @@ class Finishing:
         """Motions before the first step: as planned, or as cleaned where nothing was planned."""
         motions = made = cleaned.motions
         if tracked is not None:
-            plan = tracked.planned.plan
+            plan = tracked.plan
             made = plan.body.joints_of(motions).back(plan.links)
         shares = np.zeros(motions.root_m.shape[:2])
         return cls(tracked, motions, made, motions, shares, JerkBounds.of(cleaned.unplanted))
@@ -125,7 +125,7 @@ class KeepGain:
         if tracked is None or tracked.states is None:
             return replace(finishing, made=followed)
         here, shares = tracked.simulated, finishing.shares.copy()
-        shares[here] = self.shares(tracked.planned.plan.taken(here), tracked.states)
+        shares[here] = self.shares(tracked.plan.taken(here), tracked.states)
         kept = self.between(taken(followed, here), tracked.states, shares[here])
         root_m, rotations = followed.root_m.copy(), followed.rotations.copy()
         root_m[here], rotations[here] = kept.root_m, kept.rotations

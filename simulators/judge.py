@@ -56,7 +56,7 @@ def judge(
     shares: (N, T) how much of the simulation is in each frame of `made`.
     """
     found = _findings(tracked, made, shares, settings, mode)
-    cleaned = tracked.planned.cleaned
+    cleaned = tracked.cleaned
     by_m = np.where(shares.mean(1) > _MAIN_SHARE, joint_distances_m(cleaned.motions, made).max((1, 2)), 0.0)
     return _judged(cleaned, made, found, mode, {Repair.SIMULATION: by_m})
 
@@ -79,7 +79,7 @@ def _judged(
     All are measured against the ground on which they stand, and then put back to their original height. Feet that walk
     on the spot are measured against the treadmill; where the drift of a floor is kept, they slide with it.
     """
-    floor, given = cleaned.floor, cleaned.given.motions
+    floor, given = cleaned.floor, cleaned.given
     made = _rigid_as(given, made)
     given, placed = cleaned.on_floor.view(given), cleaned.on_floor.back(made)
     distances_m = joint_distances_m(given, made)
@@ -119,10 +119,10 @@ def _findings(
     tracked: Tracked, made: MotionBatch, shares: np.ndarray, settings: TrackerSettings, mode: SupportMode
 ) -> list[CorrectedMotion]:
     """Findings of plan and simulation about each motion."""
-    plan, own = tracked.planned.plan, dict[int, CorrectedMotion]()
+    plan, own = tracked.plan, dict[int, CorrectedMotion]()
     if tracked.states is not None:
         here = tracked.simulated
-        off_m = joint_distances_m(taken(tracked.planned.cleaned.motions, here), tracked.states)
+        off_m = joint_distances_m(taken(tracked.cleaned.motions, here), tracked.states)
         polish_m = joint_distances_m(tracked.states, taken(made, here)).mean(-1)
         for index, each_m, away_m in zip(here, off_m, polish_m, strict=True):
             own[index] = _of_track(tracked, index, made[index], each_m, float(away_m.mean()), settings)
@@ -154,8 +154,8 @@ def _of_track(
 
     off_m: (T, J) distances of the joints from where they should be; polished_m: that of what came out from them.
     """
-    plan, track = tracked.planned.plan, tracked.tracks[index]
-    names = tracked.planned.cleaned.motions.skeleton.names
+    plan, track = tracked.plan, tracked.tracks[index]
+    names = tracked.cleaned.motions.skeleton.names
     assert track is not None
     residual = {**residual_of(plan.body, track.wrench, plan.contacts.rest[index]), "polished_m": polished_m}
     steps = settings.engine.steps_per_frame(plan.links.fps)

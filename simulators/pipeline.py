@@ -31,7 +31,7 @@ from .settings.support import SupportMode
 from .settings.tracker import SimulateChoice, TrackerSettings
 from .stages.scene import PLAIN, Scene
 from .stages.staging import CorrectBatches, at_size_of, body_in
-from .stages.values import Cleaned, GivenMotions, Planned, Track, Tracked, taken
+from .stages.values import Cleaned, MotionPlan, Track, Tracked, taken
 from .tracking.residual_free import follow_residual_free
 from .tracking.tracker import follow
 
@@ -58,7 +58,7 @@ def correct_kinematically(cleanup: CleanupSettings, batches: Sequence[MotionBatc
 
 def _cleaned(cleanup: CleanupSettings, motions: MotionBatch) -> list[CorrectedMotion]:
     """What becomes of a batch by kinematics alone."""
-    cleaned = clean(GivenMotions(motions), cleanup)
+    cleaned = clean(motions, cleanup)
     made = Finishing.of(cleaned).after(FINISHING_ALONE).made if cleanup.polish else cleaned.motions
     return judge_cleaned(cleaned, made, cleanup.mode)
 
@@ -79,7 +79,7 @@ def correct(
     physics = Physics(tracker, cleanup.mode, scene, simulate, FINISHING if finishes else ())
 
     def corrected(motions: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
-        return correct_cleaned(physics, [clean(GivenMotions(each), cleanup) for each in motions])
+        return correct_cleaned(physics, [clean(each, cleanup) for each in motions])
 
     return _in_usual_order(partial(at_size_of, scene, corrected), batches)
 
@@ -100,36 +100,39 @@ def _in_usual_order(correct: CorrectBatches, batches: Sequence[MotionBatch]) -> 
 def correct_cleaned(physics: Physics, cleaned: Sequence[Cleaned]) -> list[list[CorrectedMotion]]:
     """Correct batches of cleaned motions by physics."""
     simulator = _simulator(physics.tracker, physics.scene)
-    planned = [plan(each, simulator.body_of(each), physics.tracker) for each in cleaned]
-    return [finish(physics, tracked) for tracked in track(physics, simulator, planned)]
+    plans = [plan(each, simulator.body_of(each), physics.tracker) for each in cleaned]
+    return [finish(physics, tracked) for tracked in track(physics, simulator, cleaned, plans)]
 
 
-def track(physics: Physics, simulator: Simulator, planned: Sequence[Planned]) -> list[Tracked]:
+def track(
+    physics: Physics, simulator: Simulator, cleaned: Sequence[Cleaned], plans: Sequence[MotionPlan]
+) -> list[Tracked]:
     """Simulate together all planned motions that need it."""
     every = physics.simulate == "always" or not physics.finishing
-    gains = [np.ones(len(each.plan), dtype=bool) if every else KEEP_GAIN.possible(each.plan) for each in planned]
+    gains = [np.ones(len(each), dtype=bool) if every else KEEP_GAIN.possible(each) for each in plans]
     chosen = [np.flatnonzero(own).tolist() for own in gains]
-    plans = [each.plan.taken(own) for each, own in zip(planned, chosen, strict=True) if own]
+    gaining = [each.taken(own) for each, own in zip(plans, chosen, strict=True) if own]
     settings = replace(physics.tracker, drive=physics.tracker.drive.bearing(physics.mode))
     follow_all = follow if settings.residual_free is None else follow_residual_free
-    tracks = iter(follow_all(simulator.world, plans, settings, physics.scene) if plans else [])
-    return [_tracked(each, own, next(tracks) if own else []) for each, own in zip(planned, chosen, strict=True)]
+    tracks = iter(follow_all(simulator.world, gaining, settings, physics.scene) if gaining else [])
+    each = zip(cleaned, plans, chosen, strict=True)
+    return [_tracked(motions, planned, own, next(tracks) if own else []) for motions, planned, own in each]
 
 
-def _tracked(planned: Planned, here: Sequence[int], tracks: Sequence[Track]) -> Tracked:
+def _tracked(cleaned: Cleaned, planned: MotionPlan, here: Sequence[int], tracks: Sequence[Track]) -> Tracked:
     """Planned motions of which those `here` were simulated."""
     own = dict(zip(here, tracks, strict=True))
     states = None
     if tracks:
         simulated = MotionBatch.stack([track.motion for track in tracks])
-        states = planned.plan.body.joints_of(taken(planned.cleaned.motions, here)).back(simulated)
-    return Tracked(planned, [own.get(index) for index in range(len(planned.plan))], states)
+        states = planned.body.joints_of(taken(cleaned.motions, here)).back(simulated)
+    return Tracked(cleaned, planned, [own.get(index) for index in range(len(planned))], states)
 
 
 def finish(physics: Physics, tracked: Tracked) -> list[CorrectedMotion]:
     """Choose what comes out of plan and simulation, and judge it."""
     if physics.finishing:
-        done = Finishing.of(tracked.planned.cleaned, tracked).after(physics.finishing)
+        done = Finishing.of(tracked.cleaned, tracked).after(physics.finishing)
         return judge(tracked, done.made, done.shares, physics.tracker, physics.mode)
     assert tracked.states is not None
     whole = np.ones(tracked.states.root_m.shape[:2])

@@ -38,11 +38,11 @@ from .settings.plan import (
     PlanSettings,
 )
 from .settings.tracker import TrackerSettings
-from .stages.values import Cleaned, MotionPlan, Planned
+from .stages.values import Cleaned, MotionPlan
 
 
-def plan(cleaned: Cleaned, body: Humanoid, settings: TrackerSettings) -> Planned:
-    """MotionPlan what a body shall do so that contacts explain as much of it as possible."""
+def plan(cleaned: Cleaned, body: Humanoid, settings: TrackerSettings) -> MotionPlan:
+    """Plan what a body shall do so that contacts explain as much of it as possible."""
     supports, friction = cleaned.supports, settings.engine.friction
     links = clear_floor(body, body.links_of(cleaned.motions), supports, settings.plan.filter)
     if settings.filter_dynamics:
@@ -52,7 +52,7 @@ def plan(cleaned: Cleaned, body: Humanoid, settings: TrackerSettings) -> Planned
         links = filter_dynamics(body, links, friction, supports, settings.plan)
         links = place_feet(body, links, friction, supports, settings.plan)
     contacts = plan_contacts(body, links, friction, supports, settings.plan.contacts)
-    return Planned(cleaned, MotionPlan(body, links, contacts, supports, friction))
+    return MotionPlan(body, links, contacts, supports, friction)
 
 
 def filter_dynamics(

@@ -19,7 +19,6 @@ from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned
 from selfcorrect.simulators.settings.tracker import STRENGTHS, TrackerSettings
-from selfcorrect.simulators.stages.values import GivenMotions
 
 OUT = Path(__file__).resolve().parents[1] / "pictures" / "residual-free.gif"
 CLIP = "spinkick"
@@ -37,7 +36,7 @@ def followed(motion: Motion, settings: TrackerSettings) -> tuple[Motion, np.ndar
     """What the body did, the force on its root (T,) in body weights, and when it fell."""
     cleanup = CleanupSettings(polish=False)
     physics = Physics(settings, cleanup.mode, finishing=())
-    ((made,),) = correct_cleaned(physics, [clean(GivenMotions(MotionBatch.stack([motion])), cleanup)])
+    ((made,),) = correct_cleaned(physics, [clean(MotionBatch.stack([motion]), cleanup)])
     assert made.timeline is not None
     force = made.timeline.residual_force_bodyweights
     fell = None if made.failure is None else made.failure.frame

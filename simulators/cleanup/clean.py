@@ -31,7 +31,7 @@ from ..settings.support import (
     SupportChoice,
     SupportMode,
 )
-from ..stages.values import Cleaned, Floor, GivenMotions
+from ..stages.values import Cleaned, Floor
 from .drift import DRIFT, DriftSettings, FloorMotion, floor_motion
 from .foot_lock import (
     FEET,
@@ -408,12 +408,12 @@ class CleanupSettings:
         return replace(self, steps=tuple(others.get(type(step), step) for step in self.steps))
 
 
-def clean(given: GivenMotions, settings: CleanupSettings) -> Cleaned:
+def clean(given: MotionBatch, settings: CleanupSettings) -> Cleaned:
     """Clean up motions that share one length by kinematics, and find what carries them.
 
     Raises InputError where the skeleton lacks a hip, knee or ankle.
     """
-    cleaning = Cleaning.of(given.motions)
+    cleaning = Cleaning.of(given)
     for step in settings.done:
         cleaning = step(cleaning, settings)
     origins = _origins_m(cleaning, settings.levelling.settings)

@@ -1,6 +1,6 @@
-"""The stages of a correction, in their order: given, cleaned, planned, tracked; then it is a `CorrectedMotion`.
+"""The stages of a correction, in their order: cleaned, planned, tracked; then it is a `CorrectedMotion`.
 
-Each is a batch of N motions of one skeleton, frame rate and length, holds the stage before it, and adds to it.
+Each is a batch of N motions of one skeleton, frame rate and length.
 """
 
 from __future__ import annotations
@@ -23,13 +23,6 @@ from ..contacts.dynamics import Demand
 
 
 @dataclass(frozen=True, eq=False)
-class GivenMotions:
-    """The original motions, as large and as upright as their scene wants them."""
-
-    motions: MotionBatch
-
-
-@dataclass(frozen=True, eq=False)
 class Floor:
     """The floor beneath N motions, which moves where they are in place or where its drift is kept."""
 
@@ -45,7 +38,8 @@ class Floor:
 class Cleaned:
     """Motions after the kinematic clean-up, the lowest ground on which they stand at y = 0."""
 
-    given: GivenMotions
+    given: MotionBatch
+    """The original motions, as large and as upright as their scene wants them."""
     motions: MotionBatch
     unplanted: MotionBatch
     """The motions before feet were planted and limbs lifted, from which polishing measures what was changed."""
@@ -102,14 +96,6 @@ class MotionPlan:
 
 
 @dataclass(frozen=True, eq=False)
-class Planned:
-    """Cleaned motions with a plan that contacts explain as far as possible."""
-
-    cleaned: Cleaned
-    plan: MotionPlan
-
-
-@dataclass(frozen=True, eq=False)
 class Track:
     """What a simulated body did.
 
@@ -130,7 +116,8 @@ class Track:
 class Tracked:
     """Planned motions, and what simulated bodies did that followed some or all of them."""
 
-    planned: Planned
+    cleaned: Cleaned
+    plan: MotionPlan
     tracks: Sequence[Track | None]
     """That of each motion, None for one that was not simulated."""
     states: MotionBatch | None

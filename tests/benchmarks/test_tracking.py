@@ -17,7 +17,6 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned
 from selfcorrect.simulators.settings.support import SUPPORT_MODES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
-from selfcorrect.simulators.stages.values import GivenMotions
 
 
 def test_a_motion_has_no_distance_to_itself(walk):
@@ -160,11 +159,11 @@ def test_the_other_engine_catches_a_floating_motion(walk):
     """A walk 8 cm above the floor, which its maker believes in, has no contacts in another engine."""
     pytest.importorskip("mujoco")
     batch, as_it_is = MotionBatch.stack([walk]), SUPPORT_MODES["off"]
-    cleaned = clean(GivenMotions(batch), CleanupSettings())
+    cleaned = clean(batch, CleanupSettings())
     raised = replace(cleaned.motions, root_m=cleaned.motions.root_m + np.array([0.0, 0.08, 0.0]))
     physics = Physics(TrackerSettings(engine=EngineSettings(name="mujoco"), filter_dynamics=False), as_it_is)
     stands, floats = (
-        correct_cleaned(physics, [replace(cleaned, given=GivenMotions(motions), motions=motions)])[0][0].timeline
+        correct_cleaned(physics, [replace(cleaned, given=motions, motions=motions)])[0][0].timeline
         for motions in (cleaned.motions, raised)
     )
     assert stands.loads_bodyweights.sum(axis=1).mean() > 0.7

@@ -27,7 +27,6 @@ from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrecto
 from selfcorrect.simulators.engines.support_colliders import SupportColliders
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene
-from selfcorrect.simulators.stages.values import GivenMotions
 
 
 def raised(motion: Motion, by_m: float) -> Motion:
@@ -51,7 +50,7 @@ def made(motion: Motion) -> Motion:
 def planted(walk: Motion) -> Motion:
     """A walk of three cycles along +z whose feet stand still on the floor."""
     settings = CleanupSettings(support="floor").having(PlantFeet(soft=None), LiftLimbs(0.0))
-    made = clean(GivenMotions(MotionBatch.stack([repeated(walk, 3)])), settings).motions[0]
+    made = clean(MotionBatch.stack([repeated(walk, 3)]), settings).motions[0]
     return replace(made, feet=feet_of(made))
 
 

@@ -19,7 +19,7 @@ from selfcorrect.simulators.judge import FAR_M, failure_of, planned_timeline, re
 from selfcorrect.simulators.planning import plan
 from selfcorrect.simulators.settings.tracker import WITHOUT_RESIDUAL, BodySettings, TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene
-from selfcorrect.simulators.stages.values import GivenMotions, Track
+from selfcorrect.simulators.stages.values import Track
 
 SETTINGS = TrackerSettings()
 
@@ -200,8 +200,8 @@ def test_what_touches_with_the_ankle_is_a_foot_and_a_shank_that_lies_is_none(sta
 @pytest.mark.parametrize("kind", ["walk", "turn"])
 def test_shanks_bear_nothing_in_a_plan_either(kind: Kind):
     motion = without_toes(made_motion(kind, frames=45), 0.03)
-    cleaned = clean(GivenMotions(MotionBatch.stack([motion])), CleanupSettings())
-    made = plan(cleaned, humanoid(motion.skeleton, soles=cleaned.soles), SETTINGS).plan
+    cleaned = clean(MotionBatch.stack([motion]), CleanupSettings())
+    made = plan(cleaned, humanoid(motion.skeleton, soles=cleaned.soles), SETTINGS)
     told = planned_timeline(made, 0)
     carried = dict(zip(told.parts, told.loads_bodyweights.mean(axis=0), strict=True))
     shanks = [made.body.tree.joint(f"{side}_knee") for side in ("left", "right")]

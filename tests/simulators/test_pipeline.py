@@ -21,7 +21,7 @@ from selfcorrect.simulators.finishing import KEEP_GAIN
 from selfcorrect.simulators.planning import plan
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene
-from selfcorrect.simulators.stages.values import GivenMotions, MotionPlan
+from selfcorrect.simulators.stages.values import MotionPlan
 
 KNOWN_FLOOR = CleanupSettings(support="floor").without(LevelFloor, HaltFloor)
 AUTO, ALWAYS = (PhysicsCorrector(cleanup=KNOWN_FLOOR, simulate=choice) for choice in ("auto", "always"))
@@ -47,8 +47,8 @@ def same(one: CorrectedMotion, other: CorrectedMotion) -> bool:
 
 
 def planned(motions: Sequence[Motion]) -> MotionPlan:
-    cleaned = clean(GivenMotions(MotionBatch.stack(motions)), KNOWN_FLOOR)
-    return plan(cleaned, humanoid(motions[0].skeleton, soles=cleaned.soles).padded(0.06), TrackerSettings()).plan
+    cleaned = clean(MotionBatch.stack(motions), KNOWN_FLOOR)
+    return plan(cleaned, humanoid(motions[0].skeleton, soles=cleaned.soles).padded(0.06), TrackerSettings())
 
 
 def test_a_plan_that_contacts_explain_is_not_simulated(walk, monkeypatch):

@@ -24,14 +24,13 @@ from selfcorrect.simulators.planning import (
 )
 from selfcorrect.simulators.settings.plan import PLAN, RESIDUAL_FREE_PLAN, FilterSettings
 from selfcorrect.simulators.settings.tracker import TrackerSettings
-from selfcorrect.simulators.stages.values import GivenMotions
 
 FRICTION = 0.5
 
 
 def mended(motion) -> tuple:
     """The body of a motion and the motion of its links, feet planted."""
-    batch = clean(GivenMotions(MotionBatch.stack([motion])), CleanupSettings().without(FitSoles)).motions
+    batch = clean(MotionBatch.stack([motion]), CleanupSettings().without(FitSoles)).motions
     body = humanoid(motion.skeleton)
     return body, body.links_of(batch)
 
@@ -150,10 +149,10 @@ def test_who_stands_on_the_heels_is_planned_on_flat_feet_where_no_residual_force
     links = body.links_of(MotionBatch.stack([on_heels]))
     sunk_m = body.touches.lowest_points(*forward_kinematics(body.tree, links.root_m, links.rotations))[0, :, :, 1].min()
     on_heels = replace(on_heels, root_m=on_heels.root_m - [0.0, sunk_m, 0.0])
-    cleaned = clean(GivenMotions(MotionBatch.stack([stand])), CleanupSettings().without(FitSoles))
+    cleaned = clean(MotionBatch.stack([stand]), CleanupSettings().without(FitSoles))
     cleaned = replace(cleaned, motions=MotionBatch.stack([on_heels]))
     highest_m = [
-        plan(cleaned, body, settings).plan.contacts.points_m[0, 5:-5, : len(body.soles), 1].max()
+        plan(cleaned, body, settings).contacts.points_m[0, 5:-5, : len(body.soles), 1].max()
         for settings in (TrackerSettings(), TrackerSettings.without_residual())
     ]
     assert highest_m[0] > 0.03
@@ -211,7 +210,7 @@ def test_feet_of_a_mirrored_pair_turn_as_mirror_images():
 
 @pytest.mark.parametrize("label", ["walk", "run", "jump"])
 def test_loads_lie_lower_afterwards_and_the_body_above_the_ankles_stays(clips, label):
-    mended = clean(GivenMotions(MotionBatch.stack([clips[label]])), CleanupSettings())
+    mended = clean(MotionBatch.stack([clips[label]]), CleanupSettings())
     body = humanoid(mended.motions.skeleton, soles=mended.soles)
     links = body.links_of(mended.motions)
     trodden = place_feet(body, links, FRICTION)

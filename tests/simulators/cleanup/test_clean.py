@@ -30,13 +30,12 @@ from selfcorrect.simulators.cleanup.clean import (
 )
 from selfcorrect.simulators.finishing import FINISHING
 from selfcorrect.simulators.settings.support import SupportChoice
-from selfcorrect.simulators.stages.values import GivenMotions
 
 KNOWN_FLOOR = CleanupSettings().without(LevelFloor, HaltFloor, FitSoles)
 
 
 def mend(motion: Motion, settings: CleanupSettings = CleanupSettings()) -> Motion:  # noqa: B008
-    return clean(GivenMotions(MotionBatch.stack([motion])), settings).motions[0]
+    return clean(MotionBatch.stack([motion]), settings).motions[0]
 
 
 def test_the_floor_is_found_wherever_it_is(walk):
@@ -101,7 +100,7 @@ def test_mending_twice_changes_little(walk):
 
 def test_batches_are_mended_like_single_motions(clips):
     motions = [clips["spin"].frames(start, start + 40) for start in (0, 30, 60)]
-    together = clean(GivenMotions(MotionBatch.stack(motions)), KNOWN_FLOOR).motions
+    together = clean(MotionBatch.stack(motions), KNOWN_FLOOR).motions
     for index, motion in enumerate(motions):
         assert np.array_equal(together.rotations[index], mend(motion, KNOWN_FLOOR).rotations)
 

@@ -15,7 +15,6 @@ from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_pos
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.cleanup.knees import with_knees_in_front
-from selfcorrect.simulators.stages.values import GivenMotions
 
 
 def joint_distances_m(one: Motion, other: Motion) -> np.ndarray:
@@ -122,9 +121,7 @@ def test_a_body_that_spins_is_not_taken_for_legs_that_flip(walk):
 def test_the_clean_up_turns_knees_back_but_not_those_of_samples(walk):
     motion = MotionBatch.stack([with_flip(walk, "left", slice(10, 16))])
     knee = walk.skeleton.parts.index("left_knee")
-    cleaned, sample = (
-        clean(GivenMotions(motion), each).unplanted for each in (CleanupSettings(), CleanupSettings.for_samples())
-    )
+    cleaned, sample = (clean(motion, each).unplanted for each in (CleanupSettings(), CleanupSettings.for_samples()))
     assert jump_m(cleaned[0], knee) < 0.5 * jump_m(sample[0], knee)
 
 

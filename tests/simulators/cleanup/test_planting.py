@@ -17,13 +17,12 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.cleanup.foot_lock import FEET, SOFT
 from selfcorrect.simulators.cleanup.planting import limbs_above_floor, plant_feet, trunk_lift
 from selfcorrect.simulators.cleanup.stance import Posed
-from selfcorrect.simulators.stages.values import GivenMotions
 
 
 @pytest.mark.parametrize("label", ["crawl", "getup_facedown", "getup_faceup", "roll"])
 def test_bodies_on_the_floor_do_not_sink(clips, label):
     batch = MotionBatch.stack([clips[label]])
-    mended = clean(GivenMotions(batch), CleanupSettings()).motions
+    mended = clean(batch, CleanupSettings()).motions
     assert physical_errors(mended).penetration_m[0] < 0.001 < physical_errors(batch).penetration_m[0]
 
 

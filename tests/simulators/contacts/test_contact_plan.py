@@ -12,14 +12,13 @@ from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, clean
 from selfcorrect.simulators.contacts.contact_plan import contact_forces, plan_contacts
 from selfcorrect.simulators.settings.plan import ContactSettings
-from selfcorrect.simulators.stages.values import GivenMotions
 
 FRICTION = 0.5
 
 
 def mended(motion) -> tuple:
     """The body of a motion and the motion of its links, feet planted."""
-    batch = clean(GivenMotions(MotionBatch.stack([motion])), CleanupSettings().without(FitSoles)).motions
+    batch = clean(MotionBatch.stack([motion]), CleanupSettings().without(FitSoles)).motions
     body = humanoid(motion.skeleton)
     return body, body.links_of(batch)
 

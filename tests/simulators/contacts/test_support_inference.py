@@ -31,7 +31,6 @@ from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrecto
 from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
-from selfcorrect.simulators.stages.values import GivenMotions
 
 EYE = np.eye(3)
 UP = EYE[1]
@@ -44,7 +43,7 @@ UPRIGHT = orientations_to_simulator(np.array([[0.0, 0.0, 0.0, 1.0]]))
 def planted(walk: Motion) -> Motion:
     """A walk of three cycles whose feet stand still on the floor."""
     mended = clean(
-        GivenMotions(MotionBatch.stack([repeated(walk, 3)])),
+        MotionBatch.stack([repeated(walk, 3)]),
         CleanupSettings(support="floor").having(PlantFeet(soft=None), LiftLimbs(0.0)),
     )
     return mended.motions[0]
@@ -96,7 +95,7 @@ def sit(stand: Motion) -> Motion:
 
 
 def inferred(motion: Motion) -> tuple[Support, ...]:
-    return clean(GivenMotions(MotionBatch.stack([motion])), CleanupSettings()).supports[0]
+    return clean(MotionBatch.stack([motion]), CleanupSettings()).supports[0]
 
 
 def lifted(motion: Motion, height_m: float | np.ndarray) -> Motion:
