@@ -30,8 +30,10 @@ from selfcorrect.motion.support import Support
 from selfcorrect.runtime.bugs import attempted
 from selfcorrect.runtime.processes import map_tasks, require_workers
 
-from .cleanup.clean import CleanupSettings, FitSoles, HaltFloor, JoinSplices
-from .cleanup.splices import first_frames_of_takes
+from .cleanup.clean import CleanupSettings
+from .cleanup.drift import HaltFloor
+from .cleanup.levelling import FitSoles
+from .cleanup.splices import JoinSplices, first_frames_of_takes
 from .pipeline import correct, correct_kinematically
 from .settings.engine_table import ENGINES
 from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker
@@ -369,7 +371,7 @@ def parts_of(motion: Motion, settings: CleanupSettings) -> list[Part]:
     if not (np.isfinite(motion.root_m).all() and np.isfinite(motion.rotations).all()):
         return [Part(0, motion)]
     splicing = settings.find(JoinSplices) or JoinSplices(join_takes=True)
-    starts = [0] if splicing.join_takes else first_frames_of_takes(motion, splicing.settings)
+    starts = [0] if splicing.join_takes else first_frames_of_takes(motion, splicing)
     takes = [motion.frames(*span) for span in pairwise([*starts, len(motion)])] if len(starts) > 1 else [motion]
     margin = round(MARGIN_S * motion.fps)
     may_close = settings.close_loops and not (motion.ground and motion.ground.boxes)  # boxes do not repeat

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 from selfcorrect.simulators.cleanup.clean import FILES, RESIDUAL_FREE, CleanupSettings
@@ -76,7 +76,8 @@ def meanings_of(kind: type) -> dict[str, str]:
     """What each field of a class means."""
     (parsed,) = ast.parse(inspect.getsource(kind)).body
     assert isinstance(parsed, ast.ClassDef)
-    return {
+    inherited = [meanings_of(base) for base in kind.__bases__ if is_dataclass(base)]
+    return dict(chain(*(own.items() for own in inherited))) | {
         one.target.id: " ".join(str(other.value.value).split())
         for one, other in pairwise(parsed.body)
         if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)

@@ -11,21 +11,30 @@ the belt of a treadmill. Otherwise they are planted on a floor that stands still
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.distance import cdist
 
-from selfcorrect.motion.geometry.vectors import percentile
+from selfcorrect.motion.correction.results import Note, NoteKind, Repair
+from selfcorrect.motion.geometry.vectors import lengths, percentile
 
 from ..body.curves import whittaker
+from ..body.leg_ik import Legs
+from ..stages.values import Floor
+from .cleaning import Cleaning
+from .foot_lock import furthest_in_stance_m
+from .planting import PlantFeet
 from .stance import CUES, CueSettings, StandingPoints, bell, standing_points
 
 
 @dataclass(frozen=True)
-class DriftSettings:
-    """What is taken for drift of the floor.
+class HaltFloor:
+    """Finds the floor's horizontal velocity v(t) and shows motions as on a floor that stands still.
+
+    v is a Whittaker smoother of the velocities of points that stand, min Σ w ‖v − u‖² + λ ‖Δ²v‖², with outliers left
+    out bit by bit; where it is steady, the densest velocity. In the end it is put back, but for what swings.
 
     Set by hand on CMU clips, to which steady and swinging drift was added as in `benchmarks/correction.py`. Added drift
     goes, and clean clips stay as they are.
@@ -94,6 +103,31 @@ class DriftSettings:
     """The same of bodies that go less far than the floor beneath them: treadmills need not be steady."""
     slowest_s: tuple[float, ...] = (4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
     """Standard deviations over which what stays is smoothed, one after the other, until the rest keeps within that."""
+    remove: bool = False
+    """Take all of it out, which changes the way over the floor. Without, the root ends where it came."""
+
+    def __call__(self, cleaning: Cleaning) -> Cleaning:
+        posed, ground = cleaning.posed, cleaning.motions.ground
+        if ground is not None and ground.boxes:
+            return cleaning
+        feet = (cleaning.find(PlantFeet) or PlantFeet()).feet
+        ankles, fps = posed.orientations[:, :, Legs.of(posed.motions.skeleton).ankles], posed.motions.fps
+        each = zip(posed.feet_m, ankles, posed.motions.root_m, cleaning.noisy, strict=True)
+        found = [floor_motion(*own, fps, self, noisy=noisy) for *own, noisy in each]
+        removed_m, kept_m = np.zeros_like(posed.motions.root_m), np.zeros_like(posed.motions.root_m)
+        for index, floor in enumerate(found):
+            removed_m[index, 1:, [0, 2]] = np.cumsum(floor.removed_m_s, axis=0).T / fps
+            kept_m[index, 1:, [0, 2]] = np.cumsum(floor.kept_m_s, axis=0).T / fps
+        in_place = np.array([floor.in_place for floor in found])
+        halted = posed.moved(-(removed_m + kept_m))
+        slid_m = furthest_in_stance_m(kept_m, halted.stands(feet))
+        held_m = np.where(in_place, 0.0, feet.held_share(slid_m))[:, None, None] * kept_m
+        if held_m.any():
+            kept_m = kept_m - held_m
+            halted = posed.moved(-(removed_m + kept_m))
+        repairs_m = cleaning.at(halted.moved(kept_m)).moved_by(Repair.DRIFT, posed.motions)
+        floor = Floor(kept_m, in_place, [floor.notes for floor in found])
+        return replace(cleaning, floor=floor, repairs_m=repairs_m).at(halted)
 
 
 @dataclass(frozen=True)
@@ -109,10 +143,6 @@ class Certainty:
     fewest_still: float
     still_m_s: float = 0.12
     stiffness: float = 30.0
-
-
-DRIFT = DriftSettings()
-"""The defaults."""
 
 
 CALM = Certainty(steady=0.66, changing=0.45, fewest_still=0.42)
@@ -142,25 +172,31 @@ class FloorMotion:
     in_place: bool = False
     """Whether the body walks or runs in place, as on a treadmill."""
 
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What is said of it."""
+        kind = NoteKind.IN_PLACE if self.in_place else NoteKind.DRIFT_KEPT
+        speed_m_s = round(float(lengths(self.kept_m_s).mean()), 1)
+        return (Note(kind, speed_m_s),) if self.kept_m_s.any() else ()
+
 
 def floor_motion(
     feet_m: np.ndarray,
     ankles: np.ndarray,
     root_m: np.ndarray,
     fps: float,
+    settings: HaltFloor,
     *,
-    remove: bool,
     noisy: bool = False,
-    settings: DriftSettings = DRIFT,
 ) -> FloorMotion:
     """The floor's motion beneath one body, none where there is none to be sure of; see `floor_drift`.
 
-    remove: whether all of it is an error. Without, only what swings is, as far as it moves the body by no more than
+    Where not all of it is an error, only what swings is, as far as it moves the body by no more than
     `settings.within_m`, so that this ends where it did.
     """
-    drift_m_s = floor_drift(feet_m, ankles, root_m, fps, noisy=noisy, settings=settings)
+    drift_m_s = floor_drift(feet_m, ankles, root_m, fps, settings, noisy=noisy)
     none = np.zeros_like(drift_m_s)
-    if remove:
+    if settings.remove:
         return FloorMotion(drift_m_s, none)
     in_place = _in_place(drift_m_s, root_m, fps, settings, settings.in_place_share)
     within_m = settings.within_in_place_m if _in_place(drift_m_s, root_m, fps, settings, 1.0) else settings.within_m
@@ -168,7 +204,7 @@ def floor_motion(
     return FloorMotion(removed_m_s, drift_m_s - removed_m_s, in_place)
 
 
-def _swing(drift_m_s: np.ndarray, fps: float, within_m: float, settings: DriftSettings) -> np.ndarray:
+def _swing(drift_m_s: np.ndarray, fps: float, within_m: float, settings: HaltFloor) -> np.ndarray:
     """The part (S, 2) of a drift that swings fast enough to keep within a distance of where it began."""
     way_m = np.cumsum(drift_m_s - drift_m_s.mean(0), axis=0) / fps
     for over_s in (None, *settings.slowest_s):
@@ -191,9 +227,9 @@ def floor_drift(
     ankles: np.ndarray,
     root_m: np.ndarray,
     fps: float,
+    settings: HaltFloor,
     *,
     noisy: bool = False,
-    settings: DriftSettings = DRIFT,
 ) -> np.ndarray:
     """The drift (T − 1, 2) of one motion in m/s, x and z; zero where there is none to be sure of.
 
@@ -230,14 +266,14 @@ def floor_drift(
     return drift_m_s if steady else drift_m_s - _unsure(drift_m_s, fps, settings)
 
 
-def _in_place(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float, settings: DriftSettings, share: float) -> bool:
+def _in_place(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float, settings: HaltFloor, share: float) -> bool:
     """Whether the body stays where it is, but for a share of the way that the floor (S, 2) runs beneath it."""
     root_m_s = (root_m[-1] - root_m[0])[[0, 2]] * fps / (len(root_m) - 1)
     belt_m_s = float(np.linalg.norm(drift_m_s.mean(0)))
     return belt_m_s > settings.in_place_m_s and float(np.linalg.norm(root_m_s)) < share * belt_m_s
 
 
-def _belt(standing: StandingPoints, root_m: np.ndarray, fps: float, settings: DriftSettings) -> np.ndarray | None:
+def _belt(standing: StandingPoints, root_m: np.ndarray, fps: float, settings: HaltFloor) -> np.ndarray | None:
     """The steady velocity (S, 2) of the treadmill on which a body runs or hops in place, None where there is none.
 
     In a run that travels, drift along the run cannot be distinguished from how feet move. In one on the spot it can:
@@ -249,7 +285,7 @@ def _belt(standing: StandingPoints, root_m: np.ndarray, fps: float, settings: Dr
     return belt_m_s.copy() if _sureness(standing, belt_m_s, TREADMILL, settings, steady=True) == 1.0 else None
 
 
-def _aside(drift_m_s: np.ndarray, travel_m_s: np.ndarray, settings: DriftSettings) -> bool:
+def _aside(drift_m_s: np.ndarray, travel_m_s: np.ndarray, settings: HaltFloor) -> bool:
     """Whether the drift (S, 2) of a run is faster than its feet seem to be, and not along the run (S, 2)."""
     along = np.sum(drift_m_s * travel_m_s, axis=1)
     speeds_m_s = np.linalg.norm(drift_m_s, axis=1), np.linalg.norm(travel_m_s, axis=1)
@@ -257,7 +293,7 @@ def _aside(drift_m_s: np.ndarray, travel_m_s: np.ndarray, settings: DriftSetting
     return bool(speeds_m_s[0].mean() > settings.running_share * speeds_m_s[1].mean() and abs(cosine) < settings.along)
 
 
-def _swinging(drift_m_s: np.ndarray, travel_m_s: np.ndarray, settings: DriftSettings) -> tuple[np.ndarray, float]:
+def _swinging(drift_m_s: np.ndarray, travel_m_s: np.ndarray, settings: HaltFloor) -> tuple[np.ndarray, float]:
     """The drift (S, 2) of a run without its mean along the run (S, 2), which may as well come from how its feet move.
     Also how sure it is, from 0 to 1, that it changes by more than that.
     """
@@ -270,7 +306,7 @@ def _swinging(drift_m_s: np.ndarray, travel_m_s: np.ndarray, settings: DriftSett
 
 
 def _sureness(
-    standing: StandingPoints, drift_m_s: np.ndarray, certainty: Certainty, settings: DriftSettings, *, steady: bool
+    standing: StandingPoints, drift_m_s: np.ndarray, certainty: Certainty, settings: HaltFloor, *, steady: bool
 ) -> float:
     """How sure it is that a drift (S, 2) is there, from 0 to 1."""
     with_drift, without = (standing.still(each, certainty.still_m_s) for each in (drift_m_s, np.zeros_like(drift_m_s)))
@@ -280,9 +316,7 @@ def _sureness(
     return float(np.clip((most - without / with_drift) / settings.gate_width, 0.0, 1.0))
 
 
-def _fitted(
-    standing: StandingPoints, certainty: Certainty, fps: float, settings: DriftSettings
-) -> tuple[np.ndarray, bool]:
+def _fitted(standing: StandingPoints, certainty: Certainty, fps: float, settings: HaltFloor) -> tuple[np.ndarray, bool]:
     """The drift (S, 2) that makes most points still, and whether it is steady."""
     changing_m_s = _changing(standing, certainty.stiffness * (fps / 30) ** 4, settings)
     steady_m_s = np.broadcast_to(_steady(standing, settings), changing_m_s.shape)
@@ -290,7 +324,7 @@ def _fitted(
     return (steady_m_s, True) if still[0] >= settings.steady * still[1] else (changing_m_s, False)
 
 
-def _steady(standing: StandingPoints, settings: DriftSettings) -> np.ndarray:
+def _steady(standing: StandingPoints, settings: HaltFloor) -> np.ndarray:
     """The one velocity (2,) around which standing points are densest, by mean shift (Comaniciu and Meer 2002)."""
     weights = standing.weights.ravel()
     heavy = np.argsort(-weights, kind="stable")[: 6 * settings.most_starts]
@@ -303,7 +337,7 @@ def _steady(standing: StandingPoints, settings: DriftSettings) -> np.ndarray:
     return place
 
 
-def _changing(standing: StandingPoints, stiffness: float, settings: DriftSettings) -> np.ndarray:
+def _changing(standing: StandingPoints, stiffness: float, settings: HaltFloor) -> np.ndarray:
     """The smooth velocity (S, 2) that robustly fits standing points, with outliers excluded bit by bit."""
     mean_m_s, total = standing.mean(standing.weights)
     habit_m_s = total @ mean_m_s / total.sum()
@@ -322,13 +356,13 @@ def _travel(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> np.ndarray
     return gaussian_filter1d(velocity_m_s, fps / 3, axis=0, mode="nearest")
 
 
-def _rolling(travel_m_s: np.ndarray, settings: DriftSettings) -> np.ndarray:
+def _rolling(travel_m_s: np.ndarray, settings: HaltFloor) -> np.ndarray:
     """What the rolling of feet that travel (S, 2) adds to the drift."""
     speed_m_s = np.linalg.norm(travel_m_s, axis=1, keepdims=True)
     return settings.rolling * travel_m_s * np.minimum(1.0, settings.rolling_m_s / np.maximum(speed_m_s, 1e-9))
 
 
-def _unsure(drift_m_s: np.ndarray, fps: float, settings: DriftSettings) -> np.ndarray:
+def _unsure(drift_m_s: np.ndarray, fps: float, settings: HaltFloor) -> np.ndarray:
     """The part of a changing drift (S, 2) that may as well come from the way feet roll."""
     if len(drift_m_s) < settings.long_s * fps:
         return np.zeros_like(drift_m_s)

@@ -16,23 +16,27 @@ from selfcorrect.motion.geometry.vectors import lengths, unit
 from selfcorrect.motion.motion import MotionBatch
 
 from ..body.curves import FRAME_S
+from .cleaning import Cleaning
 
 
 @dataclass(frozen=True)
-class KneeSettings:
-    """What is taken for a flip; set by hand on CMU clips of dancers."""
+class TurnKnees:
+    """Turns legs back that are turned by half a turn for a moment, ankles staying where they are.
+
+    A turn is kept only where the knee's jumps shrink: ‖Δ²p after‖ < `calmer` ‖Δ²p before‖ at the ends of the flip.
+    Set by hand on CMU clips of dancers.
+    """
 
     longest_s: float = 2 / 3
     """Longer flips are left: what the foot does meanwhile is not known."""
     calmer: float = 0.8
     """A knee that is turned back accelerates by less than this share of what it did."""
 
+    def __call__(self, cleaning: Cleaning) -> Cleaning:
+        return cleaning.repaired(with_knees_in_front(cleaning.motions, self))
 
-KNEES = KneeSettings()
-"""The defaults."""
 
-
-def with_knees_in_front(motions: MotionBatch, settings: KneeSettings = KNEES) -> MotionBatch:
+def with_knees_in_front(motions: MotionBatch, settings: TurnKnees) -> MotionBatch:
     """Motions whose knees stay on one side, with ankles where they are.
 
     What flips and is then twisted further than hips can is turned back. Its foot is turned as it is before and after.
@@ -48,7 +52,7 @@ def with_knees_in_front(motions: MotionBatch, settings: KneeSettings = KNEES) ->
     return replace(motions, rotations=rotations)
 
 
-def _turned_back(leg: np.ndarray, offsets_m: np.ndarray, fps: float, settings: KneeSettings) -> np.ndarray:
+def _turned_back(leg: np.ndarray, offsets_m: np.ndarray, fps: float, settings: TurnKnees) -> np.ndarray:
     """Rotations (T, K, 4) of the joints of a leg, hip first, without flips; offsets_m: (K, 3) of the joints."""
     hip, knee, thigh_m = leg[:, 0], leg[:, 1], offsets_m[1]
     line, apart = unit(applied(hip, thigh_m) + applied(composed(hip, knee), offsets_m[2])), _apart(fps)
@@ -76,7 +80,7 @@ def _apart(fps: float) -> int:
     return max(1, round(FRAME_S * fps))
 
 
-def _flipped(leg: np.ndarray, line: np.ndarray, thigh: np.ndarray, fps: float, settings: KneeSettings) -> list[slice]:
+def _flipped(leg: np.ndarray, line: np.ndarray, thigh: np.ndarray, fps: float, settings: TurnKnees) -> list[slice]:
     """Frames in which a leg (T, K, 4) is turned about its line (T, 3) from hip to ankle; thigh: (3,) its direction.
 
     Knees bent by more than a right angle are left: the line from hip to ankle then is short, and turns fast. No hip

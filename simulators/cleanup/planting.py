@@ -31,8 +31,9 @@ from ..body.soles import (
     held_velocities,
 )
 from . import foot_lock
-from .foot_lock import FootSettings, SoftLockSettings, soft_lock, soft_turns
-from .stance import Posed
+from .cleaning import Cleaning
+from .foot_lock import FEET, SOFT, FootSettings, SoftLockSettings, soft_lock, soft_turns
+from .stance import Posed, boxes_under_feet, on_boxes
 
 
 @dataclass(frozen=True, eq=False)
@@ -346,3 +347,49 @@ def _tilted(bones_m: np.ndarray, higher_m: np.ndarray, orientations: np.ndarray)
     raised_m = across_m * np.sqrt(lengths_m**2 - heights_m**2)[..., None]
     raised_m[..., 1] = heights_m
     return np.where((higher_m > 0)[..., None], raised_m, bones_m)
+
+
+@dataclass(frozen=True)
+class LiftTrunk:
+    """Raises bodies whose trunks are in the floor, by their greatest depth around each frame, smoothed."""
+
+    def __call__(self, cleaning: Cleaning) -> Cleaning:
+        posed = cleaning.posed
+        lift_m = trunk_lift(posed.motions.skeleton, posed.standing_m(posed.positions_m), posed.motions.fps)
+        return cleaning.at(posed.moved(lift_m))
+
+
+@dataclass(frozen=True)
+class PlantFeet:
+    """Puts feet that stand flat, still and on the ground beneath them; legs follow by inverse kinematics.
+
+    Also names the boxes of a ground that is known as what carries them.
+    """
+
+    feet: FootSettings = FEET
+    """When feet stand, and how they are held."""
+    soft: SoftLockSettings | None = SOFT
+    """How feet are held without haste; None holds them at once, as motions for a simulation alone may be."""
+
+    def __call__(self, cleaning: Cleaning) -> Cleaning:
+        level = cleaning.posed
+        known = cleaning.mode.moves_to_floor or level.motions.ground is not None
+        # Where heights are left alone, a foot that hovers a little may stand on whatever is there.
+        ground_m = np.clip(level.feet_m[..., 1].min(-1), 0.0, 0.0 if known else self.feet.standing_m)
+        planted = replace(cleaning, motions=self.on(level, ground_m), unplanted=level)
+        return replace(planted, supports=boxes_under_feet(planted.posed)) if on_boxes(level.motions) else planted
+
+    def on(self, level: Posed, ground_m: np.ndarray) -> MotionBatch:
+        """The motions with feet on a ground at heights (N, T, 2) beneath them."""
+        return plant_feet(level, ground_m, self.feet, self.soft)
+
+
+@dataclass(frozen=True)
+class LiftLimbs:
+    """Tilts bones of limbs that are in the floor until their ends lie on it."""
+
+    spread_s: float = 0.08
+    """Time over which a bone is tilted, and back, a standard deviation; 0 for at once."""
+
+    def __call__(self, cleaning: Cleaning) -> Cleaning:
+        return replace(cleaning, motions=limbs_above_floor(cleaning.motions, self.spread_s))

@@ -13,16 +13,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.motion.correction.results import Repair
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.vectors import lengths, median
 from selfcorrect.motion.motion import Motion, MotionBatch
 
 from ..body.curves import smoothstep
+from .cleaning import Cleaning
 
 
 @dataclass(frozen=True)
-class SpliceSettings:
-    """What is taken for a splice; set by hand on CMU clips as they are, and on pairs of them that were joined."""
+class JoinSplices:
+    """Moves and turns what follows a splice to where the motion was going, as far as that keeps its end near.
+
+    Set by hand on CMU clips as they are, and on pairs of them that were joined.
+    """
 
     jump_m: float = 0.065
     """The root and half of the joints jump by this horizontally in a frame of 1/30 s (by more in longer ones, with the
@@ -39,38 +44,35 @@ class SpliceSettings:
     """Splices that move a motion's end by no more than this are errors; others may be cuts between takes."""
     within_rad: float = float(np.radians(5.0))
     """Splices are errors only if they also turn a motion's end by no more than this."""
+    join_takes: bool = False
+    """Also where that changes the way over the floor: cuts between takes."""
+
+    def __call__(self, cleaning: Cleaning) -> Cleaning:
+        whole = cleaning.repaired(without_splices(cleaning.motions, self))
+        return replace(whole, repairs_m=whole.moved_by(Repair.SPLICES, cleaning.motions))
 
 
-SPLICES = SpliceSettings()
-"""The defaults."""
-
-
-def without_splices(
-    motions: MotionBatch, settings: SpliceSettings = SPLICES, *, join_takes: bool = True
-) -> MotionBatch:
-    """Motions that go on where they were, from their first frame on.
-
-    join_takes: also where that moves or turns a motion's end far.
-    """
+def without_splices(motions: MotionBatch, settings: JoinSplices) -> MotionBatch:
+    """Motions that go on where they were, from their first frame on."""
     if motions.root_m.shape[1] < 2 * settings.around:
         return motions
     root_m, rotations = motions.root_m.copy(), motions.rotations.copy()
     for index in np.flatnonzero(_splices(root_m[:, :, None], motions.fps, settings).any(1)):
         motion = Motion(motions.skeleton, root_m[index], rotations[index], motions.fps)
         joined = _without(motion, splices(motion, settings), settings)
-        if join_takes or _ends_near(motion, joined, settings):
+        if settings.join_takes or _ends_near(motion, joined, settings):
             root_m[index], rotations[index] = joined.root_m, joined.rotations
     return replace(motions, root_m=root_m, rotations=rotations)
 
 
-def splices(motion: Motion, settings: SpliceSettings = SPLICES) -> list[int]:
+def splices(motion: Motion, settings: JoinSplices) -> list[int]:
     """The frames after which the motion goes on elsewhere."""
     if len(motion) < 2 * settings.around or not _splices(motion.root_m[None, :, None], motion.fps, settings).any():
         return []
     return np.flatnonzero(_splices(joint_positions(motion)[None], motion.fps, settings)[0]).tolist()
 
 
-def first_frames_of_takes(motion: Motion, settings: SpliceSettings = SPLICES) -> list[int]:
+def first_frames_of_takes(motion: Motion, settings: JoinSplices) -> list[int]:
     """Where takes that are joined in a motion begin, frame 0 first."""
     steps = splices(motion, settings)
     if not steps or _ends_near(motion, _without(motion, steps, settings), settings):
@@ -78,21 +80,21 @@ def first_frames_of_takes(motion: Motion, settings: SpliceSettings = SPLICES) ->
     return [0, *(step + 1 for step in steps)]
 
 
-def _without(motion: Motion, steps: Sequence[int], settings: SpliceSettings) -> Motion:
+def _without(motion: Motion, steps: Sequence[int], settings: JoinSplices) -> Motion:
     """The motion without splices after some frames."""
     for step in steps:
         motion = _spread(_joined(motion, step, settings.turn_rad), step, settings.spread_s)
     return motion
 
 
-def _ends_near(motion: Motion, joined: Motion, settings: SpliceSettings) -> bool:
+def _ends_near(motion: Motion, joined: Motion, settings: JoinSplices) -> bool:
     """Whether a motion whose splices were joined ends near to where it did, and faces about the same way."""
     away_m = np.linalg.norm((joined.root_m[-1] - motion.root_m[-1])[[0, 2]])
     turned = Rotation.from_quat(joined.rotations[-1, 0]) * Rotation.from_quat(motion.rotations[-1, 0]).inv()
     return bool(away_m <= settings.within_m and turned.magnitude() <= settings.within_rad)
 
 
-def _splices(positions_m: np.ndarray, fps: float, settings: SpliceSettings) -> np.ndarray:
+def _splices(positions_m: np.ndarray, fps: float, settings: JoinSplices) -> np.ndarray:
     """(N, T − 1) whether joints (N, T, J, 3) are spliced from a frame to the next.
 
     A joint's jump is what its step differs from the median of the steps around. It counts as far as it stays: a spike

@@ -1,4 +1,4 @@
-"""When feet stand, and how high the floor is: all that is detected of a motion's stance, from its soles alone.
+"""When feet stand: what is detected of a motion's stance, from its soles alone.
 
 Arrays: (N, T, 2) for motions, frames, left and right foot. What judges finished motions, on a known floor, is
 `foot_contacts` of `motion.measures.contacts`: here feet still slide, hover and drift.
@@ -16,13 +16,12 @@ from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.correction.timeline import spans
 from selfcorrect.motion.geometry.kinematics import keep_poses, poses_of
 from selfcorrect.motion.geometry.rotations import applied, turns
-from selfcorrect.motion.geometry.vectors import lengths, median, percentile
+from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.ground import GroundBox
-from selfcorrect.motion.measures.contacts import height_of_floor_m
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import Support
 
-from ..body.curves import FRAME_S, smoothstep
+from ..body.curves import FRAME_S
 from ..body.leg_ik import Legs
 from ..body.soles import (
     by_foot,
@@ -33,47 +32,6 @@ from ..body.soles import (
     velocities,
 )
 from .foot_lock import FEET, FootSettings
-
-
-@dataclass(frozen=True)
-class FloorSettings:
-    """What shows the floor's height; set by hand on CMU clips, level ones and those of stairs."""
-
-    still_m_s: float = 0.36
-    """A sole slower than this may be standing."""
-    flat_rad: float = float(np.radians(15.0))
-    """Feet tilted by less are flat enough to show the thickness of their soles."""
-    tilted_rad: float = float(np.radians(20.0))
-    """Feet tilted by more do not show where the ground is: on their tips, rigid toes seem to be far below it."""
-    fewest_frames: int = 5
-    """Still frames that show the floor's height."""
-    often_flat: float = 0.4
-    """Share of these in which the lower sole is flat if flat soles show it."""
-    level_m: float = 0.06
-    """Ground that is lower by this much may be another level."""
-    stance_s: float = 0.3
-    """Ground must be stood on for this long to be another level."""
-    longer_m: float = 0.05
-    """It is no other level where legs would have to be longer by this much."""
-    worth_m: float = 0.3
-    """Ground on which a motion stands all the time may be that much further from y = 0 than another to be put there."""
-    far_m: float = 0.2
-    """A floor further from y = 0 must be shown well, or else a body that floats or climbs would be put on it."""
-    often_shown: float = 0.25
-    """Share of frames in which a flat and slow sole must show such a floor."""
-    shown_m: float = 0.03
-    """Largest distance from such a floor of a sole that shows it. Of CMU's training clips on level ground 3 in 150 show
-    less: tiptoe dancers and acrobats."""
-    near_zero_m: tuple[float, float] = (0.008, 0.014)
-    """A floor nearer to y = 0 than the first counts as being there; only feet then move. From the second on the whole
-    body does."""
-
-    at_zero: float = 0.25
-    """Share of flat and slow soles that show, where it is known how thick they are, that the floor is at y = 0."""
-
-
-FLOOR = FloorSettings()
-"""The defaults."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +162,11 @@ class Posed:
         return self.feet_m[..., corners, 1].mean(-1)
 
 
+def on_boxes(motions: MotionBatch) -> bool:
+    """Whether the ground of motions is known and has boxes."""
+    return motions.ground is not None and bool(motions.ground.boxes)
+
+
 def boxes_under_feet(posed: Posed) -> list[tuple[Support, ...]]:
     """The boxes of a known ground on which each motion's feet stand, or nearly, in the order of time."""
     ground, gap = posed.motions.ground, round(_GAP_S * posed.motions.fps)
@@ -245,102 +208,6 @@ def standing(soles_m: np.ndarray, speed_m_s: np.ndarray, fps: float, settings: F
     window = np.ones((1, 2 * max(1, round(FRAME_S * fps)) + 1, 1), dtype=bool)
     closed = binary_erosion(binary_dilation(still, window), window, border_value=1)
     return binary_dilation(binary_erosion(closed, window), window)
-
-
-def floor_height(
-    soles_m: np.ndarray, speed_m_s: np.ndarray, flat: np.ndarray, settings: FloorSettings = FLOOR
-) -> float:
-    """Height of the floor from the lowest point of each sole (T, 2), its speed (T, 2) and whether it is flat (T, 2).
-
-    That of `height_of_floor_m`, or the 40th percentile of the lower of the soles that are flat too, if these often are
-    and do not stand on another level.
-    """
-    still = speed_m_s < settings.still_m_s
-    usual_m = height_of_floor_m(soles_m, still, settings.fewest_frames)
-    lower = still & (soles_m == soles_m.min(1, keepdims=True))
-    if lower.sum() < settings.fewest_frames or (lower & flat).sum() < settings.often_flat * lower.sum():
-        return usual_m
-    flat_m = np.where(still & flat, soles_m, np.inf).min(1)
-    flat_m = float(percentile(flat_m[np.isfinite(flat_m)], 40))
-    return flat_m if flat_m < usual_m + settings.level_m else usual_m
-
-
-def at_zero(soles_m: np.ndarray, speed_m_s: np.ndarray, flat: np.ndarray, settings: FloorSettings = FLOOR) -> bool:
-    """Whether a motion often stands on a floor at y = 0; arguments as for `floor_height`."""
-    shows_m = soles_m[flat & (speed_m_s < settings.still_m_s)]
-    return len(shows_m) > 0 and float(np.mean(np.abs(shows_m) < settings.near_zero_m[1])) > settings.at_zero
-
-
-def in_doubt(
-    height_m: float, soles_m: np.ndarray, speed_m_s: np.ndarray, flat: np.ndarray, settings: FloorSettings = FLOOR
-) -> bool:
-    """Whether a floor far from y = 0 may be none; heights (T, 2) of the soles, and the rest, as for `floor_height`."""
-    shows = flat & (speed_m_s < settings.still_m_s) & (np.abs(soles_m - height_m) < settings.shown_m)
-    return abs(height_m) > settings.far_m and float(shows.any(1).mean()) < settings.often_shown
-
-
-def off_zero(height_m: float, settings: FloorSettings = FLOOR) -> float:
-    """How far to lower a body whose floor is at a height: by less where that height is next to nothing."""
-    there_m, off_m = settings.near_zero_m
-    return height_m * float(smoothstep((np.abs(height_m) - there_m) / (off_m - there_m)))
-
-
-def lowest_level(
-    soles_m: np.ndarray,
-    stands: np.ndarray,
-    root_m: np.ndarray,
-    highest_m: float,
-    fps: float,
-    settings: FloorSettings = FLOOR,
-) -> float:
-    """Height of the lowest ground on which a foot stands for a while, `highest_m` if none is lower by a full level.
-
-    Inputs: soles_m (T, 2), the lowest point of each sole; stands (T, 2), whether it may be standing; root_m (T,), the
-    root's height. The root is no further above the lower ground than above the higher. The result is the 40th
-    percentile, again and again, of the heights in stances below the last level found.
-    """
-    height_m = np.where(stands, soles_m, np.inf).min(1)
-    above_m = root_m - soles_m.min(1)
-    while True:
-        low = height_m < highest_m - settings.level_m
-        tallest_m = percentile(above_m[~low], 95) + settings.longer_m if (~low).any() else np.inf
-        long = [span for span in spans(low, round(fps / 15)) if span[1] - span[0] + 1 >= settings.stance_s * fps]
-        stances = [(first, last) for first, last in long if median(above_m[first : last + 1]) < tallest_m]
-        if not stances:
-            return highest_m
-        stood_m = np.concatenate([height_m[first : last + 1] for first, last in stances])
-        highest_m = float(percentile(stood_m[np.isfinite(stood_m)], 40))
-
-
-def floors_m(posed: Posed, settings: FloorSettings, *, lowest: bool) -> np.ndarray:
-    """(N,) how far motions are to be lowered so that the ground on which they stand comes to y = 0.
-
-    Nothing for one whose ground is far from there and hardly shown. lowest: it is the lowest ground on which a foot
-    stands for a while, where there may be several.
-    """
-    fps, speed_m_s, lowest_m = posed.motions.fps, posed.speeds_m_s, posed.grounds_m()
-    heights_m, tilted = _heights_m(posed, settings), posed.flat(settings.tilted_rad)
-    if lowest:
-        stands = (speed_m_s < settings.still_m_s) & tilted
-        each = zip(lowest_m, stands, posed.motions.root_m[..., 1], heights_m, strict=True)
-        heights_m = [lowest_level(*feet, fps=fps, settings=settings) for feet in each]
-    each = zip(heights_m, lowest_m, speed_m_s, tilted, strict=True)
-    return np.array([0.0 if in_doubt(*own, settings=settings) else off_zero(own[0], settings) for own in each])
-
-
-def _heights_m(posed: Posed, settings: FloorSettings) -> list[float]:
-    """Height of each motion's floor.
-
-    Where soles were found, the floor is not above what their lowest corners show: no body is lowered into the ground.
-    """
-    speeds_m_s, flat = posed.paces_m_s, posed.flat(settings.flat_rad)
-    each = list(zip(posed.grounds_m(), speeds_m_s, flat, strict=True))
-    if posed.motions.skeleton.soles_m is None:
-        return [floor_height(*feet, settings) for feet in each]
-    lowest_m = posed.feet_m[..., 1].min(-1)
-    highest_m = [max(floor_height(*feet, settings), 0.0) for feet in zip(lowest_m, speeds_m_s, flat, strict=True)]
-    heights_m = [0.0 if at_zero(*feet, settings) else floor_height(*feet, settings) for feet in each]
-    return [min(pair) for pair in zip(heights_m, highest_m, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)

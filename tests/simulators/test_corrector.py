@@ -16,7 +16,6 @@ from selfcorrect.motion.correction.results import Failure, FailureKind, NoteKind
 from selfcorrect.motion.editing.transforms import mirror
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LevelFloor
-from selfcorrect.simulators.cleanup.stance import FLOOR
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples, partition
 from selfcorrect.simulators.settings.tracker import STRENGTHS, EngineSettings, TrackerSettings
 
@@ -98,7 +97,7 @@ def test_a_sunken_motion_comes_up_and_a_raised_one_down(walk):
     clean = PhysicsCorrector()([walk])[0].motion
     for shift_m in (-0.05, 0.08):
         moved = replace(walk, root_m=walk.root_m + np.array([0.0, shift_m, 0.0]))
-        assert mean_distance_m(PhysicsCorrector()([moved])[0].motion, clean) < FLOOR.near_zero_m[1]
+        assert mean_distance_m(PhysicsCorrector()([moved])[0].motion, clean) < LevelFloor.near_zero_m[1]
 
 
 def test_mirrored_motions_are_mended_alike(walk):

@@ -11,14 +11,14 @@ from selfcorrect.motion.body.surface import sole_points
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.leg_ik import Legs
 from selfcorrect.simulators.cleanup import drift
-from selfcorrect.simulators.cleanup.drift import DriftSettings, _swinging, floor_drift
+from selfcorrect.simulators.cleanup.drift import HaltFloor, _swinging, floor_drift
 from selfcorrect.simulators.cleanup.stance import Posed
 
 
 def drift_m_s(motion: Motion) -> np.ndarray:
     posed = Posed.of(MotionBatch.stack([motion]), sole_points(motion.skeleton))
     ankles = posed.orientations[0][:, Legs.of(motion.skeleton).ankles]
-    return floor_drift(posed.feet_m[0], ankles, motion.root_m, motion.fps)
+    return floor_drift(posed.feet_m[0], ankles, motion.root_m, motion.fps, HaltFloor())
 
 
 def sliding(motion: Motion, velocity_m_s: np.ndarray) -> Motion:
@@ -105,7 +105,7 @@ def test_lying_bodies_and_moments_do_not_drift(clips):
 
 def test_a_run_that_ends_where_it_began_has_a_drift_that_is_a_number():
     there_and_back_m_s = np.array([[3.0, 0.0], [-3.0, 0.0]]).repeat(20, axis=0)
-    drift_m_s, sure = _swinging(0.5 * there_and_back_m_s, there_and_back_m_s, DriftSettings())
+    drift_m_s, sure = _swinging(0.5 * there_and_back_m_s, there_and_back_m_s, HaltFloor())
     assert np.allclose(drift_m_s, 0.5 * there_and_back_m_s)
     assert sure == 1.0
 

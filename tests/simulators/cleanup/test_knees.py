@@ -14,7 +14,7 @@ from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
-from selfcorrect.simulators.cleanup.knees import with_knees_in_front
+from selfcorrect.simulators.cleanup.knees import TurnKnees, with_knees_in_front
 
 
 def joint_distances_m(one: Motion, other: Motion) -> np.ndarray:
@@ -27,7 +27,7 @@ def jump_m(motion: Motion, joint: int) -> float:
 
 
 def repaired(motion: Motion) -> Motion:
-    return with_knees_in_front(MotionBatch.stack([motion]))[0]
+    return with_knees_in_front(MotionBatch.stack([motion]), TurnKnees())[0]
 
 
 def with_flip(motion: Motion, side: str, frames: slice) -> Motion:

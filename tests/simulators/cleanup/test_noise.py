@@ -12,7 +12,15 @@ from scipy.spatial.transform import Rotation, Slerp
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
-from selfcorrect.simulators.cleanup.noise import DenoiseSettings, calmed, denoise, despike, joint_noise_rad, noise_level
+from selfcorrect.simulators.cleanup.noise import (
+    Denoise,
+    Despike,
+    calmed,
+    denoise,
+    despike,
+    joint_noise_rad,
+    noise_level,
+)
 
 
 def jittery(motion: Motion, noise_rad: float = 0.05) -> Motion:
@@ -23,7 +31,7 @@ def jittery(motion: Motion, noise_rad: float = 0.05) -> Motion:
 
 def denoised(motion: Motion) -> Motion:
     batch = MotionBatch.stack([motion])
-    return denoise(batch, joint_noise_rad(batch))[0]
+    return denoise(batch, joint_noise_rad(batch), Denoise())[0]
 
 
 def test_noise_is_measured_on_top_of_motion():
@@ -65,13 +73,13 @@ def test_channels_in_concert_lose_most_of_their_noise():
     waves = np.hstack([np.sin(2 * np.pi * times_s), np.cos(3 * times_s)])
     signal = 10 * waves @ generator.normal(size=(2, 40))
     noise = generator.normal(size=signal.shape)
-    left = calmed(signal + noise, fps=30.0) - signal
+    left = calmed(signal + noise, 30.0, Denoise()) - signal
     assert np.mean(left**2) < 0.12 * np.mean(noise**2)
 
 
 def test_pure_noise_leaves_only_its_mean():
     noise = np.random.default_rng(5).normal(size=(90, 66))
-    assert np.allclose(calmed(noise, fps=30.0), noise.mean(0))
+    assert np.allclose(calmed(noise, 30.0, Denoise()), noise.mean(0))
 
 
 def test_motions_too_short_to_show_noise_stay(walk):
@@ -87,7 +95,7 @@ def test_flicker_that_all_joints_share_is_smoothed_too(clips):
     turns = Rotation.from_rotvec((signs[:, None, None] * axes).reshape(-1, 3))
     shaken = (Rotation.from_quat(clean.rotations.reshape(-1, 4)) * turns).as_quat().reshape(clean.rotations.shape)
     before = joint_noise_rad(replace(clean, rotations=shaken))
-    after = joint_noise_rad(denoise(replace(clean, rotations=shaken), before))
+    after = joint_noise_rad(denoise(replace(clean, rotations=shaken), before, Denoise()))
     assert np.median(after) < 0.3 * np.median(before)
 
 
@@ -99,7 +107,7 @@ def jerk_m_s3(motion: Motion) -> float:
 def test_motion_in_a_few_frames_is_not_taken_for_noise(clips, label, frames):
     motion = clips[label].frames(*frames)
     batch = MotionBatch.stack([motion])
-    anyhow = denoise(batch, joint_noise_rad(batch), DenoiseSettings(must_calm=False))[0]
+    anyhow = denoise(batch, joint_noise_rad(batch), Denoise(must_calm=False))[0]
     assert jerk_m_s3(anyhow) > 1.05 * jerk_m_s3(motion)
     assert np.array_equal(denoised(motion).root_m, motion.root_m)
 
@@ -110,7 +118,7 @@ def test_a_spike_of_capture_is_bridged(walk):
     spiked[15, elbow] = Rotation.from_rotvec([2.5, 0.0, 1.0]).as_quat()
     shoulder = walk.skeleton.joint("left_shoulder")
     spiked[15, shoulder] = Rotation.from_rotvec([0.0, 0.0, 3.0]).as_quat()
-    bridged = despike(MotionBatch.stack([replace(walk, rotations=spiked)]))[0]
+    bridged = despike(MotionBatch.stack([replace(walk, rotations=spiked)]), Despike())[0]
     assert mean_distance_m(bridged, walk) < 0.1 * mean_distance_m(replace(walk, rotations=spiked), walk)
 
 
@@ -128,7 +136,7 @@ def test_kinks_of_a_fast_limb_between_frames_that_were_put_in_are_no_spikes(walk
     root_m = np.stack([np.interp(times, np.arange(len(fast)), axis) for axis in fast.root_m.T], axis=1)
     for batch in (fast, replace(fast, root_m=root_m, rotations=rotations, fps=4 * fast.fps)):
         stacked = MotionBatch.stack([batch])
-        assert np.allclose(joint_positions(despike(stacked)), joint_positions(stacked), atol=1e-9)
+        assert np.allclose(joint_positions(despike(stacked, Despike())), joint_positions(stacked), atol=1e-9)
 
 
 def test_legs_that_hold_feet_still_while_the_pelvis_jerks_are_no_spike(walk):
@@ -140,7 +148,7 @@ def test_legs_that_hold_feet_still_while_the_pelvis_jerks_are_no_spike(walk):
     still_m, upright = np.zeros_like(walk.root_m), np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(walk), 2, 4))
     rotations = bend_legs(walk.skeleton, *places, still_m, ankles_m, upright)
     batch = MotionBatch.stack([replace(walk, rotations=rotations)])
-    off_m = np.linalg.norm(joint_positions(despike(batch)) - joint_positions(batch), axis=-1)
+    off_m = np.linalg.norm(joint_positions(despike(batch, Despike())) - joint_positions(batch), axis=-1)
     assert off_m[..., legs.ankles].max() < 1e-9
 
 
@@ -161,5 +169,5 @@ def test_a_knee_that_flips_beneath_an_ankle_that_swings_on_throws_no_leg_about(w
     batch = MotionBatch.stack([replace(walk, rotations=rotations)])
     off_m = np.linalg.norm(joint_positions(batch)[0] - joint_positions(walk), axis=-1)
     assert off_m[:, ankle].max() < 1e-9 < 0.15 < off_m[:, knee].max()
-    bridged_m = np.linalg.norm(joint_positions(despike(batch))[0] - joint_positions(walk), axis=-1)
+    bridged_m = np.linalg.norm(joint_positions(despike(batch, Despike()))[0] - joint_positions(walk), axis=-1)
     assert bridged_m[:, ankle].max() < 0.05

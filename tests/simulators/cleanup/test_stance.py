@@ -11,7 +11,8 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.body.surface import sole_points
 from selfcorrect.motion.measures.contacts import floor_height_m, height_of_floor_m
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.cleanup.stance import FLOOR, Posed, floor_height, floors_m, standing, standing_points
+from selfcorrect.simulators.cleanup.levelling import LevelFloor, floor_height, floors_m
+from selfcorrect.simulators.cleanup.stance import Posed, standing, standing_points
 
 
 def test_short_gaps_in_stances_close_and_short_stances_go():
@@ -30,8 +31,8 @@ def test_toes_that_dip_do_not_raise_the_body():
     soles_m = np.tile([0.0, 0.0], (60, 1))
     soles_m[:20, 0], soles_m[30:50, 1] = -0.05, -0.05
     flat = soles_m == 0.0
-    assert floor_height(soles_m, np.zeros((60, 2)), flat) == 0.0
-    assert floor_height(soles_m, np.zeros((60, 2)), np.zeros((60, 2), dtype=bool)) == -0.05
+    assert floor_height(soles_m, np.zeros((60, 2)), flat, LevelFloor()) == 0.0
+    assert floor_height(soles_m, np.zeros((60, 2)), np.zeros((60, 2), dtype=bool), LevelFloor()) == -0.05
 
 
 def test_a_raised_motion_is_lowered_by_as_much_and_one_on_the_floor_is_left(stand: Motion, walk: Motion) -> None:
@@ -39,7 +40,7 @@ def test_a_raised_motion_is_lowered_by_as_much_and_one_on_the_floor_is_left(stan
         level = replace(motion, root_m=motion.root_m - np.array([0.0, floor_height_m(motion), 0.0]))
         raised = replace(level, root_m=level.root_m + np.array([0.0, 0.1, 0.0]))
         low_m, high_m = (
-            floors_m(Posed.of(MotionBatch.stack([each]), sole_points(each.skeleton)), FLOOR, lowest=False)[0]
+            floors_m(Posed.of(MotionBatch.stack([each]), sole_points(each.skeleton)), LevelFloor(), lowest=False)[0]
             for each in (level, raised)
         )
         assert abs(low_m) < 0.01
@@ -59,7 +60,7 @@ def test_no_body_is_lowered_into_the_ground(stand: Motion, pitch_deg: float) -> 
     posed = Posed.of(pitched, sole_points(known))
     up_m = np.array([0.0, 0.05 - posed.feet_m[..., 1].min(), 0.0])
     posed = posed.moved(np.broadcast_to(up_m, pitched.root_m.shape))
-    down_m = floors_m(posed, FLOOR, lowest=False)[0]
+    down_m = floors_m(posed, LevelFloor(), lowest=False)[0]
     assert 0.03 < down_m < 0.051
 
 

@@ -24,8 +24,7 @@ from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.frames import Y_UP_TO_Z_UP, orientations_to_simulator, rotation_error
 from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.checks import surroundings_of
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LiftLimbs, PlantFeet, clean
-from selfcorrect.simulators.cleanup.stance import FLOOR
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LevelFloor, LiftLimbs, PlantFeet, clean
 from selfcorrect.simulators.contacts.contact_plan import carried_places
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.engines.world import RootState
@@ -166,10 +165,10 @@ def test_supports_are_each_motion_s_own(stairs, planted, settings):
 def test_a_raised_walk_and_raised_stairs_come_down_alike(planted, stairs):
     for motion in (planted, stairs[0]):
         low, high = (PhysicsCorrector()([each])[0] for each in (motion, lifted(motion, 0.08)))
-        assert mean_distance_m(low.motion, high.motion) < FLOOR.near_zero_m[0]
+        assert mean_distance_m(low.motion, high.motion) < LevelFloor.near_zero_m[0]
         assert high.diagnostics["floating_m_before"] > 0.07
         assert [support.top_m[1] for support in high.supports] == pytest.approx(
-            [support.top_m[1] for support in low.supports], abs=FLOOR.near_zero_m[0]
+            [support.top_m[1] for support in low.supports], abs=LevelFloor.near_zero_m[0]
         )
 
 
