@@ -25,7 +25,7 @@ from selfcorrect.simulators.engines.world import RootState, World
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 from selfcorrect.simulators.stages.values import MotionPlan, Track
-from selfcorrect.simulators.tracking.reference_trajectory import reference_trajectory_of
+from selfcorrect.simulators.tracking.control_sequence import reference_trajectory_of
 from selfcorrect.simulators.tracking.tracker import BodyRecord
 
 

@@ -31,7 +31,7 @@ from ..body.leg_ik import Legs
 from ..contacts.contact_plan import continued_forces
 from ..engines.world import RootState, World
 from ..settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
-from .reference_trajectory import ReferenceTrajectory
+from .control_sequence import ReferenceTrajectory
 
 TOUCH_M = 0.006
 """A corner of a sole touches up to a third of this height, and not at all above it.

@@ -12,7 +12,7 @@ from selfcorrect.motion.geometry.rotations import composed, inverted, rotation_v
 
 from ..engines.world import RootState, World
 from .balance import TOUCH_M, Memory, Nudges
-from .reference_trajectory import ReferenceTrajectory
+from .control_sequence import ReferenceTrajectory
 
 
 @dataclass(frozen=True, eq=False)

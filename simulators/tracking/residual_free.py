@@ -30,8 +30,8 @@ from ..settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
 from ..stages.scene import PLAIN, Scene
 from ..stages.values import MotionPlan, Track
 from .balance import TOUCH_M, Away, Balance, Bodies, Nudges
+from .control_sequence import reference_trajectory_of
 from .copies import Copies, Poses, Reached, ancestry
-from .reference_trajectory import reference_trajectory_of
 from .tracker import BodyRecord
 
 NUDGED = ("hip", "knee", "ankle", "spine1", "spine2", "spine3")

@@ -25,7 +25,7 @@ from selfcorrect.simulators.settings.tracker import FALLBACK, WITHOUT_RESIDUAL, 
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 from selfcorrect.simulators.stages.values import MotionPlan
 from selfcorrect.simulators.tracking.balance import TOUCH_M, Away, Balance, Bodies
-from selfcorrect.simulators.tracking.reference_trajectory import ReferenceTrajectory, reference_trajectory_of
+from selfcorrect.simulators.tracking.control_sequence import ReferenceTrajectory, reference_trajectory_of
 from selfcorrect.simulators.tracking.residual_free import Copies, Poses, Reached, _Search
 
 pytest.importorskip("mujoco")
