@@ -22,7 +22,7 @@ from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned
-from selfcorrect.simulators.settings.support import SUPPORT_MODES
+from selfcorrect.simulators.settings.plan import SUPPORT_MODES
 from selfcorrect.simulators.settings.tracker import STRENGTHS, TrackerSettings
 from selfcorrect.simulators.stages.values import Cleaned
 

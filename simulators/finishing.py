@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import Protocol, Self
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+from scipy.ndimage import maximum_filter1d
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, poses_of
@@ -142,7 +142,7 @@ class KeepGain:
     def unexplained_bodyweights(self, plan: MotionPlan) -> np.ndarray:
         """(N, T) force that contacts leave unexplained of a plan, smoothed as gains are."""
         missing_n = np.linalg.norm(plan.contacts.rest[..., :3], axis=-1)
-        return _smoothed(missing_n / plan.body.weight_n, self.gain_smoothing_s, plan.links.fps)
+        return smoothed(missing_n / plan.body.weight_n, self.gain_smoothing_s * plan.links.fps)
 
     def without_small_shifts(self, planned: MotionBatch, cleaned: MotionBatch) -> MotionBatch:
         """Planned motions whose roots are where they were in the cleaned ones, but for fast and for large shifts.
@@ -151,7 +151,7 @@ class KeepGain:
         again.
         """
         shift_m, fps = planned.root_m - cleaned.root_m, planned.fps
-        slow_m = _smoothed(shift_m, self.slow_s, fps)
+        slow_m = smoothed(shift_m, self.slow_s * fps)
         share = worthwhile(lengths(slow_m)[..., None], self.small_shift_m, fps)
         return replace(planned, root_m=planned.root_m - (1 - share) * slow_m)
 
@@ -161,8 +161,8 @@ class KeepGain:
         after = plan_contacts(body, body.links_of(simulated), plan.friction, plan.supports).rest
         missing_n, left_n = (np.linalg.norm(rest[..., :3], axis=-1) for rest in (plan.contacts.rest, after))
         low, high = self.saved_bodyweights
-        saved = _smoothed((missing_n - left_n) / body.weight_n, self.gain_smoothing_s, fps)
-        return _smoothed(smoothstep((saved - low) / (high - low)), self.share_smoothing_s, fps)
+        saved = smoothed((missing_n - left_n) / body.weight_n, self.gain_smoothing_s * fps)
+        return smoothed(smoothstep((saved - low) / (high - low)), self.share_smoothing_s * fps)
 
     def between(self, first: MotionBatch, second: MotionBatch, share: np.ndarray) -> MotionBatch:
         """Motions a share (N, T) of the way from the first to the second, and all of the way in what is fast there.
@@ -171,7 +171,7 @@ class KeepGain:
         """
         shift_m = second.root_m - first.root_m
         turns = rotation_vectors(composed(inverted(first.rotations), second.rotations))
-        slow_m, slow = (_smoothed(change, FAST_S, first.fps) for change in (shift_m, turns))
+        slow_m, slow = (smoothed(change, FAST_S * first.fps) for change in (shift_m, turns))
         share = share[..., None]
         lost = np.linalg.norm(turns, axis=-1) / self.lost_rad - 1
         follows = share + (1 - share) * (1 - smoothstep(lost))
@@ -287,7 +287,7 @@ class RestoreFeet:
         """(N, T, 2) in [0, 1]: 1 while a foot stands, fading around that."""
         frames = 2 * round(self.around_s * fps) + 1
         around = maximum_filter1d(stands.astype(float), frames, axis=1, mode="nearest")
-        return gaussian_filter1d(around, self.smoothing_s * fps, axis=1, mode="nearest")
+        return smoothed(around, self.smoothing_s * fps)
 
 
 @dataclass(frozen=True)
@@ -358,7 +358,7 @@ class JerkBounds:
 
     def excess(self, motions: MotionBatch) -> np.ndarray:
         """(N, T, G) share by which parts of the body have more jerk than they may, below 0 where they have less."""
-        return _jerk_m_s3(motions, self.groups, self.around) / np.maximum(self.most_m_s3, 1e-9) - 1
+        return _jerk_m_s3(motions, self.groups, self.around) / self.most_m_s3 - 1
 
     def how_far(self, excess: np.ndarray) -> np.ndarray:
         """(N, T, G) in [0, 1] how rough parts are by such shares, by degrees: no motion hangs on a threshold."""
@@ -375,10 +375,6 @@ def _calmer(
     shift_m, turns = (own + part * (smooth - own) for own, smooth, part in zip(changes, slow, shares, strict=True))
     calm = _chosen(np.asarray(share.any(axis=(1, 2))), _changed(bounds.before, shift_m, turns), after)
     return calm, bounds.excess(calm), (shift_m, turns)
-
-
-def _smoothed(values: np.ndarray, seconds: float, fps: float) -> np.ndarray:
-    return gaussian_filter1d(values, seconds * fps, axis=1, mode="nearest")
 
 
 def _chosen(first: np.ndarray, one: MotionBatch, other: MotionBatch) -> MotionBatch:

@@ -22,7 +22,7 @@ from selfcorrect.runtime.bugs import attempted
 
 from .body.humanoid import Humanoid
 from .contacts.contact_plan import above_ground_m
-from .settings.support import SupportMode
+from .settings.plan import SupportMode
 from .settings.tracker import AcceptanceSettings, TrackerSettings
 from .stages.values import Cleaned, MotionPlan, Track, Tracked, taken
 

@@ -27,7 +27,7 @@ from .finishing import FINISHING, FINISHING_ALONE, KEEP_GAIN, Finishing, Finishi
 from .judge import judge, judge_cleaned
 from .planning import plan
 from .settings.engine_table import ENGINES
-from .settings.support import SupportMode
+from .settings.plan import SupportMode
 from .settings.tracker import SimulateChoice, TrackerSettings
 from .stages.scene import PLAIN, Scene
 from .stages.staging import CorrectBatches, at_size_of, body_in

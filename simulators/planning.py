@@ -24,7 +24,7 @@ from selfcorrect.motion.geometry.vectors import crosses
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import Support
 
-from .body.curves import second_difference_bands
+from .body.curves import second_difference_bands, smoothed
 from .body.humanoid import GRAVITY_M_S2, Humanoid
 from .body.leg_ik import Legs, bend_legs
 from .body.soles import frame_speeds, speed_factors
@@ -76,7 +76,7 @@ def filter_dynamics(
         plan, shift_m = _wanted_shift(body, motions, friction, supports, lighter, own.stance_inset)
         speed_factor = speed_factors(motions.root_m, motions.fps, own.stance_m_s, 2.0)
         shift_m *= 2.0 - speed_factor[..., None]
-        shift_m = gaussian_filter1d(shift_m, own.stance_smoothing_s * motions.fps, axis=1, mode="nearest")
+        shift_m = smoothed(shift_m, own.stance_smoothing_s * motions.fps)
         motions = _shifted(body, motions, plan.needs.positions_m, plan.needs.orientations, _limited(shift_m, own))
     return motions
 

@@ -15,8 +15,8 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.runtime.registry import unknown
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, chosen_engine
+from selfcorrect.simulators.settings.plan import SupportChoice
 from selfcorrect.simulators.settings.presets import preset_of, recorded_strength
-from selfcorrect.simulators.settings.support import SupportChoice
 from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, SIMULATED, FallbackChoice, SimulateChoice
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 

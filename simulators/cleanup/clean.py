@@ -15,17 +15,8 @@ import numpy as np
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.correction.results import Repair
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.support import ground_of_feet_m
 
-from ..contacts.support_inference import infer_supports
-from ..settings.support import (
-    INFERENCE,
-    OF_LOW_STEPS,
-    SUPPORT_MODES,
-    InferenceSettings,
-    SupportChoice,
-    SupportMode,
-)
+from ..settings.plan import SUPPORT_MODES, SupportChoice, SupportMode
 from ..stages.values import Cleaned
 from .cleaning import Cleaning, CleanupStep, Kind, step_of
 from .drift import HaltFloor
@@ -35,27 +26,7 @@ from .levelling import FitSoles, LevelFloor, origins_m
 from .noise import Denoise, Despike
 from .planting import LiftLimbs, LiftTrunk, PlantFeet
 from .splices import JoinSplices
-from .stance import on_boxes
-
-
-@dataclass(frozen=True)
-class FindSupports:
-    """Finds steps, rungs and seats: what explains the forces that the floor alone leaves unexplained."""
-
-    settings: InferenceSettings = INFERENCE
-
-    def __call__(self, cleaning: Cleaning) -> Cleaning:
-        planting = cleaning.find(PlantFeet) or PlantFeet()
-        level, boxes = cleaning.before_planting, on_boxes(cleaning.motions)
-        known = cleaning.supports if boxes else None
-        poses = level.positions_m, level.orientations
-        supports = infer_supports(cleaning.motions, *poses, level.soles, self.settings, known)
-        if boxes or not any(supports):
-            return replace(cleaning, supports=supports)
-        frames = level.motions.root_m.shape[1]
-        grounds_m = np.stack([ground_of_feet_m(own, frames) for own in supports])
-        return replace(cleaning, supports=supports, motions=planting.on(level, grounds_m))
-
+from .supports import FindSupports
 
 FILES: tuple[CleanupStep, ...] = (
     TurnKnees(),
@@ -73,7 +44,7 @@ FILES: tuple[CleanupStep, ...] = (
 """What is done to motions of files, whose floor, soles and supports are found."""
 
 
-RESIDUAL_FREE = tuple(FindSupports(OF_LOW_STEPS) if isinstance(step, FindSupports) else step for step in FILES)
+RESIDUAL_FREE = tuple(FindSupports(lowest_m=0.03) if isinstance(step, FindSupports) else step for step in FILES)
 """The same for bodies without residual force, which fall where a step is missed."""
 
 

@@ -15,7 +15,7 @@ from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import Support
 
-from ..settings.support import SupportMode
+from ..settings.plan import SupportMode
 from ..stages.values import Floor
 from .stance import Posed
 

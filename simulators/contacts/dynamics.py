@@ -8,14 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import applied, composed, inverted, rotation_vectors
 from selfcorrect.motion.geometry.vectors import crosses
 from selfcorrect.motion.motion import MotionBatch
 
-from ..body.curves import NaturalSpline
+from ..body.curves import NaturalSpline, smoothed
 from ..body.humanoid import Humanoid
 
 
@@ -69,7 +68,7 @@ def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
 def _accelerations(points_m: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
     """Second derivatives of points (N, T, ..., 3) along natural splines, smoothed."""
     curvature = np.swapaxes(NaturalSpline.through(np.swapaxes(points_m, 0, 1), fps).curvature, 0, 1)
-    return gaussian_filter1d(curvature, smoothing_s * fps, axis=1, mode="nearest")
+    return smoothed(curvature, smoothing_s * fps)
 
 
 def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
@@ -80,7 +79,7 @@ def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothi
     angular_rad_s = 0.5 * (padded[:, 1:] + padded[:, :-1])
     own_rad_s = applied(inverted(orientations), angular_rad_s)
     momentum = applied(orientations, body.inertia_kgm2 * own_rad_s)
-    return gaussian_filter1d(np.gradient(momentum, 1 / fps, axis=1), smoothing_s * fps, axis=1, mode="nearest")
+    return smoothed(np.gradient(momentum, 1 / fps, axis=1), smoothing_s * fps)
 
 
 def _whole_inertia(body: Humanoid, arms_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:

@@ -1,11 +1,31 @@
-"""What is planned before a motion is simulated."""
+"""What may carry a body, and what is planned before a motion is simulated."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Literal, Self, TypeAlias
 
 from selfcorrect.core.checks import check_positive
+
+SupportChoice: TypeAlias = Literal["infer", "floor", "off"]
+"""What carries the body: what the motion shows, the floor alone, or something unknown."""
+
+
+@dataclass(frozen=True)
+class SupportMode:
+    """What a `SupportChoice` means for each stage of the pipeline."""
+
+    moves_to_floor: bool
+    """Motions are brought to the height of the floor, and limbs out of it; otherwise heights are left alone."""
+    finds_supports: bool
+    """Steps, rungs and seats are inferred, and bodies rejected that nothing is found to hold up."""
+
+
+SUPPORT_MODES: dict[SupportChoice, SupportMode] = {
+    "infer": SupportMode(moves_to_floor=True, finds_supports=True),
+    "floor": SupportMode(moves_to_floor=True, finds_supports=False),
+    "off": SupportMode(moves_to_floor=False, finds_supports=False),
+}
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from selfcorrect.core.checks import check_positive
 from selfcorrect.core.errors import SettingError
 
 from .engine_table import AUTO, ENGINES, chosen_engine
-from .plan import PLAN, RESIDUAL_FREE_PLAN, ForceSettings, PlanSettings
-from .support import SupportMode
+from .plan import PLAN, RESIDUAL_FREE_PLAN, ForceSettings, PlanSettings, SupportMode
 
 
 @dataclass(frozen=True)

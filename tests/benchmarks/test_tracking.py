@@ -15,7 +15,7 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime import processes
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned
-from selfcorrect.simulators.settings.support import SUPPORT_MODES
+from selfcorrect.simulators.settings.plan import SUPPORT_MODES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 
 

@@ -29,7 +29,7 @@ from selfcorrect.simulators.cleanup.clean import (
     clean,
 )
 from selfcorrect.simulators.finishing import FINISHING
-from selfcorrect.simulators.settings.support import SupportChoice
+from selfcorrect.simulators.settings.plan import SupportChoice
 
 KNOWN_FLOOR = CleanupSettings().without(LevelFloor, HaltFloor, FitSoles)
 

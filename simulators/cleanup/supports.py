@@ -7,32 +7,33 @@ which people put their weight on them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
 
 import numpy as np
 
-from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.correction.timeline import spans
 from selfcorrect.motion.geometry.kinematics import poses_of
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.support import Support
+from selfcorrect.motion.support import Support, ground_of_feet_m
 
 from ..body.humanoid import Humanoid, humanoid
-from ..settings.plan import PLAN
-from ..settings.support import INFERENCE, InferenceSettings
-from .contact_plan import (
+from ..contacts.contact_plan import (
     above_ground_m,
     carried_places,
     contact_activation,
     contact_forces,
     net_wrench,
 )
-from .dynamics import demand
+from ..contacts.dynamics import demand
+from ..settings.plan import PLAN
+from .cleaning import Cleaning
+from .planting import PlantFeet
+from .stance import on_boxes
 
 ROUNDS = (
     ("left foot", "right foot"),
@@ -60,6 +61,74 @@ Poses = tuple[np.ndarray, np.ndarray]
 Explain = Callable[[tuple[Support, ...]], tuple[np.ndarray, np.ndarray]]
 
 
+@dataclass(frozen=True)
+class FindSupports:
+    """Finds steps, rungs and seats: what explains the forces that the floor alone leaves unexplained.
+
+    Set by hand on CMU clips: on those of stairs, ladders and stools, and on the others, where nothing may be found.
+    """
+
+    lowest_m: float = 0.07
+    """A support is at least this high."""
+    same_height_m: float = 0.03
+    """What it carries keeps its height that closely."""
+    foot_m_s: float = 0.5
+    """A foot is no faster than this while something carries it."""
+    still_m_s: float = 0.3
+    """Another part is no faster than this while something carries it."""
+    shortest_foot_s: float = 0.3
+    """For how long a foot is carried at least."""
+    shortest_s: float = 0.7
+    """For how long another part is carried at least."""
+    longest_gap_s: float = 0.07
+    """For how long either may move meanwhile."""
+    swings_m: float = 0.08
+    """A hand that grips a hold stays this close to it."""
+    steep: float = 0.6
+    """Limbs do not point downwards by more than this share of their length while their part rests."""
+    steep_on_seat: float = 0.8
+    """Nor do thighs while their seat rests: on high stools they slope."""
+    friction: float = 0.5
+    """Of supports and floor."""
+    free_speed_m_s: float = 0.6
+    """A part carries freely up to this speed: captured parts on a support slip more than planned ones."""
+    fastest_m_s: float = 1.8
+    """A part carries nothing above this speed."""
+    missing: float = 0.25
+    """Share of the body's weight, moments weighed as in plans, from which on a support seems to be missing."""
+    missing_seat: float = 0.1
+    """The same where the seat rests for long: feet may bear much of the weight, and who is that still misses nothing
+    else."""
+    long_s: float = 1.5
+    """For how long it then rests at least."""
+    fewest_s: float = 0.2
+    """A support is there if it is missing for so long."""
+    often: float = 0.5
+    """It must be missing in this share of the time under a foot or the seat, or else twice as badly."""
+    explained: float = 0.5
+    """It must explain this share of what is missing."""
+    least_load: float = 0.2
+    """It must carry this share of the weight."""
+    margin_m: float = 0.08
+    """By this much a support is wider than what rests on it."""
+    margin_of_seat_m: float = 0.03
+    """By this much a seat is wider than what rests on it: sloping thighs must clear its edge."""
+
+    def __call__(self, cleaning: Cleaning) -> Cleaning:
+        motions, level, boxes = cleaning.motions, cleaning.before_planting, on_boxes(cleaning.motions)
+        # Of usual mass: what is there depends on no setting of a simulation.
+        body = humanoid(motions.skeleton, soles=level.soles).upright_along(motions.ground)
+        given, poses = zip(level.positions_m, level.orientations, strict=True), zip(*poses_of(motions), strict=True)
+        known = cleaning.supports if boxes else [None] * len(motions)
+        each = zip(motions, given, poses, known, strict=True)
+        supports = [_supports(body, *own, self, under_feet) for *own, under_feet in each]
+        if boxes or not any(supports):
+            return replace(cleaning, supports=supports)
+        planting, frames = cleaning.find(PlantFeet) or PlantFeet(), motions.root_m.shape[1]
+        grounds_m = np.stack([ground_of_feet_m(own, frames) for own in supports])
+        return replace(cleaning, supports=supports, motions=planting.on(level, grounds_m))
+
+
 @dataclass(frozen=True, eq=False)
 class Rest:
     """A time in which a part of the body, some of its touching places (C,), is still: on a support, if that carries."""
@@ -74,36 +143,18 @@ class Rest:
         return slice(self.support.first, self.support.last + 1)
 
 
-def infer_supports(
-    planted: MotionBatch,
-    positions_m: np.ndarray,
-    orientations: np.ndarray,
-    soles: SolePoints,
-    settings: InferenceSettings = INFERENCE,
-    under_feet: Sequence[tuple[Support, ...]] | None = None,
-) -> list[tuple[Support, ...]]:
-    """What carries each motion beside the floor at y = 0, in the order of time.
-
-    planted: The motions with feet that stand still on the floor where they are near it. Before that, positions_m (N, T,
-    J, 3) and orientations (N, T, J, 4) are the joints' world poses, which show how high supports are. under_feet: what
-    carries the feet of each motion where that is known, so that only what carries other parts is inferred.
-    """
-    # Of usual mass: what is there depends on no setting of a simulation.
-    body = humanoid(planted.skeleton, soles=soles).upright_along(planted.ground)
-    each = zip(zip(positions_m, orientations, strict=True), zip(*poses_of(planted), strict=True), strict=True)
-    known = [None] * len(planted) if under_feet is None else under_feet
-    return [_supports(body, planted[index], *own, settings, known[index]) for index, own in enumerate(each)]
-
-
 def _supports(
     body: Humanoid,
     motion: Motion,
     given: Poses,
     poses: Poses,
-    settings: InferenceSettings,
+    settings: FindSupports,
     under_feet: tuple[Support, ...] | None,
 ) -> tuple[Support, ...]:
-    """The supports of a motion, from the world poses of its joints in the file and now; see `infer_supports`."""
+    """The supports of a motion in the order of time, from the world poses of its joints in the file and now.
+
+    under_feet: what carries its feet where that is known, so that only what carries other parts is inferred.
+    """
     (positions_m, _), points_m = poses, _places_m(body, poses)
     speeds_m_s = lengths(np.gradient(points_m, 1 / motion.fps, axis=0))
     rests = [
@@ -142,7 +193,7 @@ def _levelled(support: Support, heights_m: np.ndarray) -> Support:
 
 
 def _explanation(
-    body: Humanoid, motion: MotionBatch, points_m: np.ndarray, asked: np.ndarray, settings: InferenceSettings
+    body: Humanoid, motion: MotionBatch, points_m: np.ndarray, asked: np.ndarray, settings: FindSupports
 ) -> Explain:
     """A function of supports that gives what is missing with them (T,), and the loads of all places (T, C).
 
@@ -167,7 +218,7 @@ def _explanation(
     return explain
 
 
-def _lacks(rest: Rest, missing: np.ndarray, fps: float, settings: InferenceSettings) -> bool:
+def _lacks(rest: Rest, missing: np.ndarray, fps: float, settings: FindSupports) -> bool:
     """Whether a support seems to be missing in the frames of a rest; `missing` (T,) is what is missing there."""
     lacking = missing > rest.missing
     if lacking.sum() < round(settings.fewest_s * fps):
@@ -176,7 +227,7 @@ def _lacks(rest: Rest, missing: np.ndarray, fps: float, settings: InferenceSetti
     return bool(often or missing[lacking].mean() > 2 * rest.missing)
 
 
-def _carries(rest: Rest, missing: np.ndarray, left: np.ndarray, loads: np.ndarray, settings: InferenceSettings) -> bool:
+def _carries(rest: Rest, missing: np.ndarray, left: np.ndarray, loads: np.ndarray, settings: FindSupports) -> bool:
     """Whether a rest explains what is missing in its time, and bears weight then."""
     lacking = missing[rest.frames] > rest.missing
     without, within, load = (values[rest.frames][lacking] for values in (missing, left, loads @ rest.places))
@@ -190,7 +241,7 @@ def _rests(
     positions_m: np.ndarray,
     points_m: np.ndarray,
     speeds_m_s: np.ndarray,
-    settings: InferenceSettings,
+    settings: FindSupports,
 ) -> list[Rest]:
     """When a part of the body is still at a height, and so posed that it may rest there.
 
@@ -221,9 +272,7 @@ def _rests(
     return [_rest(part, places, own_m[start:stop], start, fps, settings) for start, stop in runs]
 
 
-def _rest(
-    part: str, places: np.ndarray, points_m: np.ndarray, first: int, fps: float, settings: InferenceSettings
-) -> Rest:
+def _rest(part: str, places: np.ndarray, points_m: np.ndarray, first: int, fps: float, settings: FindSupports) -> Rest:
     """The rest of a part whose places (C,) have points (T, K, 3) from a first frame on."""
     long_seat = part == "seat" and len(points_m) >= settings.long_s * fps
     missing = settings.missing_seat if long_seat else settings.missing
@@ -266,7 +315,7 @@ def _level_runs(height_m: np.ndarray, start: int, stop: int, shortest: int, same
         yield from _level_runs(height_m, last, stop, shortest, same_m)
 
 
-def _support(part: str, points_m: np.ndarray, first: int, settings: InferenceSettings) -> Support:
+def _support(part: str, points_m: np.ndarray, first: int, settings: FindSupports) -> Support:
     """The support under the points (T, K, 3) of a part that are near its height."""
     top_m = float(np.median(points_m[..., 1].min(1)))
     touching_m = points_m[points_m[..., 1] < top_m + settings.same_height_m]
