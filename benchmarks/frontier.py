@@ -31,8 +31,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned, correct_kinematically
 from selfcorrect.simulators.settings.engine_table import ENGINES
-from selfcorrect.simulators.settings.presets import preset_of
-from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, STRENGTHS, TrackerSettings
+from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, STRENGTHS, TrackerSettings, preset_of
 from selfcorrect.storage.files.strict_json import parsed, read_as
 from selfcorrect.storage.files.writing import replacing, write_atomically
 

@@ -17,7 +17,7 @@ from selfcorrect.core.errors import JobsError, LoopError, SelfcorrectError, Sett
 from selfcorrect.core.extras import needed_for
 from selfcorrect.runtime.bugs import FAILING_MACHINE
 from selfcorrect.runtime.registry import unknown
-from selfcorrect.simulators.settings.presets import OLD_NAMES
+from selfcorrect.simulators.settings.tracker import OLD_NAMES
 
 from .commands.check import CheckCommand
 from .commands.compare import CompareCommand

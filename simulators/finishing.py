@@ -23,6 +23,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.core.checks import Positive
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, poses_of
 from selfcorrect.motion.geometry.rotations import composed, inverted, quaternions, rotation_vectors, slerp
 from selfcorrect.motion.geometry.vectors import lengths
@@ -95,7 +96,7 @@ class Finishing:
 
 
 @dataclass(frozen=True)
-class KeepGain:
+class KeepGain(Positive):
     """Keeps of a simulation what lowers the force that contacts leave unexplained, and elsewhere the plan.
 
     The share s of the simulation is a smooth step of that gain. Of the slow difference between both, s is taken, of the
@@ -245,7 +246,7 @@ class SmoothRough:
 
 
 @dataclass(frozen=True)
-class RestoreFeet:
+class RestoreFeet(Positive):
     """Leads planted feet to their cleaned-up pose; the legs follow. Without a simulation other feet are put so, too.
 
     Set by hand on CMU's training clips. Of 20 of them sliding falls from 22.5 to 19.4 mm/s by that, 18.5 by kinematics

@@ -30,8 +30,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators import pipeline
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.mujoco_world import MuJoCoWorld
-from selfcorrect.simulators.settings.presets import PRESETS
-from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE
+from selfcorrect.simulators.settings.tracker import PRESETS, RESIDUAL_FREE
 from selfcorrect.simulators.tracking.residual_free import follow_residual_free
 from selfcorrect.statistics import mean_interval
 from selfcorrect.storage.files.strict_json import parsed, read_as

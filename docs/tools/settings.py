@@ -15,7 +15,7 @@ from pathlib import Path
 
 from selfcorrect.simulators.cleanup.clean import FILES, RESIDUAL_FREE, CleanupSettings
 from selfcorrect.simulators.finishing import FINISHING
-from selfcorrect.simulators.settings.presets import PRESETS
+from selfcorrect.simulators.settings.tracker import PRESETS
 
 TABLE = Path(__file__).resolve().parents[1] / "results" / "settings.csv"
 PARTS = {

@@ -16,8 +16,14 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.runtime.registry import unknown
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, chosen_engine
 from selfcorrect.simulators.settings.plan import SupportChoice
-from selfcorrect.simulators.settings.presets import preset_of, recorded_strength
-from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, SIMULATED, FallbackChoice, SimulateChoice
+from selfcorrect.simulators.settings.tracker import (
+    RESIDUAL_FREE,
+    SIMULATED,
+    FallbackChoice,
+    SimulateChoice,
+    preset_of,
+    recorded_strength,
+)
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from numbers import Integral
-from typing import Any
+from typing import ClassVar
 
 from .errors import SettingError
 
@@ -44,9 +44,15 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"a {type(value).__name__}"
 
 
-def check_positive(settings: Any, may_be_zero: Sequence[str] = ()) -> None:
-    """Raises SettingError for a number in a dataclass that is not positive."""
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        if isinstance(value, (int, float)) and not value > 0 and field.name not in may_be_zero:
-            raise SettingError(f"{field.name} must be positive, got {value}")
+@dataclass(frozen=True)
+class Positive:
+    """Settings whose numbers are positive; raises SettingError for one that is not."""
+
+    MAY_BE_ZERO: ClassVar[tuple[str, ...]] = ()
+    """Names of those that may be 0."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, (int, float)) and not value > 0 and field.name not in self.MAY_BE_ZERO:
+                raise SettingError(f"{field.name} must be positive, got {value}")

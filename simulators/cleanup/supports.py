@@ -14,6 +14,7 @@ from itertools import chain
 
 import numpy as np
 
+from selfcorrect.core.checks import Positive
 from selfcorrect.motion.correction.timeline import spans
 from selfcorrect.motion.geometry.kinematics import poses_of
 from selfcorrect.motion.geometry.vectors import lengths
@@ -62,7 +63,7 @@ Explain = Callable[[tuple[Support, ...]], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
-class FindSupports:
+class FindSupports(Positive):
     """Finds steps, rungs and seats: what explains the forces that the floor alone leaves unexplained.
 
     Set by hand on CMU clips: on those of stairs, ladders and stools, and on the others, where nothing may be found.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, Self, TypeAlias
+from typing import ClassVar, Literal, Self, TypeAlias
 
-from selfcorrect.core.checks import check_positive
+from selfcorrect.core.checks import Positive
 
 SupportChoice: TypeAlias = Literal["infer", "floor", "off"]
 """What carries the body: what the motion shows, the floor alone, or something unknown."""
@@ -29,16 +29,13 @@ SUPPORT_MODES: dict[SupportChoice, SupportMode] = {
 
 
 @dataclass(frozen=True)
-class ForceSettings:
+class ForceSettings(Positive):
     """How contact forces are found that come closest to a wrench."""
 
     moment_weight: float = 4.0
     """Weight of moments (N m) against forces (N)."""
     iterations: int = 30
     """Of ADMM."""
-
-    def __post_init__(self) -> None:
-        check_positive(self)
 
 
 @dataclass(frozen=True)
@@ -72,11 +69,13 @@ class ContactSettings(ForceSettings):
 
 
 @dataclass(frozen=True)
-class FilterSettings:
+class FilterSettings(Positive):
     """The dynamics filter, set by hand on CMU clips, where explained forces are traded against distance.
 
     Bodies that get no residual force are shifted further: see `RESIDUAL_FREE_PLAN`.
     """
+
+    MAY_BE_ZERO: ClassVar = ("stance_rounds",)
 
     rounds: int = 2
     """Shifts, each of which is planned anew."""
@@ -101,13 +100,12 @@ class FilterSettings:
     lift_s: float = 0.1
     """Time over which a body is lifted out of the floor."""
 
-    def __post_init__(self) -> None:
-        check_positive(self, may_be_zero=("stance_rounds",))
-
 
 @dataclass(frozen=True)
-class PlacementSettings:
+class PlacementSettings(Positive):
     """How feet turn so that loaded corners of their soles touch, set by hand on CMU clips."""
+
+    MAY_BE_ZERO: ClassVar = ("heel_s",)
 
     full_load_bodyweights: float = 0.3
     """A corner that is to carry this much counts fully."""
@@ -132,12 +130,9 @@ class PlacementSettings:
     heel_around_s: float = 0.1
     """Time before and after in which it is set flat, too."""
 
-    def __post_init__(self) -> None:
-        check_positive(self, may_be_zero=("heel_s",))
-
 
 @dataclass(frozen=True)
-class FeedbackSettings:
+class FeedbackSettings(Positive):
     """How legs give way to where the body really is, set by hand on CMU clips by the residual force needed."""
 
     full_load_bodyweights: float = 0.1
@@ -152,9 +147,6 @@ class FeedbackSettings:
     """Share of the pelvis' error that the hip of a standing leg turns back."""
     limit_m: float = 0.05
     """Furthest that a target is moved."""
-
-    def __post_init__(self) -> None:
-        check_positive(self)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
-"""How a simulated body follows motions: body, simulator, drive of the root, and when a motion is rejected."""
+"""How a simulated body follows motions: body, simulator, drive of the root, when a motion is rejected, and presets."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self, TypeAlias
+from typing import ClassVar, Literal, Self, TypeAlias
 
-from selfcorrect.core.checks import check_positive
+from selfcorrect.core.checks import Positive
 from selfcorrect.core.errors import SettingError
 
 from .engine_table import AUTO, ENGINES, chosen_engine
@@ -13,7 +14,7 @@ from .plan import PLAN, RESIDUAL_FREE_PLAN, ForceSettings, PlanSettings, Support
 
 
 @dataclass(frozen=True)
-class BodySettings:
+class BodySettings(Positive):
     """The simulated body."""
 
     mass_kg: float | None = None
@@ -24,12 +25,9 @@ class BodySettings:
     PyBullet needs it at 120 steps per second; the same body is used in every engine, so that they can be compared.
     """
 
-    def __post_init__(self) -> None:
-        check_positive(self)
-
 
 @dataclass(frozen=True)
-class BulletSettings:
+class BulletSettings(Positive):
     """PyBullet's own solver, set by hand on CMU clips: more sweeps would need less help and take longer."""
 
     solver_iterations: int = 15
@@ -40,14 +38,14 @@ class BulletSettings:
     """Share of a penetration that the solver removes per step."""
 
     def __post_init__(self) -> None:
-        check_positive(self)
+        super().__post_init__()
         for name in ("joint_erp", "contact_erp"):
             if getattr(self, name) > 1:
                 raise SettingError(f"{name} must be at most 1, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
-class MuJoCoSettings:
+class MuJoCoSettings(Positive):
     """MuJoCo's own solver and joint springs, set by hand on CMU clips."""
 
     solver_iterations: int = 20
@@ -57,13 +55,12 @@ class MuJoCoSettings:
     stiffening: float = 2.5
     """The joints' springs are this many times stiffer than the table of stiffnesses."""
 
-    def __post_init__(self) -> None:
-        check_positive(self)
-
 
 @dataclass(frozen=True)
-class EngineSettings:
+class EngineSettings(Positive):
     """The simulator, and how finely it cuts time and models contact."""
+
+    MAY_BE_ZERO: ClassVar = ("sole_lowering_m",)
 
     name: str = "pybullet"
     """One of the table `ENGINES`."""
@@ -80,7 +77,7 @@ class EngineSettings:
 
     def __post_init__(self) -> None:
         ENGINES.row(self.name)
-        check_positive(self, may_be_zero=("sole_lowering_m",))
+        super().__post_init__()
 
     def steps_per_frame(self, fps: float) -> int:
         """Whole number of simulation steps in one frame of a motion."""
@@ -117,7 +114,7 @@ def _at(strength: float, name: str) -> float:
 
 
 @dataclass(frozen=True)
-class DriveSettings:
+class DriveSettings(Positive):
     """The root wrench that helps the humanoid follow a motion.
 
     The wrench at the body's centre of mass is a spring and damper towards the reference plus what planned contacts
@@ -145,9 +142,6 @@ class DriveSettings:
     torque_limit_nm: float = 500.0
     """Bound on the root torque, N m."""
 
-    def __post_init__(self) -> None:
-        check_positive(self)
-
     @classmethod
     def at_strength(cls, strength: float) -> Self:
         """A point on the frontier between closeness to the motion (0) and independence of help (1).
@@ -165,25 +159,11 @@ class DriveSettings:
         return replace(self, force_limit_bodyweights=self.force_limit_bodyweights + self.bearing_limit_bodyweights)
 
 
-def strength_of(word: str | float) -> float:
-    """The point on the dial that a name of `STRENGTHS` or a number says; its end for presets beyond the dial."""
-    if word in (RESIDUAL_FREE, SIMULATED):
-        return 1.0
-    try:
-        strength = STRENGTHS[word] if isinstance(word, str) and word in STRENGTHS else float(word)
-    except ValueError:
-        strength = -1.0
-    if not 0 <= strength <= 1:
-        raise SettingError(
-            f"strength must be one of {', '.join([*STRENGTHS, RESIDUAL_FREE, SIMULATED])} or a number from 0 to 1, "
-            f"got {word!r}"
-        )
-    return strength
-
-
 @dataclass(frozen=True)
-class ResidualFreeSettings:
+class ResidualFreeSettings(Positive):
     """How a body is held up without help, and how its control is searched for. Set by hand on CMU clips of train."""
+
+    MAY_BE_ZERO: ClassVar = ("high_touch_share",)
 
     horizontal_rad_s: float = 8.0
     """Natural frequency of the spring that wants the centre of mass across the floor; dampers are critical."""
@@ -251,9 +231,6 @@ class ResidualFreeSettings:
     spin_cost_m_s: float = 0.05
     """Weight of the trunk's turning, per radian per second."""
 
-    def __post_init__(self) -> None:
-        check_positive(self, may_be_zero=("high_touch_share",))
-
 
 WITHOUT_RESIDUAL = ResidualFreeSettings()
 """The defaults."""
@@ -276,7 +253,7 @@ SimulateChoice: TypeAlias = Literal["auto", "always"]
 
 
 @dataclass(frozen=True)
-class AcceptanceSettings:
+class AcceptanceSettings(Positive):
     """When a corrected motion is rejected.
 
     The mean distance is that by which trackers of motion capture count failures (Luo et al. 2021, "Dynamics-Regulated
@@ -293,9 +270,6 @@ class AcceptanceSettings:
     """A floating body is further off the ground than this."""
     floating_s: float = 2.0
     """A body is rejected if it floats for longer than this."""
-
-    def __post_init__(self) -> None:
-        check_positive(self)
 
 
 @dataclass(frozen=True)
@@ -351,3 +325,87 @@ class TrackerSettings:
 def default_tracker() -> TrackerSettings:
     """Strength "balanced" in PyBullet where it is installed, else in MuJoCo."""
     return TrackerSettings(engine=EngineSettings(name=chosen_engine(AUTO)))
+
+
+OLD_NAMES = {"unaided": RESIDUAL_FREE}
+"""Names that presets had, which work for one more release."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named way to correct motions by physics."""
+
+    summary: str
+    """What it is for."""
+    drive: DriveSettings | None
+    """How hard the root is driven; None where it gets no force and no moment."""
+    simulate: SimulateChoice = "auto"
+    """Which motions are simulated, if nothing else is asked for."""
+    of_samples: bool = False
+    """Whether motions are samples of a model: on a known, level floor, cleaned up for a simulation alone, and handed
+    back as raw simulated states. See `CleanupSettings.for_samples`."""
+
+    def tracker(
+        self, engine: str = "pybullet", mass_kg: float | None = None, fallback: FallbackChoice = "none"
+    ) -> TrackerSettings:
+        """The settings of the tracker in an engine of the table, for a body of a mass."""
+        if self.drive is None:
+            return TrackerSettings.without_residual(engine, mass_kg, fallback)
+        return TrackerSettings.driven(self.drive, engine, mass_kg)
+
+
+PRESETS = {
+    "faithful": Preset("closest to the motion", DriveSettings.at_strength(STRENGTHS["faithful"])),
+    "balanced": Preset("the default", DriveSettings.at_strength(STRENGTHS["balanced"])),
+    "physical": Preset("least residual force", DriveSettings.at_strength(STRENGTHS["physical"])),
+    RESIDUAL_FREE: Preset("no residual force: muscles and contacts alone hold the body up", None, simulate="always"),
+    SIMULATED: Preset(
+        "raw simulated states of model samples on a known floor, as loops use them",
+        # Near "balanced": the values with which the published loops were made.
+        DriveSettings(
+            horizontal_rad_s=12.5,
+            vertical_rad_s=8.5,
+            angular_rad_s=14.0,
+            yaw_rad_s=16.0,
+            linear_damping=0.4,
+            angular_damping=0.35,
+        ),
+        simulate="always",
+        of_samples=True,
+    ),
+}
+"""By name. A number from 0 to 1 is a point on the dial between "faithful" and "physical"."""
+
+
+def strength_of(word: str | float) -> float:
+    """The point on the dial that a name of `STRENGTHS` or a number says."""
+    try:
+        strength = STRENGTHS[word] if isinstance(word, str) and word in STRENGTHS else float(word)
+    except ValueError:
+        strength = -1.0
+    if not 0 <= strength <= 1:
+        raise SettingError(f"strength must be one of {', '.join(PRESETS)} or a number from 0 to 1, got {word!r}")
+    return strength
+
+
+def preset_of(strength: str | float) -> Preset:
+    """The preset with a name, or at a point on the dial; SettingError where there is none."""
+    word = current_name(strength)
+    if isinstance(word, str) and word in PRESETS:
+        return PRESETS[word]
+    return Preset("a point on the dial", DriveSettings.at_strength(strength_of(word)))
+
+
+def current_name(strength: str | float) -> str | float:
+    """The name that a strength has now; an old one gives a warning."""
+    if not isinstance(strength, str) or strength not in OLD_NAMES:
+        return strength
+    new = OLD_NAMES[strength]
+    warnings.warn(f"strength {strength} is now {new}; the old name will go", FutureWarning, stacklevel=2)
+    return new
+
+
+def recorded_strength(strength: str | float) -> str | float:
+    """A strength as options and records hold it: a number on the dial, or the name of a preset beyond it."""
+    word = current_name(strength)
+    return word if word in (RESIDUAL_FREE, SIMULATED) else strength_of(word)

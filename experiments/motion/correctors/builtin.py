@@ -32,9 +32,9 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
 from selfcorrect.simulators.pipeline import free_simulator
 from selfcorrect.simulators.settings.engine_table import PUBLISHED_ENGINE
-from selfcorrect.simulators.settings.presets import PRESETS
 from selfcorrect.simulators.settings.tracker import (
     FALLBACK,
+    PRESETS,
     RESIDUAL_FREE,
     SIMULATED,
     WITHOUT_RESIDUAL,

@@ -6,8 +6,14 @@ import pytest
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.motion.correctors.builtin import sample_corrector
-from selfcorrect.simulators.settings.presets import OLD_NAMES, PRESETS, preset_of, recorded_strength
-from selfcorrect.simulators.settings.tracker import DriveSettings, TrackerSettings
+from selfcorrect.simulators.settings.tracker import (
+    OLD_NAMES,
+    PRESETS,
+    DriveSettings,
+    TrackerSettings,
+    preset_of,
+    recorded_strength,
+)
 
 
 def test_the_dial_and_its_names_agree():
