@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import make_interp_spline
 from scipy.spatial.transform import Rotation
+from simulated_bodies import planned
 
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.datasets.files.rigs.bvh_body import body_of
@@ -18,9 +19,7 @@ from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import jerk_by_part_m_s3
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
-from selfcorrect.simulators.contacts.contact_plan import plan_contacts
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.finishing import (
     KEEP_GAIN,
@@ -32,7 +31,6 @@ from selfcorrect.simulators.finishing import (
     SmoothRough,
 )
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
-from selfcorrect.simulators.stages.values import MotionPlan
 
 FPS, FRAMES = 120.0, 240
 
@@ -203,9 +201,7 @@ def test_a_simulation_makes_no_part_of_a_body_rougher(clips, label, engine) -> N
 
 
 def shares(reference: MotionBatch, simulated: MotionBatch) -> np.ndarray:
-    body = humanoid(reference.skeleton)
-    links = body.links_of(reference)
-    return KEEP_GAIN.shares(MotionPlan(body, links, plan_contacts(body, links, 0.5), [()], 0.5), simulated)
+    return KEEP_GAIN.shares(planned(reference[0]), simulated)
 
 
 @pytest.fixture

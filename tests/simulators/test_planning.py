@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from simulated_bodies import mended
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -26,13 +27,6 @@ from selfcorrect.simulators.settings.plan import PLAN, RESIDUAL_FREE_PLAN, Filte
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 
 FRICTION = 0.5
-
-
-def mended(motion) -> tuple:
-    """The body of a motion and the motion of its links, feet planted."""
-    batch = clean(MotionBatch.stack([motion]), CleanupSettings().without(FitSoles)).motions
-    body = humanoid(motion.skeleton)
-    return body, body.links_of(batch)
 
 
 def test_the_shift_of_the_centre_solves_its_least_squares_problem():

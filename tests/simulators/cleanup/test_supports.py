@@ -13,29 +13,27 @@ from ground_motions import posed_legs, repeated, stair_heights, stepping
 from helpers import mean_distance_m
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
+from simulated_bodies import UPRIGHT, no_torques, rest_points_m, rest_pose, state, step_one
 
 from benchmarks.disguises import in_place
 from selfcorrect.motion.body.foot_frames import level
 from selfcorrect.motion.checks.check import RuleChoice, check_with
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
-from selfcorrect.simulators.body.frames import Y_UP_TO_Z_UP, orientations_to_simulator, rotation_error
+from selfcorrect.simulators.body.frames import Y_UP_TO_Z_UP, rotation_error
 from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.checks import surroundings_of
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LevelFloor, LiftLimbs, PlantFeet, clean
 from selfcorrect.simulators.contacts.contact_plan import carried_places
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 
 EYE = np.eye(3)
 UP = EYE[1]
 SEAT_M = 0.45
-NOTHING = np.zeros((1, 3))
-UPRIGHT = orientations_to_simulator(np.array([[0.0, 0.0, 0.0, 1.0]]))
 
 
 @pytest.fixture(scope="module")
@@ -406,23 +404,15 @@ def test_a_slab_holds_what_it_carries_and_nothing_else(adult, engine):
         assert world.loads_n().sum() == pytest.approx(body.weight_n, rel=0.15)
 
 
-def rest_points_m(body) -> np.ndarray:
-    still = np.tile([0.0, 0.0, 0.0, 1.0], (len(body), 1))
-    return body.touches.lowest_points(*forward_kinematics(body.tree, np.zeros(3), still))
-
-
 def start(world, body, height_m: float) -> None:
     centre_m = Y_UP_TO_Z_UP.apply(body.centre_m[0] + height_m * UP)
-    world.reset(RootState(centre_m[None], UPRIGHT, NOTHING, NOTHING), rest_pose(body), np.zeros((1, len(body) - 1, 3)))
-
-
-def rest_pose(body) -> np.ndarray:
-    return np.tile([0.0, 0.0, 0.0, 1.0], (1, len(body) - 1, 1))
+    world.reset(state(centre_m), rest_pose(body), no_torques(body))
 
 
 def fall(world, body, steps: int) -> None:
     """Let the body drop, its joints held and its root kept upright."""
     for _ in range(steps):
         root = world.root()
-        torque_nm = 2000 * rotation_error(UPRIGHT, root.orientation) - 200 * root.angular_velocity_rad_s
-        world.step([0], rest_pose(body), np.zeros((1, len(body) - 1, 3)), NOTHING, torque_nm)
+        upright = np.array([UPRIGHT])
+        torque_nm = 2000 * rotation_error(upright, root.orientation) - 200 * root.angular_velocity_rad_s
+        step_one(world, rest_pose(body), no_torques(body), torque_nm=torque_nm)

@@ -7,6 +7,7 @@ from threading import current_thread
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from simulated_bodies import no_torques, rest_pose, state, step_one
 
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import composed, inverted, rotation_vectors
@@ -17,7 +18,7 @@ from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, HaltFloor, LevelFloor
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.support_colliders import SupportColliders
-from selfcorrect.simulators.engines.world import Reference, RootState
+from selfcorrect.simulators.engines.world import Reference
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 
@@ -26,7 +27,6 @@ pytest.importorskip("mujoco")
 from selfcorrect.simulators.engines import mujoco_world
 from selfcorrect.simulators.engines.mujoco_world import BODIES_PER_THREAD
 
-STILL = (0.0, 0.0, 0.0)
 STEP_S = 1 / 240
 
 
@@ -40,11 +40,6 @@ def poses(body, bodies: int = 1) -> tuple[np.ndarray, np.ndarray]:
     shape = (bodies, len(body) - 1)
     turns = np.random.default_rng(0).normal(0, 0.1, (*shape, 4)) + np.array([0.0, 0.0, 0.0, 1.0])
     return turns / np.linalg.norm(turns, axis=-1, keepdims=True), np.zeros((*shape, 3))
-
-
-def state(position_m=STILL, orientation=(0.0, 0.0, 0.0, 1.0), velocity_m_s=STILL, angular_rad_s=STILL, bodies=1):
-    columns = (position_m, orientation, velocity_m_s, angular_rad_s)
-    return RootState(*(np.tile(column, (bodies, 1)) for column in columns))
 
 
 def test_both_engines_read_back_the_state_they_are_given(adult, world):
@@ -87,15 +82,14 @@ def test_free_fall_is_at_g_and_who_rests_stays(adult, world):
 def test_a_joint_is_drawn_to_its_target(adult, world):
     """Also across half a turn, and from either of the two quaternions of a rotation."""
     body = humanoid(adult).padded(0.06)
-    bent = np.tile([0.0, 0.0, 0.0, 1.0], (2, len(body) - 1, 1))
+    bent, still = rest_pose(body, 2), no_torques(body, 2)
     elbow = body.tree.joint("left_elbow") - 1
     bent[:, elbow] = [0.0, -np.sin(0.5), 0.0, np.cos(0.5)]
     bent[1] *= -1.0
     world.build([body] * 2, STEP_S, [()] * 2)
-    rest = np.tile([0.0, 0.0, 0.0, 1.0], (2, len(body) - 1, 1))
-    world.reset(state((0.0, 0.0, 5.0), bodies=2), rest, np.zeros((2, len(body) - 1, 3)))
+    world.reset(state((0.0, 0.0, 5.0), bodies=2), rest_pose(body, 2), still)
     for _ in range(60):
-        world.step([0, 1], bent, np.zeros((2, len(body) - 1, 3)), np.zeros((2, 3)), np.zeros((2, 3)))
+        world.step([0, 1], bent, still, np.zeros((2, 3)), np.zeros((2, 3)))
     assert np.allclose(np.abs(world.rotations()[:, elbow] @ bent[0, elbow]), 1.0, atol=2e-3)
 
 
@@ -116,7 +110,7 @@ def test_joints_follow_a_swing_without_lag_or_lead(adult, world, engine):
     world.reset(state((0.0, 0.0, 9.0)), wanted[0], start_rad_s)
     off_rad = []
     for step in range(120):
-        world.step([0], targets[step], torques_nm[step], np.zeros((1, 3)), np.zeros((1, 3)))
+        step_one(world, targets[step], torques_nm[step])
         left = composed(inverted(wanted[step + 1]), world.rotations())
         off_rad.append(np.linalg.norm(rotation_vectors(left)[0, elbow]))
     assert max(off_rad) < {"pybullet": 0.004, "mujoco": 0.012}[engine]
@@ -147,7 +141,7 @@ def test_contacts_have_room_in_states_that_are_small(adult, count):
             state((0.0, 0.0, height_m), orientations_to_simulator(np.array([0.7, 0, 0, 0.714]))), rotations, still
         )
         world.show(0, range(len(supports)))
-        world.step([0], rotations, still, np.zeros((1, 3)), np.zeros((1, 3)))
+        step_one(world, rotations, still)
     (data,) = world._data
     assert data.maxuse_efc >= 4 * len(body)
     assert data.maxuse_arena < data.narena / 4
@@ -161,7 +155,7 @@ def test_bodies_that_explode_leave_no_file_behind(adult, tmp_path, monkeypatch, 
     world = ENGINES.load("mujoco")(EngineSettings())
     world.build([body], STEP_S, [()])
     world.reset(state((0.0, 0.0, 1.0)), rotations, still)
-    world.step([0], rotations, np.full_like(still, 1e30), np.zeros((1, 3)), np.zeros((1, 3)))
+    step_one(world, rotations, np.full_like(still, 1e30))
     assert not list(tmp_path.iterdir())
     assert "WARNING" not in "".join(capfd.readouterr())
 

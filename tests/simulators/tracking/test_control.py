@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from simulated_bodies import planned
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
@@ -28,7 +29,6 @@ from selfcorrect.simulators.engines.world import (
 )
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import DriveSettings, EngineSettings, TrackerSettings
-from selfcorrect.simulators.stages.values import MotionPlan
 from selfcorrect.simulators.tracking.control_sequence import control_sequence_of, leg_jacobians
 from selfcorrect.simulators.tracking.tracker import LegFeedback, root_wrench
 
@@ -166,16 +166,13 @@ def test_values_between_frames_are_linear():
 @pytest.fixture
 def striding(clips, engine):
     """The controls of a walk with as many steps as frames, its body, and a frame in which the left foot swings."""
-    motion = MotionBatch.stack([clips["walk"]])
-    body = humanoid(motion.skeleton).padded(0.06)
-    links = body.links_of(motion)
-    plan = plan_contacts(body, links, 0.5)
-    settings = TrackerSettings(engine=EngineSettings(name=engine, rate_hz=motion.fps))
+    plan, fps = planned(clips["walk"]), clips["walk"].fps
+    settings = TrackerSettings(engine=EngineSettings(name=engine, rate_hz=fps))
     world = ENGINES.load(engine)(settings.engine)
-    world.build([body], 1 / motion.fps, [()])
-    controls = control_sequence_of(world, MotionPlan(body, links, plan, [()], 0.5), settings)
+    world.build([plan.body], 1 / fps, [()])
+    controls = control_sequence_of(world, plan, settings)
     left, right = controls.loaded[:, 0].T
-    return body, controls, int(np.flatnonzero((left == 0) & (right == 1))[0])
+    return plan.body, controls, int(np.flatnonzero((left == 0) & (right == 1))[0])
 
 
 def moved_targets(striding, sag_m: float) -> dict[str, float]:

@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 from helpers import mean_distance_m
 from scipy.spatial.transform import Rotation
+from simulated_bodies import planned as planned_motions
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.correction.results import FailureKind
-from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.progress import watch_progress
 from selfcorrect.simulators.body.frames import to_simulator
-from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor
-from selfcorrect.simulators.contacts.contact_plan import plan_contacts
 from selfcorrect.simulators.contacts.dynamics import joint_torques
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.world import RootState
@@ -36,10 +35,7 @@ FEW = replace(ALONE, residual_free=replace(WITHOUT_RESIDUAL, copies=(12,), kept=
 
 @pytest.fixture(scope="module")
 def planned(walk) -> MotionPlan:
-    body = humanoid(walk.skeleton).padded(0.06)
-    links = body.links_of(MotionBatch.stack([walk]))
-    contacts = plan_contacts(body, links, 0.8)
-    return MotionPlan(body, links, contacts, [()], 0.8)
+    return planned_motions(walk, friction=0.8)
 
 
 @pytest.fixture(scope="module")

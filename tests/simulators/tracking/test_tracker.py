@@ -7,20 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_motions import Kind, made_motion
+from simulated_bodies import planned
 
-from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.contacts.contact_plan import plan_contacts
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 from selfcorrect.simulators.stages.values import MotionPlan, Track
 from selfcorrect.simulators.tracking.tracker import follow
-
-
-def planned(*motions: Motion) -> MotionPlan:
-    body = humanoid(motions[0].skeleton).padded(0.06)
-    links = body.links_of(MotionBatch.stack(motions))
-    return MotionPlan(body, links, plan_contacts(body, links, 0.5), [()] * len(motions), 0.5)
 
 
 def followed(engine: str, *plans: MotionPlan) -> list[list[Track]]:

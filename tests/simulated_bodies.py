@@ -1,0 +1,59 @@
+"""Bodies of motions, their plans, and single bodies in worlds, as tests of several files need them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators.body.frames import orientations_to_simulator
+from selfcorrect.simulators.body.humanoid import Humanoid, humanoid
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, clean
+from selfcorrect.simulators.contacts.contact_plan import plan_contacts
+from selfcorrect.simulators.engines.world import RootState, World
+from selfcorrect.simulators.stages.values import MotionPlan
+
+STILL = (0.0, 0.0, 0.0)
+UPRIGHT = tuple(orientations_to_simulator(np.array([0.0, 0.0, 0.0, 1.0])).tolist())
+"""Orientation of a root that stands, in the simulator's frame."""
+
+
+def mended(motion: Motion) -> tuple[Humanoid, MotionBatch]:
+    """The body of a motion and the motion of its links, feet planted."""
+    batch = clean(MotionBatch.stack([motion]), CleanupSettings().without(FitSoles)).motions
+    body = humanoid(motion.skeleton)
+    return body, body.links_of(batch)
+
+
+def planned(*motions: Motion, friction: float = 0.5) -> MotionPlan:
+    """The plan of motions as they are."""
+    body = humanoid(motions[0].skeleton).padded(0.06)
+    links = body.links_of(MotionBatch.stack(motions))
+    return MotionPlan(body, links, plan_contacts(body, links, friction), [()] * len(motions), friction)
+
+
+def rest_points_m(body: Humanoid) -> np.ndarray:
+    """Lowest points (C, 3) of a body's touching places in the rest pose, its root at the origin."""
+    still = np.tile([0.0, 0.0, 0.0, 1.0], (len(body), 1))
+    return body.touches.lowest_points(*forward_kinematics(body.tree, np.zeros(3), still))
+
+
+def rest_pose(body: Humanoid, bodies: int = 1) -> np.ndarray:
+    """Rotations (N, J, 4) of the joints of bodies in the rest pose."""
+    return np.tile([0.0, 0.0, 0.0, 1.0], (bodies, len(body) - 1, 1))
+
+
+def no_torques(body: Humanoid, bodies: int = 1) -> np.ndarray:
+    """As many torques, or velocities (N, J, 3), that are 0."""
+    return np.zeros((bodies, len(body) - 1, 3))
+
+
+def state(position_m=STILL, orientation=UPRIGHT, velocity_m_s=STILL, angular_rad_s=STILL, bodies: int = 1) -> RootState:
+    """The same state of the roots of some bodies."""
+    columns = (position_m, orientation, velocity_m_s, angular_rad_s)
+    return RootState(*(np.tile(column, (bodies, 1)) for column in columns))
+
+
+def step_one(world: World, targets: np.ndarray, torques_nm: np.ndarray, force_n=STILL, torque_nm=STILL) -> None:
+    """Advance the only body of a world towards targets (1, J, 4) by torques (1, J, 3) and a root wrench."""
+    world.step([0], targets, torques_nm, np.reshape(force_n, (1, 3)), np.reshape(torque_nm, (1, 3)))
