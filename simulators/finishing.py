@@ -87,7 +87,7 @@ class Finishing:
         shares = np.zeros(motions.root_m.shape[:2])
         return cls(tracked, motions, made, motions, shares, JerkBounds.of(cleaned.unplanted))
 
-    def after(self, steps: Sequence[FinishingStep]) -> Self:
+    def after(self, steps: Sequence[FinishingStep]) -> Finishing:
         """The motions after some steps."""
         finishing = self
         for step in steps:

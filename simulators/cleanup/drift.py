@@ -113,7 +113,7 @@ class HaltFloor:
         feet = (cleaning.find(PlantFeet) or PlantFeet()).feet
         ankles, fps = posed.orientations[:, :, Legs.of(posed.motions.skeleton).ankles], posed.motions.fps
         each = zip(posed.feet_m, ankles, posed.motions.root_m, cleaning.noisy, strict=True)
-        found = [floor_motion(*own, fps, self, noisy=noisy) for *own, noisy in each]
+        found = [floor_motion(feet_m, turned, root_m, fps, self, noisy=own) for feet_m, turned, root_m, own in each]
         removed_m, kept_m = np.zeros_like(posed.motions.root_m), np.zeros_like(posed.motions.root_m)
         for index, floor in enumerate(found):
             removed_m[index, 1:, [0, 2]] = np.cumsum(floor.removed_m_s, axis=0).T / fps

@@ -121,8 +121,8 @@ class FindSupports(Positive):
         body = humanoid(motions.skeleton, soles=level.soles).upright_along(motions.ground)
         given, poses = zip(level.positions_m, level.orientations, strict=True), zip(*poses_of(motions), strict=True)
         known = cleaning.supports if boxes else [None] * len(motions)
-        each = zip(motions, given, poses, known, strict=True)
-        supports = [_supports(body, *own, self, under_feet) for *own, under_feet in each]
+        each = enumerate(zip(given, poses, known, strict=True))
+        supports = [_supports(body, motions[index], own, now, self, feet) for index, (own, now, feet) in each]
         if boxes or not any(supports):
             return replace(cleaning, supports=supports)
         planting, frames = cleaning.find(PlantFeet) or PlantFeet(), motions.root_m.shape[1]
