@@ -62,13 +62,9 @@ def motion_of_poses(poses: np.ndarray, root: np.ndarray, fps: float, source: str
         raise InputError(f"{source}: poses or root positions are not finite")
     rotations = Rotation.from_rotvec(poses.astype(float).reshape(-1, 24, 3)).as_quat()
     spine = Rotation.from_quat(rotations[:, 0]).apply([0.0, 1.0, 0.0])
-    turn = _QUARTER_TURNS[int(np.argmax(np.median(_heights(spine), axis=1)))]
+    heights = [turn.apply(spine)[:, 1] for turn in _QUARTER_TURNS]
+    turn = _QUARTER_TURNS[int(np.argmax(np.median(heights, axis=1)))]
     rotations[:, 0] = (turn * Rotation.from_quat(rotations[:, 0])).as_quat()
     motion = Motion(SMPL.average(), turn.apply(root.astype(float)), rotations, fps, source=source)
     motion.root_m[:, 1] += SOLE_BELOW_TOE_JOINT_M - joint_positions(motion)[..., 1].min()
     return motion
-
-
-def _heights(directions: np.ndarray) -> np.ndarray:
-    """(4, T) vertical component of directions (T, 3) after each quarter turn."""
-    return np.stack([turn.apply(directions)[:, 1] for turn in _QUARTER_TURNS])

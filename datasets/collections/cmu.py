@@ -100,7 +100,9 @@ def load_cmu(path: Path, split: str | None = None, on_floor: bool = True) -> lis
     InputError where none can.
     """
     motions = read_most(clips(path, split))
-    return [_on_floor(motion) for motion in motions] if on_floor else motions
+    if not on_floor:
+        return motions
+    return [replace(motion, root_m=motion.root_m - [0.0, floor_height_m(motion), 0.0]) for motion in motions]
 
 
 def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
@@ -120,10 +122,6 @@ def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False)
 
     rows = _index(source, read_text, split)
     return [Clip(Path(row["file"]).stem, folder / row["file"], partial(read, row)) for row in rows]
-
-
-def _on_floor(motion: Motion) -> Motion:
-    return replace(motion, root_m=motion.root_m - np.array([0.0, floor_height_m(motion), 0.0]))
 
 
 def is_cmu(path: Path) -> bool:
@@ -159,15 +157,11 @@ def _texts_in(path: Path, file: BinaryIO) -> dict[str, str]:
     with tarfile.open(fileobj=unzipped, mode="r|") as archive:
         for member in archive:
             limits.check_unpacked(path, archive.offset, stored=stored)
-            if _is_wanted(member):
+            if member.isfile() and not member.issparse() and member.name.endswith((".bvh", INDEX)):
                 texts[member.name] = _text_of(archive, member)
     while unzipped.read(_CHUNK):
         limits.check_unpacked(path, unzipped.tell(), stored=stored)
     return texts
-
-
-def _is_wanted(member: tarfile.TarInfo) -> bool:
-    return member.isfile() and not member.issparse() and member.name.endswith((".bvh", INDEX))
 
 
 def _text_of(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:

@@ -113,9 +113,8 @@ def _clip(path: Path, content: object, fps: float) -> Motion:
     times_s = np.concatenate([[0.0], np.cumsum(frames[:-1, 0])])
     check_unpacked(path, times_s[-1] * fps * frames[0].nbytes, stored=frames.nbytes)
     label = path.stem.removeprefix(_PREFIX)
-    motion = Motion(
-        skeleton(), _AXES.apply(numbers), continuous(_to_our_axes(quaternions)), fps, label=label, source=path.name
-    )
+    turns = continuous((_AXES * Rotation.from_quat(quaternions) * _AXES.inv()).as_quat())
+    motion = Motion(skeleton(), _AXES.apply(numbers), turns, fps, label=label, source=path.name)
     clock_s = np.arange(frame_count(times_s[-1], fps)) / fps
     return at_frames(motion, np.interp(clock_s, times_s, np.arange(len(frames))), fps)
 
@@ -176,7 +175,3 @@ def _rotations(frames: np.ndarray) -> np.ndarray:
             columns.append(np.roll(frames[:, start : start + 4], -1, axis=1))
         start += 1 if joint.hinge else 4
     return np.stack([*columns, *(identity for _ in _WRISTS)], axis=1)
-
-
-def _to_our_axes(quaternions: np.ndarray) -> np.ndarray:
-    return (_AXES * Rotation.from_quat(quaternions) * _AXES.inv()).as_quat()

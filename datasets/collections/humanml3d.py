@@ -163,10 +163,6 @@ def columns_of(folder: Path) -> int | None:
     return 12 * (*read_npy(joints[0]).shape, 0, 0)[1] - 1 if joints else None
 
 
-def _recognises(folder: Path) -> bool:
-    return columns_of(folder) == 263
-
-
 HUMANML3D = Dataset(
     name="humanml3d",
     title="HumanML3D",
@@ -177,6 +173,6 @@ HUMANML3D = Dataset(
     "and HumanAct12's.",
     layout="new_joint_vecs/NNNNNN.npy (T, 263) and/or new_joints/NNNNNN.npy (T, 22, 3)\n"
     "texts/NNNNNN.txt: caption#tokens#from#to\nMean.npy, Std.npy (263,)\ntrain.txt, val.txt, test.txt: names",
-    recognises=_recognises,
+    recognises=lambda folder: columns_of(folder) == 263,
     clips=clips,
 )

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.encodings.humanml3d import RAISED_M
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
-from ..files.people.humanml3d import RAISED_M, read_joints
+from ..files.people.humanml3d import read_joints
 from .dataset import Clip, Dataset
 from .humanml3d import captioned_clips, columns_of
 

@@ -302,12 +302,8 @@ def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, pro
     result.save(task.record)
     for path, product in made.items():
         if product:
-            _copy(product, path)
+            with replacing(path) as temporary:
+                shutil.copyfile(product, temporary)
     if not made:
         for stale in ours:
             stale.unlink(missing_ok=True)
-
-
-def _copy(source: Path, target: Path) -> None:
-    with replacing(target) as temporary:
-        shutil.copyfile(source, temporary)

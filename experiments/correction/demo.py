@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,8 +38,8 @@ def spoiled(motion: Motion, random: np.random.Generator) -> Motion:
     root_m = motion.root_m + (FASTER - 1) * travel_m * (1.0, 0.0, 1.0) - (0.0, SUNK_M, 0.0)
     root_m[:, 0] += SWAY_M * np.sin(2 * np.pi * SWAYS_PER_S * seconds)
     shake_rad = random.normal(0.0, SHAKE_RAD, (*motion.rotations.shape[:2], 3))
-    turns = Rotation.from_rotvec(shake_rad.reshape(-1, 3)) * Rotation.from_quat(motion.rotations.reshape(-1, 4))
-    return replace(motion, root_m=root_m, rotations=turns.as_quat().reshape(motion.rotations.shape))
+    turns = Rotation.from_rotvec(shake_rad) * Rotation.from_quat(motion.rotations)
+    return replace(motion, root_m=root_m, rotations=turns.as_quat())
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +51,9 @@ class Demonstration:
 
     def lines(self) -> list[str]:
         """Four figures before and after, a line each."""
-        earlier, later = (_errors(motion) for motion in (self.before, self.after.motion))
+        earlier, later = (
+            physical_errors(MotionBatch.stack([motion])).mean() for motion in (self.before, self.after.motion)
+        )
         return [
             f"{title:<16}{scale * earlier[name]:8.{digits}f} → {scale * later[name]:.{digits}f} {unit}"
             for name, title, scale, digits, unit in FIGURES
@@ -77,7 +78,3 @@ def demonstration() -> Demonstration:
     """The walk, spoiled and corrected."""
     before = spoiled_walk()
     return Demonstration(before, correct(before))
-
-
-def _errors(motion: Motion) -> Mapping[str, float]:
-    return physical_errors(MotionBatch.stack([motion])).mean()

@@ -193,7 +193,7 @@ def of_all(results: Sequence[FileResult]) -> FileResult:
         blank,
         assumed=results[0].assumed,
         verdict="accepted" if not failed else "partly" if corrected else "rejected",
-        stage=_stage([result.stage for result in corrected]),
+        stage=Stage.last(Stage(result.stage) for result in corrected if result.stage) or "",
         reason="; ".join(f"motion {index}: {reason}" for index, reason in failed),
         notes=tuple(dict.fromkeys(note for result in results for note in result.notes)),
         odd=tuple(dict.fromkeys(code for result in results for code in result.odd)),
@@ -209,11 +209,6 @@ def of_all(results: Sequence[FileResult]) -> FileResult:
         residual=_mean([result.residual for result in corrected], corrected),
         motions=[{name: getattr(result, name) for name in _OF_EACH} for result in results],
     )
-
-
-def _stage(stages: Sequence[str]) -> str:
-    """The last stage that any of some motions comes from."""
-    return Stage.last(Stage(stage) for stage in stages if stage) or ""
 
 
 def _all_said(sentences: Sequence[str]) -> str:

@@ -128,8 +128,7 @@ class Ground:
         """World orientations (..., 4) in the floor's frame."""
         if self.is_level:
             return orientations
-        turned = self.to_floor * Rotation.from_quat(orientations.reshape(-1, 4))
-        return turned.as_quat().reshape(orientations.shape)
+        return (self.to_floor * Rotation.from_quat(orientations)).as_quat()
 
     def beneath_m(self, points_m: np.ndarray) -> np.ndarray:
         """Heights (...) of what is beneath points (..., 3), box or floor, along the floor's normal."""

@@ -1,7 +1,5 @@
 """The interval of what rare captions lose more, on losses whose difference is known."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Planted faults are found, and real clips raise no alarm: a few clips of what the benchmark measures on all."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

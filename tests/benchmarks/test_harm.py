@@ -1,7 +1,5 @@
 """Rigs in disguise are read as the body they are, plausible motions are not harmed, and harm is seen."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,20 +1,17 @@
 """The judge of plain inverse dynamics against known answers."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from benchmarks import inverse_dynamics
-from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.motion import Motion
 
 
 @pytest.fixture(scope="module")
-def walk() -> Motion:
-    return next(motion for motion in load_deepmimic() if motion.label == "walk").frames(0, 20)
+def walk(clips: dict[str, Motion]) -> Motion:
+    return clips["walk"].frames(0, 20)
 
 
 def still(motion: Motion, raised_m: float = 0.0) -> Motion:

@@ -1,16 +1,13 @@
 """Faults that are planted in windows, and what they add to the root force."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
 from benchmarks.needed import GLIDE_M_S, HOVER_M, _faults, glides, hovers, low_passed
-from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from selfcorrect.motion.motion import Motion
 
 
-def test_faults_move_the_root_alone_and_the_filter_leaves_them() -> None:
-    walk = next(clip for clip in load_deepmimic() if clip.label == "walk")
+def test_faults_move_the_root_alone_and_the_filter_leaves_them(walk: Motion) -> None:
     (glided,), (hovered,) = glides([walk]), hovers([walk])
     assert (glided.root_m - walk.root_m)[-1] == pytest.approx([GLIDE_M_S * walk.seconds, 0.0, 0.0])
     np.testing.assert_allclose(hovered.root_m - walk.root_m, np.tile([0.0, HOVER_M, 0.0], (len(walk), 1)), atol=1e-12)

@@ -1,7 +1,5 @@
 """The benchmarks of shards and of training: made motions are sound, and the tables have their lines."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Planners by sampling: their budget, their noise, how settings are chosen, and what the table says."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,15 +8,14 @@ import pytest
 
 from benchmarks.side_by_side.__main__ import Trial, best_of, run, stratified, table, trial
 from benchmarks.side_by_side.planners import PlannerSettings, follow_by_planner
-from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.motion import Motion
 
 QUICK = PlannerSettings(rounds=1, noise_rad=0.05, horizon_s=0.2, budget=8)
 
 
 @pytest.fixture(scope="module")
-def walk() -> Motion:
-    return next(clip for clip in load_deepmimic() if clip.label == "walk").frames(0, 13)
+def walk(clips: dict[str, Motion]) -> Motion:
+    return clips["walk"].frames(0, 13)
 
 
 @pytest.mark.parametrize("rounds", [1, 2])
@@ -32,8 +29,8 @@ def test_a_planner_takes_its_budget_and_gives_no_root_force(walk: Motion, rounds
 
 
 @pytest.mark.slow
-def test_the_search_follows_further_what_falls_without_one() -> None:
-    dance = next(clip for clip in load_deepmimic() if clip.label == "dance_b").frames(0, 45)
+def test_the_search_follows_further_what_falls_without_one(clips: dict[str, Motion]) -> None:
+    dance = clips["dance_b"].frames(0, 45)
     still, searched = (
         trial("planner", partial(follow_by_planner, replace(QUICK, noise_rad=noise_rad, budget=256)), dance)
         for noise_rad in (1e-6, 0.05)

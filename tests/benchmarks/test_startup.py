@@ -1,7 +1,5 @@
 """The benchmark of the command line times every command."""
 
-from __future__ import annotations
-
 import sys
 
 import pytest

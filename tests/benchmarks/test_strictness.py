@@ -1,16 +1,12 @@
 """What strict correctors accept: counts are added up by label and generation, coverage is a mean over seeds."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
-import numpy as np
-import pytest
+from made_motions import made_motion
 
 from benchmarks.strict_windows import row
 from benchmarks.strictness import Covered, Row, acceptance_table, coverage_table
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure
-from selfcorrect.motion.motion import Motion
 
 
 def test_counts_are_added_up_over_seeds_and_labels() -> None:
@@ -32,16 +28,9 @@ def test_coverage_is_a_mean_over_seeds_within_its_bounds() -> None:
     assert coverage_table(found).splitlines()[-1].startswith("| dct-mlp | real+none | 0.75 [0.00, 1.00] |")
 
 
-def test_a_row_compares_strict_correction_with_its_fallback(stand_motion: Motion) -> None:
-    good = CorrectedMotion(stand_motion, residual={"residual_force_bodyweights": 0.2})
-    fell = CorrectedMotion(stand_motion, Failure(words="fell"))
+def test_a_row_compares_strict_correction_with_its_fallback() -> None:
+    standing = made_motion("idle", frames=4)
+    good = CorrectedMotion(standing, residual={"residual_force_bodyweights": 0.2})
+    fell = CorrectedMotion(standing, Failure(words="fell"))
     told = row("roll", [fell, fell], [good, fell])
     assert told == "| roll | 0 of 2 (0 to 66 %) | 1 of 2 (9 to 91 %) | 0.20 |"
-
-
-@pytest.fixture
-def stand_motion() -> Motion:
-    from selfcorrect.motion.body.smpl import SMPL_BODY
-
-    skeleton = SMPL_BODY.average()
-    return Motion(skeleton, np.zeros((4, 3)), np.tile([0.0, 0.0, 0.0, 1.0], (4, len(skeleton), 1)), 30.0)

@@ -1,7 +1,5 @@
 """The corrector's benchmarks: their measures on known answers, their tables on a real clip."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 

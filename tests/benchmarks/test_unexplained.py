@@ -1,19 +1,16 @@
 """What no floor explains: nothing of a walk, much of a shaken one, and at which arm and generation it is written."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
 
 from benchmarks.unexplained import KEYS, feasibility, with_last
-from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.motion import Motion, MotionBatch
 
 
-def test_a_body_that_hangs_in_the_air_is_unsupported_and_a_walking_one_is_not() -> None:
-    walk = next(clip for clip in load_deepmimic() if clip.label == "walk").frames(0, 30)
+def test_a_body_that_hangs_in_the_air_is_unsupported_and_a_walking_one_is_not(walk: Motion) -> None:
+    walk = walk.frames(0, 30)
     root_m = walk.root_m.copy()
     root_m[:, 1] += 0.5
     walks, hangs = (

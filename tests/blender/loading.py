@@ -1,7 +1,5 @@
 """Modules of the Blender extension that need no Blender."""
 
-from __future__ import annotations
-
 import importlib.util
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The file between Blender and the program."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

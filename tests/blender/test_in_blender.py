@@ -1,7 +1,5 @@
 """The extension inside Blender without a window: the `bpy` module of a Python named by SELFCORRECT_BPY."""
 
-from __future__ import annotations
-
 import ast
 import json
 import os

@@ -1,7 +1,5 @@
 """How the extension finds, calls and understands the program."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -1,7 +1,5 @@
 """Small files that the dataset tests share."""
 
-from __future__ import annotations
-
 import pytest
 
 BVH = """HIERARCHY

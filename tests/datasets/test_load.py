@@ -1,15 +1,13 @@
 """Sources of motions by name and path."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
 
-from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.datasets.load import label_of, load_motions
 from selfcorrect.datasets.splits import path_and_split
+from selfcorrect.motion.motion import Motion
 
 
 @pytest.fixture
@@ -59,8 +57,7 @@ def test_the_cmu_set_is_recognised_as_folder_and_archive(cmu: Path, tmp_path: Pa
     assert (motion.label, len(motion.skeleton)) == ("walk", 22)
 
 
-def test_a_written_motion_comes_back_with_its_parts(tmp_path: Path):
-    walk = next(clip for clip in load_deepmimic() if clip.label == "walk")
+def test_a_written_motion_comes_back_with_its_parts(walk: Motion, tmp_path: Path):
     write_bvh(tmp_path / "mine.bvh", clip_of(walk))
     (motion,) = load_motions(tmp_path)
     assert (motion.label, len(motion), motion.fps) == ("mine", len(walk), 30)

@@ -1,7 +1,5 @@
 """Windows: where each comes from, and the proof that held-out frames are never seen in training."""
 
-from __future__ import annotations
-
 import tracemalloc
 from dataclasses import replace
 
@@ -9,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.collections.deepmimic import CYCLIC, load_deepmimic
+from selfcorrect.datasets.collections.deepmimic import CYCLIC
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Windows, cut_windows, split_sources, split_windows
 from selfcorrect.motion.editing.transforms import canonicalise, heading_rad, mirror, on_skeleton
@@ -19,11 +17,6 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
 POLE = Skeleton(("pole",), (-1,), np.zeros((1, 3)), ("pelvis",))
-
-
-@pytest.fixture(scope="module")
-def clips() -> list[Motion]:
-    return load_deepmimic()
 
 
 def numbered(frames: int, label: str = "a", source: str = "clip") -> Motion:
@@ -53,15 +46,15 @@ def test_no_held_out_frame_is_in_a_training_window(frames: int, stride: int):
 
 
 @pytest.mark.parametrize("frames", [16, 24, 30, 48])
-def test_times_of_training_and_held_out_windows_are_disjoint_on_real_clips(clips: list[Motion], frames: int):
-    split = split_windows(clips, WindowSettings(frames=frames, cyclic=CYCLIC))
+def test_times_of_training_and_held_out_windows_are_disjoint_on_real_clips(clips: dict[str, Motion], frames: int):
+    split = split_windows(list(clips.values()), WindowSettings(frames=frames, cyclic=CYCLIC))
     names = split.training.label_names
     assert len(names) == 15
     assert set(split.training.labels) == set(range(15))
     for clip in np.unique(split.held_out.clips):
         training, held_out = split.training.clips == clip, split.held_out.clips == clip
         assert split.training.stop_s[training].max() < split.held_out.start_s[held_out].min()
-    long_enough = {clip.label for clip in clips if len(clip) >= 2 * frames}
+    long_enough = {clip.label for clip in clips.values() if len(clip) >= 2 * frames}
     assert {names[label] for label in split.held_out.labels} == long_enough
 
 
@@ -79,15 +72,15 @@ def test_a_held_out_window_reports_its_time_in_the_clip():
     assert held_out.start_s.min() == 75 / 30
 
 
-def test_a_cyclic_clip_is_seen_from_every_phase_and_goes_on_smoothly(clips: list[Motion]):
-    walk = [clip for clip in clips if clip.label == "walk"]
-    windows = cut_windows(walk, WindowSettings(cyclic=CYCLIC, mirrored=False))
-    assert len(windows) == len(walk[0]) - 1
-    np.testing.assert_allclose(windows.stop_s, walk[0].seconds)
+def test_a_cyclic_clip_is_seen_from_every_phase_and_goes_on_smoothly(clips: dict[str, Motion]):
+    walk = clips["walk"]
+    windows = cut_windows([walk], WindowSettings(cyclic=CYCLIC, mirrored=False))
+    assert len(windows) == len(walk) - 1
+    np.testing.assert_allclose(windows.stop_s, walk.seconds)
     travelled_m = windows.batch.root_m[:, -1, 2]
     assert np.all((travelled_m > 1.3) & (travelled_m < 1.7))
     speed = np.linalg.norm(np.diff(joint_positions(windows.batch), axis=1), axis=-1)
-    assert speed.max() < 1.1 * np.linalg.norm(np.diff(joint_positions(walk[0]), axis=0), axis=-1).max()
+    assert speed.max() < 1.1 * np.linalg.norm(np.diff(joint_positions(walk), axis=0), axis=-1).max()
 
 
 def test_a_short_clip_holds_its_last_pose():
@@ -96,8 +89,8 @@ def test_a_short_clip_holds_its_last_pose():
     assert windows.stop_s[0] == 9 / 30
 
 
-def test_windows_are_canonical_and_otherwise_the_clip(clips: list[Motion]):
-    dance = next(clip for clip in clips if clip.label == "dance_b")
+def test_windows_are_canonical_and_otherwise_the_clip(clips: dict[str, Motion]):
+    dance = clips["dance_b"]
     windows = cut_windows([dance], WindowSettings(stride=7))
     np.testing.assert_allclose(windows.batch.root_m[:, 0, [0, 2]], 0, atol=1e-12)
     np.testing.assert_allclose(np.sin(heading_rad(windows.batch.rotations[:, 0, 0])), 0, atol=1e-9)
@@ -155,11 +148,11 @@ def test_motions_are_resampled_first():
     np.testing.assert_allclose(np.diff(windows.batch.root_m[0, :, 1]), 0.002, atol=1e-12)
 
 
-def test_real_windows_turn_no_faster_than_their_clips(clips: list[Motion]):
+def test_real_windows_turn_no_faster_than_their_clips(clips: dict[str, Motion]):
     """Cutting, closing cycles and turning add no jump: no joint of any window is faster than in the clips."""
-    windows = cut_windows(clips, WindowSettings(cyclic=CYCLIC, stride=4))
+    windows = cut_windows(list(clips.values()), WindowSettings(cyclic=CYCLIC, stride=4))
     in_windows = 30.0 * turns(np.moveaxis(windows.batch.rotations, 1, 0))
-    fastest = max(np.abs(np.linalg.norm(30.0 * turns(clip.rotations), axis=-1)).max() for clip in clips)
+    fastest = max(np.abs(np.linalg.norm(30.0 * turns(clip.rotations), axis=-1)).max() for clip in clips.values())
     assert np.linalg.norm(in_windows, axis=-1).max() < 1.1 * fastest
     assert isinstance(Rotation.from_quat(windows.batch.rotations), Rotation)
 
@@ -187,8 +180,7 @@ def test_nothing_to_cut_is_said_and_nothing_to_hold_out_is_empty():
     assert split.held_out.label_names == split.training.label_names
 
 
-def test_people_of_different_size_meet_on_their_average(clips: list[Motion]):
-    walk = next(clip for clip in clips if clip.label == "walk")
+def test_people_of_different_size_meet_on_their_average(walk: Motion):
     small = on_skeleton(walk, replace(walk.skeleton, offsets_m=0.8 * walk.skeleton.offsets_m))
     windows = cut_windows([walk, small], WindowSettings(mirrored=False, frames=20))
     np.testing.assert_allclose(windows.batch.skeleton.offsets_m, 0.9 * walk.skeleton.offsets_m)
@@ -198,9 +190,9 @@ def test_people_of_different_size_meet_on_their_average(clips: list[Motion]):
         cut_windows([walk, numbered(30)])
 
 
-def test_held_out_people_are_judged_on_the_bones_of_the_others(clips: list[Motion]):
+def test_held_out_people_are_judged_on_the_bones_of_the_others(clips: dict[str, Motion]):
     """Nothing of them goes into training windows: neither bones nor frames; labels are those of both."""
-    walk, run = (next(clip for clip in clips if clip.label == label) for label in ("walk", "run"))
+    walk, run = clips["walk"], clips["run"]
     tall = on_skeleton(run, replace(run.skeleton, offsets_m=1.2 * run.skeleton.offsets_m))
     settings = WindowSettings(frames=20)
     split = split_sources([walk], [tall], settings)

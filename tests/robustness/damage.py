@@ -1,7 +1,5 @@
 """Sound files of every format, program and dataset, and one way to damage them: flip, cut, move, and odd values."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,7 +1,5 @@
 """The n-th operation on files below a folder fails, or ends the process as a kill would."""
 
-from __future__ import annotations
-
 import errno
 import os
 import sys

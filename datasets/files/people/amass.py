@@ -79,15 +79,12 @@ def _read(path: Path, body: Body | None, reading: Reading) -> tuple[Motion, int,
         vectors[:, 0] = _root(path, arrays[_ROOT], vectors[:, 0])
     fps, notes = _rate(path, arrays, reading.fps)
     skeleton = body.skeleton if body else layout.average()
-    motion = Motion(skeleton, arrays["trans"] + root, in_slabs(_quaternions, vectors), fps, source=str(path))
+    rotations = in_slabs(lambda rows: Rotation.from_rotvec(rows).as_quat(), vectors)
+    motion = Motion(skeleton, arrays["trans"] + root, rotations, fps, source=str(path))
     told = Y_UP if _ROOT in arrays else Z_UP
     up, more = up_of_motion(motion, reading.up, told)
     as_told = ("y up, as of HY-Motion (--up)",) if reading.up is None and up == told == Y_UP else ()
     return to_y_up(up).view(motion), up, (*notes, *more, *as_told)
-
-
-def _quaternions(vectors: np.ndarray) -> np.ndarray:
-    return Rotation.from_rotvec(vectors).as_quat()
 
 
 def _root(path: Path, own: np.ndarray, in_poses: np.ndarray) -> np.ndarray:
@@ -148,7 +145,7 @@ def write(path: Path, motion: Motion, body: Body | None = None, like: Path | Non
     if like and len(old["poses"]) == len(motion):
         vectors = old["poses"].astype(float)
         vectors[:, :3] = old.get(_ROOT, vectors[:, :3])
-        before = Rotation.from_rotvec(vectors.reshape(-1, 3)).as_quat().reshape(motion.rotations.shape)
+        before = Rotation.from_rotvec(vectors.reshape(*motion.rotations.shape[:2], 3)).as_quat()
         poses = kept_rotations(vectors, before, motion.rotations)
         trans = kept_places(old["trans"], old["trans"].astype(float), trans)
     moving = _moving(old, poses, trans, motion.fps)

@@ -20,9 +20,15 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
-from selfcorrect.motion.body.surface import SOLE_BELOW_TOE_JOINT_M
 from selfcorrect.motion.editing.transforms import resample
-from selfcorrect.motion.encodings.humanml3d import FPS, TARGET_OFFSETS_M, decode_contacts, decode_joints, encode
+from selfcorrect.motion.encodings.humanml3d import (
+    FPS,
+    RAISED_M,
+    TARGET_OFFSETS_M,
+    decode_contacts,
+    decode_joints,
+    encode,
+)
 from selfcorrect.motion.geometry.inverse_kinematics import fit_body
 from selfcorrect.motion.geometry.views import to_y_up
 from selfcorrect.motion.motion import Motion
@@ -38,8 +44,6 @@ from .joint_sets import JOINT_SETS, fit_notes, known, open_joints
 
 _LARGEST = 1e12
 """Beyond any place, and small enough that nothing that is worked out of it overflows."""
-
-RAISED_M = np.array([0.0, SOLE_BELOW_TOE_JOINT_M, 0.0])
 
 
 def open_npy(path: Path, reading: Reading) -> MotionFile:

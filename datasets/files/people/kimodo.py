@@ -99,8 +99,7 @@ def motion_of_poses(
     determinants = np.linalg.det(matrices.astype(float))
     if not (determinants > 0.5).all():
         raise InputError(f"{label}: no rotations in frame {np.argwhere(~(determinants > 0.5))[0][0]}")
-    orientations = Rotation.from_matrix(matrices.reshape(-1, 3, 3).astype(float)).as_quat()
-    orientations = orientations.reshape(*places_m.shape[:2], 4)
+    orientations = Rotation.from_matrix(matrices.astype(float)).as_quat()
     skeleton = _skeleton(label, table, places_m.astype(float), orientations, rigid)
     rotations = local_rotations(skeleton, orientations)
     return Motion(skeleton, places_m[:, 0].astype(float), rotations, fps, source=label)
@@ -138,17 +137,13 @@ def arrays_of(motion: Motion) -> dict[str, np.ndarray]:
     heading = heading_rad(joints_m, motion.skeleton)
     return {
         "posed_joints": joints_m,
-        "global_rot_mats": _matrices(orientations),
-        "local_rot_mats": _matrices(motion.rotations),
+        "global_rot_mats": Rotation.from_quat(orientations).as_matrix(),
+        "local_rot_mats": Rotation.from_quat(motion.rotations).as_matrix(),
         "foot_contacts": _standing(joints_m, motion),
         "smooth_root_pos": smooth_m,
         "root_positions": motion.root_m,
         "global_root_heading": np.stack([np.cos(heading), np.sin(heading)], axis=1),
     }
-
-
-def _matrices(rotations: np.ndarray) -> np.ndarray:
-    return Rotation.from_quat(rotations.reshape(-1, 4)).as_matrix().reshape(*rotations.shape[:2], 3, 3)
 
 
 def heading_rad(joints_m: np.ndarray, skeleton: Skeleton) -> np.ndarray:

@@ -66,9 +66,9 @@ def _raised(motion: Motion, height_m: float) -> Motion:
 
 def _motion(path: Path, places_m: np.ndarray, local: np.ndarray, fps: float) -> Motion:
     """The motion of places (T, 22, 3) and local rotations (T, 22, 3, 3)."""
-    quaternions = Rotation.from_matrix(local.reshape(-1, 3, 3)).as_quat().reshape(*local.shape[:2], 4)
+    quaternions = Rotation.from_matrix(local).as_quat()
     _, world = forward_kinematics(BODY_22.average(), places_m[:, 0], quaternions)
-    matrices = Rotation.from_quat(world.reshape(-1, 4)).as_matrix().reshape(local.shape)
+    matrices = Rotation.from_quat(world).as_matrix()
     return motion_of_poses(str(path), BODY_22, places_m, matrices, fps, rigid=False)
 
 
@@ -104,7 +104,7 @@ def rows_of(motion: Motion, headings: np.ndarray | None = None) -> np.ndarray:
     """Rows (T, 272) of a motion, y up, on SMPL's joints; headings: what turns each frame to face +z."""
     own = to_smpl(motion)
     joints_m = joint_positions(own)
-    local = np.asarray(Rotation.from_quat(own.rotations.reshape(-1, 4)).as_matrix()).reshape(len(own), 22, 3, 3)
+    local = np.asarray(Rotation.from_quat(own.rotations).as_matrix())
     if headings is None:
         yaw_rad = np.arctan2(local[:, 0, 0, 2], local[:, 0, 2, 2])
         headings = np.asarray(Rotation.from_euler("y", -yaw_rad[:, None]).as_matrix())

@@ -127,9 +127,9 @@ class _Person:
             raise InputError(f"{self.track.results.path}: expected {len(self.motion)} frames, got {len(motion)}")
         was_m, was = world_poses(self.y_up.back(self.motion))
         now_m, now = world_poses(self.y_up.back(motion))
-        turns = Rotation.from_quat(now.reshape(-1, 4)) * Rotation.from_quat(was.reshape(-1, 4)).inv()
-        matrices = turns.as_matrix().reshape(*now.shape[:2], 3, 3)
-        still = (turns.magnitude().reshape(now.shape[:2]) < 1e-8) & (np.abs(now_m - was_m).max(axis=2) < 1e-8)
+        turns = Rotation.from_quat(now) * Rotation.from_quat(was).inv()
+        still = (turns.magnitude() < 1e-8) & (np.abs(now_m - was_m).max(axis=2) < 1e-8)
+        matrices = turns.as_matrix()
         moves = _Moves(was_m, now_m, matrices, still)
         shift_m = np.where(still[:, :1], 0.0, now_m[:, 0] - was_m[:, 0])
         joint_parts = _part_of_joint()
@@ -180,9 +180,8 @@ def frames_of(motion: Motion) -> list[dict[str, Any]]:
     own = to_smpl(motion)
     places_m, world = world_poses(own)
     parts = _part_of_joint()
-    turns = (_TURN * Rotation.from_quat(world[:, parts].reshape(-1, 4))).as_matrix()
+    rotations = (_TURN * Rotation.from_quat(world[:, parts])).as_matrix().astype(np.float32)
     joints_m = (places_m[:, parts] - own.root_m[:, None]).astype(np.float32)
-    rotations = turns.reshape(len(own), _COUNT, 3, 3).astype(np.float32)
     return [
         {JOINTS: joints, ROTATIONS: matrices, PLACE: place}
         for joints, matrices, place in zip(joints_m, rotations, own.root_m.astype(np.float32), strict=True)

@@ -14,13 +14,12 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.smpl import SMPL, SMPL_BODY, SMPL_H, SMPL_X, Layout, average_body, body_joints, to_smpl
 from selfcorrect.motion.editing.transforms import resample
-from selfcorrect.motion.encodings.humanml3d import FPS
+from selfcorrect.motion.encodings.humanml3d import FPS, RAISED_M
 from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.writing import replacing, write_atomically
 from selfcorrect.storage.pickles.results import torch_archive
 
-from .humanml3d import RAISED_M
 from .sam3d import frames_of
 from .soma import SOMA_77
 
@@ -82,7 +81,7 @@ def write_tram(path: Path, motion: Motion) -> None:
     """Write a motion as TRAM's `hps_track_0.npy`, as a camera sees it that stands still."""
     motion = resample(motion, VIDEO_FPS)
     vectors, trans = _seen(motion, SMPL)
-    matrices = Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix().reshape(*vectors.shape, 3)
+    matrices = Rotation.from_rotvec(vectors).as_matrix()
     content = {
         "pred_shape": _zeros(motion, 10), "pred_rotmat": matrices.astype(np.float32), "pred_trans": trans[:, None],
         "frame": np.arange(len(motion)),

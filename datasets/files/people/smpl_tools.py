@@ -244,18 +244,11 @@ def _quaternions(label: str, name: str, array: np.ndarray) -> np.ndarray:
         lengths = np.linalg.det(array.astype(float))
         if not (lengths > 0.5).all():
             raise InputError(f"{label}: {name} is no rotation in frame {np.argwhere(~(lengths > 0.5))[0][0]}")
-        return in_slabs(lambda rows: _from_matrices(rows.reshape(-1, 3, 3)).reshape(len(rows), -1, 4), array)
+        return in_slabs(lambda rows: Rotation.from_matrix(rows.astype(float)).as_quat(), array)
     if array.ndim not in (2, 3) or not frames or array.size % (3 * frames):
         raise InputError(f"{label}: expected {name} as rotation vectors or matrices, got shape {array.shape}")
-    return in_slabs(lambda rows: _from_rotvecs(rows.reshape(-1, 3)).reshape(len(rows), -1, 4), array)
-
-
-def _from_matrices(matrices: np.ndarray) -> np.ndarray:
-    return Rotation.from_matrix(matrices.astype(float)).as_quat()
-
-
-def _from_rotvecs(rotvecs: np.ndarray) -> np.ndarray:
-    return Rotation.from_rotvec(rotvecs.astype(float)).as_quat()
+    vectors = array.reshape(frames, -1, 3)
+    return in_slabs(lambda rows: Rotation.from_rotvec(rows.astype(float)).as_quat(), vectors)
 
 
 def _translation(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -109,9 +109,8 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None) -> R
     positions, rotations = _channel_values(values, channels, offsets)
     relative = _relative(positions, offsets)
     positions |= {joint: positions[joint] + offsets[joint] for joint in relative}
-    skeleton = Skeleton(
-        names, parents, _usual_offsets(offsets, positions), ("",) * len(names), rigid=_ends(names, joints)
-    )
+    ends = frozenset(name for name, joint in zip(names, joints, strict=True) if joint.is_end)
+    skeleton = Skeleton(names, parents, _usual_offsets(offsets, positions), ("",) * len(names), rigid=ends)
     root = positions.get(0, np.tile(offsets[0], (frames, 1)))
     read = recognised(Motion(skeleton, root, rotations, _frame_rate(frame_time_s), source=source))
     size = body_size(parents, read.skeleton.offsets_m, top_of_body(read.skeleton))
@@ -135,11 +134,6 @@ def _relative(positions: Mapping[int, np.ndarray], offsets: np.ndarray) -> froze
     """Joints whose positions (T, 3) are added to their offsets (J, 3): read as they are, their bones had no length."""
     usual = {joint: np.linalg.norm(np.median(track, axis=0)) for joint, track in positions.items() if joint}
     return frozenset(joint for joint, away in usual.items() if away < _NO_BONE * np.linalg.norm(offsets[joint]))
-
-
-def _ends(names: Sequence[str], joints: Sequence[_Joint]) -> frozenset[str]:
-    """Names of the end sites, whose rotations no channel holds."""
-    return frozenset(name for name, joint in zip(names, joints, strict=True) if joint.is_end)
 
 
 def _usual_offsets(offsets: np.ndarray, positions: Mapping[int, np.ndarray]) -> np.ndarray:

@@ -141,7 +141,8 @@ def _believing_sides(names: Sequence[str], parts: tuple[str, ...]) -> tuple[str,
 def parts_by_shape(motion: Motion) -> tuple[str, ...] | None:
     """The body part of each joint, "" where none is recognised; None where the skeleton is no human body's."""
     graph = _Graph.of(motion)
-    bodies = [body for legs in _leg_pairs(graph) for body in _bodies(graph, legs)]
+    pairs = (legs for joint in range(len(graph.neighbours)) for legs in _pairs(graph, joint, (), "leg"))
+    bodies = [body for legs in pairs for body in _bodies(graph, legs)]
     best = max(bodies, key=lambda body: body.score, default=None)
     if best is None or best.score < _GOOD_ENOUGH:
         return None
@@ -274,12 +275,6 @@ def _rarity(proportion: str, value: float) -> float:
 
 
 # --- limbs -----------------------------------------------------------------------------------------------------------
-
-
-def _leg_pairs(graph: _Graph) -> Iterator[_Pair]:
-    """The likely pairs of legs."""
-    for joint in range(len(graph.neighbours)):
-        yield from _pairs(graph, joint, (), "leg")
 
 
 def _pairs(graph: _Graph, start: int, closed: Sequence[int], kind: str, leg: float | None = None) -> Iterator[_Pair]:

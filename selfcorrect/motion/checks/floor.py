@@ -45,11 +45,6 @@ def hover_m(features: MotionFeatures) -> Measured:
     return Measured(values[:, None], ("body",))
 
 
-def _held(features: MotionFeatures) -> np.ndarray:
-    """(T,) whether something must carry the body, which does not fall as it would in flight."""
-    return features.falls_m_s2 < _FALLING * GRAVITY_M_S2
-
-
 def slide_m_s(features: MotionFeatures) -> Measured:
     """Speed of the point of the soles that moves least, at its least within a while: somewhere and sometime they stand.
 
@@ -62,7 +57,8 @@ def slide_m_s(features: MotionFeatures) -> Measured:
     points_m = _sole_lines_m(features)
     low = points_m[..., 1] < LOW_M
     speeds = np.linalg.norm(np.gradient(points_m[..., [0, 2]], 1 / features.fps, axis=0), axis=-1)
-    touching = low.any(axis=1) & _held(features)
+    held = features.falls_m_s2 < _FALLING * GRAVITY_M_S2  # something must carry it: it does not fall as in flight
+    touching = low.any(axis=1) & held
     others = features.surface_m[0].min(axis=1) < OTHERS_LOW_M
     slowest = np.where(touching, np.where(low, speeds, np.inf).min(axis=1), np.inf)
     least = minimum_filter1d(slowest, window, mode="nearest")

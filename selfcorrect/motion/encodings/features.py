@@ -71,13 +71,16 @@ class FeatureCodec:
 
         Rotations are made orthonormal again by Gram-Schmidt, so any finite features give a motion.
         """
+        return from_features(self.skeleton, self.in_units(values), self.fps)
+
+    def in_units(self, values: Tensor) -> np.ndarray:
+        """Features in their units, float64, from normalised ones (N, T, D); InputError where some are not finite."""
         if values.ndim != 3 or values.shape[2] != len(self.mean):
             raise InputError(f"features must have shape (N, T, {len(self.mean)}), got {tuple(values.shape)}")
         if not torch.isfinite(values).all():
             row = int((~torch.isfinite(values)).flatten(1).any(dim=1).nonzero()[0])
             raise InputError(f"features must be finite, but sample {row} is not")
-        features = values.detach().cpu().double() * self.std + self.mean
-        return from_features(self.skeleton, features.numpy(), self.fps)
+        return (values.detach().cpu().double() * self.std + self.mean).numpy()
 
     def state(self) -> dict[str, Tensor]:
         """Statistics and frame rate as a flat dict of tensors, for saving beside a model."""

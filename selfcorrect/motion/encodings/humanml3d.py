@@ -26,10 +26,12 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from ...core.errors import InputError
-from ..geometry.rotations import from_matrix_columns
+from ..body.surface import SOLE_BELOW_TOE_JOINT_M
 from ..skeleton import SMPL_22, SMPL_22_PARENTS
 
 FPS = 20.0
+RAISED_M = np.array([0.0, SOLE_BELOW_TOE_JOINT_M, 0.0])
+"""From a motion of HumanML3D, whose lowest joint is on the floor, to one whose soles stand there."""
 SQUARED_CONTACT_STEP_M2 = 0.002
 FACING_SMOOTHING_FRAMES = 20
 CONTACT_JOINTS = tuple(SMPL_22.index(name) for name in ("left_ankle", "left_foot", "right_ankle", "right_foot"))
@@ -163,21 +165,6 @@ def decode_contacts(vectors: np.ndarray) -> np.ndarray:
     return labels.reshape(*vectors.shape[:-1], 2, 2).max(axis=-1)
 
 
-def decode_rotations(vectors: np.ndarray) -> np.ndarray:
-    """World orientations (..., T, 21, 4) xyzw of the bones that end in joints 1 to 21, from rows (..., T, 263).
-
-    A bone at identity lies along its `BONE_AXES`. Reads the rotation columns, which a generated motion may contradict
-    in its positions; six numbers that are no rotation are orthonormalised (Zhou et al., CVPR 2019).
-    """
-    if joint_count(vectors) != len(SMPL_22):
-        raise InputError(f"rotations are read from 263 columns of 22 joints, got {vectors.shape[-1]} columns")
-    six = vectors[..., columns()["rotations"]].reshape(*vectors.shape[:-1], len(SMPL_22) - 1, 6)
-    orientations = [_about_y(-_root(vectors)[0])]  # the reference multiplies by this, not by its inverse
-    for joint in range(1, len(SMPL_22)):
-        orientations.append(orientations[_BONE_BEFORE[joint]] * _rotation_of_six(six[..., joint - 1, :]))
-    return np.stack([orientation.as_quat() for orientation in orientations[1:]], axis=-2)
-
-
 def _root(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Facing (..., T), rad, and path (..., T, 3), m, of the root."""
     at = columns(joint_count(vectors))
@@ -219,11 +206,6 @@ def _six_of_bones(orientations: list[Rotation]) -> np.ndarray:
     pairs = zip(_BONE_BEFORE[1:], orientations[1:], strict=True)
     local = np.stack([(orientations[before].inv() * bone).as_matrix() for before, bone in pairs], axis=1)
     return local[..., :2].swapaxes(-1, -2).reshape(*local.shape[:2], 6)
-
-
-def _rotation_of_six(six: np.ndarray) -> Rotation:
-    interleaved = six.reshape(*six.shape[:-1], 2, 3).swapaxes(-1, -2).reshape(six.shape)
-    return Rotation.from_quat(from_matrix_columns(interleaved))
 
 
 def _smooth_facing_rad(joints_m: np.ndarray) -> np.ndarray:

@@ -13,14 +13,10 @@ from torch import Tensor
 from ...core.errors import InputError
 from ...core.padding import lengths_of
 from ..body.smpl import SMPL_BODY, body_joints
-from ..body.surface import SOLE_BELOW_TOE_JOINT_M
 from ..geometry.inverse_kinematics import fit_motion, fit_skeleton
 from ..motion import MotionBatch
 from .features import FeatureCodec
-from .humanml3d import FPS, decode_joints, encode, joint_count
-
-_RAISED_M = np.array([0.0, SOLE_BELOW_TOE_JOINT_M, 0.0])
-"""HumanML3D puts the lowest joint on the floor; a motion's soles stand there."""
+from .humanml3d import FPS, RAISED_M, decode_joints, encode, joint_count
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,14 +57,9 @@ class HumanML3DCodec(FeatureCodec):
 
     def rows(self, values: Tensor) -> list[np.ndarray]:
         """Motions (T, D) in HumanML3D's units, from values (N, frames, D)."""
-        if values.ndim != 3 or values.shape[2] != len(self.mean):
-            raise InputError(f"features must have shape (N, T, {len(self.mean)}), got {tuple(values.shape)}")
-        if not torch.isfinite(values).all():
-            row = int((~torch.isfinite(values)).flatten(1).any(dim=1).nonzero()[0])
-            raise InputError(f"features must be finite, but sample {row} is not")
-        metric = (values.detach().cpu().double() * self.std + self.mean).numpy()
+        found = self.in_units(values)
         lengths = lengths_of(values).clamp_min(1).tolist()
-        return [own[:length] for own, length in zip(metric, lengths, strict=True)]
+        return [own[:length] for own, length in zip(found, lengths, strict=True)]
 
     def encode(self, batch: MotionBatch) -> Tensor:
         """Values (N, frames, D), float32, of motions of 2 to frames + 1 frames."""
@@ -77,12 +68,12 @@ class HumanML3DCodec(FeatureCodec):
                 f"these features are for another skeleton or frame rate than {len(batch.skeleton)} joints at "
                 f"{batch.fps:g} frames per second; retarget or resample first"
             )
-        return self.tensor([encode(body_joints(batch[index]) - _RAISED_M) for index in range(len(batch))])
+        return self.tensor([encode(body_joints(batch[index]) - RAISED_M) for index in range(len(batch))])
 
     def decode(self, values: Tensor) -> MotionBatch:
         """Motions that start at the horizontal origin, soles on the floor where joints were, from values."""
         motions = []
         for rows in self.rows(values):
-            fitted = fit_motion(decode_joints(rows, last_frame=True) + _RAISED_M, self.fps, self.skeleton)
-            motions.append(fitted)
+            joints_m = decode_joints(rows, last_frame=True) + RAISED_M
+            motions.append(fit_motion(joints_m, self.fps, self.skeleton))
         return MotionBatch.stack(motions)

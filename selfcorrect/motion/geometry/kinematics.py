@@ -138,8 +138,9 @@ def poses_of(motions: MotionBatch) -> tuple[np.ndarray, np.ndarray]:
 
     They live as long as the batch does, so ask for those of batches that are soon forgotten.
     """
-    poses = _POSES.get(motions)
-    return keep_poses(motions, *_posed(motions)) if poses is None else poses
+    if (poses := _POSES.get(motions)) is None:
+        poses = keep_poses(motions, *forward_kinematics(motions.skeleton, motions.root_m, motions.rotations))
+    return poses
 
 
 def keep_poses(
@@ -150,10 +151,6 @@ def keep_poses(
     for values in poses:
         values.flags.writeable = False
     return poses
-
-
-def _posed(motions: MotionBatch) -> tuple[np.ndarray, np.ndarray]:
-    return forward_kinematics(motions.skeleton, motions.root_m, motions.rotations)
 
 
 def joint_positions(motion: Motion | MotionBatch, joints: Sequence[int] | None = None) -> np.ndarray:

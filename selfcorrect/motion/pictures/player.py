@@ -60,7 +60,8 @@ def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = (), spread_
 
 def player(panels: Sequence[PicturePanel], titles: Sequence[str], *, overlaid: bool = False) -> PlayerPage:
     """The page of panels, which are compared with the first one where they may be its corrections."""
-    page = TEMPLATE.read_text(encoding="utf-8").replace("{{ title }}", escape(_title(titles)))
+    title = escape(", ".join(filter(None, titles)) or "motion")
+    page = TEMPLATE.read_text(encoding="utf-8").replace("{{ title }}", title)
     return PlayerPage(page.replace(SCENE_MARK, scene_of(panels, titles, overlaid=overlaid)))
 
 
@@ -98,7 +99,7 @@ def scene_of(
     if not marked:
         for shown_motion in scene["motions"]:
             shown_motion |= {"depth": None, "skate": None, "residual": None}
-    return _safe(scene)
+    return json.dumps(scene).replace("<", "\\u003c")  # so that nothing in it ends the script element
 
 
 def _panel(given: Motion | CorrectedMotion) -> PicturePanel:
@@ -159,12 +160,3 @@ def _share(colour: tuple[int, int, int]) -> list[float]:
 
 def _numbers(values: np.ndarray, kind: str) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype=np.dtype(kind)).tobytes()).decode()
-
-
-def _title(titles: Sequence[str]) -> str:
-    return ", ".join(filter(None, titles)) or "motion"
-
-
-def _safe(scene: dict[str, Any]) -> str:
-    """JSON that cannot end the script element that it stands in."""
-    return json.dumps(scene).replace("<", "\\u003c")

@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.datasets.collections import babel, catalog, humanact12, kit, uestc
 from selfcorrect.datasets.collections.amass import AMASS
 from selfcorrect.datasets.collections.dataset import MissingData, read_all
-from selfcorrect.datasets.files.people.humanml3d import RAISED_M
 from selfcorrect.motion.body.smpl import SMPL_H
+from selfcorrect.motion.encodings.humanml3d import RAISED_M
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton

@@ -1,7 +1,5 @@
 """The CMU set on SMPL-22: an independent reading of the same files is the oracle."""
 
-from __future__ import annotations
-
 import csv
 import shutil
 import tarfile

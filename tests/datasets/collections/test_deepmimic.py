@@ -1,7 +1,5 @@
 """The built-in clips: geometry against PyBullet's own humanoid, and what malformed files get."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -12,32 +10,26 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.datasets.collections.deepmimic import CYCLIC, built_in, load_deepmimic, on_smpl, read_clip, skeleton
 from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22
 
 PART_TO_LINK = {"spine3": "chest"}
 
 
-@pytest.fixture(scope="module")
-def clips():
-    return load_deepmimic()
-
-
 def test_all_fifteen_clips_are_read_at_the_rate_asked_for(clips):
-    labels = [clip.label for clip in clips]
+    labels = list(clips)
     assert len(labels) == 15
     assert labels == sorted(labels)
     assert {"walk", "run", "backflip", "getup_faceup"} <= set(labels)
     assert set(labels) >= CYCLIC
-    assert all(clip.fps == 30 and np.isfinite(clip.rotations).all() for clip in clips)
+    assert all(clip.fps == 30 and np.isfinite(clip.rotations).all() for clip in clips.values())
 
 
 def test_cycles_keep_their_last_frame(clips):
-    lengths = {clip.label: len(clip) for clip in clips}
-    assert (lengths["walk"], lengths["run"]) == (39, 25)
+    assert (len(clips["walk"]), len(clips["run"])) == (39, 25)
 
 
-def test_people_stand_upright_and_walk_forward(clips):
-    walk = next(clip for clip in clips if clip.label == "walk")
+def test_people_stand_upright_and_walk_forward(walk):
     positions, orientations = forward_kinematics(walk.skeleton, walk.root_m, walk.rotations)
     left_hip, right_hip, neck = (walk.skeleton.joint(part) for part in ("left_hip", "right_hip", "neck"))
     assert positions[0, left_hip, 0] > positions[0, right_hip, 0]
@@ -50,7 +42,7 @@ def test_people_stand_upright_and_walk_forward(clips):
 
 def test_knees_bend_backwards_and_elbows_forwards(clips):
     names = skeleton().names
-    for clip in clips:
+    for clip in clips.values():
         for part, sign in (("knee", 1), ("elbow", -1)):
             angles = Rotation.from_quat(clip.rotations[:, names.index(f"left_{part}")]).as_rotvec()
             np.testing.assert_allclose(angles[:, 1:], 0, atol=1e-9)
@@ -85,7 +77,7 @@ def test_poses_agree_with_pybullets_humanoid(clips):
         }
     finally:
         pybullet.disconnect(client)
-    spinkick = next(clip for clip in clips if clip.label == "spinkick")
+    spinkick = clips["spinkick"]
     ours = joint_positions(spinkick)[0]
     for part, position in expected.items():
         x, y, z = position
@@ -100,7 +92,7 @@ def test_the_built_in_clips_are_those_of_pybullet_byte_by_byte():
 def test_clips_of_a_folder_are_read_like_the_built_in_ones(tmp_path: Path, clips):
     for name, text in built_in().items():
         (tmp_path / name).write_bytes(text)
-    for ours, theirs in zip(clips, load_deepmimic(folder=tmp_path), strict=True):
+    for ours, theirs in zip(clips.values(), load_deepmimic(folder=tmp_path), strict=True):
         assert (ours.label, ours.source) == (theirs.label, theirs.source)
         np.testing.assert_array_equal(ours.rotations, theirs.rotations)
         np.testing.assert_array_equal(ours.root_m, theirs.root_m)
@@ -165,12 +157,11 @@ def test_a_folder_without_clips_is_named(tmp_path: Path):
         load_deepmimic(folder=tmp_path)
 
 
-def test_clips_on_smpl_joints_keep_their_places() -> None:
-    clip = next(motion for motion in load_deepmimic() if motion.label == "walk")
-    on = on_smpl(clip)
+def test_clips_on_smpl_joints_keep_their_places(walk: Motion) -> None:
+    on = on_smpl(walk)
     assert on.skeleton.names == SMPL_22
-    before_m, after_m = joint_positions(clip), joint_positions(on)
-    for joint, name in enumerate(clip.skeleton.names):
+    before_m, after_m = joint_positions(walk), joint_positions(on)
+    for joint, name in enumerate(walk.skeleton.names):
         np.testing.assert_allclose(after_m[:, on.skeleton.names.index(name)], before_m[:, joint], atol=0.01)
     toes_m = after_m[:, [on.skeleton.names.index(f"{side}_foot") for side in ("left", "right")], 1]
     assert 0.0 < toes_m.min() < 0.08

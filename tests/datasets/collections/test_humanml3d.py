@@ -11,8 +11,8 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.collections import catalog, humanml3d
 from selfcorrect.datasets.collections.dataset import MissingData, read_all
 from selfcorrect.datasets.collections.humanml3d import captioned_rows, statistics
-from selfcorrect.datasets.files.people.humanml3d import RAISED_M, read_joints, read_motion
-from selfcorrect.motion.encodings.humanml3d import BONE_AXES, decode_joints, encode
+from selfcorrect.datasets.files.people.humanml3d import read_joints, read_motion
+from selfcorrect.motion.encodings.humanml3d import BONE_AXES, RAISED_M, decode_joints, encode
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.skeleton import smpl_22
 

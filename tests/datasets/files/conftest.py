@@ -1,7 +1,5 @@
 """A motion that the tests of formats share."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation

@@ -1,7 +1,5 @@
 """One clip in every disguise: the same world positions at every door."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -10,11 +10,10 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.formats import FORMATS, Format, format_of, reader_of, writer_of
 from selfcorrect.datasets.files.open import open_motion, save_motion
-from selfcorrect.datasets.files.people.humanml3d import RAISED_M
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
 from selfcorrect.motion.editing.transforms import resample
-from selfcorrect.motion.encodings.humanml3d import TARGET_OFFSETS_M, canonical, normalise_bones
+from selfcorrect.motion.encodings.humanml3d import RAISED_M, TARGET_OFFSETS_M, canonical, normalise_bones
 from selfcorrect.motion.motion import Motion
 
 READABLE = {

@@ -1,7 +1,5 @@
 """Motion files opened for correction and written back as they were."""
 
-from __future__ import annotations
-
 import csv
 import pickle
 import re

@@ -1,7 +1,5 @@
 """Shards: what goes in comes out, like motions lie together, and what is damaged is told of."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, replace
 from itertools import chain, pairwise

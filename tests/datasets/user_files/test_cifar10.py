@@ -1,7 +1,5 @@
 """CIFAR-10 in each layout that its authors and others publish it in, made up here."""
 
-from __future__ import annotations
-
 import pickle
 import tarfile
 from collections.abc import Callable

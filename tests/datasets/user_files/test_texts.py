@@ -1,7 +1,5 @@
 """Pairs of texts from files of users."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Motions in files, to be corrected."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`selfcorrect check`: exit codes, reports, settings, pictures."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable
@@ -13,17 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.motion import Motion
 
 Run = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture(scope="module")
-def walk() -> Motion:
-    return next(clip for clip in load_deepmimic() if clip.label == "walk")
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Experiments as YAML files: what they give, what the command line changes, and what is refused."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

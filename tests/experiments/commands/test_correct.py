@@ -1,7 +1,5 @@
 """`selfcorrect correct`: files and folders in, the same kind of files out, and a report on each motion."""
 
-from __future__ import annotations
-
 import json
 import re
 import sys

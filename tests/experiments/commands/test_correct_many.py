@@ -1,7 +1,5 @@
 """`selfcorrect correct` on many files: each as if it were alone, and nothing done twice."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -1,9 +1,8 @@
 """`selfcorrect correct` replaces and removes what it wrote itself, and nothing else."""
 
-from __future__ import annotations
-
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -102,7 +101,7 @@ def test_links_and_pipes_are_neither_followed_nor_waited_for(
 def test_a_run_that_was_killed_before_output_or_film_is_finished(
     folder: Path, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words, copy, left = [*COMMAND, "--video"], correct_file._copy, [after]
+    words, copy, left = [*COMMAND, "--video"], shutil.copyfile, [after]
 
     def copy_or_die(source: Path, target: Path) -> None:
         if not left[0]:
@@ -115,7 +114,7 @@ def test_a_run_that_was_killed_before_output_or_film_is_finished(
             assert main([*words, *earlier]) == 0
         left[0] = after
         with monkeypatch.context() as patch:
-            patch.setattr(correct_file, "_copy", copy_or_die)
+            patch.setattr(shutil, "copyfile", copy_or_die)
             with pytest.raises(Killed):
                 main(words)
         assert main(words) == 0

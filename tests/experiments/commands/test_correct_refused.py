@@ -1,7 +1,5 @@
 """`selfcorrect correct` on what is wrong: a sentence each, nothing lost, nothing half done."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

@@ -1,7 +1,5 @@
 """`selfcorrect curate` on the command line: what it refuses, and what it reports of a database."""
 
-from __future__ import annotations
-
 import csv
 import json
 from itertools import combinations

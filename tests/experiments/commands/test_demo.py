@@ -1,7 +1,5 @@
 """The demonstration: a spoiled walk is better afterwards, in figures and in a page."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

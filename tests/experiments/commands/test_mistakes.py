@@ -1,7 +1,5 @@
 """What is wrong on a command line gets one sentence and exit code 2, and nothing that is there changes."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from pathlib import Path

@@ -4,13 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
+from made_motions import made_motion
 
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
-from selfcorrect.motion.body.smpl import SMPL_BODY
-from selfcorrect.motion.motion import Motion
 
 FOREIGN = b"somebody's only copy"
 
@@ -18,8 +16,7 @@ FOREIGN = b"somebody's only copy"
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    rotations = np.tile([0.0, 0, 0, 1], (12, 22, 1))
-    save_motion(Path("a.bvh"), Motion(SMPL_BODY.average(), np.tile([0, 0.95, 0], (12, 1)), rotations, 30.0))
+    save_motion(Path("a.bvh"), made_motion("idle", 0.0, frames=12))
     return tmp_path
 
 

@@ -1,7 +1,5 @@
 """All commands that read motion files take the same options of reading, and see what `correct` saw."""
 
-from __future__ import annotations
-
 from dataclasses import fields, replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Shards made, corrected and merged from the command line, on this machine and in a bucket of an object store."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """The toy command: what it runs, what it writes, what it says of bad arguments."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

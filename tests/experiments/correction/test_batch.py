@@ -1,7 +1,5 @@
 """What a run of many files says at its end."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import replace

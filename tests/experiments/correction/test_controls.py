@@ -1,18 +1,20 @@
 """What people change of a correction: a range of frames, a share of it, joints that stay."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made_motions import made_motion
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.correction.controls import blended, over_time
+from selfcorrect.motion.geometry.rotations import turn_angles
 
 
 def below_floor(by_m: float = 0.03, bend_rad: float = 1.2) -> sc.Motion:
@@ -149,3 +151,30 @@ def test_a_layer_and_the_input_add_up_to_the_correction(
     assert main(words) == 2
     assert "exists with other content" in capsys.readouterr().err
     assert Path("layer.bvh").read_text() == "mine"
+
+
+def test_nothing_is_the_one_motion_and_all_the_other_bit_for_bit() -> None:
+    before, after = made_motion("run", frames=9), made_motion("turn", frames=9)
+    shares = np.zeros((9, len(before.skeleton)))
+    shares[4:] = 1.0
+    made = blended(before, after, shares)
+    for name in ("root_m", "rotations"):
+        assert np.array_equal(getattr(made, name)[:4], getattr(before, name)[:4])
+        assert np.array_equal(getattr(made, name)[4:], getattr(after, name)[4:])
+
+
+def test_a_share_is_that_of_the_angle() -> None:
+    before, after = made_motion("run", frames=5), made_motion("turn", frames=5)
+    made = blended(before, after, np.full((5, len(before.skeleton)), 0.3))
+    whole_rad = turn_angles(before.rotations, after.rotations)
+    assert np.allclose(turn_angles(before.rotations, made.rotations), 0.3 * whole_rad)
+    assert np.allclose(made.root_m, 0.7 * before.root_m + 0.3 * after.root_m)
+
+
+@given(st.dictionaries(st.integers(0, 40), st.floats(0, 1), min_size=1))
+def test_shares_go_from_keyframe_to_keyframe_and_never_beyond_them(keyframes: dict[int, float]) -> None:
+    shares = over_time([*keyframes.items()], 41)
+    assert np.allclose(shares[list(keyframes)], list(keyframes.values()))
+    assert min(keyframes.values()) - 1e-9 <= shares.min() <= shares.max() <= max(keyframes.values()) + 1e-9
+    assert np.allclose(shares[: min(keyframes)], keyframes[min(keyframes)])
+    assert np.allclose(shares[max(keyframes) :], keyframes[max(keyframes)])

@@ -1,7 +1,5 @@
 """Hints never cost a result: what only tells of a correction may fail, and the correction is written with a note."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """One object says how motions are corrected, to the command line, to Python, and in what is recorded."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, fields
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What is of the wrong type gets one sentence before any work."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made_motions import made_motion
 
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
@@ -15,8 +16,6 @@ from selfcorrect.experiments.correction.correct_file import hash_of_file
 from selfcorrect.experiments.correction.report import FileResult
 from selfcorrect.experiments.data.verification import Found, verify
 from selfcorrect.experiments.reporting.summary import Summary, write_summary
-from selfcorrect.motion.body.smpl import SMPL_BODY
-from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.digests import sealed, write_listing
 from selfcorrect.storage.runs.folder_store import FolderStore
 from selfcorrect.storage.runs.protocol import Generation
@@ -52,8 +51,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run, `correct` and `data shard` leave, in little."""
     folder = tmp_path_factory.mktemp("everything")
     _run(folder / "run")
-    standing = np.tile([0.0, 0, 0, 1], (6, 22, 1))
-    save_motion(folder / "in" / "a.bvh", Motion(SMPL_BODY.average(), np.tile([0.0, 0.9, 0], (6, 1)), standing, 30.0))
+    save_motion(folder / "in" / "a.bvh", made_motion("idle", frames=6))
     shutil.copy(folder / "in" / "a.bvh", folder / "in" / "b.bvh")
     assert main(["correct", str(folder / "in"), "-o", str(folder / "out"), "--kinematic", "--video", "-q"]) == 0
     assert main(["data", "shard", str(folder / "in"), "-o", str(folder / "set")]) == 0

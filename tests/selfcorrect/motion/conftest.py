@@ -1,7 +1,5 @@
 """Skeletons and motions that the motion tests share."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

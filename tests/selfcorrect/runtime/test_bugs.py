@@ -1,7 +1,5 @@
 """Faults of the package, told from those of its caller and of the caller's code."""
 
-from __future__ import annotations
-
 import errno
 import os
 from pathlib import Path

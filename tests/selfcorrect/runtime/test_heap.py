@@ -1,7 +1,5 @@
 """Freed memory leaves the process."""
 
-from __future__ import annotations
-
 import ctypes
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a corrector finds in the process and leaves there: the same random numbers each time, and no other settings."""
 
-from __future__ import annotations
-
 import os
 import random
 import sys

@@ -1,7 +1,5 @@
 """Progress reported from inside long work."""
 
-from __future__ import annotations
-
 import pytest
 
 from selfcorrect.runtime.processes import map_tasks

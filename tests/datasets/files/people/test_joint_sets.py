@@ -1,7 +1,5 @@
 """Joint positions of other joint sets, in other units and axes, and back."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

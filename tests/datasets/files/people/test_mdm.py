@@ -1,7 +1,5 @@
 """The results file of a motion diffusion model: many motions in, the same file out."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +10,9 @@ import pytest
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.datasets.files.people.humanml3d import RAISED_M
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import SMPL_BODY
+from selfcorrect.motion.encodings.humanml3d import RAISED_M
 
 PROMPTS = ["a person stands", "a person sways", "a person leans"]
 

@@ -1,7 +1,5 @@
 """Rows of MotionStreamer: places against a plain reading of the representation, and back."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Files of programs that make motions or see people in videos: in and out."""
 
-from __future__ import annotations
-
 import itertools
 import pickle
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """SMPL parameters under the names of several tools, and back."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Bodies whose bones change their lengths are no bodies."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

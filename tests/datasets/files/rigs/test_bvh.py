@@ -1,7 +1,5 @@
 """BVH: bvhio as the oracle, round trips on made and real files, and what malformed files get."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.datasets.files.rigs.bvh import clip_of, format_bvh, parse_bvh, read_bvh, write_bvh
 from selfcorrect.datasets.files.rigs.rigged_motion import RiggedMotion
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, smpl_22
 
 
@@ -212,16 +210,16 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize(("scale", "unit_m"), [(1, 0.01), (0.01, 1.0), (10, 0.001), (0.3937, 0.0254)])
-def test_the_unit_is_told_from_the_size_of_the_body(scale: float, unit_m: float):
-    clip = clip_of(next(clip for clip in load_deepmimic() if clip.label == "walk"))
+def test_the_unit_is_told_from_the_size_of_the_body(walk: Motion, scale: float, unit_m: float):
+    clip = clip_of(walk)
     scaled = replace(clip, offsets=clip.offsets * scale)
     assert parse_bvh(format_bvh(scaled), "made").metres_per_unit == unit_m
 
 
-def test_a_motion_from_elsewhere_is_written_for_others_to_read(tmp_path: Path):
+def test_a_motion_from_elsewhere_is_written_for_others_to_read(walk: Motion, tmp_path: Path):
     """SMPL's joints are not in the order of a file; bvhio reads what is written."""
     generator = np.random.default_rng(0)
-    walk = next(clip for clip in load_deepmimic() if clip.label == "walk").frames(0, 5)
+    walk = walk.frames(0, 5)
     rotations = generator.normal(size=(5, 22, 4))
     rotations /= np.linalg.norm(rotations, axis=-1, keepdims=True)
     motion = replace(

@@ -1,7 +1,5 @@
 """FBX files in, glTF out: the files here are written by hand, in the format's text form."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from pathlib import Path

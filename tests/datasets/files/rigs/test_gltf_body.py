@@ -1,7 +1,5 @@
 """glTF and VRM animations in, and the same file out with other motions: nothing else changes."""
 
-from __future__ import annotations
-
 import base64
 import json
 from dataclasses import replace

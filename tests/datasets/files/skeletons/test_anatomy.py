@@ -3,8 +3,6 @@
 A disguise changes no place of the body, so that parts and correction must be those of the body as it was.
 """
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Body parts by name in the usual schemes."""
 
-from __future__ import annotations
-
 import pytest
 
 from selfcorrect.datasets.files.skeletons.naming import parts_of

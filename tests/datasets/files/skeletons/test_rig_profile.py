@@ -1,7 +1,5 @@
 """A profile holds where the soles of a rig are, as several of its clips show."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Units of length of files that do not tell them: the usual ones, for people of every age."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

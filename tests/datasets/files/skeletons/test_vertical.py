@@ -1,7 +1,5 @@
 """Which axis is up: told rightly or refused, whatever the rest pose says, and never wrong."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path

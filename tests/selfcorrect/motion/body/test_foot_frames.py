@@ -1,7 +1,5 @@
 """Where soles are, learned from stance: known answers on rigs whose rest poses tell something else."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Skeletons at rest in any pose, seen as upright ones and put back."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

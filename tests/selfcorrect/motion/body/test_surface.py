@@ -1,7 +1,5 @@
 """Soles and heads: plain geometry on any skeleton."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """No rule fails on any motion, whatever its kind, pace, frame rate and length."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Rules of the body on rigs whose joints have frames of any making, and poses that open a take."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Rules of plausibility: what breaks them is found with frame and joint, and ordinary motion breaks none."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Corrections of motions as correctors of features."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Long motions in pieces: covered, joined without a seam, and as good as whole."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 

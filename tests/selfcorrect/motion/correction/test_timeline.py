@@ -1,7 +1,5 @@
 """Timelines: when which part of the body bears weight."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Loops: told from other motions, unrolled without a seam, and closed as they were."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Mirroring, turning, resampling: known answers, invariants, and SciPy as the oracle for slerp."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Features: exact round trips, pinned layout, frozen statistics."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Forward kinematics agrees to the bit with a plain version, joint by joint, for any shape of arrays."""
 
-from __future__ import annotations
-
 import weakref
 
 import numpy as np

@@ -1,7 +1,5 @@
 """SciPy's rotations are the oracle."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation

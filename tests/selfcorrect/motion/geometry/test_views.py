@@ -1,7 +1,5 @@
 """Views: what is seen in another frame comes back, and a change that was made there comes back as well."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Motion features and their frozen embedding."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

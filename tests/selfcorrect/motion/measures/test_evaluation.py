@@ -1,7 +1,5 @@
 """The judge of motions: what each of its figures reacts to, on real motion capture."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

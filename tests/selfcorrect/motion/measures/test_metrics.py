@@ -1,7 +1,5 @@
 """The table of metrics: one row says the same to all who read it."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 
 import numpy as np

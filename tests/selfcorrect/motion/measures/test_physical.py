@@ -1,7 +1,5 @@
 """Physical errors and contacts: known answers on made motions, sane values on real ones."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -121,8 +119,7 @@ def test_feet_of_a_stand_are_in_contact_and_lifted_ones_are_not(stand: Motion):
     assert not foot_contacts(moved(stand, np.outer(np.arange(FRAMES) / 30, [0.5, 0, 0]))).any()
 
 
-def test_a_walker_stands_on_alternating_feet():
-    walk = next(clip for clip in load_deepmimic() if clip.label == "walk")
+def test_a_walker_stands_on_alternating_feet(walk: Motion):
     contacts = foot_contacts(walk)
     assert contacts.shape == (len(walk), 2)
     share = contacts.mean(axis=0)
@@ -147,8 +144,7 @@ def test_flicker_is_removed(stand: Motion):
 
 
 @pytest.mark.parametrize("height_m", [0.0, 0.12, -0.3])
-def test_the_floor_is_found_under_a_stand_and_a_walk(stand: Motion, height_m: float):
-    walk = next(clip for clip in load_deepmimic() if clip.label == "walk")
+def test_the_floor_is_found_under_a_stand_and_a_walk(stand: Motion, walk: Motion, height_m: float):
     assert floor_height_m(moved(stand, (0, height_m, 0))) == pytest.approx(height_m)
     assert floor_height_m(moved(walk, (0, height_m, 0))) == pytest.approx(height_m, abs=0.01)
 

@@ -1,7 +1,5 @@
 """Added angular speed and jerk by part: known answers on made motions."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import chain
 

@@ -1,7 +1,5 @@
 """Drawings: what is to be seen in the pixels, and files that other programs read."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

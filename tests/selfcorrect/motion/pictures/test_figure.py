@@ -1,7 +1,5 @@
 """Solid bodies touch the floor where soles do, and are as thick as bodies are."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """The page that plays motions: what it holds, and what a browser draws of it."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

@@ -1,7 +1,5 @@
 """Results of programs as nested dictionaries: nothing in them is run, and no array reaches out of its numbers."""
 
-from __future__ import annotations
-
 import io
 import os
 import pickle

@@ -1,7 +1,5 @@
 """What W&B's server is sent, by a small server of the test that answers as W&B's does, as far as runs need it."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import threading
