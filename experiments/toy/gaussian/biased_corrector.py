@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from selfcorrect.analysis import theory
-from selfcorrect.analysis.estimation import estimate
+from selfcorrect.analysis.estimation import fitted_contraction
 from selfcorrect.core.randomness import Stream
 from selfcorrect.correctors.contract import Corrector, verifier
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Plan, Task
-from selfcorrect.statistics import UNMEASURED, Interval
+from selfcorrect.statistics import Interval
 
 from ...studies.claims import Claim, Curves, above, agrees, as_predicted, at, below, end, ratio, rise, start
 from ..declaration import Column, Setup, Toy, by_seed
@@ -93,7 +93,7 @@ def _claims(settings: BiasedCorrector) -> list[Claim]:
     unverified = float(first + settings.generations * step)  # one step of the larger synthetic sets per generation
 
     def fitted(curves: Curves) -> Interval:
-        return estimate(np.abs(curves[wrong]["mean_weight"] - 1 - largest)).contraction or UNMEASURED
+        return fitted_contraction(np.abs(curves[wrong]["mean_weight"] - 1 - largest))
 
     return [
         *as_predicted("{arm}: the weights settle at the belief, not at the truth", "mean_weight", beliefs, 0.01),
