@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from torch import Tensor
@@ -56,16 +56,15 @@ def replicated(name: str, seed: int, setup: Callable[[Stream], Setup]) -> Bundle
     return Bundle(setup, [streams(seed).child(name)])
 
 
-class Seeded(Protocol):
-    """Settings of a toy that is run once for each seed."""
+@dataclass(frozen=True, kw_only=True)
+class ToySettings:
+    """What the settings of all toys have: arms are run for `seeds` seeds, from `seed` on."""
 
-    @property
-    def seeds(self) -> int: ...
-    @property
-    def seed(self) -> int: ...
+    seeds: int = 30
+    seed: int = 0
 
 
-def by_seed(settings: Seeded, setup: Callable[[Stream], Setup], *path: str, show: Show | None = None) -> Bundle:
+def by_seed(settings: ToySettings, setup: Callable[[Stream], Setup], *path: str, show: Show | None = None) -> Bundle:
     """Arms run once for each of `seeds` seeds from `seed` on."""
     seeds = range(settings.seed, settings.seed + settings.seeds)
     return Bundle(setup, [streams(seed).child(*path) for seed in seeds], show)

@@ -25,7 +25,7 @@ from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
 
 from ...studies.claims import Claim, Quantity, above, below, end, gain, ours
-from ..declaration import Column, Setup, Toy, by_seed
+from ..declaration import Column, Setup, Toy, ToySettings, by_seed
 from .correctors import ConformerCodec, RandomAcceptance, Relaxation, Verifier
 from .measures import mean_over, measured, relaxed
 
@@ -39,7 +39,7 @@ PERTURBED, ACCEPTED = "replace, random perturbation", "replace, random acceptanc
 
 
 @dataclass(frozen=True)
-class Molecules:
+class Molecules(ToySettings):
     """Drugs, real conformers of each, steps of relaxation by strength, and how far the verifier is from the data."""
 
     drugs: int = 24
@@ -50,7 +50,6 @@ class Molecules:
     steps: int = 60
     generations: int = 5
     seeds: int = 4
-    seed: int = 0
 
 
 QUICK = Molecules(drugs=4, conformers=8, relaxation=(20,), first_steps=400, steps=30, generations=2, seeds=2)

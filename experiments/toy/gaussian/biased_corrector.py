@@ -20,7 +20,7 @@ from selfcorrect.loop.run import Plan, Task
 from selfcorrect.statistics import Interval
 
 from ...studies.claims import Claim, Curves, above, agrees, as_predicted, at, below, end, ratio, rise, start
-from ..declaration import Column, Setup, Toy, by_seed
+from ..declaration import Column, Setup, Toy, ToySettings, by_seed
 from ..models.regression import LinearRegression
 from ..text.blind_verifier import BlindVerifier
 from .linear import true_pairs, weight_errors
@@ -29,7 +29,7 @@ UNVERIFIED, believing = "no verifier", "belief off by {:g}".format
 
 
 @dataclass(frozen=True)
-class BiasedCorrector:
+class BiasedCorrector(ToySettings):
     """Regression: T real pairs, verifiers whose belief is off by each of `biases` in every weight, which keep labels
     within `radius`. Words: see `BlindVerifier`.
     """
@@ -41,8 +41,6 @@ class BiasedCorrector:
     synthetic_per_real: float = 20.0
     generations: int = 12
     words: BlindVerifier = field(default_factory=BlindVerifier)
-    seeds: int = 30
-    seed: int = 0
 
 
 QUICK = BiasedCorrector(generations=8, seeds=20)

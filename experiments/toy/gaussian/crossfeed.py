@@ -16,21 +16,20 @@ from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.gaussian import Gaussian
 
 from ...studies.claims import above, as_predicted, gain, ours
-from ..declaration import Column, Setup, Toy, replicated
+from ..declaration import Column, Setup, Toy, ToySettings, replicated
 from .tasks import DIMENSION
 
 CLOSED, CROSSFED = "closed loops", "crossfed"
 
 
 @dataclass(frozen=True)
-class Crossfeed:
+class Crossfeed(ToySettings):
     """Several models with n real points each, fully synthetic from generation 1 on."""
 
     real_count: int = 24
     models: int = 4
     generations: int = 60
     seeds: int = 300
-    seed: int = 0
 
 
 QUICK = Crossfeed(generations=30, seeds=200)

@@ -18,7 +18,7 @@ from selfcorrect.loop.run import Candidate, Plan
 from selfcorrect.models.gaussian import Gaussian
 
 from ...studies.claims import above, as_predicted, end, ours
-from ..declaration import Column, Setup, Sweep, Toy, replicated
+from ..declaration import Column, Setup, Sweep, Toy, ToySettings, replicated
 from .tasks import gaussian_task, per_seed
 
 LEVEL = 2.0
@@ -26,7 +26,7 @@ LEVEL = 2.0
 
 
 @dataclass(frozen=True)
-class Dilution:
+class Dilution(ToySettings):
     """Loops over λ and γ, with a corrector that leaves κ of each sample's distance from its own fixed point."""
 
     real_count: int = 64
@@ -35,7 +35,6 @@ class Dilution:
     kept: float = 0.25
     generations: int = 30
     seeds: int = 400
-    seed: int = 0
 
 
 QUICK = Dilution(ratios=(0.5, 2.0), generations=20, seeds=200)

@@ -21,14 +21,14 @@ from selfcorrect.loop.run import Candidate, Plan
 from selfcorrect.statistics import Verdict, judge
 
 from ...studies.claims import above, agrees, as_predicted, at, below, end, late, ours, ratio, start
-from ..declaration import Column, Setup, Toy, replicated
+from ..declaration import Column, Setup, Toy, ToySettings, replicated
 from .tasks import DIMENSION, SUPPORT_RADIUS, TAIL_RADIUS, distance_to_truth, fresh_normal, gaussian_task, share_inside
 
 POLICIES = ("replace", "augment", "accumulate", "fresh")
 
 
 @dataclass(frozen=True)
-class GaussianCollapse:
+class GaussianCollapse(ToySettings):
     """n real points in the plane; λ = 1 unless said."""
 
     real_count: int = 20
@@ -39,7 +39,6 @@ class GaussianCollapse:
     """λ of the loops with the erring sampler, below and above the threshold."""
     sizes: tuple[int, ...] = (20, 80)
     seeds: int = 300
-    seed: int = 0
 
 
 QUICK = GaussianCollapse(generations=30, seeds=120)

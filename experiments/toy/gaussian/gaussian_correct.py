@@ -18,7 +18,7 @@ from selfcorrect.loop.policy import Augment, RealOnly
 from selfcorrect.loop.run import Plan
 
 from ...studies.claims import Curves, Quantity, above, agrees, below, late, ours, start
-from ..declaration import Column, Setup, Sweep, Toy, replicated
+from ..declaration import Column, Setup, Sweep, Toy, ToySettings, replicated
 from .authors import AUTHORS, PAPER_STRENGTHS, authors_bundle, authors_claims
 from .tasks import DIMENSION, RealAndFresh, draw_from, draw_truth, fresh_normal, gaussian_task, per_seed
 
@@ -28,7 +28,7 @@ ideal, empirical, fresh = "ideal γ = {:g}".format, "empirical γ = {:g}".format
 
 
 @dataclass(frozen=True)
-class GaussianCorrect:
+class GaussianCorrect(ToySettings):
     """The paper's setting: 50 real points in the plane, λ = 0.5, 500 generations."""
 
     real_count: int = 50
@@ -37,7 +37,6 @@ class GaussianCorrect:
     generations: int = 500
     seeds: int = 100
     authors_seeds: int = 20
-    seed: int = 0
 
     def injected(self, strength: float) -> int:
         """Fresh samples per generation that a mixture correction of this strength injects."""

@@ -15,12 +15,12 @@ from selfcorrect.loop.policy import Accumulate, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 
 from ...studies.claims import as_predicted, below, end
-from ..declaration import START, Column, Setup, Toy, replicated
+from ..declaration import START, Column, Setup, Toy, ToySettings, replicated
 from ..models.regression import LinearRegression
 
 
 @dataclass(frozen=True)
-class Linear:
+class Linear(ToySettings):
     """T samples per generation with d standard normal covariates and label noise σ; the true weights are all 1."""
 
     samples: int = 60
@@ -28,7 +28,6 @@ class Linear:
     noise: float = 0.5
     generations: int = 25
     seeds: int = 400
-    seed: int = 0
 
 
 QUICK = Linear(samples=40, dimension=5, generations=12, seeds=800)

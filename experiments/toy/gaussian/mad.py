@@ -20,7 +20,7 @@ from selfcorrect.loop.policy import Augment, Fresh, Replace
 from selfcorrect.loop.run import Candidate, Plan
 
 from ...studies.claims import above, as_predicted, below, end, gain
-from ..declaration import Column, Setup, Toy, replicated
+from ..declaration import Column, Setup, Toy, ToySettings, replicated
 from .tasks import DIMENSION, TAIL_RADIUS, distance_to_truth, fresh_normal, gaussian_task, share_inside
 
 POLICIES = SYNTHETIC, _, FRESH = "fully synthetic", "augmented", "fresh data"
@@ -29,7 +29,7 @@ EARLY = 5
 
 
 @dataclass(frozen=True)
-class Mad:
+class Mad(ToySettings):
     """n real points; each policy with every sampling bias."""
 
     real_count: int = 100
@@ -37,7 +37,6 @@ class Mad:
     generations: int = 40
     fresh_ratio: float = 1.0
     seeds: int = 100
-    seed: int = 0
 
 
 QUICK = Mad(biases=(1.0, 0.7), generations=20, seeds=60)

@@ -19,12 +19,12 @@ from selfcorrect.loop.policy import Augment, Changed
 from selfcorrect.loop.run import Plan
 
 from ...studies.claims import Curves, Quantity, agrees, below, late, ours
-from ..declaration import Column, Setup, Sweep, Toy, replicated
+from ..declaration import Column, Setup, Sweep, Toy, ToySettings, replicated
 from .tasks import gaussian_task
 
 
 @dataclass(frozen=True)
-class ProvenanceLoop:
+class ProvenanceLoop(ToySettings):
     """n real points, λ synthetic ones per real, whose variance is cherry-picked down to `bias` of the model's."""
 
     real_count: int = 200
@@ -34,8 +34,6 @@ class ProvenanceLoop:
     false_positive_rate: float = 0.1
     tolerated_variance: float = 0.8
     generations: int = 25
-    seeds: int = 30
-    seed: int = 0
 
 
 QUICK = ProvenanceLoop(true_positive_rates=(0.0, 0.8, 0.95, 1.0), generations=15, seeds=20)

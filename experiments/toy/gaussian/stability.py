@@ -24,13 +24,13 @@ from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import Interval
 
 from ...studies.claims import Check, Claim, Curves, agrees, gain, ours, ratio, start
-from ..declaration import Setup, Toy, replicated
+from ..declaration import Setup, Toy, ToySettings, replicated
 from ..result import Map
 from .tasks import DIMENSION, draw_truth, gaussian_task, per_seed
 
 
 @dataclass(frozen=True)
-class StabilityLoop:
+class StabilityLoop(ToySettings):
     """The grid, and two samplers: a faithful one and one that multiplies the variance by `spread`."""
 
     ratios: tuple[float, ...] = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.5, 6.0, 8.0)
@@ -39,7 +39,6 @@ class StabilityLoop:
     real_count: int = 100
     generations: int = 3
     seeds: int = 200
-    seed: int = 0
 
 
 QUICK = StabilityLoop(ratios=(0.2, 0.5, 1.0, 3.0, 8.0), strengths=(0.0, 0.5, 1.0, 2.0))

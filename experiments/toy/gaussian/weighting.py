@@ -17,7 +17,7 @@ from selfcorrect.loop.policy import Fresh, FreshSource, Weighted
 from selfcorrect.loop.run import Plan, Task
 
 from ...studies.claims import Claim, Quantity, agrees, below
-from ..declaration import Setup, Sweep, Toy, replicated
+from ..declaration import Setup, Sweep, Toy, ToySettings, replicated
 from ..models.regression import LinearRegression
 from .linear import true_pairs, weight_errors
 from .tasks import fresh_normal, gaussian_task
@@ -26,7 +26,7 @@ GOLDEN = theory.optimal_real_weight(1.0)
 
 
 @dataclass(frozen=True)
-class Weighting:
+class Weighting(ToySettings):
     """n fresh real and n synthetic samples per generation, for the mean of a Gaussian and for linear regression."""
 
     real_count: int = 100
@@ -35,7 +35,6 @@ class Weighting:
     generations: int = 40
     burn_in: int = 10
     seeds: int = 200
-    seed: int = 0
 
 
 QUICK = Weighting(weights=(0.3, 0.5, GOLDEN, 0.9), generations=30)

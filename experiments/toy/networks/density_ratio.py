@@ -18,7 +18,7 @@ from selfcorrect.loop.run import Plan
 from selfcorrect.remedies.selection import at_random, by_density_ratio, selected
 
 from ...studies.claims import above, below, gain, ours
-from ..declaration import Column, Setup, Toy, by_seed
+from ..declaration import Column, Setup, Toy, ToySettings, by_seed
 from ..models.kernel_density import KernelDensity
 from .planar import planar_task
 
@@ -33,7 +33,7 @@ PAIRS = [
 
 
 @dataclass(frozen=True)
-class DensityRatio:
+class DensityRatio(ToySettings):
     """Points of a shape in the plane; one of `draws` candidates is accepted, or all move by `length` deviations."""
 
     shape: str = "moons"
@@ -44,7 +44,6 @@ class DensityRatio:
     steps: int = 100
     generations: int = 5
     seeds: int = 6
-    seed: int = 0
 
 
 QUICK = DensityRatio(steps=60, generations=3, seeds=5, judged=200)

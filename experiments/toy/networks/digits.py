@@ -19,14 +19,14 @@ from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
 
 from ...studies.claims import above, below, gain, ours, pooled
-from ..declaration import Setup, Toy, by_seed
+from ..declaration import Setup, Toy, ToySettings, by_seed
 from .images import COLUMNS, image_task, one_of_each, to_centres
 
 REAL = "real only"
 
 
 @dataclass(frozen=True)
-class Digits:
+class Digits(ToySettings):
     """Real images for training, λ per arm, γ of the corrector, clusters per digit; `mnist`: a folder of idx files."""
 
     real_count: int = 600
@@ -39,7 +39,6 @@ class Digits:
     generations: int = 4
     seeds: int = 3
     mnist: Path | None = None
-    seed: int = 0
 
 
 QUICK = Digits(ratios=(1.0,), first_steps=300, steps=60, generations=3, judged=300)

@@ -19,7 +19,7 @@ from selfcorrect.loop.policy import Augment, Changed, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 
 from ...studies.claims import above, below, gain, rise
-from ..declaration import START, Column, Setup, Toy, by_seed
+from ..declaration import START, Column, Setup, Toy, ToySettings, by_seed
 from ..models.grouped import GroupedGaussians
 
 PLAIN, AUGMENTED, REPAIRED = "replace", "augment", "replace, reparation"
@@ -27,15 +27,13 @@ MAJORITY, MINORITY = 0, 1
 
 
 @dataclass(frozen=True)
-class Fairness:
+class Fairness(ToySettings):
     """n people, a share of them of the minority; `pickiness` is how much people prefer the typical of two samples."""
 
     real_count: int = 1000
     minority_share: float = 0.15
     pickiness: float = 0.1
     generations: int = 20
-    seeds: int = 30
-    seed: int = 0
 
 
 QUICK = Fairness(generations=12, seeds=20)

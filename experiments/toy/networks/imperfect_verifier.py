@@ -22,7 +22,7 @@ from selfcorrect.models.adapters.torch_model import TorchModel
 from selfcorrect.remedies.selection import at_random, nearest_to, selected
 
 from ...studies.claims import above, below, end, gain, ours, rise
-from ..declaration import Column, Setup, Toy, by_seed
+from ..declaration import Column, Setup, Toy, ToySettings, by_seed
 from ..models.flow import Flow
 
 PLAIN, RIGHT, WRONG = "synthetic", "right verifier", "wrong verifier"
@@ -30,7 +30,7 @@ TOP, AT_RANDOM = "top-α, partial reference", "selection at random"
 
 
 @dataclass(frozen=True)
-class ImperfectVerifier:
+class ImperfectVerifier(ToySettings):
     """n real points of N(0, I) in the plane; a verifier that keeps what is within `radius` of a belief off by `bias`.
 
     Selection keeps one of `draws` samples, those nearest to a slice of the real data: the half with larger x.
@@ -47,7 +47,6 @@ class ImperfectVerifier:
     generations: int = 5
     judged: int = 1000
     seeds: int = 6
-    seed: int = 0
 
 
 QUICK = ImperfectVerifier(generations=3, steps=120, seeds=3)

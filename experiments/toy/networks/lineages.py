@@ -25,7 +25,7 @@ from selfcorrect.metrics.neighbours import near_by_label, neighbour_metrics
 from selfcorrect.remedies.matching import lineage_matched
 
 from ...studies.claims import Claim, Quantity, above, agrees, as_predicted, below, end, gain, ours
-from ..declaration import Column, Setup, Toy, by_seed
+from ..declaration import Column, Setup, Toy, ToySettings, by_seed
 from ..models.memoriser import Memoriser
 
 DIMENSION = 16
@@ -33,7 +33,7 @@ SURVIVAL = "surviving_lineages"
 
 
 @dataclass(frozen=True)
-class Lineages:
+class Lineages(ToySettings):
     """Points of labels with the sizes of the motion experiment; fully synthetic loops of memorisers."""
 
     label_sizes: tuple[int, ...] = (3, 4, 6, 7, 9, 9, 9, 10, 10, 10, 11, 13, 13, 14)
@@ -48,8 +48,6 @@ class Lineages:
     draws: int = 8
     """Candidates per sample of the matched arms."""
     generations: int = 12
-    seeds: int = 30
-    seed: int = 0
 
 
 QUICK = Lineages(bandwidths=(0.05, 0.2), seeds=20)

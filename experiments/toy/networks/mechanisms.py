@@ -15,7 +15,7 @@ from selfcorrect.loop.run import Plan, Task
 
 from ...remedies.remedies import RemedyInputs, with_remedy
 from ...studies.claims import Claim, above, end, gain, ours
-from ..declaration import Arms, Column, Setup, Toy, by_seed
+from ..declaration import Arms, Column, Setup, Toy, ToySettings, by_seed
 from .circle import COVERAGE, circle_task
 
 REMEDIES = ("none", "matched", "extrapolated", "lineages")
@@ -29,7 +29,7 @@ WAYS: dict[str, tuple[Policy, bool]] = {
 
 
 @dataclass(frozen=True)
-class MechanismLoop:
+class MechanismLoop(ToySettings):
     """n real points, as many in every mode; training anew takes `first_steps` in every generation."""
 
     real_count: int = 96
@@ -38,7 +38,6 @@ class MechanismLoop:
     steps: int = 60
     judged: int = 240
     seeds: int = 5
-    seed: int = 0
     ways: tuple[str, ...] = tuple(WAYS)
 
 

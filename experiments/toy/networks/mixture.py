@@ -18,7 +18,7 @@ from selfcorrect.loop.policy import Augment, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 
 from ...studies.claims import Quantity, above, agrees, below, end, gain, ours, rise
-from ..declaration import Column, Setup, Toy, by_seed
+from ..declaration import Column, Setup, Toy, ToySettings, by_seed
 from ..models.mixture import Mixture
 
 PLAIN, AUGMENTED = "replace", "augment"
@@ -31,15 +31,13 @@ TRUTH = Mixture(
 
 
 @dataclass(frozen=True)
-class MixtureLoop:
+class MixtureLoop(ToySettings):
     """n real points of three Gaussians with weights 0.6, 0.3 and 0.1; the model knows that there are three."""
 
     real_count: int = 150
     generations: int = 25
     samples_per_centroid: int = 5
     judged: int = 1000
-    seeds: int = 30
-    seed: int = 0
 
 
 QUICK = MixtureLoop(generations=12, seeds=12)

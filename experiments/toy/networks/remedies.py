@@ -19,14 +19,14 @@ from selfcorrect.statistics import half_life_interval
 from ...remedies.remedies import RemedyInputs, with_remedy
 from ...remedies.table import OWN, REMEDIES, UNRATED
 from ...studies.claims import above, gain, ours
-from ..declaration import Column, Setup, Toy, by_seed
+from ..declaration import Column, Setup, Toy, ToySettings, by_seed
 from .circle import COVERAGE, circle_task
 
 FROZEN = "frozen"
 
 
 @dataclass(frozen=True)
-class RemedyLoop:
+class RemedyLoop(ToySettings):
     """n real points, as many in every mode; the model is a small network on points as sequences of one frame."""
 
     real_count: int = 96
@@ -36,7 +36,6 @@ class RemedyLoop:
     judged: int = 240
     remedies: tuple[str, ...] = UNRATED
     seeds: int = 5
-    seed: int = 0
 
 
 QUICK = RemedyLoop(generations=5, seeds=3, remedies=("none", "lineages", "more-steps"))

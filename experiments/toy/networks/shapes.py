@@ -21,7 +21,7 @@ from selfcorrect.loop.run import Plan
 from selfcorrect.models.protocol import GenerativeModel
 
 from ...studies.claims import Claim, above, agrees, end, gain, ours
-from ..declaration import Column, Setup, Toy, by_seed
+from ..declaration import Column, Setup, Toy, ToySettings, by_seed
 from ..models.flow import Flow
 from ..models.gan import AdversarialNetwork
 from ..models.kernel_density import KernelDensity
@@ -38,7 +38,7 @@ ARMS: Mapping[str, Policy] = {"real only": RealOnly(), "augment": Augment(1.0), 
 
 
 @dataclass(frozen=True)
-class Shapes:
+class Shapes(ToySettings):
     """n real points per shape; networks take `first_steps` optimiser steps in generation 0, then `steps` in each."""
 
     models: tuple[str, ...] = tuple(MODELS)
@@ -49,7 +49,6 @@ class Shapes:
     first_steps: int = 800
     steps: int = 200
     seeds: int = 2
-    seed: int = 0
 
 
 QUICK = Shapes(models=("kernel density", "flow"), shapes=("eight-gaussians", "moons"), generations=4, first_steps=600)

@@ -17,14 +17,14 @@ from selfcorrect.loop.run import Plan
 from selfcorrect.models.adapters.diffusers_model import DiffusersModel
 
 from ...studies.claims import above, below, gain, ours
-from ..declaration import Setup, Toy, by_seed
+from ..declaration import Setup, Toy, ToySettings, by_seed
 from .images import COLUMNS, image_task, one_of_each, to_centres
 
 REAL, PLAIN, CORRECTED = "real only", "synthetic", "corrected"
 
 
 @dataclass(frozen=True)
-class UnetDigits:
+class UnetDigits(ToySettings):
     """8×8 digits of scikit-learn; γ of the corrector, clusters per digit."""
 
     real_count: int = 200
@@ -35,7 +35,6 @@ class UnetDigits:
     steps: int = 20
     generations: int = 3
     seeds: int = 3
-    seed: int = 0
 
 
 QUICK = UnetDigits(real_count=100, judged=60, first_steps=40, steps=8, generations=2, seeds=2)

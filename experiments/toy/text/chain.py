@@ -16,14 +16,14 @@ from selfcorrect.loop.policy import Accumulate, Keep, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 
 from ...studies.claims import Claim, Curves, Quantity, above, agrees, as_predicted, at, below, end, ours, rise, start
-from ..declaration import Bundle, Setup, Sweep, replicated
+from ..declaration import Bundle, Setup, Sweep, ToySettings, replicated
 from ..models.markov import MarkovChain
 
 CHAIN = NONE, TENTH, ALL = "chain: none kept", "chain: 10 % kept", "chain: accumulate"
 
 
 @dataclass(frozen=True)
-class WordChain:
+class WordChain(ToySettings):
     """Chains in many replicates; their truth is drawn once from the seed and begins at its stationary distribution.
 
     Predictions are of each row as a categorical distribution of its own. Approximation: every generation estimates it
@@ -35,7 +35,6 @@ class WordChain:
     length: int = 41
     generations: int = 20
     seeds: int = 100
-    seed: int = 0
 
     @property
     def truth(self) -> MarkovChain:

@@ -20,7 +20,7 @@ from selfcorrect.loop.policy import Augment, Changed
 from selfcorrect.loop.run import Plan
 
 from ...studies.claims import Quantity, above, as_predicted, below, end, gain, ours
-from ..declaration import Column, Setup, Sweep, Toy, replicated
+from ..declaration import Column, Setup, Sweep, Toy, ToySettings, replicated
 from .tasks import word_task
 
 NONE, BOTH, OWN = "no curation", "both curated", "own curation only"
@@ -29,7 +29,7 @@ CURATED = {NONE: (False, False), BOTH: (True, True), OWN: (True, False)}
 
 
 @dataclass(frozen=True)
-class CrossCuration:
+class CrossCuration(ToySettings):
     """Two models, whose raters want the opposite ends of a scale, with λ synthetic samples per real one."""
 
     probabilities: tuple[float, ...] = (0.2, 0.2, 0.2, 0.2, 0.2)
@@ -39,8 +39,6 @@ class CrossCuration:
     ratio: float = 1.0
     real_count: int = 1000
     generations: int = 20
-    seeds: int = 30
-    seed: int = 0
 
 
 QUICK = CrossCuration(own_shares=(1.0, 0.5, 0.2), real_count=500, generations=15, seeds=20)

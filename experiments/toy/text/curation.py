@@ -15,14 +15,14 @@ from selfcorrect.loop.policy import Augment, Replace
 from selfcorrect.loop.run import Plan
 
 from ...studies.claims import above, as_predicted, below, end, gain, ours, rise
-from ..declaration import Column, Setup, Toy, replicated
+from ..declaration import Column, Setup, Toy, ToySettings, replicated
 from .tasks import entropy, rater, word_task
 
 NONE, CURATED, KEPT, MIXED = "no curation", "curated", "curated, real data kept", "heterogeneous raters"
 
 
 @dataclass(frozen=True)
-class Curation:
+class Curation(ToySettings):
     """Categories with the truth's probabilities and rewards; of two samples one is kept by Bradley–Terry choice."""
 
     probabilities: tuple[float, ...] = (0.3, 0.25, 0.2, 0.15, 0.1)
@@ -31,8 +31,6 @@ class Curation:
     """Those of a second group of raters, who make every other choice in the arm with heterogeneous raters."""
     real_count: int = 2000
     generations: int = 30
-    seeds: int = 30
-    seed: int = 0
 
 
 QUICK = Curation(generations=16, seeds=20)

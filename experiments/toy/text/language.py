@@ -23,7 +23,7 @@ from selfcorrect.loop.policy import Accumulate, Keep, RealOnly, Replace
 from selfcorrect.loop.run import Plan, Task
 
 from ...studies.claims import above, as_predicted, below, gain, rise
-from ..declaration import START, Column, Setup, Toy, by_seed, replicated
+from ..declaration import START, Column, Setup, Toy, ToySettings, by_seed, replicated
 from ..models.language import LanguageModel
 from .chain import CHAIN, NONE, WordChain
 from .tasks import entropy, perplexity_of, windows_of, word_task
@@ -38,7 +38,7 @@ TEXT = TEXT_NONE, TEXT_TENTH, TEXT_ALL, TEXT_REAL = (
 
 
 @dataclass(frozen=True)
-class Language:
+class Language(ToySettings):
     """Words: a Zipf vocabulary, as often drawn. Chain: a Markov chain over few words, so many short texts of it.
 
     Text: windows of characters, a transformer, one file or none.
@@ -58,7 +58,6 @@ class Language:
     steps: int = 80
     generations: int = 4
     seeds: int = 3
-    seed: int = 0
 
 
 QUICK = Language(chain=WordChain(seeds=40), windows=200, held_out_windows=100, first_steps=300, steps=40, generations=3)

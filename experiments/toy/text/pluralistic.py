@@ -20,14 +20,14 @@ from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Plan
 
 from ...studies.claims import above, agrees, below, end, gain, ours
-from ..declaration import Column, Setup, Toy, replicated
+from ..declaration import Column, Setup, Toy, ToySettings, replicated
 from .tasks import entropy, rater, word_task
 
 SEVERAL, PAIRS, MEAN, CHANCE = "several raters", "several raters, pairs", "their mean", "random choice"
 
 
 @dataclass(frozen=True)
-class Pluralistic:
+class Pluralistic(ToySettings):
     """Categories with the truth's probabilities, and the rewards of raters, as often as their weight asks."""
 
     probabilities: tuple[float, ...] = (0.3, 0.25, 0.2, 0.15, 0.1)
@@ -41,8 +41,6 @@ class Pluralistic:
     """Per choice; pairs are run beside them."""
     real_count: int = 2000
     generations: int = 40
-    seeds: int = 30
-    seed: int = 0
 
 
 QUICK = Pluralistic(candidates=16, real_count=1000, generations=30, seeds=20)

@@ -26,13 +26,13 @@ from selfcorrect.models.adapters.language_model import CausalLanguageModel
 from selfcorrect.models.adapters.tokenizer import byte_level_tokenizer
 
 from ...studies.claims import Quantity, above, below, end, gain, ours
-from ..declaration import Column, Setup, Toy, by_seed
+from ..declaration import Column, Setup, Toy, ToySettings, by_seed
 
 REAL, PLAIN, TENTH, VERIFIED = "real only", "synthetic", "10 % kept", "verified"
 
 
 @dataclass(frozen=True)
-class SmallGpt:
+class SmallGpt(ToySettings):
     """Windows of `length` tokens: so many to train on, to calibrate the verifier on, and held out."""
 
     vocabulary: int = 512
@@ -46,7 +46,6 @@ class SmallGpt:
     steps: int = 15
     generations: int = 3
     seeds: int = 3
-    seed: int = 0
 
 
 QUICK = SmallGpt(windows=60, calibration=60, held_out=20, first_steps=120, steps=10, generations=2, seeds=2)

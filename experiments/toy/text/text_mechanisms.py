@@ -20,14 +20,14 @@ from selfcorrect.loop.run import Task
 
 from ...remedies.remedies import RemedyInputs
 from ...studies.claims import Claim, above, below, end, gain, ours
-from ..declaration import Column, Setup, Toy, by_seed
+from ..declaration import Column, Setup, Toy, ToySettings, by_seed
 from ..models.language import LanguageModel
 from ..networks.mechanisms import REMEDIES, WAYS, arm_name, arms_of
 from .tasks import perplexity_of, windows_of
 
 
 @dataclass(frozen=True)
-class TextLoop:
+class TextLoop(ToySettings):
     """Windows of the documentation that comes with Python."""
 
     windows: int = 200
@@ -38,7 +38,6 @@ class TextLoop:
     first_steps: int = 600
     steps: int = 60
     seeds: int = 5
-    seed: int = 0
     ways: tuple[str, ...] = tuple(WAYS)
 
 
