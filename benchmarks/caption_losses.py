@@ -22,9 +22,9 @@ from selfcorrect.experiments.motion.run.captions import THIRDS
 from selfcorrect.experiments.motion.run.models import trained_model
 from selfcorrect.experiments.motion.run.seed_runs import MotionRun, seed_runs
 from selfcorrect.experiments.motion.run.task import MotionTask, motion_task
-from selfcorrect.experiments.motion.settings.arms import Arm
-from selfcorrect.experiments.motion.settings.presets import settings_of
+from selfcorrect.experiments.motion.settings.experiment import settings_of
 from selfcorrect.experiments.reporting.summary import read_summary
+from selfcorrect.experiments.studies.arms import Arm
 from selfcorrect.metrics.retrieval import r_precision
 
 TOPS = (1, 3)

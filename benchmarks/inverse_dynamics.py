@@ -27,8 +27,9 @@ from selfcorrect.experiments.motion.run.feasibility import feasible_rows
 from selfcorrect.experiments.motion.run.models import trained_model
 from selfcorrect.experiments.motion.run.seed_runs import seed_runs
 from selfcorrect.experiments.motion.run.task import motion_data, motion_task
-from selfcorrect.experiments.motion.settings.arms import Arm
-from selfcorrect.experiments.motion.settings.presets import PRESETS, settings_of
+from selfcorrect.experiments.motion.settings.experiment import settings_of
+from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.studies.arms import Arm
 from selfcorrect.loop.policy import sampling_labels
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion

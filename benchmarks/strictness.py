@@ -22,9 +22,9 @@ from selfcorrect.experiments.motion.correctors.table import CORRECTORS, is_own
 from selfcorrect.experiments.motion.run.models import trained_model
 from selfcorrect.experiments.motion.run.seed_runs import MotionRun, seed_runs
 from selfcorrect.experiments.motion.run.task import MotionTask, motion_task
-from selfcorrect.experiments.motion.settings.arms import Arm
-from selfcorrect.experiments.motion.settings.presets import settings_of
+from selfcorrect.experiments.motion.settings.experiment import settings_of
 from selfcorrect.experiments.reporting.summary import SUMMARY, read_summary
+from selfcorrect.experiments.studies.arms import Arm
 from selfcorrect.loop.policy import sampling_labels
 from selfcorrect.metrics.neighbours import near_by_label
 from selfcorrect.statistics import mean_interval

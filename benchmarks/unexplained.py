@@ -23,7 +23,7 @@ from selfcorrect.experiments.motion.run.feasibility import KEYS, feasibility, fe
 from selfcorrect.experiments.motion.run.references import CORRECTED_REAL, REAL
 from selfcorrect.experiments.motion.run.seed_runs import MotionRun, seed_runs
 from selfcorrect.experiments.motion.run.task import MotionTask, motion_task
-from selfcorrect.experiments.motion.settings.presets import settings_of
+from selfcorrect.experiments.motion.settings.experiment import settings_of
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import SUMMARY, read_summary, write_summary
 from selfcorrect.loop.run import corrected_real

@@ -23,11 +23,11 @@ import selfcorrect
 from selfcorrect.analysis.theory import diluted_level
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.preset_table import PRESET_ROWS
-from selfcorrect.experiments.motion.settings.presets import settings_of
+from selfcorrect.experiments.motion.settings.experiment import settings_of
+from selfcorrect.experiments.motion.settings.presets import PRESET_ROWS
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, read_summary
+from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.experiments.studies.claims import Check
 from selfcorrect.experiments.studies.shares import by_share, guarantees
 from selfcorrect.experiments.toy.deriving import reading
@@ -205,7 +205,8 @@ def tool(name: str) -> Any:
 def test_every_preset_is_listed_with_what_it_has() -> None:
     page = (REPOSITORY / "docs" / "experiments.md").read_text(encoding="utf-8")
     for name, row in PRESET_ROWS.items():
-        told = (row.summary, row.denoisers, row.arms, row.generations, row.seeds, row.real_count, row.cost)
+        one = row.settings
+        told = (row.summary, row.denoisers, row.arms, one.generations, one.seeds, one.real_count, row.cost)
         assert f"| `{name}` | {' | '.join(map(str, told))} |" in page
     start = (REPOSITORY / "docs" / "start.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in start for name in PRESET_ROWS)

@@ -19,9 +19,9 @@ from evidence import between, judged
 from tables import table_lines
 
 from selfcorrect.analysis.theory import corrected_ratio, diluted_level
-from selfcorrect.experiments.motion.settings.arms import Arm
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, read_summary
+from selfcorrect.experiments.studies.arms import Arm
 from selfcorrect.statistics import Interval, compare_paired, holm, mean_interval
 
 PRIMARY = "penetration_mm"

@@ -10,9 +10,9 @@ from evidence import change_cell, distances, judged, mean_cell, real_values
 from tables import table_lines
 from values import arms_of
 
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary
+from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.motion.measures.metrics import Metric, metric_of
 from selfcorrect.statistics import mean_interval
 

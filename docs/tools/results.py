@@ -34,11 +34,11 @@ from values import arms_of, as_csv
 from worth import worth_table
 
 from selfcorrect.experiments.motion.report.view import strong_lines
-from selfcorrect.experiments.motion.settings.arms import Arm
-from selfcorrect.experiments.motion.settings.presets import settings_of
+from selfcorrect.experiments.motion.settings.experiment import settings_of
 from selfcorrect.experiments.reporting.figures import MOST_LINES, curve_grid, looks, share_grid
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, joined, read_summary, write_summary
+from selfcorrect.experiments.studies.arms import Arm
 from selfcorrect.experiments.studies.shares import by_share, guarantees
 from selfcorrect.motion.measures.metrics import Metric, metric_of
 

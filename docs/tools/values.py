@@ -10,10 +10,10 @@ import numpy as np
 from evidence import judged, mean_cell
 from tables import table_lines
 
-from selfcorrect.experiments.motion.settings.arms import Arm
-from selfcorrect.experiments.motion.settings.presets import settings_of
+from selfcorrect.experiments.motion.settings.experiment import settings_of
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary
+from selfcorrect.experiments.studies.arms import Arm
 from selfcorrect.motion.measures.metrics import METRICS, metric_of
 from selfcorrect.statistics import half_life_interval
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
 from collections.abc import Callable
@@ -18,65 +17,12 @@ from selfcorrect.runtime.registry import import_callable
 
 from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
+from ..studies.arms import Arm
 from ..studies.wandb_options import WandbOptions
 
 if TYPE_CHECKING:
+    from selfcorrect.correctors.correction import Correction
     from selfcorrect.loop.run import Plan
-
-
-@dataclass(frozen=True)
-class PlanOptions:
-    """A plan of a comparison; code of your own is named package.module:attribute."""
-
-    policy: str = "replace"
-    """Which data train the next generation, e.g. real, replace, augment:0.5, accumulate:1."""
-    corrector: str = ""
-    """A corrector: a function of samples, or of values; a class that needs no arguments; a torch module."""
-    strength: float = math.inf
-    """γ, by default the full corrector."""
-    operator: Literal["mixture", "interpolation"] = "mixture"
-    """What γ means: a share of corrected samples, or a share of the way to the corrected sample."""
-    correct_real: bool = False
-    """Correct the real training data too, once."""
-    from_scratch: bool = False
-    """Train each generation anew instead of fine-tuning the last model."""
-    bias: str = ""
-    """A sampling bias, as in `selfcorrect.loop.bias`."""
-    fitting: str = ""
-    """A fitting, as in `selfcorrect.loop.fitting`."""
-
-    def plan(self, generations: int, steps: int) -> Plan:
-        """The plan that the options describe."""
-        from selfcorrect.loop.bias import unbiased
-        from selfcorrect.loop.fitting import plain
-        from selfcorrect.loop.policy import parse_policy
-        from selfcorrect.loop.run import Plan
-
-        return Plan(
-            parse_policy(self.policy),
-            generations,
-            steps,
-            self.from_scratch,
-            bias=import_callable(self.bias, "sampling bias") if self.bias else unbiased,
-            correction=self._correction(),
-            correct_real=self.correct_real,
-            fitting=import_callable(self.fitting, "fitting") if self.fitting else plain,
-        )
-
-    def _correction(self) -> Any:
-        from selfcorrect.correctors.contract import lift
-        from selfcorrect.correctors.correction import Correction
-
-        from ..motion.correctors.own_function import load
-
-        if not self.corrector:
-            return None
-        own = load(self.corrector)
-        if own.takes in ("motion", "inputs"):
-            raise SettingError(f"corrector {self.corrector!r} takes {own.takes}; in a comparison it takes samples")
-        is_function = own.takes == "values" and not hasattr(own.function, "forward")
-        corrector = lift(own.function, own.name) if is_function else own.function
-        return Correction(corrector, self.strength, self.operator)
 
 
 @dataclass(frozen=True)
@@ -90,7 +36,7 @@ class CompareCommand:
     tasks: dict[str, str] = field(default_factory=dict)
     """Name and package.module:function of each task: a function of the seed's stream that returns a
     `selfcorrect.Task`."""
-    plans: Annotated[dict[str, PlanOptions], arg(help="Name and options of each plan; in the YAML file.")] = field(
+    plans: Annotated[dict[str, Arm], arg(help="Name and options of each plan; in the YAML file.")] = field(
         default_factory=dict
     )
     generations: int = 10
@@ -130,7 +76,7 @@ class CompareCommand:
         folder = place_of(self.out or Path("runs") / "comparison")
         found = compare(
             tasks,
-            {name: options.plan(self.generations, self.steps) for name, options in self.plans.items()},
+            {name: self._plan(arm) for name, arm in self.plans.items()},
             seeds=self.seeds,
             first_seed=self.first_seed,
             out=folder,
@@ -144,3 +90,24 @@ class CompareCommand:
         )
         print(f"\n{found}\n\nReport: {folder / 'report.html'}")
         return 1 if found.gaps else 0
+
+    def _plan(self, arm: Arm) -> Plan:
+        if arm.remedy != "none" or arm.sampling:
+            raise SettingError("a plan of a comparison has no remedy and no way of sampling; say bias or fitting")
+        return arm.plan(self.generations, self.steps, _correction(arm))
+
+
+def _correction(arm: Arm) -> Correction | None:
+    from selfcorrect.correctors.contract import lift
+    from selfcorrect.correctors.correction import Correction
+
+    from ..motion.correctors.own_function import load
+
+    if arm.corrector in ("", "none"):
+        return None
+    own = load(arm.corrector)
+    if own.takes in ("motion", "inputs"):
+        raise SettingError(f"corrector {arm.corrector!r} takes {own.takes}; in a comparison it takes samples")
+    is_function = own.takes == "values" and not hasattr(own.function, "forward")
+    corrector = lift(own.function, own.name) if is_function else own.function
+    return Correction(corrector, arm.strength, arm.operator)

@@ -123,7 +123,7 @@ def _motions(root: Path, arms: Sequence[Path], samples: int, generation: int | N
     from ..motion.run.models import trained_model
     from ..motion.run.seed_runs import seed_runs
     from ..motion.run.task import motion_task
-    from ..motion.settings.presets import settings_of
+    from ..motion.settings.experiment import settings_of
 
     config, _ = values_and_seal(read_bytes(root / CONFIG), str(root / CONFIG))
     runs = seed_runs(settings_of(config), root)

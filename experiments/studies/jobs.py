@@ -17,7 +17,8 @@ from selfcorrect.storage.runs.protocol import Generation
 
 from ..jobs.identities import IDENTITIES, IdentityFile
 from ..jobs.run import Job
-from .study import SeedRun, Study, StudyArm
+from .arms import Arm
+from .study import SeedRun, Study
 
 
 def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[Job]:
@@ -34,7 +35,7 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
     return jobs
 
 
-def job_of(study: Study, run: SeedRun, arm: StudyArm) -> str:
+def job_of(study: Study, run: SeedRun, arm: Arm) -> str:
     """The name of an arm's job."""
     return f"{study.words(run.task)} seed {run.seed} {arm.label}"
 

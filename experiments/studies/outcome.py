@@ -15,12 +15,11 @@ from ..reporting import verdict
 from ..reporting.results import ArmCurves
 from ..reporting.summary import Summary
 from ..reporting.webpage import Cell, PageRow, Table
-from .study import StudyArm
+from .arms import Arm
 
 REAL = "real training data"
 
 S = TypeVar("S")
-A = TypeVar("A", bound=StudyArm)
 
 
 @dataclass(frozen=True)
@@ -47,21 +46,21 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Pair(Generic[A]):
+class Pair:
     """An arm and the one that it is compared with."""
 
     task: str
-    arm: A
-    plain: A
+    arm: Arm
+    plain: Arm
 
 
 @dataclass(frozen=True)
-class Outcome(Generic[S, A]):
+class Outcome(Generic[S]):
     """Everything measured, arranged: curves of the arms of every task, and what real data score."""
 
     settings: S
     """What the study is."""
-    curves: Mapping[str, Mapping[A, ArmCurves]]
+    curves: Mapping[str, Mapping[Arm, ArmCurves]]
     """Task → arm → curves."""
     floors: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     """What real data score: title → metric → (S,) values per seed. The first is the level that figures show."""
@@ -88,7 +87,7 @@ class Outcome(Generic[S, A]):
             key: float(values.mean()) for key, values in self.floors.get(self.floor_of.get(task, ""), self.real).items()
         }
 
-    def groups(self) -> Iterator[tuple[str, str, list[A]]]:
+    def groups(self) -> Iterator[tuple[str, str, list[Arm]]]:
         """Task, title of a group of arms, the arms; the baseline is in every group."""
         for task, arms in self.curves.items():
             looping = [arm for arm in arms if not arm.is_baseline]
@@ -104,7 +103,7 @@ class Outcome(Generic[S, A]):
         self,
         id: str,
         columns: Sequence[str],
-        cells: Callable[[A, ArmCurves], Sequence[Cell]],
+        cells: Callable[[Arm, ArmCurves], Sequence[Cell]],
         shown: Callable[[ArmCurves], bool] = lambda curves: True,
     ) -> Table:
         """A table with a row for each arm that is shown, under the title of its group."""
@@ -116,11 +115,11 @@ class Outcome(Generic[S, A]):
             table.rows.extend([PageRow(title, [])] * bool(title and rows) + rows)
         return table
 
-    def of(self, pair: Pair[A]) -> tuple[ArmCurves, ArmCurves]:
+    def of(self, pair: Pair) -> tuple[ArmCurves, ArmCurves]:
         """The curves of a pair."""
         return self.curves[pair.task][pair.arm], self.curves[pair.task][pair.plain]
 
-    def judged(self, pairs: Sequence[Pair[A]], metrics: Sequence[Metric]) -> list[list[verdict.Effect]]:
+    def judged(self, pairs: Sequence[Pair], metrics: Sequence[Metric]) -> list[list[verdict.Effect]]:
         """What the arm of each pair changed in each metric, all judged together; an entry for each pair."""
         curves, real = [self.of(pair) for pair in pairs], [self.level(pair.task) for pair in pairs]
         effects = verdict.effects(curves, metrics, real) if pairs else []

@@ -78,7 +78,7 @@ def media_listed(folder: Path) -> set[Path]:
     return {path for path in paths if folder / "samples" in path.parents}
 
 
-def _summary(outcome: Outcome[Any, Any], settings: Mapping[str, Any], rows: Sequence[Row], command: str) -> Summary:
+def _summary(outcome: Outcome[Any], settings: Mapping[str, Any], rows: Sequence[Row], command: str) -> Summary:
     hours = sum(seconds_by_phase(rows).values()) / 3600
     made = {"date": datetime.now(UTC).date().isoformat(), **({"core_hours": round(hours, 3)} if hours else {})}
     arms = {task: tuple(arms.values()) for task, arms in outcome.curves.items()}

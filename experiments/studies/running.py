@@ -72,7 +72,7 @@ class Progress:
     done: int
     total: int
     """Generations of all arms and seeds, without generation 0."""
-    outcome: Outcome[Any, Any]
+    outcome: Outcome[Any]
     """The curves of arms with generation 0, each of the seeds that have got furthest."""
     judged: Sequence[Metric]
     table: Table

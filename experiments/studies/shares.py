@@ -17,13 +17,14 @@ from ..reporting.figures import ShareLine, looks, share_grid
 from ..reporting.results import ArmCurves
 from ..reporting.tables import effect_cells, interval_cell
 from ..reporting.webpage import Cell, PageRow, Picture, Section, Table
-from .outcome import A, Outcome, Pair
+from .arms import Arm
+from .outcome import Outcome, Pair
 
 FEWEST_RATIOS = 3
 """Synthetic ratios that make a line."""
 
 
-def by_share(arms: Mapping[A, ArmCurves], judged: Collection[str]) -> list[ShareLine]:
+def by_share(arms: Mapping[Arm, ArmCurves], judged: Collection[str]) -> list[ShareLine]:
     """Lines by synthetic share, from real data only to fully synthetic; none of those with too few ratios.
 
     judged: the lines that a study asks about.
@@ -31,7 +32,7 @@ def by_share(arms: Mapping[A, ArmCurves], judged: Collection[str]) -> list[Share
     lines: dict[str, dict[float, ArmCurves]] = {}
     for arm, curves in arms.items():
         if arm.line:
-            lines.setdefault(arm.line, {})[arm.axes["synthetic_share"]] = curves
+            lines.setdefault(arm.line, {})[arm.synthetic_share] = curves
     baseline = baseline_of(arms)
     start = {} if baseline is None else {0.0: baseline}
     return [
@@ -41,7 +42,7 @@ def by_share(arms: Mapping[A, ArmCurves], judged: Collection[str]) -> list[Share
     ]
 
 
-def baseline_of(arms: Mapping[A, ArmCurves]) -> ArmCurves | None:
+def baseline_of(arms: Mapping[Arm, ArmCurves]) -> ArmCurves | None:
     """The curves of the first arm that trains on real data alone."""
     return next((curves for arm, curves in arms.items() if arm.is_baseline), None)
 
@@ -67,13 +68,13 @@ class CorrectedLine:
     """Synthetic share, ascending → what correction changed in each judged metric."""
 
 
-def corrected_by_share(pairs: Sequence[Pair[A]], effects: Sequence[Sequence[verdict.Effect]]) -> list[CorrectedLine]:
+def corrected_by_share(pairs: Sequence[Pair], effects: Sequence[Sequence[verdict.Effect]]) -> list[CorrectedLine]:
     """All corrected lines with enough ratios; effects: those of the pairs, in their order."""
     found: dict[tuple[str, str, str], dict[float, Sequence[verdict.Effect]]] = {}
     for pair, judged in zip(pairs, effects, strict=True):
         if pair.arm.line and pair.plain.line not in ("", pair.arm.line):
             own = found.setdefault((pair.task, pair.arm.line, pair.plain.line), {})
-            own[pair.arm.axes["synthetic_share"]] = judged
+            own[pair.arm.synthetic_share] = judged
     return [
         CorrectedLine(*who, dict(sorted(by_share.items())))
         for who, by_share in found.items()
@@ -81,14 +82,14 @@ def corrected_by_share(pairs: Sequence[Pair[A]], effects: Sequence[Sequence[verd
     ]
 
 
-def share_sentences(outcome: Outcome[Any, Any], lines: Sequence[CorrectedLine]) -> list[str]:
+def share_sentences(outcome: Outcome[Any], lines: Sequence[CorrectedLine]) -> list[str]:
     """From which synthetic share on each line differs from the uncorrected one, and by how much, metric by metric."""
     if any(effect.word == "one seed" for line in lines for effects in line.effects.values() for effect in effects):
         return [verdict.ONE_SEED]
     return [sentence for line in lines for sentence in _sentences(outcome, line)]
 
 
-def _sentences(outcome: Outcome[Any, Any], line: CorrectedLine) -> Iterator[str]:
+def _sentences(outcome: Outcome[Any], line: CorrectedLine) -> Iterator[str]:
     task = outcome.titles.get(line.task, line.task) if len(outcome.curves) > 1 else ""
     who = ", ".join(filter(None, (task, f"{line.line} against {line.plain}")))
     for column, effect in enumerate(next(iter(line.effects.values()))):
@@ -139,7 +140,7 @@ def _is_decided(effect: verdict.Effect) -> bool:
     return effect.word in ("better", "worse", "higher", "lower")
 
 
-def share_section(outcome: Outcome[Any, Any], lines: Sequence[CorrectedLine]) -> Section:
+def share_section(outcome: Outcome[Any], lines: Sequence[CorrectedLine]) -> Section:
     """Corrected against uncorrected at every ratio, as a table."""
     columns = [effect.metric.title for effect in next(iter(lines[0].effects.values()))]
     heads = [head for each in columns for head in (each, f"{each}: change", f"{each}: adjusted p")]
@@ -181,7 +182,7 @@ SHARE_CAPTION = (
 
 
 def share_picture(
-    outcome: Outcome[Any, Any], metrics: Sequence[Metric], judged: Collection[str], floor: Mapping[str, float]
+    outcome: Outcome[Any], metrics: Sequence[Metric], judged: Collection[str], floor: Mapping[str, float]
 ) -> Picture | None:
     """All lines by synthetic share, a column for each task; None where no task has enough ratios."""
     columns = {

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.correctors.identity import Identity
@@ -20,45 +19,7 @@ from selfcorrect.storage.runs.protocol import Record, Store
 
 from ..jobs.identities import IdentityFile
 from ..jobs.run import Job
-
-
-class StudyArm(Protocol):
-    """One loop of a study, as tables, figures and folders name it."""
-
-    @property
-    def name(self) -> str:
-        """The name of its folder, which no other arm of its task has."""
-        ...
-
-    @property
-    def group(self) -> str:
-        """What arms that are shown together have in common, "" where all are shown together."""
-        ...
-
-    @property
-    def title(self) -> str:
-        """What it is within its group."""
-        ...
-
-    @property
-    def label(self) -> str:
-        """Group and title."""
-        ...
-
-    @property
-    def line(self) -> str:
-        """What it is apart from its synthetic share, in words; "" for one that has no place on a line by share."""
-        ...
-
-    @property
-    def is_baseline(self) -> bool:
-        """Whether it trains on real data alone, without correction."""
-        ...
-
-    @property
-    def axes(self) -> Mapping[str, Any]:
-        """What it is by axis: policy, synthetic_ratio, synthetic_share, corrector, strength and more."""
-        ...
+from .arms import Arm, folder_name
 
 
 @dataclass(frozen=True)
@@ -90,14 +51,9 @@ class SeedRun:
         """Of generation 0, which all arms share."""
         return self.folder / "first-generation"
 
-    def arm_folder(self, arm: StudyArm) -> Path:
+    def arm_folder(self, arm: Arm) -> Path:
         """Of an arm's other generations."""
         return self.folder / arm.name
-
-
-def folder_name(name: str) -> str:
-    """A name as that of a folder."""
-    return re.sub(r"[^\w.+=-]+", "-", name).strip("-.").casefold()
 
 
 class Study(ABC):
@@ -133,7 +89,7 @@ class Study(ABC):
         """All tasks and seeds."""
 
     @abstractmethod
-    def arms(self, task: str) -> Sequence[StudyArm]:
+    def arms(self, task: str) -> Sequence[Arm]:
         """The arms of a task."""
 
     @abstractmethod
@@ -170,19 +126,19 @@ class Study(ABC):
 
     # --- what is kept of an arm ---
 
-    def record(self, run: SeedRun, arm: Any) -> Record:
+    def record(self, run: SeedRun, arm: Arm) -> Record:
         """The generations of an arm that are committed."""
         return FolderReader(run.arm_folder(arm))
 
-    def latest(self, run: SeedRun, arm: Any) -> int:
+    def latest(self, run: SeedRun, arm: Arm) -> int:
         """The last committed generation of an arm, -1 where it has none."""
         return self.record(run, arm).latest
 
-    def is_done(self, run: SeedRun, arm: Any = None) -> bool:
+    def is_done(self, run: SeedRun, arm: Arm | None = None) -> bool:
         """Whether an arm, by default generation 0, has all that it is to have, so that nothing is prepared for it."""
         return False
 
-    def store(self, run: SeedRun, arm: Any, plan: Plan) -> AbstractContextManager[Store]:
+    def store(self, run: SeedRun, arm: Arm, plan: Plan) -> AbstractContextManager[Store]:
         """Where an arm commits its generations."""
         config, keep = self.arm_config(run, arm, plan), self.keeps_samples(plan)
         return FolderStore(run.arm_folder(arm), config, keep_models=False, keep_samples=keep, repair=self.repair)
@@ -198,7 +154,7 @@ class Study(ABC):
         """What the data of a seed are, by a name for messages."""
 
     @abstractmethod
-    def plan(self, run: SeedRun, arm: Any, ready: Any, first: FolderReader, progress: Progress) -> tuple[Task, Plan]:
+    def plan(self, run: SeedRun, arm: Arm, ready: Any, first: FolderReader, progress: Progress) -> tuple[Task, Plan]:
         """The loop's task and plan for an arm; first: generation 0."""
 
     @abstractmethod
@@ -206,7 +162,7 @@ class Study(ABC):
         """What the folder of generation 0 records, as JSON values."""
 
     @abstractmethod
-    def arm_config(self, run: SeedRun, arm: Any, plan: Plan) -> Mapping[str, object]:
+    def arm_config(self, run: SeedRun, arm: Arm, plan: Plan) -> Mapping[str, object]:
         """What the folder of an arm records, as JSON values."""
 
     def keeps_samples(self, plan: Plan) -> bool:
@@ -216,5 +172,5 @@ class Study(ABC):
     def after_first(self, run: SeedRun, ready: Any) -> None:  # noqa: B027
         """What is measured beside generation 0."""
 
-    def after_arm(self, run: SeedRun, arm: Any, ready: Any, store: Any, model: GenerativeModel) -> None:  # noqa: B027
+    def after_arm(self, run: SeedRun, arm: Arm, ready: Any, store: Any, model: GenerativeModel) -> None:  # noqa: B027
         """What is measured and kept of a finished arm."""

@@ -16,8 +16,9 @@ from selfcorrect.storage.runs.tracking import Row, rows_of
 
 from ..reporting.results import ArmCurves, collect
 from ..reporting.webpage import Page
+from .arms import Arm
 from .outcome import Outcome, Pair
-from .study import SeedRun, StudyArm
+from .study import SeedRun
 
 
 @dataclass(frozen=True)
@@ -50,28 +51,28 @@ class View(ABC):
         """The metrics that the verdict rests on, as far as they are known in the run folder."""
 
     @abstractmethod
-    def outcome(self, root: Path, gaps: Sequence[str] = ()) -> Outcome[Any, Any]:
+    def outcome(self, root: Path, gaps: Sequence[str] = ()) -> Outcome[Any]:
         """What a finished run folder holds."""
 
     @abstractmethod
-    def told(self, outcome: Outcome[Any, Any], root: Path, rows: Sequence[Row], seconds: float, command: str) -> Told:
+    def told(self, outcome: Outcome[Any], root: Path, rows: Sequence[Row], seconds: float, command: str) -> Told:
         """What is said of it; rows: all of the study; seconds: that the call took."""
 
     @abstractmethod
-    def settings(self, outcome: Outcome[Any, Any]) -> Mapping[str, Any]:
+    def settings(self, outcome: Outcome[Any]) -> Mapping[str, Any]:
         """The settings in the summary, as JSON values."""
 
     @abstractmethod
-    def pairs(self, outcome: Outcome[Any, Any]) -> Sequence[Pair[Any]]:
+    def pairs(self, outcome: Outcome[Any]) -> Sequence[Pair]:
         """Arms with those that they are compared with, what the study asks about first."""
 
     # --- rows and curves ---
 
-    def arm_word(self, arm: StudyArm) -> str:
+    def arm_word(self, arm: Arm) -> str:
         """An arm in its rows."""
         return arm.name
 
-    def rows(self, run: SeedRun, arm: StudyArm) -> list[dict[str, Any]]:
+    def rows(self, run: SeedRun, arm: Arm) -> list[dict[str, Any]]:
         """One row for each committed generation of an arm: who it is, the seed, its metrics, of replicates the mean."""
         who = {self.task_word: run.task, "arm": self.arm_word(arm), "seed": run.seed}
         rows = rows_of(self.study.record(run, arm), FolderReader(run.first_folder))[
@@ -79,7 +80,7 @@ class View(ABC):
         ]
         return [who | {name: _number(value) for name, value in row.items()} for row in rows]
 
-    def group(self, task: str, arm: StudyArm) -> str:
+    def group(self, task: str, arm: Arm) -> str:
         """The group of an arm's curves in tables and sentences."""
         return arm.group
 
@@ -95,7 +96,7 @@ class View(ABC):
             found[task] = {arm: self.curves_of(arm, own) for arm in self.study.arms(task)}
         return found
 
-    def curves_of(self, arm: StudyArm, runs: Sequence[SeedRun], *, whole: bool = True) -> ArmCurves:
+    def curves_of(self, arm: Arm, runs: Sequence[SeedRun], *, whole: bool = True) -> ArmCurves:
         """The curves of an arm in runs of one task; whole: over all generations, NaN where some are missing."""
         rows = [row for run in runs for row in self.rows(run, arm)]
         count = self.study.generations_of(runs[0].task) if whole else None
@@ -117,11 +118,11 @@ class View(ABC):
     def best(self) -> Mapping[str, Literal["min", "max"]]:
         """The better direction of metrics that have one."""
 
-    def arm_config(self, run: SeedRun, arm: StudyArm) -> Mapping[str, Any]:
+    def arm_config(self, run: SeedRun, arm: Arm) -> Mapping[str, Any]:
         """All that an arm of one seed depends on, as flat fields."""
         return {self.task_word: run.task, **arm.axes, "seed": run.seed, "arm": arm.name}
 
-    def tags(self, run: SeedRun, arm: StudyArm) -> Sequence[str]:
+    def tags(self, run: SeedRun, arm: Arm) -> Sequence[str]:
         """Words by which an arm's runs can be filtered."""
         return (run.task, arm.title)
 

@@ -15,8 +15,9 @@ from selfcorrect.storage.runs.tracking import Row, TrackedRun, WandbLog, experim
 
 from ..jobs.progress_bars import Event
 from ..jobs.run import Job
+from .arms import Arm
 from .jobs import run_arm
-from .study import SeedRun, StudyArm
+from .study import SeedRun
 from .view import Told, View
 
 
@@ -25,7 +26,7 @@ def group_of(folder: Path) -> str:
     return f"{folder.name}-{experiment_id(folder)[:8]}"
 
 
-def arm_run(view: View, run: SeedRun, arm: StudyArm, rows: Sequence[Row] = ()) -> TrackedRun:
+def arm_run(view: View, run: SeedRun, arm: Arm, rows: Sequence[Row] = ()) -> TrackedRun:
     """The W&B run of one arm and seed, with what it can be filtered by."""
     return TrackedRun(
         name=f"{run.task} {arm.name} seed {run.seed}",
@@ -51,7 +52,7 @@ class LiveRuns:
 
     def __init__(self, log: WandbLog, jobs: Sequence[Job], view: View) -> None:
         self._log, self._view = log, view
-        self._arms: dict[str, tuple[SeedRun, StudyArm]] = {
+        self._arms: dict[str, tuple[SeedRun, Arm]] = {
             job.name: (job.arguments[1], job.arguments[2]) for job in jobs if job.function is run_arm
         }
 
@@ -61,7 +62,7 @@ class LiveRuns:
             last = event.phase == "generation" and event.done == event.total
             self._log.attempt(lambda: self._update(run, arm, last=last))
 
-    def _update(self, run: SeedRun, arm: StudyArm, *, last: bool) -> None:
+    def _update(self, run: SeedRun, arm: Arm, *, last: bool) -> None:
         tracked = arm_run(self._view, run, arm, self._view.rows(run, arm))
         self._log.log(tracked)
         if last:

@@ -30,8 +30,8 @@ from selfcorrect.storage.runs.protocol import Generation, Record
 from selfcorrect.storage.runs.run_folder import environment
 
 from ..jobs.run import Job
+from ..studies.arms import Arm
 from ..studies.jobs import job_of
-from ..studies.plans.arms import PlanArm, arm_of
 from ..studies.study import SeedRun, Study, folder_name
 from .declaration import Bundle, Setup, Toy
 from .result import Result, Shown
@@ -104,7 +104,7 @@ class ToyStudy(Study):
             for place, bundle in enumerate(toy.bundles, start=1)
         }
         self._made_of = {name: _digest(name, settings) for name, settings in chosen}
-        self._arms: dict[str, tuple[PlanArm, ...]] = {}
+        self._arms: dict[str, tuple[Arm, ...]] = {}
         self._lengths: dict[str, int] = {}
         self._ready: tuple[SeedRun | None, Setup | None] = (None, None)
         self._seconds: dict[Path, float] = {}  # of arms that are done, by their files
@@ -131,11 +131,11 @@ class ToyStudy(Study):
             for seed, stream in enumerate(bundle.streams)
         ]
 
-    def arms(self, task: str) -> Sequence[PlanArm]:
+    def arms(self, task: str) -> Sequence[Arm]:
         if task not in self._arms:
             run = next(run for run in self.runs(Path()) if run.task == task)
             plans = {name: _plan(arm) for name, arm in self._setup(run).arms.items()}
-            self._arms[task] = tuple(arm_of(name, plan) for name, plan in plans.items())
+            self._arms[task] = tuple(Arm.of(plan, name) for name, plan in plans.items())
             self._lengths[task] = max(plan.generations for plan in plans.values())
         return self._arms[task]
 
@@ -153,23 +153,23 @@ class ToyStudy(Study):
 
     # --- what is kept of an arm ---
 
-    def record(self, run: SeedRun, arm: PlanArm) -> MeasuredStore:
+    def record(self, run: SeedRun, arm: Arm) -> MeasuredStore:
         return MeasuredStore(run.arm_folder(arm) / MEASURED, self.generations_of(run.task))
 
-    def latest(self, run: SeedRun, arm: PlanArm) -> int:
+    def latest(self, run: SeedRun, arm: Arm) -> int:
         """All generations of an arm, or -1; a file that was read once is not read again for it."""
         path = run.arm_folder(arm) / MEASURED
         if path not in self._seconds and (found := self.record(run, arm)).latest > 0:
             self._seconds[path] = found.seconds
         return self.generations_of(run.task) if path in self._seconds else -1
 
-    def is_done(self, run: SeedRun, arm: PlanArm | None = None) -> bool:
+    def is_done(self, run: SeedRun, arm: Arm | None = None) -> bool:
         if arm is None:
             return (run.folder / FLOORS).exists()
         return self.latest(run, arm) > 0
 
     @contextmanager
-    def store(self, run: SeedRun, arm: PlanArm, plan: Plan) -> Iterator[MeasuredStore]:
+    def store(self, run: SeedRun, arm: Arm, plan: Plan) -> Iterator[MeasuredStore]:
         store = MeasuredStore(run.arm_folder(arm) / MEASURED, plan.generations)
         yield store
         store.write()
@@ -189,23 +189,21 @@ class ToyStudy(Study):
     def data(self, run: SeedRun, ready: Setup) -> Mapping[str, Identity]:
         return {}
 
-    def plan(
-        self, run: SeedRun, arm: PlanArm, ready: Setup, first: FolderReader, progress: Progress
-    ) -> tuple[Task, Plan]:
+    def plan(self, run: SeedRun, arm: Arm, ready: Setup, first: FolderReader, progress: Progress) -> tuple[Task, Plan]:
         chosen = ready.arms[arm.title]
         return chosen if isinstance(chosen, tuple) else (ready.task, chosen)
 
     def first_config(self, run: SeedRun, ready: Setup) -> Mapping[str, object]:
         return {"toy": run.task, "seed": run.seed, "settings": repr(dict(self.chosen)[self._bundles[run.task][0]])}
 
-    def arm_config(self, run: SeedRun, arm: PlanArm, plan: Plan) -> Mapping[str, object]:
+    def arm_config(self, run: SeedRun, arm: Arm, plan: Plan) -> Mapping[str, object]:
         return {"arm": arm.title}
 
     def after_first(self, run: SeedRun, ready: Setup) -> None:
         """Keep what was measured of samples that no loop made, which also says that generation 0 is there."""
         write_atomically(run.folder / FLOORS, with_seal(json.dumps({"floors": to_json(ready.floors)}).encode()))
 
-    def after_arm(self, run: SeedRun, arm: PlanArm, ready: Setup, store: MeasuredStore, model: GenerativeModel) -> None:
+    def after_arm(self, run: SeedRun, arm: Arm, ready: Setup, store: MeasuredStore, model: GenerativeModel) -> None:
         """Keep draws of each generation to look at, in the first seed."""
         show = self._bundles[run.task][1].show
         if show is None or run.seed:

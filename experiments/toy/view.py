@@ -18,7 +18,6 @@ from selfcorrect.storage.runs.tracking import Row
 from ..reporting.webpage import Cell, Page, PageRow, Section, Table
 from ..studies.claims import Check, claims_section
 from ..studies.outcome import Outcome, Pair
-from ..studies.plans.arms import PlanArm
 from ..studies.study import SeedRun
 from ..studies.view import Told, View
 from .result import Result
@@ -52,20 +51,18 @@ class ToyView(View):
     def arm_word(self, arm: Any) -> str:
         return arm.title
 
-    def outcome(self, root: Path, gaps: Sequence[str] = ()) -> Outcome[None, PlanArm]:
+    def outcome(self, root: Path, gaps: Sequence[str] = ()) -> Outcome[None]:
         return Outcome(None, self.curves(self.study.runs(root)), gaps=gaps)
 
-    def settings(self, outcome: Outcome[None, PlanArm]) -> Mapping[str, Any]:
+    def settings(self, outcome: Outcome[None]) -> Mapping[str, Any]:
         seeds = max(run.seed for run in self.study.runs(Path())) + 1
         toys = {name: repr(settings) for name, settings in self.study.chosen}
         return {"seeds": seeds, "first_seed": 0, "generations": self.study.generations, "toys": toys}
 
-    def pairs(self, outcome: Outcome[None, PlanArm]) -> Sequence[Pair[PlanArm]]:
+    def pairs(self, outcome: Outcome[None]) -> Sequence[Pair]:
         return ()
 
-    def told(
-        self, outcome: Outcome[None, PlanArm], root: Path, rows: Sequence[Row], seconds: float, command: str
-    ) -> Told:
+    def told(self, outcome: Outcome[None], root: Path, rows: Sequence[Row], seconds: float, command: str) -> Told:
         """The page; results.json has the outcomes beside it."""
         stopped = {name: self.study.unfinished(name, root) for name in self.study.toys}
         results = {name: self.study.result(name, root) for name, arms in stopped.items() if not arms}

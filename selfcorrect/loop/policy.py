@@ -338,8 +338,11 @@ def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
         raise SettingError(f"policy {text!r} must have the form {form}: {error}") from None
 
 
-def spelled(policy: Policy) -> str:
-    """A policy as `parse_policy` reads it, e.g. "augment:0.5"; one of users by the name of its class."""
+def spelled(policy: Policy, form: str = "g") -> str:
+    """A policy as `parse_policy` reads it, e.g. "augment:0.5"; one of users by the name of its class.
+
+    form: of its numbers, as in a format string; "" for all digits.
+    """
     target = f"{__name__}:{type(policy).__name__}"
     name = next((row.name for row in POLICIES if row.reference == target), type(policy).__name__)
     numbers = [
@@ -347,16 +350,7 @@ def spelled(policy: Policy) -> str:
         for each in (fields(policy) if is_dataclass(policy) else ())
         if isinstance(value := getattr(policy, each.name), int | float) and value != each.default
     ]
-    return ":".join([name, *(f"{number:g}" for number in numbers)])
-
-
-def synthetic_ratio(policy: Policy) -> float:
-    """λ, synthetic samples per real one: 0 for real data alone, infinite without real data, NaN where it varies."""
-    if isinstance(policy, Augment | Accumulate):
-        return float(policy.synthetic_ratio)
-    if isinstance(policy, RealOnly):
-        return 0.0
-    return math.inf if isinstance(policy, Replace | Freeze | Renew) else math.nan
+    return ":".join([name, *(f"{number:{form}}" for number in numbers)])
 
 
 _MOST = 1e6

@@ -16,11 +16,11 @@ from ...reporting import verdict
 from ...reporting.cards import card
 from ...reporting.results import ArmCurves
 from ...reporting.webpage import Card
+from ...studies.arms import BASELINE, Arm
 from ...studies.outcome import Outcome, Pair
 from ...studies.shares import CorrectedLine, corrected_by_share, share_sentences
 from ..correctors.table import corrector_row, is_own
-from ..settings.arms import BASELINE, Arm
-from ..settings.presets import MotionSettings
+from ..settings.experiment import MotionSettings
 
 JUDGED = ("fid_kinematic", "recall")
 """The two measures, one per axis, that the answer rests on; judging more would need stronger evidence for each."""
@@ -34,8 +34,8 @@ CARDS = {
 """Heading of each card → the key of its metric."""
 
 
-MotionOutcome: TypeAlias = Outcome[MotionSettings, Arm]
-MotionPair: TypeAlias = Pair[Arm]
+MotionOutcome: TypeAlias = Outcome[MotionSettings]
+MotionPair: TypeAlias = Pair
 
 
 def correctors_of(settings: MotionSettings) -> list[str]:

@@ -18,9 +18,9 @@ from ...remedies.table import REMEDIES
 from ...reporting.results import ArmCurves
 from ...reporting.tables import half_life_cell
 from ...reporting.webpage import Cell, PageRow, Table
+from ...studies.arms import BASELINE, Arm
 from ..run.task import motion_data, motion_evaluator
-from ..settings.arms import BASELINE, Arm
-from ..settings.presets import MotionSettings
+from ..settings.experiment import MotionSettings
 from .conclusion import MotionOutcome
 
 PLAIN = Arm("replace")

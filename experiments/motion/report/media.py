@@ -19,12 +19,12 @@ from selfcorrect.motion.pictures.player import scene_of
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.runs.tracking import wandb_mode
 
+from ...studies.arms import BASELINE, Arm
 from ..correctors.builtin import build_corrector
 from ..run.models import trained_model
 from ..run.seed_runs import MotionRun, seed_runs
 from ..run.study import corrector_inputs
 from ..run.task import MotionTask, motion_task
-from ..settings.arms import BASELINE, Arm
 from ..settings.run_options import RunOptions
 from .conclusion import MotionOutcome, MotionPair
 

@@ -11,7 +11,8 @@ from selfcorrect.statistics import CollapseFinding, collapse_profile, mean_inter
 from ...reporting import tables as shared
 from ...reporting.results import ArmCurves
 from ...reporting.webpage import Cell, PageRow, Table
-from ..settings.arms import Arm
+from ...studies.arms import Arm
+from ..settings.arms import budget
 from .conclusion import JUDGED, MotionOutcome, judged_effects
 
 
@@ -68,7 +69,7 @@ def _profile(curves: ArmCurves) -> list[CollapseFinding]:
 def budgets_table(outcome: MotionOutcome) -> Table:
     """What each arm's corrector knew, and what the loop really did."""
     rows = [
-        PageRow(f"{preset(denoiser).character}, {arm.label}", [Cell(arm.budget), *shared.loop_cells(curves)])
+        PageRow(f"{preset(denoiser).character}, {arm.label}", [Cell(budget(arm)), *shared.loop_cells(curves)])
         for denoiser, arms in outcome.curves.items()
         for arm, curves in arms.items()
     ]

@@ -19,6 +19,7 @@ from selfcorrect.storage.runs.tracking import Row
 from ...reporting import verdict
 from ...reporting.figures import curve_grid, looks, short_curves
 from ...reporting.webpage import Page, PageClip, Picture, Section
+from ...studies.arms import BASELINE, Arm
 from ...studies.outcome import Outcome
 from ...studies.report import seconds_by_phase
 from ...studies.shares import share_picture, share_section
@@ -28,8 +29,7 @@ from ..run.feasibility import read_feasibility
 from ..run.references import CORRECTED_REAL, REAL, read_references
 from ..run.study import MotionStudy
 from ..run.task import MotionData, motion_data
-from ..settings.arms import BASELINE, Arm
-from ..settings.presets import MotionSettings
+from ..settings.experiment import MotionSettings
 from .conclusion import (
     CARDS,
     JUDGED,

@@ -18,7 +18,7 @@ from selfcorrect.simulators.feasibility import judging_engine, residual_in_engin
 from selfcorrect.storage.files.digests import sealed, unsealed
 from selfcorrect.storage.files.writing import write_atomically
 
-from ..settings.arms import Arm
+from ...studies.arms import Arm
 from .models import trained_model
 from .seed_runs import MotionRun
 from .task import MotionTask

@@ -17,7 +17,7 @@ from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.storage.runs.folder_store import FolderReader
 
 from ...remedies.remedies import RemedyInputs, with_remedy
-from ..settings.arms import Arm
+from ...studies.arms import Arm
 from .task import MotionTask
 
 

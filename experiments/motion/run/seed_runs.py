@@ -8,7 +8,7 @@ from pathlib import Path
 from selfcorrect.models.diffusion.acceleration import EXACT, FAST, Acceleration
 
 from ...studies.study import SeedRun
-from ..settings.presets import DenoiserArms, MotionSettings
+from ..settings.experiment import DenoiserArms, MotionSettings
 from ..settings.run_options import DEFAULTS, RunOptions
 
 

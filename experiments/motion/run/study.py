@@ -17,7 +17,7 @@ from selfcorrect.correctors.anchors import temporal_frequencies
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.correctors.identity import Identity, identity_of
-from selfcorrect.loop.policy import parse_policy, reads_past
+from selfcorrect.loop.policy import reads_past
 from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.diffusion.config import DENOISERS
 from selfcorrect.models.diffusion.model import choose_device
@@ -32,12 +32,13 @@ from ...jobs.identities import IdentityFile, identity_of_data
 from ...jobs.run import Job
 from ...remedies.people import WHO, identity_of_reward, keep_reward, kept_reward, raters_of, reward_in
 from ...remedies.remedies import RemedyInputs, with_remedy
+from ...studies.arms import Arm
 from ...studies.study import SeedRun, Study
 from ..correctors.builtin import CorrectorInputs, build_corrector
 from ..correctors.own import own_identity, try_corrector
 from ..correctors.table import corrector_row, is_own
-from ..settings.arms import Arm
-from ..settings.presets import MotionSettings, extends
+from ..settings.arms import rated
+from ..settings.experiment import MotionSettings, extends
 from ..settings.run_options import DEFAULTS, RunOptions
 from .feasibility import write_feasibility
 from .models import sampled_task, sampling_state
@@ -141,13 +142,8 @@ class MotionStudy(Study):
     ) -> tuple[Task, Plan]:
         inputs = corrector_inputs(run, ready, ready.task.model.load_state(first.state(0)), progress)
         corrector = build_corrector(arm.corrector, inputs)
-        plan = Plan(
-            policy=parse_policy(arm.policy, ready.fresh_source),
-            generations=self.settings.generations,
-            steps=self.settings.steps[run.task],
-            correction=None if corrector is None else _correction(corrector, arm),
-            correct_real=arm.correct_real,
-        )
+        correction = None if corrector is None else _correction(corrector, arm)
+        plan = arm.plan(self.settings.generations, self.settings.steps[run.task], correction, ready.fresh_source)
         remedy_inputs = _remedy_inputs(ready.codec, inputs.reward)
         return with_remedy(sampled_task(ready, arm, progress), plan, arm.remedy, remedy_inputs)
 
@@ -242,7 +238,7 @@ def corrector_inputs(
 def reward_for(settings: MotionSettings, folder: Path, ratings: Path | None) -> Reward | None:
     """What people preferred, by a database; SettingError where arms need one that is neither given nor kept."""
     arms = [arm for comparison in settings.comparisons for arm in comparison.arms]
-    needed = [name for arm in arms for name in arm.rated]
+    needed = [name for arm in arms for name in rated(arm)]
     if needed and ratings is None and kept_reward(folder) is None:
         raise SettingError(f"{needed[0]} needs --ratings, a database that `selfcorrect curate` made")
     return None if ratings is None else reward_in(ratings)

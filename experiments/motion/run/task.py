@@ -29,7 +29,7 @@ from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.metrics import CORRECTED
 from selfcorrect.runtime.progress import Progress, silent
 
-from ..settings.presets import DenoiserArms, MotionSettings
+from ..settings.experiment import DenoiserArms, MotionSettings
 from .captions import CaptionJudge, captioned
 from .parts import MotionData, MotionTask
 from .published import PublishedParts, published_parts, published_task

@@ -1,186 +1,36 @@
-"""The arms of a motion comparison: which data policy, which corrector, how strong."""
+"""What an arm of the motion experiment may be, and how options refine the arms of a preset."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.correctors.correction import Operator
-from selfcorrect.loop.policy import parse_policy, synthetic_ratio
-from selfcorrect.models.diffusion.config import DiffusionConfig
 
 from ...remedies.table import REMEDIES
+from ...studies.arms import BASELINE, TAKES_RATIO, Arm
 from ..correctors.table import THEN, UNKNOWN, corrector_row, is_own
 
-SAMPLING_BOUNDS = {
-    "guidance": (0.0, 100.0),
-    "temperature": (1e-3, 100.0),
-    "eta": (0.0, 1.0),
-    "sampling_steps": (1, 1e4),
-}
-"""Settings of sampling that an arm may change, lowest and highest."""
+
+def check_names(arm: Arm) -> None:
+    """SettingError for a corrector or a remedy that there is not."""
+    if ":" not in arm.corrector or THEN in arm.corrector:
+        corrector_row(arm.corrector)
+    REMEDIES.row(arm.remedy)
 
 
-TAKES_RATIO = ("augment", "accumulate")
-"""Policies that take λ."""
+def rated(arm: Arm) -> tuple[str, ...]:
+    """The corrector and the remedy of an arm where they need choices of people."""
+    corrector = not is_own(arm.corrector) and corrector_row(arm.corrector).rated
+    return (arm.corrector,) * corrector + (arm.remedy,) * REMEDIES.row(arm.remedy).rated
 
 
-@dataclass(frozen=True)
-class Arm:
-    """One arm of a comparison."""
-
-    policy: str
-    """As `selfcorrect.loop.policy.parse_policy` reads it ("real", "replace", "augment:1", …)."""
-    corrector: str = "none"
-    """A name in `CORRECTORS`, several joined by "+" (one after the other), or "package.module:function"."""
-    strength: float = math.inf
-    """γ of the operator, which is a mixture of distributions or an interpolation of samples (see
-    `selfcorrect.correctors.correction`)."""
-    correct_real: bool = False
-    """The real training data go through the corrector too."""
-    remedy: str = "none"
-    """A name in `REMEDIES`."""
-    operator: Operator = "mixture"
-    guidance: float | None = None
-    """Scale of classifier-free guidance when samples are drawn, None for the denoiser's own."""
-    temperature: float | None = None
-    """Factor on the noise of sampling, likewise."""
-    eta: float | None = None
-    """Share of the noise that each step of sampling draws anew: 0 is deterministic, 1 ancestral; likewise."""
-    sampling_steps: int | None = None
-    """Network evaluations per sample, likewise."""
-
-    def __post_init__(self) -> None:
-        parse_policy(self.policy)
-        if ":" not in self.corrector or THEN in self.corrector:
-            corrector_row(self.corrector)
-        REMEDIES.row(self.remedy)
-        if not self.strength >= 0:
-            raise SettingError(f"the correction strength γ must be at least 0, got {self.strength:g}")
-        for name, value in self.sampling.items():
-            lowest, highest = SAMPLING_BOUNDS[name]
-            if not lowest <= value <= highest:
-                raise SettingError(f"{name} must be from {lowest:g} to {highest:g}, got {value:g}")
-
-    @property
-    def name(self) -> str:
-        """A folder name that no other arm has."""
-        parts = [
-            self.policy.replace(":", "-"),
-            self.corrector.replace(":", ".").replace(THEN, "-then-"),
-            *(["real-corrected"] * self.correct_real),
-            *([self.remedy] if self.remedy != "none" else []),
-        ]
-        if math.isfinite(self.strength):
-            parts.append(f"{'strength' if self.operator == 'mixture' else self.operator}-{self.strength:g}")
-        parts += [f"{name.replace('_', '-')}-{value:g}" for name, value in self.sampling.items()]
-        return "+".join(parts)
-
-    @property
-    def sampling(self) -> dict[str, float]:
-        """What is not the denoiser's own in sampling, by the names of the command line."""
-        given = {name: getattr(self, name) for name in SAMPLING_BOUNDS}
-        return {name: value for name, value in given.items() if value is not None}
-
-    def sampled(self, config: DiffusionConfig) -> DiffusionConfig:
-        """A model's settings with those that this arm changes; SettingError where they do not go together."""
-        names = {"guidance": "guidance_scale"}
-        return replace(config, **{names.get(name, name): value for name, value in self.sampling.items()})
-
-    @property
-    def plain(self) -> Arm:
-        """What this arm is compared with: as it is sampled, without correction and remedy; else sampled as usual."""
-        changed = (self.corrector, self.remedy, self.correct_real) != ("none", "none", False)
-        return Arm(self.policy, **self.sampling) if changed else Arm(self.policy)  # type: ignore[arg-type]
-
-    @property
-    def rated(self) -> tuple[str, ...]:
-        """Its corrector and its remedy where they need choices of people."""
-        corrector = not is_own(self.corrector) and corrector_row(self.corrector).rated
-        return (self.corrector,) * corrector + (self.remedy,) * REMEDIES.row(self.remedy).rated
-
-    @property
-    def kind(self) -> str:
-        """The name of the data policy, without its number."""
-        return self.policy.partition(":")[0]
-
-    @property
-    def synthetic_ratio(self) -> float:
-        """λ, synthetic samples per real one: 0 for real data only, infinite without real data, NaN where it varies."""
-        return synthetic_ratio(parse_policy(self.policy))
-
-    @property
-    def synthetic_share(self) -> float:
-        """The share of synthetic samples among all, λ / (1 + λ), from 0 to 1."""
-        return 1 - 1 / (1 + self.synthetic_ratio)
-
-    @property
-    def group(self) -> str:
-        """The data policy in words; arms of a group are compared with each other."""
-        _, _, value = self.policy.partition(":")
-        return {
-            "real": "real data only",
-            "replace": "fully synthetic",
-            "freeze": "fully synthetic",
-            "renew": f"fully synthetic, {value} renewed",
-            "augment": f"λ = {value}",
-            "accumulate": f"accumulate, λ = {value}",
-        }.get(self.kind, self.policy)
-
-    @property
-    def title(self) -> str:
-        """Remedy and corrector in words."""
-        if self == BASELINE:
-            return "baseline (real data only)"
-        names = [name for name in (self.remedy, self.corrector) if name != "none"]
-        words = " + ".join(["static training set"] * (self.policy == "freeze") + names) or "uncorrected"
-        if math.isfinite(self.strength):
-            words += f", γ = {self.strength:g}" + ("" if self.operator == "mixture" else " of each sample")
-        words += "".join(f", {name.replace('_', ' ')} {value:g}" for name, value in self.sampling.items())
-        return words + (", real data corrected too" if self.correct_real else "")
-
-    @property
-    def label(self) -> str:
-        """Group and title."""
-        return self.title if self == BASELINE else f"{self.group}, {self.title}"
-
-    @property
-    def line(self) -> str:
-        """What it is apart from its synthetic share, "" for one that has no place on a line by share."""
-        return self.title if self.kind in ("replace", "augment") else ""
-
-    @property
-    def is_baseline(self) -> bool:
-        """Whether it trains on real data alone, with nothing else changed."""
-        return self == BASELINE
-
-    @property
-    def axes(self) -> dict[str, Any]:
-        """What it is by axis, as W&B and tables name them."""
-        return {
-            "policy": self.kind,
-            "synthetic_ratio": self.synthetic_ratio,
-            "synthetic_share": self.synthetic_share,
-            "corrector": self.corrector,
-            "strength": self.strength if self.corrector != "none" else 0.0,
-            "operator": self.operator,
-            "correct_real": self.correct_real,
-            "remedy": self.remedy,
-            **{f"sampling.{name}": value for name, value in self.sampling.items()},
-        }
-
-    @property
-    def budget(self) -> str:
-        """What the corrector knows about the truth, and the remedy about the loop."""
-        corrector = UNKNOWN if ":" in self.corrector else corrector_row(self.corrector).knows
-        return corrector if self.remedy == "none" else f"{corrector}; {REMEDIES.row(self.remedy).knows}"
-
-
-BASELINE = Arm("real")
+def budget(arm: Arm) -> str:
+    """What the corrector of an arm knows about the truth, and the remedy about the loop."""
+    corrector = UNKNOWN if ":" in arm.corrector else corrector_row(arm.corrector).knows
+    return corrector if arm.remedy == "none" else f"{corrector}; {REMEDIES.row(arm.remedy).knows}"
 
 
 def refined_arms(
@@ -198,8 +48,10 @@ def refined_arms(
     preset's does; infinity is fully synthetic. correctors: In place of the preset's, "none" for uncorrected arms alone.
     strengths: γ of all corrected arms, which stand there once for each. remedies: Each beside none. sampling: All arms
     also so, by the names of `SAMPLING_BOUNDS`. An arm stays beside the plain one that it is
-    compared with. Raises SettingError where λ is given and no policy takes it.
+    compared with. Raises SettingError for a policy that there is not, and where λ is given and no policy takes it.
     """
+    from selfcorrect.loop.policy import parse_policy  # which imports PyTorch
+
     if policies or ratios:
         texts = _with_ratios(policies or _with_a_ratio(arms), ratios)
         others = [arm for arm in arms if not _loops(arm)]
@@ -224,7 +76,9 @@ def refined_arms(
     changed = [(name, value) for name, values in sampling.items() for value in dict.fromkeys(values)]
     usual = [arm for arm in arms if not arm.sampling] if changed else arms
     arms = [*usual, *(replace(arm, **{name: value}) for name, value in changed for arm in usual)]
-    return tuple(dict.fromkeys(each for arm in arms for each in _with_plain(arm)))
+    for policy in dict.fromkeys(arm.policy for arm in arms):
+        parse_policy(policy)
+    return tuple(dict.fromkeys(each for arm in arms for each in (BASELINE, arm.plain, arm)))
 
 
 def _loops(arm: Arm) -> bool:
@@ -239,11 +93,6 @@ def _in_full(arms: Sequence[Arm]) -> list[Arm]:
 
 def _corrected(arm: Arm, names: Sequence[str]) -> list[Arm]:
     return [arm] if arm.corrector == "none" else [replace(arm, corrector=name) for name in names]
-
-
-def _with_plain(arm: Arm) -> tuple[Arm, ...]:
-    """An arm after the baseline and the one that it is compared with."""
-    return (BASELINE, arm.plain, arm)
 
 
 def _with_a_ratio(arms: Sequence[Arm]) -> list[str]:

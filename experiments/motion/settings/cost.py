@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ...studies.arms import Arm
 from ..correctors.table import is_own, stages
-from .arms import Arm
-from .presets import DenoiserArms, MotionSettings
+from .experiment import DenoiserArms, MotionSettings
 from .run_options import Keep
 
 STEP_MS = {"patch-mixer": 40.0, "dct-mlp": 24.0, "temporal-conv": 55.0, "transformer": 120.0}

@@ -1,183 +1,15 @@
-"""The motion experiment's settings, and its named presets."""
+"""The named presets of the motion experiment: what each is for, and its settings."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
-
-from selfcorrect.core.checks import MOST, check_count
-from selfcorrect.core.errors import SettingError
-from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
-from selfcorrect.models.diffusion.presets import DenoiserPreset, preset
-from selfcorrect.simulators.settings.engine_table import ENGINES, PUBLISHED_ENGINE
-from selfcorrect.storage.runs.run_folder import renamed
+from dataclasses import dataclass, replace
 
 from ...remedies.table import UNRATED
-from ..correctors.table import corrector_row, is_own
-from .arms import BASELINE, Arm
-from .preset_table import PRESET_ROWS
-from .published import PublishedModel
-
-
-@dataclass(frozen=True)
-class DenoiserArms:
-    """Arms that share a denoiser, and so the models of generation 0."""
-
-    denoiser: str
-    arms: tuple[Arm, ...]
-
-    def __post_init__(self) -> None:
-        for arm in self.arms:
-            arm.sampled(self.preset.config)
-        names = [arm.name for arm in self.arms]
-        if len(set(names)) != len(names):
-            raise SettingError(f"each arm of a comparison may stand in it once, got {', '.join(names)}")
-
-    @property
-    def preset(self) -> DenoiserPreset:
-        """The denoiser with its settings."""
-        return preset(self.denoiser)
-
-
-@dataclass(frozen=True)
-class MotionSettings:
-    """What a motion experiment is."""
-
-    comparisons: tuple[DenoiserArms, ...]
-    """What is compared, denoiser by denoiser."""
-    generations: int
-    """Generations after generation 0."""
-    seeds: int
-    """How often everything is run."""
-    data: tuple[str, ...] = ("deepmimic",)
-    """`deepmimic`, or paths of motion files and folders, `FOLDER#SPLIT` for a split of a dataset."""
-    reference: tuple[str, ...] = ()
-    """Motions to judge against, sources like `data`, such as held-out subjects; by default times of `data` that are
-    held out."""
-    real_count: int = 128
-    """n, real training windows per seed."""
-    judged_count: int = 256
-    """Samples drawn in each generation to be judged."""
-    captions: bool = False
-    """Labels are the motions' captions, which the model knows by their sentence vectors and whose motions retrieval
-    judges; otherwise they are the motions' classes."""
-    published: PublishedModel | None = None
-    """Files of the published generator and its evaluator, in place of a denoiser's own."""
-    judge_corrected: bool = False
-    """Also judge the same samples after correction, against corrected real windows."""
-    frames: int = 48
-    """Frames of a window."""
-    fps: float = 30.0
-    """Frame rate of windows."""
-    engine: str = PUBLISHED_ENGINE
-    """In which correctors simulate."""
-    first_seed: int = 0
-    steps: dict[str, int] = field(default_factory=dict)
-    """Optimiser steps of each later generation, by denoiser."""
-    initial_steps: dict[str, int] = field(default_factory=dict)
-    """Optimiser steps of generation 0, by denoiser."""
-
-    def __post_init__(self) -> None:
-        names = (*DENOISER_PRESETS, *(comparison.denoiser for comparison in self.comparisons))
-        for kind in ("steps", "initial_steps"):  # those that are not given are the presets'
-            steps = {name: getattr(preset(name), kind) for name in names} | getattr(self, kind)
-            object.__setattr__(self, kind, steps)
-        if self.published and self.judge_corrected:
-            raise SettingError("judge-corrected and the published model do not go together")
-        counts = {"generations": 1, "seeds": 1, "first_seed": 0, "real_count": 2, "judged_count": 12, "frames": 10}
-        for name, least in counts.items():
-            check_count(name, getattr(self, name), least, MOST)
-        for name in ("steps", "initial_steps"):
-            for key, value in getattr(self, name).items():
-                least = 0 if self.published and name == "initial_steps" else 1
-                check_count(f"{name} for {key}", value, least, MOST)
-        self._check_engine()
-        if not self.data:
-            raise SettingError("data must name at least one source: deepmimic, or paths of motion files and folders")
-
-    def _check_engine(self) -> None:
-        """SettingError for a corrector without root force in an engine in which bodies cannot balance."""
-        if ENGINES.row(self.engine).gives_way:
-            return
-        for arm in (arm for comparison in self.comparisons for arm in comparison.arms):
-            if not is_own(arm.corrector) and corrector_row(arm.corrector).residual_free:
-                able = ", ".join(name for name in ENGINES.names if ENGINES.row(name).gives_way)
-                raise SettingError(
-                    f"the corrector {arm.corrector} needs an engine whose joints give way ({able}), got {self.engine}; "
-                    "add --engine mujoco"
-                )
-
-    def comparison(self, denoiser: str) -> DenoiserArms:
-        """The arms of a denoiser."""
-        return next(one for one in self.comparisons if one.denoiser == denoiser)
-
-    def config(self) -> dict[str, Any]:
-        """All settings as JSON values; infinite strengths as the text "inf".
-
-        The engine is named where it is not the published figures', captions and the published model where they are
-        used, so that runs of earlier versions can be resumed.
-        """
-        values = asdict(self)
-        if self.engine == PUBLISHED_ENGINE:
-            del values["engine"]
-        for name in ("captions", "published"):
-            if not values[name]:
-                del values[name]
-        return _finite(values)
-
-    def of_arms(self, denoiser: str) -> dict[str, Any]:
-        """What the result of an arm depends on beside the arm and its seed, as JSON values."""
-        kept = {name: value for name, value in self.config().items() if name not in GROWING}
-        return kept | {name: getattr(self, name)[denoiser] for name in ("steps", "initial_steps")}
-
-
-GROWING = ("comparisons", "generations", "first_seed", "seeds")
-"""Settings of which an experiment may get more: no result that is there depends on them."""
-
-
-def extends(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether settings, as configs, ask for all arms, seeds and generations of recorded ones, and for more of these."""
-    arms = [{each["denoiser"]: each["arms"] for each in config["comparisons"]} for config in (recorded, wanted)]
-    seeds = [{*range(config["first_seed"], config["first_seed"] + config["seeds"])} for config in (recorded, wanted)]
-    return (
-        _all_of(_fixed(recorded), _fixed(wanted))
-        and recorded["generations"] <= wanted["generations"]
-        and seeds[0] <= seeds[1]
-        and all(arm in arms[1].get(denoiser, ()) for denoiser, group in arms[0].items() for arm in group)
-    )
-
-
-def _fixed(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if name not in GROWING}
-
-
-def _all_of(part: Any, whole: Any) -> bool:
-    """Whether all entries of `part` are in `whole`, at every depth; steps of a further denoiser may be added."""
-    if isinstance(part, dict) and isinstance(whole, dict):
-        return all(name in whole and _all_of(value, whole[name]) for name, value in part.items())
-    return part == whole
-
-
-def settings_of(config: Mapping[str, Any]) -> MotionSettings:
-    """The settings whose `config` this is, as this version or an earlier one recorded it."""
-    config = renamed(config)
-    comparisons = tuple(
-        DenoiserArms(one["denoiser"], tuple(Arm(**{**arm, "strength": float(arm["strength"])}) for arm in one["arms"]))
-        for one in config["comparisons"]
-    )
-    sources = {name: tuple(config[name]) for name in ("data", "reference") if name in config}
-    published = {"published": PublishedModel(**config["published"])} if config.get("published") else {}
-    return MotionSettings(**{**config, **sources, **published, "comparisons": comparisons})
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return "inf" if isinstance(value, float) and math.isinf(value) else value
+from ...studies.arms import BASELINE, Arm
+from .cost import duration, expected
+from .experiment import DenoiserArms, MotionSettings
+from .run_options import Keep
 
 
 def _loop(policy: str, *correctors: str) -> tuple[Arm, ...]:
@@ -263,31 +95,107 @@ _DILUTION = (
     ),
 )
 _REMEDIES = (BASELINE, *(Arm("replace", remedy=name) for name in UNRATED))
-
-
-def _preset(name: str, *arms: tuple[Arm, ...], **more: Any) -> MotionSettings:
-    """A preset with the counts of its row; arms: those of each of its denoisers, or of all."""
-    row = PRESET_ROWS[name]
-    denoisers = row.denoisers.split(", ")
-    comparisons = map(DenoiserArms, denoisers, arms if len(arms) > 1 else arms * len(denoisers))
-    counts = {key: getattr(row, key) for key in ("real_count", "judged_count", "engine", "first_seed")}
-    return MotionSettings(tuple(comparisons), row.generations, row.seeds, **counts, **more)
-
-
-_FEW_STEPS = {"patch-mixer": 400, "dct-mlp": 700}
 _PAPER = (BASELINE, *(arm for policy in _RATIOS[:4] for arm in _loop(policy, "physics")))
-PRESETS = {
-    "short": _preset("short", _DEMO_MIXER, _SHORT_SMOOTH, initial_steps=_FEW_STEPS),
-    "demo": _preset("demo", _DEMO_MIXER, _DEMO_SMOOTH),
-    "quick": _preset("quick", (BASELINE, *_loop("replace", "physics"))),
-    "full": _preset("full", _FULL),
-    "ratios": _preset("ratios", _SWEEP),
-    "dilution": _preset("dilution", _DILUTION),
-    "modes": _preset("modes", _MODES),
-    "renewal": _preset("renewal", (BASELINE, *_RENEWED)),
-    "remedies": _preset("remedies", _REMEDIES),
-    "text": _preset("text", _TEXT, captions=True),
-    "strictness": _preset("strictness", _STRICT, frames=32, initial_steps=_FEW_STEPS),
-    "paper": _preset("paper", _PAPER),
-}
-"""`PRESET_ROWS` says what each is for."""
+
+
+@dataclass(frozen=True)
+class PresetRow:
+    """A preset."""
+
+    summary: str
+    settings: MotionSettings
+    keep: Keep = "all"
+    """What stays of models and samples."""
+
+    @property
+    def denoisers(self) -> str:
+        return ", ".join(one.denoiser for one in self.settings.comparisons)
+
+    @property
+    def arms(self) -> int:
+        """Of all denoisers together."""
+        return sum(len(one.arms) for one in self.settings.comparisons)
+
+    @property
+    def cost(self) -> str:
+        """Wall time with two processes on cores like those of an AMD EPYC, and disk."""
+        cost = expected(self.settings, self.keep)
+        minutes = cost.minutes(2)
+        return f"{'needs a GPU' if minutes is None else duration(minutes)}, {cost.disk_gb:.1f} GB"
+
+    def value(self, name: str) -> str:
+        """A setting in words, by the name of its option."""
+        if name in ("steps", "initial_steps"):
+            steps = getattr(self.settings, name)
+            return ", ".join(f"{steps[one.denoiser]} for {one.denoiser}" for one in self.settings.comparisons)
+        return "that of each arm" if name == "gamma" else str(getattr(self.settings, name))
+
+    @property
+    def words(self) -> str:
+        """All of it in one line."""
+        one = self.settings
+        return (
+            f"{self.summary} ({self.denoisers}; {self.arms} arms, generations {one.generations}, seeds {one.seeds}, "
+            f"n = {one.real_count}; {self.cost})"
+        )
+
+
+def _for(denoisers: tuple[str, ...], *arms: tuple[Arm, ...]) -> tuple[DenoiserArms, ...]:
+    """Denoisers with the arms of each, or of all."""
+    return tuple(map(DenoiserArms, denoisers, arms if len(arms) > 1 else arms * len(denoisers)))
+
+
+_MIXER, _SMOOTH, _BOTH = ("patch-mixer",), ("dct-mlp",), ("patch-mixer", "dct-mlp")
+_FEW_STEPS = {"patch-mixer": 400, "dct-mlp": 700}
+PRESET_ROWS = {
+    "short": PresetRow(
+        "the comparison in minutes on two cores",
+        MotionSettings(
+            _for(_BOTH, _DEMO_MIXER, _SHORT_SMOOTH), 4, 3, real_count=64, judged_count=128, initial_steps=_FEW_STEPS
+        ),
+        "sampling",
+    ),
+    "demo": PresetRow(
+        "the same, longer, with twice the data", MotionSettings(_for(_BOTH, _DEMO_MIXER, _DEMO_SMOOTH), 7, 3)
+    ),
+    "quick": PresetRow(
+        "a smoke test, which proves nothing",
+        MotionSettings(
+            _for(_MIXER, (BASELINE, *_loop("replace", "physics"))), 4, 1, real_count=64, judged_count=128
+        ),
+    ),
+    "full": PresetRow("every arm and control", MotionSettings(_for((*_BOTH, "temporal-conv"), _FULL), 12, 5)),
+    "ratios": PresetRow("synthetic ratios up to 100 %", MotionSettings(_for(_BOTH, _SWEEP), 20, 5)),
+    "dilution": PresetRow(
+        "synthetic ratios by strengths of correction",
+        MotionSettings(
+            _for(_BOTH, _DILUTION), 10, 8, real_count=64, judged_count=128, engine="mujoco", first_seed=5
+        ),
+        "sampling",
+    ),
+    "modes": PresetRow(
+        "what preserves diversity in a fully synthetic loop, with controls",
+        MotionSettings(_for(_SMOOTH, _MODES), 20, 5),
+    ),
+    "renewal": PresetRow(
+        "a quarter of the training set is renewed in each generation",
+        MotionSettings(_for(_SMOOTH, (BASELINE, *_RENEWED)), 20, 5),
+    ),
+    "remedies": PresetRow("published remedies, side by side", MotionSettings(_for(_SMOOTH, _REMEDIES), 12, 3)),
+    "text": PresetRow(
+        "captions are kept, their motions replaced: retrieval by caption",
+        MotionSettings(_for(_SMOOTH, _TEXT), 5, 3, real_count=256, judged_count=192, captions=True),
+    ),
+    "strictness": PresetRow(
+        "correctors that reject what falls without root force",
+        MotionSettings(
+            _for(_BOTH, _STRICT), 3, 3, real_count=24, judged_count=96, frames=32, engine="mujoco",
+            initial_steps=_FEW_STEPS,
+        ),
+    ),
+    "paper": PresetRow(
+        "the settings of Gillman et al. 2024", MotionSettings(_for(("paper",), _PAPER), 50, 3, real_count=2794)
+    ),
+}  # fmt: skip
+PRESETS = {name: row.settings for name, row in PRESET_ROWS.items()}
+"""The settings of each, by name."""

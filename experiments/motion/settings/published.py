@@ -9,7 +9,7 @@ from typing import Protocol
 
 from selfcorrect.core.errors import SettingError
 
-from .arms import Arm
+from ...studies.arms import Arm
 
 FRAMES, FPS = 40, 20.0
 """Of what precision, recall and the like are measured: the first two seconds, which every motion of HumanML3D has."""

@@ -6,7 +6,7 @@ import pickle
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import get_args
@@ -31,11 +31,11 @@ from selfcorrect.storage.runs.tracking import WandbChoice, WandbTarget, wandb_mo
 
 from ...jobs.identities import identity_of_data
 from ...jobs.where import Where
+from ..arms import Arm
 from ..claims import Claimed
 from ..outcome import Comparison
 from ..run import Observe, run_study
 from ..study import SeedRun, Study
-from .arms import PlanArm, arms_of
 from .inputs import Given, PlanSource, TaskSource, config_of, holds_code_of_users
 from .view import ComparisonView, Direction, check_measured, real_scores
 
@@ -83,14 +83,14 @@ def compare(
     check_count("first_seed", first_seed, 0)
     packed = given.packed()
     first = {name: given.task(name, first_seed) for name in given.tasks}
-    arms, generations = arms_of(given, next(iter(first.values())), first_seed)
+    arms, references, generations = arms_of(given, next(iter(first.values())), first_seed)
     _check_directions(better, first, first_seed)
     identities = given.identities(first)
     study = ComparisonStudy(packed, arms, generations, tuple(given.tasks), seeds, first_seed, title, identities)
     where = where or Where(default_workers() if workers is None else workers)
     with _folder(out) as folder:
         return run_study(
-            ComparisonView(study, arms, better, title, claims),
+            ComparisonView(study, arms, references, better, title, claims),
             folder,
             where,
             command=command,
@@ -99,6 +99,30 @@ def compare(
             observe=observe,
             kept=out is not None,
         )
+
+
+def arms_of(given: Given, task: Task, seed: int) -> tuple[tuple[Arm, ...], dict[str, str], int]:
+    """The arms of a comparison by the plans of a seed's task, the name of each one's reference, and their generations.
+
+    The reference is the same plan without correction, else the baseline; the baseline has none.
+    """
+    plans = {name: given.plan(name, task, seed) for name in given.plans}
+    lengths = {name: plan.generations for name, plan in plans.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{title} has {count}" for title, count in lengths.items())
+        raise SettingError(f"all plans of a comparison need as many generations: {told}")
+    arms = tuple(Arm.of(plan, name) for name, plan in plans.items())
+    baseline = next((arm.title for arm in arms if arm.is_baseline), "")
+    references = {arm.title: _plain(arm.title, plans) or baseline for arm in arms if not arm.is_baseline}
+    return arms, references, next(iter(lengths.values()))
+
+
+def _plain(name: str, plans: Mapping[str, Plan]) -> str:
+    """The name of the same plan without correction, "" for none."""
+    if plans[name].correction is None:
+        return ""
+    plain = replace(plans[name], correction=None, correct_real=False)
+    return next((other for other, plan in plans.items() if plan == plain), "")
 
 
 def _named(plans: Mapping[str, PlanSource] | Sequence[Plan]) -> Mapping[str, PlanSource]:
@@ -145,7 +169,7 @@ class ComparisonStudy(Study):
 
     packed: bytes
     """A `Given`."""
-    plan_arms: Sequence[PlanArm]
+    plan_arms: Sequence[Arm]
     length: int
     """Generations after generation 0."""
     names: Sequence[str]
@@ -171,7 +195,7 @@ class ComparisonStudy(Study):
         seeds = range(self.first_seed, self.first_seed + self.seeds)
         return [SeedRun(name, seed, root) for seed in seeds for name in self.names]
 
-    def arms(self, task: str) -> Sequence[PlanArm]:
+    def arms(self, task: str) -> Sequence[Arm]:
         return self.plan_arms
 
     def config(self) -> Mapping[str, object]:
@@ -199,15 +223,13 @@ class ComparisonStudy(Study):
     def data(self, run: SeedRun, ready: Ready) -> Mapping[str, Identity]:
         return {f"the real training data of seed {run.seed}": identity_of_data(ready.task.real)}
 
-    def plan(
-        self, run: SeedRun, arm: PlanArm, ready: Ready, first: FolderReader, progress: Progress
-    ) -> tuple[Task, Plan]:
+    def plan(self, run: SeedRun, arm: Arm, ready: Ready, first: FolderReader, progress: Progress) -> tuple[Task, Plan]:
         return ready.task, ready.given.plan(arm.title, ready.task, run.seed)
 
     def first_config(self, run: SeedRun, ready: Ready) -> Mapping[str, object]:
         return {"task": run.task, "seed": run.seed, "initial_steps": ready.task.initial_steps}
 
-    def arm_config(self, run: SeedRun, arm: PlanArm, plan: Plan) -> Mapping[str, object]:
+    def arm_config(self, run: SeedRun, arm: Arm, plan: Plan) -> Mapping[str, object]:
         return {"arm": arm.title, "task": run.task, "seed": run.seed, "plan": config_of(plan)}
 
     def after_first(self, run: SeedRun, ready: Ready) -> None:

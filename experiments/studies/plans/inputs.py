@@ -18,7 +18,7 @@ from selfcorrect.loop.bias import unbiased
 from selfcorrect.loop.fitting import plain
 from selfcorrect.loop.run import Plan, Task
 
-from ..study import folder_name
+from ..arms import folder_name
 
 TaskSource: TypeAlias = Task | Callable[[Stream], Task]
 """A task for all seeds, or a function of the seed's stream that makes one for each."""

@@ -22,12 +22,12 @@ from ...reporting.figures import curve_grid
 from ...reporting.results import ArmCurves
 from ...reporting.tables import LOOP_COLUMNS, effects_table, half_life_cell, last_generation_table, loop_cells
 from ...reporting.webpage import Card, Page, Picture, Section
+from ..arms import Arm
 from ..claims import Claimed, claims_section
 from ..outcome import REAL, Outcome, Pair
 from ..shares import baseline_of, corrected_by_share, share_picture, share_section, share_sentences
 from ..study import SeedRun, Study
 from ..view import Told, View
-from .arms import PlanArm
 
 Direction: TypeAlias = Literal["lower", "higher", "real"]
 """Which way a quality is good; "real" where the value of real data is the aim."""
@@ -54,7 +54,7 @@ class ComparisonFacts:
     """Why real data have no scores, "" where they have."""
 
 
-Measured: TypeAlias = Outcome[ComparisonFacts, PlanArm]
+Measured: TypeAlias = Outcome[ComparisonFacts]
 
 
 class ComparisonView(View):
@@ -63,13 +63,14 @@ class ComparisonView(View):
     def __init__(
         self,
         study: Study,
-        arms: Sequence[PlanArm],
+        arms: Sequence[Arm],
+        references: Mapping[str, str],
         better: Mapping[str, Direction],
         title: str,
         claims: Sequence[Claimed] = (),
     ) -> None:
         self.study, self.title = study, title or _question(arms)
-        self._arms, self._better, self._claims = arms, better, claims
+        self._references, self._better, self._claims = references, better, claims
 
     def judged(self, root: Path) -> Sequence[Metric]:
         metrics = self._metrics(self.study.runs(root), [])
@@ -120,13 +121,13 @@ class ComparisonView(View):
             for key in keys
         ]
 
-    def pairs(self, outcome: Measured) -> list[Pair[PlanArm]]:
-        by_title = {arm.title: arm for arm in self._arms}
+    def pairs(self, outcome: Measured) -> list[Pair]:
         return [
-            Pair(task, arm, by_title[arm.reference])
+            Pair(task, arm, other)
             for task, arms in outcome.curves.items()
             for arm in arms
-            if arm.reference
+            for other in arms
+            if other.title == self._references.get(arm.title)
         ]
 
     def settings(self, outcome: Measured) -> Mapping[str, Any]:
@@ -209,7 +210,7 @@ def check_measured(better: Mapping[str, Direction], measured: Sequence[str]) -> 
 
 
 def _unmeasured(
-    curves: Mapping[str, Mapping[PlanArm, ArmCurves]], titles: Mapping[str, str], metrics: Sequence[Metric]
+    curves: Mapping[str, Mapping[Arm, ArmCurves]], titles: Mapping[str, str], metrics: Sequence[Metric]
 ) -> Iterator[str]:
     """A sentence for each arm and quality of which the last generation has no value in some seeds."""
     for task, arms in curves.items():
@@ -230,8 +231,8 @@ def _stacked(scores: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
     return {key: np.array([score[key] for score in scores], dtype=float) for key in scores[0]}
 
 
-def _question(arms: Sequence[PlanArm]) -> str:
-    names = [name for name in dict.fromkeys(arm.axes["corrector"] for arm in arms) if name != "none"]
+def _question(arms: Sequence[Arm]) -> str:
+    names = [name for name in dict.fromkeys(arm.corrector for arm in arms) if name != "none"]
     if not names:
         return "How do the loops compare?"
     return f"Does {names[0] if len(names) == 1 else 'correction'} keep the loop from collapsing?"
@@ -337,7 +338,7 @@ def _facts(outcome: Measured) -> Mapping[str, str]:
     }
 
 
-def _arms(outcome: Measured) -> list[PlanArm]:
+def _arms(outcome: Measured) -> list[Arm]:
     return list(next(iter(outcome.curves.values())))
 
 

@@ -27,9 +27,9 @@ from selfcorrect.experiments.correction.options import CorrectionOptions
 from selfcorrect.experiments.jobs.run import Job, run_jobs
 from selfcorrect.experiments.jobs.where import Cluster, Where
 from selfcorrect.experiments.motion.run.study import MotionStudy
-from selfcorrect.experiments.motion.settings.arms import Arm
-from selfcorrect.experiments.motion.settings.presets import DenoiserArms, MotionSettings
+from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
 from selfcorrect.experiments.motion.settings.run_options import RunOptions
+from selfcorrect.experiments.studies.arms import Arm
 from selfcorrect.experiments.studies.jobs import jobs_of
 from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.writing import scratch_folder

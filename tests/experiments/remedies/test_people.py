@@ -23,8 +23,7 @@ from selfcorrect.experiments.curation.features import MOTION_FEATURES, motion_fe
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
 from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.run.task import motion_task
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import DenoiserArms, MotionSettings
+from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
 from selfcorrect.experiments.remedies.people import (
     FILE,
     chosen_by,
@@ -34,6 +33,7 @@ from selfcorrect.experiments.remedies.people import (
     raters_of,
     reward_in,
 )
+from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.experiments.studies.jobs import run_arm, run_first_generation
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch

@@ -9,8 +9,8 @@ import pytest
 from selfcorrect.experiments.jobs.progress_bars import Event
 from selfcorrect.experiments.motion.report.view import MotionView
 from selfcorrect.experiments.motion.run.study import MotionStudy
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import DenoiserArms, MotionSettings
+from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
+from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.experiments.studies.jobs import run_arm, run_first_generation
 from selfcorrect.experiments.studies.running import RunningReport
 from selfcorrect.runtime.progress import silent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,50 +12,28 @@ import selfcorrect as sc
 from selfcorrect.core.randomness import Stream
 from selfcorrect.experiments.reporting import verdict
 from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.experiments.studies.outcome import Outcome, Pair
 from selfcorrect.experiments.studies.shares import begins_at, by_share, corrected_by_share, share_sentences
 from selfcorrect.motion.measures.metrics import Metric
 
 ERROR = Metric("error", "error", "", "lower", 2)
-SHARES = (0.2, 0.5, 0.8, 1.0)
-
-
-@dataclass(frozen=True)
-class KnownArm:
-    """An arm on a line."""
-
-    line: str
-    share: float
-    group = ""
-
-    @property
-    def name(self) -> str:
-        return f"{self.line} {self.share:g}"
-
-    title = label = name
-
-    @property
-    def is_baseline(self) -> bool:
-        return self.share == 0
-
-    @property
-    def axes(self) -> dict[str, float]:
-        return {"synthetic_share": self.share}
+POLICIES = {0.2: "augment:0.25", 0.5: "augment:1", 0.8: "augment:4", 1.0: "replace"}
+SHARES = (*POLICIES,)
 
 
 def outcome_of(gains: dict[float, float]) -> tuple[Outcome, list[Pair]]:
     """Ten seeds in which correction lowers the error by known amounts, by share."""
     noise = np.random.default_rng(0).normal(0, 0.1, 10)
 
-    def curves(arm: KnownArm, gain: float) -> ArmCurves:
-        level = 1 + arm.share - gain + (0.01 * noise[::-1] if gain else noise * 0)
+    def curves(arm: Arm, gain: float) -> ArmCurves:
+        level = 1 + arm.synthetic_share - gain + (0.01 * noise[::-1] if gain else noise * 0)
         return ArmCurves(arm.name, "", arm.name, {"error": np.stack([np.ones(10), level + noise], axis=1)})
 
-    plain = {KnownArm("uncorrected", share): 0.0 for share in SHARES}
-    fixed = {KnownArm("fixed", share): gains[share] for share in SHARES}
-    real = KnownArm("", 0.0)
-    arms = {arm: curves(arm, gain) for arm, gain in {real: 0.0, **plain, **fixed}.items()}
-    pairs = [Pair("task", arm, KnownArm("uncorrected", arm.share)) for arm in fixed]
+    plain = {Arm(policy): 0.0 for policy in POLICIES.values()}
+    fixed = {Arm(policy, "fixed"): gains[share] for share, policy in POLICIES.items()}
+    arms = {arm: curves(arm, gain) for arm, gain in {BASELINE: 0.0, **plain, **fixed}.items()}
+    pairs = [Pair("task", arm, arm.plain) for arm in fixed]
     return Outcome(None, {"task": arms}), pairs
 
 
@@ -76,7 +54,7 @@ def test_a_difference_begins_where_it_stays_up_to_the_largest_share(
     outcome, pairs = outcome_of(gains)
     effects = outcome.judged(pairs, [ERROR])
     (line,) = corrected_by_share(pairs, effects)
-    assert begins_at({share: each[0] for share, each in line.effects.items()}) == start
+    assert begins_at({share: each[0] for share, each in line.effects.items()}) == pytest.approx(start)
     (sentence,) = share_sentences(outcome, [line])
     assert sentence.startswith(f"fixed against uncorrected: error {words}")
     assert ("better at 20 %" in sentence) == (start is None and gains[0.2] > 0)
@@ -85,7 +63,7 @@ def test_a_difference_begins_where_it_stays_up_to_the_largest_share(
 def test_lines_begin_at_real_data_alone() -> None:
     outcome, _ = outcome_of(dict.fromkeys(SHARES, 0.3))
     lines = {line.title: sorted(line.points) for line in by_share(outcome.curves["task"], ["fixed"])}
-    assert lines == {"uncorrected": [0, *SHARES], "fixed": [0, *SHARES]}
+    assert lines == {title: pytest.approx([0, *SHARES]) for title in ("uncorrected", "fixed")}
 
 
 def test_one_seed_proves_nothing_by_share_either() -> None:

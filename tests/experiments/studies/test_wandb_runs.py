@@ -14,8 +14,8 @@ from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.report.view import MotionView
 from selfcorrect.experiments.motion.run.seed_runs import MotionRun
 from selfcorrect.experiments.motion.run.study import MotionStudy
-from selfcorrect.experiments.motion.settings.arms import Arm
 from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.studies.arms import Arm
 from selfcorrect.experiments.studies.wandb_runs import arm_run
 from selfcorrect.motion.measures.metrics import metric_of
 from selfcorrect.storage.runs.run_folder import claim_folder

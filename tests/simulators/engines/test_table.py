@@ -9,7 +9,8 @@ import pytest
 
 from selfcorrect.core.errors import MissingExtraError
 from selfcorrect.experiments.motion.correctors.builtin import sample_corrector
-from selfcorrect.experiments.motion.settings.presets import PRESETS, settings_of
+from selfcorrect.experiments.motion.settings.experiment import settings_of
+from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, chosen_engine
 

@@ -20,9 +20,10 @@ from selfcorrect.experiments.motion.report.conclusion import (
     shown_pairs,
     terminal_lines,
 )
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import PRESETS, DenoiserArms
+from selfcorrect.experiments.motion.settings.experiment import DenoiserArms
+from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.experiments.studies.outcome import Outcome
 from selfcorrect.experiments.studies.shares import by_share
 from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from selfcorrect.experiments.motion.report.tables import profile_table
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.experiments.studies.outcome import Outcome
 
 

@@ -30,8 +30,8 @@ from selfcorrect.experiments.motion.run.references import (
     write_references,
 )
 from selfcorrect.experiments.motion.run.task import motion_task
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import DenoiserArms, MotionSettings, settings_of
+from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings, settings_of
+from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Plan, run_loop, train_first_generation
 from selfcorrect.models.contrastive import ContrastiveSettings

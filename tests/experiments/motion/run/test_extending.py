@@ -13,9 +13,9 @@ from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.jobs.identities import IdentityFile
 from selfcorrect.experiments.motion.run.study import MotionStudy, data_identities
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import DenoiserArms, MotionSettings, extends
+from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings, extends
 from selfcorrect.experiments.motion.settings.run_options import RunOptions
+from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.experiments.studies.jobs import jobs_of
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.runs.run_folder import claim_folder

@@ -10,8 +10,8 @@ import torch
 from selfcorrect.core.randomness import streams
 from selfcorrect.experiments.motion.run.models import trained_model
 from selfcorrect.experiments.motion.run.task import MotionTask, motion_task
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import DenoiserArms, MotionSettings
+from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
+from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.loop.run import train_first_generation
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.ecosystem import Ecosystem

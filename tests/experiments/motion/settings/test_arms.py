@@ -9,8 +9,10 @@ import pytest
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm, ratio_of, refined_arms
-from selfcorrect.experiments.motion.settings.presets import PRESETS, DenoiserArms
+from selfcorrect.experiments.motion.settings.arms import budget, ratio_of, refined_arms
+from selfcorrect.experiments.motion.settings.experiment import DenoiserArms
+from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.studies.arms import BASELINE, Arm
 
 QUICK = (BASELINE, Arm("replace"), Arm("replace", "physics"))
 RATIOS = PRESETS["ratios"].comparisons[0].arms
@@ -82,7 +84,7 @@ def test_strength_belongs_to_corrected_arms_only():
 def test_stages_make_one_corrector_that_knows_what_they_know():
     arm = Arm("replace", "low-pass+physics")
     assert (arm.name, arm.title) == ("replace+low-pass-then-physics", "low-pass+physics")
-    assert arm.budget == "none: the cut-off that physics' jerk asks for; none: mechanics and body tables"
+    assert budget(arm) == "none: the cut-off that physics' jerk asks for; none: mechanics and body tables"
     assert not corrector_row("low-pass+physics").control
     assert corrector_row("low-pass+filter").control
     assert not is_own("low-pass+physics")
@@ -134,18 +136,29 @@ def test_arms_know_their_synthetic_ratio_as_a_number(policy: str, ratio: float, 
         (lambda: refined_arms(QUICK, ("replace",), (0.5,)), "a synthetic ratio needs the policy"),
         (lambda: refined_arms(QUICK, ("augment",), (-1.0,)), "at least 0, got -1"),
         (lambda: refined_arms(QUICK, ("nonsense",)), "unknown policy 'nonsense'"),
-        (lambda: Arm("replace", "phisics"), "unknown corrector 'phisics'"),
-        (lambda: Arm("replace", "low-pass+phisics"), "unknown corrector 'phisics'.*did you mean 'physics'"),
-        (lambda: Arm("replace", "low-pass+"), "unknown corrector ''"),
-        (lambda: Arm("replace", "low-pass+my.module:fix"), "must be a built-in corrector, got 'my.module:fix'"),
-        (lambda: Arm("replace", "none+physics"), "must be a built-in corrector, got 'none'"),
-        (lambda: Arm("replace", remedy="lineage"), "unknown remedy 'lineage'.*did you mean 'lineages'"),
         (lambda: Arm("replace", "physics", -0.1), "γ must be at least 0, got -0.1"),
     ],
 )
 def test_what_means_nothing_is_refused_in_words(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("corrector", "message"),
+    [
+        ("phisics", "unknown corrector 'phisics'"),
+        ("low-pass+phisics", "unknown corrector 'phisics'.*did you mean 'physics'"),
+        ("low-pass+", "unknown corrector ''"),
+        ("low-pass+my.module:fix", "must be a built-in corrector, got 'my.module:fix'"),
+        ("none+physics", "must be a built-in corrector, got 'none'"),
+    ],
+)
+def test_names_of_correctors_and_remedies_are_looked_up(corrector: str, message: str):
+    with pytest.raises(SettingError, match=message):
+        DenoiserArms("dct-mlp", (Arm("replace", corrector),))
+    with pytest.raises(SettingError, match=r"unknown remedy 'lineage'.*did you mean 'lineages'"):
+        DenoiserArms("dct-mlp", (Arm("replace", remedy="lineage"),))
 
 
 def test_names_tell_all_arms_of_all_presets_apart_and_are_folder_names():
@@ -168,7 +181,7 @@ def test_every_preset_has_a_baseline_and_pairs_changed_arms_with_plain_ones():
 def test_defended_arms_say_so():
     arm = Arm("replace", "physics", remedy="lineages")
     assert (arm.name, arm.title) == ("replace+physics+lineages", "lineages + physics")
-    assert arm.budget == "none: mechanics and body tables; the parent set"
+    assert budget(arm) == "none: mechanics and body tables; the parent set"
     assert Arm("real", remedy="extrapolated").label == "real data only, extrapolated"
     assert Arm("freeze", remedy="matched").label == "fully synthetic, static training set + matched"
 

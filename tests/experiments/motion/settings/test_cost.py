@@ -6,12 +6,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.cost import SPREAD, duration, expected
-from selfcorrect.experiments.motion.settings.preset_table import PRESET_ROWS
-from selfcorrect.experiments.motion.settings.presets import PRESETS, DenoiserArms, settings_of
+from selfcorrect.experiments.motion.settings.cost import SPREAD, expected
+from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, settings_of
+from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.studies.arms import BASELINE, Arm
 
 RESULTS = Path(__file__).resolve().parents[4] / "docs" / "results"
 
@@ -24,25 +22,6 @@ def test_expected_times_are_near_those_of_all_published_runs() -> None:
     }
     assert len(took) > 20
     assert {command: ratio for command, ratio in took.items() if not 1 / SPREAD < ratio < SPREAD} == {}
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_the_table_says_what_a_preset_is(name: str) -> None:
-    settings, row = PRESETS[name], PRESET_ROWS[name]
-    cost = expected(settings, row.keep)
-    assert row.denoisers == ", ".join(one.denoiser for one in settings.comparisons)
-    counts = row.judged_count, row.first_seed
-    assert counts == (settings.judged_count, settings.first_seed)
-    assert (row.arms, row.generations, row.seeds, row.real_count, row.engine) == (
-        sum(len(one.arms) for one in settings.comparisons),
-        settings.generations,
-        settings.seeds,
-        settings.real_count,
-        settings.engine,
-    )
-    minutes = cost.minutes(2)
-    time = "needs a GPU" if minutes is None else duration(minutes)
-    assert row.cost == f"{time}, {cost.disk_gb:.1f} GB"
 
 
 def test_more_work_costs_more() -> None:

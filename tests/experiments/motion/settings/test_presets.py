@@ -9,8 +9,9 @@ import pytest
 
 from selfcorrect.core.errors import MissingExtraError, SettingError
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import PRESETS, DenoiserArms, extends, settings_of
+from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, extends, settings_of
+from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.simulators.settings.engine_table import ENGINES
 
 

@@ -8,14 +8,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import PRESETS, settings_of
+from selfcorrect.experiments.motion.settings.experiment import settings_of
+from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.motion.settings.published import (
     PublishedModel,
     forward_flops,
     published_steps,
     work,
 )
+from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.models.diffusion.mdm.arguments import MdmArguments
 from selfcorrect.models.diffusion.mdm.network import Mdm
 

@@ -1,0 +1,261 @@
+"""The arm of a study: a loop as a point on its axes, in text that files, options and folders of runs hold.
+
+Nothing here imports PyTorch, so that commands can list arms at once.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.runtime.registry import import_callable
+
+if TYPE_CHECKING:
+    from selfcorrect.correctors.correction import Correction
+    from selfcorrect.loop.policy import FreshSource
+    from selfcorrect.loop.run import Plan
+
+SAMPLING_BOUNDS = {
+    "guidance": (0.0, 100.0),
+    "temperature": (1e-3, 100.0),
+    "eta": (0.0, 1.0),
+    "sampling_steps": (1, 1e4),
+}
+"""Settings of sampling that an arm may change, lowest and highest."""
+
+TAKES_RATIO = ("augment", "accumulate")
+"""Policies that take λ."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One loop of a study, which prints itself as the name of its folder.
+
+    Code of your own is named package.module:attribute.
+    """
+
+    policy: str = "replace"
+    """Which data train the next generation, e.g. real, replace, augment:0.5, accumulate:1."""
+    corrector: str = "none"
+    """A corrector by name or package.module:attribute. In a comparison: a function of samples, or of values; a class
+    that needs no arguments; a torch module."""
+    strength: float = math.inf
+    """γ of the operator, by default the full corrector."""
+    correct_real: bool = False
+    """Correct the real training data too, once."""
+    remedy: str = "none"
+    """A remedy against the loss of modes by name."""
+    operator: Literal["mixture", "interpolation"] = "mixture"
+    """What γ means: a share of corrected samples, or a share of the way to the corrected sample."""
+    guidance: float | None = None
+    """Scale of classifier-free guidance when samples are drawn, None for the model's own."""
+    temperature: float | None = None
+    """Factor on the noise of sampling, None for the model's own."""
+    eta: float | None = None
+    """Share of the noise that each step of sampling draws anew: 0 is deterministic, 1 ancestral, None the model's."""
+    sampling_steps: int | None = None
+    """Network evaluations per sample, None for the model's own."""
+    from_scratch: bool = False
+    """Train each generation anew instead of fine-tuning the last model."""
+    bias: str = ""
+    """A sampling bias, as in `selfcorrect.loop.bias`."""
+    fitting: str = ""
+    """A fitting, as in `selfcorrect.loop.fitting`."""
+    steps: int | None = None
+    """Optimiser steps per generation, None for the study's own."""
+    called: str = ""
+    """A name that stands for all of this, "" for what the axes say."""
+
+    def __post_init__(self) -> None:
+        if not self.strength >= 0:
+            raise SettingError(f"the correction strength γ must be at least 0, got {self.strength:g}")
+        for name, value in self.sampling.items():
+            lowest, highest = SAMPLING_BOUNDS[name]
+            if not lowest <= value <= highest:
+                raise SettingError(f"{name} must be from {lowest:g} to {highest:g}, got {value:g}")
+
+    @classmethod
+    def of(cls, plan: Plan, called: str = "") -> Arm:
+        """What a plan is by axis; objects in it by their names."""
+        from selfcorrect.correctors.contract import name_of
+        from selfcorrect.loop.bias import unbiased
+        from selfcorrect.loop.fitting import plain
+        from selfcorrect.loop.policy import spelled
+
+        correction = plan.correction
+        return cls(
+            spelled(plan.policy, ""),
+            correction.name if correction else "none",
+            correction.strength if correction else math.inf,
+            plan.correct_real,
+            operator=correction.operator if correction else "mixture",
+            from_scratch=plan.from_scratch,
+            bias="" if plan.bias is unbiased else name_of(plan.bias),
+            fitting="" if plan.fitting is plain else name_of(plan.fitting),
+            steps=plan.steps,
+            called=called,
+        )
+
+    def plan(
+        self,
+        generations: int,
+        steps: int,
+        correction: Correction | None = None,
+        fresh_source: FreshSource | None = None,
+    ) -> Plan:
+        """The loop's plan, without remedy; correction: by the arm's corrector, with its strength and operator."""
+        from selfcorrect.loop.bias import unbiased
+        from selfcorrect.loop.fitting import plain
+        from selfcorrect.loop.policy import parse_policy
+        from selfcorrect.loop.run import Plan
+
+        return Plan(
+            parse_policy(self.policy, fresh_source),
+            generations,
+            steps if self.steps is None else self.steps,
+            self.from_scratch,
+            bias=import_callable(self.bias, "sampling bias") if self.bias else unbiased,
+            correction=correction,
+            correct_real=self.correct_real,
+            fitting=import_callable(self.fitting, "fitting") if self.fitting else plain,
+        )
+
+    @property
+    def name(self) -> str:
+        """A folder name that no other arm has."""
+        return folder_name(self.called) if self.called else str(self)
+
+    def __str__(self) -> str:
+        parts = [
+            self.policy.replace(":", "-"),
+            self.corrector.replace(":", ".").replace("+", "-then-"),
+            *(["real-corrected"] * self.correct_real),
+            *([self.remedy] if self.remedy != "none" else []),
+            *(["from-scratch"] * self.from_scratch),
+            *(each.replace(":", ".") for each in (self.bias, self.fitting) if each),
+        ]
+        if math.isfinite(self.strength):
+            parts.append(f"{'strength' if self.operator == 'mixture' else self.operator}-{self.strength:g}")
+        parts += [f"{name.replace('_', '-')}-{value:g}" for name, value in self.sampling.items()]
+        return "+".join(parts)
+
+    @property
+    def sampling(self) -> dict[str, float]:
+        """What is not the model's own in sampling, by the names of the command line."""
+        given = {name: getattr(self, name) for name in SAMPLING_BOUNDS}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def sampled(self, config: Any) -> Any:
+        """Settings of a model with those that this arm changes; SettingError where they do not go together."""
+        names = {"guidance": "guidance_scale"}
+        return replace(config, **{names.get(name, name): value for name, value in self.sampling.items()})
+
+    @property
+    def plain(self) -> Arm:
+        """What this arm is compared with: as it is sampled, without correction and remedy; else sampled as usual."""
+        changed = (self.corrector, self.remedy, self.correct_real) != ("none", "none", False)
+        usual = replace(
+            self, corrector="none", strength=math.inf, operator="mixture", correct_real=False, remedy="none"
+        )
+        return usual if changed else Arm(self.policy)
+
+    @property
+    def kind(self) -> str:
+        """The name of the data policy, without its number."""
+        return self.policy.partition(":")[0]
+
+    @property
+    def synthetic_ratio(self) -> float:
+        """λ, synthetic samples per real one: 0 for real data only, infinite without real data, NaN where it varies."""
+        kind, _, value = self.policy.partition(":")
+        if kind in TAKES_RATIO:
+            return float(value or 1)
+        return {"real": 0.0, "replace": math.inf, "freeze": math.inf, "renew": math.inf}.get(kind, math.nan)
+
+    @property
+    def synthetic_share(self) -> float:
+        """The share of synthetic samples among all, λ / (1 + λ), from 0 to 1."""
+        return 1 - 1 / (1 + self.synthetic_ratio)
+
+    @property
+    def group(self) -> str:
+        """The data policy in words; arms of a group are shown together, as all those are that have names."""
+        if self.called:
+            return ""
+        value = self.policy.partition(":")[2]
+        return {
+            "real": "real data only",
+            "replace": "fully synthetic",
+            "freeze": "fully synthetic",
+            "renew": f"fully synthetic, {value} renewed",
+            "augment": f"λ = {value}",
+            "accumulate": f"accumulate, λ = {value}",
+        }.get(self.kind, self.policy)
+
+    @property
+    def title(self) -> str:
+        """Its name, or remedy and corrector in words."""
+        return self.called or ("baseline (real data only)" if self.is_baseline else self.words)
+
+    @property
+    def words(self) -> str:
+        """What it is apart from its data policy."""
+        names = [name for name in (self.remedy, self.corrector) if name != "none"]
+        words = [" + ".join(["static training set"] * (self.kind == "freeze") + names) or "uncorrected"]
+        if math.isfinite(self.strength):
+            words.append(f"γ = {self.strength:g}" + ("" if self.operator == "mixture" else " of each sample"))
+        words += [f"{name.replace('_', ' ')} {value:g}" for name, value in self.sampling.items()]
+        words += [each for each in (self.bias, self.fitting) if each]
+        return ", ".join(words + ["from scratch"] * self.from_scratch + ["real data corrected too"] * self.correct_real)
+
+    @property
+    def label(self) -> str:
+        """Group and title."""
+        return self.title if self.is_baseline else ", ".join(filter(None, (self.group, self.title)))
+
+    @property
+    def line(self) -> str:
+        """What it is apart from its synthetic share, "" for one that has no place on a line by share."""
+        kind, _, value = self.policy.partition(":")
+        return self.words if kind == "augment" or (kind == "replace" and not value) else ""
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it trains on real data alone, as usual, without correction."""
+        changed = self.corrector != "none" or self.remedy != "none" or self.correct_real or self.sampling
+        return self.kind == "real" and not changed
+
+    @property
+    def axes(self) -> dict[str, Any]:
+        """What it is by axis, as W&B and tables name them."""
+        return {
+            "policy": self.kind,
+            "synthetic_ratio": self.synthetic_ratio,
+            "synthetic_share": self.synthetic_share,
+            "corrector": self.corrector,
+            "strength": self.strength if self.corrector != "none" else 0.0,
+            "operator": self.operator,
+            "correct_real": self.correct_real,
+            "remedy": self.remedy,
+            **({} if self.steps is None else {"steps": self.steps}),
+            **{f"sampling.{name}": value for name, value in self.sampling.items()},
+        }
+
+    def config(self) -> dict[str, Any]:
+        """All of it as JSON values but what has its default and is newer than the runs that recorded arms."""
+        usual = {each.name: each.default for each in fields(self)}
+        return {name: value for name, value in asdict(self).items() if name not in NEWER or value != usual[name]}
+
+
+NEWER = ("from_scratch", "bias", "fitting", "steps", "called")
+"""Fields of an arm that runs of earlier versions did not record."""
+
+BASELINE = Arm("real")
+
+
+def folder_name(name: str) -> str:
+    """A name as that of a folder."""
+    return re.sub(r"[^\w.+=-]+", "-", name).strip("-.").casefold()
