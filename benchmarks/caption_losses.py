@@ -20,8 +20,9 @@ import tyro
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.experiments.motion.run.captions import THIRDS
 from selfcorrect.experiments.motion.run.models import trained_model
+from selfcorrect.experiments.motion.run.parts import JudgedTask
 from selfcorrect.experiments.motion.run.seed_runs import MotionRun, seed_runs
-from selfcorrect.experiments.motion.run.task import MotionTask, motion_task
+from selfcorrect.experiments.motion.run.task import motion_task
 from selfcorrect.experiments.motion.settings.experiment import settings_of
 from selfcorrect.experiments.reporting.summary import read_summary
 from selfcorrect.experiments.studies.arms import Arm
@@ -31,7 +32,7 @@ TOPS = (1, 3)
 REPEATS = 2000
 
 
-def precision(task: MotionTask, arm: Arm, folder: Path, generation: int, draws: int, stream: Stream) -> np.ndarray:
+def precision(task: JudgedTask, arm: Arm, folder: Path, generation: int, draws: int, stream: Stream) -> np.ndarray:
     """R-precision (len(TOPS), C) of each caption; NaN for one that is not judged."""
     judge = task.captions
     assert judge is not None

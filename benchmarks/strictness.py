@@ -20,8 +20,9 @@ import tyro
 from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.motion.correctors.table import CORRECTORS, is_own
 from selfcorrect.experiments.motion.run.models import trained_model
+from selfcorrect.experiments.motion.run.parts import JudgedTask
 from selfcorrect.experiments.motion.run.seed_runs import MotionRun, seed_runs
-from selfcorrect.experiments.motion.run.task import MotionTask, motion_task
+from selfcorrect.experiments.motion.run.task import motion_task
 from selfcorrect.experiments.motion.settings.experiment import settings_of
 from selfcorrect.experiments.reporting.summary import SUMMARY, read_summary
 from selfcorrect.experiments.studies.arms import Arm
@@ -73,7 +74,7 @@ def acceptance(run: MotionRun, arm: Arm, names: Sequence[str]) -> Iterator[Row]:
             yield Row(run.comparison.denoiser, arm.name, run.seed, generation, names[int(label)], *counts)
 
 
-def covered(run: MotionRun, task: MotionTask, arm: Arm) -> Iterator[Covered]:
+def covered(run: MotionRun, task: JudgedTask, arm: Arm) -> Iterator[Covered]:
     """What an arm's last model covers of each group."""
     model = trained_model(task, arm, run.arm_folder(arm), run.settings.generations)
     stream = run.stream.child("strictness")

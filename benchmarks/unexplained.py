@@ -20,9 +20,10 @@ from tqdm import tqdm
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.experiments.motion.correctors.builtin import CorrectorInputs, physics
 from selfcorrect.experiments.motion.run.feasibility import KEYS, feasibility, feasible_rows, of_arm
+from selfcorrect.experiments.motion.run.parts import JudgedTask
 from selfcorrect.experiments.motion.run.references import CORRECTED_REAL, REAL
 from selfcorrect.experiments.motion.run.seed_runs import MotionRun, seed_runs
-from selfcorrect.experiments.motion.run.task import MotionTask, motion_task
+from selfcorrect.experiments.motion.run.task import motion_task
 from selfcorrect.experiments.motion.settings.experiment import settings_of
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import SUMMARY, read_summary, write_summary
@@ -40,7 +41,7 @@ class Arguments:
     """Of each arm and seed."""
 
 
-def of_real(run: MotionRun, task: MotionTask, count: int) -> dict[str, dict[str, float]]:
+def of_real(run: MotionRun, task: JudgedTask, count: int) -> dict[str, dict[str, float]]:
     """Those of real windows that no model has seen, raw and corrected, by the names that summaries have for them."""
     inputs = CorrectorInputs(task.codec, task.task.real, task.task.model, run.stream, silent)
     raw = task.fresh.take(feasible_rows(task, run.stream, count))

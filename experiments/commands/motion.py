@@ -21,12 +21,12 @@ from selfcorrect.simulators.settings.engine_table import ENGINES
 from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
 from ..motion.correctors.table import corrector_row
-from ..motion.settings.cost import expected
+from ..motion.settings.cost import expected, gpu_line
 from ..motion.settings.experiment import MotionOptions, MotionSettings, says
 from ..motion.settings.presets import PRESET_ROWS, PRESETS
-from ..motion.settings.published import gpu_lines
 from ..motion.settings.run_options import Keep, RunOptions
 from ..remedies.table import REMEDIES
+from ..studies.wandb_options import WandbOptions
 from .inputs import must_exist, sources_must_exist
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class MotionCommand(MotionOptions):
     """Processes. Results do not depend on their number."""
     runner: Annotated[str, arg(help=_runners())] = ""
     where: Annotated[Cluster, arg(name="")] = field(default_factory=Cluster)
+    log: Annotated[WandbOptions, arg(name="")] = field(default_factory=WandbOptions)
     options: Annotated[RunOptions, arg(name="")] = field(default_factory=RunOptions)
 
     def settings(self) -> MotionSettings:
@@ -97,6 +98,7 @@ class MotionCommand(MotionOptions):
             print(f"selfcorrect: PyBullet is not installed; correctors simulate in {engine}", file=sys.stderr)
         from selfcorrect.models.diffusion.model import choose_device
         from selfcorrect.models.diffusion.sharing import crew, process_count
+        from selfcorrect.storage.runs.tracking import wandb_mode
 
         from ..motion.report.view import MotionView
         from ..motion.run.study import MotionStudy
@@ -111,7 +113,8 @@ class MotionCommand(MotionOptions):
         where = Where(self._workers(process_count()), self.runner, self.where)
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
         options = replace(self.options, keep=self._keep())
-        view = MotionView(MotionStudy(settings, self.preset, options, self.ratings))
+        study = MotionStudy(settings, self.preset, options, self.ratings)
+        view = MotionView(study, films=wandb_mode(self.log.wandb) != "off")
         with crew(choose_device(options.device)) as leads:
             if leads:
                 found = run_study(
@@ -120,7 +123,7 @@ class MotionCommand(MotionOptions):
                     where,
                     command=command,
                     accept_changed=options.accept_changed,
-                    wandb=options.target,
+                    wandb=self.log.target,
                 )
                 print(f"\n{found}\n{folder / REPORT}")
                 return 1 if found.gaps else 0
@@ -137,11 +140,7 @@ class MotionCommand(MotionOptions):
         counts = f"generations {settings.generations}, seeds {settings.seeds}, n = {settings.real_count}"
         workers = self.workers if self.workers is not None else default_workers()
         lines = expected(settings, self._keep()).lines(workers)
-        if settings.published:
-            one = settings.comparisons[0]
-            steps = settings.initial_steps[one.denoiser], settings.steps[one.denoiser]
-            lines += gpu_lines(settings.published, one.arms, settings, steps)
-        return [*arms, counts, *lines]
+        return [*arms, counts, *lines, *([gpu_line(settings, files)] if (files := settings.published) else [])]
 
     def _keep(self) -> Keep:
         """What stays of models and samples."""

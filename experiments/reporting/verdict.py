@@ -146,11 +146,11 @@ def headline(judged: Sequence[Effect]) -> str:
 
 
 def tallies(judged: Sequence[Effect]) -> str:
-    """For each axis, in how many comparisons it became better and worse."""
-    axes = {metric.axis: metric for metric in (effect.metric for effect in judged)}
+    """For each axis, or metric without one, in how many comparisons it became better and worse."""
+    metrics = dict.fromkeys(effect.metric for effect in judged)
+    named = {metric: f"{metric.axis} ({metric.title})" if metric.axis else metric.title for metric in metrics}
     return "; ".join(
-        f"{axis} ({metric.title}) is {tally([one.word for one in judged if one.metric == metric])}"
-        for axis, metric in axes.items()
+        f"{name} is {tally([one.word for one in judged if one.metric == metric])}" for metric, name in named.items()
     )
 
 

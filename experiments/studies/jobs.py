@@ -22,16 +22,20 @@ from .study import SeedRun, Study
 
 
 def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[Job]:
-    """All jobs of a study in a run folder; those of arms have the arguments study, run and arm."""
+    """All jobs of a study in a run folder, in an order in which they can run one after the other.
+
+    Those of arms have the arguments study, run and arm.
+    """
     jobs: list[Job] = []
     for run in study.runs(root):
         label = f"{study.words(run.task)} seed {run.seed}"
         first = Job(f"{label} generation 0", run_first_generation, (study, run, accept_changed), 1)
-        jobs += [first, *study.more_jobs(run)]
+        jobs.append(first)
         jobs += [
             Job(job_of(study, run, arm), run_arm, (study, run, arm), study.generations_of(run.task), (first.name,))
             for arm in study.arms(run.task)
         ]
+        jobs += study.more_jobs(run)
     return jobs
 
 

@@ -66,6 +66,22 @@ class View(ABC):
     def pairs(self, outcome: Outcome[Any]) -> Sequence[Pair]:
         """Arms with those that they are compared with, what the study asks about first."""
 
+    # --- what all pages say ---
+
+    def warnings(self, outcome: Outcome[Any]) -> list[str]:
+        """What is missing, and that one seed proves nothing."""
+        one = ["One seed proves nothing: this run shows that the machinery works, and no more."]
+        return [*outcome.gaps, *(one if len(self._seeds) == 1 else [])]
+
+    def counts(self) -> dict[str, str]:
+        """Seeds and generations, as facts of a page."""
+        seeds = self._seeds
+        return {"Seeds": f"{len(seeds)}, from {seeds[0]}", "Generations": str(self.study.generations)}
+
+    @property
+    def _seeds(self) -> list[int]:
+        return list(dict.fromkeys(run.seed for run in self.study.runs(Path())))
+
     # --- rows and curves ---
 
     def arm_word(self, arm: Arm) -> str:

@@ -16,7 +16,7 @@ from selfcorrect.statistics import Interval, mean_interval
 
 from ...remedies.table import REMEDIES
 from ...reporting.results import ArmCurves
-from ...reporting.tables import half_life_cell
+from ...reporting.tables import half_life_cell, interval_cell
 from ...reporting.webpage import Cell, PageRow, Table
 from ...studies.arms import BASELINE, Arm
 from ..run.task import motion_data, motion_evaluator
@@ -97,8 +97,7 @@ def drift_of(curves: ArmCurves, founders: Founders) -> tuple[Interval, Interval]
 
 
 def _cell(interval: Interval) -> Cell:
-    bounds = "" if math.isnan(interval.low) else f"{interval.low:.2f} … {interval.high:.2f}"
-    return Cell(f"{interval.estimate:.2f}", bounds)
+    return interval_cell(interval, 2)
 
 
 def disease_sentences(outcome: MotionOutcome, founders: Founders) -> list[str]:

@@ -17,14 +17,14 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.motion.pictures.player import scene_of
 from selfcorrect.runtime.progress import silent
-from selfcorrect.storage.runs.tracking import wandb_mode
 
 from ...studies.arms import BASELINE, Arm
 from ..correctors.builtin import build_corrector
 from ..run.models import trained_model
+from ..run.parts import MotionTask
 from ..run.seed_runs import MotionRun, seed_runs
 from ..run.study import corrector_inputs
-from ..run.task import MotionTask, motion_task
+from ..run.task import motion_task
 from ..settings.run_options import RunOptions
 from .conclusion import MotionOutcome, MotionPair
 
@@ -57,19 +57,19 @@ class ShownClip:
 
 
 def shown_clips(
-    outcome: MotionOutcome, root: Path, shown: Sequence[MotionPair], options: RunOptions
+    outcome: MotionOutcome, root: Path, shown: Sequence[MotionPair], options: RunOptions, *, films: bool
 ) -> list[ShownClip]:
     """Motions of the first seed: before and after correction, generation 0, and the last generation of each arm.
 
-    shown: which correctors are shown, at most one pair for each denoiser.
+    shown: which correctors are shown, at most one pair for each denoiser; films: draw short films, too.
     """
     settings = outcome.settings
     first = [run for run in seed_runs(settings, root, options) if run.seed == settings.first_seed]
-    clips = [clip for run in first for clip in _clips_of(run, outcome.curves[run.task], shown)]
+    clips = [clip for run in first for clip in _clips_of(run, outcome.curves[run.task], shown, films)]
     return sorted(clips, key=lambda clip: clip.section != _CORRECTION)  # which come first
 
 
-def _clips_of(run: MotionRun, arms: Iterable[Arm], shown: Sequence[MotionPair]) -> list[ShownClip]:
+def _clips_of(run: MotionRun, arms: Iterable[Arm], shown: Sequence[MotionPair], films: bool) -> list[ShownClip]:
     task = motion_task(run.settings, run.comparison, run.stream)
     labels = _shown_labels(task)
     last = run.settings.generations
@@ -79,7 +79,7 @@ def _clips_of(run: MotionRun, arms: Iterable[Arm], shown: Sequence[MotionPair]) 
     corrected = next(pairs, None)
     if corrected is not None:
         labels = labels[: SHOWN // 2]
-        clips += [_correction_clip(run, task, labels, corrected, generation) for generation in (last, 0)]
+        clips += [_correction_clip(run, task, labels, corrected, generation, films) for generation in (last, 0)]
     return clips
 
 
@@ -117,7 +117,9 @@ def _samples_clip(
 _CORRECTION = "Before and after correction"
 
 
-def _correction_clip(run: MotionRun, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int) -> ShownClip:
+def _correction_clip(
+    run: MotionRun, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int, films: bool
+) -> ShownClip:
     """Samples of a generation of an arm beside what its corrector makes of them."""
     folder = run.arm_folder(arm) if generation else run.first_folder
     before = _motions(run, task, labels, arm if generation else BASELINE, generation, folder)
@@ -132,7 +134,7 @@ def _correction_clip(run: MotionRun, task: MotionTask, labels: torch.Tensor, arm
         outcome = "corrected" if corrected.accepted[index] else "rejected"
         panels += [PicturePanel(before[index], f"{text}: sample"), PicturePanel(after[index], outcome)]
     film = None
-    if wandb_mode(run.options.wandb) != "off":
+    if films:
         film = _media_folder(run) / f"{arm.name}-before-and-after-generation-{generation}.mp4"
         _save_film(film, panels)
     caption = f"{run.comparison.preset.character} denoiser, {arm.group}, {arm.corrector}: generation {generation}"

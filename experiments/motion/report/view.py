@@ -110,8 +110,10 @@ class MotionView(View):
 
     task_word: ClassVar[str] = "denoiser"
 
-    def __init__(self, study: MotionStudy) -> None:
+    def __init__(self, study: MotionStudy, *, films: bool = False) -> None:
+        """films: draw what W&B takes."""
         self.study: MotionStudy = study
+        self._films = films
         self.title = question(study.settings)
 
     def judged(self, root: Path) -> list[Metric]:
@@ -162,7 +164,7 @@ class MotionView(View):
 
     def told(self, outcome: MotionOutcome, root: Path, rows: Sequence[Row], seconds: float, command: str) -> Told:
         settings = outcome.settings
-        clips = shown_clips(outcome, root, shown_pairs(outcome), self.study.options)
+        clips = shown_clips(outcome, root, shown_pairs(outcome), self.study.options, films=self._films)
         founders = founders_of(settings)
         page = Page(
             title=self.title,
@@ -171,11 +173,11 @@ class MotionView(View):
             picture=_picture(outcome),
             cards=cards(outcome),
             details=[*details(outcome), *disease_sentences(outcome, founders)],
-            warnings=[*outcome.gaps, *_warnings(settings)],
+            warnings=self.warnings(outcome),
             curves=_curves_svg(outcome),
             sections=_sections(outcome, founders),
             clips=_by_section(clips),
-            facts=_facts(outcome, rows, seconds),
+            facts=_facts(outcome, self.counts(), rows, seconds),
             notes=_notes(outcome),
         )
         media = [path for clip in clips for path in clip.files]
@@ -197,16 +199,10 @@ class MotionView(View):
         return [*(metric.key for metric in MEASURED), *EXPLAINED]
 
     def arm_config(self, run: SeedRun, arm: Any) -> dict[str, Any]:
-        settings = self.study.settings
-        counts = ("generations", "real_count", "judged_count", "judge_corrected", "frames", "fps")
-        return {
-            **super().arm_config(run, arm),
-            "data": ", ".join(settings.data),
-            "reference": ", ".join(settings.reference),
-            **{name: getattr(settings, name) for name in counts},
-            "steps": settings.steps[run.task],
-            "initial_steps": settings.initial_steps[run.task],
-        }
+        settings = self.study.settings.of_arms(run.task)
+        plain = {name: value for name, value in settings.items() if isinstance(value, str | bool | int | float)}
+        sources = {name: ", ".join(settings[name]) for name in ("data", "reference")}
+        return {**super().arm_config(run, arm), "generations": self.study.generations, **plain, **sources}
 
     def tags(self, run: SeedRun, arm: Any) -> tuple[str, ...]:
         return (self.study.name, run.task, arm.policy, arm.corrector, arm.remedy)
@@ -245,12 +241,6 @@ def _final(outcome: MotionOutcome) -> dict[str, float]:
         for key in (*(metric.key for metric in MEASURED), *EXPLAINED)
         if curves and all(key in arm.values for arm in curves)
     }
-
-
-def _warnings(settings: MotionSettings) -> list[str]:
-    if settings.seeds == 1:
-        return ["This run has one seed: it shows that the machinery works, and no more."]
-    return []
 
 
 def _picture(outcome: MotionOutcome) -> Picture:
@@ -360,7 +350,9 @@ def _sections(outcome: MotionOutcome, founders: Founders) -> list[Section]:
     return [*first, *(section for section in sections if section.table.rows)]
 
 
-def _facts(outcome: MotionOutcome, rows: Sequence[Mapping[str, Any]], seconds: float) -> dict[str, str]:
+def _facts(
+    outcome: MotionOutcome, counts: Mapping[str, str], rows: Sequence[Mapping[str, Any]], seconds: float
+) -> dict[str, str]:
     settings = outcome.settings
     spent = seconds_by_phase(rows)
     total = sum(spent.values())
@@ -370,8 +362,7 @@ def _facts(outcome: MotionOutcome, rows: Sequence[Mapping[str, Any]], seconds: f
         "Judged against": _reference_in_words(motion_data(settings, streams(settings.first_seed))),
         "Judged in each generation": f"{settings.judged_count} raw samples, the same noise and labels in every arm",
         "Engine": settings.engine,
-        "Seeds": f"{settings.seeds}, from {settings.first_seed}",
-        "Generations": str(settings.generations),
+        **counts,
         "Optimiser steps per generation": ", ".join(
             f"{name} {settings.steps[name]} ({settings.initial_steps[name]} in generation 0)" for name in outcome.curves
         ),

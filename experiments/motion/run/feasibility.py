@@ -20,8 +20,8 @@ from selfcorrect.storage.files.writing import write_atomically
 
 from ...studies.arms import Arm
 from .models import trained_model
+from .parts import JudgedTask
 from .seed_runs import MotionRun
-from .task import MotionTask
 
 SAMPLES = 64
 """Of each arm and seed."""
@@ -47,7 +47,7 @@ def feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
     return {key: metric_of(key).unit.of(float(each.mean())) for key, each in found.items()}
 
 
-def of_arm(run: MotionRun, task: MotionTask, arm: Arm, count: int = SAMPLES) -> dict[str, float]:
+def of_arm(run: MotionRun, task: JudgedTask, arm: Arm, count: int = SAMPLES) -> dict[str, float]:
     """Those of raw samples of an arm's last model, as they are judged."""
     model = trained_model(task, arm, run.arm_folder(arm), run.settings.generations)
     stream = run.stream.child("unexplained")
@@ -56,18 +56,18 @@ def of_arm(run: MotionRun, task: MotionTask, arm: Arm, count: int = SAMPLES) -> 
     return {**figures, **of_field(task, model, run.stream.child("field"))}
 
 
-def of_field(task: MotionTask, model: GenerativeModel, stream: Stream) -> dict[str, float]:
+def of_field(task: JudgedTask, model: GenerativeModel, stream: Stream) -> dict[str, float]:
     """Means over the repetitions of the field's protocol, where the published model is run."""
     scores = task.field.repeated(model, stream) if task.field else {}
     return {key: float(values.mean()) for key, values in scores.items()}
 
 
-def feasible_rows(task: MotionTask, stream: Stream, count: int = SAMPLES) -> Tensor:
+def feasible_rows(task: JudgedTask, stream: Stream, count: int = SAMPLES) -> Tensor:
     """Which real windows are measured."""
     return torch.from_numpy(stream.child("unexplained").numpy().permutation(len(task.fresh))[:count])
 
 
-def write_feasibility(run: MotionRun, task: MotionTask, arm: Arm) -> None:
+def write_feasibility(run: MotionRun, task: JudgedTask, arm: Arm) -> None:
     """Measure an arm's last generation, unless that was done, and keep it; a failure costs these figures alone."""
     path, generation = run.arm_folder(arm) / FILE, run.settings.generations
     if path.exists() and not run.options.repair and unsealed(path)["generation"] == generation:

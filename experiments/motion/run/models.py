@@ -18,7 +18,7 @@ from selfcorrect.storage.runs.folder_store import FolderReader
 
 from ...remedies.remedies import RemedyInputs, with_remedy
 from ...studies.arms import Arm
-from .task import MotionTask
+from .parts import MotionTask
 
 
 def sampled_task(task: MotionTask, arm: Arm, progress: Progress = silent) -> Task:

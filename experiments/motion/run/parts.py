@@ -42,11 +42,17 @@ class MotionTask:
 
     task: Task
     codec: FeatureCodec
-    evaluator: MotionEvaluator
     data: MotionData
     fresh: Samples
     fresh_source: FreshSource
-    captions: CaptionJudge | None
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedTask(MotionTask):
+    """The same with its judges."""
+
+    evaluator: MotionEvaluator
+    captions: CaptionJudge | None = None
     """Judges what captions find, where labels are captions."""
     field: FieldJudge | None = None
     """Judges by the field's evaluator, where the published model is run."""

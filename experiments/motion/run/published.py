@@ -38,7 +38,7 @@ from selfcorrect.runtime.progress import Progress
 
 from ..settings.published import GUIDANCE, PublishedModel
 from .field import BeginningsEvaluator, FieldJudge
-from .parts import MotionData, MotionTask
+from .parts import JudgedTask, MotionData
 
 _NAMED = 40
 """Characters of a caption that name a motion in reports."""
@@ -106,7 +106,7 @@ def published_task(
     progress: Progress,
     training_steps: int,
     acceleration: Acceleration,
-) -> MotionTask:
+) -> JudgedTask:
     """The loop's task on a device."""
     place = choose_device(device)
     model = parts.checkpoint.model(parts.prompts, place).with_sampling(guidance_scale=GUIDANCE)
@@ -125,7 +125,7 @@ def published_task(
         space=lambda values: parts.evaluator.geometric(field.beginnings(parts.codec.decode(values))),
     )
     evaluator = replace(parts.evaluator, frames_of=field)
-    return MotionTask(task, parts.codec, evaluator, parts.data, parts.fresh, blocks_of(parts.fresh), None, field)
+    return JudgedTask(task, parts.codec, parts.data, parts.fresh, blocks_of(parts.fresh), evaluator, field=field)
 
 
 def _judge(parts: PublishedParts, field: FieldJudge) -> Callable[[Candidate], Mapping[str, float]]:

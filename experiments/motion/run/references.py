@@ -14,7 +14,7 @@ from selfcorrect.storage.files.writing import write_atomically
 
 from ..correctors.builtin import CorrectorInputs, physics
 from .feasibility import feasibility, feasible_rows
-from .task import MotionTask
+from .parts import JudgedTask
 
 REAL = "real against real"
 CORRECTED_REAL = "real, corrected by physics"
@@ -27,7 +27,7 @@ FILE = "references.json"
 
 
 def write_references(
-    folder: Path, task: MotionTask, inputs: CorrectorInputs, stream: Stream, *, repair: bool = False
+    folder: Path, task: JudgedTask, inputs: CorrectorInputs, stream: Stream, *, repair: bool = False
 ) -> None:
     """Judge fresh real windows as if a model had made them, raw and corrected; kept in `folder`.
 
@@ -55,20 +55,20 @@ def read_references(folder: Path) -> dict[str, dict[str, float]]:
     return unsealed(folder / FILE)
 
 
-def _scores(task: MotionTask, samples: Samples) -> Mapping[str, float]:
+def _scores(task: JudgedTask, samples: Samples) -> Mapping[str, float]:
     batch, labels = task.codec.decode(samples.values), samples.labels.numpy()
     retrieved = task.captions.scores(batch, labels) if task.captions else {}
     return {**task.evaluator.evaluate(batch, labels), **retrieved}
 
 
-def _of_field(task: MotionTask, stream: Stream) -> dict[str, Mapping[str, float]]:
+def _of_field(task: JudgedTask, stream: Stream) -> dict[str, Mapping[str, float]]:
     """What the test set itself scores by the field's evaluator."""
     if task.field is None:
         return {}
     return {TEST_SET: {key: float(values.mean()) for key, values in task.field.real(stream.child("field")).items()}}
 
 
-def _of_captions(task: MotionTask, stream: Stream) -> dict[str, Mapping[str, float]]:
+def _of_captions(task: JudgedTask, stream: Stream) -> dict[str, Mapping[str, float]]:
     if task.captions is None:
         return {}
     held_out, fresh = task.data.reference, task.data.fresh

@@ -33,6 +33,7 @@ from ...jobs.run import Job
 from ...remedies.people import WHO, identity_of_reward, keep_reward, kept_reward, raters_of, reward_in
 from ...remedies.remedies import RemedyInputs, with_remedy
 from ...studies.arms import Arm
+from ...studies.jobs import job_of
 from ...studies.study import SeedRun, Study
 from ..correctors.builtin import CorrectorInputs, build_corrector
 from ..correctors.own import own_identity, try_corrector
@@ -42,9 +43,10 @@ from ..settings.experiment import MotionSettings, extends
 from ..settings.run_options import DEFAULTS, RunOptions
 from .feasibility import write_feasibility
 from .models import sampled_task, sampling_state
+from .parts import JudgedTask, MotionTask
 from .references import write_references
 from .seed_runs import MotionRun, seed_runs
-from .task import MotionTask, as_samples, caption_vectors, motion_data, motion_task
+from .task import as_samples, caption_vectors, motion_data, motion_task
 
 
 @dataclass(frozen=True)
@@ -119,9 +121,13 @@ class MotionStudy(Study):
             keep_reward(folder, reward)
 
     def more_jobs(self, run: SeedRun) -> list[Job]:
-        if run.task != self.settings.comparisons[0].denoiser:
-            return []
-        return [Job(f"real data seed {run.seed}", run_references, (self, run), 1)]
+        """Score real data, once for all denoisers, and measure the feasibility of each arm that is done."""
+        first = run.task == self.settings.comparisons[0].denoiser
+        jobs = [Job(f"real data seed {run.seed}", run_references, (self, run), 1)] if first else []
+        for arm in self.arms(run.task):
+            name = job_of(self, run, arm)
+            jobs.append(Job(f"{name} feasibility", run_feasibility, (self, run, arm), 0, (name,)))
+        return jobs
 
     # --- in jobs ---
 
@@ -129,7 +135,7 @@ class MotionStudy(Study):
         steps = (self.settings.initial_steps if first else self.settings.steps)[run.task]
         return self._task(run, progress, steps)
 
-    def _task(self, run: MotionRun, progress: Progress, steps: int = 0) -> MotionTask:
+    def _task(self, run: MotionRun, progress: Progress, steps: int = 0) -> JudgedTask:
         return motion_task(
             self.settings, run.comparison, run.stream, self.options.device, progress, steps, run.acceleration
         )
@@ -173,7 +179,6 @@ class MotionStudy(Study):
     def after_arm(  # type: ignore[override]
         self, run: MotionRun, arm: Arm, ready: MotionTask, store: FolderStore, model: GenerativeModel
     ) -> None:
-        write_feasibility(run, ready, arm)
         if self._keep != "all":
             store.finish(sampling_state(model) if self._keep == "sampling" else None)
 
@@ -192,6 +197,11 @@ def run_references(study: MotionStudy, run: MotionRun, progress: Progress) -> No
     inputs = corrector_inputs(run, task, task.task.model, progress)
     write_references(run.seed_folder, task, inputs, run.stream, repair=study.repair)
     progress("generation", 0, study.generations)
+
+
+def run_feasibility(study: MotionStudy, run: MotionRun, arm: Arm, progress: Progress) -> None:
+    """Measure the feasibility of what an arm's last model makes."""
+    write_feasibility(run, study._task(run, progress), arm)
 
 
 def _correction(corrector: Corrector, arm: Arm) -> Correction:

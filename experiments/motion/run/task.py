@@ -31,7 +31,7 @@ from selfcorrect.runtime.progress import Progress, silent
 
 from ..settings.experiment import DenoiserArms, MotionSettings
 from .captions import CaptionJudge, captioned
-from .parts import MotionData, MotionTask
+from .parts import JudgedTask, MotionData
 from .published import PublishedParts, published_parts, published_task
 
 WINDOWS_PER_LABEL = 70
@@ -169,7 +169,7 @@ def motion_task(
     progress: Progress = silent,
     training_steps: int = 0,
     acceleration: Acceleration = EXACT,
-) -> MotionTask:
+) -> JudgedTask:
     """Everything that the arms of one denoiser and seed share; `training_steps` is for the progress bar alone."""
     if settings.published:
         initial = settings.initial_steps[comparison.denoiser]
@@ -199,7 +199,7 @@ def motion_task(
         initial_steps=settings.initial_steps[comparison.denoiser],
         space=lambda values: evaluator.geometric(codec.decode(values)),
     )
-    return MotionTask(task, codec, evaluator, data, fresh, blocks_of(fresh), captions)
+    return JudgedTask(task, codec, data, fresh, blocks_of(fresh), evaluator, captions)
 
 
 def as_samples(windows: Windows, codec: FeatureCodec) -> Samples:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ...studies.arms import Arm
 from ..correctors.table import is_own, stages
 from .experiment import DenoiserArms, MotionSettings
+from .published import PublishedModel
 from .run_options import Keep
 
 STEP_MS = {"patch-mixer": 40.0, "dct-mlp": 24.0, "temporal-conv": 55.0, "transformer": 120.0}
@@ -157,3 +158,43 @@ def _arm_mb(settings: MotionSettings, comparison: DenoiserArms, arm: Arm, keep: 
     copies = 1 if arm.corrector == "none" else 2  # as drawn and as corrected
     samples_mb = kept * copies * settings.frames * WINDOW_KB_PER_FRAME / 1000
     return models * MODEL_MB.get(comparison.denoiser, 10.0) + samples_mb
+
+
+# --- the published network on a GPU ----------------------------------------------------------------------------------
+
+SUSTAINED_TFLOPS = (5.0, 20.0)
+"""Arithmetic that a GPU is assumed to sustain on this network: float32 on a card for games, matrix units of one for
+data centres. Assumptions, not measurements."""
+COLUMNS, WIDTH, LAYERS, FEED_FORWARD, TOKENS, BATCH, NOISE_LEVELS = 263, 512, 8, 1024, 197, 64, 1000
+"""The published network, with motions padded to 196 frames."""
+
+
+def forward_flops(width: int = WIDTH, layers: int = LAYERS, tokens: int = TOKENS, columns: int = COLUMNS) -> int:
+    """Additions and multiplications of one motion's way through the network, matrix products alone."""
+    per_token = layers * (4 * width * width + 2 * width * FEED_FORWARD)
+    attention = layers * 2 * tokens * width
+    ends = 2 * columns * width
+    return 2 * tokens * (per_token + attention) + 2 * (tokens - 1) * ends
+
+
+def forward_passes(settings: MotionSettings, repetitions: int) -> float:
+    """Passes of one motion through the network in an experiment, all seeds together; multimodality is not counted.
+
+    A training step takes three for each motion of its batch: forward, and backward for inputs and weights. The last
+    generation is judged as often again as there are repetitions.
+    """
+    (one,) = settings.comparisons
+    steps = settings.initial_steps[one.denoiser] + len(one.arms) * settings.generations * settings.steps[one.denoiser]
+    drawn = sum(each for arm in one.arms for each in _drawn(settings, arm))
+    judged = settings.judged_count * (1 + len(one.arms) * (settings.generations + repetitions))
+    return settings.seeds * (3.0 * BATCH * steps + (drawn + judged) * NOISE_LEVELS)
+
+
+def gpu_line(settings: MotionSettings, files: PublishedModel) -> str:
+    """The arithmetic of the published network, and the hours that it takes where a GPU sustains what is assumed."""
+    operations = forward_passes(settings, files.repetitions) * forward_flops()
+    slow, fast = (f"{operations / tflops / 1e12 / 3600:.3g}" for tflops in SUSTAINED_TFLOPS)
+    return (
+        f"arithmetic at MDM's published size: {operations / 1e18:.3g} · 10¹⁸ operations, that is {slow} GPU hours at "
+        f"{SUSTAINED_TFLOPS[0]:g} · 10¹² a second, {fast} at {SUSTAINED_TFLOPS[1]:g} · 10¹²; not measured on a GPU"
+    )

@@ -9,13 +9,11 @@ from tyro.conf import arg
 
 from selfcorrect.core.errors import SettingError
 
-from ...studies.wandb_options import WandbOptions
-
 Keep: TypeAlias = Literal["all", "needed", "sampling"]
 
 
 @dataclass(frozen=True)
-class RunOptions(WandbOptions):
+class RunOptions:
     """How an experiment runs. Of these, `device` and `accelerated` change results, as another machine does."""
 
     corrector_timeout_s: Annotated[float | None, arg(name="corrector-timeout")] = None

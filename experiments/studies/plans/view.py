@@ -48,8 +48,6 @@ class ComparisonFacts:
     """What the judge measures."""
     judged: Sequence[Metric]
     """Those of them that the verdict rests on."""
-    seeds: Sequence[int]
-    generations: int
     unjudged: str
     """Why real data have no scores, "" where they have."""
 
@@ -101,8 +99,7 @@ class ComparisonView(View):
             named[task]: _stacked([each["scores"] for each in every])
             for task, every in ({} if missing else scores).items()
         }
-        seeds = list(dict.fromkeys(run.seed for run in runs))
-        found = ComparisonFacts(metrics, judged, seeds, self.study.generations, missing)
+        found = ComparisonFacts(metrics, judged, missing)
         return Outcome(found, curves, floors, named, titles, [*gaps, *_unmeasured(curves, titles, metrics)])
 
     def _metrics(self, runs: Sequence[SeedRun], values: Sequence[Mapping[str, np.ndarray]]) -> list[Metric]:
@@ -131,12 +128,11 @@ class ComparisonView(View):
         ]
 
     def settings(self, outcome: Measured) -> Mapping[str, Any]:
-        found = outcome.settings
         return {
-            "seeds": len(found.seeds),
-            "first_seed": found.seeds[0],
-            "generations": found.generations,
-            "better": {metric.key: metric.better for metric in found.metrics if metric.better != "neutral"},
+            "seeds": self.study.seeds,
+            "first_seed": self.study.first_seed,
+            "generations": self.study.generations,
+            "better": {metric.key: metric.better for metric in outcome.settings.metrics if metric.better != "neutral"},
         }
 
     def told(self, outcome: Measured, root: Path, rows: Sequence[LoggedRow], seconds: float, command: str) -> Told:
@@ -146,7 +142,7 @@ class ComparisonView(View):
         first = [" ".join(share_sentences(outcome, lines))] if lines else []
         checks = [claim.check(_by_name(outcome)) for claim in self._claims]
         claimed = [f"{check.statement}: {check.outcome} ({check.measured})." for check in checks]
-        told = [_headline(effects), *(_sentence(outcome, each) for each in effects), *claimed, *outcome.gaps]
+        told = [_headline(effects), *(self._sentence(outcome, each) for each in effects), *claimed, *outcome.gaps]
         sentences = [*first, *told]
         page = Page(
             title=self.title,
@@ -155,17 +151,30 @@ class ComparisonView(View):
             picture=_picture(outcome),
             cards=_cards(outcome),
             details=sentences[1:],
-            warnings=_warnings(outcome),
+            warnings=[*self.warnings(outcome), *_warnings(outcome)],
             curves=_curves_svg(outcome, outcome.settings.metrics),
             sections=[
                 *([claims_section("claims", "Predicted and measured", checks)] if checks else []),
                 *([share_section(outcome, lines)] if lines else []),
                 *_sections(outcome, effects),
             ],
-            facts=_facts(outcome),
+            facts=self._facts(outcome),
             notes=NOTES,
         )
         return Told(page, sentences, summary=_final(outcome))
+
+    def _sentence(self, outcome: Measured, effects: Sequence[verdict.Effect]) -> str:
+        arms = next(arms for arms in outcome.curves.values() if effects[0].arm in arms.values())
+        return verdict.sentence(effects, baseline_of(arms), self.study.generations)
+
+    def _facts(self, outcome: Measured) -> Mapping[str, str]:
+        arms = _arms(outcome)
+        return {
+            "Tasks": ", ".join(outcome.curves),
+            "Arms": ", ".join(arm.title for arm in arms),
+            **self.counts(),
+            "Optimiser steps per generation": ", ".join(dict.fromkeys(str(arm.steps) for arm in arms)),
+        }
 
     # --- Weights & Biases ---
 
@@ -245,23 +254,11 @@ def _headline(effects: Sequence[Sequence[verdict.Effect]]) -> str:
         return "No arm has another to be compared with: add the same plan without correction, or one with RealOnly."
     if any(effect.word == "one seed" for effect in judged):
         return verdict.ONE_SEED
-    metrics = dict.fromkeys(effect.metric for effect in judged)
-    told = [
-        f"{metric.title} is {verdict.tally([effect.word for effect in judged if effect.metric == metric])}"
-        for metric in metrics
-    ]
-    return f"Against its reference, {'; '.join(told)}."
-
-
-def _sentence(outcome: Measured, effects: Sequence[verdict.Effect]) -> str:
-    arms = next(arms for arms in outcome.curves.values() if effects[0].arm in arms.values())
-    return verdict.sentence(effects, baseline_of(arms), outcome.settings.generations)
+    return f"Against its reference, {verdict.tallies(judged)}."
 
 
 def _warnings(outcome: Measured) -> list[str]:
-    warnings = [*outcome.gaps]
-    if len(outcome.settings.seeds) == 1:
-        warnings.append("One seed proves nothing: this run shows that the machinery works, and no more.")
+    warnings = []
     if outcome.settings.unjudged:
         warnings.append(
             f"The judge could not score real data, so no level of real data is shown: {outcome.settings.unjudged}"
@@ -326,16 +323,6 @@ def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) ->
         ),
     ]
     return [section for section in sections if section.table.rows and section.table.columns]
-
-
-def _facts(outcome: Measured) -> Mapping[str, str]:
-    return {
-        "Tasks": ", ".join(outcome.curves),
-        "Arms": ", ".join(arm.title for arm in _arms(outcome)),
-        "Seeds": f"{len(outcome.settings.seeds)}, from {outcome.settings.seeds[0]}",
-        "Generations": str(outcome.settings.generations),
-        "Optimiser steps per generation": ", ".join(dict.fromkeys(str(arm.steps) for arm in _arms(outcome))),
-    }
 
 
 def _arms(outcome: Measured) -> list[Arm]:

@@ -8,11 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +58,6 @@ LIMIT_S = 1500.0
 """After this, something hangs; a busy machine may be very slow."""
 LAST = "5.bvh"
 """Of the motions of `prepared`."""
-IDLE = ("ray::IDLE", "ray::DashboardAgent", "ray::RuntimeEnvAgent")
 
 
 @contextmanager
@@ -94,94 +92,30 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths if ".records" not in path.parts}
 
 
-def processes(nodes: Nodes) -> list[int]:
-    """The workers of all nodes, except those that have no job."""
-    raylets = {node.all_processes["raylet"][0].process.pid for node in nodes.worker_nodes}
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if parent_of(int(folder.name)) in raylets and has_job(int(folder.name)):
-                found.append(int(folder.name))
-        except OSError:
-            continue  # has ended meanwhile
+def descendants(process: int) -> list[int]:
+    """A process and all that it has started."""
+    children = Path(f"/proc/{process}/task").glob("*/children")
+    return [
+        process,
+        *(each for file in children for child in file.read_text().split() for each in descendants(int(child))),
+    ]
+
+
+def at_work(nodes: Nodes, name: str) -> dict[int, Any]:
+    """The workers with jobs whose names begin so, each with its node, as soon as there are some.
+
+    The jobs must be held up: of another, a worker may have told the end while its title still names it.
+    """
+    until, found = time.monotonic() + LIMIT_S, dict[int, Any]()
+    while not found:
+        assert time.monotonic() < until, f"no worker began with {name}"
+        time.sleep(0.05)
+        for node in nodes.worker_nodes:
+            for process in descendants(node.all_processes["raylet"][0].process.pid):
+                with suppress(OSError):  # it has ended meanwhile
+                    if Path(f"/proc/{process}/cmdline").read_text().startswith(f"ray::{name}"):
+                        found[process] = node
     return found
-
-
-def has_job(process: int) -> bool:
-    """Whether a process is a worker that has a job, as its title tells."""
-    title = Path(f"/proc/{process}/cmdline").read_text()
-    return title.startswith("ray::") and not title.startswith(IDLE)
-
-
-def stat_of(process: int) -> list[str]:
-    """State, parent, and more, as the kernel tells it."""
-    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-
-
-def parent_of(process: int) -> int:
-    return int(stat_of(process)[1])
-
-
-def node_of(process: int, nodes: Nodes) -> object:
-    """The node whose worker a process is."""
-    parent = parent_of(process)
-    return next(node for node in nodes.worker_nodes if node.all_processes["raylet"][0].process.pid == parent)
-
-
-def works_in(folder: Path, process: int) -> bool:
-    """Whether a process holds something below a folder open, as a job does with what it has not finished."""
-    for descriptor in Path(f"/proc/{process}/fd").iterdir():
-        with suppress(OSError):
-            if folder in Path(os.readlink(descriptor)).parents:
-                return True
-    return False
-
-
-def is_held_up(process: int) -> bool:
-    """Whether a process has the job of the last motion, which `hold_up_the_last` keeps from ending.
-
-    Any other may have told its end already while its title still names it.
-    """
-    return Path(f"/proc/{process}/cmdline").read_text().startswith(f"ray::{LAST}")
-
-
-def halt_amid(is_at_work: Callable[[int], bool], begun: Callable[[], bool], nodes: Nodes) -> int:
-    """Halt a worker that is certainly at work in a job, as soon as the run has begun."""
-    until = time.monotonic() + LIMIT_S
-    while time.monotonic() < until:
-        for process in processes(nodes) if begun() else ():
-            with suppress(OSError):
-                os.kill(process, signal.SIGSTOP)
-                while stat_of(process)[0] != "T":
-                    time.sleep(0.001)
-                if has_job(process) and is_at_work(process):
-                    return process
-                os.kill(process, signal.SIGCONT)
-        time.sleep(0.01)
-    raise TimeoutError("nothing was in the middle of a job")
-
-
-@contextmanager
-def node_killed_amid(
-    is_at_work: Callable[[int], bool], begun: Callable[[], bool], nodes: Nodes, let_go: Callable[[], object]
-) -> Iterator[None]:
-    """While the body runs, kill a node with the worker that is in the middle of a job; see `halt_amid`.
-
-    let_go: called then; until it is, a job certainly still works.
-    """
-
-    def kill() -> None:
-        try:
-            process = halt_amid(is_at_work, begun, nodes)
-            nodes.remove_node(node_of(process, nodes), allow_graceful=False)
-            os.kill(process, signal.SIGKILL)
-        finally:
-            let_go()
-
-    with ThreadPoolExecutor(1) as pool:
-        killing = pool.submit(kill)
-        yield
-        killing.result()
 
 
 def leave(folder: Path, name: str, progress) -> None:
@@ -239,28 +173,23 @@ def test_a_motion_run_has_the_same_bytes_here_and_on_a_cluster_of_which_a_node_d
     gate = tmp_path / "gate"
     expected = run_motion(tmp_path / "here", Where(), gate)
     gate.touch()
-    folder = tmp_path / "killed" / "dct-mlp" / "seed-0" / "replace+none"
 
-    def begun() -> bool:
-        return (folder / "generation-0002").exists()
+    def kill() -> None:
+        try:
+            while not list((tmp_path / "killed").glob("dct-mlp/seed-0/*/generation-0002")):
+                time.sleep(0.05)
+            process, node = next(iter(at_work(nodes, "smooth seed 0").items()))
+            nodes.remove_node(node, allow_graceful=False)
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        finally:
+            gate.unlink()
 
-    with node_killed_amid(partial(works_in, folder), begun, nodes, gate.unlink):
+    with ThreadPoolExecutor(1) as pool:
+        killing = pool.submit(kill)
         assert run_motion(tmp_path / "killed", where, gate) == expected
+        killing.result()
     assert "failed (1 of 3 tries)" in capsys.readouterr().err
-
-
-def test_corrections_have_the_same_bytes_when_a_node_dies(
-    tmp_path: Path, nodes: Nodes, where: Where, capsys: pytest.CaptureFixture[str]
-):
-    data, out = prepared(tmp_path / "data"), tmp_path / "cluster"
-    settings = CorrectionOptions(strength=0.0)
-    correct_into([data], tmp_path / "here", settings, tmp_path / "here" / "report.json", Where())
-    let_go = hold_up_the_last(out)
-    with node_killed_amid(is_held_up, lambda: bool(list(out.glob("*.bvh"))), nodes, let_go):
-        results = correct_into([data], out, settings, out / "report.json", where)
-    assert ".bvh failed (1 of 3 tries)" in capsys.readouterr().err
-    assert [result.verdict for result in results] == ["accepted"] * 6
-    assert content(out) == content(tmp_path / "here")
 
 
 def test_the_same_command_goes_on_under_a_new_head(tmp_path: Path):
@@ -270,11 +199,11 @@ def test_the_same_command_goes_on_under_a_new_head(tmp_path: Path):
     let_go = hold_up_the_last(out)
     with cluster(NODE) as nodes:
         driver = start_correcting(data, out, nodes)
-        halted = halt_amid(is_held_up, lambda: bool(list(out.glob("*.bvh"))), nodes)
+        held = at_work(nodes, LAST)
         assert nodes.head_node is not None
         nodes.head_node.kill_gcs_server()
         _, told = driver.communicate(timeout=LIMIT_S)
-        os.kill(halted, signal.SIGKILL)
+    wait_for_the_end_of(held)
     let_go()
     assert driver.returncode == 2
     assert "the head of the Ray cluster at" in told
@@ -288,6 +217,13 @@ def test_the_same_command_goes_on_under_a_new_head(tmp_path: Path):
     assert driver.returncode == 0, told
     assert finished.items() <= {path.name: path.stat().st_mtime_ns for path in out.glob("*.bvh")}.items()
     assert content(out) == content(tmp_path / "here")
+
+
+def wait_for_the_end_of(processes: Iterable[int]) -> None:
+    until = time.monotonic() + LIMIT_S
+    while any(Path(f"/proc/{process}").exists() for process in processes):
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def hold_up_the_last(out: Path) -> Callable[[], None]:
@@ -344,18 +280,12 @@ def test_ctrl_c_stops_the_clusters_work_and_the_same_command_goes_on_elsewhere(t
     let_go = hold_up_the_last(out)
     with cluster(NODE) as nodes:
         driver = start_correcting(data, out, nodes)
-        halted = halt_amid(is_held_up, lambda: bool(list(out.glob("*.bvh"))), nodes)
-        started = processes(nodes)
+        held = at_work(nodes, LAST)
         driver.send_signal(signal.SIGINT)
         _, told = driver.communicate(timeout=LIMIT_S)
         assert driver.returncode == 130, told
         assert "the same command continues" in told
-        with suppress(ProcessLookupError):
-            os.kill(halted, signal.SIGCONT)
-        until = time.monotonic() + LIMIT_S
-        while any(Path(f"/proc/{process}").exists() for process in started):
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        wait_for_the_end_of(held)
     let_go()
     assert main(["correct", str(data), "-o", str(out), "--kinematic"]) == 0
     assert len(list(out.glob("*.bvh"))) == 6
@@ -468,15 +398,6 @@ input()
         driver.communicate("\n", timeout=600)
     assert len(listening) >= 5  # the head, two of the node, a worker, the command
     assert set(listening) <= LOOPBACK
-
-
-def descendants(process: int) -> list[int]:
-    """A process and all that it has started."""
-    children = Path(f"/proc/{process}/task").glob("*/children")
-    return [
-        process,
-        *(each for file in children for child in file.read_text().split() for each in descendants(int(child))),
-    ]
 
 
 def addresses_of(processes: list[int]) -> list[str]:

@@ -81,7 +81,7 @@ def test_the_sweep_is_a_command_that_means_something(monkeypatch: pytest.MonkeyP
     assert {arm.policy for arm in arms} == {"real", f"augment:{sweep['parameters']['synthetic-ratio']['values'][-1]:g}"}
     assert {arm.corrector for arm in arms} == {"none", sweep["parameters"]["corrector"]["values"][-1]}
     assert math.isinf(arms[-1].strength)
-    assert command.options.wandb == "online"
+    assert command.log.wandb == "online"
     assert (
         metric_of(sweep["metric"]["name"]).better
         == {"maximize": "higher", "minimize": "lower"}[sweep["metric"]["goal"]]

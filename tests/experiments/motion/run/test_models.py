@@ -9,7 +9,8 @@ import torch
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.experiments.motion.run.models import trained_model
-from selfcorrect.experiments.motion.run.task import MotionTask, motion_task
+from selfcorrect.experiments.motion.run.parts import MotionTask
+from selfcorrect.experiments.motion.run.task import motion_task
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
 from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.loop.run import train_first_generation

@@ -8,13 +8,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.settings.experiment import settings_of
+from selfcorrect.experiments.motion.settings.cost import forward_flops, forward_passes
+from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, settings_of
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.motion.settings.published import (
     PublishedModel,
-    forward_flops,
     published_steps,
-    work,
 )
 from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.models.diffusion.mdm.arguments import MdmArguments
@@ -32,16 +31,14 @@ def test_operations_are_those_that_pytorch_counts() -> None:
     assert forward_flops() == pytest.approx(7.3e9, rel=0.02)
 
 
-def test_work_adds_up() -> None:
-    settings = replace(PRESETS["paper"], generations=2, seeds=3, real_count=10, judged_count=12)
+def test_passes_add_up() -> None:
     arms = (BASELINE, Arm("augment:0.5"), Arm("replace"))
-    done = work(arms, settings, (5, 4), 20)
-    assert done.training == 3 * 3 * 64 * (5 + 3 * 2 * 4)
-    assert done.sampling == 3 * (0.5 + 1) * 2 * 10 * 1000
-    assert done.judging == 3 * 12 * (1 + 3 * (2 + 20)) * 1000
-    assert done.hours(1.0) == pytest.approx(
-        sum((done.training, done.sampling, done.judging)) * forward_flops() / 3.6e15
-    )
+    settings = replace(
+        PRESETS["paper"], comparisons=(DenoiserArms("paper", arms),), generations=2, seeds=3, real_count=10,
+        judged_count=12, initial_steps={"paper": 5}, steps={"paper": 4},
+    )  # fmt: skip
+    trained, drawn, judged = 3 * 64 * (5 + 3 * 2 * 4), (0.5 + 1) * 2 * 10, 12 * (1 + 3 * (2 + 20))
+    assert forward_passes(settings, 20) == 3 * (trained + (drawn + judged) * 1000)
 
 
 def test_steps_are_the_published_ones() -> None:

@@ -16,16 +16,11 @@ from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.motion.settings.run_options import RunOptions
 from selfcorrect.experiments.studies.jobs import jobs_of
 
-LINE = """--corrector-timeout 3 --corrector-in-process --accept-changed --wandb off --keep needed --repair
-    --wandb-project p --wandb-entity e
-    --device cpu --accelerated"""
+LINE = "--corrector-timeout 3 --corrector-in-process --accept-changed --keep needed --repair --accelerated --device cpu"
 SAME = RunOptions(
     corrector_timeout_s=3.0,
     corrector_in_process=True,
     accept_changed=True,
-    wandb="off",
-    wandb_project="p",
-    wandb_entity="e",
     keep="needed",
     repair=True,
     device="cpu",
