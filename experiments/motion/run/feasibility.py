@@ -67,11 +67,15 @@ def feasible_rows(task: JudgedTask, stream: Stream, count: int = SAMPLES) -> Ten
     return torch.from_numpy(stream.child("unexplained").numpy().permutation(len(task.fresh))[:count])
 
 
+def is_measured(run: MotionRun, arm: Arm) -> bool:
+    """Whether an arm's last generation has its figures."""
+    path = run.arm_folder(arm) / FILE
+    return path.exists() and not run.options.repair and unsealed(path)["generation"] == run.settings.generations
+
+
 def write_feasibility(run: MotionRun, task: JudgedTask, arm: Arm) -> None:
-    """Measure an arm's last generation, unless that was done, and keep it; a failure costs these figures alone."""
+    """Measure an arm's last generation and keep it; a failure costs these figures alone."""
     path, generation = run.arm_folder(arm) / FILE, run.settings.generations
-    if path.exists() and not run.options.repair and unsealed(path)["generation"] == generation:
-        return
     try:
         write_atomically(path, sealed({"generation": generation, **of_arm(run, task, arm)}))
     except Exception as error:

@@ -41,7 +41,7 @@ from ..correctors.table import corrector_row, is_own
 from ..settings.arms import rated
 from ..settings.experiment import MotionSettings, extends
 from ..settings.run_options import DEFAULTS, RunOptions
-from .feasibility import write_feasibility
+from .feasibility import is_measured, write_feasibility
 from .models import sampled_task, sampling_state
 from .parts import JudgedTask, MotionTask
 from .references import write_references
@@ -200,8 +200,9 @@ def run_references(study: MotionStudy, run: MotionRun, progress: Progress) -> No
 
 
 def run_feasibility(study: MotionStudy, run: MotionRun, arm: Arm, progress: Progress) -> None:
-    """Measure the feasibility of what an arm's last model makes."""
-    write_feasibility(run, study._task(run, progress), arm)
+    """Measure the feasibility of what an arm's last model makes, unless that was done."""
+    if not is_measured(run, arm):
+        write_feasibility(run, study._task(run, progress), arm)
 
 
 def _correction(corrector: Corrector, arm: Arm) -> Correction:
