@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -119,9 +120,37 @@ class Outcome(Generic[S]):
         """The curves of a pair."""
         return self.curves[pair.task][pair.arm], self.curves[pair.task][pair.plain]
 
-    def judged(self, pairs: Sequence[Pair], metrics: Sequence[Metric]) -> list[list[verdict.Effect]]:
+    def effects(self, pairs: Sequence[Pair], metrics: Sequence[Metric]) -> list[list[verdict.Effect]]:
         """What the arm of each pair changed in each metric, all judged together; an entry for each pair."""
         curves, real = [self.of(pair) for pair in pairs], [self.level(pair.task) for pair in pairs]
         effects = verdict.effects(curves, metrics, real) if pairs else []
         count = len(metrics)
         return [effects[count * index : count * (index + 1)] for index in range(len(pairs))]
+
+
+@dataclass(frozen=True, eq=False)
+class Judged(Generic[S]):
+    """An outcome with pairs of arms and what is judged of them."""
+
+    outcome: Outcome[S]
+    pairs: Sequence[Pair]
+    """Those first that the answer rests on."""
+    metrics: Sequence[Metric]
+    count: int | None = None
+    """How many pairs the answer rests on, by default all: they are judged together, all others apart."""
+
+    @property
+    def asked(self) -> Sequence[Pair]:
+        """The pairs that the answer rests on."""
+        return self.pairs[: self.count]
+
+    @cached_property
+    def effects(self) -> list[list[verdict.Effect]]:
+        """What the arm of each pair changed in each metric."""
+        families = [self.asked, self.pairs[len(self.asked) :]]
+        return [effects for family in families for effects in self.outcome.effects(family, self.metrics)]
+
+    @property
+    def asked_effects(self) -> list[verdict.Effect]:
+        """Those that the answer rests on."""
+        return [effect for effects in self.effects[: len(self.asked)] for effect in effects]

@@ -18,7 +18,7 @@ from ..reporting.results import ArmCurves
 from ..reporting.tables import effect_cells, interval_cell
 from ..reporting.webpage import Cell, PageRow, Picture, Section, Table
 from .arms import Arm
-from .outcome import Outcome, Pair
+from .outcome import Judged, Outcome
 
 FEWEST_RATIOS = 3
 """Synthetic ratios that make a line."""
@@ -68,13 +68,13 @@ class CorrectedLine:
     """Synthetic share, ascending → what correction changed in each judged metric."""
 
 
-def corrected_by_share(pairs: Sequence[Pair], effects: Sequence[Sequence[verdict.Effect]]) -> list[CorrectedLine]:
-    """All corrected lines with enough ratios; effects: those of the pairs, in their order."""
+def corrected_by_share(judged: Judged[Any]) -> list[CorrectedLine]:
+    """All corrected lines with enough ratios."""
     found: dict[tuple[str, str, str], dict[float, Sequence[verdict.Effect]]] = {}
-    for pair, judged in zip(pairs, effects, strict=True):
+    for pair, effects in zip(judged.pairs, judged.effects, strict=True):
         if pair.arm.line and pair.plain.line not in ("", pair.arm.line):
             own = found.setdefault((pair.task, pair.arm.line, pair.plain.line), {})
-            own[pair.arm.synthetic_share] = judged
+            own[pair.arm.synthetic_share] = effects
     return [
         CorrectedLine(*who, dict(sorted(by_share.items())))
         for who, by_share in found.items()

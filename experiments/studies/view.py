@@ -17,7 +17,7 @@ from selfcorrect.storage.runs.tracking import Row, rows_of
 from ..reporting.results import ArmCurves, collect
 from ..reporting.webpage import Page
 from .arms import Arm
-from .outcome import Outcome, Pair
+from .outcome import Outcome
 from .study import SeedRun
 
 
@@ -61,10 +61,6 @@ class View(ABC):
     @abstractmethod
     def settings(self, outcome: Outcome[Any]) -> Mapping[str, Any]:
         """The settings in the summary, as JSON values."""
-
-    @abstractmethod
-    def pairs(self, outcome: Outcome[Any]) -> Sequence[Pair]:
-        """Arms with those that they are compared with, what the study asks about first."""
 
     # --- what all pages say ---
 

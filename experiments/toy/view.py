@@ -17,7 +17,7 @@ from selfcorrect.storage.runs.tracking import Row
 
 from ..reporting.webpage import Cell, Page, PageRow, Section, Table
 from ..studies.claims import Check, claims_section
-from ..studies.outcome import Outcome, Pair
+from ..studies.outcome import Outcome
 from ..studies.study import SeedRun
 from ..studies.view import Told, View
 from .result import Result
@@ -58,9 +58,6 @@ class ToyView(View):
         seeds = max(run.seed for run in self.study.runs(Path())) + 1
         toys = {name: repr(settings) for name, settings in self.study.chosen}
         return {"seeds": seeds, "first_seed": 0, "generations": self.study.generations, "toys": toys}
-
-    def pairs(self, outcome: Outcome[None]) -> Sequence[Pair]:
-        return ()
 
     def told(self, outcome: Outcome[None], root: Path, rows: Sequence[Row], seconds: float, command: str) -> Told:
         """The page; results.json has the outcomes beside it."""

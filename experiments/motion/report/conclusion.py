@@ -17,7 +17,7 @@ from ...reporting.cards import card
 from ...reporting.results import ArmCurves
 from ...reporting.webpage import Card
 from ...studies.arms import BASELINE, Arm
-from ...studies.outcome import Outcome, Pair
+from ...studies.outcome import Judged, Outcome, Pair
 from ...studies.shares import CorrectedLine, corrected_by_share, share_sentences
 from ..correctors.table import corrector_row, is_own
 from ..settings.experiment import MotionSettings
@@ -35,7 +35,7 @@ CARDS = {
 
 
 MotionOutcome: TypeAlias = Outcome[MotionSettings]
-MotionPair: TypeAlias = Pair
+MotionJudged: TypeAlias = Judged[MotionSettings]
 
 
 def correctors_of(settings: MotionSettings) -> list[str]:
@@ -75,24 +75,23 @@ def _listed(names: Sequence[str]) -> str:
 # --- what is compared ------------------------------------------------------------------------------------------------
 
 
-def pairs_of(outcome: MotionOutcome) -> list[MotionPair]:
-    """All arms with the plain ones that they are compared with; those that the experiment asks about first."""
+def judged(outcome: MotionOutcome) -> MotionJudged:
+    """All arms with the plain ones that they are compared with, in the measures that the answer rests on.
+
+    First come those that the experiment asks about, in the order of their correctors.
+    """
     pairs = [
         Pair(denoiser, arm, arm.plain)
         for denoiser, arms in outcome.curves.items()
         for arm in arms
         if arm.plain in arms and arm.plain != arm
     ]
-    asked = asked_pairs(outcome, pairs)
-    return [*asked, *(pair for pair in pairs if pair not in asked)]
+    asked = [pair for name in asked_correctors(outcome.settings) for pair in _about(name, pairs)]
+    others = [pair for pair in pairs if pair not in asked]
+    return Judged(outcome, [*asked, *others], [metric_of(key) for key in JUDGED], len(asked))
 
 
-def asked_pairs(outcome: MotionOutcome, pairs: Sequence[MotionPair]) -> list[MotionPair]:
-    """Those that the answer rests on, in the order of the correctors that the experiment asks about."""
-    return [pair for name in asked_correctors(outcome.settings) for pair in _about(name, pairs)]
-
-
-def _about(corrector: str, pairs: Sequence[MotionPair]) -> list[MotionPair]:
+def _about(corrector: str, pairs: Sequence[Pair]) -> list[Pair]:
     """Arms with a corrector and nothing else, at full strength if there are any; else all with it."""
     found = [pair for pair in pairs if pair.arm.corrector == corrector]
     bare = [pair for pair in found if pair.arm == Arm(pair.arm.policy, corrector, pair.arm.strength)]
@@ -100,36 +99,22 @@ def _about(corrector: str, pairs: Sequence[MotionPair]) -> list[MotionPair]:
     return full or bare or found
 
 
-def judged_effects(outcome: MotionOutcome) -> list[list[verdict.Effect]]:
-    """The effects of each of `pairs_of`: what the experiment asks about is one family, all others a second."""
-    pairs = pairs_of(outcome)
-    count = len(asked_pairs(outcome, pairs))
-    return [effects for family in (pairs[:count], pairs[count:]) for effects in _judged(outcome, family)]
-
-
-def _judged(outcome: MotionOutcome, pairs: Sequence[MotionPair]) -> list[list[verdict.Effect]]:
-    return outcome.judged(pairs, [metric_of(key) for key in JUDGED])
-
-
 # --- in words --------------------------------------------------------------------------------------------------------
 
 
-def answer(outcome: MotionOutcome) -> str:
+def answer(found: MotionJudged) -> str:
     """The answer to `question` in one sentence."""
-    pairs = asked_pairs(outcome, pairs_of(outcome))
-    if not pairs:
-        return _uncorrected(outcome)
-    if lines := lines_by_share(outcome, asked_alone=True):
-        return " ".join(share_sentences(outcome, lines))
-    return verdict.headline([effect for effects in _judged(outcome, pairs) for effect in effects])
+    if not found.asked:
+        return _uncorrected(found.outcome)
+    if lines := lines_by_share(found, asked_alone=True):
+        return " ".join(share_sentences(found.outcome, lines))
+    return verdict.headline(found.asked_effects)
 
 
-def lines_by_share(outcome: MotionOutcome, *, asked_alone: bool = False) -> list[CorrectedLine]:
+def lines_by_share(found: MotionJudged, *, asked_alone: bool = False) -> list[CorrectedLine]:
     """Corrected lines against the uncorrected one by synthetic share, what the experiment asks about first."""
-    pairs = pairs_of(outcome)
-    lines = corrected_by_share(pairs, judged_effects(outcome))
-    asked = {(pair.task, pair.arm.line) for pair in asked_pairs(outcome, pairs)}
-    return [line for line in lines if not asked_alone or (line.task, line.line) in asked]
+    asked = {(pair.task, pair.arm.line) for pair in found.asked}
+    return [line for line in corrected_by_share(found) if not asked_alone or (line.task, line.line) in asked]
 
 
 def _uncorrected(outcome: MotionOutcome) -> str:
@@ -147,30 +132,26 @@ def _uncorrected(outcome: MotionOutcome) -> str:
     return f"Without correction, recall ends at {', '.join(told)}; training on real data only keeps {real:.2f}."
 
 
-def details(outcome: MotionOutcome) -> list[str]:
+def details(found: MotionJudged) -> list[str]:
     """A sentence for each pair that the answer rests on, then one for each other corrector."""
-    pairs = pairs_of(outcome)
-    asked = asked_pairs(outcome, pairs)
-    judged = judged_effects(outcome)
+    outcome = found.outcome
     told = [
         verdict.sentence(effects, outcome.curves[pair.task][BASELINE], outcome.settings.generations)
         + _controls(outcome, pair)
-        for pair, effects in zip(asked, judged, strict=False)
+        for pair, effects in zip(found.asked, found.effects, strict=False)
     ]
     others = [name for name in correctors_of(outcome.settings) if name not in asked_correctors(outcome.settings)]
-    return [*told, *(_tally_of(outcome, name, pairs, judged) for name in others)]
+    return [*told, *(_tally_of(found, name) for name in others)]
 
 
-def _tally_of(
-    outcome: MotionOutcome, corrector: str, pairs: Sequence[MotionPair], judged: Sequence[Sequence[verdict.Effect]]
-) -> str:
-    about = _about(corrector, pairs)
-    effects = [effect for pair, both in zip(pairs, judged, strict=True) if pair in about for effect in both]
+def _tally_of(found: MotionJudged, corrector: str) -> str:
+    about = _about(corrector, found.pairs)
+    effects = [each for pair, both in zip(found.pairs, found.effects, strict=True) if pair in about for each in both]
     role = "control" if is_control(corrector) else "for comparison"
     return f"{corrector} ({role}) against uncorrected: {verdict.tallies(effects)}."
 
 
-def _controls(outcome: MotionOutcome, pair: MotionPair) -> str:
+def _controls(outcome: MotionOutcome, pair: Pair) -> str:
     """What controls of the same data policy reach."""
     arms = outcome.curves[pair.task]
     controls = {arm: curves for arm, curves in arms.items() if arm.policy == pair.arm.policy and is_full_control(arm)}
@@ -194,33 +175,32 @@ def _best(metric: Metric, controls: Sequence[ArmCurves]) -> str:
 # --- the cards -------------------------------------------------------------------------------------------------------
 
 
-def shown_pairs(outcome: MotionOutcome) -> list[MotionPair]:
+def shown_pairs(found: MotionJudged) -> list[Pair]:
     """For each denoiser the pair that the answer rests on with the largest synthetic share.
 
     Without correctors, each plain loop is a pair with itself.
     """
-    best: dict[str, MotionPair] = {}
-    plain = [Pair(name, arm, arm) for name, arms in outcome.curves.items() for arm in arms if arm == arm.plain]
-    for pair in asked_pairs(outcome, pairs_of(outcome)) or plain:
+    best: dict[str, Pair] = {}
+    plain = [Pair(name, arm, arm) for name, arms in found.outcome.curves.items() for arm in arms if arm == arm.plain]
+    for pair in found.asked or plain:
         known = best.get(pair.task)
         if known is None or _share(pair) > _share(known):
             best[pair.task] = pair
     return list(best.values())
 
 
-def _share(pair: MotionPair) -> float:
+def _share(pair: Pair) -> float:
     return -1.0 if math.isnan(pair.arm.synthetic_share) else pair.arm.synthetic_share
 
 
-def cards(outcome: MotionOutcome) -> list[Card]:
+def cards(found: MotionJudged) -> list[Card]:
     """One card per heading of `CARDS`: every corrector, uncorrected and real only, with intervals as bars."""
-    return [_card(outcome, heading, metric_of(key)) for heading, key in CARDS.items()]
+    return [_card(found, heading, metric_of(key)) for heading, key in CARDS.items()]
 
 
-def _card(outcome: MotionOutcome, heading: str, metric: Metric) -> Card:
-    by_ratio = lines_by_share(outcome, asked_alone=True)
-    asked = asked_pairs(outcome, pairs_of(outcome))
-    shown = sorted(asked, key=lambda pair: (pair.task, _share(pair))) if by_ratio else shown_pairs(outcome)
+def _card(found: MotionJudged, heading: str, metric: Metric) -> Card:
+    outcome, by_ratio = found.outcome, lines_by_share(found, asked_alone=True)
+    shown = sorted(found.asked, key=lambda pair: (pair.task, _share(pair))) if by_ratio else shown_pairs(found)
     groups = {
         f"{preset(pair.task).character} denoiser, {pair.arm.group}": dict(
             _measured(outcome, pair, metric, bool(by_ratio))
@@ -231,7 +211,7 @@ def _card(outcome: MotionOutcome, heading: str, metric: Metric) -> Card:
     return card(heading, metric, groups, real)
 
 
-def _measured(outcome: MotionOutcome, pair: MotionPair, metric: Metric, alone: bool) -> Iterator[tuple[str, Interval]]:
+def _measured(outcome: MotionOutcome, pair: Pair, metric: Metric, alone: bool) -> Iterator[tuple[str, Interval]]:
     """Labels with intervals; alone: without other correctors."""
     arms = outcome.curves[pair.task]
     others = () if alone else (Arm(pair.arm.policy, corrector) for corrector in correctors_of(outcome.settings))
@@ -241,11 +221,12 @@ def _measured(outcome: MotionOutcome, pair: MotionPair, metric: Metric, alone: b
             yield label, metric.interval(arms[arm].last(metric.key))
 
 
-def terminal_lines(outcome: MotionOutcome) -> list[str]:
+def terminal_lines(found: MotionJudged) -> list[str]:
     """The answer, and a line for each card: about the first of its groups, or the asked corrector at every ratio."""
-    if lines := lines_by_share(outcome, asked_alone=True):
-        return [*share_sentences(outcome, lines), *(_line_by_share(card) for card in cards(outcome) if card.groups)]
-    return [answer(outcome), *(_line(card) for card in cards(outcome) if card.groups)]
+    shown = [card for card in cards(found) if card.groups]
+    if lines := lines_by_share(found, asked_alone=True):
+        return [*share_sentences(found.outcome, lines), *map(_line_by_share, shown)]
+    return [answer(found), *map(_line, shown)]
 
 
 def _line(card: Card) -> str:

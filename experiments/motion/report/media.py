@@ -19,6 +19,7 @@ from selfcorrect.motion.pictures.player import scene_of
 from selfcorrect.runtime.progress import silent
 
 from ...studies.arms import BASELINE, Arm
+from ...studies.outcome import Pair
 from ..correctors.builtin import build_corrector
 from ..run.models import trained_model
 from ..run.parts import MotionTask
@@ -26,7 +27,7 @@ from ..run.seed_runs import MotionRun, seed_runs
 from ..run.study import corrector_inputs
 from ..run.task import motion_task
 from ..settings.run_options import RunOptions
-from .conclusion import MotionOutcome, MotionPair
+from .conclusion import MotionOutcome
 
 SHOWN = 4
 """Motions in a clip, one label each."""
@@ -57,7 +58,7 @@ class ShownClip:
 
 
 def shown_clips(
-    outcome: MotionOutcome, root: Path, shown: Sequence[MotionPair], options: RunOptions, *, films: bool
+    outcome: MotionOutcome, root: Path, shown: Sequence[Pair], options: RunOptions, *, films: bool
 ) -> list[ShownClip]:
     """Motions of the first seed: before and after correction, generation 0, and the last generation of each arm.
 
@@ -69,7 +70,7 @@ def shown_clips(
     return sorted(clips, key=lambda clip: clip.section != _CORRECTION)  # which come first
 
 
-def _clips_of(run: MotionRun, arms: Iterable[Arm], shown: Sequence[MotionPair], films: bool) -> list[ShownClip]:
+def _clips_of(run: MotionRun, arms: Iterable[Arm], shown: Sequence[Pair], films: bool) -> list[ShownClip]:
     task = motion_task(run.settings, run.comparison, run.stream)
     labels = _shown_labels(task)
     last = run.settings.generations

@@ -13,7 +13,7 @@ from ...reporting.results import ArmCurves
 from ...reporting.webpage import Cell, PageRow, Table
 from ...studies.arms import Arm
 from ..settings.arms import budget
-from .conclusion import JUDGED, MotionOutcome, judged_effects
+from .conclusion import MotionJudged, MotionOutcome
 
 
 def last_generation_table(outcome: MotionOutcome) -> Table:
@@ -41,10 +41,10 @@ def _rates(curves: np.ndarray) -> np.ndarray:
     return (values[:, -1] / values[:, 0]) ** (1 / (curves.shape[1] - 1))
 
 
-def differences_table(outcome: MotionOutcome) -> Table:
+def differences_table(found: MotionJudged) -> Table:
     """Paired differences of every corrected arm to its uncorrected one, in the judged measures."""
-    columns = [metric_of(key).title for key in JUDGED]
-    return shared.effects_table(judged_effects(outcome), "Corrected against uncorrected", columns)
+    columns = [metric.title for metric in found.metrics]
+    return shared.effects_table(found.effects, "Corrected against uncorrected", columns)
 
 
 def profile_table(outcome: MotionOutcome) -> Table:

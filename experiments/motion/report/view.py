@@ -33,15 +33,14 @@ from ..settings.experiment import MotionSettings
 from .conclusion import (
     CARDS,
     JUDGED,
+    MotionJudged,
     MotionOutcome,
-    MotionPair,
     answer,
     asked_correctors,
-    asked_pairs,
     cards,
     details,
+    judged,
     lines_by_share,
-    pairs_of,
     question,
     shown_pairs,
     terminal_lines,
@@ -159,30 +158,27 @@ class MotionView(View):
     def settings(self, outcome: MotionOutcome) -> Mapping[str, Any]:
         return as_json(self.study.settings.config())
 
-    def pairs(self, outcome: MotionOutcome) -> list[MotionPair]:
-        return pairs_of(outcome)
-
     def told(self, outcome: MotionOutcome, root: Path, rows: Sequence[Row], seconds: float, command: str) -> Told:
-        settings = outcome.settings
-        clips = shown_clips(outcome, root, shown_pairs(outcome), self.study.options, films=self._films)
+        settings, found = outcome.settings, judged(outcome)
+        clips = shown_clips(outcome, root, shown_pairs(found), self.study.options, films=self._films)
         founders = founders_of(settings)
         page = Page(
             title=self.title,
             subtitle=command,
-            answer=answer(outcome),
-            picture=_picture(outcome),
-            cards=cards(outcome),
-            details=[*details(outcome), *disease_sentences(outcome, founders)],
+            answer=answer(found),
+            picture=_picture(found),
+            cards=cards(found),
+            details=[*details(found), *disease_sentences(outcome, founders)],
             warnings=self.warnings(outcome),
             curves=_curves_svg(outcome),
-            sections=_sections(outcome, founders),
+            sections=_sections(found, founders),
             clips=_by_section(clips),
             facts=_facts(outcome, self.counts(), rows, seconds),
             notes=_notes(outcome),
         )
         media = [path for clip in clips for path in clip.files]
         films = {"videos": videos} if (videos := _videos(clips)) else {}
-        return Told(page, [*terminal_lines(outcome), *outcome.gaps], media, films, _final(outcome))
+        return Told(page, [*terminal_lines(found), *outcome.gaps], media, films, _final(found))
 
     # --- Weights & Biases ---
 
@@ -227,9 +223,9 @@ def _videos(clips: Sequence[ShownClip]) -> list[Row]:
     ]  # fmt: skip
 
 
-def _final(outcome: MotionOutcome) -> dict[str, float]:
+def _final(found: MotionJudged) -> dict[str, float]:
     """Mean over seeds and arms of the last generation: of the asked arms, the uncorrected ones, and real data only."""
-    pairs = asked_pairs(outcome, pairs_of(outcome))
+    outcome, pairs = found.outcome, found.asked
     of = {
         "": [outcome.of(pair)[0] for pair in pairs],
         "uncorrected/": [outcome.of(pair)[1] for pair in pairs],
@@ -243,18 +239,18 @@ def _final(outcome: MotionOutcome) -> dict[str, float]:
     }
 
 
-def _picture(outcome: MotionOutcome) -> Picture:
+def _picture(found: MotionJudged) -> Picture:
     """By synthetic share where several were run, else over generations, of what the answer rests on."""
+    outcome = found.outcome
     drawn = [metric_of(key) for key in CARDS.values() if _is_measured(outcome, key)]
     if picture := share_picture(outcome, drawn, strong_lines(outcome.settings), outcome.floor):
         return picture
     groups = {
         f"{outcome.titles[denoiser]}, {shown.group}": [outcome.curves[denoiser][arm] for arm in arms]
-        for denoiser, shown, arms in _shown_arms(outcome)
+        for denoiser, shown, arms in _shown_arms(found)
     }
-    drawn = [metric_of(key) for key in JUDGED]
     palette = looks([curves.title for arms in outcome.columns().values() for curves in arms])
-    return Picture(short_curves(groups, drawn, outcome.floor, palette), CURVE_CAPTION)
+    return Picture(short_curves(groups, found.metrics, outcome.floor, palette), CURVE_CAPTION)
 
 
 def strong_lines(settings: MotionSettings) -> list[str]:
@@ -266,9 +262,9 @@ def _is_measured(outcome: MotionOutcome, key: str) -> bool:
     return all(key in curves.values for arms in outcome.curves.values() for curves in arms.values())
 
 
-def _shown_arms(outcome: MotionOutcome) -> Iterator[tuple[str, Arm, list[Arm]]]:
+def _shown_arms(found: MotionJudged) -> Iterator[tuple[str, Arm, list[Arm]]]:
     """Denoiser, the arm whose policy is shown, and the arms of the first picture."""
-    for pair in shown_pairs(outcome):
+    for pair in shown_pairs(found):
         yield pair.task, pair.arm, [*dict.fromkeys((BASELINE, pair.plain, pair.arm))]
 
 
@@ -290,7 +286,8 @@ def _notes(outcome: MotionOutcome) -> tuple[str, ...]:
     return (*NOTES, *((RETRIEVAL_NOTE,) * settings.captions), *((FIELD_NOTE,) * bool(settings.published)))
 
 
-def _sections(outcome: MotionOutcome, founders: Founders) -> list[Section]:
+def _sections(found: MotionJudged, founders: Founders) -> list[Section]:
+    outcome = found.outcome
     sections = [
         Section(
             "Last generation",
@@ -303,7 +300,7 @@ def _sections(outcome: MotionOutcome, founders: Founders) -> list[Section]:
             "Paired differences at the last generation: both arms start from the same generation 0 and draw the same "
             f"noise. {verdict.JUDGEMENT} The arms with the corrector that the title asks about are one such family, "
             "all others a second one.",
-            differences_table(outcome),
+            differences_table(found),
         ),
         Section(
             "How fast diversity goes",
@@ -345,7 +342,7 @@ def _sections(outcome: MotionOutcome, founders: Founders) -> list[Section]:
             remedies_table(outcome.curves),
         ),
     ]
-    lines = lines_by_share(outcome)
+    lines = lines_by_share(found)
     first = [share_section(outcome, lines)] if lines else []
     return [*first, *(section for section in sections if section.table.rows)]
 

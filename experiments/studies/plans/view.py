@@ -24,7 +24,7 @@ from ...reporting.tables import LOOP_COLUMNS, effects_table, half_life_cell, las
 from ...reporting.webpage import Card, Page, Picture, Section
 from ..arms import Arm
 from ..claims import Claimed, claims_section
-from ..outcome import REAL, Outcome, Pair
+from ..outcome import REAL, Judged, Outcome, Pair
 from ..shares import baseline_of, corrected_by_share, share_picture, share_section, share_sentences
 from ..study import SeedRun, Study
 from ..view import Told, View
@@ -118,14 +118,15 @@ class ComparisonView(View):
             for key in keys
         ]
 
-    def pairs(self, outcome: Measured) -> list[Pair]:
-        return [
+    def _judged(self, outcome: Measured) -> Judged[ComparisonFacts]:
+        pairs = [
             Pair(task, arm, other)
             for task, arms in outcome.curves.items()
             for arm in arms
             for other in arms
             if other.title == self._references.get(arm.title)
         ]
+        return Judged(outcome, pairs, outcome.settings.judged)
 
     def settings(self, outcome: Measured) -> Mapping[str, Any]:
         return {
@@ -136,13 +137,17 @@ class ComparisonView(View):
         }
 
     def told(self, outcome: Measured, root: Path, rows: Sequence[LoggedRow], seconds: float, command: str) -> Told:
-        pairs = self.pairs(outcome)
-        effects = outcome.judged(pairs, outcome.settings.judged)
-        lines = corrected_by_share(pairs, effects)
+        judged = self._judged(outcome)
+        lines = corrected_by_share(judged)
         first = [" ".join(share_sentences(outcome, lines))] if lines else []
         checks = [claim.check(_by_name(outcome)) for claim in self._claims]
         claimed = [f"{check.statement}: {check.outcome} ({check.measured})." for check in checks]
-        told = [_headline(effects), *(self._sentence(outcome, each) for each in effects), *claimed, *outcome.gaps]
+        told = [
+            _headline(judged.asked_effects),
+            *(self._sentence(outcome, each) for each in judged.effects),
+            *claimed,
+            *outcome.gaps,
+        ]
         sentences = [*first, *told]
         page = Page(
             title=self.title,
@@ -156,7 +161,7 @@ class ComparisonView(View):
             sections=[
                 *([claims_section("claims", "Predicted and measured", checks)] if checks else []),
                 *([share_section(outcome, lines)] if lines else []),
-                *_sections(outcome, effects),
+                *_sections(outcome, judged.effects),
             ],
             facts=self._facts(outcome),
             notes=NOTES,
@@ -247,9 +252,8 @@ def _question(arms: Sequence[Arm]) -> str:
     return f"Does {names[0] if len(names) == 1 else 'correction'} keep the loop from collapsing?"
 
 
-def _headline(effects: Sequence[Sequence[verdict.Effect]]) -> str:
+def _headline(judged: Sequence[verdict.Effect]) -> str:
     """In how many comparisons each judged quality is better, worse or undecided."""
-    judged = [effect for each in effects for effect in each]
     if not judged:
         return "No arm has another to be compared with: add the same plan without correction, or one with RealOnly."
     if any(effect.word == "one seed" for effect in judged):

@@ -13,7 +13,7 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.experiments.reporting import verdict
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.studies.arms import BASELINE, Arm
-from selfcorrect.experiments.studies.outcome import Outcome, Pair
+from selfcorrect.experiments.studies.outcome import Judged, Outcome, Pair
 from selfcorrect.experiments.studies.shares import begins_at, by_share, corrected_by_share, share_sentences
 from selfcorrect.motion.measures.metrics import Metric
 
@@ -52,8 +52,7 @@ def test_a_difference_begins_where_it_stays_up_to_the_largest_share(
     gains: dict[float, float], start: float | None, words: str
 ) -> None:
     outcome, pairs = outcome_of(gains)
-    effects = outcome.judged(pairs, [ERROR])
-    (line,) = corrected_by_share(pairs, effects)
+    (line,) = corrected_by_share(Judged(outcome, pairs, [ERROR]))
     assert begins_at({share: each[0] for share, each in line.effects.items()}) == pytest.approx(start)
     (sentence,) = share_sentences(outcome, [line])
     assert sentence.startswith(f"fixed against uncorrected: error {words}")
@@ -71,7 +70,7 @@ def test_one_seed_proves_nothing_by_share_either() -> None:
     every = outcome.curves["task"].items()
     one = {arm: replace(curves, values={"error": curves.values["error"][:1]}) for arm, curves in every}
     single = Outcome(None, {"task": one})
-    lines = corrected_by_share(pairs, single.judged(pairs, [ERROR]))
+    lines = corrected_by_share(Judged(single, pairs, [ERROR]))
     assert share_sentences(single, lines) == [verdict.ONE_SEED]
 
 

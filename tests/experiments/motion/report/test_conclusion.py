@@ -14,8 +14,7 @@ from selfcorrect.experiments.motion.report.conclusion import (
     cards,
     correctors_of,
     details,
-    judged_effects,
-    pairs_of,
+    judged,
     question,
     shown_pairs,
     terminal_lines,
@@ -76,7 +75,7 @@ def test_own_correctors_come_first_and_controls_last():
 
 
 def test_the_conclusion_speaks_of_every_corrector_against_uncorrected_real_only_and_controls():
-    told = details(outcome(*arms("low-pass", "physics", OWN), good=(OWN,)))
+    told = details(judged(outcome(*arms("low-pass", "physics", OWN), good=(OWN,))))
     assert f"{OWN} against uncorrected" in told[0]
     assert "0.8 → 0.2" in told[0]
     assert "better, p < 0.0001; baseline 0.2" in told[0]
@@ -89,20 +88,20 @@ def test_the_conclusion_speaks_of_every_corrector_against_uncorrected_real_only_
 
 @pytest.mark.parametrize("corrector", ["kinematic", "physics", OWN])
 def test_any_corrector_alone_gets_its_answer(corrector: str):
-    good, bad = (outcome(*arms(corrector), good=names) for names in ((corrector,), ()))
+    good, bad = (judged(outcome(*arms(corrector), good=names)) for names in ((corrector,), ()))
     assert "Realism (Fréchet distance, kinematic) is better in 1 of 1" in answer(good)
     assert "better" not in answer(bad)
     assert "Recall" in answer(bad)
 
 
 def test_what_is_asked_is_a_family_of_its_own():
-    measured = outcome(*arms("kinematic", "low-pass", OWN, policies=("augment:1", "replace")), good=(OWN,))
-    assert [pair.arm.corrector for pair in pairs_of(measured)][:2] == [OWN, OWN]
-    assert [[effect.word for effect in both] for both in judged_effects(measured)][:2] == [["better"] * 2] * 2
+    found = judged(outcome(*arms("kinematic", "low-pass", OWN, policies=("augment:1", "replace")), good=(OWN,)))
+    assert [pair.arm.corrector for pair in found.asked] == [OWN, OWN]
+    assert [[effect.word for effect in both] for both in found.effects][:2] == [["better"] * 2] * 2
 
 
 def test_cards_show_corrected_uncorrected_and_real_only_of_the_largest_synthetic_share():
-    measured = outcome(*arms("physics", policies=("replace", "augment:1")), good=("physics",))
+    measured = judged(outcome(*arms("physics", policies=("replace", "augment:1")), good=("physics",)))
     assert [pair.arm.policy for pair in shown_pairs(measured)] == ["replace"]
     shown = cards(measured)
     assert [card.heading for card in shown] == ["Realism", "Diversity", "Artefacts", "Feasibility"]
@@ -114,13 +113,13 @@ def test_cards_show_corrected_uncorrected_and_real_only_of_the_largest_synthetic
 
 def test_the_terminal_ends_in_five_lines():
     for correctors in (("physics",), (OWN, "low-pass"), ()):
-        lines = terminal_lines(outcome(*arms(*correctors)))
+        lines = terminal_lines(judged(outcome(*arms(*correctors))))
         assert len(lines) == 5
         assert "real data only 0.2" in lines[1]
 
 
 def test_the_terminal_speaks_of_every_corrector_its_own_first_and_controls_last():
-    lines = terminal_lines(outcome(*arms("placebo", "kinematic", OWN)))
+    lines = terminal_lines(judged(outcome(*arms("placebo", "kinematic", OWN))))
     shown = [part.rsplit(" ", 1)[0] for part in lines[1].split(": ", 1)[1].split(", ")]
     assert shown == [OWN, "kinematic", "placebo", "uncorrected", "real data only"]
 
