@@ -151,17 +151,23 @@ def lowest_level(
 def floors_m(posed: Posed, settings: LevelFloor, *, lowest: bool) -> np.ndarray:
     """(N,) how far motions are to be lowered so that the ground on which they stand comes to y = 0.
 
-    Nothing for one whose ground is far from there and hardly shown. lowest: it is the lowest ground on which a foot
-    stands for a while, where there may be several.
+    Nothing for one whose ground is far from there, and from ground that is sure, and hardly shown. lowest: it is the
+    lowest ground on which a foot stands for a while, where there may be several.
     """
     fps, speed_m_s, lowest_m = posed.motions.fps, posed.speeds_m_s, posed.grounds_m()
     heights_m, tilted = _heights_m(posed, settings), posed.flat(settings.tilted_rad)
+    shown = list(zip(lowest_m, speed_m_s, tilted, strict=True))
+    sure = [not in_doubt(height_m, *own, settings) for height_m, own in zip(heights_m, shown, strict=True)]
+    levels_m = heights_m
     if lowest:
         stands = (speed_m_s < settings.still_m_s) & tilted
         each = zip(lowest_m, stands, posed.motions.root_m[..., 1], heights_m, strict=True)
-        heights_m = [lowest_level(*feet, fps=fps, settings=settings) for feet in each]
-    each = zip(heights_m, lowest_m, speed_m_s, tilted, strict=True)
-    return np.array([0.0 if in_doubt(*own, settings=settings) else off_zero(own[0], settings) for own in each])
+        levels_m = [lowest_level(*feet, fps=fps, settings=settings) for feet in each]
+    kept = [
+        (own_sure and abs(level_m - height_m) < settings.far_m) or not in_doubt(level_m, *own, settings)
+        for level_m, height_m, own_sure, own in zip(levels_m, heights_m, sure, shown, strict=True)
+    ]
+    return np.array([off_zero(one, settings) if keep else 0.0 for one, keep in zip(levels_m, kept, strict=True)])
 
 
 def _heights_m(posed: Posed, settings: LevelFloor) -> list[float]:

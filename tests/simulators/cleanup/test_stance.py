@@ -47,6 +47,17 @@ def test_a_raised_motion_is_lowered_by_as_much_and_one_on_the_floor_is_left(stan
         assert high_m == pytest.approx(0.1, abs=0.01)
 
 
+@pytest.mark.parametrize("raised_m", [-0.05, 0.0, 0.05, 0.1])
+def test_the_lowest_of_several_levels_is_found_wherever_the_file_has_its_floor(stand: Motion, raised_m: float) -> None:
+    """It is stood on for a moment only, far from y = 0 or near: levels between lead to it."""
+    levels_m = np.repeat([0.0, -0.12, -0.24, -0.12], [60, 60, 14, 60])
+    root_m = stand.root_m[0] + (raised_m + levels_m)[:, None] * (0.0, 1.0, 0.0)
+    steps = replace(stand, root_m=root_m, rotations=np.tile(stand.rotations[:1], (len(root_m), 1, 1)))
+    posed = Posed.of(MotionBatch.stack([steps]), sole_points(stand.skeleton))
+    lowest_m = posed.feet_m[..., 1].min()
+    assert floors_m(posed, LevelFloor(), lowest=True)[0] == pytest.approx(lowest_m, abs=0.01)
+
+
 @pytest.mark.parametrize("pitch_deg", [0.0, 6.0, 12.0])
 def test_no_body_is_lowered_into_the_ground(stand: Motion, pitch_deg: float) -> None:
     """Feet that point down by a little count as flat: their balls are high, and their tips touch."""
