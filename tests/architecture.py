@@ -34,7 +34,7 @@ MAY_IMPORT = {
 
 SIMULATORS = (
     "settings", "body", "contacts", "stages", "engines", "cleanup", "planning",
-    "tracking", "finishing", "judge", "pipeline", "feasibility", "checks", "corrector", "foot_contacts",
+    "tracking", "finishing", "judge", "pipeline", "feasibility", "corrector", "foot_contacts",
 )  # fmt: skip
 """The way of data through `simulators`; each imports only what stands before it."""
 

@@ -16,8 +16,7 @@ from selfcorrect.motion.checks.check import Checkup, RuleChoice, check_with
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import attempted, sentence_of
-from selfcorrect.simulators.checks import check_physics, needed_residual, surroundings_of
-from selfcorrect.simulators.feasibility import RootResidual
+from selfcorrect.simulators.feasibility import RootResidual, check_physics, needed_residual, surroundings_of
 from selfcorrect.storage.files.strict_json import read_as
 
 

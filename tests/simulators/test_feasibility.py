@@ -8,10 +8,17 @@ import numpy as np
 import pytest
 from scipy.signal import butter, sosfiltfilt
 
+from selfcorrect.motion.checks.check import RuleChoice
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.feasibility import RootResidual, judging_engine, residual_in_engine, residual_of_contacts
+from selfcorrect.simulators.feasibility import (
+    RootResidual,
+    check_physics,
+    judging_engine,
+    residual_in_engine,
+    residual_of_contacts,
+)
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 
 SAMPLES = CleanupSettings.for_samples()
@@ -103,3 +110,29 @@ def test_motions_do_not_depend_on_those_beside_them(stand: Motion, engine: str) 
     together = residual(engine, *bad).force_bodyweights
     alone = [residual(engine, each).force_bodyweights[0] for each in bad]
     np.testing.assert_array_equal(together, alone)
+
+
+# --- the rules of physics --------------------------------------------------------------------------------------------
+
+
+def shaken(motion: Motion, amplitude_m: float) -> Motion:
+    times_s = np.arange(len(motion)) / motion.fps
+    swing_m = amplitude_m * np.sin(15 * times_s)[:, None] * np.array([1.0, 0.0, 0.0])
+    return replace(motion, root_m=motion.root_m + swing_m)
+
+
+def test_a_real_walk_breaks_no_rule_of_physics(walk: Motion) -> None:
+    assert check_physics(walk, RuleChoice()) == []
+
+
+def test_a_body_that_is_shaken_needs_help_and_the_more_the_more_it_is_shaken(walk: Motion) -> None:
+    assert [finding.code for finding in check_physics(shaken(walk, 0.12), RuleChoice())] == ["X2"]
+    together = MotionBatch.stack([shaken(walk, size) for size in (0.0, 0.06, 0.12)])
+    needed = residual_of_contacts(together, CleanupSettings()).mean_force_bodyweights.tolist()
+    assert needed == sorted(needed)
+
+
+def test_rules_that_were_not_chosen_are_not_measured(walk: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selfcorrect.simulators.feasibility.residual_of_contacts", None)
+    assert check_physics(walk, RuleChoice(("F",))) == []
+    assert check_physics(walk.frames(0, 5), RuleChoice()) == []

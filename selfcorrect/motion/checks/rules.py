@@ -58,4 +58,4 @@ RULES = (
     Rule("X2", "residual-needed", "The floor cannot give the forces that move the body, for two seconds.", 1.4,
          "body weights", "moves as if pushed by {value:.1f} body weights", _TRAIN, None),
 )  # fmt: skip
-"""F: floor, S: smoothness, B: body, R: reading, P: pace, X: physics, which `simulators.checks` measures."""
+"""F: floor, S: smoothness, B: body, R: reading, P: pace, X: physics, which `simulators.feasibility` measures."""

@@ -24,10 +24,10 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.frames import Y_UP_TO_Z_UP, rotation_error
 from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.checks import surroundings_of
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LevelFloor, LiftLimbs, PlantFeet, clean
 from selfcorrect.simulators.contacts.contact_plan import carried_places
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.feasibility import surroundings_of
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 
