@@ -12,7 +12,7 @@ a little.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import solveh_banded
@@ -44,61 +44,94 @@ from .stages.values import Cleaned, MotionPlan
 def plan(cleaned: Cleaned, body: Humanoid, settings: TrackerSettings) -> MotionPlan:
     """Plan what a body shall do so that contacts explain as much of it as possible."""
     supports, friction = cleaned.supports, settings.engine.friction
-    links = clear_floor(body, body.links_of(cleaned.motions), supports, settings.plan.filter)
+    planner = Planner(body, friction, supports, settings.plan)
+    links = planner.clear_of_floor(body.links_of(cleaned.motions))
     if settings.filter_dynamics:
         if settings.plan.placement.heel_s:
             # Feet come down from their heels first: where they are flat the filter shifts the body less.
-            links = place_feet(body, links, friction, supports, settings.plan)
-        links = filter_dynamics(body, links, friction, supports, settings.plan)
-        links = place_feet(body, links, friction, supports, settings.plan)
+            links = planner.treading(links)
+        links = planner.treading(planner.filtered(links))
     contacts = plan_contacts(body, links, friction, supports, settings.plan.contacts)
     return MotionPlan(body, links, contacts, supports, friction)
 
 
-def filter_dynamics(
-    body: Humanoid,
-    motions: MotionBatch,
-    friction: float,
-    supports: Sequence[Sequence[Support]] = (),
-    settings: PlanSettings = PLAN,
-) -> MotionBatch:
-    """Motions on the body's tree, shifted so that contacts within friction cones explain more of them."""
-    own = settings.filter
-    for _ in range(own.rounds):
-        plan, shift_m = _wanted_shift(body, motions, friction, supports, settings)
-        motions = _shifted(body, motions, plan.needs.positions_m, plan.needs.orientations, _limited(shift_m, own))
-    lighter = replace(
-        settings,
-        contacts=replace(settings.contacts, moment_weight=own.stance_moment_weight),
-        filter=replace(own, shift_weight=own.stance_weight),
-    )
-    for _ in range(own.stance_rounds):
-        plan, shift_m = _wanted_shift(body, motions, friction, supports, lighter, own.stance_inset)
-        speed_factor = speed_factors(motions.root_m, motions.fps, own.stance_m_s, 2.0)
-        shift_m *= 2.0 - speed_factor[..., None]
-        shift_m = smoothed(shift_m, own.stance_smoothing_s * motions.fps)
-        motions = _shifted(body, motions, plan.needs.positions_m, plan.needs.orientations, _limited(shift_m, own))
-    return motions
+@dataclass(frozen=True, eq=False)
+class Planner:
+    """Changes motions on a body's tree so that contacts with friction, beside the floor with supports, explain them."""
 
+    body: Humanoid
+    friction: float
+    supports: Sequence[Sequence[Support]] = ()
+    settings: PlanSettings = PLAN
 
-def _wanted_shift(
-    body: Humanoid,
-    motions: MotionBatch,
-    friction: float,
-    supports: Sequence[Sequence[Support]],
-    settings: PlanSettings,
-    inset: float = 0.0,
-) -> tuple[ContactPlan, np.ndarray]:
-    """How contacts explain motions, and the shifts (N, T, 3) of the centre of mass with which they explain more.
+    def filtered(self, motions: MotionBatch) -> MotionBatch:
+        """Motions shifted so that contacts within friction cones explain more of them."""
+        own = self.settings.filter
+        for _ in range(own.rounds):
+            plan, shift_m = self._wanted_shift(motions)
+            motions = self._shifted(motions, plan.needs.positions_m, plan.needs.orientations, _limited(shift_m, own))
+        contacts = replace(self.settings.contacts, moment_weight=own.stance_moment_weight)
+        settings = replace(self.settings, contacts=contacts, filter=replace(own, shift_weight=own.stance_weight))
+        lighter = replace(self, settings=settings)
+        for _ in range(own.stance_rounds):
+            plan, shift_m = lighter._wanted_shift(motions, own.stance_inset)
+            speed_factor = speed_factors(motions.root_m, motions.fps, own.stance_m_s, 2.0)
+            shift_m *= 2.0 - speed_factor[..., None]
+            shift_m = smoothed(shift_m, own.stance_smoothing_s * motions.fps)
+            motions = self._shifted(motions, plan.needs.positions_m, plan.needs.orientations, _limited(shift_m, own))
+        return motions
 
-    inset: see `plan_contacts`.
-    """
-    plan = plan_contacts(body, motions, friction, supports, settings.contacts.coarse, inset)
-    shifts_m = [
-        centre_shift(rest, forces_n.sum(1), body.total_mass_kg, motions.fps, settings.filter)
-        for rest, forces_n in zip(plan.rest, plan.force_n, strict=True)
-    ]
-    return plan, np.stack(shifts_m)
+    def _wanted_shift(self, motions: MotionBatch, inset: float = 0.0) -> tuple[ContactPlan, np.ndarray]:
+        """How contacts explain motions, and the shifts (N, T, 3) of the centre of mass with which they explain more.
+
+        inset: see `plan_contacts`.
+        """
+        plan = plan_contacts(self.body, motions, self.friction, self.supports, self.settings.contacts.coarse, inset)
+        mass_kg, own = self.body.total_mass_kg, self.settings.filter
+        each = zip(plan.rest, plan.force_n, strict=True)
+        shifts_m = [centre_shift(rest, forces_n.sum(1), mass_kg, motions.fps, own) for rest, forces_n in each]
+        return plan, np.stack(shifts_m)
+
+    def clear_of_floor(self, motions: MotionBatch) -> MotionBatch:
+        """Motions lifted where trunk or thighs are in the floor or in their support."""
+        body = self.body
+        poses = forward_kinematics(body.tree, motions.root_m, motions.rotations)
+        bulky = np.isin(body.touches.links, body.bulky) & (body.touches.radii_m > 0)
+        points_m = above_ground_m(body, body.touches.lowest_points(*poses), self.supports)
+        lowest_m = points_m[:, :, bulky, 1].min(-1)
+        window = 2 * round(self.settings.filter.lift_s * motions.fps) + 1
+        lift_m = gaussian_filter1d(maximum_filter1d(np.maximum(-lowest_m, 0.0), window, axis=1), window / 4, axis=1)
+        return self._shifted(motions, *poses, lift_m[..., None] * np.array([0.0, 1.0, 0.0]))
+
+    def _shifted(
+        self, motions: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray, shift_m: np.ndarray
+    ) -> MotionBatch:
+        """The root moved by (N, T, 3), the feet left where they are; their links' world poses are known."""
+        ankles_m = positions_m[:, :, Legs.of(self.body.tree).ankles]
+        upright = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (*ankles_m.shape[:-1], 4))
+        rotations = bend_legs(self.body.tree, positions_m, orientations, shift_m, ankles_m, upright)
+        return replace(motions, root_m=motions.root_m + shift_m, rotations=rotations)
+
+    def treading(self, motions: MotionBatch) -> MotionBatch:
+        """Motions whose feet touch the ground where they are to carry."""
+        body, placement, fps = self.body, self.settings.placement, motions.fps
+        # With the forces of the filter's last round instead, feet of raw simulated states slide by 3 to 6 % more.
+        plan = plan_contacts(body, motions, self.friction, self.supports, self.settings.contacts.coarse)
+        corners = slice(len(body.soles))
+        ground_m = above_ground_m(body, plan.points_m, self.supports)[:, :, corners, 1]
+        ankles_m = plan.needs.positions_m[:, :, Legs.of(body.tree).ankles]
+        points_m = _by_foot(plan.points_m[:, :, corners])
+        full_load_n = placement.full_load_bodyweights * body.total_mass_kg * GRAVITY_M_S2
+        load = _by_foot(plan.force_n[:, :, corners, 1]) / full_load_n
+        if placement.heel_s:
+            load = np.maximum(load, off_heels(load, fps, placement)[..., None])
+        rise_m, turns_rad = foot_moves(_by_foot(ground_m), points_m - ankles_m[..., None, :], load, fps, placement)
+        turns = Rotation.from_rotvec(turns_rad.reshape(-1, 3)).as_quat().reshape(*turns_rad.shape[:-1], 4)
+        targets_m = ankles_m + rise_m[..., None] * np.array([0.0, 1.0, 0.0])
+        targets_m[..., [0, 2]] += held(points_m, load, fps, placement)
+        still_m = np.zeros_like(motions.root_m)
+        pose = (plan.needs.positions_m, plan.needs.orientations)
+        return replace(motions, rotations=bend_legs(body.tree, *pose, still_m, targets_m, turns))
 
 
 def _limited(shift_m: np.ndarray, settings: FilterSettings) -> np.ndarray:
@@ -129,62 +162,6 @@ def centre_shift(
     right[1:-1] += 2 * pull * force[1:-1]
     right[2:] -= pull * force[1:-1]
     return solveh_banded(bands, right.ravel()).reshape(count, 3)
-
-
-def clear_floor(
-    body: Humanoid,
-    motions: MotionBatch,
-    supports: Sequence[Sequence[Support]] = (),
-    settings: FilterSettings = PLAN.filter,
-) -> MotionBatch:
-    """Motions on the body's tree, lifted where trunk or thighs are in the floor or in their support."""
-    positions_m, orientations = forward_kinematics(body.tree, motions.root_m, motions.rotations)
-    bulky = np.isin(body.touches.links, body.bulky) & (body.touches.radii_m > 0)
-    points_m = above_ground_m(body, body.touches.lowest_points(positions_m, orientations), supports)
-    lowest_m = points_m[:, :, bulky, 1].min(-1)
-    window = 2 * round(settings.lift_s * motions.fps) + 1
-    lift_m = gaussian_filter1d(maximum_filter1d(np.maximum(-lowest_m, 0.0), window, axis=1), window / 4, axis=1)
-    shift_m = lift_m[..., None] * np.array([0.0, 1.0, 0.0])
-    return _shifted(body, motions, positions_m, orientations, shift_m)
-
-
-def _shifted(
-    body: Humanoid, motions: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray, shift_m: np.ndarray
-) -> MotionBatch:
-    """The root moved by (N, T, 3), the feet left where they are."""
-    ankles_m = positions_m[:, :, Legs.of(body.tree).ankles]
-    upright = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (*ankles_m.shape[:-1], 4))
-    rotations = bend_legs(body.tree, positions_m, orientations, shift_m, ankles_m, upright)
-    return replace(motions, root_m=motions.root_m + shift_m, rotations=rotations)
-
-
-def place_feet(
-    body: Humanoid,
-    motions: MotionBatch,
-    friction: float,
-    supports: Sequence[Sequence[Support]] = (),
-    settings: PlanSettings = PLAN,
-) -> MotionBatch:
-    """Motions on the body's tree whose feet touch the ground where they are to carry."""
-    placement = settings.placement
-    # With the forces of the filter's last round instead, feet of raw simulated states slide by 3 to 6 % more.
-    plan = plan_contacts(body, motions, friction, supports, settings.contacts.coarse)
-    corners = slice(len(body.soles))
-    ground_m = above_ground_m(body, plan.points_m, supports)[:, :, corners, 1]
-    ankles_m = plan.needs.positions_m[:, :, Legs.of(body.tree).ankles]
-    points_m = _by_foot(plan.points_m[:, :, corners])
-    load = _by_foot(plan.force_n[:, :, corners, 1]) / (
-        placement.full_load_bodyweights * body.total_mass_kg * GRAVITY_M_S2
-    )
-    if placement.heel_s:
-        load = np.maximum(load, off_heels(load, motions.fps, placement)[..., None])
-    rise_m, turns_rad = foot_moves(_by_foot(ground_m), points_m - ankles_m[..., None, :], load, motions.fps, placement)
-    turns = Rotation.from_rotvec(turns_rad.reshape(-1, 3)).as_quat().reshape(*turns_rad.shape[:-1], 4)
-    targets_m = ankles_m + rise_m[..., None] * np.array([0.0, 1.0, 0.0])
-    targets_m[..., [0, 2]] += held(points_m, load, motions.fps, placement)
-    still_m = np.zeros_like(motions.root_m)
-    pose = (plan.needs.positions_m, plan.needs.orientations)
-    return replace(motions, rotations=bend_legs(body.tree, *pose, still_m, targets_m, turns))
 
 
 def _by_foot(corners: np.ndarray) -> np.ndarray:

@@ -14,15 +14,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, clean
 from selfcorrect.simulators.contacts.contact_plan import inset_soles, plan_contacts
-from selfcorrect.simulators.planning import (
-    centre_shift,
-    clear_floor,
-    filter_dynamics,
-    foot_moves,
-    off_heels,
-    place_feet,
-    plan,
-)
+from selfcorrect.simulators.planning import Planner, centre_shift, foot_moves, off_heels, plan
 from selfcorrect.simulators.settings.plan import PLAN, RESIDUAL_FREE_PLAN, FilterSettings
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 
@@ -53,7 +45,7 @@ def test_filtered_motions_are_easier_to_explain(clips, label):
     body, links = mended(clips[label])
     before, after = (
         np.linalg.norm(plan_contacts(body, motions, FRICTION).rest[..., :3], axis=-1).mean()
-        for motions in (links, filter_dynamics(body, links, FRICTION))
+        for motions in (links, Planner(body, FRICTION).filtered(links))
     )
     assert after < 0.7 * before
 
@@ -82,7 +74,7 @@ def test_who_stands_on_one_leg_is_put_over_that_foot_where_no_residual_force_hel
     links = body.links_of(MotionBatch.stack([on_left_foot(stand, -2.0)]))
     beside_m = []
     for settings in (PLAN, RESIDUAL_FREE_PLAN):
-        contacts = plan_contacts(body, filter_dynamics(body, links, FRICTION, settings=settings), FRICTION)
+        contacts = plan_contacts(body, Planner(body, FRICTION, settings=settings).filtered(links), FRICTION)
         left_m = contacts.points_m[0, :, : len(body.soles) // 2, 0]
         beside_m.append(np.abs(contacts.needs.centre_m[0, :, 0] - left_m.mean(-1))[5:-5].max())
     half_width_m = np.ptp(left_m, axis=-1).min() / 2
@@ -97,7 +89,7 @@ def test_bodies_on_the_move_are_not_put_over_their_feet(stand, speed_m_s, shifte
     glide_m = speed_m_s * np.arange(len(motion))[:, None] / stand.fps * [0.0, 0.0, 1.0]
     body = humanoid(stand.skeleton)
     links = body.links_of(MotionBatch.stack([replace(motion, root_m=motion.root_m + glide_m)]))
-    plain, more = (filter_dynamics(body, links, FRICTION, settings=each) for each in (PLAN, RESIDUAL_FREE_PLAN))
+    plain, more = (Planner(body, FRICTION, settings=each).filtered(links) for each in (PLAN, RESIDUAL_FREE_PLAN))
     middle_m = (plain.root_m - more.root_m)[0, 31:62]
     assert (np.abs(middle_m).max() > 0.005) == shifted
 
@@ -157,7 +149,7 @@ def test_a_body_in_the_floor_is_lifted_out_of_it(clips):
     lying = clips["getup_facedown"].frames(0, 20)
     body = humanoid(lying.skeleton)
     sunk = replace(lying, root_m=lying.root_m - [0.0, 0.08, 0.0])
-    lifted = clear_floor(body, body.links_of(MotionBatch.stack([sunk])))
+    lifted = Planner(body, FRICTION).clear_of_floor(body.links_of(MotionBatch.stack([sunk])))
     raised_m = lifted.root_m[0, :, 1] - sunk.root_m[:, 1]
     assert (raised_m > 0.05).all()
     plan = plan_contacts(body, lifted, FRICTION)
@@ -207,7 +199,7 @@ def test_loads_lie_lower_afterwards_and_the_body_above_the_ankles_stays(clips, l
     mended = clean(MotionBatch.stack([clips[label]]), CleanupSettings())
     body = humanoid(mended.motions.skeleton, soles=mended.soles)
     links = body.links_of(mended.motions)
-    trodden = place_feet(body, links, FRICTION)
+    trodden = Planner(body, FRICTION).treading(links)
     before, after = (hovering_m(body, motions) for motions in (links, trodden))
     assert after < before
     positions_m = [forward_kinematics(body.tree, motions.root_m, motions.rotations)[0] for motions in (links, trodden)]
