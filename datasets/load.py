@@ -1,7 +1,5 @@
 """Motions by the words of a command line: `deepmimic`, or files and folders of motions."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from functools import partial

@@ -1,7 +1,5 @@
 """Sources of motions by the words of a command line: a path, or `FOLDER#SPLIT` for a split of a dataset."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 

@@ -1,7 +1,5 @@
 """How motions are cut into windows."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
 

@@ -8,8 +8,6 @@ can begin at any phase. It trains as a whole, because each of its repetitions ho
 a window and not cyclic holds its last pose.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Self

@@ -3,8 +3,6 @@
 Mahmood et al., "AMASS: Archive of Motion Capture as Surface Shapes", ICCV 2019. Its files: `files.amass`.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Punnakkal et al., "BABEL: Bodies, Action and Behavior with English Labels", CVPR 2021.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial

@@ -4,8 +4,6 @@ Their skeletons rest in poses of their own making, so that motions come on SMPL'
 read a file on its own skeleton, see `files.open`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import replace

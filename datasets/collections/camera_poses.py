@@ -1,7 +1,5 @@
 """SMPL poses in a camera's coordinates, as action-recognition datasets have them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """All datasets that are known by name, and which of them a folder or file is. Other packages can add some."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator
 from pathlib import Path

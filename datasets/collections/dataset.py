@@ -1,7 +1,5 @@
 """What every source of motions offers: where it is available, how its folder looks, its clips."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

@@ -8,8 +8,6 @@ rotation per joint in the order of `_JOINTS`. Ball joints have quaternions wxyz,
 joint frames have x forward, y up and z right; the motions read here face +z with their left at +x.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import ZipFile

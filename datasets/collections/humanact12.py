@@ -3,8 +3,6 @@
 Guo et al., "Action2Motion: Conditioned Generation of 3D Human Motions", ACM Multimedia 2020.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from pathlib import Path

@@ -4,8 +4,6 @@ Guo et al., "Generating Diverse and Natural 3D Human Motions from Text", CVPR 20
 in `selfcorrect.motion.encodings.humanml3d`.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace

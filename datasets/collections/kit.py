@@ -3,8 +3,6 @@
 Plappert et al., "The KIT Motion-Language Dataset", Big Data 2016; layout of Guo et al., CVPR 2022.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Shards of motions as a dataset, so that what takes datasets takes them too."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

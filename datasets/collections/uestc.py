@@ -4,8 +4,6 @@ Ji et al., "A Large-scale RGB-D Database for Arbitrary-view Human Action Recogni
 estimated from video, so they shake and slide.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, replace
 from functools import partial

@@ -5,8 +5,6 @@ SMPL's joints and no bone lengths. The .npy formats have the 22 body joints at 2
 bone lengths.
 """
 
-from __future__ import annotations
-
 import importlib
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The one door to motion files: whatever their format, axes, unit, rest pose and height, motions come out alike."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -3,8 +3,6 @@
 Motions are taken as they come and sorted as far as they fit into memory together.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """CIFAR-10 as its authors publish it (Krizhevsky 2009), or a folder of pictures in its manner."""
 
-from __future__ import annotations
-
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Pairs of texts, such as documents with summaries, from JSON lines or Parquet files."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Motion files one by one against the rules, so that memory does not grow with their number."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -67,9 +65,9 @@ def check_files(paths: Iterable[Path], reading: Reading, choice: RuleChoice, jud
             file = open_motion(path, reading, any_body=True)
             checkups = [_checked(motion, choice, judge) for motion in file.motions]
             measured = [] if judge is None else [_needed(motion, judge) for motion in file.motions]
-            notes = dict.fromkeys(note for each in (*checkups, *measured) for note in each.notes)
-            needed = tuple(each.needed for each in measured)
-            yield Checked(path, tuple(each.findings for each in checkups), needed, file.assumed, tuple(notes))
+            told = [*(note for each in checkups for note in each.notes), *(note for _, note in measured if note)]
+            notes, needed = tuple(dict.fromkeys(told)), tuple(needed for needed, _ in measured)
+            yield Checked(path, tuple(each.findings for each in checkups), needed, file.assumed, notes)
         except Exception as error:  # whatever is wrong with one file, the others go on
             yield Checked(path, error=sentence_of(path, error))
 
@@ -78,21 +76,14 @@ def _checked(motion: Motion, choice: RuleChoice, judge: str | None) -> Checkup:
     return check_with(motion, choice, surroundings_of) + (Checkup() if judge is None else _physics(motion, choice))
 
 
-@dataclass(frozen=True)
-class _Measured:
+def _needed(motion: Motion, judge: str) -> tuple[Needed | None, str]:
     """The root residual of a motion, or why it was not measured."""
-
-    needed: Needed | None
-    notes: tuple[str, ...] = ()
-
-
-def _needed(motion: Motion, judge: str) -> _Measured:
     nothing: RootResidual | None = None
     found, note = attempted("the root residual was left out", partial(needed_residual, motion, judge), nothing)
     if found is None:
-        return _Measured(None, (note,) if note else ())
+        return None, note
     means = found.mean_force_bodyweights, found.mean_moment_nm, found.without_support
-    return _Measured(Needed(*(float(each[0]) for each in means), engine=judge))
+    return Needed(*(float(each[0]) for each in means), engine=judge), note
 
 
 def _physics(motion: Motion, choice: RuleChoice) -> Checkup:

@@ -1,7 +1,5 @@
 """What was found, as text, JSON, JUnit's XML, or a picture of the worst moments."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

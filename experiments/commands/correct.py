@@ -1,7 +1,5 @@
 """`selfcorrect correct`: motion files in, physically plausible motion files of the same kind out."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field

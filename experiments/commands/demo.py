@@ -1,7 +1,5 @@
 """`selfcorrect demo`: a walk that ships, spoiled and corrected, to look at."""
 
-from __future__ import annotations
-
 import os
 import sys
 from dataclasses import dataclass

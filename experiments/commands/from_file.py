@@ -1,7 +1,5 @@
 """Experiments as YAML files: what they say stands for a command's options, which the command line may still change."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

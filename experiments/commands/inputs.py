@@ -1,7 +1,5 @@
 """What is checked of a command line before anything heavy is imported."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

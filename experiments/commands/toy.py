@@ -1,7 +1,5 @@
 """`selfcorrect toy NAME|all`: run published loops at toy scale and write their report."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """`selfcorrect verify`: whether everything in a folder of results is still what was written."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Correct many motion files into a folder: nothing overwritten, what is finished not done again, a report."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What people change of a correction: the contacts, the frames, how much of it each limb gets, and what stays."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

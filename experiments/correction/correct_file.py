@@ -1,7 +1,5 @@
 """Correct motion files, and know which of them are done already."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib.metadata
 import json

@@ -4,8 +4,6 @@ Beside the corrected shards there are, for each, a table of what became of every
 all motions that were not corrected (`failures.parquet`).
 """
 
-from __future__ import annotations
-
 import hashlib
 import importlib.metadata
 import json

@@ -1,7 +1,5 @@
 """A clip that ships, spoiled and corrected: what `selfcorrect demo` shows."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

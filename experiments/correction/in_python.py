@@ -1,7 +1,5 @@
 """Correction for Python programs: of one motion, of many, of a file, of files."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

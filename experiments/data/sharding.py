@@ -4,8 +4,6 @@ Recordings are read in parts. A part depends only on its recordings, so that par
 time, with the same bytes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence

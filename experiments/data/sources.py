@@ -1,7 +1,5 @@
 """A dataset's folder, a folder of motion files, or a file: what it is and what recordings it holds."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path

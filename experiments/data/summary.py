@@ -1,7 +1,5 @@
 """How many motions there are, how long they are, and what is odd in them."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field

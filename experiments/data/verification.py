@@ -1,7 +1,5 @@
 """Which files of a run, of corrected motions or of shards are no longer what was written, and which have no digest."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator

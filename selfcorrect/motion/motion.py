@@ -1,7 +1,5 @@
 """Motion: what a skeleton does over time."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real

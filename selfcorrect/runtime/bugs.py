@@ -1,7 +1,5 @@
 """This package's bugs, distinguished from mistakes of its caller."""
 
-from __future__ import annotations
-
 import errno
 import sys
 import traceback

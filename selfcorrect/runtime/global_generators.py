@@ -1,7 +1,5 @@
 """The global random generators of this process, which nothing here draws from, but code of others does."""
 
-from __future__ import annotations
-
 import pickle
 import random
 import sys

@@ -1,7 +1,5 @@
 """Freed memory goes back to the system, so that a loop of a thousand generations takes as much as one of ten."""
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import sys

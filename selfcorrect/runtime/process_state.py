@@ -1,7 +1,5 @@
 """What code of others finds in this process and may leave changed there: global random numbers and settings."""
 
-from __future__ import annotations
-
 import os
 import sys
 import warnings

@@ -5,8 +5,6 @@ PyBullet holds Python's lock while it steps, so several simulations at once need
 once and wait for further work until the program ends.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -1,7 +1,5 @@
 """Progress of long work, reported from inside it to a watcher that it does not know."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar

@@ -3,8 +3,6 @@
 It runs in this process with all of its rights: this guards against accidents, not against malice.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib
 import os

@@ -1,7 +1,5 @@
 """Files of named arrays (.npz, .npy of objects, .pkl, .pt): which program's they are, and what reads them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -9,8 +9,6 @@ pickled dictionary: motion (N, 22, 3, T) joints as in HumanML3D, metres, y up, 2
 text, N prompts; and counts. It is read without unpickling (see `storage.pickles`).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any

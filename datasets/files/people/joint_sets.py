@@ -4,8 +4,6 @@ Files say neither unit nor axes. The unit is the power of ten of a metre by whic
 The body shows which way y and z point.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property

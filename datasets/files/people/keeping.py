@@ -4,8 +4,6 @@ What is read goes through turns and other representations, and comes back with r
 written unchanged has the numbers it had, each number is replaced only where the motion changed.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.spatial.transform import Rotation
 

@@ -5,8 +5,6 @@ what the motion changed. What the program derives from them is derived again: lo
 heading, and which feet stand. Feet stand when slower than 0.15 m/s and lower than 0.1 m, as of Kimodo.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path

@@ -6,8 +6,6 @@ rows of a matrix. Steps and turns are since the frame before, steps as seen with
 the floor; a motion's soles stand there, which are `SOLE_BELOW_TOE_JOINT_M` below the joints of the toes.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

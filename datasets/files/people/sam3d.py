@@ -6,8 +6,6 @@ frame have no names: each is followed to the nearest one in the next frame. On w
 are carried along by the parts of the body that they belong to; the rig's parameters stay as they are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path

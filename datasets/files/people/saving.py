@@ -1,7 +1,5 @@
 """Motions as programs save them that make motions or see people in videos, with average bodies and empty shapes."""
 
-from __future__ import annotations
-
 import io
 import pickle
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ keys of a row is one person. Rotations of the pelvis and the joints below it are
 array or two. Other arrays of a file stay as they are.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace

@@ -6,8 +6,6 @@ then the file's to keep; most files do, CMU's own skeletons only nearly (see `cm
 channels, named `<parent>_end`, so that hands, feet and heads end where they should.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """The body in a BVH file, and the file again with another motion of it: the same names, channels, unit and axes."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

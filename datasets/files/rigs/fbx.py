@@ -3,8 +3,6 @@
 Needs the extra `fbx`: ufbx, imported when a file is read. FBX is Autodesk's own format, which no open library writes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -3,8 +3,6 @@
 A file's joints are those of its skins, VRM's bones, and the nodes that its animations move.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -4,8 +4,6 @@ Khronos, "glTF 2.0 Specification". What a file holds beside animations is neithe
 `pygltflib`, which the tests use, takes over a hundred times as long to read an ordinary file, and bounds no buffer.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import copy

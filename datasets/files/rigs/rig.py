@@ -4,8 +4,6 @@ Scales above a joint are counted into its offset, so that a skeleton in centimet
 metres. Scales that change with time are not followed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property

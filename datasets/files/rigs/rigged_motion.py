@@ -1,7 +1,5 @@
 """A motion as its file has it, whatever the format: on the rig of an artist or a capture system."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

@@ -3,8 +3,6 @@
 Needs the extra `usd`: Pixar's usd-core, imported when a file is written. y up, metres, one time code per frame.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -5,8 +5,6 @@ The spine's joints follow from their order, because their numbering differs from
 joints the last one counts.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 

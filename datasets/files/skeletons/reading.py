@@ -1,7 +1,5 @@
 """What motion files do not say: the options of reading, which every command and the Python functions share."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal

@@ -4,8 +4,6 @@ One clip shows the height of its soles only as well as its floor is known. A pro
 result depends on it where it is named, and never on the files that are corrected beside it.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The unit of length of files that do not say it: how usual the unit is, and how usual it makes the body's size."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 
 import numpy as np

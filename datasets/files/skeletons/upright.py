@@ -1,7 +1,5 @@
 """Motions of files whose world or rest pose lies otherwise, seen y up on a skeleton that rests upright, and back."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

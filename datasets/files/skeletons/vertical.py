@@ -5,8 +5,6 @@ are rare. Where the posture agrees with the rest pose or the format, it is belie
 between them. What stays open is refused, because a motion that was turned wrongly still looks like one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property

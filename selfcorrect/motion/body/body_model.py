@@ -5,8 +5,6 @@ imported only when a model is loaded. The files are available, after registratio
 has SMPL+H) and SMPL-X. These belong to the Max Planck Institute for Intelligent Systems in Tübingen.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import tempfile

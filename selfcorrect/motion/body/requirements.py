@@ -1,7 +1,5 @@
 """What a motion must have so that it can be taken for a human body's on this earth."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ...core.errors import InputError

@@ -4,8 +4,6 @@ All points are plain data in the frame of the joint that carries them. Joint fra
 pose (see `Skeleton`), so in these frames x is the body's left, y up and z forward.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -3,8 +3,6 @@
 Also those of its size and axis, which show a wrong reading.
 """
 
-from __future__ import annotations
-
 from itertools import combinations
 
 import numpy as np

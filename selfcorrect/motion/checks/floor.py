@@ -1,7 +1,5 @@
 """Rules of the floor: under it, hovering over it, sliding on it, and whether it is where it should be."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 

@@ -1,7 +1,5 @@
 """A motion as rules look at it: places, speeds, soles and the centre of mass, each worked out once and when needed."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import cached_property, partial
 

@@ -2,8 +2,6 @@
 9.81 m/s², or else in walking, where they are inverted pendulums.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from .findings import Measured, runs

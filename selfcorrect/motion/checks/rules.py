@@ -3,8 +3,6 @@
 `benchmarks/checking.py` measures how often real clips break each, and how many planted faults are found.
 """
 
-from __future__ import annotations
-
 from . import body, floor, pace, smoothness, walking
 from .findings import Rule
 

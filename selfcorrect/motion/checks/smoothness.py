@@ -1,7 +1,5 @@
 """Rules of continuity: jitter, spikes, splices, frames that repeat, and motions that do not move."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.ndimage import median_filter
 

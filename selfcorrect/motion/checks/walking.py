@@ -6,8 +6,6 @@ zero moment point, through which the floor's force has to go, leaves the soles (
 "Zero-Moment Point: thirty five years of its life"). Walkers of all speeds keep about the same distance from that.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """A correction of many motions from a function of one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

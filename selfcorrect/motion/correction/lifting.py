@@ -1,7 +1,5 @@
 """Corrections of motions, lifted to the features that a loop works on."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """Long motions corrected piece by piece, so that memory does not grow with their length."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial

@@ -1,7 +1,5 @@
 """What a simulation found out about a motion, frame by frame."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Self
 

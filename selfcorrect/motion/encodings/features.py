@@ -5,8 +5,6 @@ repeats the second's), then root height (m). Then comes a 6-D rotation (see `six
 r00 r01 r10 r11 r20 r21.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self

@@ -17,8 +17,6 @@ shoulders left to right, which all but cancels the hips. That is reproduced here
 (`canonical`) adds both in the same sense.
 """
 
-from __future__ import annotations
-
 from itertools import accumulate, pairwise
 
 import numpy as np

@@ -1,7 +1,5 @@
 """HumanML3D's rows as what a loop works on: motions of several lengths to normalised tensors and back."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self

@@ -1,7 +1,5 @@
 """From joint positions to a skeleton and its rotations."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -4,8 +4,6 @@ SciPy's `Rotation` does all else. For these it takes a quarter of a millisecond 
 the joints of short motions that is as long as simulating them. For rotation vectors it takes a dozen times as long.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.spatial.transform import Rotation
 

@@ -4,8 +4,6 @@ NumPy's own functions take several times as long: they work along the last axis,
 same.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 NEXT, LAST = np.array([1, 2, 0]), np.array([2, 0, 1])

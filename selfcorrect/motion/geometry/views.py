@@ -7,8 +7,6 @@ What loses anything that `back` would need is no view. So leaning on a slope is 
 off what a file has above the pelvis.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property

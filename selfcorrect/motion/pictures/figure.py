@@ -1,7 +1,5 @@
 """Skeletons as solid bodies: capsules between points that joints carry. All pictures, films and players draw these."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """What is shown: motions with titles, what carries them, and what they are compared with."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

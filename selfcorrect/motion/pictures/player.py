@@ -1,7 +1,5 @@
 """Motions as one page that plays them: HTML that needs no network, no server and no package beside the browser."""
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Sequence

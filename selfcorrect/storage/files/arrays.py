@@ -1,7 +1,5 @@
 """NumPy files of others, read without running anything in them, their declared sizes checked before memory is taken."""
 
-from __future__ import annotations
-
 import math
 import zipfile
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Digests (SHA-256) of committed files, by which bits that have flipped on a disk are noticed."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,7 +1,5 @@
 """Files of others: only regular ones are opened, only below their folder, and what one unpacks to is bounded."""
 
-from __future__ import annotations
-
 import os
 import re
 import stat

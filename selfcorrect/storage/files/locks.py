@@ -3,8 +3,6 @@
 The lock file also gives the folder an identity, which marks what is not finished in it (`files.py`).
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import platform

@@ -4,8 +4,6 @@ Everything that reads JSON from a disk does it here, because a file may be damag
 either let unknown fields and other types of dataclasses pass, or import for longer than a command takes to start.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence

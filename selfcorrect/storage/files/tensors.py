@@ -1,7 +1,5 @@
 """Files that PyTorch wrote, read without running anything in them, and held against what a network expects."""
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Mapping
 from pathlib import Path

@@ -8,8 +8,6 @@ not lock files, each process has separate folders, and what is cleared is rename
 then finds nothing to put in its place, rather than a part.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """Arrays from what a pickle describes: NumPy's, PyTorch's and SciPy's sparse ones, their types and shapes checked."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Numbers from pickle files of body models and datasets, without running anything in them."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from pathlib import Path

@@ -9,8 +9,6 @@ nine bytes name. A process of its own with limits would take longer to start tha
 and macOS would not keep its limit of memory.
 """
 
-from __future__ import annotations
-
 import io
 import math
 import pickle

@@ -5,8 +5,6 @@ is named by the keys that lead to it, with dots between them: "people.1.smplx_wo
 the numbers that changed. Where two names share an array and one changes, the other keeps the old one.
 """
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import io

@@ -1,7 +1,5 @@
 """What pickles describe, as trees: the names that they may hold, and how trees become pickles again."""
 
-from __future__ import annotations
-
 import io
 import pickle
 from collections.abc import Callable

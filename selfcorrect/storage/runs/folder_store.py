@@ -4,8 +4,6 @@ A run folder holds config.json, environment.json and one folder per generation. 
 folder beside its place, synced to disk and renamed, so that it is there as a whole or not at all.
 """
 
-from __future__ import annotations
-
 import re
 import warnings
 from collections.abc import Mapping

@@ -3,8 +3,6 @@
 `digests.json` has the digest of every other file but the timings, which differ from run to run and hold their own.
 """
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Mapping

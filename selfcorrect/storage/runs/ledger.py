@@ -3,8 +3,6 @@
 The place that a task fills belongs to it for good: another task, or the same with other settings, is refused there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Generations kept in memory, for toys and tests."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """What a loop asks of the place where its generations are kept."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias

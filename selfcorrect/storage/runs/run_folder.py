@@ -1,7 +1,5 @@
 """A run folder: one process at a time, one config for good, and nothing half-written."""
 
-from __future__ import annotations
-
 import functools
 import importlib.metadata
 import json
