@@ -10,6 +10,8 @@ import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from tyro.conf import Suppress
+
 from selfcorrect.core.errors import SettingError
 from selfcorrect.runtime.registry import import_callable
 
@@ -34,7 +36,7 @@ TAKES_RATIO = ("augment", "accumulate")
 class Arm:
     """One loop of a study, which prints itself as the name of its folder.
 
-    Code of your own is named package.module:attribute.
+    Code of your own is named package.module:attribute. What is suppressed is no option of the plans of `compare`.
     """
 
     policy: str = "replace"
@@ -46,17 +48,17 @@ class Arm:
     """γ of the operator, by default the full corrector."""
     correct_real: bool = False
     """Correct the real training data too, once."""
-    remedy: str = "none"
+    remedy: Suppress[str] = "none"
     """A remedy against the loss of modes by name."""
     operator: Literal["mixture", "interpolation"] = "mixture"
     """What γ means: a share of corrected samples, or a share of the way to the corrected sample."""
-    guidance: float | None = None
+    guidance: Suppress[float | None] = None
     """Scale of classifier-free guidance when samples are drawn, None for the model's own."""
-    temperature: float | None = None
+    temperature: Suppress[float | None] = None
     """Factor on the noise of sampling, None for the model's own."""
-    eta: float | None = None
+    eta: Suppress[float | None] = None
     """Share of the noise that each step of sampling draws anew: 0 is deterministic, 1 ancestral, None the model's."""
-    sampling_steps: int | None = None
+    sampling_steps: Suppress[int | None] = None
     """Network evaluations per sample, None for the model's own."""
     from_scratch: bool = False
     """Train each generation anew instead of fine-tuning the last model."""
@@ -66,7 +68,7 @@ class Arm:
     """A fitting, as in `selfcorrect.loop.fitting`."""
     steps: int | None = None
     """Optimiser steps per generation, None for the study's own."""
-    called: str = ""
+    called: Suppress[str] = ""
     """A name that stands for all of this, "" for what the axes say."""
 
     def __post_init__(self) -> None:
