@@ -89,7 +89,7 @@ class Arm:
 
         correction = plan.correction
         return cls(
-            spelled(plan.policy, ""),
+            spelled(plan.policy, digits=17),
             correction.name if correction else "none",
             correction.strength if correction else math.inf,
             plan.correct_real,

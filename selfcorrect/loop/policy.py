@@ -338,10 +338,10 @@ def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
         raise SettingError(f"policy {text!r} must have the form {form}: {error}") from None
 
 
-def spelled(policy: Policy, form: str = "g") -> str:
+def spelled(policy: Policy, digits: int = 6) -> str:
     """A policy as `parse_policy` reads it, e.g. "augment:0.5"; one of users by the name of its class.
 
-    form: of its numbers, as in a format string; "" for all digits.
+    digits: the most that its numbers have; 17 say any number exactly.
     """
     target = f"{__name__}:{type(policy).__name__}"
     name = next((row.name for row in POLICIES if row.reference == target), type(policy).__name__)
@@ -350,7 +350,7 @@ def spelled(policy: Policy, form: str = "g") -> str:
         for each in (fields(policy) if is_dataclass(policy) else ())
         if isinstance(value := getattr(policy, each.name), int | float) and value != each.default
     ]
-    return ":".join([name, *(f"{number:{form}}" for number in numbers)])
+    return ":".join([name, *(f"{number:.{digits}g}" for number in numbers)])
 
 
 _MOST = 1e6

@@ -83,6 +83,7 @@ def test_a_file_gives_the_options_of_motion(folder: Path) -> None:
         ("seeds: 2", "a comparison needs tasks and plans"),
         ("tasks: {a: own_experiment:tusk}\nplans: {b: {}}", "has no 'tusk', asked for as task 'a'"),
         ("tasks: {a: own_experiment:task}\nplans: {b: {policy: reel}}", "unknown policy 'reel'"),
+        ("tasks: {a: own_experiment:task}\nplans: {b: {remedy: sims}}", "a plan of a comparison has no remedy"),
     ],
 )
 def test_what_means_nothing_is_refused_in_a_sentence(

@@ -8,11 +8,14 @@ from dataclasses import replace
 import pytest
 
 from selfcorrect.core.errors import SettingError
+from selfcorrect.correctors.correction import Correction
 from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
 from selfcorrect.experiments.motion.settings.arms import budget, ratio_of, refined_arms
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.studies.arms import BASELINE, Arm
+from selfcorrect.loop.policy import Augment
+from selfcorrect.loop.run import Plan
 
 QUICK = (BASELINE, Arm("replace"), Arm("replace", "physics"))
 RATIOS = PRESETS["ratios"].comparisons[0].arms
@@ -206,3 +209,18 @@ def test_ways_of_sampling_are_an_axis_with_a_baseline_each():
         Arm("replace", guidance=-1.0)
     with pytest.raises(ValueError, match="sampling_steps must be at most diffusion_steps, got 101"):
         DenoiserArms("dct-mlp", (Arm("replace", sampling_steps=101),))
+
+
+@pytest.mark.parametrize("text", ["real", "replace", "augment:1", "augment:0.25", "accumulate", "keep:0.5"])
+@pytest.mark.parametrize("changed", [{}, {"correct_real": True}, {"from_scratch": True}])
+def test_an_arm_prints_itself_as_the_plan_that_it_makes_and_is_made_of(text: str, changed: dict):
+    given = Arm(text, strength=2.0, operator="interpolation", **changed)
+    plan = given.plan(3, 7, Correction(lambda samples: samples, 2.0, "interpolation", name="moved"))
+    made = Arm.of(plan)
+    assert str(made) == str(plan)
+    assert made == replace(given, corrector="moved", steps=7)
+    assert Arm.of(plan, "My plan!").name == "my-plan"
+
+
+def test_a_ratio_of_a_plan_is_kept_to_the_last_digit():
+    assert Arm.of(Plan(Augment(1 / 3), 1)).synthetic_ratio == 1 / 3

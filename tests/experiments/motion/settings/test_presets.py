@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
 from selfcorrect.core.errors import MissingExtraError, SettingError
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, extends, settings_of
+from selfcorrect.experiments.motion.settings.experiment import (
+    DenoiserArms,
+    MotionOptions,
+    MotionSettings,
+    extends,
+    settings_of,
+)
 from selfcorrect.experiments.motion.settings.presets import PRESETS
-from selfcorrect.experiments.studies.arms import BASELINE, Arm
+from selfcorrect.experiments.studies.arms import BASELINE, SAMPLING_BOUNDS, Arm
 from selfcorrect.simulators.settings.engine_table import ENGINES
 
 
@@ -80,3 +86,11 @@ def test_mujoco_simulates_where_pybullet_is_not_installed_and_no_engine_is_given
     assert MotionCommand().settings().engine == "pybullet"
     monkeypatch.setattr(ENGINES, "load", without_pybullet)
     assert MotionCommand(engine=given).settings().engine == meant
+
+
+def test_every_setting_and_way_of_sampling_is_an_option_of_that_name() -> None:
+    options, settings = ({each.name for each in fields(kind)} for kind in (MotionOptions, MotionSettings))
+    of_presets = {"comparisons", "captions", "published", "frames", "fps"}
+    assert settings - of_presets <= options
+    assert {*SAMPLING_BOUNDS} <= options
+    assert {*SAMPLING_BOUNDS} <= {each.name for each in fields(Arm)}
