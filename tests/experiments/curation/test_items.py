@@ -70,30 +70,10 @@ def test_features_do_not_depend_on_the_batch_and_hardly_on_the_frame_rate() -> N
 def run_of(folder: Path, shape: tuple[int, ...]) -> Path:
     """A run of a general loop whose samples have a shape."""
     real = Samples.real(torch.rand((12, *shape), generator=STREAM.torch()).double(), torch.arange(12) % 2)
-    task = Task(_Pictures(shape, Gaussian.standard(int(np.prod(shape)))), real, lambda candidate: {})
+    task = Task(Gaussian.standard(*shape), real, lambda candidate: {})
     with FolderStore(folder / "arm", {}) as store:
         looped(task, Plan(Replace(), 2), STREAM, store)
     return folder
-
-
-class _Pictures:
-    """A Gaussian of flat values as pictures."""
-
-    def __init__(self, shape: tuple[int, ...], flat: Gaussian) -> None:
-        self.shape, self.flat = shape, flat
-
-    def fit(self, samples: Samples, steps: int, stream):
-        flat = samples.with_values(samples.values.flatten(1))
-        return _Pictures(self.shape, self.flat.fit(flat, steps, stream))
-
-    def sample(self, labels: torch.Tensor, stream) -> torch.Tensor:
-        return self.flat.sample(labels, stream).reshape(-1, *self.shape)
-
-    def state(self):
-        return self.flat.state()
-
-    def load_state(self, state):
-        return _Pictures(self.shape, self.flat.load_state(state))
 
 
 @pytest.mark.parametrize(("shape", "shown"), [((4, 5), (4, 5)), ((1, 4, 5), (4, 5)), ((3, 4, 5), (4, 5, 3))])

@@ -26,6 +26,8 @@ from selfcorrect.loop.policy import (
     realised_mixture,
     sampling_labels,
 )
+from selfcorrect.loop.run import LoopHistory
+from selfcorrect.storage.runs.memory import MemoryStore
 
 STREAM = streams(1)
 REAL = Samples.real(torch.arange(40.0)[:, None], torch.arange(40) % 4)
@@ -222,21 +224,8 @@ def test_weights_must_not_be_negative():
      ("accumulate_subsample:9", True), ("renew:0.5", True)],
 )  # fmt: skip
 def test_a_policy_that_says_it_reads_no_past_does_not(text: str, reads: bool):
-    class Latest:
-        """A history that has its latest batch alone."""
-
-        latest = 3
-
-        def count(self, generation: int) -> int:
-            return 4
-
-        def batch(self, generation: int) -> Samples:
-            if generation != 3:
-                raise LookupError(generation)
-            return Samples.synthetic(torch.zeros(4, 1), None, 2)
-
     policy = parse_policy(text)
     assert reads_past(policy) == reads_past(Weighted(policy, 1.0, 2.0)) == reads
-    real = Samples.real(torch.zeros(4, 1))
+    latest = LoopHistory(MemoryStore(), 3, Samples.synthetic(torch.zeros(4, 1), None, 2))  # no other batch is there
     with pytest.raises(LookupError) if reads else nullcontext():
-        policy.mix(real, Latest(), 3, streams(0))  # type: ignore[arg-type]
+        policy.mix(Samples.real(torch.zeros(4, 1)), latest, 3, streams(0))

@@ -1,7 +1,6 @@
 """Lineage matching: who gets which child, how many draws it takes, and that no line dies by chance."""
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +12,11 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples, concatenate
 from selfcorrect.correctors.contract import Corrected, lift
 from selfcorrect.correctors.correction import Correction
+from selfcorrect.experiments.toy.models.memoriser import Memoriser
 from selfcorrect.loop.bias import Sampler, each_alone
 from selfcorrect.loop.policy import Augment, Policy, Renew, Replace
 from selfcorrect.loop.run import Plan, Task
+from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.remedies.matching import (
     lineage_matched,
     match,
@@ -30,39 +31,24 @@ from selfcorrect.storage.runs.memory import MemoryStore
 STREAM = streams(3)
 
 
-@dataclass
-class Memoriser:
-    """Draws training values of the label asked for, evenly, with a little noise; counts its draws."""
+class Counted:
+    """A model that counts its draws."""
 
-    values: Tensor
-    labels: Tensor
-    drawn: list[int]
-
-    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
-        return replace(self, values=samples.values, labels=samples.labels)
+    def __init__(self, model: GenerativeModel) -> None:
+        self.model, self.drawn = model, list[int]()
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         self.drawn.append(len(labels))
-        generator = stream.torch()
-        rows = [int(own[torch.randint(len(own), (), generator=generator)]) for own in map(self._own, labels.tolist())]
-        return self.values[rows] + 0.01 * torch.randn((len(rows), *self.values.shape[1:]), generator=generator)
-
-    def _own(self, label: int) -> Tensor:
-        return (self.labels == label).nonzero().flatten()
-
-    def state(self) -> dict[str, Tensor]:
-        return {"values": self.values, "labels": self.labels}
-
-    def load_state(self, state: dict[str, Tensor]) -> Self:
-        return replace(self, **state)
+        return self.model.sample(labels, stream)
 
 
-REAL = Samples.real(torch.arange(24.0)[:, None], torch.arange(24) % 3)
+REAL = Samples.real(torch.arange(24.0).double()[:, None], torch.arange(24) % 3)
 PARENTS = Samples.synthetic(REAL.values, REAL.labels, 1)
 
 
 def memoriser(samples: Samples = REAL) -> Memoriser:
-    return Memoriser(samples.values, samples.labels, [])
+    """Draws training values of the label asked for, evenly, with a little noise."""
+    return replace(Memoriser.empty(1), bandwidth=0.01).fit(samples, 0, STREAM)
 
 
 def run(plan: Plan) -> MemoryStore:
@@ -90,13 +76,13 @@ def test_it_never_takes_a_candidate_of_another_label():
 
 @pytest.mark.parametrize("draws", [1, 3])
 def test_it_stays_within_its_draws(draws):
-    model = memoriser()
+    model = Counted(memoriser())
     lineage_matched(draws)(model, PARENTS)(PARENTS.labels, STREAM)
     assert sum(model.drawn) <= draws * len(PARENTS)
 
 
 def test_it_stops_as_soon_as_every_parent_is_served():
-    model = memoriser()
+    model = Counted(memoriser())
     lineage_matched(1000)(model, PARENTS)(PARENTS.labels, STREAM)
     assert sum(model.drawn) < 30 * len(PARENTS)
 
