@@ -1,7 +1,5 @@
 """`selfcorrect hub PRESET`: loops of models in the layouts of Hugging Face, on files that you bring."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from dataclasses import dataclass, field, fields

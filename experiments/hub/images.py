@@ -1,7 +1,5 @@
 """The loop of a UNet of diffusers on CIFAR-10: real data only, its own images, and these corrected by k-means."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 

@@ -5,8 +5,6 @@ words from their document is at least that of the lower tenth of real summaries 
 is imperfect: copying words is no good summary.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from dataclasses import dataclass, replace

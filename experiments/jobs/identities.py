@@ -1,7 +1,5 @@
 """What code and data of users were when a run began: a run is not resumed with others unless you ask."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A job is idempotent: it leaves what it makes in separate folders, whole or not a
 there. So a run folder is all that is known of a run, and a runner only decides where its jobs run.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import sys

@@ -1,7 +1,5 @@
 """One rule for every command that writes files: nothing is lost by it."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Where the jobs of an experiment run, as options of a command line; no result depends on any of it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from selfcorrect.core.errors import SettingError

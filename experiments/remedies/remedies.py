@@ -1,7 +1,5 @@
 """What each row of `table.REMEDIES` makes of an arm: one change on one axis of the loop, or two."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias

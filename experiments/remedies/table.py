@@ -1,7 +1,5 @@
 """Remedies against the loss of modes by name: what each knows, what it costs, who proposed it and what was claimed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from selfcorrect.runtime.registry import Registry, Row

@@ -1,7 +1,5 @@
 """Cards of a report: what an experiment is about at a glance, a metric in words and intervals as bars."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

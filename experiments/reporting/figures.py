@@ -1,7 +1,5 @@
 """Curves over generations as SVG text that a page can embed."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What an experiment measured, ready to be drawn and judged: curves per arm, seed and generation."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any

@@ -4,8 +4,6 @@ Run folders take hundreds of megabytes; a summary takes some hundred kilobytes, 
 that tables and figures are made from.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,7 +1,5 @@
 """Tables that the reports of all experiments share, and their files: CSV and LaTeX."""
 
-from __future__ import annotations
-
 import csv
 import io
 import math

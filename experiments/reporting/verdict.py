@@ -1,7 +1,5 @@
 """From curves to words: what correction changed on both axes, adjusted for judging many differences at once."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Reports as one HTML file that needs no network."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -3,8 +3,6 @@
 Worker processes import this file, so it needs nothing of the report.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

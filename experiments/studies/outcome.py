@@ -1,7 +1,5 @@
 """All that a study measured, collected from its run folder and judged."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property

@@ -1,7 +1,5 @@
 """The results of a study as files: report.html, summary.json, metrics as CSV and JSON lines, tables, the W&B run."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Runs a study, or what is left of it in its run folder, and writes its report."""
 
-from __future__ import annotations
-
 import sys
 import threading
 import time

@@ -1,7 +1,5 @@
 """The report of a study that is under way: how far it is, and what it has measured so far."""
 
-from __future__ import annotations
-
 import time
 import warnings
 from collections.abc import Sequence

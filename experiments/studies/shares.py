@@ -1,7 +1,5 @@
 """Arms by the share of synthetic samples that they train on: lines, and from which share on correction tells."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What one engine runs: a study has tasks, arms and seeds; every arm of a seed starts from the same generation 0."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager

@@ -1,7 +1,5 @@
 """What is said of a study while it runs and when it is done: rows, curves, a page, and what W&B is told."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """A study in Weights & Biases: a run for each arm and seed as it goes on, and one for the whole."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version

@@ -1,7 +1,5 @@
 """Correctors of the motion experiment, by name or from a user's module."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial

@@ -1,7 +1,5 @@
 """The cheap rival of physics: a low-pass filter that leaves samples as smooth as physics does."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

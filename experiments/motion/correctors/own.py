@@ -1,7 +1,5 @@
 """Correctors of users and of other packages, in a process of their own or in this one, with the same results."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass, replace
 from functools import partial

@@ -3,8 +3,6 @@
 Nothing here imports PyTorch, so that a process for a function of motions starts at once.
 """
 
-from __future__ import annotations
-
 import inspect
 import sys
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """The correctors of the motion experiment by name, imported when an arm uses them; other packages can add some."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from selfcorrect.core.errors import SettingError

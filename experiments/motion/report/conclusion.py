@@ -1,7 +1,5 @@
 """What a motion experiment asks, and its answer: a sentence, four cards, and a line for each corrector that was run."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias

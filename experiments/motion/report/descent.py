@@ -1,7 +1,5 @@
 """Ancestry in the motion report: which founders survive, how much of their loss is drift, and what is new."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

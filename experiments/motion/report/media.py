@@ -1,7 +1,5 @@
 """Motions to look at: samples of each arm for the player and as BVH files, and short films for W&B."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

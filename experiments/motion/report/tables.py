@@ -1,7 +1,5 @@
 """The tables of the motion report."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from selfcorrect.models.diffusion.presets import preset

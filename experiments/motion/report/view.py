@@ -1,7 +1,5 @@
 """The motion experiment's results as people see them: the page, motions as BVH, W&B runs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal

@@ -5,8 +5,6 @@ probability that a motion lies nearer to its own caption than to all but a few o
 often a caption is in the loop's real data.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self

@@ -1,7 +1,5 @@
 """How feasible samples are: the root residual that they need, by the two judges of `simulators.feasibility`."""
 
-from __future__ import annotations
-
 import warnings
 from pathlib import Path
 

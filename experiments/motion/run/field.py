@@ -1,7 +1,5 @@
 """Judging a loop's models by the field's evaluator: motions for captions of the test set, by the field's protocol."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast

@@ -1,7 +1,5 @@
 """The models of an arm, untrained and as a run left them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import cast

@@ -1,7 +1,5 @@
 """What a seed of the motion experiment consists of: its real windows, and its task with what reads and judges it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

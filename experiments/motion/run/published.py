@@ -4,8 +4,6 @@ A label is a motion with its captions: n training motions, then the fresh ones t
 synthetic sample has the captions and the length of the real motion in whose place it stands.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache

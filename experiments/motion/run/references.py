@@ -1,7 +1,5 @@
 """What real data score: the floor under every arm, and the fidelity of the corrector on real motion."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

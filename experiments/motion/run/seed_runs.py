@@ -1,7 +1,5 @@
 """Where the runs of a motion experiment are: a folder per denoiser, seed and arm."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The motion experiment's data, model and judge: what all arms of one denoiser and seed have in common."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial

@@ -1,7 +1,5 @@
 """What an arm of the motion experiment may be, and how options refine the arms of a preset."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

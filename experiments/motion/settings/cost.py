@@ -1,7 +1,5 @@
 """What a motion experiment will take: time, memory and disk, from what its parts took when they were measured."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The named presets of the motion experiment: what each is for, and its settings."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 

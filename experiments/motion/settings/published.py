@@ -1,7 +1,5 @@
 """The published experiment with the published generator: files of users, and the sizes of Gillman et al. 2024."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from selfcorrect.core.errors import SettingError

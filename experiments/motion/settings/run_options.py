@@ -1,7 +1,5 @@
 """How a motion experiment runs: where it computes, what it keeps, how it treats correctors of users."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 

@@ -1,7 +1,5 @@
 """`sc.compare`: a study of users' own tasks and plans."""
 
-from __future__ import annotations
-
 import pickle
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What a comparison is made of: tasks and plans, ready or made for each seed, and how they reach other processes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass

@@ -1,7 +1,5 @@
 """What is said of a comparison of users' plans: verdict, cards, curves and tables, whatever its judge measures."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The presets for files of users, from end to end on tiny files of the same layouts."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

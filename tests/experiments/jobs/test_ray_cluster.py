@@ -1,7 +1,5 @@
 """Jobs on a Ray cluster of several nodes, all on this machine, whose nodes, workers and drivers are killed."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

@@ -1,7 +1,5 @@
 """Jobs run in the right order, in any number of processes, and fail in words."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What people preferred in loops: the bias draws it more often, the verifier passes it, a run keeps it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """Every remedy in the table runs, changes the loop, and does what its paper says on a mixture of two Gaussians."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

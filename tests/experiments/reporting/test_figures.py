@@ -1,7 +1,5 @@
 """Figures of curves."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from selfcorrect.experiments.reporting.figures import BLUE, GREEN, MOST_LINES, VERMILION, curve_grid, looks

@@ -1,7 +1,5 @@
 """Tables of reports as files, and curves of a summary as rows."""
 
-from __future__ import annotations
-
 import csv
 import io
 import math

@@ -1,7 +1,5 @@
 """A finished experiment in one file: what was measured comes back, and tables are made from nothing else."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Curves to words: known differences are called by their names."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

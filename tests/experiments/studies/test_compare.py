@@ -1,7 +1,5 @@
 """Comparisons of users' own tasks: what they say, that they resume byte for byte, and what they refuse."""
 
-from __future__ import annotations
-
 import csv
 import os
 import re

@@ -1,7 +1,5 @@
 """What a comparison tells while it runs: to a function of users, to W&B, on its page."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import replace

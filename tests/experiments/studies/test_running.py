@@ -1,7 +1,5 @@
 """The report of a run under way tells what is committed, and leaves a finished one alone."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

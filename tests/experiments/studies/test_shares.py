@@ -1,7 +1,5 @@
 """From which synthetic share on a corrected line differs from the uncorrected one."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What W&B is told of an arm, and a sweep that the command line takes as it stands."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

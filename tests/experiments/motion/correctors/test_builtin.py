@@ -1,7 +1,5 @@
 """Correctors of the motion experiment that draw at random."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

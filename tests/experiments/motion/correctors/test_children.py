@@ -1,7 +1,5 @@
 """What children keep of their parents in a matched loop: valid rotations and energy at high frequencies."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The low-pass filter that is physics' cheap rival."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

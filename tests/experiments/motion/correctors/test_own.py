@@ -1,7 +1,5 @@
 """A user's corrector gives the same in a process of its own as in this one, and never gets the loop's own data."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a report concludes from known curves: about which correctors, in which order, against what."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Lines of descent in the report: drift is predicted from label sizes and offspring variance alone."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Files of motions to look at."""
 
-from __future__ import annotations
-
 import pytest
 
 from selfcorrect.experiments.motion.report.media import file_name

@@ -1,7 +1,5 @@
 """What the tables of the motion report say of known curves."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from selfcorrect.experiments.motion.report.tables import profile_table

@@ -1,7 +1,5 @@
 """Captions find the motions that show them, rare and common ones apart, and loops keep them while motions change."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The motion experiment from data to report, small: everything real, little of it."""
 
-from __future__ import annotations
-
 import html
 import io
 import json

@@ -1,7 +1,5 @@
 """A finished experiment gets more generations, seeds and arms, and nothing that is there is computed again."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

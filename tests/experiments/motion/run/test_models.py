@@ -1,7 +1,5 @@
 """An arm's models are sampled, and made up of others, as the arm has it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

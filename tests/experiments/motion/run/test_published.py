@@ -1,7 +1,5 @@
 """The published experiment, end to end, on files that are made here: tiny, in the published layouts."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Which arms a comparison has, and what they are called."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

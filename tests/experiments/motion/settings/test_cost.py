@@ -1,7 +1,5 @@
 """What an experiment is expected to take is what published runs took; the table of presets says what presets are."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

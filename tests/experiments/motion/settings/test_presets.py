@@ -1,7 +1,5 @@
 """Settings and their configs say the same."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import fields, replace
 

@@ -1,7 +1,5 @@
 """How an experiment runs is one object, from the command line to every run."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 
