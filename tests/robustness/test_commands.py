@@ -47,10 +47,7 @@ def options_of(command: str) -> dict[str, str]:
     told = io.StringIO()
     with contextlib.redirect_stdout(told), contextlib.suppress(SystemExit):
         main([*command.split(), "--help"])
-    found = re.findall(
-        r"^[│ ] (?:-\w+ \S+, )?(--[a-z][\w.-]*)(?:, --no-\S+)?(?: ([{A-Z]\S*))?", told.getvalue(), re.MULTILINE
-    )
-    return {name: kind for name, kind in found if name not in NEVER}
+    return {name: kind for name, kind in _OPTION.findall(told.getvalue()) if name not in NEVER}
 
 
 def odd_value(kind: str, random: Random) -> list[str]:

@@ -24,7 +24,7 @@ from selfcorrect.storage.files.writing import replacing
 
 from ..skeletons.anatomy import recognised, top_of_body
 from ..skeletons.units import body_size, unit_of
-from .rigged_motion import LARGEST, RiggedMotion
+from .rig import LARGEST, RiggedMotion, unique
 
 _CHANNELS = {f"{axis}{kind}".lower(): f"{axis}{kind}" for axis in "XYZ" for kind in ("position", "rotation")}
 _NO_BONE = 0.1
@@ -404,15 +404,7 @@ def _track_m(clip: RiggedMotion, joint: int) -> np.ndarray:
 
 def written_names(names: Sequence[str]) -> tuple[str, ...]:
     """Names of joints as the format can hold them: in one line, without braces, none empty and none twice."""
-    written: dict[str, None] = {}
-    for name in names:
-        clean = re.sub(r"[{}\x00-\x1f\x7f-\x9f]", "_", " ".join(name.split())) or "joint"
-        number, free = 1, clean
-        while free in written:
-            number += 1
-            free = f"{clean} {number}"
-        written[free] = None
-    return tuple(written)
+    return unique([re.sub(r"[{}\x00-\x1f\x7f-\x9f]", "_", " ".join(name.split())) or "joint" for name in names])
 
 
 def _format_joint(clip: RiggedMotion, names: Sequence[str], joint: int, depth: int) -> list[str]:

@@ -18,7 +18,7 @@ from ..skeletons.anatomy import hangs_elsewhere, recognised
 from ..skeletons.reading import Reading
 from ..skeletons.upright import upright
 from .bvh import read_bvh, write_bvh
-from .rigged_motion import RiggedMotion
+from .rig import RiggedMotion
 
 _HELD_M = 0.01
 _STRETCH, _STRETCH_M = 0.05, 0.015

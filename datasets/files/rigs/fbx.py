@@ -22,8 +22,7 @@ from ..skeletons.upright import Upright, upright
 from . import gltf
 from .bvh import write_motion
 from .bvh_body import body_of, check_bones
-from .rig import Rig, clip_of, motion_of, tree_of, unique
-from .rigged_motion import LARGEST
+from .rig import LARGEST, Rig, clip_of, motion_of, tree_of, unique
 
 _STILL_M, _STILL = 1e-6, 1e-7
 

@@ -32,8 +32,7 @@ from .gltf_document import (
     with_tracks,
     write_document,
 )
-from .rig import Rig, clip_of, motion_of, tree_of, unique
-from .rigged_motion import LARGEST, RiggedMotion
+from .rig import LARGEST, Rig, RiggedMotion, clip_of, motion_of, tree_of, unique
 
 _UNEVEN_FPS = 30.0
 _UNIFORM = 1e-3

@@ -5,7 +5,7 @@ metres. Scales that change with time are not followed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -18,7 +18,6 @@ from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
 
 from ..skeletons.anatomy import hangs_elsewhere, recognised, top_of_body
 from ..skeletons.units import body_size, unit_of
-from .rigged_motion import RiggedMotion
 
 _BODY_M = (0.5, 2.6)
 """Sizes of bodies that may be in metres, as the formats have it."""
@@ -27,6 +26,32 @@ _STRETCHED = 0.05
 
 Tracks: TypeAlias = Mapping[tuple[int, str], np.ndarray]
 """What moves: by joint and "translation" (T, 3), in the parent's frame and the file's unit, or "rotation" (T, 4)."""
+
+
+LARGEST = 1e12
+"""Beyond any length and angle in a motion, and small enough that nothing that is worked out of it overflows."""
+
+
+@dataclass(frozen=True, eq=False)
+class RiggedMotion:
+    """A motion on the rig of its file, and what else that says, so that it can be written as it was read."""
+
+    motion: Motion
+    channels: tuple[tuple[str, ...], ...]
+    """Those of each joint, in the file's order, e.g. ("Zrotation", "Xrotation", "Yrotation")."""
+    offsets: np.ndarray
+    """(J, 3) as in the file, in its units."""
+    end_sites: frozenset[int]
+    """The joints that are end sites."""
+    metres_per_unit: float
+    """Length of the file's unit."""
+    stretches_m: Mapping[int, np.ndarray] = field(default_factory=dict)
+    """Positions (T, 3) in the parent's frame of joints that move in it; in the motion's skeleton such a joint has
+    its median position."""
+    relative: frozenset[int] = frozenset()
+    """Joints whose positions in the file are added to their offsets, as some programs write them."""
+    unit_note: str = ""
+    """What was assumed of the unit, "" for nothing."""
 
 
 @dataclass(frozen=True)

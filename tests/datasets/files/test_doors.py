@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
-from selfcorrect.datasets.files.rigs.rigged_motion import RiggedMotion
+from selfcorrect.datasets.files.rigs.rig import RiggedMotion
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.data import DataCommand, Source

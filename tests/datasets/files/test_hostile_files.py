@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import pickle
 import resource
 import tarfile
 import time
@@ -323,8 +324,6 @@ def test_one_bad_file_of_a_folder_does_not_end_the_others(tmp_path: Path) -> Non
 
 
 def test_columns_of_other_types_are_told_of(tmp_path: Path) -> None:
-    import pickle
-
     for data in ({"poses": 3, "joints3D": [], "y": []}, {"poses": [1], "joints3D": [2, 3], "y": [0]}):
         (tmp_path / humanact12.FILE).write_bytes(pickle.dumps(data))
         with pytest.raises(InputError, match=r"humanact12poses\.pkl: expected"):
@@ -338,8 +337,6 @@ def test_columns_of_other_types_are_told_of(tmp_path: Path) -> None:
 
 
 def test_uestc_columns_have_shapes(tmp_path: Path) -> None:
-    import pickle
-
     (tmp_path / "info").mkdir()
     (tmp_path / uestc.NAMES).write_text("a0_d0_p001_c1_color.avi\n")
     (tmp_path / uestc.ACTIONS).write_text("punching\n")

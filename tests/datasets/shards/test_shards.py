@@ -171,15 +171,19 @@ def test_other_parquet_files_are_no_shards(tmp_path: Path) -> None:
         pass
 
 
-def test_numbers_that_do_not_fit_the_skeleton_are_told_of(tmp_path: Path) -> None:
-    written(tmp_path / "a", [[Entry("a", motion())]])
-    table = pq.read_table(tmp_path / "a")
-    for column, value in (("frames", 4), ("skeleton", 3), ("fps", -1.0), ("name", None)):
-        index = table.schema.get_field_index(column)
-        broken = table.set_column(index, table.schema.field(index), pa.array([value], table.schema.types[index]))
-        pq.write_table(broken, tmp_path / "b")
-        with pytest.raises(InputError, match=f"{tmp_path}/b"), open_shard(tmp_path / "b") as shard:
-            list(shard.rows())
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("frames", 4), ("skeleton", 3), ("fps", -1.0), ("fps", 1e-308), ("fps", 1e308), ("name", None)],
+)
+def test_numbers_of_a_forged_shard_are_refused(tmp_path: Path, column: str, value: object) -> None:
+    path = tmp_path / "shard"
+    write_shard(path, [SMALL], [[Entry("a", motion())]])
+    table = pq.read_table(path)
+    index = table.schema.get_field_index(column)
+    forged = pa.array([value], table.schema.types[index])
+    pq.write_table(table.set_column(index, table.schema.field(index), forged), path)
+    with pytest.raises(InputError, match=f"{path}: "), open_shard(path) as shard:
+        list(shard.rows())
 
 
 def test_a_manifest_may_name_nothing_outside_its_folder(tmp_path: Path) -> None:
@@ -199,16 +203,6 @@ def test_an_edited_manifest_is_noticed(tmp_path: Path) -> None:
 def test_sizes_are_checked() -> None:
     with pytest.raises(SettingError, match="motions-per-shard must be from 1"):
         Sizes(0)
-
-
-@pytest.mark.parametrize("fps", [1e-308, 1e308])
-def test_numbers_of_a_forged_shard_are_refused(tmp_path: Path, fps: float) -> None:
-    write_shard(tmp_path / "shard", [SMALL], [[Entry("a", motion())]])
-    table = pq.read_table(tmp_path / "shard")
-    column = table.schema.get_field_index("fps")
-    pq.write_table(table.set_column(column, table.schema.field("fps"), [[fps]]), tmp_path / "shard")
-    with open_shard(tmp_path / "shard") as shard, pytest.raises(InputError, match="shard: damaged"):
-        list(shard.rows())
 
 
 @pytest.mark.parametrize("odd", [{"parents": [-1, False]}, {"parents": [-1, 0.0]}, {"names": ["root", 3]}])

@@ -9,7 +9,7 @@ from posed_motions import MOTIONS, standing, walking
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
-from selfcorrect.datasets.files.rigs.rigged_motion import RiggedMotion
+from selfcorrect.datasets.files.rigs.rig import RiggedMotion
 
 SIX = ("Xposition", "Yposition", "Zposition", "Zrotation", "Yrotation", "Xrotation")
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfcorrect.datasets.files.rigs.bvh import clip_of, format_bvh, parse_bvh, read_bvh, write_bvh
-from selfcorrect.datasets.files.rigs.rigged_motion import RiggedMotion
+from selfcorrect.datasets.files.rigs.rig import RiggedMotion
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion

@@ -23,6 +23,17 @@ def motion() -> Motion:
     return Motion(SMPL_BODY.average(), random.normal(0, 1, (30, 3)), rotations, 20.0, label="walk")
 
 
+def loaded(path: Path) -> pygltflib.GLTF2:
+    document = pygltflib.GLTF2().load(str(path))
+    assert document is not None
+    return document
+
+
+def written(path: Path, motion: Motion) -> pygltflib.GLTF2:
+    gltf.write(path, motion)
+    return loaded(path)
+
+
 def array(document: pygltflib.GLTF2, index: int) -> np.ndarray:
     """The numbers of an accessor, by pygltflib's own access to the buffer."""
     accessor = document.accessors[index]
@@ -60,9 +71,7 @@ def world_matrices(document: pygltflib.GLTF2, frame: int) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["motion.glb", "motion.gltf"])
 def test_joints_are_where_another_reader_finds_them(tmp_path: Path, motion: Motion, name: str) -> None:
-    gltf.write(tmp_path / name, motion)
-    document = pygltflib.GLTF2().load(str(tmp_path / name))
-    assert document is not None
+    document = written(tmp_path / name, motion)
     for frame in (0, 17, 29):
         joints_m = world_matrices(document, frame)[:22, :3, 3]
         np.testing.assert_allclose(joints_m, joint_positions(motion)[frame], atol=1e-5)
@@ -83,9 +92,7 @@ def skinned_m(document: pygltflib.GLTF2, frame: int) -> np.ndarray:
 
 
 def test_bones_reach_from_joint_to_joint(tmp_path: Path, motion: Motion) -> None:
-    gltf.write(tmp_path / "motion.glb", motion)
-    document = pygltflib.GLTF2().load(str(tmp_path / "motion.glb"))
-    assert document is not None
+    document = written(tmp_path / "motion.glb", motion)
     joints_m, bones_m = joint_positions(motion)[5], skinned_m(document, 5).reshape(21, -1, 3)
     for child, bone_m in zip(range(1, 22), bones_m, strict=True):
         for end in (child, motion.skeleton.parents[child]):
@@ -93,9 +100,7 @@ def test_bones_reach_from_joint_to_joint(tmp_path: Path, motion: Motion) -> None
 
 
 def test_joints_belong_to_a_skin_below_an_armature(tmp_path: Path, motion: Motion) -> None:
-    gltf.write(tmp_path / "motion.glb", motion)
-    document = pygltflib.GLTF2().load(str(tmp_path / "motion.glb"))
-    assert document is not None
+    document = written(tmp_path / "motion.glb", motion)
     (armature,) = document.scenes[0].nodes
     assert document.nodes[armature].name == "armature"
     children = [document.nodes[child] for child in document.nodes[armature].children]
@@ -110,15 +115,11 @@ def test_a_file_that_was_made_here_is_read_back_and_keeps_its_skin(tmp_path: Pat
     assert sorted(file.motion.skeleton.names) == sorted(motion.skeleton.names)
     np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(motion), atol=1e-4)
     file.write(tmp_path / "again.glb", file.motion)
-    document = pygltflib.GLTF2().load(str(tmp_path / "again.glb"))
-    assert document is not None
-    assert document.skins[0].joints == list(range(22))
+    assert loaded(tmp_path / "again.glb").skins[0].joints == list(range(22))
 
 
 def test_faces_look_outwards(tmp_path: Path, motion: Motion) -> None:
-    gltf.write(tmp_path / "motion.glb", motion)
-    document = pygltflib.GLTF2().load(str(tmp_path / "motion.glb"))
-    assert document is not None
+    document = written(tmp_path / "motion.glb", motion)
     primitive = document.meshes[0].primitives[0]
     corners = array(document, primitive.attributes.POSITION).reshape(-1, 3, 3)
     normals = array(document, primitive.attributes.NORMAL).reshape(-1, 3, 3)[:, 0]
@@ -130,9 +131,7 @@ def test_faces_look_outwards(tmp_path: Path, motion: Motion) -> None:
 def test_a_bone_that_nobody_sees_has_no_faces(tmp_path: Path, motion: Motion, length_m: float) -> None:
     offsets_m = motion.skeleton.offsets_m.copy()
     offsets_m[15] = [0.0, length_m, 0.0]
-    gltf.write(tmp_path / "motion.glb", replace(motion, skeleton=replace(motion.skeleton, offsets_m=offsets_m)))
-    document = pygltflib.GLTF2().load(str(tmp_path / "motion.glb"))
-    assert document is not None
+    document = written(tmp_path / "motion.glb", replace(motion, skeleton=replace(motion.skeleton, offsets_m=offsets_m)))
     normals = array(document, document.meshes[0].primitives[0].attributes.NORMAL)
     assert normals.shape == (20 * 8 * 3, 3)
     np.testing.assert_allclose(np.linalg.norm(normals, axis=-1), 1.0, atol=1e-6)
@@ -140,9 +139,7 @@ def test_a_bone_that_nobody_sees_has_no_faces(tmp_path: Path, motion: Motion, le
 
 def test_rotations_do_not_take_the_long_way_between_frames(tmp_path: Path, motion: Motion) -> None:
     flipped = motion.rotations * np.where(np.arange(30) % 2, -1, 1)[:, None, None]
-    gltf.write(tmp_path / "motion.glb", Motion(motion.skeleton, motion.root_m, flipped, 20.0))
-    document = pygltflib.GLTF2().load(str(tmp_path / "motion.glb"))
-    assert document is not None
+    document = written(tmp_path / "motion.glb", Motion(motion.skeleton, motion.root_m, flipped, 20.0))
     for sampler in document.animations[0].samplers[1:]:
         turns = array(document, sampler.output)
         assert np.all(np.sum(turns[1:] * turns[:-1], axis=-1) > 0)
