@@ -7,13 +7,12 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.places import LocalPlace
 
-from ..shards.manifest import MANIFEST, ShardFacts, opened, read_manifest
+from ..shards.manifest import MANIFEST, ShardFacts, entries_of, read_manifest
 from .dataset import Clip, Dataset
 
 
 def _read(folder: LocalPlace, shard: ShardFacts) -> list[Motion]:
-    with opened(folder, shard) as file:
-        return [entry.motion for rows in file.rows() for entry in rows]
+    return [entry.motion for entry in entries_of(folder, shard)]
 
 
 def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:

@@ -22,7 +22,7 @@ from selfcorrect.storage.files.strict_json import read_as
 from . import VERSION
 
 if TYPE_CHECKING:
-    from .schema import Shard
+    from .schema import Entry, Shard
 
 MANIFEST = "shards.json"
 SHARD = "shard-*.parquet"
@@ -116,3 +116,10 @@ def opened(folder: Place, shard: ShardFacts) -> Iterator[Shard]:
         if path.stat().st_size != shard.bytes or digest_of_file(path) != shard.sha256:
             raise InputError(f"{where}: is not what was written: it differs from its digest in {MANIFEST}")
         yield stack.enter_context(open_shard(path, where))
+
+
+def entries_of(folder: Place, shard: ShardFacts) -> Iterator[Entry]:
+    """The motions of a shard of a set, one after the other; InputError as of `opened`."""
+    with opened(folder, shard) as file:
+        for rows in file.rows():
+            yield from rows

@@ -19,8 +19,8 @@ from selfcorrect.datasets.load import label_of
 from selfcorrect.datasets.shards.manifest import (
     Manifest,
     ShardFacts,
+    entries_of,
     has_manifest,
-    opened,
     read_manifest,
     write_manifest,
 )
@@ -71,19 +71,13 @@ def recordings(source: str, options: SourceOptions) -> list[Recording]:
         folder = place(source)
         manifest = read_manifest(folder)
         return [
-            Recording(shard.name, shard.bytes, shard.sha256, partial(_of_shard, folder, shard))
+            Recording(shard.name, shard.bytes, shard.sha256, partial(entries_of, folder, shard))
             for shard in manifest.shards
         ]
     path = Path(source)
     known = dataset_at(path, options.dataset, options.reading)
     _, clips = open_source(path, options.dataset, options.split, options.reading)
     return [_of_clip(clip, None if known else path) for clip in clips]
-
-
-def _of_shard(folder: Place, shard: ShardFacts) -> Iterator[Entry]:
-    with opened(folder, shard) as file:
-        for rows in file.rows():
-            yield from rows
 
 
 def _of_clip(clip: Clip, folder: Path | None) -> Recording:
@@ -214,9 +208,7 @@ def unpack(folder: Place, out: Path, kind: Format, overwrite: bool) -> Iterator[
 
 def _entries_of(folder: Place) -> Iterator[Entry]:
     for shard in read_manifest(folder).shards:
-        with opened(folder, shard) as file:
-            for rows in file.rows():
-                yield from rows
+        yield from entries_of(folder, shard)
 
 
 def _target(out: Path, entry: Entry, kind: Format) -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.lib.npyio import NpzFile
 from posed_motions import walking
 from scipy.spatial.transform import Rotation
 
@@ -62,12 +63,18 @@ def test_the_person_turns_about_the_vertical(original: Path) -> None:
 def test_a_file_comes_back_as_it_was(original: Path, tmp_path: Path) -> None:
     amass.write(tmp_path / "again.npz", amass.read(original), like=original)
     before, after = np.load(original), np.load(tmp_path / "again.npz")
-    assert set(after.files) == set(before.files)
-    for name in before.files:
-        if before[name].dtype.kind == "f":
-            np.testing.assert_allclose(after[name], before[name], atol=1e-9, err_msg=name)
+    assert_same(after, before, atol=1e-9)
+
+
+def assert_same(file: NpzFile, expected: NpzFile, atol: float) -> None:
+    """Two files have the same fields, of the same types and shapes, with the same numbers but for rounding."""
+    assert set(file.files) == set(expected.files)
+    for name in expected.files:
+        assert (file[name].shape, file[name].dtype) == (expected[name].shape, expected[name].dtype)
+        if expected[name].dtype.kind == "f":
+            np.testing.assert_allclose(file[name], expected[name], atol=atol, err_msg=name)
         else:
-            np.testing.assert_array_equal(after[name], before[name])
+            np.testing.assert_array_equal(file[name], expected[name])
 
 
 def test_other_frames_keep_the_person_and_drop_what_was_per_frame(original: Path, tmp_path: Path) -> None:
@@ -230,13 +237,7 @@ def test_hy_motion_is_y_up_and_comes_back_as_it_was(
     raised = replace(file.motion, root_m=file.motion.root_m + np.array([0.0, 0.1, 0.0]))
     file.write(tmp_path / "raised.npz", raised)
     old, same, new = (np.load(tmp_path / name) for name in ("a.npz", "same.npz", "raised.npz"))
-    assert set(old.files) == set(same.files)
-    for name in old.files:
-        assert (old[name].shape, old[name].dtype) == (same[name].shape, same[name].dtype)
-        if old[name].dtype.kind == "f":
-            np.testing.assert_allclose(same[name], old[name], atol=1e-6, err_msg=name)
-        else:
-            np.testing.assert_array_equal(same[name], old[name])
+    assert_same(same, old, atol=1e-6)
     np.testing.assert_allclose(new["trans"] - old["trans"], np.tile([0, 0.1, 0], (len(made), 1)), atol=1e-6)
 
 
