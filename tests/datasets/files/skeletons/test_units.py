@@ -1,6 +1,5 @@
 """Units of length of files that do not tell them: the usual ones, for people of every age."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from posed_motions import walking
 import selfcorrect as sc
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.datasets.files.skeletons.units import unit_of
+from selfcorrect.motion.geometry.views import ScaledBody
 
 UNITS_M = {"metre": 1.0, "centimetre": 0.01, "millimetre": 0.001, "inch": 0.0254}
 CMU_M, CMU_NAMES = 0.0254 / 0.45, ("Hips", "LHipJoint", "RHipJoint", "LowerBack")
@@ -19,9 +19,7 @@ CMU_M, CMU_NAMES = 0.0254 / 0.45, ("Hips", "LHipJoint", "RHipJoint", "LowerBack"
 
 def in_unit(path: Path, unit_m: float, stature: float) -> sc.Motion:
     """A BVH file of a body so many times as tall as the average one, in that unit."""
-    made = walking()
-    skeleton = replace(made.skeleton, offsets_m=stature * made.skeleton.offsets_m)
-    made = replace(made, skeleton=skeleton, root_m=stature * made.root_m)
+    made = ScaledBody(stature).view(walking())
     write_bvh(path, clip_of(made, unit_m))
     return made
 
