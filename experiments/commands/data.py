@@ -102,7 +102,7 @@ class CheckData:
         title, clips = self.source.open()
         from selfcorrect.storage.files.strict_json import to_json
 
-        from ..data.summary import summarise
+        from ..data.sources import summarise
 
         summary = summarise(clips)
         if self.json:
@@ -274,8 +274,7 @@ class Stats:
         title, clips = self.source.open()
         import numpy as np
 
-        from ..data.sources import of_each, read_clips
-        from ..data.summary import measures
+        from ..data.sources import measures, of_each, read_clips
 
         rows: dict[str, list[dict[str, float]]] = {}
         complaints: list[str] = []

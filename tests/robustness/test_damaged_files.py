@@ -35,8 +35,7 @@ from selfcorrect.datasets.collections.dataset import read_all
 from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.experiments.data.sources import of_each, open_source
-from selfcorrect.experiments.data.summary import measures, summarise
+from selfcorrect.experiments.data.sources import measures, of_each, open_source, summarise
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.pickles.numbers import read_pickled_numbers

@@ -13,7 +13,7 @@ from simulated_bodies import planned
 
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.datasets.files.rigs.bvh_body import body_of
-from selfcorrect.datasets.files.skeletons.upright import upright
+from selfcorrect.datasets.files.skeletons.vertical import upright
 from selfcorrect.motion.geometry.kinematics import continuous, forward_kinematics, joint_positions
 from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.measures.physical import physical_errors

@@ -16,7 +16,7 @@ from selfcorrect.motion.skeleton import Skeleton
 from ..motion_file import MotionFile
 from ..skeletons.anatomy import hangs_elsewhere, recognised
 from ..skeletons.reading import Reading
-from ..skeletons.upright import upright
+from ..skeletons.vertical import upright
 from .bvh import read_bvh, write_bvh
 from .rig import RiggedMotion
 

@@ -18,7 +18,7 @@ from selfcorrect.storage.files.limits import read_bytes
 
 from ..motion_file import MotionFile, check_size
 from ..skeletons.reading import Reading
-from ..skeletons.upright import Upright, upright
+from ..skeletons.vertical import Upright, upright
 from . import gltf
 from .bvh import write_motion
 from .bvh_body import body_of, check_bones

@@ -21,7 +21,7 @@ from selfcorrect.storage.files.limits import check_unpacked
 from ..motion_file import MotionFile, check_size
 from ..skeletons.naming import spine_parts
 from ..skeletons.reading import Reading
-from ..skeletons.upright import Upright, upright
+from ..skeletons.vertical import Upright, upright
 from .bvh_body import body_of, check_bones, with_body
 from .gltf import VRM_BONES
 from .gltf_document import (

@@ -16,7 +16,7 @@ from selfcorrect.datasets.files import open as opening
 from selfcorrect.datasets.files.formats import FORMATS
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.experiments.commands.data import DataCommand
-from selfcorrect.experiments.data.summary import measures
+from selfcorrect.experiments.data.sources import measures
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.motion import Motion
 
