@@ -125,6 +125,7 @@ def make_shards(task: Sharding, workers: int) -> tuple[Manifest, list[str]]:
     InputError where none can be read.
     """
     out = place(task.out)
+    _listed.cache_clear()  # files may have come since an earlier task of this process
     parts = _listed(task.sources, task.options)
     names = {f"part-{number:05d}": number for number in range(len(parts))}
     with claimed(out, task.told()):

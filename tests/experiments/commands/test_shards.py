@@ -87,6 +87,14 @@ def shard(*options: str, out: str = "shards") -> int:
     return main(["data", "shard", "clips", "-o", out, "--motions-per-shard", "3", *options])
 
 
+def test_files_that_came_since_are_listed(folder: Path, walk: Motion, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "clips" / "broken.bvh").unlink()
+    assert shard() == 0
+    save_motion(folder / "clips" / "later.bvh", walk)
+    assert shard(out="more") == 0
+    assert f"{MOTIONS + 1} motions in " in capsys.readouterr().out
+
+
 def test_files_become_shards_and_are_corrected_as_they_are_alone(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
