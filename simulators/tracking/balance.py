@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -107,7 +107,40 @@ def _centre_m_s(
 
 
 @dataclass(frozen=True, eq=False)
-class Memory:
+class PerBody:
+    """Values with a row for each of N bodies: arrays, states of roots, and more such values."""
+
+    AXIS: ClassVar = 0
+    """Of the rows in its arrays."""
+
+    def taken(self, bodies: np.ndarray) -> Self:
+        """Those of some bodies, or of some several times."""
+        return type(self)(*(_taken(getattr(self, field.name), bodies, self.AXIS) for field in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """One after the other."""
+        return cls(*(_joined([getattr(part, field.name) for part in parts], cls.AXIS) for field in fields(cls)))
+
+
+def _taken(values: Any, bodies: np.ndarray, axis: int) -> Any:
+    if isinstance(values, PerBody):
+        return values.taken(bodies)
+    if isinstance(values, RootState):
+        return RootState(*(each[bodies] for each in values))
+    return np.take(values, bodies, axis)
+
+
+def _joined(values: Sequence[Any], axis: int) -> Any:
+    if isinstance(values[0], PerBody):
+        return type(values[0]).joined(values)
+    if isinstance(values[0], RootState):
+        return RootState(*map(np.concatenate, zip(*values, strict=True)))
+    return np.concatenate(values, axis)
+
+
+@dataclass(frozen=True, eq=False)
+class Memory(PerBody):
     """What the control of N bodies goes on from, from command to command."""
 
     feet_m: np.ndarray
@@ -120,18 +153,9 @@ class Memory:
         """That of one body which starts."""
         return cls(np.zeros((1, 2, 3)), np.zeros((1, 2, 3, len(body.soles))))
 
-    def taken(self, bodies: np.ndarray) -> Self:
-        """Those of some bodies."""
-        return type(self)(self.feet_m[bodies], self.iterate[bodies])
-
-    @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
-        """One after the other."""
-        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
-
 
 @dataclass(frozen=True, eq=False)
-class Nudges:
+class Nudges(PerBody):
     """What is added to the control of N bodies, by which they differ."""
 
     force_n: np.ndarray
@@ -144,15 +168,6 @@ class Nudges:
     """(N, J, 3) of the joints' targets."""
     touch_m: np.ndarray
     """(N,) heights in place of `TOUCH_M`."""
-
-    def taken(self, bodies: np.ndarray) -> Self:
-        """Those of some bodies."""
-        return type(self)(*(getattr(self, field.name)[bodies] for field in fields(self)))
-
-    @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
-        """One after the other."""
-        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
 @dataclass(frozen=True, eq=False)

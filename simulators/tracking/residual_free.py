@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from ..engines.world import RootState, World
 from ..settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
 from ..stages.scene import PLAIN, Scene
 from ..stages.values import MotionPlan, Track
-from .balance import TOUCH_M, Away, Balance, Bodies, Memory, Nudges
+from .balance import TOUCH_M, Away, Balance, Bodies, Memory, Nudges, PerBody
 from .control_sequence import ReferenceTrajectory, reference_trajectory_of
 from .tracker import BodyRecord
 
@@ -58,7 +58,7 @@ def _found(world: World, planned: MotionPlan, settings: TrackerSettings, scene: 
 
 
 @dataclass(frozen=True, eq=False)
-class Copies:
+class Copies(PerBody):
     """N copies of a body between windows: their state, and what continues with them."""
 
     root: RootState
@@ -87,12 +87,6 @@ class Copies:
     def __len__(self) -> int:
         return len(self.rotations)
 
-    def taken(self, copies: np.ndarray) -> Self:
-        """Some of them, or some several times."""
-        root = RootState(*(each[copies] for each in self.root))
-        own = (self.rotations[copies], self.velocities_rad_s[copies], self.memory.taken(copies))
-        return type(self)(root, *own, self.nudges.taken(copies))
-
     def ended(self, world: World) -> Self:
         """They in the state of the bodies of a world."""
         root = RootState(*(each.copy() for each in world.root()))
@@ -100,20 +94,12 @@ class Copies:
             self, root=root, rotations=world.rotations().copy(), velocities_rad_s=world.velocities_rad_s().copy()
         )
 
-    @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
-        """One after the other."""
-        root = RootState(*(np.concatenate(each) for each in zip(*(part.root for part in parts), strict=True)))
-        rotations, velocities_rad_s = (
-            np.concatenate([getattr(part, name) for part in parts]) for name in ("rotations", "velocities_rad_s")
-        )
-        memory = Memory.joined([part.memory for part in parts])
-        return cls(root, rotations, velocities_rad_s, memory, Nudges.joined([part.nudges for part in parts]))
-
 
 @dataclass(frozen=True, eq=False)
-class Poses:
+class Poses(PerBody):
     """What N copies did in F frames, what bore their links in the step before each, and the residual wrench since."""
+
+    AXIS: ClassVar = 1
 
     centre_m: np.ndarray
     orientations: np.ndarray
@@ -130,18 +116,13 @@ class Poses:
         return cls(*(each[None].copy() for each in poses))
 
     @classmethod
-    def joined(cls, parts: Sequence[Self], axis: int = 0) -> Self:
-        """One after the other in time (axis 0), or side by side (1)."""
-        names = [field.name for field in fields(cls)]
-        return cls(*(np.concatenate([getattr(part, name) for part in parts], axis=axis) for name in names))
-
-    def taken(self, copies: np.ndarray) -> Self:
-        """Those of some copies."""
-        return type(self)(*(getattr(self, field.name)[:, copies] for field in fields(self)))
+    def in_turn(cls, parts: Sequence[Self]) -> Self:
+        """One after the other in time."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
 @dataclass(frozen=True, eq=False)
-class Reached:
+class Reached(PerBody):
     """Copies at the end of a window, and how they got there."""
 
     copies: Copies
@@ -157,20 +138,6 @@ class Reached:
         best = np.argsort(self.costs, kind="stable")[:count]
         return self.taken(best[np.isfinite(self.costs[best])])
 
-    def taken(self, some: np.ndarray) -> Self:
-        """Some of them."""
-        return type(self)(self.copies.taken(some), self.parents[some], self.poses.taken(some), self.costs[some])
-
-    @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
-        """All of them."""
-        return cls(
-            Copies.joined([part.copies for part in parts]),
-            np.concatenate([part.parents for part in parts]),
-            Poses.joined([part.poses for part in parts], axis=1),
-            np.concatenate([part.costs for part in parts]),
-        )
-
 
 def ancestry(reached: Sequence[Reached], copy: int) -> Poses:
     """What one copy that was reached last did since the start."""
@@ -178,7 +145,7 @@ def ancestry(reached: Sequence[Reached], copy: int) -> Poses:
     for each in reversed(reached):
         parts.append(each.poses.taken(np.array([copy])))
         copy = int(each.parents[copy])
-    return Poses.joined(parts[::-1])
+    return Poses.in_turn(parts[::-1])
 
 
 class _Search:
@@ -340,7 +307,7 @@ class _Search:
                     own = (command.targets[index], command.torques_nm[index])
                     world.step(everyone, *own, force_n + pushes_n[step], torque_nm)
             poses.append(Poses.now(world, wrench))
-        return Poses.joined(poses)
+        return Poses.in_turn(poses)
 
     def _costs(self, frame: int) -> np.ndarray:
         """How badly (N,) the copies do at a frame, infinite where they are lost."""
