@@ -12,7 +12,7 @@ from typing import Any
 from selfcorrect.core.errors import SettingError
 from selfcorrect.correctors.identity import Identity, identity_of, name_of, note_opened, place_of
 from selfcorrect.correctors.own_process import OWN_IS_POSSIBLE, Kept
-from selfcorrect.motion.correction.each import each_motion, read_only
+from selfcorrect.motion.correction.each import each_motion
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.registry import import_callable
@@ -91,4 +91,4 @@ def place_there(kept: Kept) -> str:
 
 def correct_motions_there(kept: Kept, motions: Sequence[Motion]) -> list[CorrectedMotion]:
     """What the function makes of motions."""
-    return [*each_motion(kept[FUNCTION].function)([read_only(motion) for motion in motions])]
+    return [*each_motion(kept[FUNCTION].function)(motions)]

@@ -24,13 +24,6 @@ def each_motion(function: Callable[[Motion], Motion]) -> CorrectMotions:
     return correct
 
 
-def read_only(motion: Motion) -> Motion:
-    """The motion, whose arrays can no longer be written: a change in place would be lost."""
-    for array in (motion.root_m, motion.rotations, motion.skeleton.offsets_m):
-        array.flags.writeable = False
-    return motion
-
-
 def _call(function: Callable[[Motion], Motion], index: int, motion: Motion) -> Motion:
     try:
         with working_on(f"motion {index}"):
@@ -38,8 +31,7 @@ def _call(function: Callable[[Motion], Motion], index: int, motion: Motion) -> M
     except EndedError as error:
         raise SampleError(index, str(error)) from error
     except Exception as error:
-        hint = "; a corrector returns another motion (dataclasses.replace)" if "read-only" in str(error) else ""
-        raise SampleError(index, f"{describe_with_place(error)}{hint}") from error
+        raise SampleError(index, describe_with_place(error)) from error
     return answer if answer is motion else _copied(index, answer)
 
 

@@ -1,5 +1,6 @@
 """Corrections of motions, lifted to the features that a loop works on."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,6 @@ from ...core.samples import Samples
 from ...correctors.contract import Corrected, Corrector
 from ..encodings.features import FeatureCodec
 from ..motion import Motion, MotionBatch
-from .each import read_only
 from .results import CorrectedMotion, CorrectMotions
 
 CorrectBatch: TypeAlias = Callable[[MotionBatch], Sequence[CorrectedMotion]]
@@ -51,25 +51,25 @@ def _differ(one: Motion, other: Motion) -> bool:
 
 
 def lift_motions(function: CorrectMotions, codec: FeatureCodec, name: str) -> Corrector:
-    """A corrector for the loop from a correction of motions, whose arrays are read-only."""
+    """A corrector for the loop from a correction of motions, which may change the copies that it gets in place."""
     return MotionCorrector(partial(_one_by_one, function), codec, name)
 
 
 def _one_by_one(function: CorrectMotions, batch: MotionBatch) -> list[CorrectedMotion]:
-    motions = [read_only(batch[index]) for index in range(len(batch))]
-    corrections = list(function(motions))
-    _check(motions, corrections)
+    own = copy.deepcopy(batch)
+    corrections = list(function([own[index] for index in range(len(own))]))
+    _check(batch, corrections)
     return corrections
 
 
-def _check(given: Sequence[Motion], corrections: Sequence[CorrectedMotion]) -> None:
+def _check(given: MotionBatch, corrections: Sequence[CorrectedMotion]) -> None:
     if len(corrections) != len(given):
         raise InputError(f"a correction must return one answer per motion, got {len(corrections)} for {len(given)}")
-    for index, (motion, correction) in enumerate(zip(given, corrections, strict=True)):
+    for index, correction in enumerate(corrections):
         if not isinstance(correction, CorrectedMotion) or not isinstance(correction.motion, Motion):
             raise SampleError(index, f"a correction must return a motion, got {type(correction).__name__}")
-        if correction.accepted and correction.motion is not motion:
-            _check_motion(index, motion, correction.motion)
+        if correction.accepted:
+            _check_motion(index, given[index], correction.motion)
 
 
 def _check_motion(index: int, given: Motion, got: Motion) -> None:
