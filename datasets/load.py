@@ -15,6 +15,7 @@ from .collections.deepmimic import load_deepmimic
 from .files.formats import readable_suffixes
 from .files.open import motion_files, open_motion
 from .files.skeletons.reading import Reading
+from .splits import path_and_split
 
 EXPECTED = (
     f"deepmimic, a motion file ({', '.join(readable_suffixes())}), a folder of them, or a dataset's folder, "
@@ -76,10 +77,3 @@ def _read_folder(folder: Path, split: str | None, reading: Reading) -> list[Moti
 def _read_file(path: Path, folder: Path, reading: Reading) -> list[Motion]:
     motions = open_motion(path, reading, any_body=True).motions
     return [motion if motion.label else replace(motion, label=label_of(path, folder)) for motion in motions]
-
-
-def path_and_split(source: str | Path) -> tuple[Path, str | None]:
-    """The path of a source and the split named after its last #, None where the path itself has that name."""
-    path = Path(source).expanduser()
-    name, mark, split = path.name.rpartition("#")
-    return (path.with_name(name), split) if mark and name and not path.exists() else (path, None)

@@ -16,7 +16,7 @@ def must_exist(paths: Iterable[Path | None]) -> None:
 
 def sources_must_exist(sources: Iterable[str]) -> None:
     """InputError for the first source of motions that is not there: `deepmimic`, a path, or FOLDER#SPLIT."""
-    from selfcorrect.datasets.load import path_and_split
+    from selfcorrect.datasets.splits import path_and_split
 
     must_exist(path_and_split(source)[0] for source in sources if source != "deepmimic")
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
-from selfcorrect.datasets.load import label_of, load_motions, path_and_split
+from selfcorrect.datasets.load import label_of, load_motions
+from selfcorrect.datasets.splits import path_and_split
 from selfcorrect.motion.motion import Motion
 
 

@@ -16,7 +16,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.collections.humanml3d import CaptionedRows, captioned_rows, statistics
-from selfcorrect.datasets.load import path_and_split
+from selfcorrect.datasets.splits import path_and_split
 from selfcorrect.datasets.windows import Windows
 from selfcorrect.loop.policy import blocks_of
 from selfcorrect.loop.run import Candidate, Task
