@@ -389,3 +389,18 @@ def test_the_test_of_dilution_finds_the_form_and_refutes_another() -> None:
     assert (once.rivals["one pass"] < once.by_seed).all()
     no_effect = dilution.fit(arms_by_ratio(lambda ratio, gamma, r, c: r), *axes)
     assert dilution.verdict(no_effect.joint_p, no_effect.error) == "refuted"
+
+
+def test_a_gain_of_coverage_is_confirmed_only_where_it_is_found() -> None:
+    dilution, noise = tool("dilution"), np.random.default_rng(0)
+
+    def arms(gain: float) -> tuple[ArmCurves, ...]:
+        plain = noise.normal(0.4, 0.05, 8)
+        levels = {"augment-1+none": plain, "augment-1+physics": plain + gain + noise.normal(0, 0.01, 8)}
+        return tuple(ArmCurves(name, "", name, {"coverage": np.tile(of, (3, 1)).T}) for name, of in levels.items())
+
+    for gain, words in ((0.03, "confirmed"), (0.0, "not confirmed"), (-0.03, "not confirmed")):
+        summary = Summary("", {}, {}, {"dct-mlp": arms(gain), "patch-mixer": arms(0.0)}, {})
+        heads, _, row, other = [line.strip("|").split("|") for line in dilution.coverage_table(summary)]
+        where = [head.strip() for head in heads].index("hypothesis")
+        assert (row[where].strip(), other[where].strip()) == (words, "not confirmed")

@@ -1,24 +1,28 @@
-"""Tests whether artefacts of corrected loops are diluted: `python docs/tools/dilution.py runs/dilution`.
+"""Judges whether artefacts of corrected loops are diluted: `python docs/tools/dilution.py runs/dilution`.
 
-The form is that of `selfcorrect.analysis.theory.diluted_level`. docs/results/dilution.md states the test; both were
-written before the run. `found_table` shows how far the form is from the kept runs by ratio, on which it was found.
+The form is that of `selfcorrect.analysis.theory.diluted_level`. docs/results/dilution.md states both tests, that of the
+form and that of coverage; they were written before the runs. The page has the tables, and the figure, of kept runs.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import matplotlib as mpl
 import numpy as np
 import tyro
-from evidence import between, judged
+from evidence import REAL, between, judged, real_values
+from matplotlib.figure import Figure
+from shares import pooled
 from tables import table_lines
 
 from selfcorrect.analysis.theory import corrected_ratio, diluted_level
+from selfcorrect.experiments.reporting.figures import COLOURS, GREY, INK, STYLE, as_svg
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, read_summary
 from selfcorrect.experiments.studies.arms import Arm
@@ -28,22 +32,31 @@ PRIMARY = "penetration_mm"
 RATIOS, STRENGTHS = (0.5, 1.0, 2.0, 4.0), (0.25, 1.0, 4.0, math.inf)
 CORRECTORS = {"physics": "physics", "kinematic": "kinematic clean-up"}
 NETWORKS = {"dct-mlp": "DCT MLP", "patch-mixer": "patch mixer"}
+RIVALS = ("one pass", "no effect", "full effect")
 EXACT, CLOSE = 0.05, 0.10
 """Level of the test, and the root mean square error, as a share of |r − c|, up to which the form counts as close."""
-FOUND_ON = (("ratios-smooth", "dct-mlp"), ("ratios-jittery", "patch-mixer"))
-"""Runs on which the form was found."""
+KEPT = "dilution"
+KEPT_OF_COVERAGE = ("coverage-smooth", "coverage-jittery")
+"""Names of the kept runs: of the form, and of coverage at the size where its gain was seen."""
 
 
 @dataclass(frozen=True)
 class Fit:
     """How far one corrector of one network is from the form, over all pairs of λ and γ."""
 
+    measured: np.ndarray
+    """(S, cells) levels."""
     residuals: np.ndarray
     """(S, cells), measured minus predicted."""
-    span: float
-    """|r − c|, mean over seeds."""
+    ends: tuple[np.ndarray, np.ndarray]
+    """r and c (S,), the levels after training on real data only and of the fully synthetic loop."""
     rivals: Mapping[str, np.ndarray]
     """Words → root mean square residual by seed (S,) of another form."""
+
+    @property
+    def span(self) -> float:
+        """|r − c|, mean over seeds."""
+        return abs(float((self.ends[0] - self.ends[1]).mean()))
 
     @property
     def error(self) -> float:
@@ -85,9 +98,9 @@ def fit(
     law = np.stack([diluted_level(real_only, corrected_only, *cell) for cell in cells], axis=1)
     shares = np.array([corrected_ratio(ratio, strength) / (1 + ratio) for ratio, strength in cells])
     once = real_only[:, None] + shares * (corrected_only - real_only)[:, None]
-    rivals = {"one pass": once, "no effect": real_only[:, None], "full effect": corrected_only[:, None]}
-    span = abs(float((real_only - corrected_only).mean()))
-    return Fit(away(law), span, {words: _root_mean_square(away(level)) for words, level in rivals.items()})
+    rivals = (once, real_only[:, None], corrected_only[:, None])
+    errors = {words: _root_mean_square(away(level)) for words, level in zip(RIVALS, rivals, strict=True)}
+    return Fit(values, away(law), (real_only, corrected_only), errors)
 
 
 def verdict(adjusted_p: float, error: float) -> str:
@@ -97,51 +110,140 @@ def verdict(adjusted_p: float, error: float) -> str:
     return "refuted" if adjusted_p <= EXACT else "undecided"
 
 
-def found_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Lines of a table: the form on the runs by ratio, where all synthetic samples are corrected."""
-    heads = ["", "r, mm", "c, mm", "RMS error, share of r − c", "largest residual, mm", "RMS error of no effect"]
-    rows = []
-    for (name, network), (corrector, words) in product(FOUND_ON, CORRECTORS.items()):
-        arms = {curves.name: curves for curves in summaries[name].arms[network]}
-        one = fit(arms, corrector, (0.25, 0.5, 0.75, 1.0, 2.0, 4.0), (math.inf,), PRIMARY)
-        ends = [f"{judged(arms[arm], PRIMARY).mean():.1f}" for arm in ("real+none", f"replace+{corrector}")]
-        none = f"{one.rivals['no effect'].mean() / one.span:.2f}"
-        rows.append([f"{NETWORKS[network]}, {words}", *ends, f"{one.error:.2f}", between(one.largest, 1), none])
-    yield from table_lines(heads, rows)
-
-
-def outcome(summary: Summary) -> Iterator[str]:
-    """Lines of the tables of the test: the form for each network and corrector, then the hypothesis on coverage."""
-    fits = {
-        f"{NETWORKS[network]}, {words}": fit({each.name: each for each in arms}, corrector, RATIOS, STRENGTHS, PRIMARY)
-        for (network, arms), (corrector, words) in product(summary.arms.items(), CORRECTORS.items())
+def fits_of(summary: Summary) -> dict[tuple[str, str], Fit]:
+    """Network and corrector → the form against their arms."""
+    return {
+        (network, corrector): fit(_by_name(summary, network), corrector, RATIOS, STRENGTHS, PRIMARY)
+        for network, corrector in product(NETWORKS, CORRECTORS)
     }
+
+
+def form_table(summary: Summary) -> Iterator[str]:
+    """Lines of a table: what the test says of the form, for each network and corrector."""
+    fits = {f"{NETWORKS[one]}, {CORRECTORS[other]}": each for (one, other), each in fits_of(summary).items()}
     adjusted = holm({name: one.joint_p for name, one in fits.items()})
-    heads = ["", "RMS error", "joint p, Holm", "verdict", "largest residual, mm", "one pass − form, mm"]
+    heads = [
+        "",
+        "real, mm",
+        "r, mm",
+        "c, mm",
+        "RMS error, share of r − c",
+        "joint p, Holm",
+        "verdict",
+        "largest residual, mm",
+    ]
     rows = [
         [
             name,
+            _real(summary, PRIMARY, 1),
+            *(f"{end.mean():.1f}" for end in one.ends),
             f"{one.error:.2f}",
             f"{adjusted[name]:.3f}",
             verdict(adjusted[name], one.error),
             between(one.largest, 1),
-            between(mean_interval(one.rivals["one pass"] - one.by_seed), 2),
+            *(between(mean_interval(one.rivals[rival] - one.by_seed), 1) for rival in RIVALS),
         ]
         for name, one in fits.items()
     ]
+    yield from table_lines([*heads, *(f"{rival} − form, mm" for rival in RIVALS)], rows)
+
+
+def coverage_table(summary: Summary) -> Iterator[str]:
+    """Lines of a table: what a test says of physics and coverage, and beside it what clean-up without physics does."""
+    arms = {network: _by_name(summary, network) for network in NETWORKS}
+    kept = {network: _kept(each, "physics") for network, each in arms.items()}
+    tests = {network: compare_paired(values, np.zeros_like(values)) for network, values in kept.items()}
+    adjusted = holm({network: one.p_value for network, one in tests.items()})
+    heads = [
+        "coverage, mean over λ",
+        "seeds",
+        "real",
+        "physics − uncorrected",
+        "p, Holm",
+        "hypothesis",
+        "clean-up − uncorrected",
+    ]
+    rows = []
+    for network, one in tests.items():
+        confirmed = one.difference.estimate > 0 and adjusted[network] <= EXACT
+        control = _kept(arms[network], "kinematic")
+        rows.append(
+            [
+                NETWORKS[network],
+                str(len(kept[network])),
+                _real(summary, "coverage", 2),
+                between(one.difference, 3),
+                f"{adjusted[network]:.3f}",
+                "confirmed" if confirmed else "not confirmed",
+                between(mean_interval(control), 3) if len(control) else "not run",
+            ]
+        )
     yield from table_lines(heads, rows)
-    yield ""
-    kept = {NETWORKS[network]: _coverage({each.name: each for each in arms}) for network, arms in summary.arms.items()}
-    zeros = {name: compare_paired(values, np.zeros_like(values)) for name, values in kept.items()}
-    adjusted = holm({name: one.p_value for name, one in zeros.items()})
-    rows = [[name, between(one.difference, 3), f"{adjusted[name]:.3f}"] for name, one in zeros.items()]
-    yield from table_lines(["", "coverage, physics − uncorrected, mean over λ", "p, Holm"], rows)
 
 
-def _coverage(arms: Mapping[str, ArmCurves]) -> np.ndarray:
-    """(S,) what physics at full strength changes, mean over the ratios."""
-    pairs = [[Arm(f"augment:{ratio:g}", corrector).name for corrector in ("physics", "none")] for ratio in RATIOS]
-    return np.mean([judged(arms[one], "coverage") - judged(arms[other], "coverage") for one, other in pairs], axis=0)
+def coverage_tables(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Lines of the tables of both tests of coverage; the networks of the second had runs of their own."""
+    yield from ("64 windows, MuJoCo, generations 6 to 10:", "", *coverage_table(summaries[KEPT]), "")
+    runs = [summaries[name] for name in KEPT_OF_COVERAGE if name in summaries]
+    if len(runs) < len(KEPT_OF_COVERAGE):
+        return
+    large = replace(runs[0], arms={network: arms for run in runs for network, arms in run.arms.items()})
+    yield from ("128 windows, PyBullet, generations 11 to 20:", "", *coverage_table(large))
+
+
+def dilution_figure(summary: Summary) -> str:
+    """SVG text: the level by the share λ′ / (1 + λ′), in which the form is a straight line from r to c."""
+    shares = np.array([_share(*cell) for cell in product(RATIOS, STRENGTHS)])
+    gammas = np.array([gamma for _, gamma in product(RATIOS, STRENGTHS)])
+    fits = fits_of(summary)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10.8, 6.2), layout="constrained")
+        panels = figure.subplots(len(CORRECTORS), len(NETWORKS), squeeze=False, sharex=True, sharey="row")
+        for (row, corrector), (column, network) in product(enumerate(CORRECTORS), enumerate(NETWORKS)):
+            panel, one = panels[row, column], fits[network, corrector]
+            ends = [mean_interval(end) for end in one.ends]
+            panel.plot((0, 1), [end.estimate for end in ends], color=GREY, linestyle="--", label="formula")
+            _draw(panel, np.array([0.0, 1.0]), ends, color=GREY, marker="x", label="r and c, not judged")
+            for gamma, marker in zip(STRENGTHS, "osD^", strict=True):
+                chosen, words = gammas == gamma, f"γ = {gamma:g}".replace("inf", "∞")
+                told = [mean_interval(level) for level in one.measured[:, chosen].T]
+                _draw(panel, shares[chosen], told, color=COLOURS[corrector], marker=marker, label=words)
+            if (real := real_values(summary, PRIMARY)) is not None:
+                panel.axhline(real.mean(), color=INK, linestyle=":", linewidth=1, label=REAL)
+            panel.set_title(f"{NETWORKS[network]}, {CORRECTORS[corrector]}")
+            panel.set(ylabel="" if column else "floor penetration, mm", xlim=(-0.03, 1.03))
+            panel.set_ylim(bottom=0)
+            if row == len(CORRECTORS) - 1:
+                panel.set_xlabel("λ′ / (1 + λ′)")
+        figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=7, frameon=False)
+        return as_svg(figure)
+
+
+def _by_name(summary: Summary, network: str) -> dict[str, ArmCurves]:
+    return {each.name: each for each in summary.arms[network]}
+
+
+def _real(summary: Summary, key: str, digits: int) -> str:
+    values = real_values(summary, key)
+    return "—" if values is None else f"{values.mean():.{digits}f}"
+
+
+def _draw(panel: Any, shares: np.ndarray, levels: Sequence[Interval], **look: str) -> None:
+    means = np.array([one.estimate for one in levels])
+    ends = np.abs([[one.low for one in levels], [one.high for one in levels]] - means)
+    panel.errorbar(shares, means, ends, linestyle="none", markersize=4.5, elinewidth=0.9, alpha=0.85, **look)
+
+
+def _share(ratio: float, strength: float) -> float:
+    corrected = corrected_ratio(ratio, strength)
+    return corrected / (1 + corrected)
+
+
+def _kept(arms: Mapping[str, ArmCurves], corrector: str) -> np.ndarray:
+    """(S,) coverage that a full corrector keeps, mean over the partial ratios; (0,) where it did not run."""
+    plain = [name for name in arms if name.startswith("augment-") and name.endswith("+none")]
+    pairs = [(name.replace("+none", f"+{corrector}"), name) for name in plain]
+    return pooled(arms, pairs, "coverage") if all(one in arms for one, _ in pairs) else np.zeros(0)
 
 
 def _root_mean_square(residuals: np.ndarray) -> np.ndarray:
@@ -154,8 +256,9 @@ def _largest_t(residuals: np.ndarray) -> float:
 
 
 def main(run: Annotated[Path, tyro.conf.Positional]) -> None:
-    """Print the outcome of the test on a finished run."""
-    print("\n".join(outcome(read_summary(run / "summary.json" if run.is_dir() else run))))
+    """Print what the tests say of a finished run of `--preset dilution`."""
+    summary = read_summary(run / "summary.json" if run.is_dir() else run)
+    print("\n".join([*form_table(summary), "", *coverage_table(summary)]))
 
 
 if __name__ == "__main__":

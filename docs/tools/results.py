@@ -25,7 +25,7 @@ import numpy as np
 import tyro
 from captions import captions_table
 from claims import CLAIMS, claims_table
-from dilution import found_table
+from dilution import KEPT, coverage_tables, dilution_figure, form_table
 from evidence import judged
 from findings import evidence_table, finding_pictures, findings_sections
 from page_tables import TABLES, page_table
@@ -57,7 +57,7 @@ SEEDS = ("--seeds", "--first-seed")
 
 DRAWN_ON = re.compile(r"pictures/results/([\w-]+)\.svg")
 """A figure that a page shows."""
-KINDS = "table|shares|claims|worth|findings|captions|dilution|evidence"
+KINDS = "table|shares|claims|worth|findings|captions|dilution|coverage|evidence"
 MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
 
 
@@ -69,7 +69,8 @@ def filled(page: str, summaries: Mapping[str, Summary]) -> str:
         "worth": worth_table,
         "findings": findings_sections,
         "captions": captions_table,
-        "dilution": found_table,
+        "dilution": lambda kept: form_table(kept[KEPT]),
+        "coverage": coverage_tables,
         "evidence": evidence_table,
     }
 
@@ -201,6 +202,7 @@ def main(
     wanted = {name for page in (*PAGES, ROOT / "README.md") for name in DRAWN_ON.findall(page.read_text("utf-8"))}
     for name, svg in run_figures(wanted, summaries):
         (PICTURES / f"{name}.svg").write_text(svg + "\n", encoding="utf-8")
+    (PICTURES / "dilution.svg").write_text(dilution_figure(summaries[KEPT]) + "\n", encoding="utf-8")
     (PICTURES.parent / "modes.svg").write_text(headline(summaries["modes"]) + "\n", encoding="utf-8")
     for page in PAGES:
         page.write_text(filled(page.read_text(encoding="utf-8"), summaries), encoding="utf-8")
