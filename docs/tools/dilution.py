@@ -149,44 +149,35 @@ def form_table(summary: Summary) -> Iterator[str]:
 
 
 def coverage_table(summary: Summary) -> Iterator[str]:
-    """Lines of a table: what a test says of physics and coverage, and beside it what clean-up without physics does."""
+    """Lines of a table: what a test says of physics and coverage, and beside it what clean-up without physics does.
+
+    A network that did not run, or with a single seed, counts in the family as not confirmed.
+    """
     arms = {network: _by_name(summary, network) for network in NETWORKS}
     kept = {network: _kept(each, "physics") for network, each in arms.items()}
-    tests = {network: compare_paired(values, np.zeros_like(values)) for network, values in kept.items()}
-    adjusted = holm({network: one.p_value for network, one in tests.items()})
-    heads = [
-        "coverage, mean over λ",
-        "seeds",
-        "real",
-        "physics − uncorrected",
-        "p, Holm",
-        "hypothesis",
-        "clean-up − uncorrected",
-    ]
+    tests = {network: compare_paired(one, np.zeros_like(one)) for network, one in kept.items() if len(one) > 1}
+    adjusted = holm({network: tests[network].p_value if network in tests else 1.0 for network in NETWORKS})
+    heads = ["coverage, mean over λ", "seeds", "real", "physics − uncorrected", "p, Holm", "hypothesis"]
     rows = []
     for network, one in tests.items():
         confirmed = one.difference.estimate > 0 and adjusted[network] <= EXACT
         control = _kept(arms[network], "kinematic")
-        rows.append(
-            [
-                NETWORKS[network],
-                str(len(kept[network])),
-                _real(summary, "coverage", 2),
-                between(one.difference, 3),
-                f"{adjusted[network]:.3f}",
-                "confirmed" if confirmed else "not confirmed",
-                between(mean_interval(control), 3) if len(control) else "not run",
-            ]
-        )
-    yield from table_lines(heads, rows)
+        rows.append([
+            NETWORKS[network],
+            str(len(kept[network])),
+            _real(summary, "coverage", 2),
+            between(one.difference, 3),
+            f"{adjusted[network]:.3f}",
+            "confirmed" if confirmed else "not confirmed",
+            between(mean_interval(control), 3) if len(control) else "not run",
+        ])  # fmt: skip
+    yield from table_lines([*heads, "clean-up − uncorrected"], rows)
 
 
 def coverage_tables(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Lines of the tables of both tests of coverage; the networks of the second had runs of their own."""
+    """Lines of the tables of both tests of coverage; each network of the second has a run of its own."""
     yield from ("64 windows, MuJoCo, generations 6 to 10:", "", *coverage_table(summaries[KEPT]), "")
     runs = [summaries[name] for name in KEPT_OF_COVERAGE if name in summaries]
-    if len(runs) < len(KEPT_OF_COVERAGE):
-        return
     large = replace(runs[0], arms={network: arms for run in runs for network, arms in run.arms.items()})
     yield from ("128 windows, PyBullet, generations 11 to 20:", "", *coverage_table(large))
 
@@ -212,15 +203,16 @@ def dilution_figure(summary: Summary) -> str:
                 panel.axhline(real.mean(), color=INK, linestyle=":", linewidth=1, label=REAL)
             panel.set_title(f"{NETWORKS[network]}, {CORRECTORS[corrector]}")
             panel.set(ylabel="" if column else "floor penetration, mm", xlim=(-0.03, 1.03))
-            panel.set_ylim(bottom=0)
             if row == len(CORRECTORS) - 1:
                 panel.set_xlabel("λ′ / (1 + λ′)")
+        for panel in panels[:, 0]:
+            panel.set_ylim(bottom=0)  # once all is drawn: it fixes the top of the row, too
         figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=7, frameon=False)
         return as_svg(figure)
 
 
 def _by_name(summary: Summary, network: str) -> dict[str, ArmCurves]:
-    return {each.name: each for each in summary.arms[network]}
+    return {each.name: each for each in summary.arms.get(network, ())}
 
 
 def _real(summary: Summary, key: str, digits: int) -> str:
@@ -235,7 +227,7 @@ def _draw(panel: Any, shares: np.ndarray, levels: Sequence[Interval], **look: st
 
 
 def _share(ratio: float, strength: float) -> float:
-    corrected = corrected_ratio(ratio, strength)
+    corrected = float(corrected_ratio(ratio, strength))
     return corrected / (1 + corrected)
 
 
@@ -243,7 +235,7 @@ def _kept(arms: Mapping[str, ArmCurves], corrector: str) -> np.ndarray:
     """(S,) coverage that a full corrector keeps, mean over the partial ratios; (0,) where it did not run."""
     plain = [name for name in arms if name.startswith("augment-") and name.endswith("+none")]
     pairs = [(name.replace("+none", f"+{corrector}"), name) for name in plain]
-    return pooled(arms, pairs, "coverage") if all(one in arms for one, _ in pairs) else np.zeros(0)
+    return pooled(arms, pairs, "coverage") if pairs and all(one in arms for one, _ in pairs) else np.zeros(0)
 
 
 def _root_mean_square(residuals: np.ndarray) -> np.ndarray:
