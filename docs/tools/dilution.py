@@ -178,6 +178,8 @@ def coverage_tables(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Lines of the tables of both tests of coverage; each network of the second has a run of its own."""
     yield from ("64 windows, MuJoCo, generations 6 to 10:", "", *coverage_table(summaries[KEPT]), "")
     runs = [summaries[name] for name in KEPT_OF_COVERAGE if name in summaries]
+    if not runs:
+        return
     large = replace(runs[0], arms={network: arms for run in runs for network, arms in run.arms.items()})
     yield from ("128 windows, PyBullet, generations 11 to 20:", "", *coverage_table(large))
 
