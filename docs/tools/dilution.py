@@ -145,7 +145,7 @@ def form_table(summary: Summary) -> Iterator[str]:
         ]
         for name, one in fits.items()
     ]
-    yield from table_lines([*heads, *(f"{rival} − form, mm" for rival in RIVALS)], rows)
+    yield from table_lines([*heads, *(f"{rival} − formula, mm" for rival in RIVALS)], rows)
 
 
 def coverage_table(summary: Summary) -> Iterator[str]:
