@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import json
+import math
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
@@ -35,7 +36,7 @@ from selfcorrect.experiments.toy.result import Ends
 from selfcorrect.experiments.toy.study import chosen_settings
 from selfcorrect.experiments.toy.table import TOYS
 from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.statistics import Thresholds
+from selfcorrect.statistics import Thresholds, mean_interval
 from selfcorrect.testing import Trial
 
 FIXTURES = {
@@ -404,3 +405,49 @@ def test_a_gain_of_coverage_is_confirmed_only_where_it_is_found() -> None:
         heads, _, row, other = [line.strip("|").split("|") for line in dilution.coverage_table(summary)]
         where = [head.strip() for head in heads].index("hypothesis")
         assert (row[where].strip(), other[where].strip()) == (words, "not confirmed")
+
+
+def test_sentences_on_dilution_have_the_figures_of_the_kept_run() -> None:
+    dilution, evidence = tool("dilution"), tool("evidence")
+    summary = read_summary(REPOSITORY / "docs" / "results" / "dilution.json")
+    fits = dilution.fits_of(summary)
+    arms = {network: {each.name: each for each in summary.arms[network]} for network in dilution.NETWORKS}
+    cells = list(product(dilution.RATIOS, dilution.STRENGTHS))
+
+    def span(values: Sequence[float], digits: int = 1) -> str:
+        return f"{min(values):.{digits}f} to {max(values):.{digits}f}"
+
+    def shift(residuals: np.ndarray) -> str:
+        return evidence.between(mean_interval(residuals), 1)
+
+    single = [mean_interval(cell) for one in fits.values() for cell in one.residuals.T]
+    assert [not each.low <= 0 <= each.high for each in single].count(True) == 2
+    assert len(single) == 64
+    coverage = [
+        100 * dilution.fit(arms[network], corrector, dilution.RATIOS, dilution.STRENGTHS, "coverage").error
+        for network, corrector in fits
+    ]
+    away = {
+        (network, ratio): evidence.change(
+            arms[network][f"augment-{ratio:g}+none"], arms[network]["real+none"], dilution.PRIMARY
+        )
+        for network, ratio in product(dilution.NETWORKS, dilution.RATIOS)
+    }
+    cleaned = fits["dct-mlp", "kinematic"].residuals.reshape(-1, len(dilution.RATIOS), len(dilution.STRENGTHS))
+    mixer = fits["patch-mixer", "physics"]
+    told = {
+        f"{span([100 * one.error for one in fits.values()], 0)} % of r − c",
+        f"{span([one.by_seed.mean() for one in fits.values()])} mm from it",
+        f"{span([one.rivals['no effect'].mean() for one in fits.values()])} mm from the data",
+        f"full effect {span([one.rivals['full effect'].mean() for one in fits.values()])}.",
+        f"± {span([(each.high - each.low) / 2 for each in single])} mm",
+        f"{span(coverage, 0)} % of r − c (exploratory)",
+        f"end {evidence.signed(span([each.estimate for each in away.values()]).replace('to ', 'to +'))} mm from *r*",
+        f"patch mixer, λ = 2, {evidence.between(away['patch-mixer', 2.0], 1)}",
+        f"all pairs is {shift(fits['patch-mixer', 'kinematic'].residuals.mean(axis=1))} mm",
+        f"{shift(cleaned[:, 2].mean(axis=1))} mm at λ = 2, {shift(cleaned[:, 3].mean(axis=1))} at λ = 4",
+        f"end at {diluted_level(mixer.ends[0], 0.0, 4.0, math.inf).mean():.1f} mm",
+        f"ends at {mixer.measured[:, cells.index((4.0, math.inf))].mean():.1f}.",
+    }
+    page = " ".join((REPOSITORY / "docs" / "results" / "dilution.md").read_text(encoding="utf-8").split())
+    assert [words for words in sorted(told) if words not in page] == []
