@@ -401,8 +401,8 @@ def test_a_gain_of_coverage_is_confirmed_only_where_it_is_found() -> None:
         return tuple(ArmCurves(name, "", name, {"coverage": np.tile(of, (3, 1)).T}) for name, of in levels.items())
 
     for gain, words in ((0.03, "confirmed"), (0.0, "not confirmed"), (-0.03, "not confirmed")):
-        summary = Summary("", {}, {}, {"dct-mlp": arms(gain), "patch-mixer": arms(0.0)}, {})
-        heads, _, row, other = [line.strip("|").split("|") for line in dilution.coverage_table(summary)]
+        summary = Summary("", {}, {"real_count": 64}, {"dct-mlp": arms(gain), "patch-mixer": arms(0.0)}, {})
+        heads, _, row, other = [line.strip("|").split("|") for line in dilution.coverage_table([summary])]
         where = [head.strip() for head in heads].index("hypothesis")
         assert (row[where].strip(), other[where].strip()) == (words, "not confirmed")
 

@@ -148,40 +148,22 @@ def form_table(summary: Summary) -> Iterator[str]:
     yield from table_lines([*heads, *(f"{rival} − formula, mm" for rival in RIVALS)], rows)
 
 
-def coverage_table(summary: Summary) -> Iterator[str]:
-    """Lines of a table: what a test says of physics and coverage, and beside it what clean-up without physics does.
-
-    A network that did not run, or with a single seed, counts in the family as not confirmed.
-    """
-    arms = {network: _by_name(summary, network) for network in NETWORKS}
-    kept = {network: _kept(each, "physics") for network, each in arms.items()}
-    tests = {network: compare_paired(one, np.zeros_like(one)) for network, one in kept.items() if len(one) > 1}
-    adjusted = holm({network: tests[network].p_value if network in tests else 1.0 for network in NETWORKS})
+def coverage_table(tests: Sequence[Summary]) -> Iterator[str]:
+    """Lines of a table: what tests say of physics and coverage, and beside it what clean-up without physics does."""
     heads = ["coverage, mean over λ", "seeds", "real", "physics − uncorrected", "p, Holm", "hypothesis"]
-    rows = []
-    for network, one in tests.items():
-        confirmed = one.difference.estimate > 0 and adjusted[network] <= EXACT
-        control = _kept(arms[network], "kinematic")
-        rows.append([
-            NETWORKS[network],
-            str(len(kept[network])),
-            _real(summary, "coverage", 2),
-            between(one.difference, 3),
-            f"{adjusted[network]:.3f}",
-            "confirmed" if confirmed else "not confirmed",
-            between(mean_interval(control), 3) if len(control) else "not run",
-        ])  # fmt: skip
+    rows = [
+        [f"{name}, {summary.settings['real_count']} windows", *row]
+        for summary in tests
+        for name, row in _coverage_rows(summary)
+    ]
     yield from table_lines([*heads, "clean-up − uncorrected"], rows)
 
 
-def coverage_tables(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Lines of the tables of both tests of coverage; each network of the second has a run of its own."""
-    yield from ("64 windows, MuJoCo, generations 6 to 10:", "", *coverage_table(summaries[KEPT]), "")
-    runs = [summaries[name] for name in KEPT_OF_COVERAGE if name in summaries]
-    if not runs:
-        return
-    large = replace(runs[0], arms={network: arms for run in runs for network, arms in run.arms.items()})
-    yield from ("128 windows, PyBullet, generations 11 to 20:", "", *coverage_table(large))
+def coverage_tests(summaries: Mapping[str, Summary]) -> Iterator[Summary]:
+    """Runs that judge coverage, the smaller loops first; each network of the larger ones has a run of its own."""
+    yield summaries[KEPT]
+    if runs := [summaries[name] for name in KEPT_OF_COVERAGE if name in summaries]:
+        yield replace(runs[0], arms={network: arms for run in runs for network, arms in run.arms.items()})
 
 
 def dilution_figure(summary: Summary) -> str:
@@ -233,6 +215,28 @@ def _share(ratio: float, strength: float) -> float:
     return corrected / (1 + corrected)
 
 
+def _coverage_rows(summary: Summary) -> Iterator[tuple[str, list[str]]]:
+    """A network that did not run, or with a single seed, counts in the family as not confirmed."""
+    arms = {network: _by_name(summary, network) for network in NETWORKS}
+    kept = {network: _kept(each, "physics") for network, each in arms.items()}
+    tests = {network: compare_paired(one, np.zeros_like(one)) for network, one in kept.items() if len(one) > 1}
+    adjusted = holm({network: tests[network].p_value if network in tests else 1.0 for network in NETWORKS})
+    for network, one in tests.items():
+        confirmed = one.difference.estimate > 0 and adjusted[network] <= EXACT
+        control = _kept(arms[network], "kinematic")
+        yield (
+            NETWORKS[network],
+            [
+                str(len(kept[network])),
+                _real(summary, "coverage", 2),
+                between(one.difference, 3),
+                f"{adjusted[network]:.3f}",
+                "confirmed" if confirmed else "not confirmed",
+                between(mean_interval(control), 3) if len(control) else "not run",
+            ],
+        )
+
+
 def _kept(arms: Mapping[str, ArmCurves], corrector: str) -> np.ndarray:
     """(S,) coverage that a full corrector keeps, mean over the partial ratios; (0,) where it did not run."""
     plain = [name for name in arms if name.startswith("augment-") and name.endswith("+none")]
@@ -252,7 +256,7 @@ def _largest_t(residuals: np.ndarray) -> float:
 def main(run: Annotated[Path, tyro.conf.Positional]) -> None:
     """Print what the tests say of a finished run of `--preset dilution`."""
     summary = read_summary(run / "summary.json" if run.is_dir() else run)
-    print("\n".join([*form_table(summary), "", *coverage_table(summary)]))
+    print("\n".join([*form_table(summary), "", *coverage_table([summary])]))
 
 
 if __name__ == "__main__":

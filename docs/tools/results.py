@@ -25,7 +25,7 @@ import numpy as np
 import tyro
 from captions import captions_table
 from claims import CLAIMS, claims_table
-from dilution import KEPT, coverage_tables, dilution_figure, form_table
+from dilution import KEPT, coverage_table, coverage_tests, dilution_figure, form_table
 from evidence import judged
 from findings import evidence_table, finding_pictures, findings_sections
 from page_tables import TABLES, page_table
@@ -70,7 +70,7 @@ def filled(page: str, summaries: Mapping[str, Summary]) -> str:
         "findings": findings_sections,
         "captions": captions_table,
         "dilution": lambda kept: form_table(kept[KEPT]),
-        "coverage": coverage_tables,
+        "coverage": lambda kept: coverage_table([*coverage_tests(kept)]),
         "evidence": evidence_table,
     }
 
