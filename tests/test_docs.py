@@ -407,6 +407,18 @@ def test_a_gain_of_coverage_is_confirmed_only_where_it_is_found() -> None:
         assert (row[where].strip(), other[where].strip()) == (words, "not confirmed")
 
 
+def test_other_pages_have_the_gain_of_coverage_of_its_table() -> None:
+    results = REPOSITORY / "docs" / "results"
+    rows = re.findall(
+        r"^\| ([\w ]+), 128 windows \|.*?\| ([+−][^|]*\]) \|", (results / "dilution.md").read_text("utf-8"), re.M
+    )
+    told = dict(rows)
+    assert list(told) == ["DCT MLP", "patch mixer"]
+    falsify, report = (path.read_text("utf-8") for path in (results / "falsify.md", REPOSITORY / "docs" / "report.md"))
+    assert all(gain in falsify for gain in told.values())
+    assert told["DCT MLP"] in report
+
+
 def test_sentences_on_dilution_have_the_figures_of_the_kept_run() -> None:
     dilution, evidence = tool("dilution"), tool("evidence")
     summary = read_summary(REPOSITORY / "docs" / "results" / "dilution.json")
