@@ -407,16 +407,24 @@ def test_a_gain_of_coverage_is_confirmed_only_where_it_is_found() -> None:
         assert (row[where].strip(), other[where].strip()) == (words, "not confirmed")
 
 
-def test_other_pages_have_the_gain_of_coverage_of_its_table() -> None:
-    results = REPOSITORY / "docs" / "results"
-    rows = re.findall(
-        r"^\| ([\w ]+), 128 windows \|.*?\| ([+−][^|]*\]) \|", (results / "dilution.md").read_text("utf-8"), re.M
-    )
-    told = dict(rows)
-    assert list(told) == ["DCT MLP", "patch mixer"]
-    falsify, report = (path.read_text("utf-8") for path in (results / "falsify.md", REPOSITORY / "docs" / "report.md"))
-    assert all(gain in falsify for gain in told.values())
-    assert told["DCT MLP"] in report
+def test_pages_have_the_figures_of_new_seeds_by_ratio() -> None:
+    dilution, shares, results = tool("dilution"), tool("shares"), REPOSITORY / "docs" / "results"
+    pages = {path.name: path.read_text("utf-8") for path in (*results.glob("*.md"), REPOSITORY / "docs" / "report.md")}
+    gains = re.findall(r"^\| [\w ]+, 128 windows \|.*?\| ([+−][^|]*\]) \|", pages["dilution.md"], re.M)
+    assert len(gains) == 2
+    assert gains[0] in pages["report.md"]
+    assert [gain for gain in gains if gain not in pages["falsify.md"]] == []
+
+    lost = []
+    for name, network in zip(dilution.KEPT_OF_COVERAGE, dilution.NETWORKS, strict=True):
+        arms = {one.name: one for one in read_summary(results / f"{name}.json").arms[network]}
+        pairs = [("real+none", f"augment-{ratio}+none") for ratio in (0.25, 4)]
+        lost.append([f"{shares.pooled(arms, [pair], 'coverage').mean():.2f}" for pair in pairs])
+    (least, most), (also_least, also_most) = lost
+    assert least == also_least
+    told = f"agree: {least} at λ = 0.25 to {most} and {also_most} at λ = 4"
+    assert told in pages["ratios.md"]
+    assert told.replace("agree:", "agree: from") in pages["falsify.md"]
 
 
 def test_sentences_on_dilution_have_the_figures_of_the_kept_run() -> None:
