@@ -159,11 +159,10 @@ def coverage_table(tests: Sequence[Summary]) -> Iterator[str]:
     yield from table_lines([*heads, "clean-up − uncorrected"], rows)
 
 
-def coverage_tests(summaries: Mapping[str, Summary]) -> Iterator[Summary]:
-    """Runs that judge coverage, the smaller loops first; each network of the larger ones has a run of its own."""
-    yield summaries[KEPT]
-    if runs := [summaries[name] for name in KEPT_OF_COVERAGE if name in summaries]:
-        yield replace(runs[0], arms={network: arms for run in runs for network, arms in run.arms.items()})
+def coverage_tests(summaries: Mapping[str, Summary]) -> list[Summary]:
+    """Runs that judge coverage, the smaller loops first. Of the larger ones, each network was kept alone."""
+    smooth, jittery = (summaries[name] for name in KEPT_OF_COVERAGE)
+    return [summaries[KEPT], replace(smooth, arms={**smooth.arms, **jittery.arms})]
 
 
 def dilution_figure(summary: Summary) -> str:
@@ -196,7 +195,7 @@ def dilution_figure(summary: Summary) -> str:
 
 
 def _by_name(summary: Summary, network: str) -> dict[str, ArmCurves]:
-    return {each.name: each for each in summary.arms.get(network, ())}
+    return {each.name: each for each in summary.arms[network]}
 
 
 def _real(summary: Summary, key: str, digits: int) -> str:
@@ -216,11 +215,11 @@ def _share(ratio: float, strength: float) -> float:
 
 
 def _coverage_rows(summary: Summary) -> Iterator[tuple[str, list[str]]]:
-    """A network that did not run, or with a single seed, counts in the family as not confirmed."""
+    """Each network's name and its cells of the table."""
     arms = {network: _by_name(summary, network) for network in NETWORKS}
     kept = {network: _kept(each, "physics") for network, each in arms.items()}
-    tests = {network: compare_paired(one, np.zeros_like(one)) for network, one in kept.items() if len(one) > 1}
-    adjusted = holm({network: tests[network].p_value if network in tests else 1.0 for network in NETWORKS})
+    tests = {network: compare_paired(one, np.zeros_like(one)) for network, one in kept.items()}
+    adjusted = holm({network: one.p_value for network, one in tests.items()})
     for network, one in tests.items():
         confirmed = one.difference.estimate > 0 and adjusted[network] <= EXACT
         control = _kept(arms[network], "kinematic")

@@ -70,7 +70,7 @@ def filled(page: str, summaries: Mapping[str, Summary]) -> str:
         "findings": findings_sections,
         "captions": captions_table,
         "dilution": lambda kept: form_table(kept[KEPT]),
-        "coverage": lambda kept: coverage_table([*coverage_tests(kept)]),
+        "coverage": lambda kept: coverage_table(coverage_tests(kept)),
         "evidence": evidence_table,
     }
 
