@@ -10,11 +10,11 @@ from .experiment import DenoiserArms, MotionSettings
 from .published import PublishedModel
 from .run_options import Keep
 
-STEP_MS = {"patch-mixer": 40.0, "dct-mlp": 24.0, "temporal-conv": 55.0, "transformer": 120.0}
+STEP_MS = {"dct-mixer": 40.0, "patch-mixer": 40.0, "dct-mlp": 24.0, "temporal-conv": 55.0, "transformer": 120.0}
 """Milliseconds of an optimiser step on one core of an AMD EPYC. All times here are medians of docs/results/*.json."""
-SAMPLE_MS = {"patch-mixer": 4.4, "dct-mlp": 2.4, "temporal-conv": 6.0, "transformer": 17.0}
+SAMPLE_MS = {"dct-mixer": 4.4, "patch-mixer": 4.4, "dct-mlp": 2.4, "temporal-conv": 6.0, "transformer": 17.0}
 """Of a drawn sample, with the usual number of sampling steps."""
-EVALUATE_MS = {"patch-mixer": 5.4, "dct-mlp": 3.1, "temporal-conv": 6.5, "transformer": 13.0}
+EVALUATE_MS = {"dct-mixer": 5.4, "patch-mixer": 5.4, "dct-mlp": 3.1, "temporal-conv": 6.5, "transformer": 13.0}
 """Of a judged sample, drawing it included."""
 CORRECT_MS = {
     "none": 0.0,
@@ -45,7 +45,7 @@ TRAINED = {"extrapolated": 2.1, "lineages": 2.3, "sims": 1.4, "more-steps": 2, "
 SPREAD = 2.5
 """All published runs took between expectation / SPREAD and expectation × SPREAD."""
 
-MODEL_MB = {"patch-mixer": 5.3, "dct-mlp": 20.0}
+MODEL_MB = {"dct-mixer": 5.3, "patch-mixer": 5.3, "dct-mlp": 20.0}
 WINDOW_KB_PER_FRAME = 0.375
 """Of a stored window: its features as float32."""
 PROCESS_GB = 0.8

@@ -66,6 +66,37 @@ class MixerBlock(nn.Module):
         return hidden + self.mix_channels(self.normalise(hidden) * (1 + channel_scale) + channel_shift)
 
 
+class DctMixer(PatchMixer):
+    """MLP-Mixer on the cosine frequencies of the whole motion, without the highest ones.
+
+    An orthonormal discrete cosine transform over time turns a motion into T coefficients per feature. The lowest
+    `kept_share` of them are kept. Neighbouring frequencies form the tokens over which the mixer blocks mix, and the
+    inverse transform returns to frames. So the output has no energy above the kept frequencies: it cannot jitter from
+    frame to frame as a mixer over patches of frames does. All tokens share the weights that mix their channels.
+    """
+
+    basis: Tensor
+    """(K, T), the kept rows of the cosine transform."""
+
+    def __init__(
+        self,
+        config: DiffusionConfig,
+        frames: int,
+        features: int,
+        classes: int,
+        kept_share: float = 0.5,
+        frequencies_per_token: int = 2,
+    ) -> None:
+        tokens = max(1, round(kept_share * frames / frequencies_per_token))
+        frequencies = tokens * frequencies_per_token
+        super().__init__(config, frequencies, features, classes, patch_frames=frequencies_per_token)
+        self.register_buffer("basis", cosine_basis(frames, frequencies), persistent=False)
+
+    def forward(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
+        coefficients = super().forward(self.basis @ noisy, times, labels)
+        return self.basis.T @ coefficients
+
+
 class DctMlp(nn.Module):
     """A residual MLP on the lowest cosine frequencies of the whole motion: smooth by construction."""
 
@@ -77,8 +108,7 @@ class DctMlp(nn.Module):
         super().__init__()
         width, depth = config.width, config.depth
         frequencies = min(frequencies, frames)
-        basis = scipy.fft.dct(np.eye(frames), axis=0, norm="ortho")[:frequencies]
-        self.register_buffer("basis", torch.as_tensor(basis, dtype=torch.float32), persistent=False)
+        self.register_buffer("basis", cosine_basis(frames, frequencies), persistent=False)
         self.condition = Condition(classes, width)
         self.read = nn.Linear(frequencies * features, width)
         self.modulate = nn.ModuleList([nn.Linear(width, width) for _ in range(depth)])
@@ -166,6 +196,12 @@ class Condition(nn.Module):
 
     def forward(self, times: Tensor, labels: Tensor) -> Tensor:
         return functional.silu(self.time(sinusoids(times, _TIME_FEATURES)) + self.label(labels))
+
+
+def cosine_basis(frames: int, frequencies: int) -> Tensor:
+    """Return the lowest rows (frequencies, frames) of the orthonormal discrete cosine transform, float32."""
+    transform = scipy.fft.dct(np.eye(frames), axis=0, norm="ortho")
+    return torch.as_tensor(transform[:frequencies], dtype=torch.float32)
 
 
 def sinusoids(positions: Tensor, width: int) -> Tensor:

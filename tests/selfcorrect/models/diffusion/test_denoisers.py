@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import scipy.fft
 import torch
 
 from selfcorrect.core.errors import SettingError
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples
 from selfcorrect.models.diffusion.config import DENOISERS, DiffusionConfig
+from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.diffusion.presets import PRESETS, preset, preset_names
 
 FRAMES, FEATURES, CLASSES = 24, 7, 3
@@ -60,12 +64,44 @@ def test_every_parameter_gets_a_gradient(denoiser):
     assert missing == []
 
 
-def test_dct_mlp_has_no_high_frequencies():
-    network = build_denoiser(PRESETS["dct-mlp"].config, 48, FEATURES, CLASSES)
-    output = network(torch.randn(2, 48, FEATURES), torch.arange(2), torch.arange(2)).detach()
-    spectrum = scipy.fft.dct(output.numpy(), axis=1, norm="ortho")
-    assert abs(spectrum[:, 16:]).max() < 1e-5
-    assert abs(spectrum[:, :16]).max() > 1e-2
+def predict_spectrum(name: str, noisy: torch.Tensor) -> np.ndarray:
+    """Return the cosine coefficients (N, T, D) of what a network with random weights predicts."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build_denoiser(PRESETS[name].config, noisy.shape[1], noisy.shape[2], CLASSES)
+        predicted = network(noisy, torch.arange(len(noisy)), torch.arange(len(noisy))).detach()
+    return scipy.fft.dct(predicted.numpy(), axis=1, norm="ortho")
+
+
+@pytest.mark.parametrize(("name", "kept"), [("dct-mlp", 16), ("dct-mixer", 24)])
+def test_a_network_on_cosine_frequencies_predicts_none_above_those_it_keeps(name: str, kept: int):
+    spectrum = predict_spectrum(name, torch.randn(2, 48, FEATURES))
+    assert abs(spectrum[:, kept:]).max() < 1e-5
+    assert abs(spectrum[:, kept - 1]).max() > 1e-3
+    assert abs(predict_spectrum("patch-mixer", torch.randn(2, 48, FEATURES))[:, kept:]).max() > 1e-2
+
+
+@pytest.mark.parametrize("frames", [10, 25, 48, 196])
+def test_dct_mixer_takes_any_number_of_frames_and_does_not_see_what_it_drops(frames: int):
+    noisy = torch.randn(3, frames, FEATURES)
+    coefficients = scipy.fft.dct(noisy.numpy(), axis=1, norm="ortho")
+    coefficients[:, frames // 2 + 2 :] = 0
+    smooth = torch.as_tensor(scipy.fft.idct(coefficients, axis=1, norm="ortho"))
+    np.testing.assert_allclose(predict_spectrum("dct-mixer", noisy), predict_spectrum("dct-mixer", smooth), atol=1e-4)
+
+
+def test_the_loss_of_the_dct_mixer_falls_below_that_of_the_mean():
+    """Waves of one frequency and random phase: the mean of all predicts nothing, and the variance is the loss."""
+    generator = torch.Generator().manual_seed(0)
+    phases = 2 * torch.pi * torch.rand(256, 1, FEATURES, generator=generator)
+    waves = torch.sin(2 * torch.pi * torch.arange(FRAMES)[None, :, None] / 12 + phases)
+    model = MotionDiffusion(PRESETS["dct-mixer"].config, FRAMES, FEATURES, 1, device=torch.device("cpu"))
+    trained = model.fit(Samples.real(waves, torch.zeros(256, dtype=torch.int64)), 150, streams(0))
+    assert trained.average is not None
+    times = torch.full((256,), 20)
+    noisy = model.schedule.add_noise(waves, torch.randn(waves.shape, generator=generator), times)
+    loss = model.loss(trained.average(noisy, times, torch.zeros(256, dtype=torch.int64)), waves)
+    assert loss.item() < 0.5 * waves.var().item()
 
 
 def test_patch_mixer_refuses_a_broken_patch():
@@ -83,7 +119,7 @@ def test_paper_preset_is_the_size_of_mdm():
 
 
 def test_every_denoiser_has_a_preset_and_no_other_name_is_taken_for_one():
-    assert preset_names() == ["patch-mixer", "dct-mlp", "temporal-conv", "transformer", "paper"]
+    assert preset_names() == ["dct-mixer", "patch-mixer", "dct-mlp", "temporal-conv", "transformer", "paper"]
     assert set(DENOISERS.names) <= set(preset_names())
     with pytest.raises(SettingError, match=r"unknown denoiser 'papr'"):
         preset("papr")
@@ -92,7 +128,7 @@ def test_every_denoiser_has_a_preset_and_no_other_name_is_taken_for_one():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"denoiser": "unet"}, "unknown denoiser 'unet', known are patch-mixer, dct-mlp"),
+        ({"denoiser": "unet"}, "unknown denoiser 'unet', known are patch-mixer, dct-mixer, dct-mlp"),
         ({"width": 0}, "width must be at least 1, got 0"),
         ({"width": 12}, "width must be a multiple of 8, got 12"),
         ({"sampling_steps": 200}, "sampling_steps must be at most diffusion_steps, got 200"),
