@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import tomllib
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -76,24 +74,6 @@ def test_every_package_is_installed_but_the_benchmarks() -> None:
         if package != "benchmarks"
     }
     assert sorted(listed) == sorted(found)
-
-
-def test_no_folder_is_crowded() -> None:
-    """Benchmarks apart, which are scripts beside each other."""
-    files = [file for folder in set(PACKAGES.values()) - {"benchmarks"} for file in (REPOSITORY / folder).rglob("*.py")]
-    crowds = Counter(file.parent.relative_to(REPOSITORY).as_posix() for file in files if file.name != "__init__.py")
-    assert {folder: count for folder, count in crowds.items() if count > 13} == {}
-
-
-def test_no_two_public_classes_share_a_name() -> None:
-    files = [file for folder in set(PACKAGES.values()) - {"benchmarks"} for file in (REPOSITORY / folder).rglob("*.py")]
-    names = Counter(
-        node.name
-        for file in files
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
-    )
-    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_reach_follows_names_and_not_files(tmp_path: Path) -> None:

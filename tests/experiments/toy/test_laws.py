@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -61,21 +60,6 @@ TINY = {
 SLOW = ("language", "small-gpt", "molecules", "unet-digits")
 EACH = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in TOYS.names]
 DRAWS = 200
-LINES = 100
-LONGER = {
-    "gaussian-correct": 120,  # three kinds of corrector beside the authors' own program
-    "gaussian-collapse": 130,  # four papers side by side, and two erring samplers
-    "biased-corrector": 105,  # two experiments
-    "stability": 180,  # maps instead of curves, from twin runs
-    "language": 130,  # words, word chain and text
-    "small-gpt": 150,  # a model of another library, and a verifier that is calibrated
-    "cross-curation": 135,  # two models with a prediction each
-    "mixture": 135,  # tails of a truth without closed form
-    "imperfect-verifier": 120,  # two papers, and a model as users bring it
-    "lineages": 145,  # eight models, each with a prediction
-    "molecules": 200,  # a domain of its own
-}
-"""Toys that may be longer, with the reason."""
 
 
 def small(name: str) -> Any:
@@ -156,12 +140,6 @@ def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None
     assert f"of {len(toy.claims)} statements hold." in result.reading
     assert all("<svg" in draw(figure) for figure in result.figures)
     json.dumps(as_json(name, small(name), result, 0.0))
-
-
-@pytest.mark.parametrize("name", TOYS.names)
-def test_a_toy_is_one_short_file(name: str) -> None:
-    lines = inspect.getsource(TOYS.load(name)).count("\n")
-    assert lines <= LONGER.get(name, LINES), f"{name} has {lines} lines: share, derive or delete"
 
 
 def test_every_toy_has_a_quick_form_of_its_own_settings_with_a_seed() -> None:
