@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import json
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -138,15 +142,40 @@ class CurateCommand:
             state = session.state()
             print(f"{session.rater}: {state['done']} of {state['total']} pairs answered, in {self.database}")
             print(f"{server.address} (Ctrl-C ends)", flush=True)
+            browser = nullcontext()
             if self.open and somebody_looks():
-                import webbrowser
+                browser = _open_in_browser(server.address, self.database.absolute().parent)
+            with browser:
+                try:
+                    server.serve_forever()
+                finally:
+                    done = session.state()["done"]
+                    print(f"\n{done} answers of {session.rater} are in {self.database}", file=sys.stderr)
 
-                webbrowser.open(server.address)
-            try:
-                server.serve_forever()
-            finally:
-                done = session.state()["done"]
-                print(f"\n{done} answers of {session.rater} are in {self.database}", file=sys.stderr)
+
+@contextmanager
+def _open_in_browser(address: str, folder: Path) -> Iterator[None]:
+    """Open a page whose address holds a secret, without showing the address to other users of the machine.
+
+    The command line of a browser is public (`ps`). So the browser opens a file that only its owner can read, and the
+    file redirects to the address. It lies in a folder of the user: browsers in a sandbox cannot read the temporary
+    folder of the system. It is deleted at the end.
+
+    Args:
+        address: The secret address.
+        folder: Folder for the file.
+    """
+    import webbrowser
+
+    descriptor, name = tempfile.mkstemp(prefix="curate-", suffix=".html", dir=folder)  # readable by its owner only
+    redirect = Path(name)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(f'<!doctype html>\n<meta http-equiv="refresh" content="0; url={html.escape(address)}">\n')
+        webbrowser.open(redirect.absolute().as_uri())
+        yield
+    finally:
+        redirect.unlink(missing_ok=True)
 
 
 def _login_name() -> str:

@@ -2,17 +2,24 @@
 
 import csv
 import json
+import stat
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 import pytest
+from helpers import lifting_off
 from simulated_raters import answers
 
+from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.curate import CurateCommand
 from selfcorrect.experiments.curation.database import Database, Rated, RatingStudy
 from selfcorrect.experiments.curation.features import MOTION_FEATURES
+from selfcorrect.experiments.curation.server import CurationServer
 from selfcorrect.preferences.choices import Choice
 
 SAMPLES = [f"s{number}" for number in range(8)]
@@ -80,3 +87,35 @@ def test_a_database_without_answers_says_so(tmp_path: Path) -> None:
     with Database(path) as opened:
         opened.record(Choice("ada", "a", "b", "reject both"), opened.standing("ada", "ab"), 1.0)
     CurateCommand(database=path, summary=True).run()
+
+
+def test_the_browser_is_started_without_the_secret_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Other users read command lines, so the browser gets a file that only its owner can read."""
+    for depth_m in (0.0, 0.1):
+        motion = lifting_off()
+        save_motion(tmp_path / f"{depth_m}.bvh", replace(motion, root_m=motion.root_m - [0.0, depth_m, 0.0]))
+    command_lines: list[str] = []
+    pages: list[tuple[int, str]] = []
+
+    def open_browser(address: str) -> None:
+        page = Path(url2pathname(urlsplit(address).path))
+        command_lines.append(address)
+        pages.append((stat.S_IMODE(page.stat().st_mode), page.read_text()))
+
+    def interrupt(server: CurationServer) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("webbrowser.open", open_browser)
+    monkeypatch.setattr("selfcorrect.experiments.commands.curate.somebody_looks", lambda: True)
+    monkeypatch.setattr(CurationServer, "serve_forever", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        CurateCommand((tmp_path,), tmp_path / "r.sqlite").run()
+    address = next(line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("http"))
+    token = urlsplit(address).path.strip("/")
+    assert len(token) >= 24
+    assert token not in command_lines[0]
+    assert pages[0][0] == 0o600
+    assert f"url={address}" in pages[0][1]
+    assert list(tmp_path.glob("*.html")) == []
