@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WandbOptions:
-    """Whether and where runs go to Weights & Biases. All variables that W&B reads are honoured."""
+    """Options of Weights & Biases. Variables that W&B reads are honoured, but none of them sends anything."""
 
     wandb: Literal["auto", "off", "offline", "online"] = "auto"
-    """Weights & Biases: offline writes its files into the run folder, online sends them, auto does what WANDB_MODE
-    says, offline without it."""
+    """Weights & Biases: offline writes its files into the run folder, online sends them, auto is off where WANDB_MODE
+    is "disabled", and offline otherwise."""
     wandb_project: str = ""
     """Its project; by default WANDB_PROJECT, or selfcorrect."""
     wandb_entity: str = ""

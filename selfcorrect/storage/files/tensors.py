@@ -1,6 +1,7 @@
 """Files that PyTorch wrote, read without running anything in them, and held against what a network expects."""
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,19 @@ import torch
 from torch import Tensor
 
 from ...core.errors import InputError
+from .limits import check_unpacked, open_file
 
 _SHOWN = 3
 """Names in a message."""
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
-    """The dictionary in a file of PyTorch, on the CPU; InputError where it holds other things than tensors."""
+    """Return the dictionary in a file of PyTorch, on the CPU.
+
+    Raises:
+        InputError: The file holds other things than tensors, or its archive unpacks to more than the memory limit.
+    """
+    _check_archive(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -27,6 +34,16 @@ def read_tensors(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a table of parameters by name, got {type(content).__name__}")
     return content
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse an archive whose members would take more memory than the limit; PyTorch unpacks what is compressed."""
+    with open_file(path) as file:
+        try:
+            members = zipfile.ZipFile(file).infolist()
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+            return  # PyTorch says what is wrong with it, or reads its older format, which compresses nothing
+        check_unpacked(path, sum(member.file_size for member in members), stored=path.stat().st_size)
 
 
 def checked_tensors(where: object, table: object, expected: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:

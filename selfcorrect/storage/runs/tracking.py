@@ -1,7 +1,7 @@
 """Curves of a run: rows of metrics as JSON lines, Weights & Biases generation by generation.
 
-W&B runs are written offline into the run folder unless "online" is asked for. Nothing leaves the machine otherwise, and
-a W&B failure is one warning, never the end of a run.
+W&B runs are written offline into the run folder unless "online" is asked for. Nothing leaves the machine otherwise,
+whatever the environment asks for, and a W&B failure is one warning, never the end of a run.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 import math
 import os
 import secrets
-import shutil
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +23,7 @@ from ...core.errors import InputError
 from ..files.locks import identity_of
 from ..files.strict_json import read_json, to_json
 from ..files.writing import write_atomically
+from .offline_runs import OfflineRuns
 from .protocol import Metrics, Record
 
 Row: TypeAlias = Mapping[str, Any]
@@ -61,7 +61,8 @@ class WandbTarget:
     """Whether and where runs go to Weights & Biases."""
 
     mode: WandbChoice = "offline"
-    """offline writes files into the run folder, online sends them, auto does what `WANDB_MODE` says or is offline."""
+    """offline writes files into the run folder, online sends them, auto is off where `WANDB_MODE` asks for that, and
+    offline otherwise: an environment alone sends nothing."""
     project: str = ""
     """Its project, by default `WANDB_PROJECT` or selfcorrect."""
     entity: str = ""
@@ -70,13 +71,12 @@ class WandbTarget:
 
 OFF = WandbTarget("off")
 
-_MODES: Mapping[str, WandbMode] = {"disabled": "off", "dryrun": "offline", "offline": "offline", "online": "online"}
-"""What `WANDB_MODE` may say."""
-
 
 def wandb_mode(choice: WandbChoice) -> WandbMode:
-    """What is done: for auto what `WANDB_MODE` says, offline where it says nothing known."""
-    return _MODES.get(os.environ.get("WANDB_MODE", ""), "offline") if choice == "auto" else choice
+    """Return the mode of a choice; auto never connects, whatever `WANDB_MODE` asks for."""
+    if choice != "auto":
+        return choice
+    return "off" if os.environ.get("WANDB_MODE") == "disabled" else "offline"
 
 
 @dataclass(frozen=True)
@@ -239,8 +239,8 @@ class WandbLog:
 
         id, own_tags = self._id(run), filter(None, map(str.strip, os.environ.get("WANDB_TAGS", "").split(",")))
         self.place.mkdir(parents=True, exist_ok=True)
-        for earlier in self.place.glob(f"offline-run-*-{id}"):  # what is committed is logged again, whole
-            shutil.rmtree(earlier)
+        own_runs = OfflineRuns(self._folder, self.place)
+        own_runs.remove(id)  # what is committed is logged again, whole
         opened = wandb.init(
             project=self._project,
             entity=self._target.entity or os.environ.get("WANDB_ENTITY") or None,
@@ -256,6 +256,8 @@ class WandbLog:
             reinit="create_new",
             settings=_private_settings(self._sweep if run.of_sweep else {}),
         )
+        if self._mode == "offline":
+            own_runs.add(id, Path(opened.dir).parent)
         opened.define_metric("generation")
         opened.define_metric("*", step_metric="generation")
         for key, best in self._best.items():

@@ -23,6 +23,7 @@ from selfcorrect.storage.runs.tracking import (
     WandbMode,
     WandbTarget,
     rows_of,
+    wandb_mode,
     write_rows,
 )
 
@@ -263,6 +264,40 @@ def test_a_sweeps_run_is_that_of_the_whole_alone(tmp_path: Path, monkeypatch: py
     assert (found["whole"].run_id, found["whole"].sweep_id) == ("trial1", "sweep1")
     assert found["a"].run_id != "trial1"
     assert found["a"].sweep_id == ""
+
+
+@pytest.mark.parametrize("id", ["abc", "*"])
+def test_in_a_shared_folder_only_own_runs_are_replaced(id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path / "shared"))
+    monkeypatch.setenv("WANDB_RUN_ID", id)
+    other = tmp_path / "shared" / "wandb" / "offline-run-20200101_000000-abc"
+    other.mkdir(parents=True)
+    whole = TrackedRun("whole", "g", {}, summary={"recall": 0.5}, of_sweep=True)
+    made = []
+    for _ in range(2):
+        with WandbLog(tmp_path / "run", WandbTarget()) as log:
+            log.log(whole)
+        assert not log.failed
+        made.append([path for path in other.parent.glob("offline-run-*") if path != other])
+    assert other.is_dir()
+    assert [len(runs) for runs in made] == [1, 1]
+
+
+def test_the_environment_alone_never_connects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for value, expected in (("online", "offline"), ("shared", "offline"), ("", "offline"), ("disabled", "off")):
+        monkeypatch.setenv("WANDB_MODE", value)
+        assert wandb_mode("auto") == expected
+    monkeypatch.setenv("WANDB_MODE", "online")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.5)
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+        with WandbLog(tmp_path, WandbTarget("auto")) as log:
+            log.log(arm_of(0, 1))
+        with pytest.raises(TimeoutError):
+            server.accept()
+    assert not log.failed
+    assert len(offline_runs(tmp_path)) == 1
 
 
 def test_project_and_entity_come_from_the_environment_unless_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

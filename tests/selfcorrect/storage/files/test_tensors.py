@@ -1,0 +1,45 @@
+"""Checkpoints of others: what is compressed in one counts, and only regular files are opened."""
+
+import io
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.storage.files.tensors import read_tensors
+
+
+def checkpoint(count: int) -> bytes:
+    file = io.BytesIO()
+    torch.save({"weight": torch.zeros(count)}, file)
+    return file.getvalue()
+
+
+def compressed(content: bytes) -> bytes:
+    """A file of PyTorch with all members compressed, which PyTorch reads, too."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as plain, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in plain.namelist():
+            archive.writestr(name, plain.read(name))
+    return packed.getvalue()
+
+
+def test_what_a_checkpoint_unpacks_to_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELFCORRECT_UNPACKED_LIMIT_MB", "1")
+    for name, content in (("large.pt", checkpoint(10**6)), ("small.pt", compressed(checkpoint(1000)))):
+        (tmp_path / name).write_bytes(content)
+        assert not read_tensors(tmp_path / name)["weight"].any()
+    (tmp_path / "bomb.pt").write_bytes(compressed(checkpoint(10**6)))
+    with pytest.raises(InputError, match=r"bomb\.pt: would take 3\.8\d* MB of memory, the limit is 1 MB"):
+        read_tensors(tmp_path / "bomb.pt")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pt")
+    with pytest.raises(InputError, match="no regular file"):
+        read_tensors(tmp_path / "pipe.pt")
