@@ -21,6 +21,8 @@ _POSITION = ("Xposition", "Yposition", "Zposition")
 _ROTATION = ("Zrotation", "Xrotation", "Yrotation")
 _THIN_M = 1e-4
 """Thickness that is given to planes."""
+_CLOSING = -1
+"""Stands for the brace that ends a joint."""
 _RIGID_M = 1e-4
 """Way of a joint in its parent's frame up to which its bone counts as rigid; Blender computes in single precision."""
 
@@ -71,8 +73,8 @@ def write_bvh(path: Path, clip: Clip) -> None:
         columns += [places_m[:, joint]] if moving[joint] else []
         columns.append(degrees[:, joint])
     rows = np.concatenate(columns, axis=1).round(6) + 0.0  # adding zero turns −0 into 0
-    head = _hierarchy(clip, file_names(clip.names), offsets_m, moving, 0, "")
-    lines = ["HIERARCHY", *head, "MOTION", f"Frames: {len(rows)}", f"Frame Time: {1 / clip.fps:.9f}"]
+    hierarchy = _format_hierarchy(clip, offsets_m, moving)
+    lines = ["HIERARCHY", *hierarchy, "MOTION", f"Frames: {len(rows)}", f"Frame Time: {1 / clip.fps:.9f}"]
     lines += [" ".join(map("{:.6f}".format, row)) for row in rows.tolist()]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -87,20 +89,32 @@ def _in_parents(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
     return local, places_m
 
 
-def _hierarchy(
-    clip: Clip, names: Sequence[str], offsets_m: np.ndarray, moving: np.ndarray, joint: int, margin: str
-) -> Iterator[str]:
-    """The lines of a joint and of all below it."""
-    channels = (*_POSITION, *_ROTATION) if moving[joint] else _ROTATION
-    yield f"{margin}{'JOINT' if margin else 'ROOT'} {names[joint]}"
-    yield f"{margin}{{"
-    yield f"{margin}\t{_offset(offsets_m[joint] if joint else np.zeros(3))}"
-    yield f"{margin}\tCHANNELS {len(channels)} {' '.join(channels)}"
-    for child in (child for child, parent in enumerate(clip.parents) if parent == joint):
-        yield from _hierarchy(clip, names, offsets_m, moving, child, f"{margin}\t")
-    if joint in clip.tips_m:
-        yield from (f"{margin}\t{line}" for line in ("End Site", "{", f"\t{_offset(clip.tips_m[joint])}", "}"))
-    yield f"{margin}}}"
+def _format_hierarchy(clip: Clip, offsets_m: np.ndarray, moving: np.ndarray) -> list[str]:
+    """Return the lines of all joints, depth first; chains may be longer than Python's stack is deep."""
+    names = file_names(clip.names)
+    children: dict[int, list[int]] = {}
+    for joint, parent in enumerate(clip.parents):
+        children.setdefault(parent, []).append(joint)
+    lines: list[str] = []
+    pending: list[tuple[int, int]] = [(0, 0)]
+    while pending:
+        joint, depth = pending.pop()
+        margin = "\t" * depth
+        if joint < 0:
+            lines.append(f"{margin}}}")
+            continue
+        channels = (*_POSITION, *_ROTATION) if moving[joint] else _ROTATION
+        lines.append(f"{margin}{'JOINT' if depth else 'ROOT'} {names[joint]}")
+        lines.append(f"{margin}{{")
+        lines.append(f"{margin}\t{_offset(offsets_m[joint] if joint else np.zeros(3))}")
+        lines.append(f"{margin}\tCHANNELS {len(channels)} {' '.join(channels)}")
+        if joint in clip.tips_m:
+            end_site = ("End Site", "{", f"\t{_offset(clip.tips_m[joint])}", "}")
+            lines.extend(f"{margin}\t{line}" for line in end_site)
+        pending.append((_CLOSING, depth))
+        for child in reversed(children.get(joint, [])):
+            pending.append((child, depth + 1))
+    return lines
 
 
 def _offset(vector_m: np.ndarray) -> str:
@@ -109,12 +123,17 @@ def _offset(vector_m: np.ndarray) -> str:
 
 def read_bvh(path: Path) -> Clip:
     """Read a file with the channels that `write_bvh` writes. Raises ExchangeError where it has others."""
-    head, _, motion = path.read_text(encoding="utf-8").partition("MOTION")
-    names, parents, offsets_m, channels, tips_m = _read_hierarchy(head, path)
-    count, time, *rows = [line for line in motion.splitlines() if line.strip()]
-    values = np.array([row.split() for row in rows], dtype=float)
-    if values.shape != (int(count.split(":")[1]), sum(channels)):
-        raise ExchangeError(f"{path}: expected {sum(channels)} numbers in each frame")
+    try:
+        hierarchy, _, motion = path.read_text(encoding="utf-8").partition("\nMOTION\n")
+        names, parents, offsets_m, channels, tips_m = _read_hierarchy(hierarchy)
+        count, time, *rows = [line for line in motion.splitlines() if line.strip()]
+        frame_s = float(time.split(":")[1])
+        values = np.array([row.split() for row in rows], dtype=float)
+        is_whole = motion.endswith("\n") and values.shape == (int(count.split(":")[1]), sum(channels)) and frame_s > 0
+    except (ValueError, IndexError):
+        is_whole = False
+    if not is_whole:
+        raise ExchangeError("The motion that the program returned is cut or damaged; run the command again")
     rotations = np.empty((len(values), len(names), 3, 3))
     positions_m = np.empty((len(values), len(names), 3))
     ends = np.cumsum(channels)
@@ -125,11 +144,11 @@ def read_bvh(path: Path) -> Clip:
         above = rotations[:, parent] if joint else np.eye(3)
         rotations[:, joint] = above @ turn
         positions_m[:, joint] = (above @ place_m[..., None])[..., 0] + (positions_m[:, parent] if joint else 0)
-    return Clip(tuple(names), tuple(parents), positions_m, rotations, 1 / float(time.split(":")[1]), tips_m)
+    return Clip(tuple(names), tuple(parents), positions_m, rotations, 1 / frame_s, tips_m)
 
 
 def _read_hierarchy(
-    text: str, path: Path
+    text: str,
 ) -> tuple[list[str], list[int], list[np.ndarray], list[int], dict[int, np.ndarray]]:
     """Names, parents, offsets, number of channels and ends of bones."""
     names: list[str] = []
@@ -152,7 +171,8 @@ def _read_hierarchy(
             offsets_m.append(np.array(rest, dtype=float))
         elif word == "CHANNELS":
             if tuple(rest[-3:]) != _ROTATION or len(rest) not in (4, 7):
-                raise ExchangeError(f"{path}: expected the channels {' '.join(_ROTATION)} in {names[-1]}")
+                expected = f"expected the channels {' '.join(_ROTATION)} in {names[-1]}"
+                raise ExchangeError(f"The motion that the program returned is cut or damaged: {expected}")
             channels.append(len(rest) - 1)
         elif word == "}":
             chain.pop()
@@ -201,14 +221,18 @@ def spans(stands: np.ndarray) -> Iterator[tuple[int, int]]:
 
 def read_contacts(path: Path) -> Contacts:
     """Those of the program's file."""
-    told = json.loads(path.read_text(encoding="utf-8"))
-    stands = np.zeros((told["frames"], len(FEET)), dtype=bool)
-    places_m = np.full((*stands.shape, 2), np.nan)
-    for each in told["contacts"]:
-        frames = slice(each["first_frame"], each["last_frame"] + 1), FEET.index(each["part"])
-        stands[frames] = True
-        if place_m := each.get("position_m"):
-            places_m[frames] = place_m[0], -place_m[2]
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        stands = np.zeros((content["frames"], len(FEET)), dtype=bool)
+        places_m = np.full((*stands.shape, 2), np.nan)
+        for contact in content["contacts"]:
+            frames = slice(contact["first_frame"], contact["last_frame"] + 1)
+            foot = FEET.index(contact["part"])
+            stands[frames, foot] = True
+            if position_m := contact.get("position_m"):
+                places_m[frames, foot] = position_m[0], -position_m[2]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise ExchangeError("The contacts that the program returned cannot be read; install a newer program") from error
     return Contacts(stands, places_m)
 
 

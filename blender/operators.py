@@ -9,7 +9,7 @@ from pathlib import Path
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
-from . import program, rig
+from . import program, report, rig
 from .exchange import ExchangeError, changed_world, read_bvh, read_contacts, write_bvh, write_contacts, write_ground
 from .program import Failure, Steps
 
@@ -274,11 +274,11 @@ class SELFCORRECT_OT_correct(OfRig, bpy.types.Operator):
             command = program.correct_command(tool, path, out, options)
             program.require_options(tool, command)
             yield from _computed(command, good=(0, 1))
-            told = program.read_report(out / "report.json")
+            told = report.read_report(out / "report.json", frames[0])
             moved = changed_world(clip, read_bvh(path), read_bvh(out / path.name), told.parts)
             contacts = read_contacts(shown) if shown.is_file() else None
         yield _COMPUTING, "writing the action"
-        scene, said = context.scene, told.sentence
+        scene, said = context.scene, told.summary
         written = rig.write_action(sampled, rig.wanted_worlds(sampled, *moved, scene), contacts, scene)
         if written.rig.session_uid != sampled.uid:
             rig.found(sampled.uid).select_set(False)
@@ -315,23 +315,28 @@ class SELFCORRECT_OT_check(OfRig, bpy.types.Operator):
             command = program.check_command(tool, source, told, ground)
             program.require_options(tool, command)
             yield from _computed(command, good=(0, 1, 2))
-            findings = program.read_findings(told, log_file())
+            if not told.is_file():
+                raise Failure(
+                    program.last_words(log_file().read_text("utf-8", "replace")) or "It ended without findings"
+                )
+            findings = report.read_findings(told)
         show_findings(context.scene, findings, sampled.frames)
         name = rig.found(sampled.uid).name
         return "INFO", f"{name}: {len(findings)} finding{'s' * (len(findings) != 1)}"
 
 
-def show_findings(scene: bpy.types.Scene, findings: list[program.Found], frames: range) -> None:
+def show_findings(scene: bpy.types.Scene, findings: list[report.Finding], frames: range) -> None:
     """Replace the list of findings and their markers."""
     for marker in [each for each in scene.timeline_markers if each.name.startswith(MARKED)]:
         scene.timeline_markers.remove(marker)
     scene.selfcorrect_findings.clear()
     for found in findings:
         row = scene.selfcorrect_findings.add()
-        row.name, row.rule, row.where, row.amount = found.name, found.rule, found.where, found.amount
-        row.says = found.says
-        row.first, row.last, row.worst = (frames[0] + frame for frame in (found.first, found.last, found.worst))
-        scene.timeline_markers.new(f"{MARKED}{found.rule} {found.where}", frame=row.worst)
+        row.name, row.rule, row.where, row.amount = found.name, found.rule, ", ".join(found.joints), found.amount
+        row.says = found.sentence
+        row.first, row.last = frames[0] + found.first_frame, frames[0] + found.last_frame
+        row.worst = frames[0] + found.worst_frame
+        scene.timeline_markers.new(f"{MARKED}{found.rule} {row.where}", frame=row.worst)
 
 
 class SELFCORRECT_OT_cancel(bpy.types.Operator):

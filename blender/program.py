@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -234,74 +233,3 @@ def last_words(said: str) -> str:
     told = [line for line in lines if line and "%|" not in line]
     own = [line.removeprefix(f"{NAME}: ") for line in told if line.startswith(f"{NAME}: ")]
     return next(iter([*own[-1:], *told[-1:]]), "")
-
-
-# --- what it found ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Found:
-    """A finding of `check`."""
-
-    rule: str
-    name: str
-    first: int
-    """Frames, counted from 0; the last one belongs to it."""
-    last: int
-    worst: int
-    where: str
-    """Joints or parts of the body."""
-    amount: str
-    says: str
-
-
-def read_findings(path: Path, log: Path) -> list[Found]:
-    """The findings in the one motion of a file. Raises Failure where it could not be read, or the program failed."""
-    if not path.is_file():
-        raise Failure(last_words(_said(log, 0)) or "The program ended without findings")
-    (checked,) = json.loads(path.read_text(encoding="utf-8"))
-    if checked["error"]:
-        raise Failure(checked["error"])
-    return [
-        Found(
-            each["code"],
-            each["name"],
-            each["start"],
-            each["stop"] - 1,
-            each["frame"],
-            ", ".join(each["things"]),
-            f"{each['value']:.3g} {each['unit']}".strip(),
-            each["says"],
-        )
-        for each in checked["motions"][0]
-    ]
-
-
-@dataclass(frozen=True)
-class Corrected:
-    """What the program says of a correction."""
-
-    sentence: str
-    """What changed."""
-    parts: frozenset[str]
-    """Joints that are parts of a body, as the file names them."""
-
-
-def read_report(path: Path) -> Corrected:
-    """What a correction changed. Raises Failure where the motion was not corrected."""
-    if not path.is_file():
-        raise Failure("The program ended without a report")
-    (told,) = json.loads(path.read_text(encoding="utf-8"))["motions"]
-    if told["verdict"] != "accepted":
-        where = "" if told.get("frame") is None else f" at frame {told['frame']}"
-        raise Failure(f"Not corrected: {told['reason'] or told['verdict']}{where}")
-    if "parts" not in told:
-        raise Failure("The program is too old: its report does not name the parts of the body; install a newer one")
-    before, after = told["before"], told["after"]
-    words = [
-        f"{title} {1000 * before[key]:.0f} → {1000 * after[key]:.0f} {unit}"
-        for key, title, unit in (("penetration_m", "penetration", "mm"), ("skate_m_s", "skating", "mm/s"))
-        if key in before and key in after
-    ]
-    moved = f"joints moved by {1000 * told['moved_m']:.0f} mm on average"
-    return Corrected("; ".join([*filter(None, [", ".join(words)]), moved]), frozenset(told["parts"].values()))

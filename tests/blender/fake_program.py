@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from loading import loaded
+from loading import load
 
 LIFT_M = 0.1
 TURNED = "left_knee"
@@ -35,7 +35,7 @@ def main(words: list[str]) -> int:
         time.sleep(600)
     out.mkdir()
     told = {"verdict": "accepted", "reason": "", "before": {}, "after": {}, "moved_m": 0.0}
-    told["parts"] = dict(enumerate(loaded("exchange").read_bvh(source).names))
+    told["parts"] = dict(enumerate(load("exchange").read_bvh(source).names))
     if acts == "reject":
         told |= {"verdict": "rejected", "reason": "fell", "frame": 7}
     (out / "report.json").write_text(json.dumps({"motions": [told]}))
@@ -46,7 +46,7 @@ def main(words: list[str]) -> int:
         if "--contacts" in words:
             shutil.copy(words[words.index("--contacts") + 1], "given.json")
     if acts in ("lift", "contacts"):
-        exchange = loaded("exchange")
+        exchange = load("exchange")
         exchange.write_bvh(out / source.name, lifted(exchange.read_bvh(source)))
     return 1 if acts == "reject" else 0
 

@@ -165,6 +165,14 @@ def case_a_correction_is_what_the_program_says():
     assert changed - {'pose.bones["pelvis"].rotation_euler'} == {knee, hips}
 
 
+def case_bones_may_be_named_like_the_words_of_the_file():
+    rig = fresh()
+    rig.data.bones["spine2"].name = "the MOTION of JOINT"
+    before = seen(rig)
+    corrected(rig)
+    same(lifted(before), seen(rig))
+
+
 def case_armatures_may_be_scaled_turned_parented_and_constrained():
     for change in (_scaled, _turned, _parented, _constrained, _mirrored):
         rig = fresh()
@@ -450,7 +458,7 @@ def case_errors_are_one_sentence_and_the_log_is_there():
     bpy.ops.selfcorrect.show_log()
     assert "the disk is full" in bpy.data.texts["selfcorrect log"].as_string()
     os.environ["FAKE"] = "reject"
-    assert error_of(correct) == "Not corrected: fell at frame 7"
+    assert error_of(correct) == "Not corrected: fell at frame 8"
     assert error_of(correct, use_floor=True) == "selfcorrect 9.9.9 has no option --floor; install a newer one"
     assert "hold none of 1 to 39" in error_of(correct, use_frames=True, frame_start=90, frame_end=99)
     assert bpy.ops.selfcorrect.test_program() == {"FINISHED"}

@@ -1,20 +1,18 @@
 """Modules of the Blender extension that need no Blender."""
 
-import importlib.util
+import importlib
 import sys
 from pathlib import Path
 from types import ModuleType
 
 EXTENSION = Path(__file__).resolve().parents[2] / "blender"
+_PACKAGE = "blender_extension"
 
 
-def loaded(name: str) -> ModuleType:
-    """A module of the extension, without its package, which only Blender can import."""
-    full = f"blender_{name}"
-    if full not in sys.modules:
-        spec = importlib.util.spec_from_file_location(full, EXTENSION / f"{name}.py")
-        assert spec
-        assert spec.loader
-        sys.modules[full] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[full])
-    return sys.modules[full]
+def load(name: str) -> ModuleType:
+    """Import a module of the extension; its package's own module needs Blender and is left out."""
+    if _PACKAGE not in sys.modules:
+        package = ModuleType(_PACKAGE)
+        package.__path__ = [str(EXTENSION)]
+        sys.modules[_PACKAGE] = package
+    return importlib.import_module(f"{_PACKAGE}.{name}")

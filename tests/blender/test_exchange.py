@@ -1,5 +1,6 @@
 """The file between Blender and the program."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,15 +17,15 @@ from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.ground import Ground
 from selfcorrect.simulators.foot_contacts import Contacts
 
-from .loading import loaded
+from .loading import load
 
-exchange = loaded("exchange")
+exchange = load("exchange")
 
 NAMES = ("hips", "leg{L}", "spine one", "spine one", "hand")
 PARENTS = (-1, 0, 0, 2, 3)
 
 
-def made_up(frames: int = 7, stretch_m: float = 0.0, seed: int = 0):
+def make_clip(frames: int = 7, stretch_m: float = 0.0, seed: int = 0):
     """A clip of five joints, the spine of which stretches."""
     random = np.random.default_rng(seed)
     rotations = Rotation.random(frames * len(NAMES), random_state=random).as_matrix().reshape(frames, -1, 3, 3)
@@ -50,7 +51,7 @@ def test_angles_make_the_rotation_again_also_beside_the_pole(angles: np.ndarray)
 
 @pytest.mark.parametrize("stretch_m", [0.0, 0.05])
 def test_a_clip_comes_back_from_its_file_and_the_program_reads_the_same(tmp_path: Path, stretch_m: float) -> None:
-    clip, path = made_up(stretch_m=stretch_m), tmp_path / "clip.bvh"
+    clip, path = make_clip(stretch_m=stretch_m), tmp_path / "clip.bvh"
     exchange.write_bvh(path, clip)
     back = exchange.read_bvh(path)
     np.testing.assert_allclose(back.positions_m, clip.positions_m, atol=2e-5)
@@ -67,7 +68,7 @@ def test_a_clip_comes_back_from_its_file_and_the_program_reads_the_same(tmp_path
 
 
 def test_what_the_program_leaves_alone_stays_exactly_as_it_was(tmp_path: Path) -> None:
-    clip, source, target = made_up(stretch_m=0.05), tmp_path / "clip.bvh", tmp_path / "back.bvh"
+    clip, source, target = make_clip(stretch_m=0.05), tmp_path / "clip.bvh", tmp_path / "back.bvh"
     exchange.write_bvh(source, clip)
     write_as_program(target, read_as_program(source, 1.0))
     before, after = exchange.read_bvh(source), exchange.read_bvh(target)
@@ -79,7 +80,7 @@ def test_what_the_program_leaves_alone_stays_exactly_as_it_was(tmp_path: Path) -
 
 
 def test_joints_that_carry_no_part_of_the_body_move_with_their_parents() -> None:
-    clip, other = made_up(), made_up(seed=1)
+    clip, other = make_clip(), make_clip(seed=1)
     turns, positions_m = exchange.changed_world(clip, clip, other, {"hips"})
     np.testing.assert_allclose(turns[:, 0] @ clip.rotations[:, 0], other.rotations[:, 0], atol=1e-12)
     for joint, parent in enumerate(PARENTS[1:], start=1):
@@ -91,7 +92,7 @@ def test_joints_that_carry_no_part_of_the_body_move_with_their_parents() -> None
 
 
 def test_a_file_of_other_channels_is_refused(tmp_path: Path) -> None:
-    exchange.write_bvh(tmp_path / "clip.bvh", made_up())
+    exchange.write_bvh(tmp_path / "clip.bvh", make_clip())
     text = (tmp_path / "clip.bvh").read_text().replace("Zrotation Xrotation", "Xrotation Zrotation")
     (tmp_path / "clip.bvh").write_text(text)
     with pytest.raises(exchange.ExchangeError, match="expected the channels Zrotation Xrotation Yrotation in hips"):
@@ -146,3 +147,38 @@ def test_blocks_that_are_tilted_otherwise_are_refused(tmp_path: Path) -> None:
     ]
     with pytest.raises(exchange.ExchangeError, match="ramp is not tilted as floor is"):
         exchange.write_ground(tmp_path / "ground.json", blocks, 0.0, 1.0)
+
+
+def test_names_with_the_words_of_the_format_come_back(tmp_path: Path) -> None:
+    names = ("MOTION", "HIERARCHY", "the MOTION Frames: 3", "JOINT", "End Site")
+    clip = replace(make_clip(), names=names)
+    exchange.write_bvh(tmp_path / "clip.bvh", clip)
+    back = exchange.read_bvh(tmp_path / "clip.bvh")
+    assert back.names == names
+    np.testing.assert_allclose(back.positions_m, clip.positions_m, atol=2e-5)
+
+
+def test_long_chains_come_back(tmp_path: Path) -> None:
+    count = 1200
+    offsets_m = np.tile([0.0, 0.001, 0.0], (count, 1))
+    positions_m = np.tile(np.cumsum(offsets_m, axis=0), (2, 1, 1))
+    rotations = np.tile(np.eye(3), (2, count, 1, 1))
+    names = tuple(f"bone {joint}" for joint in range(count))
+    clip = exchange.Clip(names, tuple(range(-1, count - 1)), positions_m, rotations, 30.0, {count - 1: offsets_m[0]})
+    exchange.write_bvh(tmp_path / "chain.bvh", clip)
+    back = exchange.read_bvh(tmp_path / "chain.bvh")
+    assert (back.names, back.parents) == (clip.names, clip.parents)
+    np.testing.assert_allclose(back.positions_m, clip.positions_m, atol=1e-3)
+
+
+@given(st.integers(0, 10_000))
+def test_cut_files_are_one_sentence(tmp_path_factory: pytest.TempPathFactory, length: int) -> None:
+    path = tmp_path_factory.mktemp("cut") / "clip.bvh"
+    exchange.write_bvh(path, make_clip())
+    text = path.read_text()
+    path.write_text(text[: length % (len(text) - 2)])
+    with pytest.raises(exchange.ExchangeError, match="cut or damaged"):
+        exchange.read_bvh(path)
+    path.write_text(json.dumps({"frames": 3, "contacts": [{"part": "left foot"}]})[: length % 40])
+    with pytest.raises(exchange.ExchangeError, match="contacts that the program returned cannot be read"):
+        exchange.read_contacts(path)

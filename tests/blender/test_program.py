@@ -13,9 +13,9 @@ import tyro
 from selfcorrect.experiments.commands.check import CheckCommand
 from selfcorrect.experiments.commands.correct import CorrectCommand
 
-from .loading import EXTENSION, loaded
+from .loading import EXTENSION, load
 
-program = loaded("program")
+program, report = load("program"), load("report")
 TOOL = program.Program("selfcorrect", "search path")
 
 
@@ -106,29 +106,62 @@ def test_an_environment_is_made_from_a_python_that_is_new_enough(monkeypatch: py
         program.install_commands("old", Path("env"), "selfcorrect")
 
 
-def test_findings_and_reports_are_understood(tmp_path: Path) -> None:
-    finding = {
-        "code": "F3", "name": "sliding", "start": 2, "stop": 9, "frame": 4, "value": 0.2229, "threshold": 0.16,
-        "unit": "m/s", "things": ["left foot", "right foot"], "says": "slides",
-    }  # fmt: skip
-    path, log = tmp_path / "told.json", tmp_path / "log"
-    log.write_text("selfcorrect: the disk is full\n")
-    with pytest.raises(program.Failure, match=r"^the disk is full$"):
-        program.read_findings(path, log)
-    path.write_text(json.dumps([{"path": "a", "error": "", "notes": [], "motions": [[finding]]}]))
-    assert program.read_findings(path, log) == [
-        program.Found("F3", "sliding", 2, 8, 4, "left foot, right foot", "0.223 m/s", "slides")
-    ]
-    path.write_text(json.dumps([{"error": "a.bvh: line 3: expected OFFSET"}]))
-    with pytest.raises(program.Failure, match="expected OFFSET"):
-        program.read_findings(path, log)
-    scores = {"penetration_m": 0.0289, "skate_m_s": 2.1}
-    told = {"verdict": "accepted", "before": scores, "after": {"penetration_m": 0.0, "skate_m_s": 0.2}, "moved_m": 0.03}
-    told["parts"] = {"left_knee": "LeftLeg"}
-    path.write_text(json.dumps({"motions": [told]}))
-    assert program.read_report(path) == program.Corrected(
-        "penetration 29 → 0 mm, skating 2100 → 200 mm/s; joints moved by 30 mm on average", frozenset({"LeftLeg"})
+FINDING = {
+    "code": "F3", "name": "sliding", "start": 2, "stop": 9, "frame": 4, "value": 0.2229, "threshold": 0.16,
+    "unit": "m/s", "things": ["left foot", "right foot"], "says": "slides",
+}  # fmt: skip
+SCORES = {"penetration_m": 0.0289, "skate_m_s": 2.1}
+MOTION = {
+    "verdict": "accepted", "before": SCORES, "after": {"penetration_m": 0.0, "skate_m_s": 0.2}, "moved_m": 0.03,
+    "parts": {"left_knee": "LeftLeg"}, "assumed": ["30 fps"], "notes": ["F5 wandering: frames 0–11, 20: far"],
+}  # fmt: skip
+
+
+def test_findings_are_understood(tmp_path: Path) -> None:
+    path = tmp_path / "findings.json"
+    path.write_text(json.dumps([{"path": "a", "error": "", "notes": [], "motions": [[FINDING]]}]))
+    (finding,) = report.read_findings(path)
+    assert (finding.first_frame, finding.last_frame, finding.worst_frame) == (2, 8, 4)
+    assert (finding.rule, finding.joints, finding.amount) == ("F3", ("left foot", "right foot"), "0.223 m/s")
+    path.write_text(json.dumps([{"error": "/tmp/x/motion.bvh: line 3: expected OFFSET"}]))
+    with pytest.raises(program.Failure, match=r"^line 3: expected OFFSET$"):
+        report.read_findings(path)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [("odd", "moved_because", "left_as_it_came"), ("failed_checks", "large_move_reason", "not_corrected")],
+)
+def test_reports_of_old_and_new_versions_are_understood(tmp_path: Path, keys: tuple[str, ...]) -> None:
+    path = tmp_path / "report.json"
+    motion = {**MOTION, keys[0]: ["F5"], keys[1]: "moved by up to 1.13 m: floor", keys[2]: "it drifts"}
+    path.write_text(json.dumps({"motions": [motion]}))
+    correction = report.read_report(path, first_frame=101)
+    assert correction.parts == {"LeftLeg"}
+    assert correction.summary.startswith("penetration 29 → 0 mm, skating 2100 → 200 mm/s; joints moved by 30 mm")
+    assert correction.warnings == (
+        "moved by up to 1.13 m: floor",
+        "F5 wandering: frames 101–112, 121: far",
+        "it drifts",
+        "assumed: 30 fps",
     )
     path.write_text(json.dumps({"motions": [{"verdict": "rejected", "reason": "fell", "frame": 7}]}))
-    with pytest.raises(program.Failure, match=r"^Not corrected: fell at frame 7$"):
-        program.read_report(path)
+    with pytest.raises(program.Failure, match=r"^Not corrected: fell at frame 8$"):
+        report.read_report(path, first_frame=1)
+
+
+def _cut(text: str) -> list[str]:
+    """Answers that are cut, empty, or of another shape."""
+    return ["", text[: len(text) // 2], "[]", "{}", "null", '{"motions": []}', '{"motions": [3]}', '[{"error": ""}]']
+
+
+def test_odd_answers_are_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "answer.json"
+    texts = _cut(json.dumps({"motions": [MOTION]})) + _cut(json.dumps([{"error": "", "motions": [[FINDING]]}]))
+    for missing in ("moved_m", "before", "parts"):
+        texts.append(json.dumps({"motions": [{key: value for key, value in MOTION.items() if key != missing}]}))
+    for text in texts:
+        path.write_text(text)
+        for read in (report.read_report, report.read_findings):
+            with pytest.raises(program.Failure, match=r"^The program('s answer)? is [^\n]+$"):
+                read(path)

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program's answers: the report of a correction and the findings of a check. Needs no Blender."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .program import Failure
+
+REPORT_KEYS: Mapping[str, tuple[str, ...]] = {
+    "verdict": ("verdict",),
+    "reason": ("reason",),
+    "frame": ("frame",),
+    "parts": ("parts",),
+    "before": ("before",),
+    "after": ("after",),
+    "moved_m": ("moved_m",),
+    "assumptions": ("assumed",),
+    "notes": ("notes",),
+    "failed_checks": ("failed_checks", "odd"),
+    "large_move_reason": ("large_move_reason", "moved_because"),
+    "not_corrected": ("not_corrected", "left_as_it_came"),
+}
+"""Our name of each value in a report, and the keys under which versions of the program write it, the newest first."""
+
+_ERRORS = (("penetration_m", "penetration", "mm"), ("skate_m_s", "skating", "mm/s"))
+"""Errors that the user sees before and after: key, title, unit."""
+_UNREADABLE = "The program's answer is cut or of another version; run the command again, or install a newer program"
+_FRAMES = re.compile(r"\b(frames? )(\d+(?:[–-]\d+)?(?:, \d+(?:[–-]\d+)?)*)")
+_TOO_OLD = "The program is too old: its report does not name the parts of the body; install a newer one"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A broken rule of `check`. Frames are counted from 0."""
+
+    rule: str
+    name: str
+    first_frame: int
+    last_frame: int
+    """Last frame in which the rule is broken."""
+    worst_frame: int
+    joints: tuple[str, ...]
+    """Joints or parts of the body, the worst first."""
+    value: float
+    unit: str
+    sentence: str
+
+    @property
+    def amount(self) -> str:
+        """The value with its unit."""
+        return f"{self.value:.3g} {self.unit}".strip()
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A correction as its report describes it."""
+
+    summary: str
+    """The errors before and after, and the mean distance from the input."""
+    parts: frozenset[str]
+    """Joints that are parts of a body, as the file names them."""
+    warnings: tuple[str, ...]
+    """Sentences for the user: large moves, failed checks, faults that were not corrected, assumptions."""
+
+
+def shift_frames(sentence: str, first_frame: int) -> str:
+    """Count the frames that a sentence names from the first frame of the scene instead of from 0."""
+
+    def shift(match: re.Match[str]) -> str:
+        return match[1] + re.sub(r"\d+", lambda number: str(int(number[0]) + first_frame), match[2])
+
+    return _FRAMES.sub(shift, sentence)
+
+
+def _load_json(path: Path) -> Any:
+    """Return the content of a file of the program. Raises Failure for a file that is cut or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Failure(_UNREADABLE) from error
+
+
+def read_findings(path: Path) -> list[Finding]:
+    """Return the findings in the one motion of a file. Raises Failure if the motion could not be read."""
+    content = _load_json(path)
+    try:
+        (result,) = content
+        if result["error"]:
+            raise Failure(_without_path(result["error"]))
+        return [_read_finding(finding) for finding in result["motions"][0]]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise Failure(_UNREADABLE) from error
+
+
+def _read_finding(finding: Mapping[str, Any]) -> Finding:
+    return Finding(
+        rule=finding["code"],
+        name=finding["name"],
+        first_frame=finding["start"],
+        last_frame=finding["stop"] - 1,
+        worst_frame=finding["frame"],
+        joints=tuple(finding["things"]),
+        value=float(finding["value"]),
+        unit=finding["unit"],
+        sentence=finding["says"],
+    )
+
+
+def _without_path(sentence: str) -> str:
+    """Remove the temporary file's name with which the program begins its sentences."""
+    return re.sub(r"^(\S*[/\\])?[\w-]+\.(bvh|json): ", "", sentence)
+
+
+def read_report(path: Path, first_frame: int = 0) -> Correction:
+    """Return the correction of one motion from its report.
+
+    Args:
+        path: The report.
+        first_frame: Frame of the scene in which the motion begins.
+
+    Raises:
+        Failure: if the motion was not corrected, or the report cannot be understood.
+    """
+    if not path.is_file():
+        raise Failure("The program ended without a report")
+    content = _load_json(path)
+    try:
+        (motion,) = content["motions"]
+        return _read_correction(motion, first_frame)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Failure(_UNREADABLE) from error
+
+
+def _read_correction(motion: Mapping[str, Any], first_frame: int) -> Correction:
+    values = {}
+    for name, keys in REPORT_KEYS.items():
+        values[name] = next((motion[key] for key in keys if key in motion), None)
+    if values["verdict"] != "accepted":
+        reason = _without_path(str(values["reason"] or values["verdict"]))
+        frame = "" if values["frame"] is None else f" at frame {values['frame'] + first_frame}"
+        raise Failure(f"Not corrected: {shift_frames(reason, first_frame)}{frame}")
+    if values["parts"] is None:
+        raise Failure(_TOO_OLD)
+    changes = []
+    for key, title, unit in _ERRORS:
+        if key in values["before"] and key in values["after"]:
+            changes.append(f"{title} {1000 * values['before'][key]:.0f} → {1000 * values['after'][key]:.0f} {unit}")
+    moved = f"joints moved by {1000 * values['moved_m']:.0f} mm on average"
+    return Correction(
+        summary="; ".join([*filter(None, [", ".join(changes)]), moved]),
+        parts=frozenset(values["parts"].values()),
+        warnings=tuple(shift_frames(warning, first_frame) for warning in _collect_warnings(values)),
+    )
+
+
+def _collect_warnings(values: Mapping[str, Any]) -> list[str]:
+    """Return the sentences to show as warnings, each once, the most important first."""
+    failed_checks = tuple(values["failed_checks"] or ())
+    notes = list(values["notes"] or ())
+    warnings = [values["large_move_reason"] or ""]
+    warnings += [note for note in notes if note.startswith(failed_checks)] if failed_checks else []
+    warnings += (values["not_corrected"] or "").split("; ")
+    warnings += [f"assumed: {assumption}" for assumption in values["assumptions"] or ()]
+    warnings += notes
+    return [_without_path(warning) for warning in dict.fromkeys(warnings) if warning]
