@@ -23,7 +23,6 @@ from .inputs import must_be_count, must_be_readable, must_exist
 
 if TYPE_CHECKING:
     from ..curation.session import Session
-    from ..curation.summary import Ratings
 
 _MOST = 100_000
 _LONGEST_NAME = 40
@@ -40,33 +39,33 @@ class CurateCommand:
     """
 
     sources: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """A run folder, or a folder of an arm in it; or motion files, and folders that are searched for them."""
+    """A run folder, or the folder of one of its arms; or motion files and folders of them."""
     database: Path = Path("ratings.sqlite")
-    """The file of all choices (SQLite), which is made where there is none and only ever added to."""
+    """File of all choices (SQLite). It is created if needed, and nothing is ever removed from it."""
     rater: str = ""
-    """Who answers; by default your login name. Several raters can share a database."""
+    """Name of the rater (default: your login name). Several raters can share a database."""
     pairs: int | None = None
-    """Pairs to show to this rater; by default three per sample."""
+    """Number of pairs to show to this rater (default: three per sample)."""
     samples: int = 32
-    """Samples of a run, about so many in all."""
+    """Approximate number of samples of a run."""
     generation: int | None = None
-    """Of a run; by default the last."""
+    """Generation of a run (default: the last)."""
     question: str = "Which one looks more real?"
-    """What raters are asked."""
+    """Question to the raters."""
     seed: int = 0
-    """Of the choice of samples, pairs and sides."""
+    """Seed for the choice of samples, pairs and sides."""
     marked: bool = False
-    """Colour and count faults, as `selfcorrect view` does; by default raters see motions only."""
+    """Colour and count faults, as `selfcorrect view` does (default: motions only)."""
     port: int = 0
-    """Where the page is, on this machine alone; by default any free port."""
+    """Port of the page on this machine (default: any free port)."""
     open: bool = True
-    """Open the page in the browser, where there is a screen and a terminal."""
+    """Open the page in the browser, if there is a screen and a terminal."""
     summary: bool = False
-    """Report what the database says, and end."""
+    """Print the summary of the database, and end."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
-    """Write what the database says as .json or .csv, and end."""
+    """Write the summary of the database as .json or .csv, and end."""
     overwrite: bool = False
-    """Replace that file where it is there already."""
+    """Replace that file if it exists."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
 
     def run(self) -> None:
@@ -74,9 +73,7 @@ class CurateCommand:
         if self.summary or self.out is not None:
             self._report()
         else:
-            self._serve(self._session())
-
-    # --- reporting
+            self._serve(self._start_session())
 
     def _report(self) -> None:
         if self.sources:
@@ -84,31 +81,24 @@ class CurateCommand:
         if self.out is not None and self.out.suffix.lower() not in (".json", ".csv"):
             raise SettingError(f"{self.out}: ratings are written as .json or .csv")
         check_output(self.out, self.overwrite, [self.database])
-        from ..curation.database import Database
-        from ..curation.summary import lines, ratings_of
-
-        with Database(self.database) as database:
-            ratings = ratings_of(database, database.study.features)
-        if self.summary:
-            print(*lines(ratings), sep="\n")
-        if self.out is not None:
-            self._write(self.out, ratings)
-
-    def _write(self, out: Path, ratings: Ratings) -> None:
         from selfcorrect.storage.files.strict_json import to_json
         from selfcorrect.storage.files.writing import write_atomically
 
-        from ..curation.summary import as_csv, as_json
+        from ..curation.database import RatingDatabase
+        from ..curation.summary import summarize
 
-        is_table = out.suffix.lower() == ".csv"
-        text = as_csv(ratings) if is_table else json.dumps(to_json(as_json(ratings)), indent=1) + "\n"
-        write_atomically(out, text)
-        print(out)
+        with RatingDatabase(self.database) as database:
+            ratings = summarize(database)
+        if self.summary:
+            print(ratings.to_text())
+        if self.out is not None:
+            is_csv = self.out.suffix.lower() == ".csv"
+            text = ratings.to_csv() if is_csv else json.dumps(to_json(ratings.to_json()), indent=1) + "\n"
+            write_atomically(self.out, text)
+            print(self.out)
 
-    # --- serving
-
-    def _session(self) -> Session:
-        """The rater's session; every mistake of the caller comes before anything is written."""
+    def _start_session(self) -> Session:
+        """Return the rater's session; every mistake of the caller comes before anything is written."""
         if not self.sources:
             raise SettingError("there is nothing to compare: name a run folder or at least two motion files")
         if not 0 <= self.port < 2**16:
@@ -124,16 +114,19 @@ class CurateCommand:
         must_be_readable(self.sources)
         must_exist(self.reading.files)
         from selfcorrect.core.randomness import streams
+        from selfcorrect.motion.motion import Motion
 
-        from ..curation.database import Database, RatingStudy
+        from ..curation.database import RatingDatabase, RatingStudy
         from ..curation.features import MOTION_FEATURES
-        from ..curation.items import items_of, kind_of
+        from ..curation.items import collect_items
         from ..curation.session import Session
 
-        items = items_of(self.sources, self.samples, self.generation, streams(self.seed), self.reading)
-        kind = kind_of(items)
-        study = RatingStudy(kind, self.question, self.seed, MOTION_FEATURES if kind == "motions" else ())
-        return Session(Database(self.database, study), items, rater, self.pairs, marked=self.marked)
+        items = collect_items(self.sources, self.samples, self.generation, streams(self.seed), self.reading)
+        if isinstance(items[0].shown, Motion):
+            study = RatingStudy("motions", self.question, self.seed, MOTION_FEATURES)
+        else:
+            study = RatingStudy("pictures", self.question, self.seed, ())
+        return Session(RatingDatabase(self.database, study), items, rater, self.pairs, marked=self.marked)
 
     def _serve(self, session: Session) -> None:
         from ..curation.server import CurationServer

@@ -1,7 +1,7 @@
-"""Choices in one SQLite file: several raters, nothing acknowledged is lost, nothing is ever removed.
+"""Store choices in one SQLite file: several raters can write at once, and nothing is ever removed.
 
-A choice is one committed row; undoing one adds a row to `undone`. So a file that a killed process leaves has every
-choice that was acknowledged, and the same command resumes after it.
+A choice is one committed row. Undoing a choice adds a row to `undone`. So the file of a killed process has every choice
+that was acknowledged, and the same command resumes after it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +17,6 @@ from typing import Any, Self
 
 from selfcorrect.core.errors import InputError, RunFolderError, SettingError
 from selfcorrect.preferences.choices import ANSWERS, Choice
-from selfcorrect.storage.files.limits import open_file
 from selfcorrect.storage.files.strict_json import parsed
 
 _APPLICATION_ID = 0x5E1FC0DE
@@ -35,73 +33,86 @@ _TABLES = (
     "CREATE TABLE undone (number INTEGER PRIMARY KEY REFERENCES choices (number)) STRICT",
 )
 _PRAGMAS = ("trusted_schema = OFF", "cell_size_check = ON", "foreign_keys = ON", "synchronous = EXTRA")
-_MAGIC = b"SQLite format 3\0"
-_WAITS_S = 20.0
-"""For another process that writes."""
+_LOCK_TIMEOUT_S = 20.0
+_NO_DATABASE = "is no database of `selfcorrect curate`; name another with --database"
 
 
 @dataclass(frozen=True)
 class RatingStudy:
-    """What a database is about."""
+    """The subject of a database."""
 
     kind: str
-    """What is compared, "motions" or "pictures"."""
+    """Kind of the samples, "motions" or "pictures"."""
     question: str
     seed: int
     features: tuple[str, ...]
-    """Names of what describes each item."""
+    """Names of the features of each sample."""
 
 
 @dataclass(frozen=True)
-class Rated:
-    """An item as the database knows it."""
+class RatedItem:
+    """A sample as the database stores it."""
 
     id: str
     name: str
     source: str
-    """Where it is from, such as an arm."""
+    """Origin of the sample, such as an arm."""
     label: str
     features: tuple[float, ...] = ()
-    """Empty where they cannot be measured."""
+    """Empty if they cannot be measured."""
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A rater's choices about some samples as they stand."""
+class Progress:
+    """A rater's valid choices about some samples."""
 
     attempts: int
-    """All that the rater answered, about other samples and undone answers included."""
-    places: int
-    """Those about these samples that stand."""
+    """Number of all answers of the rater, including answers about other samples and undone answers."""
+    answered: int
+    """Number of valid answers about these samples."""
     redo: tuple[str, str] | None
-    """The pair, left and right, whose answer was undone and which comes next."""
-    last: int | None
-    """The number of the last one that stands."""
+    """The pair (left, right) whose answer was undone and which comes next."""
+    latest: int | None
+    """Row number of the latest valid answer."""
 
 
-class Database:
-    """The file of a study. RunFolderError where it cannot be written, InputError where it is another kind of file."""
+class RatingDatabase:
+    """The file of a study.
+
+    All methods raise RunFolderError if the file cannot be read or written, and InputError if it is damaged.
+    """
 
     def __init__(self, path: Path, study: RatingStudy | None = None) -> None:
-        """Open a file; with a study, make it where there is none. SettingError where the file has another study."""
+        """Open a file, and create it if there is none and a study is given.
+
+        Args:
+            path: The SQLite file.
+            study: The study that the file must have. None accepts the study of an existing file.
+
+        Raises:
+            InputError: The file is no database of this command.
+            SettingError: The file belongs to another study.
+        """
         self.path = path
-        self._refuse_foreign(create=study is not None)
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: is no regular file")
+        if not path.exists() and study is None:
+            raise InputError(f"{path}: no such file; `selfcorrect curate RUN` or FILES makes it")
+        if not path.absolute().parent.is_dir():
+            raise InputError(f"{path}: there is no folder {path.parent}")
         mode = "rw" if path.exists() else "rwc"
-        with self._explained():
+        address = f"{path.resolve().as_uri()}?mode={mode}"
+        try:
             self._connection = sqlite3.connect(
-                f"{path.resolve().as_uri()}?mode={mode}",
-                uri=True,
-                timeout=_WAITS_S,
-                isolation_level=None,
-                check_same_thread=False,
+                address, uri=True, timeout=_LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )
-            try:
-                for pragma in _PRAGMAS:
-                    self._connection.execute(f"PRAGMA {pragma}")
-                self.study = self._begun(study)
-            except BaseException:
-                self._connection.close()
-                raise
+        except sqlite3.Error as error:
+            raise RunFolderError(f"{path}: cannot be read or written: {error}") from error
+        try:
+            self.study = self._open_study(study)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -112,139 +123,123 @@ class Database:
     def close(self) -> None:
         self._connection.close()
 
-    def add(self, items: Sequence[Rated]) -> None:
+    def add(self, items: Sequence[RatedItem]) -> None:
         """Record items that are new."""
-        rows = [(item.id, item.name, item.source, item.label, json.dumps(item.features)) for item in items]
-        with self._writing():
-            self._connection.executemany("INSERT OR IGNORE INTO items VALUES (?, ?, ?, ?, ?)", rows)
+        self._execute("BEGIN IMMEDIATE")
+        with self._connection:  # commits, or rolls back after an exception
+            for item in items:
+                row = (item.id, item.name, item.source, item.label, json.dumps(item.features))
+                self._execute("INSERT OR IGNORE INTO items VALUES (?, ?, ?, ?, ?)", *row)
 
-    def items(self) -> dict[str, Rated]:
-        """All items by id."""
-        rows = self._rows("SELECT id, name, source, label, features FROM items ORDER BY id")
-        return {row[0]: Rated(row[0], row[1], row[2], row[3], _numbers(row[4], self.path)) for row in rows}
+    def items(self) -> dict[str, RatedItem]:
+        """Return all items by id."""
+        rows = self._execute("SELECT id, name, source, label, features FROM items ORDER BY id")
+        items = {}
+        for sample, name, source, label, features in rows:
+            items[sample] = RatedItem(sample, name, source, label, self._parse_features(features))
+        return items
 
     def choices(self, *, common: bool = False) -> list[Choice]:
-        """The choices of all raters that stand, in their order; with `common` about the pairs that all raters see."""
-        rows = [row for row in self._standing() if row[5] or not common]
-        return [Choice(row[0], row[1], row[2], row[3]) for row in rows]
+        """Return the valid choices of all raters in their order; with `common` those about the common pairs."""
+        rows = self._valid_rows("rater, left_item, right_item, answer, common")
+        for row in rows:
+            if row[3] not in ANSWERS:
+                raise InputError(f"{self.path}: {row[3][:40]!r} is no answer, expected {', '.join(ANSWERS)}")
+        return [Choice(*row[:4]) for row in rows if row[4] or not common]
 
     def seconds(self) -> list[float]:
-        """Seconds that each of them took."""
-        return [float(row[4]) for row in self._standing()]
+        """Return the time that each valid choice took."""
+        return [row[0] for row in self._valid_rows("seconds")]
 
-    def standing(self, rater: str, samples: Collection[str]) -> Standing:
-        """Where a rater is with some samples."""
-        rows = self._rows("SELECT left_item, right_item, place, number, number IN (SELECT number FROM undone) "
-                          "FROM choices WHERE rater = ? ORDER BY number", rater)  # fmt: skip
-        own = [row for row in rows if row[0] in samples and row[1] in samples]
-        standing = [row[3] for row in own if not row[4]]
-        redo = [(row[0], row[1]) for row in own if row[4] and row[2] == len(standing)]
-        return Standing(len(rows), len(standing), redo[-1] if redo else None, standing[-1] if standing else None)
-
-    def record(self, choice: Choice, at: Standing, seconds: float, *, common: bool = False) -> bool:
-        """Keep a choice for good; false where the rater has answered since: a page may ask twice.
-
-        at: where the rater was when the pair was shown. common: whether all raters see that pair.
-        """
-        made = datetime.now(UTC).isoformat(timespec="seconds")
-        row = (choice.rater, at.attempts, at.places, choice.left, choice.right, choice.answer, common, seconds, made)
-        with self._writing():
-            done = self._connection.execute(
-                "INSERT OR IGNORE INTO choices (rater, attempt, place, left_item, right_item, answer, common, seconds, "
-                "made_utc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                row,
-            )
-        return done.rowcount == 1
-
-    def undo(self, at: Standing) -> None:
-        """Undo the last choice that stands, if there is one."""
-        if at.last is not None:
-            with self._writing():
-                self._connection.execute("INSERT OR IGNORE INTO undone VALUES (?)", (at.last,))
-
-    def _standing(self) -> list[tuple[Any, ...]]:
-        rows = self._rows(
-            "SELECT rater, left_item, right_item, answer, seconds, common FROM choices "
-            "WHERE number NOT IN (SELECT number FROM undone) ORDER BY number"
+    def progress(self, rater: str, samples: Collection[str]) -> Progress:
+        """Return the progress of a rater with some samples."""
+        rows = self._execute(
+            "SELECT left_item, right_item, place, number, number IN (SELECT number FROM undone) "
+            "FROM choices WHERE rater = ? ORDER BY number",
+            rater,
         )
-        if odd := [row[3] for row in rows if row[3] not in ANSWERS]:
-            raise InputError(f"{self.path}: {str(odd[0])[:40]!r} is no answer, expected {', '.join(ANSWERS)}")
-        return rows
+        relevant = [row for row in rows if row[0] in samples and row[1] in samples]
+        valid = [number for _, _, _, number, is_undone in relevant if not is_undone]
+        redo = None
+        for left, right, place, _, is_undone in relevant:
+            if is_undone and place == len(valid):
+                redo = (left, right)
+        return Progress(len(rows), len(valid), redo, valid[-1] if valid else None)
 
-    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._explained():
-            return self._connection.execute(query, values).fetchall()
+    def record(self, choice: Choice, at: Progress, seconds: float, *, common: bool = False) -> bool:
+        """Commit a choice to the disk, unless the rater has answered since the pair was shown.
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """One transaction, which is on the disk when the block has ended."""
-        with self._explained():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+        Args:
+            choice: The choice.
+            at: Progress of the rater when the pair was shown.
+            seconds: Time that the choice took.
+            common: Whether all raters see this pair.
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
+        Returns:
+            Whether the choice was recorded. A page may send an answer twice.
+        """
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        row = (choice.rater, at.attempts, at.answered, choice.left, choice.right, choice.answer, common, seconds, now)
+        recorded = self._execute(
+            "INSERT OR IGNORE INTO choices (rater, attempt, place, left_item, right_item, answer, common, seconds, "
+            "made_utc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
+            *row,
+        )
+        return bool(recorded)
+
+    def undo(self, at: Progress) -> None:
+        """Undo the latest valid choice, if there is one."""
+        if at.latest is not None:
+            self._execute("INSERT OR IGNORE INTO undone VALUES (?)", at.latest)
+
+    def _valid_rows(self, columns: str) -> list[tuple[Any, ...]]:
+        query = f"SELECT {columns} FROM choices WHERE number NOT IN (SELECT number FROM undone) ORDER BY number"
+        return self._execute(query)
+
+    def _execute(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Run one statement, which is committed at once outside of a transaction, and return its rows."""
         try:
-            yield
+            return self._connection.execute(query, values).fetchall()
         except sqlite3.OperationalError as error:
             raise RunFolderError(f"{self.path}: cannot be read or written: {error}") from error
         except sqlite3.DatabaseError as error:
-            raise InputError(f"{self.path}: is no sound database of `selfcorrect curate`: {error}") from error
+            raise InputError(f"{self.path}: {_NO_DATABASE} ({error})") from error
 
-    def _refuse_foreign(self, *, create: bool) -> None:
-        """InputError for what is no database, before anything is written beside it."""
-        if not self.path.exists():
-            if not create:
-                raise InputError(f"{self.path}: no such file; `selfcorrect curate RUN` or FILES makes it")
-            if not self.path.absolute().parent.is_dir():
-                raise InputError(f"{self.path}: there is no folder {self.path.parent}")
-            return
-        if not self.path.is_file():
-            raise InputError(f"{self.path}: is no regular file")
-        with open_file(self.path) as file:
-            begins = file.read(len(_MAGIC))
-        if begins not in (_MAGIC, b""):
-            raise InputError(f"{self.path}: is no database of `selfcorrect curate`; name another with --database")
-
-    def _begun(self, wanted: RatingStudy | None) -> RatingStudy:
-        """The study of the file, which is made where the file is empty."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        schema = [row[0] for row in self._connection.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")]
-        if not schema and wanted is not None:
-            for table in _TABLES:
-                self._connection.execute(table)
-            self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            row = (wanted.kind, wanted.question, wanted.seed, json.dumps(wanted.features))
-            self._connection.execute("INSERT INTO study VALUES (?, ?, ?, ?)", row)
-        self._connection.execute("COMMIT")
+    def _open_study(self, wanted: RatingStudy | None) -> RatingStudy:
+        """Return the study of the file, after creating the tables if the file is empty."""
+        for pragma in _PRAGMAS:
+            self._execute(f"PRAGMA {pragma}")
+        self._execute("BEGIN IMMEDIATE")
+        with self._connection:
+            schema = [row[0] for row in self._execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")]
+            if not schema and wanted is not None:
+                for table in _TABLES:
+                    self._execute(table)
+                self._execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                row = (wanted.kind, wanted.question, wanted.seed, json.dumps(wanted.features))
+                self._execute("INSERT INTO study VALUES (?, ?, ?, ?)", *row)
         if schema and sorted(schema) != sorted(_TABLES):
-            raise InputError(f"{self.path}: is no database of `selfcorrect curate`; name another with --database")
-        rows = self._rows("SELECT kind, question, seed, features FROM study")
+            raise InputError(f"{self.path}: {_NO_DATABASE}")
+        rows = self._execute("SELECT kind, question, seed, features FROM study")
         if len(rows) != 1:
-            raise InputError(f"{self.path}: is no sound database of `selfcorrect curate`: it has no study")
+            raise InputError(f"{self.path}: the database is damaged: one study is expected, {len(rows)} found")
         kind, question, seed, features = rows[0]
-        found = RatingStudy(kind, question, seed, tuple(map(str, _list_in(features, self.path))))
+        study = RatingStudy(kind, question, seed, tuple(map(str, self._parse_list(features))))
         for name in ("kind", "features", "question", "seed"):
-            if wanted is not None and getattr(found, name) != getattr(wanted, name):
-                told = f"its {name} is {getattr(found, name)!r}, here it would be {getattr(wanted, name)!r}"
-                raise SettingError(f"{self.path}: belongs to another study: {told}; name another with --database")
-        return found
+            stored = getattr(study, name)
+            if wanted is not None and stored != getattr(wanted, name):
+                difference = f"its {name} is {stored!r}, here it would be {getattr(wanted, name)!r}"
+                raise SettingError(f"{self.path}: belongs to another study: {difference}; name another with --database")
+        return study
 
+    def _parse_list(self, text: str) -> list[Any]:
+        values = parsed(text, self.path)
+        if not isinstance(values, list):
+            raise InputError(f"{self.path}: a list of features is expected")
+        return values
 
-def _list_in(text: str, path: Path) -> list[Any]:
-    values = parsed(text, path)
-    if not isinstance(values, list):
-        raise InputError(f"{path}: expected a list of features")
-    return values
-
-
-def _numbers(text: str, path: Path) -> tuple[float, ...]:
-    values = _list_in(text, path)
-    if not all(isinstance(value, float | int) and math.isfinite(value) for value in values):
-        raise InputError(f"{path}: the features of an item are not finite numbers")
-    return tuple(map(float, values))
+    def _parse_features(self, text: str) -> tuple[float, ...]:
+        values = self._parse_list(text)
+        if not all(isinstance(value, float | int) and math.isfinite(value) for value in values):
+            raise InputError(f"{self.path}: the features of an item are not finite numbers")
+        return tuple(float(value) for value in values)

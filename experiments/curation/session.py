@@ -1,14 +1,13 @@
-"""One rater at work: what is shown now, what was answered, how much is left. The server is another matter."""
+"""Let one rater work: show a pair, record the answer, and report the progress."""
 
 from __future__ import annotations
 
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -20,121 +19,140 @@ from selfcorrect.motion.pictures.player import scene_of
 from selfcorrect.preferences.choices import ANSWERS, Choice
 from selfcorrect.preferences.pairing import Design
 
-from .database import Database, Standing
+from .database import Progress, RatingDatabase
 from .items import Item
 
 PAIRS_PER_ITEM = 3
 """Comparisons that each rater is asked for by default."""
 _LONGEST_S = 3600.0
 
-Value = TypeVar("Value", int, str)
-
-
-@dataclass(frozen=True, eq=False)
-class _Asked:
-    """What a rater is asked now."""
-
-    standing: Standing
-    pair: tuple[str, str] | None
-
 
 class Session:
-    """The pages of one rater, which may be open several times."""
+    """The work of one rater, who may have several pages open."""
 
     def __init__(
-        self, database: Database, items: Sequence[Item], rater: str, pairs: int | None = None, *, marked: bool = False
+        self,
+        database: RatingDatabase,
+        items: Sequence[Item],
+        rater: str,
+        pairs: int | None = None,
+        *,
+        marked: bool = False,
     ) -> None:
-        """Record the items. pairs: that the rater is asked for; marked: whether faults are coloured and counted."""
-        self.database, self.rater = database, rater
+        """Record the items and plan the pairs.
+
+        Args:
+            database: Database of the study.
+            items: Samples to compare.
+            rater: Name of the rater.
+            pairs: Number of pairs to ask for (default: three per sample).
+            marked: Whether faults are coloured and counted.
+        """
+        self.database = database
+        self.rater = rater
         database.add([item.rated for item in items])
         self._items = {item.rated.id: item for item in items}
         self._marked = marked
         self._lock = Lock()
-        self._asked: _Asked | None = None
-        groups = {sample: item.rated.label for sample, item in self._items.items()}
+        self._asked: tuple[Progress, tuple[str, str] | None] | None = None
+        labels = {sample: item.rated.label for sample, item in self._items.items()}
         stream = streams(database.study.seed).child("pairs")
-        wanted = pairs if pairs is not None else PAIRS_PER_ITEM * len(groups)
-        self.pairs = min(wanted, Design(groups, wanted, stream).possible)
-        self._design = Design(groups, self.pairs, stream)
+        wanted = pairs if pairs is not None else PAIRS_PER_ITEM * len(labels)
+        self.pairs = min(wanted, Design(labels, wanted, stream).possible)
+        self._design = Design(labels, self.pairs, stream)
         self._common = {frozenset(pair) for pair in self._design.common_pairs()}
 
     def state(self) -> dict[str, Any]:
-        """What the page shows, as JSON values."""
+        """Return what the page shows, as JSON values."""
         with self._lock:
-            return self._state()
+            return self._build_state()
 
-    def answer(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Record an answer, unless it is not about what is asked now; returns what comes next, and whether it was.
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Record an answer, unless it is about another pair than the current one.
 
-        InputError where the request is malformed.
+        Args:
+            request: "attempt", "left", "right", "answer" and "seconds" as the page sends them.
+
+        Returns:
+            The next state, with "recorded".
+
+        Raises:
+            InputError: The request is malformed.
         """
-        attempt = _field(given, "attempt", int)
-        left, right, answer = (_field(given, name, str) for name in ("left", "right", "answer"))
-        seconds = given.get("seconds")
+        attempt = _read_field(request, "attempt", int)
+        left = _read_field(request, "left", str)
+        right = _read_field(request, "right", str)
+        answer = _read_field(request, "answer", str)
+        seconds = request.get("seconds")
         if not isinstance(seconds, int | float) or not abs(seconds) < 1e9 or answer not in ANSWERS:
             raise InputError(f"an answer needs seconds, and one of {', '.join(ANSWERS)}")
         with self._lock:
-            asked, recorded = self._now(), False
-            if asked.pair == (left, right) and asked.standing.attempts == attempt:
-                choice = Choice(self.rater, left, right, answer)  # type: ignore[arg-type]
-                took_s, common = min(max(float(seconds), 0.0), _LONGEST_S), choice.pair in self._common
-                recorded = self.database.record(choice, asked.standing, took_s, common=common)
+            progress, pair = self._current_pair()
+            recorded = False
+            if pair == (left, right) and progress.attempts == attempt:
+                choice = Choice(self.rater, left, right, answer)
+                seconds = min(max(float(seconds), 0.0), _LONGEST_S)
+                recorded = self.database.record(choice, progress, seconds, common=choice.pair in self._common)
                 self._asked = None
-            return {**self._state(), "recorded": recorded}
+            return {**self._build_state(), "recorded": recorded}
 
-    def undo(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Undo the last answer, if as many stand as the page has seen; returns what comes next."""
-        places = _field(given, "done", int)
+    def undo(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Undo the latest answer, if the page has seen all answers, and return the next state."""
+        answered = _read_field(request, "done", int)
         with self._lock:
-            if (standing := self._now().standing).places == places:
-                self.database.undo(standing)
+            progress, _ = self._current_pair()
+            if progress.answered == answered:
+                self.database.undo(progress)
                 self._asked = None
-            return self._state()
+            return self._build_state()
 
-    def _now(self) -> _Asked:
-        """What is asked; it stays until it is answered, whatever other raters do meanwhile."""
-        standing = self.database.standing(self.rater, self._items)
-        if self._asked is None or self._asked.standing != standing:
-            pair = standing.redo or self._design.next_pair(self.rater, self.database.choices())
-            self._asked = _Asked(standing, pair)
+    def _current_pair(self) -> tuple[Progress, tuple[str, str] | None]:
+        """Return the pair to show. It stays until it is answered, whatever other raters do meanwhile."""
+        progress = self.database.progress(self.rater, self._items)
+        if self._asked is None or self._asked[0] != progress:
+            pair = progress.redo or self._design.next_pair(self.rater, self.database.choices())
+            self._asked = progress, pair
         return self._asked
 
-    def _state(self) -> dict[str, Any]:
-        asked = self._now()
-        study, standing = self.database.study, asked.standing
-        left, right = asked.pair or (None, None)
-        told = {
-            "question": study.question,
-            "kind": study.kind,
+    def _build_state(self) -> dict[str, Any]:
+        progress, pair = self._current_pair()
+        state = {
+            "question": self.database.study.question,
+            "kind": self.database.study.kind,
             "rater": self.rater,
-            "done": standing.places,
-            "total": self.pairs if asked.pair else standing.places,
-            "attempt": standing.attempts,
-            "left": left,
-            "right": right,
-            "label": self._items[left].rated.label if left else "",
+            "done": progress.answered,
+            "attempt": progress.attempts,
         }
-        return told | (self._shown(*asked.pair) if asked.pair else {})
+        if pair is None:
+            return state | {"total": progress.answered, "left": None, "right": None, "label": ""}
+        left, right = pair
+        label = self._items[left].rated.label
+        return state | {"total": self.pairs, "left": left, "right": right, "label": label} | self._draw(left, right)
 
     @lru_cache(maxsize=4)  # noqa: B019 - a session lives as long as its program
-    def _shown(self, left: str, right: str) -> dict[str, Any]:
-        pair = [self._items[sample].shown for sample in (left, right)]
-        motions = [one for one in pair if isinstance(one, Motion)]
-        if len(motions) < len(pair):
-            return {"pictures": [_data_address(one) for one in pair if isinstance(one, np.ndarray)]}
-        panels = [PicturePanel(motion) for motion in motions]
-        titles = ["Left", "Right"]
-        return {"scene": scene_of(panels, titles, together=False, marked=self._marked, scheme="auto")}
+    def _draw(self, left: str, right: str) -> dict[str, Any]:
+        motions = []
+        pictures = []
+        for sample in (left, right):
+            shown = self._items[sample].shown
+            if isinstance(shown, Motion):
+                motions.append(PicturePanel(shown))
+            else:
+                pictures.append(_to_data_url(shown))
+        if pictures:
+            return {"pictures": pictures}
+        scene = scene_of(motions, ["Left", "Right"], together=False, marked=self._marked, scheme="auto")
+        return {"scene": scene}
 
 
-def _field(given: dict[str, Any], name: str, kind: type[Value]) -> Value:
-    value = given.get(name)
+def _read_field(request: dict[str, Any], name: str, kind: type) -> Any:
+    value = request.get(name)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise InputError(f"a request needs {name}, {'a whole number' if kind is int else 'a text'}")
     return value
 
 
-def _data_address(picture: np.ndarray) -> str:
+def _to_data_url(picture: np.ndarray) -> str:
     from PIL import Image
 
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""What choices say: agreement, pull of the sides, strengths of samples and of where they are from, the reward."""
+"""Summarise choices: agreement, pull of the sides, strengths of samples and their sources, and the reward."""
 
 from __future__ import annotations
 
@@ -6,235 +6,190 @@ import csv
 import io
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.preferences.agreement import Agreement, agreement_of
+from selfcorrect.preferences.agreement import agreement_of
 from selfcorrect.preferences.bradley_terry import Strengths, strengths
 from selfcorrect.preferences.choices import Choice, compared
 from selfcorrect.preferences.reward import FEWEST_CHOICES, Reward, fit_reward, predicted_share
 from selfcorrect.statistics import Interval
 
-from .database import Database, Rated
+from .database import RatedItem, RatingDatabase
 
 _NORMAL_95 = 1.959964
-_SHOWN = 8
-"""Samples in the table, the strongest and the weakest halves of it."""
+_SAMPLES_SHOWN = 8
+"""Samples that the terminal shows, the strongest and the weakest."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ratings:
-    """All that a database says."""
+    """The summary of a database. Rows of samples and sources are sorted, the strongest first."""
 
-    items: Mapping[str, Rated]
-    """Those that stand in a choice, by id."""
     choices: Sequence[Choice]
     seconds: Sequence[float]
-    agreement: Agreement
-    """On the pairs that all raters see; others are chosen to be close, so that raters agree less about them."""
-    strengths: Strengths
+    figures: dict[str, Any]
+    """Agreement, side and predicted share, as the JSON file has them. An interval is [estimate, low, high]."""
+    samples: list[dict[str, Any]]
+    sources: list[dict[str, Any]]
     reward: Reward | None
-    """None where too few choices are about samples with features."""
-    predicted: Interval
-    """Share of decided choices that the reward predicts without having seen their samples."""
+    """None if too few choices are about samples with features."""
 
-    @property
-    def rejections(self) -> Counter[str]:
-        """How often each sample was rejected."""
-        return Counter(sample for choice in self.choices for sample in choice.rejected)
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {
+            "choices": [asdict(choice) for choice in self.choices],
+            **self.figures,
+            "sources": self.sources,
+            "samples": self.samples,
+            "reward": self.reward and asdict(self.reward),
+        }
+
+    def to_csv(self) -> str:
+        """Return one row per sample."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(self.samples[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.samples)
+        return text.getvalue()
+
+    def to_text(self) -> str:
+        """Return the figures and the tables for the terminal."""
+        agreement = self.figures["agreement"]
+        side = self.figures["side"]
+        reach = _NORMAL_95 * side["error"]
+        rows = [
+            ("choices", f"{len(self.choices)} about {len(self.samples)} samples"),
+            ("raters", _format_counts(choice.rater for choice in self.choices)),
+            ("answers", _format_counts(choice.answer for choice in self.choices)),
+            ("median time", f"{np.median(self.seconds):.1f} s"),
+            ("common pairs", str(agreement["pairs"])),
+            ("Krippendorff's alpha", _format_interval(agreement["krippendorff_alpha"])),
+            ("same answer", _format_interval(agreement["same_answer"])),
+            ("left one won", f"{side['left_won']:.2f}"),
+            ("pull to the left", f"{side['pull_left_logits']:+.2f} ± {reach:.2f} logits"),
+            ("reward predicts", _format_interval(self.figures["reward_predicts_unseen"])),
+        ]
+        if self.reward is not None:
+            for name, weight in zip(self.reward.features, self.reward.common, strict=True):
+                rows.append((f"reward, {name}", f"{weight:+.2f}"))
+        lines = [f"{name:24}{value}" for name, value in rows]
+        half = _SAMPLES_SHOWN // 2
+        shown = self.samples if len(self.samples) <= _SAMPLES_SHOWN else self.samples[:half] + self.samples[-half:]
+        for title, table in (("source", self.sources), ("name", shown)):
+            lines.append(f"\n{title:32}  strength, 95 %  rejected")
+            for row in table:
+                strength = f"{row['strength']:+.2f} ± {_NORMAL_95 * row['error']:.2f}"
+                lines.append(f"{row[title]:32}  {strength:>14}  {row['rejected']:>8}")
+        return "\n".join(lines)
 
 
-def ratings_of(database: Database, names: Sequence[str]) -> Ratings:
-    """What a database says; names: of its features. InputError where it has no choice yet."""
+def summarize(database: RatingDatabase) -> Ratings:
+    """Return the summary of a database; InputError if it has no choice yet."""
     choices = database.choices()
     if not choices:
         raise InputError(f"{database.path}: nobody has answered yet")
-    used = set().union(*(choice.pair for choice in choices))
-    items = {sample: item for sample, item in database.items().items() if sample in used}
-    measured = {sample: np.array(item.features) for sample, item in items.items()}
-    features = {sample: values for sample, values in measured.items() if len(values) == len(names) > 0}
-    enough = sum(choice.pair <= features.keys() for choice in compared(choices)) >= FEWEST_CHOICES
-    return Ratings(
-        items,
-        choices,
-        database.seconds(),
-        agreement_of(database.choices(common=True)),
-        strengths(choices, list(items)),
-        fit_reward(choices, features, names) if enough else None,
-        predicted_share(choices, features) if enough else Interval(math.nan, math.nan, math.nan, 0, "none"),
-    )
+    rated_samples = {sample for choice in choices for sample in choice.pair}
+    items = {sample: item for sample, item in database.items().items() if sample in rated_samples}
+    fitted = strengths(choices, list(items))
+    agreement = agreement_of(database.choices(common=True))
+    reward, predicted = _fit_reward(choices, items, database.study.features)
+    decided = [choice.outcome for choice in choices if choice.outcome]
+    figures = {
+        "agreement": {
+            "pairs": agreement.pairs,
+            "krippendorff_alpha": _to_bounds(agreement.alpha),
+            "same_answer": _to_bounds(agreement.same),
+        },
+        "side": {
+            "left_won": decided.count(1) / len(decided) if decided else math.nan,
+            "pull_left_logits": fitted.fit.side,
+            "error": fitted.fit.side_error,
+        },
+        "reward_predicts_unseen": _to_bounds(predicted),
+    }
+    samples = _sample_rows(choices, items, fitted)
+    return Ratings(choices, database.seconds(), figures, samples, _source_rows(samples, fitted), reward)
 
 
-def reward_of(database: Database) -> Reward:
-    """The reward of a database; InputError where too few choices are about samples with features."""
-    names = database.study.features
-    found = ratings_of(database, names).reward if database.choices() else None
-    if found is None:
+def fit_database_reward(database: RatingDatabase) -> Reward:
+    """Return the reward of a database; InputError if too few choices are about samples with features."""
+    reward, _ = _fit_reward(database.choices(), database.items(), database.study.features)
+    if reward is None:
         raise InputError(
             f"{database.path}: a reward needs at least {FEWEST_CHOICES} comparisons of motions whose features are known"
         )
-    return found
+    return reward
 
 
-def lines(ratings: Ratings) -> list[str]:
-    """The summary for the terminal."""
-    answers = Counter(choice.answer for choice in ratings.choices)
-    raters = Counter(choice.rater for choice in ratings.choices)
-    return [
-        f"{len(ratings.choices)} choices about {len(ratings.items)} samples, "
-        f"median {np.median(ratings.seconds):.1f} s each",
-        "raters: " + ", ".join(f"{rater} {count}" for rater, count in raters.items()),
-        "answers: " + ", ".join(f"{answer} {count}" for answer, count in answers.most_common()),
-        *_agreement_lines(ratings.agreement),
-        _side_line(ratings),
-        *_reward_lines(ratings),
-        "",
-        *_source_lines(ratings),
-        *_sample_lines(ratings),
-    ]
+def _fit_reward(
+    choices: Sequence[Choice], items: dict[str, RatedItem], names: Sequence[str]
+) -> tuple[Reward | None, Interval]:
+    """Return the reward and the share of choices that it predicts about samples that it was not fitted to."""
+    rated_samples = {sample for choice in choices for sample in choice.pair}
+    features = {}
+    for sample, item in items.items():
+        if sample in rated_samples and len(item.features) == len(names) > 0:
+            features[sample] = np.array(item.features)
+    usable = [choice for choice in compared(choices) if choice.pair <= features.keys()]
+    if len(usable) < FEWEST_CHOICES:
+        return None, Interval(math.nan, math.nan, math.nan, 0, "none")
+    return fit_reward(choices, features, names), predicted_share(choices, features)
 
 
-def _agreement_lines(agreement: Agreement) -> list[str]:
-    if not agreement.pairs:
-        return ["agreement: no common pair was judged by two raters"]
-    return [
-        f"agreement on {agreement.pairs} common pairs: Krippendorff's alpha {_interval(agreement.alpha)}, "
-        f"same answer {_interval(agreement.same)}"
-    ]
-
-
-def _side_line(ratings: Ratings) -> str:
-    fit = ratings.strengths.fit
-    reach = _NORMAL_95 * fit.side_error
-    decided = [choice.outcome for choice in ratings.choices if choice.outcome]
-    share = np.mean([outcome > 0 for outcome in decided]) if decided else math.nan
-    return (
-        f"sides: the left one won {share:.2f} of {len(decided)} decided choices; pull to the left "
-        f"{fit.side:+.2f} [{fit.side - reach:+.2f}, {fit.side + reach:+.2f}] logits"
-    )
-
-
-def _reward_lines(ratings: Ratings) -> list[str]:
-    if ratings.reward is None:
-        return [f"reward: needs {FEWEST_CHOICES} comparisons of motions whose features are known"]
-    named = zip(ratings.reward.features, ratings.reward.common, strict=True)
-    return [
-        "reward, logits per standard deviation of a feature's logarithm: "
-        + ", ".join(f"{name} {weight:+.2f}" for name, weight in named),
-        f"reward: predicts {_interval(ratings.predicted)} of {ratings.predicted.count} decided choices about samples "
-        "that it was not fitted to (chance: 0.50)",
-    ]
-
-
-def _interval(interval: Interval) -> str:
-    bounds = "" if math.isnan(interval.low) else f" [{interval.low:.2f}, {interval.high:.2f}]"
-    return f"{interval.estimate:.2f}{bounds}"
-
-
-def _source_lines(ratings: Ratings) -> list[str]:
-    rows = by_source(ratings)
-    cells = [[row["source"], _strength(row), str(row["samples"]), str(row["rejected"])] for row in rows]
-    return [*_table(["where from", "strength, 95 %", "samples", "rejected"], cells), ""] if len(rows) > 1 else []
-
-
-def _sample_lines(ratings: Ratings) -> list[str]:
-    rows = by_sample(ratings)
-    shown = rows if len(rows) <= _SHOWN else [*rows[: _SHOWN // 2], *rows[-_SHOWN // 2 :]]
-    cells = [[f"{row['name']} ({row['source']})", _strength(row), *map(str, _counts(row))] for row in shown]
-    told = _table(["sample", "strength, 95 %", "wins", "losses", "ties", "rejected"], cells)
-    if len(rows) > _SHOWN:
-        told.insert(1 + _SHOWN // 2, f"… {len(rows) - _SHOWN} more: --out")
-    return told
-
-
-def _strength(row: Mapping[str, Any]) -> str:
-    return f"{row['strength']:+.2f} ± {_NORMAL_95 * row['error']:.2f}"
-
-
-def _counts(row: Mapping[str, Any]) -> list[int]:
-    return [row[name] for name in ("wins", "losses", "ties", "rejected")]
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table, the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    return [
-        "  ".join(cell.rjust(width) if place else cell.ljust(width) for place, (cell, width) in enumerate(line))
-        for line in (list(zip(row, widths, strict=True)) for row in (heads, *rows))
-    ]
-
-
-def by_source(ratings: Ratings) -> list[dict[str, Any]]:
-    """Mean strength, with standard error, of the samples from each place, strongest first."""
-    rows: dict[str, list[int]] = defaultdict(list)
-    for row, sample in enumerate(ratings.strengths.samples):
-        rows[ratings.items[sample].source].append(row)
-    covariance, rejected = ratings.strengths.fit.covariance, ratings.rejections
-    found = [
-        {
-            "source": source,
-            "strength": float(ratings.strengths.values[own].mean()),
-            "error": float(np.sqrt(covariance[np.ix_(own, own)].mean())),
-            "samples": len(own),
-            "rejected": sum(rejected[ratings.strengths.samples[row]] > 0 for row in own),
-        }
-        for source, own in rows.items()
-    ]
-    return sorted(found, key=lambda row: (-row["strength"], row["source"]))
-
-
-def by_sample(ratings: Ratings) -> list[dict[str, Any]]:
-    """Strength, standard error and counts of each sample, strongest first."""
+def _sample_rows(choices: Sequence[Choice], items: dict[str, RatedItem], fitted: Strengths) -> list[dict[str, Any]]:
+    rejections = Counter(sample for choice in choices for sample in choice.rejected)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for choice in compared(ratings.choices):
-        for sample, sign in ((choice.left, 1), (choice.right, -1)):
-            counts[sample][("ties", "wins", "losses")[sign * (choice.outcome or 0)]] += 1
-    found = [
-        {
-            "id": sample,
-            **{name: getattr(ratings.items[sample], name) for name in ("name", "source", "label")},
-            "strength": float(value),
-            "error": float(error),
-            **{name: counts[sample][name] for name in ("wins", "losses", "ties")},
-            "rejected": ratings.rejections[sample],
-        }
-        for sample, value, error in zip(
-            ratings.strengths.samples, ratings.strengths.values, ratings.strengths.errors, strict=True
+    for choice in compared(choices):
+        counts[choice.left][("ties", "wins", "losses")[choice.outcome or 0]] += 1
+        counts[choice.right][("ties", "losses", "wins")[choice.outcome or 0]] += 1
+    rows = []
+    for sample, strength, error in zip(fitted.samples, fitted.values, fitted.errors, strict=True):
+        item = items[sample]
+        row = {"id": sample, "name": item.name, "source": item.source, "label": item.label}
+        row |= {"strength": float(strength), "error": float(error)}
+        row |= {key: counts[sample][key] for key in ("wins", "losses", "ties")}
+        rows.append(row | {"rejected": rejections[sample]})
+    return sorted(rows, key=_strongest_first)
+
+
+def _source_rows(samples: list[dict[str, Any]], fitted: Strengths) -> list[dict[str, Any]]:
+    """Return the mean strength of the samples of each source, with its standard error."""
+    by_source: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in samples:
+        by_source[row["source"]].append(row)
+    rows = []
+    for source, members in by_source.items():
+        indices = [fitted.samples.index(row["id"]) for row in members]
+        covariance = fitted.fit.covariance[np.ix_(indices, indices)]
+        rows.append(
+            {
+                "source": source,
+                "strength": float(fitted.values[indices].mean()),
+                "error": float(np.sqrt(covariance.mean())),
+                "samples": len(members),
+                "rejected": sum(row["rejected"] > 0 for row in members),
+            }
         )
-    ]
-    return sorted(found, key=lambda row: (-row["strength"], row["id"]))
+    return sorted(rows, key=_strongest_first)
 
 
-def as_json(ratings: Ratings) -> dict[str, Any]:
-    """All of it as JSON values."""
-    fit = ratings.strengths.fit
-    return {
-        "choices": [asdict(choice) for choice in ratings.choices],
-        "agreement": {
-            "pairs": ratings.agreement.pairs,
-            "krippendorff_alpha": _bounds(ratings.agreement.alpha),
-            "same_answer": _bounds(ratings.agreement.same),
-        },
-        "side": {"pull_left_logits": fit.side, "error": fit.side_error},
-        "sources": by_source(ratings),
-        "samples": by_sample(ratings),
-        "reward": ratings.reward and asdict(ratings.reward),
-        "reward_predicts_unseen": _bounds(ratings.predicted),
-    }
+def _strongest_first(row: dict[str, Any]) -> tuple[float, str]:
+    return -row["strength"], row.get("id", row["source"])
 
 
-def as_csv(ratings: Ratings) -> str:
-    """A row per sample."""
-    rows, text = by_sample(ratings), io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _bounds(interval: Interval) -> list[float]:
+def _to_bounds(interval: Interval) -> list[float]:
     return [interval.estimate, interval.low, interval.high]
+
+
+def _format_interval(bounds: Sequence[float]) -> str:
+    estimate, low, high = bounds
+    return "not measured" if math.isnan(estimate) else f"{estimate:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _format_counts(values: Any) -> str:
+    return ", ".join(f"{value} {count}" for value, count in Counter(values).most_common())

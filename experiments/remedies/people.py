@@ -26,9 +26,9 @@ from selfcorrect.storage.files.digests import digest, sealed, unsealed
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.files.writing import write_atomically
 
-from ..curation.database import Database
+from ..curation.database import RatingDatabase
 from ..curation.features import MOTION_FEATURES, motion_features
-from ..curation.summary import reward_of
+from ..curation.summary import fit_database_reward
 
 if TYPE_CHECKING:
     from ..motion.correctors.own import CorrectorInputs
@@ -45,8 +45,8 @@ _PER_LABEL = 32
 
 def reward_in(database: Path) -> Reward:
     """The reward of a database; InputError where it has none for motions, or too few choices."""
-    with Database(database) as opened:
-        reward = reward_of(opened)
+    with RatingDatabase(database) as opened:
+        reward = fit_database_reward(opened)
     if reward.features != MOTION_FEATURES:
         raise InputError(f"{database}: its features are {', '.join(reward.features)}, not those of this version")
     return reward

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import stat
 from dataclasses import replace
 from itertools import combinations
@@ -17,7 +18,7 @@ from simulated_raters import answers
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.curate import CurateCommand
-from selfcorrect.experiments.curation.database import Database, Rated, RatingStudy
+from selfcorrect.experiments.curation.database import RatedItem, RatingDatabase, RatingStudy
 from selfcorrect.experiments.curation.features import MOTION_FEATURES
 from selfcorrect.experiments.curation.server import CurationServer
 from selfcorrect.preferences.choices import Choice
@@ -33,15 +34,17 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     features = random.normal(size=(len(SAMPLES), len(MOTION_FEATURES)))
     taste = dict(zip(SAMPLES, (-2 * features[:, MOTION_FEATURES.index("jerk_m_s3")]).tolist(), strict=True))
     items = [
-        Rated(sample, f"walk {sample}", "corrected" if row % 3 else "plain", "walk", tuple(features[row].tolist()))
+        RatedItem(sample, f"walk {sample}", "corrected" if row % 3 else "plain", "walk", tuple(features[row].tolist()))
         for row, sample in enumerate(SAMPLES)
     ]
-    with Database(path, RatingStudy("motions", "Which one?", 0, MOTION_FEATURES)) as opened:
+    with RatingDatabase(path, RatingStudy("motions", "Which one?", 0, MOTION_FEATURES)) as opened:
         opened.add(items)
         for rater in ("ada", "bob"):
-            pairs = [pair if random.random() < 0.5 else pair[::-1] for pair in combinations(SAMPLES, 2)]
+            pairs = []
+            for first, second in combinations(SAMPLES, 2):
+                pairs.append((first, second) if random.random() < 0.5 else (second, first))
             for choice in answers(taste, pairs, random, rater=rater, side=2.5):
-                opened.record(choice, opened.standing(rater, SAMPLES), 2.0, common=True)
+                opened.record(choice, opened.progress(rater, SAMPLES), 2.0, common=True)
     return path
 
 
@@ -49,14 +52,15 @@ def test_the_summary_reports_raters_agreement_sides_and_strengths(
     database: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["curate", "--summary"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "56 choices about 8 samples, median 2.0 s each"
-    assert lines[1] == "raters: ada 28, bob 28"
-    assert lines[3].startswith("agreement on 28 common pairs: Krippendorff's alpha 0.")
-    assert "pull to the left +" in lines[4]
-    assert any(line.startswith("reward: predicts 0.") for line in lines)
-    assert any(line.startswith("corrected ") for line in lines)
-    assert sum(line.startswith("walk s") for line in lines) == 8
+    text = capsys.readouterr().out
+    figures = dict(re.findall(r"^(\S.*?)  +(\S.*)$", text, re.MULTILINE))
+    assert figures["choices"] == "56 about 8 samples"
+    assert figures["raters"] == "ada 28, bob 28"
+    assert figures["common pairs"] == "28"
+    assert figures["Krippendorff's alpha"].startswith("0.")
+    assert figures["pull to the left"].startswith("+")
+    assert figures["reward predicts"].startswith("0.")
+    assert {"corrected", "plain", *(f"walk {sample}" for sample in SAMPLES)} <= figures.keys()
 
 
 def test_ratings_are_written_as_tables_and_as_json_and_replaced_when_asked(database: Path, tmp_path: Path) -> None:
@@ -80,12 +84,12 @@ def test_ratings_are_written_as_tables_and_as_json_and_replaced_when_asked(datab
 
 def test_a_database_without_answers_says_so(tmp_path: Path) -> None:
     path = tmp_path / "r.sqlite"
-    with Database(path, RatingStudy("motions", "Which one?", 0, MOTION_FEATURES)) as opened:
-        opened.add([Rated("a", "a", "", ""), Rated("b", "b", "", "")])
+    with RatingDatabase(path, RatingStudy("motions", "Which one?", 0, MOTION_FEATURES)) as opened:
+        opened.add([RatedItem("a", "a", "", ""), RatedItem("b", "b", "", "")])
     with pytest.raises(ValueError, match="nobody has answered yet"):
         CurateCommand(database=path, summary=True).run()
-    with Database(path) as opened:
-        opened.record(Choice("ada", "a", "b", "reject both"), opened.standing("ada", "ab"), 1.0)
+    with RatingDatabase(path) as opened:
+        opened.record(Choice("ada", "a", "b", "reject both"), opened.progress("ada", "ab"), 1.0)
     CurateCommand(database=path, summary=True).run()
 
 

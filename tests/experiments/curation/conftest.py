@@ -12,9 +12,9 @@ from helpers import lifting_off
 from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.experiments.curation.database import Database, RatingStudy
+from selfcorrect.experiments.curation.database import RatingDatabase, RatingStudy
 from selfcorrect.experiments.curation.features import MOTION_FEATURES
-from selfcorrect.experiments.curation.items import Item, items_of
+from selfcorrect.experiments.curation.items import Item, collect_items
 from selfcorrect.experiments.curation.session import Session
 
 QUESTION = "Which one is better?"
@@ -33,15 +33,15 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def items(clips: Path) -> list[Item]:
-    return items_of([clips], 32, None, streams(0), Reading())
+    return collect_items([clips], 32, None, streams(0), Reading())
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with Database(tmp_path / "ratings.sqlite", STUDY) as opened:
+def database(tmp_path: Path) -> Iterator[RatingDatabase]:
+    with RatingDatabase(tmp_path / "ratings.sqlite", STUDY) as opened:
         yield opened
 
 
 @pytest.fixture
-def session(database: Database, items: list[Item]) -> Session:
+def session(database: RatingDatabase, items: list[Item]) -> Session:
     return Session(database, items, "ada", pairs=5)

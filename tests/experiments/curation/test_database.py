@@ -10,26 +10,26 @@ from pathlib import Path
 import pytest
 
 from selfcorrect.core.errors import SelfcorrectError
-from selfcorrect.experiments.curation.database import Database, Rated, RatingStudy, Standing
+from selfcorrect.experiments.curation.database import Progress, RatedItem, RatingDatabase, RatingStudy
 from selfcorrect.preferences.choices import Choice
 
 STUDY = RatingStudy("motions", "Which one?", 3, ("one", "two"))
-ITEMS = [Rated(name, f"name of {name}", "somewhere", "walk", (1.0, -2.5)) for name in "abcd"]
+ITEMS = [RatedItem(name, f"name of {name}", "somewhere", "walk", (1.0, -2.5)) for name in "abcd"]
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    with Database(tmp_path / "r.sqlite", STUDY) as database:
+    with RatingDatabase(tmp_path / "r.sqlite", STUDY) as database:
         database.add(ITEMS)
     return tmp_path / "r.sqlite"
 
 
 def test_items_and_choices_are_there_again(path: Path) -> None:
     choices = [Choice("ada", "a", "b", "left"), Choice("ada", "c", "a", "reject both")]
-    with Database(path) as database:
+    with RatingDatabase(path) as database:
         for choice in choices:
-            assert database.record(choice, database.standing("ada", "abcd"), 1.5)
-    with Database(path, STUDY) as database:
+            assert database.record(choice, database.progress("ada", "abcd"), 1.5)
+    with RatingDatabase(path, STUDY) as database:
         database.add(ITEMS)
         assert database.study == STUDY
         assert list(database.items().values()) == ITEMS
@@ -38,56 +38,56 @@ def test_items_and_choices_are_there_again(path: Path) -> None:
 
 
 def test_an_answer_that_is_sent_twice_counts_once(path: Path) -> None:
-    with Database(path) as database:
-        at = database.standing("ada", "abcd")
+    with RatingDatabase(path) as database:
+        at = database.progress("ada", "abcd")
         assert database.record(Choice("ada", "a", "b", "left"), at, 1.0)
         assert not database.record(Choice("ada", "a", "b", "right"), at, 1.0)
         assert database.choices() == [Choice("ada", "a", "b", "left")]
 
 
 def test_undone_answers_are_asked_again_in_their_order_and_stay_on_file(path: Path) -> None:
-    with Database(path) as database:
+    with RatingDatabase(path) as database:
 
-        def at() -> Standing:
-            return database.standing("ada", "abcd")
+        def at() -> Progress:
+            return database.progress("ada", "abcd")
 
         for pair in (("a", "b"), ("b", "c"), ("c", "d")):
             database.record(Choice("ada", *pair, "left"), at(), 1.0)
         database.undo(at())
         database.undo(at())
-        assert (at().attempts, at().places, at().redo) == (3, 1, ("b", "c"))
+        assert (at().attempts, at().answered, at().redo) == (3, 1, ("b", "c"))
         database.record(Choice("ada", "b", "c", "right"), at(), 1.0)
         assert at().redo == ("c", "d")
         database.record(Choice("ada", "c", "d", "tie"), at(), 1.0)
         assert at().redo is None
         assert [choice.answer for choice in database.choices()] == ["left", "right", "tie"]
-        assert database._rows("SELECT count(*) FROM choices") == [(5,)]
+        assert database._execute("SELECT count(*) FROM choices") == [(5,)]
         for _ in range(5):
             database.undo(at())
         assert database.choices() == []
 
 
 def test_answers_about_other_samples_neither_count_nor_are_undone(path: Path) -> None:
-    with Database(path) as database:
-        database.record(Choice("ada", "a", "b", "left"), database.standing("ada", "ab"), 1.0)
-        other = database.standing("ada", "cd")
-        assert (other.attempts, other.places, other.last) == (1, 0, None)
+    with RatingDatabase(path) as database:
+        database.record(Choice("ada", "a", "b", "left"), database.progress("ada", "ab"), 1.0)
+        other = database.progress("ada", "cd")
+        assert (other.attempts, other.answered, other.latest) == (1, 0, None)
         database.undo(other)
         assert len(database.choices()) == 1
 
 
 def test_several_raters_write_at_the_same_time(path: Path) -> None:
     def rate(rater: str) -> None:
-        with Database(path) as own:
+        with RatingDatabase(path) as own:
             for _ in range(15):
-                own.record(Choice(rater, "a", "b", "left"), own.standing(rater, "ab"), 1.0)
+                own.record(Choice(rater, "a", "b", "left"), own.progress(rater, "ab"), 1.0)
 
     raters = [threading.Thread(target=rate, args=(name,)) for name in ("ada", "bob", "cleo")]
     for thread in raters:
         thread.start()
     for thread in raters:
         thread.join()
-    with Database(path) as database:
+    with RatingDatabase(path) as database:
         assert sorted(choice.rater for choice in database.choices()) == ["ada"] * 15 + ["bob"] * 15 + ["cleo"] * 15
 
 
@@ -101,7 +101,7 @@ def test_several_raters_write_at_the_same_time(path: Path) -> None:
 )
 def test_another_study_is_refused(path: Path, change: dict[str, object], words: str) -> None:
     with pytest.raises(SelfcorrectError, match=f"belongs to another study: .*{words}"):
-        Database(path, replace(STUDY, **change))
+        RatingDatabase(path, replace(STUDY, **change))
 
 
 def test_what_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -116,14 +116,14 @@ def test_what_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
         before = path.read_bytes()
         for study in (None, STUDY):
             with pytest.raises(SelfcorrectError, match=r"database"):
-                Database(path, study)
+                RatingDatabase(path, study)
         assert path.read_bytes() == before
     with pytest.raises(SelfcorrectError, match="no such file; `selfcorrect curate"):
-        Database(tmp_path / "missing.sqlite")
+        RatingDatabase(tmp_path / "missing.sqlite")
     with pytest.raises(SelfcorrectError, match="there is no folder"):
-        Database(tmp_path / "no" / "r.sqlite", STUDY)
+        RatingDatabase(tmp_path / "no" / "r.sqlite", STUDY)
     with pytest.raises(SelfcorrectError, match="is no regular file"):
-        Database(tmp_path, STUDY)
+        RatingDatabase(tmp_path, STUDY)
 
 
 def test_a_forged_database_is_refused(path: Path) -> None:
@@ -139,12 +139,12 @@ def test_a_forged_database_is_refused(path: Path) -> None:
             connection.execute(forgery)
         connection.close()
         with pytest.raises(SelfcorrectError, match="is no database of `selfcorrect curate`"):
-            Database(copy)
+            RatingDatabase(copy)
     with sqlite3.connect(path) as connection:
         connection.execute("INSERT INTO choices VALUES (1, 'ada', 0, 0, 'a', 'b', 'perhaps', 0, 1.0, '')")
         connection.execute("UPDATE items SET features = '[1, \"x\"]'")
     connection.close()
-    with Database(path) as database:
+    with RatingDatabase(path) as database:
         with pytest.raises(SelfcorrectError, match="'perhaps' is no answer"):
             database.choices()
         with pytest.raises(SelfcorrectError, match="not finite numbers"):

@@ -16,24 +16,24 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.experiments.curation.features import MOTION_FEATURES, motion_features
-from selfcorrect.experiments.curation.items import Item, items_of, kind_of
+from selfcorrect.experiments.curation.items import Item, collect_items
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.motion.editing.transforms import resample
-from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.storage.runs.folder_store import FolderStore
 
 STREAM = streams(0)
 
 
 def read(*paths: Path, samples: int = 32, generation: int | None = None) -> list[Item]:
-    return items_of(paths, samples, generation, STREAM, Reading())
+    return collect_items(paths, samples, generation, STREAM, Reading())
 
 
 def test_motions_of_files_have_ids_by_content_and_features_by_name(clips: Path, items: list[Item]) -> None:
     assert [item.rated.name for item in items] == [f"sunk-{depth:02d}-cm" for depth in (0, 4, 8, 12, 16, 20)]
-    assert kind_of(items) == "motions"
+    assert all(isinstance(item.shown, Motion) for item in items)
     assert len({item.rated.id for item in items}) == 6
     assert {item.rated.source for item in items} == {clips.name}
     assert [item.rated.id for item in read(*sorted(clips.iterdir()))] == [item.rated.id for item in items]
@@ -79,7 +79,6 @@ def run_of(folder: Path, shape: tuple[int, ...]) -> Path:
 @pytest.mark.parametrize(("shape", "shown"), [((4, 5), (4, 5)), ((1, 4, 5), (4, 5)), ((3, 4, 5), (4, 5, 3))])
 def test_stored_samples_of_a_run_are_pictures(tmp_path: Path, shape: tuple[int, ...], shown: tuple[int, ...]) -> None:
     items = read(run_of(tmp_path, shape), samples=8)
-    assert kind_of(items) == "pictures"
     assert len(items) == 8
     assert {item.rated.label for item in items} == {"0", "1"}
     assert {item.rated.source for item in items} == {"arm, generation 2"}

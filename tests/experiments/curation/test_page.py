@@ -10,7 +10,7 @@ import pytest
 from browser import Page, browser_page
 from PIL import Image
 
-from selfcorrect.experiments.curation.database import Database, Rated, RatingStudy
+from selfcorrect.experiments.curation.database import RatedItem, RatingDatabase, RatingStudy
 from selfcorrect.experiments.curation.items import Item
 from selfcorrect.experiments.curation.server import CurationServer
 from selfcorrect.experiments.curation.session import Session
@@ -100,8 +100,8 @@ def test_a_player_that_loads_takes_no_click_and_no_key(session: Session, tmp_pat
 @pytest.mark.slow
 def test_pictures_stand_side_by_side_and_a_dead_server_is_reported(tmp_path: Path) -> None:
     shown = [np.full((8, 8), value, np.uint8) for value in (0, 128, 255)]
-    items = [Item(Rated(str(row), f"digit {row}", "run", "3"), picture) for row, picture in enumerate(shown)]
-    with Database(tmp_path / "r.sqlite", RatingStudy("pictures", "Which is a <b>3</b>?", 0, ())) as database:
+    items = [Item(RatedItem(str(row), f"digit {row}", "run", "3"), picture) for row, picture in enumerate(shown)]
+    with RatingDatabase(tmp_path / "r.sqlite", RatingStudy("pictures", "Which is a <b>3</b>?", 0, ())) as database:
         server = CurationServer(Session(database, items, "ada"))
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.experiments.curation.database import Database
-from selfcorrect.experiments.curation.server import HOST, CurationServer, is_own
+from selfcorrect.experiments.curation.database import RatingDatabase
+from selfcorrect.experiments.curation.server import HOST, CurationServer, is_own_request
 from selfcorrect.experiments.curation.session import Session
 
 JSON = {"Content-Type": "application/json"}
@@ -108,10 +108,10 @@ def test_foreign_names_and_pages_are_refused(server: CurationServer, headers: di
 )
 def test_who_is_answered(host: str, origin: str | None, own: bool) -> None:
     origins = [] if origin is None else [origin]
-    assert is_own([host], origins) == own
-    assert not is_own([], origins)
-    assert not is_own([host, host], origins)
-    assert not is_own([host], ["http://localhost:8080", "http://evil.example"])
+    assert is_own_request([host], origins) == own
+    assert not is_own_request([], origins)
+    assert not is_own_request([host, host], origins)
+    assert not is_own_request([host], ["http://localhost:8080", "http://evil.example"])
 
 
 def test_its_own_page_is_answered(server: CurationServer) -> None:
@@ -186,5 +186,5 @@ def test_a_killed_server_has_every_answer_that_it_acknowledged_and_resumes(clips
                 assert status == 200
                 acknowledged, state = acknowledged + 1, json.loads(text)
             program.kill()
-        with Database(file) as database:
+        with RatingDatabase(file) as database:
             assert len(database.choices()) == acknowledged == wanted

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from selfcorrect.experiments.curation.database import Database, Rated, RatingStudy
+from selfcorrect.experiments.curation.database import RatedItem, RatingDatabase, RatingStudy
 from selfcorrect.experiments.curation.items import Item
 from selfcorrect.experiments.curation.session import Session
 
@@ -38,13 +38,15 @@ def test_raters_see_motions_without_names_and_figures(session: Session, items: l
     assert not any(item.rated.name in json.dumps(state) for item in items)
 
 
-def test_marked_motions_have_their_figures(database: Database, items: list[Item]) -> None:
+def test_marked_motions_have_their_figures(database: RatingDatabase, items: list[Item]) -> None:
     scene = json.loads(Session(database, items, "ada", marked=True).state()["scene"])
     assert scene["marked"]
     assert all(motion["depth"] for motion in scene["motions"])
 
 
-def test_a_new_program_asks_what_the_last_one_asked(session: Session, database: Database, items: list[Item]) -> None:
+def test_a_new_program_asks_what_the_last_one_asked(
+    session: Session, database: RatingDatabase, items: list[Item]
+) -> None:
     first = session.answer(given(session.state(), "right"))
     again = Session(database, list(reversed(items)), "ada", pairs=5).state()
     assert {**again, "recorded": True} == first
@@ -92,7 +94,7 @@ def test_malformed_answers_are_refused(session: Session, change: dict[str, objec
 
 
 def test_another_raters_answers_change_no_pair_that_is_shown(
-    session: Session, database: Database, items: list[Item]
+    session: Session, database: RatingDatabase, items: list[Item]
 ) -> None:
     asked = session.state()
     bob = Session(database, items, "bob", pairs=5)
@@ -103,8 +105,8 @@ def test_another_raters_answers_change_no_pair_that_is_shown(
 
 def test_pictures_are_shown_and_labels_are_kept_apart(tmp_path: Path) -> None:
     pictures = [np.full((4, 4), 60 * number, np.uint8) for number in range(4)]
-    items = [Item(Rated(str(row), str(row), "run", str(row % 2)), picture) for row, picture in enumerate(pictures)]
-    with Database(tmp_path / "r.sqlite", RatingStudy("pictures", "?", 0, ())) as database:
+    items = [Item(RatedItem(str(row), str(row), "run", str(row % 2)), picture) for row, picture in enumerate(pictures)]
+    with RatingDatabase(tmp_path / "r.sqlite", RatingStudy("pictures", "?", 0, ())) as database:
         state = Session(database, items, "ada").state()
         assert state["total"] == 2  # one pair of each label
         assert [address[:22] for address in state["pictures"]] == ["data:image/png;base64,"] * 2
@@ -112,7 +114,7 @@ def test_pictures_are_shown_and_labels_are_kept_apart(tmp_path: Path) -> None:
 
 
 def test_a_database_may_hold_answers_about_other_samples(
-    session: Session, database: Database, items: list[Item]
+    session: Session, database: RatingDatabase, items: list[Item]
 ) -> None:
     first = Session(database, items[:3], "ada")
     state = first.state()

@@ -16,7 +16,7 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.experiments import cli
-from selfcorrect.experiments.curation.database import Database, Rated, RatingStudy
+from selfcorrect.experiments.curation.database import RatedItem, RatingDatabase, RatingStudy
 from selfcorrect.experiments.curation.features import MOTION_FEATURES, motion_features
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
 from selfcorrect.experiments.motion.run.study import MotionStudy
@@ -135,10 +135,12 @@ def rated(path: Path, weight: float, features: tuple[str, ...] = MOTION_FEATURES
     names = [f"s{number}" for number in range(12)]
     table = random.normal(-4, 1.5, (len(names), len(MOTION_FEATURES)))
     taste = dict(zip(names, (weight * table[:, SUNK]).tolist(), strict=True))
-    with Database(path, RatingStudy("motions", "Which one?", 0, features)) as database:
-        database.add([Rated(name, name, "", "", tuple(row)) for name, row in zip(names, table.tolist(), strict=True)])
+    with RatingDatabase(path, RatingStudy("motions", "Which one?", 0, features)) as database:
+        database.add(
+            [RatedItem(name, name, "", "", tuple(row)) for name, row in zip(names, table.tolist(), strict=True)]
+        )
         for choice in answers(taste, random_pairs(names, 40, random), random):
-            database.record(choice, database.standing("ada", names), 1.0)
+            database.record(choice, database.progress("ada", names), 1.0)
     return path
 
 
@@ -147,7 +149,7 @@ def test_a_database_of_other_features_is_refused(tmp_path: Path) -> None:
     other = rated(tmp_path / "other.sqlite", -1.0, tuple("abcdef"))
     with pytest.raises(SelfcorrectError, match="its features are a, b, c, d, e, f, not those of this version"):
         reward_in(other)
-    with Database(tmp_path / "new.sqlite", RatingStudy("motions", "?", 0, MOTION_FEATURES)):
+    with RatingDatabase(tmp_path / "new.sqlite", RatingStudy("motions", "?", 0, MOTION_FEATURES)):
         pass
     with pytest.raises(SelfcorrectError, match="needs at least 10 comparisons"):
         reward_in(tmp_path / "new.sqlite")
