@@ -39,6 +39,8 @@ else:
 
 MASS_KG = (1, 1000)
 """Bodies that the simulation can hold together."""
+KEPT_LEVEL_M = 0.05
+"""With `keep_level`, floors further from zero than this stay at their height."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class CorrectionOptions:
     """The simulator; auto takes PyBullet where it is installed, else MuJoCo."""
     mass_kg: float | None = None
     """What every body weighs; otherwise what its shape does, with a body model, or what is usual for its stature."""
+    keep_level: bool = False
+    """Keep a motion on the level where it stands if that is more than 5 cm from zero; by default it moves to zero."""
     remove_drift: bool = False
     """Take out the drift of the floor, which changes the way over the floor and sends walking who walks in place."""
     join_takes: bool = False
@@ -92,7 +96,7 @@ class CorrectionOptions:
     """What motion files do not say."""
 
     def __post_init__(self) -> None:
-        for name in ("kinematic", "remove_drift", "join_takes", "retime", "raw", "keep_failed", "video"):
+        for name in ("kinematic", "keep_level", "remove_drift", "join_takes", "retime", "raw", "keep_failed", "video"):
             if not isinstance(value := getattr(self, name), bool):
                 raise SettingError(f"{name} must be True or False, got {value!r}")
         for name in ("fallback", "simulate", "support", "engine"):
@@ -107,7 +111,8 @@ class CorrectionOptions:
             raise SettingError("a scene has a floor of its own; leave out ground")
         if self.strength == SIMULATED:
             self.refuse(
-                ("support", "remove_drift", "join_takes"), "does not go with strength simulated, whose floor is known"
+                ("support", "keep_level", "remove_drift", "join_takes"),
+                "does not go with strength simulated, whose floor is known",
             )
         if self.fallback != "none" and not self.is_residual_free:
             raise SettingError(f"fallback {self.fallback} goes with strength {RESIDUAL_FREE}, got {self.strength}")
@@ -162,6 +167,8 @@ class CorrectionOptions:
         settings = clean.CleanupSettings(steps, self.support).having(
             clean.HaltFloor(remove=self.remove_drift), clean.JoinSplices(join_takes=self.join_takes)
         )
+        if self.keep_level:
+            settings = settings.having(clean.LevelFloor(farthest_move_m=KEPT_LEVEL_M))
         settings = replace(settings, polish=False) if self.raw else settings
         return settings if self.reading.floor is None else settings.without(clean.LevelFloor)
 

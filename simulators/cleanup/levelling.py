@@ -60,6 +60,8 @@ class LevelFloor:
 
     at_zero: float = 0.25
     """Share of flat and slow soles that show, where it is known how thick they are, that the floor is at y = 0."""
+    farthest_move_m: float = float("inf")
+    """A floor further from y = 0 than this stays at its height."""
 
     def __call__(self, cleaning: Cleaning) -> Cleaning:
         posed = cleaning.posed
@@ -199,10 +201,12 @@ def _origin_m(supports: Sequence[Support], frames: int, raised_m: float, setting
 
     Of all grounds it is the one near y = 0 in the original motion on which it stands for long. A body on any step of a
     staircase stays there. One that floats or is sunk comes to the nearest ground. One that climbs far from all of them
-    stays there: the file may just not show what leads there.
+    stays there: the file may just not show what leads there. So does one that would move by more than
+    `farthest_move_m`.
     """
     stood_m = ground_of_feet_m(supports, frames).max(1)
     grounds_m = np.unique(stood_m)
     share = np.mean(np.abs(stood_m[:, None] - grounds_m) < settings.level_m / 2, axis=0)
     nearest_m = float(grounds_m[np.argmin(np.abs(grounds_m - raised_m) - settings.worth_m * share)])
-    return raised_m if supports and abs(nearest_m - raised_m) > settings.far_m else nearest_m
+    farthest_m = min(settings.far_m, settings.farthest_move_m) if supports else settings.farthest_move_m
+    return raised_m if abs(nearest_m - raised_m) > farthest_m else nearest_m

@@ -90,6 +90,24 @@ def test_the_way_over_the_floor_changes_only_where_that_is_asked_for(stepping: s
     assert ends_m[1] < -1.5
 
 
+def test_a_motion_can_stay_on_its_level(stepping: sc.Motion) -> None:
+    raised = replace(stepping, root_m=stepping.root_m + np.array([0.0, 3.0, 0.0]))
+    at_zero = sc.correct(raised, kinematic=True).motion
+    stayed = sc.correct(raised, kinematic=True, keep_level=True).motion
+    shifts_m = stayed.root_m - at_zero.root_m
+    np.testing.assert_allclose(shifts_m, np.broadcast_to(shifts_m[0], shifts_m.shape), atol=1e-6)
+    np.testing.assert_allclose(stayed.rotations, at_zero.rotations, atol=1e-6)
+    assert np.median(np.abs(stayed.root_m - raised.root_m)[:, 1]) < 0.01
+    assert shifts_m[0, 1] == pytest.approx(3.0, abs=0.1)
+    part = sc.correct(raised, kinematic=True, keep_level=True, frames="4:30").motion
+    steps_m = np.diff(part.root_m - raised.root_m, axis=0)
+    assert np.abs(steps_m).max() < 0.01, "it does not fall at the ends of a part"
+    near = replace(stepping, root_m=stepping.root_m + np.array([0.0, 0.02, 0.0]))
+    mended = sc.correct(near, kinematic=True, keep_level=True).motion
+    np.testing.assert_array_equal(mended.root_m, sc.correct(near, kinematic=True).motion.root_m)
+    assert np.median((mended.root_m - near.root_m)[:, 1]) > 0.03, "4 cm are an error of the floor"
+
+
 def test_a_file_is_corrected_into_another_of_its_format(stepping: sc.Motion, tmp_path: Path) -> None:
     sc.save_motion(tmp_path / "in.bvh", stepping)
     correction = sc.correct_file(tmp_path / "in.bvh", tmp_path / "new" / "out.bvh", kinematic=True)

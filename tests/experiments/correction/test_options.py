@@ -19,14 +19,15 @@ from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrecto
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene
 
-LINE = """in.bvh --strength 0.3 --support floor --engine mujoco --mass-kg 60 --remove-drift --join-takes --retime --raw
-    --simulate always --scene.load-kg 5 --keep-failed --video --contacts c.json --frames 1:9 --amount legs=0.5
-    --keep hands --fps 25 --floor 0.1 --up z --metres-per-unit 0.01"""
+LINE = """in.bvh --strength 0.3 --support floor --engine mujoco --mass-kg 60 --keep-level --remove-drift --join-takes
+    --retime --raw --simulate always --scene.load-kg 5 --keep-failed --video --contacts c.json --frames 1:9
+    --amount legs=0.5 --keep hands --fps 25 --floor 0.1 --up z --metres-per-unit 0.01"""
 SAME = CorrectionOptions(
     strength=0.3,
     support="floor",
     engine="mujoco",
     mass_kg=60.0,
+    keep_level=True,
     remove_drift=True,
     join_takes=True,
     retime=True,
@@ -93,7 +94,7 @@ def test_a_name_given_in_python_changes_that_option_alone(stepping: sc.Motion) -
         ({"fallback": "balanced"}, "fallback balanced goes with strength residual-free, got 0.7"),
         *(
             ({"strength": "simulated", **option}, "does not go with strength simulated")
-            for option in ({"support": "off"}, {"remove_drift": True}, {"join_takes": True})
+            for option in ({"support": "off"}, {"keep_level": True}, {"remove_drift": True}, {"join_takes": True})
         ),
         ({"frames": "60:20"}, "first < last"),
         ({"frames": "all"}, "first < last"),
