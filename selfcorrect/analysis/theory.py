@@ -200,6 +200,45 @@ def replace_variance(n: int, generations: int, spread: float = 1.0, extrapolatio
     return shrink * (spread * shrink * (1 + extrapolation / n)) ** np.arange(generations + 1)
 
 
+def corrected_extrapolation(
+    n: int, kept: float, extrapolation: float, *, reworked: bool = False
+) -> tuple[float, float]:
+    """Return what a generation of a corrected and extrapolated Gaussian loop leaves of mean and variance.
+
+    The corrector moves each sample towards a target m: c(x) = m + s (x − m). Let d = μ − m and let V be the variance.
+    The fit φ on n corrected samples has d_φ = s d and V_φ = (1 − 1/n) s² V in expectation. Of these factors s and s²
+    are the corrector's work, which the loop should keep, and 1 − 1/n is the learner's bias, which it should lose.
+
+    The refit φ′ on n draws of φ has d_φ′ = d_φ and V_φ′ = (1 − 1/n) V_φ. So φ − φ′ contains the learner's bias and
+    nothing of the correction, because the draws of φ are corrected already. The next model φ + w (φ − φ′) has
+
+        d′ = s d,    V′ = s² (1 − 1/n) (1 + w/n) V.
+
+    If the draws of φ are corrected before φ′ is trained on them (reworked), then d_φ′ = s d_φ and
+    V_φ′ = (1 − 1/n) s² V_φ. Now φ − φ′ contains the correction with the opposite sign, and extrapolation takes it back:
+
+        d′ = s (1 + w (1 − s)) d,    V′ = s² (1 − 1/n) (1 + w − w s² (1 − 1/n)) V.
+
+    For w = 1 a factor s becomes 1 − (1 − s)²: a corrector that removes a tenth of an error removes a hundredth.
+
+    Args:
+        n: Number of training samples per generation.
+        kept: s from 0 to 1, what the corrector leaves of the distance of a sample to its target.
+        extrapolation: w, with which each fit is moved away from its refit on its own samples.
+        reworked: Whether these own samples go through the corrector.
+
+    Returns:
+        The factors on the distance of the mean to the target and on the variance. Exact in expectation where no
+        extrapolated variance is negative.
+    """
+    learner = (n - 1) / n
+    mean_again = kept if reworked else 1.0
+    variance_again = learner * mean_again**2
+    mean = kept * (1 + extrapolation * (1 - mean_again))
+    variance = kept**2 * learner * (1 + extrapolation * (1 - variance_again))
+    return mean, variance
+
+
 def replace_log_volume(n: int, dimension: int, generations: int) -> np.ndarray:
     """Expected log-determinant of the covariance (truth 0) of a fully synthetic Gaussian loop, shape (t + 1,).
 

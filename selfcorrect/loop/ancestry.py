@@ -77,6 +77,23 @@ class Genealogy:
         }
 
 
+def novelty(vectors: np.ndarray, labels: np.ndarray, training: np.ndarray, training_labels: np.ndarray) -> float:
+    """Return how far samples lie from the training data: 0 for copies, about 1 for other data of the same kind.
+
+    Args:
+        vectors: (N, D), samples in a space where like ones are near.
+        labels: (N,) int64, their labels.
+        training: (M, D), the training data in that space.
+        training_labels: (M,) int64, their labels.
+
+    Returns:
+        The median distance of a sample to the nearest training sample of its label, divided by the median distance of
+        a training sample to the nearest other one.
+    """
+    distances = nearest_of_label(vectors, labels, [training], training_labels)[1]
+    return float(np.median(distances) / np.median(_nearest_other(training)))
+
+
 def nearest_of_label(
     vectors: np.ndarray, labels: np.ndarray, members: Iterable[np.ndarray], member_labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -32,7 +32,10 @@ def extrapolated(strength: float = 1.0, rework: Rework | None = None) -> Fitting
     After Alemohammad et al. 2025, "Neon" (arXiv 2510.03597). The step from a model to the one trained on its samples
     shows the bias of a generation, so a step the other way removes it. It needs only the model itself.
     strength: w; 0 is φ, 1 mirrors φ′. Works on `state()`: numbers are extrapolated, counts stay φ's.
-    rework: what φ's own samples go through before φ′ trains on them, such as the loop's correction.
+    rework: what φ's own samples go through before φ′ trains on them. In a corrected loop leave it out: φ was trained on
+    corrected samples, so its draws are corrected already, and φ − φ′ is the learner's bias alone. With the loop's
+    correction here, φ − φ′ contains the correction with the opposite sign, and extrapolation takes it back
+    (`analysis.theory.corrected_extrapolation`).
     """
     if not -1e6 < strength < 1e6:
         raise SettingError(f"the strength of an extrapolation must be finite, got {strength}")

@@ -34,6 +34,9 @@ from .fitting import Fitting, plain
 from .policy import Policy, overlapping, realised_mixture, sampling_labels, spelled
 from .trial import global_draws_told, is_tried, try_correction
 
+TRAINING_LOSS = "training_loss"
+"""Key of the loss of the last fit, of models that have it as an attribute of that name."""
+
 MODEL_METHODS = ("fit", "sample", "state", "load_state")
 """Of a `GenerativeModel`."""
 
@@ -143,7 +146,7 @@ def train_first_generation(task: Task, store: Store, stream: Stream) -> None:
         model = _fit(task.model, task.real, task.initial_steps, stream.child("generation", 0, "train"))
     with _phase(watch, "evaluate", 0):
         scores = _evaluate(task, model, None, 0, stream)
-    store.commit(Generation(0, model.state(), None, scores, watch.lap()))
+    store.commit(Generation(0, model.state(), None, {**scores, **_training_loss(model)}, watch.lap()))
 
 
 def run_loop(
@@ -207,7 +210,7 @@ def run_loop(
             scores = _evaluate(task, model, plan.correction, generation, stream)
             guard.check()
             kept = state_of(plan.correction.corrector) if plan.correction else {}
-        measured = {**scores, **_realised(training, batch), **descent}
+        measured = {**scores, **_training_loss(model), **_realised(training, batch), **descent}
         finished = Generation(generation, model.state(), batch, measured, watch.lap(), kept)
         store.commit(finished)
         observe(finished)
@@ -350,6 +353,12 @@ def _evaluate(
     with as_it_was("the judge", here.child("global generators").seed):
         scores = task.evaluate(Candidate(generation, model, correction, task.real, here))
     return {name: np.asarray(value, dtype=np.float64).tolist() for name, value in scores.items()}
+
+
+def _training_loss(model: GenerativeModel) -> Metrics:
+    """Return the loss of the model's last fit, by its key; nothing for a model that does not report one."""
+    loss = getattr(model, TRAINING_LOSS, math.nan)
+    return {TRAINING_LOSS: loss} if isinstance(loss, float) and math.isfinite(loss) else {}
 
 
 def _realised(training: Samples, batch: CorrectedBatch) -> Metrics:

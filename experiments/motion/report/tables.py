@@ -3,7 +3,7 @@
 import numpy as np
 
 from selfcorrect.models.diffusion.presets import preset
-from selfcorrect.motion.measures.metrics import EXPLAINED, FIELD, MEASURED, RETRIEVED, metric_of
+from selfcorrect.motion.measures.metrics import EXPLAINED, FIELD, MEASURED, RETRIEVED, TRAINED, metric_of
 from selfcorrect.statistics import CollapseFinding, collapse_profile, mean_interval
 
 from ...reporting import tables as shared
@@ -16,9 +16,11 @@ from .conclusion import MotionJudged, MotionOutcome
 
 def last_generation_table(outcome: MotionOutcome) -> Table:
     """All metrics of all arms at the last generation, those of feasibility where they are known, real data on top."""
+    arms = [curves for group in outcome.curves.values() for curves in group.values()]
+    trained = [metric_of(key) for key in TRAINED if any(key in curves.values for curves in arms)]
     known = [metric_of(key) for key in EXPLAINED if key in outcome.real]
     asked = (*(RETRIEVED if outcome.settings.captions else ()), *(FIELD if outcome.settings.published else ()))
-    shown = (*MEASURED, *asked, *known)
+    shown = (*MEASURED, *trained, *asked, *known)
     return shared.last_generation_table(outcome.columns().items(), shown, outcome.floors)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.randomness import streams
 from selfcorrect.models.diffusion.presets import preset
-from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED, Metric, metric_of
+from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED, TRAINED, Metric, metric_of
 from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import Row
@@ -24,7 +24,7 @@ from ...studies.shares import share_picture, share_section
 from ...studies.study import SeedRun
 from ...studies.view import Told, View
 from ..run.feasibility import read_feasibility
-from ..run.references import CORRECTED_REAL, REAL, read_references
+from ..run.references import CORRECTED_REAL, MEMORISER, REAL, read_references
 from ..run.study import MotionStudy
 from ..run.task import MotionData, motion_data
 from ..settings.experiment import MotionSettings
@@ -83,6 +83,10 @@ NOTES = (
     "density say how many samples look real; recall and coverage how much of the real variety the samples reach. "
     "Penetration, floating and skate count what exceeds 5 mm; real motion has some of each, so compare with the first"
     " row.",
+    "The memoriser returns training windows, each as often as the other: a model that scores like it may have copied. "
+    "Novelty is the median distance of a sample to the nearest training window of its label, divided by the median "
+    "distance between neighbouring training windows: 0 for copies, about 1 for other real windows. The training loss "
+    "is the mean over the last quarter of the steps of each generation.",
     "The half-life is the generation at which a metric has fallen to half of its value at generation 0 (median over"
     " seeds). The frozen arm trains on the remembered centroids alone: what the anchored arm does not do better"
     " than it, it does by memory alone.",
@@ -190,7 +194,7 @@ class MotionView(View):
         return {"preset": self.study.name}
 
     def measured(self, runs: Sequence[SeedRun]) -> list[str]:
-        return [*(metric.key for metric in MEASURED), *EXPLAINED]
+        return [*(metric.key for metric in MEASURED), *TRAINED, *EXPLAINED]
 
     def arm_config(self, run: SeedRun, arm: Any) -> dict[str, Any]:
         settings = self.study.settings.of_arms(run.task)
@@ -203,9 +207,17 @@ class MotionView(View):
 
 
 def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, np.ndarray]]:
-    """What real data score, seed by seed, arranged: title → metric → (S,); raw and corrected real data first."""
-    names = [REAL, CORRECTED_REAL, *(name for name in scores[0] if name not in (REAL, CORRECTED_REAL))]
-    return {name: {key: np.array([score[name][key] for score in scores]) for key in scores[0][name]} for name in names}
+    """What real data score, seed by seed, arranged: title → metric → (S,); fresh real data first, then the memoriser.
+
+    Shown is what all seeds have: those of earlier versions lack the memoriser and novelty.
+    """
+    shared = [name for name in scores[0] if all(name in score for score in scores)]
+    first = [name for name in (REAL, MEMORISER, CORRECTED_REAL) if name in shared]
+    floors = {}
+    for name in (*first, *(name for name in shared if name not in first)):
+        keys = [key for key in scores[0][name] if all(key in score[name] for score in scores)]
+        floors[name] = {key: np.array([score[name][key] for score in scores]) for key in keys}
+    return floors
 
 
 def _seconds(timings: Mapping[str, float]) -> dict[str, float]:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
+
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.correction import Correction
@@ -13,9 +15,12 @@ from selfcorrect.storage.files.writing import write_atomically
 from ..correctors.builtin import CorrectorInputs, physics
 from .feasibility import feasibility, feasible_rows
 from .parts import JudgedTask
+from .task import novelty_of_samples
 
 REAL = "real against real"
 CORRECTED_REAL = "real, corrected by physics"
+MEMORISER = "memoriser: the training set resampled"
+"""What a model scores that returns its training windows, each as often as the other."""
 
 HELD_OUT = "real, held out"
 SHUFFLED = "real, captions shuffled"
@@ -27,8 +32,9 @@ FILE = "references.json"
 def write_references(
     folder: Path, task: JudgedTask, inputs: CorrectorInputs, stream: Stream, *, repair: bool = False
 ) -> None:
-    """Judge fresh real windows as if a model had made them, raw and corrected; kept in `folder`.
+    """Judge fresh real windows as if a model had made them, raw and corrected, and a memoriser; kept in `folder`.
 
+    The memoriser draws training windows with replacement. Scores that it reaches do not show that a model generalises.
     Where labels are captions, windows that were held out are judged by theirs, too, and the fresh ones by those of
     others, which shows what chance retrieves.
 
@@ -44,6 +50,7 @@ def write_references(
         name: {**_scores(task, samples), **feasibility(task.codec.decode(samples.take(rows).values), inputs.engine)}
         for name, samples in ((REAL, task.fresh), (CORRECTED_REAL, corrected))
     }
+    scores[MEMORISER] = _scores(task, resample_training(task, stream))
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(path, sealed({**scores, **_of_captions(task, stream), **_of_field(task, stream)}))
 
@@ -53,10 +60,17 @@ def read_references(folder: Path) -> dict[str, dict[str, float]]:
     return unsealed(folder / FILE)
 
 
-def _scores(task: JudgedTask, samples: Samples) -> Mapping[str, float]:
+def resample_training(task: JudgedTask, stream: Stream) -> Samples:
+    """Return as many training windows as there are fresh ones, drawn with replacement."""
+    draws = stream.child("memoriser").numpy().integers(len(task.task.real), size=len(task.fresh))
+    return task.task.real.take(torch.from_numpy(draws))
+
+
+def _scores(task: JudgedTask, samples: Samples) -> dict[str, float]:
     batch, labels = task.codec.decode(samples.values), samples.labels.numpy()
     retrieved = task.captions.scores(batch, labels) if task.captions else {}
-    return {**task.evaluator.evaluate(batch, labels), **retrieved}
+    new = {} if task.field else novelty_of_samples(task.evaluator, task.data.training, batch, labels)
+    return {**task.evaluator.evaluate(batch, labels), **new, **retrieved}
 
 
 def _of_field(task: JudgedTask, stream: Stream) -> dict[str, Mapping[str, float]]:

@@ -16,6 +16,7 @@ from selfcorrect.datasets.collections.deepmimic import CYCLIC
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Split, Windows, split_sources, split_windows
+from selfcorrect.loop.ancestry import novelty
 from selfcorrect.loop.policy import blocks_of
 from selfcorrect.loop.run import Candidate, Task
 from selfcorrect.models.diffusion.acceleration import EXACT, Acceleration
@@ -24,7 +25,8 @@ from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
 from selfcorrect.models.text_embedding import minilm, sentence_vectors
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
-from selfcorrect.motion.measures.metrics import CORRECTED
+from selfcorrect.motion.measures.metrics import CORRECTED, NOVELTY
+from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.progress import Progress, silent
 
 from ..settings.experiment import DenoiserArms, MotionSettings
@@ -193,11 +195,20 @@ def motion_task(
     task = Task(
         model=model,
         real=as_samples(data.training, codec),
-        evaluate=_judge(settings, codec, evaluator, captions),
+        evaluate=_judge(settings, codec, evaluator, captions, data.training),
         initial_steps=settings.initial_steps[comparison.denoiser],
         space=lambda values: evaluator.geometric(codec.decode(values)),
     )
     return JudgedTask(task, codec, data, fresh, blocks_of(fresh), evaluator, captions)
+
+
+def novelty_of_samples(
+    evaluator: MotionEvaluator, training: Windows, batch: MotionBatch, labels: np.ndarray
+) -> dict[str, float]:
+    """Return how new canonical motions with labels (M,) int64 are against the training windows, by the metric's key."""
+    training_vectors = evaluator.geometric(training.batch)
+    measured = novelty(evaluator.geometric(batch), labels, training_vectors, training.labels)
+    return {NOVELTY: measured}
 
 
 def as_samples(windows: Windows, codec: FeatureCodec) -> Samples:
@@ -206,13 +217,19 @@ def as_samples(windows: Windows, codec: FeatureCodec) -> Samples:
 
 
 def _judge(
-    settings: MotionSettings, codec: FeatureCodec, evaluator: MotionEvaluator, captions: CaptionJudge | None
+    settings: MotionSettings,
+    codec: FeatureCodec,
+    evaluator: MotionEvaluator,
+    captions: CaptionJudge | None,
+    training: Windows,
 ) -> Callable[[Candidate], Mapping[str, float]]:
     """Judge raw samples, and in a separate series the same samples after the arm's correction."""
 
     def evaluate(candidate: Candidate) -> dict[str, float]:
         samples = candidate.samples(settings.judged_count)
-        scores = evaluator.evaluate(codec.decode(samples.values), samples.labels.numpy())
+        batch, labels = codec.decode(samples.values), samples.labels.numpy()
+        scores = evaluator.evaluate(batch, labels)
+        scores |= novelty_of_samples(evaluator, training, batch, labels)
         if captions:
             asked = torch.from_numpy(captions.asked(settings.judged_count))
             drawn = candidate.model.sample(asked, candidate.stream.child("captions"))

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from selfcorrect.core.errors import SettingError
+from selfcorrect.loop.run import TRAINING_LOSS
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.storage.files.digests import unsealed
 from selfcorrect.storage.runs.folder_store import FolderReader
@@ -114,6 +115,7 @@ class ComparisonView(View):
                 bounds=(-math.inf, math.inf),
             )
             for key in keys
+            if key != TRAINING_LOSS
         ]
 
     def _judged(self, outcome: Measured) -> Judged[ComparisonFacts]:

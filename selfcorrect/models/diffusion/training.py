@@ -42,12 +42,14 @@ def train(
     acceleration: Acceleration = EXACT,
     share: Share = ALONE,
     loss_of: Callable[[Tensor, Tensor], Tensor] = mse_loss,
-) -> None:
+) -> float:
     """Train `network` in place for `steps` optimiser steps on the batches of `draw`, and let `average` follow it.
 
     The optimiser starts afresh; `steps_before` is the number of steps that both networks have seen already. Of each
     batch this process works on its share. `loss_of` maps predicted and clean values (B, T, D) to the scalar that is
     minimised.
+
+    Returns the mean loss over the last quarter of the steps, NaN for no steps.
     """
     peak = config.learning_rate if steps_before == 0 else config.fine_tune_learning_rate
     optimiser = torch.optim.AdamW(
@@ -62,6 +64,7 @@ def train(
     forward = share.joined(network)
     check = DivergenceCheck(acceleration.check_every, steps, advice)
     averages, parameters = list(average.parameters()), list(network.parameters())  # a walk through modules is slow
+    late_losses: list[Tensor] = []
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = peak * learning_rate_factor(step, steps, config)
@@ -69,11 +72,15 @@ def train(
         with acceleration.autocast(batch.clean.device):
             predicted = forward(batch.noisy, batch.times, batch.labels)
         loss = loss_of(predicted.float(), batch.clean)
-        check.see(share.mean(loss), step)
+        shared_loss = share.mean(loss)
+        check.see(shared_loss, step)
+        if step >= steps - math.ceil(steps / 4):
+            late_losses.append(shared_loss.detach())
         update(optimiser, loss, config.gradient_norm)
         follow(averages, parameters, steps_before + step + 1, config.ema_decay)
         if on_step:
             on_step(step + 1)
+    return torch.stack(late_losses).mean().item() if late_losses else math.nan
 
 
 def draw_batch(

@@ -21,6 +21,8 @@ from ...metrics.spread import trace_ratio, within_label_ratio
 from ...statistics import UNMEASURED, Interval, mean_interval
 from .physical import JERK, METRES_PER_SECOND, MILLIMETRES, NUMBER, PhysicalErrors, Unit
 
+NOVELTY = "novelty_of_samples"
+"""Key of how far samples lie from the training data: see `selfcorrect.loop.ancestry.novelty`."""
 CORRECTED = "corrected_"
 """Begins the keys of what was measured after correction, with `judge_corrected`."""
 
@@ -121,6 +123,9 @@ METRICS = (
     Metric("trace_ratio", "Variance, of real", "diversity", "real", measure=lambda sets: trace_ratio(*sets.poses)),
     Metric("within_label_ratio", "Variance within labels, of real", "diversity", "real",
            measure=lambda sets: sets.within_labels),
+    # of samples against the training data, and of the training itself
+    Metric(NOVELTY, "Novelty", "diversity", "real"),
+    Metric("training_loss", "Training loss", "realism", "neutral", 4),
     # of the last generation alone
     Metric("needed_force_bodyweights", "Root force needed", "realism", "real", unit=Unit("body weights")),
     Metric("needed_moment_nm", "Root moment needed", "realism", "real", 0, Unit("N m", "N m")),
@@ -147,6 +152,8 @@ METRICS = (
 
 FEASIBILITY = ("needed_force_bodyweights", "needed_moment_nm", "without_support_percent")
 """Keys of the root residual that motions need, as they are, in an engine that did not make them."""
+TRAINED = (NOVELTY, "training_loss")
+"""Keys of what is measured in each generation against the training data, and of the training itself."""
 EXPLAINED = (*FEASIBILITY, "missing_bodyweights", "unsupported_percent")
 """Keys of what is measured of the last generation alone; the last two after kinematic clean-up, without an engine."""
 RETRIEVED = tuple(metric for metric in METRICS if metric.key.startswith("r_precision"))

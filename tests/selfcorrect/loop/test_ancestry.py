@@ -14,7 +14,7 @@ from selfcorrect.core.samples import Samples, StoredSamples
 from selfcorrect.correctors.contract import Corrected
 from selfcorrect.correctors.correction import CorrectedBatch, Correction
 from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
-from selfcorrect.loop.ancestry import Genealogy, nearest_of_label, offspring_variance
+from selfcorrect.loop.ancestry import Genealogy, nearest_of_label, novelty, offspring_variance
 from selfcorrect.loop.policy import Accumulate, Augment, RealOnly, Replace
 from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
 from selfcorrect.storage.runs.folder_store import FolderStore
@@ -147,3 +147,17 @@ def test_fully_synthetic_memorisers_lose_lines_and_real_data_founds_them_anew():
         survived[policy] = looped(task, Plan(policy, 8), STREAM).metrics(8).get("surviving_lineages")
     assert survived[Replace()] < 0.4 < survived[Augment(1.0)]
     assert survived[RealOnly()] is None
+
+
+def test_novelty_is_0_for_copies_and_about_1_for_new_samples_of_the_same_distribution():
+    draw = np.random.default_rng(0).standard_normal
+    training, labels = draw((400, 3)), np.zeros(400, dtype=int)
+    assert novelty(training[:100], labels[:100], training, labels) == 0
+    assert novelty(draw((400, 3)), labels, training, labels) == pytest.approx(1, abs=0.15)
+    assert novelty(2 * draw((400, 3)), labels, training, labels) > 1.5
+
+
+def test_novelty_compares_samples_with_training_data_of_their_label_alone():
+    training, labels = np.array([[0.0], [1.0], [10.0], [11.0]]), np.array([0, 0, 1, 1])
+    assert novelty(np.array([[10.0], [10.5]]), np.array([0, 0]), training, labels) == 9.25
+    assert novelty(np.array([[10.0], [10.5]]), np.array([1, 1]), training, labels) == 0.25

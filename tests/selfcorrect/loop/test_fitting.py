@@ -1,13 +1,16 @@
 """Fittings: their algebra on states, and their effect on loops whose law is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from helpers import looped
 
 from selfcorrect.analysis import theory
-from selfcorrect.core.randomness import streams
+from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.correction import Correction
 from selfcorrect.loop.fitting import averaged, extrapolated, plain
 from selfcorrect.loop.policy import RealOnly, Replace
 from selfcorrect.loop.run import Plan, Task
@@ -46,6 +49,50 @@ def test_it_takes_off_the_bias_of_maximum_likelihood(strength):
     found, predicted = variances(strength, 6), theory.replace_variance(COUNT, 6, extrapolation=strength)[-1]
     assert found.mean() == pytest.approx(predicted, abs=4 * found.std() / np.sqrt(SEEDS))
     assert found.std() / np.sqrt(SEEDS) < 0.04
+
+
+KEPT, TARGET, START = 0.8, 1.0, 3.0
+
+
+def corrected_loop(strength: float, *, reworked: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return means and variances (SEEDS,) after one generation that is corrected towards a target and extrapolated."""
+
+    def pull(samples: Samples) -> Samples:
+        return samples.with_values(TARGET + KEPT * (samples.values - TARGET))
+
+    def rework(own: Samples, stream: Stream) -> Samples:
+        return pull(own)
+
+    model = Gaussian.standard(SEEDS, 1)
+    start = replace(model, mean=model.mean + START)
+    real = Samples.real(start.sample(torch.zeros(COUNT, dtype=torch.int64), STREAM.child("data")))
+    fitting = extrapolated(strength, rework if reworked else None)
+    plan = Plan(Replace(), 1, correction=Correction(pull), fitting=fitting)
+    store = looped(Task(model, real, lambda candidate: {}), plan, STREAM)
+    last = store.state(1)
+    return last["mean"].flatten().numpy(), last["covariance"].flatten().numpy()
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("reworked", [False, True])
+def test_extrapolation_with_a_corrector_follows_the_gaussian_law(strength: float, reworked: bool):
+    """Generation 0 has the mean START and the variance 1 − 1/n in expectation."""
+    means, variances = corrected_loop(strength, reworked=reworked)
+    mean, variance = theory.corrected_extrapolation(COUNT, KEPT, strength, reworked=reworked)
+    predicted_mean = TARGET + mean * (START - TARGET)
+    assert means.mean() == pytest.approx(predicted_mean, abs=4 * means.std() / np.sqrt(SEEDS))
+    predicted_variance = variance * (1 - 1 / COUNT)
+    assert variances.mean() == pytest.approx(predicted_variance, abs=4 * variances.std() / np.sqrt(SEEDS))
+
+
+def test_extrapolation_keeps_the_correction_unless_own_samples_are_corrected_too():
+    means, _ = corrected_loop(1.0, reworked=False)
+    corrected = TARGET + KEPT * (START - TARGET)
+    margin = 4 * means.std() / np.sqrt(SEEDS)
+    assert means.mean() == pytest.approx(corrected, abs=margin)
+    taken_back, _ = corrected_loop(1.0, reworked=True)  # the control, in which most of the correction is undone
+    assert taken_back.mean() > corrected + 3 * margin
+    assert taken_back.mean() == pytest.approx(START - (1 - KEPT) ** 2 * (START - TARGET), abs=margin)
 
 
 def test_counts_are_not_extrapolated_and_the_baseline_can_have_it():

@@ -1,6 +1,9 @@
 """The loop: order of its steps, common random numbers, known laws of Gaussian loops, errors, resume."""
 
-from dataclasses import replace
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,7 @@ import torch
 from helpers import looped
 
 from selfcorrect.core.errors import LoopError
-from selfcorrect.core.randomness import streams
+from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrected, chain, lift
 from selfcorrect.correctors.correction import Correction
@@ -390,3 +393,24 @@ def test_a_state_that_is_none_is_told_of():
     keeps.state, keeps.load_state = (lambda: [1, 2]), (lambda state: None)
     with pytest.raises(LoopError, match=r"state\(\) of corrector 'keeps' must return tensors by name, got list"):
         run(Plan(Replace(), 1, correction=Correction(keeps)))
+
+
+@dataclass(frozen=True)
+class WithLoss(Gaussian):
+    """A Gaussian that reports a loss: the mean of its training data."""
+
+    training_loss: float = math.nan
+
+    def fit(self, samples: Samples, steps: int, stream: Stream) -> WithLoss:
+        return replace(super().fit(samples, steps, stream), training_loss=float(samples.values.mean()))
+
+
+def test_the_training_loss_of_a_model_that_reports_it_is_logged_in_every_generation():
+    task = gaussian_task(seeds=1)
+    plain = run(Plan(Replace(), 2), task)
+    assert "training_loss" not in plain.metrics(2)
+    logged = run(Plan(Replace(), 2), replace(task, model=WithLoss.standard(1, 1)))
+    for generation in (1, 2):
+        trained_on = float(logged.samples(generation).values.mean())
+        assert logged.metrics(generation)["training_loss"] == pytest.approx(trained_on)
+        assert logged.metrics(generation)["variance"] == plain.metrics(generation)["variance"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -38,6 +39,14 @@ def trained(data: Samples) -> MotionDiffusion:
 
 def model(config: DiffusionConfig = TINY, **options) -> MotionDiffusion:
     return MotionDiffusion(config, FRAMES, FEATURES, CLASSES, device=torch.device("cpu"), **options)
+
+
+@pytest.mark.slow
+def test_the_training_loss_is_that_of_the_last_quarter_and_falls(trained: MotionDiffusion, data: Samples):
+    begun = model(TINY).fit(data, 8, STREAM.child("train"))
+    assert 0 < trained.training_loss < 0.5 * begun.training_loss
+    assert math.isnan(model(TINY).training_loss)
+    assert math.isnan(model(TINY).load_state(trained.state()).training_loss)
 
 
 @pytest.mark.slow
