@@ -105,7 +105,7 @@ def test_a_motion_can_stay_on_its_level(stepping: sc.Motion) -> None:
     near = replace(stepping, root_m=stepping.root_m + np.array([0.0, 0.02, 0.0]))
     mended = sc.correct(near, kinematic=True, keep_level=True).motion
     np.testing.assert_array_equal(mended.root_m, sc.correct(near, kinematic=True).motion.root_m)
-    assert np.median((mended.root_m - near.root_m)[:, 1]) > 0.03, "4 cm are an error of the floor"
+    assert np.median((mended.root_m - near.root_m)[:, 1]) > 0.02, "a few centimetres are an error of the floor"
 
 
 def test_a_file_is_corrected_into_another_of_its_format(stepping: sc.Motion, tmp_path: Path) -> None:
