@@ -17,6 +17,7 @@ from selfcorrect.motion.correction.timeline import spans
 from selfcorrect.motion.geometry.kinematics import world_poses
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.storage.files.strict_json import read_file_as
+from selfcorrect.storage.files.writing import refuse_to_replace, write_atomically
 
 from .body.curves import smoothstep
 from .body.leg_ik import Legs, bend_legs
@@ -86,9 +87,11 @@ class Contacts:
         """Those of a file; InputError where it is none."""
         return read_file_as(cls, Path(path))
 
-    def save(self, path: str | Path) -> None:
-        """Write them as JSON."""
-        Path(path).write_text(self.text(), encoding="utf-8")
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write them as JSON; SettingError where the file exists, unless `overwrite` is true."""
+        path = Path(path).expanduser()
+        refuse_to_replace(path, overwrite)
+        write_atomically(path, self.text(), overwrite=overwrite)
 
     def text(self) -> str:
         """The JSON that `save` writes."""

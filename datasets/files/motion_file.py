@@ -14,6 +14,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.core.extras import needed_for
 from selfcorrect.motion.geometry.kinematics import in_slabs
 from selfcorrect.motion.motion import FPS_READ, Motion
+from selfcorrect.storage.files.digests import digest_of_file
 from selfcorrect.storage.files.limits import check_workable
 
 from .skeletons.reading import Reading
@@ -110,12 +111,18 @@ def checked_rate(path: Path, fps: float) -> float:
     return fps
 
 
-@lru_cache(maxsize=1)
 def body_model_of(reading: Reading) -> BodyModel | None:
-    """The body model that a reading names, loaded once."""
-    if reading.body_model is None:
+    """Return the body model that a reading names; one whose content did not change is not read again."""
+    path = reading.body_model
+    if path is None:
         return None
     with needed_for("a body model", "smpl"):
-        from selfcorrect.motion.body.body_model import load_body_model
+        return _load_body_model(path, digest_of_file(path), reading.allow_pickle)
 
-        return load_body_model(reading.body_model, allow_pickle=reading.allow_pickle)
+
+@lru_cache(maxsize=1)
+def _load_body_model(path: Path, digest: str, allow_pickle: bool) -> BodyModel:
+    """Load a body model; the digest of its content makes the cache notice a file that was replaced."""
+    from selfcorrect.motion.body.body_model import load_body_model
+
+    return load_body_model(path, allow_pickle=allow_pickle)

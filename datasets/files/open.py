@@ -11,7 +11,7 @@ from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.measures.contacts import floor_height_m
 from selfcorrect.motion.motion import Motion, check_numbers
-from selfcorrect.storage.files.writing import refuse_to_replace
+from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
 from .formats import format_of, holds_anything, is_motion_file, reader_of, writer_of
 from .motion_file import MotionFile, Writes
@@ -122,12 +122,21 @@ def motion_files(path: Path) -> list[Path]:
 
 
 def save_motion(path: str | Path, motion: Motion, name: str | None = None, *, overwrite: bool = False) -> None:
-    """Write a motion in the format called `name`, by default the first with the path's suffix.
+    """Write a motion file.
 
-    SettingError where the file exists, unless `overwrite` is true; InputError where it could not be read again, as its
-    numbers are not finite, or no motion has so many frames per second.
+    Args:
+        path: the file; folders on the way are made.
+        motion: what is written.
+        name: the format, such as "bvh"; by default the first with the path's suffix.
+        overwrite: replace a file that is there already.
+
+    Raises:
+        SettingError: the file exists, or was written by somebody else meanwhile, and `overwrite` is false.
+        InputError: the file could not be read again: its numbers are not finite, or its frame rate is none.
     """
     path = Path(path).expanduser()
     check_numbers(motion)
     refuse_to_replace(path, overwrite)
-    writer_of(format_of(path, name))(path, motion)
+    write = writer_of(format_of(path, name))
+    with replacing(path, overwrite=overwrite) as temporary:
+        write(temporary, motion)

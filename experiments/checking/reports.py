@@ -120,12 +120,22 @@ def _in_xml(text: str) -> str:
     return _NOT_IN_XML.sub(lambda odd: odd[0].encode("unicode_escape").decode(), text)
 
 
-def draw_worst(path: Path, all_checked: Sequence[Checked], reading: Reading) -> None:
-    """A PNG with a row of moments for each of the worst findings, at most one per rule and file."""
+def draw_worst(path: Path, all_checked: Sequence[Checked], reading: Reading, *, overwrite: bool = True) -> None:
+    """Draw a PNG with a row of moments for each of the worst findings, at most one per rule and file.
+
+    Args:
+        path: the picture.
+        all_checked: findings of all files.
+        reading: how the files are read.
+        overwrite: replace a file that is there already.
+
+    Raises:
+        SettingError: the file exists and may not be replaced.
+    """
     found = [(checked.path, *each) for checked in all_checked for each in _one_per_rule(checked)]
     rows = sorted(found, key=lambda row: -row[2].severity)
     panels = [_panel(*row, reading) for row in rows[:ROWS]]
-    with replacing(path) as temporary:
+    with replacing(path, overwrite=overwrite) as temporary:
         save_picture(temporary, film_strip(panels, pictures=MOMENTS, size_px=220))
 
 

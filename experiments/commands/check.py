@@ -18,7 +18,7 @@ from selfcorrect.runtime.bugs import attempted
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.writing import text_output
 
-from ..jobs.targets import check_output
+from ..jobs.targets import check_output, check_separate
 from .inputs import must_exist
 
 if TYPE_CHECKING:
@@ -68,8 +68,10 @@ class CheckCommand:
         if self.rules:
             return _print_rules()
         must_exist((*self.inputs, *self.reading.files))
-        for output in (self.out, self.picture):
-            check_output(output, self.overwrite, self.inputs)
+        outputs = {"out": self.out, "picture": self.picture}
+        check_separate(outputs, ())
+        check_output(self.out, self.overwrite, self.inputs, is_stream_allowed=True)
+        check_output(self.picture, self.overwrite, self.inputs)
         if self.picture is not None and self.picture.suffix.lower() != ".png":
             raise SettingError(f"{self.picture}: pictures of findings are .png files")
         from tqdm import tqdm
@@ -91,7 +93,7 @@ class CheckCommand:
         words = {"text": self._text, "json": reports.json_of, "junit": reports.junit_of}[self.format](done)
         self._tell(words)
         if self.picture and any(checked.broken for checked in done):
-            draw = partial(reports.draw_worst, self.picture, done, self.reading)
+            draw = partial(reports.draw_worst, self.picture, done, self.reading, overwrite=self.overwrite)
             _, note = attempted("no picture was drawn", draw, None)
             print(*filter(None, [note]), sep="", end="\n" * bool(note), file=sys.stderr)
         if unread := sum(bool(checked.error) for checked in done):
@@ -102,7 +104,7 @@ class CheckCommand:
         if self.out is None:
             print(words)
             return
-        with text_output(self.out) as file:
+        with text_output(self.out, overwrite=self.overwrite) as file:
             file.write(words + "\n")
 
     def _text(self, done: Sequence[Checked]) -> str:

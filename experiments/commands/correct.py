@@ -1,6 +1,7 @@
 """`selfcorrect correct`: motion files in, physically plausible motion files of the same kind out."""
 
 import importlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,10 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.core.extras import needed_for
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.settings.engine_table import ENGINES
+from selfcorrect.storage.files.locks import LOCK
 
 from ..correction.options import CorrectionOptions
+from ..jobs.targets import check_replaceable, check_separate
 from ..jobs.where import Cluster, Where
 from .inputs import must_be_readable, must_exist
 
@@ -65,10 +68,24 @@ class CorrectCommand:
             return correct_shards_and_tell(ShardsTask(self.inputs[0], self.out, options), where)
         out = Path(self.out)
         report = self.report or out / REPORT
+        self._check_outputs(out, report)
         done = correct_and_tell(list(map(Path, self.inputs)), out, options, report, where, self.quiet)
         if self.contacts_out is not None or self.delta is not None:
             self._write_beside(out)
         return done
+
+    def _check_outputs(self, out: Path, report: Path) -> None:
+        """SettingError where contacts and delta meet each other, an input, or another file of this command."""
+        outputs = {"contacts-out": self.contacts_out, "delta": self.delta}
+        if not any(outputs.values()):
+            return
+        from ..correction.batch import tasks_of
+
+        (task,) = tasks_of([Path(self.inputs[0])], out)
+        named = [path for path in (*self.options.reading.files, self.options.contacts) if path is not None]
+        check_separate(outputs, [task.source, *named], [task.target, task.video, task.record, report, out / LOCK])
+        for path in filter(None, outputs.values()):
+            check_replaceable(path)
 
     def _write_beside(self, out: Path) -> None:
         """Write the contacts that the corrected file shows, and the layer that makes it of its input."""
@@ -125,10 +142,12 @@ class CorrectCommand:
 
 
 def _write_new(path: Path, text: str) -> None:
-    """Write a text; SettingError where another is there, which may be edited."""
+    """Write a text into a new file; SettingError where another text is there, which may be edited."""
+    from selfcorrect.storage.files.limits import read_bytes
     from selfcorrect.storage.files.writing import write_atomically
 
-    if path.exists() and path.read_text(encoding="utf-8", errors="replace") != text:
+    if not os.path.lexists(path):
+        write_atomically(path, text, overwrite=False)
+    elif read_bytes(path) != text.encode():
         raise SettingError(f"{path}: exists with other content, which may be edited; choose another file")
-    write_atomically(path, text)
     print(path)

@@ -94,7 +94,7 @@ class CurateCommand:
         if self.out is not None:
             is_csv = self.out.suffix.lower() == ".csv"
             text = ratings.to_csv() if is_csv else json.dumps(to_json(ratings.to_json()), indent=1) + "\n"
-            write_atomically(self.out, text)
+            write_atomically(self.out, text, overwrite=self.overwrite)
             print(self.out)
 
     def _start_session(self) -> Session:

@@ -219,7 +219,8 @@ class Profile:
         _print_list("unreadable", unread)
         if not profile.rigs:
             raise InputError(f"{', '.join(map(str, self.sources))}: no two motions of one rig here")
-        write_atomically(self.out, (json.dumps(as_json(profile), indent=1) + "\n").encode())
+        text = json.dumps(as_json(profile), indent=1) + "\n"
+        write_atomically(self.out, text, overwrite=self.overwrite)
         print(f"{len(files) - len(unread)} files, {len(profile.rigs)} rigs → {self.out}")
 
     def _motions(self, files: Sequence[Path], unread: list[str]) -> Iterator[Motion]:
@@ -328,7 +329,7 @@ class Preview:
         if not motions:
             raise InputError(f"{self.source.path}: no motion could be read")
         panels = [PicturePanel(motion, _title(motion)) for motion in motions[: self.rows]]
-        with replacing(self.out) as temporary:
+        with replacing(self.out, overwrite=self.overwrite) as temporary:
             save_picture(temporary, film_strip(panels, pictures=self.pictures, size_px=160))
         print(self.out)
 

@@ -84,14 +84,15 @@ class ViewCommand:
         titles = [title for title, _ in shown]
         motions = [resample(motion, shown[0][1].fps) for _, motion in shown]
         if self.out is not None and self.out.suffix != ".html":
-            draw_motions(self.out, motions, titles, overwrite=True)  # checked above
+            draw_motions(self.out, motions, titles, overwrite=self.overwrite)
             print(self.out)
             return
         from selfcorrect.motion.pictures.player import show
         from selfcorrect.storage.files.writing import write_atomically
 
         page = self.out or Path(tempfile.mkdtemp(prefix="selfcorrect-")) / "motions.html"
-        write_atomically(page, show(*motions, titles=titles, spread_m=self.spread_m).html)
+        text = show(*motions, titles=titles, spread_m=self.spread_m).html
+        write_atomically(page, text, overwrite=self.overwrite)
         print(page)
         if self.out is None and somebody_looks():
             webbrowser.open(page.as_uri())

@@ -96,10 +96,8 @@ def tasks_of(inputs: Sequence[Path], out: Path) -> list[FileTask]:
 
 def check_report(report: Path, tasks: Sequence[FileTask], out: Path) -> None:
     """SettingError where the report would overwrite anything but an earlier one; it may go to a device or a pipe."""
-    made, place = (
-        {place_of(path) for task in tasks for path in (task.source, task.target, task.video)},
-        place_of(report),
-    )
+    made = {place_of(path) for task in tasks for path in (task.source, task.target, task.video, task.record)}
+    place = place_of(report)
     if report.is_dir():
         raise SettingError(f"{report}: the report is a file, this is a folder")
     if place in made or any(place in path.parents for path in made):
@@ -116,7 +114,7 @@ def _report_file(report: Path, out: Path) -> Iterator[Path]:
     if report.exists() and not report.is_file():
         yield report
         return
-    with replacing(place_of(report)) as temporary:
+    with replacing(place_of(report), overwrite=report.exists()) as temporary:
         yield temporary
         if os.path.lexists(report) and not is_report(report, out):
             raise RunFolderError(f"{report}: exists and was not written by this command; move it away")

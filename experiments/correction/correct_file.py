@@ -300,7 +300,7 @@ def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, pro
     result.save(task.record)
     for path, product in made.items():
         if product:
-            with replacing(path) as temporary:
+            with replacing(path, overwrite=path in ours) as temporary:
                 shutil.copyfile(product, temporary)
     if not made:
         for stale in ours:

@@ -77,7 +77,7 @@ def correct_file(
     (made,) = options.corrector(_enough_workers(file.motions, options))(file.motions)
     correction = options.finished(file.motion, made)
     if correction.accepted:
-        with replacing(target) as temporary:
+        with replacing(target, overwrite=overwrite) as temporary:
             file.write(temporary, correction.motion)
     return correction
 

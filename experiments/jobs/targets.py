@@ -1,7 +1,7 @@
 """One rule for every command that writes files: nothing is lost by it."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from selfcorrect.core.errors import SettingError
@@ -15,10 +15,57 @@ def place_of(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def check_output(path: Path | None, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
-    """SettingError where writing one file, or none, would overwrite an input, or what is there without leave to."""
+def check_separate(outputs: Mapping[str, Path | None], inputs: Iterable[Path], others: Iterable[Path] = ()) -> None:
+    """Check that single files to write are apart from each other, from inputs and from other files of the command.
+
+    Args:
+        outputs: the file of each option, None where the option is not given.
+        inputs: files that are read.
+        others: files that the command writes besides.
+
+    Raises:
+        SettingError: two of them would be one file.
+    """
+    input_places = set(map(place_of, inputs))
+    other_places = set(map(place_of, others))
+    option_at: dict[Path, str] = {}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        place = place_of(path)
+        first_option = option_at.setdefault(place, option)
+        if first_option != option:
+            raise SettingError(f"{path}: {first_option} and {option} name the same file; choose two files")
+        if place in input_places:
+            raise SettingError(f"{path}: {option} would overwrite an input; choose another file")
+        if place in other_places:
+            raise SettingError(f"{path}: {option} names a file that this command writes already; choose another one")
+
+
+def check_replaceable(path: Path) -> None:
+    """SettingError where a path is a folder, a pipe, a device, or a link that leads nowhere."""
+    if os.path.lexists(path) and not path.is_file():
+        raise SettingError(f"{path}: is no regular file, and nothing else is replaced; choose another file")
+
+
+def check_output(
+    path: Path | None, overwrite: bool, inputs: Iterable[Path] = (), *, is_stream_allowed: bool = False
+) -> None:
+    """Check that one file can be written and that nothing is lost by it.
+
+    Args:
+        path: the file, None where none is written.
+        overwrite: whether a file that is there may be replaced.
+        inputs: files that are read.
+        is_stream_allowed: whether it may be a pipe or a device, such as /dev/stdout.
+
+    Raises:
+        SettingError: an input or a file without leave would be overwritten, or the path is no regular file.
+    """
     if path is None:
         return
+    if not is_stream_allowed:
+        check_replaceable(path)
     if place_of(path) in map(place_of, inputs):
         raise SettingError(f"{path}: an input would be overwritten; {ANOTHER}")
     if path.is_file() and not overwrite:

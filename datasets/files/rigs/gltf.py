@@ -22,6 +22,8 @@ from selfcorrect.motion.skeleton import Skeleton
 
 from .gltf_document import Document, Numbers, write_document
 
+GENERATOR = "selfcorrect"
+"""What our files name as their generator; they are in metres, whatever size the body has."""
 _VERTICES = 34962
 _MATERIAL = {"name": "bone", "pbrMetallicRoughness": {"baseColorFactor": [0.8, 0.5, 0.2, 1]}}
 
@@ -77,7 +79,7 @@ def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
     nodes = _nodes_at_rest(motion.skeleton)
     seen = {} if at_rest else _skinned(motion, nodes, numbers)
     document = {
-        "asset": {"version": "2.0", "generator": "selfcorrect"},
+        "asset": {"version": "2.0", "generator": GENERATOR},
         "scene": 0,
         "scenes": [{"nodes": [0 if at_rest else len(nodes) - 1]}],
         "nodes": [{key: value for key, value in node.items() if value or key != "children"} for node in nodes],

@@ -23,7 +23,7 @@ from ..skeletons.naming import spine_parts
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import Upright, upright
 from .bvh_body import body_of, check_bones, with_body
-from .gltf import VRM_BONES
+from .gltf import GENERATOR, VRM_BONES
 from .gltf_document import (
     DAMAGES,
     Document,
@@ -206,11 +206,20 @@ def _clip(document: Document, rig: Rig, animation: int, clock: _Clock, path: Pat
             tracks[joint, kind] = _sampled(times_s, values, sampler.get("interpolation", "LINEAR"), clock_s, kind)
     motion = motion_of(rig, tracks, frames, fps)
     motion = replace(motion, label=str(content.get("name") or ""), source=str(path))
-    clip = clip_of(rig, motion, tracks, reading.metres_per_unit)
+    clip = clip_of(rig, motion, tracks, _known_unit_m(document, reading))
     check_bones(clip)
     seen = upright(body_of(clip), reading.up, Y_UP)
     uneven = () if clock.even else (f"key frames are uneven; read at {fps:g} frames per second",)
     return _Clip(clip, seen, start_s, (*filter(None, [clip.unit_note]), *uneven, *seen.notes))
+
+
+def _known_unit_m(document: Document, reading: Reading) -> float | None:
+    """Return metres per unit as the reading or the file states them; None where the body's size has to show them.
+
+    glTF's unit is the metre, and files that we wrote keep to it. Those of other programs do not always.
+    """
+    is_ours = document.content["asset"].get("generator") == GENERATOR
+    return 1.0 if reading.metres_per_unit is None and is_ours else reading.metres_per_unit
 
 
 def _clock(keys_s: Sequence[np.ndarray]) -> _Clock:

@@ -201,7 +201,7 @@ def draw_motions(
         raise SettingError(f"{path}: pictures end in .png, films in .gif or .mp4, pages in .html (`show`)")
     together = any(panel.before is not None for panel in panels)
     refuse_to_replace(path, overwrite)
-    with replacing(path) as temporary:
+    with replacing(path, overwrite=overwrite) as temporary:
         if path.suffix == ".png":
             save_picture(temporary, film_strip(panels, same_view=together))
         else:

@@ -41,6 +41,9 @@ Then a marker is closed before that is tried, not after: it fails where another 
 _HAS_GONE = (FileNotFoundError, BlockingIOError, *([PermissionError] if _OPEN_FILES_STAY else []))
 """What removing a folder raises whose holder has finished with it meanwhile, or works in it."""
 
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.EXDEV)
+"""Errors of file systems without hard links, such as FAT."""
+
 _NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 """What file systems say that do not lock files, NFS among them."""
 
@@ -54,11 +57,12 @@ def refuse_to_replace(path: Path, overwrite: bool) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """A temporary path beside `path`, of the same name, that takes its place on disk when the block ends without error.
 
     Folders on the way are made. After an error nothing is left, and an existing file stays as it was. InputError where
-    the path is a device, a pipe or a folder: only regular files are replaced.
+    the path is a device, a pipe or a folder: only regular files are replaced. Unless `overwrite`, SettingError where a
+    file is there when the block ends, even if it appeared meanwhile; that file stays.
     """
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is no regular file, and nothing else is replaced")
@@ -68,8 +72,25 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        if overwrite:
+            os.replace(temporary, path)
+        else:
+            _put_new(temporary, path)
     sync_folder(path.parent)
+
+
+def _put_new(temporary: Path, path: Path) -> None:
+    """Give a finished file its name; SettingError where that name is taken, as `os.replace` would not notice."""
+    try:
+        try:
+            os.link(temporary, path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # ours now, and may be replaced
+            os.replace(temporary, path)
+    except FileExistsError as error:
+        raise SettingError(f"{path}: appeared meanwhile and is not replaced; choose another file") from error
 
 
 @contextmanager
@@ -230,26 +251,31 @@ def _remove(folder: Path) -> None:
     folder.rmdir()
 
 
-def write_atomically(path: Path, content: bytes | str) -> None:
+def write_atomically(path: Path, content: bytes | str, *, overwrite: bool = True) -> None:
     """Replace a file by new content, at once and synced to disk. On failure the old file stays.
 
-    Text is written as UTF-8; what is no text, such as odd names of files, is escaped.
+    Text is written as UTF-8; what is no text, such as odd names of files, is escaped. SettingError where the file
+    exists, unless `overwrite` is true.
     """
-    with replacing(path) as temporary:
+    with replacing(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(content if isinstance(content, bytes) else content.encode(errors="backslashreplace"))
 
 
 @contextmanager
-def text_output(path: Path) -> Iterator[TextIO]:
+def text_output(path: Path, *, overwrite: bool = True) -> Iterator[TextIO]:
     """A text file that takes its place when the block ends; a device, a pipe or what a link leads to is written to.
 
-    /dev/stdout is such a link. What is no text, such as odd names of files, is escaped.
+    /dev/stdout is such a link. What is no text, such as odd names of files, is escaped. SettingError where a regular
+    file exists when the block ends, unless `overwrite` is true.
     """
     if path.is_symlink() or (path.exists() and not path.is_file()):
         with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
             yield file
         return
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
+    with (
+        replacing(path, overwrite=overwrite) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         yield file
 
 

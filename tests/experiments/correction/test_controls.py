@@ -1,6 +1,7 @@
 """What people change of a correction: a range of frames, a share of it, joints that stay."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from made_motions import made_motion
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
+from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.correction.controls import blended, over_time
 from selfcorrect.motion.geometry.rotations import turn_angles
@@ -151,6 +153,53 @@ def test_a_layer_and_the_input_add_up_to_the_correction(
     assert main(words) == 2
     assert "exists with other content" in capsys.readouterr().err
     assert Path("layer.bvh").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ("--contacts-out x.bvh --delta x.bvh", "contacts-out and delta name the same file"),
+        ("--contacts-out link/x.bvh --delta x.bvh", "contacts-out and delta name the same file"),
+        ("--contacts-out walk.bvh", "contacts-out would overwrite an input"),
+        ("--delta profile.json --profile profile.json", "delta would overwrite an input"),
+        ("--delta report.json --report report.json", "delta names a file that this command writes already"),
+        ("--delta out/report.json", "delta names a file that this command writes already"),
+        ("--contacts-out out/walk.bvh", "contacts-out names a file that this command writes already"),
+        ("--contacts-out out/.records/walk.bvh.json", "contacts-out names a file that this command writes already"),
+        ("--contacts-out dangling.json", "dangling.json: is no regular file"),
+        ("--contacts-out fifo.json", "fifo.json: is no regular file"),
+        ("--delta out", "out: is no regular file"),
+    ],
+)
+def test_outputs_that_would_be_lost_are_refused_before_the_work(
+    sunk: sc.Motion,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    outputs: str,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sc.save_motion("walk.bvh", sunk)
+    Path("link").symlink_to(tmp_path)
+    Path("dangling.json").symlink_to("nowhere")
+    Path("profile.json").write_text('{"rigs": {}}')
+    os.mkfifo("fifo.json")
+    Path("out").mkdir()
+    assert main(["correct", "walk.bvh", "--kinematic", "-o", "out", *outputs.split()]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(Path("out").iterdir()), "nothing began"
+
+
+def test_contacts_are_not_saved_over_a_file_unless_told_to(sunk: sc.Motion, tmp_path: Path) -> None:
+    path = tmp_path / "contacts.json"
+    path.write_text("mine")
+    contacts = sc.Contacts.of(sunk)
+    with pytest.raises(SettingError, match="exists"):
+        contacts.save(path)
+    assert path.read_text() == "mine"
+    contacts.save(path, overwrite=True)
+    assert sc.Contacts.load(path) == contacts
 
 
 def test_nothing_is_the_one_motion_and_all_the_other_bit_for_bit() -> None:

@@ -1,5 +1,6 @@
 """glTF animations, read back with another library."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import numpy as np
 import pygltflib
 import pytest
 from helpers import smpl_joints_m
+from made_motions import made_motion
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs import gltf
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.geometry.kinematics import joint_positions
@@ -21,6 +23,35 @@ def motion() -> Motion:
     random = np.random.default_rng(3)
     rotations = Rotation.from_rotvec(np.cumsum(random.normal(0, 0.2, (30, 22, 3)), axis=0)).as_quat()
     return Motion(SMPL_BODY.average(), random.normal(0, 1, (30, 3)), rotations, 20.0, label="walk")
+
+
+def positions_by_name(motion: Motion, like: Motion) -> np.ndarray:
+    """(T, J, 3) joints in the order of another motion."""
+    return joint_positions(motion)[:, [motion.skeleton.names.index(name) for name in like.skeleton.names]]
+
+
+@pytest.mark.parametrize("scale", [0.03, 0.3, 4.0, 100.0])
+@pytest.mark.parametrize("suffix", [".glb", ".gltf"])
+def test_a_body_of_any_size_comes_back_in_metres(tmp_path: Path, scale: float, suffix: str) -> None:
+    walk = made_motion("walk", frames=12)
+    skeleton = replace(walk.skeleton, offsets_m=scale * walk.skeleton.offsets_m)
+    scaled = replace(walk, skeleton=skeleton, root_m=scale * walk.root_m)
+    path = tmp_path / f"x{suffix}"
+    save_motion(path, scaled)
+    again = open_motion(path, any_body=True).motion
+    np.testing.assert_allclose(positions_by_name(again, scaled), joint_positions(scaled), atol=1e-5 * scale)
+
+
+def test_the_size_of_a_body_shows_the_unit_of_another_programs_file(tmp_path: Path) -> None:
+    """The negative control: without our name in it, a giant is somebody in centimetres."""
+    walk = made_motion("walk", frames=12)
+    skeleton = replace(walk.skeleton, offsets_m=100 * walk.skeleton.offsets_m)
+    path = tmp_path / "x.gltf"
+    save_motion(path, replace(walk, skeleton=skeleton, root_m=100 * walk.root_m))
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"asset": {"version": "2.0", "generator": "another"}}))
+    again = open_motion(path).motion
+    np.testing.assert_allclose(positions_by_name(again, walk), joint_positions(walk), atol=1e-4)
 
 
 def loaded(path: Path) -> pygltflib.GLTF2:

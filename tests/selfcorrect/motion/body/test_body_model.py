@@ -1,5 +1,6 @@
 """smplx's real code on model files that the tests make: the right keys, a body of a few soft balls."""
 
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,10 @@ import scipy.sparse
 from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.datasets.files.motion_file import body_model_of
 from selfcorrect.datasets.files.people import amass
-from selfcorrect.motion.body.body_model import DENSITY_KG_M3, body_of, load_body_model, vertices, volume_m3
+from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.motion.body.body_model import DENSITY_KG_M3, BodyModel, body_of, load_body_model, vertices, volume_m3
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, LAYOUTS, SMPL, SMPL_H, SMPL_X, Layout, average_body
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
@@ -46,6 +49,25 @@ def model_numbers(layout: Layout) -> dict[str, np.ndarray]:
         "lmk_bary_coords": np.full((51, 3), 1 / 3),
         **({} if layout is SMPL_H else {"hands_meanl": np.full(45, 0.3), "hands_meanr": np.full(45, 0.3)}),
     }
+
+
+def test_a_body_model_is_read_again_after_its_content_changed(tmp_path: Path) -> None:
+    path = tmp_path / "model.npz"
+    numbers = model_numbers(SMPL_X)
+    np.savez(path, **numbers)
+    state = path.stat()
+    small = body_of(cached(path)).skeleton
+    assert cached(path) is cached(path)
+    np.savez(path, **{**numbers, "v_template": 2 * numbers["v_template"]})
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (state.st_size, state.st_mtime_ns)
+    np.testing.assert_allclose(body_of(cached(path)).skeleton.offsets_m, 2 * small.offsets_m, atol=1e-9)
+
+
+def cached(path: Path) -> BodyModel:
+    model = body_model_of(Reading(body_model=path))
+    assert model is not None
+    return model
 
 
 @pytest.fixture(scope="module")

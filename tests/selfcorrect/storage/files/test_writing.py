@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from selfcorrect.core.errors import SettingError
 from selfcorrect.storage.files import writing
 from selfcorrect.storage.files.locks import LOCK, FolderLock
 from selfcorrect.storage.files.writing import (
@@ -44,6 +45,44 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
         fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def write_meanwhile(path: Path) -> None:
+    with replacing(path, overwrite=False) as temporary:
+        temporary.write_text("ours")
+        path.write_text("theirs")
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_file_that_appears_meanwhile_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    def refuse_links(source: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, "no links here")
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse_links)
+    path = tmp_path / "motion.bvh"
+    write_atomically(tmp_path / "other.bvh", "ours", overwrite=False)
+    with pytest.raises(SettingError, match="appeared meanwhile and is not replaced"):
+        write_meanwhile(path)
+    assert path.read_text() == "theirs"
+    assert (tmp_path / "other.bvh").read_text() == "ours"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["motion.bvh", "other.bvh"]
+
+
+def test_of_threads_that_write_one_new_file_one_succeeds(tmp_path: Path) -> None:
+    def write(number: int) -> bool:
+        try:
+            write_atomically(tmp_path / "new", str(number), overwrite=False)
+        except SettingError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        is_written = list(pool.map(write, range(16)))
+    assert is_written.count(True) == 1
+    assert (tmp_path / "new").read_text() == str(is_written.index(True))
 
 
 def test_what_is_no_text_is_escaped(tmp_path: Path) -> None:
