@@ -1,4 +1,4 @@
-"""What correction changes at each share of synthetic data, and pooled over the shares that keep real data."""
+"""Tables of what correction changes at each synthetic ratio, and pooled over the ratios that keep real data."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ COLUMNS = (("none", "real"), ("physics", "none"), ("kinematic", "none"), ("low-p
 
 
 def shares_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Lines of a section for each metric and denoiser: paired changes by share of synthetic data."""
-    heads = ["λ (synthetic share)", "uncorrected", "physics", "kinematic clean-up", "low-pass filter"]
+    """Yield a section for each metric and denoiser: paired changes by synthetic ratio."""
+    heads = ["λ", "uncorrected", "physics", "kinematic clean-up", "low-pass filter"]
     for key, words, name, denoiser in ROWS:
         arms, metric = {each.name: each for each in summaries[name].arms[denoiser]}, metric_of(key)
         partial = [f"augment-{ratio}" for ratio in PARTIAL if f"augment-{ratio}+none" in arms]
-        groups = {**{_share(policy): [policy] for policy in (*partial, FULL)}, "pooled below 100 %": partial}
+        groups = {**{_ratio_title(policy): [policy] for policy in (*partial, FULL)}, "finite λ, pooled": partial}
         rows = [[title, *_cells(arms, policies, metric)] for title, policies in groups.items()]
         real = real_values(summaries[name], key)
         aim = "" if real is None else f" (real data: {real.mean():.{metric.digits}f})"
@@ -44,11 +44,8 @@ def shares_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
         yield from (f"### {metric.title}, {words}{aim}", "", *table_lines([*heads, *more], rows), "")
 
 
-def _share(policy: str) -> str:
-    if policy == FULL:
-        return "∞ (100 %)"
-    ratio = float(policy.removeprefix("augment-"))
-    return f"{ratio:g} ({100 * ratio / (1 + ratio):.0f} %)"
+def _ratio_title(policy: str) -> str:
+    return "fully synthetic" if policy == FULL else policy.removeprefix("augment-")
 
 
 def _cells(arms: Mapping[str, ArmCurves], policies: Sequence[str], metric: Metric) -> Iterator[str]:

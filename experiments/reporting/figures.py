@@ -187,11 +187,18 @@ def share_grid(
     palette: Mapping[str, Look],
     ends: Mapping[str, float],
 ) -> str:
-    """The last generation by the synthetic share of the training set, from 0 to 100 %; returns SVG text.
+    """Draw the last generation by synthetic ratio, from real data only to fully synthetic; returns SVG text.
 
     One row of panels per metric with a common vertical axis, one column per denoiser. Bands are 95 % intervals over
-    seeds, the dotted black line is real against real. Below each share stands λ, the number of synthetic samples per
-    real one. ends: words → share where something ends.
+    seeds, the dotted black line is real against real. The horizontal axis is spaced by the synthetic share of the
+    training set, λ / (1 + λ), and labelled by λ, the number of synthetic samples per real one.
+
+    Args:
+        columns: Title of a denoiser → its lines.
+        metrics: A row of panels each.
+        floor: Key of a metric → value of real data against real data.
+        palette: Title of a line → its look.
+        ends: Words → synthetic share at which something ends, drawn as a vertical line.
     """
     with mpl.rc_context(STYLE):
         figure, axes = _panels(len(metrics), len(columns), 2.5)
@@ -209,9 +216,9 @@ def share_grid(
         shares = sorted({share for lines in columns.values() for line in lines for share in line.points})
         for panel in axes.flat:
             panel.set(xlim=(-0.02, 1.02))
-            panel.set_xticks(shares, [_share_label(share) for share in shares], fontsize=7.5)
+            panel.set_xticks(shares, [ratio_label(share) for share in shares], fontsize=7.5)
         for panel in axes[-2:].flat if len(columns) == 1 else axes[-1]:
-            panel.set_xlabel("synthetic share of the training set; below it λ")
+            panel.set_xlabel("λ, synthetic samples per real one (∞: fully synthetic)")
         _add_legend(figure, axes)
         return as_svg(figure)
 
@@ -288,9 +295,9 @@ def _visible(metric: Metric, limits: tuple[float, float]) -> tuple[float, float]
     return max(low, metric.bounds[0]), min(high, metric.bounds[1])
 
 
-def _share_label(share: float) -> str:
-    ratio = "∞" if share >= 1 else f"{share / (1 - share):.3g}"
-    return f"{share:.0%}\n{ratio}"
+def ratio_label(share: float) -> str:
+    """Return the synthetic ratio λ of a synthetic share as text: 0.5 → "1", 1 → "∞"."""
+    return "∞" if share >= 1 else f"{share / (1 - share):.3g}"
 
 
 def _legend_columns(labels: Iterable[str], most: int, width_in: float) -> int:

@@ -1,4 +1,8 @@
-"""Arms by the share of synthetic samples that they train on: lines, and from which share on correction tells."""
+"""Compare arms by synthetic ratio: lines, and from which ratio on correction makes a difference.
+
+Lines are ordered by synthetic share, λ / (1 + λ), because it is finite for the fully synthetic loop. Words and axes
+name the ratio λ, as the literature does: "100 %" of Gillman et al. (2024) is λ = 1, which is a share of one half.
+"""
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -11,7 +15,7 @@ from selfcorrect.analysis.theory import guaranteed_ratio
 from selfcorrect.motion.measures.metrics import Metric
 
 from ..reporting import verdict
-from ..reporting.figures import ShareLine, looks, share_grid
+from ..reporting.figures import ShareLine, looks, ratio_label, share_grid
 from ..reporting.results import ArmCurves
 from ..reporting.tables import effect_cells, interval_cell
 from ..reporting.webpage import Cell, PageRow, Picture, Section, Table
@@ -81,7 +85,7 @@ def corrected_by_share(judged: Judged[Any]) -> list[CorrectedLine]:
 
 
 def share_sentences(outcome: Outcome[Any], lines: Sequence[CorrectedLine]) -> list[str]:
-    """From which synthetic share on each line differs from the uncorrected one, and by how much, metric by metric."""
+    """State for each metric from which ratio on a line differs from the uncorrected one, and by how much."""
     if any(effect.word == "one seed" for line in lines for effects in line.effects.values() for effect in effects):
         return [verdict.ONE_SEED]
     return [sentence for line in lines for sentence in _sentences(outcome, line)]
@@ -96,28 +100,34 @@ def _sentences(outcome: Outcome[Any], line: CorrectedLine) -> Iterator[str]:
 
 
 def _in_words(effects: Mapping[float, verdict.Effect]) -> str:
-    """What a line changed in one metric, by share."""
+    """State what a line changed in one metric, by synthetic ratio."""
     shares = [*effects]
     final, start = shares[-1], begins_at(effects)
     word, change = effects[final].word, _change(effects[final])
     if start is None:
-        decided = [f"{effect.word} at {_percent(share)}" for share, effect in effects.items() if _is_decided(effect)]
+        decided = [f"{effect.word} {_place(share)}" for share, effect in effects.items() if _is_decided(effect)]
         elsewhere = f"; it is {', '.join(decided)}" if decided else ""
         state = word if word == "not measured" else f"shows {word}"
-        return f"{state} at {_percent(final)} synthetic samples{change}{elsewhere}"
+        return f"{state} {_place(final)}{change}{elsewhere}"
     if start == final:
-        return f"is {word} at {_percent(final)} synthetic samples only{change}"
-    least = f"{_change(effects[start]).removesuffix(')')} at {_percent(start)}, "
-    most = f"{verdict.signed(effects[final].change, effects[final].metric.digits)} at {_percent(final)})"
-    return f"is {word} from {_percent(start)} synthetic samples on{least}{most}"
+        return f"is {word} only {_place(final)}{change}"
+    least = f"{_change(effects[start]).removesuffix(')')} {_place(start)}, "
+    most = f"{verdict.signed(effects[final].change, effects[final].metric.digits)} {_place(final)})"
+    return f"is {word} from {_title(start)} on{least}{most}"
 
 
 def _change(effect: verdict.Effect) -> str:
     return "" if np.isnan(effect.change.estimate) else f" ({verdict.change_of(effect)})"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+def _title(share: float) -> str:
+    """Name the loop with a synthetic share."""
+    return "fully synthetic" if share >= 1 else f"λ = {ratio_label(share)}"
+
+
+def _place(share: float) -> str:
+    """Name the loop with a synthetic share, with its preposition."""
+    return "in the fully synthetic loop" if share >= 1 else f"at {_title(share)}"
 
 
 def begins_at(effects: Mapping[float, verdict.Effect]) -> float | None:
@@ -139,24 +149,19 @@ def _is_decided(effect: verdict.Effect) -> bool:
 
 
 def share_section(outcome: Outcome[Any], lines: Sequence[CorrectedLine]) -> Section:
-    """Corrected against uncorrected at every ratio, as a table."""
+    """Return corrected against uncorrected at every ratio, as a table."""
     columns = [effect.metric.title for effect in next(iter(lines[0].effects.values()))]
     heads = [head for each in columns for head in (each, f"{each}: change", f"{each}: adjusted p")]
-    table = Table("shares", "Synthetic share", heads, interval="interval")
+    table = Table("shares", "Synthetic ratio", heads, interval="interval")
     for line in lines:
         task = outcome.titles.get(line.task, line.task)
         table.rows.append(PageRow(", ".join(filter(None, (task, f"{line.line} against {line.plain}"))), []))
-        table.rows.extend(PageRow(_share(share), _cells(effects)) for share, effects in line.effects.items())
+        table.rows.extend(PageRow(_title(share), _cells(effects)) for share, effects in line.effects.items())
     text = (
         "Each corrected arm beside the same arm without correction, at the last generation: the corrected mean with "
         f"its 95 % interval, then the paired difference. {verdict.JUDGEMENT}"
     )
-    return Section("Corrected against uncorrected, by synthetic share", text, table)
-
-
-def _share(share: float) -> str:
-    ratio = "∞" if share >= 1 else f"{share / (1 - share):.3g}"
-    return f"{_percent(share)} (λ = {ratio})"
+    return Section("Corrected against uncorrected, by synthetic ratio", text, table)
 
 
 def _cells(effects: Sequence[verdict.Effect]) -> list[Cell]:
@@ -171,11 +176,11 @@ def _cells(effects: Sequence[verdict.Effect]) -> list[Cell]:
 
 
 SHARE_CAPTION = (
-    "The last generation by the share of synthetic samples in the training set, from real data only (0 %) to fully "
-    "synthetic (100 %). Bands are 95 % intervals over seeds; thin lines are other correctors. Left of the dashed line "
-    "theory guarantees that an uncorrected loop is stable, left of the dash-dotted one a fully corrected one: λ below "
-    "1/2 and 1 at best, for a model near its optimum whose error does not grow (Bertrand et al. 2024, Gillman et al. "
-    "2024). The guarantee is sufficient, not necessary: a loop beyond it may be stable too."
+    "The last generation by synthetic ratio λ, from real data only (0) to fully synthetic (∞). Gillman et al. 2024 "
+    "write λ = 1 as 100 %. Bands are 95 % intervals over seeds; thin lines are other correctors. Left of the dashed "
+    "line theory guarantees that an uncorrected loop is stable, left of the dash-dotted one a fully corrected one: "
+    "λ below 1/2 and 1 at best, for a model near its optimum whose error does not grow (Bertrand et al. 2024, Gillman "
+    "et al. 2024). The guarantee is sufficient, not necessary: a loop beyond it may be stable too."
 )
 
 

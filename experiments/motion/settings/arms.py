@@ -114,13 +114,26 @@ def _with_ratio(policy: str, ratio: float) -> str:
 
 
 def ratio_of(text: str) -> float:
-    """λ from "4", from "inf" for fully synthetic, or from a synthetic share such as "80%"."""
+    """Read λ, the number of synthetic samples per real one.
+
+    Args:
+        text: λ such as "4", "inf" for fully synthetic, or λ in percent as in Gillman et al. 2024: "100%" is λ = 1.
+
+    Raises:
+        SettingError: The text is none of these.
+    """
     try:
-        if not text.endswith("%"):
-            return float(text)
-        share = float(text.removesuffix("%")) / 100
+        if text.endswith("%"):
+            ratio = float(text.removesuffix("%")) / 100
+            is_known = 0 <= ratio < math.inf
+        else:
+            ratio = float(text)
+            is_known = True
     except ValueError:
-        share = math.nan
-    if not 0 <= share <= 1:
-        raise SettingError(f"a synthetic ratio must be λ such as 4, inf, or a share from 0% to 100%, got {text!r}")
-    return share / (1 - share) if share < 1 else math.inf
+        is_known = False
+    if not is_known:
+        raise SettingError(
+            "a synthetic ratio must be λ such as 4, inf for fully synthetic, or λ in percent such as 100% for λ = 1, "
+            f"got {text!r}"
+        )
+    return ratio

@@ -241,8 +241,8 @@ class MotionOptions:
     policy: tuple[str, ...] = ()
     """Which data train the next generation: replace (fully synthetic), augment, accumulate, … Several may be given."""
     synthetic_ratio: tuple[str, ...] = ()
-    """λ, synthetic samples per real one, for augment and accumulate, or a share such as 80%; inf or 100% is fully
-    synthetic. Several may be given."""
+    """λ, synthetic samples per real one, for augment and accumulate; 100% is λ = 1, as in Gillman et al., and inf is
+    fully synthetic. Several may be given."""
     corrector: Annotated[tuple[str, ...], arg(help=_correctors())] = ()
     remedy: Annotated[tuple[str, ...], arg(help=_remedies())] = ()
     guidance: tuple[float, ...] = ()

@@ -163,7 +163,7 @@ PRESET_ROWS = {
         ),
     ),
     "full": PresetRow("every arm and control", MotionSettings(_for((*_BOTH, "temporal-conv"), _FULL), 12, 5)),
-    "ratios": PresetRow("synthetic ratios up to 100 %", MotionSettings(_for(_BOTH, _SWEEP), 20, 5)),
+    "ratios": PresetRow("synthetic ratios, λ = 0.25 to fully synthetic", MotionSettings(_for(_BOTH, _SWEEP), 20, 5)),
     "dilution": PresetRow(
         "synthetic ratios by strengths of correction",
         MotionSettings(

@@ -38,12 +38,12 @@ def outcome_of(gains: dict[float, float]) -> tuple[Outcome, list[Pair]]:
 @pytest.mark.parametrize(
     ("gains", "start", "words"),
     [
-        ({0.2: 0.0, 0.5: 0.3, 0.8: 0.3, 1.0: 0.6}, 0.5, "is better from 50 % synthetic samples on (change -0.3"),
-        ({0.2: 0.3, 0.5: 0.3, 0.8: 0.3, 1.0: 0.6}, 0.2, "is better from 20 % synthetic samples on"),
-        ({0.2: 0.3, 0.5: 0.0, 0.8: 0.0, 1.0: 0.6}, 1.0, "is better at 100 % synthetic samples only (change -0.6"),
-        ({0.2: 0.3, 0.5: 0.0, 0.8: 0.0, 1.0: -0.6}, 1.0, "is worse at 100 % synthetic samples only (change +0.6"),
-        ({0.2: 0.3, 0.5: 0.0, 0.8: 0.0, 1.0: 0.0}, None, "shows no clear difference at 100 % synthetic samples"),
-        ({0.2: 0.0, 0.5: 0.0, 0.8: 0.0, 1.0: 0.0}, None, "shows no clear difference at 100 % synthetic samples"),
+        ({0.2: 0.0, 0.5: 0.3, 0.8: 0.3, 1.0: 0.6}, 0.5, "is better from λ = 1 on (change -0.3"),
+        ({0.2: 0.3, 0.5: 0.3, 0.8: 0.3, 1.0: 0.6}, 0.2, "is better from λ = 0.25 on"),
+        ({0.2: 0.3, 0.5: 0.0, 0.8: 0.0, 1.0: 0.6}, 1.0, "is better only in the fully synthetic loop (change -0.6"),
+        ({0.2: 0.3, 0.5: 0.0, 0.8: 0.0, 1.0: -0.6}, 1.0, "is worse only in the fully synthetic loop (change +0.6"),
+        ({0.2: 0.3, 0.5: 0.0, 0.8: 0.0, 1.0: 0.0}, None, "shows no clear difference in the fully synthetic loop"),
+        ({0.2: 0.0, 0.5: 0.0, 0.8: 0.0, 1.0: 0.0}, None, "shows no clear difference in the fully synthetic loop"),
     ],
 )
 def test_a_difference_begins_where_it_stays_up_to_the_largest_share(
@@ -54,7 +54,7 @@ def test_a_difference_begins_where_it_stays_up_to_the_largest_share(
     assert begins_at({share: each[0] for share, each in line.effects.items()}) == pytest.approx(start)
     (sentence,) = share_sentences(outcome, [line])
     assert sentence.startswith(f"fixed against uncorrected: error {words}")
-    assert ("better at 20 %" in sentence) == (start is None and gains[0.2] > 0)
+    assert ("better at λ = 0.25" in sentence) == (start is None and gains[0.2] > 0)
 
 
 def test_lines_begin_at_real_data_alone() -> None:
@@ -86,9 +86,9 @@ def test_own_models_are_shown_by_synthetic_share_first(tmp_path) -> None:
     loops = [sc.Plan(policy, 2) for policy in policies]
     plans = [sc.Plan(sc.RealOnly(), 2), *loops, *(replace(loop, correction=sc.Correction(wider)) for loop in loops)]
     found = sc.compare(own_task, plans, seeds=3, workers=1, out=tmp_path, better={"spread": "lower"})
-    assert found.sentences[0].startswith("wider against uncorrected: spread is worse from 67 % synthetic samples on")
+    assert found.sentences[0].startswith("wider against uncorrected: spread is worse from λ = 2 on")
     assert next(iter(found.tables)) == "shares"
-    assert [row.title for row in found.tables["shares"].rows[1:]] == ["33 % (λ = 0.5)", "67 % (λ = 2)", "100 % (λ = ∞)"]
+    assert [row.title for row in found.tables["shares"].rows[1:]] == ["λ = 0.5", "λ = 2", "fully synthetic"]
     page = (tmp_path / "report.html").read_text()
-    assert "synthetic share of the training set" in page
+    assert "λ, synthetic samples per real one" in page
     assert found.sentences[0].split(" (")[0] in page

@@ -62,12 +62,12 @@ def test_a_ratio_alone_means_augmenting():
     assert {arm.policy for arm in refined_arms(QUICK, ratios=(0.25,))} == {"real", "augment:0.25"}
 
 
-def test_ratios_may_be_shares_and_infinity_is_fully_synthetic():
-    assert [*map(ratio_of, ("0.25", "inf", "80%", "0%", "100%"))] == [0.25, math.inf, pytest.approx(4.0), 0.0, math.inf]
+def test_a_ratio_in_percent_is_that_of_the_paper_and_infinity_is_fully_synthetic():
+    assert [*map(ratio_of, ("0.25", "25%", "100%", "400%", "0%", "inf"))] == [0.25, 0.25, 1.0, 4.0, 0.0, math.inf]
     policies = {arm.policy for arm in refined_arms(QUICK, ratios=(0.25, math.inf))}
     assert policies == {"real", "augment:0.25", "replace"}
-    for wrong in ("much", "120%", "x%"):
-        with pytest.raises(SettingError, match=f"λ such as 4, inf, or a share from 0% to 100%, got '{wrong}'"):
+    for wrong in ("much", "-20%", "inf%", "nan%", "x%"):
+        with pytest.raises(SettingError, match=f"λ in percent such as 100% for λ = 1, got '{wrong}'"):
             ratio_of(wrong)
 
 
