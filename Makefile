@@ -37,8 +37,10 @@ $(INSTALLED_FOR_DOCS): $(INSTALLED)
 motion: $(INSTALLED_FOR_LOOPS)
 	$(BIN)/selfcorrect motion $(OPTIONS)
 
-# A process takes whole files, whose tests share what is costly to make, and in their order: long ones come early.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# A process takes whole files, whose tests share what is costly to make, and in their order: long ones come early. With
+# SHUFFLE=SEED, files and tests come in a random order that the seed gives. Global generators are left as they are.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+	--no-loadscope-reorder $(if $(SHUFFLE),-p randomly --randomly-seed=$(SHUFFLE) --randomly-dont-reset-seed)
 
 # MARKS picks some of the tests, such as MARKS=slow; so it does for test-all.
 test: tests $(INSTALLED_FOR_TESTS)
