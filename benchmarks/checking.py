@@ -30,7 +30,7 @@ from selfcorrect.motion.geometry.inverse_kinematics import aligning_turns
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions, local_rotations
 from selfcorrect.motion.geometry.views import Z_UP, ScaledBody, to_y_up
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.feasibility import check_physics, surroundings_of
+from selfcorrect.simulators.feasibility import check_physics, infer_surroundings
 
 UP = np.array([0.0, 1.0, 0.0])
 _LONGEST_SHARE = 0.4
@@ -248,7 +248,9 @@ def breaks(motion: Motion, code: str) -> bool:
     """Whether a motion breaks a rule."""
     choice = RuleChoice((code,))
     return bool(
-        check_physics(motion, choice) if code.startswith("X") else check_with(motion, choice, surroundings_of).findings
+        check_physics(motion, choice)
+        if code.startswith("X")
+        else check_with(motion, choice, infer_surroundings).findings
     )
 
 

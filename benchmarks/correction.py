@@ -21,11 +21,11 @@ from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.motion.correction.results import CorrectMotions
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, HaltFloor, JoinSplices
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, JoinSplices, StabilizeFloor
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.settings.tracker import STRENGTHS, TrackerSettings
 
-ASKED = CleanupSettings().having(HaltFloor(remove=True), JoinSplices(join_takes=True))
+ASKED = CleanupSettings().with_steps(StabilizeFloor(remove=True), JoinSplices(join_takes=True))
 """Correctors that also repair errors of the way over the floor."""
 
 Spoil = Callable[[Motion, np.random.Generator], Motion]

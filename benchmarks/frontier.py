@@ -28,10 +28,10 @@ from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.experiments.reporting.figures import BLUE, GREY, STYLE, WINE
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned, correct_kinematically
 from selfcorrect.simulators.settings.engine_table import ENGINES
-from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, STRENGTHS, TrackerSettings, preset_of
+from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, STRENGTHS, TrackerSettings, find_preset
 from selfcorrect.storage.files.strict_json import parsed, read_as
 from selfcorrect.storage.files.writing import replacing, write_atomically
 
@@ -71,7 +71,7 @@ class Trial:
 def trial(clip: Motion, engine: str, strength: str, judge: str) -> Trial:
     """Follow a clip, and let the other engine, at the default strength, replay what came out."""
     batch, cleanup = MotionBatch.stack([clip]), CleanupSettings(polish=strength == KINEMATIC)
-    cleaned = clean(batch, cleanup)
+    cleaned = clean_motions(batch, cleanup)
     if strength == KINEMATIC:
         ((made,),) = correct_kinematically(cleanup, [batch])
     else:
@@ -101,7 +101,7 @@ def trial(clip: Motion, engine: str, strength: str, judge: str) -> Trial:
 
 
 def _settings(strength: str, engine: str) -> TrackerSettings:
-    return preset_of(strength).tracker(engine)
+    return find_preset(strength).tracker(engine)
 
 
 def _help(outcome: CorrectedMotion) -> tuple[float | None, float | None]:

@@ -20,11 +20,11 @@ from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.correction.timeline import BEARS_BODYWEIGHTS, Timeline
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned
 from selfcorrect.simulators.settings.plan import SUPPORT_MODES
 from selfcorrect.simulators.settings.tracker import STRENGTHS, TrackerSettings
-from selfcorrect.simulators.stages.values import Cleaned
+from selfcorrect.simulators.stages.values import CleanedMotions
 
 FEET = ("left foot", "right foot")
 
@@ -51,7 +51,7 @@ class Verdict:
 def judge(clip: Motion, corrector: TrackerSettings, other: TrackerSettings) -> Verdict | str:
     """Correct a clip with one engine's settings and replay the result with the other's; why not, where one failed."""
     batch, nothing = MotionBatch.stack([clip]), SUPPORT_MODES["floor"]
-    cleaned = clean(batch, CleanupSettings())
+    cleaned = clean_motions(batch, CleanupSettings())
     ((corrected,),) = correct_cleaned(Physics(corrector, nothing), [cleaned])
     if corrected.failure:
         return f"{corrector.engine.name}: {corrected.failure}"
@@ -59,7 +59,7 @@ def judge(clip: Motion, corrector: TrackerSettings, other: TrackerSettings) -> V
     return f"{other.engine.name}: {judged.failure}" if judged.failure else _compare(clip, corrected, judged)
 
 
-def replayed(cleaned: Cleaned, corrected: CorrectedMotion, other: TrackerSettings) -> CorrectedMotion:
+def replayed(cleaned: CleanedMotions, corrected: CorrectedMotion, other: TrackerSettings) -> CorrectedMotion:
     """What other settings make of a correction, with nothing cleaned up or filtered beforehand."""
     up_m = cleaned.origin_m[:, None, None] * [0.0, 1.0, 0.0]
     made = MotionBatch.stack([corrected.motion])

@@ -25,7 +25,7 @@ from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector
-from selfcorrect.simulators.feasibility import RootResidual, residual_in_engine, residual_of_contacts
+from selfcorrect.simulators.feasibility import RootResidual, compute_contact_residual, simulate_residual
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.statistics import mean_interval
 
@@ -90,7 +90,9 @@ CHANGES: dict[str, Sequence[Change]] = {
 def judged(motions: Sequence[Motion], judge: str) -> RootResidual:
     """What motions need, by an engine, or by contact forces after kinematic clean-up."""
     batch = MotionBatch.stack(list(motions))
-    return residual_in_engine(batch, SAMPLES, judge) if judge in ENGINES.names else residual_of_contacts(batch, SAMPLES)
+    return (
+        simulate_residual(batch, SAMPLES, judge) if judge in ENGINES.names else compute_contact_residual(batch, SAMPLES)
+    )
 
 
 def changed(motions: list[Motion], changes: Sequence[Change]) -> list[Motion]:

@@ -31,15 +31,15 @@ from selfcorrect.runtime.bugs import attempted
 from selfcorrect.runtime.processes import map_tasks, require_workers
 
 from .cleanup.clean import CleanupSettings
-from .cleanup.drift import HaltFloor
+from .cleanup.drift import StabilizeFloor
 from .cleanup.levelling import FitSoles
-from .cleanup.splices import JoinSplices, first_frames_of_takes
+from .cleanup.splices import JoinSplices, find_takes
 from .pipeline import correct, correct_kinematically
 from .settings.engine_table import ENGINES
 from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker
 from .stages.scene import PLAIN, Scene
-from .stages.staging import on_hill, settings_in
-from .stages.values import taken
+from .stages.staging import adapt_settings, place_on_slope
+from .stages.values import select_motions
 
 SHORTEST_FRAMES = 4
 
@@ -62,7 +62,7 @@ class KinematicCorrector:
 
     def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions on any skeletons; see `PhysicsCorrector`."""
-        return _Files(self.correct_batches, self.cleanup, self.together, self.workers)(motions)
+        return FileCorrector(self.correct_batches, self.cleanup, self.together, self.workers)(motions)
 
     def correct_batches(self, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
         """Correct batches of motions of one length, as they are; see `PhysicsCorrector.correct_batches`."""
@@ -94,8 +94,8 @@ class PhysicsCorrector:
         """
         if not self.scene.is_plain and any(motion.ground for motion in motions):
             raise SettingError("a scene has a floor of its own; leave out the ground")
-        corrections = _Files(self._simulated, self._cleanup, self.together, self.workers)(motions)
-        return [on_hill(self.scene, each) for each in corrections]
+        corrections = FileCorrector(self._simulate_batches, self._scene_cleanup, self.together, self.workers)(motions)
+        return [place_on_slope(self.scene, each) for each in corrections]
 
     def correct_batches(self, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
         """Correct batches of motions of one length, all simulated together, as a model's samples need it.
@@ -103,7 +103,7 @@ class PhysicsCorrector:
         Soles are those of the skeleton; takes, loops and T-poses are not looked for. Skeletons may differ in lengths
         and names, not in tree and parts; frame rates are one.
         """
-        return [[on_hill(self.scene, each) for each in own] for own in self._simulated(batches)]
+        return [[place_on_slope(self.scene, each) for each in own] for own in self._simulate_batches(batches)]
 
     @property
     def together(self) -> int:
@@ -111,17 +111,17 @@ class PhysicsCorrector:
         return ENGINES.row(self.tracker.engine.name).together
 
     @property
-    def _cleanup(self) -> CleanupSettings:
+    def _scene_cleanup(self) -> CleanupSettings:
         """The clean-up in the scene."""
         cleanup = self.cleanup
         if not self.scene.is_plain:  # a push comes once
             cleanup = replace(cleanup, close_loops=False)
         return replace(cleanup, support="floor") if self.scene.slope_deg else cleanup
 
-    def _simulated(self, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
+    def _simulate_batches(self, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
         """The corrections of batches, the floor of the scene at y = 0."""
-        tracker = settings_in(self.scene, self.tracker)
-        return correct(self._cleanup, tracker, self.scene, self.simulate, batches)
+        tracker = adapt_settings(self.scene, self.tracker)
+        return correct(self._scene_cleanup, tracker, self.scene, self.simulate, batches)
 
 
 def correct_samples(
@@ -133,9 +133,9 @@ def correct_samples(
     """
     for start in range(0, len(motions), corrector.together):
         part = range(start, min(start + corrector.together, len(motions)))
-        flaws = {index: flaw for index in part if (flaw := _flaw(motions[index]))}
+        flaws = {index: flaw for index in part if (flaw := _find_flaw(motions[index]))}
         sound = [index for index in part if index not in flaws]
-        batches = [taken(motions, sound[first : first + BATCH]) for first in range(0, len(sound), BATCH)]
+        batches = [select_motions(motions, sound[first : first + BATCH]) for first in range(0, len(sound), BATCH)]
         done = chain(*corrector.correct_batches(batches))
         yield [CorrectedMotion(motions[index], flaws[index]) if index in flaws else next(done) for index in part]
 
@@ -144,7 +144,7 @@ Correct = Callable[[Sequence[MotionBatch]], list[list[CorrectedMotion]]]
 
 
 @dataclass(frozen=True)
-class _Files:
+class FileCorrector:
     """How motions of files are corrected: of any length, with the soles, takes and loops that they show."""
 
     correct: Correct
@@ -156,54 +156,58 @@ class _Files:
         """Correct motions of any lengths, those on a ground that is known in the frame of its floor."""
         require_workers(self.workers)
         seen = [OnFloor.of(motion) for motion in motions]
-        corrections = correct_any(self._from_t_pose, [each.motion for each in seen])
+        corrections = correct_any(self._correct_after_t_pose, [each.motion for each in seen])
         return [each.off(made) for each, made in zip(seen, corrections, strict=True)]
 
-    def _from_t_pose(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
+    def _correct_after_t_pose(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions after the T-pose in which they may open."""
-        if self.settings.find(FitSoles) is None:
-            return self.on_supports(motions)
-        opening = [0 if _flaw(motion) else t_pose_frames(motion) for motion in motions]
+        if self.settings.find_step(FitSoles) is None:
+            return self.correct_segments(motions)
+        opening = [0 if _find_flaw(motion) else t_pose_frames(motion) for motion in motions]
         if not any(opening):
-            return self._on_level_feet(motions)
+            return self._correct_on_level_feet(motions)
         rest = [motion.frames(count, len(motion)) for motion, count in zip(motions, opening, strict=True)]
-        each = zip(motions, opening, self._from_t_pose(rest), strict=True)
-        return [_after_t_pose(*one) for one in each]
+        each = zip(motions, opening, self._correct_after_t_pose(rest), strict=True)
+        return [_prepend_t_pose(*one) for one in each]
 
-    def _on_level_feet(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
+    def _correct_on_level_feet(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions with their soles where they show them; what comes out is in their own skeletons' frames."""
-        views = [LevelFeet(FootFrames() if _flaw(motion) else feet_of(motion)) for motion in motions]
+        views = [LevelFeet(FootFrames() if _find_flaw(motion) else feet_of(motion)) for motion in motions]
         seen = [replace(view.view(motion), feet=view.feet) for motion, view in zip(motions, views, strict=True)]
-        each = zip(motions, views, self.on_supports(seen), strict=True)
-        return [_off_level_feet(*one, settings=self.settings) for one in each]
+        each = zip(motions, views, self.correct_segments(seen), strict=True)
+        return [_restore_foot_frames(*one, settings=self.settings) for one in each]
 
-    def on_supports(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
+    def correct_segments(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct the takes of motions, loops of them unrolled, and put them together."""
-        parts = [parts_of(motion, self.settings) for motion in motions]
-        corrections = iter(self._parts([part.motion for own in parts for part in own]))
+        parts = [split_segments(motion, self.settings) for motion in motions]
+        corrections = iter(self._correct_batches([part.motion for own in parts for part in own]))
         each = [(motion, own, [next(corrections) for _ in own]) for motion, own in zip(motions, parts, strict=True)]
-        return [_measured(motion, put_together(motion, own, made, self.settings)) for motion, own, made in each]
+        return [
+            _with_added_speed(motion, merge_segments(motion, own, made, self.settings)) for motion, own, made in each
+        ]
 
-    def _parts(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
+    def _correct_batches(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct like motions in batches, of which some go together, and reject those that nothing could work on."""
-        flaws = [_flaw(motion) for motion in motions]
+        flaws = [_find_flaw(motion) for motion in motions]
         corrections = [CorrectedMotion(motion, flaw) for motion, flaw in zip(motions, flaws, strict=True)]
         sound = [index for index, flaw in enumerate(flaws) if flaw is None]
-        tasks = partition(motions, sound, 1 if self.settings.find(FitSoles) else BATCH, self.together, self.workers)
+        tasks = make_batches(
+            motions, sound, 1 if self.settings.find_step(FitSoles) else BATCH, self.together, self.workers
+        )
         stacked = [[MotionBatch.stack([motions[index] for index in batch]) for batch in task] for task in tasks]
         for task, done in zip(tasks, map_tasks(self.correct, stacked, self.workers), strict=True):
             for index, made in zip(chain(*task), chain(*done), strict=True):
-                corrections[index] = replace(made, motion=_made(motions[index], made))
+                corrections[index] = replace(made, motion=_with_corrected_poses(motions[index], made))
         return corrections
 
 
-def _made(given: Motion, correction: CorrectedMotion) -> Motion:
+def _with_corrected_poses(given: Motion, correction: CorrectedMotion) -> Motion:
     """The corrected motion with the texts of the given one, which it is where it was rejected."""
     made = correction.motion
     return replace(given, root_m=made.root_m, rotations=made.rotations) if correction.accepted else given
 
 
-def partition(
+def make_batches(
     motions: Sequence[Motion], indices: Sequence[int], largest: int, together: int, workers: int
 ) -> list[list[list[int]]]:
     """Indices of motions as tasks of batches.
@@ -212,27 +216,29 @@ def partition(
     is bounded and every worker has some. Those of a batch, at most `largest`, have one skeleton and length.
     """
     tasks = list[list[int]]()
-    for group in _alike(indices, lambda index: (motions[index].skeleton.tree, motions[index].fps, _up(motions[index]))):
+    for group in _group_by(
+        indices, lambda index: (motions[index].skeleton.tree, motions[index].fps, _tilted_up_axis(motions[index]))
+    ):
         most = min(together, ceil(len(group) / workers))
         longest_first = sorted(group, key=lambda index: -len(motions[index]))
         tasks += bounded(longest_first, lambda index: len(motions[index]), FRAMES_TOGETHER, most)
-    alike = [_alike(task, lambda index: _kind(motions[index])) for task in tasks]
+    alike = [_group_by(task, lambda index: _batch_key(motions[index])) for task in tasks]
     return [
         [batch[start : start + largest] for batch in task for start in range(0, len(batch), largest)] for task in alike
     ]
 
 
-def _up(motion: Motion) -> tuple[float, ...] | None:
+def _tilted_up_axis(motion: Motion) -> tuple[float, ...] | None:
     """What is up where that is not y."""
     return tuple(motion.ground.up.tolist()) if motion.ground and motion.ground.slope_deg else None
 
 
-def _kind(motion: Motion) -> Hashable:
+def _batch_key(motion: Motion) -> Hashable:
     """What the motions of a batch share beside their frame rate."""
     return motion.skeleton.identity, len(motion), motion.ground
 
 
-def _alike(indices: Sequence[int], key: Callable[[int], Hashable]) -> list[list[int]]:
+def _group_by(indices: Sequence[int], key: Callable[[int], Hashable]) -> list[list[int]]:
     """Indices of equal key, in the order of the first of each group."""
     groups = defaultdict[Hashable, list[int]](list)
     for index in indices:
@@ -240,7 +246,7 @@ def _alike(indices: Sequence[int], key: Callable[[int], Hashable]) -> list[list[
     return list(groups.values())
 
 
-def _after_t_pose(motion: Motion, count: int, correction: CorrectedMotion) -> CorrectedMotion:
+def _prepend_t_pose(motion: Motion, count: int, correction: CorrectedMotion) -> CorrectedMotion:
     """A motion that opens with so many frames of a T-pose, which stay, from the correction of what follows."""
     if not count:
         return correction
@@ -259,7 +265,7 @@ def _after_t_pose(motion: Motion, count: int, correction: CorrectedMotion) -> Co
     )
 
 
-def _off_level_feet(
+def _restore_foot_frames(
     motion: Motion, view: LevelFeet, correction: CorrectedMotion, settings: CleanupSettings
 ) -> CorrectedMotion:
     """A correction of a motion in the frames of that motion's skeleton."""
@@ -272,10 +278,10 @@ def _off_level_feet(
     speeds_m_s, note = attempted(step, partial(standing_speeds_m_s, motion, corrected), nothing)
     before, after = ({}, {}) if speeds_m_s is None else ({"standing_m_s": each} for each in speeds_m_s)
     alone = replace(settings, close_loops=False)
-    if _closed(correction):  # its figures are those with its margins
-        before = {**shown_errors(motion, alone), **before}
-    if _closed(correction) or correction.supports or corrected is not made:
-        after = {**shown_errors(corrected, alone), **after}
+    if _is_closed_loop(correction):  # its figures are those with its margins
+        before = {**measure_errors(motion, alone), **before}
+    if _is_closed_loop(correction) or correction.supports or corrected is not made:
+        after = {**measure_errors(corrected, alone), **after}
     return replace(
         correction,
         motion=corrected,
@@ -286,27 +292,27 @@ def _off_level_feet(
     )
 
 
-def _closed(correction: CorrectedMotion) -> bool:
+def _is_closed_loop(correction: CorrectedMotion) -> bool:
     return any(note.kind is NoteKind.LOOP for note in correction.notes)
 
 
-def shown_errors(motion: Motion, settings: CleanupSettings) -> Mapping[str, float]:
+def measure_errors(motion: Motion, settings: CleanupSettings) -> Mapping[str, float]:
     """The errors of a motion by name, as a correction would find them before it: on the supports that it shows."""
-    files = _Files(partial(correct_kinematically, settings), settings, BATCH, workers=1)
+    files = FileCorrector(partial(correct_kinematically, settings), settings, BATCH, workers=1)
     errors, _ = attempted(
-        "errors are not measured anew", lambda: files.on_supports([level(OnFloor.of(motion).motion)])[0].before, {}
+        "errors are not measured anew", lambda: files.correct_segments([level(OnFloor.of(motion).motion)])[0].before, {}
     )
     return errors
 
 
-def _measured(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
+def _with_added_speed(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
     """The correction with the angular speed that it adds to joints."""
     if not correction.accepted:
         return correction
     return replace(correction, added_angular_speed_deg_s=added_by_joint_deg_s(motion, correction.motion))
 
 
-def _flaw(motion: Motion) -> Failure | None:
+def _find_flaw(motion: Motion) -> Failure | None:
     """Why a motion cannot be worked on, None where it can."""
     if len(motion) < SHORTEST_FRAMES:
         return Failure(FailureKind.TOO_SHORT, value=len(motion), limit=SHORTEST_FRAMES)
@@ -323,7 +329,7 @@ MARGIN_S = 1.5
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Segment:
     """A part of a motion, from frame `start` on."""
 
     start: int
@@ -336,26 +342,26 @@ class Part:
         """The motions to correct."""
         return unrolled(self.given, self.margin) if self.margin else self.given
 
-    def correction_of(self, unrolled_one: CorrectedMotion, *, same_travel: bool) -> CorrectedMotion:
+    def correct_from_unrolled(self, unrolled_one: CorrectedMotion, *, same_travel: bool) -> CorrectedMotion:
         """What became of the part, from what became of `motion`; figures of loops are those with their margins."""
         if not self.margin:
             return unrolled_one
         frames, timeline = slice(self.margin, self.margin + len(self.given)), unrolled_one.timeline
         if timeline is not None:
             timeline = timeline.frames(frames.start, frames.stop)
-        cut = replace(unrolled_one, timeline=timeline, residual={**unrolled_one.residual, **_residual_of(timeline)})
+        cut = replace(unrolled_one, timeline=timeline, residual={**unrolled_one.residual, **_mean_residual(timeline)})
         if cut.failure is not None:
-            return replace(cut, motion=self.given, failure=self._in_loop(cut.failure))
+            return replace(cut, motion=self.given, failure=self._map_failure_to_loop(cut.failure))
         back_m = (self.given.root_m[0] - cut.motion.root_m[self.margin]) * (1.0, 0.0, 1.0)
         made = replace(cut.motion, root_m=cut.motion.root_m + back_m)
         return replace(
             cut,
             motion=closed(made, self.given, self.margin, same_travel=same_travel),
-            supports=tuple(support.moved(back_m) for support in _within(cut.supports, frames)),
+            supports=tuple(support.moved(back_m) for support in _supports_within(cut.supports, frames)),
             notes=(*cut.notes, Note(NoteKind.LOOP, self.given.seconds)),
         )
 
-    def _in_loop(self, failure: Failure) -> Failure:
+    def _map_failure_to_loop(self, failure: Failure) -> Failure:
         """A failure in the unrolled loop, at the frames of the loop that it repeats."""
         if failure.frame is None:
             return failure
@@ -366,28 +372,30 @@ class Part:
         return replace(failure, frame=frame, last_frame=last)
 
 
-def parts_of(motion: Motion, settings: CleanupSettings) -> list[Part]:
+def split_segments(motion: Motion, settings: CleanupSettings) -> list[Segment]:
     """The parts of a motion, in their order."""
     if not (np.isfinite(motion.root_m).all() and np.isfinite(motion.rotations).all()):
-        return [Part(0, motion)]
-    splicing = settings.find(JoinSplices) or JoinSplices(join_takes=True)
-    starts = [0] if splicing.join_takes else first_frames_of_takes(motion, splicing)
+        return [Segment(0, motion)]
+    splicing = settings.find_step(JoinSplices) or JoinSplices(join_takes=True)
+    starts = [0] if splicing.join_takes else find_takes(motion, splicing)
     takes = [motion.frames(*span) for span in pairwise([*starts, len(motion)])] if len(starts) > 1 else [motion]
     margin = round(MARGIN_S * motion.fps)
     may_close = settings.close_loops and not (motion.ground and motion.ground.boxes)  # boxes do not repeat
     return [
-        Part(start, take, margin if may_close and is_loop(take) else 0)
+        Segment(start, take, margin if may_close and is_loop(take) else 0)
         for start, take in zip(starts, takes, strict=True)
     ]
 
 
-def put_together(
-    motion: Motion, parts: Sequence[Part], corrections: Sequence[CorrectedMotion], settings: CleanupSettings
+def merge_segments(
+    motion: Motion, parts: Sequence[Segment], corrections: Sequence[CorrectedMotion], settings: CleanupSettings
 ) -> CorrectedMotion:
     """The correction of a motion from those of its parts; the first part that fails rejects it."""
-    halting = settings.find(HaltFloor)
+    halting = settings.find_step(StabilizeFloor)
     same_travel = halting is None or not halting.remove
-    own = [part.correction_of(each, same_travel=same_travel) for part, each in zip(parts, corrections, strict=True)]
+    own = [
+        part.correct_from_unrolled(each, same_travel=same_travel) for part, each in zip(parts, corrections, strict=True)
+    ]
     if len(own) == 1:
         return own[0]
     whole = Whole(motion)
@@ -399,7 +407,7 @@ def put_together(
     return replace(whole.correction, notes=(cuts, *whole.correction.notes))
 
 
-def _residual_of(timeline: Timeline | None) -> dict[str, float]:
+def _mean_residual(timeline: Timeline | None) -> dict[str, float]:
     """The mean residual wrench of a timeline, whose first frame no step leads to."""
     if timeline is None or len(timeline) < 2:
         return {}
@@ -409,7 +417,7 @@ def _residual_of(timeline: Timeline | None) -> dict[str, float]:
     }
 
 
-def _within(supports: Sequence[Support], frames: slice) -> Iterator[Support]:
+def _supports_within(supports: Sequence[Support], frames: slice) -> Iterator[Support]:
     """Supports that carry a body in some frames, counted from the first of them."""
     last = frames.stop - frames.start - 1
     for support in supports:

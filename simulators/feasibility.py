@@ -27,13 +27,13 @@ from selfcorrect.motion.correction.grounding import OnFloor
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Surroundings
 
-from .body.humanoid import Humanoid, humanoid
-from .cleanup.clean import CleanupSettings, clean
+from .body.humanoid import Humanoid, build_humanoid
+from .cleanup.clean import CleanupSettings, clean_motions
 from .contacts.contact_plan import plan_contacts
 from .settings.engine_table import ENGINES
 from .settings.tracker import STRENGTHS, DriveSettings, EngineSettings, TrackerSettings
 from .stages.values import MotionPlan
-from .tracking.tracker import follow
+from .tracking.tracker import track_motions
 
 UNSUPPORTED_BODYWEIGHTS = 0.5
 """A frame is without support in which the residual lifts the body with more than this."""
@@ -54,7 +54,7 @@ class RootResidual:
     """(N, T, 3) about the centre of mass."""
 
     @classmethod
-    def of(cls, body: Humanoid, wrench: np.ndarray) -> Self:
+    def from_wrench(cls, body: Humanoid, wrench: np.ndarray) -> Self:
         """From forces in newtons and moments in newton metres, (N, T, 6)."""
         return cls(wrench[..., :3] / body.weight_n, wrench[..., 3:])
 
@@ -74,42 +74,42 @@ class RootResidual:
         return (self.force_bodyweights[..., 1] > UNSUPPORTED_BODYWEIGHTS).mean(-1)
 
 
-def residual_of_contacts(motions: MotionBatch, settings: CleanupSettings) -> RootResidual:
+def compute_contact_residual(motions: MotionBatch, settings: CleanupSettings) -> RootResidual:
     """What contact forces leave unexplained of motions of one length, after kinematic clean-up with these settings."""
-    cleaned = clean(motions, settings)
-    body = humanoid(motions.skeleton, soles=cleaned.soles).upright_along(motions.ground)
-    links = body.links_of(cleaned.motions)
+    cleaned = clean_motions(motions, settings)
+    body = build_humanoid(motions.skeleton, soles=cleaned.soles).with_up_from(motions.ground)
+    links = body.select_links(cleaned.motions)
     rest = plan_contacts(body, links, TrackerSettings().engine.friction, supports=cleaned.supports).rest
-    return RootResidual.of(body, rest)
+    return RootResidual.from_wrench(body, rest)
 
 
-def residual_in_engine(motions: MotionBatch, settings: CleanupSettings, engine: str) -> RootResidual:
+def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: str) -> RootResidual:
     """What the drive gives to bodies that follow motions of one length, as they are, in an engine of the table.
 
     settings: of the clean-up, by which floor and supports are found; nothing else is taken from it. Where a body is
     lost all the same, the last residual counts for the rest of the motion.
     """
     tracker = TrackerSettings(engine=EngineSettings(name=engine), drive=JUDGING)
-    cleaned = clean(motions, settings)
-    body = humanoid(motions.skeleton, soles=cleaned.soles).upright_along(motions.ground)
-    body = body.padded(tracker.body.minimum_inertia_kgm2)
-    links = body.links_of(cleaned.on_floor.view(cleaned.given))
+    cleaned = clean_motions(motions, settings)
+    body = build_humanoid(motions.skeleton, soles=cleaned.soles).with_up_from(motions.ground)
+    body = body.with_minimum_inertia(tracker.body.minimum_inertia_kgm2)
+    links = body.select_links(cleaned.on_floor.view(cleaned.given))
     friction, supports, world = tracker.engine.friction, cleaned.supports, ENGINES.load(engine)(tracker.engine)
     plan = MotionPlan(body, links, plan_contacts(body, links, friction, supports), supports, friction)
     steps, together = tracker.engine.steps_per_frame(motions.fps), ENGINES.row(engine).together
     tracks = [
         track
         for start in range(0, len(motions), together)
-        for track in follow(world, [plan.taken(range(start, min(start + together, len(motions))))], tracker)[0]
+        for track in track_motions(world, [plan.select(range(start, min(start + together, len(motions))))], tracker)[0]
     ]
     by_frame = [track.wrench.reshape(-1, steps, 6).mean(1) for track in tracks]
     frames = plan.frames - 1
-    return RootResidual.of(
+    return RootResidual.from_wrench(
         body, np.stack([np.pad(each, ((0, frames - len(each)), (0, 0)), mode="edge") for each in by_frame])
     )
 
 
-def judging_engine(made_by: str) -> str | None:
+def select_evaluation_engine(made_by: str) -> str | None:
     """The first engine of the table that is installed and is not the one that made motions; None without one."""
     for name in ENGINES.names:
         if name != made_by:
@@ -138,12 +138,12 @@ def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:
     if not rules or len(motion) < _FEWEST_FRAMES:
         return []
     seen = MotionBatch.stack([level(OnFloor.of(motion).motion)])
-    missing = residual_of_contacts(seen, CleanupSettings()).force_bodyweights[0]
-    measured = {"X1": unsupported(missing), "X2": helped(missing, motion.fps)}
+    missing = compute_contact_residual(seen, CleanupSettings()).force_bodyweights[0]
+    measured = {"X1": missing_upward_force(missing), "X2": smooth_residual(missing, motion.fps)}
     return [one for rule in rules for one in findings(rule, measured[rule.code], len(motion), motion.fps)]
 
 
-def needed_residual(motion: Motion, engine: str) -> RootResidual | None:
+def compute_needed_residual(motion: Motion, engine: str) -> RootResidual | None:
     """The root residual that a motion needs in an engine of the table; None for one that is too short.
 
     Heights count from its floor where that is elsewhere as a whole. Raises InputError where the skeleton has no legs.
@@ -152,17 +152,17 @@ def needed_residual(motion: Motion, engine: str) -> RootResidual | None:
         return None
     features = MotionFeatures(motion)
     standing = replace(features.motion, root_m=features.motion.root_m - [0.0, features.ground_m, 0.0])
-    return residual_in_engine(MotionBatch.stack([standing]), CleanupSettings(), engine)
+    return simulate_residual(MotionBatch.stack([standing]), CleanupSettings(), engine)
 
 
-def surroundings_of(motion: Motion) -> Surroundings:
+def infer_surroundings(motion: Motion) -> Surroundings:
     """What carries a motion, as `correct` infers it: steps, seats and holds, or the belt of a treadmill.
 
     Nothing for motions longer than `LONGEST_INFERRED` frames. Raises InputError where the skeleton has no legs.
     """
     if not _FEWEST_FRAMES <= len(motion) <= LONGEST_INFERRED:
         return Surroundings()
-    cleaned = clean(MotionBatch.stack([level(OnFloor.of(motion).motion)]), CleanupSettings())
+    cleaned = clean_motions(MotionBatch.stack([level(OnFloor.of(motion).motion)]), CleanupSettings())
     floor, supports = cleaned.floor, cleaned.supports[0]
     belt_m = floor.moved_m[0] if floor.in_place[0] else None
     if not supports:
@@ -172,12 +172,12 @@ def surroundings_of(motion: Motion) -> Surroundings:
     return Surroundings(moved, -raised_m, belt_m)
 
 
-def unsupported(missing: np.ndarray) -> Measured:
+def missing_upward_force(missing: np.ndarray) -> Measured:
     """Upward force that is missing, per frame."""
     return Measured(missing[:, 1:2], ("body",))
 
 
-def helped(missing: np.ndarray, fps: float) -> Measured:
+def smooth_residual(missing: np.ndarray, fps: float) -> Measured:
     """Size of the missing force, averaged over two seconds."""
     window = max(1, round(_HELP_S * fps))
     return Measured(uniform_filter1d(np.linalg.norm(missing, axis=-1), window, mode="nearest")[:, None], ("body",))

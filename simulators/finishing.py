@@ -1,7 +1,7 @@
 """Finishing: what comes out of plan and simulation, one step after another.
 
-`FINISHING` lists the steps after plan and simulation, `FINISHING_ALONE` those after a clean-up alone; each says what it
-chooses or minimises. With no step, simulated states come out as they are.
+`POSTPROCESS` lists the steps after plan and simulation, `KINEMATIC_POSTPROCESS` those after a clean-up. Each says what
+it chooses or minimises. With no step, simulated states come out as they are.
 
 What a motion demands beyond the forces of contacts falls where physics has fixed something. Where it hardly falls, the
 simulated body only lags behind what was planned for it, and the plan is the better motion. So a plan that contacts
@@ -32,15 +32,15 @@ from selfcorrect.motion.measures.roughness import joint_jerks_m_s3, joints_by_pa
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
-from .body.curves import at_frames, smoothed, smoothstep
+from .body.curves import smooth_gaussian, smoothstep, thirds_to_frames
 from .body.leg_ik import Legs
-from .body.soft_legs import JERK_AROUND_S, legs_reaching
-from .cleanup.foot_lock import worthwhile
+from .body.soft_legs import JERK_AROUND_S, move_ankles_to
+from .cleanup.foot_lock import deadband
 from .contacts.contact_plan import plan_contacts
-from .stages.values import Cleaned, MotionPlan, Tracked, taken
+from .stages.values import CleanedMotions, MotionPlan, TrackingResult, select_motions
 
 Changes = tuple[np.ndarray, np.ndarray]
-"""Shifts (N, T, 3) of roots and turns (N, T, J, 3) of joints, see `_changes`."""
+"""Shifts (N, T, 3) of roots and turns (N, T, J, 3) of joints, see `_compute_changes`."""
 
 FAST_S = 0.015
 """Standard deviation of the Gaussian that takes out what is fast in a correction: it halves what has 12 Hz."""
@@ -55,22 +55,22 @@ ALL_ROUGH = 0.1
 """It is wholly rough where it passes its bound by this share, in part before."""
 
 
-class FinishingStep(Protocol):
+class PostprocessStep(Protocol):
     """A step of the finishing: a value with its parameters, which takes motions on."""
 
-    def __call__(self, finishing: Finishing, /) -> Finishing: ...
+    def __call__(self, finishing: PostprocessState, /) -> PostprocessState: ...
 
 
 @dataclass(frozen=True, eq=False)
-class Finishing:
+class PostprocessState:
     """Motions between two steps of their finishing."""
 
-    tracked: Tracked | None
+    tracked: TrackingResult | None
     """Their plans and simulations; None after a clean-up alone."""
     cleaned: MotionBatch
     """The motions that are wanted, as cleaned."""
-    made: MotionBatch
-    milder: MotionBatch
+    motions: MotionBatch
+    fallback: MotionBatch
     """The cleaned motions, smoothed where they are rough, which take the place of what stays too rough."""
     shares: np.ndarray
     """(N, T) how much of the simulation is in each frame of those that are made."""
@@ -78,16 +78,16 @@ class Finishing:
     """The motions before their clean-up, and the jerk that this may leave."""
 
     @classmethod
-    def of(cls, cleaned: Cleaned, tracked: Tracked | None = None) -> Self:
+    def from_stages(cls, cleaned: CleanedMotions, tracked: TrackingResult | None = None) -> Self:
         """Motions before the first step: as planned, or as cleaned where nothing was planned."""
         motions = made = cleaned.motions
         if tracked is not None:
             plan = tracked.plan
-            made = plan.body.joints_of(motions).back(plan.links)
+            made = plan.body.link_view(motions).back(plan.links)
         shares = np.zeros(motions.root_m.shape[:2])
-        return cls(tracked, motions, made, motions, shares, JerkBounds.of(cleaned.unplanted))
+        return cls(tracked, motions, made, motions, shares, JerkBounds.from_motions(cleaned.unplanted))
 
-    def after(self, steps: Sequence[FinishingStep]) -> Finishing:
+    def apply_steps(self, steps: Sequence[PostprocessStep]) -> PostprocessState:
         """The motions after some steps."""
         finishing = self
         for step in steps:
@@ -96,7 +96,7 @@ class Finishing:
 
 
 @dataclass(frozen=True)
-class KeepGain(Positive):
+class BlendSimulation(Positive):
     """Keeps of a simulation what lowers the force that contacts leave unexplained, and elsewhere the plan.
 
     The share s of the simulation is a smooth step of that gain. Of the slow difference between both, s is taken, of the
@@ -121,18 +121,18 @@ class KeepGain(Positive):
     lost_rad: float = 0.5
     """A simulated joint turned further than this against its plan begins to have lost its way, at twice this it has."""
 
-    def __call__(self, finishing: Finishing) -> Finishing:
-        tracked, followed = finishing.tracked, self.without_small_shifts(finishing.made, finishing.cleaned)
+    def __call__(self, finishing: PostprocessState) -> PostprocessState:
+        tracked, followed = finishing.tracked, self.without_small_shifts(finishing.motions, finishing.cleaned)
         if tracked is None or tracked.states is None:
-            return replace(finishing, made=followed)
+            return replace(finishing, motions=followed)
         here, shares = tracked.simulated, finishing.shares.copy()
-        shares[here] = self.shares(tracked.plan.taken(here), tracked.states)
-        kept = self.between(taken(followed, here), tracked.states, shares[here])
+        shares[here] = self.shares(tracked.plan.select(here), tracked.states)
+        kept = self.blend(select_motions(followed, here), tracked.states, shares[here])
         root_m, rotations = followed.root_m.copy(), followed.rotations.copy()
         root_m[here], rotations[here] = kept.root_m, kept.rotations
-        return replace(finishing, made=replace(followed, root_m=root_m, rotations=rotations), shares=shares)
+        return replace(finishing, motions=replace(followed, root_m=root_m, rotations=rotations), shares=shares)
 
-    def possible(self, plan: MotionPlan) -> np.ndarray:
+    def can_gain(self, plan: MotionPlan) -> np.ndarray:
         """(N,) whether simulated states could replace those of each plan in whole, in any frame.
 
         A simulation saves no more than what contacts leave unexplained of the plan. Below the upper bound of
@@ -143,7 +143,7 @@ class KeepGain(Positive):
     def unexplained_bodyweights(self, plan: MotionPlan) -> np.ndarray:
         """(N, T) force that contacts leave unexplained of a plan, smoothed as gains are."""
         missing_n = np.linalg.norm(plan.contacts.rest[..., :3], axis=-1)
-        return smoothed(missing_n / plan.body.weight_n, self.gain_smoothing_s * plan.links.fps)
+        return smooth_gaussian(missing_n / plan.body.weight_n, self.gain_smoothing_s * plan.links.fps)
 
     def without_small_shifts(self, planned: MotionBatch, cleaned: MotionBatch) -> MotionBatch:
         """Planned motions whose roots are where they were in the cleaned ones, but for fast and for large shifts.
@@ -152,27 +152,27 @@ class KeepGain(Positive):
         again.
         """
         shift_m, fps = planned.root_m - cleaned.root_m, planned.fps
-        slow_m = smoothed(shift_m, self.slow_s * fps)
-        share = worthwhile(lengths(slow_m)[..., None], self.small_shift_m, fps)
+        slow_m = smooth_gaussian(shift_m, self.slow_s * fps)
+        share = deadband(lengths(slow_m)[..., None], self.small_shift_m, fps)
         return replace(planned, root_m=planned.root_m - (1 - share) * slow_m)
 
     def shares(self, plan: MotionPlan, simulated: MotionBatch) -> np.ndarray:
         """(N, T) in [0, 1], the share that is kept of what came of plans in a simulation, on the whole skeleton."""
         body, fps = plan.body, simulated.fps
-        after = plan_contacts(body, body.links_of(simulated), plan.friction, plan.supports).rest
+        after = plan_contacts(body, body.select_links(simulated), plan.friction, plan.supports).rest
         missing_n, left_n = (np.linalg.norm(rest[..., :3], axis=-1) for rest in (plan.contacts.rest, after))
         low, high = self.saved_bodyweights
-        saved = smoothed((missing_n - left_n) / body.weight_n, self.gain_smoothing_s * fps)
-        return smoothed(smoothstep((saved - low) / (high - low)), self.share_smoothing_s * fps)
+        saved = smooth_gaussian((missing_n - left_n) / body.weight_n, self.gain_smoothing_s * fps)
+        return smooth_gaussian(smoothstep((saved - low) / (high - low)), self.share_smoothing_s * fps)
 
-    def between(self, first: MotionBatch, second: MotionBatch, share: np.ndarray) -> MotionBatch:
+    def blend(self, first: MotionBatch, second: MotionBatch, share: np.ndarray) -> MotionBatch:
         """Motions a share (N, T) of the way from the first to the second, and all of the way in what is fast there.
 
         Joints that lost their way do not follow anything.
         """
         shift_m = second.root_m - first.root_m
         turns = rotation_vectors(composed(inverted(first.rotations), second.rotations))
-        slow_m, slow = (smoothed(change, FAST_S * first.fps) for change in (shift_m, turns))
+        slow_m, slow = (smooth_gaussian(change, FAST_S * first.fps) for change in (shift_m, turns))
         share = share[..., None]
         lost = np.linalg.norm(turns, axis=-1) / self.lost_rad - 1
         follows = share + (1 - share) * (1 - smoothstep(lost))
@@ -190,10 +190,10 @@ class SmoothFast:
     around each frame. Set on CMU's training clips at 30, 60 and 120 frames per second.
     """
 
-    def __call__(self, finishing: Finishing) -> Finishing:
-        return replace(finishing, made=self.smoothed(finishing.bounds.before, finishing.made))
+    def __call__(self, finishing: PostprocessState) -> PostprocessState:
+        return replace(finishing, motions=self.smooth(finishing.bounds.before, finishing.motions))
 
-    def smoothed(self, before: MotionBatch, after: MotionBatch) -> MotionBatch:
+    def smooth(self, before: MotionBatch, after: MotionBatch) -> MotionBatch:
         """The motions `after` without the fast part of what was changed since `before`, where that made them rougher.
 
         Both share skeleton, frame rate and one length.
@@ -201,11 +201,11 @@ class SmoothFast:
         frames, fps = after.root_m.shape[1], after.fps
         if frames < FEWEST_FRAMES:
             return after
-        shift_m, turns = _changes(before, after)
-        slow_m, slow = (smoothed(change, FAST_S * fps) for change in (shift_m, turns))
-        slow_joints_m, joints_m = (_body_m(each) for each in (_changed(before, slow_m, slow), after))
-        share = _calming(slow_joints_m, joints_m, JERK_AROUND_S * fps)[..., None]
-        return _changed(before, slow_m + share * (shift_m - slow_m), slow + share[..., None] * (turns - slow))
+        shift_m, turns = _compute_changes(before, after)
+        slow_m, slow = (smooth_gaussian(change, FAST_S * fps) for change in (shift_m, turns))
+        slow_joints_m, joints_m = (_body_joints_m(each) for each in (_apply_changes(before, slow_m, slow), after))
+        share = _calming_share(slow_joints_m, joints_m, JERK_AROUND_S * fps)[..., None]
+        return _apply_changes(before, slow_m + share * (shift_m - slow_m), slow + share[..., None] * (turns - slow))
 
 
 @dataclass(frozen=True)
@@ -220,27 +220,27 @@ class SmoothRough:
     wider: tuple[float, ...] = (2.0, 4.0, 8.0)
     """So many times as long as what is fast, one after the other until that suffices."""
 
-    def __call__(self, finishing: Finishing) -> Finishing:
-        made, milder, bounds = finishing.made, finishing.milder, finishing.bounds
-        smooth = self.smoothed(bounds, made)
-        return replace(finishing, made=smooth, milder=smooth if milder is made else self.smoothed(bounds, milder))
+    def __call__(self, finishing: PostprocessState) -> PostprocessState:
+        made, milder, bounds = finishing.motions, finishing.fallback, finishing.bounds
+        smooth = self.smooth(bounds, made)
+        return replace(finishing, motions=smooth, fallback=smooth if milder is made else self.smooth(bounds, milder))
 
-    def smoothed(self, bounds: JerkBounds, after: MotionBatch) -> MotionBatch:
+    def smooth(self, bounds: JerkBounds, after: MotionBatch) -> MotionBatch:
         """The motions `after` with smoother changes where a part of the body still has more jerk than its bound."""
         before, excess, changes = bounds.before, bounds.excess(after), None
         for times in self.wider:
-            rough = bounds.how_far(excess)
+            rough = bounds.roughness(excess)
             if not rough.any():
                 break
-            changes = _changes(before, after) if changes is None else changes
+            changes = _compute_changes(before, after) if changes is None else changes
             width = times * FAST_S * after.fps
-            slow = smoothed(changes[0], width), smoothed(changes[1], width)
-            share = np.clip(2 * smoothed(rough, bounds.around / 2), 0.0, 1.0)
-            calm, left, mixed = _calmer(bounds, after, changes, slow, share)
+            slow = smooth_gaussian(changes[0], width), smooth_gaussian(changes[1], width)
+            share = np.clip(2 * smooth_gaussian(rough, bounds.around / 2), 0.0, 1.0)
+            calm, left, mixed = _smooth_changes(bounds, after, changes, slow, share)
             rougher = share.any(1) & (np.maximum(left, 0.0).sum(1) >= np.maximum(excess, 0.0).sum(1))
             if rougher.any():
                 share = np.where(rougher[:, None], 0.0, share)
-                calm, left, mixed = _calmer(bounds, after, changes, slow, share)
+                calm, left, mixed = _smooth_changes(bounds, after, changes, slow, share)
             after, excess, changes = calm, left, mixed
         return after
 
@@ -258,18 +258,18 @@ class RestoreFeet(Positive):
     smoothing_s: float = 0.05
     """Standard deviation of the Gaussian that smooths that."""
 
-    def __call__(self, finishing: Finishing) -> Finishing:
-        own = finishing.made, finishing.milder, finishing.bounds.before, finishing.shares
-        return replace(finishing, made=self.restored(*own))
+    def __call__(self, finishing: PostprocessState) -> PostprocessState:
+        own = finishing.motions, finishing.fallback, finishing.bounds.before, finishing.shares
+        return replace(finishing, motions=self.restore(*own))
 
-    def restored(
+    def restore(
         self, motions: MotionBatch, cleaned: MotionBatch, before: MotionBatch, simulated: np.ndarray
     ) -> MotionBatch:
         """The motions with feet as the cleaned ones have them.
 
         before: the motions before clean-up, whose knees are followed; simulated: (N, T) the share of a simulation.
         """
-        skeleton, legs = motions.skeleton, Legs.of(motions.skeleton)
+        skeleton, legs = motions.skeleton, Legs.from_skeleton(motions.skeleton)
         stands = self._shares(foot_contacts(cleaned), motions.fps)
         share = np.maximum(stands, 1 - simulated[..., None])[..., None]
         toes = [joint for side in ("left", "right") if (joint := skeleton.joint(f"{side}_foot")) is not None]
@@ -282,17 +282,17 @@ class RestoreFeet(Positive):
             (places[..., legs.ankles, :], turned[..., legs.ankles, :]) for places, turned in (here, there)
         )
         ankles_m = own_m + share * (wanted_m - own_m)
-        return legs_reaching(motions, before, ankles_m, slerp(own, wanted, share), stands)
+        return move_ankles_to(motions, before, ankles_m, slerp(own, wanted, share), stands)
 
     def _shares(self, stands: np.ndarray, fps: float) -> np.ndarray:
         """(N, T, 2) in [0, 1]: 1 while a foot stands, fading around that."""
         frames = 2 * round(self.around_s * fps) + 1
         around = maximum_filter1d(stands.astype(float), frames, axis=1, mode="nearest")
-        return smoothed(around, self.smoothing_s * fps)
+        return smooth_gaussian(around, self.smoothing_s * fps)
 
 
 @dataclass(frozen=True)
-class RevertRough:
+class RevertHighJerk:
     """Puts the milder correction wherever a part of the body still has more jerk than its bound.
 
     A simulated trunk that calms down carries legs along, so that no part of a body can be smoothed alone.
@@ -301,34 +301,40 @@ class RevertRough:
     rounds: int = 3
     """How often what is rougher still gives way."""
 
-    def __call__(self, finishing: Finishing) -> Finishing:
-        kept, share = self.reverted(finishing.bounds, finishing.made, finishing.milder)
-        return replace(finishing, made=kept, shares=finishing.shares * (1 - share))
+    def __call__(self, finishing: PostprocessState) -> PostprocessState:
+        kept, share = self.revert(finishing.bounds, finishing.motions, finishing.fallback)
+        return replace(finishing, motions=kept, shares=finishing.shares * (1 - share))
 
-    def reverted(self, bounds: JerkBounds, made: MotionBatch, milder: MotionBatch) -> tuple[MotionBatch, np.ndarray]:
+    def revert(self, bounds: JerkBounds, made: MotionBatch, milder: MotionBatch) -> tuple[MotionBatch, np.ndarray]:
         """The motions `made`, with milder ones wherever they have more jerk than the bounds, and the share (N, T) of
         these.
         """
         kept, share = made, np.zeros(made.root_m.shape[:2])
-        shift_m, turns = _changes(made, milder)
+        shift_m, turns = _compute_changes(made, milder)
         for _ in range(self.rounds):
-            rough = bounds.how_far(bounds.excess(kept)).max(axis=-1)
+            rough = bounds.roughness(bounds.excess(kept)).max(axis=-1)
             if not rough.any():
                 break
             widest = maximum_filter1d(rough, 2 * round(bounds.around) + 1, axis=1, mode="nearest")
-            share = np.minimum(share + smoothed(widest, bounds.around / 2), 1.0)
-            mixed = _changed(made, share[..., None] * shift_m, share[..., None, None] * turns)
-            kept = _chosen(np.asarray(share.any(axis=1)), mixed, made)
+            share = np.minimum(share + smooth_gaussian(widest, bounds.around / 2), 1.0)
+            mixed = _apply_changes(made, share[..., None] * shift_m, share[..., None, None] * turns)
+            kept = _select_per_motion(np.asarray(share.any(axis=1)), mixed, made)
         return kept, share
 
 
-KEEP_GAIN = KeepGain()
+BLEND_SIMULATION = BlendSimulation()
 """What is kept of a simulation, which says before it whether there is anything to gain."""
 
-FINISHING: tuple[FinishingStep, ...] = (KEEP_GAIN, SmoothFast(), SmoothRough(), RestoreFeet(), RevertRough())
+POSTPROCESS: tuple[PostprocessStep, ...] = (
+    BLEND_SIMULATION,
+    SmoothFast(),
+    SmoothRough(),
+    RestoreFeet(),
+    RevertHighJerk(),
+)
 """What is done to motions of files after a simulation, or where none can gain."""
 
-FINISHING_ALONE: tuple[FinishingStep, ...] = (SmoothRough(),)
+KINEMATIC_POSTPROCESS: tuple[PostprocessStep, ...] = (SmoothRough(),)
 """What is done after a clean-up alone, in which nothing is fast: feet are held softly."""
 
 
@@ -341,16 +347,16 @@ class JerkBounds:
     """
 
     before: MotionBatch
-    groups: Sequence[_Group]
+    groups: Sequence[_JointGroup]
     around: float
     """Frames over which jerk is averaged, a standard deviation."""
     most_m_s3: np.ndarray
     """(N, T, G) the jerk that parts of the body may have around each frame."""
 
     @classmethod
-    def of(cls, before: MotionBatch) -> Self:
+    def from_motions(cls, before: MotionBatch) -> Self:
         """The bounds for corrections of some motions; those too short to have jerk have none."""
-        groups, around = _groups(before.skeleton), JERK_AROUND_S * before.fps
+        groups, around = _make_joint_groups(before.skeleton), JERK_AROUND_S * before.fps
         if before.root_m.shape[1] < FEWEST_FRAMES:
             return cls(before, groups, around, np.full((*before.root_m.shape[:2], len(groups)), np.inf))
         usual_m_s3 = _jerk_m_s3(before, groups, around)
@@ -361,42 +367,44 @@ class JerkBounds:
         """(N, T, G) share by which parts of the body have more jerk than they may, below 0 where they have less."""
         return _jerk_m_s3(motions, self.groups, self.around) / self.most_m_s3 - 1
 
-    def how_far(self, excess: np.ndarray) -> np.ndarray:
+    def roughness(self, excess: np.ndarray) -> np.ndarray:
         """(N, T, G) in [0, 1] how rough parts are by such shares, by degrees: no motion hangs on a threshold."""
         return np.clip(excess / ALL_ROUGH, 0.0, 1.0)
 
 
-def _calmer(
+def _smooth_changes(
     bounds: JerkBounds, after: MotionBatch, changes: Changes, slow: Changes, share: np.ndarray
 ) -> tuple[MotionBatch, np.ndarray, Changes]:
     """Motions with changes a share (N, T, G) of the way to slow ones, their excess of jerk, and those changes."""
     groups = bounds.groups
-    joints = np.stack([share[..., group.share] for group in groups], axis=-1) @ [group.turned for group in groups]
+    joints = np.stack([share[..., group.share] for group in groups], axis=-1) @ [
+        group.turned_joints for group in groups
+    ]
     shares = share[..., :1], joints[..., None]
     shift_m, turns = (own + part * (smooth - own) for own, smooth, part in zip(changes, slow, shares, strict=True))
-    calm = _chosen(np.asarray(share.any(axis=(1, 2))), _changed(bounds.before, shift_m, turns), after)
+    calm = _select_per_motion(np.asarray(share.any(axis=(1, 2))), _apply_changes(bounds.before, shift_m, turns), after)
     return calm, bounds.excess(calm), (shift_m, turns)
 
 
-def _chosen(first: np.ndarray, one: MotionBatch, other: MotionBatch) -> MotionBatch:
+def _select_per_motion(first: np.ndarray, one: MotionBatch, other: MotionBatch) -> MotionBatch:
     """Of each of two motions the first where `first` (N,), so that no motion depends on its company."""
     root_m = np.where(first[:, None, None], one.root_m, other.root_m)
     return replace(one, root_m=root_m, rotations=np.where(first[:, None, None, None], one.rotations, other.rotations))
 
 
 @dataclass(frozen=True, eq=False)
-class _Group:
+class _JointGroup:
     """A part of the body that is smoothed where it is rough."""
 
     share: int
-    told: list[int]
+    measured_joints: list[int]
     """Joints whose jerk measures how rough it is."""
-    turned: np.ndarray
+    turned_joints: np.ndarray
     """(J,) 1 for the joints that are turned to smooth it, 0 for others."""
 
 
 @lru_cache(maxsize=8)
-def _groups(skeleton: Skeleton) -> tuple[_Group, ...]:
+def _make_joint_groups(skeleton: Skeleton) -> tuple[_JointGroup, ...]:
     """The trunk with the root, then arms and legs as far as the skeleton has them."""
     parts, groups, rest = joints_by_part(skeleton), [], np.ones(len(skeleton))
     for limb, first in ((("arm",), "shoulder"), (("knee", "foot"), "hip")):
@@ -405,12 +413,12 @@ def _groups(skeleton: Skeleton) -> tuple[_Group, ...]:
             start = skeleton.joint(f"{side}_{first}")
             if told and start is not None:
                 turned = skeleton.descendants[start].astype(float)
-                groups.append(_Group(len(groups) + 1, told, turned))
+                groups.append(_JointGroup(len(groups) + 1, told, turned))
                 rest = rest - turned
-    return (_Group(0, parts["trunk"], rest), *groups)
+    return (_JointGroup(0, parts["trunk"], rest), *groups)
 
 
-def _changes(before: MotionBatch, after: MotionBatch) -> Changes:
+def _compute_changes(before: MotionBatch, after: MotionBatch) -> Changes:
     """Shifts (N, T, 3) of roots and turns (N, T, J, 3) of joints in their parents' frames, as vectors.
 
     Seen from a parent they are the same on rigs that split bones for their twist.
@@ -419,30 +427,30 @@ def _changes(before: MotionBatch, after: MotionBatch) -> Changes:
     return after.root_m - before.root_m, turns
 
 
-def _body_m(motions: MotionBatch) -> np.ndarray:
+def _body_joints_m(motions: MotionBatch) -> np.ndarray:
     """(N, T, B, 3) of the body's joints: fingers and props weigh nothing."""
     return poses_of(motions)[0][..., [joint for joint, part in enumerate(motions.skeleton.parts) if part], :]
 
 
-def _jerk_m_s3(motions: MotionBatch, groups: Sequence[_Group], around: float) -> np.ndarray:
+def _jerk_m_s3(motions: MotionBatch, groups: Sequence[_JointGroup], around: float) -> np.ndarray:
     """(N, T, G) mean jerk of parts of the body around each frame; around: frames, a standard deviation."""
     joints = joint_jerks_m_s3(poses_of(motions)[0], motions.fps)
-    jerks = np.stack([joints[..., group.told].mean(-1) for group in groups], axis=-1)
-    return at_frames(smoothed(jerks, around))
+    jerks = np.stack([joints[..., group.measured_joints].mean(-1) for group in groups], axis=-1)
+    return thirds_to_frames(smooth_gaussian(jerks, around))
 
 
-def _changed(motions: MotionBatch, shift_m: np.ndarray, turns: np.ndarray) -> MotionBatch:
+def _apply_changes(motions: MotionBatch, shift_m: np.ndarray, turns: np.ndarray) -> MotionBatch:
     """Motions with the root moved by (N, T, 3) and joints turned in their parents' frames by (N, T, J, 3)."""
     return replace(motions, root_m=motions.root_m + shift_m, rotations=composed(quaternions(turns), motions.rotations))
 
 
-def _calming(slow_m: np.ndarray, whole_m: np.ndarray, around: float) -> np.ndarray:
+def _calming_share(slow_m: np.ndarray, whole_m: np.ndarray, around: float) -> np.ndarray:
     """(N, T) share of the fast part by which third differences are least: 0 where it only roughens, 1 where it calms.
 
     slow_m, whole_m: (N, T, J, 3) joints without and with the fast part; around: frames, a standard deviation.
     """
     own, fast = np.diff(slow_m, 3, axis=1), np.diff(whole_m - slow_m, 3, axis=1)
     against, size = (np.einsum("ntji,ntji->nt", fast, other) for other in (own, fast))
-    local = [smoothed(sums, around) for sums in (against, size)]
+    local = [smooth_gaussian(sums, around) for sums in (against, size)]
     share = np.clip(-local[0] / np.maximum(local[1], 1e-18), 0.0, 1.0)
-    return at_frames(share)
+    return thirds_to_frames(share)

@@ -20,9 +20,9 @@ from selfcorrect.storage.files.strict_json import read_file_as
 from selfcorrect.storage.files.writing import refuse_to_replace, write_atomically
 
 from .body.curves import smoothstep
-from .body.leg_ik import Legs, bend_legs
+from .body.leg_ik import Legs, solve_leg_ik
 from .cleanup.foot_lock import FEET as FEET_SETTINGS
-from .cleanup.stance import Posed
+from .cleanup.stance import PosedMotions
 from .corrector import KinematicCorrector
 
 FEET = ("left foot", "right foot")
@@ -73,8 +73,8 @@ class Contacts:
     def of(cls, motion: Motion) -> Contacts:
         """The contacts that a correction sees in a motion, by the height and speed of its soles; its floor is y = 0."""
         seen = level(motion)
-        posed = Posed.of(MotionBatch.stack([seen]), sole_points(seen.skeleton))
-        stands, soles_m = posed.stands(FEET_SETTINGS)[0], _soles_m(motion)
+        posed = PosedMotions.from_motions(MotionBatch.stack([seen]), sole_points(seen.skeleton))
+        stands, soles_m = posed.detect_stances(FEET_SETTINGS)[0], _soles_m(motion)
         found = [
             FootContact(part, first, last, tuple(np.round(soles_m[first : last + 1, foot].mean(0), 4).tolist()))
             for foot, part in enumerate(FEET)
@@ -123,10 +123,10 @@ class Contacts:
         if not moves_m.any():
             return motion
         positions_m, orientations = world_poses(motion)
-        ankles_m = positions_m[:, Legs.of(motion.skeleton).ankles] + moves_m
+        ankles_m = positions_m[:, Legs.from_skeleton(motion.skeleton).ankles] + moves_m
         unturned = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(motion), 2, 4))
         stays_m = np.zeros((len(motion), 3))
-        rotations = bend_legs(motion.skeleton, positions_m, orientations, stays_m, ankles_m, unturned)
+        rotations = solve_leg_ik(motion.skeleton, positions_m, orientations, stays_m, ankles_m, unturned)
         return replace(motion, rotations=rotations)
 
     def _shifts(self, planted: Motion) -> Iterator[tuple[int, tuple[int, int], np.ndarray]]:

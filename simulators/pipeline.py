@@ -20,20 +20,20 @@ from selfcorrect.motion.geometry.views import JointOrder
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
-from .body.humanoid import Humanoid, humanoid
-from .cleanup.clean import CleanupSettings, clean
+from .body.humanoid import Humanoid, build_humanoid
+from .cleanup.clean import CleanupSettings, clean_motions
 from .engines.world import World
-from .finishing import FINISHING, FINISHING_ALONE, KEEP_GAIN, Finishing, FinishingStep
-from .judge import judge, judge_cleaned
-from .planning import plan
+from .finishing import BLEND_SIMULATION, KINEMATIC_POSTPROCESS, POSTPROCESS, PostprocessState, PostprocessStep
+from .judge import evaluate, evaluate_kinematic
+from .planning import plan_motions
 from .settings.engine_table import ENGINES
 from .settings.plan import SupportMode
 from .settings.tracker import SimulateChoice, TrackerSettings
 from .stages.scene import PLAIN, Scene
-from .stages.staging import CorrectBatches, at_size_of, body_in
-from .stages.values import Cleaned, MotionPlan, Track, Tracked, taken
+from .stages.staging import CorrectBatches, adapt_body, correct_at_scene_size
+from .stages.values import CleanedMotions, MotionPlan, SimulatedMotion, TrackingResult, select_motions
 from .tracking.residual_free import follow_residual_free
-from .tracking.tracker import follow
+from .tracking.tracker import track_motions
 
 
 @dataclass(frozen=True)
@@ -47,20 +47,24 @@ class Physics:
     """Where, and with what body, motions are followed."""
     simulate: SimulateChoice = "always"
     """Which motions are simulated: those whose plan leaves room for a gain ("auto"), or all."""
-    finishing: tuple[FinishingStep, ...] = FINISHING
+    finishing: tuple[PostprocessStep, ...] = POSTPROCESS
     """What is done to the output; with no step, simulated states come out as they are."""
 
 
 def correct_kinematically(cleanup: CleanupSettings, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
     """Correct batches of motions of one length by kinematics alone."""
-    return _in_usual_order(lambda ordered: [_cleaned(cleanup, motions) for motions in ordered], batches)
+    return _in_canonical_joint_order(lambda ordered: [_clean_batch(cleanup, motions) for motions in ordered], batches)
 
 
-def _cleaned(cleanup: CleanupSettings, motions: MotionBatch) -> list[CorrectedMotion]:
+def _clean_batch(cleanup: CleanupSettings, motions: MotionBatch) -> list[CorrectedMotion]:
     """What becomes of a batch by kinematics alone."""
-    cleaned = clean(motions, cleanup)
-    made = Finishing.of(cleaned).after(FINISHING_ALONE).made if cleanup.polish else cleaned.motions
-    return judge_cleaned(cleaned, made, cleanup.mode)
+    cleaned = clean_motions(motions, cleanup)
+    made = (
+        PostprocessState.from_stages(cleaned).apply_steps(KINEMATIC_POSTPROCESS).motions
+        if cleanup.polish
+        else cleaned.motions
+    )
+    return evaluate_kinematic(cleaned, made, cleanup.mode)
 
 
 def correct(
@@ -76,15 +80,15 @@ def correct(
     """
     # The effect of a scene, or of muscles alone, is kept.
     finishes = cleanup.polish and tracker.residual_free is None and scene.is_plain
-    physics = Physics(tracker, cleanup.mode, scene, simulate, FINISHING if finishes else ())
+    physics = Physics(tracker, cleanup.mode, scene, simulate, POSTPROCESS if finishes else ())
 
     def corrected(motions: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
-        return correct_cleaned(physics, [clean(each, cleanup) for each in motions])
+        return correct_cleaned(physics, [clean_motions(each, cleanup) for each in motions])
 
-    return _in_usual_order(partial(at_size_of, scene, corrected), batches)
+    return _in_canonical_joint_order(partial(correct_at_scene_size, scene, corrected), batches)
 
 
-def _in_usual_order(correct: CorrectBatches, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
+def _in_canonical_joint_order(correct: CorrectBatches, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
     """Correct batches whatever the order of their joints; what fails comes out as it was given."""
     orders = [JointOrder.usual(motions.skeleton) for motions in batches]
     corrected = correct([order.view(motions) for motions, order in zip(batches, orders, strict=True)])
@@ -97,46 +101,48 @@ def _in_usual_order(correct: CorrectBatches, batches: Sequence[MotionBatch]) -> 
     ]
 
 
-def correct_cleaned(physics: Physics, cleaned: Sequence[Cleaned]) -> list[list[CorrectedMotion]]:
+def correct_cleaned(physics: Physics, cleaned: Sequence[CleanedMotions]) -> list[list[CorrectedMotion]]:
     """Correct batches of cleaned motions by physics."""
-    simulator = _simulator(physics.tracker, physics.scene)
-    plans = [plan(each, simulator.body_of(each), physics.tracker) for each in cleaned]
-    return [finish(physics, tracked) for tracked in track(physics, simulator, cleaned, plans)]
+    simulator = _thread_simulator(physics.tracker, physics.scene)
+    plans = [plan_motions(each, simulator.body_of(each), physics.tracker) for each in cleaned]
+    return [postprocess(physics, tracked) for tracked in track_plans(physics, simulator, cleaned, plans)]
 
 
-def track(
-    physics: Physics, simulator: Simulator, cleaned: Sequence[Cleaned], plans: Sequence[MotionPlan]
-) -> list[Tracked]:
+def track_plans(
+    physics: Physics, simulator: Simulator, cleaned: Sequence[CleanedMotions], plans: Sequence[MotionPlan]
+) -> list[TrackingResult]:
     """Simulate together all planned motions that need it."""
     every = physics.simulate == "always" or not physics.finishing
-    gains = [np.ones(len(each), dtype=bool) if every else KEEP_GAIN.possible(each) for each in plans]
+    gains = [np.ones(len(each), dtype=bool) if every else BLEND_SIMULATION.can_gain(each) for each in plans]
     chosen = [np.flatnonzero(own).tolist() for own in gains]
-    gaining = [each.taken(own) for each, own in zip(plans, chosen, strict=True) if own]
-    settings = replace(physics.tracker, drive=physics.tracker.drive.bearing(physics.mode))
-    follow_all = follow if settings.residual_free is None else follow_residual_free
+    gaining = [each.select(own) for each, own in zip(plans, chosen, strict=True) if own]
+    settings = replace(physics.tracker, drive=physics.tracker.drive.with_force_limit_of(physics.mode))
+    follow_all = track_motions if settings.residual_free is None else follow_residual_free
     tracks = iter(follow_all(simulator.world, gaining, settings, physics.scene) if gaining else [])
     each = zip(cleaned, plans, chosen, strict=True)
-    return [_tracked(motions, planned, own, next(tracks) if own else []) for motions, planned, own in each]
+    return [_make_tracking_result(motions, planned, own, next(tracks) if own else []) for motions, planned, own in each]
 
 
-def _tracked(cleaned: Cleaned, planned: MotionPlan, here: Sequence[int], tracks: Sequence[Track]) -> Tracked:
+def _make_tracking_result(
+    cleaned: CleanedMotions, planned: MotionPlan, here: Sequence[int], tracks: Sequence[SimulatedMotion]
+) -> TrackingResult:
     """Planned motions of which those `here` were simulated."""
     own = dict(zip(here, tracks, strict=True))
     states = None
     if tracks:
         simulated = MotionBatch.stack([track.motion for track in tracks])
-        states = planned.body.joints_of(taken(cleaned.motions, here)).back(simulated)
-    return Tracked(cleaned, planned, [own.get(index) for index in range(len(planned))], states)
+        states = planned.body.link_view(select_motions(cleaned.motions, here)).back(simulated)
+    return TrackingResult(cleaned, planned, [own.get(index) for index in range(len(planned))], states)
 
 
-def finish(physics: Physics, tracked: Tracked) -> list[CorrectedMotion]:
+def postprocess(physics: Physics, tracked: TrackingResult) -> list[CorrectedMotion]:
     """Choose what comes out of plan and simulation, and judge it."""
     if physics.finishing:
-        done = Finishing.of(tracked.cleaned, tracked).after(physics.finishing)
-        return judge(tracked, done.made, done.shares, physics.tracker, physics.mode)
+        done = PostprocessState.from_stages(tracked.cleaned, tracked).apply_steps(physics.finishing)
+        return evaluate(tracked, done.motions, done.shares, physics.tracker, physics.mode)
     assert tracked.states is not None
     whole = np.ones(tracked.states.root_m.shape[:2])
-    return judge(tracked, tracked.states, whole, physics.tracker, physics.mode)
+    return evaluate(tracked, tracked.states, whole, physics.tracker, physics.mode)
 
 
 class Simulator:
@@ -150,36 +156,36 @@ class Simulator:
     def world(self) -> World:
         return ENGINES.load(self._engine.name)(self._engine)
 
-    def body_of(self, cleaned: Cleaned) -> Humanoid:
+    def body_of(self, cleaned: CleanedMotions) -> Humanoid:
         """The body of some motions, upright as their ground demands."""
-        return self._level_body_of(cleaned.motions.skeleton, cleaned.soles).upright_along(cleaned.motions.ground)
+        return self._level_body_of(cleaned.motions.skeleton, cleaned.soles).with_up_from(cleaned.motions.ground)
 
     def _level_body_of(self, skeleton: Skeleton, soles: SolePoints) -> Humanoid:
         for known, known_soles, body in self._bodies:
             if skeleton.same_as(known) and np.array_equal(soles.offsets_m, known_soles.offsets_m):
                 return body
-        body = body_in(self._scene, humanoid(skeleton, self._settings.mass_kg, soles))
-        body = body.padded(self._settings.minimum_inertia_kgm2)
+        body = adapt_body(self._scene, build_humanoid(skeleton, self._settings.mass_kg, soles))
+        body = body.with_minimum_inertia(self._settings.minimum_inertia_kgm2)
         self._bodies.append((skeleton, soles, body))
         return body
 
 
-class _OfThread(threading.local):
+class _ThreadState(threading.local):
     """A world and its bodies have a state, so each thread has its own simulator: the last one that it used."""
 
     kept: tuple[TrackerSettings, Scene, Simulator] | None = None
 
 
-_OWN = _OfThread()
+_THREAD_STATE = _ThreadState()
 
 
-def _simulator(settings: TrackerSettings, scene: Scene) -> Simulator:
+def _thread_simulator(settings: TrackerSettings, scene: Scene) -> Simulator:
     """This thread's simulator."""
-    if _OWN.kept is None or _OWN.kept[:2] != (settings, scene):
-        _OWN.kept = (settings, scene, Simulator(settings, scene))
-    return _OWN.kept[2]
+    if _THREAD_STATE.kept is None or _THREAD_STATE.kept[:2] != (settings, scene):
+        _THREAD_STATE.kept = (settings, scene, Simulator(settings, scene))
+    return _THREAD_STATE.kept[2]
 
 
-def free_simulator() -> None:
+def release_simulator() -> None:
     """Give back what this thread's simulator takes, hundreds of MB with some engines; the next correction makes one."""
-    _OWN.kept = None
+    _THREAD_STATE.kept = None

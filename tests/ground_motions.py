@@ -15,7 +15,7 @@ from selfcorrect.motion.ground import Ground, GroundBox
 from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
-from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
+from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
 from selfcorrect.simulators.cleanup import foot_lock
 
 UP = np.array([0.0, 1.0, 0.0])
@@ -31,9 +31,9 @@ def repeated(walk: Motion, times: int) -> Motion:
 def posed_legs(motion: Motion, root_shift_m: np.ndarray, ankle_shift_m: np.ndarray) -> Motion:
     """The motion with its root moved by (T, 3) and its ankles by (T, 2, 3), feet keeping their orientation."""
     pose = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
-    ankles_m = pose[0][:, Legs.of(motion.skeleton).ankles] + ankle_shift_m
+    ankles_m = pose[0][:, Legs.from_skeleton(motion.skeleton).ankles] + ankle_shift_m
     upright = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(motion), 2, 4))
-    rotations = bend_legs(motion.skeleton, *pose, root_shift_m, ankles_m, upright)
+    rotations = solve_leg_ik(motion.skeleton, *pose, root_shift_m, ankles_m, upright)
     return replace(motion, root_m=motion.root_m + root_shift_m, rotations=rotations)
 
 
@@ -90,12 +90,12 @@ def on_slope(walk: Motion, slope_deg: float, uphill_deg: float = 0.0) -> Motion:
     heading_rad, slope_rad = np.radians(uphill_deg), np.radians(slope_deg)
     uphill, across = (np.array([np.sin(a), 0.0, np.cos(a)]) for a in (heading_rad, heading_rad + np.pi / 2))
     pose = world_poses(walk)
-    ankles_m = pose[0][:, Legs.of(walk.skeleton).ankles]
+    ankles_m = pose[0][:, Legs.from_skeleton(walk.skeleton).ankles]
     tilt = Rotation.from_rotvec(-slope_rad * across)
     # Of each foot the place below the ankle stays; the ankle is above it along the floor's normal.
     placed_m = ankles_m * (1.0, 0.0, 1.0) + np.tan(slope_rad) * (ankles_m @ uphill)[..., None] * UP
     placed_m += ankles_m[..., 1:2] * tilt.apply(UP)
     body_m = gaussian_filter1d((placed_m - ankles_m)[..., 1].min(1), 4, mode="nearest") - 0.03
     turns = np.broadcast_to(tilt.as_quat(), (len(walk), 2, 4))
-    rotations = bend_legs(walk.skeleton, *pose, body_m[:, None] * UP, placed_m, turns)
+    rotations = solve_leg_ik(walk.skeleton, *pose, body_m[:, None] * UP, placed_m, turns)
     return replace(walk, root_m=walk.root_m + body_m[:, None] * UP, rotations=rotations)

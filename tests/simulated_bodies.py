@@ -7,8 +7,8 @@ import numpy as np
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.frames import orientations_to_simulator
-from selfcorrect.simulators.body.humanoid import Humanoid, humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, clean
+from selfcorrect.simulators.body.humanoid import Humanoid, build_humanoid
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, clean_motions
 from selfcorrect.simulators.contacts.contact_plan import plan_contacts
 from selfcorrect.simulators.engines.world import RootState, World
 from selfcorrect.simulators.stages.values import MotionPlan
@@ -20,22 +20,22 @@ UPRIGHT = tuple(orientations_to_simulator(np.array([0.0, 0.0, 0.0, 1.0])).tolist
 
 def mended(motion: Motion) -> tuple[Humanoid, MotionBatch]:
     """The body of a motion and the motion of its links, feet planted."""
-    batch = clean(MotionBatch.stack([motion]), CleanupSettings().without(FitSoles)).motions
-    body = humanoid(motion.skeleton)
-    return body, body.links_of(batch)
+    batch = clean_motions(MotionBatch.stack([motion]), CleanupSettings().without_steps(FitSoles)).motions
+    body = build_humanoid(motion.skeleton)
+    return body, body.select_links(batch)
 
 
 def planned(*motions: Motion, friction: float = 0.5) -> MotionPlan:
     """The plan of motions as they are."""
-    body = humanoid(motions[0].skeleton).padded(0.06)
-    links = body.links_of(MotionBatch.stack(motions))
+    body = build_humanoid(motions[0].skeleton).with_minimum_inertia(0.06)
+    links = body.select_links(MotionBatch.stack(motions))
     return MotionPlan(body, links, plan_contacts(body, links, friction), [()] * len(motions), friction)
 
 
 def rest_points_m(body: Humanoid) -> np.ndarray:
     """Lowest points (C, 3) of a body's touching places in the rest pose, its root at the origin."""
     still = np.tile([0.0, 0.0, 0.0, 1.0], (len(body), 1))
-    return body.touches.lowest_points(*forward_kinematics(body.tree, np.zeros(3), still))
+    return body.contact_points.lowest_points(*forward_kinematics(body.tree, np.zeros(3), still))
 
 
 def rest_pose(body: Humanoid, bodies: int = 1) -> np.ndarray:

@@ -20,13 +20,13 @@ from scipy.interpolate import make_interp_spline
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import applied, composed, inverted, quaternions, rotation_vectors
-from selfcorrect.simulators.engines.support_colliders import present
+from selfcorrect.simulators.engines.support_colliders import find_present_supports
 from selfcorrect.simulators.engines.world import RootState, World
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
-from selfcorrect.simulators.stages.values import MotionPlan, Track
-from selfcorrect.simulators.tracking.control_sequence import reference_trajectory_of
-from selfcorrect.simulators.tracking.tracker import BodyRecord
+from selfcorrect.simulators.stages.values import MotionPlan, SimulatedMotion
+from selfcorrect.simulators.tracking.control_sequence import make_reference_trajectory
+from selfcorrect.simulators.tracking.tracker import BodyTrajectories
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,10 @@ def follow_by_planner(
     planned: Sequence[MotionPlan],
     settings: TrackerSettings,
     scene: Scene = PLAIN,
-) -> list[list[Track]]:
+) -> list[list[SimulatedMotion]]:
     """What became of each planned motion; in place of `follow_residual_free`."""
     return [
-        [_Planner(planner, world, each.taken([index]), settings, scene).track() for index in range(len(each))]
+        [_Planner(planner, world, each.select([index]), settings, scene).track() for index in range(len(each))]
         for each in planned
     ]
 
@@ -104,14 +104,14 @@ class _Planner:
         self._substeps = settings.engine.steps_per_frame(fps)
         step_s = 1 / (fps * self._substeps)
         world.build([planned.body] * self._count, step_s, [planned.supports[0]] * self._count)
-        self._trajectory = reference_trajectory_of(world, planned, settings, scene)
-        self._step_s, self._shown = step_s, present(planned.supports[0], planned.frames)
+        self._trajectory = make_reference_trajectory(world, planned, settings, scene)
+        self._step_s, self._shown = step_s, find_present_supports(planned.supports[0], planned.frames)
         self._part, self._ahead = max(1, round(own.executed_s * fps)), max(1, round(own.horizon_s * fps))
         self._knot_s = np.linspace(0.0, self._ahead / fps, own.knots)
         self._spline = make_interp_spline(self._knot_s, np.eye(own.knots), k=min(3, own.knots - 1))
         self._draw = np.random.default_rng(0)
 
-    def track(self) -> Track:
+    def track(self) -> SimulatedMotion:
         """Search and execute, part by part, to the end or until the body is lost."""
         frames, spline = self._planned.frames, np.zeros((self._own.knots, len(self._planned.body) - 1, 3))
         now = self._start()
@@ -201,13 +201,13 @@ class _Planner:
         self._world.reset(root, now[rows], velocities_rad_s[rows])
         return _State.of(self._world)
 
-    def _as_track(self, done: Sequence[_State], lost_at: int | None) -> Track:
+    def _as_track(self, done: Sequence[_State], lost_at: int | None) -> SimulatedMotion:
         """The track of what was executed, without root force."""
         planned = self._planned
-        record = BodyRecord.empty(planned.frames, (planned.frames - 1) * self._substeps, 1, len(planned.body))
+        record = BodyTrajectories.empty(planned.frames, (planned.frames - 1) * self._substeps, 1, len(planned.body))
         for frame in range(planned.frames):
             state = done[min(frame, len(done) - 1)]
             record.centre_m[frame], record.orientations[frame] = state.root.position_m, state.root.orientation
             record.rotations[frame], record.loads_n[frame] = state.rotations, state.loads_n
         record.lost_at[0] = lost_at or 0
-        return record.tracks(planned, 0)[0]
+        return record.to_simulated_motions(planned, 0)[0]

@@ -16,7 +16,7 @@ from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.drawing import animate, save_animation
 from selfcorrect.motion.pictures.panels import PicturePanel
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned
 from selfcorrect.simulators.settings.tracker import STRENGTHS, TrackerSettings
 
@@ -36,7 +36,7 @@ def followed(motion: Motion, settings: TrackerSettings) -> tuple[Motion, np.ndar
     """What the body did, the force on its root (T,) in body weights, and when it fell."""
     cleanup = CleanupSettings(polish=False)
     physics = Physics(settings, cleanup.mode, finishing=())
-    ((made,),) = correct_cleaned(physics, [clean(MotionBatch.stack([motion]), cleanup)])
+    ((made,),) = correct_cleaned(physics, [clean_motions(MotionBatch.stack([motion]), cleanup)])
     assert made.timeline is not None
     force = made.timeline.residual_force_bodyweights
     fell = None if made.failure is None else made.failure.frame

@@ -14,7 +14,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 from selfcorrect.simulators.cleanup.clean import FILES, RESIDUAL_FREE, CleanupSettings
-from selfcorrect.simulators.finishing import FINISHING
+from selfcorrect.simulators.finishing import POSTPROCESS
 from selfcorrect.simulators.settings.tracker import PRESETS
 
 TABLE = Path(__file__).resolve().parents[1] / "results" / "settings.csv"
@@ -88,7 +88,7 @@ def meanings_of(kind: type) -> dict[str, str]:
 def numbers_of(preset: str) -> dict[str, Number]:
     """The numbers of a preset by name: those of its steps, and of plan, simulation and verdict."""
     cleanup, tracker = PARTS[preset]
-    finishing = FINISHING if cleanup.polish and tracker.residual_free is None else ()
+    finishing = POSTPROCESS if cleanup.polish and tracker.residual_free is None else ()
     found = [each for step in (*cleanup.steps, *finishing) for each in numbers(step, type(step).__name__)]
     found += numbers(tracker, "tracker")
     return {each.name.replace(".settings", ""): each for each in found}

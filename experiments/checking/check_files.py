@@ -14,7 +14,7 @@ from selfcorrect.motion.checks.check import Checkup, RuleChoice, check_with
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import attempted, sentence_of
-from selfcorrect.simulators.feasibility import RootResidual, check_physics, needed_residual, surroundings_of
+from selfcorrect.simulators.feasibility import RootResidual, check_physics, compute_needed_residual, infer_surroundings
 from selfcorrect.storage.files.strict_json import read_as
 
 
@@ -73,13 +73,13 @@ def check_files(paths: Iterable[Path], reading: Reading, choice: RuleChoice, jud
 
 
 def _checked(motion: Motion, choice: RuleChoice, judge: str | None) -> Checkup:
-    return check_with(motion, choice, surroundings_of) + (Checkup() if judge is None else _physics(motion, choice))
+    return check_with(motion, choice, infer_surroundings) + (Checkup() if judge is None else _physics(motion, choice))
 
 
 def _needed(motion: Motion, judge: str) -> tuple[Needed | None, str]:
     """The root residual of a motion, or why it was not measured."""
     nothing: RootResidual | None = None
-    found, note = attempted("the root residual was left out", partial(needed_residual, motion, judge), nothing)
+    found, note = attempted("the root residual was left out", partial(compute_needed_residual, motion, judge), nothing)
     if found is None:
         return None, note
     means = found.mean_force_bodyweights, found.mean_moment_nm, found.without_support

@@ -97,10 +97,10 @@ class Controls:
         notes = correction.notes
         made = blended(motion, correction.motion, self._shares(motion))
         if joints := [joint for name in self.keep for joint in _joints(motion.skeleton, name)]:
-            from selfcorrect.simulators.body.leg_ik import with_joints_at
+            from selfcorrect.simulators.body.leg_ik import move_joints_to
 
             places_m = joint_positions(motion, joints)
-            made, gave_way_m = with_joints_at(made, joints, places_m)
+            made, gave_way_m = move_joints_to(made, joints, places_m)
             notes += _cost_of_keeping(gave_way_m, joint_positions(made, joints) - places_m)
         moved_m = np.linalg.norm(joint_positions(made) - joint_positions(motion), axis=-1).mean()
         figures = {**correction.figures, "moved_m": float(moved_m)}

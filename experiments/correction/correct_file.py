@@ -23,7 +23,7 @@ from selfcorrect.motion.editing.transforms import retime
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import attempted, is_of_machine, sentence_of
 from selfcorrect.runtime.progress import Progress, in_turn, watch_progress
-from selfcorrect.simulators.body.humanoid import mass_of
+from selfcorrect.simulators.body.humanoid import estimate_mass_kg
 from selfcorrect.simulators.corrector import FRAMES_TOGETHER
 from selfcorrect.storage.files.limits import noting_opened
 from selfcorrect.storage.files.writing import explain_write_error, replacing, scratch_folder, suffixed
@@ -258,7 +258,7 @@ def _written(
             if options.video:
                 notes += _filmed(products.video, list(zip(file.motions, whole, strict=True)))
         if not options.kinematic:
-            blank = replace(blank, mass_kg=options.mass_kg or mass_of(file.motions[0].skeleton))
+            blank = replace(blank, mass_kg=options.mass_kg or estimate_mass_kg(file.motions[0].skeleton))
         pairs = zip(file.motions, whole, strict=True)
         return of_all([described(blank, notes, motion, correction) for motion, correction in pairs])
     except Exception as error:  # whatever is wrong with one file, the others go on

@@ -14,15 +14,15 @@ from tyro.extras import literal_type_from_choices
 from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.runtime.registry import unknown
-from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, chosen_engine
+from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, resolve_engine
 from selfcorrect.simulators.settings.plan import SupportChoice
 from selfcorrect.simulators.settings.tracker import (
     RESIDUAL_FREE,
     SIMULATED,
     FallbackChoice,
     SimulateChoice,
-    preset_of,
-    recorded_strength,
+    find_preset,
+    normalize_strength,
 )
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 
@@ -102,7 +102,7 @@ class CorrectionOptions:
         for name in ("fallback", "simulate", "support", "engine"):
             if not isinstance(value := getattr(self, name), str):
                 raise SettingError(f"{name} must be a name, got {value!r}")
-        object.__setattr__(self, "strength", recorded_strength(self.strength))  # one value, one meaning
+        object.__setattr__(self, "strength", normalize_strength(self.strength))  # one value, one meaning
         if self.mass_kg is not None and not MASS_KG[0] <= self.mass_kg <= MASS_KG[1]:
             raise SettingError(f"mass-kg must be from {MASS_KG[0]} to {MASS_KG[1]}, got {self.mass_kg}")
         if self.kinematic and not self.scene.is_plain:
@@ -119,7 +119,7 @@ class CorrectionOptions:
         if self.frames or self.amount:
             _ = self.controls  # refuses what means nothing
         if self.is_residual_free and self.engine != AUTO:
-            preset_of(self.strength).tracker(self.engine)  # some engines cannot
+            find_preset(self.strength).tracker(self.engine)  # some engines cannot
 
     @property
     def is_residual_free(self) -> bool:
@@ -136,20 +136,20 @@ class CorrectionOptions:
     def finished(self, motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
         """The correction of a motion with what people changed of it; CorrectorError where it is not finite."""
         from selfcorrect.simulators.cleanup.clean import CleanupSettings
-        from selfcorrect.simulators.corrector import shown_errors
+        from selfcorrect.simulators.corrector import measure_errors
 
         settings = CleanupSettings(support=self.support, close_loops=False)
-        return self.controls.after(motion, correction, partial(shown_errors, settings=settings))
+        return self.controls.after(motion, correction, partial(measure_errors, settings=settings))
 
     def settled(self) -> CorrectionOptions:
         """The same with the engine that is meant, which is then imported; results depend on it."""
-        return replace(self, engine=chosen_engine(self.engine, gives_way=self.is_residual_free))
+        return replace(self, engine=resolve_engine(self.engine, gives_way=self.is_residual_free))
 
     def corrector(self, workers: int = 1) -> CorrectMotions:
         """The corrector with these options, in so many processes."""
         from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
-        preset, cleanup = preset_of(self.strength), self._cleanup
+        preset, cleanup = find_preset(self.strength), self._cleanup
         if self.kinematic:
             return KinematicCorrector(cleanup, workers)
         tracker = preset.tracker(self.settled().engine, self.mass_kg, self.fallback)
@@ -161,16 +161,16 @@ class CorrectionOptions:
         """What is done by kinematics."""
         from selfcorrect.simulators.cleanup import clean
 
-        if preset_of(self.strength).of_samples:
+        if find_preset(self.strength).of_samples:
             return clean.CleanupSettings.for_samples()
         steps = clean.RESIDUAL_FREE if self.is_residual_free else clean.FILES
-        settings = clean.CleanupSettings(steps, self.support).having(
-            clean.HaltFloor(remove=self.remove_drift), clean.JoinSplices(join_takes=self.join_takes)
+        settings = clean.CleanupSettings(steps, self.support).with_steps(
+            clean.StabilizeFloor(remove=self.remove_drift), clean.JoinSplices(join_takes=self.join_takes)
         )
         if self.keep_level:
             settings = settings.having(clean.LevelFloor(farthest_move_m=KEPT_LEVEL_M))
         settings = replace(settings, polish=False) if self.raw else settings
-        return settings if self.reading.floor is None else settings.without(clean.LevelFloor)
+        return settings if self.reading.floor is None else settings.without_steps(clean.LevelFloor)
 
     def changed(self, changes: Mapping[str, object]) -> CorrectionOptions:
         """These options with other values by name; SettingError for a name that there is not."""

@@ -15,7 +15,7 @@ FRAME_S = 1 / 30
 """The pace at which times that are counted in frames were chosen."""
 
 
-def whittaker(values: np.ndarray, smoothness: float, weights: np.ndarray | None = None) -> np.ndarray:
+def smooth_whittaker(values: np.ndarray, smoothness: float, weights: np.ndarray | None = None) -> np.ndarray:
     """The curve u (T, K) that minimises Σ w |u − values|² + smoothness Σ |second difference of u|² (Eilers 2003).
 
     values: (T, K); weights: (T,), ones by default. Fewer than four values are returned as they are.
@@ -25,10 +25,10 @@ def whittaker(values: np.ndarray, smoothness: float, weights: np.ndarray | None 
     weights = np.ones(len(values)) if weights is None else weights
     bands = smoothness * second_difference_bands(len(values))
     bands[2] += weights
-    return solved(bands, weights[:, None] * values)
+    return solve_banded(bands, weights[:, None] * values)
 
 
-def solved(bands: np.ndarray, right: np.ndarray) -> np.ndarray:
+def solve_banded(bands: np.ndarray, right: np.ndarray) -> np.ndarray:
     """What `scipy.linalg.solveh_banded` gives for upper bands (K, T), K > 2, and (T, …), in less time."""
     _, result, info = dpbsv(bands, right)
     if info:
@@ -63,7 +63,7 @@ class NaturalSpline:
     """Knots per second."""
 
     @classmethod
-    def through(cls, values: np.ndarray, fps: float) -> Self:
+    def from_values(cls, values: np.ndarray, fps: float) -> Self:
         """The splines through values (T, ...)."""
         inner = len(values) - 2
         bands = np.stack([np.ones(inner), np.full(inner, 4.0)])
@@ -72,7 +72,7 @@ class NaturalSpline:
         curvature[1:-1] = solveh_banded(bands, bent.reshape(inner, -1)).reshape(bent.shape)
         return cls(values, curvature, fps)
 
-    def at(self, times_s: np.ndarray) -> np.ndarray:
+    def evaluate(self, times_s: np.ndarray) -> np.ndarray:
         """Values (S, ...) at times (S,) from the first to the last knot."""
         knots = times_s * self.fps
         before = np.minimum(knots.astype(int), len(self.values) - 2)
@@ -89,12 +89,12 @@ def smoothstep(share: np.ndarray) -> np.ndarray:
     return share * share * (3 - 2 * share)
 
 
-def smoothed(values: np.ndarray, frames: float) -> np.ndarray:
+def smooth_gaussian(values: np.ndarray, frames: float) -> np.ndarray:
     """Values (N, T, …) smoothed over time by a Gaussian with a standard deviation of so many frames."""
     return correlate1d(values, _gaussian(float(frames)), axis=1, mode="nearest")
 
 
-def at_frames(thirds: np.ndarray) -> np.ndarray:
+def thirds_to_frames(thirds: np.ndarray) -> np.ndarray:
     """Values (N, T, …) at frames from those (N, T − 3, …) of third differences, the first and last repeated."""
     return np.concatenate([thirds[:, :1], thirds, thirds[:, -1:], thirds[:, -1:]], axis=1)
 
@@ -110,4 +110,4 @@ def _gaussian(frames: float) -> np.ndarray:
 
 def blur(values: np.ndarray, thirtieths: float, fps: float) -> np.ndarray:
     """Gaussian over time, its standard deviation in thirtieths of a second."""
-    return smoothed(values.astype(float), thirtieths * FRAME_S * fps)
+    return smooth_gaussian(values.astype(float), thirtieths * FRAME_S * fps)

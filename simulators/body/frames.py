@@ -66,7 +66,7 @@ def small_rotation(turns_rad: np.ndarray) -> np.ndarray:
     return whole
 
 
-def rotated_back(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+def rotate_inverse(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Vectors (..., 3) in the frames of quaternions (..., 4): turned by their inverses."""
     axis = -rotations[..., :3]
     twice = crosses(2 * axis, vectors)

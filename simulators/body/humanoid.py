@@ -43,7 +43,7 @@ BULKY_PARTS = frozenset({"pelvis", "spine1", "spine2", "spine3", "left_hip", "ri
 
 
 @dataclass(frozen=True)
-class Segment:
+class BodySegment:
     """A body segment: share of the body's mass (de Leva 1996, rounded), shape, strength of the joint at its base.
 
     The segment is a capsule from its joint towards the first of the parts `ends` that the skeleton has. Without one it
@@ -61,26 +61,26 @@ class Segment:
 
 
 _ONE_SIDE = {
-    "pelvis": Segment(11.2, 0.10, 0.0, across_m=0.07),
-    "spine1": Segment(7.0, 0.10, 0.5, ("spine2", "spine3", "neck"), 0.12, 0.06, 400),
-    "spine2": Segment(9.0, 0.10, 0.5, ("spine3", "neck"), 0.12, 0.06, 400),
-    "spine3": Segment(13.3, 0.10, 0.4, ("neck", "head"), 0.25, 0.08, 400),
-    "neck": Segment(1.6, 0.05, 0.5, ("head",), 0.10, torque_limit_nm=60),
-    "head": Segment(5.3, 0.095, 0.9, length_m=0.09, torque_limit_nm=40),
-    "left_hip": Segment(14.2, 0.065, 0.45, ("left_knee",), torque_limit_nm=400),
-    "left_knee": Segment(4.3, 0.05, 0.45, ("left_ankle",), torque_limit_nm=400),
-    "left_ankle": Segment(1.15, 0.0, 1.0, torque_limit_nm=300),
-    "left_foot": Segment(0.25, 0.0, 1.0, torque_limit_nm=100),
-    "left_collar": Segment(1.5, 0.05, 0.45, ("left_shoulder",), torque_limit_nm=150),
-    "left_shoulder": Segment(2.7, 0.045, 0.45, ("left_elbow",), torque_limit_nm=120),
-    "left_elbow": Segment(1.6, 0.035, 0.45, ("left_wrist",), 0.26, torque_limit_nm=80),
-    "left_wrist": Segment(0.6, 0.035, 0.6, length_m=0.10, torque_limit_nm=30),
+    "pelvis": BodySegment(11.2, 0.10, 0.0, across_m=0.07),
+    "spine1": BodySegment(7.0, 0.10, 0.5, ("spine2", "spine3", "neck"), 0.12, 0.06, 400),
+    "spine2": BodySegment(9.0, 0.10, 0.5, ("spine3", "neck"), 0.12, 0.06, 400),
+    "spine3": BodySegment(13.3, 0.10, 0.4, ("neck", "head"), 0.25, 0.08, 400),
+    "neck": BodySegment(1.6, 0.05, 0.5, ("head",), 0.10, torque_limit_nm=60),
+    "head": BodySegment(5.3, 0.095, 0.9, length_m=0.09, torque_limit_nm=40),
+    "left_hip": BodySegment(14.2, 0.065, 0.45, ("left_knee",), torque_limit_nm=400),
+    "left_knee": BodySegment(4.3, 0.05, 0.45, ("left_ankle",), torque_limit_nm=400),
+    "left_ankle": BodySegment(1.15, 0.0, 1.0, torque_limit_nm=300),
+    "left_foot": BodySegment(0.25, 0.0, 1.0, torque_limit_nm=100),
+    "left_collar": BodySegment(1.5, 0.05, 0.45, ("left_shoulder",), torque_limit_nm=150),
+    "left_shoulder": BodySegment(2.7, 0.045, 0.45, ("left_elbow",), torque_limit_nm=120),
+    "left_elbow": BodySegment(1.6, 0.035, 0.45, ("left_wrist",), 0.26, torque_limit_nm=80),
+    "left_wrist": BodySegment(0.6, 0.035, 0.6, length_m=0.10, torque_limit_nm=30),
 }
 _PERCENT = sum(segment.mass_percent * (2 if part.startswith("left_") else 1) for part, segment in _ONE_SIDE.items())
 
 
 @lru_cache(maxsize=len(SMPL_22))
-def segment_of(part: str) -> Segment:
+def segment_of(part: str) -> BodySegment:
     """The segment that starts at a body part, left or right."""
     segment = _ONE_SIDE[part.replace("right_", "left_")]
     if part.startswith("right_"):
@@ -98,7 +98,7 @@ class Capsule:
 
 
 @dataclass(frozen=True, eq=False)
-class Touches:
+class ContactPoints:
     """C places where a body can touch the floor: spheres of radius 0 or more."""
 
     links: np.ndarray
@@ -146,20 +146,20 @@ class Humanoid:
     gravity_m_s2: tuple[float, float, float] = (0.0, -GRAVITY_M_S2, 0.0)
     """How it falls, world."""
 
-    def joints_of(self, whole: Moving) -> JointsAlone[Moving]:
+    def link_view(self, whole: Moving) -> JointsAlone[Moving]:
         """The view of the links of a motion on the whole skeleton alone."""
         return JointsAlone(self.tree, self.joints, whole)
 
-    def links_of(self, whole: Moving) -> Moving:
+    def select_links(self, whole: Moving) -> Moving:
         """The motion of the links alone."""
-        return self.joints_of(whole).view(whole)
+        return self.link_view(whole).view(whole)
 
     @cached_property
-    def touches(self) -> Touches:
+    def contact_points(self) -> ContactPoints:
         """The soles' corners, then both ends of every capsule."""
         ends = [(capsule.link, end_m, capsule.radius_m) for capsule in self.capsules for end_m in capsule.ends_m]
         links, offsets_m, radii_m = zip(*ends, strict=True)
-        return Touches(
+        return ContactPoints(
             links=np.concatenate([self.soles.joints, links]),
             offsets_m=np.concatenate([self.soles.offsets_m, offsets_m]),
             radii_m=np.concatenate([np.zeros(len(self.soles)), radii_m]),
@@ -179,28 +179,28 @@ class Humanoid:
         return (self.total_mass_kg - self.load_kg) * GRAVITY_M_S2
 
     @cached_property
-    def bulky(self) -> np.ndarray:
+    def trunk_and_thighs(self) -> np.ndarray:
         """Links that carry the body's weight on the floor when it lies or sits: trunk and thighs."""
         return np.array([link for link, part in enumerate(self.tree.parts) if part in BULKY_PARTS])
 
-    def upright_along(self, ground: Ground | None) -> Self:
+    def with_up_from(self, ground: Ground | None) -> Self:
         """The same body where what is up is what a ground says."""
         if ground is None or not ground.in_floor_frame:
             return self
         x, y, z = (-GRAVITY_M_S2 * ground.up).tolist()
         return replace(self, gravity_m_s2=(x, y, z))
 
-    def padded(self, minimum_kgm2: float) -> Self:
+    def with_minimum_inertia(self, minimum_kgm2: float) -> Self:
         """The same body with no moment of inertia below `minimum_kgm2`, as light links need in a coarse solver."""
         return replace(self, inertia_kgm2=np.maximum(self.inertia_kgm2, minimum_kgm2))
 
 
-def mass_of(skeleton: Skeleton) -> float:
+def estimate_mass_kg(skeleton: Skeleton) -> float:
     """What a body weighs by its shape, or with normal weight and this skeleton's stature, kilograms."""
     return skeleton.mass_kg or BODY_MASS_INDEX_KG_M2 * stature_m(skeleton) ** 2
 
 
-def humanoid(skeleton: Skeleton, mass_kg: float | None = None, soles: SolePoints | None = None) -> Humanoid:
+def build_humanoid(skeleton: Skeleton, mass_kg: float | None = None, soles: SolePoints | None = None) -> Humanoid:
     """Build the body of a skeleton that weighs `mass_kg`, with the given soles or those of `sole_points`.
 
     Without a mass it weighs what its shape does, or else what is usual for its stature.
@@ -212,20 +212,20 @@ def humanoid(skeleton: Skeleton, mass_kg: float | None = None, soles: SolePoints
         raise InputError(f"a humanoid needs the parts {REQUIRED_PARTS}, the skeleton lacks {missing}")
     if skeleton.parts[0] != "pelvis":
         raise InputError(f"a humanoid's root must be its pelvis, got {skeleton.names[0]!r}")
-    mass_kg = mass_of(skeleton) if mass_kg is None else mass_kg
+    mass_kg = estimate_mass_kg(skeleton) if mass_kg is None else mass_kg
     if not mass_kg > 0:
         raise SettingError(f"body mass must be positive, got {mass_kg} kg")
     rest_m = skeleton.rest_positions_m
     _check_legs(skeleton, rest_m)
-    joints = _driven_joints(skeleton)
-    link_of = _carriers(skeleton, joints)
+    joints = _find_driven_joints(skeleton)
+    link_of = _assign_links(skeleton, joints)
     soles = soles or sole_points(skeleton)
     segments = [joint for joint, part in enumerate(skeleton.parts) if part]
-    reach_m = {joint: _reach(skeleton, soles, joint) for joint in segments}
-    masses = _part_masses(skeleton) * (mass_kg / _PERCENT)
-    mass, centre, inertia = _assemble(skeleton, rest_m, joints, link_of, reach_m, masses)
+    reach_m = {joint: _segment_vector_m(skeleton, soles, joint) for joint in segments}
+    masses = _compute_part_masses(skeleton) * (mass_kg / _PERCENT)
+    mass, centre, inertia = _assemble_links(skeleton, rest_m, joints, link_of, reach_m, masses)
     return Humanoid(
-        tree=_link_tree(skeleton, rest_m, joints, link_of),
+        tree=_build_link_tree(skeleton, rest_m, joints, link_of),
         joints=joints,
         mass_kg=mass,
         centre_m=centre,
@@ -255,14 +255,14 @@ def _check_legs(skeleton: Skeleton, rest_m: np.ndarray) -> None:
                 )
 
 
-def _driven_joints(skeleton: Skeleton) -> np.ndarray:
+def _find_driven_joints(skeleton: Skeleton) -> np.ndarray:
     """The joints that become links."""
     spine = [part for part in SPINE if skeleton.joint(part) is not None]
     carried = CARRIED_PARTS | set(spine[1:])
     return np.array([joint for joint, part in enumerate(skeleton.parts) if part not in carried])
 
 
-def _carriers(skeleton: Skeleton, joints: np.ndarray) -> np.ndarray:
+def _assign_links(skeleton: Skeleton, joints: np.ndarray) -> np.ndarray:
     """For each joint the link (an index into `joints`) that carries it: its own, else its parent's."""
     own = {joint: link for link, joint in enumerate(joints.tolist())}
     link_of: list[int] = []
@@ -271,7 +271,7 @@ def _carriers(skeleton: Skeleton, joints: np.ndarray) -> np.ndarray:
     return np.array(link_of)
 
 
-def _link_tree(skeleton: Skeleton, rest_m: np.ndarray, joints: np.ndarray, link_of: np.ndarray) -> Skeleton:
+def _build_link_tree(skeleton: Skeleton, rest_m: np.ndarray, joints: np.ndarray, link_of: np.ndarray) -> Skeleton:
     """The skeleton of the links alone."""
     parents = [-1] + [int(link_of[skeleton.parents[joint]]) for joint in joints[1:]]
     offsets_m = rest_m[joints] - rest_m[joints[parents]]
@@ -280,7 +280,7 @@ def _link_tree(skeleton: Skeleton, rest_m: np.ndarray, joints: np.ndarray, link_
     return Skeleton(names, tuple(parents), offsets_m, tuple(skeleton.parts[joint] for joint in joints))
 
 
-def _part_masses(skeleton: Skeleton) -> np.ndarray:
+def _compute_part_masses(skeleton: Skeleton) -> np.ndarray:
     """(J,) mass in percent of the table; a part that the skeleton lacks weighs on its nearest ancestor there."""
     percent = np.zeros(len(skeleton))
     for part, parent in zip(SMPL_22, SMPL_22_PARENTS, strict=True):
@@ -291,7 +291,7 @@ def _part_masses(skeleton: Skeleton) -> np.ndarray:
     return percent
 
 
-def _reach(skeleton: Skeleton, soles: SolePoints, joint: int) -> np.ndarray:
+def _segment_vector_m(skeleton: Skeleton, soles: SolePoints, joint: int) -> np.ndarray:
     """The vector (3,) from a joint to the end of its segment, in the joint's frame, metres."""
     segment = segment_of(skeleton.parts[joint])
     if (on_foot := soles.joints == joint).any():
@@ -303,7 +303,7 @@ def _reach(skeleton: Skeleton, soles: SolePoints, joint: int) -> np.ndarray:
     return incoming_m / max(float(np.linalg.norm(incoming_m)), 1e-9) * segment.length_m
 
 
-def _assemble(
+def _assemble_links(
     skeleton: Skeleton,
     rest_m: np.ndarray,
     joints: np.ndarray,
@@ -344,9 +344,9 @@ def _capsule(skeleton: Skeleton, joint: int, reach_m: np.ndarray, link: int, joi
         start_m, end_m = segment.centre * reach_m - half_m, segment.centre * reach_m + half_m
     else:
         start_m, end_m = np.zeros(3), reach_m
-    return Capsule(int(link), (_triple(joint_m + start_m), _triple(joint_m + end_m)), segment.radius_m)
+    return Capsule(int(link), (_format_vector(joint_m + start_m), _format_vector(joint_m + end_m)), segment.radius_m)
 
 
-def _triple(vector: np.ndarray) -> tuple[float, float, float]:
+def _format_vector(vector: np.ndarray) -> tuple[float, float, float]:
     x, y, z = vector.tolist()
     return x, y, z

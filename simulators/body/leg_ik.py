@@ -57,9 +57,9 @@ class Legs:
 
     @classmethod
     @lru_cache(maxsize=8)
-    def of(cls, skeleton: Skeleton) -> Legs:
+    def from_skeleton(cls, skeleton: Skeleton) -> Legs:
         """Find the legs; raises ValueError where the skeleton lacks a hip, knee or ankle."""
-        return cls._by_joints(skeleton, *(_both(skeleton, part) for part in ("hip", "knee", "ankle")))
+        return cls._by_joints(skeleton, *(_find_both_sides(skeleton, part) for part in ("hip", "knee", "ankle")))
 
     @classmethod
     def ending_at(cls, skeleton: Skeleton, joint: int) -> Legs:
@@ -77,14 +77,14 @@ class Legs:
         return cls(hips, knees, ankles, below_hip & ~below_knee, below_knee & ~below_ankle, below_ankle)
 
 
-def _both(skeleton: Skeleton, part: str) -> np.ndarray:
+def _find_both_sides(skeleton: Skeleton, part: str) -> np.ndarray:
     joints = [skeleton.joint(f"{side}_{part}") for side in ("left", "right")]
     if None in joints:
         raise InputError(f"legs need the parts left_{part} and right_{part}, the skeleton has {skeleton.parts}")
     return np.array(joints)
 
 
-def bend_legs(
+def solve_leg_ik(
     skeleton: Skeleton,
     positions_m: np.ndarray,
     orientations: np.ndarray,
@@ -100,13 +100,13 @@ def bend_legs(
     root and hips have moved since. The feet turn in the world by foot_turns (..., 2, 4). Knees keep their plane. limbs:
     others than the legs.
     """
-    legs = limbs or Legs.of(skeleton)
+    legs = limbs or Legs.from_skeleton(skeleton)
     hips_m, knees_m, old_ankles_m = (positions_m[..., joints, :] for joints in (legs.hips, legs.knees, legs.ankles))
     moved_hips_m = hips_m + root_shift_m[..., None, :]
     pelvis = orientations[..., np.array(skeleton.parents)[legs.hips], :]
     forward = legs.bends * knee_forward(pelvis, knees_m - hips_m)
     limbs_m = knees_m - hips_m, old_ankles_m - hips_m
-    new_knees_m, new_ankles_m = _reach(moved_hips_m, *limbs_m, ankles_m, forward, soft=legs.soft)
+    new_knees_m, new_ankles_m = _solve_two_bones(moved_hips_m, *limbs_m, ankles_m, forward, soft=legs.soft)
     thigh_turns = shortest_turn(knees_m - hips_m, new_knees_m - moved_hips_m)
     shank_turns = shortest_turn(old_ankles_m - knees_m, new_ankles_m - new_knees_m)
     shape = np.broadcast_shapes(ankles_m.shape[:-2], orientations.shape[:-2])
@@ -121,7 +121,7 @@ def bend_legs(
     return local_rotations(skeleton, world)
 
 
-def with_joints_at(motion: Motion, joints: Sequence[int], places_m: np.ndarray) -> tuple[Motion, np.ndarray]:
+def move_joints_to(motion: Motion, joints: Sequence[int], places_m: np.ndarray) -> tuple[Motion, np.ndarray]:
     """The motion with joints (K,) at places (T, K, 3), world, and by how much (T,) its body gave way for that.
 
     Their limbs of two bones follow; where these are too short, the whole body moves towards the places, and its ankles
@@ -129,22 +129,22 @@ def with_joints_at(motion: Motion, joints: Sequence[int], places_m: np.ndarray) 
     """
     limbs = [Legs.ending_at(motion.skeleton, joint) for joint in joints]
     poses = world_poses(motion)
-    shift_m = _towards(limbs, poses[0], places_m)
+    shift_m = _shifts_towards(limbs, poses[0], places_m)
     if shift_m.any():
         smooth_m = gaussian_filter1d(shift_m, _YIELDING_S * motion.fps, axis=0, mode="nearest")
-        shift_m = smooth_m + _towards(limbs, poses[0] + smooth_m[:, None], places_m)
-        ankles_m = poses[0][:, Legs.of(motion.skeleton).ankles]
+        shift_m = smooth_m + _shifts_towards(limbs, poses[0] + smooth_m[:, None], places_m)
+        ankles_m = poses[0][:, Legs.from_skeleton(motion.skeleton).ankles]
         unturned = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(motion), 2, 4))
-        rotations = bend_legs(motion.skeleton, *poses, shift_m, ankles_m, unturned)
+        rotations = solve_leg_ik(motion.skeleton, *poses, shift_m, ankles_m, unturned)
         motion = replace(motion, root_m=motion.root_m + shift_m, rotations=rotations)
     unturned, stays_m = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(motion), 1, 4)), np.zeros((len(motion), 3))
     for index, limb in enumerate(limbs):
-        rotations = bend_legs(motion.skeleton, *world_poses(motion), stays_m, places_m[:, [index]], unturned, limb)
+        rotations = solve_leg_ik(motion.skeleton, *world_poses(motion), stays_m, places_m[:, [index]], unturned, limb)
         motion = replace(motion, rotations=rotations)
     return motion, lengths(shift_m)
 
 
-def _towards(limbs: Sequence[Legs], positions_m: np.ndarray, places_m: np.ndarray) -> np.ndarray:
+def _shifts_towards(limbs: Sequence[Legs], positions_m: np.ndarray, places_m: np.ndarray) -> np.ndarray:
     """The least shifts (T, 3) of joints (T, J, 3) with which the ends of limbs (K,) reach places (T, K, 3)."""
     shift_m = np.zeros((len(positions_m), 3))
     for index in list(range(len(limbs))) * _ROUNDS:
@@ -164,7 +164,7 @@ def knee_forward(pelvis: np.ndarray, thighs_m: np.ndarray) -> np.ndarray:
     return applied(shortest_turn(down, thighs_m), forward)
 
 
-def _reach(
+def _solve_two_bones(
     hips_m: np.ndarray,
     thighs_m: np.ndarray,
     legs_m: np.ndarray,
@@ -182,18 +182,18 @@ def _reach(
     distance_m = _length(ankles_m - hips_m)
     along = (ankles_m - hips_m) / np.maximum(distance_m, 1e-9)
     whole_m = thigh_m + shank_m
-    softly_m = _straightened(distance_m, _length(legs_m), MAXIMUM_REACH * whole_m)
+    softly_m = _soften_reach(distance_m, _length(legs_m), MAXIMUM_REACH * whole_m)
     reached_m = softly_m if soft else np.minimum(distance_m, _STRAIGHTEST * whole_m)
     reached_m = np.maximum(reached_m, np.abs(thigh_m - shank_m) + _FOLDED_M)
     before_knee_m = (thigh_m**2 - shank_m**2 + reached_m**2) / (2 * reached_m)
     aside_m = np.sqrt(np.maximum(thigh_m**2 - before_knee_m**2, 0.0))
-    bend, straight = _across(thighs_m, along), _across(forward, along)
+    bend, straight = _reject_from_axis(thighs_m, along), _reject_from_axis(forward, along)
     bend = bend + _STRAIGHT_M * smoothstep(1 - _length(bend) / _STRAIGHT_M) * straight
     bend = bend / np.maximum(_length(bend), 1e-9)
     return hips_m + before_knee_m * along + aside_m * bend, hips_m + reached_m * along
 
 
-def _straightened(distance_m: np.ndarray, before_m: np.ndarray, furthest_m: np.ndarray) -> np.ndarray:
+def _soften_reach(distance_m: np.ndarray, before_m: np.ndarray, furthest_m: np.ndarray) -> np.ndarray:
     """How long legs of lengths `before_m` from hip to ankle are that reach for `distance_m`.
 
     Shorter ones are as long as that. Longer ones come close to `furthest_m` but not beyond, ever more slowly: near its
@@ -208,7 +208,7 @@ def _length(vectors: np.ndarray) -> np.ndarray:
     return lengths(vectors)[..., None]
 
 
-def _across(vectors: np.ndarray, direction: np.ndarray) -> np.ndarray:
+def _reject_from_axis(vectors: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """The part of vectors that is perpendicular to unit directions."""
     return vectors - dots(vectors, direction)[..., None] * direction
 

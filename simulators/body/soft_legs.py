@@ -21,7 +21,7 @@ from selfcorrect.motion.measures.roughness import joint_jerks_m_s3
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
-from .curves import at_frames, blur, smoothed, solved
+from .curves import blur, smooth_gaussian, solve_banded, thirds_to_frames
 from .leg_ik import Legs, knee_forward, shortest_turn
 
 
@@ -85,7 +85,7 @@ _CONVERGED = 1e-3
 _LONGEST_STEP_RAD = 0.35
 
 
-def reach_softly(
+def solve_soft_legs(
     skeleton: Skeleton,
     positions_m: np.ndarray,
     orientations: np.ndarray,
@@ -103,7 +103,7 @@ def reach_softly(
     that swing and 1 for those that stand. Knees may have as much jerk as usual_knees_m (N, T, 2, 3), by default those
     of the positions.
     """
-    legs = Legs.of(skeleton)
+    legs = Legs.from_skeleton(skeleton)
     hips_m, knees_m, old_ankles_m = (positions_m[..., joints, :] for joints in (legs.hips, legs.knees, legs.ankles))
     thighs_m, shanks_m = knees_m - hips_m, old_ankles_m - knees_m
     parents = np.array(skeleton.parents)
@@ -112,9 +112,9 @@ def reach_softly(
     usual_m_s3 = _local_jerk_m_s3(knees_m if usual_knees_m is None else usual_knees_m, fps)
     wanted_m = ankles_m - hips_m
     each = zip(thighs_m, shanks_m, axes, hips_m, wanted_m, firmness, usual_m_s3, strict=True)
-    found = [_solved(_Reach.of(*one, fps=fps, settings=settings), settings) for one in each]
+    found = [_solve_reach(_ReachProblem.from_legs(*one, fps=fps, settings=settings), settings) for one in each]
     bends_rad, rises_m = (np.stack(values) for values in zip(*found, strict=True))
-    flexing = _about(axes, bends_rad)
+    flexing = _rotations_about(axes, bends_rad)
     upwards_m = rises_m[..., None, None] * (0.0, 1.0, 0.0)
     swings = shortest_turn(thighs_m + applied(flexing, shanks_m), wanted_m - upwards_m)
     world = orientations.copy()
@@ -125,20 +125,20 @@ def reach_softly(
     return rises_m, local_rotations(skeleton, world)
 
 
-def legs_reaching(
+def move_ankles_to(
     motions: MotionBatch, before: MotionBatch, ankles_m: np.ndarray, feet: np.ndarray, firmness: np.ndarray
 ) -> MotionBatch:
     """The motions with legs that bend as in `before`, as far as their ankles then reach (N, T, 2, 3).
 
-    feet: (N, T, 2, 4) orientations of the ankles in the world; firmness: as for `reach_softly`.
+    feet: (N, T, 2, 4) orientations of the ankles in the world; firmness: as for `solve_soft_legs`.
     """
-    skeleton, legs = motions.skeleton, Legs.of(motions.skeleton)
+    skeleton, legs = motions.skeleton, Legs.from_skeleton(motions.skeleton)
     above = np.any(legs.with_thigh | legs.with_shank, axis=0)
     rotations = np.where(above[:, None], before.rotations, motions.rotations)
     positions_m, orientations = forward_kinematics(skeleton, motions.root_m, rotations)
     usual_m, _ = forward_kinematics(skeleton, before.root_m, before.rotations)
     turns = composed(feet, inverted(orientations[..., legs.ankles, :]))
-    rises_m, rotations = reach_softly(
+    rises_m, rotations = solve_soft_legs(
         skeleton, positions_m, orientations, ankles_m, turns, firmness, motions.fps,
         usual_knees_m=usual_m[..., legs.knees, :],
     )  # fmt: skip
@@ -157,14 +157,14 @@ def _knee_axes(thighs_m: np.ndarray, shanks_m: np.ndarray, forward: np.ndarray, 
     return applied(above, axes / np.maximum(lengths(axes)[..., None], 1e-12))
 
 
-def _about(axes: np.ndarray, angles_rad: np.ndarray) -> np.ndarray:
+def _rotations_about(axes: np.ndarray, angles_rad: np.ndarray) -> np.ndarray:
     """Quaternions (..., 4) of turns by angles (...) about unit axes (..., 3)."""
     half = 0.5 * angles_rad[..., None]
     return np.concatenate([np.sin(half) * axes, np.cos(half)], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
-class _Reach:
+class _ReachProblem:
     """What the legs of one motion are to reach for: (T, 2), vectors (3, T, 2).
 
     A knee that bends by a further angle takes its shank to fixed + cos(angle) across + sin(angle) turned.
@@ -187,7 +187,7 @@ class _Reach:
     fps: float
 
     @classmethod
-    def of(
+    def from_legs(
         cls,
         thighs_m: np.ndarray,
         shanks_m: np.ndarray,
@@ -199,7 +199,7 @@ class _Reach:
         *,
         fps: float,
         settings: SoftLegSettings,
-    ) -> _Reach:
+    ) -> _ReachProblem:
         """Of vectors (T, 2, 3), among them unit axes of the knees, of firmness (T, 2) and of usual jerk (T, 2)."""
         fixed_m = dots(axes, shanks_m)[..., None] * axes
         turned_m, across_m = crosses(axes, shanks_m), shanks_m - fixed_m
@@ -246,7 +246,7 @@ class _Reach:
 
 
 @dataclass(frozen=True, eq=False)
-class _Pose:
+class _LegPose:
     """Legs whose knees are bent further by (T, 2), of a body that rises by (T,)."""
 
     bends_rad: np.ndarray
@@ -261,7 +261,7 @@ class _Pose:
     """(T, 2) how far from the hips they are wanted."""
 
     @classmethod
-    def of(cls, reach: _Reach, bends_rad: np.ndarray, rises_m: np.ndarray) -> _Pose:
+    def from_bends(cls, reach: _ReachProblem, bends_rad: np.ndarray, rises_m: np.ndarray) -> _LegPose:
         cosine, sine = np.cos(bends_rad), np.sin(bends_rad)
         constant_m2, cosine_m2, sine_m2 = reach.squares_m2
         long_m = np.sqrt(np.maximum(constant_m2 + cosine_m2 * cosine + sine_m2 * sine, 1e-6))
@@ -269,7 +269,7 @@ class _Pose:
         away_m = np.maximum(np.sqrt(reach.level_m2 + up_m * up_m), 1e-6)
         return cls(bends_rad, rises_m, cosine, sine, long_m, up_m, away_m)
 
-    def knees_m(self, reach: _Reach) -> np.ndarray:
+    def knees_m(self, reach: _ReachProblem) -> np.ndarray:
         """Where the knees (3, T, 2) are, seen from where the body does not rise.
 
         A leg swings by two half turns: about itself, and about the middle between it and where it is wanted.
@@ -289,18 +289,18 @@ def _dots(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.add.reduce(one * other, axis=0)
 
 
-def _solved(reach: _Reach, settings: SoftLegSettings) -> tuple[np.ndarray, np.ndarray]:
+def _solve_reach(reach: _ReachProblem, settings: SoftLegSettings) -> tuple[np.ndarray, np.ndarray]:
     """Bends (T, 2) of the knees and rises (T,) of the body of one motion."""
     frames = len(reach.weights)
-    pose = _Pose.of(reach, reach.first_bends_rad(settings.straight_rad), np.zeros(frames))
+    pose = _LegPose.from_bends(reach, reach.first_bends_rad(settings.straight_rad), np.zeros(frames))
     slow, brake = np.ones((frames - 2, 2)), np.zeros((frames - 1, 2))
     for count in range(1, settings.steps + 1):
-        step = _step(reach, pose, slow, brake, settings)
+        step = _gauss_newton_step(reach, pose, slow, brake, settings)
         turned_rad = np.minimum(np.maximum(step[:, :2], -_LONGEST_STEP_RAD), _LONGEST_STEP_RAD)
-        pose = _Pose.of(reach, pose.bends_rad + turned_rad, pose.rises_m + step[:, 2])
+        pose = _LegPose.from_bends(reach, pose.bends_rad + turned_rad, pose.rises_m + step[:, 2])
         if count < settings.first_steps:
             continue
-        factors, fast = _spreading(reach, pose, settings)
+        factors, fast = _spread_factors(reach, pose, settings)
         brake = brake + settings.braking * fast
         if factors.max() == 1.0 and np.abs(step).max() < _CONVERGED:
             break
@@ -308,37 +308,41 @@ def _solved(reach: _Reach, settings: SoftLegSettings) -> tuple[np.ndarray, np.nd
     return pose.bends_rad, pose.rises_m
 
 
-def _spreading(reach: _Reach, pose: _Pose, settings: SoftLegSettings) -> tuple[np.ndarray, np.ndarray]:
+def _spread_factors(reach: _ReachProblem, pose: _LegPose, settings: SoftLegSettings) -> tuple[np.ndarray, np.ndarray]:
     """Factors (T − 2, 2) by which knees are to change more slowly around frames that are too fast or too rough, and
     how far (T − 1, 2) they are too fast, from 0 to 1.
     """
     fps = reach.fps
     after_rad_s = np.abs(np.diff(reach.flexion_rad + pose.bends_rad, axis=0)) * fps
-    too_fast = _share((after_rad_s - reach.speeds_rad_s) / settings.fastest_rad_s - 1)
+    too_fast = _clip_to_unit((after_rad_s - reach.speeds_rad_s) / settings.fastest_rad_s - 1)
     fast = too_fast[None, 1:]
     if fast.any():
         fast = blur(maximum_filter1d(fast, 2 * round(settings.knee_s * fps) + 1, axis=1), 1.0, fps)
-    jerks_m_s3 = _around(np.sqrt(np.square(np.diff(pose.knees_m(reach), 3, axis=1)).sum(axis=0))[None] * fps**3, fps)
-    rough = _share((jerks_m_s3[0, 1:-1] / reach.allowed_m_s3[1:-1] - 1) / 0.1)
+    jerks_m_s3 = _average_around_frames(
+        np.sqrt(np.square(np.diff(pose.knees_m(reach), 3, axis=1)).sum(axis=0))[None] * fps**3, fps
+    )
+    rough = _clip_to_unit((jerks_m_s3[0, 1:-1] / reach.allowed_m_s3[1:-1] - 1) / 0.1)
     return 1 + settings.spreading * np.maximum(fast[0], rough), too_fast
 
 
-def _share(values: np.ndarray) -> np.ndarray:
+def _clip_to_unit(values: np.ndarray) -> np.ndarray:
     """Values between 0 and 1."""
     return np.minimum(np.maximum(values, 0.0), 1.0)
 
 
 def _local_jerk_m_s3(joints_m: np.ndarray, fps: float) -> np.ndarray:
     """(N, T, K) mean jerk around each frame of joints (N, T, K, 3)."""
-    return _around(joint_jerks_m_s3(joints_m, fps), fps)
+    return _average_around_frames(joint_jerks_m_s3(joints_m, fps), fps)
 
 
-def _around(jerks_m_s3: np.ndarray, fps: float) -> np.ndarray:
+def _average_around_frames(jerks_m_s3: np.ndarray, fps: float) -> np.ndarray:
     """(N, T, K) mean around each frame of jerks (N, T − 3, K)."""
-    return smoothed(at_frames(jerks_m_s3), JERK_AROUND_S * fps)
+    return smooth_gaussian(thirds_to_frames(jerks_m_s3), JERK_AROUND_S * fps)
 
 
-def _step(reach: _Reach, pose: _Pose, slow: np.ndarray, brake: np.ndarray, settings: SoftLegSettings) -> np.ndarray:
+def _gauss_newton_step(
+    reach: _ReachProblem, pose: _LegPose, slow: np.ndarray, brake: np.ndarray, settings: SoftLegSettings
+) -> np.ndarray:
     """(T, 3) what both bends and the rise of one motion are to change by: a step of Gauss and Newton.
 
     slow: (T − 2, 2) factors of the weight of knees' smoothness; brake: (T − 1, 2) weight of their speed.
@@ -355,7 +359,7 @@ def _step(reach: _Reach, pose: _Pose, slow: np.ndarray, brake: np.ndarray, setti
     values = np.concatenate([pose.bends_rad, pose.rises_m[:, None]], axis=1)
     bands = np.zeros((7, frames, 3))
     bands[[0, 3, 6]] = _second_difference_bands(smooth)
-    right = -_bent(values, smooth)
+    right = -_apply_second_differences(values, smooth)
     if brake.any():
         held = settings.lever_m**2 * (settings.knee_s * fps) ** 2 * brake
         bands[6, 1:, :2] += held
@@ -370,7 +374,7 @@ def _step(reach: _Reach, pose: _Pose, slow: np.ndarray, brake: np.ndarray, setti
     bands[4, :, 2], bands[5, :, 2] = (weighted_m * down).T
     right[:, :2] -= weighted_m * missed_m + over * (pose.bends_rad - least_rad)
     right[:, 2] -= (weighted * missed_m).sum(1) + settings.pelvis * pose.rises_m
-    return solved(bands.reshape(7, -1), right.ravel()).reshape(frames, 3)
+    return solve_banded(bands.reshape(7, -1), right.ravel()).reshape(frames, 3)
 
 
 def _second_difference_bands(weights: np.ndarray) -> np.ndarray:
@@ -385,7 +389,7 @@ def _second_difference_bands(weights: np.ndarray) -> np.ndarray:
     return bands
 
 
-def _bent(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _apply_second_differences(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """D′WD of values (T, K) for second differences D and weights (T − 2, K) of them."""
     second = weights * np.diff(values, 2, axis=0)
     result = np.zeros_like(values)

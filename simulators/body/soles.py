@@ -13,7 +13,7 @@ from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.geometry.rotations import applied
 from selfcorrect.motion.geometry.vectors import lengths, percentile
 
-from .curves import smoothed, smoothstep
+from .curves import smooth_gaussian, smoothstep
 
 LOWEST_M = 0.008
 """Corners within about this height of the lowest one count as touching with it."""
@@ -39,40 +39,40 @@ def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: n
     return positions_m[..., soles.joints, :] + applied(orientations[..., soles.joints, :], soles.offsets_m)
 
 
-def by_foot(corners_m: np.ndarray) -> np.ndarray:
+def split_by_foot(corners_m: np.ndarray) -> np.ndarray:
     """Corners (..., P, 3), left foot first, as (..., 2, P / 2, 3)."""
     return corners_m.reshape(*corners_m.shape[:-2], 2, -1, 3)
 
 
-def velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
+def lowest_corner_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
     """Horizontal velocity (N, T − 1, 2 feet, 2) in m/s, x and z, of each foot's lowest corners from frame to frame."""
-    weights = _lowness(feet_m[..., 1])
+    weights = _lowness_weights(feet_m[..., 1])
     weights = weights[:, 1:] + weights[:, :-1]
     weights /= weights.sum(-1, keepdims=True)
     return np.sum(np.diff(feet_m[..., [0, 2]], axis=1) * weights[..., None], axis=3) * fps
 
 
-def held_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
+def stance_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
     """Horizontal velocity (N, T − 1, 2 feet, 2) in m/s, x and z, of the part of each foot that is held while it stands.
 
     Of the lower corners these are the slowest. Soles are stiff here and people's are not. When someone rolls over the
     ball of the foot, the tips of the toes seem to be lowest, and to slide.
     """
-    weights = _lowness(feet_m[..., 1], HELD_M)
+    weights = _lowness_weights(feet_m[..., 1], HELD_M)
     velocity_m_s = np.diff(feet_m[..., [0, 2]], axis=1) * fps
     weights = (weights[:, 1:] + weights[:, :-1]) / (HELD_M_S + lengths(velocity_m_s)) ** 2
     weights /= weights.sum(-1, keepdims=True)
     return np.sum(velocity_m_s * weights[..., None], axis=3)
 
 
-def _lowness(heights_m: np.ndarray, within_m: float = LOWEST_M) -> np.ndarray:
+def _lowness_weights(heights_m: np.ndarray, within_m: float = LOWEST_M) -> np.ndarray:
     """Weights (..., K) of corners by height (..., K): 1 for the lowest, falling exponentially above it."""
     return np.exp((heights_m.min(-1, keepdims=True) - heights_m) / within_m)
 
 
 def sole_normals(soles: SolePoints) -> np.ndarray:
     """(2, 3) upward normal of the left and right sole in the frame of its ankle, from heel to the next corners."""
-    heel_m, next_m = by_foot(soles.offsets_m)[:, 0], by_foot(soles.offsets_m)[:, 2]
+    heel_m, next_m = split_by_foot(soles.offsets_m)[:, 0], split_by_foot(soles.offsets_m)[:, 2]
     _, rise_m, forward_m = (next_m - heel_m).T
     normals = np.stack([np.zeros(2), forward_m, -rise_m], axis=-1)
     return normals / np.linalg.norm(normals, axis=-1, keepdims=True)
@@ -118,5 +118,5 @@ def speed_factors(root_m: np.ndarray, fps: float, from_m_s: float = FAST_M_S, mo
 
     By so much grow the bounds on the speed of feet that stand.
     """
-    along_m = smoothed(root_m, _SPEED_BLUR_S * fps)
+    along_m = smooth_gaussian(root_m, _SPEED_BLUR_S * fps)
     return np.clip(horizontal_speeds(along_m, fps) / from_m_s, 1.0, most)

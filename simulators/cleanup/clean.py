@@ -17,12 +17,12 @@ from selfcorrect.motion.correction.results import Repair
 from selfcorrect.motion.motion import MotionBatch
 
 from ..settings.plan import SUPPORT_MODES, SupportChoice, SupportMode
-from ..stages.values import Cleaned
-from .cleaning import Cleaning, CleanupStep, Kind, step_of
-from .drift import HaltFloor
+from ..stages.values import CleanedMotions
+from .cleaning import CleanupState, CleanupStep, Kind, find_step
+from .drift import StabilizeFloor
 from .foot_lock import FEET
 from .knees import TurnKnees
-from .levelling import FitSoles, LevelFloor, origins_m
+from .levelling import FitSoles, LevelFloor, find_origins_m
 from .noise import Denoise, Despike
 from .planting import LiftLimbs, LiftTrunk, PlantFeet
 from .splices import JoinSplices
@@ -33,7 +33,7 @@ FILES: tuple[CleanupStep, ...] = (
     Denoise(),
     JoinSplices(),
     Despike(),
-    HaltFloor(),
+    StabilizeFloor(),
     FitSoles(),
     LevelFloor(),
     LiftTrunk(),
@@ -74,7 +74,7 @@ class CleanupSettings:
     close_loops: bool = True
     """Correct a motion that ends in its first pose as a cycle, so that it closes."""
     polish: bool = True
-    """Keep of a simulation what it gains, and leave out what roughens a motion: the steps of `finishing.FINISHING`.
+    """Keep of a simulation what it gains, and leave out what roughens a motion: the steps of `finishing.POSTPROCESS`.
     Without, simulated states come out as they are."""
 
     def __post_init__(self) -> None:
@@ -92,7 +92,7 @@ class CleanupSettings:
         return SUPPORT_MODES[self.support]
 
     @property
-    def done(self) -> Iterator[CleanupStep]:
+    def enabled_steps(self) -> Iterator[CleanupStep]:
         """The steps that are done, in their order."""
         raising, mode = (LevelFloor, LiftTrunk, LiftLimbs), self.mode
         for step in self.steps:
@@ -100,31 +100,31 @@ class CleanupSettings:
             if not (left_out and isinstance(step, (*raising, FindSupports))):
                 yield step
 
-    def find(self, kind: type[Kind]) -> Kind | None:
+    def find_step(self, kind: type[Kind]) -> Kind | None:
         """The step of a kind that is done, None without one."""
-        return step_of(kind, self.done)
+        return find_step(kind, self.enabled_steps)
 
-    def without(self, *kinds: type[CleanupStep]) -> Self:
+    def without_steps(self, *kinds: type[CleanupStep]) -> Self:
         """The same without steps of some kinds."""
         return replace(self, steps=tuple(step for step in self.steps if not isinstance(step, kinds)))
 
-    def having(self, *steps: CleanupStep) -> Self:
+    def with_steps(self, *steps: CleanupStep) -> Self:
         """The same with steps in the places of those of their kinds."""
         others = {type(step): step for step in steps}
         return replace(self, steps=tuple(others.get(type(step), step) for step in self.steps))
 
 
-def clean(given: MotionBatch, settings: CleanupSettings) -> Cleaned:
+def clean_motions(given: MotionBatch, settings: CleanupSettings) -> CleanedMotions:
     """Clean up motions that share one length by kinematics, and find what carries them.
 
     Raises InputError where the skeleton lacks a hip, knee or ankle.
     """
-    steps = tuple(settings.done)
-    cleaning = Cleaning.of(given, steps, settings.mode)
+    steps = tuple(settings.enabled_steps)
+    cleaning = CleanupState.from_motions(given, steps, settings.mode)
     for step in steps:
         cleaning = step(cleaning)
-    origins = origins_m(cleaning, settings.find(LevelFloor) or LevelFloor())
-    return Cleaned(
+    origins = find_origins_m(cleaning, settings.find_step(LevelFloor) or LevelFloor())
+    return CleanedMotions(
         given=given,
         motions=cleaning.motions,
         unplanted=cleaning.before_planting.motions,
@@ -133,5 +133,5 @@ def clean(given: MotionBatch, settings: CleanupSettings) -> Cleaned:
         origin_m=origins,
         repairs_m={**cleaning.repairs_m, Repair.FLOOR: np.abs(cleaning.raised_m - origins)},
         floor=cleaning.floor,
-        fitted_soles=settings.find(FitSoles) is not None,
+        fitted_soles=settings.find_step(FitSoles) is not None,
     )

@@ -17,12 +17,12 @@ from selfcorrect.motion.support import Support
 
 from ..settings.plan import SupportMode
 from ..stages.values import Floor
-from .stance import Posed
+from .stance import PosedMotions
 
 Kind = TypeVar("Kind", bound="CleanupStep")
 
 
-def step_of(kind: type[Kind], steps: Iterable[CleanupStep]) -> Kind | None:
+def find_step(kind: type[Kind], steps: Iterable[CleanupStep]) -> Kind | None:
     """The step of a kind among some, None without one."""
     return next((step for step in steps if isinstance(step, kind)), None)
 
@@ -30,11 +30,11 @@ def step_of(kind: type[Kind], steps: Iterable[CleanupStep]) -> Kind | None:
 class CleanupStep(Protocol):
     """A step of a clean-up: a value with its parameters, which takes motions on."""
 
-    def __call__(self, cleaning: Cleaning, /) -> Cleaning: ...
+    def __call__(self, cleaning: CleanupState, /) -> CleanupState: ...
 
 
 @dataclass(frozen=True, eq=False)
-class Cleaning:
+class CleanupState:
     """Motions between two steps of their clean-up, and what the steps before have found."""
 
     steps: Sequence[CleanupStep]
@@ -54,11 +54,11 @@ class Cleaning:
     """What carries each beside the lowest ground."""
     repairs_m: Mapping[Repair, np.ndarray]
     """(N,) furthest that each kind of repair has moved their roots."""
-    unplanted: Posed | None = None
+    unplanted: PosedMotions | None = None
     """The motions before their feet were planted; None until then."""
 
     @classmethod
-    def of(cls, motions: MotionBatch, steps: Sequence[CleanupStep], mode: SupportMode) -> Self:
+    def from_motions(cls, motions: MotionBatch, steps: Sequence[CleanupStep], mode: SupportMode) -> Self:
         """Motions before the first step."""
         still_m, nobody = np.zeros_like(motions.root_m), np.zeros(len(motions), dtype=bool)
         nothing: list[tuple[Note, ...]] = [()] * len(motions)
@@ -66,27 +66,27 @@ class Cleaning:
         floor = Floor(still_m, nobody, nothing)
         return cls(steps, mode, motions, motions, soles, nobody, floor, [()] * len(motions), {})
 
-    def find(self, kind: type[Kind]) -> Kind | None:
+    def find_step(self, kind: type[Kind]) -> Kind | None:
         """The step of a kind that is done, None without one."""
-        return step_of(kind, self.steps)
+        return find_step(kind, self.steps)
 
     @cached_property
-    def posed(self) -> Posed:
+    def posed(self) -> PosedMotions:
         """The motions with their poses."""
-        return Posed.of(self.motions, self.soles)
+        return PosedMotions.from_motions(self.motions, self.soles)
 
-    def repaired(self, motions: MotionBatch) -> Self:
+    def with_repaired_motions(self, motions: MotionBatch) -> Self:
         """With repaired motions, whose floor is yet to be found."""
         return replace(self, motions=motions, unraised=motions)
 
-    def at(self, posed: Posed) -> Self:
+    def with_posed_motions(self, posed: PosedMotions) -> Self:
         """With motions that are posed already."""
         moved = replace(self, motions=posed.motions)
         vars(moved)["posed"] = posed
         return moved
 
     @property
-    def before_planting(self) -> Posed:
+    def before_planting(self) -> PosedMotions:
         """The motions with their feet as they were found."""
         return self.unplanted or self.posed
 
@@ -95,6 +95,6 @@ class Cleaning:
         """(N,) by which the motions were raised so that their lowest ground is at y = 0."""
         return (self.before_planting.motions.root_m - self.unraised.root_m)[:, 0, 1]
 
-    def moved_by(self, repair: Repair, since: MotionBatch) -> dict[Repair, np.ndarray]:
+    def record_repair(self, repair: Repair, since: MotionBatch) -> dict[Repair, np.ndarray]:
         """The repairs with one that moved roots from where they were since some motions."""
         return {**self.repairs_m, repair: lengths(self.motions.root_m - since.root_m).max(1)}

@@ -16,7 +16,7 @@ from scipy.ndimage import maximum_filter1d
 from selfcorrect.motion.geometry.rotations import quaternions, rotation_vectors
 from selfcorrect.motion.geometry.vectors import crosses, lengths
 
-from ..body.curves import blur, second_difference_bands, smoothed, smoothstep, solved
+from ..body.curves import blur, second_difference_bands, smooth_gaussian, smoothstep, solve_banded
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class FootSettings:
     lowering_limit_m: float = 0.05
     """Furthest that the root is lowered for a standing foot out of reach."""
 
-    def held_share(self, slides_m: np.ndarray) -> np.ndarray:
+    def lock_share(self, slides_m: np.ndarray) -> np.ndarray:
         """(N,) the share of slides (N,) that legs take, so that feet stand still."""
         times = slides_m / self.furthest_slide_m
         return smoothstep((3.0 - times) / 1.5) / np.maximum(times, 1.0)
@@ -96,7 +96,7 @@ FEET = FootSettings()
 """The defaults."""
 
 
-def flattening(normals: np.ndarray, share: np.ndarray) -> np.ndarray:
+def flattening_rotations(normals: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Rotations (N, T, 2, 4) in the world that lay feet flat by a share (N, T, 2) of their tilt.
 
     normals: (N, T, 2, 3) of the soles, world.
@@ -149,7 +149,7 @@ def _tilt_rad(normals: np.ndarray) -> np.ndarray:
     return np.arccos(np.clip(normals[..., 1], -1.0, 1.0))
 
 
-def lock(
+def lock_feet(
     soles_m: np.ndarray,
     velocity_m_s: np.ndarray,
     speed_m_s: np.ndarray,
@@ -162,7 +162,7 @@ def lock(
     soles_m, speed_m_s: (N, T, 2) height of each foot's lowest corner and speed of the part that is held. velocity_m_s:
     (N, T − 1, 2 feet, 2) its velocity.
     """
-    still_m = stillness(velocity_m_s, speed_m_s, stands, fps, settings)
+    still_m = cancel_sliding(velocity_m_s, speed_m_s, stands, fps, settings)
     anchors_m = np.stack([still_m[..., 0], -soles_m, still_m[..., 1]], axis=-1)
     moves_m = bridge_swings(anchors_m, stands, fps, settings)
     swiftness = np.clip((speed_m_s - settings.slow_m_s) / settings.faster_m_s, 0.0, 1.0)
@@ -173,7 +173,7 @@ def lock(
     return moves_m
 
 
-def stillness(
+def cancel_sliding(
     velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.ndarray, fps: float, settings: FootSettings = FEET
 ) -> np.ndarray:
     """(N, T, 2, 2) horizontal displacements that cancel each stance's sliding, with zero mean over it.
@@ -183,7 +183,7 @@ def stillness(
     slid_m = np.zeros((*stands.shape, 2))
     slid_m[:, 1:] = np.cumsum(velocity_m_s / fps, axis=1)
     weights = stands / (settings.slowest_m_s + speed_m_s)
-    stance = stance_numbers(stands)
+    stance = label_stances(stands)
     total = np.maximum(np.bincount(stance.ravel(), weights.ravel()), 1e-9)
     still_m = np.empty_like(slid_m)
     for axis in (0, 1):
@@ -193,7 +193,7 @@ def stillness(
     return still_m * np.minimum(1.0, settings.lock_limit_m / np.maximum(distance_m, 1e-9))
 
 
-def still(speeds: np.ndarray, stands: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
+def stationarity(speeds: np.ndarray, stands: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
     """(N, T − 1, 2) in [0, 1], how surely feet that stand (N, T, 2) are still between frames.
 
     speeds: (N, T − 1, 2); bounds: up to which they surely are, and from which on they are not.
@@ -202,7 +202,7 @@ def still(speeds: np.ndarray, stands: np.ndarray, bounds: tuple[float, float]) -
     return smoothstep((fast - speeds) / (fast - slow)) * (stands[:, 1:] & stands[:, :-1])
 
 
-def sped_up(
+def detect_speed_up(
     ankles_m: np.ndarray, moves_m: np.ndarray, stands: np.ndarray, fps: float, settings: FootSettings = FEET
 ) -> np.ndarray:
     """(N, T − 1, 2) in [0, 1], how surely moves make ankles that stand faster.
@@ -212,10 +212,10 @@ def sped_up(
     before_m_s, after_m_s = (lengths(np.diff(each, axis=1)) * fps for each in (ankles_m, ankles_m + moves_m))
     low, high = settings.sped_up_m_s
     faster = smoothstep((after_m_s - before_m_s - low) / (high - low))
-    return faster * still(before_m_s, stands, settings.standing_ankle_m_s)
+    return faster * stationarity(before_m_s, stands, settings.standing_ankle_m_s)
 
 
-def steadied(changes: np.ndarray, still: np.ndarray, fps: float, settings: FootSettings = FEET) -> np.ndarray:
+def damp_while_still(changes: np.ndarray, still: np.ndarray, fps: float, settings: FootSettings = FEET) -> np.ndarray:
     """Changes (N, T, 2, K) of feet that do not change while these are still: what was still stays so.
 
     still: (N, T − 1, 2) in [0, 1]. Minimises Σ |e|² + (τ fps)² |Δe|² + λ w |Δ(c + e)|² over what is added, e, to the
@@ -238,7 +238,7 @@ def steadied(changes: np.ndarray, still: np.ndarray, fps: float, settings: FootS
     return changes + added
 
 
-def stance_numbers(stands: np.ndarray) -> np.ndarray:
+def label_stances(stands: np.ndarray) -> np.ndarray:
     """(N, T, 2) a number for each stance of each foot of each motion, 0 in the swings between."""
     starts = stands & ~np.concatenate([np.zeros_like(stands[:, :1]), stands[:, :-1]], axis=1)
     by_foot = np.moveaxis(starts, 1, -1)
@@ -248,7 +248,7 @@ def stance_numbers(stands: np.ndarray) -> np.ndarray:
 
 def furthest_in_stance_m(moved_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
     """(N,) how far floors that move (N, T, 3) get at most while a foot stands on them without a break."""
-    numbers = stance_numbers(stands)
+    numbers = label_stances(stands)
     furthest_m = np.zeros(len(moved_m))
     for motion, foot in np.ndindex(len(moved_m), 2):
         own = numbers[motion, :, foot]
@@ -258,7 +258,7 @@ def furthest_in_stance_m(moved_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
     return furthest_m
 
 
-def in_one_place(
+def confine_to_one_place(
     points_m: np.ndarray, locked: np.ndarray, stands: np.ndarray, settings: FootSettings = FEET
 ) -> np.ndarray:
     """(N, T, 2) in [0, 1] how surely points (N, T, 2, 3) are in one place wherever they are locked in a stance.
@@ -266,7 +266,7 @@ def in_one_place(
     locked: (N, T, 2) in [0, 1]; stands: (N, T, 2). Feet that glide from one place to another are in neither.
     """
     near_m, far_m = settings.one_place_m
-    numbers, sure = stance_numbers(stands), np.zeros(stands.shape)
+    numbers, sure = label_stances(stands), np.zeros(stands.shape)
     for number in np.unique(numbers[locked > 0]):
         own = numbers == number
         apart_m = lengths(np.ptp(points_m[own & (locked > 0)], axis=0)[[0, 2]])
@@ -284,7 +284,10 @@ def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float, setting
     last = stands.shape[1] - 1
     before = np.maximum.accumulate(np.where(stands, frames, -never), axis=1)
     after = np.flip(np.minimum.accumulate(np.flip(np.where(stands, frames, never), axis=1), axis=1), axis=1)
-    come, go = _at(anchors_m, np.minimum(after, last)), _at(anchors_m, np.maximum(before, 0))
+    come, go = (
+        _values_at_frames(anchors_m, np.minimum(after, last)),
+        _values_at_frames(anchors_m, np.maximum(before, 0)),
+    )
     share = smoothstep((frames - before) / np.maximum(after - before, 1))[..., None]
     away = (frames - before, after - frames)
     going, coming = (smoothstep(1 - count / (settings.letting_go_s * fps))[..., None] for count in away)
@@ -294,7 +297,7 @@ def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float, setting
     return np.where(stands[..., None], anchors_m, np.where(stood[..., None], moves_m, 0.0))
 
 
-def _at(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
+def _values_at_frames(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
     """Values (N, T, 2, 3) of each foot at its own frames (N, T, 2)."""
     return np.take_along_axis(values, frames[..., None], axis=1)
 
@@ -351,7 +354,7 @@ SOFT = SoftLockSettings()
 """The defaults."""
 
 
-def worthwhile(
+def deadband(
     sizes: np.ndarray, bounds: tuple[float, float], fps: float, settings: SoftLockSettings = SOFT
 ) -> np.ndarray:
     """(N, T, 2) in [0, 1] how far changes of these sizes (N, T, 2) are made: those near small ones alone are not.
@@ -361,28 +364,28 @@ def worthwhile(
     small, large = bounds
     frames = 2 * round(settings.around_s * fps) + 1
     largest = maximum_filter1d(sizes, frames, axis=1, mode="nearest")
-    return smoothed(smoothstep((largest - small) / (large - small)), 0.5 * settings.around_s * fps)
+    return smooth_gaussian(smoothstep((largest - small) / (large - small)), 0.5 * settings.around_s * fps)
 
 
-def soft_turns(
+def limit_turns(
     turns: np.ndarray, most_rad: float, over_s: float, fps: float, settings: SoftLockSettings = SOFT
 ) -> np.ndarray:
     """Turns of feet or toes (N, T, 2, 4) in the world, softly bounded by an angle and spread over time."""
     turns_rad = rotation_vectors(turns)
     sizes = np.maximum(lengths(turns_rad)[..., None], 1e-9) / most_rad
-    turns_rad = smoothed(np.tanh(sizes) / sizes * turns_rad, over_s * fps)
-    share = worthwhile(lengths(turns_rad), settings.small_rad, fps, settings)
+    turns_rad = smooth_gaussian(np.tanh(sizes) / sizes * turns_rad, over_s * fps)
+    share = deadband(lengths(turns_rad), settings.small_rad, fps, settings)
     return quaternions(share[..., None] * turns_rad)
 
 
-def within_limit(moves_m: np.ndarray, settings: SoftLockSettings = SOFT) -> np.ndarray:
+def limit_drag(moves_m: np.ndarray, settings: SoftLockSettings = SOFT) -> np.ndarray:
     """Displacements (N, T, 2, 3), along the floor softly bounded by how far a lock drags a foot."""
     sizes = np.maximum(lengths(moves_m[..., [0, 2]])[..., None], 1e-9) / settings.limit_m
     shares = np.tanh(sizes) / sizes
     return moves_m * np.concatenate([shares, np.ones_like(shares), shares], axis=-1)
 
 
-def soft_lock(
+def lock_feet_softly(
     heights_m: np.ndarray,
     velocity_m_s: np.ndarray,
     stands: np.ndarray,
@@ -401,12 +404,14 @@ def soft_lock(
     for motion, foot in np.ndindex(stands.shape[0], 2):
         own, at = firmness[motion, :, foot], (motion, slice(None), foot)
         if stands[at].any():
-            moves_m[(*at, [0, 2])] = _stopping(velocity_m_s[at] / fps, own, locked[at], off_m[at], fps, settings).T
-        moves_m[(*at, 1)] = _rise(heights_m[at], own, stands[at], fps, settings)
+            moves_m[(*at, [0, 2])] = _solve_horizontal_lock(
+                velocity_m_s[at] / fps, own, locked[at], off_m[at], fps, settings
+            ).T
+        moves_m[(*at, 1)] = _solve_vertical_lock(heights_m[at], own, stands[at], fps, settings)
     return moves_m
 
 
-def _stopping(
+def _solve_horizontal_lock(
     steps_m: np.ndarray,
     firmness: np.ndarray,
     locked: np.ndarray,
@@ -429,10 +434,10 @@ def _stopping(
     right = -locked[:, None] * off_m
     right[1:] -= held[:, None] * steps_m
     right[:-1] += held[:, None] * steps_m
-    return solved(bands, right)
+    return solve_banded(bands, right)
 
 
-def _rise(
+def _solve_vertical_lock(
     heights_m: np.ndarray, firmness: np.ndarray, stands: np.ndarray, fps: float, settings: SoftLockSettings
 ) -> np.ndarray:
     """Rises (T,) that bring a foot at heights (T,) to the ground where it stands (T,) firmly (T,), and never below it.
@@ -453,5 +458,5 @@ def _rise(
         sunk = heights_m + rise_m < least_m
         wanted_m = np.where(sunk, least_m - heights_m, wanted_m)
         weights = np.where(sunk, np.maximum(2 * weights, 1.0), weights)
-        rise_m = solved(np.stack([*bands[:2], bands[2] + weights]), weights * wanted_m)
+        rise_m = solve_banded(np.stack([*bands[:2], bands[2] + weights]), weights * wanted_m)
     return rise_m

@@ -16,7 +16,7 @@ from selfcorrect.motion.geometry.vectors import lengths, unit
 from selfcorrect.motion.motion import MotionBatch
 
 from ..body.curves import FRAME_S
-from .cleaning import Cleaning
+from .cleaning import CleanupState
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class TurnKnees:
     calmer: float = 0.8
     """A knee that is turned back accelerates by less than this share of what it did."""
 
-    def __call__(self, cleaning: Cleaning) -> Cleaning:
-        return cleaning.repaired(with_knees_in_front(cleaning.motions, self))
+    def __call__(self, cleaning: CleanupState) -> CleanupState:
+        return cleaning.with_repaired_motions(unflip_knees(cleaning.motions, self))
 
 
-def with_knees_in_front(motions: MotionBatch, settings: TurnKnees) -> MotionBatch:
+def unflip_knees(motions: MotionBatch, settings: TurnKnees) -> MotionBatch:
     """Motions whose knees stay on one side, with ankles where they are.
 
     What flips and is then twisted further than hips can is turned back. Its foot is turned as it is before and after.
@@ -48,24 +48,24 @@ def with_knees_in_front(motions: MotionBatch, settings: TurnKnees) -> MotionBatc
         if None not in joints[:3]:
             own = [joint for joint in joints if joint is not None]
             for motion in rotations:
-                motion[:, own] = _turned_back(motion[:, own], motions.skeleton.offsets_m[own], motions.fps, settings)
+                motion[:, own] = _unflip_leg(motion[:, own], motions.skeleton.offsets_m[own], motions.fps, settings)
     return replace(motions, rotations=rotations)
 
 
-def _turned_back(leg: np.ndarray, offsets_m: np.ndarray, fps: float, settings: TurnKnees) -> np.ndarray:
+def _unflip_leg(leg: np.ndarray, offsets_m: np.ndarray, fps: float, settings: TurnKnees) -> np.ndarray:
     """Rotations (T, K, 4) of the joints of a leg, hip first, without flips; offsets_m: (K, 3) of the joints."""
     hip, knee, thigh_m = leg[:, 0], leg[:, 1], offsets_m[1]
-    line, apart = unit(applied(hip, thigh_m) + applied(composed(hip, knee), offsets_m[2])), _apart(fps)
-    runs = _flipped(leg, line, unit(thigh_m), fps, settings)
+    line, apart = unit(applied(hip, thigh_m) + applied(composed(hip, knee), offsets_m[2])), _flip_duration_frames(fps)
+    runs = _find_flipped_frames(leg, line, unit(thigh_m), fps, settings)
     result = leg.copy()
     for run in runs:
         half_turns = np.concatenate([line[run], np.zeros_like(line[run, :1])], axis=-1)
         result[run, 0] = composed(half_turns, hip[run])
-        result[run, 2:] = _bridged(leg[:, 2:], run)
+        result[run, 2:] = _interpolate_run(leg[:, 2:], run)
         for edge in (run.start, run.stop):  # in between it may have turned by a part
             if apart > 1 and apart <= edge <= len(leg) - apart:
                 within = slice(edge - apart + 1, edge + apart - 1)
-                result[within, :1] = _bridged(result[:, :1], within)
+                result[within, :1] = _interpolate_run(result[:, :1], within)
     jumps_m = [lengths(np.diff(applied(each[:, 0], thigh_m), 2, axis=0)) for each in (leg, result)]
     for run in runs:
         around = slice(max(run.start - apart, 0), run.stop + apart)
@@ -75,54 +75,56 @@ def _turned_back(leg: np.ndarray, offsets_m: np.ndarray, fps: float, settings: T
     return result
 
 
-def _apart(fps: float) -> int:
+def _flip_duration_frames(fps: float) -> int:
     """In how many frames a knee flips."""
     return max(1, round(FRAME_S * fps))
 
 
-def _flipped(leg: np.ndarray, line: np.ndarray, thigh: np.ndarray, fps: float, settings: TurnKnees) -> list[slice]:
+def _find_flipped_frames(
+    leg: np.ndarray, line: np.ndarray, thigh: np.ndarray, fps: float, settings: TurnKnees
+) -> list[slice]:
     """Frames in which a leg (T, K, 4) is turned about its line (T, 3) from hip to ankle; thigh: (3,) its direction.
 
     Knees bent by more than a right angle are left: the line from hip to ankle then is short, and turns fast. No hip
     twists its thigh by more than that from where it points at rest.
     """
     straight = lengths(rotation_vectors(leg[:, 1])) < np.pi / 2
-    twisted = np.abs(_about(leg[:, 0], thigh)) > np.pi / 2
+    twisted = np.abs(_angles_about(leg[:, 0], thigh)) > np.pi / 2
     twists_rad = _twists_rad(leg[:, 0], line, straight[1:] & straight[:-1])
-    flips = np.diff(_half_turns(twists_rad, _apart(fps)) % 2 != 0)
+    flips = np.diff(_count_half_turns(twists_rad, _flip_duration_frames(fps)) % 2 != 0)
     return [
         run
-        for run in _runs(flips)
+        for run in _find_runs(flips)
         if run.stop - run.start <= settings.longest_s * fps and twisted[run].mean() > 0.5 and straight[run].all()
     ]
 
 
 def _twists_rad(rotations: np.ndarray, line: np.ndarray, known: np.ndarray) -> np.ndarray:
     """(T,) by how much rotations (T, 4) have turned about a line (T, 3) in the steps (T - 1,) in which it is known."""
-    steps = _about(composed(rotations[1:], inverted(rotations[:-1])), unit(line[1:] + line[:-1]))
+    steps = _angles_about(composed(rotations[1:], inverted(rotations[:-1])), unit(line[1:] + line[:-1]))
     return np.concatenate([[0.0], np.cumsum(np.where(known, steps, 0.0))])
 
 
-def _about(rotations: np.ndarray, axes: np.ndarray) -> np.ndarray:
+def _angles_about(rotations: np.ndarray, axes: np.ndarray) -> np.ndarray:
     """By how much (T,) rotations (T, 4) turn about axes (T, 3) or (3,), at most half a turn."""
     twice = 2 * np.arctan2(np.sum(rotations[:, :3] * axes, axis=-1), rotations[:, 3])
     return (twice + np.pi) % (2 * np.pi) - np.pi
 
 
-def _half_turns(twists_rad: np.ndarray, apart: int) -> np.ndarray:
+def _count_half_turns(twists_rad: np.ndarray, apart: int) -> np.ndarray:
     """(T,) how many half turns are too many in twists (T,), where they jump by about as much in so many frames."""
     frames = np.append(np.arange(0, len(twists_rad) - 1, apart), len(twists_rad) - 1)
     smooth = np.interp(np.arange(len(twists_rad)), frames, np.unwrap(twists_rad[frames], period=np.pi))
     return np.round((twists_rad - smooth) / np.pi).astype(int)
 
 
-def _runs(changes: np.ndarray) -> list[slice]:
+def _find_runs(changes: np.ndarray) -> list[slice]:
     """The frames between changes (T - 1,) from frame to frame, if there are any."""
     edges = np.flatnonzero(changes) + 1
     return [slice(*each) for each in pairwise([0, *edges.tolist(), len(changes) + 1])] if len(edges) else []
 
 
-def _bridged(values: np.ndarray, run: slice) -> np.ndarray:
+def _interpolate_run(values: np.ndarray, run: slice) -> np.ndarray:
     """Rotations (stop - start, K, 4) on the arcs from values (T, K, 4) before to those after; at ends the only ones."""
     before = values[run.start - 1 if run.start else run.stop]
     after = values[run.stop if run.stop < len(values) else run.start - 1]

@@ -17,9 +17,9 @@ from selfcorrect.motion.support import Support, ground_of_feet_m
 
 from ..body.curves import smoothstep
 from ..body.soles import fit_soles
-from .cleaning import Cleaning
+from .cleaning import CleanupState
 from .planting import PlantFeet
-from .stance import Posed, on_boxes
+from .stance import PosedMotions, has_boxes
 
 
 @dataclass(frozen=True)
@@ -63,31 +63,31 @@ class LevelFloor:
     farthest_move_m: float = float("inf")
     """A floor further from y = 0 than this stays at its height."""
 
-    def __call__(self, cleaning: Cleaning) -> Cleaning:
+    def __call__(self, cleaning: CleanupState) -> CleanupState:
         posed = cleaning.posed
         if posed.motions.ground is not None:
             return cleaning
-        down_m = floors_m(posed, self, lowest=cleaning.mode.finds_supports)
-        return cleaning.at(posed.moved(-down_m[:, None, None] * (0.0, 1.0, 0.0)))
+        down_m = estimate_floor_heights_m(posed, self, lowest=cleaning.mode.finds_supports)
+        return cleaning.with_posed_motions(posed.shift(-down_m[:, None, None] * (0.0, 1.0, 0.0)))
 
 
 @dataclass(frozen=True)
 class FitSoles:
     """Fits the soles' thickness at heel, ball and toe tip to the flat stances of a single motion: see `fit_soles`."""
 
-    def __call__(self, cleaning: Cleaning) -> Cleaning:
-        leveller, feet = cleaning.find(LevelFloor), (cleaning.find(PlantFeet) or PlantFeet()).feet
+    def __call__(self, cleaning: CleanupState) -> CleanupState:
+        leveller, feet = cleaning.find_step(LevelFloor), (cleaning.find_step(PlantFeet) or PlantFeet()).feet
         posed = leveller(cleaning).posed if leveller else cleaning.posed
-        stands_flat = (posed.flat((leveller or LevelFloor()).flat_rad) & posed.stands(feet))[0]
+        stands_flat = (posed.is_flat((leveller or LevelFloor()).flat_rad) & posed.detect_stances(feet))[0]
         known = posed.motions.skeleton.soles_m is not None and posed.feet_m.shape[-2] > 4
         heights_m = posed.feet_m[0, ..., 1]
         if ground := posed.motions.ground:  # heels beyond the edge of a step are as high as its top
             heights_m = heights_m - ground.beneath_m(posed.feet_m[0]).max(-1, keepdims=True)
         soles = fit_soles(posed.soles, heights_m, stands_flat, posed.motions.fps, ball_known=known)
-        return replace(cleaning, soles=soles).at(Posed.of(cleaning.motions, soles))
+        return replace(cleaning, soles=soles).with_posed_motions(PosedMotions.from_motions(cleaning.motions, soles))
 
 
-def floor_height(soles_m: np.ndarray, speed_m_s: np.ndarray, flat: np.ndarray, settings: LevelFloor) -> float:
+def estimate_floor_height(soles_m: np.ndarray, speed_m_s: np.ndarray, flat: np.ndarray, settings: LevelFloor) -> float:
     """Height of the floor from the lowest point of each sole (T, 2), its speed (T, 2) and whether it is flat (T, 2).
 
     That of `height_of_floor_m`, or the 40th percentile of the lower of the soles that are flat too, if these often are
@@ -103,27 +103,27 @@ def floor_height(soles_m: np.ndarray, speed_m_s: np.ndarray, flat: np.ndarray, s
     return flat_m if flat_m < usual_m + settings.level_m else usual_m
 
 
-def at_zero(soles_m: np.ndarray, speed_m_s: np.ndarray, flat: np.ndarray, settings: LevelFloor) -> bool:
-    """Whether a motion often stands on a floor at y = 0; arguments as for `floor_height`."""
+def stands_at_zero(soles_m: np.ndarray, speed_m_s: np.ndarray, flat: np.ndarray, settings: LevelFloor) -> bool:
+    """Whether a motion often stands on a floor at y = 0; arguments as for `estimate_floor_height`."""
     shows_m = soles_m[flat & (speed_m_s < settings.still_m_s)]
     return len(shows_m) > 0 and float(np.mean(np.abs(shows_m) < settings.near_zero_m[1])) > settings.at_zero
 
 
-def in_doubt(
+def is_floor_in_doubt(
     height_m: float, soles_m: np.ndarray, speed_m_s: np.ndarray, flat: np.ndarray, settings: LevelFloor
 ) -> bool:
-    """Whether a floor far from y = 0 may be none; heights (T, 2) of the soles, and the rest, as for `floor_height`."""
+    """Return whether a floor far from y = 0 may be none; arguments as for `estimate_floor_height`."""
     shows = flat & (speed_m_s < settings.still_m_s) & (np.abs(soles_m - height_m) < settings.shown_m)
     return abs(height_m) > settings.far_m and float(shows.any(1).mean()) < settings.often_shown
 
 
-def off_zero(height_m: float, settings: LevelFloor) -> float:
+def lowering_m(height_m: float, settings: LevelFloor) -> float:
     """How far to lower a body whose floor is at a height: by less where that height is next to nothing."""
     there_m, off_m = settings.near_zero_m
     return height_m * float(smoothstep((np.abs(height_m) - there_m) / (off_m - there_m)))
 
 
-def lowest_level(
+def find_lowest_level_m(
     soles_m: np.ndarray,
     stands: np.ndarray,
     root_m: np.ndarray,
@@ -150,53 +150,55 @@ def lowest_level(
         highest_m = float(percentile(stood_m[np.isfinite(stood_m)], 40))
 
 
-def floors_m(posed: Posed, settings: LevelFloor, *, lowest: bool) -> np.ndarray:
+def estimate_floor_heights_m(posed: PosedMotions, settings: LevelFloor, *, lowest: bool) -> np.ndarray:
     """(N,) how far motions are to be lowered so that the ground on which they stand comes to y = 0.
 
     Nothing for one whose ground is far from there, and from ground that is sure, and hardly shown. lowest: it is the
     lowest ground on which a foot stands for a while, where there may be several.
     """
     fps, speed_m_s, lowest_m = posed.motions.fps, posed.speeds_m_s, posed.grounds_m()
-    heights_m, tilted = _heights_m(posed, settings), posed.flat(settings.tilted_rad)
+    heights_m, tilted = _floor_heights_m(posed, settings), posed.is_flat(settings.tilted_rad)
     shown = list(zip(lowest_m, speed_m_s, tilted, strict=True))
-    sure = [not in_doubt(height_m, *own, settings) for height_m, own in zip(heights_m, shown, strict=True)]
+    sure = [not is_floor_in_doubt(height_m, *own, settings) for height_m, own in zip(heights_m, shown, strict=True)]
     levels_m = heights_m
     if lowest:
         stands = (speed_m_s < settings.still_m_s) & tilted
         each = zip(lowest_m, stands, posed.motions.root_m[..., 1], heights_m, strict=True)
-        levels_m = [lowest_level(*feet, fps=fps, settings=settings) for feet in each]
+        levels_m = [find_lowest_level_m(*feet, fps=fps, settings=settings) for feet in each]
     kept = [
-        (own_sure and abs(level_m - height_m) < settings.far_m) or not in_doubt(level_m, *own, settings)
+        (own_sure and abs(level_m - height_m) < settings.far_m) or not is_floor_in_doubt(level_m, *own, settings)
         for level_m, height_m, own_sure, own in zip(levels_m, heights_m, sure, shown, strict=True)
     ]
-    return np.array([off_zero(one, settings) if keep else 0.0 for one, keep in zip(levels_m, kept, strict=True)])
+    return np.array([lowering_m(one, settings) if keep else 0.0 for one, keep in zip(levels_m, kept, strict=True)])
 
 
-def _heights_m(posed: Posed, settings: LevelFloor) -> list[float]:
+def _floor_heights_m(posed: PosedMotions, settings: LevelFloor) -> list[float]:
     """Height of each motion's floor.
 
     Where soles were found, the floor is not above what their lowest corners show: no body is lowered into the ground.
     """
-    speeds_m_s, flat = posed.paces_m_s, posed.flat(settings.flat_rad)
+    speeds_m_s, flat = posed.paces_m_s, posed.is_flat(settings.flat_rad)
     each = list(zip(posed.grounds_m(), speeds_m_s, flat, strict=True))
     if posed.motions.skeleton.soles_m is None:
-        return [floor_height(*feet, settings) for feet in each]
+        return [estimate_floor_height(*feet, settings) for feet in each]
     lowest_m = posed.feet_m[..., 1].min(-1)
-    highest_m = [max(floor_height(*feet, settings), 0.0) for feet in zip(lowest_m, speeds_m_s, flat, strict=True)]
-    heights_m = [0.0 if at_zero(*feet, settings) else floor_height(*feet, settings) for feet in each]
+    highest_m = [
+        max(estimate_floor_height(*feet, settings), 0.0) for feet in zip(lowest_m, speeds_m_s, flat, strict=True)
+    ]
+    heights_m = [0.0 if stands_at_zero(*feet, settings) else estimate_floor_height(*feet, settings) for feet in each]
     return [min(pair) for pair in zip(heights_m, highest_m, strict=True)]
 
 
-def origins_m(cleaning: Cleaning, settings: LevelFloor) -> np.ndarray:
+def find_origins_m(cleaning: CleanupState, settings: LevelFloor) -> np.ndarray:
     """The heights (N,) that become y = 0: those there, or nearest to it, in the original motions."""
-    if on_boxes(cleaning.motions):
+    if has_boxes(cleaning.motions):
         return np.zeros(len(cleaning.motions))
     frames = cleaning.motions.root_m.shape[1]
     each = zip(cleaning.supports, cleaning.raised_m, strict=True)
-    return np.array([_origin_m(own, frames, raised, settings) for own, raised in each])
+    return np.array([_find_origin_m(own, frames, raised, settings) for own, raised in each])
 
 
-def _origin_m(supports: Sequence[Support], frames: int, raised_m: float, settings: LevelFloor) -> float:
+def _find_origin_m(supports: Sequence[Support], frames: int, raised_m: float, settings: LevelFloor) -> float:
     """The height that becomes y = 0 in a motion that has been raised so that its lowest ground is there.
 
     Of all grounds it is the one near y = 0 in the original motion on which it stands for long. A body on any step of a

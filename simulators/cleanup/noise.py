@@ -16,8 +16,8 @@ from selfcorrect.motion.geometry.vectors import lengths, median
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
-from ..body.curves import whittaker
-from .cleaning import Cleaning
+from ..body.curves import smooth_whittaker
+from .cleaning import CleanupState
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class Denoise:
     caution: float = 1.1
     """Noise is taken for so much stronger than it is: overlapping windows make its singular values spread."""
 
-    def __call__(self, cleaning: Cleaning) -> Cleaning:
+    def __call__(self, cleaning: CleanupState) -> CleanupState:
         noise_rad = joint_noise_rad(cleaning.motions)
         calm = denoise(cleaning.motions, noise_rad, self)
-        return replace(cleaning.repaired(calm), noisy=is_noisy(noise_rad, self))
+        return replace(cleaning.with_repaired_motions(calm), noisy=is_noisy(noise_rad, self))
 
 
 _FEWEST_FRAMES, _LONGEST_WINDOW = 8, 16
@@ -84,16 +84,16 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, settings: Denoise) -> M
         component_noise = noise_rad[motion, turning] / (2 * np.sqrt(3))
         noise = np.concatenate([np.repeat(component_noise, 4), root_noise_m[motion, moving]])
         values = np.hstack([rotations[motion][:, turning].reshape(len(root_m[motion]), -1), root_m[motion][:, moving]])
-        calm = calmed(values / noise, motions.fps, settings) * noise
+        calm = shrink_noise(values / noise, motions.fps, settings) * noise
         rotations[motion][:, turning] = calm[:, : 4 * len(turning)].reshape(len(calm), len(turning), 4)
         root_m[motion][:, moving] = calm[:, 4 * len(turning) :]
     rotations /= np.linalg.norm(rotations, axis=-1, keepdims=True)
-    calm = _smoothed(replace(motions, root_m=root_m, rotations=rotations), noise_rad, settings)
+    calm = _smooth_noisy_joints(replace(motions, root_m=root_m, rotations=rotations), noise_rad, settings)
     changed = np.asarray(joints.any(1) | axes.any(1))
-    return _where_calmer(motions, calm, changed) if settings.must_calm and changed.any() else calm
+    return _keep_where_calmer(motions, calm, changed) if settings.must_calm and changed.any() else calm
 
 
-def _where_calmer(motions: MotionBatch, calm: MotionBatch, changed: np.ndarray) -> MotionBatch:
+def _keep_where_calmer(motions: MotionBatch, calm: MotionBatch, changed: np.ndarray) -> MotionBatch:
     """Calm motions, but as they were those that were `changed` (N,) and whose joints have more jerk by that.
 
     Limbs stay as they were whose ends have more jerk by that: where a knee flips and its ankle does not, the noise of
@@ -102,14 +102,14 @@ def _where_calmer(motions: MotionBatch, calm: MotionBatch, changed: np.ndarray) 
     before, after = (lengths(np.diff(joint_positions(each), 3, axis=1)).mean(1) for each in (motions, calm))
     rougher = changed & (after.mean(-1) > before.mean(-1))
     rotations = np.where(rougher[:, None, None, None], motions.rotations, calm.rotations)
-    for joints in _limbs(motions.skeleton):
+    for joints in _find_limbs(motions.skeleton):
         rougher_end = changed & (after[:, joints[-1]] > before[:, joints[-1]])
         own = rougher_end[:, None, None, None]
         rotations[:, :, joints] = np.where(own, motions.rotations[:, :, joints], rotations[:, :, joints])
     return replace(calm, root_m=np.where(rougher[:, None, None], motions.root_m, calm.root_m), rotations=rotations)
 
 
-def _smoothed(motions: MotionBatch, noise_rad: np.ndarray, settings: Denoise) -> MotionBatch:
+def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray, settings: Denoise) -> MotionBatch:
     """Noisy bodies with those joints smoothed that are noisy still: some models' noise is in concert, too.
 
     noise_rad: (N, J) noise before anything was taken out, by which joints are smoothed.
@@ -122,36 +122,38 @@ def _smoothed(motions: MotionBatch, noise_rad: np.ndarray, settings: Denoise) ->
     left_rad, left_m = joint_noise_rad(motions), noise_level(root_m)
     for motion, joint in np.argwhere((left_rad > settings.noisy_joint_rad) & chosen[:, None]):
         smoothness = 0.4 * float(noise_rad[motion, joint] / 0.01) ** 1.5 * pace
-        rotations[motion, :, joint] = whittaker(rotations[motion, :, joint], smoothness)
+        rotations[motion, :, joint] = smooth_whittaker(rotations[motion, :, joint], smoothness)
     for motion, axis in np.argwhere((left_m > settings.noisy_root_m) & chosen[:, None]):
         smoothness = float(left_m[motion, axis] / 0.003) ** 1.5 * pace
-        root_m[motion, :, axis] = whittaker(root_m[motion, :, axis, None], smoothness)[:, 0]
+        root_m[motion, :, axis] = smooth_whittaker(root_m[motion, :, axis, None], smoothness)[:, 0]
     rotations[chosen] /= np.linalg.norm(rotations[chosen], axis=-1, keepdims=True)
     return replace(motions, root_m=root_m, rotations=rotations)
 
 
-def calmed(values: np.ndarray, fps: float, settings: Denoise) -> np.ndarray:
+def shrink_noise(values: np.ndarray, fps: float, settings: Denoise) -> np.ndarray:
     """Channels (T, K) with white noise of unit variance taken out; segments of a few seconds are blended."""
     frames, window = round(settings.segment_s * fps), min(max(round(settings.window_s * fps), 2), _LONGEST_WINDOW)
     if len(values) <= 1.5 * frames:
-        return _in_subspace(values, window, settings.caution)
+        return _project_onto_subspace(values, window, settings.caution)
     starts = np.linspace(0, len(values) - frames, int(np.ceil(2 * len(values) / frames)) - 1).round().astype(int)
     share = np.hanning(frames + 2)[1:-1, None]
     calm, total = np.zeros_like(values), np.zeros((len(values), 1))
     for start in starts:
-        calm[start : start + frames] += share * _in_subspace(values[start : start + frames], window, settings.caution)
+        calm[start : start + frames] += share * _project_onto_subspace(
+            values[start : start + frames], window, settings.caution
+        )
         total[start : start + frames] += share
     return calm / total
 
 
-def _in_subspace(values: np.ndarray, window: int, caution: float) -> np.ndarray:
+def _project_onto_subspace(values: np.ndarray, window: int, caution: float) -> np.ndarray:
     """Channels (T, K) as far as their windows lie in a common subspace."""
     window = min(window, len(values) // 3)
     mean = values.mean(0)
     windows = sliding_window_view(values - mean, window, axis=0)
     rows = windows.reshape(len(windows), -1)
     powers, directions = np.linalg.eigh(rows @ rows.T)
-    kept = _kept(np.sqrt(np.maximum(powers, 0.0)), rows.shape, caution)
+    kept = _signal_shares(np.sqrt(np.maximum(powers, 0.0)), rows.shape, caution)
     shrunk = ((directions * kept) @ (directions.T @ rows)).reshape(windows.shape)
     total, count = np.zeros_like(values), np.zeros((len(values), 1))
     for frame in range(window):
@@ -160,7 +162,7 @@ def _in_subspace(values: np.ndarray, window: int, caution: float) -> np.ndarray:
     return mean + total / count
 
 
-def _kept(singular: np.ndarray, shape: tuple[int, int], caution: float) -> np.ndarray:
+def _signal_shares(singular: np.ndarray, shape: tuple[int, int], caution: float) -> np.ndarray:
     """Shares of singular values of a matrix of a shape that are signal and not noise of unit variance."""
     small, large = sorted(shape)
     ratio, scaled = small / large, np.maximum(singular, 1e-9) / (caution * np.sqrt(large))
@@ -199,10 +201,10 @@ class Despike:
     ankle_m: float = 0.05
     """A leg is left as it is where the bridge would move an ankle without spikes further than this."""
 
-    def __call__(self, cleaning: Cleaning) -> Cleaning:
+    def __call__(self, cleaning: CleanupState) -> CleanupState:
         motions, noisy = cleaning.motions, cleaning.noisy[:, None, None]
         despiked = despike(motions, self)
-        return cleaning.repaired(
+        return cleaning.with_repaired_motions(
             replace(
                 motions,
                 root_m=np.where(noisy, motions.root_m, despiked.root_m),
@@ -219,29 +221,29 @@ def despike(motions: MotionBatch, settings: Despike) -> MotionBatch:
     root_spikes = root_m_s2 > sharper * settings.root_m_s2
     root_m, rotations = motions.root_m.copy(), continuous(motions.rotations, axis=1)
     for motion in np.flatnonzero(joint_spikes.any((1, 2)) | root_spikes.any(1)):
-        for joints in _limbs(motions.skeleton):
+        for joints in _find_limbs(motions.skeleton):
             spikes = joint_spikes[motion][:, joints].any(1)
-            rotations[motion][:, joints] = _bridged(rotations[motion][:, joints], spikes, fps, longest_s)
-        rotations[motion][:, 0] = _bridged(rotations[motion][:, 0], root_spikes[motion], fps, longest_s)
-        root_m[motion] = _bridged(root_m[motion], root_spikes[motion], fps, longest_s)
+            rotations[motion][:, joints] = _bridge_spikes(rotations[motion][:, joints], spikes, fps, longest_s)
+        rotations[motion][:, 0] = _bridge_spikes(rotations[motion][:, 0], root_spikes[motion], fps, longest_s)
+        root_m[motion] = _bridge_spikes(root_m[motion], root_spikes[motion], fps, longest_s)
     bridged = replace(motions, root_m=root_m, rotations=rotations / np.linalg.norm(rotations, axis=-1, keepdims=True))
     if not (joint_spikes.any() or root_spikes.any()):
         return bridged
     if settings.of_whole_body:
-        bridged = _root_where_smoother(motions, bridged, root_spikes)
-    return _where_smoother(motions, bridged, joint_spikes, root_spikes, settings)
+        bridged = _keep_root_where_smoother(motions, bridged, root_spikes)
+    return _keep_limbs_where_smoother(motions, bridged, joint_spikes, root_spikes, settings)
 
 
-def _root_where_smoother(motions: MotionBatch, bridged: MotionBatch, root_spikes: np.ndarray) -> MotionBatch:
+def _keep_root_where_smoother(motions: MotionBatch, bridged: MotionBatch, root_spikes: np.ndarray) -> MotionBatch:
     """The bridged motions with their roots as they were where the whole body accelerates more by that."""
     before_m_s2, after_m_s2 = (_accelerations(each).mean(-1) for each in (motions, bridged))
-    rougher = _rougher(before_m_s2, after_m_s2, root_spikes)[..., None]
+    rougher = _bridge_is_rougher(before_m_s2, after_m_s2, root_spikes)[..., None]
     rotations = bridged.rotations.copy()
     rotations[..., 0, :] = np.where(rougher, motions.rotations[..., 0, :], rotations[..., 0, :])
     return replace(bridged, root_m=np.where(rougher, motions.root_m, bridged.root_m), rotations=rotations)
 
 
-def _where_smoother(
+def _keep_limbs_where_smoother(
     motions: MotionBatch,
     bridged: MotionBatch,
     joint_spikes: np.ndarray,
@@ -253,19 +255,19 @@ def _where_smoother(
     moved_m = lengths(_joints_from_root(bridged) - _joints_from_root(motions))
     root_m_s2 = [_root_accelerations(each, settings) for each in (motions, bridged)]
     root_m, rotations = bridged.root_m.copy(), bridged.rotations.copy()
-    for joints in _limbs(motions.skeleton):
+    for joints in _find_limbs(motions.skeleton):
         before_m_s2, after_m_s2 = (each[..., joints].max(-1) for each in joints_m_s2)
-        rougher = _rougher(before_m_s2, after_m_s2, np.asarray(joint_spikes[..., joints].any(-1)))
-        rougher |= _leaves_ankle(moved_m, joint_spikes, joints, motions.skeleton, settings)
+        rougher = _bridge_is_rougher(before_m_s2, after_m_s2, np.asarray(joint_spikes[..., joints].any(-1)))
+        rougher |= _bridge_moves_ankle(moved_m, joint_spikes, joints, motions.skeleton, settings)
         rotations[..., joints, :] = np.where(
             rougher[..., None, None], motions.rotations[..., joints, :], rotations[..., joints, :]
         )
-    rougher = _rougher(root_m_s2[0], root_m_s2[1], root_spikes)[..., None]
+    rougher = _bridge_is_rougher(root_m_s2[0], root_m_s2[1], root_spikes)[..., None]
     rotations[..., 0, :] = np.where(rougher, motions.rotations[..., 0, :], rotations[..., 0, :])
     return replace(bridged, root_m=np.where(rougher, motions.root_m, root_m), rotations=rotations)
 
 
-def _leaves_ankle(
+def _bridge_moves_ankle(
     moved_m: np.ndarray, spikes: np.ndarray, joints: Sequence[int], skeleton: Skeleton, settings: Despike
 ) -> np.ndarray:
     """(N, T) where the bridge of a limb moves an ankle that has no spike; moved_m, spikes: (N, T, J).
@@ -282,7 +284,7 @@ def _leaves_ankle(
     return left
 
 
-def _rougher(before_m_s2: np.ndarray, after_m_s2: np.ndarray, spikes: np.ndarray) -> np.ndarray:
+def _bridge_is_rougher(before_m_s2: np.ndarray, after_m_s2: np.ndarray, spikes: np.ndarray) -> np.ndarray:
     """(N, T) where a bridge of spikes (N, T) peaks higher than what it replaces; accelerations: (N, T)."""
     rougher = np.zeros_like(spikes)
     for motion in np.flatnonzero(spikes.any(1)):
@@ -294,7 +296,7 @@ def _rougher(before_m_s2: np.ndarray, after_m_s2: np.ndarray, spikes: np.ndarray
 
 def _joint_accelerations(motions: MotionBatch) -> np.ndarray:
     """(N, T, J) of the joints' positions relative to the root, m/s²."""
-    return _sizes_m_s2(_joints_from_root(motions), motions.fps)
+    return _acceleration_norms_m_s2(_joints_from_root(motions), motions.fps)
 
 
 def _joints_from_root(motions: MotionBatch) -> np.ndarray:
@@ -306,10 +308,10 @@ def _joints_from_root(motions: MotionBatch) -> np.ndarray:
 
 def _accelerations(motions: MotionBatch) -> np.ndarray:
     """(N, T, J) of the joints, m/s²."""
-    return _sizes_m_s2(joint_positions(motions), motions.fps)
+    return _acceleration_norms_m_s2(joint_positions(motions), motions.fps)
 
 
-def _sizes_m_s2(joints_m: np.ndarray, fps: float) -> np.ndarray:
+def _acceleration_norms_m_s2(joints_m: np.ndarray, fps: float) -> np.ndarray:
     """(N, T, J) sizes of the accelerations of joints (N, T, J, 3)."""
     return lengths(_second_differences(joints_m)) * fps**2
 
@@ -329,12 +331,12 @@ def _second_differences(values: np.ndarray) -> np.ndarray:
     return bends
 
 
-def _limbs(skeleton: Skeleton) -> list[list[int]]:
+def _find_limbs(skeleton: Skeleton) -> list[list[int]]:
     """The joints of each limb, as far as the skeleton has them."""
     return [[joint for part in limb if (joint := skeleton.joint(part)) is not None] for limb in LIMBS]
 
 
-def _bridged(values: np.ndarray, spikes: np.ndarray, fps: float, longest_s: float) -> np.ndarray:
+def _bridge_spikes(values: np.ndarray, spikes: np.ndarray, fps: float, longest_s: float) -> np.ndarray:
     """Values (T, ...) with spikes (T,) and their neighbours interpolated; runs at the ends or too long are left."""
     bridged = values.copy()
     wide = binary_dilation(spikes)

@@ -19,7 +19,7 @@ from selfcorrect.motion.geometry.vectors import lengths, median
 from selfcorrect.motion.motion import Motion, MotionBatch
 
 from ..body.curves import smoothstep
-from .cleaning import Cleaning
+from .cleaning import CleanupState
 
 
 @dataclass(frozen=True)
@@ -47,43 +47,46 @@ class JoinSplices:
     join_takes: bool = False
     """Also where that changes the way over the floor: cuts between takes."""
 
-    def __call__(self, cleaning: Cleaning) -> Cleaning:
-        whole = cleaning.repaired(without_splices(cleaning.motions, self))
-        return replace(whole, repairs_m=whole.moved_by(Repair.SPLICES, cleaning.motions))
+    def __call__(self, cleaning: CleanupState) -> CleanupState:
+        whole = cleaning.with_repaired_motions(remove_splices(cleaning.motions, self))
+        return replace(whole, repairs_m=whole.record_repair(Repair.SPLICES, cleaning.motions))
 
 
-def without_splices(motions: MotionBatch, settings: JoinSplices) -> MotionBatch:
+def remove_splices(motions: MotionBatch, settings: JoinSplices) -> MotionBatch:
     """Motions that go on where they were, from their first frame on."""
     if motions.root_m.shape[1] < 2 * settings.around:
         return motions
     root_m, rotations = motions.root_m.copy(), motions.rotations.copy()
-    for index in np.flatnonzero(_splices(root_m[:, :, None], motions.fps, settings).any(1)):
+    for index in np.flatnonzero(_detect_splices(root_m[:, :, None], motions.fps, settings).any(1)):
         motion = Motion(motions.skeleton, root_m[index], rotations[index], motions.fps)
-        joined = _without(motion, splices(motion, settings), settings)
+        joined = _remove_steps(motion, find_splices(motion, settings), settings)
         if settings.join_takes or _ends_near(motion, joined, settings):
             root_m[index], rotations[index] = joined.root_m, joined.rotations
     return replace(motions, root_m=root_m, rotations=rotations)
 
 
-def splices(motion: Motion, settings: JoinSplices) -> list[int]:
+def find_splices(motion: Motion, settings: JoinSplices) -> list[int]:
     """The frames after which the motion goes on elsewhere."""
-    if len(motion) < 2 * settings.around or not _splices(motion.root_m[None, :, None], motion.fps, settings).any():
+    if (
+        len(motion) < 2 * settings.around
+        or not _detect_splices(motion.root_m[None, :, None], motion.fps, settings).any()
+    ):
         return []
-    return np.flatnonzero(_splices(joint_positions(motion)[None], motion.fps, settings)[0]).tolist()
+    return np.flatnonzero(_detect_splices(joint_positions(motion)[None], motion.fps, settings)[0]).tolist()
 
 
-def first_frames_of_takes(motion: Motion, settings: JoinSplices) -> list[int]:
+def find_takes(motion: Motion, settings: JoinSplices) -> list[int]:
     """Where takes that are joined in a motion begin, frame 0 first."""
-    steps = splices(motion, settings)
-    if not steps or _ends_near(motion, _without(motion, steps, settings), settings):
+    steps = find_splices(motion, settings)
+    if not steps or _ends_near(motion, _remove_steps(motion, steps, settings), settings):
         return [0]
     return [0, *(step + 1 for step in steps)]
 
 
-def _without(motion: Motion, steps: Sequence[int], settings: JoinSplices) -> Motion:
+def _remove_steps(motion: Motion, steps: Sequence[int], settings: JoinSplices) -> Motion:
     """The motion without splices after some frames."""
     for step in steps:
-        motion = _spread(_joined(motion, step, settings.turn_rad), step, settings.spread_s)
+        motion = _spread_step(_join_step(motion, step, settings.turn_rad), step, settings.spread_s)
     return motion
 
 
@@ -94,7 +97,7 @@ def _ends_near(motion: Motion, joined: Motion, settings: JoinSplices) -> bool:
     return bool(away_m <= settings.within_m and turned.magnitude() <= settings.within_rad)
 
 
-def _splices(positions_m: np.ndarray, fps: float, settings: JoinSplices) -> np.ndarray:
+def _detect_splices(positions_m: np.ndarray, fps: float, settings: JoinSplices) -> np.ndarray:
     """(N, T − 1) whether joints (N, T, J, 3) are spliced from a frame to the next.
 
     A joint's jump is what its step differs from the median of the steps around. It counts as far as it stays: a spike
@@ -107,24 +110,24 @@ def _splices(positions_m: np.ndarray, fps: float, settings: JoinSplices) -> np.n
     shifts = [*range(-settings.around, 0), *range(1, settings.around + 1)]
     others_m = np.stack([np.roll(steps_m, shift, axis=1) for shift in shifts])
     around_m = median(others_m, axis=0)
-    jumps_m = _of_body(steps_m - around_m)
-    stays_m = _of_body(steps_m + others_m.sum(0) - (len(shifts) + 1) * around_m)
+    jumps_m = _body_displacement_m(steps_m - around_m)
+    stays_m = _body_displacement_m(steps_m + others_m.sum(0) - (len(shifts) + 1) * around_m)
     elsewhere_m = np.max([np.roll(jumps_m, shift, axis=1) for shift in shifts], axis=0)
     splices = (jumps_m > np.maximum(enough_m, settings.suddenly * elsewhere_m)) & (stays_m > enough_m)
     splices[:, :2], splices[:, -2:] = False, False
     return splices
 
 
-def _of_body(joints_m: np.ndarray) -> np.ndarray:
+def _body_displacement_m(joints_m: np.ndarray) -> np.ndarray:
     """How far (N, S) the root and half of all joints go, from displacements (N, S, J, 2)."""
     distances_m = lengths(joints_m)
     return np.minimum(distances_m[..., 0], median(distances_m, axis=-1))
 
 
-def _joined(motion: Motion, step: int, least_rad: float) -> Motion:
+def _join_step(motion: Motion, step: int, least_rad: float) -> Motion:
     """The frames after a step moved over the floor and turned like the root, so that the body goes on as before."""
     before_m, last_m, first_m, after_m = joint_positions(motion.frames(step - 1, step + 3)).mean(1)
-    turn = _turn(motion.rotations[step - 1 : step + 3, 0], least_rad)
+    turn = _heading_turn(motion.rotations[step - 1 : step + 3, 0], least_rad)
     onto_m = last_m + 0.5 * (last_m - before_m + turn.apply(after_m - first_m))
     onto_m[1] = first_m[1]
     root_m, rotations = motion.root_m.copy(), motion.rotations.copy()
@@ -133,28 +136,28 @@ def _joined(motion: Motion, step: int, least_rad: float) -> Motion:
     return replace(motion, root_m=root_m, rotations=rotations)
 
 
-def _turn(orientations: np.ndarray, least_rad: float) -> Rotation:
+def _heading_turn(orientations: np.ndarray, least_rad: float) -> Rotation:
     """The turn about the vertical after which the third of four orientations (4, 4) follows from the others."""
     turns = Rotation.from_quat(orientations[1:]) * Rotation.from_quat(orientations[:-1]).inv()
-    _, y, _, w = (Rotation.from_rotvec(_around(turns.as_rotvec(), 1)) * turns[1].inv()).as_quat()
+    _, y, _, w = (Rotation.from_rotvec(_mean_of_neighbours(turns.as_rotvec(), 1)) * turns[1].inv()).as_quat()
     angle_rad = (2 * np.arctan2(y, w) + np.pi) % (2 * np.pi) - np.pi
     return Rotation.from_rotvec([0.0, angle_rad if abs(angle_rad) > least_rad else 0.0, 0.0])
 
 
-def _spread(motion: Motion, step: int, within_s: float) -> Motion:
+def _spread_step(motion: Motion, step: int, within_s: float) -> Motion:
     """The change of place and pose that is left at a step, spread over the frames before and after."""
     frames = np.arange(len(motion))
     away = np.where(frames <= step, step - frames, frames - step - 1)
     share = 0.5 * smoothstep(1 - away / (within_s * motion.fps)) * np.where(frames <= step, 1.0, -1.0)
     poses = Rotation.from_quat(motion.rotations)
     turns = (poses[:-1].inv() * poses[1:]).as_rotvec()
-    jump = Rotation.from_rotvec(-_around(turns, step)) * Rotation.from_rotvec(turns[step])
+    jump = Rotation.from_rotvec(-_mean_of_neighbours(turns, step)) * Rotation.from_rotvec(turns[step])
     moves_m = np.diff(motion.root_m, axis=0)
-    root_m = motion.root_m + share[:, None] * (moves_m[step] - _around(moves_m, step))
+    root_m = motion.root_m + share[:, None] * (moves_m[step] - _mean_of_neighbours(moves_m, step))
     rotations = (poses * Rotation.from_rotvec(share[:, None, None] * jump.as_rotvec())).as_quat()
     return replace(motion, root_m=root_m, rotations=rotations)
 
 
-def _around(steps: np.ndarray, step: int) -> np.ndarray:
+def _mean_of_neighbours(steps: np.ndarray, step: int) -> np.ndarray:
     """Mean of the steps before and after one."""
     return 0.5 * (steps[step - 1] + steps[step + 1])

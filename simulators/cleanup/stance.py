@@ -24,12 +24,12 @@ from selfcorrect.motion.support import Support
 from ..body.curves import FRAME_S
 from ..body.leg_ik import Legs
 from ..body.soles import (
-    by_foot,
     corner_positions,
     frame_speeds,
+    lowest_corner_velocities,
     sole_normals,
     speed_factors,
-    velocities,
+    split_by_foot,
 )
 from .foot_lock import FEET, FootSettings
 
@@ -65,7 +65,7 @@ _OF_VELOCITIES = ("speeds_m_s", "paces_m_s", "normals", "slides_m_s")
 
 
 @dataclass(frozen=True, eq=False)
-class Posed:
+class PosedMotions:
     """Motions with their joints' world poses (N, T, J, 3) and (N, T, J, 4), and their feet (N, T, 2, K, 3)."""
 
     motions: MotionBatch
@@ -75,20 +75,20 @@ class Posed:
     feet_m: np.ndarray
 
     @classmethod
-    def of(cls, motions: MotionBatch, soles: SolePoints) -> Posed:
+    def from_motions(cls, motions: MotionBatch, soles: SolePoints) -> PosedMotions:
         """Pose motions that share one length."""
         positions_m, orientations = poses_of(motions)
         return cls(
-            motions, soles, positions_m, orientations, by_foot(corner_positions(soles, positions_m, orientations))
+            motions, soles, positions_m, orientations, split_by_foot(corner_positions(soles, positions_m, orientations))
         )
 
-    def moved(self, shift_m: np.ndarray) -> Posed:
+    def shift(self, shift_m: np.ndarray) -> PosedMotions:
         """Everything moved by (N, T, 3)."""
         if not shift_m.any():
             return self
         motions = replace(self.motions, root_m=self.motions.root_m + shift_m)
         poses = keep_poses(motions, self.positions_m + shift_m[:, :, None], self.orientations)
-        moved = Posed(motions, self.soles, *poses, self.feet_m + shift_m[:, :, None, None])
+        moved = PosedMotions(motions, self.soles, *poses, self.feet_m + shift_m[:, :, None, None])
         if not np.ptp(shift_m, axis=1).any():  # as a whole: what follows from velocities stays
             vars(moved).update((name, value) for name, value in vars(self).items() if name in _OF_VELOCITIES)
         return moved
@@ -96,7 +96,7 @@ class Posed:
     @cached_property
     def speeds_m_s(self) -> np.ndarray:
         """(N, T, 2) of each foot's lowest corners along the floor."""
-        return frame_speeds(velocities(self.feet_m, self.motions.fps))
+        return frame_speeds(lowest_corner_velocities(self.feet_m, self.motions.fps))
 
     @cached_property
     def paces_m_s(self) -> np.ndarray:
@@ -107,7 +107,7 @@ class Posed:
     @cached_property
     def normals(self) -> np.ndarray:
         """(N, T, 2, 3) upward normals of the soles, world."""
-        ankles = Legs.of(self.motions.skeleton).ankles
+        ankles = Legs.from_skeleton(self.motions.skeleton).ankles
         return applied(self.orientations[:, :, ankles], sole_normals(self.soles))
 
     def lowest_m(self, feet_m: np.ndarray) -> np.ndarray:
@@ -127,15 +127,15 @@ class Posed:
     @cached_property
     def slides_m_s(self) -> np.ndarray:
         """(N,) median speed of what stands by its height, its vertical speed and its rotation."""
-        ankles = self.orientations[:, :, Legs.of(self.motions.skeleton).ankles]
+        ankles = self.orientations[:, :, Legs.from_skeleton(self.motions.skeleton).ankles]
         each = zip(self.standing_feet_m, ankles, strict=True)
         return np.array([_slides_m_s(feet_m, turned, self.motions.fps) for feet_m, turned in each])
 
-    def flat(self, tilt_rad: float) -> np.ndarray:
+    def is_flat(self, tilt_rad: float) -> np.ndarray:
         """(N, T, 2) whether each foot is tilted by less than an angle."""
         return self.normals[..., 1] > np.cos(tilt_rad)
 
-    def stands(self, settings: FootSettings, ground_m: np.ndarray | float = 0.0) -> np.ndarray:
+    def detect_stances(self, settings: FootSettings, ground_m: np.ndarray | float = 0.0) -> np.ndarray:
         """(N, T, 2) whether each foot stands; ground_m: (N, T, 2)."""
         fps = self.motions.fps
         speed_factor = speed_factors(self.motions.root_m, fps)[..., None]
@@ -147,7 +147,7 @@ class Posed:
             evidence = settings.unlabelled + (settings.labelled - settings.unlabelled) * said
             evidence = np.where(np.isnan(said), 1.0, evidence)
             speed_m_s, heights_m = speed_m_s / evidence, heights_m / evidence
-        stands = standing(heights_m, speed_m_s, fps, settings)
+        stands = detect_stances(heights_m, speed_m_s, fps, settings)
         return stands if said is None else np.where(np.isinf(said), said > 0, stands)
 
     def grounds_m(self) -> np.ndarray:
@@ -162,12 +162,12 @@ class Posed:
         return self.feet_m[..., corners, 1].mean(-1)
 
 
-def on_boxes(motions: MotionBatch) -> bool:
+def has_boxes(motions: MotionBatch) -> bool:
     """Whether the ground of motions is known and has boxes."""
     return motions.ground is not None and bool(motions.ground.boxes)
 
 
-def boxes_under_feet(posed: Posed) -> list[tuple[Support, ...]]:
+def find_boxes_under_feet(posed: PosedMotions) -> list[tuple[Support, ...]]:
     """The boxes of a known ground on which each motion's feet stand, or nearly, in the order of time."""
     ground, gap = posed.motions.ground, round(_GAP_S * posed.motions.fps)
     return [
@@ -183,7 +183,7 @@ def boxes_under_feet(posed: Posed) -> list[tuple[Support, ...]]:
                     )
                     for box in (ground.boxes if ground else ())
                     for foot, part in enumerate(("left foot", "right foot"))
-                    for span in spans(_near(box, feet_m[:, foot]), gap)
+                    for span in spans(_is_near_top(box, feet_m[:, foot]), gap)
                 ),
                 key=lambda support: support.first,
             )
@@ -192,13 +192,13 @@ def boxes_under_feet(posed: Posed) -> list[tuple[Support, ...]]:
     ]
 
 
-def _near(box: GroundBox, points_m: np.ndarray) -> np.ndarray:
+def _is_near_top(box: GroundBox, points_m: np.ndarray) -> np.ndarray:
     """(T,) whether one of points (T, K, 3) is near the top of a box."""
     near = box.holds(points_m) & (np.abs(points_m[..., 1] - box.top_m) < _NEAR_M)
     return np.asarray(near.any(-1))
 
 
-def standing(soles_m: np.ndarray, speed_m_s: np.ndarray, fps: float, settings: FootSettings = FEET) -> np.ndarray:
+def detect_stances(soles_m: np.ndarray, speed_m_s: np.ndarray, fps: float, settings: FootSettings = FEET) -> np.ndarray:
     """(N, T, 2) whether each foot stands, from the height and speed of its lowest corners.
 
     Not `foot_contacts`, which judges finished motions: here feet still slide and float and must be held.
@@ -211,22 +211,22 @@ def standing(soles_m: np.ndarray, speed_m_s: np.ndarray, fps: float, settings: F
 
 
 @dataclass(frozen=True, eq=False)
-class StandingPoints:
+class StanceEvidence:
     """Evidence per step from frame to frame: velocities (S, P, 2) in m/s of points of the soles, weights (S, P)."""
 
     velocity_m_s: np.ndarray
     weights: np.ndarray
 
-    def still(self, drift_m_s: np.ndarray, speed_m_s: float) -> float:
+    def stationary_share(self, drift_m_s: np.ndarray, speed_m_s: float) -> float:
         """Share of the evidence that is as slow as `speed_m_s` once a drift (S, 2) is taken out."""
         return float(np.sum(self.weights * bell(self._away_m_s(drift_m_s) / speed_m_s)) / self.weights.sum())
 
-    def mean(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def mean_velocity(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Weighted mean velocity (S, 2) of each step's points, and their total weight (S,)."""
         total = weights.sum(1)
         return np.sum(self.velocity_m_s * weights[..., None], axis=1) / np.maximum(total, 1e-9)[:, None], total
 
-    def without_outliers(self, drift_m_s: np.ndarray, scale_m_s: float) -> np.ndarray:
+    def reject_outliers(self, drift_m_s: np.ndarray, scale_m_s: float) -> np.ndarray:
         """Weights (S, P) less those of points that move otherwise than a drift (Geman and McClure 1987)."""
         return self.weights / (1 + (self._away_m_s(drift_m_s) / scale_m_s) ** 2) ** 2
 
@@ -234,9 +234,9 @@ class StandingPoints:
         return lengths(self.velocity_m_s - drift_m_s[:, None])
 
 
-def standing_points(
+def collect_stance_evidence(
     feet_m: np.ndarray, ankles: np.ndarray, upright: np.ndarray, fps: float, settings: CueSettings = CUES
-) -> StandingPoints:
+) -> StanceEvidence:
     """How likely each point of one motion stands, by cues that a sliding floor leaves alone.
 
     feet_m: (T, 2, K, 3) sole corners; ankles: (T, 2, 4) orientations in the world; upright: (T − 1,) whether feet carry
@@ -255,14 +255,17 @@ def standing_points(
             break
     velocity_m_s = np.diff(feet_m[..., [0, 2]], axis=0) * fps
     steps = len(weights)
-    return StandingPoints(velocity_m_s.reshape(steps, -1, 2), (weights * upright[:, None, None]).reshape(steps, -1))
+    return StanceEvidence(velocity_m_s.reshape(steps, -1, 2), (weights * upright[:, None, None]).reshape(steps, -1))
 
 
 def _slides_m_s(feet_m: np.ndarray, ankles: np.ndarray, fps: float) -> float:
-    """How fast one motion's feet slide while they stand; 0 where none does. Arguments as for `standing_points`."""
+    """How fast one motion's feet slide while they stand; 0 where none does.
+
+    Arguments as for `collect_stance_evidence`.
+    """
     if len(feet_m) < 2:
         return 0.0
-    points = standing_points(feet_m, ankles, np.ones(len(feet_m) - 1, dtype=bool), fps)
+    points = collect_stance_evidence(feet_m, ankles, np.ones(len(feet_m) - 1, dtype=bool), fps)
     speeds_m_s, weights = lengths(points.velocity_m_s).ravel(), points.weights.ravel()
     order = np.argsort(speeds_m_s)
     total = np.cumsum(weights[order])
@@ -277,7 +280,7 @@ def bell(values: np.ndarray) -> np.ndarray:
 def _floor_under_drift_m(heights_m: np.ndarray, cue: np.ndarray) -> float:
     """The 35th percentile of the lowest point's height, weighted by the best cue of its time.
 
-    Not `floor_height`, which asks which feet are still: under drift none is.
+    Not `estimate_floor_height`, which asks which feet are still: under drift none is.
     """
     lowest_m = heights_m.min((1, 2))
     order = np.argsort(lowest_m)

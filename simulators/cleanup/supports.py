@@ -22,7 +22,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.support import Support, ground_of_feet_m
 
-from ..body.humanoid import Humanoid, humanoid
+from ..body.humanoid import Humanoid, build_humanoid
 from ..contacts.contact_plan import (
     above_ground_m,
     carried_places,
@@ -32,9 +32,9 @@ from ..contacts.contact_plan import (
 )
 from ..contacts.dynamics import demand
 from ..settings.plan import PLAN
-from .cleaning import Cleaning
+from .cleaning import CleanupState
 from .planting import PlantFeet
-from .stance import on_boxes
+from .stance import has_boxes
 
 ROUNDS = (
     ("left foot", "right foot"),
@@ -115,19 +115,21 @@ class FindSupports(Positive):
     margin_of_seat_m: float = 0.03
     """By this much a seat is wider than what rests on it: sloping thighs must clear its edge."""
 
-    def __call__(self, cleaning: Cleaning) -> Cleaning:
-        motions, level, boxes = cleaning.motions, cleaning.before_planting, on_boxes(cleaning.motions)
+    def __call__(self, cleaning: CleanupState) -> CleanupState:
+        motions, level, boxes = cleaning.motions, cleaning.before_planting, has_boxes(cleaning.motions)
         # Of usual mass: what is there depends on no setting of a simulation.
-        body = humanoid(motions.skeleton, soles=level.soles).upright_along(motions.ground)
+        body = build_humanoid(motions.skeleton, soles=level.soles).with_up_from(motions.ground)
         given, poses = zip(level.positions_m, level.orientations, strict=True), zip(*poses_of(motions), strict=True)
         known = cleaning.supports if boxes else [None] * len(motions)
         each = enumerate(zip(given, poses, known, strict=True))
-        supports = [_supports(body, motions[index], own, now, self, feet) for index, (own, now, feet) in each]
+        supports = [
+            _find_supports_of_motion(body, motions[index], own, now, self, feet) for index, (own, now, feet) in each
+        ]
         if boxes or not any(supports):
             return replace(cleaning, supports=supports)
-        planting, frames = cleaning.find(PlantFeet) or PlantFeet(), motions.root_m.shape[1]
+        planting, frames = cleaning.find_step(PlantFeet) or PlantFeet(), motions.root_m.shape[1]
         grounds_m = np.stack([ground_of_feet_m(own, frames) for own in supports])
-        return replace(cleaning, supports=supports, motions=planting.on(level, grounds_m))
+        return replace(cleaning, supports=supports, motions=planting.plant_on(level, grounds_m))
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +146,7 @@ class Rest:
         return slice(self.support.first, self.support.last + 1)
 
 
-def _supports(
+def _find_supports_of_motion(
     body: Humanoid,
     motion: Motion,
     given: Poses,
@@ -156,10 +158,14 @@ def _supports(
 
     under_feet: what carries its feet where that is known, so that only what carries other parts is inferred.
     """
-    (positions_m, _), points_m = poses, _places_m(body, poses)
+    (positions_m, _), points_m = poses, _contact_points_m(body, poses)
     speeds_m_s = lengths(np.gradient(points_m, 1 / motion.fps, axis=0))
     rests = [
-        [rest for part in parts for rest in _rests(body, part, motion, positions_m, points_m, speeds_m_s, settings)]
+        [
+            rest
+            for part in parts
+            for rest in _find_rests(body, part, motion, positions_m, points_m, speeds_m_s, settings)
+        ]
         for parts in ROUNDS[under_feet is not None :]
     ]
     known = under_feet or ()
@@ -168,32 +174,32 @@ def _supports(
     asked = np.zeros(len(motion), dtype=bool)
     for rest in chain(*rests):
         asked[rest.frames] = True
-    explain = cache(_explanation(body, body.links_of(MotionBatch.stack([motion])), points_m, asked, settings))
+    explain = cache(_make_explainer(body, body.select_links(MotionBatch.stack([motion])), points_m, asked, settings))
     supports = known
     for candidates in filter(None, rests):
         missing, _ = explain(supports)
-        if needed := [rest for rest in candidates if _lacks(rest, missing[rest.frames], motion.fps, settings)]:
+        if needed := [rest for rest in candidates if _misses_support(rest, missing[rest.frames], motion.fps, settings)]:
             left, loads = explain((*supports, *(rest.support for rest in needed)))
-            supports += tuple(rest.support for rest in needed if _carries(rest, missing, left, loads, settings))
-    given_m, inferred = _places_m(body, given), supports[len(known) :]
-    levelled = (_levelled(support, given_m[:, carried_places(body, support.part), 1]) for support in inferred)
+            supports += tuple(rest.support for rest in needed if _bears_load(rest, missing, left, loads, settings))
+    given_m, inferred = _contact_points_m(body, given), supports[len(known) :]
+    levelled = (_level_support(support, given_m[:, carried_places(body, support.part), 1]) for support in inferred)
     return tuple(sorted((*known, *levelled), key=lambda support: support.first))
 
 
-def _places_m(body: Humanoid, poses: Poses) -> np.ndarray:
+def _contact_points_m(body: Humanoid, poses: Poses) -> np.ndarray:
     """(T, C, 3) the body's touching places in poses of the joints."""
     positions_m, orientations = poses
-    return body.touches.lowest_points(positions_m[:, body.joints], orientations[:, body.joints])
+    return body.contact_points.lowest_points(positions_m[:, body.joints], orientations[:, body.joints])
 
 
-def _levelled(support: Support, heights_m: np.ndarray) -> Support:
+def _level_support(support: Support, heights_m: np.ndarray) -> Support:
     """The support where the motion has it whose heights (T, K) of the part it carries are given."""
     x, _, z = support.top_m
     level_m = float(np.median(heights_m[support.first : support.last + 1].min(1)))
     return replace(support, top_m=(x, level_m, z))
 
 
-def _explanation(
+def _make_explainer(
     body: Humanoid, motion: MotionBatch, points_m: np.ndarray, asked: np.ndarray, settings: FindSupports
 ) -> Explain:
     """A function of supports that gives what is missing with them (T,), and the loads of all places (T, C).
@@ -219,7 +225,7 @@ def _explanation(
     return explain
 
 
-def _lacks(rest: Rest, missing: np.ndarray, fps: float, settings: FindSupports) -> bool:
+def _misses_support(rest: Rest, missing: np.ndarray, fps: float, settings: FindSupports) -> bool:
     """Whether a support seems to be missing in the frames of a rest; `missing` (T,) is what is missing there."""
     lacking = missing > rest.missing
     if lacking.sum() < round(settings.fewest_s * fps):
@@ -228,14 +234,14 @@ def _lacks(rest: Rest, missing: np.ndarray, fps: float, settings: FindSupports) 
     return bool(often or missing[lacking].mean() > 2 * rest.missing)
 
 
-def _carries(rest: Rest, missing: np.ndarray, left: np.ndarray, loads: np.ndarray, settings: FindSupports) -> bool:
+def _bears_load(rest: Rest, missing: np.ndarray, left: np.ndarray, loads: np.ndarray, settings: FindSupports) -> bool:
     """Whether a rest explains what is missing in its time, and bears weight then."""
     lacking = missing[rest.frames] > rest.missing
     without, within, load = (values[rest.frames][lacking] for values in (missing, left, loads @ rest.places))
     return bool(np.median(within) < settings.explained * np.median(without) and load.mean() > settings.least_load)
 
 
-def _rests(
+def _find_rests(
     body: Humanoid,
     part: str,
     motion: Motion,
@@ -263,24 +269,26 @@ def _rests(
     if not rests.any():
         return []
     steepest = settings.steep_on_seat if part == "seat" else settings.steep
-    rests &= _able(part, motion.skeleton, positions_m, own_m, steepest)
+    rests &= _can_rest(part, motion.skeleton, positions_m, own_m, steepest)
     runs = (
         run
         for first, last in spans(rests, round(settings.longest_gap_s * fps))
-        for run in _level_runs(height_m, first, last + 1, shortest, settings.same_height_m)
-        if not part.endswith("grip") or _stays(own_m[slice(*run), 0], settings.swings_m)
+        for run in _find_level_runs(height_m, first, last + 1, shortest, settings.same_height_m)
+        if not part.endswith("grip") or _is_steady_grip(own_m[slice(*run), 0], settings.swings_m)
     )
-    return [_rest(part, places, own_m[start:stop], start, fps, settings) for start, stop in runs]
+    return [_make_rest(part, places, own_m[start:stop], start, fps, settings) for start, stop in runs]
 
 
-def _rest(part: str, places: np.ndarray, points_m: np.ndarray, first: int, fps: float, settings: FindSupports) -> Rest:
+def _make_rest(
+    part: str, places: np.ndarray, points_m: np.ndarray, first: int, fps: float, settings: FindSupports
+) -> Rest:
     """The rest of a part whose places (C,) have points (T, K, 3) from a first frame on."""
     long_seat = part == "seat" and len(points_m) >= settings.long_s * fps
     missing = settings.missing_seat if long_seat else settings.missing
-    return Rest(_support(part, points_m, first, settings), places, missing)
+    return Rest(_make_support(part, points_m, first, settings), places, missing)
 
 
-def _able(part: str, skeleton: Skeleton, positions_m: np.ndarray, own_m: np.ndarray, steepest: float) -> np.ndarray:
+def _can_rest(part: str, skeleton: Skeleton, positions_m: np.ndarray, own_m: np.ndarray, steepest: float) -> np.ndarray:
     """(T,) whether the pose, joints at (T, J, 3), lets a part with touching points (T, K, 3) rest on something."""
     side, _, name = part.rpartition(" ")
     if name in ("hand", "grip"):
@@ -295,12 +303,14 @@ def _able(part: str, skeleton: Skeleton, positions_m: np.ndarray, own_m: np.ndar
     return ~steep
 
 
-def _stays(points_m: np.ndarray, closest_m: float) -> bool:
+def _is_steady_grip(points_m: np.ndarray, closest_m: float) -> bool:
     """Whether a hand at (T, 3) holds on to something that does not swing."""
     return bool((np.linalg.norm(points_m - np.median(points_m, axis=0), axis=1) < closest_m).all())
 
 
-def _level_runs(height_m: np.ndarray, start: int, stop: int, shortest: int, same_m: float) -> Iterator[tuple[int, int]]:
+def _find_level_runs(
+    height_m: np.ndarray, start: int, stop: int, shortest: int, same_m: float
+) -> Iterator[tuple[int, int]]:
     """Starts and stops of runs of frames, from `start` to `stop`, in which a height (T,) keeps near one value."""
     if stop - start < shortest:
         return
@@ -312,11 +322,11 @@ def _level_runs(height_m: np.ndarray, start: int, stop: int, shortest: int, same
     if last - first >= shortest:
         yield first, last
     if (first, last) != (start, stop):
-        yield from _level_runs(height_m, start, first, shortest, same_m)
-        yield from _level_runs(height_m, last, stop, shortest, same_m)
+        yield from _find_level_runs(height_m, start, first, shortest, same_m)
+        yield from _find_level_runs(height_m, last, stop, shortest, same_m)
 
 
-def _support(part: str, points_m: np.ndarray, first: int, settings: FindSupports) -> Support:
+def _make_support(part: str, points_m: np.ndarray, first: int, settings: FindSupports) -> Support:
     """The support under the points (T, K, 3) of a part that are near its height."""
     top_m = float(np.median(points_m[..., 1].min(1)))
     touching_m = points_m[points_m[..., 1] < top_m + settings.same_height_m]

@@ -65,7 +65,7 @@ def plan_contacts(
     act on soles, as a share of the way from their corners to the middle of the foot.
     """
     needs = demand(body, motions, settings.smoothing_s)
-    points_m = body.touches.lowest_points(needs.positions_m, needs.orientations)
+    points_m = body.contact_points.lowest_points(needs.positions_m, needs.orientations)
     speed_factor = speed_factors(motions.root_m, motions.fps)[..., None]
     speeds_m_s = settings.free_speed_m_s * speed_factor, settings.fastest_m_s * speed_factor
     above_m = above_ground_m(body, points_m, supports)
@@ -320,7 +320,7 @@ def carried_places(body: Humanoid, part: str) -> np.ndarray:
 
     All of a hand is beyond the elbow, and its furthest place grips; all of the pelvis and of the trunk may lie.
     """
-    touches = body.touches
+    touches = body.contact_points
     carried = _among(touches.links, carried_links(body, part))
     reach_m = np.linalg.norm(touches.offsets_m, axis=1)
     if part.endswith("foot"):

@@ -14,7 +14,7 @@ from selfcorrect.motion.geometry.rotations import applied, composed, inverted, r
 from selfcorrect.motion.geometry.vectors import crosses
 from selfcorrect.motion.motion import MotionBatch
 
-from ..body.curves import NaturalSpline, smoothed
+from ..body.curves import NaturalSpline, smooth_gaussian
 from ..body.humanoid import Humanoid
 
 
@@ -67,8 +67,8 @@ def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
 
 def _accelerations(points_m: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
     """Second derivatives of points (N, T, ..., 3) along natural splines, smoothed."""
-    curvature = np.swapaxes(NaturalSpline.through(np.swapaxes(points_m, 0, 1), fps).curvature, 0, 1)
-    return smoothed(curvature, smoothing_s * fps)
+    curvature = np.swapaxes(NaturalSpline.from_values(np.swapaxes(points_m, 0, 1), fps).curvature, 0, 1)
+    return smooth_gaussian(curvature, smoothing_s * fps)
 
 
 def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
@@ -79,7 +79,7 @@ def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothi
     angular_rad_s = 0.5 * (padded[:, 1:] + padded[:, :-1])
     own_rad_s = applied(inverted(orientations), angular_rad_s)
     momentum = applied(orientations, body.inertia_kgm2 * own_rad_s)
-    return smoothed(np.gradient(momentum, 1 / fps, axis=1), smoothing_s * fps)
+    return smooth_gaussian(np.gradient(momentum, 1 / fps, axis=1), smoothing_s * fps)
 
 
 def _whole_inertia(body: Humanoid, arms_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
@@ -97,7 +97,7 @@ def joint_torques(body: Humanoid, needs: Demand, contact_n: np.ndarray, points_m
     contact_n: (..., C, 3) contact forces at the body's touching `points_m` (..., C, 3), world.
     """
     below = body.tree.descendants.astype(float)
-    touching = below[:, body.touches.links]
+    touching = below[:, body.contact_points.links]
     force_n = below @ needs.force_n - touching @ contact_n
     moment_nm = below @ needs.moment_nm - touching @ crosses(points_m, contact_n)
     about_joint_nm = moment_nm - crosses(needs.positions_m, force_n)

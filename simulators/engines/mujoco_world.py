@@ -41,7 +41,7 @@ BODIES_PER_THREAD = 16
 
 
 @dataclass(frozen=True, eq=False)
-class _Build:
+class _CompiledBody:
     """A body compiled, alone or with what carries it beside the floor."""
 
     body: Humanoid
@@ -57,10 +57,10 @@ class _Build:
     """A state of it for each motion that follows."""
 
     @classmethod
-    def of(cls, body: Humanoid, supports: Sequence[Support], settings: EngineSettings, step_s: float) -> Self:
+    def compile(cls, body: Humanoid, supports: Sequence[Support], settings: EngineSettings, step_s: float) -> Self:
         """Compile a body."""
-        colliders = SupportColliders.of(body, supports)
-        model = mujoco.MjModel.from_xml_string(mjcf(body, settings, step_s, colliders))
+        colliders = SupportColliders.from_supports(body, supports)
+        model = mujoco.MjModel.from_xml_string(write_mjcf(body, settings, step_s, colliders))
         stiffness = np.array([settings.mujoco.stiffening * _stiffness(part) for part in body.tree.parts[1:]])
         damping = np.maximum(0.05 * stiffness, 2 * np.sqrt(stiffness * _subtree_inertia(body)[1:]))
         along = np.repeat(damping + stiffness * step_s, 3)
@@ -94,7 +94,7 @@ class MuJoCoWorld:
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
-        self._known: dict[tuple[Humanoid, tuple[Support, ...], int], _Build] = {}
+        self._known: dict[tuple[Humanoid, tuple[Support, ...], int], _CompiledBody] = {}
         self._step_s = 0.0
 
     def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
@@ -110,7 +110,7 @@ class MuJoCoWorld:
             copy = used[alike] = used.get(alike, -1) + 1
             number = copy if any(support.is_grip for support in own) else 0
             key = (*alike, number)
-            build = self._known.get(key) or known.get(key) or _Build.of(body, own, self.settings, step_s)
+            build = self._known.get(key) or known.get(key) or _CompiledBody.compile(body, own, self.settings, step_s)
             self._known[key] = build
             if len(build.data) <= copy - number:
                 build.data.append(mujoco.MjData(build.model))
@@ -141,7 +141,7 @@ class MuJoCoWorld:
                 link = self._where.bodies[hold.link]
                 anchors[:3] = hold.hand_m
                 anchors[3:6] = data.xpos[link] + data.xmat[link].reshape(3, 3) @ hold.hand_m
-            anchors[3:6] = hold.drawn(anchors[3:6])
+            anchors[3:6] = hold.next_hand_position_m(anchors[3:6])
             data.eq_active[grip] = index in supports
 
     def drive(
@@ -245,7 +245,7 @@ class MuJoCoWorld:
         return self._loads_n
 
 
-def mjcf(body: Humanoid, settings: EngineSettings, step_s: float, colliders: SupportColliders) -> str:
+def write_mjcf(body: Humanoid, settings: EngineSettings, step_s: float, colliders: SupportColliders) -> str:
     """The body over a floor as MuJoCo's XML. Bodies touch the floor and the supports that carry them, nothing else.
 
     Constraint Jacobians are dense: MuJoCo 4.0.0 computes a wrong Newton Hessian from sparse ones, which it would take
@@ -255,65 +255,65 @@ def mjcf(body: Humanoid, settings: EngineSettings, step_s: float, colliders: Sup
     return (
         f'<mujoco><compiler angle="radian" inertiafromgeom="false"/>'
         f'<size memory="{STATE_BYTES + STATE_BYTES_PER_SUPPORT * supports}"/>'
-        f'<option timestep="{float(step_s)!r}" gravity="{_text(to_simulator(np.array(body.gravity_m_s2)))}" '
+        f'<option timestep="{float(step_s)!r}" gravity="{_format_numbers(to_simulator(np.array(body.gravity_m_s2)))}" '
         f'integrator="Euler" cone="pyramidal" jacobian="dense" '
         f'iterations="{settings.mujoco.solver_iterations}"><flag eulerdamp="disable"/></option>'
         f'<default><geom friction="{settings.friction} 0.005 0.0001" solref="{settings.mujoco.contact_time_s} 1" '
         f'solimp="0.9 0.99 0.001" '
         f'contype="0" conaffinity="1" condim="3"/></default>'
-        f'<worldbody><geom type="plane" size="0 0 1" contype="1" conaffinity="0"/>{_link(body, 0, settings)}'
-        + "".join(map(_slab, colliders.slabs.values()))
+        f'<worldbody><geom type="plane" size="0 0 1" contype="1" conaffinity="0"/>{_write_link(body, 0, settings)}'
+        + "".join(map(_write_slab, colliders.slabs.values()))
         + "</worldbody><equality>"
-        + "".join(map(_hold, colliders.holds.values()))
+        + "".join(map(_write_hold, colliders.holds.values()))
         + "</equality></mujoco>"
     )
 
 
-def _slab(slab: Slab) -> str:
+def _write_slab(slab: Slab) -> str:
     """A slab, far away until it is shown."""
-    links = sum(map(_bit, slab.links))
+    links = sum(map(_collision_bit, slab.links))
     return (
-        f'<body mocap="true" pos="{_text(NOWHERE_M)}" euler="0 0 {float(np.deg2rad(slab.turn_deg))!r}">'
-        f'<geom type="box" size="{_text(slab.half_m)}" '
+        f'<body mocap="true" pos="{_format_numbers(NOWHERE_M)}" euler="0 0 {float(np.deg2rad(slab.turn_deg))!r}">'
+        f'<geom type="box" size="{_format_numbers(slab.half_m)}" '
         f'contype="{links}" conaffinity="0"/></body>'
     )
 
 
-def _hold(hold: Hold) -> str:
+def _write_hold(hold: Hold) -> str:
     """A hand that may hold on to where it is."""
-    return f'<connect body1="{hold.link}" anchor="{_text(hold.hand_m)}" active="false"/>'
+    return f'<connect body1="{hold.link}" anchor="{_format_numbers(hold.hand_m)}" active="false"/>'
 
 
-def _bit(link: int) -> int:
+def _collision_bit(link: int) -> int:
     """The flag by which a link touches its supports; that of the floor is 1."""
     return 2 << link
 
 
-def _link(body: Humanoid, link: int, settings: EngineSettings) -> str:
+def _write_link(body: Humanoid, link: int, settings: EngineSettings) -> str:
     """A link and, inside it, all that hang on it."""
     joint = "<freejoint/>" if link == 0 else '<joint type="ball"/>'
-    touches = f'conaffinity="{1 + _bit(link)}"'
+    touches = f'conaffinity="{1 + _collision_bit(link)}"'
     up_m = np.array([0.0, SOLE_RADIUS_M - settings.sole_lowering_m, 0.0])
     spheres = [
-        f'<geom type="sphere" size="{SOLE_RADIUS_M}" pos="{_text(corner + up_m)}" {touches}/>'
+        f'<geom type="sphere" size="{SOLE_RADIUS_M}" pos="{_format_numbers(corner + up_m)}" {touches}/>'
         for corner in body.soles.offsets_m[body.soles.joints == link]
     ]
-    capsules = [
-        f'<geom type="capsule" size="{capsule.radius_m}" fromto="{_text(np.ravel(capsule.ends_m))}" {touches}/>'
-        for capsule in body.capsules
-        if capsule.link == link
-    ]
+    capsules = []
+    for capsule in body.capsules:
+        if capsule.link == link:
+            ends = _format_numbers(np.ravel(capsule.ends_m))
+            capsules.append(f'<geom type="capsule" size="{capsule.radius_m}" fromto="{ends}" {touches}/>')
     return (
-        f'<body name="{link}" pos="{_text(body.tree.offsets_m[link])}">{joint}'
-        f'<inertial pos="{_text(body.centre_m[link])}" mass="{body.mass_kg[link]:.9g}" '
-        f'diaginertia="{_text(body.inertia_kgm2[link])}"/>'
+        f'<body name="{link}" pos="{_format_numbers(body.tree.offsets_m[link])}">{joint}'
+        f'<inertial pos="{_format_numbers(body.centre_m[link])}" mass="{body.mass_kg[link]:.9g}" '
+        f'diaginertia="{_format_numbers(body.inertia_kgm2[link])}"/>'
         + "".join(spheres + capsules)
-        + "".join(_link(body, child, settings) for child in body.tree.children[link])
+        + "".join(_write_link(body, child, settings) for child in body.tree.children[link])
         + "</body>"
     )
 
 
-def _text(numbers: Iterable[float]) -> str:
+def _format_numbers(numbers: Iterable[float]) -> str:
     return " ".join(f"{number:.9g}" for number in numbers)
 
 

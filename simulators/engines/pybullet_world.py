@@ -22,7 +22,7 @@ from .support_colliders import GRIP_N, NOWHERE_M, Hold, Numbers, Slab, SupportCo
 from .world import Reference, RootState
 
 
-def _imported_in_silence(name: str) -> Any:
+def _import_silently(name: str) -> Any:
     """The module; what its C code prints on the way goes nowhere."""
     sys.stderr.flush()
     terminal = os.dup(2)
@@ -36,7 +36,7 @@ def _imported_in_silence(name: str) -> Any:
         os.close(terminal)
 
 
-pybullet = _imported_in_silence("pybullet")
+pybullet = _import_silently("pybullet")
 """Without the line about its build that it prints to standard error when it is imported."""
 
 PerJoint = Sequence[Numbers]
@@ -137,7 +137,7 @@ class Simulation:
         pybullet.setPhysicsEngineParameter(fixedTimeStep=step_s, physicsClientId=self.client)
         if body is not self._body or supports or self._colliders:
             self._load(body, step_s)
-            self._body, self._colliders = body, SupportColliders.of(body, supports)
+            self._body, self._colliders = body, SupportColliders.from_supports(body, supports)
             self._slabs = [self._slab(slab) for slab in self._colliders.slabs.values()]
             self._grips = {index: _Grip(body, hold) for index, hold in self._colliders.holds.items()}
 
@@ -181,7 +181,7 @@ class Simulation:
         plane = pybullet.createCollisionShape(pybullet.GEOM_PLANE, planeNormal=[0, 0, 1], **client)
         floor = pybullet.createMultiBody(0, plane, **client)
         pybullet.changeDynamics(floor, -1, lateralFriction=1.0, **client)
-        self.body_id = _load_urdf(urdf(body, settings.sole_lowering_m), self.client)
+        self.body_id = _load_urdf(write_urdf(body, settings.sole_lowering_m), self.client)
         self._joints = list(range(len(body) - 1))
         for link in range(-1, len(self._joints)):
             pybullet.changeDynamics(
@@ -290,13 +290,13 @@ class _Grip:
     def pull(self, body: int, client: int) -> None:
         """Grip, or go on to pull."""
         if self._constraint is None:
-            self._constraint, self._hand_m = self._held(body, client)
-        self._hand_m = self._hold.drawn(self._hand_m)
+            self._constraint, self._hand_m = self._make_constraint(body, client)
+        self._hand_m = self._hold.next_hand_position_m(self._hand_m)
         pybullet.changeConstraint(
             self._constraint, jointChildPivot=self._hand_m.tolist(), maxForce=GRIP_N, physicsClientId=client
         )
 
-    def _held(self, body: int, client: int) -> tuple[int, np.ndarray]:
+    def _make_constraint(self, body: int, client: int) -> tuple[int, np.ndarray]:
         """A constraint that holds the hand where it is now, and that place."""
         state = pybullet.getLinkState(body, self._joint, computeForwardKinematics=1, physicsClientId=client)
         hand_m, _ = pybullet.multiplyTransforms(state[0], state[1], self._from_centre_m, [0, 0, 0, 1])
@@ -326,32 +326,32 @@ def _load_urdf(text: str, client: int) -> int:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "body.urdf"
             path.write_text(text, encoding="utf-8")  # closed, as no other program opens an open file on Windows
-            return _loaded(str(path), client)
+            return _load_body(str(path), client)
     with open(os.memfd_create("body"), "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
-        return _loaded(f"/proc/self/fd/{file.fileno()}", client)
+        return _load_body(f"/proc/self/fd/{file.fileno()}", client)
 
 
-def _loaded(path: str, client: int) -> int:
+def _load_body(path: str, client: int) -> int:
     flags = pybullet.URDF_USE_INERTIA_FROM_FILE | pybullet.URDF_MAINTAIN_LINK_ORDER
     return pybullet.loadURDF(path, flags=flags, physicsClientId=client)
 
 
-def urdf(body: Humanoid, sole_lowering_m: float = 0.0) -> str:
+def write_urdf(body: Humanoid, sole_lowering_m: float = 0.0) -> str:
     """The body with its links in order; soles touch the floor `sole_lowering_m` below their corners."""
-    links = [_link(body, link, sole_lowering_m) for link in range(len(body))]
-    joints = [_joint(body, link) for link in range(1, len(body))]
+    links = [_write_link(body, link, sole_lowering_m) for link in range(len(body))]
+    joints = [_write_joint(body, link) for link in range(1, len(body))]
     return "\n".join(['<robot name="humanoid">', *links, *joints, "</robot>"])
 
 
-def _link(body: Humanoid, link: int, sole_lowering_m: float) -> str:
+def _write_link(body: Humanoid, link: int, sole_lowering_m: float) -> str:
     ixx, iyy, izz = body.inertia_kgm2[link].tolist()
     centres_m = body.soles.offsets_m[body.soles.joints == link] + np.array([0.0, SOLE_RADIUS_M - sole_lowering_m, 0.0])
-    spheres = [_sphere(centre_m, SOLE_RADIUS_M) for centre_m in centres_m]
-    capsules = [_capsule(capsule) for capsule in body.capsules if capsule.link == link]
+    spheres = [_write_sphere(centre_m, SOLE_RADIUS_M) for centre_m in centres_m]
+    capsules = [_write_capsule(capsule) for capsule in body.capsules if capsule.link == link]
     return (
-        f'<link name="{link}"><inertial><origin xyz="{_text(body.centre_m[link])}"/>'
+        f'<link name="{link}"><inertial><origin xyz="{_format_numbers(body.centre_m[link])}"/>'
         f'<mass value="{body.mass_kg[link]:.9g}"/>'
         f'<inertia ixx="{ixx:.9g}" iyy="{iyy:.9g}" izz="{izz:.9g}" ixy="0" ixz="0" iyz="0"/></inertial>'
         + "".join(spheres + capsules)
@@ -359,30 +359,33 @@ def _link(body: Humanoid, link: int, sole_lowering_m: float) -> str:
     )
 
 
-def _joint(body: Humanoid, link: int) -> str:
+def _write_joint(body: Humanoid, link: int) -> str:
     return (
         f'<joint name="to {link}" type="spherical"><parent link="{body.tree.parents[link]}"/><child link="{link}"/>'
-        f'<axis xyz="1 0 0"/><origin xyz="{_text(body.tree.offsets_m[link])}"/></joint>'
+        f'<axis xyz="1 0 0"/><origin xyz="{_format_numbers(body.tree.offsets_m[link])}"/></joint>'
     )
 
 
-def _sphere(centre_m: np.ndarray, radius_m: float) -> str:
-    return f'<collision><origin xyz="{_text(centre_m)}"/><geometry><sphere radius="{radius_m}"/></geometry></collision>'
+def _write_sphere(centre_m: np.ndarray, radius_m: float) -> str:
+    centre = _format_numbers(centre_m)
+    return f'<collision><origin xyz="{centre}"/><geometry><sphere radius="{radius_m}"/></geometry></collision>'
 
 
-def _capsule(capsule: Capsule) -> str:
+def _write_capsule(capsule: Capsule) -> str:
     """URDF capsules lie along z around their origin."""
     start_m, end_m = np.array(capsule.ends_m)
     axis_m = end_m - start_m
     length_m = float(np.linalg.norm(axis_m))
     if length_m < 1e-3:
-        return _sphere(start_m, capsule.radius_m)
+        return _write_sphere(start_m, capsule.radius_m)
     yaw, pitch = np.arctan2(axis_m[1], axis_m[0]), np.arctan2(np.hypot(axis_m[0], axis_m[1]), axis_m[2])
+    middle = _format_numbers((start_m + end_m) / 2)
+    turn = _format_numbers((0.0, pitch, yaw))
     return (
-        f'<collision><origin xyz="{_text((start_m + end_m) / 2)}" rpy="{_text((0.0, pitch, yaw))}"/>'
+        f'<collision><origin xyz="{middle}" rpy="{turn}"/>'
         f'<geometry><capsule radius="{capsule.radius_m}" length="{length_m}"/></geometry></collision>'
     )
 
 
-def _text(numbers: Iterable[float]) -> str:
+def _format_numbers(numbers: Iterable[float]) -> str:
     return " ".join(f"{float(number):.9g}" for number in numbers)

@@ -41,7 +41,7 @@ class Slab:
     """What touches it. The joint of the first shows whether what it carries is above it: ankle, knee, elbow or root."""
 
     @classmethod
-    def of(cls, body: Humanoid, support: Support) -> Self:
+    def from_support(cls, body: Humanoid, support: Support) -> Self:
         """The slab that a support is."""
         centre_m = to_simulator(np.array(support.top_m)) - [0.0, 0.0, SLAB_M / 2]
         half_m = [support.size_m[0] / 2, support.size_m[1] / 2, SLAB_M / 2]
@@ -67,14 +67,14 @@ class Hold:
     """(3,) where the hold is."""
 
     @classmethod
-    def of(cls, body: Humanoid, support: Support) -> Self:
+    def from_support(cls, body: Humanoid, support: Support) -> Self:
         """The hold that a support is."""
         hand = int(carried_places(body, support.part).argmax())
-        up_m = [0.0, 0.0, body.touches.radii_m[hand]]
-        link, hand_m = int(body.touches.links[hand]), body.touches.offsets_m[hand]
+        up_m = [0.0, 0.0, body.contact_points.radii_m[hand]]
+        link, hand_m = int(body.contact_points.links[hand]), body.contact_points.offsets_m[hand]
         return cls(link, hand_m, to_simulator(np.array(support.top_m)) + up_m)
 
-    def drawn(self, hand_m: np.ndarray) -> np.ndarray:
+    def next_hand_position_m(self, hand_m: np.ndarray) -> np.ndarray:
         """Where a hand that holds on at (3,) is a frame later."""
         return hand_m + PULL * (self.place_m - hand_m)
 
@@ -87,11 +87,11 @@ class SupportColliders:
     holds: dict[int, Hold]
 
     @classmethod
-    def of(cls, body: Humanoid, supports: Sequence[Support]) -> Self:
+    def from_supports(cls, body: Humanoid, supports: Sequence[Support]) -> Self:
         """Those that supports are."""
         grips = {index: support for index, support in enumerate(supports) if support.is_grip}
-        slabs = {index: Slab.of(body, each) for index, each in enumerate(supports) if index not in grips}
-        return cls(slabs, {index: Hold.of(body, each) for index, each in grips.items()})
+        slabs = {index: Slab.from_support(body, each) for index, each in enumerate(supports) if index not in grips}
+        return cls(slabs, {index: Hold.from_support(body, each) for index, each in grips.items()})
 
     def __bool__(self) -> bool:
         return bool(self.slabs or self.holds)
@@ -105,7 +105,7 @@ class SupportColliders:
             yield slab.centre_m if index in shown and height_m(slab.links[0]) > slab.top_m else NOWHERE_M
 
 
-def present(supports: Sequence[Support], frames: int) -> list[set[int]]:
+def find_present_supports(supports: Sequence[Support], frames: int) -> list[set[int]]:
     """Which supports are there in each frame, one frame earlier than in use."""
     return [
         {index for index, support in enumerate(supports) if support.first - 1 <= frame <= support.last}

@@ -33,19 +33,19 @@ class Reference:
     """How long they last."""
 
     @classmethod
-    def through(cls, root_m: np.ndarray, rotations: np.ndarray, fps: float) -> Self:
+    def from_frames(cls, root_m: np.ndarray, rotations: np.ndarray, fps: float) -> Self:
         """Root positions (T, N, 3) and rotations (T, N, L, 4) at `fps` frames per second."""
-        quaternions = NaturalSpline.through(continuous(rotations), fps)
-        return cls(NaturalSpline.through(root_m, fps), quaternions, (len(root_m) - 1) / fps)
+        quaternions = NaturalSpline.from_values(continuous(rotations), fps)
+        return cls(NaturalSpline.from_values(root_m, fps), quaternions, (len(root_m) - 1) / fps)
 
     def rotations(self, times_s: np.ndarray) -> np.ndarray:
         """Unit quaternions (S, N, L, 4) at times (S,), which are held within the duration."""
-        raw = self.quaternions.at(np.clip(times_s, 0.0, self.seconds))
+        raw = self.quaternions.evaluate(np.clip(times_s, 0.0, self.seconds))
         return raw / np.linalg.norm(raw, axis=-1, keepdims=True)
 
     def positions_m(self, times_s: np.ndarray) -> np.ndarray:
         """Root positions (S, N, 3) at times (S,), held within the duration."""
-        return self.root_m.at(np.clip(times_s, 0.0, self.seconds))
+        return self.root_m.evaluate(np.clip(times_s, 0.0, self.seconds))
 
 
 def velocities_m_s(positions_m: np.ndarray, step_s: float) -> np.ndarray:
@@ -64,7 +64,7 @@ def rotation_velocities(rotations: np.ndarray, step_s: float) -> np.ndarray:
     return np.concatenate([rates[:1], rates])
 
 
-def between_frames(values: np.ndarray, fps: float, times_s: np.ndarray) -> np.ndarray:
+def interpolate_frames(values: np.ndarray, fps: float, times_s: np.ndarray) -> np.ndarray:
     """Values (T, ...) at frames, linearly interpolated at times (S,)."""
     frames = times_s * fps
     before = np.minimum(frames.astype(int), len(values) - 2)

@@ -56,7 +56,7 @@ AUTO = "auto"
 """The choice of PyBullet where it is installed, else MuJoCo."""
 
 
-def chosen_engine(name: str, *, gives_way: bool = False) -> str:
+def resolve_engine(name: str, *, gives_way: bool = False) -> str:
     """The engine that is meant by a name of `ENGINES` or by `AUTO`; gives_way: of `AUTO`, only one whose joints do.
 
     Raises MissingExtraError where none is installed.
@@ -67,7 +67,7 @@ def chosen_engine(name: str, *, gives_way: bool = False) -> str:
         try:
             ENGINES.load("pybullet")
         except MissingExtraError:
-            return chosen_engine(AUTO, gives_way=True)
+            return resolve_engine(AUTO, gives_way=True)
         return "pybullet"
     ENGINES.load("mujoco")
     return "mujoco"

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Self, TypeAlias
 from selfcorrect.core.checks import Positive
 from selfcorrect.core.errors import SettingError
 
-from .engine_table import AUTO, ENGINES, chosen_engine
+from .engine_table import AUTO, ENGINES, resolve_engine
 from .plan import PLAN, RESIDUAL_FREE_PLAN, ForceSettings, PlanSettings, SupportMode
 
 
@@ -107,7 +107,7 @@ _FRONTIER = {
 """The drive at strengths 0 and 1."""
 
 
-def _at(strength: float, name: str) -> float:
+def _interpolate_strength(strength: float, name: str) -> float:
     """A value of the drive on the way between, in equal ratios."""
     stiff, soft = _FRONTIER[name]
     return stiff * (soft / stiff) ** strength
@@ -123,17 +123,17 @@ class DriveSettings(Positive):
     those of the train split.
     """
 
-    horizontal_rad_s: float = _at(STRENGTHS["balanced"], "horizontal_rad_s")
+    horizontal_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "horizontal_rad_s")
     """Natural frequency of the root's horizontal spring."""
-    vertical_rad_s: float = _at(STRENGTHS["balanced"], "vertical_rad_s")
+    vertical_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "vertical_rad_s")
     """Natural frequency of the root's vertical spring; softer, so that contact decides the height."""
-    angular_rad_s: float = _at(STRENGTHS["balanced"], "angular_rad_s")
+    angular_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "angular_rad_s")
     """Natural frequency of the root's rotational spring about the horizontal axes."""
-    yaw_rad_s: float = _at(STRENGTHS["balanced"], "yaw_rad_s")
+    yaw_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "yaw_rad_s")
     """Natural frequency of the root's rotational spring about the vertical axis."""
-    linear_damping: float = _at(STRENGTHS["balanced"], "linear_damping")
+    linear_damping: float = _interpolate_strength(STRENGTHS["balanced"], "linear_damping")
     """Damping ratio of the root's linear springs (1 is critical)."""
-    angular_damping: float = _at(STRENGTHS["balanced"], "angular_damping")
+    angular_damping: float = _interpolate_strength(STRENGTHS["balanced"], "angular_damping")
     """Damping ratio of the root's rotational springs."""
     force_limit_bodyweights: float = 1.0
     """Bound on the horizontal root force, and on the vertical one, in body weights."""
@@ -150,9 +150,9 @@ class DriveSettings(Positive):
         """
         if not 0 <= strength <= 1:
             raise SettingError(f"strength must be in [0, 1], got {strength}")
-        return cls(**{name: _at(strength, name) for name in _FRONTIER})
+        return cls(**{name: _interpolate_strength(strength, name) for name in _FRONTIER})
 
-    def bearing(self, mode: SupportMode) -> Self:
+    def with_force_limit_of(self, mode: SupportMode) -> Self:
         """The same with the bound on force that holds in a mode."""
         if mode.moves_to_floor:
             return self
@@ -185,11 +185,11 @@ class ResidualFreeSettings(Positive):
     """How many copies are tried in a window, one after the other, until one of them does well."""
     well_m: tuple[float, float] = (0.2, 0.4)
     """A copy does well that costs less than this: among the fewest, and among more."""
-    hopeless_m: float = 1.0
+    prune_cost_m: float = 1.0
     """A copy is given up that costs more than this."""
     back: tuple[int, ...] = (3, 5, 3, 5, 10)
     """So many windows the search goes back, each time that all copies fall in one."""
-    kept: int = 64
+    beam_width: int = 64
     """So many of them go on from each window to the next, or all where fewer were tried: the best after one window may
     fall in the next."""
     window_s: float = 0.3
@@ -236,7 +236,7 @@ WITHOUT_RESIDUAL = ResidualFreeSettings()
 """The defaults."""
 
 
-FALLBACK = ResidualFreeSettings(copies=(8, 64), kept=8, window_s=0.1, back=(8,), fallback=(0.125, 0.25, 0.5, 1.0))
+FALLBACK = ResidualFreeSettings(copies=(8, 64), beam_width=8, window_s=0.1, back=(8,), fallback=(0.125, 0.25, 0.5, 1.0))
 """The search of the fallback "balanced": in short windows, so that help is short, too. It returns once without help."""
 
 
@@ -314,17 +314,17 @@ class TrackerSettings:
     @classmethod
     def at_strength(cls, strength: float, engine: str = "pybullet", mass_kg: float | None = None) -> Self:
         """Settings on the dial of `DriveSettings.at_strength`, in an engine of the table, for a body of a mass."""
-        return cls.driven(DriveSettings.at_strength(strength), engine, mass_kg)
+        return cls.with_drive(DriveSettings.at_strength(strength), engine, mass_kg)
 
     @classmethod
-    def driven(cls, drive: DriveSettings, engine: str = "pybullet", mass_kg: float | None = None) -> Self:
+    def with_drive(cls, drive: DriveSettings, engine: str = "pybullet", mass_kg: float | None = None) -> Self:
         """Settings with a drive of the root, in an engine of the table, for a body of a mass."""
         return cls(BodySettings(mass_kg=mass_kg), EngineSettings(name=engine), drive)
 
 
 def default_tracker() -> TrackerSettings:
     """Strength "balanced" in PyBullet where it is installed, else in MuJoCo."""
-    return TrackerSettings(engine=EngineSettings(name=chosen_engine(AUTO)))
+    return TrackerSettings(engine=EngineSettings(name=resolve_engine(AUTO)))
 
 
 OLD_NAMES = {"unaided": RESIDUAL_FREE}
@@ -351,7 +351,7 @@ class Preset:
         """The settings of the tracker in an engine of the table, for a body of a mass."""
         if self.drive is None:
             return TrackerSettings.without_residual(engine, mass_kg, fallback)
-        return TrackerSettings.driven(self.drive, engine, mass_kg)
+        return TrackerSettings.with_drive(self.drive, engine, mass_kg)
 
 
 PRESETS = {
@@ -377,7 +377,7 @@ PRESETS = {
 """By name. A number from 0 to 1 is a point on the dial between "faithful" and "physical"."""
 
 
-def strength_of(word: str | float) -> float:
+def parse_strength(word: str | float) -> float:
     """The point on the dial that a name of `STRENGTHS` or a number says."""
     try:
         strength = STRENGTHS[word] if isinstance(word, str) and word in STRENGTHS else float(word)
@@ -388,12 +388,12 @@ def strength_of(word: str | float) -> float:
     return strength
 
 
-def preset_of(strength: str | float) -> Preset:
+def find_preset(strength: str | float) -> Preset:
     """The preset with a name, or at a point on the dial; SettingError where there is none."""
     word = current_name(strength)
     if isinstance(word, str) and word in PRESETS:
         return PRESETS[word]
-    return Preset("a point on the dial", DriveSettings.at_strength(strength_of(word)))
+    return Preset("a point on the dial", DriveSettings.at_strength(parse_strength(word)))
 
 
 def current_name(strength: str | float) -> str | float:
@@ -405,7 +405,7 @@ def current_name(strength: str | float) -> str | float:
     return new
 
 
-def recorded_strength(strength: str | float) -> str | float:
+def normalize_strength(strength: str | float) -> str | float:
     """A strength as options and records hold it: a number on the dial, or the name of a preset beyond it."""
     word = current_name(strength)
-    return word if word in (RESIDUAL_FREE, SIMULATED) else strength_of(word)
+    return word if word in (RESIDUAL_FREE, SIMULATED) else parse_strength(word)

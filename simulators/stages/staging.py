@@ -23,7 +23,7 @@ from selfcorrect.motion.support import Support
 from ..body.curves import smoothstep
 from ..body.humanoid import GRAVITY_M_S2, Humanoid
 from ..body.leg_ik import Legs
-from ..body.soft_legs import SoftLegSettings, reach_softly
+from ..body.soft_legs import SoftLegSettings, solve_soft_legs
 from ..settings.tracker import TrackerSettings
 from .scene import Scene
 
@@ -51,7 +51,7 @@ _FURTHER = 2.0
 """How many times as far as on Earth a body may be from its motion, at most, where less gravity lets it fly higher."""
 
 
-def settings_in(scene: Scene, settings: TrackerSettings) -> TrackerSettings:
+def adapt_settings(scene: Scene, settings: TrackerSettings) -> TrackerSettings:
     """Settings with the scene's friction, and with a softer drive, so that help does not undo what the scene does."""
     if scene.is_plain:
         return settings
@@ -65,78 +65,80 @@ def settings_in(scene: Scene, settings: TrackerSettings) -> TrackerSettings:
     return replace(settings, drive=softer, engine=replace(engine, friction=friction), acceptance=wider)
 
 
-def body_in(scene: Scene, body: Humanoid) -> Humanoid:
+def adapt_body(scene: Scene, body: Humanoid) -> Humanoid:
     """A body as it is in the scene."""
     if scene.is_plain:
         return body
-    x, y, z = (scene.gravity_m_s2 * _upright(scene).apply([0.0, -1.0, 0.0])).tolist()
+    x, y, z = (scene.gravity_m_s2 * _slope_to_upright(scene).apply([0.0, -1.0, 0.0])).tolist()
     heavier = replace(
         body, mass_kg=scene.mass * body.mass_kg, inertia_kgm2=scene.mass * body.inertia_kgm2, gravity_m_s2=(x, y, z)
     )
-    return _loaded(heavier, scene.load_kg) if scene.load_kg else heavier
+    return _add_load(heavier, scene.load_kg) if scene.load_kg else heavier
 
 
-def at_size_of(scene: Scene, correct: CorrectBatches, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
+def correct_at_scene_size(
+    scene: Scene, correct: CorrectBatches, batches: Sequence[MotionBatch]
+) -> list[list[CorrectedMotion]]:
     """Correct motions as large as the scene's body is, leaning as its slope demands; they come out in their own size.
 
-    The floor is at y = 0, and stays so: see `on_hill`.
+    The floor is at y = 0, and stays so: see `place_on_slope`.
     """
     if scene.size == 1:
-        return correct([leaning(scene, motions) for motions in batches])
+        return correct([lean_bodies(scene, motions) for motions in batches])
     own = ScaledBody(scene.size)
-    corrected = correct([leaning(scene, own.view(motions)) for motions in batches])
-    return [[_at_own_size(own, made) for made in batch] for batch in corrected]
+    corrected = correct([lean_bodies(scene, own.view(motions)) for motions in batches])
+    return [[_restore_size(own, made) for made in batch] for batch in corrected]
 
 
-def _at_own_size(own: ScaledBody, made: CorrectedMotion) -> CorrectedMotion:
-    supports = tuple(_shrunk(support, own.size) for support in made.supports)
+def _restore_size(own: ScaledBody, made: CorrectedMotion) -> CorrectedMotion:
+    supports = tuple(_scale_support(support, own.size) for support in made.supports)
     return replace(made, motion=own.back(made.motion), supports=supports)
 
 
-def _shrunk(support: Support, size: float) -> Support:
+def _scale_support(support: Support, size: float) -> Support:
     x, y, z = (along_m / size for along_m in support.top_m)
     width_m, depth_m = (along_m / size for along_m in support.size_m)
     return replace(support, top_m=(x, y, z), size_m=(width_m, depth_m))
 
 
-def on_hill(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion:
+def place_on_slope(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion:
     """A correction on the hill, where there are no supports; one that failed is what was given."""
     if scene.is_plain or not correction.accepted:
         return correction
-    return replace(correction, motion=TurnedWorld(_upright(scene)).back(correction.motion))
+    return replace(correction, motion=TurnedWorld(_slope_to_upright(scene)).back(correction.motion))
 
 
 def push_n(scene: Scene, times_s: np.ndarray) -> np.ndarray:
     """The push (S, 3) at times (S,), in the floor's frame."""
     on = (times_s >= scene.push_from_s) & (times_s < scene.push_from_s + scene.push_lasts_s)
-    return on[:, None] * _upright(scene).apply(scene.push_n)
+    return on[:, None] * _slope_to_upright(scene).apply(scene.push_n)
 
 
-def _upright(scene: Scene) -> Rotation:
+def _slope_to_upright(scene: Scene) -> Rotation:
     """Turns the floor's normal to where up is, in the floor's frame."""
     heading_rad = np.deg2rad(scene.uphill_deg)
     level_axis = np.array([np.cos(heading_rad), 0.0, -np.sin(heading_rad)])
     return Rotation.from_rotvec(np.deg2rad(scene.slope_deg) * level_axis)
 
 
-def leaning(scene: Scene, motions: MotionBatch) -> MotionBatch:
+def lean_bodies(scene: Scene, motions: MotionBatch) -> MotionBatch:
     """Bodies turned about the floor below their roots, feet left where and as they are; pelvises sink for that."""
     if not scene.slope_deg:
         return motions
-    skeleton, turn = motions.skeleton, _upright(scene)
+    skeleton, turn = motions.skeleton, _slope_to_upright(scene)
     positions_m, orientations = forward_kinematics(skeleton, motions.root_m, motions.rotations)
     below_m = (motions.root_m * (1.0, 0.0, 1.0))[:, :, None]
     turned_m = below_m + (positions_m - below_m) @ turn.as_matrix().T
     turned = composed(np.broadcast_to(turn.as_quat(), orientations.shape), orientations)
-    ankles_m = positions_m[:, :, Legs.of(skeleton).ankles]
+    ankles_m = positions_m[:, :, Legs.from_skeleton(skeleton).ankles]
     feet_back = np.broadcast_to(turn.inv().as_quat(), (*ankles_m.shape[:-1], 4))
     lifted_m = ankles_m[..., 1] - ankles_m[..., 1].min(axis=1, keepdims=True)
     firm = smoothstep(1 - lifted_m / _SWINGING_M)
-    rises_m, rotations = reach_softly(skeleton, turned_m, turned, ankles_m, feet_back, firm, motions.fps, _YIELDING)
+    rises_m, rotations = solve_soft_legs(skeleton, turned_m, turned, ankles_m, feet_back, firm, motions.fps, _YIELDING)
     return replace(motions, root_m=turned_m[:, :, 0] + rises_m[..., None] * (0.0, 1.0, 0.0), rotations=rotations)
 
 
-def _carries_hand(body: Humanoid, side: str) -> int:
+def _link_with_hand(body: Humanoid, side: str) -> int:
     """The link that a hand is frozen onto."""
     links = [link for part in HANDS if (link := body.tree.joint(f"{side}_{part}")) is not None]
     if not links:
@@ -144,11 +146,11 @@ def _carries_hand(body: Humanoid, side: str) -> int:
     return links[0]
 
 
-def _loaded(body: Humanoid, load_kg: float) -> Humanoid:
+def _add_load(body: Humanoid, load_kg: float) -> Humanoid:
     """A body that holds a load: half of it, as a point, at the far end of what carries each hand."""
     mass, centre, inertia = body.mass_kg.copy(), body.centre_m.copy(), body.inertia_kgm2.copy()
     for side in ("left", "right"):
-        link = _carries_hand(body, side)
+        link = _link_with_hand(body, side)
         ends_m = np.array([end_m for capsule in body.capsules if capsule.link == link for end_m in capsule.ends_m])
         hand_m = ends_m[np.linalg.norm(ends_m, axis=1).argmax()]
         old_kg, half_kg, away_m = mass[link], 0.5 * load_kg, hand_m - centre[link]

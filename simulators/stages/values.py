@@ -35,7 +35,7 @@ class Floor:
 
 
 @dataclass(frozen=True, eq=False)
-class Cleaned:
+class CleanedMotions:
     """Motions after the kinematic clean-up, the lowest ground on which they stand at y = 0."""
 
     given: MotionBatch
@@ -84,7 +84,7 @@ class MotionPlan:
         """Length T of the motions."""
         return self.links.root_m.shape[1]
 
-    def taken(self, motions: Sequence[int]) -> Self:
+    def select(self, motions: Sequence[int]) -> Self:
         """Those of some of the motions."""
         if len(motions) == len(self):
             return self
@@ -92,11 +92,13 @@ class MotionPlan:
         needs = Demand(**{each.name: getattr(plan.needs, each.name)[here] for each in fields(Demand)})
         arrays = (getattr(plan, each.name)[here] for each in fields(ContactPlan) if each.name != "needs")
         supports = [self.supports[index] for index in here]
-        return replace(self, links=taken(self.links, here), contacts=ContactPlan(needs, *arrays), supports=supports)
+        return replace(
+            self, links=select_motions(self.links, here), contacts=ContactPlan(needs, *arrays), supports=supports
+        )
 
 
 @dataclass(frozen=True, eq=False)
-class Track:
+class SimulatedMotion:
     """What a simulated body did.
 
     The motion is on the body's tree, with the last good pose held where the body was given up. The wrench (S, 6) is the
@@ -113,12 +115,12 @@ class Track:
 
 
 @dataclass(frozen=True, eq=False)
-class Tracked:
+class TrackingResult:
     """Planned motions, and what simulated bodies did that followed some or all of them."""
 
-    cleaned: Cleaned
+    cleaned: CleanedMotions
     plan: MotionPlan
-    tracks: Sequence[Track | None]
+    tracks: Sequence[SimulatedMotion | None]
     """That of each motion, None for one that was not simulated."""
     states: MotionBatch | None
     """The simulated states of those that were, on the whole skeleton."""
@@ -129,6 +131,6 @@ class Tracked:
         return [index for index, track in enumerate(self.tracks) if track is not None]
 
 
-def taken(motions: MotionBatch, some: Sequence[int]) -> MotionBatch:
+def select_motions(motions: MotionBatch, some: Sequence[int]) -> MotionBatch:
     """Some of the motions, which have one length."""
     return motions if len(some) == len(motions) else MotionBatch.stack([motions[index] for index in some])

@@ -21,7 +21,7 @@ from selfcorrect.motion.geometry.vectors import crosses
 
 from ..body.frames import (
     from_simulator,
-    rotated_back,
+    rotate_inverse,
     rotation_error,
     small_rotation,
     to_simulator,
@@ -45,7 +45,7 @@ UNPLANNED = 0.02
 
 
 @dataclass(frozen=True, eq=False)
-class Bodies:
+class BodyStates:
     """How N like bodies are, in the simulator's frame."""
 
     root: RootState
@@ -63,7 +63,7 @@ class Bodies:
     """(N, 3)."""
 
     @classmethod
-    def of(cls, world: World, body: Humanoid) -> Self:
+    def from_world(cls, world: World, body: Humanoid) -> Self:
         """Those of a world."""
         root, rotations, velocities_rad_s = world.root(), world.rotations(), world.velocities_rad_s()
         lever_m = applied(root.orientation, body.centre_m[0])
@@ -113,34 +113,36 @@ class PerBody:
     AXIS: ClassVar = 0
     """Of the rows in its arrays."""
 
-    def taken(self, bodies: np.ndarray) -> Self:
+    def select(self, bodies: np.ndarray) -> Self:
         """Those of some bodies, or of some several times."""
-        return type(self)(*(_taken(getattr(self, field.name), bodies, self.AXIS) for field in fields(self)))
+        return type(self)(*(_select_values(getattr(self, field.name), bodies, self.AXIS) for field in fields(self)))
 
     @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
         """One after the other."""
-        return cls(*(_joined([getattr(part, field.name) for part in parts], cls.AXIS) for field in fields(cls)))
+        return cls(
+            *(_concatenate_values([getattr(part, field.name) for part in parts], cls.AXIS) for field in fields(cls))
+        )
 
 
-def _taken(values: Any, bodies: np.ndarray, axis: int) -> Any:
+def _select_values(values: Any, bodies: np.ndarray, axis: int) -> Any:
     if isinstance(values, PerBody):
-        return values.taken(bodies)
+        return values.select(bodies)
     if isinstance(values, RootState):
         return RootState(*(each[bodies] for each in values))
     return np.take(values, bodies, axis)
 
 
-def _joined(values: Sequence[Any], axis: int) -> Any:
+def _concatenate_values(values: Sequence[Any], axis: int) -> Any:
     if isinstance(values[0], PerBody):
-        return type(values[0]).joined(values)
+        return type(values[0]).concatenate(values)
     if isinstance(values[0], RootState):
         return RootState(*map(np.concatenate, zip(*values, strict=True)))
     return np.concatenate(values, axis)
 
 
 @dataclass(frozen=True, eq=False)
-class Memory(PerBody):
+class ControllerState(PerBody):
     """What the control of N bodies goes on from, from command to command."""
 
     feet_m: np.ndarray
@@ -149,13 +151,13 @@ class Memory(PerBody):
     """(N, 2, 3, C) of the solver that finds the forces on the C corners of their soles."""
 
     @classmethod
-    def fresh(cls, body: Humanoid) -> Self:
+    def initial(cls, body: Humanoid) -> Self:
         """That of one body which starts."""
         return cls(np.zeros((1, 2, 3)), np.zeros((1, 2, 3, len(body.soles))))
 
 
 @dataclass(frozen=True, eq=False)
-class Nudges(PerBody):
+class Perturbations(PerBody):
     """What is added to the control of N bodies, by which they differ."""
 
     force_n: np.ndarray
@@ -171,7 +173,7 @@ class Nudges(PerBody):
 
 
 @dataclass(frozen=True, eq=False)
-class Away:
+class TrackingError:
     """By how much N bodies are off their trajectory."""
 
     root_m: np.ndarray
@@ -186,7 +188,7 @@ class Away:
     """(N, 3)."""
 
     @classmethod
-    def of(cls, trajectory: ReferenceTrajectory, step: int, bodies: Bodies) -> Self:
+    def at_step(cls, trajectory: ReferenceTrajectory, step: int, bodies: BodyStates) -> Self:
         """At a step."""
         controls, root = trajectory.controls, bodies.root
         return cls(
@@ -197,7 +199,7 @@ class Away:
             tilt_rad_s=root.angular_velocity_rad_s - controls.goal_rad_s[step],
         )
 
-    def captured_m(self, height_m: float) -> np.ndarray:
+    def capture_point_error_m(self, height_m: float) -> np.ndarray:
         """By how much (N, 2) their capture points are off, with centres of mass at a height."""
         return self.centre_m[:, :2] + self.centre_m_s[:, :2] * np.sqrt(max(height_m, LOWEST_CENTRE_M) / GRAVITY_M_S2)
 
@@ -213,7 +215,7 @@ class Actuation(NamedTuple):
     """(N, 6) residual force and moment about the centre of mass; zero where none is allowed."""
 
 
-class Balance:
+class WholeBodyController:
     """The control of N bodies that follow one trajectory."""
 
     def __init__(self, trajectory: ReferenceTrajectory, step_s: float, settings: TrackerSettings) -> None:
@@ -223,14 +225,20 @@ class Balance:
         force_n = drive.force_limit_bodyweights * trajectory.body.weight_n
         self.residual_limits = np.array([force_n, drive.torque_limit_nm])
         self._lags, self._friction = settings.plan.feedback, settings.engine.friction
-        legs, body = Legs.of(trajectory.body.tree), trajectory.body
+        legs, body = Legs.from_skeleton(trajectory.body.tree), trajectory.body
         self._ankles, self._legs = legs.ankles, np.stack([legs.hips, legs.knees, legs.ankles], axis=-1) - 1
         self._foot = np.repeat([0, 1], len(body.soles) // 2)
         self._above = body.tree.descendants[1:, body.soles.joints].astype(float)
         self._limits_nm = body.torque_limit_nm[1:, None]
 
     def command(
-        self, steps: range, frame: int, bodies: Bodies, memory: Memory, nudges: Nudges, bounds: np.ndarray
+        self,
+        steps: range,
+        frame: int,
+        bodies: BodyStates,
+        memory: ControllerState,
+        nudges: Perturbations,
+        bounds: np.ndarray,
     ) -> Actuation:
         """What the bodies are given in some steps, to the first of which `frame` is the nearest.
 
@@ -238,18 +246,20 @@ class Balance:
         the drive.
         """
         step = steps[0]
-        away = Away.of(self._trajectory, step, bodies)
-        wanted = self.wanted_wrench(step, away, nudges)
-        forces_n, corners_m = self.floor_forces_n(step, bodies, wanted, memory.iterate, nudges.touch_m)
-        torques_nm = self._trajectory.torques_nm[step] + self.leg_torques_nm(bodies, forces_n, corners_m)
+        away = TrackingError.at_step(self._trajectory, step, bodies)
+        wanted = self.compute_wanted_wrench(step, away, nudges)
+        forces_n, corners_m = self.solve_floor_forces_n(step, bodies, wanted, memory.iterate, nudges.touch_m)
+        torques_nm = self._trajectory.torques_nm[step] + self.compute_leg_torques_nm(bodies, forces_n, corners_m)
         torques_nm = np.clip(torques_nm, -self._limits_nm, self._limits_nm)
         return Actuation(
-            targets=self._targets(steps, frame, bodies, away, memory.feet_m, nudges),
+            targets=self._joint_targets(steps, frame, bodies, away, memory.feet_m, nudges),
             torques_nm=torques_nm + self._trajectory.drive_nm[steps.start : steps.stop, None],
-            wrench=self._missing(wanted, forces_n, corners_m - bodies.centre_m[:, None], bounds),
+            wrench=self._missing_wrench(wanted, forces_n, corners_m - bodies.centre_m[:, None], bounds),
         )
 
-    def _missing(self, wanted: np.ndarray, forces_n: np.ndarray, arms_m: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    def _missing_wrench(
+        self, wanted: np.ndarray, forces_n: np.ndarray, arms_m: np.ndarray, bounds: np.ndarray
+    ) -> np.ndarray:
         """What the floor cannot give (N, 6) of what is wanted, within bounds (N,)."""
         if not bounds.any():
             return np.zeros_like(wanted)
@@ -259,7 +269,7 @@ class Balance:
         sizes = np.linalg.norm(missing, axis=-1)
         return (missing * np.minimum(1.0, limits / np.maximum(sizes, 1e-9))[..., None]).reshape(-1, 6)
 
-    def wanted_wrench(self, step: int, away: Away, nudges: Nudges) -> np.ndarray:
+    def compute_wanted_wrench(self, step: int, away: TrackingError, nudges: Perturbations) -> np.ndarray:
         """Force and moment (N, 6) that would bring the bodies back, beside what the motion takes."""
         own, mass_kg = self._settings, self._trajectory.body.total_mass_kg
         rates_rad_s = np.array([own.horizontal_rad_s, own.horizontal_rad_s, own.vertical_rad_s])
@@ -272,8 +282,8 @@ class Balance:
         )
         return self._trajectory.wrench[step] + np.concatenate([force_n, moment_nm], axis=-1)
 
-    def floor_forces_n(
-        self, step: int, bodies: Bodies, wrench: np.ndarray, iterate: np.ndarray, touch_m: np.ndarray
+    def solve_floor_forces_n(
+        self, step: int, bodies: BodyStates, wrench: np.ndarray, iterate: np.ndarray, touch_m: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Forces (N, C, 3) on the corners of the soles that come closest to a wrench, and where (N, C, 3) these are.
 
@@ -289,15 +299,21 @@ class Balance:
         forces_n = continued_forces(wanted, arms_m, activation, self._friction, self._settings.contacts, iterate)
         return to_simulator(forces_n), corners_m
 
-    def leg_torques_nm(self, bodies: Bodies, forces_n: np.ndarray, corners_m: np.ndarray) -> np.ndarray:
+    def compute_leg_torques_nm(self, bodies: BodyStates, forces_n: np.ndarray, corners_m: np.ndarray) -> np.ndarray:
         """Torques (N, J, 3) of the joints, in their links' frames, that bear forces on the soles (N, C, 3)."""
         moments_nm = crosses(corners_m, forces_n)
         below_n, below_nm = (np.sum(self._above[:, :, None] * each[:, None], axis=2) for each in (forces_n, moments_nm))
         about_joint_nm = below_nm - crosses(bodies.positions_m[:, 1:], below_n)
-        return -rotated_back(bodies.orientations[:, 1:], about_joint_nm)
+        return -rotate_inverse(bodies.orientations[:, 1:], about_joint_nm)
 
-    def _targets(
-        self, steps: range, frame: int, bodies: Bodies, away: Away, feet_m: np.ndarray, nudges: Nudges
+    def _joint_targets(
+        self,
+        steps: range,
+        frame: int,
+        bodies: BodyStates,
+        away: TrackingError,
+        feet_m: np.ndarray,
+        nudges: Perturbations,
     ) -> np.ndarray:
         """Targets (S, N, J, 4) of the joints.
 
@@ -305,33 +321,35 @@ class Balance:
         in the world, and lands where the body will be.
         """
         controls, loaded = self._trajectory.controls, self._trajectory.controls.loaded[steps[0], 0]
-        moves_m = self._moves_m(steps[0], bodies, away, feet_m, nudges)
+        moves_m = self._ankle_moves_m(steps[0], bodies, away, feet_m, nudges)
         turns_rad = (controls.jacobians[frame, 0] @ moves_m[..., None]).reshape(-1, 2, 3, 3)
         planned = controls.targets[steps.start : steps.stop]
         targets = np.repeat(planned, len(moves_m), axis=1)
         legs = composed(planned[:, :, self._legs], small_rotation(np.clip(turns_rad, -1.0, 1.0)))
-        uprighting = _mixed(loaded, -self._lags.uprighting, 1.0)[:, None]
-        tilt_rad = rotated_back(bodies.root.orientation, -away.tilt_rad)
+        uprighting = _interpolate(loaded, -self._lags.uprighting, 1.0)[:, None]
+        tilt_rad = rotate_inverse(bodies.root.orientation, -away.tilt_rad)
         legs[..., 0, :] = composed(small_rotation(uprighting * tilt_rad[:, None]), legs[..., 0, :])
         targets[:, :, self._legs] = legs
         return composed(targets, small_rotation(nudges.turns_rad))
 
-    def _moves_m(self, step: int, bodies: Bodies, away: Away, feet_m: np.ndarray, nudges: Nudges) -> np.ndarray:
+    def _ankle_moves_m(
+        self, step: int, bodies: BodyStates, away: TrackingError, feet_m: np.ndarray, nudges: Perturbations
+    ) -> np.ndarray:
         """How far (N, 2, 3) the targets of the ankles move, seen from the pelvis."""
         controls, own = self._trajectory.controls, self._settings
         loaded = controls.loaded[step, 0]
         off_m = bodies.positions_m[:, self._ankles] - controls.ankles_m[step, 0] - away.root_m[:, None]
         feet_m[..., :2] += min(1.0, self._step_s / self._lags.stand_lag_s) * (off_m[..., :2] - feet_m[..., :2])
         feet_m[..., 2] += min(1.0, self._step_s / self._lags.swing_lag_s) * (away.root_m[:, None, 2] - feet_m[..., 2])
-        captured_m = away.captured_m(self._trajectory.centre_m[step, 2])
+        captured_m = away.capture_point_error_m(self._trajectory.centre_m[step, 2])
         lands_m = np.clip(captured_m[:, None] + nudges.step_m, -own.step_limit_m, own.step_limit_m)
         moves_m = np.empty_like(feet_m)
-        moves_m[..., :2] = _mixed(loaded[:, None], feet_m[..., :2], lands_m - away.root_m[:, None, :2])
+        moves_m[..., :2] = _interpolate(loaded[:, None], feet_m[..., :2], lands_m - away.root_m[:, None, :2])
         far_m = np.hypot(moves_m[..., 0], moves_m[..., 1])
         moves_m[..., :2] *= np.minimum(1.0, own.step_limit_m / np.maximum(far_m, 1e-9))[..., None]
         moves_m[..., 2] = (1.0 - loaded) * np.clip(-feet_m[..., 2], 0.0, own.lift_limit_m)
         return moves_m
 
 
-def _mixed(share: np.ndarray, one: np.ndarray | float, other: np.ndarray | float) -> np.ndarray:
+def _interpolate(share: np.ndarray, one: np.ndarray | float, other: np.ndarray | float) -> np.ndarray:
     return share * one + (1.0 - share) * other

@@ -20,14 +20,14 @@ from ..body.frames import (
     to_simulator,
 )
 from ..body.humanoid import GRAVITY_M_S2, Humanoid
-from ..body.leg_ik import Legs, bend_legs
+from ..body.leg_ik import Legs, solve_leg_ik
 from ..contacts.contact_plan import ContactPlan, net_wrench
 from ..contacts.dynamics import joint_torques
 from ..engines.world import (
     Reference,
     RootState,
     World,
-    between_frames,
+    interpolate_frames,
     rotation_velocities,
     velocities_m_s,
 )
@@ -82,12 +82,12 @@ class ControlSequence:
         return RootState(*(column[step, bodies] for column in columns))
 
     @classmethod
-    def joined(cls, sequences: Sequence[ControlSequence]) -> ControlSequence:
+    def concatenate(cls, sequences: Sequence[ControlSequence]) -> ControlSequence:
         """All bodies of some sequences; what is beyond the end of a shorter one is 0."""
-        return cls(*(_joined([getattr(each, field.name) for each in sequences]) for field in fields(cls)))
+        return cls(*(_concatenate_padded([getattr(each, field.name) for each in sequences]) for field in fields(cls)))
 
 
-def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+def _concatenate_padded(parts: Sequence[np.ndarray]) -> np.ndarray:
     """Arrays (S, N, ...) of any S and N joined along N."""
     if len(parts) == 1:
         return parts[0]
@@ -99,7 +99,7 @@ def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
     return whole
 
 
-def control_sequence_of(
+def make_control_sequence(
     world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene = PLAIN
 ) -> ControlSequence:
     """The controls of planned motions in a scene, for a world in which their body is built."""
@@ -108,20 +108,20 @@ def control_sequence_of(
     times_s = np.arange((planned.frames - 1) * substeps + 1) / (fps * substeps)
     step_s = times_s[1]
     root_m, rotations = (np.swapaxes(each, 0, 1) for each in (planned.links.root_m, planned.links.rotations))
-    reference = Reference.through(root_m, rotations, fps)
+    reference = Reference.from_frames(root_m, rotations, fps)
     followed = reference.rotations(times_s)
     orientations = followed[:, :, 0]
-    centre_m = reference.positions_m(times_s) + _turned(orientations, body.centre_m[0])
+    centre_m = reference.positions_m(times_s) + _rotate_vector(orientations, body.centre_m[0])
 
     def at_steps(values: np.ndarray) -> np.ndarray:
-        return between_frames(np.swapaxes(values, 0, 1), fps, times_s[:-1])
+        return interpolate_frames(np.swapaxes(values, 0, 1), fps, times_s[:-1])
 
     forward_nm = joint_torques(body, plan.needs, plan.force_n, plan.points_m)
     targets, torques_nm = world.drive(body, reference, times_s[:-1], at_steps(forward_nm))
     rest_n = plan.rest[..., :3] * scene.is_plain  # in a scene it would hold bodies on paths that gravity there forbids
-    root_centre_m = plan.needs.positions_m[:, :, 0] + _turned(plan.needs.orientations[:, :, 0], body.centre_m[0])
-    ankles_m = plan.needs.positions_m[:, :, Legs.of(body.tree).ankles]
-    own = leg_jacobians(body, planned.links, plan)
+    root_centre_m = plan.needs.positions_m[:, :, 0] + _rotate_vector(plan.needs.orientations[:, :, 0], body.centre_m[0])
+    ankles_m = plan.needs.positions_m[:, :, Legs.from_skeleton(body.tree).ankles]
+    own = compute_leg_jacobians(body, planned.links, plan)
     jacobians = (own @ Y_UP_TO_Z_UP.as_matrix().T).reshape(*own.shape[:3], 9, 3)
     return ControlSequence(
         goal_m=to_simulator(centre_m),
@@ -135,19 +135,19 @@ def control_sequence_of(
         inertia=at_steps(tensors_to_simulator(plan.needs.inertia_kgm2)),
         lever_m=at_steps(to_simulator(plan.needs.centre_m - root_centre_m)),
         push_n=np.repeat(to_simulator(push_n(scene, times_s[:-1]))[:, None], len(planned), axis=1),
-        loaded=at_steps(_loaded(planned, settings.plan.feedback.full_load_bodyweights)),
+        loaded=at_steps(_leg_loads(planned, settings.plan.feedback.full_load_bodyweights)),
         ankles_m=at_steps(to_simulator(ankles_m)),
         jacobians=np.swapaxes(jacobians, 0, 1),
     )
 
 
-def leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPlan) -> np.ndarray:
+def compute_leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPlan) -> np.ndarray:
     """Turns (N, T, 2, 3 joints, 3) of hip, knee and ankle per metre by which the ankle shall move.
 
     Rotation vectors in the links' frames; the last axis is the ankle's direction in the world, y up. Root and foot keep
     their orientation.
     """
-    legs = Legs.of(body.tree)
+    legs = Legs.from_skeleton(body.tree)
     joints = np.stack([legs.hips, legs.knees, legs.ankles], axis=-1)
     pose = (body.tree, plans.needs.positions_m, plans.needs.orientations)
     ankles_m = plans.needs.positions_m[:, :, legs.ankles]
@@ -155,14 +155,14 @@ def leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPlan) -> n
     upright = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (*ankles_m.shape[:-1], 4))
 
     steps_m = DIFFERENCE_M * np.stack([-np.eye(3), np.eye(3)])
-    bent = bend_legs(*pose, still_m, ankles_m + steps_m[:, :, None, None, None], upright)[..., joints, :]
+    bent = solve_leg_ik(*pose, still_m, ankles_m + steps_m[:, :, None, None, None], upright)[..., joints, :]
     turns = rotation_vectors(composed(inverted(bent[0]), bent[1]))
     jacobians = np.moveaxis(turns, 0, -1) / (2 * DIFFERENCE_M)
     steepest = np.abs(jacobians).max((-3, -2, -1), keepdims=True)
     return jacobians * np.minimum(1.0, STEEPEST_RAD_M / np.maximum(steepest, 1e-9))  # hip and knee bend in concert
 
 
-def _loaded(planned: MotionPlan, full_load_bodyweights: float) -> np.ndarray:
+def _leg_loads(planned: MotionPlan, full_load_bodyweights: float) -> np.ndarray:
     """(N, T, 2) in [0, 1] whether each leg is planned to bear weight."""
     body = planned.body
     corners_n = planned.contacts.force_n[:, :, : len(body.soles), 1]
@@ -170,7 +170,7 @@ def _loaded(planned: MotionPlan, full_load_bodyweights: float) -> np.ndarray:
     return np.clip(load_n / (full_load_bodyweights * body.total_mass_kg * GRAVITY_M_S2), 0.0, 1.0)
 
 
-def _turned(orientations: np.ndarray, vector: np.ndarray) -> np.ndarray:
+def _rotate_vector(orientations: np.ndarray, vector: np.ndarray) -> np.ndarray:
     """A vector (3,) turned by each of quaternions (..., 4)."""
     return Rotation.from_quat(orientations.reshape(-1, 4)).apply(vector).reshape(*orientations.shape[:-1], 3)
 
@@ -201,14 +201,14 @@ class ReferenceTrajectory:
     """(S, 2) height of what is beneath each foot."""
 
 
-def reference_trajectory_of(
+def make_reference_trajectory(
     world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene = PLAIN
 ) -> ReferenceTrajectory:
     """The trajectory of the one motion that is planned, for a world in which its body is built."""
     body, plan, links = planned.body, planned.contacts, planned.links
     fps, substeps = links.fps, settings.engine.steps_per_frame(links.fps)
     times_s = np.arange((planned.frames - 1) * substeps + 1) / (fps * substeps)
-    reference = Reference.through(np.swapaxes(links.root_m, 0, 1), np.swapaxes(links.rotations, 0, 1), fps)
+    reference = Reference.from_frames(np.swapaxes(links.root_m, 0, 1), np.swapaxes(links.rotations, 0, 1), fps)
     rotations = reference.rotations(times_s)
     positions_m, orientations = forward_kinematics(body.tree, reference.positions_m(times_s)[:, 0], rotations[:, 0])
     centres_m = positions_m + applied(orientations, body.centre_m)
@@ -221,16 +221,16 @@ def reference_trajectory_of(
     _, drive_nm = world.drive(body, reference, times_s[:-1], np.zeros((len(times_s) - 1, 1, len(body) - 1, 3)))
 
     def at_steps(values: np.ndarray) -> np.ndarray:
-        return between_frames(values[0], fps, times_s[:-1])
+        return interpolate_frames(values[0], fps, times_s[:-1])
 
     return ReferenceTrajectory(
         body=body,
-        controls=control_sequence_of(world, planned, settings, scene),
+        controls=make_control_sequence(world, planned, settings, scene),
         positions_m=to_simulator(positions_m),
         centre_m=centre_m,
         centre_m_s=velocities_m_s(centre_m, times_s[1]),
         wrench=at_steps(np.concatenate([to_simulator(wrench[..., :3]), to_simulator(wrench[..., 3:])], axis=-1)),
         torques_nm=at_steps(torques_nm),
         drive_nm=drive_nm[:, 0],
-        ground_m=between_frames(ground_of_feet_m(planned.supports[0], planned.frames), fps, times_s[:-1]),
+        ground_m=interpolate_frames(ground_of_feet_m(planned.supports[0], planned.frames), fps, times_s[:-1]),
     )

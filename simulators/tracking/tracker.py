@@ -15,23 +15,23 @@ from selfcorrect.runtime.progress import report_progress
 from ..body.frames import (
     from_simulator,
     orientations_from_simulator,
-    rotated_back,
+    rotate_inverse,
     rotation_error,
     small_rotation,
 )
 from ..body.humanoid import GRAVITY_M_S2
 from ..body.leg_ik import Legs
-from ..engines.support_colliders import present
+from ..engines.support_colliders import find_present_supports
 from ..engines.world import RootState, World
 from ..settings.plan import PLAN, FeedbackSettings
 from ..settings.tracker import DriveSettings, TrackerSettings
 from ..stages.scene import PLAIN, Scene
-from ..stages.values import MotionPlan, Track
-from .control_sequence import ControlSequence, control_sequence_of
+from ..stages.values import MotionPlan, SimulatedMotion
+from .control_sequence import ControlSequence, make_control_sequence
 
 
 @dataclass(frozen=True, eq=False)
-class BodyRecord:
+class BodyTrajectories:
     """What N bodies did, in the simulator's frame: (T, N, ...) at frames, (S, N, ...) at steps."""
 
     centre_m: np.ndarray
@@ -43,7 +43,7 @@ class BodyRecord:
     """(N,) frame at which each was given up, 0 for none."""
 
     @classmethod
-    def empty(cls, frames: int, steps: int, bodies: int, links: int) -> BodyRecord:
+    def empty(cls, frames: int, steps: int, bodies: int, links: int) -> BodyTrajectories:
         """Nothing yet."""
         return cls(
             centre_m=np.zeros((frames, bodies, 3)),
@@ -54,12 +54,12 @@ class BodyRecord:
             lost_at=np.zeros(bodies, dtype=int),
         )
 
-    def note(self, frame: int, world: World) -> None:
+    def record_frame(self, frame: int, world: World) -> None:
         """The state of the bodies at a frame."""
         self.centre_m[frame], self.orientations[frame], *_ = world.root()
         self.rotations[frame] = world.rotations()
 
-    def tracks(self, planned: MotionPlan, first: int) -> list[Track]:
+    def to_simulated_motions(self, planned: MotionPlan, first: int) -> list[SimulatedMotion]:
         """Those of some planned motions, the first of which is that of body `first`."""
         bodies, frames = slice(first, first + len(planned)), planned.frames
         orientations = orientations_from_simulator(self.orientations[:frames, bodies].reshape(-1, 4))
@@ -74,13 +74,13 @@ class BodyRecord:
             motion = replace(planned.links[index], root_m=root_m[held, index], rotations=rotations[held, index])
             steps = last * len(wrench) // (len(self.centre_m) - 1)
             loads_n = self.loads_n[1 : last + 1, first + index]
-            tracks.append(Track(motion, wrench[:steps, index].reshape(-1, 6), loads_n, lost_at or None))
+            tracks.append(SimulatedMotion(motion, wrench[:steps, index].reshape(-1, 6), loads_n, lost_at or None))
         return tracks
 
 
-def follow(
+def track_motions(
     world: World, planned: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene = PLAIN
-) -> list[list[Track]]:
+) -> list[list[SimulatedMotion]]:
     """Simulate bodies following their motions; the outcome of each of the planned ones.
 
     Their trees may differ in lengths only, and their frame rates are one. What becomes of a motion does not depend on
@@ -88,37 +88,43 @@ def follow(
     """
     longest_first = sorted(range(len(planned)), key=lambda index: -planned[index].frames)
     tracks = dict(
-        zip(longest_first, _follow(world, [planned[index] for index in longest_first], settings, scene), strict=True)
+        zip(
+            longest_first,
+            _track_longest_first(world, [planned[index] for index in longest_first], settings, scene),
+            strict=True,
+        )
     )
     return [tracks[index] for index in range(len(planned))]
 
 
-def _follow(world: World, planned: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene) -> list[list[Track]]:
+def _track_longest_first(
+    world: World, planned: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene
+) -> list[list[SimulatedMotion]]:
     """The same for motions in the order of their lengths, so that those that still go on are the first ones."""
     bodies = [each.body for each in planned for _ in range(len(each))]
     fps, substeps = planned[0].links.fps, settings.engine.steps_per_frame(planned[0].links.fps)
     world.build(bodies, 1 / (fps * substeps), [own for each in planned for own in each.supports])
-    controls = ControlSequence.joined([control_sequence_of(world, each, settings, scene) for each in planned])
-    record = BodyRecord.empty(planned[0].frames, len(controls.targets), len(bodies), len(bodies[0]))
+    controls = ControlSequence.concatenate([make_control_sequence(world, each, settings, scene) for each in planned])
+    record = BodyTrajectories.empty(planned[0].frames, len(controls.targets), len(bodies), len(bodies[0]))
     _simulate(world, planned, controls, record, settings)
     starts = np.cumsum([0, *map(len, planned)]).tolist()
-    return [record.tracks(each, start) for each, start in zip(planned, starts, strict=False)]
+    return [record.to_simulated_motions(each, start) for each, start in zip(planned, starts, strict=False)]
 
 
 def _simulate(
     world: World,
     planned: Sequence[MotionPlan],
     controls: ControlSequence,
-    record: BodyRecord,
+    record: BodyTrajectories,
     settings: TrackerSettings,
 ) -> None:
     """Take the bodies through their controls, each as long as it has frames and is not lost."""
     substeps = settings.engine.steps_per_frame(planned[0].links.fps)
     frames = np.repeat([each.frames for each in planned], [len(each) for each in planned])
-    presence = [present(own, each.frames) if own else [] for each in planned for own in each.supports]
+    presence = [find_present_supports(own, each.frames) if own else [] for each in planned for own in each.supports]
     control = _Control(planned, controls, settings)
     control.start(world)
-    record.note(0, world)
+    record.record_frame(0, world)
     for frame in range(planned[0].frames - 1):
         still = slice(int((frames > frame + 1).sum()))
         running = np.flatnonzero(record.lost_at[still] == 0).tolist()
@@ -128,7 +134,7 @@ def _simulate(
         for step in range(frame * substeps, (frame + 1) * substeps):
             record.wrench[step, still] = control.step(world, step, still, running)
             record.loads_n[frame + 1] += world.loads_n() / substeps  # those of one step chatter
-        record.note(frame + 1, world)
+        record.record_frame(frame + 1, world)
         off_m = np.linalg.norm(record.centre_m[frame + 1] - controls.goal_m[(frame + 1) * substeps], axis=-1)
         lost = ~(off_m < settings.acceptance.lost_root_m)
         record.lost_at[running] = np.where(lost[running], frame + 1, 0)
@@ -140,9 +146,13 @@ class _Control:
 
     def __init__(self, planned: Sequence[MotionPlan], controls: ControlSequence, settings: TrackerSettings) -> None:
         fps, substeps = planned[0].links.fps, settings.engine.steps_per_frame(planned[0].links.fps)
-        self._controls, self._step_s, self._legs = controls, 1 / (fps * substeps), Legs.of(planned[0].body.tree)
+        self._controls, self._step_s, self._legs = (
+            controls,
+            1 / (fps * substeps),
+            Legs.from_skeleton(planned[0].body.tree),
+        )
         masses_kg = np.repeat([each.body.total_mass_kg for each in planned], [len(each) for each in planned])
-        self._wrench = root_wrench(settings.drive, masses_kg)
+        self._wrench = make_root_wrench(settings.drive, masses_kg)
         self._feedback = LegFeedback(self._legs, controls, self._step_s, settings.plan.feedback)
         self._nearest_frames = np.round(np.arange(len(controls.targets)) / (fps * substeps) * fps).astype(int)
 
@@ -173,7 +183,7 @@ class _Control:
 RootWrench = Callable[[RootState, RootState, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
-def root_wrench(settings: DriveSettings, masses_kg: np.ndarray) -> RootWrench:
+def make_root_wrench(settings: DriveSettings, masses_kg: np.ndarray) -> RootWrench:
     """A function of (goals, states, rest, inertia) that gives forces (N, 3) in newtons and moments (N, 3) about centres
     of mass.
 
@@ -237,11 +247,11 @@ class LegFeedback:
         targets, loaded = self._controls.targets[step, bodies].copy(), self._controls.loaded[step, bodies]
         tilt_rad = rotation_error(goal.orientation, root.orientation)
         turn_rad = self._turn_rad[bodies]
-        turn_rad += self._turn_pace * (rotated_back(root.orientation, tilt_rad) - turn_rad)
+        turn_rad += self._turn_pace * (rotate_inverse(root.orientation, tilt_rad) - turn_rad)
         wanted_m = self._controls.ankles_m[step, bodies]
         displaced_m = np.empty_like(ankles_m)
-        displaced_m[..., :2] = self._standing(loaded, ankles_m[..., :2] - wanted_m[..., :2])
-        displaced_m[..., 2] = self._lift(loaded, wanted_m, goal.position_m, root.position_m, tilt_rad)
+        displaced_m[..., :2] = self._stance_shift_m(loaded, ankles_m[..., :2] - wanted_m[..., :2])
+        displaced_m[..., 2] = self._swing_lift_m(loaded, wanted_m, goal.position_m, root.position_m, tilt_rad)
         turns_rad = (self._controls.jacobians[frame, bodies] @ displaced_m[..., None]).reshape(-1, 2, 3, 3)
         moved = composed(targets[:, self._joints], small_rotation(turns_rad))
         upright_rad = (-self._settings.uprighting * loaded)[..., None] * turn_rad[:, None]
@@ -249,14 +259,14 @@ class LegFeedback:
         targets[:, self._joints] = moved
         return targets
 
-    def _standing(self, loaded: np.ndarray, off_m: np.ndarray) -> np.ndarray:
+    def _stance_shift_m(self, loaded: np.ndarray, off_m: np.ndarray) -> np.ndarray:
         """How far (n, 2, 2) targets of ankles move over the floor: with the load on them, to where the feet stand."""
         stand_m = self._stand_m[: len(off_m)]
         stand_m += self._stand_pace * (off_m - stand_m)
         far_m = np.hypot(stand_m[..., 0], stand_m[..., 1])
         return (loaded * np.minimum(1.0, self._settings.limit_m / np.maximum(far_m, 1e-9)))[..., None] * stand_m
 
-    def _lift(
+    def _swing_lift_m(
         self, loaded: np.ndarray, wanted_m: np.ndarray, goal_m: np.ndarray, root_m: np.ndarray, tilt_rad: np.ndarray
     ) -> np.ndarray:
         """How far (n, 2) targets of ankles are lifted: in swing, by as much as root and tilt put them too low."""

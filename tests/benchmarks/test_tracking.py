@@ -11,7 +11,7 @@ from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime import processes
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned
 from selfcorrect.simulators.settings.plan import SUPPORT_MODES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
@@ -157,7 +157,7 @@ def test_the_other_engine_catches_a_floating_motion(walk):
     """A walk 8 cm above the floor, which its maker believes in, has no contacts in another engine."""
     pytest.importorskip("mujoco")
     batch, as_it_is = MotionBatch.stack([walk]), SUPPORT_MODES["off"]
-    cleaned = clean(batch, CleanupSettings())
+    cleaned = clean_motions(batch, CleanupSettings())
     raised = replace(cleaned.motions, root_m=cleaned.motions.root_m + np.array([0.0, 0.08, 0.0]))
     physics = Physics(TrackerSettings(engine=EngineSettings(name="mujoco"), filter_dynamics=False), as_it_is)
     stands, floats = (

@@ -16,7 +16,7 @@ from selfcorrect.motion.correction.results import Failure, FailureKind, NoteKind
 from selfcorrect.motion.editing.transforms import mirror
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LevelFloor
-from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples, partition
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples, make_batches
 from selfcorrect.simulators.settings.tracker import STRENGTHS, EngineSettings, TrackerSettings
 
 
@@ -62,7 +62,7 @@ def test_any_frame_rate_works(walk, fps):
 def test_results_keep_order_label_and_do_not_depend_on_company(walk, clips, engine):
     """Together go motions of several lengths and bodies of several sizes; one is lost on the way."""
     corrector = PhysicsCorrector(
-        TrackerSettings(engine=EngineSettings(name=engine)), CleanupSettings().without(FitSoles)
+        TrackerSettings(engine=EngineSettings(name=engine)), CleanupSettings().without_steps(FitSoles)
     )
     late_m = walk.root_m + np.where(np.arange(len(walk)) < 20, 0.0, 3.0)[:, None] * (0.0, 1.0, 0.0)
     tall = replace(walk.skeleton, offsets_m=1.1 * walk.skeleton.offsets_m)
@@ -116,7 +116,7 @@ def test_impossible_motions_are_rejected_with_reason_and_frame(walk):
     late = walk.root_m.copy()
     late[20:] += [0.0, 3.0, 0.0]
     teleport = replace(walk, root_m=late)
-    corrections = PhysicsCorrector(cleanup=CleanupSettings().without(LevelFloor))([teleport, walk])
+    corrections = PhysicsCorrector(cleanup=CleanupSettings().without_steps(LevelFloor))([teleport, walk])
     assert not corrections[0].accepted
     assert "frame" in corrections[0].reason
     assert corrections[0].motion is teleport
@@ -228,7 +228,7 @@ def test_every_motion_is_in_one_batch_of_like_ones_and_every_task_is_bounded(kin
     small = made_motion("idle")
     tall = replace(small, skeleton=replace(small.skeleton, offsets_m=1.1 * small.skeleton.offsets_m))
     motions = [replace((small, tall)[is_tall].frames(0, frames), fps=fps) for frames, fps, is_tall in kinds]
-    tasks = partition(motions, range(len(motions)), largest, together, workers)
+    tasks = make_batches(motions, range(len(motions)), largest, together, workers)
     assert sorted(index for task in tasks for batch in task for index in batch) == list(range(len(motions)))
     for task in tasks:
         assert sum(map(len, task)) <= min(together, ceil(len(motions) / workers))

@@ -15,9 +15,9 @@ from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrecto
 from selfcorrect.simulators.feasibility import (
     RootResidual,
     check_physics,
-    judging_engine,
-    residual_in_engine,
-    residual_of_contacts,
+    compute_contact_residual,
+    select_evaluation_engine,
+    simulate_residual,
 )
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 
@@ -47,7 +47,7 @@ def low_passed(motion: Motion) -> Motion:
 
 
 def residual(engine: str, *motions: Motion) -> RootResidual:
-    return residual_in_engine(MotionBatch.stack(motions), SAMPLES, engine)
+    return simulate_residual(MotionBatch.stack(motions), SAMPLES, engine)
 
 
 def test_a_body_that_stands_or_falls_freely_needs_nothing(stand: Motion, engine: str) -> None:
@@ -60,7 +60,7 @@ def test_a_body_that_stands_or_falls_freely_needs_nothing(stand: Motion, engine:
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 2.0])
 def test_a_flight_with_another_gravity_needs_what_is_missing(stand: Motion, engine: str, share: float) -> None:
     flying = flight(stand, share * GRAVITY_M_S2)
-    contacts = residual_of_contacts(MotionBatch.stack([flying]), SAMPLES)
+    contacts = compute_contact_residual(MotionBatch.stack([flying]), SAMPLES)
     for needed in (residual(engine, flying), contacts):
         assert needed.mean_force_bodyweights == pytest.approx(abs(1 - share), abs=0.06)
         assert (needed.without_support > 0.9) == (share < 0.5)
@@ -74,7 +74,7 @@ def test_still_feet_hide_neither_that_a_body_hovers_nor_that_it_glides(stand: Mo
     assert needed.mean_force_bodyweights[1] > 0.3  # what friction holds back
     assert needed.mean_moment_nm[1] > 100
     # after clean-up alone, gliding soles just do not seem to touch
-    contacts = residual_of_contacts(MotionBatch.stack([glides]), SAMPLES)
+    contacts = compute_contact_residual(MotionBatch.stack([glides]), SAMPLES)
     assert contacts.mean_force_bodyweights[0] < 0.1
 
 
@@ -101,8 +101,8 @@ def test_what_muscles_and_contacts_alone_have_moved_needs_little_in_another_engi
 
 def test_no_engine_judges_what_it_has_made() -> None:
     pytest.importorskip("mujoco")
-    assert judging_engine("pybullet") == "mujoco"
-    assert judging_engine("mujoco") in ("pybullet", None)
+    assert select_evaluation_engine("pybullet") == "mujoco"
+    assert select_evaluation_engine("mujoco") in ("pybullet", None)
 
 
 def test_motions_do_not_depend_on_those_beside_them(stand: Motion, engine: str) -> None:
@@ -128,11 +128,11 @@ def test_a_real_walk_breaks_no_rule_of_physics(walk: Motion) -> None:
 def test_a_body_that_is_shaken_needs_help_and_the_more_the_more_it_is_shaken(walk: Motion) -> None:
     assert [finding.code for finding in check_physics(shaken(walk, 0.12), RuleChoice())] == ["X2"]
     together = MotionBatch.stack([shaken(walk, size) for size in (0.0, 0.06, 0.12)])
-    needed = residual_of_contacts(together, CleanupSettings()).mean_force_bodyweights.tolist()
+    needed = compute_contact_residual(together, CleanupSettings()).mean_force_bodyweights.tolist()
     assert needed == sorted(needed)
 
 
 def test_rules_that_were_not_chosen_are_not_measured(walk: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("selfcorrect.simulators.feasibility.residual_of_contacts", None)
+    monkeypatch.setattr("selfcorrect.simulators.feasibility.compute_contact_residual", None)
     assert check_physics(walk, RuleChoice(("F",))) == []
     assert check_physics(walk.frames(0, 5), RuleChoice()) == []

@@ -22,11 +22,11 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.finishing import (
-    KEEP_GAIN,
+    BLEND_SIMULATION,
     ROUGHER,
     JerkBounds,
     RestoreFeet,
-    RevertRough,
+    RevertHighJerk,
     SmoothFast,
     SmoothRough,
 )
@@ -64,7 +64,7 @@ def test_bodies_are_not_slowly_shifted_by_little(
     times_s = np.arange(walk.root_m.shape[0]) / fps
     shift_m = amplitude_m * np.sin(2 * np.pi * hertz * times_s)[:, None] * [1.0, 0.0, 0.0]
     planned = replace(cleaned, root_m=cleaned.root_m + shift_m)
-    made_m = KEEP_GAIN.without_small_shifts(planned, cleaned).root_m[0] - cleaned.root_m[0]
+    made_m = BLEND_SIMULATION.without_small_shifts(planned, cleaned).root_m[0] - cleaned.root_m[0]
     inner = slice(5, -5)
     assert np.abs(made_m - kept * shift_m)[inner].max() < 0.1 * amplitude_m
 
@@ -78,12 +78,12 @@ def test_a_change_that_roughens_a_calm_motion_is_smoothed_and_no_other(walk: Mot
         Rotation.from_quat(rotations[0, :, hip]) * Rotation.from_rotvec(step[:, None] * [1.0, 0.0, 0.0])
     ).as_quat()
     rough = replace(before, rotations=rotations)
-    calm = SmoothRough().smoothed(JerkBounds.of(before), rough)
+    calm = SmoothRough().smooth(JerkBounds.from_motions(before), rough)
     assert jerk(rough) > ROUGHER * jerk(before)
     assert jerk(calm) < ROUGHER * jerk(before)
     np.testing.assert_allclose(calm.rotations[0, [0, -1], hip], rough.rotations[0, [0, -1], hip], atol=1e-4)
     slow = shaken(before, hip, 0.05, 0.5)
-    np.testing.assert_array_equal(SmoothRough().smoothed(JerkBounds.of(before), slow).rotations, slow.rotations)
+    np.testing.assert_array_equal(SmoothRough().smooth(JerkBounds.from_motions(before), slow).rotations, slow.rotations)
 
 
 def flipping(motion: Motion, most_rad: float, frames: int) -> Motion:
@@ -132,26 +132,26 @@ def smooth(walk: Motion) -> MotionBatch:
 
 def test_a_slow_correction_is_kept(smooth: MotionBatch) -> None:
     corrected = shaken(smooth, 1, 0.05, 1.5)
-    assert off_mm(SmoothFast().smoothed(smooth, corrected), corrected) < 0.02 * off_mm(smooth, corrected)
+    assert off_mm(SmoothFast().smooth(smooth, corrected), corrected) < 0.02 * off_mm(smooth, corrected)
 
 
 def test_what_is_fast_in_a_correction_goes(smooth: MotionBatch) -> None:
     corrected = shaken(shaken(smooth, 1, 0.05, 1.5), 6, 0.01, 25.0)
-    result = SmoothFast().smoothed(smooth, corrected)
+    result = SmoothFast().smooth(smooth, corrected)
     assert off_mm(result, shaken(smooth, 1, 0.05, 1.5)) < 0.1 * off_mm(corrected, shaken(smooth, 1, 0.05, 1.5))
     assert jerk(result) < 0.1 * jerk(corrected)
 
 
 def test_a_correction_that_calms_is_kept_whole(smooth: MotionBatch) -> None:
     rough = shaken(smooth, 6, 0.01, 25.0)
-    assert jerk(SmoothFast().smoothed(rough, smooth)) == pytest.approx(jerk(smooth), rel=0.02)
-    assert off_mm(SmoothFast().smoothed(rough, smooth), smooth) < 0.1
+    assert jerk(SmoothFast().smooth(rough, smooth)) == pytest.approx(jerk(smooth), rel=0.02)
+    assert off_mm(SmoothFast().smooth(rough, smooth), smooth) < 0.1
 
 
 def test_nothing_changes_nothing_and_short_motions_stay(smooth: MotionBatch) -> None:
-    assert off_mm(SmoothFast().smoothed(smooth, smooth), smooth) < 1e-6
+    assert off_mm(SmoothFast().smooth(smooth, smooth), smooth) < 1e-6
     short = replace(smooth, root_m=smooth.root_m[:, :4], rotations=smooth.rotations[:, :4], lengths=np.array([4]))
-    assert SmoothFast().smoothed(short, short) is short
+    assert SmoothFast().smooth(short, short) is short
 
 
 @pytest.mark.slow
@@ -180,7 +180,7 @@ def test_what_is_rougher_gives_way_to_a_milder_correction_and_nothing_else_does(
     milder = shaken(before, hip, 0.03, 0.5)
     made = replace(milder, rotations=milder.rotations.copy())
     made.rotations[1] = shaken(milder, hip, 0.05, 9.0).rotations[1]
-    kept, share = RevertRough().reverted(JerkBounds.of(before), made, milder)
+    kept, share = RevertHighJerk().revert(JerkBounds.from_motions(before), made, milder)
     assert np.array_equal(kept.rotations[0], made.rotations[0])
     assert not share[0].any()
     assert share[1].max() > 0.9
@@ -201,7 +201,7 @@ def test_a_simulation_makes_no_part_of_a_body_rougher(clips, label, engine) -> N
 
 
 def shares(reference: MotionBatch, simulated: MotionBatch) -> np.ndarray:
-    return KEEP_GAIN.shares(planned(reference[0]), simulated)
+    return BLEND_SIMULATION.shares(planned(reference[0]), simulated)
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_a_simulation_that_calms_what_no_floor_explains_is_kept(walking: MotionB
 
 def test_no_share_keeps_only_what_is_fast_and_a_whole_share_all(walking: MotionBatch, walk: Motion) -> None:
     other = MotionBatch.stack([walk])
-    nothing, whole = (KEEP_GAIN.between(walking, other, np.full((1, len(walk)), share)) for share in (0.0, 1.0))
+    nothing, whole = (BLEND_SIMULATION.blend(walking, other, np.full((1, len(walk)), share)) for share in (0.0, 1.0))
     np.testing.assert_allclose(joint_positions(whole), joint_positions(other), atol=1e-9)
     off_m = [
         np.linalg.norm(joint_positions(one) - joint_positions(walking), axis=-1).mean() for one in (nothing, other)
@@ -237,7 +237,7 @@ def test_a_joint_that_lost_its_way_leaves_no_trace(walking: MotionBatch) -> None
     wound = walking.rotations.copy()
     turns = Rotation.from_rotvec(np.linspace(1.5, 6.0, frames)[:, None] * [0.0, 1.0, 0.0])
     wound[0, :, ankle] = (Rotation.from_quat(wound[0, :, ankle]) * turns).as_quat()
-    kept = KEEP_GAIN.between(walking, replace(walking, rotations=wound), np.zeros((1, frames)))
+    kept = BLEND_SIMULATION.blend(walking, replace(walking, rotations=wound), np.zeros((1, frames)))
     np.testing.assert_allclose(joint_positions(kept), joint_positions(walking), atol=1e-9)
 
 
@@ -274,14 +274,14 @@ def test_feet_swing_as_simulated_where_that_is_kept_and_else_as_mended(mended: M
     swings = foot_contacts(mended, longest_gap_s=0.6).sum(axis=(0, 1)) < len(mended.root_m[0])
     assert swings.any()
     off_m = np.linalg.norm(
-        ankles_m(RestoreFeet().restored(aside, mended, mended, simulated * whole(aside))) - ankles_m(mended), axis=-1
+        ankles_m(RestoreFeet().restore(aside, mended, mended, simulated * whole(aside))) - ankles_m(mended), axis=-1
     )
     assert (off_m.max() > 0.02) == bool(simulated)
 
 
 def test_feet_that_were_moved_with_the_body_stand_again(mended: MotionBatch) -> None:
     aside = replace(mended, root_m=mended.root_m + np.array([0.0, -0.01, 0.02]))
-    result = RestoreFeet().restored(aside, mended, mended, whole(aside))
+    result = RestoreFeet().restore(aside, mended, mended, whole(aside))
     stands = foot_contacts(mended)
     assert stands.any(axis=(0, 1)).all()
     ankles = [mended.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]
@@ -295,7 +295,7 @@ def test_feet_that_were_moved_with_the_body_stand_again(mended: MotionBatch) -> 
 
 
 def test_what_stands_already_stays(mended: MotionBatch) -> None:
-    assert off_mm(RestoreFeet().restored(mended, mended, mended, whole(mended)), mended) < 1.0
+    assert off_mm(RestoreFeet().restore(mended, mended, mended, whole(mended)), mended) < 1.0
 
 
 def test_physics_slides_no_more_than_kinematics(walk: Motion) -> None:

@@ -21,8 +21,8 @@ from selfcorrect.motion.editing.transforms import turn
 from selfcorrect.motion.geometry.kinematics import world_poses
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
-from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, LiftLimbs, PlantFeet, clean
+from selfcorrect.simulators.body.humanoid import build_humanoid
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, LiftLimbs, PlantFeet, clean_motions
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.engines.support_colliders import SupportColliders
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
@@ -49,8 +49,8 @@ def made(motion: Motion) -> Motion:
 @pytest.fixture(scope="module")
 def planted(walk: Motion) -> Motion:
     """A walk of three cycles along +z whose feet stand still on the floor."""
-    settings = CleanupSettings(support="floor").having(PlantFeet(soft=None), LiftLimbs(0.0))
-    made = clean(MotionBatch.stack([repeated(walk, 3)]), settings).motions[0]
+    settings = CleanupSettings(support="floor").with_steps(PlantFeet(soft=None), LiftLimbs(0.0))
+    made = clean_motions(MotionBatch.stack([repeated(walk, 3)]), settings).motions[0]
     return replace(made, feet=feet_of(made))
 
 
@@ -74,7 +74,7 @@ def test_a_flat_box_is_a_floor_at_its_height(planted: Motion, height_m: float) -
     box = sc.GroundBox((0.0, height_m - 0.5, 0.0), (99.0, 1.0, 99.0))
     sunk = raised(planted, height_m - 0.03)
     on_box = made(replace(sunk, ground=sc.Ground((box,), floor_m=-9.0)))
-    floor = CleanupSettings().without(LevelFloor)
+    floor = CleanupSettings().without_steps(LevelFloor)
     on_floor = KinematicCorrector(floor)([raised(sunk, -height_m)])[0].motion
     np.testing.assert_allclose(on_box.root_m, on_floor.root_m + height_m * UP, atol=1e-9)
     np.testing.assert_allclose(on_box.rotations, on_floor.rotations, atol=1e-9)
@@ -157,7 +157,7 @@ def test_colliders_are_turned_as_their_boxes(climbing: Motion) -> None:
     )
     supports = KinematicCorrector()([still])[0].supports
     assert {support.turn_deg for support in supports} == {30.0}
-    (slab, *_) = SupportColliders.of(humanoid(still.skeleton), supports).slabs.values()
+    (slab, *_) = SupportColliders.from_supports(build_humanoid(still.skeleton), supports).slabs.values()
     np.testing.assert_allclose(Rotation.from_quat(slab.orientation).as_rotvec(degrees=True), [0, 0, 30], atol=1e-9)
     (corners_m,) = ground.tops_m()
     np.testing.assert_allclose(supports[0].corners_m, corners_m, atol=1e-9)

@@ -12,14 +12,21 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.correction.results import FailureKind, Note, NoteKind, Repair, Stage
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, clean
+from selfcorrect.simulators.body.humanoid import build_humanoid
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, clean_motions
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.judge import FAR_M, failure_of, planned_timeline, residual_of, timeline, why_far
-from selfcorrect.simulators.planning import plan
+from selfcorrect.simulators.judge import (
+    FAR_M,
+    explain_large_move,
+    find_failure,
+    make_planned_timeline,
+    make_timeline,
+    mean_residual,
+)
+from selfcorrect.simulators.planning import plan_motions
 from selfcorrect.simulators.settings.tracker import WITHOUT_RESIDUAL, BodySettings, TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene
-from selfcorrect.simulators.stages.values import Track
+from selfcorrect.simulators.stages.values import SimulatedMotion
 
 SETTINGS = TrackerSettings()
 
@@ -27,8 +34,8 @@ SETTINGS = TrackerSettings()
 NAMES = ("hips", "hand")
 
 
-def track(stand, lost_at: int | None = None) -> Track:
-    return Track(stand, np.zeros((4, 6)), np.zeros((1, 1)), lost_at)
+def track(stand, lost_at: int | None = None) -> SimulatedMotion:
+    return SimulatedMotion(stand, np.zeros((4, 6)), np.zeros((1, 1)), lost_at)
 
 
 def test_a_body_that_was_given_up_is_lost_and_without_help_it_fell(stand):
@@ -37,7 +44,7 @@ def test_a_body_that_was_given_up_is_lost_and_without_help_it_fell(stand):
         (TrackerSettings.without_residual(), FailureKind.FELL),
         (TrackerSettings.without_residual(fallback="balanced"), FailureKind.LOST),
     ):
-        failure = failure_of(track(stand, 7), np.zeros((9, 2)), NAMES, settings)
+        failure = find_failure(track(stand, 7), np.zeros((9, 2)), NAMES, settings)
         assert failure is not None
         assert (failure.kind, failure.frame) == (kind, 7)
     assert TrackerSettings.without_residual().residual_free == WITHOUT_RESIDUAL
@@ -46,23 +53,23 @@ def test_a_body_that_was_given_up_is_lost_and_without_help_it_fell(stand):
 def test_joints_that_are_far_off_on_average_fail_at_the_worst_frame_and_joint(stand):
     far_m = SETTINGS.acceptance.lost_body_m
     distances_m = np.zeros((5, 2))
-    assert failure_of(track(stand), distances_m, NAMES, SETTINGS) is None
+    assert find_failure(track(stand), distances_m, NAMES, SETTINGS) is None
     distances_m[3] = 0.9 * far_m, 1.3 * far_m
-    failure = failure_of(track(stand), distances_m, NAMES, SETTINGS)
+    failure = find_failure(track(stand), distances_m, NAMES, SETTINGS)
     assert failure is not None
     assert (failure.kind, failure.frame, failure.joint) == (FailureKind.OFF, 3, "hand")
     assert failure.value == pytest.approx(1.1 * far_m)
 
 
 def test_distances_that_are_not_numbers_fail(stand):
-    assert failure_of(track(stand), np.full((5, 2), np.nan), NAMES, SETTINGS) is not None
+    assert find_failure(track(stand), np.full((5, 2), np.nan), NAMES, SETTINGS) is not None
 
 
 def test_help_is_a_mean_in_body_weights(stand):
-    body = humanoid(stand.skeleton)
+    body = build_humanoid(stand.skeleton)
     wrench, rest = np.zeros((2, 6)), np.zeros((3, 6))
     wrench[0, 1], wrench[:, 5], rest[:, 0] = body.weight_n, 12.0, 0.3 * body.weight_n
-    told = residual_of(body, wrench, rest)
+    told = mean_residual(body, wrench, rest)
     assert told["residual_force_bodyweights"] == pytest.approx(0.5)
     assert told["residual_torque_nm"] == pytest.approx(12.0)
     assert told["unexplained_force_bodyweights"] == pytest.approx(0.3)
@@ -70,9 +77,9 @@ def test_help_is_a_mean_in_body_weights(stand):
 
 def test_the_repair_that_did_most_is_why_a_motion_moved_far():
     moved = {Repair.SPLICES: 0.05, Repair.FLOOR: 0.4}
-    assert why_far(FAR_M, moved) == ()
-    assert why_far(0.5, moved) == (Note(NoteKind.MOVED_FAR, 0.5, repair=Repair.FLOOR),)
-    assert why_far(0.9, moved) == (Note(NoteKind.MOVED_FAR, 0.9, repair=Repair.OTHER),)
+    assert explain_large_move(FAR_M, moved) == ()
+    assert explain_large_move(0.5, moved) == (Note(NoteKind.MOVED_FAR, 0.5, repair=Repair.FLOOR),)
+    assert explain_large_move(0.9, moved) == (Note(NoteKind.MOVED_FAR, 0.9, repair=Repair.OTHER),)
 
 
 def test_a_body_that_is_pushed_aside_moves_far_by_the_simulation(stand):
@@ -139,7 +146,7 @@ def test_help_over_time_has_the_mean_that_is_reported(clips):
 def test_a_motion_that_is_given_up_has_a_timeline_until_then(walk):
     late = walk.root_m.copy()
     late[20:] += [0.0, 3.0, 0.0]
-    known_floor = CleanupSettings().without(LevelFloor)
+    known_floor = CleanupSettings().without_steps(LevelFloor)
     correction = PhysicsCorrector(cleanup=known_floor)([replace(walk, root_m=late)])[0]
     assert f"frame {len(correction.timeline) - 1}" in correction.reason
 
@@ -187,11 +194,11 @@ def test_shanks_bear_nothing_of_who_is_on_the_feet(kind: Kind, sole_m: float | N
 def test_what_touches_with_the_ankle_is_a_foot_and_a_shank_that_lies_is_none(stand, knees_rad: float, bears: str):
     rotations = stand.rotations.copy()
     rotations[:, stand.skeleton.joint("left_knee")] = Rotation.from_rotvec([knees_rad, 0.0, 0.0]).as_quat()
-    body = humanoid(stand.skeleton)
+    body = build_humanoid(stand.skeleton)
     loads_n = np.zeros((len(stand) - 1, len(body)))
     loads_n[:, body.tree.joint("left_knee")] = body.weight_n
     posed = replace(stand, skeleton=body.tree, rotations=rotations[:, body.joints])
-    told = timeline(body, Track(posed, np.zeros((len(loads_n), 6)), loads_n, None), stand.fps, 1)
+    told = make_timeline(body, SimulatedMotion(posed, np.zeros((len(loads_n), 6)), loads_n, None), stand.fps, 1)
     assert dict(zip(told.parts, told.loads_bodyweights.mean(axis=0), strict=True)) == pytest.approx(
         {part: float(part == bears) for part in told.parts}
     )
@@ -200,12 +207,12 @@ def test_what_touches_with_the_ankle_is_a_foot_and_a_shank_that_lies_is_none(sta
 @pytest.mark.parametrize("kind", ["walk", "turn"])
 def test_shanks_bear_nothing_in_a_plan_either(kind: Kind):
     motion = without_toes(made_motion(kind, frames=45), 0.03)
-    cleaned = clean(MotionBatch.stack([motion]), CleanupSettings())
-    made = plan(cleaned, humanoid(motion.skeleton, soles=cleaned.soles), SETTINGS)
-    told = planned_timeline(made, 0)
+    cleaned = clean_motions(MotionBatch.stack([motion]), CleanupSettings())
+    made = plan_motions(cleaned, build_humanoid(motion.skeleton, soles=cleaned.soles), SETTINGS)
+    told = make_planned_timeline(made, 0)
     carried = dict(zip(told.parts, told.loads_bodyweights.mean(axis=0), strict=True))
     shanks = [made.body.tree.joint(f"{side}_knee") for side in ("left", "right")]
-    on_shanks = made.contacts.force_n[0, :, np.isin(made.body.touches.links, shanks), 1]
+    on_shanks = made.contacts.force_n[0, :, np.isin(made.body.contact_points.links, shanks), 1]
     assert on_shanks.max() > 0.05 * made.body.weight_n
     assert carried["left shank"] == carried["right shank"] == 0.0
     assert carried["left foot"] + carried["right foot"] == pytest.approx(1.0, abs=0.1)

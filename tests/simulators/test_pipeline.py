@@ -14,16 +14,16 @@ from selfcorrect.motion.correction.results import CorrectedMotion, Stage
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators import pipeline
-from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, HaltFloor, LevelFloor, clean
+from selfcorrect.simulators.body.humanoid import build_humanoid
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, StabilizeFloor, clean_motions
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.finishing import KEEP_GAIN
-from selfcorrect.simulators.planning import plan
+from selfcorrect.simulators.finishing import BLEND_SIMULATION
+from selfcorrect.simulators.planning import plan_motions
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene
 from selfcorrect.simulators.stages.values import MotionPlan
 
-KNOWN_FLOOR = CleanupSettings(support="floor").without(LevelFloor, HaltFloor)
+KNOWN_FLOOR = CleanupSettings(support="floor").without_steps(LevelFloor, StabilizeFloor)
 AUTO, ALWAYS = (PhysicsCorrector(cleanup=KNOWN_FLOOR, simulate=choice) for choice in ("auto", "always"))
 
 
@@ -47,13 +47,15 @@ def same(one: CorrectedMotion, other: CorrectedMotion) -> bool:
 
 
 def planned(motions: Sequence[Motion]) -> MotionPlan:
-    cleaned = clean(MotionBatch.stack(motions), KNOWN_FLOOR)
-    return plan(cleaned, humanoid(motions[0].skeleton, soles=cleaned.soles).padded(0.06), TrackerSettings())
+    cleaned = clean_motions(MotionBatch.stack(motions), KNOWN_FLOOR)
+    return plan_motions(
+        cleaned, build_humanoid(motions[0].skeleton, soles=cleaned.soles).with_minimum_inertia(0.06), TrackerSettings()
+    )
 
 
 def test_a_plan_that_contacts_explain_is_not_simulated(walk, monkeypatch):
     """No world is even made for it."""
-    monkeypatch.setattr(pipeline, "follow", pytest.fail)
+    monkeypatch.setattr(pipeline, "track_motions", pytest.fail)
     correction = AUTO([walk])[0]
     assert correction.accepted
     assert correction.stage is Stage.PLANNED
@@ -88,15 +90,15 @@ def test_company_does_not_change_what_is_simulated(walk, shaken, corrected):
 
 
 def test_only_a_plan_with_force_left_over_may_gain(walk, shaken):
-    assert KEEP_GAIN.possible(planned([walk, shaken])).tolist() == [False, True]
-    missing = KEEP_GAIN.unexplained_bodyweights(planned([walk, shaken]))
+    assert BLEND_SIMULATION.can_gain(planned([walk, shaken])).tolist() == [False, True]
+    missing = BLEND_SIMULATION.unexplained_bodyweights(planned([walk, shaken]))
     assert missing[0].max() < 0.2 < missing[1].max()
 
 
 def test_a_plan_that_is_not_finite_is_simulated(walk):
     whole = planned([walk])
     broken = replace(whole, contacts=replace(whole.contacts, rest=np.full_like(whole.contacts.rest, np.nan)))
-    assert KEEP_GAIN.possible(broken).all()
+    assert BLEND_SIMULATION.can_gain(broken).all()
 
 
 @pytest.mark.parametrize("scene", [Scene(load_kg=10.0), None], ids=["load", "raw"])

@@ -11,10 +11,10 @@ from simulated_bodies import mended
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, clean
+from selfcorrect.simulators.body.humanoid import build_humanoid
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, clean_motions
 from selfcorrect.simulators.contacts.contact_plan import inset_soles, plan_contacts
-from selfcorrect.simulators.planning import Planner, centre_shift, foot_moves, off_heels, plan
+from selfcorrect.simulators.planning import Planner, heel_load_share, plan_motions, solve_centre_shift, solve_foot_moves
 from selfcorrect.simulators.settings.plan import PLAN, RESIDUAL_FREE_PLAN, FilterSettings
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 
@@ -37,7 +37,9 @@ def test_the_shift_of_the_centre_solves_its_least_squares_problem():
         turn[3 * t : 3 * t + 3, 3 * t : 3 * t + 3] = arms[..., t]
     matrix = np.concatenate([accelerate, 3 * turn, np.sqrt(FilterSettings().shift_weight) * np.eye(3 * count)])
     right = np.concatenate([-rest[1:-1, :3].ravel(), -3 * rest[:, 3:].ravel(), np.zeros(3 * count)])
-    assert np.allclose(centre_shift(rest, contact_n, mass, fps).ravel(), np.linalg.lstsq(matrix, right)[0], atol=1e-9)
+    assert np.allclose(
+        solve_centre_shift(rest, contact_n, mass, fps).ravel(), np.linalg.lstsq(matrix, right)[0], atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("label", ["walk", "jump", "kick"])
@@ -45,7 +47,7 @@ def test_filtered_motions_are_easier_to_explain(clips, label):
     body, links = mended(clips[label])
     before, after = (
         np.linalg.norm(plan_contacts(body, motions, FRICTION).rest[..., :3], axis=-1).mean()
-        for motions in (links, Planner(body, FRICTION).filtered(links))
+        for motions in (links, Planner(body, FRICTION).filter_dynamics(links))
     )
     assert after < 0.7 * before
 
@@ -70,11 +72,11 @@ def on_left_foot(stand: Motion, lean_deg: float) -> Motion:
 
 
 def test_who_stands_on_one_leg_is_put_over_that_foot_where_no_residual_force_helps(stand):
-    body = humanoid(stand.skeleton)
-    links = body.links_of(MotionBatch.stack([on_left_foot(stand, -2.0)]))
+    body = build_humanoid(stand.skeleton)
+    links = body.select_links(MotionBatch.stack([on_left_foot(stand, -2.0)]))
     beside_m = []
     for settings in (PLAN, RESIDUAL_FREE_PLAN):
-        contacts = plan_contacts(body, Planner(body, FRICTION, settings=settings).filtered(links), FRICTION)
+        contacts = plan_contacts(body, Planner(body, FRICTION, settings=settings).filter_dynamics(links), FRICTION)
         left_m = contacts.points_m[0, :, : len(body.soles) // 2, 0]
         beside_m.append(np.abs(contacts.needs.centre_m[0, :, 0] - left_m.mean(-1))[5:-5].max())
     half_width_m = np.ptp(left_m, axis=-1).min() / 2
@@ -87,9 +89,9 @@ def test_bodies_on_the_move_are_not_put_over_their_feet(stand, speed_m_s, shifte
     on_left = on_left_foot(stand, -2.0)
     motion = replace(on_left, root_m=np.tile(on_left.root_m, (3, 1)), rotations=np.tile(on_left.rotations, (3, 1, 1)))
     glide_m = speed_m_s * np.arange(len(motion))[:, None] / stand.fps * [0.0, 0.0, 1.0]
-    body = humanoid(stand.skeleton)
-    links = body.links_of(MotionBatch.stack([replace(motion, root_m=motion.root_m + glide_m)]))
-    plain, more = (Planner(body, FRICTION, settings=each).filtered(links) for each in (PLAN, RESIDUAL_FREE_PLAN))
+    body = build_humanoid(stand.skeleton)
+    links = body.select_links(MotionBatch.stack([replace(motion, root_m=motion.root_m + glide_m)]))
+    plain, more = (Planner(body, FRICTION, settings=each).filter_dynamics(links) for each in (PLAN, RESIDUAL_FREE_PLAN))
     middle_m = (plain.root_m - more.root_m)[0, 31:62]
     assert (np.abs(middle_m).max() > 0.005) == shifted
 
@@ -123,7 +125,7 @@ def loaded(corners: list[float], frames: int) -> np.ndarray:
     ],
 )
 def test_feet_are_set_flat_that_carry_on_their_heels_for_long(corners, frames, flat):
-    share = off_heels(loaded(corners, frames), 30.0)
+    share = heel_load_share(loaded(corners, frames), 30.0)
     assert share[0, 30, 0] == pytest.approx(1.0 if flat else 0.0, abs=1e-6)
     assert not share[:, :, 1].any()
     assert share[0, 0, 0] == 0.0
@@ -131,14 +133,16 @@ def test_feet_are_set_flat_that_carry_on_their_heels_for_long(corners, frames, f
 
 def test_who_stands_on_the_heels_is_planned_on_flat_feet_where_no_residual_force_helps(stand):
     on_heels = turned(stand, {"left_ankle": -12.0, "right_ankle": -12.0})
-    body = humanoid(stand.skeleton)
-    links = body.links_of(MotionBatch.stack([on_heels]))
-    sunk_m = body.touches.lowest_points(*forward_kinematics(body.tree, links.root_m, links.rotations))[0, :, :, 1].min()
+    body = build_humanoid(stand.skeleton)
+    links = body.select_links(MotionBatch.stack([on_heels]))
+    sunk_m = body.contact_points.lowest_points(*forward_kinematics(body.tree, links.root_m, links.rotations))[
+        0, :, :, 1
+    ].min()
     on_heels = replace(on_heels, root_m=on_heels.root_m - [0.0, sunk_m, 0.0])
-    cleaned = clean(MotionBatch.stack([stand]), CleanupSettings().without(FitSoles))
+    cleaned = clean_motions(MotionBatch.stack([stand]), CleanupSettings().without_steps(FitSoles))
     cleaned = replace(cleaned, motions=MotionBatch.stack([on_heels]))
     highest_m = [
-        plan(cleaned, body, settings).contacts.points_m[0, 5:-5, : len(body.soles), 1].max()
+        plan_motions(cleaned, body, settings).contacts.points_m[0, 5:-5, : len(body.soles), 1].max()
         for settings in (TrackerSettings(), TrackerSettings.without_residual())
     ]
     assert highest_m[0] > 0.03
@@ -147,9 +151,9 @@ def test_who_stands_on_the_heels_is_planned_on_flat_feet_where_no_residual_force
 
 def test_a_body_in_the_floor_is_lifted_out_of_it(clips):
     lying = clips["getup_facedown"].frames(0, 20)
-    body = humanoid(lying.skeleton)
+    body = build_humanoid(lying.skeleton)
     sunk = replace(lying, root_m=lying.root_m - [0.0, 0.08, 0.0])
-    lifted = Planner(body, FRICTION).clear_of_floor(body.links_of(MotionBatch.stack([sunk])))
+    lifted = Planner(body, FRICTION).lift_above_floor(body.select_links(MotionBatch.stack([sunk])))
     raised_m = lifted.root_m[0, :, 1] - sunk.root_m[:, 1]
     assert (raised_m > 0.05).all()
     plan = plan_contacts(body, lifted, FRICTION)
@@ -167,7 +171,7 @@ ARMS_M = np.tile(
 def pressed(heights_m: list[float], load: list[float]) -> np.ndarray:
     """Heights of a foot's corners (heel pair, toe pair) after it was brought down in a still motion."""
     heights, loads = (np.tile(np.array(values), (1, FRAMES, 2, 1)) for values in (heights_m, load))
-    rise_m, turns_rad = foot_moves(heights, ARMS_M, loads, fps=30.0)
+    rise_m, turns_rad = solve_foot_moves(heights, ARMS_M, loads, fps=30.0)
     turned = Rotation.from_rotvec(turns_rad[0, 10, 0]).apply(ARMS_M[0, 10, 0])
     return np.array(heights_m) + (turned - ARMS_M[0, 10, 0])[:, 1] + rise_m[0, 10, 0]
 
@@ -196,10 +200,10 @@ def test_feet_of_a_mirrored_pair_turn_as_mirror_images():
 
 @pytest.mark.parametrize("label", ["walk", "run", "jump"])
 def test_loads_lie_lower_afterwards_and_the_body_above_the_ankles_stays(clips, label):
-    mended = clean(MotionBatch.stack([clips[label]]), CleanupSettings())
-    body = humanoid(mended.motions.skeleton, soles=mended.soles)
-    links = body.links_of(mended.motions)
-    trodden = Planner(body, FRICTION).treading(links)
+    mended = clean_motions(MotionBatch.stack([clips[label]]), CleanupSettings())
+    body = build_humanoid(mended.motions.skeleton, soles=mended.soles)
+    links = body.select_links(mended.motions)
+    trodden = Planner(body, FRICTION).place_feet(links)
     before, after = (hovering_m(body, motions) for motions in (links, trodden))
     assert after < before
     positions_m = [forward_kinematics(body.tree, motions.root_m, motions.rotations)[0] for motions in (links, trodden)]

@@ -17,8 +17,8 @@ from selfcorrect.motion.editing.transforms import canonicalise, close_cycle, hea
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, HaltFloor, JoinSplices
-from selfcorrect.simulators.corrector import KinematicCorrector, Part, PhysicsCorrector
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, JoinSplices, StabilizeFloor
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, Segment
 
 KINEMATIC, SIMULATED = KinematicCorrector(), PhysicsCorrector()
 BOTH = pytest.mark.parametrize("correct", [KINEMATIC, SIMULATED], ids=["kinematic", "simulated"])
@@ -123,7 +123,9 @@ def test_who_goes_elsewhere_is_not_in_place(clips: dict[str, Motion], label: str
 
 def test_who_walks_in_place_walks_where_that_is_asked_for(cycles: dict[str, Motion]) -> None:
     row = repeat_cycle(cycles["walk"], 4)
-    made = corrected(KinematicCorrector(CleanupSettings().having(HaltFloor(remove=True))), in_place(row)).motion
+    made = corrected(
+        KinematicCorrector(CleanupSettings().with_steps(StabilizeFloor(remove=True))), in_place(row)
+    ).motion
     assert changed(in_place(row), made)[0] > 3.0
     assert changed(row, made)[0] < 0.25 * np.linalg.norm(row.root_m[-1] - row.root_m[0])
 
@@ -170,7 +172,7 @@ def test_joined_takes_stay_where_they_are_and_are_as_good_as_alone(
 
 def test_takes_are_joined_where_that_is_asked_for(clips: dict[str, Motion]) -> None:
     whole = takes(clips, [(0, 0, 0), (2, 1, 1.0), (-1, 3, -2.0), (0.5, -2, 3.0)])
-    correction = corrected(KinematicCorrector(CleanupSettings().having(JoinSplices(join_takes=True))), whole)
+    correction = corrected(KinematicCorrector(CleanupSettings().with_steps(JoinSplices(join_takes=True))), whole)
     steps_m = np.linalg.norm(np.diff(correction.motion.root_m[:, [0, 2]], axis=0), axis=1)
     assert steps_m.max() < 0.15
     assert any("spliced" in str(note) for note in correction.notes)
@@ -188,7 +190,9 @@ def test_a_take_that_fails_rejects_the_motion_at_its_frame(clips: dict[str, Moti
 
 def test_a_loop_in_place_that_is_sent_walking_still_closes(cycles: dict[str, Motion]) -> None:
     walk = cycles["walk"]
-    made = corrected(KinematicCorrector(CleanupSettings().having(HaltFloor(remove=True))), in_place(walk)).motion
+    made = corrected(
+        KinematicCorrector(CleanupSettings().with_steps(StabilizeFloor(remove=True))), in_place(walk)
+    ).motion
     assert is_loop(made)
     assert changed(walk, made)[0] < 0.25 * np.linalg.norm(walk.root_m[-1] - walk.root_m[0])
 
@@ -208,9 +212,9 @@ def test_figures_of_a_loop_are_those_of_its_own_frames(cycles: dict[str, Motion]
     ("frame", "last", "expected"), [(3, None, (18, None)), (50, None, (5, None)), (40, 90, (15, 20))]
 )
 def test_a_failure_beside_a_loop_is_told_at_the_frames_that_it_repeats(stand_frames, frame, last, expected) -> None:
-    part = Part(0, stand_frames, margin=45)
+    part = Segment(0, stand_frames, margin=45)
     failed = CorrectedMotion(part.motion, Failure(FailureKind.FELL, frame, last))
-    failure = part.correction_of(failed, same_travel=True).failure
+    failure = part.correct_from_unrolled(failed, same_travel=True).failure
     assert failure is not None
     assert (failure.frame, failure.last_frame) == expected
 

@@ -28,7 +28,7 @@ from selfcorrect.runtime.heap import give_back_freed_memory
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
-from selfcorrect.simulators.pipeline import free_simulator
+from selfcorrect.simulators.pipeline import release_simulator
 from selfcorrect.simulators.settings.engine_table import PUBLISHED_ENGINE
 from selfcorrect.simulators.settings.tracker import (
     FALLBACK,
@@ -39,7 +39,7 @@ from selfcorrect.simulators.settings.tracker import (
     FallbackChoice,
 )
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
-from selfcorrect.simulators.stages.values import taken
+from selfcorrect.simulators.stages.values import select_motions
 
 from .low_pass import as_smooth_as
 from .own import CorrectorInputs, own_corrector
@@ -97,7 +97,7 @@ def residual_free_corrector(engine: str, fallback: FallbackChoice = "none") -> P
     search = FALLBACK if tracker.falls_back else WITHOUT_RESIDUAL
     # Fewer copies than for files: of 16 real windows 11 were followed so; with 64 more copies 13, in almost three times
     # the time.
-    shorter = replace(search, copies=(16,), kept=8, window_s=0.1, back=(8,))
+    shorter = replace(search, copies=(16,), beam_width=8, window_s=0.1, back=(8,))
     return PhysicsCorrector(replace(tracker, residual_free=shorter), CleanupSettings.for_samples())
 
 
@@ -123,7 +123,7 @@ def _corrected(
         for some in correct_samples(corrector, motions):
             corrections += some
             progress("correct", len(corrections), sum(len(each) for _, each in batches))
-    free_simulator()
+    release_simulator()
     return corrections
 
 
@@ -140,7 +140,9 @@ class SceneCorrector:
         def correct(motions: MotionBatch) -> list[CorrectedMotion]:
             starts = range(0, len(motions), SAMPLES_IN_SCENE)
             scenes = [drawn_scene(stream.child("scene", start)) for start in starts]
-            parts = [taken(motions, range(start, min(start + SAMPLES_IN_SCENE, len(motions)))) for start in starts]
+            parts = [
+                select_motions(motions, range(start, min(start + SAMPLES_IN_SCENE, len(motions)))) for start in starts
+            ]
             correctors = [sample_corrector(self.engine, scene) for scene in scenes]
             return _corrected(list(zip(correctors, parts, strict=True)), self.progress)
 

@@ -12,7 +12,7 @@ from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.measures.metrics import EXPLAINED, FEASIBILITY, FIELD, metric_of
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
-from selfcorrect.simulators.feasibility import judging_engine, residual_in_engine, residual_of_contacts
+from selfcorrect.simulators.feasibility import compute_contact_residual, select_evaluation_engine, simulate_residual
 from selfcorrect.storage.files.digests import sealed, unsealed
 from selfcorrect.storage.files.writing import write_atomically
 
@@ -34,12 +34,12 @@ def feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
 
     made_by: the engine of the loop's correctors. Where no other one is installed, the keys of `FEASIBILITY` are absent.
     """
-    engine, cleanup = judging_engine(made_by), CleanupSettings.for_samples()
-    contacts = residual_of_contacts(motions, cleanup)
+    engine, cleanup = select_evaluation_engine(made_by), CleanupSettings.for_samples()
+    contacts = compute_contact_residual(motions, cleanup)
     figures = contacts.mean_force_bodyweights, contacts.without_support
     found = dict(zip(KEYS[len(FEASIBILITY) :], figures, strict=True))
     if engine is not None:
-        needed = residual_in_engine(motions, cleanup, engine)
+        needed = simulate_residual(motions, cleanup, engine)
         figures = needed.mean_force_bodyweights, needed.mean_moment_nm, needed.without_support
         found = dict(zip(FEASIBILITY, figures, strict=True)) | found
     return {key: metric_of(key).unit.of(float(each.mean())) for key, each in found.items()}

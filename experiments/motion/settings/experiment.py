@@ -17,7 +17,7 @@ from selfcorrect.core.checks import MOST, check_count
 from selfcorrect.core.errors import SettingError
 from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
 from selfcorrect.models.diffusion.presets import DenoiserPreset, preset, preset_names
-from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, chosen_engine
+from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, resolve_engine
 from selfcorrect.storage.runs.run_folder import renamed
 
 from ...remedies.table import REMEDIES
@@ -308,7 +308,7 @@ class MotionOptions:
 
     def engine_for(self, preset: MotionSettings) -> str:
         """The engine that was asked for, else the preset's, or MuJoCo where that is PyBullet and not installed."""
-        return self.engine or (chosen_engine(AUTO) if preset.engine == PUBLISHED_ENGINE else preset.engine)
+        return self.engine or (resolve_engine(AUTO) if preset.engine == PUBLISHED_ENGINE else preset.engine)
 
     def _with_published(self, preset: MotionSettings) -> MotionSettings:
         """The preset with the published generator and evaluator in place of its denoiser and judge, where they are."""

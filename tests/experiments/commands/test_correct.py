@@ -25,7 +25,7 @@ from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, ret
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.body.humanoid import humanoid, mass_of
+from selfcorrect.simulators.body.humanoid import build_humanoid, estimate_mass_kg
 from selfcorrect.simulators.corrector import PhysicsCorrector
 
 KINEMATIC = ["--kinematic"]
@@ -106,9 +106,9 @@ def test_the_report_says_what_was_removed_and_how_far_it_moved(folder: Path) -> 
 
 def test_a_body_weighs_what_the_user_says_else_what_its_shape_does(folder: Path) -> None:
     body = average_body().skeleton
-    assert mass_of(replace(body, mass_kg=101.0)) == 101.0 > mass_of(body)
-    assert humanoid(replace(body, mass_kg=101.0)).total_mass_kg == pytest.approx(101.0)
-    assert humanoid(replace(body, mass_kg=101.0), mass_kg=60.0).total_mass_kg == pytest.approx(60.0)
+    assert estimate_mass_kg(replace(body, mass_kg=101.0)) == 101.0 > estimate_mass_kg(body)
+    assert build_humanoid(replace(body, mass_kg=101.0)).total_mass_kg == pytest.approx(101.0)
+    assert build_humanoid(replace(body, mass_kg=101.0), mass_kg=60.0).total_mass_kg == pytest.approx(60.0)
     assert main(["correct", "clips/steps.bvh", "--mass-kg", "50"]) == 0
     assert report_of(folder / "corrected")["steps.bvh"]["mass_kg"] == 50
 

@@ -10,29 +10,29 @@ from scipy.ndimage import gaussian_filter1d
 
 from selfcorrect.simulators.body.curves import (
     NaturalSpline,
-    at_frames,
     second_difference_bands,
-    smoothed,
-    solved,
-    whittaker,
+    smooth_gaussian,
+    smooth_whittaker,
+    solve_banded,
+    thirds_to_frames,
 )
 
 
 @pytest.mark.parametrize("count", [4, 50])
 def test_natural_splines_are_those_of_scipy(count):
     values, fps = np.random.default_rng(0).normal(size=(count, 5, 2)), 30.0
-    own, other = NaturalSpline.through(values, fps), CubicSpline(np.arange(count) / fps, values, bc_type="natural")
+    own, other = NaturalSpline.from_values(values, fps), CubicSpline(np.arange(count) / fps, values, bc_type="natural")
     times_s = np.append(np.linspace(0, (count - 1) / fps, 101), np.arange(count) / fps)
-    np.testing.assert_allclose(own.at(times_s), other(times_s), atol=1e-12)
+    np.testing.assert_allclose(own.evaluate(times_s), other(times_s), atol=1e-12)
     np.testing.assert_allclose(own.curvature, other(np.arange(count) / fps, 2), atol=1e-8)
 
 
 def test_a_spline_s_bits_do_not_depend_on_its_company():
     values = np.random.default_rng(1).normal(size=(40, 70))
-    together = NaturalSpline.through(values, 30.0)
+    together = NaturalSpline.from_values(values, 30.0)
     for column in (0, 33, 69):
         assert np.array_equal(
-            NaturalSpline.through(values[:, [column]], 30.0).curvature[:, 0], together.curvature[:, column]
+            NaturalSpline.from_values(values[:, [column]], 30.0).curvature[:, 0], together.curvature[:, column]
         )
 
 
@@ -41,11 +41,11 @@ def test_smoothing_and_solving_are_those_of_scipy_to_the_bit():
     values = draw.normal(size=(2, 30, 3))
     for frames in (0.5, 4.5, 12.0):
         expected = gaussian_filter1d(values, frames, axis=1, mode="nearest")
-        assert np.array_equal(smoothed(values, frames), expected)
+        assert np.array_equal(smooth_gaussian(values, frames), expected)
     bands = second_difference_bands(30)
     bands[2] += 0.1
-    assert np.array_equal(solved(bands, values[0]), solveh_banded(bands, values[0]))
-    assert np.array_equal(at_frames(values), np.pad(values, ((0, 0), (1, 2), (0, 0)), mode="edge"))
+    assert np.array_equal(solve_banded(bands, values[0]), solveh_banded(bands, values[0]))
+    assert np.array_equal(thirds_to_frames(values), np.pad(values, ((0, 0), (1, 2), (0, 0)), mode="edge"))
 
 
 def test_whittaker_solves_its_least_squares_problem():
@@ -53,4 +53,4 @@ def test_whittaker_solves_its_least_squares_problem():
     values, weights = generator.normal(size=(12, 2)), generator.uniform(0.1, 2.0, 12)
     second = np.diff(np.eye(12), 2, axis=0)
     expected = np.linalg.solve(np.diag(weights) + 5.0 * second.T @ second, weights[:, None] * values)
-    assert np.allclose(whittaker(values, 5.0, weights), expected)
+    assert np.allclose(smooth_whittaker(values, 5.0, weights), expected)

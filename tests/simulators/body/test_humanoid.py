@@ -9,7 +9,7 @@ import pytest
 
 from selfcorrect.motion.body.surface import stature_m
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.simulators.body.humanoid import CARRIED_PARTS, humanoid
+from selfcorrect.simulators.body.humanoid import CARRIED_PARTS, build_humanoid
 
 
 def with_finger(skeleton: Skeleton) -> Skeleton:
@@ -31,7 +31,7 @@ def with_finger(skeleton: Skeleton) -> Skeleton:
 @pytest.mark.parametrize("mass_kg", [40.0, 71.8, 120.0])
 def test_all_mass_is_somewhere(adult, walk, mass_kg):
     for skeleton in (adult, walk.skeleton, with_finger(adult)):
-        body = humanoid(skeleton, mass_kg)
+        body = build_humanoid(skeleton, mass_kg)
         assert body.total_mass_kg == pytest.approx(mass_kg)
         assert (body.mass_kg > 0).all()
         assert (body.inertia_kgm2 > 0).all()
@@ -39,7 +39,7 @@ def test_all_mass_is_somewhere(adult, walk, mass_kg):
 
 def test_bodies_weigh_what_is_usual_for_their_stature(adult):
     """A child of half the size has a quarter of the mass at the same body-mass index, and weaker joints."""
-    tall, small = humanoid(adult), humanoid(replace(adult, offsets_m=0.5 * adult.offsets_m))
+    tall, small = build_humanoid(adult), build_humanoid(replace(adult, offsets_m=0.5 * adult.offsets_m))
     assert 55 < tall.total_mass_kg < 75
     assert tall.total_mass_kg == pytest.approx(23.0 * stature_m(adult) ** 2)
     small_m = stature_m(replace(adult, offsets_m=0.5 * adult.offsets_m))
@@ -49,7 +49,7 @@ def test_bodies_weigh_what_is_usual_for_their_stature(adult):
 
 
 def test_symmetric_skeletons_make_symmetric_bodies(adult):
-    body = humanoid(adult)
+    body = build_humanoid(adult)
     other = body.tree.mirror_map
     assert np.allclose(body.mass_kg, body.mass_kg[other])
     assert np.allclose(body.centre_m, body.centre_m[other] * (-1, 1, 1))
@@ -57,13 +57,13 @@ def test_symmetric_skeletons_make_symmetric_bodies(adult):
 
 
 def test_moments_of_inertia_obey_the_triangle_inequality(adult):
-    largest = humanoid(adult).inertia_kgm2.max(1)
-    assert (largest <= humanoid(adult).inertia_kgm2.sum(1) - largest + 1e-9).all()
+    largest = build_humanoid(adult).inertia_kgm2.max(1)
+    assert (largest <= build_humanoid(adult).inertia_kgm2.sum(1) - largest + 1e-9).all()
 
 
 def test_shank_inertia_is_that_of_a_rod(adult):
     """A thin rod of length l about its middle across its axis: m l² / 12; the shank is 5 cm thick, so a bit more."""
-    body = humanoid(adult)
+    body = build_humanoid(adult)
     shank = body.tree.joint("left_knee")
     length_m = np.linalg.norm(adult.offsets_m[adult.joint("left_ankle")])
     thin = body.mass_kg[shank] * length_m**2 / 12
@@ -71,7 +71,7 @@ def test_shank_inertia_is_that_of_a_rod(adult):
 
 
 def test_head_hands_and_extra_joints_are_carried(adult):
-    body = humanoid(with_finger(adult))
+    body = build_humanoid(with_finger(adult))
     assert set(body.tree.parts) == set(adult.parts) - CARRIED_PARTS - {"spine2", "spine3"}
     knee, hip = body.tree.joint("left_knee"), body.tree.joint("left_hip")
     assert body.tree.parents[knee] == hip
@@ -79,19 +79,19 @@ def test_head_hands_and_extra_joints_are_carried(adult):
 
 
 def test_light_links_can_be_padded(adult):
-    body = humanoid(adult)
-    assert np.array_equal(body.padded(0.05).inertia_kgm2, np.maximum(body.inertia_kgm2, 0.05))
+    body = build_humanoid(adult)
+    assert np.array_equal(body.with_minimum_inertia(0.05).inertia_kgm2, np.maximum(body.inertia_kgm2, 0.05))
 
 
 def test_bodies_without_legs_are_refused(adult):
     legless = replace(adult, parts=tuple("" if part == "left_knee" else part for part in adult.parts))
     with pytest.raises(ValueError, match="lacks \\['left_knee'\\]"):
-        humanoid(legless)
+        build_humanoid(legless)
     with pytest.raises(ValueError, match="mass must be positive"):
-        humanoid(adult, mass_kg=0)
+        build_humanoid(adult, mass_kg=0)
 
 
 @pytest.mark.parametrize("scale", [0.0, 100.0])
 def test_legs_in_other_units_are_refused(adult, scale):
     with pytest.raises(ValueError, match=r"left hip to knee is .* m long.*in metres"):
-        humanoid(replace(adult, offsets_m=adult.offsets_m * scale))
+        build_humanoid(replace(adult, offsets_m=adult.offsets_m * scale))

@@ -6,18 +6,18 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
-from selfcorrect.simulators.body.leg_ik import MAXIMUM_REACH, Legs, bend_legs, shortest_turn
+from selfcorrect.simulators.body.leg_ik import MAXIMUM_REACH, Legs, shortest_turn, solve_leg_ik
 
 
 def test_legs_reach_their_targets_and_keep_the_rest(adult):
     generator = np.random.default_rng(4)
     rotations = Rotation.from_rotvec(generator.normal(0, 0.3, (5, 22, 3))).as_quat()
     positions_m, orientations = forward_kinematics(adult, np.zeros((5, 3)), rotations)
-    legs = Legs.of(adult)
+    legs = Legs.from_skeleton(adult)
     shift_m = generator.normal(0, 0.03, (5, 3))
     targets_m = positions_m[:, legs.ankles] + [0.0, 0.12, 0.0] + generator.normal(0, 0.03, (5, 2, 3))
     still = np.tile([0.0, 0.0, 0.0, 1.0], (5, 2, 1))
-    bent = bend_legs(adult, positions_m, orientations, shift_m, targets_m, still)
+    bent = solve_leg_ik(adult, positions_m, orientations, shift_m, targets_m, still)
     new_m, new_orientations = forward_kinematics(adult, shift_m, bent)
     far_m, before_m = (
         np.linalg.norm(ankles_m - hips_m, axis=-1)
@@ -38,10 +38,10 @@ def test_legs_stretch_towards_what_they_cannot_reach(adult):
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (1, 22, 1))
     rotations[0, [adult.joint("left_knee"), adult.joint("right_knee")]] = Rotation.from_rotvec([0.5, 0, 0]).as_quat()
     positions_m, orientations = forward_kinematics(adult, np.zeros((1, 3)), rotations)
-    legs = Legs.of(adult)
+    legs = Legs.from_skeleton(adult)
     far_m = positions_m[:, legs.hips] + [0.0, -2.0, 0.0]
     still = np.tile([0.0, 0.0, 0.0, 1.0], (1, 2, 1))
-    bent = bend_legs(adult, positions_m, orientations, np.zeros((1, 3)), far_m, still)
+    bent = solve_leg_ik(adult, positions_m, orientations, np.zeros((1, 3)), far_m, still)
     new_m, _ = forward_kinematics(adult, np.zeros((1, 3)), bent)
     length_m = sum(np.linalg.norm(adult.offsets_m[adult.joint(f"left_{part}")]) for part in ("knee", "ankle"))
     reach_m = np.linalg.norm(new_m[0, legs.ankles] - new_m[0, legs.hips], axis=-1)

@@ -14,8 +14,8 @@ from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_pos
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s, jerk_by_part_m_s3
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
-from selfcorrect.simulators.body.soft_legs import SOFT_LEGS, legs_reaching, reach_softly
+from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
+from selfcorrect.simulators.body.soft_legs import SOFT_LEGS, move_ankles_to, solve_soft_legs
 from selfcorrect.simulators.corrector import KinematicCorrector
 
 MOST_DEG_S = 150.0
@@ -106,14 +106,16 @@ def test_no_joint_snaps_and_no_part_gets_rougher(adult: Skeleton, name: str, fps
 def test_a_hard_reach_snaps_the_same_knees(adult: Skeleton, fps: float) -> None:
     """The control: legs that reach frame by frame snap where soft ones do not, and soft ones come almost as near."""
     motion = MotionBatch.stack([posed(adult, fps, 4.0, stepping)])
-    legs = Legs.of(adult)
+    legs = Legs.from_skeleton(adult)
     positions_m, orientations = forward_kinematics(adult, motion.root_m, motion.rotations)
     ankles_m, still = positions_m[..., legs.ankles, :], np.zeros_like(motion.root_m)
     low = 0.012 * swing(np.arange(motion.root_m.shape[1]) / fps, 3.0)
     targets_m = ankles_m - low[None, :, None, None] * (0.0, 1.0, 0.0)
     level = np.broadcast_to([0.0, 0, 0, 1], (*ankles_m.shape[:-1], 4))
-    hard = bend_legs(adult, positions_m, orientations, still, targets_m, level)
-    rises_m, soft = reach_softly(adult, positions_m, orientations, targets_m, level, np.ones(ankles_m.shape[:-1]), fps)
+    hard = solve_leg_ik(adult, positions_m, orientations, still, targets_m, level)
+    rises_m, soft = solve_soft_legs(
+        adult, positions_m, orientations, targets_m, level, np.ones(ankles_m.shape[:-1]), fps
+    )
     knees = added_angular_speeds_rad_s(motion, replace(motion, rotations=soft))[0, legs.knees]
     assert np.degrees(knees.max()) < MOST_DEG_S
     if fps >= 24:
@@ -129,28 +131,28 @@ def test_a_hard_reach_snaps_the_same_knees(adult: Skeleton, fps: float) -> None:
 @pytest.mark.parametrize("name", MOTIONS)
 def test_legs_that_reach_already_stay(adult: Skeleton, name: str) -> None:
     motion = MotionBatch.stack([posed(adult, 30.0, 3.0, MOTIONS[name])])
-    legs = Legs.of(adult)
+    legs = Legs.from_skeleton(adult)
     positions_m, orientations = forward_kinematics(adult, motion.root_m, motion.rotations)
     feet, ankles_m = orientations[..., legs.ankles, :], positions_m[..., legs.ankles, :]
-    result = legs_reaching(motion, motion, ankles_m, feet, np.ones(ankles_m.shape[:-1]))
+    result = move_ankles_to(motion, motion, ankles_m, feet, np.ones(ankles_m.shape[:-1]))
     np.testing.assert_allclose(joint_positions(result), positions_m, atol=1e-4)
 
 
 def test_a_body_gives_way_so_that_both_legs_reach(adult: Skeleton) -> None:
     """Of straight legs whose ankles are wanted 2 cm lower the pelvis gives most of it."""
     motion = MotionBatch.stack([posed(adult, 30.0, 3.0, lambda times_s: {"left_knee": 0.02 + 0 * times_s})])
-    legs = Legs.of(adult)
+    legs = Legs.from_skeleton(adult)
     positions_m, orientations = forward_kinematics(adult, motion.root_m, motion.rotations)
     targets_m = positions_m[..., legs.ankles, :] - (0.0, 0.02, 0.0)
     feet = np.broadcast_to([0.0, 0, 0, 1], (*targets_m.shape[:-1], 4))
-    rises_m, _ = reach_softly(adult, positions_m, orientations, targets_m, feet, np.ones(targets_m.shape[:-1]), 30.0)
+    rises_m, _ = solve_soft_legs(adult, positions_m, orientations, targets_m, feet, np.ones(targets_m.shape[:-1]), 30.0)
     assert -0.02 < rises_m.max() < -0.01
 
 
 def test_knees_do_not_snap_at_the_ends_of_a_motion(adult: Skeleton) -> None:
     fps = 30.0
     motion = posed(adult, fps, 1.0, stepping)
-    batch, legs = MotionBatch.stack([motion]), Legs.of(adult)
+    batch, legs = MotionBatch.stack([motion]), Legs.from_skeleton(adult)
     positions_m, orientations = forward_kinematics(adult, batch.root_m, batch.rotations)
     ankles_m = positions_m[:, :, legs.ankles].copy()
     late = np.clip((np.arange(len(motion)) - (len(motion) - 1) + 0.1 * fps) / (0.1 * fps), 0.0, 1.0)
@@ -159,7 +161,7 @@ def test_knees_do_not_snap_at_the_ends_of_a_motion(adult: Skeleton) -> None:
     gained = {}
     for braking in (0.0, SOFT_LEGS.braking):
         settings = replace(SOFT_LEGS, braking=braking)
-        _, rotations = reach_softly(adult, positions_m, orientations, ankles_m, unturned, firm, fps, settings)
+        _, rotations = solve_soft_legs(adult, positions_m, orientations, ankles_m, unturned, firm, fps, settings)
         added = np.degrees(added_angular_speeds_rad_s(batch, replace(batch, rotations=rotations)))
         gained[braking] = added[0, legs.knees].max()
     assert gained[SOFT_LEGS.braking] < 0.95 * gained[0.0]

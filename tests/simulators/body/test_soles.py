@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from selfcorrect.motion.body.surface import sole_points
-from selfcorrect.simulators.body.soles import fit_soles, held_velocities, velocities
+from selfcorrect.simulators.body.soles import fit_soles, lowest_corner_velocities, stance_velocities
 
 
 def test_soles_are_fitted_to_flat_stances(adult):
@@ -31,12 +31,12 @@ def test_the_ball_of_a_foot_that_rolls_is_held_and_not_its_tip():
     feet_m = np.zeros((1, 10, 2, 6, 3))
     feet_m[..., :2, 1], feet_m[..., 2:4, 1] = 0.1, 0.01
     feet_m[..., 4:, 2] = -0.01 * np.arange(10)[:, None, None]
-    assert np.abs(velocities(feet_m, 30.0)[..., 1]).min() > 0.2
-    assert np.abs(held_velocities(feet_m, 30.0)[..., 1]).max() < 0.05
+    assert np.abs(lowest_corner_velocities(feet_m, 30.0)[..., 1]).min() > 0.2
+    assert np.abs(stance_velocities(feet_m, 30.0)[..., 1]).max() < 0.05
 
 
 def test_the_corner_that_stands_is_held_and_not_a_slow_one_high_above():
     feet_m = np.zeros((1, 10, 2, 6, 3))
     feet_m[..., :4, 1] = 0.1
     feet_m[..., 4:, 2] = 0.003 * np.arange(10)[:, None, None]
-    assert np.allclose(held_velocities(feet_m, 30.0)[..., 1], 0.09, atol=0.01)
+    assert np.allclose(stance_velocities(feet_m, 30.0)[..., 1], 0.09, atol=0.01)

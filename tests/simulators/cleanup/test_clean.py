@@ -15,27 +15,27 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
+from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
 from selfcorrect.simulators.cleanup.clean import (
     FILES,
     CleanupSettings,
     Denoise,
     FindSupports,
     FitSoles,
-    HaltFloor,
     LevelFloor,
     LiftLimbs,
     LiftTrunk,
-    clean,
+    StabilizeFloor,
+    clean_motions,
 )
-from selfcorrect.simulators.finishing import FINISHING
+from selfcorrect.simulators.finishing import POSTPROCESS
 from selfcorrect.simulators.settings.plan import SupportChoice
 
-KNOWN_FLOOR = CleanupSettings().without(LevelFloor, HaltFloor, FitSoles)
+KNOWN_FLOOR = CleanupSettings().without_steps(LevelFloor, StabilizeFloor, FitSoles)
 
 
 def mend(motion: Motion, settings: CleanupSettings = CleanupSettings()) -> Motion:  # noqa: B008
-    return clean(MotionBatch.stack([motion]), settings).motions[0]
+    return clean_motions(MotionBatch.stack([motion]), settings).motions[0]
 
 
 def test_the_floor_is_found_wherever_it_is(walk):
@@ -100,7 +100,7 @@ def test_mending_twice_changes_little(walk):
 
 def test_batches_are_mended_like_single_motions(clips):
     motions = [clips["spin"].frames(start, start + 40) for start in (0, 30, 60)]
-    together = clean(MotionBatch.stack(motions), KNOWN_FLOOR).motions
+    together = clean_motions(MotionBatch.stack(motions), KNOWN_FLOOR).motions
     for index, motion in enumerate(motions):
         assert np.array_equal(together.rotations[index], mend(motion, KNOWN_FLOOR).rotations)
 
@@ -111,12 +111,12 @@ def test_a_leg_that_is_stretched_evenly_does_not_snap_its_knee(adult, stand):
     for part, angle in (("left_hip", -0.25), ("left_knee", 0.5)):
         bent[0, adult.parts.index(part)] = Rotation.from_rotvec([angle, 0.0, 0.0]).as_quat()
     positions_m, orientations = forward_kinematics(adult, np.zeros((1, 3)), bent)
-    legs = Legs.of(adult)
+    legs = Legs.from_skeleton(adult)
     targets_m = np.repeat(positions_m[:, legs.ankles], 60, axis=0)
     targets_m[:, 0, 1] -= np.linspace(0.0, 0.04, 60)
     still = np.tile([0.0, 0.0, 0.0, 1.0], (60, 2, 1))
     pose = (np.repeat(each, 60, axis=0) for each in (positions_m, orientations))
-    rotations = bend_legs(adult, *pose, np.zeros((60, 3)), targets_m, still)
+    rotations = solve_leg_ik(adult, *pose, np.zeros((60, 3)), targets_m, still)
     knee_rad = Rotation.from_quat(rotations[:, adult.parts.index("left_knee")]).magnitude()
     steps_rad = np.abs(np.diff(knee_rad))
     assert knee_rad[-1] < 0.25
@@ -137,7 +137,7 @@ def swinging(motion: Motion) -> Motion:
 
 @pytest.mark.parametrize(("label", "left"), [("walk", 0.1), ("cartwheel", 0.4), ("spinkick", 0.6), ("kick", 0.8)])
 def test_changing_drift_is_taken_out(clips, label, left):
-    clean, removing = mend(clips[label]), CleanupSettings().having(HaltFloor(remove=True))
+    clean, removing = mend(clips[label]), CleanupSettings().with_steps(StabilizeFloor(remove=True))
     made = mend(swinging(clips[label]), removing)
     assert mean_distance_m(made, clean) < left * mean_distance_m(swinging(clips[label]), clean)
 
@@ -155,14 +155,14 @@ def test_motions_that_travel_rightly_do_not_drift(clips, label):
     [("infer", set()), ("floor", {FindSupports}), ("off", {FindSupports, LevelFloor, LiftTrunk, LiftLimbs})],
 )
 def test_steps_that_a_support_rules_out_are_left_out(support: SupportChoice, left_out: set[type]) -> None:
-    done = list(CleanupSettings(support=support).done)
+    done = list(CleanupSettings(support=support).enabled_steps)
     assert done == [step for step in FILES if type(step) not in left_out]
 
 
 def test_a_step_is_left_out_or_replaced_by_its_kind() -> None:
-    changed = CleanupSettings().without(Denoise).having(HaltFloor(remove=True))
-    assert changed.find(Denoise) is None
-    assert changed.find(HaltFloor) == HaltFloor(remove=True)
+    changed = CleanupSettings().without_steps(Denoise).with_steps(StabilizeFloor(remove=True))
+    assert changed.find_step(Denoise) is None
+    assert changed.find_step(StabilizeFloor) == StabilizeFloor(remove=True)
     assert [type(step) for step in changed.steps] == [type(step) for step in FILES if not isinstance(step, Denoise)]
 
 
@@ -171,4 +171,4 @@ def test_the_page_on_the_corrector_lists_the_steps_in_their_order() -> None:
     names = re.findall(
         r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", page.read_text(encoding="utf-8"), re.MULTILINE))
     )
-    assert names == [type(step).__name__ for step in (*FILES, *FINISHING)]
+    assert names == [type(step).__name__ for step in (*FILES, *POSTPROCESS)]

@@ -16,10 +16,10 @@ from selfcorrect.motion.encodings.humanml3d import columns, encode
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, HaltFloor
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, StabilizeFloor
 from selfcorrect.simulators.corrector import KinematicCorrector
 
-CORRECT = KinematicCorrector(CleanupSettings(close_loops=False).without(HaltFloor))
+CORRECT = KinematicCorrector(CleanupSettings(close_loops=False).without_steps(StabilizeFloor))
 
 
 def gliding(stand: Motion, speed_m_s: float) -> Motion:

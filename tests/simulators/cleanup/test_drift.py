@@ -11,14 +11,14 @@ from selfcorrect.motion.body.surface import sole_points
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.leg_ik import Legs
 from selfcorrect.simulators.cleanup import drift
-from selfcorrect.simulators.cleanup.drift import HaltFloor, _swinging, floor_drift
-from selfcorrect.simulators.cleanup.stance import Posed
+from selfcorrect.simulators.cleanup.drift import StabilizeFloor, _remove_mean_along_travel, estimate_floor_drift
+from selfcorrect.simulators.cleanup.stance import PosedMotions
 
 
 def drift_m_s(motion: Motion) -> np.ndarray:
-    posed = Posed.of(MotionBatch.stack([motion]), sole_points(motion.skeleton))
-    ankles = posed.orientations[0][:, Legs.of(motion.skeleton).ankles]
-    return floor_drift(posed.feet_m[0], ankles, motion.root_m, motion.fps, HaltFloor())
+    posed = PosedMotions.from_motions(MotionBatch.stack([motion]), sole_points(motion.skeleton))
+    ankles = posed.orientations[0][:, Legs.from_skeleton(motion.skeleton).ankles]
+    return estimate_floor_drift(posed.feet_m[0], ankles, motion.root_m, motion.fps, StabilizeFloor())
 
 
 def sliding(motion: Motion, velocity_m_s: np.ndarray) -> Motion:
@@ -105,13 +105,13 @@ def test_lying_bodies_and_moments_do_not_drift(clips):
 
 def test_a_run_that_ends_where_it_began_has_a_drift_that_is_a_number():
     there_and_back_m_s = np.array([[3.0, 0.0], [-3.0, 0.0]]).repeat(20, axis=0)
-    drift_m_s, sure = _swinging(0.5 * there_and_back_m_s, there_and_back_m_s, HaltFloor())
+    drift_m_s, sure = _remove_mean_along_travel(0.5 * there_and_back_m_s, there_and_back_m_s, StabilizeFloor())
     assert np.allclose(drift_m_s, 0.5 * there_and_back_m_s)
     assert sure == 1.0
 
 
 def test_walks_on_a_still_floor_are_not_searched_for_drift(clips, monkeypatch):
-    monkeypatch.delattr(drift, "_fitted")
+    monkeypatch.delattr(drift, "_fit_drift")
     assert not drift_m_s(clips["walk"]).any()
     with pytest.raises(NameError):
         drift_m_s(sliding(clips["walk"], np.tile([0.6, 0.0], (len(clips["walk"]) - 1, 1))))

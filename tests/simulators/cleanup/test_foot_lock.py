@@ -13,7 +13,7 @@ def test_changes_are_constant_while_a_foot_is_still_and_kept_elsewhere():
     changes = np.sin(0.4 * frames)[None, :, None, None] * np.full((1, 60, 2, 3), 0.02)
     still = np.zeros((1, 59, 2))
     still[:, 20:40, 0] = 1.0
-    made = foot_lock.steadied(changes, still, fps)
+    made = foot_lock.damp_while_still(changes, still, fps)
     assert np.abs(np.diff(made[:, 21:40, 0], axis=1)).max() < 1e-4
     assert np.abs(made - changes)[:, :, 1].max() == 0.0
     assert np.abs(made - changes)[:, [0, -1], 0].max() < 0.2 * np.abs(made - changes)[:, 20:40, 0].max()
@@ -23,7 +23,7 @@ def test_changes_are_constant_while_a_foot_is_still_and_kept_elsewhere():
 def test_feet_are_still_that_stand_and_hardly_move():
     speeds = np.array([0.0, 0.006, 0.009, 0.02])[None, :, None]
     stands = np.array([True, True, True, True, False])[None, :, None]
-    np.testing.assert_allclose(foot_lock.still(speeds, stands, (0.006, 0.012))[0, :, 0], (1.0, 1.0, 0.5, 0.0))
+    np.testing.assert_allclose(foot_lock.stationarity(speeds, stands, (0.006, 0.012))[0, :, 0], (1.0, 1.0, 0.5, 0.0))
 
 
 def test_moves_speed_ankles_up_that_stand_and_only_where_they_make_them_faster():
@@ -33,9 +33,9 @@ def test_moves_speed_ankles_up_that_stand_and_only_where_they_make_them_faster()
     moves_m[0, 2:, 1, 1] = 0.01  # rises once
     stands = np.ones((1, 5, 2), dtype=bool)
     expected = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 0.0]]
-    np.testing.assert_allclose(foot_lock.sped_up(ankles_m, moves_m, stands, 30.0)[0], expected, atol=1e-9)
-    assert not foot_lock.sped_up(ankles_m, moves_m, ~stands, 30.0).any()
-    assert not foot_lock.sped_up(10 * ankles_m, moves_m, stands, 30.0)[..., 0].any()  # that foot rolls over
+    np.testing.assert_allclose(foot_lock.detect_speed_up(ankles_m, moves_m, stands, 30.0)[0], expected, atol=1e-9)
+    assert not foot_lock.detect_speed_up(ankles_m, moves_m, ~stands, 30.0).any()
+    assert not foot_lock.detect_speed_up(10 * ankles_m, moves_m, stands, 30.0)[..., 0].any()  # that foot rolls over
 
 
 def test_swings_are_bridged_smoothly():
@@ -58,7 +58,7 @@ def test_sunken_toes_are_turned_up_as_far_as_needed():
     below_m, above_m = np.full((1, 30, 2), -0.03), np.full((1, 30, 2), 0.03)
     share = foot_lock.share_above(below_m, above_m, normals, fps=30.0)
     assert np.allclose(share, 0.5)
-    turned = Rotation.from_quat(foot_lock.flattening(normals, share)).apply(normals)
+    turned = Rotation.from_quat(foot_lock.flattening_rotations(normals, share)).apply(normals)
     assert np.allclose(np.arccos(turned[..., 1]), 0.2)
     assert not foot_lock.share_above(-below_m, above_m, normals, fps=30.0).any()
 
@@ -73,7 +73,7 @@ def test_swinging_feet_do_not_drag():
     stands = np.ones((1, 40, 2), dtype=bool)
     stands[0, 10:30, 0] = False
     soles_m, speed_m_s = np.zeros((1, 40, 2)), np.where(stands, 0.0, 0.5)
-    moves_m = foot_lock.lock(soles_m, np.zeros((1, 39, 2, 2)), speed_m_s, stands, fps=30.0)
+    moves_m = foot_lock.lock_feet(soles_m, np.zeros((1, 39, 2, 2)), speed_m_s, stands, fps=30.0)
     assert (moves_m[0, 10:30, 0, 1] > 0.005).all()
     assert moves_m[..., 1].max() < 0.012
     assert np.allclose(moves_m[0, :, 1], 0.0)

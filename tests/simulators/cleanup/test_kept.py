@@ -14,7 +14,7 @@ from selfcorrect.motion.correction.results import NoteKind
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, HaltFloor
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, StabilizeFloor
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
 CORRECT = KinematicCorrector()
@@ -63,7 +63,8 @@ def test_drift_is_told_and_taken_out_where_that_is_asked_for(walk: Motion) -> No
     away_m = 0.6 / walk.fps * np.arange(len(root_m))[:, None] * np.array([1.0, 0.0, 0.0])
     drifting = replace(walk, root_m=root_m + away_m, rotations=np.tile(walk.rotations[:-1], (3, 1, 1)))
     (kept,), (removed,) = (
-        KinematicCorrector(CleanupSettings().having(HaltFloor(remove=remove)))([drifting]) for remove in (False, True)
+        KinematicCorrector(CleanupSettings().with_steps(StabilizeFloor(remove=remove)))([drifting])
+        for remove in (False, True)
     )
     assert kept.notes[0].kind is NoteKind.DRIFT_KEPT
     assert any("the drift of the floor is taken out" in str(note) for note in removed.notes)

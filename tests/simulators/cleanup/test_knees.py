@@ -13,8 +13,8 @@ from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
-from selfcorrect.simulators.cleanup.knees import TurnKnees, with_knees_in_front
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions
+from selfcorrect.simulators.cleanup.knees import TurnKnees, unflip_knees
 
 
 def joint_distances_m(one: Motion, other: Motion) -> np.ndarray:
@@ -27,7 +27,7 @@ def jump_m(motion: Motion, joint: int) -> float:
 
 
 def repaired(motion: Motion) -> Motion:
-    return with_knees_in_front(MotionBatch.stack([motion]), TurnKnees())[0]
+    return unflip_knees(MotionBatch.stack([motion]), TurnKnees())[0]
 
 
 def with_flip(motion: Motion, side: str, frames: slice) -> Motion:
@@ -121,7 +121,9 @@ def test_a_body_that_spins_is_not_taken_for_legs_that_flip(walk):
 def test_the_clean_up_turns_knees_back_but_not_those_of_samples(walk):
     motion = MotionBatch.stack([with_flip(walk, "left", slice(10, 16))])
     knee = walk.skeleton.parts.index("left_knee")
-    cleaned, sample = (clean(motion, each).unplanted for each in (CleanupSettings(), CleanupSettings.for_samples()))
+    cleaned, sample = (
+        clean_motions(motion, each).unplanted for each in (CleanupSettings(), CleanupSettings.for_samples())
+    )
     assert jump_m(cleaned[0], knee) < 0.5 * jump_m(sample[0], knee)
 
 

@@ -11,15 +11,15 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
+from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
 from selfcorrect.simulators.cleanup.noise import (
     Denoise,
     Despike,
-    calmed,
     denoise,
     despike,
     joint_noise_rad,
     noise_level,
+    shrink_noise,
 )
 
 
@@ -73,13 +73,13 @@ def test_channels_in_concert_lose_most_of_their_noise():
     waves = np.hstack([np.sin(2 * np.pi * times_s), np.cos(3 * times_s)])
     signal = 10 * waves @ generator.normal(size=(2, 40))
     noise = generator.normal(size=signal.shape)
-    left = calmed(signal + noise, 30.0, Denoise()) - signal
+    left = shrink_noise(signal + noise, 30.0, Denoise()) - signal
     assert np.mean(left**2) < 0.12 * np.mean(noise**2)
 
 
 def test_pure_noise_leaves_only_its_mean():
     noise = np.random.default_rng(5).normal(size=(90, 66))
-    assert np.allclose(calmed(noise, 30.0, Denoise()), noise.mean(0))
+    assert np.allclose(shrink_noise(noise, 30.0, Denoise()), noise.mean(0))
 
 
 def test_motions_too_short_to_show_noise_stay(walk):
@@ -141,12 +141,15 @@ def test_kinks_of_a_fast_limb_between_frames_that_were_put_in_are_no_spikes(walk
 
 def test_legs_that_hold_feet_still_while_the_pelvis_jerks_are_no_spike(walk):
     """Seen from the pelvis the legs spike, in the world their feet do not, and a bridge would make them."""
-    legs, ankles_m = Legs.of(walk.skeleton), joint_positions(walk)[:, Legs.of(walk.skeleton).ankles]
+    legs, ankles_m = (
+        Legs.from_skeleton(walk.skeleton),
+        joint_positions(walk)[:, Legs.from_skeleton(walk.skeleton).ankles],
+    )
     tilted = walk.rotations.copy()
     tilted[15, 0] = (Rotation.from_rotvec([0.3, 0.0, 0.0]) * Rotation.from_quat(tilted[15, 0])).as_quat()
     places = forward_kinematics(walk.skeleton, walk.root_m, tilted)
     still_m, upright = np.zeros_like(walk.root_m), np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(walk), 2, 4))
-    rotations = bend_legs(walk.skeleton, *places, still_m, ankles_m, upright)
+    rotations = solve_leg_ik(walk.skeleton, *places, still_m, ankles_m, upright)
     batch = MotionBatch.stack([replace(walk, rotations=rotations)])
     off_m = np.linalg.norm(joint_positions(despike(batch, Despike())) - joint_positions(batch), axis=-1)
     assert off_m[..., legs.ankles].max() < 1e-9

@@ -13,16 +13,16 @@ from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_pos
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions
 from selfcorrect.simulators.cleanup.foot_lock import FEET, SOFT
-from selfcorrect.simulators.cleanup.planting import limbs_above_floor, plant_feet, trunk_lift
-from selfcorrect.simulators.cleanup.stance import Posed
+from selfcorrect.simulators.cleanup.planting import plant_feet, raise_limbs, trunk_lift
+from selfcorrect.simulators.cleanup.stance import PosedMotions
 
 
 @pytest.mark.parametrize("label", ["crawl", "getup_facedown", "getup_faceup", "roll"])
 def test_bodies_on_the_floor_do_not_sink(clips, label):
     batch = MotionBatch.stack([clips[label]])
-    mended = clean(batch, CleanupSettings()).motions
+    mended = clean_motions(batch, CleanupSettings()).motions
     assert physical_errors(mended).penetration_m[0] < 0.001 < physical_errors(batch).penetration_m[0]
 
 
@@ -32,7 +32,7 @@ def test_planting_feet_twice_drags_them_no_further_than_their_limit(stand, slid_
     frames = round(10 * stand.fps)
     root_m = stand.root_m[0] + np.linspace(0.0, slid_m, frames)[:, None] * (0.0, 0.0, 1.0)
     glide = replace(stand, root_m=root_m, rotations=np.tile(stand.rotations[:1], (frames, 1, 1)))
-    gliding = Posed.of(MotionBatch.stack([glide]), sole_points(stand.skeleton))
+    gliding = PosedMotions.from_motions(MotionBatch.stack([glide]), sole_points(stand.skeleton))
     planted_m = joint_positions(plant_feet(gliding, np.zeros((1, frames, 2)), FEET, SOFT))
     ankles = [stand.skeleton.joint(f"{side}_ankle") for side in ("left", "right")]
     dragged_m = np.abs(planted_m - gliding.positions_m)[0][:, ankles][..., 2]
@@ -41,7 +41,7 @@ def test_planting_feet_twice_drags_them_no_further_than_their_limit(stand, slid_
 
 def test_motions_above_the_floor_stay_as_they_are(walk, adult):
     batch = MotionBatch.stack([walk])
-    assert np.array_equal(limbs_above_floor(batch).rotations, batch.rotations)
+    assert np.array_equal(raise_limbs(batch).rotations, batch.rotations)
     positions_m, _ = forward_kinematics(walk.skeleton, walk.root_m, walk.rotations)
     assert not trunk_lift(walk.skeleton, positions_m[None], walk.fps).any()
 
@@ -52,7 +52,7 @@ def test_a_hand_comes_up_and_the_trunk_stays(stand):
     down = low.rotations.copy()
     down[:, low.skeleton.joint("left_shoulder")] = Rotation.from_rotvec([0.0, 0.0, -1.4]).as_quat()
     low = replace(low, rotations=down)
-    before_m, after_m = joint_positions(low), joint_positions(limbs_above_floor(MotionBatch.stack([low]))[0])
+    before_m, after_m = joint_positions(low), joint_positions(raise_limbs(MotionBatch.stack([low]))[0])
     wrist, elbow, head = (low.skeleton.joint(part) for part in ("left_wrist", "left_elbow", "head"))
     assert before_m[:, wrist, 1].max() < 0.0
     assert np.allclose(after_m[:, wrist, 1], 0.031)
@@ -75,7 +75,7 @@ def test_a_forearm_that_dips_upright_does_not_snap(stand, fps):
     root_m = dipping.root_m + np.outer(height_m - 0.29 - wrist_m, [0.0, 1.0, 0.0])
     batch = MotionBatch.stack([replace(dipping, root_m=root_m, rotations=rotations)])
     for spread_s, snaps in ((0.0, fps > 24), (0.08, False)):
-        raised = limbs_above_floor(batch, spread_s)
+        raised = raise_limbs(batch, spread_s)
         added_deg_s = np.degrees(added_angular_speeds_rad_s(batch, raised)[0])
         assert (added_deg_s[[adult.joint("left_shoulder"), adult.joint("left_elbow")]].max() > 150.0) == snaps
         assert joint_positions(raised)[0, :, adult.joint("left_wrist"), 1].min() > 0.025
@@ -93,6 +93,6 @@ def test_a_sunken_trunk_is_lifted_smoothly(stand):
 
 def test_sunken_motions_come_up_alike_in_any_company(clips):
     crawl, roll = (clips[label].frames(0, 50) for label in ("crawl", "roll"))
-    together = limbs_above_floor(MotionBatch.stack([crawl, roll]))
+    together = raise_limbs(MotionBatch.stack([crawl, roll]))
     for index, motion in enumerate((crawl, roll)):
-        assert np.array_equal(together.rotations[index], limbs_above_floor(MotionBatch.stack([motion])).rotations[0])
+        assert np.array_equal(together.rotations[index], raise_limbs(MotionBatch.stack([motion])).rotations[0])

@@ -11,14 +11,14 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, JoinSplices
-from selfcorrect.simulators.cleanup.splices import first_frames_of_takes, without_splices
+from selfcorrect.simulators.cleanup.splices import find_takes, remove_splices
 from selfcorrect.simulators.corrector import KinematicCorrector
 
 JOIN = JoinSplices(join_takes=True)
 
 
 def mended(motion: Motion) -> Motion:
-    return without_splices(MotionBatch.stack([motion]), JOIN)[0]
+    return remove_splices(MotionBatch.stack([motion]), JOIN)[0]
 
 
 def elsewhere(motion: Motion, frame: int, turn_rad: float) -> Motion:
@@ -44,8 +44,8 @@ LABELS = ["walk", "jump", "kick", "spinkick", "backflip", "roll", "punch", "danc
 @pytest.mark.parametrize("label", LABELS)
 def test_unspliced_motion_stays_as_it_is(clips, label):
     batch = MotionBatch.stack([clips[label]])
-    assert np.array_equal(without_splices(batch, JOIN).root_m, batch.root_m)
-    assert np.array_equal(without_splices(batch, JOIN).rotations, batch.rotations)
+    assert np.array_equal(remove_splices(batch, JOIN).root_m, batch.root_m)
+    assert np.array_equal(remove_splices(batch, JOIN).rotations, batch.rotations)
 
 
 def test_a_change_of_pose_at_a_splice_is_spread(walk):
@@ -62,7 +62,7 @@ def test_a_change_of_pose_at_a_splice_is_spread(walk):
 
 
 def test_only_spliced_motions_of_a_batch_change(walk):
-    together = without_splices(MotionBatch.stack([walk, elsewhere(walk, 20, 1.0)]), JOIN)
+    together = remove_splices(MotionBatch.stack([walk, elsewhere(walk, 20, 1.0)]), JOIN)
     assert np.array_equal(together.root_m[0], walk.root_m)
     assert np.allclose(together.root_m[1], mended(elsewhere(walk, 20, 1.0)).root_m)
 
@@ -72,7 +72,7 @@ def test_moments_have_no_splices(walk):
     assert np.array_equal(mended(short).root_m, short.root_m)
 
 
-JOINING = KinematicCorrector(CleanupSettings().having(JOIN))
+JOINING = KinematicCorrector(CleanupSettings().with_steps(JOIN))
 
 
 def test_a_jump_is_undone_in_what_the_corrector_returns_where_that_is_asked_for(clips):
@@ -87,6 +87,6 @@ def test_a_small_jump_is_undone_unasked(clips):
     clean = clips["dance_b"]
     halfway = np.arange(len(clean))[:, None] >= len(clean) // 2
     jumping = replace(clean, root_m=clean.root_m + halfway * [0.08, 0.0, 0.0])
-    assert first_frames_of_takes(jumping, JoinSplices()) == [0]
+    assert find_takes(jumping, JoinSplices()) == [0]
     mended, expected = (correction.motion for correction in KinematicCorrector()([jumping, clean]))
     assert np.linalg.norm(mended.root_m - expected.root_m, axis=1).mean() < 0.03

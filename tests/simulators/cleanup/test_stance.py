@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.body.surface import sole_points
 from selfcorrect.motion.measures.contacts import floor_height_m, height_of_floor_m
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.cleanup.levelling import LevelFloor, floor_height, floors_m
-from selfcorrect.simulators.cleanup.stance import Posed, standing, standing_points
+from selfcorrect.simulators.cleanup.levelling import LevelFloor, estimate_floor_height, estimate_floor_heights_m
+from selfcorrect.simulators.cleanup.stance import PosedMotions, collect_stance_evidence, detect_stances
 
 
 def test_short_gaps_in_stances_close_and_short_stances_go():
@@ -21,7 +21,7 @@ def test_short_gaps_in_stances_close_and_short_stances_go():
     speed_m_s[0, 2:8, 0] = 0.0
     speed_m_s[0, 4, 0] = 1.0
     speed_m_s[0, 12:14, 0] = 0.0
-    stands = standing(height_m, speed_m_s, fps=30.0)
+    stands = detect_stances(height_m, speed_m_s, fps=30.0)
     assert np.flatnonzero(stands[0, :, 0]).tolist() == list(range(2, 8))
     assert not stands[..., 1].any()
 
@@ -31,8 +31,8 @@ def test_toes_that_dip_do_not_raise_the_body():
     soles_m = np.tile([0.0, 0.0], (60, 1))
     soles_m[:20, 0], soles_m[30:50, 1] = -0.05, -0.05
     flat = soles_m == 0.0
-    assert floor_height(soles_m, np.zeros((60, 2)), flat, LevelFloor()) == 0.0
-    assert floor_height(soles_m, np.zeros((60, 2)), np.zeros((60, 2), dtype=bool), LevelFloor()) == -0.05
+    assert estimate_floor_height(soles_m, np.zeros((60, 2)), flat, LevelFloor()) == 0.0
+    assert estimate_floor_height(soles_m, np.zeros((60, 2)), np.zeros((60, 2), dtype=bool), LevelFloor()) == -0.05
 
 
 def test_a_raised_motion_is_lowered_by_as_much_and_one_on_the_floor_is_left(stand: Motion, walk: Motion) -> None:
@@ -40,7 +40,11 @@ def test_a_raised_motion_is_lowered_by_as_much_and_one_on_the_floor_is_left(stan
         level = replace(motion, root_m=motion.root_m - np.array([0.0, floor_height_m(motion), 0.0]))
         raised = replace(level, root_m=level.root_m + np.array([0.0, 0.1, 0.0]))
         low_m, high_m = (
-            floors_m(Posed.of(MotionBatch.stack([each]), sole_points(each.skeleton)), LevelFloor(), lowest=False)[0]
+            estimate_floor_heights_m(
+                PosedMotions.from_motions(MotionBatch.stack([each]), sole_points(each.skeleton)),
+                LevelFloor(),
+                lowest=False,
+            )[0]
             for each in (level, raised)
         )
         assert abs(low_m) < 0.01
@@ -53,9 +57,9 @@ def test_the_lowest_of_several_levels_is_found_wherever_the_file_has_its_floor(s
     levels_m = np.repeat([0.0, -0.12, -0.24, -0.12], [60, 60, 14, 60])
     root_m = stand.root_m[0] + (raised_m + levels_m)[:, None] * (0.0, 1.0, 0.0)
     steps = replace(stand, root_m=root_m, rotations=np.tile(stand.rotations[:1], (len(root_m), 1, 1)))
-    posed = Posed.of(MotionBatch.stack([steps]), sole_points(stand.skeleton))
+    posed = PosedMotions.from_motions(MotionBatch.stack([steps]), sole_points(stand.skeleton))
     lowest_m = posed.feet_m[..., 1].min()
-    assert floors_m(posed, LevelFloor(), lowest=True)[0] == pytest.approx(lowest_m, abs=0.01)
+    assert estimate_floor_heights_m(posed, LevelFloor(), lowest=True)[0] == pytest.approx(lowest_m, abs=0.01)
 
 
 @pytest.mark.parametrize("pitch_deg", [0.0, 6.0, 12.0])
@@ -68,10 +72,10 @@ def test_no_body_is_lowered_into_the_ground(stand: Motion, pitch_deg: float) -> 
         rotations[:, ankle] = (Rotation.from_quat(rotations[:, ankle]) * pitch).as_quat()
     known = replace(stand.skeleton, soles_m=(0.025, 0.025))
     pitched = MotionBatch.stack([replace(stand, skeleton=known, rotations=rotations)])
-    posed = Posed.of(pitched, sole_points(known))
+    posed = PosedMotions.from_motions(pitched, sole_points(known))
     up_m = np.array([0.0, 0.05 - posed.feet_m[..., 1].min(), 0.0])
-    posed = posed.moved(np.broadcast_to(up_m, pitched.root_m.shape))
-    down_m = floors_m(posed, LevelFloor(), lowest=False)[0]
+    posed = posed.shift(np.broadcast_to(up_m, pitched.root_m.shape))
+    down_m = estimate_floor_heights_m(posed, LevelFloor(), lowest=False)[0]
     assert 0.03 < down_m < 0.051
 
 
@@ -88,10 +92,12 @@ def test_points_that_stand_are_found_on_a_floor_that_slides(walk: Motion) -> Non
     sliding = replace(walk, root_m=walk.root_m + np.outer(np.arange(len(walk)) / walk.fps, (1.0, 0.0, 0.0)))
     weights = []
     for motion in (walk, sliding):
-        posed = Posed.of(MotionBatch.stack([motion]), sole_points(motion.skeleton))
+        posed = PosedMotions.from_motions(MotionBatch.stack([motion]), sole_points(motion.skeleton))
         joints = [motion.skeleton.joint(f"{side}_ankle") for side in ("left", "right")]
         upright = np.ones(len(motion) - 1, dtype=bool)
-        weights.append(standing_points(posed.feet_m[0], posed.orientations[0][:, joints], upright, motion.fps).weights)
+        weights.append(
+            collect_stance_evidence(posed.feet_m[0], posed.orientations[0][:, joints], upright, motion.fps).weights
+        )
     np.testing.assert_allclose(weights[0], weights[1])
     assert weights[0].max() > 0.5
     assert weights[0].min() < 0.01

@@ -23,11 +23,18 @@ from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.frames import Y_UP_TO_Z_UP, rotation_error
-from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LevelFloor, LiftLimbs, PlantFeet, clean
+from selfcorrect.simulators.body.humanoid import build_humanoid
+from selfcorrect.simulators.cleanup.clean import (
+    CleanupSettings,
+    FitSoles,
+    LevelFloor,
+    LiftLimbs,
+    PlantFeet,
+    clean_motions,
+)
 from selfcorrect.simulators.contacts.contact_plan import carried_places
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.feasibility import surroundings_of
+from selfcorrect.simulators.feasibility import infer_surroundings
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 
@@ -39,9 +46,9 @@ SEAT_M = 0.45
 @pytest.fixture(scope="module")
 def planted(walk: Motion) -> Motion:
     """A walk of three cycles whose feet stand still on the floor."""
-    mended = clean(
+    mended = clean_motions(
         MotionBatch.stack([repeated(walk, 3)]),
-        CleanupSettings(support="floor").having(PlantFeet(soft=None), LiftLimbs(0.0)),
+        CleanupSettings(support="floor").with_steps(PlantFeet(soft=None), LiftLimbs(0.0)),
     )
     return mended.motions[0]
 
@@ -92,7 +99,7 @@ def sit(stand: Motion) -> Motion:
 
 
 def inferred(motion: Motion) -> tuple[Support, ...]:
-    return clean(MotionBatch.stack([motion]), CleanupSettings()).supports[0]
+    return clean_motions(MotionBatch.stack([motion]), CleanupSettings()).supports[0]
 
 
 def lifted(motion: Motion, height_m: float | np.ndarray) -> Motion:
@@ -148,7 +155,7 @@ def test_sudden_changes_of_height_are_two_supports(stand):
     assert {support.part for support in found} == {"left foot", "right foot"}
 
 
-@pytest.mark.parametrize("settings", [CleanupSettings(), CleanupSettings().without(FitSoles)])
+@pytest.mark.parametrize("settings", [CleanupSettings(), CleanupSettings().without_steps(FitSoles)])
 def test_supports_are_each_motion_s_own(stairs, planted, settings):
     """In a batch as alone; the walk on the floor beside the stairs needs none."""
     corrector = KinematicCorrector(settings)
@@ -332,11 +339,11 @@ def test_check_knows_what_carries_as_correct_does(stairs, planted, name):
     }[name]()
     rules = RuleChoice(("F1", "F2", "F3"))
     assert check_with(motion, rules).findings
-    assert check_with(motion, rules, surroundings_of).findings == ()
+    assert check_with(motion, rules, infer_surroundings).findings == ()
 
 
 def test_who_hangs_hovers_only_before_the_hands_hold(stand):
-    (found,) = check_with(hanging(stand), RuleChoice(("F2",)), surroundings_of).findings
+    (found,) = check_with(hanging(stand), RuleChoice(("F2",)), infer_surroundings).findings
     assert found.stop <= 62 < check_with(hanging(stand), RuleChoice(("F2",))).findings[0].stop
 
 
@@ -344,17 +351,17 @@ def test_who_hangs_hovers_only_before_the_hands_hold(stand):
 def test_a_body_that_is_lifted_and_let_down_hovers_whatever_seems_to_carry_it(planted, height_m):
     up = gaussian_filter1d(np.where(np.abs(np.arange(len(planted)) - 40) < 14, height_m, 0.0), 2.0)
     motion = lifted(planted, up[:, None])
-    assert {finding.code for finding in check_with(motion, RuleChoice(("F2",)), surroundings_of).findings} == {"F2"}
+    assert {finding.code for finding in check_with(motion, RuleChoice(("F2",)), infer_surroundings).findings} == {"F2"}
 
 
 def test_a_floor_that_drifts_beneath_who_travels_is_no_treadmill(planted):
     along_m = np.outer(np.arange(len(planted)) / planted.fps, 0.6 * EYE[0])
     motion = replace(planted, root_m=planted.root_m + along_m)
-    assert {finding.code for finding in check_with(motion, RuleChoice(("F3",)), surroundings_of).findings} == {"F3"}
+    assert {finding.code for finding in check_with(motion, RuleChoice(("F3",)), infer_surroundings).findings} == {"F3"}
 
 
 def test_a_hold_draws_the_hand_to_it_and_keeps_it_there(adult, engine):
-    body = humanoid(adult).padded(0.06)
+    body = build_humanoid(adult).with_minimum_inertia(0.06)
     world = ENGINES.load(engine)(EngineSettings())
     elbows = [body.tree.parts.index(f"{side}_elbow") for side in ("left", "right")]
     hands_m = {side: rest_points_m(body)[carried_places(body, f"{side} grip")][0] for side in ("left", "right")}
@@ -390,7 +397,7 @@ def test_the_choice_is_checked():
 
 def test_a_slab_holds_what_it_carries_and_nothing_else(adult, engine):
     """Soles land on a slab for feet, fall through one for hands, and fall when theirs is taken away."""
-    body = humanoid(adult).padded(0.06)
+    body = build_humanoid(adult).with_minimum_inertia(0.06)
     world = ENGINES.load(engine)(EngineSettings())
     feet = [Support(f"{side} foot", (0.0, 0.5, 0.05), (0.6, 0.6), 0, 9) for side in ("left", "right")]
     hands = Support("left hand", (0.0, 0.5, 0.05), (0.6, 0.6), 0, 9)

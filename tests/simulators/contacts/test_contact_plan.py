@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from simulated_bodies import mended
 
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, build_humanoid
 from selfcorrect.simulators.contacts.contact_plan import contact_forces, continued_forces, net_wrench, plan_contacts
 from selfcorrect.simulators.settings.plan import ContactSettings
 
@@ -18,8 +18,8 @@ FRICTION = 0.5
 
 
 def test_a_standing_body_demands_its_weight_and_the_floor_gives_it(stand):
-    body = humanoid(stand.skeleton)
-    plan = plan_contacts(body, body.links_of(MotionBatch.stack([stand])), FRICTION)
+    body = build_humanoid(stand.skeleton)
+    plan = plan_contacts(body, body.select_links(MotionBatch.stack([stand])), FRICTION)
     weight_n = body.weight_n
     assert np.allclose(plan.needs.wrench[..., :3], [0.0, weight_n, 0.0], atol=1e-6)
     assert np.linalg.norm(plan.rest[..., :3], axis=-1).max() < 0.01 * weight_n
@@ -29,11 +29,11 @@ def test_a_standing_body_demands_its_weight_and_the_floor_gives_it(stand):
 def raised(stand, by_m: np.ndarray) -> MotionBatch:
     """A standing motion lifted off the floor by (T,) metres, on its body's links."""
     up_m = np.broadcast_to(by_m, len(stand))[:, None] * [0.0, 1.0, 0.0]
-    return humanoid(stand.skeleton).links_of(MotionBatch.stack([replace(stand, root_m=stand.root_m + up_m)]))
+    return build_humanoid(stand.skeleton).select_links(MotionBatch.stack([replace(stand, root_m=stand.root_m + up_m)]))
 
 
 def test_what_hovers_and_is_borne_is_borne_by_its_feet_and_what_falls_is_not(stand):
-    body = humanoid(stand.skeleton)
+    body = build_humanoid(stand.skeleton)
     hovering = plan_contacts(body, raised(stand, np.array(0.025)), FRICTION)
     assert np.allclose(hovering.force_n.sum(2)[..., 1], body.weight_n, rtol=0.02)
     strict = ContactSettings(further=1e-9)
@@ -45,9 +45,9 @@ def test_what_hovers_and_is_borne_is_borne_by_its_feet_and_what_falls_is_not(sta
 
 def test_a_sliding_foot_that_bears_the_body_is_planned_to(stand):
     """At .8 m/s, twice as fast as a point that may carry beside one that stands."""
-    body = humanoid(stand.skeleton)
+    body = build_humanoid(stand.skeleton)
     glide_m = 0.8 * np.arange(len(stand))[:, None] / stand.fps * [1.0, 0.0, 0.0]
-    gliding = body.links_of(MotionBatch.stack([replace(stand, root_m=stand.root_m + glide_m)]))
+    gliding = body.select_links(MotionBatch.stack([replace(stand, root_m=stand.root_m + glide_m)]))
     plan = plan_contacts(body, gliding, FRICTION)
     assert np.allclose(plan.force_n.sum(2)[..., 1], body.weight_n, rtol=0.02)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, build_humanoid
 from selfcorrect.simulators.contacts.contact_plan import plan_contacts
 from selfcorrect.simulators.contacts.dynamics import demand, joint_torques
 from selfcorrect.simulators.settings.plan import ContactSettings
@@ -18,10 +18,10 @@ FRICTION = 0.5
 
 
 def test_a_falling_body_demands_nothing(stand):
-    body = humanoid(stand.skeleton)
+    body = build_humanoid(stand.skeleton)
     times_s = np.arange(len(stand)) / stand.fps
     fall_m = -0.5 * GRAVITY_M_S2 * times_s[:, None] ** 2 * [0.0, 1.0, 0.0]
-    falling = body.links_of(MotionBatch.stack([replace(stand, root_m=stand.root_m + fall_m)]))
+    falling = body.select_links(MotionBatch.stack([replace(stand, root_m=stand.root_m + fall_m)]))
     assert np.abs(demand(body, falling, SMOOTHING_S).wrench[0, 5:-5]).max() < 0.2
 
 
@@ -29,19 +29,19 @@ def test_a_spinning_body_demands_the_rate_of_its_angular_momentum(stand):
     """About the vertical at growing speed, arms in T-pose: moment is inertia times angular acceleration."""
     from scipy.spatial.transform import Rotation
 
-    body = humanoid(stand.skeleton)
+    body = build_humanoid(stand.skeleton)
     times_s = np.arange(len(stand)) / stand.fps
     rotations = stand.rotations.copy()
     rotations[:, 0] = Rotation.from_rotvec(0.5 * 2.0 * times_s[:, None] ** 2 * [0.0, 1.0, 0.0]).as_quat()
-    needs = demand(body, body.links_of(MotionBatch.stack([replace(stand, rotations=rotations)])), SMOOTHING_S)
+    needs = demand(body, body.select_links(MotionBatch.stack([replace(stand, rotations=rotations)])), SMOOTHING_S)
     inertia = needs.inertia_kgm2[0, :, 1, 1]
     assert np.allclose(needs.wrench[0, 6:-6, 4], 2.0 * inertia[6:-6], rtol=0.05)
 
 
 def test_joint_torques_hold_a_stretched_arm(stand):
     """The shoulder of a T-pose carries the arm's weight at its lever."""
-    body = humanoid(stand.skeleton)
-    plan = plan_contacts(body, body.links_of(MotionBatch.stack([stand])), FRICTION)
+    body = build_humanoid(stand.skeleton)
+    plan = plan_contacts(body, body.select_links(MotionBatch.stack([stand])), FRICTION)
     torque_nm = joint_torques(body, plan.needs, plan.force_n, plan.points_m)[0, 15]
     shoulder, elbow = body.tree.joint("left_shoulder"), body.tree.joint("left_elbow")
     centre_m = [body.centre_m[shoulder][0], body.tree.offsets_m[elbow][0] + body.centre_m[elbow][0]]

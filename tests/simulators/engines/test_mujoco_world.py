@@ -14,8 +14,8 @@ from selfcorrect.motion.geometry.rotations import composed, inverted, rotation_v
 from selfcorrect.motion.support import CARRIED_PARTS, Support
 from selfcorrect.runtime.processes import with_threads
 from selfcorrect.simulators.body.frames import orientations_to_simulator
-from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, HaltFloor, LevelFloor
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, build_humanoid
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LevelFloor, StabilizeFloor
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.support_colliders import SupportColliders
 from selfcorrect.simulators.engines.world import Reference
@@ -43,7 +43,7 @@ def poses(body, bodies: int = 1) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_both_engines_read_back_the_state_they_are_given(adult, world):
-    body = humanoid(adult)
+    body = build_humanoid(adult)
     rotations, still = poses(body, bodies=3)
     velocities_rad_s = np.random.default_rng(1).normal(0, 1, still.shape)
     orientation = orientations_to_simulator(np.array([0.1, 0.2, -0.3, 0.9]) / np.linalg.norm([0.1, 0.2, -0.3, 0.9]))
@@ -57,7 +57,7 @@ def test_both_engines_read_back_the_state_they_are_given(adult, world):
 
 
 def test_both_engines_put_the_links_in_the_same_places(adult):
-    body = humanoid(adult)
+    body = build_humanoid(adult)
     rotations, still = poses(body)
     places = []
     for engine in ENGINES.names:
@@ -69,7 +69,7 @@ def test_both_engines_put_the_links_in_the_same_places(adult):
 
 
 def test_free_fall_is_at_g_and_who_rests_stays(adult, world):
-    body = humanoid(adult)
+    body = build_humanoid(adult)
     rotations, still = poses(body, bodies=3)
     world.build([body] * 3, STEP_S, [()] * 3)
     world.reset(state((0.0, 0.0, 5.0), bodies=3), rotations, still)
@@ -81,7 +81,7 @@ def test_free_fall_is_at_g_and_who_rests_stays(adult, world):
 
 def test_a_joint_is_drawn_to_its_target(adult, world):
     """Also across half a turn, and from either of the two quaternions of a rotation."""
-    body = humanoid(adult).padded(0.06)
+    body = build_humanoid(adult).with_minimum_inertia(0.06)
     bent, still = rest_pose(body, 2), no_torques(body, 2)
     elbow = body.tree.joint("left_elbow") - 1
     bent[:, elbow] = [0.0, -np.sin(0.5), 0.0, np.cos(0.5)]
@@ -95,13 +95,13 @@ def test_a_joint_is_drawn_to_its_target(adult, world):
 
 def test_joints_follow_a_swing_without_lag_or_lead(adult, world, engine):
     """A forearm that swings in free fall; 4 ms of lag or lead would be 25 mrad where it is fastest."""
-    body = humanoid(adult).padded(0.06)
+    body = build_humanoid(adult).with_minimum_inertia(0.06)
     elbow = body.tree.joint("left_elbow") - 1
     frames_s = np.arange(31) / 30
     bends_rad = 0.5 * np.sin(2 * np.pi * 2.0 * frames_s)
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (31, 1, len(body), 1))
     rotations[:, 0, elbow + 1] = Rotation.from_euler("y", bends_rad[:, None]).as_quat()
-    reference = Reference.through(np.zeros((31, 1, 3)), rotations, 30.0)
+    reference = Reference.from_frames(np.zeros((31, 1, 3)), rotations, 30.0)
     times_s = np.arange(120) * STEP_S
     world.build([body], STEP_S, [()])
     targets, torques_nm = world.drive(body, reference, times_s, np.zeros((120, 1, len(body) - 1, 3)))
@@ -120,7 +120,7 @@ def test_joints_follow_a_swing_without_lag_or_lead(adult, world, engine):
 def test_the_engines_agree_about_a_motion(clips, label):
     """What PyBullet made of a motion is followed by MuJoCo closely and without penetration."""
     corrected = PhysicsCorrector()([clips[label]])[0].motion
-    known_floor = CleanupSettings().without(LevelFloor, HaltFloor, FitSoles)
+    known_floor = CleanupSettings().without_steps(LevelFloor, StabilizeFloor, FitSoles)
     judged = PhysicsCorrector(TrackerSettings.at_strength(0.7, "mujoco"), known_floor)([corrected])[0]
     assert judged.accepted, judged.reason
     distance_m = np.linalg.norm(joint_positions(judged.motion) - joint_positions(corrected), axis=-1).mean()
@@ -131,7 +131,7 @@ def test_the_engines_agree_about_a_motion(clips, label):
 @pytest.mark.parametrize("count", [0, 8])
 def test_contacts_have_room_in_states_that_are_small(adult, count):
     """Many copies of a body are in memory at once; all links of this one are in the floor, or near supports."""
-    body = humanoid(adult)
+    body = build_humanoid(adult)
     supports = [Support(part, (0.0, 0.0, 0.0), (1.0, 1.0), 0, 9) for part in CARRIED_PARTS] * count
     world = ENGINES.load("mujoco")(EngineSettings())
     world.build([body], STEP_S, [supports])
@@ -150,7 +150,7 @@ def test_contacts_have_room_in_states_that_are_small(adult, count):
 
 def test_bodies_that_explode_leave_no_file_behind(adult, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    body = humanoid(adult)
+    body = build_humanoid(adult)
     rotations, still = poses(body)
     world = ENGINES.load("mujoco")(EngineSettings())
     world.build([body], STEP_S, [()])
@@ -163,7 +163,7 @@ def test_bodies_that_explode_leave_no_file_behind(adult, tmp_path, monkeypatch, 
 @pytest.mark.parametrize("push_nm", [0.0, 1e30])
 def test_threads_change_no_byte(adult, monkeypatch, push_nm):
     """Bodies that fall to the floor, or that explode, each in its own way."""
-    body, count = humanoid(adult), 3 * BODIES_PER_THREAD
+    body, count = build_humanoid(adult), 3 * BODIES_PER_THREAD
     rotations, still = poses(body, count)
     pushes_nm = push_nm * np.random.default_rng(2).normal(size=still.shape)
     made, callers, step = [], set(), mujoco_world.mujoco.mj_step
@@ -182,8 +182,8 @@ def test_threads_change_no_byte(adult, monkeypatch, push_nm):
 
 def test_no_body_takes_the_sparse_path_of_the_solver(adult):
     """MuJoCo's own choice is the sparse one from 60 degrees of freedom on."""
-    body = humanoid(adult, 70.0)
-    xml = mujoco_world.mjcf(body, EngineSettings(), STEP_S, SupportColliders.of(body, ()))
+    body = build_humanoid(adult, 70.0)
+    xml = mujoco_world.write_mjcf(body, EngineSettings(), STEP_S, SupportColliders.from_supports(body, ()))
     assert not mujoco_world.mujoco.mj_isSparse(mujoco_world.mujoco.MjModel.from_xml_string(xml))
     hinges = "".join(f'<joint axis="{axis}"/>' for axis in ("1 0 0", "0 1 0", "0 0 1"))
     large = f'<body>{hinges}<inertial pos="0 0 0" mass="1" diaginertia="1 1 1"/></body>' * 30

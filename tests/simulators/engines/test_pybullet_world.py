@@ -12,7 +12,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 from simulated_bodies import STILL, UPRIGHT, no_torques, rest_points_m, rest_pose, state, step_one
 
-from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid, humanoid
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid, build_humanoid
 from selfcorrect.simulators.engines.pybullet_world import PyBulletWorld
 from selfcorrect.simulators.settings.tracker import EngineSettings
 
@@ -21,7 +21,7 @@ STEP_S = 1 / 120
 
 @pytest.fixture(scope="module")
 def body(adult) -> Humanoid:
-    return humanoid(adult).padded(0.06)
+    return build_humanoid(adult).with_minimum_inertia(0.06)
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_mass_properties_arrive_in_the_simulator(world, body):
 
 def test_a_body_is_not_the_one_that_was_loaded_before(world, adult):
     for mass_kg in (50.0, 90.0):
-        body = humanoid(adult, mass_kg)
+        body = build_humanoid(adult, mass_kg)
         place(world, body, height_m=2.0)
         assert pybullet.getDynamicsInfo(ids(world)[0], -1, physicsClientId=ids(world)[1])[0] == pytest.approx(
             body.mass_kg[0]

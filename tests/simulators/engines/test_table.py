@@ -12,7 +12,7 @@ from selfcorrect.experiments.motion.correctors.builtin import sample_corrector
 from selfcorrect.experiments.motion.settings.experiment import settings_of
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.simulators.corrector import PhysicsCorrector
-from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, chosen_engine
+from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, resolve_engine
 
 LOADED = ("pybullet", "selfcorrect.simulators.engines.pybullet_world")
 
@@ -26,23 +26,23 @@ def no_pybullet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_pybullet_is_taken_where_it_is_installed() -> None:
     pytest.importorskip("pybullet")
-    assert chosen_engine(AUTO) == "pybullet"
+    assert resolve_engine(AUTO) == "pybullet"
     assert PhysicsCorrector().tracker.engine.name == "pybullet"
 
 
 @pytest.mark.usefixtures("no_pybullet")
 def test_mujoco_is_taken_elsewhere() -> None:
-    assert chosen_engine(AUTO) == "mujoco"
+    assert resolve_engine(AUTO) == "mujoco"
     assert PhysicsCorrector().tracker.engine.name == "mujoco"
 
 
 def test_bodies_without_help_are_simulated_where_joints_give_way() -> None:
-    assert chosen_engine(AUTO, gives_way=True) == "mujoco"
+    assert resolve_engine(AUTO, gives_way=True) == "mujoco"
 
 
 def test_an_engine_that_is_named_is_the_one_that_is_taken() -> None:
-    assert chosen_engine("pybullet", gives_way=True) == "pybullet"
-    assert chosen_engine("of another package") == "of another package"
+    assert resolve_engine("pybullet", gives_way=True) == "pybullet"
+    assert resolve_engine("of another package") == "of another package"
 
 
 @pytest.mark.usefixtures("no_pybullet")

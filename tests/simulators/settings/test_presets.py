@@ -11,13 +11,13 @@ from selfcorrect.simulators.settings.tracker import (
     PRESETS,
     DriveSettings,
     TrackerSettings,
-    preset_of,
-    recorded_strength,
+    find_preset,
+    normalize_strength,
 )
 
 
 def test_the_dial_and_its_names_agree():
-    assert preset_of(0.7).drive == preset_of("0.7").drive == PRESETS["balanced"].drive == DriveSettings()
+    assert find_preset(0.7).drive == find_preset("0.7").drive == PRESETS["balanced"].drive == DriveSettings()
     assert PRESETS["balanced"].tracker("mujoco", 60.0) == TrackerSettings.at_strength(0.7, "mujoco", 60.0)
     assert PRESETS["residual-free"].tracker("mujoco") == TrackerSettings.without_residual()
 
@@ -34,15 +34,15 @@ def test_loops_use_a_preset_of_the_table():
 @pytest.mark.parametrize("old", OLD_NAMES)
 def test_old_names_work_and_are_told_of(old):
     with pytest.warns(FutureWarning, match=f"{old} is now {OLD_NAMES[old]}"):
-        assert preset_of(old) is PRESETS[OLD_NAMES[old]]
+        assert find_preset(old) is PRESETS[OLD_NAMES[old]]
 
 
 def test_one_strength_is_recorded_in_one_way():
-    assert recorded_strength("balanced") == recorded_strength("0.7") == recorded_strength(0.7) == 0.7
-    assert recorded_strength("simulated") == "simulated"
+    assert normalize_strength("balanced") == normalize_strength("0.7") == normalize_strength(0.7) == 0.7
+    assert normalize_strength("simulated") == "simulated"
 
 
 @pytest.mark.parametrize("strange", ["brutal", -0.1, 1.5, "nan"])
 def test_what_is_no_strength_is_refused_with_the_names(strange):
     with pytest.raises(SettingError, match="faithful, balanced, physical, residual-free, simulated or a number"):
-        preset_of(strange)
+        find_preset(strange)

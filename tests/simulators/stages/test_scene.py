@@ -17,12 +17,12 @@ from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.body.humanoid import humanoid
+from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
-from selfcorrect.simulators.stages.staging import at_size_of, body_in, leaning, on_hill, push_n
+from selfcorrect.simulators.stages.staging import adapt_body, correct_at_scene_size, lean_bodies, place_on_slope, push_n
 
 
 @lru_cache
@@ -72,7 +72,7 @@ def in_scene(name: str, engine: str, scene: Scene) -> Motion:
 def test_a_push_of_300_n_displaces_the_body_as_mechanics_demands(engine):
     scene = Scene(push_n=(300.0, 0.0, 0.0), push_from_s=0.6)
     aside_m = (in_scene("walk", engine, scene).root_m - in_scene("walk", engine, NEARLY_PLAIN).root_m)[:, 0]
-    speed_m_s = 300.0 * scene.push_lasts_s / humanoid(motion_of("walk").skeleton).total_mass_kg
+    speed_m_s = 300.0 * scene.push_lasts_s / build_humanoid(motion_of("walk").skeleton).total_mass_kg
     assert 0.08 < aside_m.max() < speed_m_s * 0.5
     first = int(0.6 * motion_of("walk").fps)
     assert aside_m[first : first + 10].min() > -0.01
@@ -106,7 +106,7 @@ def test_less_gravity_lets_bodies_fly_longer_and_weigh_less(engine):
 
 
 def test_a_load_is_borne_by_the_ground(engine):
-    body = humanoid(motion_of("walk").skeleton)
+    body = build_humanoid(motion_of("walk").skeleton)
     more = load(followed("walk", engine, Scene(load_kg=20.0))).mean() - load(followed("walk", engine)).mean()
     assert more == pytest.approx(20.0 / body.total_mass_kg, rel=0.5)
 
@@ -138,13 +138,13 @@ def test_a_child_does_the_motion_in_its_own_size_and_it_comes_back_in_the_adults
 def test_nothing_differs_in_a_plain_scene(walk):
     plain = PhysicsCorrector(scene=Scene())([walk])[0].motion
     assert np.array_equal(plain.root_m, PhysicsCorrector()([walk])[0].motion.root_m)
-    assert body_in(PLAIN, body := humanoid(walk.skeleton)) is body
+    assert adapt_body(PLAIN, body := build_humanoid(walk.skeleton)) is body
 
 
 @pytest.mark.parametrize("slope_deg", [8.0, -8.0, 15.0])
 def test_legs_reach_on_a_slope_wherever_feet_were_on_level_floor(slope_deg):
     walk = motion_of("walk")
-    (leant,) = leaning(Scene(slope_deg=slope_deg), MotionBatch.stack([walk]))
+    (leant,) = lean_bodies(Scene(slope_deg=slope_deg), MotionBatch.stack([walk]))
     ankles = [walk.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]
     before_m, after_m = (joint_positions(motion)[:, ankles] for motion in (walk, leant))
     low = before_m[..., 1] < before_m[..., 1].min(axis=0) + 0.04
@@ -161,8 +161,8 @@ def _as_they_are(batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
 def test_slopes_are_left_as_they_are_entered(adult, stand):
     """What leans in the floor's frame stands upright on the hill, its feet where they were along it."""
     scene, motion = Scene(slope_deg=10.0, uphill_deg=90.0, size=0.5), stand.frames(0, 4)
-    ((made,),) = at_size_of(scene, _as_they_are, [MotionBatch.stack([motion])])
-    back = on_hill(scene, made).motion
+    ((made,),) = correct_at_scene_size(scene, _as_they_are, [MotionBatch.stack([motion])])
+    back = place_on_slope(scene, made).motion
     assert np.allclose(np.abs(back.rotations[:, 0] @ [0.0, 0.0, 0.0, 1.0]), 1.0)
     ankle = adult.joint("left_ankle")
     along_hill_m = Rotation.from_rotvec([0.0, 0.0, np.deg2rad(10.0)]).apply(joint_positions(motion)[0, ankle])
@@ -171,8 +171,8 @@ def test_slopes_are_left_as_they_are_entered(adult, stand):
 
 
 def test_loads_move_the_centre_of_mass_towards_the_hands(adult):
-    body = humanoid(adult)
-    loaded = body_in(Scene(load_kg=10.0), body)
+    body = build_humanoid(adult)
+    loaded = adapt_body(Scene(load_kg=10.0), body)
     assert loaded.total_mass_kg == pytest.approx(body.total_mass_kg + 10.0)
     assert loaded.weight_n == pytest.approx(body.weight_n)
     link = body.tree.joint("left_elbow")
@@ -192,9 +192,9 @@ def test_pushes_last_as_long_as_they_say():
 
 def test_a_load_needs_arms(adult):
     parts = [joint for joint, part in enumerate(adult.parts) if not any(arm in part for arm in ARM)]
-    armless = humanoid(_without(adult, parts))
+    armless = build_humanoid(_without(adult, parts))
     with pytest.raises(InputError, match="left arm"):
-        body_in(Scene(load_kg=1.0), armless)
+        adapt_body(Scene(load_kg=1.0), armless)
 
 
 ARM = ("collar", "shoulder", "elbow", "wrist")

@@ -13,24 +13,24 @@ from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body import frames
 from selfcorrect.simulators.body.frames import (
-    rotated_back,
+    rotate_inverse,
     rotation_error,
     small_rotation,
 )
-from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, build_humanoid
 from selfcorrect.simulators.body.leg_ik import Legs
 from selfcorrect.simulators.contacts.contact_plan import plan_contacts
 from selfcorrect.simulators.engines.world import (
     Reference,
     RootState,
-    between_frames,
+    interpolate_frames,
     rotation_velocities,
     velocities_m_s,
 )
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import DriveSettings, EngineSettings, TrackerSettings
-from selfcorrect.simulators.tracking.control_sequence import control_sequence_of, leg_jacobians
-from selfcorrect.simulators.tracking.tracker import LegFeedback, root_wrench
+from selfcorrect.simulators.tracking.control_sequence import compute_leg_jacobians, make_control_sequence
+from selfcorrect.simulators.tracking.tracker import LegFeedback, make_root_wrench
 
 STILL = (0.0, 0.0, 0.0)
 NO_TURN = (0.0, 0.0, 0.0, 1.0)
@@ -63,13 +63,13 @@ def test_orientations_convert_with_vectors():
 
 
 def test_no_error_and_no_rest_mean_no_wrench():
-    wrench = root_wrench(DriveSettings(), np.array([70.0]))
+    wrench = make_root_wrench(DriveSettings(), np.array([70.0]))
     assert not np.any(wrench(root(), root(), NO_REST, SPHERE))
 
 
 def test_springs_have_their_natural_frequency():
     settings = DriveSettings(horizontal_rad_s=10.0, vertical_rad_s=5.0, angular_rad_s=3.0, yaw_rad_s=4.0)
-    wrench = root_wrench(settings, np.array([70.0]))
+    wrench = make_root_wrench(settings, np.array([70.0]))
     force_n, moment_nm = wrench(root((0.01, 0.0, 0.01)), root(), NO_REST, SPHERE)
     assert force_n[0] == pytest.approx((70 * 100 * 0.01, 0.0, 70 * 25 * 0.01))
     small = Rotation.from_rotvec([0.01, 0.0, 0.02]).as_quat()
@@ -78,7 +78,7 @@ def test_springs_have_their_natural_frequency():
 
 
 def test_heavy_bodies_get_more_and_each_its_own():
-    wrench = root_wrench(DriveSettings(), np.array([50.0, 100.0]))
+    wrench = make_root_wrench(DriveSettings(), np.array([50.0, 100.0]))
     both = RootState(*(np.repeat(column, 2, axis=0) for column in root((0.01, 0.02, 0.03))))
     still = RootState(*(np.repeat(column, 2, axis=0) for column in root()))
     force_n, _ = wrench(both, still, np.zeros((2, 6)), np.repeat(SPHERE, 2, axis=0))
@@ -88,7 +88,7 @@ def test_heavy_bodies_get_more_and_each_its_own():
 def test_the_wrench_is_bounded_whatever_happens():
     settings = DriveSettings()
     far = root((3.0, -2.0, 1.0), Rotation.from_rotvec([2.0, 0, 0]).as_quat(), (50.0, 0, 0), (90.0, 0, 0))
-    (force_n,), (moment_nm,) = root_wrench(settings, np.array([70.0]))(far, root(), np.full((1, 6), 1e5), SPHERE)
+    (force_n,), (moment_nm,) = make_root_wrench(settings, np.array([70.0]))(far, root(), np.full((1, 6), 1e5), SPHERE)
     limit_n = settings.force_limit_bodyweights * 70.0 * GRAVITY_M_S2
     assert np.hypot(force_n[0], force_n[1]) <= limit_n * (1 + 1e-9)
     assert abs(force_n[2]) <= limit_n
@@ -106,7 +106,7 @@ def test_rotation_error_is_the_rotation_vector_for_small_angles():
 def test_vector_arithmetic_agrees_with_scipy():
     turns, vectors = np.random.default_rng(2).normal(size=(2, 50, 3))
     rotations = Rotation.from_rotvec(turns)
-    assert np.allclose(rotated_back(rotations.as_quat(), vectors), rotations.inv().apply(vectors))
+    assert np.allclose(rotate_inverse(rotations.as_quat(), vectors), rotations.inv().apply(vectors))
     small = small_rotation(0.01 * vectors)
     assert np.allclose(small, Rotation.from_rotvec(0.01 * vectors).as_quat(), atol=1e-6)
 
@@ -117,10 +117,10 @@ def test_leg_jacobians_move_ankles_where_they_should(stand):
     for part, degrees in (("hip", -35), ("knee", 70), ("ankle", -35)):
         for side in ("left", "right"):
             rotations[:, stand.skeleton.joint(f"{side}_{part}")] = Rotation.from_euler("x", degrees, True).as_quat()
-    body = humanoid(stand.skeleton)
-    links = body.links_of(MotionBatch.stack([replace(stand, rotations=rotations).frames(0, 5)]))
-    jacobians = leg_jacobians(body, links, plan_contacts(body, links, 0.5))
-    legs = Legs.of(body.tree)
+    body = build_humanoid(stand.skeleton)
+    links = body.select_links(MotionBatch.stack([replace(stand, rotations=rotations).frames(0, 5)]))
+    jacobians = compute_leg_jacobians(body, links, plan_contacts(body, links, 0.5))
+    legs = Legs.from_skeleton(body.tree)
     before_m, before = forward_kinematics(body.tree, links.root_m, links.rotations)
     for side, offset_m in ((0, [0.01, -0.005, 0.008]), (1, [0.006, 0.01, -0.01])):
         bent = links.rotations.copy()
@@ -135,7 +135,7 @@ def test_leg_jacobians_move_ankles_where_they_should(stand):
 
 def test_references_pass_through_the_frames(walk):
     root_m, rotations = (np.stack([each, each[::-1]], axis=1) for each in (walk.root_m, walk.rotations))
-    reference = Reference.through(root_m, rotations, walk.fps)
+    reference = Reference.from_frames(root_m, rotations, walk.fps)
     times_s = np.arange(len(walk)) / walk.fps
     assert np.allclose(reference.positions_m(times_s), root_m)
     dots = np.abs(np.sum(reference.rotations(times_s) * rotations, axis=-1))
@@ -160,7 +160,9 @@ def test_velocities_lead_to_where_a_body_is():
 
 def test_values_between_frames_are_linear():
     values = np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
-    assert np.allclose(between_frames(values, 10.0, np.array([0.05, 0.1, 0.2])), [[1.0, 2.0], [2.0, 3.0], [4.0, 5.0]])
+    assert np.allclose(
+        interpolate_frames(values, 10.0, np.array([0.05, 0.1, 0.2])), [[1.0, 2.0], [2.0, 3.0], [4.0, 5.0]]
+    )
 
 
 @pytest.fixture
@@ -170,7 +172,7 @@ def striding(clips, engine):
     settings = TrackerSettings(engine=EngineSettings(name=engine, rate_hz=fps))
     world = ENGINES.load(engine)(settings.engine)
     world.build([plan.body], 1 / fps, [()])
-    controls = control_sequence_of(world, plan, settings)
+    controls = make_control_sequence(world, plan, settings)
     left, right = controls.loaded[:, 0].T
     return plan.body, controls, int(np.flatnonzero((left == 0) & (right == 1))[0])
 
@@ -178,7 +180,7 @@ def striding(clips, engine):
 def moved_targets(striding, sag_m: float) -> dict[str, float]:
     """Angles by which the joints of both legs are turned, the whole body being `sag_m` too low, after a while."""
     body, controls, frame = striding
-    feedback = LegFeedback(Legs.of(body.tree), controls, step_s=1 / 30)
+    feedback = LegFeedback(Legs.from_skeleton(body.tree), controls, step_s=1 / 30)
     ankles_m = controls.ankles_m[frame] - [0.0, 0.0, sag_m]
     for _ in range(20):
         moved = feedback.move(frame, frame, root(), root(position_m=(0.0, 0.0, -sag_m)), ankles_m)[0]

@@ -23,14 +23,14 @@ from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import FALLBACK, WITHOUT_RESIDUAL, TrackerSettings
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 from selfcorrect.simulators.stages.values import MotionPlan
-from selfcorrect.simulators.tracking.balance import TOUCH_M, Away, Balance, Bodies
-from selfcorrect.simulators.tracking.control_sequence import ReferenceTrajectory, reference_trajectory_of
-from selfcorrect.simulators.tracking.residual_free import Copies, Poses, Reached, _Search
+from selfcorrect.simulators.tracking.balance import TOUCH_M, BodyStates, TrackingError, WholeBodyController
+from selfcorrect.simulators.tracking.control_sequence import ReferenceTrajectory, make_reference_trajectory
+from selfcorrect.simulators.tracking.residual_free import Beam, Particles, PoseHistory, _BeamSearch
 
 pytest.importorskip("mujoco")
 
 ALONE = TrackerSettings.without_residual()
-FEW = replace(ALONE, residual_free=replace(WITHOUT_RESIDUAL, copies=(12,), kept=4))
+FEW = replace(ALONE, residual_free=replace(WITHOUT_RESIDUAL, copies=(12,), beam_width=4))
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +43,15 @@ def walking(planned):
     """A world, the walk's trajectory in it, and three bodies at its start."""
     world = ENGINES.load("mujoco")(ALONE.engine)
     world.build([planned.body] * 3, 1 / 120, [()] * 3)
-    trajectory = reference_trajectory_of(world, planned, ALONE)
-    copies = Copies.at_start(trajectory, 1 / 120).taken(np.zeros(3, dtype=int))
+    trajectory = make_reference_trajectory(world, planned, ALONE)
+    copies = Particles.start_on(trajectory, 1 / 120).select(np.zeros(3, dtype=int))
     world.reset(copies.root, copies.rotations, copies.velocities_rad_s)
     return world, trajectory, copies
 
 
 def test_bodies_are_where_their_world_has_them(walking):
     world, trajectory, _ = walking
-    bodies = Bodies.of(world, trajectory.body)
+    bodies = BodyStates.from_world(world, trajectory.body)
     links = [4, 7]
     assert np.allclose(bodies.positions_m[:, links], world.positions_m(links), atol=1e-9)
     assert np.allclose(bodies.centre_m, trajectory.centre_m[0], atol=1e-6)
@@ -64,9 +64,9 @@ def test_centres_of_mass_move_as_fast_as_said(walking):
     high = copies.root._replace(position_m=copies.root.position_m + np.array([0.0, 0.0, 5.0]))
     spinning = np.random.default_rng(0).normal(0, 1.0, copies.velocities_rad_s.shape)
     world.reset(high, copies.rotations, spinning)
-    before, nothing = Bodies.of(world, trajectory.body), np.zeros((3, 3))
+    before, nothing = BodyStates.from_world(world, trajectory.body), np.zeros((3, 3))
     world.step(range(3), copies.rotations, np.zeros_like(spinning), nothing, nothing)
-    after = Bodies.of(world, trajectory.body)
+    after = BodyStates.from_world(world, trajectory.body)
     moved_m_s = (after.centre_m - before.centre_m) * 120
     assert np.allclose(moved_m_s, 0.5 * (before.centre_m_s + after.centre_m_s), atol=0.06)
     assert np.allclose(after.centre_m_s[:, :2], before.centre_m_s[:, :2], atol=0.02)  # nothing pushes it
@@ -77,10 +77,10 @@ def test_torques_bear_the_forces_on_the_soles(walking, planned):
     """As the inverse dynamics of the plan have them, where the body is where it was planned to be."""
     world, trajectory, copies = walking
     world.reset(copies.root, copies.rotations, copies.velocities_rad_s)
-    balance, plan, soles = Balance(trajectory, 1 / 120, ALONE), planned.contacts, len(planned.body.soles)
+    balance, plan, soles = WholeBodyController(trajectory, 1 / 120, ALONE), planned.contacts, len(planned.body.soles)
     forces_n, corners_m = to_simulator(plan.force_n[:, 0, :soles]), to_simulator(plan.points_m[:, 0, :soles])
     assert np.linalg.norm(forces_n.sum(axis=1)) > 100
-    borne_nm = balance.leg_torques_nm(Bodies.of(world, trajectory.body), forces_n, corners_m)
+    borne_nm = balance.compute_leg_torques_nm(BodyStates.from_world(world, trajectory.body), forces_n, corners_m)
     whole_nm = joint_torques(planned.body, plan.needs, plan.force_n, plan.points_m)[0, 0]
     assert np.allclose(trajectory.torques_nm[0] + borne_nm[0], whole_nm, atol=0.01)
 
@@ -95,10 +95,10 @@ def asked_of_the_floor(walking, moved_m=(0.0, 0.0, 0.0), step: int = 10) -> tupl
         np.repeat(trajectory.controls.targets[step], 3, axis=0),
         copies.velocities_rad_s,
     )
-    balance, bodies = Balance(trajectory, 1 / 120, ALONE), Bodies.of(world, trajectory.body)
-    wrench = balance.wanted_wrench(step, Away.of(trajectory, step, bodies), copies.nudges)
+    balance, bodies = WholeBodyController(trajectory, 1 / 120, ALONE), BodyStates.from_world(world, trajectory.body)
+    wrench = balance.compute_wanted_wrench(step, TrackingError.at_step(trajectory, step, bodies), copies.nudges)
     fresh = np.zeros_like(copies.memory.iterate)
-    return wrench[0], balance.floor_forces_n(step, bodies, wrench, fresh, copies.nudges.touch_m)[0][0].sum(axis=0)
+    return wrench[0], balance.solve_floor_forces_n(step, bodies, wrench, fresh, copies.nudges.touch_m)[0][0].sum(axis=0)
 
 
 def test_the_floor_is_asked_to_bring_bodies_back(walking):
@@ -157,7 +157,7 @@ def leaning(stand: Motion, degrees: float) -> Motion:
 @pytest.mark.slow
 def test_a_body_that_cannot_stand_falls_and_says_when(stand):
     still = Motion(stand.skeleton, np.repeat(stand.root_m[:1], 60, 0), np.repeat(stand.rotations[:1], 60, 0), 30.0)
-    floor = CleanupSettings(support="floor").without(LevelFloor)
+    floor = CleanupSettings(support="floor").without_steps(LevelFloor)
     standing, falling = (
         PhysicsCorrector(settings, floor)([motion])[0]
         for settings, motion in ((FEW, still), (FEW, leaning(still, 25.0)))
@@ -169,7 +169,7 @@ def test_a_body_that_cannot_stand_falls_and_says_when(stand):
     assert falling.motion.root_m[0] == pytest.approx(leaning(still, 25.0).root_m[0])
 
 
-HELPED = replace(FALLBACK, copies=(12,), kept=4, back=(4,))
+HELPED = replace(FALLBACK, copies=(12,), beam_width=4, back=(4,))
 CARRIED = replace(FEW, residual_free=replace(FEW.residual_free, after_fall=HELPED))
 
 
@@ -183,7 +183,7 @@ def test_what_cannot_be_done_alone_is_carried_there_and_only_there(stand, axis, 
     rotations = np.repeat(stand.rotations[:1], 120, 0)
     rotations[:, 0] = turns.as_quat()
     motion = Motion(stand.skeleton, turns.apply(np.repeat(stand.root_m[:1], 120, 0)), rotations, 30.0)
-    floor = CleanupSettings(support="floor", close_loops=False).without(LevelFloor)
+    floor = CleanupSettings(support="floor", close_loops=False).without_steps(LevelFloor)
     told: list[float] = []
     alone = PhysicsCorrector(FEW, floor)([motion])[0]
     with watch_progress(told.append):
@@ -212,20 +212,20 @@ def test_a_fallback_changes_nothing_where_none_is_needed(walk):
 @pytest.mark.parametrize("falls", ["all", "half", "unless helped", "none"])
 def test_a_search_with_a_fallback_ends_after_so_many_windows(walking, planned, monkeypatch, falls):
     """Wherever bodies fall, and whether help holds them up or not; the draw stands for the simulation."""
-    search = _Search(walking[0], planned, replace(ALONE, residual_free=FALLBACK), PLAIN)
-    draw, windows, lost = np.random.default_rng(0), len(search._windows), Reached.best
+    search = _BeamSearch(walking[0], planned, replace(ALONE, residual_free=FALLBACK), PLAIN)
+    draw, windows, lost = np.random.default_rng(0), len(search._windows), Beam.select_best
     chance = {"all": 1.0, "half": 0.5, "unless helped": 1.0, "none": 0.0}[falls]
 
     def onward(copies, window):
         search._searched += 1
         falling = draw.random() < chance and not (falls == "unless helped" and search._bounds[window] == 1.0)
-        still = Poses.now(walking[0], np.zeros((3, 4, 6)))
-        found = Reached(walking[2], np.zeros(3, dtype=int), still, np.full(3, np.inf if falling else 0.0))
+        still = PoseHistory.from_world(walking[0], np.zeros((3, 4, 6)))
+        found = Beam(walking[2], np.zeros(3, dtype=int), still, np.full(3, np.inf if falling else 0.0))
         return lost(found, 1)
 
-    monkeypatch.setattr(search, "_put", lambda copies: None)
-    monkeypatch.setattr(search, "_onward", onward)
-    monkeypatch.setattr(search, "_as_track", lambda done, lost_at: lost_at)
+    monkeypatch.setattr(search, "_reset_world", lambda copies: None)
+    monkeypatch.setattr(search, "_expand", onward)
+    monkeypatch.setattr(search, "_make_simulated_motion", lambda done, lost_at: lost_at)
     lost_at = search.track()
     assert (lost_at is None) == (falls in ("unless helped", "none")) or falls == "half"
     limit = FALLBACK.searched_windows_per_s * planned.frames / planned.links.fps
@@ -235,9 +235,9 @@ def test_a_search_with_a_fallback_ends_after_so_many_windows(walking, planned, m
 
 def test_copies_are_nudged_at_several_scales_or_go_on_as_they_were(walking, planned):
     world, _, copies = walking
-    search = _Search(world, planned, ALONE, PLAIN)
-    many = copies.taken(np.zeros(801, dtype=int))
-    nudged = search._nudged(many, np.arange(801) > 0).nudges
+    search = _BeamSearch(world, planned, ALONE, PLAIN)
+    many = copies.select(np.zeros(801, dtype=int))
+    nudged = search._perturb(many, np.arange(801) > 0).nudges
     assert not nudged.force_n[0].any()
     sizes_n = [nudged.force_n[1 + turn :: 4].std() for turn in range(4)]
     assert np.allclose(sizes_n, WITHOUT_RESIDUAL.force_n * np.array(WITHOUT_RESIDUAL.spreads), rtol=0.15)
@@ -245,7 +245,7 @@ def test_copies_are_nudged_at_several_scales_or_go_on_as_they_were(walking, plan
     assert np.isclose(high[1:].mean(), WITHOUT_RESIDUAL.high_touch_share, atol=0.06)
     assert (nudged.touch_m[~high] == TOUCH_M).all()
     assert not high[0]
-    later = search._nudged(replace(many, nudges=nudged), np.zeros(801, dtype=bool)).nudges
+    later = search._perturb(replace(many, nudges=nudged), np.zeros(801, dtype=bool)).nudges
     assert np.allclose(later.moment_nm, WITHOUT_RESIDUAL.persistence * nudged.moment_nm)
     assert np.array_equal(later.touch_m, nudged.touch_m)
 

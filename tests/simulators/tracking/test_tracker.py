@@ -10,16 +10,16 @@ from made_motions import Kind, made_motion
 from simulated_bodies import planned
 
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.body.humanoid import humanoid
+from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
-from selfcorrect.simulators.stages.values import MotionPlan, Track
-from selfcorrect.simulators.tracking.tracker import follow
+from selfcorrect.simulators.stages.values import MotionPlan, SimulatedMotion
+from selfcorrect.simulators.tracking.tracker import track_motions
 
 
-def followed(engine: str, *plans: MotionPlan) -> list[list[Track]]:
+def followed(engine: str, *plans: MotionPlan) -> list[list[SimulatedMotion]]:
     settings = TrackerSettings(engine=EngineSettings(name=engine))
-    return follow(ENGINES.load(engine)(settings.engine), plans, settings)
+    return track_motions(ENGINES.load(engine)(settings.engine), plans, settings)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_body_that_stands_goes_on_standing(stand, engine):
     steps = (len(stand) - 1) * round(120 / stand.fps)
     assert track.wrench.shape == (steps, 6)
     assert len(track.loads_n) == len(stand) - 1
-    weight_n = humanoid(stand.skeleton).weight_n
+    weight_n = build_humanoid(stand.skeleton).weight_n
     assert track.loads_n[10:].sum(axis=1).mean() == pytest.approx(weight_n, rel=0.1)
 
 
@@ -45,7 +45,7 @@ def test_loads_and_residual_force_bear_the_weight_on_average(kind: Kind, engine:
     """Over seconds: momentum at both ends is next to nothing of that. In single steps of landings it is not so."""
     motion = made_motion(kind)
     ((track,),) = followed(engine, planned(motion))
-    weight_n = humanoid(motion.skeleton).weight_n
+    weight_n = build_humanoid(motion.skeleton).weight_n
     borne_n = track.loads_n.sum(axis=1).mean() + track.wrench[:, 1].mean()
     assert borne_n == pytest.approx(weight_n, rel=0.06)
 
@@ -73,7 +73,7 @@ def test_tracks_come_in_the_order_of_their_motions_and_do_not_depend_on_each_oth
 
 
 def test_some_plans_of_a_batch_are_those_of_their_motions(stand, leaving):
-    some = planned(stand, leaving).taken([1])
+    some = planned(stand, leaving).select([1])
     assert len(some) == 1
     assert np.array_equal(some.links.root_m[0], planned(leaving).links.root_m[0])
     assert np.array_equal(some.contacts.force_n, planned(leaving).contacts.force_n)
