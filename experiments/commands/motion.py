@@ -21,7 +21,6 @@ from selfcorrect.simulators.settings.engine_table import ENGINES
 from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
 from ..motion.correctors.table import corrector_row
-from ..motion.settings.cost import expected, gpu_line
 from ..motion.settings.experiment import MotionOptions, MotionSettings, says
 from ..motion.settings.presets import PRESET_ROWS, PRESETS
 from ..motion.settings.run_options import Keep, RunOptions
@@ -59,7 +58,7 @@ class MotionCommand(MotionOptions):
     out: Annotated[Path | None, says("runs/motion-PRESET", "PATH")] = None
     """Run folder. Given again with more generations, seeds or arms, it is extended."""
     dry_run: bool = False
-    """Say which arms would be run, for how many generations, and what that takes; write nothing."""
+    """Print the arms, the generations and the cost of the preset; write nothing."""
     workers: Annotated[int | None, says("one per core, as far as memory allows")] = None
     """Processes. Results do not depend on their number."""
     runner: Annotated[str, arg(help=_runners())] = ""
@@ -107,7 +106,7 @@ class MotionCommand(MotionOptions):
 
         settings = self.settings()
         if self.dry_run:
-            print("\n".join(self._expected(settings)))
+            self._print_plan(settings)
             return 0
         folder = place_of(self.out or self._usual_folder())
         where = Where(self._workers(process_count()), self.runner, self.where)
@@ -134,13 +133,12 @@ class MotionCommand(MotionOptions):
         sweep, trial = (os.environ.get(name) for name in ("WANDB_SWEEP_ID", "WANDB_RUN_ID"))
         return Path("runs") / (f"sweep-{sweep}/{trial}" if sweep and trial else f"motion-{self.preset}")
 
-    def _expected(self, settings: MotionSettings) -> list[str]:
-        """The arms of an experiment and what it takes, line by line."""
-        arms = [f"{one.denoiser}: {arm.label}" for one in settings.comparisons for arm in one.arms]
-        counts = f"generations {settings.generations}, seeds {settings.seeds}, n = {settings.real_count}"
-        workers = self.workers if self.workers is not None else default_workers()
-        lines = expected(settings, self._keep()).lines(workers)
-        return [*arms, counts, *lines, *([gpu_line(settings, files)] if (files := settings.published) else [])]
+    def _print_plan(self, settings: MotionSettings) -> None:
+        for comparison in settings.comparisons:
+            for arm in comparison.arms:
+                print(f"{comparison.denoiser}: {arm.label}")
+        print(f"generations {settings.generations}, seeds {settings.seeds}, n = {settings.real_count}")
+        print(f"cost of the preset without other options: {PRESET_ROWS[self.preset].cost}")
 
     def _keep(self) -> Keep:
         """What stays of models and samples."""

@@ -83,7 +83,7 @@ def effects_table(by_pair: Iterable[Sequence[verdict.Effect]], corner: str, colu
 
 def effect_cells(effect: verdict.Effect) -> tuple[Cell, Cell]:
     """The word with the change and its interval, and the adjusted p-value."""
-    change = "" if np.isnan(effect.change.estimate) else verdict.change_of(effect)
+    change = "" if np.isnan(effect.change.estimate) else verdict.format_change(effect)
     return Cell(effect.word, change), Cell("" if np.isnan(effect.change.low) else f"{effect.p_value:.2g}")
 
 
@@ -122,6 +122,23 @@ def write_tables(folder: Path, tables: Iterable[Table]) -> list[Path]:
             write_atomically(path, text)
             written.append(path)
     return written
+
+
+def format_text(table: Table) -> list[str]:
+    """Return a table as lines of aligned text for a terminal."""
+    rows = [[table.corner, *table.columns]]
+    for row in table.rows:
+        cells = [f"{cell.value} ({cell.interval})" if cell.interval else cell.value for cell in row.cells]
+        rows.append([row.title, *cells])
+    widths = [0] * len(rows[0])
+    for row in rows:
+        for column, text in enumerate(row):
+            widths[column] = max(widths[column], len(text))
+    lines = []
+    for row in rows:
+        padded = [text.ljust(width) for text, width in zip(row, widths, strict=False)]
+        lines.append("  ".join(padded).rstrip())
+    return lines
 
 
 def csv_of(table: Table) -> str:

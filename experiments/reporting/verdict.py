@@ -1,5 +1,6 @@
 """From curves to words: what correction changed on both axes, adjusted for judging many differences at once."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -81,52 +82,14 @@ def _word(metric: Metric, change: Interval) -> str:
     return "better" if (change.estimate > 0) == (metric.better == "higher") else "worse"
 
 
-def sentence(effects_of_pair: Sequence[Effect], baseline: ArmCurves | None, generation: int) -> str:
-    """One sentence on one arm against its reference: both axes, values, interval, and the baseline if there is one."""
-    first = effects_of_pair[0]
-    seeds = len(first.arm.last(first.metric.key))
-    parts = [_change_in_words(effect, baseline) for effect in effects_of_pair]
-    who = ", ".join(filter(None, (first.arm.group, f"{first.arm.title} against {first.reference.title}")))
-    return f"{who}, generation {generation}, {seeds} seed{'s' * (seeds != 1)}: {'; '.join(parts)}."
+def format_change(effect: Effect) -> str:
+    """Return what changed, with its sign and interval: the value, or its distance to that of real data."""
+    name = "distance to real data" if effect.metric.better == "real" else "change"
+    return f"{name} {_format_signed(effect.change, effect.metric.digits)}"
 
 
-def _change_in_words(effect: Effect, baseline: ArmCurves | None) -> str:
-    if effect.word == "not measured":
-        return f"{effect.metric.title} was not measured in every seed"
-    key, digits = effect.metric.key, effect.metric.digits
-    before, after = (arm.last(key).mean() for arm in (effect.reference, effect.arm))
-    real_only = f"; baseline {baseline.last(key).mean():.{digits}f}" if baseline else ""
-    aim = f", real data {effect.aim:.{digits}f}" if effect.metric.better == "real" else ""
-    return (
-        f"{effect.metric.title} {before:.{digits}f} → {after:.{digits}f}{aim} "
-        f"({change_of(effect)}, {word_of(effect)}{real_only})"
-    )
-
-
-def change_of(effect: Effect) -> str:
-    """What changed, with its sign and interval: the value, or its distance to that of real data."""
-    return f"{what_changed(effect)} {signed(effect.change, effect.metric.digits)}"
-
-
-def what_changed(effect: Effect) -> str:
-    """What the figures of a change are of."""
-    return "distance to real data" if effect.metric.better == "real" else "change"
-
-
-def word_of(effect: Effect) -> str:
-    """The word, and the adjusted p-value where there is one."""
-    return effect.word if np.isnan(effect.change.low) else f"{effect.word}, p {shown_p(effect.p_value)}"
-
-
-def shown_p(p_value: float) -> str:
-    """A p-value with two digits, "< 0.0001" below that."""
-    return "< 0.0001" if p_value < 1e-4 else f"= {p_value:.2g}"
-
-
-def signed(change: Interval, digits: int) -> str:
-    """A change with its sign and interval, "" where there is none."""
-    if np.isnan(change.estimate):
-        return ""
+def _format_signed(change: Interval, digits: int) -> str:
+    """Return a change with its sign and interval."""
     if np.isnan(change.low):
         return f"{change.estimate:+z.{digits}f}"
     return f"{change.estimate:+z.{digits}f} [{change.low:+z.{digits}f}, {change.high:+z.{digits}f}]"
@@ -136,32 +99,14 @@ ONE_SEED = "One seed proves nothing: these numbers are a smoke test of the machi
 
 
 def headline(judged: Sequence[Effect]) -> str:
-    """The whole in one sentence: in how many comparisons a corrector helped realism, and in how many diversity."""
+    """Return one sentence: in how many comparisons each metric became better and worse."""
     if any(effect.word == "one seed" for effect in judged):
         return ONE_SEED
-    told = tallies(judged)
-    return f"{told[0].upper()}{told[1:]}."
-
-
-def tallies(judged: Sequence[Effect]) -> str:
-    """For each axis, or metric without one, in how many comparisons it became better and worse."""
-    metrics = dict.fromkeys(effect.metric for effect in judged)
-    named = {metric: f"{metric.axis} ({metric.title})" if metric.axis else metric.title for metric in metrics}
-    return "; ".join(
-        f"{name} is {tally([one.word for one in judged if one.metric == metric])}" for metric, name in named.items()
-    )
-
-
-def tally(words: Sequence[str]) -> str:
-    """How often each word was said of how many comparisons."""
-    told = {
-        "better": "better",
-        "no clear difference": "not detectably different",
-        "worse": "worse",
-        "one seed": "not judged, with one seed,",
-        "higher": "higher",
-        "lower": "lower",
-        "not measured": "not measured",
-    }
-    counts = {text: words.count(word) for word, text in told.items()}
-    return ", ".join(f"{text} in {count} of {len(words)} comparisons" for text, count in counts.items() if count)
+    parts = []
+    for metric in dict.fromkeys(effect.metric for effect in judged):
+        name = f"{metric.axis} ({metric.title})" if metric.axis else metric.title
+        words = [effect.word for effect in judged if effect.metric == metric]
+        counts = Counter(words).most_common()
+        parts.append(f"{name}: {', '.join(f'{word} in {count} of {len(words)}' for word, count in counts)}")
+    sentence = "; ".join(parts)
+    return f"{sentence[0].upper()}{sentence[1:]} comparisons."

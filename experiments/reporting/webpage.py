@@ -62,31 +62,6 @@ class PageClip:
 
 
 @dataclass(frozen=True)
-class Bar:
-    """An estimate with its interval, in words and as places from 0 to 1 on an axis."""
-
-    label: str
-    value: str
-    interval: str
-    low: float
-    middle: float
-    high: float
-    colour: str
-    """The arm's in all figures, as CSS has it."""
-
-
-@dataclass(frozen=True)
-class Card:
-    """One of the few things that an experiment is about: a metric in words, and bars by title."""
-
-    heading: str
-    text: str
-    groups: Mapping[str, Sequence[Bar]]
-    real: float | None = None
-    """Where on the axis real data are."""
-
-
-@dataclass(frozen=True)
 class Picture:
     """A figure as SVG text, and the words below it."""
 
@@ -102,7 +77,6 @@ class Page:
     subtitle: str
     answer: str
     picture: Picture | None = None
-    cards: Sequence[Card] = ()
     details: Sequence[str] = ()
     warnings: Sequence[str] = ()
     curves: str = ""
@@ -120,7 +94,6 @@ def render_page(page: Page) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["percent"] = _percent
     scenes = [clip.scene for clips in page.clips.values() for clip in clips]
     player = {
         "page": PLAYER.read_text(encoding="utf-8").replace("{{ title }}", "Motions"),
@@ -128,7 +101,3 @@ def render_page(page: Page) -> str:
         "scenes": scenes,
     }
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page, player=player)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * min(max(share, 0), 1):.2f}%"

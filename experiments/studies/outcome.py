@@ -13,6 +13,7 @@ from selfcorrect.motion.measures.metrics import Metric
 from ..reporting import verdict
 from ..reporting.results import ArmCurves
 from ..reporting.summary import Summary
+from ..reporting.tables import format_text
 from ..reporting.webpage import Cell, PageRow, Table
 from .arms import Arm
 
@@ -26,7 +27,7 @@ class Comparison:
     """What a comparison found."""
 
     sentences: Sequence[str]
-    """The verdict: a headline, and a sentence for each arm."""
+    """The headline, and a sentence for everything that is missing."""
     summary: Summary
     """All curves and what real data score, as `read_summary` reads them from the run folder."""
     tables: Mapping[str, Table]
@@ -41,7 +42,12 @@ class Comparison:
         return self.summary.to_frame()
 
     def __str__(self) -> str:
-        return "\n".join(self.sentences)
+        lines = list(self.sentences)
+        differences = "shares" if "shares" in self.tables else "differences"
+        for name in ("claims", differences):
+            if name in self.tables:
+                lines += ["", *format_text(self.tables[name])]
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,9 @@ name the ratio Î», as the literature does: "100 %" of Gillman et al. (2024) is Î
 """
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from selfcorrect.analysis.theory import guaranteed_ratio
 from selfcorrect.motion.measures.metrics import Metric
@@ -84,40 +82,30 @@ def corrected_by_share(judged: Judged[Any]) -> list[CorrectedLine]:
     ]
 
 
-def share_sentences(outcome: Outcome[Any], lines: Sequence[CorrectedLine]) -> list[str]:
-    """State for each metric from which ratio on a line differs from the uncorrected one, and by how much."""
-    if any(effect.word == "one seed" for line in lines for effects in line.effects.values() for effect in effects):
-        return [verdict.ONE_SEED]
-    return [sentence for line in lines for sentence in _sentences(outcome, line)]
+def describe_by_share(outcome: Outcome[Any], lines: Sequence[CorrectedLine]) -> str:
+    """Return from which ratio on each line differs from the uncorrected one, a sentence for each line."""
+    sentences = []
+    for line in lines:
+        first = next(iter(line.effects.values()))
+        if any(effect.word == "one seed" for effect in first):
+            return verdict.ONE_SEED
+        task = outcome.titles.get(line.task, line.task) if len(outcome.curves) > 1 else ""
+        title = ", ".join(filter(None, (task, f"{line.line} against {line.plain}")))
+        parts = []
+        for column, effect in enumerate(first):
+            by_share = {share: effects[column] for share, effects in line.effects.items()}
+            parts.append(f"{effect.metric.title} {_describe_range(by_share)}")
+        sentences.append(f"{title}: {'; '.join(parts)}.")
+    return " ".join(sentences)
 
 
-def _sentences(outcome: Outcome[Any], line: CorrectedLine) -> Iterator[str]:
-    task = outcome.titles.get(line.task, line.task) if len(outcome.curves) > 1 else ""
-    who = ", ".join(filter(None, (task, f"{line.line} against {line.plain}")))
-    for column, effect in enumerate(next(iter(line.effects.values()))):
-        told = _in_words({share: effects[column] for share, effects in line.effects.items()})
-        yield f"{who}: {effect.metric.title} {told}."
-
-
-def _in_words(effects: Mapping[float, verdict.Effect]) -> str:
-    """State what a line changed in one metric, by synthetic ratio."""
-    shares = [*effects]
-    final, start = shares[-1], begins_at(effects)
-    word, change = effects[final].word, _change(effects[final])
-    if start is None:
-        decided = [f"{effect.word} {_place(share)}" for share, effect in effects.items() if _is_decided(effect)]
-        elsewhere = f"; it is {', '.join(decided)}" if decided else ""
-        state = word if word == "not measured" else f"shows {word}"
-        return f"{state} {_place(final)}{change}{elsewhere}"
-    if start == final:
-        return f"is {word} only {_place(final)}{change}"
-    least = f"{_change(effects[start]).removesuffix(')')} {_place(start)}, "
-    most = f"{verdict.signed(effects[final].change, effects[final].metric.digits)} {_place(final)})"
-    return f"is {word} from {_title(start)} on{least}{most}"
-
-
-def _change(effect: verdict.Effect) -> str:
-    return "" if np.isnan(effect.change.estimate) else f" ({verdict.change_of(effect)})"
+def _describe_range(effects: Mapping[float, verdict.Effect]) -> str:
+    """Return the word at the largest ratio, with the ratio from which on it holds."""
+    final = max(effects)
+    start = begins_at(effects)
+    if start is None or start == final:
+        return f"{effects[final].word} {_place(final)}"
+    return f"{effects[final].word} from {_title(start)} on"
 
 
 def _title(share: float) -> str:

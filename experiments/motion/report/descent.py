@@ -1,6 +1,5 @@
 """Ancestry in the motion report: which founders survive, how much of their loss is drift, and what is new."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,21 +8,18 @@ import numpy as np
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import streams
 from selfcorrect.metrics.neighbours import near_by_label
-from selfcorrect.motion.measures.metrics import metric_of
 from selfcorrect.statistics import Interval, mean_interval
 
 from ...remedies.table import REMEDIES
 from ...reporting.results import ArmCurves
 from ...reporting.tables import half_life_cell, interval_cell
 from ...reporting.webpage import Cell, PageRow, Table
-from ...studies.arms import BASELINE, Arm
+from ...studies.arms import Arm
 from ..run.task import motion_data, motion_evaluator
 from ..settings.experiment import MotionSettings
 from .conclusion import MotionOutcome
 
 PLAIN = Arm("replace")
-ARTEFACTS = {"penetration_mm": 0, "skate_m_s": 2, "jerk_m_s3": 0}
-"""Metrics of the sentence on artefacts, each with its digits there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,48 +92,6 @@ def drift_of(curves: ArmCurves, founders: Founders) -> tuple[Interval, Interval]
 
 def _cell(interval: Interval) -> Cell:
     return interval_cell(interval, 2)
-
-
-def disease_sentences(outcome: MotionOutcome, founders: Founders) -> list[str]:
-    """One sentence per disease and denoiser with a remedy's arm: artefacts, loss of modes, and what the loop buys."""
-    return [
-        sentence
-        for denoiser, arms in outcome.curves.items()
-        for arm in arms
-        if PLAIN in arms and arm.policy == "replace" and arm.remedy == "lineages"
-        for sentence in _sentences(outcome, denoiser, arm, founders)
-    ]
-
-
-def _sentences(outcome: MotionOutcome, denoiser: str, arm: Arm, founders: Founders) -> list[str]:
-    arms = outcome.curves[denoiser]
-    three = [("uncorrected", arms[PLAIN]), (arm.title, arms[arm]), ("real data only", arms[BASELINE])]
-
-    def told(key: str, digits: int) -> str:
-        return ", ".join(f"{name} {_short(mean_interval(curves.last(key)), digits)}" for name, curves in three)
-
-    artefacts = "; ".join(f"{_inline(key)} {told(key, digits)}" for key, digits in ARTEFACTS.items())
-    share = drift_of(arms[PLAIN], founders)[1]
-    kept, by_drift = coverage_kept(arms[PLAIN], founders)
-    bought = _short(mean_interval(arms[arm].last("novelty")), 2)
-    return [
-        f"Artefacts ({denoiser}, {arm.title}): {artefacts}.",
-        f"Modes ({denoiser}, {arm.title}): coverage {told('coverage', 2)}; recall {told('recall', 2)}. Of the "
-        f"uncorrected loop's loss of lines, drift explains {_short(share, 2)}; it keeps {_short(kept, 2)} of its "
-        f"coverage, {_short(by_drift, 2)} by drift alone. With the remedy, motions are "
-        f"{bought} nearest-neighbour distances from their parents in each generation.",
-    ]
-
-
-def _inline(key: str) -> str:
-    """A metric's title within a sentence."""
-    title = metric_of(key).title
-    return title[0].lower() + title[1:]
-
-
-def _short(interval: Interval, digits: int) -> str:
-    bounds = "" if math.isnan(interval.low) else f" [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
-    return f"{interval.estimate:.{digits}f}{bounds}"
 
 
 def remedies_table(curves: Mapping[str, Mapping[Arm, ArmCurves]]) -> Table:

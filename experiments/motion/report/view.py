@@ -29,24 +29,20 @@ from ..run.study import MotionStudy
 from ..run.task import MotionData, motion_data
 from ..settings.experiment import MotionSettings
 from .conclusion import (
-    CARDS,
     JUDGED,
+    PICTURED,
     MotionJudged,
     MotionOutcome,
     answer,
     asked_correctors,
-    cards,
-    details,
     judged,
     lines_by_share,
     question,
     shown_pairs,
-    terminal_lines,
 )
 from .descent import (
     Founders,
     descent_table,
-    disease_sentences,
     founders_of,
     remedies_table,
 )
@@ -169,8 +165,6 @@ class MotionView(View):
             subtitle=command,
             answer=answer(found),
             picture=_picture(found),
-            cards=cards(found),
-            details=[*details(found), *disease_sentences(outcome, founders)],
             warnings=self.warnings(outcome),
             curves=_curves_svg(outcome),
             sections=_sections(found, founders),
@@ -180,7 +174,7 @@ class MotionView(View):
         )
         media = [path for clip in clips for path in clip.files]
         films = {"videos": videos} if (videos := _videos(clips)) else {}
-        return Told(page, [*terminal_lines(found), *outcome.gaps], media, films, _final(found))
+        return Told(page, [page.answer, *outcome.gaps], media, films, _final(found))
 
     # --- Weights & Biases ---
 
@@ -252,7 +246,7 @@ def _final(found: MotionJudged) -> dict[str, float]:
 def _picture(found: MotionJudged) -> Picture:
     """By synthetic share where several were run, else over generations, of what the answer rests on."""
     outcome = found.outcome
-    drawn = [metric_of(key) for key in CARDS.values() if _is_measured(outcome, key)]
+    drawn = [metric_of(key) for key in PICTURED if _is_measured(outcome, key)]
     if picture := share_picture(outcome, drawn, strong_lines(outcome.settings), outcome.floor):
         return picture
     groups = {

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 from ...remedies.table import UNRATED
 from ...studies.arms import BASELINE, Arm
-from .cost import duration, expected
 from .experiment import DenoiserArms, MotionSettings
 from .run_options import Keep
 
@@ -102,6 +101,8 @@ class PresetRow:
 
     summary: str
     settings: MotionSettings
+    cost: str
+    """Wall time with two processes on cores like those of an AMD EPYC, and disk."""
     keep: Keep = "all"
     """What stays of models and samples."""
 
@@ -113,13 +114,6 @@ class PresetRow:
     def arms(self) -> int:
         """Of all denoisers together."""
         return sum(len(one.arms) for one in self.settings.comparisons)
-
-    @property
-    def cost(self) -> str:
-        """Wall time with two processes on cores like those of an AMD EPYC, and disk."""
-        cost = expected(self.settings, self.keep)
-        minutes = cost.minutes(2)
-        return f"{'needs a GPU' if minutes is None else duration(minutes)}, {cost.disk_gb:.1f} GB"
 
     def value(self, name: str) -> str:
         """A setting in words, by the name of its option."""
@@ -147,53 +141,82 @@ _MIXER, _SMOOTH, _BOTH = ("patch-mixer",), ("dct-mlp",), ("patch-mixer", "dct-ml
 _FEW_STEPS = {"patch-mixer": 400, "dct-mlp": 700}
 PRESET_ROWS = {
     "short": PresetRow(
-        "the comparison in minutes on two cores",
-        MotionSettings(
+        summary="the comparison in minutes on two cores",
+        settings=MotionSettings(
             _for(_BOTH, _DEMO_MIXER, _SHORT_SMOOTH), 4, 3, real_count=64, judged_count=128, initial_steps=_FEW_STEPS
         ),
-        "sampling",
+        cost="5 minutes, 0.3 GB",
+        keep="sampling",
     ),
     "demo": PresetRow(
-        "the same, longer, with twice the data", MotionSettings(_for(_BOTH, _DEMO_MIXER, _DEMO_SMOOTH), 7, 3)
+        summary="the same, longer, with twice the data",
+        settings=MotionSettings(_for(_BOTH, _DEMO_MIXER, _DEMO_SMOOTH), 7, 3),
+        cost="12 minutes, 1.5 GB",
     ),
     "quick": PresetRow(
-        "a smoke test, which proves nothing",
-        MotionSettings(
+        summary="a smoke test, which proves nothing",
+        settings=MotionSettings(
             _for(_MIXER, (BASELINE, *_loop("replace", "physics"))), 4, 1, real_count=64, judged_count=128
         ),
+        cost="1 minute, 0.1 GB",
     ),
-    "full": PresetRow("every arm and control", MotionSettings(_for((*_BOTH, "temporal-conv"), _FULL), 12, 5)),
-    "ratios": PresetRow("synthetic ratios, λ = 0.25 to fully synthetic", MotionSettings(_for(_BOTH, _SWEEP), 20, 5)),
+    "full": PresetRow(
+        summary="every arm and control",
+        settings=MotionSettings(_for((*_BOTH, "temporal-conv"), _FULL), 12, 5),
+        cost="6 hours, 36.6 GB",
+    ),
+    "ratios": PresetRow(
+        summary="synthetic ratios, λ = 0.25 to fully synthetic",
+        settings=MotionSettings(_for(_BOTH, _SWEEP), 20, 5),
+        cost="6 hours, 48.6 GB",
+    ),
     "dilution": PresetRow(
-        "synthetic ratios by strengths of correction",
-        MotionSettings(
+        summary="synthetic ratios by strengths of correction",
+        settings=MotionSettings(
             _for(_BOTH, _DILUTION), 10, 8, real_count=64, judged_count=128, engine="mujoco", first_seed=5
         ),
-        "sampling",
+        cost="4 hours, 4.3 GB",
+        keep="sampling",
     ),
     "modes": PresetRow(
-        "what preserves diversity in a fully synthetic loop, with controls",
-        MotionSettings(_for(_SMOOTH, _MODES), 20, 5),
+        summary="what preserves diversity in a fully synthetic loop, with controls",
+        settings=MotionSettings(_for(_SMOOTH, _MODES), 20, 5),
+        cost="52 minutes, 5.9 GB",
     ),
     "renewal": PresetRow(
-        "a quarter of the training set is renewed in each generation",
-        MotionSettings(_for(_SMOOTH, (BASELINE, *_RENEWED)), 20, 5),
+        summary="a quarter of the training set is renewed in each generation",
+        settings=MotionSettings(_for(_SMOOTH, (BASELINE, *_RENEWED)), 20, 5),
+        cost="16 minutes, 1.5 GB",
     ),
-    "remedies": PresetRow("published remedies, side by side", MotionSettings(_for(_SMOOTH, _REMEDIES), 12, 3)),
+    "remedies": PresetRow(
+        summary="published remedies, side by side",
+        settings=MotionSettings(_for(_SMOOTH, _REMEDIES), 12, 3),
+        cost="21 minutes, 3.6 GB",
+    ),
     "text": PresetRow(
-        "captions are kept, their motions replaced: retrieval by caption",
-        MotionSettings(_for(_SMOOTH, _TEXT), 5, 3, real_count=256, judged_count=192, captions=True),
+        summary="captions are kept, their motions replaced: retrieval by caption",
+        settings=MotionSettings(_for(_SMOOTH, _TEXT), 5, 3, real_count=256, judged_count=192, captions=True),
+        cost="16 minutes, 2.0 GB",
     ),
     "strictness": PresetRow(
-        "correctors that reject what falls without root force",
-        MotionSettings(
-            _for(_BOTH, _STRICT), 3, 3, real_count=24, judged_count=96, frames=32, engine="mujoco",
+        summary="correctors that reject what falls without root force",
+        settings=MotionSettings(
+            _for(_BOTH, _STRICT),
+            3,
+            3,
+            real_count=24,
+            judged_count=96,
+            frames=32,
+            engine="mujoco",
             initial_steps=_FEW_STEPS,
         ),
+        cost="17 minutes, 2.2 GB",
     ),
     "paper": PresetRow(
-        "the settings of Gillman et al. 2024", MotionSettings(_for(("paper",), _PAPER), 50, 3, real_count=2794)
+        summary="the settings of Gillman et al. 2024",
+        settings=MotionSettings(_for(("paper",), _PAPER), 50, 3, real_count=2794),
+        cost="needs a GPU, 57.1 GB",
     ),
-}  # fmt: skip
+}
 PRESETS = {name: row.settings for name, row in PRESET_ROWS.items()}
 """The settings of each, by name."""

@@ -1,4 +1,4 @@
-"""What is said of a comparison of users' plans: verdict, cards, curves and tables, whatever its judge measures."""
+"""The report of a comparison of users' plans: headline, curves and tables, whatever its judge measures."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,15 +16,14 @@ from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import Row as LoggedRow
 
 from ...reporting import verdict
-from ...reporting.cards import card
 from ...reporting.figures import curve_grid
 from ...reporting.results import ArmCurves
 from ...reporting.tables import LOOP_COLUMNS, effects_table, half_life_cell, last_generation_table, loop_cells
-from ...reporting.webpage import Card, Page, Picture, Section
+from ...reporting.webpage import Page, Picture, Section
 from ..arms import Arm
 from ..claims import Claimed, claims_section
 from ..outcome import REAL, Judged, Outcome, Pair
-from ..shares import baseline_of, corrected_by_share, share_picture, share_section, share_sentences
+from ..shares import corrected_by_share, describe_by_share, share_picture, share_section
 from ..study import SeedRun, Study
 from ..view import Told, View
 
@@ -139,23 +138,13 @@ class ComparisonView(View):
     def told(self, outcome: Measured, root: Path, rows: Sequence[LoggedRow], seconds: float, command: str) -> Told:
         judged = self._judged(outcome)
         lines = corrected_by_share(judged)
-        first = [" ".join(share_sentences(outcome, lines))] if lines else []
+        answer = describe_by_share(outcome, lines) if lines else _headline(judged.asked_effects)
         checks = [claim.check(_by_name(outcome)) for claim in self._claims]
-        claimed = [f"{check.statement}: {check.outcome} ({check.measured})." for check in checks]
-        told = [
-            _headline(judged.asked_effects),
-            *(self._sentence(outcome, each) for each in judged.effects),
-            *claimed,
-            *outcome.gaps,
-        ]
-        sentences = [*first, *told]
         page = Page(
             title=self.title,
             subtitle=command,
-            answer=sentences[0],
+            answer=answer,
             picture=_picture(outcome),
-            cards=_cards(outcome),
-            details=sentences[1:],
             warnings=[*self.warnings(outcome), *_warnings(outcome)],
             curves=_curves_svg(outcome, outcome.settings.metrics),
             sections=[
@@ -166,11 +155,7 @@ class ComparisonView(View):
             facts=self._facts(outcome),
             notes=NOTES,
         )
-        return Told(page, sentences, summary=_final(outcome))
-
-    def _sentence(self, outcome: Measured, effects: Sequence[verdict.Effect]) -> str:
-        arms = next(arms for arms in outcome.curves.values() if effects[0].arm in arms.values())
-        return verdict.sentence(effects, baseline_of(arms), self.study.generations)
+        return Told(page, [answer, *outcome.gaps], summary=_final(outcome))
 
     def _facts(self, outcome: Measured) -> Mapping[str, str]:
         arms = _arms(outcome)
@@ -256,9 +241,7 @@ def _headline(judged: Sequence[verdict.Effect]) -> str:
     """In how many comparisons each judged quality is better, worse or undecided."""
     if not judged:
         return "No arm has another to be compared with: add the same plan without correction, or one with RealOnly."
-    if any(effect.word == "one seed" for effect in judged):
-        return verdict.ONE_SEED
-    return f"Against its reference, {verdict.tallies(judged)}."
+    return verdict.headline(judged)
 
 
 def _warnings(outcome: Measured) -> list[str]:
@@ -270,25 +253,6 @@ def _warnings(outcome: Measured) -> list[str]:
     if any(metric.better == "neutral" for metric in outcome.settings.judged):
         warnings.append("Which way a quality is good was not given (`better`): changes are called higher or lower.")
     return warnings
-
-
-def _cards(outcome: Measured) -> list[Card]:
-    """A card for each judged metric without negative values, which have no place on an axis from 0."""
-    several = len(outcome.curves) > 1
-    cards = []
-    for metric in outcome.settings.judged:
-        groups = {
-            task if several else "": {arm.title: metric.interval(arm.last(metric.key)) for arm in arms.values()}
-            for task, arms in outcome.curves.items()
-        }
-        real = metric.interval(outcome.real[metric.key]) if metric.key in outcome.real and not several else None
-        groups = {
-            task: {title: interval for title, interval in group.items() if not math.isnan(interval.estimate)}
-            for task, group in groups.items()
-        }
-        if all(interval.estimate >= 0 for group in groups.values() for interval in group.values()):
-            cards.append(card(metric.title, metric, groups, real))
-    return cards
 
 
 def _curves_svg(outcome: Measured, metrics: Sequence[Metric]) -> str:

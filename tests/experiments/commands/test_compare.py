@@ -1,5 +1,6 @@
 """Experiments as YAML files: what they give, what the command line changes, and what is refused."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -56,8 +57,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_file_describes_a_comparison_which_options_change(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compare", "mine.yaml", "--seeds", "3", "--plans.corrected.strength", "3", "--workers", "1"]) == 0
     told = capsys.readouterr().out
-    assert "corrected against synthetic, generation 2, 3 seeds: spread" in told
-    assert "the spread stays positive: holds" in told
+    assert re.search(r"^the spread stays positive .* holds$", told, re.MULTILINE)
+    assert re.search(r"^corrected  +\w", told, re.MULTILINE)
     assert "runs/mine/report.html" in told
     arm = (folder / "runs" / "mine" / "gaussian" / "seed-5" / "corrected" / "config.json").read_text()
     assert '"strength": 3.0' in arm

@@ -10,7 +10,6 @@ from selfcorrect.experiments.motion.report.descent import (
     Founders,
     coverage_kept,
     descent_table,
-    disease_sentences,
     drift_of,
     remedies_table,
 )
@@ -94,11 +93,3 @@ def test_remedies_stand_side_by_side_with_what_they_cost():
     assert rows["uncorrected"][0] == "2.0"
     assert rows["lineages"][0] == "not reached"
     assert rows["lineages"][4:6] == ["3.0 ×", "the parent set"]
-
-
-def test_each_disease_has_a_sentence_with_its_baseline():
-    artefacts, modes = disease_sentences(OUTCOME, FOUNDERS)
-    assert "floor penetration (mm) uncorrected 20" in artefacts
-    assert "lineages 0.50 [" in modes
-    assert "real data only 0.58 [" in modes
-    assert "drift explains 0.50" in modes

@@ -149,10 +149,7 @@ def test_the_report_needs_no_network_and_shows_every_part(finished: Path):
     assert [len(json.loads(scene)["motions"]) for scene in motions["scenes"]] == [4] * 7
     assert motions["page"].count(motions["mark"]) == 1
     assert len(page) < 1_500_000
-    for part in ("picture", "cards", "details"):
-        assert f'id="{part}"' in page
-    assert page.index('id="verdict"') < page.index('id="picture"') < page.index('id="cards"') < page.index('id="arms"')
-    assert page.count('class="card"') == 4
+    assert page.index('id="verdict"') < page.index('id="picture"') < page.index('id="arms"')
 
 
 @pytest.mark.slow

@@ -123,11 +123,10 @@ def test_synthetic_motions_have_the_captions_and_lengths_of_real_ones(files: Pat
     assert real_scores["field_fid"].mean() < scores["field_fid"], "real motions are nearer to real ones than noise is"
 
 
-def test_dry_runs_say_what_it_takes(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dry_runs_print_the_plan(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([*options(files), "--real-count", "64", "--dry-run"]) == 0
     told = capsys.readouterr().out
     assert "generations 50, seeds 3, n = 64" in told
-    assert "not measured on a GPU" in told
 
 
 @pytest.mark.parametrize(

@@ -1,44 +1,17 @@
-"""What the published experiment is and takes: arithmetic against PyTorch's own count, sums by hand."""
+"""The settings of the published experiment."""
 
 from dataclasses import replace
 
 import pytest
-import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.settings.cost import forward_flops, forward_passes
-from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, settings_of
+from selfcorrect.experiments.motion.settings.experiment import settings_of
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.motion.settings.published import (
     PublishedModel,
     published_steps,
 )
-from selfcorrect.experiments.studies.arms import BASELINE, Arm
-from selfcorrect.models.diffusion.mdm.arguments import MdmArguments
-from selfcorrect.models.diffusion.mdm.network import Mdm
-
-
-def test_operations_are_those_that_pytorch_counts() -> None:
-    with torch.device("meta"):
-        network = Mdm(MdmArguments(layers=2), 512).train()
-        inputs = torch.zeros(1, 196, 263), torch.zeros(1, dtype=torch.long)
-        text, absent = torch.zeros(1, 1, 512), torch.zeros(1, 1, dtype=torch.bool)
-        with FlopCounterMode(display=False) as counter:
-            network(*inputs, text, absent, None)
-    assert forward_flops(layers=2) == pytest.approx(counter.get_total_flops(), rel=0.005)
-    assert forward_flops() == pytest.approx(7.3e9, rel=0.02)
-
-
-def test_passes_add_up() -> None:
-    arms = (BASELINE, Arm("augment:0.5"), Arm("replace"))
-    settings = replace(
-        PRESETS["paper"], comparisons=(DenoiserArms("paper", arms),), generations=2, seeds=3, real_count=10,
-        judged_count=12, initial_steps={"paper": 5}, steps={"paper": 4},
-    )  # fmt: skip
-    trained, drawn, judged = 3 * 64 * (5 + 3 * 2 * 4), (0.5 + 1) * 2 * 10, 12 * (1 + 3 * (2 + 20))
-    assert forward_passes(settings, 20) == 3 * (trained + (drawn + judged) * 1000)
 
 
 def test_steps_are_the_published_ones() -> None:
