@@ -132,6 +132,9 @@ class _Schedule:
 
     def __init__(self, jobs: Sequence[Job], submit: Submit, tries: int, bars: Bars, each_alone: bool) -> None:
         self._jobs = {job.name: job for job in jobs}
+        if len(self._jobs) < len(jobs):
+            doubled, _ = Counter(job.name for job in jobs).most_common(1)[0]
+            raise ValueError(f"two jobs are both named {doubled}")
         for job in jobs:
             if unknown := [name for name in job.after if name not in self._jobs]:
                 raise ValueError(f"job {job.name} waits for {unknown[0]}, which is not among the jobs")

@@ -32,12 +32,17 @@ class ArmCurves:
 
 
 def collect(
-    rows: Iterable[Mapping[str, float | int | str]], name: str, group: str, title: str, generations: int | None = None
+    rows: Iterable[Mapping[str, float | int | str]],
+    name: str,
+    group: str,
+    title: str,
+    generations: int | None = None,
+    seeds: Iterable[int] = (),
 ) -> ArmCurves:
     """Arrange the metric rows of one arm, each with `seed` and `generation`, as curves.
 
-    generations: how many the arm was to have; what it has not is NaN then. Raises ValueError where rows of a seed and
-    generation are doubled, or missing without that.
+    generations: how many the arm was to have; what it has not is NaN then. seeds: those that it was to have, likewise.
+    Raises ValueError where rows of a seed and generation are doubled, or missing without that.
     """
     table: dict[tuple[int, int], Mapping[str, float | int | str]] = {}
     for row in rows:
@@ -45,7 +50,7 @@ def collect(
         if place in table:
             raise RunFolderError(f"arm {name}: two rows for seed {place[0]}, generation {place[1]}")
         table[place] = row
-    seeds = sorted({seed for seed, _ in table})
+    seeds = sorted({*seeds, *(seed for seed, _ in table)})
     numbers = range(
         1 + max((generation for _, generation in table), default=0) if generations is None else generations + 1
     )

@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,7 +16,7 @@ from ..jobs.identities import IDENTITIES, IdentityFile
 from ..jobs.progress_bars import Event
 from ..jobs.run import Job, require_runner, run_jobs, use_one_thread
 from ..jobs.where import Where
-from .jobs import jobs_of, run_arm
+from .jobs import jobs_of, run_arm, run_first_generation
 from .outcome import Comparison
 from .report import REPORT, write_report
 from .running import RunningReport
@@ -69,7 +69,7 @@ def run_study(
         live.complete()
         if kept:
             print("all generations are done; the report is written", file=sys.stderr)
-        sentences = [f"{name} stopped: {error}" for name, error in failed.items()]
+        sentences = [_told_of(name, failed[name], jobs) for name in failed]
         seconds = time.monotonic() - started
         found = write_report(view, folder, log, command=command, seconds=seconds, failed=sentences, kept=kept)
     if words := log.words:
@@ -80,9 +80,9 @@ def run_study(
 def _run_all(
     jobs: list[Job], where: Where, title: str, folder: Path, observe: Callable[[Event], None], *, each_alone: bool
 ) -> Mapping[str, Exception]:
-    """Run all jobs; the errors of those that failed, by name.
+    """Run all jobs and return the errors of those that failed, by name.
 
-    Raises the first of a generation 0, on which all arms of a seed rest, and of a folder that belongs to another run.
+    Raises that of a folder that belongs to another run, and the first where no generation 0 is left for any arm.
     """
     try:
         run_jobs(jobs, where, title, folder=folder, observe=observe, each_alone=each_alone)
@@ -90,12 +90,20 @@ def _run_all(
         if not each_alone:
             raise
         failed = {job.name: error.failed[job.name] for job in jobs if job.name in error.failed}
-        for job in jobs:
-            each = failed.get(job.name)
-            if each is not None and (not job.after or isinstance(each, RunFolderError)):
-                raise each from error
+        for reason in failed.values():
+            if isinstance(reason, RunFolderError):
+                raise reason from error
+        if all(job.name in failed for job in jobs if job.function is run_first_generation):
+            raise next(iter(failed.values())) from error
         return failed
     return {}
+
+
+def _told_of(name: str, error: Exception, jobs: Sequence[Job]) -> str:
+    """Return a sentence for a job that failed, with what is missing because of it."""
+    waiting = [job.name for job in jobs if name in job.after]
+    arms = "" if not waiting else f"; without it are missing: {', '.join(waiting)}"
+    return f"{name} stopped: {error}{arms}"
 
 
 class _Observed:

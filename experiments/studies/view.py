@@ -83,11 +83,15 @@ class View(ABC):
         return arm.name
 
     def rows(self, run: SeedRun, arm: Arm) -> list[dict[str, Any]]:
-        """One row for each committed generation of an arm: who it is, the seed, its metrics, of replicates the mean."""
+        """Return a row for each committed generation of an arm: who it is, seed and metrics, of replicates the mean.
+
+        There is none where generation 0 is missing, on which the others rest.
+        """
+        first = FolderReader(run.first_folder)
+        if first.latest < 0:
+            return []
         who = {self.task_word: run.task, "arm": self.arm_word(arm), "seed": run.seed}
-        rows = rows_of(self.study.record(run, arm), FolderReader(run.first_folder))[
-            : self.study.generations_of(run.task) + 1
-        ]
+        rows = rows_of(self.study.record(run, arm), first)[: self.study.generations_of(run.task) + 1]
         return [who | {name: _number(value) for name, value in row.items()} for row in rows]
 
     def group(self, task: str, arm: Arm) -> str:
@@ -99,10 +103,12 @@ class View(ABC):
         return {}
 
     def curves(self, runs: Sequence[SeedRun]) -> dict[str, dict[Any, ArmCurves]]:
-        """The curves of all arms by task."""
+        """Return the curves of all arms by task, without tasks that have no generation 0 of any seed."""
         found: dict[str, dict[Any, ArmCurves]] = {}
         for task in dict.fromkeys(run.task for run in runs):
             own = [run for run in runs if run.task == task]
+            if all(FolderReader(run.first_folder).latest < 0 for run in own):
+                continue
             found[task] = {arm: self.curves_of(arm, own) for arm in self.study.arms(task)}
         return found
 
@@ -110,7 +116,8 @@ class View(ABC):
         """The curves of an arm in runs of one task; whole: over all generations, NaN where some are missing."""
         rows = [row for run in runs for row in self.rows(run, arm)]
         count = self.study.generations_of(runs[0].task) if whole else None
-        curves = collect(rows, arm.name, self.group(runs[0].task, arm), arm.title, count)
+        seeds = [run.seed for run in runs] if whole else []
+        curves = collect(rows, arm.name, self.group(runs[0].task, arm), arm.title, count, seeds)
         return replace(curves, axes=arm.axes)
 
     # --- Weights & Biases ---

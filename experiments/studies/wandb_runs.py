@@ -81,6 +81,7 @@ def study_run(view: View, told: Told, runs: Sequence[SeedRun], folder: Path, com
             run.first_folder / generation_name(0) / MODEL,
         )
         for run in runs
+        if (run.first_folder / generation_name(0) / MODEL).is_file()
     }
     return TrackedRun(
         name=f"{folder.name} report",

@@ -64,7 +64,12 @@ def shown_clips(
     """
     settings = outcome.settings
     first = [run for run in seed_runs(settings, root, options) if run.seed == settings.first_seed]
-    clips = [clip for run in first for clip in _clips_of(run, outcome.curves[run.task], shown, films)]
+    clips = [
+        clip
+        for run in first
+        if run.task in outcome.curves
+        for clip in _clips_of(run, outcome.curves[run.task], shown, films)
+    ]
     return sorted(clips, key=lambda clip: clip.section != _CORRECTION)  # which come first
 
 
@@ -136,7 +141,7 @@ def _correction_clip(
     if films:
         film = _media_folder(run) / f"{arm.name}-before-and-after-generation-{generation}.mp4"
         _save_film(film, panels)
-    caption = f"{run.comparison.preset.character} denoiser, {arm.group}, {arm.corrector}: generation {generation}"
+    caption = f"{run.settings.words(run.task)} denoiser, {arm.group}, {arm.corrector}: generation {generation}"
     scene = scene_of(panels, [panel.title for panel in panels], together=False)
     return ShownClip(_CORRECTION, caption, scene, run.comparison.denoiser, arm.name, generation, film=film)
 

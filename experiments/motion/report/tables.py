@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.motion.measures.metrics import EXPLAINED, FIELD, MEASURED, RETRIEVED, TRAINED, metric_of
 from selfcorrect.statistics import CollapseFinding, collapse_profile, mean_interval
 
@@ -69,7 +68,7 @@ def _profile(curves: ArmCurves) -> list[CollapseFinding]:
 def budgets_table(outcome: MotionOutcome) -> Table:
     """What each arm's corrector knew, and what the loop really did."""
     rows = [
-        PageRow(f"{preset(denoiser).character}, {arm.label}", [Cell(budget(arm)), *shared.loop_cells(curves)])
+        PageRow(f"{outcome.settings.words(denoiser)}, {arm.label}", [Cell(budget(arm)), *shared.loop_cells(curves)])
         for denoiser, arms in outcome.curves.items()
         for arm, curves in arms.items()
     ]

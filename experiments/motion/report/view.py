@@ -24,7 +24,7 @@ from ...studies.shares import share_picture, share_section
 from ...studies.study import SeedRun
 from ...studies.view import Told, View
 from ..run.feasibility import read_feasibility
-from ..run.references import CORRECTED_REAL, MEMORISER, REAL, read_references
+from ..run.references import CORRECTED_REAL, MEMORISER, REAL, has_references, read_references
 from ..run.study import MotionStudy
 from ..run.task import MotionData, motion_data
 from ..settings.experiment import MotionSettings
@@ -117,11 +117,13 @@ class MotionView(View):
         return [metric_of(key) for key in JUDGED]
 
     def rows(self, run: SeedRun, arm: Any) -> list[dict[str, Any]]:
-        """One row per generation of an arm: who it is, its metrics, its timings.
+        """One row per generation of an arm: who it is, its metrics, its timings; none where generation 0 is missing.
 
         All arms share generation 0, whose time only the first of them has, so that times may be added up.
         """
         store, first = FolderReader(run.arm_folder(arm)), FolderReader(run.first_folder)
+        if first.latest < 0:
+            return []
         feasibility = read_feasibility(run.arm_folder(arm))
         shared = first.timings(0) if arm == self.study.arms(run.task)[0] else {}
         return [
@@ -134,24 +136,39 @@ class MotionView(View):
         ]
 
     def group(self, task: str, arm: Any) -> str:
-        return f"{preset(task).character}, {arm.group}"
+        return f"{self.study.settings.words(task)}, {arm.group}"
 
     def titles(self) -> dict[str, str]:
         tasks = (comparison.denoiser for comparison in self.study.settings.comparisons)
         return {task: f"{preset(task).character} ({task})" for task in tasks}
 
     def outcome(self, root: Path, gaps: Sequence[str] = ()) -> MotionOutcome:
-        """What a run folder holds, without arms that stopped; RunFolderError where those on real data alone did."""
+        """Collect what a run folder holds, without arms that stopped and denoisers whose arm on real data alone did.
+
+        Raises:
+            RunFolderError: No denoiser is left.
+        """
         runs, settings = self.study.runs(root), self.study.settings
-        scores = [read_references(run.seed_folder) for run in runs if run.comparison == settings.comparisons[0]]
         curves = self.curves(runs)
         for run in runs:
             for arm in self.study.arms(run.task):
                 if self.study.latest(run, arm) < settings.generations:
-                    curves[run.task].pop(arm, None)
-        if lacking := next((task for task, arms in curves.items() if BASELINE not in arms), ""):
-            raise RunFolderError(f"no report of {root}: {lacking} lacks its arm on real data alone. {' '.join(gaps)}")
-        return Outcome(settings, curves, floors_of(scores), titles=self.titles(), gaps=gaps)
+                    curves.get(run.task, {}).pop(arm, None)
+        tasks = dict.fromkeys(run.task for run in runs)
+        lacking = [task for task in tasks if BASELINE not in curves.get(task, {})]
+        if len(lacking) == len(tasks):
+            raise RunFolderError(f"no report of {root}: the arm on real data alone is missing. {' '.join(gaps)}")
+        left_out = [f"{task} is left out, because its arm on real data alone is missing" for task in lacking]
+        kept = {task: arms for task, arms in curves.items() if task not in lacking}
+        return Outcome(settings, kept, self._floors(root), titles=self.titles(), gaps=[*gaps, *left_out])
+
+    def _floors(self, root: Path) -> dict[str, dict[str, np.ndarray]]:
+        """Return what real data score, or nothing where that is missing for a seed, of which a job tells."""
+        first = self.study.settings.comparisons[0]
+        folders = [run.seed_folder for run in self.study.runs(root) if run.comparison == first]
+        if not all(has_references(folder) for folder in folders):
+            return {}
+        return floors_of([read_references(folder) for folder in folders])
 
     def settings(self, outcome: MotionOutcome) -> Mapping[str, Any]:
         return as_json(self.study.settings.config())

@@ -41,7 +41,7 @@ def write_references(
     repair: do it again whatever is there. DamagedError where that is not what was written.
     """
     path = folder / FILE
-    if path.exists() and not repair:
+    if has_references(folder) and not repair:
         read_references(folder)
         return
     corrected = corrected_real(task.fresh, Correction(physics(inputs)), stream)
@@ -53,6 +53,11 @@ def write_references(
     scores[MEMORISER] = _scores(task, resample_training(task, stream))
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(path, sealed({**scores, **_of_captions(task, stream), **_of_field(task, stream)}))
+
+
+def has_references(folder: Path) -> bool:
+    """Return whether real data of one seed have been scored."""
+    return (folder / FILE).exists()
 
 
 def read_references(folder: Path) -> dict[str, dict[str, float]]:

@@ -85,7 +85,7 @@ class MotionStudy(Study):
         return extends(recorded, wanted)
 
     def words(self, task: str) -> str:
-        return self.settings.comparison(task).preset.character
+        return self.settings.words(task)
 
     # --- before anything runs ---
 

@@ -107,8 +107,14 @@ class MotionSettings:
                 least = 0 if self.published and name == "initial_steps" else 1
                 check_count(f"{name} for {key}", value, least, MOST)
         self._check_engine()
+        self._check_denoisers()
         if not self.data:
             raise SettingError("data must name at least one source: deepmimic, or paths of motion files and folders")
+
+    def _check_denoisers(self) -> None:
+        names = [comparison.denoiser for comparison in self.comparisons]
+        if len(set(names)) != len(names):
+            raise SettingError(f"each denoiser of an experiment may stand in it once, got {', '.join(names)}")
 
     def _check_engine(self) -> None:
         """SettingError for a corrector without root force in an engine in which bodies cannot balance."""
@@ -125,6 +131,12 @@ class MotionSettings:
     def comparison(self, denoiser: str) -> DenoiserArms:
         """The arms of a denoiser."""
         return next(one for one in self.comparisons if one.denoiser == denoiser)
+
+    def words(self, denoiser: str) -> str:
+        """Return what samples of a denoiser look like, with its name where another denoiser has the same words."""
+        character = preset(denoiser).character
+        characters = [comparison.preset.character for comparison in self.comparisons]
+        return character if characters.count(character) < 2 else f"{character} ({denoiser})"
 
     def config(self) -> dict[str, Any]:
         """All settings as JSON values; infinite strengths as the text "inf".

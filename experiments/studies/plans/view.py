@@ -11,6 +11,7 @@ import numpy as np
 from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.run import TRAINING_LOSS
 from selfcorrect.motion.measures.metrics import Metric
+from selfcorrect.runtime.bugs import describe
 from selfcorrect.storage.files.digests import unsealed
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import Row as LoggedRow
@@ -21,7 +22,7 @@ from ...reporting.results import ArmCurves
 from ...reporting.tables import LOOP_COLUMNS, effects_table, half_life_cell, last_generation_table, loop_cells
 from ...reporting.webpage import Page, Picture, Section
 from ..arms import Arm
-from ..claims import Claimed, claims_section
+from ..claims import Check, Claimed, Curves, claims_section
 from ..outcome import REAL, Judged, Outcome, Pair
 from ..shares import corrected_by_share, describe_by_share, share_picture, share_section
 from ..study import SeedRun, Study
@@ -89,7 +90,8 @@ class ComparisonView(View):
         metrics = self._metrics(runs, [arm.values for arms in curves.values() for arm in arms.values()])
         check_measured(self._better, [each.key for each in metrics])
         judged = [metric for metric in metrics if metric.key in self._better] or metrics
-        scores = {task: [unsealed(real_scores(run)) for run in runs if run.task == task] for task in curves}
+        scored = [run for run in runs if real_scores(run).exists()]
+        scores = {task: [unsealed(real_scores(run)) for run in scored if run.task == task] for task in curves}
         missing = next((str(each["missing"]) for every in scores.values() for each in every if "missing" in each), "")
         titles = self.titles()
         named = {task: ", ".join(filter(None, (REAL, title))) for task, title in titles.items()}
@@ -102,8 +104,8 @@ class ComparisonView(View):
 
     def _metrics(self, runs: Sequence[SeedRun], values: Sequence[Mapping[str, np.ndarray]]) -> list[Metric]:
         """What the judge measures in generation 0, in its order; none before there is one."""
-        first = FolderReader(runs[0].first_folder)
-        keys = first.metrics(0) if first.latest >= 0 else ()
+        firsts = [FolderReader(run.first_folder) for run in runs]
+        keys = next((first.metrics(0) for first in firsts if first.latest >= 0), ())
         return [
             Metric(
                 key,
@@ -139,7 +141,7 @@ class ComparisonView(View):
         judged = self._judged(outcome)
         lines = corrected_by_share(judged)
         answer = describe_by_share(outcome, lines) if lines else _headline(judged.asked_effects)
-        checks = [claim.check(_by_name(outcome)) for claim in self._claims]
+        checks = [_check_claim(claim, _by_name(outcome)) for claim in self._claims]
         page = Page(
             title=self.title,
             subtitle=command,
@@ -184,6 +186,15 @@ def _by_name(outcome: Measured) -> dict[str, Mapping[str, np.ndarray]]:
         for task, arms in outcome.curves.items()
         for arm, curves in arms.items()
     }
+
+
+def _check_claim(claim: Claimed, curves: Curves) -> Check:
+    """Check a claim; one that fails is undecided, such as that about an arm that is missing."""
+    try:
+        return claim.check(curves)
+    except Exception as error:  # whatever a user's statement raises, all else is reported
+        reason = f"no arm {error}" if isinstance(error, KeyError) else describe(error)
+        return Check(claim.statement, "undecided", f"could not be checked: {reason}")
 
 
 def _picture(outcome: Measured) -> Picture:

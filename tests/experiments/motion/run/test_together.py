@@ -1,0 +1,131 @@
+"""Any two denoisers, policies, correctors or remedies stand in one experiment, and a missing one ends nothing else."""
+
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from helpers import SHORT_WINDOWS
+
+from selfcorrect.core.errors import TrainingDivergedError
+from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.motion.correctors.table import CORRECTORS
+from selfcorrect.experiments.motion.report.view import MotionView
+from selfcorrect.experiments.motion.run import study as motion_study
+from selfcorrect.experiments.motion.run.study import MotionStudy
+from selfcorrect.experiments.motion.settings.experiment import MotionOptions
+from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.remedies.table import REMEDIES
+from selfcorrect.experiments.reporting.summary import read_summary
+from selfcorrect.experiments.studies.jobs import jobs_of
+from selfcorrect.experiments.studies.wandb_runs import arm_run
+from selfcorrect.loop.policy_table import POLICIES
+from selfcorrect.models.diffusion.presets import preset_names
+from selfcorrect.storage.runs.run_folder import claim_folder
+
+NUMBERS = {"SIZE": "16", "SHARE": "0.5", "RATIO": "1", "BUDGET": "16", "COUNT": "4", "FRACTION": "0.5"}
+
+
+def shortest_form(form: str) -> str:
+    """A policy as it is written, with numbers."""
+    words = form.split(" or ")[0].split(":")
+    return ":".join(NUMBERS.get(word, word) for word in words)
+
+
+POLICY_FORMS = [shortest_form(row.form) for row in POLICIES if row.name != "fresh"]
+"""All but the one that needs a source of fresh data, which options of a motion experiment do not give."""
+ROWS: dict[str, tuple[list[str], Callable[..., MotionOptions]]] = {
+    "denoiser": (preset_names(), lambda *names: MotionOptions(denoiser=names, policy=("replace",))),
+    "policy": (POLICY_FORMS, lambda *names: MotionOptions(policy=names)),
+    "corrector": (CORRECTORS.names, lambda *names: MotionOptions(corrector=names, engine="mujoco")),
+    "remedy": (REMEDIES.names, lambda *names: MotionOptions(remedy=names)),
+}
+"""Names of the rows that may stand together, and the options that ask for some of them."""
+
+
+def assert_unique(names: list[str], what: str) -> None:
+    assert len(set(names)) == len(names), (what, sorted(names))
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_every_pair_has_keys_of_its_own(kind: str, tmp_path: Path) -> None:
+    names, options = ROWS[kind]
+    with claim_folder(tmp_path / "run", {}):
+        for pair in combinations(names, 2):
+            study = MotionStudy(options(*pair).applied(PRESETS["quick"]), "quick")
+            view = MotionView(study)
+            arms = [(run, arm) for run in study.runs(tmp_path / "run") for arm in study.arms(run.task)]
+            asked = {run.task for run, _ in arms} if kind == "denoiser" else {getattr(arm, kind) for _, arm in arms}
+            assert {name.partition(":")[0] for name in pair} <= {name.partition(":")[0] for name in asked | {"none"}}
+            assert_unique([job.name for job in jobs_of(study, tmp_path / "run")], "jobs")
+            assert_unique([str(run.arm_folder(arm)) for run, arm in arms], "folders")
+            assert_unique([arm_run(view, run, arm).name for run, arm in arms], "runs of W&B")
+            first_seed = [(run, arm) for run, arm in arms if run.seed == study.settings.first_seed]
+            assert_unique([f"{view.group(run.task, arm)}, {arm.title}" for run, arm in first_seed], "curves")
+            assert_unique([study.words(task) for task in {run.task for run, _ in arms}], "words")
+
+
+# --- in runs ---------------------------------------------------------------------------------------------------------
+
+SMALL = (
+    *("motion", "--preset", "quick", "--generations", "1", "--seeds", "1", "--real-count", "16", "--judged-count"),
+    *("16", "--steps", "2", "--initial-steps", "5", "--wandb", "off", "--workers", "1"),
+)
+PLAIN = ("--policy", "replace", "--corrector", "none")
+
+
+@pytest.fixture(autouse=True)
+def short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRESETS, "quick", PRESETS["quick"])  # as it was, afterwards
+    exec(SHORT_WINDOWS)
+
+
+@pytest.mark.slow
+def test_two_denoisers_of_the_same_character_run_together(tmp_path: Path) -> None:
+    assert main([*SMALL, *PLAIN, "--denoiser", "dct-mlp", "temporal-conv", "--out", str(tmp_path)]) == 0
+    summary = read_summary(tmp_path)
+    assert {task: len(arms) for task, arms in summary.arms.items()} == {"dct-mlp": 2, "temporal-conv": 2}
+    assert_unique([arm.label for arms in summary.arms.values() for arm in arms], "labels")
+    page = (tmp_path / "report.html").read_text()
+    for name in ("dct-mlp", "temporal-conv"):
+        assert f"smooth ({name}), fully synthetic" in page
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--denoiser", *preset_names(), *PLAIN),
+        ("--policy", *POLICY_FORMS[1:], "--corrector", "none"),
+        ("--corrector", *(row.name for row in CORRECTORS if not row.rated), "--engine", "mujoco"),
+        ("--remedy", *(row.name for row in REMEDIES if not row.rated), *PLAIN),
+    ],
+    ids=lambda words: words[0],
+)
+def test_all_rows_run_together(words: tuple[str, ...], tmp_path: Path) -> None:
+    assert main([*SMALL, *words, "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "report.html").is_file()
+
+
+@pytest.mark.slow
+def test_what_exists_is_reported_and_what_is_missing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = motion_study.motion_task
+
+    def diverging(settings, comparison, *others, **options):  # type: ignore[no-untyped-def]
+        if comparison.denoiser == "dct-mlp":
+            raise TrainingDivergedError("the loss of step 3 is not finite")
+        return work(settings, comparison, *others, **options)
+
+    words = [*SMALL, *PLAIN, "--denoiser", "temporal-conv", "dct-mlp", "--out", str(tmp_path)]
+    monkeypatch.setattr(motion_study, "motion_task", diverging)
+    assert main(words) == 1
+    reason = "smooth (dct-mlp) seed 0 generation 0 stopped: the loss of step 3 is not finite; without it are missing: "
+    assert reason in capsys.readouterr().out
+    assert [*read_summary(tmp_path).arms] == ["temporal-conv"]
+    assert "dct-mlp is left out" in (tmp_path / "report.html").read_text()
+    monkeypatch.undo()
+    exec(SHORT_WINDOWS)
+    assert main(words) == 0
+    assert {*read_summary(tmp_path).arms} == {"temporal-conv", "dct-mlp"}
