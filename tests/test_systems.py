@@ -93,18 +93,14 @@ def fails(kept):
 
 def leaves(kept):
     raise SystemExit(3)
-
-def never_ends(kept):
-    while True:
-        time.sleep(0.001)
 """
 
 CODE_OF_OTHERS = """
 windows_like["pretend"]()
 import sys
 from selfcorrect.core.errors import CorrectorError
-from selfcorrect.correctors.own_process import ThisProcess, own_process
-from selfcorrect.runtime.supervision import TooSlowError
+from selfcorrect.core.errors import SettingError
+from selfcorrect.correctors.sandbox import InProcessSandbox, make_sandbox
 
 sys.path.append(sys.argv[1])
 import others
@@ -116,15 +112,20 @@ def raised(kind, function):
         return str(error)
     raise AssertionError(f"{function} raised nothing")
 
-process = own_process("mine", 0.5)
-assert type(process) is ThisProcess
+process = make_sandbox("mine")
+assert type(process) is InProcessSandbox
+try:
+    make_sandbox("mine", 0.5)
+except SettingError as error:
+    assert "a time limit for mine needs a separate process" in str(error)
+else:
+    raise AssertionError("a limit that nothing keeps")
 given = [0]
 assert process.call(others.counts, given) == (1, [0, 1])
 assert process.call(others.counts, given) == (2, [0, 1])
 assert given == [0]
 assert "ZeroDivisionError" in raised(CorrectorError, others.fails)
 assert "tried to end the program (exit code 3)" in raised(Exception, others.leaves)
-assert raised(TooSlowError, others.never_ends) == "mine took longer than 0.5 s"
 assert process.call(others.counts, given)[0] == 3
 print("all well")
 """

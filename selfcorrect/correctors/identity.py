@@ -68,7 +68,7 @@ class Identity:
 
     def changed_since(self, before: Identity) -> str:
         """What is not as it was, in words; "" where nothing is."""
-        files = sorted(name for name, digest in before.files.items() if self._digest(name, digest) != digest)
+        files = sorted(name for name, digest in before.files.items() if self._digest_now(name, digest) != digest)
         changes = [
             f"it is {self.name} and was {before.name}" if self.name != before.name else "",
             _changed_line(_code_of(before.source), _code_of(self.source)),
@@ -80,10 +80,10 @@ class Identity:
         ]
         return ", ".join(filter(None, changes))
 
-    def _digest(self, name: str, before: str) -> str:
-        """The digest of a file now; the one from before where it is gone, or was made in the way of version 0.2."""
-        if before.startswith(_PARSED):
-            return self.files.get(name, before)
+    def _digest_now(self, name: str, before: str) -> str:
+        """Return the digest of a file now, the one from before if the file is gone or is no longer imported."""
+        if name in self.files:
+            return self.files[name]
         return _digest_of(name) if os.path.isabs(name) and os.path.isfile(name) else before
 
 
@@ -208,7 +208,7 @@ def _code_of(source: str) -> str:
 
 
 _PARSED = "parsed:"
-"""Before digests of parsed source; those of version 0.2 are of files as they are."""
+"""Prefix of digests of parsed source."""
 
 
 def _modules(home: str, file: Path) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Where all workers are started; and the same function on many tasks, results in the tasks' order.
 
-Code of users has separate processes (`own_process`).
+Code of users has separate processes (`correctors.sandbox`).
 PyBullet holds Python's lock while it steps, so several simulations at once need several processes. They are spawned
 once and wait for further work until the program ends.
 """
@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from ..core.errors import SettingError, WorkerError
 from .progress import in_turn
-from .supervision import end_this_process
+from .supervision import kill_this_process
 
 Item = TypeVar("Item")
 
@@ -179,7 +179,7 @@ def _die_with_parent() -> None:
     parent = parent_process()
     assert parent is not None
     parent.join()
-    end_this_process()
+    kill_this_process()
 
 
 def _nothing() -> None:

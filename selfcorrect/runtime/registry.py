@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..core.errors import MissingExtraError, SettingError
 from ..core.extras import needed_for
-from .supervision import nothing_ends_here
+from .supervision import forbid_exit
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -104,7 +104,7 @@ class Registry(Generic[RowType]):
         """
         row = self.row(name)
         try:
-            with nothing_ends_here(), needed_for(f"{self.kind} {name!r}", row.needs, row.hint):
+            with forbid_exit(), needed_for(f"{self.kind} {name!r}", row.needs, row.hint):
                 return import_object(row.reference)
         except MissingExtraError:
             raise
@@ -166,7 +166,7 @@ def import_callable(reference: str, kind: str = "corrector") -> Callable[..., An
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
-        with nothing_ends_here():
+        with forbid_exit():
             module = import_module(module_name)
     except Exception as error:
         raise SettingError(f"cannot import the module {module_name!r} of {kind} {reference!r}: {error}") from error

@@ -1,4 +1,4 @@
-"""A user's function where it is called: loaded by its name, asked what it takes, and called on motions.
+"""Load and call a user's function inside a sandbox.
 
 Nothing here imports PyTorch, so that a process for a function of motions starts at once.
 """
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.correctors.identity import Identity, identity_of, name_of, note_opened, place_of
-from selfcorrect.correctors.own_process import OWN_IS_POSSIBLE, Kept
+from selfcorrect.correctors.identity import Identity, identity_of, name_of, place_of
+from selfcorrect.correctors.sandbox import OPENED, Memory
 from selfcorrect.motion.correction.each import each_motion
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.registry import import_callable
-from selfcorrect.runtime.supervision import working_on
+from selfcorrect.runtime.supervision import report_place
 
 from .table import CORRECTORS
 
-FUNCTION, _OPENED = "function", "opened"
-"""Under which names a process keeps it, and the files that it opened."""
+FUNCTION = "function"
+"""Key of the function in the memory of a sandbox."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class OwnFunction:
 
 
 def load(name: str) -> OwnFunction:
-    """The function at "package.module:function", or of a corrector that another package adds by name.
+    """Return the function at "package.module:function", or of a corrector that another package adds by name.
 
     Of a class that needs no arguments an object is made; one that takes `inputs` makes correctors.
     """
@@ -53,7 +53,7 @@ def load(name: str) -> OwnFunction:
 
 
 def _first_parameter(function: Callable[..., Any]) -> str:
-    """What a function takes; a network takes values unless its first parameter has another name that is known."""
+    """Return the name of the first parameter; a network takes values unless that parameter is `motion`."""
     network = getattr(function, "forward", None) if _is_network(function) else None
     try:
         first = next(iter(inspect.signature(network or function).parameters), "samples")
@@ -67,28 +67,27 @@ def _is_network(function: object) -> bool:
     return torch is not None and isinstance(function, torch.nn.Module)
 
 
-# --- called in a separate process ------------------------------------------------------------------------------------
+# --- called in a sandbox ---------------------------------------------------------------------------------------------
 
 
-def load_there(kept: Kept, name: str) -> tuple[str, str]:
-    """Load the function; returns what it takes and what it is called."""
-    if OWN_IS_POSSIBLE:
-        kept.setdefault(_OPENED, note_opened())
-    with working_on("its module"):
-        kept[FUNCTION] = own = load(name)
-    return own.takes, own.name
+def load_there(memory: Memory, name: str) -> tuple[str, str]:
+    """Load the function, and return the name of its first parameter and its own name."""
+    report_place("its module")
+    function = load(name)
+    memory[FUNCTION] = function
+    return function.takes, function.name
 
 
-def identity_there(kept: Kept) -> Identity:
-    """What the function is, with the files that it opened so far."""
-    return identity_of(kept[FUNCTION].function, kept.get(_OPENED, ()))
+def identify_there(memory: Memory) -> Identity:
+    """Return the identity of the function, with the files that were opened so far."""
+    return identity_of(memory[FUNCTION].function, memory.get(OPENED, ()))
 
 
-def place_there(kept: Kept) -> str:
-    """File and line of the function, "" where that is unknown."""
-    return place_of(kept[FUNCTION].function)
+def locate_there(memory: Memory) -> str:
+    """Return file and line of the function, "" if that is unknown."""
+    return place_of(memory[FUNCTION].function)
 
 
-def correct_motions_there(kept: Kept, motions: Sequence[Motion]) -> list[CorrectedMotion]:
-    """What the function makes of motions."""
-    return [*each_motion(kept[FUNCTION].function)(motions)]
+def correct_motions_there(memory: Memory, motions: Sequence[Motion]) -> list[CorrectedMotion]:
+    """Return the motions as the function corrects them."""
+    return [*each_motion(memory[FUNCTION].function)(motions)]

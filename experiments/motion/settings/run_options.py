@@ -38,6 +38,8 @@ class RunOptions:
             raise SettingError(
                 f"corrector-timeout must be a positive number of seconds, got {self.corrector_timeout_s}"
             )
+        if self.corrector_timeout_s is not None and self.corrector_in_process:
+            raise SettingError("corrector-timeout needs a separate process; leave out corrector-in-process")
 
 
 DEFAULTS = RunOptions()

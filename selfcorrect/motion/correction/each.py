@@ -6,7 +6,7 @@ import numpy as np
 
 from ...core.errors import SampleError
 from ...runtime.bugs import describe_with_place
-from ...runtime.supervision import EndedError, working_on
+from ...runtime.supervision import EndedError, report_place
 from ..motion import Motion
 from .results import CorrectedMotion, CorrectMotions
 
@@ -26,8 +26,8 @@ def each_motion(function: Callable[[Motion], Motion]) -> CorrectMotions:
 
 def _call(function: Callable[[Motion], Motion], index: int, motion: Motion) -> Motion:
     try:
-        with working_on(f"motion {index}"):
-            answer = function(motion)
+        report_place(f"motion {index}")
+        answer = function(motion)
     except EndedError as error:
         raise SampleError(index, str(error)) from error
     except Exception as error:

@@ -14,7 +14,7 @@ import pytest
 
 from selfcorrect.runtime import processes
 from selfcorrect.runtime.processes import WORKER_BYTES, default_workers, in_threads, map_tasks, with_threads
-from selfcorrect.runtime.supervision import nothing_ends_here
+from selfcorrect.runtime.supervision import forbid_exit
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -96,7 +96,7 @@ map_tasks(wait_in_foreign_code, [folder / "one", folder / "other"], 2)
 
 def wait_in_foreign_code(begun: Path) -> None:
     """As an endless corrector does, whose calls of os._exit end nothing."""
-    with nothing_ends_here():
+    with forbid_exit():
         begun.touch()
         time.sleep(1000)
 

@@ -1,13 +1,10 @@
 """Code of others can neither end the program nor keep it waiting unnoticed."""
 
-import io
 import os
 import posix
 import signal
 import subprocess
 import sys
-import threading
-import time
 
 import pytest
 import torch
@@ -17,16 +14,15 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.correctors.correction import Correction, apply_corrector
-from selfcorrect.runtime import supervision
 from selfcorrect.runtime.registry import import_callable
-from selfcorrect.runtime.supervision import TooSlowError, nothing_ends_here, supervised, working_on
+from selfcorrect.runtime.supervision import EndedError, forbid_exit
 
 RAW = Samples.synthetic(torch.zeros(4, 2), None, 1)
 
 
 @pytest.mark.parametrize("end", [lambda: sys.exit(0), lambda: os._exit(0), lambda: posix._exit(0), lambda: exit(0)])
 def test_nothing_ends_the_program(end) -> None:
-    with pytest.raises(InputError, match=r"it tried to end the program \(exit code 0\)"), nothing_ends_here():
+    with pytest.raises(InputError, match=r"it tried to end the program \(exit code 0\)"), forbid_exit():
         end()
 
 
@@ -51,30 +47,25 @@ def test_exceptions_of_no_usual_kind_are_errors_too(error: BaseException) -> Non
 
 def test_ctrl_c_stays_ctrl_c() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), nothing_ends_here():
+    with pytest.raises(KeyboardInterrupt), forbid_exit():
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_an_interrupt_that_a_corrector_raises_is_its_own() -> None:
-    with pytest.raises(InputError, match="it raised KeyboardInterrupt"), nothing_ends_here():
-        raise KeyboardInterrupt
-
-
-def test_an_endless_call_is_not_tried_again_for_each_sample() -> None:
+def test_a_call_that_ended_its_process_is_not_tried_again_for_each_sample() -> None:
     calls = []
 
-    def counted(samples: Samples) -> Samples:
+    def ending(samples: Samples) -> Samples:
         calls.append(len(samples))
-        return endless(samples)
+        raise EndedError("its process was killed")
 
-    with pytest.raises(CorrectorError, match="took longer"):
-        apply_corrector(RAW, Correction(supervised(counted, "endless", 0.2), on_failure="reject"), streams(0))
+    with pytest.raises(CorrectorError, match="its process was killed"):
+        apply_corrector(RAW, Correction(ending, on_failure="reject"), streams(0))
     assert calls == [len(RAW)]
 
 
 def test_a_process_of_a_corrector_may_end() -> None:
-    with nothing_ends_here():
+    with forbid_exit():
         child = os.fork()
         if child == 0:
             os._exit(7)
@@ -96,45 +87,6 @@ def test_a_module_that_ends_the_program_is_an_error_that_names_it(tmp_path, monk
     (tmp_path / f"{name}.py").write_text(line)
     with pytest.raises(SettingError, match=f"cannot import the module '{name}'.*tried to end the program"):
         import_callable(f"{name}:anything")
-
-
-def endless(samples: Samples) -> Samples:
-    while True:
-        time.sleep(0.01)
-
-
-def test_an_endless_call_is_ended() -> None:
-    before = signal.getsignal(signal.SIGALRM)
-    with pytest.raises(CorrectorError, match=r"corrector 'endless' failed: endless took longer than 0\.2 s"):
-        apply_corrector(RAW, Correction(supervised(endless, "endless", 0.2)), streams(0))
-    assert signal.getsignal(signal.SIGALRM) is before
-
-
-def test_a_call_within_its_time_is_not_touched() -> None:
-    assert supervised(lambda x: x + 1, "quick", 5.0)(1) == 2
-    with pytest.raises(TooSlowError):
-        supervised(endless, "endless", 0.05)(RAW)
-
-
-class Told(io.StringIO):
-    """What is written, and whether anything has been."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.begun = threading.Event()
-
-    def write(self, text: str) -> int:
-        count = super().write(text)
-        self.begun.set()
-        return count
-
-
-def test_a_long_call_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervision, "PATIENCE_S", 0.05)
-    monkeypatch.setattr("sys.stderr", told := Told())
-    with working_on("motion 17"):
-        assert supervised(told.begun.wait, "slow")(100)
-    assert "corrector 'slow' has been working on motion 17 since " in told.getvalue()
 
 
 def test_what_a_corrector_does_to_its_copy_stays_there() -> None:

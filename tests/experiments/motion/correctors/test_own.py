@@ -11,7 +11,7 @@ from selfcorrect.core.errors import CorrectorError, RunFolderError, SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples, content_hash
 from selfcorrect.correctors.correction import CorrectedBatch, Correction, apply_corrector
-from selfcorrect.correctors.own_process import OwnProcess
+from selfcorrect.correctors.sandbox import InProcessSandbox, Sandbox, SubprocessSandbox
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.jobs.identities import IdentityFile
 from selfcorrect.experiments.motion.correctors import own
@@ -132,19 +132,23 @@ def users(tmp_path_factory: pytest.TempPathFactory, inputs: CorrectorInputs) -> 
 
 
 @pytest.fixture(scope="module")
-def one(users: Path) -> Iterator[OwnProcess]:
+def one(users: Path) -> Iterator[SubprocessSandbox]:
     """A process for all tests that do not end it: starting one takes longer than what is tested there."""
-    process = OwnProcess("the corrector")
+    process = SubprocessSandbox("the corrector")
     process.call(load_there, "users_own:raised")  # the folder is on its path
     yield process
     process.close()
 
 
 @pytest.fixture
-def in_one(one: OwnProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def in_one(one: SubprocessSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """All own processes are that one."""
     monkeypatch.setattr(one, "close", lambda: None)
-    monkeypatch.setattr(own, "own_process", lambda name, limit_s=None: one)
+
+    def make(name: str, limit_s: float | None = None, *, in_process: bool = False) -> Sandbox:
+        return InProcessSandbox() if in_process else one
+
+    monkeypatch.setattr(own, "make_sandbox", make)
 
 
 def corrected(name: str, inputs: CorrectorInputs, *, in_process: bool) -> CorrectedBatch:

@@ -14,9 +14,8 @@ from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.motion.settings.run_options import RunOptions
 from selfcorrect.experiments.studies.jobs import jobs_of
 
-LINE = "--corrector-timeout 3 --corrector-in-process --accept-changed --keep needed --repair --accelerated --device cpu"
+LINE = "--corrector-in-process --accept-changed --keep needed --repair --accelerated --device cpu"
 SAME = RunOptions(
-    corrector_timeout_s=3.0,
     corrector_in_process=True,
     accept_changed=True,
     keep="needed",
@@ -30,8 +29,10 @@ def test_the_command_line_says_the_same_under_the_same_names() -> None:
     assert tyro.cli(MotionCommand, args=LINE.split()).options == SAME
     assert tyro.cli(MotionCommand, args=[]).options == RunOptions()
     assert tyro.cli(MotionCommand, args=["--accept-changed-corrector"]).options.accept_changed
+    assert tyro.cli(MotionCommand, args=["--corrector-timeout", "3"]).options == RunOptions(corrector_timeout_s=3.0)
     default = asdict(RunOptions())
-    assert all(value != default[name] for name, value in asdict(SAME).items()), "an option that the line does not try"
+    tried = {name for name, value in asdict(SAME).items() if value != default[name]} | {"corrector_timeout_s"}
+    assert tried == default.keys(), "an option that the line does not try"
 
 
 def test_every_job_carries_the_options(tmp_path: Path) -> None:
@@ -45,3 +46,8 @@ def test_every_job_carries_the_options(tmp_path: Path) -> None:
 def test_a_call_is_given_a_positive_time(seconds: float) -> None:
     with pytest.raises(SettingError, match="corrector-timeout must be a positive number of seconds"):
         RunOptions(corrector_timeout_s=seconds)
+
+
+def test_a_time_limit_needs_a_separate_process() -> None:
+    with pytest.raises(SettingError, match="corrector-timeout needs a separate process"):
+        RunOptions(corrector_timeout_s=1.0, corrector_in_process=True)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from selfcorrect.core.errors import CorrectorError, InputError, SampleError
-from selfcorrect.correctors.own_process import OwnProcess
+from selfcorrect.correctors.sandbox import SubprocessSandbox
 from selfcorrect.runtime import global_generators
 from selfcorrect.runtime.supervision import EndedError, TooSlowError
 
@@ -26,42 +26,46 @@ from posix import _exit as leave
 import numpy as np
 
 from selfcorrect.core.errors import SampleError
-from selfcorrect.runtime.supervision import working_on
+from selfcorrect.runtime.supervision import report_place
 
-def double(kept, number): return 2 * number
-def count(kept): kept["count"] = kept.get("count", 0) + 1; return kept["count"]
-def draw(kept): return random.random(), np.random.rand()
-def leaves(kept): leave(0)
-def leaves_politely(kept): posix._exit(3)
-def crashes(kept): ctypes.string_at(0)
-def kills_itself(kept): os.kill(os.getpid(), signal.SIGKILL)
-def interrupts(kept): raise KeyboardInterrupt
-def divides(kept): return 1 / 0
-def names_a_sample(kept): raise SampleError(3, "too tall")
-def cannot_travel(kept): return (value for value in ())
-def closes_everything(kept): os.closerange(3, 1000)
+def double(memory, number): return 2 * number
+def count(memory): memory["count"] = memory.get("count", 0) + 1; return memory["count"]
+def draw(memory): return random.random(), np.random.rand()
+def leaves(memory): leave(0)
+def leaves_politely(memory): posix._exit(3)
+def crashes(memory): ctypes.string_at(0)
+def kills_itself(memory): os.kill(os.getpid(), signal.SIGKILL)
+def interrupts(memory): raise KeyboardInterrupt
+def divides(memory): return 1 / 0
+def names_a_sample(memory): raise SampleError(3, "too tall")
+def cannot_travel(memory): return (value for value in ())
+def closes_everything(memory): os.closerange(3, 1000)
 
 class Strange(Exception):
     def __reduce__(self): raise TypeError("no")
 
-def strange(kept): raise Strange("odd")
+def strange(memory): raise Strange("odd")
 
-def forks(kept):
+def forks(memory):
     os.fork()
     return os.getpid()
 
-def swallows(kept, seconds=1000):
+def swallows(memory, seconds=1000):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try: time.sleep(0.01)
         except BaseException: pass
 
-def works_on_many(kept):
+def works_on_many(memory):
     for place in range(35):
-        with working_on(f"motion {place}"):
-            time.sleep(0.1)
+        report_place(f"motion {place}")
+        time.sleep(0.1)
 
-def starts_another(kept):
+def works_once(memory):
+    report_place("motion 17")
+    time.sleep(1.5)
+
+def starts_another(memory):
     return os.getpid(), subprocess.Popen(["sleep", "1000"]).pid
 """
 
@@ -93,7 +97,7 @@ def wait_until_gone(*processes: int) -> None:
 
 
 def test_answers_come_back_and_things_are_kept_between_calls(other) -> None:
-    process = OwnProcess("mine")
+    process = SubprocessSandbox("mine")
     assert process.call(other.double, 21) == 42
     assert [process.call(other.count) for _ in range(3)] == [1, 2, 3]
     with pytest.raises(CorrectorError, match="ZeroDivisionError: division by zero") as caught:
@@ -118,12 +122,12 @@ def test_answers_come_back_and_things_are_kept_between_calls(other) -> None:
     [
         ("leaves", r"it ended its process \(exit code 0\)"),
         ("crashes", "its process was killed by SIGSEGV"),
-        ("kills_itself", "its process was killed by SIGKILL, perhaps for want of memory"),
+        ("kills_itself", "its process was killed by SIGKILL, perhaps for lack of memory"),
         ("closes_everything", "it (closed the connection of its process|ended its process)"),
     ],
 )
 def test_a_process_that_ends_is_an_error(other, function: str, message: str) -> None:
-    process = OwnProcess("mine")
+    process = SubprocessSandbox("mine")
     with pytest.raises(EndedError, match=message):
         process.call(getattr(other, function))
     with pytest.raises(EndedError):
@@ -131,17 +135,17 @@ def test_a_process_that_ends_is_an_error(other, function: str, message: str) -> 
 
 
 def test_what_catches_everything_for_ever_is_ended(other) -> None:
-    process = OwnProcess("mine", limit_s=0.5)
+    process = SubprocessSandbox("mine", limit_s=0.5)
     with pytest.raises(TooSlowError, match=r"mine took longer than 0\.5 s; its process was ended"):
         process.call(other.swallows)
 
 
 def test_the_limit_is_for_each_place_that_is_worked_on(other) -> None:
-    OwnProcess("mine", limit_s=3.0).call(other.works_on_many)
+    SubprocessSandbox("mine", limit_s=3.0).call(other.works_on_many)
 
 
 def test_a_copy_that_comes_back_is_ended_and_named(other, capfd: pytest.CaptureFixture[str]) -> None:
-    process = OwnProcess("mine")
+    process = SubprocessSandbox("mine")
     first = process.call(other.forks)
     assert process.call(other.double, 2) == 4
     assert first == process._process.pid
@@ -154,7 +158,7 @@ def test_a_copy_that_comes_back_is_ended_and_named(other, capfd: pytest.CaptureF
 
 
 def test_it_ends_with_all_that_it_started(other) -> None:
-    process = OwnProcess("mine")
+    process = SubprocessSandbox("mine")
     leader, child = process.call(other.starts_another)
     assert is_alive(leader)
     assert is_alive(child)
@@ -164,8 +168,8 @@ def test_it_ends_with_all_that_it_started(other) -> None:
 
 def test_it_ends_when_this_process_is_killed(other, tmp_path: Path) -> None:
     program = (
-        "import other_code, sys, time; from selfcorrect.correctors.own_process import OwnProcess; "
-        "process = OwnProcess('mine');"
+        "import other_code, sys, time; from selfcorrect.correctors.sandbox import SubprocessSandbox; "
+        "process = SubprocessSandbox('mine');"
         "print(*process.call(other_code.starts_another), flush=True); process.call(other_code.swallows)"
     )
     folder = str(Path(other.__file__).parent)
@@ -179,11 +183,19 @@ def test_it_ends_when_this_process_is_killed(other, tmp_path: Path) -> None:
     wait_until_gone(*processes)
 
 
+def test_a_long_call_is_reported_with_its_place(
+    other, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("selfcorrect.correctors.sandbox.WARN_AFTER_S", 0.3)
+    SubprocessSandbox("mine").call(other.works_once)
+    assert "corrector 'mine' has been working on motion 17 for " in capsys.readouterr().err
+
+
 def test_it_draws_what_would_be_drawn_here(other) -> None:
     kept = global_generators.state()
     try:
         global_generators.seed(11)
-        there = OwnProcess("mine").call(other.draw)
+        there = SubprocessSandbox("mine").call(other.draw)
         assert there == (random.random(), np.random.rand())  # noqa: NPY002
     finally:
         global_generators.set_state(kept)
