@@ -28,8 +28,10 @@ SAMPLING_BOUNDS = {
 }
 """Settings of sampling that an arm may change, lowest and highest."""
 
-TAKES_RATIO = ("augment", "accumulate")
+TAKES_RATIO = ("augment", "augment_once", "accumulate")
 """Policies that take λ."""
+STATIC = ("freeze", "augment_once")
+"""Policies whose synthetic samples are those of generation 1 for ever."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,7 @@ class Arm:
             "freeze": "fully synthetic",
             "renew": f"fully synthetic, {value} renewed",
             "augment": f"λ = {value}",
+            "augment_once": f"λ = {value}",
             "accumulate": f"accumulate, λ = {value}",
         }.get(self.kind, self.policy)
 
@@ -206,7 +209,7 @@ class Arm:
     def words(self) -> str:
         """What it is apart from its data policy."""
         names = [name for name in (self.remedy, self.corrector) if name != "none"]
-        words = [" + ".join(["static training set"] * (self.kind == "freeze") + names) or "uncorrected"]
+        words = [" + ".join(["static training set"] * (self.kind in STATIC) + names) or "uncorrected"]
         if math.isfinite(self.strength):
             words.append(f"γ = {self.strength:g}" + ("" if self.operator == "mixture" else " of each sample"))
         words += [f"{name.replace('_', ' ')} {value:g}" for name, value in self.sampling.items()]

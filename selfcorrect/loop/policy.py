@@ -145,6 +145,25 @@ class Augment:
 
 
 @dataclass(frozen=True)
+class AugmentOnce:
+    """All real data and λ synthetic samples per real one that are drawn in generation 1 and kept for ever.
+
+    The control of every remedy beside real data: whatever new samples add must be more than this static set has.
+    """
+
+    synthetic_ratio: float
+
+    def __post_init__(self) -> None:
+        _check_ratio("augment_once", self.synthetic_ratio)
+
+    def count(self, real_count: int, generation: int) -> int:
+        return round(self.synthetic_ratio * real_count) if generation == 1 else 0
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        return concatenate([real, history.batch(1)])
+
+
+@dataclass(frozen=True)
 class Accumulate:
     """All real data and all synthetic samples so far, λ more per real sample in each generation."""
 

@@ -33,6 +33,12 @@ POLICIES = Registry(
         ),
         _row("augment", "Augment", "All real data and λ fresh synthetic samples per real one.", "augment:RATIO"),
         _row(
+            "augment_once",
+            "AugmentOnce",
+            "All real data and λ synthetic samples per real one, those of generation 1 for ever.",
+            "augment_once:RATIO",
+        ),
+        _row(
             "accumulate",
             "Accumulate",
             "All real data and the synthetic samples of all generations so far.",

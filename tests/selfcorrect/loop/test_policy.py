@@ -58,6 +58,15 @@ def mix(policy: Policy, generations: int = 3, stream=STREAM) -> tuple[Samples, L
     return policy.mix(REAL, history, generations, stream), history
 
 
+def test_a_static_set_beside_real_data_is_drawn_once_and_stays():
+    policy = parse_policy("augment_once:0.5")
+    assert [policy.count(len(REAL), generation) for generation in (1, 2, 3)] == [20, 0, 0]
+    first, _ = mix(policy, 1)
+    later, history = mix(policy, 3)
+    assert torch.equal(first.values, later.values)
+    assert set(history.read) == {1}
+
+
 @pytest.mark.parametrize(
     ("text", "count", "real", "synthetic"),
     [
@@ -67,6 +76,7 @@ def mix(policy: Policy, generations: int = 3, stream=STREAM) -> tuple[Samples, L
         ("augment:0.5", 20, 40, 20),
         ("augment:0", 0, 40, 0),
         ("augment:1.5", 60, 40, 60),
+        ("augment_once:1.5", 0, 40, 60),
         ("accumulate", 40, 40, 120),
         ("accumulate:0.5", 20, 40, 60),
         ("accumulate_subsample:30", 40, None, None),

@@ -124,6 +124,7 @@ def test_refined_presets_keep_baselines_pairs_and_the_axes_that_are_not_named(na
 @pytest.mark.parametrize(
     ("policy", "ratio", "share"),
     [("real", 0, 0), ("augment:0.25", 0.25, 0.2), ("augment:1", 1, 0.5), ("accumulate:4", 4, 0.8),
+     ("augment_once:1", 1, 0.5),
      ("replace", math.inf, 1), ("freeze", math.inf, 1), ("keep:0.5", math.nan, math.nan)],
 )  # fmt: skip
 def test_arms_know_their_synthetic_ratio_as_a_number(policy: str, ratio: float, share: float):
@@ -185,6 +186,7 @@ def test_defended_arms_say_so():
     assert budget(arm) == "none: mechanics and body tables; the parent set"
     assert Arm("real", remedy="extrapolated").label == "real data only, extrapolated"
     assert Arm("freeze", remedy="matched").label == "fully synthetic, static training set + matched"
+    assert Arm("augment_once:1", remedy="matched").label == "λ = 1, static training set + matched"
 
 
 def test_ways_of_sampling_are_an_axis_with_a_baseline_each():
