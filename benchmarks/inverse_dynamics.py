@@ -136,7 +136,7 @@ def changed_needs(kind: str, motions: Sequence[Motion], titles: Iterable[str]) -
 def of_built_in(count: int) -> Iterator[tuple[str, float]]:
     """What real windows of the built-in clips need by seed, as they are, corrected and with faults."""
     for seed in range(SEEDS):
-        windows = motion_data(PRESETS["short"], streams(seed)).fresh.batch
+        windows = motion_data(PRESETS["bad-cases"], streams(seed)).fresh.batch
         yield from changed_needs("built-in windows", [windows[index] for index in range(count)], CHANGES)
 
 

@@ -118,7 +118,7 @@ def main(arguments: Arguments) -> None:
     columns = ("force", "moment, N m", "without support, %")
     print("| windows | " + " | ".join(f"{judge}: {column}" for judge in judges for column in columns) + " |")
     print("| --- |" + " --- |" * len(judges) * len(columns))
-    runs = seed_runs(replace(PRESETS["short"], seeds=arguments.seeds), Path("runs"))
+    runs = seed_runs(replace(PRESETS["bad-cases"], seeds=arguments.seeds), Path("runs"))
     fresh = {run.seed: motion_data(run.settings, run.stream).fresh.batch for run in runs}
     forces: dict[str, dict[str, np.ndarray]] = {judge: {} for judge in judges}
     for title, changes in CHANGES.items():

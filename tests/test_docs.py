@@ -174,13 +174,19 @@ def test_the_kept_command_does_all_seeds_again_wherever_they_were_run() -> None:
     assert results.kept([second, first]).command == "selfcorrect motion --data 'cmu-bvh#train' --seeds 5"
 
 
+STEPS = ("steps", "initial_steps")
+"""Settings by denoiser; a run keeps those of the denoisers that its version had."""
+
+
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "docs" / "results").glob("*.json")), ids=lambda path: path.stem)
 def test_the_command_under_a_table_does_its_experiment_again(path: Path) -> None:
     summary = read_summary(path)
     program, name, *options = shlex.split(summary.command)
     now, kept = tyro.cli(MotionCommand, args=options).settings(), settings_of(summary.settings)
     assert (program, name) == ("selfcorrect", "motion")
-    assert replace(now, comparisons=()) == replace(kept, comparisons=())
+    newer = now.steps.keys() - summary.settings["steps"].keys()
+    steps = {kind: getattr(now, kind) | {each: getattr(kept, kind)[each] for each in newer} for kind in STEPS}
+    assert replace(now, comparisons=(), **steps) == replace(kept, comparisons=())
     arms, kept_arms = ({(one.denoiser, arm) for one in each.comparisons for arm in one.arms} for each in (now, kept))
     assert kept_arms == arms
 

@@ -22,7 +22,7 @@ from .parts import JudgedTask
 from .seed_runs import MotionRun
 
 SAMPLES = 64
-"""Of each arm and seed."""
+"""Samples of each arm and seed that benchmarks measure."""
 
 KEYS = EXPLAINED
 _KEPT = (*KEYS, *(metric.key for metric in FIELD))
@@ -75,7 +75,8 @@ def write_feasibility(run: MotionRun, task: JudgedTask, arm: Arm) -> None:
     """Measure an arm's last generation and keep it; a failure costs these figures alone."""
     path, generation = run.arm_folder(arm) / FILE, run.settings.generations
     try:
-        write_atomically(path, sealed({"generation": generation, **of_arm(run, task, arm)}))
+        figures = of_arm(run, task, arm, run.settings.feasibility_count)
+        write_atomically(path, sealed({"generation": generation, **figures}))
     except Exception as error:
         warnings.warn(f"the feasibility of {arm.label}, seed {run.seed}, was not measured: {error}", stacklevel=2)
 

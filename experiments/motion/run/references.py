@@ -13,7 +13,7 @@ from selfcorrect.storage.files.digests import sealed, unsealed
 from selfcorrect.storage.files.writing import write_atomically
 
 from ..correctors.builtin import CorrectorInputs, physics
-from .feasibility import feasibility, feasible_rows
+from .feasibility import SAMPLES, feasibility, feasible_rows
 from .parts import JudgedTask
 from .task import novelty_of_samples
 
@@ -30,7 +30,13 @@ FILE = "references.json"
 
 
 def write_references(
-    folder: Path, task: JudgedTask, inputs: CorrectorInputs, stream: Stream, *, repair: bool = False
+    folder: Path,
+    task: JudgedTask,
+    inputs: CorrectorInputs,
+    stream: Stream,
+    *,
+    feasibility_count: int = SAMPLES,
+    repair: bool = False,
 ) -> None:
     """Judge fresh real windows as if a model had made them, raw and corrected, and a memoriser; kept in `folder`.
 
@@ -38,6 +44,7 @@ def write_references(
     Where labels are captions, windows that were held out are judged by theirs, too, and the fresh ones by those of
     others, which shows what chance retrieves.
 
+    feasibility_count: of how many windows the root force is measured.
     repair: do it again whatever is there. DamagedError where that is not what was written.
     """
     path = folder / FILE
@@ -45,7 +52,7 @@ def write_references(
         read_references(folder)
         return
     corrected = corrected_real(task.fresh, Correction(physics(inputs)), stream)
-    rows = feasible_rows(task, stream)
+    rows = feasible_rows(task, stream, feasibility_count)
     scores = {
         name: {**_scores(task, samples), **feasibility(task.codec.decode(samples.take(rows).values), inputs.engine)}
         for name, samples in ((REAL, task.fresh), (CORRECTED_REAL, corrected))

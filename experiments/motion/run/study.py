@@ -193,7 +193,14 @@ def run_references(study: MotionStudy, run: MotionRun, progress: Progress) -> No
     """Score real data, raw and corrected."""
     task = study._task(run, progress)
     inputs = corrector_inputs(run, task, task.task.model, progress)
-    write_references(run.seed_folder, task, inputs, run.stream, repair=study.repair)
+    write_references(
+        run.seed_folder,
+        task,
+        inputs,
+        run.stream,
+        feasibility_count=run.settings.feasibility_count,
+        repair=study.repair,
+    )
     progress("generation", 0, study.generations)
 
 

@@ -33,6 +33,10 @@ else:
     EngineName = literal_type_from_choices(ENGINES.names)
 
 
+FEASIBILITY_COUNT = 64
+"""Samples of the last generation of which the root force is measured, where a preset does not say otherwise."""
+
+
 @dataclass(frozen=True)
 class DenoiserArms:
     """Arms that share a denoiser, and so the models of generation 0."""
@@ -73,6 +77,8 @@ class MotionSettings:
     """n, real training windows per seed."""
     judged_count: int = 256
     """Samples drawn in each generation to be judged."""
+    feasibility_count: int = FEASIBILITY_COUNT
+    """Samples of the last generation of which the root force is measured."""
     captions: bool = False
     """Labels are the motions' captions, which the model knows by their sentence vectors and whose motions retrieval
     judges; otherwise they are the motions' classes."""
@@ -100,6 +106,7 @@ class MotionSettings:
         if self.published and self.judge_corrected:
             raise SettingError("judge-corrected and the published model do not go together")
         counts = {"generations": 1, "seeds": 1, "first_seed": 0, "real_count": 2, "judged_count": 12, "frames": 10}
+        counts["feasibility_count"] = 1
         for name, least in counts.items():
             check_count(name, getattr(self, name), least, MOST)
         for name in ("steps", "initial_steps"):
@@ -142,7 +149,8 @@ class MotionSettings:
         """All settings as JSON values; infinite strengths as the text "inf".
 
         The engine is named where it is not the published figures', captions and the published model where they are
-        used, so that runs of earlier versions can be resumed.
+        used, the number of samples for feasibility where it is not the usual one, so that runs of earlier versions can
+        be resumed.
         """
         values = asdict(self)
         arms = [{"denoiser": one.denoiser, "arms": [arm.config() for arm in one.arms]} for one in self.comparisons]
@@ -152,6 +160,8 @@ class MotionSettings:
         for name in ("captions", "published"):
             if not values[name]:
                 del values[name]
+        if self.feasibility_count == FEASIBILITY_COUNT:
+            del values["feasibility_count"]
         return _finite(values)
 
     def of_arms(self, denoiser: str) -> dict[str, Any]:

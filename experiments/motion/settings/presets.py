@@ -13,6 +13,7 @@ def _loop(policy: str, *correctors: str) -> tuple[Arm, ...]:
     return tuple(Arm(policy, corrector) for corrector in ("none", *correctors))
 
 
+_SHORT = (BASELINE, *_loop("replace", "physics", "low-pass"), Arm("replace", "physics", remedy="matched"))
 _DEMO_MIXER = (
     BASELINE,
     *_loop("augment:1", "physics"),
@@ -91,6 +92,23 @@ _DILUTION = (
         )
     ),
 )
+
+
+def _recipe(policy: str, static: str) -> tuple[Arm, ...]:
+    """Correctors, remedies and both together in one loop; static: the policy that keeps its first synthetic set."""
+    return (
+        BASELINE,
+        *_loop(policy, "physics", "kinematic", "low-pass"),
+        Arm(policy, remedy="matched"),
+        Arm(policy, "physics", remedy="matched"),
+        Arm(policy, remedy="lineages"),
+        Arm(policy, "physics", remedy="lineages"),
+        replace(_HALF_WAY, policy=policy),
+        Arm(static),
+        Arm(static, remedy="matched"),
+    )
+
+
 _REMEDIES = (BASELINE, *(Arm("replace", remedy=name) for name in UNRATED))
 _PAPER = (BASELINE, *(arm for policy in _RATIOS[:4] for arm in _loop(policy, "physics")))
 
@@ -138,10 +156,38 @@ def _for(denoisers: tuple[str, ...], *arms: tuple[Arm, ...]) -> tuple[DenoiserAr
 
 
 _MIXER, _SMOOTH, _BOTH = ("patch-mixer",), ("dct-mlp",), ("patch-mixer", "dct-mlp")
+_REALISTIC = ("dct-mixer", "temporal-conv")
+
+
+def _recipe_row(summary: str, arms: tuple[Arm, ...], *, seeds: int, cost: str) -> PresetRow:
+    """An experiment of docs/results/recipe.md, whose seeds no earlier table uses."""
+    settings = MotionSettings(
+        _for(_REALISTIC, arms),
+        generations=10,
+        seeds=seeds,
+        real_count=1024,
+        judged_count=256,
+        feasibility_count=128,
+        engine="mujoco",
+        first_seed=20,
+        initial_steps={"dct-mixer": 3000, "temporal-conv": 4000},
+    )
+    return PresetRow(summary, settings, cost, keep="sampling")
+
+
 _FEW_STEPS = {"patch-mixer": 400, "dct-mlp": 700}
 PRESET_ROWS = {
     "short": PresetRow(
         summary="the comparison in minutes on two cores",
+        settings=MotionSettings(
+            _for(("dct-mixer",), _SHORT), 3, 3, real_count=256, judged_count=128, engine="mujoco",
+            initial_steps={"dct-mixer": 600}, steps={"dct-mixer": 40},
+        ),
+        cost="4 minutes, 0.1 GB",
+        keep="sampling",
+    ),
+    "bad-cases": PresetRow(
+        summary="a rough and a smooth generator that are far from real motion",
         settings=MotionSettings(
             _for(_BOTH, _DEMO_MIXER, _SHORT_SMOOTH), 4, 3, real_count=64, judged_count=128, initial_steps=_FEW_STEPS
         ),
@@ -192,6 +238,24 @@ PRESET_ROWS = {
         summary="published remedies, side by side",
         settings=MotionSettings(_for(_SMOOTH, _REMEDIES), 12, 3),
         cost="21 minutes, 3.6 GB",
+    ),
+    "recipe": _recipe_row(
+        "what keeps realism and diversity at λ = 1",
+        _recipe("augment:1", "augment_once:1"),
+        seeds=8,
+        cost="8 hours, 0.9 GB",
+    ),
+    "recipe-4": _recipe_row(
+        "the same at λ = 4",
+        _recipe("augment:4", "augment_once:4"),
+        seeds=4,
+        cost="12 hours, 0.4 GB",
+    ),
+    "recipe-synthetic": _recipe_row(
+        "the same, fully synthetic",
+        _recipe("replace", "freeze"),
+        seeds=4,
+        cost="4 hours, 0.4 GB",
     ),
     "text": PresetRow(
         summary="captions are kept, their motions replaced: retrieval by caption",

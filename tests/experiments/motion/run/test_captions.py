@@ -16,12 +16,12 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Split, split_windows
 from selfcorrect.experiments.motion.correctors.builtin import CorrectorInputs
-from selfcorrect.experiments.motion.run import feasibility
 from selfcorrect.experiments.motion.run import task as tasks
 from selfcorrect.experiments.motion.run.captions import CaptionJudge, captioned, thirds_by_count
 from selfcorrect.experiments.motion.run.references import (
     CORRECTED_REAL,
     HELD_OUT,
+    MEMORISER,
     REAL,
     SHUFFLED,
     read_references,
@@ -140,7 +140,7 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("embedded")
-def test_a_loop_keeps_captions_and_is_judged_by_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loop_keeps_captions_and_is_judged_by_them(tmp_path: Path) -> None:
     task = motion_task(SETTINGS, COMPARISON, streams(0), "cpu")
     assert isinstance(task.task.model, DescribedDiffusion)
     first, store = MemoryStore(), MemoryStore()
@@ -154,15 +154,15 @@ def test_a_loop_keeps_captions_and_is_judged_by_them(tmp_path: Path, monkeypatch
         assert isinstance(found := one["r_precision_3"], float)
         assert 0 <= found <= 1
     inputs = CorrectorInputs(task.codec, task.task.real, task.task.model, streams(0), silent)
-    monkeypatch.setattr(feasibility.feasible_rows, "__defaults__", (4,))
-    write_references(tmp_path, task, inputs, streams(0))
+    write_references(tmp_path, task, inputs, streams(0), feasibility_count=4)
     kept = read_references(tmp_path)
     assert kept[REAL]["r_precision_3"] > kept[SHUFFLED]["r_precision_3"] + 0.3
     assert kept[SHUFFLED].keys() == {metric.key for metric in RETRIEVED}
     assert HELD_OUT not in kept  # the built-in clips are too short to hold out enough
     held_out = replace(task, data=replace(task.data, held_out="times"))
-    write_references(tmp_path / "more", held_out, inputs, streams(0))
-    assert list(read_references(tmp_path / "more")) == [REAL, CORRECTED_REAL, HELD_OUT, SHUFFLED]
+    write_references(tmp_path / "more", held_out, inputs, streams(0), feasibility_count=4)
+    assert list(read_references(tmp_path / "more")) == [REAL, CORRECTED_REAL, MEMORISER, HELD_OUT, SHUFFLED]
+    assert kept[MEMORISER]["novelty_of_samples"] == 0 < kept[REAL]["novelty_of_samples"]
 
 
 @pytest.mark.usefixtures("embedded")

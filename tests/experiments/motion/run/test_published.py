@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from mdm_files import write_mdm
 from selfcorrect.core.padding import lengths_of
 from selfcorrect.core.randomness import streams
 from selfcorrect.experiments import cli
-from selfcorrect.experiments.motion.run import feasibility, field
+from selfcorrect.experiments.motion.run import field
 from selfcorrect.experiments.motion.run.feasibility import FILE
 from selfcorrect.experiments.motion.run.published import published_parts, published_task
+from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.motion.settings.published import PublishedModel
 from selfcorrect.experiments.reporting.summary import read_summary
 from selfcorrect.loop.run import Candidate
@@ -58,8 +60,7 @@ def few_samples() -> Iterator[None]:
     """Of what is measured at the end of an arm; the jobs run in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(field, "MULTIMODAL", Multimodality(captions=3, motions=4, pairs=2))
-        patch.setattr(feasibility.of_arm, "__defaults__", (4,))
-        patch.setattr(feasibility.feasible_rows, "__defaults__", (4,))
+        patch.setitem(PRESETS, "paper", replace(PRESETS["paper"], feasibility_count=4))
         yield
 
 

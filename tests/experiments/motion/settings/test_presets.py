@@ -81,14 +81,14 @@ def test_mujoco_simulates_where_pybullet_is_not_installed_and_no_engine_is_given
             raise MissingExtraError("engine 'pybullet'", "pybullet", ImportError("No module named 'pybullet'"))
         return load(name)
 
-    assert MotionCommand().settings().engine == "pybullet"
+    assert MotionCommand("full").settings().engine == "pybullet"
     monkeypatch.setattr(ENGINES, "load", without_pybullet)
-    assert MotionCommand(engine=given).settings().engine == meant
+    assert MotionCommand("full", engine=given).settings().engine == meant
 
 
 def test_every_setting_and_way_of_sampling_is_an_option_of_that_name() -> None:
     options, settings = ({each.name for each in fields(kind)} for kind in (MotionOptions, MotionSettings))
-    of_presets = {"comparisons", "captions", "published", "frames", "fps"}
+    of_presets = {"comparisons", "captions", "published", "frames", "fps", "feasibility_count"}
     assert settings - of_presets <= options
     assert {*SAMPLING_BOUNDS} <= options
     assert {*SAMPLING_BOUNDS} <= {each.name for each in fields(Arm)}
