@@ -170,7 +170,7 @@ def _recipe_row(summary: str, arms: tuple[Arm, ...], *, seeds: int, cost: str) -
         feasibility_count=128,
         engine="mujoco",
         first_seed=20,
-        initial_steps={"dct-mixer": 3000, "temporal-conv": 4000},
+        initial_steps={"dct-mixer": 1500, "temporal-conv": 4000},
     )
     return PresetRow(summary, settings, cost, keep="sampling")
 
@@ -180,8 +180,14 @@ PRESET_ROWS = {
     "short": PresetRow(
         summary="the comparison in minutes on two cores",
         settings=MotionSettings(
-            _for(("dct-mixer",), _SHORT), 3, 3, real_count=256, judged_count=128, engine="mujoco",
-            initial_steps={"dct-mixer": 600}, steps={"dct-mixer": 40},
+            _for(("dct-mixer",), _SHORT),
+            3,
+            3,
+            real_count=256,
+            judged_count=128,
+            engine="mujoco",
+            initial_steps={"dct-mixer": 600},
+            steps={"dct-mixer": 40},
         ),
         cost="4 minutes, 0.1 GB",
         keep="sampling",
