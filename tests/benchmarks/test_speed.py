@@ -1,6 +1,5 @@
-"""Benchmarks of speed time commands, formats, shards and training; simulated schedules have known answers."""
+"""Benchmarks of speed time commands and formats; simulated schedules have known answers."""
 
-import re
 import sys
 from pathlib import Path
 
@@ -8,13 +7,10 @@ import numpy as np
 import pytest
 import tyro
 
-from benchmarks import shards, startup, training
+from benchmarks import startup
 from benchmarks.formats import FormatsBenchmark, golden_errors
 from benchmarks.schedule import Cluster, drawn_s, wall_s
-from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.datasets.files.formats import FORMATS
-from selfcorrect.experiments.correction.options import CorrectionOptions
-from selfcorrect.motion.motion import check_numbers
 
 
 def test_what_takes_longer_is_seen_to_take_longer() -> None:
@@ -46,31 +42,6 @@ def test_it_prints_errors_and_speeds(cmu: Path, capsys: pytest.CaptureFixture[st
     assert max(worst.values()) < 1e-3  # a millimetre
     ratios = [float(line.split("is ")[1].split()[0]) for line in printed.splitlines() if "the loader is" in line]
     assert min(ratios) > 0
-
-
-def test_perturbed_motions_differ_and_are_the_same_again() -> None:
-    clips = load_deepmimic()
-    motions = [shards.perturbed(clips, number, (16, 48)) for number in range(40)]
-    assert all(16 <= len(check_numbers(motion)) <= 48 for motion in motions)
-    assert len({motion.skeleton.offsets_m.tobytes() for motion in motions}) > 4
-    assert len({len(motion) for motion in motions}) > 10
-    again = shards.perturbed(clips, 7, (16, 48))
-    np.testing.assert_array_equal(again.rotations, motions[7].rotations)
-    np.testing.assert_allclose(np.linalg.norm(again.rotations, axis=-1), 1.0)
-
-
-def test_overhead_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made = shards.make(tmp_path / "shards", shards.Arguments(motions=6, frames=(8, 12)))
-    shards.overhead(tmp_path / "shards", CorrectionOptions(kinematic=True), made.shards)
-    told = capsys.readouterr().out
-    assert re.search(r"kinematic: 6 motions, .* ms each, .* a second and core, [\d.]+% beside corrections", told)
-
-
-def test_training_is_timed_beside_the_reference(capsys: pytest.CaptureFixture[str]) -> None:
-    training.main(training.Arguments(width=16, depth=1, batch=4, frames=8, features=5, steps=1, rounds=1))
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[0] for line in lines] == ["published", "ours", "ours, accelerated"]
-    assert "1.00 x" in lines[0]
 
 
 CALM = Cluster(cores_per_node=2, start_s=10.0, unit_s=0.0, given_out_per_s=1e9, failures_per_hour=0.0, straggling=0.0)

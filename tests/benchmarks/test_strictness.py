@@ -2,11 +2,7 @@
 
 from dataclasses import replace
 
-from made_motions import made_motion
-
-from benchmarks.strict_windows import row
 from benchmarks.strictness import Covered, Row, acceptance_table, coverage_table
-from selfcorrect.motion.correction.results import CorrectedMotion, Failure
 
 
 def test_counts_are_added_up_over_seeds_and_labels() -> None:
@@ -26,11 +22,3 @@ def test_coverage_is_a_mean_over_seeds_within_its_bounds() -> None:
         Covered("dct-mlp", "real+none", seed, group, 0.5 * (seed + 1)) for seed in (0, 1) for group in ("easy", "hard")
     ]
     assert coverage_table(found).splitlines()[-1].startswith("| dct-mlp | real+none | 0.75 [0.00, 1.00] |")
-
-
-def test_a_row_compares_strict_correction_with_its_fallback() -> None:
-    standing = made_motion("idle", frames=4)
-    good = CorrectedMotion(standing, residual={"residual_force_bodyweights": 0.2})
-    fell = CorrectedMotion(standing, Failure(words="fell"))
-    told = row("roll", [fell, fell], [good, fell])
-    assert told == "| roll | 0 of 2 (0 to 66 %) | 1 of 2 (9 to 91 %) | 0.20 |"

@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import correction, frontier, judge, memory, throughput, tracking
-from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from benchmarks import correction, frontier, judge, throughput, tracking
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime import processes
@@ -186,12 +185,3 @@ def test_throughput_is_printed_for_each_corrector(capsys, monkeypatch):
     peaks_mb = [float(peak) for peak in re.findall(r"at most (\d+) MB", told)]
     assert len(peaks_mb) >= 2
     assert all(50 < peak < 200 for peak in peaks_mb)
-
-
-@pytest.mark.slow
-def test_memory_is_measured_for_each_length(capsys):
-    memory.main(memory.Arguments(frames=(60, 40), kinematic=True))
-    lines = capsys.readouterr().out.splitlines()
-    assert [int(line.split()[0]) for line in lines] == [40, 60]
-    assert all(50 < float(line.split()[2]) < 2000 for line in lines)  # MB
-    assert len(memory.to_and_fro(load_deepmimic()[0], 250)) == 250
