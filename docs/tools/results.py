@@ -23,6 +23,7 @@ from typing import Annotated
 
 import numpy as np
 import tyro
+from answer import answer_tables, first_screen_table
 from captions import captions_table
 from claims import CLAIMS, claims_table
 from dilution import KEPT, coverage_table, coverage_tests, dilution_figure, form_table
@@ -45,7 +46,7 @@ from selfcorrect.motion.measures.metrics import Metric, metric_of
 ROOT = Path(__file__).resolve().parents[2]
 SUMMARIES = ROOT / "docs" / "results"
 PICTURES = ROOT / "docs" / "pictures" / "results"
-PAGES = (ROOT / "docs" / "report.md", *sorted(SUMMARIES.glob("*.md")))
+PAGES = (ROOT / "README.md", ROOT / "docs" / "report.md", *sorted(SUMMARIES.glob("*.md")))
 """Pages with tables between marks."""
 
 DRAWN = ("fid_kinematic", "recall", "coverage", "penetration_mm")
@@ -57,7 +58,7 @@ SEEDS = ("--seeds", "--first-seed")
 
 DRAWN_ON = re.compile(r"pictures/results/([\w-]+)\.svg")
 """A figure that a page shows."""
-KINDS = "table|shares|claims|worth|findings|captions|dilution|coverage|evidence"
+KINDS = "table|shares|claims|worth|findings|captions|dilution|coverage|evidence|answer|first-screen"
 MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
 
 
@@ -72,6 +73,8 @@ def filled(page: str, summaries: Mapping[str, Summary]) -> str:
         "dilution": lambda kept: form_table(kept[KEPT]),
         "coverage": lambda kept: coverage_table(coverage_tests(kept)),
         "evidence": evidence_table,
+        "answer": answer_tables,
+        "first-screen": first_screen_table,
     }
 
     def made(match: re.Match[str]) -> str:
@@ -199,7 +202,7 @@ def main(
         write_summary(SUMMARIES / f"{name}.json", summary)
     summaries = read_all()
     PICTURES.mkdir(exist_ok=True)
-    wanted = {name for page in (*PAGES, ROOT / "README.md") for name in DRAWN_ON.findall(page.read_text("utf-8"))}
+    wanted = {name for page in PAGES for name in DRAWN_ON.findall(page.read_text("utf-8"))}
     for name, svg in run_figures(wanted, summaries):
         (PICTURES / f"{name}.svg").write_text(svg + "\n", encoding="utf-8")
     (PICTURES / "dilution.svg").write_text(dilution_figure(summaries[KEPT]) + "\n", encoding="utf-8")

@@ -122,16 +122,12 @@ def ratio_of(text: str) -> float:
     Raises:
         SettingError: The text is none of these.
     """
+    is_percent = text.endswith("%")
     try:
-        if text.endswith("%"):
-            ratio = float(text.removesuffix("%")) / 100
-            is_known = 0 <= ratio < math.inf
-        else:
-            ratio = float(text)
-            is_known = True
+        ratio = float(text.removesuffix("%")) / (100 if is_percent else 1)
     except ValueError:
-        is_known = False
-    if not is_known:
+        ratio = math.nan
+    if math.isnan(ratio) or (is_percent and not 0 <= ratio < math.inf):
         raise SettingError(
             "a synthetic ratio must be λ such as 4, inf for fully synthetic, or λ in percent such as 100% for λ = 1, "
             f"got {text!r}"

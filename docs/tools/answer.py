@@ -1,0 +1,87 @@
+"""Tables that answer the question of the project: does correction keep a loop stable, and does it keep diversity?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from evidence import change, change_cell, judged
+from tables import table_lines
+
+from selfcorrect.experiments.reporting.summary import Summary
+
+CORRECTORS = {"none": "uncorrected", "physics": "physics", "kinematic": "kinematic clean-up", "low-pass": "low-pass filter"}
+REAL_ONLY = "real+none"
+DISTANCE, COVERAGE = "fid_kinematic", "coverage"
+TITLES = {DISTANCE: "Fréchet distance", COVERAGE: "Coverage"}
+DIGITS = {DISTANCE: 1, COVERAGE: 2}
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop of one run, as a row of a table."""
+
+    title: str
+    summary: str
+    denoiser: str
+    policy: str
+
+
+LOOPS = (
+    Loop("patch mixer, λ = 1, 7 generations", "full-jittery", "patch-mixer", "augment-1"),
+    Loop("patch mixer, λ = 1, 20 generations", "ratios-jittery", "patch-mixer", "augment-1"),
+    Loop("patch mixer, λ = 1, 20 generations, new seeds", "coverage-jittery", "patch-mixer", "augment-1"),
+    Loop("patch mixer, fully synthetic, 7 generations", "full-jittery", "patch-mixer", "replace"),
+    Loop("patch mixer, fully synthetic, 20 generations", "ratios-jittery", "patch-mixer", "replace"),
+    Loop("DCT MLP, λ = 1, 7 generations", "full-smooth", "dct-mlp", "augment-1"),
+    Loop("DCT MLP, λ = 1, 20 generations", "ratios-smooth", "dct-mlp", "augment-1"),
+    Loop("DCT MLP, λ = 1, 20 generations, new seeds", "coverage-smooth", "dct-mlp", "augment-1"),
+    Loop("DCT MLP, fully synthetic, 7 generations", "full-smooth", "dct-mlp", "replace"),
+    Loop("DCT MLP, fully synthetic, 20 generations", "ratios-smooth", "dct-mlp", "replace"),
+)
+
+FIRST_SCREEN = (
+    Loop("patch mixer, λ = 1", "full-jittery", "patch-mixer", "augment-1"),
+    Loop("patch mixer, fully synthetic", "ratios-jittery", "patch-mixer", "replace"),
+    Loop("DCT MLP, λ = 1", "full-smooth", "dct-mlp", "augment-1"),
+    Loop("DCT MLP, fully synthetic", "ratios-smooth", "dct-mlp", "replace"),
+)
+"""Loops of the README: λ = 1 over seven generations, fully synthetic over twenty."""
+FIRST_SCREEN_CORRECTORS = ("none", "physics", "low-pass")
+
+
+def differences_table(summaries: Mapping[str, Summary], key: str) -> Iterator[str]:
+    """Yield the lines of a table: each loop minus training on real data only, paired by seed."""
+    digits = DIGITS[key]
+    rows = []
+    for loop in LOOPS:
+        arms = {curves.name: curves for curves in summaries[loop.summary].arms[loop.denoiser]}
+        cells = [loop.title, f"{judged(arms[REAL_ONLY], key).mean():.{digits}f}"]
+        for corrector in CORRECTORS:
+            arm = arms.get(f"{loop.policy}+{corrector}")
+            cells.append("not run" if arm is None else change_cell(change(arm, arms[REAL_ONLY], key), digits))
+        rows.append(cells)
+    heads = [f"{TITLES[key]} minus that of real data only", "real data only", *CORRECTORS.values()]
+    yield from table_lines(heads, rows)
+
+
+def answer_tables(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield both tables of the results' first page: Fréchet distance, then coverage."""
+    yield from differences_table(summaries, DISTANCE)
+    yield ""
+    yield from differences_table(summaries, COVERAGE)
+
+
+def first_screen_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield the lines of the README's table: Fréchet distance, and coverage in brackets, means over seeds."""
+    rows = []
+    for loop in FIRST_SCREEN:
+        arms = {curves.name: curves for curves in summaries[loop.summary].arms[loop.denoiser]}
+        names = [REAL_ONLY, *(f"{loop.policy}+{corrector}" for corrector in FIRST_SCREEN_CORRECTORS)]
+        cells = []
+        for name in names:
+            distance, coverage = (judged(arms[name], key).mean() for key in (DISTANCE, COVERAGE))
+            cells.append(f"{distance:.{DIGITS[DISTANCE]}f} ({coverage:.{DIGITS[COVERAGE]}f})")
+        rows.append([loop.title, *cells])
+    correctors = [CORRECTORS[corrector] for corrector in FIRST_SCREEN_CORRECTORS]
+    yield from table_lines(["Fréchet distance (coverage)", "real data only", *correctors], rows)
