@@ -10,7 +10,12 @@ from tables import table_lines
 
 from selfcorrect.experiments.reporting.summary import Summary
 
-CORRECTORS = {"none": "uncorrected", "physics": "physics", "kinematic": "kinematic clean-up", "low-pass": "low-pass filter"}
+CORRECTORS = {
+    "none": "uncorrected",
+    "physics": "physics",
+    "kinematic": "kinematic clean-up",
+    "low-pass": "low-pass filter",
+}
 REAL_ONLY = "real+none"
 DISTANCE, COVERAGE = "fid_kinematic", "coverage"
 TITLES = {DISTANCE: "Fréchet distance", COVERAGE: "Coverage"}

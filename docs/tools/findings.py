@@ -62,32 +62,33 @@ def _both(metric: str, control: tuple[str, str]) -> tuple[Evidence, ...]:
 FINDINGS = (
     Finding(
         "Does physics bring the root force that samples need nearer to real motion?",
-        "With the patch mixer, yes. With the DCT MLP it falls below that of real motion, and comes no nearer.",
+        "With the patch mixer, yes. With the DCT MLP it falls below that of real motion and comes no nearer.",
         "feasibility",
         _both(_FORCE, _KINEMATIC),
     ),
     Finding(
         "Does it bring floor penetration nearer?",
-        "No change of distance is found. With the DCT MLP it falls below that of real captures; with kinematic "
-        "clean-up it does so in both networks.",
+        "We found no change in the distance to real motion. With the DCT MLP, penetration falls below that of real "
+        "captures. Kinematic clean-up brings it below in both networks.",
         "held-out",
         _both("penetration_mm", _KINEMATIC),
     ),
     Finding(
         "Does it bring foot skating nearer?",
-        "Yes, with both networks. So does kinematic clean-up, with the patch mixer by more.",
+        "Yes, in both networks. Kinematic clean-up does, too, and by more in the patch mixer.",
         "held-out",
         _both("skate_m_s", _KINEMATIC),
     ),
     Finding(
         "Does it lower the Fréchet distance?",
-        "Yes, where samples jitter (patch mixer). No difference from a low-pass filter is found. "
-        "With the DCT MLP this distance hardly sees collapse: it moves little while coverage falls.",
+        "Yes, if samples jitter (patch mixer). A low-pass filter does as well here, and better over twenty generations "
+        "([by synthetic ratio](ratios.md)). With the DCT MLP the distance moves little while coverage falls: it hardly "
+        "shows collapse.",
         "held-out",
         _both("fid_kinematic", _LOW_PASS),
     ),
     Finding(
-        "Does it preserve diversity where all data are synthetic?",
+        "Does it preserve diversity in a fully synthetic loop?",
         "No. Coverage falls with and without it.",
         "held-out",
         _both("coverage", ("real+none", "training on real data only")),
@@ -107,17 +108,15 @@ FINDINGS = (
 
 def findings_sections(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Lines of a section for each question: its answer, and a table with a row for each piece of evidence."""
-    heads = ["", "real", "uncorrected", "method", "control", "method − uncorrected", "nearer to real by", ""]
+    heads = ["", "real", "uncorrected", "method", "control", "method − uncorrected", "nearer to real by"]
     for number, finding in enumerate(FINDINGS):
         yield from (f"### {finding.question}", "", f"{finding.answer} [Table]({finding.page}.md).", "")
-        rows = [
-            [
-                *_row(evidence, summaries[evidence.summary]),
-                f"![intervals](../pictures/results/finding-{number}-{row}.svg)",
-            ]
+        yield from table_lines(heads, [[*_row(evidence, summaries[evidence.summary])] for evidence in finding.evidence])
+        pictures = [
+            f"![{_title(evidence)}: means and 95 % intervals](../pictures/results/finding-{number}-{row}.svg)"
             for row, evidence in enumerate(finding.evidence)
         ]
-        yield from (*table_lines(heads, rows), "")
+        yield from ("", *pictures, "")
 
 
 def evidence_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
@@ -148,6 +147,11 @@ def _row(evidence: Evidence, summary: Summary) -> Iterator[str]:
     yield "" if nearer is None else between(nearer, metric.digits)
 
 
+def _title(evidence: Evidence) -> str:
+    """Return the metric and the network."""
+    return f"{metric_of(evidence.metric).title}, {evidence.where.split(',')[0]}"
+
+
 def effect(evidence: Evidence, arm: str, summary: Summary) -> Interval:
     """An arm minus the uncorrected one, paired by seed."""
     arms = {curves.name: curves for curves in summary.arms[evidence.denoiser]}
@@ -173,32 +177,36 @@ def finding_pictures(summaries: Mapping[str, Summary]) -> Iterator[tuple[str, st
             colours = [colour for colour, _ in looks([arms[name].title for name in names]).values()]
             words = ["uncorrected", evidence.arm_words, evidence.control_words]
             rows = list(zip(words, intervals.values(), colours, strict=True))
-            yield f"finding-{number}-{row}", _picture(rows, None if real is None else float(real.mean()))
+            mean = None if real is None else float(real.mean())
+            yield f"finding-{number}-{row}", _picture(_title(evidence), rows, mean)
 
 
-WIDTH, LEFT, RIGHT, STEP = 330.0, 150.0, 18.0, 16.0
-"""Of a figure, in pixels: all of it, the margins, and the height of a row."""
+WIDTH, LEFT, RIGHT, TOP, STEP = 330.0, 150.0, 18.0, 22.0, 16.0
+"""Of a figure, in pixels: its width, the margins, and the height of a row."""
 
 
-def _picture(rows: Sequence[tuple[str, Interval, str]], real: float | None) -> str:
-    """SVG text: a row with its words, 95 % interval and colour each, a dotted line at the value of real data."""
+def _picture(title: str, rows: Sequence[tuple[str, Interval, str]], real: float | None) -> str:
+    """Draw a row with words, 95 % interval and colour each, and a dotted line at the value of real data, as SVG."""
     ends = [end for _, each, _ in rows for end in (each.low, each.high)] + ([] if real is None else [real])
     ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(min(ends), max(ends))
     lowest, highest = ticks[0], ticks[-1]
-    bottom = STEP * len(rows) + 8
+    bottom = TOP + STEP * len(rows) + 8
 
     def x(value: float) -> str:
         return f"{LEFT + (value - lowest) / (highest - lowest) * (WIDTH - LEFT - RIGHT):.1f}"
 
-    parts = [f'<path d="M{x(lowest)} {bottom:g}H{x(highest)}" stroke="#888"/>']
+    parts = [
+        f'<text x="8" y="14" font-weight="bold" fill="#111">{title}</text>',
+        f'<path d="M{x(lowest)} {bottom:g}H{x(highest)}" stroke="#888"/>',
+    ]
     for tick in ticks:
         parts.append(f'<path d="M{x(tick)} {bottom:g}v4" stroke="#888"/>')
         parts.append(f'<text x="{x(tick)}" y="{bottom + 16:g}" text-anchor="middle" fill="#555">{tick:g}</text>')
     if real is not None:
-        parts.append(f'<path d="M{x(real)} 2V{bottom:g}" stroke="#111" stroke-dasharray="2 2"/>')
+        parts.append(f'<path d="M{x(real)} {TOP:g}V{bottom:g}" stroke="#111" stroke-dasharray="2 2"/>')
         parts.append(f'<text x="{x(real)}" y="{bottom + 29:g}" text-anchor="middle" fill="#111">real {real:.2g}</text>')
     for row, (words, each, colour) in enumerate(rows):
-        y = 12 + STEP * row
+        y = TOP + 10 + STEP * row
         parts.append(f'<text x="{LEFT - 8:g}" y="{y + 4:g}" text-anchor="end" fill="#333">{words}</text>')
         parts.append(f'<path d="M{x(each.low)} {y:g}H{x(each.high)}" stroke="{colour}" stroke-width="3"/>')
         parts.append(f'<circle cx="{x(each.estimate)}" cy="{y:g}" r="4" fill="{colour}"/>')

@@ -30,7 +30,7 @@ from dilution import KEPT, coverage_table, coverage_tests, dilution_figure, form
 from evidence import judged
 from findings import evidence_table, finding_pictures, findings_sections
 from page_tables import TABLES, page_table
-from shares import shares_table
+from shares import new_seeds_table, shares_table
 from values import arms_of, as_csv
 from worth import worth_table
 
@@ -58,7 +58,7 @@ SEEDS = ("--seeds", "--first-seed")
 
 DRAWN_ON = re.compile(r"pictures/results/([\w-]+)\.svg")
 """A figure that a page shows."""
-KINDS = "table|shares|claims|worth|findings|captions|dilution|coverage|evidence|answer|first-screen"
+KINDS = "table|shares|claims|worth|findings|new-seeds|captions|dilution|coverage|evidence|answer|first-screen"
 MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
 
 
@@ -73,6 +73,7 @@ def filled(page: str, summaries: Mapping[str, Summary]) -> str:
         "dilution": lambda kept: form_table(kept[KEPT]),
         "coverage": lambda kept: coverage_table(coverage_tests(kept)),
         "evidence": evidence_table,
+        "new-seeds": new_seeds_table,
         "answer": answer_tables,
         "first-screen": first_screen_table,
     }
