@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import select
 import shlex
+import shutil
 import sys
 import traceback
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hints
 
 import tyro
@@ -18,6 +20,7 @@ from selfcorrect.core.extras import needed_for
 from selfcorrect.runtime.bugs import FAILING_MACHINE
 from selfcorrect.runtime.registry import unknown
 from selfcorrect.simulators.settings.tracker import OLD_NAMES
+from selfcorrect.storage.files.limits import unpacked_limit_bytes
 
 from .commands.check import CheckCommand
 from .commands.compare import CompareCommand
@@ -66,6 +69,9 @@ WRONG, BUG, INTERRUPTED, UNREAD = 2, 70, 130, 141
 """Exit codes: a mistake of the caller; a bug (EX_SOFTWARE); Ctrl-C and a closed pipe, as shells report them."""
 
 
+NARROWEST = 40
+"""Columns that help takes at least."""
+
 RENAMED = {"motion": {"--strength": "--gamma"}}
 """Options of a subcommand that had another name, which works for one more release."""
 
@@ -113,12 +119,39 @@ def _run(words: Sequence[str]) -> int:
     if words[:1] == ["--version"]:
         print(f"selfcorrect {_version()}")
         return 0
-    command = _command(words)
+    with _readable_width():
+        command = _command(words)
+    _check_surroundings()
     try:
         with needed_for(f"selfcorrect {words[0]}"):
             return command.run() or 0
     except SystemExit as end:  # of code that was called on the way, perhaps before the work was done
         raise RuntimeError(f"something ended the program with exit code {end.code}") from end
+
+
+@contextmanager
+def _readable_width() -> Iterator[None]:
+    """Print help in at least `NARROWEST` columns; tyro needs minutes, or for ever, to fit it into a few."""
+    if shutil.get_terminal_size().columns >= NARROWEST:
+        yield
+        return
+    given = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(NARROWEST)
+    try:
+        yield
+    finally:
+        del os.environ["COLUMNS"]
+        if given is not None:
+            os.environ["COLUMNS"] = given
+
+
+def _check_surroundings() -> None:
+    """SettingError where what all commands need is missing: the current folder, and limits that can be understood."""
+    try:
+        os.getcwd()
+    except OSError:
+        raise SettingError("the current folder was removed; change to one that exists") from None
+    unpacked_limit_bytes()
 
 
 def _command(words: Sequence[str]) -> Command:

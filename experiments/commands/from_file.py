@@ -5,12 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from selfcorrect.core.errors import InputError
+from selfcorrect.core.errors import InputError, short
 from selfcorrect.core.extras import needed_for
 from selfcorrect.storage.files.limits import read_text
-from selfcorrect.storage.files.strict_json import DEEPEST, is_deeper, read_as
+from selfcorrect.storage.files.strict_json import DEEPEST, read_as
 
 SUFFIXES = (".yaml", ".yml")
+MOST_VALUES = 100_000
+"""Values of an experiment's file, those that aliases repeat included; known experiments have some dozen."""
 
 Options = TypeVar("Options")
 
@@ -44,11 +46,34 @@ def _parsed(path: Path) -> Any:
         import yaml
 
     try:
-        value = yaml.safe_load(read_text(path))
+        loader = yaml.SafeLoader(read_text(path))
+        node = loader.get_single_node()
+        if node is not None:
+            _count_values(node, path, {})
+        value = None if node is None else loader.construct_document(node)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
-    if is_deeper(value, DEEPEST):
-        raise InputError(f"{path}: YAML that is nested deeper than {DEEPEST} levels is not read")
+    except (InputError, OSError, MemoryError):
+        raise
+    except Exception as error:  # PyYAML raises errors of any kind for dates, numbers and tags that mean nothing
+        raise InputError(f"{path}: not YAML ({' '.join(short(error).split()) or type(error).__name__})") from error
     return {str(key).replace("-", "_"): item for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _count_values(node: Any, path: Path, counted: dict[Any, int], level: int = 0) -> int:
+    """Return how many values a node stands for, each alias counted with all that it repeats.
+
+    Raises:
+        InputError: The node is nested too deep, which one is that contains itself, or stands for too many values.
+    """
+    if level > DEEPEST:
+        raise InputError(f"{path}: YAML that is nested deeper than {DEEPEST} levels, or contains itself, is not read")
+    if node in counted:
+        return counted[node]
+    inside = node.value if isinstance(node.value, list) else []
+    parts = [part for item in inside for part in (item if isinstance(item, tuple) else (item,))]
+    count = 1 + sum(_count_values(part, path, counted, level + 1) for part in parts)
+    if count > MOST_VALUES:
+        raise InputError(f"{path}: YAML that stands for more than {MOST_VALUES:,} values is not read")
+    counted[node] = count
+    return count

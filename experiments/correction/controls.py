@@ -1,5 +1,6 @@
 """What people change of a correction: the contacts, the frames, how much of it each limb gets, and what stays."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from selfcorrect.core.checks import shown
 from selfcorrect.core.errors import CorrectorError, InputError, SettingError
 from selfcorrect.motion.correction.results import CorrectedMotion, Note
 from selfcorrect.motion.geometry.kinematics import joint_positions
@@ -14,6 +16,9 @@ from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
+
+_FRAME = re.compile("[0-9]{1,9}")
+"""The number of a frame as text."""
 
 BLEND_S = 0.25
 """Time in which the correction of a range of frames comes and goes, inside the range."""
@@ -54,8 +59,8 @@ class Controls:
         if not self.frames:
             return None
         first, _, last = self.frames.partition(":")
-        if not (first.isdecimal() and last.isdecimal()) or int(first) >= int(last):
-            raise SettingError(f"frames must be FIRST:LAST with first < last, such as 40:120, got {self.frames!r}")
+        if not (_FRAME.fullmatch(first) and _FRAME.fullmatch(last)) or int(first) >= int(last):
+            raise SettingError(f"frames must be FIRST:LAST with first < last, such as 40:120, got {shown(self.frames)}")
         return int(first), int(last)
 
     def _amounts(self) -> dict[str, list[tuple[int, float]]]:
@@ -63,15 +68,16 @@ class Controls:
         amounts = defaultdict[str, list[tuple[int, float]]](list)
         for word in self.amount:
             place, _, number = word.partition("=")
-            limb, _, frame = ("", "", place) if place.isdecimal() else place.partition("@")
+            limb, _, frame = ("", "", place) if _FRAME.fullmatch(place) else place.partition("@")
             try:
                 share = float(number)
             except ValueError:
                 share = np.nan
-            if not 0 <= share <= 1 or limb not in ("", *LIMBS) or not (frame or "0").isdecimal() or not place:
+            if not 0 <= share <= 1 or limb not in ("", *LIMBS) or not _FRAME.fullmatch(frame or "0") or not place:
                 known = ", ".join(LIMBS)
                 raise SettingError(
-                    f"amount must be LIMB=SHARE, FRAME=SHARE or LIMB@FRAME=SHARE, 0 to 1, with {known}; got {word!r}"
+                    "amount must be LIMB=SHARE, FRAME=SHARE or LIMB@FRAME=SHARE, 0 to 1, "
+                    f"with {known}; got {shown(word)}"
                 )
             amounts[limb].append((int(frame or 0), share))
         return amounts

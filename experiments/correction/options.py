@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from tyro.extras import literal_type_from_choices
 
+from selfcorrect.core.checks import shown
 from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.runtime.registry import unknown
@@ -102,6 +104,7 @@ class CorrectionOptions:
         for name in ("fallback", "simulate", "support", "engine"):
             if not isinstance(value := getattr(self, name), str):
                 raise SettingError(f"{name} must be a name, got {value!r}")
+        self._check_kinds()
         object.__setattr__(self, "strength", normalize_strength(self.strength))  # one value, one meaning
         if self.mass_kg is not None and not MASS_KG[0] <= self.mass_kg <= MASS_KG[1]:
             raise SettingError(f"mass-kg must be from {MASS_KG[0]} to {MASS_KG[1]}, got {self.mass_kg}")
@@ -120,6 +123,24 @@ class CorrectionOptions:
             _ = self.controls  # refuses what means nothing
         if self.is_residual_free and self.engine != AUTO:
             find_preset(self.strength).tracker(self.engine)  # some engines cannot
+
+    def _check_kinds(self) -> None:
+        """SettingError for a value of another kind, such as one text where several are expected."""
+        for name, kind in (("frames", str), ("reading", Reading), ("scene", Scene)):
+            if not isinstance(value := getattr(self, name), kind):
+                expected = "a text such as '40:120'" if kind is str else f"a {kind.__name__}"
+                raise SettingError(f"{name} must be {expected}, got {shown(value)}")
+        for name, example in (("amount", "legs=0.5"), ("keep", "hands")):
+            value = getattr(self, name)
+            if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
+                raise SettingError(f"{name} must be a list of texts such as [{example!r}], got {shown(value)}")
+            object.__setattr__(self, name, tuple(value))
+        if not isinstance(self.contacts, str | Path | None):
+            raise SettingError(f"contacts must be the path of a file, got {shown(self.contacts)}")
+        if isinstance(self.contacts, str):
+            object.__setattr__(self, "contacts", Path(self.contacts))
+        if self.mass_kg is not None and not isinstance(self.mass_kg, Real):
+            raise SettingError(f"mass-kg must be a number, got {shown(self.mass_kg)}")
 
     @property
     def is_residual_free(self) -> bool:
@@ -168,7 +189,7 @@ class CorrectionOptions:
             clean.StabilizeFloor(remove=self.remove_drift), clean.JoinSplices(join_takes=self.join_takes)
         )
         if self.keep_level:
-            settings = settings.having(clean.LevelFloor(farthest_move_m=KEPT_LEVEL_M))
+            settings = settings.with_steps(clean.LevelFloor(farthest_move_m=KEPT_LEVEL_M))
         settings = replace(settings, polish=False) if self.raw else settings
         return settings if self.reading.floor is None else settings.without_steps(clean.LevelFloor)
 

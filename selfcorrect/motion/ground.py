@@ -25,6 +25,12 @@ _SHALLOW_M = 0.03
 """What is no deeper than this below a top stands on it, however near to an edge."""
 
 
+FARTHEST_M = 1e5
+"""Bound of places and sizes, beyond any scene."""
+MOST_DEG = 1e6
+"""Bound of angles, which may be any number of turns."""
+
+
 @dataclass(frozen=True)
 class GroundBox:
     """A solid box on whose top people stand; it stands upright on the floor's slope."""
@@ -40,10 +46,10 @@ class GroundBox:
         object.__setattr__(self, "centre_m", tuple(self.centre_m))
         object.__setattr__(self, "size_m", tuple(self.size_m))
         for name, values in (("centre_m", self.centre_m), ("size_m", self.size_m)):
-            if len(values) != 3 or not np.isfinite(values).all():
-                raise InputError(f"{name} of a box must be three finite numbers, got {list(values)}")
-        if min(self.size_m) <= 0 or not np.isfinite(self.turn_deg):
-            raise InputError(f"a box needs a positive size_m and a finite turn_deg, got {self}")
+            if len(values) != 3 or not (np.abs(values) <= FARTHEST_M).all():
+                raise InputError(f"{name} of a box must be three numbers within ±{FARTHEST_M:g}, got {list(values)}")
+        if min(self.size_m) <= 0 or not abs(self.turn_deg) <= MOST_DEG:
+            raise InputError(f"a box needs a positive size_m and a turn_deg within ±{MOST_DEG:g}, got {self}")
 
     @property
     def top_m(self) -> float:
@@ -80,8 +86,10 @@ class Ground:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "boxes", tuple(self.boxes))
-        if not np.isfinite([self.floor_m, self.uphill_deg]).all():
-            raise InputError("floor_m and uphill_deg of a ground must be finite numbers")
+        if not abs(self.floor_m) <= FARTHEST_M:
+            raise InputError(f"floor_m must be within ±{FARTHEST_M:g}, got {self.floor_m}")
+        if not abs(self.uphill_deg) <= MOST_DEG:
+            raise InputError(f"uphill_deg must be within ±{MOST_DEG:g}, got {self.uphill_deg}")
         if not abs(self.slope_deg) <= STEEPEST_DEG:
             raise InputError(f"slope_deg must be from {-STEEPEST_DEG:g} to {STEEPEST_DEG:g}, got {self.slope_deg}")
         if len(self.boxes) > MOST_BOXES:

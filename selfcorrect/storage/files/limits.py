@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from ...core.checks import shown
 from ...core.errors import InputError, SettingError
 
 LIMIT_VARIABLE = "SELFCORRECT_UNPACKED_LIMIT_MB"
@@ -30,7 +31,7 @@ def unpacked_limit_bytes() -> int:
     except ValueError:
         megabytes = 0.0
     if not 0 < megabytes < 1e9:
-        raise SettingError(f"{LIMIT_VARIABLE} must be a positive number of megabytes, got {text!r}")
+        raise SettingError(f"{LIMIT_VARIABLE} must be a positive number of megabytes, got {shown(text)}")
     return int(megabytes * 2**20)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from ...core.errors import InputError
+from ...core.errors import InputError, SelfcorrectError
 from .limits import check_unpacked, read_text
 
 DEEPEST = 100
@@ -65,7 +65,7 @@ def parsed(content: bytes | str, where: object) -> Any:
     except json.JSONDecodeError as error:
         raise InputError(f"{where}, line {error.lineno}: not JSON ({error.msg})") from error
     except (RecursionError, ValueError) as error:  # nested too deep; no UTF-8; a number of too many digits
-        if isinstance(error, InputError):
+        if isinstance(error, SelfcorrectError):
             raise
         raise InputError(f"{where}: not JSON that can be read ({error})") from error
     if is_deeper(value, DEEPEST):

@@ -1,0 +1,133 @@
+"""Files, words and surroundings that could hang a command or end it as a bug end it in one sentence, at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from robustness.damage import short_walk
+
+import selfcorrect as sc
+from selfcorrect.experiments.cli import main
+
+DIGITS = "9" * 5000
+
+
+def assert_one_sentence(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A command ends with exit code 2 and a sentence that is neither long nor the text of a bug."""
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert len(said) < 1000
+    assert "Traceback" not in said
+
+
+# --- experiments as YAML files ---------------------------------------------------------------------------------------
+
+
+def laughs(each: str, empty: str) -> str:
+    """A list of nine lists of nine lists and so on, of which the file has each once: ten to the ninth values."""
+    names = "abcdefghi"
+    first = f"a: &a [{', '.join([each] * 9)}]\n" if each else f"a: &a {empty}\n"
+    return first + "".join(f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in pairwise(names))
+
+
+YAML = {
+    "itself": ("&a [*a, *a]", "contains itself"),
+    "itself as a key": ("&a {x: {y: *a}}", "contains itself"),
+    "itself as a merge": ("a: &a {<<: *a}", "contains itself"),
+    "a billion": (laughs("lol", ""), "more than 100,000 values"),
+    "a billion of nothing": (laughs("", "{}"), "more than 100,000 values"),
+    "deep": ("[" * 200 + "]" * 200, "nested deeper"),
+    "very deep": ("[" * 100_000, "not YAML"),
+    "a month": ("seeds: 2026-13-45", "not YAML (month must be in 1..12)"),
+    "no number": ('seeds: !!int ""', "not YAML"),
+    "no digits": ("seeds: 0x_", "not YAML"),
+    "no float": ("seeds: !!float x", "not YAML"),
+    "no time": ("seeds: !!timestamp x", "not YAML"),
+    "no bytes": ("seeds: !!binary '&'", "seeds: expected int"),
+    "digits": (f"seeds: {DIGITS}", "not YAML"),
+    "a date": ("seeds: 2026-11-25", "seeds: expected int"),
+    "bytes": ("\x00", "not YAML"),
+    "two documents": ("a: 1\n---\nb: 2\n", "not YAML"),
+    "nothing": ("", "expected preset"),
+}
+
+
+@pytest.mark.parametrize("name", YAML)
+def test_experiments(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, told = YAML[name]
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    assert_one_sentence(["motion", str(path)], told, capsys)
+
+
+# --- words of a command ----------------------------------------------------------------------------------------------
+
+GROUNDS = (
+    {"floor_m": 1e308},
+    {"uphill_deg": 1e308},
+    {"slope_deg": 1e308},
+    {"boxes": [{"centre_m": [0, 1e308, 0], "size_m": [1, 1, 1]}]},
+    {"boxes": [{"centre_m": [0, 0, 0], "size_m": [1, 1e308, 1]}]},
+    {"boxes": [{"centre_m": [0, 0, 0], "size_m": [1, 1, 1], "turn_deg": 1e308}]},
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--frames", f"0:{DIGITS}"], "frames must be FIRST:LAST"),
+        (["--frames", "0:9999999999"], "frames must be FIRST:LAST"),
+        (["--amount", f"{DIGITS}=1"], "amount must be LIMB=SHARE"),
+        (["--amount", f"legs@{DIGITS}=1"], "amount must be LIMB=SHARE"),
+        (["--amount", f"legs={DIGITS}"], "amount must be LIMB=SHARE"),
+        *((["--ground", json.dumps(ground)], "ground.json: ") for ground in GROUNDS),
+    ],
+)
+def test_words(words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sc.save_motion(tmp_path / "walk.bvh", short_walk())
+    option, value = words
+    if option == "--ground":
+        (tmp_path / "ground.json").write_text(value)
+        value = str(tmp_path / "ground.json")
+    command = ["correct", str(tmp_path / "walk.bvh"), "-o", str(tmp_path / "out"), "--kinematic", option, value]
+    assert_one_sentence(command, told, capsys)
+
+
+# --- surroundings ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["x", "0", "-1", "nan", "inf", DIGITS])
+def test_limits(value: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELFCORRECT_UNPACKED_LIMIT_MB", value)
+    for words in (["check", "x.bvh"], ["correct", "x.bvh"], ["motion"], ["data", "list"]):
+        assert_one_sentence(words, "SELFCORRECT_UNPACKED_LIMIT_MB must be a positive number of megabytes", capsys)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a folder that is in use")
+def test_a_folder_that_is_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "gone").mkdir()
+    before = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir(tmp_path / "gone")
+        (tmp_path / "gone").rmdir()
+        for words in (["check", "x.bvh"], ["correct", "x.bvh", "-o", "out"], ["motion"], ["toy", "linear"]):
+            assert_one_sentence(words, "the current folder was removed", capsys)
+    finally:
+        os.fchdir(before)
+        os.close(before)
+
+
+@pytest.mark.parametrize("columns", ["1", "5", "39"])
+def test_narrow_terminals(columns: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    with pytest.raises(SystemExit) as ended:
+        main(["correct", "--help"])
+    assert ended.value.code == 0
+    assert "--kinematic" in capsys.readouterr().out
+    assert os.environ["COLUMNS"] == columns
