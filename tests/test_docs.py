@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import json
-import math
 import re
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
@@ -29,10 +28,7 @@ from selfcorrect.experiments.motion.settings.presets import PRESET_ROWS
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, read_summary
 from selfcorrect.experiments.studies.arms import BASELINE, Arm
-from selfcorrect.experiments.studies.claims import Check
 from selfcorrect.experiments.studies.shares import by_share, guarantees
-from selfcorrect.experiments.toy.deriving import reading
-from selfcorrect.experiments.toy.result import Ends
 from selfcorrect.experiments.toy.study import chosen_settings
 from selfcorrect.experiments.toy.table import TOYS
 from selfcorrect.models.gaussian import Gaussian
@@ -138,12 +134,6 @@ def test_every_toy_loop_is_in_the_theory_gallery_with_what_it_showed() -> None:
     assert toys.filled(page, outcomes) == page, "python docs/tools/toys.py --page-only"
     pictures = [figure["file"] for toy in outcomes.values() for figure in toy["figures"]]
     assert all((REPOSITORY / "docs" / "pictures" / picture).is_file() for picture in pictures)
-
-
-def test_kept_sentences_of_toys_are_derived_from_kept_tables_and_statements() -> None:
-    kept = json.loads((REPOSITORY / "docs" / "tools" / "toys.json").read_text())
-    for name, toy in kept.items():
-        assert toy["reading"] == reading(Ends(**toy["ends"]), [Check(**check) for check in toy["checks"]]), name
 
 
 @pytest.mark.slow
@@ -292,21 +282,6 @@ def test_a_claim_is_judged_by_where_its_interval_lies(way: str, than: str | None
     assert claims.verdict_of(stays, run_of({"steady": [0.98, 0.99, 0.97]}))[1] == "reproduced"
 
 
-def test_the_same_claim_stands_once_with_a_row_for_each_place() -> None:
-    claims = tool("claims")
-    summary = run_of({"arm": [0.5, 0.52, 0.51]})
-    made = [
-        claims.Claim("who", words, where, "run", "dct-mlp", "arm", "recall", "falls")
-        for words, where in (("it falls", "here"), ("other", "here"), ("it falls", "there"))
-    ]
-    rows = [line.split(" (")[0] for line in claims.claims_table(made, {"run": summary})][2:]
-    assert rows == [
-        "| who | it falls | here | Recall 1.00 → 0.51",
-        "|  |  | there | Recall 1.00 → 0.51",
-        "| who | other | here | Recall 1.00 → 0.51",
-    ]
-
-
 def test_values_are_judged_over_the_later_half_of_the_generations() -> None:
     judged = tool("evidence").judged
     values = np.array([[9.0, 9.0, 1.0, 3.0], [9.0, 9.0, 5.0, 7.0]])
@@ -413,26 +388,6 @@ def test_a_gain_of_coverage_is_confirmed_only_where_it_is_found() -> None:
         assert (row[where].strip(), other[where].strip()) == (words, "not confirmed")
 
 
-def test_pages_have_the_figures_of_new_seeds_by_ratio() -> None:
-    dilution, shares, results = tool("dilution"), tool("shares"), REPOSITORY / "docs" / "results"
-    pages = {path.name: path.read_text("utf-8") for path in (*results.glob("*.md"), REPOSITORY / "docs" / "report.md")}
-    gains = re.findall(r"^\| [\w ]+, 128 windows \|.*?\| ([+−][^|]*\]) \|", pages["dilution.md"], re.M)
-    assert len(gains) == 2
-    assert gains[0] in pages["report.md"]
-    assert [gain for gain in gains if gain not in pages["falsify.md"]] == []
-
-    lost = []
-    for name, (network, words) in zip(dilution.KEPT_OF_COVERAGE, dilution.NETWORKS.items(), strict=True):
-        arms = {one.name: one for one in read_summary(results / f"{name}.json").arms[network]}
-        losses = {
-            ratio: mean_interval(shares.pooled(arms, [("real+none", f"augment-{ratio}+none")], "coverage"))
-            for ratio in shares.PARTIAL
-        }
-        lost += [f"{ratio} ({words})" for ratio, loss in losses.items() if loss.low <= 0]
-    told = f"at every ratio but {' or '.join(lost)}"
-    assert [name for name in ("ratios.md", "falsify.md") if told not in pages[name]] == []
-
-
 def test_sentences_of_the_answer_have_the_figures_of_the_kept_runs() -> None:
     evidence, shares, results = tool("evidence"), tool("shares"), tool("results")
     summaries = results.read_all()
@@ -511,51 +466,3 @@ def test_the_joint_test_finds_larger_deviations_with_fewer_tests() -> None:
     one = next(iter(dilution.fits_of(read_summary(REPOSITORY / "docs" / "results" / "dilution.json")).values()))
     alone, among_four = (dilution.detectable_share(one, tests=tests, draws=40) for tests in (1, 4))
     assert 0 < alone < among_four < 1
-
-
-def test_sentences_on_dilution_have_the_figures_of_the_kept_run() -> None:
-    dilution, evidence = tool("dilution"), tool("evidence")
-    summary = read_summary(REPOSITORY / "docs" / "results" / "dilution.json")
-    fits = dilution.fits_of(summary)
-    arms = {network: {each.name: each for each in summary.arms[network]} for network in dilution.NETWORKS}
-    cells = list(product(dilution.RATIOS, dilution.STRENGTHS))
-
-    def span(values: Sequence[float], digits: int = 1) -> str:
-        return f"{min(values):.{digits}f} to {max(values):.{digits}f}"
-
-    def shift(residuals: np.ndarray) -> str:
-        return evidence.between(mean_interval(residuals), 1)
-
-    single = [mean_interval(cell) for one in fits.values() for cell in one.residuals.T]
-    assert [not each.low <= 0 <= each.high for each in single].count(True) == 2
-    assert len(single) == 64
-    coverage = [
-        100 * dilution.fit(arms[network], corrector, dilution.RATIOS, dilution.STRENGTHS, "coverage").error
-        for network, corrector in fits
-    ]
-    away = {
-        (network, ratio): evidence.change(
-            arms[network][f"augment-{ratio:g}+none"], arms[network]["real+none"], dilution.PRIMARY
-        )
-        for network, ratio in product(dilution.NETWORKS, dilution.RATIOS)
-    }
-    cleaned = fits["dct-mlp", "kinematic"].residuals.reshape(-1, len(dilution.RATIOS), len(dilution.STRENGTHS))
-    mixer = fits["patch-mixer", "physics"]
-    missed = [100 * dilution.detectable_share(one, tests=len(fits)) for one in fits.values()]
-    told = {
-        f"at least {span(missed, 0)} % of r − c",
-        f"{span([100 * one.error for one in fits.values()], 0)} % of r − c",
-        f"{span([one.by_seed.mean() for one in fits.values()])} mm from it",
-        f"{span([one.rivals['no effect'].mean() for one in fits.values()])} mm from the data",
-        f"full effect {span([one.rivals['full effect'].mean() for one in fits.values()])}.",
-        f"± {span([(each.high - each.low) / 2 for each in single])} mm",
-        f"{span(coverage, 0)} % of r − c (exploratory)",
-        f"end {evidence.signed(span([each.estimate for each in away.values()]).replace('to ', 'to +'))} mm from *r*",
-        f"patch mixer, λ = 2, {evidence.between(away['patch-mixer', 2.0], 1)}",
-        f"all pairs is {shift(fits['patch-mixer', 'kinematic'].residuals.mean(axis=1))} mm",
-        f"{shift(cleaned[:, 2].mean(axis=1))} mm at λ = 2, {shift(cleaned[:, 3].mean(axis=1))} at λ = 4",
-        f"end at {diluted_level(mixer.ends[0], 0.0, 4.0, math.inf).mean():.1f} mm",
-        f"ends at {mixer.measured[:, cells.index((4.0, math.inf))].mean():.1f}.",
-    }
-    page = " ".join((REPOSITORY / "docs" / "results" / "dilution.md").read_text(encoding="utf-8").split())
-    assert [words for words in sorted(told) if words not in page] == []

@@ -1,9 +1,7 @@
 """Pickle files give numbers and run nothing."""
 
 import copyreg
-import os
 import pickle
-import struct
 import sys
 import types
 from pathlib import Path
@@ -14,12 +12,6 @@ import scipy.sparse
 
 from selfcorrect.storage.files.limits import LIMIT_VARIABLE
 from selfcorrect.storage.pickles.numbers import read_pickled_npy, read_pickled_numbers
-
-
-class RunsCode:
-    def __reduce__(self):
-        return os.mkdir, ("made-by-pickle",)
-
 
 NUMBERS = {
     "a": np.arange(6.0).reshape(2, 3),
@@ -78,14 +70,6 @@ def test_chumpy_arrays_are_read_without_chumpy(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"v": array}, protocol=2))
     monkeypatch.undo()
     np.testing.assert_array_equal(read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True)["v"], np.arange(3.0))
-
-
-def test_code_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("a.pkl").write_bytes(pickle.dumps({"a": RunsCode()}))
-    with pytest.raises(ValueError, match=r"a\.pkl: refused, it holds posix\.mkdir, and only numbers"):
-        read_pickled_numbers(Path("a.pkl"), allow_pickle=True)
-    assert not Path("made-by-pickle").exists()
 
 
 def test_without_the_callers_word_nothing_is_read(tmp_path: Path) -> None:
@@ -149,58 +133,12 @@ HOSTILE = {
 }
 
 
-def in_a_dictionary(part: bytes) -> bytes:
-    return b"}X\x01\x00\x00\x00a" + part + b"s."
-
-
-WRITTEN_BY_HAND = {
-    "a module that runs": in_a_dictionary(b"cnumpy.f2py.__main__\nndarray\n"),
-    "a path below an allowed module": in_a_dictionary(b"cnumpy\nndarray.__init__\n"),
-    "a class that is changed": in_a_dictionary(
-        b"cscipy.sparse\ncsc_matrix\n}X\x05\x00\x00\x00formaX\x01\x00\x00\x00xsb"
-    ),
-    "text longer than the file": in_a_dictionary(b"X" + struct.pack("<I", 2**32 - 1)),
-    "bytes longer than memory": in_a_dictionary(b"\x8e" + struct.pack("<Q", 2**62)),
-    "lists in lists": in_a_dictionary(b"]" * 10_000 + b"a" * 9_999),
-    "a list of itself": in_a_dictionary(b"]q\x00h\x00a"),
-    "an endless number": in_a_dictionary(b"I" + b"9" * 100_000 + b"\n"),
-    "lists of lists of lists": in_a_dictionary(
-        b"]q\x00" + b"".join(b"](" + b"h%c" % at * 64 + b"eq%c" % (at + 1) for at in range(30))
-    ),
-    "a persistent object": in_a_dictionary(b"Pa\n"),
-    "an instance": in_a_dictionary(b"(ios\nsystem\n"),
-    "a bare mark": b"(.",
-    "no value": b".",
-}
-
-
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("protocol", [2, 5])
 def test_forged_objects_are_refused(tmp_path: Path, name: str, protocol: int) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"a": HOSTILE[name]}, protocol=protocol))
     with pytest.raises(ValueError, match=r"a\.pkl: (refused|not a readable|would take)"):
         read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True)
-
-
-@pytest.mark.parametrize("name", WRITTEN_BY_HAND)
-def test_forged_opcodes_are_refused(tmp_path: Path, name: str) -> None:
-    (tmp_path / "a.pkl").write_bytes(WRITTEN_BY_HAND[name])
-    modules = set(sys.modules)
-    with pytest.raises(ValueError, match=r"a\.pkl: (refused|not a readable|expected|would take)"):
-        read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True)
-    assert set(sys.modules) == modules
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        in_a_dictionary(b"Nr\xff\xff\xff\xff"),  # a place for which Python's unpickler takes 64 GB
-        b"\x80\x04\x95" + struct.pack("<Q", 2**62) + in_a_dictionary(b"N"),  # a frame longer than any file
-    ],
-)
-def test_declared_sizes_take_no_memory(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "a.pkl").write_bytes(content)
-    assert read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True) == {"a": None}
 
 
 def test_a_sparse_matrix_may_not_become_larger_than_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
