@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -12,24 +13,26 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.foot_frames import level
-from selfcorrect.motion.body.surface import sole_points, world_sole_points
+from selfcorrect.motion.body.surface import sole_points
 from selfcorrect.motion.correction.timeline import spans
-from selfcorrect.motion.geometry.kinematics import world_poses
+from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.storage.files.strict_json import read_file_as
 from selfcorrect.storage.files.writing import refuse_to_replace, write_atomically
 
-from .body.curves import smoothstep
-from .body.leg_ik import Legs, solve_leg_ik
+from .body.soles import stance_velocities
 from .cleanup.foot_lock import FEET as FEET_SETTINGS
 from .cleanup.stance import PosedMotions
-from .corrector import KinematicCorrector
 
 FEET = ("left foot", "right foot")
-FADING_S = 0.3
-"""Time in which a foot that was put elsewhere returns to its path, before and after the contact."""
-LEAST_M = 0.01
-"""Feet that are planted nearer to where they are wanted stay there."""
+
+FRAME_RATE_TOLERANCE = 0.01
+"""Largest share by which the frame rates of contacts and motion may differ: 29.97 is written as 30."""
+
+_FLAT_M = 0.015
+"""A foot whose sole is steeper by this than in its flattest frame counts for 1/e in the mean place."""
+_STILL_M_S = 0.2
+"""So does a foot that slides faster by this than in its slowest frame."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,31 @@ class FootContact:
     last_frame: int
     """Inclusive."""
     position_m: tuple[float, ...] | None = None
-    """(3,) middle of the sole, world, y up; None leaves it where the motion has it."""
+    """(3,) middle of the sole while it is flat, world, y up; None leaves it where the correction has it."""
     kind: Literal["stands"] = "stands"
     """What the foot does: it stays in its place on the ground."""
+
+    def __post_init__(self) -> None:
+        if self.part not in FEET:
+            raise InputError(f"part of a contact must be one of {', '.join(FEET)}, got {self.part!r}")
+        if self.position_m is None:
+            return
+        if len(self.position_m) != 3 or not np.isfinite(self.position_m).all():
+            raise InputError(f"contact of the {self.part}: position_m must be three finite numbers")
+        object.__setattr__(self, "position_m", tuple(self.position_m))
+
+    def __str__(self) -> str:
+        return f"{self.part}, frames {self.first_frame} to {self.last_frame}"
+
+    @property
+    def foot(self) -> int:
+        """0 for the left foot, 1 for the right one."""
+        return FEET.index(self.part)
+
+    @property
+    def frames(self) -> slice:
+        """The frames in which the foot stands."""
+        return slice(self.first_frame, self.last_frame + 1)
 
 
 @dataclass(frozen=True)
@@ -51,7 +76,7 @@ class Contacts:
     """All contacts of both feet in a motion; where there is none, a foot swings.
 
     `save` and `load` keep them as JSON: `frames`, `fps`, and `contacts`, a list of objects with the fields of
-    `FootContact`.
+    `FootContact`. A contact that is listed twice counts once. InputError where two of one foot overlap.
     """
 
     frames: int
@@ -60,31 +85,33 @@ class Contacts:
     contacts: tuple[FootContact, ...] = ()
 
     def __post_init__(self) -> None:
-        for each in self.contacts:
-            if not 0 <= each.first_frame <= each.last_frame < self.frames:
+        if self.frames < 1 or not (np.isfinite(self.fps) and self.fps > 0):
+            raise InputError(f"contacts need at least 1 frame and a positive fps, got {self.frames} and {self.fps}")
+        object.__setattr__(self, "contacts", tuple(dict.fromkeys(self.contacts)))
+        for contact in self.contacts:
+            if not 0 <= contact.first_frame <= contact.last_frame < self.frames:
                 raise InputError(
-                    f"contact of the {each.part} from frame {each.first_frame} to {each.last_frame}: "
+                    f"contact of the {contact.part} from frame {contact.first_frame} to {contact.last_frame}: "
                     f"expected first ≤ last, both from 0 to {self.frames - 1}"
                 )
-            if each.position_m is not None and (len(each.position_m) != 3 or not np.isfinite(each.position_m).all()):
-                raise InputError(f"contact of the {each.part}: position_m must be three finite numbers")
+        for foot in range(len(FEET)):
+            _check_order(self.of_foot(foot))
 
     @classmethod
-    def of(cls, motion: Motion) -> Contacts:
-        """The contacts that a correction sees in a motion, by the height and speed of its soles; its floor is y = 0."""
-        seen = level(motion)
-        posed = PosedMotions.from_motions(MotionBatch.stack([seen]), sole_points(seen.skeleton))
-        stands, soles_m = posed.detect_stances(FEET_SETTINGS)[0], _soles_m(motion)
-        found = [
-            FootContact(part, first, last, tuple(np.round(soles_m[first : last + 1, foot].mean(0), 4).tolist()))
-            for foot, part in enumerate(FEET)
-            for first, last in spans(stands[:, foot])
-        ]
-        return cls(len(motion), motion.fps, tuple(sorted(found, key=lambda each: each.first_frame)))
+    def from_motion(cls, motion: Motion) -> Contacts:
+        """Return the contacts that a correction sees, by the height and speed of soles; the floor is at y = 0."""
+        posed = pose_level(motion)
+        stands = posed.detect_stances(FEET_SETTINGS)[0]
+        contacts = []
+        for foot, part in enumerate(FEET):
+            for first, last in spans(stands[:, foot]):
+                place_m = StandingFoot.from_pose(posed, foot, first, last).place_m
+                contacts.append(FootContact(part, first, last, tuple(np.round(place_m, 4).tolist())))
+        return cls(len(motion), motion.fps, tuple(sorted(contacts, key=lambda contact: contact.first_frame)))
 
     @classmethod
     def load(cls, path: str | Path) -> Contacts:
-        """Those of a file; InputError where it is none."""
+        """Read contacts from a file; InputError where it holds none."""
         return read_file_as(cls, Path(path))
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
@@ -94,63 +121,91 @@ class Contacts:
         write_atomically(path, self.text(), overwrite=overwrite)
 
     def text(self) -> str:
-        """The JSON that `save` writes."""
+        """Return the JSON that `save` writes."""
         return json.dumps(asdict(self), indent=1) + "\n"
+
+    def of_foot(self, foot: int) -> list[FootContact]:
+        """Return the contacts of the left (0) or the right foot (1), in the order of time."""
+        contacts = [contact for contact in self.contacts if contact.foot == foot]
+        return sorted(contacts, key=lambda contact: contact.first_frame)
 
     def stands(self) -> np.ndarray:
         """(T, 2) bool, left foot first."""
-        stands = np.zeros((self.frames, 2), dtype=bool)
-        for each in self.contacts:
-            stands[each.first_frame : each.last_frame + 1, FEET.index(each.part)] = True
+        stands = np.zeros((self.frames, len(FEET)), dtype=bool)
+        for contact in self.contacts:
+            stands[contact.frames, contact.foot] = True
         return stands
 
-    def on(self, motion: Motion) -> Motion:
-        """The motion whose feet a correction plants in these contacts and in no others.
-
-        Feet are put where contacts say, the knees follow. InputError for a motion of another length.
-        """
+    def check_times(self, motion: Motion) -> None:
+        """Raise InputError for a motion of another length or frame rate."""
         if len(motion) != self.frames:
             raise InputError(f"{motion.source}: has {len(motion)} frames, the contacts are of {self.frames}")
-        return self._placed(replace(motion, contacts=np.where(self.stands(), np.inf, -np.inf)))
-
-    def _placed(self, motion: Motion) -> Motion:
-        """The motion with feet that a clean-up plants where contacts say."""
-        if all(each.position_m is None for each in self.contacts):
-            return motion
-        moves_m = np.zeros((len(motion), 2, 3))
-        for foot, frames, shift_m in self._shifts(KinematicCorrector()([motion])[0].motion):
-            moves_m[:, foot] += _share(len(motion), *frames, FADING_S * motion.fps)[:, None] * shift_m
-        if not moves_m.any():
-            return motion
-        positions_m, orientations = world_poses(motion)
-        ankles_m = positions_m[:, Legs.from_skeleton(motion.skeleton).ankles] + moves_m
-        unturned = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(motion), 2, 4))
-        stays_m = np.zeros((len(motion), 3))
-        rotations = solve_leg_ik(motion.skeleton, positions_m, orientations, stays_m, ankles_m, unturned)
-        return replace(motion, rotations=rotations)
-
-    def _shifts(self, planted: Motion) -> Iterator[tuple[int, tuple[int, int], np.ndarray]]:
-        """Foot, first and last frame, and displacement (3,) of each contact that is wanted elsewhere than planted."""
-        soles_m = _soles_m(planted)
-        for each in self.contacts:
-            if each.position_m is None:
-                continue
-            foot = FEET.index(each.part)
-            shift_m = each.position_m - soles_m[each.first_frame : each.last_frame + 1, foot].mean(0)
-            shift_m[1] = 0.0  # heights are the ground's, which the correction finds
-            if np.linalg.norm(shift_m) > LEAST_M:
-                yield foot, (each.first_frame, each.last_frame), shift_m
+        if abs(self.fps / motion.fps - 1) > FRAME_RATE_TOLERANCE:
+            raise InputError(f"{motion.source}: has {motion.fps:g} frames per second, the contacts {self.fps:g}")
 
 
-def _soles_m(motion: Motion) -> np.ndarray:
-    """(T, 2, 3) the middle of each sole, world, seen where the soles stand level."""
-    motion = level(motion)
-    soles_m, side = world_sole_points(motion.skeleton, *world_poses(motion)), sole_points(motion.skeleton).side
-    return np.stack([soles_m[:, side == foot].mean(1) for foot in (0, 1)], axis=1)
+def _check_order(contacts: Sequence[FootContact]) -> None:
+    """Raise InputError where contacts of one foot, in the order of time, overlap."""
+    for earlier, later in pairwise(contacts):
+        if later.first_frame <= earlier.last_frame:
+            raise InputError(
+                f"contacts of the {later.part} overlap: frames {earlier.first_frame} to {earlier.last_frame} and "
+                f"{later.first_frame} to {later.last_frame}; a foot stands in one place at a time"
+            )
 
 
-def _share(frames: int, first: int, last: int, fading: float) -> np.ndarray:
-    """(T,) 1 from the first to the last frame, which fades over so many frames around."""
-    at = np.arange(frames)
-    away = np.maximum(np.maximum(first - at, at - last), 0)
-    return smoothstep(1 - away / max(fading, 1.0))
+def pose_level(motion: Motion) -> PosedMotions:
+    """Pose a motion with its soles where its feet stand level."""
+    seen = level(motion)
+    return PosedMotions.from_motions(MotionBatch.stack([seen]), sole_points(seen.skeleton))
+
+
+@dataclass(frozen=True, eq=False)
+class StandingFoot:
+    """One foot in the F frames of a contact, as a motion has it.
+
+    While a foot stands, the part of its sole that touches the ground does not move; the rest may roll about it.
+    """
+
+    corners_m: np.ndarray
+    """(F, K, 3) corners of its sole, world."""
+    slip_m: np.ndarray
+    """(F, 2) distance, x and z, that the touching part has slipped since the first frame."""
+    weights: np.ndarray
+    """(F,) weights of the frames in its mean place, which sum to 1: flat and still ones count."""
+
+    @classmethod
+    def from_pose(cls, posed: PosedMotions, foot: int, first: int, last: int) -> StandingFoot:
+        """Return the left (0) or the right foot (1) of a posed motion from its first to its last frame of contact."""
+        corners_m = posed.feet_m[0, first : last + 1, foot]
+        velocity_m_s = stance_velocities(corners_m[None, :, None], posed.motions.fps)[0, :, 0]
+        slip_m = np.zeros((len(corners_m), 2))
+        slip_m[1:] = np.cumsum(velocity_m_s, axis=0) / posed.motions.fps
+        return cls(corners_m, slip_m, _place_weights(corners_m, velocity_m_s))
+
+    @property
+    def middles_m(self) -> np.ndarray:
+        """(F, 3) middle of the sole."""
+        return self.corners_m.mean(axis=1)
+
+    @property
+    def place_m(self) -> np.ndarray:
+        """(3,) middle of the sole while it is flat and still."""
+        return self.weights @ self.middles_m
+
+    def displacements_m(self, place_m: np.ndarray) -> np.ndarray:
+        """Return the least displacements (F, 2), x and z, with which it stands still in a place (3,)."""
+        steady_m = self.middles_m[:, [0, 2]] - self.slip_m
+        return place_m[[0, 2]] - self.weights @ steady_m - self.slip_m
+
+
+def _place_weights(corners_m: np.ndarray, velocity_m_s: np.ndarray) -> np.ndarray:
+    """(F,) weights of frames in a foot's mean place, from corners (F, K, 3) and velocities (F − 1, 2) between them."""
+    heights_m = corners_m[..., 1]
+    steepness_m = heights_m.max(axis=1) - heights_m.min(axis=1)
+    between_m_s = lengths(velocity_m_s) if len(velocity_m_s) else np.zeros(1)
+    speed_m_s = np.minimum(np.append(between_m_s[:1], between_m_s), np.append(between_m_s, between_m_s[-1:]))
+    speed_m_s = speed_m_s[: len(corners_m)]
+    exponents = ((steepness_m - steepness_m.min()) / _FLAT_M) ** 2 + ((speed_m_s - speed_m_s.min()) / _STILL_M_S) ** 2
+    weights = np.exp(exponents.min() - exponents)
+    return weights / weights.sum()

@@ -52,14 +52,14 @@ def corrected(motion: Motion, **options: Any) -> Motion:
 
 
 def contacts() -> Rows:
-    found = sc.Contacts.of(corrected(walk()))
+    found = sc.Contacts.from_motion(corrected(walk()))
     each = found.contacts[len(found.contacts) // 2]
     assert each.position_m is not None
     x, y, z = each.position_m
     moved = replace(each, position_m=(x + 0.25 * (-1 if each.part == "right foot" else 1), y, z))
     edited = replace(found, contacts=tuple(moved if one == each else one for one in found.contacts))
     around = max(0, each.first_frame - 12), each.last_frame + 12
-    rows = {"corrected": corrected(walk()), "one contact moved": corrected(edited.on(walk()))}
+    rows = {"corrected": corrected(walk()), "one contact moved": corrected(walk(), contacts=edited)}
     return {title: motion.frames(*around) for title, motion in rows.items()}
 
 

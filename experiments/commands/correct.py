@@ -11,6 +11,7 @@ import tyro
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.extras import needed_for
+from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.locks import LOCK
@@ -89,9 +90,7 @@ class CorrectCommand:
 
     def _write_beside(self, out: Path) -> None:
         """Write the contacts that the corrected file shows, and the layer that makes it of its input."""
-        from selfcorrect.datasets.files.open import open_motion
         from selfcorrect.datasets.files.rigs.bvh import layer_between
-        from selfcorrect.simulators.foot_contacts import Contacts
         from selfcorrect.storage.files.limits import read_text
 
         from ..correction.batch import tasks_of
@@ -99,7 +98,7 @@ class CorrectCommand:
         (task,) = tasks_of([Path(self.inputs[0])], out)
         made: dict[Path, Callable[[], str]] = {}
         if self.contacts_out is not None:
-            made[self.contacts_out] = lambda: Contacts.of(open_motion(task.target, self.options.reading).motion).text()
+            made[self.contacts_out] = lambda: _contacts_text(task.target, self.options.reading)
         if self.delta is not None:
             made[self.delta] = lambda: layer_between(read_text(task.source), read_text(task.target), str(task.source))
         for path, text in made.items():
@@ -139,6 +138,14 @@ class CorrectCommand:
         if is_address(self.out) and not sets:
             raise SettingError(f"{self.out}: only shards are written to an address; make some with data shard")
         return bool(sets)
+
+
+def _contacts_text(path: Path, reading: Reading) -> str:
+    """Return the contacts that a corrected file shows, as JSON."""
+    from selfcorrect.datasets.files.open import open_motion
+    from selfcorrect.simulators.foot_contacts import Contacts
+
+    return Contacts.from_motion(open_motion(path, reading).motion).text()
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -63,6 +63,8 @@ def correct_into(
     require_runner(where)
     body_model_of(options.reading)  # where that is no body model, nothing begins
     tasks = tasks_of(inputs, out)
+    if options.contacts is not None and len(tasks) > 1:
+        raise SettingError(f"contacts are of one motion, and there are {len(tasks)} files; correct one with them")
     check_report(report, tasks, out)
     with explain_write_error(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -231,6 +233,8 @@ def closing(results: Sequence[FileResult], out: Path) -> list[str]:
         lines.append(_shortened(moved, "\n"))
     if left := [f"{result.name}: {result.left_as_it_came}" for result in results if result.left_as_it_came]:
         lines.append(_shortened(left, "\n"))
+    if missed := [f"{result.name}: {result.contacts_missed}" for result in accepted if result.contacts_missed]:
+        lines.append(_shortened(missed, "\n"))
     if odd := [f"{result.name} ({', '.join(result.odd)})" for result in results if result.odd]:
         lines.append(f"odd by these rules of `selfcorrect check`, see the notes ({len(odd)}): {_shortened(odd, '; ')}")
     if others:

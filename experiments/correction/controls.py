@@ -1,21 +1,28 @@
 """What people change of a correction: the contacts, the frames, how much of it each limb gets, and what stays."""
 
+from __future__ import annotations
+
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from selfcorrect.core.checks import shown
 from selfcorrect.core.errors import CorrectorError, InputError, SettingError
-from selfcorrect.motion.correction.results import CorrectedMotion, Note
+from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions, Note, NoteKind
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s
+from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from selfcorrect.simulators.foot_contacts import Contacts
 
 _FRAME = re.compile("[0-9]{1,9}")
 """The number of a frame as text."""
@@ -41,7 +48,7 @@ LIMBS: Mapping[str, tuple[str, ...]] = {
 class Controls:
     """What to change of a correction, nothing by default; the fields are those of `CorrectionOptions`."""
 
-    contacts: Path | None = None
+    contacts: str | Path | Contacts | None = None
     frames: str = ""
     amount: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
@@ -52,7 +59,7 @@ class Controls:
 
     def __bool__(self) -> bool:
         """Whether anything is changed after a correction."""
-        return bool(self.frames or self.amount or self.keep)
+        return bool(self.contacts is not None or self.frames or self.amount or self.keep)
 
     def _span(self) -> tuple[int, int] | None:
         """First and last frame to correct, None for all; SettingError where that is none."""
@@ -82,36 +89,76 @@ class Controls:
             amounts[limb].append((int(frame or 0), share))
         return amounts
 
-    def before(self, motion: Motion) -> Motion:
-        """The motion to correct, with the contacts that were given."""
-        if self.contacts is None:
-            return motion
+    def edited_contacts(self) -> Contacts | None:
+        """Return the contacts that people give, None where a correction finds its own; InputError for a bad file."""
+        if not isinstance(self.contacts, str | Path):
+            return self.contacts
         from selfcorrect.simulators.foot_contacts import Contacts
 
-        return Contacts.load(self.contacts).on(motion)
+        return Contacts.load(self.contacts)
+
+    def prepare(self, motion: Motion, correct: CorrectMotions) -> Motion:
+        """Return the motion to correct: with its feet in the contacts that people give.
+
+        correct: a kinematic correction, which shows the ground.
+        """
+        contacts = self.edited_contacts()
+        if contacts is None:
+            return motion
+        from selfcorrect.simulators.contact_holding import place_feet
+
+        return place_feet(motion, contacts, correct)
 
     def after(
         self, motion: Motion, correction: CorrectedMotion, measure: Callable[[Motion], Mapping[str, float]]
     ) -> CorrectedMotion:
-        """What is left of the correction of a motion, with figures that are measured anew.
+        """Return what is left of the correction of a motion, with figures that are measured anew.
 
-        CorrectorError where it is not finite.
+        Args:
+            motion: the motion as it was given, before `prepare`.
+            correction: the correction of what `prepare` made of it.
+            measure: measures the errors of a motion by name.
+
+        Raises:
+            CorrectorError: if the corrected motion is not finite.
         """
         _check_finite(correction.motion)
-        if not self or not correction.accepted:
+        if not self:
             return correction
+        if not correction.accepted:
+            return replace(correction, motion=motion)
+        contacts = self.edited_contacts()
+        made = correction.motion
+        if contacts is not None:
+            from selfcorrect.simulators.contact_holding import hold_contacts
+
+            made = replace(hold_contacts(made, contacts), contacts=motion.contacts)
         notes = correction.notes
-        made = blended(motion, correction.motion, self._shares(motion))
+        made = blended(motion, made, self._shares(motion))
         if joints := [joint for name in self.keep for joint in _joints(motion.skeleton, name)]:
             from selfcorrect.simulators.body.leg_ik import move_joints_to
 
             places_m = joint_positions(motion, joints)
             made, gave_way_m = move_joints_to(made, joints, places_m)
             notes += _cost_of_keeping(gave_way_m, joint_positions(made, joints) - places_m)
+        before = correction.before
+        if contacts is not None:
+            from selfcorrect.simulators.contact_holding import find_missed
+
+            notes += tuple(Note(NoteKind.CONTACT_MISSED, words=str(missed)) for missed in find_missed(made, contacts))
+            before = {**before, **measure(motion)}
         moved_m = np.linalg.norm(joint_positions(made) - joint_positions(motion), axis=-1).mean()
-        figures = {**correction.figures, "moved_m": float(moved_m)}
-        after = {**measure(made), "standing_m_s": standing_speeds_m_s(motion, made)[1]}
-        return replace(correction, motion=made, after={**correction.after, **after}, figures=figures, notes=notes)
+        raised_m = np.median((made.root_m - motion.root_m)[:, 1])
+        before_m_s, after_m_s = standing_speeds_m_s(motion, made)
+        return replace(
+            correction,
+            motion=made,
+            before={**before, "standing_m_s": before_m_s},
+            after={**correction.after, **measure(made), "standing_m_s": after_m_s},
+            figures={**correction.figures, "moved_m": float(moved_m), "raised_m": float(raised_m)},
+            added_angular_speed_deg_s=added_by_joint_deg_s(motion, made),
+            notes=notes,
+        )
 
     def _shares(self, motion: Motion) -> np.ndarray:
         """(T, J) how much of the correction each joint gets."""

@@ -146,7 +146,9 @@ def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progres
         frames = max(sum(read.frames for read in group), 1)
         progress("correct", 0, frames)
         with watch_progress(partial(_tell, progress, frames)):
-            found = iter(correct_each([motion for read in group for motion in read.motions], options))
+            motions = [motion for read in group for motion in read.motions]
+            prepared = [motion for read in group for motion in read.prepared]
+            found = iter(correct_each(motions, options, prepared))
         for read in group:
             _put(read, [next(found) for _ in read.motions], options)
             done += 1
@@ -165,6 +167,8 @@ class _Read:
     blank: FileResult
     """What is known of it before it is corrected."""
     file: MotionFile | None
+    prepared: tuple[Motion, ...] = ()
+    """What of its motions goes into the correction, see `prepare_motions`."""
 
     @property
     def motions(self) -> tuple[Motion, ...]:
@@ -177,10 +181,19 @@ class _Read:
 
 
 def motions_of(source: Path, options: CorrectionOptions) -> MotionFile:
-    """The motions of a file, at the pace and with the contacts that the options give them."""
+    """The motions of a file, at the pace that the options give them."""
     file = open_motion(source, options.reading)
-    file = retimed(file, source) if options.retime else file
-    return replace(file, motions=tuple(map(options.controls.before, file.motions)))
+    return retimed(file, source) if options.retime else file
+
+
+def prepare_motions(source: Path, file: MotionFile, options: CorrectionOptions) -> tuple[Motion, ...]:
+    """Return what of a file's motions goes into the correction: with feet in the contacts that the options give.
+
+    InputError where a file has several motions, and contacts are given for one.
+    """
+    if options.contacts is not None and len(file.motions) > 1:
+        raise InputError(f"{source}: holds {len(file.motions)} motions; contacts are of one motion")
+    return tuple(map(options.prepared, file.motions))
 
 
 def _read(task: FileTask, options: CorrectionOptions) -> _Read:
@@ -189,28 +202,37 @@ def _read(task: FileTask, options: CorrectionOptions) -> _Read:
         blank = replace(blank, key=key_of(task.source, options))
         with noting_opened() as opened:
             file = motions_of(task.source, options)
+            prepared = prepare_motions(task.source, file, options)
         blank = replace(
             blank,
             assumed=file.assumed,
             beside={str(path): hash_of_file(path) for path in opened if path != task.source},
         )
-        return _Read(task, blank, file)
+        return _Read(task, blank, file, prepared)
     except Exception as error:  # whatever is wrong with one file, the others go on
         return _Read(task, replace(blank, reason=sentence_of(task.source, error)), None)
 
 
-def correct_each(motions: Sequence[Motion], options: CorrectionOptions) -> list[CorrectedMotion | Exception]:
-    """Correct motions, many together; what became of each, or the error that it raised.
+def correct_each(
+    motions: Sequence[Motion], options: CorrectionOptions, prepared: Sequence[Motion] = ()
+) -> list[CorrectedMotion | Exception]:
+    """Correct motions, many together; where they fail together, each is tried alone.
 
-    Where they fail together, each is tried alone.
+    Args:
+        motions: the motions as they were given.
+        options: how to correct them.
+        prepared: what of each goes into the correction, by default the motions; see `prepare_motions`.
+
+    Returns:
+        What became of each, or the error that it raised.
     """
-    correct = options.corrector()
+    correct, prepared = options.corrector(), prepared or motions
     corrections: Sequence[CorrectedMotion | Exception]
     try:
-        corrections = correct(motions)
+        corrections = correct(prepared)
     except Exception:  # the motion that it comes from is named below
         alone = partial(_or_error, lambda motion: correct([motion])[0])
-        corrections = in_turn(alone, motions, list(map(len, motions)))
+        corrections = in_turn(alone, prepared, list(map(len, prepared)))
     return [
         each if isinstance(each, Exception) else _or_error(options.finished, motion, each)
         for motion, each in zip(motions, corrections, strict=True)

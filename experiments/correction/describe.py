@@ -61,6 +61,7 @@ def described(blank: FileResult, notes: tuple[str, ...], motion: Motion, correct
         odd=tuple(finding.code for finding in odd.findings),
         moved_because=next((str(note) for note in told if note.kind is NoteKind.MOVED_FAR), ""),
         left_as_it_came="; ".join(str(note) for note in correction.notes if note.kind in _LEFT),
+        contacts_missed=_worst_missed(correction),
         text=motion.text,
         frames=len(motion),
         fps=motion.fps,
@@ -79,6 +80,15 @@ def described(blank: FileResult, notes: tuple[str, ...], motion: Motion, correct
         result = telling.attempt("distances of joints are not reported", distances, result)
     by_force = (f"residual force in frames {', '.join(map(str, carried))}",) if carried else ()
     return replace(result, notes=(*notes, *map(str, (*odd.findings, *told)), *by_force, *odd.notes, *telling.notes))
+
+
+def _worst_missed(correction: CorrectedMotion) -> str:
+    """How many contacts are not held, and the worst of them; "" where all are."""
+    missed = [note for note in correction.notes if note.kind is NoteKind.CONTACT_MISSED]
+    if not missed:
+        return ""
+    contacts = "1 contact is" if len(missed) == 1 else f"{len(missed)} contacts are"
+    return f"{contacts} not held; {missed[0].words}"
 
 
 _ODD = ("R", "S2", "S6", "P", "F5")

@@ -14,7 +14,7 @@ from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 from ..jobs.targets import place_of
 from ..jobs.where import Where
 from .batch import correct_into
-from .correct_file import at_pace, motions_of, pace_off_gravity
+from .correct_file import at_pace, motions_of, pace_off_gravity, prepare_motions
 from .options import DEFAULTS, CorrectionOptions
 from .report import REPORT, FileResult
 
@@ -39,14 +39,16 @@ def correct_motions(
     """
     options = _chosen(options, changes)
     options.refuse(("reading", "keep_failed", "video"), "is for motion files, and these motions are in memory")
-    if options.contacts is not None:
-        raise SettingError("contacts is for motion files; in memory, correct `sc.Contacts.load(path).on(motion)`")
+    if options.contacts is not None and len(motions) != 1:
+        raise SettingError(f"contacts are of one motion, got {len(motions)} motions")
     for motion in motions:
         check_body(motion)
     if options.retime:
         motions = [at_pace(motion, pace_off_gravity(motion)) for motion in motions]
     workers = _enough_workers(motions, options) if workers is None else workers
-    return list(map(options.finished, motions, options.corrector(workers)(motions)))
+    prepared = [options.prepared(motion) for motion in motions]
+    corrections = options.corrector(workers)(prepared)
+    return [options.finished(motion, made) for motion, made in zip(motions, corrections, strict=True)]
 
 
 def correct_file(
@@ -74,7 +76,8 @@ def correct_file(
     file = motions_of(source, options)
     if len(file.motions) > 1:
         raise InputError(f"{source}: holds {len(file.motions)} motions; correct_files corrects them all")
-    (made,) = options.corrector(_enough_workers(file.motions, options))(file.motions)
+    prepared = prepare_motions(source, file, options)
+    (made,) = options.corrector(_enough_workers(file.motions, options))(prepared)
     correction = options.finished(file.motion, made)
     if correction.accepted:
         with replacing(target, overwrite=overwrite) as temporary:

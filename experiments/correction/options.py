@@ -136,7 +136,10 @@ class CorrectionOptions:
                 raise SettingError(f"{name} must be a list of texts such as [{example!r}], got {shown(value)}")
             object.__setattr__(self, name, tuple(value))
         if not isinstance(self.contacts, str | Path | None):
-            raise SettingError(f"contacts must be the path of a file, got {shown(self.contacts)}")
+            from selfcorrect.simulators.foot_contacts import Contacts
+
+            if not isinstance(self.contacts, Contacts):
+                raise SettingError(f"contacts must be the path of a file or sc.Contacts, got {shown(self.contacts)}")
         if isinstance(self.contacts, str):
             object.__setattr__(self, "contacts", Path(self.contacts))
         if self.mass_kg is not None and not isinstance(self.mass_kg, Real):
@@ -153,6 +156,12 @@ class CorrectionOptions:
         from .controls import Controls
 
         return Controls(self.contacts, self.frames, self.amount, self.keep)
+
+    def prepared(self, motion: Motion) -> Motion:
+        """The motion to correct, with its feet in the contacts that people give; InputError where it has none such."""
+        from selfcorrect.simulators.corrector import KinematicCorrector
+
+        return self.controls.prepare(motion, KinematicCorrector(self._cleanup))
 
     def finished(self, motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
         """The correction of a motion with what people changed of it; CorrectorError where it is not finite."""

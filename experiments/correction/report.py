@@ -100,6 +100,8 @@ class FileResult:
     """Why, where a joint was moved further than errors of captures are wide."""
     left_as_it_came: str = ""
     """What was found of the way over the floor and left: a treadmill, drift, cuts between takes."""
+    contacts_missed: str = ""
+    """How many of the contacts that people gave are not held, and the worst of them."""
     furthest_joint: str = ""
     """The joint that moved most."""
     furthest_frame: int | None = None

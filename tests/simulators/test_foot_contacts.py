@@ -1,18 +1,26 @@
-"""Contacts that people read and edit: corrections plant feet in them and nowhere else."""
+"""Contacts that people read and edit: corrections hold them, and feet stand nowhere else."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from made_motions import made_motion
 
 import selfcorrect as sc
-from selfcorrect.core.errors import InputError
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from selfcorrect.experiments.cli import main
+from selfcorrect.motion.body.foot_frames import level
+from selfcorrect.motion.body.surface import sole_points, world_sole_points
+from selfcorrect.motion.correction.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, resample, retime
-from selfcorrect.simulators.foot_contacts import Contacts, FootContact, _soles_m
+from selfcorrect.motion.geometry.kinematics import world_poses
+from selfcorrect.simulators.contact_holding import TOLERANCE_M, find_missed
+from selfcorrect.simulators.foot_contacts import Contacts, FootContact
 
 
 def sunk(fps: float = 30.0, pace: float = 1.0) -> sc.Motion:
@@ -22,15 +30,92 @@ def sunk(fps: float = 30.0, pace: float = 1.0) -> sc.Motion:
     return replace(walk, root_m=walk.root_m - [0.0, 0.05, 0.0])
 
 
-def corrected(motion: sc.Motion) -> sc.Motion:
-    correction = sc.correct(motion, kinematic=True)
+def sliding_turn() -> sc.Motion:
+    """A made-up person who turns on the spot with feet that slide, 3 cm below the floor."""
+    turning = made_motion("turn", frames=120)
+    return replace(turning, root_m=turning.root_m - [0.0, 0.03, 0.0])
+
+
+def correct(motion: sc.Motion, **options: Any) -> CorrectedMotion:
+    correction = sc.correct(motion, kinematic=True, **options)
     assert correction.accepted, correction.reason
-    return correction.motion
+    return correction
 
 
-def test_they_come_back_from_a_file_as_they_were(tmp_path: Path) -> None:
-    contacts = Contacts.of(corrected(sunk()))
-    assert {each.part for each in contacts.contacts} == {"left foot", "right foot"}
+def soles_m(motion: sc.Motion, contact: FootContact) -> np.ndarray:
+    """(F, K, 3) corners of the sole that stands, in the frames of a contact."""
+    seen = level(motion)
+    corners_m = world_sole_points(seen.skeleton, *world_poses(seen))
+    return corners_m[contact.frames, sole_points(seen.skeleton).side == contact.foot]
+
+
+def toes_m(motion: sc.Motion, contact: FootContact) -> np.ndarray:
+    """(F, 2) x and z of the tip of a foot in the frames of a contact."""
+    return soles_m(motion, contact)[:, -2:].mean(axis=1)[:, [0, 2]]
+
+
+def is_held(motion: sc.Motion, contact: FootContact) -> bool:
+    """Whether some corner of the sole stays from frame to frame, and the lowest one is at the same height."""
+    corners_m = soles_m(motion, contact)
+    steps_m = np.linalg.norm(np.diff(corners_m[..., [0, 2]], axis=0), axis=-1).min(axis=1)
+    lowest_m = corners_m[..., 1].min(axis=1)
+    return bool(steps_m.max(initial=0.0) < 0.005 and np.ptp(lowest_m) < 0.02)
+
+
+def is_noted(correction: CorrectedMotion, contact: FootContact) -> bool:
+    words = [note.words for note in correction.notes if note.kind is NoteKind.CONTACT_MISSED]
+    return any(said.startswith(str(contact)) for said in words)
+
+
+def inner_contact(contacts: Contacts) -> int:
+    """Index of a contact with half a second before and after it."""
+    margin = contacts.fps / 2
+    return next(
+        index
+        for index, contact in enumerate(contacts.contacts)
+        if contact.first_frame > margin and contact.last_frame < contacts.frames - margin
+    )
+
+
+def with_contact(contacts: Contacts, index: int, *edited: FootContact) -> Contacts:
+    """The contacts with others in the place of one."""
+    others = contacts.contacts[:index], contacts.contacts[index + 1 :]
+    return replace(contacts, contacts=(*others[0], *edited, *others[1]))
+
+
+def moved(contact: FootContact, by_m: float) -> FootContact:
+    assert contact.position_m is not None
+    x, y, z = contact.position_m
+    return replace(contact, position_m=(x + by_m, y, z))
+
+
+MOTIONS = {"walk at 60 fps": lambda: sunk(60.0, 0.8), "turn": sliding_turn}
+
+
+@pytest.fixture(scope="module", params=list(MOTIONS))
+def motion(request: pytest.FixtureRequest) -> sc.Motion:
+    return MOTIONS[request.param]()
+
+
+@pytest.fixture(scope="module")
+def corrected(motion: sc.Motion) -> sc.Motion:
+    return correct(motion).motion
+
+
+@pytest.fixture(scope="module")
+def contacts(corrected: sc.Motion) -> Contacts:
+    return Contacts.from_motion(corrected)
+
+
+@pytest.fixture(scope="module")
+def edited(contacts: Contacts) -> Contacts:
+    """The contacts, one of which is 12 cm aside."""
+    index = inner_contact(contacts)
+    return with_contact(contacts, index, moved(contacts.contacts[index], 0.12))
+
+
+def test_they_come_back_from_a_file_as_they_were(contacts: Contacts, tmp_path: Path) -> None:
+    assert {contact.part for contact in contacts.contacts} == {"left foot", "right foot"}
     contacts.save(tmp_path / "walk.contacts.json")
     assert Contacts.load(tmp_path / "walk.contacts.json") == contacts
 
@@ -38,36 +123,181 @@ def test_they_come_back_from_a_file_as_they_were(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("fps", "pace"), [(30.0, 1.0), (60.0, 0.7), (120.0, 1.3)])
 def test_contacts_of_a_correction_given_back_change_next_to_nothing(fps: float, pace: float) -> None:
     motion = sunk(fps, pace)
-    made = corrected(motion)
-    again = corrected(Contacts.of(made).on(motion))
-    assert np.abs(sc.joint_positions(again) - sc.joint_positions(made)).mean() < 0.003
+    once = correct(motion).motion
+    again = correct(motion, contacts=Contacts.from_motion(once)).motion
+    assert np.abs(sc.joint_positions(again) - sc.joint_positions(once)).mean() < 0.003
 
 
-def test_a_foot_is_planted_where_people_say_and_not_where_they_took_the_contact_away() -> None:
+def test_a_foot_swings_where_people_took_the_contact_away() -> None:
     motion = sunk()
-    found = Contacts.of(corrected(motion))
-    gone = next(each for each in found.contacts if each.first_frame > 20)
-    made = corrected(replace(found, contacts=tuple(each for each in found.contacts if each != gone)).on(motion))
-    foot = ("left foot", "right foot").index(gone.part)
-    middle = (gone.first_frame + gone.last_frame) // 2
-    planted_m, free_m = (_soles_m(each)[middle, foot, 1] for each in (corrected(motion), made))
-    assert free_m > planted_m + 0.003, "a foot that swings keeps clear of the ground"
+    planted = correct(motion).motion
+    contacts = Contacts.from_motion(planted)
+    gone = contacts.contacts[inner_contact(contacts)]
+    free = correct(motion, contacts=with_contact(contacts, inner_contact(contacts))).motion
+    middle = (gone.last_frame - gone.first_frame) // 2
+    rise_m = soles_m(free, gone)[middle, :, 1].mean() - soles_m(planted, gone)[middle, :, 1].mean()
+    assert rise_m > 0.003, "a foot that swings keeps clear of the ground"
 
 
-def test_a_foot_is_put_where_people_say() -> None:
+@pytest.mark.parametrize("longer_s", [2 / 30, 4 / 30, 8 / 30])
+def test_a_lengthened_contact_is_held_or_the_notes_say_that_it_is_not(
+    motion: sc.Motion, corrected: sc.Motion, contacts: Contacts, longer_s: float
+) -> None:
+    index = inner_contact(contacts)
+    stance = contacts.contacts[index]
+    longer = replace(stance, last_frame=stance.last_frame + round(longer_s * motion.fps))
+    correction = correct(motion, contacts=with_contact(contacts, index, longer))
+    assert is_held(correction.motion, longer) or is_noted(correction, longer)
+    assert is_held(correction.motion, stance) or is_noted(correction, longer)
+    torn_m = np.linalg.norm(toes_m(correction.motion, stance) - toes_m(corrected, stance), axis=-1)
+    assert torn_m.max() < 0.025, "the stance that there was stays where it was"
+
+
+def test_a_foot_that_leaves_early_is_found_to_miss_its_contact(corrected: sc.Motion, contacts: Contacts) -> None:
+    """The negative control of the test above: without the edit both measures see that the foot leaves."""
+    index = inner_contact(contacts)
+    stance = contacts.contacts[index]
+    longer = replace(stance, last_frame=stance.last_frame + round(8 / 30 * corrected.fps))
+    missed = find_missed(corrected, with_contact(contacts, index, longer))
+    assert [str(one.contact) for one in missed][:1] == [str(longer)]
+    assert not is_held(corrected, longer)
+
+
+def test_a_foot_is_put_where_people_say(motion: sc.Motion, corrected: sc.Motion, edited: Contacts) -> None:
+    index = inner_contact(edited)
+    contact = edited.contacts[index]
+    correction = correct(motion, contacts=edited)
+    distances_m = toes_m(correction.motion, contact) - toes_m(corrected, contact) - [0.12, 0.0]
+    assert np.linalg.norm(distances_m, axis=-1).mean() < 0.02
+    assert is_held(correction.motion, contact) or is_noted(correction, contact)
+
+
+@pytest.mark.parametrize("last", [8, 20])
+def test_frames_outside_a_range_stay_bit_for_bit_with_a_moved_contact(
+    motion: sc.Motion, edited: Contacts, last: int
+) -> None:
+    correction = correct(motion, contacts=edited, frames=f"0:{last}")
+    assert np.array_equal(correction.motion.root_m[last + 1 :], motion.root_m[last + 1 :])
+    assert np.array_equal(correction.motion.rotations[last + 1 :], motion.rotations[last + 1 :])
+    moved_contact = edited.contacts[inner_contact(edited)]
+    assert moved_contact.first_frame <= last or is_noted(correction, moved_contact)
+
+
+def test_nothing_of_a_moved_contact_is_left_where_no_correction_is_taken(motion: sc.Motion, edited: Contacts) -> None:
+    correction = correct(motion, contacts=edited, amount=("0=0",))
+    assert np.array_equal(correction.motion.rotations, motion.rotations)
+    assert np.array_equal(correction.motion.root_m, motion.root_m)
+    assert correction.figures["moved_m"] == 0
+    assert dict(correction.before) == pytest.approx(dict(correction.after)), "the figures are those of this motion"
+
+
+def test_feet_that_are_kept_are_not_moved_by_contacts(motion: sc.Motion, edited: Contacts) -> None:
+    correction = correct(motion, contacts=edited, keep=("feet",))
+    ankles = [motion.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]
+    off_m = sc.joint_positions(correction.motion, ankles) - sc.joint_positions(motion, ankles)
+    assert np.linalg.norm(off_m, axis=-1).max() < 0.002
+    assert is_noted(correction, edited.contacts[inner_contact(edited)])
+
+
+def test_figures_are_those_between_the_given_and_the_final_motion(motion: sc.Motion, edited: Contacts) -> None:
+    correction = correct(motion, contacts=edited)
+    moved_m = np.linalg.norm(sc.joint_positions(correction.motion) - sc.joint_positions(motion), axis=-1).mean()
+    assert correction.figures["moved_m"] == pytest.approx(float(moved_m))
+    nothing = correct(motion, amount=("0=0",))
+    assert correction.before["penetration_m"] == pytest.approx(nothing.after["penetration_m"])
+
+
+def test_a_line_counts_once_however_often_it_is_there(edited: Contacts) -> None:
+    index = inner_contact(edited)
+    contact = edited.contacts[index]
+    assert with_contact(edited, index, *[contact] * 100_000) == edited
+
+
+def test_contacts_of_one_foot_that_overlap_are_refused_however_many(contacts: Contacts) -> None:
+    last = contacts.frames - 1
+    many = [FootContact("left foot", frame % 30, last, (1e-6 * frame, 0.0, 0.0)) for frame in range(100_000)]
+    with pytest.raises(InputError, match="contacts of the left foot overlap: frames 0 to"):
+        replace(contacts, contacts=tuple(many))
+    beside = (FootContact("left foot", 0, 9), FootContact("right foot", 5, last), FootContact("left foot", 10, last))
+    assert replace(contacts, contacts=beside).contacts == beside
+
+
+def test_contacts_close_to_each_other_do_not_pull_at_each_other(
+    motion: sc.Motion, corrected: sc.Motion, contacts: Contacts
+) -> None:
+    """A stance is cut in two by 0.1 s, and the second part is 8 cm aside."""
+    index = inner_contact(contacts)
+    stance = contacts.contacts[index]
+    middle, gap = (stance.first_frame + stance.last_frame) // 2, round(0.05 * motion.fps)
+    first = replace(stance, last_frame=middle - gap)
+    second = moved(replace(stance, first_frame=middle + gap), 0.08)
+    correction = correct(motion, contacts=with_contact(contacts, index, first, second))
+    for contact, expected_m in ((first, 0.0), (second, 0.08)):
+        aside_m = toes_m(correction.motion, contact) - toes_m(corrected, contact) - [expected_m, 0.0]
+        assert np.linalg.norm(aside_m, axis=-1).mean() < 0.015
+
+
+@pytest.mark.parametrize("by_m", [5.0, -2.0])
+def test_a_place_that_no_leg_reaches_is_refused(motion: sc.Motion, contacts: Contacts, by_m: float) -> None:
+    index = inner_contact(contacts)
+    far = with_contact(contacts, index, moved(contacts.contacts[index], by_m))
+    with pytest.raises(InputError, match=r"its position_m is \d\.\d m from the hip, the leg is 0\.\d+ m"):
+        sc.correct(motion, kinematic=True, contacts=far)
+
+
+def test_a_height_that_is_not_the_grounds_is_noted(motion: sc.Motion, contacts: Contacts) -> None:
+    index = inner_contact(contacts)
+    stance = contacts.contacts[index]
+    assert stance.position_m is not None
+    high = replace(stance, position_m=(stance.position_m[0], 0.4, stance.position_m[2]))
+    assert is_noted(correct(motion, contacts=with_contact(contacts, index, high)), high)
+
+
+def test_contacts_of_another_frame_rate_or_length_are_refused(motion: sc.Motion, contacts: Contacts) -> None:
+    with pytest.raises(InputError, match="frames per second, the contacts"):
+        sc.correct(motion, kinematic=True, contacts=replace(contacts, fps=2 * contacts.fps))
+    with pytest.raises(InputError, match="frames, the contacts are of 9"):
+        sc.correct(motion, kinematic=True, contacts=Contacts(9, motion.fps, (FootContact("left foot", 0, 3),)))
+    correct(motion, contacts=replace(contacts, fps=1.001 * contacts.fps))
+
+
+def test_contacts_are_of_one_motion(
+    motion: sc.Motion, contacts: Contacts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SettingError, match="contacts are of one motion, got 2 motions"):
+        sc.correct_motions([motion, motion], kinematic=True, contacts=contacts)
+    (tmp_path / "clips").mkdir()
+    for name in ("a", "b"):
+        sc.save_motion(tmp_path / "clips" / f"{name}.bvh", motion)
+    contacts.save(tmp_path / "c.json")
+    words = ["correct", str(tmp_path / "clips"), "--kinematic", "--workers", "1", "-o", str(tmp_path / "out")]
+    assert main([*words, "--contacts", str(tmp_path / "c.json")]) == 2
+    assert "contacts are of one motion, and there are 2 files" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_motion_that_is_rejected_comes_back_as_it_was_given(motion: sc.Motion, contacts: Contacts) -> None:
+    short = motion.frames(0, 3)
+    few = Contacts(3, motion.fps, (FootContact("left foot", 0, 2),))
+    correction = sc.correct(short, kinematic=True, contacts=few)
+    assert not correction.accepted
+    assert np.array_equal(correction.motion.rotations, short.rotations)
+    assert correction.motion.contacts is None
+
+
+def test_the_console_names_the_contact_that_is_missed_most(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     motion = sunk()
-    found = Contacts.of(corrected(motion))
-    which = next(index for index, each in enumerate(found.contacts) if each.first_frame > 20)
-    asked = found.contacts[which]
-    assert asked.position_m is not None
-    x, y, z = asked.position_m
-    wanted = replace(asked, position_m=(x + 0.08, y, z))
-    edited = tuple(wanted if index == which else each for index, each in enumerate(found.contacts))
-    made = Contacts.of(corrected(replace(found, contacts=edited).on(motion)))
-    near = min(made.contacts, key=lambda each: (each.part != asked.part, abs(each.first_frame - asked.first_frame)))
-    assert near.position_m is not None
-    assert abs(near.position_m[0] - (x + 0.08)) < 0.02
-    assert abs(near.position_m[2] - z) < 0.02
+    contacts = Contacts.from_motion(correct(motion).motion)
+    index = inner_contact(contacts)
+    stance = contacts.contacts[index]
+    longer = replace(stance, last_frame=stance.last_frame + 8)
+    with_contact(contacts, index, longer).save(tmp_path / "c.json")
+    sc.save_motion(tmp_path / "walk.bvh", motion)
+    words = ["correct", str(tmp_path / "walk.bvh"), "--kinematic", "--workers", "1", "-o", str(tmp_path / "out")]
+    main([*words, "--contacts", str(tmp_path / "c.json")])
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "not held" in line]
+    assert line.startswith(f"walk.bvh: 1 contact is not held; {longer}: off by ")
+    assert len(line) < 120
 
 
 @pytest.mark.parametrize(
@@ -76,6 +306,7 @@ def test_a_foot_is_put_where_people_say() -> None:
         ('{"frames": 9, "fps": 30, "contacts": [{"part": "left foot", "first_frame": 3, "last_frame": 9}]}', "0 to 8"),
         ('{"frames": 9, "fps": 30, "contacts": [{"part": "tail", "first_frame": 3, "last_frame": 4}]}', "part"),
         ('{"frames": 9}', "fps is missing"),
+        ('{"frames": 9, "fps": 0}', "a positive fps"),
         ("{", "not JSON"),
     ],
 )
@@ -86,6 +317,11 @@ def test_a_file_that_is_none_gets_a_sentence_with_its_name(tmp_path: Path, wrong
         Contacts.load(path)
 
 
-def test_contacts_of_another_length_are_refused() -> None:
-    with pytest.raises(InputError, match="frames, the contacts are of 9"):
-        Contacts(9, 30.0, (FootContact("left foot", 0, 3),)).on(sunk())
+def test_feet_are_nearer_than_the_tolerance_in_contacts_that_are_not_noted(
+    motion: sc.Motion, contacts: Contacts
+) -> None:
+    correction = correct(motion, contacts=contacts)
+    for contact in contacts.contacts:
+        if not is_noted(correction, contact):
+            place_m = toes_m(correction.motion, contact)
+            assert np.linalg.norm(place_m - np.median(place_m, axis=0), axis=-1).mean() < 4 * TOLERANCE_M

@@ -131,6 +131,8 @@ class NoteKind(StrEnum):
     """It is a loop of `value` seconds."""
     UNEXPLAINED = "unexplained"
     """It moves as if pushed by `value` body weights, which neither floor nor muscles explain."""
+    CONTACT_MISSED = "contact missed"
+    """A contact that people gave is not held: where, when and by how much, `words` say."""
     OTHER = "other"
     """What `words` say."""
 
@@ -145,6 +147,7 @@ _NOTES = {
     NoteKind.T_POSE: "T-pose in the first frames ({value:.0f}), from which it jumps: left, the rest is corrected",
     NoteKind.LOOP: "a loop of {value:.2f} s, which closes",
     NoteKind.UNEXPLAINED: "moves as if pushed by {value:.1f} body weights: its pace is not gravity's or its feet glide",
+    NoteKind.CONTACT_MISSED: "a contact is not held; {words}",
     NoteKind.OTHER: "{words}",
 }
 

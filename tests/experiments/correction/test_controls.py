@@ -194,7 +194,7 @@ def test_outputs_that_would_be_lost_are_refused_before_the_work(
 def test_contacts_are_not_saved_over_a_file_unless_told_to(sunk: sc.Motion, tmp_path: Path) -> None:
     path = tmp_path / "contacts.json"
     path.write_text("mine")
-    contacts = sc.Contacts.of(sunk)
+    contacts = sc.Contacts.from_motion(sunk)
     with pytest.raises(SettingError, match="exists"):
         contacts.save(path)
     assert path.read_text() == "mine"

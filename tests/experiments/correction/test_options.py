@@ -105,6 +105,7 @@ def test_a_name_given_in_python_changes_that_option_alone(stepping: sc.Motion) -
         ({"kinematic": "no"}, "kinematic must be True or False, got 'no'"),
         ({"keep_failed": 1}, "keep_failed must be True or False, got 1"),
         ({"engine": 3}, "engine must be a name, got 3"),
+        ({"contacts": 3}, "contacts must be the path of a file or sc.Contacts, got 3"),
         ({"support": None}, "support must be a name, got None"),
     ],
 )
@@ -113,7 +114,7 @@ def test_options_that_mean_nothing_cannot_be_made(wrong: dict[str, object], why:
         CorrectionOptions().changed(wrong)
 
 
-@pytest.mark.parametrize(("name", "value"), [("keep_failed", True), ("video", True), ("contacts", Path("a.json"))])
+@pytest.mark.parametrize(("name", "value"), [("keep_failed", True), ("video", True)])
 def test_options_of_files_are_refused_for_motions_in_memory(stepping: sc.Motion, name: str, value: object) -> None:
     with pytest.raises(SettingError, match=f"{name.replace('_', '-')} is for motion files"):
         correct_motions([stepping], **{name: value})

@@ -1,0 +1,246 @@
+"""Feet held in contacts that people edit, before a correction and after it.
+
+In the frames of a contact the touching part of a foot shall not move over the ground. Let s(t) be how far it has
+slipped since the first of them, m(t) the middle of its sole, p its place, and w weights of frames in which the foot is
+flat and still. The foot is displaced over the ground by
+
+    d(t) = c − s(t),  with c such that  Σ w (m + d − p) = 0,
+
+and as far as its sole leaves the ground up or down. Away from a contact the displacement fades within `FADING_S`, or
+until the foot's next contact. Legs follow by inverse kinematics.
+
+`place_feet` does that to a motion before its correction, so that body and plan follow. `hold_contacts` does it again to
+what comes out. `find_missed` measures what is left, which is what legs do not reach and what people ruled out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import ceil
+
+import numpy as np
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.motion.correction.results import CorrectMotions
+from selfcorrect.motion.geometry.kinematics import world_poses
+from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.motion import Motion
+
+from .body.curves import smoothstep
+from .body.leg_ik import Legs, solve_leg_ik
+from .cleanup.stance import PosedMotions
+from .foot_contacts import FEET, Contacts, FootContact, StandingFoot, pose_level
+
+FADING_S = 0.3
+"""Time in which a foot that was put elsewhere returns to its path, before and after a contact."""
+
+TOLERANCE_M = 0.01
+"""Contacts are held if feet are nearer than this to where they should be."""
+
+HEIGHT_TOLERANCE_M = 0.1
+"""Places may be higher or lower than the ground by this, as the middle of a sole on tiptoe is."""
+
+_PLACED_FROM_M = 0.03
+"""Before a correction feet are put elsewhere only where that moves them by more than this in some frame."""
+
+_CLEARANCE_M = 0.005
+"""Soles this near to the ground stay at their height."""
+
+_BEYOND_LEG_M = 0.3
+"""Furthest that the middle of a sole is from its ankle."""
+
+
+def place_feet(motion: Motion, contacts: Contacts, correct: CorrectMotions) -> Motion:
+    """Put the feet of a motion into contacts, with labels by which a correction plants them there and only there.
+
+    Args:
+        motion: the motion to correct.
+        contacts: contacts of that motion.
+        correct: a kinematic correction, which shows the ground and the feet on it.
+
+    Returns:
+        The motion with other legs and with `Motion.contacts` of ±inf.
+
+    Raises:
+        InputError: if the contacts are of another length or frame rate, or if no leg reaches one of their places.
+    """
+    contacts.check_times(motion)
+    (corrected,) = correct([motion])
+    _check_reach(corrected.motion, contacts)
+    labelled = replace(motion, contacts=np.where(contacts.stands(), np.inf, -np.inf))
+    if not corrected.accepted:
+        return labelled
+    displacements_m = _foot_displacements_m(pose_level(corrected.motion), contacts, _PLACED_FROM_M)
+    return _displace_feet(labelled, displacements_m, Legs.from_skeleton(motion.skeleton))
+
+
+def hold_contacts(motion: Motion, contacts: Contacts) -> Motion:
+    """Return a corrected motion whose feet stand in contacts, as far as its legs reach.
+
+    Contacts that it holds within `TOLERANCE_M` are left as they are.
+    """
+    displacements_m = _foot_displacements_m(pose_level(motion), contacts, TOLERANCE_M)
+    legs = replace(Legs.from_skeleton(motion.skeleton), soft=False)
+    return _displace_feet(motion, displacements_m, legs)
+
+
+@dataclass(frozen=True)
+class MissedContact:
+    """A contact that is not held."""
+
+    contact: FootContact
+    frame: int
+    """The frame in which the foot is furthest from where it should be."""
+    distance_m: float
+    """How far it is from there."""
+
+    def __str__(self) -> str:
+        return f"{self.contact}: off by {1000 * self.distance_m:.0f} mm at frame {self.frame}"
+
+
+def find_missed(motion: Motion, contacts: Contacts) -> list[MissedContact]:
+    """Return the contacts that a motion does not hold within `TOLERANCE_M`, the worst first."""
+    posed = pose_level(motion)
+    missed = []
+    for contact in contacts.contacts:
+        distances_m = _distances_m(posed, contact)
+        worst = int(distances_m.argmax())
+        if distances_m[worst] > TOLERANCE_M:
+            missed.append(MissedContact(contact, contact.first_frame + worst, float(distances_m[worst])))
+    return sorted(missed, key=lambda one: -one.distance_m)
+
+
+def _distances_m(posed: PosedMotions, contact: FootContact) -> np.ndarray:
+    """(F,) distances of a foot from where it should be in the frames of a contact."""
+    foot = StandingFoot.from_pose(posed, contact.foot, contact.first_frame, contact.last_frame)
+    along_m = foot.displacements_m(_wanted_place_m(foot, contact))
+    heights_m = _lowest_m(posed, contact.foot)[contact.frames]
+    ground_m = _ground_m(posed, foot, heights_m)
+    distances_m = np.hypot(lengths(along_m), np.maximum(np.abs(heights_m - ground_m) - _CLEARANCE_M, 0.0))
+    if contact.position_m is None:
+        return distances_m
+    wrong_height_m = abs(contact.position_m[1] - foot.place_m[1])
+    return np.maximum(distances_m, wrong_height_m if wrong_height_m > HEIGHT_TOLERANCE_M else 0.0)
+
+
+def _foot_displacements_m(posed: PosedMotions, contacts: Contacts, deadband_m: float) -> np.ndarray:
+    """(T, 2, 3) displacements with which the feet of a corrected motion stand in contacts.
+
+    deadband_m: feet that are off by no more than this in all of a contact are left.
+    """
+    moves_m = np.zeros((contacts.frames, len(FEET), 3))
+    for foot in range(len(FEET)):
+        held = [
+            one
+            for one in _held_feet(posed, foot, contacts.of_foot(foot))
+            if _distances_m(posed, one.contact).max() > deadband_m
+        ]
+        for one in held:
+            along_m = one.foot.displacements_m(_wanted_place_m(one.foot, one.contact))
+            moves_m[one.window, foot, ::2] += one.fade(along_m)
+        above_m = _lowest_m(posed, foot, moves_m[:, foot])
+        for one in held:
+            one_above_m = above_m[one.window] - one.ground_m
+            excess_m = one_above_m - np.clip(one_above_m, -_CLEARANCE_M, _CLEARANCE_M)
+            rises_m = one.fade(-excess_m[one.inside, None])[:, 0]
+            moves_m[one.window, foot, 1] += np.maximum(rises_m, np.minimum(-one_above_m, 0.0))
+    return moves_m
+
+
+@dataclass(frozen=True, eq=False)
+class _HeldFoot:
+    """A foot in a contact, and the frames around it over which its displacement fades."""
+
+    contact: FootContact
+    foot: StandingFoot
+    ground_m: float
+    """Height on which it stands above a ground that is known, or y = 0: that of a step that is inferred."""
+    window: slice
+    """Frames in which it is displaced, W."""
+    shares: np.ndarray
+    """(W,) share of the displacement in each of them: 1 inside of the contact."""
+
+    @property
+    def inside(self) -> slice:
+        """The frames of the contact within the window."""
+        first = self.contact.first_frame - self.window.start
+        return slice(first, first + len(self.foot.weights))
+
+    def fade(self, values: np.ndarray) -> np.ndarray:
+        """Return values (F, K) of the contact over the window, (W, K): its first and last ones fade around it."""
+        steps = np.arange(len(self.shares)) - self.inside.start
+        return self.shares[:, None] * values[np.clip(steps, 0, len(values) - 1)]
+
+
+def _held_feet(posed: PosedMotions, foot: int, contacts: Sequence[FootContact]) -> list[_HeldFoot]:
+    """Return a foot of a posed motion in each of its contacts, which are in the order of time.
+
+    Displacements fade within `FADING_S`, or less where the next contact is nearer, so that none reaches into another.
+    """
+    frames, longest = len(posed.feet_m[0]), max(FADING_S * posed.motions.fps, 1.0)
+    gaps = [later.first_frame - earlier.last_frame for earlier, later in pairwise(contacts)]
+    fading = [longest, *(min(longest, gap) for gap in gaps), longest]
+    heights_m = _lowest_m(posed, foot)
+    held = []
+    for index, contact in enumerate(contacts):
+        before, after = fading[index], fading[index + 1]
+        window = slice(max(contact.first_frame - ceil(before) + 1, 0), min(contact.last_frame + ceil(after), frames))
+        at = np.arange(window.start, window.stop)
+        coming = smoothstep(1 - (contact.first_frame - at) / before)
+        going = smoothstep(1 - (at - contact.last_frame) / after)
+        stance = StandingFoot.from_pose(posed, foot, contact.first_frame, contact.last_frame)
+        ground_m = _ground_m(posed, stance, heights_m[contact.frames])
+        held.append(_HeldFoot(contact, stance, ground_m, window, np.minimum(coming, going)))
+    return held
+
+
+def _wanted_place_m(foot: StandingFoot, contact: FootContact) -> np.ndarray:
+    """(3,) place of a contact; where none is given, the one that the foot has."""
+    return foot.place_m if contact.position_m is None else np.array(contact.position_m)
+
+
+def _lowest_m(posed: PosedMotions, foot: int, moves_m: np.ndarray | None = None) -> np.ndarray:
+    """(T,) height of the lowest corner of a foot that is moved by (T, 3), above a ground that is known or y = 0."""
+    corners_m = posed.feet_m[0, :, foot]
+    if moves_m is not None:
+        corners_m = corners_m + moves_m[:, None]
+    return posed.standing_m(corners_m)[..., 1].min(axis=1)
+
+
+def _ground_m(posed: PosedMotions, foot: StandingFoot, heights_m: np.ndarray) -> float:
+    """Height on which a foot of heights (F,) stands in a contact, above a ground that is known or y = 0."""
+    return 0.0 if posed.motions.ground is not None else float(foot.weights @ heights_m)
+
+
+def _displace_feet(motion: Motion, displacements_m: np.ndarray, legs: Legs) -> Motion:
+    """Return a motion whose ankles are displaced by (T, 2, 3), as far as its legs reach; its feet do not turn."""
+    frames = np.flatnonzero(displacements_m.any(axis=(1, 2)))
+    if not len(frames):
+        return motion
+    positions_m, orientations = (values[frames] for values in world_poses(motion))
+    ankles_m = positions_m[:, legs.ankles] + displacements_m[frames]
+    unturned = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(frames), 2, 4))
+    stays_m = np.zeros((len(frames), 3))
+    rotations = motion.rotations.copy()
+    rotations[frames] = solve_leg_ik(motion.skeleton, positions_m, orientations, stays_m, ankles_m, unturned, legs)
+    return replace(motion, rotations=rotations)
+
+
+def _check_reach(motion: Motion, contacts: Contacts) -> None:
+    """Raise InputError for a place that no leg reaches in any frame of its contact."""
+    legs = Legs.from_skeleton(motion.skeleton)
+    positions_m, _ = world_poses(motion)
+    for contact in contacts.contacts:
+        if contact.position_m is None:
+            continue
+        hip_m = positions_m[contact.frames, legs.hips[contact.foot]]
+        knee_m = positions_m[contact.frames, legs.knees[contact.foot]]
+        ankle_m = positions_m[contact.frames, legs.ankles[contact.foot]]
+        leg_m = float((lengths(knee_m - hip_m) + lengths(ankle_m - knee_m)).max())
+        nearest_m = float(lengths(hip_m - contact.position_m).min())
+        if nearest_m > leg_m + _BEYOND_LEG_M:
+            raise InputError(
+                f"contact of the {contact}: its position_m is {nearest_m:.1f} m from the hip, the leg is {leg_m:.2f} m"
+            )
