@@ -1,5 +1,6 @@
 """`sc.compare`: a study of users' own tasks and plans."""
 
+import math
 import pickle
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import get_args
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from selfcorrect.core.checks import check_count
+from selfcorrect.core.checks import shown
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
@@ -34,6 +35,7 @@ from ..claims import Claimed
 from ..outcome import Comparison
 from ..run import Observe, run_study
 from ..study import SeedRun, Study
+from .arguments import check_arguments, check_qualities, named_plans, wandb_target
 from .inputs import Given, PlanSource, TaskSource, config_of, holds_code_of_users
 from .view import ComparisonView, Direction, check_measured, real_scores
 
@@ -73,16 +75,26 @@ def compare(
     repeat itself. RunFolderError where the folder belongs to other settings, code or data. An arm that fails ends no
     other: the report names what is missing, and the same call tries that again.
     """
-    target = wandb if isinstance(wandb, WandbTarget) else WandbTarget(wandb)
+    target = wandb_target(wandb)
+    check_arguments(
+        seeds=seeds,
+        first_seed=first_seed,
+        workers=workers,
+        out=out,
+        better=better,
+        title=title,
+        command=command,
+        where=where,
+        observe=observe,
+        claims=claims,
+    )
     if wandb_mode(target.mode) == "offline" and out is None:
         raise SettingError("wandb='offline' writes into the run folder; give out=FOLDER, or wandb='online'")
-    given = Given(tasks if isinstance(tasks, Mapping) else {"task": tasks}, _named(plans))
-    check_count("seeds", seeds, 1)
-    check_count("first_seed", first_seed, 0)
+    given = Given(tasks if isinstance(tasks, Mapping) else {"task": tasks}, named_plans(plans))
     packed = given.packed()
     first = {name: given.task(name, first_seed) for name in given.tasks}
     arms, references, generations = arms_of(given, next(iter(first.values())), first_seed)
-    _check_directions(better, first, first_seed)
+    _check_judges(better, first, first_seed)
     identities = given.identities(first)
     study = ComparisonStudy(packed, arms, generations, tuple(given.tasks), seeds, first_seed, title, identities)
     where = where or Where(default_workers() if workers is None else workers)
@@ -123,15 +135,6 @@ def _plain(name: str, plans: Mapping[str, Plan]) -> str:
     return next((other for other, plan in plans.items() if plan == plain), "")
 
 
-def _named(plans: Mapping[str, PlanSource] | Sequence[Plan]) -> Mapping[str, PlanSource]:
-    if isinstance(plans, Mapping):
-        return plans
-    names = [str(plan) for plan in plans]
-    if doubled := next((name for name in names if names.count(name) > 1), ""):
-        raise SettingError(f"two plans are both {doubled}; give plans by name: {{name: plan, …}}")
-    return dict(zip(names, plans, strict=True))
-
-
 @contextmanager
 def _folder(out: str | Path | None) -> Iterator[Path]:
     """The run folder, or one that is gone afterwards."""
@@ -142,15 +145,17 @@ def _folder(out: str | Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _check_directions(better: Mapping[str, Direction], first: Mapping[str, Task], seed: int) -> None:
-    """SettingError for a direction that is none, or of a quality that the judge does not find in real data."""
-    for name, direction in better.items():
-        if direction not in get_args(Direction):
-            raise SettingError(f"`better` says {direction!r} of {name!r}, expected lower, higher or real")
-    for task in first.values() if better else ():
-        scores = _floor(task, streams(seed).child("directions")).get("scores")
-        if isinstance(scores, Mapping):
-            check_measured(better, [*scores])
+def _check_judges(better: Mapping[str, Direction], first: Mapping[str, Task], seed: int) -> None:
+    """SettingError for what a judge cannot measure, and for a direction of what it does not find in real data."""
+    for name, task in first.items():
+        try:
+            scores = _scores_of_real(task, streams(seed).child("directions"))
+        except Exception:  # a judge may ask a model for anything, and there is none yet
+            continue
+        if not isinstance(scores, Mapping):
+            raise SettingError(f"the judge of task {name!r} must return numbers by name, got {shown(scores)}")
+        check_qualities(name, [*scores])
+        check_measured(better, [*scores])
 
 
 @dataclass(frozen=True)
@@ -239,10 +244,17 @@ class ComparisonStudy(Study):
 def _floor(task: Task, stream: Stream) -> dict[str, object]:
     """What the judge says of real training data, {"missing": why} where it cannot judge them."""
     try:
-        scores = task.evaluate(Candidate(0, RealDraws(task.real), None, task.real, stream))  # type: ignore[arg-type]
-        return {"scores": {name: float(np.mean(np.asarray(value))) for name, value in scores.items()}}
+        scores = {name: float(np.mean(np.asarray(value))) for name, value in _scores_of_real(task, stream).items()}
+        if odd := [name for name, value in scores.items() if not math.isfinite(value)]:
+            return {"missing": f"{odd[0]} of real data is {scores[odd[0]]}"}
+        return {"scores": scores}
     except Exception as error:  # a judge may ask a model for anything; the floor is not worth the run
         return {"missing": f"{type(error).__name__}: {error}"}
+
+
+def _scores_of_real(task: Task, stream: Stream) -> Any:
+    """Return what the judge says of real training data."""
+    return task.evaluate(Candidate(0, RealDraws(task.real), None, task.real, stream))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ from typing import Any, TypeAlias
 import cloudpickle
 
 from selfcorrect.core.checks import shown
-from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.errors import InputError, SelfcorrectError, SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.correctors.contract import name_of
 from selfcorrect.correctors.identity import Identity, identity_of, is_of_users
 from selfcorrect.loop.bias import unbiased
 from selfcorrect.loop.fitting import plain
 from selfcorrect.loop.run import Plan, Task
+from selfcorrect.runtime.bugs import describe_with_place
 
 from ..arms import folder_name
 
@@ -38,6 +39,8 @@ class Given:
                 raise SettingError(f"a comparison needs at least one {kind}")
             made = Task if kind == "task" else Plan
             for name, source in names.items():
+                if not isinstance(name, str) or not folder_name(name):
+                    raise SettingError(f"a {kind}'s name must have letters or digits, got {name!r}")
                 if not isinstance(source, made) and not callable(source):
                     expected = f"a {made.__name__}, or a function that makes one"
                     raise SettingError(f"{kind} {name!r} must be {expected}, got {shown(source)}")
@@ -48,12 +51,16 @@ class Given:
     def task(self, name: str, seed: int) -> Task:
         """A task for a seed."""
         source = self.tasks[name]
-        return _made(source if isinstance(source, Task) else source(streams(seed)), Task, f"task {name!r}")
+        if isinstance(source, Task):
+            return source
+        return _call(source, (streams(seed),), Task, f"task {name!r}")
 
     def plan(self, name: str, task: Task, seed: int) -> Plan:
         """A plan for a seed's task."""
         source = self.plans[name]
-        return _made(source if isinstance(source, Plan) else source(task, streams(seed)), Plan, f"plan {name!r}")
+        if isinstance(source, Plan):
+            return source
+        return _call(source, (task, streams(seed)), Plan, f"plan {name!r}")
 
     def packed(self) -> bytes:
         """The same for other processes; each run works on a copy, so that none changes another."""
@@ -99,7 +106,14 @@ def _correctors(corrector: Any) -> Iterator[Any]:
         yield corrector
 
 
-def _made(value: Any, kind: type, who: str) -> Any:
+def _call(function: Callable[..., Any], arguments: tuple[Any, ...], kind: type, who: str) -> Any:
+    """Return what a function of a user makes; SettingError says what it raised, and where."""
+    try:
+        value = function(*arguments)
+    except SelfcorrectError:
+        raise
+    except Exception as error:
+        raise SettingError(f"the function that makes {who} failed: {describe_with_place(error)}") from error
     if not isinstance(value, kind):
         raise InputError(f"{who} should be a {kind.__name__}, got {type(value).__name__}")
     return value

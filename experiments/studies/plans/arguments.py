@@ -1,0 +1,93 @@
+"""The arguments of `sc.compare`, checked before anything runs: one sentence says what is wrong and what is expected."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+from selfcorrect.core.checks import check_callable, check_count, shown
+from selfcorrect.core.errors import SettingError
+from selfcorrect.loop.run import Plan
+from selfcorrect.storage.runs.tracking import WandbChoice, WandbTarget
+
+from ...jobs.where import Where
+from .view import Direction
+
+RESERVED = ("seed", "generation", "task", "arm", "group")
+"""Columns of a comparison's rows, which no quality can be named."""
+
+
+def check_arguments(
+    *,
+    seeds: Any,
+    first_seed: Any,
+    workers: Any,
+    out: Any,
+    better: Any,
+    title: Any,
+    command: Any,
+    where: Any,
+    observe: Any,
+    claims: Any,
+) -> None:
+    """Raise SettingError for an argument of another kind than `sc.compare` describes."""
+    check_count("seeds", seeds, 1)
+    check_count("first_seed", first_seed, 0)
+    if workers is not None:
+        check_count("workers", workers, 1)
+    if out is not None and not isinstance(out, str | os.PathLike):
+        raise SettingError(f"out must be the path of a folder, got {shown(out)}")
+    for name, text in (("title", title), ("command", command)):
+        if not isinstance(text, str):
+            raise SettingError(f"{name} must be a text, got {shown(text)}")
+    if where is not None and not isinstance(where, Where):
+        raise SettingError(f"where must be a Where, got {shown(where)}")
+    if observe is not None:
+        check_callable("observe", observe)
+    is_list = isinstance(claims, Sequence) and not isinstance(claims, str)
+    if not is_list or not all(callable(getattr(claim, "check", None)) for claim in claims):
+        raise SettingError(f"claims must be a list of claims of experiments.studies.claims, got {shown(claims)}")
+    _check_better(better)
+
+
+def _check_better(better: Any) -> None:
+    if not isinstance(better, Mapping):
+        raise SettingError(f"better must be a dictionary such as {{'spread': 'higher'}}, got {shown(better)}")
+    for name, direction in better.items():
+        if direction not in get_args(Direction):
+            raise SettingError(f"`better` says {direction!r} of {name!r}, expected lower, higher or real")
+
+
+def wandb_target(wandb: Any) -> WandbTarget:
+    """Return where runs go; SettingError for a choice that there is not."""
+    target = wandb if isinstance(wandb, WandbTarget) else WandbTarget(wandb)
+    if not isinstance(target.mode, str) or target.mode not in get_args(WandbChoice):
+        raise SettingError(f"wandb must be one of {', '.join(get_args(WandbChoice))}, got {shown(target.mode)}")
+    return target
+
+
+def named_plans(plans: Any) -> Mapping[str, Any]:
+    """Return plans by name, those in a list by what they are; SettingError where that is neither."""
+    if isinstance(plans, Mapping):
+        return plans
+    if not isinstance(plans, Sequence) or not all(isinstance(plan, Plan) for plan in plans):
+        expected = "a list of plans, or plans and functions that make them by name: {name: plan, …}"
+        raise SettingError(f"plans must be {expected}; got {shown(plans)}")
+    names = [str(plan) for plan in plans]
+    if doubled := next((name for name in names if names.count(name) > 1), ""):
+        raise SettingError(f"two plans are both {doubled}; give plans by name: {{name: plan, …}}")
+    return dict(zip(names, plans, strict=True))
+
+
+def check_qualities(task: str, names: Sequence[Any]) -> None:
+    """Raise SettingError where the judge of a task measures nothing, or what no column of the results can be."""
+    if not names:
+        raise SettingError(f"the judge of task {task!r} measures nothing; it returns numbers by name: {{name: number}}")
+    for name in names:
+        if not isinstance(name, str) or not name.strip():
+            raise SettingError(f"the judge of task {task!r} names a quality {name!r}; a name must be a text")
+        if name in RESERVED:
+            raise SettingError(
+                f"the judge of task {task!r} names a quality {name!r}, which is a column of the results; rename it"
+            )

@@ -1,0 +1,94 @@
+"""Wrong arguments of `sc.compare` end it in one sentence before anything runs; what a judge lacks costs no report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import selfcorrect as sc
+from selfcorrect.core.errors import SettingError
+from selfcorrect.experiments.studies.claims import Quantity, above
+from selfcorrect.storage.runs.tracking import WandbTarget
+
+PLAN = sc.Plan(sc.Replace(), 1)
+
+
+def own_task(stream: sc.Stream) -> sc.Task:
+    real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").torch(), dtype=torch.float64))
+    return sc.Task(sc.Gaussian.standard(2), real, spread)
+
+
+def spread(candidate: sc.Candidate) -> dict[str, float]:
+    return {"spread": float(candidate.samples(50).values.std())}
+
+
+def raising(*_: object, **__: object) -> Any:
+    raise ZeroDivisionError("division by zero")
+
+
+def judged_by(scores: Any) -> sc.Task:
+    return replace(own_task(sc.streams(0)), evaluate=lambda candidate: scores)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        *(
+            ({"wandb": wandb}, "wandb must be one of auto, off")
+            for wandb in (None, True, 3, "Online", WandbTarget("x"))
+        ),  # type: ignore[arg-type]
+        ({"observe": 3}, "observe must be a function"),
+        ({"workers": "2"}, "workers must be a whole number"),
+        ({"workers": 0}, "workers must be at least 1"),
+        ({"seeds": 1.5}, "seeds must be a whole number"),
+        ({"better": 3}, "better must be a dictionary"),
+        ({"better": {"spread": "up"}}, "`better` says 'up'"),
+        ({"better": {"spraed": "higher"}}, "names 'spraed', which the judge does not measure"),
+        ({"out": 3}, "out must be the path"),
+        ({"title": 3}, "title must be a text"),
+        ({"where": 3}, "where must be a Where"),
+        *(({"claims": claims}, "claims must be a list of claims") for claims in (3, ["x"], "x")),
+        *(({"plans": plans}, "plans must be a list of plans") for plans in (PLAN, None, [3], "plan")),
+        *(({"plans": {name: PLAN}}, "a plan's name must have letters") for name in ("", "…", 3)),
+        ({"plans": {"a": 3}}, "plan 'a' must be a Plan"),
+        ({"plans": {"a": raising}}, r"plan 'a' failed: ZeroDivisionError: .*\(test_arguments.py, line"),
+        ({"tasks": {}}, "at least one task"),
+        ({"tasks": {"": own_task}}, "a task's name must have letters"),
+        ({"tasks": raising}, r"task 'task' failed: ZeroDivisionError: .*\(test_arguments.py, line"),
+        *(({"tasks": judged_by({name: 1.0})}, f"names a quality {name!r}") for name in ("seed", "generation", "", 3)),
+        ({"tasks": judged_by({})}, "measures nothing"),
+        ({"tasks": judged_by(3)}, "must return numbers by name, got 3"),
+    ],
+)
+def test_arguments_are_refused_before_anything_runs(
+    changes: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("selfcorrect.experiments.studies.plans.compare.run_study", raising)
+    usual: dict[str, Any] = {"tasks": own_task, "plans": {"a": PLAN}, "seeds": 1, "workers": 1, "out": tmp_path / "run"}
+    with pytest.raises(SettingError, match=told):
+        sc.compare(**(usual | changes))
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(ZeroDivisionError):  # what is right gets further
+        sc.compare(**usual)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_a_judge_that_is_nowhere_finite_leaves_a_report(value: float, tmp_path: Path) -> None:
+    found = sc.compare(judged_by({"spread": value}), {"a": PLAN}, seeds=2, workers=1, out=tmp_path)
+    assert "a: spread has no value at the end in 2 of 2 seeds" in found.gaps
+    assert f"spread of real data is {value}" in (tmp_path / "report.html").read_text()
+
+
+def test_a_claim_that_cannot_be_checked_is_undecided(tmp_path: Path) -> None:
+    failing: list[Callable[..., Any]] = [lambda curves: curves["no such arm"], raising]
+    claims = [above(f"statement {number}", Quantity(measure)) for number, measure in enumerate(failing)]
+    sc.compare(own_task, {"a": PLAN}, seeds=2, workers=1, out=tmp_path, claims=claims)
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("could not be checked") == 2
+    assert "no arm &#39;no such arm&#39;" in page
