@@ -33,7 +33,6 @@ from .commands.motion import MotionCommand
 from .commands.toy import ToyCommand
 from .commands.verify import VerifyCommand
 from .commands.view import ViewCommand
-from .hub.command import HubCommand
 
 
 class Command(Protocol):
@@ -46,7 +45,6 @@ COMMANDS: dict[str, type[Command]] = {
     "demo": DemoCommand,
     "motion": MotionCommand,
     "compare": CompareCommand,
-    "hub": HubCommand,
     "toy": ToyCommand,
     "correct": CorrectCommand,
     "check": CheckCommand,

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 from .core.extras import needed_for
 
 if TYPE_CHECKING:
+    import selfcorrect.experiments.toy.declaration as toys  # noqa: F401 - no name of its own
+    from selfcorrect.datasets.collections.dataset import Clip as Clip
+    from selfcorrect.datasets.collections.dataset import Dataset as Dataset
     from selfcorrect.datasets.files.motion_file import MotionFile as MotionFile
     from selfcorrect.datasets.files.open import open_motion as open_motion
     from selfcorrect.datasets.files.open import save_motion as save_motion
@@ -22,7 +25,10 @@ if TYPE_CHECKING:
     from selfcorrect.experiments.correction.in_python import correct_files as correct_files
     from selfcorrect.experiments.correction.in_python import correct_motions as correct_motions
     from selfcorrect.experiments.correction.options import CorrectionOptions as CorrectionOptions
+    from selfcorrect.experiments.remedies.remedies import RemedyInputs as RemedyInputs
+    from selfcorrect.experiments.remedies.remedies import with_remedy as with_remedy
     from selfcorrect.experiments.reporting.summary import read_summary as read_summary
+    from selfcorrect.experiments.studies import claims as claims
     from selfcorrect.experiments.studies.outcome import Comparison as Comparison
     from selfcorrect.experiments.studies.plans.compare import compare as compare
     from selfcorrect.simulators.corrector import KinematicCorrector as KinematicCorrector
@@ -96,10 +102,12 @@ if TYPE_CHECKING:
     __version__: str
 
 _PUBLIC = {
+    "selfcorrect.experiments.remedies.remedies": ("RemedyInputs", "with_remedy"),
     "selfcorrect.experiments.reporting.summary": ("read_summary",),
     "selfcorrect.loop.bias": ("best_of",),
     "selfcorrect.correctors.correction": ("Correction",),
     "selfcorrect.correctors.contract": ("Corrected", "chain", "filter_of", "lift", "placebo", "verifier"),
+    "selfcorrect.datasets.collections.dataset": ("Clip", "Dataset"),
     "selfcorrect.datasets.files.motion_file": ("MotionFile",),
     "selfcorrect.datasets.files.open": ("open_motion", "save_motion"),
     "selfcorrect.datasets.files.skeletons.reading": ("Reading",),
@@ -166,8 +174,12 @@ _PUBLIC = {
 }
 """The public names by the module that they live in: the same as above, for when the program runs."""
 
-_SUBMODULES = ("statistics",)
-"""Public names that are modules."""
+_SUBMODULES = {
+    "claims": "selfcorrect.experiments.studies.claims",
+    "statistics": "selfcorrect.statistics",
+    "toys": "selfcorrect.experiments.toy.declaration",
+}
+"""Public names that are modules, by the place of each."""
 
 _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
 __all__ = ["__version__", *sorted((*_MODULES, *_SUBMODULES))]  # pyright: ignore[reportUnsupportedDunderAll]
@@ -180,7 +192,7 @@ if not TYPE_CHECKING:  # so that type checkers report names that do not exist
             value = importlib.import_module("importlib.metadata").version("selfcorrect")
         elif name in _SUBMODULES:
             with needed_for(f"selfcorrect.{name}"):
-                value = importlib.import_module(f"selfcorrect.{name}")
+                value = importlib.import_module(_SUBMODULES[name])
         elif name in _MODULES:
             with needed_for(f"selfcorrect.{name}"):
                 value = getattr(importlib.import_module(_MODULES[name]), name)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+REPOSITORY = Path(__file__).resolve().parents[1]
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -41,6 +43,10 @@ def smpl_joints_m(motion: Motion) -> np.ndarray:
     return joint_positions(motion)[:, [names.index(name) for name in SMPL_BODY.names]]
 
 
+LOOPS = {path.stem.replace("_", "-"): str(path) for path in sorted((REPOSITORY / "examples" / "loops").glob("*.py"))}
+"""Toy loops that are examples: name → path of the file."""
+
+
 def run_toy(name: str, settings: object, folder: Path) -> ToyView:
     """A toy that was run in this process; the folder has what was measured, no figures."""
     from selfcorrect.experiments.jobs.run import run_jobs
@@ -49,7 +55,7 @@ def run_toy(name: str, settings: object, folder: Path) -> ToyView:
     from selfcorrect.experiments.toy.study import ToyStudy, draw_figures
     from selfcorrect.experiments.toy.view import ToyView
 
-    view = ToyView(ToyStudy(((name, settings),)))
+    view = ToyView(ToyStudy([(LOOPS.get(name, name), settings)]))
     jobs = [job for job in jobs_of(view.study, folder) if job.function is not draw_figures]
     run_jobs(jobs, Where(), name, folder=folder)
     return view

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 import tyro
+from helpers import LOOPS
 
 import selfcorrect
 from selfcorrect.analysis.theory import diluted_level
@@ -29,8 +30,8 @@ from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, read_summary
 from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.experiments.studies.shares import by_share, guarantees
-from selfcorrect.experiments.toy.study import chosen_settings
-from selfcorrect.experiments.toy.table import TOYS
+from selfcorrect.experiments.toy.study import load_settings
+from selfcorrect.experiments.toy.table import TOYS, load_toy_module
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import Thresholds, mean_interval
 from selfcorrect.testing import Trial
@@ -130,17 +131,18 @@ def test_every_toy_loop_is_in_the_theory_gallery_with_what_it_showed() -> None:
     page = (REPOSITORY / "docs" / "concepts" / "theory.md").read_text()
     outcomes = json.loads((REPOSITORY / "docs" / "tools" / "toys.json").read_text())
     toys = tool("toys")
-    assert sorted(match[1] for match in toys.MARKED.finditer(page)) == sorted(outcomes) == sorted(TOYS.names)
+    assert sorted(match[1] for match in toys.MARKED.finditer(page)) == sorted(outcomes) == sorted([*TOYS.names, *LOOPS])
     assert toys.filled(page, outcomes) == page, "python docs/tools/toys.py --page-only"
     pictures = [figure["file"] for toy in outcomes.values() for figure in toy["figures"]]
     assert all((REPOSITORY / "docs" / "pictures" / picture).is_file() for picture in pictures)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TOYS.names)
+@pytest.mark.parametrize("name", [*TOYS.names, *LOOPS])
 def test_kept_statements_of_toys_are_those_that_are_declared(name: str) -> None:
     kept = json.loads((REPOSITORY / "docs" / "tools" / "toys.json").read_text())[name]
-    declared = TOYS.load(name).toy(chosen_settings(name))
+    reference = LOOPS.get(name, name)
+    declared = load_toy_module(reference).toy(load_settings(reference))
     assert [check["statement"] for check in kept["checks"]] == [claim.statement for claim in declared.claims]
 
 

@@ -13,7 +13,7 @@ TOPICS = {
     "Motions": ("motion", "datasets", "simulators", "experiments.correction"),
     "The loop": (
         "loop", "core.samples", "core.randomness", "models", "storage", "testing", "statistics",
-        "experiments.studies", "experiments.reporting",
+        "experiments.studies", "experiments.reporting", "experiments.toy", "experiments.remedies",
     ),
     "Policies": ("loop.policy",),
     "Correctors": ("correctors",),
@@ -28,7 +28,8 @@ stands before parameters that are given by name. `help(sc.Plan)` shows types and
 
 def topic_of(name: str) -> str:
     """The topic of a public name; ValueError where its part of the package belongs to none."""
-    place = selfcorrect._MODULES.get(name, f"selfcorrect.{name}").removeprefix("selfcorrect.") + "."
+    places = {**selfcorrect._MODULES, **selfcorrect._SUBMODULES, "__version__": "selfcorrect"}
+    place = places[name].removeprefix("selfcorrect.") + "."
     found = [(len(part), topic) for topic, parts in TOPICS.items() for part in parts if place.startswith(f"{part}.")]
     return max(found)[1]
 

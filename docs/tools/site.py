@@ -26,6 +26,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from results import read_all
 from tables import table_lines
+from toys import command_of
 from values import all_arms
 
 from selfcorrect.datasets.collections.catalog import datasets
@@ -191,7 +192,7 @@ def toy_outcome(name: str) -> str:
     if more := pictures[FIRST_PICTURES:]:
         parts.append(_folded(f"{len(more)} more pictures", _row(more)))
     parts.append(_folded(f"{held} of {len(rows)} statements hold", statements))
-    return "\n\n".join([*parts, f"*{toy['source']}; `selfcorrect toy {name}`*"])
+    return "\n\n".join([*parts, f"*{toy['source']}; `{command_of(name)}`*"])
 
 
 def _row(pictures: Sequence[str]) -> str:

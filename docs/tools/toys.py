@@ -1,8 +1,9 @@
-"""Runs toy loops in full and keeps what the theory gallery shows: `python docs/tools/toys.py`, in about an hour.
+"""Run toy loops in full and keep what the theory gallery shows: `python docs/tools/toys.py`, in about an hour.
 
-Names choose some of them: `python docs/tools/toys.py lineages`. Writes docs/pictures/toys/NAME-0.svg …,
-docs/tools/toys.json, and the outcomes in docs/concepts/theory.md. `--page-only` writes the last of these alone. A run
-that was stopped is resumed from the folder `--out`.
+Names choose some of them: `python docs/tools/toys.py lineages`. Loops of the table come first, then those of
+`examples/loops`. Writes docs/pictures/toys/NAME-0.svg …, docs/tools/toys.json, and the outcomes in
+docs/concepts/theory.md. `--page-only` writes only the last of these. A run that was stopped is resumed from the folder
+`--out`.
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ import tyro
 
 from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.studies.run import run_study
-from selfcorrect.experiments.toy.study import ToyStudy, chosen_settings
-from selfcorrect.experiments.toy.table import TOYS
+from selfcorrect.experiments.toy.study import ToyStudy, load_settings
+from selfcorrect.experiments.toy.table import TOYS, name_toy
 from selfcorrect.experiments.toy.view import ToyView, as_json
 from selfcorrect.runtime.processes import default_workers
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+EXAMPLES = sorted((REPOSITORY / "examples" / "loops").glob("*.py"))
+LOOPS = {**{name: name for name in TOYS.names}, **{name_toy(str(path)): str(path) for path in EXAMPLES}}
+"""Name of each loop → name in the table, or path of the file."""
 PICTURES = Path(__file__).resolve().parents[1] / "pictures" / "toys"
 SUMMARY = Path(__file__).with_suffix(".json")
 PAGE = PICTURES.parents[1] / "concepts" / "theory.md"
@@ -29,6 +34,12 @@ MARKED = re.compile(r"<!-- toy: ([\w-]+) -->\n.*?<!-- /toy -->", re.DOTALL)
 """Where the page shows an outcome; the site shows all pictures and statements there."""
 HELD = r"\d+ of \d+ statements hold.*"
 """The part of a reading that the page shows."""
+
+
+def command_of(name: str) -> str:
+    """Return the command that runs a loop."""
+    reference = Path(LOOPS[name])
+    return f"selfcorrect toy {reference.relative_to(REPOSITORY).as_posix() if reference.is_absolute() else name}"
 
 
 def filled(page: str, outcomes: Mapping[str, Any]) -> str:
@@ -40,7 +51,7 @@ def filled(page: str, outcomes: Mapping[str, Any]) -> str:
         picture = f"![{first['title']}](../pictures/{first['file']})"
         held = re.search(HELD, toy["reading"])
         assert held
-        source = f"*{toy['source']}; `selfcorrect toy {match[1]}`.* {held[0]}"
+        source = f"*{toy['source']}; `{command_of(match[1])}`.* {held[0]}"
         return "\n\n".join([f"<!-- toy: {match[1]} -->", picture, source, "<!-- /toy -->"])
 
     return MARKED.sub(made, page)
@@ -48,11 +59,11 @@ def filled(page: str, outcomes: Mapping[str, Any]) -> str:
 
 def keep(name: str, view: ToyView, folder: Path) -> dict[str, object]:
     """Write a loop's pictures; returns what the page says of it."""
-    result, row, figures = view.study.result(name, folder), TOYS.row(name), []
+    result, row, figures = view.study.result(name, folder), view.study.rows[name], []
     for index, (figure, svg) in enumerate(zip(result.figures, view.study.figures(name, folder), strict=True)):
         (PICTURES / f"{name}-{index}.svg").write_text(svg)
         figures.append({"file": f"toys/{name}-{index}.svg", "title": figure.title})
-    kept = as_json(name, chosen_settings(name), result, 0.0)
+    kept = as_json(row, load_settings(LOOPS[name]), result, 0.0)
     told = {key: kept[key] for key in ("source", "reading", "ends")}
     return {"title": row.summary, **told, "figures": figures, "checks": kept["checks"]}
 
@@ -62,14 +73,14 @@ def main(
 ) -> None:
     """Run the named loops, or all, and fill the page."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    ran = () if page_only else names or TOYS.names
+    ran = () if page_only else names or tuple(LOOPS)
     made = {}
     if ran:
-        view = ToyView(ToyStudy(tuple((name, chosen_settings(name)) for name in ran)))
+        view = ToyView(ToyStudy([(LOOPS[name], load_settings(LOOPS[name])) for name in ran]))
         run_study(view, out, Where(default_workers()))
         made = {name: keep(name, view, out) for name in ran}
     kept = (json.loads(SUMMARY.read_text()) if SUMMARY.exists() else {}) | made  # read late: others may run some, too
-    shown = {name: kept[name] for name in TOYS.names if name in kept}
+    shown = {name: outcome for name, outcome in kept.items() if name in LOOPS}
     SUMMARY.write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n")
     PAGE.write_text(filled(PAGE.read_text(), shown))
 

@@ -13,7 +13,7 @@ from selfcorrect.runtime.processes import default_workers
 from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
 from ..studies.wandb_options import WandbOptions
-from ..toy.table import TOYS, chosen, left_out
+from ..toy.table import TOYS, select_toys
 from .inputs import must_exist
 
 
@@ -25,7 +25,7 @@ class ToyCommand:
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = field(default=("all",))
-    """Names of loops, or "all"; "list" prints what there is."""
+    """Names of loops, "all" of them, or Python files with loops of your own; "list" prints what there is."""
     out: Path = Path("runs/toy")
     """Run folder, with report.html and results.json. Loops with other settings are added to what is there."""
     quick: bool = False
@@ -49,18 +49,16 @@ class ToyCommand:
         if self.names == ("list",):
             print(*(f"{row.name:18} {row.summary} ({row.source})" for row in TOYS), sep="\n")
             return 0
-        names = chosen(self.names)
-        for sentence in left_out(self.names):
-            print(f"selfcorrect: {sentence}", file=sys.stderr)
+        references = select_toys(self.names)
         where = Where(self.workers if self.workers is not None else default_workers(), cluster=self.where)
         from ..studies.report import REPORT
         from ..studies.run import run_study
-        from ..toy.study import ToyStudy, chosen_settings
+        from ..toy.study import ToyStudy, load_settings
         from ..toy.view import ToyView
 
         options = {"seed": self.seed, "text": self.text, "mnist": self.mnist}
-        study = ToyStudy(tuple((name, chosen_settings(name, quick=self.quick, **options)) for name in names))
+        study = ToyStudy([(name, load_settings(name, quick=self.quick, **options)) for name in references])
         folder, command = place_of(self.out), shlex.join(["selfcorrect", *sys.argv[1:]])
-        found = run_study(ToyView(study), folder, where, command=command, wandb=self.log.target)
-        print(f"\n{found}\n\nReport: {folder / REPORT}")
-        return 1 if found.gaps else 0
+        comparison = run_study(ToyView(study), folder, where, command=command, wandb=self.log.target)
+        print(f"\n{comparison}\n\nReport: {folder / REPORT}")
+        return 1 if comparison.gaps else 0

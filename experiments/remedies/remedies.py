@@ -53,10 +53,17 @@ Arm: TypeAlias = tuple[Task, Plan]
 Remedy: TypeAlias = Callable[[Task, Plan, RemedyInputs], Arm]
 
 
-def with_remedy(task: Task, plan: Plan, name: str, inputs: RemedyInputs) -> Arm:
-    """Task and plan with the remedy of that name."""
+def with_remedy(task: Task, plan: Plan, name: str, inputs: RemedyInputs | None = None) -> Arm:
+    """Return a task and a plan with a remedy against the loss of modes.
+
+    Args:
+        task: The loop's task, whose model some remedies change.
+        plan: The plan of an arm without remedy.
+        name: Name of the remedy in the table of remedies, "none" for no remedy.
+        inputs: What the remedy may use beside the model, by default nothing.
+    """
     apply: Remedy = REMEDIES.load(name)
-    return apply(task, plan, inputs)
+    return apply(task, plan, inputs or RemedyInputs())
 
 
 def none(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:

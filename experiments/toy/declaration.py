@@ -134,6 +134,10 @@ class Toy:
     """Arms of which profiles are shown, all by default."""
     sizes: Mapping[int, str] = field(default_factory=dict)
     """Size of the training set → what is added to an arm's name where it is run with that size."""
+    title: str = ""
+    """Title of the loop in the report, by default the name of its file. Loops of the table have theirs there."""
+    source: str = ""
+    """The papers that the loop is taken from, likewise."""
     notes: Sequence[str] = ()
     caveat: str = ""
     """Which assumption of its predictions the run does not fully meet; written into its panels."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import pickle
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from selfcorrect.core.errors import DamagedError
+from selfcorrect.core.errors import DamagedError, SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.correctors.identity import Identity
 from selfcorrect.loop.run import Plan, Task
@@ -35,11 +36,8 @@ from ..studies.jobs import job_of
 from ..studies.study import SeedRun, Study, folder_name
 from .declaration import Bundle, Setup, Toy
 from .result import Result, Shown
-from .table import TOYS
+from .table import TOYS, ToyRow, load_toy_module, name_toy
 
-Chosen: TypeAlias = tuple[tuple[str, Any], ...]
-"""Names of toys with their settings."""
-Curves: TypeAlias = dict[str, dict[str, np.ndarray]]
 MEASURED, DRAWS, FLOORS, FIGURES = "measured.json", "draws.npy", "floors.json", "figures"
 
 
@@ -91,26 +89,40 @@ class MeasuredStore(MemoryStore):
 
 
 class ToyStudy(Study):
-    """Some toys, each with its settings. Worker processes keep what they made of it for their next jobs."""
+    """Some toys, each with its settings. Worker processes keep what they made of it for their next jobs.
+
+    selection: names of toys, or paths of files, with their settings.
+    """
 
     each_alone = True
 
-    def __init__(self, chosen: Chosen) -> None:
-        self.chosen = chosen
-        self.toys: dict[str, Toy] = {name: TOYS.load(name).toy(settings) for name, settings in chosen}
+    def __init__(self, selection: Sequence[tuple[str, Any]]) -> None:
+        self.selection = tuple(selection)
+        self.own_settings: dict[str, Any] = {}
+        self.toys: dict[str, Toy] = {}
+        self.rows: dict[str, ToyRow] = {}
+        self._made_of: dict[str, str] = {}
+        for reference, settings in selection:
+            name = name_toy(reference)
+            if name in self.toys:
+                raise SettingError(f"two toy loops are named {name!r}; run them in separate folders")
+            self.own_settings[name] = settings
+            self.toys[name] = load_toy_module(reference).toy(settings)
+            self.rows[name] = _row_of(reference, self.toys[name])
+            self._made_of[name] = _digest(reference, settings)
         self._bundles: dict[str, tuple[str, Bundle]] = {
             f"{name} {place}" if len(toy.bundles) > 1 else name: (name, bundle)
             for name, toy in self.toys.items()
             for place, bundle in enumerate(toy.bundles, start=1)
         }
-        self._made_of = {name: _digest(name, settings) for name, settings in chosen}
         self._arms: dict[str, tuple[Arm, ...]] = {}
         self._lengths: dict[str, int] = {}
         self._ready: tuple[SeedRun | None, Setup | None] = (None, None)
         self._seconds: dict[Path, float] = {}  # of arms that are done, by their files
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _in_worker, (self.chosen,)
+        packed = tuple((reference, pickle.dumps(settings)) for reference, settings in self.selection)
+        return _load_in_worker, (packed,)
 
     @property
     def title(self) -> str:
@@ -194,7 +206,7 @@ class ToyStudy(Study):
         return chosen if isinstance(chosen, tuple) else (ready.task, chosen)
 
     def first_config(self, run: SeedRun, ready: Setup) -> Mapping[str, object]:
-        return {"toy": run.task, "seed": run.seed, "settings": repr(dict(self.chosen)[self._bundles[run.task][0]])}
+        return {"toy": run.task, "seed": run.seed, "settings": repr(self.own_settings[self._bundles[run.task][0]])}
 
     def arm_config(self, run: SeedRun, arm: Arm, plan: Plan) -> Mapping[str, object]:
         return {"arm": arm.title}
@@ -217,7 +229,7 @@ class ToyStudy(Study):
 
     # --- what came out ---
 
-    def curves(self, toy: str, root: Path) -> Curves:
+    def curves(self, toy: str, root: Path) -> dict[str, dict[str, np.ndarray]]:
         """The curves (S, T + 1) of all arms of a toy, with the seeds of one arm stacked."""
         stacked: dict[str, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
         for run in (run for run in self.runs(root) if run.toy == toy):
@@ -229,7 +241,7 @@ class ToyStudy(Study):
             for arm, table in stacked.items()
         }
 
-    def _measured(self, run: ToyRun) -> Curves:
+    def _measured(self, run: ToyRun) -> dict[str, dict[str, np.ndarray]]:
         first = FolderReader(run.first_folder)
         curves = {arm.title: _curves(first, self.record(run, arm)) for arm in self.arms(run.task)}
         for name, names in self._bundles[run.task][1].split.items():
@@ -299,29 +311,47 @@ def draw_figures(study: ToyStudy, root: Path, toy: str, progress: Progress) -> N
 
 
 @lru_cache(maxsize=1)
-def _in_worker(chosen: Chosen) -> ToyStudy:
-    """The study of a worker process."""
-    return ToyStudy(chosen)
+def _load_in_worker(packed: tuple[tuple[str, bytes], ...]) -> ToyStudy:
+    """The study of a worker process. Files come first: they have the classes of the settings."""
+    for reference, _ in packed:
+        load_toy_module(reference)
+    return ToyStudy([(reference, pickle.loads(settings)) for reference, settings in packed])
 
 
-def chosen_settings(name: str, *, quick: bool = False, **options: object) -> Any:
-    """A toy's settings with those of the options that it has and that are not None."""
-    small = TOYS.load(name).QUICK
+def load_settings(reference: str, *, quick: bool = False, **options: object) -> Any:
+    """Return the settings of a toy.
+
+    Args:
+        reference: Name of the toy, or path of its file.
+        quick: Take the small settings for a quick look.
+        options: Fields to set, by name. None leaves a field, and a field that the toy does not have is ignored.
+    """
+    small = load_toy_module(reference).QUICK
     settings = small if quick else type(small)()
-    known = {one.name for one in fields(settings)}
-    return replace(settings, **{key: value for key, value in options.items() if value is not None and key in known})
+    known = {field.name for field in fields(settings)}
+    changes = {name: value for name, value in options.items() if value is not None and name in known}
+    return replace(settings, **changes)
+
+
+def _row_of(reference: str, toy: Toy) -> ToyRow:
+    """The row of the table, or what a file says of itself."""
+    name = name_toy(reference)
+    if name == reference:
+        return TOYS.row(name)
+    return ToyRow(name=name, reference=reference, summary=toy.title or name, source=toy.source or Path(reference).name)
 
 
 def _plan(arm: Plan | tuple[Task, Plan]) -> Plan:
     return arm[1] if isinstance(arm, tuple) else arm
 
 
-def _digest(name: str, settings: Any) -> str:
+def _digest(reference: str, settings: Any) -> str:
     """Of all that a result depends on: settings, state of the files that they name, the toy's code, other software."""
-    paths = [path for one in fields(settings) if isinstance(path := getattr(settings, one.name), Path)]
+    values = [getattr(settings, field.name) for field in fields(settings)]
+    paths = [value for value in values if isinstance(value, Path)]
     files = states_of(file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
-    made_of = settings, files, inspect.getsource(TOYS.load(name)), environment()
-    return hashlib.sha256(repr(made_of).encode()).hexdigest()[:8]
+    code = inspect.getsource(load_toy_module(reference))
+    return hashlib.sha256(repr((settings, files, code, environment())).encode()).hexdigest()[:8]
 
 
 def _curves(first: Record, record: Record) -> dict[str, np.ndarray]:

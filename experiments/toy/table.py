@@ -1,13 +1,17 @@
-"""The toy loops by name, imported when they are run."""
+"""The toy loops by name or file, imported when they are run."""
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.core.extras import is_installed
 from selfcorrect.runtime.registry import Registry, Row
+from selfcorrect.runtime.supervision import forbid_exit
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,9 @@ class ToyRow(Row):
     """The papers it is taken from."""
 
 
-def _toy(group: str, name: str, title: str, source: str, needs: str = "") -> ToyRow:
-    return ToyRow(name, f"selfcorrect.experiments.toy.{group}.{name.replace('-', '_')}", title, needs, source=source)
+def _toy(group: str, name: str, title: str, source: str) -> ToyRow:
+    module = f"selfcorrect.experiments.toy.{group}.{name.replace('-', '_')}"
+    return ToyRow(name=name, reference=module, summary=title, source=source)
 
 
 TOYS = Registry(
@@ -38,14 +43,9 @@ TOYS = Registry(
         ),
         _toy("gaussian", "stability", "Where augmented loops are stable", "Bertrand et al. 2024; Gillman et al. 2024"),
         _toy("gaussian", "linear", "Linear regression on its own labels", "Gerstgrasser et al. 2024"),
-        _toy("gaussian", "weighting", "The weight of fresh real data", "He, Xu and Cheng 2025"),
-        _toy("gaussian", "dilution", "Artefacts are diluted", "this project"),
-        _toy("gaussian", "biased-corrector", "Verifiers that are wrong or blind", "Yi et al. 2026; Qiao et al. 2026"),
         _toy("text", "curation", "Human curation", "Ferbach et al. 2024"),
         _toy("text", "pluralistic", "Curation by several raters", "Falahati et al. 2026 (arXiv 2605.07724)"),
         _toy("text", "cross-curation", "Curated models that feed each other", "Zhang et al. 2026 (arXiv 2605.29267)"),
-        _toy("networks", "imperfect-verifier", "Wrong verifiers of a network", "Yi et al. 2026; Qiao et al. 2026"),
-        _toy("networks", "density-ratio", "A discriminator as corrector", "arXiv 2606.19162"),
         _toy("gaussian", "mad", "Cherry-picked samples", "Alemohammad et al. 2024"),
         _toy("networks", "mixture", "A mixture of Gaussians", "Shumailov et al. 2024"),
         _toy(
@@ -65,41 +65,64 @@ TOYS = Registry(
             "text", "language", "Words and text", "Seddik et al. 2024; Shumailov et al. 2024; Gerstgrasser et al. 2024"
         ),
         _toy("networks", "digits", "Digits, corrected by k-means", "Gillman et al. 2024"),
-        _toy("networks", "unet-digits", "A UNet of diffusers on digits", "after Gillman et al. 2024"),
-        _toy("text", "small-gpt", "A GPT of transformers on text", "after Shumailov et al. 2024; Yi et al. 2026"),
-        _toy(
-            "networks", "lineages", "Why modes are lost", "after Wright 1931 and Fisher 1930; Alemohammad et al. 2025"
-        ),
-        _toy("networks", "remedies", "Remedies against the loss of modes", "the sources in the table of remedies"),
-        _toy("networks", "mechanisms", "Where drift and bias matter", "this project"),
-        _toy("text", "text-mechanisms", "Drift and bias on text", "this project"),
-        _toy("gaussian", "crossfeed", "Models that feed each other", "after Alemohammad et al. 2024"),
-        _toy("chemistry", "molecules", "Conformers of drugs", "after Gerstgrasser et al. 2024", needs="molecules"),
     ],
     row_type=ToyRow,
     also="all",
 )
 
 
-def chosen(names: Sequence[str]) -> list[str]:
-    """The loops to run, in the table's order; SettingError for a name that is not there.
+def select_toys(names: Sequence[str]) -> list[str]:
+    """Return the toys to run: named ones in the order of the table ("all" for each), then files as given.
 
-    All are those whose extra is installed.
+    Raises:
+        SettingError: A name is not in the table, a file does not exist, or nothing is named.
     """
     if not names:
         raise SettingError(f"no toy loop is named, known are all, {', '.join(TOYS.names)}")
-    wanted = {TOYS.row(name).name for name in names if name != "all"}
-    return [row.name for row in TOYS if row.name in wanted or ("all" in names and _can_run(row))]
+    files = [name for name in names if _is_file(name)]
+    wanted = {TOYS.row(name).name for name in names if name != "all" and not _is_file(name)}
+    for file in files:
+        if not Path(file).is_file():
+            raise SettingError(f"{file}: no such file; a toy loop of your own is a Python file")
+    table = [row.name for row in TOYS if row.name in wanted or "all" in names]
+    return [*table, *dict.fromkeys(files)]
 
 
-def left_out(names: Sequence[str]) -> list[str]:
-    """A sentence for each loop that "all" leaves out because its extra is not installed."""
-    absent = [row for row in TOYS if "all" in names and row.name not in chosen(names)]
-    return [
-        f"{row.name} is left out: it needs the extra `{row.needs}`: pip install 'selfcorrect[{row.needs}]'"
-        for row in absent
-    ]
+def name_toy(reference: str) -> str:
+    """Return the name of a toy, which is that of its file if it has one of its own: `my_loop.py` is "my-loop"."""
+    return Path(reference).stem.replace("_", "-") if _is_file(reference) else reference
 
 
-def _can_run(row: ToyRow) -> bool:
-    return not row.needs or is_installed(row.needs)
+def load_toy_module(reference: str) -> ModuleType:
+    """Import the module of a toy, given by its name in the table or by the path of a Python file.
+
+    Raises:
+        SettingError: The file cannot be imported, or lacks `toy` or `QUICK`.
+    """
+    return _import_file(Path(reference).resolve()) if _is_file(reference) else TOYS.load(reference)
+
+
+def _is_file(reference: str) -> bool:
+    return reference.endswith(".py")
+
+
+def _import_file(path: Path) -> ModuleType:
+    """Import a file once; worker processes do it again, so it is known by the same name there."""
+    name = f"toy_loop_{path.stem}"
+    loaded = sys.modules.get(name)
+    if loaded is not None and loaded.__file__ == str(path):
+        return loaded
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        with forbid_exit():
+            spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise SettingError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    if missing := [attribute for attribute in ("toy", "QUICK") if not hasattr(module, attribute)]:
+        raise SettingError(f"{path} has no {' and no '.join(missing)}; a toy loop needs `toy(settings)` and `QUICK`")
+    return module

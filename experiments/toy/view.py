@@ -22,7 +22,7 @@ from ..studies.study import SeedRun
 from ..studies.view import Told, View
 from .result import Result
 from .study import ToyStudy
-from .table import TOYS
+from .table import ToyRow
 
 RESULTS = "results.json"
 NOTES = (
@@ -56,7 +56,7 @@ class ToyView(View):
 
     def settings(self, outcome: Outcome[None]) -> Mapping[str, Any]:
         seeds = max(run.seed for run in self.study.runs(Path())) + 1
-        toys = {name: repr(settings) for name, settings in self.study.chosen}
+        toys = {name: repr(settings) for name, settings in self.study.own_settings.items()}
         return {"seeds": seeds, "first_seed": 0, "generations": self.study.generations, "toys": toys}
 
     def told(self, outcome: Outcome[None], root: Path, rows: Sequence[Row], seconds: float, command: str) -> Told:
@@ -64,8 +64,8 @@ class ToyView(View):
         stopped = {name: self.study.unfinished(name, root) for name in self.study.toys}
         results = {name: self.study.result(name, root) for name, arms in stopped.items() if not arms}
         spent = {name: self.study.seconds(name, root) for name in results}
-        settings = dict(self.study.chosen)
-        kept = [as_json(name, settings[name], result, spent[name]) for name, result in results.items()]
+        settings, rows_of_table = self.study.own_settings, self.study.rows
+        kept = [as_json(rows_of_table[name], settings[name], result, spent[name]) for name, result in results.items()]
         write_atomically(root / RESULTS, json.dumps(to_json(kept), indent=1, allow_nan=False) + "\n")
         lines = [summary(name, result.checks, spent[name]) for name, result in results.items()]
         held = [check.outcome == "holds" for result in results.values() for check in result.checks]
@@ -76,11 +76,11 @@ class ToyView(View):
             details=[*(f"{name}: {result.reading}" for name, result in results.items()), *_not_reproduced(results)],
             warnings=outcome.gaps,
             sections=[
-                _at_a_glance(results, spent),
+                _at_a_glance(results, rows_of_table, spent),
                 *(
                     each
                     for name, result in results.items()
-                    for each in _sections(name, result, self._figures(name, root))
+                    for each in _sections(rows_of_table[name], result, self._figures(name, root))
                 ),
             ],
             facts={name: f"{settings[name]}" for name in results},
@@ -105,11 +105,11 @@ class ToyView(View):
         return [*dict.fromkeys(key for row in rows for key in row if key not in ("task", "arm", "seed", "generation"))]
 
 
-def as_json(name: str, settings: Any, result: Result, seconds: float) -> dict[str, Any]:
+def as_json(row: ToyRow, settings: Any, result: Result, seconds: float) -> dict[str, Any]:
     """The outcome of a toy in results.json."""
     return {
-        "name": name,
-        "source": TOYS.row(name).source,
+        "name": row.name,
+        "source": row.source,
         "settings": repr(settings),
         "seconds": round(seconds, 2),
         "reading": result.reading,
@@ -143,26 +143,25 @@ def not_reproduced(check: Check) -> bool:
     return check.published and check.outcome == "fails"
 
 
-def _at_a_glance(results: Mapping[str, Result], seconds: Mapping[str, float]) -> Section:
+def _at_a_glance(results: Mapping[str, Result], rows: Mapping[str, ToyRow], seconds: Mapping[str, float]) -> Section:
     table = Table("toys", "Loop", ["Source", "Statements that hold", "Seconds"])
     for name, result in results.items():
         held = sum(check.outcome == "holds" for check in result.checks)
-        cells = [TOYS.row(name).source, f"{held} of {len(result.checks)}", f"{seconds[name]:.1f}"]
+        cells = [rows[name].source, f"{held} of {len(result.checks)}", f"{seconds[name]:.1f}"]
         table.rows.append(PageRow(name, [*map(Cell, cells)]))
     return Section("At a glance", "Each loop with its source, and how many of its statements hold.", table)
 
 
-def _sections(name: str, result: Result, figures: Sequence[str]) -> Iterator[Section]:
-    row = TOYS.row(name)
-    ends = Table(f"{name}-ends", result.ends.title, result.ends.columns)
+def _sections(row: ToyRow, result: Result, figures: Sequence[str]) -> Iterator[Section]:
+    ends = Table(f"{row.name}-ends", result.ends.title, result.ends.columns)
     ends.rows.extend(PageRow(arm, [*map(Cell, cells)]) for arm, cells in result.ends.rows.items())
     yield Section(row.summary, f"{result.reading} Source: {row.source}.", ends, figures)
-    yield claims_section(f"{name}-checks", f"{row.summary}: predicted and measured", result.checks)
+    yield claims_section(f"{row.name}-checks", f"{row.summary}: predicted and measured", result.checks)
     if result.profiles:
         yield Section(
             f"{row.summary}: model collapse profile",
             "Definitions of collapse in the literature, and which of them each arm meets.",
-            _profiles(name, result),
+            _profiles(row.name, result),
         )
 
 

@@ -321,6 +321,8 @@ def _is_filled(cell: Any) -> bool:
 
 
 _DEEPEST = 20
+_UNORDERED = "_use_default_values"
+"""The settings of a scheduler of diffusers that were not given, in an order that differs from process to process."""
 
 
 def _add(digest: Any, value: Any, depth: int, seen: set[int]) -> None:
@@ -333,6 +335,8 @@ def _add(digest: Any, value: Any, depth: int, seen: set[int]) -> None:
         return
     if isinstance(value, Mapping):
         for key in value:
+            if key == _UNORDERED:
+                continue
             _add(digest, key, depth + 1, seen)
             _add(digest, value[key], depth + 1, seen)
     elif isinstance(value, list | tuple | set | frozenset):

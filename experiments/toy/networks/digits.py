@@ -7,22 +7,33 @@ training data: what is gained by them is stability, not new information.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from sklearn.neural_network import MLPClassifier
+from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.anchors import Anchors, fit_anchors
+from selfcorrect.correctors.contract import Corrector
+from selfcorrect.correctors.correction import Correction
 from selfcorrect.datasets.toy.digits import bundled_digits, mnist
 from selfcorrect.loop.policy import Augment, RealOnly
-from selfcorrect.loop.run import Plan
+from selfcorrect.loop.run import Candidate, Plan, Task
+from selfcorrect.metrics.frechet import frechet_distance
+from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
+from selfcorrect.models.protocol import GenerativeModel
 
 from ...studies.claims import above, below, gain, ours, pooled
-from ..declaration import Setup, Toy, ToySettings, by_seed
-from .images import COLUMNS, image_task, one_of_each, to_centres
+from ..declaration import Column, Setup, Toy, ToySettings, by_seed
 
 REAL = "real only"
+DIGIT_COUNT = 10
 
 
 @dataclass(frozen=True)
@@ -45,37 +56,24 @@ QUICK = Digits(ratios=(1.0,), first_steps=300, steps=60, generations=3, judged=3
 
 
 def toy(settings: Digits) -> Toy:
-    """Each λ without and with correction."""
+    """Declare each λ without and with correction."""
     images, labels = mnist(settings.mnist) if settings.mnist else bundled_digits()
-    largest = max(settings.ratios)
-    plain, corrected = f"λ = {largest:g}", f"λ = {largest:g}, corrected"
-
-    def setup(stream: Stream) -> Setup:
-        size = images.shape[1]
-        config = DiffusionConfig(denoiser="dct-mlp", width=256, depth=2, snr_factor=1.0, learning_rate=2e-3)
-        model = MotionDiffusion(config, size, size, 10, device=torch.device("cpu"))
-        task = image_task(model, settings, (images, labels), stream)
-        correction = to_centres(task.real, settings.clusters_per_digit, settings.strength, stream)
-        ways = {"": None, ", corrected": correction}
-        plans = {
-            f"λ = {ratio:g}{way}": Plan(Augment(ratio), settings.generations, settings.steps, correction=one)
-            for ratio in settings.ratios
-            for way, one in ways.items()
-        }
-        return Setup(task, {REAL: Plan(RealOnly(), settings.generations, settings.steps), **plans})
-
+    plain = name_arm(max(settings.ratios))
+    corrected = name_arm(max(settings.ratios), is_corrected=True)
+    gains = [gain(name_arm(ratio, is_corrected=True), name_arm(ratio), "fid") for ratio in settings.ratios]
     return Toy(
-        [by_seed(settings, setup, "digits", show=one_of_each)],
+        [by_seed(settings, partial(set_up, settings, images, labels), "digits", show=draw_one_of_each)],
         [
             above(f"{plain}: ends with a larger Fréchet distance than real data only", gain(plain, REAL, "fid")),
-            below(
-                "correction lowers the Fréchet distance, over all λ",
-                pooled([gain(f"λ = {ratio:g}, corrected", f"λ = {ratio:g}", "fid") for ratio in settings.ratios]),
-            ),
+            below("correction lowers the Fréchet distance, over all λ", pooled(gains)),
             above(f"{plain}: correction raises the class accuracy", gain(corrected, plain, "accuracy")),
             *ours(above(f"{plain}: correction costs no recall", gain(corrected, plain, "recall"), -0.05)),
         ],
-        COLUMNS,
+        [
+            Column("fid", "Fréchet distance", ".1f"),
+            Column("accuracy", "class accuracy"),
+            Column("recall", "recall"),
+        ],
         rows=(REAL, plain, corrected),
         notes=(
             f"Corrector: {settings.clusters_per_digit} clusters per digit of the real training images; its information "
@@ -83,3 +81,84 @@ def toy(settings: Digits) -> Toy:
             f"Features and accuracy come from a classifier trained on the same {settings.real_count} real images.",
         ),
     )
+
+
+def name_arm(ratio: float, *, is_corrected: bool = False) -> str:
+    """Return the name of the arm with λ = `ratio`."""
+    return f"λ = {ratio:g}, corrected" if is_corrected else f"λ = {ratio:g}"
+
+
+def draw_one_of_each(model: GenerativeModel, stream: Stream) -> Tensor:
+    """Draw one image of every digit."""
+    return model.sample(torch.arange(DIGIT_COUNT), stream)
+
+
+def set_up(settings: Digits, images: Tensor, labels: Tensor, stream: Stream) -> Setup:
+    """Images of a seed to train on and to judge by, the model, its judge, and the arms."""
+    order = torch.randperm(len(images), generator=stream.child("split").torch())
+    train = order[: settings.real_count]
+    held_out = order[settings.real_count :][: settings.judged]
+    real = Samples.real(images[train], labels[train])
+    judge = DigitsJudge.train(real.values, real.labels, stream.seed % 2**32)
+    reference = judge.extract_features(images[held_out])
+
+    def measure(candidate: Candidate) -> dict[str, float]:
+        samples = candidate.samples(settings.judged)
+        features = judge.extract_features(samples.values)
+        return {
+            "fid": frechet_distance(reference, features),
+            "accuracy": judge.measure_accuracy(samples.values, samples.labels),
+            "recall": neighbour_metrics(reference, features)["recall"],
+        }
+
+    size = images.shape[1]
+    config = DiffusionConfig(denoiser="dct-mlp", width=256, depth=2, snr_factor=1.0, learning_rate=2e-3)
+    model = MotionDiffusion(config, size, size, DIGIT_COUNT, device=torch.device("cpu"))
+    images_per_cluster = max(1, len(real) // DIGIT_COUNT // settings.clusters_per_digit)
+    anchors = fit_anchors(real, images_per_cluster, stream.child("clusters"))
+    correction = Correction(move_to_centres(anchors), settings.strength, operator="interpolation")
+    plans = {REAL: Plan(RealOnly(), settings.generations, settings.steps)}
+    for ratio in settings.ratios:
+        policy = Augment(ratio)
+        plans[name_arm(ratio)] = Plan(policy, settings.generations, settings.steps)
+        plans[name_arm(ratio, is_corrected=True)] = Plan(
+            policy, settings.generations, settings.steps, correction=correction
+        )
+    return Setup(Task(model, real, measure, settings.first_steps), plans)
+
+
+def move_to_centres(anchors: Anchors) -> Corrector:
+    """Return a corrector that replaces every image by the nearest cluster centre of its digit."""
+
+    def move(samples: Samples) -> Samples:
+        distances = torch.cdist(samples.values.flatten(1), anchors.centroids.flatten(1))
+        is_other_digit = samples.labels[:, None] != anchors.labels
+        nearest = distances.masked_fill(is_other_digit, torch.inf).argmin(1)
+        return samples.with_values(anchors.centroids[nearest].to(samples.values))
+
+    return move
+
+
+@dataclass(frozen=True)
+class DigitsJudge:
+    """A classifier trained on the real training data.
+
+    Its hidden layer gives the features of the Fréchet distance, its outputs the class accuracy of samples.
+    """
+
+    classifier: MLPClassifier
+
+    @classmethod
+    def train(cls, images: Tensor, labels: Tensor, seed: int) -> DigitsJudge:
+        """Train on images (N, height, width) with labels (N,)."""
+        classifier = MLPClassifier((32,), max_iter=1000, random_state=seed)
+        return cls(classifier.fit(images.flatten(1).numpy(), labels.numpy()))
+
+    def extract_features(self, images: Tensor) -> np.ndarray:
+        """Return hidden activations (N, 32) of images (N, height, width)."""
+        pixels = images.flatten(1).double().numpy()
+        return np.maximum(pixels @ self.classifier.coefs_[0] + self.classifier.intercepts_[0], 0)
+
+    def measure_accuracy(self, images: Tensor, labels: Tensor) -> float:
+        """Return the share of images (N, height, width) that are classified as their label (N,)."""
+        return float(np.mean(self.classifier.predict(images.flatten(1).numpy()) == labels.numpy()))

@@ -10,14 +10,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.draws import SHAPES
 from selfcorrect.loop.policy import Augment, Policy, RealOnly, Replace
-from selfcorrect.loop.run import Plan
+from selfcorrect.loop.run import Candidate, Plan, Task
+from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.protocol import GenerativeModel
 
 from ...studies.claims import Claim, above, agrees, end, gain, ours
@@ -26,7 +31,6 @@ from ..models.flow import Flow
 from ..models.gan import AdversarialNetwork
 from ..models.kernel_density import KernelDensity
 from ..models.vae import VariationalAutoencoder
-from .planar import planar_task
 
 MODELS: Mapping[str, GenerativeModel] = {
     "kernel density": KernelDensity.empty(2),
@@ -93,3 +97,28 @@ def _claims(settings: Shapes, name: str) -> Iterator[Claim]:
         grown = theory.replace_variance(settings.real_count, settings.generations, spread)[-1] * spread
         statement = f"{name}: replace multiplies the variance by 1 + bandwidth²"
         yield from ours(agrees(statement, end(replaced, "variance"), grown, 0.1))
+
+
+def planar_task(
+    model: GenerativeModel, shape: str, real_count: int, judged: int, stream: Stream, first_steps: int = 0
+) -> Task:
+    """Points to train on, and as many others to judge by as samples are drawn."""
+    real = Samples.real(SHAPES[shape](real_count, stream.child("real"))[0])
+    reference = SHAPES[shape](judged, stream.child("reference"))[0].numpy()
+
+    def scores(candidate: Candidate) -> dict[str, float]:
+        drawn = candidate.samples(judged).values.double().numpy()
+        return {
+            **neighbour_metrics(reference, drawn),
+            "distance": wasserstein(reference, drawn),
+            "variance": float(drawn.var(0).sum() / reference.var(0).sum()),
+        }
+
+    return Task(model, real, scores, first_steps)
+
+
+def wasserstein(reference: np.ndarray, candidate: np.ndarray) -> float:
+    """Exact 2-Wasserstein distance between equally many points, (N, 2) each."""
+    costs = cdist(reference, candidate, "sqeuclidean")
+    rows, columns = linear_sum_assignment(costs)
+    return float(np.sqrt(costs[rows, columns].mean()))

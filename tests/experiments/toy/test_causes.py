@@ -9,16 +9,15 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import outcomes, run_toy
+from helpers import LOOPS, outcomes, run_toy
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.correctors.contract import verifier
-from selfcorrect.experiments.toy.gaussian.dilution import pull
 from selfcorrect.experiments.toy.gaussian.provenance import Detector
 from selfcorrect.experiments.toy.gaussian.tasks import per_seed
 from selfcorrect.experiments.toy.networks.shapes import ARMS
-from selfcorrect.experiments.toy.study import chosen_settings
-from selfcorrect.experiments.toy.table import TOYS
+from selfcorrect.experiments.toy.study import load_settings
+from selfcorrect.experiments.toy.table import load_toy_module
 from selfcorrect.experiments.toy.text.chain import WordChain
 from selfcorrect.loop.bias import best_of, unbiased
 from selfcorrect.loop.policy import Augment, Fresh, RealOnly, Replace
@@ -52,7 +51,7 @@ def everything(*_: object) -> Any:
 
 @dataclass(frozen=True)
 class Cause:
-    """What a name of a toy's module, or of one beside it in `text`, is replaced by, and what does not hold then."""
+    """What a name of a toy's module, or of a module that it uses, is replaced by, and what does not hold then."""
 
     toy: str
     name: str
@@ -60,6 +59,8 @@ class Cause:
     statements: tuple[str, ...]
     settings: dict[str, Any] = field(default_factory=dict)
 
+
+pull_to_level = load_toy_module(LOOPS["dilution"]).pull_to_level
 
 CAUSES = [
     Cause("gaussian-correct", "draw_truth", lambda samples: samples,
@@ -72,13 +73,14 @@ CAUSES = [
           {"ratios": (0.5, 3.0), "seeds": 80}),
     Cause("linear", "Accumulate", Replace,
           ("accumulate: error at generation 12", "accumulate: the error stays below π²/6 of generation 0's")),
-    Cause("dilution", "pull", lambda kept: pull(0.6), ("λ = 2, γ = 1: level", "λ = 0.5, γ = ∞: level")),
-    Cause("weighting", "Fresh", repeated,
+    Cause("dilution", "pull_to_level", lambda kept: pull_to_level(0.6),
+          ("λ = 2, γ = 1: level", "λ = 0.5, γ = ∞: level")),
+    Cause("weighting", "sc.Fresh", repeated,
           ("Gaussian mean: the golden weight beats weight 0.9",), {"seeds": 80}),
-    Cause("biased-corrector", "_near_belief", everything,
+    Cause("biased-corrector", "accept_near_belief", everything,
           ("belief off by 0.4: the weights settle at the belief, not at the truth", "belief off by 0.05: early gain"),
           {"seeds": 8, "generations": 4}),
-    Cause("biased-corrector", "blind_verifier.knows_frequent_words", everything,
+    Cause("biased-corrector", "accept_frequent_words", everything,
           ("a blind verifier loses more words than no selection",), {"seeds": 6, "generations": 4}),
     Cause("curation", "best_of", without,
           ("curated: mean reward rises", "curated: mean reward at generation 8")),
@@ -123,8 +125,12 @@ CAUSES = [
 def test_without_its_cause_a_statement_does_not_hold(
     cause: Cause, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    reference = LOOPS.get(cause.toy, cause.toy)
+    owner: Any = load_toy_module(reference)
     *beside, name = cause.name.split(".")
-    monkeypatch.setattr(import_module(f"{TEXT}.{beside[0]}") if beside else TOYS.load(cause.toy), name, cause.instead)
-    settings = replace(chosen_settings(cause.toy, quick=True), **cause.settings)
+    for part in beside:
+        owner = getattr(owner, part) if hasattr(owner, part) else import_module(f"{TEXT}.{part}")
+    monkeypatch.setattr(owner, name, cause.instead)
+    settings = replace(load_settings(reference, quick=True), **cause.settings)
     told = outcomes(run_toy(cause.toy, settings, tmp_path).study.result(cause.toy, tmp_path))
     assert {told[statement] for statement in cause.statements} <= {"fails", "undecided"}

@@ -14,12 +14,12 @@ from scipy import stats
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.draws import CELL_MEANS, people
-from selfcorrect.experiments.toy.gaussian import crossfeed, gaussian_correct, provenance
+from selfcorrect.experiments.toy.gaussian import gaussian_correct, provenance
 from selfcorrect.experiments.toy.gaussian.authors import TaperedAccumulate, histogram_corrector
 from selfcorrect.experiments.toy.models.grouped import GroupedGaussians
-from selfcorrect.experiments.toy.networks import circle, fairness, mechanisms, mixture, planar
-from selfcorrect.experiments.toy.text import cross_curation, language, small_gpt, text_mechanisms
-from selfcorrect.loop.policy import Augment, RealOnly, Replace
+from selfcorrect.experiments.toy.networks import fairness, mixture, shapes
+from selfcorrect.experiments.toy.text import cross_curation, language
+from selfcorrect.loop.policy import Augment, RealOnly
 from selfcorrect.loop.run import LoopHistory
 from selfcorrect.storage.runs.memory import MemoryStore
 
@@ -66,14 +66,6 @@ def test_detector_removes_the_stated_shares() -> None:
     assert (~kept).sum() / 4000 == pytest.approx(0.9, abs=0.03)
 
 
-def test_exchange_gives_every_model_equal_parts_of_all() -> None:
-    values = torch.arange(3.0)[None, None, :, None].expand(6, 2, 3, 1)
-    history = LoopHistory(MemoryStore(), 1, Samples.synthetic(values, None, 1))
-    mixed = crossfeed.Exchange(Replace()).mix(Samples.real(values), history, 1, streams(0)).values
-    for model in range(3):
-        assert sorted(mixed[:, 0, model, 0].tolist()) == [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
-
-
 def test_a_share_of_the_synthetic_samples_changes_models_and_no_real_one() -> None:
     real = Samples.real(torch.tensor([10.0, 20.0]).expand(10, 3, 2))
     history = LoopHistory(MemoryStore(), 1, Samples.synthetic(torch.tensor([1.0, 2.0]).expand(10, 3, 2), None, 1))
@@ -81,20 +73,6 @@ def test_a_share_of_the_synthetic_samples_changes_models_and_no_real_one() -> No
     assert (mixed[:10] == torch.tensor([10.0, 20.0])).all()
     assert [int((mixed[10:, 0, model] == model + 1).sum()) for model in (0, 1)] == [8, 8]
     assert [int((mixed[10:, 0, model] == 2 - model).sum()) for model in (0, 1)] == [2, 2]
-
-
-def test_the_verifier_of_text_knows_pairs() -> None:
-    known = small_gpt.KnownPairs.of(torch.tensor([[0.0, 1.0, 2.0]]), 4)
-    windows = torch.tensor([[0.0, 1.0, 2.0], [0.0, 1.0, 3.0], [3.0, 2.0, 1.0]])
-    assert known.share(windows).tolist() == [1.0, 0.5, 0.0]
-
-
-def test_scores_count_modes_and_what_lies_in_them() -> None:
-    real = circle.circle(96, streams(1))
-    assert circle.scores(real.values) == {"coverage": 1.0, "precision": 1.0}
-    assert real.values.var(dim=0).mean() == pytest.approx(1, abs=0.05)
-    half = torch.cat([real.values[::12], torch.zeros(8, 1, 2)])  # one mode, and the middle, where nothing is
-    assert circle.scores(half) == {"coverage": pytest.approx(1 / 12), "precision": 0.5}
 
 
 def test_log_density_of_a_mixture_is_scipys() -> None:
@@ -124,21 +102,9 @@ def test_grouped_gaussians_recover_the_truth_they_are_fitted_to() -> None:
     assert model.deviations.flatten().numpy() == pytest.approx([1.0] * 8, abs=0.03)
 
 
-def test_training_anew_starts_from_an_untrained_model() -> None:
-    tuned, anew = (mechanisms.plan_of(way, 1, 3, 2) for way in ("fully synthetic", "fully synthetic, trained anew"))
-    assert (tuned.from_scratch, tuned.steps) == (False, 2)
-    assert (anew.from_scratch, anew.steps) == (True, 3)
-
-
 def test_wasserstein_of_a_shift_is_its_length() -> None:
     points = np.random.default_rng(0).normal(size=(50, 2))
-    assert planar.wasserstein(points, points[::-1] + np.array([3.0, 4.0])) == pytest.approx(5.0)
-
-
-def test_windows_are_alike_where_each_character_occurs_as_often() -> None:
-    ab, ba, bb = text_mechanisms.bag(torch.tensor([[0.0, 1, 0, 1], [1, 0, 0, 1], [1, 1, 1, 1]]), 3)
-    assert torch.equal(ab, ba)
-    assert torch.equal(bb, torch.tensor([0.0, 2, 0]))
+    assert shapes.wasserstein(points, points[::-1] + np.array([3.0, 4.0])) == pytest.approx(5.0)
 
 
 def test_a_file_takes_the_place_of_the_documentation(tmp_path: Path) -> None:

@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import run_toy
+from helpers import LOOPS, run_toy
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.studies.claims import Claim, Claimed, Curves
 from selfcorrect.experiments.toy.declaration import START, Toy
 from selfcorrect.experiments.toy.deriving import groups_of
 from selfcorrect.experiments.toy.drawing import draw
-from selfcorrect.experiments.toy.study import chosen_settings
-from selfcorrect.experiments.toy.table import TOYS
+from selfcorrect.experiments.toy.study import load_settings
+from selfcorrect.experiments.toy.table import TOYS, load_toy_module
 from selfcorrect.experiments.toy.text.chain import WordChain
 from selfcorrect.experiments.toy.view import as_json
 
@@ -58,19 +58,20 @@ TINY = {
 }  # fmt: skip
 """Settings with which a run takes a second or so."""
 SLOW = ("language", "small-gpt", "molecules", "unet-digits")
-EACH = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in TOYS.names]
+NAMES = [*TOYS.names, *LOOPS]
+EACH = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in NAMES]
 DRAWS = 200
 
 
 def small(name: str) -> Any:
     if name == "molecules":
         pytest.importorskip("rdkit", reason="needs the extra `molecules`: pip install 'selfcorrect[molecules]'")
-    return replace(chosen_settings(name, quick=True), **TINY[name])
+    return replace(load_settings(LOOPS.get(name, name), quick=True), **TINY[name])
 
 
 @cache
 def tiny(name: str) -> Toy:
-    return TOYS.load(name).toy(small(name))
+    return load_toy_module(LOOPS.get(name, name)).toy(small(name))
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def test_every_claim_can_fail_and_every_direction_can_hold(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TOYS.names)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None:
     view = run_toy(name, small(name), tmp_path)
     toy, curves, result = view.study.toys[name], view.study.curves(name, tmp_path), view.study.result(name, tmp_path)
@@ -139,12 +140,13 @@ def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None
     assert all(len(cells) == len(result.ends.columns) for cells in result.ends.rows.values())
     assert f"of {len(toy.claims)} statements hold." in result.reading
     assert all("<svg" in draw(figure) for figure in result.figures)
-    json.dumps(as_json(name, small(name), result, 0.0))
+    json.dumps(as_json(view.study.rows[name], small(name), result, 0.0))
 
 
-def test_every_toy_has_a_quick_form_of_its_own_settings_with_a_seed() -> None:
-    for name in TOYS.names:
-        quick, full = chosen_settings(name, quick=True), chosen_settings(name)
-        assert type(quick) is type(full)
-        assert quick != full
-        assert "seed" in {field.name for field in fields(full)}
+@pytest.mark.parametrize("name", EACH)
+def test_every_toy_has_a_quick_form_of_its_own_settings_with_a_seed(name: str) -> None:
+    assert small(name)
+    quick, full = load_settings(LOOPS.get(name, name), quick=True), load_settings(LOOPS.get(name, name))
+    assert type(quick) is type(full)
+    assert quick != full
+    assert "seed" in {field.name for field in fields(full)}

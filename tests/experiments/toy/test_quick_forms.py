@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers import outcomes, run_toy
+from helpers import LOOPS, outcomes, run_toy
 
 from selfcorrect.experiments.studies.claims import Curves
 from selfcorrect.experiments.toy.declaration import Toy
-from selfcorrect.experiments.toy.study import chosen_settings
+from selfcorrect.experiments.toy.study import load_settings
 
 HOLDING = (
     "gaussian-correct", "gaussian-collapse", "stability", "linear", "weighting", "curation", "pluralistic",
@@ -22,7 +22,7 @@ HOLDING = (
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HOLDING)
 def test_every_statement_holds_in_the_quick_form(name: str, tmp_path: Path) -> None:
-    view = run_toy(name, chosen_settings(name, quick=True), tmp_path)
+    view = run_toy(name, load_settings(LOOPS.get(name, name), quick=True), tmp_path)
     result = view.study.result(name, tmp_path)
     assert all(check.outcome == "holds" for check in result.checks), outcomes(result)
     assert_exchanged_arms_are_noticed(view.study.toys[name], view.study.curves(name, tmp_path))

@@ -130,3 +130,10 @@ def test_code_of_a_file_that_is_no_python_has_no_source(tmp_path: Path) -> None:
     exec(compile("\ndef moved(motion):\n    return motion\n", str(tmp_path / "page.md"), "exec"), names)
     assert place_of(names["moved"]) == ""
     assert identity_of(names["moved"]) == identity_of(names["moved"])
+
+
+def test_defaults_that_a_scheduler_lists_in_any_order_are_no_part_of_it() -> None:
+    def hold(steps: int, unset: list[str]) -> str:
+        return identity_of(functools.partial(scaled, config={"steps": steps, "_use_default_values": unset})).values
+
+    assert hold(10, ["clip", "eta"]) == hold(10, ["eta", "clip"]) != hold(20, ["clip", "eta"])

@@ -1,6 +1,6 @@
 """Lineage matching: who gets which child, how many draws it takes, and that no line dies by chance."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -12,11 +12,10 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples, concatenate
 from selfcorrect.correctors.contract import Corrected, lift
 from selfcorrect.correctors.correction import Correction
-from selfcorrect.experiments.toy.models.memoriser import Memoriser
 from selfcorrect.loop.bias import Sampler, each_alone
 from selfcorrect.loop.policy import Augment, Policy, Renew, Replace
 from selfcorrect.loop.run import Plan, Task
-from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.models.protocol import GenerativeModel, TensorModel
 from selfcorrect.remedies.matching import (
     lineage_matched,
     match,
@@ -46,9 +45,28 @@ REAL = Samples.real(torch.arange(24.0).double()[:, None], torch.arange(24) % 3)
 PARENTS = Samples.synthetic(REAL.values, REAL.labels, 1)
 
 
-def memoriser(samples: Samples = REAL) -> Memoriser:
+@dataclass(frozen=True)
+class Memoriser(TensorModel):
     """Draws training values of the label asked for, evenly, with a little noise."""
-    return replace(Memoriser.empty(1), bandwidth=0.01).fit(samples, 0, STREAM)
+
+    points: Tensor
+    labels: Tensor
+
+    def fit(self, samples: Samples, steps: int, stream: Stream) -> "Memoriser":
+        return replace(self, points=samples.values, labels=samples.labels)
+
+    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+        values = torch.empty((len(labels), self.points.shape[1]), dtype=self.points.dtype)
+        for label in labels.unique():
+            is_wanted, points = labels == label, self.points[self.labels == label]
+            generator = stream.child(int(label)).torch()
+            values[is_wanted] = points[torch.randint(len(points), (int(is_wanted.sum()),), generator=generator)]
+        noise = torch.randn(values.shape, generator=stream.child("noise").torch(), dtype=values.dtype)
+        return values + 0.01 * noise
+
+
+def memoriser(samples: Samples = REAL) -> Memoriser:
+    return Memoriser(samples.values, samples.labels)
 
 
 def run(plan: Plan) -> MemoryStore:

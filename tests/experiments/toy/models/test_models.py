@@ -18,7 +18,6 @@ from selfcorrect.experiments.toy.models.gan import AdversarialNetwork
 from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
 from selfcorrect.experiments.toy.models.language import LanguageModel
 from selfcorrect.experiments.toy.models.markov import MarkovChain
-from selfcorrect.experiments.toy.models.memoriser import Memoriser
 from selfcorrect.experiments.toy.models.mixture import Mixture
 from selfcorrect.experiments.toy.models.regression import LinearRegression
 from selfcorrect.experiments.toy.models.vae import VariationalAutoencoder
@@ -46,7 +45,6 @@ CASES = {
     "autoencoder": (VariationalAutoencoder(width=32), PLANE),
     "adversarial": (AdversarialNetwork(width=32), PLANE),
     "gaussian": (Gaussian.standard(2), PLANE),
-    "memoriser": (Memoriser.empty(2), PLANE),
     "language": (LanguageModel(vocabulary=6, length=8, width=16, depth=1, heads=2), WINDOWS),
 }
 

@@ -15,7 +15,7 @@ from selfcorrect.correctors.anchors import Anchors
 from selfcorrect.correctors.correction import Correction, apply_corrector
 from selfcorrect.datasets.toy.digits import bundled_digits
 from selfcorrect.experiments.studies.claims import gain
-from selfcorrect.experiments.toy.networks import digits, images
+from selfcorrect.experiments.toy.networks import digits
 
 ANCHORS = Anchors(torch.tensor([[[0.0]], [[4.0]], [[1.0]]]), torch.tensor([0, 0, 1]), torch.tensor([0.5, 0.5, 1.0]))
 
@@ -23,17 +23,17 @@ ANCHORS = Anchors(torch.tensor([[[0.0]], [[4.0]], [[1.0]]]), torch.tensor([0, 0,
 def test_images_move_to_the_nearest_centre_of_their_own_digit_by_the_strength() -> None:
     given = Samples.synthetic(torch.tensor([[[1.0]], [[3.0]], [[3.0]]]), torch.tensor([0, 0, 1]), 1)
     for strength, expected in ((0.0, [1.0, 3.0, 3.0]), (1.0, [0.5, 3.5, 2.0]), (float("inf"), [0.0, 4.0, 1.0])):
-        correction = Correction(images.nearest_centre(ANCHORS), strength, operator="interpolation")
+        correction = Correction(digits.move_to_centres(ANCHORS), strength, operator="interpolation")
         assert apply_corrector(given, correction, streams(0)).samples.values.flatten().tolist() == expected
 
 
 @pytest.mark.slow
 def test_judge_knows_digits_and_tells_noise_from_them() -> None:
     pictures, labels = bundled_digits()
-    judge = images.DigitsJudge.train(pictures[:600], labels[:600], 0)
-    assert judge.accuracy(pictures[600:], labels[600:]) > 0.85
-    assert judge.accuracy(torch.randn(600, 8, 8), labels[:600]) < 0.3
-    hidden = torch.tensor(judge.features(pictures[:4]))
+    judge = digits.DigitsJudge.train(pictures[:600], labels[:600], 0)
+    assert judge.measure_accuracy(pictures[600:], labels[600:]) > 0.85
+    assert judge.measure_accuracy(torch.randn(600, 8, 8), labels[:600]) < 0.3
+    hidden = torch.tensor(judge.extract_features(pictures[:4]))
     assert hidden.shape == (4, 32)
     logits = hidden.numpy() @ judge.classifier.coefs_[1] + judge.classifier.intercepts_[1]
     assert logits.argmax(1).tolist() == judge.classifier.predict(pictures[:4].flatten(1).numpy()).tolist()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from helpers import SHORT_WINDOWS
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 SAYS = {
     "correct_a_file": "walk-corrected.bvh, before-and-after.png",

@@ -1,1 +1,0 @@
-"""Images and texts that you bring, in the layouts that they are published in."""

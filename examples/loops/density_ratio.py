@@ -1,0 +1,152 @@
+"""A discriminator as corrector, after arXiv 2606.19162, whose reward is the discriminator's logit.
+
+A discriminator of real against synthetic samples accepts samples, or moves them. The model is a kernel density
+estimate, which blurs every generation a little more. Controls: a discriminator trained with shuffled labels, acceptance
+at random at the same rate, and steps as long in random directions.
+
+    selfcorrect toy examples/loops/density_ratio.py --quick
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+from torch import Tensor
+
+import selfcorrect as sc
+from selfcorrect.correctors.density_ratio import Discrimination, towards_density_ratio
+from selfcorrect.datasets.toy.draws import SHAPES
+from selfcorrect.metrics.neighbours import neighbour_metrics
+from selfcorrect.models.protocol import TensorModel
+from selfcorrect.remedies.selection import at_random, by_density_ratio, selected
+
+REAL, PLAIN = "real only", "uncorrected"
+ACCEPTED, SHUFFLED, AT_RANDOM = "accepted by ratio", "accepted by shuffled labels", "accepted at random"
+MOVED, MOVED_SHUFFLED, PLACEBO = "moved by ratio", "moved by shuffled labels", "moved at random"
+CONTROLS = {ACCEPTED: (PLAIN, AT_RANDOM, SHUFFLED), MOVED: (PLAIN, PLACEBO, MOVED_SHUFFLED)}
+"""The arms that an arm is compared with."""
+
+
+@dataclass(frozen=True)
+class DensityRatio(sc.toys.ToySettings):
+    """Points of a shape in the plane; one of `draws` candidates is accepted, or all move by `length` deviations."""
+
+    shape: str = "moons"
+    real_count: int = 300
+    judged: int = 300
+    draws: int = 4
+    length: float = 0.1
+    steps: int = 100
+    """Optimiser steps of the discriminator."""
+    generations: int = 5
+    seeds: int = 6
+
+
+QUICK = DensityRatio(steps=60, generations=3, seeds=5, judged=200)
+
+
+def toy(settings: DensityRatio) -> sc.toys.Toy:
+    """Declare all arms."""
+    return sc.toys.Toy(
+        [sc.toys.by_seed(settings, partial(set_up, settings))],
+        make_claims(),
+        [
+            sc.toys.Column("distance", "distance", ".3f"),
+            sc.toys.Column("coverage", "coverage"),
+            sc.toys.Column("precision", "precision", ""),
+        ],
+        title="A discriminator as corrector",
+        source="arXiv 2606.19162",
+        notes=(
+            f"Each generation trains a discriminator for {settings.steps} steps on the {settings.real_count} real "
+            "training points, so that the real data stay in the loop; it is judged on points that it has not seen.",
+            "The distance is the 2-Wasserstein distance.",
+        ),
+    )
+
+
+def make_claims() -> list[sc.claims.Claim]:
+    """Each arm against its controls; the paper has only the comparison with the plain loop."""
+    claims = []
+    for arm, controls in CONTROLS.items():
+        for control in controls:
+            claim = sc.claims.below(f"{arm}: nearer than {control}", sc.claims.gain(arm, control, "distance"))
+            claims.append(replace(claim, published=control == PLAIN))
+    for arm, controls in CONTROLS.items():
+        for control in controls:
+            claim = sc.claims.above(f"{arm}: more coverage than {control}", sc.claims.gain(arm, control, "coverage"))
+            claims.append(replace(claim, published=False))
+    farther = sc.claims.above(
+        f"{ACCEPTED}: still farther than real data only", sc.claims.gain(ACCEPTED, REAL, "distance")
+    )
+    return [*claims, replace(farther, published=False)]
+
+
+def set_up(settings: DensityRatio, stream: sc.Stream) -> sc.toys.Setup:
+    draw_shape = SHAPES[settings.shape]
+    real = sc.Samples.real(draw_shape(settings.real_count, stream.child("real"))[0])
+    reference = draw_shape(settings.judged, stream.child("reference"))[0].numpy()
+
+    def measure(candidate: sc.Candidate) -> dict[str, float]:
+        drawn = candidate.samples(settings.judged).values.double().numpy()
+        return {**neighbour_metrics(reference, drawn), "distance": measure_wasserstein(reference, drawn)}
+
+    trained = Discrimination(steps=settings.steps)
+    shuffled = Discrimination(steps=settings.steps, shuffled=True)
+    move = towards_density_ratio(real, settings.length, trained)
+    move_shuffled = towards_density_ratio(real, settings.length, shuffled)
+    plain = sc.Plan(sc.Replace(), settings.generations)
+    plans = {
+        REAL: replace(plain, policy=sc.RealOnly()),
+        PLAIN: plain,
+        ACCEPTED: replace(plain, bias=selected(settings.draws, by_density_ratio(real, trained))),
+        SHUFFLED: replace(plain, bias=selected(settings.draws, by_density_ratio(real, shuffled))),
+        AT_RANDOM: replace(plain, bias=selected(settings.draws, at_random)),
+        MOVED: replace(plain, correction=sc.Correction(move)),
+        MOVED_SHUFFLED: replace(plain, correction=sc.Correction(move_shuffled)),
+        PLACEBO: replace(plain, correction=sc.Correction(sc.placebo(move))),
+    }
+    return sc.toys.Setup(sc.Task(KernelDensity.untrained(), real, measure), plans)
+
+
+def measure_wasserstein(reference: np.ndarray, candidate: np.ndarray) -> float:
+    """Return the exact 2-Wasserstein distance between equally many points, (N, 2) each."""
+    costs = cdist(reference, candidate, "sqeuclidean")
+    rows, columns = linear_sum_assignment(costs)
+    return float(np.sqrt(costs[rows, columns].mean()))
+
+
+@dataclass(frozen=True)
+class KernelDensity(TensorModel):
+    """Training points (N, 2), each blurred by a Gaussian whose width follows Scott's rule."""
+
+    points: Tensor
+
+    @classmethod
+    def untrained(cls) -> KernelDensity:
+        return cls(torch.zeros(1, 2, dtype=torch.float64))
+
+    def fit(self, samples: sc.Samples, steps: int, stream: sc.Stream) -> KernelDensity:
+        """Remember the samples."""
+        return replace(self, points=samples.values.to(self.points))
+
+    def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
+        """Draw a training point per label, and add the noise of the kernel."""
+        chances = torch.ones(len(self.points), dtype=self.points.dtype)
+        generator = stream.child("rows").torch()
+        rows = torch.multinomial(chances, len(labels), replacement=True, generator=generator)
+        noise = torch.randn((len(labels), 2), generator=stream.child("noise").torch(), dtype=self.points.dtype)
+        return self.points[rows] + self.measure_bandwidth() * noise
+
+    def measure_bandwidth(self) -> Tensor:
+        """Return the standard deviation of the kernel in each dimension, (2,)."""
+        count = torch.tensor(float(len(self.points)), dtype=self.points.dtype)
+        weights = torch.full((len(self.points),), 1 / len(self.points), dtype=self.points.dtype)
+        mean = torch.tensordot(weights, self.points, dims=1)
+        variance = torch.tensordot(weights, (self.points - mean).square(), dims=1)
+        return count ** (-1 / 6) * variance.sqrt()

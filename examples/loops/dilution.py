@@ -1,0 +1,125 @@
+"""Artefacts in a corrected augmented loop are diluted.
+
+A Gaussian loop has a corrector that pulls samples towards a level of its own. Real data have another level. The loop
+settles between the two, at a mean that has a closed form.
+
+    selfcorrect toy examples/loops/dilution.py --quick
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import selfcorrect as sc
+from selfcorrect.analysis import theory
+
+LEVEL = 2.0
+"""The fixed point of the corrector; real data have the level 0."""
+DIMENSION = 2
+
+
+@dataclass(frozen=True)
+class Dilution(sc.toys.ToySettings):
+    """Loops over λ and γ, with a corrector that leaves the share κ = `kept` of a sample's distance from its level."""
+
+    real_count: int = 64
+    ratios: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
+    strengths: tuple[float, ...] = (0.0, 1 / 3, 1.0, math.inf)
+    kept: float = 0.25
+    generations: int = 30
+    seeds: int = 400
+
+
+QUICK = Dilution(ratios=(0.5, 2.0), generations=20, seeds=200)
+
+
+def toy(settings: Dilution) -> sc.toys.Toy:
+    """Declare all pairs of λ and γ, with the level at which each should settle."""
+    ratios = settings.ratios
+    lines = {strength: format_strength(strength) for strength in settings.strengths}
+    arms = {name_arm(ratio, strength): (ratio, strength) for strength in settings.strengths for ratio in ratios}
+
+    def set_up(stream: sc.Stream) -> sc.toys.Setup:
+        shape = (settings.seeds, DIMENSION)
+        generator = stream.child("real").torch()
+        real = sc.Samples.real(torch.randn((settings.real_count, *shape), generator=generator, dtype=torch.float64))
+        task = sc.Task(sc.Gaussian.standard(*shape), real, measure_level)
+        corrector = pull_to_level(settings.kept)
+        plans = {}
+        for arm, (ratio, strength) in arms.items():
+            correction = sc.Correction(corrector, strength, replicate_axes=1)
+            plans[arm] = sc.Plan(sc.Augment(ratio), settings.generations, correction=correction)
+        return sc.toys.Setup(task, plans)
+
+    laws = {}
+    for arm, (ratio, strength) in arms.items():
+        level = float(theory.diluted_level(0, LEVEL, ratio, strength, settings.kept))
+        laws[arm] = np.full(settings.generations + 1, level)
+    most_synthetic = [arm for arm, (ratio, _) in arms.items() if ratio == ratios[-1]]
+    last_arm = most_synthetic[-1]
+    spread_as_a_mean = float(theory.diluted_level(1, 0, *arms[last_arm], settings.kept))
+    return sc.toys.Toy(
+        [sc.toys.replicated("dilution", settings.seed, set_up)],
+        sc.claims.ours(
+            *sc.claims.as_predicted("{arm}: level", "level", laws),
+            sc.claims.above(f"{last_arm}: the spread is no mean", sc.claims.end(last_arm, "spread"), spread_as_a_mean),
+        ),
+        [
+            sc.toys.Column("level", "level", ".3f", predicted=laws, predicted_title="predicted"),
+            sc.toys.Column("spread", "spread"),
+        ],
+        rows=most_synthetic,
+        title="Artefacts are diluted",
+        source="this project",
+        figures=[
+            sc.toys.Sweep(
+                title="Level of a corrected loop",
+                x_label="λ",
+                y_label="level",
+                x=ratios,
+                lines={
+                    line: [sc.claims.end(name_arm(ratio, strength), "level") for ratio in ratios]
+                    for strength, line in lines.items()
+                },
+                predicted={
+                    line: theory.diluted_level(0, LEVEL, ratios, strength, settings.kept)
+                    for strength, line in lines.items()
+                },
+                log=True,
+            )
+        ],
+        notes=(
+            f"A level is a mean over samples; the spread of two places is not, else it were {spread_as_a_mean:.2f}.",
+        ),
+    )
+
+
+def format_strength(strength: float) -> str:
+    return "γ = ∞" if math.isinf(strength) else f"γ = {strength:.2g}"
+
+
+def name_arm(ratio: float, strength: float) -> str:
+    return f"λ = {ratio:g}, {format_strength(strength)}"
+
+
+def pull_to_level(kept: float) -> Callable[[sc.Samples], sc.Samples]:
+    """Return a corrector that moves first coordinates to `LEVEL`, except for a share of their distance."""
+
+    def pull(samples: sc.Samples) -> sc.Samples:
+        first = LEVEL + kept * (samples.values[..., :1] - LEVEL)
+        return samples.with_values(torch.cat([first, samples.values[..., 1:]], dim=-1))
+
+    return pull
+
+
+def measure_level(candidate: sc.Candidate) -> dict[str, Tensor]:
+    """Return the mean and the standard deviation of the first coordinate, per seed."""
+    model = candidate.model
+    assert isinstance(model, sc.Gaussian)
+    return {"level": model.mean[..., 0], "spread": model.covariance[..., 0, 0].sqrt()}

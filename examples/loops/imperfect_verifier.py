@@ -1,0 +1,152 @@
+"""Wrong verifiers of a network (Yi et al. 2026; Qiao et al. 2026).
+
+A verifier whose belief is wrong first improves the loop, then draws it to its belief. Selecting the samples that are
+nearest to a partial reference takes the spread away. `biased_corrector.py` has the same with models whose theory is
+known; here the model is a flow-matching network that `sc.TorchModel` brings into the loop.
+
+    selfcorrect toy examples/loops/imperfect_verifier.py --quick
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+import selfcorrect as sc
+from selfcorrect.correctors.contract import Corrector
+from selfcorrect.models.network import perceptron
+from selfcorrect.remedies.selection import at_random, nearest_to, selected
+
+REAL, PLAIN = "real only", "synthetic"
+RIGHT, WRONG = "right verifier", "wrong verifier"
+TOP, AT_RANDOM = "top-α, partial reference", "selection at random"
+
+
+@dataclass(frozen=True)
+class ImperfectVerifier(sc.toys.ToySettings):
+    """n real points of N(0, I) in the plane; a verifier that keeps what is within `radius` of a belief off by `bias`.
+
+    Selection keeps one of `draws` samples, those nearest to a slice of the real data: the half with larger x.
+    """
+
+    real_count: int = 60
+    bias: float = 0.8
+    radius: float = 1.5
+    draws: int = 2
+    width: int = 48
+    synthetic_per_real: float = 6.0
+    first_steps: int = 300
+    steps: int = 150
+    generations: int = 5
+    judged: int = 1000
+    seeds: int = 6
+
+
+QUICK = ImperfectVerifier(generations=3, steps=120, seeds=3)
+
+
+def toy(settings: ImperfectVerifier) -> sc.toys.Toy:
+    """Declare all arms."""
+    above, below, end, gain, rise = sc.claims.above, sc.claims.below, sc.claims.end, sc.claims.gain, sc.claims.rise
+    nearer_to_belief = end(WRONG, "to_belief") - end(WRONG, "error")
+    return sc.toys.Toy(
+        [sc.toys.by_seed(settings, partial(set_up, settings))],
+        [
+            below("wrong verifier: the loop ends nearer to the belief than to the truth", nearer_to_belief),
+            below("wrong verifier: it comes nearer to the belief", rise(WRONG, "to_belief")),
+            above("wrong verifier: it ends farther from the truth than it began", rise(WRONG, "error")),
+            below("right verifier: it ends nearer to the truth than without", gain(RIGHT, PLAIN, "error")),
+            below("top-α selection takes more spread away than no selection", gain(TOP, PLAIN, "spread")),
+            below("top-α selection takes more spread away than selection at random", gain(TOP, AT_RANDOM, "spread")),
+            below("top-α selection: less than half of the spread is left", end(TOP, "spread"), 0.5),
+            *sc.claims.ours(
+                above("selection at random ends no narrower than no selection", gain(AT_RANDOM, PLAIN, "spread"), -0.1)
+            ),
+        ],
+        [
+            sc.toys.Column("error", "distance to the truth"),
+            sc.toys.Column("to_belief", "distance to the belief"),
+            sc.toys.Column("spread", "deviation"),
+        ],
+        title="Wrong verifiers of a network",
+        source="Yi et al. 2026; Qiao et al. 2026",
+        notes=(
+            "Distances are those of the model's mean; the deviation of the truth is 1.",
+            "The model is a flow-matching network through `sc.TorchModel`.",
+            "Selection at random keeps as many samples as top-α selection.",
+        ),
+    )
+
+
+def set_up(settings: ImperfectVerifier, stream: sc.Stream) -> sc.toys.Setup:
+    real = sc.Samples.real(torch.randn((settings.real_count, 2), generator=stream.child("real").torch()))
+    truth, belief = torch.zeros(2), torch.tensor([settings.bias, 0.0])
+    median = real.values[:, 0].median()
+    right_half = real.values[real.values[:, 0] > median]
+
+    def measure(candidate: sc.Candidate) -> dict[str, Tensor]:
+        values = candidate.samples(settings.judged).values
+        mean = values.mean(0)
+        spread = values.var(0).mean().sqrt()
+        return {"error": (mean - truth).norm(), "to_belief": (mean - belief).norm(), "spread": spread}
+
+    plain = sc.Plan(sc.Replace(settings.synthetic_per_real), settings.generations, steps=settings.steps)
+    plans = {
+        REAL: replace(plain, policy=sc.RealOnly()),
+        PLAIN: plain,
+        RIGHT: replace(plain, correction=sc.Correction(accept_near(truth, settings.radius))),
+        WRONG: replace(plain, correction=sc.Correction(accept_near(belief, settings.radius))),
+        TOP: replace(plain, bias=selected(settings.draws, nearest_to(right_half))),
+        AT_RANDOM: replace(plain, bias=selected(settings.draws, at_random)),
+    }
+    return sc.toys.Setup(sc.Task(make_flow(settings.width), real, measure, settings.first_steps), plans)
+
+
+def accept_near(belief: Tensor, radius: float) -> Corrector:
+    """Return a verifier that keeps what is within `radius` of the belief."""
+    return sc.verifier(lambda samples: (samples.values - belief).norm(dim=1) <= radius)
+
+
+# --- the model: flow matching (Lipman et al. 2023) ---
+
+SAMPLING_STEPS = 10
+FREQUENCIES = torch.arange(1, 5)
+
+
+def make_flow(width: int) -> sc.TorchModel:
+    """Return a model of a velocity along which noise at time 0 flows to data at time 1."""
+    inputs = 2 + 1 + 2 * len(FREQUENCIES)
+    return sc.TorchModel(
+        module=partial(perceptron, inputs, width, 2, 2),
+        objective=measure_flow_loss,
+        sampler=draw_by_midpoint_rule,
+        learning_rate=3e-3,
+    )
+
+
+def measure_flow_loss(network: nn.Module, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return the squared error of the velocity on straight paths from noise to data."""
+    noise = torch.randn(values.shape, generator=generator)
+    times = torch.rand((len(values), 1), generator=generator)
+    predicted = network(append_time(noise + times * (values - noise), times))
+    return (predicted - (values - noise)).square().mean()
+
+
+def draw_by_midpoint_rule(network: nn.Module, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Move noise along the velocity, one point (2,) per label."""
+    values = torch.randn((len(labels), 2), generator=generator)
+    step = 1 / SAMPLING_STEPS
+    for index in range(SAMPLING_STEPS):
+        time = torch.full((len(values), 1), index * step)
+        halfway = values + step / 2 * network(append_time(values, time))
+        values = values + step * network(append_time(halfway, time + step / 2))
+    return values
+
+
+def append_time(values: Tensor, times: Tensor) -> Tensor:
+    """Put the time (N, 1) and its Fourier features beside values (N, 2)."""
+    phases = times * torch.pi * FREQUENCIES
+    return torch.cat([values, times, phases.sin(), phases.cos()], dim=1)

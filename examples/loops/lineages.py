@@ -1,0 +1,214 @@
+"""Why modes are lost: drift as in a population, and bias of the learner, each switched on separately.
+
+A memoriser that draws evenly is the population of Wright (1931) and Fisher (1930); theory gives its surviving founders
+exactly. Noise makes it a kernel density estimate, whose founders are lost by drift all the same. A pull towards the
+mean of each label, the bias of a learner, loses more than drift does, and descendants walk in one direction.
+
+    selfcorrect toy examples/loops/lineages.py --quick
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import selfcorrect as sc
+from selfcorrect.analysis import theory
+from selfcorrect.loop.bias import Bias, unbiased
+from selfcorrect.metrics.neighbours import near_by_label, neighbour_metrics
+from selfcorrect.models.protocol import TensorModel
+from selfcorrect.remedies.matching import lineage_matched
+
+DIMENSION = 16
+SURVIVAL, COVERAGE, BY_DRIFT, PERSISTENCE = (
+    "surviving_lineages",
+    "coverage",
+    "coverage_by_drift",
+    "lineage_persistence",
+)
+
+
+@dataclass(frozen=True)
+class Lineages(sc.toys.ToySettings):
+    """Points of labels with the sizes of the motion experiment; fully synthetic loops of memorisers."""
+
+    label_sizes: tuple[int, ...] = (3, 4, 6, 7, 9, 9, 9, 10, 10, 10, 11, 13, 13, 14)
+    unevenness: float = 0.67
+    """Squared coefficient of variation of the chances, in the uneven arms."""
+    bandwidths: tuple[float, ...] = (0.05, 0.1, 0.2)
+    """Bandwidths of the kernel arms, in standard deviations of the data."""
+    pull: float = 0.1
+    """Share of the way to the mean, in the biased arms."""
+    preference: float = 1.0
+    """Preference for points near the mean, in the biased arms."""
+    draws: int = 8
+    """Candidates per sample of the matched arms."""
+    generations: int = 12
+
+
+QUICK = Lineages(bandwidths=(0.05, 0.2), seeds=20)
+
+
+@dataclass(frozen=True)
+class Memoriser(TensorModel):
+    """Draws training points (N, d) of the label asked for, with knobs for what a real learner does besides."""
+
+    points: Tensor
+    labels: Tensor
+    chances: Tensor
+    unevenness: float = 0.0
+    """Squared coefficient of variation of the points' chances to be drawn, gamma distributed and new in each fit."""
+    bandwidth: float = 0.0
+    """Standard deviation of Gaussian noise on each draw, the novelty of a kernel density estimate."""
+    pull: float = 0.0
+    """Share of the way to the mean of its label by which each draw is moved: a bias of the learner."""
+    preference: float = 0.0
+    """Another bias: points are drawn with chances exp(−preference d²/2) at a relative distance d from the mean."""
+
+    @classmethod
+    def untrained(cls) -> Memoriser:
+        """A point at the origin, with all knobs at 0."""
+        origin = torch.zeros(1, DIMENSION, dtype=torch.float64)
+        return cls(origin, torch.zeros(1, dtype=torch.int64), torch.ones(1, dtype=torch.float64))
+
+    def fit(self, samples: sc.Samples, steps: int, stream: sc.Stream) -> Memoriser:
+        """Remember the samples."""
+        chances = torch.ones(len(samples), dtype=torch.float64)
+        if self.unevenness:
+            draws = stream.numpy().gamma(1 / self.unevenness, self.unevenness, len(samples))
+            chances = torch.from_numpy(draws).clamp(min=1e-300)
+        return replace(self, points=samples.values.to(self.points), labels=samples.labels, chances=chances)
+
+    def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
+        """Draw one point (d,) per label; the training set must have each of the labels."""
+        values = torch.empty((len(labels), self.points.shape[1]), dtype=self.points.dtype)
+        for label in labels.unique():
+            is_wanted = labels == label
+            is_candidate = self.labels == label
+            points = self.points[is_candidate]
+            to_mean = points.mean(0) - points
+            squared_distance = to_mean.square().sum(1)
+            relative = squared_distance / squared_distance.mean().clamp(min=1e-12)
+            chances = self.chances[is_candidate] * torch.exp(-self.preference / 2 * relative)
+            generator = stream.child(int(label)).torch()
+            rows = torch.multinomial(chances, int(is_wanted.sum()), replacement=True, generator=generator)
+            values[is_wanted] = points[rows] + self.pull * to_mean[rows]
+        noise = torch.randn(values.shape, generator=stream.child("noise").torch(), dtype=values.dtype)
+        return values + self.bandwidth * noise
+
+
+@dataclass(frozen=True)
+class PopulationArm:
+    """A memoriser, how it is sampled, and the variance of the number of children that theory needs."""
+
+    model: Memoriser
+    bias: Bias = unbiased
+    offspring_variance: float = 1.0
+
+
+def toy(settings: Lineages) -> sc.toys.Toy:
+    """Declare all arms; each has a separate model, and all share the seeds."""
+    arms = make_arms(settings)
+    laws = {
+        name: theory.surviving_lineages(settings.label_sizes, settings.generations, arm.offspring_variance)
+        for name, arm in arms.items()
+    }
+    return sc.toys.Toy(
+        [sc.toys.by_seed(settings, partial(set_up, settings, name, arm)) for name, arm in arms.items()],
+        sc.claims.ours(*make_claims(settings, laws)),
+        [
+            sc.toys.Column(
+                SURVIVAL, "founders with descendants", predicted=laws, predicted_title="predicted by drift alone"
+            ),
+            sc.toys.Column(COVERAGE, "coverage of reference points", "", predicted_by=BY_DRIFT),
+            sc.toys.Column(PERSISTENCE, "persistence of the lines' walks, of a random walk", ""),
+        ],
+        title="Why modes are lost",
+        source="after Wright 1931 and Fisher 1930; Alemohammad et al. 2025",
+        notes=("Predictions are of drift alone, from the arm's settings; nothing is fitted to the loops.",),
+    )
+
+
+def make_arms(settings: Lineages) -> dict[str, PopulationArm]:
+    even = Memoriser.untrained()
+    uneven = replace(even, unevenness=settings.unevenness)
+    biased = replace(even, bandwidth=settings.bandwidths[0], pull=settings.pull, preference=settings.preference)
+    matched = lineage_matched(settings.draws, adaptive=False)
+    matched_variance = theory.matched_offspring_variance(settings.draws, settings.unevenness)
+    kernels = {
+        name_kernel(bandwidth): PopulationArm(replace(even, bandwidth=bandwidth)) for bandwidth in settings.bandwidths
+    }
+    return {
+        "even": PopulationArm(even),
+        "uneven": PopulationArm(uneven, offspring_variance=1 + settings.unevenness),
+        "uneven, matched": PopulationArm(uneven, matched, matched_variance),
+        **kernels,
+        "biased": PopulationArm(biased),
+        "biased, matched": PopulationArm(replace(biased, unevenness=settings.unevenness), matched, matched_variance),
+    }
+
+
+def name_kernel(bandwidth: float) -> str:
+    return f"kernel {bandwidth:g}"
+
+
+def set_up(settings: Lineages, name: str, arm: PopulationArm, stream: sc.Stream) -> sc.toys.Setup:
+    real = draw_points(settings.label_sizes, stream.child("real"))
+    reference = draw_points(settings.label_sizes, stream.child("reference")).values.numpy()
+    near = near_by_label(reference, real.values.numpy(), real.labels.numpy())
+    by_drift = theory.coverage_by_drift(near, settings.label_sizes, settings.generations, arm.offspring_variance)
+
+    def measure(candidate: sc.Candidate) -> dict[str, float]:
+        points = cast(Memoriser, candidate.model).points.numpy()  # all that it can draw, apart from noise
+        coverage = neighbour_metrics(reference, points)["coverage"]
+        return {COVERAGE: coverage, BY_DRIFT: float(by_drift[candidate.generation])}
+
+    task = sc.Task(arm.model, real, measure, space=Tensor.numpy)
+    return sc.toys.Setup(task, {name: sc.Plan(sc.Replace(), settings.generations, bias=arm.bias)})
+
+
+def draw_points(label_sizes: tuple[int, ...], stream: sc.Stream) -> sc.Samples:
+    labels = torch.repeat_interleave(torch.arange(len(label_sizes)), torch.tensor(label_sizes))
+    points = torch.randn((len(labels), DIMENSION), generator=stream.torch(), dtype=torch.float64)
+    return sc.Samples.real(points, labels)
+
+
+def make_claims(settings: Lineages, laws: Mapping[str, np.ndarray]) -> Iterator[sc.claims.Claim]:
+    above, below, agrees, end, gain = (
+        sc.claims.above,
+        sc.claims.below,
+        sc.claims.agrees,
+        sc.claims.end,
+        sc.claims.gain,
+    )
+    last = settings.generations
+    kernel = name_kernel(settings.bandwidths[-1])
+    laws_of_drift = {name: law for name, law in laws.items() if not name.startswith("biased")}
+
+    def measure_share_of_drift(name: str) -> sc.claims.Quantity:
+        """The share of the loss of lines at the end that drift explains."""
+        predicted = float(laws[name][-1])
+
+        def divide(surviving: np.ndarray) -> np.ndarray:
+            return np.array([theory.drift_share(float(share), predicted) for share in surviving])
+
+        return end(name, SURVIVAL).map(divide)
+
+    yield from sc.claims.as_predicted(
+        "{arm}: lines that survive {t} generations", SURVIVAL, laws_of_drift, times=(2, last)
+    )
+    for name in ("even", "uneven", "uneven, matched"):
+        excess = end(name, COVERAGE) - end(name, BY_DRIFT)
+        yield agrees(f"{name}: coverage at generation {last}, over drift's", excess, 0.0)
+    yield above("matching keeps lines", gain("uneven, matched", "uneven", SURVIVAL))
+    yield above("drift explains the loss of an unbiased kernel", measure_share_of_drift(kernel), 0.9)
+    yield below("a biased learner loses more than by drift", measure_share_of_drift("biased"), 0.9)
+    yield above("lines of a biased learner walk in one direction", end("biased", PERSISTENCE), 1.3)
+    yield below("lines of an unbiased kernel walk at random", end(kernel, PERSISTENCE), 1.3)
+    yield above("matching keeps lines of a biased learner", gain("biased, matched", "biased", SURVIVAL))

@@ -1,1 +1,0 @@
-"""Loops of models in the layouts of Hugging Face on files that you bring."""

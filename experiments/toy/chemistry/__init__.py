@@ -1,1 +1,0 @@
-"""A loop on conformers of molecules."""

@@ -1,0 +1,225 @@
+"""The parts that example loops bring along: known answers, and a command that runs and resumes them as files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from helpers import LOOPS, assert_is_a_model_for_loops
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.datasets.toy.draws import eight_gaussians, zipf
+from selfcorrect.experiments.commands.toy import ToyCommand
+from selfcorrect.experiments.toy.table import load_toy_module
+from selfcorrect.loop.policy import Replace
+from selfcorrect.loop.run import LoopHistory
+from selfcorrect.storage.runs.memory import MemoryStore
+
+STREAM = streams(4)
+PLANE = Samples.real(eight_gaussians(400, STREAM)[0])
+
+
+def load(name: str) -> ModuleType:
+    return load_toy_module(LOOPS[name])
+
+
+# --- the command ---
+
+LOOP = '''
+"""Means of a Gaussian."""
+
+from dataclasses import dataclass
+
+import torch
+
+import selfcorrect as sc
+
+
+@dataclass(frozen=True)
+class Settings(sc.toys.ToySettings):
+    generations: int = 3
+    seeds: int = 4
+
+
+QUICK = Settings(generations=2)
+
+
+def measure(candidate):
+    return {"spread": candidate.samples(50).values.std()}
+
+
+def toy(settings):
+    def set_up(stream):
+        real = sc.Samples.real(torch.randn(20, 2, generator=stream.child("real").torch()))
+        task = sc.Task(sc.Gaussian.standard(2), real, measure)
+        return sc.toys.Setup(task, {"replace": sc.Plan(sc.Replace(), settings.generations)})
+
+    return sc.toys.Toy(
+        [sc.toys.by_seed(settings, set_up)],
+        [sc.claims.below("the spread falls", sc.claims.rise("replace", "spread"))],
+        [sc.toys.Column("spread", "spread")],
+        title="A loop of my own",
+        source="nobody",
+    )
+'''
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_file_runs_like_a_named_loop_and_resumes(workers: int, tmp_path: Path) -> None:
+    (tmp_path / "my_loop.py").write_text(LOOP)
+    command = ToyCommand((str(tmp_path / "my_loop.py"), "linear"), tmp_path / "run", quick=True, workers=workers)
+    assert command.run() == 0
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert [(row["name"], row["source"]) for row in results][1] == ("my-loop", "nobody")
+    assert "A loop of my own" in (tmp_path / "run" / "report.html").read_text()
+    measured = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("measured.json")}
+    assert command.run() == 0
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("measured.json")} == measured
+
+
+def test_a_file_that_is_changed_is_run_again(tmp_path: Path) -> None:
+    (tmp_path / "changed_loop.py").write_text(LOOP)
+    command = ToyCommand((str(tmp_path / "changed_loop.py"),), tmp_path / "run", quick=True, workers=1)
+    command.run()
+    first = {path.parent for path in (tmp_path / "run").rglob("measured.json")}
+    (tmp_path / "changed_loop.py").write_text(LOOP.replace("candidate.samples(50)", "candidate.samples(51)"))
+    command.run()
+    assert {path.parent for path in (tmp_path / "run").rglob("measured.json")} - first
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import no_such_module", r"broken_loop\.py cannot be imported: ModuleNotFoundError: .*no_such_module"),
+        ("1 / 0", r"broken_loop\.py cannot be imported: ZeroDivisionError"),
+        ("QUICK = 1", r"broken_loop\.py has no toy; a toy loop needs"),
+        (None, r"broken_loop\.py: no such file"),
+    ],
+)
+def test_a_file_without_a_loop_is_one_sentence(text: str | None, message: str, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "broken_loop.py").write_text(text)
+    with pytest.raises(SettingError, match=message):
+        ToyCommand((str(tmp_path / "broken_loop.py"),), tmp_path / "run").run()
+
+
+def test_two_files_of_one_name_are_one_sentence(tmp_path: Path) -> None:
+    files = [tmp_path / "a" / "same_loop.py", tmp_path / "b" / "same_loop.py"]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text(LOOP)
+    with pytest.raises(SettingError, match="two toy loops are named 'same-loop'"):
+        ToyCommand(tuple(map(str, files)), tmp_path / "run", workers=1).run()
+
+
+# --- models ---
+
+
+def test_models_of_example_loops_are_models_for_loops() -> None:
+    ones, biased = torch.ones, load("biased-corrector")
+    words = torch.multinomial(zipf(20), 400, replacement=True, generator=STREAM.torch()).reshape(400, 1).float()
+    windows = (torch.arange(8)[None, :] + torch.arange(64)[:, None]).remainder(5).float()
+    regression = load("weighting").LinearRegression(ones((1, 1), dtype=torch.float64))
+    assert_is_a_model_for_loops(regression, Samples.real(PLANE.values[:, None]), 1)
+    assert_is_a_model_for_loops(biased.LinearRegression(ones(1, dtype=torch.float64)), PLANE, 1)
+    assert_is_a_model_for_loops(biased.WordFrequencies(zipf(20)[None]), Samples.real(words), 1)
+    assert_is_a_model_for_loops(load("density-ratio").KernelDensity.untrained(), PLANE, 1)
+    assert_is_a_model_for_loops(load("imperfect-verifier").make_flow(16), PLANE.with_values(PLANE.values.float()), 3)
+    transformer = load("text-mechanisms").LanguageModel(vocabulary=6, length=8, width=16, depth=1, heads=2)
+    assert_is_a_model_for_loops(transformer, Samples.real(windows), 3)
+    points = torch.randn((20, 16), generator=STREAM.torch(), dtype=torch.float64)
+    assert_is_a_model_for_loops(load("lineages").Memoriser.untrained(), Samples.real(points), 1)
+
+
+def test_the_kernel_density_estimate_follows_scotts_rule() -> None:
+    model = load("density-ratio").KernelDensity.untrained().fit(PLANE, 0, STREAM)
+    values = model.sample(torch.zeros(20_000), STREAM)
+    expected = PLANE.values.var(0, correction=0) * (1 + 400 ** (-1 / 3))
+    assert values.var(0).numpy() == pytest.approx(expected.numpy(), rel=0.04)
+
+
+LABELS = torch.tensor([0, 1]).repeat(6000)
+
+
+def fit_memoriser(**knobs: float) -> object:
+    points = torch.zeros(5, 16, dtype=torch.float64)
+    points[:, 0] = torch.tensor([0.0, 1.0, 2.0, 10.0, 20.0])
+    samples = Samples.real(points, torch.tensor([0, 0, 0, 1, 1]))
+    return replace(load("lineages").Memoriser.untrained(), **knobs).fit(samples, 0, STREAM)
+
+
+def test_a_memoriser_draws_its_points_evenly_within_the_label() -> None:
+    values = fit_memoriser().sample(LABELS, STREAM)[:, 0]
+    assert set(values[LABELS == 1].tolist()) == {10.0, 20.0}
+    shares = [(values[LABELS == 0] == point).double().mean() for point in (0, 1, 2)]
+    assert shares == pytest.approx([1 / 3] * 3, abs=0.03)
+
+
+def test_the_knobs_of_a_memoriser() -> None:
+    noisy = fit_memoriser(bandwidth=0.1).sample(LABELS[:1].repeat(9000), STREAM)[:, 0]
+    assert noisy.var() == pytest.approx(2 / 3, abs=0.03)
+    pulled = fit_memoriser(pull=0.2).sample(LABELS[1::2], STREAM)[:, 0]
+    assert set(pulled.tolist()) == {11.0, 19.0}
+    preferred = fit_memoriser(preference=2.0).sample(LABELS[::2], STREAM)[:, 0]
+    assert (preferred == 1).double().mean() > 0.6
+    many = Samples.real(torch.zeros(5000, 16))
+    chances = fit_memoriser(unevenness=0.67).fit(many, 0, STREAM).chances
+    assert chances.var() / chances.mean() ** 2 == pytest.approx(0.67, rel=0.1)
+    assert np.isclose(chances.mean(), 1, atol=0.06)
+    assert fit_memoriser().fit(many, 0, STREAM).chances.var() == 0
+
+
+# --- policies and judges ---
+
+
+def test_exchange_gives_every_model_equal_parts_of_all() -> None:
+    values = torch.arange(3.0)[None, None, :, None].expand(6, 2, 3, 1)
+    history = LoopHistory(MemoryStore(), 1, Samples.synthetic(values, None, 1))
+    mixed = load("crossfeed").Exchange(Replace()).mix(Samples.real(values), history, 1, streams(0)).values
+    for model in range(3):
+        assert sorted(mixed[:, 0, model, 0].tolist()) == [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
+
+
+def test_the_verifier_of_text_knows_pairs() -> None:
+    small_gpt = load("small-gpt")
+    is_known = small_gpt.tabulate_pairs(torch.tensor([[0.0, 1.0, 2.0]]), 4)
+    windows = torch.tensor([[0.0, 1.0, 2.0], [0.0, 1.0, 3.0], [3.0, 2.0, 1.0]])
+    assert small_gpt.measure_known_share(is_known, windows).tolist() == [1.0, 0.5, 0.0]
+
+
+@pytest.mark.parametrize("name", ["remedies", "mechanisms"])
+def test_modes_are_counted_with_what_lies_in_them(name: str) -> None:
+    module = load(name)
+    real = module.draw_circle(96, streams(1))
+    assert module.measure_modes(real.values) == {"coverage": 1.0, "precision": 1.0}
+    assert real.values.var(dim=0).mean() == pytest.approx(1, abs=0.05)
+    half = torch.cat([real.values[::12], torch.zeros(8, 1, 2)])  # one mode, and the middle, which is empty
+    assert module.measure_modes(half) == {"coverage": pytest.approx(1 / 12), "precision": 0.5}
+
+
+def test_training_anew_starts_from_an_untrained_model() -> None:
+    make_plan = load("mechanisms").make_plan
+    tuned, anew = make_plan("fully synthetic", 1, 3, 2), make_plan("fully synthetic, trained anew", 1, 3, 2)
+    assert (tuned.from_scratch, tuned.steps) == (False, 2)
+    assert (anew.from_scratch, anew.steps) == (True, 3)
+
+
+def test_windows_are_alike_if_each_character_occurs_as_often() -> None:
+    windows = torch.tensor([[0.0, 1, 0, 1], [1, 0, 0, 1], [1, 1, 1, 1]])
+    ab, ba, bb = load("text-mechanisms").count_characters(windows, 3)
+    assert torch.equal(ab, ba)
+    assert torch.equal(bb, torch.tensor([0.0, 2, 0]))
+
+
+def test_the_wasserstein_distance_of_a_shift_is_its_length() -> None:
+    points = np.random.default_rng(0).normal(size=(50, 2))
+    shifted = points[::-1] + np.array([3.0, 4.0])
+    assert load("density-ratio").measure_wasserstein(points, shifted) == pytest.approx(5.0)
