@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -61,13 +61,75 @@ class GroundBox:
 
         Those that are deeper than `DEEPEST_M` are beside it, as are toes that touch the riser of a step.
         """
-        x, y, z = np.moveaxis(points_m - np.array(self.centre_m), -1, 0)
-        cosine, sine = np.cos(np.deg2rad(self.turn_deg)), np.sin(np.deg2rad(self.turn_deg))
-        half_x, half_y, half_z = (half_m + _EDGE_M for half_m in np.array(self.size_m) / 2)
-        inside_m = np.minimum(half_x - np.abs(cosine * x - sine * z), half_z - np.abs(sine * x + cosine * z))
+        return _BoxTable.from_boxes([self]).hold(points_m)[..., 0]
+
+
+_PAIRS_AT_ONCE = 1_000_000
+"""Pairs of points and boxes that are compared at once: some ten arrays of this size are in memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class _BoxTable:
+    """B boxes as arrays, so that points are compared with all of them at once."""
+
+    centres_m: np.ndarray
+    """(B, 3)."""
+    half_sizes_m: np.ndarray
+    """(B, 3) half of each extent, with a margin for rounding."""
+    cosines: np.ndarray
+    """(B,) of the turns about the upward axis."""
+    sines: np.ndarray
+    """(B,)."""
+    tops_m: np.ndarray
+    """(B,) heights of the upper sides."""
+
+    @classmethod
+    def from_boxes(cls, boxes: Sequence[GroundBox]) -> _BoxTable:
+        """Return the table of some boxes."""
+        turns_rad = [np.deg2rad(box.turn_deg) for box in boxes]
+        return cls(
+            centres_m=np.array([box.centre_m for box in boxes]).reshape(-1, 3),
+            half_sizes_m=np.array([box.size_m for box in boxes]).reshape(-1, 3) / 2 + _EDGE_M,
+            cosines=np.array([np.cos(turn_rad) for turn_rad in turns_rad]),
+            sines=np.array([np.sin(turn_rad) for turn_rad in turns_rad]),
+            tops_m=np.array([box.top_m for box in boxes]),
+        )
+
+    def near(self, points_m: np.ndarray) -> np.ndarray:
+        """Return the indices of the boxes that may be beneath one of points (..., 3)."""
+        if not len(self.tops_m) or not points_m.size:
+            return np.zeros(0, dtype=int)
+        level_m = points_m.reshape(-1, 3)[:, [0, 2]]
+        reach_m = np.hypot(self.half_sizes_m[:, 0], self.half_sizes_m[:, 2])[:, None] + _EDGE_M
+        centres_m = self.centres_m[:, [0, 2]]
+        is_beyond = (centres_m + reach_m < np.fmin.reduce(level_m)) | (centres_m - reach_m > np.fmax.reduce(level_m))
+        return np.flatnonzero(~is_beyond.any(axis=1))
+
+    def select(self, boxes: np.ndarray) -> _BoxTable:
+        """Return the table of some of the boxes."""
+        return _BoxTable(**{name: values[boxes] for name, values in vars(self).items()})
+
+    def hold(self, points_m: np.ndarray) -> np.ndarray:
+        """(..., B) whether points (..., 3) are over each box, or in it; see `GroundBox.holds`."""
+        x, y, z = np.moveaxis(points_m[..., None, :] - self.centres_m, -1, 0)
+        half_x, half_y, half_z = self.half_sizes_m.T
+        along_x, along_z = self.cosines * x - self.sines * z, self.sines * x + self.cosines * z
+        inside_m = np.minimum(half_x - np.abs(along_x), half_z - np.abs(along_z))
         deep_m = half_y - y
         on_top = deep_m <= np.maximum(inside_m, _SHALLOW_M)
-        return (inside_m >= 0) & on_top & (deep_m <= min(2 * half_y, DEEPEST_M))
+        return np.asarray((inside_m >= 0) & on_top & (deep_m <= np.minimum(2 * half_y, DEEPEST_M)))
+
+    def highest_m(self, points_m: np.ndarray) -> np.ndarray:
+        """(...) height of the highest box beneath each of points (..., 3); −∞ for those beneath which is none."""
+        flat_m = points_m.reshape(-1, 3)
+        table = self.select(self.near(flat_m))
+        highest_m = np.full(len(flat_m), -np.inf)
+        if len(table.tops_m):
+            rows = max(1, _PAIRS_AT_ONCE // len(table.tops_m))
+            for start in range(0, len(flat_m), rows):
+                part = slice(start, start + rows)
+                highest_m[part] = np.where(table.hold(flat_m[part]), table.tops_m, -np.inf).max(axis=1)
+        return highest_m.reshape(points_m.shape[:-1])
 
 
 @dataclass(frozen=True)
@@ -140,11 +202,16 @@ class Ground:
 
     def beneath_m(self, points_m: np.ndarray) -> np.ndarray:
         """Heights (...) of what is beneath points (..., 3), box or floor, along the floor's normal."""
-        seen_m, ground = self.seen(points_m), self.of_floor
-        beneath_m = np.full(seen_m.shape[:-1], ground.floor_m)
-        for box in ground.boxes:
-            np.maximum(beneath_m, box.top_m, out=beneath_m, where=box.holds(seen_m))
-        return beneath_m
+        ground = self.of_floor
+        return np.maximum(ground.floor_m, ground._box_table.highest_m(self.seen(points_m)))
+
+    def boxes_near(self, points_m: np.ndarray) -> list[GroundBox]:
+        """Return the boxes that may be beneath one of points (..., 3) in the floor's frame, in their order."""
+        return [self.boxes[index] for index in self._box_table.near(points_m)]
+
+    @cached_property
+    def _box_table(self) -> _BoxTable:
+        return _BoxTable.from_boxes(self.boxes)
 
     def above_m(self, points_m: np.ndarray) -> np.ndarray:
         """Heights (...) of points (..., 3) above that."""

@@ -181,7 +181,7 @@ def find_boxes_under_feet(posed: PosedMotions) -> list[tuple[Support, ...]]:
                         *span,
                         box.turn_deg,
                     )
-                    for box in (ground.boxes if ground else ())
+                    for box in (ground.boxes_near(feet_m) if ground else ())
                     for foot, part in enumerate(("left foot", "right foot"))
                     for span in spans(_is_near_top(box, feet_m[:, foot]), gap)
                 ),

@@ -172,6 +172,46 @@ def test_contacts_on_stairs_given_back_change_next_to_nothing(climbing: Motion) 
     assert mean_distance_m(again.motion, once) < 0.006
 
 
+def random_ground(boxes: int, seed: int) -> sc.Ground:
+    """A floor with many boxes of all sizes and turns over 6 by 6 m, some of which overlap."""
+    draw = np.random.default_rng(seed)
+    return sc.Ground(
+        tuple(
+            sc.GroundBox(
+                (float(x), float(0.5 * height), float(z)),
+                (float(width), float(height), float(depth)),
+                turn_deg=float(turn_deg),
+            )
+            for x, z in draw.uniform(-3, 3, (boxes, 2))
+            for width, height, depth in draw.uniform(0.05, 0.8, (1, 3))
+            for turn_deg in draw.uniform(-180, 180, 1)
+        ),
+        floor_m=-0.1,
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_heights_of_many_boxes_are_those_of_one_box_after_the_other(seed: int) -> None:
+    ground = random_ground(200, seed)
+    points_m = np.random.default_rng(seed + 100).uniform((-3.5, -0.2, -3.5), (3.5, 1.0, 3.5), (40, 12, 3))
+    expected_m = np.full(points_m.shape[:-1], ground.floor_m)
+    for box in ground.boxes:
+        expected_m = np.where(box.holds(points_m), np.maximum(expected_m, box.top_m), expected_m)
+    np.testing.assert_array_equal(ground.beneath_m(points_m), expected_m)
+    assert len(np.unique(expected_m)) > 10, "points are over many boxes"
+    assert ground.beneath_m(points_m[:0]).shape == (0, 12)
+
+
+def test_boxes_far_from_a_motion_are_not_compared_with_it() -> None:
+    ground = random_ground(2000, 7)
+    points_m = np.random.default_rng(8).uniform((1.0, 0.0, 1.0), (1.5, 1.0, 1.5), (60, 3))
+    near = ground.boxes_near(points_m)
+    assert 0 < len(near) < 200
+    beneath = [box for box in ground.boxes if box.holds(points_m).any()]
+    assert beneath
+    assert set(beneath) <= set(near)
+
+
 # --- slopes -----------------------------------------------------------------------------------------------------------
 
 
@@ -205,7 +245,7 @@ def test_gravity_pulls_along_the_vertical_and_not_along_the_slope_s_normal() -> 
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ({"boxes": [{"centre_m": [0, 0], "size_m": [1, 1, 1]}]}, "three finite numbers"),
+        ({"boxes": [{"centre_m": [0, 0], "size_m": [1, 1, 1]}]}, "three numbers within"),
         ({"boxes": [{"centre_m": [0, 0, 0], "size_m": [1, 0, 1]}]}, "positive size_m"),
         ({"boxes": [{"centre_m": [0, 0, 0]}]}, "size_m is missing"),
         ({"slope_deg": 60}, "from -30 to 30"),
