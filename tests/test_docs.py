@@ -247,7 +247,7 @@ def test_results_by_synthetic_ratio_are_drawn_where_there_are_some() -> None:
     ]
     assert guarantees() == pytest.approx({"guaranteed at best, uncorrected": 1 / 3, "corrected": 1 / 2})
     svg = results.ratio_figure(summary, "dct-mlp")
-    assert all(f">{text}<" in svg for text in ("0", "0.5", "1", "∞", "physics", "Recall", "corrected"))
+    assert all(f">{text}<" in svg for text in ("0", "0.5", "1", "∞", "physics", "Recall, DCT MLP", "corrected"))
     fewer = replace(summary, settings={**settings, "comparisons": [{**comparison, "arms": comparison["arms"][:5]}]})
     assert results.ratio_figure(fewer, "dct-mlp") == ""
 

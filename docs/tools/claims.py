@@ -51,7 +51,7 @@ SIZES = {
 }
 """Denoiser → n → summary of the comparison by the number of real windows."""
 
-TITLES = {"dct-mlp": "DCT MLP", "patch-mixer": "patch mixer"}
+TITLES = {"dct-mlp": "DCT MLP", "patch-mixer": "patch mixer", "dct-mixer": "DCT mixer"}
 """Denoiser → words."""
 
 

@@ -25,7 +25,7 @@ import numpy as np
 import tyro
 from answer import answer_tables, first_screen_table
 from captions import captions_table
-from claims import CLAIMS, claims_table
+from claims import CLAIMS, TITLES, claims_table
 from dilution import KEPT, coverage_table, coverage_tests, dilution_figure, form_table
 from evidence import judged
 from findings import evidence_table, finding_pictures, findings_sections
@@ -36,10 +36,10 @@ from worth import worth_table
 
 from selfcorrect.experiments.motion.report.view import strong_lines
 from selfcorrect.experiments.motion.settings.experiment import settings_of
-from selfcorrect.experiments.reporting.figures import MOST_LINES, curve_grid, looks, share_grid
+from selfcorrect.experiments.reporting.figures import MOST_LINES, looks, share_grid, short_curves
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, joined, read_summary, write_summary
-from selfcorrect.experiments.studies.arms import Arm
+from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.experiments.studies.shares import by_share, guarantees
 from selfcorrect.motion.measures.metrics import Metric, metric_of
 
@@ -50,8 +50,9 @@ PAGES = (ROOT / "README.md", ROOT / "docs" / "report.md", *sorted(SUMMARIES.glob
 """Pages with tables between marks."""
 
 DRAWN = ("fid_kinematic", "recall", "coverage", "penetration_mm")
-RETRIEVAL = ("r_precision_3", "r_precision_3_rare", "r_precision_3_common")
-"""Drawn too, where labels are captions."""
+"""Metrics of figures by synthetic ratio."""
+PAIR, CAPTIONED = ("fid_kinematic", "coverage"), ("r_precision_3", "coverage")
+"""Metrics of figures over generations, and of those whose labels are captions."""
 FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
 """Options, each with a value, that change no result."""
 SEEDS = ("--seeds", "--first-seed")
@@ -88,21 +89,25 @@ def filled(page: str, summaries: Mapping[str, Summary]) -> str:
 
 
 def figure(summary: Summary, denoiser: str, shown: Collection[str] = ()) -> str:
-    """SVG text: a row per metric, a column per data policy, bands over seeds. Of many arms, fully synthetic ones alone.
+    """Draw two panels over generations, with bands over seeds; returns SVG text.
 
-    shown: the names of the arms to draw, all by default.
+    Args:
+        summary: A kept run.
+        denoiser: Its network to draw.
+        shown: Names of arms, in the order of a table; all by default. The first `MOST_LINES` of them that are fully
+            synthetic are drawn, beside training on real data only.
     """
-    columns: dict[str, list[ArmCurves]] = {}
+    chosen: list[ArmCurves] = []
     for arm, curves, _ in arms_of(summary, denoiser):
         if shown and arm.name not in shown:
             continue
-        told = replace(curves, title=arm.label) if arm.policy == "real" else curves  # it stands beside every policy
-        columns.setdefault(arm.group, []).append(told)
-    baselines = columns.pop("real data only", [])
-    columns = {group: [*baselines, *curves] for group, curves in columns.items()} or {"real data only": baselines}
-    if any(len(curves) > MOST_LINES for curves in columns.values()):
-        columns = {"fully synthetic": columns["fully synthetic"]}
-    return curve_grid(columns, _drawn(summary), _floor(summary))
+        if arm == BASELINE:
+            chosen.insert(0, replace(curves, title="real data only"))
+        elif arm.policy in ("replace", "freeze"):
+            chosen.append(curves)
+    metrics = [metric_of(key) for key in (CAPTIONED if summary.settings.get("captions") else PAIR)]
+    title = f"{TITLES[denoiser]}, fully synthetic"
+    return short_curves({title: chosen[: MOST_LINES + 1]}, metrics, _floor(summary))
 
 
 def run_figures(wanted: Collection[str], summaries: Mapping[str, Summary]) -> Iterator[tuple[str, str]]:
@@ -130,8 +135,8 @@ def headline(summary: Summary) -> str:
     }
     found = {arm: curves for arm, curves, _ in arms_of(summary, "dct-mlp") if arm in names}
     lines = [replace(curves, title=names[arm]) for arm, curves in found.items()]
-    drawn = [metric_of(key) for key in ("recall", "coverage", "fid_kinematic")]
-    return curve_grid({"fully synthetic": lines}, drawn, _floor(summary))
+    metrics = [metric_of(key) for key in PAIR]
+    return short_curves({f"{TITLES['dct-mlp']}, fully synthetic": lines}, metrics, _floor(summary))
 
 
 def ratio_figure(summary: Summary, denoiser: str) -> str:
@@ -142,7 +147,7 @@ def ratio_figure(summary: Summary, denoiser: str) -> str:
     if not lines:
         return ""
     palette = looks([curves.title for curves in arms.values()])
-    return share_grid({denoiser: lines}, _drawn(summary), _floor(summary), palette, guarantees())
+    return share_grid({TITLES[denoiser]: lines}, _drawn(summary), _floor(summary), palette, guarantees())
 
 
 def _as_judged(curves: ArmCurves, keys: Sequence[str]) -> ArmCurves:
@@ -151,7 +156,7 @@ def _as_judged(curves: ArmCurves, keys: Sequence[str]) -> ArmCurves:
 
 
 def _drawn(summary: Summary) -> list[Metric]:
-    return [metric_of(key) for key in (*DRAWN, *(RETRIEVAL if summary.settings.get("captions") else ()))]
+    return [metric_of(key) for key in DRAWN]
 
 
 def _floor(summary: Summary) -> dict[str, float]:

@@ -45,13 +45,14 @@ INSTALLED = ROOT / "build" / "types" / "selfcorrect"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Add the generated pages to the navigation."""
+    """Add the generated pages to the navigation: examples to the tutorials, all others to the reference."""
     assert config.nav is not None
-    *reading, project = config.nav
-    examples = [{title_of(path): f"examples/{path.stem}.md"} for path in EXAMPLES]
+    sections = {title: pages for entry in config.nav for title, pages in entry.items()}
+    sections["Tutorials"].append({"Examples": [{title_of(path): f"examples/{path.stem}.md"} for path in EXAMPLES]})
     api = [{"Overview": "api/index.md"}, *({name: f"api/{name}.md"} for name in packages())]
-    reference = [{"Commands": "commands.md"}, {"File formats": "formats.md"}, {"What has a name": "names.md"}]
-    config.nav = [*reading, {"Examples": examples}, {"Reference": reference}, {"API": api}, project]
+    generated = [{"Commands": "commands.md"}, {"File formats": "formats.md"}, {"Names": "names.md"}, {"API": api}]
+    names, project = sections["Reference"]
+    sections["Reference"][:] = [names, *generated, project]
     return config
 
 
@@ -118,8 +119,13 @@ def place_on_site(page: Path, link: str) -> str:
     return os.path.relpath(place, page.parent)
 
 
+VALUE = re.compile(r"<td>(?=[−+]?[\d.,]+ (?:±|\[)[^<]{,30}</td>)")
+"""A cell with a value and its interval."""
+
+
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Formulas as MathML."""
+    """Write formulas as MathML, and keep values of tables together with their intervals."""
+    html = VALUE.sub('<td class="value">', html)
     return re.sub(r'<(span|div) class="arithmatex">(.*?)</\1>', _formula, html, flags=re.DOTALL)
 
 
@@ -139,7 +145,9 @@ REMOTE = re.compile(
 def _formula(match: re.Match[str]) -> str:
     r"""The MathML of `\(…\)` within a line, or of `\[…\]` on its own."""
     tex = html.unescape(match[2].strip())[2:-2]
-    return mathml(tex, display="block" if match[1] == "div" else "inline")
+    if match[1] == "div":
+        return f'<div class="formula">{mathml(tex, display="block")}</div>'
+    return mathml(tex, display="inline")
 
 
 # --- examples, and files of the repository ---------------------------------------------------------------------------

@@ -236,9 +236,9 @@ def _panels(rows: int, columns: int, height_in: float) -> tuple[Figure, np.ndarr
 
 
 def _name(panel: Any, metric: str, column: str, row: int, place: int, columns: int) -> None:
-    """Say what a panel of `_panels` shows."""
+    """Title a panel of `_panels` with its metric and its column."""
     if columns == 1:
-        panel.set_title(metric)
+        panel.set_title(", ".join(filter(None, (metric, column))))
     else:
         panel.set(title=column if row == 0 else "", ylabel="" if place else metric)
 
