@@ -17,6 +17,7 @@ from selfcorrect.models.diffusion.confidence import denoising_errors
 from selfcorrect.models.diffusion.steering import Guided, Rescaled, Truncated, steered
 from selfcorrect.models.ecosystem import Ecosystem
 from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.remedies.inside_sampler import corrected_inside
 from selfcorrect.remedies.matching import Finish, lineage_matched, newest_synthetic, oldest_synthetic
 from selfcorrect.remedies.selection import (
     Rule,
@@ -171,6 +172,34 @@ def averaged_weights(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
 def ecosystem(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Four models that share out the training set and train on the pool of their samples."""
     return replace(task, model=Ecosystem.of(task.model, 4)), plan
+
+
+# ---------------------------------------------------------------- places of the corrector
+
+
+def inside_sampler(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+    """The corrector works on predictions, in the last step of each quarter of the denoising steps."""
+    quarter = max(1, _sampling_steps(task) // 4)
+    return _correct_inside(task, plan, every=quarter, first=quarter - 1)
+
+
+def inside_sampler_once(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+    """The corrector works on predictions once, in the last step of the third quarter of the denoising steps."""
+    steps = _sampling_steps(task)
+    return _correct_inside(task, plan, every=steps, first=max(0, 3 * steps // 4 - 1))
+
+
+def _correct_inside(task: Task, plan: Plan, every: int, first: int) -> Arm:
+    """The plan with its corrector inside the sampler and no correction of samples; without one, as it is."""
+    if plan.correction is None:
+        return task, plan
+    bias = corrected_inside(plan.correction.corrector, every, first)
+    return task, replace(plan, bias=bias, correction=None)
+
+
+def _sampling_steps(task: Task) -> int:
+    config = getattr(task.model, "config", None)
+    return config.sampling_steps if config else 1
 
 
 # ---------------------------------------------------------------- controls

@@ -22,6 +22,8 @@ class RemedyRow(Row):
     """What was claimed there, one clause."""
     rated: bool = False
     """Whether it needs choices of people (`--ratings`)."""
+    needs_corrector: bool = False
+    """Whether it is a way to apply the arm's corrector."""
 
 
 REMEDIES = Registry(
@@ -169,6 +171,26 @@ REMEDIES = Registry(
             claim="matched compute",
         ),
         RemedyRow(
+            "inside-sampler",
+            f"{_BUILT}:inside_sampler",
+            "The corrector works on the predictions of every fourth part of the denoising steps, not on samples.",
+            knows="nothing",
+            cost="4 × correction",
+            source="PhysDiff (Yuan et al. 2023, arXiv 2212.02500)",
+            claim="a simulator between denoising steps makes motion plausible without leaving the data",
+            needs_corrector=True,
+        ),
+        RemedyRow(
+            "inside-sampler-once",
+            f"{_BUILT}:inside_sampler_once",
+            "The same in one step, after three quarters: as many corrector calls as correction of samples.",
+            knows="nothing",
+            cost="1 × correction",
+            source="PhysDiff (Yuan et al. 2023, arXiv 2212.02500)",
+            claim="matched corrector calls",
+            needs_corrector=True,
+        ),
+        RemedyRow(
             "preferred",
             f"{_BUILT}:preferred",
             "Sampling bias: of four draws the one that people would choose; needs --ratings.",
@@ -183,5 +205,5 @@ REMEDIES = Registry(
 )
 """Each leads to a function (task, plan, inputs) → (task, plan), as `remedies.with_remedy` describes it."""
 
-UNRATED = tuple(row.name for row in REMEDIES if not row.rated)
-"""Those that need no people."""
+UNRATED = tuple(row.name for row in REMEDIES if not row.rated and not row.needs_corrector)
+"""Those that need neither people nor a corrector."""

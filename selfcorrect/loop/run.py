@@ -37,6 +37,9 @@ from .trial import global_draws_told, is_tried, try_correction
 TRAINING_LOSS = "training_loss"
 """Key of the loss of the last fit, of models that have it as an attribute of that name."""
 
+CORRECTOR_CALLS = "corrector_calls"
+"""Key of the number of values that the corrector got, and the attribute of a sampler that corrects while it draws."""
+
 MODEL_METHODS = ("fit", "sample", "state", "load_state")
 """Of a `GenerativeModel`."""
 
@@ -188,7 +191,8 @@ def run_loop(
         with _phase(watch, "sample", generation):
             past = store if overlapping(plan.policy) else None
             parents = training if plan.bias is unbiased else _as_drawn(training, batch, past)
-            draw = _Drawer(model, plan.bias(model, parents), generation - 1, real)
+            sampler = plan.bias(model, parents)
+            draw = _Drawer(model, sampler, generation - 1, real)
             labels = sampling_labels(real.labels, plan.policy.count(len(real), generation), here.child("label"))
             raw = draw(labels, here.child("sample")) if len(labels) else real.take(labels)
         with _phase(watch, "correct", generation):
@@ -210,7 +214,8 @@ def run_loop(
             scores = _evaluate(task, model, plan.correction, generation, stream)
             guard.check()
             kept = state_of(plan.correction.corrector) if plan.correction else {}
-        measured = {**scores, **_training_loss(model), **_realised(training, batch), **descent}
+        calls = _corrector_calls(sampler, plan.correction, batch)
+        measured = {**scores, **_training_loss(model), **_realised(training, batch), **calls, **descent}
         finished = Generation(generation, model.state(), batch, measured, watch.lap(), kept)
         store.commit(finished)
         observe(finished)
@@ -359,6 +364,12 @@ def _training_loss(model: GenerativeModel) -> Metrics:
     """Return the loss of the model's last fit, by its key; nothing for a model that does not report one."""
     loss = getattr(model, TRAINING_LOSS, math.nan)
     return {TRAINING_LOSS: loss} if isinstance(loss, float) and math.isfinite(loss) else {}
+
+
+def _corrector_calls(sampler: Sampler, correction: Correction | None, batch: CorrectedBatch) -> Metrics:
+    """Return how many values the corrector got in a generation: samples, and predictions inside the sampler."""
+    after = len(batch.drawn) if correction is not None and correction.strength > 0 else 0
+    return {CORRECTOR_CALLS: after + getattr(sampler, CORRECTOR_CALLS, 0)}
 
 
 def _realised(training: Samples, batch: CorrectedBatch) -> Metrics:

@@ -13,10 +13,11 @@ from ..correctors.table import THEN, UNKNOWN, corrector_row, is_own
 
 
 def check_names(arm: Arm) -> None:
-    """SettingError for a corrector or a remedy that there is not."""
+    """SettingError for a corrector or a remedy that there is not, or that the arm cannot have."""
     if ":" not in arm.corrector or THEN in arm.corrector:
         corrector_row(arm.corrector)
-    REMEDIES.row(arm.remedy)
+    if REMEDIES.row(arm.remedy).needs_corrector and arm.corrector == "none":
+        raise SettingError(f"{arm.remedy} is a way to apply a corrector, and the arm {arm.name} has none")
 
 
 def rated(arm: Arm) -> tuple[str, ...]:
@@ -70,6 +71,7 @@ def refined_arms(
             for arm in arms
             if arm.remedy == "none"
             for remedy in (dict.fromkeys(("none", *remedies)) if _loops(arm) else ("none",))
+            if arm.corrector != "none" or not REMEDIES.row(remedy).needs_corrector
         ]
     changed = [(name, value) for name, values in sampling.items() for value in dict.fromkeys(values)]
     usual = [arm for arm in arms if not arm.sampling] if changed else arms

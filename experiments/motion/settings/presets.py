@@ -109,6 +109,11 @@ def _recipe(policy: str, static: str) -> tuple[Arm, ...]:
     )
 
 
+def _inside_sampler(policy: str) -> tuple[Arm, ...]:
+    """Physics inside the sampler, in four steps and in one."""
+    return tuple(Arm(policy, "physics", remedy=name) for name in ("inside-sampler", "inside-sampler-once"))
+
+
 _REMEDIES = (BASELINE, *(Arm("replace", remedy=name) for name in UNRATED))
 _PAPER = (BASELINE, *(arm for policy in _RATIOS[:4] for arm in _loop(policy, "physics")))
 
@@ -247,9 +252,9 @@ PRESET_ROWS = {
     ),
     "recipe": _recipe_row(
         "what keeps realism and diversity at λ = 1",
-        _recipe("augment:1", "augment_once:1"),
+        (*_recipe("augment:1", "augment_once:1"), *_inside_sampler("augment:1")),
         seeds=8,
-        cost="8 hours, 0.9 GB",
+        cost="10 hours, 1.0 GB",
     ),
     "recipe-4": _recipe_row(
         "the same at λ = 4",

@@ -1,9 +1,12 @@
-"""Other ways to sample a diffusion model: away from a worse one, with a rescaled score, or stopped before the end."""
+"""Other ways to sample a diffusion model: away from a worse one, with a rescaled score, stopped before the end, or with
+a projection of its predictions.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -79,3 +82,36 @@ class Truncated(MotionDiffusion):
         times = torch.linspace(self.config.diffusion_steps - 1, self.level, self.config.sampling_steps)
         values = self.reverse(labels, stream, times.round().long().tolist())
         return (values / float(self.schedule.alpha_bars[self.level]) ** 0.5).cpu()
+
+
+Project: TypeAlias = Callable[[Tensor, Tensor, int], Tensor]
+"""(predicted clean values (N, T, D), labels (N,), 0-based denoising step) → the values to go on with (N, T, D)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Projected(MotionDiffusion):
+    """Projects the predicted clean sample in some of the denoising steps, as PhysDiff does with a simulator.
+
+    Yuan et al. 2023 (arXiv 2212.02500). In step i = 0 … S − 1 the network predicts x̂₀ from the noisy values. If i is
+    one of first, first + every, first + 2 every, …, then x̂₀ is replaced by its projection before the reverse step. If
+    the last step is one of these, samples are projected values. With the last step only, the projection comes after
+    plain sampling.
+    """
+
+    project: Project | None = field(default=None, repr=False)
+    every: int = 1
+    first: int = 0
+
+    def __post_init__(self) -> None:
+        if not (self.every >= 1 and 0 <= self.first < self.config.sampling_steps):
+            raise SettingError(
+                f"projection needs every ≥ 1 and a first step from 0 to {self.config.sampling_steps - 1}, "
+                f"got every {self.every} and first {self.first}"
+            )
+
+    def denoise(self, noisy: Tensor, time: int, labels: Tensor) -> Tensor:
+        clean = super().denoise(noisy, time, labels)
+        step = self.schedule.sampling_times(self.config.sampling_steps).index(time)
+        if self.project is None or step < self.first or (step - self.first) % self.every:
+            return clean
+        return self.project(clean, labels, step).to(clean)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.correction import Correction
 from selfcorrect.experiments.remedies.remedies import RemedyInputs, with_remedy
 from selfcorrect.experiments.remedies.table import REMEDIES
 from selfcorrect.loop.fitting import truncated
@@ -171,11 +172,28 @@ def small() -> tuple[Task, MemoryStore]:
     return task, first
 
 
+def halve(samples: Samples) -> Samples:
+    return samples.with_values(samples.values / 2)
+
+
+@pytest.mark.parametrize(("name", "calls"), [("inside-sampler", 5 * 24), ("inside-sampler-once", 24)])
+def test_correction_inside_the_sampler_replaces_that_of_samples(small, name: str, calls: int) -> None:
+    """Of five denoising steps a quarter is one step."""
+    task, first = small
+    plan = Plan(Replace(), 1, steps=3, correction=Correction(halve))
+    task, inside = with_remedy(task, plan, name, RemedyInputs())
+    assert inside.correction is None
+    store = MemoryStore()
+    run_loop(task, inside, store, first, STREAM)
+    assert store.metrics(1)["corrector_calls"] == calls
+
+
 def final_state(small: tuple[Task, MemoryStore], name: str) -> dict[str, Tensor]:
     task, first = small
     store = MemoryStore()
     inputs = RemedyInputs(raters=(lambda values: values.flatten(1).sum(1),))
-    task, plan = with_remedy(task, Plan(Replace(), 2, steps=3), name, inputs)
+    correction = Correction(halve) if REMEDIES.row(name).needs_corrector else None
+    task, plan = with_remedy(task, Plan(Replace(), 2, steps=3, correction=correction), name, inputs)
     return run_loop(task, plan, store, first, STREAM).state()
 
 

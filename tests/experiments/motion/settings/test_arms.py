@@ -224,3 +224,10 @@ def test_an_arm_prints_itself_as_the_plan_that_it_makes_and_is_made_of(text: str
 
 def test_a_ratio_of_a_plan_is_kept_to_the_last_digit():
     assert Arm.of(Plan(Augment(1 / 3), 1)).synthetic_ratio == 1 / 3
+
+
+def test_a_way_to_apply_a_corrector_needs_one():
+    with pytest.raises(SettingError, match=r"inside-sampler is a way to apply a corrector, and the arm .* has none"):
+        DenoiserArms("dct-mixer", (Arm("replace", remedy="inside-sampler"),))
+    arms = refined_arms((BASELINE, Arm("replace"), Arm("replace", "physics")), remedies=("inside-sampler",))
+    assert [arm.corrector for arm in arms if arm.remedy == "inside-sampler"] == ["physics"]

@@ -1,0 +1,64 @@
+"""Correction inside the sampler: a diffusion model's predictions are corrected while it draws, not its samples after.
+
+The published place of a simulator in a motion diffusion model (PhysDiff, Yuan et al. 2023, arXiv 2212.02500). What is
+corrected is the predicted clean sample of some denoising steps, so that the later steps start from corrected values and
+return them to what the model finds likely. Each of these steps costs as much as a correction of the finished sample.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..core.randomness import Stream
+from ..core.samples import Samples
+from ..correctors.contract import Corrector, call_corrector
+from ..loop.bias import Bias
+from ..models.diffusion.model import MotionDiffusion
+from ..models.diffusion.steering import Projected, steered
+from ..models.protocol import GenerativeModel
+
+
+@dataclass
+class CorrectingSampler:
+    """Draws samples whose predictions are corrected on the way, and counts the corrected values."""
+
+    model: MotionDiffusion
+    corrector: Corrector
+    every: int
+    first: int
+    corrector_calls: int = 0
+    """Values that the corrector got so far, each step of each sample."""
+
+    def __call__(self, labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
+        """One value per label, or those at the positions `slots`; see `selfcorrect.loop.bias.Sampler`."""
+
+        def correct(clean: Tensor, clean_labels: Tensor, step: int) -> Tensor:
+            predicted = Samples.synthetic(clean.cpu(), clean_labels.cpu(), 0)
+            answer = call_corrector(self.corrector, predicted, stream.child("inside", step))
+            self.corrector_calls += len(predicted)
+            accepted = answer.accepted.reshape(-1, *(1,) * (clean.ndim - 1))
+            return answer.samples.values.where(accepted, predicted.values)
+
+        sampling = steered(Projected, self.model, project=correct, every=self.every, first=self.first)
+        return sampling.sample(labels if slots is None else labels[slots], stream)
+
+
+def corrected_inside(corrector: Corrector, every: int = 1, first: int = 0) -> Bias:
+    """Return a bias that corrects the predicted clean sample in every `every`-th denoising step from step `first` on.
+
+    A prediction that the corrector rejects stays as it is. The sampler counts its corrector calls, and the loop logs
+    them as `corrector_calls`. Works with the diffusion models of this package; InputError for any other model.
+
+    Args:
+        corrector: What a prediction goes through, as in `Correction`.
+        every: Distance between two corrected steps, at least 1.
+        first: The first corrected step, 0-based, below the model's number of sampling steps.
+    """
+
+    def bias(model: GenerativeModel, parents: Samples) -> CorrectingSampler:
+        diffusion = steered(Projected, model, every=every, first=first)
+        return CorrectingSampler(diffusion, corrector, every, first)
+
+    return bias

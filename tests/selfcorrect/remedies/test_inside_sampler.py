@@ -1,0 +1,142 @@
+"""Correction inside the sampler, on a Gaussian whose exact denoiser makes the whole sampler a linear recursion."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from helpers import looped
+from torch import Tensor, nn
+
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.contract import Corrected
+from selfcorrect.correctors.correction import Correction
+from selfcorrect.loop.policy import Replace
+from selfcorrect.loop.run import Plan, Task
+from selfcorrect.models.diffusion.config import DiffusionConfig
+from selfcorrect.models.diffusion.model import MotionDiffusion
+from selfcorrect.models.gaussian import Gaussian
+from selfcorrect.remedies.inside_sampler import corrected_inside
+
+STREAM = streams(3)
+COVARIANCE = np.array([[1.0, 0.8], [0.8, 1.0]])
+TARGET = 1.5
+"""Where the corrector puts the first coordinate; the second has the mean 0.8 · 1.5 = 1.2 where the first is there."""
+STEPS = 20
+COUNT = 4000
+
+
+class ExactGaussian(nn.Module):
+    """The clean prediction E[x₀ | x_t] = √ᾱ Σ (ᾱ Σ + (1 − ᾱ) I)⁻¹ x_t for x₀ ~ N(0, Σ)."""
+
+    def __init__(self, alpha_bars: Tensor) -> None:
+        super().__init__()
+        self.alpha_bars = alpha_bars
+
+    def forward(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
+        return noisy @ torch.as_tensor(gain(float(self.alpha_bars[times[0]])).T).to(noisy)
+
+
+def gain(alpha_bar: float) -> np.ndarray:
+    return np.sqrt(alpha_bar) * COVARIANCE @ np.linalg.inv(alpha_bar * COVARIANCE + (1 - alpha_bar) * np.eye(2))
+
+
+def exact(eta: float) -> MotionDiffusion:
+    config = DiffusionConfig(width=8, depth=1, diffusion_steps=100, sampling_steps=STEPS, eta=eta)
+    model = MotionDiffusion(config, 1, 2, 1, device=torch.device("cpu"))
+    return replace(model, average=ExactGaussian(model.schedule.alpha_bars))
+
+
+def put_first_at_target(values: Tensor) -> Tensor:
+    return torch.stack([torch.full_like(values[..., 0], TARGET), values[..., 1]], dim=-1)
+
+
+def draw(eta: float, every: int, first: int) -> np.ndarray:
+    sampler = corrected_inside(put_first_at_target, every, first)(exact(eta), Samples.real(torch.zeros(1, 1, 2)))
+    return sampler(torch.zeros(COUNT, dtype=torch.int64), STREAM)[:, 0].double().numpy()
+
+
+def recursion(eta: float, every: int, first: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance of the samples, by the linear recursion of the reverse steps."""
+    schedule = exact(eta).schedule
+    times = schedule.sampling_times(STEPS)
+    mean, covariance = np.zeros(2), np.eye(2)
+    for step, (time, next_time) in enumerate([*pairwise(times), (times[-1], None)]):
+        corrected = step >= first and (step - first) % every == 0
+        kept = np.diag([0.0, 1.0]) if corrected else np.eye(2)
+        shift = np.array([TARGET, 0.0]) if corrected else np.zeros(2)
+        matrix = kept @ gain(float(schedule.alpha_bars[time]))
+        if next_time is None:
+            break
+        # The reverse step is affine in clean and noisy values: its factors are what it makes of ones.
+        one, none = torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+        of_clean = float(schedule.reverse_step(none, one, none, time, next_time, eta))
+        of_noisy = float(schedule.reverse_step(one, none, none, time, next_time, eta))
+        of_noise = float(schedule.reverse_step(none, none, one, time, next_time, eta))
+        matrix, shift = of_clean * matrix + of_noisy * np.eye(2), of_clean * shift
+        mean = matrix @ mean + shift
+        covariance = matrix @ covariance @ matrix.T + of_noise**2 * np.eye(2)
+    return matrix @ mean + shift, matrix @ covariance @ matrix.T
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize(("every", "first"), [(1, 0), (5, 4), (1, 10)])
+def test_samples_follow_the_exact_recursion(eta: float, every: int, first: int) -> None:
+    values = draw(eta, every, first)
+    mean, covariance = recursion(eta, every, first)
+    np.testing.assert_allclose(values.mean(axis=0), mean, atol=4 * np.sqrt(covariance.max() / COUNT))
+    np.testing.assert_allclose(np.cov(values.T), covariance, atol=0.08)
+
+
+def test_the_last_step_alone_is_the_correction_of_finished_samples() -> None:
+    labels = torch.zeros(COUNT, dtype=torch.int64)
+    after = put_first_at_target(exact(1.0).sample(labels, STREAM))[:, 0].double().numpy()
+    np.testing.assert_array_equal(draw(1.0, 1, STEPS - 1), after)
+
+
+def test_what_hangs_on_the_corrected_coordinate_follows_it_only_inside_the_sampler() -> None:
+    inside, after = draw(1.0, 1, 0), draw(1.0, 1, STEPS - 1)
+    assert (inside[:, 0] == TARGET).all()
+    assert (after[:, 0] == TARGET).all()
+    assert abs(after[:, 1].mean()) < 0.05
+    assert inside[:, 1].mean() > 0.5 * COVARIANCE[0, 1] * TARGET
+
+
+def test_the_loop_counts_corrector_calls_inside_and_after() -> None:
+    task = Task(exact(1.0), Samples.real(torch.zeros(30, 1, 2)), lambda candidate: {})
+    task = replace(task, model=Resting(**vars(task.model)))
+    inside = looped(task, Plan(Replace(), 1, bias=corrected_inside(put_first_at_target, 5, 4)), STREAM)
+    assert inside.metrics(1)["corrector_calls"] == 4 * 30
+    after = looped(task, Plan(Replace(), 1, correction=Correction(put_first_at_target)), STREAM)
+    assert after.metrics(1)["corrector_calls"] == 30
+    assert looped(task, Plan(Replace(), 1), STREAM).metrics(1)["corrector_calls"] == 0
+
+
+class Resting(MotionDiffusion):
+    """A model that stays as it is."""
+
+    def fit(self, samples: Samples, steps: int, stream: Stream) -> "Resting":
+        return self
+
+    def load_state(self, state: dict[str, Tensor]) -> "Resting":
+        return self
+
+
+def test_a_rejected_prediction_stays_as_it_is() -> None:
+    def reject_all(samples: Samples) -> Corrected:
+        return Corrected(samples.with_values(samples.values + 9), torch.zeros(len(samples), dtype=torch.bool))
+
+    labels = torch.zeros(5, dtype=torch.int64)
+    sampler = corrected_inside(reject_all)(exact(0.0), Samples.real(torch.zeros(1, 1, 2)))
+    torch.testing.assert_close(sampler(labels, STREAM), exact(0.0).sample(labels, STREAM))
+
+
+def test_it_needs_a_diffusion_model_and_steps_that_there_are() -> None:
+    real = Samples.real(torch.zeros(1, 1, 2))
+    with pytest.raises(InputError, match="projected sampling needs a diffusion model, got Gaussian"):
+        corrected_inside(put_first_at_target)(Gaussian.standard(1), real)
+    with pytest.raises(SettingError, match="a first step from 0 to 19, got every 1 and first 20"):
+        corrected_inside(put_first_at_target, 1, 20)(exact(0.0), real)
