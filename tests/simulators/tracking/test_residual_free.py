@@ -38,7 +38,7 @@ def planned(walk) -> MotionPlan:
     return planned_motions(walk, friction=0.8)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def walking(planned):
     """A world, the walk's trajectory in it, and three bodies at its start."""
     world = ENGINES.load("mujoco")(ALONE.engine)
