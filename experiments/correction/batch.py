@@ -20,7 +20,7 @@ from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.writing import explain_write_error, remove_leftovers, replacing
 
 from ..jobs.run import Job, require_runner, run_jobs
-from ..jobs.targets import check_targets, place_of
+from ..jobs.targets import FOREIGN, check_targets, place_of
 from ..jobs.where import Where
 from .correct_file import FileTask, correct_files, is_finished
 from .options import CorrectionOptions
@@ -92,7 +92,8 @@ def tasks_of(inputs: Sequence[Path], out: Path) -> list[FileTask]:
     made = [(task, path) for task in tasks for path in (task.target, task.video)]
     owners = {path: task for task, path in made}
     pairs = [(task.source, path) for task, path in made]
-    check_targets(pairs, lambda path: owners[path].owns(path), "choose another folder with -o, or move it away")
+    advice = "choose another folder with -o, or move it away"
+    check_targets(pairs, lambda path: owners[path].owns(path), advice, reason=FOREIGN)
     return list({task.name: task for task in tasks}.values())
 
 

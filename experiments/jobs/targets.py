@@ -73,12 +73,23 @@ def check_output(
 
 
 def check_targets(
-    pairs: Sequence[tuple[Path, Path]], may_replace: Callable[[Path], bool], otherwise: str, inputs: Iterable[Path] = ()
+    pairs: Sequence[tuple[Path, Path]],
+    may_replace: Callable[[Path], bool],
+    otherwise: str,
+    inputs: Iterable[Path] = (),
+    reason: str = "exists",
 ) -> None:
-    """SettingError where writing (source, target) pairs would overwrite an input or one another, or foreign files.
+    """Check that nothing is lost by writing pairs of sources and targets.
 
-    may_replace: whether a target that is there may be replaced; otherwise: what to do where not, the end of the
-    sentence; inputs: further files that no target may be.
+    Args:
+        pairs: the files, each (source, target).
+        may_replace: whether a target that is there may be replaced.
+        otherwise: what to do where not, the end of the sentence.
+        inputs: further files that no target may be.
+        reason: why a target is not replaced; `FOREIGN` is for commands that record what they wrote.
+
+    Raises:
+        SettingError: an input, one of the targets, or a file that may not be replaced would be overwritten.
     """
     sources = {place_of(source) for source, _ in pairs} | set(map(place_of, inputs))
     taken: dict[Path, Path] = {}
@@ -89,7 +100,7 @@ def check_targets(
         if place in sources:
             raise SettingError(f"{target}: an input would be overwritten; {otherwise}")
         if os.path.lexists(target) and not may_replace(target):
-            raise SettingError(f"{target}: {FOREIGN}; {otherwise}")
+            raise SettingError(f"{target}: {reason}; {otherwise}")
     for place, source in taken.items():
         if within := next((parent for parent in place.parents if parent in taken), None):
             raise SettingError(f"{taken[within]} would become {within}, which {source} needs as a folder; {otherwise}")

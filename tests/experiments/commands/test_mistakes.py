@@ -105,3 +105,20 @@ def test_a_mistake_is_one_sentence_and_changes_nothing(
     assert re.search(MISTAKES[line], told)
     assert all(each.startswith("selfcorrect: ") for each in told.splitlines())
     assert bytes_of(place) == before
+
+
+@pytest.mark.parametrize("command", ["data samples --out made", "data convert clips/a.bvh --to amass --out made"])
+def test_what_a_command_made_is_not_called_somebody_elses(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_motion(tmp_path / "clips" / "a.bvh", made_motion("walk"))
+    assert main(command.split()) == 0
+    before = bytes_of(tmp_path / "made")
+    capsys.readouterr()
+    assert main(command.split()) == 2
+    said = capsys.readouterr().err
+    assert ": exists; choose another place with --out, or say --overwrite" in said
+    assert "not written by" not in said
+    assert bytes_of(tmp_path / "made") == before
+    assert main([*command.split(), "--overwrite"]) == 0
