@@ -15,15 +15,16 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import tyro
 
-from selfcorrect.datasets.shards.manifest import read_manifest
-from selfcorrect.experiments.correction.correct_shards import ShardsTask, correct_shard
+from selfcorrect.datasets.files.open import motion_files
+from selfcorrect.datasets.files.parquet import read_named
+from selfcorrect.experiments.correction.correct_file import FileTask, correct_files
 from selfcorrect.experiments.correction.options import CorrectionOptions
 from selfcorrect.runtime.progress import silent
-from selfcorrect.storage.files.places import place
 
 
 @dataclass(frozen=True)
@@ -69,18 +70,18 @@ class Arguments:
 
 def measured_s(arguments: Arguments) -> tuple[list[float], float]:
     """Processor times of some shards, and how many motions they have on average."""
-    source = arguments.source or ""
-    shards = read_manifest(place(source)).shards
+    shards = motion_files(Path(arguments.source or ""))
     chosen = [shards[index] for index in np.linspace(0, len(shards) - 1, arguments.sample).round().astype(int)]
     times_s = []
+    motions = [len(read_named(shard)) for shard in chosen]
+    options = CorrectionOptions(arguments.strength, engine=arguments.engine)
     with tempfile.TemporaryDirectory() as out:
-        task = ShardsTask(source, out, CorrectionOptions(arguments.strength, engine=arguments.engine))
-        for shard in chosen:
+        for shard, count in zip(chosen, motions, strict=True):
             start = time.process_time()
-            correct_shard(task, shard, silent)
+            correct_files([FileTask(shard, shard.name, Path(out))], options, silent)
             times_s.append(time.process_time() - start)
-            print(f"{shard.name}: {shard.motions} motions, {shard.frames} frames, {times_s[-1]:.1f} s", flush=True)
-    return times_s, float(np.mean([shard.motions for shard in chosen]))
+            print(f"{shard.name}: {count} motions, {times_s[-1]:.1f} s", flush=True)
+    return times_s, float(np.mean(motions))
 
 
 def wall_s(units_s: Sequence[float], cores: int, cluster: Cluster, random: np.random.Generator) -> float:

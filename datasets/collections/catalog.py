@@ -14,7 +14,6 @@ _HERE = "selfcorrect.datasets.collections"
 DATASETS = Registry(
     "dataset",
     [
-        Row("shards", f"{_HERE}.shards:SHARDS", "What `selfcorrect data shard` makes of others."),
         Row("humanml3d", f"{_HERE}.humanml3d:HUMANML3D", "Everyday motions with captions."),
         Row("kit", f"{_HERE}.kit:KIT", "Motions with captions, in HumanML3D's layout."),
         Row("babel", f"{_HERE}.babel:BABEL", "Labels of AMASS: what is done when."),

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.errors import InputError, MissingExtraError, SettingError
+from selfcorrect.core.extras import needed_for
 from selfcorrect.runtime.registry import unknown
 
 
@@ -75,6 +76,8 @@ FORMATS = (
     Format("vrma", (".vrma",), "an animation for VRM avatars", "rigs.gltf_body:open_gltf", "rigs.gltf:write_vrma"),
     Format("fbx", (".fbx",), "animations of Maya, 3ds Max, MotionBuilder, Mixamo and Rokoko", "rigs.fbx:open_fbx", None,
            written_as=".glb", extra="fbx"),
+    Format("parquet", (".parquet",), "any number of motions on any skeletons, a row each, as of `data shard`",
+           "parquet:open_parquet", "parquet:write", extra="loops"),
     Format("usd", (".usda", ".usdc", ".usd"), "an animation for Omniverse, Houdini, Maya and Blender",
            None, "rigs.usd:write", extra="usd"),
 )  # fmt: skip
@@ -101,10 +104,20 @@ def is_motion_file(path: Path) -> bool:
 
     A damaged file does, as nobody can tell, and its reader says what is wrong with it.
     """
+    if path.suffix.lower() == ".parquet":
+        return path.is_file() and _is_set_of_motions(path)
     named = path.suffix.lower() in readable_suffixes() and not path.is_dir()
     if not named or path.name in _NO_MOTIONS or path.stem.endswith("stagei"):
         return False
     return not holds_anything(path) or _imported("people.dictionaries:recognises")(path)
+
+
+def _is_set_of_motions(path: Path) -> bool:
+    """Return whether a parquet file holds motions, or nobody can tell; its reader then says what is missing."""
+    try:
+        return _imported("parquet:holds_motions")(path)
+    except MissingExtraError:
+        return True
 
 
 def holds_anything(path: Path) -> bool:
@@ -162,4 +175,5 @@ def writer_of(kind: Format) -> Any:
 
 def _imported(place: str) -> Any:
     module, _, function = place.partition(":")
-    return getattr(importlib.import_module(f"{__package__}.{module}"), function)
+    with needed_for(f"the format of {module}"):
+        return getattr(importlib.import_module(f"{__package__}.{module}"), function)

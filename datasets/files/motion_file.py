@@ -39,6 +39,8 @@ class MotionFile:
     frames of reference."""
     flaw: str = ""
     """Why its rest pose could not be made upright, "" where it is."""
+    names: tuple[str, ...] = ()
+    """Names of the motions of a set, () for other files. Of a set, `write` takes None for a motion to leave out."""
 
     @property
     def assumed(self) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
     reading = reading or Reading()
     file = _on_ground(_on_floor(_on_rig(reader_of(path)(path, reading), reading), reading), reading)
     flaw = next(filter(None, map(flaw_of, file.motions)), file.flaw)
-    if flaw and not any_body:
+    if flaw and not any_body and not file.names:  # the motions of a set stand for themselves
         raise InputError(flaw)
     for motion in file.motions:
         check_numbers(motion)

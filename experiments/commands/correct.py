@@ -15,6 +15,7 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.locks import LOCK
+from selfcorrect.storage.files.places import is_address
 
 from ..correction.options import CorrectionOptions
 from ..jobs.targets import check_replaceable, check_separate
@@ -27,17 +28,17 @@ class CorrectCommand:
     """Make motions physically plausible: feet on the floor, not in it, above it or sliding, and limbs without jitter.
 
     Takes motion files of every format that is read (`selfcorrect data formats`) and folders of them. Writes each with
-    the same format, skeleton, names and frame rate; FBX as glTF. Takes shards, too, for motions by the million. Inputs
-    are never changed. The same command again does what is missing. Exit code 0: all motions were corrected; 1: some
-    were not; 2: bad arguments, or nothing could be read.
+    the same format, skeleton, names and frame rate; FBX as glTF. Sets of motions, for motions by the million, are files
+    as well. Inputs are never changed. The same command again does what is missing. Exit code 0: all motions were
+    corrected; 1: some were not; 2: bad arguments, or nothing could be read.
     """
 
     inputs: tyro.conf.Positional[tuple[str, ...]]
-    """Motion files, and folders that are searched for them; or one set of shards, a folder or an address such as
+    """Motion files, and folders that are searched for them; or one address of a set of motions, such as
     s3://bucket/folder (see `selfcorrect data shard`)."""
     out: Annotated[str, tyro.conf.arg(aliases=("-o",))] = "corrected"
-    """Folder of the corrected motions, which keep their names, and their paths below an input folder; of shards also an
-    address."""
+    """Folder of the corrected motions, which keep their names, and their paths below an input folder; of a set of
+    motions also an address."""
     options: Annotated[CorrectionOptions, tyro.conf.arg(name="")] = field(default_factory=CorrectionOptions)
     workers: int | None = None
     """Processes that share the motions, and threads for one of them without residual force; by default one per core, as
@@ -61,12 +62,8 @@ class CorrectCommand:
         from ..correction.report import REPORT
 
         options = self.options.settled()
-        if self._holds_shards():
-            if self.report is not None:
-                raise SettingError(f"{self.report}: of shards, tables in {self.out} say what became of each motion")
-            from ..correction.correct_shards import ShardsTask, correct_shards_and_tell
-
-            return correct_shards_and_tell(ShardsTask(self.inputs[0], self.out, options), where)
+        if is_address(self.out) or any(map(is_address, self.inputs)):
+            return self._correct_remote(options, where)
         out = Path(self.out)
         report = self.report or out / REPORT
         self._check_outputs(out, report)
@@ -74,6 +71,19 @@ class CorrectCommand:
         if self.contacts_out is not None or self.delta is not None:
             self._write_beside(out)
         return done
+
+    def _correct_remote(self, options: CorrectionOptions, where: Where) -> int:
+        """Correct a set of motions where it or the output is at an address."""
+        if len(self.inputs) > 1:
+            raise SettingError(f"{self.inputs[0]}: sets at addresses are corrected one by one; name one of them")
+        if self.report is not None:
+            raise SettingError(f"{self.report}: of a set at an address, the report is {self.out}/report.json")
+        from ..correction.batch import tell
+        from ..correction.correct_remote import RemoteTask, correct_remote_set
+        from ..correction.report import REPORT
+
+        results = correct_remote_set(RemoteTask(self.inputs[0], self.out, options), where)
+        return tell(results, self.out, options, f"{self.out}/{REPORT}", quiet=self.quiet)
 
     def _check_outputs(self, out: Path, report: Path) -> None:
         """SettingError where contacts and delta meet each other, an input, or another file of this command."""
@@ -109,7 +119,7 @@ class CorrectCommand:
 
     def _check(self) -> None:
         """Refuse inputs and engines that are not there, before the work begins."""
-        files = [Path(name) for name in self.inputs if "://" not in name]
+        files = [Path(name) for name in self.inputs if not is_address(name)]
         must_exist((*files, *self.options.reading.files, self.options.contacts))
         if len(self.inputs) == 1:  # among several, the others go on
             must_be_readable(files)
@@ -122,22 +132,6 @@ class CorrectCommand:
         if self.options.video:
             with needed_for("a film"):
                 importlib.import_module("imageio")
-
-    def _holds_shards(self) -> bool:
-        """Whether the inputs are a set of shards; SettingError where they are one and something else."""
-        from selfcorrect.datasets.shards.manifest import MANIFEST, SHARD
-        from selfcorrect.storage.files.places import LocalPlace, is_address
-
-        sets = [
-            name
-            for name in self.inputs
-            if is_address(name) or any(LocalPlace(Path(name)).names(each) for each in (MANIFEST, SHARD))
-        ]
-        if sets and len(self.inputs) > 1:
-            raise SettingError(f"{sets[0]}: shards are corrected alone; put several sets together with data merge")
-        if is_address(self.out) and not sets:
-            raise SettingError(f"{self.out}: only shards are written to an address; make some with data shard")
-        return bool(sets)
 
 
 def _contacts_text(path: Path, reading: Reading) -> str:

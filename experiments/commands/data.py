@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from selfcorrect.datasets.collections.dataset import Clip
     from selfcorrect.motion.motion import Motion
 
-    from ..data.sharding import SourceOptions
-
 
 @dataclass(frozen=True)
 class Source:
@@ -136,7 +134,7 @@ def _print_list(what: str, lines: Sequence[str], shown: int = 20) -> None:
 class Convert:
     """Turn motion files into another format; files that cannot be read are reported and skipped.
 
-    Of a set of shards, each motion becomes a file under its name.
+    Of a set of motions (parquet), each becomes a file under its name.
     """
 
     sources: tyro.conf.Positional[tuple[Path, ...]]
@@ -151,18 +149,9 @@ class Convert:
         must_exist((*self.sources, *self.reading.files))
         kind = formats.named(self.to)
         from selfcorrect.datasets.files.open import motion_files
-        from selfcorrect.datasets.shards.manifest import has_manifest
-        from selfcorrect.storage.files.places import LocalPlace
 
-        sets = [root for root in self.sources if has_manifest(LocalPlace(root))]
-        for root in sets:
-            from ..data.sharding import unpack
-
-            for name, target in unpack(LocalPlace(root), self.out, kind, self.overwrite):
-                print(f"{root}/{name} → {target}")
-        files = [root for root in self.sources if root not in sets]
-        jobs = [(file, self._target(root, file, kind)) for root in files for file in motion_files(root)]
-        if not jobs and not sets:
+        jobs = [(file, self._target(root, file, kind)) for root in self.sources for file in motion_files(root)]
+        if not jobs:
             raise InputError(f"{', '.join(map(str, self.sources))}: no motion files here")
         check_targets(jobs, lambda _: self.overwrite, ANOTHER)
         taken = [path for job in jobs for path in job]
@@ -179,9 +168,14 @@ class Convert:
         from selfcorrect.datasets.files.open import open_motion, save_motion
 
         try:
-            motions = open_motion(file, self.reading, any_body=True).motions
+            opened = open_motion(file, self.reading, any_body=True)
+            motions = opened.motions
             targets = [target]
-            if len(motions) > 1:
+            if opened.names:
+                targets = [_target_of_name(self.out, name, kind) for name in opened.names]
+                check_targets([(Path(name), one) for name, one in zip(opened.names, targets, strict=True)],
+                              lambda _: self.overwrite, ANOTHER, taken)  # fmt: skip
+            elif len(motions) > 1:
                 targets = [target.with_stem(f"{target.stem}_{index:03d}") for index in range(len(motions))]
                 check_targets([(file, one) for one in targets], lambda _: self.overwrite, ANOTHER, taken)
             for one, motion in zip(targets, motions, strict=True):
@@ -191,8 +185,21 @@ class Convert:
                 raise InputError(f"{target} could not be written ({error}); the files before it are there") from error
             print(f"selfcorrect: {sentence_of(file, error)}", file=sys.stderr)
             return False
-        print(f"{file} → {target}")
+        print(*(f"{file} → {one}" for one in targets if opened.names or one is targets[0]), sep="\n")
         return True
+
+
+def _target_of_name(out: Path, name: str, kind: formats.Format) -> Path:
+    """Return the file of a motion of a set: its name, with the format's suffix in place of that of another."""
+    from selfcorrect.storage.files.limits import path_below
+
+    path = path_below(out, name)
+    if path == out or path.name in ("", ".", ".."):
+        raise InputError(f"{name!r} is not the name of a file")
+    suffix = kind.suffixes[0]
+    return (
+        path.with_suffix(suffix) if path.suffix in formats.readable_suffixes() else path.with_name(path.name + suffix)
+    )
 
 
 @dataclass(frozen=True)
@@ -343,10 +350,10 @@ def _title(motion: Motion) -> str:
 
 @dataclass(frozen=True)
 class MakeShards:
-    """Make shards from motion files or datasets: parquet files that thousands of workers can take one by one.
+    """Pack motion files or datasets into a set: parquet files of many motions, which workers take one by one.
 
-    Like motions lie beside each other. The same command again does what is missing. A file that cannot be read is
-    reported and skipped, and the exit code is 2. The schema: docs/motion-data.md.
+    Like motions lie beside each other. The same command again does what is missing, and what changed. A file that
+    cannot be read is reported and skipped, and the exit code is 2. The schema: docs/motion-data.md.
     """
 
     sources: tyro.conf.Positional[tuple[str, ...]]
@@ -364,47 +371,18 @@ class MakeShards:
     """Processes that read at the same time; by default one per core, as far as memory allows."""
 
     def run(self) -> None:
-        from ..data.sharding import SourceOptions
+        from selfcorrect.storage.files.places import is_address
 
-        _make_shards(self, SourceOptions(self.dataset, self.split, self.reading))
+        from ..data.sharding import ShardTask, SourceOptions, make_shards
 
-
-@dataclass(frozen=True)
-class Merge:
-    """Put several sets of shards together into one, like motions beside each other."""
-
-    sources: tyro.conf.Positional[tuple[str, ...]]
-    """Sets of shards: folders and addresses."""
-    out: Annotated[str, tyro.conf.arg(aliases=("-o",))]
-    """Folder of the shards, or an address such as s3://bucket/folder (extra `remote`)."""
-    motions_per_shard: int = 256
-    """Motions in a shard, at most."""
-    workers: int | None = None
-    """Processes that read at the same time; by default one per core, as far as memory allows."""
-
-    def run(self) -> None:
-        from selfcorrect.datasets.shards.manifest import read_manifest
-        from selfcorrect.storage.files.places import place
-
-        from ..data.sharding import SourceOptions
-
-        for source in self.sources:
-            read_manifest(place(source))
-        _make_shards(self, SourceOptions())
-
-
-def _make_shards(command: MakeShards | Merge, options: SourceOptions) -> None:
-    from selfcorrect.datasets.shards.writing import Sizes
-    from selfcorrect.storage.files.places import is_address
-
-    from ..data.sharding import Sharding, make_shards
-
-    must_exist(Path(source) for source in command.sources if not is_address(source))
-    task = Sharding(command.sources, command.out, options, Sizes(command.motions_per_shard))
-    manifest, unread = make_shards(task, default_workers() if command.workers is None else command.workers)
-    print(f"{manifest.motions} motions in {len(manifest.shards)} shards → {command.out}")
-    _print_list("unreadable", unread)
-    _end_if_unread(", ".join(map(str, command.sources)), unread)
+        must_exist([*(Path(source) for source in self.sources if not is_address(source)), *self.reading.files])
+        options = SourceOptions(self.dataset, self.split, self.reading)
+        task = ShardTask(self.sources, self.out.rstrip("/") or "/", options, self.motions_per_shard)
+        shards, unread = make_shards(task, default_workers() if self.workers is None else self.workers)
+        motions = sum(shard.motions for shard in shards)
+        print(f"{motions} motions in {len(shards)} shards → {self.out}")
+        _print_list("unreadable", unread)
+        _end_if_unread(", ".join(self.sources), unread)
 
 
 @tyro.conf.configure(tyro.conf.OmitArgPrefixes)
@@ -422,7 +400,6 @@ class DataCommand:
         | Annotated[Stats, tyro.conf.subcommand("stats", prefix_name=False)]
         | Annotated[Preview, tyro.conf.subcommand("preview", prefix_name=False)]
         | Annotated[MakeShards, tyro.conf.subcommand("shard", prefix_name=False)]
-        | Annotated[Merge, tyro.conf.subcommand("merge", prefix_name=False)]
     )
 
     def run(self) -> None:

@@ -46,6 +46,27 @@ def correct_and_tell(
     Returns 0 where all were corrected and 1 where some were not. InputError where none could be read.
     """
     results = correct_into(inputs, out, options, report, where)
+    return tell(results, out, options, report, quiet=quiet)
+
+
+def tell(
+    results: Sequence[FileResult], out: Path | str, options: CorrectionOptions, report: Path | str, *, quiet: bool
+) -> int:
+    """Print what became of files, problems first.
+
+    Args:
+        results: the result of each file.
+        out: where the corrected files are.
+        options: how they were corrected.
+        report: where the report is.
+        quiet: leave out the files that were corrected.
+
+    Returns:
+        The exit code: 0 where all were corrected, 1 where some were not.
+
+    Raises:
+        InputError: none could be read.
+    """
     shown = [result for result in sorted(results, key=_trouble) if not (quiet and result.verdict == "accepted")]
     lines, untold = attempted("no table", lambda: [*table(shown), ""] if shown else [], [])
     summary, unsaid = attempted("no summary", partial(closing, results, out), [])
@@ -65,6 +86,9 @@ def correct_into(
     tasks = tasks_of(inputs, out)
     if options.contacts is not None and len(tasks) > 1:
         raise SettingError(f"contacts are of one motion, and there are {len(tasks)} files; correct one with them")
+    sets = [task.source for task in tasks if task.source.suffix.lower() == ".parquet"]
+    if options.video and sets:
+        raise SettingError(f"{sets[0]}: a set of motions is not filmed; leave out video")
     check_report(report, tasks, out)
     with explain_write_error(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -153,7 +177,8 @@ def _results(tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, w
 
 def _correct(tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, where: Where) -> None:
     """Correct files, many together; where a worker dies of that, those that are left one by one."""
-    if (share := _share(len(tasks), options, where)) > 1:
+    are_sets = any(task.source.suffix == ".parquet" for task in tasks)
+    if (share := _share(len(tasks), options, where, are_sets=are_sets)) > 1:
         try:
             return _run(tasks, out, options, where, share)
         except ClusterLostError:
@@ -176,11 +201,11 @@ def _run(tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, where
     run_jobs(jobs, where, "correct", unit="motion", folder=place_of(out))
 
 
-def _share(count: int, options: CorrectionOptions, where: Where) -> int:
+def _share(count: int, options: CorrectionOptions, where: Where, *, are_sets: bool) -> int:
     """How many of so many files a job has, so that every worker has several jobs. Bodies without residual force are
-    simulated one by one, and would only wait for each other.
+    simulated one by one, and would only wait for each other; sets of motions are large enough alone.
     """
-    if options.is_residual_free:
+    if options.is_residual_free or are_sets:
         return 1
     jobs = CLUSTER_JOBS if where.chosen == "ray" else 1 if where.workers == 1 else JOBS_PER_WORKER * where.workers
     return min(FILES_TOGETHER, ceil(count / jobs))
@@ -213,7 +238,7 @@ def _shortened(texts: Sequence[str], separator: str = ", ") -> str:
     return separator.join([*texts[:LISTED], *more])
 
 
-def closing(results: Sequence[FileResult], out: Path) -> list[str]:
+def closing(results: Sequence[FileResult], out: Path | str) -> list[str]:
     """The lines that end a run: how many were corrected, and which need a look."""
     accepted = [result for result in results if result.verdict == "accepted"]
     partly = [result for result in results if result.verdict == "partly"]
@@ -226,8 +251,10 @@ def closing(results: Sequence[FileResult], out: Path) -> list[str]:
     if stages := Counter(result.stage for result in [*accepted, *partly] if result.stage):
         lines.append("what came out: " + ", ".join(f"{stages[stage]} {stage}" for stage in Stage if stages[stage]))
     for result in partly:
-        left = [index for index, motion in enumerate(result.motions) if motion.get("verdict") != "accepted"]
-        lines.append(f"{result.name}: {len(left)} of {len(result.motions)} motions stay unchanged: {left}")
+        failed = [index for index, motion in enumerate(result.motions) if motion.get("verdict") != "accepted"]
+        names = [str(result.motions[index].get("name", "")) for index in failed]
+        outcome = f"not corrected: {_shortened(names)}" if any(names) else f"stay unchanged: {failed}"
+        lines.append(f"{result.name}: {len(failed)} of {len(result.motions)} motions {outcome}")
     if pushed := [result.name for result in accepted if _unexplained(result)]:
         lines.append(f"neither floor nor muscles explain how these move ({len(pushed)}): {_shortened(pushed)}")
     if moved := [f"{result.name}: {result.moved_because}" for result in [*accepted, *partly] if result.moved_because]:

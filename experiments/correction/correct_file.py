@@ -1,13 +1,10 @@
 """Correct motion files, and know which of them are done already."""
 
-import hashlib
-import importlib.metadata
-import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 from selfcorrect.core.errors import InputError
@@ -28,6 +25,7 @@ from selfcorrect.simulators.corrector import FRAMES_TOGETHER
 from selfcorrect.storage.files.limits import noting_opened
 from selfcorrect.storage.files.writing import explain_write_error, replacing, scratch_folder, suffixed
 
+from ..jobs.input_keys import are_unchanged, hash_file, hash_sidecars, make_input_key
 from ..jobs.targets import FOREIGN
 from .describe import described, film
 from .options import CorrectionOptions
@@ -91,7 +89,7 @@ class FileTask:
 
     def owns(self, path: Path) -> bool:
         """Whether output or film, where there is one, is what an earlier run wrote."""
-        result, digest = FileResult.load(self.record), hash_of_file(path)
+        result, digest = FileResult.load(self.record), hash_file(path)
         return bool(digest) and result is not None and digest in result.digests
 
 
@@ -101,39 +99,18 @@ def _no_record(folder: str) -> str:
 
 
 def key_of(source: Path, options: CorrectionOptions) -> str:
-    """A hash of a file's content, of the options with the content of the files that they name, and of the version."""
-    version = importlib.metadata.version("selfcorrect")
-    named = [path and _hash_once(path) for path in options.reading.files]
-    return hash_of_file(source, json.dumps([asdict(options), named, version], default=str).encode())
-
-
-def _hash_once(path: Path) -> str:
-    """The hash of a file that many others share; "" where there is no such file."""
-    return _hash_of_state(path, path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else ""
-
-
-@lru_cache(maxsize=8)
-def _hash_of_state(path: Path, modified_ns: int, size: int) -> str:
-    return hash_of_file(path)
-
-
-def hash_of_file(path: Path, more: bytes = b"") -> str:
-    """Of a file's content and of `more`; "" where there is no such file."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(more, digest_size=16)).hexdigest()
+    """Return the key of a file under some options."""
+    return make_input_key(source, asdict(options), options.reading.files)
 
 
 def is_finished(task: FileTask, options: CorrectionOptions) -> bool:
     """Whether an earlier run with the same settings made all that this one would."""
     result = FileResult.load(task.record)
-    if result is None or result.verdict == "failed" or hash_of_file(task.target) != result.output_hash:
+    if result is None or result.verdict == "failed" or hash_file(task.target) != result.output_hash:
         return False
     films = options.video and result.verdict in ("accepted", "partly")
-    filmed = not films or hash_of_file(task.video) == result.video_hash != ""
-    unchanged = all(hash_of_file(Path(path)) == digest for path, digest in result.beside.items())
-    return filmed and unchanged and result.key == key_of(task.source, options)
+    filmed = not films or hash_file(task.video) == result.video_hash != ""
+    return filmed and are_unchanged(result.beside) and result.key == key_of(task.source, options)
 
 
 def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progress: Progress) -> None:
@@ -206,7 +183,7 @@ def _read(task: FileTask, options: CorrectionOptions) -> _Read:
         blank = replace(
             blank,
             assumed=file.assumed,
-            beside={str(path): hash_of_file(path) for path in opened if path != task.source},
+            beside=hash_sidecars(opened, task.source),
         )
         return _Read(task, blank, file, prepared)
     except Exception as error:  # whatever is wrong with one file, the others go on
@@ -273,20 +250,38 @@ def _written(
         return blank
     notes = file.notes
     try:
-        whole = list(map(_or_raise, corrections))
-        kept = options.keep_failed and task.target.suffix != task.source.suffix  # cannot be copied as it is
-        if kept or any(correction.accepted for correction in whole):
-            file.write(products.motion, *(correction.motion for correction in whole))  # rejected motions unchanged
+        outcomes = corrections if file.names else list(map(_or_raise, corrections))
+        accepted = [outcome for outcome in outcomes if not isinstance(outcome, Exception) and outcome.accepted]
+        has_other_format = task.target.suffix != task.source.suffix  # cannot be copied as it is
+        if accepted or (options.keep_failed and (has_other_format or file.names)):
+            pairs = list(zip(file.motions, outcomes, strict=True))
+            file.write(products.motion, *(_choose_written(*pair, file, options) for pair in pairs))
             if options.video:
-                notes += _filmed(products.video, list(zip(file.motions, whole, strict=True)))
+                shown = [(motion, made) for motion, made in pairs if isinstance(made, CorrectedMotion)]
+                notes += _filmed(products.video, shown)
         if not options.kinematic:
             blank = replace(blank, mass_kg=options.mass_kg or estimate_mass_kg(file.motions[0].skeleton))
-        pairs = zip(file.motions, whole, strict=True)
-        return of_all([described(blank, notes, motion, correction) for motion, correction in pairs])
+        results = []
+        for motion, outcome in zip(file.motions, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                reason = sentence_of(motion.source, outcome)
+                results.append(replace(blank, reason=reason, frames=len(motion), fps=motion.fps))
+            else:
+                results.append(described(blank, notes, motion, outcome))
+        return of_all(results, file.names)
     except Exception as error:  # whatever is wrong with one file, the others go on
         if is_of_machine(error):
             raise
         return replace(blank, reason=sentence_of(task.source, error))
+
+
+def _choose_written(
+    motion: Motion, outcome: CorrectedMotion | Exception, file: MotionFile, options: CorrectionOptions
+) -> Motion | None:
+    """Return the motion to write for an input; None leaves a motion of a set out that was not corrected."""
+    if isinstance(outcome, CorrectedMotion) and (outcome.accepted or not file.names):
+        return outcome.motion  # the input itself where it was rejected
+    return motion if options.keep_failed else None
 
 
 def _filmed(video: Path, pairs: Sequence[tuple[Motion, CorrectedMotion]]) -> tuple[str, ...]:
@@ -312,9 +307,9 @@ def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, pro
         same = task.target.suffix == task.source.suffix
         result, product = replace(result, output="original"), task.source if same else product
     if result.output:
-        result = replace(result, output_hash=hash_of_file(product), video_hash=hash_of_file(products.video))
+        result = replace(result, output_hash=hash_file(product), video_hash=hash_file(products.video))
     ours = [path for path in (task.target, task.video) if task.owns(path)]
-    result = replace(result, earlier=tuple(map(hash_of_file, ours)))
+    result = replace(result, earlier=tuple(map(hash_file, ours)))
     made = {task.target: product, task.video: products.video if result.video_hash else None} if result.output else {}
     if theirs := [path for path, product in made.items() if product and os.path.lexists(path) and path not in ours]:
         result, made = replace(result, verdict="failed", reason=f"{theirs[0]}: {FOREIGN}", output=""), {}

@@ -184,9 +184,9 @@ _OF_EACH = (
 """The report of each motion of a file that has several."""
 
 
-def of_all(results: Sequence[FileResult]) -> FileResult:
-    """The result of a file from those of its motions: means over the frames of the corrected ones."""
-    if len(results) == 1:
+def of_all(results: Sequence[FileResult], names: Sequence[str] = ()) -> FileResult:
+    """Return the result of a file from those of its motions, which may have names: means over the corrected frames."""
+    if len(results) == 1 and not names:
         return results[0]
     corrected = [result for result in results if result.verdict == "accepted"]
     failed = [(index, result.reason) for index, result in enumerate(results) if result.verdict != "accepted"]
@@ -209,7 +209,10 @@ def of_all(results: Sequence[FileResult]) -> FileResult:
         raised_m=_mean([{"raised_m": result.raised_m} for result in corrected], corrected).get("raised_m", 0.0),
         mass_kg=results[0].mass_kg,
         residual=_mean([result.residual for result in corrected], corrected),
-        motions=[{name: getattr(result, name) for name in _OF_EACH} for result in results],
+        motions=[
+            ({"name": names[index]} if names else {}) | {name: getattr(result, name) for name in _OF_EACH}
+            for index, result in enumerate(results)
+        ],
     )
 
 

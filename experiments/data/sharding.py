@@ -1,47 +1,53 @@
-"""Make shards of motions from files, datasets and other shards.
+"""Pack motion files and datasets into sets: parquet files of some hundred motions each, like ones beside each other.
 
-Recordings are read in parts. A part depends only on its recordings, so that parts may be made anywhere, at any
-time, with the same bytes.
+Recordings are read in parts. A part depends only on its recordings, so that parts may be made anywhere, at any time,
+with the same bytes. A record of each part tells what it was made of; the list of digests is written last.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
-from selfcorrect.core.errors import InputError, UnreachableError
+from selfcorrect.core.errors import DamagedError, InputError, RunFolderError, SettingError, UnreachableError
 from selfcorrect.datasets.collections.dataset import Clip
-from selfcorrect.datasets.files.formats import Format, is_motion_file, writer_of
+from selfcorrect.datasets.files.parquet import NamedMotion, identify_skeleton, read_named, write_named
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.datasets.load import label_of
-from selfcorrect.datasets.shards.manifest import (
-    Manifest,
-    ShardFacts,
-    entries_of,
-    has_manifest,
-    read_manifest,
-    write_manifest,
-)
-from selfcorrect.datasets.shards.schema import Entry
-from selfcorrect.datasets.shards.writing import Sizes, put_shards
 from selfcorrect.motion.correction.pieces import bounded
 from selfcorrect.motion.motion import check_numbers
 from selfcorrect.runtime.bugs import sentence_of
 from selfcorrect.runtime.progress import Progress
-from selfcorrect.storage.files.limits import is_file_name, path_below
-from selfcorrect.storage.files.places import Place, is_address, place
-from selfcorrect.storage.files.strict_json import as_json
-from selfcorrect.storage.runs.ledger import all_recorded, claimed, record, recorded
+from selfcorrect.storage.files.digests import SUMS, digest_of_file, format_sums, sealed, unsealed
+from selfcorrect.storage.files.limits import is_file_name, noting_opened
+from selfcorrect.storage.files.locks import LOCK, FolderLock
+from selfcorrect.storage.files.places import Place, is_address
+from selfcorrect.storage.files.strict_json import as_json, read_as
+from selfcorrect.storage.files.writing import explain_write_error, remove_leftovers
+from selfcorrect.storage.runs.run_folder import config_differences
 
+from ..jobs.input_keys import are_unchanged, hash_sidecars, make_input_key
 from ..jobs.run import Job, run_jobs
-from ..jobs.targets import ANOTHER, check_targets
 from ..jobs.where import Where
 from .sources import dataset_at, open_source
 
-PART_RECORDINGS, PART_BYTES = 1024, 2**28
-"""Recordings that one worker reads, at most: so many, in files of so many bytes."""
+PART_RECORDINGS = 1024
+PART_BYTES = 2**28
+"""Most recordings that one worker reads, and most bytes of their files."""
+RUN_BYTES = 2**27
+"""Bytes of the numbers of motions that are sorted together."""
+SHARD_BYTES = 2**25
+"""Most bytes of the numbers in one shard; a motion that is larger stands alone."""
+MOST_MOTIONS = 100_000
+PARTS = ".parts"
+"""Folder in a set with the task and a record of each part."""
+_TASK = f"{PARTS}/task.json"
+_PART = re.compile(rf"{re.escape(PARTS)}/part-(\d+)\.json")
 
 
 @dataclass(frozen=True)
@@ -54,167 +60,289 @@ class SourceOptions:
 
 
 @dataclass(frozen=True)
-class Recording:
-    """Motions that are not read yet."""
-
-    name: str
-    bytes: int
-    """Of its file."""
-    stamp: str
-    """Changes with its content."""
-    read: Callable[[], Iterator[Entry]]
-
-
-def recordings(source: str, options: SourceOptions) -> list[Recording]:
-    """Those of a set of shards, of a dataset's folder, or of motion files."""
-    if is_address(source) or has_manifest(place(source)):
-        folder = place(source)
-        manifest = read_manifest(folder)
-        return [
-            Recording(shard.name, shard.bytes, shard.sha256, partial(entries_of, folder, shard))
-            for shard in manifest.shards
-        ]
-    path = Path(source)
-    known = dataset_at(path, options.dataset, options.reading)
-    _, clips = open_source(path, options.dataset, options.split, options.reading)
-    return [_of_clip(clip, None if known else path) for clip in clips]
-
-
-def _of_clip(clip: Clip, folder: Path | None) -> Recording:
-    file = next(path for path in (clip.path, *clip.path.parents) if path.exists())
-    facts = file.stat()
-    own = facts.st_size if file == clip.path else 0  # in an archive
-    return Recording(clip.name, own, f"{facts.st_size} {facts.st_mtime_ns}", partial(_read, clip, folder))
-
-
-def _read(clip: Clip, folder: Path | None) -> Iterator[Entry]:
-    """The motions of a clip; those of files in a plain `folder` get labels after their place in it."""
-    motions = clip.read()
-    for number, motion in enumerate(motions):
-        label = motion.label or ("" if folder is None else label_of(clip.path, folder))
-        name = clip.name if len(motions) == 1 else f"{clip.name}#{number}"
-        yield Entry(name, replace(check_numbers(motion), label=label, source=motion.source or str(clip.path)))
-
-
-@lru_cache(maxsize=1)
-def _listed(sources: tuple[str, ...], options: SourceOptions) -> list[list[Recording]]:
-    """The parts of some sources, listed once in each process."""
-    found = [recording for source in sources for recording in recordings(source, options)]
-    return list(bounded(found, lambda recording: recording.bytes, PART_BYTES, PART_RECORDINGS))
-
-
-@dataclass(frozen=True)
-class Sharding:
+class ShardTask:
     """A task: sources that become one set of shards."""
 
     sources: tuple[str, ...]
     """Paths and addresses."""
     out: str
-    options: SourceOptions
-    sizes: Sizes
+    """Path or address of the set."""
+    options: SourceOptions = field(default_factory=SourceOptions)
+    motions_per_shard: int = 256
 
-    def told(self) -> dict[str, object]:
-        """All that the result depends on beside the sources' content."""
-        told = {"task": "shard", "sources": self.sources, "options": asdict(self.options), "sizes": asdict(self.sizes)}
-        return as_json(told, str)
+    def __post_init__(self) -> None:
+        if not 1 <= self.motions_per_shard <= MOST_MOTIONS:
+            raise SettingError(f"motions-per-shard must be from 1 to {MOST_MOTIONS}, got {self.motions_per_shard}")
 
-
-def make_shards(task: Sharding, workers: int) -> tuple[Manifest, list[str]]:
-    """Make what is missing; the set, and a sentence for each recording that could not be read.
-
-    InputError where none can be read.
-    """
-    out = place(task.out)
-    _listed.cache_clear()  # files may have come since an earlier task of this process
-    parts = _listed(task.sources, task.options)
-    names = {f"part-{number:05d}": number for number in range(len(parts))}
-    with claimed(out, task.told()):
-        done = recorded(out, list(names), _Part)
-        waiting = {name: number for name, number in names.items() if not _is_done(done.get(name), parts[number])}
-        jobs = [Job(name, make_part, (task, number), 1) for name, number in waiting.items()]
-        if jobs:
-            run_jobs(jobs, Where(workers), "shard", unit="part")
-        finished = all_recorded(out, list(names), _Part)
-        facts = [each for part in finished for each in part.shards]
-        unread = [sentence for part in finished for sentence in part.unread]
-        if not facts:
-            raise InputError(f"no motion could be read; the first problem: {(unread or ['there is none'])[0]}")
-        return write_manifest(out, facts), unread
+    def describe(self) -> dict[str, object]:
+        """Return all that the result depends on beside the content of the sources."""
+        return as_json({"task": "shard", **{name: value for name, value in asdict(self).items() if name != "out"}}, str)
 
 
 @dataclass(frozen=True)
-class _Part:
-    """The ledger's record of a part."""
+class Recording:
+    """Motions that are not read yet."""
+
+    name: str
+    size: int
+    """Bytes of its file."""
+    path: Path
+    """The file, or the archive that holds it."""
+    read: Callable[[], Iterator[NamedMotion]]
+
+
+@dataclass(frozen=True)
+class ShardFacts:
+    """One shard of a set."""
+
+    name: str
+    motions: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class PartRecord:
+    """What a part was made of, and what it became."""
 
     key: str
     shards: list[ShardFacts]
     unread: list[str]
     """A sentence for each recording that could not be read."""
+    sidecars: dict[str, str]
+    """Hashes of the files that were opened beside the recordings."""
 
 
-def _is_done(told: _Part | None, part: Sequence[Recording]) -> bool:
-    """Where something could not be read, a part is made again: the same file may be readable now."""
-    return told is not None and told.key == _key(part) and not told.unread
+def make_shards(task: ShardTask, workers: int) -> tuple[list[ShardFacts], list[str]]:
+    """Make those shards of a set that are missing, or whose inputs changed.
+
+    Args:
+        task: what becomes of what.
+        workers: number of processes that read at the same time.
+
+    Returns:
+        All shards of the set, and a sentence for each recording that could not be read.
+
+    Raises:
+        InputError: no motion could be read.
+        RunFolderError: the folder belongs to another task, or holds other files.
+    """
+    place = Place(task.out)
+    _list_parts.cache_clear()  # files may have come since an earlier task of this process
+    with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch, _claim(place, task, Path(scratch)):
+        count = len(_list_parts(task.sources, task.options))
+        jobs = [Job(f"part {number}", make_part, (task, number), 1) for number in range(count)]
+        run_jobs(jobs, Where(workers), "shard", unit="part")
+        _remove_stale_parts(place, count, Path(scratch))
+        records = [_read_record(place, number, Path(scratch)) for number in range(count)]
+        if None in records:
+            raise DamagedError(f"{task.out}: a record is not what was written; the same command does that part again")
+        shards = [shard for record in records if record for shard in record.shards]
+        unread = [sentence for record in records if record for sentence in record.unread]
+        if not shards:
+            raise InputError(f"no motion could be read; the first problem: {(unread or ['there is none'])[0]}")
+        _send_bytes(place, SUMS, format_sums({shard.name: shard.sha256 for shard in shards}), Path(scratch))
+    return shards, unread
 
 
-def _key(part: Sequence[Recording]) -> str:
-    told = [(recording.name, recording.stamp) for recording in part]
-    return hashlib.sha256(json.dumps(told).encode(errors="surrogateescape")).hexdigest()
-
-
-def make_part(task: Sharding, number: int, progress: Progress) -> None:
-    """Make the shards of one part, then record them."""
-    out, part = place(task.out), _listed(task.sources, task.options)[number]
-    unread: list[str] = []
-    facts = put_shards(out, number, _entries(part, unread, progress), task.sizes)
-    record(out, f"part-{number:05d}", _Part(_key(part), facts, unread))
+def make_part(task: ShardTask, number: int, progress: Progress) -> None:
+    """Make the shards of one part and record them, unless the record shows that its inputs did not change."""
+    place = Place(task.out)
+    with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
+        scratch = Path(folder)
+        part = _list_parts(task.sources, task.options)[number]
+        part = [_fetch(recording, scratch / "inputs" / str(index)) for index, recording in enumerate(part)]
+        key = _make_part_key(part, task.options)
+        record = _read_record(place, number, scratch)
+        if record is None or record.key != key or record.unread or not are_unchanged(record.sidecars):
+            _remove_shards(place, record)
+            record = _write_part(place, number, part, task, key, scratch, progress)
+            _send_bytes(place, _record_name(number), sealed(asdict(record)), scratch)
     progress("generation", 1, 1)
 
 
-def _entries(part: Sequence[Recording], unread: list[str], progress: Progress) -> Iterator[Entry]:
-    """The motions of recordings; of each that cannot be read, `unread` gets a sentence."""
-    for done, recording in enumerate(part):
-        progress("read", done, len(part))
+def _write_part(
+    place: Place, number: int, part: Sequence[Recording], task: ShardTask, key: str, scratch: Path, progress: Progress
+) -> PartRecord:
+    unread: list[str] = []
+    shards: list[ShardFacts] = []
+    with noting_opened() as opened:
+        for index, motions in enumerate(cut_shards(_read_part(part, unread, progress), task.motions_per_shard)):
+            name = f"shard-{number:05d}-{index:03d}.parquet"
+            write_named(scratch / name, motions)
+            place.send(scratch / name, name)
+            shards.append(ShardFacts(name, len(motions), digest_of_file(scratch / name)))
+            (scratch / name).unlink()
+    own_files = {recording.path for recording in part}
+    sidecars = {path for path in opened if path not in own_files and not path.is_relative_to(scratch)}
+    return PartRecord(key, shards, unread, hash_sidecars(sorted(sidecars), scratch))
+
+
+# --- the set ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _claim(place: Place, task: ShardTask, scratch: Path) -> Iterator[None]:
+    """Take the place of a task, new or begun by the same one; of a folder of this machine, sole use."""
+    description = task.describe()
+    if place.has(_TASK):
+        place.fetch(_TASK, scratch / "task.json")
+        if differences := config_differences(unsealed(scratch / "task.json"), description):
+            raise RunFolderError(
+                f"{task.out}: belongs to another task. {' '.join(differences)} Choose another folder, or use those."
+            )
+    elif foreign := [name for name in place.list_names() if "/" not in name and name != LOCK]:
+        raise RunFolderError(f"{task.out}: holds other files ({', '.join(foreign[:3])}); choose another folder")
+    if is_address(task.out):
+        _send_bytes(place, _TASK, sealed(description), scratch)
+        yield
+        return
+    folder = Path(task.out)
+    with explain_write_error(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(folder)
+    with lock:
+        remove_leftovers(folder, below=True)
+        _send_bytes(place, _TASK, sealed(description), scratch)
+        yield
+
+
+def _record_name(number: int) -> str:
+    return f"{PARTS}/part-{number:05d}.json"
+
+
+def _read_record(place: Place, number: int, scratch: Path) -> PartRecord | None:
+    """Return the record of a part; None where there is none, or it is damaged."""
+    path = scratch / "part.json"
+    try:
+        return read_as(PartRecord, unsealed(path), "it") if place.fetch(_record_name(number), path) else None
+    except (DamagedError, InputError):
+        return None
+
+
+def _remove_shards(place: Place, record: PartRecord | None) -> None:
+    """Remove what a part had become, so that nothing of it stays beside what it becomes now."""
+    for shard in record.shards if record else ():
+        place.remove(shard.name)
+
+
+def _remove_stale_parts(place: Place, count: int, scratch: Path) -> None:
+    """Remove the parts of inputs that are no longer there."""
+    for name in place.list_names(PARTS):
+        match = _PART.fullmatch(name)
+        if match and int(match[1]) >= count:
+            _remove_shards(place, _read_record(place, int(match[1]), scratch))
+            place.remove(name)
+
+
+def _send_bytes(place: Place, name: str, content: bytes, scratch: Path) -> None:
+    path = scratch / "content"
+    path.write_bytes(content)
+    place.send(path, name)
+
+
+# --- recordings ------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def _list_parts(sources: tuple[str, ...], options: SourceOptions) -> list[list[Recording]]:
+    """Return the parts of some sources, listed once in each process."""
+    found = [recording for source in sources for recording in list_recordings(source, options)]
+    return list(bounded(found, lambda recording: recording.size, PART_BYTES, PART_RECORDINGS))
+
+
+def list_recordings(source: str, options: SourceOptions) -> list[Recording]:
+    """Return the recordings of a dataset's folder, of motion files, or of a set at an address."""
+    if is_address(source):
+        names = [name for name in Place(source).list_names() if is_shard(name)]
+        if not names:
+            raise InputError(f"{source}: no shards of motions are here; `selfcorrect data shard` makes them")
+        return [Recording(f"{source}/{name}", SHARD_BYTES, Path(name), lambda: iter(())) for name in names]
+    path = Path(source)
+    known = dataset_at(path, options.dataset, options.reading)
+    _, clips = open_source(path, options.dataset, options.split, options.reading)
+    return [_make_recording(clip, None if known else path) for clip in clips]
+
+
+def is_shard(name: str) -> bool:
+    """Return whether a file of a place is a shard by its name; earlier versions put tables into `results/`."""
+    path = Path(name)
+    return path.suffix == ".parquet" and path.parts[0] != "results" and path.name != "failures.parquet"
+
+
+def _make_recording(clip: Clip, folder: Path | None) -> Recording:
+    file = next(path for path in (clip.path, *clip.path.parents) if path.exists())
+    size = file.stat().st_size if file == clip.path else 0  # in an archive
+    return Recording(clip.name, size, file, partial(_read_clip, clip, folder))
+
+
+def _fetch(recording: Recording, folder: Path) -> Recording:
+    """Return a recording of this machine: itself, or a copy of the one at an address."""
+    if not is_address(recording.name):
+        return recording
+    address, _, name = recording.name.rpartition("/")
+    path = folder / name
+    if not Place(address).fetch(name, path):
+        raise UnreachableError(f"{recording.name}: has gone")
+    return Recording(recording.name, recording.size, path, lambda: iter(read_named(path)))
+
+
+def _read_clip(clip: Clip, folder: Path | None) -> Iterator[NamedMotion]:
+    """Yield the motions of a clip; those of files in a plain `folder` get labels after their place in it."""
+    if clip.path.suffix.lower() == ".parquet":
+        yield from read_named(clip.path)
+        return
+    motions = clip.read()
+    for number, motion in enumerate(motions):
+        label = motion.label or ("" if folder is None else label_of(clip.path, folder))
+        name = clip.name if len(motions) == 1 else f"{clip.name}#{number}"
+        yield NamedMotion(name, replace(motion, label=label, source=motion.source or str(clip.path)))
+
+
+def _make_part_key(part: Sequence[Recording], options: SourceOptions) -> str:
+    reading = options.reading
+    keys = [(item.name, make_input_key(item.path, asdict(options), reading.files)) for item in part]
+    return hashlib.sha256(json.dumps(keys).encode(errors="surrogateescape")).hexdigest()
+
+
+def _read_part(part: Sequence[Recording], unread: list[str], progress: Progress) -> Iterator[NamedMotion]:
+    """Yield the motions of recordings; of each that cannot be read, `unread` gets a sentence."""
+    for index, recording in enumerate(part):
+        progress("read", index, len(part))
         try:
-            entries = [_named(entry) for entry in recording.read()]
-        except UnreachableError:  # later, all may be there
-            raise
+            motions = [_check(item) for item in recording.read()]
         except Exception as error:  # whatever is wrong with one recording, the others go on
             unread.append(sentence_of(recording.name, error))
         else:
-            yield from entries
+            yield from motions
 
 
-def _named(entry: Entry) -> Entry:
-    """The entry; InputError where `data convert` could make no file of its name."""
-    if not is_file_name(entry.name):
-        raise InputError(f"{entry.name!r} cannot be the name of a file in a set of shards; rename it")
-    return entry
+def _check(item: NamedMotion) -> NamedMotion:
+    """Return a motion; InputError where its numbers are wrong, or `data convert` could make no file of its name."""
+    if not is_file_name(item.name):
+        raise InputError(f"{item.name!r} cannot be the name of a file in a set of shards; rename it")
+    check_numbers(item.motion)
+    return item
 
 
-def unpack(folder: Place, out: Path, kind: Format, overwrite: bool) -> Iterator[tuple[str, Path]]:
-    """Write each motion of a set below `out`, and give its name and file.
-
-    Raises SettingError where two would become one file, or one is there, before anything is written; InputError where a
-    name leads out of the folder.
-    """
-    targets = [(Path(f"{folder}/{entry.name}"), _target(out, entry, kind)) for entry in _entries_of(folder)]
-    check_targets(targets, lambda _: overwrite, ANOTHER)
-    write = writer_of(kind)
-    for entry in _entries_of(folder):
-        target = _target(out, entry, kind)
-        write(target, entry.motion)
-        yield entry.name, target
+# --- like motions beside each other ----------------------------------------------------------------------------------
 
 
-def _entries_of(folder: Place) -> Iterator[Entry]:
-    for shard in read_manifest(folder).shards:
-        yield from entries_of(folder, shard)
+def cut_shards(motions: Iterable[NamedMotion], most_motions: int) -> Iterator[list[NamedMotion]]:
+    """Yield motions in shards; as many as fit into memory together are sorted, so that like ones share a shard."""
+    for run in bounded(motions, _size, RUN_BYTES, MOST_MOTIONS):
+        yield from bounded(_sort(run), _size, SHARD_BYTES, most_motions)
 
 
-def _target(out: Path, entry: Entry, kind: Format) -> Path:
-    """The place of a motion, its name with the format's suffix in place of that of another."""
-    path = path_below(out, entry.name)
-    if path == out or path.name in ("", ".", ".."):
-        raise InputError(f"{entry.name!r} is not the name of a file")
-    return path.with_suffix(kind.suffixes[0]) if is_motion_file(path) else path.with_name(path.name + kind.suffixes[0])
+def _size(item: NamedMotion) -> int:
+    return item.bytes
+
+
+def _sort(motions: Sequence[NamedMotion]) -> list[NamedMotion]:
+    """Return motions by skeleton in the order in which these come, then by frame rate and length; stable."""
+    numbers: dict[bytes, int] = {}
+
+    def sort_key(item: NamedMotion) -> tuple[int, float, int]:
+        number = numbers.setdefault(identify_skeleton(item.motion.skeleton), len(numbers))
+        return number, item.motion.fps, len(item.motion)
+
+    return sorted(motions, key=sort_key)

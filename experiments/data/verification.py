@@ -1,32 +1,34 @@
 """Which files of a run, of corrected motions or of shards are no longer what was written, and which have no digest."""
 
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
 from selfcorrect.core.errors import DamagedError, InputError
-from selfcorrect.datasets.shards.manifest import MANIFEST, opened, read_manifest
 from selfcorrect.storage.files.digests import (
     DIGESTS,
+    SUMS,
     damage_of,
     ends_in_digest,
     listed_in,
-    unsealed_bytes,
+    read_sums,
+    unsealed,
     values_and_seal,
 )
 from selfcorrect.storage.files.limits import read_bytes
-from selfcorrect.storage.files.places import LocalPlace, Place, is_address, place
+from selfcorrect.storage.files.places import Place, is_address
 from selfcorrect.storage.runs.folder_store import damage_below, generation_folders
 from selfcorrect.storage.runs.generation_files import looked_at
-from selfcorrect.storage.runs.ledger import FOLDER as LEDGER
 from selfcorrect.storage.runs.run_folder import CONFIG, ENVIRONMENT
 
-from ..correction.correct_file import RECORDS, FileTask, hash_of_file
+from ..correction.correct_file import RECORDS, FileTask
 from ..correction.report import REPORT, read_record
 from ..jobs.identities import IDENTITIES
+from ..jobs.input_keys import hash_file
 from ..motion.run.feasibility import FILE as FEASIBILITY
 from ..motion.run.references import FILE
 from ..remedies.people import FILE as PREFERENCES
@@ -34,6 +36,10 @@ from ..reporting.summary import SUMMARY
 
 _OURS = (CONFIG, ENVIRONMENT, FILE, FEASIBILITY, IDENTITIES, PREFERENCES, SUMMARY, REPORT)
 """JSON files that hold their digests, by their names; others may be anybody's."""
+_LEDGERS = (".parts", ".ledger")
+"""Folders with records of the parts of a set; the latter is of earlier versions."""
+_MANIFEST = "shards.json"
+"""List of the shards of a set, as earlier versions wrote it."""
 _MISSING = " is missing"
 _GENERATIONS, _MOTIONS, _SHARDS = "generations", "corrected motions", "shards"
 
@@ -70,16 +76,17 @@ class Found:
         return "\n".join(lines)
 
 
-def verify(address: str | Path) -> Found:
+def verify(address: str | Path, shown_as: str = "") -> Found:
     """Look at all that is below a folder, or at an address; InputError where nothing there has digests."""
     if is_address(address):
-        return _at_address(place(address))
+        return _verify_address(Place(str(address).rstrip("/")))
     folder = Path(address)
     everything = sorted(_files_below(folder))
     looks = [look for find in _FINDERS for look in find(folder, everything)]
     if not looks:
         raise InputError(
-            f"{folder}: neither generations of a run nor corrected motions nor shards are here, no file has a digest"
+            f"{shown_as or folder}: neither generations of a run nor corrected motions nor shards are here, "
+            "no file has a digest"
         )
     known = {look.path for look in looks}
     unread = [path for path in everything if str(path) not in known]
@@ -147,7 +154,7 @@ def _records(folder: Path, everything: list[Path]) -> Iterator[Look]:
         task = FileTask(Path(result.source), result.name, out)
         for target, expected in ((task.target, result.output_hash), (task.video, result.video_hash)):
             if expected:
-                yield Look(str(target), _changed(target, hash_of_file(target), (expected,)))
+                yield Look(str(target), _changed(target, hash_file(target), (expected,)))
 
 
 def _changed(path: Path, found: str, expected: Collection[str]) -> str:
@@ -158,67 +165,53 @@ def _changed(path: Path, found: str, expected: Collection[str]) -> str:
 def _sealed(folder: Path, everything: list[Path]) -> Iterator[Look]:
     """JSON files that hold their digests: configs, environments, references, summaries, reports, ledgers."""
     for path in everything:
-        if path.suffix != ".json" or path.name == MANIFEST or RECORDS in path.parts or not path.is_file():
+        if path.suffix != ".json" or path.name == _MANIFEST or RECORDS in path.parts or not path.is_file():
             continue
         content = read_bytes(path)
         try:
             _, is_sealed = values_and_seal(content, str(path))
         except DamagedError as error:
-            if path.name in _OURS or path.parent.name == LEDGER or ends_in_digest(content):
+            if path.name in _OURS or path.parent.name in _LEDGERS or ends_in_digest(content):
                 yield Look(str(path), str(error))
         else:
             yield from [Look(str(path))] * is_sealed
 
 
-def _sets(folder: Path, everything: list[Path]) -> Iterator[Look]:
+def _list_sums(folder: Path, everything: list[Path]) -> Iterator[Look]:
+    """Yield lists of digests, also those of sets of shards of earlier versions, and the files in them."""
     for path in everything:
-        if path.name == MANIFEST:
-            yield from _of_set(LocalPlace(path.parent))
-
-
-def _of_set(folder: Place) -> Iterator[Look]:
-    """A manifest, the shards that it lists, and tables of what became of their motions."""
-    try:
-        manifest = read_manifest(folder)
-    except InputError as error:
-        yield Look(f"{folder}/{MANIFEST}", str(error))
-        return
-    yield Look(f"{folder}/{MANIFEST}")
-    for shard in manifest.shards:
+        if path.name not in (SUMS, _MANIFEST):
+            continue
         try:
-            with opened(folder, shard):
-                yield Look(f"{folder}/{shard.name}", counts_as=_SHARDS)
-        except InputError as error:
-            yield Look(f"{folder}/{shard.name}", str(error))
-    for name, expected in manifest.tables.items():
-        yield Look(f"{folder}/{name}", _damage_at(folder, name, expected))
+            digests = read_sums(path) if path.name == SUMS else _read_manifest(path)
+        except DamagedError as error:
+            yield Look(str(path), str(error))
+            continue
+        yield Look(str(path))
+        for name, expected in digests.items():
+            file = path.parent / name
+            yield Look(str(file), damage_of(file, expected), _SHARDS if file.suffix == ".parquet" else "")
 
 
-def _damage_at(folder: Place, name: str, expected: str) -> str:
+def _read_manifest(path: Path) -> dict[str, str]:
+    """Return the digests of the shards and tables that a set of earlier versions lists."""
+    values = unsealed(path)
     try:
-        with folder.fetched(name) as path:
-            return damage_of(path, expected).replace(str(path), f"{folder}/{name}")
-    except FileNotFoundError:
-        return f"{folder}/{name} is missing"
+        return {shard["name"]: shard["sha256"] for shard in values["shards"]} | values.get("tables", {})
+    except (KeyError, TypeError) as error:
+        raise DamagedError(f"{path} is not what was written: it lists no shards") from error
 
 
 _FINDERS: tuple[Callable[[Path, list[Path]], Iterator[Look]], ...] = (
-    _generations, _listings, _records, _sets, _sealed,
+    _generations, _listings, _records, _list_sums, _sealed,
 )  # fmt: skip
 
 
-def _at_address(folder: Place) -> Found:
-    """A set of shards, the only results that are kept at addresses, and the ledger of what made it."""
-    if not folder.names(MANIFEST):
-        raise InputError(f"{folder}: no {MANIFEST} is here, and at addresses only sets of shards are verified")
-    looks = list(_of_set(folder))
-    ledger = folder / LEDGER
-    for name, content in ledger.read(ledger.names("*.json")).items():
-        try:
-            unsealed_bytes(content, f"{ledger}/{name}")
-        except DamagedError as error:
-            looks.append(Look(f"{ledger}/{name}", str(error)))
-        else:
-            looks.append(Look(f"{ledger}/{name}"))
-    known = {look.path for look in looks}
-    return _found(looks, [name for name in folder.names("*") if f"{folder}/{name}" not in known])
+def _verify_address(place: Place) -> Found:
+    """Verify a place at an address by a copy of it among the temporary files."""
+    with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch:
+        for name in place.list_names():
+            place.fetch(name, Path(scratch) / name)
+        found = verify(scratch, shown_as=place.address)
+    damage = tuple(sentence.replace(scratch, place.address) for sentence in found.damage)
+    return replace(found, damage=damage)

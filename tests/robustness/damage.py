@@ -24,9 +24,7 @@ from program_files import PROGRAMS
 
 from selfcorrect.datasets.files.formats import FORMATS
 from selfcorrect.datasets.files.open import save_motion
-from selfcorrect.experiments.cli import main
 from selfcorrect.motion.motion import Motion
-from selfcorrect.storage.files.digests import digest_of_file, sealed
 
 Random = np.random.Generator
 SCALE = float(os.environ.get("ROBUSTNESS_SCALE", "1"))
@@ -264,28 +262,8 @@ def _amass(folder: Path) -> None:
         (folder / "X" / f"{name}.npz").write_bytes(sound("amass.npz"))
 
 
-def _shards(folder: Path) -> None:
-    source = folder.with_name(f"{folder.name}-source")
-    for name in ("a.bvh", "b.bvh"):
-        save_motion(source / name, short_walk())
-    assert main(["data", "shard", str(source), "-o", str(folder), "--motions-per-shard", "1", "--workers", "1"]) == 0
-
-
-def with_digests_made_right(folder: Path) -> None:
-    """Have a set of shards say that it was written so, as a forger would."""
-    manifest = folder / "shards.json"
-    try:
-        values = {key: value for key, value in json.loads(manifest.read_bytes()).items() if key != "sha256"}
-        for shard in values["shards"]:
-            path = folder / shard["name"]
-            shard |= {"bytes": path.stat().st_size, "sha256": digest_of_file(path)}
-    except (ValueError, LookupError, TypeError, AttributeError, OSError):
-        return
-    manifest.write_bytes(sealed(values))
-
-
 DATASETS: dict[str, Callable[[Path], None]] = {
     "cmu": _cmu, "humanml3d": _humanml3d, "babel": _babel, "humanact12": _humanact12, "uestc": _uestc,
-    "amass": _amass, "shards": _shards,
+    "amass": _amass,
 }  # fmt: skip
 """By its name in the catalogue, what writes a small dataset into an empty folder."""

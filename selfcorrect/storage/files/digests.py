@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -137,6 +138,34 @@ def write_listing(folder: Path, paths: Iterable[Path]) -> None:
     """List the digests of files in and below a folder, which are there."""
     digests = {path.relative_to(folder).as_posix(): digest_of_file(path) for path in sorted(paths)}
     write_atomically(folder / DIGESTS, sealed(digests))
+
+
+SUMS = "SHA256SUMS"
+"""Name of the list of digests of a folder's files, which `sha256sum -c` reads as well."""
+_SUM = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](.+)", re.DOTALL)
+
+
+def format_sums(digests: Mapping[str, str]) -> bytes:
+    """Return a list of digests, by names of files, as `sha256sum` writes it: names with odd characters are escaped."""
+    lines = []
+    for name, file_digest in sorted(digests.items()):
+        escaped = name.replace("\\", "\\\\").replace("\n", "\\n")
+        lines.append(f"{'' if escaped == name else chr(92)}{file_digest}  {escaped}\n")
+    return os.fsencode("".join(lines))
+
+
+def read_sums(path: Path) -> dict[str, str]:
+    """Return the digests in such a list, by names of files; DamagedError where it is none."""
+    digests = {}
+    for line in _content(path).removesuffix(b"\n").split(b"\n"):
+        match = _SUM.fullmatch(line)
+        if match is None:
+            raise DamagedError(f"{path} is not what was written: {line[:80]!r} is no digest of a file")
+        name = os.fsdecode(match[3])
+        if match[1]:
+            name = name.replace("\\\\", "\0").replace("\\n", "\n").replace("\0", "\\")
+        digests[name] = match[2].decode()
+    return digests
 
 
 def states_of(paths: Iterable[Path]) -> list[tuple[str, int, int]]:

@@ -1,32 +1,38 @@
 """Shards made, corrected and merged from the command line, on this machine and in a bucket of an object store."""
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import fsspec
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from helpers import killed_at_sync
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.datasets.files.parquet import NamedMotion, read_named, write_named
+from selfcorrect.datasets.files.rigs import gltf_document
 from selfcorrect.datasets.load import load_motions
-from selfcorrect.datasets.shards.manifest import MANIFEST, opened, read_manifest, write_manifest
-from selfcorrect.datasets.shards.schema import Entry
-from selfcorrect.datasets.shards.writing import Sizes, put_shards
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.correction.options import CorrectionOptions
+from selfcorrect.experiments.data.sharding import cut_shards
+from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.correction.pieces import correct_long
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.corrector import KinematicCorrector
-from selfcorrect.storage.files.places import LocalPlace, place
+from selfcorrect.storage.files.digests import read_sums, sealed
 
 MOTIONS = 7
 
@@ -66,13 +72,9 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.stop()
 
 
-def entries(address: str) -> list[Entry]:
-    """All motions of a set."""
-    folder, found = place(address), list[Entry]()
-    for shard in read_manifest(folder).shards:
-        with opened(folder, shard) as file:
-            found += [entry for rows in file.rows() for entry in rows]
-    return found
+def motions_in(folder: str) -> dict[str, Motion]:
+    """All motions of a set, by name."""
+    return {item.name: item.motion for path in sorted(Path(folder).glob("*.parquet")) for item in read_named(path)}
 
 
 def contents(address: str) -> dict[str, bytes]:
@@ -106,29 +108,100 @@ def test_files_become_shards_and_are_corrected_as_they_are_alone(
 
     assert main(["correct", "shards", "-o", "fixed", "--kinematic"]) == 1
     told = capsys.readouterr().out
-    assert f"{MOTIONS - 1} of {MOTIONS} motions corrected → fixed" in told
-    assert "short.bvh: rejected: too short: 2 frames, at least 4 are needed" in told
+    assert "1 of 3 motions not corrected: short.bvh" in told
+    given, fixed = motions_in("shards"), motions_in("fixed")
+    assert given.keys() - fixed.keys() == {"short.bvh"}
+    for name, motion in fixed.items():
+        alone = correct_long(KinematicCorrector(), given[name]).motion
+        np.testing.assert_array_equal(motion.rotations, alone.rotations.astype(np.float32))
+        np.testing.assert_array_equal(motion.root_m, alone.root_m.astype(np.float32))
+    report = json.loads(Path("fixed/report.json").read_text())
+    results = {motion["name"]: motion for file in report["motions"] for motion in file["motions"]}
+    assert results.keys() == given.keys()
+    assert results["short.bvh"]["reason"].startswith("too short: 2 frames, at least 4 are needed")
+    assert "penetration_m" in results["walks/1.bvh"]["before"]
 
-    given = {entry.name: entry.motion for entry in entries("shards")}
-    for entry in entries("fixed"):
-        alone = correct_long(KinematicCorrector(), given[entry.name]).motion
-        np.testing.assert_array_equal(entry.motion.rotations, alone.rotations.astype(np.float32))
-        np.testing.assert_array_equal(entry.motion.root_m, alone.root_m.astype(np.float32))
-    failures = pq.read_table("fixed/failures.parquet").to_pylist()
-    assert [(row["name"], row["verdict"]) for row in failures] == [("short.bvh", "rejected")]
-    assert failures[0]["source"].endswith("clips/short.bvh")
-    results = pq.read_table("fixed/results").to_pandas()
-    assert sorted(results.name) == sorted(given)
-    assert {"penetration_m_before", "penetration_m_after"} <= set(dict(results.figures.iloc[-1]))
+    assert main(["correct", "shards", "-o", "all", "--kinematic", "--keep-failed"]) == 1
+    assert motions_in("all").keys() == given.keys()
+
+
+def test_what_sha256sum_checks_is_what_was_written(folder: Path) -> None:
+    shard()
+    subprocess.run(["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd="shards", check=True, capture_output=True)
+    assert main(["verify", "shards"]) == 0
+    path = next(Path("shards").glob("*.parquet"))
+    path.write_bytes(path.read_bytes()[:-1])
+    assert main(["verify", "shards"]) == 1
+
+
+def test_inputs_that_changed_are_packed_again(folder: Path, walk: Motion) -> None:
+    """A BVH that keeps its size and its time, and a glTF whose buffer changes, which is another file."""
+    clips = folder / "clips"
+    (clips / "broken.bvh").unlink()
+    document = gltf_document.read_document(clips / "walks" / "0.glb")
+    content = {**document.content, "buffers": [{"uri": "0.bin", "byteLength": len(document.buffers[0])}]}
+    (clips / "walks" / "0.glb").unlink()
+    (clips / "walks" / "0.gltf").write_text(json.dumps(content))
+    (clips / "walks" / "0.bin").write_bytes(document.buffers[0])
+    assert shard() == 0
+    first = motions_in("shards")
+    before = contents("shards")
+    assert shard() == 0
+    assert contents("shards") == before
+
+    path = clips / "walks" / "1.bvh"
+    state, text = path.stat(), path.read_text()
+    words = text.splitlines()[-1].split()
+    digit = words[0][-1]
+    words[0] = words[0][:-1] + ("1" if digit != "1" else "2")
+    path.write_text("\n".join([*text.splitlines()[:-1], " ".join(words), ""]))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (state.st_size, state.st_mtime_ns)
+    assert shard() == 0
+    second = motions_in("shards")
+    assert {name for name in first if not np.array_equal(first[name].root_m, second[name].root_m)} == {"walks/1.bvh"}
+
+    save_motion(folder / "other.glb", replace(walk, root_m=walk.root_m - [0.0, 0.2, 0.0]).frames(0, 12))
+    other = gltf_document.read_document(folder / "other.glb").buffers[0]
+    assert len(other) == len(document.buffers[0])
+    (clips / "walks" / "0.bin").write_bytes(other)
+    assert shard() == 0
+    third = motions_in("shards")
+    assert {name for name in first if not np.array_equal(third[name].root_m, second[name].root_m)} == {"walks/0.gltf"}
+
+
+def test_inputs_that_have_gone_leave_the_set(folder: Path) -> None:
+    shard()
+    for path in (folder / "clips" / "walks").iterdir():
+        path.unlink()
+    assert shard() == 2
+    assert motions_in("shards").keys() == {"short.bvh"}
+    assert main(["verify", "shards"]) == 0
+
+
+@settings(max_examples=20)
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 3)), max_size=30), st.integers(1, 7))
+def test_like_motions_lie_together(kinds: list[tuple[bool, int]], most: int) -> None:
+    small = Skeleton(("root", "tip"), (-1, 0), np.array([[0.0, 0, 0], [0, 0.1, 0.3]]), ("pelvis", ""))
+    motions = []
+    for index, (is_small, frames) in enumerate(kinds):
+        skeleton = small if is_small else SMPL_BODY.average()
+        rotations = np.tile([0.0, 0.0, 0.0, 1.0], (frames, len(skeleton), 1))
+        motions.append(NamedMotion(str(index), Motion(skeleton, np.zeros((frames, 3)), rotations, 30.0)))
+    shards = list(cut_shards(motions, most))
+    flat = [item for shard in shards for item in shard]
+    assert sorted(int(item.name) for item in flat) == list(range(len(motions)))
+    kinds_met = [(len(item.motion.skeleton), len(item.motion)) for item in flat]
+    changes = sum(one != other for one, other in pairwise(kinds_met))
+    assert changes == max(len(set(kinds_met)) - 1, 0)
+    assert all(len(shard) <= most for shard in shards)
 
 
 @pytest.mark.slow
 def test_results_depend_on_no_number_of_workers(folder: Path) -> None:
     shard()
     shard("--workers", "2", out="again")
-    assert contents("shards") == {
-        name: content.replace(b"again", b"shards") for name, content in contents("again").items()
-    }
+    assert contents("shards") == contents("again")
     main(["correct", "shards", "-o", "one", "--kinematic"])
     main(["correct", "shards", "-o", "two", "--kinematic", "--workers", "2"])
     assert contents("one") == contents("two")
@@ -141,24 +214,30 @@ def test_shards_in_a_bucket_are_corrected_into_a_bucket(folder: Path, bucket: st
     assert main(["correct", "shards", "-o", "here", "--kinematic"]) == 1
     assert main(["correct", f"{bucket}/shards", "-o", f"{bucket}/there", "--kinematic", "--workers", "2"]) == 1
     here, there = contents("here"), contents(f"{bucket}/there")
-    assert here.keys() == there.keys()
-    assert {name for name in here if here[name] != there[name]} == {"/.ledger/task.json"}  # names its source
-    assert main(["data", "merge", "shards", f"{bucket}/shards", "-o", "both"]) == 0
-    assert len(entries("both")) == 2 * MOTIONS
+    assert {name for name in here if name.endswith(".parquet")} == {name for name in there if name.endswith(".parquet")}
+    assert all(there[name] == content for name, content in here.items() if name.endswith(".parquet"))
+    before = contents(f"{bucket}/there")
+    assert main(["correct", f"{bucket}/shards", "-o", f"{bucket}/there", "--kinematic"]) == 1
+    assert contents(f"{bucket}/there") == before, "nothing is done again"
+    assert main(["correct", f"{bucket}/shards", "-o", "mixed", "--kinematic"]) == 1
+    assert motions_in("mixed").keys() == motions_in("here").keys()
+    assert main(["verify", f"{bucket}/there"]) == main(["verify", f"{bucket}/shards"]) == 0
+    assert main(["data", "shard", "shards", f"{bucket}/shards", "-o", "both"]) == 0
+    assert sum(len(read_named(path)) for path in Path("both").glob("*.parquet")) == 2 * MOTIONS
 
 
 def test_an_address_that_is_not_there_ends_in_a_sentence(
     folder: Path, bucket: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for address, told in (
-        (f"{bucket}/none", "no shards of motions are here"),
-        ("s3://nobody-has-this/shards", "no shards of motions are here|cannot be reached"),
+        (f"{bucket}/none", "no sets of motions are here"),
+        ("s3://nobody-has-this/shards", "no sets of motions are here|cannot be reached"),
     ):
         assert main(["correct", address, "-o", "fixed"]) == 2
         assert re.fullmatch(f"selfcorrect: {address}: ({told}).*\n", capsys.readouterr().err)
     shard()
     assert main(["correct", "shards", "-o", "s3://nobody-has-this/fixed", "--kinematic"]) == 2
-    assert "selfcorrect: s3://nobody-has-this/fixed/.ledger: cannot be written to" in capsys.readouterr().err
+    assert "selfcorrect: s3://nobody-has-this/fixed: cannot be" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -180,28 +259,37 @@ def test_without_the_extra_a_sentence_names_it(
     assert "s3://motions/shards needs the extra `remote`" in capsys.readouterr().err
 
 
-def test_damaged_and_unfinished_sets_are_told_of_and_the_rest_goes_on(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_shard_is_told_of_and_the_rest_goes_on(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shard()
     damaged = folder / "shards" / "shard-00000-001.parquet"
     sound = damaged.read_bytes()
     damaged.write_bytes(sound[:-100])
     assert main(["verify", "shards"]) == 1
     capsys.readouterr()
-    assert main(["correct", "shards", "-o", "fixed", "--kinematic"]) == 2
-    told = capsys.readouterr().err
-    assert "1 of 3 shards could not be read; the first: shards/shard-00000-001.parquet: is not what was written" in told
-    assert not (folder / "fixed" / MANIFEST).exists()
-    assert main(["correct", "fixed", "-o", "again", "--kinematic"]) == 2
-    assert "the set of shards is not finished" in capsys.readouterr().err
+    assert main(["correct", "shards", "-o", "fixed", "--kinematic"]) == 1
+    told = capsys.readouterr().out
+    assert "shard-00000-001.parquet  failed: damaged, or not written to its end" in told
 
     damaged.write_bytes(sound)
     assert main(["correct", "shards", "-o", "fixed", "--kinematic"]) == 1
-    assert "2 of 3 shards are finished already" in capsys.readouterr().out
+    assert "2 of 3 motions are finished already" in capsys.readouterr().out
     assert main(["correct", "shards", "-o", "whole", "--kinematic"]) == 1
-    assert contents("fixed") == contents("whole")
+    for path in Path("whole").glob("*.parquet"):
+        assert path.read_bytes() == (Path("fixed") / path.name).read_bytes()
     assert main(["verify", "whole"]) == 0
+
+
+def test_sets_of_earlier_versions_are_read_and_verified(folder: Path) -> None:
+    shard()
+    sums = read_sums(Path("shards/SHA256SUMS"))
+    facts = [{"name": name, "motions": 1, "frames": 1, "bytes": 1, "sha256": sums[name]} for name in sorted(sums)]
+    Path("shards/SHA256SUMS").unlink()
+    shutil.rmtree("shards/.parts")
+    Path("shards/shards.json").write_bytes(sealed({"schema": 1, "shards": facts, "tables": {}}))
+    assert len(load_motions("shards")) == MOTIONS
+    assert main(["verify", "shards"]) == 0
+    Path("shards/shard-00000-000.parquet").unlink()
+    assert main(["verify", "shards"]) == 1
 
 
 def test_one_motion_that_breaks_a_corrector_leaves_the_others_alone(
@@ -226,21 +314,24 @@ def test_one_motion_that_breaks_a_corrector_leaves_the_others_alone(
     monkeypatch.undo()
     monkeypatch.chdir(folder)
     assert main(["correct", "shards", "-o", "whole", "--kinematic"]) == 1
-    failures = {row["name"]: row for row in pq.read_table("broken/failures.parquet").to_pylist()}
-    assert set(failures) == {"short.bvh", "walks/1.bvh", "walks/2.bvh"}
-    assert "of a corrector" in failures["walks/1.bvh"]["reason"]
-    assert "is not finite in frame 0" in failures["walks/2.bvh"]["reason"]
-    left = {entry.name: entry.motion.root_m.tobytes() for entry in entries("broken")}
-    assert left == {entry.name: entry.motion.root_m.tobytes() for entry in entries("whole") if entry.name in left}
+    report = json.loads(Path("broken/report.json").read_text())
+    results = {motion["name"]: motion for file in report["motions"] for motion in file["motions"]}
+    failed = {name for name, result in results.items() if result["verdict"] != "accepted"}
+    assert failed == {"short.bvh", "walks/1.bvh", "walks/2.bvh"}
+    assert "of a corrector" in results["walks/1.bvh"]["reason"]
+    assert "is not finite in frame 0" in results["walks/2.bvh"]["reason"]
+    whole = motions_in("whole")
+    left = motions_in("broken")
     assert len(left) == MOTIONS - 3
+    assert all(np.array_equal(motion.root_m, whole[name].root_m) for name, motion in left.items())
 
 
 def test_shards_become_files_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shard()
     assert main(["data", "convert", "shards", "--out", "files"]) == 0
     files = {path.relative_to("files").as_posix() for path in Path("files").rglob("*") if path.is_file()}
-    assert files == {f"{Path(entry.name).with_suffix('.bvh')}" for entry in entries("shards")}
-    given = {f"{Path(entry.name).with_suffix('.bvh')}": entry.motion for entry in entries("shards")}
+    given = {f"{Path(name).with_suffix('.bvh')}": motion for name, motion in motions_in("shards").items()}
+    assert files == given.keys()
     for name in files - {"short.bvh"}:
         again = open_motion(Path("files") / name, any_body=True).motion
         np.testing.assert_allclose(joint_positions(again), joint_positions(given[name]), atol=1e-5)
@@ -258,43 +349,59 @@ def test_a_name_that_no_file_could_get_back_is_told_and_left_out(
     assert main(["data", "shard", str(folder / "clips"), "-o", "shards"]) == 2
     told = capsys.readouterr()
     assert "cannot be the name of a file in a set of shards; rename it" in told.out + told.err
-    assert len(entries("shards")) == MOTIONS - 1
+    assert len(motions_in("shards")) == MOTIONS - 1
     assert main(["data", "convert", "shards", "--out", "back"]) == 0
 
 
 def test_a_name_in_a_shard_leads_nowhere_else(folder: Path, walk: Motion, capsys: pytest.CaptureFixture[str]) -> None:
-    out = LocalPlace(folder / "evil")
-    write_manifest(out, put_shards(out, 0, [Entry("../../evil", walk)], Sizes()))
+    write_named(folder / "evil" / "a.parquet", [NamedMotion("../../evil", walk)])
     assert main(["data", "convert", "evil", "--out", "files"]) == 2
     assert "leads out of this folder" in capsys.readouterr().err
     assert not (folder.parent / "evil.bvh").exists()
 
 
-def test_a_damaged_shard_is_merged_once_it_is_repaired(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_shard_is_merged_once_it_is_repaired(folder: Path) -> None:
     shard()
     damaged = folder / "shards" / "shard-00000-001.parquet"
     sound = damaged.read_bytes()
     damaged.write_bytes(sound[:-1])
-    assert main(["data", "merge", "shards", "-o", "merged"]) == 2
-    assert len(entries("merged")) == MOTIONS - 3
+    assert main(["data", "shard", "shards", "-o", "merged"]) == 2
+    assert len(motions_in("merged")) == MOTIONS - 3
     damaged.write_bytes(sound)
-    assert main(["data", "merge", "shards", "-o", "merged"]) == 0
-    assert {entry.name for entry in entries("merged")} == {entry.name for entry in entries("shards")}
+    assert main(["data", "shard", "shards", "-o", "merged"]) == 0
+    assert motions_in("merged").keys() == motions_in("shards").keys()
+
+
+def test_a_set_stays_with_its_task(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shard()
+    assert shard("--motions-per-shard", "2") == 2
+    assert "belongs to another task. motions_per_shard is 3 in the folder and 2 now" in capsys.readouterr().err
+    (folder / "mine").mkdir()
+    (folder / "mine" / "notes.txt").write_text("mine")
+    assert shard(out="mine") == 2
+    assert "holds other files (notes.txt)" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_where_it_was(folder: Path) -> None:
+@pytest.mark.parametrize("at", [3, 6, 9, 12])
+def test_a_killed_run_goes_on_where_it_was(folder: Path, at: int) -> None:
     shard("--motions-per-shard", "1")
-    command = [sys.executable, "-m", "selfcorrect.experiments.cli", "correct", "shards", "--kinematic", "-o"]
-    subprocess.run([*command, "whole"], capture_output=True, check=False)
-    killed_at_sync(8, [*command, "killed", "--workers", "2"], folder / "halting", folder)
-    finished = [len(os.listdir(folder / name / ".ledger")) for name in ("killed", "whole")]
-    assert 0 < finished[0] < finished[1]
-    subprocess.run([*command, "killed"], capture_output=True, check=False)
-    assert contents("killed") == contents("whole")
+    command = [sys.executable, "-m", "selfcorrect.experiments.cli"]
+    correct = [*command, "correct", "shards", "--kinematic", "-o"]
+    pack = [*command, "data", "shard", "clips", "--motions-per-shard", "1", "-o"]
+    subprocess.run([*correct, "whole"], capture_output=True, check=False)
+    for again, whole in ((correct, "whole"), (pack, "shards")):
+        killed = f"killed-{whole}"
+        killed_at_sync(at, [*again, killed, "--workers", "2"], folder / "halting", folder)
+        subprocess.run([*again, killed], capture_output=True, check=False)
+        assert without_report(killed) == without_report(whole)
 
 
-def test_shards_are_a_dataset(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def without_report(folder: str) -> dict[str, bytes]:
+    return {name: content for name, content in contents(folder).items() if not name.endswith("report.json")}
+
+
+def test_shards_are_read_like_other_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shard()
     motions = load_motions("shards")
     assert len(motions) == MOTIONS

@@ -12,11 +12,11 @@ from made_motions import made_motion
 
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.correction.correct_file import hash_of_file
 from selfcorrect.experiments.correction.report import FileResult
 from selfcorrect.experiments.data.verification import Found, verify
+from selfcorrect.experiments.jobs.input_keys import hash_file
 from selfcorrect.experiments.reporting.summary import Summary, write_summary
-from selfcorrect.storage.files.digests import sealed, write_listing
+from selfcorrect.storage.files.digests import SUMS, sealed, write_listing
 from selfcorrect.storage.runs.folder_store import FolderStore
 from selfcorrect.storage.runs.protocol import Generation
 from selfcorrect.storage.runs.tracking import write_rows
@@ -32,7 +32,7 @@ def sound(tmp_path: Path) -> Path:
     (tmp_path / "run" / "real" / "references.json").write_bytes(sealed({"real": {"fid": 1.0}}))
     (tmp_path / "run" / "out").mkdir()
     (tmp_path / "run" / "out" / "a.bvh").write_text("HIERARCHY")
-    digest = hash_of_file(tmp_path / "run" / "out" / "a.bvh")
+    digest = hash_file(tmp_path / "run" / "out" / "a.bvh")
     FileResult("a.bvh", "a.bvh", "key", "accepted", output="corrected", output_hash=digest).save(
         tmp_path / "run" / "out" / ".records" / "a.bvh.json"
     )
@@ -96,7 +96,7 @@ def test_all_that_commands_leave_is_looked_at_or_named(everything: Path) -> None
         "corrected set/.selfcorrect.lock", "in/ (2 files)", "out/.selfcorrect.lock", "run/arm/.selfcorrect.lock",
         "run/first/.selfcorrect.lock", "run/wandb/ (2 files)", "set/.selfcorrect.lock",
     )  # fmt: skip
-    assert found.counts == {"generations": 3, "corrected motions": 2, "shards": 2}
+    assert found.counts == {"generations": 3, "corrected motions": 3, "shards": 1}
     assert found.files + 9 == sum(1 for _ in _files(everything))
 
 
@@ -111,10 +111,15 @@ def test_one_flipped_bit_in_any_file_is_noticed_or_the_file_named(everything: Pa
             damaged[bit // 8] ^= 1 << bit % 8
             path.write_bytes(damaged)
             found = verify(_part(tmp_path / "all", path))
-            named = any(str(path) in line for line in found.damage)
+            named = any(_is_named(path, line) for line in found.damage)
             assert named or _named(found, _part(tmp_path / "all", path), path), (path, bit)
         path.write_bytes(whole)
     assert not verify(tmp_path / "all").damage
+
+
+def _is_named(path: Path, line: str) -> bool:
+    """A list of digests that was damaged shows in the files that it names."""
+    return str(path.parent if path.name == SUMS else path) in line
 
 
 def _part(folder: Path, path: Path) -> Path:
@@ -123,14 +128,14 @@ def _part(folder: Path, path: Path) -> Path:
     return folder if part.name == "in" else part
 
 
-@pytest.mark.parametrize("name", ["run/metrics.jsonl", "run/samples/a.mp4", "out/a.bvh", "set/shards.json"])
+@pytest.mark.parametrize("name", ["run/metrics.jsonl", "run/samples/a.mp4", "out/a.bvh", "set/SHA256SUMS"])
 def test_a_missing_or_shortened_file_is_noticed(everything: Path, tmp_path: Path, name: str) -> None:
     shutil.copytree(everything, tmp_path / "all")
     path = tmp_path / "all" / name
     path.write_bytes(path.read_bytes()[:-3])
-    assert any(str(path) in line for line in verify(tmp_path / "all").damage)
+    assert any(_is_named(path, line) for line in verify(tmp_path / "all").damage)
     path.unlink()
-    if "shards.json" not in name:
+    if path.name != SUMS:
         assert f"{path} is missing" in verify(tmp_path / "all").damage
 
 
@@ -161,12 +166,12 @@ def test_sets_are_verified_at_addresses(everything: Path, tmp_path: Path, capsys
     shutil.copytree(everything / "corrected set", tmp_path / "set")
     address = f"file://{tmp_path}/set"
     assert main(["verify", address]) == 0
-    assert "files looked at (1 shards); none of them damaged" in capsys.readouterr().out
+    assert "files looked at (1 corrected motions); none of them damaged" in capsys.readouterr().out
     for path in [path for path in _files(tmp_path / "set") if path.name != ".selfcorrect.lock"]:
         whole = path.read_bytes()
         path.write_bytes(whole[:-9])
         assert main(["verify", address]) == 1
         assert path.name in capsys.readouterr().out
         path.write_bytes(whole)
-    assert main(["verify", f"file://{everything}/run"]) == 2
-    assert "only sets of shards are verified" in capsys.readouterr().err
+    assert main(["verify", f"file://{everything}/in"]) == 2
+    assert f"file://{everything}/in: neither generations" in capsys.readouterr().err

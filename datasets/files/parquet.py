@@ -1,0 +1,248 @@
+"""Parquet files of many motions: a row per motion, and each skeleton once in the file's metadata.
+
+Numbers are 32-bit floats, split by bytes and compressed, in pages with checksums. pyarrow is imported when a file is
+read or written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.motion.correction.pieces import bounded
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.storage.files.limits import Budget, open_file
+from selfcorrect.storage.files.strict_json import parsed
+from selfcorrect.storage.files.writing import replacing
+
+from .motion_file import MotionFile
+from .skeletons.reading import Reading
+
+VERSION = 1
+"""Version of the schema; files of another one are refused."""
+GROUP_MOTIONS = 64
+GROUP_BYTES = 2**23
+"""Most motions of a row group, and most bytes of their numbers."""
+
+_NUMBERS = pa.list_(pa.float32())
+COLUMNS = pa.schema(
+    [
+        ("name", pa.string()),
+        ("skeleton", pa.int32()),
+        ("frames", pa.int32()),
+        ("fps", pa.float64()),
+        ("root_m", _NUMBERS),
+        ("rotations", _NUMBERS),
+        ("label", pa.string()),
+        ("caption", pa.string()),
+        ("source", pa.string()),
+    ]
+)
+"""The name is what the motion is called in its set, the skeleton its place in the list of the metadata. The root_m are
+(frames, 3) in metres, row by row. The rotations are (frames, joints, 4) unit quaternions xyzw. The frames of reference
+are `Motion`'s."""
+
+_KEY = b"selfcorrect"
+_STORED: dict[str, Any] = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": ["name", "label", "caption", "source"],
+    "use_byte_stream_split": ["root_m.list.element", "rotations.list.element"],
+    "write_statistics": ["skeleton", "frames", "fps"],
+    "write_page_checksum": True,
+}
+_DAMAGES = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError, AttributeError)
+"""What a damaged file may make its readers raise."""
+
+
+@dataclass(frozen=True, eq=False)
+class NamedMotion:
+    """A motion, and its name in a set of motions."""
+
+    name: str
+    motion: Motion
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of its numbers before compression."""
+        return 4 * (self.motion.root_m.size + self.motion.rotations.size)
+
+
+# --- in --------------------------------------------------------------------------------------------------------------
+
+
+def holds_motions(path: Path) -> bool:
+    """Return whether a parquet file is one of motions, or is damaged, so that nobody can tell."""
+    try:
+        return _KEY in (pq.read_schema(path).metadata or {})
+    except _DAMAGES:
+        return True
+
+
+def open_parquet(path: Path, reading: Reading) -> MotionFile:
+    """Return the motions of a file with their names; some may be left out when it is written again."""
+    named = read_named(path)
+    if not named:
+        raise InputError(f"{path}: holds no motions")
+
+    def write(target: Path, *motions: Motion | None) -> None:
+        pairs = zip(named, motions, strict=True)
+        write_named(target, [NamedMotion(old.name, motion) for old, motion in pairs if motion is not None])
+
+    names = tuple(item.name for item in named)
+    return MotionFile(tuple(item.motion for item in named), (), write, names=names)
+
+
+def read_named(path: Path) -> list[NamedMotion]:
+    """Read all motions of a file; InputError where it is damaged, or no file of motions."""
+    with open_file(path) as stream, _explain_damage(path):
+        file = pq.ParquetFile(stream, page_checksum_verification=True)
+        skeletons = _read_skeletons(file.schema_arrow, path)
+        budget = Budget(path, stored=path.stat().st_size)
+        named: list[NamedMotion] = []
+        for number in range(file.num_row_groups):
+            budget.take(4 * _decoded_bytes(file.metadata.row_group(number)))
+            table = file.read_row_group(number)
+            table.validate(full=True)
+            missing = [column for column in table.column_names if table[column].null_count]
+            if missing:
+                raise InputError(f"{path}: values are missing: {missing[0]}")
+            named += _read_rows(table, skeletons)
+        return named
+
+
+def _decoded_bytes(facts: Any) -> float:
+    """Return the most bytes that a row group may become: equal values are stored once, however many there are."""
+    columns = [facts.column(index) for index in range(facts.num_columns)]
+    texts = [column.total_uncompressed_size for column in columns if column.physical_type == "BYTE_ARRAY"]
+    numbers = sum(8 * column.num_values for column in columns if column.physical_type != "BYTE_ARRAY")
+    return max(facts.total_byte_size, numbers + facts.num_rows * sum(texts))
+
+
+def _read_rows(table: pa.Table, skeletons: Sequence[Skeleton]) -> Iterator[NamedMotion]:
+    roots_m = _split_lists(table["root_m"])
+    rotations = _split_lists(table["rotations"])
+    rows = table.drop_columns(["root_m", "rotations"]).to_pylist()
+    for row, root_m, quaternions in zip(rows, roots_m, rotations, strict=True):
+        skeleton = skeletons[range(len(skeletons))[row["skeleton"]]]
+        frames = row["frames"]
+        motion = Motion(
+            skeleton,
+            root_m.reshape(frames, 3),
+            quaternions.reshape(frames, len(skeleton), 4),
+            row["fps"],
+            row["label"],
+            row["caption"],
+            row["source"],
+        )
+        yield NamedMotion(row["name"], motion)
+
+
+def _split_lists(column: pa.ChunkedArray) -> list[np.ndarray]:
+    lists = column.combine_chunks()
+    numbers = lists.values.to_numpy(zero_copy_only=False).astype(float)
+    return [numbers[start:stop] for start, stop in pairwise(lists.offsets.to_numpy())]
+
+
+def _read_skeletons(schema: pa.Schema, path: Path) -> list[Skeleton]:
+    facts = parsed((schema.metadata or {}).get(_KEY, b"{}"), "its metadata")
+    version = facts.get("schema")
+    if version is None:
+        raise InputError(f"{path}: a parquet file, but not one of motions; `selfcorrect data shard` makes them")
+    if version != VERSION:
+        raise InputError(f"{path}: has schema {version}, this version reads schema {VERSION}; make the file again")
+    if schema.remove_metadata() != COLUMNS:
+        raise InputError(f"{path}: expected the columns {', '.join(COLUMNS.names)}")
+    return [_read_skeleton(**skeleton) for skeleton in facts["skeletons"]]
+
+
+def _read_skeleton(names: list[str], parents: list[int], offsets_m: list[list[float]], parts: list[str]) -> Skeleton:
+    if not all(isinstance(name, str) for name in names) or not all(type(parent) is int for parent in parents):
+        raise ValueError("a skeleton has names of joints, and whole numbers for their parents")
+    return Skeleton(tuple(names), tuple(parents), np.array(offsets_m, dtype=float).reshape(-1, 3), tuple(parts))
+
+
+@contextmanager
+def _explain_damage(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged file makes its readers raise into one sentence."""
+    try:
+        yield
+    except _DAMAGES as error:
+        if isinstance(error, InputError) and str(path) in str(error):
+            raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: damaged, or not written to its end ({reason})") from error
+
+
+# --- out -------------------------------------------------------------------------------------------------------------
+
+
+def write(path: Path, *motions: Motion) -> None:
+    """Write motions, which are named by their numbers."""
+    write_named(path, [NamedMotion(str(number), motion) for number, motion in enumerate(motions)])
+
+
+def write_named(path: Path, named: Iterable[NamedMotion]) -> None:
+    """Write motions with names, in their order."""
+    named = list(named)
+    numbers: dict[bytes, int] = {}
+    skeletons: list[Skeleton] = []
+    for item in named:
+        if numbers.setdefault(identify_skeleton(item.motion.skeleton), len(skeletons)) == len(skeletons):
+            skeletons.append(item.motion.skeleton)
+    facts = {"schema": VERSION, "skeletons": [_describe_skeleton(skeleton) for skeleton in skeletons]}
+    schema = COLUMNS.with_metadata({_KEY: json.dumps(facts).encode()})
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, **_STORED) as writer:
+        for group in bounded(named, lambda item: item.bytes, GROUP_BYTES, GROUP_MOTIONS):
+            writer.write_table(_make_table(group, numbers, schema))
+
+
+def identify_skeleton(skeleton: Skeleton) -> bytes:
+    """Return a value that is equal for skeletons that are the same."""
+    return json.dumps(_describe_skeleton(skeleton)).encode()
+
+
+def _describe_skeleton(skeleton: Skeleton) -> dict[str, Any]:
+    return {
+        "names": skeleton.names,
+        "parents": skeleton.parents,
+        "offsets_m": skeleton.offsets_m.tolist(),
+        "parts": skeleton.parts,
+    }
+
+
+def _make_table(named: Sequence[NamedMotion], numbers: dict[bytes, int], schema: pa.Schema) -> pa.Table:
+    motions = [item.motion for item in named]
+    columns = {
+        "name": [_escape(item.name) for item in named],
+        "skeleton": [numbers[identify_skeleton(motion.skeleton)] for motion in motions],
+        "frames": [len(motion) for motion in motions],
+        "fps": [motion.fps for motion in motions],
+        "root_m": _join_lists([motion.root_m for motion in motions]),
+        "rotations": _join_lists([motion.rotations for motion in motions]),
+        "label": [_escape(motion.label) for motion in motions],
+        "caption": [_escape(motion.text) for motion in motions],
+        "source": [_escape(motion.source) for motion in motions],
+    }
+    return pa.Table.from_pydict(columns, schema=schema)
+
+
+def _escape(text: str) -> str:
+    """Return a text in which what is no text, as in odd names of files, is escaped."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _join_lists(arrays: Sequence[np.ndarray]) -> pa.Array:
+    ends = np.cumsum([0, *(array.size for array in arrays)], dtype=np.int32)
+    return pa.ListArray.from_arrays(ends, np.concatenate([array.ravel() for array in arrays], dtype=np.float32))

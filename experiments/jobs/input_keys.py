@@ -1,0 +1,60 @@
+"""Keys of inputs: work whose key is the same as before need not be done again.
+
+A key covers the content of a file, the settings, the content of the files that settings name, and the version. What a
+reader opens besides, such as the buffers of a glTF file, is known once the file was read, and is compared by digest.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+
+def make_input_key(source: Path, settings: object, named_files: Sequence[Path | None]) -> str:
+    """Return the key of a file and of all that its result depends on.
+
+    Args:
+        source: the file; one that is missing has a key as well.
+        settings: values for JSON; what is no JSON counts by its text.
+        named_files: files that the settings name, whose content counts.
+
+    Returns:
+        A hash.
+    """
+    version = importlib.metadata.version("selfcorrect")
+    named_hashes = [path and _hash_shared_file(path) for path in named_files]
+    return hash_file(source, json.dumps([settings, named_hashes, version], default=str).encode())
+
+
+def hash_file(path: Path, prefix: bytes = b"") -> str:
+    """Return a hash of `prefix` and a file's content; "" for a missing file."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(prefix, digest_size=16)).hexdigest()
+
+
+def hash_sidecars(opened: Iterable[Path], source: Path) -> dict[str, str]:
+    """Return the hashes of the files that were opened beside a source, by their paths."""
+    return {str(path): hash_file(path) for path in opened if path != source}
+
+
+def are_unchanged(hashes: Mapping[str, str]) -> bool:
+    """Return whether files still have these hashes."""
+    return all(hash_file(Path(path)) == file_hash for path, file_hash in hashes.items())
+
+
+def _hash_shared_file(path: Path) -> str:
+    """Return the hash of a file that many inputs share; it is read again once anything wrote to it."""
+    if not path.is_file():
+        return ""
+    state = path.stat()
+    return _hash_state(path, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+
+
+@lru_cache(maxsize=8)
+def _hash_state(path: Path, *state: int) -> str:
+    """Return the hash of a file in a state; nobody can set back the time of its last change (`st_ctime`)."""
+    return hash_file(path)

@@ -1,0 +1,145 @@
+"""Parquet files of motions: what goes in comes out, and what is damaged is told of."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files import parquet
+from selfcorrect.datasets.files.formats import is_motion_file
+from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.datasets.files.parquet import VERSION, NamedMotion, read_named, write_named
+from selfcorrect.motion.body.smpl import SMPL_BODY
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
+
+SMALL = Skeleton(("root", "tip"), (-1, 0), np.array([[0.0, 0, 0], [0, 0.1, 1 / 3]]), ("pelvis", ""))
+LARGE = SMPL_BODY.average()
+
+
+def motion(skeleton: Skeleton = SMALL, frames: int = 5, seed: int = 0, **facts: Any) -> Motion:
+    random = np.random.default_rng(seed)
+    rotations = random.normal(size=(frames, len(skeleton), 4))
+    rotations /= np.linalg.norm(rotations, axis=-1, keepdims=True)
+    return Motion(skeleton, random.normal(size=(frames, 3)), rotations, 30.0, **facts)
+
+
+def test_motions_come_back_as_they_went_in(tmp_path: Path) -> None:
+    named = [
+        NamedMotion("a", motion(frames=3, label="walk", text="a person walks\n# twice", source="é.bvh")),
+        NamedMotion("b", motion(LARGE, 7, 1)),
+        NamedMotion("c", motion(replace(SMALL, offsets_m=2 * SMALL.offsets_m), 1, 2)),
+    ]
+    write_named(tmp_path / "a.parquet", named)
+    again = read_named(tmp_path / "a.parquet")
+    assert [item.name for item in again] == ["a", "b", "c"]
+    for one, other in zip(named, again, strict=True):
+        assert other.motion.skeleton.same_as(one.motion.skeleton)
+        for name in ("label", "text", "source", "fps"):
+            assert getattr(other.motion, name) == getattr(one.motion, name)
+        np.testing.assert_array_equal(other.motion.root_m, one.motion.root_m.astype(np.float32))
+        np.testing.assert_array_equal(other.motion.rotations, one.motion.rotations.astype(np.float32))
+
+
+def test_a_second_round_changes_nothing(tmp_path: Path) -> None:
+    write_named(tmp_path / "one", [NamedMotion("a", motion(LARGE, 9)), NamedMotion("b", motion())])
+    write_named(tmp_path / "two", read_named(tmp_path / "one"))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_a_set_is_written_back_without_what_is_left_out(tmp_path: Path) -> None:
+    write_named(tmp_path / "a.parquet", [NamedMotion(name, motion(LARGE, 9, seed)) for seed, name in enumerate("abc")])
+    file = open_motion(tmp_path / "a.parquet", any_body=True)
+    first, _, last = file.motions
+    file.write(tmp_path / "b.parquet", first, None, replace(last, root_m=last.root_m + 1))
+    again = open_motion(tmp_path / "b.parquet", any_body=True)
+    assert (file.names, again.names) == (("a", "b", "c"), ("a", "c"))
+    np.testing.assert_array_equal(again.motions[0].rotations, first.rotations)
+    np.testing.assert_allclose(again.motions[1].root_m, last.root_m + 1, atol=1e-6)
+
+
+def test_any_table_reader_reads_it(tmp_path: Path) -> None:
+    one = motion(LARGE, 4, text="jumps")
+    write_named(tmp_path / "a", [NamedMotion("a", one)])
+    row = pq.read_table(tmp_path / "a").to_pandas().iloc[0]
+    assert (row["name"], row.caption, row.frames) == ("a", "jumps", 4)
+    np.testing.assert_array_equal(row.rotations.reshape(4, 22, 4), one.rotations.astype(np.float32))
+
+
+@pytest.mark.parametrize("how", ["cut off", "flipped"])
+def test_damage_is_told_of(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "a.parquet"
+    write_named(path, [NamedMotion("a", motion())])
+    content = path.read_bytes()
+    flipped = content[:60] + bytes([content[60] ^ 1]) + content[61:]
+    path.write_bytes(content[: len(content) // 2] if how == "cut off" else flipped)
+    assert is_motion_file(path), "its reader says what is wrong"
+    with pytest.raises(InputError, match="damaged, or not written to its end"):
+        read_named(path)
+
+
+def test_another_version_of_the_schema_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "VERSION", VERSION + 1)
+    write_named(tmp_path / "a.parquet", [NamedMotion("a", motion())])
+    monkeypatch.undo()
+    with pytest.raises(InputError, match=rf"has schema {VERSION + 1}, this version reads schema {VERSION}"):
+        read_named(tmp_path / "a.parquet")
+
+
+def test_other_parquet_files_are_no_motions(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "a.parquet")
+    assert not is_motion_file(tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="not one of motions"):
+        open_motion(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("frames", 4), ("skeleton", 3), ("fps", -1.0), ("fps", 1e-308), ("fps", 1e308), ("name", None)],
+)
+def test_numbers_of_a_forged_file_are_refused(tmp_path: Path, column: str, value: object) -> None:
+    path = tmp_path / "a.parquet"
+    write_named(path, [NamedMotion("a", motion())])
+    table = pq.read_table(path)
+    index = table.schema.get_field_index(column)
+    forged = pa.array([value], table.schema.types[index])
+    pq.write_table(table.set_column(index, table.schema.field(index), forged), path)
+    with pytest.raises(InputError, match=f"{path}: "):
+        open_motion(path, any_body=True)
+
+
+@pytest.mark.parametrize("odd", [{"parents": [-1, False]}, {"parents": [-1, 0.0]}, {"names": ["root", 3]}])
+def test_forged_skeletons_are_refused(tmp_path: Path, odd: dict[str, list]) -> None:
+    path = tmp_path / "a.parquet"
+    write_named(path, [NamedMotion("a", motion())])
+    table = pq.read_table(path)
+    facts = json.loads(table.schema.metadata[b"selfcorrect"])
+    facts["skeletons"][0] |= odd
+    pq.write_table(table.replace_schema_metadata({b"selfcorrect": json.dumps(facts)}), path)
+    with pytest.raises(InputError, match=r"parquet: damaged.*whole numbers for"):
+        read_named(path)
+
+
+def test_equal_numbers_that_expand_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames, path = 20_000, tmp_path / "a.parquet"
+    still = Motion(SMALL, np.zeros((frames, 3)), np.tile([0.0, 0, 0, 1], (frames, len(SMALL), 1)), 30.0)
+    write_named(path, [NamedMotion("a", still)])
+    pq.write_table(pq.read_table(path), path, compression="zstd", use_dictionary=True)
+    assert path.stat().st_size < 20_000
+    assert len(read_named(path)[0].motion) == frames
+    monkeypatch.setenv("SELFCORRECT_UNPACKED_LIMIT_MB", "1")
+    with pytest.raises(InputError, match=r"would take .* the limit is 1 MB"):
+        read_named(path)
+
+
+def test_quaternions_without_a_direction_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write_named(path, [NamedMotion("a", Motion(SMALL, np.zeros((3, 3)), np.zeros((3, len(SMALL), 4)), 30.0))])
+    with pytest.raises(InputError, match="expected unit quaternions, those of frame 0"):
+        open_motion(path, any_body=True)
