@@ -19,7 +19,7 @@ from selfcorrect.motion.correction.grounding import OnFloor
 from selfcorrect.motion.correction.pieces import Whole, bounded, correct_any
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind
 from selfcorrect.motion.correction.timeline import Timeline
-from selfcorrect.motion.editing.loops import closed, is_loop, unrolled, with_ends_as_near
+from selfcorrect.motion.editing.loops import close_loop, is_loop, match_loop_ends, unroll_loop
 from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.geometry.views import LevelFeet
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s
@@ -273,7 +273,7 @@ def _restore_foot_frames(
         return replace(correction, motion=motion)
     made = view.back(correction.motion)
     made = replace(motion, root_m=made.root_m, rotations=made.rotations)
-    corrected = with_ends_as_near(made, motion) if settings.close_loops else made
+    corrected = match_loop_ends(made, motion) if settings.close_loops else made
     step, nothing = "speeds of standing joints are not reported", cast("tuple[float, float] | None", None)
     speeds_m_s, note = attempted(step, partial(standing_speeds_m_s, motion, corrected), nothing)
     before, after = ({}, {}) if speeds_m_s is None else ({"standing_m_s": each} for each in speeds_m_s)
@@ -340,7 +340,7 @@ class Segment:
     @property
     def motion(self) -> Motion:
         """The motions to correct."""
-        return unrolled(self.given, self.margin) if self.margin else self.given
+        return unroll_loop(self.given, self.margin) if self.margin else self.given
 
     def correct_from_unrolled(self, unrolled_one: CorrectedMotion, *, same_travel: bool) -> CorrectedMotion:
         """What became of the part, from what became of `motion`; figures of loops are those with their margins."""
@@ -356,7 +356,7 @@ class Segment:
         made = replace(cut.motion, root_m=cut.motion.root_m + back_m)
         return replace(
             cut,
-            motion=closed(made, self.given, self.margin, same_travel=same_travel),
+            motion=close_loop(made, self.given, self.margin, same_travel=same_travel),
             supports=tuple(support.moved(back_m) for support in _supports_within(cut.supports, frames)),
             notes=(*cut.notes, Note(NoteKind.LOOP, self.given.seconds)),
         )

@@ -25,10 +25,10 @@ from selfcorrect.motion.support import Support, ground_of_feet_m
 from ..body.humanoid import Humanoid, build_humanoid
 from ..contacts.contact_plan import (
     above_ground_m,
-    carried_places,
     contact_activation,
-    contact_forces,
+    find_carried_points,
     net_wrench,
+    solve_contact_forces,
 )
 from ..contacts.dynamics import demand
 from ..settings.plan import PLAN
@@ -182,7 +182,7 @@ def _find_supports_of_motion(
             left, loads = explain((*supports, *(rest.support for rest in needed)))
             supports += tuple(rest.support for rest in needed if _bears_load(rest, missing, left, loads, settings))
     given_m, inferred = _contact_points_m(body, given), supports[len(known) :]
-    levelled = (_level_support(support, given_m[:, carried_places(body, support.part), 1]) for support in inferred)
+    levelled = (_level_support(support, given_m[:, find_carried_points(body, support.part), 1]) for support in inferred)
     return tuple(sorted((*known, *levelled), key=lambda support: support.first))
 
 
@@ -216,7 +216,7 @@ def _make_explainer(
         above_m = above_ground_m(body, points_m[None], [supports])
         activation = contact_activation(above_m, motion.fps, speeds_m_s, _CONTACTS)
         wrench, arms = needs.wrench[:, asked], arms_m[:, asked]
-        force_n = contact_forces(wrench, arms, activation[:, asked], settings.friction, _CONTACTS)
+        force_n = solve_contact_forces(wrench, arms, activation[:, asked], settings.friction, _CONTACTS)
         missing, loads = np.zeros(len(asked)), np.zeros(activation.shape[1:])
         missing[asked] = lengths((wrench - net_wrench(arms, force_n))[0] * weights) / weight_n
         loads[asked] = force_n[0, ..., 1] / weight_n
@@ -255,7 +255,7 @@ def _find_rests(
     positions_m: (T, J, 3) of the motion's joints; points_m: (T, C, 3) of the body's touching places; speeds_m_s: (T, C)
     of these.
     """
-    places = carried_places(body, part)
+    places = find_carried_points(body, part)
     if not places.any():
         return []
     fps, own_m, foot = motion.fps, points_m[:, places], part.endswith("foot")

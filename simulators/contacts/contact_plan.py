@@ -1,4 +1,4 @@
-"""Which forces of the floor on the body explain a motion best.
+"""Contact forces of the floor on the body that explain a motion best.
 
 In each frame, contact forces f within friction cones minimise ‖W (G f − u)‖² + ε ‖f‖². Here u is the wrench that the
 motion demands, G f that of the forces, and W weights moments. Points that are high or fast can carry little: the
@@ -26,10 +26,10 @@ from .dynamics import Demand, demand
 Bounds = tuple[float | np.ndarray, float | np.ndarray]
 
 _OVER_RELAXATION = 1.6
-"""Of ADMM; Boyd et al. 2011 (§3.4.3) advise 1.5 to 1.8."""
+"""Over-relaxation factor of ADMM; Boyd et al. 2011 (§3.4.3) advise 1.5 to 1.8."""
 
 _PENALTY = 0.003
-"""Of ADMM, as a share of the trace of the problem's matrix."""
+"""Penalty parameter of ADMM, as a share of the trace of the problem's matrix."""
 
 _REGULARISATION = 1e-5
 """Weight of the forces themselves, which spreads them over the points that can carry."""
@@ -71,13 +71,13 @@ def plan_contacts(
     above_m = above_ground_m(body, points_m, supports)
     activation = contact_activation(above_m, motions.fps, speeds_m_s, settings)
     # Runners leave the floor: what bears them a little later does not slide.
-    lacking = unborne(needs.wrench[..., 1] / body.weight_n, activation, settings)[..., None] * np.clip(
+    lacking = missing_support_share(needs.wrench[..., 1] / body.weight_n, activation, settings)[..., None] * np.clip(
         2 - speed_factor, 0, 1
     )
     activation = contact_activation(above_m, motions.fps, speeds_m_s, settings, lacking)
     acting_m = inset_soles(points_m, activation, len(body.soles), inset) if inset else points_m
     arms_m = acting_m - needs.centre_m[:, :, None]
-    force_n = contact_forces(needs.wrench, arms_m, activation, friction, settings)
+    force_n = solve_contact_forces(needs.wrench, arms_m, activation, friction, settings)
     return ContactPlan(needs, points_m, force_n, activation, needs.wrench - net_wrench(arms_m, force_n))
 
 
@@ -94,7 +94,9 @@ def inset_soles(points_m: np.ndarray, activation: np.ndarray, corners: int, inse
     return np.concatenate([nearer_m.reshape(*points_m.shape[:2], corners, 3), points_m[:, :, corners:]], axis=2)
 
 
-def unborne(upward_bodyweights: np.ndarray, activation: np.ndarray, settings: ContactSettings) -> np.ndarray:
+def missing_support_share(
+    upward_bodyweights: np.ndarray, activation: np.ndarray, settings: ContactSettings
+) -> np.ndarray:
     """(N, T) how strongly another contact is needed, 0 to 1.
 
     upward_bodyweights: (N, T) force that a motion demands; activation: (N, T, C) of its touching points.
@@ -111,7 +113,7 @@ def contact_activation(
     settings: ContactSettings = PLAN.contacts,
     lacking: float | np.ndarray = 0.0,
 ) -> np.ndarray:
-    """How well points (N, T, C, 3) can carry, in [0, 1]: squared, falling with height and with horizontal speed.
+    """Return how well points (N, T, C, 3) can carry, in [0, 1]: less with height and with horizontal speed, squared.
 
     Heights are those above what is beneath each point; speeds_m_s: up to which one carries freely, and at all; lacking:
     in [0, 1], by which the bounds are wider.
@@ -119,17 +121,17 @@ def contact_activation(
     speed_m_s = horizontal_speeds(points_m, fps)
     wider, faster = 1.0 + settings.further * lacking, 1.0 + settings.faster * lacking
     heights_m = settings.free_height_m * wider, settings.highest_m * wider
-    slow_enough = _falling(speed_m_s, (speeds_m_s[0] * faster, speeds_m_s[1] * faster))
-    return (_falling(points_m[..., 1], heights_m) * slow_enough) ** 2
+    slow_enough = _share_below(speed_m_s, (speeds_m_s[0] * faster, speeds_m_s[1] * faster))
+    return (_share_below(points_m[..., 1], heights_m) * slow_enough) ** 2
 
 
-def _falling(values: np.ndarray, bounds: Bounds) -> np.ndarray:
+def _share_below(values: np.ndarray, bounds: Bounds) -> np.ndarray:
     """1 below the lower bound, 0 above the upper, linear between."""
     low, high = bounds
     return np.clip((high - values) / (high - low), 0.0, 1.0)
 
 
-def contact_forces(
+def solve_contact_forces(
     wrench: np.ndarray,
     arms_m: np.ndarray,
     activation: np.ndarray,
@@ -145,22 +147,22 @@ def contact_forces(
     most = max(1, int((active > 0).sum(-1).max()))
     carrying = np.argsort(active == 0, axis=-1, kind="stable")[:, :most]
     arms = np.take_along_axis(arms_m.reshape(*active.shape, 3), carrying[..., None], axis=1)
-    scale = _frames_last(np.sqrt(np.take_along_axis(active, carrying, axis=1)))
-    levers = settings.moment_weight * _frames_last(arms) * scale
+    scale = _move_frames_last(np.sqrt(np.take_along_axis(active, carrying, axis=1)))
+    levers = settings.moment_weight * _move_frames_last(arms) * scale
     weights = np.array([1.0] * 3 + [settings.moment_weight] * 3)
-    weighted = _frames_last(weights * wrench.reshape(-1, 6))
-    scaled_n = _scaled_forces(weighted, scale, levers, friction, settings)
+    weighted = _move_frames_last(weights * wrench.reshape(-1, 6))
+    scaled_n = _solve_scaled_forces(weighted, scale, levers, friction, settings)
     force_n = np.zeros((*active.shape, 3))
     force_n[np.arange(len(active))[:, None], carrying] = np.moveaxis(scale * scaled_n, (0, 1, 2), (2, 1, 0))
     return force_n.reshape(arms_m.shape)
 
 
-def _frames_last(values: np.ndarray) -> np.ndarray:
+def _move_frames_last(values: np.ndarray) -> np.ndarray:
     """Values (F, ...) with the axes in reverse order: neighbours in memory are of neighbouring frames."""
     return np.ascontiguousarray(values.T)
 
 
-def _scaled_forces(
+def _solve_scaled_forces(
     wrench: np.ndarray,
     scale: np.ndarray,
     levers: np.ndarray,
@@ -173,25 +175,25 @@ def _scaled_forces(
     Let E be the map from them to weighted wrenches, c the copy within the cones and u the scaled dual variable. The
     free forces of a round are (Eᵀ(w − v) + ρ (c − u)) / (ε + ρ). There v = (E Eᵀ + ε + ρ)⁻¹ (E Eᵀ w + ρ E (c − u)).
     """
-    squared = _squared(scale, levers)
+    squared = _gram_matrices(scale, levers)
     penalty = np.maximum(_PENALTY * np.trace(squared), 1e-3)
     diagonal = _REGULARISATION + penalty
     inverse = np.linalg.inv(np.moveaxis(squared, -1, 0) + diagonal[:, None, None] * np.eye(6))
     gain = np.ascontiguousarray(np.moveaxis(inverse, 0, -1)) * (_OVER_RELAXATION / diagonal)
-    constant = _OVER_RELAXATION / diagonal * wrench - _applied(gain, _applied(squared, wrench))
+    constant = _OVER_RELAXATION / diagonal * wrench - _multiply(gain, _multiply(squared, wrench))
     gain *= penalty
     kept = _OVER_RELAXATION * penalty / diagonal + 1 - _OVER_RELAXATION
     cone, dual = np.zeros_like(levers), np.zeros_like(levers)
     for _ in range(settings.iterations):
         apart = cone - dual
-        relaxed = _forces_of(constant - _applied(gain, _wrench_of(apart, scale, levers)), scale, levers)
+        relaxed = _forces_of(constant - _multiply(gain, _wrench_of(apart, scale, levers)), scale, levers)
         relaxed += kept * apart + (2 - _OVER_RELAXATION) * dual
-        cone = onto_cones(relaxed, friction)
+        cone = project_onto_cones(relaxed, friction)
         dual = relaxed - cone
     return cone
 
 
-def _squared(scale: np.ndarray, levers: np.ndarray) -> np.ndarray:
+def _gram_matrices(scale: np.ndarray, levers: np.ndarray) -> np.ndarray:
     """The matrices E Eᵀ (6, 6, F)."""
     squared = np.zeros((6, 6, scale.shape[-1]))
     diagonal = np.arange(3)
@@ -206,7 +208,7 @@ def _squared(scale: np.ndarray, levers: np.ndarray) -> np.ndarray:
     return squared
 
 
-def _applied(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+def _multiply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Products (6, F) of matrices (6, 6, F) and vectors (6, F)."""
     return np.sum(matrices * vectors, axis=1)
 
@@ -228,7 +230,7 @@ def _forces_of(wrench: np.ndarray, scale: np.ndarray, levers: np.ndarray) -> np.
     return forces
 
 
-def onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:
+def project_onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:
     """The nearest forces (3, ...) whose horizontal part is at most `friction` times the vertical (y)."""
     x, normal, z = forces
     tangent = np.sqrt(x * x + z * z)
@@ -242,7 +244,7 @@ def onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:
     return projected
 
 
-def continued_forces(
+def continue_contact_forces(
     wrench: np.ndarray,
     arms_m: np.ndarray,
     activation: np.ndarray,
@@ -250,7 +252,7 @@ def continued_forces(
     settings: ForceSettings,
     iterate: np.ndarray,
 ) -> np.ndarray:
-    """The forces (N, C, 3) of `contact_forces` for few bodies many times a second, from where the last ones ended.
+    """Return the forces (N, C, 3) of `solve_contact_forces` for few bodies, from where the last ones ended.
 
     ADMM as there. The linear step is one product with a matrix that is made once for all rounds, which for few bodies
     takes a third of the time. The wrench (N, 6) is force and moment about a point; arms_m (N, C, 3) are touching points
@@ -273,7 +275,7 @@ def continued_forces(
     for _ in range(settings.iterations):
         relaxed = constant + step @ (cone - dual) + (1 - _OVER_RELAXATION) * cone + dual
         by_axis = relaxed.reshape(count, 3, points).swapaxes(0, 1)
-        cone = onto_cones(by_axis, friction).swapaxes(0, 1).reshape(count, -1, 1)
+        cone = project_onto_cones(by_axis, friction).swapaxes(0, 1).reshape(count, -1, 1)
         dual = relaxed - cone
     iterate[:, 0], iterate[:, 1] = (each.reshape(count, 3, points) for each in (cone, dual))
     return np.swapaxes(scale[:, None] * iterate[:, 0], 1, 2)
@@ -308,20 +310,20 @@ ELSEWHERE_M = 0.08
 """A place further than this from the support's height is not what it carries: a heel beyond the edge of a step."""
 
 
-def carried_links(body: Humanoid, part: str) -> list[int]:
+def find_carried_links(body: Humanoid, part: str) -> list[int]:
     """The links that a support may touch; hands are frozen onto the forearms."""
     names = [name.replace("wrist", "elbow") for name in CARRIED_PARTS[part]]
     return [link for name in names if (link := body.tree.joint(name)) is not None]
 
 
 @lru_cache(maxsize=64)
-def carried_places(body: Humanoid, part: str) -> np.ndarray:
+def find_carried_points(body: Humanoid, part: str) -> np.ndarray:
     """(C,) which of the body's touching places a support of a part carries: of limbs those at the joint it is named by.
 
     All of a hand is beyond the elbow, and its furthest place grips; all of the pelvis and of the trunk may lie.
     """
     touches = body.contact_points
-    carried = _among(touches.links, carried_links(body, part))
+    carried = _is_among(touches.links, find_carried_links(body, part))
     reach_m = np.linalg.norm(touches.offsets_m, axis=1)
     if part.endswith("foot"):
         return carried & (np.arange(len(touches)) < len(body.soles))
@@ -330,10 +332,10 @@ def carried_places(body: Humanoid, part: str) -> np.ndarray:
     if part.endswith("grip"):
         return carried & (reach_m == (carried * reach_m).max())
     limbs = [link for link, name in enumerate(body.tree.parts) if name.endswith(("_hip", "_knee"))]
-    return carried & ((reach_m < 1e-6) | ~_among(touches.links, limbs))
+    return carried & ((reach_m < 1e-6) | ~_is_among(touches.links, limbs))
 
 
-def _among(links: np.ndarray, some: Sequence[int]) -> np.ndarray:
+def _is_among(links: np.ndarray, some: Sequence[int]) -> np.ndarray:
     """(C,) which of the links (C,) are some of all; as `np.isin`, in a tenth of its time."""
     return (links[:, None] == np.array(some, dtype=int)).any(axis=1)
 
@@ -346,7 +348,7 @@ def above_ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Sequ
     above_m = points_m.copy()
     for own_m, own in zip(above_m, supports, strict=False):
         own_m[..., 1] -= _ground_m(body, own_m, own)
-    soft = np.any([carried_places(body, part) for part in SOFT_PARTS], axis=0)
+    soft = np.any([find_carried_points(body, part) for part in SOFT_PARTS], axis=0)
     above_m[:, :, soft, 1] -= np.clip(above_m[:, :, soft, 1], 0.0, SOFT_PART_GIVES_M)
     return above_m
 
@@ -355,7 +357,7 @@ def _ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Support])
     """Height (T, C) of what is beneath points (T, C, 3). Soft parts on a support give way to it."""
     ground_m = np.zeros(points_m.shape[:-1])
     for support in supports:
-        frames, places = slice(support.first, support.last + 1), carried_places(body, support.part)
+        frames, places = slice(support.first, support.last + 1), find_carried_points(body, support.part)
         above_m = points_m[frames, places, 1] - support.top_m[1]
         gives_m = 0.0 if support.part.endswith("foot") else ELSEWHERE_M if support.is_grip else SOFT_PART_GIVES_M
         beneath_m = support.top_m[1] + np.clip(above_m, -gives_m, gives_m)

@@ -1,4 +1,4 @@
-"""What a motion demands of a body: link momenta, the net wrench, the inertia as a whole.
+"""Demand of a motion on a body: link momenta, the net wrench, the inertia as a whole.
 
 Arrays carry motions N, frames T, links L; everything is in the motion's world (y up).
 """
@@ -46,7 +46,7 @@ def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
     positions_m, orientations = forward_kinematics(body.tree, motions.root_m, motions.rotations)
     centres_m = positions_m + applied(orientations, body.centre_m)
     force_n = body.mass_kg[:, None] * (
-        _accelerations(centres_m, motions.fps, smoothing_s) - np.array(body.gravity_m_s2)
+        _smooth_accelerations(centres_m, motions.fps, smoothing_s) - np.array(body.gravity_m_s2)
     )
     spin_nm = _momentum_rate(body, orientations, motions.fps, smoothing_s)
     moment_nm = spin_nm + crosses(centres_m, force_n)
@@ -65,7 +65,7 @@ def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
     )
 
 
-def _accelerations(points_m: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
+def _smooth_accelerations(points_m: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
     """Second derivatives of points (N, T, ..., 3) along natural splines, smoothed."""
     curvature = np.swapaxes(NaturalSpline.from_values(np.swapaxes(points_m, 0, 1), fps).curvature, 0, 1)
     return smooth_gaussian(curvature, smoothing_s * fps)
@@ -91,7 +91,7 @@ def _whole_inertia(body: Humanoid, arms_m: np.ndarray, orientations: np.ndarray)
     return trace * np.eye(3) - weighted + own
 
 
-def joint_torques(body: Humanoid, needs: Demand, contact_n: np.ndarray, points_m: np.ndarray) -> np.ndarray:
+def compute_joint_torques(body: Humanoid, needs: Demand, contact_n: np.ndarray, points_m: np.ndarray) -> np.ndarray:
     """Torques (..., L − 1, 3) of the joints, in their links' frames, that with contacts move the body as demanded.
 
     contact_n: (..., C, 3) contact forces at the body's touching `points_m` (..., C, 3), world.

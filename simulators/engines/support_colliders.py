@@ -12,7 +12,7 @@ from selfcorrect.motion.support import Support
 
 from ..body.frames import to_simulator
 from ..body.humanoid import Humanoid
-from ..contacts.contact_plan import carried_links, carried_places
+from ..contacts.contact_plan import find_carried_links, find_carried_points
 
 Numbers = Sequence[float]
 
@@ -46,7 +46,7 @@ class Slab:
         centre_m = to_simulator(np.array(support.top_m)) - [0.0, 0.0, SLAB_M / 2]
         half_m = [support.size_m[0] / 2, support.size_m[1] / 2, SLAB_M / 2]
         own = support.top_m[1], support.turn_deg
-        return cls(half_m, centre_m.tolist(), *own, tuple(carried_links(body, support.part)))
+        return cls(half_m, centre_m.tolist(), *own, tuple(find_carried_links(body, support.part)))
 
     @property
     def orientation(self) -> Numbers:
@@ -69,7 +69,7 @@ class Hold:
     @classmethod
     def from_support(cls, body: Humanoid, support: Support) -> Self:
         """The hold that a support is."""
-        hand = int(carried_places(body, support.part).argmax())
+        hand = int(find_carried_points(body, support.part).argmax())
         up_m = [0.0, 0.0, body.contact_points.radii_m[hand]]
         link, hand_m = int(body.contact_points.links[hand]), body.contact_points.offsets_m[hand]
         return cls(link, hand_m, to_simulator(np.array(support.top_m)) + up_m)

@@ -28,7 +28,7 @@ from ..body.frames import (
 )
 from ..body.humanoid import GRAVITY_M_S2, Humanoid
 from ..body.leg_ik import Legs
-from ..contacts.contact_plan import continued_forces
+from ..contacts.contact_plan import continue_contact_forces
 from ..engines.world import RootState, World
 from ..settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
 from .control_sequence import ReferenceTrajectory
@@ -296,7 +296,7 @@ class WholeBodyController:
         activation = touches * np.maximum(loaded, UNPLANNED)[self._foot]
         arms_m = from_simulator(corners_m - bodies.centre_m[:, None])
         wanted = np.concatenate([from_simulator(wrench[:, :3]), from_simulator(wrench[:, 3:])], axis=-1)
-        forces_n = continued_forces(wanted, arms_m, activation, self._friction, self._settings.contacts, iterate)
+        forces_n = continue_contact_forces(wanted, arms_m, activation, self._friction, self._settings.contacts, iterate)
         return to_simulator(forces_n), corners_m
 
     def compute_leg_torques_nm(self, bodies: BodyStates, forces_n: np.ndarray, corners_m: np.ndarray) -> np.ndarray:

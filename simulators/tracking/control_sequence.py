@@ -22,7 +22,7 @@ from ..body.frames import (
 from ..body.humanoid import GRAVITY_M_S2, Humanoid
 from ..body.leg_ik import Legs, solve_leg_ik
 from ..contacts.contact_plan import ContactPlan, net_wrench
-from ..contacts.dynamics import joint_torques
+from ..contacts.dynamics import compute_joint_torques
 from ..engines.world import (
     Reference,
     RootState,
@@ -116,7 +116,7 @@ def make_control_sequence(
     def at_steps(values: np.ndarray) -> np.ndarray:
         return interpolate_frames(np.swapaxes(values, 0, 1), fps, times_s[:-1])
 
-    forward_nm = joint_torques(body, plan.needs, plan.force_n, plan.points_m)
+    forward_nm = compute_joint_torques(body, plan.needs, plan.force_n, plan.points_m)
     targets, torques_nm = world.drive(body, reference, times_s[:-1], at_steps(forward_nm))
     rest_n = plan.rest[..., :3] * scene.is_plain  # in a scene it would hold bodies on paths that gravity there forbids
     root_centre_m = plan.needs.positions_m[:, :, 0] + _rotate_vector(plan.needs.orientations[:, :, 0], body.centre_m[0])
@@ -217,7 +217,7 @@ def make_reference_trajectory(
     not_soles_n[:, :, : len(body.soles)] = 0.0
     arms_m = plan.points_m - plan.needs.centre_m[:, :, None]
     wrench = plan.needs.wrench - net_wrench(arms_m, not_soles_n)
-    torques_nm = joint_torques(body, plan.needs, not_soles_n, plan.points_m)
+    torques_nm = compute_joint_torques(body, plan.needs, not_soles_n, plan.points_m)
     _, drive_nm = world.drive(body, reference, times_s[:-1], np.zeros((len(times_s) - 1, 1, len(body) - 1, 3)))
 
     def at_steps(values: np.ndarray) -> np.ndarray:

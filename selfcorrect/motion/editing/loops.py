@@ -57,9 +57,8 @@ def _ends(motion: Motion) -> tuple[Motion, Motion]:
     return motion.frames(0, 1), _back(motion, motion.frames(len(motion) - 1, len(motion)))
 
 
-def with_ends_as_near(made: Motion, given: Motion) -> Motion:
-    """What was made of a motion in place, with ends that are as near to each other as those of the motion, if these
-    are near.
+def match_loop_ends(made: Motion, given: Motion) -> Motion:
+    """Return an edited motion in place with ends as near to each other as those of the given one, if these are near.
 
     Both ends are then changed alike, towards the mean of their changes. `made` itself where the gap did not grow. Who
     glides away while the feet stand has other poses at the ends.
@@ -98,7 +97,7 @@ def _may_be_loop(motion: Motion) -> bool:
     return alike and abs(float(motion.root_m[-1, 1] - motion.root_m[0, 1])) < GAP_M + 1e-6
 
 
-def unrolled(motion: Motion, margin: int) -> Motion:
+def unroll_loop(motion: Motion, margin: int) -> Motion:
     """A loop padded with `margin` frames of its end before its first frame, and of its beginning after its last one."""
     cycle, steps = close_cycle(motion), len(motion) - 1
     before = ceil(margin / steps)
@@ -108,8 +107,8 @@ def unrolled(motion: Motion, margin: int) -> Motion:
     return row.frames(start, start + len(motion) + 2 * margin)
 
 
-def closed(made: Motion, given: Motion, margin: int, *, same_travel: bool = True) -> Motion:
-    """The loop in the middle of what was made of `unrolled(given, margin)`, closed, velocities included.
+def close_loop(made: Motion, given: Motion, margin: int, *, same_travel: bool = True) -> Motion:
+    """The loop in the middle of what was made of `unroll_loop(given, margin)`, closed, velocities included.
 
     Towards its end it becomes what was made before its beginning. same_travel: it travels as `given` does; otherwise as
     what was made.

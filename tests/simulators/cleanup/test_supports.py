@@ -32,7 +32,7 @@ from selfcorrect.simulators.cleanup.clean import (
     PlantFeet,
     clean_motions,
 )
-from selfcorrect.simulators.contacts.contact_plan import carried_places
+from selfcorrect.simulators.contacts.contact_plan import find_carried_points
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.feasibility import infer_surroundings
 from selfcorrect.simulators.settings.engine_table import ENGINES
@@ -364,7 +364,7 @@ def test_a_hold_draws_the_hand_to_it_and_keeps_it_there(adult, engine):
     body = build_humanoid(adult).with_minimum_inertia(0.06)
     world = ENGINES.load(engine)(EngineSettings())
     elbows = [body.tree.parts.index(f"{side}_elbow") for side in ("left", "right")]
-    hands_m = {side: rest_points_m(body)[carried_places(body, f"{side} grip")][0] for side in ("left", "right")}
+    hands_m = {side: rest_points_m(body)[find_carried_points(body, f"{side} grip")][0] for side in ("left", "right")}
     grips = [Support(f"{side} grip", tuple(hand_m + 2.1 * UP), (0.1, 0.1), 0, 9) for side, hand_m in hands_m.items()]
     world.build([body], 1 / 240, [grips])
     start(world, body, 2.0)

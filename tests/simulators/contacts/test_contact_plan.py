@@ -11,7 +11,12 @@ from simulated_bodies import mended
 
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, build_humanoid
-from selfcorrect.simulators.contacts.contact_plan import contact_forces, continued_forces, net_wrench, plan_contacts
+from selfcorrect.simulators.contacts.contact_plan import (
+    continue_contact_forces,
+    net_wrench,
+    plan_contacts,
+    solve_contact_forces,
+)
 from selfcorrect.simulators.settings.plan import ContactSettings
 
 FRICTION = 0.5
@@ -79,7 +84,7 @@ def test_forces_are_as_good_as_those_of_a_general_solver():
     best = minimize(
         loss, np.tile([0.0, 175.0, 0.0], 4), constraints={"type": "ineq", "fun": cones}, options={"maxiter": 500}
     )
-    ours = contact_forces(
+    ours = solve_contact_forces(
         wrench[None, None], arms_m[None, None], np.ones((1, 1, 4)), FRICTION, ContactSettings(iterations=400)
     )
     assert loss(ours.ravel()) <= best.fun + 0.002 * float(np.sum((weights * wrench) ** 2))
@@ -103,24 +108,24 @@ def problem() -> Problem:
 
 def planned_forces(problem: Problem, iterations: int) -> np.ndarray:
     wrench, arms_m, activation = (each[:, None] for each in problem)
-    return contact_forces(wrench, arms_m, activation, GRIPPING, ContactSettings(iterations=iterations))[:, 0]
+    return solve_contact_forces(wrench, arms_m, activation, GRIPPING, ContactSettings(iterations=iterations))[:, 0]
 
 
 def test_the_first_call_is_that_of_the_plan(problem: Problem):
-    forces_n = continued_forces(*problem, GRIPPING, FEW, np.zeros((3, 2, 3, 8)))
+    forces_n = continue_contact_forces(*problem, GRIPPING, FEW, np.zeros((3, 2, 3, 8)))
     assert np.allclose(forces_n, planned_forces(problem, 5), atol=1e-6)
 
 
 def test_calls_continue_each_other(problem: Problem):
     iterate = np.zeros((3, 2, 3, 8))
     for calls in (1, 2, 3):
-        forces_n = continued_forces(*problem, GRIPPING, FEW, iterate)
+        forces_n = continue_contact_forces(*problem, GRIPPING, FEW, iterate)
         assert np.allclose(forces_n, planned_forces(problem, 5 * calls), atol=1e-6)
 
 
 def test_forces_stay_in_their_cones_and_come_from_points_that_carry(problem: Problem):
     wrench, arms_m, activation = problem
-    forces_n = continued_forces(*problem, GRIPPING, ContactSettings(iterations=1000), np.zeros((3, 2, 3, 8)))
+    forces_n = continue_contact_forces(*problem, GRIPPING, ContactSettings(iterations=1000), np.zeros((3, 2, 3, 8)))
     assert np.all(np.hypot(forces_n[..., 0], forces_n[..., 2]) <= GRIPPING * forces_n[..., 1] + 1e-9)
     assert np.all(forces_n[activation == 0] == 0)
     off = np.linalg.norm(net_wrench(arms_m, forces_n) - wrench, axis=1)
@@ -128,7 +133,7 @@ def test_forces_stay_in_their_cones_and_come_from_points_that_carry(problem: Pro
 
 
 def test_a_body_has_the_same_forces_in_any_company(problem: Problem):
-    together = continued_forces(*problem, GRIPPING, FEW, np.zeros((3, 2, 3, 8)))
+    together = continue_contact_forces(*problem, GRIPPING, FEW, np.zeros((3, 2, 3, 8)))
     wrench, arms_m, activation = (each[1:2] for each in problem)
-    alone = continued_forces(wrench, arms_m, activation, GRIPPING, FEW, np.zeros((1, 2, 3, 8)))
+    alone = continue_contact_forces(wrench, arms_m, activation, GRIPPING, FEW, np.zeros((1, 2, 3, 8)))
     assert np.array_equal(together[1], alone[0])

@@ -10,7 +10,7 @@ import pytest
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, build_humanoid
 from selfcorrect.simulators.contacts.contact_plan import plan_contacts
-from selfcorrect.simulators.contacts.dynamics import demand, joint_torques
+from selfcorrect.simulators.contacts.dynamics import compute_joint_torques, demand
 from selfcorrect.simulators.settings.plan import ContactSettings
 
 SMOOTHING_S = ContactSettings().smoothing_s
@@ -42,7 +42,7 @@ def test_joint_torques_hold_a_stretched_arm(stand):
     """The shoulder of a T-pose carries the arm's weight at its lever."""
     body = build_humanoid(stand.skeleton)
     plan = plan_contacts(body, body.select_links(MotionBatch.stack([stand])), FRICTION)
-    torque_nm = joint_torques(body, plan.needs, plan.force_n, plan.points_m)[0, 15]
+    torque_nm = compute_joint_torques(body, plan.needs, plan.force_n, plan.points_m)[0, 15]
     shoulder, elbow = body.tree.joint("left_shoulder"), body.tree.joint("left_elbow")
     centre_m = [body.centre_m[shoulder][0], body.tree.offsets_m[elbow][0] + body.centre_m[elbow][0]]
     expected_nm = GRAVITY_M_S2 * (body.mass_kg[shoulder] * centre_m[0] + body.mass_kg[elbow] * centre_m[1])

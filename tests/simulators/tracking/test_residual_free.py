@@ -16,7 +16,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.progress import watch_progress
 from selfcorrect.simulators.body.frames import to_simulator
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor
-from selfcorrect.simulators.contacts.dynamics import joint_torques
+from selfcorrect.simulators.contacts.dynamics import compute_joint_torques
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.settings.engine_table import ENGINES
@@ -81,7 +81,7 @@ def test_torques_bear_the_forces_on_the_soles(walking, planned):
     forces_n, corners_m = to_simulator(plan.force_n[:, 0, :soles]), to_simulator(plan.points_m[:, 0, :soles])
     assert np.linalg.norm(forces_n.sum(axis=1)) > 100
     borne_nm = balance.compute_leg_torques_nm(BodyStates.from_world(world, trajectory.body), forces_n, corners_m)
-    whole_nm = joint_torques(planned.body, plan.needs, plan.force_n, plan.points_m)[0, 0]
+    whole_nm = compute_joint_torques(planned.body, plan.needs, plan.force_n, plan.points_m)[0, 0]
     assert np.allclose(trajectory.torques_nm[0] + borne_nm[0], whole_nm, atol=0.01)
 
 

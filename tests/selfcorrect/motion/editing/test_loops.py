@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.editing.loops import closed, gap_m, is_loop, unrolled, with_ends_as_near
+from selfcorrect.motion.editing.loops import close_loop, gap_m, is_loop, match_loop_ends, unroll_loop
 from selfcorrect.motion.editing.transforms import turn
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import composed
@@ -46,7 +46,7 @@ def test_a_loop_is_told_from_what_does_not_close(loop: Motion) -> None:
 
 @pytest.mark.parametrize("margin", [7, 40, 97])
 def test_an_unrolled_loop_has_the_loop_in_its_middle_and_no_seam(loop: Motion, margin: int) -> None:
-    row = unrolled(loop, margin)
+    row = unroll_loop(loop, margin)
     assert len(row) == len(loop) + 2 * margin
     middle = row.frames(margin, margin + len(loop))
     assert np.allclose(joint_positions(middle), joint_positions(loop), atol=1e-9)
@@ -54,26 +54,26 @@ def test_an_unrolled_loop_has_the_loop_in_its_middle_and_no_seam(loop: Motion, m
 
 
 def test_what_is_not_changed_comes_back_from_its_unrolled_loop(loop: Motion) -> None:
-    again = closed(unrolled(loop, 60), loop, 60)
+    again = close_loop(unroll_loop(loop, 60), loop, 60)
     assert np.allclose(joint_positions(again), joint_positions(loop), atol=1e-9)
 
 
 def test_a_change_that_differs_from_cycle_to_cycle_is_closed_without_a_jump(loop: Motion) -> None:
-    row = unrolled(loop, 60)
+    row = unroll_loop(loop, 60)
     waves = 0.08 * np.sin(np.arange(len(row)) / 13.0)
     spoiled = replace(row, root_m=row.root_m + waves[:, None])
-    made = closed(spoiled, loop, 60)
+    made = close_loop(spoiled, loop, 60)
     assert not is_loop(spoiled.frames(60, 60 + len(loop)))
     assert is_loop(made)
     assert np.allclose(made.root_m[-1] - made.root_m[0], loop.root_m[-1] - loop.root_m[0], atol=0.2)
-    assert third_differences_m(unrolled(made, 20)).max() < 1.5 * third_differences_m(spoiled).max()
+    assert third_differences_m(unroll_loop(made, 20)).max() < 1.5 * third_differences_m(spoiled).max()
 
 
 def test_a_travel_that_is_another_is_kept_where_it_may_be(loop: Motion) -> None:
-    row = unrolled(loop, 60)
+    row = unroll_loop(loop, 60)
     faster = replace(row, root_m=row.root_m + np.arange(len(row))[:, None] * [0.02, 0.0, 0.0])
-    travels_m = [closed(faster, loop, 60, same_travel=same).root_m[-1] - loop.root_m[-1] for same in (True, False)]
-    made = closed(faster, loop, 60, same_travel=False)
+    travels_m = [close_loop(faster, loop, 60, same_travel=same).root_m[-1] - loop.root_m[-1] for same in (True, False)]
+    made = close_loop(faster, loop, 60, same_travel=False)
     assert is_loop(made)
     assert np.linalg.norm(travels_m[1] - travels_m[0]) > 0.3
 
@@ -88,13 +88,13 @@ def test_ends_that_nearly_meet_stay_as_near(loop: Motion, gap_rad: float) -> Non
     rotations = composed(given.rotations, turns.reshape(loop.rotations.shape))
     made = replace(given, root_m=given.root_m + 0.03 * share[:, 0] * [0.0, 1.0, 0.0], rotations=rotations)
     if np.linalg.norm(given.root_m[-1] - given.root_m[0]) > 0.1:
-        assert with_ends_as_near(made, given) is made
+        assert match_loop_ends(made, given) is made
         return
-    kept = with_ends_as_near(made, given)
+    kept = match_loop_ends(made, given)
     assert gap_m(made) > gap_m(given) + 0.01
     assert gap_m(kept) < gap_m(given) + 0.002
     middle = slice(len(loop) // 2 - 2, len(loop) // 2 + 2)
     np.testing.assert_allclose(joint_positions(kept)[middle], joint_positions(made)[middle], atol=1e-9)
-    assert with_ends_as_near(given, made) is given
+    assert match_loop_ends(given, made) is given
     far = replace(given, root_m=given.root_m + 0.2 * share[:, 0] * [0.0, 1.0, 0.0])
-    assert with_ends_as_near(made, far) is made
+    assert match_loop_ends(made, far) is made
