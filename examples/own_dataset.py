@@ -4,6 +4,8 @@ A package of yours adds it by an entry point; `selfcorrect data`, `--data` and `
 
     [project.entry-points."selfcorrect.datasets"]
     studio = "my_package.studio:STUDIO"
+
+`examples/plugins/action_datasets` is a whole package with three datasets.
 """
 
 import json
@@ -12,20 +14,19 @@ from functools import partial
 from pathlib import Path
 
 import selfcorrect as sc
-from selfcorrect.datasets.collections.dataset import Clip, Dataset, read_all
 
 
-def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
+def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[sc.Clip]:
     """What there is, without reading it: nothing is opened before it is used."""
     labels = json.loads((folder / "labels.json").read_text())
-    return [Clip(name, folder / name, partial(read, folder / name, label)) for name, label in labels.items()]
+    return [sc.Clip(name, folder / name, partial(read, folder / name, label)) for name, label in labels.items()]
 
 
 def read(path: Path, label: str) -> list[sc.Motion]:
     return [replace(sc.load_motion(path), label=label)]
 
 
-STUDIO = Dataset("studio", "Our studio", "takes", "ask us", "ours", "labels.json, *.bvh",
+STUDIO = sc.Dataset("studio", "Our studio", "takes", "ask us", "ours", "labels.json, *.bvh",
                  recognises=lambda path: (path / "labels.json").is_file(), clips=clips)  # fmt: skip
 
 if __name__ == "__main__":
@@ -35,4 +36,4 @@ if __name__ == "__main__":
         sc.save_motion(folder / f"take{index}.bvh", motion, overwrite=True)
     labels = {f"take{index}.bvh": motion.label for index, motion in enumerate(motions)}
     (folder / "labels.json").write_text(json.dumps(labels))
-    print([(motion.label, len(motion)) for motion in read_all(STUDIO.clips(folder))])
+    print([(motion.label, len(motion)) for clip in STUDIO.clips(folder) for motion in clip.read()])

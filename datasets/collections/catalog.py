@@ -16,9 +16,6 @@ DATASETS = Registry(
     [
         Row("humanml3d", f"{_HERE}.humanml3d:HUMANML3D", "Everyday motions with captions."),
         Row("kit", f"{_HERE}.kit:KIT", "Motions with captions, in HumanML3D's layout."),
-        Row("babel", f"{_HERE}.babel:BABEL", "Labels of AMASS: what is done when."),
-        Row("humanact12", f"{_HERE}.humanact12:HUMANACT12", "Short clips of twelve actions."),
-        Row("uestc", f"{_HERE}.uestc:UESTC", "Exercises, estimated from video."),
         Row("cmu", f"{_HERE}.cmu:CMU", "A compact selection of CMU's motion capture."),
         Row("lafan1", f"{_HERE}.bvh_collections:LAFAN1", "Locomotion, fights and falls, for in-betweening."),
         Row("bandai-namco", f"{_HERE}.bvh_collections:BANDAI_NAMCO", "Actions in many styles."),
@@ -27,7 +24,7 @@ DATASETS = Registry(
     ],
     group="selfcorrect.datasets",
 )
-"""Each leads to a `Dataset`. Those with the most specific layout come first: BABEL's folder may hold AMASS'."""
+"""Each leads to a `Dataset`. Those with the most specific layout come first."""
 
 
 def datasets() -> Iterator[Dataset]:
@@ -40,8 +37,12 @@ def datasets() -> Iterator[Dataset]:
 
 
 def recognise(path: Path) -> Dataset | None:
-    """The dataset whose layout a folder has, None where it has none of them."""
-    return next((dataset for dataset in datasets() if dataset.recognises(path)), None)
+    """Return the dataset whose layout a folder has, None if it has none of them.
+
+    Datasets of other packages come first: their folders may hold those of this one.
+    """
+    candidates = sorted(datasets(), key=lambda dataset: not DATASETS.is_added(dataset.name))
+    return next((candidate for candidate in candidates if candidate.recognises(path)), None)
 
 
 def dataset(name: str) -> Dataset:

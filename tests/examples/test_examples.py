@@ -51,10 +51,9 @@ def run(name: str, folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_each_example_is_run_here_and_short():
+def test_each_example_is_run_here():
     files = sorted(EXAMPLES.glob("*.py"))
     assert {path.stem for path in files} == {*SAYS, "corrector_in_the_motion_loop"}
-    assert all(len(path.read_text().splitlines()) < 40 for path in files)
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import os
 import pickle
 import re
@@ -235,27 +234,6 @@ def _humanml3d(folder: Path) -> None:
     (folder / "train.txt").write_text("000001\n")
 
 
-def _babel(folder: Path) -> None:
-    labels = [{"raw_label": "walk", "act_cat": ["walk"], "start_t": 0.0, "end_t": 0.3}]
-    record = {"babel_sid": 1, "feat_p": "X/X/a.npz", "frame_ann": {"labels": labels}, "seq_ann": {"labels": labels}}
-    (folder / "train.json").write_text(json.dumps({"1": record, "2": record}))
-    (folder / "amass" / "X").mkdir(parents=True)
-    (folder / "amass" / "X" / "a.npz").write_bytes(sound("amass.npz"))
-
-
-def _humanact12(folder: Path) -> None:
-    values = {"poses": [np.zeros((4, 72))] * 2, "joints3D": [np.zeros((4, 24, 3))] * 2, "y": [1, 2]}
-    (folder / "humanact12poses.pkl").write_bytes(pickle.dumps(values))
-
-
-def _uestc(folder: Path) -> None:
-    (folder / "info").mkdir()
-    (folder / "info" / "names.txt").write_text("a0_d0_p001_c1_color.avi\n")
-    (folder / "info" / "action_classes.txt").write_text("punching\n")
-    values = {"pose": [np.zeros((4, 72))], "joints3d": [np.zeros((4, 49, 3))], "orig_cam": [np.ones((4, 4))]}
-    (folder / "vibe_cache_refined.pkl").write_bytes(pickle.dumps(values))
-
-
 def _amass(folder: Path) -> None:
     (folder / "X").mkdir()
     for name in ("a", "b"):
@@ -263,7 +241,6 @@ def _amass(folder: Path) -> None:
 
 
 DATASETS: dict[str, Callable[[Path], None]] = {
-    "cmu": _cmu, "humanml3d": _humanml3d, "babel": _babel, "humanact12": _humanact12, "uestc": _uestc,
-    "amass": _amass,
+    "cmu": _cmu, "humanml3d": _humanml3d, "amass": _amass,
 }  # fmt: skip
 """By its name in the catalogue, what writes a small dataset into an empty folder."""

@@ -36,7 +36,7 @@ class Reading:
     profile: Path | None = None
     """A rig profile, of `selfcorrect data profile`: how the feet of a rig stand, learned from several of its clips."""
     allow_pickle: bool = False
-    """Read pickle files, whose source you trust: body models, and the datasets HumanAct12 and UESTC."""
+    """Read pickle files, whose source you trust: body models, and datasets that have such files."""
     ground: Path | None = None
     """What the motions stand on, as JSON: a floor, level or sloping, and boxes such as the steps of stairs. Metres, y
     up, in the world of the motions. No other floor is looked for, and beside boxes no other steps."""

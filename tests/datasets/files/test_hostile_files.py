@@ -4,7 +4,6 @@ import gzip
 import io
 import json
 import os
-import pickle
 import resource
 import tarfile
 import time
@@ -18,7 +17,7 @@ import pytest
 from pickle_bombs import PICKLE_BOMBS
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.collections import cmu, humanact12, uestc
+from selfcorrect.datasets.collections import cmu
 from selfcorrect.datasets.collections.dataset import read_all
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs import gltf
@@ -321,33 +320,6 @@ def test_one_bad_file_of_a_folder_does_not_end_the_others(tmp_path: Path) -> Non
     os.mkfifo(tmp_path / "pipe.bvh")
     with pytest.warns(UserWarning, match=r"bad\.bvh"):
         assert len(load_motions(tmp_path)) == 1
-
-
-def test_columns_of_other_types_are_told_of(tmp_path: Path) -> None:
-    for data in ({"poses": 3, "joints3D": [], "y": []}, {"poses": [1], "joints3D": [2, 3], "y": [0]}):
-        (tmp_path / humanact12.FILE).write_bytes(pickle.dumps(data))
-        with pytest.raises(InputError, match=r"humanact12poses\.pkl: expected"):
-            humanact12.clips(tmp_path, allow_pickle=True)
-    rows = {"poses": ["x", [[1]], np.zeros((2, 72))], "joints3D": [0, 0, np.zeros((2, 24, 3))], "y": [0, 0, 1e300]}
-    (tmp_path / humanact12.FILE).write_bytes(pickle.dumps(rows))
-    complaints: list[str] = []
-    assert not list(read_all(humanact12.clips(tmp_path, allow_pickle=True), complaints.append))
-    assert len(complaints) == 3
-    assert not any("internal error" in line for line in complaints)
-
-
-def test_uestc_columns_have_shapes(tmp_path: Path) -> None:
-    (tmp_path / "info").mkdir()
-    (tmp_path / uestc.NAMES).write_text("a0_d0_p001_c1_color.avi\n")
-    (tmp_path / uestc.ACTIONS).write_text("punching\n")
-    sound = {"pose": np.zeros((2, 72)), "joints3d": np.zeros((2, 49, 3)), "orig_cam": np.ones((2, 4))}
-    for name, bad in (("pose", np.zeros(72)), ("joints3d", np.zeros((2, 3, 3))), ("orig_cam", np.zeros((2, 4)))):
-        data = {key: [value] for key, value in (sound | {name: bad}).items()}
-        (tmp_path / uestc.POSES).write_bytes(pickle.dumps(data))
-        complaints: list[str] = []
-        assert not list(read_all(uestc.clips(tmp_path, allow_pickle=True), complaints.append))
-        assert "expected" in complaints[0]
-        assert "internal error" not in complaints[0]
 
 
 def _equal_frames(path: Path, frames: int) -> Path:
