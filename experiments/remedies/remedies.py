@@ -9,6 +9,7 @@ from torch import Tensor
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Embedding, flat
+from selfcorrect.correctors.correction import apply_corrector
 from selfcorrect.loop.bias import Bias, Sampler, Score, each_alone
 from selfcorrect.loop.fitting import Errors, averaged, extrapolated, truncated
 from selfcorrect.loop.policy import Replace, overlapping
@@ -86,6 +87,25 @@ def extrapolation(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
 def lineages(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Matching and extrapolation together."""
     return extrapolation(*matched(task, plan, inputs), inputs)
+
+
+def lineages_quarter(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+    """Matching, and extrapolation by a quarter of the step: its scatter is a sixteenth."""
+    task, plan = matched(task, plan, inputs)
+    return task, replace(plan, fitting=extrapolated(0.25))
+
+
+def lineages_reworked(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+    """Matching and extrapolation, for which the model's own samples are corrected, too."""
+    task, plan = matched(task, plan, inputs)
+    correction = plan.correction
+    if correction is None:
+        return task, replace(plan, fitting=extrapolated(1.0))
+
+    def rework(own: Samples, stream: Stream) -> Samples:
+        return apply_corrector(own, correction, stream).samples
+
+    return task, replace(plan, fitting=extrapolated(1.0, rework))
 
 
 # ---------------------------------------------------------------- sampling

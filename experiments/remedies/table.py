@@ -23,7 +23,9 @@ class RemedyRow(Row):
     rated: bool = False
     """Whether it needs choices of people (`--ratings`)."""
     needs_corrector: bool = False
-    """Whether it is a way to apply the arm's corrector."""
+    """Whether it is a way to apply the arm's corrector, or means nothing without one."""
+    variant_of: str = ""
+    """The remedy of which it is a variant; tables of all remedies leave variants out."""
 
 
 REMEDIES = Registry(
@@ -52,6 +54,23 @@ REMEDIES = Registry(
             "Matching against drift and extrapolation against bias.",
             knows="the parent set",
             cost="up to 9 × samples, 2 × training",
+        ),
+        RemedyRow(
+            "lineages-quarter",
+            f"{_BUILT}:lineages_quarter",
+            "The same with a quarter of the step of extrapolation, for loops with a corrector.",
+            knows="the parent set",
+            cost="up to 9 × samples, 2 × training",
+            variant_of="lineages",
+        ),
+        RemedyRow(
+            "lineages-reworked",
+            f"{_BUILT}:lineages_reworked",
+            "Control: the same with the model's own samples corrected, which takes the correction back.",
+            knows="the parent set",
+            cost="up to 9 × samples, 2 × training, 2 × correction",
+            needs_corrector=True,
+            variant_of="lineages",
         ),
         RemedyRow(
             "sims",
@@ -205,5 +224,5 @@ REMEDIES = Registry(
 )
 """Each leads to a function (task, plan, inputs) → (task, plan), as `remedies.with_remedy` describes it."""
 
-UNRATED = tuple(row.name for row in REMEDIES if not row.rated and not row.needs_corrector)
-"""Those that need neither people nor a corrector."""
+UNRATED = tuple(row.name for row in REMEDIES if not row.rated and not row.needs_corrector and not row.variant_of)
+"""Those that need neither people nor a corrector, without variants of one."""

@@ -17,7 +17,7 @@ def check_names(arm: Arm) -> None:
     if ":" not in arm.corrector or THEN in arm.corrector:
         corrector_row(arm.corrector)
     if REMEDIES.row(arm.remedy).needs_corrector and arm.corrector == "none":
-        raise SettingError(f"{arm.remedy} is a way to apply a corrector, and the arm {arm.name} has none")
+        raise SettingError(f"{arm.remedy} needs a corrector, and the arm {arm.name} has none")
 
 
 def rated(arm: Arm) -> tuple[str, ...]:

@@ -56,6 +56,12 @@ KEPT, TARGET, START = 0.8, 1.0, 3.0
 
 def corrected_loop(strength: float, *, reworked: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return means and variances (SEEDS,) after one generation that is corrected towards a target and extrapolated."""
+    _, last = corrected_states(strength, reworked=reworked)
+    return last["mean"].flatten().numpy(), last["covariance"].flatten().numpy()
+
+
+def corrected_states(strength: float, *, reworked: bool) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Return the states of generation 0 and of generation 1 of such a loop."""
 
     def pull(samples: Samples) -> Samples:
         return samples.with_values(TARGET + KEPT * (samples.values - TARGET))
@@ -69,8 +75,7 @@ def corrected_loop(strength: float, *, reworked: bool) -> tuple[np.ndarray, np.n
     fitting = extrapolated(strength, rework if reworked else None)
     plan = Plan(Replace(), 1, correction=Correction(pull), fitting=fitting)
     store = looped(Task(model, real, lambda candidate: {}), plan, STREAM)
-    last = store.state(1)
-    return last["mean"].flatten().numpy(), last["covariance"].flatten().numpy()
+    return model.fit(real, 0, STREAM).state(), store.state(1)
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
@@ -83,6 +88,18 @@ def test_extrapolation_with_a_corrector_follows_the_gaussian_law(strength: float
     assert means.mean() == pytest.approx(predicted_mean, abs=4 * means.std() / np.sqrt(SEEDS))
     predicted_variance = variance * (1 - 1 / COUNT)
     assert variances.mean() == pytest.approx(predicted_variance, abs=4 * variances.std() / np.sqrt(SEEDS))
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.25, 0.5, 1.0])
+def test_the_scatter_of_extrapolation_grows_with_the_square_of_its_step(strength: float):
+    """Against the mean that a generation should have, given generation 0 of each replicate."""
+    first, last = corrected_states(strength, reworked=False)
+    errors = last["mean"].flatten() - TARGET - KEPT * (first["mean"].flatten() - TARGET)
+    plain = KEPT**2 * (1 - 1 / COUNT) / COUNT
+    expected = plain * theory.extrapolation_scatter(COUNT, strength)
+    assert errors.var().item() == pytest.approx(expected, rel=4 * np.sqrt(2 / SEEDS))
+    if strength == 1:
+        assert errors.var().item() > 1.5 * plain  # the control: a step that cost nothing would leave it
 
 
 def test_extrapolation_keeps_the_correction_unless_own_samples_are_corrected_too():

@@ -227,7 +227,7 @@ def test_a_ratio_of_a_plan_is_kept_to_the_last_digit():
 
 
 def test_a_way_to_apply_a_corrector_needs_one():
-    with pytest.raises(SettingError, match=r"inside-sampler is a way to apply a corrector, and the arm .* has none"):
+    with pytest.raises(SettingError, match=r"inside-sampler needs a corrector, and the arm .* has none"):
         DenoiserArms("dct-mixer", (Arm("replace", remedy="inside-sampler"),))
     arms = refined_arms((BASELINE, Arm("replace"), Arm("replace", "physics")), remedies=("inside-sampler",))
     assert [arm.corrector for arm in arms if arm.remedy == "inside-sampler"] == ["physics"]
