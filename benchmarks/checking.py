@@ -25,7 +25,7 @@ from selfcorrect.motion.checks.check import RuleChoice, check_with
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import flight_pace
 from selfcorrect.motion.checks.rules import RULES
-from selfcorrect.motion.checks.walking import uneven, walking_pace
+from selfcorrect.motion.checks.walking import timing_unevenness, walking_pace
 from selfcorrect.motion.geometry.inverse_kinematics import aligning_turns
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions, local_rotations
 from selfcorrect.motion.geometry.views import Z_UP, ScaledBody, to_y_up
@@ -183,7 +183,7 @@ def scaled(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def z_up(motion: Motion, rng: np.random.Generator) -> Motion:
-    return to_y_up(Z_UP).back(motion)
+    return to_y_up(Z_UP).restore(motion)
 
 
 def other_rate(motion: Motion, rng: np.random.Generator) -> Motion:
@@ -216,7 +216,7 @@ _SHOWN: dict[str, Callable[[Motion], bool]] = {
     "other pace": lambda motion: (
         flight_pace(MotionFeatures(motion)) is not None or walking_pace(MotionFeatures(motion)) is not None
     ),
-    "warped": lambda motion: bool(uneven(MotionFeatures(motion)).values.size),
+    "warped": lambda motion: bool(timing_unevenness(MotionFeatures(motion)).values.size),
 }
 """Motions that show anything of a fault: flights or walking show a pace, walks of some even steps an uneven one."""
 

@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.motion.editing.transforms import canonicalise, close_cycle, repeat_cycle
-from selfcorrect.motion.geometry.kinematics import continuous, joint_positions
+from selfcorrect.motion.geometry.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.geometry.views import Z_UP, ScaledBody, TurnedFrames, TurnedWorld, to_y_up
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
@@ -137,7 +137,7 @@ def finer(motion: Motion, fps: float) -> Motion:
         return motion
     times_s = np.arange(len(motion)) / motion.fps
     finer_s = np.arange(int(times_s[-1] * fps + 1e-9) + 1) / fps
-    rotations = make_interp_spline(times_s, continuous(motion.rotations), k=5)(finer_s)
+    rotations = make_interp_spline(times_s, make_continuous(motion.rotations), k=5)(finer_s)
     rotations /= np.linalg.norm(rotations, axis=-1, keepdims=True)
     return replace(
         motion, root_m=make_interp_spline(times_s, motion.root_m, k=5)(finer_s), rotations=rotations, fps=fps

@@ -23,7 +23,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.correction.in_python import correct
-from selfcorrect.motion.body.foot_frames import feet_of
+from selfcorrect.motion.body.foot_frames import get_foot_frames
 from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import heading_rad
@@ -113,7 +113,7 @@ def judged(before: Motion, after: Motion, belt_m_s: np.ndarray | None = None) ->
     belt_m_s: velocity (3,) of the treadmill on which the body walks in place, against which feet stand and slide.
     Soles are where the motion shows them before its correction; standing joints, height and knees need none.
     """
-    level = LevelFeet(feet_of(before))
+    level = LevelFeet(get_foot_frames(before))
     before, after = (_off_belt(level.view(motion), belt_m_s) for motion in (before, after))
     errors = [physical_errors(MotionBatch.stack([motion])) for motion in (before, after)]
     low = _low(_corners_m(before)[..., 1])
@@ -163,7 +163,7 @@ def _way(motion: Motion) -> np.ndarray:
 
 def _loop_gap_m(motion: Motion) -> float:
     """See `Judged.loop_gap_m`."""
-    first_m, last_m = joint_positions(canonical_frames(motion.taken(np.array([0, -1]))))
+    first_m, last_m = joint_positions(canonical_frames(motion.select_frames(np.array([0, -1]))))
     return float(np.linalg.norm(last_m - first_m, axis=-1).max())
 
 

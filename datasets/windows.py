@@ -76,7 +76,7 @@ class _Part:
     repeated: bool = False
 
     @classmethod
-    def whole(cls, motion: Motion, settings: WindowSettings) -> Self:
+    def from_whole_motion(cls, motion: Motion, settings: WindowSettings) -> Self:
         short = 1 < len(motion) < 2 * settings.frames
         return cls(motion, repeated=short and motion.label in settings.cyclic)
 
@@ -87,7 +87,7 @@ def cut_windows(motions: Sequence[Motion], settings: WindowSettings | None = Non
     Motions of the same joints but other bones are put on the bones' average, with `on_skeleton`.
     """
     settings = settings or WindowSettings()
-    parts = [_Part.whole(motion, settings) for motion in _alike(motions, settings)]
+    parts = [_Part.from_whole_motion(motion, settings) for motion in _alike(motions, settings)]
     return _windows(parts, _label_names(motions), settings)
 
 
@@ -113,7 +113,7 @@ def split_sources(training: Sequence[Motion], held_out: Sequence[Motion], settin
     _check_joints([*training, *held_out])
     known = _alike(training, settings)
     others = [on_skeleton(resample(motion, settings.fps), known[0].skeleton) for motion in held_out]
-    parts = [[_Part.whole(motion, settings) for motion in motions] for motions in (known, others)]
+    parts = [[_Part.from_whole_motion(motion, settings) for motion in motions] for motions in (known, others)]
     return Split(*(_windows(each, names, settings) for each in parts))
 
 
@@ -146,7 +146,7 @@ def _check_joints(motions: Sequence[Motion]) -> None:
 
 def _split_clip(motion: Motion, settings: WindowSettings) -> tuple[_Part, _Part | None]:
     if len(motion) < 2 * settings.frames:
-        return _Part.whole(motion, settings), None
+        return _Part.from_whole_motion(motion, settings), None
     held_out = max(settings.frames, round(settings.held_out_share * len(motion)))
     cut = max(settings.frames, len(motion) - held_out)
     return _Part(motion.frames(0, cut)), _Part(motion.frames(cut, len(motion)), cut / settings.fps)
@@ -162,10 +162,10 @@ def _windows(parts: Sequence[_Part], names: tuple[str, ...], settings: WindowSet
     copies = 2 if settings.mirrored else 1
     rows = np.arange(copies * len(labels))
     if settings.cap_per_label is not None:
-        rows = _spread(np.repeat(labels, copies), settings.cap_per_label)
+        rows = _limit_per_label(np.repeat(labels, copies), settings.cap_per_label)
     chosen, image = np.divmod(rows, copies)
     begins, clip = np.concatenate(starts)[chosen], of_part[chosen]
-    columns = [_cut(part, begins[clip == index], settings) for index, part in enumerate(parts)]
+    columns = [_cut_windows(part, begins[clip == index], settings) for index, part in enumerate(parts)]
     merged = {name: np.concatenate([column[name] for column in columns]) for name in columns[0]}
     windows = Windows(
         canonicalise(_batch(parts[0].motion, merged.pop("root_m"), merged.pop("rotations"))),
@@ -185,7 +185,7 @@ def _starts(part: _Part, settings: WindowSettings) -> np.ndarray:
     return np.arange(0, last, settings.stride)
 
 
-def _cut(part: _Part, starts: np.ndarray, settings: WindowSettings) -> dict[str, np.ndarray]:
+def _cut_windows(part: _Part, starts: np.ndarray, settings: WindowSettings) -> dict[str, np.ndarray]:
     """Roots (n, T, 3), rotations (n, T, J, 4) and times (n,) of the windows of one part that begin at `starts` (n,)."""
     motion, last_frame = part.motion, len(part.motion) - 1
     if part.repeated:  # enough cycles that a window can begin at every frame of the first one
@@ -214,7 +214,7 @@ def _with_mirror_images(windows: Windows) -> Windows:
     return windows
 
 
-def _spread(labels: np.ndarray, cap: int) -> np.ndarray:
+def _limit_per_label(labels: np.ndarray, cap: int) -> np.ndarray:
     """Rows of at most `cap` windows per label, spread evenly, in their order."""
     rows = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     chosen = [row if len(row) <= cap else row[np.linspace(0, len(row) - 1, cap).round().astype(int)] for row in rows]

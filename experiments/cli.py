@@ -16,7 +16,7 @@ from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hint
 import tyro
 
 from selfcorrect.core.errors import JobsError, LoopError, SelfcorrectError, SettingError
-from selfcorrect.core.extras import needed_for
+from selfcorrect.core.extras import requires_extra
 from selfcorrect.runtime.bugs import FAILING_MACHINE
 from selfcorrect.runtime.registry import unknown
 from selfcorrect.simulators.settings.tracker import OLD_NAMES
@@ -121,7 +121,7 @@ def _run(words: Sequence[str]) -> int:
         command = _command(words)
     _check_surroundings()
     try:
-        with needed_for(f"selfcorrect {words[0]}"):
+        with requires_extra(f"selfcorrect {words[0]}"):
             return command.run() or 0
     except SystemExit as end:  # of code that was called on the way, perhaps before the work was done
         raise RuntimeError(f"something ended the program with exit code {end.code}") from end

@@ -18,9 +18,9 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from selfcorrect.core.errors import MissingExtraError
-from selfcorrect.motion.body.foot_frames import level
+from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.checks.check import RuleChoice
-from selfcorrect.motion.checks.findings import Finding, Measured, findings
+from selfcorrect.motion.checks.findings import Finding, Measurement, find_violations
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.correction.grounding import OnFloor
@@ -134,13 +134,13 @@ def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:
 
     Raises InputError where the skeleton has no legs.
     """
-    rules = [rule for rule in choice.of(RULES) if rule.measure is None]
+    rules = [rule for rule in choice.select_rules(RULES) if rule.measure is None]
     if not rules or len(motion) < _FEWEST_FRAMES:
         return []
-    seen = MotionBatch.stack([level(OnFloor.of(motion).motion)])
+    seen = MotionBatch.stack([level_feet(OnFloor.of(motion).motion)])
     missing = compute_contact_residual(seen, CleanupSettings()).force_bodyweights[0]
     measured = {"X1": missing_upward_force(missing), "X2": smooth_residual(missing, motion.fps)}
-    return [one for rule in rules for one in findings(rule, measured[rule.code], len(motion), motion.fps)]
+    return [one for rule in rules for one in find_violations(rule, measured[rule.code], len(motion), motion.fps)]
 
 
 def compute_needed_residual(motion: Motion, engine: str) -> RootResidual | None:
@@ -162,22 +162,22 @@ def infer_surroundings(motion: Motion) -> Surroundings:
     """
     if not _FEWEST_FRAMES <= len(motion) <= LONGEST_INFERRED:
         return Surroundings()
-    cleaned = clean_motions(MotionBatch.stack([level(OnFloor.of(motion).motion)]), CleanupSettings())
+    cleaned = clean_motions(MotionBatch.stack([level_feet(OnFloor.of(motion).motion)]), CleanupSettings())
     floor, supports = cleaned.floor, cleaned.supports[0]
     belt_m = floor.moved_m[0] if floor.in_place[0] else None
     if not supports:
         return Surroundings(belt_m=belt_m)
     raised_m = float(np.median((cleaned.unplanted.root_m - cleaned.given.root_m)[0, :, 1]))
-    moved = tuple(support.moved((0.0, -raised_m, 0.0)) for support in supports)
+    moved = tuple(support.shift((0.0, -raised_m, 0.0)) for support in supports)
     return Surroundings(moved, -raised_m, belt_m)
 
 
-def missing_upward_force(missing: np.ndarray) -> Measured:
+def missing_upward_force(missing: np.ndarray) -> Measurement:
     """Upward force that is missing, per frame."""
-    return Measured(missing[:, 1:2], ("body",))
+    return Measurement(missing[:, 1:2], ("body",))
 
 
-def smooth_residual(missing: np.ndarray, fps: float) -> Measured:
+def smooth_residual(missing: np.ndarray, fps: float) -> Measurement:
     """Size of the missing force, averaged over two seconds."""
     window = max(1, round(_HELP_S * fps))
-    return Measured(uniform_filter1d(np.linalg.norm(missing, axis=-1), window, mode="nearest")[:, None], ("body",))
+    return Measurement(uniform_filter1d(np.linalg.norm(missing, axis=-1), window, mode="nearest")[:, None], ("body",))

@@ -24,9 +24,9 @@ from scipy.ndimage import maximum_filter1d
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.checks import Positive
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, poses_of
-from selfcorrect.motion.geometry.rotations import composed, inverted, quaternions, rotation_vectors, slerp
-from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.geometry.kinematics import cached_poses, forward_kinematics
+from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotation_vectors, slerp
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.measures.roughness import joint_jerks_m_s3, joints_by_part
 from selfcorrect.motion.motion import MotionBatch
@@ -83,7 +83,7 @@ class PostprocessState:
         motions = made = cleaned.motions
         if tracked is not None:
             plan = tracked.plan
-            made = plan.body.link_view(motions).back(plan.links)
+            made = plan.body.link_view(motions).restore(plan.links)
         shares = np.zeros(motions.root_m.shape[:2])
         return cls(tracked, motions, made, motions, shares, JerkBounds.from_motions(cleaned.unplanted))
 
@@ -153,7 +153,7 @@ class BlendSimulation(Positive):
         """
         shift_m, fps = planned.root_m - cleaned.root_m, planned.fps
         slow_m = smooth_gaussian(shift_m, self.slow_s * fps)
-        share = deadband(lengths(slow_m)[..., None], self.small_shift_m, fps)
+        share = deadband(norms(slow_m)[..., None], self.small_shift_m, fps)
         return replace(planned, root_m=planned.root_m - (1 - share) * slow_m)
 
     def shares(self, plan: MotionPlan, simulated: MotionBatch) -> np.ndarray:
@@ -171,7 +171,7 @@ class BlendSimulation(Positive):
         Joints that lost their way do not follow anything.
         """
         shift_m = second.root_m - first.root_m
-        turns = rotation_vectors(composed(inverted(first.rotations), second.rotations))
+        turns = rotation_vectors(compose(invert(first.rotations), second.rotations))
         slow_m, slow = (smooth_gaussian(change, FAST_S * first.fps) for change in (shift_m, turns))
         share = share[..., None]
         lost = np.linalg.norm(turns, axis=-1) / self.lost_rad - 1
@@ -179,7 +179,7 @@ class BlendSimulation(Positive):
         kept_m = share * slow_m + (shift_m - slow_m)
         kept = share[..., None] * slow + follows[..., None] * (turns - slow)
         rotations = Rotation.from_rotvec(kept.reshape(-1, 3)).as_quat().reshape(first.rotations.shape)
-        return replace(first, root_m=first.root_m + kept_m, rotations=composed(first.rotations, rotations))
+        return replace(first, root_m=first.root_m + kept_m, rotations=compose(first.rotations, rotations))
 
 
 @dataclass(frozen=True)
@@ -423,25 +423,25 @@ def _compute_changes(before: MotionBatch, after: MotionBatch) -> Changes:
 
     Seen from a parent they are the same on rigs that split bones for their twist.
     """
-    turns = rotation_vectors(composed(after.rotations, inverted(before.rotations)))
+    turns = rotation_vectors(compose(after.rotations, invert(before.rotations)))
     return after.root_m - before.root_m, turns
 
 
 def _body_joints_m(motions: MotionBatch) -> np.ndarray:
     """(N, T, B, 3) of the body's joints: fingers and props weigh nothing."""
-    return poses_of(motions)[0][..., [joint for joint, part in enumerate(motions.skeleton.parts) if part], :]
+    return cached_poses(motions)[0][..., [joint for joint, part in enumerate(motions.skeleton.parts) if part], :]
 
 
 def _jerk_m_s3(motions: MotionBatch, groups: Sequence[_JointGroup], around: float) -> np.ndarray:
     """(N, T, G) mean jerk of parts of the body around each frame; around: frames, a standard deviation."""
-    joints = joint_jerks_m_s3(poses_of(motions)[0], motions.fps)
+    joints = joint_jerks_m_s3(cached_poses(motions)[0], motions.fps)
     jerks = np.stack([joints[..., group.measured_joints].mean(-1) for group in groups], axis=-1)
     return thirds_to_frames(smooth_gaussian(jerks, around))
 
 
 def _apply_changes(motions: MotionBatch, shift_m: np.ndarray, turns: np.ndarray) -> MotionBatch:
     """Motions with the root moved by (N, T, 3) and joints turned in their parents' frames by (N, T, J, 3)."""
-    return replace(motions, root_m=motions.root_m + shift_m, rotations=composed(quaternions(turns), motions.rotations))
+    return replace(motions, root_m=motions.root_m + shift_m, rotations=compose(quaternions(turns), motions.rotations))
 
 
 def _calming_share(slow_m: np.ndarray, whole_m: np.ndarray, around: float) -> np.ndarray:

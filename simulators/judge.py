@@ -8,11 +8,11 @@ from functools import partial
 
 import numpy as np
 
-from selfcorrect.motion.body.foot_frames import level
+from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind, Repair, Stage
 from selfcorrect.motion.correction.timeline import Timeline, spans
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, poses_of
-from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.geometry.kinematics import cached_poses, forward_kinematics
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.geometry.views import LevelFeet
 from selfcorrect.motion.measures.physical import PhysicalErrors, errors_of_poses
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -81,7 +81,7 @@ def _build_results(
     """
     floor, given = cleaned.floor, cleaned.given
     made = _restore_rigid_joints(given, made)
-    given, placed = cleaned.on_floor.view(given), cleaned.on_floor.back(made)
+    given, placed = cleaned.on_floor.view(given), cleaned.on_floor.restore(made)
     distances_m = joint_distances_m(given, made)
     moved_m, furthest_m = distances_m.mean(-1).mean(1), distances_m.max((1, 2))
     by_what_m = {**cleaned.repairs_m, **since_m}
@@ -100,7 +100,7 @@ def _build_results(
             after=after[index],
             figures={"moved_m": float(moved_m[index])},
             supports=tuple(
-                support.moved(-own_m[(support.first + support.last) // 2]) for support in cleaned.supports[index]
+                support.shift(-own_m[(support.first + support.last) // 2]) for support in cleaned.supports[index]
             ),
             notes=(
                 *_height_notes(float(own_m[0, 1]), mode),
@@ -186,7 +186,7 @@ def _restore_rigid_joints(given: MotionBatch, made: MotionBatch) -> MotionBatch:
 
 def joint_distances_m(one: MotionBatch, other: MotionBatch) -> np.ndarray:
     """Distances (N, T, J) between the joints of two batches."""
-    return lengths(poses_of(other)[0] - poses_of(one)[0])
+    return norms(cached_poses(other)[0] - cached_poses(one)[0])
 
 
 def _fit_soles_of_single(motions: MotionBatch, roots_m: np.ndarray) -> MotionBatch:
@@ -194,8 +194,8 @@ def _fit_soles_of_single(motions: MotionBatch, roots_m: np.ndarray) -> MotionBat
 
     The soles of the input would flatter it: a foot that was lifted from them neither sinks nor slides.
     """
-    written = LevelFeet(motions.feet or FootFrames()).back(motions[0])
-    return MotionBatch.stack([replace(level(written), root_m=roots_m[0])])
+    written = LevelFeet(motions.feet or FootFrames()).restore(motions[0])
+    return MotionBatch.stack([replace(level_feet(written), root_m=roots_m[0])])
 
 
 def _measure_errors_before_after(
@@ -211,7 +211,7 @@ def _measure_errors_before_after(
 
 def _measure_errors(motions: MotionBatch, supports: Sequence[Sequence[Support]]) -> list[dict[str, float]]:
     """The `physical_errors` of each motion by name."""
-    errors = errors_of_poses(motions, *poses_of(motions), supports)
+    errors = errors_of_poses(motions, *cached_poses(motions), supports)
     names = [error.name for error in fields(PhysicalErrors)]
     return [{name: float(getattr(errors, name)[index]) for name in names} for index in range(len(motions))]
 

@@ -90,11 +90,11 @@ def correct(
 
 def _in_canonical_joint_order(correct: CorrectBatches, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
     """Correct batches whatever the order of their joints; what fails comes out as it was given."""
-    orders = [JointOrder.usual(motions.skeleton) for motions in batches]
+    orders = [JointOrder.canonical(motions.skeleton) for motions in batches]
     corrected = correct([order.view(motions) for motions, order in zip(batches, orders, strict=True)])
     return [
         [
-            replace(made, motion=order.back(made.motion) if made.accepted else motions[index])
+            replace(made, motion=order.restore(made.motion) if made.accepted else motions[index])
             for index, made in enumerate(own)
         ]
         for motions, own, order in zip(batches, corrected, orders, strict=True)
@@ -131,7 +131,7 @@ def _make_tracking_result(
     states = None
     if tracks:
         simulated = MotionBatch.stack([track.motion for track in tracks])
-        states = planned.body.link_view(select_motions(cleaned.motions, here)).back(simulated)
+        states = planned.body.link_view(select_motions(cleaned.motions, here)).restore(simulated)
     return TrackingResult(cleaned, planned, [own.get(index) for index in range(len(planned))], states)
 
 

@@ -20,7 +20,7 @@ from scipy.ndimage import binary_opening, gaussian_filter1d, maximum_filter1d
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
-from selfcorrect.motion.geometry.vectors import crosses
+from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import Support
 
@@ -163,7 +163,7 @@ def solve_centre_shift(
     bands[5, 1::3] = -weight * x * y
     bands[5, 2::3] = -weight * y * z
     bands[4, 2::3] = -weight * x * z
-    right = -weight * crosses(contact_n, moment)
+    right = -weight * cross(contact_n, moment)
     right[:-2] -= pull * force[1:-1]
     right[1:-1] += 2 * pull * force[1:-1]
     right[2:] -= pull * force[1:-1]

@@ -126,7 +126,7 @@ def save_tram(path: Path, motion: sc.Motion) -> None:
     turns = Rotation.from_euler("y", np.linspace(0, 0.8, len(motion))[:, None])
     shifts_m = np.linspace([0, 0, -3.0], [1.0, 0, -2.0], len(motion))
     camera = FrameChanges((TurnedWorld(turns), ShiftedWorld(shifts_m)))
-    vectors, trans = parameters(camera.back(TurnedWorld(Y_DOWN).view(motion)), 24)
+    vectors, trans = parameters(camera.restore(TurnedWorld(Y_DOWN).view(motion)), 24)
     matrices = Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix().reshape(len(motion), 24, 3, 3)
     content = {
         "pred_cam": np.zeros((len(motion), 3), np.float32), "pred_pose": np.zeros((len(motion), 144), np.float32),

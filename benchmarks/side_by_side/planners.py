@@ -19,7 +19,7 @@ import numpy as np
 from scipy.interpolate import make_interp_spline
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
-from selfcorrect.motion.geometry.rotations import applied, composed, inverted, quaternions, rotation_vectors
+from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors
 from selfcorrect.simulators.engines.support_colliders import find_present_supports
 from selfcorrect.simulators.engines.world import RootState, World
 from selfcorrect.simulators.settings.tracker import TrackerSettings
@@ -164,7 +164,7 @@ class _Planner:
             for step in range(frame * self._substeps, (frame + 1) * self._substeps):
                 weights = self._spline((step - first * self._substeps) * self._step_s)
                 turns = quaternions(np.tensordot(candidates, weights, axes=(1, 0)))
-                targets = composed(np.broadcast_to(controls.targets[step], turns.shape), turns)
+                targets = compose(np.broadcast_to(controls.targets[step], turns.shape), turns)
                 torques_nm = np.broadcast_to(controls.torques_nm[step], turns[..., :3].shape)
                 world.step(range(self._count), targets, torques_nm, nothing + controls.push_n[step], nothing)
             before_m, positions_m = positions_m, self._positions_m()
@@ -184,7 +184,7 @@ class _Planner:
         """(N, L, 3) of the links' joints now, in the simulator's frame."""
         root, body = self._world.root(), self._planned.body
         local = np.concatenate([root.orientation[:, None], self._world.rotations()], axis=1)
-        return forward_kinematics(body.tree, root.position_m - applied(root.orientation, body.centre_m[0]), local)[0]
+        return forward_kinematics(body.tree, root.position_m - rotate(root.orientation, body.centre_m[0]), local)[0]
 
     def _near(self, frame: int, state: _State) -> bool:
         """Whether the root of the one body is where it may be."""
@@ -196,7 +196,7 @@ class _Planner:
         """On the trajectory and moving with it."""
         now, then = self._trajectory.controls.rotations
         rows = np.zeros(self._count, dtype=int)
-        velocities_rad_s = rotation_vectors(composed(inverted(now), then)) / self._step_s
+        velocities_rad_s = rotation_vectors(compose(invert(now), then)) / self._step_s
         root = RootState(*(each[rows] for each in self._trajectory.controls.goal(0)))
         self._world.reset(root, now[rows], velocities_rad_s[rows])
         return _State.of(self._world)

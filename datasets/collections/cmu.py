@@ -21,7 +21,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.motion.geometry.kinematics import continuous, forward_kinematics, local_rotations
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, local_rotations, make_continuous
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.measures.contacts import floor_height_m
 from selfcorrect.motion.motion import Motion
@@ -181,7 +181,8 @@ def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str
     if not chosen or (wanted and wanted > {int(row["subject"]) for row in chosen}):
         splits, subjects = sorted({row["split"] for row in checked}), sorted({int(row["subject"]) for row in checked})
         raise SettingError(
-            f"{source}: {INDEX} has no clips of split {split!r}, only of {splits} and of subjects={_listed(subjects)}"
+            f"{source}: {INDEX} has no clips of split {split!r}, only of {splits} "
+            f"and of subjects={_format_numbers(subjects)}"
         )
     return chosen
 
@@ -193,7 +194,7 @@ def _subjects(split: str) -> set[int]:
     return {int(number) for number in listed if number.isdecimal() and len(number) < 10}
 
 
-def _listed(numbers: Sequence[int]) -> str:
+def _format_numbers(numbers: Sequence[int]) -> str:
     return ",".join(map(str, numbers))
 
 
@@ -229,7 +230,7 @@ def _motion(source: str, row: dict[str, str], read_text: ReadText, tpose: _Poses
     offsets_m[0] = 0
     skeleton = smpl_22(offsets_m)
     turned = (poses.orientations * tpose.orientations.inv()).as_quat()
-    rotations = continuous(local_rotations(skeleton, turned))
+    rotations = make_continuous(local_rotations(skeleton, turned))
     name = f"{source}/{row['file']}"
     return Motion(
         skeleton, poses.positions_m[:, 0], rotations, poses.fps, row["category"], text=row["description"], source=name

@@ -89,7 +89,7 @@ def read_most(clips: Iterable[Clip]) -> list[Motion]:
     return motions
 
 
-def cut(motion: Motion, span_s: tuple[float, float] | None) -> Motion:
+def cut_clip(motion: Motion, span_s: tuple[float, float] | None) -> Motion:
     """The frames from one second to another that an annotation speaks of; all where it names no span."""
     if span_s is None:
         return motion

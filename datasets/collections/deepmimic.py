@@ -19,7 +19,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.editing.transforms import at_frames, frame_count
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
-from selfcorrect.motion.geometry.kinematics import continuous, world_poses
+from selfcorrect.motion.geometry.kinematics import make_continuous, world_poses
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.limits import check_unpacked
@@ -82,14 +82,14 @@ def skeleton() -> Skeleton:
 def load_deepmimic(fps: float = 30.0, folder: Path | None = None) -> list[Motion]:
     """All clips `humanoid3d_<label>.txt` of a folder (the built-in ones by default) at `fps`, sorted by label."""
     if folder is None:
-        return [_clip(BUILT_IN / name, parsed(text, name), fps) for name, text in built_in().items()]
+        return [_clip(BUILT_IN / name, parsed(text, name), fps) for name, text in read_built_in_texts().items()]
     paths = sorted(folder.glob(f"{_PREFIX}*.txt"))
     if not paths:
         raise InputError(f"{folder}: no clips named {_PREFIX}*.txt")
     return [read_clip(path, fps) for path in paths]
 
 
-def built_in() -> dict[str, bytes]:
+def read_built_in_texts() -> dict[str, bytes]:
     """The text of each built-in clip by file name, sorted."""
     with ZipFile(BUILT_IN) as archive:
         return {name: archive.read(name) for name in sorted(archive.namelist()) if name.startswith(_PREFIX)}
@@ -111,7 +111,7 @@ def _clip(path: Path, content: object, fps: float) -> Motion:
     times_s = np.concatenate([[0.0], np.cumsum(frames[:-1, 0])])
     check_unpacked(path, times_s[-1] * fps * frames[0].nbytes, stored=frames.nbytes)
     label = path.stem.removeprefix(_PREFIX)
-    turns = continuous((_AXES * Rotation.from_quat(quaternions) * _AXES.inv()).as_quat())
+    turns = make_continuous((_AXES * Rotation.from_quat(quaternions) * _AXES.inv()).as_quat())
     motion = Motion(skeleton(), _AXES.apply(numbers), turns, fps, label=label, source=path.name)
     clock_s = np.arange(frame_count(times_s[-1], fps)) / fps
     return at_frames(motion, np.interp(clock_s, times_s, np.arange(len(frames))), fps)

@@ -19,7 +19,7 @@ from selfcorrect.storage.files.arrays import read_npy
 from selfcorrect.storage.files.limits import path_below, read_text
 
 from ..files.open import open_motion
-from .dataset import Clip, Dataset, cut, require
+from .dataset import Clip, Dataset, cut_clip, require
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def spans(motion: Motion, sentences: list[Caption]) -> list[Motion]:
     by_span: dict[tuple[float, float] | None, list[str]] = {}
     for caption in sentences:
         by_span.setdefault(caption.span_s, []).append(caption.text)
-    return [replace(cut(motion, span_s), text="\n".join(texts)) for span_s, texts in by_span.items()] or [motion]
+    return [replace(cut_clip(motion, span_s), text="\n".join(texts)) for span_s, texts in by_span.items()] or [motion]
 
 
 SHORTEST_ROWS, TOO_LONG_ROWS = 40, 200

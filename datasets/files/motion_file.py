@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.core.extras import needed_for
-from selfcorrect.motion.geometry.kinematics import in_slabs
+from selfcorrect.core.extras import requires_extra
+from selfcorrect.motion.geometry.kinematics import in_chunks
 from selfcorrect.motion.motion import FPS_READ, Motion
 from selfcorrect.storage.files.digests import digest_of_file
 from selfcorrect.storage.files.limits import check_workable
@@ -79,7 +79,7 @@ def check_size(path: Path, sizes: Iterable[tuple[int, int]], more: int = 0) -> N
 def check_within(what: str, array: np.ndarray, most: float) -> None:
     """Refuse numbers (T, ...) that are not finite, or further from 0 than `most`; the message begins with `what`."""
     axes = tuple(range(1, array.ndim))
-    sound = in_slabs(lambda rows: (np.abs(rows.astype(float)) <= most).all(axis=axes), array)
+    sound = in_chunks(lambda rows: (np.abs(rows.astype(float)) <= most).all(axis=axes), array)
     if not sound.all():
         raise InputError(f"{what} not finite in frame {int(sound.argmin())}, or beyond ±{most:g}")
 
@@ -118,7 +118,7 @@ def body_model_of(reading: Reading) -> BodyModel | None:
     path = reading.body_model
     if path is None:
         return None
-    with needed_for("a body model", "smpl"):
+    with requires_extra("a body model", "smpl"):
         return _load_body_model(path, digest_of_file(path), reading.allow_pickle)
 
 

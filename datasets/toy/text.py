@@ -64,6 +64,6 @@ def split_windows(numbers: Tensor, length: int, held_out: float) -> tuple[Tensor
     return windows[:kept], windows[kept:]
 
 
-def spread(windows: Tensor, count: int) -> Tensor:
+def select_evenly(windows: Tensor, count: int) -> Tensor:
     """`count` of windows (N, length), or all where there are fewer, evenly spread over them."""
     return windows[torch.linspace(0, len(windows) - 1, min(count, len(windows))).long()]

@@ -18,7 +18,7 @@ from tables import table_lines
 
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary
-from selfcorrect.motion.measures.metrics import metric_of
+from selfcorrect.motion.measures.metrics import find_metric
 from selfcorrect.statistics import mean_interval
 
 MARGIN = 0.1
@@ -133,7 +133,7 @@ def verdict_of(claim: Claim, summary: Summary) -> tuple[str, str]:
     arms = {curves.name: curves for curves in summary.arms[claim.denoiser]}
     values = _at(arms[claim.arm], claim)
     before = _first(arms[claim.arm], claim.metric) if claim.than is None else _at(arms[claim.than], claim)
-    change, metric = mean_interval(values - before), metric_of(claim.metric)
+    change, metric = mean_interval(values - before), find_metric(claim.metric)
     bound = MARGIN * float(before.mean())
     low, high = {
         "falls": (-np.inf, 0.0),

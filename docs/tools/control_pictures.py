@@ -19,7 +19,7 @@ import selfcorrect as sc
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.pictures.drawing import Camera, film_strip, fitted
+from selfcorrect.motion.pictures.drawing import Camera, film_strip, fit_camera
 from selfcorrect.motion.pictures.panels import PicturePanel
 
 PICTURES = Path(__file__).resolve().parents[1] / "pictures"
@@ -110,9 +110,9 @@ def delta() -> Rows:
 
 def _layered(motion: Motion, before: Motion, after: Motion) -> Motion:
     """A motion with what a correction has added to another one."""
-    from selfcorrect.motion.geometry.rotations import composed, inverted
+    from selfcorrect.motion.geometry.rotations import compose, invert
 
-    rotations = composed(motion.rotations, composed(inverted(before.rotations), after.rotations))
+    rotations = compose(motion.rotations, compose(invert(before.rotations), after.rotations))
     return replace(motion, root_m=motion.root_m + after.root_m - before.root_m, rotations=rotations)
 
 
@@ -126,7 +126,7 @@ def draw(name: str) -> None:
     rows = list(CONTROLS[name]().items())
     first = rows[0][1]
     panels = [PicturePanel(motion, title, before=None if motion is first else first) for title, motion in rows]
-    camera = fitted(panels, Camera(azimuth_deg=AZIMUTHS_DEG.get(name, 62.0), elevation_deg=10.0))
+    camera = fit_camera(panels, Camera(azimuth_deg=AZIMUTHS_DEG.get(name, 62.0), elevation_deg=10.0))
     picture = film_strip(panels, pictures=MOMENTS, size_px=SIZE_PX, camera=camera)
     Image.fromarray(picture).quantize(255, Image.Quantize.FASTOCTREE).save(
         PICTURES / f"control-{name}.png", optimize=True

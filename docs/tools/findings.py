@@ -11,7 +11,7 @@ from tables import table_lines
 
 from selfcorrect.experiments.reporting.figures import looks
 from selfcorrect.experiments.reporting.summary import Summary
-from selfcorrect.motion.measures.metrics import metric_of
+from selfcorrect.motion.measures.metrics import find_metric
 from selfcorrect.statistics import Interval, mean_interval
 
 
@@ -131,7 +131,7 @@ def evidence_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
 
 
 def _row(evidence: Evidence, summary: Summary) -> Iterator[str]:
-    metric = metric_of(evidence.metric)
+    metric = find_metric(evidence.metric)
     arms = {curves.name: curves for curves in summary.arms[evidence.denoiser]}
     real = real_values(summary, metric.key)
     yield f"{metric.title}, {evidence.where}"
@@ -149,7 +149,7 @@ def _row(evidence: Evidence, summary: Summary) -> Iterator[str]:
 
 def _title(evidence: Evidence) -> str:
     """Return the metric and the network."""
-    return f"{metric_of(evidence.metric).title}, {evidence.where.split(',')[0]}"
+    return f"{find_metric(evidence.metric).title}, {evidence.where.split(',')[0]}"
 
 
 def effect(evidence: Evidence, arm: str, summary: Summary) -> Interval:
@@ -161,7 +161,7 @@ def effect(evidence: Evidence, arm: str, summary: Summary) -> Interval:
 def approach(evidence: Evidence, arm: str, summary: Summary) -> Interval | None:
     """By how much nearer to real data than the uncorrected arm it is; None without a value of real data."""
     arms = {curves.name: curves for curves in summary.arms[evidence.denoiser]}
-    away = [distances(arms[name], metric_of(evidence.metric), summary) for name in (evidence.plain, arm)]
+    away = [distances(arms[name], find_metric(evidence.metric), summary) for name in (evidence.plain, arm)]
     return None if away[0] is None or away[1] is None else mean_interval(away[0] - away[1])
 
 

@@ -13,7 +13,7 @@ from values import arms_of
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary
 from selfcorrect.experiments.studies.arms import BASELINE, Arm
-from selfcorrect.motion.measures.metrics import Metric, metric_of
+from selfcorrect.motion.measures.metrics import Metric, find_metric
 from selfcorrect.statistics import mean_interval
 
 FORCE = "needed_force_bodyweights"
@@ -117,7 +117,7 @@ TABLES = {
 
 def page_table(table: PageTable, summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Lines of the table, and below it how its runs were made."""
-    metrics = [metric_of(key) for key in table.keys]
+    metrics = [find_metric(key) for key in table.keys]
     rows = [row for group in table.groups for row in _rows(group, summaries[group.summary], metrics)]
     heads = ["", *(metric.title for metric in metrics), f"{metrics[0].name}, change"]
     yield from table_lines(heads, rows)

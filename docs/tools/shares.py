@@ -10,7 +10,7 @@ from tables import table_lines
 
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary
-from selfcorrect.motion.measures.metrics import Metric, metric_of
+from selfcorrect.motion.measures.metrics import Metric, find_metric
 from selfcorrect.statistics import mean_interval
 
 PARTIAL, FULL = ("0.25", "0.5", "0.75", "1", "2", "4"), "replace"
@@ -36,7 +36,7 @@ def shares_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Yield a section for each metric and denoiser: paired changes by synthetic ratio."""
     heads = ["λ", "uncorrected", "physics", "kinematic clean-up", "low-pass filter"]
     for key, words, name, denoiser in ROWS:
-        arms, metric = {each.name: each for each in summaries[name].arms[denoiser]}, metric_of(key)
+        arms, metric = {each.name: each for each in summaries[name].arms[denoiser]}, find_metric(key)
         partial = [f"augment-{ratio}" for ratio in PARTIAL if f"augment-{ratio}+none" in arms]
         groups = {**{_ratio_title(policy): [policy] for policy in (*partial, FULL)}, "finite λ, pooled": partial}
         rows = [[title, *_cells(arms, policies, metric)] for title, policies in groups.items()]
@@ -53,7 +53,7 @@ def new_seeds_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Yield the lines of a table: physics minus uncorrected, pooled over finite λ, in the first and in new seeds."""
     rows = []
     for key in REPLICATED:
-        metric = metric_of(key)
+        metric = find_metric(key)
         for denoiser, (words, *names) in NEW_SEEDS.items():
             cells = []
             for name in names:

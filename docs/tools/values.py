@@ -14,7 +14,7 @@ from selfcorrect.experiments.motion.settings.experiment import settings_of
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary
 from selfcorrect.experiments.studies.arms import Arm
-from selfcorrect.motion.measures.metrics import METRICS, metric_of
+from selfcorrect.motion.measures.metrics import METRICS, find_metric
 from selfcorrect.statistics import half_life_interval
 
 COLUMNS = ("experiment", "denoiser", "policy", "lambda", "corrector", "strength", "remedy", "sampling", "seed",
@@ -66,7 +66,7 @@ def all_arms(summaries: Mapping[str, Summary]) -> Iterator[str]:
         "needed_force_bodyweights",
         "fid_kinematic",
     )
-    metrics = [metric_of(key) for key in keys]
+    metrics = [find_metric(key) for key in keys]
     rows = []
     for name, summary in summaries.items():
         for denoiser in summary.arms:

@@ -12,7 +12,7 @@ from tables import table_lines
 
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary
-from selfcorrect.motion.measures.metrics import metric_of
+from selfcorrect.motion.measures.metrics import find_metric
 from selfcorrect.statistics import mean_interval
 
 JUDGED = ("fid_kinematic", "recall", "coverage")
@@ -35,7 +35,7 @@ def worth_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
                 corrected = {n: arms[f"{policy}+{corrector}"] for n, arms in runs.items()}
                 plain = {n: arms[f"{policy}+none"] for n, arms in runs.items()}
                 cells = [worth(n, corrected[n], plain, key) if n in runs else "" for n in columns]
-                title = f"{TITLES[denoiser]}, {words}, {corrector}: {metric_of(key).title}"
+                title = f"{TITLES[denoiser]}, {words}, {corrector}: {find_metric(key).title}"
                 rows.append([title, *cells])
     yield from table_lines(["", *(f"n = {n}" for n in columns)], rows)
 
@@ -46,7 +46,7 @@ def worth(n: int, corrected: ArmCurves, plain: Mapping[int, ArmCurves], key: str
     plain: number of real samples → curves of the uncorrected loop. The corrected loop is ahead where the 95 % interval
     of its difference over seeds, over the later half of the generations, lies on the better side.
     """
-    sign = 1 if metric_of(key).better == "higher" else -1
+    sign = 1 if find_metric(key).better == "higher" else -1
     more = [m for m in sorted(plain) if m >= n]
     ahead = [mean_interval(sign * (judged(corrected, key) - judged(plain[m], key))).low > 0 for m in more]
     beaten = int(np.argmin([*ahead, False]))

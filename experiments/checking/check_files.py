@@ -10,7 +10,7 @@ from typing import Any
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.motion.checks.check import Checkup, RuleChoice, check_with
+from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import attempted, sentence_of
@@ -72,8 +72,10 @@ def check_files(paths: Iterable[Path], reading: Reading, choice: RuleChoice, jud
             yield Checked(path, error=sentence_of(path, error))
 
 
-def _checked(motion: Motion, choice: RuleChoice, judge: str | None) -> Checkup:
-    return check_with(motion, choice, infer_surroundings) + (Checkup() if judge is None else _physics(motion, choice))
+def _checked(motion: Motion, choice: RuleChoice, judge: str | None) -> CheckResult:
+    return check_with(motion, choice, infer_surroundings) + (
+        CheckResult() if judge is None else _physics(motion, choice)
+    )
 
 
 def _needed(motion: Motion, judge: str) -> tuple[Needed | None, str]:
@@ -86,9 +88,9 @@ def _needed(motion: Motion, judge: str) -> tuple[Needed | None, str]:
     return Needed(*(float(each[0]) for each in means), engine=judge), note
 
 
-def _physics(motion: Motion, choice: RuleChoice) -> Checkup:
+def _physics(motion: Motion, choice: RuleChoice) -> CheckResult:
     found, note = attempted("rules of physics were left out", partial(check_physics, motion, choice), [])
-    return Checkup(tuple(found), (note,) if note else ())
+    return CheckResult(tuple(found), (note,) if note else ())
 
 
 def project_choice(folder: Path) -> RuleChoice:

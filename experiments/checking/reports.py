@@ -153,4 +153,4 @@ def _panel(file: Path, index: int, finding: Finding, reading: Reading) -> Pictur
     motion = open_motion(file, reading, any_body=True).motions[index]
     step = max(1, round(_APART_S * motion.fps)) if finding.stop - finding.start > 3 else 1
     frames = np.clip(finding.frame + step * (np.arange(MOMENTS) - MOMENTS // 2), 0, len(motion) - 1)
-    return PicturePanel(motion.taken(frames), f"{finding.code} @{finding.frame} {file.stem}")
+    return PicturePanel(motion.select_frames(frames), f"{finding.code} @{finding.frame} {file.stem}")

@@ -81,7 +81,7 @@ class CheckCommand:
         from ..checking import reports
         from ..checking.check_files import check_files, project_choice
 
-        choice = project_choice(Path.cwd()).narrowed(self.select, self.ignore)
+        choice = project_choice(Path.cwd()).narrow(self.select, self.ignore)
         paths = [file for place in self.inputs for file in motion_files(place)]
         if not paths:
             raise InputError(f"{', '.join(map(str, self.inputs)) or 'no files given'}: no motion files here")

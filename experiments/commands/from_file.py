@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from selfcorrect.core.errors import InputError, short
-from selfcorrect.core.extras import needed_for
+from selfcorrect.core.errors import InputError, shorten_message
+from selfcorrect.core.extras import requires_extra
 from selfcorrect.storage.files.limits import read_text
 from selfcorrect.storage.files.strict_json import DEEPEST, read_as
 
@@ -42,7 +42,7 @@ def _listed(kind: type, value: Any) -> Any:
 
 def _parsed(path: Path) -> Any:
     """What a YAML file says, by PyYAML's safe loader; names of options may be written with - or _."""
-    with needed_for("an experiment as a YAML file"):
+    with requires_extra("an experiment as a YAML file"):
         import yaml
 
     try:
@@ -56,7 +56,9 @@ def _parsed(path: Path) -> Any:
     except (InputError, OSError, MemoryError):
         raise
     except Exception as error:  # PyYAML raises errors of any kind for dates, numbers and tags that mean nothing
-        raise InputError(f"{path}: not YAML ({' '.join(short(error).split()) or type(error).__name__})") from error
+        raise InputError(
+            f"{path}: not YAML ({' '.join(shorten_message(error).split()) or type(error).__name__})"
+        ) from error
     return {str(key).replace("-", "_"): item for key, item in value.items()} if isinstance(value, dict) else value
 
 

@@ -96,7 +96,7 @@ class MotionCommand(MotionOptions):
         if engine != (self.engine or usual.engine):
             print(f"selfcorrect: PyBullet is not installed; correctors simulate in {engine}", file=sys.stderr)
         from selfcorrect.models.diffusion.model import choose_device
-        from selfcorrect.models.diffusion.sharing import crew, process_count
+        from selfcorrect.models.diffusion.sharing import process_count, process_group
         from selfcorrect.storage.runs.tracking import wandb_mode
 
         from ..motion.report.view import MotionView
@@ -114,7 +114,7 @@ class MotionCommand(MotionOptions):
         options = replace(self.options, keep=self._keep())
         study = MotionStudy(settings, self.preset, options, self.ratings)
         view = MotionView(study, films=wandb_mode(self.log.wandb) != "off")
-        with crew(choose_device(options.device)) as leads:
+        with process_group(choose_device(options.device)) as leads:
             if leads:
                 found = run_study(
                     view,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from selfcorrect.core.checks import shown
+from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import CorrectorError, InputError, SettingError
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions, Note, NoteKind
 from selfcorrect.motion.geometry.kinematics import joint_positions
@@ -67,7 +67,9 @@ class Controls:
             return None
         first, _, last = self.frames.partition(":")
         if not (_FRAME.fullmatch(first) and _FRAME.fullmatch(last)) or int(first) >= int(last):
-            raise SettingError(f"frames must be FIRST:LAST with first < last, such as 40:120, got {shown(self.frames)}")
+            raise SettingError(
+                f"frames must be FIRST:LAST with first < last, such as 40:120, got {describe_value(self.frames)}"
+            )
         return int(first), int(last)
 
     def _amounts(self) -> dict[str, list[tuple[int, float]]]:
@@ -84,7 +86,7 @@ class Controls:
                 known = ", ".join(LIMBS)
                 raise SettingError(
                     "amount must be LIMB=SHARE, FRAME=SHARE or LIMB@FRAME=SHARE, 0 to 1, "
-                    f"with {known}; got {shown(word)}"
+                    f"with {known}; got {describe_value(word)}"
                 )
             amounts[limb].append((int(frame or 0), share))
         return amounts

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from selfcorrect.core.extras import needed_for
-from selfcorrect.motion.body.foot_frames import level
-from selfcorrect.motion.checks.check import Checkup, RuleChoice, check_with
+from selfcorrect.core.extras import requires_extra
+from selfcorrect.motion.body.foot_frames import level_feet
+from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES
 from selfcorrect.motion.correction.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.correction.timeline import Carried, Contact, Timeline, spans
@@ -18,7 +18,7 @@ from selfcorrect.motion.editing.transforms import heading_rad, resample
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.contacts import foot_contacts, lost_contacts
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.pictures.drawing import animate, fitted
+from selfcorrect.motion.pictures.drawing import animate, fit_camera
 from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.runtime.bugs import attempted
 
@@ -47,7 +47,7 @@ def described(blank: FileResult, notes: tuple[str, ...], motion: Motion, correct
     failure, telling = correction.failure, _Telling()
     told = [note for note in correction.notes if correction.accepted or note.kind is not NoteKind.MOVED_FAR]
     oddities = partial(_oddities, motion, level=not correction.supports)
-    odd = telling.attempt("oddities are not reported", oddities, Checkup())
+    odd = telling.attempt("oddities are not reported", oddities, CheckResult())
     over_time = telling.attempt("residual wrenches are not reported", partial(_over_time, correction.timeline), {})
     carried = telling.attempt("times of residual force are not reported", partial(_carried, correction.timeline), [])
     contacts = telling.attempt("contacts are not reported", partial(_contacts, correction), [])
@@ -94,7 +94,7 @@ def _worst_missed(correction: CorrectedMotion) -> str:
 _ODD = ("R", "S2", "S6", "P", "F5")
 
 
-def _oddities(motion: Motion, level: bool) -> Checkup:
+def _oddities(motion: Motion, level: bool) -> CheckResult:
     """Signs that the file, its reading, its floor or its time is wrong, one of each kind; of ground that is not level
     no height is odd.
     """
@@ -156,7 +156,7 @@ def _contacts(correction: CorrectedMotion) -> list[dict[str, Any]]:
     if correction.timeline is not None:
         contacts = correction.timeline.contacts()
     elif correction.accepted:
-        feet = zip(("left foot", "right foot"), foot_contacts(level(correction.motion)).T, strict=True)
+        feet = zip(("left foot", "right foot"), foot_contacts(level_feet(correction.motion)).T, strict=True)
         contacts = [Contact(foot, *span) for foot, stands in feet for span in spans(stands)]
     else:
         contacts = []
@@ -171,7 +171,7 @@ _FITTED_FRAMES = 2000
 
 def film(path: Path, pairs: Sequence[tuple[Motion, CorrectedMotion]]) -> None:
     """Each motion and its correction side by side as MP4, one after the other."""
-    with needed_for("a film"):
+    with requires_extra("a film"):
         import imageio.v2 as imageio
     fps = min(pairs[0][0].fps, VIDEO_FPS)
     writer: Any = imageio.get_writer(path, fps=fps, codec="libx264", macro_block_size=1)
@@ -185,7 +185,7 @@ def _pictures(before: Motion, correction: CorrectedMotion, fps: float) -> Iterat
     """Both motions side by side, drawn shot by shot so that memory does not grow with their length."""
     motions = [resample(motion, fps) for motion in (before, correction.motion)]
     thinned = [resample(motion, min(fps, fps * _FITTED_FRAMES / len(motion))) for motion in motions]
-    camera = fitted(_panels(thinned, correction), same_view=True)
+    camera = fit_camera(_panels(thinned, correction), same_view=True)
     frames, margin = len(motions[0]), int(fps)  # the camera's path is smoothed over less than the margin
     for start in range(0, frames, _SHOT_FRAMES):
         first, stop = max(start - margin, 0), min(start + _SHOT_FRAMES, frames)

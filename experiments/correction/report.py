@@ -311,7 +311,7 @@ def _cell(result: FileResult, figure: MotionFigure) -> str:
     if any(figure.key not in source for source in sources):
         return "–"
     sign = "+" if figure.is_signed else ""
-    return " → ".join(f"{figure.unit.of(source[figure.key]):{sign}.{figure.digits}f}" for source in sources)
+    return " → ".join(f"{figure.unit.convert(source[figure.key]):{sign}.{figure.digits}f}" for source in sources)
 
 
 def _short(name: str) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
-from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.measures.physical import errors_of_poses
 from selfcorrect.motion.motion import Motion, MotionBatch
 
@@ -33,8 +33,8 @@ def motion_features(batch: MotionBatch) -> np.ndarray:
         batch = MotionBatch.stack([resample(batch[row], FEATURE_FPS) for row in range(len(batch))])
     positions_m, orientations = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
     errors = errors_of_poses(batch, positions_m, orientations)
-    around_m_s = lengths(np.diff(positions_m - positions_m[..., :1, :], axis=1)).mean(-1) * batch.fps
-    travel_m_s = lengths(np.diff(batch.root_m[..., [0, 2]], axis=1)) * batch.fps
+    around_m_s = norms(np.diff(positions_m - positions_m[..., :1, :], axis=1)).mean(-1) * batch.fps
+    travel_m_s = norms(np.diff(batch.root_m[..., [0, 2]], axis=1)) * batch.fps
     figures = {**vars(errors), "limb_speed_m_s": _mean(around_m_s, batch), "travel_speed_m_s": _mean(travel_m_s, batch)}
     return np.stack([np.log(figures[name] + floor) for name, floor in _FLOORS.items()], axis=1)
 

@@ -18,7 +18,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.datasets.files.open import motion_files, open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.motion.body.foot_frames import level
+from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import sentence_of
 from selfcorrect.storage.files.digests import titles_of
@@ -85,7 +85,7 @@ def _read_files(paths: Sequence[Path], reading: Reading) -> Iterator[Item]:
             continue
         for number, motion in enumerate(motions):
             name = title if len(motions) == 1 else f"{title} [{number}]"
-            yield _make_motion_item(level(motion), name, file.parent.name, "")
+            yield _make_motion_item(level_feet(motion), name, file.parent.name, "")
 
 
 def _make_motion_item(motion: Motion, name: str, source: str, label: str) -> Item:

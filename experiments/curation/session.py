@@ -15,7 +15,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import streams
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.panels import PicturePanel
-from selfcorrect.motion.pictures.player import scene_of
+from selfcorrect.motion.pictures.player import encode_scene
 from selfcorrect.preferences.choices import ANSWERS, Choice
 from selfcorrect.preferences.pairing import Design
 
@@ -141,7 +141,7 @@ class Session:
                 pictures.append(_to_data_url(shown))
         if pictures:
             return {"pictures": pictures}
-        scene = scene_of(motions, ["Left", "Right"], together=False, marked=self._marked, scheme="auto")
+        scene = encode_scene(motions, ["Left", "Right"], together=False, marked=self._marked, scheme="auto")
         return {"scene": scene}
 
 

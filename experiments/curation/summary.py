@@ -15,7 +15,7 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.preferences.agreement import agreement_of
 from selfcorrect.preferences.bradley_terry import Strengths, strengths
-from selfcorrect.preferences.choices import Choice, compared
+from selfcorrect.preferences.choices import Choice, drop_rejections
 from selfcorrect.preferences.reward import FEWEST_CHOICES, Reward, fit_reward, predicted_share
 from selfcorrect.statistics import Interval
 
@@ -135,7 +135,7 @@ def _fit_reward(
     for sample, item in items.items():
         if sample in rated_samples and len(item.features) == len(names) > 0:
             features[sample] = np.array(item.features)
-    usable = [choice for choice in compared(choices) if choice.pair <= features.keys()]
+    usable = [choice for choice in drop_rejections(choices) if choice.pair <= features.keys()]
     if len(usable) < FEWEST_CHOICES:
         return None, Interval(math.nan, math.nan, math.nan, 0, "none")
     return fit_reward(choices, features, names), predicted_share(choices, features)
@@ -144,7 +144,7 @@ def _fit_reward(
 def _sample_rows(choices: Sequence[Choice], items: dict[str, RatedItem], fitted: Strengths) -> list[dict[str, Any]]:
     rejections = Counter(sample for choice in choices for sample in choice.rejected)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for choice in compared(choices):
+    for choice in drop_rejections(choices):
         counts[choice.left][("ties", "wins", "losses")[choice.outcome or 0]] += 1
         counts[choice.right][("ties", "losses", "wins")[choice.outcome or 0]] += 1
     rows = []

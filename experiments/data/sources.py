@@ -154,5 +154,5 @@ def measures(motion: Motion) -> dict[str, float]:
     return {
         "seconds": len(motion) / motion.fps,
         "speed m/s": float(path_m) / max(motion.seconds, 1 / motion.fps),
-        **{error.heading: error.unit.of(errors[error.key]) for error in ERRORS},
+        **{error.heading: error.unit.convert(errors[error.key]) for error in ERRORS},
     }

@@ -74,7 +74,7 @@ def raters_of(reward: Reward, codec: FeatureCodec) -> tuple[Score, ...]:
 
     @lru_cache(maxsize=1)
     def scores(values: Tensor) -> Tensor:
-        return torch.from_numpy(reward.of_each(motion_features(codec.decode(values)))).to(values.device)
+        return torch.from_numpy(reward.rater_rewards(motion_features(codec.decode(values)))).to(values.device)
 
     def of(rater: int) -> Score:
         return lambda values: scores(values)[rater]
@@ -105,7 +105,7 @@ def people(inputs: CorrectorInputs) -> Corrector:
         raise SettingError("the corrector people needs --ratings, a database of `selfcorrect curate`")
 
     def rewards(values: Tensor) -> Tensor:
-        return torch.from_numpy(reward.of_all(motion_features(inputs.codec.decode(values))))
+        return torch.from_numpy(reward.joint_reward(motion_features(inputs.codec.decode(values))))
 
     return verifier(at_least_usual(rewards, inputs), "people")
 

@@ -85,20 +85,20 @@ class Arm:
     def of(cls, plan: Plan, called: str = "") -> Arm:
         """What a plan is by axis; objects in it by their names."""
         from selfcorrect.correctors.contract import name_of
-        from selfcorrect.loop.bias import unbiased
-        from selfcorrect.loop.fitting import plain
-        from selfcorrect.loop.policy import spelled
+        from selfcorrect.loop.bias import sample_plainly
+        from selfcorrect.loop.fitting import fit_plainly
+        from selfcorrect.loop.policy import format_policy
 
         correction = plan.correction
         return cls(
-            spelled(plan.policy, digits=17),
+            format_policy(plan.policy, digits=17),
             correction.name if correction else "none",
             correction.strength if correction else math.inf,
             plan.correct_real,
             operator=correction.operator if correction else "mixture",
             from_scratch=plan.from_scratch,
-            bias="" if plan.bias is unbiased else name_of(plan.bias),
-            fitting="" if plan.fitting is plain else name_of(plan.fitting),
+            bias="" if plan.bias is sample_plainly else name_of(plan.bias),
+            fitting="" if plan.fitting is fit_plainly else name_of(plan.fitting),
             steps=plan.steps,
             called=called,
         )
@@ -111,8 +111,8 @@ class Arm:
         fresh_source: FreshSource | None = None,
     ) -> Plan:
         """The loop's plan, without remedy; correction: by the arm's corrector, with its strength and operator."""
-        from selfcorrect.loop.bias import unbiased
-        from selfcorrect.loop.fitting import plain
+        from selfcorrect.loop.bias import sample_plainly
+        from selfcorrect.loop.fitting import fit_plainly
         from selfcorrect.loop.policy import parse_policy
         from selfcorrect.loop.run import Plan
 
@@ -121,10 +121,10 @@ class Arm:
             generations,
             steps if self.steps is None else self.steps,
             self.from_scratch,
-            bias=import_callable(self.bias, "sampling bias") if self.bias else unbiased,
+            bias=import_callable(self.bias, "sampling bias") if self.bias else sample_plainly,
             correction=correction,
             correct_real=self.correct_real,
-            fitting=import_callable(self.fitting, "fitting") if self.fitting else plain,
+            fitting=import_callable(self.fitting, "fitting") if self.fitting else fit_plainly,
         )
 
     @property

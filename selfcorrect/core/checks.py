@@ -16,7 +16,7 @@ MOST = 1_000_000
 def check_count(what: str, value: object, least: int, most: int | None = None) -> None:
     """Raise SettingError unless `value` is a whole number within the bounds."""
     if not isinstance(value, Integral) or isinstance(value, bool):
-        raise SettingError(f"{what} must be a whole number, got {shown(value)}")
+        raise SettingError(f"{what} must be a whole number, got {describe_value(value)}")
     count = int(value)
     if count < least or (most is not None and count > most):
         bound = f"at least {least}" if count < least else f"at most {most}"
@@ -28,16 +28,16 @@ def check_methods(what: str, value: object, methods: Sequence[str], advice: str)
     if isinstance(value, type):
         raise SettingError(f"{what} must be an object, got the class {value.__name__}; call it: {value.__name__}(…)")
     if missing := [name for name in methods if not callable(getattr(value, name, None))]:
-        raise SettingError(f"{what} has no {' and no '.join(missing)}, got {shown(value)}; {advice}")
+        raise SettingError(f"{what} has no {' and no '.join(missing)}, got {describe_value(value)}; {advice}")
 
 
 def check_callable(what: str, value: object) -> None:
     """Raise SettingError unless `value` can be called."""
     if not callable(value):
-        raise SettingError(f"{what} must be a function or another callable object, got {shown(value)}")
+        raise SettingError(f"{what} must be a function or another callable object, got {describe_value(value)}")
 
 
-def shown(value: object) -> str:
+def describe_value(value: object) -> str:
     """A value for messages: plain values as they are, others by their type."""
     plain = isinstance(value, str | int | float | bool | list | tuple | type(None))
     text = repr(value) if plain else f"a {type(value).__name__}"

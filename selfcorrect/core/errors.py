@@ -14,10 +14,10 @@ class SelfcorrectError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Errors come back from other processes as they were, whatever their constructors take."""
-        return _restored, (type(self), self.args, vars(self))
+        return _restore_error, (type(self), self.args, vars(self))
 
 
-def _restored(kind: type[SelfcorrectError], args: tuple[Any, ...], state: dict[str, Any]) -> SelfcorrectError:
+def _restore_error(kind: type[SelfcorrectError], args: tuple[Any, ...], state: dict[str, Any]) -> SelfcorrectError:
     error = kind.__new__(kind, *args)
     vars(error).update(state)
     return error
@@ -105,6 +105,6 @@ class MissingExtraError(SelfcorrectError, ImportError):
         super().__init__(f"{what} needs the extra `{extra}` ({error}): {command}" + (f"; {hint}" if hint else ""))
 
 
-def short(error: Exception) -> str:
+def shorten_message(error: Exception) -> str:
     """What an error of a library says, no longer than a sentence: some repeat what they found in a file."""
     return str(error)[:300]

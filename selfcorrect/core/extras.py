@@ -37,7 +37,7 @@ def is_installed(extra: str) -> bool:
 
 
 @contextmanager
-def needed_for(what: str, extra: str = "", hint: str = "") -> Iterator[None]:
+def requires_extra(what: str, extra: str = "", hint: str = "") -> Iterator[None]:
     """Name the extra, in a MissingExtraError, where an import in this block finds one of its packages missing.
 
     what: what needs the package, as the beginning of a sentence; extra: to name, by default that of the package; hint:

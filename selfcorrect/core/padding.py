@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 
-def lengths_of(values: Tensor) -> Tensor:
+def measure_lengths(values: Tensor) -> Tensor:
     """(N,) int64 lengths of sequences (N, T, D) that are padded with zeros at the end."""
     filled = (values != 0).any(dim=2)
     return (filled * torch.arange(1, values.shape[1] + 1, device=values.device)).amax(dim=1)
 
 
-def padded(values: Tensor, lengths: Tensor) -> Tensor:
+def zero_padding(values: Tensor, lengths: Tensor) -> Tensor:
     """Sequences (N, T, D) with zeros after their lengths (N,)."""
     steps = torch.arange(values.shape[1], device=values.device)
     return values * (steps < lengths.to(values.device)[:, None])[..., None]

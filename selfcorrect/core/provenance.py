@@ -69,7 +69,7 @@ class Provenance:
         rows = indices.cpu().numpy() if isinstance(indices, torch.Tensor) else indices
         return type(self)(**{name: column[rows] for name, column in self.columns().items()})
 
-    def corrected(self, corrector: str, distance: np.ndarray, accepted: np.ndarray) -> Self:
+    def with_correction(self, corrector: str, distance: np.ndarray, accepted: np.ndarray) -> Self:
         """The same rows after a corrector: how far each moved (N,) and whether it was accepted (N,)."""
         names = np.where(distance > 0, corrector, self.corrector).astype(np.dtypes.StringDType())
         return replace(
@@ -79,7 +79,7 @@ class Provenance:
             accepted=self.accepted & accepted,
         )
 
-    def descended(self, parent: np.ndarray, founder: np.ndarray, walk: np.ndarray) -> Self:
+    def with_ancestry(self, parent: np.ndarray, founder: np.ndarray, walk: np.ndarray) -> Self:
         """The same rows with their ancestry, columns (N,)."""
         return replace(self, parent=parent.astype(np.int64), founder=founder.astype(np.int64), walk=walk)
 

@@ -84,7 +84,7 @@ class Samples:
         """The same samples, in the same order, with other training weights (N,)."""
         return replace(self, weights=weights)
 
-    def weighted(self, weight: float) -> Samples:
+    def with_weight(self, weight: float) -> Samples:
         """The same samples, each with the training weight `weight`."""
         return self.with_weights(torch.full((len(self),), float(weight)))
 
@@ -156,11 +156,13 @@ def concatenate(batches: Sequence[Samples]) -> Samples:
     provenance = Provenance.concatenate([batch.provenance for batch in batches])
     weights = torch.cat([batch.weights for batch in batches])
     if any(isinstance(batch, StoredSamples) for batch in batches):
-        return StoredSamples([piece for batch in batches for piece in _kept(batch)], labels, provenance, weights)
+        return StoredSamples(
+            [piece for batch in batches for piece in _stored_values(batch)], labels, provenance, weights
+        )
     return Samples(torch.cat([batch.values for batch in batches]), labels, provenance, weights)
 
 
-def _kept(samples: Samples) -> Sequence[Piece]:
+def _stored_values(samples: Samples) -> Sequence[Piece]:
     return samples._kept if isinstance(samples, StoredSamples) else [samples.values]
 
 

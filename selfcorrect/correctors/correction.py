@@ -147,7 +147,7 @@ def _attempt(raw: Samples, coins: Tensor, correction: Correction, stream: Stream
     corrected = _combine(raw, answer.samples, coins & with_trailing_axes(usable, coins.ndim), correction)
     distance = (corrected.values - raw.values).flatten(1).square().mean(dim=1).sqrt()
     accepted = answer.accepted | ~takes_part
-    provenance = raw.provenance.corrected(correction.name, distance.cpu().numpy(), accepted.numpy())
+    provenance = raw.provenance.with_correction(correction.name, distance.cpu().numpy(), accepted.numpy())
     provenance = replace(provenance, draw=np.arange(first_row, first_row + len(raw)))
     return _Attempt(
         replace(raw, provenance=provenance), replace(corrected, provenance=provenance), accepted, answer.info

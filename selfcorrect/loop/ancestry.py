@@ -32,7 +32,7 @@ class Genealogy:
     """The median distance of a founder to its nearest other founder, the unit of novelty."""
 
     @classmethod
-    def of(cls, real: Samples, space: Space) -> Self:
+    def from_real(cls, real: Samples, space: Space) -> Self:
         founders = space(real.values)
         return cls(space, founders, _labels(real), float(np.median(_nearest_other(founders))))
 
@@ -140,8 +140,8 @@ def _with_descent(batch: CorrectedBatch, parent: np.ndarray, founder: np.ndarray
     columns = [np.full(len(batch.drawn), empty) for empty in (-1, -1, 0.0)]
     for column, values in zip(columns, (parent, founder, walk), strict=True):
         column[rows] = values
-    drawn = replace(batch.drawn, provenance=batch.drawn.provenance.descended(*columns))
+    drawn = replace(batch.drawn, provenance=batch.drawn.provenance.with_ancestry(*columns))
     if batch.samples is batch.drawn:
         return replace(batch, samples=drawn, drawn=drawn)
-    samples = replace(batch.samples, provenance=batch.samples.provenance.descended(parent, founder, walk))
+    samples = replace(batch.samples, provenance=batch.samples.provenance.with_ancestry(parent, founder, walk))
     return replace(batch, samples=samples, drawn=drawn)

@@ -30,7 +30,7 @@ class Sampler(Protocol):
         ...
 
 
-def each_alone(draw: Callable[[Tensor, Stream], Tensor]) -> Sampler:
+def sample_independently(draw: Callable[[Tensor, Stream], Tensor]) -> Sampler:
     """The sampler of a draw (labels (N,), stream) → values (N, *event) in which no sample depends on the others."""
 
     def sampler(labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
@@ -45,9 +45,9 @@ class Steerable(Protocol):
     def with_sampling(self, **settings: float) -> Self: ...
 
 
-def unbiased(model: GenerativeModel, parents: Samples) -> Sampler:
+def sample_plainly(model: GenerativeModel, parents: Samples) -> Sampler:
     """Samples as the model draws them."""
-    return each_alone(model.sample)
+    return sample_independently(model.sample)
 
 
 def sampling_settings(**settings: float) -> Bias:
@@ -57,7 +57,7 @@ def sampling_settings(**settings: float) -> Bias:
         if not hasattr(model, "with_sampling"):
             raise SettingError(f"{type(model).__name__} has no sampling settings, asked for {', '.join(settings)}")
         steered = cast(Steerable, model).with_sampling(**settings)
-        return each_alone(cast(GenerativeModel, steered).sample)
+        return sample_independently(cast(GenerativeModel, steered).sample)
 
     return bias
 
@@ -79,9 +79,11 @@ def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
             scores = _scores(values, raters, len(labels), stream.child("rater").torch())
             noise = torch.rand(scores.shape, generator=stream.child("choice").torch(), dtype=torch.float64).to(scores)
             scores = scores - choice_noise * torch.log(-torch.log(noise.clamp(1e-12, 1 - 1e-12)))
-            return _chosen(values.unflatten(0, (k, len(labels))), scores.unflatten(0, (k, len(labels))).argmax(dim=0))
+            return _select_draws(
+                values.unflatten(0, (k, len(labels))), scores.unflatten(0, (k, len(labels))).argmax(dim=0)
+            )
 
-        return each_alone(draw)
+        return sample_independently(draw)
 
     return bias
 
@@ -93,7 +95,7 @@ def _scores(values: Tensor, raters: tuple[Score, ...], count: int, generator: to
     return scores[rater.to(scores.device), torch.arange(len(values), device=scores.device)]
 
 
-def _chosen(draws: Tensor, best: Tensor) -> Tensor:
+def _select_draws(draws: Tensor, best: Tensor) -> Tensor:
     """Of draws (k, N, *replicates, *event) the ones at `best` (N, *replicates) → (N, *replicates, *event)."""
     index = best.reshape(1, *best.shape, *(1,) * (draws.ndim - 1 - best.ndim)).expand(1, *draws.shape[1:])
     return draws.gather(0, index)[0]

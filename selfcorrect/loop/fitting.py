@@ -21,12 +21,12 @@ Errors: TypeAlias = Callable[[GenerativeModel, Tensor, Tensor, Stream], Tensor]
 """(model, values (N, *event), labels (N,), stream) → (N,), how unlikely the model finds each of its samples."""
 
 
-def plain(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
+def fit_plainly(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
     """The model after `steps` optimiser steps on the training set."""
     return model.fit(training, steps, stream)
 
 
-def extrapolated(strength: float = 1.0, rework: Rework | None = None) -> Fitting:
+def extrapolate(strength: float = 1.0, rework: Rework | None = None) -> Fitting:
     """φ + w (φ − φ′): moved away from φ′, what φ becomes by as many steps again on its own samples.
 
     After Alemohammad et al. 2025, "Neon" (arXiv 2510.03597). The step from a model to the one trained on its samples
@@ -46,12 +46,12 @@ def extrapolated(strength: float = 1.0, rework: Rework | None = None) -> Fitting
         own = Samples.synthetic(values, training.labels, 0)
         if rework is not None:
             own = rework(own, stream.child("rework"))
-        return _combined(fitted, 1 + strength, fitted.fit(own, steps, stream.child("negative")), -strength)
+        return _combine_weights(fitted, 1 + strength, fitted.fit(own, steps, stream.child("negative")), -strength)
 
     return fitting
 
 
-def truncated(share: float, errors: Errors) -> Fitting:
+def truncate_known(share: float, errors: Errors) -> Fitting:
     """Trains without the `share` of samples that the last model knows best.
 
     After "truncated cross-entropy" (arXiv 2509.08972), which drops the tokens predicted with most confidence from the
@@ -69,18 +69,20 @@ def truncated(share: float, errors: Errors) -> Fitting:
     return fitting
 
 
-def averaged(share: float) -> Fitting:
+def average_weights(share: float) -> Fitting:
     """A running average of the weights over generations: `share` of the last model's and 1 − `share` of the new fit."""
     if not 0 <= share < 1:
         raise SettingError(f"the share of the last model in a weight average must be in [0, 1), got {share}")
 
     def fitting(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
-        return _combined(model.fit(training, steps, stream), 1 - share, model, share)
+        return _combine_weights(model.fit(training, steps, stream), 1 - share, model, share)
 
     return fitting
 
 
-def _combined(model: GenerativeModel, weight: float, other: GenerativeModel, other_weight: float) -> GenerativeModel:
+def _combine_weights(
+    model: GenerativeModel, weight: float, other: GenerativeModel, other_weight: float
+) -> GenerativeModel:
     """`model` with weight · its numbers + other_weight · the other's; counts stay its own."""
     theirs = other.state()
     return model.load_state(

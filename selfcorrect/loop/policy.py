@@ -113,11 +113,11 @@ class Renew:
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
         members = history.batch(1)
         for past in range(2, generation + 1):
-            members = _succeeded(members, history.batch(past))
+            members = _replace_oldest(members, history.batch(past))
         return members
 
 
-def _succeeded(members: Samples, born: Samples) -> Samples:
+def _replace_oldest(members: Samples, born: Samples) -> Samples:
     """Members, oldest first, of which the newcomers have replaced as many of each label as they are."""
     replaced = torch.zeros(len(members), dtype=torch.bool)
     for label in born.labels.unique():
@@ -248,7 +248,7 @@ class Keep:
 
 
 @dataclass(frozen=True)
-class Changed:
+class ModifiedPolicy:
     """Another policy whose training sets a subclass changes: weights, filters or exchanges their samples."""
 
     policy: Policy
@@ -273,7 +273,7 @@ class Changed:
 
 
 @dataclass(frozen=True)
-class Weighted(Changed):
+class Weighted(ModifiedPolicy):
     """Another policy with the training weights of real and of synthetic samples multiplied."""
 
     real: float
@@ -298,7 +298,7 @@ def overlapping(policy: Policy) -> bool:
     return getattr(policy, "overlapping", False)
 
 
-def blocks_of(pool: Samples) -> FreshSource:
+def fresh_blocks(pool: Samples) -> FreshSource:
     """A source of fresh real data that gives generation t the t-th block of `pool`, no row twice.
 
     Fresh data are the founders of no line: lines begin in the training data of generation 0.
@@ -314,7 +314,7 @@ def blocks_of(pool: Samples) -> FreshSource:
     return block
 
 
-def realised_mixture(training: Samples) -> dict[str, float]:
+def measure_mixture(training: Samples) -> dict[str, float]:
     """What a training set really holds: counts, λ = synthetic per real, share by count and by training weight."""
     is_synthetic = training.provenance.synthetic
     synthetic, total = int(is_synthetic.sum()), len(training)
@@ -357,7 +357,7 @@ def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
         raise SettingError(f"policy {text!r} must have the form {form}: {error}") from None
 
 
-def spelled(policy: Policy, digits: int = 6) -> str:
+def format_policy(policy: Policy, digits: int = 6) -> str:
     """A policy as `parse_policy` reads it, e.g. "augment:0.5"; one of users by the name of its class.
 
     digits: the most that its numbers have; 17 say any number exactly.

@@ -20,7 +20,7 @@ def batch_precision(captions: np.ndarray, samples: np.ndarray, most: int = 3, ba
     Batches are `batch` consecutive rows; rows that do not fill one are left out. Chance is k / batch: samples that are
     equally near count as in random order, so that a model which always makes the same motion scores just that.
     """
-    whole = _whole(captions, samples, batch)
+    whole = _count_full_batches(captions, samples, batch)
     hits = np.zeros(most)
     for start in range(0, whole, batch):
         distances = cdist(captions[start : start + batch], samples[start : start + batch])
@@ -32,7 +32,7 @@ def batch_precision(captions: np.ndarray, samples: np.ndarray, most: int = 3, ba
 
 def matching_distance(captions: np.ndarray, samples: np.ndarray) -> float:
     """Mean distance between captions (N, D) and their own samples (N, D), "MM-dist"."""
-    _whole(captions, samples, 1)
+    _count_full_batches(captions, samples, 1)
     return float(np.linalg.norm(captions - samples, axis=1).mean())
 
 
@@ -52,7 +52,7 @@ def multimodality(samples: np.ndarray, draw: np.random.Generator, pairs: int = 1
     return float(np.linalg.norm(samples[:, one] - samples[:, other], axis=2).mean())
 
 
-def _whole(captions: np.ndarray, samples: np.ndarray, batch: int) -> int:
+def _count_full_batches(captions: np.ndarray, samples: np.ndarray, batch: int) -> int:
     """How many rows fill batches."""
     if captions.ndim != 2 or captions.shape != samples.shape:
         raise InputError(f"captions and samples must have one shape (N, D), got {captions.shape} and {samples.shape}")

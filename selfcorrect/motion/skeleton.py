@@ -37,7 +37,7 @@ def _children(parents: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
 
 
 @lru_cache(maxsize=32)
-def descendants_of(parents: tuple[int, ...]) -> np.ndarray:
+def compute_descendants(parents: tuple[int, ...]) -> np.ndarray:
     """See `Skeleton.descendants`."""
     below = np.eye(len(parents), dtype=bool)
     for joint in range(len(parents) - 1, 0, -1):
@@ -47,7 +47,7 @@ def descendants_of(parents: tuple[int, ...]) -> np.ndarray:
 
 
 @lru_cache(maxsize=32)
-def generations_of(parents: tuple[int, ...]) -> Generations:
+def compute_generations(parents: tuple[int, ...]) -> Generations:
     """See `Skeleton.generations`."""
     depth = np.zeros(len(parents), dtype=int)
     for joint, parent in enumerate(parents[1:], start=1):
@@ -133,7 +133,7 @@ class Skeleton:
         """The children of each joint."""
         return _children(self.parents)
 
-    def way_up(self, joint: int) -> list[int]:
+    def path_to_root(self, joint: int) -> list[int]:
         """A joint and those on the way up to the root, which is the last."""
         way = [joint]
         while way[-1]:
@@ -143,7 +143,7 @@ class Skeleton:
     @cached_property
     def descendants(self) -> np.ndarray:
         """(J, J) whether the column's joint hangs on the row's, or is it."""
-        return descendants_of(self.parents)
+        return compute_descendants(self.parents)
 
     @cached_property
     def generations(self) -> Generations:
@@ -151,7 +151,7 @@ class Skeleton:
 
         What is worked out from parent to child needs one pass over these only, not one over all joints.
         """
-        return generations_of(self.parents)
+        return compute_generations(self.parents)
 
     @cached_property
     def rest_positions_m(self) -> np.ndarray:
@@ -217,7 +217,7 @@ def swap_sides(name: str) -> str:
     return name
 
 
-def unsided(part: str) -> str:
+def strip_side(part: str) -> str:
     """The name of a part without its side."""
     return part.removeprefix("left_").removeprefix("right_")
 

@@ -56,7 +56,7 @@ class Support:
         """Whether a hand holds on to it rather than resting on it."""
         return self.part.endswith("grip")
 
-    def moved(self, shift_m: Sequence[float] | np.ndarray, frames: int = 0) -> Support:
+    def shift(self, shift_m: Sequence[float] | np.ndarray, frames: int = 0) -> Support:
         """The same support elsewhere, `frames` later."""
         x, y, z = (float(place + shift) for place, shift in zip(self.top_m, shift_m, strict=True))
         return replace(self, top_m=(x, y, z), first=self.first + frames, last=self.last + frames)

@@ -41,7 +41,7 @@ def agreement_of(choices: Sequence[Choice], confidence: float = 0.95) -> Agreeme
     if not units:
         unknown = _interval(np.nan, [], 0, confidence)
         return Agreement(unknown, unknown, 0)
-    tables = np.array([(_coinciding(unit) + _coinciding([_mirrored(one) for one in unit])) / 2 for unit in units])
+    tables = np.array([(_coinciding(unit) + _coinciding([_mirror_answer(one) for one in unit])) / 2 for unit in units])
     drawn = streams(0).child("agreement").numpy().multinomial(len(units), [1 / len(units)] * len(units), _RESAMPLES)
     resampled = np.tensordot(drawn, tables, axes=1)
     total = tables.sum(0)
@@ -94,7 +94,7 @@ def _answer(choice: Choice) -> int:
     return _FIRST if won == min(choice.pair) else _SECOND
 
 
-def _mirrored(answer: int) -> int:
+def _mirror_answer(answer: int) -> int:
     return {_FIRST: _SECOND, _SECOND: _FIRST}.get(answer, answer)
 
 

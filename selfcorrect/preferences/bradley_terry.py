@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from .choices import Choice, compared, differences, outcomes
+from .choices import Choice, differences, drop_rejections, outcomes
 
 PRIOR_DEVIATIONS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Of weights; the one with the greatest evidence is taken."""
@@ -60,7 +60,7 @@ class Strengths:
 
 def strengths(choices: Sequence[Choice], samples: Sequence[str]) -> Strengths:
     """Strengths of all samples by the choices of all raters; those that nobody compared have 0."""
-    used = compared(choices)
+    used = drop_rejections(choices)
     fit = best_fit(differences(used, samples), outcomes(used))
     return Strengths(tuple(samples), fit.weights, fit)
 

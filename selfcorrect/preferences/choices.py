@@ -48,7 +48,7 @@ class Choice:
         return tuple(sample for answer, sample in both if self.answer in (answer, "reject both"))
 
 
-def compared(choices: Iterable[Choice]) -> list[Choice]:
+def drop_rejections(choices: Iterable[Choice]) -> list[Choice]:
     """The choices that compare their samples: all but those that reject both."""
     return [choice for choice in choices if choice.outcome is not None]
 

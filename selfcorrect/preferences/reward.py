@@ -16,7 +16,7 @@ from ..core.errors import InputError
 from ..core.randomness import streams
 from ..statistics import Interval
 from .bradley_terry import best_fit
-from .choices import Choice, compared, differences, outcomes
+from .choices import Choice, differences, drop_rejections, outcomes
 
 FEWEST_CHOICES = 10
 _FOLDS = 5
@@ -41,15 +41,15 @@ class Reward:
     choices: int
     """How many choices they were fitted to."""
 
-    def of_all(self, features: np.ndarray) -> np.ndarray:
+    def joint_reward(self, features: np.ndarray) -> np.ndarray:
         """(N,) rewards that all raters together give to samples with features (N, F)."""
-        return self._standardised(features) @ np.array(self.common)
+        return self._standardize(features) @ np.array(self.common)
 
-    def of_each(self, features: np.ndarray) -> np.ndarray:
+    def rater_rewards(self, features: np.ndarray) -> np.ndarray:
         """(R, N) rewards of each rater."""
-        return np.array(self.weights) @ self._standardised(features).T
+        return np.array(self.weights) @ self._standardize(features).T
 
-    def _standardised(self, features: np.ndarray) -> np.ndarray:
+    def _standardize(self, features: np.ndarray) -> np.ndarray:
         if features.ndim != 2 or features.shape[1] != len(self.features):
             raise InputError(f"a reward needs features of shape (N, {len(self.features)}), got {features.shape}")
         return (features - np.array(self.means)) / np.array(self.deviations)
@@ -120,7 +120,7 @@ def predicted_share(choices: Sequence[Choice], features: Mapping[str, np.ndarray
 
 
 def _usable(choices: Sequence[Choice], features: Mapping[str, np.ndarray]) -> list[Choice]:
-    return [choice for choice in compared(choices) if choice.pair <= features.keys()]
+    return [choice for choice in drop_rejections(choices) if choice.pair <= features.keys()]
 
 
 def _table(choices: Sequence[Choice], features: Mapping[str, np.ndarray]) -> tuple[list[str], np.ndarray]:

@@ -82,7 +82,7 @@ def lineage_matched(
             draw = _candidates if adaptive else _all_candidates
             values, own = draw(model, wanted, draws * max(1, len(line) // len(labels)), stream, unmet)
             children = values[chosen(embed(values).double(), own)]
-            return children if finish is None else _finished(finish, children, line.values, rows, wanted)
+            return children if finish is None else _apply_finish(finish, children, line.values, rows, wanted)
 
         return sampler
 
@@ -96,7 +96,7 @@ def _founders(
     return representatives(model, labels if slots is None else labels[slots], draws, embed, stream)
 
 
-def _finished(finish: Finish, children: Tensor, members: Tensor, rows: Tensor, labels: Tensor) -> Tensor:
+def _apply_finish(finish: Finish, children: Tensor, members: Tensor, rows: Tensor, labels: Tensor) -> Tensor:
     """The children with `finish` applied to those that have a parent."""
     has = rows >= 0
     return children.index_put((has,), finish(children[has], members[rows[has]], labels[has]).to(children))
@@ -121,7 +121,7 @@ def representatives(model: GenerativeModel, labels: Tensor, draws: int, embed: E
     for label in labels.unique():
         wanted, own = (labels == label).nonzero().flatten(), (candidate_labels == label).nonzero().flatten()
         centres, _ = k_means(vectors[own], len(wanted), stream.child("clusters", int(label)))
-        chosen[wanted] = own[_assigned(centres, vectors[own])]
+        chosen[wanted] = own[_solve_assignment(centres, vectors[own])]
     return candidates[chosen]
 
 
@@ -168,6 +168,6 @@ def match(targets: Tensor, labels: Tensor, candidates: Tensor, candidate_labels:
     return chosen
 
 
-def _assigned(targets: Tensor, candidates: Tensor) -> Tensor:
+def _solve_assignment(targets: Tensor, candidates: Tensor) -> Tensor:
     """A candidate for each target (N, D), all different, at the least total squared distance."""
     return torch.from_numpy(linear_sum_assignment(torch.cdist(targets, candidates).square().numpy())[1])

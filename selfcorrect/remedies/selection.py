@@ -17,7 +17,7 @@ from ..core.randomness import Stream
 from ..core.samples import Samples
 from ..correctors.anchors import Embedding, flat
 from ..correctors.density_ratio import Discrimination, log_density_ratio
-from ..loop.bias import Bias, Sampler, each_alone
+from ..loop.bias import Bias, Sampler, sample_independently
 from ..loop.fitting import Errors
 from ..models.protocol import GenerativeModel
 
@@ -40,7 +40,7 @@ class Pool:
 Rule: TypeAlias = Callable[[Pool, int], Tensor]  # (pool, count) → rows (count,) of the pool
 
 
-def selected(draws: int, rule: Rule) -> Bias:
+def select_candidates(draws: int, rule: Rule) -> Bias:
     """A bias that draws `draws` candidates per sample wanted and keeps those that a rule chooses, label by label."""
     if draws < 1:
         raise SettingError(f"selection needs at least 1 draw per sample, got {draws}")
@@ -56,7 +56,7 @@ def selected(draws: int, rule: Rule) -> Bias:
                 chosen[wanted] = rows[rule(Pool(model, known, values[rows], int(label), here), len(wanted))]
             return values[chosen]
 
-        return each_alone(draw)
+        return sample_independently(draw)
 
     return bias
 
@@ -151,7 +151,7 @@ def by_density_ratio(real: Samples, settings: Discrimination | None = None) -> R
     return rule
 
 
-def moments_matched(model: GenerativeModel, parents: Samples) -> Sampler:
+def match_moments(model: GenerativeModel, parents: Samples) -> Sampler:
     """A bias that shifts and scales plain draws so that each label has its parents' mean and standard deviations.
 
     Labels with fewer than two parents or draws are left alone. A redraw is not matched.

@@ -16,7 +16,7 @@ LOWEST = 8
 """The first cosine frequency that counts as high; those below it are what `anchors.temporal_frequencies` keeps."""
 
 
-def energy_kept(children: Tensor, parents: Tensor, labels: Tensor, lowest: int = LOWEST) -> Tensor:
+def restore_energy(children: Tensor, parents: Tensor, labels: Tensor, lowest: int = LOWEST) -> Tensor:
     """Children (N, T, D) whose cosine coefficients in time from `lowest` on have, per label, their parents' energy."""
     own, theirs = _coefficients(children), _coefficients(parents)
     for label in labels.unique():

@@ -20,7 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..core.errors import MissingExtraError, SettingError
-from ..core.extras import needed_for
+from ..core.extras import requires_extra
 from .supervision import forbid_exit
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Registry(Generic[RowType]):
         """
         row = self.row(name)
         try:
-            with forbid_exit(), needed_for(f"{self.kind} {name!r}", row.needs, row.hint):
+            with forbid_exit(), requires_extra(f"{self.kind} {name!r}", row.needs, row.hint):
                 return import_object(row.reference)
         except MissingExtraError:
             raise

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.geometry.vectors import crosses
+from selfcorrect.motion.geometry.vectors import cross
 
 Y_UP_TO_Z_UP = Rotation.from_euler("x", 90, degrees=True)
 
@@ -69,5 +69,5 @@ def small_rotation(turns_rad: np.ndarray) -> np.ndarray:
 def rotate_inverse(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Vectors (..., 3) in the frames of quaternions (..., 4): turned by their inverses."""
     axis = -rotations[..., :3]
-    twice = crosses(2 * axis, vectors)
-    return vectors + rotations[..., 3:] * twice + crosses(axis, twice)
+    twice = cross(2 * axis, vectors)
+    return vectors + rotations[..., 3:] * twice + cross(axis, twice)

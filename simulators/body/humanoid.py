@@ -15,8 +15,8 @@ import numpy as np
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.body.surface import SolePoints, sole_points, stature_m
-from selfcorrect.motion.geometry.rotations import applied
-from selfcorrect.motion.geometry.views import JointsAlone
+from selfcorrect.motion.geometry.rotations import rotate
+from selfcorrect.motion.geometry.views import JointSubset
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.motion import Moving
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
@@ -113,7 +113,7 @@ class ContactPoints:
 
     def lowest_points(self, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
         """Their lowest points (..., C, 3) in the world, from world poses of the links (..., L, 3) and (..., L, 4)."""
-        turned_m = applied(orientations[..., self.links, :], self.offsets_m)
+        turned_m = rotate(orientations[..., self.links, :], self.offsets_m)
         down_m = self.radii_m[:, None] * np.array([0.0, 1.0, 0.0])
         return positions_m[..., self.links, :] + turned_m - down_m
 
@@ -146,9 +146,9 @@ class Humanoid:
     gravity_m_s2: tuple[float, float, float] = (0.0, -GRAVITY_M_S2, 0.0)
     """How it falls, world."""
 
-    def link_view(self, whole: Moving) -> JointsAlone[Moving]:
+    def link_view(self, whole: Moving) -> JointSubset[Moving]:
         """The view of the links of a motion on the whole skeleton alone."""
-        return JointsAlone(self.tree, self.joints, whole)
+        return JointSubset(self.tree, self.joints, whole)
 
     def select_links(self, whole: Moving) -> Moving:
         """The motion of the links alone."""

@@ -11,8 +11,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.kinematics import local_rotations, world_poses
-from selfcorrect.motion.geometry.rotations import applied, composed
-from selfcorrect.motion.geometry.vectors import crosses, dots, lengths
+from selfcorrect.motion.geometry.rotations import compose, rotate
+from selfcorrect.motion.geometry.vectors import cross, dot, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
@@ -117,7 +117,7 @@ def solve_leg_ik(
             (shank_turns, legs.with_shank),
             (foot_turns, legs.with_foot),
         ):
-            world[..., moving[side], :] = composed(turns[..., [side], :], world[..., moving[side], :])
+            world[..., moving[side], :] = compose(turns[..., [side], :], world[..., moving[side], :])
     return local_rotations(skeleton, world)
 
 
@@ -141,7 +141,7 @@ def move_joints_to(motion: Motion, joints: Sequence[int], places_m: np.ndarray) 
     for index, limb in enumerate(limbs):
         rotations = solve_leg_ik(motion.skeleton, *world_poses(motion), stays_m, places_m[:, [index]], unturned, limb)
         motion = replace(motion, rotations=rotations)
-    return motion, lengths(shift_m)
+    return motion, norms(shift_m)
 
 
 def _shifts_towards(limbs: Sequence[Legs], positions_m: np.ndarray, places_m: np.ndarray) -> np.ndarray:
@@ -160,8 +160,8 @@ def _shifts_towards(limbs: Sequence[Legs], positions_m: np.ndarray, places_m: np
 
 def knee_forward(pelvis: np.ndarray, thighs_m: np.ndarray) -> np.ndarray:
     """Where straight legs' knees bend to (..., 3): the pelvis' forward axis, swung with the thighs but not twisted."""
-    down, forward = (applied(pelvis, np.array(axis)) for axis in ((0.0, -1.0, 0.0), (0.0, 0.0, 1.0)))
-    return applied(shortest_turn(down, thighs_m), forward)
+    down, forward = (rotate(pelvis, np.array(axis)) for axis in ((0.0, -1.0, 0.0), (0.0, 0.0, 1.0)))
+    return rotate(shortest_turn(down, thighs_m), forward)
 
 
 def _solve_two_bones(
@@ -205,17 +205,17 @@ def _soften_reach(distance_m: np.ndarray, before_m: np.ndarray, furthest_m: np.n
 
 
 def _length(vectors: np.ndarray) -> np.ndarray:
-    return lengths(vectors)[..., None]
+    return norms(vectors)[..., None]
 
 
 def _reject_from_axis(vectors: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """The part of vectors that is perpendicular to unit directions."""
-    return vectors - dots(vectors, direction)[..., None] * direction
+    return vectors - dot(vectors, direction)[..., None] * direction
 
 
 def shortest_turn(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Quaternions (..., 4) of the smallest rotations that turn vectors `before` into the directions of `after`."""
     before, after = before / _length(before), after / _length(after)
-    cosine = dots(before, after)[..., None]
-    turn = np.concatenate([crosses(before, after), 1 + cosine], axis=-1)
+    cosine = dot(before, after)[..., None]
+    turn = np.concatenate([cross(before, after), 1 + cosine], axis=-1)
     return turn / np.maximum(_length(turn), 1e-12)

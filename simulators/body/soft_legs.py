@@ -15,8 +15,8 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, local_rotations
-from selfcorrect.motion.geometry.rotations import applied, composed, inverted
-from selfcorrect.motion.geometry.vectors import crosses, dots, lengths
+from selfcorrect.motion.geometry.rotations import compose, invert, rotate
+from selfcorrect.motion.geometry.vectors import cross, dot, norms
 from selfcorrect.motion.measures.roughness import joint_jerks_m_s3
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
@@ -116,12 +116,12 @@ def solve_soft_legs(
     bends_rad, rises_m = (np.stack(values) for values in zip(*found, strict=True))
     flexing = _rotations_about(axes, bends_rad)
     upwards_m = rises_m[..., None, None] * (0.0, 1.0, 0.0)
-    swings = shortest_turn(thighs_m + applied(flexing, shanks_m), wanted_m - upwards_m)
+    swings = shortest_turn(thighs_m + rotate(flexing, shanks_m), wanted_m - upwards_m)
     world = orientations.copy()
-    turns = ((swings, legs.with_thigh), (composed(swings, flexing), legs.with_shank), (feet, legs.with_foot))
+    turns = ((swings, legs.with_thigh), (compose(swings, flexing), legs.with_shank), (feet, legs.with_foot))
     for side in (0, 1):
         for turn, moving in turns:
-            world[..., moving[side], :] = composed(turn[..., [side], :], world[..., moving[side], :])
+            world[..., moving[side], :] = compose(turn[..., [side], :], world[..., moving[side], :])
     return rises_m, local_rotations(skeleton, world)
 
 
@@ -137,7 +137,7 @@ def move_ankles_to(
     rotations = np.where(above[:, None], before.rotations, motions.rotations)
     positions_m, orientations = forward_kinematics(skeleton, motions.root_m, rotations)
     usual_m, _ = forward_kinematics(skeleton, before.root_m, before.rotations)
-    turns = composed(feet, inverted(orientations[..., legs.ankles, :]))
+    turns = compose(feet, invert(orientations[..., legs.ankles, :]))
     rises_m, rotations = solve_soft_legs(
         skeleton, positions_m, orientations, ankles_m, turns, firmness, motions.fps,
         usual_knees_m=usual_m[..., legs.knees, :],
@@ -151,10 +151,10 @@ def _knee_axes(thighs_m: np.ndarray, shanks_m: np.ndarray, forward: np.ndarray, 
     A motion shows them where its knees are bent; thighs, shanks and where knees usually point: (N, T, 2, 3); above:
     (N, T, 2, 4) orientations of the joints above the knees.
     """
-    bent = crosses(thighs_m, shanks_m) / np.maximum((lengths(thighs_m) * lengths(shanks_m))[..., None], 1e-12)
-    usual = crosses(forward, thighs_m) / np.maximum(lengths(thighs_m)[..., None], 1e-12)
-    axes = applied(inverted(above), bent + _USUAL * usual).mean(axis=1, keepdims=True)
-    return applied(above, axes / np.maximum(lengths(axes)[..., None], 1e-12))
+    bent = cross(thighs_m, shanks_m) / np.maximum((norms(thighs_m) * norms(shanks_m))[..., None], 1e-12)
+    usual = cross(forward, thighs_m) / np.maximum(norms(thighs_m)[..., None], 1e-12)
+    axes = rotate(invert(above), bent + _USUAL * usual).mean(axis=1, keepdims=True)
+    return rotate(above, axes / np.maximum(norms(axes)[..., None], 1e-12))
 
 
 def _rotations_about(axes: np.ndarray, angles_rad: np.ndarray) -> np.ndarray:
@@ -201,8 +201,8 @@ class _ReachProblem:
         settings: SoftLegSettings,
     ) -> _ReachProblem:
         """Of vectors (T, 2, 3), among them unit axes of the knees, of firmness (T, 2) and of usual jerk (T, 2)."""
-        fixed_m = dots(axes, shanks_m)[..., None] * axes
-        turned_m, across_m = crosses(axes, shanks_m), shanks_m - fixed_m
+        fixed_m = dot(axes, shanks_m)[..., None] * axes
+        turned_m, across_m = cross(axes, shanks_m), shanks_m - fixed_m
         vectors = (thighs_m, fixed_m, across_m, turned_m, hips_m, wanted_m)
         return cls(
             *(np.ascontiguousarray(np.moveaxis(values, -1, 0)) for values in vectors),

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
-from selfcorrect.motion.geometry.rotations import applied
-from selfcorrect.motion.geometry.vectors import lengths, percentile
+from selfcorrect.motion.geometry.rotations import rotate
+from selfcorrect.motion.geometry.vectors import norms, percentile
 
 from .curves import smooth_gaussian, smoothstep
 
@@ -36,7 +36,7 @@ _SPEED_BLUR_S = 0.25
 
 def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
     """World positions (..., P, 3) of sole corners, from world poses of the joints (..., J, 3) and (..., J, 4)."""
-    return positions_m[..., soles.joints, :] + applied(orientations[..., soles.joints, :], soles.offsets_m)
+    return positions_m[..., soles.joints, :] + rotate(orientations[..., soles.joints, :], soles.offsets_m)
 
 
 def split_by_foot(corners_m: np.ndarray) -> np.ndarray:
@@ -60,7 +60,7 @@ def stance_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
     """
     weights = _lowness_weights(feet_m[..., 1], HELD_M)
     velocity_m_s = np.diff(feet_m[..., [0, 2]], axis=1) * fps
-    weights = (weights[:, 1:] + weights[:, :-1]) / (HELD_M_S + lengths(velocity_m_s)) ** 2
+    weights = (weights[:, 1:] + weights[:, :-1]) / (HELD_M_S + norms(velocity_m_s)) ** 2
     weights /= weights.sum(-1, keepdims=True)
     return np.sum(velocity_m_s * weights[..., None], axis=3)
 
@@ -103,14 +103,14 @@ def fit_soles(
 
 def frame_speeds(velocity_m_s: np.ndarray) -> np.ndarray:
     """Speed (N, T, 2) at frames, from velocities (N, T − 1, 2, 2) between them."""
-    between = lengths(velocity_m_s)
+    between = norms(velocity_m_s)
     padded = np.concatenate([between[:, :1], between, between[:, -1:]], axis=1)
     return 0.5 * (padded[:, 1:] + padded[:, :-1])
 
 
 def horizontal_speeds(points_m: np.ndarray, fps: float) -> np.ndarray:
     """Speed (N, T, ...) along the floor of points (N, T, ..., 3), m/s."""
-    return lengths(np.gradient(points_m[..., [0, 2]], 1 / fps, axis=1))
+    return norms(np.gradient(points_m[..., [0, 2]], 1 / fps, axis=1))
 
 
 def speed_factors(root_m: np.ndarray, fps: float, from_m_s: float = FAST_M_S, most: float = 3.0) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints, sole_points
 from selfcorrect.motion.correction.results import Note, Repair
-from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import Support
 
@@ -97,4 +97,4 @@ class CleanupState:
 
     def record_repair(self, repair: Repair, since: MotionBatch) -> dict[Repair, np.ndarray]:
         """The repairs with one that moved roots from where they were since some motions."""
-        return {**self.repairs_m, repair: lengths(self.motions.root_m - since.root_m).max(1)}
+        return {**self.repairs_m, repair: norms(self.motions.root_m - since.root_m).max(1)}

@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.distance import cdist
 
 from selfcorrect.motion.correction.results import Note, NoteKind, Repair
-from selfcorrect.motion.geometry.vectors import lengths, percentile
+from selfcorrect.motion.geometry.vectors import norms, percentile
 
 from ..body.curves import smooth_whittaker
 from ..body.leg_ik import Legs
@@ -178,7 +178,7 @@ class FloorMotion:
     def notes(self) -> tuple[Note, ...]:
         """What is said of it."""
         kind = NoteKind.IN_PLACE if self.in_place else NoteKind.DRIFT_KEPT
-        speed_m_s = round(float(lengths(self.kept_m_s).mean()), 1)
+        speed_m_s = round(float(norms(self.kept_m_s).mean()), 1)
         return (Note(kind, speed_m_s),) if self.kept_m_s.any() else ()
 
 

@@ -14,7 +14,7 @@ from scipy.linalg import solveh_banded
 from scipy.ndimage import maximum_filter1d
 
 from selfcorrect.motion.geometry.rotations import quaternions, rotation_vectors
-from selfcorrect.motion.geometry.vectors import crosses, lengths
+from selfcorrect.motion.geometry.vectors import cross, norms
 
 from ..body.curves import blur, second_difference_bands, smooth_gaussian, smoothstep, solve_banded
 
@@ -101,8 +101,8 @@ def flattening_rotations(normals: np.ndarray, share: np.ndarray) -> np.ndarray:
 
     normals: (N, T, 2, 3) of the soles, world.
     """
-    axes = crosses(normals, np.array([0.0, 1.0, 0.0]))
-    axes /= np.maximum(lengths(axes), 1e-9)[..., None]
+    axes = cross(normals, np.array([0.0, 1.0, 0.0]))
+    axes /= np.maximum(norms(axes), 1e-9)[..., None]
     return quaternions(axes * (_tilt_rad(normals) * share)[..., None])
 
 
@@ -135,7 +135,7 @@ def toe_bends(
     tips_m: (N, T, 2, 3) from toe joint to tip, world; lowest_m: seen from the toe joint; normals: (N, T, 2, 3) of the
     soles. Feet of who kneels or lies point back beyond the vertical: toes there do not bend.
     """
-    level_m, length_m = np.hypot(tips_m[..., 0], tips_m[..., 2]), lengths(tips_m)
+    level_m, length_m = np.hypot(tips_m[..., 0], tips_m[..., 2]), norms(tips_m)
     wanted = np.clip(lowest_m / np.maximum(length_m, 1e-9), -1.0, 1.0)
     up_rad = np.arcsin(wanted) - np.arctan2(tips_m[..., 1], level_m)
     least_rad, most_rad = settings.pointing_back_rad
@@ -209,7 +209,7 @@ def detect_speed_up(
 
     ankles_m, moves_m: (N, T, 2, 3); stands: (N, T, 2) whether their feet do.
     """
-    before_m_s, after_m_s = (lengths(np.diff(each, axis=1)) * fps for each in (ankles_m, ankles_m + moves_m))
+    before_m_s, after_m_s = (norms(np.diff(each, axis=1)) * fps for each in (ankles_m, ankles_m + moves_m))
     low, high = settings.sped_up_m_s
     faster = smoothstep((after_m_s - before_m_s - low) / (high - low))
     return faster * stationarity(before_m_s, stands, settings.standing_ankle_m_s)
@@ -254,7 +254,7 @@ def furthest_in_stance_m(moved_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
         own = numbers[motion, :, foot]
         for number in np.unique(own[own > 0]):
             steps_m = moved_m[motion, own == number]
-            furthest_m[motion] = max(furthest_m[motion], float(lengths(steps_m - steps_m[0]).max()))
+            furthest_m[motion] = max(furthest_m[motion], float(norms(steps_m - steps_m[0]).max()))
     return furthest_m
 
 
@@ -269,7 +269,7 @@ def confine_to_one_place(
     numbers, sure = label_stances(stands), np.zeros(stands.shape)
     for number in np.unique(numbers[locked > 0]):
         own = numbers == number
-        apart_m = lengths(np.ptp(points_m[own & (locked > 0)], axis=0)[[0, 2]])
+        apart_m = norms(np.ptp(points_m[own & (locked > 0)], axis=0)[[0, 2]])
         sure[own] = smoothstep((far_m - apart_m) / (far_m - near_m))
     return sure
 
@@ -372,15 +372,15 @@ def limit_turns(
 ) -> np.ndarray:
     """Turns of feet or toes (N, T, 2, 4) in the world, softly bounded by an angle and spread over time."""
     turns_rad = rotation_vectors(turns)
-    sizes = np.maximum(lengths(turns_rad)[..., None], 1e-9) / most_rad
+    sizes = np.maximum(norms(turns_rad)[..., None], 1e-9) / most_rad
     turns_rad = smooth_gaussian(np.tanh(sizes) / sizes * turns_rad, over_s * fps)
-    share = deadband(lengths(turns_rad), settings.small_rad, fps, settings)
+    share = deadband(norms(turns_rad), settings.small_rad, fps, settings)
     return quaternions(share[..., None] * turns_rad)
 
 
 def limit_drag(moves_m: np.ndarray, settings: SoftLockSettings = SOFT) -> np.ndarray:
     """Displacements (N, T, 2, 3), along the floor softly bounded by how far a lock drags a foot."""
-    sizes = np.maximum(lengths(moves_m[..., [0, 2]])[..., None], 1e-9) / settings.limit_m
+    sizes = np.maximum(norms(moves_m[..., [0, 2]])[..., None], 1e-9) / settings.limit_m
     shares = np.tanh(sizes) / sizes
     return moves_m * np.concatenate([shares, np.ones_like(shares), shares], axis=-1)
 

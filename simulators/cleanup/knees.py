@@ -11,8 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from selfcorrect.motion.geometry.rotations import applied, composed, inverted, rotation_vectors, slerp
-from selfcorrect.motion.geometry.vectors import lengths, unit
+from selfcorrect.motion.geometry.rotations import compose, invert, rotate, rotation_vectors, slerp
+from selfcorrect.motion.geometry.vectors import normalize_safely, norms
 from selfcorrect.motion.motion import MotionBatch
 
 from ..body.curves import FRAME_S
@@ -55,18 +55,21 @@ def unflip_knees(motions: MotionBatch, settings: TurnKnees) -> MotionBatch:
 def _unflip_leg(leg: np.ndarray, offsets_m: np.ndarray, fps: float, settings: TurnKnees) -> np.ndarray:
     """Rotations (T, K, 4) of the joints of a leg, hip first, without flips; offsets_m: (K, 3) of the joints."""
     hip, knee, thigh_m = leg[:, 0], leg[:, 1], offsets_m[1]
-    line, apart = unit(applied(hip, thigh_m) + applied(composed(hip, knee), offsets_m[2])), _flip_duration_frames(fps)
-    runs = _find_flipped_frames(leg, line, unit(thigh_m), fps, settings)
+    line, apart = (
+        normalize_safely(rotate(hip, thigh_m) + rotate(compose(hip, knee), offsets_m[2])),
+        _flip_duration_frames(fps),
+    )
+    runs = _find_flipped_frames(leg, line, normalize_safely(thigh_m), fps, settings)
     result = leg.copy()
     for run in runs:
         half_turns = np.concatenate([line[run], np.zeros_like(line[run, :1])], axis=-1)
-        result[run, 0] = composed(half_turns, hip[run])
+        result[run, 0] = compose(half_turns, hip[run])
         result[run, 2:] = _interpolate_run(leg[:, 2:], run)
         for edge in (run.start, run.stop):  # in between it may have turned by a part
             if apart > 1 and apart <= edge <= len(leg) - apart:
                 within = slice(edge - apart + 1, edge + apart - 1)
                 result[within, :1] = _interpolate_run(result[:, :1], within)
-    jumps_m = [lengths(np.diff(applied(each[:, 0], thigh_m), 2, axis=0)) for each in (leg, result)]
+    jumps_m = [norms(np.diff(rotate(each[:, 0], thigh_m), 2, axis=0)) for each in (leg, result)]
     for run in runs:
         around = slice(max(run.start - apart, 0), run.stop + apart)
         before_m, after_m = (each[max(around.start - 1, 0) : around.stop].max(initial=0.0) for each in jumps_m)
@@ -88,7 +91,7 @@ def _find_flipped_frames(
     Knees bent by more than a right angle are left: the line from hip to ankle then is short, and turns fast. No hip
     twists its thigh by more than that from where it points at rest.
     """
-    straight = lengths(rotation_vectors(leg[:, 1])) < np.pi / 2
+    straight = norms(rotation_vectors(leg[:, 1])) < np.pi / 2
     twisted = np.abs(_angles_about(leg[:, 0], thigh)) > np.pi / 2
     twists_rad = _twists_rad(leg[:, 0], line, straight[1:] & straight[:-1])
     flips = np.diff(_count_half_turns(twists_rad, _flip_duration_frames(fps)) % 2 != 0)
@@ -101,7 +104,7 @@ def _find_flipped_frames(
 
 def _twists_rad(rotations: np.ndarray, line: np.ndarray, known: np.ndarray) -> np.ndarray:
     """(T,) by how much rotations (T, 4) have turned about a line (T, 3) in the steps (T - 1,) in which it is known."""
-    steps = _angles_about(composed(rotations[1:], inverted(rotations[:-1])), unit(line[1:] + line[:-1]))
+    steps = _angles_about(compose(rotations[1:], invert(rotations[:-1])), normalize_safely(line[1:] + line[:-1]))
     return np.concatenate([[0.0], np.cumsum(np.where(known, steps, 0.0))])
 
 

@@ -10,9 +10,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import binary_dilation
 
 from selfcorrect.motion.correction.timeline import spans
-from selfcorrect.motion.geometry.kinematics import continuous, joint_positions
-from selfcorrect.motion.geometry.rotations import turns
-from selfcorrect.motion.geometry.vectors import lengths, median
+from selfcorrect.motion.geometry.kinematics import joint_positions, make_continuous
+from selfcorrect.motion.geometry.rotations import steps_between
+from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
@@ -63,7 +63,7 @@ def joint_noise_rad(motions: MotionBatch) -> np.ndarray:
     """(N, J) white noise on each joint's rotation; zero for motions that are too short."""
     if motions.root_m.shape[1] < _FEWEST_FRAMES:
         return np.zeros((len(motions), len(motions.skeleton)))
-    return 2 * lengths(noise_level(continuous(motions.rotations, axis=1)))
+    return 2 * norms(noise_level(make_continuous(motions.rotations, axis=1)))
 
 
 def is_noisy(noise_rad: np.ndarray, settings: Denoise) -> np.ndarray:
@@ -73,7 +73,7 @@ def is_noisy(noise_rad: np.ndarray, settings: Denoise) -> np.ndarray:
 
 def denoise(motions: MotionBatch, noise_rad: np.ndarray, settings: Denoise) -> MotionBatch:
     """Take the noise (N, J) out of noisy bodies and single noisy joints, and out of noisy root coordinates."""
-    rotations, root_m = continuous(motions.rotations, axis=1), motions.root_m.copy()
+    rotations, root_m = make_continuous(motions.rotations, axis=1), motions.root_m.copy()
     if root_m.shape[1] < _FEWEST_FRAMES:
         return motions
     root_noise_m = noise_level(root_m)
@@ -99,7 +99,7 @@ def _keep_where_calmer(motions: MotionBatch, calm: MotionBatch, changed: np.ndar
     Limbs stay as they were whose ends have more jerk by that: where a knee flips and its ankle does not, the noise of
     one joint makes up for that of the next.
     """
-    before, after = (lengths(np.diff(joint_positions(each), 3, axis=1)).mean(1) for each in (motions, calm))
+    before, after = (norms(np.diff(joint_positions(each), 3, axis=1)).mean(1) for each in (motions, calm))
     rougher = changed & (after.mean(-1) > before.mean(-1))
     rotations = np.where(rougher[:, None, None, None], motions.rotations, calm.rotations)
     for joints in _find_limbs(motions.skeleton):
@@ -118,7 +118,7 @@ def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray, settings: 
     if not chosen.any():
         return motions
     pace = (motions.fps / 30) ** 4  # second differences shrink with the square of the frame rate
-    rotations, root_m = continuous(motions.rotations, axis=1), motions.root_m.copy()
+    rotations, root_m = make_continuous(motions.rotations, axis=1), motions.root_m.copy()
     left_rad, left_m = joint_noise_rad(motions), noise_level(root_m)
     for motion, joint in np.argwhere((left_rad > settings.noisy_joint_rad) & chosen[:, None]):
         smoothness = 0.4 * float(noise_rad[motion, joint] / 0.01) ** 1.5 * pace
@@ -219,7 +219,7 @@ def despike(motions: MotionBatch, settings: Despike) -> MotionBatch:
     fps, longest_s, sharper = motions.fps, settings.longest_s, max(1.0, motions.fps / 30)
     joint_spikes = joints_m_s2 > sharper * settings.joint_m_s2
     root_spikes = root_m_s2 > sharper * settings.root_m_s2
-    root_m, rotations = motions.root_m.copy(), continuous(motions.rotations, axis=1)
+    root_m, rotations = motions.root_m.copy(), make_continuous(motions.rotations, axis=1)
     for motion in np.flatnonzero(joint_spikes.any((1, 2)) | root_spikes.any(1)):
         for joints in _find_limbs(motions.skeleton):
             spikes = joint_spikes[motion][:, joints].any(1)
@@ -252,7 +252,7 @@ def _keep_limbs_where_smoother(
 ) -> MotionBatch:
     """The bridged motions, but each limb as it was where its bridge accelerates more than what it replaces."""
     joints_m_s2 = [_accelerations(each) for each in (motions, bridged)]
-    moved_m = lengths(_joints_from_root(bridged) - _joints_from_root(motions))
+    moved_m = norms(_joints_from_root(bridged) - _joints_from_root(motions))
     root_m_s2 = [_root_accelerations(each, settings) for each in (motions, bridged)]
     root_m, rotations = bridged.root_m.copy(), bridged.rotations.copy()
     for joints in _find_limbs(motions.skeleton):
@@ -313,15 +313,15 @@ def _accelerations(motions: MotionBatch) -> np.ndarray:
 
 def _acceleration_norms_m_s2(joints_m: np.ndarray, fps: float) -> np.ndarray:
     """(N, T, J) sizes of the accelerations of joints (N, T, J, 3)."""
-    return lengths(_second_differences(joints_m)) * fps**2
+    return norms(_second_differences(joints_m)) * fps**2
 
 
 def _root_accelerations(motions: MotionBatch, settings: Despike) -> np.ndarray:
     """(N, T) of the root, with its spin at an arm's length, m/s²."""
     spin = np.zeros_like(motions.root_m)
-    spin[:, 1:-1] = np.diff(turns(motions.rotations[:, :, 0], axis=1), axis=1)
-    moved_m = lengths(_second_differences(motions.root_m))
-    return (moved_m + settings.arm_m * lengths(spin)) * motions.fps**2
+    spin[:, 1:-1] = np.diff(steps_between(motions.rotations[:, :, 0], axis=1), axis=1)
+    moved_m = norms(_second_differences(motions.root_m))
+    return (moved_m + settings.arm_m * norms(spin)) * motions.fps**2
 
 
 def _second_differences(values: np.ndarray) -> np.ndarray:

@@ -12,14 +12,14 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d
 
 from selfcorrect.motion.body.surface import SURFACE_RADII_M, sole_points
-from selfcorrect.motion.geometry.kinematics import local_rotations, poses_of
-from selfcorrect.motion.geometry.rotations import applied, composed, inverted, quaternions, rotation_vectors
-from selfcorrect.motion.geometry.rotations import turns as rotations_between
-from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.geometry.kinematics import cached_poses, local_rotations
+from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors
+from selfcorrect.motion.geometry.rotations import steps_between as rotations_between
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.skeleton import Skeleton, unsided
+from selfcorrect.motion.skeleton import Skeleton, strip_side
 
 from ..body.curves import FRAME_S, blur, smooth_gaussian
 from ..body.leg_ik import MAXIMUM_REACH, Legs, shortest_turn, solve_leg_ik
@@ -88,7 +88,7 @@ def _revert_where_faster(
 def _reach_foot_targets(posed: PosedMotions, feet: _FootTargets) -> MotionBatch:
     """Motions whose legs reach for wanted feet."""
     motions, ankles = posed.motions, Legs.from_skeleton(posed.motions.skeleton).ankles
-    turns = composed(feet.orientations, inverted(posed.orientations[:, :, ankles]))
+    turns = compose(feet.orientations, invert(posed.orientations[:, :, ankles]))
     pose = posed.positions_m, posed.orientations
     rises_m, rotations = solve_soft_legs(motions.skeleton, *pose, feet.ankles_m, turns, feet.firmness, motions.fps)
     return replace(motions, root_m=motions.root_m + rises_m[..., None] * (0.0, 1.0, 0.0), rotations=rotations)
@@ -126,12 +126,10 @@ def _compute_foot_targets(
     before_m, ankles_m = posed.positions_m[:, :, ankles], made.positions_m[:, :, ankles]
     before, orientations = posed.orientations[:, :, ankles], made.orientations[:, :, ankles]
     turns = foot_lock.flattening_rotations(made.normals, _flat_share(made, ground_m, stands, settings))
-    turns = composed(
-        limit_turns(turns, soft.turn_rad, soft.turn_s, fps, soft), composed(orientations, inverted(before))
-    )
-    unturned = foot_lock.stationarity(lengths(rotations_between(before, 1)) * fps, stands, settings.unturned_rad_s)
+    turns = compose(limit_turns(turns, soft.turn_rad, soft.turn_s, fps, soft), compose(orientations, invert(before)))
+    unturned = foot_lock.stationarity(norms(rotations_between(before, 1)) * fps, stands, settings.unturned_rad_s)
     turns = quaternions(foot_lock.damp_while_still(rotation_vectors(turns), unturned, fps, settings))
-    turned = composed(turns, composed(before, inverted(orientations)))
+    turned = compose(turns, compose(before, invert(orientations)))
     velocity_m_s = stance_velocities(_rotate_feet(made.feet_m, ankles_m, turned), fps)
     still_toes, off_m = _toe_stationarity(posed, stands, settings.unmoved_m_s), np.zeros_like(before_m)
     locked = _steps_to_frames(_toe_stationarity(posed, stands, settings.locked_m_s))
@@ -144,10 +142,10 @@ def _compute_foot_targets(
     so_far_m = ankles_m - before_m
     moves_m = so_far_m + lock_feet_softly(heights_m, velocity_m_s, stands, locked, off_m[..., [0, 2]], fps, soft)
     moves_m = foot_lock.limit_drag(moves_m, soft) - so_far_m
-    share = np.maximum(share, foot_lock.deadband(lengths(moves_m), soft.small_m, fps, soft))
+    share = np.maximum(share, foot_lock.deadband(norms(moves_m), soft.small_m, fps, soft))
     moves_m = so_far_m + share[..., None] * moves_m
     # Where sole and ankle move apart, as when a foot is turned, holding the sole would drag the ankle.
-    still = foot_lock.stationarity(lengths(np.diff(before_m, axis=1)) * fps, stands, settings.unmoved_m_s)
+    still = foot_lock.stationarity(norms(np.diff(before_m, axis=1)) * fps, stands, settings.unmoved_m_s)
     held_m = lifted_m = foot_lock.damp_while_still(moves_m, still, fps, settings)
     for _ in range(settings.rounds):
         still = np.maximum(still, foot_lock.detect_speed_up(before_m, held_m, stands, fps, settings))
@@ -161,7 +159,7 @@ def _compute_foot_targets(
         held_m = foot_lock.damp_while_still(held_m + turned_m, still_toes, fps, settings) - turned_m
         still = np.maximum(still, still_toes)
     firmness = blur(stands, 1.0, fps) * (1 + settings.firm * _steps_to_frames(still))
-    return _FootTargets(before_m + held_m, composed(turns, before), firmness, share)
+    return _FootTargets(before_m + held_m, compose(turns, before), firmness, share)
 
 
 def _flat_share(posed: PosedMotions, ground_m: np.ndarray, stands: np.ndarray, settings: FootSettings) -> np.ndarray:
@@ -199,7 +197,7 @@ def _bend_toes(
     orientations = posed.orientations.copy()
     for side, toe in enumerate(toes):
         own = skeleton.descendants[toe]
-        orientations[:, :, own] = composed(turns[:, :, [side]], orientations[:, :, own])
+        orientations[:, :, own] = compose(turns[:, :, [side]], orientations[:, :, own])
     feet_m = split_by_foot(corner_positions(posed.soles, posed.positions_m, orientations))
     return replace(posed, orientations=orientations, feet_m=feet_m)
 
@@ -209,7 +207,7 @@ def _toe_stationarity(posed: PosedMotions, stands: np.ndarray, bounds_m_s: tuple
     toes = _find_toes(posed.motions.skeleton)
     if len(toes) < 2:
         return np.zeros_like(stands[:, 1:], dtype=float)
-    speeds_m_s = lengths(np.diff(posed.positions_m[:, :, toes], axis=1)) * posed.motions.fps
+    speeds_m_s = norms(np.diff(posed.positions_m[:, :, toes], axis=1)) * posed.motions.fps
     return foot_lock.stationarity(speeds_m_s, stands, bounds_m_s)
 
 
@@ -220,7 +218,7 @@ def _steps_to_frames(still: np.ndarray) -> np.ndarray:
 
 def _toe_positions_m(posed: PosedMotions, ankles_m: np.ndarray, turns: np.ndarray) -> np.ndarray:
     """Toe joints (N, T, 2, 3) of feet that turn about their ankles (N, T, 2, 3)."""
-    return ankles_m + applied(turns, posed.positions_m[:, :, _find_toes(posed.motions.skeleton)] - ankles_m)
+    return ankles_m + rotate(turns, posed.positions_m[:, :, _find_toes(posed.motions.skeleton)] - ankles_m)
 
 
 def _find_toes(skeleton: Skeleton) -> list[int]:
@@ -240,7 +238,7 @@ def _solid_foot_points_m(posed: PosedMotions) -> np.ndarray:
 def _rotate_feet(feet_m: np.ndarray, ankles_m: np.ndarray, turns: np.ndarray) -> np.ndarray:
     """Feet (N, T, 2, K, 3) turned about their ankles (N, T, 2, 3)."""
     pivot_m = ankles_m[..., None, :]
-    return pivot_m + applied(turns[..., None, :], feet_m - pivot_m)
+    return pivot_m + rotate(turns[..., None, :], feet_m - pivot_m)
 
 
 def _root_lowering_m(
@@ -252,8 +250,8 @@ def _root_lowering_m(
     """
     hips_m = positions_m[:, :, legs.hips]
     bones_m = np.stack([positions_m[:, :, lower] - positions_m[:, :, upper] for upper, lower in _leg_bones(legs)])
-    furthest_m = MAXIMUM_REACH * lengths(bones_m).sum(0)
-    reach_m = np.maximum(furthest_m, lengths(bones_m.sum(0)))
+    furthest_m = MAXIMUM_REACH * norms(bones_m).sum(0)
+    reach_m = np.maximum(furthest_m, norms(bones_m.sum(0)))
     shift_m = np.zeros_like(positions_m[:, :, 0])
     for _ in range(2):  # the smoothed shift falls a little short at first
         away_m = targets_m - hips_m - shift_m[:, :, None]
@@ -284,7 +282,9 @@ SUNKEN_M = 0.004
 
 def trunk_lift(skeleton: Skeleton, positions_m: np.ndarray, fps: float) -> np.ndarray:
     """(N, T, 3) by which bodies must rise so that no trunk is below the floor; positions_m: (N, T, J, 3)."""
-    parts = [(joint, SURFACE_RADII_M[part]) for joint, part in enumerate(map(unsided, skeleton.parts)) if part in TRUNK]
+    parts = [
+        (joint, SURFACE_RADII_M[part]) for joint, part in enumerate(map(strip_side, skeleton.parts)) if part in TRUNK
+    ]
     joints, surface_m = np.array([joint for joint, _ in parts]), np.array([radius_m for _, radius_m in parts])
     depths_m = (surface_m - SUNKEN_M - positions_m[:, :, joints, 1]).max(-1)
     frames = max(3, round(3 * FRAME_S * fps))
@@ -297,7 +297,7 @@ def raise_limbs(motions: MotionBatch, spread_s: float = 0.0) -> MotionBatch:
 
     spread_s: time over which a bone is tilted, and back; the end of an upright bone rises by nothing at first.
     """
-    positions_m, orientations = poses_of(motions)
+    positions_m, orientations = cached_poses(motions)
     ends = [
         (_heights_m(motions.ground, positions_m[:, :, lower]) < surface_m - SUNKEN_M).any(1)
         for _, lower, surface_m in _find_bones(motions.skeleton)
@@ -333,10 +333,10 @@ def _raise_bones(motions: MotionBatch, positions_m: np.ndarray, orientations: np
         turns = shortest_turn(bones_m, raised_m)
         if spread:
             turns = quaternions(smooth_gaussian(rotation_vectors(turns), spread))
-            raised_m = applied(turns, bones_m)
+            raised_m = rotate(turns, bones_m)
         end = skeleton.descendants[lower]
         turned = skeleton.descendants[upper] & ~end
-        orientations[:, :, turned] = composed(turns[:, :, None], orientations[:, :, turned])
+        orientations[:, :, turned] = compose(turns[:, :, None], orientations[:, :, turned])
         positions_m[:, :, end] += (raised_m - bones_m)[:, :, None]
     return local_rotations(skeleton, orientations)
 
@@ -354,11 +354,11 @@ def _find_bones(skeleton: Skeleton) -> list[tuple[int, int, float]]:
 
 def _tilt_bones(bones_m: np.ndarray, higher_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
     """Bones (..., 3) turned so that they end higher by (...), towards where they point or else the joint's front."""
-    lengths_m = lengths(bones_m)
+    lengths_m = norms(bones_m)
     heights_m = np.clip(bones_m[..., 1] + higher_m, -lengths_m, lengths_m)
-    front = applied(orientations, np.array([0.0, 0.0, 1.0]))
+    front = rotate(orientations, np.array([0.0, 0.0, 1.0]))
     across_m = (bones_m + 1e-3 * lengths_m[..., None] * front) * (1.0, 0.0, 1.0)
-    across_m /= np.maximum(lengths(across_m)[..., None], 1e-9)
+    across_m /= np.maximum(norms(across_m)[..., None], 1e-9)
     raised_m = across_m * np.sqrt(lengths_m**2 - heights_m**2)[..., None]
     raised_m[..., 1] = heights_m
     return np.where((higher_m > 0)[..., None], raised_m, bones_m)

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.correction.results import Repair
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.vectors import lengths, median
+from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion, MotionBatch
 
 from ..body.curves import smoothstep
@@ -105,7 +105,7 @@ def _detect_splices(positions_m: np.ndarray, fps: float, settings: JoinSplices) 
     """
     steps_m = np.diff(positions_m[..., [0, 2]], axis=1)
     enough_m = settings.jump_m * max(1.0, (30 / fps) ** 2)
-    if not (lengths(np.ptp(steps_m[:, :, 0], axis=1)) > enough_m).any():  # no root's steps are so far apart
+    if not (norms(np.ptp(steps_m[:, :, 0], axis=1)) > enough_m).any():  # no root's steps are so far apart
         return np.zeros(steps_m.shape[:2], dtype=bool)
     shifts = [*range(-settings.around, 0), *range(1, settings.around + 1)]
     others_m = np.stack([np.roll(steps_m, shift, axis=1) for shift in shifts])
@@ -120,7 +120,7 @@ def _detect_splices(positions_m: np.ndarray, fps: float, settings: JoinSplices) 
 
 def _body_displacement_m(joints_m: np.ndarray) -> np.ndarray:
     """How far (N, S) the root and half of all joints go, from displacements (N, S, J, 2)."""
-    distances_m = lengths(joints_m)
+    distances_m = norms(joints_m)
     return np.minimum(distances_m[..., 0], median(distances_m, axis=-1))
 
 

@@ -14,9 +14,9 @@ from scipy.ndimage import binary_dilation, binary_erosion
 
 from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.correction.timeline import spans
-from selfcorrect.motion.geometry.kinematics import keep_poses, poses_of
-from selfcorrect.motion.geometry.rotations import applied, turns
-from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.geometry.kinematics import cache_poses, cached_poses
+from selfcorrect.motion.geometry.rotations import rotate, steps_between
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.ground import GroundBox
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import Support
@@ -77,7 +77,7 @@ class PosedMotions:
     @classmethod
     def from_motions(cls, motions: MotionBatch, soles: SolePoints) -> PosedMotions:
         """Pose motions that share one length."""
-        positions_m, orientations = poses_of(motions)
+        positions_m, orientations = cached_poses(motions)
         return cls(
             motions, soles, positions_m, orientations, split_by_foot(corner_positions(soles, positions_m, orientations))
         )
@@ -87,7 +87,7 @@ class PosedMotions:
         if not shift_m.any():
             return self
         motions = replace(self.motions, root_m=self.motions.root_m + shift_m)
-        poses = keep_poses(motions, self.positions_m + shift_m[:, :, None], self.orientations)
+        poses = cache_poses(motions, self.positions_m + shift_m[:, :, None], self.orientations)
         moved = PosedMotions(motions, self.soles, *poses, self.feet_m + shift_m[:, :, None, None])
         if not np.ptp(shift_m, axis=1).any():  # as a whole: what follows from velocities stays
             vars(moved).update((name, value) for name, value in vars(self).items() if name in _OF_VELOCITIES)
@@ -108,7 +108,7 @@ class PosedMotions:
     def normals(self) -> np.ndarray:
         """(N, T, 2, 3) upward normals of the soles, world."""
         ankles = Legs.from_skeleton(self.motions.skeleton).ankles
-        return applied(self.orientations[:, :, ankles], sole_normals(self.soles))
+        return rotate(self.orientations[:, :, ankles], sole_normals(self.soles))
 
     def lowest_m(self, feet_m: np.ndarray) -> np.ndarray:
         """(N, T, 2) heights of the lowest of points of feet (N, T, 2, K, 3) above a ground that is known, or y = 0."""
@@ -194,7 +194,7 @@ def find_boxes_under_feet(posed: PosedMotions) -> list[tuple[Support, ...]]:
 
 def _is_near_top(box: GroundBox, points_m: np.ndarray) -> np.ndarray:
     """(T,) whether one of points (T, K, 3) is near the top of a box."""
-    near = box.holds(points_m) & (np.abs(points_m[..., 1] - box.top_m) < _NEAR_M)
+    near = box.contains(points_m) & (np.abs(points_m[..., 1] - box.top_m) < _NEAR_M)
     return np.asarray(near.any(-1))
 
 
@@ -231,7 +231,7 @@ class StanceEvidence:
         return self.weights / (1 + (self._away_m_s(drift_m_s) / scale_m_s) ** 2) ** 2
 
     def _away_m_s(self, drift_m_s: np.ndarray) -> np.ndarray:
-        return lengths(self.velocity_m_s - drift_m_s[:, None])
+        return norms(self.velocity_m_s - drift_m_s[:, None])
 
 
 def collect_stance_evidence(
@@ -244,7 +244,7 @@ def collect_stance_evidence(
     """
     heights_m = 0.5 * (feet_m[1:, ..., 1] + feet_m[:-1, ..., 1])
     vertical_m_s = np.diff(feet_m[..., 1], axis=0) * fps
-    turning_rad_s = lengths(turns(ankles))[..., None] * fps
+    turning_rad_s = norms(steps_between(ankles))[..., None] * fps
     weights = np.zeros_like(heights_m)
     for widening in settings.widening ** np.arange(settings.widenings):
         cue = bell(vertical_m_s / (widening * settings.vertical_m_s)) * bell(
@@ -266,7 +266,7 @@ def _slides_m_s(feet_m: np.ndarray, ankles: np.ndarray, fps: float) -> float:
     if len(feet_m) < 2:
         return 0.0
     points = collect_stance_evidence(feet_m, ankles, np.ones(len(feet_m) - 1, dtype=bool), fps)
-    speeds_m_s, weights = lengths(points.velocity_m_s).ravel(), points.weights.ravel()
+    speeds_m_s, weights = norms(points.velocity_m_s).ravel(), points.weights.ravel()
     order = np.argsort(speeds_m_s)
     total = np.cumsum(weights[order])
     return float(speeds_m_s[order][np.searchsorted(total, total[-1] / 2)]) if total[-1] > 0 else 0.0

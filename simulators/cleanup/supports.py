@@ -16,8 +16,8 @@ import numpy as np
 
 from selfcorrect.core.checks import Positive
 from selfcorrect.motion.correction.timeline import spans
-from selfcorrect.motion.geometry.kinematics import poses_of
-from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.geometry.kinematics import cached_poses
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.support import Support, ground_of_feet_m
@@ -119,7 +119,7 @@ class FindSupports(Positive):
         motions, level, boxes = cleaning.motions, cleaning.before_planting, has_boxes(cleaning.motions)
         # Of usual mass: what is there depends on no setting of a simulation.
         body = build_humanoid(motions.skeleton, soles=level.soles).with_up_from(motions.ground)
-        given, poses = zip(level.positions_m, level.orientations, strict=True), zip(*poses_of(motions), strict=True)
+        given, poses = zip(level.positions_m, level.orientations, strict=True), zip(*cached_poses(motions), strict=True)
         known = cleaning.supports if boxes else [None] * len(motions)
         each = enumerate(zip(given, poses, known, strict=True))
         supports = [
@@ -159,7 +159,7 @@ def _find_supports_of_motion(
     under_feet: what carries its feet where that is known, so that only what carries other parts is inferred.
     """
     (positions_m, _), points_m = poses, _contact_points_m(body, poses)
-    speeds_m_s = lengths(np.gradient(points_m, 1 / motion.fps, axis=0))
+    speeds_m_s = norms(np.gradient(points_m, 1 / motion.fps, axis=0))
     rests = [
         [
             rest
@@ -218,7 +218,7 @@ def _make_explainer(
         wrench, arms = needs.wrench[:, asked], arms_m[:, asked]
         force_n = solve_contact_forces(wrench, arms, activation[:, asked], settings.friction, _CONTACTS)
         missing, loads = np.zeros(len(asked)), np.zeros(activation.shape[1:])
-        missing[asked] = lengths((wrench - net_wrench(arms, force_n))[0] * weights) / weight_n
+        missing[asked] = norms((wrench - net_wrench(arms, force_n))[0] * weights) / weight_n
         loads[asked] = force_n[0, ..., 1] / weight_n
         return missing, loads
 
@@ -299,7 +299,7 @@ def _can_rest(part: str, skeleton: Skeleton, positions_m: np.ndarray, own_m: np.
         joints = [skeleton.joint(f"{side}_{end}" if side else end) for end in ends]
         if None not in joints:
             limb_m = positions_m[:, joints[1]] - positions_m[:, joints[0]]
-            steep |= -limb_m[:, 1] > steepest * lengths(limb_m)
+            steep |= -limb_m[:, 1] > steepest * norms(limb_m)
     return ~steep
 
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from selfcorrect.motion.geometry.vectors import crosses
+from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import CARRIED_PARTS, Support
 
@@ -296,7 +296,7 @@ def _wrench_maps(arms_m: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 def net_wrench(arms_m: np.ndarray, force_n: np.ndarray) -> np.ndarray:
     """Net force and moment (N, T, 6) of forces (N, T, C, 3) at arms (N, T, C, 3)."""
-    return np.concatenate([force_n.sum(axis=-2), crosses(arms_m, force_n).sum(axis=-2)], axis=-1)
+    return np.concatenate([force_n.sum(axis=-2), cross(arms_m, force_n).sum(axis=-2)], axis=-1)
 
 
 SOFT_PARTS = ("seat", "left knee", "right knee", "back", "left hand", "right hand")

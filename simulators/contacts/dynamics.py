@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
-from selfcorrect.motion.geometry.rotations import applied, composed, inverted, rotation_vectors
-from selfcorrect.motion.geometry.vectors import crosses
+from selfcorrect.motion.geometry.rotations import compose, invert, rotate, rotation_vectors
+from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.motion.motion import MotionBatch
 
 from ..body.curves import NaturalSpline, smooth_gaussian
@@ -44,16 +44,16 @@ def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
     smoothing_s: standard deviation of the Gaussian that smooths accelerations.
     """
     positions_m, orientations = forward_kinematics(body.tree, motions.root_m, motions.rotations)
-    centres_m = positions_m + applied(orientations, body.centre_m)
+    centres_m = positions_m + rotate(orientations, body.centre_m)
     force_n = body.mass_kg[:, None] * (
         _smooth_accelerations(centres_m, motions.fps, smoothing_s) - np.array(body.gravity_m_s2)
     )
     spin_nm = _momentum_rate(body, orientations, motions.fps, smoothing_s)
-    moment_nm = spin_nm + crosses(centres_m, force_n)
+    moment_nm = spin_nm + cross(centres_m, force_n)
     # A plain sum, unlike BLAS, gives the same bits whatever else is in the batch.
     centre_m = np.sum(body.mass_kg[:, None] * centres_m, axis=2) / body.total_mass_kg
     net_n = force_n.sum(2)
-    wrench = np.concatenate([net_n, moment_nm.sum(2) - crosses(centre_m, net_n)], axis=-1)
+    wrench = np.concatenate([net_n, moment_nm.sum(2) - cross(centre_m, net_n)], axis=-1)
     return Demand(
         positions_m=positions_m,
         orientations=orientations,
@@ -74,18 +74,18 @@ def _smooth_accelerations(points_m: np.ndarray, fps: float, smoothing_s: float) 
 def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
     """Rate of change (N, T, L, 3) of each link's angular momentum about its centre, smoothed."""
     # As `rotations.turns`, which takes several times as long for all links of many motions.
-    steps = rotation_vectors(composed(orientations[:, 1:], inverted(orientations[:, :-1]))) * fps
+    steps = rotation_vectors(compose(orientations[:, 1:], invert(orientations[:, :-1]))) * fps
     padded = np.concatenate([steps[:, :1], steps, steps[:, -1:]], axis=1)
     angular_rad_s = 0.5 * (padded[:, 1:] + padded[:, :-1])
-    own_rad_s = applied(inverted(orientations), angular_rad_s)
-    momentum = applied(orientations, body.inertia_kgm2 * own_rad_s)
+    own_rad_s = rotate(invert(orientations), angular_rad_s)
+    momentum = rotate(orientations, body.inertia_kgm2 * own_rad_s)
     return smooth_gaussian(np.gradient(momentum, 1 / fps, axis=1), smoothing_s * fps)
 
 
 def _whole_inertia(body: Humanoid, arms_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
     """Inertia (N, T, 3, 3) about the centre of mass, from the links' centres (N, T, L, 3) seen from there."""
     weighted = np.swapaxes(arms_m * body.mass_kg[:, None], -1, -2) @ arms_m
-    axes = applied(orientations[..., None, :], np.eye(3))
+    axes = rotate(orientations[..., None, :], np.eye(3))
     trace = np.trace(weighted, axis1=-2, axis2=-1)[..., None, None]
     own = np.sum(np.swapaxes(axes, -1, -2) @ (body.inertia_kgm2[:, :, None] * axes), axis=2)
     return trace * np.eye(3) - weighted + own
@@ -99,6 +99,6 @@ def compute_joint_torques(body: Humanoid, needs: Demand, contact_n: np.ndarray, 
     below = body.tree.descendants.astype(float)
     touching = below[:, body.contact_points.links]
     force_n = below @ needs.force_n - touching @ contact_n
-    moment_nm = below @ needs.moment_nm - touching @ crosses(points_m, contact_n)
-    about_joint_nm = moment_nm - crosses(needs.positions_m, force_n)
-    return applied(inverted(needs.orientations[..., 1:, :]), about_joint_nm[..., 1:, :])
+    moment_nm = below @ needs.moment_nm - touching @ cross(points_m, contact_n)
+    about_joint_nm = moment_nm - cross(needs.positions_m, force_n)
+    return rotate(invert(needs.orientations[..., 1:, :]), about_joint_nm[..., 1:, :])

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from selfcorrect.motion.geometry.rotations import applied, composed, inverted, rotation_vectors
-from selfcorrect.motion.geometry.vectors import crosses
+from selfcorrect.motion.geometry.rotations import compose, invert, rotate, rotation_vectors
+from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.motion.support import Support
 from selfcorrect.runtime.processes import in_threads
 
@@ -156,7 +156,7 @@ class MuJoCoWorld:
         build = next(build for build in self._builds if build.body is body)
         before, after = times_s[0] - step_s, times_s[-1] + step_s
         rotations = reference.rotations(np.concatenate([[before], times_s, [after]]))[:, :, 1:]
-        velocity = rotation_vectors(composed(inverted(rotations[:-1]), rotations[1:])) / step_s
+        velocity = rotation_vectors(compose(invert(rotations[:-1]), rotations[1:])) / step_s
         velocity[0] = velocity[1]  # nothing is known of before the start
         velocity = velocity.reshape(*velocity.shape[:2], -1)
         made_up = build.damping * velocity[:-1] + build.armature * np.diff(velocity, axis=0) / step_s
@@ -165,12 +165,12 @@ class MuJoCoWorld:
 
     def reset(self, roots: RootState, rotations: np.ndarray, velocities_rad_s: np.ndarray) -> None:
         """Place roots and joints."""
-        lever_m = applied(roots.orientation, self._centre_m)
+        lever_m = rotate(roots.orientation, self._centre_m)
         poses, speeds = np.zeros_like(self._poses), np.zeros_like(self._speeds)
         poses[:, :3], poses[:, [4, 5, 6, 3]] = roots.position_m - lever_m, roots.orientation
         poses[:, self._where.poses] = rotations.reshape(len(poses), -1)
-        speeds[:, :3] = roots.velocity_m_s - crosses(roots.angular_velocity_rad_s, lever_m)
-        speeds[:, 3:6] = applied(inverted(roots.orientation), roots.angular_velocity_rad_s)
+        speeds[:, :3] = roots.velocity_m_s - cross(roots.angular_velocity_rad_s, lever_m)
+        speeds[:, 3:6] = rotate(invert(roots.orientation), roots.angular_velocity_rad_s)
         speeds[:, self._where.speeds] = velocities_rad_s.reshape(len(poses), -1)
         for build, data, pose, speed in zip(self._builds, self._data, poses, speeds, strict=True):
             mujoco.mj_resetData(build.model, data)
@@ -189,7 +189,7 @@ class MuJoCoWorld:
     ) -> None:
         """Set springs, torques and root wrenches, then advance."""
         count, self._running = len(targets), running
-        sprung_rad = rotation_vectors(composed(inverted(targets), self.rotations()[:count]))
+        sprung_rad = rotation_vectors(compose(invert(targets), self.rotations()[:count]))
         applied_nm = torques_nm - self._stiffness[:count] * sprung_rad
         self._applied[:count, self._where.speeds] = applied_nm.reshape(count, -1)
         wrenches = np.concatenate([force_n, torque_nm], axis=-1)
@@ -215,8 +215,8 @@ class MuJoCoWorld:
     def root(self) -> RootState:
         """State of the roots."""
         turn = self._poses[:, [4, 5, 6, 3]]
-        angular_rad_s, lever_m = applied(turn, self._speeds[:, 3:6]), applied(turn, self._centre_m)
-        velocity_m_s = self._speeds[:, :3] + crosses(angular_rad_s, lever_m)
+        angular_rad_s, lever_m = rotate(turn, self._speeds[:, 3:6]), rotate(turn, self._centre_m)
+        velocity_m_s = self._speeds[:, :3] + cross(angular_rad_s, lever_m)
         return RootState(self._poses[:, :3] + lever_m, turn, velocity_m_s, angular_rad_s)
 
     def rotations(self) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol, Self
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.geometry.kinematics import continuous
+from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.support import Support
 
 from ..body.curves import NaturalSpline
@@ -35,7 +35,7 @@ class Reference:
     @classmethod
     def from_frames(cls, root_m: np.ndarray, rotations: np.ndarray, fps: float) -> Self:
         """Root positions (T, N, 3) and rotations (T, N, L, 4) at `fps` frames per second."""
-        quaternions = NaturalSpline.from_values(continuous(rotations), fps)
+        quaternions = NaturalSpline.from_values(make_continuous(rotations), fps)
         return cls(NaturalSpline.from_values(root_m, fps), quaternions, (len(root_m) - 1) / fps)
 
     def rotations(self, times_s: np.ndarray) -> np.ndarray:

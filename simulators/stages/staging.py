@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
-from selfcorrect.motion.geometry.rotations import composed
+from selfcorrect.motion.geometry.rotations import compose
 from selfcorrect.motion.geometry.views import ScaledBody, TurnedWorld
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import Support
@@ -92,7 +92,7 @@ def correct_at_scene_size(
 
 def _restore_size(own: ScaledBody, made: CorrectedMotion) -> CorrectedMotion:
     supports = tuple(_scale_support(support, own.size) for support in made.supports)
-    return replace(made, motion=own.back(made.motion), supports=supports)
+    return replace(made, motion=own.restore(made.motion), supports=supports)
 
 
 def _scale_support(support: Support, size: float) -> Support:
@@ -105,7 +105,7 @@ def place_on_slope(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion
     """A correction on the hill, where there are no supports; one that failed is what was given."""
     if scene.is_plain or not correction.accepted:
         return correction
-    return replace(correction, motion=TurnedWorld(_slope_to_upright(scene)).back(correction.motion))
+    return replace(correction, motion=TurnedWorld(_slope_to_upright(scene)).restore(correction.motion))
 
 
 def push_n(scene: Scene, times_s: np.ndarray) -> np.ndarray:
@@ -129,7 +129,7 @@ def lean_bodies(scene: Scene, motions: MotionBatch) -> MotionBatch:
     positions_m, orientations = forward_kinematics(skeleton, motions.root_m, motions.rotations)
     below_m = (motions.root_m * (1.0, 0.0, 1.0))[:, :, None]
     turned_m = below_m + (positions_m - below_m) @ turn.as_matrix().T
-    turned = composed(np.broadcast_to(turn.as_quat(), orientations.shape), orientations)
+    turned = compose(np.broadcast_to(turn.as_quat(), orientations.shape), orientations)
     ankles_m = positions_m[:, :, Legs.from_skeleton(skeleton).ankles]
     feet_back = np.broadcast_to(turn.inv().as_quat(), (*ankles_m.shape[:-1], 4))
     lifted_m = ankles_m[..., 1] - ankles_m[..., 1].min(axis=1, keepdims=True)

@@ -16,8 +16,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
-from selfcorrect.motion.geometry.rotations import applied, composed
-from selfcorrect.motion.geometry.vectors import crosses
+from selfcorrect.motion.geometry.rotations import compose, rotate
+from selfcorrect.motion.geometry.vectors import cross
 
 from ..body.frames import (
     from_simulator,
@@ -66,11 +66,11 @@ class BodyStates:
     def from_world(cls, world: World, body: Humanoid) -> Self:
         """Those of a world."""
         root, rotations, velocities_rad_s = world.root(), world.rotations(), world.velocities_rad_s()
-        lever_m = applied(root.orientation, body.centre_m[0])
+        lever_m = rotate(root.orientation, body.centre_m[0])
         local = np.concatenate([root.orientation[:, None], rotations], axis=1)
         positions_m, orientations = forward_kinematics(body.tree, root.position_m - lever_m, local)
         share = body.mass_kg[:, None] / body.total_mass_kg
-        moments_m = share * (positions_m + applied(orientations, body.centre_m))
+        moments_m = share * (positions_m + rotate(orientations, body.centre_m))
         return cls(
             root=root,
             rotations=rotations,
@@ -98,12 +98,12 @@ def _centre_m_s(
     """
     below = body.tree.descendants.astype(float)
     turning_rad_s = np.concatenate(
-        [root.angular_velocity_rad_s[:, None], applied(orientations[:, 1:], velocities_rad_s)], axis=1
+        [root.angular_velocity_rad_s[:, None], rotate(orientations[:, 1:], velocities_rad_s)], axis=1
     )
     share = below @ (body.mass_kg / body.total_mass_kg)
     arms_m = below @ moments_m - share[:, None] * positions_m
-    moving_m_s = root.velocity_m_s - crosses(root.angular_velocity_rad_s, lever_m)
-    return moving_m_s + np.sum(crosses(turning_rad_s, arms_m), axis=1)
+    moving_m_s = root.velocity_m_s - cross(root.angular_velocity_rad_s, lever_m)
+    return moving_m_s + np.sum(cross(turning_rad_s, arms_m), axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +263,7 @@ class WholeBodyController:
         """What the floor cannot give (N, 6) of what is wanted, within bounds (N,)."""
         if not bounds.any():
             return np.zeros_like(wanted)
-        given = np.concatenate([forces_n.sum(axis=1), crosses(arms_m, forces_n).sum(axis=1)], axis=-1)
+        given = np.concatenate([forces_n.sum(axis=1), cross(arms_m, forces_n).sum(axis=1)], axis=-1)
         missing = (wanted - given).reshape(-1, 2, 3)
         limits = bounds[:, None] * self.residual_limits
         sizes = np.linalg.norm(missing, axis=-1)
@@ -290,7 +290,7 @@ class WholeBodyController:
         iterate: (N, 2, 3, C) of the solver in the last command, which this continues.
         """
         soles, loaded = self._trajectory.body.soles, self._trajectory.controls.loaded[step, 0]
-        corners_m = bodies.positions_m[:, soles.joints] + applied(bodies.orientations[:, soles.joints], soles.offsets_m)
+        corners_m = bodies.positions_m[:, soles.joints] + rotate(bodies.orientations[:, soles.joints], soles.offsets_m)
         above_m = corners_m[..., 2] - self._trajectory.ground_m[step, self._foot]
         touches = np.clip(1.5 * (1 - above_m / touch_m[:, None]), 0.0, 1.0)
         activation = touches * np.maximum(loaded, UNPLANNED)[self._foot]
@@ -301,9 +301,9 @@ class WholeBodyController:
 
     def compute_leg_torques_nm(self, bodies: BodyStates, forces_n: np.ndarray, corners_m: np.ndarray) -> np.ndarray:
         """Torques (N, J, 3) of the joints, in their links' frames, that bear forces on the soles (N, C, 3)."""
-        moments_nm = crosses(corners_m, forces_n)
+        moments_nm = cross(corners_m, forces_n)
         below_n, below_nm = (np.sum(self._above[:, :, None] * each[:, None], axis=2) for each in (forces_n, moments_nm))
-        about_joint_nm = below_nm - crosses(bodies.positions_m[:, 1:], below_n)
+        about_joint_nm = below_nm - cross(bodies.positions_m[:, 1:], below_n)
         return -rotate_inverse(bodies.orientations[:, 1:], about_joint_nm)
 
     def _joint_targets(
@@ -325,12 +325,12 @@ class WholeBodyController:
         turns_rad = (controls.jacobians[frame, 0] @ moves_m[..., None]).reshape(-1, 2, 3, 3)
         planned = controls.targets[steps.start : steps.stop]
         targets = np.repeat(planned, len(moves_m), axis=1)
-        legs = composed(planned[:, :, self._legs], small_rotation(np.clip(turns_rad, -1.0, 1.0)))
+        legs = compose(planned[:, :, self._legs], small_rotation(np.clip(turns_rad, -1.0, 1.0)))
         uprighting = _interpolate(loaded, -self._lags.uprighting, 1.0)[:, None]
         tilt_rad = rotate_inverse(bodies.root.orientation, -away.tilt_rad)
-        legs[..., 0, :] = composed(small_rotation(uprighting * tilt_rad[:, None]), legs[..., 0, :])
+        legs[..., 0, :] = compose(small_rotation(uprighting * tilt_rad[:, None]), legs[..., 0, :])
         targets[:, :, self._legs] = legs
-        return composed(targets, small_rotation(nudges.turns_rad))
+        return compose(targets, small_rotation(nudges.turns_rad))
 
     def _ankle_moves_m(
         self, step: int, bodies: BodyStates, away: TrackingError, feet_m: np.ndarray, nudges: Perturbations

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
-from selfcorrect.motion.geometry.rotations import applied, composed, inverted, rotation_vectors
+from selfcorrect.motion.geometry.rotations import compose, invert, rotate, rotation_vectors
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import ground_of_feet_m
 
@@ -156,7 +156,7 @@ def compute_leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPl
 
     steps_m = DIFFERENCE_M * np.stack([-np.eye(3), np.eye(3)])
     bent = solve_leg_ik(*pose, still_m, ankles_m + steps_m[:, :, None, None, None], upright)[..., joints, :]
-    turns = rotation_vectors(composed(inverted(bent[0]), bent[1]))
+    turns = rotation_vectors(compose(invert(bent[0]), bent[1]))
     jacobians = np.moveaxis(turns, 0, -1) / (2 * DIFFERENCE_M)
     steepest = np.abs(jacobians).max((-3, -2, -1), keepdims=True)
     return jacobians * np.minimum(1.0, STEEPEST_RAD_M / np.maximum(steepest, 1e-9))  # hip and knee bend in concert
@@ -211,7 +211,7 @@ def make_reference_trajectory(
     reference = Reference.from_frames(np.swapaxes(links.root_m, 0, 1), np.swapaxes(links.rotations, 0, 1), fps)
     rotations = reference.rotations(times_s)
     positions_m, orientations = forward_kinematics(body.tree, reference.positions_m(times_s)[:, 0], rotations[:, 0])
-    centres_m = positions_m + applied(orientations, body.centre_m)
+    centres_m = positions_m + rotate(orientations, body.centre_m)
     centre_m = to_simulator(np.sum(body.mass_kg[:, None] * centres_m, axis=1) / body.total_mass_kg)
     not_soles_n = plan.force_n.copy()
     not_soles_n[:, :, : len(body.soles)] = 0.0

@@ -21,8 +21,8 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from selfcorrect.motion.geometry.rotations import composed, inverted, rotation_vectors
-from selfcorrect.motion.geometry.vectors import crosses
+from selfcorrect.motion.geometry.rotations import compose, invert, rotation_vectors
+from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.runtime.progress import in_turn, part_of_work, report_progress
 
 from ..body.leg_ik import Legs
@@ -77,7 +77,7 @@ class Particles(PerBody):
         return cls(
             root=trajectory.controls.goal(0),
             rotations=now,
-            velocities_rad_s=rotation_vectors(composed(inverted(now), then)) / step_s,
+            velocities_rad_s=rotation_vectors(compose(invert(now), then)) / step_s,
             memory=ControllerState.initial(trajectory.body),
             nudges=Perturbations(
                 np.zeros((1, 3)), np.zeros((1, 3)), np.zeros((1, 2, 2)), np.zeros((1, joints, 3)), np.full(1, TOUCH_M)
@@ -301,7 +301,7 @@ class _BeamSearch:
                 bodies = BodyStates.from_world(world, body)
                 command = self._balance.command(steps, nearest, bodies, copies.memory, copies.nudges, bounds)
                 force_n, moment_nm = command.wrench[:, :3], command.wrench[:, 3:]
-                torque_nm = moment_nm + crosses(bodies.centre_m - bodies.root.position_m, force_n)
+                torque_nm = moment_nm + cross(bodies.centre_m - bodies.root.position_m, force_n)
                 wrench[:, first:last] = command.wrench[:, None]
                 for index, step in enumerate(steps):
                     own = (command.targets[index], command.torques_nm[index])

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.geometry.rotations import composed
-from selfcorrect.motion.geometry.vectors import crosses
+from selfcorrect.motion.geometry.rotations import compose
+from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.runtime.progress import report_progress
 
 from ..body.frames import (
@@ -173,7 +173,7 @@ class _Control:
             world.positions_m(self._legs.ankles.tolist())[still],
         )
         force_n, moment_nm = self._wrench(goal, root, controls.rest[step, still], controls.inertia[step, still])
-        torque_nm = moment_nm + crosses(controls.lever_m[step, still], force_n)
+        torque_nm = moment_nm + cross(controls.lever_m[step, still], force_n)
         targets = self._feedback.move(step, self._nearest_frames[step], goal, root, ankles_m)
         pushed_n = force_n + controls.push_n[step, still]
         world.step(running, targets, controls.torques_nm[step, still], pushed_n, torque_nm)
@@ -253,9 +253,9 @@ class LegFeedback:
         displaced_m[..., :2] = self._stance_shift_m(loaded, ankles_m[..., :2] - wanted_m[..., :2])
         displaced_m[..., 2] = self._swing_lift_m(loaded, wanted_m, goal.position_m, root.position_m, tilt_rad)
         turns_rad = (self._controls.jacobians[frame, bodies] @ displaced_m[..., None]).reshape(-1, 2, 3, 3)
-        moved = composed(targets[:, self._joints], small_rotation(turns_rad))
+        moved = compose(targets[:, self._joints], small_rotation(turns_rad))
         upright_rad = (-self._settings.uprighting * loaded)[..., None] * turn_rad[:, None]
-        moved[:, :, 0] = composed(small_rotation(upright_rad), moved[:, :, 0])
+        moved[:, :, 0] = compose(small_rotation(upright_rad), moved[:, :, 0])
         targets[:, self._joints] = moved
         return targets
 

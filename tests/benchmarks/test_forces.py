@@ -13,7 +13,7 @@ from selfcorrect.motion.motion import Motion
 def still(motion: Motion, raised_m: float = 0.0) -> Motion:
     """The first frame, for ever, at some height above its own."""
     first = np.zeros(len(motion), dtype=int)
-    return replace(motion.taken(first), root_m=motion.root_m[first] + [0.0, raised_m, 0.0])
+    return replace(motion.select_frames(first), root_m=motion.root_m[first] + [0.0, raised_m, 0.0])
 
 
 def test_who_hangs_in_the_air_needs_its_weight_and_who_falls_freely_nothing(walk: Motion) -> None:

@@ -72,7 +72,7 @@ def test_each_kind_of_harm_is_seen(walk: Motion) -> None:
     bent = walk.rotations.copy()
     bent[20, knee] = (Rotation.from_quat(bent[20, knee]) * Rotation.from_euler("x", 10, degrees=True)).as_quat()
     assert "knees" in judged(walk, replace(walk, rotations=bent)).harms
-    turned = [turn(walk.taken(np.array([frame])), 0.002 * frame).rotations[0] for frame in range(len(walk))]
+    turned = [turn(walk.select_frames(np.array([frame])), 0.002 * frame).rotations[0] for frame in range(len(walk))]
     assert "travel" in judged(walk, replace(walk, rotations=np.array(turned))).harms
     assert judged(walk, walk).harms == []
 

@@ -12,7 +12,7 @@ from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Windows, cut_windows, split_sources, split_windows
 from selfcorrect.motion.editing.transforms import canonicalise, heading_rad, mirror, on_skeleton
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.rotations import turns
+from selfcorrect.motion.geometry.rotations import steps_between
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
@@ -151,8 +151,10 @@ def test_motions_are_resampled_first():
 def test_real_windows_turn_no_faster_than_their_clips(clips: dict[str, Motion]):
     """Cutting, closing cycles and turning add no jump: no joint of any window is faster than in the clips."""
     windows = cut_windows(list(clips.values()), WindowSettings(cyclic=CYCLIC, stride=4))
-    in_windows = 30.0 * turns(np.moveaxis(windows.batch.rotations, 1, 0))
-    fastest = max(np.abs(np.linalg.norm(30.0 * turns(clip.rotations), axis=-1)).max() for clip in clips.values())
+    in_windows = 30.0 * steps_between(np.moveaxis(windows.batch.rotations, 1, 0))
+    fastest = max(
+        np.abs(np.linalg.norm(30.0 * steps_between(clip.rotations), axis=-1)).max() for clip in clips.values()
+    )
     assert np.linalg.norm(in_windows, axis=-1).max() < 1.1 * fastest
     assert isinstance(Rotation.from_quat(windows.batch.rotations), Rotation)
 

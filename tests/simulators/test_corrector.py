@@ -188,7 +188,7 @@ def test_the_defaults_are_those_of_balanced():
 def test_a_rigs_pose_that_opens_a_motion_stays_and_the_rest_is_corrected_as_without(kind, frames, corrector):
     """At the origin, as exporters write it: a splice of everything, which the simulation could not follow."""
     motion = made_motion(kind, fps=60.0, frames=90)
-    opened = motion.taken(np.r_[np.zeros(frames, dtype=int), :90])
+    opened = motion.select_frames(np.r_[np.zeros(frames, dtype=int), :90])
     opened.root_m[:frames] *= (0.0, 1.0, 0.0)
     opened.rotations[:frames] = (0.0, 0.0, 0.0, 1.0)
     correction, alone = corrector([opened])[0], corrector([motion])[0]

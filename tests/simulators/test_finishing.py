@@ -13,8 +13,8 @@ from simulated_bodies import planned
 
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.datasets.files.rigs.bvh_body import body_of
-from selfcorrect.datasets.files.skeletons.vertical import upright
-from selfcorrect.motion.geometry.kinematics import continuous, forward_kinematics, joint_positions
+from selfcorrect.datasets.files.skeletons.vertical import turn_upright
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions, make_continuous
 from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import jerk_by_part_m_s3
@@ -116,7 +116,7 @@ def faster(motion: Motion, fps: float) -> Motion:
     """A motion with more frames per second, along splines of the fifth degree."""
     times_s = np.arange(len(motion)) / motion.fps
     finer_s = np.arange(int(times_s[-1] * fps + 1e-9) + 1) / fps
-    rotations = make_interp_spline(times_s, continuous(motion.rotations), k=5)(finer_s)
+    rotations = make_interp_spline(times_s, make_continuous(motion.rotations), k=5)(finer_s)
     rotations /= np.linalg.norm(rotations, axis=-1, keepdims=True)
     root_m = make_interp_spline(times_s, motion.root_m, k=5)(finer_s)
     return replace(motion, root_m=root_m, rotations=rotations, fps=fps)
@@ -158,7 +158,7 @@ def test_nothing_changes_nothing_and_short_motions_stay(smooth: MotionBatch) -> 
 @pytest.mark.parametrize("name", ["07_01", "35_01", "06_05"])
 @pytest.mark.parametrize("fps", [60.0, 120.0])
 def test_corrections_of_fast_recordings_are_no_rougher(cmu: Path, name: str, fps: float) -> None:
-    recorded = upright(body_of(read_bvh(cmu / "train" / f"{name}.bvh"))).motion.frames(0, 75)
+    recorded = turn_upright(body_of(read_bvh(cmu / "train" / f"{name}.bvh"))).motion.frames(0, 75)
     motion = faster(recorded, fps)
     before = physical_errors(MotionBatch.stack([motion]))
     for corrector in (PhysicsCorrector(), KinematicCorrector()):

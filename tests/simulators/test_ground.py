@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 import selfcorrect as sc
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.experiments.cli import main
-from selfcorrect.motion.body.foot_frames import feet_of, level
+from selfcorrect.motion.body.foot_frames import get_foot_frames, level_feet
 from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.editing.transforms import turn
 from selfcorrect.motion.geometry.kinematics import world_poses
@@ -35,7 +35,7 @@ def raised(motion: Motion, by_m: float) -> Motion:
 
 def lowest_m(motion: Motion) -> np.ndarray:
     """(T,) height of the lowest sole corner above the motion's ground."""
-    seen = level(motion)
+    seen = level_feet(motion)
     assert seen.ground is not None
     return seen.ground.above_m(world_sole_points(seen.skeleton, *world_poses(seen))).min(1)
 
@@ -51,14 +51,14 @@ def planted(walk: Motion) -> Motion:
     """A walk of three cycles along +z whose feet stand still on the floor."""
     settings = CleanupSettings(support="floor").with_steps(PlantFeet(soft=None), LiftLimbs(0.0))
     made = clean_motions(MotionBatch.stack([repeated(walk, 3)]), settings).motions[0]
-    return replace(made, feet=feet_of(made))
+    return replace(made, feet=get_foot_frames(made))
 
 
 @pytest.fixture(scope="module")
 def stairs(planted: Motion) -> tuple[Motion, list[Support]]:
     """The walk up stairs of 18 cm, with solid steps beneath it, and what carries it when."""
     motion, truth = stepping(planted, stair_heights(planted, 0.18), arc_m=0.12)
-    return replace(motion, ground=stairs_under(motion, truth), feet=feet_of(planted)), truth
+    return replace(motion, ground=stairs_under(motion, truth), feet=get_foot_frames(planted)), truth
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +233,7 @@ def test_a_walk_on_a_slope_stays_there_and_a_sunk_one_is_put_onto_it(
 
 def test_gravity_pulls_along_the_vertical_and_not_along_the_slope_s_normal() -> None:
     ground = sc.Ground(slope_deg=20.0, uphill_deg=90.0)
-    np.testing.assert_allclose(ground.of_floor.up, ground.to_floor.apply(UP))
+    np.testing.assert_allclose(ground.in_own_frame.up, ground.to_floor.apply(UP))
     np.testing.assert_allclose(ground.normal, [-np.sin(np.radians(20)), np.cos(np.radians(20)), 0], atol=1e-12)
     uphill_m = np.array([np.cos(np.radians(20)), np.sin(np.radians(20)), 0.0])
     np.testing.assert_allclose(ground.above_m(np.array([uphill_m, uphill_m + ground.normal])), [0, 1], atol=1e-12)

@@ -68,7 +68,7 @@ def kinds(correction: CorrectedMotion) -> list[NoteKind]:
 @pytest.mark.parametrize("place", ["travelling", "in place"])
 def test_loops_close_as_they_did(cycles: dict[str, Motion], correct: CorrectMotions, fps: float, place: str) -> None:
     walk = cycles["walk"]
-    loop = close_cycle(finer(walk, fps)) if fps >= walk.fps else walk.taken(np.arange(0, len(walk), 2))
+    loop = close_cycle(finer(walk, fps)) if fps >= walk.fps else walk.select_frames(np.arange(0, len(walk), 2))
     loop = replace(loop, fps=fps)
     loop = in_place(loop) if place == "in place" else loop
     correction = corrected(correct, loop)
@@ -222,7 +222,7 @@ def test_a_failure_beside_a_loop_is_told_at_the_frames_that_it_repeats(stand_fra
 @pytest.fixture
 def stand_frames(walk: Motion) -> Motion:
     """One pose of a walk for 21 frames."""
-    return walk.taken(np.zeros(21, dtype=int))
+    return walk.select_frames(np.zeros(21, dtype=int))
 
 
 @pytest.mark.parametrize("gap_rad", [0.01, 0.04, 0.08])

@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import LAYOUTS, SMPL_H, SMPL_X, Body, Layout, average_body, to_smpl
-from selfcorrect.motion.geometry.kinematics import in_slabs
+from selfcorrect.motion.geometry.kinematics import in_chunks
 from selfcorrect.motion.geometry.views import Y_UP, Z_UP, to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.arrays import read_npz
@@ -79,7 +79,7 @@ def _read(path: Path, body: Body | None, reading: Reading) -> tuple[Motion, int,
         vectors[:, 0] = _root(path, arrays[_ROOT], vectors[:, 0])
     fps, notes = _rate(path, arrays, reading.fps)
     skeleton = body.skeleton if body else layout.average()
-    rotations = in_slabs(lambda rows: Rotation.from_rotvec(rows).as_quat(), vectors)
+    rotations = in_chunks(lambda rows: Rotation.from_rotvec(rows).as_quat(), vectors)
     motion = Motion(skeleton, arrays["trans"] + root, rotations, fps, source=str(path))
     told = Y_UP if _ROOT in arrays else Z_UP
     up, more = up_of_motion(motion, reading.up, told)
@@ -121,14 +121,14 @@ def array_names(path: Path) -> set[str]:
 
 def body_in(path: Path, model: BodyModel) -> Body:
     """The person of an AMASS file, by the shape coefficients in it."""
-    from selfcorrect.motion.body.body_model import body_of
+    from selfcorrect.motion.body.body_model import make_body
 
     betas = read_npz(path, ("betas",)).get("betas")
     if betas is not None and betas.ndim == 2 and len(betas) == 1:
         betas = betas[0]
     if betas is not None and (betas.ndim != 1 or betas.dtype.kind not in "fiu" or not np.all(np.abs(betas) <= 100)):
         raise InputError(f"{path}: expected betas to be a row of numbers from -100 to 100, got shape {betas.shape}")
-    return body_of(model, betas)
+    return make_body(model, betas)
 
 
 def write(path: Path, motion: Motion, body: Body | None = None, like: Path | None = None, up: int = Z_UP) -> None:
@@ -139,7 +139,7 @@ def write(path: Path, motion: Motion, body: Body | None = None, like: Path | Non
     up: the vertical axis of the file's world.
     """
     old = read_npz(like, skip_pickled=True) if like else _new(SMPL_X if len(motion.skeleton) == 55 else SMPL_H)
-    motion = to_y_up(up).back(to_smpl(motion, _layout(like or path, old["poses"])))
+    motion = to_y_up(up).restore(to_smpl(motion, _layout(like or path, old["poses"])))
     poses = Rotation.from_quat(motion.rotations.reshape(-1, 4)).as_rotvec().reshape(len(motion), -1)
     trans = motion.root_m - (body or average_body()).pelvis_m
     if like and len(old["poses"]) == len(motion):

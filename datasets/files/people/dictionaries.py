@@ -70,7 +70,7 @@ def holds_objects(path: Path) -> bool:
 def _readers(results: Results) -> Iterator[Callable[[Results, Reading], MotionFile]]:
     """What reads a file, if it is known."""
     yield from (layout.reader for layout in LAYOUTS if _fits(layout, results))
-    if smpl_tools.found_in(results.shapes) is not None:
+    if smpl_tools.detect_program(results.shapes) is not None:
         yield smpl_tools.open_parameters
 
 

@@ -38,7 +38,7 @@ from ..motion_file import MotionFile, check_size, check_within
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import axis_of
 from . import motionstreamer
-from .joint_sets import JOINT_SETS, fit_notes, known, open_joints
+from .joint_sets import JOINT_SETS, find_joint_set, fit_notes, open_joints
 
 _LARGEST = 1e12
 """Beyond any place, and small enough that nothing that is worked out of it overflows."""
@@ -47,7 +47,7 @@ _LARGEST = 1e12
 def open_npy(path: Path, reading: Reading) -> MotionFile:
     """The motion of a file of 22 joints or 263 columns, 20 fps without the reading's; of others as in `joint_sets`."""
     array = _floats(path)
-    if array.ndim == 3 and array.shape[-1] == 3 and (other := known(array.shape[1])) is not None:
+    if array.ndim == 3 and array.shape[-1] == 3 and (other := find_joint_set(array.shape[1])) is not None:
         return open_joints(path, read_joints(path).astype(array.dtype), other, reading)
     if array.ndim == 2 and array.shape[1] == motionstreamer.COLUMNS:
         return motionstreamer.open_rows(path, array, reading)

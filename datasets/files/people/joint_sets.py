@@ -24,7 +24,7 @@ from selfcorrect.storage.files.writing import replacing
 
 from ..motion_file import BONES_MADE_CONSTANT, MotionFile
 from ..skeletons.reading import Reading, Up
-from ..skeletons.vertical import AXES, TracedBody, axis_of, told_up
+from ..skeletons.vertical import AXES, TracedBody, axis_of, resolve_up_axis
 
 _LEG_M = 0.8
 _NOTED_MM = 0.5
@@ -102,7 +102,7 @@ JOINT_SETS = (
 """The sets that their number of joints identifies; 22 are HumanML3D's (see `humanml3d`)."""
 
 
-def known(count: int) -> JointSet | None:
+def find_joint_set(count: int) -> JointSet | None:
     """The set of so many joints."""
     return next((one for one in JOINT_SETS if len(one) == count), None)
 
@@ -161,5 +161,5 @@ def turn_of(
                                 for a, b in pairwise(_LEG))))  # fmt: skip
     upwards_m = of["neck"] - (of["left_ankle"] + of["right_ankle"]) / 2
     body = TracedBody(joints_m, joints_m.mean(axis=1), upwards_m, max(leg_m, 1e-6), fps)
-    axis, told = told_up(body, str(path), None, range(len(AXES)))
+    axis, told = resolve_up_axis(body, str(path), None, range(len(AXES)))
     return to_y_up(axis).turn, told

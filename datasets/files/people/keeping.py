@@ -33,10 +33,10 @@ def kept_rotations(
     was = old.reshape(values.shape).astype(float)
     if not matrices:
         values = _nearest(values, was)
-    return np.where(unturned(before, after).reshape(-1, 1), was, values).reshape(old.shape)
+    return np.where(is_unturned(before, after).reshape(-1, 1), was, values).reshape(old.shape)
 
 
-def unturned(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def is_unturned(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """(...) whether quaternions (..., 4) are the same rotations but for rounding."""
     before, after = (one / np.maximum(np.linalg.norm(one, axis=-1, keepdims=True), 1e-12) for one in (before, after))
     off = np.minimum(np.abs(before - after).max(axis=-1), np.abs(before + after).max(axis=-1))

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.editing.transforms import resample
-from selfcorrect.motion.geometry.kinematics import continuous, joint_positions, local_rotations, world_poses
+from selfcorrect.motion.geometry.kinematics import joint_positions, local_rotations, make_continuous, world_poses
 from selfcorrect.motion.geometry.views import Y_UP, to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
@@ -51,12 +51,12 @@ def open_kimodo(results: Results, reading: Reading) -> MotionFile:
     axis, told = up_of_motion(own, reading.up, Y_UP)
     y_up = to_y_up(axis)
     motion = y_up.view(own)
-    motion = replace(motion, rotations=continuous(motion.rotations), contacts=_feet(results, len(own)))
+    motion = replace(motion, rotations=make_continuous(motion.rotations), contacts=_feet(results, len(own)))
 
     def write(target: Path, changed: Motion) -> None:
         old = {name: results.array(name) for name in _WRITTEN if name in results.shapes}
         contacts = _standing(joint_positions(changed), changed)
-        results.write(target, _written(old, own, y_up.back(changed), contacts), len(own))
+        results.write(target, _write_arrays(old, own, y_up.restore(changed), contacts), len(own))
 
     return MotionFile((motion,), (f"joints as of Kimodo, {len(table)}", *notes, *told), write)
 
@@ -162,7 +162,7 @@ def _standing(joints_m: np.ndarray, motion: Motion) -> np.ndarray:
     return (motion.fps * steps_m < _STILL_M_S) & (feet_m[..., 1] < _LOW_M)
 
 
-def _written(
+def _write_arrays(
     old: Mapping[str, np.ndarray], before: Motion, after: Motion, contacts: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The arrays of a file with another motion in them; before, after: in the file's world; contacts: of `after`."""

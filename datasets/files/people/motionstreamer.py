@@ -44,13 +44,13 @@ def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
     local = _matrices(path, values[:, _ROTATIONS].reshape(-1, 22, 6))
     local[:, 0] = headings.transpose(0, 2, 1) @ local[:, 0]
     places_m = values[:, _PLACES].reshape(-1, 22, 3) @ headings + path_m[:, None]
-    motion = _raised(_motion(path, places_m, local, reading.fps or FPS), SOLE_BELOW_TOE_JOINT_M)
+    motion = _raise_motion(_motion(path, places_m, local, reading.fps or FPS), SOLE_BELOW_TOE_JOINT_M)
 
     def write(target: Path, changed: Motion) -> None:
         if len(changed) == len(motion):
             new = values + (rows_of(changed, headings) - rows_of(motion, headings))
         else:
-            new = rows_of(_raised(changed, -SOLE_BELOW_TOE_JOINT_M))
+            new = rows_of(_raise_motion(changed, -SOLE_BELOW_TOE_JOINT_M))
         with replacing(target) as temporary:
             np.save(temporary, new.astype(rows.dtype), allow_pickle=False)
 
@@ -58,7 +58,7 @@ def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
     return MotionFile((motion,), ("rows as of MotionStreamer", *assumed), write)
 
 
-def _raised(motion: Motion, height_m: float) -> Motion:
+def _raise_motion(motion: Motion, height_m: float) -> Motion:
     return replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0]))
 
 

@@ -113,7 +113,7 @@ class _Person:
         self.joints_m = joints_m + self.place_m[:, None]
         body_m = self.joints_m[:, [_PARTS[part][0] for part in SMPL_BODY.names]]
         standing_m = _TURN.apply(body_m.reshape(-1, 3)).reshape(body_m.shape)  # a template that stands fits best
-        own = _SEEN.back(fit_motion(standing_m, fps, fit_skeleton(standing_m, SMPL_BODY.average())))
+        own = _SEEN.restore(fit_motion(standing_m, fps, fit_skeleton(standing_m, SMPL_BODY.average())))
         own = Motion(own.skeleton, own.root_m, own.rotations, fps, source=label)
         axis, self.notes = up_of_motion(own, reading.up, among=range(len(AXES)), usual=Y_DOWN)
         self.y_up = to_y_up(axis)
@@ -123,8 +123,8 @@ class _Person:
         """The arrays with another motion in them; those that did not move keep their numbers."""
         if len(motion) != len(self.motion):
             raise InputError(f"{self.track.results.path}: expected {len(self.motion)} frames, got {len(motion)}")
-        was_m, was = world_poses(self.y_up.back(self.motion))
-        now_m, now = world_poses(self.y_up.back(motion))
+        was_m, was = world_poses(self.y_up.restore(self.motion))
+        now_m, now = world_poses(self.y_up.restore(motion))
         turns = Rotation.from_quat(now) * Rotation.from_quat(was).inv()
         still = (turns.magnitude() < 1e-8) & (np.abs(now_m - was_m).max(axis=2) < 1e-8)
         matrices = turns.as_matrix()
@@ -137,7 +137,7 @@ class _Person:
             if (old := self.track.get(key)) is None or old.ndim != 3 or not old.shape[1] or old.shape[2] != 3:
                 continue
             points_m = old.astype(float) + self.place_m[:, None]
-            parts = joint_parts if key == JOINTS else joint_parts[nearest.query(_seen(points_m[0]))[1]]
+            parts = joint_parts if key == JOINTS else joint_parts[nearest.query(_replace_unseen_points(points_m[0]))[1]]
             offset_m = shift_m if self.track.get(PLACE) is not None else np.zeros_like(shift_m)
             changes |= self.track.put(key, moves.carried(old, points_m, parts, offset_m).astype(old.dtype))
         if (old := self.track.get(PLACE)) is not None:
@@ -186,7 +186,7 @@ def frames_of(motion: Motion) -> list[dict[str, Any]]:
     ]
 
 
-def _seen(points_m: np.ndarray) -> np.ndarray:
+def _replace_unseen_points(points_m: np.ndarray) -> np.ndarray:
     """The points, in the middle where they are not finite, as those that nobody saw."""
     return np.where(np.isfinite(points_m), points_m, 0.0)
 
@@ -224,7 +224,7 @@ def _tracks(results: Results) -> list[_Track]:
             f"{results.path}: expected as many people in every frame, at most {_MOST_PEOPLE}, got {min(counts)} to "
             f"{max(counts)}; save one file per person"
         )
-    people = zip(*_followed(results, list(frames.values())), strict=True)
+    people = zip(*_follow_people(results, list(frames.values())), strict=True)
     return [_Track(results, prefixes, stacked=False) for prefixes in people]
 
 
@@ -245,7 +245,7 @@ def _frames(ends: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
     return frames
 
 
-def _followed(results: Results, frames: list[list[str]]) -> list[list[str]]:
+def _follow_people(results: Results, frames: list[list[str]]) -> list[list[str]]:
     """The people of each frame in the order of the first one: each the nearest to where they were."""
     if len(frames[0]) == 1:
         return frames

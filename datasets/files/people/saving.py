@@ -89,7 +89,7 @@ def write_tram(path: Path, motion: Motion) -> None:
 
 def write_sam3d(path: Path, motion: Motion) -> None:
     """Write a motion as frames of SAM 3D Body's dictionaries, of one person."""
-    seen = to_y_up(Y_DOWN).back(resample(motion, VIDEO_FPS))
+    seen = to_y_up(Y_DOWN).restore(resample(motion, VIDEO_FPS))
     _write_pickle(path, [[frame] for frame in frames_of(replace(seen, root_m=seen.root_m + _AWAY_M))])
 
 
@@ -114,7 +114,7 @@ def write_mdm(path: Path, motion: Motion) -> None:
 
 def _parameters(motion: Motion, layout: Layout, up: int = Y_UP) -> tuple[np.ndarray, np.ndarray]:
     """Rotation vectors (T, J, 3) and translations (T, 3) of a body model, in a world with that axis up."""
-    own = to_y_up(up).back(to_smpl(motion, layout))
+    own = to_y_up(up).restore(to_smpl(motion, layout))
     return _vectors(own.rotations), (own.root_m - average_body().pelvis_m).astype(np.float32)
 
 

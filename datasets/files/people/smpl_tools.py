@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import LAYOUTS, Body, average_body
-from selfcorrect.motion.geometry.kinematics import continuous, in_slabs
+from selfcorrect.motion.geometry.kinematics import in_chunks, make_continuous
 from selfcorrect.motion.geometry.views import (
     Y_DOWN,
     Y_UP,
@@ -77,7 +77,7 @@ TOOLS = (
 """Those with the most specific names first: a file may hold several sets, in the world and as the camera sees it."""
 
 
-def found_in(names: Iterable[str]) -> tuple[Tool, list[str]] | None:
+def detect_program(names: Iterable[str]) -> tuple[Tool, list[str]] | None:
     """The program whose keys a file has, and the prefixes of its people; None for other files."""
     names = dict.fromkeys(names)
     for tool in TOOLS:
@@ -121,7 +121,7 @@ def open_parameters(results: Results, reading: Reading) -> MotionFile:
 
     They move an average body, or that of the file's shape and the reading's body model.
     """
-    path, found = results.path, found_in(results.shapes)
+    path, found = results.path, detect_program(results.shapes)
     assert found is not None
     tool, people = found
     _refuse_damaged(results, tool, people)
@@ -158,9 +158,9 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
     camera, up, more = _camera_of(results, tool, prefix, len(own))
     axis, told = up_of_motion(camera.view(own), reading.up, among=range(len(AXES)), usual=up)
     notes |= dict.fromkeys((*more, *told))
-    view = FrameChanges((*camera.each, to_y_up(axis)))
+    view = FrameChanges((*camera.changes, to_y_up(axis)))
     motion = view.view(own)
-    motion = replace(motion, rotations=continuous(motion.rotations))
+    motion = replace(motion, rotations=make_continuous(motion.rotations))
     return _Person(prefix, arrays, motion, own, view, pelvis_m)
 
 
@@ -242,11 +242,11 @@ def _quaternions(label: str, name: str, array: np.ndarray) -> np.ndarray:
         lengths = np.linalg.det(array.astype(float))
         if not (lengths > 0.5).all():
             raise InputError(f"{label}: {name} is no rotation in frame {np.argwhere(~(lengths > 0.5))[0][0]}")
-        return in_slabs(lambda rows: Rotation.from_matrix(rows.astype(float)).as_quat(), array)
+        return in_chunks(lambda rows: Rotation.from_matrix(rows.astype(float)).as_quat(), array)
     if array.ndim not in (2, 3) or not frames or array.size % (3 * frames):
         raise InputError(f"{label}: expected {name} as rotation vectors or matrices, got shape {array.shape}")
     vectors = array.reshape(frames, -1, 3)
-    return in_slabs(lambda rows: Rotation.from_rotvec(rows.astype(float)).as_quat(), vectors)
+    return in_chunks(lambda rows: Rotation.from_rotvec(rows.astype(float)).as_quat(), vectors)
 
 
 def _translation(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -267,15 +267,15 @@ def _body(tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading) -> tup
     """The person that the shape and the reading's body model describe, None for an average one, and notes."""
     if (model := body_model_of(reading)) is None:
         return None, ("average body, as the file holds no bone lengths (--body-model)",)
-    from selfcorrect.motion.body.body_model import body_of
+    from selfcorrect.motion.body.body_model import make_body
 
     shape = arrays.get(tool.shape)
-    return body_of(model, None if shape is None else shape.reshape(-1, shape.shape[-1]).mean(axis=0)), ()
+    return make_body(model, None if shape is None else shape.reshape(-1, shape.shape[-1]).mean(axis=0)), ()
 
 
 def _changes(tool: Tool, person: _Person, changed: Motion) -> dict[str, np.ndarray]:
     """The arrays of a person with another motion in them; what stays the same keeps its numbers."""
-    motion = person.view.back(changed)
+    motion = person.view.restore(changed)
     arrays, own = person.arrays, person.own if len(person.own) == len(motion) else None
     old = arrays[tool.translation]
     trans = (motion.root_m - person.pelvis_m).reshape(-1, *old.shape[1:])

@@ -16,13 +16,13 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.kinematics import continuous
+from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
 from selfcorrect.storage.files.limits import check_unpacked, read_text
 from selfcorrect.storage.files.writing import replacing
 
-from ..skeletons.anatomy import recognised, top_of_body
+from ..skeletons.anatomy import recognize_parts, top_of_body
 from ..skeletons.units import body_size, unit_of
 from .rig import LARGEST, RiggedMotion, unique
 
@@ -110,7 +110,7 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None) -> R
     ends = frozenset(name for name, joint in zip(names, joints, strict=True) if joint.is_end)
     skeleton = Skeleton(names, parents, _usual_offsets(offsets, positions), ("",) * len(names), rigid=ends)
     root = positions.get(0, np.tile(offsets[0], (frames, 1)))
-    read = recognised(Motion(skeleton, root, rotations, _frame_rate(frame_time_s), source=source))
+    read = recognize_parts(Motion(skeleton, root, rotations, _frame_rate(frame_time_s), source=source))
     size = body_size(parents, read.skeleton.offsets_m, top_of_body(read.skeleton))
     unit_m, note = (metres_per_unit, "") if metres_per_unit else unit_of(size, names)
     stretches_m = {joint: track * unit_m for joint, track in positions.items() if joint > 0}
@@ -282,7 +282,7 @@ def _channel_values(
             track[:, ["XYZ".index(axis) for axis in axes]] = values[:, columns]
         else:
             rotations[:, joint] = Rotation.from_euler(axes, values[:, columns], degrees=True).as_quat()
-    return positions, continuous(rotations)
+    return positions, make_continuous(rotations)
 
 
 def _columns(channels: Sequence[tuple[str, ...]]) -> Iterator[tuple[int, str, list[int], str]]:

@@ -9,14 +9,14 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.editing.transforms import at_frames
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
-from selfcorrect.motion.geometry.views import RootAt
+from selfcorrect.motion.geometry.views import Rerooted
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
 from ..motion_file import MotionFile
-from ..skeletons.anatomy import hangs_elsewhere, recognised
+from ..skeletons.anatomy import hangs_elsewhere, recognize_parts
 from ..skeletons.reading import Reading
-from ..skeletons.vertical import upright
+from ..skeletons.vertical import turn_upright
 from .bvh import read_bvh, write_bvh
 from .rig import RiggedMotion
 
@@ -31,12 +31,12 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
     clip = read_bvh(path, reading.metres_per_unit)
     check_bones(clip)
     body = body_of(clip)
-    seen = upright(body, reading.up)
+    seen = turn_upright(body, reading.up)
     if seen.motion is not clip.motion and not clip.motion.skeleton.joint("pelvis"):
         clip = _without_frames(clip)  # all of them are in the body
 
     def write(target: Path, changed: Motion) -> None:
-        changed = seen.view.back(changed)
+        changed = seen.view.restore(changed)
         write_bvh(target, with_body(clip, changed))
         if not all(_turns_freely(clip, joint) for joint in range(len(clip.channels))):
             _check_held(path, changed, body_of(read_bvh(target, clip.metres_per_unit)))
@@ -75,8 +75,8 @@ def body_of(clip: RiggedMotion) -> Motion:
         return clip.motion
     if hangs_elsewhere(clip.motion.skeleton):
         _check_rigid(clip, pelvis)
-        return recognised(RootAt(clip.motion.skeleton, pelvis).view(clip.motion))
-    skeleton, kept = clip.motion.skeleton, _below(clip.motion.skeleton, pelvis)
+        return recognize_parts(Rerooted(clip.motion.skeleton, pelvis).view(clip.motion))
+    skeleton, kept = clip.motion.skeleton, _joints_below(clip.motion.skeleton, pelvis)
     position_m, orientation = _world_of(clip, pelvis)
     offsets_m = skeleton.offsets_m[kept]
     offsets_m[0] = 0
@@ -98,8 +98,8 @@ def with_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
     if not pelvis:
         return replace(clip, motion=body)
     if hangs_elsewhere(clip.motion.skeleton):
-        return replace(clip, motion=RootAt(clip.motion.skeleton, pelvis).back(body))
-    clip, kept = _lasting(clip, len(body)), _below(clip.motion.skeleton, pelvis)
+        return replace(clip, motion=Rerooted(clip.motion.skeleton, pelvis).restore(body))
+    clip, kept = _lasting(clip, len(body)), _joints_below(clip.motion.skeleton, pelvis)
     rotations = clip.motion.rotations.copy()
     rotations[:, kept] = body.rotations
     parent_m, parent = _world_of(clip, clip.motion.skeleton.parents[pelvis])
@@ -157,7 +157,7 @@ def _inside_body(skeleton: Skeleton) -> list[int]:
     The top is the pelvis; where no joint is the pelvis, the lowest joint that carries all parts: what moves it moves
     the whole body.
     """
-    ways = [skeleton.way_up(joint) for joint, part in enumerate(skeleton.parts) if part]
+    ways = [skeleton.path_to_root(joint) for joint, part in enumerate(skeleton.parts) if part]
     carriers = (one for one in next(iter(ways), ()) if all(one in way for way in ways))
     top = skeleton.joint("pelvis") or next(carriers, 0)
     return sorted({one for way in ways if top in way for one in way[: way.index(top)]})
@@ -182,13 +182,13 @@ def _alike(vectors_m: np.ndarray, length_m: float) -> bool:
 
 def _check_rigid(clip: RiggedMotion, joint: int) -> None:
     """Refuse to hang a skeleton on a joint where bones stretch between it and the root."""
-    moving = [one for one in clip.motion.skeleton.way_up(joint)[:-1] if one in clip.stretches_m]
+    moving = [one for one in clip.motion.skeleton.path_to_root(joint)[:-1] if one in clip.stretches_m]
     if any(np.ptp(clip.stretches_m[one], axis=0).max() > _HELD_M for one in moving):
         names = [clip.motion.skeleton.names[one] for one in moving]
         raise InputError(f"{clip.motion.source}: the bones between root and pelvis stretch, at {', '.join(names)}")
 
 
-def _below(skeleton: Skeleton, top: int) -> list[int]:
+def _joints_below(skeleton: Skeleton, top: int) -> list[int]:
     """A joint and all below it, in the skeleton's order."""
     below = {top}
     for joint, parent in enumerate(skeleton.parents):

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.core.extras import needed_for
+from selfcorrect.core.extras import requires_extra
 from selfcorrect.motion.geometry.views import Y_UP
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.limits import read_bytes
 
 from ..motion_file import MotionFile, check_size
 from ..skeletons.reading import Reading
-from ..skeletons.vertical import Upright, upright
+from ..skeletons.vertical import Upright, turn_upright
 from . import gltf
 from .bvh import write_motion
 from .bvh_body import body_of, check_bones
@@ -83,7 +83,7 @@ def _scene(path: Path) -> Any:
 
 
 def _ufbx() -> Any:
-    with needed_for("FBX"):
+    with requires_extra("FBX"):
         import ufbx
     return ufbx
 
@@ -126,4 +126,4 @@ def _seen(
     motion = replace(motion_of(rig, tracks, frames, fps), label=stack.name, source=str(path))
     clip = clip_of(rig, motion, tracks, reading.metres_per_unit)
     check_bones(clip)
-    return upright(body_of(clip), reading.up, Y_UP), tuple(filter(None, [clip.unit_note]))
+    return turn_upright(body_of(clip), reading.up, Y_UP), tuple(filter(None, [clip.unit_note]))

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.smpl import to_smpl
-from selfcorrect.motion.geometry.kinematics import continuous
+from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
@@ -77,7 +77,7 @@ def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
     """The joints, posed as in the first frame, with skin and visible bones; or at rest on the floor, without any."""
     numbers = Numbers()
     nodes = _nodes_at_rest(motion.skeleton)
-    seen = {} if at_rest else _skinned(motion, nodes, numbers)
+    seen = {} if at_rest else _attach_skin(motion, nodes, numbers)
     document = {
         "asset": {"version": "2.0", "generator": GENERATOR},
         "scene": 0,
@@ -102,7 +102,7 @@ def _nodes_at_rest(skeleton: Skeleton) -> list[dict[str, Any]]:
     return nodes
 
 
-def _skinned(motion: Motion, nodes: list[dict[str, Any]], numbers: Numbers) -> dict[str, Any]:
+def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: Numbers) -> dict[str, Any]:
     """Pose the joints as in the first frame and put them and a mesh below an armature; the mesh, its skin and colour.
 
     The armature is the last node. The skin is bound to the rest pose, which glTF keeps as inverse matrices.
@@ -151,7 +151,7 @@ def _mesh(bones: _Bones, rest_m: np.ndarray, numbers: Numbers) -> dict[str, Any]
 def _animation(motion: Motion, numbers: Numbers) -> dict[str, Any]:
     """Root translation and all rotations, linear between frames."""
     time = numbers.add(np.arange(len(motion)) / motion.fps, bounds=True)
-    rotations = continuous(motion.rotations)
+    rotations = make_continuous(motion.rotations)
     tracks = [(0, "translation", motion.root_m)]
     tracks += [(joint, "rotation", rotations[:, joint]) for joint in range(len(motion.skeleton))]
     return {

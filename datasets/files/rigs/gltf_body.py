@@ -13,7 +13,7 @@ from scipy.interpolate import PPoly
 from scipy.spatial.transform import Rotation, Slerp
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.kinematics import continuous
+from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.geometry.views import Y_UP
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.limits import check_unpacked
@@ -21,7 +21,7 @@ from selfcorrect.storage.files.limits import check_unpacked
 from ..motion_file import MotionFile, check_size
 from ..skeletons.naming import spine_parts
 from ..skeletons.reading import Reading
-from ..skeletons.vertical import Upright, upright
+from ..skeletons.vertical import Upright, turn_upright
 from .bvh_body import body_of, check_bones, with_body
 from .gltf import GENERATOR, VRM_BONES
 from .gltf_document import (
@@ -72,7 +72,7 @@ def _rig_of(document: Document) -> tuple[Rig, tuple[int, ...]]:
     """The tree of joints in a file, and the animations that move it."""
     nodes = document.items("nodes")
     above = _parents(nodes)
-    moved = [_moved(animation) for animation in document.items("animations")]
+    moved = [_moved_nodes(animation) for animation in document.items("animations")]
     bones = _vrm_bones(document)
     joints = {node for skin in document.items("skins") for node in skin["joints"]} | set(bones.values())
     tree = tree_of(joints.union(*moved), above)
@@ -109,7 +109,7 @@ def _parents(nodes: Sequence[dict[str, Any]]) -> list[int]:
     return parents
 
 
-def _moved(animation: dict[str, Any]) -> set[int]:
+def _moved_nodes(animation: dict[str, Any]) -> set[int]:
     """The nodes that an animation turns or moves."""
     targets = (channel["target"] for channel in animation["channels"])
     return {target["node"] for target in targets if target["path"] in ("rotation", "translation") and "node" in target}
@@ -203,12 +203,14 @@ def _clip(document: Document, rig: Rig, animation: int, clock: _Clock, path: Pat
         if kind in ("translation", "rotation"):
             values = numbers(document, sampler["output"])
             joint = rig.nodes.index(channel["target"]["node"])
-            tracks[joint, kind] = _sampled(times_s, values, sampler.get("interpolation", "LINEAR"), clock_s, kind)
+            tracks[joint, kind] = _sample_channels(
+                times_s, values, sampler.get("interpolation", "LINEAR"), clock_s, kind
+            )
     motion = motion_of(rig, tracks, frames, fps)
     motion = replace(motion, label=str(content.get("name") or ""), source=str(path))
     clip = clip_of(rig, motion, tracks, _known_unit_m(document, reading))
     check_bones(clip)
-    seen = upright(body_of(clip), reading.up, Y_UP)
+    seen = turn_upright(body_of(clip), reading.up, Y_UP)
     uneven = () if clock.even else (f"key frames are uneven; read at {fps:g} frames per second",)
     return _Clip(clip, seen, start_s, (*filter(None, [clip.unit_note]), *uneven, *seen.notes))
 
@@ -238,7 +240,7 @@ def _clock(keys_s: Sequence[np.ndarray]) -> _Clock:
     return _Clock(fps, float(start_s), int(np.floor((stop_s - start_s) * fps + 0.01)) + 1, even)
 
 
-def _sampled(times_s: np.ndarray, values: np.ndarray, way: str, clock_s: np.ndarray, kind: str) -> np.ndarray:
+def _sample_channels(times_s: np.ndarray, values: np.ndarray, way: str, clock_s: np.ndarray, kind: str) -> np.ndarray:
     """Values of a track (T, 3 or 4) at the times of a clock; before the first key and after the last these hold."""
     if values.shape != ((3 if way == "CUBICSPLINE" else 1) * len(times_s), _WIDTHS[kind]):
         raise ValueError(f"a track of {len(times_s)} keys has values of shape {values.shape}")
@@ -272,11 +274,11 @@ def _spline(
 
 def _tracks(rig: Rig, own: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]:
     """Times (T,) and the values of all channels in which a changed body differs from the rig at rest."""
-    clip = with_body(own.clip, own.seen.view.back(changed))
+    clip = with_body(own.clip, own.seen.view.restore(changed))
     times_s = own.start_s + np.arange(len(clip.motion)) / clip.motion.fps
     tracks: dict[tuple[int, str], np.ndarray] = {}
     for joint, node in enumerate(rig.nodes):
-        turned = continuous(clip.motion.rotations[:, joint])
+        turned = make_continuous(clip.motion.rotations[:, joint])
         off_rad = (Rotation.from_quat(rig.rest[joint]["rotation"]).inv() * Rotation.from_quat(turned)).magnitude()
         if off_rad.max() > _TURNS_RAD:
             tracks[node, "rotation"] = turned

@@ -173,7 +173,7 @@ def _change(
     time: int | None = None
     for (node, path), values in tracks.items():
         known = channels.get((node, path))
-        if known and _replaced(document, buffers, own, target["samplers"][known["sampler"]], times_s, values):
+        if known and _try_replace_values(document, buffers, own, target["samplers"][known["sampler"]], times_s, values):
             continue
         if not buffers:
             content["buffers"] = [{}]
@@ -189,7 +189,7 @@ def _change(
             target["channels"].append({"target": {"node": node, "path": path}, "sampler": sampler})
 
 
-def _replaced(
+def _try_replace_values(
     document: Document,
     buffers: list[bytearray],
     own: Collection[int],

@@ -12,11 +12,11 @@ from typing import TypeAlias
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.kinematics import continuous
+from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
 
-from ..skeletons.anatomy import hangs_elsewhere, recognised, top_of_body
+from ..skeletons.anatomy import hangs_elsewhere, recognize_parts, top_of_body
 from ..skeletons.units import body_size, unit_of
 
 _BODY_M = (0.5, 2.6)
@@ -145,7 +145,7 @@ def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
     root = np.broadcast_to(tracks.get((0, "translation"), rig.rest[0]["translation"]), (frames, 3)).astype(float)
     offsets[0] = 0
     skeleton = Skeleton(rig.names, rig.parents, offsets, rig.parts)
-    return Motion(skeleton, root, continuous(rotations / lengths), fps)
+    return Motion(skeleton, root, make_continuous(rotations / lengths), fps)
 
 
 def clip_of(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | None) -> RiggedMotion:
@@ -153,7 +153,7 @@ def clip_of(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | N
 
     metres_per_unit: None for metres, but for bodies whose size shows otherwise.
     """
-    read = motion if any(rig.parts) else recognised(motion)
+    read = motion if any(rig.parts) else recognize_parts(motion)
     size = body_size(rig.parents, read.skeleton.offsets_m, top_of_body(read.skeleton))
     unit_m, note = (metres_per_unit or 1.0, "")
     if metres_per_unit is None and not _BODY_M[0] < size < _BODY_M[1]:

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.core.extras import needed_for
-from selfcorrect.motion.geometry.kinematics import continuous, forward_kinematics
+from selfcorrect.core.extras import requires_extra
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.writing import replacing
@@ -40,7 +40,7 @@ def write(path: Path, motion: Motion) -> None:
 
 
 def _usd() -> Any:
-    with needed_for("USD"):
+    with requires_extra("USD"):
         import pxr
         from pxr import Gf, Tf, Usd, UsdGeom, UsdSkel, Vt  # noqa: F401  (makes them attributes of pxr)
     return pxr
@@ -79,7 +79,7 @@ def _define_animation(stage: Any, usd: Any, joints: Any, motion: Motion) -> None
     translations, rotations = animation.CreateTranslationsAttr(), animation.CreateRotationsAttr()
     animation.CreateScalesAttr(usd.Vt.Vec3hArray([usd.Gf.Vec3h(1, 1, 1)] * len(joints)))
     offsets_m = motion.skeleton.offsets_m.astype(np.float32)
-    turns = Rotation.from_quat(continuous(motion.rotations)).as_quat(scalar_first=True)
+    turns = Rotation.from_quat(make_continuous(motion.rotations)).as_quat(scalar_first=True)
     for frame, root_m in enumerate(motion.root_m):
         offsets_m[0] = root_m
         translations.Set(usd.Vt.Vec3fArray.FromNumpy(offsets_m), frame)

@@ -18,7 +18,7 @@ import numpy as np
 
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
-from selfcorrect.motion.geometry.rotations import composed, inverted
+from selfcorrect.motion.geometry.rotations import compose, invert
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton, swap_sides
 
@@ -87,7 +87,7 @@ _STILL_RAD = 2e-3
 """A joint that turns less is no joint of the body if there are others in its place."""
 
 
-def recognised(motion: Motion) -> Motion:
+def recognize_parts(motion: Motion) -> Motion:
     """The motion with the parts of its skeleton inferred from its joints' names, or where these fail, from its shape.
 
     Names that say sides are believed in either case.
@@ -103,7 +103,7 @@ def hangs_elsewhere(skeleton: Skeleton) -> bool:
     """Whether parts of a body are not below its pelvis in the tree."""
     pelvis = skeleton.joint("pelvis")
     parts = [joint for joint, part in enumerate(skeleton.parts) if part]
-    return pelvis is not None and any(pelvis not in skeleton.way_up(joint) for joint in parts)
+    return pelvis is not None and any(pelvis not in skeleton.path_to_root(joint) for joint in parts)
 
 
 def top_of_body(skeleton: Skeleton) -> int:
@@ -171,7 +171,7 @@ class _Graph:
         frames = np.unique(np.linspace(0, len(motion) - 1, _FRAMES).round().astype(int))
         some = motion.rotations[frames]
         places, _ = forward_kinematics(skeleton, motion.root_m[frames], some)
-        away = np.linalg.norm(composed(inverted(some[:1]), some)[..., :3], axis=-1).max(axis=0, initial=0)
+        away = np.linalg.norm(compose(invert(some[:1]), some)[..., :3], axis=-1).max(axis=0, initial=0)
         above = [() if parent < 0 else (parent,) for parent in skeleton.parents]
         neighbours = tuple((*up, *down) for up, down in zip(above, skeleton.children, strict=True))
         turns_rad, lengths = 2 * np.arcsin(np.clip(away, 0, 1)), np.linalg.norm(skeleton.offsets_m, axis=-1)

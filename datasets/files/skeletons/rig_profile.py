@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.body.foot_frames import feet_on_rig, foot_frames
+from selfcorrect.motion.body.foot_frames import estimate_foot_frames, fit_feet_to_rig
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import FootFrames, Skeleton
 from selfcorrect.storage.files.limits import read_bytes
@@ -34,7 +34,7 @@ class RigProfile:
     def on_rig(self, motion: Motion) -> Motion:
         """The motion with the feet of its rig, where the profile knows that rig."""
         rig = self.rigs.get(key_of_rig(motion.skeleton))
-        return motion if rig is None else replace(motion, feet=feet_on_rig(motion, rig))
+        return motion if rig is None else replace(motion, feet=fit_feet_to_rig(motion, rig))
 
 
 def key_of_rig(skeleton: Skeleton) -> str:
@@ -49,7 +49,7 @@ def profile_of(motions: Iterable[Motion]) -> RigProfile:
     by_rig: dict[str, list[Motion]] = defaultdict(list)
     for motion in motions:
         by_rig[key_of_rig(motion.skeleton)].append(motion.frames(0, MOST_FRAMES))
-    return RigProfile({rig: foot_frames(clips) for rig, clips in by_rig.items() if len(clips) > 1})
+    return RigProfile({rig: estimate_foot_frames(clips) for rig, clips in by_rig.items() if len(clips) > 1})
 
 
 def as_json(profile: RigProfile) -> dict[str, object]:
@@ -59,11 +59,11 @@ def as_json(profile: RigProfile) -> dict[str, object]:
 
 def read_profile(path: Path) -> RigProfile:
     """The profile in a file; InputError in one sentence where it is none."""
-    return _parsed(path, read_bytes(path))
+    return _parse_profile(path, read_bytes(path))
 
 
 @lru_cache(maxsize=4)
-def _parsed(path: Path, content: bytes) -> RigProfile:
+def _parse_profile(path: Path, content: bytes) -> RigProfile:
     profile = read_as(RigProfile, parsed(content, path), path)
     for rig, feet in profile.rigs.items():
         _check(f"{path}: rig {rig[:40]}", feet)

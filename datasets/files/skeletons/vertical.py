@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.body.rest_pose import upright_turns
+from selfcorrect.motion.body.rest_pose import find_upright_turns
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.geometry.views import Y_UP, Z_UP, FrameChange, FrameChanges, TurnedFrames, to_y_up
 from selfcorrect.motion.motion import Motion
@@ -107,7 +107,7 @@ def up_of_motion(
     body = body_in(motion.frames(0, _MOST_FRAMES), told, rest) if len(motion) else None
     if usual is not None and (body is None or _posture(body, among) in (None, usual)):
         told, body = usual, body and replace(body, told=usual)
-    return told_up(body, motion.source or "the motion", told, among)
+    return resolve_up_axis(body, motion.source or "the motion", told, among)
 
 
 def _check_not_contradicted(motion: Motion, axis: int, told: int | None, rest: int | None) -> None:
@@ -127,11 +127,11 @@ def _check_not_contradicted(motion: Motion, axis: int, told: int | None, rest: i
         )
 
 
-def told_up(
+def resolve_up_axis(
     body: TracedBody | None, source: str, told: int | None, among: Sequence[int]
 ) -> tuple[int, tuple[str, ...]]:
     """The vertical axis that a body shows, or else the one that its format has, and a note where that does not."""
-    found = None if body is None else up_of(body, source, among)
+    found = None if body is None else infer_up_axis(body, source, among)
     axis = (among[0] if told is None else told) if found is None else found
     how = "assumed" if found is None else "inferred"
     return axis, () if axis == told else (f"{WORDS[axis]} {how} (--up)",)
@@ -157,7 +157,7 @@ def stands_along(upwards_m: np.ndarray) -> int | None:
     return int(cosines.argmax()) if cosines.max() > _RESTS else None
 
 
-def up_of(body: TracedBody, source: str, among: Sequence[int] = (Y_UP, Z_UP)) -> int | None:
+def infer_up_axis(body: TracedBody, source: str, among: Sequence[int] = (Y_UP, Z_UP)) -> int | None:
     """The vertical axis, an index in `AXES`; None where nothing determines it.
 
     Raises InputError, which names the option that settles it, where witnesses contradict each other.
@@ -272,7 +272,7 @@ class Upright:
     """Why the rest pose could not be made upright, "" where it is."""
 
 
-def upright(motion: Motion, up: Up | None = None, told: int | None = None) -> Upright:
+def turn_upright(motion: Motion, up: Up | None = None, told: int | None = None) -> Upright:
     """A motion as read, whatever its vertical axis and its rest pose; `up` None to infer the axis from both.
 
     told: the axis that the format has, None where it has none. Raises InputError where they contradict each other and
@@ -282,12 +282,12 @@ def upright(motion: Motion, up: Up | None = None, told: int | None = None) -> Up
     axis, notes = up_of_motion(motion, up, told, _rest_axis(motion))
     y_up = FrameChanges((to_y_up(axis),) if axis else ())
     try:
-        turns = upright_turns(y_up.view(motion))
+        turns = find_upright_turns(y_up.view(motion))
     except InputError as error:
         flaw = str(error)
     if turns is None:
         return Upright(y_up.view(motion), y_up, notes, flaw)
-    both = FrameChanges((*y_up.each, TurnedFrames(turns)))
+    both = FrameChanges((*y_up.changes, TurnedFrames(turns)))
     return Upright(both.view(motion), both, (*notes, "the rest pose is not upright; measured from one that is"), flaw)
 
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from selfcorrect.motion.measures.metrics import metric_of
+from selfcorrect.motion.measures.metrics import find_metric
 
 from ...reporting import verdict
 from ...studies.arms import BASELINE, Arm
@@ -73,7 +73,7 @@ def judged(outcome: MotionOutcome) -> MotionJudged:
     ]
     asked = [pair for name in asked_correctors(outcome.settings) for pair in _about(name, pairs)]
     others = [pair for pair in pairs if pair not in asked]
-    return Judged(outcome, [*asked, *others], [metric_of(key) for key in JUDGED], len(asked))
+    return Judged(outcome, [*asked, *others], [find_metric(key) for key in JUDGED], len(asked))
 
 
 def _about(corrector: str, pairs: Sequence[Pair]) -> list[Pair]:

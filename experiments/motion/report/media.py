@@ -13,7 +13,7 @@ from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.panels import PicturePanel
-from selfcorrect.motion.pictures.player import scene_of
+from selfcorrect.motion.pictures.player import encode_scene
 from selfcorrect.runtime.progress import silent
 
 from ...studies.arms import BASELINE, Arm
@@ -114,7 +114,7 @@ def _samples_clip(
         write_bvh(file, clip_of(motion))
     section = f"Samples of the {run.comparison.preset.character} denoiser ({run.comparison.denoiser})"
     caption = f"Generation {generation}: {title}"
-    scene = scene_of([PicturePanel(motion) for motion in motions], names, together=False)
+    scene = encode_scene([PicturePanel(motion) for motion in motions], names, together=False)
     return ShownClip(section, caption, scene, run.comparison.denoiser, arm.name, generation, files)
 
 
@@ -142,7 +142,7 @@ def _correction_clip(
         film = _media_folder(run) / f"{arm.name}-before-and-after-generation-{generation}.mp4"
         _save_film(film, panels)
     caption = f"{run.settings.words(run.task)} denoiser, {arm.group}, {arm.corrector}: generation {generation}"
-    scene = scene_of(panels, [panel.title for panel in panels], together=False)
+    scene = encode_scene(panels, [panel.title for panel in panels], together=False)
     return ShownClip(_CORRECTION, caption, scene, run.comparison.denoiser, arm.name, generation, film=film)
 
 

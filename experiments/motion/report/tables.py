@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from selfcorrect.motion.measures.metrics import EXPLAINED, FIELD, MEASURED, RETRIEVED, TRAINED, metric_of
+from selfcorrect.motion.measures.metrics import EXPLAINED, FIELD, MEASURED, RETRIEVED, TRAINED, find_metric
 from selfcorrect.statistics import CollapseFinding, collapse_profile, mean_interval
 
 from ...reporting import tables as shared
@@ -16,8 +16,8 @@ from .conclusion import MotionJudged, MotionOutcome
 def last_generation_table(outcome: MotionOutcome) -> Table:
     """All metrics of all arms at the last generation, those of feasibility where they are known, real data on top."""
     arms = [curves for group in outcome.curves.values() for curves in group.values()]
-    trained = [metric_of(key) for key in TRAINED if any(key in curves.values for curves in arms)]
-    known = [metric_of(key) for key in EXPLAINED if key in outcome.real]
+    trained = [find_metric(key) for key in TRAINED if any(key in curves.values for curves in arms)]
+    known = [find_metric(key) for key in EXPLAINED if key in outcome.real]
     asked = (*(RETRIEVED if outcome.settings.captions else ()), *(FIELD if outcome.settings.published else ()))
     shown = (*MEASURED, *trained, *asked, *known)
     return shared.last_generation_table(outcome.columns().items(), shown, outcome.floors)

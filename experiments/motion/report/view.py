@@ -9,7 +9,7 @@ import numpy as np
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.randomness import streams
 from selfcorrect.models.diffusion.presets import preset
-from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED, TRAINED, Metric, metric_of
+from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED, TRAINED, Metric, find_metric
 from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import Row
@@ -114,7 +114,7 @@ class MotionView(View):
         self.title = question(study.settings)
 
     def judged(self, root: Path) -> list[Metric]:
-        return [metric_of(key) for key in JUDGED]
+        return [find_metric(key) for key in JUDGED]
 
     def rows(self, run: SeedRun, arm: Any) -> list[dict[str, Any]]:
         """One row per generation of an arm: who it is, its metrics, its timings; none where generation 0 is missing.
@@ -263,7 +263,7 @@ def _final(found: MotionJudged) -> dict[str, float]:
 def _picture(found: MotionJudged) -> Picture:
     """By synthetic share where several were run, else over generations, of what the answer rests on."""
     outcome = found.outcome
-    drawn = [metric_of(key) for key in PICTURED if _is_measured(outcome, key)]
+    drawn = [find_metric(key) for key in PICTURED if _is_measured(outcome, key)]
     if picture := share_picture(outcome, drawn, strong_lines(outcome.settings), outcome.floor):
         return picture
     groups = {
@@ -298,7 +298,7 @@ CURVE_CAPTION = (
 def _curves_svg(outcome: MotionOutcome) -> str:
     settings = outcome.settings
     more = RETRIEVAL_DRAWN * settings.captions + FIELD_DRAWN * bool(settings.published)
-    drawn = [metric_of(key) for key in (*DRAWN, *more)]
+    drawn = [find_metric(key) for key in (*DRAWN, *more)]
     return curve_grid(outcome.columns(), drawn, outcome.floor)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.policy import sampling_labels
 from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.motion.measures.metrics import EXPLAINED, FEASIBILITY, FIELD, metric_of
+from selfcorrect.motion.measures.metrics import EXPLAINED, FEASIBILITY, FIELD, find_metric
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.feasibility import compute_contact_residual, select_evaluation_engine, simulate_residual
@@ -42,7 +42,7 @@ def feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
         needed = simulate_residual(motions, cleanup, engine)
         figures = needed.mean_force_bodyweights, needed.mean_moment_nm, needed.without_support
         found = dict(zip(FEASIBILITY, figures, strict=True)) | found
-    return {key: metric_of(key).unit.of(float(each.mean())) for key, each in found.items()}
+    return {key: find_metric(key).unit.convert(float(each.mean())) for key, each in found.items()}
 
 
 def of_arm(run: MotionRun, task: JudgedTask, arm: Arm, count: int = SAMPLES) -> dict[str, float]:

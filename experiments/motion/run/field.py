@@ -17,14 +17,14 @@ from selfcorrect.motion.encodings.humanml3d_codec import HumanML3DCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.text_motion.evaluator import TextMotionEvaluator
 from selfcorrect.motion.measures.text_motion.protocol import (
-    Asked,
     CaptionedMotions,
     Generate,
+    MotionRequest,
     Multimodality,
-    drawn,
-    protocol,
+    draw_requests,
     real_motions,
-    repetition,
+    run_protocol,
+    run_repetition,
 )
 from selfcorrect.motion.motion import MotionBatch
 
@@ -45,38 +45,40 @@ class FieldJudge:
     repetitions: int
     """Of the last generation."""
 
-    def asked(self, stream: Stream) -> list[Asked]:
+    def asked(self, stream: Stream) -> list[MotionRequest]:
         """What motions are asked for once."""
-        return drawn(self.motions, stream)
+        return draw_requests(self.motions, stream)
 
-    def values(self, model: GenerativeModel, asked: Sequence[Asked], stream: Stream) -> Tensor:
+    def values(self, model: GenerativeModel, asked: Sequence[MotionRequest], stream: Stream) -> Tensor:
         """Samples (N, T, D) of a model for captions and lengths."""
         first = self.prompts.first.tolist()
         rows = torch.tensor([first[one.motion] + one.caption for one in asked])
         lengths = torch.tensor([one.frames for one in asked])
-        own = cast(MdmDiffusion, model).prompted(self.prompts.take(rows, lengths))
+        own = cast(MdmDiffusion, model).with_prompts(self.prompts.take(rows, lengths))
         return own.sample(torch.arange(len(asked)), stream)
 
     def generating(self, model: GenerativeModel) -> Generate:
         """The model as the protocol asks it."""
 
-        def generate(asked: Sequence[Asked], stream: Stream) -> list[np.ndarray]:
+        def generate(asked: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
             return self.codec.rows(self.values(model, asked, stream))
 
         return generate
 
-    def once(self, values: Tensor, asked: Sequence[Asked], stream: Stream) -> dict[str, float]:
+    def once(self, values: Tensor, asked: Sequence[MotionRequest], stream: Stream) -> dict[str, float]:
         """Scores of samples that were drawn for what was asked for."""
         made = self.codec.rows(values)
-        return repetition(self.evaluator, self.motions, lambda *_: made, stream, asked)
+        return run_repetition(self.evaluator, self.motions, lambda *_: made, stream, asked)
 
     def repeated(self, model: GenerativeModel, stream: Stream) -> dict[str, np.ndarray]:
         """Scores of a model by key, (repetitions,) each."""
-        return protocol(self.evaluator, self.motions, self.generating(model), stream, self.repetitions, self.multimodal)
+        return run_protocol(
+            self.evaluator, self.motions, self.generating(model), stream, self.repetitions, self.multimodal
+        )
 
     def real(self, stream: Stream) -> dict[str, np.ndarray]:
         """The same of the test set itself, as the row "real" of the field's tables has it."""
-        return protocol(self.evaluator, self.motions, real_motions(self.motions), stream, self.repetitions)
+        return run_protocol(self.evaluator, self.motions, real_motions(self.motions), stream, self.repetitions)
 
     @property
     def multimodal(self) -> Multimodality:

@@ -18,11 +18,11 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.collections.humanml3d import CaptionedRows, captioned_rows, statistics
 from selfcorrect.datasets.splits import path_and_split
 from selfcorrect.datasets.windows import Windows
-from selfcorrect.loop.policy import blocks_of
+from selfcorrect.loop.policy import fresh_blocks
 from selfcorrect.loop.run import Candidate, Task
 from selfcorrect.metrics.joint_space import BATCH
 from selfcorrect.models.diffusion.acceleration import Acceleration
-from selfcorrect.models.diffusion.mdm.captions import CaptionEncoder, caption_encoder, prompts_of
+from selfcorrect.models.diffusion.mdm.captions import CaptionEncoder, caption_encoder, make_prompts
 from selfcorrect.models.diffusion.mdm.checkpoint import MdmCheckpoint, load_mdm
 from selfcorrect.models.diffusion.mdm.model import FRAMES
 from selfcorrect.models.diffusion.mdm.network import Prompts
@@ -114,7 +114,7 @@ def published_task(
         on_sampling_step=lambda done: progress("sample", done, model.config.sampling_steps),
         acceleration=acceleration,
     )
-    field = replace(parts.field, evaluator=parts.field.evaluator.to(place))
+    field = replace(parts.field, evaluator=parts.field.evaluator.on_device(place))
     task = Task(
         model=model,
         real=parts.real,
@@ -123,7 +123,7 @@ def published_task(
         space=lambda values: parts.evaluator.geometric(field.beginnings(parts.codec.decode(values))),
     )
     evaluator = replace(parts.evaluator, frames_of=field)
-    return JudgedTask(task, parts.codec, parts.data, parts.fresh, blocks_of(parts.fresh), evaluator, field=field)
+    return JudgedTask(task, parts.codec, parts.data, parts.fresh, fresh_blocks(parts.fresh), evaluator, field=field)
 
 
 def _judge(parts: PublishedParts, field: FieldJudge) -> Callable[[Candidate], Mapping[str, float]]:
@@ -191,7 +191,7 @@ def _described(motion: CaptionedRows) -> CaptionedMotions:
 
 def _prompts(motions: Sequence[CaptionedRows], encode: CaptionEncoder) -> Prompts:
     captions = [[caption.text for caption in motion.captions] for motion in motions]
-    return prompts_of(captions, [len(motion.rows) for motion in motions], encode)
+    return make_prompts(captions, [len(motion.rows) for motion in motions], encode)
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ import torch
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.correction import Correction
-from selfcorrect.loop.run import corrected_real
+from selfcorrect.loop.run import correct_real_data
 from selfcorrect.storage.files.digests import sealed, unsealed
 from selfcorrect.storage.files.writing import write_atomically
 
@@ -51,7 +51,7 @@ def write_references(
     if has_references(folder) and not repair:
         read_references(folder)
         return
-    corrected = corrected_real(task.fresh, Correction(physics(inputs)), stream)
+    corrected = correct_real_data(task.fresh, Correction(physics(inputs)), stream)
     rows = feasible_rows(task, stream, feasibility_count)
     scores = {
         name: {**_scores(task, samples), **feasibility(task.codec.decode(samples.take(rows).values), inputs.engine)}

@@ -22,7 +22,7 @@ from selfcorrect.models.diffusion.model import choose_device
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.preferences.reward import Reward
-from selfcorrect.remedies.spectrum import energy_kept
+from selfcorrect.remedies.spectrum import restore_energy
 from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
 
@@ -226,7 +226,7 @@ def finish_children(codec: FeatureCodec, children: Tensor, parents: Tensor, labe
     Rotations are made valid first, because that adds energy, which would add up along the lines.
     """
     valid = codec.encode(codec.decode(children))
-    return codec.encode(codec.decode(energy_kept(valid, parents, labels)))
+    return codec.encode(codec.decode(restore_energy(valid, parents, labels)))
 
 
 def corrector_inputs(

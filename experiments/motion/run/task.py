@@ -17,7 +17,7 @@ from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Split, Windows, split_sources, split_windows
 from selfcorrect.loop.ancestry import novelty
-from selfcorrect.loop.policy import blocks_of
+from selfcorrect.loop.policy import fresh_blocks
 from selfcorrect.loop.run import Candidate, Task
 from selfcorrect.models.diffusion.acceleration import EXACT, Acceleration
 from selfcorrect.models.diffusion.described import DescribedDiffusion
@@ -199,7 +199,7 @@ def motion_task(
         initial_steps=settings.initial_steps[comparison.denoiser],
         space=lambda values: evaluator.geometric(codec.decode(values)),
     )
-    return JudgedTask(task, codec, data, fresh, blocks_of(fresh), evaluator, captions)
+    return JudgedTask(task, codec, data, fresh, fresh_blocks(fresh), evaluator, captions)
 
 
 def novelty_of_samples(
@@ -234,7 +234,7 @@ def _judge(
             asked = torch.from_numpy(captions.asked(settings.judged_count))
             drawn = candidate.model.sample(asked, candidate.stream.child("captions"))
             scores |= captions.scores(codec.decode(drawn), asked.numpy())
-        corrected = candidate.corrected(samples) if settings.judge_corrected else None
+        corrected = candidate.correct(samples) if settings.judge_corrected else None
         if corrected is None:
             return scores
         again = evaluator.evaluate(codec.decode(corrected.samples.values), corrected.samples.labels.numpy())

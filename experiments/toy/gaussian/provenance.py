@@ -15,7 +15,7 @@ from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import sampling_settings
-from selfcorrect.loop.policy import Augment, Changed
+from selfcorrect.loop.policy import Augment, ModifiedPolicy
 from selfcorrect.loop.run import Plan
 
 from ...studies.claims import Curves, Quantity, agrees, below, late, ours
@@ -40,7 +40,7 @@ QUICK = ProvenanceLoop(true_positive_rates=(0.0, 0.8, 0.95, 1.0), generations=15
 
 
 @dataclass(frozen=True)
-class Detector(Changed):
+class Detector(ModifiedPolicy):
     """Another policy's training set after a detector has removed what it takes for synthetic."""
 
     true_positive_rate: float

@@ -15,7 +15,7 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.draws import people, typicality
 from selfcorrect.loop.bias import best_of
-from selfcorrect.loop.policy import Augment, Changed, Replace
+from selfcorrect.loop.policy import Augment, ModifiedPolicy, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 
 from ...studies.claims import above, below, gain, rise
@@ -65,7 +65,7 @@ def toy(settings: Fairness) -> Toy:
     )
 
 
-class Reparation(Changed):
+class Reparation(ModifiedPolicy):
     """Another policy with training weights that give both groups the same weight in all."""
 
     def change(self, mixed: Samples, stream: Stream) -> Samples:

@@ -16,7 +16,7 @@ from selfcorrect.analysis.curation import exchanged_curation
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import Score, best_of
-from selfcorrect.loop.policy import Augment, Changed
+from selfcorrect.loop.policy import Augment, ModifiedPolicy
 from selfcorrect.loop.run import Plan
 
 from ...studies.claims import Quantity, above, as_predicted, below, end, gain, ours
@@ -45,7 +45,7 @@ QUICK = CrossCuration(own_shares=(1.0, 0.5, 0.2), real_count=500, generations=15
 
 
 @dataclass(frozen=True)
-class ShareOut(Changed):
+class ShareOut(ModifiedPolicy):
     """Each of two models trains on `own` of its synthetic samples and, beside them, on samples of the other.
 
     Values are (N, replicates, 2). The real samples stay with their models.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
-from selfcorrect.loop.bias import best_of, unbiased
+from selfcorrect.loop.bias import best_of, sample_plainly
 from selfcorrect.loop.policy import Augment, Replace
 from selfcorrect.loop.run import Plan
 
@@ -73,7 +73,7 @@ def toy(settings: Curation) -> Toy:
 def _setup(settings: Curation, stream: Stream) -> Setup:
     one, other = (rater(rewards) for rewards in (settings.rewards, settings.rival_rewards))
     curated, mixed = best_of(2, one, choice_noise=1.0), best_of(2, one, other, choice_noise=1.0)
-    arms = {NONE: (Replace(), unbiased), CURATED: (Replace(), curated), KEPT: (Augment(1.0), curated),
+    arms = {NONE: (Replace(), sample_plainly), CURATED: (Replace(), curated), KEPT: (Augment(1.0), curated),
             MIXED: (Replace(), mixed)}  # fmt: skip
     plans = {arm: Plan(policy, settings.generations, bias=bias) for arm, (policy, bias) in arms.items()}
     rewards = torch.tensor(settings.rewards, dtype=torch.float64)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.datasets.toy.text import Alphabet, split_windows, spread
+from selfcorrect.datasets.toy.text import Alphabet, select_evenly, split_windows
 from selfcorrect.loop.run import Candidate, Evaluate, Task
 
 from ..models.categorical import Categorical
@@ -53,7 +53,7 @@ def entropy(probabilities: Tensor) -> Tensor:
 def windows_of(text: str, alphabet: int, length: int, train: int, held_out: int) -> tuple[Tensor, Tensor]:
     """Windows of characters to train on and held out, evenly spread over the first 90 % and the rest of a text."""
     parts = split_windows(Alphabet.of(text, alphabet).encode(text), length, 0.1)
-    return spread(parts[0], train), spread(parts[1], held_out)
+    return select_evenly(parts[0], train), select_evenly(parts[1], held_out)
 
 
 def perplexity_of(held_out: Tensor) -> Evaluate:

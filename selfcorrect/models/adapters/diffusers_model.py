@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from ...core.errors import SettingError
-from ...core.extras import needed_for
+from ...core.extras import requires_extra
 from ...core.randomness import Stream
 from ..network import NetworkModel
-from .torch_model import Module, built, in_parts
+from .torch_model import Module, build_module, draw_in_batches
 
 Condition: TypeAlias = Callable[[Tensor], Mapping[str, Any]]
 """Labels (B,) on the network's device → further keyword arguments of the network, e.g. encoder_hidden_states."""
@@ -44,7 +44,7 @@ class DiffusersModel(NetworkModel[nn.Module]):
     """Values that are denoised together."""
 
     def __post_init__(self) -> None:
-        with needed_for("DiffusersModel", "hub"):
+        with requires_extra("DiffusersModel", "hub"):
             from diffusers.schedulers.scheduling_utils import SchedulerMixin
         if not isinstance(self.scheduler, SchedulerMixin):
             raise SettingError(f"DiffusersModel needs a scheduler of diffusers, got {type(self.scheduler).__name__}")
@@ -70,17 +70,17 @@ class DiffusersModel(NetworkModel[nn.Module]):
 
     def build(self) -> nn.Module:
         assert self.module is not None
-        return built(self.module)
+        return build_module(self.module)
 
     def loss(self, network: nn.Module, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """The mean squared error of the network's prediction at uniformly drawn times."""
         clean = values.reshape(len(values), *self._channels_first)
         noise = torch.randn(clean.shape, generator=generator).to(clean)
         rows = torch.randint(int(self._config("num_train_timesteps", 0)), (len(clean),), generator=generator)
-        noisy, times, target = self._noised(clean, noise, rows)
+        noisy, times, target = self._add_noise(clean, noise, rows)
         return mse_loss(self._predict(network, noisy, times, labels), target)
 
-    def _noised(self, clean: Tensor, noise: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _add_noise(self, clean: Tensor, noise: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Noisy values, the times that the network is told, and what it shall predict."""
         if hasattr(self.scheduler, "scale_noise"):  # flow matching
             share = self.scheduler.sigmas[rows].to(clean).reshape(-1, 1, 1, 1)
@@ -101,9 +101,9 @@ class DiffusersModel(NetworkModel[nn.Module]):
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One value per entry of `labels` by the scheduler's reverse steps, float32 on the CPU."""
         generator = stream.torch()
-        return in_parts(labels, self.sampling_batch, lambda part: self._denoised(part.to(self.device), generator))
+        return draw_in_batches(labels, self.sampling_batch, lambda part: self._denoise(part.to(self.device), generator))
 
-    def _denoised(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def _denoise(self, labels: Tensor, generator: torch.Generator) -> Tensor:
         scheduler = copy.deepcopy(self.scheduler)
         scheduler.set_timesteps(self.sampling_steps)
         draws = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}

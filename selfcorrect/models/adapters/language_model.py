@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ...core.errors import InputError, SettingError
-from ...core.extras import needed_for
+from ...core.extras import requires_extra
 from ...core.randomness import Stream
 from ...core.samples import Samples
 from ..network import NetworkModel
-from .torch_model import built, in_parts
+from .torch_model import build_module, draw_in_batches
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
     """Texts that are drawn together."""
 
     def __post_init__(self) -> None:
-        with needed_for("CausalLanguageModel", "hub"):
+        with requires_extra("CausalLanguageModel", "hub"):
             from transformers import PretrainedConfig
         if not (callable(self.module) or isinstance(self.module, PretrainedConfig)):
             raise SettingError("CausalLanguageModel needs a model or a configuration of transformers as `module`")
@@ -66,11 +66,11 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
         return (self.module,)
 
     def build(self) -> nn.Module:
-        with needed_for("CausalLanguageModel", "hub"):
+        with requires_extra("CausalLanguageModel", "hub"):
             from transformers import AutoModelForCausalLM, PretrainedConfig
         module = self.module
         is_config = isinstance(module, PretrainedConfig)
-        network: Any = AutoModelForCausalLM.from_config(module) if is_config else built(module)
+        network: Any = AutoModelForCausalLM.from_config(module) if is_config else build_module(module)
         known, most = network.get_input_embeddings().num_embeddings, max(self._end, len(self.tokenizer) - 1)
         if most >= known:
             raise SettingError(f"the tokenizer has token {most}, and the model knows {known} tokens; use its own")
@@ -129,9 +129,11 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One value (length,) per entry of `labels`, float32 on the CPU."""
         generator = stream.torch()
-        return in_parts(labels, self.sampling_batch, lambda part: self._drawn(part.to(self.device), generator))
+        return draw_in_batches(
+            labels, self.sampling_batch, lambda part: self._draw_tokens(part.to(self.device), generator)
+        )
 
-    def _drawn(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def _draw_tokens(self, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Token by token, each drawn on the CPU from the generator, with the model's cache of past keys and values."""
         network: Any = self.trained
         (tokens, mask), past, drawn = self._prompt(labels), None, list[Tensor]()

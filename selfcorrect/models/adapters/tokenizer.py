@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ...core.extras import needed_for
+from ...core.extras import requires_extra
 
 END = "<|end|>"
 
@@ -16,7 +16,7 @@ def byte_level_tokenizer(texts: Iterable[str], size: int) -> Any:
     Bytes make up whatever is no learned pair, so that every text has tokens and comes back as it was (Sennrich et al.
     2016; Radford et al. 2019).
     """
-    with needed_for("a tokenizer", "hub"):
+    with requires_extra("a tokenizer", "hub"):
         from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
         from transformers import PreTrainedTokenizerFast
     tokenizer = Tokenizer(models.BPE())

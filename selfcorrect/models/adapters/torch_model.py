@@ -22,7 +22,7 @@ Draw: TypeAlias = Callable[[Any, Tensor, torch.Generator], Tensor]
 """(module, labels (N,), generator on the CPU) → values (N, *event)."""
 
 
-def built(module: Module) -> nn.Module:
+def build_module(module: Module) -> nn.Module:
     """A copy of a module, or what a function of no arguments makes; SettingError where that is no module."""
     network = copy.deepcopy(module) if isinstance(module, nn.Module) else module()
     if not isinstance(network, nn.Module):
@@ -30,7 +30,7 @@ def built(module: Module) -> nn.Module:
     return network
 
 
-def in_parts(labels: Tensor, size: int, draw: Callable[[Tensor], Tensor]) -> Tensor:
+def draw_in_batches(labels: Tensor, size: int, draw: Callable[[Tensor], Tensor]) -> Tensor:
     """Values (N, *event) of `draw` for labels (N,), so many at a time, on the CPU."""
     if size < 1:
         raise SettingError(f"sampling_batch must be at least 1, got {size}")
@@ -68,7 +68,7 @@ class TorchModel(NetworkModel[nn.Module]):
 
     def build(self) -> nn.Module:
         assert self.module is not None
-        return built(self.module)
+        return build_module(self.module)
 
     def loss(self, network: nn.Module, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         assert self.objective is not None
@@ -78,6 +78,6 @@ class TorchModel(NetworkModel[nn.Module]):
         """One value per entry of `labels`, float32 on the CPU."""
         generator, sampler = stream.torch(), self.sampler
         assert sampler is not None
-        return in_parts(
+        return draw_in_batches(
             labels, self.sampling_batch, lambda part: sampler(self.trained, part.to(self.device), generator)
         )

@@ -159,7 +159,7 @@ class ConvolutionBlock(nn.Module):
         self.normalise_in = nn.GroupNorm(8, width)
         self.convolve_in = nn.Conv1d(width, width, kernel, padding="same", dilation=dilation)
         self.normalise_out = nn.GroupNorm(8, width)
-        self.convolve_out = _zeroed(nn.Conv1d(width, width, kernel, padding="same"))
+        self.convolve_out = _zero_parameters(nn.Conv1d(width, width, kernel, padding="same"))
 
     def forward(self, hidden: Tensor, condition: Tensor) -> Tensor:
         scale, shift = self.modulate(condition)[..., None].chunk(2, 1)
@@ -215,10 +215,10 @@ def sinusoids(positions: Tensor, width: int) -> Tensor:
 
 
 def _mlp(width: int, hidden: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(width, hidden), nn.SiLU(), _zeroed(nn.Linear(hidden, width)))
+    return nn.Sequential(nn.Linear(width, hidden), nn.SiLU(), _zero_parameters(nn.Linear(hidden, width)))
 
 
-def _zeroed(layer: Layer) -> Layer:
+def _zero_parameters(layer: Layer) -> Layer:
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer

@@ -47,7 +47,7 @@ class DescribedDiffusion(MotionDiffusion):
             got = None if self.vectors is None else tuple(self.vectors.shape)
             raise InputError(f"{self.classes} labels need vectors of shape ({self.classes}, width), got {got}")
 
-    def redescribed(self, vectors: Tensor) -> Self:
+    def with_descriptions(self, vectors: Tensor) -> Self:
         """The same weights with other labels, known by vectors (C', E) of the same width."""
         modules = {name: copy.deepcopy(getattr(self, name)) for name in ("network", "average")}
         for module in modules.values():

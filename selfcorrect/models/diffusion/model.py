@@ -21,7 +21,7 @@ from ..training import layer_randomness
 from .acceleration import EXACT, Acceleration
 from .config import DENOISERS, DiffusionConfig
 from .schedule import NoiseSchedule, cosine_schedule
-from .sharing import share_of_this_process
+from .sharing import this_process_group
 from .training import Batch, draw_batch, train
 
 SAMPLING = ("guidance_scale", "temperature", "eta", "sampling_steps")
@@ -83,7 +83,7 @@ class MotionDiffusion:
         self._check(samples)
         if self.average is not None and self.network is None:
             raise InputError("this diffusion model was kept for sampling alone and cannot be trained on")
-        share = share_of_this_process()
+        share = this_process_group()
         share.call(replace(self, on_training_step=None, on_sampling_step=None), samples, steps, stream)
         with layer_randomness(stream.child("layers"), self.device):
             network = copy.deepcopy(self.network) if self.network else self._build()
@@ -123,7 +123,7 @@ class MotionDiffusion:
             samples = Samples(values, labels, samples.provenance, weights)
 
         def draw() -> Batch:
-            return draw_batch(samples, schedule, self.config, self.classes, generator).to(self.device)
+            return draw_batch(samples, schedule, self.config, self.classes, generator).to_device(self.device)
 
         return draw
 
@@ -163,10 +163,10 @@ class MotionDiffusion:
             raise InputError("this diffusion model is not trained yet: call fit or load_state first")
         chunk = self.acceleration.sampling_chunk or max(len(noisy), 1)
         with self.acceleration.autocast(self.device):
-            parts = [self._guided(*part, time) for part in zip(noisy.split(chunk), labels.split(chunk), strict=True)]
+            parts = [self._guide(*part, time) for part in zip(noisy.split(chunk), labels.split(chunk), strict=True)]
         return torch.cat(parts).float() if len(parts) > 1 else parts[0].float()
 
-    def _guided(self, noisy: Tensor, labels: Tensor, time: int) -> Tensor:
+    def _guide(self, noisy: Tensor, labels: Tensor, time: int) -> Tensor:
         average, scale = self.average, self.config.guidance_scale
         assert average is not None
         if scale == 1:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ...core.errors import SettingError, TrainingDivergedError
-from ...core.extras import needed_for
+from ...core.extras import requires_extra
 from ...core.randomness import Stream
 from ...core.samples import Samples
 
@@ -27,7 +27,7 @@ PATIENCE = timedelta(days=7)
 """How long a process waits for the leader, which corrects and judges between two fits."""
 
 
-class Share:
+class ProcessGroup:
     """All of the work, for the only process there is."""
 
     def call(self, model: Any, samples: Samples, steps: int, stream: Stream) -> None:
@@ -36,24 +36,24 @@ class Share:
     def seed_layers(self, stream: Stream) -> None:
         """Let layers of each process draw numbers of their own, after all built the same network."""
 
-    def joined(self, network: nn.Module) -> nn.Module:
+    def wrap_network(self, network: nn.Module) -> nn.Module:
         """The network, whose gradients are averaged over all processes."""
         return network
 
-    def of(self, rows: Tensor) -> Tensor:
+    def local_rows(self, rows: Tensor) -> Tensor:
         """This process' rows of a batch."""
         return rows
 
-    def mean(self, loss: Tensor) -> Tensor:
+    def average_loss(self, loss: Tensor) -> Tensor:
         """The loss of the whole batch, from that of this process' rows."""
         return loss
 
 
-ALONE = Share()
+ALONE = ProcessGroup()
 
 
 @dataclass(frozen=True)
-class PartialShare(Share):
+class DistributedGroup(ProcessGroup):
     """One process' part in a group."""
 
     accelerator: Any
@@ -67,17 +67,17 @@ class PartialShare(Share):
         if rank := self.accelerator.process_index:
             torch.manual_seed(stream.child("process", rank).seed)
 
-    def joined(self, network: nn.Module) -> nn.Module:
+    def wrap_network(self, network: nn.Module) -> nn.Module:
         self.accelerator.free_memory()  # it holds on to the networks of earlier fits
         return self.accelerator.prepare_model(network)
 
-    def of(self, rows: Tensor) -> Tensor:
+    def local_rows(self, rows: Tensor) -> Tensor:
         count = self.accelerator.num_processes
         if len(rows) % count:
             raise SettingError(f"batch_size must be a multiple of the {count} processes that train, got {len(rows)}")
         return rows.chunk(count)[self.accelerator.process_index]
 
-    def mean(self, loss: Tensor) -> Tensor:
+    def average_loss(self, loss: Tensor) -> Tensor:
         return self.accelerator.reduce(loss.detach(), "mean")
 
 
@@ -86,28 +86,28 @@ def process_count() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-_share: Share = ALONE
+_share: ProcessGroup = ALONE
 
 
-def share_of_this_process() -> Share:
+def this_process_group() -> ProcessGroup:
     """What this process does of each batch: all of it outside a `crew`."""
     return _share
 
 
 def _accelerator(cpu: bool) -> Any:
     """This process' place in the group, which is formed here."""
-    with needed_for("training by several processes"):
+    with requires_extra("training by several processes"):
         from accelerate import Accelerator, InitProcessGroupKwargs
     return Accelerator(cpu=cpu, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)])
 
 
 @contextmanager
-def crew(device: torch.device) -> Iterator[bool]:
+def process_group(device: torch.device) -> Iterator[bool]:
     """Whether this process is to run the program; the others fit what it fits until its block ends."""
     if process_count() == 1:
         yield True
         return
-    with _joined(PartialShare(_accelerator(device.type == "cpu"))) as share:
+    with _join_group(DistributedGroup(_accelerator(device.type == "cpu"))) as share:
         try:
             if share.accelerator.is_main_process:
                 yield True
@@ -123,7 +123,7 @@ def crew(device: torch.device) -> Iterator[bool]:
 
 
 @contextmanager
-def _joined(share: PartialShare) -> Iterator[PartialShare]:
+def _join_group(share: DistributedGroup) -> Iterator[DistributedGroup]:
     global _share
     _share = share
     try:
@@ -132,7 +132,7 @@ def _joined(share: PartialShare) -> Iterator[PartialShare]:
         _share = ALONE
 
 
-def _follow(share: PartialShare) -> None:
+def _follow(share: DistributedGroup) -> None:
     while (work := _receive()) is not None:
         blank, state, samples, steps, stream = work
         model = replace(blank, device=share.accelerator.device).load_state(state)

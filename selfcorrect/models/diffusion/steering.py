@@ -19,7 +19,7 @@ from .model import MotionDiffusion
 Steered = TypeVar("Steered", bound=MotionDiffusion)
 
 
-def steered(kind: type[Steered], model: GenerativeModel, **settings: Any) -> Steered:
+def steer(kind: type[Steered], model: GenerativeModel, **settings: Any) -> Steered:
     """The diffusion model as a `kind` of it, with the same weights."""
     if not isinstance(model, MotionDiffusion):
         raise InputError(f"{kind.__name__.lower()} sampling needs a diffusion model, got {type(model).__name__}")

@@ -15,7 +15,7 @@ from ..training import DivergenceCheck, draw_rows, follow, update
 from .acceleration import EXACT, Acceleration
 from .config import DiffusionConfig
 from .schedule import NoiseSchedule
-from .sharing import ALONE, Share
+from .sharing import ALONE, ProcessGroup
 
 
 class Batch(NamedTuple):
@@ -26,7 +26,7 @@ class Batch(NamedTuple):
     labels: Tensor
     clean: Tensor
 
-    def to(self, device: torch.device) -> Batch:
+    def to_device(self, device: torch.device) -> Batch:
         return Batch(*(part.to(device) for part in self))
 
 
@@ -40,7 +40,7 @@ def train(
     steps_before: int,
     on_step: Callable[[int], None] | None,
     acceleration: Acceleration = EXACT,
-    share: Share = ALONE,
+    share: ProcessGroup = ALONE,
     loss_of: Callable[[Tensor, Tensor], Tensor] = mse_loss,
 ) -> float:
     """Train `network` in place for `steps` optimiser steps on the batches of `draw`, and let `average` follow it.
@@ -61,18 +61,18 @@ def train(
     network.train()
     if acceleration.compiled:
         network.compile()
-    forward = share.joined(network)
+    forward = share.wrap_network(network)
     check = DivergenceCheck(acceleration.check_every, steps, advice)
     averages, parameters = list(average.parameters()), list(network.parameters())  # a walk through modules is slow
     late_losses: list[Tensor] = []
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = peak * learning_rate_factor(step, steps, config)
-        batch = Batch(*map(share.of, draw()))
+        batch = Batch(*map(share.local_rows, draw()))
         with acceleration.autocast(batch.clean.device):
             predicted = forward(batch.noisy, batch.times, batch.labels)
         loss = loss_of(predicted.float(), batch.clean)
-        shared_loss = share.mean(loss)
+        shared_loss = share.average_loss(loss)
         check.see(shared_loss, step)
         if step >= steps - math.ceil(steps / 4):
             late_losses.append(shared_loss.detach())

@@ -90,7 +90,7 @@ def _smplx_module(kind: str, numbers: dict[str, Any]) -> Any:
         return smplx.create(str(file), **options, **given).requires_grad_(False)
 
 
-def body_of(model: BodyModel, betas: np.ndarray | None = None) -> Body:
+def make_body(model: BodyModel, betas: np.ndarray | None = None) -> Body:
     """The person with shape coefficients `betas` (B,), the mean person without."""
     posed = model.module(betas=_betas(model, betas), **_pose(model, np.zeros((1, len(model.layout.names), 3))))
     joints_m = posed.joints[0, : len(model.layout.names)].numpy()
@@ -113,7 +113,7 @@ def vertices(model: BodyModel, motion: Motion, betas: np.ndarray | None = None) 
             f"{motion.source or 'motion'}: {model.name} poses the {len(model.layout.names)} joints of "
             f"{model.layout.name}, the motion has {len(motion.skeleton)} joints"
         )
-    pelvis_m = body_of(model, betas).pelvis_m
+    pelvis_m = make_body(model, betas).pelvis_m
     rotations = Rotation.from_quat(motion.rotations).as_rotvec()
     return np.concatenate(
         [

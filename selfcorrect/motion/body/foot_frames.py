@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..geometry.kinematics import SLAB, forward_kinematics
-from ..geometry.rotations import applied, composed, inverted, rotation_vectors
-from ..geometry.vectors import lengths, median, percentile
+from ..geometry.rotations import compose, invert, rotate, rotation_vectors
+from ..geometry.vectors import median, norms, percentile
 from ..geometry.views import LevelFeet
 from ..motion import Motion
 from ..skeleton import FootFrames, Quaternion, Skeleton
@@ -68,7 +68,7 @@ class _Stance:
     clips: np.ndarray
     """(K,) which clip each is of."""
 
-    def at(self, frames: np.ndarray) -> _Stance:
+    def select_frames(self, frames: np.ndarray) -> _Stance:
         """Some of the frames."""
         return _Stance(**{name: values[frames] for name, values in vars(self).items()})
 
@@ -88,44 +88,44 @@ class _Foot:
     slope_rad: float
     """Of the line from toe joint to ankle."""
 
-    def beside(self, other: _Foot | None) -> _Foot:
+    def reconcile_with(self, other: _Foot | None) -> _Foot:
         """This foot, or the mirror image of the other where that is flatter by far."""
         if other is None or self.slope_rad < other.slope_rad + _STEEPER_RAD:
             return self
-        return other.mirrored()
+        return other.mirror()
 
-    def depth_beside_m(self, other: _Foot) -> float:
+    def reconciled_depth_m(self, other: _Foot) -> float:
         """The sole's depth, as far as the other foot shows it more surely that of this one: shoes are alike."""
         return self.sole_m + max(other.sure - self.sure, 0.0) * (other.sole_m - self.sole_m)
 
-    def mirrored(self) -> _Foot:
+    def mirror(self) -> _Foot:
         """The foot of the other side."""
         return replace(self, ankle=self.ankle * (-1, 1, 1), toe=self.toe * (-1, 1, 1))
 
 
-def level(motion: Motion) -> Motion:
+def level_feet(motion: Motion) -> Motion:
     """The same motion, its feet seen in frames in which they stand level, with soles of the depth that they show."""
-    return LevelFeet(feet_of(motion)).view(motion)
+    return LevelFeet(get_foot_frames(motion)).view(motion)
 
 
-def feet_of(motion: Motion) -> FootFrames:
+def get_foot_frames(motion: Motion) -> FootFrames:
     """How the feet of a motion's rig stand: as it carries along, else as it shows."""
-    return motion.feet or foot_frames([motion])
+    return motion.feet or estimate_foot_frames([motion])
 
 
-def feet_on_rig(motion: Motion, rig: FootFrames) -> FootFrames:
+def fit_feet_to_rig(motion: Motion, rig: FootFrames) -> FootFrames:
     """How the feet of a motion stand whose rig other motions showed: as those do, at the height at which it stands.
 
     Its own soles count where they are nearly as deep: no floor is known to the centimetre.
     """
-    own_m = foot_frames([motion]).soles_m
+    own_m = estimate_foot_frames([motion]).soles_m
     if own_m is None or rig.soles_m is None:
         return rig
     near = all(abs(own - usual) < _FLOORS_OFF_M for own, usual in zip(own_m, rig.soles_m, strict=True))
     return replace(rig, soles_m=own_m) if near else rig
 
 
-def foot_frames(motions: Sequence[Motion]) -> FootFrames:
+def estimate_foot_frames(motions: Sequence[Motion]) -> FootFrames:
     """How the feet of motions on one skeleton stand; as at rest where they never stand flat.
 
     Depths explain how high toe joints are above y = 0 as far as soles can. Among several motions the median decides,
@@ -134,49 +134,52 @@ def foot_frames(motions: Sequence[Motion]) -> FootFrames:
     skeleton = motions[0].skeleton
     if None in (skeleton.joint("left_ankle"), skeleton.joint("right_ankle")):
         return FootFrames()
-    seen = [_stances(motion, clip) for clip, motion in enumerate(motions) if len(motion) >= _FEWEST_FRAMES]
+    seen = [_find_stances(motion, clip) for clip, motion in enumerate(motions) if len(motion) >= _FEWEST_FRAMES]
     if not seen:
         return FootFrames()
-    left, right = (_foot([feet[side] for feet in seen], skeleton, side, motions[0].fps) for side in (0, 1))
-    left, right = left or (right and right.mirrored()), right or (left and left.mirrored())
+    left, right = (_estimate_foot([feet[side] for feet in seen], skeleton, side, motions[0].fps) for side in (0, 1))
+    left, right = left or (right and right.mirror()), right or (left and left.mirror())
     if left is None or right is None:
         return FootFrames()
-    left, right = left.beside(right), right.beside(left)
+    left, right = left.reconcile_with(right), right.reconcile_with(left)
     return FootFrames(
-        ankles=(_onto_up(left.ankle), _onto_up(right.ankle)),
-        toes=(_onto_up(left.toe), _onto_up(right.toe)),
-        soles_m=(left.depth_beside_m(right), right.depth_beside_m(left)),
+        ankles=(_turn_onto_up(left.ankle), _turn_onto_up(right.ankle)),
+        toes=(_turn_onto_up(left.toe), _turn_onto_up(right.toe)),
+        soles_m=(left.reconciled_depth_m(right), right.reconciled_depth_m(left)),
     )
 
 
-def _stances(motion: Motion, clip: int) -> list[_Stance]:
+def _find_stances(motion: Motion, clip: int) -> list[_Stance]:
     """When each foot of a motion stands."""
     skeleton, fps, count = motion.skeleton, motion.fps, min(len(motion), SLAB)
-    joints = np.array([_joints(skeleton, side) for side in (0, 1)])
+    joints = np.array([_find_ankle_and_toe(skeleton, side) for side in (0, 1)])
     poses = forward_kinematics(skeleton, motion.root_m[:count], motion.rotations[:count], joints.ravel().tolist())
     # (T, 2 feet, ankle and toe joint, …)
     positions_m, orientations = (values.reshape(count, *joints.shape, -1) for values in poses)
     if motion.ground is not None:
-        positions_m, orientations = motion.ground.seen(positions_m), motion.ground.seen_turned(orientations)
+        positions_m, orientations = (
+            motion.ground.to_floor_frame(positions_m),
+            motion.ground.orientations_to_floor_frame(orientations),
+        )
     ankles_m, toes_m = positions_m[:, :, 0], positions_m[:, :, 1]
     apart, toed = max(1, round(_AROUND_S * fps)), joints[:, 0] != joints[:, 1]
     first, last = np.maximum(np.arange(count) - apart, 0), np.minimum(np.arange(count) + apart, count - 1)
     for_s = ((last - first) / fps)[:, None]
-    turned = composed(orientations[last, :, 0], inverted(orientations[first, :, 0]))
-    calm = lengths(rotation_vectors(turned)) < _TURNS_RAD_S * for_s
+    turned = compose(orientations[last, :, 0], invert(orientations[first, :, 0]))
+    calm = norms(rotation_vectors(turned)) < _TURNS_RAD_S * for_s
     calm &= (np.abs(positions_m[last, ..., 1] - positions_m[first, ..., 1]) < _RISES_M_S * for_s[..., None]).all(-1)
-    heights_m = toes_m[..., 1] if motion.ground is None else motion.ground.of_floor.above_m(toes_m)
+    heights_m = toes_m[..., 1] if motion.ground is None else motion.ground.in_own_frame.above_m(toes_m)
     lowest_m = percentile(heights_m.min(1), 25)
     stands = calm & (heights_m < lowest_m + _LOW_M)
-    still = stands & (lengths((ankles_m[last] - ankles_m[first])[..., [0, 2]]) < _SLIDES_M_S * for_s)
-    stands = np.where(still.sum(0) >= _fewest(fps), still, stands)
-    up, away_m = applied(inverted(orientations), np.array([0.0, 1.0, 0.0])), ankles_m - toes_m
+    still = stands & (norms((ankles_m[last] - ankles_m[first])[..., [0, 2]]) < _SLIDES_M_S * for_s)
+    stands = np.where(still.sum(0) >= _minimum_flat_frames(fps), still, stands)
+    up, away_m = rotate(invert(orientations), np.array([0.0, 1.0, 0.0])), ankles_m - toes_m
     return [
         _Stance(
             normals=up[own, side, 0],
             toe_normals=up[own, side, 1],
             rises_m=away_m[own, side, 1] if toed[side] else heights_m[own, side],
-            reaches_m=lengths(away_m[own, side][:, [0, 2]]),
+            reaches_m=norms(away_m[own, side][:, [0, 2]]),
             heights_m=heights_m[own, side],
             clips=np.full(own.sum(), clip),
         )
@@ -184,40 +187,40 @@ def _stances(motion: Motion, clip: int) -> list[_Stance]:
     ]
 
 
-def _joints(skeleton: Skeleton, side: int) -> tuple[int, int]:
+def _find_ankle_and_toe(skeleton: Skeleton, side: int) -> tuple[int, int]:
     """Ankle and toe joint of a foot, the ankle twice without one."""
     ankle, toe = (skeleton.joint(f"{SIDES[side]}_{part}") for part in ("ankle", "foot"))
     assert ankle is not None
     return ankle, ankle if toe is None else toe
 
 
-def _fewest(fps: float) -> float:
+def _minimum_flat_frames(fps: float) -> float:
     """Frames of flat stance that show a foot's frame."""
     return max(_FEWEST_FRAMES, _FEWEST_S * fps)
 
 
-def _foot(seen: Sequence[_Stance], skeleton: Skeleton, side: int, fps: float) -> _Foot | None:
+def _estimate_foot(seen: Sequence[_Stance], skeleton: Skeleton, side: int, fps: float) -> _Foot | None:
     """How a foot stands in some clips; None where it hardly ever is flat."""
     stance = _Stance(*(np.concatenate([getattr(one, name) for one in seen]) for name in _Stance.__annotations__))
-    if len(stance.clips) < _fewest(fps):
+    if len(stance.clips) < _minimum_flat_frames(fps):
         return None
     flattest_m = percentile(stance.rises_m, _FLATTEST_PERCENTILE)
-    flat = stance.at(np.abs(stance.rises_m - flattest_m) < _AS_FLAT_M)
-    flat = flat.at(_angles_rad(flat.normals, _mean(flat.normals)) < _AS_FLAT_RAD)
-    ankle, toe = _joints(skeleton, side)
+    flat = stance.select_frames(np.abs(stance.rises_m - flattest_m) < _AS_FLAT_M)
+    flat = flat.select_frames(_angles_rad(flat.normals, _mean_direction(flat.normals)) < _AS_FLAT_RAD)
+    ankle, toe = _find_ankle_and_toe(skeleton, side)
     toed = toe != ankle
     slope_rad = float(np.arctan2(median(flat.rises_m), median(flat.reaches_m))) if toed else 0.0
-    normal = _mean(flat.normals)
+    normal = _mean_direction(flat.normals)
     tilted = float(_angles_rad(normal, np.array([0.0, 1.0, 0.0]))) > _MOST_TILTED_RAD
-    if len(flat.clips) < _fewest(fps) or tilted or not _SLOPES_RAD[0] <= slope_rad <= _SLOPES_RAD[1]:
+    if len(flat.clips) < _minimum_flat_frames(fps) or tilted or not _SLOPES_RAD[0] <= slope_rad <= _SLOPES_RAD[1]:
         return None
-    toe_normal = _mean(flat.toe_normals)
+    toe_normal = _mean_direction(flat.toe_normals)
     bent = float(_angles_rad(toe_normal, np.array([0.0, 1.0, 0.0]))) > _MOST_TILTED_RAD
     heights_m = [float(median(flat.heights_m[flat.clips == clip])) for clip in np.unique(flat.clips)]
-    return _Foot(normal, normal if bent else toe_normal, *_depth_m(np.array(heights_m), toed=toed), slope_rad)
+    return _Foot(normal, normal if bent else toe_normal, *_estimate_depth_m(np.array(heights_m), toed=toed), slope_rad)
 
 
-def _depth_m(heights_m: np.ndarray, *, toed: bool) -> tuple[float, float]:
+def _estimate_depth_m(heights_m: np.ndarray, *, toed: bool) -> tuple[float, float]:
     """Depth of a sole from the height (N,) of its standing toe joint in each clip, and how sure that is, 0 to 1.
 
     The most likely one, with a normal distribution of depths and a Laplace distribution of the floors' heights: one
@@ -233,7 +236,7 @@ def _depth_m(heights_m: np.ndarray, *, toed: bool) -> tuple[float, float]:
     return float(depths_m[likeliest]), float(sure.max())
 
 
-def _mean(normals: np.ndarray) -> np.ndarray:
+def _mean_direction(normals: np.ndarray) -> np.ndarray:
     """The mean direction (3,) of unit vectors (K, 3)."""
     total = normals.sum(0)
     return total / max(float(np.linalg.norm(total)), 1e-9)
@@ -243,7 +246,7 @@ def _angles_rad(normals: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.arccos(np.clip(normals @ other, -1.0, 1.0))
 
 
-def _onto_up(normal: np.ndarray) -> Quaternion:
+def _turn_onto_up(normal: np.ndarray) -> Quaternion:
     """The smallest turn that brings a unit vector (3,) onto the y axis."""
     x, y, z = normal.tolist()
     turn = np.array([-z, 0.0, x, 1 + y])  # the axis is normal × y

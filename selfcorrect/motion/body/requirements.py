@@ -4,7 +4,7 @@ import numpy as np
 
 from ...core.errors import InputError
 from ..geometry.kinematics import joint_positions
-from ..geometry.vectors import lengths
+from ..geometry.vectors import norms
 from ..motion import LENGTHS_READ, Motion
 
 REQUIRED_PARTS = ("pelvis", *(f"{side}_{part}" for side in ("left", "right") for part in ("hip", "knee", "ankle")))
@@ -24,18 +24,25 @@ def check_body(motion: Motion) -> None:
     """Raises InputError in the words of `flaw_of`, and for what is no motion."""
     if not isinstance(motion, Motion):
         raise InputError(f"expected a Motion, got {type(motion).__name__}")
-    if flaw := flaw_of(motion):
+    if flaw := find_flaw(motion):
         raise InputError(flaw)
 
 
-def flaw_of(motion: Motion) -> str:
+def find_flaw(motion: Motion) -> str:
     """Why no corrector could work on a motion, in a sentence that names what is missing; "" where one could."""
-    checks = (_flaw_of_frames, _flaw_of_place, _flaw_of_rotations, _flaw_of_parts, _flaw_of_rest, _flaw_of_posture)
+    checks = (
+        _find_flaw_in_frames,
+        _find_flaw_in_place,
+        _find_flaw_in_rotations,
+        _find_flaw_in_parts,
+        _find_flaw_in_rest,
+        _find_flaw_in_posture,
+    )
     found = next(filter(None, (check(motion) for check in checks)), "")
     return f"{motion.source or 'the motion'}: {found}" if found else ""
 
 
-def _flaw_of_frames(motion: Motion) -> str:
+def _find_flaw_in_frames(motion: Motion) -> str:
     if not len(motion):
         return "has no frames"
     if not FPS_RANGE[0] <= motion.fps <= FPS_RANGE[1]:
@@ -43,14 +50,14 @@ def _flaw_of_frames(motion: Motion) -> str:
     return ""
 
 
-def _flaw_of_place(motion: Motion) -> str:
+def _find_flaw_in_place(motion: Motion) -> str:
     away_m = np.abs(motion.root_m).max(axis=1)
     if away_m.max() <= _FURTHEST_M:
         return ""
     return f"the body is {away_m.max():.3g} m away in frame {int(away_m.argmax())}"
 
 
-def _flaw_of_rotations(motion: Motion) -> str:
+def _find_flaw_in_rotations(motion: Motion) -> str:
     lengths = np.abs(motion.rotations).max(axis=2)
     if not (lengths < LENGTHS_READ[0]).any():
         return ""
@@ -58,7 +65,7 @@ def _flaw_of_rotations(motion: Motion) -> str:
     return f"the rotation of {motion.skeleton.names[joint]} is none in frame {frame}"
 
 
-def _flaw_of_parts(motion: Motion) -> str:
+def _find_flaw_in_parts(motion: Motion) -> str:
     skeleton = motion.skeleton
     missing = [part for part in REQUIRED_PARTS if skeleton.joint(part) is None]
     if not missing:
@@ -70,7 +77,7 @@ def _flaw_of_parts(motion: Motion) -> str:
     return f"{lacking}; its joints are {shown}"
 
 
-def _flaw_of_rest(motion: Motion) -> str:
+def _find_flaw_in_rest(motion: Motion) -> str:
     """Bones without length: joints that a body has in different places lie in one, as broken exports leave them."""
     skeleton, rest_m = motion.skeleton, motion.skeleton.rest_positions_m
     joints = [(skeleton.joint(start), skeleton.joint(end)) for start, end in _APART]
@@ -87,8 +94,8 @@ def _flaw_of_rest(motion: Motion) -> str:
     return f"its rest pose is collapsed: {first}, nor have {len(collapsed) - 1} others; export it with its rest pose"
 
 
-def _flaw_of_posture(motion: Motion) -> str:
-    return "goes on all fours with a trunk as long as its legs: no human body" if on_all_fours(motion) else ""
+def _find_flaw_in_posture(motion: Motion) -> str:
+    return "goes on all fours with a trunk as long as its legs: no human body" if is_quadruped(motion) else ""
 
 
 _LONG_TRUNK = 0.85
@@ -98,7 +105,7 @@ _RISING = 0.5
 """Least cosine between a trunk and its legs that stand below it."""
 
 
-def on_all_fours(motion: Motion) -> bool:
+def is_quadruped(motion: Motion) -> bool:
     """Whether the body is an animal's: a trunk as long as the legs, that lies across them in most of the motion."""
     joints = [
         [motion.skeleton.joint(f"{side}_{part}") for side in ("left", "right")]
@@ -109,7 +116,7 @@ def on_all_fours(motion: Motion) -> bool:
     places_m = joint_positions(motion, np.array(joints, dtype=int).ravel().tolist())
     hips, knees, ankles, shoulders = np.moveaxis(places_m.reshape(len(motion), len(joints), 2, 3).mean(axis=2), 1, 0)
     trunk, legs = shoulders - hips, hips - ankles
-    leg_m = lengths(knees - hips) + lengths(ankles - knees)
-    trunk_m = lengths(trunk)
-    rising = np.einsum("ti,ti->t", trunk, legs) / np.maximum(trunk_m * lengths(legs), 1e-12)
+    leg_m = norms(knees - hips) + norms(ankles - knees)
+    trunk_m = norms(trunk)
+    rising = np.einsum("ti,ti->t", trunk, legs) / np.maximum(trunk_m * norms(legs), 1e-12)
     return bool(np.median(trunk_m / leg_m) > _LONG_TRUNK and np.median(rising) < _RISING)

@@ -29,41 +29,43 @@ _SHORTEST_BONE_M = 0.02
 _FRAMES_TO_FIT = 512
 
 
-def upright_turns(motion: Motion) -> Rotation | None:
+def find_upright_turns(motion: Motion) -> Rotation | None:
     """Constant turns (J,) of the joints' frames by which the skeleton rests upright; None where it does already.
 
     Raises ValueError where that takes a part which the skeleton lacks.
     """
-    turns = _Turns(motion).all()
+    turns = _UprightTurnSearch(motion).solve()
     return None if turns.magnitude().max() < 1e-9 else turns
 
 
-class _Turns:
+class _UprightTurnSearch:
     """The search for upright turns: from the root outwards, each joint keeps its parent's turn where that serves."""
 
     def __init__(self, motion: Motion) -> None:
         self.motion, self.skeleton = motion, motion.skeleton
         self.rest_m = motion.skeleton.rest_positions_m
 
-    def all(self) -> Rotation:
+    def solve(self) -> Rotation:
         turns: list[Rotation] = []
         for joint, (part, parent) in enumerate(zip(self.skeleton.parts, self.skeleton.parents, strict=True)):
-            turns.append(self._turn(joint, part, turns[parent] if joint else Rotation.identity()))
+            turns.append(self._turn_of_joint(joint, part, turns[parent] if joint else Rotation.identity()))
         return Rotation.concatenate(turns)
 
-    def _turn(self, joint: int, part: str, before: Rotation) -> Rotation:
+    def _turn_of_joint(self, joint: int, part: str, before: Rotation) -> Rotation:
         side, _, limb = part.rpartition("_")
         if part in _SPINE:
-            return self._trunk(joint, part, before)
+            return self._turn_of_trunk(joint, part, before)
         if limb in _LIMBS and side:
             end, direction, tolerance_deg = _LIMBS[limb]
             bones_m = self._bones(joint, self.skeleton.joint(f"{side}_{end}"))
-            return self._aligned(joint, bones_m, direction[None], tolerance_deg, before)
+            return self._align_bones(joint, bones_m, direction[None], tolerance_deg, before)
         if limb == "foot" and self.skeleton.children[joint]:
-            return self._aligned(joint, self._bones(joint, self.skeleton.children[joint][0]), AHEAD[None], 45.0, before)
+            return self._align_bones(
+                joint, self._bones(joint, self.skeleton.children[joint][0]), AHEAD[None], 45.0, before
+            )
         return before
 
-    def _trunk(self, joint: int, part: str, before: Rotation) -> Rotation:
+    def _turn_of_trunk(self, joint: int, part: str, before: Rotation) -> Rotation:
         above = (self._bones(joint, self.skeleton.joint(end)) for end in _SPINE[_SPINE.index(part) + 1 :])
         bones_m = next((bone_m for bone_m in above if len(bone_m)), np.zeros((0, 3)))
         directions = np.tile(UP, (len(bones_m), 1))
@@ -71,31 +73,34 @@ class _Turns:
         if part == "pelvis" and left is not None and right is not None:
             bones_m = np.vstack([bones_m, self.rest_m[left] - self.rest_m[right]])
             directions = np.vstack([directions, LEFT])
-        return self._aligned(joint, bones_m, directions, _TRUNK_DEG, before)
+        return self._align_bones(joint, bones_m, directions, _TRUNK_DEG, before)
 
     def _bones(self, joint: int, end: int | None) -> np.ndarray:
         """(1, 3) from a joint to another at rest, (0, 3) where that is missing or in the same place."""
         bone_m = np.zeros(3) if end is None else self.rest_m[end] - self.rest_m[joint]
         return bone_m[None] if np.linalg.norm(bone_m) > _SHORTEST_BONE_M else np.zeros((0, 3))
 
-    def _aligned(
+    def _align_bones(
         self, joint: int, bones_m: np.ndarray, directions: np.ndarray, tolerance_deg: float, before: Rotation
     ) -> Rotation:
         """`before`, or where bones (B, 3) at rest are then off their directions, the nearest turn that aligns them."""
-        if not len(bones_m) or (off_deg := _off_deg(before.inv().apply(bones_m), directions)) <= tolerance_deg:
+        if (
+            not len(bones_m)
+            or (off_deg := _largest_angle_deg(before.inv().apply(bones_m), directions)) <= tolerance_deg
+        ):
             return before
-        if len(bones_m) > 1 and (quarters := _quarter_turns(bones_m, directions, tolerance_deg)) is not None:
+        if len(bones_m) > 1 and (quarters := _best_quarter_turns(bones_m, directions, tolerance_deg)) is not None:
             return quarters
         if len(bones_m) < 2 and off_deg > _TWISTED_DEG:
-            before = self._known[joint]
+            before = self._mean_turns[joint]
         lengths_m = np.linalg.norm(bones_m, axis=1, keepdims=True)
         targets_m = lengths_m * directions / np.linalg.norm(directions, axis=1, keepdims=True)
         return Rotation.from_quat(aligning_turns(bones_m, targets_m[None], before.inv().as_quat()[None])[0]).inv()
 
     @cached_property
-    def _known(self) -> Rotation:
+    def _mean_turns(self) -> Rotation:
         """(J,) mean turns, over the motion, from the frames to those of a body with joints in the same places."""
-        some = _thinned(self.motion)
+        some = _subsample_frames(self.motion)
         body = to_smpl(some)
         _, own = forward_kinematics(self.skeleton, some.root_m, some.rotations)
         _, known = forward_kinematics(body.skeleton, body.root_m, body.rotations)
@@ -104,20 +109,20 @@ class _Turns:
         return Rotation.concatenate([Rotation.from_quat(between[:, joint]).mean() for joint in range(len(columns))])
 
 
-def _quarter_turns(bones_m: np.ndarray, directions: np.ndarray, tolerance_deg: float) -> Rotation | None:
+def _best_quarter_turns(bones_m: np.ndarray, directions: np.ndarray, tolerance_deg: float) -> Rotation | None:
     """The turn by right angles after which bones lie best, None where none will do: bodies that lie or look aside."""
     turns = Rotation.create_group("O")
-    offs_deg = [_off_deg(turn.inv().apply(bones_m), directions) for turn in turns]
+    offs_deg = [_largest_angle_deg(turn.inv().apply(bones_m), directions) for turn in turns]
     return turns[int(np.argmin(offs_deg))] if min(offs_deg) <= tolerance_deg else None
 
 
-def _off_deg(bones_m: np.ndarray, directions: np.ndarray) -> float:
+def _largest_angle_deg(bones_m: np.ndarray, directions: np.ndarray) -> float:
     """Largest angle between bones and directions, both (B, 3); bones without length are at right angles to all."""
     lengths = np.linalg.norm(bones_m, axis=1) * np.linalg.norm(directions, axis=1)
     cosines = (bones_m * directions).sum(1) / np.maximum(lengths, 1e-12)
     return float(np.degrees(np.arccos(np.clip(cosines, -1, 1)).max()))
 
 
-def _thinned(motion: Motion) -> Motion:
+def _subsample_frames(motion: Motion) -> Motion:
     step = -(-len(motion) // _FRAMES_TO_FIT)
     return replace(motion, root_m=motion.root_m[::step], rotations=motion.rotations[::step])

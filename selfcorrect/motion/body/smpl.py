@@ -128,7 +128,7 @@ def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
     family keeps its rotations too, but for what its pose at rest differs from the T-pose. Others need all 22 body
     parts (`body_joints`), and their bones do not turn about themselves any more.
     """
-    motion = _rested(motion) if motion.skeleton.names[:22] == SMPL_22 else _by_positions(motion)
+    motion = _remeasure_from_t_pose(motion) if motion.skeleton.names[:22] == SMPL_22 else _to_smpl_by_positions(motion)
     source = {name: joint for joint, name in enumerate(motion.skeleton.names)}
     shared = [joint for joint, name in enumerate(layout.names) if name in source]
     taken = [source[layout.names[joint]] for joint in shared]
@@ -142,7 +142,7 @@ _BODY_SHAPES_DIFFER_RAD = np.radians(20)
 """Bodies of the SMPL family rest in T-pose, but their bones lie a little differently; this much is left to them."""
 
 
-def _rested(motion: Motion) -> Motion:
+def _remeasure_from_t_pose(motion: Motion) -> Motion:
     """The same poses measured from the T-pose, where the skeleton's own rest is another one."""
     average, skeleton = SMPL_BODY.average(), motion.skeleton
     upright = np.array([[0.0, 0.0, 0.0, 1.0]])
@@ -160,7 +160,7 @@ def _rested(motion: Motion) -> Motion:
     return replace(motion, skeleton=rested, rotations=local_rotations(rested, turned))
 
 
-def _by_positions(motion: Motion) -> Motion:
+def _to_smpl_by_positions(motion: Motion) -> Motion:
     joints_m = body_joints(motion)
     fitted = fit_motion(joints_m, motion.fps, fit_skeleton(joints_m, SMPL_BODY.average()))
     return replace(motion, skeleton=fitted.skeleton, root_m=fitted.root_m, rotations=fitted.rotations)

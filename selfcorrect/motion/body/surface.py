@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...core.errors import InputError
-from ..geometry.rotations import applied
-from ..skeleton import Skeleton, unsided
+from ..geometry.rotations import rotate
+from ..skeleton import Skeleton, strip_side
 
 HALF_FOOT_WIDTH_M = 0.045
 SOLE_BELOW_TOE_JOINT_M = 0.025
@@ -98,7 +98,7 @@ def world_sole_points(skeleton: Skeleton, positions_m: np.ndarray, orientations:
     positions_m (..., J, 3) and orientations (..., J, 4): world poses of all joints, as `forward_kinematics` gives them.
     """
     soles = sole_points(skeleton)
-    turned = applied(orientations[..., soles.joints, :], soles.offsets_m)
+    turned = rotate(orientations[..., soles.joints, :], soles.offsets_m)
     corners_m = positions_m[..., soles.joints, :] + turned
     return corners_m if skeleton.soles_m is None else with_bent_toes(corners_m)
 
@@ -145,10 +145,10 @@ def lowest_point_m(
     all joints, as `forward_kinematics` gives them.
     """
     lowest = soles_m[..., 1].min(axis=-1)
-    radii_m = [SURFACE_RADII_M.get(unsided(part), -np.inf) for part in skeleton.parts]
+    radii_m = [SURFACE_RADII_M.get(strip_side(part), -np.inf) for part in skeleton.parts]
     lowest = np.minimum(lowest, (positions_m[..., 1] - radii_m).min(axis=-1))
     if (head := head_point(skeleton)) is not None:
         joint, centre_m = head
-        height_m = positions_m[..., joint, 1] + applied(orientations[..., joint, :], centre_m)[..., 1]
+        height_m = positions_m[..., joint, 1] + rotate(orientations[..., joint, :], centre_m)[..., 1]
         lowest = np.minimum(lowest, height_m - HEAD_RADIUS_M)
     return lowest

@@ -7,10 +7,10 @@ from itertools import combinations
 
 import numpy as np
 
-from ..geometry.rotations import applied, inverted
-from ..geometry.vectors import unit
+from ..geometry.rotations import invert, rotate
+from ..geometry.vectors import normalize_safely
 from ..motion import Motion
-from .findings import Measured, runs
+from .findings import Measurement, find_runs
 from .motion_features import MotionFeatures
 
 SIDES = ("left", "right")
@@ -27,21 +27,21 @@ _AXIS_M = {"trunk": 0.07, "thigh": 0.055, "shank": 0.04, "upper arm": 0.035, "fo
 _ADULT_LEG_M = 0.82
 
 
-def through_m(features: MotionFeatures) -> Measured:
+def interpenetration_m(features: MotionFeatures) -> Measurement:
     """How deep bones that are no neighbours are in each other, for bodies of all sizes as if they were adults."""
     bones = {name: ends for name, parts in _BONES.items() if (ends := features.places(*parts)) is not None}
-    pairs = [pair for pair in combinations(bones, 2) if not _neighbours(*pair)]
+    pairs = [pair for pair in combinations(bones, 2) if not _are_adjacent(*pair)]
     if not pairs:
-        return Measured.nothing()
+        return Measurement.empty()
     scale = _leg_m(features) / _ADULT_LEG_M
     depths = [
         (_thickness_m(one) + _thickness_m(two)) - _segment_distance_m(bones[one], bones[two]) / scale
         for one, two in pairs
     ]
-    return Measured(np.stack(depths, axis=1), tuple(f"{one} – {two}" for one, two in pairs))
+    return Measurement(np.stack(depths, axis=1), tuple(f"{one} – {two}" for one, two in pairs))
 
 
-def _neighbours(one: str, two: str) -> bool:
+def _are_adjacent(one: str, two: str) -> bool:
     """Bones that meet in a joint, or would but for the width of hips and shoulders."""
     if one.split()[0] == two.split()[0]:
         return True
@@ -73,18 +73,20 @@ def _segment_distance_m(one: np.ndarray, two: np.ndarray) -> np.ndarray:
     return np.linalg.norm(between + along[:, None] * first - beside[:, None] * second, axis=-1)
 
 
-def backwards_deg(features: MotionFeatures) -> Measured:
+def overextension_deg(features: MotionFeatures) -> Measurement:
     """How far knees are bent forwards, and knees and elbows folded beyond what soft tissue admits."""
     bends = []
     for side in SIDES:
         for part, ends in (("knee", ("hip", "ankle")), ("elbow", ("shoulder", "wrist"))):
             joint, limb = f"{side}_{part}", features.places(*(f"{side}_{name}" for name in (ends[0], part, ends[1])))
             if limb is not None:
-                folded = _folded_deg(limb) - _FOLDED_DEG[part]
-                bends.append((joint, np.maximum(folded, _forwards_deg(features, side)) if part == "knee" else folded))
+                folded = _flexion_deg(limb) - _FOLDED_DEG[part]
+                bends.append(
+                    (joint, np.maximum(folded, _hyperextension_deg(features, side)) if part == "knee" else folded)
+                )
     if not bends:
-        return Measured.nothing()
-    return Measured(np.stack([values for _, values in bends], axis=1), tuple(name for name, _ in bends))
+        return Measurement.empty()
+    return Measurement(np.stack([values for _, values in bends], axis=1), tuple(name for name, _ in bends))
 
 
 _HIPS_WEIGHT, _TELLING = 0.25, 0.05
@@ -95,21 +97,21 @@ _FOLDED_DEG = {"knee": 140.0, "elbow": 135.0}
 """Where folding starts to count, so that the threshold for bending backwards serves for both."""
 
 
-def _folded_deg(limb_m: np.ndarray) -> np.ndarray:
+def _flexion_deg(limb_m: np.ndarray) -> np.ndarray:
     """(T,) angle by which the joint in the middle of (T, 3, 3) is bent, 0 where straight."""
     upper, lower = limb_m[:, 1] - limb_m[:, 0], limb_m[:, 2] - limb_m[:, 1]
     return _angles_deg(upper, lower)
 
 
-def _forwards_deg(features: MotionFeatures, side: str) -> np.ndarray:
+def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
     """(T,) angle by which a knee is bent forwards, negative where it is bent as knees are, about its hinge."""
     leg_m = features.places(*(f"{side}_{part}" for part in ("hip", "knee", "ankle")))
     hip = features.skeleton.joint(f"{side}_hip")
     assert leg_m is not None, "the caller has seen the leg"
     assert hip is not None
-    own = inverted(features.orientations[:, hip])
-    thigh, shank = (applied(own, bone) for bone in np.moveaxis(np.diff(leg_m, axis=1), 1, 0))
-    hinge = _hinge(applied(own, _leftwards(features, side, leg_m)))
+    own = invert(features.orientations[:, hip])
+    thigh, shank = (rotate(own, bone) for bone in np.moveaxis(np.diff(leg_m, axis=1), 1, 0))
+    hinge = _hinge(rotate(own, _leftwards(features, side, leg_m)))
     if hinge is None:
         return np.zeros(len(features))
     one, other = (bone - (bone @ hinge)[:, None] * hinge for bone in (thigh, shank))
@@ -135,9 +137,9 @@ def _leftwards(features: MotionFeatures, side: str, leg_m: np.ndarray) -> np.nda
     toes, hips = features.places(f"{side}_ankle", f"{side}_foot"), features.places("right_hip", "left_hip")
     left = np.zeros((len(features), 3))
     if toes is not None:
-        left += np.cross(unit(toes[:, 1] - toes[:, 0]), unit(leg_m[:, 2] - leg_m[:, 1]))
+        left += np.cross(normalize_safely(toes[:, 1] - toes[:, 0]), normalize_safely(leg_m[:, 2] - leg_m[:, 1]))
     if hips is not None:
-        left += _HIPS_WEIGHT * unit(hips[:, 1] - hips[:, 0])
+        left += _HIPS_WEIGHT * normalize_safely(hips[:, 1] - hips[:, 0])
     return left
 
 
@@ -146,17 +148,17 @@ def _angles_deg(one: np.ndarray, two: np.ndarray) -> np.ndarray:
     return np.degrees(np.arccos(np.clip(np.einsum("ti,ti->t", one, two) / lengths, -1, 1)))
 
 
-def neck_deg(features: MotionFeatures) -> Measured:
+def neck_twist_deg(features: MotionFeatures) -> Measurement:
     """How far the head is turned against the chest."""
     joints = [features.skeleton.joint(part) for part in ("spine3", "head")]
     if None in joints:
-        return Measured.nothing()
+        return Measurement.empty()
     chest, head = (features.orientations[:, joint] for joint in joints)
     dots = np.abs(np.einsum("ti,ti->t", chest, head)).clip(0, 1)
-    return Measured(2 * np.degrees(np.arccos(dots))[:, None], ("head",))
+    return Measurement(2 * np.degrees(np.arccos(dots))[:, None], ("head",))
 
 
-def t_pose_deg(features: MotionFeatures) -> Measured:
+def t_pose_deg(features: MotionFeatures) -> Measurement:
     """The largest angle of a limb off the T of a rig's pose, as its negative; not a number where people pose so.
 
     People lower their arms from a T that opens a take, and dancers raise them to one. The body of a rig jumps into its
@@ -164,17 +166,17 @@ def t_pose_deg(features: MotionFeatures) -> Measured:
     """
     off_deg = _off_t_pose_deg(features)
     if off_deg is None:
-        return Measured.nothing()
+        return Measurement.empty()
     values = -off_deg
-    for start, stop in runs(off_deg < T_POSE_DEG):
+    for start, stop in find_runs(off_deg < T_POSE_DEG):
         at_ends = (start == 0) + (stop == len(features))
         held = at_ends == 2 or (at_ends == 0 and _is_rigid(features, start, stop))
-        if not (held or _jumps(features, start - 1) or _jumps(features, stop - 1)):
+        if not (held or _has_jump(features, start - 1) or _has_jump(features, stop - 1)):
             values[start:stop] = np.nan
-    return Measured(values[:, None], ("body",))
+    return Measurement(values[:, None], ("body",))
 
 
-def t_pose_frames(motion: Motion) -> int:
+def count_t_pose_frames(motion: Motion) -> int:
     """How many frames with a rig's T-pose open a motion, before it jumps to where it begins; 0 where none do."""
     first_deg = _off_t_pose_deg(MotionFeatures(motion.frames(0, 1)))
     if first_deg is None or first_deg[0] >= T_POSE_DEG:
@@ -182,8 +184,8 @@ def t_pose_frames(motion: Motion) -> int:
     features = MotionFeatures(motion)
     off_deg = _off_t_pose_deg(features)
     assert off_deg is not None, "the first frame has the same joints"
-    _, stop = runs(off_deg < T_POSE_DEG)[0]
-    return stop if _jumps(features, stop - 1) else 0
+    _, stop = find_runs(off_deg < T_POSE_DEG)[0]
+    return stop if _has_jump(features, stop - 1) else 0
 
 
 def _off_t_pose_deg(features: MotionFeatures) -> np.ndarray | None:
@@ -199,7 +201,7 @@ def _off_t_pose_deg(features: MotionFeatures) -> np.ndarray | None:
     return np.degrees(np.arccos(np.clip(cosines, -1, 1))).max(axis=1)
 
 
-def _jumps(features: MotionFeatures, step: int) -> bool:
+def _has_jump(features: MotionFeatures, step: int) -> bool:
     """Whether a joint is faster in a step than people's are, or all of a sudden as fast as only those of fast ones."""
     if not 0 <= step < len(features) - 1:
         return False
@@ -213,7 +215,7 @@ def _jumps(features: MotionFeatures, step: int) -> bool:
 def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
     """Whether no joint turns for a while within some frames."""
     turns = np.abs(np.diff(features.motion.rotations[start:stop, features.joints[1:]], axis=0))
-    rigid = runs(np.asarray(turns.max(axis=(1, 2), initial=0.0) * features.fps < _RIGID_PER_S))
+    rigid = find_runs(np.asarray(turns.max(axis=(1, 2), initial=0.0) * features.fps < _RIGID_PER_S))
     least = max(_FEWEST_RIGID, _RIGID_S * features.fps)
     return any(last - first >= least for first, last in rigid)
 
@@ -239,13 +241,13 @@ _USUAL_M = 1.35
 """From the head's joint to the ankle along an adult's bones."""
 
 
-def size_factor(features: MotionFeatures) -> Measured:
+def size_factor(features: MotionFeatures) -> Measurement:
     """How many times larger or smaller than an adult's the way from head to ankle along the bones is."""
     ends = [features.skeleton.joint(part) for part in ("head", "left_ankle")]
     if None in ends:
-        return Measured.nothing()
+        return Measurement.empty()
     length_m = sum(_to_root_m(features, end) for end in ends if end is not None)
-    return Measured.whole(max(length_m / _USUAL_M, _USUAL_M / max(length_m, 1e-9)))
+    return Measurement.from_scalar(max(length_m / _USUAL_M, _USUAL_M / max(length_m, 1e-9)))
 
 
 def _to_root_m(features: MotionFeatures, joint: int) -> float:
@@ -256,15 +258,15 @@ def _to_root_m(features: MotionFeatures, joint: int) -> float:
     return length_m
 
 
-def lying_share(features: MotionFeatures) -> Measured:
+def lying_share(features: MotionFeatures) -> Measurement:
     """Share of frames in which the body lies stretched out, or stands on its head, as if another axis were up."""
     places = features.places("pelvis", "neck", "left_ankle", "right_ankle")
     if places is None or len(features) < 2:
-        return Measured.nothing()
-    up = unit(places[:, 1] - places[:, 0])
-    stretched = np.einsum("ti,ti->t", unit(places[:, 0] - places[:, 2:].mean(axis=1)), up) > _STRETCHED
+        return Measurement.empty()
+    up = normalize_safely(places[:, 1] - places[:, 0])
+    stretched = np.einsum("ti,ti->t", normalize_safely(places[:, 0] - places[:, 2:].mean(axis=1)), up) > _STRETCHED
     lies = (up[:, 1] < _UPRIGHT) & stretched
-    return Measured.whole(float(lies.mean()))
+    return Measurement.from_scalar(float(lies.mean()))
 
 
 _STRETCHED, _UPRIGHT = 0.7, 0.4

@@ -13,7 +13,7 @@ from ...core.errors import SettingError
 from ...runtime.bugs import attempted
 from ..motion import Motion
 from ..support import Surroundings
-from .findings import Finding, Rule, findings
+from .findings import Finding, Rule, find_violations
 from .floor import is_lifted
 from .motion_features import MotionFeatures
 from .rules import RULES
@@ -31,33 +31,33 @@ class RuleChoice:
 
     def __post_init__(self) -> None:
         for word in (*self.select, *self.ignore, *self.thresholds):
-            if not any(_means(word, rule) for rule in RULES):
+            if not any(_matches(word, rule) for rule in RULES):
                 known = ", ".join(f"{rule.code} ({rule.name})" for rule in RULES)
                 raise SettingError(f"no rule is called {word!r}; there are {known}")
         for word, value in self.thresholds.items():
             if not math.isfinite(value):
                 raise SettingError(f"the threshold of {word} must be a finite number, got {value}")
 
-    def narrowed(self, select: Sequence[str], ignore: Sequence[str]) -> Self:
+    def narrow(self, select: Sequence[str], ignore: Sequence[str]) -> Self:
         """With another selection where there is one, and more that is ignored."""
         return replace(self, select=tuple(select) or self.select, ignore=(*self.ignore, *ignore))
 
-    def of(self, rules: Sequence[Rule]) -> list[Rule]:
+    def select_rules(self, rules: Sequence[Rule]) -> list[Rule]:
         """The rules that count, with their thresholds."""
         counting = [
             rule
             for rule in rules
-            if (not self.select or any(_means(word, rule) for word in self.select))
-            and not any(_means(word, rule) for word in self.ignore)
+            if (not self.select or any(_matches(word, rule) for word in self.select))
+            and not any(_matches(word, rule) for word in self.ignore)
         ]
         return [self._with_threshold(rule) for rule in counting]
 
     def _with_threshold(self, rule: Rule) -> Rule:
-        own = next((value for word, value in self.thresholds.items() if _means(word, rule)), rule.threshold)
+        own = next((value for word, value in self.thresholds.items() if _matches(word, rule)), rule.threshold)
         return replace(rule, threshold=own)
 
 
-def _means(word: str, rule: Rule) -> bool:
+def _matches(word: str, rule: Rule) -> bool:
     return word == rule.name or (bool(word) and rule.code.startswith(word.upper()))
 
 
@@ -75,27 +75,27 @@ def check(motion: Motion, select: Sequence[str] = (), ignore: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
-class Checkup:
+class CheckResult:
     """What rules found in a motion, rule by rule, and a sentence for each rule that could not be measured."""
 
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def __add__(self, other: Checkup) -> Checkup:
-        return Checkup(self.findings + other.findings, self.notes + other.notes)
+    def __add__(self, other: CheckResult) -> CheckResult:
+        return CheckResult(self.findings + other.findings, self.notes + other.notes)
 
 
 def check_with(
     motion: Motion, choice: RuleChoice, infer: Callable[[Motion], Surroundings] = lambda _: Surroundings()
-) -> Checkup:
+) -> CheckResult:
     """What the chosen rules find, those of physics left out.
 
     infer: finds what carries a motion. It is asked where a rule of the floor is broken, and all are applied anew.
     """
     if not len(motion):
-        return Checkup()
-    rules = [rule for rule in choice.of(RULES) if rule.measure]
-    checkup = _checkup(rules, MotionFeatures(motion))
+        return CheckResult()
+    rules = [rule for rule in choice.select_rules(RULES) if rule.measure]
+    checkup = _check_rules(rules, MotionFeatures(motion))
     if not any(finding.code in _OF_SURROUNDINGS for finding in checkup.findings):
         return checkup
     step = "steps, seats and treadmills were not looked for"
@@ -103,24 +103,24 @@ def check_with(
     if around.supports and is_lifted(MotionFeatures(motion, around)):
         around = Surroundings(belt_m=around.belt_m)
     if around.supports or around.belt_m is not None:
-        checkup = _checkup(rules, MotionFeatures(motion, around))
-    return checkup + Checkup(notes=(note,) if note else ())
+        checkup = _check_rules(rules, MotionFeatures(motion, around))
+    return checkup + CheckResult(notes=(note,) if note else ())
 
 
 _OF_SURROUNDINGS = ("F1", "F2", "F3", "F4")
 """Rules that steps, seats and treadmills break where they are not known."""
 
 
-def _checkup(rules: Sequence[Rule], features: MotionFeatures) -> Checkup:
-    return sum((_applied(rule, features) for rule in rules), Checkup())
+def _check_rules(rules: Sequence[Rule], features: MotionFeatures) -> CheckResult:
+    return sum((_apply_rule(rule, features) for rule in rules), CheckResult())
 
 
-def _applied(rule: Rule, features: MotionFeatures) -> Checkup:
+def _apply_rule(rule: Rule, features: MotionFeatures) -> CheckResult:
     step = f"rule {rule.code} was left out"
     found, note = attempted(step, partial(_findings, rule, features), [])
-    return Checkup(tuple(found), (note,) if note else ())
+    return CheckResult(tuple(found), (note,) if note else ())
 
 
 def _findings(rule: Rule, features: MotionFeatures) -> list[Finding]:
     assert rule.measure, "rules of physics are measured elsewhere"
-    return findings(rule, rule.measure(features), len(features), features.fps)
+    return find_violations(rule, rule.measure(features), len(features), features.fps)

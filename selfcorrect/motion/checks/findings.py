@@ -11,7 +11,7 @@ from .motion_features import MotionFeatures
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class Measurement:
     """What a rule measures: values (T, K) per frame and thing, and the names of the K things (joints, bones, feet).
 
     NaN where nothing can be said. What is measured of a motion as a whole has one row.
@@ -21,12 +21,12 @@ class Measured:
     things: tuple[str, ...]
 
     @classmethod
-    def nothing(cls) -> Measured:
+    def empty(cls) -> Measurement:
         """Of a motion that does not show what the rule looks at."""
         return cls(np.zeros((0, 0)), ())
 
     @classmethod
-    def whole(cls, value: float, thing: str = "body") -> Measured:
+    def from_scalar(cls, value: float, thing: str = "body") -> Measurement:
         """One value for the motion as a whole."""
         return cls(np.array([[value]]), (thing,))
 
@@ -46,7 +46,7 @@ class Rule:
     """The same of a finding, with {value} in `unit`."""
     source: str
     """Where the threshold comes from."""
-    measure: Callable[[MotionFeatures], Measured] | None
+    measure: Callable[[MotionFeatures], Measurement] | None
     """What it measures; None where that needs a body with masses."""
     least_s: float = 0.0
     """For how long it must be broken, seconds; 0 for a single frame."""
@@ -85,23 +85,23 @@ class Finding:
         return f"{self.code} {self.name}: {where}{at}: {self.words()}"
 
 
-def findings(rule: Rule, measured: Measured, frames: int, fps: float) -> list[Finding]:
+def find_violations(rule: Rule, measured: Measurement, frames: int, fps: float) -> list[Finding]:
     """Where a rule is broken in a motion of so many frames, in the order of time."""
     if not measured.values.size:
         return []
     broken = measured.values > rule.threshold  # False for NaN
-    spans = [(0, frames)] if len(measured.values) == 1 and broken.any() else runs(np.asarray(broken.any(axis=1)))
+    spans = [(0, frames)] if len(measured.values) == 1 and broken.any() else find_runs(np.asarray(broken.any(axis=1)))
     least = max(1, round(rule.least_s * fps))
     return [_finding(rule, measured, *span) for span in spans if span[1] - span[0] >= least]
 
 
-def runs(broken: np.ndarray) -> list[tuple[int, int]]:
+def find_runs(broken: np.ndarray) -> list[tuple[int, int]]:
     """Start and stop of each run of True in (T,)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], broken, [False]]).astype(int)))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def _finding(rule: Rule, measured: Measured, start: int, stop: int) -> Finding:
+def _finding(rule: Rule, measured: Measurement, start: int, stop: int) -> Finding:
     inside = np.nan_to_num(measured.values[start:stop], nan=-np.inf)
     frame, thing = np.unravel_index(inside.argmax(), inside.shape)
     worst = inside.max(axis=0)

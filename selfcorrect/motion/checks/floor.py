@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 
-from .findings import Measured, runs
+from .findings import Measurement, find_runs
 from .motion_features import MotionFeatures
 
 GRAVITY_M_S2 = 9.81
@@ -22,28 +22,28 @@ _WHILE_S, _CARRIED_S = 0.7, 0.3
 """Time within which something must stand still, and the part of it during which soles must carry the body."""
 
 
-def depth_m(features: MotionFeatures) -> Measured:
+def depth_m(features: MotionFeatures) -> Measurement:
     """How deep the body surface and soles are below the floor."""
     if not features.has_feet:
-        return Measured.nothing()
+        return Measurement.empty()
     surface_m, names = features.surface_m
     feet_m = features.soles_m[..., 1].reshape(len(features), 2, -1).min(axis=2)
-    return Measured(-np.concatenate([feet_m, surface_m], axis=1), ("left foot", "right foot", *names))
+    return Measurement(-np.concatenate([feet_m, surface_m], axis=1), ("left foot", "right foot", *names))
 
 
-def hover_m(features: MotionFeatures) -> Measured:
+def hover_m(features: MotionFeatures) -> Measurement:
     """How high the body is above the floor where, from leaving it to coming back, it does not fall as in flight."""
     if not features.has_feet or len(features) < 5:
-        return Measured.nothing()
+        return Measurement.empty()
     values = np.zeros(len(features))
-    for start, stop in runs(features.clear_m > HIGH_M):
+    for start, stop in find_runs(features.clear_m > HIGH_M):
         falls_m_s2 = features.falls_m_s2[start:stop]  # who is lifted and let down falls as much on average
         if min(falls_m_s2.mean(), np.median(falls_m_s2)) < _FALLING * GRAVITY_M_S2:
             values[start:stop] = features.clear_m[start:stop]
-    return Measured(values[:, None], ("body",))
+    return Measurement(values[:, None], ("body",))
 
 
-def slide_m_s(features: MotionFeatures) -> Measured:
+def slide_m_s(features: MotionFeatures) -> Measurement:
     """Speed of the point of the soles that moves least, at its least within a while: somewhere and sometime they stand.
 
     A foot that turns on its ball, rolls, or is drawn along while the other stands is no slide. While soles do not carry
@@ -51,7 +51,7 @@ def slide_m_s(features: MotionFeatures) -> Measured:
     """
     window = max(round(_WHILE_S * features.fps), 1)
     if not features.has_feet or len(features) < max(window, 5):
-        return Measured.nothing()
+        return Measurement.empty()
     points_m = _sole_lines_m(features)
     low = points_m[..., 1] < LOW_M
     speeds = np.linalg.norm(np.gradient(points_m[..., [0, 2]], 1 / features.fps, axis=0), axis=-1)
@@ -63,7 +63,7 @@ def slide_m_s(features: MotionFeatures) -> Measured:
     carried = uniform_filter1d(touching.astype(float), window, mode="nearest") * window >= _CARRIED_S * features.fps
     known = carried & np.logical_not(maximum_filter1d(others, window, mode="nearest"))
     values = maximum_filter1d(np.where(known & np.isfinite(least), least, 0.0), window, mode="nearest")
-    return Measured(values[:, None], ("feet",))
+    return Measurement(values[:, None], ("feet",))
 
 
 def _sole_lines_m(features: MotionFeatures) -> np.ndarray:
@@ -94,7 +94,7 @@ def is_lifted(features: MotionFeatures) -> bool:
         if support.part.endswith("foot")
         for edge in (support.first, support.last)
     ]
-    lifts = [(start, stop) for start, stop in runs(together) if stop - start >= max(2, _LIFT_S * features.fps)]
+    lifts = [(start, stop) for start, stop in find_runs(together) if stop - start >= max(2, _LIFT_S * features.fps)]
     return any(
         features.falls_m_s2[start:stop].mean() < _FALLING * GRAVITY_M_S2
         and any(start - around <= edge <= stop + around for edge in edges)
@@ -102,8 +102,8 @@ def is_lifted(features: MotionFeatures) -> bool:
     )
 
 
-def floor_off_m(features: MotionFeatures) -> Measured:
+def floor_offset_m(features: MotionFeatures) -> Measurement:
     """How far the floor that the feet show is from y = 0; nothing of a body on several grounds."""
     if features.around.supports:
-        return Measured.nothing()
-    return Measured.whole(abs(features.ground_m)) if features.has_feet else Measured.nothing()
+        return Measurement.empty()
+    return Measurement.from_scalar(abs(features.ground_m)) if features.has_feet else Measurement.empty()

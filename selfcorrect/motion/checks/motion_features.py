@@ -6,14 +6,14 @@ from functools import cached_property, partial
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from ..body.foot_frames import level
+from ..body.foot_frames import level_feet
 from ..body.surface import HEAD_RADIUS_M, SURFACE_RADII_M, head_point, world_sole_points
 from ..correction.grounding import OnFloor
-from ..geometry.kinematics import in_slabs, world_poses
-from ..geometry.rotations import applied
+from ..geometry.kinematics import in_chunks, world_poses
+from ..geometry.rotations import rotate
 from ..measures.contacts import floor_height_m
 from ..motion import Motion
-from ..skeleton import unsided
+from ..skeleton import strip_side
 from ..support import Surroundings, gripping, ground_heights_m
 
 FLOOR_ELSEWHERE_M = 0.08
@@ -41,7 +41,7 @@ class MotionFeatures:
 
     def __init__(self, motion: Motion, around: Surroundings | None = None) -> None:
         """Of a motion and what carries it beside the floor at rest; on a treadmill, as seen from its belt."""
-        motion = OnFloor.of(level(motion)).motion if len(motion) else motion
+        motion = OnFloor.of(level_feet(motion)).motion if len(motion) else motion
         self.around = around or Surroundings()
         if self.around.belt_m is not None:
             motion = replace(motion, root_m=motion.root_m - self.around.belt_m)
@@ -105,7 +105,7 @@ class MotionFeatures:
     @cached_property
     def _soles_m(self) -> np.ndarray:
         """(T, P, 3) of the soles' corners, world."""
-        return in_slabs(partial(world_sole_points, self.skeleton), *self._poses)
+        return in_chunks(partial(world_sole_points, self.skeleton), *self._poses)
 
     @cached_property
     def soles_m(self) -> np.ndarray:
@@ -120,7 +120,7 @@ class MotionFeatures:
     @cached_property
     def _beneath_m(self) -> np.ndarray:
         """(T, J) height of what is beneath each joint: the floor, or what carries its part of the body."""
-        relative = tuple(support.moved((0.0, -self.ground_m, 0.0)) for support in self.around.supports)
+        relative = tuple(support.shift((0.0, -self.ground_m, 0.0)) for support in self.around.supports)
         beneath_m = self.ground_m + ground_heights_m(self.skeleton, relative, len(self))
         known = self.motion.ground
         return beneath_m if known is None else np.maximum(beneath_m, known.beneath_m(self.positions_m))
@@ -128,13 +128,13 @@ class MotionFeatures:
     @cached_property
     def surface_m(self) -> tuple[np.ndarray, tuple[str, ...]]:
         """Heights (T, F) of the lowest surface around joints but the feet above what is beneath, and their names."""
-        radii = {joint: SURFACE_RADII_M.get(unsided(self.skeleton.parts[joint])) for joint in self.joints}
+        radii = {joint: SURFACE_RADII_M.get(strip_side(self.skeleton.parts[joint])) for joint in self.joints}
         around = [(joint, radius) for joint, radius in radii.items() if radius is not None]
         joints = [joint for joint, _ in around]
         heights = self.positions_m[:, joints, 1] - np.array([radius for _, radius in around])
         names = [self.skeleton.names[joint] for joint in joints]
         if (head := head_point(self.skeleton)) is not None:
-            top = self.positions_m[:, head[0]] + applied(self.orientations[:, head[0]], head[1])
+            top = self.positions_m[:, head[0]] + rotate(self.orientations[:, head[0]], head[1])
             heights = np.concatenate([heights, top[:, 1:2] - HEAD_RADIUS_M], axis=1)
             names.append(self.skeleton.names[head[0]])
             joints = [*joints, head[0]]
@@ -170,5 +170,5 @@ class MotionFeatures:
     @cached_property
     def mass_shares(self) -> np.ndarray:
         """(B,) of the body's mass, as points at its joints."""
-        shares = np.array([_MASS_PERCENT.get(unsided(self.skeleton.parts[joint]), 0.0) for joint in self.joints])
+        shares = np.array([_MASS_PERCENT.get(strip_side(self.skeleton.parts[joint]), 0.0) for joint in self.joints])
         return shares / max(float(shares.sum()), 1e-9)

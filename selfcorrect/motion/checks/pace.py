@@ -4,7 +4,7 @@
 
 import numpy as np
 
-from .findings import Measured, runs
+from .findings import Measurement, find_runs
 from .floor import GRAVITY_M_S2
 from .motion_features import MotionFeatures
 from .walking import walking_pace, walks_at_another_pace
@@ -42,7 +42,7 @@ def flight_pace(features: MotionFeatures) -> float | None:
 
 def _flights(features: MotionFeatures) -> list[tuple[int, int]]:
     least = max(_FEWEST, round(_SHORTEST_S * features.fps))
-    return [(start, stop) for start, stop in runs(features.clear_m > _CLEAR_M) if stop - start >= least]
+    return [(start, stop) for start, stop in find_runs(features.clear_m > _CLEAR_M) if stop - start >= least]
 
 
 def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> tuple[float, int] | None:
@@ -57,14 +57,14 @@ def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> tuple[float, 
     return (-2 * float(curve), len(heights)) if free else None
 
 
-def pace_off(features: MotionFeatures) -> Measured:
+def pace_deviation(features: MotionFeatures) -> Measurement:
     """By which factor time runs too fast or too slow for gravity, less 1."""
     found = pace(features)
     if found is None:
-        return Measured.nothing()
-    return Measured.whole(max(found, 1 / max(found, 1e-3)) - 1, "too fast" if found > 1 else "too slow")
+        return Measurement.empty()
+    return Measurement.from_scalar(max(found, 1 / max(found, 1e-3)) - 1, "too fast" if found > 1 else "too slow")
 
 
-def rate_factor(features: MotionFeatures) -> Measured:
+def rate_factor(features: MotionFeatures) -> Measurement:
     """How many times faster or slower than 35 frames per second the motion was recorded."""
-    return Measured.whole(max(features.fps / 35.0, 35.0 / features.fps))
+    return Measurement.from_scalar(max(features.fps / 35.0, 35.0 / features.fps))

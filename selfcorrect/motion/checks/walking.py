@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from .findings import Measured, runs
+from .findings import Measurement, find_runs
 from .floor import GRAVITY_M_S2, LOW_M, OTHERS_LOW_M
 from .motion_features import MotionFeatures
 from .smoothness import noise_m
@@ -66,7 +66,7 @@ class Walk:
         return len(self.lengths)
 
 
-def longest_walk(features: MotionFeatures) -> Walk | None:
+def find_longest_walk(features: MotionFeatures) -> Walk | None:
     """The most steps in a row with which a body walks forwards on the floor; None where there are fewer than three."""
     places = features.places("pelvis", "left_hip", "right_hip", "left_knee", "left_ankle", "right_ankle")
     if places is None or not features.has_feet or len(features) < _FEWEST_FRAMES:
@@ -75,7 +75,7 @@ def longest_walk(features: MotionFeatures) -> Walk | None:
     leg_m = float(np.median(_length(knee_m - left_hip_m) + _length(left_m - knee_m))) + _ANKLE_M
     forwards = _forwards(left_hip_m - right_hip_m, features.fps)
     apart_m = _smooth(np.einsum("ti,ti->t", (left_m - right_m)[:, [0, 2]], forwards), _STRIDE_S, features.fps)
-    turns = _turns(apart_m, _ASTRIDE * leg_m)
+    turns = _find_turning_frames(apart_m, _ASTRIDE * leg_m)
     if len(turns) <= _FEWEST_STEPS:
         return None
     way_m = np.diff(_smooth(pelvis_m[:, [0, 2]], _WAY_S, features.fps)[turns], axis=0)
@@ -85,10 +85,10 @@ def longest_walk(features: MotionFeatures) -> Walk | None:
     clear = features.clear_m > _FLIGHT_M
     flown = [clear[start:stop].any() for start, stop in pairwise(turns)]
     steps &= np.logical_not(np.array(flown, dtype=bool))
-    start, stop = max(runs(steps), key=lambda run: run[1] - run[0], default=(0, 0))
+    start, stop = max(find_runs(steps), key=lambda run: run[1] - run[0], default=(0, 0))
     if stop - start < _FEWEST_STEPS:
         return None
-    return Walk(_peaks(apart_m, turns[start : stop + 1]), _length(way_m[start:stop]) / leg_m, leg_m)
+    return Walk(_find_peaks(apart_m, turns[start : stop + 1]), _length(way_m[start:stop]) / leg_m, leg_m)
 
 
 def _length(vectors: np.ndarray) -> np.ndarray:
@@ -105,14 +105,14 @@ def _forwards(leftwards_m: np.ndarray, fps: float) -> np.ndarray:
     return facing / np.maximum(_length(facing), 1e-9)[:, None]
 
 
-def _turns(values: np.ndarray, least: float) -> np.ndarray:
+def _find_turning_frames(values: np.ndarray, least: float) -> np.ndarray:
     """Frames in which values (T,) further from 0 than `least` turn back."""
     slopes = np.diff(values)
     turn = np.flatnonzero((slopes[:-1] * slopes[1:] <= 0) & (slopes[:-1] != 0)) + 1
     return turn[np.abs(values[turn]) > least]
 
 
-def _peaks(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
+def _find_peaks(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
     """Where between frames the peaks of values (T,) are, by a parabola."""
     before, at, after = values[frames - 1], values[frames], values[frames + 1]
     bend = before - 2 * at + after
@@ -124,7 +124,7 @@ def walking_pace(features: MotionFeatures) -> float | None:
 
     A walk that tips over at no pace tried, or at all of them, determines none.
     """
-    walk = longest_walk(features)
+    walk = find_longest_walk(features)
     if walk is None or _is_noisy(features):
         return None
     ends = round(_ENDS_S * features.fps)
@@ -146,7 +146,7 @@ def walks_at_another_pace(features: MotionFeatures) -> bool:
 
     Walks of other styles have other steps at the pace of real time, and are no pendulums: they show nothing.
     """
-    walk = longest_walk(features)
+    walk = find_longest_walk(features)
     if walk is None or not _has_usual_style(features, walk):
         return False
     return not _USUAL_RATIOS[0] <= walk_ratio(walk, features.fps) <= _USUAL_RATIOS[1]
@@ -199,14 +199,14 @@ def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
     return np.maximum((points_m @ _DIRECTIONS.T - reach_m).max(axis=-1), 0.0)[:, feet_alone]
 
 
-def uneven(features: MotionFeatures) -> Measured:
+def timing_unevenness(features: MotionFeatures) -> Measurement:
     """How uneven in time the steps of a walk are whose lengths are even: the standard deviation of their logarithm.
 
     Steps of a foot are compared with those of the same foot: who limps walks so.
     """
-    walk = longest_walk(features)
+    walk = find_longest_walk(features)
     if walk is None or len(walk) < _ENOUGH_STEPS or float(np.log(walk.lengths).std()) > _REGULAR:
-        return Measured.nothing()
+        return Measurement.empty()
     times = np.log(np.diff(walk.frames))
     times = np.concatenate([times[side::2] - times[side::2].mean() for side in (0, 1)])
-    return Measured.whole(float(times.std()))
+    return Measurement.from_scalar(float(times.std()))

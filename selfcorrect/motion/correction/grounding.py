@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..body.surface import world_sole_points
-from ..geometry.kinematics import forward_kinematics, in_slabs
+from ..geometry.kinematics import forward_kinematics, in_chunks
 from ..geometry.views import TurnedWorld
 from ..motion import Motion
 from ..support import Support
@@ -34,17 +34,17 @@ class OnFloor:
             return cls(motion, motion)
         turned = None if ground.is_level else TurnedWorld(ground.to_floor)
         seen = turned.view(motion) if turned else motion
-        lowest_m = ground.of_floor.floor_m
+        lowest_m = ground.in_own_frame.floor_m
         if None not in (seen.skeleton.joint("left_ankle"), seen.skeleton.joint("right_ankle")):
-            skeleton, of_floor = seen.skeleton, ground.of_floor
-            beneath_m = in_slabs(
+            skeleton, of_floor = seen.skeleton, ground.in_own_frame
+            beneath_m = in_chunks(
                 lambda *poses: of_floor.beneath_m(world_sole_points(skeleton, *forward_kinematics(skeleton, *poses))),
                 seen.root_m,
                 seen.rotations,
             )
             lowest_m = float(beneath_m.min())
         root_m = seen.root_m - np.array([0.0, lowest_m, 0.0])
-        return cls(replace(seen, root_m=root_m, ground=ground.raised_from(lowest_m)), motion, turned, lowest_m)
+        return cls(replace(seen, root_m=root_m, ground=ground.with_lowest_floor(lowest_m)), motion, turned, lowest_m)
 
     def off(self, correction: CorrectedMotion) -> CorrectedMotion:
         """A correction of this motion in the world of the given one."""
@@ -55,10 +55,10 @@ class OnFloor:
 
     def _restored(self, motion: Motion) -> Motion:
         raised = replace(motion, root_m=motion.root_m + np.array([0.0, self.lowest_m, 0.0]), ground=self.given.ground)
-        return self.turned.back(raised) if self.turned else raised
+        return self.turned.restore(raised) if self.turned else raised
 
     def _restored_support(self, support: Support) -> Support:
-        raised = support.moved((0.0, self.lowest_m, 0.0))
+        raised = support.shift((0.0, self.lowest_m, 0.0))
         if self.turned is None:
             return raised
         x, y, z = self.turned.turn.inv().apply(raised.top_m).tolist()

@@ -10,9 +10,9 @@ from typing import TypeVar
 import numpy as np
 
 from ...runtime.progress import in_turn, part_of_work
-from ..body.foot_frames import feet_of
+from ..body.foot_frames import get_foot_frames
 from ..editing.loops import is_loop
-from ..geometry.kinematics import continuous
+from ..geometry.kinematics import make_continuous
 from ..geometry.rotations import slerp
 from ..measures.roughness import added_by_joint_deg_s
 from ..motion import Motion
@@ -44,7 +44,7 @@ def correct_long(correct: CorrectMotions, motion: Motion, piece_frames: int = PI
     longest = PIECES_TOGETHER * piece_frames if is_loop(motion) else piece_frames  # a loop in pieces would open
     if len(motion) <= longest:
         return correct([motion])[0]
-    whole, known = Whole(motion), replace(motion, feet=feet_of(motion))
+    whole, known = Whole(motion), replace(motion, feet=get_foot_frames(motion))
     spans = list(pieces(len(motion), piece_frames, max(2, round(OVERLAP_S * motion.fps))))
     for first in range(0, len(spans), PIECES_TOGETHER):
         together = spans[first : first + PIECES_TOGETHER]
@@ -156,8 +156,8 @@ class Whole:
             rotations[:shared] = slerp(before, rotations[:shared], share[:, None, None])
         self.stop = start + len(piece)
         self.motion.root_m[start : self.stop] = root_m
-        self.motion.rotations[start : self.stop] = continuous(rotations)
-        self.supports += [support.moved(away_m, start) for support in correction.supports]
+        self.motion.rotations[start : self.stop] = make_continuous(rotations)
+        self.supports += [support.shift(away_m, start) for support in correction.supports]
         self.notes |= dict.fromkeys(correction.notes)
         self.parts.append(replace(correction, motion=self.motion, timeline=None))  # whose figures alone are kept
         self.counts.append(len(piece) - max(shared, 0))

@@ -12,8 +12,8 @@ from math import ceil
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ..geometry.kinematics import continuous, joint_positions
-from ..geometry.rotations import composed, inverted, quaternions, rotation_vectors, slerp
+from ..geometry.kinematics import joint_positions, make_continuous
+from ..geometry.rotations import compose, invert, quaternions, rotation_vectors, slerp
 from ..motion import Motion
 from .transforms import close_cycle, repeat_cycle, turn, turn_per_cycle_rad
 
@@ -70,7 +70,7 @@ def match_loop_ends(made: Motion, given: Motion) -> Motion:
     before_m = gap_m(given)
     if before_m > GAP_M or gap_m(made) <= before_m + EXACT_M:
         return made
-    turns = rotation_vectors(composed(inverted(given.rotations), made.rotations))
+    turns = rotation_vectors(compose(invert(given.rotations), made.rotations))
     rises_m = made.root_m[:, 1] - given.root_m[:, 1]
     count = min(round(_ENDS_S * given.fps) + 1, len(given) // 2)
     share = np.concatenate([np.zeros(len(given) - count), _ease(count)])
@@ -80,7 +80,7 @@ def match_loop_ends(made: Motion, given: Motion) -> Motion:
         ends += shares * to_mean
     root_m = made.root_m.copy()
     root_m[:, 1] = given.root_m[:, 1] + rises_m
-    return replace(made, root_m=root_m, rotations=continuous(composed(given.rotations, quaternions(turns))))
+    return replace(made, root_m=root_m, rotations=make_continuous(compose(given.rotations, quaternions(turns))))
 
 
 def _most_apart_m(motion: Motion) -> float:
@@ -124,7 +124,7 @@ def close_loop(made: Motion, given: Motion, margin: int, *, same_travel: bool = 
     root_m, rotations = loop.root_m.copy(), loop.rotations.copy()
     root_m[-blended:] += share * (ahead_m - root_m[-blended:])
     rotations[-blended:] = slerp(rotations[-blended:], ahead.rotations, share[..., None])
-    return replace(given, root_m=root_m, rotations=continuous(rotations))
+    return replace(given, root_m=root_m, rotations=make_continuous(rotations))
 
 
 def _mean_gap_m(loop: Motion, ahead: Motion) -> np.ndarray:

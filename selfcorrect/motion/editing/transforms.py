@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from ...core.errors import InputError, SettingError
 from ...storage.files.limits import check_unpacked
 from ..body.surface import world_sole_points
-from ..geometry.kinematics import continuous, forward_kinematics
+from ..geometry.kinematics import forward_kinematics, make_continuous
 from ..geometry.rotations import slerp
 from ..motion import Motion, Moving
 from ..skeleton import Skeleton
@@ -88,7 +88,7 @@ def at_frames(motion: Motion, frames: np.ndarray, fps: float) -> Motion:
     root_m = (1 - share) * motion.root_m[before] + share * motion.root_m[after]
     rotations = slerp(motion.rotations[before], motion.rotations[after], share[..., None])
     contacts = None if motion.contacts is None else motion.contacts[np.round(place).astype(int)]
-    return replace(motion, root_m=root_m, rotations=continuous(rotations), fps=fps, contacts=contacts)
+    return replace(motion, root_m=root_m, rotations=make_continuous(rotations), fps=fps, contacts=contacts)
 
 
 def resample(motion: Motion, fps: float) -> Motion:
@@ -129,7 +129,7 @@ def close_cycle(motion: Motion) -> Motion:
     gap = (Rotation.from_quat(motion.rotations[-1]).inv() * Rotation.from_quat(goal)).as_rotvec()
     rotations = Rotation.from_quat(motion.rotations) * Rotation.from_rotvec(share * gap)
     rise_m = share[..., 0] * (motion.root_m[0] - motion.root_m[-1]) * np.array([0.0, 1.0, 0.0])
-    return replace(motion, root_m=motion.root_m + rise_m, rotations=continuous(rotations.as_quat()))
+    return replace(motion, root_m=motion.root_m + rise_m, rotations=make_continuous(rotations.as_quat()))
 
 
 def turn_per_cycle_rad(motion: Motion) -> float:
@@ -153,4 +153,4 @@ def repeat_cycle(motion: Motion, cycles: int) -> Motion:
     rotations = np.concatenate([part.rotations for part in parts])
     told = [part.contacts for part in parts if part.contacts is not None]
     contacts = np.concatenate(told) if told else None
-    return replace(motion, root_m=root_m, rotations=continuous(rotations), contacts=contacts)
+    return replace(motion, root_m=root_m, rotations=make_continuous(rotations), contacts=contacts)

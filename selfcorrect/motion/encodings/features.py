@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ...core.errors import InputError
-from ..geometry.kinematics import continuous
+from ..geometry.kinematics import make_continuous
 from ..geometry.rotations import from_matrix_columns, matrix_columns
 from ..motion import MotionBatch
 from ..skeleton import Skeleton
@@ -47,7 +47,7 @@ class FeatureCodec:
     @classmethod
     def fit(cls, batch: MotionBatch) -> Self:
         """The codec of these motions' skeleton and frame rate, with their statistics."""
-        features = torch.from_numpy(to_features(batch)).flatten(0, 1)
+        features = torch.from_numpy(encode_features(batch)).flatten(0, 1)
         std = features.std(dim=0, correction=0).clamp_min(STD_FLOOR)
         return cls(batch.skeleton, batch.fps, features.mean(dim=0), std)
 
@@ -62,14 +62,14 @@ class FeatureCodec:
                 f"these features are for a skeleton of {len(self.skeleton)} joints at {self.fps} frames per second, "
                 f"got {len(batch.skeleton)} joints at {batch.fps} or other bones; retarget or resample first"
             )
-        return ((torch.from_numpy(to_features(batch)) - self.mean) / self.std).float()
+        return ((torch.from_numpy(encode_features(batch)) - self.mean) / self.std).float()
 
     def decode(self, values: Tensor) -> MotionBatch:
         """Windows that start at the horizontal origin, from normalised features (N, T, D).
 
         Rotations are made orthonormal again by Gram-Schmidt, so any finite features give a motion.
         """
-        return from_features(self.skeleton, self.in_units(values), self.fps)
+        return decode_features(self.skeleton, self.in_units(values), self.fps)
 
     def in_units(self, values: Tensor) -> np.ndarray:
         """Features in their units, float64, from normalised ones (N, T, D); InputError where some are not finite."""
@@ -95,7 +95,7 @@ def feature_count(skeleton: Skeleton) -> int:
     return 3 + 6 * len(skeleton)
 
 
-def to_features(batch: MotionBatch) -> np.ndarray:
+def encode_features(batch: MotionBatch) -> np.ndarray:
     """Features (N, T, D) in their units; all motions must fill their T frames."""
     count, frames = batch.root_m.shape[:2]
     if np.any(batch.lengths != frames):
@@ -106,11 +106,11 @@ def to_features(batch: MotionBatch) -> np.ndarray:
     return np.concatenate([velocity, batch.root_m[..., 1:2], rotations], axis=-1)
 
 
-def from_features(skeleton: Skeleton, features: np.ndarray, fps: float) -> MotionBatch:
+def decode_features(skeleton: Skeleton, features: np.ndarray, fps: float) -> MotionBatch:
     """Inverse of `to_features`: (N, T, D) → windows that start at the horizontal origin."""
     count, frames = features.shape[:2]
     root_m = np.zeros((count, frames, 3))
     root_m[:, 1:, [0, 2]] = np.cumsum(features[:, 1:, :2], axis=1) / fps
     root_m[..., 1] = features[..., 2]
     rotations = from_matrix_columns(features[..., 3:].reshape(count, frames, len(skeleton), 6))
-    return MotionBatch(skeleton, root_m, continuous(rotations, axis=1), np.full(count, frames), fps)
+    return MotionBatch(skeleton, root_m, make_continuous(rotations, axis=1), np.full(count, frames), fps)

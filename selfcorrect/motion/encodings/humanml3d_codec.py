@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...core.errors import InputError
-from ...core.padding import lengths_of
+from ...core.padding import measure_lengths
 from ..body.smpl import SMPL_BODY, body_joints
 from ..geometry.inverse_kinematics import fit_motion, fit_skeleton
 from ..motion import MotionBatch
@@ -56,7 +56,7 @@ class HumanML3DCodec(FeatureCodec):
     def rows(self, values: Tensor) -> list[np.ndarray]:
         """Motions (T, D) in HumanML3D's units, from values (N, frames, D)."""
         found = self.in_units(values)
-        lengths = lengths_of(values).clamp_min(1).tolist()
+        lengths = measure_lengths(values).clamp_min(1).tolist()
         return [own[:length] for own, length in zip(found, lengths, strict=True)]
 
     def encode(self, batch: MotionBatch) -> Tensor:

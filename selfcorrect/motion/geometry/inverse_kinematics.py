@@ -9,8 +9,8 @@ from ...core.errors import InputError
 from ..motion import Motion
 from ..skeleton import Skeleton
 from .kinematics import local_rotations, world_poses
-from .rotations import applied, inverted
-from .vectors import dots, lengths, unit
+from .rotations import invert, rotate
+from .vectors import dot, normalize_safely, norms
 
 _PRIOR = 1e-6  # weight of the parent's orientation, relative to the bones', where these leave a joint free to turn
 _FITS = 20
@@ -58,10 +58,10 @@ def fit_body(joints_m: np.ndarray, fps: float, template: Skeleton) -> Motion:
         end = skeleton.joint(part)
         middle = -1 if end is None else skeleton.parents[end]
         start = skeleton.parents[middle] if middle > 0 else 0
-        if end is None or start <= 0 or lengths(positions_m[:, end] - joints_m[:, end]).max() < _EXACT_M:
+        if end is None or start <= 0 or norms(positions_m[:, end] - joints_m[:, end]).max() < _EXACT_M:
             continue
         trunk, limb = orientations[:, skeleton.parents[start]], [start, middle, end]
-        bones_m = _bent(positions_m[:, limb], joints_m[:, limb], trunk, forward)
+        bones_m = _bend_limb(positions_m[:, limb], joints_m[:, limb], trunk, forward)
         for joint, child, bone_m in zip(limb, limb[1:], bones_m, strict=False):
             rest_m = skeleton.offsets_m[[child]]
             orientations[:, joint] = aligning_turns(rest_m, bone_m[:, None], orientations[:, joint])
@@ -69,7 +69,7 @@ def fit_body(joints_m: np.ndarray, fps: float, template: Skeleton) -> Motion:
     return replace(motion, rotations=local_rotations(skeleton, orientations)) if bent else motion
 
 
-def _bent(
+def _bend_limb(
     posed_m: np.ndarray, places_m: np.ndarray, trunk: np.ndarray, forward: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Both bones (T, 3) of a posed limb (T, 3, 3) whose end is put where places (T, 3, 3) have it, world, metres.
@@ -77,34 +77,36 @@ def _bent(
     trunk: (T, 4) orientations of the joint above; forward: see `_ENDS`.
     """
     start_m = posed_m[:, 0]
-    upper_m, lower_m = (lengths(bones_m).max() for bones_m in np.diff(posed_m, axis=1).transpose(1, 0, 2))
+    upper_m, lower_m = (norms(bones_m).max() for bones_m in np.diff(posed_m, axis=1).transpose(1, 0, 2))
     to_end_m = places_m[:, 2] - start_m
-    along = to_end_m / np.maximum(lengths(to_end_m), 1e-9)[:, None]
-    reach_m = _reached(lengths(to_end_m), lengths(posed_m[:, 2] - start_m), upper_m + lower_m)
+    along = to_end_m / np.maximum(norms(to_end_m), 1e-9)[:, None]
+    reach_m = _soften_lengths(norms(to_end_m), norms(posed_m[:, 2] - start_m), upper_m + lower_m)
     reach_m = np.maximum(reach_m, max(abs(upper_m - lower_m), 1e-6))
     before_m = np.clip((upper_m**2 - lower_m**2 + reach_m**2) / (2 * reach_m), -upper_m, upper_m)
     aside_m = np.sqrt(upper_m**2 - before_m**2)
-    middle_m = before_m[:, None] * along + aside_m[:, None] * _sideways(places_m[:, 1] - start_m, along, trunk, forward)
+    middle_m = before_m[:, None] * along + aside_m[:, None] * _bend_direction(
+        places_m[:, 1] - start_m, along, trunk, forward
+    )
     return middle_m, reach_m[:, None] * along - middle_m
 
 
-def _reached(wanted_m: np.ndarray, posed_m: np.ndarray, full_m: float) -> np.ndarray:
+def _soften_lengths(wanted_m: np.ndarray, posed_m: np.ndarray, full_m: float) -> np.ndarray:
     """Lengths (T,) from start to end of limbs that want some and are posed with others; full_m: when straight."""
     most_m = np.maximum(posed_m, _REACH * full_m)
     return np.minimum(wanted_m + _GIVEN_M * np.tanh((posed_m - wanted_m) / _GIVEN_M), most_m)
 
 
-def _sideways(middle_m: np.ndarray, along: np.ndarray, trunk: np.ndarray, forward: float) -> np.ndarray:
+def _bend_direction(middle_m: np.ndarray, along: np.ndarray, trunk: np.ndarray, forward: float) -> np.ndarray:
     """Unit vectors (T, 3) across `along` (T, 3) to which middle joints (T, 3) bend, as seen from the limb's start.
 
     Where the joints are all but straight, it is where they bend on average, as seen from the trunk (T, 4).
     """
-    across_m = middle_m - dots(middle_m, along)[:, None] * along
-    usual = applied(inverted(trunk), across_m).mean(axis=0) + np.array([0.0, 0.0, 1e-6 * forward])
-    usual = applied(trunk, np.broadcast_to(unit(usual), across_m.shape))
-    usual = usual - dots(usual, along)[:, None] * along
-    straight = np.clip(1 - lengths(across_m) / _STRAIGHT_M, 0.0, 1.0)[:, None]
-    return unit(across_m + _STRAIGHT_M * straight**2 * (3 - 2 * straight) * usual)
+    across_m = middle_m - dot(middle_m, along)[:, None] * along
+    usual = rotate(invert(trunk), across_m).mean(axis=0) + np.array([0.0, 0.0, 1e-6 * forward])
+    usual = rotate(trunk, np.broadcast_to(normalize_safely(usual), across_m.shape))
+    usual = usual - dot(usual, along)[:, None] * along
+    straight = np.clip(1 - norms(across_m) / _STRAIGHT_M, 0.0, 1.0)[:, None]
+    return normalize_safely(across_m + _STRAIGHT_M * straight**2 * (3 - 2 * straight) * usual)
 
 
 def fit_skeleton(joints_m: np.ndarray, template: Skeleton) -> Skeleton:

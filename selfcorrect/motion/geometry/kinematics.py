@@ -14,8 +14,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ..motion import SLAB, Motion, MotionBatch
-from ..skeleton import Skeleton, descendants_of, generations_of
-from .rotations import composed, inverted, normalised
+from ..skeleton import Skeleton, compute_descendants, compute_generations
+from .rotations import compose, invert, normalize
 
 
 def forward_kinematics(
@@ -26,14 +26,14 @@ def forward_kinematics(
     root_m: (..., 3) root position, world, metres; rotations: (..., J, 4) as in `Motion`; joints: indices of the K.
     Returns positions (..., J, 3) in metres and orientations (..., J, 4), both in the world; (..., K, …) of some joints.
     """
-    tree = _Tree.of(skeleton, None if joints is None else tuple(joints))
+    tree = _Tree.from_skeleton(skeleton, None if joints is None else tuple(joints))
     above = rotations if joints is None else rotations[..., tree.order, :]
-    local = normalised(above).reshape(-1, above.shape[-2], 4).transpose(2, 1, 0)
+    local = normalize(above).reshape(-1, above.shape[-2], 4).transpose(2, 1, 0)
     local = local.take(tree.order, axis=1) if joints is None else np.ascontiguousarray(local)
-    orientations = _chained(tree, local)
+    orientations = _chain_rotations(tree, local)
     shape = (*rotations.shape[:-2], len(tree.place))
     roots_m = np.broadcast_to(root_m, (*shape[:-1], 3)).reshape(-1, 3)
-    positions_m = _placed(tree, roots_m.T, orientations)
+    positions_m = _chain_positions(tree, roots_m.T, orientations)
     return _by_frame(tree, positions_m, shape), _by_frame(tree, orientations, shape)
 
 
@@ -59,20 +59,20 @@ class _Tree:
 
     @classmethod
     @lru_cache(maxsize=32)
-    def of(cls, skeleton: Skeleton, joints: tuple[int, ...] | None = None) -> _Tree:
+    def from_skeleton(cls, skeleton: Skeleton, joints: tuple[int, ...] | None = None) -> _Tree:
         """That of a skeleton, or of some of its joints."""
-        order, place, generations, parents = _ordered(skeleton.parents, joints)
+        order, place, generations, parents = _order_joints(skeleton.parents, joints)
         return cls(order, place, generations, parents, skeleton.offsets_m[order[1:]].T[..., None])
 
 
 @lru_cache(maxsize=64)
-def _ordered(
+def _order_joints(
     parents: tuple[int, ...], joints: tuple[int, ...] | None
 ) -> tuple[np.ndarray, np.ndarray, tuple[tuple[slice, np.ndarray], ...], np.ndarray]:
     """What a `_Tree` takes from the parents of joints alone, which many skeletons share."""
     leads = slice(None) if joints is None else joints
-    needed = np.asarray(descendants_of(parents)[:, leads].any(axis=1))
-    each = [(own[needed[own]], above[needed[own]]) for own, above in generations_of(parents) if needed[own].any()]
+    needed = np.asarray(compute_descendants(parents)[:, leads].any(axis=1))
+    each = [(own[needed[own]], above[needed[own]]) for own, above in compute_generations(parents) if needed[own].any()]
     order = np.concatenate([[0], *(own for own, _ in each)])
     place = np.zeros(len(parents), dtype=int)
     place[order] = np.arange(len(order))
@@ -83,7 +83,7 @@ def _ordered(
     return order, place if joints is None else place[list(joints)], generations, above
 
 
-def _chained(tree: _Tree, local: np.ndarray) -> np.ndarray:
+def _chain_rotations(tree: _Tree, local: np.ndarray) -> np.ndarray:
     """World orientations (4, J, T) from local rotations (4, J, T), joints in the tree's order.
 
     The same sums as those of `composed`, component by component, in a quarter of its time.
@@ -109,7 +109,7 @@ def _chained(tree: _Tree, local: np.ndarray) -> np.ndarray:
     return world
 
 
-def _placed(tree: _Tree, root_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
+def _chain_positions(tree: _Tree, root_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
     """Positions (3, J, T) of joints in the tree's order from the root's (3, T) and orientations (4, J, T).
 
     The same sums as those of `applied`, for all bones at once.
@@ -133,17 +133,17 @@ def _placed(tree: _Tree, root_m: np.ndarray, orientations: np.ndarray) -> np.nda
 _POSES: WeakKeyDictionary[MotionBatch, tuple[np.ndarray, np.ndarray]] = WeakKeyDictionary()
 
 
-def poses_of(motions: MotionBatch) -> tuple[np.ndarray, np.ndarray]:
+def cached_poses(motions: MotionBatch) -> tuple[np.ndarray, np.ndarray]:
     """Read-only positions (N, T, J, 3) and orientations (N, T, J, 4) of all joints, world, posed once for each batch.
 
     They live as long as the batch does, so ask for those of batches that are soon forgotten.
     """
     if (poses := _POSES.get(motions)) is None:
-        poses = keep_poses(motions, *forward_kinematics(motions.skeleton, motions.root_m, motions.rotations))
+        poses = cache_poses(motions, *forward_kinematics(motions.skeleton, motions.root_m, motions.rotations))
     return poses
 
 
-def keep_poses(
+def cache_poses(
     motions: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Let `poses_of` know the poses of a batch, such as one that was moved as a whole; they become read-only."""
@@ -155,7 +155,7 @@ def keep_poses(
 
 def joint_positions(motion: Motion | MotionBatch, joints: Sequence[int] | None = None) -> np.ndarray:
     """World positions of all joints, or of some, in metres: (T, J, 3), or (N, T, J, 3) of a batch."""
-    return in_slabs(
+    return in_chunks(
         lambda root_m, rotations: forward_kinematics(motion.skeleton, root_m, rotations, joints)[0],
         motion.root_m,
         motion.rotations,
@@ -172,7 +172,7 @@ def world_poses(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
     return positions_m, orientations
 
 
-def in_slabs(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
+def in_chunks(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
     """What a function of arrays gives for each of their rows; long arrays take little memory besides."""
     count = len(arrays[0])
     if count <= SLAB:
@@ -189,12 +189,12 @@ def in_slabs(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.nda
 
 def local_rotations(skeleton: Skeleton, orientations: np.ndarray) -> np.ndarray:
     """Inverse of forward kinematics for rotations: world orientations (..., J, 4) to local ones (..., J, 4)."""
-    world = normalised(orientations)
+    world = normalize(orientations)
     above = world[..., np.array(skeleton.parents[1:]), :]
-    return np.concatenate([world[..., :1, :], composed(inverted(above), world[..., 1:, :])], axis=-2)
+    return np.concatenate([world[..., :1, :], compose(invert(above), world[..., 1:, :])], axis=-2)
 
 
-def continuous(rotations: np.ndarray, axis: int = 0) -> np.ndarray:
+def make_continuous(rotations: np.ndarray, axis: int = 0) -> np.ndarray:
     """The same rotations (..., 4) with signs chosen so that neighbours along the time `axis` lie in one hemisphere."""
     result = rotations.copy()
     moved = np.moveaxis(result, axis, 0)

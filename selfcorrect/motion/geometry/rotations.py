@@ -7,7 +7,7 @@ the joints of short motions that is as long as simulating them. For rotation vec
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from .vectors import LAST, NEXT, are_few, crosses, lengths
+from .vectors import LAST, NEXT, are_few, cross, norms
 
 _PRODUCT_OF = np.array([[3, 0, 1, 2]] * 4), np.array([[0, 3, 2, 1], [1, 2, 3, 0], [2, 1, 0, 3], [3, 0, 1, 2]])
 _PRODUCT_SIGNS = np.array([[1.0, 1, 1, -1], [1, -1, 1, 1], [1, 1, -1, 1], [1, -1, -1, -1]])
@@ -17,13 +17,13 @@ _PRODUCT_SIGNS = np.array([[1.0, 1, 1, -1], [1, -1, 1, 1], [1, 1, -1, 1], [1, -1
 _CONJUGATE = np.array([-1.0, -1.0, -1.0, 1.0])
 
 
-def composed(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Products (..., 4) of quaternions (..., 4), broadcast against each other: `second` is turned by `first`."""
     if are_few(first, second):  # as in each step of a simulation: fewer calls, the same bits
         return (first.take(_PRODUCT_OF[0], -1) * second.take(_PRODUCT_OF[1], -1) * _PRODUCT_SIGNS).sum(axis=-1)
     x, y, z, w = (first[..., axis] for axis in range(4))
     a, b, c, d = (second[..., axis] for axis in range(4))
-    return _together(
+    return _stack_components(
         w * a + x * d + y * c - z * b,
         w * b - x * c + y * d + z * a,
         w * c + x * b - y * a + z * d,
@@ -31,21 +31,21 @@ def composed(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     )
 
 
-def applied(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Vectors (..., 3) turned by quaternions (..., 4), broadcast against each other."""
     if are_few(rotations, vectors):
         axis = rotations[..., :3]
-        twice = 2 * crosses(axis, vectors)
+        twice = 2 * cross(axis, vectors)
         once = vectors + rotations[..., 3:] * twice + axis.take(NEXT, -1) * twice.take(LAST, -1)
         return once - axis.take(LAST, -1) * twice.take(NEXT, -1)
     x, y, z, w = (rotations[..., axis] for axis in range(4))
     a, b, c = (vectors[..., axis] for axis in range(3))
     # v + w t + q × t with t = 2 q × v
     tx, ty, tz = 2 * (y * c - z * b), 2 * (z * a - x * c), 2 * (x * b - y * a)
-    return _together(a + w * tx + y * tz - z * ty, b + w * ty + z * tx - x * tz, c + w * tz + x * ty - y * tx)
+    return _stack_components(a + w * tx + y * tz - z * ty, b + w * ty + z * tx - x * tz, c + w * tz + x * ty - y * tx)
 
 
-def _together(*components: np.ndarray) -> np.ndarray:
+def _stack_components(*components: np.ndarray) -> np.ndarray:
     """Components (...) as (..., K)."""
     whole = np.empty((*components[0].shape, len(components)))
     for axis, component in enumerate(components):
@@ -53,12 +53,12 @@ def _together(*components: np.ndarray) -> np.ndarray:
     return whole
 
 
-def inverted(rotations: np.ndarray) -> np.ndarray:
+def invert(rotations: np.ndarray) -> np.ndarray:
     """Inverses (..., 4) of unit quaternions (..., 4)."""
     return rotations * _CONJUGATE
 
 
-def normalised(rotations: np.ndarray) -> np.ndarray:
+def normalize(rotations: np.ndarray) -> np.ndarray:
     """Quaternions (..., 4) of length 1 in the directions of the given ones."""
     return rotations / np.sqrt(np.einsum("...i,...i", rotations, rotations))[..., None]
 
@@ -70,10 +70,10 @@ def slerp(first: np.ndarray, second: np.ndarray, share: np.ndarray | float) -> n
     return (start * Rotation.from_rotvec(share * arc)).as_quat()
 
 
-def turns(orientations: np.ndarray, axis: int = 0) -> np.ndarray:
+def steps_between(orientations: np.ndarray, axis: int = 0) -> np.ndarray:
     """Rotation vectors (..., 3), outer frame, from each orientation (..., 4) to the next one along an axis."""
     moved = np.moveaxis(orientations, axis, 0)
-    return np.moveaxis(rotation_vectors(composed(moved[1:], inverted(moved[:-1]))), 0, axis)
+    return np.moveaxis(rotation_vectors(compose(moved[1:], invert(moved[:-1]))), 0, axis)
 
 
 def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
@@ -86,13 +86,13 @@ def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
 
 def quaternions(vectors: np.ndarray) -> np.ndarray:
     """Unit quaternions (..., 4) of rotation vectors (..., 3) in radians."""
-    half = 0.5 * lengths(vectors)[..., None]
+    half = 0.5 * norms(vectors)[..., None]
     return np.concatenate([0.5 * np.sinc(half / np.pi) * vectors, np.cos(half)], axis=-1)
 
 
 def turn_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Angles (...) in radians, at most half a turn, between rotations (..., 4) that broadcast against each other."""
-    apart = composed(inverted(first), second)
+    apart = compose(invert(first), second)
     return 2 * np.arctan2(np.sqrt(np.square(apart[..., :3]).sum(-1)), np.abs(apart[..., 3]))
 
 

@@ -13,17 +13,17 @@ _FEW = 400
 """Numbers up to which few calls of NumPy matter more than how they go through memory."""
 
 
-def lengths(vectors: np.ndarray) -> np.ndarray:
+def norms(vectors: np.ndarray) -> np.ndarray:
     """Euclidean lengths (...) of vectors (..., K)."""
-    return np.sqrt(dots(vectors, vectors))
+    return np.sqrt(dot(vectors, vectors))
 
 
-def unit(vectors: np.ndarray) -> np.ndarray:
+def normalize_safely(vectors: np.ndarray) -> np.ndarray:
     """Vectors (..., K) of length 1 in the directions of the given ones; shorter where these are shorter than 1e-12."""
-    return vectors / np.maximum(lengths(vectors), 1e-12)[..., None]
+    return vectors / np.maximum(norms(vectors), 1e-12)[..., None]
 
 
-def dots(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def dot(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Scalar products (...) of vectors (..., K), broadcast against each other."""
     total = one[..., 0] * other[..., 0]
     for axis in range(1, one.shape[-1]):
@@ -31,7 +31,7 @@ def dots(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return total
 
 
-def crosses(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def cross(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Cross products (..., 3) of vectors (..., 3), broadcast against each other."""
     if are_few(one, other):
         return one.take(NEXT, -1) * other.take(LAST, -1) - one.take(LAST, -1) * other.take(NEXT, -1)

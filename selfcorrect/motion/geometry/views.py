@@ -19,8 +19,8 @@ from scipy.spatial.transform import Rotation
 
 from ..motion import Motion, Moving
 from ..skeleton import SMPL_22, UNTURNED, FootFrames, Skeleton
-from .kinematics import continuous, forward_kinematics, local_rotations
-from .rotations import applied, composed, inverted
+from .kinematics import forward_kinematics, local_rotations, make_continuous
+from .rotations import compose, invert, rotate
 
 Y_UP, Z_UP, Y_DOWN, Z_DOWN = range(4)
 """Worlds by their vertical axis."""
@@ -31,23 +31,23 @@ class FrameChange(Protocol):
 
     def view(self, motion: Motion, /) -> Motion: ...
 
-    def back(self, motion: Motion, /) -> Motion: ...
+    def restore(self, motion: Motion, /) -> Motion: ...
 
 
 @dataclass(frozen=True)
 class FrameChanges:
     """Several views, one after another."""
 
-    each: tuple[FrameChange, ...] = ()
+    changes: tuple[FrameChange, ...] = ()
 
     def view(self, motion: Motion) -> Motion:
-        for one in self.each:
+        for one in self.changes:
             motion = one.view(motion)
         return motion
 
-    def back(self, motion: Motion) -> Motion:
-        for one in reversed(self.each):
-            motion = one.back(motion)
+    def restore(self, motion: Motion) -> Motion:
+        for one in reversed(self.changes):
+            motion = one.restore(motion)
         return motion
 
 
@@ -62,7 +62,7 @@ class TurnedWorld:
         rotations[:, 0] = (self.turn * Rotation.from_quat(rotations[:, 0])).as_quat()
         return replace(motion, root_m=self.turn.apply(motion.root_m), rotations=rotations)
 
-    def back(self, motion: Motion) -> Motion:
+    def restore(self, motion: Motion) -> Motion:
         return TurnedWorld(self.turn.inv()).view(motion)
 
 
@@ -86,15 +86,15 @@ class TurnedFrames:
         turned, rotations = replace(skeleton, offsets_m=above.inv().apply(skeleton.offsets_m)), motion.rotations.copy()
         for joint, parent in enumerate(skeleton.parents):
             own = Rotation.from_quat(rotations[:, joint]) * turns[joint]
-            rotations[:, joint] = continuous((turns[parent].inv() * own if joint else own).as_quat())
+            rotations[:, joint] = make_continuous((turns[parent].inv() * own if joint else own).as_quat())
         return replace(motion, skeleton=turned, rotations=rotations)
 
-    def back(self, motion: Motion) -> Motion:
+    def restore(self, motion: Motion) -> Motion:
         return TurnedFrames(self.turns.inv()).view(motion)
 
 
 @dataclass(frozen=True, eq=False)
-class RootAt:
+class Rerooted:
     """A tree that hangs on another of its joints: `root`, which is not the first one of the skeleton.
 
     A joint of a tree carries the bones to its children. With another root, the joints on the way to it carry the bones
@@ -110,12 +110,12 @@ class RootAt:
         rotations = local_rotations(self.tree, orientations[:, self.order])
         return replace(motion, skeleton=self.tree, root_m=positions_m[:, self.root], rotations=rotations)
 
-    def back(self, motion: Motion) -> Motion:
+    def restore(self, motion: Motion) -> Motion:
         positions_m, turned = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
         orientations = np.empty_like(turned)
         orientations[:, self.order] = turned
-        first = self.skeleton.way_up(self.root)[-2]
-        root_m = positions_m[:, self.order.index(0)] - applied(orientations[:, 0], self.skeleton.offsets_m[first])
+        first = self.skeleton.path_to_root(self.root)[-2]
+        root_m = positions_m[:, self.order.index(0)] - rotate(orientations[:, 0], self.skeleton.offsets_m[first])
         rotations = local_rotations(self.skeleton, orientations)
         return replace(motion, skeleton=self.skeleton, root_m=root_m, rotations=rotations)
 
@@ -130,7 +130,7 @@ class RootAt:
     @cached_property
     def tree(self) -> Skeleton:
         """The skeleton with its other root."""
-        skeleton, way, order = self.skeleton, self.skeleton.way_up(self.root), self.order
+        skeleton, way, order = self.skeleton, self.skeleton.path_to_root(self.root), self.order
         offsets_m = skeleton.offsets_m.copy()
         offsets_m[self.root] = 0.0
         for below, joint in pairwise(way):
@@ -150,7 +150,7 @@ class RootAt:
     def _parents(self) -> Sequence[int]:
         """The parent of each joint of the skeleton in the tree."""
         parents = list(self.skeleton.parents)
-        for below, joint in pairwise(self.skeleton.way_up(self.root)):
+        for below, joint in pairwise(self.skeleton.path_to_root(self.root)):
             parents[joint] = below
         parents[self.root] = -1
         return parents
@@ -164,7 +164,7 @@ class JointOrder:
     order: np.ndarray
 
     @classmethod
-    def usual(cls, skeleton: Skeleton) -> Self:
+    def canonical(cls, skeleton: Skeleton) -> Self:
         """The order that anatomy and geometry give, whatever order a file lists joints in.
 
         Parts of the body come in SMPL's order, then all else by its place at rest. Solvers that visit joints in turn,
@@ -194,7 +194,7 @@ class JointOrder:
         )
         return replace(motion, skeleton=moved, rotations=np.take(motion.rotations, self.order, axis=-2))
 
-    def back(self, motion: Moving) -> Moving:
+    def restore(self, motion: Moving) -> Moving:
         return replace(
             motion, skeleton=self.skeleton, rotations=np.take(motion.rotations, np.argsort(self.order), axis=-2)
         )
@@ -213,28 +213,28 @@ class LevelFeet:
         if self.feet == FootFrames():
             return motion
         skeleton, turns = motion.skeleton, self.feet.turns(motion.skeleton)
-        above = _above(skeleton, turns)
-        seen = replace(skeleton, offsets_m=applied(above, skeleton.offsets_m), soles_m=self.feet.soles_m)
-        return replace(motion, skeleton=seen, rotations=_between(above, motion.rotations, inverted(turns)))
+        above = _parent_turns(skeleton, turns)
+        seen = replace(skeleton, offsets_m=rotate(above, skeleton.offsets_m), soles_m=self.feet.soles_m)
+        return replace(motion, skeleton=seen, rotations=_compose_sparse(above, motion.rotations, invert(turns)))
 
-    def back(self, motion: Motion) -> Motion:
+    def restore(self, motion: Motion) -> Motion:
         if self.feet == FootFrames():
             return motion
         skeleton, turns = motion.skeleton, self.feet.turns(motion.skeleton)
-        below = inverted(_above(skeleton, turns))
-        seen = replace(skeleton, offsets_m=applied(below, skeleton.offsets_m), soles_m=None)
-        return replace(motion, skeleton=seen, rotations=_between(below, motion.rotations, turns))
+        below = invert(_parent_turns(skeleton, turns))
+        seen = replace(skeleton, offsets_m=rotate(below, skeleton.offsets_m), soles_m=None)
+        return replace(motion, skeleton=seen, rotations=_compose_sparse(below, motion.rotations, turns))
 
 
-def _between(first: np.ndarray, rotations: np.ndarray, last: np.ndarray) -> np.ndarray:
+def _compose_sparse(first: np.ndarray, rotations: np.ndarray, last: np.ndarray) -> np.ndarray:
     """Rotations (T, J, 4) turned by `first` (J, 4) after `last` (J, 4), both of which turn few joints."""
     few = np.flatnonzero((first[:, 3] != 1) | (last[:, 3] != 1))
     turned = rotations.astype(float)
-    turned[:, few] = composed(first[few], composed(turned[:, few], last[few]))
+    turned[:, few] = compose(first[few], compose(turned[:, few], last[few]))
     return turned
 
 
-def _above(skeleton: Skeleton, turns: np.ndarray) -> np.ndarray:
+def _parent_turns(skeleton: Skeleton, turns: np.ndarray) -> np.ndarray:
     """(J, 4) the turns of the joints' parents."""
     return np.concatenate([[UNTURNED], turns[list(skeleton.parents[1:])]])
 
@@ -248,7 +248,7 @@ class ShiftedWorld:
     def view(self, motion: Moving) -> Moving:
         return replace(motion, root_m=motion.root_m + self.shift_m)
 
-    def back(self, motion: Moving) -> Moving:
+    def restore(self, motion: Moving) -> Moving:
         return replace(motion, root_m=motion.root_m - self.shift_m)
 
 
@@ -264,7 +264,7 @@ class ScaledBody:
         skeleton = replace(given, offsets_m=size * given.offsets_m, soles_m=soles_m)
         return replace(motion, skeleton=skeleton, root_m=size * motion.root_m)
 
-    def back(self, motion: Moving) -> Moving:
+    def restore(self, motion: Moving) -> Moving:
         given, size = motion.skeleton, self.size
         soles_m = None if given.soles_m is None else (given.soles_m[0] / size, given.soles_m[1] / size)
         skeleton = replace(given, offsets_m=given.offsets_m / size, soles_m=soles_m)
@@ -272,7 +272,7 @@ class ScaledBody:
 
 
 @dataclass(frozen=True, eq=False)
-class JointsAlone(Generic[Moving]):
+class JointSubset(Generic[Moving]):
     """A tree of some of the joints of the motion `whole`, each with its joint's orientation in the world.
 
     All other joints (head, hands, fingers, twists) keep their local rotations of `whole`.
@@ -288,13 +288,13 @@ class JointsAlone(Generic[Moving]):
         rotations = local_rotations(self.tree, orientations[..., self.joints, :])
         return replace(motion, skeleton=self.tree, rotations=rotations)
 
-    def back(self, motion: Moving) -> Moving:
+    def restore(self, motion: Moving) -> Moving:
         whole, own = self.whole, {joint: own for own, joint in enumerate(self.joints.tolist())}
         _, orientations = forward_kinematics(self.tree, motion.root_m, motion.rotations)
         world = np.empty_like(whole.rotations)
         world[..., 0, :] = orientations[..., 0, :]
         for joints, parents in whole.skeleton.generations:
-            world[..., joints, :] = composed(world[..., parents, :], whole.rotations[..., joints, :])
+            world[..., joints, :] = compose(world[..., parents, :], whole.rotations[..., joints, :])
             linked = [joint for joint in joints.tolist() if joint in own]
             world[..., linked, :] = orientations[..., [own[joint] for joint in linked], :]
         rotations = local_rotations(whole.skeleton, world)

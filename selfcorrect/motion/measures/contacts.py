@@ -6,8 +6,8 @@ import numpy as np
 from scipy.ndimage import binary_closing, binary_opening
 
 from ..body.surface import sole_points, world_sole_points
-from ..geometry.kinematics import forward_kinematics, in_slabs, joint_positions
-from ..geometry.vectors import lengths, percentile
+from ..geometry.kinematics import forward_kinematics, in_chunks, joint_positions
+from ..geometry.vectors import norms, percentile
 from ..motion import Motion, MotionBatch
 from ..skeleton import Skeleton
 
@@ -36,7 +36,7 @@ def foot_contacts(
     """
     lowest_m, speed_of_sole_m_s = _soles(moving)
     gap, run = round(longest_gap_s * moving.fps), round(shortest_s * moving.fps)
-    return _without_flicker((lowest_m < height_m) & (speed_of_sole_m_s < speed_m_s), gap, run)
+    return _remove_flicker((lowest_m < height_m) & (speed_of_sole_m_s < speed_m_s), gap, run)
 
 
 def floor_height_m(motion: Motion) -> float:
@@ -81,8 +81,8 @@ def _standing_joints(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
     velocities_m_s = np.gradient(places_m, 1 / motion.fps, axis=0)
     stand = places_m[..., 1] < percentile(places_m[..., 1], 30, axis=0) + _NEAR_M
     stand &= np.abs(velocities_m_s[..., 1]) < _RISING_M_S
-    stand &= lengths(velocities_m_s[..., [0, 2]]) < _SLIDING_M_S
-    return places_m, _without_flicker(stand, 0, round(_SHORTEST_S * motion.fps))
+    stand &= norms(velocities_m_s[..., [0, 2]]) < _SLIDING_M_S
+    return places_m, _remove_flicker(stand, 0, round(_SHORTEST_S * motion.fps))
 
 
 def standing_speeds_m_s(before: Motion, after: Motion) -> tuple[float, float]:
@@ -112,7 +112,7 @@ def lost_contacts(before: Motion, after: Motion, lifted_m: float = 0.02) -> floa
 def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
     """Height of each sole's lowest corner and speed of its middle, m and m/s, both (..., T, 2), left foot first."""
     skeleton = moving.skeleton
-    soles_m = in_slabs(
+    soles_m = in_chunks(
         lambda *poses: world_sole_points(skeleton, *forward_kinematics(skeleton, *poses)),
         moving.root_m,
         moving.rotations,
@@ -128,10 +128,10 @@ def _speed(points_m: np.ndarray, fps: float) -> np.ndarray:
     """Speeds (..., T, K) in m/s of points (..., T, K, 3), by central differences, one-sided at the ends."""
     if points_m.shape[-3] == 1:
         return np.zeros(points_m.shape[:-1])
-    return lengths(np.gradient(points_m, 1 / fps, axis=-3))
+    return norms(np.gradient(points_m, 1 / fps, axis=-3))
 
 
-def _without_flicker(contacts: np.ndarray, gap: int, run: int) -> np.ndarray:
+def _remove_flicker(contacts: np.ndarray, gap: int, run: int) -> np.ndarray:
     """Close gaps of up to `gap` frames in contacts (..., T, 2), then drop runs shorter than `run` frames."""
     margin = max(gap, run) + 1
     width = [(0, 0)] * (contacts.ndim - 2) + [(margin, margin), (0, 0)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..motion import MotionBatch
 from .embedding import MotionEmbedding, geometric_features, kinematic_features
-from .metrics import Compared, Described, values_of
+from .metrics import MetricInputs, MotionDescription, compute_metrics
 from .physical import physical_errors
 
 
@@ -19,7 +19,7 @@ class MotionEvaluator:
 
     kinematic: MotionEmbedding
     geometric: MotionEmbedding
-    reference: Described
+    reference: MotionDescription
 
     @classmethod
     def fit(cls, reference: MotionBatch, labels: np.ndarray) -> Self:
@@ -30,11 +30,11 @@ class MotionEvaluator:
 
     def evaluate(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
         """The `MEASURED` metrics, by key, of canonical motions with labels (M,) int64."""
-        return values_of(Compared(self.reference, describe(self.kinematic, self.geometric, batch, labels)))
+        return compute_metrics(MetricInputs(self.reference, describe(self.kinematic, self.geometric, batch, labels)))
 
 
 def describe(
     kinematic: MotionEmbedding, geometric: MotionEmbedding, batch: MotionBatch, labels: np.ndarray
-) -> Described:
+) -> MotionDescription:
     """Embed motions and measure their physical errors."""
-    return Described(kinematic(batch), geometric(batch), labels, physical_errors(batch))
+    return MotionDescription(kinematic(batch), geometric(batch), labels, physical_errors(batch))

@@ -28,7 +28,7 @@ CORRECTED = "corrected_"
 
 
 @dataclass(frozen=True, eq=False)
-class Described:
+class MotionDescription:
     """What is compared of N motions."""
 
     kinematic: np.ndarray
@@ -41,11 +41,11 @@ class Described:
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class MetricInputs:
     """Motions, and the real ones that they are compared with."""
 
-    reference: Described
-    candidate: Described
+    reference: MotionDescription
+    candidate: MotionDescription
 
     @property
     def poses(self) -> tuple[np.ndarray, np.ndarray]:
@@ -81,7 +81,7 @@ class Metric:
     """The unit of stored and shown values."""
     bounds: tuple[float, float] = (0.0, inf)
     """Least and greatest value, in the shown unit."""
-    measure: Callable[[Compared], float | np.ndarray] | None = None
+    measure: Callable[[MetricInputs], float | np.ndarray] | None = None
     """The value, or that of each candidate (N,), in SI units; None for what loops do not measure in each generation."""
 
     def interval(self, values: np.ndarray) -> Interval:
@@ -164,16 +164,16 @@ MEASURED = tuple(metric for metric in METRICS if metric.measure)
 """What loops measure in each generation, in the order of reports."""
 
 
-def values_of(sets: Compared) -> dict[str, float]:
+def compute_metrics(sets: MetricInputs) -> dict[str, float]:
     """What loops measure, by key, in the shown units; means where there is a value of each candidate."""
     return {
-        metric.key: float(np.mean(metric.unit.of(np.asarray(metric.measure(sets)))))
+        metric.key: float(np.mean(metric.unit.convert(np.asarray(metric.measure(sets)))))
         for metric in MEASURED
         if metric.measure
     }
 
 
-def metric_of(key: str) -> Metric:
+def find_metric(key: str) -> Metric:
     """The metric with that key, which may begin with `CORRECTED`."""
     plain = next(each for each in METRICS if each.key == key.removeprefix(CORRECTED))
     return plain if plain.key == key else replace(plain, key=key)

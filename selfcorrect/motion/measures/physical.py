@@ -16,7 +16,7 @@ import numpy as np
 
 from ..body.surface import lowest_point_m, world_sole_points
 from ..geometry.kinematics import forward_kinematics
-from ..geometry.vectors import lengths
+from ..geometry.vectors import norms
 from ..motion import MotionBatch
 from ..support import Support, gripping, ground_heights_m
 
@@ -62,7 +62,11 @@ def errors_by_frame(batch: MotionBatch) -> FrameErrors:
     if batch.ground is not None:
         soles_m, positions_m = batch.ground.standing_on(soles_m), batch.ground.standing_on(positions_m)
     lowest_m = lowest_point_m(batch.skeleton, soles_m, positions_m, orientations)
-    return FrameErrors(_below(lowest_m), _below(-lowest_m), np.pad(_skate(soles_m), ((0, 0), (1, 0))) * batch.fps)
+    return FrameErrors(
+        _depth_below_floor(lowest_m),
+        _depth_below_floor(-lowest_m),
+        np.pad(_skate(soles_m), ((0, 0), (1, 0))) * batch.fps,
+    )
 
 
 def physical_errors(batch: MotionBatch, supports: Sequence[Sequence[Support]] = ()) -> PhysicalErrors:
@@ -81,7 +85,7 @@ def errors_of_poses(
     supports: Sequence[Sequence[Support]] = (),
 ) -> PhysicalErrors:
     """The `physical_errors` of a batch whose joints' world poses (N, T, J, 3) and (N, T, J, 4) are known."""
-    jerk = lengths(np.diff(positions_m, n=3, axis=1)).mean(axis=-1) * batch.fps**3
+    jerk = norms(np.diff(positions_m, n=3, axis=1)).mean(axis=-1) * batch.fps**3
     world_m, positions_m = positions_m, positions_m.copy() if any(supports) else positions_m
     for own_m, own in zip(positions_m, supports if any(supports) else (), strict=False):
         own_m[..., 1] -= ground_heights_m(batch.skeleton, own, len(own_m))
@@ -94,14 +98,14 @@ def errors_of_poses(
     for own_m, own in zip(lowest_m, supports, strict=False):
         np.minimum(own_m, 0.0, out=own_m, where=gripping(own, len(own_m)))
     return PhysicalErrors(
-        penetration_m=_mean(_below(lowest_m), batch.lengths),
-        floating_m=_mean(_below(-lowest_m), batch.lengths),
+        penetration_m=_mean(_depth_below_floor(lowest_m), batch.lengths),
+        floating_m=_mean(_depth_below_floor(-lowest_m), batch.lengths),
         skate_m_s=_mean(_skate(soles_m), batch.lengths - 1) * batch.fps,
         jerk_m_s3=_mean(jerk, batch.lengths - 3),
     )
 
 
-def _below(heights_m: np.ndarray) -> np.ndarray:
+def _depth_below_floor(heights_m: np.ndarray) -> np.ndarray:
     """How far heights are below 0, where by more than the tolerance."""
     return np.where(heights_m < -TOLERANCE_M, -heights_m, 0.0)
 
@@ -110,7 +114,7 @@ def _skate(soles_m: np.ndarray) -> np.ndarray:
     """Mean horizontal displacement (N, T−1), metres, of the sole corners (N, T, P, 3) that stay on the floor."""
     down = soles_m[..., 1] <= TOLERANCE_M
     stay = down[:, 1:] & down[:, :-1]
-    moved_m = lengths(np.diff(soles_m[..., [0, 2]], axis=1))
+    moved_m = norms(np.diff(soles_m[..., [0, 2]], axis=1))
     return np.sum(moved_m * stay, axis=-1) / np.maximum(stay.sum(axis=-1), 1)
 
 
@@ -133,7 +137,7 @@ class Unit:
     per_si: float = 1.0
     """How many of this unit are one of the SI unit."""
 
-    def of(self, value_si: Value) -> Value:
+    def convert(self, value_si: Value) -> Value:
         """A figure in this unit."""
         return self.per_si * value_si
 

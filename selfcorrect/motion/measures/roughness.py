@@ -6,9 +6,9 @@ import numpy as np
 
 from ..geometry.kinematics import joint_positions
 from ..geometry.rotations import turn_angles
-from ..geometry.vectors import lengths
+from ..geometry.vectors import norms
 from ..motion import Motion, MotionBatch
-from ..skeleton import Skeleton, unsided
+from ..skeleton import Skeleton, strip_side
 
 JERK_PARTS = {
     "trunk": ("pelvis", "spine1", "spine2", "spine3", "neck", "head", "collar", "shoulder", "hip"),
@@ -45,7 +45,7 @@ def added_by_joint_deg_s(before: Motion, after: Motion) -> dict[str, float]:
 def joints_by_part(skeleton: Skeleton) -> dict[str, list[int]]:
     """The joints of each of `JERK_PARTS` of which the skeleton has some."""
     joints = {
-        name: [joint for joint, part in enumerate(skeleton.parts) if part in parts or unsided(part) in parts]
+        name: [joint for joint, part in enumerate(skeleton.parts) if part in parts or strip_side(part) in parts]
         for name, parts in JERK_PARTS.items()
     }
     return {name: own for name, own in joints.items() if own}
@@ -53,7 +53,7 @@ def joints_by_part(skeleton: Skeleton) -> dict[str, list[int]]:
 
 def joint_jerks_m_s3(joints_m: np.ndarray, fps: float) -> np.ndarray:
     """Jerks (..., T − 3, J) in m/s³ of joints (..., T, J, 3), by third differences."""
-    return lengths(np.diff(joints_m, 3, axis=-3)) * fps**3
+    return norms(np.diff(joints_m, 3, axis=-3)) * fps**3
 
 
 def jerk_by_part_m_s3(moving: Motion | MotionBatch) -> dict[str, np.ndarray]:

@@ -18,12 +18,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ...core.errors import SettingError
-from ...core.extras import needed_for
+from ...core.extras import requires_extra
 from ...storage.files.writing import refuse_to_replace, replacing
 from ..editing.transforms import resample
 from ..motion import Motion
-from .figure import GHOST, PLANTED, SUNK, Colour, Figure, posed, standing
-from .panels import PicturePanel, camera_path_m, compared
+from .figure import GHOST, PLANTED, SUNK, Colour, Figure, detect_standing, pose_figure
+from .panels import PicturePanel, camera_path_m, make_panels
 
 PAPER: Colour = (250, 250, 248)
 TILES: tuple[Colour, Colour] = ((238, 238, 234), (226, 227, 224))
@@ -68,18 +68,18 @@ class Camera:
         right = np.array([np.cos(azimuth), 0.0, -np.sin(azimuth)])
         return np.stack([right, np.cross(towards, right), towards])
 
-    def seen_m(self, points_m: np.ndarray) -> np.ndarray:
+    def project_m(self, points_m: np.ndarray) -> np.ndarray:
         """Where points (..., 3), relative to what the camera looks at, appear in the plane of that point: (..., 2)."""
         seen = points_m @ self.axes().T
         return seen[..., :2] / (1 - seen[..., 2] / self.distance_m)[..., None]
 
 
-def fitted(panels: Sequence[PicturePanel], camera: Camera | None = None, *, same_view: bool = False) -> Camera:
+def fit_camera(panels: Sequence[PicturePanel], camera: Camera | None = None, *, same_view: bool = False) -> Camera:
     """A camera that shows the whole bodies of all panels in all frames, no nearer than a given one."""
     camera = camera or Camera()
     around_m = [points_m for panel in panels for points_m in _around_path_m(panels, panel, same_view)]
     for _ in range(_FITTING_STEPS):  # further away perspective is another
-        camera = _further(camera, [camera.seen_m(each - (0.0, camera.target_height_m, 0.0)) for each in around_m])
+        camera = _move_back(camera, [camera.project_m(each - (0.0, camera.target_height_m, 0.0)) for each in around_m])
     return camera
 
 
@@ -96,14 +96,14 @@ def _around_path_m(panels: Sequence[PicturePanel], panel: PicturePanel, same_vie
     path_m = camera_path_m(panels, panel, same_view)
     around = []
     for body in [panel.motion] if panel.before is None else [panel.motion, panel.before]:
-        _, points_m = posed(body)
+        _, points_m = pose_figure(body)
         frames = np.arange(0, len(points_m), max(1, len(points_m) // _FITTED_FRAMES))
         there_m = path_m[np.minimum(frames, len(path_m) - 1)]
         around.append((points_m[frames] - there_m[:, None]).reshape(-1, 3))
     return around
 
 
-def _further(camera: Camera, seen_m: Sequence[np.ndarray]) -> Camera:
+def _move_back(camera: Camera, seen_m: Sequence[np.ndarray]) -> Camera:
     """The camera, further away where it does not show points that appear at (K, 2)."""
     low = np.min([each.min(axis=0) for each in seen_m], axis=0) - _EDGE_M
     high = np.max([each.max(axis=0) for each in seen_m], axis=0) + _EDGE_M
@@ -132,7 +132,7 @@ def animate(
     """
     rows = _rows(panels, columns)
     moments = np.arange(max(len(panel.motion) for panel in panels))
-    camera = camera or (fitted(panels, same_view=True) if same_view else None)
+    camera = camera or (fit_camera(panels, same_view=True) if same_view else None)
     drawn = [_draw_panel(panel, moments, size_px, camera, camera_path_m(panels, panel, same_view)) for panel in panels]
     blank = np.full_like(drawn[0], PAPER[0])
     grid = [[drawn[index] if index < len(drawn) else blank for index in row] for row in rows]
@@ -149,7 +149,7 @@ def film_strip(
 ) -> np.ndarray:
     """Draw each motion as a row of `pictures` moments, evenly spaced in time: (height, width, 3) uint8."""
     strips = []
-    camera = camera or (fitted(panels, same_view=True) if same_view else None)
+    camera = camera or (fit_camera(panels, same_view=True) if same_view else None)
     for panel in panels:
         moments = np.linspace(0, len(panel.motion) - 1, pictures).round().astype(int)
         path_m = camera_path_m(panels, panel, same_view)
@@ -171,7 +171,7 @@ _PALETTE_FRAMES = 8
 def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
     """Write frames (T, height, width, 3) uint8 as GIF or MP4, by the path's suffix."""
     if path.suffix == ".mp4":
-        with needed_for("MP4"):
+        with requires_extra("MP4"):
             import imageio.v3 as imageio
         # The most common video format wants even sizes.
         height, width = (length - length % 2 for length in frames.shape[1:3])
@@ -196,7 +196,7 @@ def draw_motions(
     if not motions:
         raise SettingError("there is nothing to draw: no motions were given")
     titles = titles or [""] * len(motions)
-    panels = compared(motions, titles)
+    panels = make_panels(motions, titles)
     if path.suffix not in (".png", ".gif", ".mp4"):
         raise SettingError(f"{path}: pictures end in .png, films in .gif or .mp4, pages in .html (`show`)")
     together = any(panel.before is not None for panel in panels)
@@ -205,7 +205,7 @@ def draw_motions(
         if path.suffix == ".png":
             save_picture(temporary, film_strip(panels, same_view=together))
         else:
-            slowed = compared(
+            slowed = make_panels(
                 [resample(motion, min(motion.fps, 30.0)) for motion in motions], titles or [""] * len(motions)
             )
             save_animation(temporary, animate(slowed, same_view=together), slowed[0].motion.fps)
@@ -222,9 +222,9 @@ def _draw_panel(
     panel: PicturePanel, moments: np.ndarray, size_px: int, camera: Camera | None, path_m: np.ndarray
 ) -> np.ndarray:
     """Pictures (len(moments), size, size, 3) of one motion at frames `moments`; later ones than it has show its end."""
-    camera = camera or fitted([panel])
-    figure, points_m = posed(panel.motion)
-    marks = _Marks.of(panel, figure, points_m)
+    camera = camera or fit_camera([panel])
+    figure, points_m = pose_figure(panel.motion)
+    marks = _Marks.from_panel(panel, figure, points_m)
     canvas_px = size_px * SUPERSAMPLING
     pictures = []
     for moment in moments:
@@ -239,10 +239,10 @@ def _draw_panel(
             _draw_ghost(draw, view, figure, marks.before_m[now])
         _draw_figure(draw, view, figure, points_m[now], marks.planted[now], marks.moved[now])
         if panel.title:
-            title, font = _fitting(panel.title, canvas_px)
+            title, font = _fit_title(panel.title, canvas_px)
             draw.text((canvas_px / 2, 0.02 * canvas_px), title, INK, font, anchor="ma")
         if panel.title and panel.before is not None:
-            legend, font = _fitting(_LEGEND, canvas_px, largest=26)
+            legend, font = _fit_title(_LEGEND, canvas_px, largest=26)
             draw.text((canvas_px / 2, 0.98 * canvas_px), legend, INK, font, anchor="md")
         pictures.append(np.asarray(image.reduce(SUPERSAMPLING)))
     return np.array(pictures)
@@ -260,19 +260,23 @@ class _Marks:
     """(T, P) whether a point is a joint that moved."""
 
     @classmethod
-    def of(cls, panel: PicturePanel, figure: Figure, points_m: np.ndarray) -> _Marks:
+    def from_panel(cls, panel: PicturePanel, figure: Figure, points_m: np.ndarray) -> _Marks:
         """The marks of a panel, drawn so, whose points are (T, P, 3)."""
-        stands = np.pad(standing(panel.motion, figure), ((0, 0), (0, 1)))  # what is no foot, number −1, never does
+        stands = np.pad(
+            detect_standing(panel.motion, figure), ((0, 0), (0, 1))
+        )  # what is no foot, number −1, never does
         planted, moved = stands[:, figure.feet], np.zeros(points_m.shape[:2], bool)
         if panel.before is None:
             return cls(None, planted, moved)
-        _, before_m = posed(panel.before)
+        _, before_m = pose_figure(panel.before)
         joints = len(panel.motion.skeleton)
         moved[:, :joints] = np.linalg.norm(points_m - before_m, axis=-1)[:, :joints] > MOVED_M
         return cls(before_m, planted, moved)
 
 
-def _fitting(title: str, canvas_px: int, largest: int = 18) -> tuple[str, ImageFont.ImageFont | ImageFont.FreeTypeFont]:
+def _fit_title(
+    title: str, canvas_px: int, largest: int = 18
+) -> tuple[str, ImageFont.ImageFont | ImageFont.FreeTypeFont]:
     """Words in the largest letters that fit, their middle left out where even small ones do not."""
     font = _font(canvas_px // largest)
     for size in range(largest, 34, 4):

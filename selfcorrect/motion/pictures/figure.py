@@ -6,12 +6,12 @@ from itertools import pairwise
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ..body.foot_frames import level
+from ..body.foot_frames import level_feet
 from ..body.surface import HEAD_RADIUS_M, head_point, sole_points
-from ..geometry.kinematics import forward_kinematics, in_slabs
+from ..geometry.kinematics import forward_kinematics, in_chunks
 from ..measures.contacts import foot_contacts
 from ..motion import Motion
-from ..skeleton import Skeleton, unsided
+from ..skeleton import Skeleton, strip_side
 
 Colour = tuple[int, int, int]
 LEFT: Colour = (38, 112, 190)
@@ -68,7 +68,7 @@ class Figure:
 
     def points_m(self, motion: Motion) -> np.ndarray:
         """The points in the world, (T, P, 3)."""
-        return in_slabs(self._points_m, motion.root_m, motion.rotations)
+        return in_chunks(self._points_m, motion.root_m, motion.rotations)
 
     def _points_m(self, root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
         positions_m, orientations = forward_kinematics(self.skeleton, root_m, rotations)
@@ -80,19 +80,19 @@ class Figure:
         return points_m
 
 
-def posed(motion: Motion) -> tuple[Figure, np.ndarray]:
+def pose_figure(motion: Motion) -> tuple[Figure, np.ndarray]:
     """How to draw a motion, and its points in the world, (T, P, 3)."""
-    motion = level(motion)
-    figure = figure_of(motion.skeleton)
+    motion = level_feet(motion)
+    figure = make_figure(motion.skeleton)
     return figure, figure.points_m(motion)
 
 
-def standing(motion: Motion, figure: Figure) -> np.ndarray:
+def detect_standing(motion: Motion, figure: Figure) -> np.ndarray:
     """(T, 2) whether each foot stands; never where the figure has no feet."""
-    return foot_contacts(level(motion)) if (figure.feet >= 0).any() else np.zeros((len(motion), 2), dtype=bool)
+    return foot_contacts(level_feet(motion)) if (figure.feet >= 0).any() else np.zeros((len(motion), 2), dtype=bool)
 
 
-def figure_of(skeleton: Skeleton) -> Figure:
+def make_figure(skeleton: Skeleton) -> Figure:
     """The body of a skeleton."""
     joints, radii_m = len(skeleton), _radii_m(skeleton)
     points: list[tuple[int, np.ndarray]] = [(joint, np.zeros(3)) for joint in range(joints)]
@@ -138,7 +138,7 @@ def _radii_m(skeleton: Skeleton) -> list[float]:
     for joint, part in enumerate(skeleton.parts):
         parent = skeleton.parents[joint]
         like_m = radii_m[parent] if parent >= 0 and inside[joint] else _RADII_M["pelvis"] if inside[joint] else thin_m
-        radii_m.append(_RADII_M.get(unsided(part), like_m))
+        radii_m.append(_RADII_M.get(strip_side(part), like_m))
     return radii_m
 
 

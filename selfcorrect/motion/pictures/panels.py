@@ -30,7 +30,7 @@ class PicturePanel:
         return known + [one.corners_m for one in self.supports if not (known and one.part.endswith("foot"))]
 
 
-def compared(motions: Sequence[Motion], titles: Sequence[str]) -> list[PicturePanel]:
+def make_panels(motions: Sequence[Motion], titles: Sequence[str]) -> list[PicturePanel]:
     """A panel for each motion; those that may be corrections of the first one are compared with it.
 
     They have its joints, frames and frame rate; and then one camera shows them all, so that shifts are seen.

@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 
 from ...core.errors import SettingError
-from ..body.foot_frames import level
+from ..body.foot_frames import level_feet
 from ..correction.results import CorrectedMotion
 from ..editing.transforms import resample
 from ..measures.physical import errors_by_frame, physical_errors
 from ..motion import Motion, MotionBatch
-from .figure import GHOST, PLANTED, SUNK, Figure, posed, standing
-from .panels import PicturePanel, camera_path_m, compared
+from .figure import GHOST, PLANTED, SUNK, Figure, detect_standing, pose_figure
+from .panels import PicturePanel, camera_path_m, make_panels
 
 TEMPLATE = Path(__file__).with_name("player.html")
 SCENE_MARK = '"{{ scene }}"'
@@ -53,17 +53,17 @@ def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = (), spread_
     """
     if not motions:
         raise SettingError("there is nothing to show: no motions were given")
-    return player([_panel(each) for each in motions], titles or [""] * len(motions), overlaid=spread_m == 0)
+    return make_player([_panel(each) for each in motions], titles or [""] * len(motions), overlaid=spread_m == 0)
 
 
-def player(panels: Sequence[PicturePanel], titles: Sequence[str], *, overlaid: bool = False) -> PlayerPage:
+def make_player(panels: Sequence[PicturePanel], titles: Sequence[str], *, overlaid: bool = False) -> PlayerPage:
     """The page of panels, which are compared with the first one where they may be its corrections."""
     title = escape(", ".join(filter(None, titles)) or "motion")
     page = TEMPLATE.read_text(encoding="utf-8").replace("{{ title }}", title)
-    return PlayerPage(page.replace(SCENE_MARK, scene_of(panels, titles, overlaid=overlaid)))
+    return PlayerPage(page.replace(SCENE_MARK, encode_scene(panels, titles, overlaid=overlaid)))
 
 
-def scene_of(
+def encode_scene(
     panels: Sequence[PicturePanel],
     titles: Sequence[str],
     *,
@@ -81,7 +81,7 @@ def scene_of(
     fps = min(panels[0].motion.fps, FASTEST_FPS)
     shown = [replace(panel, motion=resample(panel.motion, fps)) for panel in panels]
     if together is None:
-        together = any(one.before is not None for one in compared([panel.motion for panel in shown], titles))
+        together = any(one.before is not None for one in make_panels([panel.motion for panel in shown], titles))
     scene: dict[str, Any] = {
         "fps": fps,
         "overlaid": overlaid,
@@ -89,7 +89,11 @@ def scene_of(
         "marked": marked,
         "scheme": scheme,
         "motions": [
-            {"title": title, "path": _numbers(camera_path_m(shown, panel, together), "<f4"), **_described(panel, given)}
+            {
+                "title": title,
+                "path": _numbers(camera_path_m(shown, panel, together), "<f4"),
+                **_describe_panel(panel, given),
+            }
             for panel, given, title in zip(shown, panels, titles, strict=True)
         ],
         "colours": {"planted": _share(PLANTED), "sunk": _share(SUNK), "ghost": _share(GHOST), "held": _share(RESIDUAL)},
@@ -107,12 +111,12 @@ def _panel(given: Motion | CorrectedMotion) -> PicturePanel:
     return PicturePanel(given.motion, supports=given.supports, residual_bodyweights=residual)
 
 
-def _described(panel: PicturePanel, given: PicturePanel) -> dict[str, Any]:
+def _describe_panel(panel: PicturePanel, given: PicturePanel) -> dict[str, Any]:
     """What the page draws of a panel whose motion was resampled from that of another."""
-    figure, points_m = posed(panel.motion)
+    figure, points_m = pose_figure(panel.motion)
     root_m = panel.motion.root_m
     rate = given.motion.fps / panel.motion.fps
-    batch = MotionBatch.stack([level(given.motion)]) if (figure.feet >= 0).any() else None
+    batch = MotionBatch.stack([level_feet(given.motion)]) if (figure.feet >= 0).any() else None
     errors = None if batch is None else errors_by_frame(batch)
     whole = None if batch is None else physical_errors(batch, [panel.supports])
     return {
@@ -121,7 +125,7 @@ def _described(panel: PicturePanel, given: PicturePanel) -> dict[str, Any]:
         "root": _numbers(root_m, "<f4"),
         "points": _numbers(np.clip((points_m - root_m[:, None]) / STEP_M, -32767, 32767).round(), "<i2"),
         "step": STEP_M,
-        "stands": _numbers(standing(panel.motion, figure) @ [1, 2], "u1"),
+        "stands": _numbers(detect_standing(panel.motion, figure) @ [1, 2], "u1"),
         "depth": None if errors is None else _at_frames(errors.penetration_m[0], rate, len(points_m)),
         "skate": None if errors is None else _at_frames(errors.skate_m_s[0], rate, len(points_m)),
         "means": None if whole is None else [float(whole.penetration_m[0]), float(whole.skate_m_s[0])],

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ...core.errors import InputError, short
+from ...core.errors import InputError, shorten_message
 from .limits import check_unpacked, open_file
 
 NUMERIC = "biufc"
@@ -41,7 +41,7 @@ def skip_to_objects(path: Path, file: BinaryIO) -> None:
     try:
         _, dtype = _header(file)
     except Exception as error:  # NumPy raises errors of any kind at a damaged header
-        raise InputError(f"{path}: not a NumPy file ({short(error)})") from error
+        raise InputError(f"{path}: not a NumPy file ({shorten_message(error)})") from error
     if not dtype.hasobject:
         raise InputError(f"{path}: expected pickled objects, got plain numbers ({dtype})")
 
@@ -64,7 +64,7 @@ def read_npz(path: Path, names: Iterable[str] | None = None, *, skip_pickled: bo
         except InputError:
             raise
         except Exception as error:  # a damaged archive makes its reader raise errors of any kind
-            raise InputError(f"{path}: the file cannot be read ({short(error)})") from error
+            raise InputError(f"{path}: the file cannot be read ({shorten_message(error)})") from error
 
 
 def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
@@ -98,7 +98,7 @@ def _arrays(path: Path, archive: zipfile.ZipFile, names: set[str] | None, skip_p
         except InputError:
             raise
         except Exception as error:
-            raise InputError(f'{path}: "{name}" cannot be read ({short(error)})') from error
+            raise InputError(f'{path}: "{name}" cannot be read ({shorten_message(error)})') from error
     return arrays
 
 
@@ -122,7 +122,7 @@ def _array(what: str, file: BinaryIO, size: int) -> np.ndarray:
     except OSError:
         raise
     except Exception as error:  # NumPy raises errors of any kind, from any depth, at a damaged header
-        raise InputError(f"{what} cannot be read ({short(error)})") from error
+        raise InputError(f"{what} cannot be read ({shorten_message(error)})") from error
     if dtype.hasobject:
         raise _Pickled(f"{what} {_PICKLED}")
     declared = math.prod(shape) * dtype.itemsize
@@ -136,7 +136,7 @@ def _array(what: str, file: BinaryIO, size: int) -> np.ndarray:
     except OSError:
         raise
     except Exception as error:
-        raise InputError(f"{what} cannot be read ({short(error)})") from error
+        raise InputError(f"{what} cannot be read ({shorten_message(error)})") from error
 
 
 def _header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:

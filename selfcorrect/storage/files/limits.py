@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from ...core.checks import shown
+from ...core.checks import describe_value
 from ...core.errors import InputError, SettingError
 
 LIMIT_VARIABLE = "SELFCORRECT_UNPACKED_LIMIT_MB"
@@ -31,7 +31,7 @@ def unpacked_limit_bytes() -> int:
     except ValueError:
         megabytes = 0.0
     if not 0 < megabytes < 1e9:
-        raise SettingError(f"{LIMIT_VARIABLE} must be a positive number of megabytes, got {shown(text)}")
+        raise SettingError(f"{LIMIT_VARIABLE} must be a positive number of megabytes, got {describe_value(text)}")
     return int(megabytes * 2**20)
 
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import InputError, short
+from ...core.errors import InputError, shorten_message
 from ..files.limits import Budget
 from .arrays import code_of, dtype_of, scalar_of, sides_of
 from .trees import BYTES_PER_STEP, NAMES, Call, Name, Refused, Storage, Value, typed
@@ -41,7 +41,9 @@ def refusing(path: Path) -> Iterator[None]:
     except (InputError, MemoryError):
         raise
     except Exception as error:  # a damaged file makes its readers raise errors of any kind
-        raise InputError(f"{path}: not a readable pickle file ({short(error) or 'it ends too early'})") from error
+        raise InputError(
+            f"{path}: not a readable pickle file ({shorten_message(error) or 'it ends too early'})"
+        ) from error
 
 
 _UNPICKLER: Any = pickle._Unpickler  # type: ignore[attr-defined]

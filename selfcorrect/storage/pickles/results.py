@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.errors import InputError, short
+from ...core.errors import InputError, shorten_message
 from ..files.arrays import NUMERIC, read_npz, shapes_in, skip_to_objects
 from ..files.limits import Budget, check_unpacked, open_file, read_bytes, unpacked_limit_bytes
 from ..files.writing import replacing
@@ -98,7 +98,7 @@ def open_results(path: Path) -> Results:
         except InputError:
             raise
         except Exception as error:  # a damaged archive makes its reader raise errors of any kind
-            raise InputError(f"{path}: the file cannot be read ({short(error)})") from error
+            raise InputError(f"{path}: the file cannot be read ({shorten_message(error)})") from error
         return _NpzResults(path) if entries is None else _PickledResults(path, entries=entries)
     if content[:6] == b"\x93NUMPY":
         with open_file(path) as file:
@@ -130,7 +130,7 @@ def _unpacked(path: Path, content: bytes) -> tuple[bytes, int, Callable[[bytes],
     try:
         whole = unpacking().decompress(content, most + 1)
     except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
-        raise InputError(f"{path}: not a readable pickle file ({short(error)})") from error
+        raise InputError(f"{path}: not a readable pickle file ({shorten_message(error)})") from error
     check_unpacked(path, _TIMES * len(whole), stored=len(content))
     return whole, 0, pack
 

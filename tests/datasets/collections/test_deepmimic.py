@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.collections.deepmimic import CYCLIC, built_in, load_deepmimic, on_smpl, read_clip, skeleton
+from selfcorrect.datasets.collections.deepmimic import (
+    CYCLIC,
+    load_deepmimic,
+    on_smpl,
+    read_built_in_texts,
+    read_clip,
+    skeleton,
+)
 from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
@@ -53,7 +60,7 @@ def test_poses_agree_with_pybullets_humanoid(clips):
     """The URDF, four times as large, posed by PyBullet from the file's own numbers, is the oracle for all joints."""
     pybullet = pytest.importorskip("pybullet")
     folder = Path(pytest.importorskip("pybullet_data").getDataPath())
-    frame = np.array(json.loads(built_in()["humanoid3d_spinkick.txt"])["Frames"][0])
+    frame = np.array(json.loads(read_built_in_texts()["humanoid3d_spinkick.txt"])["Frames"][0])
     client = pybullet.connect(pybullet.DIRECT)
     try:
         body = pybullet.loadURDF(str(folder / "humanoid" / "humanoid.urdf"), globalScaling=0.25, physicsClientId=client)
@@ -86,11 +93,11 @@ def test_poses_agree_with_pybullets_humanoid(clips):
 
 def test_the_built_in_clips_are_those_of_pybullet_byte_by_byte():
     folder = Path(pytest.importorskip("pybullet_data").getDataPath()) / "data" / "motions"
-    assert built_in() == {path.name: path.read_bytes() for path in sorted(folder.glob("humanoid3d_*.txt"))}
+    assert read_built_in_texts() == {path.name: path.read_bytes() for path in sorted(folder.glob("humanoid3d_*.txt"))}
 
 
 def test_clips_of_a_folder_are_read_like_the_built_in_ones(tmp_path: Path, clips):
-    for name, text in built_in().items():
+    for name, text in read_built_in_texts().items():
         (tmp_path / name).write_bytes(text)
     for ours, theirs in zip(clips.values(), load_deepmimic(folder=tmp_path), strict=True):
         assert (ours.label, ours.source) == (theirs.label, theirs.source)

@@ -17,7 +17,7 @@ from selfcorrect.datasets.files.people import amass
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body import body_model
-from selfcorrect.motion.body.rest_pose import upright_turns
+from selfcorrect.motion.body.rest_pose import find_upright_turns
 from selfcorrect.motion.body.smpl import SMPL_X, average_body
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
@@ -46,9 +46,9 @@ def test_a_bvh_comes_back_as_it_was(mb_clip: Path, tmp_path: Path) -> None:
 
 
 def test_a_rest_pose_with_legs_apart_is_seen_upright(mb_clip: Path) -> None:
-    assert upright_turns(read_bvh(mb_clip).motion) is not None
+    assert find_upright_turns(read_bvh(mb_clip).motion) is not None
     file = open_motion(mb_clip, Reading())
-    assert upright_turns(file.motion) is None
+    assert find_upright_turns(file.motion) is None
     assert any("rest pose" in note for note in file.notes)
 
 

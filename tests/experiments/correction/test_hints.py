@@ -34,7 +34,7 @@ def walker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 STEPS = [
-    (walking, "longest_walk", "rule P1 was left out"),
+    (walking, "find_longest_walk", "rule P1 was left out"),
     (describe, "check_with", "oddities are not reported"),
     (describe, "_over_time", "residual wrenches are not reported"),
     (describe, "_contacts", "contacts are not reported"),
@@ -80,7 +80,7 @@ def test_a_check_of_a_folder_goes_on(
     high = made_motion("idle", frames=40)
     high.root_m[:, 1] += 0.5
     write_bvh(walker / "high.bvh", clip_of(high))
-    monkeypatch.setattr(walking, "longest_walk", fails)
+    monkeypatch.setattr(walking, "find_longest_walk", fails)
     assert main(["check", "."]) == 1
     printed = capsys.readouterr().out
     assert "high.bvh: 1 finding (unit 0.01 m inferred, y up inferred)\n  F4 floor-elsewhere" in printed

@@ -114,7 +114,7 @@ def test_the_verifier_rejects_what_is_liked_less_than_usual_for_its_label(
     samples = Samples.synthetic(values, torch.arange(len(values)) % 2, 1)
     answer = call_corrector(verify, samples, STREAM)
     assert torch.equal(answer.samples.values, values)
-    rewards = reward(-1.0).of_all(motion_features(codec.decode(values)))
+    rewards = reward(-1.0).joint_reward(motion_features(codec.decode(values)))
     for label in (0, 1):
         own = samples.labels == label
         assert 0 < int(answer.accepted[own].sum()) < int(own.sum())
@@ -177,7 +177,7 @@ def test_arms_of_a_run_use_what_it_keeps(tmp_path: Path, monkeypatch: pytest.Mon
     given = kept_reward(tmp_path)
     assert given is not None
     codec = motion_task(settings, comparison, run.stream).codec
-    drawn = given.of_all(motion_features(codec.decode(batch.drawn.values)))
+    drawn = given.joint_reward(motion_features(codec.decode(batch.drawn.values)))
     accepted = batch.drawn.provenance.accepted
     assert drawn[accepted].mean() > drawn[~accepted].mean()
 

@@ -12,22 +12,22 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.experiments.remedies.remedies import RemedyInputs, with_remedy
 from selfcorrect.experiments.remedies.table import REMEDIES
-from selfcorrect.loop.fitting import truncated
+from selfcorrect.loop.fitting import truncate_known
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
 from selfcorrect.models.diffusion.confidence import denoising_errors
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.models.diffusion.steering import Guided, Rescaled, Truncated, steered
+from selfcorrect.models.diffusion.steering import Guided, Rescaled, Truncated, steer
 from selfcorrect.models.ecosystem import Ecosystem
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.remedies.selection import (
     farthest_points,
     in_latent_subspace,
     least_likely,
-    moments_matched,
+    match_moments,
     most_confident,
-    selected,
+    select_candidates,
 )
 from selfcorrect.storage.runs.memory import MemoryStore
 
@@ -79,28 +79,28 @@ def test_the_exact_sampler_is_right() -> None:
 
 @pytest.mark.parametrize("sharpness", [0.6, 1.0, 2.0])
 def test_score_rescaling_dials_the_variance_within_modes_and_keeps_the_modes(sharpness: float) -> None:
-    values = drawn(steered(Rescaled, exact(), sharpness=sharpness, variance=DEVIATION**2))
+    values = drawn(steer(Rescaled, exact(), sharpness=sharpness, variance=DEVIATION**2))
     assert spread(values) == pytest.approx(DEVIATION / math.sqrt(sharpness), rel=0.1)
     assert upper_share(values) == pytest.approx(0.5, abs=0.04)
 
 
 def test_sims_undoes_what_self_training_did_to_the_modes() -> None:
     """Guided away from a model that has half forgotten a mode, a model draws that mode more often."""
-    assert upper_share(drawn(steered(Guided, exact(share=0.4), worse=exact(share=0.28)))) > 0.45
-    assert upper_share(drawn(steered(Guided, exact(share=0.4), worse=exact(share=0.4)))) == pytest.approx(0.4, abs=0.04)
+    assert upper_share(drawn(steer(Guided, exact(share=0.4), worse=exact(share=0.28)))) > 0.45
+    assert upper_share(drawn(steer(Guided, exact(share=0.4), worse=exact(share=0.4)))) == pytest.approx(0.4, abs=0.04)
 
 
 def test_truncation_blurs_by_what_it_leaves_out() -> None:
     level = 10
     alpha = float(exact().schedule.alpha_bars[level])
     expected = math.sqrt(DEVIATION**2 + (1 - alpha) / alpha)
-    assert spread(drawn(steered(Truncated, exact(), level=level))) == pytest.approx(expected, rel=0.1)
-    assert spread(drawn(steered(Truncated, exact(), level=0))) == pytest.approx(DEVIATION, rel=0.1)
+    assert spread(drawn(steer(Truncated, exact(), level=level))) == pytest.approx(expected, rel=0.1)
+    assert spread(drawn(steer(Truncated, exact(), level=0))) == pytest.approx(DEVIATION, rel=0.1)
 
 
 def test_steering_needs_a_diffusion_model() -> None:
     with pytest.raises(ValueError, match="rescaled sampling needs a diffusion model, got Gaussian"):
-        steered(Rescaled, Gaussian.standard(1))
+        steer(Rescaled, Gaussian.standard(1))
 
 
 def two_modes(count: int = 400) -> Samples:
@@ -111,7 +111,7 @@ def two_modes(count: int = 400) -> Samples:
 
 
 def chosen(rule, draws: int = 5) -> Tensor:
-    return selected(draws, rule)(exact(share=0.2), two_modes())(LABELS[:300], STREAM).flatten()
+    return select_candidates(draws, rule)(exact(share=0.2), two_modes())(LABELS[:300], STREAM).flatten()
 
 
 def test_farthest_points_spread_out() -> None:
@@ -128,14 +128,14 @@ def test_self_verification_destroys_spread_and_the_likelihood_rank_does_the_oppo
 def test_the_latent_filter_keeps_candidates_in_the_main_components_of_the_parents() -> None:
     generator = STREAM.child("plane").torch()
     flat = Samples.real(torch.randn((200, 3), generator=generator) * torch.tensor([5.0, 5.0, 0.01]))
-    values = selected(4, in_latent_subspace())(Gaussian.standard(3), flat)(LABELS[:400], STREAM)
+    values = select_candidates(4, in_latent_subspace())(Gaussian.standard(3), flat)(LABELS[:400], STREAM)
     assert values[:, 2].std() < 0.4
     assert float(values[:, 0].std()) == pytest.approx(1, abs=0.15)
 
 
 def test_moments_are_the_parents() -> None:
     parents = two_modes()
-    values = moments_matched(exact(share=0.7), parents)(LABELS[:500], STREAM)
+    values = match_moments(exact(share=0.7), parents)(LABELS[:500], STREAM)
     assert float(values.mean()) == pytest.approx(float(parents.values.mean()), abs=1e-5)
     assert float(values.std(correction=0)) == pytest.approx(float(parents.values.std(correction=0)), abs=1e-5)
 
@@ -145,19 +145,19 @@ def test_a_truncated_loss_forgets_what_is_known_best() -> None:
         return values.flatten().abs()
 
     values = torch.tensor([[-3.0], [0.1], [0.2], [3.0]]).double()
-    fitted = truncated(0.5, distance)(Gaussian.standard(1), Samples.real(values), 0, STREAM)
+    fitted = truncate_known(0.5, distance)(Gaussian.standard(1), Samples.real(values), 0, STREAM)
     assert float(fitted.state()["covariance"]) == pytest.approx(9.0)
 
 
 def test_an_ecosystem_trains_each_member_on_a_part_and_pools_their_samples() -> None:
     real = Samples.real(torch.randn((40, 1), generator=STREAM.torch()).double())
-    system = Ecosystem.of(Gaussian.standard(1), 4).fit(real, 8, STREAM)
+    system = Ecosystem.replicate(Gaussian.standard(1), 4).fit(real, 8, STREAM)
     means = [float(member.state()["mean"]) for member in system.members]
     assert len(set(means)) == 4
     assert sum(means) / 4 == pytest.approx(float(real.values.mean()))
-    again = Ecosystem.of(Gaussian.standard(1), 4).load_state(system.state())
+    again = Ecosystem.replicate(Gaussian.standard(1), 4).load_state(system.state())
     assert torch.equal(again.sample(LABELS, STREAM), system.sample(LABELS, STREAM))
-    spread_out = Ecosystem.of(Gaussian.standard(1), 2).load_state(Gaussian.standard(1).state())
+    spread_out = Ecosystem.replicate(Gaussian.standard(1), 2).load_state(Gaussian.standard(1).state())
     assert [float(member.state()["mean"]) for member in spread_out.members] == [0, 0]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from selfcorrect.experiments.reporting.figures import BLUE, GREEN, MOST_LINES, VERMILION, curve_grid, looks
 from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.motion.measures.metrics import metric_of
+from selfcorrect.motion.measures.metrics import find_metric
 
 
 def test_a_corrector_has_one_colour_in_every_figure() -> None:
@@ -20,7 +20,7 @@ def test_a_corrector_has_one_colour_in_every_figure() -> None:
 def test_many_arms_become_small_multiples_beside_what_they_are_compared_with() -> None:
     titles = ["baseline (real data only)", "uncorrected", *(f"corrector {number}" for number in range(MOST_LINES))]
     arms = [ArmCurves(title, "", title, {"coverage": np.full((2, 3), 0.5)}) for title in titles]
-    svg = curve_grid({"fully synthetic": arms}, [metric_of("coverage")], {})
+    svg = curve_grid({"fully synthetic": arms}, [find_metric("coverage")], {})
     assert [f">fully synthetic ({number})<" in svg for number in (1, 2, 3, 4)] == [True, True, True, False]
-    few = curve_grid({"fully synthetic": arms[:3]}, [metric_of("coverage")], {})
+    few = curve_grid({"fully synthetic": arms[:3]}, [find_metric("coverage")], {})
     assert ">fully synthetic<" in few

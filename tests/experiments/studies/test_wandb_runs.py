@@ -15,7 +15,7 @@ from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.studies.arms import Arm
 from selfcorrect.experiments.studies.wandb_runs import arm_run
-from selfcorrect.motion.measures.metrics import metric_of
+from selfcorrect.motion.measures.metrics import find_metric
 from selfcorrect.storage.runs.run_folder import claim_folder
 from selfcorrect.storage.runs.tracking import TrackedRun
 
@@ -81,7 +81,7 @@ def test_the_sweep_is_a_command_that_means_something(monkeypatch: pytest.MonkeyP
     assert math.isinf(arms[-1].strength)
     assert command.log.wandb == "online"
     assert (
-        metric_of(sweep["metric"]["name"]).better
+        find_metric(sweep["metric"]["name"]).better
         == {"maximize": "higher", "minimize": "lower"}[sweep["metric"]["goal"]]
     )
     monkeypatch.setenv("WANDB_SWEEP_ID", "s")

@@ -19,7 +19,7 @@ from selfcorrect.experiments.toy.networks.shapes import ARMS
 from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.experiments.toy.table import load_toy_module
 from selfcorrect.experiments.toy.text.chain import WordChain
-from selfcorrect.loop.bias import best_of, unbiased
+from selfcorrect.loop.bias import best_of, sample_plainly
 from selfcorrect.loop.policy import Augment, Fresh, RealOnly, Replace
 
 TEXT = "selfcorrect.experiments.toy.text"
@@ -27,7 +27,7 @@ TEXT = "selfcorrect.experiments.toy.text"
 
 def without(*_: object, **__: object) -> Any:
     """Sampling without any bias."""
-    return unbiased
+    return sample_plainly
 
 
 def mean_of(k: int, *raters: Any, **settings: Any) -> Any:

@@ -36,7 +36,7 @@ class Counted:
 
 def batch(count: int, seed: int) -> Samples:
     values = torch.randn((count, 3, 2), generator=torch.Generator().manual_seed(seed))
-    return Samples.synthetic(values, torch.arange(count) % 2, seed).weighted(float(seed))
+    return Samples.synthetic(values, torch.arange(count) % 2, seed).with_weight(float(seed))
 
 
 def stored(samples: Samples) -> tuple[StoredSamples, Counted]:
@@ -60,7 +60,7 @@ def test_stored_samples_are_those_that_were_stored():
         assert kept.take(indices).provenance.generation.tolist() == plain.provenance.generation[rows].tolist()
     mask = plain.labels == 1
     assert torch.equal(kept.take(mask).values, plain.values[mask])
-    assert torch.equal(kept.weighted(0.5).take(mask).values, plain.values[mask])
+    assert torch.equal(kept.with_weight(0.5).take(mask).values, plain.values[mask])
 
 
 def test_only_the_rows_that_are_asked_for_are_read():

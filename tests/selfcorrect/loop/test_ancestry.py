@@ -33,7 +33,7 @@ def line(*positions: float) -> torch.Tensor:
 
 
 REAL = Samples.real(line(0, 1, 10, 11), torch.tensor([0, 0, 1, 1]))
-FAMILY = Genealogy.of(REAL, flat)
+FAMILY = Genealogy.from_real(REAL, flat)
 
 
 def batch(values: torch.Tensor, labels: list[int]) -> CorrectedBatch:
@@ -100,7 +100,7 @@ def test_lines_are_handed_down_and_their_steps_add_up():
 def test_a_random_walk_has_persistence_one():
     generator = torch.Generator().manual_seed(1)
     parents = Samples.real(1000 * torch.arange(400.0)[:, None] + torch.zeros(1, 30))
-    family, now = Genealogy.of(parents, flat), parents
+    family, now = Genealogy.from_real(parents, flat), parents
     for _ in range(12):
         moved = Samples.synthetic(now.values + torch.randn(now.values.shape, generator=generator), now.labels, 0)
         traced, summary = family.trace(CorrectedBatch(moved, moved), now)

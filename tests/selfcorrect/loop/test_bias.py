@@ -8,7 +8,7 @@ from scipy import stats
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.loop.bias import best_of, sampling_settings, unbiased
+from selfcorrect.loop.bias import best_of, sample_plainly, sampling_settings
 from selfcorrect.models.gaussian import Gaussian
 
 STREAM = streams(2)
@@ -17,7 +17,7 @@ LABELS = torch.zeros(20_000, dtype=torch.int64)
 
 
 def test_a_sampler_draws_some_of_a_batch_again():
-    sampler, slots = unbiased(Gaussian.standard(2), PARENTS), torch.tensor([4, 1])
+    sampler, slots = sample_plainly(Gaussian.standard(2), PARENTS), torch.tensor([4, 1])
     assert len(sampler(LABELS, STREAM, slots)) == 2
     assert torch.equal(sampler(LABELS, STREAM, slots), sampler(LABELS[slots], STREAM))
 
@@ -28,7 +28,7 @@ def first_coordinate(values: torch.Tensor) -> torch.Tensor:
 
 def test_no_bias_is_the_models_own_sampler():
     model = Gaussian.standard(2)
-    assert torch.equal(unbiased(model, PARENTS)(LABELS, STREAM), model.sample(LABELS, STREAM))
+    assert torch.equal(sample_plainly(model, PARENTS)(LABELS, STREAM), model.sample(LABELS, STREAM))
 
 
 def test_temperature_scales_the_covariance():

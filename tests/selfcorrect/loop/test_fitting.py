@@ -11,7 +11,7 @@ from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.correction import Correction
-from selfcorrect.loop.fitting import averaged, extrapolated, plain
+from selfcorrect.loop.fitting import average_weights, extrapolate, fit_plainly
 from selfcorrect.loop.policy import RealOnly, Replace
 from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.gaussian import Gaussian
@@ -29,7 +29,7 @@ def test_the_state_is_moved_away_from_the_refitted_one(strength):
     values = torch.randn((30, 2), generator=STREAM.torch()).double()
     training, other = Samples.real(values), Samples.synthetic(values / 2 + 1, None, 0)
     model, refitted = gaussian(values), gaussian(other.values)
-    moved = extrapolated(strength, lambda own, stream: other)(gaussian(values + 3), training, 0, STREAM).state()
+    moved = extrapolate(strength, lambda own, stream: other)(gaussian(values + 3), training, 0, STREAM).state()
     for name, tensor in model.state().items():
         assert torch.allclose(moved[name], (1 + strength) * tensor - strength * refitted.state()[name])
 
@@ -39,7 +39,7 @@ def variances(strength: float, generations: int) -> np.ndarray:
     model = Gaussian.standard(SEEDS, 1)
     real = Samples.real(model.sample(torch.zeros(COUNT, dtype=torch.int64), STREAM.child("data")))
     task = Task(model, real, lambda candidate: {"variance": candidate.model.state()["covariance"].flatten()})
-    store = looped(task, Plan(Replace(), generations, fitting=extrapolated(strength)), STREAM)
+    store = looped(task, Plan(Replace(), generations, fitting=extrapolate(strength)), STREAM)
     return np.asarray(store.metrics(generations)["variance"])
 
 
@@ -72,7 +72,7 @@ def corrected_states(strength: float, *, reworked: bool) -> tuple[dict[str, torc
     model = Gaussian.standard(SEEDS, 1)
     start = replace(model, mean=model.mean + START)
     real = Samples.real(start.sample(torch.zeros(COUNT, dtype=torch.int64), STREAM.child("data")))
-    fitting = extrapolated(strength, rework if reworked else None)
+    fitting = extrapolate(strength, rework if reworked else None)
     plan = Plan(Replace(), 1, correction=Correction(pull), fitting=fitting)
     store = looped(Task(model, real, lambda candidate: {}), plan, STREAM)
     return model.fit(real, 0, STREAM).state(), store.state(1)
@@ -123,27 +123,27 @@ def test_counts_are_not_extrapolated_and_the_baseline_can_have_it():
 
     model = Counting(**vars(Gaussian.standard(2)))
     training = Samples.real(torch.randn((9, 2), generator=STREAM.torch()).double())
-    moved = extrapolated(1.0)(model, training, 0, STREAM)
+    moved = extrapolate(1.0)(model, training, 0, STREAM)
     assert isinstance(moved, Counting)
     task = Task(Gaussian.standard(2), Samples.real(torch.randn(9, 2)), lambda candidate: {})
-    store = looped(task, Plan(RealOnly(), 2, fitting=extrapolated(1.0)), STREAM)
+    store = looped(task, Plan(RealOnly(), 2, fitting=extrapolate(1.0)), STREAM)
     assert store.state(2)["mean"].isfinite().all()
 
 
 def test_weights_are_averaged_over_generations():
     values = torch.randn((30, 2), generator=STREAM.torch()).double()
     last, fitted = gaussian(values + 3), gaussian(values)
-    mixed = averaged(0.25)(last, Samples.real(values), 0, STREAM).state()
+    mixed = average_weights(0.25)(last, Samples.real(values), 0, STREAM).state()
     for name, tensor in fitted.state().items():
         assert torch.allclose(mixed[name], 0.75 * tensor + 0.25 * last.state()[name])
-    assert torch.equal(plain(last, Samples.real(values), 0, STREAM).state()["mean"], fitted.state()["mean"])
+    assert torch.equal(fit_plainly(last, Samples.real(values), 0, STREAM).state()["mean"], fitted.state()["mean"])
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: extrapolated(float("inf")), "must be finite, got inf"),
-        (lambda: averaged(1.0), "must be in \\[0, 1\\), got 1.0"),
+        (lambda: extrapolate(float("inf")), "must be finite, got inf"),
+        (lambda: average_weights(1.0), "must be in \\[0, 1\\), got 1.0"),
     ],
 )
 def test_bad_settings_get_one_sentence(make, message):

@@ -19,11 +19,11 @@ from selfcorrect.loop.policy import (
     RealOnly,
     Replace,
     Weighted,
-    blocks_of,
+    fresh_blocks,
+    measure_mixture,
     overlapping,
     parse_policy,
     reads_past,
-    realised_mixture,
     sampling_labels,
 )
 from selfcorrect.loop.run import LoopHistory
@@ -88,7 +88,7 @@ def test_counts_and_realised_ratios(text, count, real, synthetic):
     policy = parse_policy(text)
     assert policy.count(len(REAL), 3) == count
     training, _ = mix(policy)
-    realised = realised_mixture(training)
+    realised = measure_mixture(training)
     if real is not None:
         assert (realised["real_count"], realised["synthetic_count"]) == (real, synthetic)
         assert realised["synthetic_ratio"] == (synthetic / real if real else math.inf)
@@ -97,7 +97,7 @@ def test_counts_and_realised_ratios(text, count, real, synthetic):
 
 def test_share_is_lambda_over_one_plus_lambda():
     for ratio in (0.25, 0.5, 1.0, 3.0):
-        realised = realised_mixture(mix(Augment(ratio))[0])
+        realised = measure_mixture(mix(Augment(ratio))[0])
         assert realised["synthetic_share"] == pytest.approx(ratio / (1 + ratio))
         assert realised["synthetic_weight_share"] == pytest.approx(ratio / (1 + ratio))
 
@@ -133,7 +133,7 @@ def test_renew_replaces_the_oldest_of_each_label():
         [11, 12, 20, 21, 30, 31],
     ]
     assert sets[2].labels.tolist() == [0, 0, 0, 1, 1, 1]
-    assert not realised_mixture(sets[2])["real_count"]
+    assert not measure_mixture(sets[2])["real_count"]
 
 
 def test_accumulate_trains_on_everything_so_far():
@@ -147,7 +147,7 @@ def test_a_subsample_keeps_its_budget_and_the_shares_of_what_accumulated():
     for seed in range(200):
         training, _ = mix(AccumulateSubsample(30), stream=streams(seed))
         assert len(training.values.unique()) == 30
-        shares.append(realised_mixture(training)["synthetic_share"])
+        shares.append(measure_mixture(training)["synthetic_share"])
     assert sum(shares) / 200 == pytest.approx(0.75, abs=4 * math.sqrt(0.75 * 0.25 / 30 / 200))
 
 
@@ -162,7 +162,7 @@ def test_keep_draws_another_part_of_the_original_each_generation():
 
 
 def test_fresh_uses_every_real_row_once_and_says_when_none_is_left():
-    policy = Fresh(blocks_of(REAL), per_generation=15, synthetic_ratio=2.0)
+    policy = Fresh(fresh_blocks(REAL), per_generation=15, synthetic_ratio=2.0)
     assert policy.count(len(REAL), 1) == 30
     rows = [mix(policy, generation)[0].values[:15, 0].tolist() for generation in (1, 2)]
     assert rows == [list(range(15)), list(range(15, 30))]
@@ -174,8 +174,8 @@ def test_weights_multiply_those_of_the_samples():
     training, _ = mix(Weighted(Augment(1.0), real=0.75, synthetic=0.25))
     assert training.weights[:40].unique().tolist() == [0.75]
     assert training.weights[40:].unique().tolist() == [0.25]
-    assert realised_mixture(training)["synthetic_weight_share"] == 0.25
-    assert realised_mixture(training)["synthetic_share"] == 0.5
+    assert measure_mixture(training)["synthetic_weight_share"] == 0.25
+    assert measure_mixture(training)["synthetic_share"] == 0.5
 
 
 def test_policies_are_pure():
@@ -195,7 +195,7 @@ def test_text_gives_the_policy_it_names():
     assert parse_policy("real") == RealOnly()
     assert parse_policy(" augment:0.5 ") == Augment(0.5)
     assert parse_policy("accumulate_subsample:100:2") == AccumulateSubsample(100, 2)
-    source = blocks_of(REAL)
+    source = fresh_blocks(REAL)
     assert parse_policy("fresh:5:1", source) == Fresh(source, 5, 1)
 
 

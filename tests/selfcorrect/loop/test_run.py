@@ -17,9 +17,9 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrected, chain, lift
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.experiments.toy.models.flow import Flow
-from selfcorrect.loop.bias import sampling_settings, unbiased
+from selfcorrect.loop.bias import sample_plainly, sampling_settings
 from selfcorrect.loop.policy import Accumulate, Augment, RealOnly, Replace
-from selfcorrect.loop.run import Candidate, Plan, Task, corrected_real, run_loop, train_first_generation
+from selfcorrect.loop.run import Candidate, Plan, Task, correct_real_data, run_loop, train_first_generation
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.runtime.stopwatch import Stopwatch
 from selfcorrect.storage.runs.folder_store import FolderStore
@@ -105,7 +105,7 @@ def test_raw_evaluation_samples_are_the_same_in_arms_with_the_same_model():
 def test_the_judge_gets_raw_and_corrected_series():
     def judge(candidate: Candidate) -> dict[str, float]:
         raw = candidate.samples(50)
-        corrected = candidate.corrected(raw)
+        corrected = candidate.correct(raw)
         return {"raw": float(raw.values.abs().max()), "corrected": corrected and float(corrected.samples.values.max())}
 
     store = run(
@@ -170,7 +170,7 @@ def test_real_data_are_corrected_once_and_rejected_rows_stay():
     def to_one(samples: Samples) -> Corrected:
         return Corrected(samples.with_values(torch.ones_like(samples.values)), torch.arange(len(samples)) != 3)
 
-    real = corrected_real(task.real, Correction(to_one, 0.5), STREAM)
+    real = correct_real_data(task.real, Correction(to_one, 0.5), STREAM)
     assert (real.values[torch.arange(COUNT) != 3] == 1).all()
     assert torch.equal(real.values[3], task.real.values[3])
     assert not real.provenance.synthetic.any()
@@ -288,7 +288,7 @@ def test_a_bias_sees_the_training_set_with_its_newest_samples_as_drawn(tmp_path)
 
     def spy(model, parents: Samples):
         seen.append(parents)
-        return unbiased(model, parents)
+        return sample_plainly(model, parents)
 
     task = gaussian_task(seeds=2)
     plan = Plan(Augment(0.5), 3, bias=spy, correction=Correction(lift(lambda values: values + 100)))

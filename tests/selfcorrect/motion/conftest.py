@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.geometry.kinematics import continuous
+from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton, smpl_22
 
@@ -47,6 +47,6 @@ def random_motion(skeleton: Skeleton) -> Callable[..., Motion]:
         local = Rotation.from_rotvec(size * np.sin(times + phase)).as_quat()
         local[:, 0] = (turn * Rotation.from_quat(local[:, 0])).as_quat()
         root_m = generator.uniform(-2, 2, 3) + np.cumsum(generator.normal(0, 0.02, (frames, 3)), axis=0)
-        return Motion(skeleton, root_m + np.array([0, 3.0, 0]), continuous(local), fps, label="random")
+        return Motion(skeleton, root_m + np.array([0, 3.0, 0]), make_continuous(local), fps, label="random")
 
     return make

@@ -36,13 +36,13 @@ def test_it_judges_samples_that_nobody_rated() -> None:
     features, choices = study(1, 300)
     unseen = np.random.default_rng(9).normal(3.0, 2.0, (400, 3))
     true = (unseen - 3.0) @ WEIGHTS
-    assert np.corrcoef(fit_reward(choices, features, NAMES).of_all(unseen), true)[0, 1] > 0.95
+    assert np.corrcoef(fit_reward(choices, features, NAMES).joint_reward(unseen), true)[0, 1] > 0.95
 
 
 def test_it_prefers_neither_of_two_samples_with_equal_features() -> None:
     features, choices = study(2, 100)
     same = np.tile(features["s00"], (2, 1))
-    one, other = fit_reward(choices, features, NAMES).of_all(same)
+    one, other = fit_reward(choices, features, NAMES).joint_reward(same)
     assert one == other
 
 
@@ -50,7 +50,7 @@ def test_raters_of_opposite_taste_keep_theirs_and_cancel_in_common() -> None:
     features, ada = study(3, 300)
     _, bob = study(3, 300, -WEIGHTS, "bob")
     reward = fit_reward([*ada, *bob], features, NAMES)
-    first, second = reward.of_each(np.array(list(features.values())))
+    first, second = reward.rater_rewards(np.array(list(features.values())))
     assert np.corrcoef(first, second)[0, 1] < -0.9
     assert np.abs(reward.common).max() < 0.3 < np.abs(reward.weights).max()
 
@@ -75,4 +75,4 @@ def test_too_few_choices_are_refused_and_measure_nothing() -> None:
     with pytest.raises(ValueError, match="got 0"):
         fit_reward(study(5, 40)[1], {}, NAMES)
     with pytest.raises(ValueError, match=r"shape \(N, 3\), got \(2, 2\)"):
-        fit_reward(study(5, 40)[1], features, NAMES).of_all(np.zeros((2, 2)))
+        fit_reward(study(5, 40)[1], features, NAMES).joint_reward(np.zeros((2, 2)))

@@ -7,7 +7,7 @@ import scipy.fft
 import torch
 
 from selfcorrect.core.randomness import streams
-from selfcorrect.remedies.spectrum import LOWEST, energy_kept
+from selfcorrect.remedies.spectrum import LOWEST, restore_energy
 
 GENERATOR = streams(8).torch()
 LABELS = torch.arange(12) % 3
@@ -23,16 +23,16 @@ def energy(values: torch.Tensor, label: int) -> float:
 
 
 def test_each_label_has_its_parents_energy_and_its_own_low_frequencies():
-    kept = energy_kept(3 * CHILDREN, PARENTS, LABELS)
+    kept = restore_energy(3 * CHILDREN, PARENTS, LABELS)
     for label in range(3):
         assert math.isclose(energy(kept, label), energy(PARENTS, label), rel_tol=1e-5)
     np.testing.assert_allclose(coefficients(kept)[:, :LOWEST], coefficients(3 * CHILDREN)[:, :LOWEST], atol=1e-5)
 
 
 def test_children_with_the_right_energy_stay_as_they_are():
-    torch.testing.assert_close(energy_kept(PARENTS, PARENTS, LABELS), PARENTS)
+    torch.testing.assert_close(restore_energy(PARENTS, PARENTS, LABELS), PARENTS)
 
 
 def test_without_energy_there_is_nothing_to_scale():
     still = torch.ones(12, 48, 4)
-    torch.testing.assert_close(energy_kept(still, PARENTS, LABELS), still, atol=1e-4, rtol=0)
+    torch.testing.assert_close(restore_energy(still, PARENTS, LABELS), still, atol=1e-4, rtol=0)

@@ -25,7 +25,7 @@ def depth_first(motion: Motion, last_first: bool) -> np.ndarray:
 
 
 def in_usual_order(motion: Motion) -> Motion:
-    return JointOrder.usual(motion.skeleton).view(motion)
+    return JointOrder.canonical(motion.skeleton).view(motion)
 
 
 def renamed(motion: Motion) -> Motion:
@@ -34,7 +34,7 @@ def renamed(motion: Motion) -> Motion:
 
 
 def test_smpl_is_in_order_already(adult):
-    assert JointOrder.usual(adult).order.tolist() == list(range(22))
+    assert JointOrder.canonical(adult).order.tolist() == list(range(22))
 
 
 @pytest.mark.parametrize("last_first", [False, True])

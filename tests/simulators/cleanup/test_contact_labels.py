@@ -55,7 +55,7 @@ def test_changes_of_a_motion_keep_its_contacts(stand: Motion) -> None:
     labels = np.stack([np.arange(len(stand)) % 2, np.zeros(len(stand))], axis=1)
     told = replace(stand, contacts=labels)
     np.testing.assert_array_equal(told.frames(3, 9).contacts, labels[3:9])
-    np.testing.assert_array_equal(told.taken(np.array([4, 2])).contacts, labels[[4, 2]])
+    np.testing.assert_array_equal(told.select_frames(np.array([4, 2])).contacts, labels[[4, 2]])
     np.testing.assert_array_equal(mirror(told).contacts, labels[:, ::-1])
     finer, repeated = resample(told, 2 * told.fps).contacts, repeat_cycle(told, 3).contacts
     assert finer is not None

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from simulated_bodies import UPRIGHT, no_torques, rest_points_m, rest_pose, state, step_one
 
 from benchmarks.disguises import in_place
-from selfcorrect.motion.body.foot_frames import level
+from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.checks.check import RuleChoice, check_with
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
@@ -130,7 +130,7 @@ def test_stairs_carry_who_climbs_them(stairs):
 def test_stairs_are_no_floating(stairs):
     motion, _ = stairs
     correction = KinematicCorrector()([motion])[0]
-    corrected = MotionBatch.stack([level(correction.motion)])
+    corrected = MotionBatch.stack([level_feet(correction.motion)])
     on_stairs = float(physical_errors(corrected, [correction.supports]).floating_m[0])
     above_the_floor = float(physical_errors(corrected).floating_m[0])
     assert on_stairs < 0.02 < 0.15 < above_the_floor

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from simulated_bodies import no_torques, rest_pose, state, step_one
 
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.rotations import composed, inverted, rotation_vectors
+from selfcorrect.motion.geometry.rotations import compose, invert, rotation_vectors
 from selfcorrect.motion.support import CARRIED_PARTS, Support
 from selfcorrect.runtime.processes import with_threads
 from selfcorrect.simulators.body.frames import orientations_to_simulator
@@ -106,12 +106,12 @@ def test_joints_follow_a_swing_without_lag_or_lead(adult, world, engine):
     world.build([body], STEP_S, [()])
     targets, torques_nm = world.drive(body, reference, times_s, np.zeros((120, 1, len(body) - 1, 3)))
     wanted = reference.rotations(np.append(times_s, 1.0))[:, :, 1:]
-    start_rad_s = rotation_vectors(composed(inverted(wanted[0]), wanted[1])) / STEP_S
+    start_rad_s = rotation_vectors(compose(invert(wanted[0]), wanted[1])) / STEP_S
     world.reset(state((0.0, 0.0, 9.0)), wanted[0], start_rad_s)
     off_rad = []
     for step in range(120):
         step_one(world, targets[step], torques_nm[step])
-        left = composed(inverted(wanted[step + 1]), world.rotations())
+        left = compose(invert(wanted[step + 1]), world.rotations())
         off_rad.append(np.linalg.norm(rotation_vectors(left)[0, elbow]))
     assert max(off_rad) < {"pybullet": 0.004, "mujoco": 0.012}[engine]
 

@@ -123,7 +123,7 @@ def read_arguments(path: Path) -> MdmArguments:
         if written.get(name):
             raise InputError(f"{path}: {name} is {str(written[name])[:40]}; such a variant of MDM is not read here")
     known = {one.name: one for one in fields(MdmArguments) if one.name != "written"}
-    given = {name: _checked(path, name, written[name], known[name].default) for name in known if name in written}
+    given = {name: _check_argument(path, name, written[name], known[name].default) for name in known if name in written}
     arguments = MdmArguments(**given, written=written)
     if arguments.arch == "trans_enc" and arguments.text_encoder_type != "clip":
         raise InputError(f"{path}: text_encoder_type is bert, which needs arch trans_dec, got {arguments.arch}")
@@ -137,7 +137,7 @@ def read_arguments(path: Path) -> MdmArguments:
     return arguments
 
 
-def _checked(path: Path, name: str, value: Any, default: Any) -> Any:
+def _check_argument(path: Path, name: str, value: Any, default: Any) -> Any:
     kind = type(default)
     if kind is float and type(value) is int:
         value = float(value)

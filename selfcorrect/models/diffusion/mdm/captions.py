@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ....core.errors import InputError
-from ....core.extras import needed_for
+from ....core.extras import requires_extra
 from ...text_embedding import SentenceEncoder, clip
 from .network import Prompts
 
@@ -66,7 +66,7 @@ def caption_encoder(kind: str, place: str = "") -> CaptionEncoder:
         embed = clip(place) if place else clip()
         return ClipCaptions(replace(embed, name=f"{embed.name}-{CLIP_TOKENS}-tokens", longest=CLIP_TOKENS))
     place = place or "distilbert/distilbert-base-uncased"
-    with needed_for("text conditioning"):
+    with requires_extra("text conditioning"):
         from transformers import AutoModel, AutoTokenizer
     try:
         network: Any = AutoModel.from_pretrained(place, local_files_only=True).eval()
@@ -78,7 +78,7 @@ def caption_encoder(kind: str, place: str = "") -> CaptionEncoder:
         ) from error
 
 
-def prompts_of(captions: Sequence[Sequence[str]], lengths: Sequence[int], encode: CaptionEncoder) -> Prompts:
+def make_prompts(captions: Sequence[Sequence[str]], lengths: Sequence[int], encode: CaptionEncoder) -> Prompts:
     """Prompts for motions with some captions each and lengths in frames."""
     if empty := [index for index, own in enumerate(captions) if not own]:
         raise InputError(f"motion {empty[0]} has no caption, and a text-conditioned model needs one")

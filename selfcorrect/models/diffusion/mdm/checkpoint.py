@@ -21,7 +21,7 @@ from ....storage.files.tensors import checked_tensors, read_tensors
 from ....storage.files.writing import replacing, write_atomically
 from .arguments import TEXT_WIDTHS, MdmArguments, read_arguments
 from .model import MdmDiffusion
-from .network import Mdm, Prompted, Prompts
+from .network import Mdm, PromptedNetwork, Prompts
 
 ARGUMENTS = "args.json"
 _FIXED = "sequence_pos_encoder.pe"
@@ -49,7 +49,7 @@ class MdmCheckpoint:
             raise InputError(
                 f"captions are encoded as {prompts.text.shape[2]} numbers, and this checkpoint takes {self.text_width}"
             )
-        model = MdmDiffusion.of(self.arguments, prompts, device, averaged=self.average is not None)
+        model = MdmDiffusion.untrained(self.arguments, prompts, device, averaged=self.average is not None)
         return model if self.network is None else model.with_weights(self.network, self.average, self.steps)
 
 
@@ -78,7 +78,7 @@ def save_mdm(folder: Path, model: MdmDiffusion) -> Path:
 
     SettingError where the folder has a checkpoint of as many steps.
     """
-    if not (isinstance(model.network, Prompted) and isinstance(model.average, Prompted)):
+    if not (isinstance(model.network, PromptedNetwork) and isinstance(model.average, PromptedNetwork)):
         raise InputError("there is nothing to save: this motion diffusion model has no weights that can be trained on")
     path = folder / f"model{model.steps:09d}.pt"
     if path.exists():

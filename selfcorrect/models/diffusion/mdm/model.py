@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from ....core.errors import InputError
-from ....core.padding import lengths_of, padded
+from ....core.padding import measure_lengths, zero_padding
 from ....core.randomness import Stream
 from ....core.samples import Samples
 from ..model import MotionDiffusion
 from ..schedule import NoiseSchedule, cosine_schedule
 from ..training import Batch, draw_batch
 from .arguments import MdmArguments
-from .network import Mdm, Prompted, Prompts
+from .network import Mdm, PromptedNetwork, Prompts
 
 FRAMES = 196
 """T, the longest motion of the published model: 9.8 s of HumanML3D."""
@@ -41,7 +41,9 @@ class MdmDiffusion(MotionDiffusion):
             raise InputError(f"{self.classes} labels need as many prompts, got {self.prompts and self.prompts.labels}")
 
     @classmethod
-    def of(cls, arguments: MdmArguments, prompts: Prompts, device: torch.device, *, averaged: bool = False) -> Self:
+    def untrained(
+        cls, arguments: MdmArguments, prompts: Prompts, device: torch.device, *, averaged: bool = False
+    ) -> Self:
         """The untrained model; averaged: whether the running average of its weights will sample."""
         config = arguments.config(averaged=averaged)
         return cls(config, FRAMES, arguments.columns, prompts.labels, device, arguments=arguments, prompts=prompts)
@@ -57,15 +59,17 @@ class MdmDiffusion(MotionDiffusion):
         steps = self.config.diffusion_steps
         return cosine_schedule(steps) if self.arguments.noise_schedule == "cosine" else linear_schedule(steps)
 
-    def prompted(self, prompts: Prompts) -> Self:
+    def with_prompts(self, prompts: Prompts) -> Self:
         """The same weights, asked for other motions."""
         known = {name: getattr(self, name) for name in ("network", "average")}
-        modules = {name: None if one is None else self._asked(one.mdm, prompts) for name, one in known.items()}
+        modules = {
+            name: None if one is None else self._with_prompt_table(one.mdm, prompts) for name, one in known.items()
+        }
         return replace(self, classes=prompts.labels, prompts=prompts, **modules)
 
     def with_weights(self, network: Mdm, average: Mdm | None, steps: int) -> Self:
         """The model with some weights, which it does not change; average: what samples, by default the network."""
-        modules = [self._asked(one, self._prompts) for one in (network, average or copy.deepcopy(network))]
+        modules = [self._with_prompt_table(one, self._prompts) for one in (network, average or copy.deepcopy(network))]
         return replace(self, network=modules[0], average=modules[1], steps=steps)
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
@@ -79,15 +83,15 @@ class MdmDiffusion(MotionDiffusion):
 
     def loss(self, predicted: Tensor, clean: Tensor) -> Tensor:
         """Mean squared error over each motion's own frames, then over motions, of (B, T, D)."""
-        lengths = lengths_of(clean)
-        errors = padded((predicted - clean).square(), lengths).sum(dim=(1, 2))
+        lengths = measure_lengths(clean)
+        errors = zero_padding((predicted - clean).square(), lengths).sum(dim=(1, 2))
         return (errors / (lengths.clamp_min(1) * clean.shape[2])).mean()
 
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One motion for each label: labels (N,) int64 → values (N, T, D) float32 on the CPU."""
         values = super().sample(labels, stream)
-        return padded(values, self._prompts.lengths[self._prompts.first[labels]])
+        return zero_padding(values, self._prompts.lengths[self._prompts.first[labels]])
 
     def _draws(self, samples: Samples, stream: Stream) -> Callable[[], Batch]:
         place = self.device if self.acceleration.draws_on_device else torch.device("cpu")
@@ -105,11 +109,11 @@ class MdmDiffusion(MotionDiffusion):
             counts = first[batch.labels + 1] - first[batch.labels]
             rows = first[batch.labels] + (chance * counts).long()
             rows = rows + int(first[-1]) * (hidden < self.config.label_dropout)
-            return batch._replace(labels=rows).to(self.device)
+            return batch._replace(labels=rows).to_device(self.device)
 
         return draw
 
-    def _guided(self, noisy: Tensor, labels: Tensor, time: int) -> Tensor:
+    def _guide(self, noisy: Tensor, labels: Tensor, time: int) -> Tensor:
         average, scale = self.average, self.config.guidance_scale
         assert average is not None
         first = self._prompts.first.to(labels.device)
@@ -121,10 +125,10 @@ class MdmDiffusion(MotionDiffusion):
         return free + scale * (conditional - free)
 
     def _build(self) -> nn.Module:
-        return self._asked(Mdm(self.arguments, self._prompts.text.shape[2]), self._prompts)
+        return self._with_prompt_table(Mdm(self.arguments, self._prompts.text.shape[2]), self._prompts)
 
-    def _asked(self, mdm: Mdm, prompts: Prompts) -> Prompted:
-        return Prompted(mdm, prompts).to(self.device).eval()
+    def _with_prompt_table(self, mdm: Mdm, prompts: Prompts) -> PromptedNetwork:
+        return PromptedNetwork(mdm, prompts).to(self.device).eval()
 
 
 def linear_schedule(steps: int) -> NoiseSchedule:

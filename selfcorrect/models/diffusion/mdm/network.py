@@ -111,7 +111,7 @@ class Prompts:
         return Prompts(self.text[rows], self.present[rows], lengths, torch.arange(len(rows) + 1))
 
 
-class Prompted(nn.Module):
+class PromptedNetwork(nn.Module):
     """The network with a table of prompts, asked by row: row r is caption r, row P + r the same without its words.
 
     The prompts are no weights: they are not trained and not part of the state.

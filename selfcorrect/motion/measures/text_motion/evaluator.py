@@ -53,7 +53,7 @@ class TextMotionEvaluator:
     std: np.ndarray
     """(D,) likewise."""
 
-    def to(self, device: torch.device) -> Self:
+    def on_device(self, device: torch.device) -> Self:
         """The same on a device."""
         if device == self._device:
             return self
@@ -68,7 +68,7 @@ class TextMotionEvaluator:
                 raise InputError(
                     f"motion {index} must have shape ({UNIT_FRAMES} to {FRAMES}, {len(self.mean)}), got {rows.shape}"
                 )
-        return _batched(self._motions, motions)
+        return _embed_in_batches(self._motions, motions)
 
     def _motions(self, motions: Sequence[np.ndarray]) -> Tensor:
         padded = np.zeros((len(motions), FRAMES, len(self.mean) - CONTACT_COLUMNS), dtype=np.float32)
@@ -80,7 +80,7 @@ class TextMotionEvaluator:
     @torch.inference_mode()
     def captions(self, tokens: Sequence[str]) -> np.ndarray:
         """Embeddings (N, E), float64, of captions as words "word/PART", separated by blanks."""
-        return _batched(self._captions, tokens)
+        return _embed_in_batches(self._captions, tokens)
 
     def _captions(self, tokens: Sequence[str]) -> Tensor:
         words, kinds, lengths = zip(*(self.words.read(one) for one in tokens), strict=True)
@@ -155,7 +155,7 @@ def _check_sizes(path: Path, movement: nn.Module, text: TextEncoder, words: Word
 Item = TypeVar("Item")
 
 
-def _batched(embed: Callable[[Sequence[Item]], Tensor], items: Sequence[Item]) -> np.ndarray:
+def _embed_in_batches(embed: Callable[[Sequence[Item]], Tensor], items: Sequence[Item]) -> np.ndarray:
     parts = [embed(items[start : start + _BATCH]).double().cpu().numpy() for start in range(0, len(items), _BATCH)]
     return np.concatenate(parts)
 
@@ -202,10 +202,10 @@ class WordVectors:
         """
         own = [_START, *tokens.split()[:LONGEST], _END]
         filled = [*own, *[_PADDING] * (LONGEST + 2 - len(own))]
-        rows, kinds = zip(*(self._one(token) for token in filled), strict=True)
+        rows, kinds = zip(*(self._vector_of_token(token) for token in filled), strict=True)
         return self.vectors[list(rows)], np.eye(len(KINDS), dtype=np.float32)[list(kinds)], len(own)
 
-    def _one(self, token: str) -> tuple[int, int]:
+    def _vector_of_token(self, token: str) -> tuple[int, int]:
         word, _, part = token.rpartition("/")
         if word not in self.rows:
             return self.rows[_UNKNOWN], KINDS.index("OTHER")

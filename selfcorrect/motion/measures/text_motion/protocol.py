@@ -37,7 +37,7 @@ class CaptionedMotions:
 
 
 @dataclass(frozen=True)
-class Asked:
+class MotionRequest:
     """A caption of a motion, and a crop of it: what is generated has the caption and the length."""
 
     motion: int
@@ -46,7 +46,7 @@ class Asked:
     frames: int
 
 
-Generate: TypeAlias = Callable[[Sequence[Asked], Stream], Sequence[np.ndarray]]
+Generate: TypeAlias = Callable[[Sequence[MotionRequest], Stream], Sequence[np.ndarray]]
 """Makes motions (T, D) in HumanML3D's units, one for each that is asked for."""
 
 
@@ -59,7 +59,7 @@ class Multimodality:
     pairs: int = 10
 
 
-def drawn(motions: Sequence[CaptionedMotions], stream: Stream) -> list[Asked]:
+def draw_requests(motions: Sequence[CaptionedMotions], stream: Stream) -> list[MotionRequest]:
     """A caption and a crop of each motion, in random order.
 
     A crop fills whole movements of four frames, and in a third of all cases leaves out one of them.
@@ -72,26 +72,26 @@ def drawn(motions: Sequence[CaptionedMotions], stream: Stream) -> list[Asked]:
             raise InputError(f"motion {index} has {len(one.rows)} frames, and judging needs at least {2 * UNIT_FRAMES}")
         frames = UNIT_FRAMES * units
         start = int(draw.integers(len(one.rows) - frames + 1))
-        asked.append(Asked(int(index), int(draw.integers(len(one.tokens))), start, frames))
+        asked.append(MotionRequest(int(index), int(draw.integers(len(one.tokens))), start, frames))
     return asked
 
 
 def real_motions(motions: Sequence[CaptionedMotions]) -> Generate:
     """The real motions themselves, as the row "real" of the field's tables has them."""
 
-    def crops(asked: Sequence[Asked], stream: Stream) -> list[np.ndarray]:
+    def crops(asked: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
         del stream
         return [motions[one.motion].rows[one.start : one.start + one.frames] for one in asked]
 
     return crops
 
 
-def repetition(
+def run_repetition(
     evaluator: TextMotionEvaluator,
     motions: Sequence[CaptionedMotions],
     generate: Generate,
     stream: Stream,
-    asked: Sequence[Asked] | None = None,
+    asked: Sequence[MotionRequest] | None = None,
 ) -> dict[str, float]:
     """One repetition, by the keys of the metric table; at least 32 motions.
 
@@ -99,8 +99,8 @@ def repetition(
     """
     if len(motions) < BATCH:
         raise InputError(f"the field's protocol counts in batches of {BATCH} motions, got {len(motions)} real ones")
-    asked = drawn(motions, stream.child("asked")) if asked is None else asked
-    real = evaluator.motions(real_motions(motions)(drawn(motions, stream.child("real")), stream))
+    asked = draw_requests(motions, stream.child("asked")) if asked is None else asked
+    real = evaluator.motions(real_motions(motions)(draw_requests(motions, stream.child("real")), stream))
     made = evaluator.motions(generate(asked, stream.child("made")))
     captions = evaluator.captions([motions[one.motion].tokens[one.caption] for one in asked])
     pairs = PAIRS if len(made) > PAIRS else len(made) // 2
@@ -120,7 +120,7 @@ def spread_of_captions(
     sizes: Multimodality,
 ) -> float:
     """Multimodality: how far motions of one caption are apart, for some captions drawn at random."""
-    asked = drawn(motions, stream.child("asked"))[: sizes.captions]
+    asked = draw_requests(motions, stream.child("asked"))[: sizes.captions]
     repeated = [one for one in asked for _ in range(sizes.motions)]
     made = evaluator.motions(generate(repeated, stream.child("made")))
     return multimodality(
@@ -128,7 +128,7 @@ def spread_of_captions(
     )
 
 
-def protocol(
+def run_protocol(
     evaluator: TextMotionEvaluator,
     motions: Sequence[CaptionedMotions],
     generate: Generate,
@@ -140,7 +140,7 @@ def protocol(
     rows: list[Mapping[str, float]] = []
     for index in range(repetitions):
         own = stream.child("repetition", index)
-        row = repetition(evaluator, motions, generate, own)
+        row = run_repetition(evaluator, motions, generate, own)
         if multimodal is not None:
             row["field_multimodality"] = spread_of_captions(
                 evaluator, motions, generate, own.child("multimodality"), multimodal

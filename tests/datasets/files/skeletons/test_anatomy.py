@@ -15,10 +15,10 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
-from selfcorrect.datasets.files.skeletons.anatomy import parts_by_shape, recognised
+from selfcorrect.datasets.files.skeletons.anatomy import parts_by_shape, recognize_parts
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.views import JointOrder, RootAt
+from selfcorrect.motion.geometry.views import JointOrder, Rerooted
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton, swap_sides
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
@@ -79,7 +79,7 @@ def in_a_scene(motion: Motion) -> Motion:
 
 def hung_on(motion: Motion, part: str) -> Motion:
     """The motion on a tree with another root."""
-    return RootAt(motion.skeleton, motion.skeleton.parts.index(part)).view(motion)
+    return Rerooted(motion.skeleton, motion.skeleton.parts.index(part)).view(motion)
 
 
 def named(motion: Motion, part: str) -> str:
@@ -170,10 +170,10 @@ DISGUISES: dict[str, Callable[[Motion], Motion]] = {
     "twist joints": lambda motion: nameless(twisted(motion)),
     "everything": lambda motion: nameless(reordered(in_a_scene(dressed(twisted(motion))))),
     "hung on the chest": lambda motion: nameless(
-        RootAt(motion.skeleton, motion.skeleton.parts.index("spine3")).view(motion)
+        Rerooted(motion.skeleton, motion.skeleton.parts.index("spine3")).view(motion)
     ),
     "hung on the neck": lambda motion: nameless(
-        RootAt(motion.skeleton, motion.skeleton.parts.index("neck")).view(motion)
+        Rerooted(motion.skeleton, motion.skeleton.parts.index("neck")).view(motion)
     ),
 }
 
@@ -252,7 +252,7 @@ def test_sides_are_believed_where_names_tell_them(bodies: dict[str, Motion]) -> 
     names = tuple(f"os {index} {side}" if side in words else f"os {index}" for index, side in enumerate(sides))
     swapped = tuple(name.replace("left", "x").replace("right", "left").replace("x", "right") for name in names)
     parts = [
-        recognised(replace(motion, skeleton=replace(motion.skeleton, names=one, parts=("",) * 15))).skeleton.parts
+        recognize_parts(replace(motion, skeleton=replace(motion.skeleton, names=one, parts=("",) * 15))).skeleton.parts
         for one in (names, swapped)
     ]
     assert parts[0] == motion.skeleton.parts

@@ -12,7 +12,7 @@ from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.datasets.files.skeletons.rig_profile import RigProfile, as_json, profile_of, read_profile
-from selfcorrect.motion.body.foot_frames import foot_frames
+from selfcorrect.motion.body.foot_frames import estimate_foot_frames
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
@@ -48,7 +48,7 @@ def profile_by(folder: Path, *names: str) -> RigProfile:
 def soles_m(folder: Path, name: str, *others: str) -> tuple[float, float] | None:
     """Depths of a clip's soles, as it shows them with the profile of other clips."""
     motion = profile_by(folder, *others).on_rig(open_motion(folder / f"{name}.bvh").motion)
-    return (motion.feet or foot_frames([motion])).soles_m
+    return (motion.feet or estimate_foot_frames([motion])).soles_m
 
 
 OTHERS = ("a", "b", "c")

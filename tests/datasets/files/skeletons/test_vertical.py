@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 import selfcorrect as sc
 from selfcorrect.datasets.files.rigs import gltf
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
-from selfcorrect.motion.geometry.rotations import composed
+from selfcorrect.motion.geometry.rotations import compose
 from selfcorrect.motion.geometry.views import Z_UP, TurnedFrames, TurnedWorld, to_y_up
 
 World = Literal["y", "z"]
@@ -77,7 +77,7 @@ def test_who_lies_and_sways_on_a_floor_at_0_is_read_rightly(tmp_path: Path, worl
     made, random = lying(), np.random.default_rng(seed)
     turns = Rotation.from_rotvec(sway(random, (*made.rotations.shape[:2], 3), 0.3).reshape(-1, 3)).as_quat()
     root_m = made.root_m + sway(random, made.root_m.shape, 0.1)
-    swaying = replace(made, root_m=root_m, rotations=composed(made.rotations, turns.reshape(made.rotations.shape)))
+    swaying = replace(made, root_m=root_m, rotations=compose(made.rotations, turns.reshape(made.rotations.shape)))
     low_m = np.median(sc.joint_positions(swaying)[..., 1].min(axis=1))
     swaying = replace(swaying, root_m=root_m - [0.0, low_m, 0.0])
     write_bvh(tmp_path / "a.bvh", clip_of(in_world(swaying, world, world)))

@@ -11,7 +11,7 @@ from selfcorrect.experiments.motion.run.study import finish_children
 from selfcorrect.experiments.motion.run.task import as_samples, motion_data
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.remedies.spectrum import LOWEST, energy_kept
+from selfcorrect.remedies.spectrum import LOWEST, restore_energy
 
 
 def energy(values: torch.Tensor) -> float:
@@ -30,4 +30,4 @@ def test_valid_rotations_and_the_parents_energy_at_once() -> None:
     finished = finish_children(codec, children, parents, real.labels)
     torch.testing.assert_close(codec.encode(codec.decode(finished)), finished, atol=1e-3, rtol=0)
     assert abs(energy(finished) / energy(parents) - 1) < 0.01
-    assert energy(codec.encode(codec.decode(energy_kept(children, parents, real.labels)))) > 1.05 * energy(parents)
+    assert energy(codec.encode(codec.decode(restore_energy(children, parents, real.labels)))) > 1.05 * energy(parents)

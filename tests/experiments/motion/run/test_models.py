@@ -34,7 +34,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[MotionTask, Path]:
 def test_an_ecosystem_is_read_back_as_one(first: tuple[MotionTask, Path]) -> None:
     model = trained_model(first[0], ECOSYSTEM, first[1], 0)
     assert isinstance(model, Ecosystem)
-    grown = Ecosystem.of(first[0].task.model, 4).load_state(model.state())
+    grown = Ecosystem.replicate(first[0].task.model, 4).load_state(model.state())
     labels = torch.zeros(5, dtype=torch.long)
     assert torch.equal(grown.sample(labels, streams(1)), model.sample(labels, streams(1)))
 

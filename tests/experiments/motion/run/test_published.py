@@ -12,7 +12,7 @@ from evaluator_files import write_evaluator
 from humanml3d_files import write_clip, write_humanml3d
 from mdm_files import write_mdm
 
-from selfcorrect.core.padding import lengths_of
+from selfcorrect.core.padding import measure_lengths
 from selfcorrect.core.randomness import streams
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.motion.run import field
@@ -111,7 +111,7 @@ def test_synthetic_motions_have_the_captions_and_lengths_of_real_ones(files: Pat
     task = published_task(parts, 0, "cpu", silent, 0, EXACT)
     model = task.task.model.fit(task.task.real, 0, streams(0))
     real = task.task.real
-    assert torch.equal(lengths_of(model.sample(real.labels, streams(1))), lengths_of(real.values))
+    assert torch.equal(measure_lengths(model.sample(real.labels, streams(1))), measure_lengths(real.values))
     assert parts.prompts.labels == 48, "fresh motions have prompts, too"
     assert not np.isin(task.data.fresh.clips, task.data.training.clips).any()
     assert not np.isin(task.data.reference.clips, task.data.training.clips).any()

@@ -67,20 +67,20 @@ def test_closed_forms_ignore_samples_of_weight_zero(name: str) -> None:
 
 
 def test_kernel_density_ignores_points_of_weight_zero() -> None:
-    centre = PLANE.with_values(torch.zeros_like(PLANE.values)).weighted(0.0)
+    centre = PLANE.with_values(torch.zeros_like(PLANE.values)).with_weight(0.0)
     plain, weightless = (KernelDensity.empty(2).fit(part, 0, STREAM) for part in (PLANE, concatenate([PLANE, centre])))
     assert torch.allclose(plain.bandwidth(), weightless.bandwidth())
     assert (weightless.sample(torch.zeros(500), STREAM).norm(dim=-1) < 0.5).double().mean() < 0.02
 
 
 def test_batches_are_drawn_by_weight() -> None:
-    mixed = concatenate([PLANE.with_values(PLANE.values * 0).weighted(3.0), PLANE.with_values(PLANE.values * 0 + 1)])
+    mixed = concatenate([PLANE.with_values(PLANE.values * 0).with_weight(3.0), PLANE.with_values(PLANE.values * 0 + 1)])
     drawn = torch.cat([values for values, _ in batches(mixed, 500, 4, STREAM.torch())])
     assert drawn.mean() == pytest.approx(0.25, abs=0.04)
 
 
 def test_mixture_refuses_unequal_weights() -> None:
-    mixed = concatenate([PLANE, PLANE.weighted(2.0)])
+    mixed = concatenate([PLANE, PLANE.with_weight(2.0)])
     with pytest.raises(ValueError, match="equally weighted"):
         Mixture.untrained(2, 2).fit(mixed, 10, STREAM)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import selfcorrect as sc
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.experiments.studies.plans.inputs import Given
-from selfcorrect.models.adapters.torch_model import TorchModel, in_parts
+from selfcorrect.models.adapters.torch_model import TorchModel, draw_in_batches
 
 
 class Normal(nn.Module):
@@ -92,8 +92,8 @@ def test_other_weights_or_another_loss_are_another_model() -> None:
             lambda: TorchModel(module=dict, objective=likelihood, sampler=draw).build(),
             "needs a torch module, .* got dict",
         ),
-        (lambda: in_parts(torch.zeros(3), 0, lambda part: part), "sampling_batch must be at least 1"),
-        (lambda: in_parts(torch.zeros(3), 2, lambda part: torch.zeros(1)), "one value per label, got 1 for 2"),
+        (lambda: draw_in_batches(torch.zeros(3), 0, lambda part: part), "sampling_batch must be at least 1"),
+        (lambda: draw_in_batches(torch.zeros(3), 2, lambda part: torch.zeros(1)), "one value per label, got 1 for 2"),
         (lambda: MODEL.sample(torch.zeros(3), streams(0)), "not trained yet"),
     ],
 )
@@ -109,7 +109,7 @@ def test_values_that_are_drawn_in_parts_are_those_of_each_part() -> None:
         asked.append(len(part))
         return part[:, None].double()
 
-    values = in_parts(torch.arange(5), 2, sampler)
+    values = draw_in_batches(torch.arange(5), 2, sampler)
     assert asked == [2, 2, 1]
     assert values.flatten().tolist() == [0, 1, 2, 3, 4]
     assert values.dtype == torch.float32

@@ -39,7 +39,7 @@ def test_samples_follow_their_descriptions(trained: DescribedDiffusion) -> None:
 
 def test_a_description_between_those_of_training_gives_what_lies_between(trained: DescribedDiffusion) -> None:
     new = torch.tensor([[-0.6, 1.0], [0.6, 1.0]])
-    samples = trained.redescribed(new).sample(torch.tensor([0, 1]).repeat(20), streams(2).child("sample"))
+    samples = trained.with_descriptions(new).sample(torch.tensor([0, 1]).repeat(20), streams(2).child("sample"))
     means = samples.mean((1, 2)).reshape(20, 2).mean(0)
     torch.testing.assert_close(means, torch.tensor([-0.6, 0.6]), atol=0.15, rtol=0)
 
@@ -48,7 +48,7 @@ def test_the_state_fits_another_set_of_descriptions(trained: DescribedDiffusion)
     """Vectors are no weights, so a model that knows other captions takes the same state."""
     assert not any("vectors" in name for name in trained.state())
     again = untrained(trained.vectors[:3]).load_state(trained.state())  # type: ignore[index]
-    other = trained.redescribed(trained.vectors[:3])  # type: ignore[index]
+    other = trained.with_descriptions(trained.vectors[:3])  # type: ignore[index]
     labels = torch.tensor([0, 1, 2])
     torch.testing.assert_close(
         again.sample(labels, streams(3).child("sample")), other.sample(labels, streams(3).child("sample"))

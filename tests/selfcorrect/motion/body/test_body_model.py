@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.datasets.files.motion_file import body_model_of
 from selfcorrect.datasets.files.people import amass
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.motion.body.body_model import DENSITY_KG_M3, BodyModel, body_of, load_body_model, vertices, volume_m3
+from selfcorrect.motion.body.body_model import DENSITY_KG_M3, BodyModel, load_body_model, make_body, vertices, volume_m3
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, LAYOUTS, SMPL, SMPL_H, SMPL_X, Layout, average_body
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
@@ -56,12 +56,12 @@ def test_a_body_model_is_read_again_after_its_content_changed(tmp_path: Path) ->
     numbers = model_numbers(SMPL_X)
     np.savez(path, **numbers)
     state = path.stat()
-    small = body_of(cached(path)).skeleton
+    small = make_body(cached(path)).skeleton
     assert cached(path) is cached(path)
     np.savez(path, **{**numbers, "v_template": 2 * numbers["v_template"]})
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (state.st_size, state.st_mtime_ns)
-    np.testing.assert_allclose(body_of(cached(path)).skeleton.offsets_m, 2 * small.offsets_m, atol=1e-9)
+    np.testing.assert_allclose(make_body(cached(path)).skeleton.offsets_m, 2 * small.offsets_m, atol=1e-9)
 
 
 def cached(path: Path) -> BodyModel:
@@ -92,7 +92,7 @@ def random_motion(layout: Layout, frames: int = 3) -> Motion:
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", [SMPL, SMPL_H, SMPL_X], ids=lambda layout: layout.name)
 def test_the_skeleton_is_that_of_the_file(model_file: Callable[[Layout], Path], layout: Layout) -> None:
-    body = body_of(load_body_model(model_file(layout)))
+    body = make_body(load_body_model(model_file(layout)))
     assert body.skeleton.names == layout.names
     np.testing.assert_allclose(body.skeleton.offsets_m, layout.average().offsets_m, atol=1e-3)
     np.testing.assert_allclose(body.pelvis_m, OFFSET, atol=1e-3)
@@ -113,7 +113,7 @@ def test_the_mesh_moves_with_the_joints(model_file: Callable[[Layout], Path], la
 
 def test_shape_coefficients_change_the_bones(model_file: Callable[[Layout], Path]) -> None:
     model = load_body_model(model_file(SMPL_H))
-    mean, tall = body_of(model), body_of(model, np.array([2.0, *np.zeros(15)]))
+    mean, tall = make_body(model), make_body(model, np.array([2.0, *np.zeros(15)]))
     np.testing.assert_allclose(tall.skeleton.offsets_m, 1.2 * mean.skeleton.offsets_m, atol=1e-3)
 
 
@@ -140,14 +140,14 @@ def test_a_pickled_model_needs_an_explicit_word(tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps(numbers, protocol=2))
     with pytest.raises(ValueError, match=r"is a pickle file.*where pickle is allowed explicitly"):
         load_body_model(path)
-    body = body_of(load_body_model(path, allow_pickle=True))
+    body = make_body(load_body_model(path, allow_pickle=True))
     np.testing.assert_allclose(body.skeleton.offsets_m, SMPL.average().offsets_m, atol=1e-3)
 
 
 def test_tables_of_names_that_are_pickled_are_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "SMPLX_NEUTRAL.npz"
     np.savez(path, joint2num=np.array({"pelvis": 0}, dtype=object), **model_numbers(SMPL_X))
-    assert len(body_of(load_body_model(path)).skeleton) == 55
+    assert len(make_body(load_body_model(path)).skeleton) == 55
 
 
 @pytest.mark.parametrize(
@@ -203,6 +203,6 @@ def test_a_body_weighs_its_volume_and_more_when_larger(tmp_path: Path) -> None:
     numbers["shapedirs"][:8, :, 0] = 0.1 * hull.points
     np.savez(tmp_path / "box.npz", **numbers)
     model = load_body_model(tmp_path / "box.npz")
-    assert body_of(model).skeleton.mass_kg == pytest.approx(DENSITY_KG_M3 * 0.4 * 1.5 * 0.1)
-    assert body_of(model, np.array([1.0])).skeleton.mass_kg == pytest.approx(60 * 1.1**3)
+    assert make_body(model).skeleton.mass_kg == pytest.approx(DENSITY_KG_M3 * 0.4 * 1.5 * 0.1)
+    assert make_body(model, np.array([1.0])).skeleton.mass_kg == pytest.approx(60 * 1.1**3)
     assert average_body().skeleton.mass_kg is None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.body.rest_pose import upright_turns
+from selfcorrect.motion.body.rest_pose import find_upright_turns
 from selfcorrect.motion.geometry.views import TurnedFrames
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
@@ -28,14 +28,14 @@ def motion(random_motion: Callable[..., Motion]) -> Motion:
 
 
 def test_an_upright_skeleton_needs_no_turns(motion: Motion) -> None:
-    assert upright_turns(motion) is None
+    assert find_upright_turns(motion) is None
 
 
 def test_legs_apart_at_rest_are_brought_together(motion: Motion) -> None:
     spread = {"left_hip": Rotation.from_euler("z", -20, degrees=True),
               "right_hip": Rotation.from_euler("z", 20, degrees=True)}  # fmt: skip
     turns = turns_of(motion.skeleton, spread)
-    found = upright_turns(TurnedFrames(turns).view(motion))
+    found = find_upright_turns(TurnedFrames(turns).view(motion))
     assert found is not None
     wrong_deg = np.degrees((turns * found).magnitude())
     legs = [motion.skeleton.joint(f"{side}_{part}") for side in ("left", "right") for part in ("hip", "knee", "ankle")]
@@ -46,7 +46,7 @@ def test_legs_apart_at_rest_are_brought_together(motion: Motion) -> None:
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
 def test_a_body_that_lies_or_looks_aside_at_rest_is_set_up(motion: Motion, axis: str) -> None:
     turns = Rotation.concatenate([Rotation.from_euler(axis, 90, degrees=True)] * 22)
-    found = upright_turns(TurnedFrames(turns).view(motion))
+    found = find_upright_turns(TurnedFrames(turns).view(motion))
     assert found is not None
     assert np.degrees((turns * found).magnitude()).max() < 1e-5
 
@@ -59,10 +59,10 @@ def test_frames_along_the_bones_get_their_twist_from_the_motion(motion: Motion) 
         for part in ("hip", "knee")
     }
     turned = TurnedFrames(turns_of(motion.skeleton, legs | {"left_foot": along_x, "right_foot": along_x})).view(motion)
-    found = upright_turns(turned)
+    found = find_upright_turns(turned)
     assert found is not None
     upright = TurnedFrames(found).view(turned)
-    assert upright_turns(upright) is None
+    assert find_upright_turns(upright) is None
     rest_m = upright.skeleton.rest_positions_m
     for side in ("left", "right"):
         hip, ankle, foot = (upright.skeleton.parts.index(f"{side}_{part}") for part in ("hip", "ankle", "foot"))
@@ -76,4 +76,4 @@ def test_a_missing_part_is_named_where_the_motion_must_tell_the_twist(motion: Mo
     legs = dict.fromkeys(("left_hip", "right_hip"), Rotation.from_rotvec([0, 0, np.pi / 2]))
     turned = TurnedFrames(turns_of(motion.skeleton, legs)).view(motion)
     with pytest.raises(ValueError, match="left_elbow"):
-        upright_turns(replace(turned, skeleton=replace(turned.skeleton, names=names, parts=parts)))
+        find_upright_turns(replace(turned, skeleton=replace(turned.skeleton, names=names, parts=parts)))

@@ -46,7 +46,7 @@ def test_a_walk_that_tips_over_even_where_slowed_down_most_tells_no_pace(
     pace: float, lean_rad: float, bend_rad: float
 ) -> None:
     features = MotionFeatures(made_motion("walk", pace, 120.0, 300, lean_rad=lean_rad, bend_rad=bend_rad))
-    assert walking.longest_walk(features) is not None
+    assert walking.find_longest_walk(features) is not None
     assert walking.walking_pace(features) is None
 
 
@@ -76,7 +76,9 @@ def test_who_limps_is_not_uneven() -> None:
     walk = made_motion("walk", 1.0, 60.0, 330)
     steps = np.arange(330) / 60.0 / 0.55
     frames = {"limp": steps + 0.08 * np.sin(np.pi * steps), "warp": steps + 0.25 * np.sin(np.pi * steps / 2.5)}
-    limp, warp = (walk.taken(np.searchsorted(each, np.linspace(0, each[-1] - 0.01, 330))) for each in frames.values())
+    limp, warp = (
+        walk.select_frames(np.searchsorted(each, np.linspace(0, each[-1] - 0.01, 330))) for each in frames.values()
+    )
     assert check(limp, ["P2"]) == []
     assert [finding.code for finding in check(warp, ["P2"])] == ["P2"]
 
@@ -84,7 +86,7 @@ def test_who_limps_is_not_uneven() -> None:
 def test_a_rule_that_fails_costs_its_own_findings_only(monkeypatch: pytest.MonkeyPatch) -> None:
     motion = made_motion("idle", frames=60)
     motion.root_m[:, 1] += 0.5
-    monkeypatch.setattr(walking, "longest_walk", lambda features: np.zeros(2)[5])
+    monkeypatch.setattr(walking, "find_longest_walk", lambda features: np.zeros(2)[5])
     checkup = check_with(motion, RuleChoice())
     assert [finding.code for finding in checkup.findings] == ["F4"]
     failing = [rule.code for rule in RULES if rule.code.startswith("P")]

@@ -11,12 +11,12 @@ from selfcorrect import check
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.body.surface import world_sole_points
-from selfcorrect.motion.checks.check import Checkup, RuleChoice, check_with
-from selfcorrect.motion.checks.findings import Measured, Rule, findings
+from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with
+from selfcorrect.motion.checks.findings import Measurement, Rule, find_violations
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import pace
 from selfcorrect.motion.checks.rules import RULES
-from selfcorrect.motion.checks.walking import longest_walk, uneven, walking_pace
+from selfcorrect.motion.checks.walking import find_longest_walk, timing_unevenness, walking_pace
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.views import ShiftedWorld, TurnedWorld
 from selfcorrect.motion.motion import Motion
@@ -68,7 +68,7 @@ def test_feet_that_slide_are_found_and_feet_that_turn_are_not(motion: Motion) ->
     assert found.value == pytest.approx(0.3, abs=0.01)
     turns = Rotation.from_rotvec(0.8 * np.arange(90)[:, None] / 30.0 * [0, 1, 0])  # about the left foot
     pivot = ShiftedWorld(np.array([-0.1, 0.0, -0.05]))
-    assert "F3" not in codes(pivot.back(TurnedWorld(turns).view(pivot.view(motion))))
+    assert "F3" not in codes(pivot.restore(TurnedWorld(turns).view(pivot.view(motion))))
 
 
 @pytest.mark.parametrize("height_m", [0.3, -0.2])
@@ -124,11 +124,11 @@ def walk(motion: Motion, phases_rad: np.ndarray, step_m: float = 0.65) -> Motion
 
 
 def test_steps_of_a_walk_are_counted_and_measured(motion: Motion) -> None:
-    steps = longest_walk(MotionFeatures(walk(motion, np.linspace(0.3, 6.5 * np.pi, 110))))
+    steps = find_longest_walk(MotionFeatures(walk(motion, np.linspace(0.3, 6.5 * np.pi, 110))))
     assert steps is not None
     assert len(steps) == 5
     assert steps.leg_m * steps.lengths == pytest.approx(0.65, rel=0.03)
-    assert longest_walk(MotionFeatures(motion)) is None
+    assert find_longest_walk(MotionFeatures(motion)) is None
 
 
 @pytest.mark.parametrize("factor", [0.75, 1.3])
@@ -143,7 +143,7 @@ def test_walking_tells_the_pace(motion: Motion, factor: float) -> None:
 def test_uneven_steps_are_found_by_their_times(motion: Motion) -> None:
     phases = np.linspace(0.3, 8.5 * np.pi, 140)
     even, slowing = walk(motion, phases), walk(motion, phases + 0.8 * np.sin(phases / 3))
-    assert float(uneven(MotionFeatures(even)).values.max()) < 0.02
+    assert float(timing_unevenness(MotionFeatures(even)).values.max()) < 0.02
     assert "P2" not in codes(even)
     assert "P2" in codes(slowing)
 
@@ -168,7 +168,7 @@ def test_rules_are_chosen_by_code_name_and_letter(motion: Motion) -> None:
     broken = moved(motion, np.array([0.0, 0.5, 0.0]))
     assert {one.code for one in check(broken, select=["F"])} == {"F4"}
     assert check(broken, select=["floor-elsewhere"], ignore=["F4"]) == []
-    assert check_with(broken, RuleChoice(thresholds={"floor-elsewhere": 0.6})) == Checkup()
+    assert check_with(broken, RuleChoice(thresholds={"floor-elsewhere": 0.6})) == CheckResult()
     with pytest.raises(SettingError, match="no rule is called 'nonsense'; there are F1"):
         check(motion, select=["nonsense"])
 
@@ -181,7 +181,7 @@ def test_short_motions_break_nothing_by_being_short(motion: Motion) -> None:
 def test_runs_shorter_than_asked_for_are_no_findings() -> None:
     rule = Rule("Z1", "test", "A test.", 1.0, "m", "{value:.0f}", "none", None, least_s=0.1)
     values = np.array([0, 2, 2, 0, 2, 3, 2, 0.0])[:, None]
-    (found,) = findings(rule, Measured(values, ("thing",)), 8, 30.0)
+    (found,) = find_violations(rule, Measurement(values, ("thing",)), 8, 30.0)
     assert (found.start, found.stop, found.frame, found.value, found.words()) == (4, 7, 5, 3.0, "3")
 
 

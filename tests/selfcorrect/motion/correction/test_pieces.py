@@ -65,7 +65,7 @@ def test_pieces_that_agree_on_the_place_end_where_they_would_have(random_motion:
 
 def test_a_loop_stays_whole_as_long_as_memory_allows(random_motion: Callable[..., Motion]) -> None:
     motion = random_motion(2, frames=200)
-    there_and_back = motion.taken(np.concatenate([np.arange(200), np.arange(199, -1, -1)]))
+    there_and_back = motion.select_frames(np.concatenate([np.arange(200), np.arange(199, -1, -1)]))
     lengths = list[int]()
 
     def measured(motions: Sequence[Motion]) -> list[CorrectedMotion]:

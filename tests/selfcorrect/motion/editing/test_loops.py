@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.editing.loops import close_loop, gap_m, is_loop, match_loop_ends, unroll_loop
 from selfcorrect.motion.editing.transforms import turn
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.rotations import composed
+from selfcorrect.motion.geometry.rotations import compose
 from selfcorrect.motion.motion import Motion
 
 MakeMotion = Callable[..., Motion]
@@ -22,7 +22,7 @@ def loop(request: pytest.FixtureRequest, random_motion: MakeMotion) -> Motion:
     travel_m, turn_rad = request.param
     pose, share = random_motion(3, frames=1), np.arange(41) / 40
     swing = Rotation.from_rotvec(np.sin(2 * np.pi * share)[:, None, None] * np.full((len(pose.skeleton), 3), 0.3))
-    rotations = composed(swing.as_quat(), np.tile(pose.rotations, (41, 1, 1)))
+    rotations = compose(swing.as_quat(), np.tile(pose.rotations, (41, 1, 1)))
     still = Motion(pose.skeleton, np.tile([0.2, 0.9, 0.1], (41, 1)), rotations, 30.0)
     frames = [turn(still.frames(index, index + 1), turn_rad * share[index]) for index in range(41)]
     turns = Rotation.from_rotvec(np.outer(turn_rad * (share[:-1] + 0.0125), [0.0, 1.0, 0.0]))
@@ -83,9 +83,9 @@ def test_ends_that_nearly_meet_stay_as_near(loop: Motion, gap_rad: float) -> Non
     """Of changes that differ from end to end, which leave the middle as it was made."""
     share, joints = np.linspace(0.0, 1.0, len(loop))[:, None, None], np.ones((len(loop.skeleton), 3))
     open_by = Rotation.from_rotvec((gap_rad * share * [0.0, 0.0, 0.1] * joints).reshape(-1, 3)).as_quat()
-    given = replace(loop, rotations=composed(loop.rotations, open_by.reshape(loop.rotations.shape)))
+    given = replace(loop, rotations=compose(loop.rotations, open_by.reshape(loop.rotations.shape)))
     turns = Rotation.from_rotvec((0.08 * share * [1.0, 0.0, 0.0] * joints).reshape(-1, 3)).as_quat()
-    rotations = composed(given.rotations, turns.reshape(loop.rotations.shape))
+    rotations = compose(given.rotations, turns.reshape(loop.rotations.shape))
     made = replace(given, root_m=given.root_m + 0.03 * share[:, 0] * [0.0, 1.0, 0.0], rotations=rotations)
     if np.linalg.norm(given.root_m[-1] - given.root_m[0]) > 0.1:
         assert match_loop_ends(made, given) is made

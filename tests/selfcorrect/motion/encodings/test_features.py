@@ -8,7 +8,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.editing.transforms import canonicalise, turn
-from selfcorrect.motion.encodings.features import FeatureCodec, to_features
+from selfcorrect.motion.encodings.features import FeatureCodec, encode_features
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 
@@ -37,7 +37,7 @@ def test_encoding_inverts_decoding(batch: MotionBatch):
 
 def test_layout_of_a_frame_is_pinned(batch: MotionBatch):
     """Velocity x, velocity z, height, then r00 r01 r10 r11 r20 r21 of each joint in the skeleton's order."""
-    features = to_features(batch)[2]
+    features = encode_features(batch)[2]
     velocity = (batch.root_m[2, 5] - batch.root_m[2, 4]) * batch.fps
     np.testing.assert_allclose(features[5, :3], [velocity[0], velocity[2], batch.root_m[2, 5, 1]])
     matrix = Rotation.from_quat(batch.rotations[2, 5, 7]).as_matrix()

@@ -6,7 +6,7 @@ import torch
 from made_motions import KINDS, made_motion
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.core.padding import lengths_of, padded
+from selfcorrect.core.padding import measure_lengths, zero_padding
 from selfcorrect.motion.body.smpl import body_joints
 from selfcorrect.motion.encodings.humanml3d import TARGET_OFFSETS_M, decode_joints, encode
 from selfcorrect.motion.encodings.humanml3d_codec import HumanML3DCodec
@@ -29,7 +29,7 @@ def test_rows_come_back(codec: HumanML3DCodec, motions: list[np.ndarray]) -> Non
     values = codec.tensor(motions)
     assert values.shape == (len(motions), 64, 263)
     lengths = [len(rows) for rows in motions]
-    assert lengths_of(values).tolist() == lengths
+    assert measure_lengths(values).tolist() == lengths
     assert len(set(lengths)) > 1
     for got, rows in zip(codec.rows(values), motions, strict=True):
         np.testing.assert_allclose(got, rows, atol=1e-5)
@@ -48,7 +48,7 @@ def test_motions_show_the_joints_of_their_rows(codec: HumanML3DCodec, motions: l
 def test_motions_become_the_rows_that_they_came_from(codec: HumanML3DCodec, motions: list[np.ndarray]) -> None:
     """But for the clip's end, where HumanML3D smooths the facing over frames that the rows do not hold."""
     again = codec.encode(codec.decode(codec.tensor(motions)))
-    assert lengths_of(again).tolist() == [len(rows) for rows in motions]
+    assert measure_lengths(again).tolist() == [len(rows) for rows in motions]
     for got, rows in zip(codec.rows(again), motions, strict=True):
         np.testing.assert_allclose(
             decode_joints(got, last_frame=True)[:, 1:] - decode_joints(got, last_frame=True)[:1, :1],
@@ -60,7 +60,7 @@ def test_motions_become_the_rows_that_they_came_from(codec: HumanML3DCodec, moti
 def test_padding_is_what_is_zero_at_the_end() -> None:
     values = torch.ones(3, 5, 2)
     values[0, 1] = 0  # a frame at the mean, in the middle, is no end
-    assert lengths_of(padded(values, torch.tensor([4, 5, 0]))).tolist() == [4, 5, 0]
+    assert measure_lengths(zero_padding(values, torch.tensor([4, 5, 0]))).tolist() == [4, 5, 0]
 
 
 def test_bad_values_are_named(codec: HumanML3DCodec, motions: list[np.ndarray]) -> None:

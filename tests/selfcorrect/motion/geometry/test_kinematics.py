@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, poses_of
-from selfcorrect.motion.geometry.rotations import applied, composed, normalised
+from selfcorrect.motion.geometry.kinematics import cached_poses, forward_kinematics
+from selfcorrect.motion.geometry.rotations import compose, normalize, rotate
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
 
 def plain(skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Joint by joint, from parents to children."""
-    positions_m, orientations = np.empty((*rotations.shape[:-1], 3)), normalised(rotations)
+    positions_m, orientations = np.empty((*rotations.shape[:-1], 3)), normalize(rotations)
     positions_m[..., 0, :] = root_m
     for joint, parent in enumerate(skeleton.parents[1:], start=1):
         above = orientations[..., parent, :]
-        positions_m[..., joint, :] = positions_m[..., parent, :] + applied(above, skeleton.offsets_m[joint])
-        orientations[..., joint, :] = composed(above, orientations[..., joint, :])
+        positions_m[..., joint, :] = positions_m[..., parent, :] + rotate(above, skeleton.offsets_m[joint])
+        orientations[..., joint, :] = compose(above, orientations[..., joint, :])
     return positions_m, orientations
 
 
@@ -55,8 +55,8 @@ def test_some_joints_are_where_they_are_among_all(skeleton: Skeleton) -> None:
 def test_poses_of_a_batch_are_kept_as_long_as_it_lives_and_cannot_be_changed(skeleton: Skeleton) -> None:
     rotations = Rotation.random(6 * len(skeleton), rng=np.random.default_rng(4)).as_quat().reshape(2, 3, -1, 4)
     batch = MotionBatch(skeleton, np.zeros((2, 3, 3)), rotations, np.array([3, 3]), 30.0)
-    positions_m, _ = poses_of(batch)
-    assert poses_of(batch)[0] is positions_m
+    positions_m, _ = cached_poses(batch)
+    assert cached_poses(batch)[0] is positions_m
     np.testing.assert_array_equal(positions_m, forward_kinematics(skeleton, batch.root_m, rotations)[0])
     assert not positions_m.flags.writeable
     kept = weakref.ref(positions_m)

@@ -5,18 +5,18 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.geometry.rotations import (
-    applied,
-    composed,
+    compose,
     from_matrix_columns,
-    inverted,
+    invert,
     matrix_columns,
-    normalised,
+    normalize,
     quaternions,
+    rotate,
     rotation_vectors,
     slerp,
-    turns,
+    steps_between,
 )
-from selfcorrect.motion.geometry.vectors import are_few, crosses
+from selfcorrect.motion.geometry.vectors import are_few, cross
 
 
 @pytest.fixture
@@ -27,34 +27,34 @@ def pair() -> tuple[Rotation, Rotation]:
 
 def test_a_product_turns_by_the_second_rotation_first(pair):
     first, second = pair
-    product = composed(first.as_quat(), second.as_quat())
+    product = compose(first.as_quat(), second.as_quat())
     np.testing.assert_allclose(Rotation.from_quat(product).as_matrix(), (first * second).as_matrix(), atol=1e-14)
 
 
 def test_vectors_turn_as_scipy_turns_them(pair):
     vectors = np.random.default_rng(1).normal(size=(50, 3))
-    np.testing.assert_allclose(applied(pair[0].as_quat(), vectors), pair[0].apply(vectors), atol=1e-14)
+    np.testing.assert_allclose(rotate(pair[0].as_quat(), vectors), pair[0].apply(vectors), atol=1e-14)
 
 
 def test_one_rotation_serves_many_vectors_and_one_vector_many_rotations(pair):
     quaternions, vector = pair[0].as_quat().reshape(5, 10, 4), np.array([1.0, 2.0, 3.0])
-    assert applied(quaternions, vector).shape == (5, 10, 3)
+    assert rotate(quaternions, vector).shape == (5, 10, 3)
     np.testing.assert_array_equal(
-        applied(quaternions[0, 0], np.stack([vector, vector]))[1], applied(quaternions, vector)[0, 0]
+        rotate(quaternions[0, 0], np.stack([vector, vector]))[1], rotate(quaternions, vector)[0, 0]
     )
     np.testing.assert_array_equal(
-        composed(quaternions[:1, :1], quaternions)[2, 3], composed(quaternions[0, 0], quaternions[2, 3])
+        compose(quaternions[:1, :1], quaternions)[2, 3], compose(quaternions[0, 0], quaternions[2, 3])
     )
 
 
 def test_inverse_and_rotation_vector(pair):
-    nothing = composed(inverted(pair[0].as_quat()), pair[0].as_quat())
+    nothing = compose(invert(pair[0].as_quat()), pair[0].as_quat())
     np.testing.assert_allclose(rotation_vectors(nothing), 0.0, atol=1e-14)
     np.testing.assert_allclose(rotation_vectors(pair[0].as_quat()), pair[0].as_rotvec(), atol=1e-14)
 
 
 def test_normalised_quaternions_keep_their_direction(pair):
-    np.testing.assert_allclose(normalised(3.0 * pair[0].as_quat()), pair[0].as_quat(), atol=1e-15)
+    np.testing.assert_allclose(normalize(3.0 * pair[0].as_quat()), pair[0].as_quat(), atol=1e-15)
 
 
 def test_slerp_goes_the_shortest_way_and_keeps_its_ends(pair):
@@ -69,7 +69,7 @@ def test_slerp_goes_the_shortest_way_and_keeps_its_ends(pair):
 @pytest.mark.parametrize("axis", [0, 1])
 def test_turns_lead_from_each_orientation_to_the_next(pair, axis):
     orientations = pair[0].as_quat().reshape(5, 10, 4)
-    led = Rotation.from_rotvec(turns(orientations, axis).reshape(-1, 3))
+    led = Rotation.from_rotvec(steps_between(orientations, axis).reshape(-1, 3))
     before, after = (np.delete(orientations, end, axis).reshape(-1, 4) for end in (-1, 0))
     assert np.allclose((led * Rotation.from_quat(before) * Rotation.from_quat(after).inv()).magnitude(), 0)
 
@@ -80,11 +80,11 @@ def test_few_have_the_bits_of_many() -> None:
     vectors = vectors[:, :3]
     assert not are_few(many, many)
     assert are_few(many[:50], many[:50])
-    for function, other in ((composed, many[::-1]), (applied, vectors)):
+    for function, other in ((compose, many[::-1]), (rotate, vectors)):
         whole = function(many, other)
         assert np.array_equal(function(many[:50], other[:50]), whole[:50])
-    assert np.array_equal(crosses(vectors[:50], vectors[50:100]), crosses(vectors, np.roll(vectors, -50, 0))[:50])
-    assert np.array_equal(composed(many[0], many[:50]), composed(many[[0] * 300], many)[:50])
+    assert np.array_equal(cross(vectors[:50], vectors[50:100]), cross(vectors, np.roll(vectors, -50, 0))[:50])
+    assert np.array_equal(compose(many[0], many[:50]), compose(many[[0] * 300], many)[:50])
 
 
 def test_rotation_vectors_become_the_rotations_that_scipy_makes_of_them():

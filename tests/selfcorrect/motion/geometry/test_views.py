@@ -14,9 +14,9 @@ from selfcorrect.motion.geometry.views import (
     FrameChange,
     FrameChanges,
     JointOrder,
-    JointsAlone,
+    JointSubset,
     LevelFeet,
-    RootAt,
+    Rerooted,
     ScaledBody,
     ShiftedWorld,
     TurnedFrames,
@@ -39,7 +39,7 @@ def some_joints(motion: Motion, rng: np.random.Generator) -> FrameChange:
     """The first two and some other joints, each on the nearest of them above it, with bones of the rest pose."""
     skeleton = motion.skeleton
     joints = np.array([joint for joint in range(len(skeleton)) if joint < 2 or rng.random() < 0.6])
-    above = [next(at for at in skeleton.way_up(joint)[1:] if at in joints) for joint in joints[1:]]
+    above = [next(at for at in skeleton.path_to_root(joint)[1:] if at in joints) for joint in joints[1:]]
     rest_m = skeleton.rest_positions_m
     tree = Skeleton(
         tuple(skeleton.names[joint] for joint in joints),
@@ -47,15 +47,15 @@ def some_joints(motion: Motion, rng: np.random.Generator) -> FrameChange:
         np.concatenate([np.zeros((1, 3)), rest_m[joints[1:]] - rest_m[above]]),
         tuple(skeleton.parts[joint] for joint in joints),
     )
-    return JointsAlone(tree, joints, motion)
+    return JointSubset(tree, joints, motion)
 
 
 VIEWS: dict[str, Callable[[Motion, np.random.Generator], FrameChange]] = {
     "turned world": lambda motion, rng: TurnedWorld(Rotation.random(rng=rng)),
     "y up": lambda motion, rng: to_y_up(int(rng.integers(4))),
     "turned frames": lambda motion, rng: TurnedFrames(Rotation.random(len(motion.skeleton), rng=rng)),
-    "root": lambda motion, rng: RootAt(motion.skeleton, int(rng.integers(1, len(motion.skeleton)))),
-    "usual order": lambda motion, rng: JointOrder.usual(motion.skeleton),
+    "root": lambda motion, rng: Rerooted(motion.skeleton, int(rng.integers(1, len(motion.skeleton)))),
+    "usual order": lambda motion, rng: JointOrder.canonical(motion.skeleton),
     "level feet": lambda motion, rng: LevelFeet(FootFrames(both(rng), both(rng))),
     "shifted world": lambda motion, rng: ShiftedWorld(rng.normal(0.0, 1.0, (len(motion), 3))),
     "scaled body": lambda motion, rng: ScaledBody(float(rng.uniform(0.3, 3.0))),
@@ -100,7 +100,7 @@ def test_what_is_seen_comes_back(name: str, seed: int) -> None:
     motion = made_up(rng)
     view = VIEWS[name](motion, rng)
     seen = view.view(motion)
-    assert_same(view.back(seen), motion)
+    assert_same(view.restore(seen), motion)
     if name in KEEP_JOINTS:
         np.testing.assert_allclose(joint_positions(seen), joint_positions(motion), atol=WITHIN)
 
@@ -114,16 +114,18 @@ def test_a_change_comes_back(name: str) -> None:
     seen = view.view(motion)
     turns = Rotation.random(seen.rotations.size // 4, rng=rng).as_quat().reshape(seen.rotations.shape)
     changed = replace(seen, root_m=seen.root_m + rng.normal(size=(1, 3)), rotations=turns)
-    assert_same(view.view(view.back(changed)), changed)
+    assert_same(view.view(view.restore(changed)), changed)
     with pytest.raises(AssertionError):
-        assert_same(view.back(changed), motion)
+        assert_same(view.restore(changed), motion)
 
 
 def test_all_joints_but_those_on_the_way_keep_their_places() -> None:
     rng = np.random.default_rng(2)
     motion = made_up(rng)
     root = len(motion.skeleton) - 1
-    view = RootAt(motion.skeleton, root)
+    view = Rerooted(motion.skeleton, root)
     seen_m, own_m = joint_positions(view.view(motion)), joint_positions(motion)[:, view.order]
-    others = [at for at, joint in enumerate(view.order) if joint == root or joint not in motion.skeleton.way_up(root)]
+    others = [
+        at for at, joint in enumerate(view.order) if joint == root or joint not in motion.skeleton.path_to_root(root)
+    ]
     np.testing.assert_allclose(seen_m[:, others], own_m[:, others], atol=WITHIN)

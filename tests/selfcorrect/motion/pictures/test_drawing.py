@@ -21,7 +21,7 @@ from selfcorrect.motion.pictures.drawing import (
     save_picture,
 )
 from selfcorrect.motion.pictures.figure import GHOST, LEFT, MIDDLE, PLANTED, RIGHT, SUNK
-from selfcorrect.motion.pictures.panels import PicturePanel, compared
+from selfcorrect.motion.pictures.panels import PicturePanel, make_panels
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.support import Support
 
@@ -166,7 +166,7 @@ def bodies(picture: np.ndarray) -> np.ndarray:
 def test_whole_bodies_are_inside_the_picture_and_below_their_title(stand: Motion, shift_m: tuple[float, float, float]):
     share = np.sin(np.linspace(0, np.pi, len(stand)))[:, None]
     leap = replace(stand, root_m=stand.root_m + share * shift_m)
-    for pictures in (animate([PicturePanel(leap)]), animate(compared([stand, leap], ["", ""]), same_view=True)):
+    for pictures in (animate([PicturePanel(leap)]), animate(make_panels([stand, leap], ["", ""]), same_view=True)):
         for picture in pictures:
             found = bodies(picture)
             assert found[:, 0].min() > 0.08 * 360
@@ -176,7 +176,7 @@ def test_whole_bodies_are_inside_the_picture_and_below_their_title(stand: Motion
 
 
 def test_a_large_shift_is_seen_beside_where_the_body_was(stand: Motion):
-    panels = compared([stand, moved(stand, (3.0, 0, 0))], ["before", "after"])
+    panels = make_panels([stand, moved(stand, (3.0, 0, 0))], ["before", "after"])
     picture = animate(panels, same_view=True)[0]
     first, second, ghost = where(picture[:, :360], LEFT), where(picture[:, 360:], LEFT), where(picture[:, 360:], GHOST)
     assert second[:, 1].mean() > first[:, 1].mean() + 100
@@ -187,19 +187,19 @@ def test_joints_that_moved_and_feet_that_stand_are_marked(stand: Motion):
     arm = stand.rotations.copy()
     arm[:, stand.skeleton.joint("left_shoulder")] = [0.0, 0.0, np.sin(0.4), np.cos(0.4)]
     changed = replace(stand, rotations=arm)
-    before, after = (animate([panel])[0] for panel in compared([stand, changed], ["", ""]))
+    before, after = (animate([panel])[0] for panel in make_panels([stand, changed], ["", ""]))
     assert len(where(before, MOVED)) == len(where(before, GHOST)) == 0
     assert len(where(before, PLANTED)) > 50
     assert len(where(after, PLANTED)) > 50
     marks = where(after, MOVED)
     assert 10 < len(marks) < 300
     assert marks[:, 1].min() > where(after, MIDDLE)[:, 1].mean()  # on the body's left, the viewer's right
-    same = animate([compared([stand, stand], ["", ""])[1]])[0]
+    same = animate([make_panels([stand, stand], ["", ""])[1]])[0]
     assert len(where(same, MOVED)) == 0
 
 
 def test_motions_of_other_lengths_or_joints_are_not_compared(stand: Motion, random_motion: Callable[..., Motion]):
-    panels = compared([stand, stand.frames(0, 3), random_motion(0, frames=10)], ["", "", ""])
+    panels = make_panels([stand, stand.frames(0, 3), random_motion(0, frames=10)], ["", "", ""])
     assert [panel.before for panel in panels] == [None, None, None]
 
 

@@ -7,29 +7,29 @@ import numpy as np
 import pytest
 from helpers import lifting_off
 
-from selfcorrect.motion.body.foot_frames import level
+from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.pictures.figure import LEFT, MIDDLE, RIGHT, figure_of, posed, standing
+from selfcorrect.motion.pictures.figure import LEFT, MIDDLE, RIGHT, detect_standing, make_figure, pose_figure
 from selfcorrect.motion.skeleton import Skeleton
 
 
 def lowest_m(motion: Motion, foot: int) -> np.ndarray:
     """(T,) lowest point of the capsules of a foot."""
-    figure, points_m = posed(motion)
+    figure, points_m = pose_figure(motion)
     own = figure.feet == foot
     return (points_m[:, figure.bones[own], 1] - figure.radii_m[own]).min(axis=(1, 2))
 
 
 def test_the_first_points_are_the_joints() -> None:
     motion = lifting_off()
-    _, points_m = posed(motion)
+    _, points_m = pose_figure(motion)
     np.testing.assert_allclose(points_m[:, : len(motion.skeleton)], joint_positions(motion), atol=1e-9)
 
 
 def test_feet_touch_the_floor_where_their_soles_do() -> None:
-    motion = level(lifting_off())
+    motion = level_feet(lifting_off())
     poses = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
     corners_m = world_sole_points(motion.skeleton, *poses)
     for foot, own_m in enumerate(np.split(corners_m, 2, axis=1)):
@@ -39,7 +39,7 @@ def test_feet_touch_the_floor_where_their_soles_do() -> None:
 
 
 def test_sides_have_colours_and_the_trunk_has_none() -> None:
-    figure = figure_of(lifting_off().skeleton)
+    figure = make_figure(lifting_off().skeleton)
     left, right = (sum(colour == side for colour in figure.colours) for side in (LEFT, RIGHT))
     assert left == right > 3
     trunk = [width for width, colour in zip(figure.radii_m[:, 0], figure.colours, strict=True) if colour == MIDDLE]
@@ -48,19 +48,19 @@ def test_sides_have_colours_and_the_trunk_has_none() -> None:
 
 def test_joints_without_a_name_are_as_thick_as_what_they_lie_in(skeleton: Skeleton) -> None:
     blank = replace(skeleton, parts=tuple("" if part.startswith("spine") else part for part in skeleton.parts))
-    figure = figure_of(blank)
+    figure = make_figure(blank)
     widths = dict(zip(figure.bones[:, 0].tolist(), figure.radii_m[:, 0], strict=True))
     spines = [joint for joint, part in enumerate(skeleton.parts) if part.startswith("spine")]
     assert all(widths[joint] > 0.08 for joint in spines)
     poles = replace(skeleton, parts=("",) * len(skeleton))
-    assert figure_of(poles).radii_m.max() < 0.03
+    assert make_figure(poles).radii_m.max() < 0.03
     motion = Motion(poles, np.zeros((2, 3)), np.tile([0.0, 0, 0, 1], (2, len(poles), 1)), 30.0)
-    assert not standing(motion, figure_of(poles)).any()
+    assert not detect_standing(motion, make_figure(poles)).any()
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_every_capsule_has_a_thickness_and_points_that_exist(seed: int, random_motion: Callable[..., Motion]) -> None:
-    figure, points_m = posed(random_motion(seed))
+    figure, points_m = pose_figure(random_motion(seed))
     assert (figure.radii_m > 0).all()
     assert figure.bones.max() < points_m.shape[1]
     assert len(figure.colours) == len(figure.feet) == len(figure.bones) == len(figure.radii_m)

@@ -21,7 +21,7 @@ from selfcorrect.motion.ground import Ground, GroundBox
 from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.pictures.figure import posed
+from selfcorrect.motion.pictures.figure import pose_figure
 from selfcorrect.motion.pictures.player import PlayerPage, show
 from selfcorrect.motion.support import Support
 
@@ -51,7 +51,7 @@ def test_it_has_every_frame_and_needs_no_network(motion: Motion) -> None:
     for each in (motion, far):
         page = show(each)
         (shown,) = scene(page)["motions"]
-        np.testing.assert_allclose(points_m(shown), posed(each)[1], atol=2e-4)
+        np.testing.assert_allclose(points_m(shown), pose_figure(each)[1], atol=2e-4)
     assert not re.search(r"(src|href)\s*=|import\s*\(|fetch\(|https?://", page.html)
     assert len(page.html) < 200_000
 

@@ -10,7 +10,7 @@ from humanml3d_files import write_clip
 from torch import Tensor
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.models.diffusion.mdm.captions import caption_encoder, prompts_of
+from selfcorrect.models.diffusion.mdm.captions import caption_encoder, make_prompts
 
 
 def counted(captions: Sequence[str]) -> tuple[Tensor, Tensor]:
@@ -23,7 +23,7 @@ def counted(captions: Sequence[str]) -> tuple[Tensor, Tensor]:
 
 
 def test_each_motion_has_its_captions_and_its_length() -> None:
-    prompts = prompts_of([["a b", "ccc"], ["dd"], ["e", "f", "g"]], [40, 60, 196], counted)
+    prompts = make_prompts([["a b", "ccc"], ["dd"], ["e", "f", "g"]], [40, 60, 196], counted)
     assert prompts.first.tolist() == [0, 2, 3, 6]
     assert prompts.lengths.tolist() == [40, 40, 60, 196, 196, 196]
     assert prompts.labels == 3
@@ -32,7 +32,7 @@ def test_each_motion_has_its_captions_and_its_length() -> None:
     assert (taken.first.tolist(), taken.lengths.tolist()) == ([0, 1, 2], [44, 48])
     assert torch.equal(taken.text, prompts.text[[2, 0]])
     with pytest.raises(InputError, match="motion 1 has no caption"):
-        prompts_of([["a"], []], [40, 40], counted)
+        make_prompts([["a"], []], [40, 40], counted)
 
 
 @pytest.mark.slow

@@ -11,13 +11,13 @@ import torch
 from mdm_files import ARGUMENTS, TINY, Reference, sampled, sinusoids, write_mdm
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.core.padding import lengths_of, padded
+from selfcorrect.core.padding import measure_lengths, zero_padding
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.models.diffusion.mdm.arguments import MdmArguments
 from selfcorrect.models.diffusion.mdm.checkpoint import load_mdm, save_mdm
 from selfcorrect.models.diffusion.mdm.model import MdmDiffusion
-from selfcorrect.models.diffusion.mdm.network import Mdm, Prompted, Prompts
+from selfcorrect.models.diffusion.mdm.network import Mdm, PromptedNetwork, Prompts
 
 CPU = torch.device("cpu")
 FRAMES = 24
@@ -75,8 +75,8 @@ def test_the_sampling_chain_is_the_published_one(tmp_path: Path, variant: str) -
     expected = sampled(reference, start, [*noises, start], asked.text[labels], 2.5)
     own = model.sample(labels, stream)
     lengths = asked.lengths[labels]
-    assert lengths_of(own).tolist() == lengths.tolist()
-    torch.testing.assert_close(own, padded(expected, lengths), atol=1e-5, rtol=1e-5)
+    assert measure_lengths(own).tolist() == lengths.tolist()
+    torch.testing.assert_close(own, zero_padding(expected, lengths), atol=1e-5, rtol=1e-5)
     assert expected.abs().max() < 100
 
 
@@ -132,7 +132,7 @@ def real(model: MdmDiffusion) -> Samples:
     labels = torch.arange(3)
     levels = torch.tensor([-1.0, 0.5, 1.5])[labels]
     values = levels[:, None, None].expand(3, FRAMES, 263)
-    return Samples.real(padded(values, torch.tensor(LENGTHS)), labels)
+    return Samples.real(zero_padding(values, torch.tensor(LENGTHS)), labels)
 
 
 def test_the_loss_counts_each_motions_own_frames(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_step_is_that_of_adamw_as_published(tmp_path: Path) -> None:
     stream = streams(4).child("fit")
     tuned = model.fit(real(model), 1, stream)
     network = loaded(tmp_path / "again", batch_size=4, cond_mask_prob=0.0)[0].network
-    assert isinstance(network, Prompted)
+    assert isinstance(network, PromptedNetwork)
     batch = model._draws(real(model), stream.child("batches"))()
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4, betas=(0.9, 0.999), weight_decay=0.0)
     model.loss(network(batch.noisy, batch.times, batch.labels), batch.clean).backward()
@@ -201,8 +201,8 @@ def test_training_draws_all_captions_of_a_motion_and_hides_some(tmp_path: Path) 
 
 def test_another_table_of_prompts_has_the_same_weights(tmp_path: Path) -> None:
     model, _, asked = loaded(tmp_path)
-    other = model.prompted(asked.take(torch.tensor([1]), torch.tensor([20])))
-    assert lengths_of(other.sample(torch.zeros(2, dtype=torch.long), streams(0))).tolist() == [20, 20]
+    other = model.with_prompts(asked.take(torch.tensor([1]), torch.tensor([20])))
+    assert measure_lengths(other.sample(torch.zeros(2, dtype=torch.long), streams(0))).tolist() == [20, 20]
     assert other.classes == 1
     torch.testing.assert_close(
         other.load_state(model.state()).denoise(torch.ones(1, FRAMES, 263), 4, torch.tensor([0])),

@@ -8,15 +8,15 @@ import pytest
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream, streams
-from selfcorrect.motion.measures.metrics import FIELD, metric_of
+from selfcorrect.motion.measures.metrics import FIELD, find_metric
 from selfcorrect.motion.measures.text_motion.protocol import (
-    Asked,
     CaptionedMotions,
+    MotionRequest,
     Multimodality,
-    drawn,
-    protocol,
+    draw_requests,
     real_motions,
-    repetition,
+    run_protocol,
+    run_repetition,
 )
 
 COUNT = 352
@@ -47,7 +47,7 @@ def motions(count: int = COUNT, seed: int = 0) -> list[CaptionedMotions]:
 
 def test_crops_are_whole_movements_within_the_motion() -> None:
     data = motions()
-    asked = drawn(data, streams(0))
+    asked = draw_requests(data, streams(0))
     assert sorted(one.motion for one in asked) == list(range(COUNT))
     for one in asked:
         length = len(data[one.motion].rows)
@@ -57,31 +57,31 @@ def test_crops_are_whole_movements_within_the_motion() -> None:
     shorter = np.mean([min(len(data[one.motion].rows), 196) // 4 * 4 > one.frames for one in asked])
     assert shorter == pytest.approx(1 / 3, abs=0.08)
     assert np.mean([one.caption for one in asked]) == pytest.approx(0.5, abs=0.08)
-    assert drawn(data, streams(0)) == asked
-    assert drawn(data, streams(1)) != asked
+    assert draw_requests(data, streams(0)) == asked
+    assert draw_requests(data, streams(1)) != asked
 
 
 def test_real_motions_are_found_by_a_perfect_judge() -> None:
     data = motions()
-    values = repetition(JUDGE, data, real_motions(data), streams(0))
+    values = run_repetition(JUDGE, data, real_motions(data), streams(0))
     assert values["field_fid"] == pytest.approx(0, abs=1e-9)
     assert [values[f"field_precision_{k}"] for k in (1, 2, 3)] == [1, 1, 1]
     assert values["field_matching"] == pytest.approx(0, abs=1e-9)
     assert values["field_diversity"] == pytest.approx(np.sqrt(12), rel=0.1)
     assert set(values) <= {metric.key for metric in FIELD}
     for key, value in values.items():
-        low, high = metric_of(key).bounds
+        low, high = find_metric(key).bounds
         assert low - 1e-9 <= value <= high
 
 
 def test_motions_of_other_captions_score_chance() -> None:
     data = motions()
 
-    def others(asked: Sequence[Asked], stream: Stream) -> list[np.ndarray]:
+    def others(asked: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
         order = stream.numpy().permutation(len(asked))
         return real_motions(data)([asked[row] for row in order], stream)  # type: ignore[return-value]
 
-    values = protocol(JUDGE, data, others, streams(0))
+    values = run_protocol(JUDGE, data, others, streams(0))
     assert {len(column) for column in values.values()} == {20}
     for k in (1, 2, 3):
         reach = 3 * np.sqrt(k / 32 * (1 - k / 32) / (20 * 352))
@@ -92,10 +92,10 @@ def test_motions_of_other_captions_score_chance() -> None:
 def test_a_model_that_shifts_everything_is_as_far_as_it_shifts() -> None:
     data = motions()
 
-    def shifted(asked: Sequence[Asked], stream: Stream) -> list[np.ndarray]:
+    def shifted(asked: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
         return [rows + np.array([2.0, 0, 0, 0, 0, 0]) for rows in real_motions(data)(asked, stream)]
 
-    values = repetition(JUDGE, data, shifted, streams(0))
+    values = run_repetition(JUDGE, data, shifted, streams(0))
     assert values["field_fid"] == pytest.approx(4.0)
     assert values["field_matching"] == pytest.approx(2.0)
 
@@ -103,13 +103,13 @@ def test_a_model_that_shifts_everything_is_as_far_as_it_shifts() -> None:
 def test_multimodality_is_measured_where_it_is_asked_for() -> None:
     data = motions(40)
 
-    def scattered(asked: Sequence[Asked], stream: Stream) -> list[np.ndarray]:
+    def scattered(asked: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
         noise = stream.numpy().normal(size=(len(asked), 6))
         return [rows + own for rows, own in zip(real_motions(data)(asked, stream), noise, strict=True)]
 
     sizes = Multimodality(captions=30, motions=20, pairs=10)
     spread, none = (
-        protocol(JUDGE, data, make, streams(2), 30, sizes)["field_multimodality"].mean()
+        run_protocol(JUDGE, data, make, streams(2), 30, sizes)["field_multimodality"].mean()
         for make in (scattered, real_motions(data))
     )
     assert none == 0
@@ -118,6 +118,6 @@ def test_multimodality_is_measured_where_it_is_asked_for() -> None:
 
 def test_too_few_motions_are_refused() -> None:
     with pytest.raises(InputError, match="batches of 32 motions, got 31 real ones"):
-        repetition(JUDGE, motions(31), real_motions(motions(31)), streams(0))
+        run_repetition(JUDGE, motions(31), real_motions(motions(31)), streams(0))
     with pytest.raises(InputError, match="motion 0 has 3 frames"):
-        drawn([CaptionedMotions(np.zeros((3, 6)), ("a",), ("0",))], streams(0))
+        draw_requests([CaptionedMotions(np.zeros((3, 6)), ("a",), ("0",))], streams(0))
