@@ -1,6 +1,6 @@
 """Packages that are not in the base installation: which extra of this package brings each.
 
-Code that imports such a package where it may be missing does so within `needed_for`.
+Code that imports such a package where it may be missing does so within `requires_extra`.
 """
 
 from __future__ import annotations
