@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .core.extras import needed_for
+from .core.extras import requires_extra
 
 if TYPE_CHECKING:
     import selfcorrect.experiments.toy.declaration as toys  # noqa: F401 - no name of its own
@@ -191,10 +191,10 @@ if not TYPE_CHECKING:  # so that type checkers report names that do not exist
         if name == "__version__":
             value = importlib.import_module("importlib.metadata").version("selfcorrect")
         elif name in _SUBMODULES:
-            with needed_for(f"selfcorrect.{name}"):
+            with requires_extra(f"selfcorrect.{name}"):
                 value = importlib.import_module(_SUBMODULES[name])
         elif name in _MODULES:
-            with needed_for(f"selfcorrect.{name}"):
+            with requires_extra(f"selfcorrect.{name}"):
                 value = getattr(importlib.import_module(_MODULES[name]), name)
         else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

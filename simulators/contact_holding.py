@@ -25,7 +25,7 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.correction.results import CorrectMotions
 from selfcorrect.motion.geometry.kinematics import world_poses
-from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion
 
 from .body.curves import smoothstep
@@ -118,7 +118,7 @@ def _distances_m(posed: PosedMotions, contact: FootContact) -> np.ndarray:
     along_m = foot.displacements_m(_wanted_place_m(foot, contact))
     heights_m = _lowest_m(posed, contact.foot)[contact.frames]
     ground_m = _ground_m(posed, foot, heights_m)
-    distances_m = np.hypot(lengths(along_m), np.maximum(np.abs(heights_m - ground_m) - _CLEARANCE_M, 0.0))
+    distances_m = np.hypot(norms(along_m), np.maximum(np.abs(heights_m - ground_m) - _CLEARANCE_M, 0.0))
     if contact.position_m is None:
         return distances_m
     wrong_height_m = abs(contact.position_m[1] - foot.place_m[1])
@@ -238,8 +238,8 @@ def _check_reach(motion: Motion, contacts: Contacts) -> None:
         hip_m = positions_m[contact.frames, legs.hips[contact.foot]]
         knee_m = positions_m[contact.frames, legs.knees[contact.foot]]
         ankle_m = positions_m[contact.frames, legs.ankles[contact.foot]]
-        leg_m = float((lengths(knee_m - hip_m) + lengths(ankle_m - knee_m)).max())
-        nearest_m = float(lengths(hip_m - contact.position_m).min())
+        leg_m = float((norms(knee_m - hip_m) + norms(ankle_m - knee_m)).max())
+        nearest_m = float(norms(hip_m - contact.position_m).min())
         if nearest_m > leg_m + _BEYOND_LEG_M:
             raise InputError(
                 f"contact of the {contact}: its position_m is {nearest_m:.1f} m from the hip, the leg is {leg_m:.2f} m"

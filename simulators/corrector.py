@@ -13,8 +13,8 @@ from typing import ClassVar, cast
 import numpy as np
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.motion.body.foot_frames import feet_of, level
-from selfcorrect.motion.checks.body import t_pose_frames
+from selfcorrect.motion.body.foot_frames import get_foot_frames, level_feet
+from selfcorrect.motion.checks.body import count_t_pose_frames
 from selfcorrect.motion.correction.grounding import OnFloor
 from selfcorrect.motion.correction.pieces import Whole, bounded, correct_any
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind
@@ -163,7 +163,7 @@ class FileCorrector:
         """Correct motions after the T-pose in which they may open."""
         if self.settings.find_step(FitSoles) is None:
             return self.correct_segments(motions)
-        opening = [0 if _find_flaw(motion) else t_pose_frames(motion) for motion in motions]
+        opening = [0 if _find_flaw(motion) else count_t_pose_frames(motion) for motion in motions]
         if not any(opening):
             return self._correct_on_level_feet(motions)
         rest = [motion.frames(count, len(motion)) for motion, count in zip(motions, opening, strict=True)]
@@ -172,7 +172,7 @@ class FileCorrector:
 
     def _correct_on_level_feet(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions with their soles where they show them; what comes out is in their own skeletons' frames."""
-        views = [LevelFeet(FootFrames() if _find_flaw(motion) else feet_of(motion)) for motion in motions]
+        views = [LevelFeet(FootFrames() if _find_flaw(motion) else get_foot_frames(motion)) for motion in motions]
         seen = [replace(view.view(motion), feet=view.feet) for motion, view in zip(motions, views, strict=True)]
         each = zip(motions, views, self.correct_segments(seen), strict=True)
         return [_restore_foot_frames(*one, settings=self.settings) for one in each]
@@ -300,7 +300,9 @@ def measure_errors(motion: Motion, settings: CleanupSettings) -> Mapping[str, fl
     """The errors of a motion by name, as a correction would find them before it: on the supports that it shows."""
     files = FileCorrector(partial(correct_kinematically, settings), settings, BATCH, workers=1)
     errors, _ = attempted(
-        "errors are not measured anew", lambda: files.correct_segments([level(OnFloor.of(motion).motion)])[0].before, {}
+        "errors are not measured anew",
+        lambda: files.correct_segments([level_feet(OnFloor.of(motion).motion)])[0].before,
+        {},
     )
     return errors
 

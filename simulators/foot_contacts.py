@@ -12,10 +12,10 @@ from typing import Literal
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.body.foot_frames import level
+from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.body.surface import sole_points
 from selfcorrect.motion.correction.timeline import spans
-from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.storage.files.strict_json import read_file_as
 from selfcorrect.storage.files.writing import refuse_to_replace, write_atomically
@@ -155,8 +155,8 @@ def _check_order(contacts: Sequence[FootContact]) -> None:
 
 
 def pose_level(motion: Motion) -> PosedMotions:
-    """Pose a motion with its soles where its feet stand level."""
-    seen = level(motion)
+    """Pose a motion with its soles where its feet stand level_feet."""
+    seen = level_feet(motion)
     return PosedMotions.from_motions(MotionBatch.stack([seen]), sole_points(seen.skeleton))
 
 
@@ -203,7 +203,7 @@ def _place_weights(corners_m: np.ndarray, velocity_m_s: np.ndarray) -> np.ndarra
     """(F,) weights of frames in a foot's mean place, from corners (F, K, 3) and velocities (F − 1, 2) between them."""
     heights_m = corners_m[..., 1]
     steepness_m = heights_m.max(axis=1) - heights_m.min(axis=1)
-    between_m_s = lengths(velocity_m_s) if len(velocity_m_s) else np.zeros(1)
+    between_m_s = norms(velocity_m_s) if len(velocity_m_s) else np.zeros(1)
     speed_m_s = np.minimum(np.append(between_m_s[:1], between_m_s), np.append(between_m_s, between_m_s[-1:]))
     speed_m_s = speed_m_s[: len(corners_m)]
     exponents = ((steepness_m - steepness_m.min()) / _FLAT_M) ** 2 + ((speed_m_s - speed_m_s.min()) / _STILL_M_S) ** 2

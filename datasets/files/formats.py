@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.core.errors import InputError, MissingExtraError, SettingError
-from selfcorrect.core.extras import needed_for
+from selfcorrect.core.extras import requires_extra
 from selfcorrect.runtime.registry import unknown
 
 
@@ -175,5 +175,5 @@ def writer_of(kind: Format) -> Any:
 
 def _imported(place: str) -> Any:
     module, _, function = place.partition(":")
-    with needed_for(f"the format of {module}"):
+    with requires_extra(f"the format of {module}"):
         return getattr(importlib.import_module(f"{__package__}.{module}"), function)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.body.requirements import flaw_of
+from selfcorrect.motion.body.requirements import find_flaw
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.measures.contacts import floor_height_m
@@ -32,7 +32,7 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
     path = Path(path).expanduser()
     reading = reading or Reading()
     file = _on_ground(_on_floor(_on_rig(reader_of(path)(path, reading), reading), reading), reading)
-    flaw = next(filter(None, map(flaw_of, file.motions)), file.flaw)
+    flaw = next(filter(None, map(find_flaw, file.motions)), file.flaw)
     if flaw and not any_body and not file.names:  # the motions of a set stand for themselves
         raise InputError(flaw)
     for motion in file.motions:

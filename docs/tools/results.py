@@ -41,7 +41,7 @@ from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, joined, read_summary, write_summary
 from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.experiments.studies.shares import by_share, guarantees
-from selfcorrect.motion.measures.metrics import Metric, metric_of
+from selfcorrect.motion.measures.metrics import Metric, find_metric
 
 ROOT = Path(__file__).resolve().parents[2]
 SUMMARIES = ROOT / "docs" / "results"
@@ -105,7 +105,7 @@ def figure(summary: Summary, denoiser: str, shown: Collection[str] = ()) -> str:
             chosen.insert(0, replace(curves, title="real data only"))
         elif arm.policy in ("replace", "freeze"):
             chosen.append(curves)
-    metrics = [metric_of(key) for key in (CAPTIONED if summary.settings.get("captions") else PAIR)]
+    metrics = [find_metric(key) for key in (CAPTIONED if summary.settings.get("captions") else PAIR)]
     title = f"{TITLES[denoiser]}, fully synthetic"
     return short_curves({title: chosen[: MOST_LINES + 1]}, metrics, _floor(summary))
 
@@ -135,7 +135,7 @@ def headline(summary: Summary) -> str:
     }
     found = {arm: curves for arm, curves, _ in arms_of(summary, "dct-mlp") if arm in names}
     lines = [replace(curves, title=names[arm]) for arm, curves in found.items()]
-    metrics = [metric_of(key) for key in PAIR]
+    metrics = [find_metric(key) for key in PAIR]
     return short_curves({f"{TITLES['dct-mlp']}, fully synthetic": lines}, metrics, _floor(summary))
 
 
@@ -156,7 +156,7 @@ def _as_judged(curves: ArmCurves, keys: Sequence[str]) -> ArmCurves:
 
 
 def _drawn(summary: Summary) -> list[Metric]:
-    return [metric_of(key) for key in DRAWN]
+    return [find_metric(key) for key in DRAWN]
 
 
 def _floor(summary: Summary) -> dict[str, float]:

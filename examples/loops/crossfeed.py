@@ -14,7 +14,7 @@ from torch import Tensor
 
 import selfcorrect as sc
 from selfcorrect.analysis import theory
-from selfcorrect.loop.policy import Changed
+from selfcorrect.loop.policy import ModifiedPolicy
 
 DIMENSION = 2
 CLOSED, CROSSFED = "closed loops", "crossfed"
@@ -33,7 +33,7 @@ class Crossfeed(sc.toys.ToySettings):
 QUICK = Crossfeed(generations=30, seeds=200)
 
 
-class Exchange(Changed):
+class Exchange(ModifiedPolicy):
     """Each model trains on as many samples as it drew, in equal parts from every model.
 
     Values are (N, seeds, models, d). Part j of the rows goes to the j-th next model.

@@ -23,7 +23,7 @@ from selfcorrect.correctors.density_ratio import Discrimination, towards_density
 from selfcorrect.datasets.toy.draws import SHAPES
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.protocol import TensorModel
-from selfcorrect.remedies.selection import at_random, by_density_ratio, selected
+from selfcorrect.remedies.selection import at_random, by_density_ratio, select_candidates
 
 REAL, PLAIN = "real only", "uncorrected"
 ACCEPTED, SHUFFLED, AT_RANDOM = "accepted by ratio", "accepted by shuffled labels", "accepted at random"
@@ -104,9 +104,9 @@ def set_up(settings: DensityRatio, stream: sc.Stream) -> sc.toys.Setup:
     plans = {
         REAL: replace(plain, policy=sc.RealOnly()),
         PLAIN: plain,
-        ACCEPTED: replace(plain, bias=selected(settings.draws, by_density_ratio(real, trained))),
-        SHUFFLED: replace(plain, bias=selected(settings.draws, by_density_ratio(real, shuffled))),
-        AT_RANDOM: replace(plain, bias=selected(settings.draws, at_random)),
+        ACCEPTED: replace(plain, bias=select_candidates(settings.draws, by_density_ratio(real, trained))),
+        SHUFFLED: replace(plain, bias=select_candidates(settings.draws, by_density_ratio(real, shuffled))),
+        AT_RANDOM: replace(plain, bias=select_candidates(settings.draws, at_random)),
         MOVED: replace(plain, correction=sc.Correction(move)),
         MOVED_SHUFFLED: replace(plain, correction=sc.Correction(move_shuffled)),
         PLACEBO: replace(plain, correction=sc.Correction(sc.placebo(move))),

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import selfcorrect as sc
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.models.network import perceptron
-from selfcorrect.remedies.selection import at_random, nearest_to, selected
+from selfcorrect.remedies.selection import at_random, nearest_to, select_candidates
 
 REAL, PLAIN = "real only", "synthetic"
 RIGHT, WRONG = "right verifier", "wrong verifier"
@@ -99,8 +99,8 @@ def set_up(settings: ImperfectVerifier, stream: sc.Stream) -> sc.toys.Setup:
         PLAIN: plain,
         RIGHT: replace(plain, correction=sc.Correction(accept_near(truth, settings.radius))),
         WRONG: replace(plain, correction=sc.Correction(accept_near(belief, settings.radius))),
-        TOP: replace(plain, bias=selected(settings.draws, nearest_to(right_half))),
-        AT_RANDOM: replace(plain, bias=selected(settings.draws, at_random)),
+        TOP: replace(plain, bias=select_candidates(settings.draws, nearest_to(right_half))),
+        AT_RANDOM: replace(plain, bias=select_candidates(settings.draws, at_random)),
     }
     return sc.toys.Setup(sc.Task(make_flow(settings.width), real, measure, settings.first_steps), plans)
 

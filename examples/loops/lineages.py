@@ -20,7 +20,7 @@ from torch import Tensor
 
 import selfcorrect as sc
 from selfcorrect.analysis import theory
-from selfcorrect.loop.bias import Bias, unbiased
+from selfcorrect.loop.bias import Bias, sample_plainly
 from selfcorrect.metrics.neighbours import near_by_label, neighbour_metrics
 from selfcorrect.models.protocol import TensorModel
 from selfcorrect.remedies.matching import lineage_matched
@@ -108,7 +108,7 @@ class PopulationArm:
     """A memoriser, how it is sampled, and the variance of the number of children that theory needs."""
 
     model: Memoriser
-    bias: Bias = unbiased
+    bias: Bias = sample_plainly
     offspring_variance: float = 1.0
 
 
@@ -207,8 +207,8 @@ def make_claims(settings: Lineages, laws: Mapping[str, np.ndarray]) -> Iterator[
         excess = end(name, COVERAGE) - end(name, BY_DRIFT)
         yield agrees(f"{name}: coverage at generation {last}, over drift's", excess, 0.0)
     yield above("matching keeps lines", gain("uneven, matched", "uneven", SURVIVAL))
-    yield above("drift explains the loss of an unbiased kernel", measure_share_of_drift(kernel), 0.9)
+    yield above("drift explains the loss of an sample_plainly kernel", measure_share_of_drift(kernel), 0.9)
     yield below("a biased learner loses more than by drift", measure_share_of_drift("biased"), 0.9)
     yield above("lines of a biased learner walk in one direction", end("biased", PERSISTENCE), 1.3)
-    yield below("lines of an unbiased kernel walk at random", end(kernel, PERSISTENCE), 1.3)
+    yield below("lines of an sample_plainly kernel walk at random", end(kernel, PERSISTENCE), 1.3)
     yield above("matching keeps lines of a biased learner", gain("biased, matched", "biased", SURVIVAL))

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 import selfcorrect as sc
-from selfcorrect.datasets.toy.text import Alphabet, documentation, split_windows, spread
+from selfcorrect.datasets.toy.text import Alphabet, documentation, select_evenly, split_windows
 from selfcorrect.loop.policy import Policy
 
 REMEDIES = ("none", "matched", "extrapolated", "lineages")
@@ -71,8 +71,8 @@ def set_up(settings: TextLoop, stream: sc.Stream) -> sc.toys.Setup:
     text = documentation()
     numbers = Alphabet.of(text, settings.alphabet).encode(text)
     beginning, end = split_windows(numbers, settings.length, held_out=0.1)
-    real = sc.Samples.real(spread(beginning, settings.windows))
-    held_out = spread(end, settings.held_out)
+    real = sc.Samples.real(select_evenly(beginning, settings.windows))
+    held_out = select_evenly(end, settings.held_out)
     count = partial(count_characters, alphabet=settings.alphabet)
 
     def measure(candidate: sc.Candidate) -> dict[str, float]:

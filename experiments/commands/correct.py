@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.core.extras import needed_for
+from selfcorrect.core.extras import requires_extra
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.settings.engine_table import ENGINES
@@ -130,7 +130,7 @@ class CorrectCommand:
             raise SettingError("delta is for one BVH file")
         ENGINES.load(self.options.settled().engine)  # where it is not installed, nothing begins
         if self.options.video:
-            with needed_for("a film"):
+            with requires_extra("a film"):
                 importlib.import_module("imageio")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from tyro.extras import literal_type_from_choices
 
-from selfcorrect.core.checks import shown
+from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.runtime.registry import unknown
@@ -129,21 +129,23 @@ class CorrectionOptions:
         for name, kind in (("frames", str), ("reading", Reading), ("scene", Scene)):
             if not isinstance(value := getattr(self, name), kind):
                 expected = "a text such as '40:120'" if kind is str else f"a {kind.__name__}"
-                raise SettingError(f"{name} must be {expected}, got {shown(value)}")
+                raise SettingError(f"{name} must be {expected}, got {describe_value(value)}")
         for name, example in (("amount", "legs=0.5"), ("keep", "hands")):
             value = getattr(self, name)
             if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
-                raise SettingError(f"{name} must be a list of texts such as [{example!r}], got {shown(value)}")
+                raise SettingError(f"{name} must be a list of texts such as [{example!r}], got {describe_value(value)}")
             object.__setattr__(self, name, tuple(value))
         if not isinstance(self.contacts, str | Path | None):
             from selfcorrect.simulators.foot_contacts import Contacts
 
             if not isinstance(self.contacts, Contacts):
-                raise SettingError(f"contacts must be the path of a file or sc.Contacts, got {shown(self.contacts)}")
+                raise SettingError(
+                    f"contacts must be the path of a file or sc.Contacts, got {describe_value(self.contacts)}"
+                )
         if isinstance(self.contacts, str):
             object.__setattr__(self, "contacts", Path(self.contacts))
         if self.mass_kg is not None and not isinstance(self.mass_kg, Real):
-            raise SettingError(f"mass-kg must be a number, got {shown(self.mass_kg)}")
+            raise SettingError(f"mass-kg must be a number, got {describe_value(self.mass_kg)}")
 
     @property
     def is_residual_free(self) -> bool:

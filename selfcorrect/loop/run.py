@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.checks import check_callable, check_count, check_methods, shown
+from ..core.checks import check_callable, check_count, check_methods, describe_value
 from ..core.errors import CorrectorError, InputError, LoopError, SettingError, TrainingDivergedError
 from ..core.randomness import Stream
 from ..core.samples import Samples, check_drawn, content_hash
@@ -29,9 +29,9 @@ from ..runtime.process_state import as_it_was
 from ..runtime.stopwatch import Stopwatch
 from ..storage.runs.protocol import Generation, Metrics, Record, Store
 from .ancestry import Genealogy, Space
-from .bias import Bias, Sampler, each_alone, unbiased
-from .fitting import Fitting, plain
-from .policy import Policy, overlapping, realised_mixture, sampling_labels, spelled
+from .bias import Bias, Sampler, sample_independently, sample_plainly
+from .fitting import Fitting, fit_plainly
+from .policy import Policy, format_policy, measure_mixture, overlapping, sampling_labels
 from .trial import global_draws_told, is_tried, try_correction
 
 TRAINING_LOSS = "training_loss"
@@ -62,7 +62,7 @@ class Task:
     def __post_init__(self) -> None:
         check_methods("model", self.model, MODEL_METHODS, "see selfcorrect.GenerativeModel")
         if not isinstance(self.real, Samples):
-            raise SettingError(f"real must be Samples, got {shown(self.real)}; write Samples.real(values)")
+            raise SettingError(f"real must be Samples, got {describe_value(self.real)}; write Samples.real(values)")
         check_callable("evaluate", self.evaluate)
         check_count("initial_steps", self.initial_steps, 0)
 
@@ -79,13 +79,13 @@ class Plan:
     """Optimiser steps per generation, the same in every arm of a fair comparison."""
     from_scratch: bool = False
     """Train each generation anew instead of fine-tuning the last model."""
-    bias: Bias = unbiased
+    bias: Bias = sample_plainly
     """How sampling is tilted towards quality."""
     correction: Correction | None = None
     """What happens to synthetic samples before they are used; None leaves them."""
     correct_real: bool = False
     """Real training data go through the corrector too, once."""
-    fitting: Fitting = plain
+    fitting: Fitting = fit_plainly
     """How a model is trained on a training set, e.g. `selfcorrect.loop.fitting.extrapolated(1.0)`."""
 
     def __post_init__(self) -> None:
@@ -94,16 +94,22 @@ class Plan:
         check_count("generations", self.generations, 1)
         check_count("steps", self.steps, 0)
         if not isinstance(self.correction, Correction | None):
-            raise SettingError(f"correction must be a Correction, got {shown(self.correction)}; write Correction(…)")
+            raise SettingError(
+                f"correction must be a Correction, got {describe_value(self.correction)}; write Correction(…)"
+            )
         if self.correct_real and self.correction is None:
             raise SettingError("correct_real needs a correction, and this plan has none")
 
     def __str__(self) -> str:
         """The plan as the name of a folder, e.g. "augment-0.5+my_corrector+strength-1"."""
         correction = self.correction
-        parts = [spelled(self.policy).replace(":", "-"), correction.name if correction else "none"]
+        parts = [format_policy(self.policy).replace(":", "-"), correction.name if correction else "none"]
         parts += ["real-corrected"] * self.correct_real + ["from-scratch"] * self.from_scratch
-        parts += [name_of(each) for each, usual in ((self.bias, unbiased), (self.fitting, plain)) if each is not usual]
+        parts += [
+            name_of(each)
+            for each, usual in ((self.bias, sample_plainly), (self.fitting, fit_plainly))
+            if each is not usual
+        ]
         if correction and math.isfinite(correction.strength):
             word = "strength" if correction.operator == "mixture" else correction.operator
             parts.append(f"{word}-{correction.strength:g}")
@@ -128,7 +134,7 @@ class Candidate:
     def samples(self, count: int) -> Samples:
         """Raw samples (count, *event) of the model, labels distributed as in the real data: what is judged."""
         labels = sampling_labels(self.real.labels, count, self.stream.child("label"))
-        draw = _Drawer(self.model, each_alone(self.model.sample), self.generation, self.real)
+        draw = _Drawer(self.model, sample_independently(self.model.sample), self.generation, self.real)
         return draw(labels, self.stream.child("sample"))
 
     def corrected(self, samples: Samples) -> CorrectedBatch | None:
@@ -190,7 +196,7 @@ def run_loop(
         here = stream.child("generation", generation)
         with _phase(watch, "sample", generation):
             past = store if overlapping(plan.policy) else None
-            parents = training if plan.bias is unbiased else _as_drawn(training, batch, past)
+            parents = training if plan.bias is sample_plainly else _as_drawn(training, batch, past)
             sampler = plan.bias(model, parents)
             draw = _Drawer(model, sampler, generation - 1, real)
             labels = sampling_labels(real.labels, plan.policy.count(len(real), generation), here.child("label"))
@@ -339,7 +345,7 @@ def _correct(raw: Samples, correction: Correction | None, stream: Stream, redraw
 
 
 def _fit(
-    model: GenerativeModel, training: Samples, steps: int, stream: Stream, fitting: Fitting = plain
+    model: GenerativeModel, training: Samples, steps: int, stream: Stream, fitting: Fitting = fit_plainly
 ) -> GenerativeModel:
     if len(training) == 0:
         raise InputError("the training set is empty")
@@ -376,7 +382,7 @@ def _realised(training: Samples, batch: CorrectedBatch) -> Metrics:
     """What the generation really trained on, and what its corrector did."""
     distance = batch.samples.provenance.distance
     return {
-        **realised_mixture(training),
+        **measure_mixture(training),
         "drawn_count": len(batch.drawn),
         "rejected_count": batch.rejected,
         "corrected_distance": float(distance.mean()) if len(distance) else 0.0,

@@ -16,7 +16,7 @@ from ..core.samples import Samples
 from ..correctors.contract import Corrector, call_corrector
 from ..loop.bias import Bias
 from ..models.diffusion.model import MotionDiffusion
-from ..models.diffusion.steering import Projected, steered
+from ..models.diffusion.steering import Projected, steer
 from ..models.protocol import GenerativeModel
 
 
@@ -41,7 +41,7 @@ class CorrectingSampler:
             accepted = answer.accepted.reshape(-1, *(1,) * (clean.ndim - 1))
             return answer.samples.values.where(accepted, predicted.values)
 
-        sampling = steered(Projected, self.model, project=correct, every=self.every, first=self.first)
+        sampling = steer(Projected, self.model, project=correct, every=self.every, first=self.first)
         return sampling.sample(labels if slots is None else labels[slots], stream)
 
 
@@ -58,7 +58,7 @@ def corrected_inside(corrector: Corrector, every: int = 1, first: int = 0) -> Bi
     """
 
     def bias(model: GenerativeModel, parents: Samples) -> CorrectingSampler:
-        diffusion = steered(Projected, model, every=every, first=first)
+        diffusion = steer(Projected, model, every=every, first=first)
         return CorrectingSampler(diffusion, corrector, every, first)
 
     return bias

@@ -14,7 +14,7 @@ import selfcorrect as sc
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.cli import main
-from selfcorrect.motion.body.foot_frames import level
+from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.body.surface import sole_points, world_sole_points
 from selfcorrect.motion.correction.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, resample, retime
@@ -44,7 +44,7 @@ def correct(motion: sc.Motion, **options: Any) -> CorrectedMotion:
 
 def soles_m(motion: sc.Motion, contact: FootContact) -> np.ndarray:
     """(F, K, 3) corners of the sole that stands, in the frames of a contact."""
-    seen = level(motion)
+    seen = level_feet(motion)
     corners_m = world_sole_points(seen.skeleton, *world_poses(seen))
     return corners_m[contact.frames, sole_points(seen.skeleton).side == contact.foot]
 

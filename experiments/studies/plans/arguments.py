@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
-from selfcorrect.core.checks import check_callable, check_count, shown
+from selfcorrect.core.checks import check_callable, check_count, describe_value
 from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.run import Plan
 from selfcorrect.storage.runs.tracking import WandbChoice, WandbTarget
@@ -37,23 +37,25 @@ def check_arguments(
     if workers is not None:
         check_count("workers", workers, 1)
     if out is not None and not isinstance(out, str | os.PathLike):
-        raise SettingError(f"out must be the path of a folder, got {shown(out)}")
+        raise SettingError(f"out must be the path of a folder, got {describe_value(out)}")
     for name, text in (("title", title), ("command", command)):
         if not isinstance(text, str):
-            raise SettingError(f"{name} must be a text, got {shown(text)}")
+            raise SettingError(f"{name} must be a text, got {describe_value(text)}")
     if where is not None and not isinstance(where, Where):
-        raise SettingError(f"where must be a Where, got {shown(where)}")
+        raise SettingError(f"where must be a Where, got {describe_value(where)}")
     if observe is not None:
         check_callable("observe", observe)
     is_list = isinstance(claims, Sequence) and not isinstance(claims, str)
     if not is_list or not all(callable(getattr(claim, "check", None)) for claim in claims):
-        raise SettingError(f"claims must be a list of claims of experiments.studies.claims, got {shown(claims)}")
+        raise SettingError(
+            f"claims must be a list of claims of experiments.studies.claims, got {describe_value(claims)}"
+        )
     _check_better(better)
 
 
 def _check_better(better: Any) -> None:
     if not isinstance(better, Mapping):
-        raise SettingError(f"better must be a dictionary such as {{'spread': 'higher'}}, got {shown(better)}")
+        raise SettingError(f"better must be a dictionary such as {{'spread': 'higher'}}, got {describe_value(better)}")
     for name, direction in better.items():
         if direction not in get_args(Direction):
             raise SettingError(f"`better` says {direction!r} of {name!r}, expected lower, higher or real")
@@ -63,7 +65,9 @@ def wandb_target(wandb: Any) -> WandbTarget:
     """Return where runs go; SettingError for a choice that there is not."""
     target = wandb if isinstance(wandb, WandbTarget) else WandbTarget(wandb)
     if not isinstance(target.mode, str) or target.mode not in get_args(WandbChoice):
-        raise SettingError(f"wandb must be one of {', '.join(get_args(WandbChoice))}, got {shown(target.mode)}")
+        raise SettingError(
+            f"wandb must be one of {', '.join(get_args(WandbChoice))}, got {describe_value(target.mode)}"
+        )
     return target
 
 
@@ -73,7 +77,7 @@ def named_plans(plans: Any) -> Mapping[str, Any]:
         return plans
     if not isinstance(plans, Sequence) or not all(isinstance(plan, Plan) for plan in plans):
         expected = "a list of plans, or plans and functions that make them by name: {name: plan, …}"
-        raise SettingError(f"plans must be {expected}; got {shown(plans)}")
+        raise SettingError(f"plans must be {expected}; got {describe_value(plans)}")
     names = [str(plan) for plan in plans]
     if doubled := next((name for name in names if names.count(name) > 1), ""):
         raise SettingError(f"two plans are both {doubled}; give plans by name: {{name: plan, …}}")

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfcorrect.core.checks import shown
+from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
@@ -153,7 +153,7 @@ def _check_judges(better: Mapping[str, Direction], first: Mapping[str, Task], se
         except Exception:  # a judge may ask a model for anything, and there is none yet
             continue
         if not isinstance(scores, Mapping):
-            raise SettingError(f"the judge of task {name!r} must return numbers by name, got {shown(scores)}")
+            raise SettingError(f"the judge of task {name!r} must return numbers by name, got {describe_value(scores)}")
         check_qualities(name, [*scores])
         check_measured(better, [*scores])
 

@@ -7,13 +7,13 @@ from typing import Any, TypeAlias
 
 import cloudpickle
 
-from selfcorrect.core.checks import shown
+from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import InputError, SelfcorrectError, SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.correctors.contract import name_of
 from selfcorrect.correctors.identity import Identity, identity_of, is_of_users
-from selfcorrect.loop.bias import unbiased
-from selfcorrect.loop.fitting import plain
+from selfcorrect.loop.bias import sample_plainly
+from selfcorrect.loop.fitting import fit_plainly
 from selfcorrect.loop.run import Plan, Task
 from selfcorrect.runtime.bugs import describe_with_place
 
@@ -43,7 +43,7 @@ class Given:
                     raise SettingError(f"a {kind}'s name must have letters or digits, got {name!r}")
                 if not isinstance(source, made) and not callable(source):
                     expected = f"a {made.__name__}, or a function that makes one"
-                    raise SettingError(f"{kind} {name!r} must be {expected}, got {shown(source)}")
+                    raise SettingError(f"{kind} {name!r} must be {expected}, got {describe_value(source)}")
             folders = [folder_name(name) for name in names]
             if doubled := [name for name, folder in zip(names, folders, strict=True) if folders.count(folder) > 1]:
                 raise SettingError(f"{kind}s need names that differ in letters or digits, got {', '.join(doubled)}")
@@ -123,7 +123,7 @@ def config_of(plan: Plan) -> dict[str, Any]:
     """All settings of a plan but how far it goes, as JSON values; code of users by its names (see `identities`)."""
     told = _described(plan)
     del told["generations"]
-    for name, usual in (("bias", unbiased), ("fitting", plain)):
+    for name, usual in (("bias", sample_plainly), ("fitting", fit_plainly)):
         if getattr(plan, name) is usual:
             del told[name]
     return told

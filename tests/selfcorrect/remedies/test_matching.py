@@ -12,7 +12,7 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples, concatenate
 from selfcorrect.correctors.contract import Corrected, lift
 from selfcorrect.correctors.correction import Correction
-from selfcorrect.loop.bias import Sampler, each_alone
+from selfcorrect.loop.bias import Sampler, sample_independently
 from selfcorrect.loop.policy import Augment, Policy, Renew, Replace
 from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.protocol import GenerativeModel, TensorModel
@@ -167,7 +167,7 @@ def test_children_are_compared_with_parents_of_any_age_as_these_were_drawn():
 
     def watching(model: Memoriser, parents: Samples) -> Sampler:
         seen.append(parents)
-        return each_alone(model.sample)
+        return sample_independently(model.sample)
 
     away = Correction(lift(lambda values: values + 1000), 1.0, "interpolation")
     store = run(Plan(Renew(0.5), 4, bias=watching, correction=away))
