@@ -10,12 +10,12 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Embedding, flat
 from selfcorrect.correctors.correction import apply_corrector
-from selfcorrect.loop.bias import Bias, Sampler, Score, each_alone
-from selfcorrect.loop.fitting import Errors, averaged, extrapolated, truncated
+from selfcorrect.loop.bias import Bias, Sampler, Score, sample_independently
+from selfcorrect.loop.fitting import Errors, average_weights, extrapolate, truncate_known
 from selfcorrect.loop.policy import Replace, overlapping
 from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.diffusion.confidence import denoising_errors
-from selfcorrect.models.diffusion.steering import Guided, Rescaled, Truncated, steered
+from selfcorrect.models.diffusion.steering import Guided, Rescaled, Truncated, steer
 from selfcorrect.models.ecosystem import Ecosystem
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.remedies.inside_sampler import corrected_inside
@@ -25,9 +25,9 @@ from selfcorrect.remedies.selection import (
     farthest_points,
     in_latent_subspace,
     least_likely,
-    moments_matched,
+    match_moments,
     most_confident,
-    selected,
+    select_candidates,
 )
 
 from .people import chosen_by
@@ -81,7 +81,7 @@ def matched(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
 
 def extrapolation(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Negative extrapolation at w = 1; see `selfcorrect.loop.fitting`."""
-    return task, replace(plan, fitting=extrapolated(1.0))
+    return task, replace(plan, fitting=extrapolate(1.0))
 
 
 def lineages(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
@@ -92,7 +92,7 @@ def lineages(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
 def lineages_quarter(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Matching, and extrapolation by a quarter of the step: its scatter is a sixteenth."""
     task, plan = matched(task, plan, inputs)
-    return task, replace(plan, fitting=extrapolated(0.25))
+    return task, replace(plan, fitting=extrapolate(0.25))
 
 
 def lineages_reworked(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
@@ -100,12 +100,12 @@ def lineages_reworked(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     task, plan = matched(task, plan, inputs)
     correction = plan.correction
     if correction is None:
-        return task, replace(plan, fitting=extrapolated(1.0))
+        return task, replace(plan, fitting=extrapolate(1.0))
 
     def rework(own: Samples, stream: Stream) -> Samples:
         return apply_corrector(own, correction, stream).samples
 
-    return task, replace(plan, fitting=extrapolated(1.0, rework))
+    return task, replace(plan, fitting=extrapolate(1.0, rework))
 
 
 # ---------------------------------------------------------------- sampling
@@ -118,11 +118,11 @@ def sims(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
         def draw(labels: Tensor, stream: Stream) -> Tensor:
             values = model.sample(parents.labels, stream.child("own"))
             own = Samples.synthetic(values, parents.labels, 0)
-            return steered(Guided, model, worse=model.fit(own, plan.steps, stream.child("worse"))).sample(
+            return steer(Guided, model, worse=model.fit(own, plan.steps, stream.child("worse"))).sample(
                 labels, stream.child("guided")
             )
 
-        return each_alone(draw)
+        return sample_independently(draw)
 
     return task, replace(plan, bias=bias)
 
@@ -131,7 +131,7 @@ def rescaled_score(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Broader modes by temporal score rescaling, k = 0.8, σ² = 0.25."""
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
-        return each_alone(steered(Rescaled, model, sharpness=0.8, variance=0.25).sample)
+        return sample_independently(steer(Rescaled, model, sharpness=0.8, variance=0.25).sample)
 
     return task, replace(plan, bias=bias)
 
@@ -143,7 +143,7 @@ def annealed_truncation(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
         line = newest_synthetic(parents)
         generation = int(line.provenance.generation[0]) + 2 if len(line) else 1
         steps = model.config.diffusion_steps if hasattr(model, "config") else 0  # type: ignore[attr-defined]
-        return each_alone(steered(Truncated, model, level=round(steps / 10 / generation**2)).sample)
+        return sample_independently(steer(Truncated, model, level=round(steps / 10 / generation**2)).sample)
 
     return task, replace(plan, bias=bias)
 
@@ -155,7 +155,7 @@ def oversampling(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
 
 def moment_matching(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Mean and standard deviations per label held at the parents'."""
-    return task, replace(plan, bias=moments_matched)
+    return task, replace(plan, bias=match_moments)
 
 
 def preferred(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
@@ -165,7 +165,7 @@ def preferred(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
 
 def _selecting(rule: Callable[[RemedyInputs], Rule]) -> Remedy:
     def apply(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
-        bias: Bias = selected(DRAWS, rule(inputs))
+        bias: Bias = select_candidates(DRAWS, rule(inputs))
         return task, replace(plan, bias=bias)
 
     return apply
@@ -181,12 +181,12 @@ latent_filter = _selecting(lambda inputs: in_latent_subspace(inputs.embed))
 
 def truncated_loss(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """The fifth of the samples that the last model knows best is left out of the loss."""
-    return task, replace(plan, fitting=truncated(0.2, inputs.errors))
+    return task, replace(plan, fitting=truncate_known(0.2, inputs.errors))
 
 
 def averaged_weights(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """A running average of the weights over generations, half of it new in each."""
-    return task, replace(plan, fitting=averaged(0.5))
+    return task, replace(plan, fitting=average_weights(0.5))
 
 
 def ecosystem(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
