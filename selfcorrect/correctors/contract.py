@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..core.errors import CorrectorError, SampleError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
-from ..runtime.process_state import as_it_was
+from ..runtime.process_state import preserve_global_state
 from ..runtime.supervision import forbid_exit
 from .identity import name_of
 
@@ -56,7 +56,7 @@ def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Co
         provenance=samples.provenance.take(np.arange(len(samples))),
     )
     name = f"corrector {name_of(corrector)!r}"
-    with as_it_was(name, stream.child("global generators").seed), forbid_exit(name):
+    with preserve_global_state(name, stream.child("global generators").seed), forbid_exit(name):
         answer = called(copy, stream) if _takes_stream(called) else called(copy)  # type: ignore[call-arg]
     if isinstance(answer, Samples):
         answer = Corrected(answer, torch.ones(len(answer), dtype=torch.bool))

@@ -25,14 +25,14 @@ from ..correctors.correction import CorrectedBatch, Correction, Redraw, apply_co
 from ..models.protocol import GenerativeModel
 from ..runtime.bugs import bug_behind, describe
 from ..runtime.heap import give_back_freed_memory
-from ..runtime.process_state import as_it_was
+from ..runtime.process_state import preserve_global_state
 from ..runtime.stopwatch import Stopwatch
 from ..storage.runs.protocol import Generation, Metrics, Record, Store
 from .ancestry import Genealogy, Space
 from .bias import Bias, Sampler, sample_independently, sample_plainly
 from .fitting import Fitting, fit_plainly
 from .policy import Policy, format_policy, measure_mixture, overlapping, sampling_labels
-from .trial import global_draws_told, is_tried, try_correction
+from .trial import has_user_code, try_correction, warn_on_global_rng
 
 TRAINING_LOSS = "training_loss"
 """Key of the loss of the last fit, of models that have it as an attribute of that name."""
@@ -179,7 +179,7 @@ def run_loop(
     watch = Stopwatch()
     guard = _Guard(task.real, content_hash(task.real), plan.correction)
     with _phase(watch, "correct", done + 1):
-        if plan.correction is not None and is_tried(plan.correction) and not done:
+        if plan.correction is not None and has_user_code(plan.correction) and not done:
             try_correction(plan.correction, model, task.real, stream)
         real = task.real
         if plan.correction is not None and plan.correct_real:
@@ -319,7 +319,7 @@ class _Drawer:
     real: Samples
 
     def __call__(self, labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Samples:
-        with global_draws_told(self.model, "sample"):
+        with warn_on_global_rng(self.model, "sample"):
             values = self.sampler(labels, stream, slots).to(self.real.values)
         labels = labels if slots is None else labels[slots]
         check_drawn(values, len(labels), self.real)
@@ -332,7 +332,7 @@ class _Drawer:
 def _try_shape(task: Task, stream: Stream) -> None:
     """InputError where the untrained model draws values of a wrong shape; many models must be trained before."""
     try:
-        with as_it_was("the model", stream.seed):
+        with preserve_global_state("the model", stream.seed):
             values = task.model.sample(task.real.labels[:2], stream)
     except Exception:  # whatever an untrained model of users raises
         return
@@ -349,7 +349,7 @@ def _fit(
 ) -> GenerativeModel:
     if len(training) == 0:
         raise InputError("the training set is empty")
-    with global_draws_told(model, "fit"):
+    with warn_on_global_rng(model, "fit"):
         trained = fitting(model, training, steps, stream)
     for name, tensor in trained.state().items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
@@ -361,7 +361,7 @@ def _evaluate(
     task: Task, model: GenerativeModel, correction: Correction | None, generation: int, stream: Stream
 ) -> Metrics:
     here = stream.child("generation", generation, "evaluate")
-    with as_it_was("the judge", here.child("global generators").seed):
+    with preserve_global_state("the judge", here.child("global generators").seed):
         scores = task.evaluate(Candidate(generation, model, correction, task.real, here))
     return {name: np.asarray(value, dtype=np.float64).tolist() for name, value in scores.items()}
 

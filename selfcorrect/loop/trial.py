@@ -1,8 +1,7 @@
-"""Models and correctors of users, tried before anything is trained: do they work, and would a run repeat itself?
+"""Try models and correctors of users before anything is trained: do they work, and would a run repeat itself?
 
-Code that answers twice differently to the same samples and stream keeps state, or draws from other generators. A run
-with it differs after a resume, and nobody can repeat it. Such code is refused, unless it declares so with an attribute
-`repeatable = False`.
+Code that answers the same samples and stream differently keeps state, or draws from other generators. A run with it
+differs after a resume, and nobody can repeat it. Such code is refused unless it has an attribute `repeatable = False`.
 """
 
 from __future__ import annotations
@@ -24,176 +23,206 @@ from ..correctors.contract import Corrector, load_state, name_of, state_of
 from ..correctors.correction import Correction, apply_corrector
 from ..correctors.identity import is_of_users, place_of
 from ..runtime import global_generators
-from ..runtime.process_state import as_it_was
+from ..runtime.process_state import preserve_global_state
 from ..runtime.supervision import EndedError
 
 if TYPE_CHECKING:
     from ..models.protocol import GenerativeModel
 
-DECLARE = "or declare that it cannot with an attribute `repeatable = False`"
+_DECLARE = "or declare that it cannot with an attribute `repeatable = False`"
+_TRIAL_SIZES = (2, 256)
+"""Samples of a trial. The second size is for correctors that need a batch, such as one that whitens."""
 
 
-def unrepeatable(who: str, kind: str) -> str:
-    """The message about a corrector that gave two answers."""
-    return (
-        f"{who} gave two answers to the same {kind} samples and the same stream: it keeps state or draws numbers of "
-        "its own, so that a resumed run would differ from a whole one; draw from `stream`, give what it keeps to "
-        f"`state()` and `load_state()`, {DECLARE}"
-    )
-
-
-FEW, MANY = 2, 256
-"""Samples of each kind in a trial, and in a second one for correctors that need a batch, such as one that whitens."""
+# --- correctors ------------------------------------------------------------------------------------------------------
 
 
 def try_correction(correction: Correction, model: GenerativeModel, real: Samples, stream: Stream) -> None:
-    """Try a user's corrector as `differing_kind` does, a copy of it where there can be.
+    """Try a copy of a user's corrector on a few samples; see `find_unrepeatable_kind`.
 
-    Raises CorrectorError, which says where the corrector is, what it was tried on, and what was expected; warns of one
-    that does not repeat itself and says so.
+    Args:
+        correction: Correction with the corrector.
+        model: Model that draws generated samples.
+        real: Real samples (N, *event).
+        stream: Stream of the trial.
+
+    Raises:
+        CorrectorError: The corrector fails, or is not repeatable and does not declare so. The message names the place
+            of the corrector, the samples, and what was expected.
     """
-    corrector = _copied(correction.corrector)
+    try:
+        corrector = cloudpickle.loads(cloudpickle.dumps(correction.corrector))
+    except Exception:  # whatever a user's object raises, e.g. for an open file
+        corrector = correction.corrector
     place = place_of(getattr(corrector, "parts", (corrector,))[0])
-    who = f"corrector {correction.name!r}" + (f" ({place})" if place else "")
+    title = _with_place(f"corrector {correction.name!r}", place)
     try:
-        differing = differing_kind(corrector, model, real, stream)
+        kind = find_unrepeatable_kind(corrector, model, real, stream)
     except CorrectorError as error:
-        raise CorrectorError(f"{who} was tried before anything was trained: {error}") from error
-    if differing and getattr(corrector, "repeatable", True):
-        raise CorrectorError(unrepeatable(who, differing))
-    if differing:
-        warnings.warn(f"{who} declares that its runs cannot be repeated", stacklevel=2)
+        raise CorrectorError(f"{title} was tried before anything was trained: {error}") from error
+    if kind and getattr(corrector, "repeatable", True):
+        raise CorrectorError(describe_unrepeatable(title, kind))
+    if kind:
+        warnings.warn(f"{title} declares that its runs cannot be repeated", stacklevel=2)
 
 
-def differing_kind(corrector: Corrector, model: GenerativeModel, real: Samples, stream: Stream) -> str:
-    """Call a corrector twice on two real samples and on two that a model draws; returns which it answers differently.
+def find_unrepeatable_kind(corrector: Corrector, model: GenerativeModel, real: Samples, stream: Stream) -> str:
+    """Call a corrector twice on real samples and on generated ones, and return the kind that it answers differently.
 
-    "real", "generated", or "" for neither. What fails on two is tried on a batch, unless it ended its process. Raises
-    CorrectorError, which names the samples.
+    Each trial takes two samples. A corrector that fails on two is tried on a batch, unless it ended its process.
+
+    Args:
+        corrector: The corrector. Its state is the same afterwards.
+        model: Model that draws generated samples.
+        real: Real samples (N, *event).
+        stream: Stream of the trial.
+
+    Returns:
+        "real", "generated", or "" if the corrector repeats itself.
+
+    Raises:
+        CorrectorError: The corrector fails. The message names the samples.
     """
-    differing = ""
+    few, many = _TRIAL_SIZES
+    unrepeatable_kind = ""
     for kind in ("real", "generated"):
-        here = stream.child("trial", kind)
+        kind_stream = stream.child("trial", kind)
         try:
-            same = repeats(corrector, kind, some_of(kind, FEW, model, real, here), here)
+            is_same = _repeats(corrector, kind, _draw_samples(kind, few, model, real, kind_stream), kind_stream)
         except CorrectorError as error:
-            if _ended(error):
+            if _has_ended_process(error):
                 raise
-            same = repeats(corrector, kind, some_of(kind, MANY, model, real, here), here)
-        differing = differing or ("" if same else kind)
-    return differing
+            is_same = _repeats(corrector, kind, _draw_samples(kind, many, model, real, kind_stream), kind_stream)
+        if not is_same and not unrepeatable_kind:
+            unrepeatable_kind = kind
+    return unrepeatable_kind
 
 
-def _ended(error: BaseException | None) -> bool:
-    """Whether an error comes from a process that is gone, or took too long."""
-    return error is not None and (isinstance(error, EndedError) or _ended(error.__cause__))
+def describe_unrepeatable(title: str, kind: str) -> str:
+    """Return the message about a corrector that gave two answers to one kind of samples."""
+    return (
+        f"{title} gave two answers to the same {kind} samples and the same stream: it keeps state or draws numbers of "
+        "its own, so that a resumed run would differ from a whole one; draw from `stream`, give what it keeps to "
+        f"`state()` and `load_state()`, {_DECLARE}"
+    )
 
 
-def some_of(kind: str, count: int, model: GenerativeModel, real: Samples, stream: Stream) -> Samples:
-    """At most so many samples for a trial: "real" ones, or "generated" ones that a model draws with their labels."""
-    some = real.take(torch.arange(len(real))[:: max(len(real) // count, 1)][:count])
-    if kind == "real":
-        return some
-    values = model.sample(some.labels, stream.child("sample")).to(real.values)
-    return Samples.synthetic(values, some.labels, 0)
-
-
-def repeats(corrector: Corrector, kind: str, samples: Samples, stream: Stream) -> bool:
-    """Whether two calls of a corrector give the same; CorrectorError names the kind of samples."""
-    try:
-        start = state_of(corrector)
-        one = apply_corrector(samples, Correction(corrector), stream)
-        load_state(corrector, start)
-        two = apply_corrector(samples, Correction(corrector), stream)
-        load_state(corrector, start)
-    except CorrectorError as error:
-        raise CorrectorError(f"on {len(samples)} {kind} samples {error}") from error
-    return content_hash(one.samples) == content_hash(two.samples)
-
-
-def is_tried(correction: Correction | None) -> bool:
-    """Whether a correction calls code of users, which nobody has tested."""
+def has_user_code(correction: Correction | None) -> bool:
+    """Return whether a correction calls code of users."""
     if correction is None:
         return False
-    return any(is_of_users(part) for part in _parts(correction.corrector))
+    correctors: list[object] = [correction.corrector]
+    for corrector in correctors:
+        if is_of_users(corrector):
+            return True
+        correctors.extend(getattr(corrector, "parts", ()))
+    return False
 
 
-def _parts(corrector: object) -> Iterator[object]:
-    yield corrector
-    for part in getattr(corrector, "parts", ()):
-        yield from _parts(part)
+def _has_ended_process(error: BaseException | None) -> bool:
+    return error is not None and (isinstance(error, EndedError) or _has_ended_process(error.__cause__))
 
 
-def _copied(corrector: Corrector) -> Corrector:
-    """A copy, so that a trial leaves nothing behind; itself where there is no copying it."""
+def _draw_samples(kind: str, count: int, model: GenerativeModel, real: Samples, stream: Stream) -> Samples:
+    """Return at most `count` real samples, or generated ones with the same labels."""
+    rows = torch.arange(len(real))[:: max(len(real) // count, 1)][:count]
+    samples = real.take(rows)
+    if kind == "real":
+        return samples
+    values = model.sample(samples.labels, stream.child("sample")).to(real.values)
+    return Samples.synthetic(values, samples.labels, 0)
+
+
+def _repeats(corrector: Corrector, kind: str, samples: Samples, stream: Stream) -> bool:
+    """Return whether two calls of a corrector give the same; CorrectorError names the kind of samples."""
+    hashes = set()
     try:
-        return cloudpickle.loads(cloudpickle.dumps(corrector))
-    except Exception:  # whatever a user's object raises, e.g. for an open file
-        return corrector
+        start = state_of(corrector)
+        for _ in range(2):
+            corrected = apply_corrector(samples, Correction(corrector), stream)
+            hashes.add(content_hash(corrected.samples))
+            load_state(corrector, start)
+    except CorrectorError as error:
+        raise CorrectorError(f"on {len(samples)} {kind} samples {error}") from error
+    return len(hashes) == 1
+
+
+def _with_place(title: str, place: str) -> str:
+    return f"{title} ({place})" if place else title
 
 
 # --- models ----------------------------------------------------------------------------------------------------------
 
 
 def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> GenerativeModel:
-    """Fit a model twice for one step with the same stream, and draw two samples twice; returns the fitted model.
+    """Fit a model twice for one step with the same stream, draw two samples twice, and return the fitted model.
 
-    Raises SettingError where the results differ: it names the method, and the global generator that was drawn from.
+    Args:
+        model: The model.
+        real: Real samples (N, *event).
+        stream: Stream of the trial.
+
+    Raises:
+        SettingError: The results differ. The message names the method and the global generator that was drawn from.
     """
-    fitted, again = _twice(model, "fit", lambda: model.fit(real, 1, stream.child("train")))
-    _refuse_unrepeatable(model, "fit", again, _same(fitted[0].state(), fitted[1].state()))
+    fits, generators = _call_twice(model, "fit", lambda: model.fit(real, 1, stream.child("train")))
+    _check_repeatable(model, "fit", generators, _are_equal(fits[0].state(), fits[1].state()))
     labels = real.labels[:2]
-    drawn, again = _twice(model, "sample", lambda: fitted[0].sample(labels, stream.child("sample")))
-    check_drawn(drawn[0], len(labels), real)
-    _refuse_unrepeatable(model, "sample", again, torch.equal(*drawn))
-    return fitted[0]
-
-
-def _twice(model: GenerativeModel, method: str, call: Callable[[], Any]) -> tuple[list[Any], list[str]]:
-    """Two results, with global generators that start elsewhere, and the names of those that were drawn from."""
-    results, used = [], list[str]()
-    for number in (1, 2):
-        with as_it_was(f"{method} of model {name_of(model)!r}", number):
-            start = global_generators.state()
-            results.append(call())
-            used = global_generators.drawn_since(start)
-    return results, used
-
-
-def _same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
-    """Whether two states are equal, NaN included: divergence is reported elsewhere."""
-    return one.keys() == other.keys() and all(
-        torch.allclose(one[name].double(), other[name].double(), rtol=0, atol=0, equal_nan=True) for name in one
-    )
-
-
-def _refuse_unrepeatable(model: GenerativeModel, method: str, used: list[str], same: bool) -> None:
-    if same:
-        return
-    place = place_of(type(model))
-    who = f"model {name_of(model)}" + (f" ({place})" if place else "")
-    if not getattr(model, "repeatable", True):
-        warnings.warn(f"{who} declares that its runs cannot be repeated", stacklevel=3)
-        return
-    cause = f"draws from the global generator of {' and '.join(used)}" if used else "gave two results"
-    raise SettingError(
-        f"{who} {cause} in `{method}`: called twice with the same data and stream it differs, so that no run of it can "
-        "be repeated or resumed; draw from `stream.torch()`, put layers that draw themselves (initialisation, dropout) "
-        f"within `selfcorrect.models.training.layer_randomness(stream, device)`, {DECLARE}"
-    )
+    draws, generators = _call_twice(model, "sample", lambda: fits[0].sample(labels, stream.child("sample")))
+    check_drawn(draws[0], len(labels), real)
+    _check_repeatable(model, "sample", generators, torch.equal(*draws))
+    return fits[0]
 
 
 @contextmanager
-def global_draws_told(model: GenerativeModel, method: str) -> Iterator[None]:
-    """Warn where a model's method draws from a global generator or seeds one.
+def warn_on_global_rng(model: GenerativeModel, method: str) -> Iterator[None]:
+    """Warn if a model's method draws from a global generator or seeds one.
 
-    Modules may draw as they are imported, so a call that imports some is believed; the next one is not.
+    Modules may draw while they are imported. So a call that imports modules is not warned of; the next one is.
     """
-    start, loaded = global_generators.state(), len(sys.modules)
+    start = global_generators.state()
+    module_count = len(sys.modules)
     yield
-    if (used := global_generators.drawn_since(start)) and len(sys.modules) == loaded:
+    generators = global_generators.drawn_since(start)
+    if generators and len(sys.modules) == module_count:
         warnings.warn(
-            f"model {name_of(model)} draws from the global generator of {' and '.join(used)} in `{method}`, so that "
-            "its runs cannot be repeated; draw from `stream.torch()`",
+            f"model {name_of(model)} draws from the global generator of {' and '.join(generators)} in `{method}`, so "
+            "that its runs cannot be repeated; draw from `stream.torch()`",
             stacklevel=3,
         )
+
+
+def _call_twice(model: GenerativeModel, method: str, call: Callable[[], Any]) -> tuple[list[Any], list[str]]:
+    """Return two results, and the names of the global generators that were drawn from. These start differently."""
+    results = []
+    generators: list[str] = []
+    for seed in (1, 2):
+        with preserve_global_state(f"{method} of model {name_of(model)!r}", seed):
+            start = global_generators.state()
+            results.append(call())
+            generators = global_generators.drawn_since(start)
+    return results, generators
+
+
+def _are_equal(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
+    """Return whether two states are equal. NaN equals NaN: divergence is reported elsewhere."""
+    if first.keys() != second.keys():
+        return False
+    return all(
+        torch.allclose(first[name].double(), second[name].double(), rtol=0, atol=0, equal_nan=True) for name in first
+    )
+
+
+def _check_repeatable(model: GenerativeModel, method: str, generators: list[str], is_same: bool) -> None:
+    if is_same:
+        return
+    title = _with_place(f"model {name_of(model)}", place_of(type(model)))
+    if not getattr(model, "repeatable", True):
+        warnings.warn(f"{title} declares that its runs cannot be repeated", stacklevel=3)
+        return
+    cause = f"draws from the global generator of {' and '.join(generators)}" if generators else "gave two results"
+    raise SettingError(
+        f"{title} {cause} in `{method}`: called twice with the same data and stream it differs, so that no run of it "
+        "can be repeated or resumed; draw from `stream.torch()`, put layers that draw themselves (initialisation, "
+        f"dropout) within `selfcorrect.models.training.layer_randomness(stream, device)`, {_DECLARE}"
+    )

@@ -31,7 +31,7 @@ _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
 
 
 @contextmanager
-def as_it_was(name: str, seed: int) -> Iterator[None]:
+def preserve_global_state(name: str, seed: int) -> Iterator[None]:
     """Put global random generators and settings back as they were, and warn of settings that `name` left changed.
 
     The generators of `random`, `numpy.random` and `torch` start from `seed`, so that who draws from them draws the same

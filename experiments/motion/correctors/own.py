@@ -21,7 +21,7 @@ from selfcorrect.correctors.contract import (
 )
 from selfcorrect.correctors.identity import Identity
 from selfcorrect.correctors.sandbox import Memory, Sandbox, make_sandbox
-from selfcorrect.loop.trial import differing_kind, unrepeatable
+from selfcorrect.loop.trial import describe_unrepeatable, find_unrepeatable_kind
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.correction.lifting import lift_motions
@@ -96,9 +96,9 @@ def try_corrector(name: str, inputs: CorrectorInputs) -> tuple[Identity, str]:
         sandbox.call(load_there, name)
         place = sandbox.call(locate_there)
         corrector = own_corrector(name, inputs, sandbox)
-        differing = differing_kind(corrector, inputs.first_model, inputs.real, inputs.stream)
+        differing = find_unrepeatable_kind(corrector, inputs.first_model, inputs.real, inputs.stream)
         if differing and sandbox.call(_is_repeatable_there):
-            raise CorrectorError(unrepeatable("it", differing))
+            raise CorrectorError(describe_unrepeatable("it", differing))
         warning = f"corrector {name!r} ({place}) declares that its runs cannot be repeated" if differing else ""
         return sandbox.call(identify_there), warning
     except CorrectorError as error:

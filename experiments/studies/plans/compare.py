@@ -20,7 +20,7 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.identity import Identity
 from selfcorrect.loop.run import Candidate, Plan, Task
-from selfcorrect.loop.trial import is_tried, try_correction, try_model
+from selfcorrect.loop.trial import has_user_code, try_correction, try_model
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.files.digests import sealed
@@ -214,7 +214,7 @@ class ComparisonStudy(Study):
             task, stream = given.task(name, self.first_seed), streams(self.first_seed).child("trial")
             model = try_model(task.model, task.real, stream) if holds_code_of_users(task.model) else None
             for plan in (given.plan(each, task, self.first_seed) for each in given.plans):
-                if plan.correction is not None and is_tried(plan.correction):
+                if plan.correction is not None and has_user_code(plan.correction):
                     model = model or task.model.fit(task.real, 1, stream.child("train"))
                     try_correction(plan.correction, model, task.real, stream)
         return {}

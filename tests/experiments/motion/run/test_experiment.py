@@ -119,7 +119,7 @@ def test_a_seed_alone_is_what_it_is_among_others(tmp_path: Path):
     measured = [(both.floors[title], scores) for title, scores in second.floors.items()]
     for arms, arms_alone in zip(both.arms.values(), second.arms.values(), strict=True):
         measured += [(one.values, alone.values) for one, alone in zip(arms, arms_alone, strict=True)]
-    assert len(measured) == 2 + 2
+    assert len(measured) == len(second.floors) + 2
     for among_others, alone in measured:
         for key in (key for key in alone if not key.startswith("seconds")):
             np.testing.assert_array_equal(alone[key], among_others[key][1:], key)
