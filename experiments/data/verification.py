@@ -15,7 +15,6 @@ from selfcorrect.storage.files.digests import (
     damage_of,
     ends_in_digest,
     listed_in,
-    read_sums,
     unsealed,
     values_and_seal,
 )
@@ -134,9 +133,28 @@ def _generations(folder: Path, everything: list[Path]) -> Iterator[Look]:
 
 
 def _listings(folder: Path, everything: list[Path]) -> Iterator[Look]:
+    """Yield lists of digests, also those of sets of shards of earlier versions, and the files in them."""
     for path in everything:
-        if path.name == DIGESTS and not path.parent.name.startswith("generation-"):
-            yield from (Look(str(each), wrong) for each, wrong in listed_in(path))
+        if path.name == _MANIFEST:
+            yield from _look_at_manifest(path)
+        elif path.name == SUMS or (path.name == DIGESTS and not path.parent.name.startswith("generation-")):
+            for file, damage in listed_in(path):
+                yield Look(str(file), damage, _SHARDS if file.suffix == ".parquet" else "")
+
+
+def _look_at_manifest(path: Path) -> Iterator[Look]:
+    try:
+        values = unsealed(path)
+        digests = {shard["name"]: shard["sha256"] for shard in values["shards"]} | values.get("tables", {})
+    except DamagedError as error:
+        yield Look(str(path), str(error))
+    except (KeyError, TypeError):
+        yield Look(str(path), f"{path} is not what was written: it lists no shards")
+    else:
+        yield Look(str(path))
+        for name, expected in digests.items():
+            file = path.parent / name
+            yield Look(str(file), damage_of(file, expected), _SHARDS if file.suffix == ".parquet" else "")
 
 
 def _records(folder: Path, everything: list[Path]) -> Iterator[Look]:
@@ -177,33 +195,8 @@ def _sealed(folder: Path, everything: list[Path]) -> Iterator[Look]:
             yield from [Look(str(path))] * is_sealed
 
 
-def _list_sums(folder: Path, everything: list[Path]) -> Iterator[Look]:
-    """Yield lists of digests, also those of sets of shards of earlier versions, and the files in them."""
-    for path in everything:
-        if path.name not in (SUMS, _MANIFEST):
-            continue
-        try:
-            digests = read_sums(path) if path.name == SUMS else _read_manifest(path)
-        except DamagedError as error:
-            yield Look(str(path), str(error))
-            continue
-        yield Look(str(path))
-        for name, expected in digests.items():
-            file = path.parent / name
-            yield Look(str(file), damage_of(file, expected), _SHARDS if file.suffix == ".parquet" else "")
-
-
-def _read_manifest(path: Path) -> dict[str, str]:
-    """Return the digests of the shards and tables that a set of earlier versions lists."""
-    values = unsealed(path)
-    try:
-        return {shard["name"]: shard["sha256"] for shard in values["shards"]} | values.get("tables", {})
-    except (KeyError, TypeError) as error:
-        raise DamagedError(f"{path} is not what was written: it lists no shards") from error
-
-
 _FINDERS: tuple[Callable[[Path, list[Path]], Iterator[Look]], ...] = (
-    _generations, _listings, _records, _list_sums, _sealed,
+    _generations, _listings, _records, _sealed,
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from selfcorrect.storage.files.digests import DIGESTS, listed_in, write_listing
+from selfcorrect.storage.files.digests import find_listing, listed_in, write_listing
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.run_folder import environment
 from selfcorrect.storage.runs.tracking import Row, WandbLog, write_rows
@@ -36,7 +36,8 @@ def write_report(
     whether the folder stays.
     """
     earlier = media_listed(folder)
-    (folder / DIGESTS).unlink(missing_ok=True)  # of an earlier call: what is written now may differ
+    if listing := find_listing(folder):
+        listing.unlink()  # of an earlier call: what is written now may differ
     runs = view.study.runs(folder)
     rows = [row for run in runs for arm in view.study.arms(run.task) for row in view.rows(run, arm)]
     outcome = view.outcome(folder, failed)
@@ -71,8 +72,8 @@ def write_figures(folder: Path, page: Page) -> list[Path]:
 
 def media_listed(folder: Path) -> set[Path]:
     """The media that an earlier report wrote."""
-    listing = folder / DIGESTS
-    paths = {path for path, _ in listed_in(listing)} if listing.is_file() else set()
+    listing = find_listing(folder)
+    paths = {path for path, _ in listed_in(listing)} if listing else set()
     return {path for path in paths if folder / "samples" in path.parents}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.motion.measures.metrics import Metric
-from selfcorrect.storage.files.digests import DIGESTS
+from selfcorrect.storage.files.digests import find_listing
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
 
@@ -39,7 +39,7 @@ class RunningReport:
         if event.phase != "generation" or self._failed or time.monotonic() < self._due_s:
             return
         try:
-            if not (self._folder / DIGESTS).is_file():
+            if find_listing(self._folder) is None:
                 write_running_report(self._view, self._folder, self._command)
         except Exception as error:
             self._failed = True

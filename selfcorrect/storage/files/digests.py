@@ -135,9 +135,15 @@ DIGESTS = "digests.json"
 
 
 def write_listing(folder: Path, paths: Iterable[Path]) -> None:
-    """List the digests of files in and below a folder, which are there."""
-    digests = {path.relative_to(folder).as_posix(): digest_of_file(path) for path in sorted(paths)}
-    write_atomically(folder / DIGESTS, sealed(digests))
+    """Write the list of the digests of files in and below a folder; that of earlier versions goes."""
+    digests = {path.relative_to(folder).as_posix(): digest_of_file(path) for path in paths}
+    write_atomically(folder / SUMS, format_sums(digests))
+    (folder / DIGESTS).unlink(missing_ok=True)
+
+
+def find_listing(folder: Path) -> Path | None:
+    """Return the list of digests of a folder, also one of earlier versions; None where there is none."""
+    return next((folder / name for name in (SUMS, DIGESTS) if (folder / name).is_file()), None)
 
 
 SUMS = "SHA256SUMS"
@@ -180,7 +186,7 @@ def states_of(paths: Iterable[Path]) -> list[tuple[str, int, int]]:
 def listed_in(listing: Path) -> list[tuple[Path, str]]:
     """A list and the files in it, and what is wrong with each, "" for nothing."""
     try:
-        digests = unsealed(listing)
+        digests = read_sums(listing) if listing.name == SUMS else unsealed(listing)
     except DamagedError as error:
         return [(listing, str(error))]
     paths = {listing.parent / name: str(expected) for name, expected in digests.items()}

@@ -125,6 +125,7 @@ def test_files_become_shards_and_are_corrected_as_they_are_alone(
     assert motions_in("all").keys() == given.keys()
 
 
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs sha256sum")
 def test_what_sha256sum_checks_is_what_was_written(folder: Path) -> None:
     shard()
     subprocess.run(["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd="shards", check=True, capture_output=True)

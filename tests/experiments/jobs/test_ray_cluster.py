@@ -86,7 +86,7 @@ def where(nodes: Nodes) -> Where:
 
 def content(folder: Path) -> dict[str, bytes]:
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in UNLIKE]
-    paths = [path for path in paths if not (path.name == "digests.json" and (path.parent / "report.html").exists())]
+    paths = [path for path in paths if not (path.name == "SHA256SUMS" and (path.parent / "report.html").exists())]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths if ".records" not in path.parts}
 
 

@@ -54,7 +54,8 @@ def files(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in ("timings.json", "digests.json", "summary.json", ".selfcorrect.lock")
+        if path.is_file()
+        and path.name not in ("timings.json", "digests.json", "SHA256SUMS", "summary.json", ".selfcorrect.lock")
     }
 
 

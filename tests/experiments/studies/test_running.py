@@ -12,7 +12,7 @@ from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.experiments.studies.jobs import run_arm, run_first_generation
 from selfcorrect.experiments.studies.running import RunningReport
 from selfcorrect.runtime.progress import silent
-from selfcorrect.storage.files.digests import DIGESTS
+from selfcorrect.storage.files.digests import SUMS
 
 PLAIN = Arm("replace")
 TINY = MotionSettings(
@@ -52,7 +52,7 @@ def test_it_grows_with_the_run_until_there_is_a_finished_one(tmp_path: Path) -> 
     assert "Under way: 1 of 4 generations are done." in grown
     assert grown.count("<td>1, –</td>") == 1
     assert "<svg" in grown
-    (tmp_path / DIGESTS).write_text("")
+    (tmp_path / SUMS).write_text("")
     (tmp_path / "report.html").write_text("finished")
     assert page_after(tmp_path) == "finished"
 

@@ -229,10 +229,7 @@ def results_of(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.suffix in kinds
-        and path.name not in TIMED
-        and "wandb" not in path.parts
-        and path != folder / "digests.json"  # of pages that hold times
+        if path.suffix in kinds and path.name not in TIMED and "wandb" not in path.parts
     }
 
 

@@ -2,12 +2,28 @@
 
 import json
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from selfcorrect.core.errors import DamagedError
-from selfcorrect.storage.files.digests import holds_seal, sealed, unsealed, unsealed_bytes, values_and_seal, with_seal
+from selfcorrect.storage.files.digests import (
+    DIGESTS,
+    SUMS,
+    digest_of_file,
+    find_listing,
+    holds_seal,
+    listed_in,
+    read_sums,
+    sealed,
+    unsealed,
+    unsealed_bytes,
+    values_and_seal,
+    with_seal,
+    write_listing,
+)
 
 VALUES = {"moved_m": 1.5e-07, "notes": ["a", "\u00e9 \udc80"], "inner": {"x": [1, 2.5, None]}}
 
@@ -51,3 +67,30 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         (tmp_path / "a.json").write_bytes(text)
         with pytest.raises(DamagedError, match=r"a\.json is not what was written"):
             unsealed(tmp_path / "a.json")
+
+
+def test_lists_of_odd_names_are_read_again_and_by_sha256sum(tmp_path: Path) -> None:
+    names = ["a", "b c", "new\nline", "back\\slash", "back\\nslash", "caf\udce9", "é", " *", "folder/a"]
+    (tmp_path / "folder").mkdir()
+    for name in names:
+        (tmp_path / name).write_bytes(os.fsencode(name))
+    write_listing(tmp_path, [tmp_path / name for name in names])
+    listing = find_listing(tmp_path)
+    assert listing is not None
+    assert read_sums(listing) == {name: digest_of_file(tmp_path / name) for name in names}
+    if shutil.which("sha256sum"):
+        command = ["sha256sum", "--strict", "--quiet", "-c", listing.name]
+        assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
+    for damage in (b"x", b"\n", b"\0"):
+        listing.write_bytes(damage + listing.read_bytes()[1:])
+        with pytest.raises(DamagedError, match="is not what was written"):
+            read_sums(listing)
+
+
+def test_a_list_of_earlier_versions_is_read_and_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    (tmp_path / DIGESTS).write_bytes(sealed({"a": digest_of_file(tmp_path / "a")}))
+    assert find_listing(tmp_path) == tmp_path / DIGESTS
+    assert [damage for _, damage in listed_in(tmp_path / DIGESTS)] == ["", ""]
+    write_listing(tmp_path, [tmp_path / "a"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [SUMS, "a"]
