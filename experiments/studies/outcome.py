@@ -17,7 +17,10 @@ from ..reporting.tables import format_text
 from ..reporting.webpage import Cell, PageRow, Table
 from .arms import Arm
 
-REAL = "real training data"
+HELD_OUT = "held-out real data"
+"""What real data score on which no model is trained: the floor."""
+MEMORISER = "memoriser: the training set resampled"
+"""What a model scores that returns its training data: it looks good where no floor stands beside it."""
 
 S = TypeVar("S")
 

@@ -58,11 +58,17 @@ class Task:
     """Optimiser steps of generation 0."""
     space: Space | None = None
     """The space in which ancestry is traced and measured; without it, it is not."""
+    held_out: Samples | None = None
+    """Real data on which no model is trained, for the floor of comparisons: what the judge says of them, no model can
+    be expected to beat."""
 
     def __post_init__(self) -> None:
         check_methods("model", self.model, MODEL_METHODS, "see selfcorrect.GenerativeModel")
         if not isinstance(self.real, Samples):
             raise SettingError(f"real must be Samples, got {describe_value(self.real)}; write Samples.real(values)")
+        if not isinstance(self.held_out, Samples | None):
+            got = describe_value(self.held_out)
+            raise SettingError(f"held_out must be Samples, got {got}; write Samples.real(values)")
         check_callable("evaluate", self.evaluate)
         check_count("initial_steps", self.initial_steps, 0)
 

@@ -149,7 +149,7 @@ def _check_judges(better: Mapping[str, Direction], first: Mapping[str, Task], se
     """SettingError for what a judge cannot measure, and for a direction of what it does not find in real data."""
     for name, task in first.items():
         try:
-            scores = _scores_of_real(task, streams(seed).child("directions"))
+            scores = _judge_real(task, task.real, streams(seed).child("directions"))
         except Exception:  # a judge may ask a model for anything, and there is none yet
             continue
         if not isinstance(scores, Mapping):
@@ -238,28 +238,41 @@ class ComparisonStudy(Study):
     def after_first(self, run: SeedRun, ready: Ready) -> None:
         """Score real data."""
         if not (path := real_scores(run)).exists():
-            write_atomically(path, sealed(_floor(ready.task, run.stream.child("real"))))
+            write_atomically(path, sealed(score_real_data(ready.task, run.stream.child("real"))))
 
 
-def _floor(task: Task, stream: Stream) -> dict[str, object]:
-    """What the judge says of real training data, {"missing": why} where it cannot judge them."""
+def score_real_data(task: Task, stream: Stream) -> dict[str, object]:
+    """Return what the judge says of a memoriser and of held-out real data, where the task has some.
+
+    Returns:
+        "memoriser": scores of the training set resampled, by name, and "held_out": those of held-out data. Or
+        "missing": why the judge cannot score real data.
+    """
     try:
-        scores = {name: float(np.mean(np.asarray(value))) for name, value in _scores_of_real(task, stream).items()}
-        if odd := [name for name, value in scores.items() if not math.isfinite(value)]:
-            return {"missing": f"{odd[0]} of real data is {scores[odd[0]]}"}
-        return {"scores": scores}
+        scores = {"memoriser": _scores_of(task, task.real, stream)}
+        if task.held_out is not None:
+            scores["held_out"] = _scores_of(task, task.held_out, stream.child("held out"))
     except Exception as error:  # a judge may ask a model for anything; the floor is not worth the run
         return {"missing": f"{type(error).__name__}: {error}"}
+    values = {name: value for own in scores.values() for name, value in own.items()}
+    if odd := [name for name, value in values.items() if not math.isfinite(value)]:
+        return {"missing": f"{odd[0]} of real data is {values[odd[0]]}"}
+    return {**scores}
 
 
-def _scores_of_real(task: Task, stream: Stream) -> Any:
-    """Return what the judge says of real training data."""
-    return task.evaluate(Candidate(0, RealDraws(task.real), None, task.real, stream))  # type: ignore[arg-type]
+def _scores_of(task: Task, data: Samples, stream: Stream) -> dict[str, float]:
+    """Return what the judge says of real data as if a model had drawn them: the mean of each quality."""
+    return {name: float(np.mean(np.asarray(value))) for name, value in _judge_real(task, data, stream).items()}
+
+
+def _judge_real(task: Task, data: Samples, stream: Stream) -> Any:
+    """Return what the judge says of real data as if a model had drawn them."""
+    return task.evaluate(Candidate(0, RealDraws(data), None, task.real, stream))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class RealDraws:
-    """A model that draws real training samples of the labels asked for."""
+    """A model that draws real samples of the labels asked for, of any label where there is none."""
 
     real: Samples
 
@@ -268,6 +281,8 @@ class RealDraws:
         rows = torch.empty(len(labels), dtype=torch.int64)
         for label in labels.unique():
             own = (self.real.labels == label).nonzero().flatten()
+            if not len(own):
+                own = torch.arange(len(self.real))
             wanted = labels == label
             chosen = torch.randint(len(own), (int(wanted.sum()),), generator=stream.child(int(label)).torch())
             rows[wanted] = own[chosen]

@@ -23,7 +23,7 @@ from ...reporting.tables import LOOP_COLUMNS, effects_table, half_life_cell, las
 from ...reporting.webpage import Page, Picture, Section
 from ..arms import Arm
 from ..claims import Check, Claimed, Curves, claims_section
-from ..outcome import REAL, Judged, Outcome, Pair
+from ..outcome import HELD_OUT, MEMORISER, Judged, Outcome, Pair
 from ..shares import corrected_by_share, describe_by_share, share_picture, share_section
 from ..study import SeedRun, Study
 from ..view import Told, View
@@ -37,6 +37,10 @@ NOTES = (
     "Arms of a seed start from the same generation 0 and draw the same random numbers, so their differences are taken "
     "seed by seed.",
 )
+
+
+REAL_SCORES = {"held_out": HELD_OUT, "memoriser": MEMORISER}
+"""Key of what the judge says of real data → its row in tables. The first that there is gives the aim of `real`."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +95,17 @@ class ComparisonView(View):
         check_measured(self._better, [each.key for each in metrics])
         judged = [metric for metric in metrics if metric.key in self._better] or metrics
         scored = [run for run in runs if real_scores(run).exists()]
-        scores = {task: [unsealed(real_scores(run)) for run in scored if run.task == task] for task in curves}
+        scores = {task: [_read_real_scores(run) for run in scored if run.task == task] for task in curves}
         missing = next((str(each["missing"]) for every in scores.values() for each in every if "missing" in each), "")
         titles = self.titles()
-        named = {task: ", ".join(filter(None, (REAL, title))) for task, title in titles.items()}
-        floors = {
-            named[task]: _stacked([each["scores"] for each in every])
-            for task, every in ({} if missing else scores).items()
-        }
+        floors, named = {}, {}
+        for task, every in ({} if missing else scores).items():
+            for key, words in REAL_SCORES.items():
+                own = [each[key] for each in every if key in each]
+                if own and len(own) == len(every):
+                    title = ", ".join(filter(None, (words, titles[task])))
+                    floors[title] = _stacked(own)
+                    named.setdefault(task, title)
         found = ComparisonFacts(metrics, judged, missing)
         return Outcome(found, curves, floors, named, titles, [*gaps, *_unmeasured(curves, titles, metrics)])
 
@@ -201,10 +208,21 @@ def _picture(outcome: Measured) -> Picture:
     """What is judged: by synthetic share where several were run, else over generations."""
     judged = outcome.settings.judged
     lines = [arm.line for arm in _arms(outcome)]
-    floor = {} if len(outcome.curves) > 1 else outcome.floor
+    floor = _drawn_floor(outcome)
     return share_picture(outcome, judged, lines, floor) or Picture(
         _curves_svg(outcome, judged), "What is judged, over generations: means over seeds, bands their 95 % intervals."
     )
+
+
+def _drawn_floor(outcome: Measured) -> dict[str, float]:
+    """Return the level of held-out real data, which figures show; nothing without such data or with several tasks."""
+    return outcome.floor if HELD_OUT in outcome.floors else {}
+
+
+def _read_real_scores(run: SeedRun) -> dict[str, Any]:
+    """Return what the judge says of real data; earlier versions named the memoriser's scores otherwise."""
+    kept = unsealed(real_scores(run))
+    return {"memoriser": kept["scores"]} if "scores" in kept else kept
 
 
 def real_scores(run: SeedRun) -> Path:
@@ -267,7 +285,7 @@ def _warnings(outcome: Measured) -> list[str]:
 
 
 def _curves_svg(outcome: Measured, metrics: Sequence[Metric]) -> str:
-    return curve_grid(outcome.columns(), metrics, {} if len(outcome.curves) > 1 else outcome.floor)
+    return curve_grid(outcome.columns(), metrics, _drawn_floor(outcome))
 
 
 def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) -> list[Section]:

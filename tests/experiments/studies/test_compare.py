@@ -21,6 +21,7 @@ import selfcorrect as sc
 from selfcorrect.core.errors import CorrectorError, RunFolderError, SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.experiments.studies.claims import above, below, gain
+from selfcorrect.experiments.studies.outcome import HELD_OUT, MEMORISER
 
 GENERATIONS = 8
 
@@ -90,7 +91,8 @@ def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_fra
     page = (tmp_path / "report.html").read_text()
     assert headline in page
     assert "<svg" in page
-    assert "real against real" in page
+    assert MEMORISER in page
+    assert "real against real" not in page, "there are no held-out data, whose level figures would show"
     assert "<h2>Motions" not in page
     assert {path.name for path in (tmp_path / "tables").iterdir()} == {
         f"{name}.{suffix}" for name in ("arms", "claims", "differences", "loop") for suffix in ("csv", "tex")
@@ -111,12 +113,30 @@ def test_each_task_aims_at_its_own_real_data(tmp_path: Path) -> None:
     tasks = {"narrow": spread_by(1.0), "wide": spread_by(10.0)}
     found = sc.compare(tasks, plans(2), seeds=3, workers=1, out=tmp_path, better={"spread": "real"})
     for task in tasks:
-        real = found.summary.floors[f"real training data, {task}"]["spread"].mean()
+        real = found.summary.floors[f"{MEMORISER}, {task}"]["spread"].mean()
         away = {curves.title: np.abs(curves.last("spread") - real).mean() for curves in found.summary.arms[task]}
         rows = {row.title: row.cells for row in found.tables["differences"].rows}
         change = re.search(r"distance to real data ([+-][\d.]+)", rows[f"{task}: corrected"][0].interval)
         assert change is not None
         assert float(change[1]) == pytest.approx(away["corrected"] - away["synthetic"], abs=0.06)
+
+
+def held_out_task(stream: Stream) -> sc.Task:
+    """A task with held-out data of ten times the spread, which the judge must see as they are."""
+    plain = own_task(stream)
+    return replace(plain, held_out=sc.Samples.real(10 * plain.real.values, plain.real.labels))
+
+
+def test_held_out_data_are_the_floor_and_the_memoriser_stands_beside_them(tmp_path: Path) -> None:
+    found = sc.compare(held_out_task, plans(1), seeds=2, workers=1, out=tmp_path, better={"spread": "real"})
+    assert list(found.summary.floors) == [HELD_OUT, MEMORISER]
+    floor, memoriser = (found.summary.floors[name]["spread"] for name in (HELD_OUT, MEMORISER))
+    assert (floor > 5 * memoriser).all()
+    assert [row.title for row in found.tables["arms"].rows][:2] == [HELD_OUT, MEMORISER]
+    page = (tmp_path / "report.html").read_text()
+    assert "real against real" in page
+    with pytest.raises(SettingError, match="held_out must be Samples, got a Tensor"):
+        replace(held_out_task(streams(0)), held_out=torch.zeros(3))
 
 
 @pytest.mark.slow
