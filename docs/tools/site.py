@@ -48,7 +48,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Add the generated pages to the navigation: examples to the tutorials, all others to the reference."""
     assert config.nav is not None
     sections = {title: pages for entry in config.nav for title, pages in entry.items()}
-    sections["Tutorials"].append({"Examples": [{title_of(path): f"examples/{path.stem}.md"} for path in EXAMPLES]})
+    sections["Tutorials"].append({"Examples": [{title_of(path): place_of_example(path)} for path in EXAMPLES]})
     api = [{"Overview": "api/index.md"}, *({name: f"api/{name}.md"} for name in packages())]
     generated = [{"Commands": "commands.md"}, {"File formats": "formats.md"}, {"Names": "names.md"}, {"API": api}]
     names, project = sections["Reference"]
@@ -61,7 +61,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages = {"commands.md": commands_page(), "formats.md": formats_page(), "names.md": names_page()}
     pages["api/index.md"] = api_overview()
     pages |= {f"api/{name}.md": api_page(name) for name in packages()}
-    pages |= {f"examples/{path.stem}.md": example_page(path) for path in EXAMPLES}
+    pages |= {place_of_example(path): example_page(path) for path in EXAMPLES}
     pages |= {f"{name.lower()}.md": project_page(name) for name in ("CONTRIBUTING", "CHANGELOG", "SECURITY")}
     pages["results/data.md"] = data_page()
     for path, text in pages.items():
@@ -114,7 +114,7 @@ def place_on_site(page: Path, link: str) -> str:
     target = os.path.normpath(Path("docs") / page.parent / path)
     if target.startswith("docs/"):
         return link
-    place = f"examples/{Path(target).stem}.md" if target.startswith("examples/") else PLACES[target]
+    place = str(Path(target).with_suffix(".md")) if target.startswith("examples/") else PLACES[target]
     place += f"#{anchor}" if anchor else ""
     return os.path.relpath(place, page.parent)
 
@@ -152,7 +152,19 @@ def _formula(match: re.Match[str]) -> str:
 
 # --- examples, and files of the repository ---------------------------------------------------------------------------
 
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+EXAMPLES = sorted((ROOT / "examples").rglob("*.py"), key=lambda path: (path.parent != ROOT / "examples", path))
+"""Python files with a page each, those directly in the folder first."""
+
+
+def place_of_example(path: Path) -> str:
+    """Return the page of an example, such as "examples/loops/crossfeed.md"."""
+    return path.relative_to(ROOT).with_suffix(".md").as_posix()
+
+
+def command_of(path: Path) -> str:
+    """Return the command that runs an example."""
+    name = path.relative_to(ROOT).as_posix()
+    return f"selfcorrect toy {name}" if path.parent.name == "loops" else f"python {name}"
 
 
 def title_of(path: Path) -> str:
@@ -165,7 +177,7 @@ def example_page(path: Path) -> str:
     text = path.read_text()
     title, _, rest = (ast.get_docstring(ast.parse(text)) or path.stem).partition("\n")
     code = text.split('"""', 2)[2].strip()
-    run = f"It runs as it stands: `python examples/{path.name}`."
+    run = f"Run it with `{command_of(path)}`."
     heading = f"---\nhide: [toc]\n---\n\n# {title.removesuffix('.')}"
     return "\n\n".join([heading, rest.strip(), run, f"```python\n{code}\n```"])
 
