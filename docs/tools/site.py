@@ -161,7 +161,7 @@ def place_of_example(path: Path) -> str:
     return path.relative_to(ROOT).with_suffix(".md").as_posix()
 
 
-def command_of(path: Path) -> str:
+def command_to_run(path: Path) -> str:
     """Return the command that runs an example."""
     name = path.relative_to(ROOT).as_posix()
     return f"selfcorrect toy {name}" if path.parent.name == "loops" else f"python {name}"
@@ -177,7 +177,7 @@ def example_page(path: Path) -> str:
     text = path.read_text()
     title, _, rest = (ast.get_docstring(ast.parse(text)) or path.stem).partition("\n")
     code = text.split('"""', 2)[2].strip()
-    run = f"Run it with `{command_of(path)}`."
+    run = f"Run it with `{command_to_run(path)}`."
     heading = f"---\nhide: [toc]\n---\n\n# {title.removesuffix('.')}"
     return "\n\n".join([heading, rest.strip(), run, f"```python\n{code}\n```"])
 
