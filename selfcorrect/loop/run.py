@@ -189,7 +189,7 @@ def run_loop(
             try_correction(plan.correction, model, task.real, stream)
         real = task.real
         if plan.correction is not None and plan.correct_real:
-            real = corrected_real(real, plan.correction, stream)
+            real = correct_real_data(real, plan.correction, stream)
             guard.check()
         if done and plan.correction is not None:
             load_state(plan.correction.corrector, store.corrector_state(done))
@@ -288,7 +288,7 @@ def _training_set(
     return plan.policy.mix(real, history, generation, stream.child("generation", generation, "mix"))
 
 
-def corrected_real(real: Samples, correction: Correction, stream: Stream) -> Samples:
+def correct_real_data(real: Samples, correction: Correction, stream: Stream) -> Samples:
     """Real data after the full corrector, for `correct_real` and for judging a corrector's fidelity.
 
     A row that the corrector rejects keeps its own value, so that every policy sees the same number of real samples.
