@@ -271,7 +271,7 @@ def _restore_foot_frames(
     """A correction of a motion in the frames of that motion's skeleton."""
     if not correction.accepted:
         return replace(correction, motion=motion)
-    made = view.back(correction.motion)
+    made = view.restore(correction.motion)
     made = replace(motion, root_m=made.root_m, rotations=made.rotations)
     corrected = match_loop_ends(made, motion) if settings.close_loops else made
     step, nothing = "speeds of standing joints are not reported", cast("tuple[float, float] | None", None)
