@@ -29,7 +29,7 @@ from selfcorrect.experiments.reporting.figures import BLUE, GREY, STYLE, WINE
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions
-from selfcorrect.simulators.pipeline import Physics, correct_cleaned, correct_kinematically
+from selfcorrect.simulators.pipeline import Physics, Pipeline, correct_batches, correct_cleaned
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, STRENGTHS, TrackerSettings, find_preset
 from selfcorrect.storage.files.strict_json import parsed, read_as
@@ -73,7 +73,7 @@ def trial(clip: Motion, engine: str, strength: str, judge: str) -> Trial:
     batch, cleanup = MotionBatch.stack([clip]), CleanupSettings(polish=strength == KINEMATIC)
     cleaned = clean_motions(batch, cleanup)
     if strength == KINEMATIC:
-        ((made,),) = correct_kinematically(cleanup, [batch])
+        ((made,),) = correct_batches(Pipeline(cleanup), [batch])
     else:
         settings = _settings(strength, engine)
         ((made,),) = correct_cleaned(Physics(settings, cleanup.mode, finishing=()), [cleaned])

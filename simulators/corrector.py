@@ -1,72 +1,63 @@
-"""Correctors by kinematics and physics: motions in, what was made of them out."""
+"""Correctors by kinematics and physics: motions in, corrected motions out.
+
+`correct_motions` corrects motions of files, of any length, with the soles, takes and loops that they show.
+`correct_samples` corrects a model's samples, which have one length and stand on a known floor.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain, pairwise
-from math import ceil
-from typing import ClassVar, cast
-
-import numpy as np
+from itertools import chain
+from typing import cast
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.foot_frames import get_foot_frames, level_feet
-from selfcorrect.motion.checks.body import count_t_pose_frames
 from selfcorrect.motion.correction.grounding import OnFloor
-from selfcorrect.motion.correction.pieces import Whole, bounded, correct_any
-from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind
-from selfcorrect.motion.correction.timeline import Timeline
-from selfcorrect.motion.editing.loops import close_loop, is_loop, match_loop_ends, unroll_loop
+from selfcorrect.motion.correction.pieces import PIECE_FRAMES, CorrectionMerger, is_one_piece, split_pieces
+from selfcorrect.motion.correction.results import CorrectedMotion, Note, NoteKind
+from selfcorrect.motion.editing.loops import match_loop_ends
 from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.geometry.views import LevelFeet
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import FootFrames
-from selfcorrect.motion.support import Support
 from selfcorrect.runtime.bugs import attempted
 from selfcorrect.runtime.processes import map_tasks, require_workers
+from selfcorrect.runtime.progress import part_of_work, split_work
 
+from .batching import BATCH_SIZE, find_flaw, make_batches
 from .cleanup.clean import CleanupSettings
-from .cleanup.drift import StabilizeFloor
 from .cleanup.levelling import FitSoles
-from .cleanup.splices import JoinSplices, find_takes
-from .pipeline import correct, correct_kinematically
-from .settings.engine_table import ENGINES
+from .pipeline import Pipeline, correct_batches
+from .segments import OpeningTPoses, merge_segments, split_segments
 from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker
 from .stages.scene import PLAIN, Scene
 from .stages.staging import adapt_settings, place_on_slope
 from .stages.values import select_motions
 
-SHORTEST_FRAMES = 4
-
-
-BATCH = 16
-"""Motions of one skeleton, frame rate and length that are planned together: as many as a processor's cache holds."""
-
-
-FRAMES_TOGETHER = 10_000
-"""Frames of motions that are simulated together, at most, unless one has more."""
-
 
 @dataclass(frozen=True)
 class KinematicCorrector:
-    """The kinematic clean-up alone, without a simulation. The control that shows what physics adds."""
+    """The kinematic clean-up without a simulation: the control that shows what physics adds."""
 
     cleanup: CleanupSettings = field(default_factory=CleanupSettings)
     workers: int = 1
-    together: ClassVar[int] = BATCH
 
     def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions on any skeletons; see `PhysicsCorrector`."""
-        return FileCorrector(self.correct_batches, self.cleanup, self.together, self.workers)(motions)
+        return correct_motions(motions, self.pipeline, self.workers)
 
     def correct_batches(self, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
         """Correct batches of motions of one length, as they are; see `PhysicsCorrector.correct_batches`."""
-        return correct_kinematically(self.cleanup, batches)
+        return correct_batches(self.pipeline, batches)
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The stages that a batch passes."""
+        return Pipeline(self.cleanup)
 
 
 @dataclass(frozen=True)
@@ -90,12 +81,21 @@ class PhysicsCorrector:
     def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions of any skeletons, frame rates and lengths, in their order; long ones piece by piece.
 
-        Raises ValueError where a skeleton lacks a part of the legs, RuntimeError when a worker process dies.
+        Args:
+            motions: Motions of at least four frames each; shorter ones are rejected.
+
+        Returns:
+            A correction of each motion.
+
+        Raises:
+            InputError: A skeleton lacks a part of the legs.
+            SettingError: A motion has a ground, and so has the scene.
+            WorkerError: A worker process died.
         """
         if not self.scene.is_plain and any(motion.ground for motion in motions):
             raise SettingError("a scene has a floor of its own; leave out the ground")
-        corrections = FileCorrector(self._simulate_batches, self._scene_cleanup, self.together, self.workers)(motions)
-        return [place_on_slope(self.scene, each) for each in corrections]
+        corrections = correct_motions(motions, self.pipeline, self.workers)
+        return [place_on_slope(self.scene, correction) for correction in corrections]
 
     def correct_batches(self, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
         """Correct batches of motions of one length, all simulated together, as a model's samples need it.
@@ -103,25 +103,18 @@ class PhysicsCorrector:
         Soles are those of the skeleton; takes, loops and T-poses are not looked for. Skeletons may differ in lengths
         and names, not in tree and parts; frame rates are one.
         """
-        return [[place_on_slope(self.scene, each) for each in own] for own in self._simulate_batches(batches)]
+        corrections = correct_batches(self.pipeline, batches)
+        return [[place_on_slope(self.scene, correction) for correction in batch] for batch in corrections]
 
     @property
-    def together(self) -> int:
-        """Bodies that are simulated at once, at most."""
-        return ENGINES.row(self.tracker.engine.name).together
-
-    @property
-    def _scene_cleanup(self) -> CleanupSettings:
-        """The clean-up in the scene."""
+    def pipeline(self) -> Pipeline:
+        """The stages that a batch passes, with the floor of the scene at y = 0."""
         cleanup = self.cleanup
         if not self.scene.is_plain:  # a push comes once
             cleanup = replace(cleanup, close_loops=False)
-        return replace(cleanup, support="floor") if self.scene.slope_deg else cleanup
-
-    def _simulate_batches(self, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
-        """The corrections of batches, the floor of the scene at y = 0."""
-        tracker = adapt_settings(self.scene, self.tracker)
-        return correct(self._scene_cleanup, tracker, self.scene, self.simulate, batches)
+        if self.scene.slope_deg:
+            cleanup = replace(cleanup, support="floor")
+        return Pipeline(cleanup, adapt_settings(self.scene, self.tracker), self.scene, self.simulate)
 
 
 def correct_samples(
@@ -131,298 +124,185 @@ def correct_samples(
 
     Samples that are not finite are rejected.
     """
-    for start in range(0, len(motions), corrector.together):
-        part = range(start, min(start + corrector.together, len(motions)))
-        flaws = {index: flaw for index in part if (flaw := _find_flaw(motions[index]))}
-        sound = [index for index in part if index not in flaws]
-        batches = [select_motions(motions, sound[first : first + BATCH]) for first in range(0, len(sound), BATCH)]
-        done = chain(*corrector.correct_batches(batches))
-        yield [CorrectedMotion(motions[index], flaws[index]) if index in flaws else next(done) for index in part]
+    bodies_together = corrector.pipeline.bodies_together
+    for start in range(0, len(motions), bodies_together):
+        together = range(start, min(start + bodies_together, len(motions)))
+        flaws = {index: flaw for index in together if (flaw := find_flaw(motions[index]))}
+        sound = [index for index in together if index not in flaws]
+        batches = []
+        for first in range(0, len(sound), BATCH_SIZE):
+            batches.append(select_motions(motions, sound[first : first + BATCH_SIZE]))
+        sound_corrections = chain(*corrector.correct_batches(batches))
+        corrections = []
+        for index in together:
+            if index in flaws:
+                corrections.append(CorrectedMotion(motions[index], flaws[index]))
+            else:
+                corrections.append(next(sound_corrections))
+        yield corrections
 
 
-Correct = Callable[[Sequence[MotionBatch]], list[list[CorrectedMotion]]]
+def correct_motions(motions: Sequence[Motion], pipeline: Pipeline, workers: int = 1) -> list[CorrectedMotion]:
+    """Correct motions of any lengths, those on a ground that is known in the frame of its floor.
 
+    Motions of one piece are corrected together, longer ones one after another.
 
-@dataclass(frozen=True)
-class FileCorrector:
-    """How motions of files are corrected: of any length, with the soles, takes and loops that they show."""
+    Args:
+        motions: Motions of any skeletons, frame rates and lengths.
+        pipeline: The stages that their batches pass.
+        workers: Number of processes.
 
-    correct: Correct
-    settings: CleanupSettings
-    together: int
-    workers: int
-
-    def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        """Correct motions of any lengths, those on a ground that is known in the frame of its floor."""
-        require_workers(self.workers)
-        seen = [OnFloor.of(motion) for motion in motions]
-        corrections = correct_any(self._correct_after_t_pose, [each.motion for each in seen])
-        return [each.off(made) for each, made in zip(seen, corrections, strict=True)]
-
-    def _correct_after_t_pose(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        """Correct motions after the T-pose in which they may open."""
-        if self.settings.find_step(FitSoles) is None:
-            return self.correct_segments(motions)
-        opening = [0 if _find_flaw(motion) else count_t_pose_frames(motion) for motion in motions]
-        if not any(opening):
-            return self._correct_on_level_feet(motions)
-        rest = [motion.frames(count, len(motion)) for motion, count in zip(motions, opening, strict=True)]
-        each = zip(motions, opening, self._correct_after_t_pose(rest), strict=True)
-        return [_prepend_t_pose(*one) for one in each]
-
-    def _correct_on_level_feet(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        """Correct motions with their soles where they show them; what comes out is in their own skeletons' frames."""
-        views = [LevelFeet(FootFrames() if _find_flaw(motion) else get_foot_frames(motion)) for motion in motions]
-        seen = [replace(view.view(motion), feet=view.feet) for motion, view in zip(motions, views, strict=True)]
-        each = zip(motions, views, self.correct_segments(seen), strict=True)
-        return [_restore_foot_frames(*one, settings=self.settings) for one in each]
-
-    def correct_segments(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        """Correct the takes of motions, loops of them unrolled, and put them together."""
-        parts = [split_segments(motion, self.settings) for motion in motions]
-        corrections = iter(self._correct_batches([part.motion for own in parts for part in own]))
-        each = [(motion, own, [next(corrections) for _ in own]) for motion, own in zip(motions, parts, strict=True)]
-        return [
-            _with_added_speed(motion, merge_segments(motion, own, made, self.settings)) for motion, own, made in each
-        ]
-
-    def _correct_batches(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        """Correct like motions in batches, of which some go together, and reject those that nothing could work on."""
-        flaws = [_find_flaw(motion) for motion in motions]
-        corrections = [CorrectedMotion(motion, flaw) for motion, flaw in zip(motions, flaws, strict=True)]
-        sound = [index for index, flaw in enumerate(flaws) if flaw is None]
-        tasks = make_batches(
-            motions, sound, 1 if self.settings.find_step(FitSoles) else BATCH, self.together, self.workers
-        )
-        stacked = [[MotionBatch.stack([motions[index] for index in batch]) for batch in task] for task in tasks]
-        for task, done in zip(tasks, map_tasks(self.correct, stacked, self.workers), strict=True):
-            for index, made in zip(chain(*task), chain(*done), strict=True):
-                corrections[index] = replace(made, motion=_with_corrected_poses(motions[index], made))
-        return corrections
-
-
-def _with_corrected_poses(given: Motion, correction: CorrectedMotion) -> Motion:
-    """The corrected motion with the texts of the given one, which it is where it was rejected."""
-    made = correction.motion
-    return replace(given, root_m=made.root_m, rotations=made.rotations) if correction.accepted else given
-
-
-def make_batches(
-    motions: Sequence[Motion], indices: Sequence[int], largest: int, together: int, workers: int
-) -> list[list[list[int]]]:
-    """Indices of motions as tasks of batches.
-
-    The motions of a task are simulated together: bodies of one tree and frame rate, of like lengths, so few that memory
-    is bounded and every worker has some. Those of a batch, at most `largest`, have one skeleton and length.
+    Returns:
+        A correction of each motion, in their order.
     """
-    tasks = list[list[int]]()
-    for group in _group_by(
-        indices, lambda index: (motions[index].skeleton.tree, motions[index].fps, _tilted_up_axis(motions[index]))
-    ):
-        most = min(together, ceil(len(group) / workers))
-        longest_first = sorted(group, key=lambda index: -len(motions[index]))
-        tasks += bounded(longest_first, lambda index: len(motions[index]), FRAMES_TOGETHER, most)
-    alike = [_group_by(task, lambda index: _batch_key(motions[index])) for task in tasks]
-    return [
-        [batch[start : start + largest] for batch in task for start in range(0, len(batch), largest)] for task in alike
-    ]
+    require_workers(workers)
+    views = [OnFloor.of(motion) for motion in motions]
+    is_long = [len(view.motion) > PIECE_FRAMES for view in views]
+    short = [view.motion for view, motion_is_long in zip(views, is_long, strict=True) if not motion_is_long]
+    long = [view.motion for view, motion_is_long in zip(views, is_long, strict=True) if motion_is_long]
+    short_share = sum(map(len, short)) / max(sum(map(len, motions)), 1)
+    with part_of_work(0.0, short_share):
+        short_corrections = iter(_correct_pieces(short, pipeline, workers))
+    with part_of_work(short_share, 1.0):
+        long_corrections = iter(_correct_long_motions(long, pipeline, workers))
+    corrections = []
+    for view, motion_is_long in zip(views, is_long, strict=True):
+        correction = next(long_corrections if motion_is_long else short_corrections)
+        corrections.append(view.off(correction))
+    return corrections
 
 
-def _tilted_up_axis(motion: Motion) -> tuple[float, ...] | None:
-    """What is up where that is not y."""
-    return tuple(motion.ground.up.tolist()) if motion.ground and motion.ground.slope_deg else None
+def _correct_long_motions(motions: Sequence[Motion], pipeline: Pipeline, workers: int) -> list[CorrectedMotion]:
+    """Correct long motions one after another, each in pieces, so that memory does not grow with their length."""
+    corrections = []
+    for motion, (first, last) in zip(motions, split_work(list(map(len, motions))), strict=True):
+        with part_of_work(first, last):
+            corrections.append(_correct_long_motion(motion, pipeline, workers))
+    return corrections
 
 
-def _batch_key(motion: Motion) -> Hashable:
-    """What the motions of a batch share beside their frame rate."""
-    return motion.skeleton.identity, len(motion), motion.ground
+def _correct_long_motion(motion: Motion, pipeline: Pipeline, workers: int) -> CorrectedMotion:
+    if is_one_piece(motion):
+        return _correct_pieces([motion], pipeline, workers)[0]
+    merger = CorrectionMerger(motion)
+    for group in split_pieces(motion):
+        with part_of_work(*group.shares):
+            corrections = _correct_pieces(group.motions, pipeline, workers)
+        for start, correction in zip(group.starts, corrections, strict=True):
+            merger.append(start, correction)
+        if merger.rejection is not None:
+            break
+    return merger.correction
 
 
-def _group_by(indices: Sequence[int], key: Callable[[int], Hashable]) -> list[list[int]]:
-    """Indices of equal key, in the order of the first of each group."""
-    groups = defaultdict[Hashable, list[int]](list)
-    for index in indices:
-        groups[key(index)].append(index)
-    return list(groups.values())
+def _correct_pieces(motions: Sequence[Motion], pipeline: Pipeline, workers: int) -> list[CorrectedMotion]:
+    """Correct motions of one piece each: after the T-poses in which they may open, with their soles where they show."""
+    if pipeline.cleanup.find_step(FitSoles) is None:
+        return _correct_segments(motions, pipeline, workers)
+    openings = [OpeningTPoses.from_motion(motion) for motion in motions]
+    corrections = _correct_on_level_feet([opening.rest for opening in openings], pipeline, workers)
+    return [opening.prepend_to(correction) for opening, correction in zip(openings, corrections, strict=True)]
 
 
-def _prepend_t_pose(motion: Motion, count: int, correction: CorrectedMotion) -> CorrectedMotion:
-    """A motion that opens with so many frames of a T-pose, which stay, from the correction of what follows."""
-    if not count:
-        return correction
-    timeline = correction.timeline and correction.timeline.after(count)
+def _correct_on_level_feet(motions: Sequence[Motion], pipeline: Pipeline, workers: int) -> list[CorrectedMotion]:
+    """Correct motions with their soles where they show them; what comes out is in their own skeletons' frames."""
+    views, levelled = [], []
+    for motion in motions:
+        view = LevelFeet(FootFrames() if find_flaw(motion) else get_foot_frames(motion))
+        views.append(view)
+        levelled.append(replace(view.view(motion), feet=view.feet))
+    corrections = _correct_segments(levelled, pipeline, workers)
+    restored = []
+    for motion, view, correction in zip(motions, views, corrections, strict=True):
+        restored.append(_restore_foot_frames(motion, view, correction, pipeline.cleanup))
+    return restored
+
+
+def _correct_segments(motions: Sequence[Motion], pipeline: Pipeline, workers: int) -> list[CorrectedMotion]:
+    """Correct the takes of motions, loops of them unrolled, and merge them."""
+    segments_of_motions = [split_segments(motion, pipeline.cleanup) for motion in motions]
+    unrolled = [segment.motion for segments in segments_of_motions for segment in segments]
+    corrections = iter(_correct_in_batches(unrolled, pipeline, workers))
+    merged = []
+    for motion, segments in zip(motions, segments_of_motions, strict=True):
+        of_segments = [next(corrections) for _ in segments]
+        correction = merge_segments(motion, segments, of_segments, pipeline.cleanup)
+        merged.append(_with_added_speed(motion, correction))
+    return merged
+
+
+def _correct_in_batches(motions: Sequence[Motion], pipeline: Pipeline, workers: int) -> list[CorrectedMotion]:
+    """Correct like motions in batches, of which some go together, and reject those that nothing could work on."""
+    flaws = [find_flaw(motion) for motion in motions]
+    sound = [index for index, flaw in enumerate(flaws) if flaw is None]
+    batch_size = 1 if pipeline.cleanup.find_step(FitSoles) else BATCH_SIZE
+    tasks = make_batches(motions, sound, batch_size, pipeline.bodies_together, workers)
+    stacked = []
+    for task in tasks:
+        stacked.append([MotionBatch.stack([motions[index] for index in batch]) for batch in task])
+    results = map_tasks(partial(correct_batches, pipeline), stacked, workers)
+    corrections = [CorrectedMotion(motion, flaw) for motion, flaw in zip(motions, flaws, strict=True)]
+    for task, batches in zip(tasks, results, strict=True):
+        for index, correction in zip(chain(*task), chain(*batches), strict=True):
+            corrections[index] = _with_texts_of(motions[index], correction)
+    return corrections
+
+
+def _with_texts_of(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
+    """Return a correction whose motion has the texts of the original one, which it is if it was rejected."""
     if not correction.accepted:
-        failure = correction.failure and correction.failure.later(count)
-        return replace(correction, motion=motion, failure=failure, timeline=timeline)
-    made, root_m, rotations = correction.motion, motion.root_m.copy(), motion.rotations.copy()
-    root_m[count:], rotations[count:] = made.root_m, made.rotations
-    return replace(
-        correction,
-        motion=replace(motion, root_m=root_m, rotations=rotations),
-        timeline=timeline,
-        supports=tuple(support.moved(np.zeros(3), count) for support in correction.supports),
-        notes=(*correction.notes, Note(NoteKind.T_POSE, count)),
-    )
+        return replace(correction, motion=motion)
+    corrected = correction.motion
+    return replace(correction, motion=replace(motion, root_m=corrected.root_m, rotations=corrected.rotations))
 
 
 def _restore_foot_frames(
     motion: Motion, view: LevelFeet, correction: CorrectedMotion, settings: CleanupSettings
 ) -> CorrectedMotion:
-    """A correction of a motion in the frames of that motion's skeleton."""
+    """Return the correction of a motion in the frames of that motion's skeleton."""
     if not correction.accepted:
         return replace(correction, motion=motion)
-    made = view.restore(correction.motion)
-    made = replace(motion, root_m=made.root_m, rotations=made.rotations)
-    corrected = match_loop_ends(made, motion) if settings.close_loops else made
-    step, nothing = "speeds of standing joints are not reported", cast("tuple[float, float] | None", None)
-    speeds_m_s, note = attempted(step, partial(standing_speeds_m_s, motion, corrected), nothing)
-    before, after = ({}, {}) if speeds_m_s is None else ({"standing_m_s": each} for each in speeds_m_s)
-    alone = replace(settings, close_loops=False)
-    if _is_closed_loop(correction):  # its figures are those with its margins
-        before = {**measure_errors(motion, alone), **before}
-    if _is_closed_loop(correction) or correction.supports or corrected is not made:
-        after = {**measure_errors(corrected, alone), **after}
+    restored = view.restore(correction.motion)
+    restored = replace(motion, root_m=restored.root_m, rotations=restored.rotations)
+    corrected = match_loop_ends(restored, motion) if settings.close_loops else restored
+    raised_m = float(median((corrected.root_m - motion.root_m)[:, 1]))
+    unmeasured = cast("tuple[float, float] | None", None)
+    step = "speeds of standing joints are not reported"
+    speeds_m_s, note = attempted(step, partial(standing_speeds_m_s, motion, corrected), unmeasured)
+    before: dict[str, float] = {}
+    after: dict[str, float] = {}
+    without_closing = replace(settings, close_loops=False)
+    is_loop = any(note.kind is NoteKind.LOOP for note in correction.notes)
+    if is_loop:  # its figures are those with its margins
+        before |= measure_errors(motion, without_closing)
+    if is_loop or correction.supports or corrected is not restored:
+        after |= measure_errors(corrected, without_closing)
+    if speeds_m_s is not None:
+        before["standing_m_s"], after["standing_m_s"] = speeds_m_s
     return replace(
         correction,
         motion=corrected,
         before={**correction.before, **before},
         after={**correction.after, **after},
-        figures={**correction.figures, "raised_m": float(median((corrected.root_m - motion.root_m)[:, 1]))},
+        figures={**correction.figures, "raised_m": raised_m},
         notes=(*correction.notes, *((Note(words=note),) if note else ())),
     )
 
 
-def _is_closed_loop(correction: CorrectedMotion) -> bool:
-    return any(note.kind is NoteKind.LOOP for note in correction.notes)
-
-
 def measure_errors(motion: Motion, settings: CleanupSettings) -> Mapping[str, float]:
-    """The errors of a motion by name, as a correction would find them before it: on the supports that it shows."""
-    files = FileCorrector(partial(correct_kinematically, settings), settings, BATCH, workers=1)
-    errors, _ = attempted(
-        "errors are not measured anew",
-        lambda: files.correct_segments([level_feet(OnFloor.of(motion).motion)])[0].before,
-        {},
-    )
+    """Return the errors of a motion by name, as a correction would find them before it: on the supports it shows."""
+    nothing: Mapping[str, float] = {}
+    errors, _ = attempted("errors are not measured anew", partial(_errors_before, motion, settings), nothing)
     return errors
 
 
+def _errors_before(motion: Motion, settings: CleanupSettings) -> Mapping[str, float]:
+    levelled = level_feet(OnFloor.of(motion).motion)
+    return _correct_segments([levelled], Pipeline(settings), workers=1)[0].before
+
+
 def _with_added_speed(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
-    """The correction with the angular speed that it adds to joints."""
+    """Return the correction with the angular speed that it adds to joints."""
     if not correction.accepted:
         return correction
     return replace(correction, added_angular_speed_deg_s=added_by_joint_deg_s(motion, correction.motion))
-
-
-def _find_flaw(motion: Motion) -> Failure | None:
-    """Why a motion cannot be worked on, None where it can."""
-    if len(motion) < SHORTEST_FRAMES:
-        return Failure(FailureKind.TOO_SHORT, value=len(motion), limit=SHORTEST_FRAMES)
-    broken = np.array(~np.isfinite(motion.rotations).all(axis=2))
-    broken[:, 0] |= ~np.isfinite(motion.root_m).all(axis=1)
-    if not broken.any():
-        return None
-    frame, joint = np.unravel_index(broken.argmax(), broken.shape)
-    return Failure(FailureKind.NOT_FINITE, int(frame), joint=motion.skeleton.names[joint])
-
-
-MARGIN_S = 1.5
-"""Time of a loop's neighbours that is corrected with it: what begins at rest has swung in by then."""
-
-
-@dataclass(frozen=True, eq=False)
-class Segment:
-    """A part of a motion, from frame `start` on."""
-
-    start: int
-    given: Motion
-    margin: int = 0
-    """Frames with which it is unrolled on either side; 0 where it is no loop."""
-
-    @property
-    def motion(self) -> Motion:
-        """The motions to correct."""
-        return unroll_loop(self.given, self.margin) if self.margin else self.given
-
-    def correct_from_unrolled(self, unrolled_one: CorrectedMotion, *, same_travel: bool) -> CorrectedMotion:
-        """What became of the part, from what became of `motion`; figures of loops are those with their margins."""
-        if not self.margin:
-            return unrolled_one
-        frames, timeline = slice(self.margin, self.margin + len(self.given)), unrolled_one.timeline
-        if timeline is not None:
-            timeline = timeline.frames(frames.start, frames.stop)
-        cut = replace(unrolled_one, timeline=timeline, residual={**unrolled_one.residual, **_mean_residual(timeline)})
-        if cut.failure is not None:
-            return replace(cut, motion=self.given, failure=self._map_failure_to_loop(cut.failure))
-        back_m = (self.given.root_m[0] - cut.motion.root_m[self.margin]) * (1.0, 0.0, 1.0)
-        made = replace(cut.motion, root_m=cut.motion.root_m + back_m)
-        return replace(
-            cut,
-            motion=close_loop(made, self.given, self.margin, same_travel=same_travel),
-            supports=tuple(support.moved(back_m) for support in _supports_within(cut.supports, frames)),
-            notes=(*cut.notes, Note(NoteKind.LOOP, self.given.seconds)),
-        )
-
-    def _map_failure_to_loop(self, failure: Failure) -> Failure:
-        """A failure in the unrolled loop, at the frames of the loop that it repeats."""
-        if failure.frame is None:
-            return failure
-        frame = (failure.frame - self.margin) % (len(self.given) - 1)
-        if failure.last_frame is None:
-            return replace(failure, frame=frame)
-        last = min(frame + failure.last_frame - failure.frame, len(self.given) - 1)
-        return replace(failure, frame=frame, last_frame=last)
-
-
-def split_segments(motion: Motion, settings: CleanupSettings) -> list[Segment]:
-    """The parts of a motion, in their order."""
-    if not (np.isfinite(motion.root_m).all() and np.isfinite(motion.rotations).all()):
-        return [Segment(0, motion)]
-    splicing = settings.find_step(JoinSplices) or JoinSplices(join_takes=True)
-    starts = [0] if splicing.join_takes else find_takes(motion, splicing)
-    takes = [motion.frames(*span) for span in pairwise([*starts, len(motion)])] if len(starts) > 1 else [motion]
-    margin = round(MARGIN_S * motion.fps)
-    may_close = settings.close_loops and not (motion.ground and motion.ground.boxes)  # boxes do not repeat
-    return [
-        Segment(start, take, margin if may_close and is_loop(take) else 0)
-        for start, take in zip(starts, takes, strict=True)
-    ]
-
-
-def merge_segments(
-    motion: Motion, parts: Sequence[Segment], corrections: Sequence[CorrectedMotion], settings: CleanupSettings
-) -> CorrectedMotion:
-    """The correction of a motion from those of its parts; the first part that fails rejects it."""
-    halting = settings.find_step(StabilizeFloor)
-    same_travel = halting is None or not halting.remove
-    own = [
-        part.correct_from_unrolled(each, same_travel=same_travel) for part, each in zip(parts, corrections, strict=True)
-    ]
-    if len(own) == 1:
-        return own[0]
-    whole = Whole(motion)
-    for part, correction in zip(parts, own, strict=True):
-        if not correction.accepted:
-            return whole.rejected(part.start, correction)
-        whole.append(part.start, correction)
-    cuts = Note(NoteKind.TAKES, words=", ".join(str(part.start) for part in parts[1:]))
-    return replace(whole.correction, notes=(cuts, *whole.correction.notes))
-
-
-def _mean_residual(timeline: Timeline | None) -> dict[str, float]:
-    """The mean residual wrench of a timeline, whose first frame no step leads to."""
-    if timeline is None or len(timeline) < 2:
-        return {}
-    return {
-        "residual_force_bodyweights": float(timeline.residual_force_bodyweights[1:].mean()),
-        "residual_torque_nm": float(timeline.residual_torque_nm[1:].mean()),
-    }
-
-
-def _supports_within(supports: Sequence[Support], frames: slice) -> Iterator[Support]:
-    """Supports that carry a body in some frames, counted from the first of them."""
-    last = frames.stop - frames.start - 1
-    for support in supports:
-        if support.first < frames.stop and support.last >= frames.start:
-            first, end = max(support.first - frames.start, 0), min(support.last - frames.start, last)
-            yield replace(support, first=first, last=end)

@@ -10,16 +10,17 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.geometry.views import JointOrder
-from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
+from .batching import BATCH_SIZE
 from .body.humanoid import Humanoid, build_humanoid
 from .cleanup.clean import CleanupSettings, clean_motions
 from .engines.world import World
@@ -30,10 +31,28 @@ from .settings.engine_table import ENGINES
 from .settings.plan import SupportMode
 from .settings.tracker import SimulateChoice, TrackerSettings
 from .stages.scene import PLAIN, Scene
-from .stages.staging import CorrectBatches, adapt_body, correct_at_scene_size
+from .stages.staging import adapt_body, enter_scene, leave_scene
 from .stages.values import CleanedMotions, MotionPlan, SimulatedMotion, TrackingResult, select_motions
 from .tracking.residual_free import follow_residual_free
 from .tracking.tracker import track_motions
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The stages that batches of motions pass: clean, plan, track, postprocess, evaluate."""
+
+    cleanup: CleanupSettings
+    tracker: TrackerSettings | None = None
+    """How bodies follow what was planned; None to correct by kinematics only."""
+    scene: Scene = PLAIN
+    """Where, and with what body, motions are followed."""
+    simulate: SimulateChoice = "always"
+    """Which motions are simulated: those whose plan leaves room for a gain ("auto"), or all."""
+
+    @property
+    def bodies_together(self) -> int:
+        """Most motions that are corrected together."""
+        return BATCH_SIZE if self.tracker is None else ENGINES.row(self.tracker.engine.name).together
 
 
 @dataclass(frozen=True)
@@ -51,54 +70,55 @@ class Physics:
     """What is done to the output; with no step, simulated states come out as they are."""
 
 
-def correct_kinematically(cleanup: CleanupSettings, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
-    """Correct batches of motions of one length by kinematics alone."""
-    return _in_canonical_joint_order(lambda ordered: [_clean_batch(cleanup, motions) for motions in ordered], batches)
+def correct_batches(pipeline: Pipeline, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
+    """Correct batches of motions of one length, all tracked together, whatever the order of their joints.
 
+    Args:
+        pipeline: The stages that they pass.
+        batches: Their skeletons may differ in lengths and names, not in tree and parts; their frame rates are one.
 
-def _clean_batch(cleanup: CleanupSettings, motions: MotionBatch) -> list[CorrectedMotion]:
-    """What becomes of a batch by kinematics alone."""
-    cleaned = clean_motions(motions, cleanup)
-    made = (
-        PostprocessState.from_stages(cleaned).apply_steps(KINEMATIC_POSTPROCESS).motions
-        if cleanup.polish
-        else cleaned.motions
-    )
-    return evaluate_kinematic(cleaned, made, cleanup.mode)
-
-
-def correct(
-    cleanup: CleanupSettings,
-    tracker: TrackerSettings,
-    scene: Scene,
-    simulate: SimulateChoice,
-    batches: Sequence[MotionBatch],
-) -> list[list[CorrectedMotion]]:
-    """Correct batches of motions of one length by kinematics and physics, all tracked together, in a scene.
-
-    Their skeletons may differ in lengths and names, not in tree and parts, and their frame rates are one.
+    Returns:
+        A correction of each motion of each batch; a motion that is rejected comes out as it was given.
     """
-    # The effect of a scene, or of muscles alone, is kept.
-    finishes = cleanup.polish and tracker.residual_free is None and scene.is_plain
-    physics = Physics(tracker, cleanup.mode, scene, simulate, POSTPROCESS if finishes else ())
-
-    def corrected(motions: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
-        return correct_cleaned(physics, [clean_motions(each, cleanup) for each in motions])
-
-    return _in_canonical_joint_order(partial(correct_at_scene_size, scene, corrected), batches)
-
-
-def _in_canonical_joint_order(correct: CorrectBatches, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
-    """Correct batches whatever the order of their joints; what fails comes out as it was given."""
     orders = [JointOrder.canonical(motions.skeleton) for motions in batches]
-    corrected = correct([order.view(motions) for motions, order in zip(batches, orders, strict=True)])
-    return [
-        [
-            replace(made, motion=order.restore(made.motion) if made.accepted else motions[index])
-            for index, made in enumerate(own)
-        ]
-        for motions, own, order in zip(batches, corrected, orders, strict=True)
-    ]
+    ordered = [order.view(motions) for motions, order in zip(batches, orders, strict=True)]
+    if pipeline.tracker is None:
+        corrections = [_correct_kinematically(pipeline.cleanup, motions) for motions in ordered]
+    else:
+        corrections = _correct_physically(pipeline, pipeline.tracker, ordered)
+    restored = []
+    for motions, of_batch, order in zip(batches, corrections, orders, strict=True):
+        restored.append([_restore_order(motions[index], order, result) for index, result in enumerate(of_batch)])
+    return restored
+
+
+def _restore_order(motion: Motion, order: JointOrder, correction: CorrectedMotion) -> CorrectedMotion:
+    if not correction.accepted:
+        return replace(correction, motion=motion)
+    return replace(correction, motion=order.restore(correction.motion))
+
+
+def _correct_kinematically(cleanup: CleanupSettings, motions: MotionBatch) -> list[CorrectedMotion]:
+    """Correct a batch by kinematics only."""
+    cleaned = clean_motions(motions, cleanup)
+    corrected = cleaned.motions
+    if cleanup.polish:
+        corrected = PostprocessState.from_stages(cleaned).apply_steps(KINEMATIC_POSTPROCESS).motions
+    return evaluate_kinematic(cleaned, corrected, cleanup.mode)
+
+
+def _correct_physically(
+    pipeline: Pipeline, tracker: TrackerSettings, batches: Sequence[MotionBatch]
+) -> list[list[CorrectedMotion]]:
+    """Correct batches by kinematics and physics, in a scene."""
+    cleanup, scene = pipeline.cleanup, pipeline.scene
+    # The effect of a scene, or of muscles alone, is kept.
+    is_postprocessed = cleanup.polish and tracker.residual_free is None and scene.is_plain
+    steps = POSTPROCESS if is_postprocessed else ()
+    physics = Physics(tracker, cleanup.mode, scene, pipeline.simulate, steps)
+    in_scene = [enter_scene(scene, motions) for motions in batches]
+    corrections = correct_cleaned(physics, [clean_motions(motions, cleanup) for motions in in_scene])
+    return [[leave_scene(scene, correction) for correction in of_batch] for of_batch in corrections]
 
 
 def correct_cleaned(physics: Physics, cleaned: Sequence[CleanedMotions]) -> list[list[CorrectedMotion]]:

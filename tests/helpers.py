@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from selfcorrect.motion.correction.pieces import CorrectionMerger, is_one_piece, split_pieces
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from selfcorrect.experiments.toy.view import ToyView
     from selfcorrect.loop.run import Plan, Task
     from selfcorrect.models.protocol import GenerativeModel
+    from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
     from selfcorrect.motion.motion import Motion
 
 
@@ -135,6 +138,19 @@ def lifting_off() -> Motion:
     root_m = np.tile([0.0, height_m, 0.0], (40, 1))
     root_m[30:, 1] += np.linspace(0.05, 1, 10)
     return Motion(skeleton, root_m, rotations, 30.0)
+
+
+def correct_in_pieces(correct: CorrectMotions, motion: Motion, piece_frames: int) -> CorrectedMotion:
+    """Correct a motion in pieces, or as a whole if it is one, with any correction."""
+    if is_one_piece(motion, piece_frames):
+        return correct([motion])[0]
+    merger = CorrectionMerger(motion)
+    for group in split_pieces(motion, piece_frames):
+        for start, correction in zip(group.starts, correct(group.motions), strict=True):
+            merger.append(start, correction)
+        if merger.rejection is not None:
+            break
+    return merger.correction
 
 
 def report_of(out: Path) -> dict[str, dict]:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,13 @@ from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import pace
 from selfcorrect.motion.correction.pieces import bounded
-from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
 from selfcorrect.motion.editing.transforms import retime
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import attempted, is_of_machine, sentence_of
-from selfcorrect.runtime.progress import Progress, in_turn, watch_progress
+from selfcorrect.runtime.progress import Progress, part_of_work, split_work, watch_progress
+from selfcorrect.simulators.batching import MAX_FRAMES_TOGETHER
 from selfcorrect.simulators.body.humanoid import estimate_mass_kg
-from selfcorrect.simulators.corrector import FRAMES_TOGETHER
 from selfcorrect.storage.files.limits import noting_opened
 from selfcorrect.storage.files.writing import explain_write_error, replacing, scratch_folder, suffixed
 
@@ -119,7 +119,7 @@ def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progres
     Results are the same bytes whichever files are together.
     """
     done = 0
-    for group in bounded((_read(task, options) for task in tasks), lambda read: read.frames, FRAMES_TOGETHER):
+    for group in bounded((_read(task, options) for task in tasks), lambda read: read.frames, MAX_FRAMES_TOGETHER):
         frames = max(sum(read.frames for read in group), 1)
         progress("correct", 0, frames)
         with watch_progress(partial(_tell, progress, frames)):
@@ -203,22 +203,38 @@ def correct_each(
     Returns:
         What became of each, or the error that it raised.
     """
-    correct, prepared = options.corrector(), prepared or motions
+    corrector = options.corrector()
+    prepared = prepared or motions
     corrections: Sequence[CorrectedMotion | Exception]
     try:
-        corrections = correct(prepared)
+        corrections = corrector(prepared)
     except Exception:  # the motion that it comes from is named below
-        alone = partial(_or_error, lambda motion: correct([motion])[0])
-        corrections = in_turn(alone, prepared, list(map(len, prepared)))
-    return [
-        each if isinstance(each, Exception) else _or_error(options.finished, motion, each)
-        for motion, each in zip(motions, corrections, strict=True)
-    ]
+        corrections = _correct_alone(corrector, prepared)
+    results = list[CorrectedMotion | Exception]()
+    for motion, correction in zip(motions, corrections, strict=True):
+        is_error = isinstance(correction, Exception)
+        results.append(correction if is_error else _apply_controls(options, motion, correction))
+    return results
 
 
-def _or_error(work: Callable[..., CorrectedMotion], *arguments: object) -> CorrectedMotion | Exception:
+def _correct_alone(corrector: CorrectMotions, motions: Sequence[Motion]) -> list[CorrectedMotion | Exception]:
+    """Correct motions one after another; whatever is wrong with one of them, the others go on."""
+    results = list[CorrectedMotion | Exception]()
+    for motion, (first, last) in zip(motions, split_work(list(map(len, motions))), strict=True):
+        with part_of_work(first, last):
+            try:
+                results.append(corrector([motion])[0])
+            except Exception as error:
+                results.append(error)
+    return results
+
+
+def _apply_controls(
+    options: CorrectionOptions, motion: Motion, correction: CorrectedMotion
+) -> CorrectedMotion | Exception:
+    """Return a correction with what people changed of it, or the error that this raises."""
     try:
-        return work(*arguments)
+        return options.finished(motion, correction)
     except Exception as error:  # whatever is wrong with one motion, the others go on
         return error
 

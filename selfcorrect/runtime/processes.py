@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..core.errors import SettingError, WorkerError
-from .progress import in_turn
+from .progress import map_sequential
 from .supervision import kill_this_process
 
 Item = TypeVar("Item")
@@ -104,7 +104,7 @@ def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers
     tasks = list(tasks)
     if workers == 1 or len(tasks) <= 1:
         with with_threads(workers) if workers > 1 else nullcontext():
-            return in_turn(function, tasks)
+            return map_sequential(function, tasks)
     workers = min(workers, len(tasks))
     try:
         return _at_once(_executor(workers), function, tasks, workers)

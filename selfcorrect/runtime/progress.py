@@ -28,13 +28,13 @@ def watch_progress(tell: Watcher) -> Iterator[None]:
     """Inside, `tell` is called with larger and larger shares, also where work is begun again."""
     furthest = 0.0
 
-    def onward(share: float) -> None:
+    def tell_if_further(share: float) -> None:
         nonlocal furthest
         if share > furthest:
             furthest = share
             tell(share)
 
-    with _told_to(onward):
+    with _watcher(tell_if_further):
         yield
 
 
@@ -42,23 +42,29 @@ def watch_progress(tell: Watcher) -> Iterator[None]:
 def part_of_work(first: float, last: float) -> Iterator[None]:
     """What is done inside is the work from one share of the whole to another, and all of it when that is left."""
     outer = _tell.get()
-    with _told_to(lambda share: outer(first + share * (last - first))):
+    with _watcher(lambda share: outer(first + share * (last - first))):
         yield
     outer(last)
 
 
-def in_turn(work: Callable[[Item], Result], items: Sequence[Item], sizes: Sequence[int] | None = None) -> list[Result]:
-    """Work on one item after the other, each of which is a part of the work as large as its size; by default alike."""
-    edges = list(accumulate(sizes if sizes is not None else [1] * len(items), initial=0))
+def split_work(sizes: Sequence[int]) -> list[tuple[float, float]]:
+    """Return where each of several parts of the work begins and ends, as shares of the whole, from their sizes."""
+    edges = list(accumulate(sizes, initial=0))
+    total = max(edges[-1], 1)
+    return [(first / total, last / total) for first, last in pairwise(edges)]
+
+
+def map_sequential(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Work on one item after another; each is an equal part of the work."""
     results = list[Result]()
-    for item, (first, last) in zip(items, pairwise(edges), strict=True):
-        with part_of_work(first / max(edges[-1], 1), last / max(edges[-1], 1)):
+    for item, (first, last) in zip(items, split_work([1] * len(items)), strict=True):
+        with part_of_work(first, last):
             results.append(work(item))
     return results
 
 
 @contextmanager
-def _told_to(tell: Watcher) -> Iterator[None]:
+def _watcher(tell: Watcher) -> Iterator[None]:
     token = _tell.set(tell)
     try:
         yield

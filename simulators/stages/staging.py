@@ -6,7 +6,6 @@ the hill in the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,7 +26,6 @@ from ..body.soft_legs import SoftLegSettings, solve_soft_legs
 from ..settings.tracker import TrackerSettings
 from .scene import Scene
 
-CorrectBatches = Callable[[Sequence[MotionBatch]], list[list[CorrectedMotion]]]
 """Corrects batches of motions of one length."""
 
 HANDS = ("elbow", "shoulder")
@@ -76,23 +74,21 @@ def adapt_body(scene: Scene, body: Humanoid) -> Humanoid:
     return _add_load(heavier, scene.load_kg) if scene.load_kg else heavier
 
 
-def correct_at_scene_size(
-    scene: Scene, correct: CorrectBatches, batches: Sequence[MotionBatch]
-) -> list[list[CorrectedMotion]]:
-    """Correct motions as large as the scene's body is, leaning as its slope demands; they come out in their own size.
+def enter_scene(scene: Scene, motions: MotionBatch) -> MotionBatch:
+    """Return motions as large as the scene's body is, leaning as its slope demands.
 
     The floor is at y = 0, and stays so: see `place_on_slope`.
     """
+    scaled = motions if scene.size == 1 else ScaledBody(scene.size).view(motions)
+    return lean_bodies(scene, scaled)
+
+
+def leave_scene(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion:
+    """Return the correction of a motion from `enter_scene` in the motion's own size."""
     if scene.size == 1:
-        return correct([lean_bodies(scene, motions) for motions in batches])
-    own = ScaledBody(scene.size)
-    corrected = correct([lean_bodies(scene, own.view(motions)) for motions in batches])
-    return [[_restore_size(own, made) for made in batch] for batch in corrected]
-
-
-def _restore_size(own: ScaledBody, made: CorrectedMotion) -> CorrectedMotion:
-    supports = tuple(_scale_support(support, own.size) for support in made.supports)
-    return replace(made, motion=own.restore(made.motion), supports=supports)
+        return correction
+    supports = tuple(_scale_support(support, scene.size) for support in correction.supports)
+    return replace(correction, motion=ScaledBody(scene.size).restore(correction.motion), supports=supports)
 
 
 def _scale_support(support: Support, size: float) -> Support:

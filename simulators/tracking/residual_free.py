@@ -23,7 +23,7 @@ import numpy as np
 
 from selfcorrect.motion.geometry.rotations import compose, invert, rotation_vectors
 from selfcorrect.motion.geometry.vectors import cross
-from selfcorrect.runtime.progress import in_turn, part_of_work, report_progress
+from selfcorrect.runtime.progress import part_of_work, report_progress, split_work
 
 from ..body.leg_ik import Legs
 from ..engines.support_colliders import find_present_supports
@@ -44,7 +44,11 @@ def follow_residual_free(
 ) -> list[list[SimulatedMotion]]:
     """Simulate bodies following their motions without help; what became of each of the planned ones."""
     alone = [each.select([index]) for each in planned for index in range(len(each))]
-    found = iter(in_turn(lambda one: _search_motion(world, one, settings, scene), alone))
+    results = []
+    for plan, (first, last) in zip(alone, split_work([1] * len(alone)), strict=True):
+        with part_of_work(first, last):
+            results.append(_search_motion(world, plan, settings, scene))
+    found = iter(results)
     return [[next(found) for _ in range(len(each))] for each in planned]
 
 

@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_motions import made_motion
 
-from selfcorrect.motion.correction.results import Failure, FailureKind, NoteKind
+from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, NoteKind
 from selfcorrect.motion.editing.transforms import mirror
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.runtime.progress import report_progress, watch_progress
+from selfcorrect.simulators.batching import make_batches
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LevelFloor
-from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples, make_batches
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
 from selfcorrect.simulators.settings.tracker import STRENGTHS, EngineSettings, TrackerSettings
 
 
@@ -237,3 +239,20 @@ def test_every_motion_is_in_one_batch_of_like_ones_and_every_task_is_bounded(kin
             assert len(batch) <= largest
             MotionBatch.stack([motions[index] for index in batch])
             assert len({len(motions[index]) for index in batch}) == 1
+
+
+def test_progress_grows_over_all_pieces_of_long_motions(walk, monkeypatch):
+    def half_way(motions, pipeline, workers):
+        report_progress(0.5)
+        return [CorrectedMotion(motion) for motion in motions]
+
+    monkeypatch.setattr("selfcorrect.simulators.corrector._correct_pieces", half_way)
+    shares = list[float]()
+    motions = [walk.select_frames(np.arange(frames) % (len(walk) - 7)) for frames in (1000, 5000, 15000)]
+    with watch_progress(shares.append):
+        corrections = KinematicCorrector()(motions)
+    assert [len(correction.motion) for correction in corrections] == [1000, 5000, 15000]
+    assert shares == sorted(shares)
+    np.testing.assert_allclose(shares[:4], np.cumsum([500, 500, 2500, 2500]) / 21000)
+    assert len(shares) == 8
+    assert shares[-1] == 1.0

@@ -18,7 +18,8 @@ from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, JoinSplices, StabilizeFloor
-from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, Segment
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.segments import Segment
 
 KINEMATIC, SIMULATED = KinematicCorrector(), PhysicsCorrector()
 BOTH = pytest.mark.parametrize("correct", [KINEMATIC, SIMULATED], ids=["kinematic", "simulated"])
@@ -214,7 +215,7 @@ def test_figures_of_a_loop_are_those_of_its_own_frames(cycles: dict[str, Motion]
 def test_a_failure_beside_a_loop_is_told_at_the_frames_that_it_repeats(stand_frames, frame, last, expected) -> None:
     part = Segment(0, stand_frames, margin=45)
     failed = CorrectedMotion(part.motion, Failure(FailureKind.FELL, frame, last))
-    failure = part.correct_from_unrolled(failed, same_travel=True).failure
+    failure = part.from_unrolled(failed, same_travel=True).failure
     assert failure is not None
     assert (failure.frame, failure.last_frame) == expected
 

@@ -1,15 +1,13 @@
 """Long motions corrected piece by piece, so that memory does not grow with their length."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
 from typing import TypeVar
 
 import numpy as np
 
-from ...runtime.progress import in_turn, part_of_work
 from ..body.foot_frames import get_foot_frames
 from ..editing.loops import is_loop
 from ..geometry.kinematics import make_continuous
@@ -17,7 +15,7 @@ from ..geometry.rotations import slerp
 from ..measures.roughness import added_by_joint_deg_s
 from ..motion import Motion
 from ..support import Support
-from .results import CorrectedMotion, CorrectMotions, Note, Stage
+from .results import CorrectedMotion, Note, Stage
 from .timeline import Timeline
 
 T = TypeVar("T")
@@ -33,41 +31,38 @@ SAME_PLACE_M = 0.1
 """Pieces that differ by more took out drifts of their own."""
 
 
-def correct_long(correct: CorrectMotions, motion: Motion, piece_frames: int = PIECE_FRAMES) -> CorrectedMotion:
-    """Correct a motion of any length, in pieces where it is longer than `piece_frames`, or as a loop than four of them.
+@dataclass(frozen=True, eq=False)
+class PieceGroup:
+    """Pieces of a long motion that are corrected together."""
 
-    A piece is moved over the floor to where the one before it ends, because each finds the floor's drift alone. It is
-    moved up or down where it took another step of the same stairs for the floor. Where both agree on the place but for
-    some centimetres, it ends where it would have. Figures are means over the pieces, weighted by their frames. The
-    first piece that fails rejects the motion.
+    starts: tuple[int, ...]
+    """First frame of each piece."""
+    motions: tuple[Motion, ...]
+    shares: tuple[float, float]
+    """The part of the work that they are: where it begins and ends, as shares of the motion."""
+
+
+def is_one_piece(motion: Motion, piece_frames: int = PIECE_FRAMES) -> bool:
+    """Return whether a motion is corrected as a whole: up to `piece_frames`, as a loop up to four times that.
+
+    A loop in pieces would open.
     """
-    longest = PIECES_TOGETHER * piece_frames if is_loop(motion) else piece_frames  # a loop in pieces would open
-    if len(motion) <= longest:
-        return correct([motion])[0]
-    whole, known = Whole(motion), replace(motion, feet=get_foot_frames(motion))
+    longest = PIECES_TOGETHER * piece_frames if is_loop(motion) else piece_frames
+    return len(motion) <= longest
+
+
+def split_pieces(motion: Motion, piece_frames: int = PIECE_FRAMES) -> list[PieceGroup]:
+    """Cut a long motion into pieces of at most `piece_frames` that overlap by a second, some in each group."""
+    known = replace(motion, feet=get_foot_frames(motion))
     spans = list(pieces(len(motion), piece_frames, max(2, round(OVERLAP_S * motion.fps))))
+    groups = []
     for first in range(0, len(spans), PIECES_TOGETHER):
         together = spans[first : first + PIECES_TOGETHER]
-        with part_of_work(together[0][0] / len(motion), together[-1][1] / len(motion)):
-            corrections = correct([known.frames(*span) for span in together])
-        for (start, _), correction in zip(together, corrections, strict=True):
-            if not correction.accepted:
-                return whole.rejected(start, correction)
-            whole.append(start, correction)
-    return whole.correction
-
-
-def correct_any(correct: CorrectMotions, motions: Sequence[Motion]) -> list[CorrectedMotion]:
-    """Correct motions of any lengths, those of one piece together and the others one after the other."""
-    whole = [len(motion) <= PIECE_FRAMES for motion in motions]
-    short = [motion for motion, is_whole in zip(motions, whole, strict=True) if is_whole]
-    long = [motion for motion, is_whole in zip(motions, whole, strict=True) if not is_whole]
-    done = sum(map(len, short)) / max(sum(map(len, motions)), 1)
-    with part_of_work(0.0, done):
-        together = iter(correct(short))
-    with part_of_work(done, 1.0):
-        alone = iter(in_turn(partial(correct_long, correct), long, list(map(len, long))))
-    return [next(together if is_whole else alone) for is_whole in whole]
+        starts = tuple(start for start, _ in together)
+        motions = tuple(known.frames(start, stop) for start, stop in together)
+        shares = together[0][0] / len(motion), together[-1][1] / len(motion)
+        groups.append(PieceGroup(starts, motions, shares))
+    return groups
 
 
 def bounded(items: Iterable[T], size: Callable[[T], int], most_size: int, most: float = inf) -> Iterator[list[T]]:
@@ -91,8 +86,14 @@ def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]
         yield int(start), int(stop) + overlap
 
 
-class Whole:
-    """The correction of a motion that grows out of those of its pieces, which follow one another or overlap."""
+class CorrectionMerger:
+    """The correction of a motion that grows out of those of its pieces, which follow one another or overlap.
+
+    A piece is moved over the floor to where the one before it ends, because each finds the floor's drift by itself. It
+    is moved up or down where it took another step of the same stairs for the floor. Where both agree on the place but
+    for some centimetres, it ends where it would have. Figures are means over the pieces, weighted by their frames. The
+    first piece that fails rejects the motion.
+    """
 
     def __init__(self, motion: Motion) -> None:
         self.given = motion
@@ -103,10 +104,13 @@ class Whole:
         self.timeline: Timeline | None = None
         self.supports: list[Support] = []
         self.notes: dict[Note, None] = {}
+        self.rejection: CorrectedMotion | None = None
 
     @property
     def correction(self) -> CorrectedMotion:
-        """What became of the pieces so far."""
+        """The correction of the pieces so far, or the rejection of the motion."""
+        if self.rejection is not None:
+            return self.rejection
         return CorrectedMotion(
             self.motion,
             stage=Stage.last(part.stage for part in self.parts),
@@ -120,14 +124,14 @@ class Whole:
             notes=tuple(self.notes),
         )
 
-    def rejected(self, start: int, correction: CorrectedMotion) -> CorrectedMotion:
-        """What becomes of the motion where the piece from `start` on is rejected."""
+    def _reject(self, start: int, correction: CorrectedMotion) -> CorrectedMotion:
+        """Return the rejection of the motion if the piece from `start` on is rejected."""
         failure = correction.failure and correction.failure.later(start)
         timeline = self._timeline_with(start, correction)
         return replace(correction, motion=self.given, failure=failure, timeline=timeline)
 
     def _timeline_with(self, start: int, correction: CorrectedMotion) -> Timeline | None:
-        """The timeline up to the middle of what it shares with a piece from `start` on, then the piece's.
+        """Return the timeline up to the middle of what it shares with a piece from `start` on, then the piece's.
 
         None where any piece has none.
         """
@@ -140,12 +144,21 @@ class Whole:
         return self.timeline.frames(0, middle).then(piece.frames(middle - start, len(piece)))
 
     def append(self, start: int, correction: CorrectedMotion) -> None:
-        """Continue with the correction of the piece from `start` on."""
+        """Continue with the correction of the piece from `start` on; nothing follows a piece that was rejected."""
+        if self.rejection is not None:
+            return
+        if not correction.accepted:
+            self.rejection = self._reject(start, correction)
+            return
         self.timeline = self._timeline_with(start, correction)
-        piece, shared, away_m = correction.motion, self.stop - start, np.zeros(3)
-        root_m, rotations = piece.root_m, piece.rotations
+        piece = correction.motion
+        shared = self.stop - start
+        away_m = np.zeros(3)
+        root_m = piece.root_m
+        rotations = piece.rotations
         if shared > 0:
-            before_m, before = self.motion.root_m[start : self.stop], self.motion.rotations[start : self.stop]
+            before_m = self.motion.root_m[start : self.stop]
+            before = self.motion.rotations[start : self.stop]
             away_m = (before_m - root_m[:shared]).mean(axis=0)
             away_m[1] *= abs(away_m[1]) > SAME_FLOOR_M
             agrees = np.linalg.norm(away_m) < SAME_PLACE_M
@@ -163,9 +176,9 @@ class Whole:
         self.counts.append(len(piece) - max(shared, 0))
 
     def _mean(self, tables: Sequence[Mapping[str, float]]) -> dict[str, float]:
-        """Means of the figures that all pieces have."""
-        shared = [name for name in tables[0] if all(name in each for each in tables)]
-        return {name: float(np.average([each[name] for each in tables], weights=self.counts)) for name in shared}
+        """Return the means of the figures that all pieces have."""
+        shared = [name for name in tables[0] if all(name in table for table in tables)]
+        return {name: float(np.average([table[name] for table in tables], weights=self.counts)) for name in shared}
 
 
 def _ease(count: int) -> np.ndarray:

@@ -12,7 +12,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pymotion.io.bvh as pymotion
 import pytest
-from helpers import bytes_of, report_of
+from helpers import bytes_of, correct_in_pieces, report_of
 from pymotion.ops.skeleton import fk as pymotion_kinematics
 
 from benchmarks.disguises import in_place
@@ -20,7 +20,6 @@ from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.bvh import read_bvh, write_bvh
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import average_body
-from selfcorrect.motion.correction.pieces import correct_long
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, retime
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
@@ -241,7 +240,7 @@ def test_a_video_shows_before_and_after(folder: Path) -> None:
 def test_a_long_motion_has_no_seams(cmu: Path) -> None:
     """In three pieces a real walk is what it is in one: as smooth, as clean, in the same place."""
     motion = open_motion(cmu / "test" / "94_13.bvh").motion
-    whole, joined = PhysicsCorrector()([motion])[0], correct_long(PhysicsCorrector(), motion, piece_frames=200)
+    whole, joined = PhysicsCorrector()([motion])[0], correct_in_pieces(PhysicsCorrector(), motion, piece_frames=200)
     assert joined.accepted
     assert joined.diagnostics["penetration_m_after"] < whole.diagnostics["penetration_m_after"] + 0.001
     joints_m = [joint_positions(correction.motion) for correction in (whole, joined)]

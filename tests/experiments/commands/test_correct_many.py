@@ -212,7 +212,7 @@ def test_no_more_files_are_together_than_memory_is_for(folder: Path, monkeypatch
 
     monkeypatch.setattr(CorrectionOptions, "corrector", lambda *_: corrector)
     for frames, files, expected in ((100, 32, [2, 2]), (10, 32, [1, 1, 1, 1]), (1000, 3, [3, 1])):
-        monkeypatch.setattr(correct_file, "FRAMES_TOGETHER", frames)
+        monkeypatch.setattr(correct_file, "MAX_FRAMES_TOGETHER", frames)
         monkeypatch.setattr(batch, "FILES_TOGETHER", files)
         assert main(["correct", "clips", "-o", f"out{files}-{frames}"]) == 0
         assert together == expected

@@ -26,7 +26,6 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.correction.options import CorrectionOptions
 from selfcorrect.experiments.data.sharding import cut_shards
 from selfcorrect.motion.body.smpl import SMPL_BODY
-from selfcorrect.motion.correction.pieces import correct_long
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
@@ -112,7 +111,7 @@ def test_files_become_shards_and_are_corrected_as_they_are_alone(
     given, fixed = motions_in("shards"), motions_in("fixed")
     assert given.keys() - fixed.keys() == {"short.bvh"}
     for name, motion in fixed.items():
-        alone = correct_long(KinematicCorrector(), given[name]).motion
+        alone = KinematicCorrector()([given[name]])[0].motion
         np.testing.assert_array_equal(motion.rotations, alone.rotations.astype(np.float32))
         np.testing.assert_array_equal(motion.root_m, alone.root_m.astype(np.float32))
     report = json.loads(Path("fixed/report.json").read_text())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -22,7 +21,14 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
-from selfcorrect.simulators.stages.staging import adapt_body, correct_at_scene_size, lean_bodies, place_on_slope, push_n
+from selfcorrect.simulators.stages.staging import (
+    adapt_body,
+    enter_scene,
+    lean_bodies,
+    leave_scene,
+    place_on_slope,
+    push_n,
+)
 
 
 @lru_cache
@@ -154,15 +160,11 @@ def test_legs_reach_on_a_slope_wherever_feet_were_on_level_floor(slope_deg):
     assert np.rad2deg(lean_rad.magnitude()) == pytest.approx(abs(slope_deg))
 
 
-def _as_they_are(batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
-    return [[CorrectedMotion(motions[index]) for index in range(len(motions))] for motions in batches]
-
-
 def test_slopes_are_left_as_they_are_entered(adult, stand):
     """What leans in the floor's frame stands upright on the hill, its feet where they were along it."""
     scene, motion = Scene(slope_deg=10.0, uphill_deg=90.0, size=0.5), stand.frames(0, 4)
-    ((made,),) = correct_at_scene_size(scene, _as_they_are, [MotionBatch.stack([motion])])
-    back = place_on_slope(scene, made).motion
+    inside = enter_scene(scene, MotionBatch.stack([motion]))
+    back = place_on_slope(scene, leave_scene(scene, CorrectedMotion(inside[0]))).motion
     assert np.allclose(np.abs(back.rotations[:, 0] @ [0.0, 0.0, 0.0, 1.0]), 1.0)
     ankle = adult.joint("left_ankle")
     along_hill_m = Rotation.from_rotvec([0.0, 0.0, np.deg2rad(10.0)]).apply(joint_positions(motion)[0, ankle])

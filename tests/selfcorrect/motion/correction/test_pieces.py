@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import correct_in_pieces
 
-from selfcorrect.motion.correction.pieces import PIECES_TOGETHER, correct_any, correct_long, pieces
+from selfcorrect.motion.correction.pieces import PIECES_TOGETHER, pieces
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, Note
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
-from selfcorrect.runtime.progress import report_progress, watch_progress
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def unchanged(motions: Sequence[Motion]) -> list[CorrectedMotion]:
 
 def test_what_is_not_changed_comes_back_whole(random_motion: Callable[..., Motion]) -> None:
     motion = random_motion(1, frames=500)
-    correction = correct_long(unchanged, motion, piece_frames=100)
+    correction = correct_in_pieces(unchanged, motion, piece_frames=100)
     assert correction.accepted
     np.testing.assert_allclose(correction.motion.root_m, motion.root_m, atol=1e-12)
     same = np.abs(np.sum(correction.motion.rotations * motion.rotations, axis=-1))
@@ -47,7 +47,7 @@ def test_each_piece_goes_on_where_the_last_one_ended(random_motion: Callable[...
     def from_origin(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         return [CorrectedMotion(replace(each, root_m=each.root_m - each.root_m[0] * [1, 0, 1])) for each in motions]
 
-    joined = correct_long(from_origin, motion, piece_frames=100).motion
+    joined = correct_in_pieces(from_origin, motion, piece_frames=100).motion
     np.testing.assert_allclose(joined.root_m, path_m, atol=1e-9)
 
 
@@ -59,7 +59,7 @@ def test_pieces_that_agree_on_the_place_end_where_they_would_have(random_motion:
         shares = (np.linspace(0, 0.005, len(each))[:, None] * [1.0, 0.0, 0.0] for each in motions)
         return [CorrectedMotion(replace(m, root_m=m.root_m + s)) for m, s in zip(motions, shares, strict=True)]
 
-    whole = correct_long(further, motion, piece_frames=100).motion
+    whole = correct_in_pieces(further, motion, piece_frames=100).motion
     assert np.abs(whole.root_m - motion.root_m).max() < 0.02
 
 
@@ -72,9 +72,9 @@ def test_a_loop_stays_whole_as_long_as_memory_allows(random_motion: Callable[...
         lengths.extend(map(len, motions))
         return unchanged(motions)
 
-    correct_long(measured, there_and_back, piece_frames=100)
+    correct_in_pieces(measured, there_and_back, piece_frames=100)
     assert lengths == [400]
-    correct_long(measured, there_and_back, piece_frames=90)
+    correct_in_pieces(measured, there_and_back, piece_frames=90)
     assert max(lengths[1:]) <= 90
 
 
@@ -86,7 +86,7 @@ def test_heights_are_each_piece_s_own_and_blend(random_motion: Callable[..., Mot
     def raised(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         return [CorrectedMotion(replace(motion, root_m=motion.root_m + next(shifts_m))) for motion in motions]
 
-    height_m = correct_long(raised, motion, piece_frames=120).motion.root_m[:, 1]
+    height_m = correct_in_pieces(raised, motion, piece_frames=120).motion.root_m[:, 1]
     assert (height_m[0], height_m[-1]) == pytest.approx((1.0, 1.1))
     assert np.abs(np.diff(height_m)).max() < 0.006  # 10 cm over a second, eased
 
@@ -107,7 +107,7 @@ def test_a_piece_that_took_an_upper_floor_for_the_ground_stays_up(random_motion:
             for each in motions
         ]
 
-    correction = correct_long(down, motion, piece_frames=120)
+    correction = correct_in_pieces(down, motion, piece_frames=120)
     np.testing.assert_allclose(correction.motion.root_m, motion.root_m, atol=1e-9)
     assert [support.first for support in correction.supports] == [start + 5 for start in starts]
     assert [support.top_m[1] for support in correction.supports] == pytest.approx([0.2, 3.2])
@@ -123,7 +123,7 @@ def test_a_piece_that_fails_rejects_the_motion_and_counts_its_frames(random_moti
         lost = Failure(words="lost", frame=7)
         return [CorrectedMotion(given, lost if own else None) for given, own in zip(motions, bad, strict=True)]
 
-    correction = correct_long(fails_in_the_second, motion, piece_frames=100)
+    correction = correct_in_pieces(fails_in_the_second, motion, piece_frames=100)
     assert not correction.accepted
     assert correction.reason == f"lost at frame {spans[1][0] + 7}"
     assert correction.motion is motion
@@ -144,7 +144,7 @@ def test_the_timeline_has_every_frame_once(random_motion: Callable[..., Motion],
         timeline = Timeline(given.fps, number, number, ("left foot",), number[:, None])
         return CorrectedMotion(given, Failure(words="lost", frame=24) if lost else None, timeline=timeline)
 
-    correction = correct_long(tells_numbers, numbered, piece_frames=100)
+    correction = correct_in_pieces(tells_numbers, numbered, piece_frames=100)
     lost_from = next((start for start, _ in pieces(300, 100, 30) if start >= fails_from), 300 - 25)
     assert correction.accepted == (fails_from > 300)
     np.testing.assert_array_equal(correction.timeline.residual_torque_nm, np.arange(lost_from + 25))
@@ -159,21 +159,6 @@ def test_some_pieces_are_corrected_together_and_memory_stays_bounded(random_moti
         together.append(len(motions))
         return unchanged(motions)
 
-    correct_long(counts, motion, piece_frames=100)
+    correct_in_pieces(counts, motion, piece_frames=100)
     assert sum(together) == len(list(pieces(1000, 100, 30)))
     assert together[:-1] == [PIECES_TOGETHER] * (len(together) - 1)
-
-
-def test_a_long_motion_tells_how_far_it_is_over_all_its_pieces(random_motion: Callable[..., Motion]) -> None:
-    def half_way(motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        report_progress(0.5)
-        return unchanged(motions)
-
-    told: list[float] = []
-    motions = [random_motion(seed, frames=frames) for seed, frames in ((0, 1000), (1, 5000), (2, 15000))]
-    with watch_progress(told.append):
-        correct_any(half_way, motions)
-    assert told == sorted(told)
-    np.testing.assert_allclose(told[:4], np.cumsum([500, 500, 2500, 2500]) / 21000)
-    assert len(told) == 8
-    assert told[-1] == 1.0

@@ -1,0 +1,84 @@
+"""Batches of motions that are corrected together, and what no corrector could work on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from math import ceil
+
+import numpy as np
+
+from selfcorrect.motion.correction.pieces import bounded
+from selfcorrect.motion.correction.results import Failure, FailureKind
+from selfcorrect.motion.motion import Motion
+
+SHORTEST_FRAMES = 4
+
+BATCH_SIZE = 16
+"""Motions of one skeleton, frame rate and length that are planned together: as many as a processor's cache holds."""
+
+MAX_FRAMES_TOGETHER = 10_000
+"""Frames of motions that are simulated together, at most, unless one has more."""
+
+
+def make_batches(
+    motions: Sequence[Motion], indices: Sequence[int], batch_size: int, bodies_together: int, workers: int
+) -> list[list[list[int]]]:
+    """Return the indices of motions as tasks of batches.
+
+    The motions of a task are simulated together: bodies of one tree and frame rate, of like lengths, so few that memory
+    is bounded and every worker has some. The motions of a batch have one skeleton and one length.
+
+    Args:
+        motions: All motions.
+        indices: The motions to correct.
+        batch_size: Most motions in a batch.
+        bodies_together: Most motions in a task.
+        workers: Number of processes among which the tasks are divided.
+    """
+    tasks = list[list[int]]()
+    for group in _group_by(indices, lambda index: _simulation_key(motions[index])):
+        largest = min(bodies_together, ceil(len(group) / workers))
+        longest_first = sorted(group, key=lambda index: -len(motions[index]))
+        tasks += bounded(longest_first, lambda index: len(motions[index]), MAX_FRAMES_TOGETHER, largest)
+    return [_split_task(motions, task, batch_size) for task in tasks]
+
+
+def _split_task(motions: Sequence[Motion], task: Sequence[int], batch_size: int) -> list[list[int]]:
+    batches = list[list[int]]()
+    for group in _group_by(task, lambda index: _batch_key(motions[index])):
+        for start in range(0, len(group), batch_size):
+            batches.append(group[start : start + batch_size])
+    return batches
+
+
+def _simulation_key(motion: Motion) -> Hashable:
+    """Return what motions share that are simulated together."""
+    ground = motion.ground
+    tilted_up = tuple(ground.up.tolist()) if ground and ground.slope_deg else None
+    return motion.skeleton.tree, motion.fps, tilted_up
+
+
+def _batch_key(motion: Motion) -> Hashable:
+    """Return what the motions of a batch share beside their frame rate."""
+    return motion.skeleton.identity, len(motion), motion.ground
+
+
+def _group_by(indices: Sequence[int], key: Callable[[int], Hashable]) -> list[list[int]]:
+    """Return indices of equal key together, in the order of the first of each group."""
+    groups = defaultdict[Hashable, list[int]](list)
+    for index in indices:
+        groups[key(index)].append(index)
+    return list(groups.values())
+
+
+def find_flaw(motion: Motion) -> Failure | None:
+    """Return why a motion cannot be worked on, None if it can."""
+    if len(motion) < SHORTEST_FRAMES:
+        return Failure(FailureKind.TOO_SHORT, value=len(motion), limit=SHORTEST_FRAMES)
+    broken = np.array(~np.isfinite(motion.rotations).all(axis=2))
+    broken[:, 0] |= ~np.isfinite(motion.root_m).all(axis=1)
+    if not broken.any():
+        return None
+    frame, joint = np.unravel_index(broken.argmax(), broken.shape)
+    return Failure(FailureKind.NOT_FINITE, int(frame), joint=motion.skeleton.names[joint])

@@ -1,0 +1,193 @@
+"""Segments of a motion that are corrected by themselves: what follows an opening T-pose, takes, and loops.
+
+`split_segments` cuts a motion, `merge_segments` makes one correction of those of its segments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from selfcorrect.motion.checks.body import count_t_pose_frames
+from selfcorrect.motion.correction.pieces import CorrectionMerger
+from selfcorrect.motion.correction.results import CorrectedMotion, Failure, Note, NoteKind
+from selfcorrect.motion.correction.timeline import Timeline
+from selfcorrect.motion.editing.loops import close_loop, is_loop, unroll_loop
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.support import Support
+
+from .batching import find_flaw
+from .cleanup.clean import CleanupSettings
+from .cleanup.drift import StabilizeFloor
+from .cleanup.splices import JoinSplices, find_takes
+
+MARGIN_S = 1.5
+"""Time of a loop's neighbours that is corrected with it: what begins at rest has swung in by then."""
+
+
+@dataclass(frozen=True, eq=False)
+class OpeningTPoses:
+    """A motion that may open with T-poses, which are left as they are."""
+
+    motions: tuple[Motion, ...]
+    """The motion, and what is left of it after each of its T-poses."""
+    counts: tuple[int, ...]
+    """Frames of each T-pose."""
+
+    @classmethod
+    def from_motion(cls, motion: Motion) -> OpeningTPoses:
+        """Find the T-poses with which a motion opens, one after another."""
+        motions, counts = [motion], list[int]()
+        while count := _count_opening_frames(motions[-1]):
+            counts.append(count)
+            motions.append(motions[-1].frames(count, len(motions[-1])))
+        return cls(tuple(motions), tuple(counts))
+
+    @property
+    def rest(self) -> Motion:
+        """The motion after its T-poses."""
+        return self.motions[-1]
+
+    def prepend_to(self, correction: CorrectedMotion) -> CorrectedMotion:
+        """Return the correction of the whole motion from that of the rest."""
+        for motion, count in zip(reversed(self.motions[:-1]), reversed(self.counts), strict=True):
+            correction = _prepend_t_pose(motion, count, correction)
+        return correction
+
+
+def _count_opening_frames(motion: Motion) -> int:
+    return 0 if find_flaw(motion) else count_t_pose_frames(motion)
+
+
+def _prepend_t_pose(motion: Motion, count: int, correction: CorrectedMotion) -> CorrectedMotion:
+    """Return the correction of a motion that opens with `count` frames of a T-pose, from that of what follows."""
+    timeline = correction.timeline and correction.timeline.after(count)
+    if not correction.accepted:
+        failure = correction.failure and correction.failure.later(count)
+        return replace(correction, motion=motion, failure=failure, timeline=timeline)
+    root_m = motion.root_m.copy()
+    root_m[count:] = correction.motion.root_m
+    rotations = motion.rotations.copy()
+    rotations[count:] = correction.motion.rotations
+    return replace(
+        correction,
+        motion=replace(motion, root_m=root_m, rotations=rotations),
+        timeline=timeline,
+        supports=tuple(support.shift(np.zeros(3), count) for support in correction.supports),
+        notes=(*correction.notes, Note(NoteKind.T_POSE, count)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """A take of a motion, or all of it, from frame `start` on."""
+
+    start: int
+    given: Motion
+    margin: int = 0
+    """Frames with which it is unrolled on either side; 0 if it is no loop."""
+
+    @property
+    def motion(self) -> Motion:
+        """The motion to correct, unrolled if it is a loop."""
+        return unroll_loop(self.given, self.margin) if self.margin else self.given
+
+    def from_unrolled(self, correction: CorrectedMotion, *, same_travel: bool) -> CorrectedMotion:
+        """Return the correction of the segment from that of `motion`; figures of loops include their margins."""
+        if not self.margin:
+            return correction
+        frames = slice(self.margin, self.margin + len(self.given))
+        timeline = correction.timeline
+        if timeline is not None:
+            timeline = timeline.frames(frames.start, frames.stop)
+        residual = {**correction.residual, **_mean_residual(timeline)}
+        cut = replace(correction, timeline=timeline, residual=residual)
+        if cut.failure is not None:
+            return replace(cut, motion=self.given, failure=self._map_failure_to_loop(cut.failure))
+        back_m = (self.given.root_m[0] - cut.motion.root_m[self.margin]) * (1.0, 0.0, 1.0)
+        moved = replace(cut.motion, root_m=cut.motion.root_m + back_m)
+        return replace(
+            cut,
+            motion=close_loop(moved, self.given, self.margin, same_travel=same_travel),
+            supports=tuple(support.shift(back_m) for support in _supports_within(cut.supports, frames)),
+            notes=(*cut.notes, Note(NoteKind.LOOP, self.given.seconds)),
+        )
+
+    def _map_failure_to_loop(self, failure: Failure) -> Failure:
+        """Return a failure in the unrolled loop at the frames of the loop that it repeats."""
+        if failure.frame is None:
+            return failure
+        frame = (failure.frame - self.margin) % (len(self.given) - 1)
+        if failure.last_frame is None:
+            return replace(failure, frame=frame)
+        last = min(frame + failure.last_frame - failure.frame, len(self.given) - 1)
+        return replace(failure, frame=frame, last_frame=last)
+
+
+def split_segments(motion: Motion, settings: CleanupSettings) -> list[Segment]:
+    """Return the takes of a motion in their order; those that are loops will be unrolled."""
+    if not (np.isfinite(motion.root_m).all() and np.isfinite(motion.rotations).all()):
+        return [Segment(0, motion)]
+    splicing = settings.find_step(JoinSplices) or JoinSplices(join_takes=True)
+    starts = [0] if splicing.join_takes else find_takes(motion, splicing)
+    if len(starts) > 1:
+        takes = [motion.frames(start, stop) for start, stop in pairwise([*starts, len(motion)])]
+    else:
+        takes = [motion]
+    margin = round(MARGIN_S * motion.fps)
+    may_close = settings.close_loops and not (motion.ground and motion.ground.boxes)  # boxes do not repeat
+    segments = []
+    for start, take in zip(starts, takes, strict=True):
+        segments.append(Segment(start, take, margin if may_close and is_loop(take) else 0))
+    return segments
+
+
+def merge_segments(
+    motion: Motion, segments: Sequence[Segment], corrections: Sequence[CorrectedMotion], settings: CleanupSettings
+) -> CorrectedMotion:
+    """Return the correction of a motion from those of its segments; the first one that fails rejects it.
+
+    Args:
+        motion: The whole motion.
+        segments: Its segments, from `split_segments`.
+        corrections: The correction of each segment's `motion`.
+        settings: The clean-up with which they were corrected.
+    """
+    stabilizing = settings.find_step(StabilizeFloor)
+    same_travel = stabilizing is None or not stabilizing.remove
+    of_segments = [
+        segment.from_unrolled(correction, same_travel=same_travel)
+        for segment, correction in zip(segments, corrections, strict=True)
+    ]
+    if len(of_segments) == 1:
+        return of_segments[0]
+    merger = CorrectionMerger(motion)
+    for segment, correction in zip(segments, of_segments, strict=True):
+        merger.append(segment.start, correction)
+    if merger.rejection is not None:
+        return merger.rejection
+    cuts = Note(NoteKind.TAKES, words=", ".join(str(segment.start) for segment in segments[1:]))
+    return replace(merger.correction, notes=(cuts, *merger.correction.notes))
+
+
+def _mean_residual(timeline: Timeline | None) -> dict[str, float]:
+    """Return the mean residual wrench of a timeline, whose first frame no step leads to."""
+    if timeline is None or len(timeline) < 2:
+        return {}
+    return {
+        "residual_force_bodyweights": float(timeline.residual_force_bodyweights[1:].mean()),
+        "residual_torque_nm": float(timeline.residual_torque_nm[1:].mean()),
+    }
+
+
+def _supports_within(supports: Sequence[Support], frames: slice) -> Iterator[Support]:
+    """Yield the supports that carry a body in some frames, counted from the first of them."""
+    last = frames.stop - frames.start - 1
+    for support in supports:
+        if support.first < frames.stop and support.last >= frames.start:
+            first = max(support.first - frames.start, 0)
+            end = min(support.last - frames.start, last)
+            yield replace(support, first=first, last=end)
