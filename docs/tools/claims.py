@@ -68,7 +68,7 @@ _REAL_ONLY = "real+none"
 """The arm of each run that trains on real data only, with the same steps."""
 
 _KEPT = "enough real data keep diversity"
-_LOST, _DRIFTS = "diversity is lost where all is replaced", "uncorrected, the loop drifts"
+_LOST, _DRIFTS = "diversity is lost if all data are replaced", "uncorrected, the loop drifts"
 _STAYS, _BETTER = "corrected, it stays near training on real data only", "corrected, it is better than uncorrected"
 _ROUNDS = "three rounds of generating, correcting and training improve it"
 _GILLMAN, _MORPH = "Gillman et al. 2024", "Li et al. 2025 (Morph)"
@@ -97,12 +97,13 @@ CLAIMS = (
              "replace+physics", "recall", "stays", _REAL_ONLY, 3, (_SMOOTH, _JITTERY, _DEMO)),
             (_MORPH, "floor penetration falls", "fully synthetic, generation 3",
              "replace+physics", "penetration_mm", "falls", _REAL_ONLY, 3, (_SMOOTH, _JITTERY, _DEMO)),
-            ("Cai et al. 2025 (LSF)", "correction alone loses diversity too", "fully synthetic",
+            ("Cai et al. 2025 (LSF)", "with only correction, diversity is lost, too", "fully synthetic",
              "replace+physics", "recall", "falls", _REAL_ONLY, None, (_SMOOTH, _JITTERY, _DEMO)),
         )
         for model, summary, denoiser in runs
     ),
-    Claim("Shumailov et al. 2024", "what is rare is lost where all is replaced", "DCT MLP, captions, fully synthetic",
+    Claim("Shumailov et al. 2024", "rare samples are lost if all data are replaced",
+          "DCT MLP, captions, fully synthetic",
           "text", "dct-mlp", "replace+none", "r_precision_3_rare", "falls", _REAL_ONLY),
     *(
         Claim(_MORPH, f"{_ROUNDS}, {output}", f"{_others(denoiser)}, n = 128, fully synthetic, generation 3",
