@@ -191,7 +191,7 @@ def averaged_weights(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
 
 def ecosystem(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Four models that share out the training set and train on the pool of their samples."""
-    return replace(task, model=Ecosystem.of(task.model, 4)), plan
+    return replace(task, model=Ecosystem.replicate(task.model, 4)), plan
 
 
 # ---------------------------------------------------------------- places of the corrector

@@ -143,7 +143,7 @@ class Candidate:
         draw = _Drawer(self.model, sample_independently(self.model.sample), self.generation, self.real)
         return draw(labels, self.stream.child("sample"))
 
-    def corrected(self, samples: Samples) -> CorrectedBatch | None:
+    def correct(self, samples: Samples) -> CorrectedBatch | None:
         """The arm's correction of `samples`, rejected ones dropped; None for an arm without correction."""
         return self.correction and apply_corrector(samples, self.correction, self.stream.child("correct"))
 
@@ -193,7 +193,7 @@ def run_loop(
             guard.check()
         if done and plan.correction is not None:
             load_state(plan.correction.corrector, store.corrector_state(done))
-    genealogy = task.space and Genealogy.of(task.real, task.space)
+    genealogy = task.space and Genealogy.from_real(task.real, task.space)
     with _phase(watch, "mix", done + 1):
         nothing = real.take(torch.arange(0))
         batch = store.batch(done) if done else CorrectedBatch(nothing, nothing)
