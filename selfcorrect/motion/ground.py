@@ -56,7 +56,7 @@ class GroundBox:
         """Height of its upper side."""
         return self.centre_m[1] + self.size_m[1] / 2
 
-    def holds(self, points_m: np.ndarray) -> np.ndarray:
+    def contains(self, points_m: np.ndarray) -> np.ndarray:
         """(...) whether points (..., 3) are over it, or in it and nearer to its top than to its sides.
 
         Those that are deeper than `DEEPEST_M` are beside it, as are toes that touch the riser of a step.
@@ -95,7 +95,7 @@ class _BoxTable:
             tops_m=np.array([box.top_m for box in boxes]),
         )
 
-    def near(self, points_m: np.ndarray) -> np.ndarray:
+    def find_near(self, points_m: np.ndarray) -> np.ndarray:
         """Return the indices of the boxes that may be beneath one of points (..., 3)."""
         if not len(self.tops_m) or not points_m.size:
             return np.zeros(0, dtype=int)
@@ -110,7 +110,7 @@ class _BoxTable:
         return _BoxTable(**{name: values[boxes] for name, values in vars(self).items()})
 
     def hold(self, points_m: np.ndarray) -> np.ndarray:
-        """(..., B) whether points (..., 3) are over each box, or in it; see `GroundBox.holds`."""
+        """(..., B) whether points (..., 3) are over each box, or in it; see `GroundBox.contains`."""
         x, y, z = np.moveaxis(points_m[..., None, :] - self.centres_m, -1, 0)
         half_x, half_y, half_z = self.half_sizes_m.T
         along_x, along_z = self.cosines * x - self.sines * z, self.sines * x + self.cosines * z
@@ -122,7 +122,7 @@ class _BoxTable:
     def highest_m(self, points_m: np.ndarray) -> np.ndarray:
         """(...) height of the highest box beneath each of points (..., 3); −∞ for those beneath which is none."""
         flat_m = points_m.reshape(-1, 3)
-        table = self.select(self.near(flat_m))
+        table = self.select(self.find_near(flat_m))
         highest_m = np.full(len(flat_m), -np.inf)
         if len(table.tops_m):
             rows = max(1, _PAIRS_AT_ONCE // len(table.tops_m))
@@ -188,13 +188,13 @@ class Ground:
         normal = np.array([0.0, 1.0, 0.0])
         return normal if self.in_floor_frame else self.to_floor.inv().apply(normal)
 
-    def seen(self, points_m: np.ndarray) -> np.ndarray:
+    def to_floor_frame(self, points_m: np.ndarray) -> np.ndarray:
         """Points (..., 3) in the floor's frame."""
         if self.is_level:
             return points_m
         return points_m @ self.to_floor.as_matrix().T
 
-    def seen_turned(self, orientations: np.ndarray) -> np.ndarray:
+    def orientations_to_floor_frame(self, orientations: np.ndarray) -> np.ndarray:
         """World orientations (..., 4) in the floor's frame."""
         if self.is_level:
             return orientations
@@ -202,12 +202,12 @@ class Ground:
 
     def beneath_m(self, points_m: np.ndarray) -> np.ndarray:
         """Heights (...) of what is beneath points (..., 3), box or floor, along the floor's normal."""
-        ground = self.of_floor
-        return np.maximum(ground.floor_m, ground._box_table.highest_m(self.seen(points_m)))
+        ground = self.in_own_frame
+        return np.maximum(ground.floor_m, ground._box_table.highest_m(self.to_floor_frame(points_m)))
 
     def boxes_near(self, points_m: np.ndarray) -> list[GroundBox]:
         """Return the boxes that may be beneath one of points (..., 3) in the floor's frame, in their order."""
-        return [self.boxes[index] for index in self._box_table.near(points_m)]
+        return [self.boxes[index] for index in self._box_table.find_near(points_m)]
 
     @cached_property
     def _box_table(self) -> _BoxTable:
@@ -215,27 +215,27 @@ class Ground:
 
     def above_m(self, points_m: np.ndarray) -> np.ndarray:
         """Heights (...) of points (..., 3) above that."""
-        return self.seen(points_m)[..., 1] - self.beneath_m(points_m)
+        return self.to_floor_frame(points_m)[..., 1] - self.beneath_m(points_m)
 
     def standing_on(self, points_m: np.ndarray) -> np.ndarray:
         """Points (..., 3) in the floor's frame, with those heights."""
-        seen_m = self.seen(points_m).copy()
+        seen_m = self.to_floor_frame(points_m).copy()
         seen_m[..., 1] -= self.beneath_m(points_m)
         return seen_m
 
     @cached_property
-    def of_floor(self) -> Ground:
+    def in_own_frame(self) -> Ground:
         """The same ground in its floor's frame."""
         if self.in_floor_frame:
             return self
-        centres_m = [tuple(self.seen(np.array(box.centre_m)).tolist()) for box in self.boxes]
+        centres_m = [tuple(self.to_floor_frame(np.array(box.centre_m)).tolist()) for box in self.boxes]
         boxes = tuple(replace(box, centre_m=own_m) for box, own_m in zip(self.boxes, centres_m, strict=True))
-        floor_m = float(self.seen(np.array([0.0, self.floor_m, 0.0]))[1])
+        floor_m = float(self.to_floor_frame(np.array([0.0, self.floor_m, 0.0]))[1])
         return replace(self, boxes=boxes, floor_m=floor_m, in_floor_frame=True)
 
-    def raised_from(self, lowest_m: float) -> Ground:
+    def with_lowest_floor(self, lowest_m: float) -> Ground:
         """The same ground in the floor's frame, where what is at `lowest_m` and below becomes a floor at y = 0."""
-        boxes = (box for box in self.of_floor.boxes if box.top_m > lowest_m + _EDGE_M)
+        boxes = (box for box in self.in_own_frame.boxes if box.top_m > lowest_m + _EDGE_M)
         lowered = (
             replace(box, centre_m=(box.centre_m[0], box.centre_m[1] - lowest_m, box.centre_m[2])) for box in boxes
         )
@@ -244,10 +244,10 @@ class Ground:
     def slope_m(self, around_m: np.ndarray) -> Iterator[np.ndarray]:
         """The corners (4, 3) of the floor around points (T, 3), world, where it is not level at y = 0."""
         if self.slope_deg or self.floor_m:
-            seen_m = self.seen(around_m)
+            seen_m = self.to_floor_frame(around_m)
             low_m, high_m = seen_m.min(0) - 1.0, seen_m.max(0) + 1.0
             corners_m = level_corners_m((high_m[0] - low_m[0], high_m[2] - low_m[2]), 0.0) + (low_m + high_m) / 2
-            corners_m[:, 1] = self.of_floor.floor_m
+            corners_m[:, 1] = self.in_own_frame.floor_m
             yield corners_m if self.is_level else self.to_floor.inv().apply(corners_m)
 
     def tops_m(self) -> Iterator[np.ndarray]:

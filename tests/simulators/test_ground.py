@@ -196,7 +196,7 @@ def test_heights_of_many_boxes_are_those_of_one_box_after_the_other(seed: int) -
     points_m = np.random.default_rng(seed + 100).uniform((-3.5, -0.2, -3.5), (3.5, 1.0, 3.5), (40, 12, 3))
     expected_m = np.full(points_m.shape[:-1], ground.floor_m)
     for box in ground.boxes:
-        expected_m = np.where(box.holds(points_m), np.maximum(expected_m, box.top_m), expected_m)
+        expected_m = np.where(box.contains(points_m), np.maximum(expected_m, box.top_m), expected_m)
     np.testing.assert_array_equal(ground.beneath_m(points_m), expected_m)
     assert len(np.unique(expected_m)) > 10, "points are over many boxes"
     assert ground.beneath_m(points_m[:0]).shape == (0, 12)
@@ -207,7 +207,7 @@ def test_boxes_far_from_a_motion_are_not_compared_with_it() -> None:
     points_m = np.random.default_rng(8).uniform((1.0, 0.0, 1.0), (1.5, 1.0, 1.5), (60, 3))
     near = ground.boxes_near(points_m)
     assert 0 < len(near) < 200
-    beneath = [box for box in ground.boxes if box.holds(points_m).any()]
+    beneath = [box for box in ground.boxes if box.contains(points_m).any()]
     assert beneath
     assert set(beneath) <= set(near)
 
