@@ -153,10 +153,9 @@ def form_table(summary: Summary) -> Iterator[str]:
     adjusted = holm({name: one.joint_p for name, one in fits.items()})
     heads = [
         "",
-        "real, mm",
         "r, mm",
         "c, mm",
-        "RMS error, share of r − c",
+        "error / (r − c)",
         "joint p, Holm",
         "verdict",
         "largest residual, mm",
@@ -164,7 +163,6 @@ def form_table(summary: Summary) -> Iterator[str]:
     rows = [
         [
             name,
-            _real(summary, PRIMARY, 1),
             *(f"{end.mean():.1f}" for end in one.ends),
             f"{one.error:.2f}",
             f"{adjusted[name]:.3f}",
