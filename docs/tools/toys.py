@@ -20,7 +20,7 @@ from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.studies.run import run_study
 from selfcorrect.experiments.toy.study import ToyStudy, load_settings
 from selfcorrect.experiments.toy.table import TOYS, name_toy
-from selfcorrect.experiments.toy.view import ToyView, as_json
+from selfcorrect.experiments.toy.view import ToyView, to_json_row
 from selfcorrect.runtime.processes import default_workers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -59,11 +59,11 @@ def filled(page: str, outcomes: Mapping[str, Any]) -> str:
 
 def keep(name: str, view: ToyView, folder: Path) -> dict[str, object]:
     """Write a loop's pictures; returns what the page says of it."""
-    result, row, figures = view.study.result(name, folder), view.study.rows[name], []
-    for index, (figure, svg) in enumerate(zip(result.figures, view.study.figures(name, folder), strict=True)):
+    result, row, figures = view.study.derive_result(name, folder), view.study.rows[name], []
+    for index, (figure, svg) in enumerate(zip(result.figures, view.study.load_figures(name, folder), strict=True)):
         (PICTURES / f"{name}-{index}.svg").write_text(svg)
         figures.append({"file": f"toys/{name}-{index}.svg", "title": figure.title})
-    kept = as_json(row, load_settings(LOOPS[name]), result, 0.0)
+    kept = to_json_row(row, load_settings(LOOPS[name]), result, 0.0)
     told = {key: kept[key] for key in ("source", "reading", "ends")}
     return {"title": row.summary, **told, "figures": figures, "checks": kept["checks"]}
 

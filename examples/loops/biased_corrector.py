@@ -62,8 +62,8 @@ def toy(settings: BiasedCorrector) -> sc.toys.Toy:
     tail_share = predict_tail_share(settings.words, settings.generations)
     return sc.toys.Toy(
         [
-            sc.toys.by_seed(settings, lambda stream: set_up_regression(settings, stream)),
-            sc.toys.by_seed(settings, lambda stream: set_up_words(settings.words, settings.generations, stream)),
+            sc.toys.bundle_seeds(settings, lambda stream: set_up_regression(settings, stream)),
+            sc.toys.bundle_seeds(settings, lambda stream: set_up_words(settings.words, settings.generations, stream)),
         ],
         [*claim_of_beliefs(settings), *claim_of_words(settings)],
         [
@@ -143,8 +143,9 @@ def claim_of_beliefs(settings: BiasedCorrector) -> list[sc.claims.Claim]:
     slightly_wrong = name_belief(settings.biases[1])
     beliefs = {name_belief(bias): np.array([1 + bias]) for bias in settings.biases}
     contraction = theory.verified_contraction(settings.radius, 1.0)
-    first_step = sc.claims.ratio(
-        sc.claims.at(wrong, "mean_weight", 1) - 1 - largest, sc.claims.at(wrong, "mean_weight", 0) - 1 - largest
+    first_step = sc.claims.ratio_of_means(
+        sc.claims.value_at(wrong, "mean_weight", 1) - 1 - largest,
+        sc.claims.value_at(wrong, "mean_weight", 0) - 1 - largest,
     )
     synthetic_count = round(settings.synthetic_per_real * settings.samples)
     first_error = theory.regression_replace_error(settings.samples, settings.dimension, 1.0, 0)[0]
@@ -155,17 +156,21 @@ def claim_of_beliefs(settings: BiasedCorrector) -> list[sc.claims.Claim]:
         return fitted_contraction(np.abs(curves[wrong]["mean_weight"] - 1 - largest))
 
     return [
-        *sc.claims.as_predicted(
+        *sc.claims.expect_predictions(
             "{arm}: the weights settle at the belief, not at the truth", "mean_weight", beliefs, 0.01
         ),
-        sc.claims.agrees("contraction towards the belief in the first generation", first_step, contraction, 0.1),
-        sc.claims.agrees("contraction fitted to the whole run", fit_contraction, contraction, 0.15),
-        sc.claims.below(
-            f"{slightly_wrong}: early gain",
-            sc.claims.at(slightly_wrong, "error", 2) - sc.claims.start(slightly_wrong, "error"),
+        sc.claims.expect_agreement(
+            "contraction towards the belief in the first generation", first_step, contraction, 0.1
         ),
-        sc.claims.above(f"{wrong}: ends worse than generation 0", sc.claims.rise(wrong, "error")),
-        sc.claims.agrees("no verifier: error at the end", sc.claims.end(UNVERIFIED, "error"), unverified_error, 0.1),
+        sc.claims.expect_agreement("contraction fitted to the whole run", fit_contraction, contraction, 0.15),
+        sc.claims.expect_below(
+            f"{slightly_wrong}: early gain",
+            sc.claims.value_at(slightly_wrong, "error", 2) - sc.claims.initial_value(slightly_wrong, "error"),
+        ),
+        sc.claims.expect_above(f"{wrong}: ends worse than generation 0", sc.claims.final_change(wrong, "error")),
+        sc.claims.expect_agreement(
+            "no verifier: error at the end", sc.claims.final_value(UNVERIFIED, "error"), unverified_error, 0.1
+        ),
     ]
 
 
@@ -237,14 +242,14 @@ def claim_of_words(settings: BiasedCorrector) -> list[sc.claims.Claim]:
     vocabulary = predict_vocabulary(settings.words, settings.generations)
     tail_share = predict_tail_share(settings.words, settings.generations)
     return [
-        *sc.claims.as_predicted("no selection: words left at the end", "vocabulary", vocabulary),
-        sc.claims.agrees(
+        *sc.claims.expect_predictions("no selection: words left at the end", "vocabulary", vocabulary),
+        sc.claims.expect_agreement(
             f"blind verifier: share of unknown words at generation {half}",
-            sc.claims.at(BLIND, "tail_share", half),
+            sc.claims.value_at(BLIND, "tail_share", half),
             tail_share[BLIND][half],
             0.1,
         ),
-        sc.claims.below(
-            "a blind verifier loses more words than no selection", sc.claims.gain(BLIND, FREE, "vocabulary")
+        sc.claims.expect_below(
+            "a blind verifier loses more words than no selection", sc.claims.final_difference(BLIND, FREE, "vocabulary")
         ),
     ]

@@ -63,10 +63,12 @@ def toy(settings: Crossfeed) -> sc.toys.Toy:
     }
     times = (settings.generations // 4, settings.generations // 2)
     return sc.toys.Toy(
-        [sc.toys.replicated("crossfeed", settings.seed, set_up)],
-        sc.claims.ours(
-            *sc.claims.as_predicted("{arm}: variance at generation {t}", "variance", predicted, 0.07, times),
-            sc.claims.above("exchange slows the collapse down", sc.claims.gain(CROSSFED, CLOSED, "variance")),
+        [sc.toys.bundle_replicates("crossfeed", settings.seed, set_up)],
+        sc.claims.mark_unpublished(
+            *sc.claims.expect_predictions("{arm}: variance at generation {t}", "variance", predicted, 0.07, times),
+            sc.claims.expect_above(
+                "exchange slows the collapse down", sc.claims.final_difference(CROSSFED, CLOSED, "variance")
+            ),
         ),
         [
             sc.toys.Column(

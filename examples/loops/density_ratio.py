@@ -53,7 +53,7 @@ QUICK = DensityRatio(steps=60, generations=3, seeds=5, judged=200)
 def toy(settings: DensityRatio) -> sc.toys.Toy:
     """Declare all arms."""
     return sc.toys.Toy(
-        [sc.toys.by_seed(settings, partial(set_up, settings))],
+        [sc.toys.bundle_seeds(settings, partial(set_up, settings))],
         make_claims(),
         [
             sc.toys.Column("distance", "distance", ".3f"),
@@ -75,14 +75,18 @@ def make_claims() -> list[sc.claims.Claim]:
     claims = []
     for arm, controls in CONTROLS.items():
         for control in controls:
-            claim = sc.claims.below(f"{arm}: nearer than {control}", sc.claims.gain(arm, control, "distance"))
+            claim = sc.claims.expect_below(
+                f"{arm}: nearer than {control}", sc.claims.final_difference(arm, control, "distance")
+            )
             claims.append(replace(claim, published=control == PLAIN))
     for arm, controls in CONTROLS.items():
         for control in controls:
-            claim = sc.claims.above(f"{arm}: more coverage than {control}", sc.claims.gain(arm, control, "coverage"))
+            claim = sc.claims.expect_above(
+                f"{arm}: more coverage than {control}", sc.claims.final_difference(arm, control, "coverage")
+            )
             claims.append(replace(claim, published=False))
-    farther = sc.claims.above(
-        f"{ACCEPTED}: still farther than real data only", sc.claims.gain(ACCEPTED, REAL, "distance")
+    farther = sc.claims.expect_above(
+        f"{ACCEPTED}: still farther than real data only", sc.claims.final_difference(ACCEPTED, REAL, "distance")
     )
     return [*claims, replace(farther, published=False)]
 

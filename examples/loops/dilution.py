@@ -65,10 +65,12 @@ def toy(settings: Dilution) -> sc.toys.Toy:
     last_arm = most_synthetic[-1]
     spread_as_a_mean = float(theory.diluted_level(1, 0, *arms[last_arm], settings.kept))
     return sc.toys.Toy(
-        [sc.toys.replicated("dilution", settings.seed, set_up)],
-        sc.claims.ours(
-            *sc.claims.as_predicted("{arm}: level", "level", laws),
-            sc.claims.above(f"{last_arm}: the spread is no mean", sc.claims.end(last_arm, "spread"), spread_as_a_mean),
+        [sc.toys.bundle_replicates("dilution", settings.seed, set_up)],
+        sc.claims.mark_unpublished(
+            *sc.claims.expect_predictions("{arm}: level", "level", laws),
+            sc.claims.expect_above(
+                f"{last_arm}: the spread is no mean", sc.claims.final_value(last_arm, "spread"), spread_as_a_mean
+            ),
         ),
         [
             sc.toys.Column("level", "level", ".3f", predicted=laws, predicted_title="predicted"),
@@ -84,7 +86,7 @@ def toy(settings: Dilution) -> sc.toys.Toy:
                 y_label="level",
                 x=ratios,
                 lines={
-                    line: [sc.claims.end(name_arm(ratio, strength), "level") for ratio in ratios]
+                    line: [sc.claims.final_value(name_arm(ratio, strength), "level") for ratio in ratios]
                     for strength, line in lines.items()
                 },
                 predicted={

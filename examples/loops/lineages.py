@@ -120,8 +120,8 @@ def toy(settings: Lineages) -> sc.toys.Toy:
         for name, arm in arms.items()
     }
     return sc.toys.Toy(
-        [sc.toys.by_seed(settings, partial(set_up, settings, name, arm)) for name, arm in arms.items()],
-        sc.claims.ours(*make_claims(settings, laws)),
+        [sc.toys.bundle_seeds(settings, partial(set_up, settings, name, arm)) for name, arm in arms.items()],
+        sc.claims.mark_unpublished(*make_claims(settings, laws)),
         [
             sc.toys.Column(
                 SURVIVAL, "founders with descendants", predicted=laws, predicted_title="predicted by drift alone"
@@ -180,13 +180,6 @@ def draw_points(label_sizes: tuple[int, ...], stream: sc.Stream) -> sc.Samples:
 
 
 def make_claims(settings: Lineages, laws: Mapping[str, np.ndarray]) -> Iterator[sc.claims.Claim]:
-    above, below, agrees, end, gain = (
-        sc.claims.above,
-        sc.claims.below,
-        sc.claims.agrees,
-        sc.claims.end,
-        sc.claims.gain,
-    )
     last = settings.generations
     kernel = name_kernel(settings.bandwidths[-1])
     laws_of_drift = {name: law for name, law in laws.items() if not name.startswith("biased")}
@@ -198,17 +191,25 @@ def make_claims(settings: Lineages, laws: Mapping[str, np.ndarray]) -> Iterator[
         def divide(surviving: np.ndarray) -> np.ndarray:
             return np.array([theory.drift_share(float(share), predicted) for share in surviving])
 
-        return end(name, SURVIVAL).map(divide)
+        return sc.claims.final_value(name, SURVIVAL).map(divide)
 
-    yield from sc.claims.as_predicted(
+    yield from sc.claims.expect_predictions(
         "{arm}: lines that survive {t} generations", SURVIVAL, laws_of_drift, times=(2, last)
     )
     for name in ("even", "uneven", "uneven, matched"):
-        excess = end(name, COVERAGE) - end(name, BY_DRIFT)
-        yield agrees(f"{name}: coverage at generation {last}, over drift's", excess, 0.0)
-    yield above("matching keeps lines", gain("uneven, matched", "uneven", SURVIVAL))
-    yield above("drift explains the loss of an sample_plainly kernel", measure_share_of_drift(kernel), 0.9)
-    yield below("a biased learner loses more than by drift", measure_share_of_drift("biased"), 0.9)
-    yield above("lines of a biased learner walk in one direction", end("biased", PERSISTENCE), 1.3)
-    yield below("lines of an sample_plainly kernel walk at random", end(kernel, PERSISTENCE), 1.3)
-    yield above("matching keeps lines of a biased learner", gain("biased, matched", "biased", SURVIVAL))
+        excess = sc.claims.final_value(name, COVERAGE) - sc.claims.final_value(name, BY_DRIFT)
+        yield sc.claims.expect_agreement(f"{name}: coverage at generation {last}, over drift's", excess, 0.0)
+    yield sc.claims.expect_above(
+        "matching keeps lines", sc.claims.final_difference("uneven, matched", "uneven", SURVIVAL)
+    )
+    yield sc.claims.expect_above("drift explains the loss of an unbiased kernel", measure_share_of_drift(kernel), 0.9)
+    yield sc.claims.expect_below("a biased learner loses more than by drift", measure_share_of_drift("biased"), 0.9)
+    yield sc.claims.expect_above(
+        "lines of a biased learner walk in one direction", sc.claims.final_value("biased", PERSISTENCE), 1.3
+    )
+    yield sc.claims.expect_below(
+        "lines of an unbiased kernel walk at random", sc.claims.final_value(kernel, PERSISTENCE), 1.3
+    )
+    yield sc.claims.expect_above(
+        "matching keeps lines of a biased learner", sc.claims.final_difference("biased, matched", "biased", SURVIVAL)
+    )

@@ -51,8 +51,8 @@ QUICK = MechanismLoop(generations=5, seeds=3, ways=("fully synthetic", "λ = 1")
 def toy(settings: MechanismLoop) -> sc.toys.Toy:
     """Declare each way of training, without a remedy, with either and with both."""
     return sc.toys.Toy(
-        [sc.toys.by_seed(settings, partial(set_up, settings))],
-        sc.claims.ours(*make_claims(settings)),
+        [sc.toys.bundle_seeds(settings, partial(set_up, settings))],
+        sc.claims.mark_unpublished(*make_claims(settings)),
         [sc.toys.Column("coverage", "share of modes left")],
         groups=settings.ways,
         title="Where drift and bias matter",
@@ -84,12 +84,12 @@ def make_claims(settings: MechanismLoop) -> Iterator[sc.claims.Claim]:
     for way in settings.ways:
         plain = f"{way}, none"
         if not isinstance(WAYS[way][0], sc.Replace):
-            missing = sc.claims.end(plain, "coverage") - 0.9
-            yield sc.claims.above(f"{way}: nine tenths of the modes stay without a remedy", missing)
+            missing = sc.claims.final_value(plain, "coverage") - 0.9
+            yield sc.claims.expect_above(f"{way}: nine tenths of the modes stay without a remedy", missing)
             continue
         for remedy in REMEDIES[1:]:
-            coverage = sc.claims.gain(f"{way}, {remedy}", plain, "coverage")
-            yield sc.claims.above(f"{way}: {remedy} keeps more modes than no remedy", coverage)
+            coverage = sc.claims.final_difference(f"{way}, {remedy}", plain, "coverage")
+            yield sc.claims.expect_above(f"{way}: {remedy} keeps more modes than no remedy", coverage)
 
 
 # --- points in twelve narrow modes around a circle ---

@@ -95,8 +95,8 @@ def toy(settings: Molecules) -> sc.toys.Toy:
     relaxed_beside_data = f"augment, {name_relaxation(settings.relaxation[-1])}"
     floors = (OTHER, MINIMA, FROM_NOISE)
     return sc.toys.Toy(
-        [sc.toys.by_seed(settings, partial(set_up, settings), "molecules")],
-        [*claim_collapse(), *sc.claims.ours(*claim_effects(relaxed_arms[0], relaxed_arms[-1]))],
+        [sc.toys.bundle_seeds(settings, partial(set_up, settings), "molecules")],
+        [*claim_collapse(), *sc.claims.mark_unpublished(*claim_effects(relaxed_arms[0], relaxed_arms[-1]))],
         [
             sc.toys.Column("coverage", "coverage"),
             sc.toys.Column("valid", "valid share"),
@@ -126,40 +126,56 @@ def toy(settings: Molecules) -> sc.toys.Toy:
 
 def claim_collapse() -> list[sc.claims.Claim]:
     """What Gerstgrasser et al. claim of replaced and accumulated data."""
-    above, below, gain = sc.claims.above, sc.claims.below, sc.claims.gain
     return [
-        below("replace ends with less coverage than accumulate", gain(PLAIN, ACCUMULATED, "coverage")),
-        above("replace ends farther from real conformers", gain(PLAIN, ACCUMULATED, "matching_A")),
-        below("replace ends with less coverage than real data only", gain(PLAIN, REAL, "coverage")),
+        sc.claims.expect_below(
+            "replace ends with less coverage than accumulate",
+            sc.claims.final_difference(PLAIN, ACCUMULATED, "coverage"),
+        ),
+        sc.claims.expect_above(
+            "replace ends farther from real conformers", sc.claims.final_difference(PLAIN, ACCUMULATED, "matching_A")
+        ),
+        sc.claims.expect_below(
+            "replace ends with less coverage than real data only", sc.claims.final_difference(PLAIN, REAL, "coverage")
+        ),
     ]
 
 
 def claim_effects(weak: str, strong: str) -> Iterator[sc.claims.Claim]:
     """Relaxation removes artefacts and leaves the loss of modes; weak, strong: arms with few and many steps."""
-    above, below, end, gain = sc.claims.above, sc.claims.below, sc.claims.end, sc.claims.gain
 
     def compare_strain(arm: str, other: str) -> sc.claims.Quantity:
         """Ratio of strain, which spans orders of magnitude, in powers of ten."""
-        return (end(arm, STRAIN) / end(other, STRAIN)).map(np.log10)
+        return (sc.claims.final_value(arm, STRAIN) / sc.claims.final_value(other, STRAIN)).map(np.log10)
 
     for arm in (weak, strong):
-        yield below(f"{arm}: less strain than replace (log₁₀)", compare_strain(arm, PLAIN))
+        yield sc.claims.expect_below(f"{arm}: less strain than replace (log₁₀)", compare_strain(arm, PLAIN))
     for arm in (weak, strong):
-        yield above(f"{arm}: more valid samples", gain(arm, PLAIN, "valid"))
+        yield sc.claims.expect_above(f"{arm}: more valid samples", sc.claims.final_difference(arm, PLAIN, "valid"))
     for arm in (weak, strong):
-        yield below(f"{arm}: bond lengths nearer to real", gain(arm, PLAIN, "bond_A"))
+        yield sc.claims.expect_below(
+            f"{arm}: bond lengths nearer to real", sc.claims.final_difference(arm, PLAIN, "bond_A")
+        )
     for arm in (weak, strong):
-        yield below(f"{arm}: bond angles nearer to real", gain(arm, PLAIN, "angle_deg"))
+        yield sc.claims.expect_below(
+            f"{arm}: bond angles nearer to real", sc.claims.final_difference(arm, PLAIN, "angle_deg")
+        )
     for arm in (weak, strong, VERIFIED):
-        yield below(f"{arm}: gains less than 0.05 of coverage", gain(arm, PLAIN, "coverage"), 0.05)
+        yield sc.claims.expect_below(
+            f"{arm}: gains less than 0.05 of coverage", sc.claims.final_difference(arm, PLAIN, "coverage"), 0.05
+        )
     for arm in (weak, strong, VERIFIED):
-        yield below(f"{arm}: less coverage than real data only", gain(arm, REAL, "coverage"))
-    noise = gain(FROM_NOISE, strong, "coverage")
-    yield above("minimised noise, without a model, covers more than the relaxed loop", noise)
+        yield sc.claims.expect_below(
+            f"{arm}: less coverage than real data only", sc.claims.final_difference(arm, REAL, "coverage")
+        )
+    noise = sc.claims.final_difference(FROM_NOISE, strong, "coverage")
+    yield sc.claims.expect_above("minimised noise, without a model, covers more than the relaxed loop", noise)
     perturbed, verified = compare_strain(PERTURBED, strong), compare_strain(VERIFIED, ACCEPTED)
-    yield above("random perturbation leaves more strain than relaxation (log₁₀)", perturbed)
-    yield below("a verifier leaves less strain than random acceptance (log₁₀)", verified)
-    yield below("a verifier gains no coverage over random acceptance", gain(VERIFIED, ACCEPTED, "coverage"))
+    yield sc.claims.expect_above("random perturbation leaves more strain than relaxation (log₁₀)", perturbed)
+    yield sc.claims.expect_below("a verifier leaves less strain than random acceptance (log₁₀)", verified)
+    yield sc.claims.expect_below(
+        "a verifier gains no coverage over random acceptance",
+        sc.claims.final_difference(VERIFIED, ACCEPTED, "coverage"),
+    )
 
 
 # --- task and arms ---

@@ -55,11 +55,11 @@ def toy(settings: RemedyLoop) -> sc.toys.Toy:
     claims = []
     for name in settings.remedies:
         if name != "none":
-            coverage = sc.claims.gain(name, "none", "coverage")
-            claim = sc.claims.above(f"{name} keeps more modes than no remedy", coverage)
+            coverage = sc.claims.final_difference(name, "none", "coverage")
+            claim = sc.claims.expect_above(f"{name} keeps more modes than no remedy", coverage)
             claims.append(replace(claim, published=name in PUBLISHED))
     return sc.toys.Toy(
-        [sc.toys.by_seed(settings, partial(set_up, settings))],
+        [sc.toys.bundle_seeds(settings, partial(set_up, settings))],
         claims,
         [
             sc.toys.Column("coverage", "share of modes left"),

@@ -52,8 +52,8 @@ QUICK = TextLoop(generations=4, seeds=3, ways=("fully synthetic",))
 def toy(settings: TextLoop) -> sc.toys.Toy:
     """Declare each way of training, without a remedy, with either and with both."""
     return sc.toys.Toy(
-        [sc.toys.by_seed(settings, partial(set_up, settings))],
-        sc.claims.ours(*make_claims(settings)),
+        [sc.toys.bundle_seeds(settings, partial(set_up, settings))],
+        sc.claims.mark_unpublished(*make_claims(settings)),
         [
             sc.toys.Column("perplexity", "perplexity of text that no model has seen", ".0f", log=True),
             sc.toys.Column("surviving_lineages", "share of the real windows with a descendant", ""),
@@ -103,13 +103,13 @@ def count_characters(values: Tensor, alphabet: int) -> Tensor:
 def make_claims(settings: TextLoop) -> Iterator[sc.claims.Claim]:
     for way in settings.ways:
         plain = f"{way}, none"
-        logarithm = sc.claims.end(plain, "perplexity").map(np.log)
+        logarithm = sc.claims.final_value(plain, "perplexity").map(np.log)
         for remedy in REMEDIES[1:]:
-            rise = sc.claims.end(f"{way}, {remedy}", "perplexity").map(np.log) - logarithm
-            yield sc.claims.below(f"{way}: {remedy} lowers the perplexity against no remedy", rise)
+            rise = sc.claims.final_value(f"{way}, {remedy}", "perplexity").map(np.log) - logarithm
+            yield sc.claims.expect_below(f"{way}: {remedy} lowers the perplexity against no remedy", rise)
         if isinstance(WAYS[way][0], sc.Replace):
-            lines = sc.claims.gain(f"{way}, matched", plain, "surviving_lineages")
-            yield sc.claims.above(f"{way}: matching keeps more lines", lines)
+            lines = sc.claims.final_difference(f"{way}, matched", plain, "surviving_lineages")
+            yield sc.claims.expect_above(f"{way}: matching keeps more lines", lines)
 
 
 # --- the model: a causal transformer over characters ---

@@ -52,8 +52,8 @@ def toy(settings: Weighting) -> sc.toys.Toy:
     }
     return sc.toys.Toy(
         [
-            sc.toys.replicated("weighting", settings.seed, partial(set_up_gaussian, settings)),
-            sc.toys.replicated("weighting", settings.seed, partial(set_up_regression, settings)),
+            sc.toys.bundle_replicates("weighting", settings.seed, partial(set_up_gaussian, settings)),
+            sc.toys.bundle_replicates("weighting", settings.seed, partial(set_up_regression, settings)),
         ],
         [claim for name in errors for claim in make_claims(settings, name, errors[name], predicted)],
         title="The weight of fresh real data",
@@ -86,11 +86,11 @@ def make_claims(
 ) -> Iterator[sc.claims.Claim]:
     """Yield that errors agree with the closed form, and that the golden weight has the smallest."""
     for weight, error, law in zip(settings.weights, errors, predicted, strict=True):
-        yield sc.claims.agrees(f"{name}: error × n at weight {weight:.3g}", error, law, 0.08)
+        yield sc.claims.expect_agreement(f"{name}: error × n at weight {weight:.3g}", error, law, 0.08)
     golden = errors[settings.weights.index(GOLDEN)]
     for weight, error in zip(settings.weights, errors, strict=True):
         if abs(weight - GOLDEN) > 0.1:
-            yield sc.claims.below(f"{name}: the golden weight beats weight {weight:.3g}", golden - error)
+            yield sc.claims.expect_below(f"{name}: the golden weight beats weight {weight:.3g}", golden - error)
 
 
 # --- the mean of a Gaussian ---

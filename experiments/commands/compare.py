@@ -50,7 +50,7 @@ class CompareCommand:
     better: dict[str, Literal["lower", "higher", "real"]] = field(default_factory=dict)
     """Which way each quality that the judge measures is good; those named here are judged."""
     claims: str = ""
-    """package.module:function that returns the claims to check (`selfcorrect.experiments.studies.claims`)."""
+    """package.module:function that returns the claims to check (`sc.claims`)."""
     title: str = ""
     """Of the report."""
     out: Path | None = None

@@ -1,4 +1,7 @@
-"""Claims of a study: a statement, what of the curves it is about, and the value or the side that is expected."""
+"""Claims of a study: statements about measured curves, with the value or the side that is expected of them.
+
+A `Quantity` reads a number per seed from curves. `expect_…` makes a claim of it, which `check` holds against a run.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,6 @@ Curves: TypeAlias = Mapping[str, Mapping[str, np.ndarray]]
 Measure: TypeAlias = Callable[[Curves], Interval]
 Outcome = Literal["holds", "fails", "undecided"]
 Kind = Literal["above", "below", "agrees"]
-OPPOSITE: Mapping[Kind, Kind] = {"above": "below", "below": "above"}
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Quantity:
     """Curves → (S,)."""
 
     def __call__(self, curves: Curves) -> Interval:
-        """The mean over seeds."""
+        """Return the mean over seeds with its interval."""
         return mean_interval(self.per_seed(curves))
 
     def __sub__(self, other: Quantity | float) -> Quantity:
@@ -42,7 +44,7 @@ class Quantity:
         return self._with(np.multiply, factor)
 
     def map(self, function: Callable[[np.ndarray], np.ndarray]) -> Quantity:
-        """A function of the numbers, such as `np.log`."""
+        """Apply a function to the numbers, such as `np.log`."""
         return Quantity(lambda curves: function(self.per_seed(curves)))
 
     def _with(self, operation: Callable[..., np.ndarray], other: Quantity | float) -> Quantity:
@@ -51,49 +53,67 @@ class Quantity:
         return Quantity(lambda curves: operation(self.per_seed(curves), other))
 
 
-def at(arm: str, key: str, generation: int) -> Quantity:
-    """A quantity of an arm at a generation."""
+def value_at(arm: str, key: str, generation: int) -> Quantity:
+    """Return a quantity of an arm at a generation.
+
+    Args:
+        arm: Name of the arm.
+        key: Name of the quantity, as the judge measures it.
+        generation: Number of the generation, −1 for the last.
+    """
     return Quantity(lambda curves: curves[arm][key][:, generation])
 
 
-def start(arm: str, key: str) -> Quantity:
-    """At generation 0."""
-    return at(arm, key, 0)
+def initial_value(arm: str, key: str) -> Quantity:
+    """Return a quantity of an arm at generation 0."""
+    return value_at(arm, key, 0)
 
 
-def end(arm: str, key: str) -> Quantity:
-    """At the last generation."""
-    return at(arm, key, -1)
+def final_value(arm: str, key: str) -> Quantity:
+    """Return a quantity of an arm at the last generation."""
+    return value_at(arm, key, -1)
 
 
-def rise(arm: str, key: str) -> Quantity:
-    """From generation 0 to the last."""
-    return end(arm, key) - start(arm, key)
+def final_change(arm: str, key: str) -> Quantity:
+    """Return the change of a quantity of an arm from generation 0 to the last."""
+    return final_value(arm, key) - initial_value(arm, key)
 
 
-def gain(arm: str, than: str, key: str) -> Quantity:
-    """By how much an arm ends above another."""
-    return end(arm, key) - end(than, key)
+def final_difference(arm: str, than: str, key: str) -> Quantity:
+    """Return the difference of two arms at the last generation.
+
+    Args:
+        arm: Name of the arm.
+        than: Name of the arm that is subtracted.
+        key: Name of the quantity, as the judge measures it.
+    """
+    return final_value(arm, key) - final_value(than, key)
 
 
-def late(arm: str, key: str, count: int) -> Quantity:
-    """The mean over the last `count` generations."""
+def late_mean(arm: str, key: str, count: int) -> Quantity:
+    """Return the mean of a quantity of an arm over the last generations.
+
+    Args:
+        arm: Name of the arm.
+        key: Name of the quantity, as the judge measures it.
+        count: Number of generations.
+    """
     return Quantity(lambda curves: curves[arm][key][:, -count:].mean(1))
 
 
-def pooled(quantities: Sequence[Quantity]) -> Quantity:
-    """All numbers of several quantities as if each were one of a separate seed."""
-    return Quantity(lambda curves: np.concatenate([one.per_seed(curves) for one in quantities]))
+def pool_seeds(quantities: Sequence[Quantity]) -> Quantity:
+    """Return all numbers of several quantities as if each were one of a separate seed."""
+    return Quantity(lambda curves: np.concatenate([quantity.per_seed(curves) for quantity in quantities]))
 
 
-def ratio(above: Quantity, below: Quantity) -> Measure:
-    """The ratio of two means."""
-    return lambda curves: ratio_interval(above.per_seed(curves), below.per_seed(curves))
+def ratio_of_means(numerator: Quantity, denominator: Quantity) -> Measure:
+    """Return the ratio of two means."""
+    return lambda curves: ratio_interval(numerator.per_seed(curves), denominator.per_seed(curves))
 
 
 @dataclass(frozen=True)
 class Check:
-    """A statement, what was predicted and measured, and whether the run bears it out."""
+    """A statement with its prediction, what was measured, and the outcome."""
 
     statement: str
     outcome: Outcome
@@ -103,8 +123,8 @@ class Check:
     """The statement is a claim of the cited papers, so that "fails" means that it did not reproduce."""
 
 
-class Claimed(Protocol):
-    """What a study claims; see `Claim`."""
+class Statement(Protocol):
+    """Anything that a study may claim; see `Claim`."""
 
     @property
     def statement(self) -> str: ...
@@ -127,65 +147,102 @@ class Claim:
     out, so that many seeds do not refute it for that."""
 
     def check(self, curves: Curves) -> Check:
-        """What the curves say."""
+        """Hold the claim against curves."""
         measured = self.measure(curves)
         sign = {"above": "> ", "below": "< "}.get(self.kind, "")
-        return Check(self.statement, self._outcome(measured), str(measured), f"{sign}{self.value:.3g}", self.published)
+        return Check(
+            statement=self.statement,
+            outcome=self._decide(measured),
+            measured=str(measured),
+            predicted=f"{sign}{self.value:.3g}",
+            published=self.published,
+        )
 
-    def _outcome(self, measured: Interval) -> Outcome:
+    def _decide(self, measured: Interval) -> Outcome:
         if math.isnan(measured.estimate):
             return "undecided"
         if self.kind == "agrees":
-            near = abs(measured.estimate - self.value) <= self.tolerance * abs(self.value)
-            return "holds" if near or measured.low <= self.value <= measured.high else "fails"
+            is_near = abs(measured.estimate - self.value) <= self.tolerance * abs(self.value)
+            is_inside = measured.low <= self.value <= measured.high
+            return "holds" if is_near or is_inside else "fails"
         if self.kind == "above":
-            return "holds" if measured.low > self.value else "fails" if measured.high <= self.value else "undecided"
-        return "holds" if measured.high < self.value else "fails" if measured.low >= self.value else "undecided"
+            holds, fails = measured.low > self.value, measured.high <= self.value
+        else:
+            holds, fails = measured.high < self.value, measured.low >= self.value
+        return "holds" if holds else "fails" if fails else "undecided"
 
 
-def agrees(statement: str, measure: Measure, predicted: float, tolerance: float = 0.05) -> Claim:
-    """Holds where the prediction lies in the interval, or within `tolerance` (relative) of the estimate."""
+def expect_agreement(statement: str, measure: Measure, predicted: float, tolerance: float = 0.05) -> Claim:
+    """Return a claim that holds if the prediction is in the interval or near the estimate.
+
+    Args:
+        statement: The claim in words.
+        measure: What is compared.
+        predicted: The prediction.
+        tolerance: Relative distance from the estimate that counts as near.
+    """
     return Claim(statement, "agrees", measure, float(predicted), tolerance=tolerance)
 
 
-def as_predicted(
+def expect_predictions(
     statement: str, key: str, laws: Mapping[str, np.ndarray], tolerance: float = 0.05, times: Sequence[int] = (-1,)
 ) -> list[Claim]:
-    """A quantity of each arm agrees with its prediction (T + 1,) at each of some generations.
+    """Return claims that a quantity of each arm agrees with its prediction at some generations.
 
-    statement: with {arm} and {t} for the two.
+    Args:
+        statement: The claim in words, with {arm} and {t} for arm and generation.
+        key: Name of the quantity, as the judge measures it.
+        laws: Name of each arm → prediction (T + 1,).
+        tolerance: Relative distance from the estimate that counts as agreement.
+        times: Generations, −1 for the last.
     """
-    return [
-        agrees(statement.format(arm=arm, t=t), at(arm, key, t), law[t], tolerance)
-        for arm, law in laws.items()
-        for t in times
-    ]
+    claims = []
+    for arm, law in laws.items():
+        for time in times:
+            words = statement.format(arm=arm, t=time)
+            claims.append(expect_agreement(words, value_at(arm, key, time), law[time], tolerance))
+    return claims
 
 
-def above(statement: str, measure: Measure, threshold: float = 0.0) -> Claim:
-    """Holds where the whole interval is above the threshold, fails where it is all below, else undecided."""
+def expect_above(statement: str, measure: Measure, threshold: float = 0.0) -> Claim:
+    """Return a claim that holds if the whole interval is above the threshold, and fails if all of it is below.
+
+    Args:
+        statement: The claim in words.
+        measure: What is compared.
+        threshold: The level.
+    """
     return Claim(statement, "above", measure, threshold)
 
 
-def below(statement: str, measure: Measure, threshold: float = 0.0) -> Claim:
-    """Holds where the whole interval is below the threshold, fails where it is all above, else undecided."""
+def expect_below(statement: str, measure: Measure, threshold: float = 0.0) -> Claim:
+    """Return a claim that holds if the whole interval is below the threshold, and fails if all of it is above.
+
+    Args:
+        statement: The claim in words.
+        measure: What is compared.
+        threshold: The level.
+    """
     return Claim(statement, "below", measure, threshold)
 
 
-def ours(*claims: Claim) -> list[Claim]:
-    """Claims that no cited paper makes."""
+def mark_unpublished(*claims: Claim) -> list[Claim]:
+    """Return claims as those that no cited paper makes."""
     return [replace(claim, published=False) for claim in claims]
 
 
-def claims_section(id: str, title: str, checks: Sequence[Check]) -> Section:
-    """Each statement with what was predicted and measured."""
+def make_claims_section(id: str, title: str, checks: Sequence[Check]) -> Section:
+    """Return a section of a report that lists checks.
+
+    Args:
+        id: Name of the table and its files.
+        title: Title of the section.
+        checks: One row each, with what was predicted and measured.
+    """
     table = Table(id, "Statement", ["Predicted", "Measured, 95 % interval", "Outcome"])
-    table.rows.extend(
-        PageRow(
-            check.statement + ("" if check.published else " (ours)"),
-            [*map(Cell, (check.predicted, check.measured, check.outcome))],
-        )
-        for check in checks
-    )
-    text = "A statement holds or fails where the whole interval is on one side. No paper has those marked “ours”."
+    for check in checks:
+        mark = "" if check.published else " (ours)"
+        cells = [Cell(check.predicted), Cell(check.measured), Cell(check.outcome)]
+        table.rows.append(PageRow(check.statement + mark, cells))
+    text = "A statement holds or fails if the whole interval is on one side. No paper has those marked “ours”."
     return Section(title, text, table)

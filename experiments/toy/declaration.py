@@ -1,6 +1,7 @@
-"""A toy as it is declared: what to run, what is claimed of the curves, and which quantities to show.
+"""The declaration of a toy loop: what to run, what is claimed of the curves, and which quantities to show.
 
-`deriving.describe` derives the rest: table of ends, panels, pictures, profiles of collapse and the sentence on top.
+A `Toy` has bundles of arms, claims (`sc.claims`) and columns. `bundle_seeds` runs arms once for each seed,
+`bundle_replicates` once for models that hold all seeds. The rest is derived: table, panels, pictures and profiles.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.protocol import GenerativeModel
 
-from ..studies.claims import Claimed, Curves, Quantity
+from ..studies.claims import Curves, Quantity, Statement
 from .result import Map
 
 START = "generation 0"
@@ -25,18 +26,18 @@ Arms: TypeAlias = Mapping[str, "Plan | tuple[Task, Plan]"]
 """Plans by name, some with a task of their own."""
 Show: TypeAlias = Callable[[GenerativeModel, Stream], Tensor]
 """Draws images (N, height, width) or points (N, 2) of a generation."""
-Titled: TypeAlias = Mapping[str, str] | Sequence[str]
+ArmTitles: TypeAlias = Mapping[str, str] | Sequence[str]
 """Names of arms, by title where they have another there."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a seed begins with."""
+    """The start of a seed: its task and arms."""
 
     task: Task
     arms: Arms
     floors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """What was measured of samples that no loop made, by their name; shown as arms that stay as they are."""
+    """Measures of samples that no loop made, by their name; shown as arms that stay as they are."""
 
 
 @dataclass(frozen=True)
@@ -46,26 +47,41 @@ class Bundle:
     setup: Callable[[Stream], Setup]
     streams: Sequence[Stream]
     show: Show | None = None
-    """What is drawn of each generation to look at, in the first seed."""
+    """Draws something of each generation to look at, in the first seed."""
     split: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Arms of which equal parts of the replicates are arms of their own, with the names of these."""
 
 
-def replicated(name: str, seed: int, setup: Callable[[Stream], Setup]) -> Bundle:
-    """Arms whose models hold all seeds as replicates, run once."""
+def bundle_replicates(name: str, seed: int, setup: Callable[[Stream], Setup]) -> Bundle:
+    """Return arms whose models hold all seeds as replicates, run once.
+
+    Args:
+        name: Name of the stream.
+        seed: Root seed.
+        setup: Makes task and arms from the stream.
+    """
     return Bundle(setup, [streams(seed).child(name)])
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToySettings:
-    """What the settings of all toys have: arms are run for `seeds` seeds, from `seed` on."""
+    """The settings that all toys have: arms are run for `seeds` seeds, from `seed` on."""
 
     seeds: int = 30
     seed: int = 0
 
 
-def by_seed(settings: ToySettings, setup: Callable[[Stream], Setup], *path: str, show: Show | None = None) -> Bundle:
-    """Arms run once for each of `seeds` seeds from `seed` on."""
+def bundle_seeds(
+    settings: ToySettings, setup: Callable[[Stream], Setup], *path: str, show: Show | None = None
+) -> Bundle:
+    """Return arms that are run once for each seed.
+
+    Args:
+        settings: Number of seeds, and the first one.
+        setup: Makes task and arms from the stream of a seed.
+        path: Names below the root of each seed's stream, by default none.
+        show: Draws something of each generation to look at, in the first seed.
+    """
     seeds = range(settings.seed, settings.seed + settings.seeds)
     return Bundle(setup, [streams(seed).child(*path) for seed in seeds], show)
 
@@ -77,8 +93,8 @@ class Column:
     key: str
     title: str
     form: str | Callable[[np.ndarray], str] = ".2f"
-    """How a cell of the table shows the mean at the last generation, or a function of curves (S, T + 1); "" leaves it
-    out of the table."""
+    """Format of the mean at the last generation in the table, or a function of curves (S, T + 1) that makes the cell;
+    "" leaves it out of the table."""
     panel: bool = True
     log: bool = False
     predicted: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -86,10 +102,13 @@ class Column:
     predicted_by: str = ""
     """Key of the curves that hold the prediction, the mean over seeds, where each seed has its own."""
     predicted_title: str = ""
-    """Of a column of the table with the predictions at the last generation, "" for none."""
+    """Title of a column of the table with the predictions at the last generation, "" for none."""
 
-    def cell(self, table: Mapping[str, np.ndarray], generation: int = -1) -> str:
-        """What the table says of an arm, "" where it does not have the quantity."""
+    def format_cell(self, table: Mapping[str, np.ndarray], generation: int = -1) -> str:
+        """Return the cell of an arm, "" if it does not have the quantity.
+
+        table: quantity → (S, T + 1); generation: the last one that counts, −1 for all.
+        """
         if self.key not in table:
             return ""
         curve = table[self.key] if generation < 0 else table[self.key][:, : generation + 1]
@@ -110,7 +129,7 @@ class Sweep:
     """Line → prediction (X,). A name that is no line is a line of its own."""
     log: bool = False
     form: str = ".3g"
-    """Of the cells of the table that is made of it where there are no columns for one."""
+    """Format of cells in the table that is made of the sweep if there are no columns."""
 
 
 @dataclass(frozen=True)
@@ -118,26 +137,26 @@ class Toy:
     """A toy loop for given settings."""
 
     bundles: Sequence[Bundle]
-    claims: Sequence[Claimed]
+    claims: Sequence[Statement]
     columns: Sequence[Column] = ()
-    rows: Titled | None = None
+    rows: ArmTitles | None = None
     """Arms of the table, all by default. `START` is what they share."""
-    groups: Mapping[str, Titled] | Sequence[str] | None = None
+    groups: Mapping[str, ArmTitles] | Sequence[str] | None = None
     """Arms that share a panel, by group. A name alone has the arms "group, title". A table of a single column has a row
     for each group then."""
     figures: Sequence[Sweep | Callable[[Curves], Map]] = ()
-    """What is shown before the panels."""
+    """Figures before the panels."""
     risk: str = ""
     """Key of the curves that are the risk of `selfcorrect.statistics.collapse_profile`; its other curves are those of
     the names that it gives them. No profile without it."""
     profiled: Sequence[str] | None = None
-    """Arms of which profiles are shown, all by default."""
+    """Arms whose profiles are shown, all by default."""
     sizes: Mapping[int, str] = field(default_factory=dict)
-    """Size of the training set → what is added to an arm's name where it is run with that size."""
+    """Size of the training set → what is added to the name of an arm that is run with that size."""
     title: str = ""
     """Title of the loop in the report, by default the name of its file. Loops of the table have theirs there."""
     source: str = ""
     """The papers that the loop is taken from, likewise."""
     notes: Sequence[str] = ()
     caveat: str = ""
-    """Which assumption of its predictions the run does not fully meet; written into its panels."""
+    """An assumption of its predictions that the run does not fully meet; written into its panels."""

@@ -1,4 +1,7 @@
-"""What is shown of a toy, derived from what it declares and what was measured."""
+"""Derive what is shown of a toy from its declaration and from what was measured.
+
+`describe` makes the outcome: checks of the claims, the table of ends, panels, pictures and profiles of collapse.
+"""
 
 from __future__ import annotations
 
@@ -9,179 +12,246 @@ import numpy as np
 from selfcorrect.statistics import CollapseFinding, collapse_profile
 
 from ..studies.claims import Check, Curves
-from .declaration import START, Column, Sweep, Titled, Toy
-from .result import Ends, Line, Panel, Pictures, Result, Scatter, Shown
+from .declaration import START, ArmTitles, Column, Sweep, Toy
+from .result import Drawings, Ends, Line, Panel, Pictures, Result, Scatter
 
-FEW = 3
-"""So many statements that do not hold are named in the sentence on top."""
+MOST_NAMED = 3
+"""More statements that do not hold than this are not named in the reading."""
+PREDICTED = "predicted"
+"""Titles of columns with predictions begin with this."""
 
 
-def describe(toy: Toy, curves: Curves, shown: Shown) -> Result:
-    """What measured curves say of a toy."""
+def describe(toy: Toy, curves: Curves, drawings: Drawings) -> Result:
+    """Return the outcome of a toy.
+
+    Args:
+        toy: The declaration.
+        curves: Arm → quantity → (S, T + 1).
+        drawings: Arm → what was drawn of each generation.
+    """
     checks = [claim.check(curves) for claim in toy.claims]
-    ends = ends_of(toy, curves, checks)
-    figures = [_swept(one, curves, toy.caveat) if isinstance(one, Sweep) else one(curves) for one in toy.figures]
+    ends = tabulate_ends(toy, curves, checks)
+    figures = []
+    for figure in toy.figures:
+        figures.append(_make_sweep_panel(figure, curves, toy.caveat) if isinstance(figure, Sweep) else figure(curves))
     return Result(
-        reading=reading(ends, checks),
+        reading=write_reading(ends, checks),
         checks=checks,
         ends=ends,
-        figures=[*figures, *_panels(toy, curves), *_looks(shown)],
-        profiles=_profiles(toy, curves),
+        figures=[*figures, *_make_panels(toy, curves), *_show_drawings(drawings)],
+        profiles=_find_profiles(toy, curves),
         notes=toy.notes,
     )
 
 
-def reading(ends: Ends, checks: Sequence[Check]) -> str:
-    """What came out: where arms ended in the first column, and how many statements hold."""
-    held = sum(check.outcome == "holds" for check in checks)
-    titles = [ends.title] if ends.title else [title for title in ends.columns if not title.startswith("predicted")][:2]
-    ranges = [_range(title, ends) for title in titles]
-    others = [check.statement for check in checks if check.outcome != "holds"]
-    named = [f"Not borne out: {'; '.join(others)}."] if 0 < len(others) <= FEW else []
-    return " ".join([*filter(None, ranges), f"{held} of {len(checks)} statements hold.", *named])
+# --- the sentence on top ---
 
 
-def _range(title: str, ends: Ends) -> str:
-    """Lowest and highest number of a column, or of all columns where they show the same quantity."""
-    chosen = [column for column in ends.columns if not column.startswith("predicted")] if ends.title else [title]
-    cells = {
-        f"{row}, {column}" if ends.title else row: cell
-        for row, every in ends.rows.items()
-        for column, cell in zip(ends.columns, every, strict=True)
-        if row != START and column in chosen and cell
-    }
-    numbers = {name: _number(cell) for name, cell in cells.items()}
+def write_reading(ends: Ends, checks: Sequence[Check]) -> str:
+    """Return where arms ended in the first columns, and how many statements hold."""
+    titles = [ends.title] if ends.title else _list_measured(ends)[:2]
+    ranges = [_write_range(title, ends) for title in titles]
+    failed = [check.statement for check in checks if check.outcome != "holds"]
+    sentences = [sentence for sentence in ranges if sentence]
+    sentences.append(f"{len(checks) - len(failed)} of {len(checks)} statements hold.")
+    if 0 < len(failed) <= MOST_NAMED:
+        sentences.append(f"Not borne out: {'; '.join(failed)}.")
+    return " ".join(sentences)
+
+
+def _list_measured(ends: Ends) -> list[str]:
+    return [column for column in ends.columns if not column.startswith(PREDICTED)]
+
+
+def _write_range(title: str, ends: Ends) -> str:
+    """Return the lowest and highest number of a column, or of all columns if they show the same quantity."""
+    columns = _list_measured(ends) if ends.title else [title]
+    cells = {}
+    for row, row_cells in ends.rows.items():
+        for column, cell in zip(ends.columns, row_cells, strict=True):
+            if row != START and column in columns and cell:
+                cells[f"{row}, {column}" if ends.title else row] = cell
+    numbers = {name: _parse_number(cell) for name, cell in cells.items()}
     if None in numbers.values() or len(set(cells.values())) < 2:
         return ""
-    low, *_, high = sorted(cells, key=lambda name: numbers[name] or 0.0)
+    by_number = sorted(cells, key=lambda name: numbers[name] or 0.0)
+    low, high = by_number[0], by_number[-1]
     return f"{title[0].upper()}{title[1:]}: {cells[low]} ({low}) to {cells[high]} ({high})."
 
 
-def _number(cell: str) -> float | None:
+def _parse_number(cell: str) -> float | None:
     try:
         return float(cell.strip("%×"))
     except ValueError:
         return None
 
 
-def ends_of(toy: Toy, curves: Curves, checks: Sequence[Check]) -> Ends:
-    """Where arms ended; without columns what a sweep shows, without either what was claimed."""
+# --- the table of ends ---
+
+
+def tabulate_ends(toy: Toy, curves: Curves, checks: Sequence[Check]) -> Ends:
+    """Return where arms ended. Without columns it shows the first sweep, and without a sweep the checks.
+
+    Args:
+        toy: The declaration.
+        curves: Arm → quantity → (S, T + 1).
+        checks: Outcomes of the claims.
+    """
     columns = [column for column in toy.columns if column.form]
     if not columns:
-        sweep = next((one for one in toy.figures if isinstance(one, Sweep)), None)
-        rows = {check.statement: [check.measured, check.predicted] for check in checks}
-        return _by_setting(sweep, curves) if sweep else Ends(["measured", "predicted"], rows)
+        sweeps = [figure for figure in toy.figures if isinstance(figure, Sweep)]
+        return _tabulate_sweep(sweeps[0], curves) if sweeps else _tabulate_checks(checks)
     if toy.groups and toy.rows is None and len(columns) == 1:
-        return _by_group(columns[0], groups_of(toy, curves), curves)
-    return _by_arm(toy, curves, columns)
+        return _tabulate_groups(columns[0], group_arms(toy, curves), curves)
+    return _tabulate_arms(toy, curves, columns)
 
 
-def titled(arms: Titled) -> Mapping[str, str]:
-    """Arms by title."""
+def name_arms(arms: ArmTitles) -> Mapping[str, str]:
+    """Return title → arm."""
     return arms if isinstance(arms, Mapping) else {arm: arm for arm in arms}
 
 
-def groups_of(toy: Toy, curves: Curves) -> dict[str, Mapping[str, str]]:
-    """Group → title → arm; without groups "" has all arms."""
+def group_arms(toy: Toy, curves: Curves) -> dict[str, Mapping[str, str]]:
+    """Return group → title → arm; without groups "" has all arms."""
     if isinstance(toy.groups, Mapping):
-        return {group: titled(arms) for group, arms in toy.groups.items()}
-    found: dict[str, dict[str, str]] = {group: {} for group in toy.groups or ()}
+        return {group: name_arms(arms) for group, arms in toy.groups.items()}
+    groups: dict[str, dict[str, str]] = {group: {} for group in toy.groups or ()}
     for arm in curves:
-        for group in sorted(found, key=len)[::-1]:  # a longer name may begin with a shorter one
+        for group in sorted(groups, key=len, reverse=True):  # a longer name may begin with a shorter one
             if arm.startswith(f"{group}, "):
-                found[group][arm.removeprefix(f"{group}, ")] = arm
+                groups[group][arm.removeprefix(f"{group}, ")] = arm
                 break
-    return {**found} or {"": titled(list(curves))}
+    return {**groups} or {"": name_arms(list(curves))}
 
 
-def _by_setting(sweep: Sweep, curves: Curves) -> Ends:
-    lines = {name: np.array([one.per_seed(curves).mean() for one in line]) for name, line in sweep.lines.items()}
-    lines |= {f"predicted {name}" if name in lines else name: law for name, law in sweep.predicted.items()}
-    rows = {
-        f"{sweep.x_label} {x:.3g}": [format(line[at], sweep.form) for line in lines.values()]
-        for at, x in enumerate(sweep.x)
-    }
+def _tabulate_checks(checks: Sequence[Check]) -> Ends:
+    return Ends(["measured", PREDICTED], {check.statement: [check.measured, check.predicted] for check in checks})
+
+
+def _tabulate_sweep(sweep: Sweep, curves: Curves) -> Ends:
+    lines: dict[str, np.ndarray] = {}
+    for name, quantities in sweep.lines.items():
+        lines[name] = np.array([quantity.per_seed(curves).mean() for quantity in quantities])
+    for name, law in sweep.predicted.items():
+        lines[f"{PREDICTED} {name}" if name in sweep.lines else name] = law
+    rows = {}
+    for index, x in enumerate(sweep.x):
+        rows[f"{sweep.x_label} {x:.3g}"] = [format(line[index], sweep.form) for line in lines.values()]
     return Ends(list(lines), rows, sweep.y_label)
 
 
-def _by_group(column: Column, groups: Mapping[str, Mapping[str, str]], curves: Curves) -> Ends:
+def _tabulate_groups(column: Column, groups: Mapping[str, Mapping[str, str]], curves: Curves) -> Ends:
     titles = list(dict.fromkeys(title for arms in groups.values() for title in arms))
-    rows = {
-        group: [column.cell(curves[arms[title]]) if title in arms else "" for title in titles]
-        for group, arms in groups.items()
-    }
+    rows = {}
+    for group, arms in groups.items():
+        rows[group] = [column.format_cell(curves[arms[title]]) if title in arms else "" for title in titles]
     return Ends(titles, rows, column.title)
 
 
-def _by_arm(toy: Toy, curves: Curves, columns: Sequence[Column]) -> Ends:
-    chosen = titled(list(curves) if toy.rows is None else toy.rows)
-    titles = [title for one in columns for title in (one.title, one.predicted_title) if title]
-    cells = {}
-    for title, arm in chosen.items():
-        cells[title] = []
-        for one in columns:
-            table = next(each for each in curves.values() if one.key in each) if arm == START else curves[arm]
-            cells[title].append(one.cell(table, 0 if arm == START else -1))
-            if one.predicted_title:
-                cells[title].append(format(one.predicted[arm][-1], str(one.form)) if arm in one.predicted else "")
-    return Ends(titles, cells)
+def _tabulate_arms(toy: Toy, curves: Curves, columns: Sequence[Column]) -> Ends:
+    titles = []
+    for column in columns:
+        titles += [column.title, column.predicted_title] if column.predicted_title else [column.title]
+    rows = {}
+    for title, arm in name_arms(list(curves) if toy.rows is None else toy.rows).items():
+        cells = []
+        for column in columns:
+            cells.append(_format_end(column, arm, curves))
+            if column.predicted_title:
+                law = column.predicted.get(arm)
+                cells.append("" if law is None else format(law[-1], str(column.form)))
+        rows[title] = cells
+    return Ends(titles, rows)
 
 
-def _swept(sweep: Sweep, curves: Curves, caveat: str) -> Panel:
-    lines = [
-        Line(name, np.stack([one.per_seed(curves) for one in line], axis=1), sweep.predicted.get(name))
-        for name, line in sweep.lines.items()
-    ]
-    alone = [Line(name, None, values) for name, values in sweep.predicted.items() if name not in sweep.lines]
-    x, caveat = np.array(sweep.x), caveat if sweep.predicted else ""
-    return Panel(sweep.title, sweep.x_label, sweep.y_label, x, [*lines, *alone], log_x=sweep.log, caveat=caveat)
+def _format_end(column: Column, arm: str, curves: Curves) -> str:
+    """Format the last generation of an arm, or generation 0, which all arms share."""
+    if arm != START:
+        return column.format_cell(curves[arm])
+    shared = next(table for table in curves.values() if column.key in table)
+    return column.format_cell(shared, generation=0)
 
 
-def _panels(toy: Toy, curves: Curves) -> Iterator[Panel]:
-    """A panel for each quantity and group of arms that have it."""
-    for group, arms in groups_of(toy, curves).items():
-        for column in (column for column in toy.columns if column.panel):
-            lines = [
-                Line(title, curves[arm][column.key], _predicted(column, arm, curves))
-                for title, arm in arms.items()
-                if column.key in curves[arm]
-            ]
+# --- figures ---
+
+
+def _make_sweep_panel(sweep: Sweep, curves: Curves, caveat: str) -> Panel:
+    lines = []
+    for name, quantities in sweep.lines.items():
+        values = np.stack([quantity.per_seed(curves) for quantity in quantities], axis=1)
+        lines.append(Line(name, values, sweep.predicted.get(name)))
+    return Panel(
+        title=sweep.title,
+        x_label=sweep.x_label,
+        y_label=sweep.y_label,
+        x=np.array(sweep.x),
+        lines=[*lines, *_make_law_lines(sweep.predicted, sweep.lines)],
+        log_x=sweep.log,
+        caveat=caveat if sweep.predicted else "",
+    )
+
+
+def _make_law_lines(predicted: Mapping[str, np.ndarray], measured: Mapping[str, object]) -> list[Line]:
+    """Return the predictions that belong to no measured line."""
+    return [Line(name, None, law) for name, law in predicted.items() if name not in measured]
+
+
+def _make_panels(toy: Toy, curves: Curves) -> Iterator[Panel]:
+    """Yield a panel for each quantity and group of arms that have it."""
+    columns = [column for column in toy.columns if column.panel]
+    for group, arms in group_arms(toy, curves).items():
+        for column in columns:
+            lines = []
+            for title, arm in arms.items():
+                if column.key in curves[arm]:
+                    lines.append(Line(title, curves[arm][column.key], _find_prediction(column, arm, curves)))
             if lines:
-                yield _panel(f"{column.title}: {group}" if group else column.title, column, lines, curves, toy.caveat)
+                title = f"{column.title}: {group}" if group else column.title
+                yield _make_panel(title, column, lines, curves, toy.caveat)
 
 
-def _predicted(column: Column, arm: str, curves: Curves) -> np.ndarray | None:
+def _find_prediction(column: Column, arm: str, curves: Curves) -> np.ndarray | None:
     if column.predicted_by:
         return curves[arm][column.predicted_by].mean(axis=0)
     return column.predicted.get(arm)
 
 
-def _panel(title: str, column: Column, lines: Sequence[Line], curves: Curves, caveat: str) -> Panel:
-    alone = [Line(name, None, values) for name, values in column.predicted.items() if name not in curves]
+def _make_panel(title: str, column: Column, lines: Sequence[Line], curves: Curves, caveat: str) -> Panel:
     assert lines[0].values is not None
-    generations = np.arange(lines[0].values.shape[1])
-    caveat = caveat if column.predicted else ""
-    return Panel(title, "generation", column.title, generations, [*lines, *alone], log_y=column.log, caveat=caveat)
+    return Panel(
+        title=title,
+        x_label="generation",
+        y_label=column.title,
+        x=np.arange(lines[0].values.shape[1]),
+        lines=[*lines, *_make_law_lines(column.predicted, curves)],
+        log_y=column.log,
+        caveat=caveat if column.predicted else "",
+    )
 
 
-def _looks(shown: Shown) -> Iterator[Pictures | Scatter]:
-    """What was drawn of each arm: images of every generation, points of the last."""
-    images = {arm: pages for arm, pages in shown.items() if pages.ndim == 4}
+def _show_drawings(drawings: Drawings) -> Iterator[Pictures | Scatter]:
+    """Yield images of every generation, and points of the last."""
+    images = {arm: pages for arm, pages in drawings.items() if pages.ndim == 4}
+    points = {arm: pages[-1] for arm, pages in drawings.items() if pages.ndim != 4}
     for arm, pages in images.items():
-        captions = [f"generation {number}" for number in range(1, len(pages) + 1)]
-        yield Pictures(arm, ((np.concatenate(pages) + 1) / 2).clip(0, 1), len(pages[0]), captions)
-    points = {arm: pages[-1] for arm, pages in shown.items() if arm not in images}
+        yield Pictures(
+            title=arm,
+            images=((np.concatenate(pages) + 1) / 2).clip(0, 1),
+            columns=len(pages[0]),
+            captions=[f"generation {number}" for number in range(1, len(pages) + 1)],
+        )
     if points:
         yield Scatter("The last generation", points)
 
 
-def _profiles(toy: Toy, curves: Curves) -> dict[str, list[CollapseFinding]]:
+# --- profiles of collapse ---
+
+
+def _find_profiles(toy: Toy, curves: Curves) -> dict[str, list[CollapseFinding]]:
     if not toy.risk:
         return {}
-    return {
-        arm: collapse_profile(
-            {**curves[arm], "risk": curves[arm][toy.risk]},
-            {size: curves[f"{arm}{added}"][toy.risk] for size, added in toy.sizes.items()} or None,
-        )
-        for arm in (curves if toy.profiled is None else toy.profiled)
-    }
+    profiles = {}
+    for arm in curves if toy.profiled is None else toy.profiled:
+        risk_by_size = {size: curves[f"{arm}{suffix}"][toy.risk] for size, suffix in toy.sizes.items()}
+        profiles[arm] = collapse_profile({**curves[arm], "risk": curves[arm][toy.risk]}, risk_by_size or None)
+    return profiles

@@ -1,4 +1,4 @@
-"""What a toy experiment says: a sentence, a table of its arms, curves with predictions, statements checked by them."""
+"""The outcome of a toy: a sentence, a table of its arms, figures with predictions, and checked statements."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from selfcorrect.statistics import CollapseFinding
 
 from ..studies.claims import Check
 
-Shown: TypeAlias = Mapping[str, np.ndarray]
-"""Arm → what is drawn of each generation from 1 on: images (T, N, height, width) or points (T, N, 2)."""
+Drawings: TypeAlias = Mapping[str, np.ndarray]
+"""Arm → drawings of each generation from 1 on: images (T, N, height, width) or points (T, N, 2)."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Panel:
     log_x: bool = False
     log_y: bool = False
     caveat: str = ""
-    """Which assumption of its predictions the run does not fully meet; written into it."""
+    """An assumption of its predictions that the run does not fully meet; written into it."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Ends:
     columns: Sequence[str]
     rows: Mapping[str, Sequence[str]]
     title: str = ""
-    """The quantity, where it is the same in all columns."""
+    """The quantity if it is the same in all columns."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Result:
     """One experiment's outcome, ready for the report."""
 
     reading: str
-    """What came out, in a sentence or two."""
+    """The outcome in a sentence or two."""
     checks: Sequence[Check]
     ends: Ends
     figures: Sequence[Panel | Map | Pictures | Scatter] = ()

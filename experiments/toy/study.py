@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from selfcorrect.core.errors import DamagedError, SettingError
+from selfcorrect.core.errors import DamagedError, SelfcorrectError, SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.correctors.identity import Identity
 from selfcorrect.loop.run import Plan, Task
@@ -35,7 +35,7 @@ from ..studies.arms import Arm
 from ..studies.jobs import job_of
 from ..studies.study import SeedRun, Study, folder_name
 from .declaration import Bundle, Setup, Toy
-from .result import Result, Shown
+from .result import Drawings, Result
 from .table import TOYS, ToyRow, load_toy_module, name_toy
 
 MEASURED, DRAWS, FLOORS, FIGURES = "measured.json", "draws.npy", "floors.json", "figures"
@@ -46,7 +46,7 @@ class ToyRun(SeedRun):
     """A bundle of a toy, which is the task, with one of its streams."""
 
     toy: str
-    made_of: str
+    digest: str
     """Digest of all that its results depend on: runs with other settings or software have folders of their own."""
     own_stream: Stream
 
@@ -56,7 +56,7 @@ class ToyRun(SeedRun):
 
     @property
     def place(self) -> str:
-        return f"{folder_name(self.task)}-{self.made_of}"
+        return f"{folder_name(self.task)}-{self.digest}"
 
 
 class MeasuredStore(MemoryStore):
@@ -67,29 +67,31 @@ class MeasuredStore(MemoryStore):
 
     def __init__(self, path: Path, generations: int) -> None:
         super().__init__()
-        self._path, self._length = path, generations
+        self._path = path
+        self._length = generations
         self.seconds = 0.0
         try:
-            kept: dict[str, Any] = unsealed(path) if path.exists() else {"generations": []}
+            content: dict[str, Any] = unsealed(path) if path.exists() else {"generations": []}
         except DamagedError:
             return  # it is done again
-        if len(kept["generations"]) == generations:
-            self.seconds = kept["seconds"]
-            for number, metrics in enumerate(from_json(kept["generations"]), start=1):
+        if len(content["generations"]) == generations:
+            self.seconds = content["seconds"]
+            for number, metrics in enumerate(from_json(content["generations"]), start=1):
                 self.commit(Generation(number, {}, None, metrics, {}))
 
     def write(self) -> None:
-        """Keep what was measured."""
+        """Write what was measured to the file."""
         numbers = range(1, self._length + 1)
         seconds = sum(sum(self.timings(number).values()) for number in numbers)
-        kept = {"generations": to_json([self.metrics(number) for number in numbers]), "seconds": seconds}
+        metrics = [self.metrics(number) for number in numbers]
+        content = json.dumps({"generations": to_json(metrics), "seconds": seconds})
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with explain_write_error(self._path.parent):
-            write_atomically(self._path, with_seal(json.dumps(kept).encode()))
+            write_atomically(self._path, with_seal(content.encode()))
 
 
 class ToyStudy(Study):
-    """Some toys, each with its settings. Worker processes keep what they made of it for their next jobs.
+    """Some toys, each with its settings. A worker process keeps its copy for its next jobs.
 
     selection: names of toys, or paths of files, with their settings.
     """
@@ -101,24 +103,24 @@ class ToyStudy(Study):
         self.own_settings: dict[str, Any] = {}
         self.toys: dict[str, Toy] = {}
         self.rows: dict[str, ToyRow] = {}
-        self._made_of: dict[str, str] = {}
+        self._digests: dict[str, str] = {}
         for reference, settings in selection:
             name = name_toy(reference)
             if name in self.toys:
                 raise SettingError(f"two toy loops are named {name!r}; run them in separate folders")
             self.own_settings[name] = settings
-            self.toys[name] = load_toy_module(reference).toy(settings)
+            self.toys[name] = _declare(reference, settings)
             self.rows[name] = _row_of(reference, self.toys[name])
-            self._made_of[name] = _digest(reference, settings)
-        self._bundles: dict[str, tuple[str, Bundle]] = {
-            f"{name} {place}" if len(toy.bundles) > 1 else name: (name, bundle)
-            for name, toy in self.toys.items()
-            for place, bundle in enumerate(toy.bundles, start=1)
-        }
+            self._digests[name] = _digest(reference, settings)
+        self._bundles: dict[str, tuple[str, Bundle]] = {}
+        for name, toy in self.toys.items():
+            for number, bundle in enumerate(toy.bundles, start=1):
+                task = f"{name} {number}" if len(toy.bundles) > 1 else name
+                self._bundles[task] = (name, bundle)
         self._arms: dict[str, tuple[Arm, ...]] = {}
         self._lengths: dict[str, int] = {}
         self._ready: tuple[SeedRun | None, Setup | None] = (None, None)
-        self._seconds: dict[Path, float] = {}  # of arms that are done, by their files
+        self._seconds: dict[Path, float] = {}  # by the file of each arm that is done
 
     def __reduce__(self) -> tuple[Any, ...]:
         packed = tuple((reference, pickle.dumps(settings)) for reference, settings in self.selection)
@@ -137,11 +139,14 @@ class ToyStudy(Study):
         return self._lengths[task]
 
     def runs(self, root: Path) -> list[ToyRun]:
-        return [
-            ToyRun(task, seed, root, name, self._made_of[name], stream)
-            for task, (name, bundle) in self._bundles.items()
-            for seed, stream in enumerate(bundle.streams)
-        ]
+        runs = []
+        for task, (name, bundle) in self._bundles.items():
+            for seed, stream in enumerate(bundle.streams):
+                runs.append(ToyRun(task, seed, root, toy=name, digest=self._digests[name], own_stream=stream))
+        return runs
+
+    def _runs_of(self, toy: str, root: Path) -> list[ToyRun]:
+        return [run for run in self.runs(root) if run.toy == toy]
 
     def arms(self, task: str) -> Sequence[Arm]:
         if task not in self._arms:
@@ -155,13 +160,13 @@ class ToyStudy(Study):
         return {"toys": 1}
 
     def more_jobs(self, run: SeedRun) -> list[Job]:
-        """The figures of a toy after all its arms, beside the first of its runs."""
+        """Draw the figures of a toy after all its arms; the job stands beside the first of its runs."""
         name = self._bundles[run.task][0]
-        runs = [each for each in self.runs(run.root) if each.toy == name]
+        runs = self._runs_of(name, run.root)
         if run != runs[0]:
             return []
-        arms = tuple(job_of(self, each, arm) for each in runs for arm in self.arms(each.task))
-        return [Job(f"{name} figures", draw_figures, (self, run.root, name), 1, arms)]
+        arm_jobs = tuple(job_of(self, toy_run, arm) for toy_run in runs for arm in self.arms(toy_run.task))
+        return [Job(f"{name} figures", draw_figures, (self, run.root, name), 1, arm_jobs)]
 
     # --- what is kept of an arm ---
 
@@ -169,10 +174,12 @@ class ToyStudy(Study):
         return MeasuredStore(run.arm_folder(arm) / MEASURED, self.generations_of(run.task))
 
     def latest(self, run: SeedRun, arm: Arm) -> int:
-        """All generations of an arm, or -1; a file that was read once is not read again for it."""
+        """Return the last generation of an arm that is done, else −1; a file is read once for it."""
         path = run.arm_folder(arm) / MEASURED
-        if path not in self._seconds and (found := self.record(run, arm)).latest > 0:
-            self._seconds[path] = found.seconds
+        if path not in self._seconds:
+            record = self.record(run, arm)
+            if record.latest > 0:
+                self._seconds[path] = record.seconds
         return self.generations_of(run.task) if path in self._seconds else -1
 
     def is_done(self, run: SeedRun, arm: Arm | None = None) -> bool:
@@ -192,8 +199,8 @@ class ToyStudy(Study):
         return self._setup(run)
 
     def _setup(self, run: SeedRun) -> Setup:
-        known, setup = self._ready
-        if setup is None or known is None or (known.task, known.seed) != (run.task, run.seed):
+        latest_run, setup = self._ready
+        if setup is None or latest_run is None or (latest_run.task, latest_run.seed) != (run.task, run.seed):
             setup = self._bundles[run.task][1].setup(run.stream)
             self._ready = run, setup
         return setup
@@ -202,8 +209,8 @@ class ToyStudy(Study):
         return {}
 
     def plan(self, run: SeedRun, arm: Arm, ready: Setup, first: FolderReader, progress: Progress) -> tuple[Task, Plan]:
-        chosen = ready.arms[arm.title]
-        return chosen if isinstance(chosen, tuple) else (ready.task, chosen)
+        declared = ready.arms[arm.title]
+        return declared if isinstance(declared, tuple) else (ready.task, declared)
 
     def first_config(self, run: SeedRun, ready: Setup) -> Mapping[str, object]:
         return {"toy": run.task, "seed": run.seed, "settings": repr(self.own_settings[self._bundles[run.task][0]])}
@@ -212,11 +219,11 @@ class ToyStudy(Study):
         return {"arm": arm.title}
 
     def after_first(self, run: SeedRun, ready: Setup) -> None:
-        """Keep what was measured of samples that no loop made, which also says that generation 0 is there."""
+        """Write what was measured of samples that no loop made; the file also marks generation 0 as done."""
         write_atomically(run.folder / FLOORS, with_seal(json.dumps({"floors": to_json(ready.floors)}).encode()))
 
     def after_arm(self, run: SeedRun, arm: Arm, ready: Setup, store: MeasuredStore, model: GenerativeModel) -> None:
-        """Keep draws of each generation to look at, in the first seed."""
+        """Draw something of each generation to look at, in the first seed."""
         show = self._bundles[run.task][1].show
         if show is None or run.seed:
             return
@@ -229,76 +236,68 @@ class ToyStudy(Study):
 
     # --- what came out ---
 
-    def curves(self, toy: str, root: Path) -> dict[str, dict[str, np.ndarray]]:
-        """The curves (S, T + 1) of all arms of a toy, with the seeds of one arm stacked."""
-        stacked: dict[str, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
-        for run in (run for run in self.runs(root) if run.toy == toy):
-            for arm, table in self._measured(run).items():
+    def load_curves(self, toy: str, root: Path) -> dict[str, dict[str, np.ndarray]]:
+        """Return the curves (S, T + 1) of all arms of a toy, with the seeds of one arm stacked."""
+        parts: dict[str, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
+        for run in self._runs_of(toy, root):
+            for arm, table in self._load_run(run).items():
                 for key, values in table.items():
-                    stacked[arm][key].append(values)
-        return {
-            arm: {key: each[0] if len(each) == 1 else np.concatenate(each) for key, each in table.items()}
-            for arm, table in stacked.items()
-        }
+                    parts[arm][key].append(values)
+        return {arm: {key: np.concatenate(arrays) for key, arrays in table.items()} for arm, table in parts.items()}
 
-    def _measured(self, run: ToyRun) -> dict[str, dict[str, np.ndarray]]:
+    def _load_run(self, run: ToyRun) -> dict[str, dict[str, np.ndarray]]:
         first = FolderReader(run.first_folder)
         curves = {arm.title: _curves(first, self.record(run, arm)) for arm in self.arms(run.task)}
-        for name, names in self._bundles[run.task][1].split.items():
-            whole = curves.pop(name)
-            replicates = max(map(len, whole.values()))  # some quantities are the same for all
-            parts = {
-                key: np.split(np.broadcast_to(values, (replicates, values.shape[1])), len(names))
-                for key, values in whole.items()
-            }
-            curves |= {each: {key: values[at] for key, values in parts.items()} for at, each in enumerate(names)}
+        for arm, names in self._bundles[run.task][1].split.items():
+            curves |= _split_replicates(curves.pop(arm), names)
         floors = from_json(unsealed(run.folder / FLOORS)["floors"])
         shape = (1, self.generations_of(run.task) + 1)
-        return curves | {
-            name: {key: np.full(shape, value) for key, value in floor.items()} for name, floor in floors.items()
-        }
+        for name, floor in floors.items():
+            curves[name] = {key: np.full(shape, value) for key, value in floor.items()}
+        return curves
 
-    def shown(self, toy: str, root: Path) -> Shown:
-        """What was drawn of each generation of each arm, the first of arms with one name."""
-        shown: dict[str, np.ndarray] = {}
-        for run in (run for run in self.runs(root) if run.toy == toy):
+    def load_drawings(self, toy: str, root: Path) -> Drawings:
+        """Return the drawings of each generation of each arm, of the first of arms with one name."""
+        drawings: dict[str, np.ndarray] = {}
+        for run in self._runs_of(toy, root):
             for arm in self.arms(run.task):
-                if (path := run.arm_folder(arm) / DRAWS).exists():
-                    shown.setdefault(arm.title, np.load(path))
-        return shown
+                path = run.arm_folder(arm) / DRAWS
+                if path.exists():
+                    drawings.setdefault(arm.title, np.load(path))
+        return drawings
 
-    def result(self, toy: str, root: Path) -> Result:
-        """What came out of a finished toy."""
+    def derive_result(self, toy: str, root: Path) -> Result:
+        """Return the outcome of a finished toy."""
         from .deriving import describe
 
-        return describe(self.toys[toy], self.curves(toy, root), self.shown(toy, root))
+        return describe(self.toys[toy], self.load_curves(toy, root), self.load_drawings(toy, root))
 
-    def figures(self, toy: str, root: Path) -> list[str]:
-        """The figures of a finished toy as SVG text, which are drawn once."""
-        path = root / FIGURES / f"{toy}-{self._made_of[toy]}.json"
+    def load_figures(self, toy: str, root: Path) -> list[str]:
+        """Return the figures of a finished toy as SVG text; they are drawn once."""
+        path = root / FIGURES / f"{toy}-{self._digests[toy]}.json"
         if path.exists():
             with suppress(DamagedError):
                 return unsealed(path)["figures"]
         from .drawing import draw
 
-        drawn = [*map(draw, self.result(toy, root).figures)]
+        figures = [draw(figure) for figure in self.derive_result(toy, root).figures]
         path.parent.mkdir(exist_ok=True)
-        write_atomically(path, with_seal(json.dumps({"figures": drawn}).encode()))
-        return drawn
+        write_atomically(path, with_seal(json.dumps({"figures": figures}).encode()))
+        return figures
 
-    def seconds(self, toy: str, root: Path) -> float:
-        """What all phases of a finished toy took together; see `unfinished`."""
-        runs = [run for run in self.runs(root) if run.toy == toy]
-        firsts = [sum(FolderReader(run.first_folder).timings(0).values()) for run in runs]
-        arms = [self._seconds[run.arm_folder(arm) / MEASURED] for run in runs for arm in self.arms(run.task)]
-        return sum([*firsts, *arms])
+    def sum_seconds(self, toy: str, root: Path) -> float:
+        """Return the time that all phases of a finished toy took together; see `list_unfinished`."""
+        seconds = []
+        for run in self._runs_of(toy, root):
+            seconds += FolderReader(run.first_folder).timings(0).values()
+            seconds += [self._seconds[run.arm_folder(arm) / MEASURED] for arm in self.arms(run.task)]
+        return sum(seconds)
 
-    def unfinished(self, toy: str, root: Path) -> list[str]:
-        """The arms of a toy that have stopped, with their seeds."""
-        runs = [run for run in self.runs(root) if run.toy == toy]
+    def list_unfinished(self, toy: str, root: Path) -> list[str]:
+        """Return the arms of a toy that have stopped, with their seeds."""
         return [
             f"{run.task}, {arm.title}, seed {run.seed}"
-            for run in runs
+            for run in self._runs_of(toy, root)
             for arm in self.arms(run.task)
             if not self.is_done(run, arm)
         ]
@@ -306,13 +305,13 @@ class ToyStudy(Study):
 
 def draw_figures(study: ToyStudy, root: Path, toy: str, progress: Progress) -> None:
     """Draw what a finished toy shows."""
-    study.figures(toy, root)
+    study.load_figures(toy, root)
     progress("generation", 1, 1)
 
 
 @lru_cache(maxsize=1)
 def _load_in_worker(packed: tuple[tuple[str, bytes], ...]) -> ToyStudy:
-    """The study of a worker process. Files come first: they have the classes of the settings."""
+    """Return the study in a worker process. Files are imported first: they have the classes of the settings."""
     for reference, _ in packed:
         load_toy_module(reference)
     return ToyStudy([(reference, pickle.loads(settings)) for reference, settings in packed])
@@ -333,8 +332,21 @@ def load_settings(reference: str, *, quick: bool = False, **options: object) -> 
     return replace(settings, **changes)
 
 
+def _declare(reference: str, settings: Any) -> Toy:
+    """Return the declaration of a toy; SettingError if the code of a file fails."""
+    module = load_toy_module(reference)
+    if name_toy(reference) == reference:
+        return module.toy(settings)
+    try:
+        return module.toy(settings)
+    except SelfcorrectError:
+        raise
+    except Exception as error:
+        raise SettingError(f"{reference}: toy(settings) failed: {type(error).__name__}: {error}") from error
+
+
 def _row_of(reference: str, toy: Toy) -> ToyRow:
-    """The row of the table, or what a file says of itself."""
+    """Return the row of the table, or one made of what a file declares."""
     name = name_toy(reference)
     if name == reference:
         return TOYS.row(name)
@@ -346,7 +358,7 @@ def _plan(arm: Plan | tuple[Task, Plan]) -> Plan:
 
 
 def _digest(reference: str, settings: Any) -> str:
-    """Of all that a result depends on: settings, state of the files that they name, the toy's code, other software."""
+    """Digest all that a result depends on: settings, files that they name, the toy's code, other software."""
     values = [getattr(settings, field.name) for field in fields(settings)]
     paths = [value for value in values if isinstance(value, Path)]
     files = states_of(file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
@@ -354,8 +366,19 @@ def _digest(reference: str, settings: Any) -> str:
     return hashlib.sha256(repr((settings, files, code, environment())).encode()).hexdigest()[:8]
 
 
+def _split_replicates(table: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
+    """Split the replicates of an arm into equal parts, which are arms of their own."""
+    replicates = max(len(values) for values in table.values())  # some quantities are the same for all
+    arms: dict[str, dict[str, np.ndarray]] = {name: {} for name in names}
+    for key, values in table.items():
+        whole = np.broadcast_to(values, (replicates, values.shape[1]))
+        for name, part in zip(names, np.split(whole, len(names)), strict=True):
+            arms[name][key] = part
+    return arms
+
+
 def _curves(first: Record, record: Record) -> dict[str, np.ndarray]:
-    """Quantities (S, T + 1); S = 1 where a quantity is a single number, NaN in generation 0 for those of the loop."""
+    """Return quantities (S, T + 1); S = 1 for a single number, NaN in generation 0 for quantities of the loop."""
     rows = [first.metrics(0), *(record.metrics(generation) for generation in range(1, record.latest + 1))]
     names = rows[0].keys() | rows[-1].keys()
     return {name: np.atleast_2d(np.array([row.get(name, np.nan) for row in rows]).T) for name in names}

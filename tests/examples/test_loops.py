@@ -62,13 +62,16 @@ def toy(settings):
         return sc.toys.Setup(task, {"replace": sc.Plan(sc.Replace(), settings.generations)})
 
     return sc.toys.Toy(
-        [sc.toys.by_seed(settings, set_up)],
-        [sc.claims.below("the spread falls", sc.claims.rise("replace", "spread"))],
+        [sc.toys.bundle_seeds(settings, set_up)],
+        [sc.claims.expect_below("the spread falls", sc.claims.final_change("replace", "spread"))],
         [sc.toys.Column("spread", "spread")],
         title="A loop of my own",
         source="nobody",
     )
 '''
+
+
+FAILING = LOOP.replace("def toy(settings):", "def toy(settings):\n    settings.size")
 
 
 @pytest.mark.slow
@@ -101,6 +104,7 @@ def test_a_file_that_is_changed_is_run_again(tmp_path: Path) -> None:
         ("import no_such_module", r"broken_loop\.py cannot be imported: ModuleNotFoundError: .*no_such_module"),
         ("1 / 0", r"broken_loop\.py cannot be imported: ZeroDivisionError"),
         ("QUICK = 1", r"broken_loop\.py has no toy; a toy loop needs"),
+        (FAILING, r"broken_loop\.py: toy\(settings\) failed: AttributeError"),
         (None, r"broken_loop\.py: no such file"),
     ],
 )
@@ -108,7 +112,7 @@ def test_a_file_without_a_loop_is_one_sentence(text: str | None, message: str, t
     if text is not None:
         (tmp_path / "broken_loop.py").write_text(text)
     with pytest.raises(SettingError, match=message):
-        ToyCommand((str(tmp_path / "broken_loop.py"),), tmp_path / "run").run()
+        ToyCommand((str(tmp_path / "broken_loop.py"),), tmp_path / "run", quick=True).run()
 
 
 def test_two_files_of_one_name_are_one_sentence(tmp_path: Path) -> None:

@@ -271,7 +271,7 @@ def measured(settings: Any, folder: Path) -> dict[str, dict[str, np.ndarray]]:
     """What the toy shows of each arm and floor."""
     study = run_toy("molecules", settings, folder).study
     keys = [column.key for column in study.toys["molecules"].columns]
-    return {arm: {key: table[key] for key in keys} for arm, table in study.curves("molecules", folder).items()}
+    return {arm: {key: table[key] for key in keys} for arm, table in study.load_curves("molecules", folder).items()}
 
 
 @pytest.mark.slow

@@ -47,9 +47,7 @@ def check_arguments(
         check_callable("observe", observe)
     is_list = isinstance(claims, Sequence) and not isinstance(claims, str)
     if not is_list or not all(callable(getattr(claim, "check", None)) for claim in claims):
-        raise SettingError(
-            f"claims must be a list of claims of experiments.studies.claims, got {describe_value(claims)}"
-        )
+        raise SettingError(f"claims must be a list of claims of sc.claims, got {describe_value(claims)}")
     _check_better(better)
 
 

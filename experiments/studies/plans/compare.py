@@ -31,7 +31,7 @@ from selfcorrect.storage.runs.tracking import WandbChoice, WandbTarget, wandb_mo
 from ...jobs.identities import identity_of_data
 from ...jobs.where import Where
 from ..arms import Arm
-from ..claims import Claimed
+from ..claims import Statement
 from ..outcome import Comparison
 from ..run import Observe, run_study
 from ..study import SeedRun, Study
@@ -55,7 +55,7 @@ def compare(
     where: Where | None = None,
     wandb: WandbChoice | WandbTarget = "off",
     observe: Observe | None = None,
-    claims: Sequence[Claimed] = (),
+    claims: Sequence[Statement] = (),
 ) -> Comparison:
     """Run every plan on every task with every seed, and judge the plans against each other.
 
@@ -69,7 +69,7 @@ def compare(
     of `workers`, e.g. a cluster. wandb: "offline" writes runs of Weights & Biases into `out`, "online" sends them. Each
     arm and seed is a run that grows with its generations. observe: Called with a dictionary for each generation that is
     committed: task, arm, seed, generation, and what was measured. claims: Statements to check, made by
-    `selfcorrect.experiments.studies.claims`; they name an arm by its plan, after its task where there are several.
+    `sc.claims`; they name an arm by its plan, after its task where there are several.
 
     Code of users is tried before anything is trained: SettingError or CorrectorError say what would fail, or would not
     repeat itself. RunFolderError where the folder belongs to other settings, code or data. An arm that fails ends no

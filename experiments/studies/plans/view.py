@@ -22,7 +22,7 @@ from ...reporting.results import ArmCurves
 from ...reporting.tables import LOOP_COLUMNS, effects_table, half_life_cell, last_generation_table, loop_cells
 from ...reporting.webpage import Page, Picture, Section
 from ..arms import Arm
-from ..claims import Check, Claimed, Curves, claims_section
+from ..claims import Check, Curves, Statement, make_claims_section
 from ..outcome import HELD_OUT, MEMORISER, Judged, Outcome, Pair
 from ..shares import corrected_by_share, describe_by_share, share_picture, share_section
 from ..study import SeedRun, Study
@@ -68,7 +68,7 @@ class ComparisonView(View):
         references: Mapping[str, str],
         better: Mapping[str, Direction],
         title: str,
-        claims: Sequence[Claimed] = (),
+        claims: Sequence[Statement] = (),
     ) -> None:
         self.study, self.title = study, title or _question(arms)
         self._references, self._better, self._claims = references, better, claims
@@ -157,7 +157,7 @@ class ComparisonView(View):
             warnings=[*self.warnings(outcome), *_warnings(outcome)],
             curves=_curves_svg(outcome, outcome.settings.metrics),
             sections=[
-                *([claims_section("claims", "Predicted and measured", checks)] if checks else []),
+                *([make_claims_section("claims", "Predicted and measured", checks)] if checks else []),
                 *([share_section(outcome, lines)] if lines else []),
                 *_sections(outcome, judged.effects),
             ],
@@ -195,7 +195,7 @@ def _by_name(outcome: Measured) -> dict[str, Mapping[str, np.ndarray]]:
     }
 
 
-def _check_claim(claim: Claimed, curves: Curves) -> Check:
+def _check_claim(claim: Statement, curves: Curves) -> Check:
     """Check a claim; one that fails is undecided, such as that about an arm that is missing."""
     try:
         return claim.check(curves)

@@ -14,7 +14,7 @@ from selfcorrect.correctors.contract import Corrector
 from selfcorrect.loop.policy import History
 from selfcorrect.loop.run import Plan
 
-from ...studies.claims import Claim, agrees, below, end, gain
+from ...studies.claims import Claim, expect_agreement, expect_below, final_difference, final_value
 from ..declaration import Bundle, Setup
 from .tasks import gaussian_task, per_seed
 
@@ -43,10 +43,14 @@ def authors_claims() -> list[Claim]:
     nothing, *corrected = AUTHORS
     return [
         *(
-            agrees(f"authors' variant at γ = {g:g}", end(arm, "distance"), repeated, 0.15)
+            expect_agreement(f"authors' variant at γ = {g:g}", final_value(arm, "distance"), repeated, 0.15)
             for g, arm, repeated in zip(PAPER_STRENGTHS, corrected, AUTHORS_REPEATED, strict=True)
         ),
-        below("γ = 0 of the authors' program is no correction at all", gain(corrected[0], nothing, "distance"), 0.05),
+        expect_below(
+            "γ = 0 of the authors' program is no correction at all",
+            final_difference(corrected[0], nothing, "distance"),
+            0.05,
+        ),
     ]
 
 

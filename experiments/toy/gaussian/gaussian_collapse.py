@@ -20,8 +20,19 @@ from selfcorrect.loop.policy import Accumulate, Augment, Fresh, Replace
 from selfcorrect.loop.run import Candidate, Plan
 from selfcorrect.statistics import Verdict, judge
 
-from ...studies.claims import above, agrees, as_predicted, at, below, end, late, ours, ratio, start
-from ..declaration import Column, Setup, Toy, ToySettings, replicated
+from ...studies.claims import (
+    expect_above,
+    expect_agreement,
+    expect_below,
+    expect_predictions,
+    final_value,
+    initial_value,
+    late_mean,
+    mark_unpublished,
+    ratio_of_means,
+    value_at,
+)
+from ..declaration import Column, Setup, Toy, ToySettings, bundle_replicates
 from .tasks import DIMENSION, SUPPORT_RADIUS, TAIL_RADIUS, distance_to_truth, fresh_normal, gaussian_task, share_inside
 
 POLICIES = ("replace", "augment", "accumulate", "fresh")
@@ -67,22 +78,23 @@ def toy(settings: GaussianCollapse) -> Toy:
     distance = {name: theory.expected_wasserstein(error, DIMENSION) for name, error in errors.items()}
     volume = {"replace": theory.replace_log_volume(n, DIMENSION, generations)}
     variance = {"replace": theory.replace_variance(n, n // 2)}
-    begin, half = start("replace", "distance"), (generations + 1) // 2
-    squared = [one.map(np.square) for one in (end("accumulate", "distance"), begin)]
+    begin, half = initial_value("replace", "distance"), (generations + 1) // 2
+    growth = ratio_of_means(final_value("accumulate", "distance").map(np.square), begin.map(np.square))
     threshold = theory.critical_ratio(0.0, settings.spread)
     settled = theory.settled_variance(low, 0.0, settings.spread)
-    grown = ratio(*(at(erring[high], "variance", generation) for generation in (half + 5, half)))
+    grown = ratio_of_means(value_at(erring[high], "variance", half + 5), value_at(erring[high], "variance", half))
     return Toy(
-        [replicated("gaussian-collapse", settings.seed, partial(setup, size)) for size in settings.sizes],
+        [bundle_replicates("gaussian-collapse", settings.seed, partial(setup, size)) for size in settings.sizes],
         [
-            *as_predicted("replace: variance at generation {t}", "variance", variance, times=(n // 2,)),
-            *as_predicted("replace: log volume at the end", "log_volume", volume),
-            *ours(*as_predicted("{arm}: distance at the end", "distance", distance, 0.1)),
-            below("accumulate: squared distance over that of generation 0 stays bounded", ratio(*squared), 2.0),
-            below("fresh: ends better than generation 0", end("fresh", "distance") - begin),
-            agrees(f"λ = {low:g}, below the threshold {threshold:g}: the variance settles",
-                   late(erring[low], "variance", 10), settled, 0.15),
-            above(f"λ = {high:g}, above it: the variance grows without end, factor in 5 generations", grown, 1.5),
+            *expect_predictions("replace: variance at generation {t}", "variance", variance, times=(n // 2,)),
+            *expect_predictions("replace: log volume at the end", "log_volume", volume),
+            *mark_unpublished(*expect_predictions("{arm}: distance at the end", "distance", distance, 0.1)),
+            expect_below("accumulate: squared distance over that of generation 0 stays bounded", growth, 2.0),
+            expect_below("fresh: ends better than generation 0", final_value("fresh", "distance") - begin),
+            expect_agreement(f"λ = {low:g}, below the threshold {threshold:g}: the variance settles",
+                   late_mean(erring[low], "variance", 10), settled, 0.15),
+            expect_above(f"λ = {high:g}, above it: the variance grows without end, factor in 5 generations",
+                         grown, 1.5),
         ],
         [
             Column("distance", "distance to the truth", "", predicted=distance),

@@ -17,8 +17,17 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.policy import Augment, RealOnly
 from selfcorrect.loop.run import Plan
 
-from ...studies.claims import Curves, Quantity, above, agrees, below, late, ours, start
-from ..declaration import Column, Setup, Sweep, Toy, ToySettings, replicated
+from ...studies.claims import (
+    Curves,
+    Quantity,
+    expect_above,
+    expect_agreement,
+    expect_below,
+    initial_value,
+    late_mean,
+    mark_unpublished,
+)
+from ..declaration import Column, Setup, Sweep, Toy, ToySettings, bundle_replicates
 from .authors import AUTHORS, PAPER_STRENGTHS, authors_bundle, authors_claims
 from .tasks import DIMENSION, RealAndFresh, draw_from, draw_truth, fresh_normal, gaussian_task, per_seed
 
@@ -67,7 +76,10 @@ def toy(settings: GaussianCorrect) -> Toy:
             plans[fresh(g)] = replace(augment, policy=RealAndFresh(source, settings.injected(g)))
         return Setup(task, {**plans, "real only": replace(augment, policy=RealOnly())})
 
-    begin, settled = start("real only", "distance"), {g: late(ideal(g), "distance", count) for g in strengths}
+    begin, settled = (
+        initial_value("real only", "distance"),
+        {g: late_mean(ideal(g), "distance", count) for g in strengths},
+    )
 
     def slope(curves: Curves) -> np.ndarray:
         rows = np.array([one.per_seed(curves) for one in settled.values()])
@@ -75,22 +87,22 @@ def toy(settings: GaussianCorrect) -> Toy:
 
     return Toy(
         [
-            replicated("gaussian-correct", settings.seed, setup),
+            bundle_replicates("gaussian-correct", settings.seed, setup),
             *(authors_bundle(n, settings.ratio, generations, settings.authors_seeds, settings.seed)),
         ],
         [
-            *ours(*(
-                agrees(f"settled distance at γ = {g:g} is the predicted one", one, laws[ideal(g)][-1])
+            *mark_unpublished(*(
+                expect_agreement(f"settled distance at γ = {g:g} is the predicted one", one, laws[ideal(g)][-1])
                 for g, one in settled.items()
             )),
-            below("stronger correction towards the truth ends nearer to it", Quantity(slope)),
-            above("no correction ends worse than generation 0", settled[weak] - begin),
-            below("strong correction ends better than generation 0", settled[strong] - begin),
-            *ours(
-                above(f"a corrector that knows only the training data (γ = {strong:g}) cannot beat generation 0",
-                      late(empirical(strong), "distance", count) - begin),
-                above(f"the ideal corrector (γ = {strong:g}) is no better than the fresh samples it injects",
-                      settled[strong] - late(fresh(strong), "distance", count), -0.005),
+            expect_below("stronger correction towards the truth ends nearer to it", Quantity(slope)),
+            expect_above("no correction ends worse than generation 0", settled[weak] - begin),
+            expect_below("strong correction ends better than generation 0", settled[strong] - begin),
+            *mark_unpublished(
+                expect_above(f"a corrector that knows only the training data (γ = {strong:g}) cannot beat generation 0",
+                      late_mean(empirical(strong), "distance", count) - begin),
+                expect_above(f"the ideal corrector (γ = {strong:g}) is no better than the fresh samples it injects",
+                      settled[strong] - late_mean(fresh(strong), "distance", count), -0.005),
             ),
             *(authors_claims() if settings.authors_seeds else ()),
         ],
@@ -105,7 +117,7 @@ def toy(settings: GaussianCorrect) -> Toy:
         figures=[
             Sweep(
                 "Settled distance: what the corrector knows", "γ", DISTANCE, injecting,
-                {title: [late(arm(g), "distance", count) for g in injecting] for title, arm in kinds.items()},
+                {title: [late_mean(arm(g), "distance", count) for g in injecting] for title, arm in kinds.items()},
                 log=True,
             )
         ],

@@ -14,8 +14,8 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.loop.policy import Accumulate, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 
-from ...studies.claims import as_predicted, below, end
-from ..declaration import START, Column, Setup, Toy, ToySettings, replicated
+from ...studies.claims import expect_below, expect_predictions, final_value
+from ..declaration import START, Column, Setup, Toy, ToySettings, bundle_replicates
 from ..models.regression import LinearRegression
 
 
@@ -51,10 +51,12 @@ def toy(settings: Linear) -> Toy:
     times = settings.generations // 2, settings.generations
     bound = predicted["replace"][0] * math.pi**2 / 6
     return Toy(
-        [replicated("linear", settings.seed, setup)],
+        [bundle_replicates("linear", settings.seed, setup)],
         [
-            *as_predicted("{arm}: error at generation {t}", "error", predicted, 0.07, times),
-            below("accumulate: the error stays below π²/6 of generation 0's", end("accumulate", "error"), bound),
+            *expect_predictions("{arm}: error at generation {t}", "error", predicted, 0.07, times),
+            expect_below(
+                "accumulate: the error stays below π²/6 of generation 0's", final_value("accumulate", "error"), bound
+            ),
         ],
         [Column("error", "excess test error", ".3f", predicted=predicted, predicted_title="predicted")],
         rows=(START, *predicted),

@@ -19,8 +19,8 @@ from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Augment, Fresh, Replace
 from selfcorrect.loop.run import Candidate, Plan
 
-from ...studies.claims import above, as_predicted, below, end, gain
-from ..declaration import Column, Setup, Toy, ToySettings, replicated
+from ...studies.claims import expect_above, expect_below, expect_predictions, final_difference, final_value
+from ..declaration import Column, Setup, Toy, ToySettings, bundle_replicates
 from .tasks import DIMENSION, TAIL_RADIUS, distance_to_truth, fresh_normal, gaussian_task, share_inside
 
 POLICIES = SYNTHETIC, _, FRESH = "fully synthetic", "augmented", "fresh data"
@@ -66,14 +66,18 @@ def toy(settings: Mad) -> Toy:
         _arm(*each) for each in ((SYNTHETIC, 1.0), (SYNTHETIC, min(settings.biases)), (FRESH, min(settings.biases)))
     )
     return Toy(
-        [replicated("mad", settings.seed, setup)],
+        [bundle_replicates("mad", settings.seed, setup)],
         [
-            *as_predicted("{arm}: variance at the end", "variance", settled, 0.06),
-            *as_predicted("{arm}: variance at generation {t}", "variance", {picked: predicted[picked]}, 0.06, (EARLY,)),
-            above("fully synthetic: cherry-picking keeps quality", gain(picked, plain, "quality")),
-            below("fully synthetic: cherry-picking loses diversity", gain(picked, plain, "diversity")),
-            below("fully synthetic, cherry-picked: diversity is gone", end(picked, "diversity"), 0.1),
-            above("fresh data hold diversity under cherry-picking", end(fresh, "diversity"), 0.5),
+            *expect_predictions("{arm}: variance at the end", "variance", settled, 0.06),
+            *expect_predictions(
+                "{arm}: variance at generation {t}", "variance", {picked: predicted[picked]}, 0.06, (EARLY,)
+            ),
+            expect_above("fully synthetic: cherry-picking keeps quality", final_difference(picked, plain, "quality")),
+            expect_below(
+                "fully synthetic: cherry-picking loses diversity", final_difference(picked, plain, "diversity")
+            ),
+            expect_below("fully synthetic, cherry-picked: diversity is gone", final_value(picked, "diversity"), 0.1),
+            expect_above("fresh data hold diversity under cherry-picking", final_value(fresh, "diversity"), 0.5),
         ],
         [
             Column("quality", "quality"),

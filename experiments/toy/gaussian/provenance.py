@@ -18,8 +18,8 @@ from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Augment, ModifiedPolicy
 from selfcorrect.loop.run import Plan
 
-from ...studies.claims import Curves, Quantity, agrees, below, late, ours
-from ..declaration import Column, Setup, Sweep, Toy, ToySettings, replicated
+from ...studies.claims import Curves, Quantity, expect_agreement, expect_below, late_mean, mark_unpublished
+from ..declaration import Column, Setup, Sweep, Toy, ToySettings, bundle_replicates
 from .tasks import gaussian_task
 
 
@@ -62,7 +62,7 @@ def toy(settings: ProvenanceLoop) -> Toy:
         plans = {_arm(rate): Plan(policy, settings.generations, bias=bias) for rate, policy in policies.items()}
         return Setup(gaussian_task(settings.real_count, settings.seeds, stream), plans)
 
-    settled = [late(_arm(rate), "variance", 5) for rate in rates]
+    settled = [late_mean(_arm(rate), "variance", 5) for rate in rates]
     left = [theory.filtered_ratio(settings.ratio, rate, lost) for rate in rates]
     predicted = np.array([theory.settled_variance(ratio, 0.0, settings.bias) for ratio in left])
 
@@ -74,14 +74,14 @@ def toy(settings: ProvenanceLoop) -> Toy:
     tolerated = theory.tolerated_ratio(variance, settings.bias)
     rate = theory.needed_true_positive_rate(settings.ratio, tolerated, lost)
     return Toy(
-        [replicated("provenance", settings.seed, setup)],
-        ours(
+        [bundle_replicates("provenance", settings.seed, setup)],
+        mark_unpublished(
             *(
-                agrees(f"detector that finds {found:.0%}: settled variance", one, law)
+                expect_agreement(f"detector that finds {found:.0%}: settled variance", one, law)
                 for found, one, law in zip(rates, settled, predicted, strict=True)
             ),
-            below("without a detector the variance collapses", settled[0], 0.3),
-            agrees(f"true positive rate needed for a variance of {variance:g}", Quantity(needed), rate, 0.03),
+            expect_below("without a detector the variance collapses", settled[0], 0.3),
+            expect_agreement(f"true positive rate needed for a variance of {variance:g}", Quantity(needed), rate, 0.03),
         ),
         [Column("variance", "variance (truth 1)", lambda curve: f"{curve[:, -5:].mean():.2f}")],
         figures=[

@@ -23,8 +23,17 @@ from selfcorrect.loop.run import Plan
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import Interval
 
-from ...studies.claims import Check, Claim, Curves, agrees, gain, ours, ratio, start
-from ..declaration import Setup, Toy, ToySettings, replicated
+from ...studies.claims import (
+    Check,
+    Claim,
+    Curves,
+    expect_agreement,
+    final_difference,
+    initial_value,
+    mark_unpublished,
+    ratio_of_means,
+)
+from ..declaration import Setup, Toy, ToySettings, bundle_replicates
 from ..result import Map
 from .tasks import DIMENSION, draw_truth, gaussian_task, per_seed
 
@@ -82,13 +91,13 @@ def toy(settings: StabilityLoop) -> Toy:
         return (contraction(settings, curves, 1.0)[2] < 1)[~known]
 
     return Toy(
-        [replicated("stability", settings.seed, partial(_setup, settings, spread)) for spread in spreads],
+        [bundle_replicates("stability", settings.seed, partial(_setup, settings, spread)) for spread in spreads],
         [
             exact(1.0),
             InAllCells("where stability is guaranteed, the rate is within ρ/(1 + γ)", within, published=True),
             InAllCells("the loop contracts also where the theorem is silent", beyond),
             exact(settings.spread),
-            *ours(
+            *mark_unpublished(
                 *(
                     _boundary(settings, row, law)
                     for row, law in enumerate(critical.values())
@@ -136,7 +145,9 @@ def contraction(settings: StabilityLoop, curves: Curves, spread: float) -> np.nd
     cells = []
     for strength, each in itertools.product(settings.strengths, settings.ratios):
         plain, wider = (_cell(spread, each, strength, twin) for twin in ("", ", twin"))
-        whole = ratio(gain(wider, plain, "variance"), start(plain, "variance") * (WIDENED - 1))(curves)
+        whole = ratio_of_means(
+            final_difference(wider, plain, "variance"), initial_value(plain, "variance") * (WIDENED - 1)
+        )(curves)
         cells.append([max(value, 0.0) for value in (whole.estimate, whole.low, whole.high)])
     shape = (3, len(settings.strengths), len(settings.ratios))
     return (np.array(cells) ** (1 / settings.generations)).T.reshape(shape)
@@ -152,7 +163,7 @@ def _boundary(settings: StabilityLoop, row: int, critical: float) -> Claim:
         return Interval(estimate, low, high, settings.seeds, "Fieller")
 
     statement = f"spread {settings.spread:g}, γ = {settings.strengths[row]:g}: stability ends at λ"
-    return agrees(statement, found, critical, 0.1)
+    return expect_agreement(statement, found, critical, 0.1)
 
 
 def _map(settings: StabilityLoop, spread: float, known: np.ndarray, curves: Curves) -> Map:

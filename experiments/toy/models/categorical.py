@@ -30,7 +30,7 @@ class Categorical(TensorModel):
         return cls(torch.full(shape, 1 / shape[-1], dtype=torch.float64))
 
     @classmethod
-    def replicated(cls, probabilities: Sequence[float] | Tensor, *replicates: int) -> Self:
+    def from_probabilities(cls, probabilities: Sequence[float] | Tensor, *replicates: int) -> Self:
         """The same probabilities (V,) in each replicate."""
         return cls(torch.as_tensor(probabilities, dtype=torch.float64).expand(*replicates, -1).contiguous())
 

@@ -33,9 +33,9 @@ class Flow(NetworkModel[nn.Module]):
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One point (d,) per entry of `labels`."""
         values = torch.randn((len(labels), self.dimension), generator=stream.torch())
-        return self.carried(self.trained, values)
+        return self.integrate(self.trained, values)
 
-    def carried(self, network: nn.Module, values: Tensor) -> Tensor:
+    def integrate(self, network: nn.Module, values: Tensor) -> Tensor:
         """Noise (N, d) along the velocity of a network to data, by the midpoint rule."""
         step = 1 / self.sampling_steps
         for index in range(self.sampling_steps):

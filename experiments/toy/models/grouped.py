@@ -30,7 +30,7 @@ class GroupedGaussians(TensorModel):
     """(3,) weights of 1, x₁, x₂."""
 
     @classmethod
-    def untrained(cls) -> Self:
+    def make_untrained(cls) -> Self:
         ones = torch.ones((2, 2, 2), dtype=torch.float64)
         return cls(ones[0] / 4, 0 * ones, ones, torch.zeros(3, dtype=torch.float64))
 

@@ -27,7 +27,7 @@ class Mixture:
     trained: bool = False
 
     @classmethod
-    def untrained(cls, components: int, dimension: int) -> Self:
+    def make_untrained(cls, components: int, dimension: int) -> Self:
         covariances = torch.eye(dimension, dtype=torch.float64).repeat(components, 1, 1)
         weights = torch.full((components,), 1 / components, dtype=torch.float64)
         return cls(weights, torch.zeros(components, dimension, dtype=torch.float64), covariances)

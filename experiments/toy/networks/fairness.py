@@ -18,8 +18,8 @@ from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Augment, ModifiedPolicy, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 
-from ...studies.claims import above, below, gain, rise
-from ..declaration import START, Column, Setup, Toy, ToySettings, by_seed
+from ...studies.claims import expect_above, expect_below, final_change, final_difference
+from ..declaration import START, Column, Setup, Toy, ToySettings, bundle_seeds
 from ..models.grouped import GroupedGaussians
 
 PLAIN, AUGMENTED, REPAIRED = "replace", "augment", "replace, reparation"
@@ -41,18 +41,20 @@ QUICK = Fairness(generations=12, seeds=20)
 
 def toy(settings: Fairness) -> Toy:
     """All policies, with and without reparation."""
-    fall, kept = (rise(arm, "minority_accuracy") for arm in (PLAIN, AUGMENTED))
-    hidden = rise(PLAIN, "overall_accuracy")
-    repaired = gain(REPAIRED, PLAIN, "minority_accuracy")
+    fall, kept = (final_change(arm, "minority_accuracy") for arm in (PLAIN, AUGMENTED))
+    hidden = final_change(PLAIN, "overall_accuracy")
+    repaired = final_difference(REPAIRED, PLAIN, "minority_accuracy")
     return Toy(
-        [by_seed(settings, lambda stream: _setup(settings, stream))],
+        [bundle_seeds(settings, lambda stream: _setup(settings, stream))],
         [
-            below("replace: minority accuracy falls by more than 5 points", fall, -0.05),
-            above("replace: overall accuracy hides it, falling by less than 3 points", hidden, -0.03),
-            below("replace: the minority's share falls", rise(PLAIN, "minority_share")),
-            above("reparation raises minority accuracy by more than 10 points", repaired, 0.1),
-            above("reparation restores the minority's share", gain(REPAIRED, PLAIN, "minority_share"), 0.05),
-            below("keeping real data slows the loss of minority accuracy", fall - kept),
+            expect_below("replace: minority accuracy falls by more than 5 points", fall, -0.05),
+            expect_above("replace: overall accuracy hides it, falling by less than 3 points", hidden, -0.03),
+            expect_below("replace: the minority's share falls", final_change(PLAIN, "minority_share")),
+            expect_above("reparation raises minority accuracy by more than 10 points", repaired, 0.1),
+            expect_above(
+                "reparation restores the minority's share", final_difference(REPAIRED, PLAIN, "minority_share"), 0.05
+            ),
+            expect_below("keeping real data slows the loss of minority accuracy", fall - kept),
         ],
         [
             Column("overall_accuracy", "overall accuracy"),
@@ -76,7 +78,7 @@ class Reparation(ModifiedPolicy):
 
 def _setup(settings: Fairness, stream: Stream) -> Setup:
     real = Samples.real(people(settings.real_count, settings.minority_share, stream.child("real")))
-    task = Task(GroupedGaussians.untrained(), real, lambda candidate: _scores(settings, candidate))
+    task = Task(GroupedGaussians.make_untrained(), real, lambda candidate: _scores(settings, candidate))
     bias = best_of(2, lambda values: typicality(values, settings.minority_share), choice_noise=1 / settings.pickiness)
     policies = {PLAIN: Replace(), AUGMENTED: Augment(1.0), REPAIRED: Reparation(Replace()),
                 f"{AUGMENTED}, reparation": Reparation(Augment(1.0))}  # fmt: skip

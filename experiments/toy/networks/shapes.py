@@ -25,8 +25,8 @@ from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.protocol import GenerativeModel
 
-from ...studies.claims import Claim, above, agrees, end, gain, ours
-from ..declaration import Column, Setup, Toy, ToySettings, by_seed
+from ...studies.claims import Claim, expect_above, expect_agreement, final_difference, final_value, mark_unpublished
+from ..declaration import Column, Setup, Toy, ToySettings, bundle_seeds
 from ..models.flow import Flow
 from ..models.gan import AdversarialNetwork
 from ..models.kernel_density import KernelDensity
@@ -72,7 +72,7 @@ def toy(settings: Shapes) -> Toy:
 
     return Toy(
         [
-            by_seed(settings, partial(setup, name, shape), "shapes", shape, show=look)
+            bundle_seeds(settings, partial(setup, name, shape), "shapes", shape, show=look)
             for name in settings.models
             for shape in settings.shapes
         ],
@@ -89,14 +89,20 @@ def toy(settings: Shapes) -> Toy:
 
 def _claims(settings: Shapes, name: str) -> Iterator[Claim]:
     real, augmented, replaced = (f"{name}, {arm}" for arm in ARMS)
-    yield above(f"{name}: replace ends with less coverage than augment", gain(augmented, replaced, "coverage"))
-    yield above(f"{name}: replace ends farther from the truth than augment", gain(replaced, augmented, "distance"))
-    yield above(f"{name}: replace ends farther from the truth than real data only", gain(replaced, real, "distance"))
+    yield expect_above(
+        f"{name}: replace ends with less coverage than augment", final_difference(augmented, replaced, "coverage")
+    )
+    yield expect_above(
+        f"{name}: replace ends farther from the truth than augment", final_difference(replaced, augmented, "distance")
+    )
+    yield expect_above(
+        f"{name}: replace ends farther from the truth than real data only", final_difference(replaced, real, "distance")
+    )
     if name == "kernel density":
         spread = 1 + settings.real_count ** (-1 / 3)
         grown = theory.replace_variance(settings.real_count, settings.generations, spread)[-1] * spread
         statement = f"{name}: replace multiplies the variance by 1 + bandwidth²"
-        yield from ours(agrees(statement, end(replaced, "variance"), grown, 0.1))
+        yield from mark_unpublished(expect_agreement(statement, final_value(replaced, "variance"), grown, 0.1))
 
 
 def planar_task(

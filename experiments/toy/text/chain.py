@@ -15,8 +15,21 @@ from selfcorrect.datasets.toy.draws import transitions
 from selfcorrect.loop.policy import Accumulate, Keep, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 
-from ...studies.claims import Claim, Curves, Quantity, above, agrees, as_predicted, at, below, end, ours, rise, start
-from ..declaration import Bundle, Setup, Sweep, ToySettings, replicated
+from ...studies.claims import (
+    Claim,
+    Curves,
+    Quantity,
+    expect_above,
+    expect_agreement,
+    expect_below,
+    expect_predictions,
+    final_change,
+    final_value,
+    initial_value,
+    mark_unpublished,
+    value_at,
+)
+from ..declaration import Bundle, Setup, Sweep, ToySettings, bundle_replicates
 from ..models.markov import MarkovChain
 
 CHAIN = NONE, TENTH, ALL = "chain: none kept", "chain: 10 % kept", "chain: accumulate"
@@ -59,7 +72,7 @@ class WordChain(ToySettings):
             real = Samples.real(replicates.sample(torch.zeros(self.texts), stream.child("real")))
             return Setup(Task(untrained, real, _scores), plans)
 
-        return replicated("chain", self.seed, setup)
+        return bundle_replicates("chain", self.seed, setup)
 
     def repetition(self) -> dict[str, np.ndarray]:
         """Predicted Σ p² of every row from the first estimate on, (T + 1, words) per arm."""
@@ -80,7 +93,7 @@ class WordChain(ToySettings):
     def sweep(self) -> Sweep:
         """Σ p² of every row at the end, by how often it is estimated."""
         order = np.argsort(self.draws)
-        measured = {arm: [end(arm, row_of(word)) for word in order] for arm in CHAIN}
+        measured = {arm: [final_value(arm, row_of(word)) for word in order] for arm in CHAIN}
         predicted = {arm: law[-1, order] for arm, law in self.repetition().items()}
         return Sweep("Word chain: rows of the last generation", "draws per row", "Σ p² of the row",
                      self.draws[order], measured, predicted)  # fmt: skip
@@ -89,30 +102,37 @@ class WordChain(ToySettings):
         """Of the entropy rate, the transitions in use, and the rows."""
         draws, known, times = self.draws, float(self.truth.entropy_rate()), (self.generations // 2, self.generations)
         bias = self.words * (self.words - 1) / (2 * draws.sum())  # of frequencies (Basharin 1959)
-        half, last = ({arm: at(arm, "entropy rate", t) for arm in CHAIN} for t in times)
+        half, last = ({arm: value_at(arm, "entropy rate", t) for arm in CHAIN} for t in times)
         late = {arm: (half[arm] - last[arm]) / known for arm in CHAIN}
         rows, (rarest, *_, commonest) = {arm: law[-1] for arm, law in self.repetition().items()}, np.argsort(draws)
-        left, first = {NONE: self.transitions_left()}, start(NONE, "entropy rate")
+        left, first = {NONE: self.transitions_left()}, initial_value(NONE, "entropy rate")
 
         def mean_row(arm: str) -> Claim:
             def mean(curves: Curves) -> np.ndarray:
                 return np.stack([curves[arm][row_of(word)][:, -1] for word in range(self.words)], axis=-1).mean(-1)
 
-            return agrees(f"{arm.replace(':', ',')}: mean Σ p² of the rows", Quantity(mean), rows[arm].mean())
+            return expect_agreement(f"{arm.replace(':', ',')}: mean Σ p² of the rows", Quantity(mean), rows[arm].mean())
 
         return [
-            *ours(agrees("chain: first estimate of the entropy rate", first, known - bias, 0.01)),
-            below("chain, none kept: the entropy rate falls", rise(NONE, "entropy rate")),
-            *as_predicted("chain, none kept: transitions left at generation {t}", "transitions", left, times=times),
+            *mark_unpublished(expect_agreement("chain: first estimate of the entropy rate", first, known - bias, 0.01)),
+            expect_below("chain, none kept: the entropy rate falls", final_change(NONE, "entropy rate")),
+            *expect_predictions(
+                "chain, none kept: transitions left at generation {t}", "transitions", left, times=times
+            ),
             mean_row(NONE),
-            *ours(mean_row(TENTH), mean_row(ALL)),
+            *mark_unpublished(mean_row(TENTH), mean_row(ALL)),
             *(
-                agrees(f"chain, none kept: Σ p² after the {name} word", end(NONE, row_of(word)), rows[NONE][word], 0.1)
+                expect_agreement(
+                    f"chain, none kept: Σ p² after the {name} word",
+                    final_value(NONE, row_of(word)),
+                    rows[NONE][word],
+                    0.1,
+                )
                 for name, word in (("rarest", rarest), ("commonest", commonest))
             ),
-            above("chain, none kept: share of the entropy rate lost late", late[NONE], 0.05),
-            below("chain, 10 % kept: share of the entropy rate lost late, bounded", late[TENTH], 0.02),
-            below("chain, accumulate: share of the entropy rate lost late, bounded", late[ALL], 0.02),
+            expect_above("chain, none kept: share of the entropy rate lost late", late[NONE], 0.05),
+            expect_below("chain, 10 % kept: share of the entropy rate lost late, bounded", late[TENTH], 0.02),
+            expect_below("chain, accumulate: share of the entropy rate lost late, bounded", late[ALL], 0.02),
         ]
 
 

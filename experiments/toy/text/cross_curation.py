@@ -19,8 +19,16 @@ from selfcorrect.loop.bias import Score, best_of
 from selfcorrect.loop.policy import Augment, ModifiedPolicy
 from selfcorrect.loop.run import Plan
 
-from ...studies.claims import Quantity, above, as_predicted, below, end, gain, ours
-from ..declaration import Column, Setup, Sweep, Toy, ToySettings, replicated
+from ...studies.claims import (
+    Quantity,
+    expect_above,
+    expect_below,
+    expect_predictions,
+    final_difference,
+    final_value,
+    mark_unpublished,
+)
+from ..declaration import Column, Setup, Sweep, Toy, ToySettings, bundle_replicates
 from .tasks import word_task
 
 NONE, BOTH, OWN = "no curation", "both curated", "own curation only"
@@ -87,19 +95,21 @@ def toy(settings: CrossCuration) -> Toy:
 
     def served(own: float, curated: str) -> Quantity:
         """By how much curation raises the first model's own mean reward at the end."""
-        return gain(name_of(own, curated), name_of(own, NONE), "first")
+        return final_difference(name_of(own, curated), name_of(own, NONE), "first")
 
     laws = {arm: law(*each) for arm, each in arms.items()}
     curated_laws = {arm: law for arm, law in laws.items() if not arm.endswith(NONE)}
     return Toy(
-        [replicated("cross-curation", settings.seed, setup)],
+        [bundle_replicates("cross-curation", settings.seed, setup)],
         [
-            above("without exchange, curation raises the own raters' reward", served(max(shares), BOTH)),
-            below("exchange dampens what own curation gains", served(0.5, OWN) - served(max(shares), BOTH)),
-            below(f"with {least:.0%} own samples, curation lowers the own raters' reward", served(least, BOTH)),
-            *ours(
-                above(f"with {least:.0%} own samples, own curation alone does not lower it", served(least, OWN), -0.02),
-                *as_predicted("{arm}: mean reward at the end", "first", curated_laws, 0.03),
+            expect_above("without exchange, curation raises the own raters' reward", served(max(shares), BOTH)),
+            expect_below("exchange dampens what own curation gains", served(0.5, OWN) - served(max(shares), BOTH)),
+            expect_below(f"with {least:.0%} own samples, curation lowers the own raters' reward", served(least, BOTH)),
+            *mark_unpublished(
+                expect_above(
+                    f"with {least:.0%} own samples, own curation alone does not lower it", served(least, OWN), -0.02
+                ),
+                *expect_predictions("{arm}: mean reward at the end", "first", curated_laws, 0.03),
             ),
         ],
         [Column("first", label, predicted=laws)],
@@ -110,7 +120,7 @@ def toy(settings: CrossCuration) -> Toy:
                 "share of own samples",
                 label,
                 shares,
-                {curated: [end(name_of(own, curated), "first") for own in shares] for curated in CURATED},
+                {curated: [final_value(name_of(own, curated), "first") for own in shares] for curated in CURATED},
                 {curated: np.array([laws[name_of(own, curated)][-1] for own in shares]) for curated in CURATED},
             )
         ],

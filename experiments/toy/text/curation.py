@@ -14,8 +14,16 @@ from selfcorrect.loop.bias import best_of, sample_plainly
 from selfcorrect.loop.policy import Augment, Replace
 from selfcorrect.loop.run import Plan
 
-from ...studies.claims import above, as_predicted, below, end, gain, ours, rise
-from ..declaration import Column, Setup, Toy, ToySettings, replicated
+from ...studies.claims import (
+    expect_above,
+    expect_below,
+    expect_predictions,
+    final_change,
+    final_difference,
+    final_value,
+    mark_unpublished,
+)
+from ..declaration import Column, Setup, Toy, ToySettings, bundle_replicates
 from .tasks import entropy, rater, word_task
 
 NONE, CURATED, KEPT, MIXED = "no curation", "curated", "curated, real data kept", "heterogeneous raters"
@@ -52,14 +60,20 @@ def toy(settings: Curation) -> Toy:
     reward = {arm: law @ rewards for arm, law in laws.items()}
     variety = {arm: entropy(torch.from_numpy(law)).exp().numpy() for arm, law in laws.items()}
     return Toy(
-        [replicated("curation", settings.seed, lambda stream: _setup(settings, stream))],
+        [bundle_replicates("curation", settings.seed, lambda stream: _setup(settings, stream))],
         [
-            *as_predicted("{arm}: mean reward at generation {t}", "reward", reward, 0.03, (half,)),
-            above("curated: mean reward rises", rise(CURATED, "reward")),
-            below("curated: the reward's variance falls", rise(CURATED, "reward_variance")),
-            above("curated: nearly all mass is on the reward's maximiser", end(CURATED, "favourite"), 0.9),
-            below("real data kept: the drift is bounded", end(KEPT, "favourite"), 0.6),
-            *ours(above("heterogeneous raters keep more variety than one kind", gain(MIXED, CURATED, "variety"))),
+            *expect_predictions("{arm}: mean reward at generation {t}", "reward", reward, 0.03, (half,)),
+            expect_above("curated: mean reward rises", final_change(CURATED, "reward")),
+            expect_below("curated: the reward's variance falls", final_change(CURATED, "reward_variance")),
+            expect_above(
+                "curated: nearly all mass is on the reward's maximiser", final_value(CURATED, "favourite"), 0.9
+            ),
+            expect_below("real data kept: the drift is bounded", final_value(KEPT, "favourite"), 0.6),
+            *mark_unpublished(
+                expect_above(
+                    "heterogeneous raters keep more variety than one kind", final_difference(MIXED, CURATED, "variety")
+                )
+            ),
         ],
         [
             Column("reward", "mean reward", predicted=reward),

@@ -22,8 +22,8 @@ from selfcorrect.datasets.toy.text import documentation, read_text
 from selfcorrect.loop.policy import Accumulate, Keep, RealOnly, Replace
 from selfcorrect.loop.run import Plan, Task
 
-from ...studies.claims import above, as_predicted, below, gain, rise
-from ..declaration import START, Column, Setup, Toy, ToySettings, by_seed, replicated
+from ...studies.claims import expect_above, expect_below, expect_predictions, final_change, final_difference
+from ..declaration import START, Column, Setup, Toy, ToySettings, bundle_replicates, bundle_seeds
 from ..models.language import LanguageModel
 from .chain import CHAIN, NONE, WordChain
 from .tasks import entropy, perplexity_of, windows_of, word_task
@@ -75,22 +75,29 @@ def toy(settings: Language) -> Toy:
     times = settings.word_generations // 2, settings.word_generations
     return Toy(
         [
-            replicated("words", settings.seed, lambda stream: _words(settings, stream)),
+            bundle_replicates("words", settings.seed, lambda stream: _words(settings, stream)),
             chain.bundle(),
-            by_seed(settings, lambda stream: _text(settings, train, held_out)),
+            bundle_seeds(settings, lambda stream: _text(settings, train, held_out)),
         ],
         [
             *(
                 claim
                 for key, law in words.items()
-                for claim in as_predicted(f"words: {key} at generation {{t}}", key, {WORDS: law}, 0.03, times)
+                for claim in expect_predictions(f"words: {key} at generation {{t}}", key, {WORDS: law}, 0.03, times)
             ),
-            below("words: the entropy falls", rise(WORDS, "entropy")),
+            expect_below("words: the entropy falls", final_change(WORDS, "entropy")),
             *chain.claims(),
-            above("text: perplexity rises when none is kept", rise(TEXT_NONE, "perplexity")),
-            above("text: more than with real text alone at equal steps", gain(TEXT_NONE, TEXT_REAL, "perplexity")),
-            above("text: a tenth kept is better than none", gain(TEXT_NONE, TEXT_TENTH, "perplexity")),
-            above("text: accumulating is better than replacing", gain(TEXT_NONE, TEXT_ALL, "perplexity")),
+            expect_above("text: perplexity rises when none is kept", final_change(TEXT_NONE, "perplexity")),
+            expect_above(
+                "text: more than with real text alone at equal steps",
+                final_difference(TEXT_NONE, TEXT_REAL, "perplexity"),
+            ),
+            expect_above(
+                "text: a tenth kept is better than none", final_difference(TEXT_NONE, TEXT_TENTH, "perplexity")
+            ),
+            expect_above(
+                "text: accumulating is better than replacing", final_difference(TEXT_NONE, TEXT_ALL, "perplexity")
+            ),
         ],
         [
             Column("vocabulary", "words in use", ".0f", predicted={WORDS: words["vocabulary"]}),

@@ -29,7 +29,7 @@ def word_task(
 
     judge: probabilities (*replicates, V) of a trained model → quantities. part: Name of the words' random numbers.
     """
-    truth = Categorical.replicated(probabilities, *replicates)
+    truth = Categorical.from_probabilities(probabilities, *replicates)
     real = Samples.real(truth.sample(torch.zeros(count), stream.child(part)))
 
     def scores(candidate: Candidate) -> Mapping[str, Tensor]:

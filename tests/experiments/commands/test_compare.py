@@ -22,8 +22,8 @@ def judge(candidate):
     return {"spread": candidate.samples(50).values.std(0).mean()}
 
 def claims():
-    from selfcorrect.experiments.studies.claims import above, end
-    return [above("the spread stays positive", end("corrected", "spread"))]
+    from selfcorrect.experiments.studies.claims import expect_above, final_value
+    return [expect_above("the spread stays positive", final_value("corrected", "spread"))]
 
 def whiten(values):
     return (values - values.mean(0)) / values.std(0)

@@ -10,12 +10,20 @@ import pytest
 from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.toy import ToyCommand
-from selfcorrect.experiments.studies.claims import Check, Claim, Outcome, above, agrees, below, ours
+from selfcorrect.experiments.studies.claims import (
+    Check,
+    Claim,
+    Outcome,
+    expect_above,
+    expect_agreement,
+    expect_below,
+    mark_unpublished,
+)
 from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.gaussian.provenance import Detector
 from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.experiments.toy.table import TOYS, select_toys
-from selfcorrect.experiments.toy.view import not_reproduced, summary
+from selfcorrect.experiments.toy.view import is_not_reproduced, summarize
 from selfcorrect.statistics import UNMEASURED, Interval
 
 
@@ -99,15 +107,15 @@ def test_list_prints_every_name_with_its_source(capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("claim", "outcome"),
     [
-        (agrees("", interval, 2.4), "holds"),
-        (agrees("", interval, 2.6), "fails"),
-        (agrees("", lambda _: Interval(2.0, 1.99, 2.01, 900, "t"), 2.05), "holds"),
-        (above("", interval, 1.4), "holds"),
-        (above("", interval, 2.0), "undecided"),
-        (above("", interval, 2.5), "fails"),
-        (below("", interval, 2.6), "holds"),
-        (below("", interval, 1.5), "fails"),
-        (above("", lambda _: UNMEASURED, 1.5), "undecided"),
+        (expect_agreement("", interval, 2.4), "holds"),
+        (expect_agreement("", interval, 2.6), "fails"),
+        (expect_agreement("", lambda _: Interval(2.0, 1.99, 2.01, 900, "t"), 2.05), "holds"),
+        (expect_above("", interval, 1.4), "holds"),
+        (expect_above("", interval, 2.0), "undecided"),
+        (expect_above("", interval, 2.5), "fails"),
+        (expect_below("", interval, 2.6), "holds"),
+        (expect_below("", interval, 1.5), "fails"),
+        (expect_above("", lambda _: UNMEASURED, 1.5), "undecided"),
     ],
 )
 def test_outcomes_need_the_whole_interval_on_one_side(claim: Claim, outcome: str) -> None:
@@ -115,13 +123,13 @@ def test_outcomes_need_the_whole_interval_on_one_side(claim: Claim, outcome: str
 
 
 def test_only_published_claims_can_fail_to_reproduce() -> None:
-    assert not_reproduced(above("", interval, 3.0).check({}))
-    assert not not_reproduced(ours(above("", interval, 3.0))[0].check({}))
+    assert is_not_reproduced(expect_above("", interval, 3.0).check({}))
+    assert not is_not_reproduced(mark_unpublished(expect_above("", interval, 3.0))[0].check({}))
 
 
 def test_a_line_names_the_statements_that_do_not_hold() -> None:
     checks = [Check(outcome, outcome, "") for outcome in get_args(Outcome)]
-    line = summary("remedies", checks, 1.0)
+    line = summarize("remedies", checks, 1.0)
     assert line == "remedies: 1 of 3 statements hold, 1.0 s; fails: fails; undecided: undecided"
 
 

@@ -13,7 +13,7 @@ import torch
 
 import selfcorrect as sc
 from selfcorrect.core.errors import SettingError
-from selfcorrect.experiments.studies.claims import Quantity, above
+from selfcorrect.experiments.studies.claims import Quantity, expect_above
 from selfcorrect.storage.runs.tracking import WandbTarget
 
 PLAN = sc.Plan(sc.Replace(), 1)
@@ -87,7 +87,7 @@ def test_a_judge_that_is_nowhere_finite_leaves_a_report(value: float, tmp_path: 
 
 def test_a_claim_that_cannot_be_checked_is_undecided(tmp_path: Path) -> None:
     failing: list[Callable[..., Any]] = [lambda curves: curves["no such arm"], raising]
-    claims = [above(f"statement {number}", Quantity(measure)) for number, measure in enumerate(failing)]
+    claims = [expect_above(f"statement {number}", Quantity(measure)) for number, measure in enumerate(failing)]
     sc.compare(own_task, {"a": PLAN}, seeds=2, workers=1, out=tmp_path, claims=claims)
     page = (tmp_path / "report.html").read_text()
     assert page.count("could not be checked") == 2

@@ -20,7 +20,7 @@ import torch
 import selfcorrect as sc
 from selfcorrect.core.errors import CorrectorError, RunFolderError, SettingError
 from selfcorrect.core.randomness import Stream, streams
-from selfcorrect.experiments.studies.claims import above, below, gain
+from selfcorrect.experiments.studies.claims import expect_above, expect_below, final_difference
 from selfcorrect.experiments.studies.outcome import HELD_OUT, MEMORISER
 
 GENERATIONS = 8
@@ -62,8 +62,8 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_frames(tmp_path: Path) -> None:
-    helps = below("correction keeps the spread", gain("corrected", "synthetic", "error"))
-    harms = above("correction loses the spread", gain("corrected", "synthetic", "error"))
+    helps = expect_below("correction keeps the spread", final_difference("corrected", "synthetic", "error"))
+    harms = expect_above("correction loses the spread", final_difference("corrected", "synthetic", "error"))
     found = sc.compare(
         own_task, plans(30), seeds=5, workers=1, out=tmp_path, better={"error": "lower"}, claims=[helps, harms]
     )

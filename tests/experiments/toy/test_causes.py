@@ -132,5 +132,5 @@ def test_without_its_cause_a_statement_does_not_hold(
         owner = getattr(owner, part) if hasattr(owner, part) else import_module(f"{TEXT}.{part}")
     monkeypatch.setattr(owner, name, cause.instead)
     settings = replace(load_settings(reference, quick=True), **cause.settings)
-    told = outcomes(run_toy(cause.toy, settings, tmp_path).study.result(cause.toy, tmp_path))
+    told = outcomes(run_toy(cause.toy, settings, tmp_path).study.derive_result(cause.toy, tmp_path))
     assert {told[statement] for statement in cause.statements} <= {"fails", "undecided"}

@@ -51,7 +51,7 @@ def test_tapered_accumulation_keeps_the_first_part_of_old_generations() -> None:
 def test_the_authors_program_is_reproduced_and_its_zero_strength_does_something(tmp_path: Path) -> None:
     settings = gaussian_correct.GaussianCorrect(strengths=(0.0, 5.0), seeds=2, authors_seeds=12)
     view = run_toy("gaussian-correct", settings, tmp_path)
-    result = outcomes(view.study.result("gaussian-correct", tmp_path))
+    result = outcomes(view.study.derive_result("gaussian-correct", tmp_path))
     authors = {statement: outcome for statement, outcome in result.items() if statement.startswith("authors")}
     assert len(authors) == 8
     assert set(authors.values()) == {"holds"}
@@ -96,7 +96,7 @@ def test_reparation_gives_both_groups_equal_weight() -> None:
 
 
 def test_grouped_gaussians_recover_the_truth_they_are_fitted_to() -> None:
-    model = GroupedGaussians.untrained().fit(Samples.real(people(40_000, 0.3, streams(1))), 0, streams(0))
+    model = GroupedGaussians.make_untrained().fit(Samples.real(people(40_000, 0.3, streams(1))), 0, streams(0))
     assert model.shares.sum(1).numpy() == pytest.approx([0.7, 0.3], abs=0.01)
     assert (model.means - CELL_MEANS).abs().max() < 0.05
     assert model.deviations.flatten().numpy() == pytest.approx([1.0] * 8, abs=0.03)

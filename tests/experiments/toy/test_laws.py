@@ -14,14 +14,14 @@ import pytest
 from helpers import LOOPS, run_toy
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.experiments.studies.claims import Claim, Claimed, Curves
+from selfcorrect.experiments.studies.claims import Claim, Curves, Statement
 from selfcorrect.experiments.toy.declaration import START, Toy
-from selfcorrect.experiments.toy.deriving import groups_of
+from selfcorrect.experiments.toy.deriving import group_arms
 from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.experiments.toy.table import TOYS, load_toy_module
 from selfcorrect.experiments.toy.text.chain import WordChain
-from selfcorrect.experiments.toy.view import as_json
+from selfcorrect.experiments.toy.view import to_json_row
 
 SHORT = {"generations": 1, "seeds": 2}
 NETWORK = {**SHORT, "first_steps": 3, "steps": 2}
@@ -98,7 +98,7 @@ def made_up(seed: int) -> Curves:
     return MadeUp(table)  # type: ignore[return-value]
 
 
-def outcome(claim: Claimed, seed: int) -> str:
+def outcome(claim: Statement, seed: int) -> str:
     """Of a claim about made-up curves."""
     try:
         return claim.check(made_up(seed)).outcome
@@ -124,23 +124,27 @@ def test_every_claim_can_fail_and_every_direction_can_hold(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None:
     view = run_toy(name, small(name), tmp_path)
-    toy, curves, result = view.study.toys[name], view.study.curves(name, tmp_path), view.study.result(name, tmp_path)
-    assert not view.study.unfinished(name, tmp_path)
+    toy, curves, result = (
+        view.study.toys[name],
+        view.study.load_curves(name, tmp_path),
+        view.study.derive_result(name, tmp_path),
+    )
+    assert not view.study.list_unfinished(name, tmp_path)
     for task in {run.task for run in view.study.runs(tmp_path)}:
         names = [arm.name for arm in view.study.arms(task)]
         assert len({*names}) == len(names)
     for column in toy.columns:
         assert any(column.key in table for table in curves.values()), column.title
     rows = toy.rows.values() if isinstance(toy.rows, dict) else toy.rows or ()
-    grouped = [arm for arms in groups_of(toy, curves).values() for arm in arms.values()]
-    assert toy.groups is None or all(groups_of(toy, curves).values())
+    grouped = [arm for arms in group_arms(toy, curves).values() for arm in arms.values()]
+    assert toy.groups is None or all(group_arms(toy, curves).values())
     assert {*rows, *grouped} - {START} <= curves.keys()
     assert len(result.checks) == len(toy.claims)
     assert result.ends
     assert all(len(cells) == len(result.ends.columns) for cells in result.ends.rows.values())
     assert f"of {len(toy.claims)} statements hold." in result.reading
     assert all("<svg" in draw(figure) for figure in result.figures)
-    json.dumps(as_json(view.study.rows[name], small(name), result, 0.0))
+    json.dumps(to_json_row(view.study.rows[name], small(name), result, 0.0))
 
 
 @pytest.mark.parametrize("name", EACH)

@@ -40,7 +40,7 @@ CASES = {
     "categorical": (Categorical.uniform(2, 20), WORDS),
     "word chain": (MarkovChain.uniform(2, words=20, length=6), TEXTS),
     "kernel density": (KernelDensity.empty(2), PLANE),
-    "mixture": (Mixture.untrained(8, 2), PLANE),
+    "mixture": (Mixture.make_untrained(8, 2), PLANE),
     "flow": (Flow(width=32), PLANE),
     "autoencoder": (VariationalAutoencoder(width=32), PLANE),
     "adversarial": (AdversarialNetwork(width=32), PLANE),
@@ -82,7 +82,7 @@ def test_batches_are_drawn_by_weight() -> None:
 def test_mixture_refuses_unequal_weights() -> None:
     mixed = concatenate([PLANE, PLANE.with_weight(2.0)])
     with pytest.raises(ValueError, match="equally weighted"):
-        Mixture.untrained(2, 2).fit(mixed, 10, STREAM)
+        Mixture.make_untrained(2, 2).fit(mixed, 10, STREAM)
 
 
 def test_regression_is_numpys_least_squares_with_weights() -> None:
@@ -103,7 +103,7 @@ def test_kernel_density_widens_by_its_bandwidth() -> None:
 
 
 def test_mixture_finds_eight_gaussians() -> None:
-    model = Mixture.untrained(8, 2).fit(PLANE, 100, STREAM)
+    model = Mixture.make_untrained(8, 2).fit(PLANE, 100, STREAM)
     assert model.means.norm(dim=1).numpy() == pytest.approx(np.full(8, 2.0), abs=0.1)
     assert model.weights.numpy() == pytest.approx(np.full(8, 1 / 8), abs=0.02)
 

@@ -14,7 +14,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Anchors
 from selfcorrect.correctors.correction import Correction, apply_corrector
 from selfcorrect.datasets.toy.digits import bundled_digits
-from selfcorrect.experiments.studies.claims import gain
+from selfcorrect.experiments.studies.claims import final_difference
 from selfcorrect.experiments.toy.networks import digits
 
 ANCHORS = Anchors(torch.tensor([[[0.0]], [[4.0]], [[1.0]]]), torch.tensor([0, 0, 1]), torch.tensor([0.5, 0.5, 1.0]))
@@ -44,8 +44,8 @@ def test_correction_pulls_samples_together(tmp_path: Path) -> None:
     settings = replace(digits.QUICK, ratios=(1.5,), first_steps=250, steps=40, strength=20.0, generations=2, judged=200,
                        real_count=400, seeds=2)  # fmt: skip
     study = run_toy("digits", settings, tmp_path).study
-    curves, shown = study.curves("digits", tmp_path), study.shown("digits", tmp_path)
-    assert gain("λ = 1.5, corrected", "λ = 1.5", "recall")(curves).estimate < -0.05
+    curves, shown = study.load_curves("digits", tmp_path), study.load_drawings("digits", tmp_path)
+    assert final_difference("λ = 1.5, corrected", "λ = 1.5", "recall")(curves).estimate < -0.05
     assert {arm: draws.shape for arm, draws in shown.items()} == dict.fromkeys(
         ("real only", "λ = 1.5", "λ = 1.5, corrected"), (2, 10, 8, 8)
     )
