@@ -94,10 +94,13 @@ bench: $(INSTALLED_FOR_TESTS)
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.formats $(MOCAP)
 
-# The extension for Blender as one file, which Blender installs: docs/blender.md.
+# The extension for Blender as one file, which Blender installs, with the program's own wheel in it: docs/blender.md.
 blender:
-	mkdir -p build
-	$(PYTHON) -m zipfile -c build/selfcorrect-blender.zip blender/*.py blender/*.toml
+	rm -rf build/lib build/blender && mkdir -p build/blender
+	cp blender/*.py blender/*.toml build/blender/
+	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/blender/program .
+	rm -rf build/lib
+	$(PYTHON) -m zipfile -c build/selfcorrect-blender.zip build/blender/*.py build/blender/*.toml build/blender/program
 
 # Whether every dependency has wheels for every Python and system; asks the package index.
 wheels: $(INSTALLED_FOR_TESTS)

@@ -2,19 +2,40 @@
 """Correct human motion with physics, and check it, inside Blender. The program selfcorrect does the work."""
 
 import bpy
+from bpy.app.handlers import persistent
 
-from . import operators, panels
+from . import actions, operators, overlay, panels, preferences, work
+
+_CLASSES = (*preferences.CLASSES, *operators.CLASSES, *panels.CLASSES)
+
+
+@persistent
+def restore_after_load(*_: object) -> None:
+    """Restore what Blender does not save."""
+    actions.restore_contact_properties()
+
+
+_HANDLERS = (("load_pre", work.stop_before_load), ("load_post", restore_after_load))
 
 
 def register() -> None:
-    """Called by Blender when the extension is enabled."""
-    for each in operators.CLASSES:
-        bpy.utils.register_class(each)
+    """Add the extension's classes, properties, menus and handlers."""
+    for kind in _CLASSES:
+        bpy.utils.register_class(kind)
     panels.register()
+    overlay.register()
+    for name, handler in _HANDLERS:
+        getattr(bpy.app.handlers, name).append(handler)
 
 
 def unregister() -> None:
-    """Called by Blender when the extension is disabled."""
+    """Stop what is under way, and remove everything."""
+    work.Running.stop()
+    for name, handler in _HANDLERS:
+        handlers = getattr(bpy.app.handlers, name)
+        if handler in handlers:
+            handlers.remove(handler)
+    overlay.unregister()
     panels.unregister()
-    for each in reversed(operators.CLASSES):
-        bpy.utils.unregister_class(each)
+    for kind in reversed(_CLASSES):
+        bpy.utils.unregister_class(kind)

@@ -1,167 +1,118 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the extension does: correct a motion, check it, find and install the program."""
+"""The operators on armatures: correct a motion, check it, show it before and after."""
+
+from __future__ import annotations
 
 import tempfile
-import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bpy
+import numpy as np
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
-from . import program, report, rig
-from .exchange import ExchangeError, changed_world, read_bvh, read_contacts, write_bvh, write_contacts, write_ground
+from . import actions, contacts, controls, copies, program, report, rig
+from .actions import SOURCE_ACTION, SOURCE_RIG
+from .exchange import Clip, compute_changes, read_bvh, write_bvh
+from .ground import write_ground
+from .placement import Placement
+from .preferences import choose_program, get_log_file
 from .program import Failure, Steps
+from .work import Running, StepOperator
 
-MARKED = "check: "
-"""How the names of this extension's timeline markers begin."""
-LOG_TEXT = "selfcorrect log"
-_PAUSE_S = 0.05
-_READING, _COMPUTING = 0.2, 0.9
-"""Shares of the work at which Blender has been read, and the program has ended."""
-
-
-class Running:
-    """What is under way; one operator at a time."""
-
-    title = ""
-    share = 0.0
-    doing = ""
-    cancel = False
-
-
-def preferences() -> bpy.types.AddonPreferences:
-    """Those of this extension."""
-    return bpy.context.preferences.addons[__package__].preferences
+MARKER_PREFIX = "check: "
+"""Beginning of the names of this extension's timeline markers."""
+VISIBLE_ERROR_M = 1e-3
+"""Distance from the correction beyond which the user is warned."""
+_LARGE_MOVE_M = 0.05
+"""Move of the whole body beyond which the user is warned."""
+_READING, _COMPUTING, _WRITING = 0.2, 0.7, 0.1
+"""Shares of the work."""
+_VERIFIED_FRAMES = 8
+"""Frames in which a new action is compared with what it should show."""
+_LEVEL_RULE = "F4"
+"""The rule that the floor lies at 0; it means nothing for a character that stays on its level."""
+_RATES = (12.0, 15.0, 24.0, 25.0, 30.0, 48.0, 50.0, 60.0, 90.0, 100.0, 120.0, 240.0)
+"""Usual frame rates."""
 
 
-def environment() -> Path:
-    """The folder of the extension's own Python environment."""
-    return Path(bpy.utils.extension_path_user(__package__, path="environment", create=True))
-
-
-def chosen_program() -> program.Program:
-    """The program to use. Raises Failure where there is none."""
-    return program.find_program(bpy.path.abspath(preferences().program), environment())
-
-
-def log_file() -> Path:
-    """What the programs of this session of Blender have said."""
-    return Path(bpy.app.tempdir) / "selfcorrect.log"
-
-
-class Working:
-    """An operator whose work is done in steps: at once for scripts, for users beside the interface, until Esc."""
-
-    def steps(self, context: bpy.types.Context) -> Steps:
-        """The work; returns the sentence that is reported at its end."""
-        raise NotImplementedError
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Begin; where no user has called, do all of it."""
-        if Running.title:
-            self.report({"ERROR"}, f"{Running.title} is still under way")
-            return {"CANCELLED"}
-        Running.title, Running.share, Running.cancel = self.bl_label, 0.0, False
-        self._work = self.steps(context)
-        if bpy.app.background or not self.options.is_invoke:
-            while (state := self._on(context)) is None:
-                time.sleep(_PAUSE_S if Running.doing == program.WAITING else 0)
-            return state
-        self._timer = context.window_manager.event_timer_add(_PAUSE_S, window=context.window)
-        context.window_manager.modal_handler_add(self)
-        return {"RUNNING_MODAL"}
-
-    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """A step at each tick; everything else goes to the interface."""
-        if Running.cancel or (event.type == "ESC" and event.value == "PRESS"):
-            return self.stop(context)
-        if event.type != "TIMER":
-            return {"PASS_THROUGH"}
-        until = time.monotonic() + _PAUSE_S / 2
-        while (state := self._on(context)) is None and Running.doing != program.WAITING and time.monotonic() < until:
-            pass
-        if state is None:
-            context.workspace.status_text_set(f"{Running.title}: {Running.doing}, {Running.share:.0%} (Esc cancels)")
-            for area in context.screen.areas:
-                area.tag_redraw()
-            return {"PASS_THROUGH"}
-        return state
-
-    def stop(self, context: bpy.types.Context) -> set[str]:
-        """Cancel the work: end the program and leave everything as it was."""
-        self._work.close()
-        self.report({"WARNING"}, f"{self.bl_label} was cancelled; nothing was changed")
-        return self._done(context, {"CANCELLED"})
-
-    def _on(self, context: bpy.types.Context) -> set[str] | None:
-        """A step; the operator's state where it was the last one."""
+def _scale_steps(steps: Steps, start: float, share: float) -> Steps:
+    """Yield steps as a part of a longer work. Returns what they return."""
+    while True:
         try:
-            Running.share, Running.doing = next(self._work)
-            return None
+            share_done, stage = next(steps)
         except StopIteration as end:
-            level, sentence = end.value
-            self.report({level}, sentence)
-            return self._done(context, {"FINISHED"})
-        except (Failure, ExchangeError, OSError) as error:
-            self.report({"ERROR"}, str(error))
-            return self._done(context, {"CANCELLED"})
-        except BaseException:
-            self._done(context, {"CANCELLED"})
-            raise
-
-    def _done(self, context: bpy.types.Context, state: set[str]) -> set[str]:
-        Running.title = ""
-        if getattr(self, "_timer", None):
-            context.window_manager.event_timer_remove(self._timer)
-            context.workspace.status_text_set(None)
-            self._timer = None
-        return state
+            return end.value
+        yield start + share * share_done, stage
 
 
-class OfRig(Working):
-    """An operator on the motion of the active armature."""
+class RigOperator(StepOperator):
+    """An operator on the motion of armatures."""
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Whether the active object is an armature."""
+        """Return whether the active object is an armature."""
         cls.poll_message_set("The active object must be an armature")
         return context.object is not None and context.object.type == "ARMATURE"
-
-    def _sampled(self, source: bpy.types.Object, frames: range) -> Steps:
-        """Steps that end with the motion of the rig."""
-        rig.check_rig(source)
-        reading = rig.sample(source.session_uid, frames)
-        while True:
-            try:
-                share, doing = next(reading)
-            except StopIteration as end:
-                return end.value
-            yield share * _READING, doing
-
-
-def _computed(command: list[str], good: tuple[int, ...] = (0,)) -> Steps:
-    """Steps of a program."""
-    for share, doing in program.run(command, log_file(), good):
-        yield _READING + share * (_COMPUTING - _READING), doing
 
 
 EXTENT = EnumProperty(
     name="Range",
     items=[
-        ("ACTION", "Action", "All frames of the action, or of the scene where there is none"),
-        ("SCENE", "Scene", "The frames of the scene, or of the preview range where it is on"),
+        ("ACTION", "Action", "All frames of the action, or of the scene if there is none"),
+        ("SCENE", "Scene", "Frames of the scene, or of the preview range; the correction blends in and out"),
     ],
 )
-
-
 GROUND = StringProperty(
-    name="Ground", description="Collection of meshes that stand for boxes: steps, platforms, a floor that slopes"
+    name="Ground", description="Mesh, or collection of meshes, on which the body stands: stairs, platforms, a slope"
 )
+FLOOR_MODE = EnumProperty(
+    name="Floor",
+    items=[
+        ("LEVEL", "Where It Stands", "The character stays on its level; floors within 5 cm of zero come to zero"),
+        ("ZERO", "Zero", "The floor that the motion shows comes to the height 0 of the scene"),
+        ("HEIGHT", "At Height", "The floor lies at a height of the scene"),
+    ],
+)
+FLOOR = FloatProperty(name="Height", unit="LENGTH", description="Height of the floor in the scene")
 
 
-class SELFCORRECT_OT_correct(OfRig, bpy.types.Operator):
-    """Make the motion of the armature physically plausible, in a new action"""
+@dataclass(frozen=True)
+class ClipFiles:
+    """A motion and the files in which the program finds it."""
+
+    clip: Clip
+    placement: Placement
+    folder: Path
+
+    @property
+    def motion(self) -> Path:
+        """The motion as BVH."""
+        return self.folder / "motion.bvh"
+
+    @property
+    def ground(self) -> Path:
+        """The ground on which the motion stands."""
+        return self.folder / "ground.json"
+
+
+def _write_files(options: bpy.types.Operator, sampled: rig.Sampled, folder: str) -> ClipFiles:
+    """Write the motion, and the ground if there is one; a floor at a height comes to 0."""
+    scene = bpy.context.scene
+    unit_m = scene.unit_settings.scale_length
+    placement = Placement.from_object(sampled.world[0], unit_m)
+    floor_m = options.floor * unit_m if options.floor_mode == "HEIGHT" else 0.0
+    if not options.ground:
+        placement = replace(placement, origin_m=(*placement.origin_m[:2], floor_m))
+    files = ClipFiles(rig.make_clip(sampled, scene, placement), placement, Path(folder))
+    if options.ground:
+        write_ground(files.ground, rig.collect_blocks(options.ground), floor_m, placement)
+    write_bvh(files.motion, files.clip)
+    return files
+
+
+class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
+    """Make the motion of the selected armatures physically plausible"""
 
     bl_idname = "selfcorrect.correct"
     bl_label = "Correct with Physics"
@@ -187,111 +138,379 @@ class SELFCORRECT_OT_correct(OfRig, bpy.types.Operator):
         ],
     )
     remove_drift: BoolProperty(name="Remove Drift", description="Take out the drift of the floor")
-    use_floor: BoolProperty(name="Floor at Height", description="The floor lies at a height of the scene")
-    floor: FloatProperty(name="Height", unit="LENGTH", description="Height of the floor in the scene")
+    floor_mode: FLOOR_MODE
+    floor: FLOOR
     extent: EXTENT
     use_frames: BoolProperty(name="Only Frames", description="Correct these frames only, and blend in and out")
     frame_start: IntProperty(name="Start", default=1)
     frame_end: IntProperty(name="End", default=250)
     keep_hands: BoolProperty(name="Keep Hands", description="Leave the hands where they are in the world")
+    only_selected: BoolProperty(name="Selected Bones", description="Change only the bones that are selected")
     ground: GROUND
+    result: EnumProperty(
+        name="Result",
+        items=[
+            ("ACTION", "New Action", "A new action in place of the old one, which stays in the file"),
+            ("LAYER", "Additive Layer", "A layer over the untouched action; its Amount can be changed at any time"),
+        ],
+    )
+    held_rigs: EnumProperty(
+        name="Rigs with Constraints",
+        items=[
+            ("CONTROLS", "Key the Controls", "Keys on the controls of the rig; limbs of Rigify switch to FK"),
+            ("COPY", "Copy", "Keys on the bones of a copy without controls; the original is hidden"),
+        ],
+    )
     use_contacts: BoolProperty(
         name="Use Edited Contacts",
-        description="Correct the original action again; feet stand where the contacts of this action say",
+        description="Correct the original motion again; feet stand where the contacts of this action say",
     )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Ask for options first."""
-        frames = rig.frames_of(context.object, context.scene, "ACTION")
-        self.frame_start, self.frame_end = frames[0], frames[-1]
+        frames = rig.choose_frames(context.object, context.scene, "ACTION").read
+        self.frame_start = frames[0]
+        self.frame_end = frames[-1]
         return context.window_manager.invoke_props_dialog(self, confirm_text="Correct")
 
     def draw(self, context: bpy.types.Context) -> None:
-        """The options, each beside what it depends on."""
+        """Draw the options, each beside what it depends on."""
         layout = self.layout
         layout.use_property_split = True
         layout.prop(self, "kinematic")
         row = layout.row()
         row.enabled = not self.kinematic
         row.prop(self, "strength")
-        for name in ("support", "remove_drift", "keep_hands", "use_contacts", "extent"):
+        for name in ("support", "remove_drift", "keep_hands", "only_selected", "result", "held_rigs", "use_contacts"):
             layout.prop(self, name)
-        layout.prop_search(self, "ground", bpy.data, "collections")
-        for switch, names in (("use_floor", ("floor",)), ("use_frames", ("frame_start", "frame_end"))):
-            layout.prop(self, switch)
-            column = layout.column(align=True)
-            column.enabled = getattr(self, switch)
-            for name in names:
-                column.prop(self, name)
+        _draw_place(self, layout)
+        layout.prop(self, "use_frames")
+        column = layout.column(align=True)
+        column.enabled = self.use_frames
+        column.prop(self, "frame_start")
+        column.prop(self, "frame_end")
 
-    def asked(self, frames: range) -> program.Correction:
-        """Those of the command line, frames counted from 0."""
-        first, last = max(self.frame_start, frames[0]), min(self.frame_end, frames[-1])
-        if self.use_frames and first > last:
-            raise Failure(f"Frames {self.frame_start} to {self.frame_end} hold none of {frames[0]} to {frames[-1]}")
-        return program.Correction(
+    def create_steps(self, context: bpy.types.Context) -> Steps:
+        """Correct all selected armatures, one after the other."""
+        rigs = _list_rigs(context)
+        uids = [selected.session_uid for selected in rigs]
+        context.scene.selfcorrect_notes.clear()
+        sentences = []
+        level = "INFO"
+        for count, uid in enumerate(uids):
+            steps = self._correct_rig(context, rig.find_rig(uid))
+            sentence, warnings, notes = yield from _scale_steps(steps, count / len(uids), 1 / len(uids))
+            for text in (*warnings, *notes):
+                row = context.scene.selfcorrect_notes.add()
+                row.name = text
+                row.is_warning = text in warnings
+            if warnings:
+                level = "WARNING"
+            sentences.append("; ".join([sentence, *warnings[:3]]))
+        return level, " | ".join(sentences)
+
+    def _correct_rig(self, context: bpy.types.Context, target: bpy.types.Object) -> Steps:
+        """Correct a rig. The steps end with a sentence, a list of warnings and a list of notes."""
+        if not self.use_contacts:
+            return (yield from self._correct_source(context, target, None))
+        edited = target.animation_data and target.animation_data.action
+        with actions.playing_original(target) as source:
+            return (yield from self._correct_source(context, source, edited))
+
+    def _correct_source(
+        self, context: bpy.types.Context, source: bpy.types.Object, edited: bpy.types.Action | None
+    ) -> Steps:
+        """Correct the motion that a rig plays, with the contacts of an edited action if there is one."""
+        tool = choose_program()
+        rig.check_rig(source)
+        choice = rig.choose_frames(source, context.scene, self.extent)
+        frames = choice.read
+        only = self._choose_part(choice)
+        selected = self._list_selected_bones(source)
+        edited_contacts = actions.read_contacts(edited, frames) if edited else None
+        sampled = yield from _scale_steps(rig.sample(source.session_uid, frames), 0.0, _READING)
+        with tempfile.TemporaryDirectory(dir=bpy.app.tempdir or None) as folder:
+            files = _write_files(self, sampled, folder)
+            yield _READING, "computing"
+            options = self._make_options(only)
+            if self.ground:
+                options = replace(options, ground=files.ground)
+            if edited_contacts is not None:
+                options = replace(options, contacts=Path(folder, "contacts.json"))
+                fps = context.scene.render.fps / context.scene.render.fps_base
+                contacts.write_contacts(options.contacts, edited_contacts, fps, files.placement)
+            known_options = yield from _scale_steps(program.list_options(tool, "correct"), _READING, 0.0)
+            if "--contacts-out" in known_options:
+                options = replace(options, contacts_out=Path(folder, "shown.json"))
+            out = Path(folder, "corrected")
+            command = program.make_correct_command(tool, files.motion, out, options)
+            program.require_options(tool, command, known_options)
+            running = program.run(command, get_log_file(), good=(0, 1))
+            yield from _scale_steps(running, _READING, _COMPUTING)
+            ignored_rules = (_LEVEL_RULE,) if options.keep_level else ()
+            correction = report.read_report(out / "report.json", frames[0], ignored_rules)
+            before = read_bvh(files.motion)
+            yield _READING + _COMPUTING, "reading the result"
+            after = read_bvh(out / files.motion.name)
+            yield _READING + _COMPUTING, "reading the result"
+            changes, positions_m = compute_changes(files.clip, before, after, correction.parts)
+            yield _READING + _COMPUTING, "reading the result"
+            found_contacts = None
+            if options.contacts_out is not None and options.contacts_out.is_file():
+                found_contacts = contacts.read_contacts(options.contacts_out, files.placement)
+        targets = rig.compute_targets(sampled, changes, positions_m, files.placement)
+        yield _READING + _COMPUTING, "reading the result"
+        writer = Writer(self.result, self.held_rigs, selected, found_contacts)
+        steps = writer.write(sampled, targets, context.scene)
+        written = yield from _scale_steps(steps, _READING + _COMPUTING, _WRITING)
+        warnings = [*written.warnings, *self._describe_move(sampled, targets, context), *correction.warnings]
+        return f"{written.action.name}: {correction.summary}{written.remark}", warnings, list(correction.notes)
+
+    def _choose_part(self, choice: rig.FrameChoice) -> tuple[int, int] | None:
+        """Return the first and the last frame to correct, counted from 0, None for all."""
+        frames = choice.read
+        first, last = choice.corrected[0], choice.corrected[-1]
+        if self.use_frames:
+            first = max(self.frame_start, first)
+            last = min(self.frame_end, last)
+            if first > last:
+                span = f"{self.frame_start} to {self.frame_end}"
+                raise Failure(f"Frames {span} hold none of {frames[0]} to {frames[-1]}")
+        elif not choice.is_part:
+            return None
+        return max(first - frames[0], 0), min(last, frames[-1]) - frames[0]
+
+    def _list_selected_bones(self, source: bpy.types.Object) -> set[str] | None:
+        """Return the selected bones, None if all may change."""
+        if not self.only_selected:
+            return None
+        selected = {bone.name for bone in source.data.bones if _is_selected(source, bone.name)}
+        if not selected:
+            raise Failure(f"No bone of {source.name} is selected")
+        return selected
+
+    def _make_options(self, only: tuple[int, int] | None) -> program.CorrectionOptions:
+        """Return the options of the program."""
+        return program.CorrectionOptions(
             strength=self.strength,
             kinematic=self.kinematic,
             support=self.support,
             remove_drift=self.remove_drift,
-            floor_at_zero=self.use_floor and not self.ground,
-            frames=(first - frames[0], last - frames[0]) if self.use_frames else None,
+            keep_level=self.floor_mode == "LEVEL" and not self.ground,
+            floor_at_zero=self.floor_mode == "HEIGHT" and not self.ground,
+            frames=only,
             keep_hands=self.keep_hands,
         )
 
-    def steps(self, context: bpy.types.Context) -> Steps:
-        """Read the motion, have it corrected, write the new action."""
-        if not self.use_contacts:
-            return (yield from self._corrected(context, context.object, None))
-        edited = context.object.animation_data and context.object.animation_data.action
-        with rig.source_playing(context.object) as source:
-            return (yield from self._corrected(context, source, edited))
+    def _describe_move(
+        self, sampled: rig.Sampled, targets: dict[str, np.ndarray], context: bpy.types.Context
+    ) -> list[str]:
+        """Return a warning if the whole body moves far, with the option that changes it."""
+        moves = []
+        for name, target in targets.items():
+            moves.append(target[:, :3, 3] - (sampled.world @ sampled.pose[name])[:, :3, 3])
+        move_m = np.median(np.mean(moves, axis=0), axis=0) * context.scene.unit_settings.scale_length
+        distance_m = float(np.linalg.norm(move_m))
+        if distance_m <= _LARGE_MOVE_M:
+            return []
+        direction = "up" if move_m[2] > 0 else "down"
+        if abs(move_m[2]) < 0.7 * distance_m:
+            return [f"the whole body moves by {1000 * distance_m:.0f} mm along the floor; Remove Drift changes that"]
+        option = "Floor, Ground or Support" if self.floor_mode == "LEVEL" else "Floor: Where It Stands"
+        return [f"the whole body moves {direction} by {1000 * distance_m:.0f} mm; {option} changes that"]
 
-    def _corrected(
-        self, context: bpy.types.Context, source: bpy.types.Object, edited: bpy.types.Action | None
+
+def _draw_place(options: bpy.types.Operator, layout: bpy.types.UILayout) -> None:
+    """Draw the options of range, ground and floor."""
+    layout.prop(options, "extent")
+    layout.prop_search(options, "ground", bpy.data, "collections")
+    layout.prop_search(options, "ground", bpy.data, "objects", text="or Mesh")
+    row = layout.row()
+    row.enabled = not options.ground
+    row.prop(options, "floor_mode")
+    row = layout.row()
+    row.enabled = options.floor_mode == "HEIGHT"
+    row.prop(options, "floor")
+
+
+def _list_rigs(context: bpy.types.Context) -> list[bpy.types.Object]:
+    """Return the active armature and all other selected ones."""
+    selected = [item for item in context.selected_objects if item.type == "ARMATURE" and item != context.object]
+    return [context.object, *selected]
+
+
+def _is_selected(source: bpy.types.Object, name: str) -> bool:
+    """Return whether a bone is selected; Blender 5 keeps that in the pose."""
+    pose_bone = source.pose.bones[name]
+    return pose_bone.select if hasattr(pose_bone, "select") else pose_bone.bone.select
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Written:
+    """A correction that was put into an action."""
+
+    action: bpy.types.Action
+    remark: str
+    """Remark on the rig for the user, with a semicolon before it, or ""."""
+    warnings: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Writer:
+    """Puts a correction into an action of a rig, of its controls, or of a copy."""
+
+    result: str
+    """"ACTION" or "LAYER"."""
+    held_rigs: str
+    """"CONTROLS" or "COPY", for rigs whose bones are held by constraints."""
+    selected: set[str] | None
+    """Bones that may change, None for all."""
+    contacts: contacts.Contacts | None
+
+    def write(self, sampled: rig.Sampled, targets: dict[str, np.ndarray], scene: bpy.types.Scene) -> Steps:
+        """Yield steps that end with what was written (`Written`).
+
+        Args:
+            sampled: The motion before.
+            targets: By bone, where it should be: (T, 4, 4) in the world.
+            scene: The scene.
+        """
+        source = rig.find_rig(sampled.uid)
+        unit_m = scene.unit_settings.scale_length
+        if self.selected is not None:
+            targets = {name: target for name, target in targets.items() if name in self.selected}
+        is_stacked = actions.is_stacked(source)
+        everything = is_stacked and self.result == "ACTION" and self.selected is None
+        steps = actions.compute_keys(sampled, targets, unit_m, everything=everything)
+        keys = yield from _scale_steps(steps, 0.0, 0.3)
+        source = rig.find_rig(sampled.uid)
+        is_held = bool(copies.find_holding_constraints(source, set(keys)) or actions.find_drivers(source, keys))
+        if is_held and self.held_rigs == "CONTROLS" and source.library is None:
+            return (yield from self._write_controls(sampled, targets, scene))
+        if is_held or source.library is not None:
+            return (yield from self._write_copy(sampled, targets, scene, is_held))
+        written = yield from self._write_action(source, sampled, keys, scene)
+        off_m = yield from _measure_error(source.session_uid, sampled, targets, scene)
+        return replace(written, warnings=written.warnings + _warn_of_error(off_m, unit_m))
+
+    def _write_action(
+        self,
+        target: bpy.types.Object,
+        sampled: rig.Sampled,
+        keys: dict[str, actions.BoneKeys],
+        scene: bpy.types.Scene,
+        control_map: controls.ControlMap | None = None,
     ) -> Steps:
-        """Correct the motion that a rig plays, with the contacts of an edited action if there is one."""
-        tool, frames = chosen_program(), rig.frames_of(source, context.scene, self.extent)
-        unit_m = context.scene.unit_settings.scale_length
-        contacts = rig.contacts_in(edited, frames, unit_m) if edited else None
-        blocks = rig.blocks_of(self.ground) if self.ground else []
-        sampled = yield from self._sampled(source, frames)
-        clip = rig.clip_of(sampled, context.scene)
-        with tempfile.TemporaryDirectory(dir=bpy.app.tempdir or None) as folder:
-            path, out = Path(folder, "motion.bvh"), Path(folder, "corrected")
-            given, shown, ground = (Path(folder, f"{name}.json") for name in ("contacts", "shown", "ground"))
-            options = replace(
-                self.asked(frames), contacts=given if contacts else None, ground=ground if blocks else None
-            )
-            if "--contacts-out" in program.options_of(tool, "correct"):
-                options = replace(options, contacts_out=shown)
-            if contacts:
-                write_contacts(given, contacts, clip.fps)
-            floor_m = self.floor * unit_m if self.use_floor else 0.0
-            if blocks:
-                write_ground(ground, blocks, floor_m, unit_m)
-            write_bvh(path, replace(clip, positions_m=clip.positions_m - [0, 0 if blocks else floor_m, 0]))
-            command = program.correct_command(tool, path, out, options)
-            program.require_options(tool, command)
-            yield from _computed(command, good=(0, 1))
-            told = report.read_report(out / "report.json", frames[0])
-            moved = changed_world(clip, read_bvh(path), read_bvh(out / path.name), told.parts)
-            contacts = read_contacts(shown) if shown.is_file() else None
-        yield _COMPUTING, "writing the action"
-        scene, said = context.scene, told.summary
-        written = rig.write_action(sampled, rig.wanted_worlds(sampled, *moved, scene), contacts, scene)
-        if written.rig.session_uid != sampled.uid:
-            rig.found(sampled.uid).select_set(False)
-            written.rig.select_set(True)
-            context.view_layer.objects.active = written.rig
-            said = f"{said}; {written.rig.name} is a copy, because the rig is linked or constraints hold its bones"
-        if written.off_m > rig.SEEN_M:
-            off = f"a bone lies up to {1000 * written.off_m:.0f} mm off, because something else moves it"
-            return "WARNING", f"{written.action.name}: {said}; {off}"
-        return "INFO", f"{written.action.name}: {said}"
+        """Write the keys as a new action, or as a layer over the old one."""
+        source = rig.find_rig(sampled.uid)
+        data = source.animation_data
+        old = data.action if data else None
+        is_layer = self.result == "LAYER"
+        is_on_top = target == source and (is_layer or actions.is_stacked(source))
+        action, slot = actions.create_action(
+            source, f"{old.name if old else source.name} corrected", is_copy=not is_on_top
+        )
+        if is_on_top and not actions.is_layer(source):
+            actions.push_down(source, scene)
+        bag = actions.get_bag(action, slot)
+        baked: set[str] = set()
+        bases: dict[str, np.ndarray] = {}
+        patterns = actions.collect_strip_curves(target) if is_on_top and target.animation_data else []
+        for count, (name, bone_keys) in enumerate(keys.items()):
+            pose_bone = target.pose.bones[name]
+            if is_layer and is_on_top:
+                channels = sampled.channels[name]
+                bases |= actions.write_layer_keys(bag, pose_bone, bone_keys, channels, sampled.frames, patterns)
+            else:
+                baked |= actions.write_keys(bag, pose_bone, bone_keys, sampled.frames)
+            yield 0.3 + 0.5 * count / len(keys), "writing the action"
+        if bases:
+            actions.hold_pose(target, bases, sampled.frames[0])
+        if control_map is not None:
+            controls.key_switches(bag, control_map, sampled.frames[0])
+        if self.contacts is not None:
+            actions.write_contacts(bag, target, self.contacts, sampled.frames)
+        action[SOURCE_RIG] = source
+        if old is not None:
+            action[SOURCE_ACTION] = old
+        if is_on_top:
+            action[actions.AMOUNT] = 1.0
+        actions.assign(target, action, slot, "ADD" if is_layer and is_on_top else "REPLACE")
+        warnings = []
+        if baked:
+            kinds = ", ".join(sorted(kind.capitalize().replace("Fnoise", "Noise") for kind in baked))
+            warnings.append(f"the modifiers of curves ({kinds}) are baked into the keys, and do nothing beyond them")
+        return Written(action, "", warnings)
+
+    def _write_controls(self, sampled: rig.Sampled, targets: dict[str, np.ndarray], scene: bpy.types.Scene) -> Steps:
+        """Write keys on the rig's own controls."""
+        steps = controls.map_controls(sampled.uid, list(targets))
+        control_map = yield from _scale_steps(steps, 0.3, 0.1)
+        steps = controls.solve_controls(sampled.uid, control_map, targets, sampled.world, sampled.frames)
+        keys = yield from _scale_steps(steps, 0.4, 0.3)
+        source = rig.find_rig(sampled.uid)
+        written = yield from self._write_action(source, sampled, keys, scene, control_map)
+        off_m = yield from _measure_error(sampled.uid, sampled, targets, scene)
+        remark = f"; the keys are on {len(control_map.names)} controls of {rig.find_rig(sampled.uid).name}"
+        if control_map.switches:
+            remark += ", whose limbs are switched to FK"
+        warnings = written.warnings + _warn_of_error(off_m, scene.unit_settings.scale_length)
+        return replace(written, remark=remark, warnings=warnings)
+
+    def _write_copy(
+        self, sampled: rig.Sampled, targets: dict[str, np.ndarray], scene: bpy.types.Scene, is_held: bool
+    ) -> Steps:
+        """Write keys on a copy of the rig, and hide the original."""
+        unit_m = scene.unit_settings.scale_length
+        steps = actions.compute_keys(sampled, targets, unit_m, everything=is_held)
+        keys = yield from _scale_steps(steps, 0.0, 0.3)
+        source = rig.find_rig(sampled.uid)
+        copy = copies.copy_rig(source, set(keys) if is_held else set(), scene)
+        copy_uid = copy.session_uid
+        written = yield from self._write_action(copy, sampled, keys, scene)
+        copy = rig.find_rig(copy_uid)
+        rig.find_rig(sampled.uid).select_set(False)
+        copy.select_set(True)
+        bpy.context.view_layer.objects.active = copy
+        off_m = yield from _measure_error(copy_uid, sampled, targets, scene)
+        reason = "constraints hold the bones of the rig" if is_held else "the rig is linked"
+        remark = f"; {copy.name} is a copy, because {reason}, and the original is hidden"
+        return replace(written, remark=remark, warnings=written.warnings + _warn_of_error(off_m, unit_m))
 
 
-class SELFCORRECT_OT_check(OfRig, bpy.types.Operator):
+def _warn_of_error(off: float, unit_m: float) -> list[str]:
+    """Return a warning if bones are visibly off."""
+    if off * unit_m <= VISIBLE_ERROR_M:
+        return []
+    return [f"a bone lies up to {1000 * off * unit_m:.0f} mm off, because something else moves it"]
+
+
+def _measure_error(uid: int, sampled: rig.Sampled, targets: dict[str, np.ndarray], scene: bpy.types.Scene) -> Steps:
+    """Yield steps that end with the largest distance of a bone's head from where it should be, in some frames."""
+    frame_before, subframe_before = scene.frame_current, scene.frame_subframe
+    largest = 0.0
+    steps = np.unique(np.linspace(0, len(sampled.frames) - 1, _VERIFIED_FRAMES).astype(int))
+    try:
+        with rig.shown_in_viewports(uid):
+            for step in steps:
+                bpy.context.scene.frame_set(sampled.frames[step])
+                evaluated = rig.find_rig(uid).evaluated_get(bpy.context.evaluated_depsgraph_get())
+                for name, target in targets.items():
+                    head = np.array(evaluated.matrix_world @ evaluated.pose.bones[name].head)
+                    largest = max(largest, float(np.linalg.norm(head - target[step, :3, 3])))
+                yield 0.9, "comparing the result"
+    finally:
+        bpy.context.scene.frame_set(frame_before, subframe=subframe_before)
+    return largest
+
+
+# --- the check -------------------------------------------------------------------------------------------------------
+
+
+class SELFCORRECT_OT_check(RigOperator, bpy.types.Operator):
     """List what is physically implausible in the motion of the armature, and mark it on the timeline"""
 
     bl_idname = "selfcorrect.check"
@@ -300,43 +519,135 @@ class SELFCORRECT_OT_check(OfRig, bpy.types.Operator):
 
     extent: EXTENT
     ground: GROUND
+    floor_mode: FLOOR_MODE
+    floor: FLOOR
 
-    def steps(self, context: bpy.types.Context) -> Steps:
-        """Read the motion, have it checked, list what was found."""
-        blocks = rig.blocks_of(self.ground) if self.ground else []
-        tool, frames = chosen_program(), rig.frames_of(context.object, context.scene, self.extent)
-        sampled = yield from self._sampled(context.object, frames)
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Ask for options first."""
+        return context.window_manager.invoke_props_dialog(self, confirm_text="Check")
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the options."""
+        self.layout.use_property_split = True
+        _draw_place(self, self.layout)
+
+    def create_steps(self, context: bpy.types.Context) -> Steps:
+        """Read the motion, have it checked, list the findings."""
+        tool = choose_program()
+        source = context.object
+        rig.check_rig(source)
+        frames = rig.choose_frames(source, context.scene, self.extent).read
+        sampled = yield from _scale_steps(rig.sample(source.session_uid, frames), 0.0, _READING)
         with tempfile.TemporaryDirectory(dir=bpy.app.tempdir or None) as folder:
-            source, told = Path(folder, "motion.bvh"), Path(folder, "findings.json")
-            ground = Path(folder, "ground.json") if blocks else None
-            if ground:
-                write_ground(ground, blocks, 0.0, context.scene.unit_settings.scale_length)
-            write_bvh(source, rig.clip_of(sampled, context.scene))
-            command = program.check_command(tool, source, told, ground)
-            program.require_options(tool, command)
-            yield from _computed(command, good=(0, 1, 2))
-            if not told.is_file():
-                raise Failure(
-                    program.last_words(log_file().read_text("utf-8", "replace")) or "It ended without findings"
-                )
-            findings = report.read_findings(told)
+            files = _write_files(self, sampled, folder)
+            out = Path(folder, "findings.json")
+            ground = files.ground if self.ground else None
+            is_floor_known = self.floor_mode == "HEIGHT" and not ground
+            command = program.make_check_command(tool, files.motion, out, ground, is_floor_known=is_floor_known)
+            known_options = yield from _scale_steps(program.list_options(tool, "check"), _READING, 0.0)
+            program.require_options(tool, command, known_options)
+            log_start = program.get_log_size(get_log_file())
+            running = program.run(command, get_log_file(), good=(0, 1, 2))
+            yield from _scale_steps(running, _READING, _COMPUTING)
+            if not out.is_file():
+                sentence = program.find_last_sentence(program.read_log(get_log_file(), log_start))
+                raise Failure(sentence or "The program ended without findings")
+            findings = report.read_findings(out)
+        if self.floor_mode == "LEVEL":
+            findings = [finding for finding in findings if finding.rule != _LEVEL_RULE]
         show_findings(context.scene, findings, sampled.frames)
-        name = rig.found(sampled.uid).name
+        name = rig.find_rig(sampled.uid).name
         return "INFO", f"{name}: {len(findings)} finding{'s' * (len(findings) != 1)}"
 
 
 def show_findings(scene: bpy.types.Scene, findings: list[report.Finding], frames: range) -> None:
-    """Replace the list of findings and their markers."""
-    for marker in [each for each in scene.timeline_markers if each.name.startswith(MARKED)]:
-        scene.timeline_markers.remove(marker)
+    """Replace the list of findings and their markers, and suggest a frame rate if the pace is wrong.
+
+    Args:
+        scene: The scene that gets them.
+        findings: Findings whose frames count from 0.
+        frames: Frames of the scene.
+    """
+    for marker in list(scene.timeline_markers):
+        if marker.name.startswith(MARKER_PREFIX):
+            scene.timeline_markers.remove(marker)
     scene.selfcorrect_findings.clear()
-    for found in findings:
+    scene.selfcorrect_frame_rate = 0.0
+    for finding in findings:
         row = scene.selfcorrect_findings.add()
-        row.name, row.rule, row.where, row.amount = found.name, found.rule, ", ".join(found.joints), found.amount
-        row.says = found.sentence
-        row.first, row.last = frames[0] + found.first_frame, frames[0] + found.last_frame
-        row.worst = frames[0] + found.worst_frame
-        scene.timeline_markers.new(f"{MARKED}{found.rule} {row.where}", frame=row.worst)
+        row.name = finding.name
+        row.rule = finding.rule
+        row.joints = ", ".join(finding.joints)
+        row.amount = finding.amount
+        row.sentence = report.shift_frames(finding.sentence, frames[0])
+        row.first_frame = frames[0] + finding.first_frame
+        row.last_frame = frames[0] + finding.last_frame
+        row.worst_frame = frames[0] + finding.worst_frame
+        scene.timeline_markers.new(f"{MARKER_PREFIX}{finding.rule} {row.joints}", frame=row.worst_frame)
+        pace = report.get_pace(finding)
+        if pace is not None:
+            scene.selfcorrect_frame_rate = suggest_rate(scene.render.fps / scene.render.fps_base, pace)
+
+
+def suggest_rate(fps: float, pace: float) -> float:
+    """Return the usual frame rate at which a motion runs at the pace of gravity, 0 if that is the rate it has.
+
+    Args:
+        fps: Its frames per second.
+        pace: Its speed relative to real time.
+    """
+    rate = min(_RATES, key=lambda usual: abs(np.log(usual * pace / fps)))
+    return rate if abs(rate / fps - 1) > 0.01 else 0.0
+
+
+class SELFCORRECT_OT_set_frame_rate(bpy.types.Operator):
+    """Set the frame rate of the scene at which the motion runs at the pace of gravity"""
+
+    bl_idname = "selfcorrect.set_frame_rate"
+    bl_label = "Set Frame Rate"
+    bl_options = {"UNDO"}  # noqa: RUF012
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Set the rate that the last check suggests."""
+        scene = context.scene
+        if scene.selfcorrect_frame_rate <= 0:
+            self.report({"ERROR"}, "Check the motion first; the frame rate seems right")
+            return {"CANCELLED"}
+        scene.render.fps = round(scene.selfcorrect_frame_rate)
+        scene.render.fps_base = 1.0
+        self.report({"INFO"}, f"The scene has {scene.render.fps} frames per second")
+        scene.selfcorrect_frame_rate = 0.0
+        return {"FINISHED"}
+
+
+class SELFCORRECT_OT_toggle(bpy.types.Operator):
+    """Show the motion of the armature before the correction, or after it again"""
+
+    bl_idname = "selfcorrect.toggle"
+    bl_label = "Before / After"
+    bl_options = {"UNDO"}  # noqa: RUF012
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Return whether the active object is an armature, and nothing is under way."""
+        return context.object is not None and context.object.type == "ARMATURE" and not Running.title
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Switch to the other motion."""
+        target = context.object
+        action = target.animation_data and target.animation_data.action
+        source = action.get(SOURCE_RIG) if action else None
+        try:
+            if source not in (None, target):
+                shown = copies.toggle_copy(target, context.scene)
+            else:
+                shown = actions.toggle_correction(target)
+        except Failure as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        context.scene.frame_set(context.scene.frame_current)
+        self.report({"INFO"}, f"{target.name} {shown} the correction")
+        return {"FINISHED"}
 
 
 class SELFCORRECT_OT_cancel(bpy.types.Operator):
@@ -346,79 +657,15 @@ class SELFCORRECT_OT_cancel(bpy.types.Operator):
     bl_label = "Cancel"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """The next tick ends it."""
-        Running.cancel = True
+        """Let the next tick end it."""
+        Running.should_cancel = True
         return {"FINISHED"}
-
-
-class SELFCORRECT_OT_show_log(bpy.types.Operator):
-    """Open what the program has said in a text editor"""
-
-    bl_idname = "selfcorrect.show_log"
-    bl_label = "Show Log"
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Fill a text block, and open a window with it where there is a screen."""
-        if not log_file().is_file():
-            self.report({"INFO"}, "The program has not been started yet")
-            return {"CANCELLED"}
-        text = bpy.data.texts.get(LOG_TEXT) or bpy.data.texts.new(LOG_TEXT)
-        text.clear()
-        text.write(log_file().read_text(encoding="utf-8", errors="replace").replace("\r", "\n"))
-        if not bpy.app.background:
-            bpy.ops.wm.window_new()
-            area = context.window_manager.windows[-1].screen.areas[0]
-            area.type = "TEXT_EDITOR"
-            area.spaces.active.text = text
-        return {"FINISHED"}
-
-
-class SELFCORRECT_OT_test_program(bpy.types.Operator):
-    """Start the program and show its version"""
-
-    bl_idname = "selfcorrect.test_program"
-    bl_label = "Test"
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Ask for the version, and keep it for the preferences."""
-        try:
-            tool = chosen_program()
-            told, level = f"{program.version_of(tool)} ({tool.origin}: {tool.path})", "INFO"
-        except Failure as error:
-            told, level = str(error), "ERROR"
-        preferences().tested = told
-        self.report({level}, told)
-        return {"FINISHED"} if level == "INFO" else {"CANCELLED"}
-
-
-class SELFCORRECT_OT_install(Working, bpy.types.Operator):
-    """Create a Python environment for the program and install it there with pip"""
-
-    bl_idname = "selfcorrect.install"
-    bl_label = "Install selfcorrect"
-
-    package: StringProperty(name="Package", description="What pip installs; empty for that of the preferences")
-
-    def steps(self, context: bpy.types.Context) -> Steps:
-        """Make the environment, fill it, and start the program once."""
-        python, package = bpy.path.abspath(preferences().python), self.package or preferences().package
-        if not python:
-            raise Failure("Name a Python 3.11 or newer in the preferences, from which the environment is made")
-        if not bpy.app.online_access and not Path(package).is_absolute():
-            raise Failure("Blender is offline; allow online access in Preferences › System, or name a local package")
-        commands = program.install_commands(python, environment(), package)
-        for number, command in enumerate(commands):
-            for _ in program.run(command, log_file()):
-                yield number / len(commands), f"installing {package}"
-        preferences().tested = program.version_of(chosen_program())
-        return "INFO", f"Installed {preferences().tested}"
 
 
 CLASSES = (
     SELFCORRECT_OT_correct,
     SELFCORRECT_OT_check,
+    SELFCORRECT_OT_set_frame_rate,
+    SELFCORRECT_OT_toggle,
     SELFCORRECT_OT_cancel,
-    SELFCORRECT_OT_show_log,
-    SELFCORRECT_OT_test_program,
-    SELFCORRECT_OT_install,
 )

@@ -1,88 +1,82 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the extension shows: preferences, menu entries, and a panel in the sidebar of the 3D view."""
+"""Menu entries, and a panel in the sidebar of the 3D view."""
+
+from __future__ import annotations
+
+import textwrap
 
 import bpy
-from bpy.props import IntProperty, StringProperty
+from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
 
-from .exchange import FEET
+from . import actions
+from .contacts import FEET
 from .operators import (
-    Running,
-    SELFCORRECT_OT_cancel,
     SELFCORRECT_OT_check,
     SELFCORRECT_OT_correct,
-    SELFCORRECT_OT_install,
-    SELFCORRECT_OT_show_log,
-    SELFCORRECT_OT_test_program,
+    SELFCORRECT_OT_set_frame_rate,
+    SELFCORRECT_OT_toggle,
 )
+from .preferences import SELFCORRECT_OT_show_log, draw_progress
+from .work import Running
+
+_PIXELS_PER_CHARACTER = 7.0
+"""Width of a letter at an interface scale of 1."""
+_ICON_LETTERS = 8
+"""Width of an icon and the margins beside it, in letters."""
+_DEFAULT_WIDTH = 220.0
+"""Width in pixels of a sidebar that was never dragged."""
+_SHOWN_NOTES = 6
 
 
-class SelfcorrectPreferences(bpy.types.AddonPreferences):
-    """Where the program is."""
+class SelfcorrectNote(bpy.types.PropertyGroup):
+    """A warning or a note of the last correction; its name is the sentence."""
 
-    bl_idname = __package__
-
-    program: StringProperty(
-        name="Program", subtype="FILE_PATH", description="selfcorrect; empty for the one on the search path"
-    )
-    python: StringProperty(
-        name="Python", subtype="FILE_PATH", description="A Python 3.11 or newer, from which an environment is made"
-    )
-    package: StringProperty(
-        name="Package", default="selfcorrect", description="What pip installs: a name, a wheel or a folder"
-    )
-    tested: StringProperty(options={"SKIP_SAVE"})
-
-    def draw(self, context: bpy.types.Context) -> None:
-        """Search order from top to bottom."""
-        layout = self.layout
-        layout.prop(self, "program")
-        row = layout.row()
-        row.operator(SELFCORRECT_OT_test_program.bl_idname)
-        row.operator(SELFCORRECT_OT_show_log.bl_idname)
-        layout.label(text=self.tested or "Not tested yet")
-        box = layout.box()
-        box.label(text="Without a program, install one into an environment of the extension:")
-        box.prop(self, "python")
-        box.prop(self, "package")
-        box.operator(SELFCORRECT_OT_install.bl_idname)
-        _draw_progress(layout)
-
-
-def _draw_progress(layout: bpy.types.UILayout) -> None:
-    if Running.title:
-        row = layout.row()
-        row.progress(factor=Running.share, text=f"{Running.title}: {Running.doing}")
-        row.operator(SELFCORRECT_OT_cancel.bl_idname, text="", icon="CANCEL")
+    is_warning: BoolProperty()
 
 
 class SelfcorrectFinding(bpy.types.PropertyGroup):
     """A finding of a check; frames are those of the scene."""
 
     rule: StringProperty()
-    where: StringProperty()
+    joints: StringProperty()
     amount: StringProperty()
-    says: StringProperty()
-    first: IntProperty()
-    last: IntProperty()
-    worst: IntProperty()
+    sentence: StringProperty()
+    first_frame: IntProperty()
+    last_frame: IntProperty()
+    worst_frame: IntProperty()
 
 
 class SELFCORRECT_UL_findings(bpy.types.UIList):
-    """Findings: rule, frames, joints, amount."""
+    """Findings: what is wrong, and when. Everything else stands below the list."""
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index=0, flt_flag=0) -> None:
-        """One finding."""
-        row = layout.row()
-        row.label(text=f"{item.rule} {item.name}")
-        row.label(text=f"{item.first}–{item.last}")
-        row.label(text=item.where)
-        row.label(text=item.amount)
+        """Draw one finding in two columns that fit a narrow sidebar."""
+        split = layout.split(factor=0.62)
+        split.label(text=item.name.replace("-", " ").capitalize())
+        frames = f"{item.first_frame}–{item.last_frame}"
+        split.label(text=frames if item.first_frame != item.last_frame else str(item.first_frame))
 
 
-def _jump(scene: bpy.types.Scene, context: bpy.types.Context) -> None:
+def jump_to_finding(scene: bpy.types.Scene, context: bpy.types.Context) -> None:
     """Show the worst frame of the finding that was clicked."""
     if 0 <= scene.selfcorrect_finding < len(scene.selfcorrect_findings):
-        scene.frame_set(scene.selfcorrect_findings[scene.selfcorrect_finding].worst)
+        scene.frame_set(scene.selfcorrect_findings[scene.selfcorrect_finding].worst_frame)
+
+
+def wrap_text(text: str, context: bpy.types.Context, *, has_icon: bool = False) -> list[str]:
+    """Return lines of a text that fit the width of the region, beside an icon if there is one."""
+    width = context.region.width if context.region else _DEFAULT_WIDTH
+    scale = context.preferences.system.ui_scale or 1.0  # 0 without a window
+    letters = int(width / (_PIXELS_PER_CHARACTER * scale))
+    if has_icon:
+        letters -= _ICON_LETTERS
+    return textwrap.wrap(text, max(letters, 16))
+
+
+def _draw_text(layout: bpy.types.UILayout, text: str, context: bpy.types.Context, icon: str = "NONE") -> None:
+    column = layout.column(align=True)
+    for number, line in enumerate(wrap_text(text, context, has_icon=icon != "NONE")):
+        column.label(text=line, icon=icon if number == 0 or icon == "NONE" else "BLANK1")
 
 
 class SELFCORRECT_PT_panel(bpy.types.Panel):
@@ -94,49 +88,78 @@ class SELFCORRECT_PT_panel(bpy.types.Panel):
     bl_category = "selfcorrect"
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Buttons, progress, findings."""
-        layout, scene = self.layout, context.scene
+        """Draw buttons, progress, warnings, findings and contacts."""
+        layout = self.layout
+        scene = context.scene
         column = layout.column(align=True)
         column.enabled = not Running.title
         column.operator(SELFCORRECT_OT_correct.bl_idname)
         column.operator(SELFCORRECT_OT_check.bl_idname)
-        _draw_progress(layout)
-        layout.template_list(
-            "SELFCORRECT_UL_findings", "", scene, "selfcorrect_findings", scene, "selfcorrect_finding", rows=4
-        )
-        if 0 <= scene.selfcorrect_finding < len(scene.selfcorrect_findings):
-            layout.label(text=scene.selfcorrect_findings[scene.selfcorrect_finding].says)
-        for part in FEET:
-            for what in ("stands", "place"):
-                if context.object and f"{part} {what}" in context.object:
-                    layout.prop(context.object, f'["{part} {what}"]', text=f"{part.capitalize()} {what}")
+        column.operator(SELFCORRECT_OT_toggle.bl_idname)
+        draw_progress(layout)
+        if context.object and context.object.type == "ARMATURE" and actions.is_layer(context.object):
+            layout.prop(context.object.animation_data, "action_influence", text="Amount", slider=True)
+        for note in scene.selfcorrect_notes[:_SHOWN_NOTES]:
+            _draw_text(layout, note.name, context, icon="ERROR" if note.is_warning else "INFO")
+        _draw_findings(layout, context)
+        _draw_contacts(layout, context)
+        layout.prop(scene, "selfcorrect_show_overlay")
         layout.operator(SELFCORRECT_OT_show_log.bl_idname)
 
 
-def _draw_menu(self: bpy.types.Menu, context: bpy.types.Context) -> None:
-    self.layout.separator()
-    self.layout.operator(SELFCORRECT_OT_correct.bl_idname, text="Correct with Physics…")
-    self.layout.operator(SELFCORRECT_OT_check.bl_idname)
+def _draw_findings(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    scene = context.scene
+    if not scene.selfcorrect_findings:
+        return
+    layout.template_list(
+        "SELFCORRECT_UL_findings", "", scene, "selfcorrect_findings", scene, "selfcorrect_finding", rows=4
+    )
+    if 0 <= scene.selfcorrect_finding < len(scene.selfcorrect_findings):
+        finding = scene.selfcorrect_findings[scene.selfcorrect_finding]
+        sentence = f"{finding.rule}: {finding.sentence} ({finding.joints}; {finding.amount})"
+        _draw_text(layout, sentence, context)
+    if scene.selfcorrect_frame_rate > 0:
+        text = f"Set {scene.selfcorrect_frame_rate:g} Frames per Second"
+        layout.operator(SELFCORRECT_OT_set_frame_rate.bl_idname, text=text, icon="TIME")
 
 
-CLASSES = (SelfcorrectPreferences, SelfcorrectFinding, SELFCORRECT_UL_findings, SELFCORRECT_PT_panel)
+def _draw_contacts(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    for part in FEET:
+        for kind in ("stands", "place"):
+            if context.object and f"{part} {kind}" in context.object:
+                title = part.split()[0].capitalize() + (" stands" if kind == "stands" else " at")
+                layout.prop(context.object, f'["{part} {kind}"]', text=title)
+
+
+def draw_menu(menu: bpy.types.Menu, context: bpy.types.Context) -> None:
+    """Draw the entries in Blender's own menus."""
+    menu.layout.separator()
+    menu.layout.operator(SELFCORRECT_OT_correct.bl_idname, text="Correct with Physics…")
+    menu.layout.operator(SELFCORRECT_OT_check.bl_idname, text="Check Motion…")
+    menu.layout.operator(SELFCORRECT_OT_toggle.bl_idname)
+
+
+CLASSES = (SelfcorrectNote, SelfcorrectFinding, SELFCORRECT_UL_findings, SELFCORRECT_PT_panel)
 MENUS = ("VIEW3D_MT_object_animation", "VIEW3D_MT_pose")
 
 
 def register() -> None:
-    """Classes, properties of scenes, menu entries."""
-    for each in CLASSES:
-        bpy.utils.register_class(each)
-    bpy.types.Scene.selfcorrect_findings = bpy.props.CollectionProperty(type=SelfcorrectFinding)
-    bpy.types.Scene.selfcorrect_finding = IntProperty(default=-1, update=_jump)
+    """Add properties of scenes and menu entries."""
+    scene_type = bpy.types.Scene
+    scene_type.selfcorrect_notes = bpy.props.CollectionProperty(type=SelfcorrectNote)
+    scene_type.selfcorrect_findings = bpy.props.CollectionProperty(type=SelfcorrectFinding)
+    scene_type.selfcorrect_finding = IntProperty(default=-1, update=jump_to_finding)
+    scene_type.selfcorrect_frame_rate = FloatProperty()
+    scene_type.selfcorrect_show_overlay = BoolProperty(
+        name="Markers in the Viewport", default=True, description="Draw contacts and findings of the current frame"
+    )
     for name in MENUS:
-        getattr(bpy.types, name).append(_draw_menu)
+        getattr(bpy.types, name).append(draw_menu)
 
 
 def unregister() -> None:
-    """Take back what `register` has done."""
+    """Remove what `register` has added."""
     for name in MENUS:
-        getattr(bpy.types, name).remove(_draw_menu)
-    del bpy.types.Scene.selfcorrect_findings, bpy.types.Scene.selfcorrect_finding
-    for each in reversed(CLASSES):
-        bpy.utils.unregister_class(each)
+        getattr(bpy.types, name).remove(draw_menu)
+    for name in ("notes", "findings", "finding", "frame_rate", "show_overlay"):
+        delattr(bpy.types.Scene, f"selfcorrect_{name}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .program import Failure
+from .program import Failure, remove_file_name
 
 REPORT_KEYS: Mapping[str, tuple[str, ...]] = {
     "verdict": ("verdict",),
@@ -31,6 +31,8 @@ REPORT_KEYS: Mapping[str, tuple[str, ...]] = {
 _ERRORS = (("penetration_m", "penetration", "mm"), ("skate_m_s", "skating", "mm/s"))
 """Errors that the user sees before and after: key, title, unit."""
 _UNREADABLE = "The program's answer is cut or of another version; run the command again, or install a newer program"
+_PACE_RULE = "P1"
+"""The rule that a motion runs faster or slower than gravity lets it."""
 _FRAMES = re.compile(r"\b(frames? )(\d+(?:[–-]\d+)?(?:, \d+(?:[–-]\d+)?)*)")
 _TOO_OLD = "The program is too old: its report does not name the parts of the body; install a newer one"
 
@@ -67,6 +69,8 @@ class Correction:
     """Joints that are parts of a body, as the file names them."""
     warnings: tuple[str, ...]
     """Sentences for the user: large moves, failed checks, faults that were not corrected, assumptions."""
+    notes: tuple[str, ...]
+    """Further remarks of the program on the motion."""
 
 
 def shift_frames(sentence: str, first_frame: int) -> str:
@@ -92,7 +96,7 @@ def read_findings(path: Path) -> list[Finding]:
     try:
         (result,) = content
         if result["error"]:
-            raise Failure(_without_path(result["error"]))
+            raise Failure(remove_file_name(result["error"]))
         return [_read_finding(finding) for finding in result["motions"][0]]
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise Failure(_UNREADABLE) from error
@@ -112,17 +116,21 @@ def _read_finding(finding: Mapping[str, Any]) -> Finding:
     )
 
 
-def _without_path(sentence: str) -> str:
-    """Remove the temporary file's name with which the program begins its sentences."""
-    return re.sub(r"^(\S*[/\\])?[\w-]+\.(bvh|json): ", "", sentence)
+def get_pace(finding: Finding) -> float | None:
+    """Return the speed of a motion relative to real time, None if the finding is another one."""
+    if finding.rule != _PACE_RULE:
+        return None
+    factor = 1 + finding.value
+    return factor if "too fast" in finding.joints else 1 / factor
 
 
-def read_report(path: Path, first_frame: int = 0) -> Correction:
+def read_report(path: Path, first_frame: int = 0, ignored_rules: tuple[str, ...] = ()) -> Correction:
     """Return the correction of one motion from its report.
 
     Args:
         path: The report.
         first_frame: Frame of the scene in which the motion begins.
+        ignored_rules: Rules of `check` that count for nothing here.
 
     Raises:
         Failure: if the motion was not corrected, or the report cannot be understood.
@@ -132,17 +140,17 @@ def read_report(path: Path, first_frame: int = 0) -> Correction:
     content = _load_json(path)
     try:
         (motion,) = content["motions"]
-        return _read_correction(motion, first_frame)
+        return _read_correction(motion, first_frame, ignored_rules)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Failure(_UNREADABLE) from error
 
 
-def _read_correction(motion: Mapping[str, Any], first_frame: int) -> Correction:
+def _read_correction(motion: Mapping[str, Any], first_frame: int, ignored_rules: tuple[str, ...]) -> Correction:
     values = {}
     for name, keys in REPORT_KEYS.items():
         values[name] = next((motion[key] for key in keys if key in motion), None)
     if values["verdict"] != "accepted":
-        reason = _without_path(str(values["reason"] or values["verdict"]))
+        reason = remove_file_name(str(values["reason"] or values["verdict"]))
         frame = "" if values["frame"] is None else f" at frame {values['frame'] + first_frame}"
         raise Failure(f"Not corrected: {shift_frames(reason, first_frame)}{frame}")
     if values["parts"] is None:
@@ -152,20 +160,24 @@ def _read_correction(motion: Mapping[str, Any], first_frame: int) -> Correction:
         if key in values["before"] and key in values["after"]:
             changes.append(f"{title} {1000 * values['before'][key]:.0f} → {1000 * values['after'][key]:.0f} {unit}")
     moved = f"joints moved by {1000 * values['moved_m']:.0f} mm on average"
+    all_notes = [shift_frames(note, first_frame) for note in values["notes"] or ()]
+    all_notes = [note for note in all_notes if not ignored_rules or not note.startswith(ignored_rules)]
+    warnings = [shift_frames(warning, first_frame) for warning in _collect_warnings(values)]
+    failed_checks = tuple(values["failed_checks"] or ())
+    if failed_checks:
+        warnings[1:1] = [note for note in all_notes if note.startswith(failed_checks)]
+    warnings = [remove_file_name(warning) for warning in dict.fromkeys(warnings) if warning]
     return Correction(
         summary="; ".join([*filter(None, [", ".join(changes)]), moved]),
         parts=frozenset(values["parts"].values()),
-        warnings=tuple(shift_frames(warning, first_frame) for warning in _collect_warnings(values)),
+        warnings=tuple(warnings),
+        notes=tuple(note for note in all_notes if note not in warnings),
     )
 
 
 def _collect_warnings(values: Mapping[str, Any]) -> list[str]:
-    """Return the sentences to show as warnings, each once, the most important first."""
-    failed_checks = tuple(values["failed_checks"] or ())
-    notes = list(values["notes"] or ())
+    """Return the sentences to show as warnings, beside those of failed checks; the reason for a large move is first."""
     warnings = [values["large_move_reason"] or ""]
-    warnings += [note for note in notes if note.startswith(failed_checks)] if failed_checks else []
     warnings += (values["not_corrected"] or "").split("; ")
     warnings += [f"assumed: {assumption}" for assumption in values["assumptions"] or ()]
-    warnings += notes
-    return [_without_path(warning) for warning in dict.fromkeys(warnings) if warning]
+    return warnings

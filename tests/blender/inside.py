@@ -7,6 +7,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import sys
 import time
 import traceback
@@ -21,6 +22,16 @@ ZIP, CLIP, PROGRAM, FAKE, RESULTS = map(Path, sys.argv[1:6])
 NAME = "bl_ext.user_default.selfcorrect"
 ONLY = sys.argv[6] if sys.argv[6:] else ""
 LIFT = Vector((0, 0, 0.1))
+
+
+def module(name: str):
+    """A module of the extension."""
+    return sys.modules[f"{NAME}.{name}"]
+
+
+def warnings() -> list[str]:
+    """The warnings of the last correction."""
+    return [note.name for note in bpy.context.scene.selfcorrect_notes if note.is_warning]
 
 
 def fresh(acts: str = "lift", clip: Path = CLIP) -> bpy.types.Object:
@@ -138,12 +149,12 @@ def case_findings_are_listed_marked_and_jumped_to():
     found = scene.selfcorrect_findings
     told = json.loads(CLIP.with_name("spoiled.json").read_text())[0]["motions"][0]
     assert {(row.rule, row.name) for row in found} == {(each["code"], each["name"]) for each in told}
-    assert sorted(marker.frame for marker in scene.timeline_markers) == sorted(row.worst for row in found)
+    assert sorted(marker.frame for marker in scene.timeline_markers) == sorted(row.worst_frame for row in found)
     assert all(marker.name.startswith("check: ") for marker in scene.timeline_markers)
-    assert all(1 <= row.first <= row.worst <= row.last <= 115 for row in found)
+    assert all(1 <= row.first_frame <= row.worst_frame <= row.last_frame <= 115 for row in found)
     scene.frame_set(7)
     scene.selfcorrect_finding = len(found) - 1
-    assert scene.frame_current == found[-1].worst
+    assert scene.frame_current == found[-1].worst_frame
     assert rig.animation_data.action.name == "spoiled"
 
 
@@ -287,12 +298,11 @@ def case_undo_takes_the_action_away():
     assert [each.name for each in bpy.data.actions] == ["clip"]
 
 
-def case_rigs_with_constraints_are_baked_on_a_copy():
-    """Deform bones that copy control bones, as in Rigify: parents of deform bones are control bones."""
+def constrained() -> tuple[bpy.types.Object, bpy.types.Object]:
+    """A rig whose deform bones copy control bones, as in Rigify, and its mesh."""
     rig = fresh()
     bpy.ops.object.mode_set(mode="EDIT")
-    controls = list(rig.data.edit_bones)
-    for control in controls:
+    for control in list(rig.data.edit_bones):
         deform = rig.data.edit_bones.new(f"DEF-{control.name}")
         deform.head, deform.tail, deform.roll = control.head, control.tail, control.roll
         deform.parent = control.parent
@@ -305,16 +315,127 @@ def case_rigs_with_constraints_are_baked_on_a_copy():
     mesh = bpy.data.objects.new("skin", bpy.data.meshes.new("skin"))
     bpy.context.collection.objects.link(mesh)
     mesh.modifiers.new("rig", "ARMATURE").object = rig
-    before = {name: world for name, world in seen(rig).items() if name.startswith("DEF-")}
+    return rig, mesh
+
+
+def deforming(rig: bpy.types.Object) -> dict:
+    return {name: world for name, world in seen(rig).items() if name.startswith("DEF-")}
+
+
+def case_controls_of_rigs_get_the_keys():
+    rig, _ = constrained()
+    before, actions = deforming(rig), rig.animation_data.action
     action = corrected(rig)
+    assert bpy.context.object == rig
+    assert rig.animation_data.action == action != actions
+    expected = lifted(before, "DEF-left_knee", ("DEF-left_ankle", "DEF-left_foot"))
+    same(expected, deforming(rig), apart_m=2e-4, degrees=0.02)
+    assert not any("DEF-" in path for path, _ in curves(action))
+    assert len(bpy.data.objects) == 2, "there is no second character"
+
+
+def case_rigs_with_constraints_can_be_baked_on_a_copy():
+    """Deform bones that copy control bones, as in Rigify: parents of deform bones are control bones."""
+    rig, mesh = constrained()
+    hat, sword = (bpy.data.objects.new(name, None) for name in ("hat", "sword"))
+    bpy.context.collection.objects.link(hat)
+    bpy.context.collection.objects.link(sword)
+    hat.parent, hat.parent_type, hat.parent_bone = rig, "BONE", "DEF-head"
+    follow = sword.constraints.new("CHILD_OF")
+    follow.target, follow.subtarget = rig, "DEF-right_wrist"
+    before = deforming(rig)
+    action = corrected(rig, held_rigs="COPY")
     copy = bpy.context.object
     assert (copy.name, copy.animation_data.action) == (f"{rig.name} corrected", action)
     expected = lifted(before, "DEF-left_knee", ("DEF-left_ankle", "DEF-left_foot"))
     same(expected, seen(copy))
-    same(before, seen(rig))
+    assert {bone.name for bone in copy.data.bones if not bone.hide} == set(before)
+    assert not any(bone.hide for bone in rig.data.bones)
+    followers = {item.name.partition(".")[0]: item for item in copy.users_collection[0].objects if item != copy}
+    assert followers["hat"].parent == copy
+    assert followers["sword"].constraints[0].target == copy
+    assert (followers["skin"].modifiers[0].object, mesh.modifiers[0].object) == (copy, rig)
+    assert all(item.hide_viewport for item in (rig, mesh, hat, sword))
+    assert not any(item.hide_viewport for item in followers.values())
+    assert bpy.ops.selfcorrect.toggle() == {"FINISHED"}
+    assert (rig.hide_viewport, copy.hide_viewport, hat.hide_viewport) == (False, True, False)
+    same(before, deforming(rig))
     assert not any(each.mute for bone in rig.pose.bones for each in bone.constraints)
-    skin = next(each for each in copy.users_collection[0].objects if each.type == "MESH")
-    assert (skin.modifiers[0].object, mesh.modifiers[0].object) == (copy, rig)
+
+
+def case_targets_of_inverse_kinematics_get_the_keys():
+    rig = fresh()
+    bpy.ops.object.mode_set(mode="EDIT")
+    bones = rig.data.edit_bones
+    for side in ("left", "right"):
+        target, pole = bones.new(f"{side} target"), bones.new(f"{side} pole")
+        target.head, target.tail = bones[f"{side}_ankle"].head, bones[f"{side}_ankle"].head + Vector((0, 0.1, 0))
+        knee = bones[f"{side}_knee"].head
+        pole.head, pole.tail = knee + Vector((0, -0.5, 0)), knee + Vector((0, -0.6, 0))
+    bpy.ops.object.mode_set(mode="OBJECT")
+    rig.animation_data.action = None
+    for bone in rig.pose.bones:
+        bone.rotation_mode = "XYZ"
+        bone.matrix_basis = Matrix()
+    for side in ("left", "right"):
+        ik = rig.pose.bones[f"{side}_knee"].constraints.new("IK")
+        ik.target, ik.subtarget, ik.chain_count = rig, f"{side} target", 2
+        ik.pole_target, ik.pole_subtarget, ik.pole_angle = rig, f"{side} pole", -math.pi / 2
+        rig.data.bones[f"{side} target"].use_deform = rig.data.bones[f"{side} pole"].use_deform = False
+        for frame in range(1, 40, 3):
+            bone = rig.pose.bones[f"{side} target"]
+            bone.location = (0.05 * math.sin(frame), 0.1, 0.1 + 0.05 * math.cos(frame))
+            bone.keyframe_insert("location", frame=frame)
+    body = [bone.name for bone in rig.data.bones if bone.use_deform]
+    before = {name: world for name, world in seen(rig).items() if name in body}
+    action = corrected(rig)
+    paths = {path for path, _ in curves(action)}
+    assert any("left target" in path for path in paths)
+    assert any("left pole" in path for path in paths)
+    assert not any("left_knee" in path for path in paths)
+    after = seen(rig)
+    lift = {name: world[:, :3, 3] - before[name][:, :3, 3] for name, world in after.items() if name in body}
+    for name in ("pelvis", "left_hip", "head", "right_wrist", "right_knee", "right_ankle"):
+        assert np.abs(lift[name] - LIFT).max() < 1e-3, (name, lift[name])
+
+
+def case_rigs_of_rigify_get_keys_on_their_controls():
+    fresh()
+    bpy.ops.preferences.addon_enable(module="rigify")
+    bpy.ops.object.armature_human_metarig_add()
+    for name in [bone.name for bone in bpy.context.object.pose.bones if "face" in bone.name]:
+        bpy.context.object.pose.bones[name].rigify_type = ""
+    bpy.ops.object.mode_set(mode="EDIT")
+    edited = bpy.context.object.data.edit_bones
+    faces = [
+        bone for bone in edited if bone.name == "face" or "face" in [above.name for above in bone.parent_recursive]
+    ]
+    fingers = [bone for bone in edited if bone.name.startswith(("palm", "thumb", "f_"))]
+    for bone in (*faces, *fingers):
+        edited.remove(bone)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    bpy.ops.pose.rigify_generate()
+    rig = bpy.context.object
+    torso, hand = rig.pose.bones["torso"], rig.pose.bones["hand_ik.L"]
+    for frame, down in ((1, 0.05), (20, 0.12), (39, 0.05)):
+        torso.matrix = Matrix.Translation((0, 0, -down)) @ torso.bone.matrix_local
+        hand.matrix = Matrix.Translation((-0.2, -0.2, -down)) @ hand.bone.matrix_local
+        torso.keyframe_insert("location", frame=frame)
+        hand.keyframe_insert("location", frame=frame)
+    os.environ["FAKE_KNEE"] = "DEF-shin.L"
+    before = deforming(rig)
+    objects = len(bpy.data.objects)
+    action = corrected(rig)
+    del os.environ["FAKE_KNEE"]
+    after = deforming(rig)
+    expected = lifted(before, "DEF-shin.L", ("DEF-shin.L.001", "DEF-foot.L", "DEF-toe.L"))
+    del expected["DEF-thigh.L.001"]  # it shares the twist of the shin
+    same(expected, after, apart_m=1e-3, degrees=0.2)
+    assert not any("a bone lies" in text for text in warnings())
+    keyed = {path.split('"')[1] for path, _ in curves(action)} - {"left foot stands", "right foot stands"}
+    assert {"torso", "shin_fk.L", "thigh_fk.R", "upper_arm_fk.L"} <= keyed, keyed
+    assert not any(name.startswith(("DEF-", "ORG-", "MCH-")) for name in keyed), keyed
+    assert len(bpy.data.objects) == objects
 
 
 def case_linked_rigs_get_a_local_copy():
@@ -332,6 +453,8 @@ def case_linked_rigs_get_a_local_copy():
     copy = bpy.context.object
     assert (copy.library, rig.library is None) == (None, False)
     same(lifted(before), seen(copy))
+    assert rig.hide_viewport
+    rig.hide_viewport = False
     same(before, seen(rig))
 
 
@@ -360,10 +483,10 @@ def case_fbx_and_gltf_armatures_work():
 def case_a_floor_at_a_height_of_the_scene_is_taken_as_it_is():
     rig = fresh("")
     rig.location = (0, 0, 3)
-    corrected(rig, use_floor=True, floor=3.0, kinematic=True)
+    corrected(rig, floor_mode="HEIGHT", floor=3.0, kinematic=True)
     high = seen(rig, (1, 20))
     rig = fresh("")
-    corrected(rig, use_floor=True, kinematic=True)
+    corrected(rig, floor_mode="HEIGHT", kinematic=True)
     low = {name: np.array(Matrix.Translation((0, 0, 3))) @ world for name, world in seen(rig, (1, 20)).items()}
     same(high, low, apart_m=1e-3, degrees=0.1)
 
@@ -371,7 +494,7 @@ def case_a_floor_at_a_height_of_the_scene_is_taken_as_it_is():
 def case_a_collection_of_meshes_is_the_ground():
     """A flat block is a floor at its height."""
     high = []
-    for options in ({"use_floor": True, "floor": 3.0}, {"ground": "blocks"}):
+    for options in ({"floor_mode": "HEIGHT", "floor": 3.0}, {"ground": "blocks"}):
         rig = fresh("")
         rig.location = (0, 0, 3)
         bpy.ops.mesh.primitive_cube_add(size=2, location=(0, 0, 1))
@@ -433,37 +556,72 @@ class Layout:
         getattr(getattr(bpy.ops, group), short).get_rna_type()
 
 
+class Labels(Layout):
+    """Takes only labels, and keeps their texts."""
+
+    def __init__(self):
+        self.texts = []
+
+    def label(self, text="", **_):
+        self.texts.append(text)
+
+    def split(self, **_):
+        return self
+
+
 def case_what_is_drawn_exists():
     rig = fresh("")
-    modules = {name: sys.modules[f"{NAME}.{name}"] for name in ("operators", "panels")}
-    properties = bpy.ops.selfcorrect.correct.get_rna_type().properties
-    shown = SimpleNamespace(layout=Layout(), **{each.identifier: None for each in properties})
-    row = bpy.context.scene.selfcorrect_findings.add()
-    bpy.context.scene.selfcorrect_finding = 0
-    modules["operators"].Running.title = "Correct"
-    modules["operators"].SELFCORRECT_OT_correct.draw(shown, bpy.context)
-    modules["panels"].SELFCORRECT_PT_panel.draw(shown, bpy.context)
-    modules["panels"]._draw_menu(shown, bpy.context)
-    modules["panels"].SELFCORRECT_UL_findings.draw_item(shown, bpy.context, Layout(), rig, row, 0, rig, "")
+    bpy.ops.selfcorrect.correct(kinematic=True, result="LAYER")
+    scene = bpy.context.scene
+    row = scene.selfcorrect_findings.add()
+    row.sentence = "slides along the floor"
+    scene.selfcorrect_finding = 0
+    scene.selfcorrect_frame_rate = 120
+    scene.selfcorrect_notes.add().name = "the whole body moves"
+    module("work").Running.title = "Correct"
+    panels, operators = module("panels"), module("operators")
+    for kind in (operators.SELFCORRECT_OT_correct, operators.SELFCORRECT_OT_check):
+        properties = getattr(bpy.ops.selfcorrect, kind.bl_idname.split(".")[1]).get_rna_type().properties
+        kind.draw(SimpleNamespace(layout=Layout(), **{item.identifier: None for item in properties}), bpy.context)
+    panels.SELFCORRECT_PT_panel.draw(SimpleNamespace(layout=Layout()), bpy.context)
+    panels.draw_menu(SimpleNamespace(layout=Layout()), bpy.context)
+    panels.SELFCORRECT_UL_findings.draw_item(None, bpy.context, Layout(), rig, row, 0, rig, "")
     preferences = bpy.context.preferences.addons[NAME].preferences
-    names = {each.identifier: None for each in preferences.bl_rna.properties}
-    modules["panels"].SelfcorrectPreferences.draw(SimpleNamespace(layout=Layout(), **names), bpy.context)
-    modules["operators"].Running.title = ""
+    names = {item.identifier: None for item in preferences.bl_rna.properties}
+    module("preferences").SelfcorrectPreferences.draw(SimpleNamespace(layout=Layout(), **names), bpy.context)
+    module("work").Running.title = ""
+
+
+def case_the_list_fits_a_narrow_sidebar():
+    """No line is longer than the default sidebar is wide, and a row of the list has two short columns."""
+    rig = fresh("", CLIP.with_name("spoiled.bvh"))
+    bpy.ops.selfcorrect.check(floor_mode="ZERO")
+    panels = module("panels")
+    for row in bpy.context.scene.selfcorrect_findings:
+        layout = Labels()
+        shown = layout.texts
+        panels.SELFCORRECT_UL_findings.draw_item(None, bpy.context, layout, rig, row, 0, rig, "")
+        assert len(shown) == 2
+        assert len(shown[0]) <= 18
+        assert len(shown[1]) <= 9
+        assert all(len(line) <= 32 for line in panels.wrap_text(row.sentence, bpy.context))
 
 
 def case_errors_are_one_sentence_and_the_log_is_there():
     rig = fresh("crash")
     correct, check = bpy.ops.selfcorrect.correct, bpy.ops.selfcorrect.check
-    assert error_of(correct) == "motion.bvh: the disk is full"
+    assert error_of(correct) == "the disk is full"
     bpy.ops.selfcorrect.show_log()
     assert "the disk is full" in bpy.data.texts["selfcorrect log"].as_string()
     os.environ["FAKE"] = "reject"
     assert error_of(correct) == "Not corrected: fell at frame 8"
-    assert error_of(correct, use_floor=True) == "selfcorrect 9.9.9 has no option --floor; install a newer one"
+    assert error_of(correct, remove_drift=True, floor_mode="HEIGHT") == (
+        "selfcorrect 9.9.9 does not know Floor: At Height; install a newer one"
+    )
     assert "hold none of 1 to 39" in error_of(correct, use_frames=True, frame_start=90, frame_end=99)
     assert bpy.ops.selfcorrect.test_program() == {"FINISHED"}
     preferences = bpy.context.preferences.addons[NAME].preferences
-    assert preferences.tested.startswith("selfcorrect 9.9.9 (preferences: ")
+    assert preferences.version.startswith("selfcorrect 9.9.9 (preferences: ")
     os.environ["FAKE"] = "another"
     assert "is not the program selfcorrect" in error_of(bpy.ops.selfcorrect.test_program)
     rig.data.pose_position = "REST"
@@ -471,46 +629,474 @@ def case_errors_are_one_sentence_and_the_log_is_there():
     preferences.program = "/no/such/program"
     assert "there is no such file" in error_of(check)
     preferences.program, os.environ["PATH"], path = "", "", os.environ["PATH"]
-    assert "name it or install it" in error_of(check)
+    assert "install it in the preferences" in error_of(check)
     os.environ["PATH"] = path
-    assert "Name a Python 3.11" in error_of(bpy.ops.selfcorrect.install)
-    preferences.python = sys.executable
     assert "Blender is offline" in error_of(bpy.ops.selfcorrect.install)
+    preferences.wheels = str(RESULTS.with_name("no wheels"))
+    assert "There is no folder" in error_of(bpy.ops.selfcorrect.install)
+    preferences.wheels = ""
     assert rig.animation_data.action.name == "clip"
     assert [each.name for each in bpy.data.actions] == ["clip"]
 
 
-def case_escape_ends_the_program_and_changes_nothing():
-    rig = fresh("sleep")
-    pid = os.environ["FAKE_PID"] = str(RESULTS.with_name("pid"))
-    operators = sys.modules[f"{NAME}.operators"]
-    kind = operators.SELFCORRECT_OT_correct
-    said, folders = [], set(Path(bpy.app.tempdir).iterdir())
+# --- nothing moves that should not -----------------------------------------------------------------------------------
+
+
+def case_characters_stay_on_the_level_on_which_they_stand():
+    """On a stage as at z = 3, the result is the same, and only feet and legs move."""
+    levels = []
+    for height in (0.0, 1.0, 3.0):
+        rig = fresh("")
+        rig.location = (0, 0, height)
+        before = seen(rig, (1, 20))
+        corrected(rig, kinematic=True)
+        assert not warnings(), warnings()
+        after = seen(rig, (1, 20))
+        assert np.abs(after["pelvis"][:, :3, 3] - before["pelvis"][:, :3, 3]).max() < 0.02
+        down = np.array(Matrix.Translation((0, 0, -height)))
+        levels.append({name: down @ world for name, world in after.items()})
+    same(levels[1], levels[2], apart_m=1e-4, degrees=0.1)
+    before = seen(rig, (20,))["pelvis"][0, 2, 3]
+    corrected(rig, kinematic=True, floor_mode="ZERO")
+    assert seen(rig, (20,))["pelvis"][0, 2, 3] < before - 2.9
+    (warning,) = (text for text in warnings() if "whole body" in text)
+    assert re.fullmatch(r"the whole body moves down by (29|30)\d\d mm; Floor: Where It Stands changes that", warning)
+
+
+def case_bodies_that_lie_on_their_side_are_a_warning():
+    rig = fresh("")
+    rig.rotation_euler = (math.pi / 2, 0, 0)
+    corrected(rig, kinematic=True)
+    assert any(text.startswith("R2 axis") for text in warnings()), warnings()
+    assert any("whole body" in text or "moved by" in text for text in warnings()), warnings()
+
+
+def cycling(rig: bpy.types.Object) -> None:
+    """Let an action repeat after its 39 frames, the root with what it has travelled."""
+    for curve in all_curves(rig.animation_data.action):
+        modifier = curve.modifiers.new("CYCLES")
+        if "pelvis" in curve.data_path and curve.data_path.endswith("location"):
+            modifier.mode_after = "REPEAT_OFFSET"
+
+
+def all_curves(action: bpy.types.Action) -> list[bpy.types.FCurve]:
+    return [
+        curve for layer in action.layers for strip in layer.strips for bag in strip.channelbags for curve in bag.fcurves
+    ]
+
+
+def case_cycles_stay_cycles():
+    for result in ("ACTION", "LAYER"):
+        rig = fresh()
+        cycling(rig)
+        before = seen(rig, (9, 9 + 38))
+        corrected(rig, result=result)
+        after = seen(rig, (9, 9 + 38))
+        for name, world in after.items():
+            moved = world[:, :3, 3] - before[name][:, :3, 3]
+            assert np.abs(moved[0] - moved[1]).max() < 2e-3, (result, name, moved)
+        assert not any("baked" in text for text in warnings())
+
+
+def case_other_modifiers_of_curves_are_baked_with_a_warning():
+    rig = fresh()
+    for curve in all_curves(rig.animation_data.action):
+        if "left_knee" in curve.data_path:
+            curve.modifiers.new("NOISE").strength = 0.1
+    before = seen(rig)
+    corrected(rig)
+    same(lifted(before), seen(rig))
+    assert "the modifiers of curves (Noise) are baked into the keys, and do nothing beyond them" in warnings()
+
+
+def case_armatures_disabled_in_viewports_are_read_as_they_move():
+    rig = fresh()
+    before = seen(rig)
+    rig.hide_viewport = True
+    corrected(rig)
+    assert rig.hide_viewport
+    rig.hide_viewport = False
+    same(lifted(before), seen(rig))
+
+
+def additive(rig: bpy.types.Object) -> None:
+    """Put the rig's action into an NLA strip, and let it play another one that is added."""
+    data, old = rig.animation_data, rig.animation_data.action
+    data.action = None
+    track = data.nla_tracks.new()
+    track.strips.new("walk", 1, old)
+    data.action = bpy.data.actions.new("wave")
+    for name in ("left_shoulder", "spine1"):
+        bone = rig.pose.bones[name]
+        for frame in (1, 39):
+            bone.rotation_euler = (0.3, 0, 0.1 * frame / 39)
+            bone.keyframe_insert("rotation_euler", frame=frame)
+    data.action_blend_type = "ADD"
+
+
+def case_additive_actions_and_strips_keep_their_meaning():
+    for result in ("ACTION", "LAYER"):
+        rig = fresh()
+        additive(rig)
+        before = seen(rig)
+        wave = curves(bpy.data.actions["wave"])
+        action = corrected(rig, result=result)
+        same(lifted(before), seen(rig))
+        assert curves(bpy.data.actions["wave"]) == wave
+        assert bpy.ops.selfcorrect.toggle() == {"FINISHED"}
+        same(before, seen(rig))
+        assert bpy.ops.selfcorrect.toggle() == {"FINISHED"}
+        same(lifted(before), seen(rig))
+        if result == "ACTION":
+            keyed = {path.split('"')[1] for path, _ in curves(action) if path.startswith("pose")}
+            assert keyed == {bone.name for bone in rig.pose.bones}, "the action holds the whole body"
+
+
+def case_a_rig_that_plays_only_strips_gets_a_whole_action():
+    rig = fresh()
+    data, old = rig.animation_data, rig.animation_data.action
+    data.action = None
+    data.nla_tracks.new().strips.new("walk", 11, old)
+    before = seen(rig, (11, 19, 40))
+    action = corrected(rig)
+    same(lifted(before), seen(rig, (11, 19, 40)))
+    assert {path.split('"')[1] for path, _ in curves(action) if path.startswith("pose")} == set(rig.pose.bones.keys())
+    assert tuple(action.frame_range) == (11, 49)
+
+
+def case_a_slot_has_its_own_range():
+    rig = fresh()
+    action = rig.animation_data.action
+    other = action.slots.new(id_type="OBJECT", name="other")
+    bag = action.layers[0].strips[0].channelbag(other, ensure=True)
+    curve = bag.fcurves.new("location", index=0)
+    for frame in (-100, 500):
+        curve.keyframe_points.insert(frame, 1.0)
+    frames = module("rig").choose_frames(rig, bpy.context.scene, "ACTION").read
+    assert (frames[0], frames[-1]) == (1, 39)
+
+
+def case_poses_do_not_pop_at_the_edges_of_a_preview_range():
+    rig = fresh("", CLIP.with_name("spoiled.bvh"))
+    scene = bpy.context.scene
+    scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 40, 80
+    frames = range(36, 86)
+    before = seen(rig, frames)
+    corrected(rig, kinematic=True, extent="SCENE")
+    after = seen(rig, frames)
+    moved = np.stack([after[name][:, :3, 3] - before[name][:, :3, 3] for name in before], axis=1)
+    steps = np.linalg.norm(np.diff(moved, axis=0), axis=-1).max(axis=1)
+    assert np.linalg.norm(moved, axis=-1).max() > 0.02, "the range is corrected"
+    assert np.abs(moved[[0, 1, 2, 3, -4, -3, -2, -1]]).max() < 1e-4, "what lies outside stays"
+    assert steps[[3, 4, 44, 45]].max() < 0.01, "it begins and ends softly"
+
+
+def case_contacts_on_a_library_override_are_there_after_loading():
+    fresh("contacts")
+    library, path = str(RESULTS.with_name("over.blend")), str(RESULTS.with_name("shot.blend"))
+    bpy.ops.wm.save_as_mainfile(filepath=library)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=False)
+    bpy.context.preferences.addons[NAME].preferences.program = str(FAKE)
+    with bpy.data.libraries.load(library, link=True) as (there, here):
+        here.objects = there.objects
+    bpy.context.collection.objects.link(here.objects[0])
+    rig = here.objects[0].override_hierarchy_create(bpy.context.scene, bpy.context.view_layer)
+    corrected(rig)
+    name = rig.name
+    assert rig["left foot stands"] == 0
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.open_mainfile(filepath=path)
+    rig = bpy.data.objects[name]
+    assert "left foot stands" in rig
+    bpy.context.scene.frame_set(6)
+    assert rig["left foot stands"] == 1
+    bpy.context.view_layer.objects.active = rig
+    bpy.context.preferences.addons[NAME].preferences.program = str(FAKE)
+    assert bpy.ops.selfcorrect.correct(use_contacts=True) == {"FINISHED"}
+
+
+def case_turning_a_rig_does_not_change_the_result():
+    base = None
+    for turn in (0.0, 1.0, -2.5):
+        rig = fresh("", CLIP.with_name("spoiled.bvh"))
+        rig.rotation_euler, rig.location = (0, 0, turn), (7 * turn, turn, 0)
+        bpy.context.view_layer.update()
+        back = np.array(rig.matrix_world.inverted())
+        corrected(rig, kinematic=True)
+        worlds = {name: back @ world for name, world in seen(rig, range(1, 115, 6)).items()}
+        base = base or worlds
+        same(base, worlds, apart_m=5e-4, degrees=0.2)
+
+
+# --- a result that can be edited -------------------------------------------------------------------------------------
+
+
+def case_a_layer_has_an_amount_and_leaves_the_action_alone():
+    for mode in ("XYZ", "QUATERNION", "AXIS_ANGLE"):
+        rig = fresh()
+        for bone in rig.pose.bones:
+            bone.rotation_mode = mode
+        if mode != "XYZ":
+            bpy.context.scene.frame_set(1)
+            rig.pose.bones["left_shoulder"].keyframe_insert(module("rig").get_rotation_property(rig.pose.bones[0]))
+        before, old, keys = seen(rig), rig.animation_data.action, curves(rig.animation_data.action)
+        corrected(rig, result="LAYER")
+        strips = [strip for track in rig.animation_data.nla_tracks for strip in track.strips]
+        assert strips[0].action == old
+        assert curves(old) == keys
+        same(lifted(before), seen(rig))
+        rig.animation_data.action_influence = 0.0
+        same(before, seen(rig))
+        rig.animation_data.action_influence = 0.5
+        half = seen(rig)["pelvis"][:, 2, 3] - before["pelvis"][:, 2, 3]
+        assert np.abs(half - LIFT.z / 2).max() < 1e-4
+        assert bpy.ops.selfcorrect.toggle() == {"FINISHED"}
+        same(before, seen(rig))
+        assert bpy.ops.selfcorrect.toggle() == {"FINISHED"}
+        assert rig.animation_data.action_influence == 0.5
+
+
+def case_contacts_of_a_layer_are_fed_back():
+    rig = fresh("contacts")
+    before = seen(rig)
+    first = corrected(rig, result="LAYER")
+    second = corrected(rig, result="LAYER", use_contacts=True)
+    assert second != first
+    same(lifted(before), seen(rig))
+    assert len(rig.animation_data.nla_tracks) == 1
+
+
+def case_before_and_after_can_be_toggled_and_saved():
+    rig = fresh()
+    before, old = seen(rig), rig.animation_data.action
+    action = corrected(rig)
+    bpy.ops.selfcorrect.toggle()
+    assert rig.animation_data.action == old
+    same(before, seen(rig))
+    path = str(RESULTS.with_name("toggled.blend"))
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    names = (rig.name, action.name)
+    bpy.ops.wm.open_mainfile(filepath=path)
+    rig, action = bpy.data.objects[names[0]], bpy.data.actions[names[1]]
+    assert action.use_fake_user
+    bpy.context.view_layer.objects.active = rig
+    bpy.ops.selfcorrect.toggle()
+    assert rig.animation_data.action == action
+    same(lifted(before), seen(rig))
+    rig.animation_data.action = None
+    assert "was not corrected yet" in error_of(bpy.ops.selfcorrect.toggle)
+
+
+def case_only_selected_bones_change():
+    rig = fresh()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    for bone in rig.pose.bones:
+        is_knee = bone.name == "left_knee"
+        if hasattr(bone, "select"):
+            bone.select = is_knee
+        else:
+            bone.bone.select = is_knee
+    before = seen(rig)
+    old = curves(rig.animation_data.action)
+    new = curves(corrected(rig, only_selected=True))
+    changed = {path for (path, index), keys in new.items() if old.get((path, index)) != keys}
+    assert {path.split('"')[1] for path in changed} == {"left_knee"}
+    after = seen(rig)
+    same({"pelvis": before["pelvis"], "right_foot": before["right_foot"]}, after)
+    turned = lifted(before)["left_knee"][:, :3, :3]
+    assert np.abs(after["left_knee"][:, :3, :3] - turned).max() < 1e-3
+
+
+def case_several_armatures_are_corrected_in_one_go():
+    one, other = fresh(), imported(CLIP)
+    before = seen(one)
+    one.select_set(True)
+    other.select_set(True)
+    bpy.context.view_layer.objects.active = other
+    assert bpy.ops.selfcorrect.correct() == {"FINISHED"}
+    for rig in (one, other):
+        same(lifted(before), seen(rig))
+
+
+def case_a_wrong_frame_rate_is_noticed_and_mended():
+    """A motion that is played five times too slow falls like a feather."""
+    rig = fresh("", CLIP.with_name("leap.bvh"))
+    scene = bpy.context.scene
+    fps = scene.render.fps
+    scene.render.fps, scene.render.fps_base = 12, 1.0
+    bpy.context.view_layer.objects.active = rig
+    bpy.ops.selfcorrect.check()
+    assert scene.selfcorrect_frame_rate == fps, (scene.selfcorrect_frame_rate, fps)
+    assert bpy.ops.selfcorrect.set_frame_rate() == {"FINISHED"}
+    assert (scene.render.fps, scene.selfcorrect_frame_rate) == (fps, 0)
+    assert "seems right" in error_of(bpy.ops.selfcorrect.set_frame_rate)
+
+
+def case_contacts_and_findings_are_marked_in_the_viewport():
+    rig = fresh("contacts")
+    corrected(rig)
+    scene, overlay = bpy.context.scene, module("overlay")
+    scene.frame_set(6)
+    (ring,) = overlay.find_rings(scene, rig)
+    assert ring.colour == overlay.CONTACT_COLOUR
+    assert ring.centre.xy.length < 1e-6
+    row = scene.selfcorrect_findings.add()
+    row.first_frame, row.last_frame, row.joints = 5, 8, "left knee, nothing"
+    ring = overlay.find_rings(scene, rig)[-1]
+    assert (ring.centre - rig.matrix_world @ rig.pose.bones["left_knee"].head).length < 1e-6
+    scene.frame_set(20)
+    assert overlay.find_rings(scene, rig) == []
+
+
+# --- messages and time -----------------------------------------------------------------------------------------------
+
+
+def case_odd_rigs_and_answers_are_one_sentence():
+    fresh("cut")
+    assert error_of(bpy.ops.selfcorrect.correct).startswith("The program's answer is cut")
+    os.environ["FAKE"] = "half"
+    assert error_of(bpy.ops.selfcorrect.correct).startswith("The motion that the program returned is cut")
+    empty = bpy.data.objects.new("empty", bpy.data.armatures.new("empty"))
+    bpy.context.collection.objects.link(empty)
+    bpy.context.view_layer.objects.active = empty
+    for operator in (bpy.ops.selfcorrect.correct, bpy.ops.selfcorrect.check):
+        assert error_of(operator) == "empty has no bones"
+    fresh("")
+    bpy.ops.import_anim.bvh(filepath=str(CLIP), global_scale=1)
+    sentence = ""
+    try:
+        bpy.ops.selfcorrect.correct(kinematic=True)
+    except RuntimeError as error:
+        sentence = str(error)
+    assert not any(word in sentence for word in ("Traceback", ".bvh", " --"))
+    assert sentence or any(text.startswith("R1 unit") for text in warnings()), warnings()
+
+
+def case_one_click_installs_the_program_that_comes_with_the_extension():
+    """With Blender's own Python, from a folder of wheels because Blender is offline."""
+    fresh()
+    preferences = bpy.context.preferences.addons[NAME].preferences
+    assert (preferences.python, preferences.package, bpy.app.online_access) == ("", "", False)
+    wheels = RESULTS.with_name("wheels")
+    wheels.mkdir(exist_ok=True)
+    preferences.program, preferences.wheels = "", str(wheels)
+    path, os.environ["PATH"] = os.environ["PATH"], "/usr/bin:/bin"
+    try:
+        assert bpy.ops.selfcorrect.install() == {"FINISHED"}
+        chosen = module("preferences").choose_program()
+    finally:
+        os.environ["PATH"] = path
+    assert chosen.origin == "environment of the extension"
+    assert preferences.version == "selfcorrect 9.9.9"
+    log = module("preferences").get_log_file().read_text()
+    assert f"--no-index --find-links {wheels}" in log
+
+
+def case_no_step_blocks_the_interface():
+    """1,200 frames: reading, comparing and writing go in slices."""
+    rig = fresh()
+    for curve in all_curves(rig.animation_data.action):
+        for point in curve.keyframe_points:
+            point.co[0] *= 1200 / 39
+        curve.update()
+    bpy.context.view_layer.objects.active = rig
+    steps = module("operators").SELFCORRECT_OT_correct
     properties = bpy.ops.selfcorrect.correct.get_rna_type().properties
-    options = {each.identifier: each.default for each in properties if hasattr(each, "default")}
-    running = SimpleNamespace(**options, bl_label=kind.bl_label, report=lambda level, text: said.append(text))
-    for name in ("asked", "steps", "_corrected", "_sampled", "_on", "_done", "stop"):
-        setattr(running, name, getattr(kind, name).__get__(running))
+    options = {item.identifier: item.default for item in properties if hasattr(item, "default")}
+    for result in ("ACTION", "LAYER"):
+        running = SimpleNamespace(**{**options, "result": result})
+        for name, value in vars(steps).items():
+            if callable(value) and name[:2] != "__":
+                setattr(running, name, value.__get__(running))
+        longest, stage = 0.0, ""
+        work = running.create_steps(bpy.context)
+        with contextlib.suppress(StopIteration):
+            while True:
+                start = time.perf_counter()
+                _, doing = next(work)
+                if doing != "computing" and time.perf_counter() - start > longest:
+                    longest, stage = time.perf_counter() - start, doing
+        print("longest step", result, f"{longest:.2f} s", stage)
+        assert longest < 0.5, (longest, stage)
+
+
+def started(rig: bpy.types.Object) -> tuple:
+    """A correction that a user has begun, without a window: the operator, its context, and what it reports."""
+    kind = module("operators").SELFCORRECT_OT_correct
+    reports = []
+    properties = bpy.ops.selfcorrect.correct.get_rna_type().properties
+    options = {item.identifier: item.default for item in properties if hasattr(item, "default")}
+    running = SimpleNamespace(**options, bl_label=kind.bl_label, report=lambda level, text: reports.append(text))
+    for owner in (module("work").StepOperator, module("operators").RigOperator, kind):
+        for name, value in vars(owner).items():
+            if callable(value) and hasattr(value, "__get__") and not isinstance(value, type) and name[:2] != "__":
+                setattr(running, name, value.__get__(running))
     quiet = SimpleNamespace(event_timer_remove=lambda timer: None, status_text_set=lambda text: None)
-    screen = SimpleNamespace(areas=[])
-    context = SimpleNamespace(object=rig, scene=bpy.context.scene, window_manager=quiet, workspace=quiet, screen=screen)
-    running._work, running._timer = running.steps(context), object()
-    tick, escape = SimpleNamespace(type="TIMER", value="NOTHING"), SimpleNamespace(type="ESC", value="PRESS")
-    operators.Running.title = kind.bl_label
-    bpy.context.scene.frame_set(5)
+    context = SimpleNamespace(
+        object=rig, selected_objects=[rig], scene=bpy.context.scene, window_manager=quiet, workspace=quiet,
+        screen=SimpleNamespace(areas=[]),
+    )  # fmt: skip
+    work = module("work")
+    work.Running.start(kind.bl_label, running.create_steps(context))
+    running._steps, running._timer = work.Running.steps, object()
     until = time.monotonic() + 240
-    while operators.Running.share < 0.4 and time.monotonic() < until:
-        assert kind.modal(running, context, tick) == {"PASS_THROUGH"}
+    while work.Running.share < 0.4 and time.monotonic() < until:
+        assert running.modal(context, event("TIMER")) == {"PASS_THROUGH"}
         time.sleep(0.01)
-    assert kind.modal(running, context, SimpleNamespace(type="MOUSEMOVE", value="NOTHING")) == {"PASS_THROUGH"}
-    assert kind.modal(running, context, escape) == {"CANCELLED"}
-    assert said == ["Correct with Physics was cancelled; nothing was changed"]
+    return running, context, reports
+
+
+def event(kind: str, value: str = "NOTHING") -> SimpleNamespace:
+    return SimpleNamespace(type=kind, value=value)
+
+
+def assert_ended(pid: Path) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.kill(int(Path(pid).read_text()), 0)
+        os.kill(int(pid.read_text()), 0)
         raise AssertionError("the program still runs")
-    assert set(Path(bpy.app.tempdir).iterdir()) - folders <= {operators.log_file()}
-    assert (bpy.context.scene.frame_current, operators.Running.title) == (5, "")
-    assert [each.name for each in bpy.data.actions] == ["clip"]
+
+
+def sleeping() -> tuple[bpy.types.Object, Path]:
+    """A rig, and the file that the program writes its process into; the program never ends by itself."""
+    pid = RESULTS.with_name("pid")
+    pid.unlink(missing_ok=True)
+    os.environ["FAKE_PID"] = str(pid)
+    return fresh("sleep"), pid
+
+
+def case_escape_ends_the_program_and_changes_nothing():
+    rig, pid = sleeping()
+    folders = set(Path(bpy.app.tempdir).iterdir())
+    bpy.context.scene.frame_set(5)
+    running, context, reports = started(rig)
+    assert running.modal(context, event("MOUSEMOVE")) == {"PASS_THROUGH"}
+    assert running.modal(context, event("ESC", "PRESS")) == {"CANCELLED"}
+    assert reports == ["Correct with Physics was cancelled; nothing was changed"]
+    assert_ended(pid)
+    log = module("preferences").get_log_file()
+    assert set(Path(bpy.app.tempdir).iterdir()) - folders <= {log}
+    assert (bpy.context.scene.frame_current, module("work").Running.title) == (5, "")
+    assert [action.name for action in bpy.data.actions] == ["clip"]
+
+
+def case_opening_a_file_or_disabling_the_extension_ends_the_program():
+    rig, pid = sleeping()
+    running, context, _ = started(rig)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=False)
+    assert_ended(pid)
+    assert module("work").Running.title == ""
+    assert running.modal(context, event("TIMER")) == {"CANCELLED"}
+    corrected(fresh())  # nothing is locked
+    rig, pid = sleeping()
+    running, context, _ = started(rig)
+    running.cancel(context)  # as Blender does when its window closes
+    assert_ended(pid)
+    rig, pid = sleeping()
+    started(rig)
+    bpy.ops.preferences.addon_disable(module=NAME)
+    assert_ended(pid)
+    bpy.ops.preferences.addon_enable(module=NAME)
+    corrected(fresh())
 
 
 def main() -> None:

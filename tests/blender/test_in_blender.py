@@ -1,6 +1,7 @@
 """The extension inside Blender without a window: the `bpy` module of a Python named by SELFCORRECT_BPY."""
 
 import ast
+import io
 import json
 import os
 import re
@@ -21,6 +22,7 @@ CASES = [
     for node in ast.parse((HERE / "inside.py").read_text(encoding="utf-8")).body
     if isinstance(node, ast.FunctionDef) and node.name.startswith("case_")
 ]
+WHEEL = "selfcorrect-9.9.9-py3-none-any.whl"
 ENDS_CM = ((0, 0, 8), (0, 0, 8), (0, 15, 0), (9, 0, 0), (-9, 0, 0))
 """Ends of toes, head and hands. Blender gives bones an end where a file has none."""
 
@@ -38,12 +40,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     with zipfile.ZipFile(archive, "w") as packed:
         for file in (*EXTENSION.glob("*.py"), *EXTENSION.glob("*.toml")):
             packed.write(file, file.name)
+        packed.writestr(f"program/{WHEEL}", make_wheel())
     read = ("--up", "y!", "--metres-per-unit", "0.01")
     selfcorrect = [sys.executable, "-m", "selfcorrect.experiments.cli"]
-    for name in ("walk", "spoiled-walk"):
+    for name in ("walk", "spoiled-walk", "jump"):
         subprocess.run([*selfcorrect, "data", "samples", "--clip", name, "--out", name], cwd=folder, check=True)
     clip.write_text(with_ends((folder / "walk" / "bvh.bvh").read_text()))
     (folder / "spoiled-walk" / "bvh.bvh").rename(folder / "spoiled.bvh")
+    (folder / "jump" / "bvh.bvh").rename(folder / "leap.bvh")
     subprocess.run([*selfcorrect, "correct", "clip.bvh", "-o", "corrected", *read], cwd=folder, check=True)
     told = ("--format", "json", "-o", "spoiled.json")
     subprocess.run([*selfcorrect, "check", "spoiled.bvh", *told, *read], cwd=folder, check=False)
@@ -52,9 +56,26 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     environment = {**os.environ, "BLENDER_USER_RESOURCES": str(folder / "user"), "PYTHONDONTWRITEBYTECODE": "1"}
     words = [BLENDER, HERE / "inside.py", archive, clip, program, fake, folder / "results.json"]
     (folder / "user").mkdir()
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=900, check=False)
     assert (folder / "results.json").is_file(), done.stdout[-3000:] + done.stderr[-3000:]
     return json.loads((folder / "results.json").read_text())
+
+
+def make_wheel() -> bytes:
+    """A wheel of a program that only shows its version."""
+    information = "selfcorrect-9.9.9.dist-info"
+    files = {
+        "selfcorrect.py": "def main():\n    print('selfcorrect 9.9.9')\n",
+        f"{information}/METADATA": "Metadata-Version: 2.1\nName: selfcorrect\nVersion: 9.9.9\n",
+        f"{information}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{information}/entry_points.txt": "[console_scripts]\nselfcorrect = selfcorrect:main\n",
+    }
+    files[f"{information}/RECORD"] = "".join(f"{name},,\n" for name in (*files, f"{information}/RECORD"))
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as packed:
+        for name, text in files.items():
+            packed.writestr(name, text)
+    return content.getvalue()
 
 
 def with_ends(text: str) -> str:

@@ -31,7 +31,7 @@ def test_the_manifest_is_what_the_platform_asks_for() -> None:
 def test_the_preference_comes_first_then_the_path_then_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = program.script_of(tmp_path / "env", "selfcorrect")
+    own = program.get_script(tmp_path / "env", "selfcorrect")
     named, on_path = tmp_path / "named", tmp_path / "bin" / "selfcorrect"
     for each in (own, named, on_path):
         each.parent.mkdir(parents=True, exist_ok=True)
@@ -44,40 +44,58 @@ def test_the_preference_comes_first_then_the_path_then_the_environment(
     assert [each.origin for each in found] == ["preferences", "search path", "environment of the extension"]
     with pytest.raises(program.Failure, match="there is no such file"):
         program.find_program(str(tmp_path / "none"), tmp_path / "env")
-    with pytest.raises(program.Failure, match="was not found; name it or install it"):
+    with pytest.raises(program.Failure, match="was not found; install it"):
         program.find_program("", tmp_path / "nothing")
 
 
 def test_the_program_understands_its_commands(tmp_path: Path) -> None:
-    chosen = program.Correction(strength="physical", support="floor", remove_drift=True)
-    command = program.correct_command(TOOL, tmp_path / "a.bvh", tmp_path / "out", chosen)
+    chosen = program.CorrectionOptions(strength="physical", support="floor", remove_drift=True)
+    command = program.make_correct_command(TOOL, tmp_path / "a.bvh", tmp_path / "out", chosen)
     understood = tyro.cli(CorrectCommand, args=command[2:])
     options = understood.options
     assert understood.inputs == (str(tmp_path / "a.bvh"),)
     assert (options.strength, options.support, options.remove_drift) == (1.0, "floor", True)
     assert (options.reading.up, options.reading.metres_per_unit) == ("y!", 1.0)
-    command = program.check_command(TOOL, tmp_path / "a.bvh", tmp_path / "told.json", tmp_path / "ground.json")
+    command = program.make_check_command(TOOL, tmp_path / "a.bvh", tmp_path / "told.json", tmp_path / "ground.json")
     understood = tyro.cli(CheckCommand, args=command[2:])
     assert (understood.format, understood.reading.ground) == ("json", tmp_path / "ground.json")
 
 
+def finish(steps):
+    """Do all steps and return what they end with."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
 def test_options_are_asked_for_only_where_the_program_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(program, "answer_of", lambda command: "--strength --floor-colour --keep-failed --frames A:B")
-    monkeypatch.setattr(program, "version_of", lambda tool: "selfcorrect 0.2.0")
-    tool = program.Program(str(tmp_path), "preferences")
+    script = tmp_path / "program"
+    script.write_text("#!/bin/sh\necho '--strength --floor-colour --keep-failed --frames A:B'\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(program, "get_version", lambda tool: "selfcorrect 0.2.0")
+    tool = program.Program(str(script), "preferences")
+    options = finish(program.list_options(tool, "correct"))
+    assert options == {"--strength", "--floor-colour", "--keep-failed", "--frames"}
     base = [tool.path, "correct", "a.bvh"]
-    program.require_options(tool, [*base, "--frames", "0:9"])
-    for missing in ("--floor", "--keep"):
-        with pytest.raises(program.Failure, match=rf"^selfcorrect 0.2.0 has no option {missing}; install a newer one$"):
-            program.require_options(tool, [*base, missing, "0"])
+    program.require_options(tool, [*base, "--frames", "0:9"], options)
+    for missing, title in (("--floor", "Floor: At Height"), ("--keep", "Keep Hands")):
+        with pytest.raises(program.Failure, match=rf"^selfcorrect 0.2.0 does not know {title}; install a newer one$"):
+            program.require_options(tool, [*base, missing, "0"], options)
+    script.write_text("#!/bin/sh\necho 'selfcorrect: no room' >&2\nexit 2\n")
+    with pytest.raises(program.Failure, match=r"does not run: no room$"):
+        finish(program.ask_in_steps([tool.path, "correct", "--help"]))
 
 
-def test_progress_and_last_words_come_from_what_was_printed() -> None:
+def test_progress_and_last_sentences_come_from_what_was_printed() -> None:
     said = "\rcorrect:   0%|   | 0/1\n\r a.bvh: correct:  37%|███   | 43/115\x1b[A"
-    assert [program.share_of(text) for text in ("", said, f"{said}\rcorrect: 100%|████| 1/1")] == [0, 0.37, 1]
-    assert program.last_words(f"{said}\nselfcorrect: a.bvh: no such file\n\ntraceback\n") == "a.bvh: no such file"
-    assert program.last_words("╭─ Unrecognized ─╮\n│ no --nope │\n╰─────╯\n") == "no --nope"
-    assert program.last_words(said) == ""
+    assert [program.find_share(text) for text in ("", said, f"{said}\rcorrect: 100%|████| 1/1")] == [0, 0.37, 1]
+    assert (
+        program.find_last_sentence(f"{said}\nselfcorrect: a.bvh: no such file\n\ntraceback\n") == "a.bvh: no such file"
+    )
+    assert program.find_last_sentence("╭─ Unrecognized ─╮\n│ no --nope │\n╰─────╯\n") == "no --nope"
+    assert program.find_last_sentence(said) == ""
 
 
 def test_a_command_that_fails_says_why_and_one_that_is_stopped_ends(tmp_path: Path) -> None:
@@ -98,12 +116,15 @@ def test_a_command_that_fails_says_why_and_one_that_is_stopped_ends(tmp_path: Pa
 
 
 def test_an_environment_is_made_from_a_python_that_is_new_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    create, fill = program.install_commands(sys.executable, Path("env"), "selfcorrect")
-    assert create[1:3] == ["-m", "venv"]
+    create, fill = program.make_install_commands(sys.executable, Path("env"), "selfcorrect")
+    assert create[1:4] == ["-I", "-m", "venv"]
     assert fill[-2:] == ["--upgrade", "selfcorrect"]
-    monkeypatch.setattr(program, "answer_of", lambda command: "3 10\n")
+    assert "--no-index" not in fill
+    _, offline = program.make_install_commands(sys.executable, Path("env"), "a.whl", "wheels")
+    assert offline[-4:] == ["--no-index", "--find-links", "wheels", "a.whl"]
+    monkeypatch.setattr(program, "ask", lambda command: "3 10\n")
     with pytest.raises(program.Failure, match=r"old is Python 3.10; selfcorrect needs 3.11 or newer"):
-        program.install_commands("old", Path("env"), "selfcorrect")
+        program.make_install_commands("old", Path("env"), "selfcorrect")
 
 
 FINDING = {
@@ -113,7 +134,8 @@ FINDING = {
 SCORES = {"penetration_m": 0.0289, "skate_m_s": 2.1}
 MOTION = {
     "verdict": "accepted", "before": SCORES, "after": {"penetration_m": 0.0, "skate_m_s": 0.2}, "moved_m": 0.03,
-    "parts": {"left_knee": "LeftLeg"}, "assumed": ["30 fps"], "notes": ["F5 wandering: frames 0–11, 20: far"],
+    "parts": {"left_knee": "LeftLeg"}, "assumed": ["30 fps"],
+    "notes": ["F5 wandering: frames 0–11, 20: far", "a loop of 1 s, which closes"],
 }  # fmt: skip
 
 
@@ -145,6 +167,9 @@ def test_reports_of_old_and_new_versions_are_understood(tmp_path: Path, keys: tu
         "it drifts",
         "assumed: 30 fps",
     )
+    assert correction.notes == ("a loop of 1 s, which closes",)
+    level = report.read_report(path, first_frame=101, ignored_rules=("F5",))
+    assert not any(warning.startswith("F5") for warning in (*level.warnings, *level.notes))
     path.write_text(json.dumps({"motions": [{"verdict": "rejected", "reason": "fell", "frame": 7}]}))
     with pytest.raises(program.Failure, match=r"^Not corrected: fell at frame 8$"):
         report.read_report(path, first_frame=1)

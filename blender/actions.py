@@ -1,0 +1,591 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Actions that hold a correction: new keys, an additive layer, and the curves of contacts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+
+import bpy
+import numpy as np
+from mathutils import Euler, Matrix, Quaternion
+
+from .contacts import FEET, Contacts, find_spans
+from .program import Failure, Steps
+from .rig import (
+    ROTATION_PROPERTIES,
+    Channels,
+    Sampled,
+    convert_to_basis,
+    convert_to_pose,
+    find_rig,
+    get_curves,
+    get_rotation_property,
+    measure_difference,
+)
+
+_SAME_PLACE_M = 1e-4
+_SAME_ANGLE_RAD = math.radians(0.01)
+_SAME_SCALE = 1e-4
+"""Differences that get no keys."""
+_DEFAULTS = {
+    "scale": (1.0, 1.0, 1.0),
+    "rotation_quaternion": (1.0, 0.0, 0.0, 0.0),
+    "rotation_axis_angle": (0.0, 0.0, 1.0, 0.0),
+}
+_SAME_VALUE = 1e-7
+"""Values of a layer that count as 0."""
+SOURCE_RIG = "selfcorrect rig"
+SOURCE_ACTION = "selfcorrect action"
+AMOUNT = "selfcorrect amount"
+"""Properties of a corrected action: what it was made from, and how much of it showed before it was switched off."""
+_REPEATED = 20
+"""Cycles of an action that its NLA strip shows before and after it."""
+_KEYS = ("co", "handle_left", "handle_right")
+_KEY_ENUMS = ("interpolation", "handle_left_type", "handle_right_type", "easing", "type")
+
+
+# --- keys of bones ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class BoneKeys:
+    """Transforms (T, 4, 4) of a bone in its own space, and which of its properties are keyed beside the rotation."""
+
+    bases: np.ndarray
+    has_location: bool
+    has_scale: bool
+
+
+def compute_keys(sampled: Sampled, targets: dict[str, np.ndarray], unit_m: float, *, everything: bool) -> Steps:
+    """Yield steps, bone by bone, that end with the keys (name → `BoneKeys`).
+
+    Only bones that would not be where they should with the animation that they have get keys.
+
+    Args:
+        sampled: The motion before.
+        targets: By bone, (T, 4, 4) in the world.
+        unit_m: Metres in a unit of the scene.
+        everything: Whether all bones of the body get keys, also those in place.
+    """
+    rig = find_rig(sampled.uid)
+    bones = sorted((rig.data.bones[name] for name in sampled.pose), key=lambda bone: len(bone.parent_recursive))
+    bone_names = [bone.name for bone in bones]
+    new_pose: dict[str, np.ndarray] = {}
+    keys: dict[str, BoneKeys] = {}
+    to_armature = np.linalg.inv(sampled.world)
+    for count, name in enumerate(bone_names):
+        bone = find_rig(sampled.uid).data.bones[name]
+        old_pose = sampled.pose[name]
+        new_pose[name] = old_pose
+        if bone.parent is not None and new_pose[bone.parent.name] is not sampled.pose[bone.parent.name]:
+            bases = convert_to_basis(bone, old_pose, sampled.pose)
+            new_pose[name] = convert_to_pose(bone, bases, new_pose)
+            yield count / len(bone_names), "computing the keys"
+            bone = find_rig(sampled.uid).data.bones[name]
+        if name in targets:
+            distance, angle_rad = measure_difference(sampled.world @ new_pose[name], targets[name])
+            is_moved = distance * unit_m > _SAME_PLACE_M
+            if everything or is_moved or angle_rad > _SAME_ANGLE_RAD:
+                new_pose[name] = to_armature @ targets[name]
+                bases = convert_to_basis(bone, new_pose[name], new_pose)
+                is_attached = bone.use_connect and bone.parent is not None
+                scales = np.linalg.norm(bases[:, :3, :3], axis=1)
+                has_scale = everything and bool(np.abs(scales - 1).max() > _SAME_SCALE)
+                keys[name] = BoneKeys(bases, (is_moved or everything) and not is_attached, has_scale)
+        yield count / len(bone_names), "computing the keys"
+    return keys
+
+
+def _compute_rotations(pose_bone: bpy.types.PoseBone, bases: np.ndarray) -> np.ndarray:
+    """Return the values (T, 3 or 4) of a bone's rotation property, without jumps by whole turns."""
+    quaternions = [Matrix(basis).to_quaternion() for basis in bases.tolist()]
+    for previous, quaternion in pairwise(quaternions):
+        if previous.dot(quaternion) < 0:
+            quaternion.negate()
+    kind = get_rotation_property(pose_bone)
+    if kind == "rotation_quaternion":
+        return np.array(quaternions)
+    if kind == "rotation_axis_angle":
+        pairs = [quaternion.to_axis_angle() for quaternion in quaternions]
+        return np.array([(angle, *axis) for axis, angle in pairs])
+    eulers = []
+    latest = pose_bone.rotation_euler.copy()
+    for quaternion in quaternions:
+        latest = quaternion.to_euler(pose_bone.rotation_mode, latest)
+        eulers.append(latest)
+    return np.array(eulers)
+
+
+def write_keys(
+    bag: bpy.types.ActionChannelbag, pose_bone: bpy.types.PoseBone, keys: BoneKeys, frames: range
+) -> set[str]:
+    """Replace a bone's keys within these frames; keys outside them stay.
+
+    Args:
+        bag: The curves of an action.
+        pose_bone: The bone.
+        keys: Its keys.
+        frames: The frames, T of them.
+
+    Returns:
+        The types of modifiers that the values now hold, and that were therefore removed.
+    """
+    path = pose_bone.path_from_id()
+    tracks = {get_rotation_property(pose_bone): _compute_rotations(pose_bone, keys.bases)}
+    if keys.has_location:
+        tracks["location"] = keys.bases[:, :3, 3]
+    if keys.has_scale:
+        tracks["scale"] = np.array([Matrix(basis).to_scale() for basis in keys.bases.tolist()])
+    baked: set[str] = set()
+    for name, values in tracks.items():
+        for index, column in enumerate(values.T):
+            baked |= _write_curve(bag, f"{path}.{name}", index, column, frames, pose_bone.name)
+    return baked
+
+
+def _write_curve(
+    bag: bpy.types.ActionChannelbag,
+    path: str,
+    index: int,
+    values: np.ndarray,
+    frames: range,
+    group: str,
+    patterns: Sequence[bpy.types.FCurve] = (),
+) -> set[str]:
+    """Write linear keys, one for each frame.
+
+    Args:
+        bag: The curves of an action.
+        path: Path of the property.
+        index: Its index.
+        values: (T,)
+        frames: The frames, T of them.
+        group: Group of a new curve.
+        patterns: Curves beside those of the bag whose cycles a new curve may follow.
+
+    Returns:
+        The types of the modifiers that the values now hold, and that were therefore removed.
+    """
+    curve = bag.fcurves.find(path, index=index)
+    if curve is None:
+        curve = bag.fcurves.new(path, index=index)
+        curve.group = bag.groups.get(group) or bag.groups.new(group)
+        _copy_cycles([*bag.fcurves, *patterns], curve)
+    curve.mute = False
+    baked = set()
+    for modifier in list(curve.modifiers):
+        if modifier.type != "CYCLES" and not modifier.mute:
+            baked.add(modifier.type)
+            curve.modifiers.remove(modifier)
+    points = np.stack([np.array(frames, dtype=float), values], axis=1)
+    columns = _read_keys(curve, frames)
+    step = np.array([1 / 3, 0.0])
+    new_columns = {"co": points, "handle_left": points - step, "handle_right": points + step}
+    count = len(points)
+    for name in _KEY_ENUMS:
+        item = {"interpolation": "LINEAR", "easing": "AUTO", "type": "KEYFRAME"}.get(name, "AUTO_CLAMPED")
+        new_columns[name] = np.full(count, bpy.types.Keyframe.bl_rna.properties[name].enum_items[item].value)
+    merged = {name: np.concatenate([columns[name], new_columns[name]]) for name in columns}
+    order = np.argsort(merged["co"][:, 0], kind="stable")
+    curve.keyframe_points.clear()
+    curve.keyframe_points.add(len(order))
+    for name, column in merged.items():
+        curve.keyframe_points.foreach_set(name, column[order].ravel())
+    curve.update()
+    return baked
+
+
+def _read_keys(curve: bpy.types.FCurve, frames: range) -> dict[str, np.ndarray]:
+    """Return the keys of a curve outside these frames."""
+    count = len(curve.keyframe_points)
+    columns = {}
+    for name in _KEYS:
+        column = np.empty(2 * count)
+        curve.keyframe_points.foreach_get(name, column)
+        columns[name] = column.reshape(-1, 2)
+    for name in _KEY_ENUMS:
+        column = np.empty(count, dtype=np.int32)
+        curve.keyframe_points.foreach_get(name, column)
+        columns[name] = column
+    times = columns["co"][:, 0]
+    is_outside = (times < frames[0]) | (times > frames[-1])
+    return {name: column[is_outside] for name, column in columns.items()}
+
+
+def _copy_cycles(patterns: Sequence[bpy.types.FCurve], curve: bpy.types.FCurve) -> None:
+    """Let a new curve repeat as others of its bone do, or any other one, so that a cycle stays a cycle."""
+    holder, _, _ = curve.data_path.rpartition(".")
+    cycles = {}
+    for pattern_curve in patterns:
+        for modifier in pattern_curve.modifiers:
+            if modifier.type == "CYCLES" and not modifier.mute:
+                closeness = 2 * (pattern_curve.data_path == curve.data_path) + pattern_curve.data_path.startswith(
+                    holder
+                )
+                cycles.setdefault(closeness, modifier)
+    if not cycles:
+        return
+    pattern = cycles[max(cycles)]
+    copy = curve.modifiers.new("CYCLES")
+    for side in ("before", "after"):
+        mode = getattr(pattern, f"mode_{side}")
+        if mode == "REPEAT_OFFSET" and not curve.data_path.endswith("location"):
+            mode = "REPEAT"
+        setattr(copy, f"mode_{side}", mode)
+        setattr(copy, f"cycles_{side}", getattr(pattern, f"cycles_{side}"))
+
+
+# --- an additive layer -----------------------------------------------------------------------------------------------
+
+
+def write_layer_keys(
+    bag: bpy.types.ActionChannelbag,
+    pose_bone: bpy.types.PoseBone,
+    keys: BoneKeys,
+    channels: Channels,
+    frames: range,
+    patterns: Sequence[bpy.types.FCurve],
+) -> dict[str, np.ndarray]:
+    """Write what must be added to a bone's channels to get its keys.
+
+    Args:
+        bag: Curves of the layer.
+        pose_bone: The bone.
+        keys: Its corrected transforms.
+        channels: Its channels without the layer.
+        frames: The frames, T of them.
+        patterns: Curves below the layer; if they repeat, the layer does.
+
+    Returns:
+        By path, the values of the channels (T, K) that the layer is added to.
+    """
+    path = pose_bone.path_from_id()
+    rotation_name = get_rotation_property(pose_bone)
+    rotations = _compute_rotations_near(pose_bone, keys.bases, channels.rotation)
+    tracks = {rotation_name: (rotations, channels.rotation)}
+    if keys.has_location:
+        tracks["location"] = (keys.bases[:, :3, 3], channels.location)
+    if keys.has_scale:
+        scales = np.array([Matrix(basis).to_scale() for basis in keys.bases.tolist()])
+        tracks["scale"] = (scales, channels.scale)
+    for name, (values, base) in tracks.items():
+        for index, column in enumerate((values - base).T):
+            if np.abs(column).max() > _SAME_VALUE:
+                _write_curve(bag, f"{path}.{name}", index, column, frames, pose_bone.name, patterns)
+    return {f"{path}.{name}": base for name, (_, base) in tracks.items()}
+
+
+def hold_pose(rig: bpy.types.Object, bases: dict[str, np.ndarray], frame: int) -> None:
+    """Hold channels that nothing animates in a strip of their own; a layer would add to their defaults instead.
+
+    Args:
+        rig: The armature object, its action pushed down.
+        bases: By path, the values (T, K) of channels.
+        frame: The first frame.
+    """
+    animated_paths = {curve.data_path for curve in collect_strip_curves(rig)}
+    action = None
+    for path, values in bases.items():
+        default = _DEFAULTS.get(path.rpartition(".")[2], (0.0, 0.0, 0.0))
+        if path in animated_paths or np.abs(values - default).max() <= _SAME_VALUE:
+            continue
+        if action is None:
+            action = bpy.data.actions.new(f"{rig.name} pose")
+            slot = action.slots.new(id_type="OBJECT", name=rig.name)
+        for index, value in enumerate(values[0]):
+            get_bag(action, slot).fcurves.new(path, index=index).keyframe_points.insert(frame, float(value))
+    if action is not None:
+        track = rig.animation_data.nla_tracks.new()
+        track.name = action.name
+        strip = track.strips.new(action.name, frame, action)
+        strip.action_slot = slot
+
+
+def _compute_rotations_near(pose_bone: bpy.types.PoseBone, bases: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """Return the values (T, 3 or 4) of a bone's rotation property that lie nearest to others."""
+    kind = get_rotation_property(pose_bone)
+    values = []
+    for basis, reference in zip(bases.tolist(), near.tolist(), strict=True):
+        quaternion = Matrix(basis).to_quaternion()
+        if kind == "rotation_quaternion":
+            if quaternion.dot(Quaternion(reference)) < 0:
+                quaternion.negate()
+            values.append(tuple(quaternion))
+        elif kind == "rotation_axis_angle":
+            axis, angle = quaternion.to_axis_angle()
+            sign = math.copysign(1.0, sum(a * b for a, b in zip(axis, reference[1:], strict=True)))
+            values.append((sign * angle, *(sign * axis)))
+        else:
+            mode = pose_bone.rotation_mode
+            values.append(tuple(quaternion.to_euler(mode, Euler(reference, mode))))
+    return np.array(values)
+
+
+def collect_strip_curves(rig: bpy.types.Object) -> list[bpy.types.FCurve]:
+    """Return the curves of the NLA strips of a rig."""
+    curves: list[bpy.types.FCurve] = []
+    for track in rig.animation_data.nla_tracks:
+        for strip in track.strips:
+            if strip.action and not track.mute and not strip.mute:
+                curves += get_curves(strip.action, strip.action_slot)
+    return curves
+
+
+def is_stacked(rig: bpy.types.Object) -> bool:
+    """Return whether a rig's action does not show what it holds: it is a layer, or NLA strips play without it."""
+    data = rig.animation_data
+    if data is None:
+        return False
+    if data.action is None:
+        return any(not track.mute and len(track.strips) for track in data.nla_tracks)
+    return data.action_blend_type != "REPLACE" or data.action_influence < 1
+
+
+def push_down(rig: bpy.types.Object, scene: bpy.types.Scene) -> None:
+    """Move a rig's action to a new NLA strip, from where it plays as before; the action itself does not change."""
+    data = rig.animation_data or rig.animation_data_create()
+    action, slot = data.action, data.action_slot
+    if action is None:
+        return
+    blend_type, influence = data.action_blend_type, data.action_influence
+    first, last = action.frame_range
+    data.action = None
+    track = data.nla_tracks.new()
+    track.name = action.name
+    strip = track.strips.new(action.name, math.floor(first), action)
+    if slot is not None:
+        strip.action_slot = slot
+    # Beyond its ends a strip holds its first and last pose; a longer one shows cycles there.
+    modifiers = [modifier for curve in get_curves(action, slot) for modifier in curve.modifiers]
+    repeated = _REPEATED * (last - first) if any(modifier.type == "CYCLES" for modifier in modifiers) else 0
+    strip.action_frame_start = min(first - repeated, scene.frame_start)
+    strip.action_frame_end = max(last + repeated, scene.frame_end, first + 1)
+    strip.frame_start = strip.action_frame_start
+    strip.frame_end = strip.action_frame_end
+    strip.blend_type = blend_type
+    strip.extrapolation = data.action_extrapolation
+    if influence < 1:
+        strip.use_animated_influence = True
+        strip.fcurves.find("influence").keyframe_points[0].co[1] = influence
+
+
+# --- the new action --------------------------------------------------------------------------------------------------
+
+
+def get_bag(action: bpy.types.Action, slot: bpy.types.ActionSlot) -> bpy.types.ActionChannelbag:
+    """Return the curves of a slot, which are created if there are none."""
+    layer = action.layers[0] if action.layers else action.layers.new("Layer")
+    strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
+    return strip.channelbag(slot, ensure=True)
+
+
+def create_action(rig: bpy.types.Object, name: str, *, is_copy: bool) -> tuple[bpy.types.Action, bpy.types.ActionSlot]:
+    """Return a new action that is saved with the file even if nothing plays it, and the rig's slot in it.
+
+    Args:
+        rig: The armature object.
+        name: Name of the action.
+        is_copy: Whether it begins as a copy of the rig's action, or empty.
+    """
+    data = rig.animation_data
+    if not is_copy or data is None or data.action is None:
+        action = bpy.data.actions.new(name)
+        slot = action.slots.new(id_type="OBJECT", name=rig.name)
+    else:
+        action = data.action.copy()
+        action.name = name
+        identifier = data.action_slot.identifier if data.action_slot else ""
+        slot = next((slot for slot in action.slots if slot.identifier == identifier), None)
+        slot = slot or action.slots.new(id_type="OBJECT", name=rig.name)
+    action.use_fake_user = True
+    return action, slot
+
+
+def assign(rig: bpy.types.Object, action: bpy.types.Action, slot: bpy.types.ActionSlot, blend_type: str) -> None:
+    """Let a rig play an action; the one that it played stays in the file.
+
+    Args:
+        rig: The armature object.
+        action: The action.
+        slot: The rig's slot in it.
+        blend_type: "REPLACE" or "ADD".
+    """
+    data = rig.animation_data or rig.animation_data_create()
+    if data.action and data.action.library is None:
+        data.action.use_fake_user = True
+    data.action = action
+    data.action_slot = slot
+    data.action_blend_type = blend_type
+    data.action_influence = 1.0
+
+
+def is_layer(rig: bpy.types.Object) -> bool:
+    """Return whether a rig plays a correction that lies over its other animation."""
+    data = rig.animation_data
+    return bool(data and data.action and AMOUNT in data.action)
+
+
+def _play(rig: bpy.types.Object, action: bpy.types.Action | None, identifier: str | None) -> None:
+    """Let a rig play an action, by the slot with this identifier or the first that fits."""
+    data = rig.animation_data
+    data.action = action
+    slots = list(data.action_suitable_slots) if action else []
+    if slots:
+        data.action_slot = next((slot for slot in slots if slot.identifier == identifier), slots[0])
+
+
+@contextmanager
+def playing_original(rig: bpy.types.Object) -> Iterator[bpy.types.Object]:
+    """Yield the rig whose motion was corrected to the action of `rig`, playing that motion.
+
+    After an error everything is as before.
+    """
+    data = rig.animation_data
+    action = data.action if data else None
+    source = action.get(SOURCE_RIG) if action else None
+    if source is None:
+        raise Failure(f"The action of {rig.name} was not made by Correct with Physics, and has no contacts")
+    uid = source.session_uid
+    if is_layer(rig) and source == rig:
+        influence = data.action_influence
+        data.action_influence = 0.0
+        try:
+            yield source
+        except BaseException:
+            find_rig(uid).animation_data.action_influence = influence
+            raise
+        return
+    source_data = source.animation_data or source.animation_data_create()
+    played_uid = source_data.action.session_uid if source_data.action else None
+    identifier = source_data.action_slot.identifier if source_data.action_slot else None
+    action.use_fake_user = True
+    if source == rig:
+        _play(source, action.get(SOURCE_ACTION), identifier)
+    try:
+        yield source
+    except BaseException:
+        played = next((action for action in bpy.data.actions if action.session_uid == played_uid), None)
+        _play(find_rig(uid), played, identifier)
+        raise
+
+
+def toggle_correction(rig: bpy.types.Object) -> str:
+    """Switch a rig between its motion before and after the correction. Returns which of them it shows now."""
+    data = rig.animation_data
+    action = data.action if data else None
+    if action is not None and AMOUNT in action:
+        if data.action_influence > 0:
+            action[AMOUNT] = data.action_influence
+            data.action_influence = 0.0
+            return "before"
+        data.action_influence = action[AMOUNT]
+        return "after"
+    identifier = data.action_slot.identifier if data and data.action_slot else None
+    if action is not None and action.get(SOURCE_RIG) == rig:
+        action.use_fake_user = True
+        _play(rig, action.get(SOURCE_ACTION), identifier)
+        return "before"
+    corrected = []
+    for candidate in bpy.data.actions:
+        if candidate.get(SOURCE_RIG) == rig and candidate.get(SOURCE_ACTION) == action and AMOUNT not in candidate:
+            corrected.append(candidate)
+    if not corrected or data is None:
+        raise Failure(f"The motion of {rig.name} was not corrected yet")
+    if action is not None:
+        action.use_fake_user = True
+    _play(rig, max(corrected, key=lambda candidate: candidate.session_uid), identifier)
+    return "after"
+
+
+# --- contacts --------------------------------------------------------------------------------------------------------
+
+
+def _name_properties(part: str) -> tuple[str, str]:
+    """Return the names of the properties that hold when and where a foot stands."""
+    return f"{part} stands", f"{part} place"
+
+
+def write_contacts(bag: bpy.types.ActionChannelbag, rig: bpy.types.Object, contacts: Contacts, frames: range) -> None:
+    """Write when each foot stands as a curve that is 1 then, and where as two more, keyed if they change.
+
+    Args:
+        bag: The curves of the rig's action.
+        rig: The armature object, whose properties they animate.
+        contacts: The contacts, of T frames.
+        frames: The frames.
+    """
+    for foot, part in enumerate(FEET):
+        stands_name, place_name = _name_properties(part)
+        is_standing = contacts.is_standing[:, foot]
+        places = contacts.places[:, foot]
+        rig[stands_name] = int(is_standing[0])
+        rig[place_name] = np.nan_to_num(places[0]).tolist()
+        _write_steps(bag, f'["{stands_name}"]', 0, is_standing.astype(float), frames)
+        for index, column in enumerate(places.T):
+            _write_steps(bag, f'["{place_name}"]', index, column, frames)
+
+
+def _write_steps(bag: bpy.types.ActionChannelbag, path: str, index: int, values: np.ndarray, frames: range) -> None:
+    """Write keys of values (T,) that hold until the next change; none if they are not numbers."""
+    curve = bag.fcurves.find(path, index=index)
+    if curve is not None:
+        bag.fcurves.remove(curve)
+    curve = bag.fcurves.new(path, index=index)
+    curve.group = bag.groups.get("Contacts") or bag.groups.new("Contacts")
+    for step in (0, *(np.flatnonzero(np.diff(values)) + 1)):
+        if not np.isnan(values[step]):
+            point = curve.keyframe_points.insert(frames[step], float(values[step]))
+            point.interpolation = "CONSTANT"
+
+
+def read_contacts(action: bpy.types.Action, frames: range) -> Contacts:
+    """Return the contacts in the curves of an action, which people may have edited.
+
+    A place counts for the contact in whose time it is keyed.
+    """
+    curves = {(curve.data_path, curve.array_index): curve for curve in get_curves(action, None)}
+    is_standing = np.zeros((len(frames), len(FEET)), dtype=bool)
+    places = np.full((len(frames), len(FEET), 2), np.nan)
+    for foot, part in enumerate(FEET):
+        stands_name, place_name = _name_properties(part)
+        stands = curves.get((f'["{stands_name}"]', 0))
+        if stands is None:
+            raise Failure(f"{action.name} has no contacts; correct the motion first, then edit those of the new action")
+        is_standing[:, foot] = [stands.evaluate(frame) >= 0.5 for frame in frames]
+        x = curves.get((f'["{place_name}"]', 0))
+        y = curves.get((f'["{place_name}"]', 1))
+        if x is None or y is None:
+            continue
+        keyed = sorted(point.co[0] for curve in (x, y) for point in curve.keyframe_points)
+        for first, last in find_spans(is_standing[:, foot]):
+            inside = [frame for frame in keyed if frames[first] <= frame <= frames[last]]
+            if inside:
+                places[first : last + 1, foot] = x.evaluate(inside[-1]), y.evaluate(inside[-1])
+    return Contacts(is_standing, places)
+
+
+def restore_contact_properties() -> None:
+    """Add the properties of contacts that library overrides lose if a file is saved; their curves are in the action."""
+    for rig in bpy.data.objects:
+        data = rig.animation_data
+        if rig.type != "ARMATURE" or data is None or data.action is None:
+            continue
+        for curve in get_curves(data.action, data.action_slot):
+            for part in FEET:
+                stands_name, place_name = _name_properties(part)
+                if curve.data_path == f'["{stands_name}"]' and stands_name not in rig:
+                    rig[stands_name] = 0
+                if curve.data_path == f'["{place_name}"]' and place_name not in rig:
+                    rig[place_name] = [0.0, 0.0]
+
+
+def find_drivers(rig: bpy.types.Object, names: Sequence[str] | set[str]) -> list[bpy.types.FCurve]:
+    """Return the drivers of these bones' transforms."""
+    properties = ("location", "scale", *ROTATION_PROPERTIES)
+    paths = {f"{rig.pose.bones[name].path_from_id()}.{kind}" for name in names for kind in properties}
+    drivers = rig.animation_data.drivers if rig.animation_data else ()
+    return [driver for driver in drivers if driver.data_path in paths]

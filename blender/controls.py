@@ -1,0 +1,421 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keys on a rig's own controls, so that its body moves as corrected.
+
+First we find out what each control does: we turn it a little and look which bones of the body turn with it. A bone's
+control is the one that swings it fully and turns the fewest others. Targets and poles of inverse kinematics are known
+from their constraints. Then, frame by frame, each control is turned by the error of its bone, less what the controls
+above it are turned by; some rounds of that leave no error. Rigs of Rigify are switched to their FK controls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import bpy
+import numpy as np
+from mathutils import Matrix, Vector
+
+from .actions import BoneKeys
+from .copies import find_chain
+from .program import Failure, Steps
+from .rig import find_rig, get_active_constraints
+
+_PROBE_RAD = 0.1
+_SWING, _TWIST = ("X", "Z"), ("Y",)
+"""Axes of a control across it and along it. Segments of limbs often follow only the first."""
+_FULL_TURN = 0.9
+"""Share of a probe's turn with which a bone counts as turned fully."""
+_MOVED_SHARE = 0.6
+"""Share of the body that a root moves; what targets of inverse kinematics hold stays behind."""
+_ROUNDS = 6
+_SOLVED = 1e-5
+"""Error of rotations and, in units of the scene, of places at which a frame is solved."""
+_MACHINERY = ("ORG-", "MCH-", "VIS_", "WGT-")
+"""Beginnings of the names of bones that Rigify keeps from its users."""
+_FK_NAME = "_fk"
+"""Part of the names of Rigify's FK controls."""
+_SAME_PLACE = 0.05
+"""Share of a bone's length up to which its end and another head count as one place."""
+_FK_SWITCH = "IK_FK"
+"""Rigify's property of limbs: 1 for FK."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """A control, and the bone of the body whose errors it takes out."""
+
+    name: str
+    bone: str
+    moves: bool
+    """True for the root, which also moves the bone to its place."""
+    turns: bool
+    """False for a root that only moves."""
+    twists: bool
+    """True if the bone also follows turns about the control's length."""
+    next_bone: str = ""
+    """Bone of the next control of the limb, if the control may stretch to it as inverse kinematics does."""
+
+
+@dataclass(frozen=True)
+class IkTarget:
+    """A target of inverse kinematics, or its pole, and the chain that follows."""
+
+    name: str
+    tip: str
+    """Bone of the body whose tail, or head, follows the target."""
+    root: str
+    """First bone of the chain."""
+    is_pole: bool
+    uses_tail: bool = True
+
+
+@dataclass(frozen=True)
+class ControlMap:
+    """The controls of a rig."""
+
+    controls: tuple[Control, ...]
+    """Parents before children."""
+    targets: tuple[IkTarget, ...]
+    turned_by: dict[str, frozenset[str]]
+    """By control, all bones that it turns fully, controls included."""
+    switches: tuple[str, ...] = field(default=())
+    """Bones with a switch between IK and FK."""
+
+    @property
+    def names(self) -> list[str]:
+        """All bones that get keys, each once."""
+        return list(dict.fromkeys([*(c.name for c in self.controls), *(t.name for t in self.targets)]))
+
+
+def switch_to_fk(rig: bpy.types.Object) -> tuple[str, ...]:
+    """Switch all limbs of a Rigify rig to FK. Returns the bones that hold the switches."""
+    switches = tuple(bone.name for bone in rig.pose.bones if _FK_SWITCH in bone)
+    for name in switches:
+        rig.pose.bones[name][_FK_SWITCH] = 1.0
+    if switches:
+        rig.update_tag()
+        bpy.context.view_layer.update()
+    return switches
+
+
+def map_controls(uid: int, names: list[str]) -> Steps:
+    """Yield steps that end with the controls (`ControlMap`) of a body's bones.
+
+    Raises Failure if the rig has no controls that could move them.
+    """
+    rig = find_rig(uid)
+    bases = {pose_bone.name: pose_bone.matrix_basis.copy() for pose_bone in rig.pose.bones}
+    try:
+        return (yield from _map_at_rest(uid, names))
+    finally:
+        for name, basis in bases.items():
+            find_rig(uid).pose.bones[name].matrix_basis = basis
+        bpy.context.scene.frame_set(bpy.context.scene.frame_current)
+
+
+def _map_at_rest(uid: int, names: list[str]) -> Steps:
+    """Map the controls of a rig that stands in its rest pose, in which nothing is stretched."""
+    rig = find_rig(uid)
+    for pose_bone in rig.pose.bones:
+        pose_bone.matrix_basis = Matrix()
+    switches = switch_to_fk(rig)
+    bpy.context.view_layer.update()
+    candidates = _select_candidates(rig, set(names))
+    turned_by: dict[str, frozenset[str]] = {}
+    for count, name in enumerate(candidates):
+        turned_by[name] = _probe(find_rig(uid), name, {*names, *candidates}, _SWING)
+        yield count / len(candidates), "finding the controls"
+    rig = find_rig(uid)
+    targets = _find_ik_targets(rig, set(names))
+    ik_bones = {chain_bone for target in targets for chain_bone in _list_chain(rig, target)}
+    best: dict[str, str] = {}
+    for name in names:
+        turning = [control for control in candidates if name in turned_by[control]]
+        if turning and name not in ik_bones:
+            best[name] = min(turning, key=lambda control: _rank(rig, control, name, turned_by, names))
+    root = _find_root(rig, candidates, turned_by, names)
+    controls = []
+    for control in candidates:  # parents before children
+        followers = [name for name in names if best.get(name) == control]
+        if not followers and control != root:
+            continue
+        bone = names[0]
+        if control != root:
+            head = rig.data.bones[control].head_local
+            bone = min(followers, key=lambda name: (rig.data.bones[name].head_local - head).length)
+        twists = bone in _probe(find_rig(uid), control, {bone, control}, _TWIST)
+        controls.append(Control(control, bone, moves=control == root, turns=bool(followers), twists=twists))
+        yield 1.0, "finding the controls"
+    if not root or len(best) + len(ik_bones & set(names)) < len(names) / 2:
+        raise Failure(f"The controls of {rig.name} do not move its bones; choose a copy of the rig instead")
+    if switches:
+        controls = [replace(control, next_bone=_find_next_bone(rig, control, controls)) for control in controls]
+    return ControlMap(tuple(controls), targets, turned_by, switches)
+
+
+def _find_next_bone(rig: bpy.types.Object, control: Control, controls: list[Control]) -> str:
+    """Return the bone at the end of an FK control that moves another control, "" if the control must not be scaled."""
+    bone = rig.data.bones[control.name]
+    if _FK_NAME not in control.name or rig.pose.bones[control.name].lock_scale[1]:
+        return ""
+    for candidate in controls:
+        distance = (rig.data.bones[candidate.bone].head_local - bone.tail_local).length
+        is_below = _FK_NAME in candidate.name and bone in rig.data.bones[candidate.name].parent_recursive
+        if is_below and distance < _SAME_PLACE * bone.length:
+            return candidate.bone
+    return ""
+
+
+def _find_root(
+    rig: bpy.types.Object, candidates: list[str], turned_by: dict[str, frozenset[str]], names: list[str]
+) -> str:
+    """Return the last control in the hierarchy that moves the body's first bone and all that no target holds."""
+    most = max((len(turned_by[control] & set(names)) for control in candidates), default=0)
+    root = ""
+    for control in candidates:
+        if len(turned_by[control] & set(names)) < most / 2:
+            continue
+        basis = rig.pose.bones[control].matrix_basis.copy()
+        before = _read_heads(rig, names)
+        rig.pose.bones[control].matrix_basis = Matrix.Translation((0.0, _PROBE_RAD, 0.0)) @ basis
+        bpy.context.view_layer.update()
+        shifts = _read_heads(rig, names) - before
+        rig.pose.bones[control].matrix_basis = basis
+        bpy.context.view_layer.update()
+        is_moved = np.linalg.norm(shifts - shifts[0], axis=1) < (1 - _FULL_TURN) * np.linalg.norm(shifts[0])
+        if np.linalg.norm(shifts[0]) > 0 and is_moved.mean() > _MOVED_SHARE:
+            root = control
+    return root
+
+
+def _read_heads(rig: bpy.types.Object, names: list[str]) -> np.ndarray:
+    """Return the heads (J, 3) of bones in the armature."""
+    evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    return np.array([evaluated.pose.bones[name].head for name in names])
+
+
+def _rank(
+    rig: bpy.types.Object, control: str, name: str, turned_by: dict[str, frozenset[str]], names: list[str]
+) -> tuple[int, float]:
+    """Return how well a control suits a bone, the least first: it turns few other bones, and lies near."""
+    others = len(turned_by[control] & set(names))
+    distance = (rig.data.bones[control].head_local - rig.data.bones[name].head_local).length
+    return others, distance
+
+
+def _select_candidates(rig: bpy.types.Object, names: set[str]) -> list[str]:
+    """Return the bones that users may key, parents before children.
+
+    Bones of the body are among them only if inverse kinematics alone holds some of them, as in simple rigs.
+    """
+    kinds = set()
+    for name in names:
+        kinds |= {constraint.type for constraint in get_active_constraints(rig.pose.bones[name])}
+    has_layers = bool(kinds - {"IK"})
+    candidates = []
+    for bone in sorted(rig.data.bones, key=lambda bone: len(bone.parent_recursive)):
+        is_hidden = bone.name.startswith(_MACHINERY)
+        if bone.use_deform:
+            is_hidden = has_layers or bone.name not in names
+        if not is_hidden and not get_active_constraints(rig.pose.bones[bone.name]):
+            candidates.append(bone.name)
+    return candidates
+
+
+def _probe(rig: bpy.types.Object, control: str, names: set[str], axes: tuple[str, ...]) -> frozenset[str]:
+    """Return the bones that turn fully if a control is turned a little about each of some of its axes."""
+    turned = set(names)
+    before = _read_rotations(rig, names)
+    pose_bone = rig.pose.bones[control]
+    basis = pose_bone.matrix_basis.copy()
+    for axis in axes:
+        pose_bone.matrix_basis = basis @ Matrix.Rotation(_PROBE_RAD, 4, axis)
+        bpy.context.view_layer.update()
+        after = _read_rotations(rig, names)
+        control_turn = after[control] @ before[control].T
+        if _measure_angle(control_turn) < 0.5 * _PROBE_RAD:
+            turned.clear()
+        for name in list(turned):
+            remainder = after[name] @ before[name].T @ control_turn.T
+            if _measure_angle(remainder) > (1 - _FULL_TURN) * _PROBE_RAD:
+                turned.discard(name)
+    pose_bone.matrix_basis = basis
+    bpy.context.view_layer.update()
+    return frozenset(turned)
+
+
+def _measure_angle(rotation: np.ndarray) -> float:
+    return float(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1.0, 1.0)))
+
+
+def _read_rotations(rig: bpy.types.Object, names: set[str]) -> dict[str, np.ndarray]:
+    """Return the rotations (3, 3) of bones in the armature."""
+    evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    return {name: _get_rotation(evaluated.pose.bones[name].matrix) for name in names}
+
+
+def _get_rotation(matrix: Matrix) -> np.ndarray:
+    return np.array(matrix.to_3x3().normalized())
+
+
+def _find_ik_targets(rig: bpy.types.Object, names: set[str]) -> tuple[IkTarget, ...]:
+    """Return the targets and poles of inverse kinematics that acts on bones of the body itself."""
+    targets = []
+    for pose_bone in rig.pose.bones:
+        for constraint in get_active_constraints(pose_bone):
+            if constraint.type != "IK" or constraint.target != rig or not constraint.subtarget:
+                continue
+            chain = find_chain(pose_bone, constraint)
+            if not set(chain) <= names or get_active_constraints(rig.pose.bones[constraint.subtarget]):
+                continue
+            targets.append(
+                IkTarget(constraint.subtarget, chain[0], chain[-1], is_pole=False, uses_tail=constraint.use_tail)
+            )
+            if constraint.pole_target == rig and constraint.pole_subtarget:
+                targets.append(IkTarget(constraint.pole_subtarget, chain[0], chain[-1], is_pole=True))
+    return tuple(targets)
+
+
+def _list_chain(rig: bpy.types.Object, target: IkTarget) -> list[str]:
+    bones = [rig.data.bones[target.tip], *rig.data.bones[target.tip].parent_recursive]
+    names = [bone.name for bone in bones]
+    return names[: names.index(target.root) + 1]
+
+
+def solve_controls(
+    uid: int, control_map: ControlMap, targets: dict[str, np.ndarray], worlds: np.ndarray, frames: range
+) -> Steps:
+    """Yield steps that end with the keys (name → `BoneKeys`) of all controls.
+
+    Args:
+        uid: The rig.
+        control_map: Its controls.
+        targets: By bone of the body, where it should be: (T, 4, 4) in the world.
+        worlds: (T, 4, 4) of the armature object.
+        frames: The frames, T of them.
+    """
+    scene = bpy.context.scene
+    frame_before, subframe_before = scene.frame_current, scene.frame_subframe
+    switched = {name: find_rig(uid).pose.bones[name][_FK_SWITCH] for name in control_map.switches}
+    bases = {name: np.empty((len(frames), 4, 4)) for name in control_map.names}
+    try:
+        for step, frame in enumerate(frames):
+            bpy.context.scene.frame_set(frame)
+            to_armature = Matrix(worlds[step].tolist()).inverted()
+            goal_poses = {name: to_armature @ Matrix(target[step].tolist()) for name, target in targets.items()}
+            _solve_frame(find_rig(uid), control_map, goal_poses)
+            for name in control_map.names:
+                bases[name][step] = find_rig(uid).pose.bones[name].matrix_basis
+            yield step / len(frames), "moving the controls"
+    finally:
+        for name, value in switched.items():
+            find_rig(uid).pose.bones[name][_FK_SWITCH] = value
+        bpy.context.scene.frame_set(frame_before, subframe=subframe_before)
+    moving = {control.name for control in control_map.controls if control.moves}
+    moving |= {target.name for target in control_map.targets}
+    stretching = {control.name for control in control_map.controls if control.next_bone}
+    return {name: BoneKeys(basis, name in moving, name in stretching) for name, basis in bases.items()}
+
+
+def _solve_frame(rig: bpy.types.Object, control_map: ControlMap, goal_poses: dict[str, Matrix]) -> None:
+    """Set the controls of a rig so that its bones come to where they should be: matrices in the armature."""
+    switch_to_fk(rig)
+    for _ in range(_ROUNDS):
+        evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        poses = {bone.name: bone.matrix.copy() for bone in evaluated.pose.bones if bone.name in goal_poses}
+        error = max(
+            _turn_controls(rig, control_map, goal_poses, poses), _move_targets(rig, control_map, goal_poses, poses)
+        )
+        bpy.context.view_layer.update()
+        if error < _SOLVED:
+            return
+
+
+def _turn_controls(
+    rig: bpy.types.Object, control_map: ControlMap, goal_poses: dict[str, Matrix], poses: dict[str, Matrix]
+) -> float:
+    """Turn each control by the error of its bone, less that of the control above it. Returns the largest error."""
+    evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    errors: dict[str, Matrix] = {}
+    largest = 0.0
+    for control in control_map.controls:
+        pose_bone = rig.pose.bones[control.name]
+        rotation = Matrix.Identity(3)
+        if control.turns:
+            rotation = _compute_turn(poses[control.bone], goal_poses[control.bone], twists=control.twists)
+        inherited = Matrix.Identity(3)
+        for above in reversed(list(errors)):
+            if control.name in control_map.turned_by[above]:
+                inherited = errors[above]
+                break
+        errors[control.name] = rotation
+        largest = max(largest, _measure_angle(np.array(rotation)))
+        basis = pose_bone.matrix_basis.copy()
+        frame = evaluated.pose.bones[control.name].matrix @ basis.inverted_safe()
+        axes = frame.to_3x3().normalized()
+        turned = (inherited @ axes).transposed() @ rotation @ axes @ basis.to_3x3().normalized()
+        place = basis.translation.copy()
+        if control.moves:
+            # The bone turns about the control, so its place is that of the turned bone.
+            pivot = evaluated.pose.bones[control.name].matrix.translation
+            turned_place = pivot + rotation @ (poses[control.bone].translation - pivot)
+            missing = goal_poses[control.bone].translation - turned_place
+            largest = max(largest, missing.length)
+            place += frame.to_3x3().inverted_safe() @ missing
+        scale = basis.to_scale()
+        if control.next_bone:
+            scale.y *= _measure_stretch(control, goal_poses) / max(_measure_stretch(control, poses), 1e-9)
+        pose_bone.matrix_basis = Matrix.LocRotScale(place, turned.to_quaternion(), scale)
+    return largest
+
+
+def _measure_stretch(control: Control, poses: dict[str, Matrix]) -> float:
+    """Return the distance from a control's bone to the next one of its limb."""
+    return (poses[control.next_bone].translation - poses[control.bone].translation).length
+
+
+def _compute_turn(pose: Matrix, target: Matrix, *, twists: bool) -> Matrix:
+    """Return the rotation (3 x 3) from one pose of a bone to another, or only that of its direction."""
+    if twists:
+        return target.to_3x3().normalized() @ pose.to_3x3().normalized().transposed()
+    return pose.col[1].to_3d().rotation_difference(target.col[1].to_3d()).to_matrix()
+
+
+def _move_targets(
+    rig: bpy.types.Object, control_map: ControlMap, goal_poses: dict[str, Matrix], poses: dict[str, Matrix]
+) -> float:
+    """Move targets to where the tips of their chains should be, and poles with the chains. Returns the worst error."""
+    evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    largest = 0.0
+    for target in control_map.targets:
+        pose_bone = rig.pose.bones[target.name]
+        pose = evaluated.pose.bones[target.name].matrix
+        frame = pose @ evaluated.pose.bones[target.name].matrix_basis.inverted_safe()
+        if target.is_pole:
+            change = goal_poses[target.root] @ poses[target.root].inverted_safe()
+            move = change @ pose.translation - pose.translation
+        else:
+            length = rig.data.bones[target.tip].length if target.uses_tail else 0.0
+            tail = Vector((0.0, length, 0.0))
+            move = goal_poses[target.tip] @ tail - poses[target.tip] @ tail
+            largest = max(largest, move.length)
+        basis = pose_bone.matrix_basis.copy()
+        basis.translation += frame.to_3x3().inverted_safe() @ move
+        pose_bone.matrix_basis = basis
+    return largest
+
+
+def key_switches(bag: bpy.types.ActionChannelbag, control_map: ControlMap, first_frame: int) -> None:
+    """Key the switches to FK once; the keys that they had are replaced.
+
+    Args:
+        bag: The curves of the rig's action.
+        control_map: The controls, with the switches.
+        first_frame: Frame of the key.
+    """
+    for name in control_map.switches:
+        path = f'pose.bones["{bpy.utils.escape_identifier(name)}"]["{_FK_SWITCH}"]'
+        curve = bag.fcurves.find(path)
+        if curve is not None:
+            bag.fcurves.remove(curve)
+        bag.fcurves.new(path).keyframe_points.insert(first_frame, 1.0)

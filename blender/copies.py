@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies of rigs whose bones keys cannot move: linked ones, and those that constraints hold."""
+
+from __future__ import annotations
+
+import bpy
+
+from .actions import SOURCE_RIG, find_drivers
+from .program import Failure
+from .rig import get_active_constraints
+
+_TARGET_ROLES = ("target", "pole_target")
+
+
+def find_holding_constraints(rig: bpy.types.Object, names: set[str]) -> list[bpy.types.Constraint]:
+    """Return the constraints that hold some of these bones, which keys therefore could not move."""
+    holding = []
+    for pose_bone in rig.pose.bones:
+        for constraint in get_active_constraints(pose_bone):
+            if names & set(find_chain(pose_bone, constraint)):
+                holding.append(constraint)
+    return holding
+
+
+def find_chain(pose_bone: bpy.types.PoseBone, constraint: bpy.types.Constraint) -> list[str]:
+    """Return the bones that a constraint moves: those of a chain for inverse kinematics, else the bone itself."""
+    if constraint.type not in ("IK", "SPLINE_IK"):
+        return [pose_bone.name]
+    chain = [pose_bone, *pose_bone.parent_recursive]
+    if constraint.type == "IK" and not constraint.use_tail:
+        chain = chain[1:]
+    return [link.name for link in chain[: constraint.chain_count or None]]
+
+
+def copy_rig(rig: bpy.types.Object, names: set[str], scene: bpy.types.Scene) -> bpy.types.Object:
+    """Return a local copy of a rig with all that follows it, in a collection of its own, and hide the original.
+
+    Args:
+        rig: The armature object.
+        names: Bones that nothing but keys may move on the copy; the other bones of the copy are hidden. Without any,
+            the copy moves as the rig does.
+        scene: The scene that gets the copy.
+    """
+    title = f"{rig.name} corrected"
+    copy = rig.copy()
+    copy.name = title
+    collection = bpy.data.collections.new(title)
+    scene.collection.children.link(collection)
+    collection.objects.link(copy)
+    twins = {rig: copy}
+    for follower in find_followers(rig, scene):
+        twins[follower] = follower.copy()
+        collection.objects.link(twins[follower])
+    for original, twin in twins.items():
+        if twin is not copy and original.parent in twins:
+            twin.parent = twins[original.parent]
+            twin.matrix_parent_inverse = original.matrix_parent_inverse
+        for modifier in twin.modifiers:
+            if getattr(modifier, "object", None) in twins:
+                modifier.object = twins[modifier.object]
+        _retarget(twin.constraints, twins)
+    for pose_bone in copy.pose.bones:
+        _retarget(pose_bone.constraints, twins)
+    if names:
+        _free_bones(copy, names)
+    for original in twins:
+        original.hide_viewport = True
+        original.hide_render = True
+    return copy
+
+
+def find_followers(rig: bpy.types.Object, scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """Return the objects of a scene that move with a rig: its meshes, its children, and what constraints tie to it."""
+    followers: list[bpy.types.Object] = []
+    is_growing = True
+    while is_growing:
+        leaders = {rig, *followers}
+        new = [item for item in scene.objects if item not in leaders and leaders & _find_leaders(item)]
+        followers += new
+        is_growing = bool(new)
+    return followers
+
+
+def _find_leaders(item: bpy.types.Object) -> set[bpy.types.Object]:
+    """Return the objects that move an object."""
+    leaders = {item.parent} if item.parent else set()
+    leaders |= {modifier.object for modifier in item.modifiers if modifier.type == "ARMATURE" and modifier.object}
+    for constraint in item.constraints:
+        holders = (constraint, *getattr(constraint, "targets", ()))
+        leaders |= {holder.target for holder in holders if getattr(holder, "target", None)}
+    return leaders
+
+
+def _retarget(constraints: bpy.types.ObjectConstraints, twins: dict[bpy.types.Object, bpy.types.Object]) -> None:
+    """Let constraints aim at the copies of what they aimed at."""
+    for constraint in constraints:
+        for holder in (constraint, *getattr(constraint, "targets", ())):
+            for role in _TARGET_ROLES:
+                target = getattr(holder, role, None)
+                if target in twins:
+                    setattr(holder, role, twins[target])
+
+
+def _free_bones(copy: bpy.types.Object, names: set[str]) -> None:
+    """Let nothing but keys move these bones, and hide all others: they would be controls without effect."""
+    for constraint in find_holding_constraints(copy, names):
+        constraint.mute = True
+    for driver in find_drivers(copy, names):
+        copy.animation_data.drivers.remove(driver)
+    copy.data = copy.data.copy()
+    for bone in copy.data.bones:
+        bone.hide = bone.name not in names
+    for pose_bone in copy.pose.bones:
+        if hasattr(pose_bone, "hide"):  # newer versions of Blender hide bones by pose
+            pose_bone.hide = pose_bone.name not in names
+        if pose_bone.name in names:
+            pose_bone.custom_shape = None
+
+
+def toggle_copy(copy: bpy.types.Object, scene: bpy.types.Scene) -> str:
+    """Show the original of a copied rig instead of the copy, or the copy. Returns "before" or "after"."""
+    original = copy.animation_data.action.get(SOURCE_RIG)
+    if original is None:
+        raise Failure(f"The original of {copy.name} was removed")
+    is_after = original.hide_viewport
+    for rig, is_hidden in ((original, not is_after), (copy, is_after)):
+        for item in (rig, *find_followers(rig, scene)):
+            item.hide_viewport = is_hidden
+            item.hide_render = is_hidden
+    return "before" if is_after else "after"

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Markers in the viewport: where feet stand, and which joints a finding is about."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import bpy
+import gpu
+from gpu_extras.batch import batch_for_shader
+from mathutils import Vector
+
+from .contacts import FEET
+from .rig import get_curves
+
+CONTACT_COLOUR = (0.15, 0.7, 0.3, 1.0)
+FINDING_COLOUR = (0.95, 0.35, 0.1, 1.0)
+_CONTACT_RADIUS_M = 0.08
+_FINDING_RADIUS_M = 0.06
+_SEGMENTS = 32
+
+_handlers: list[object] = []
+
+
+@dataclass(frozen=True)
+class Ring:
+    """A circle in the scene."""
+
+    centre: Vector
+    radius: float
+    colour: tuple[float, float, float, float]
+
+
+def find_rings(scene: bpy.types.Scene, rig: bpy.types.Object) -> list[Ring]:
+    """Return the markers of the current frame: planted feet of a rig, and joints of the findings."""
+    unit_m = scene.unit_settings.scale_length
+    frame = scene.frame_current
+    rings = []
+    for place in find_places(rig, frame):
+        rings.append(Ring(place, _CONTACT_RADIUS_M / unit_m, CONTACT_COLOUR))
+    for finding in scene.selfcorrect_findings:
+        if finding.first_frame <= frame <= finding.last_frame:
+            for centre in find_joints(rig, finding.joints.split(", ")):
+                rings.append(Ring(centre, _FINDING_RADIUS_M / unit_m, FINDING_COLOUR))
+    return rings
+
+
+def find_places(rig: bpy.types.Object, frame: int) -> list[Vector]:
+    """Return where the feet that stand are planted, at the height of their lowest bone."""
+    data = rig.animation_data
+    if data is None or data.action is None:
+        return []
+    curves = {(curve.data_path, curve.array_index): curve for curve in get_curves(data.action, data.action_slot)}
+    lowest = min((rig.matrix_world @ end).z for bone in rig.pose.bones for end in (bone.head, bone.tail))
+    places = []
+    for part in FEET:
+        stands = curves.get((f'["{part} stands"]', 0))
+        x = curves.get((f'["{part} place"]', 0))
+        y = curves.get((f'["{part} place"]', 1))
+        if stands and x and y and stands.evaluate(frame) >= 0.5:
+            places.append(Vector((x.evaluate(frame), y.evaluate(frame), lowest)))
+    return places
+
+
+def find_joints(rig: bpy.types.Object, names: list[str]) -> list[Vector]:
+    """Return the heads of the bones that a finding names, as the file or as parts of a body name them."""
+    centres = []
+    for name in names:
+        words = _split_words(name)
+        for bone in rig.pose.bones:
+            is_foot = name == "feet" and "foot" in _split_words(bone.name)
+            if is_foot or bone.name == name or _split_words(bone.name) == words:
+                centres.append(rig.matrix_world @ bone.head)
+    return centres
+
+
+def _split_words(name: str) -> list[str]:
+    return name.lower().replace("_", " ").replace(".", " ").split()
+
+
+def draw_rings() -> None:
+    """Draw the markers of the active armature."""
+    context = bpy.context
+    rig = context.object
+    if rig is None or rig.type != "ARMATURE" or not context.scene.selfcorrect_show_overlay:
+        return
+    shader = gpu.shader.from_builtin("UNIFORM_COLOR")
+    gpu.state.line_width_set(2.0)
+    for ring in find_rings(context.scene, rig):
+        points = []
+        for step in range(_SEGMENTS + 1):
+            angle_rad = 2 * math.pi * step / _SEGMENTS
+            points.append(ring.centre + ring.radius * Vector((math.cos(angle_rad), math.sin(angle_rad), 0.0)))
+        batch = batch_for_shader(shader, "LINE_STRIP", {"pos": points})
+        shader.uniform_float("color", ring.colour)
+        batch.draw(shader)
+    gpu.state.line_width_set(1.0)
+
+
+def register() -> None:
+    """Draw the markers after the scene."""
+    if not bpy.app.background:
+        _handlers.append(bpy.types.SpaceView3D.draw_handler_add(draw_rings, (), "WINDOW", "POST_VIEW"))
+
+
+def unregister() -> None:
+    """Draw them no more."""
+    while _handlers:
+        bpy.types.SpaceView3D.draw_handler_remove(_handlers.pop(), "WINDOW")

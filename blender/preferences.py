@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The extension's preferences: where the program is, and how to install it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import bpy
+from bpy.props import StringProperty
+
+from . import program
+from .program import Failure, Steps
+from .work import Running, StepOperator
+
+LOG_TEXT = "selfcorrect log"
+
+
+def get_preferences() -> bpy.types.AddonPreferences:
+    """Return the preferences of this extension."""
+    return bpy.context.preferences.addons[__package__].preferences
+
+
+def get_environment() -> Path:
+    """Return the folder of the extension's own Python environment."""
+    return Path(bpy.utils.extension_path_user(__package__, path="environment", create=True))
+
+
+def get_log_file() -> Path:
+    """Return the log of all programs of this session of Blender."""
+    return Path(bpy.app.tempdir) / "selfcorrect.log"
+
+
+def choose_program() -> program.Program:
+    """Return the program to use. Raises Failure if there is none."""
+    return program.find_program(bpy.path.abspath(get_preferences().program), get_environment())
+
+
+def choose_python() -> str:
+    """Return the Python of the preferences, else the one that comes with Blender. Raises Failure if there is none."""
+    if chosen := bpy.path.abspath(get_preferences().python):
+        return chosen
+    if sys.executable and Path(sys.executable).name.lower().startswith("python"):
+        return sys.executable
+    raise Failure("Blender's own Python was not found; name a Python 3.11 or newer in the preferences")
+
+
+def find_bundled_wheel() -> Path | None:
+    """Return the program's wheel that lies in the extension, None if it was packed without."""
+    wheels = sorted(Path(__file__).parent.glob("program/*.whl"))
+    return wheels[-1] if wheels else None
+
+
+def choose_package() -> str:
+    """Return what pip installs: the preference, else the wheel in the extension. Raises Failure if there is none."""
+    if package := get_preferences().package:
+        return package
+    wheel = find_bundled_wheel()
+    if wheel is None:
+        raise Failure("This extension was packed without the program; name a wheel or the folder of a clone as Package")
+    return str(wheel)
+
+
+class SelfcorrectPreferences(bpy.types.AddonPreferences):
+    """Paths of the program, of a Python, and of what pip installs."""
+
+    bl_idname = __package__
+
+    program: StringProperty(
+        name="Program", subtype="FILE_PATH", description="selfcorrect; empty for the one on the search path"
+    )
+    python: StringProperty(
+        name="Python", subtype="FILE_PATH", description="A Python 3.11 or newer; empty for the one of Blender"
+    )
+    package: StringProperty(
+        name="Package",
+        subtype="FILE_PATH",
+        description="A wheel or a folder that pip installs; empty for the program that comes with the extension",
+    )
+    wheels: StringProperty(
+        name="Folder of Wheels", subtype="DIR_PATH", description="Install from these files, without the network"
+    )
+    version: StringProperty(options={"SKIP_SAVE"})
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the search order from top to bottom."""
+        layout = self.layout
+        box = layout.box()
+        if find_bundled_wheel() is None and not self.package:
+            box.label(text="Packed without the program: name a package below, or a program that is installed")
+        box.operator(SELFCORRECT_OT_install.bl_idname)
+        if not bpy.app.online_access and not self.wheels:
+            box.label(
+                text="Blender is offline: allow online access, or name a folder of wheels", icon="INTERNET_OFFLINE"
+            )
+        box.prop(self, "wheels")
+        box.prop(self, "package")
+        box.prop(self, "python")
+        layout.prop(self, "program")
+        row = layout.row()
+        row.operator(SELFCORRECT_OT_test_program.bl_idname)
+        row.operator(SELFCORRECT_OT_show_log.bl_idname)
+        layout.label(text=self.version or "Not tested yet")
+        draw_progress(layout)
+
+
+def draw_progress(layout: bpy.types.UILayout) -> None:
+    """Draw the work under way, with a button that cancels it."""
+    if Running.title:
+        row = layout.row()
+        row.progress(factor=Running.share, text=f"{Running.title}: {Running.stage}")
+        row.operator("selfcorrect.cancel", text="", icon="CANCEL")
+
+
+class SELFCORRECT_OT_install(StepOperator, bpy.types.Operator):
+    """Create a Python environment of the extension, and install the program there with pip"""
+
+    bl_idname = "selfcorrect.install"
+    bl_label = "Install selfcorrect"
+
+    def create_steps(self, context: bpy.types.Context) -> Steps:
+        """Make the environment, fill it, and start the program once."""
+        wheels = bpy.path.abspath(get_preferences().wheels)
+        if not bpy.app.online_access and not wheels:
+            raise Failure(
+                "Blender is offline; allow online access in Preferences › System, or name a folder of wheels to "
+                "install from"
+            )
+        if wheels and not Path(wheels).is_dir():
+            raise Failure(f"There is no folder {wheels}")
+        commands = program.make_install_commands(choose_python(), get_environment(), choose_package(), wheels)
+        source = f"from {Path(wheels).name}, without the network" if wheels else "from the package index"
+        for number, command in enumerate(commands):
+            for _ in program.run(command, get_log_file()):
+                yield number / len(commands), f"installing {source}"
+        get_preferences().version = program.get_version(choose_program())
+        return "INFO", f"Installed {get_preferences().version} {source}"
+
+
+class SELFCORRECT_OT_test_program(bpy.types.Operator):
+    """Start the program and show its version"""
+
+    bl_idname = "selfcorrect.test_program"
+    bl_label = "Test"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Ask for the version, and keep it for the preferences."""
+        try:
+            tool = choose_program()
+            get_preferences().version = f"{program.get_version(tool)} ({tool.origin}: {tool.path})"
+        except Failure as error:
+            get_preferences().version = str(error)
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.report({"INFO"}, get_preferences().version)
+        return {"FINISHED"}
+
+
+class SELFCORRECT_OT_show_log(bpy.types.Operator):
+    """Open what the program has printed in a text editor"""
+
+    bl_idname = "selfcorrect.show_log"
+    bl_label = "Show Log"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Fill a text block, and open a window with it if there is a screen."""
+        if not get_log_file().is_file():
+            self.report({"INFO"}, "The program has not been started yet")
+            return {"CANCELLED"}
+        text = bpy.data.texts.get(LOG_TEXT) or bpy.data.texts.new(LOG_TEXT)
+        text.clear()
+        text.write(get_log_file().read_text(encoding="utf-8", errors="replace").replace("\r", "\n"))
+        if not bpy.app.background:
+            bpy.ops.wm.window_new()
+            area = context.window_manager.windows[-1].screen.areas[0]
+            area.type = "TEXT_EDITOR"
+            area.spaces.active.text = text
+        return {"FINISHED"}
+
+
+CLASSES = (
+    SelfcorrectPreferences,
+    SELFCORRECT_OT_install,
+    SELFCORRECT_OT_test_program,
+    SELFCORRECT_OT_show_log,
+)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operators whose work is a row of small steps, so that Blender's interface stays alive and Esc cancels."""
+
+from __future__ import annotations
+
+import time
+
+import bpy
+from bpy.app.handlers import persistent
+
+from . import program
+from .exchange import ExchangeError
+from .program import Failure, Steps
+
+_PAUSE_S = 0.05
+"""Time between two ticks of the timer."""
+
+
+class Running:
+    """The work under way. Only one operator works at a time."""
+
+    title = ""
+    """Label of its operator; empty if nothing is under way."""
+    share = 0.0
+    """Share of the work that is done."""
+    stage = ""
+    should_cancel = False
+    steps: Steps | None = None
+
+    @classmethod
+    def start(cls, title: str, steps: Steps) -> None:
+        """Take over the steps of an operator."""
+        cls.title, cls.steps = title, steps
+        cls.share = 0.0
+        cls.stage = ""
+        cls.should_cancel = False
+
+    @classmethod
+    def stop(cls) -> None:
+        """End the program, remove temporary files, and forget the work."""
+        steps, cls.steps = cls.steps, None
+        cls.title = ""
+        if steps is not None:
+            steps.close()  # type: ignore[attr-defined]
+
+
+@persistent
+def stop_before_load(*_: object) -> None:
+    """Stop the work before another file replaces the data on which it works."""
+    Running.stop()
+
+
+class StepOperator:
+    """An operator that works in steps: all of them at once for scripts, beside the interface for users."""
+
+    def create_steps(self, context: bpy.types.Context) -> Steps:
+        """Return the work, which ends with the level and the sentence of its report."""
+        raise NotImplementedError
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Start the work; finish it if a script calls."""
+        if Running.title:
+            self.report({"ERROR"}, f"{Running.title} is still under way")
+            return {"CANCELLED"}
+        Running.start(self.bl_label, self.create_steps(context))
+        self._steps = Running.steps
+        self._timer = None
+        if bpy.app.background or not self.options.is_invoke:
+            while (state := self._advance(context)) is None:
+                time.sleep(_PAUSE_S if Running.stage == program.WAITING else 0)
+            return state
+        self._timer = context.window_manager.event_timer_add(_PAUSE_S, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Advance at each tick; all other events go to the interface."""
+        if Running.steps is not self._steps:
+            self._remove_timer(context)
+            return {"CANCELLED"}
+        if Running.should_cancel or (event.type == "ESC" and event.value == "PRESS"):
+            self.cancel(context)
+            self.report({"WARNING"}, f"{self.bl_label} was cancelled; nothing was changed")
+            return {"CANCELLED"}
+        if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        deadline_s = time.monotonic() + _PAUSE_S / 2
+        state = self._advance(context)
+        while state is None and Running.stage != program.WAITING and time.monotonic() < deadline_s:
+            state = self._advance(context)
+        if state is not None:
+            return state
+        context.workspace.status_text_set(f"{Running.title}: {Running.stage}, {Running.share:.0%} (Esc cancels)")
+        for area in context.screen.areas:
+            area.tag_redraw()
+        return {"PASS_THROUGH"}
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """End the work; Blender calls this if it closes the window or opens a file."""
+        if Running.steps is self._steps:
+            Running.stop()
+        self._remove_timer(context)
+
+    def _advance(self, context: bpy.types.Context) -> set[str] | None:
+        """Take one step. Returns the state of the operator after the last one, before that None."""
+        try:
+            Running.share, Running.stage = next(self._steps)
+            return None
+        except StopIteration as end:
+            level, sentence = end.value
+            self.report({level}, sentence)
+            state = {"FINISHED"}
+        except (Failure, ExchangeError, OSError) as error:
+            self.report({"ERROR"}, str(error))
+            state = {"CANCELLED"}
+        except BaseException:
+            self.cancel(context)
+            raise
+        self.cancel(context)
+        return state
+
+    def _remove_timer(self, context: bpy.types.Context) -> None:
+        if self._timer is not None:
+            context.window_manager.event_timer_remove(self._timer)
+            context.workspace.status_text_set(None)
+            self._timer = None

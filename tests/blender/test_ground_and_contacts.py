@@ -1,0 +1,150 @@
+"""Grounds and contacts between Blender's scene and the program's files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.ground import Ground
+from selfcorrect.simulators.foot_contacts import Contacts
+
+from .loading import load
+
+contacts = load("contacts")
+exchange = load("exchange")
+ground = load("ground")
+placement = load("placement")
+
+TURNED = placement.Placement(heading_rad=0.7, origin_m=(1.0, -2.0, 0.0), unit_m=0.5)
+HEADINGS = st.floats(-180, 180)
+
+
+@given(arrays(float, (5, 3), elements=st.floats(-10, 10)))
+def test_a_placement_takes_points_there_and_back(points: np.ndarray) -> None:
+    np.testing.assert_allclose(TURNED.to_scene(TURNED.to_file_m(points)), points, atol=1e-9)
+    assert np.linalg.det(TURNED.rotation) == pytest.approx(1.0)
+
+
+@given(HEADINGS, st.sampled_from([0.0, 30.0, 90.0]))
+def test_an_object_stands_at_the_origin_of_its_placement_and_faces_ahead(heading_deg: float, tilt_deg: float) -> None:
+    """However an object is turned about the vertical, the program sees it alike."""
+    tilted = Rotation.from_euler("x", tilt_deg, degrees=True)
+    seen = []
+    for degrees in (0.0, heading_deg):
+        world = np.eye(4)
+        world[:3, :3] = 0.01 * (Rotation.from_euler("z", degrees, degrees=True) * tilted).as_matrix()
+        world[:3, 3] = (degrees, 2.0, 3.0)
+        points = np.array([[1.0, 2.0, 3.0, 1.0], [0.0, 0.0, 0.0, 1.0]]) @ world.T
+        seen.append(placement.Placement.from_object(world, 1.0).to_file_m(points[:, :3]))
+    np.testing.assert_allclose(seen[0], seen[1], atol=1e-6)
+    assert seen[0][1].tolist() == pytest.approx([0.0, 3.0, 0.0])
+
+
+@given(arrays(bool, st.tuples(st.integers(1, 20), st.just(2))))
+def test_contacts_come_back_from_their_file(tmp_path_factory: pytest.TempPathFactory, is_standing: np.ndarray) -> None:
+    path = tmp_path_factory.mktemp("contacts") / "contacts.json"
+    places = np.random.default_rng(len(is_standing)).normal(size=2) * np.where(is_standing, 1.0, np.nan)[..., None]
+    contacts.write_contacts(path, contacts.Contacts(is_standing, places), 30.0, TURNED)
+    back = contacts.read_contacts(path, TURNED)
+    np.testing.assert_array_equal(back.is_standing, is_standing)
+    np.testing.assert_allclose(back.places, places, atol=1e-9)
+    contacts.write_contacts(path, contacts.Contacts(is_standing, np.full_like(places, np.nan)), 30.0, TURNED)
+    assert np.isnan(contacts.read_contacts(path, TURNED).places).all()
+    assert Contacts.load(path).frames == len(is_standing)
+
+
+@given(st.integers(0, 39))
+def test_cut_contacts_are_one_sentence(tmp_path_factory: pytest.TempPathFactory, length: int) -> None:
+    path = tmp_path_factory.mktemp("cut") / "contacts.json"
+    path.write_text(json.dumps({"frames": 3, "contacts": [{"part": "left foot"}]})[:length])
+    with pytest.raises(exchange.ExchangeError, match="contacts that the program returned cannot be read"):
+        contacts.read_contacts(path, TURNED)
+
+
+@settings(max_examples=40, deadline=None)
+@given(HEADINGS, HEADINGS, st.sampled_from([0.0, 5.0, 20.0]), st.integers(0, 2), HEADINGS)
+def test_blocks_are_boxes_of_the_program_however_they_are_turned_and_tilted(
+    tmp_path_factory: pytest.TempPathFactory,
+    yaw_deg: float,
+    uphill_deg: float,
+    tilt_deg: float,
+    up: int,
+    heading_deg: float,
+) -> None:
+    """Points of a block's upper side stand on the ground, and those beside it do not."""
+    path = tmp_path_factory.mktemp("ground") / "ground.json"
+    seen = placement.Placement(np.radians(heading_deg), (0.3, 0.4, 0.0), 0.5)
+    around = Rotation.from_euler("z", uphill_deg, degrees=True)
+    tilt = around * Rotation.from_euler("x", tilt_deg, degrees=True) * around.inv()
+    upright = Rotation.from_matrix(np.roll(np.eye(3), 2 - up, axis=0))
+    turn = tilt * Rotation.from_euler("z", yaw_deg, degrees=True) * upright
+    world = np.eye(4)
+    world[:3, :3] = turn.as_matrix() * np.array([1.5, 0.5, 1.0])
+    world[:3, 3] = (1.0, 2.0, 3.0)
+    lower_world = world.copy()
+    lower_world[:3, 3] = (0.0, 0.0, 1.5)
+    corners = np.array([[-0.5, -0.2, -0.1], [0.5, 0.4, 0.3]])
+    blocks = [ground.Block("step", world, corners), ground.Block("floor", lower_world, corners)]
+    ground.write_ground(path, blocks, 0.0, seen)
+    read = Ground.load(path)
+    sides = np.array([[x, y, 1.0] for x in (-1, 1) for y in (-1, 1)])
+    for share, is_on_top in ((0.98, True), (1.02, False)):
+        directions = np.insert(share * sides[:, :2], up, 1.0, axis=1)
+        points = corners.mean(axis=0) + 0.5 * np.ptp(corners, axis=0) * directions
+        points_m = seen.to_file_m(points @ world[:3, :3].T + world[:3, 3])
+        assert (np.abs(read.above_m(points_m)) < 1e-6).all() == is_on_top
+    assert read.slope_deg == pytest.approx(tilt_deg, abs=1e-4)
+
+
+def test_blocks_that_are_tilted_otherwise_are_refused(tmp_path: Path) -> None:
+    tilted = np.eye(4)
+    tilted[:3, :3] = Rotation.from_euler("x", 5, degrees=True).as_matrix()
+    corners = np.array([[0.0] * 3, [1.0] * 3])
+    blocks = [ground.Block("floor", np.eye(4), corners), ground.Block("ramp", tilted, corners)]
+    with pytest.raises(exchange.ExchangeError, match="ramp is not tilted as floor is"):
+        ground.write_ground(tmp_path / "ground.json", blocks, 0.0, TURNED)
+
+
+def make_stairs(steps: int = 3, depth: float = 0.3, rise: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
+    """Return vertices and triangles of stairs in one piece that rise along x: treads, risers, and the bottom."""
+    vertices = []
+    triangles = []
+    for step in range(steps):
+        first, last = step * depth, (step + 1) * depth
+        low, high = step * rise, (step + 1) * rise
+        for corners in (
+            [(first, 0, high), (last, 0, high), (last, 1, high), (first, 1, high)],
+            [(first, 0, low), (first, 0, high), (first, 1, high), (first, 1, low)],
+            [(first, 0, 0), (first, 1, 0), (last, 1, 0), (last, 0, 0)],
+        ):
+            start = len(vertices)
+            vertices += corners
+            triangles += [(start, start + 1, start + 2), (start, start + 2, start + 3)]
+    return np.array(vertices, dtype=float), np.array(triangles)
+
+
+def test_each_tread_of_stairs_in_one_mesh_is_a_box() -> None:
+    vertices, triangles = make_stairs()
+    blocks = ground.split_mesh("stairs", np.eye(4), vertices, triangles)
+    tops = sorted(block.corners[1, 2] for block in blocks)
+    assert tops == pytest.approx([0.2, 0.4, 0.6])
+    assert {tuple(np.ptp(block.corners, axis=0)[:2].round(6)) for block in blocks} == {(0.3, 1.0)}
+    assert all(block.corners[0, 2] == 0 for block in blocks)
+
+
+def test_a_top_that_is_no_rectangle_is_split_and_a_hill_is_one_box() -> None:
+    square = [(0, 0), (1, 0), (1, 1), (0, 1)]
+    vertices = np.array([(x, y, 0.5) for x, y in square] + [(x + 1, 2 * y, 0.5) for x, y in square])
+    vertices = np.concatenate([vertices, [(0, 0, 0), (2, 2, 0), (0, 2, 0)]])
+    triangles = np.array([(0, 1, 2), (0, 2, 3), (1, 5, 6), (1, 6, 7)])  # an L of a square and a strip twice as long
+    blocks = ground.split_mesh("L", np.eye(4), vertices, triangles)
+    areas = sorted(float(np.prod(np.ptp(block.corners, axis=0)[:2])) for block in blocks)
+    assert areas == pytest.approx([1.0, 2.0])
+    hill = np.array([(0, 0, 0), (1, 0, 0), (0.5, 1, 1.0)])
+    (block,) = ground.split_mesh("hill", np.eye(4), hill, np.array([(0, 1, 2)]))
+    np.testing.assert_array_equal(block.corners, [(0, 0, 0), (1, 1, 1)])
