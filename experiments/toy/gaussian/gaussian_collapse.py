@@ -1,4 +1,4 @@
-"""What becomes of a Gaussian under each data policy: Shumailov, MAD, Bertrand, Gerstgrasser side by side.
+"""A Gaussian under each data policy: Shumailov, MAD, Bertrand, Gerstgrasser side by side.
 
 Maximum likelihood with a faithful sampler contracts at any λ, so a stability threshold shows only when the learner
 errs. Here a sampler spreads its variance by a known factor, for which the threshold is known exactly.
@@ -6,6 +6,7 @@ errs. Here a sampler spreads its variance by a known factor, for which the thres
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,6 +22,7 @@ from selfcorrect.loop.run import Candidate, Plan
 from selfcorrect.statistics import Verdict, judge
 
 from ...studies.claims import (
+    Claim,
     expect_above,
     expect_agreement,
     expect_below,
@@ -35,7 +37,7 @@ from ...studies.claims import (
 from ..declaration import Column, Setup, Toy, ToySettings, bundle_replicates
 from .tasks import DIMENSION, SUPPORT_RADIUS, TAIL_RADIUS, distance_to_truth, fresh_normal, gaussian_task, share_inside
 
-POLICIES = ("replace", "augment", "accumulate", "fresh")
+REPLACE, AUGMENT, ACCUMULATE, FRESH = POLICIES = ("replace", "augment", "accumulate", "fresh")
 
 
 @dataclass(frozen=True)
@@ -56,86 +58,110 @@ QUICK = GaussianCollapse(generations=30, seeds=120)
 
 
 def toy(settings: GaussianCollapse) -> Toy:
-    """All policies, with each size of the training set."""
-    n, generations, (low, high) = settings.real_count, settings.generations, settings.erring_ratios
-    added = {size: "" if size == n else f", n = {size}" for size in settings.sizes}
-    erring = {ratio: f"erring sampler, λ = {ratio:g}" for ratio in (low, high)}
-
-    def setup(size: int, stream: Stream) -> Setup:
-        fresh = Fresh(fresh_normal(settings.seeds), size, 1.0)
-        policies = dict(zip(POLICIES, (Replace(), Augment(1.0), Accumulate(1.0), fresh), strict=True))
-        plans = {arm: Plan(policy, generations) for arm, policy in policies.items()}
-        spread = sampling_settings(temperature=settings.spread)
-        plans |= {arm: Plan(Augment(ratio), generations, bias=spread) for ratio, arm in erring.items()}
-        task = gaussian_task(size, settings.seeds, stream, _evaluate)
-        return Setup(task, {f"{arm}{added[size]}": plan for arm, plan in plans.items()})
-
+    """Declare all policies, with each size of the training set."""
+    n = settings.real_count
+    suffixes = {size: "" if size == n else f", n = {size}" for size in settings.sizes}
+    erring_arms = [name_erring(ratio) for ratio in settings.erring_ratios]
     errors = {
-        "augment": theory.augment_error(n, 1.0, 0.0, generations),
-        "accumulate": theory.accumulate_error(n, 1.0, 0.0, generations),
-        "fresh": np.array([1 / n] + [float(theory.weighted_error(n, n, 0.5))] * generations),
+        AUGMENT: theory.augment_error(n, 1.0, 0.0, settings.generations),
+        ACCUMULATE: theory.accumulate_error(n, 1.0, 0.0, settings.generations),
+        FRESH: np.array([1 / n] + [float(theory.weighted_error(n, n, 0.5))] * settings.generations),
     }
-    distance = {name: theory.expected_wasserstein(error, DIMENSION) for name, error in errors.items()}
-    volume = {"replace": theory.replace_log_volume(n, DIMENSION, generations)}
-    variance = {"replace": theory.replace_variance(n, n // 2)}
-    begin, half = initial_value("replace", "distance"), (generations + 1) // 2
-    growth = ratio_of_means(final_value("accumulate", "distance").map(np.square), begin.map(np.square))
-    threshold = theory.critical_ratio(0.0, settings.spread)
-    settled = theory.settled_variance(low, 0.0, settings.spread)
-    grown = ratio_of_means(value_at(erring[high], "variance", half + 5), value_at(erring[high], "variance", half))
+    distance = {arm: theory.expected_wasserstein(error, DIMENSION) for arm, error in errors.items()}
+    volume = {REPLACE: theory.replace_log_volume(n, DIMENSION, settings.generations)}
     return Toy(
-        [bundle_replicates("gaussian-collapse", settings.seed, partial(setup, size)) for size in settings.sizes],
         [
-            *expect_predictions("replace: variance at generation {t}", "variance", variance, times=(n // 2,)),
-            *expect_predictions("replace: log volume at the end", "log_volume", volume),
-            *mark_unpublished(*expect_predictions("{arm}: distance at the end", "distance", distance, 0.1)),
-            expect_below("accumulate: squared distance over that of generation 0 stays bounded", growth, 2.0),
-            expect_below("fresh: ends better than generation 0", final_value("fresh", "distance") - begin),
-            expect_agreement(f"λ = {low:g}, below the threshold {threshold:g}: the variance settles",
-                   late_mean(erring[low], "variance", 10), settled, 0.15),
-            expect_above(f"λ = {high:g}, above it: the variance grows without end, factor in 5 generations",
-                         grown, 1.5),
+            bundle_replicates("gaussian-collapse", settings.seed, partial(set_up, settings, size, suffix))
+            for size, suffix in suffixes.items()
         ],
+        _make_claims(settings, distance, volume),
         [
             Column("distance", "distance to the truth", "", predicted=distance),
-            Column("distance", "distance to the truth, relative to generation 0", _growth, panel=False),
-            Column("distance", "verdict", lambda curves: _end(curves).label, panel=False),
+            Column("distance", "distance to the truth, relative to generation 0", _format_growth, panel=False),
+            Column("distance", "verdict", lambda curves: _judge_end(curves).label, panel=False),
             Column("log_volume", "log volume of the model (truth 0)", "", predicted=volume),
             Column("variance", "variance (truth 1)", "", log=True),
             Column("tail_mass", "share of the truth's tail within the model", ""),
         ],
-        rows=(*POLICIES, *erring.values()),
-        groups={"policies": POLICIES, "erring sampler": [*erring.values()]},
+        rows=(*POLICIES, *erring_arms),
+        groups={"policies": POLICIES, "erring sampler": erring_arms},
         risk="distance",
         profiled=POLICIES,
-        sizes=added,
+        sizes=suffixes,
         notes=(
             f"Tails: the truth beyond the radius {TAIL_RADIUS:.2f} (5 % of it), reached where the model's 99.9 % "
             f"ellipse covers it; outside the support: samples beyond {SUPPORT_RADIUS:.2f} (0.1 % of the truth).",
         ),
         caveat=f"predicted to first order in 1/n, here n = {n}",
-    )  # fmt: skip
+    )
 
 
-def _evaluate(candidate: Candidate) -> dict[str, Tensor]:
+def name_erring(ratio: float) -> str:
+    """Return the name of the arm whose sampler errs."""
+    return f"erring sampler, λ = {ratio:g}"
+
+
+def set_up(settings: GaussianCollapse, size: int, suffix: str, stream: Stream) -> Setup:
+    """All policies with `size` real points, whose arms end with a suffix."""
+    fresh = Fresh(fresh_normal(settings.seeds), size, 1.0)
+    policies = {REPLACE: Replace(), AUGMENT: Augment(1.0), ACCUMULATE: Accumulate(1.0), FRESH: fresh}
+    plans = {f"{arm}{suffix}": Plan(policy, settings.generations) for arm, policy in policies.items()}
+    spread = sampling_settings(temperature=settings.spread)
+    for ratio in settings.erring_ratios:
+        plans[f"{name_erring(ratio)}{suffix}"] = Plan(Augment(ratio), settings.generations, bias=spread)
+    return Setup(gaussian_task(size, settings.seeds, stream, _measure), plans)
+
+
+def _make_claims(
+    settings: GaussianCollapse, distance: Mapping[str, np.ndarray], volume: Mapping[str, np.ndarray]
+) -> list[Claim]:
+    half_count = settings.real_count // 2
+    variance = {REPLACE: theory.replace_variance(settings.real_count, half_count)}
+    first_distance = initial_value(REPLACE, "distance")
+    squared_growth = ratio_of_means(final_value(ACCUMULATE, "distance").map(np.square), first_distance.map(np.square))
+    low, high = settings.erring_ratios
+    middle = (settings.generations + 1) // 2
+    erring_growth = ratio_of_means(
+        value_at(name_erring(high), "variance", middle + 5), value_at(name_erring(high), "variance", middle)
+    )
+    threshold = theory.critical_ratio(0.0, settings.spread)
+    return [
+        *expect_predictions("replace: variance at generation {t}", "variance", variance, times=(half_count,)),
+        *expect_predictions("replace: log volume at the end", "log_volume", volume),
+        *mark_unpublished(*expect_predictions("{arm}: distance at the end", "distance", distance, 0.1)),
+        expect_below("accumulate: squared distance over that of generation 0 stays bounded", squared_growth, 2.0),
+        expect_below("fresh: ends better than generation 0", final_value(FRESH, "distance") - first_distance),
+        expect_agreement(
+            f"λ = {low:g}, below the threshold {threshold:g}: the variance settles",
+            late_mean(name_erring(low), "variance", 10),
+            theory.settled_variance(low, 0.0, settings.spread),
+            0.15,
+        ),
+        expect_above(
+            f"λ = {high:g}, above it: the variance grows without end, factor in 5 generations", erring_growth, 1.5
+        ),
+    ]
+
+
+def _measure(candidate: Candidate) -> dict[str, Tensor]:
     samples = candidate.samples(400).values
     return {
         **distance_to_truth(candidate),
-        "tail_mass": share_inside(candidate.model, _tail_points(200), SUPPORT_RADIUS),
+        "tail_mass": share_inside(candidate.model, _draw_tail(200), SUPPORT_RADIUS),
         "outside_share": (samples.norm(dim=-1) > SUPPORT_RADIUS).double().mean(0),
     }
 
 
-def _tail_points(count: int) -> Tensor:
-    """Draws of the truth beyond the radius that 5 % exceed, (count, 2)."""
+def _draw_tail(count: int) -> Tensor:
+    """Draw points (count, 2) of the truth beyond the radius that 5 % exceed."""
     points = normal(40 * count, streams(0).child("tail points"), DIMENSION)
     return points[points.norm(dim=-1) > TAIL_RADIUS][:count]
 
 
-def _end(curves: np.ndarray) -> Verdict:
-    """Of distances (S, T + 1), the last against generation 0."""
+def _judge_end(curves: np.ndarray) -> Verdict:
+    """Judge distances (S, T + 1) at the last generation against generation 0."""
     return judge(curves[:, -1], curves[:, 0], "lower")
 
 
-def _growth(curves: np.ndarray) -> str:
-    return f"×{_end(curves).ratio.estimate:.3g}"
+def _format_growth(curves: np.ndarray) -> str:
+    return f"×{_judge_end(curves).ratio.estimate:.3g}"

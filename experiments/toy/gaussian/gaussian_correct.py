@@ -8,7 +8,9 @@ of former generations.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from selfcorrect.loop.policy import Augment, RealOnly
 from selfcorrect.loop.run import Plan
 
 from ...studies.claims import (
+    Claim,
     Curves,
     Quantity,
     expect_above,
@@ -32,8 +35,22 @@ from .authors import AUTHORS, PAPER_STRENGTHS, authors_bundle, authors_claims
 from .tasks import DIMENSION, RealAndFresh, draw_from, draw_truth, fresh_normal, gaussian_task, per_seed
 
 DISTANCE = "2-Wasserstein distance to the truth"
-ideal, empirical, fresh = "ideal γ = {:g}".format, "empirical γ = {:g}".format, "fresh data as γ = {:g}".format
-"""Names of arms by strength: corrected towards the truth, towards the training data, with fresh real data instead."""
+REAL = "real only"
+
+
+def name_ideal(strength: float) -> str:
+    """Return the name of the arm that is corrected towards the truth."""
+    return f"ideal γ = {strength:g}"
+
+
+def name_empirical(strength: float) -> str:
+    """Return the name of the arm that is corrected towards the training data."""
+    return f"empirical γ = {strength:g}"
+
+
+def name_fresh(strength: float) -> str:
+    """Return the name of the arm with fresh real data instead of a corrector."""
+    return f"fresh data as γ = {strength:g}"
 
 
 @dataclass(frozen=True)
@@ -47,8 +64,8 @@ class GaussianCorrect(ToySettings):
     seeds: int = 100
     authors_seeds: int = 20
 
-    def injected(self, strength: float) -> int:
-        """Fresh samples per generation that a mixture correction of this strength injects."""
+    def count_injected(self, strength: float) -> int:
+        """Return the fresh samples per generation that a mixture correction of this strength injects."""
         return round(round(self.ratio * self.real_count) * strength / (1 + strength))
 
 
@@ -56,75 +73,111 @@ QUICK = GaussianCorrect(strengths=(0.0, 0.3, 2.0), generations=60, seeds=200, au
 
 
 def toy(settings: GaussianCorrect) -> Toy:
-    """The three kinds of corrector, and the authors' program."""
-    n, strengths, generations = settings.real_count, settings.strengths, settings.generations
-    errors = {g: theory.augment_error(n, settings.ratio, g, generations) for g in strengths}
-    laws = {ideal(g): theory.expected_wasserstein(error, DIMENSION) for g, error in errors.items()}
-    weak, strong, count = strengths[0], strengths[-1], max(1, (generations + 1) // 10)
-    injecting = [g for g in strengths if settings.injected(g)]
-    kinds = {"ideal": ideal, "empirical": empirical, "fresh samples instead": fresh}
-    groups = {"measured (lines) and predicted (dashes)": {f"γ = {g:g}": ideal(g) for g in strengths}}
-    authors = {"the authors' variant": {name.partition(": ")[2]: name for name in AUTHORS}}
-
-    def setup(stream: Stream) -> Setup:
-        task = gaussian_task(n, settings.seeds, stream)
-        augment = Plan(Augment(settings.ratio), generations)
-        source, towards_data = fresh_normal(settings.seeds), draw_from(task.real)
-        plans = {ideal(g): replace(augment, correction=per_seed(draw_truth, g)) for g in strengths}
-        for g in injecting:
-            plans[empirical(g)] = replace(augment, correction=per_seed(towards_data, g))
-            plans[fresh(g)] = replace(augment, policy=RealAndFresh(source, settings.injected(g)))
-        return Setup(task, {**plans, "real only": replace(augment, policy=RealOnly())})
-
-    begin, settled = (
-        initial_value("real only", "distance"),
-        {g: late_mean(ideal(g), "distance", count) for g in strengths},
+    """Declare the three kinds of corrector, and the authors' program."""
+    strengths = settings.strengths
+    weak, strong = strengths[0], strengths[-1]
+    late_count = max(1, (settings.generations + 1) // 10)
+    laws = {}
+    for strength in strengths:
+        error = theory.augment_error(settings.real_count, settings.ratio, strength, settings.generations)
+        laws[name_ideal(strength)] = theory.expected_wasserstein(error, DIMENSION)
+    bundles = [bundle_replicates("gaussian-correct", settings.seed, partial(set_up, settings))]
+    bundles += authors_bundle(
+        settings.real_count, settings.ratio, settings.generations, settings.authors_seeds, settings.seed
     )
-
-    def slope(curves: Curves) -> np.ndarray:
-        rows = np.array([one.per_seed(curves) for one in settled.values()])
-        return np.polynomial.polynomial.polyfit(np.arange(len(rows)), rows, 1)[1]
-
+    claims = _make_claims(settings, laws, late_count)
+    groups = {
+        "measured (lines) and predicted (dashes)": {f"γ = {strength:g}": name_ideal(strength) for strength in strengths}
+    }
+    if settings.authors_seeds:
+        claims += authors_claims()
+        groups["the authors' variant"] = {arm.partition(": ")[2]: arm for arm in AUTHORS}
+    injecting = [strength for strength in strengths if settings.count_injected(strength)]
     return Toy(
-        [
-            bundle_replicates("gaussian-correct", settings.seed, setup),
-            *(authors_bundle(n, settings.ratio, generations, settings.authors_seeds, settings.seed)),
-        ],
-        [
-            *mark_unpublished(*(
-                expect_agreement(f"settled distance at γ = {g:g} is the predicted one", one, laws[ideal(g)][-1])
-                for g, one in settled.items()
-            )),
-            expect_below("stronger correction towards the truth ends nearer to it", Quantity(slope)),
-            expect_above("no correction ends worse than generation 0", settled[weak] - begin),
-            expect_below("strong correction ends better than generation 0", settled[strong] - begin),
-            *mark_unpublished(
-                expect_above(f"a corrector that knows only the training data (γ = {strong:g}) cannot beat generation 0",
-                      late_mean(empirical(strong), "distance", count) - begin),
-                expect_above(f"the ideal corrector (γ = {strong:g}) is no better than the fresh samples it injects",
-                      settled[strong] - late_mean(fresh(strong), "distance", count), -0.005),
-            ),
-            *(authors_claims() if settings.authors_seeds else ()),
-        ],
-        [Column("distance", DISTANCE, lambda curve: f"{curve[:, -count:].mean(1).mean():.3f}", predicted=laws)],
+        bundles,
+        claims,
+        [Column("distance", DISTANCE, lambda curve: f"{curve[:, -late_count:].mean(1).mean():.3f}", predicted=laws)],
         rows={
-            "uncorrected": ideal(weak),
-            "corrected towards the training data": empirical(strong),
-            "corrected towards the truth": ideal(strong),
-            "as many fresh real samples, no loop": fresh(strong),
+            "uncorrected": name_ideal(weak),
+            "corrected towards the training data": name_empirical(strong),
+            "corrected towards the truth": name_ideal(strong),
+            "as many fresh real samples, no loop": name_fresh(strong),
         },
-        groups=groups | (authors if settings.authors_seeds else {}),
+        groups=groups,
         figures=[
             Sweep(
-                "Settled distance: what the corrector knows", "γ", DISTANCE, injecting,
-                {title: [late_mean(arm(g), "distance", count) for g in injecting] for title, arm in kinds.items()},
+                title="Settled distance: what the corrector knows",
+                x_label="γ",
+                y_label=DISTANCE,
+                x=injecting,
+                lines={
+                    "ideal": [late_mean(name_ideal(strength), "distance", late_count) for strength in injecting],
+                    "empirical": [
+                        late_mean(name_empirical(strength), "distance", late_count) for strength in injecting
+                    ],
+                    "fresh samples instead": [
+                        late_mean(name_fresh(strength), "distance", late_count) for strength in injecting
+                    ],
+                },
                 log=True,
             )
         ],
         risk="distance",
-        profiled=[arm for arm in (ideal(0.0), ideal(1.0)) if arm in laws],
+        profiled=[arm for arm in (name_ideal(0.0), name_ideal(1.0)) if arm in laws],
         notes=(
             "The prediction has no fitted constant; it is first order in 1/n.",
             "Authors' variant: histogram resampling and a growing share of old synthetic data, also at γ = 0.",
         ),
-    )  # fmt: skip
+    )
+
+
+def set_up(settings: GaussianCorrect, stream: Stream) -> Setup:
+    """Each corrector with each strength, fresh data instead of it, and real data only."""
+    task = gaussian_task(settings.real_count, settings.seeds, stream)
+    augment = Plan(Augment(settings.ratio), settings.generations)
+    fresh_source = fresh_normal(settings.seeds)
+    draw_real = draw_from(task.real)
+    plans = {}
+    for strength in settings.strengths:
+        plans[name_ideal(strength)] = replace(augment, correction=per_seed(draw_truth, strength))
+    for strength in settings.strengths:
+        count = settings.count_injected(strength)
+        if count:
+            plans[name_empirical(strength)] = replace(augment, correction=per_seed(draw_real, strength))
+            plans[name_fresh(strength)] = replace(augment, policy=RealAndFresh(fresh_source, count))
+    return Setup(task, {**plans, REAL: replace(augment, policy=RealOnly())})
+
+
+def _make_claims(settings: GaussianCorrect, laws: Mapping[str, np.ndarray], late_count: int) -> list[Claim]:
+    weak, strong = settings.strengths[0], settings.strengths[-1]
+    first_distance = initial_value(REAL, "distance")
+    settled = {strength: late_mean(name_ideal(strength), "distance", late_count) for strength in settings.strengths}
+    empirical = late_mean(name_empirical(strong), "distance", late_count)
+    fresh = late_mean(name_fresh(strong), "distance", late_count)
+
+    def fit_slope(curves: Curves) -> np.ndarray:
+        """Return the slope of the settled distance over the order of the strengths, per seed."""
+        distances = np.array([quantity.per_seed(curves) for quantity in settled.values()])
+        return np.polynomial.polynomial.polyfit(np.arange(len(distances)), distances, 1)[1]
+
+    predictions = []
+    for strength, quantity in settled.items():
+        statement = f"settled distance at γ = {strength:g} is the predicted one"
+        predictions.append(expect_agreement(statement, quantity, laws[name_ideal(strength)][-1]))
+    return [
+        *mark_unpublished(*predictions),
+        expect_below("stronger correction towards the truth ends nearer to it", Quantity(fit_slope)),
+        expect_above("no correction ends worse than generation 0", settled[weak] - first_distance),
+        expect_below("strong correction ends better than generation 0", settled[strong] - first_distance),
+        *mark_unpublished(
+            expect_above(
+                f"a corrector that knows only the training data (γ = {strong:g}) cannot beat generation 0",
+                empirical - first_distance,
+            ),
+            expect_above(
+                f"the ideal corrector (γ = {strong:g}) is no better than the fresh samples it injects",
+                settled[strong] - fresh,
+                -0.005,
+            ),
+        ),
+    ]

@@ -23,7 +23,7 @@ from ...studies.claims import expect_above, expect_below, expect_predictions, fi
 from ..declaration import Column, Setup, Toy, ToySettings, bundle_replicates
 from .tasks import DIMENSION, TAIL_RADIUS, distance_to_truth, fresh_normal, gaussian_task, share_inside
 
-POLICIES = SYNTHETIC, _, FRESH = "fully synthetic", "augmented", "fresh data"
+SYNTHETIC, AUGMENTED, FRESH = "fully synthetic", "augmented", "fresh data"
 EARLY = 5
 """The generation at which the fully synthetic variance is held against its prediction."""
 
@@ -43,34 +43,34 @@ QUICK = Mad(biases=(1.0, 0.7), generations=20, seeds=60)
 
 
 def toy(settings: Mad) -> Toy:
-    """All policies and biases."""
+    """Declare all policies and biases."""
 
-    def setup(stream: Stream) -> Setup:
-        task = gaussian_task(settings.real_count, settings.seeds, stream, _evaluate)
+    def set_up(stream: Stream) -> Setup:
+        task = gaussian_task(settings.real_count, settings.seeds, stream, _measure)
         fresh = Fresh(fresh_normal(settings.seeds), settings.real_count, settings.fresh_ratio)
-        policies = dict(zip(POLICIES, (Replace(), Augment(settings.fresh_ratio), fresh), strict=True))
-        return Setup(task, {
-            _arm(name, bias): Plan(policy, settings.generations, bias=sampling_settings(temperature=bias))
-            for name, policy in policies.items()
-            for bias in settings.biases
-        })  # fmt: skip
+        policies = {SYNTHETIC: Replace(), AUGMENTED: Augment(settings.fresh_ratio), FRESH: fresh}
+        plans = {}
+        for name, policy in policies.items():
+            for bias in settings.biases:
+                sampling = sampling_settings(temperature=bias)
+                plans[_name_arm(name, bias)] = Plan(policy, settings.generations, bias=sampling)
+        return Setup(task, plans)
 
-    def law(policy: str, bias: float) -> np.ndarray:
-        if policy == SYNTHETIC:
-            return theory.replace_variance(settings.real_count, settings.generations, bias)
-        return np.full(settings.generations + 1, theory.settled_variance(settings.fresh_ratio, 0.0, bias))
-
-    predicted = {_arm(policy, bias): law(policy, bias) for policy in POLICIES for bias in settings.biases}
-    settled = {arm: law for arm, law in predicted.items() if not arm.startswith(SYNTHETIC)}
-    plain, picked, fresh = (
-        _arm(*each) for each in ((SYNTHETIC, 1.0), (SYNTHETIC, min(settings.biases)), (FRESH, min(settings.biases)))
-    )
+    strongest = min(settings.biases)
+    plain, picked, fresh = _name_arm(SYNTHETIC, 1.0), _name_arm(SYNTHETIC, strongest), _name_arm(FRESH, strongest)
+    decay, settled = {}, {}
+    for bias in settings.biases:
+        decay[_name_arm(SYNTHETIC, bias)] = theory.replace_variance(settings.real_count, settings.generations, bias)
+    for policy in (AUGMENTED, FRESH):
+        for bias in settings.biases:
+            level = theory.settled_variance(settings.fresh_ratio, 0.0, bias)
+            settled[_name_arm(policy, bias)] = np.full(settings.generations + 1, level)
     return Toy(
-        [bundle_replicates("mad", settings.seed, setup)],
+        [bundle_replicates("mad", settings.seed, set_up)],
         [
             *expect_predictions("{arm}: variance at the end", "variance", settled, 0.06),
             *expect_predictions(
-                "{arm}: variance at generation {t}", "variance", {picked: predicted[picked]}, 0.06, (EARLY,)
+                "{arm}: variance at generation {t}", "variance", {picked: decay[picked]}, 0.06, (EARLY,)
             ),
             expect_above("fully synthetic: cherry-picking keeps quality", final_difference(picked, plain, "quality")),
             expect_below(
@@ -82,19 +82,20 @@ def toy(settings: Mad) -> Toy:
         [
             Column("quality", "quality"),
             Column("diversity", "diversity"),
-            Column("variance", "variance (truth 1)", "", predicted=predicted),
+            Column("variance", "variance (truth 1)", "", predicted=decay | settled),
         ],
         rows=(plain, picked, fresh),
-        groups=POLICIES,
+        groups=(SYNTHETIC, AUGMENTED, FRESH),
     )
 
 
-def _arm(policy: str, bias: float) -> str:
+def _name_arm(policy: str, bias: float) -> str:
     return f"{policy}, λ_bias = {bias:g}"
 
 
-def _evaluate(candidate: Candidate) -> dict[str, Tensor]:
-    samples, truth = candidate.samples(300).values, normal(300, candidate.stream.child("truth"), DIMENSION)
+def _measure(candidate: Candidate) -> dict[str, Tensor]:
+    samples = candidate.samples(300).values
+    truth = normal(300, candidate.stream.child("truth"), DIMENSION)
     return {
         **distance_to_truth(candidate),
         "quality": (samples.norm(dim=-1) < TAIL_RADIUS).double().mean(0),

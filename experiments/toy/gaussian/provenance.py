@@ -41,7 +41,7 @@ QUICK = ProvenanceLoop(true_positive_rates=(0.0, 0.8, 0.95, 1.0), generations=15
 
 @dataclass(frozen=True)
 class Detector(ModifiedPolicy):
-    """Another policy's training set after a detector has removed what it takes for synthetic."""
+    """Another policy's training set after a detector has removed what it classifies as synthetic."""
 
     true_positive_rate: float
     false_positive_rate: float
@@ -53,46 +53,59 @@ class Detector(ModifiedPolicy):
 
 
 def toy(settings: ProvenanceLoop) -> Toy:
-    """All detectors."""
-    rates, lost, variance = settings.true_positive_rates, settings.false_positive_rate, settings.tolerated_variance
+    """Declare all detectors."""
+    rates = settings.true_positive_rates
+    lost = settings.false_positive_rate
+    variance = settings.tolerated_variance
 
-    def setup(stream: Stream) -> Setup:
+    def set_up(stream: Stream) -> Setup:
         bias = sampling_settings(temperature=settings.bias)
-        policies = {rate: Detector(Augment(settings.ratio), rate, lost) for rate in rates}
-        plans = {_arm(rate): Plan(policy, settings.generations, bias=bias) for rate, policy in policies.items()}
+        plans = {}
+        for rate in rates:
+            policy = Detector(Augment(settings.ratio), rate, lost)
+            plans[_name_arm(rate)] = Plan(policy, settings.generations, bias=bias)
         return Setup(gaussian_task(settings.real_count, settings.seeds, stream), plans)
 
-    settled = [late_mean(_arm(rate), "variance", 5) for rate in rates]
-    left = [theory.filtered_ratio(settings.ratio, rate, lost) for rate in rates]
-    predicted = np.array([theory.settled_variance(ratio, 0.0, settings.bias) for ratio in left])
+    settled = [late_mean(_name_arm(rate), "variance", 5) for rate in rates]
+    remaining_ratios = [theory.filtered_ratio(settings.ratio, rate, lost) for rate in rates]
+    predicted = np.array([theory.settled_variance(ratio, 0.0, settings.bias) for ratio in remaining_ratios])
 
-    def needed(curves: Curves) -> np.ndarray:
-        """The true positive rate that leaves the tolerated variance; 1 / variance is linear in it."""
-        rows = np.stack([one.per_seed(curves) for one in settled], axis=1)
-        return np.array([np.interp(-1 / variance, -1 / row, rates) for row in rows])
+    def find_needed_rate(curves: Curves) -> np.ndarray:
+        """Return the true positive rate that leaves the tolerated variance; 1 / variance is linear in it."""
+        variances = np.stack([quantity.per_seed(curves) for quantity in settled], axis=1)
+        return np.array([np.interp(-1 / variance, -1 / row, rates) for row in variances])
 
     tolerated = theory.tolerated_ratio(variance, settings.bias)
-    rate = theory.needed_true_positive_rate(settings.ratio, tolerated, lost)
+    needed_rate = theory.needed_true_positive_rate(settings.ratio, tolerated, lost)
+    claims = []
+    for rate, quantity, law in zip(rates, settled, predicted, strict=True):
+        claims.append(expect_agreement(f"detector that finds {rate:.0%}: settled variance", quantity, law))
     return Toy(
-        [bundle_replicates("provenance", settings.seed, setup)],
+        [bundle_replicates("provenance", settings.seed, set_up)],
         mark_unpublished(
-            *(
-                expect_agreement(f"detector that finds {found:.0%}: settled variance", one, law)
-                for found, one, law in zip(rates, settled, predicted, strict=True)
-            ),
+            *claims,
             expect_below("without a detector the variance collapses", settled[0], 0.3),
-            expect_agreement(f"true positive rate needed for a variance of {variance:g}", Quantity(needed), rate, 0.03),
+            expect_agreement(
+                f"true positive rate needed for a variance of {variance:g}",
+                Quantity(find_needed_rate),
+                needed_rate,
+                0.03,
+            ),
         ),
         [Column("variance", "variance (truth 1)", lambda curve: f"{curve[:, -5:].mean():.2f}")],
         figures=[
-            Sweep("Variance that the loop settles at", "share of synthetic samples found", "variance (truth 1)", rates,
-                  {"settled": settled}, {"settled": predicted})
+            Sweep(
+                title="Variance that the loop settles at",
+                x_label="share of synthetic samples found",
+                y_label="variance (truth 1)",
+                x=rates,
+                lines={"settled": settled},
+                predicted={"settled": predicted},
+            )
         ],
-        notes=(
-            f"Cherry-picked to {settings.bias:g} of the variance; the detector loses {lost:.0%} of the real data.",
-        ),
-    )  # fmt: skip
+        notes=(f"Cherry-picked to {settings.bias:g} of the variance; the detector loses {lost:.0%} of the real data.",),
+    )
 
 
-def _arm(rate: float) -> str:
+def _name_arm(rate: float) -> str:
     return f"found {rate:.0%}"

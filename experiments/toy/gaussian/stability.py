@@ -51,8 +51,10 @@ class StabilityLoop(ToySettings):
 
 
 QUICK = StabilityLoop(ratios=(0.2, 0.5, 1.0, 3.0, 8.0), strengths=(0.0, 0.5, 1.0, 2.0))
-WIDENED = 1.1
-"""By how much the variance of a twin's generation 0 is larger."""
+WIDENING = 1.1
+"""Factor on the variance of a twin's generation 0."""
+TOLERANCE = 0.08
+"""Relative distance from the exact contraction that counts as agreement."""
 
 
 @dataclass(frozen=True)
@@ -60,52 +62,62 @@ class InAllCells:
     """A claim about every cell of the map."""
 
     statement: str
-    inside: Callable[[Curves], np.ndarray]
-    """Curves → where it is true, one bool per cell that it is about."""
+    test_cells: Callable[[Curves], np.ndarray]
+    """Curves → whether the claim is true, one bool per cell that it is about."""
     published: bool = False
 
     def check(self, curves: Curves) -> Check:
-        true = self.inside(curves)
-        outcome, measured = "holds" if true.all() else "fails", f"{true.sum()} of {true.size} cells"
-        return Check(self.statement, outcome, measured, "all cells", self.published)
+        """Hold the claim against curves."""
+        is_true = self.test_cells(curves)
+        return Check(
+            statement=self.statement,
+            outcome="holds" if is_true.all() else "fails",
+            measured=f"{is_true.sum()} of {is_true.size} cells",
+            predicted="all cells",
+            published=self.published,
+        )
 
 
 def toy(settings: StabilityLoop) -> Toy:
-    """Both maps."""
-    grid, spreads = np.meshgrid(settings.ratios, settings.strengths), (1.0, settings.spread)
-    known, bound = (np.vectorize(law)(*grid) for law in (theory.is_guaranteed_stable, theory.contraction_bound))
-    critical = {strength: theory.critical_ratio(strength, settings.spread) for strength in settings.strengths}
+    """Declare the maps of both samplers."""
+    ratios, strengths = np.meshgrid(settings.ratios, settings.strengths)
+    is_guaranteed = np.vectorize(theory.is_guaranteed_stable)(ratios, strengths)
+    bound = np.vectorize(theory.contraction_bound)(ratios, strengths)
 
-    def exact(spread: float) -> InAllCells:
-        def inside(curves: Curves) -> np.ndarray:
-            rate, low, high = contraction(settings, curves, spread)
-            law = theory.linear_contraction(*grid, spread)
-            return ((low <= law) & (law <= high)) | (np.abs(rate / law - 1) <= 0.08)
+    def claim_exact_rate(spread: float) -> InAllCells:
+        law = theory.linear_contraction(ratios, strengths, spread)
 
-        return InAllCells(f"sampler with spread {spread:g}: contraction is spread · λ / ((1 + λ)(1 + γ))", inside)
+        def agrees(curves: Curves) -> np.ndarray:
+            rate, low, high = measure_contraction(settings, curves, spread)
+            is_inside = (low <= law) & (law <= high)
+            return is_inside | (np.abs(rate / law - 1) <= TOLERANCE)
 
-    def within(curves: Curves) -> np.ndarray:
-        return (contraction(settings, curves, 1.0)[1] <= bound)[known]
+        return InAllCells(f"sampler with spread {spread:g}: contraction is spread · λ / ((1 + λ)(1 + γ))", agrees)
 
-    def beyond(curves: Curves) -> np.ndarray:
-        return (contraction(settings, curves, 1.0)[2] < 1)[~known]
+    def is_within_bound(curves: Curves) -> np.ndarray:
+        _, low, _ = measure_contraction(settings, curves, 1.0)
+        return (low <= bound)[is_guaranteed]
 
+    def contracts_without_guarantee(curves: Curves) -> np.ndarray:
+        _, _, high = measure_contraction(settings, curves, 1.0)
+        return (high < 1)[~is_guaranteed]
+
+    boundaries = []
+    for row, strength in enumerate(settings.strengths):
+        critical = theory.critical_ratio(strength, settings.spread)
+        if settings.ratios[0] < critical < settings.ratios[-1]:
+            boundaries.append(_claim_boundary(settings, row, critical))
+    spreads = (1.0, settings.spread)
     return Toy(
-        [bundle_replicates("stability", settings.seed, partial(_setup, settings, spread)) for spread in spreads],
+        [bundle_replicates("stability", settings.seed, partial(set_up, settings, spread)) for spread in spreads],
         [
-            exact(1.0),
-            InAllCells("where stability is guaranteed, the rate is within ρ/(1 + γ)", within, published=True),
-            InAllCells("the loop contracts also where the theorem is silent", beyond),
-            exact(settings.spread),
-            *mark_unpublished(
-                *(
-                    _boundary(settings, row, law)
-                    for row, law in enumerate(critical.values())
-                    if settings.ratios[0] < law < settings.ratios[-1]
-                )
-            ),
+            claim_exact_rate(1.0),
+            InAllCells("where stability is guaranteed, the rate is within ρ/(1 + γ)", is_within_bound, published=True),
+            InAllCells("the loop contracts also where the theorem is silent", contracts_without_guarantee),
+            claim_exact_rate(settings.spread),
+            *mark_unpublished(*boundaries),
         ],
-        figures=[partial(_map, settings, spread, known) for spread in spreads],
+        figures=[partial(_make_map, settings, spread, is_guaranteed) for spread in spreads],
         notes=(
             "Crosses: the published condition λ(1 + εL/α) < (1 + γ)/(2 + γ), here with ε = 0, does not hold, so the "
             "theorem is silent there.",
@@ -114,22 +126,23 @@ def toy(settings: StabilityLoop) -> Toy:
     )
 
 
-def _cell(spread: float, ratio: float, strength: float, twin: str) -> str:
-    return f"spread {spread:g}, λ = {ratio:g}, γ = {strength:g}{twin}"
+def _name_cell(spread: float, ratio: float, strength: float, *, is_twin: bool = False) -> str:
+    cell = f"spread {spread:g}, λ = {ratio:g}, γ = {strength:g}"
+    return f"{cell}, twin" if is_twin else cell
 
 
-def _setup(settings: StabilityLoop, spread: float, stream: Stream) -> Setup:
-    plan = Plan(Augment(0.0), settings.generations, bias=sampling_settings(temperature=spread))
+def set_up(settings: StabilityLoop, spread: float, stream: Stream) -> Setup:
+    """All cells of the map of a sampler, each with its twin."""
+    sampling = sampling_settings(temperature=spread)
     task = gaussian_task(settings.real_count, settings.seeds, stream)
-    twins = {"": task, ", twin": replace(task, model=Widened.standard(settings.seeds, DIMENSION))}
-    cells = itertools.product(twins.items(), settings.strengths, settings.ratios)
-    arms = {
-        _cell(spread, ratio, strength, twin): (
-            each,
-            replace(plan, policy=Augment(ratio), correction=per_seed(draw_truth, strength)),
-        )
-        for (twin, each), strength, ratio in cells
-    }
+    twin_task = replace(task, model=Widened.standard(settings.seeds, DIMENSION))
+    arms = {}
+    for is_twin in (False, True):
+        for strength, ratio in itertools.product(settings.strengths, settings.ratios):
+            correction = per_seed(draw_truth, strength)
+            plan = Plan(Augment(ratio), settings.generations, bias=sampling, correction=correction)
+            cell = _name_cell(spread, ratio, strength, is_twin=is_twin)
+            arms[cell] = (twin_task if is_twin else task, plan)
     return Setup(task, arms)
 
 
@@ -137,52 +150,64 @@ class Widened(Gaussian):
     """A Gaussian that begins with a larger covariance than that of generation 0."""
 
     def load_state(self, state: Mapping[str, Tensor]) -> Self:
-        return super().load_state({**state, "covariance": WIDENED * state["covariance"]})
+        return super().load_state({**state, "covariance": WIDENING * state["covariance"]})
 
 
-def contraction(settings: StabilityLoop, curves: Curves, spread: float) -> np.ndarray:
-    """Per generation, from the difference in variance between twins: estimate, low, high (3, strengths, ratios)."""
+def measure_contraction(settings: StabilityLoop, curves: Curves, spread: float) -> np.ndarray:
+    """Return the contraction per generation, from the difference in variance between twins.
+
+    Args:
+        settings: The grid, and the number of generations.
+        curves: Arm → quantity → (S, T + 1).
+        spread: Factor of the sampler on the variance.
+
+    Returns:
+        (3, strengths, ratios): estimate, lower and upper end of the interval.
+    """
     cells = []
-    for strength, each in itertools.product(settings.strengths, settings.ratios):
-        plain, wider = (_cell(spread, each, strength, twin) for twin in ("", ", twin"))
-        whole = ratio_of_means(
-            final_difference(wider, plain, "variance"), initial_value(plain, "variance") * (WIDENED - 1)
-        )(curves)
-        cells.append([max(value, 0.0) for value in (whole.estimate, whole.low, whole.high)])
+    for strength, ratio in itertools.product(settings.strengths, settings.ratios):
+        plain = _name_cell(spread, ratio, strength)
+        twin = _name_cell(spread, ratio, strength, is_twin=True)
+        difference = final_difference(twin, plain, "variance")
+        first_difference = initial_value(plain, "variance") * (WIDENING - 1)
+        shrinkage = ratio_of_means(difference, first_difference)(curves)
+        cells.append([max(value, 0.0) for value in (shrinkage.estimate, shrinkage.low, shrinkage.high)])
     shape = (3, len(settings.strengths), len(settings.ratios))
     return (np.array(cells) ** (1 / settings.generations)).T.reshape(shape)
 
 
-def _boundary(settings: StabilityLoop, row: int, critical: float) -> Claim:
-    """The λ at which rates reach 1, interpolated in the synthetic share. A higher rate is there sooner."""
+def _claim_boundary(settings: StabilityLoop, row: int, critical: float) -> Claim:
+    """Claim the λ at which rates reach 1, interpolated in the synthetic share. A higher rate is there sooner."""
     shares = np.array(settings.ratios) / (1 + np.array(settings.ratios))
 
-    def found(curves: Curves) -> Interval:
-        rates = contraction(settings, curves, settings.spread)[:, row]
-        estimate, high, low = (share / (1 - share) for share in (float(np.interp(1.0, one, shares)) for one in rates))
+    def find_boundary(curves: Curves) -> Interval:
+        ends = []
+        for rates in measure_contraction(settings, curves, settings.spread)[:, row]:
+            share = float(np.interp(1.0, rates, shares))
+            ends.append(share / (1 - share))
+        estimate, high, low = ends
         return Interval(estimate, low, high, settings.seeds, "Fieller")
 
     statement = f"spread {settings.spread:g}, γ = {settings.strengths[row]:g}: stability ends at λ"
-    return expect_agreement(statement, found, critical, 0.1)
+    return expect_agreement(statement, find_boundary, critical, 0.1)
 
 
-def _map(settings: StabilityLoop, spread: float, known: np.ndarray, curves: Curves) -> Map:
-    ratios, strengths = np.array(settings.ratios), np.array(settings.strengths)
-    fine = np.linspace(strengths[0], strengths[-1], 200)
-    lines = {"published sufficient condition": ((1 + fine) / (2 + fine), fine)}
+def _make_map(settings: StabilityLoop, spread: float, is_guaranteed: np.ndarray, curves: Curves) -> Map:
+    strengths = np.linspace(settings.strengths[0], settings.strengths[-1], 200)
+    lines = {"published sufficient condition": ((1 + strengths) / (2 + strengths), strengths)}
     if spread > 1:
-        exact = np.array([theory.critical_ratio(strength, spread) for strength in fine])
-        seen = exact <= ratios[-1]
-        lines["exact boundary"] = (exact[seen], fine[seen])
+        critical = np.array([theory.critical_ratio(strength, spread) for strength in strengths])
+        is_shown = critical <= settings.ratios[-1]
+        lines["exact boundary"] = (critical[is_shown], strengths[is_shown])
     return Map(
-        f"Contraction per generation, sampler with spread {spread:g}",
-        "λ, synthetic per real sample",
-        "γ, correction strength",
-        ratios,
-        strengths,
-        contraction(settings, curves, spread)[0],
-        lines,
-        ~known,
+        title=f"Contraction per generation, sampler with spread {spread:g}",
+        x_label="λ, synthetic per real sample",
+        y_label="γ, correction strength",
+        x=np.array(settings.ratios),
+        y=np.array(settings.strengths),
+        values=measure_contraction(settings, curves, spread)[0],
+        curves=lines,
+        crossed=~is_guaranteed,
         value_label="below 1 stable, above 1 unstable",
         crossed_label="theorem silent",
     )
