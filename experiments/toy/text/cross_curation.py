@@ -6,7 +6,9 @@ mostly on those of the other. Controls: no curation at the same exchange, and cu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ from selfcorrect.loop.policy import Augment, ModifiedPolicy
 from selfcorrect.loop.run import Plan
 
 from ...studies.claims import (
+    Claim,
     Quantity,
     expect_above,
     expect_below,
@@ -33,7 +36,7 @@ from .tasks import word_task
 
 NONE, BOTH, OWN = "no curation", "both curated", "own curation only"
 CURATED = {NONE: (False, False), BOTH: (True, True), OWN: (True, False)}
-"""Which of the two models people curate; the first is judged by its own raters."""
+"""Whether people curate the first and the second model; the first is judged by its own raters."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class CrossCuration(ToySettings):
     probabilities: tuple[float, ...] = (0.2, 0.2, 0.2, 0.2, 0.2)
     rewards: tuple[tuple[float, ...], ...] = ((0.0, 0.5, 1.0, 1.5, 2.0), (2.0, 1.5, 1.0, 0.5, 0.0))
     own_shares: tuple[float, ...] = (1.0, 0.8, 0.5, 0.2, 0.0)
-    """Of the synthetic training samples of a model, how many are its own."""
+    """Share of own samples among the synthetic training samples of a model."""
     ratio: float = 1.0
     real_count: int = 1000
     generations: int = 20
@@ -62,66 +65,39 @@ class ShareOut(ModifiedPolicy):
     own: float
 
     def change(self, mixed: Samples, stream: Stream) -> Samples:
-        synthetic = torch.from_numpy(mixed.provenance.synthetic).nonzero().flatten()
-        given = synthetic[round(self.own * len(synthetic)) :]
+        synthetic_rows = torch.from_numpy(mixed.provenance.synthetic).nonzero().flatten()
+        exchanged_rows = synthetic_rows[round(self.own * len(synthetic_rows)) :]
         values = mixed.values.clone()
-        values[given] = values[given].flip(2)
+        values[exchanged_rows] = values[exchanged_rows].flip(2)
         return mixed.with_values(values)
 
 
 def toy(settings: CrossCuration) -> Toy:
-    """Each share of own samples, with and without curation."""
-    shares, label, least = settings.own_shares, "mean reward of the own raters", min(settings.own_shares)
-    arms = {name_of(own, curated): (own, curated) for own in shares for curated in CURATED}
-    rewards = {curated: np.array(settings.rewards) * np.array(whom)[:, None] for curated, whom in CURATED.items()}
-
-    def law(own: float, curated: str) -> np.ndarray:
-        """The mean reward of the first model's raters, (T + 1,), for infinitely many samples."""
-        given = settings.probabilities, rewards[curated], own, 1 / (1 + settings.ratio), settings.generations
-        return exchanged_curation(*given)[:, 0] @ np.array(settings.rewards[0])
-
-    def setup(stream: Stream) -> Setup:
-        biases = {curated: best_of(2, rater(table), choice_noise=1.0) for curated, table in rewards.items()}
-        plans = {
-            arm: Plan(ShareOut(Augment(settings.ratio), own), settings.generations, bias=biases[curated])
-            for arm, (own, curated) in arms.items()
-        }
-        first = torch.tensor(settings.rewards[0], dtype=torch.float64)
-
-        def judge(probabilities: Tensor) -> dict[str, Tensor]:
-            return {"first": (probabilities[:, 0] * first).sum(-1)}
-
-        return Setup(word_task(settings.probabilities, settings.real_count, judge, stream, settings.seeds, 2), plans)
-
-    def served(own: float, curated: str) -> Quantity:
-        """By how much curation raises the first model's own mean reward at the end."""
-        return final_difference(name_of(own, curated), name_of(own, NONE), "first")
-
-    laws = {arm: law(*each) for arm, each in arms.items()}
-    curated_laws = {arm: law for arm, law in laws.items() if not arm.endswith(NONE)}
+    """Declare each share of own samples, with and without curation."""
+    laws = {}
+    for share in settings.own_shares:
+        for curated in CURATED:
+            laws[name_arm(share, curated)] = _predict_reward(settings, share, curated)
+    title = "mean reward of the own raters"
     return Toy(
-        [bundle_replicates("cross-curation", settings.seed, setup)],
-        [
-            expect_above("without exchange, curation raises the own raters' reward", served(max(shares), BOTH)),
-            expect_below("exchange dampens what own curation gains", served(0.5, OWN) - served(max(shares), BOTH)),
-            expect_below(f"with {least:.0%} own samples, curation lowers the own raters' reward", served(least, BOTH)),
-            *mark_unpublished(
-                expect_above(
-                    f"with {least:.0%} own samples, own curation alone does not lower it", served(least, OWN), -0.02
-                ),
-                *expect_predictions("{arm}: mean reward at the end", "first", curated_laws, 0.03),
-            ),
-        ],
-        [Column("first", label, predicted=laws)],
-        groups=[f"{own:.0%} own samples" for own in shares],
+        [bundle_replicates("cross-curation", settings.seed, partial(set_up, settings))],
+        _make_claims(settings, {arm: law for arm, law in laws.items() if not arm.endswith(NONE)}),
+        [Column("first", title, predicted=laws)],
+        groups=[f"{share:.0%} own samples" for share in settings.own_shares],
         figures=[
             Sweep(
-                "Whom curation serves",
-                "share of own samples",
-                label,
-                shares,
-                {curated: [final_value(name_of(own, curated), "first") for own in shares] for curated in CURATED},
-                {curated: np.array([laws[name_of(own, curated)][-1] for own in shares]) for curated in CURATED},
+                title="Whom curation serves",
+                x_label="share of own samples",
+                y_label=title,
+                x=settings.own_shares,
+                lines={
+                    curated: [final_value(name_arm(share, curated), "first") for share in settings.own_shares]
+                    for curated in CURATED
+                },
+                predicted={
+                    curated: np.array([laws[name_arm(share, curated)][-1] for share in settings.own_shares])
+                    for curated in CURATED
+                },
             )
         ],
         notes=("Every arm draws pairs and keeps one; without curation the choice between them is a coin's.",),
@@ -129,12 +105,66 @@ def toy(settings: CrossCuration) -> Toy:
     )
 
 
-def name_of(own: float, curated: str) -> str:
-    """An arm's name."""
-    return f"{own:.0%} own samples, {curated}"
+def name_arm(share: float, curated: str) -> str:
+    """Return the name of the arm with a share of own samples."""
+    return f"{share:.0%} own samples, {curated}"
 
 
-def rater(rewards: np.ndarray) -> Score:
-    """Scores the categories (N, replicates, 2) of two models by their rewards (2, V)."""
+def set_up(settings: CrossCuration, stream: Stream) -> Setup:
+    """Two models in replicates; each share with each way of curation."""
+    plans = {}
+    for share in settings.own_shares:
+        for curated in CURATED:
+            policy = ShareOut(Augment(settings.ratio), share)
+            bias = best_of(2, make_rater(_tabulate_rewards(settings, curated)), choice_noise=1.0)
+            plans[name_arm(share, curated)] = Plan(policy, settings.generations, bias=bias)
+    first_rewards = torch.tensor(settings.rewards[0], dtype=torch.float64)
+
+    def measure(probabilities: Tensor) -> dict[str, Tensor]:
+        return {"first": (probabilities[:, 0] * first_rewards).sum(-1)}
+
+    return Setup(word_task(settings.probabilities, settings.real_count, measure, stream, settings.seeds, 2), plans)
+
+
+def make_rater(rewards: np.ndarray) -> Score:
+    """Return a score of the categories (N, replicates, 2) of two models by their rewards (2, V)."""
     table = torch.from_numpy(rewards)
     return lambda values: table[torch.arange(2), values.long()]
+
+
+def _tabulate_rewards(settings: CrossCuration, curated: str) -> np.ndarray:
+    """Return the rewards (2, V) of both models' raters, 0 for a model that nobody curates."""
+    return np.array(settings.rewards) * np.array(CURATED[curated])[:, None]
+
+
+def _predict_reward(settings: CrossCuration, share: float, curated: str) -> np.ndarray:
+    """Return the mean reward of the first model's raters, (T + 1,), for infinitely many samples."""
+    real_share = 1 / (1 + settings.ratio)
+    rewards = _tabulate_rewards(settings, curated)
+    categories = exchanged_curation(settings.probabilities, rewards, share, real_share, settings.generations)
+    return categories[:, 0] @ np.array(settings.rewards[0])
+
+
+def _make_claims(settings: CrossCuration, curated_laws: Mapping[str, np.ndarray]) -> list[Claim]:
+    most, least = max(settings.own_shares), min(settings.own_shares)
+
+    def measure_service(share: float, curated: str) -> Quantity:
+        """The gain in the first model's own mean reward by curation."""
+        return final_difference(name_arm(share, curated), name_arm(share, NONE), "first")
+
+    dampening = measure_service(0.5, OWN) - measure_service(most, BOTH)
+    return [
+        expect_above("without exchange, curation raises the own raters' reward", measure_service(most, BOTH)),
+        expect_below("exchange dampens what own curation gains", dampening),
+        expect_below(
+            f"with {least:.0%} own samples, curation lowers the own raters' reward", measure_service(least, BOTH)
+        ),
+        *mark_unpublished(
+            expect_above(
+                f"with {least:.0%} own samples, own curation alone does not lower it",
+                measure_service(least, OWN),
+                -0.02,
+            ),
+            *expect_predictions("{arm}: mean reward at the end", "first", curated_laws, 0.03),
+        ),
+    ]

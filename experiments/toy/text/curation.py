@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
-from selfcorrect.loop.bias import best_of, sample_plainly
+from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Augment, Replace
 from selfcorrect.loop.run import Plan
 
@@ -24,7 +25,7 @@ from ...studies.claims import (
     mark_unpublished,
 )
 from ..declaration import Column, Setup, Toy, ToySettings, bundle_replicates
-from .tasks import entropy, rater, word_task
+from .tasks import entropy, make_rater, word_task
 
 NONE, CURATED, KEPT, MIXED = "no curation", "curated", "curated, real data kept", "heterogeneous raters"
 
@@ -36,7 +37,7 @@ class Curation(ToySettings):
     probabilities: tuple[float, ...] = (0.3, 0.25, 0.2, 0.15, 0.1)
     rewards: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0)
     rival_rewards: tuple[float, ...] = (2.5, 0.0, 0.0, 0.0, 0.0)
-    """Those of a second group of raters, who make every other choice in the arm with heterogeneous raters."""
+    """Rewards of a second group of raters, who make every other choice in the arm with heterogeneous raters."""
     real_count: int = 2000
     generations: int = 30
 
@@ -45,22 +46,20 @@ QUICK = Curation(generations=16, seeds=20)
 
 
 def toy(settings: Curation) -> Toy:
-    """All arms."""
-    rewards, half = np.array(settings.rewards), settings.generations // 2
-    raters = {
-        NONE: (np.zeros(len(rewards)), 0.0),
-        CURATED: (rewards, 0.0),
-        KEPT: (rewards, 0.5),
-        MIXED: (np.array([rewards, settings.rival_rewards]), 0.0),
-    }
+    """Declare all arms."""
+    rewards = np.array(settings.rewards)
+    both_rewards = np.array([settings.rewards, settings.rival_rewards])
     laws = {
-        arm: theory.curated_categories(settings.probabilities, wanted, share, settings.generations)
-        for arm, (wanted, share) in raters.items()
+        NONE: _predict_categories(settings, np.zeros(len(rewards))),
+        CURATED: _predict_categories(settings, rewards),
+        KEPT: _predict_categories(settings, rewards, real_share=0.5),
+        MIXED: _predict_categories(settings, both_rewards),
     }
     reward = {arm: law @ rewards for arm, law in laws.items()}
     variety = {arm: entropy(torch.from_numpy(law)).exp().numpy() for arm, law in laws.items()}
+    half = settings.generations // 2
     return Toy(
-        [bundle_replicates("curation", settings.seed, lambda stream: _setup(settings, stream))],
+        [bundle_replicates("curation", settings.seed, partial(set_up, settings))],
         [
             *expect_predictions("{arm}: mean reward at generation {t}", "reward", reward, 0.03, (half,)),
             expect_above("curated: mean reward rises", final_change(CURATED, "reward")),
@@ -84,15 +83,25 @@ def toy(settings: Curation) -> Toy:
     )
 
 
-def _setup(settings: Curation, stream: Stream) -> Setup:
-    one, other = (rater(rewards) for rewards in (settings.rewards, settings.rival_rewards))
-    curated, mixed = best_of(2, one, choice_noise=1.0), best_of(2, one, other, choice_noise=1.0)
-    arms = {NONE: (Replace(), sample_plainly), CURATED: (Replace(), curated), KEPT: (Augment(1.0), curated),
-            MIXED: (Replace(), mixed)}  # fmt: skip
-    plans = {arm: Plan(policy, settings.generations, bias=bias) for arm, (policy, bias) in arms.items()}
+def _predict_categories(settings: Curation, rewards: np.ndarray, real_share: float = 0.0) -> np.ndarray:
+    """Return probabilities (T + 1, V) for infinitely many samples."""
+    return theory.curated_categories(settings.probabilities, rewards, real_share, settings.generations)
+
+
+def set_up(settings: Curation, stream: Stream) -> Setup:
+    """All arms with the same words."""
+    rater, rival = make_rater(settings.rewards), make_rater(settings.rival_rewards)
+    curated = best_of(2, rater, choice_noise=1.0)
+    mixed = best_of(2, rater, rival, choice_noise=1.0)
+    plans = {
+        NONE: Plan(Replace(), settings.generations),
+        CURATED: Plan(Replace(), settings.generations, bias=curated),
+        KEPT: Plan(Augment(1.0), settings.generations, bias=curated),
+        MIXED: Plan(Replace(), settings.generations, bias=mixed),
+    }
     rewards = torch.tensor(settings.rewards, dtype=torch.float64)
 
-    def judge(probabilities: Tensor) -> dict[str, Tensor]:
+    def measure(probabilities: Tensor) -> dict[str, Tensor]:
         mean = probabilities @ rewards
         return {
             "reward": mean,
@@ -101,4 +110,4 @@ def _setup(settings: Curation, stream: Stream) -> Setup:
             "variety": entropy(probabilities).exp(),
         }
 
-    return Setup(word_task(settings.probabilities, settings.real_count, judge, stream, settings.seeds), plans)
+    return Setup(word_task(settings.probabilities, settings.real_count, measure, stream, settings.seeds), plans)

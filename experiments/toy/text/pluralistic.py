@@ -7,7 +7,9 @@ picks at random.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,7 +30,7 @@ from ...studies.claims import (
     mark_unpublished,
 )
 from ..declaration import Column, Setup, Toy, ToySettings, bundle_replicates
-from .tasks import entropy, rater, word_task
+from .tasks import entropy, make_rater, word_task
 
 SEVERAL, PAIRS, MEAN, CHANCE = "several raters", "several raters, pairs", "their mean", "random choice"
 
@@ -45,7 +47,7 @@ class Pluralistic(ToySettings):
     )
     """Two of three raters want the first category, one the last; none wants the third."""
     candidates: int = 32
-    """Per choice; pairs are run beside them."""
+    """Candidates per choice; pairs are run beside them."""
     real_count: int = 2000
     generations: int = 40
 
@@ -54,29 +56,11 @@ QUICK = Pluralistic(candidates=16, real_count=1000, generations=30, seeds=20)
 
 
 def toy(settings: Pluralistic) -> Toy:
-    """All arms."""
+    """Declare all arms."""
     solution = nash_bargaining(settings.probabilities, settings.rewards)
     product = float(np.log(np.exp(np.array(settings.rewards)) @ solution).mean())
-
-    def setup(stream: Stream) -> Setup:
-        chosen = {
-            SEVERAL: (settings.candidates, settings.rewards),
-            PAIRS: (2, settings.rewards),
-            MEAN: (settings.candidates, [np.mean(settings.rewards, axis=0)]),
-            CHANCE: (settings.candidates, [np.zeros(len(settings.probabilities))]),
-        }
-        biases = {arm: best_of(count, *map(rater, raters), choice_noise=1.0) for arm, (count, raters) in chosen.items()}
-        plans = {arm: Plan(Replace(), settings.generations, bias=bias) for arm, bias in biases.items()}
-        utility = torch.tensor(settings.rewards, dtype=torch.float64).exp().T
-
-        def judge(probabilities: Tensor) -> dict[str, Tensor]:
-            logs, ends = (probabilities @ utility).log(), {"first": probabilities[:, 0], "last": probabilities[:, -1]}
-            return {"variety": entropy(probabilities).exp(), "nash": logs.mean(-1), "worst": logs.amin(-1), **ends}
-
-        return Setup(word_task(settings.probabilities, settings.real_count, judge, stream, settings.seeds), plans)
-
     return Toy(
-        [bundle_replicates("pluralistic", settings.seed, setup)],
+        [bundle_replicates("pluralistic", settings.seed, partial(set_up, settings))],
         [
             expect_agreement(
                 "several raters: share of the majority's favourite", final_value(SEVERAL, "first"), solution[0], 0.1
@@ -119,3 +103,33 @@ def toy(settings: Pluralistic) -> Toy:
             "All curated arms see as many candidates per choice, except the pairs.",
         ),
     )
+
+
+def set_up(settings: Pluralistic, stream: Stream) -> Setup:
+    """All arms with the same words."""
+    mean_rewards = np.mean(settings.rewards, axis=0)
+    no_rewards = np.zeros(len(settings.probabilities))
+    plans = {
+        SEVERAL: _make_plan(settings, settings.candidates, settings.rewards),
+        PAIRS: _make_plan(settings, 2, settings.rewards),
+        MEAN: _make_plan(settings, settings.candidates, [mean_rewards]),
+        CHANCE: _make_plan(settings, settings.candidates, [no_rewards]),
+    }
+    utility = torch.tensor(settings.rewards, dtype=torch.float64).exp().T
+
+    def measure(probabilities: Tensor) -> dict[str, Tensor]:
+        log_utility = (probabilities @ utility).log()
+        return {
+            "variety": entropy(probabilities).exp(),
+            "nash": log_utility.mean(-1),
+            "worst": log_utility.amin(-1),
+            "first": probabilities[:, 0],
+            "last": probabilities[:, -1],
+        }
+
+    return Setup(word_task(settings.probabilities, settings.real_count, measure, stream, settings.seeds), plans)
+
+
+def _make_plan(settings: Pluralistic, candidates: int, rewards: Sequence[Sequence[float] | np.ndarray]) -> Plan:
+    raters = [make_rater(table) for table in rewards]
+    return Plan(Replace(), settings.generations, bias=best_of(candidates, *raters, choice_noise=1.0))

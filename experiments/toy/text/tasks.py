@@ -1,4 +1,4 @@
-"""What the toys of words and text share: word frequencies in many replicates, windows of text, perplexity."""
+"""Parts that the toys of words and text share: word frequencies in many replicates, windows of text, perplexity."""
 
 from __future__ import annotations
 
@@ -20,33 +20,39 @@ from ..models.language import LanguageModel
 def word_task(
     probabilities: Sequence[float] | Tensor,
     count: int,
-    judge: Callable[[Tensor], Mapping[str, Tensor]],
+    measure: Callable[[Tensor], Mapping[str, Tensor]],
     stream: Stream,
     *replicates: int,
     part: str = "real",
 ) -> Task:
-    """`count` words of a truth with probabilities (V,), in independent replicates.
+    """Return the task of learning word frequencies, in independent replicates.
 
-    judge: probabilities (*replicates, V) of a trained model → quantities. part: Name of the words' random numbers.
+    Args:
+        probabilities: (V,) of the truth.
+        count: Number of real words.
+        measure: Probabilities (*replicates, V) of a trained model → quantities.
+        stream: Random numbers.
+        replicates: Shape of the replicates.
+        part: Name of the stream of the real words.
     """
     truth = Categorical.from_probabilities(probabilities, *replicates)
     real = Samples.real(truth.sample(torch.zeros(count), stream.child(part)))
 
     def scores(candidate: Candidate) -> Mapping[str, Tensor]:
         assert isinstance(candidate.model, Categorical)
-        return judge(candidate.model.probabilities)
+        return measure(candidate.model.probabilities)
 
     return Task(Categorical.uniform(*replicates, len(probabilities)), real, scores)
 
 
-def rater(rewards: Sequence[float] | np.ndarray) -> Callable[[Tensor], Tensor]:
-    """Scores categories by their rewards (V,)."""
+def make_rater(rewards: Sequence[float] | np.ndarray) -> Callable[[Tensor], Tensor]:
+    """Return a score of categories by their rewards (V,)."""
     table = torch.tensor(np.asarray(rewards), dtype=torch.float64)
     return lambda values: table[values.long()]
 
 
 def entropy(probabilities: Tensor) -> Tensor:
-    """Of distributions (…, V), in nats; its exponential is the effective number of categories."""
+    """Return the entropy of distributions (…, V) in nats; its exponential is the effective number of categories."""
     return torch.special.entr(probabilities).sum(-1)
 
 
@@ -57,7 +63,7 @@ def windows_of(text: str, alphabet: int, length: int, train: int, held_out: int)
 
 
 def perplexity_of(held_out: Tensor) -> Evaluate:
-    """The judge of language models: perplexity per character of windows (N, length)."""
+    """Return the judge of language models: perplexity per character of windows (N, length)."""
 
     def scores(candidate: Candidate) -> dict[str, float]:
         assert isinstance(candidate.model, LanguageModel)
