@@ -67,107 +67,127 @@ class Identity:
         return cls(**values)
 
     def changed_since(self, before: Identity) -> str:
-        """What is not as it was, in words; "" where nothing is."""
+        """Return what has changed, in words; "" if nothing has."""
+        changes = []
+        if self.name != before.name:
+            changes.append(f"it is {self.name} and was {before.name}")
+        if line := _describe_changed_line(_normalize(before.source), _normalize(self.source)):
+            changes.append(line)
         files = sorted(name for name, digest in before.files.items() if self._digest_now(name, digest) != digest)
-        changes = [
-            f"it is {self.name} and was {before.name}" if self.name != before.name else "",
-            _changed_line(_code_of(before.source), _code_of(self.source)),
-            f"other content in {', '.join(files)}" if files else "",
-            f"other {self.holds}" if self.values != before.values else "",
-            f"{self.package or 'no package'} instead of {before.package or 'no package'}"
-            if self.package != before.package
-            else "",
-        ]
-        return ", ".join(filter(None, changes))
+        if files:
+            changes.append(f"other content in {', '.join(files)}")
+        if self.values != before.values:
+            changes.append(f"other {self.holds}")
+        if self.package != before.package:
+            changes.append(f"{self.package or 'no package'} instead of {before.package or 'no package'}")
+        return ", ".join(changes)
 
     def _digest_now(self, name: str, before: str) -> str:
         """Return the digest of a file now, the one from before if the file is gone or is no longer imported."""
         if name in self.files:
             return self.files[name]
-        return _digest_of(name) if os.path.isabs(name) and os.path.isfile(name) else before
+        return _digest_file(name) if os.path.isabs(name) and os.path.isfile(name) else before
 
 
-def _changed_line(before: str, now: str) -> str:
-    """The first line of source that differs, of a long one what is around the difference."""
+def _describe_changed_line(before: str, now: str) -> str:
+    """Return the first line of source that differs, of a long line the part around the difference."""
     if before == now:
         return ""
-    lines = [line for line in difflib.ndiff(before.splitlines(), now.splitlines()) if line[:2] in ("- ", "+ ")]
-    gone = next((line[2:].strip() for line in lines if line[0] == "-"), "")
-    new = next((line[2:].strip() for line in lines if line[0] == "+"), "")
-    apart = next((place for place, (one, other) in enumerate(zip(gone, new, strict=False)) if one != other), 0)
-    first = 0 if max(len(gone), len(new)) <= _SHOWN else max(apart - _SHOWN // 2, 0)
-    return f"`{new[first : first + _SHOWN]}` instead of `{gone[first : first + _SHOWN]}`"
+    removed = ""
+    added = ""
+    for line in difflib.ndiff(before.splitlines(), now.splitlines()):
+        if line.startswith("- ") and not removed:
+            removed = line[2:].strip()
+        elif line.startswith("+ ") and not added:
+            added = line[2:].strip()
+    start = 0
+    if max(len(removed), len(added)) > _SHOWN:
+        pairs = enumerate(zip(removed, added, strict=False))
+        difference = next((place for place, (old, new) in pairs if old != new), 0)
+        start = max(difference - _SHOWN // 2, 0)
+    end = start + _SHOWN
+    return f"`{added[start:end]}` instead of `{removed[start:end]}`"
 
 
 def identity_of(code: Callable[..., Any], opened: Iterable[str] = ()) -> Identity:
-    """What a function, method, partial or callable object is: source, modules, what it holds, package.
+    """Return the identity of a function, method, partial or callable object.
 
-    opened: files that it opened, as `note_opened` lists them. Comments and layout of source do not count. Modules count
-    that are the user's and that an import statement names, wherever it stands. Of a script that is run, or a notebook,
-    only what the code uses counts, so that the rest of it may change.
+    Comments and layout of source do not count. Of modules, those of the user count that an import statement names,
+    wherever it stands. Of a script or notebook only what the code uses counts, so that the rest may change.
+
+    Args:
+        code: The code.
+        opened: Files that it opened, as `record_opened_files` lists them.
     """
-    bare = _bare(code)
-    home = sys.modules.get(getattr(bare, "__module__", None) or "")
-    file = Path(getattr(home, "__file__", None) or "")
-    inside = any(name in file.parts for name in _PACKAGES)
-    data = {path: _digest_of(path) for path in sorted(opened) if _is_data(path)}
+    bare = _unwrap(code)
+    module_name = str(getattr(bare, "__module__", ""))
+    module = sys.modules.get(module_name)
+    file = Path(getattr(module, "__file__", None) or "")
+    is_packaged = any(name in file.parts for name in _PACKAGES)
+    files = {path: _digest_file(path) for path in sorted(opened) if _is_data(path)}
+    if module is not None and not is_packaged:
+        files = _digest_modules(module.__name__, file) | files
     return Identity(
-        f"{getattr(bare, '__module__', '')}:{getattr(bare, '__qualname__', '')}",
-        _code_of(_source(bare)),
-        data if inside or home is None else _modules(home.__name__, file) | data,
-        _held_by(code),
-        _package(str(getattr(bare, "__module__", ""))) if inside else "",
+        name=f"{module_name}:{getattr(bare, '__qualname__', '')}",
+        source=_normalize(_read_source(bare)),
+        files=files,
+        values=_digest_held_values(code),
+        package=_describe_package(module_name) if is_packaged else "",
     )
 
 
-def note_opened() -> set[str]:
-    """The files that this process opens from now on to read, and has not written; there is no end to that."""
-    opened, written = set[str](), set[str]()
+def record_opened_files() -> set[str]:
+    """Return a set that from now on receives the files which this process opens to read and has not written."""
+    opened: set[str] = set()
+    written: set[str] = set()
 
-    def note(event: str, said: tuple[Any, ...]) -> None:
+    def audit(event: str, arguments: tuple[Any, ...]) -> None:
         if event != "open":
             return
-        with suppress(Exception):  # which would become one of the code that opens the file
-            path, changes = os.path.abspath(os.fsdecode(said[0])), said[2] & (os.O_WRONLY | os.O_RDWR)
-            (written if changes else opened).add(path)
+        with suppress(Exception):  # which would become an exception of the code that opens the file
+            path = os.path.abspath(os.fsdecode(arguments[0]))
+            is_writing = arguments[2] & (os.O_WRONLY | os.O_RDWR)
+            (written if is_writing else opened).add(path)
             opened.difference_update(written)
 
-    sys.addaudithook(note)
+    sys.addaudithook(audit)
     return opened
 
 
-def _digest_of(path: str) -> str:
+def _digest_file(path: str) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_data(path: str) -> bool:
-    """Whether a file is there, is the user's, and is no module; caches lie in hidden folders, and what installers keep
-    of a package, which Python reads when entry points are looked up, beside it.
+    """Return whether a file exists, belongs to the user, and is no module.
+
+    Caches in hidden folders do not count, nor do the entry points that installers keep beside a package.
     """
     real = os.path.realpath(path)
-    hidden = any(part.startswith(".") or part.endswith((".dist-info", ".egg-info")) for part in Path(real).parts)
-    module = real.endswith((".py", ".pyc", ".so", ".pyd", ".dll"))
-    return os.path.isfile(real) and not (hidden or module or _is_installed(real))
+    parts = Path(real).parts
+    is_hidden = any(part.startswith(".") or part.endswith((".dist-info", ".egg-info")) for part in parts)
+    is_module = real.endswith((".py", ".pyc", ".so", ".pyd", ".dll"))
+    return os.path.isfile(real) and not (is_hidden or is_module or _is_installed(real))
 
 
 def _is_installed(real: str) -> bool:
-    """Whether a file is part of Python, the system, this project or a package."""
+    """Return whether a file is part of Python, the system, this project or a package."""
     return any(name in Path(real).parts for name in _PACKAGES) or real.startswith((*_SYSTEM, *_OURS))
 
 
 def is_of_users(code: object) -> bool:
-    """Whether a function or the class of an object belongs to none of this project's modules."""
-    return str(getattr(_bare(code), "__module__", "")).partition(".")[0] != "selfcorrect"
+    """Return whether a function or the class of an object belongs to none of this project's modules."""
+    return str(getattr(_unwrap(code), "__module__", "")).partition(".")[0] != "selfcorrect"
 
 
 _UNREADABLE = (OSError, TypeError, SyntaxError, tokenize.TokenError)
-"""What asking for source raises where there is none, or where the file holds something else by now."""
+"""Errors of reading source if there is none, or if the file has changed meanwhile."""
 
 
 def place_of(code: object) -> str:
-    """File and line where a function or a class of callable objects is defined, "" where that is unknown."""
-    bare = _bare(code)
+    """Return file and line where a function or a class of callable objects is defined, "" if that is unknown."""
+    bare = _unwrap(code)
     try:
         return f"{Path(inspect.getsourcefile(bare) or '').name}, line {inspect.getsourcelines(bare)[1]}"
     except _UNREADABLE:
@@ -175,15 +195,15 @@ def place_of(code: object) -> str:
 
 
 def name_of(code: object) -> str:
-    """The `name` of a corrector, else that of its function or class; a partial is called as its function."""
+    """Return the `name` of a corrector, else that of its function or class; a partial has the name of its function."""
     while isinstance(code, functools.partial):
         code = code.func
     named = getattr(code, "name", None) or getattr(code, "__name__", None)
     return str(named or type(code).__name__)
 
 
-def _bare(code: Any) -> Any:
-    """The function or class behind partials, methods, decorators and objects."""
+def _unwrap(code: Any) -> Any:
+    """Return the function or class behind partials, methods, decorators and objects."""
     while isinstance(code, functools.partial):
         code = code.func
     if isinstance(code, MethodType):
@@ -192,15 +212,15 @@ def _bare(code: Any) -> Any:
     return code if inspect.isroutine(code) or inspect.isclass(code) else type(code)
 
 
-def _source(bare: Any) -> str:
+def _read_source(bare: Any) -> str:
     try:
         return inspect.getsource(bare)
     except _UNREADABLE:
         return ""
 
 
-def _code_of(source: str) -> str:
-    """Source without comments and layout of its own; as it is where it is no whole statement, as a lambda's line."""
+def _normalize(source: str) -> str:
+    """Return source without comments and layout, unchanged if it is no whole statement, such as a lambda's line."""
     try:
         return ast.unparse(ast.parse(textwrap.dedent(source)))
     except (SyntaxError, ValueError, RecursionError):
@@ -211,25 +231,28 @@ _PARSED = "parsed:"
 """Prefix of digests of parsed source."""
 
 
-def _modules(home: str, file: Path) -> dict[str, str]:
-    """Digests of the user's modules that a module imports, and of itself, by their places beside its file."""
-    found, left = dict[str, str](), [(home, str(file))]
+def _digest_modules(home: str, file: Path) -> dict[str, str]:
+    """Return digests of a module and of the user's modules that it imports, by their paths relative to its folder."""
+    digests: dict[str, str] = {}
+    queue = [(home, str(file))]
     seen = {home}
-    for name, path in left:
+    for name, path in queue:
         if name in _SCRIPTS or not path.endswith(".py") or _is_installed(os.path.realpath(path)):
             continue
         source = Path(path).read_text(encoding="utf-8", errors="replace")
-        digest = hashlib.sha256(_code_of(source).encode()).hexdigest()
-        found[Path(os.path.relpath(path, file.parent)).as_posix()] = f"{_PARSED}{digest}"
-        for other in _imported(source, name if path.endswith("__init__.py") else name.rpartition(".")[0]):
-            if other not in seen:
-                seen.add(other)
-                left.append((other, _places_of(other)[0]))
-    return found
+        digest = hashlib.sha256(_normalize(source).encode()).hexdigest()
+        relative = Path(os.path.relpath(path, file.parent)).as_posix()
+        digests[relative] = f"{_PARSED}{digest}"
+        package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
+        for imported in _find_imports(source, package):
+            if imported not in seen:
+                seen.add(imported)
+                queue.append((imported, _locate_module(imported)[0]))
+    return digests
 
 
-def _imported(source: str, package: str) -> Iterator[str]:
-    """Names of what source imports, and of the packages around it; of `from a import b` also a.b, in case it is one."""
+def _find_imports(source: str, package: str) -> Iterator[str]:
+    """Yield the modules that source imports and the packages around them; of `from a import b` also a.b."""
     try:
         nodes = [*ast.walk(ast.parse(source))]
     except (SyntaxError, ValueError, RecursionError):
@@ -245,20 +268,20 @@ def _imported(source: str, package: str) -> Iterator[str]:
             yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
 
 
-def _places_of(module: str) -> tuple[str, list[str]]:
-    """The file of a module, "" where it has none, and the folders of modules in it; nothing is imported."""
+def _locate_module(module: str) -> tuple[str, list[str]]:
+    """Return the file of a module ("" if it has none) and the folders of its submodules, without importing it."""
     package, _, _ = module.rpartition(".")
     if module in sys.modules:
         loaded = sys.modules[module]
         return getattr(loaded, "__file__", None) or "", list(getattr(loaded, "__path__", ()))
     if module.partition(".")[0] in (*sys.stdlib_module_names, "selfcorrect"):
         return "", []
-    folders = _places_of(package)[1] if package else None
+    folders = _locate_module(package)[1] if package else None
     spec = None if folders == [] else importlib.machinery.PathFinder.find_spec(module, folders)
     return (spec.origin or "", list(spec.submodule_search_locations or ())) if spec else ("", [])
 
 
-def _package(module: str) -> str:
+def _describe_package(module: str) -> str:
     from importlib.metadata import packages_distributions  # reads all that is installed
 
     names = packages_distributions().get(module.partition(".")[0], [])
@@ -271,28 +294,28 @@ def _package(module: str) -> str:
 # --- what code holds -------------------------------------------------------------------------------------------------
 
 
-def _held_by(code: Any) -> str:
+def _digest_held_values(code: Any) -> str:
     digest = hashlib.sha256()
-    parts = [*_held(code)]
+    parts = [*_list_held_values(code)]
     seen = {id(code)}
     for part in parts:
-        _add(digest, part, 0, seen)
+        _update_digest(digest, part, 0, seen)
     return digest.hexdigest() if parts else ""
 
 
-def _held(code: Any) -> Iterator[Any]:
-    """Arguments of partials, attributes of objects, defaults and variables of functions."""
+def _list_held_values(code: Any) -> Iterator[Any]:
+    """Yield arguments of partials, attributes of objects, defaults and variables of functions."""
     while isinstance(code, functools.partial):
         yield code.args, code.keywords
         code = code.func
     if isinstance(code, MethodType):
-        yield from _held(code.__self__)
+        yield from _list_held_values(code.__self__)
     elif hasattr(code, "state_dict") and not inspect.isclass(code):
         yield dict(code.state_dict())
     elif inspect.isfunction(code):
         yield from filter(None, (code.__defaults__, code.__kwdefaults__))
-        yield from (cell.cell_contents for cell in code.__closure__ or () if _is_filled(cell))
-        yield from _used_of_script(code)
+        yield from (cell.cell_contents for cell in code.__closure__ or () if _has_value(cell))
+        yield from _list_script_globals(code)
     elif inspect.isclass(code):
         yield from (each for each in vars(code).values() if inspect.isfunction(each) and each.__module__ in _SCRIPTS)
     elif not inspect.isroutine(code) and getattr(code, "__dict__", None):
@@ -302,8 +325,8 @@ def _held(code: Any) -> Iterator[Any]:
         yield type(code)
 
 
-def _used_of_script(function: Any) -> Iterator[Any]:
-    """Global variables of a script that one of its functions uses, modules left out."""
+def _list_script_globals(function: Any) -> Iterator[Any]:
+    """Yield the global variables of a script that one of its functions uses, except modules."""
     if function.__module__ not in _SCRIPTS:
         return
     codes = [function.__code__]
@@ -313,7 +336,7 @@ def _used_of_script(function: Any) -> Iterator[Any]:
     yield from (function.__globals__[name] for name in names if not inspect.ismodule(function.__globals__[name]))
 
 
-def _is_filled(cell: Any) -> bool:
+def _has_value(cell: Any) -> bool:
     try:
         return cell.cell_contents is not cell
     except ValueError:
@@ -325,7 +348,7 @@ _UNORDERED = "_use_default_values"
 """The settings of a scheduler of diffusers that were not given, in an order that differs from process to process."""
 
 
-def _add(digest: Any, value: Any, depth: int, seen: set[int]) -> None:
+def _update_digest(digest: Any, value: Any, depth: int, seen: set[int]) -> None:
     """Add a value to a digest: numbers, text, arrays and tensors by content, code by source, others as pickles.
 
     seen: ids of code and objects that are added already.
@@ -337,26 +360,26 @@ def _add(digest: Any, value: Any, depth: int, seen: set[int]) -> None:
         for key in value:
             if key == _UNORDERED:
                 continue
-            _add(digest, key, depth + 1, seen)
-            _add(digest, value[key], depth + 1, seen)
+            _update_digest(digest, key, depth + 1, seen)
+            _update_digest(digest, value[key], depth + 1, seen)
     elif isinstance(value, list | tuple | set | frozenset):
         for item in value if isinstance(value, list | tuple) else sorted(value, key=repr):
-            _add(digest, item, depth + 1, seen)
-    elif (array := _as_array(value)) is not None:
+            _update_digest(digest, item, depth + 1, seen)
+    elif (array := _to_array(value)) is not None:
         digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     elif callable(value) or hasattr(value, "__dict__"):
-        bare = _bare(value)
+        bare = _unwrap(value)
         digest.update(
-            (_code_of(_source(bare)) if is_of_users(bare) else f"{bare.__module__}:{bare.__qualname__}").encode()
+            (_normalize(_read_source(bare)) if is_of_users(bare) else f"{bare.__module__}:{bare.__qualname__}").encode()
         )
-        for part in _held(value) if id(value) not in seen else ():
+        for part in _list_held_values(value) if id(value) not in seen else ():
             seen.add(id(value))
-            _add(digest, part, depth + 1, seen)
+            _update_digest(digest, part, depth + 1, seen)
     else:
-        digest.update(_pickle_of(value))
+        digest.update(_try_pickle(value))
 
 
-def _as_array(value: Any) -> np.ndarray | None:
+def _to_array(value: Any) -> np.ndarray | None:
     if isinstance(value, bool | int | float | complex | str | bytes | np.generic | np.ndarray):
         array = np.asarray(value)
         return array if array.dtype != object else None
@@ -366,7 +389,7 @@ def _as_array(value: Any) -> np.ndarray | None:
     return None
 
 
-def _pickle_of(value: Any) -> bytes:
+def _try_pickle(value: Any) -> bytes:
     try:
         return pickle.dumps(value)
     except Exception:  # files, locks, generators: nothing that could be compared

@@ -27,7 +27,7 @@ from ..core.errors import CorrectorError, InputError, SelfcorrectError, SettingE
 from ..runtime import global_generators
 from ..runtime.bugs import bug_behind, describe, describe_with_place
 from ..runtime.supervision import EndedError, TooSlowError, forbid_exit, listen_to_places
-from .identity import note_opened
+from .identity import record_opened_files
 
 _IMPORT = "from selfcorrect.correctors.sandbox import _serve"
 _PROGRAM = f"import sys; sys.path[:] = sys.argv[2:]; {_IMPORT}; _serve(int(sys.argv[1]))"
@@ -216,7 +216,7 @@ def _serve(number: int) -> None:
     moved = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, _LOWEST_NUMBER)
     os.close(number)
     connection = Connection(moved)
-    memory: Memory = {OPENED: note_opened()}
+    memory: Memory = {OPENED: record_opened_files()}
     threading.Thread(target=_end_with_the_other, args=(moved,), daemon=True).start()
     listen_to_places(lambda place: connection.send_bytes(pickle.dumps(("place", place))))
     with contextlib.suppress(EOFError, ConnectionError):
