@@ -26,66 +26,58 @@ MotionOutcome: TypeAlias = Outcome[MotionSettings]
 MotionJudged: TypeAlias = Judged[MotionSettings]
 
 
-def correctors_of(settings: MotionSettings) -> list[str]:
-    """Return all correctors of an experiment: users' own first, then built-in ones, controls last."""
-    arms = [arm for comparison in settings.comparisons for arm in comparison.arms]
-    names = dict.fromkeys(arm.corrector for arm in arms if arm.corrector != "none")
-    return sorted(names, key=lambda name: 0 if is_own(name) else 1 + is_control(name))
-
-
-def is_control(corrector: str) -> bool:
-    """Return whether a built-in corrector is a control."""
-    return not is_own(corrector) and corrector_row(corrector).control
-
-
-def asked_correctors(settings: MotionSettings) -> list[str]:
+def select_asked_correctors(settings: MotionSettings) -> list[str]:
     """Return the correctors that an experiment asks about: users' own, else physics, else all that were run.
 
-    Controls are asked about where nothing else was run.
+    Controls are asked about only if nothing else was run.
     """
-    names = correctors_of(settings)
-    own = [name for name in names if is_own(name)]
-    physics = [name for name in names if name == "physics"]
-    return own or physics or [name for name in names if not is_control(name)] or names
+    arms = [arm for comparison in settings.comparisons for arm in comparison.arms]
+    names = list(dict.fromkeys(arm.corrector for arm in arms if arm.corrector != "none"))
+    own_names = [name for name in names if is_own(name)]
+    if own_names:
+        return own_names
+    if "physics" in names:
+        return ["physics"]
+    return [name for name in names if not corrector_row(name).control] or names
 
 
-def question(settings: MotionSettings) -> str:
+def format_question(settings: MotionSettings) -> str:
     """Return the title of an experiment."""
-    if names := asked_correctors(settings):
-        return f"Does {_listed(names)} correction keep a self-consuming motion model from collapsing?"
-    return "How fast does a self-consuming motion model collapse without correction?"
+    names = select_asked_correctors(settings)
+    if not names:
+        return "How fast does a self-consuming motion model collapse without correction?"
+    *others, last = names
+    listed = f"{', '.join(others)} or {last}" if others else last
+    return f"Does {listed} correction keep a self-consuming motion model from collapsing?"
 
 
-def _listed(names: Sequence[str]) -> str:
-    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
-def judged(outcome: MotionOutcome) -> MotionJudged:
+def judge_outcome(outcome: MotionOutcome) -> MotionJudged:
     """Pair all arms with the uncorrected ones, for the measures that the answer rests on.
 
     First come those that the experiment asks about, in the order of their correctors.
     """
-    pairs = [
-        Pair(denoiser, arm, arm.plain)
-        for denoiser, arms in outcome.curves.items()
-        for arm in arms
-        if arm.plain in arms and arm.plain != arm
-    ]
-    asked = [pair for name in asked_correctors(outcome.settings) for pair in _about(name, pairs)]
+    pairs = []
+    for denoiser, arms in outcome.curves.items():
+        for arm in arms:
+            if arm.plain in arms and arm.plain != arm:
+                pairs.append(Pair(denoiser, arm, arm.plain))
+    asked = []
+    for corrector in select_asked_correctors(outcome.settings):
+        asked += _select_pairs(corrector, pairs)
     others = [pair for pair in pairs if pair not in asked]
     return Judged(outcome, [*asked, *others], [find_metric(key) for key in JUDGED], len(asked))
 
 
-def _about(corrector: str, pairs: Sequence[Pair]) -> list[Pair]:
+def _select_pairs(corrector: str, pairs: Sequence[Pair]) -> list[Pair]:
     """Return the pairs with a corrector and nothing else, at full strength if there are any; else all with it."""
-    found = [pair for pair in pairs if pair.arm.corrector == corrector]
-    bare = [pair for pair in found if pair.arm == Arm(pair.arm.policy, corrector, pair.arm.strength)]
-    full = [pair for pair in bare if math.isinf(pair.arm.strength)]
-    return full or bare or found
+    with_corrector = [pair for pair in pairs if pair.arm.corrector == corrector]
+    plain = [pair for pair in with_corrector if pair.arm == Arm(pair.arm.policy, corrector, pair.arm.strength)]
+    full = [pair for pair in plain if math.isinf(pair.arm.strength)]
+    return full or plain or with_corrector
 
 
-def answer(found: MotionJudged) -> str:
-    """Return the answer to `question` in one sentence."""
+def format_answer(found: MotionJudged) -> str:
+    """Return the answer to `format_question` in one sentence."""
     if not found.asked:
         return _describe_uncorrected(found.outcome)
     if lines := lines_by_share(found, asked_alone=True):
@@ -112,7 +104,7 @@ def _describe_uncorrected(outcome: MotionOutcome) -> str:
     return f"Without correction, recall ends at {', '.join(endings)}; training on real data only keeps {real:.2f}."
 
 
-def shown_pairs(found: MotionJudged) -> list[Pair]:
+def select_shown_pairs(found: MotionJudged) -> list[Pair]:
     """Return for each denoiser the pair with the largest synthetic share that the answer rests on.
 
     Without correctors, each plain loop is a pair with itself.

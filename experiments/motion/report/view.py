@@ -33,12 +33,12 @@ from .conclusion import (
     PICTURED,
     MotionJudged,
     MotionOutcome,
-    answer,
-    asked_correctors,
-    judged,
+    format_answer,
+    format_question,
+    judge_outcome,
     lines_by_share,
-    question,
-    shown_pairs,
+    select_asked_correctors,
+    select_shown_pairs,
 )
 from .descent import (
     Founders,
@@ -111,7 +111,7 @@ class MotionView(View):
         """films: draw what W&B takes."""
         self.study: MotionStudy = study
         self._films = films
-        self.title = question(study.settings)
+        self.title = format_question(study.settings)
 
     def judged(self, root: Path) -> list[Metric]:
         return [find_metric(key) for key in JUDGED]
@@ -174,13 +174,13 @@ class MotionView(View):
         return as_json(self.study.settings.config())
 
     def told(self, outcome: MotionOutcome, root: Path, rows: Sequence[Row], seconds: float, command: str) -> Told:
-        settings, found = outcome.settings, judged(outcome)
-        clips = shown_clips(outcome, root, shown_pairs(found), self.study.options, films=self._films)
+        settings, found = outcome.settings, judge_outcome(outcome)
+        clips = shown_clips(outcome, root, select_shown_pairs(found), self.study.options, films=self._films)
         founders = founders_of(settings)
         page = Page(
             title=self.title,
             subtitle=command,
-            answer=answer(found),
+            answer=format_answer(found),
             picture=_picture(found),
             warnings=self.warnings(outcome),
             curves=_curves_svg(outcome),
@@ -276,7 +276,7 @@ def _picture(found: MotionJudged) -> Picture:
 
 def strong_lines(settings: MotionSettings) -> list[str]:
     """The lines by share that an experiment asks about, and the uncorrected one."""
-    return [Arm("replace", corrector).title for corrector in ("none", *asked_correctors(settings))]
+    return [Arm("replace", corrector).title for corrector in ("none", *select_asked_correctors(settings))]
 
 
 def _is_measured(outcome: MotionOutcome, key: str) -> bool:
@@ -285,7 +285,7 @@ def _is_measured(outcome: MotionOutcome, key: str) -> bool:
 
 def _shown_arms(found: MotionJudged) -> Iterator[tuple[str, Arm, list[Arm]]]:
     """Denoiser, the arm whose policy is shown, and the arms of the first picture."""
-    for pair in shown_pairs(found):
+    for pair in select_shown_pairs(found):
         yield pair.task, pair.arm, [*dict.fromkeys((BASELINE, pair.plain, pair.arm))]
 
 

@@ -7,12 +7,11 @@ import pytest
 
 from selfcorrect.experiments.motion.report.conclusion import (
     MotionOutcome,
-    answer,
-    asked_correctors,
-    correctors_of,
-    judged,
-    question,
-    shown_pairs,
+    format_answer,
+    format_question,
+    judge_outcome,
+    select_asked_correctors,
+    select_shown_pairs,
 )
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms
 from selfcorrect.experiments.motion.settings.presets import PRESETS
@@ -60,33 +59,28 @@ def arms(*correctors: str, policies: tuple[str, ...] = ("replace",)) -> tuple[Ar
 )
 def test_the_title_asks_about_the_corrector_that_was_run(correctors: tuple, asked: list, title: str):
     settings = outcome(*arms(*correctors)).settings
-    assert asked_correctors(settings) == asked
-    assert title in question(settings)
-
-
-def test_own_correctors_come_first_and_controls_last():
-    settings = outcome(*arms("low-pass", "kinematic", OWN, "physics")).settings
-    assert correctors_of(settings) == [OWN, "kinematic", "physics", "low-pass"]
+    assert select_asked_correctors(settings) == asked
+    assert title in format_question(settings)
 
 
 @pytest.mark.parametrize("corrector", ["kinematic", "physics", OWN])
 def test_any_corrector_alone_gets_its_answer(corrector: str):
-    good = judged(outcome(*arms(corrector), good=(corrector,)))
-    bad = judged(outcome(*arms(corrector)))
-    assert "better in 1 of 1" in answer(good)
-    assert "better" not in answer(bad)
-    assert "Recall" in answer(bad)
+    good = judge_outcome(outcome(*arms(corrector), good=(corrector,)))
+    bad = judge_outcome(outcome(*arms(corrector)))
+    assert "better in 1 of 1" in format_answer(good)
+    assert "better" not in format_answer(bad)
+    assert "Recall" in format_answer(bad)
 
 
 def test_what_is_asked_is_a_family_of_its_own():
-    found = judged(outcome(*arms("kinematic", "low-pass", OWN, policies=("augment:1", "replace")), good=(OWN,)))
+    found = judge_outcome(outcome(*arms("kinematic", "low-pass", OWN, policies=("augment:1", "replace")), good=(OWN,)))
     assert [pair.arm.corrector for pair in found.asked] == [OWN, OWN]
     assert [[effect.word for effect in both] for both in found.effects][:2] == [["better"] * 2] * 2
 
 
 def test_the_pair_of_the_largest_synthetic_share_is_shown():
-    measured = judged(outcome(*arms("physics", policies=("replace", "augment:1")), good=("physics",)))
-    assert [pair.arm.policy for pair in shown_pairs(measured)] == ["replace"]
+    measured = judge_outcome(outcome(*arms("physics", policies=("replace", "augment:1")), good=("physics",)))
+    assert [pair.arm.policy for pair in select_shown_pairs(measured)] == ["replace"]
 
 
 def test_lines_by_share_go_from_real_only_to_fully_synthetic_in_numbers():
