@@ -34,9 +34,9 @@ QUICK = Linear(samples=40, dimension=5, generations=12, seeds=800)
 
 
 def toy(settings: Linear) -> Toy:
-    """Both policies."""
+    """Declare both policies."""
 
-    def setup(stream: Stream) -> Setup:
+    def set_up(stream: Stream) -> Setup:
         shape = (settings.seeds, settings.dimension)
         real = true_pairs(shape, settings.samples, stream.child("real"), settings.noise)
         task = Task(LinearRegression.zero(*shape, noise=settings.noise), real, weight_errors)
@@ -51,7 +51,7 @@ def toy(settings: Linear) -> Toy:
     times = settings.generations // 2, settings.generations
     bound = predicted["replace"][0] * math.pi**2 / 6
     return Toy(
-        [bundle_replicates("linear", settings.seed, setup)],
+        [bundle_replicates("linear", settings.seed, set_up)],
         [
             *expect_predictions("{arm}: error at generation {t}", "error", predicted, 0.07, times),
             expect_below(

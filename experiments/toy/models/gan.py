@@ -38,27 +38,29 @@ class AdversarialNetwork(NetworkModel[Adversaries]):
         return Adversaries(self.dimension, self.latent, self.width, self.depth)
 
     def train(self, network: Adversaries, drawn: Iterator[Batch], generator: torch.Generator) -> None:
-        generating, judging = (
-            torch.optim.Adam(part.parameters(), lr=self.learning_rate, betas=(0.0, 0.9))
-            for part in (network.generator, network.discriminator)
-        )
+        generator_optimizer = self._make_optimizer(network.generator)
+        discriminator_optimizer = self._make_optimizer(network.discriminator)
         for step, (batch, labels) in enumerate(drawn):
-            descend(judging, self.loss(network, batch, labels, generator), step)
-            score = network.discriminator(self._fake(network, len(batch), generator))
-            descend(generating, softplus(-score).mean(), step)
+            descend(discriminator_optimizer, self.loss(network, batch, labels, generator), step)
+            score = network.discriminator(self._draw_fake(network, len(batch), generator))
+            descend(generator_optimizer, softplus(-score).mean(), step)
+
+    def _make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam(network.parameters(), lr=self.learning_rate, betas=(0.0, 0.9))
 
     def loss(self, network: Adversaries, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """The discriminator's: non-saturating classification plus the penalty on its gradient at real data."""
-        real, fake = values.requires_grad_(), self._fake(network, len(values), generator).detach()
+        """Return the discriminator's loss: non-saturating, with a penalty on its gradient at real data."""
+        real = values.requires_grad_()
+        fake = self._draw_fake(network, len(values), generator).detach()
         score = network.discriminator(real)
         (gradient,) = torch.autograd.grad(score.sum(), real, create_graph=True)
         penalty = gradient.square().sum(1).mean()
         return (softplus(-score) + softplus(network.discriminator(fake))).mean() + self.gradient_penalty / 2 * penalty
 
-    def _fake(self, network: Adversaries, count: int, generator: torch.Generator) -> Tensor:
+    def _draw_fake(self, network: Adversaries, count: int, generator: torch.Generator) -> Tensor:
         return network.generator(torch.randn((count, self.latent), generator=generator))
 
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """One point (d,) per entry of `labels`."""
-        return self._fake(self.trained, len(labels), stream.torch())
+        """Draw one point (d,) per entry of `labels`."""
+        return self._draw_fake(self.trained, len(labels), stream.torch())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -35,24 +36,30 @@ class GroupedGaussians(TensorModel):
         return cls(ones[0] / 4, 0 * ones, ones, torch.zeros(3, dtype=torch.float64))
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
-        """Weighted moments of each cell, and weighted least squares for the boundary."""
-        values, weights = samples.values.double(), samples.weights.double() / samples.weights.sum()
-        group, label = values[:, 2].long(), values[:, 3].long()
+        """Fit weighted moments of each cell, and the boundary by weighted least squares."""
+        values = samples.values.double()
+        weights = samples.weights.double() / samples.weights.sum()
+        groups = values[:, 2].long()
+        labels = values[:, 3].long()
         design = torch.cat([torch.ones(len(values), 1, dtype=torch.float64), values[:, :2]], dim=1)
         root = weights.sqrt()[:, None]
-        target = root * (2 * label[:, None] - 1).double()
+        target = root * (2 * labels[:, None] - 1).double()
         boundary = torch.linalg.lstsq(root * design, target, driver="gels").solution[:, 0]  # always the same bits
-        shares, means, deviations = self.shares.clone(), self.means.clone(), self.deviations.clone()
-        for cell in ((g, y) for g in range(2) for y in range(2)):
-            own = weights * ((group == cell[0]) & (label == cell[1]))
-            shares[cell] = own.sum()
-            if (own > 0).sum() > 1:
-                means[cell] = own @ values[:, :2] / own.sum()
-                deviations[cell] = (own @ (values[:, :2] - means[cell]).square() / own.sum()).sqrt()
+        shares = self.shares.clone()
+        means = self.means.clone()
+        deviations = self.deviations.clone()
+        for cell in itertools.product(range(2), range(2)):
+            group, label = cell
+            cell_weights = weights * ((groups == group) & (labels == label))
+            shares[cell] = cell_weights.sum()
+            if (cell_weights > 0).sum() > 1:
+                means[cell] = cell_weights @ values[:, :2] / cell_weights.sum()
+                squares = (values[:, :2] - means[cell]).square()
+                deviations[cell] = (cell_weights @ squares / cell_weights.sum()).sqrt()
         return replace(self, shares=shares, means=means, deviations=deviations, boundary=boundary)
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """People of groups drawn by share, labelled by the classifier."""
+        """Draw people of groups by share, labelled by the classifier."""
         cell = torch.multinomial(
             self.shares.flatten(), len(labels), replacement=True, generator=stream.child("cell").torch()
         )
@@ -61,5 +68,5 @@ class GroupedGaussians(TensorModel):
         return torch.cat([points, (cell // 2)[:, None], self.classify(points)[:, None]], dim=1)
 
     def classify(self, points: Tensor) -> Tensor:
-        """The classifier's labels (N,) of points (N, 2)."""
+        """Return the labels (N,) that the classifier gives to points (N, 2)."""
         return (self.boundary[0] + points @ self.boundary[1:] > 0).double()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from selfcorrect.correctors.contract import Corrector
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.loop.policy import Augment, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
+from selfcorrect.models.protocol import GenerativeModel
 
 from ...studies.claims import (
     Quantity,
@@ -31,6 +33,8 @@ from ..declaration import Column, Setup, Toy, ToySettings, bundle_seeds
 from ..models.mixture import Mixture
 
 PLAIN, AUGMENTED = "replace", "augment"
+RARE, RARE_SHARE = 2, 0.1
+"""Number and weight of the rare component."""
 ANCHORED, FITTED = "replace, k-means corrector", "replace, mixture corrector"
 TRUTH = Mixture(
     weights=torch.tensor([0.6, 0.3, 0.1], dtype=torch.float64),
@@ -53,31 +57,32 @@ QUICK = MixtureLoop(generations=12, seeds=12)
 
 
 def toy(settings: MixtureLoop) -> Toy:
-    """All arms."""
+    """Declare all arms."""
     simpson = theory.expected_simpson(TRUTH.weights.numpy(), settings.real_count, settings.generations + 1)[-1]
-    rare = {arm: (final_value(arm, "rare_share") - 0.1).map(np.abs) for arm in (PLAIN, ANCHORED)}
 
-    def left(key: str) -> Quantity:
-        """The last generation's, over the mean of generation 0."""
+    def measure_remainder(key: str) -> Quantity:
+        """The last generation, over the mean of generation 0."""
         return Quantity(lambda curves: curves[PLAIN][key][:, -1] / curves[PLAIN][key][:, 0].mean())
 
+    def measure_rare_error(arm: str) -> Quantity:
+        return (final_value(arm, "rare_share") - RARE_SHARE).map(np.abs)
+
+    tail_loss = measure_remainder("variance") - measure_remainder("tail_mass")
+    rare_gain = measure_rare_error(ANCHORED) - measure_rare_error(PLAIN)
+
     return Toy(
-        [bundle_seeds(settings, lambda stream: _setup(settings, stream))],
+        [bundle_seeds(settings, partial(set_up, settings))],
         [
             expect_agreement("replace: Σ weight² at the end", final_value(PLAIN, "simpson"), simpson, 0.03),
             expect_below("replace: the tails go", final_change(PLAIN, "tail_mass")),
-            expect_above(
-                "replace: more of the tails is lost than of the variance", left("variance") - left("tail_mass")
-            ),
+            expect_above("replace: more of the tails is lost than of the variance", tail_loss),
             expect_above("replace: the held-out loss grows", final_change(PLAIN, "risk")),
             expect_above("augment keeps more of the tails", final_difference(AUGMENTED, PLAIN, "tail_mass")),
             *mark_unpublished(
                 expect_above(
                     "the mixture corrector keeps more of the tails", final_difference(FITTED, PLAIN, "tail_mass")
                 ),
-                expect_below(
-                    "the k-means corrector holds the share of the rare component", rare[ANCHORED] - rare[PLAIN]
-                ),
+                expect_below("the k-means corrector holds the share of the rare component", rare_gain),
             ),
         ],
         [
@@ -94,52 +99,61 @@ def toy(settings: MixtureLoop) -> Toy:
     )
 
 
-def _setup(settings: MixtureLoop, stream: Stream) -> Setup:
+def set_up(settings: MixtureLoop, stream: Stream) -> Setup:
+    """All arms with the same points."""
     real = Samples.real(TRUTH.sample(torch.zeros(settings.real_count), stream.child("real")))
-    task = Task(Mixture.make_untrained(3, 2), real, lambda candidate: _scores(settings, candidate), initial_steps=100)
+    task = Task(Mixture.make_untrained(3, 2), real, partial(_measure, settings), initial_steps=100)
     anchors = fit_anchors(real, settings.samples_per_centroid, stream.child("anchors"))
     fitted = task.model.fit(real, 100, stream.child("corrector"))
-    corrections = {ANCHORED: Correction(AnchoredCorrector(anchors)), FITTED: Correction(_draw_from(fitted), 1.0)}
-    plan = Plan(Replace(), settings.generations, 100)
-    corrected = {arm: replace(plan, correction=one) for arm, one in corrections.items()}
-    return Setup(task, {PLAIN: plan, AUGMENTED: replace(plan, policy=Augment(1.0)), **corrected})
+    plain = Plan(Replace(), settings.generations, 100)
+    plans = {
+        PLAIN: plain,
+        AUGMENTED: replace(plain, policy=Augment(1.0)),
+        ANCHORED: replace(plain, correction=Correction(AnchoredCorrector(anchors))),
+        FITTED: replace(plain, correction=Correction(redraw_from(fitted), 1.0)),
+    }
+    return Setup(task, plans)
 
 
-def _draw_from(model) -> Corrector:
+def redraw_from(model: GenerativeModel) -> Corrector:
+    """Return a corrector that replaces every sample by one of a model."""
+
     def redraw(samples: Samples, stream: Stream) -> Samples:
         return samples.with_values(model.sample(samples.labels, stream))
 
     return redraw
 
 
-def _tail_threshold(share: float) -> float:
+def _find_threshold(share: float) -> float:
+    """Return the log-density that a share of the truth does not reach."""
     points = TRUTH.sample(torch.zeros(20_000), streams(0).child("tails"))
     return float(TRUTH.log_density(points).logsumexp(1).quantile(share))
 
 
-TAIL, SUPPORT = _tail_threshold(0.05), _tail_threshold(0.001)
+TAIL = _find_threshold(0.05)
+SUPPORT = _find_threshold(0.001)
 
 
 def _measure_reach(model: Mixture) -> Tensor:
-    """Share of the truth's tail where the model is as dense as the truth is at the edge of its support."""
+    """Return the share of the truth's tail in which the model is as dense as the truth at its edge."""
     points = TRUTH.sample(torch.zeros(8000), streams(0).child("tail points"))
     tail = points[TRUTH.log_density(points).logsumexp(1) < TAIL]
     return (model.log_density(tail).logsumexp(1) > SUPPORT).double().mean()
 
 
-def _scores(settings: MixtureLoop, candidate: Candidate) -> dict[str, Tensor]:
+def _measure(settings: MixtureLoop, candidate: Candidate) -> dict[str, Tensor]:
     model = candidate.model
     assert isinstance(model, Mixture)
     samples = candidate.samples(settings.judged).values
     held_out = TRUTH.sample(torch.zeros(settings.judged), candidate.stream.child("truth"))
-    by_component = TRUTH.log_density(samples)
-    truth = by_component.logsumexp(1)
-    excess = TRUTH.log_density(held_out).logsumexp(1) - model.log_density(held_out).logsumexp(1)
+    log_density = TRUTH.log_density(samples)
+    true_loss = -TRUTH.log_density(held_out).logsumexp(1)
+    model_loss = -model.log_density(held_out).logsumexp(1)
     return {
         "tail_mass": _measure_reach(model),
-        "outside_share": (truth < SUPPORT).double().mean(),
-        "rare_share": (by_component.argmax(1) == 2).double().mean(),
+        "outside_share": (log_density.logsumexp(1) < SUPPORT).double().mean(),
+        "rare_share": (log_density.argmax(1) == RARE).double().mean(),
         "simpson": model.weights.square().sum(),
         "variance": samples.var(0).sum(),
-        "risk": excess.mean(),
+        "risk": (model_loss - true_loss).mean(),
     }

@@ -59,24 +59,20 @@ QUICK = Shapes(models=("kernel density", "flow"), shapes=("eight-gaussians", "mo
 
 
 def toy(settings: Shapes) -> Toy:
-    """All models on all shapes."""
+    """Declare all models on all shapes."""
 
-    def look(model: GenerativeModel, stream: Stream) -> Tensor:
+    def draw_points(model: GenerativeModel, stream: Stream) -> Tensor:
         return model.sample(torch.zeros(settings.judged), stream)
 
-    def setup(name: str, shape: str, stream: Stream) -> Setup:
-        counts = settings.real_count, settings.judged
-        task = planar_task(MODELS[name], shape, *counts, stream, settings.first_steps)
-        plans = {f"{name}, {arm}": Plan(policy, settings.generations, settings.steps) for arm, policy in ARMS.items()}
-        return Setup(task, plans)
-
+    bundles, claims = [], []
+    for name in settings.models:
+        claims += _make_claims(settings, name)
+        for shape in settings.shapes:
+            setup = partial(set_up, settings, name, shape)
+            bundles.append(bundle_seeds(settings, setup, "shapes", shape, show=draw_points))
     return Toy(
-        [
-            bundle_seeds(settings, partial(setup, name, shape), "shapes", shape, show=look)
-            for name in settings.models
-            for shape in settings.shapes
-        ],
-        [claim for name in settings.models for claim in _claims(settings, name)],
+        bundles,
+        claims,
         [Column("coverage", "coverage"), Column("distance", "2-Wasserstein distance", "")],
         groups=settings.models,
         notes=(
@@ -87,44 +83,41 @@ def toy(settings: Shapes) -> Toy:
     )
 
 
-def _claims(settings: Shapes, name: str) -> Iterator[Claim]:
-    real, augmented, replaced = (f"{name}, {arm}" for arm in ARMS)
-    yield expect_above(
-        f"{name}: replace ends with less coverage than augment", final_difference(augmented, replaced, "coverage")
-    )
-    yield expect_above(
-        f"{name}: replace ends farther from the truth than augment", final_difference(replaced, augmented, "distance")
-    )
-    yield expect_above(
-        f"{name}: replace ends farther from the truth than real data only", final_difference(replaced, real, "distance")
-    )
+def _make_claims(settings: Shapes, name: str) -> Iterator[Claim]:
+    real, augmented, replaced = f"{name}, real only", f"{name}, augment", f"{name}, replace"
+    coverage_loss = final_difference(augmented, replaced, "coverage")
+    yield expect_above(f"{name}: replace ends with less coverage than augment", coverage_loss)
+    from_augmented = final_difference(replaced, augmented, "distance")
+    yield expect_above(f"{name}: replace ends farther from the truth than augment", from_augmented)
+    from_real = final_difference(replaced, real, "distance")
+    yield expect_above(f"{name}: replace ends farther from the truth than real data only", from_real)
     if name == "kernel density":
         spread = 1 + settings.real_count ** (-1 / 3)
-        grown = theory.replace_variance(settings.real_count, settings.generations, spread)[-1] * spread
+        law = theory.replace_variance(settings.real_count, settings.generations, spread)[-1] * spread
         statement = f"{name}: replace multiplies the variance by 1 + bandwidth²"
-        yield from mark_unpublished(expect_agreement(statement, final_value(replaced, "variance"), grown, 0.1))
+        yield from mark_unpublished(expect_agreement(statement, final_value(replaced, "variance"), law, 0.1))
 
 
-def planar_task(
-    model: GenerativeModel, shape: str, real_count: int, judged: int, stream: Stream, first_steps: int = 0
-) -> Task:
-    """Points to train on, and as many others to judge by as samples are drawn."""
-    real = Samples.real(SHAPES[shape](real_count, stream.child("real"))[0])
-    reference = SHAPES[shape](judged, stream.child("reference"))[0].numpy()
+def set_up(settings: Shapes, name: str, shape: str, stream: Stream) -> Setup:
+    """Points of a shape to train on, as many others to judge by as samples are drawn, and the arms of a model."""
+    draw_shape = SHAPES[shape]
+    real = Samples.real(draw_shape(settings.real_count, stream.child("real"))[0])
+    reference = draw_shape(settings.judged, stream.child("reference"))[0].numpy()
 
-    def scores(candidate: Candidate) -> dict[str, float]:
-        drawn = candidate.samples(judged).values.double().numpy()
+    def measure(candidate: Candidate) -> dict[str, float]:
+        points = candidate.samples(settings.judged).values.double().numpy()
         return {
-            **neighbour_metrics(reference, drawn),
-            "distance": wasserstein(reference, drawn),
-            "variance": float(drawn.var(0).sum() / reference.var(0).sum()),
+            **neighbour_metrics(reference, points),
+            "distance": measure_wasserstein(reference, points),
+            "variance": float(points.var(0).sum() / reference.var(0).sum()),
         }
 
-    return Task(model, real, scores, first_steps)
+    plans = {f"{name}, {arm}": Plan(policy, settings.generations, settings.steps) for arm, policy in ARMS.items()}
+    return Setup(Task(MODELS[name], real, measure, settings.first_steps), plans)
 
 
-def wasserstein(reference: np.ndarray, candidate: np.ndarray) -> float:
-    """Exact 2-Wasserstein distance between equally many points, (N, 2) each."""
+def measure_wasserstein(reference: np.ndarray, candidate: np.ndarray) -> float:
+    """Return the exact 2-Wasserstein distance between equally many points, (N, 2) each."""
     costs = cdist(reference, candidate, "sqeuclidean")
     rows, columns = linear_sum_assignment(costs)
     return float(np.sqrt(costs[rows, columns].mean()))

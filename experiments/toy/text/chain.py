@@ -57,92 +57,121 @@ class WordChain(ToySettings):
 
     @property
     def draws(self) -> np.ndarray:
-        """How many transitions out of each word a generation has on average, (words,)."""
+        """Mean number of transitions out of each word in a generation, (words,)."""
         return (self.truth.stationary().numpy() * self.texts * (self.length - 1)).round().astype(int)
 
-    def bundle(self) -> Bundle:
-        """Replace, keep a tenth, accumulate."""
-        policies = dict(zip(CHAIN, (Replace(), Keep(0.1), Accumulate(1.0)), strict=True))
+    def make_bundle(self) -> Bundle:
+        """Return the arms that replace, keep a tenth, and accumulate."""
+        policies = {NONE: Replace(), TENTH: Keep(0.1), ALL: Accumulate(1.0)}
         plans = {arm: Plan(policy, self.generations) for arm, policy in policies.items()}
-        truth, untrained = self.truth, MarkovChain.uniform(self.seeds, words=self.words, length=self.length)
-        rows = {"initial": truth.initial, "transition": truth.transition}
-        replicates = replace(truth, **{key: row.expand(self.seeds, *row.shape) for key, row in rows.items()})
+        truth = self.truth
+        replicates = replace(
+            truth,
+            initial=truth.initial.expand(self.seeds, *truth.initial.shape),
+            transition=truth.transition.expand(self.seeds, *truth.transition.shape),
+        )
+        untrained = MarkovChain.uniform(self.seeds, words=self.words, length=self.length)
 
-        def setup(stream: Stream) -> Setup:
+        def set_up(stream: Stream) -> Setup:
             real = Samples.real(replicates.sample(torch.zeros(self.texts), stream.child("real")))
-            return Setup(Task(untrained, real, _scores), plans)
+            return Setup(Task(untrained, real, _measure), plans)
 
-        return bundle_replicates("chain", self.seed, setup)
+        return bundle_replicates("chain", self.seed, set_up)
 
-    def repetition(self) -> dict[str, np.ndarray]:
-        """Predicted Σ p² of every row from the first estimate on, (T + 1, words) per arm."""
-        last = self.generations + 1
-        laws = {
-            NONE: lambda row, n: theory.expected_simpson(row, n, last),
-            TENTH: lambda row, n: theory.kept_simpson(row, n, 0.1, last),
-            ALL: lambda row, n: theory.accumulated_simpson(row, n, last),
-        }
-        rows = list(zip(self.truth.transition.numpy(), self.draws, strict=True))
-        return {arm: np.stack([law(*row)[1:] for row in rows], axis=-1) for arm, law in laws.items()}
+    def predict_repetition(self) -> dict[str, np.ndarray]:
+        """Return the predicted Σ p² of every row from the first estimate on, (T + 1, words) per arm."""
+        count = self.generations + 1
+        rows: dict[str, list[np.ndarray]] = {NONE: [], TENTH: [], ALL: []}
+        for row, draws in zip(self.truth.transition.numpy(), self.draws, strict=True):
+            rows[NONE].append(theory.expected_simpson(row, draws, count)[1:])
+            rows[TENTH].append(theory.kept_simpson(row, draws, 0.1, count)[1:])
+            rows[ALL].append(theory.accumulated_simpson(row, draws, count)[1:])
+        return {arm: np.stack(curves, axis=-1) for arm, curves in rows.items()}
 
-    def transitions_left(self) -> np.ndarray:
-        """Predicted number of transitions in use where no texts are kept, (T + 1,)."""
-        rows = zip(self.truth.transition.numpy(), self.draws, strict=True)
-        return np.sum([theory.expected_vocabulary(row, n, self.generations + 1)[1:] for row, n in rows], axis=0)
+    def predict_transitions(self) -> np.ndarray:
+        """Return the predicted number of transitions in use if no texts are kept, (T + 1,)."""
+        by_row = []
+        for row, draws in zip(self.truth.transition.numpy(), self.draws, strict=True):
+            by_row.append(theory.expected_vocabulary(row, draws, self.generations + 1)[1:])
+        return np.sum(by_row, axis=0)
 
-    def sweep(self) -> Sweep:
-        """Σ p² of every row at the end, by how often it is estimated."""
+    def make_sweep(self) -> Sweep:
+        """Return Σ p² of every row at the end, by how often it is estimated."""
         order = np.argsort(self.draws)
-        measured = {arm: [final_value(arm, row_of(word)) for word in order] for arm in CHAIN}
-        predicted = {arm: law[-1, order] for arm, law in self.repetition().items()}
-        return Sweep("Word chain: rows of the last generation", "draws per row", "Σ p² of the row",
-                     self.draws[order], measured, predicted)  # fmt: skip
+        return Sweep(
+            title="Word chain: rows of the last generation",
+            x_label="draws per row",
+            y_label="Σ p² of the row",
+            x=self.draws[order],
+            lines={arm: [final_value(arm, name_row(word)) for word in order] for arm in CHAIN},
+            predicted={arm: law[-1, order] for arm, law in self.predict_repetition().items()},
+        )
 
-    def claims(self) -> list[Claim]:
-        """Of the entropy rate, the transitions in use, and the rows."""
-        draws, known, times = self.draws, float(self.truth.entropy_rate()), (self.generations // 2, self.generations)
+    def make_claims(self) -> list[Claim]:
+        """Return claims about the entropy rate, the transitions in use, and the rows."""
+        draws = self.draws
+        middle, last = self.generations // 2, self.generations
+        true_rate = float(self.truth.entropy_rate())
         bias = self.words * (self.words - 1) / (2 * draws.sum())  # of frequencies (Basharin 1959)
-        half, last = ({arm: value_at(arm, "entropy rate", t) for arm in CHAIN} for t in times)
-        late = {arm: (half[arm] - last[arm]) / known for arm in CHAIN}
-        rows, (rarest, *_, commonest) = {arm: law[-1] for arm, law in self.repetition().items()}, np.argsort(draws)
-        left, first = {NONE: self.transitions_left()}, initial_value(NONE, "entropy rate")
+        rows = {arm: law[-1] for arm, law in self.predict_repetition().items()}
+        transitions_left = {NONE: self.predict_transitions()}
+        by_draws = np.argsort(draws)
+        rarest, commonest = by_draws[0], by_draws[-1]
 
-        def mean_row(arm: str) -> Claim:
-            def mean(curves: Curves) -> np.ndarray:
-                return np.stack([curves[arm][row_of(word)][:, -1] for word in range(self.words)], axis=-1).mean(-1)
+        def measure_late_loss(arm: str) -> Quantity:
+            """The share of the entropy rate that is lost in the second half."""
+            return (value_at(arm, "entropy rate", middle) - value_at(arm, "entropy rate", last)) / true_rate
 
-            return expect_agreement(f"{arm.replace(':', ',')}: mean Σ p² of the rows", Quantity(mean), rows[arm].mean())
+        def claim_mean_row(arm: str) -> Claim:
+            def average(curves: Curves) -> np.ndarray:
+                final_rows = [curves[arm][name_row(word)][:, -1] for word in range(self.words)]
+                return np.stack(final_rows, axis=-1).mean(-1)
+
+            statement = f"{arm.replace(':', ',')}: mean Σ p² of the rows"
+            return expect_agreement(statement, Quantity(average), rows[arm].mean())
+
+        def claim_row(name: str, word: int) -> Claim:
+            statement = f"chain, none kept: Σ p² after the {name} word"
+            return expect_agreement(statement, final_value(NONE, name_row(word)), rows[NONE][word], 0.1)
 
         return [
-            *mark_unpublished(expect_agreement("chain: first estimate of the entropy rate", first, known - bias, 0.01)),
+            *mark_unpublished(
+                expect_agreement(
+                    "chain: first estimate of the entropy rate",
+                    initial_value(NONE, "entropy rate"),
+                    true_rate - bias,
+                    0.01,
+                )
+            ),
             expect_below("chain, none kept: the entropy rate falls", final_change(NONE, "entropy rate")),
             *expect_predictions(
-                "chain, none kept: transitions left at generation {t}", "transitions", left, times=times
+                "chain, none kept: transitions left at generation {t}",
+                "transitions",
+                transitions_left,
+                times=(middle, last),
             ),
-            mean_row(NONE),
-            *mark_unpublished(mean_row(TENTH), mean_row(ALL)),
-            *(
-                expect_agreement(
-                    f"chain, none kept: Σ p² after the {name} word",
-                    final_value(NONE, row_of(word)),
-                    rows[NONE][word],
-                    0.1,
-                )
-                for name, word in (("rarest", rarest), ("commonest", commonest))
+            claim_mean_row(NONE),
+            *mark_unpublished(claim_mean_row(TENTH), claim_mean_row(ALL)),
+            claim_row("rarest", rarest),
+            claim_row("commonest", commonest),
+            expect_above("chain, none kept: share of the entropy rate lost late", measure_late_loss(NONE), 0.05),
+            expect_below(
+                "chain, 10 % kept: share of the entropy rate lost late, bounded", measure_late_loss(TENTH), 0.02
             ),
-            expect_above("chain, none kept: share of the entropy rate lost late", late[NONE], 0.05),
-            expect_below("chain, 10 % kept: share of the entropy rate lost late, bounded", late[TENTH], 0.02),
-            expect_below("chain, accumulate: share of the entropy rate lost late, bounded", late[ALL], 0.02),
+            expect_below(
+                "chain, accumulate: share of the entropy rate lost late, bounded", measure_late_loss(ALL), 0.02
+            ),
         ]
 
 
-def row_of(word: int) -> str:
-    """The key of Σ p² of a row."""
+def name_row(word: int) -> str:
+    """Return the key of Σ p² of a row."""
     return f"Σ p² after word {word}"
 
 
-def _scores(candidate: Candidate) -> dict[str, Tensor]:
+def _measure(candidate: Candidate) -> dict[str, Tensor]:
     chain = candidate.model
     assert isinstance(chain, MarkovChain)
-    rows = {row_of(word): row for word, row in enumerate(chain.transition.square().sum(-1).unbind(-1))}
+    repetition = chain.transition.square().sum(-1)
+    rows = {name_row(word): row for word, row in enumerate(repetition.unbind(-1))}
     return {"entropy rate": chain.entropy_rate(), "transitions": (chain.transition > 0).sum((-2, -1)), **rows}

@@ -9,6 +9,7 @@ of the original kept, and with all text accumulated.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -64,29 +65,27 @@ QUICK = Language(chain=WordChain(seeds=40), windows=200, held_out_windows=100, f
 
 
 def toy(settings: Language) -> Toy:
-    """Words, chain and text."""
+    """Declare words, chain and text."""
     text = read_text(settings.text) if settings.text else documentation()
     train, held_out = windows_of(text, settings.alphabet, settings.window, settings.windows, settings.held_out_windows)
-    source = f"{settings.text}" if settings.text else "the documentation that comes with Python"
+    source = str(settings.text) if settings.text else "the documentation that comes with Python"
     chain = replace(settings.chain, seed=settings.seed)
-    known = np.full(chain.generations + 1, float(chain.truth.entropy_rate()))
-    sizes = (zipf(settings.words).numpy(), settings.word_count, settings.word_generations + 1)
-    words = {"vocabulary": theory.expected_vocabulary(*sizes)[1:], "simpson": theory.expected_simpson(*sizes)[1:]}
-    times = settings.word_generations // 2, settings.word_generations
+    true_rate = np.full(chain.generations + 1, float(chain.truth.entropy_rate()))
+    frequencies, count = zipf(settings.words).numpy(), settings.word_generations + 1
+    vocabulary = {WORDS: theory.expected_vocabulary(frequencies, settings.word_count, count)[1:]}
+    simpson = {WORDS: theory.expected_simpson(frequencies, settings.word_count, count)[1:]}
+    times = (settings.word_generations // 2, settings.word_generations)
     return Toy(
         [
-            bundle_replicates("words", settings.seed, lambda stream: _words(settings, stream)),
-            chain.bundle(),
-            bundle_seeds(settings, lambda stream: _text(settings, train, held_out)),
+            bundle_replicates("words", settings.seed, partial(set_up_words, settings)),
+            chain.make_bundle(),
+            bundle_seeds(settings, lambda stream: set_up_text(settings, train, held_out)),
         ],
         [
-            *(
-                claim
-                for key, law in words.items()
-                for claim in expect_predictions(f"words: {key} at generation {{t}}", key, {WORDS: law}, 0.03, times)
-            ),
+            *expect_predictions("words: vocabulary at generation {t}", "vocabulary", vocabulary, 0.03, times),
+            *expect_predictions("words: simpson at generation {t}", "simpson", simpson, 0.03, times),
             expect_below("words: the entropy falls", final_change(WORDS, "entropy")),
-            *chain.claims(),
+            *chain.make_claims(),
             expect_above("text: perplexity rises when none is kept", final_change(TEXT_NONE, "perplexity")),
             expect_above(
                 "text: more than with real text alone at equal steps",
@@ -100,15 +99,15 @@ def toy(settings: Language) -> Toy:
             ),
         ],
         [
-            Column("vocabulary", "words in use", ".0f", predicted={WORDS: words["vocabulary"]}),
-            Column("entropy rate", "entropy rate of the word chain, nats", predicted={"known truth": known}),
+            Column("vocabulary", "words in use", ".0f", predicted=vocabulary),
+            Column("entropy rate", "entropy rate of the word chain, nats", predicted={"known truth": true_rate}),
             Column(
-                "transitions", "transitions of the word chain in use", "", predicted={NONE: chain.transitions_left()}
+                "transitions", "transitions of the word chain in use", "", predicted={NONE: chain.predict_transitions()}
             ),
             Column("perplexity", "perplexity per character"),
         ],
         rows=(START, WORDS, *CHAIN, *TEXT),
-        figures=[chain.sweep()],
+        figures=[chain.make_sweep()],
         notes=(
             f"Perplexity is per character, on text that no model has seen. Text: {source}.",
             "With real text alone the model overfits its few windows at equal steps: a rise above that is collapse.",
@@ -119,17 +118,28 @@ def toy(settings: Language) -> Toy:
     )
 
 
-def _words(settings: Language, stream: Stream) -> Setup:
-    def judge(probabilities: Tensor) -> dict[str, Tensor]:
-        in_use, repeated = (probabilities > 0).sum(-1), probabilities.square().sum(-1)
-        return {"vocabulary": in_use, "simpson": repeated, "entropy": entropy(probabilities)}
+def set_up_words(settings: Language, stream: Stream) -> Setup:
+    """Words of Zipf's law, in replicates."""
 
-    task = word_task(zipf(settings.words), settings.word_count, judge, stream, settings.word_seeds)
+    def measure(probabilities: Tensor) -> dict[str, Tensor]:
+        return {
+            "vocabulary": (probabilities > 0).sum(-1),
+            "simpson": probabilities.square().sum(-1),
+            "entropy": entropy(probabilities),
+        }
+
+    task = word_task(zipf(settings.words), settings.word_count, measure, stream, settings.word_seeds)
     return Setup(task, {WORDS: Plan(Replace(), settings.word_generations)})
 
 
-def _text(settings: Language, train: Tensor, held_out: Tensor) -> Setup:
+def set_up_text(settings: Language, train: Tensor, held_out: Tensor) -> Setup:
+    """A transformer on windows of characters, with each policy."""
     model = LanguageModel(vocabulary=settings.alphabet, length=settings.window, batch_size=32)
-    policies = dict(zip(TEXT, (Replace(), Keep(0.1), Accumulate(1.0), RealOnly()), strict=True))
-    plans = {name: Plan(policy, settings.generations, steps=settings.steps) for name, policy in policies.items()}
+    policies = {
+        TEXT_NONE: Replace(),
+        TEXT_TENTH: Keep(0.1),
+        TEXT_ALL: Accumulate(1.0),
+        TEXT_REAL: RealOnly(),
+    }
+    plans = {arm: Plan(policy, settings.generations, steps=settings.steps) for arm, policy in policies.items()}
     return Setup(Task(model, Samples.real(train), perplexity_of(held_out), settings.first_steps), plans)

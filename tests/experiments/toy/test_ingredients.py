@@ -104,7 +104,7 @@ def test_grouped_gaussians_recover_the_truth_they_are_fitted_to() -> None:
 
 def test_wasserstein_of_a_shift_is_its_length() -> None:
     points = np.random.default_rng(0).normal(size=(50, 2))
-    assert shapes.wasserstein(points, points[::-1] + np.array([3.0, 4.0])) == pytest.approx(5.0)
+    assert shapes.measure_wasserstein(points, points[::-1] + np.array([3.0, 4.0])) == pytest.approx(5.0)
 
 
 def test_a_file_takes_the_place_of_the_documentation(tmp_path: Path) -> None:
