@@ -28,6 +28,8 @@ _LARGE_MOVE_M = 0.05
 """Move of the whole body beyond which the user is warned."""
 _READING, _COMPUTING, _WRITING = 0.2, 0.7, 0.1
 """Shares of the work."""
+_DIALOG_WIDTH = 360
+"""Width in pixels at which no option is cut."""
 _VERIFIED_FRAMES = 8
 """Frames in which a new action is compared with what it should show."""
 _LEVEL_RULE = "F4"
@@ -155,7 +157,7 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
         ],
     )
     held_rigs: EnumProperty(
-        name="Rigs with Constraints",
+        name="Constrained Rigs",
         items=[
             ("CONTROLS", "Key the Controls", "Keys on the controls of the rig; limbs of Rigify switch to FK"),
             ("COPY", "Copy", "Keys on the bones of a copy without controls; the original is hidden"),
@@ -171,7 +173,7 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
         frames = rig.choose_frames(context.object, context.scene, "ACTION").read
         self.frame_start = frames[0]
         self.frame_end = frames[-1]
-        return context.window_manager.invoke_props_dialog(self, confirm_text="Correct")
+        return context.window_manager.invoke_props_dialog(self, width=_DIALOG_WIDTH, confirm_text="Correct")
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the options, each beside what it depends on."""

@@ -20,6 +20,10 @@ from .program import Failure
 ROTATION_PROPERTIES = ("rotation_quaternion", "rotation_axis_angle", "rotation_euler")
 _MARGIN_S = 3.0
 """Time beside a part of an action that is read with it, so that the program sees what comes before and after."""
+_SHORTEST_TIP_M = 0.002
+"""Length of the shortest bone without children that a file can have meant."""
+_SAME_TAIL = 0.005
+"""Share of a bone's length up to which its child's tail counts as a repetition."""
 _SAME_HEAD = 1e-4
 """Share of a bone's length up to which two heads count as one place."""
 
@@ -234,7 +238,8 @@ def sample(uid: int, frames: range) -> Iterator[tuple[float, str]]:
     bones = find_rig(uid).data.bones
     needed = {ancestor.name for name in names for ancestor in (bones[name], *bones[name].parent_recursive)}
     pose = {name: np.empty((len(frames), 4, 4)) for name in needed}
-    channels = {name: _make_channels(find_rig(uid).pose.bones[name], len(frames)) for name in needed}
+    keyable = set(bones.keys()) if has_constraints(find_rig(uid)) else needed
+    channels = {name: _make_channels(find_rig(uid).pose.bones[name], len(frames)) for name in keyable}
     world = np.empty((len(frames), 4, 4))
     try:
         with shown_in_viewports(uid):
@@ -245,8 +250,9 @@ def sample(uid: int, frames: range) -> Iterator[tuple[float, str]]:
                     raise Failure(f"{evaluated.name} is not in the view layer; enable its collection first")
                 world[step] = evaluated.matrix_world
                 for name in needed:
+                    pose[name][step] = evaluated.pose.bones[name].matrix
+                for name in keyable:
                     pose_bone = evaluated.pose.bones[name]
-                    pose[name][step] = pose_bone.matrix
                     channels[name].location[step] = pose_bone.location
                     channels[name].rotation[step] = getattr(pose_bone, get_rotation_property(pose_bone))
                     channels[name].scale[step] = pose_bone.scale
@@ -315,7 +321,8 @@ def make_clip(sampled: Sampled, scene: bpy.types.Scene, placement: Placement) ->
     tips_m = {}
     for joint in set(range(len(names))) - set(parents):
         bone = rig.data.bones[names[joint]]
-        tips_m[joint] = Y_UP @ start @ np.array(bone.tail_local - bone.head_local) * placement.unit_m
+        if not has_invented_tail(bone, placement.unit_m):
+            tips_m[joint] = Y_UP @ start @ np.array(bone.tail_local - bone.head_local) * placement.unit_m
     if parents.count(-1) > 1:  # the format has one root
         names = ["scene", *names]
         parents = [-1, *(parent + 1 for parent in parents)]
@@ -325,6 +332,21 @@ def make_clip(sampled: Sampled, scene: bpy.types.Scene, placement: Placement) ->
         tips_m = {joint + 1: tip_m for joint, tip_m in tips_m.items()}
     fps = scene.render.fps / scene.render.fps_base
     return Clip(tuple(names), tuple(parents), positions_m, rotations, fps, tips_m)
+
+
+def has_invented_tail(bone: bpy.types.Bone, unit_m: float) -> bool:
+    """Return whether a bone without children has a tail that an importer made up, because the file had none.
+
+    Importers of BVH and glTF then repeat the parent's bone, or leave a millimetre. The program must not take that for
+    the length of a foot.
+    """
+    tail = bone.tail_local - bone.head_local
+    if tail.length * unit_m < _SHORTEST_TIP_M:
+        return True
+    if bone.parent is None:
+        return False
+    parent_tail = bone.parent.tail_local - bone.parent.head_local
+    return (tail - parent_tail).length < _SAME_TAIL * parent_tail.length + _SHORTEST_TIP_M / unit_m
 
 
 def compute_targets(

@@ -332,6 +332,11 @@ def case_controls_of_rigs_get_the_keys():
     same(expected, deforming(rig), apart_m=2e-4, degrees=0.02)
     assert not any("DEF-" in path for path, _ in curves(action))
     assert len(bpy.data.objects) == 2, "there is no second character"
+    rig, _ = constrained()
+    corrected(rig, result="LAYER")
+    same(expected, deforming(rig), apart_m=2e-4, degrees=0.02)
+    rig.animation_data.action_influence = 0.0
+    same(before, deforming(rig))
 
 
 def case_rigs_with_constraints_can_be_baked_on_a_copy():
@@ -640,6 +645,15 @@ def case_errors_are_one_sentence_and_the_log_is_there():
 
 
 # --- nothing moves that should not -----------------------------------------------------------------------------------
+
+
+def case_tails_that_an_importer_made_up_are_no_feet():
+    for clip, expected in ((CLIP, 5), (CLIP.with_name("spoiled.bvh"), 0)):
+        rig = fresh("", clip)
+        leaves = [bone for bone in rig.data.bones if not bone.children]
+        assert len(leaves) == 5
+        known = [bone for bone in leaves if not module("rig").has_invented_tail(bone, 1.0)]
+        assert len(known) == expected, [bone.name for bone in known]
 
 
 def case_characters_stay_on_the_level_on_which_they_stand():
