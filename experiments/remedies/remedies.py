@@ -96,16 +96,16 @@ def lineages_quarter(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
 
 
 def lineages_reworked(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
-    """Matching and extrapolation, for which the model's own samples are corrected, too."""
+    """Matching, and extrapolation by half a step, for which the model's own samples are corrected, too."""
     task, plan = matched(task, plan, inputs)
     correction = plan.correction
     if correction is None:
-        return task, replace(plan, fitting=extrapolate(1.0))
+        return task, replace(plan, fitting=extrapolate(0.5))
 
     def rework(own: Samples, stream: Stream) -> Samples:
         return apply_corrector(own, correction, stream).samples
 
-    return task, replace(plan, fitting=extrapolate(1.0, rework))
+    return task, replace(plan, fitting=extrapolate(0.5, rework))
 
 
 # ---------------------------------------------------------------- sampling

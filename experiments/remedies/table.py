@@ -58,7 +58,7 @@ REMEDIES = Registry(
         RemedyRow(
             "lineages-quarter",
             f"{_BUILT}:lineages_quarter",
-            "The same with a quarter of the step of extrapolation, for loops with a corrector.",
+            "The same with a quarter of the step of extrapolation.",
             knows="the parent set",
             cost="up to 9 × samples, 2 × training",
             variant_of="lineages",
@@ -66,10 +66,9 @@ REMEDIES = Registry(
         RemedyRow(
             "lineages-reworked",
             f"{_BUILT}:lineages_reworked",
-            "Control: the same with the model's own samples corrected, which takes the correction back.",
+            "The same with half a step, and with the model's own samples corrected, for loops with a corrector.",
             knows="the parent set",
             cost="up to 9 × samples, 2 × training, 2 × correction",
-            needs_corrector=True,
             variant_of="lineages",
         ),
         RemedyRow(

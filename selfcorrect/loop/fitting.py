@@ -32,10 +32,11 @@ def extrapolate(strength: float = 1.0, rework: Rework | None = None) -> Fitting:
     After Alemohammad et al. 2025, "Neon" (arXiv 2510.03597). The step from a model to the one trained on its samples
     shows the bias of a generation, so a step the other way removes it. It needs only the model itself.
     strength: w; 0 is φ, 1 mirrors φ′. Works on `state()`: numbers are extrapolated, counts stay φ's.
-    rework: what φ's own samples go through before φ′ trains on them. In a corrected loop leave it out: φ was trained on
-    corrected samples, so its draws are corrected already, and φ − φ′ is the learner's bias alone. With the loop's
-    correction here, φ − φ′ contains the correction with the opposite sign, and extrapolation takes it back
-    (`analysis.theory.corrected_extrapolation`).
+    rework: what φ's own samples go through before φ′ trains on them, such as the loop's correction. For a learner that
+    learns the correction leave it out: φ's draws are corrected already, φ − φ′ is the learner's bias alone, and with
+    rework extrapolation takes the correction back (`analysis.theory.corrected_extrapolation`). A network that fits
+    corrected samples badly needs it: without it φ − φ′ also contains that fit, which extrapolation doubles
+    (docs/remedies.md).
     """
     if not -1e6 < strength < 1e6:
         raise SettingError(f"the strength of an extrapolation must be finite, got {strength}")

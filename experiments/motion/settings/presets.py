@@ -101,11 +101,19 @@ def _recipe(policy: str, static: str) -> tuple[Arm, ...]:
         *_loop(policy, "physics", "kinematic", "low-pass"),
         Arm(policy, remedy="matched"),
         Arm(policy, "physics", remedy="matched"),
-        Arm(policy, remedy="lineages"),
-        Arm(policy, "physics", remedy="lineages"),
-        replace(_HALF_WAY, policy=policy),
+        *_lineages(policy, "lineages"),
+        *_lineages(policy, "lineages-reworked"),
         Arm(static),
         Arm(static, remedy="matched"),
+    )
+
+
+def _lineages(policy: str, remedy: str) -> tuple[Arm, ...]:
+    """A form of `lineages`: without corrector, with physics, and with clean-up at half strength."""
+    return (
+        Arm(policy, remedy=remedy),
+        Arm(policy, "physics", remedy=remedy),
+        replace(_HALF_WAY, policy=policy, remedy=remedy),
     )
 
 
@@ -190,11 +198,12 @@ PRESET_ROWS = {
             3,
             real_count=256,
             judged_count=128,
+            feasibility_count=32,
             engine="mujoco",
-            initial_steps={"dct-mixer": 600},
-            steps={"dct-mixer": 40},
+            initial_steps={"dct-mixer": 450},
+            steps={"dct-mixer": 30},
         ),
-        cost="4 minutes, 0.1 GB",
+        cost="5 minutes, 0.1 GB",
         keep="sampling",
     ),
     "bad-cases": PresetRow(
@@ -254,19 +263,19 @@ PRESET_ROWS = {
         "what keeps realism and diversity at λ = 1",
         (*_recipe("augment:1", "augment_once:1"), *_inside_sampler("augment:1")),
         seeds=8,
-        cost="10 hours, 1.0 GB",
+        cost="13 hours, 1.3 GB",
     ),
     "recipe-4": _recipe_row(
         "the same at λ = 4",
         _recipe("augment:4", "augment_once:4"),
         seeds=4,
-        cost="12 hours, 0.4 GB",
+        cost="19 hours, 0.5 GB",
     ),
     "recipe-synthetic": _recipe_row(
         "the same, fully synthetic",
         _recipe("replace", "freeze"),
         seeds=4,
-        cost="4 hours, 0.4 GB",
+        cost="6 hours, 0.5 GB",
     ),
     "text": PresetRow(
         summary="captions are kept, their motions replaced: retrieval by caption",
