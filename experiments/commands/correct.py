@@ -82,7 +82,7 @@ class CorrectCommand:
         from ..correction.correct_remote import RemoteTask, correct_remote_set
         from ..correction.report import REPORT
 
-        results = correct_remote_set(RemoteTask(self.inputs[0], self.out, options), where)
+        results = correct_remote_set(RemoteTask(next(iter(self.inputs)), self.out, options), where)
         return tell(results, self.out, options, f"{self.out}/{REPORT}", quiet=self.quiet)
 
     def _check_outputs(self, out: Path, report: Path) -> None:

@@ -183,7 +183,7 @@ def run_loop(
     if done >= plan.generations:
         return model
     watch = Stopwatch()
-    guard = _Guard(task.real, content_hash(task.real), plan.correction)
+    guard = _MutationGuard(task.real, content_hash(task.real), plan.correction)
     with _phase(watch, "correct", done + 1):
         if plan.correction is not None and has_user_code(plan.correction) and not done:
             try_correction(plan.correction, model, task.real, stream)
@@ -202,13 +202,13 @@ def run_loop(
         here = stream.child("generation", generation)
         with _phase(watch, "sample", generation):
             past = store if overlapping(plan.policy) else None
-            parents = training if plan.bias is sample_plainly else _as_drawn(training, batch, past)
+            parents = training if plan.bias is sample_plainly else _restore_drawn_values(training, batch, past)
             sampler = plan.bias(model, parents)
             draw = _Drawer(model, sampler, generation - 1, real)
             labels = sampling_labels(real.labels, plan.policy.count(len(real), generation), here.child("label"))
             raw = draw(labels, here.child("sample")) if len(labels) else real.take(labels)
         with _phase(watch, "correct", generation):
-            batch = _correct(raw, plan.correction, here.child("correct"), _timed(draw, labels, watch))
+            batch = _correct(raw, plan.correction, here.child("correct"), _timed_redraw(draw, labels, watch))
             guard.check(batch.samples)
         descent: Metrics = {}
         if genealogy:
@@ -227,7 +227,7 @@ def run_loop(
             guard.check()
             kept = state_of(plan.correction.corrector) if plan.correction else {}
         calls = _corrector_calls(sampler, plan.correction, batch)
-        measured = {**scores, **_training_loss(model), **_realised(training, batch), **calls, **descent}
+        measured = {**scores, **_training_loss(model), **_measure_realised(training, batch), **calls, **descent}
         finished = Generation(generation, model.state(), batch, measured, watch.lap(), kept)
         store.commit(finished)
         observe(finished)
@@ -236,7 +236,7 @@ def run_loop(
 
 
 @dataclass(frozen=True)
-class _Guard:
+class _MutationGuard:
     """Notices what code of others did to the loop's own data, before it is trained on or committed."""
 
     real: Samples
@@ -259,7 +259,7 @@ class _Guard:
             )
 
 
-def _as_drawn(training: Samples, newest: CorrectedBatch, past: Store | None) -> Samples:
+def _restore_drawn_values(training: Samples, newest: CorrectedBatch, past: Store | None) -> Samples:
     """The training set with the samples of its newest batch as they were drawn. Children do not aim at their parents'
     corrections, or these would add up over generations. With the store of `past` batches, older ones are uncorrected
     too.
@@ -384,7 +384,7 @@ def _corrector_calls(sampler: Sampler, correction: Correction | None, batch: Cor
     return {CORRECTOR_CALLS: after + getattr(sampler, CORRECTOR_CALLS, 0)}
 
 
-def _realised(training: Samples, batch: CorrectedBatch) -> Metrics:
+def _measure_realised(training: Samples, batch: CorrectedBatch) -> Metrics:
     """What the generation really trained on, and what its corrector did."""
     distance = batch.samples.provenance.distance
     return {
@@ -407,7 +407,7 @@ def _phase(watch: Stopwatch, name: str, generation: int) -> Iterator[None]:
             raise LoopError(message, bug_behind(error)) from error
 
 
-def _timed(draw: _Drawer, labels: Tensor, watch: Stopwatch) -> Redraw:
+def _timed_redraw(draw: _Drawer, labels: Tensor, watch: Stopwatch) -> Redraw:
     """Draws the samples of a batch at given positions again; the time counts as sampling for every caller."""
 
     def redraw(slots: Tensor, stream: Stream) -> Samples:
