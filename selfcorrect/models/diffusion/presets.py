@@ -23,7 +23,7 @@ class DenoiserPreset:
 PRESETS = {
     "dct-mixer": DenoiserPreset(
         DiffusionConfig(denoiser="dct-mixer", width=128, depth=4, snr_factor=0.3, learning_rate=3e-3),
-        "as rough as real motion",
+        "band-limited",
         initial_steps=1500,
         steps=100,
     ),
