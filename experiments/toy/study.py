@@ -327,8 +327,8 @@ def load_settings(reference: str, *, quick: bool = False, **options: object) -> 
     """
     small = load_toy_module(reference).QUICK
     settings = small if quick else type(small)()
-    known = {field.name for field in fields(settings)}
-    changes = {name: value for name, value in options.items() if value is not None and name in known}
+    names = {field.name for field in fields(settings)}
+    changes = {name: value for name, value in options.items() if value is not None and name in names}
     return replace(settings, **changes)
 
 
@@ -371,8 +371,8 @@ def _split_replicates(table: Mapping[str, np.ndarray], names: Sequence[str]) -> 
     replicates = max(len(values) for values in table.values())  # some quantities are the same for all
     arms: dict[str, dict[str, np.ndarray]] = {name: {} for name in names}
     for key, values in table.items():
-        whole = np.broadcast_to(values, (replicates, values.shape[1]))
-        for name, part in zip(names, np.split(whole, len(names)), strict=True):
+        every_replicate = np.broadcast_to(values, (replicates, values.shape[1]))
+        for name, part in zip(names, np.split(every_replicate, len(names)), strict=True):
             arms[name][key] = part
     return arms
 

@@ -80,11 +80,11 @@ def select_toys(names: Sequence[str]) -> list[str]:
     if not names:
         raise SettingError(f"no toy loop is named, known are all, {', '.join(TOYS.names)}")
     files = [name for name in names if _is_file(name)]
-    wanted = {TOYS.row(name).name for name in names if name != "all" and not _is_file(name)}
+    named = {TOYS.row(name).name for name in names if name != "all" and not _is_file(name)}
     for file in files:
         if not Path(file).is_file():
             raise SettingError(f"{file}: no such file; a toy loop of your own is a Python file")
-    table = [row.name for row in TOYS if row.name in wanted or "all" in names]
+    table = [row.name for row in TOYS if row.name in named or "all" in names]
     return [*table, *dict.fromkeys(files)]
 
 

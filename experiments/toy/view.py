@@ -136,13 +136,13 @@ def summarize(name: str, checks: Sequence[Check], seconds: float) -> str:
         outcome: [check.statement for check in checks if check.outcome == outcome]
         for outcome in ("holds", "fails", "undecided")
     }
-    held = len(by_outcome.pop("holds"))
+    hold_count = len(by_outcome.pop("holds"))
     rest = "".join(f"; {outcome}: {'; '.join(statements)}" for outcome, statements in by_outcome.items() if statements)
-    return f"{name}: {held} of {len(checks)} statements hold, {seconds:.1f} s{rest}"
+    return f"{name}: {hold_count} of {len(checks)} statements hold, {seconds:.1f} s{rest}"
 
 
 def _list_not_reproduced(results: Mapping[str, Result]) -> Iterator[str]:
-    """A sentence for each published claim that failed here."""
+    """Yield a sentence for each published claim that failed here."""
     for name, result in results.items():
         for check in result.checks:
             if is_not_reproduced(check):
@@ -151,15 +151,15 @@ def _list_not_reproduced(results: Mapping[str, Result]) -> Iterator[str]:
 
 
 def is_not_reproduced(check: Check) -> bool:
-    """Whether a published claim failed here."""
+    """Return True for a published claim that failed here."""
     return check.published and check.outcome == "fails"
 
 
 def _make_overview(results: Mapping[str, Result], rows: Mapping[str, ToyRow], seconds: Mapping[str, float]) -> Section:
     table = Table("toys", "Loop", ["Source", "Statements that hold", "Seconds"])
     for name, result in results.items():
-        held = sum(check.outcome == "holds" for check in result.checks)
-        cells = [rows[name].source, f"{held} of {len(result.checks)}", f"{seconds[name]:.1f}"]
+        hold_count = sum(check.outcome == "holds" for check in result.checks)
+        cells = [rows[name].source, f"{hold_count} of {len(result.checks)}", f"{seconds[name]:.1f}"]
         table.rows.append(PageRow(name, [*map(Cell, cells)]))
     return Section("At a glance", "Each loop with its source, and how many of its statements hold.", table)
 

@@ -25,7 +25,15 @@ AUTHORS_REPEATED = (0.587, 0.553, 0.510, 0.414, 0.273, 0.128, 0.076, 0.038)  # t
 
 
 def authors_bundle(real_count: int, ratio: float, generations: int, seeds: int, seed: int) -> list[Bundle]:
-    """All strengths as replicates of one arm; nothing for no seeds."""
+    """Return all strengths as replicates of one arm; nothing for no seeds.
+
+    Args:
+        real_count: Real points of each loop.
+        ratio: Synthetic samples per real one.
+        generations: Generations after generation 0.
+        seeds: Number of loops for each strength.
+        seed: Root seed.
+    """
     strengths = torch.tensor([torch.nan, *PAPER_STRENGTHS], dtype=torch.float64).repeat_interleave(seeds)
 
     def setup(stream: Stream) -> Setup:
@@ -39,7 +47,7 @@ def authors_bundle(real_count: int, ratio: float, generations: int, seeds: int, 
 
 
 def authors_claims() -> list[Claim]:
-    """Each strength ends as it did in a run of their program."""
+    """Return claims that each strength ends as it did in a run of their program."""
     nothing, *corrected = AUTHORS
     return [
         *(
@@ -64,13 +72,15 @@ class TaperedAccumulate:
         return round(self.synthetic_ratio * real_count)
 
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
-        batches = ((history.batch(past), past) for past in range(1, generation + 1))
-        kept = [batch.take(torch.arange(len(batch) * past // generation)) for batch, past in batches]
-        return concatenate([real, *kept])
+        batches = []
+        for past in range(1, generation + 1):
+            batch = history.batch(past)
+            batches.append(batch.take(torch.arange(len(batch) * past // generation)))
+        return concatenate([real, *batches])
 
 
 def histogram_corrector(strengths: Tensor, bins: int = 10, candidates: int = 128) -> Corrector:
-    """Redraws (p_histogram + γ p_truth) / (1 + γ) by rejection from the truth N(0, I), as the authors' program does.
+    """Redraw (p_histogram + γ p_truth) / (1 + γ) by rejection from the truth N(0, I), as the authors' program does.
 
     strengths: γ per replicate, (replicates,); NaN leaves a replicate untouched. Their acceptance bound is the mixture's
     highest density over the proposal's at the origin; far from the origin it is too low, which cuts the tails.
@@ -97,7 +107,7 @@ def histogram_corrector(strengths: Tensor, bins: int = 10, candidates: int = 128
 
 
 def _histogram(values: Tensor, bins: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Densities (replicates, bins, bins) of values (N, replicates, 2), lower edges and bin widths (replicates, 2)."""
+    """Return densities (replicates, bins, bins) of values (N, replicates, 2), with edges and widths of bins."""
     low, high = values.amin(0), values.amax(0)
     width = ((high - low) / bins).clamp(min=1e-12)
     cell = ((values - low) / width).long().clamp(max=bins - 1)
@@ -108,7 +118,7 @@ def _histogram(values: Tensor, bins: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _look_up(table: Tensor, low: Tensor, width: Tensor, points: Tensor) -> Tensor:
-    """Density (N, replicates) at points (N, replicates, 2); points just below the edge count for the first bin."""
+    """Return the density (N, replicates) at points (N, replicates, 2); the first bin has points just below its edge."""
     cell = ((points - low) / width).trunc().long()
     inside = ((cell >= 0) & (cell < table.shape[1])).all(-1)
     cell = cell.clamp(0, table.shape[1] - 1)

@@ -1,4 +1,4 @@
-"""What the Gaussian toys share: many seeds at once in the plane, the truth N(0, I), distances to it, correctors."""
+"""Parts of the Gaussian toys: many seeds at once in the plane, the truth N(0, I), distances to it, correctors."""
 
 from __future__ import annotations
 
@@ -20,18 +20,27 @@ from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.models.protocol import GenerativeModel
 
 DIMENSION = 2
-TAIL_RADIUS, SUPPORT_RADIUS = (math.sqrt(stats.chi2.ppf(share, DIMENSION)) for share in (0.95, 0.999))
-"""Radii that 5 % and 0.1 % of the truth exceed."""
+TAIL_RADIUS = math.sqrt(stats.chi2.ppf(0.95, DIMENSION))
+"""Radius that 5 % of the truth exceed."""
+SUPPORT_RADIUS = math.sqrt(stats.chi2.ppf(0.999, DIMENSION))
+"""Radius that 0.1 % of the truth exceed."""
 
 
 def gaussian_task(real_count: int, seeds: int, stream: Stream, evaluate: Evaluate | None = None) -> Task:
-    """`seeds` independent loops in the plane as one: n real points each from N(0, I), fitted by maximum likelihood."""
+    """Return independent loops in the plane as one task: points from N(0, I), fitted by maximum likelihood.
+
+    Args:
+        real_count: Real points of each loop.
+        seeds: Number of loops.
+        stream: Random numbers of the real points.
+        evaluate: The judge, by default `distance_to_truth`.
+    """
     real = Samples.real(normal(real_count, stream.child("real"), seeds, DIMENSION))
     return Task(Gaussian.standard(seeds, DIMENSION), real, evaluate or distance_to_truth)
 
 
 def distance_to_truth(candidate: Candidate) -> dict[str, Tensor]:
-    """Per seed: 2-Wasserstein distance to N(0, I), variance and squared mean per dimension, log-determinant."""
+    """Return 2-Wasserstein distance to N(0, I), variance and squared mean per dimension, log-determinant, per seed."""
     model = candidate.model
     assert isinstance(model, Gaussian)
     spectrum = torch.linalg.eigvalsh(model.covariance).clamp(min=0)
@@ -45,7 +54,13 @@ def distance_to_truth(candidate: Candidate) -> dict[str, Tensor]:
 
 
 def share_inside(model: GenerativeModel, points: Tensor, radius: float) -> Tensor:
-    """Share of points (N, d) within `radius` standard deviations of each replicate's model, (replicates,)."""
+    """Return the share of points that lie in an ellipse of each replicate's model, (replicates,).
+
+    Args:
+        model: A Gaussian with replicates.
+        points: (N, d).
+        radius: Size of the ellipse in standard deviations.
+    """
     assert isinstance(model, Gaussian)
     offset = points - model.mean[:, None]
     spectrum, vectors = torch.linalg.eigh(model.covariance)
@@ -55,12 +70,12 @@ def share_inside(model: GenerativeModel, points: Tensor, radius: float) -> Tenso
 
 
 def draw_truth(samples: Samples, stream: Stream) -> Samples:
-    """The ideal corrector: every sample becomes a fresh draw from the truth N(0, I)."""
+    """Replace every sample by a fresh draw from the truth N(0, I): the ideal corrector."""
     return samples.with_values(normal(len(samples), stream, *samples.values.shape[1:]))
 
 
 def draw_from(real: Samples) -> Corrector:
-    """The empirical corrector: every sample becomes a random real training point of the same seed."""
+    """Return the empirical corrector: every sample becomes a random real training point of the same seed."""
 
     def draw_real(samples: Samples, stream: Stream) -> Samples:
         shape = samples.values.shape[:2]
@@ -71,12 +86,12 @@ def draw_from(real: Samples) -> Corrector:
 
 
 def per_seed(corrector: Corrector, strength: float) -> Correction:
-    """A mixture correction with a separate coin for every sample of every seed."""
+    """Return a mixture correction with a separate coin for every sample of every seed."""
     return Correction(corrector, strength, replicate_axes=1)
 
 
 def fresh_normal(seeds: int) -> FreshSource:
-    """New real points in every generation."""
+    """Return a source of new real points in every generation."""
 
     def draw(generation: int, count: int, stream: Stream) -> Samples:
         return Samples.real(normal(count, stream.child("fresh"), seeds, DIMENSION))

@@ -36,7 +36,7 @@ from .tasks import word_task
 
 NONE, BOTH, OWN = "no curation", "both curated", "own curation only"
 CURATED = {NONE: (False, False), BOTH: (True, True), OWN: (True, False)}
-"""Whether people curate the first and the second model; the first is judged by its own raters."""
+"""Arm → do people curate the first and the second model? The first is judged by its own raters."""
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def test_closed_forms_ignore_samples_of_weight_zero(name: str) -> None:
     spoil = real.with_values(torch.ones_like(real.values))
     plain, weightless, spoiled = (
         model.fit(part, 0, STREAM).state().popitem()[1]
-        for part in (real, concatenate([real, spoil.weighted(0.0)]), concatenate([real, spoil]))
+        for part in (real, concatenate([real, spoil.with_weight(0.0)]), concatenate([real, spoil]))
     )
     assert torch.allclose(plain, weightless)
     assert not torch.allclose(plain, spoiled)
