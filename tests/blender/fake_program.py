@@ -35,11 +35,11 @@ def main(words: list[str]) -> int:
         print("correct:  40%|####      | 4/10", file=sys.stderr, flush=True)
         time.sleep(600)
     out.mkdir()
-    told = {"verdict": "accepted", "reason": "", "before": {}, "after": {}, "moved_m": 0.0}
-    told["parts"] = dict(enumerate(load("exchange").read_bvh(source).names))
+    report = {"verdict": "accepted", "reason": "", "before": {}, "after": {}, "moved_m": 0.0}
+    report["parts"] = dict(enumerate(load("exchange").read_bvh(source).names))
     if acts == "reject":
-        told |= {"verdict": "rejected", "reason": "fell", "frame": 7}
-    (out / "report.json").write_text(json.dumps({"motions": [told]}))
+        report |= {"verdict": "rejected", "reason": "fell", "frame": 7}
+    (out / "report.json").write_text(json.dumps({"motions": [report]}))
     shutil.copy(source, out / source.name)
     if acts == "contacts":
         stands = {"part": "left foot", "first_frame": 4, "last_frame": 10, "position_m": [0, 0, 0], "kind": "stands"}
@@ -48,7 +48,7 @@ def main(words: list[str]) -> int:
             shutil.copy(words[words.index("--contacts") + 1], "given.json")
     if acts in ("lift", "contacts"):
         exchange = load("exchange")
-        exchange.write_bvh(out / source.name, lifted(exchange.read_bvh(source)))
+        exchange.write_bvh(out / source.name, lift(exchange.read_bvh(source)))
     if acts == "cut":
         (out / "report.json").write_text((out / "report.json").read_text()[:40])
     if acts == "half":
@@ -57,7 +57,7 @@ def main(words: list[str]) -> int:
     return 1 if acts == "reject" else 0
 
 
-def lifted(clip):
+def lift(clip):
     """A clip 10 cm higher, with a knee that is turned by 0.2 rad about the vertical axis, and all below it."""
     places, turns = clip.positions_m + np.array([0, LIFT_M, 0]), clip.rotations.copy()
     knees = [joint for joint, name in enumerate(clip.names) if name.endswith(TURNED)]

@@ -40,15 +40,15 @@ def fresh(acts: str = "lift", clip: Path = CLIP) -> bpy.types.Object:
     bpy.context.preferences.addons[NAME].preferences.program = str(FAKE if acts else PROGRAM)
     os.environ["FAKE"] = acts
     FAKE.touch()  # another program, of which nothing is remembered
-    return imported(clip)
+    return import_clip(clip)
 
 
-def imported(clip: Path) -> bpy.types.Object:
+def import_clip(clip: Path) -> bpy.types.Object:
     bpy.ops.import_anim.bvh(filepath=str(clip), global_scale=0.01, update_scene_fps=True, update_scene_duration=True)
     return bpy.context.object
 
 
-def seen(rig: bpy.types.Object, frames=(1, 9, 30)) -> dict:
+def read_worlds(rig: bpy.types.Object, frames=(1, 9, 30)) -> dict:
     """Bone → world matrices (T, 4, 4), axes without scale."""
     worlds: dict = {bone.name: [] for bone in rig.pose.bones}
     for frame in frames:
@@ -57,14 +57,16 @@ def seen(rig: bpy.types.Object, frames=(1, 9, 30)) -> dict:
         for bone in shown.pose.bones:
             place, turn, _ = (shown.matrix_world @ bone.matrix).decompose()
             worlds[bone.name].append(np.array(Matrix.LocRotScale(place, turn, None)))
-    return {name: np.array(each) for name, each in worlds.items()}
+    return {name: np.array(item) for name, item in worlds.items()}
 
 
-def same(one: dict, other: dict, apart_m: float = 1e-4, degrees: float = 0.01) -> None:
-    """Whether two motions agree in all bones of the first."""
-    for name, world in one.items():
-        off = np.linalg.norm(world[:, :3, 3] - other[name][:, :3, 3], axis=-1).max()
-        turned = np.degrees(np.linalg.norm(world[:, :3, :3] - other[name][:, :3, :3], axis=(1, 2)).max() / math.sqrt(2))
+def assert_same(expected: dict, worlds: dict, apart_m: float = 1e-4, degrees: float = 0.01) -> None:
+    """Assert that two motions agree in all bones of the first."""
+    for name, world in expected.items():
+        off = np.linalg.norm(world[:, :3, 3] - worlds[name][:, :3, 3], axis=-1).max()
+        turned = np.degrees(
+            np.linalg.norm(world[:, :3, :3] - worlds[name][:, :3, :3], axis=(1, 2)).max() / math.sqrt(2)
+        )
         assert off <= apart_m, f"{name} is {off:.5f} m off"
         assert turned <= degrees, f"{name} is turned by {turned:.4f}°"
 
@@ -79,7 +81,7 @@ def curves(action: bpy.types.Action) -> dict:
     }
 
 
-def lifted(before: dict, knee: str = "left_knee", below=("left_ankle", "left_foot")) -> dict:
+def lift(before: dict, knee: str = "left_knee", below=("left_ankle", "left_foot")) -> dict:
     """What the pretended correction makes of a motion, written for Blender's axes."""
     about = np.array(Matrix.Rotation(0.2, 3, "Z"))
     after = {name: world.copy() for name, world in before.items()}
@@ -92,18 +94,18 @@ def lifted(before: dict, knee: str = "left_knee", below=("left_ankle", "left_foo
     return after
 
 
-def corrected(rig: bpy.types.Object, **options) -> bpy.types.Action:
+def correct(rig: bpy.types.Object, **options) -> bpy.types.Action:
     """Correct a rig, check that the old action did not change, return the new one."""
-    for each in bpy.context.selected_objects:
-        each.select_set(False)
+    for item in bpy.context.selected_objects:
+        item.select_set(False)
     bpy.context.view_layer.objects.active = rig
     old = rig.animation_data.action if rig.animation_data else None
-    kept = curves(old) if old else None
+    old_curves = curves(old) if old else None
     assert bpy.ops.selfcorrect.correct(**options) == {"FINISHED"}
     new = bpy.context.object.animation_data.action
     assert new != old
     if old:
-        assert curves(old) == kept
+        assert curves(old) == old_curves
         assert old.use_fake_user or old.users or old.library
     return new
 
@@ -124,21 +126,23 @@ def error_of(operator, **options) -> str:
 def case_the_result_is_that_of_the_command_line():
     rig = fresh("")
     before = rig.animation_data.action
-    action = corrected(rig)
+    action = correct(rig)
     assert (before.name, action.name) == ("clip", "clip corrected")
     assert {value for _, value in curves(action)['["left foot stands"]', 0]} == {0, 1}
-    theirs = imported(CLIP.parent / "corrected" / CLIP.name)
+    theirs = import_clip(CLIP.parent / "corrected" / CLIP.name)
     frames = range(1, 40)
-    same(seen(rig, frames), seen(theirs, frames), apart_m=1e-3, degrees=0.1)
+    assert_same(read_worlds(rig, frames), read_worlds(theirs, frames), apart_m=1e-3, degrees=0.1)
     rig.animation_data.action = before
-    off = [np.linalg.norm(a[:, :3, 3] - b[:, :3, 3], axis=-1).max() for a, b in zip_seen(rig, theirs, frames)]
+    off = [np.linalg.norm(a[:, :3, 3] - b[:, :3, 3], axis=-1).max() for a, b in pair_worlds(rig, theirs, frames)]
     assert max(off) > 2e-3, "the correction changes something"
     bpy.ops.export_anim.bvh(filepath=str(RESULTS.with_name("exported.bvh")), global_scale=100, rotate_mode="NATIVE")
 
 
-def zip_seen(one, other, frames):
-    first, second = seen(one, frames), seen(other, frames)
-    return [(first[name], second[name]) for name in first]
+def pair_worlds(rig, second_rig, frames):
+    """Return, bone by bone, the world matrices of two rigs."""
+    worlds = read_worlds(rig, frames)
+    second_worlds = read_worlds(second_rig, frames)
+    return [(worlds[name], second_worlds[name]) for name in worlds]
 
 
 def case_findings_are_listed_marked_and_jumped_to():
@@ -146,31 +150,31 @@ def case_findings_are_listed_marked_and_jumped_to():
     scene = bpy.context.scene
     for _ in range(2):  # the second time replaces the first
         assert bpy.ops.selfcorrect.check() == {"FINISHED"}
-    found = scene.selfcorrect_findings
-    told = json.loads(CLIP.with_name("spoiled.json").read_text())[0]["motions"][0]
-    assert {(row.rule, row.name) for row in found} == {(each["code"], each["name"]) for each in told}
-    assert sorted(marker.frame for marker in scene.timeline_markers) == sorted(row.worst_frame for row in found)
+    findings = scene.selfcorrect_findings
+    report = json.loads(CLIP.with_name("spoiled.json").read_text())[0]["motions"][0]
+    assert {(row.rule, row.name) for row in findings} == {(item["code"], item["name"]) for item in report}
+    assert sorted(marker.frame for marker in scene.timeline_markers) == sorted(row.worst_frame for row in findings)
     assert all(marker.name.startswith("check: ") for marker in scene.timeline_markers)
-    assert all(1 <= row.first_frame <= row.worst_frame <= row.last_frame <= 115 for row in found)
+    assert all(1 <= row.first_frame <= row.worst_frame <= row.last_frame <= 115 for row in findings)
     scene.frame_set(7)
-    scene.selfcorrect_finding = len(found) - 1
-    assert scene.frame_current == found[-1].worst_frame
+    scene.selfcorrect_finding = len(findings) - 1
+    assert scene.frame_current == findings[-1].worst_frame
     assert rig.animation_data.action.name == "spoiled"
 
 
 def case_without_a_correction_nothing_moves_and_no_bone_gets_keys():
     rig = fresh("identity")
     rig.matrix_world = Matrix.LocRotScale((5, -3, 1), Euler((0.3, 0.2, 1.0)), (0.7, 0.7, 0.7))
-    before, keys = seen(rig), curves(rig.animation_data.action)
-    assert curves(corrected(rig)) == keys
-    same(before, seen(rig), apart_m=0, degrees=0)
+    before, keys = read_worlds(rig), curves(rig.animation_data.action)
+    assert curves(correct(rig)) == keys
+    assert_same(before, read_worlds(rig), apart_m=0, degrees=0)
 
 
 def case_a_correction_is_what_the_program_says():
     rig = fresh()
-    before, old = seen(rig), rig.animation_data.action
-    action = corrected(rig)
-    same(lifted(before), seen(rig))
+    before, old = read_worlds(rig), rig.animation_data.action
+    action = correct(rig)
+    assert_same(lift(before), read_worlds(rig))
     changed = {path for (path, index), keys in curves(action).items() if curves(old).get((path, index)) != keys}
     knee, hips = 'pose.bones["left_knee"].rotation_euler', 'pose.bones["pelvis"].location'
     assert changed - {'pose.bones["pelvis"].rotation_euler'} == {knee, hips}
@@ -179,34 +183,34 @@ def case_a_correction_is_what_the_program_says():
 def case_bones_may_be_named_like_the_words_of_the_file():
     rig = fresh()
     rig.data.bones["spine2"].name = "the MOTION of JOINT"
-    before = seen(rig)
-    corrected(rig)
-    same(lifted(before), seen(rig))
+    before = read_worlds(rig)
+    correct(rig)
+    assert_same(lift(before), read_worlds(rig))
 
 
 def case_armatures_may_be_scaled_turned_parented_and_constrained():
-    for change in (_scaled, _turned, _parented, _constrained, _mirrored):
+    for change in (_scale, _turn, _parent, _constrain, _mirror):
         rig = fresh()
         change(rig)
         bpy.context.view_layer.update()
-        before = seen(rig)
-        corrected(rig)
-        same(lifted(before), seen(rig), apart_m=2e-4, degrees=0.02)
+        before = read_worlds(rig)
+        correct(rig)
+        assert_same(lift(before), read_worlds(rig), apart_m=2e-4, degrees=0.02)
 
 
-def _scaled(rig):
+def _scale(rig):
     rig.scale = (0.01,) * 3
     rig.parent = bpy.data.objects.new("hundred", None)
     rig.parent.scale = (100,) * 3
     bpy.context.collection.objects.link(rig.parent)
 
 
-def _turned(rig):
+def _turn(rig):
     rig.rotation_euler = (0, 0, 2)
     rig.location = (3, 4, 5)
 
 
-def _parented(rig):
+def _parent(rig):
     """Below an empty that moves and turns."""
     rig.parent = bpy.data.objects.new("cart", None)
     bpy.context.collection.objects.link(rig.parent)
@@ -216,20 +220,20 @@ def _parented(rig):
         rig.parent.keyframe_insert("location", frame=frame)
 
 
-def _constrained(rig):
+def _constrain(rig):
     lead = bpy.data.objects.new("lead", None)
     lead.location, lead.rotation_euler = (0, 2, 0), (0, 0, 1)
     bpy.context.collection.objects.link(lead)
     rig.constraints.new("COPY_TRANSFORMS").target = lead
 
 
-def _mirrored(rig):
+def _mirror(rig):
     rig.scale = (-1, 1, 1)
 
 
 def case_rotation_modes_rates_units_and_several_armatures():
     for mode in ("QUATERNION", "AXIS_ANGLE", "YXZ"):
-        other, rig = fresh(), imported(CLIP)
+        second_rig, rig = fresh(), import_clip(CLIP)
         scene = bpy.context.scene
         scene.render.fps, scene.render.fps_base = 24, 1.001
         for bone in rig.pose.bones:
@@ -237,11 +241,11 @@ def case_rotation_modes_rates_units_and_several_armatures():
         rig.animation_data.action = None  # still, in the scene's range
         scene.frame_start, scene.frame_end = 3, 12
         rig.pose.bones["left_hip"].location = (0, 0.01, 0)
-        before, beside = seen(rig, (3, 12)), curves(other.animation_data.action)
-        action = corrected(rig)
+        before, beside = read_worlds(rig, (3, 12)), curves(second_rig.animation_data.action)
+        action = correct(rig)
         assert action.name == f"{rig.name} corrected"
-        same(lifted(before), seen(rig, (3, 12)))
-        assert curves(other.animation_data.action) == beside
+        assert_same(lift(before), read_worlds(rig, (3, 12)))
+        assert curves(second_rig.animation_data.action) == beside
         assert tuple(action.frame_range) == (3, 12)
 
 
@@ -250,21 +254,21 @@ def case_partly_keyed_actions_keep_what_else_they_animate():
     action = rig.animation_data.action
     bag = action.layers[0].strips[0].channelbags[0]
     for curve in [
-        each for each in bag.fcurves if "right_wrist" not in each.data_path and "spine1" not in each.data_path
+        item for item in bag.fcurves if "right_wrist" not in item.data_path and "spine1" not in item.data_path
     ]:
         bag.fcurves.remove(curve)
     rig["mood"] = 1.0
     rig.keyframe_insert('["mood"]', frame=4)
     rig.pose.bones["head"].scale = (1, 1.5, 1)
     rig.pose.bones["head"].keyframe_insert("scale", frame=2)
-    before, kept = seen(rig), curves(action)
-    new = curves(corrected(rig))
-    assert {key: new[key] for key in kept} == kept
-    assert {path for path, _ in new} - {path for path, _ in kept} <= {
+    before, old_curves = read_worlds(rig), curves(action)
+    new = curves(correct(rig))
+    assert {key: new[key] for key in old_curves} == old_curves
+    assert {path for path, _ in new} - {path for path, _ in old_curves} <= {
         f'pose.bones["{bone}"].{kind}'
         for bone, kind in (("pelvis", "location"), ("pelvis", "rotation_euler"), ("left_knee", "rotation_euler"))
     }
-    same(lifted(before), seen(rig))
+    assert_same(lift(before), read_worlds(rig))
 
 
 def case_fingers_custom_bones_and_other_frames_keep_their_animation():
@@ -274,31 +278,31 @@ def case_fingers_custom_bones_and_other_frames_keep_their_animation():
         bone, parent = rig.data.edit_bones.new(name), rig.data.edit_bones[above]
         bone.head, bone.tail, bone.parent = parent.tail, parent.tail + Vector((0.03, 0, 0.01)), parent
     bpy.ops.object.mode_set(mode="OBJECT")
-    random, own = np.random.default_rng(0), ("LeftHandIndex1", "jaw", "tail")
-    for bone in (rig.pose.bones[name] for name in own):
+    random, bone_names = np.random.default_rng(0), ("LeftHandIndex1", "jaw", "tail")
+    for bone in (rig.pose.bones[name] for name in bone_names):
         for frame in range(1, 115, 3):
             bone.rotation_quaternion = (1, *random.normal(0, 0.2, 3))
             bone.keyframe_insert("rotation_quaternion", frame=frame)
-    old, outside = curves(rig.animation_data.action), seen(rig, (1, 39, 81, 115))
-    new = curves(corrected(rig, kinematic=True, use_frames=True, frame_start=40, frame_end=80))
-    same(outside, seen(rig, (1, 39, 81, 115)))
+    old, outside = curves(rig.animation_data.action), read_worlds(rig, (1, 39, 81, 115))
+    new = curves(correct(rig, kinematic=True, use_frames=True, frame_start=40, frame_end=80))
+    assert_same(outside, read_worlds(rig, (1, 39, 81, 115)))
     changed = {path for (path, index), keys in new.items() if old.get((path, index)) != keys}
     assert 'pose.bones["left_knee"].rotation_euler' in changed
-    assert not any(name in path for name in own for path in changed)
+    assert not any(name in path for name in bone_names for path in changed)
 
 
 def case_undo_takes_the_action_away():
     fresh()
     bpy.ops.ed.undo_push(message="before")
-    corrected(bpy.context.object)
+    correct(bpy.context.object)
     bpy.ops.ed.undo_push(message="after")
     bpy.ops.ed.undo()
-    rig = next(each for each in bpy.data.objects if each.type == "ARMATURE")
+    rig = next(item for item in bpy.data.objects if item.type == "ARMATURE")
     assert rig.animation_data.action.name == "clip"
-    assert [each.name for each in bpy.data.actions] == ["clip"]
+    assert [item.name for item in bpy.data.actions] == ["clip"]
 
 
-def constrained() -> tuple[bpy.types.Object, bpy.types.Object]:
+def make_constrained_rig() -> tuple[bpy.types.Object, bpy.types.Object]:
     """A rig whose deform bones copy control bones, as in Rigify, and its mesh."""
     rig = fresh()
     bpy.ops.object.mode_set(mode="EDIT")
@@ -318,42 +322,43 @@ def constrained() -> tuple[bpy.types.Object, bpy.types.Object]:
     return rig, mesh
 
 
-def deforming(rig: bpy.types.Object) -> dict:
-    return {name: world for name, world in seen(rig).items() if name.startswith("DEF-")}
+def read_deforming(rig: bpy.types.Object) -> dict:
+    return {name: world for name, world in read_worlds(rig).items() if name.startswith("DEF-")}
 
 
 def case_controls_of_rigs_get_the_keys():
-    rig, _ = constrained()
-    before, actions = deforming(rig), rig.animation_data.action
-    action = corrected(rig)
+    rig, _ = make_constrained_rig()
+    before, actions = read_deforming(rig), rig.animation_data.action
+    action = correct(rig)
     assert bpy.context.object == rig
     assert rig.animation_data.action == action != actions
-    expected = lifted(before, "DEF-left_knee", ("DEF-left_ankle", "DEF-left_foot"))
-    same(expected, deforming(rig), apart_m=2e-4, degrees=0.02)
+    expected = lift(before, "DEF-left_knee", ("DEF-left_ankle", "DEF-left_foot"))
+    assert_same(expected, read_deforming(rig), apart_m=2e-4, degrees=0.02)
     assert not any("DEF-" in path for path, _ in curves(action))
     assert len(bpy.data.objects) == 2, "there is no second character"
-    rig, _ = constrained()
-    corrected(rig, result="LAYER")
-    same(expected, deforming(rig), apart_m=2e-4, degrees=0.02)
+    rig, _ = make_constrained_rig()
+    correct(rig, result="LAYER")
+    assert_same(expected, read_deforming(rig), apart_m=2e-4, degrees=0.02)
     rig.animation_data.action_influence = 0.0
-    same(before, deforming(rig))
+    assert_same(before, read_deforming(rig))
 
 
 def case_rigs_with_constraints_can_be_baked_on_a_copy():
     """Deform bones that copy control bones, as in Rigify: parents of deform bones are control bones."""
-    rig, mesh = constrained()
-    hat, sword = (bpy.data.objects.new(name, None) for name in ("hat", "sword"))
+    rig, mesh = make_constrained_rig()
+    hat = bpy.data.objects.new("hat", None)
+    sword = bpy.data.objects.new("sword", None)
     bpy.context.collection.objects.link(hat)
     bpy.context.collection.objects.link(sword)
     hat.parent, hat.parent_type, hat.parent_bone = rig, "BONE", "DEF-head"
     follow = sword.constraints.new("CHILD_OF")
     follow.target, follow.subtarget = rig, "DEF-right_wrist"
-    before = deforming(rig)
-    action = corrected(rig, held_rigs="COPY")
+    before = read_deforming(rig)
+    action = correct(rig, held_rigs="COPY")
     copy = bpy.context.object
     assert (copy.name, copy.animation_data.action) == (f"{rig.name} corrected", action)
-    expected = lifted(before, "DEF-left_knee", ("DEF-left_ankle", "DEF-left_foot"))
-    same(expected, seen(copy))
+    expected = lift(before, "DEF-left_knee", ("DEF-left_ankle", "DEF-left_foot"))
+    assert_same(expected, read_worlds(copy))
     assert {bone.name for bone in copy.data.bones if not bone.hide} == set(before)
     assert not any(bone.hide for bone in rig.data.bones)
     followers = {item.name.partition(".")[0]: item for item in copy.users_collection[0].objects if item != copy}
@@ -364,8 +369,8 @@ def case_rigs_with_constraints_can_be_baked_on_a_copy():
     assert not any(item.hide_viewport for item in followers.values())
     assert bpy.ops.selfcorrect.toggle() == {"FINISHED"}
     assert (rig.hide_viewport, copy.hide_viewport, hat.hide_viewport) == (False, True, False)
-    same(before, deforming(rig))
-    assert not any(each.mute for bone in rig.pose.bones for each in bone.constraints)
+    assert_same(before, read_deforming(rig))
+    assert not any(item.mute for bone in rig.pose.bones for item in bone.constraints)
 
 
 def case_targets_of_inverse_kinematics_get_the_keys():
@@ -392,16 +397,16 @@ def case_targets_of_inverse_kinematics_get_the_keys():
             bone.location = (0.05 * math.sin(frame), 0.1, 0.1 + 0.05 * math.cos(frame))
             bone.keyframe_insert("location", frame=frame)
     body = [bone.name for bone in rig.data.bones if bone.use_deform]
-    before = {name: world for name, world in seen(rig).items() if name in body}
-    action = corrected(rig)
+    before = {name: world for name, world in read_worlds(rig).items() if name in body}
+    action = correct(rig)
     paths = {path for path, _ in curves(action)}
     assert any("left target" in path for path in paths)
     assert any("left pole" in path for path in paths)
     assert not any("left_knee" in path for path in paths)
-    after = seen(rig)
-    lift = {name: world[:, :3, 3] - before[name][:, :3, 3] for name, world in after.items() if name in body}
+    after = read_worlds(rig)
+    shifts = {name: world[:, :3, 3] - before[name][:, :3, 3] for name, world in after.items() if name in body}
     for name in ("pelvis", "left_hip", "head", "right_wrist", "right_knee", "right_ankle"):
-        assert np.abs(lift[name] - LIFT).max() < 1e-3, (name, lift[name])
+        assert np.abs(shifts[name] - LIFT).max() < 1e-3, (name, shifts[name])
 
 
 def case_rigs_of_rigify_get_keys_on_their_controls():
@@ -428,14 +433,14 @@ def case_rigs_of_rigify_get_keys_on_their_controls():
         torso.keyframe_insert("location", frame=frame)
         hand.keyframe_insert("location", frame=frame)
     os.environ["FAKE_KNEE"] = "DEF-shin.L"
-    before = deforming(rig)
+    before = read_deforming(rig)
     objects = len(bpy.data.objects)
-    action = corrected(rig)
+    action = correct(rig)
     del os.environ["FAKE_KNEE"]
-    after = deforming(rig)
-    expected = lifted(before, "DEF-shin.L", ("DEF-shin.L.001", "DEF-foot.L", "DEF-toe.L"))
+    after = read_deforming(rig)
+    expected = lift(before, "DEF-shin.L", ("DEF-shin.L.001", "DEF-foot.L", "DEF-toe.L"))
     del expected["DEF-thigh.L.001"]  # it shares the twist of the shin
-    same(expected, after, apart_m=1e-3, degrees=0.2)
+    assert_same(expected, after, apart_m=1e-3, degrees=0.2)
     assert not any("a bone lies" in text for text in warnings())
     keyed = {path.split('"')[1] for path, _ in curves(action)} - {"left foot stands", "right foot stands"}
     assert {"torso", "shin_fk.L", "thigh_fk.R", "upper_arm_fk.L"} <= keyed, keyed
@@ -449,18 +454,18 @@ def case_linked_rigs_get_a_local_copy():
     bpy.ops.wm.save_as_mainfile(filepath=library)
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=False)
     bpy.context.preferences.addons[NAME].preferences.program = str(FAKE)
-    with bpy.data.libraries.load(library, link=True) as (there, here):
-        here.objects = there.objects
-    (rig,) = here.objects
+    with bpy.data.libraries.load(library, link=True) as (there, loaded):
+        loaded.objects = there.objects
+    (rig,) = loaded.objects
     bpy.context.collection.objects.link(rig)
-    before = seen(rig)
-    corrected(rig)
+    before = read_worlds(rig)
+    correct(rig)
     copy = bpy.context.object
     assert (copy.library, rig.library is None) == (None, False)
-    same(lifted(before), seen(copy))
+    assert_same(lift(before), read_worlds(copy))
     assert rig.hide_viewport
     rig.hide_viewport = False
-    same(before, seen(rig))
+    assert_same(before, read_worlds(rig))
 
 
 def case_fbx_and_gltf_armatures_work():
@@ -479,21 +484,21 @@ def case_fbx_and_gltf_armatures_work():
         bpy.ops.object.select_all(action="SELECT")
         bpy.ops.object.delete()
         load(filepath=str(path))
-        rig = next(each for each in bpy.context.scene.objects if each.type == "ARMATURE")
-        before = seen(rig)
-        corrected(rig)
-        same(lifted(before), seen(rig), apart_m=2e-4, degrees=0.02)
+        rig = next(item for item in bpy.context.scene.objects if item.type == "ARMATURE")
+        before = read_worlds(rig)
+        correct(rig)
+        assert_same(lift(before), read_worlds(rig), apart_m=2e-4, degrees=0.02)
 
 
 def case_a_floor_at_a_height_of_the_scene_is_taken_as_it_is():
     rig = fresh("")
     rig.location = (0, 0, 3)
-    corrected(rig, floor_mode="HEIGHT", floor=3.0, kinematic=True)
-    high = seen(rig, (1, 20))
+    correct(rig, floor_mode="HEIGHT", floor=3.0, kinematic=True)
+    high = read_worlds(rig, (1, 20))
     rig = fresh("")
-    corrected(rig, floor_mode="HEIGHT", kinematic=True)
-    low = {name: np.array(Matrix.Translation((0, 0, 3))) @ world for name, world in seen(rig, (1, 20)).items()}
-    same(high, low, apart_m=1e-3, degrees=0.1)
+    correct(rig, floor_mode="HEIGHT", kinematic=True)
+    low = {name: np.array(Matrix.Translation((0, 0, 3))) @ world for name, world in read_worlds(rig, (1, 20)).items()}
+    assert_same(high, low, apart_m=1e-3, degrees=0.1)
 
 
 def case_a_collection_of_meshes_is_the_ground():
@@ -509,9 +514,9 @@ def case_a_collection_of_meshes_is_the_ground():
         bpy.context.scene.collection.children.link(blocks)
         blocks.objects.link(cube)
         bpy.context.view_layer.update()
-        corrected(rig, kinematic=True, **options)
-        high.append(seen(rig, (1, 20)))
-    same(*high, apart_m=1e-3, degrees=0.1)
+        correct(rig, kinematic=True, **options)
+        high.append(read_worlds(rig, (1, 20)))
+    assert_same(*high, apart_m=1e-3, degrees=0.1)
     assert bpy.ops.selfcorrect.check(ground="blocks") == {"FINISHED"}
     assert "no collection 'none' with meshes" in error_of(bpy.ops.selfcorrect.correct, ground="none")
     ramp = cube.copy()
@@ -523,22 +528,22 @@ def case_a_collection_of_meshes_is_the_ground():
 
 def case_contacts_are_curves_that_are_edited_and_fed_back():
     rig = fresh("contacts")
-    before = seen(rig)
-    first = corrected(rig)
+    before = read_worlds(rig)
+    first = correct(rig)
     assert curves(first)['["left foot stands"]', 0] == [(1, 0), (5, 1), (12, 0)]
     bag = first.layers[0].strips[0].channelbags[0]
     bag.fcurves.find('["left foot place"]', index=0).keyframe_points[0].co = (5, 0.25)
     bag.fcurves.find('["left foot stands"]').keyframe_points[2].co = (15, 0)
     bag.fcurves.find('["right foot stands"]').keyframe_points.insert(30, 1).interpolation = "CONSTANT"
     assert bpy.ops.selfcorrect.correct(use_contacts=True) == {"FINISHED"}
-    given = json.loads(RESULTS.with_name("given.json").read_text())
-    assert [(each["part"], each["first_frame"], each["last_frame"]) for each in given["contacts"]] == [
+    contacts = json.loads(RESULTS.with_name("given.json").read_text())
+    assert [(item["part"], item["first_frame"], item["last_frame"]) for item in contacts["contacts"]] == [
         ("left foot", 4, 13), ("right foot", 29, 38),
     ]  # fmt: skip
-    assert [each.get("position_m") for each in given["contacts"]] == [[0.25, 0.0, 0.0], None]
+    assert [item.get("position_m") for item in contacts["contacts"]] == [[0.25, 0.0, 0.0], None]
     second = rig.animation_data.action
     assert second not in (first, bpy.data.actions["clip"])
-    same(lifted(before), seen(rig))  # the original was corrected again, not the correction
+    assert_same(lift(before), read_worlds(rig))  # the original was corrected again, not the correction
     os.environ["FAKE"] = "crash"
     error_of(bpy.ops.selfcorrect.correct, use_contacts=True)
     assert rig.animation_data.action == second
@@ -614,16 +619,16 @@ def case_the_list_fits_a_narrow_sidebar():
 
 def case_errors_are_one_sentence_and_the_log_is_there():
     rig = fresh("crash")
-    correct, check = bpy.ops.selfcorrect.correct, bpy.ops.selfcorrect.check
-    assert error_of(correct) == "the disk is full"
+    run, check = bpy.ops.selfcorrect.correct, bpy.ops.selfcorrect.check
+    assert error_of(run) == "the disk is full"
     bpy.ops.selfcorrect.show_log()
     assert "the disk is full" in bpy.data.texts["selfcorrect log"].as_string()
     os.environ["FAKE"] = "reject"
-    assert error_of(correct) == "Not corrected: fell at frame 8"
-    assert error_of(correct, remove_drift=True, floor_mode="HEIGHT") == (
+    assert error_of(run) == "Not corrected: fell at frame 8"
+    assert error_of(run, remove_drift=True, floor_mode="HEIGHT") == (
         "selfcorrect 9.9.9 does not know Floor: At Height; install a newer one"
     )
-    assert "hold none of 1 to 39" in error_of(correct, use_frames=True, frame_start=90, frame_end=99)
+    assert "hold none of 1 to 39" in error_of(run, use_frames=True, frame_start=90, frame_end=99)
     assert bpy.ops.selfcorrect.test_program() == {"FINISHED"}
     preferences = bpy.context.preferences.addons[NAME].preferences
     assert preferences.version.startswith("selfcorrect 9.9.9 (preferences: ")
@@ -641,7 +646,7 @@ def case_errors_are_one_sentence_and_the_log_is_there():
     assert "There is no folder" in error_of(bpy.ops.selfcorrect.install)
     preferences.wheels = ""
     assert rig.animation_data.action.name == "clip"
-    assert [each.name for each in bpy.data.actions] == ["clip"]
+    assert [item.name for item in bpy.data.actions] == ["clip"]
 
 
 # --- nothing moves that should not -----------------------------------------------------------------------------------
@@ -652,8 +657,8 @@ def case_tails_that_an_importer_made_up_are_no_feet():
         rig = fresh("", clip)
         leaves = [bone for bone in rig.data.bones if not bone.children]
         assert len(leaves) == 5
-        known = [bone for bone in leaves if not module("rig").has_invented_tail(bone, 1.0)]
-        assert len(known) == expected, [bone.name for bone in known]
+        with_tails = [bone for bone in leaves if not module("rig").has_invented_tail(bone, 1.0)]
+        assert len(with_tails) == expected, [bone.name for bone in with_tails]
 
 
 def case_characters_stay_on_the_level_on_which_they_stand():
@@ -662,30 +667,30 @@ def case_characters_stay_on_the_level_on_which_they_stand():
     for height in (0.0, 1.0, 3.0):
         rig = fresh("")
         rig.location = (0, 0, height)
-        before = seen(rig, (1, 20))
-        corrected(rig, kinematic=True)
+        before = read_worlds(rig, (1, 20))
+        correct(rig, kinematic=True)
         assert not warnings(), warnings()
-        after = seen(rig, (1, 20))
+        after = read_worlds(rig, (1, 20))
         assert np.abs(after["pelvis"][:, :3, 3] - before["pelvis"][:, :3, 3]).max() < 0.02
         down = np.array(Matrix.Translation((0, 0, -height)))
         levels.append({name: down @ world for name, world in after.items()})
-    same(levels[1], levels[2], apart_m=1e-4, degrees=0.1)
-    before = seen(rig, (20,))["pelvis"][0, 2, 3]
-    corrected(rig, kinematic=True, floor_mode="ZERO")
-    assert seen(rig, (20,))["pelvis"][0, 2, 3] < before - 2.9
-    (warning,) = (text for text in warnings() if "whole body" in text)
+    assert_same(levels[1], levels[2], apart_m=1e-4, degrees=0.1)
+    before = read_worlds(rig, (20,))["pelvis"][0, 2, 3]
+    correct(rig, kinematic=True, floor_mode="ZERO")
+    assert read_worlds(rig, (20,))["pelvis"][0, 2, 3] < before - 2.9
+    (warning,) = [text for text in warnings() if "whole body" in text]
     assert re.fullmatch(r"the whole body moves down by (29|30)\d\d mm; Floor: Where It Stands changes that", warning)
 
 
 def case_bodies_that_lie_on_their_side_are_a_warning():
     rig = fresh("")
     rig.rotation_euler = (math.pi / 2, 0, 0)
-    corrected(rig, kinematic=True)
+    correct(rig, kinematic=True)
     assert any(text.startswith("R2 axis") for text in warnings()), warnings()
     assert any("whole body" in text or "moved by" in text for text in warnings()), warnings()
 
 
-def cycling(rig: bpy.types.Object) -> None:
+def add_cycles(rig: bpy.types.Object) -> None:
     """Let an action repeat after its 39 frames, the root with what it has travelled."""
     for curve in all_curves(rig.animation_data.action):
         modifier = curve.modifiers.new("CYCLES")
@@ -702,10 +707,10 @@ def all_curves(action: bpy.types.Action) -> list[bpy.types.FCurve]:
 def case_cycles_stay_cycles():
     for result in ("ACTION", "LAYER"):
         rig = fresh()
-        cycling(rig)
-        before = seen(rig, (9, 9 + 38))
-        corrected(rig, result=result)
-        after = seen(rig, (9, 9 + 38))
+        add_cycles(rig)
+        before = read_worlds(rig, (9, 9 + 38))
+        correct(rig, result=result)
+        after = read_worlds(rig, (9, 9 + 38))
         for name, world in after.items():
             moved = world[:, :3, 3] - before[name][:, :3, 3]
             assert np.abs(moved[0] - moved[1]).max() < 2e-3, (result, name, moved)
@@ -717,23 +722,23 @@ def case_other_modifiers_of_curves_are_baked_with_a_warning():
     for curve in all_curves(rig.animation_data.action):
         if "left_knee" in curve.data_path:
             curve.modifiers.new("NOISE").strength = 0.1
-    before = seen(rig)
-    corrected(rig)
-    same(lifted(before), seen(rig))
+    before = read_worlds(rig)
+    correct(rig)
+    assert_same(lift(before), read_worlds(rig))
     assert "the modifiers of curves (Noise) are baked into the keys, and do nothing beyond them" in warnings()
 
 
 def case_armatures_disabled_in_viewports_are_read_as_they_move():
     rig = fresh()
-    before = seen(rig)
+    before = read_worlds(rig)
     rig.hide_viewport = True
-    corrected(rig)
+    correct(rig)
     assert rig.hide_viewport
     rig.hide_viewport = False
-    same(lifted(before), seen(rig))
+    assert_same(lift(before), read_worlds(rig))
 
 
-def additive(rig: bpy.types.Object) -> None:
+def add_action(rig: bpy.types.Object) -> None:
     """Put the rig's action into an NLA strip, and let it play another one that is added."""
     data, old = rig.animation_data, rig.animation_data.action
     data.action = None
@@ -751,16 +756,16 @@ def additive(rig: bpy.types.Object) -> None:
 def case_additive_actions_and_strips_keep_their_meaning():
     for result in ("ACTION", "LAYER"):
         rig = fresh()
-        additive(rig)
-        before = seen(rig)
+        add_action(rig)
+        before = read_worlds(rig)
         wave = curves(bpy.data.actions["wave"])
-        action = corrected(rig, result=result)
-        same(lifted(before), seen(rig))
+        action = correct(rig, result=result)
+        assert_same(lift(before), read_worlds(rig))
         assert curves(bpy.data.actions["wave"]) == wave
         assert bpy.ops.selfcorrect.toggle() == {"FINISHED"}
-        same(before, seen(rig))
+        assert_same(before, read_worlds(rig))
         assert bpy.ops.selfcorrect.toggle() == {"FINISHED"}
-        same(lifted(before), seen(rig))
+        assert_same(lift(before), read_worlds(rig))
         if result == "ACTION":
             keyed = {path.split('"')[1] for path, _ in curves(action) if path.startswith("pose")}
             assert keyed == {bone.name for bone in rig.pose.bones}, "the action holds the whole body"
@@ -771,9 +776,9 @@ def case_a_rig_that_plays_only_strips_gets_a_whole_action():
     data, old = rig.animation_data, rig.animation_data.action
     data.action = None
     data.nla_tracks.new().strips.new("walk", 11, old)
-    before = seen(rig, (11, 19, 40))
-    action = corrected(rig)
-    same(lifted(before), seen(rig, (11, 19, 40)))
+    before = read_worlds(rig, (11, 19, 40))
+    action = correct(rig)
+    assert_same(lift(before), read_worlds(rig, (11, 19, 40)))
     assert {path.split('"')[1] for path, _ in curves(action) if path.startswith("pose")} == set(rig.pose.bones.keys())
     assert tuple(action.frame_range) == (11, 49)
 
@@ -781,8 +786,8 @@ def case_a_rig_that_plays_only_strips_gets_a_whole_action():
 def case_a_slot_has_its_own_range():
     rig = fresh()
     action = rig.animation_data.action
-    other = action.slots.new(id_type="OBJECT", name="other")
-    bag = action.layers[0].strips[0].channelbag(other, ensure=True)
+    second_slot = action.slots.new(id_type="OBJECT", name="other")
+    bag = action.layers[0].strips[0].channelbag(second_slot, ensure=True)
     curve = bag.fcurves.new("location", index=0)
     for frame in (-100, 500):
         curve.keyframe_points.insert(frame, 1.0)
@@ -795,9 +800,9 @@ def case_poses_do_not_pop_at_the_edges_of_a_preview_range():
     scene = bpy.context.scene
     scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 40, 80
     frames = range(36, 86)
-    before = seen(rig, frames)
-    corrected(rig, kinematic=True, extent="SCENE")
-    after = seen(rig, frames)
+    before = read_worlds(rig, frames)
+    correct(rig, kinematic=True, extent="SCENE")
+    after = read_worlds(rig, frames)
     moved = np.stack([after[name][:, :3, 3] - before[name][:, :3, 3] for name in before], axis=1)
     steps = np.linalg.norm(np.diff(moved, axis=0), axis=-1).max(axis=1)
     assert np.linalg.norm(moved, axis=-1).max() > 0.02, "the range is corrected"
@@ -811,11 +816,11 @@ def case_contacts_on_a_library_override_are_there_after_loading():
     bpy.ops.wm.save_as_mainfile(filepath=library)
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=False)
     bpy.context.preferences.addons[NAME].preferences.program = str(FAKE)
-    with bpy.data.libraries.load(library, link=True) as (there, here):
-        here.objects = there.objects
-    bpy.context.collection.objects.link(here.objects[0])
-    rig = here.objects[0].override_hierarchy_create(bpy.context.scene, bpy.context.view_layer)
-    corrected(rig)
+    with bpy.data.libraries.load(library, link=True) as (there, loaded):
+        loaded.objects = there.objects
+    bpy.context.collection.objects.link(loaded.objects[0])
+    rig = loaded.objects[0].override_hierarchy_create(bpy.context.scene, bpy.context.view_layer)
+    correct(rig)
     name = rig.name
     assert rig["left foot stands"] == 0
     bpy.ops.wm.save_as_mainfile(filepath=path)
@@ -836,10 +841,10 @@ def case_turning_a_rig_does_not_change_the_result():
         rig.rotation_euler, rig.location = (0, 0, turn), (7 * turn, turn, 0)
         bpy.context.view_layer.update()
         back = np.array(rig.matrix_world.inverted())
-        corrected(rig, kinematic=True)
-        worlds = {name: back @ world for name, world in seen(rig, range(1, 115, 6)).items()}
+        correct(rig, kinematic=True)
+        worlds = {name: back @ world for name, world in read_worlds(rig, range(1, 115, 6)).items()}
         base = base or worlds
-        same(base, worlds, apart_m=5e-4, degrees=0.2)
+        assert_same(base, worlds, apart_m=5e-4, degrees=0.2)
 
 
 # --- a result that can be edited -------------------------------------------------------------------------------------
@@ -853,40 +858,40 @@ def case_a_layer_has_an_amount_and_leaves_the_action_alone():
         if mode != "XYZ":
             bpy.context.scene.frame_set(1)
             rig.pose.bones["left_shoulder"].keyframe_insert(module("rig").get_rotation_property(rig.pose.bones[0]))
-        before, old, keys = seen(rig), rig.animation_data.action, curves(rig.animation_data.action)
-        corrected(rig, result="LAYER")
+        before, old, keys = read_worlds(rig), rig.animation_data.action, curves(rig.animation_data.action)
+        correct(rig, result="LAYER")
         strips = [strip for track in rig.animation_data.nla_tracks for strip in track.strips]
         assert strips[0].action == old
         assert curves(old) == keys
-        same(lifted(before), seen(rig))
+        assert_same(lift(before), read_worlds(rig))
         rig.animation_data.action_influence = 0.0
-        same(before, seen(rig))
+        assert_same(before, read_worlds(rig))
         rig.animation_data.action_influence = 0.5
-        half = seen(rig)["pelvis"][:, 2, 3] - before["pelvis"][:, 2, 3]
+        half = read_worlds(rig)["pelvis"][:, 2, 3] - before["pelvis"][:, 2, 3]
         assert np.abs(half - LIFT.z / 2).max() < 1e-4
         assert bpy.ops.selfcorrect.toggle() == {"FINISHED"}
-        same(before, seen(rig))
+        assert_same(before, read_worlds(rig))
         assert bpy.ops.selfcorrect.toggle() == {"FINISHED"}
         assert rig.animation_data.action_influence == 0.5
 
 
 def case_contacts_of_a_layer_are_fed_back():
     rig = fresh("contacts")
-    before = seen(rig)
-    first = corrected(rig, result="LAYER")
-    second = corrected(rig, result="LAYER", use_contacts=True)
+    before = read_worlds(rig)
+    first = correct(rig, result="LAYER")
+    second = correct(rig, result="LAYER", use_contacts=True)
     assert second != first
-    same(lifted(before), seen(rig))
+    assert_same(lift(before), read_worlds(rig))
     assert len(rig.animation_data.nla_tracks) == 1
 
 
 def case_before_and_after_can_be_toggled_and_saved():
     rig = fresh()
-    before, old = seen(rig), rig.animation_data.action
-    action = corrected(rig)
+    before, old = read_worlds(rig), rig.animation_data.action
+    action = correct(rig)
     bpy.ops.selfcorrect.toggle()
     assert rig.animation_data.action == old
-    same(before, seen(rig))
+    assert_same(before, read_worlds(rig))
     path = str(RESULTS.with_name("toggled.blend"))
     bpy.ops.wm.save_as_mainfile(filepath=path)
     names = (rig.name, action.name)
@@ -896,7 +901,7 @@ def case_before_and_after_can_be_toggled_and_saved():
     bpy.context.view_layer.objects.active = rig
     bpy.ops.selfcorrect.toggle()
     assert rig.animation_data.action == action
-    same(lifted(before), seen(rig))
+    assert_same(lift(before), read_worlds(rig))
     rig.animation_data.action = None
     assert "was not corrected yet" in error_of(bpy.ops.selfcorrect.toggle)
 
@@ -910,26 +915,26 @@ def case_only_selected_bones_change():
             bone.select = is_knee
         else:
             bone.bone.select = is_knee
-    before = seen(rig)
+    before = read_worlds(rig)
     old = curves(rig.animation_data.action)
-    new = curves(corrected(rig, only_selected=True))
+    new = curves(correct(rig, only_selected=True))
     changed = {path for (path, index), keys in new.items() if old.get((path, index)) != keys}
     assert {path.split('"')[1] for path in changed} == {"left_knee"}
-    after = seen(rig)
-    same({"pelvis": before["pelvis"], "right_foot": before["right_foot"]}, after)
-    turned = lifted(before)["left_knee"][:, :3, :3]
+    after = read_worlds(rig)
+    assert_same({"pelvis": before["pelvis"], "right_foot": before["right_foot"]}, after)
+    turned = lift(before)["left_knee"][:, :3, :3]
     assert np.abs(after["left_knee"][:, :3, :3] - turned).max() < 1e-3
 
 
 def case_several_armatures_are_corrected_in_one_go():
-    one, other = fresh(), imported(CLIP)
-    before = seen(one)
-    one.select_set(True)
-    other.select_set(True)
-    bpy.context.view_layer.objects.active = other
+    first_rig, second_rig = fresh(), import_clip(CLIP)
+    before = read_worlds(first_rig)
+    first_rig.select_set(True)
+    second_rig.select_set(True)
+    bpy.context.view_layer.objects.active = second_rig
     assert bpy.ops.selfcorrect.correct() == {"FINISHED"}
-    for rig in (one, other):
-        same(lifted(before), seen(rig))
+    for rig in (first_rig, second_rig):
+        assert_same(lift(before), read_worlds(rig))
 
 
 def case_a_wrong_frame_rate_is_noticed_and_mended():
@@ -948,7 +953,7 @@ def case_a_wrong_frame_rate_is_noticed_and_mended():
 
 def case_contacts_and_findings_are_marked_in_the_viewport():
     rig = fresh("contacts")
-    corrected(rig)
+    correct(rig)
     scene, overlay = bpy.context.scene, module("overlay")
     scene.frame_set(6)
     (ring,) = overlay.find_rings(scene, rig)
@@ -1034,7 +1039,7 @@ def case_no_step_blocks_the_interface():
         assert longest < 0.5, (longest, stage)
 
 
-def started(rig: bpy.types.Object) -> tuple:
+def start_correction(rig: bpy.types.Object) -> tuple:
     """A correction that a user has begun, without a window: the operator, its context, and what it reports."""
     kind = module("operators").SELFCORRECT_OT_correct
     reports = []
@@ -1070,7 +1075,7 @@ def assert_ended(pid: Path) -> None:
         raise AssertionError("the program still runs")
 
 
-def sleeping() -> tuple[bpy.types.Object, Path]:
+def make_endless_program() -> tuple[bpy.types.Object, Path]:
     """A rig, and the file that the program writes its process into; the program never ends by itself."""
     pid = RESULTS.with_name("pid")
     pid.unlink(missing_ok=True)
@@ -1079,10 +1084,10 @@ def sleeping() -> tuple[bpy.types.Object, Path]:
 
 
 def case_escape_ends_the_program_and_changes_nothing():
-    rig, pid = sleeping()
+    rig, pid = make_endless_program()
     folders = set(Path(bpy.app.tempdir).iterdir())
     bpy.context.scene.frame_set(5)
-    running, context, reports = started(rig)
+    running, context, reports = start_correction(rig)
     assert running.modal(context, event("MOUSEMOVE")) == {"PASS_THROUGH"}
     assert running.modal(context, event("ESC", "PRESS")) == {"CANCELLED"}
     assert reports == ["Correct with Physics was cancelled; nothing was changed"]
@@ -1094,23 +1099,23 @@ def case_escape_ends_the_program_and_changes_nothing():
 
 
 def case_opening_a_file_or_disabling_the_extension_ends_the_program():
-    rig, pid = sleeping()
-    running, context, _ = started(rig)
+    rig, pid = make_endless_program()
+    running, context, _ = start_correction(rig)
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=False)
     assert_ended(pid)
     assert module("work").Running.title == ""
     assert running.modal(context, event("TIMER")) == {"CANCELLED"}
-    corrected(fresh())  # nothing is locked
-    rig, pid = sleeping()
-    running, context, _ = started(rig)
+    correct(fresh())  # nothing is locked
+    rig, pid = make_endless_program()
+    running, context, _ = start_correction(rig)
     running.cancel(context)  # as Blender does when its window closes
     assert_ended(pid)
-    rig, pid = sleeping()
-    started(rig)
+    rig, pid = make_endless_program()
+    start_correction(rig)
     bpy.ops.preferences.addon_disable(module=NAME)
     assert_ended(pid)
     bpy.ops.preferences.addon_enable(module=NAME)
-    corrected(fresh())
+    correct(fresh())
 
 
 def main() -> None:

@@ -30,8 +30,8 @@ def make_clip(frames: int = 7, stretch_m: float = 0.0, seed: int = 0):
     positions_m = np.zeros((frames, len(NAMES), 3))
     positions_m[:, 0] = random.normal(0, 2, (frames, 3))
     for joint, parent in enumerate(PARENTS[1:], start=1):
-        own = offsets_m[joint] + (stretch_m * random.normal(size=(frames, 3)) if joint == 2 else 0)
-        positions_m[:, joint] = (rotations[:, parent] @ np.broadcast_to(own, (frames, 3))[..., None])[..., 0]
+        offset_m = offsets_m[joint] + (stretch_m * random.normal(size=(frames, 3)) if joint == 2 else 0)
+        positions_m[:, joint] = (rotations[:, parent] @ np.broadcast_to(offset_m, (frames, 3))[..., None])[..., 0]
         positions_m[:, joint] += positions_m[:, parent]
     tips_m = {1: np.array([0.0, -0.1, 0.2]), 4: np.array([0.1, 0.0, 0.0])}
     return exchange.Clip(NAMES, PARENTS, positions_m, rotations, 24.0, tips_m)
@@ -57,9 +57,9 @@ def test_a_clip_comes_back_from_its_file_and_the_program_reads_the_same(tmp_path
     assert (back.parents, round(back.fps, 4)) == (clip.parents, 24.0)
     read = read_as_program(path, 1.0)
     _, turns = forward_kinematics(read.motion.skeleton, read.motion.root_m, read.motion.rotations)
-    own = [read.motion.skeleton.names.index(name) for name in back.names]
+    joints = [read.motion.skeleton.names.index(name) for name in back.names]
     np.testing.assert_allclose(
-        Rotation.from_quat(turns[:, own].reshape(-1, 4)).as_matrix(), clip.rotations.reshape(-1, 3, 3), atol=1e-6
+        Rotation.from_quat(turns[:, joints].reshape(-1, 4)).as_matrix(), clip.rotations.reshape(-1, 3, 3), atol=1e-6
     )
     assert (2 in back.tips_m, set(back.tips_m)) == (False, {1, 4})
 
@@ -77,13 +77,13 @@ def test_what_the_program_leaves_alone_stays_exactly_as_it_was(tmp_path: Path) -
 
 
 def test_joints_that_carry_no_part_of_the_body_move_with_their_parents() -> None:
-    clip, other = make_clip(), make_clip(seed=1)
-    turns, positions_m = exchange.compute_changes(clip, clip, other, {"hips"})
-    np.testing.assert_allclose(turns[:, 0] @ clip.rotations[:, 0], other.rotations[:, 0], atol=1e-12)
+    clip, corrected = make_clip(), make_clip(seed=1)
+    turns, positions_m = exchange.compute_changes(clip, clip, corrected, {"hips"})
+    np.testing.assert_allclose(turns[:, 0] @ clip.rotations[:, 0], corrected.rotations[:, 0], atol=1e-12)
     for joint, parent in enumerate(PARENTS[1:], start=1):
-        own, before = turns[:, joint] @ clip.rotations[:, joint], turns[:, parent] @ clip.rotations[:, parent]
+        after, before = turns[:, joint] @ clip.rotations[:, joint], turns[:, parent] @ clip.rotations[:, parent]
         expected = clip.rotations[:, parent].swapaxes(-1, -2) @ clip.rotations[:, joint]
-        np.testing.assert_allclose(before.swapaxes(-1, -2) @ own, expected, atol=1e-12)
+        np.testing.assert_allclose(before.swapaxes(-1, -2) @ after, expected, atol=1e-12)
         bones_m = [np.linalg.norm(p[:, joint] - p[:, parent], axis=-1) for p in (positions_m, clip.positions_m)]
         np.testing.assert_allclose(*bones_m, atol=1e-12)
 

@@ -49,15 +49,17 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (folder / "spoiled-walk" / "bvh.bvh").rename(folder / "spoiled.bvh")
     (folder / "jump" / "bvh.bvh").rename(folder / "leap.bvh")
     subprocess.run([*selfcorrect, "correct", "clip.bvh", "-o", "corrected", *read], cwd=folder, check=True)
-    told = ("--format", "json", "-o", "spoiled.json")
-    subprocess.run([*selfcorrect, "check", "spoiled.bvh", *told, *read], cwd=folder, check=False)
+    findings = ("--format", "json", "-o", "spoiled.json")
+    subprocess.run([*selfcorrect, "check", "spoiled.bvh", *findings, *read], cwd=folder, check=False)
     program = script(folder / "selfcorrect", selfcorrect)
     fake = script(folder / "fake", [BLENDER, str(HERE / "fake_program.py")])
     environment = {**os.environ, "BLENDER_USER_RESOURCES": str(folder / "user"), "PYTHONDONTWRITEBYTECODE": "1"}
     words = [BLENDER, HERE / "inside.py", archive, clip, program, fake, folder / "results.json"]
     (folder / "user").mkdir()
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=900, check=False)
-    assert (folder / "results.json").is_file(), done.stdout[-3000:] + done.stderr[-3000:]
+    process = subprocess.run(
+        words, cwd=folder, env=environment, capture_output=True, text=True, timeout=900, check=False
+    )
+    assert (folder / "results.json").is_file(), process.stdout[-3000:] + process.stderr[-3000:]
     return json.loads((folder / "results.json").read_text())
 
 
@@ -82,7 +84,7 @@ def with_ends(text: str) -> str:
     """A BVH file's text with an end of each last joint."""
     ends = iter(ENDS_CM)
     end = "End Site\n{{\nOFFSET {} {} {}\n}}\n".format
-    return re.sub(r"(rotation\n)(\t*\})", lambda found: f"{found[1]}{end(*next(ends))}{found[2]}", text)
+    return re.sub(r"(rotation\n)(\t*\})", lambda match: f"{match[1]}{end(*next(ends))}{match[2]}", text)
 
 
 def script(path: Path, words: list[str]) -> Path:

@@ -31,17 +31,17 @@ def test_the_manifest_is_what_the_platform_asks_for() -> None:
 def test_the_preference_comes_first_then_the_path_then_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = program.get_script(tmp_path / "env", "selfcorrect")
+    installed = program.get_script(tmp_path / "env", "selfcorrect")
     named, on_path = tmp_path / "named", tmp_path / "bin" / "selfcorrect"
-    for each in (own, named, on_path):
-        each.parent.mkdir(parents=True, exist_ok=True)
-        each.touch(mode=0o755)
+    for path in (installed, named, on_path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o755)
     monkeypatch.setenv("PATH", str(on_path.parent))
-    found = [program.find_program(name, tmp_path / "env") for name in (str(named), "")]
+    programs = [program.find_program(name, tmp_path / "env") for name in (str(named), "")]
     monkeypatch.setenv("PATH", "")
-    found.append(program.find_program("", tmp_path / "env"))
-    assert [Path(each.path) for each in found] == [named, on_path, own]
-    assert [each.origin for each in found] == ["preferences", "search path", "environment of the extension"]
+    programs.append(program.find_program("", tmp_path / "env"))
+    assert [Path(path.path) for path in programs] == [named, on_path, installed]
+    assert [path.origin for path in programs] == ["preferences", "search path", "environment of the extension"]
     with pytest.raises(program.Failure, match="there is no such file"):
         program.find_program(str(tmp_path / "none"), tmp_path / "env")
     with pytest.raises(program.Failure, match="was not found; install it"):
@@ -175,14 +175,16 @@ def test_reports_of_old_and_new_versions_are_understood(tmp_path: Path, keys: tu
         report.read_report(path, first_frame=1)
 
 
-def _cut(text: str) -> list[str]:
+def _make_answers(text: str) -> list[str]:
     """Answers that are cut, empty, or of another shape."""
     return ["", text[: len(text) // 2], "[]", "{}", "null", '{"motions": []}', '{"motions": [3]}', '[{"error": ""}]']
 
 
 def test_odd_answers_are_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "answer.json"
-    texts = _cut(json.dumps({"motions": [MOTION]})) + _cut(json.dumps([{"error": "", "motions": [[FINDING]]}]))
+    texts = _make_answers(json.dumps({"motions": [MOTION]})) + _make_answers(
+        json.dumps([{"error": "", "motions": [[FINDING]]}])
+    )
     for missing in ("moved_m", "before", "parts"):
         texts.append(json.dumps({"motions": [{key: value for key, value in MOTION.items() if key != missing}]}))
     for text in texts:
