@@ -37,11 +37,17 @@ def shown(name: str) -> Seen:
     figure = draw(Panel(name, name, name, np.arange(3.0), [Line(name, np.ones((2, 3)))], caveat=name))
     section = Section(name, name, Table("table", name, [name], [PageRow(name, [Cell(name)])]), [figure])
     seen = Seen()
-    seen.feed(
-        render_page(
-            Page(name, name, name, None, (), [name], [name], sections=[section], facts={name: name}, notes=[name])
-        )
+    page = Page(
+        title=name,
+        subtitle=name,
+        answer=name,
+        details=[name],
+        warnings=[name],
+        sections=[section],
+        facts={name: name},
+        notes=[name],
     )
+    seen.feed(render_page(page))
     return seen
 
 
