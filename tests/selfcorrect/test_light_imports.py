@@ -20,7 +20,9 @@ LOADED = {
     "import selfcorrect.experiments.motion.correctors.table, selfcorrect.models.diffusion.presets": (
         "selfcorrect.models.diffusion.presets", {"torch", "numpy", "pybullet", "tqdm"}
     ),
-    "import selfcorrect.experiments.correction.batch": ("selfcorrect.simulators.tracking.tracker", {"torch"}),
+    "import selfcorrect.experiments.correction.batch": (
+        "selfcorrect.simulators.batching", {"torch", "selfcorrect.simulators.tracking"}
+    ),
     "import selfcorrect.pytest_plugin": ("selfcorrect.pytest_plugin", {"torch", "numpy", "scipy"}),
 }  # fmt: skip
 """By the program: a module that it needs, and what it must not load."""

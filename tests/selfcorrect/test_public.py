@@ -15,16 +15,15 @@ from helpers import modules_after
 import selfcorrect as sc
 
 NAMES = """
-    Accumulate AccumulateSubsample Augment Candidate CausalLanguageModel Comparison Contacts Corrected CorrectedMotion
-    Correction CorrectionOptions CorrectorError DiffusersModel FolderReader FolderStore Freeze Fresh Gaussian
-    GenerativeModel Ground GroundBox InputError Keep KinematicCorrector LoopError MemoryStore MissingExtraError Motion
-    MotionFile NetworkModel PhysicsCorrector Plan Reading RealOnly Renew Replace RunFolderError SampleError Samples
-    SelfcorrectError
-    SettingError Skeleton Stream Task Thresholds TorchModel TrainingDivergedError Trial Weighted WorkerError
-    assert_loop_stable assert_plausible best_of chain check compare correct correct_file correct_files
-    correct_motions draw_motions each_motion filter_of joint_positions lift lift_motions load_motion
-    load_motions measure_stability open_motion parse_policy placebo read_summary run_loop save_motion show
-    statistics streams train_first_generation verifier
+    Accumulate AccumulateSubsample Augment Candidate CausalLanguageModel Clip Comparison Contacts Corrected
+    CorrectedMotion Correction CorrectionOptions CorrectorError Dataset DiffusersModel FolderReader FolderStore
+    Freeze Fresh Gaussian GenerativeModel Ground GroundBox InputError Keep KinematicCorrector LoopError MemoryStore
+    MissingExtraError Motion MotionFile NetworkModel PhysicsCorrector Plan Reading RealOnly RemedyInputs Renew
+    Replace RunFolderError SampleError Samples SelfcorrectError SettingError Skeleton Stream Task Thresholds
+    TorchModel TrainingDivergedError Trial Weighted WorkerError assert_loop_stable assert_plausible best_of chain
+    check claims compare correct correct_file correct_files correct_motions draw_motions each_motion filter_of
+    joint_positions lift lift_motions load_motion load_motions measure_stability open_motion parse_policy placebo
+    read_summary run_loop save_motion show statistics streams toys train_first_generation verifier with_remedy
 """
 """The public names. A change here needs a line in CHANGELOG.md: others' programs rely on them."""
 
