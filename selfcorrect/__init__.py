@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from .core.extras import requires_extra
 
 if TYPE_CHECKING:
-    import selfcorrect.experiments.toy.declaration as toys  # noqa: F401 - no name of its own
     from selfcorrect.datasets.collections.dataset import Clip as Clip
     from selfcorrect.datasets.collections.dataset import Dataset as Dataset
     from selfcorrect.datasets.files.motion_file import MotionFile as MotionFile
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from selfcorrect.experiments.studies import claims as claims
     from selfcorrect.experiments.studies.outcome import Comparison as Comparison
     from selfcorrect.experiments.studies.plans.compare import compare as compare
+    from selfcorrect.experiments.toy import toys as toys
     from selfcorrect.simulators.corrector import KinematicCorrector as KinematicCorrector
     from selfcorrect.simulators.corrector import PhysicsCorrector as PhysicsCorrector
     from selfcorrect.simulators.foot_contacts import Contacts as Contacts
@@ -177,7 +177,7 @@ _PUBLIC = {
 _SUBMODULES = {
     "claims": "selfcorrect.experiments.studies.claims",
     "statistics": "selfcorrect.statistics",
-    "toys": "selfcorrect.experiments.toy.declaration",
+    "toys": "selfcorrect.experiments.toy.toys",
 }
 """Public names that are modules, by the place of each."""
 

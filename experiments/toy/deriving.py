@@ -12,8 +12,8 @@ import numpy as np
 from selfcorrect.statistics import CollapseFinding, collapse_profile
 
 from ..studies.claims import Check, Curves
-from .declaration import START, ArmTitles, Column, Sweep, Toy
 from .result import Drawings, Ends, Line, Panel, Pictures, Result, Scatter
+from .toys import START, ArmTitles, Column, Sweep, Toy
 
 MOST_NAMED = 3
 """More statements that do not hold than this are not named in the reading."""

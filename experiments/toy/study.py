@@ -34,9 +34,9 @@ from ..jobs.run import Job
 from ..studies.arms import Arm
 from ..studies.jobs import job_of
 from ..studies.study import SeedRun, Study, folder_name
-from .declaration import Bundle, Setup, Toy
 from .result import Drawings, Result
 from .table import TOYS, ToyRow, load_toy_module, name_toy
+from .toys import Bundle, Setup, Toy
 
 MEASURED, DRAWS, FLOORS, FIGURES = "measured.json", "draws.npy", "floors.json", "figures"
 

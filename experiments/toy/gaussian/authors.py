@@ -15,7 +15,7 @@ from selfcorrect.loop.policy import History
 from selfcorrect.loop.run import Plan
 
 from ...studies.claims import Claim, expect_agreement, expect_below, final_difference, final_value
-from ..declaration import Bundle, Setup
+from ..toys import Bundle, Setup
 from .tasks import gaussian_task, per_seed
 
 PAPER_STRENGTHS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0)

@@ -34,7 +34,7 @@ from ...studies.claims import (
     ratio_of_means,
     value_at,
 )
-from ..declaration import Column, Setup, Toy, ToySettings, bundle_replicates
+from ..toys import Column, Setup, Toy, ToySettings, bundle_replicates
 from .tasks import DIMENSION, SUPPORT_RADIUS, TAIL_RADIUS, distance_to_truth, fresh_normal, gaussian_task, share_inside
 
 REPLACE, AUGMENT, ACCUMULATE, FRESH = POLICIES = ("replace", "augment", "accumulate", "fresh")

@@ -30,7 +30,7 @@ from ...studies.claims import (
     late_mean,
     mark_unpublished,
 )
-from ..declaration import Column, Setup, Sweep, Toy, ToySettings, bundle_replicates
+from ..toys import Column, Setup, Sweep, Toy, ToySettings, bundle_replicates
 from .authors import AUTHORS, PAPER_STRENGTHS, authors_bundle, authors_claims
 from .tasks import DIMENSION, RealAndFresh, draw_from, draw_truth, fresh_normal, gaussian_task, per_seed
 

@@ -15,8 +15,8 @@ from selfcorrect.loop.policy import Accumulate, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 
 from ...studies.claims import expect_below, expect_predictions, final_value
-from ..declaration import START, Column, Setup, Toy, ToySettings, bundle_replicates
 from ..models.regression import LinearRegression
+from ..toys import START, Column, Setup, Toy, ToySettings, bundle_replicates
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from selfcorrect.loop.policy import Augment, Fresh, Replace
 from selfcorrect.loop.run import Candidate, Plan
 
 from ...studies.claims import expect_above, expect_below, expect_predictions, final_difference, final_value
-from ..declaration import Column, Setup, Toy, ToySettings, bundle_replicates
+from ..toys import Column, Setup, Toy, ToySettings, bundle_replicates
 from .tasks import DIMENSION, TAIL_RADIUS, distance_to_truth, fresh_normal, gaussian_task, share_inside
 
 SYNTHETIC, AUGMENTED, FRESH = "fully synthetic", "augmented", "fresh data"

@@ -19,7 +19,7 @@ from selfcorrect.loop.policy import Augment, ModifiedPolicy
 from selfcorrect.loop.run import Plan
 
 from ...studies.claims import Curves, Quantity, expect_agreement, expect_below, late_mean, mark_unpublished
-from ..declaration import Column, Setup, Sweep, Toy, ToySettings, bundle_replicates
+from ..toys import Column, Setup, Sweep, Toy, ToySettings, bundle_replicates
 from .tasks import gaussian_task
 
 

@@ -33,8 +33,8 @@ from ...studies.claims import (
     mark_unpublished,
     ratio_of_means,
 )
-from ..declaration import Setup, Toy, ToySettings, bundle_replicates
 from ..result import Map
+from ..toys import Setup, Toy, ToySettings, bundle_replicates
 from .tasks import DIMENSION, draw_truth, gaussian_task, per_seed
 
 

@@ -30,7 +30,7 @@ from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.protocol import GenerativeModel
 
 from ...studies.claims import expect_above, expect_below, final_difference, mark_unpublished, pool_seeds
-from ..declaration import Column, Setup, Toy, ToySettings, bundle_seeds
+from ..toys import Column, Setup, Toy, ToySettings, bundle_seeds
 
 REAL = "real only"
 DIGIT_COUNT = 10

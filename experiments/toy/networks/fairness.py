@@ -20,8 +20,8 @@ from selfcorrect.loop.policy import Augment, ModifiedPolicy, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 
 from ...studies.claims import expect_above, expect_below, final_change, final_difference
-from ..declaration import START, Column, Setup, Toy, ToySettings, bundle_seeds
 from ..models.grouped import GroupedGaussians
+from ..toys import START, Column, Setup, Toy, ToySettings, bundle_seeds
 
 PLAIN, AUGMENTED, REPAIRED = "replace", "augment", "replace, reparation"
 MAJORITY, MINORITY = 0, 1

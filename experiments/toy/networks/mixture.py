@@ -29,8 +29,8 @@ from ...studies.claims import (
     final_value,
     mark_unpublished,
 )
-from ..declaration import Column, Setup, Toy, ToySettings, bundle_seeds
 from ..models.mixture import Mixture
+from ..toys import Column, Setup, Toy, ToySettings, bundle_seeds
 
 PLAIN, AUGMENTED = "replace", "augment"
 RARE, RARE_SHARE = 2, 0.1

@@ -26,11 +26,11 @@ from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.protocol import GenerativeModel
 
 from ...studies.claims import Claim, expect_above, expect_agreement, final_difference, final_value, mark_unpublished
-from ..declaration import Column, Setup, Toy, ToySettings, bundle_seeds
 from ..models.flow import Flow
 from ..models.gan import AdversarialNetwork
 from ..models.kernel_density import KernelDensity
 from ..models.vae import VariationalAutoencoder
+from ..toys import Column, Setup, Toy, ToySettings, bundle_seeds
 
 MODELS: Mapping[str, GenerativeModel] = {
     "kernel density": KernelDensity.empty(2),

@@ -29,8 +29,8 @@ from ...studies.claims import (
     mark_unpublished,
     value_at,
 )
-from ..declaration import Bundle, Setup, Sweep, ToySettings, bundle_replicates
 from ..models.markov import MarkovChain
+from ..toys import Bundle, Setup, Sweep, ToySettings, bundle_replicates
 
 CHAIN = NONE, TENTH, ALL = "chain: none kept", "chain: 10 % kept", "chain: accumulate"
 

@@ -31,7 +31,7 @@ from ...studies.claims import (
     final_value,
     mark_unpublished,
 )
-from ..declaration import Column, Setup, Sweep, Toy, ToySettings, bundle_replicates
+from ..toys import Column, Setup, Sweep, Toy, ToySettings, bundle_replicates
 from .tasks import word_task
 
 NONE, BOTH, OWN = "no curation", "both curated", "own curation only"

@@ -24,7 +24,7 @@ from ...studies.claims import (
     final_value,
     mark_unpublished,
 )
-from ..declaration import Column, Setup, Toy, ToySettings, bundle_replicates
+from ..toys import Column, Setup, Toy, ToySettings, bundle_replicates
 from .tasks import entropy, make_rater, word_task
 
 NONE, CURATED, KEPT, MIXED = "no curation", "curated", "curated, real data kept", "heterogeneous raters"

@@ -24,8 +24,8 @@ from selfcorrect.loop.policy import Accumulate, Keep, RealOnly, Replace
 from selfcorrect.loop.run import Plan, Task
 
 from ...studies.claims import expect_above, expect_below, expect_predictions, final_change, final_difference
-from ..declaration import START, Column, Setup, Toy, ToySettings, bundle_replicates, bundle_seeds
 from ..models.language import LanguageModel
+from ..toys import START, Column, Setup, Toy, ToySettings, bundle_replicates, bundle_seeds
 from .chain import CHAIN, NONE, WordChain
 from .tasks import entropy, perplexity_of, windows_of, word_task
 

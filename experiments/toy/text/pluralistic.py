@@ -29,7 +29,7 @@ from ...studies.claims import (
     final_value,
     mark_unpublished,
 )
-from ..declaration import Column, Setup, Toy, ToySettings, bundle_replicates
+from ..toys import Column, Setup, Toy, ToySettings, bundle_replicates
 from .tasks import entropy, make_rater, word_task
 
 SEVERAL, PAIRS, MEAN, CHANCE = "several raters", "several raters, pairs", "their mean", "random choice"

@@ -8,8 +8,8 @@ import pytest
 from helpers import LOOPS, outcomes, run_toy
 
 from selfcorrect.experiments.studies.claims import Curves
-from selfcorrect.experiments.toy.declaration import Toy
 from selfcorrect.experiments.toy.study import load_settings
+from selfcorrect.experiments.toy.toys import Toy
 
 HOLDING = (
     "gaussian-correct", "gaussian-collapse", "stability", "linear", "weighting", "curation", "pluralistic",
