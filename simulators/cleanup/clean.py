@@ -1,7 +1,8 @@
-"""Kinematic clean-up: repair by kinematics what the simulation should not have to fight, one step after another.
+"""Kinematic clean-up: repair by kinematics, step by step, errors that a simulation should not have to fight.
 
-`FILES`, `RESIDUAL_FREE` and `SAMPLES` list the steps. Each stands beside its functions, with its numbers, and says what
-it minimises or fits. All of it is vectorised over frames and takes a few thousandths of the motion's duration.
+`FILES`, `RESIDUAL_FREE` and `SAMPLES` list the steps. Each step is a dataclass beside its functions: its fields are the
+thresholds, its docstring states the objective. All steps are vectorised over frames and take a few thousandths of the
+motion's duration.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ FILES: tuple[CleanupStep, ...] = (
     FindSupports(),
     LiftLimbs(),
 )
-"""What is done to motions of files, whose floor, soles and supports are found."""
+"""Steps for motions of files: floor, soles and supports are estimated."""
 
 
 RESIDUAL_FREE = tuple(FindSupports(lowest_m=0.03) if isinstance(step, FindSupports) else step for step in FILES)
-"""The same for bodies without residual force, which fall where a step is missed."""
+"""The same steps for bodies without residual force, which fall if a support is missed."""
 
 
 SAMPLES: tuple[CleanupStep, ...] = (
@@ -56,26 +57,26 @@ SAMPLES: tuple[CleanupStep, ...] = (
     PlantFeet(replace(FEET, sliding=0.0), soft=None),
     LiftLimbs(spread_s=0.0),
 )
-"""What is done to samples of a model, which are on a known, level floor and are then simulated.
+"""Steps for samples of a model, which are on a known, level floor and are then simulated.
 
-Estimates of floor and drift would throw them about.
+Estimates of floor and drift would displace them.
 """
 
 
 @dataclass(frozen=True)
 class CleanupSettings:
-    """What is done to motions by kinematics, step by step; a step that is off is not among them."""
+    """Settings of the kinematic clean-up: its steps, and what carries the body."""
 
     steps: tuple[CleanupStep, ...] = FILES
-    """In their order; `PlantFeet` is always one of them."""
+    """Steps in their order; `PlantFeet` is always one of them."""
     support: SupportChoice = "infer"
-    """What carries the body. "infer": steps, rungs and seats where the motion shows them. "floor": the floor alone.
-    "off": something unknown; the body keeps its height. The steps that this rules out are left out."""
+    """Support of the body. "infer": steps, rungs and seats that the motion shows. "floor": only the floor. "off":
+    something unknown; the body keeps its height. Steps that contradict this are skipped."""
     close_loops: bool = True
     """Correct a motion that ends in its first pose as a cycle, so that it closes."""
     polish: bool = True
-    """Keep of a simulation what it gains, and leave out what roughens a motion: the steps of `finishing.POSTPROCESS`.
-    Without, simulated states come out as they are."""
+    """Blend the simulation with the plan where it gains nothing or roughens a motion: the steps of
+    `finishing.POSTPROCESS`. Otherwise simulated states come out unchanged."""
 
     def __post_init__(self) -> None:
         if self.support not in SUPPORT_MODES:
@@ -83,55 +84,59 @@ class CleanupSettings:
 
     @classmethod
     def for_samples(cls) -> Self:
-        """Settings for samples of a model: see `SAMPLES`. Simulated states come out as they are."""
+        """Return the settings for samples of a model: see `SAMPLES`. Simulated states come out unchanged."""
         return cls(SAMPLES, support="floor", close_loops=False, polish=False)
 
     @property
     def mode(self) -> SupportMode:
-        """What `support` means."""
+        """The mode that `support` names."""
         return SUPPORT_MODES[self.support]
 
     @property
     def enabled_steps(self) -> Iterator[CleanupStep]:
-        """The steps that are done, in their order."""
-        raising, mode = (LevelFloor, LiftTrunk, LiftLimbs), self.mode
+        """Yield the steps that `support` does not rule out, in their order."""
+        moving_kinds = (LevelFloor, LiftTrunk, LiftLimbs)
         for step in self.steps:
-            left_out = not mode.moves_to_floor if isinstance(step, raising) else not mode.finds_supports
-            if not (left_out and isinstance(step, (*raising, FindSupports))):
-                yield step
+            if isinstance(step, moving_kinds) and not self.mode.moves_to_floor:
+                continue
+            if isinstance(step, FindSupports) and not self.mode.finds_supports:
+                continue
+            yield step
 
     def find_step(self, kind: type[Kind]) -> Kind | None:
-        """The step of a kind that is done, None without one."""
+        """Return the enabled step of a kind, None without one."""
         return find_step(kind, self.enabled_steps)
 
     def without_steps(self, *kinds: type[CleanupStep]) -> Self:
-        """The same without steps of some kinds."""
+        """Return the settings without steps of some kinds."""
         return replace(self, steps=tuple(step for step in self.steps if not isinstance(step, kinds)))
 
     def with_steps(self, *steps: CleanupStep) -> Self:
-        """The same with steps in the places of those of their kinds."""
-        others = {type(step): step for step in steps}
-        return replace(self, steps=tuple(others.get(type(step), step) for step in self.steps))
+        """Return the settings with each given step in place of the step of its kind."""
+        by_kind = {type(step): step for step in steps}
+        return replace(self, steps=tuple(by_kind.get(type(step), step) for step in self.steps))
 
 
-def clean_motions(given: MotionBatch, settings: CleanupSettings) -> CleanedMotions:
-    """Clean up motions that share one length by kinematics, and find what carries them.
+def clean_motions(motions: MotionBatch, settings: CleanupSettings) -> CleanedMotions:
+    """Clean up motions that share one length by kinematics, and find their supports.
 
-    Raises InputError where the skeleton lacks a hip, knee or ankle.
+    Raises:
+        InputError: The skeleton lacks a hip, knee or ankle.
     """
     steps = tuple(settings.enabled_steps)
-    cleaning = CleanupState.from_motions(given, steps, settings.mode)
+    cleaning = CleanupState.from_motions(motions, steps, settings.mode)
     for step in steps:
         cleaning = step(cleaning)
-    origins = find_origins_m(cleaning, settings.find_step(LevelFloor) or LevelFloor())
+    origins_m = find_origins_m(cleaning, settings.find_step(LevelFloor) or LevelFloor())
+    floor_moves_m = np.abs(cleaning.raised_m - origins_m)
     return CleanedMotions(
-        given=given,
+        given=motions,
         motions=cleaning.motions,
         unplanted=cleaning.before_planting.motions,
         soles=cleaning.soles,
         supports=cleaning.supports,
-        origin_m=origins,
-        repairs_m={**cleaning.repairs_m, Repair.FLOOR: np.abs(cleaning.raised_m - origins)},
+        origin_m=origins_m,
+        repairs_m={**cleaning.repairs_m, Repair.FLOOR: floor_moves_m},
         floor=cleaning.floor,
         fitted_soles=settings.find_step(FitSoles) is not None,
     )

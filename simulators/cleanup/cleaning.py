@@ -1,4 +1,4 @@
-"""Motions between two steps of their clean-up, and what a step is."""
+"""The state of motions between two steps of their clean-up, and the protocol of a step."""
 
 from __future__ import annotations
 
@@ -23,51 +23,65 @@ Kind = TypeVar("Kind", bound="CleanupStep")
 
 
 def find_step(kind: type[Kind], steps: Iterable[CleanupStep]) -> Kind | None:
-    """The step of a kind among some, None without one."""
+    """Return the first of the steps that is of a kind, None without one."""
     return next((step for step in steps if isinstance(step, kind)), None)
 
 
 class CleanupStep(Protocol):
-    """A step of a clean-up: a value with its parameters, which takes motions on."""
+    """A step of a clean-up: its parameters, and a call that returns the next state."""
 
     def __call__(self, cleaning: CleanupState, /) -> CleanupState: ...
 
 
 @dataclass(frozen=True, eq=False)
 class CleanupState:
-    """Motions between two steps of their clean-up, and what the steps before have found."""
+    """Motions between two steps of their clean-up, and the findings of the steps before."""
 
     steps: Sequence[CleanupStep]
-    """All that are done."""
+    """All steps of the clean-up."""
     mode: SupportMode
-    """What may carry the bodies."""
+    """Supports that may carry the bodies."""
     motions: MotionBatch
     unraised: MotionBatch
     """The motions before the steps that look for the floor."""
     soles: SolePoints
-    """Those of the motions, fitted only to a single one."""
+    """Soles of the motions; fitted only if there is a single motion."""
     noisy: np.ndarray
-    """(N,) whether noise is everywhere in a motion."""
+    """(N,) whether a motion is noisy throughout."""
     floor: Floor
-    """How it moves beneath them."""
+    """Motion of the floor beneath the bodies."""
     supports: list[tuple[Support, ...]]
-    """What carries each beside the lowest ground."""
+    """Supports of each motion beside the lowest ground."""
     repairs_m: Mapping[Repair, np.ndarray]
-    """(N,) furthest that each kind of repair has moved their roots."""
+    """(N,) furthest that each kind of repair has moved the roots."""
     unplanted: PosedMotions | None = None
     """The motions before their feet were planted; None until then."""
 
     @classmethod
     def from_motions(cls, motions: MotionBatch, steps: Sequence[CleanupStep], mode: SupportMode) -> Self:
-        """Motions before the first step."""
-        still_m, nobody = np.zeros_like(motions.root_m), np.zeros(len(motions), dtype=bool)
-        nothing: list[tuple[Note, ...]] = [()] * len(motions)
-        soles = sole_points(motions.skeleton)
-        floor = Floor(still_m, nobody, nothing)
-        return cls(steps, mode, motions, motions, soles, nobody, floor, [()] * len(motions), {})
+        """Return the state before the first step.
+
+        Args:
+            motions: Motions that share one length.
+            steps: All steps of the clean-up.
+            mode: Supports that may carry the bodies.
+        """
+        nobody = np.zeros(len(motions), dtype=bool)
+        no_notes: list[tuple[Note, ...]] = [()] * len(motions)
+        return cls(
+            steps=steps,
+            mode=mode,
+            motions=motions,
+            unraised=motions,
+            soles=sole_points(motions.skeleton),
+            noisy=nobody,
+            floor=Floor(np.zeros_like(motions.root_m), nobody, no_notes),
+            supports=[()] * len(motions),
+            repairs_m={},
+        )
 
     def find_step(self, kind: type[Kind]) -> Kind | None:
-        """The step of a kind that is done, None without one."""
+        """Return the step of a kind, None without one."""
         return find_step(kind, self.steps)
 
     @cached_property
@@ -76,25 +90,25 @@ class CleanupState:
         return PosedMotions.from_motions(self.motions, self.soles)
 
     def with_repaired_motions(self, motions: MotionBatch) -> Self:
-        """With repaired motions, whose floor is yet to be found."""
+        """Return the state with repaired motions, whose floor is not yet estimated."""
         return replace(self, motions=motions, unraised=motions)
 
     def with_posed_motions(self, posed: PosedMotions) -> Self:
-        """With motions that are posed already."""
-        moved = replace(self, motions=posed.motions)
-        vars(moved)["posed"] = posed
-        return moved
+        """Return the state with motions whose poses are known."""
+        state = replace(self, motions=posed.motions)
+        vars(state)["posed"] = posed
+        return state
 
     @property
     def before_planting(self) -> PosedMotions:
-        """The motions with their feet as they were found."""
+        """The motions before their feet were planted."""
         return self.unplanted or self.posed
 
     @property
     def raised_m(self) -> np.ndarray:
-        """(N,) by which the motions were raised so that their lowest ground is at y = 0."""
+        """(N,) distance by which the motions were raised so that their lowest ground is at y = 0."""
         return (self.before_planting.motions.root_m - self.unraised.root_m)[:, 0, 1]
 
     def record_repair(self, repair: Repair, since: MotionBatch) -> dict[Repair, np.ndarray]:
-        """The repairs with one that moved roots from where they were since some motions."""
+        """Return the repairs with one that has moved the roots since earlier motions."""
         return {**self.repairs_m, repair: norms(self.motions.root_m - since.root_m).max(1)}

@@ -1,8 +1,8 @@
-"""Drift: a floor that slides under all standing feet alike, steadily or not, as in motions from video.
+"""Remove drift: a floor that slides under all standing feet alike, steadily or not, as in motions from video.
 
-Horizontal speed does not show here which point of a foot stands. So standing is inferred from what drift leaves alone:
-height, vertical speed, rotation. The drift is the horizontal velocity, one for all times or else a smooth one, that
-makes most of these points still. It is believed only where it leaves far fewer of them moving than no drift does.
+Horizontal speed does not show here which point of a foot stands. So standing is inferred from cues that drift does not
+change: height, vertical speed, rotation. The drift is the horizontal velocity, constant or else smooth in time, that
+makes most of these points still. It is believed only if it leaves far fewer of them moving than no drift does.
 
 A body that walks or runs in place moves like one on a treadmill, whose belt is such a floor. Only the root's travel
 distinguishes it from drift. So the root ends where it did unless the removal of drift is asked for. Feet are planted on
@@ -26,40 +26,40 @@ from ..stages.values import Floor
 from .cleaning import CleanupState
 from .foot_lock import furthest_in_stance_m
 from .planting import PlantFeet
-from .stance import CUES, CueSettings, StanceEvidence, bell, collect_stance_evidence
+from .stance import CUES, CueSettings, PosedMotions, StanceEvidence, bell, collect_stance_evidence
 
 
 @dataclass(frozen=True)
 class StabilizeFloor:
-    """Finds the floor's horizontal velocity v(t) and shows motions as on a floor that stands still.
+    """Estimate the floor's horizontal velocity v(t) and show motions as on a floor that stands still.
 
-    v is a Whittaker smoother of the velocities of points that stand, min Σ w ‖v − u‖² + λ ‖Δ²v‖², with outliers left
-    out bit by bit; where it is steady, the densest velocity. In the end it is put back, but for what swings.
+    v is a Whittaker smoother of the velocities of standing points, min Σ w ‖v − u‖² + λ ‖Δ²v‖², from which outliers are
+    excluded step by step. If v is steady, it is the densest velocity. In the end v is put back, except its swings.
 
-    Set by hand on CMU clips, to which steady and swinging drift was added as in `benchmarks/correction.py`. Added drift
-    goes, and clean clips stay as they are.
+    Set by hand on CMU clips to which steady and swinging drift was added, as in `benchmarks/correction.py`. Added drift
+    is removed, and clean clips stay unchanged.
     """
 
     cues: CueSettings = CUES
-    """What shows that a point of a foot stands."""
+    """Cues by which a point of a foot stands."""
     upright_m: float = 0.5
-    """Feet carry a body whose root is this high above the soles."""
+    """Height of the root above the soles beyond which feet carry the body."""
     often: float = 0.5
     """Share of the time for which feet must carry the body, for steady drift."""
     mostly: float = 0.8
     """Share of that time for changing drift: people who roll on the floor really move along."""
     fewest_frames: int = 12
-    """Frames that show drift."""
+    """Smallest number of frames that show drift."""
     fewest_standing_s: float = 0.1
-    """Time in which feet must stand."""
+    """Shortest total time in which feet must stand."""
     steady: float = 0.8
-    """A steady drift is believed that makes still this share of what a changing one does."""
+    """Share of the evidence made still by a changing drift that a steady drift must make still to be believed."""
     fewest_steady: float = 0.3
-    """A steady drift is believed that makes still this share of all evidence, too."""
+    """Share of all evidence that a steady drift must make still, too."""
     gate_width: float = 0.05
-    """Shares within which sureness rises from 0 to 1."""
+    """Width of the shares over which confidence rises from 0 to 1."""
     running_m_s: float = 2.0
-    """Bodies that travel this fast, or leap, have feet that are hardly ever still, and seem to drift along."""
+    """Speed of bodies whose feet are hardly ever still, so that they seem to drift along; so do bodies that leap."""
     running_share: float = 0.12
     """Least drift of such bodies, as a share of their speed."""
     along: float = 0.45
@@ -74,11 +74,11 @@ class StabilizeFloor:
     density_m_s: float = 0.12
     """Kernel with which the velocity of steady drift is found."""
     most_starts: int = 100
-    """Points from which it is sought."""
+    """Largest number of points from which this velocity is sought."""
     narrowing_m_s: tuple[float, ...] = (0.18, 0.12, 0.08, 0.06)
-    """Outliers' scales with which it is refined, round by round, the last in five rounds."""
+    """Scales of outliers with which this velocity is refined, round by round; the last one serves five rounds."""
     outlier_m_s: float = 0.3
-    """Outliers' scale of changing drift."""
+    """Scale of outliers of changing drift."""
     excluding: float = 3.0
     """Multiple of the outliers' scale in the first of 12 rounds, which falls to 1 by the seventh."""
     habit: float = 0.01
@@ -98,46 +98,66 @@ class StabilizeFloor:
     in_place_share: float = 0.2
     """On a treadmill, the root's mean velocity is less than this share of the belt's."""
     within_m: float = 0.3
-    """A root is moved this far from where it was at most, unasked, to remove drift that swings; slower swings stay."""
+    """Furthest that a root is moved by default to remove drift that swings; slower swings stay."""
     within_in_place_m: float = 0.1
-    """The same of bodies that go less far than the floor beneath them: treadmills need not be steady."""
+    """The same distance for bodies that travel less far than the floor beneath them: treadmills need not be steady."""
     slowest_s: tuple[float, ...] = (4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
-    """Standard deviations over which what stays is smoothed, one after the other, until the rest keeps within that."""
+    """Standard deviations of the smoothing of the drift that stays, tried until the rest is within that distance."""
     remove: bool = False
-    """Take all of it out, which changes the way over the floor. Without, the root ends where it came."""
+    """Remove all drift, which changes the path over the floor. Otherwise the root ends where it did."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
-        posed, ground = cleaning.posed, cleaning.motions.ground
+        posed = cleaning.posed
+        motions = posed.motions
+        ground = cleaning.motions.ground
         if ground is not None and ground.boxes:
             return cleaning
+        floor_motions = self._estimate_floor_motions(posed, cleaning.noisy)
+        removed_m = np.zeros_like(motions.root_m)
+        kept_m = np.zeros_like(motions.root_m)
+        for index, floor_motion in enumerate(floor_motions):
+            removed_m[index, 1:, [0, 2]] = np.cumsum(floor_motion.removed_m_s, axis=0).T / motions.fps
+            kept_m[index, 1:, [0, 2]] = np.cumsum(floor_motion.kept_m_s, axis=0).T / motions.fps
+        in_place = np.array([floor_motion.in_place for floor_motion in floor_motions])
+        stabilized = posed.shift(-(removed_m + kept_m))
+
+        # Legs take short slides, so that feet stand still; longer ones stay on a moving floor.
         feet = (cleaning.find_step(PlantFeet) or PlantFeet()).feet
-        ankles, fps = posed.orientations[:, :, Legs.from_skeleton(posed.motions.skeleton).ankles], posed.motions.fps
-        each = zip(posed.feet_m, ankles, posed.motions.root_m, cleaning.noisy, strict=True)
-        found = [
-            estimate_floor_motion(feet_m, turned, root_m, fps, self, noisy=own) for feet_m, turned, root_m, own in each
-        ]
-        removed_m, kept_m = np.zeros_like(posed.motions.root_m), np.zeros_like(posed.motions.root_m)
-        for index, floor in enumerate(found):
-            removed_m[index, 1:, [0, 2]] = np.cumsum(floor.removed_m_s, axis=0).T / fps
-            kept_m[index, 1:, [0, 2]] = np.cumsum(floor.kept_m_s, axis=0).T / fps
-        in_place = np.array([floor.in_place for floor in found])
-        halted = posed.shift(-(removed_m + kept_m))
-        slid_m = furthest_in_stance_m(kept_m, halted.detect_stances(feet))
-        held_m = np.where(in_place, 0.0, feet.lock_share(slid_m))[:, None, None] * kept_m
-        if held_m.any():
-            kept_m = kept_m - held_m
-            halted = posed.shift(-(removed_m + kept_m))
-        repairs_m = cleaning.with_posed_motions(halted.shift(kept_m)).record_repair(Repair.DRIFT, posed.motions)
-        floor = Floor(kept_m, in_place, [floor.notes for floor in found])
-        return replace(cleaning, floor=floor, repairs_m=repairs_m).with_posed_motions(halted)
+        slides_m = furthest_in_stance_m(kept_m, stabilized.detect_stances(feet))
+        locked_share = np.where(in_place, 0.0, feet.lock_share(slides_m))
+        locked_m = locked_share[:, None, None] * kept_m
+        if locked_m.any():
+            kept_m = kept_m - locked_m
+            stabilized = posed.shift(-(removed_m + kept_m))
+        repaired = cleaning.with_posed_motions(stabilized.shift(kept_m))
+        repairs_m = repaired.record_repair(Repair.DRIFT, motions)
+        floor = Floor(kept_m, in_place, [floor_motion.notes for floor_motion in floor_motions])
+        return replace(cleaning, floor=floor, repairs_m=repairs_m).with_posed_motions(stabilized)
+
+    def _estimate_floor_motions(self, posed: PosedMotions, noisy: np.ndarray) -> list[FloorMotion]:
+        """Return the floor's motion beneath each body; noisy: (N,) whether its joints are noisy."""
+        motions = posed.motions
+        ankles = posed.orientations[:, :, Legs.from_skeleton(motions.skeleton).ankles]
+        floor_motions = []
+        for index in range(len(motions)):
+            floor_motion = estimate_floor_motion(
+                posed.feet_m[index],
+                ankles[index],
+                motions.root_m[index],
+                motions.fps,
+                self,
+                noisy=noisy[index],
+            )
+            floor_motions.append(floor_motion)
+        return floor_motions
 
 
 @dataclass(frozen=True)
 class DriftEvidence:
-    """What it takes to see drift: a point is still at about a speed; changing drift is smooth by its stiffness.
+    """Evidence that drift requires: points are still below about a speed; changing drift is smooth by its stiffness.
 
-    Of what is still with drift, at most the shares `steady` and `changing` may be still without; clean motion has more.
-    At least `fewest_still` of the evidence must be still with changing drift.
+    Of the evidence that is still with drift, at most the shares `steady` and `changing` may be still without it; clean
+    motion has more. At least `fewest_still` of the evidence must be still with changing drift.
     """
 
     steady: float
@@ -164,22 +184,24 @@ TREADMILL = DriftEvidence(steady=0.15, changing=0.15, fewest_still=0.15)
 
 @dataclass(frozen=True, eq=False)
 class FloorMotion:
-    """How the floor moves beneath a body from frame to frame: velocities (T − 1, 2) in m/s, x and z."""
+    """Motion of the floor beneath a body from frame to frame: velocities (T − 1, 2) in m/s, x and z."""
 
     removed_m_s: np.ndarray
-    """What is an error and is taken out."""
+    """The part that is an error and is removed."""
     kept_m_s: np.ndarray
-    """What stays: the body moves as before, and its feet are planted on the moving floor, where their stances are too
+    """The part that stays: the body moves as before. Its feet are planted on the moving floor if their stances are too
     long to be planted on a floor that stands still."""
     in_place: bool = False
-    """Whether the body walks or runs in place, as on a treadmill."""
+    """True if the body walks or runs in place, as on a treadmill."""
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """What is said of it."""
+        """Notes of a correction's report about the part that stays."""
+        if not self.kept_m_s.any():
+            return ()
         kind = NoteKind.IN_PLACE if self.in_place else NoteKind.DRIFT_KEPT
         speed_m_s = round(float(norms(self.kept_m_s).mean()), 1)
-        return (Note(kind, speed_m_s),) if self.kept_m_s.any() else ()
+        return (Note(kind, speed_m_s),)
 
 
 def estimate_floor_motion(
@@ -191,36 +213,48 @@ def estimate_floor_motion(
     *,
     noisy: bool = False,
 ) -> FloorMotion:
-    """The floor's motion beneath one body, none where there is none to be sure of; see `estimate_floor_drift`.
+    """Return the floor's motion beneath one body, zero unless it is certain; see `estimate_floor_drift`.
 
-    Where not all of it is an error, only what swings is, as far as it moves the body by no more than
-    `settings.within_m`, so that this ends where it did.
+    Unless all drift is removed, only its swings are, as far as they move the body by no more than `settings.within_m`.
+    So the body ends where it did.
+
+    Args:
+        feet_m: (T, 2, K, 3) sole corners.
+        ankles: (T, 2, 4) orientations of the ankles, world.
+        root_m: (T, 3) root.
+        fps: Frames per second.
+        settings: Thresholds.
+        noisy: Whether the joints are noisy; such a body must not run.
     """
     drift_m_s = estimate_floor_drift(feet_m, ankles, root_m, fps, settings, noisy=noisy)
-    none = np.zeros_like(drift_m_s)
+    zero_m_s = np.zeros_like(drift_m_s)
     if settings.remove:
-        return FloorMotion(drift_m_s, none)
-    in_place = _is_in_place(drift_m_s, root_m, fps, settings, settings.in_place_share)
-    within_m = settings.within_in_place_m if _is_in_place(drift_m_s, root_m, fps, settings, 1.0) else settings.within_m
-    removed_m_s = none if in_place else _extract_swing(drift_m_s, fps, within_m, settings)
-    return FloorMotion(removed_m_s, drift_m_s - removed_m_s, in_place)
+        return FloorMotion(drift_m_s, zero_m_s)
+    is_in_place = _is_in_place(drift_m_s, root_m, fps, settings, settings.in_place_share)
+    if is_in_place:
+        return FloorMotion(zero_m_s, drift_m_s - zero_m_s, is_in_place)
+    is_slower_than_floor = _is_in_place(drift_m_s, root_m, fps, settings, 1.0)
+    within_m = settings.within_in_place_m if is_slower_than_floor else settings.within_m
+    removed_m_s = _extract_swing(drift_m_s, fps, within_m, settings)
+    return FloorMotion(removed_m_s, drift_m_s - removed_m_s, is_in_place)
 
 
 def _extract_swing(drift_m_s: np.ndarray, fps: float, within_m: float, settings: StabilizeFloor) -> np.ndarray:
-    """The part (S, 2) of a drift that swings fast enough to keep within a distance of where it began."""
-    way_m = np.cumsum(drift_m_s - drift_m_s.mean(0), axis=0) / fps
+    """Return the part (S, 2) of a drift that swings fast enough to stay within a distance of where it began."""
+    path_m = np.cumsum(drift_m_s - drift_m_s.mean(0), axis=0) / fps
     for over_s in (None, *settings.slowest_s):
-        swing_m = way_m if over_s is None else _remove_slow_part(way_m, over_s * fps)
-        if np.linalg.norm(swing_m, axis=1).max() <= within_m:
+        swing_m = path_m if over_s is None else _remove_slow_part(path_m, over_s * fps)
+        furthest_m = np.linalg.norm(swing_m, axis=1).max()
+        if furthest_m <= within_m:
             return np.diff(swing_m, axis=0, prepend=0.0) * fps
     return np.zeros_like(drift_m_s)
 
 
-def _remove_slow_part(way_m: np.ndarray, frames: float) -> np.ndarray:
-    """A way (S, 2) without what is slower than so many frames; it begins and ends at 0, where the whole way does."""
-    slow_m = gaussian_filter1d(way_m, frames, axis=0, mode="nearest")
-    share = np.linspace(0.0, 1.0, len(way_m))[:, None]
-    fast_m = way_m - slow_m
+def _remove_slow_part(path_m: np.ndarray, frames: float) -> np.ndarray:
+    """Return a path (S, 2) without its part slower than a number of frames; it begins and ends at 0."""
+    slow_m = gaussian_filter1d(path_m, frames, axis=0, mode="nearest")
+    share = np.linspace(0.0, 1.0, len(path_m))[:, None]
+    fast_m = path_m - slow_m
     return fast_m - (1 - share) * fast_m[0] - share * fast_m[-1]
 
 
@@ -233,54 +267,73 @@ def estimate_floor_drift(
     *,
     noisy: bool = False,
 ) -> np.ndarray:
-    """The drift (T − 1, 2) of one motion in m/s, x and z; zero where there is none to be sure of.
+    """Return the drift of one motion, zero unless it is certain.
 
-    feet_m: (T, 2, K, 3) sole corners; ankles: (T, 2, 4) orientations in the world; root_m: (T, 3); noisy: whether
-    joints are, who then must not run.
+    Args:
+        feet_m: (T, 2, K, 3) sole corners.
+        ankles: (T, 2, 4) orientations of the ankles, world.
+        root_m: (T, 3) root.
+        fps: Frames per second.
+        settings: Thresholds.
+        noisy: Whether the joints are noisy; such a body must not run.
+
+    Returns:
+        (T − 1, 2) in m/s, x and z.
     """
-    none = np.zeros((len(root_m) - 1, 2))
-    upright = root_m[:, 1] - feet_m[..., 1].min((1, 2)) > settings.upright_m
+    no_drift_m_s = np.zeros((len(root_m) - 1, 2))
+    lowest_m = feet_m[..., 1].min((1, 2))
+    upright = root_m[:, 1] - lowest_m > settings.upright_m
     if len(root_m) < settings.fewest_frames or upright.mean() < settings.often:
-        return none
+        return no_drift_m_s
     standing = collect_stance_evidence(feet_m, ankles, upright[1:], fps, settings.cues)
     if standing.weights.max(1).sum() < settings.fewest_standing_s * fps:
-        return none
-    certainty = NOISY if noisy else CALM
-    if standing.stationary_share(none, certainty.still_m_s) >= max(certainty.steady, certainty.changing):
-        return none  # so much is still that no drift could be believed, and runs and leaps ask for more
-    drift_m_s, steady = _fit_drift(standing, certainty, fps, settings)
-    if not steady and upright.mean() < settings.mostly:
-        return none
+        return no_drift_m_s
+    required = NOISY if noisy else CALM
+    if standing.stationary_share(no_drift_m_s, required.still_m_s) >= max(required.steady, required.changing):
+        return no_drift_m_s  # so much is still that no drift could be believed, and runs and leaps ask for more
+    drift_m_s, is_steady = _fit_drift(standing, required, fps, settings)
+    if not is_steady and upright.mean() < settings.mostly:
+        return no_drift_m_s
+
     travel_m_s = _travel_velocity(drift_m_s, root_m, fps)
-    lowest_m = feet_m[..., 1].min((1, 2))
-    leaps = np.mean(lowest_m > percentile(lowest_m, 20) + settings.leaping_m) > settings.leaping_share
+    is_airborne = lowest_m > percentile(lowest_m, 20) + settings.leaping_m
+    leaps = np.mean(is_airborne) > settings.leaping_share
     runs = np.linalg.norm(travel_m_s, axis=1).mean() > settings.running_m_s
-    fast = runs or leaps
-    if fast and (belt_m_s := _estimate_belt_velocity(standing, root_m, fps, settings)) is not None:
-        return belt_m_s
-    aside = not fast or _is_sideways_drift(drift_m_s, travel_m_s, settings)
-    if fast and (noisy or not (aside or runs)):
-        return none
-    certainty = RUNNING if runs else LEAPING if leaps else certainty
-    sureness = _drift_confidence(standing, drift_m_s, certainty, settings, steady=steady)
-    swing_m_s, swings = _remove_mean_along_travel(drift_m_s, travel_m_s, settings) if runs else (none, 0.0)
-    drift_m_s = sureness * (
-        swings * swing_m_s + (1 - swings) * aside * (drift_m_s - _rolling_bias(travel_m_s, settings))
-    )
-    return drift_m_s if steady else drift_m_s - _ambiguous_drift(drift_m_s, fps, settings)
+    is_fast = runs or leaps
+    if is_fast:
+        belt_m_s = _estimate_belt_velocity(standing, root_m, fps, settings)
+        if belt_m_s is not None:
+            return belt_m_s
+    is_aside = not is_fast or _is_sideways_drift(drift_m_s, travel_m_s, settings)
+    if is_fast and (noisy or not (is_aside or runs)):
+        return no_drift_m_s
+
+    if runs:
+        required = RUNNING
+    elif leaps:
+        required = LEAPING
+    confidence = _drift_confidence(standing, drift_m_s, required, settings, steady=is_steady)
+    swing_m_s = no_drift_m_s
+    swing_share = 0.0
+    if runs:
+        swing_m_s, swing_share = _remove_mean_along_travel(drift_m_s, travel_m_s, settings)
+    unbiased_m_s = drift_m_s - _rolling_bias(travel_m_s, settings)
+    drift_m_s = confidence * (swing_share * swing_m_s + (1 - swing_share) * is_aside * unbiased_m_s)
+    return drift_m_s if is_steady else drift_m_s - _ambiguous_drift(drift_m_s, fps, settings)
 
 
 def _is_in_place(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float, settings: StabilizeFloor, share: float) -> bool:
-    """Whether the body stays where it is, but for a share of the way that the floor (S, 2) runs beneath it."""
+    """Return whether the body travels less than a share of the distance that the floor (S, 2) runs beneath it."""
     root_m_s = (root_m[-1] - root_m[0])[[0, 2]] * fps / (len(root_m) - 1)
-    belt_m_s = float(np.linalg.norm(drift_m_s.mean(0)))
-    return belt_m_s > settings.in_place_m_s and float(np.linalg.norm(root_m_s)) < share * belt_m_s
+    root_speed_m_s = float(np.linalg.norm(root_m_s))
+    belt_speed_m_s = float(np.linalg.norm(drift_m_s.mean(0)))
+    return belt_speed_m_s > settings.in_place_m_s and root_speed_m_s < share * belt_speed_m_s
 
 
 def _estimate_belt_velocity(
     standing: StanceEvidence, root_m: np.ndarray, fps: float, settings: StabilizeFloor
 ) -> np.ndarray | None:
-    """The steady velocity (S, 2) of the treadmill on which a body runs or hops in place, None where there is none.
+    """Return the steady velocity (S, 2) of the treadmill on which a body runs or hops in place, None without one.
 
     In a run that travels, drift along the run cannot be distinguished from how feet move. In one on the spot it can:
     without the belt, hardly any point of its feet is ever still.
@@ -288,96 +341,111 @@ def _estimate_belt_velocity(
     belt_m_s = np.broadcast_to(_fit_steady_drift(standing, settings), (len(root_m) - 1, 2))
     if not _is_in_place(belt_m_s, root_m, fps, settings, settings.in_place_share):
         return None
-    return belt_m_s.copy() if _drift_confidence(standing, belt_m_s, TREADMILL, settings, steady=True) == 1.0 else None
+    confidence = _drift_confidence(standing, belt_m_s, TREADMILL, settings, steady=True)
+    return belt_m_s.copy() if confidence == 1.0 else None
 
 
 def _is_sideways_drift(drift_m_s: np.ndarray, travel_m_s: np.ndarray, settings: StabilizeFloor) -> bool:
-    """Whether the drift (S, 2) of a run is faster than its feet seem to be, and not along the run (S, 2)."""
+    """Return whether the drift (S, 2) of a run is faster than its feet seem to be, and not along the run (S, 2)."""
     along = np.sum(drift_m_s * travel_m_s, axis=1)
-    speeds_m_s = np.linalg.norm(drift_m_s, axis=1), np.linalg.norm(travel_m_s, axis=1)
-    cosine = np.mean(along / np.maximum(speeds_m_s[0] * speeds_m_s[1], 1e-9))
-    return bool(speeds_m_s[0].mean() > settings.running_share * speeds_m_s[1].mean() and abs(cosine) < settings.along)
+    drift_speeds_m_s = np.linalg.norm(drift_m_s, axis=1)
+    travel_speeds_m_s = np.linalg.norm(travel_m_s, axis=1)
+    cosine = np.mean(along / np.maximum(drift_speeds_m_s * travel_speeds_m_s, 1e-9))
+    is_fast = drift_speeds_m_s.mean() > settings.running_share * travel_speeds_m_s.mean()
+    return bool(is_fast and abs(cosine) < settings.along)
 
 
 def _remove_mean_along_travel(
     drift_m_s: np.ndarray, travel_m_s: np.ndarray, settings: StabilizeFloor
 ) -> tuple[np.ndarray, float]:
-    """The drift (S, 2) of a run without its mean along the run (S, 2), which may as well come from how its feet move.
-    Also how sure it is, from 0 to 1, that it changes by more than that.
+    """Return the drift (S, 2) of a run without its mean along the run (S, 2), and the confidence in its changes.
+
+    The mean may as well come from how its feet move. The confidence, in [0, 1], is that the drift changes by more than
+    that.
     """
     low_m_s, high_m_s = settings.swinging_m_s
-    mean_m_s, course_m_s = drift_m_s.mean(0), travel_m_s.mean(0)
+    mean_m_s = drift_m_s.mean(0)
+    course_m_s = travel_m_s.mean(0)
     along = course_m_s / max(float(np.linalg.norm(course_m_s)), 1e-9)  # a run that ends where it began has no course
     changes_m_s = float(np.sqrt(np.sum((drift_m_s - mean_m_s) ** 2, axis=1).mean()))
-    sure = float(np.clip((changes_m_s - low_m_s) / (high_m_s - low_m_s), 0.0, 1.0))
-    return drift_m_s - (mean_m_s @ along) * along, sure
+    confidence = float(np.clip((changes_m_s - low_m_s) / (high_m_s - low_m_s), 0.0, 1.0))
+    return drift_m_s - (mean_m_s @ along) * along, confidence
 
 
 def _drift_confidence(
-    standing: StanceEvidence, drift_m_s: np.ndarray, certainty: DriftEvidence, settings: StabilizeFloor, *, steady: bool
+    standing: StanceEvidence, drift_m_s: np.ndarray, required: DriftEvidence, settings: StabilizeFloor, *, steady: bool
 ) -> float:
-    """How sure it is that a drift (S, 2) is there, from 0 to 1."""
-    with_drift, without = (
-        standing.stationary_share(each, certainty.still_m_s) for each in (drift_m_s, np.zeros_like(drift_m_s))
-    )
-    if with_drift < (min(certainty.fewest_still, settings.fewest_steady) if steady else certainty.fewest_still):
+    """Return the confidence, from 0 to 1, that a drift (S, 2) is there."""
+    still_with_drift = standing.stationary_share(drift_m_s, required.still_m_s)
+    still_without = standing.stationary_share(np.zeros_like(drift_m_s), required.still_m_s)
+    fewest_still = min(required.fewest_still, settings.fewest_steady) if steady else required.fewest_still
+    if still_with_drift < fewest_still:
         return 0.0
-    most = certainty.steady if steady else certainty.changing
-    return float(np.clip((most - without / with_drift) / settings.gate_width, 0.0, 1.0))
+    most_without = required.steady if steady else required.changing
+    return float(np.clip((most_without - still_without / still_with_drift) / settings.gate_width, 0.0, 1.0))
 
 
 def _fit_drift(
-    standing: StanceEvidence, certainty: DriftEvidence, fps: float, settings: StabilizeFloor
+    standing: StanceEvidence, required: DriftEvidence, fps: float, settings: StabilizeFloor
 ) -> tuple[np.ndarray, bool]:
-    """The drift (S, 2) that makes most points still, and whether it is steady."""
-    changing_m_s = _fit_changing_drift(standing, certainty.stiffness * (fps / 30) ** 4, settings)
+    """Return the drift (S, 2) that makes most points still, and whether it is steady."""
+    changing_m_s = _fit_changing_drift(standing, required.stiffness * (fps / 30) ** 4, settings)
     steady_m_s = np.broadcast_to(_fit_steady_drift(standing, settings), changing_m_s.shape)
-    still = [standing.stationary_share(drift_m_s, certainty.still_m_s) for drift_m_s in (steady_m_s, changing_m_s)]
-    return (steady_m_s, True) if still[0] >= settings.steady * still[1] else (changing_m_s, False)
+    still_if_steady = standing.stationary_share(steady_m_s, required.still_m_s)
+    still_if_changing = standing.stationary_share(changing_m_s, required.still_m_s)
+    is_steady = still_if_steady >= settings.steady * still_if_changing
+    return (steady_m_s, True) if is_steady else (changing_m_s, False)
 
 
 def _fit_steady_drift(standing: StanceEvidence, settings: StabilizeFloor) -> np.ndarray:
-    """The one velocity (2,) around which standing points are densest, by mean shift (Comaniciu and Meer 2002)."""
-    weights = standing.weights.ravel()
-    heavy = np.argsort(-weights, kind="stable")[: 6 * settings.most_starts]
-    points, weights = standing.velocity_m_s.reshape(-1, 2)[heavy], weights[heavy]
+    """Return the velocity (2,) around which standing points are densest, by mean shift (Comaniciu and Meer 2002)."""
+    all_weights = standing.weights.ravel()
+    heavy = np.argsort(-all_weights, kind="stable")[: 6 * settings.most_starts]
+    points = standing.velocity_m_s.reshape(-1, 2)[heavy]
+    weights = all_weights[heavy]
     starts = points[:: max(1, len(points) // settings.most_starts)]
-    place = starts[(bell(cdist(starts, points) / settings.density_m_s) @ weights).argmax()]
+    densities = bell(cdist(starts, points) / settings.density_m_s) @ weights
+    velocity_m_s = starts[densities.argmax()]
     for scale_m_s in (*settings.narrowing_m_s, *settings.narrowing_m_s[-1:] * 4):
-        robust = standing.reject_outliers(np.broadcast_to(place, (len(standing.weights), 2)), scale_m_s)
-        place = np.einsum("sp,spi->i", robust, standing.velocity_m_s) / robust.sum()
-    return place
+        drift_m_s = np.broadcast_to(velocity_m_s, (len(standing.weights), 2))
+        robust_weights = standing.reject_outliers(drift_m_s, scale_m_s)
+        velocity_m_s = np.einsum("sp,spi->i", robust_weights, standing.velocity_m_s) / robust_weights.sum()
+    return velocity_m_s
 
 
 def _fit_changing_drift(standing: StanceEvidence, stiffness: float, settings: StabilizeFloor) -> np.ndarray:
-    """The smooth velocity (S, 2) that robustly fits standing points, with outliers excluded bit by bit."""
+    """Return the smooth velocity (S, 2) that robustly fits standing points, with outliers excluded step by step."""
     mean_m_s, total = standing.mean_velocity(standing.weights)
     habit_m_s = total @ mean_m_s / total.sum()
     drift_m_s = mean_m_s
     excluding = np.maximum(1.0, np.linspace(settings.excluding, -1.0, 12))
     for scale_m_s in settings.outlier_m_s * np.array([np.inf, *excluding]):
-        mean_m_s, total = standing.mean_velocity(standing.reject_outliers(drift_m_s, scale_m_s))
+        robust_weights = standing.reject_outliers(drift_m_s, scale_m_s)
+        mean_m_s, total = standing.mean_velocity(robust_weights)
         share = (total / (total + settings.habit))[:, None]
-        drift_m_s = smooth_whittaker(habit_m_s + share * (mean_m_s - habit_m_s), stiffness, total + settings.habit)
+        shrunk_m_s = habit_m_s + share * (mean_m_s - habit_m_s)
+        drift_m_s = smooth_whittaker(shrunk_m_s, stiffness, total + settings.habit)
     return drift_m_s
 
 
 def _travel_velocity(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> np.ndarray:
-    """Velocity (S, 2) of the body without the drift, smoothed over steps."""
+    """Return the velocity (S, 2) of the body without the drift, smoothed over steps."""
     velocity_m_s = np.diff(root_m[:, [0, 2]], axis=0) * fps - drift_m_s
     return gaussian_filter1d(velocity_m_s, fps / 3, axis=0, mode="nearest")
 
 
 def _rolling_bias(travel_m_s: np.ndarray, settings: StabilizeFloor) -> np.ndarray:
-    """What the rolling of feet that travel (S, 2) adds to the drift."""
+    """Return the velocity (S, 2) that the rolling of feet adds to the drift of a body that travels (S, 2)."""
     speed_m_s = np.linalg.norm(travel_m_s, axis=1, keepdims=True)
-    return settings.rolling * travel_m_s * np.minimum(1.0, settings.rolling_m_s / np.maximum(speed_m_s, 1e-9))
+    share = np.minimum(1.0, settings.rolling_m_s / np.maximum(speed_m_s, 1e-9))
+    return settings.rolling * travel_m_s * share
 
 
 def _ambiguous_drift(drift_m_s: np.ndarray, fps: float, settings: StabilizeFloor) -> np.ndarray:
-    """The part of a changing drift (S, 2) that may as well come from the way feet roll."""
+    """Return the part of a changing drift (S, 2) that may as well come from the way feet roll."""
     if len(drift_m_s) < settings.long_s * fps:
         return np.zeros_like(drift_m_s)
     slow_m_s = gaussian_filter1d(drift_m_s, settings.slowly_s * fps, axis=0, mode="reflect")
     speed_m_s = np.linalg.norm(slow_m_s, axis=1, keepdims=True)
-    return slow_m_s * np.clip((settings.unsure_m_s - speed_m_s) / (0.6 * settings.unsure_m_s), 0.0, 1.0)
+    share = np.clip((settings.unsure_m_s - speed_m_s) / (0.6 * settings.unsure_m_s), 0.0, 1.0)
+    return slow_m_s * share

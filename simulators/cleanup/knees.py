@@ -1,4 +1,4 @@
-"""Knees that flip: in some frames a leg is turned by half a turn about the line from hip to ankle.
+"""Turn back knees that flip: for some frames a leg is rotated by half a turn about the line from hip to ankle.
 
 A leg that is nearly straight hardly shows where its knee points. So some captures of kicks and leaps have the knee on
 the wrong side. It jumps there within a frame, and back, while the ankle swings on.
@@ -21,115 +21,146 @@ from .cleaning import CleanupState
 
 @dataclass(frozen=True)
 class TurnKnees:
-    """Turns legs back that are turned by half a turn for a moment, ankles staying where they are.
+    """Turn back legs that are rotated by half a turn for a moment; ankles stay where they are.
 
-    A turn is kept only where the knee's jumps shrink: ‖Δ²p after‖ < `calmer` ‖Δ²p before‖ at the ends of the flip.
+    A turn is accepted only if the knee's jumps shrink: ‖Δ²p after‖ < `calmer` ‖Δ²p before‖ at the ends of the flip.
     Set by hand on CMU clips of dancers.
     """
 
     longest_s: float = 2 / 3
-    """Longer flips are left: what the foot does meanwhile is not known."""
+    """Longest flip that is turned back: the foot's motion during a longer one is not known."""
     calmer: float = 0.8
-    """A knee that is turned back accelerates by less than this share of what it did."""
+    """Largest acceleration of a knee that is turned back, as a share of that before."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         return cleaning.with_repaired_motions(unflip_knees(cleaning.motions, self))
 
 
 def unflip_knees(motions: MotionBatch, settings: TurnKnees) -> MotionBatch:
-    """Motions whose knees stay on one side, with ankles where they are.
+    """Return motions whose knees stay on one side, with ankles where they are.
 
-    What flips and is then twisted further than hips can is turned back. Its foot is turned as it is before and after.
-    Flips that take several frames are bridged, which may move the ankle in these by some millimetres.
+    Legs that flip, and are then twisted further than hips can be, are turned back. Their feet are turned as before and
+    after. Flips that take several frames are bridged, which may move the ankle in these by some millimetres.
     """
     rotations = motions.rotations.copy()
     for side in ("left", "right"):
         joints = [motions.skeleton.joint(f"{side}_{part}") for part in ("hip", "knee", "ankle", "foot")]
-        if None not in joints[:3]:
-            own = [joint for joint in joints if joint is not None]
-            for motion in rotations:
-                motion[:, own] = _unflip_leg(motion[:, own], motions.skeleton.offsets_m[own], motions.fps, settings)
+        if None in joints[:3]:
+            continue
+        leg = [joint for joint in joints if joint is not None]
+        for motion in rotations:
+            motion[:, leg] = _unflip_leg(motion[:, leg], motions.skeleton.offsets_m[leg], motions.fps, settings)
     return replace(motions, rotations=rotations)
 
 
 def _unflip_leg(leg: np.ndarray, offsets_m: np.ndarray, fps: float, settings: TurnKnees) -> np.ndarray:
-    """Rotations (T, K, 4) of the joints of a leg, hip first, without flips; offsets_m: (K, 3) of the joints."""
-    hip, knee, thigh_m = leg[:, 0], leg[:, 1], offsets_m[1]
-    line, apart = (
-        normalize_safely(rotate(hip, thigh_m) + rotate(compose(hip, knee), offsets_m[2])),
-        _flip_duration_frames(fps),
-    )
+    """Return rotations (T, K, 4) of the joints of a leg, hip first, without flips; offsets_m: (K, 3) of the joints."""
+    hip = leg[:, 0]
+    knee = leg[:, 1]
+    thigh_m = offsets_m[1]
+    shin_world_m = rotate(compose(hip, knee), offsets_m[2])
+    line = normalize_safely(rotate(hip, thigh_m) + shin_world_m)
+    flip_frames = _flip_duration_frames(fps)
     runs = _find_flipped_frames(leg, line, normalize_safely(thigh_m), fps, settings)
     result = leg.copy()
     for run in runs:
         half_turns = np.concatenate([line[run], np.zeros_like(line[run, :1])], axis=-1)
         result[run, 0] = compose(half_turns, hip[run])
         result[run, 2:] = _interpolate_run(leg[:, 2:], run)
-        for edge in (run.start, run.stop):  # in between it may have turned by a part
-            if apart > 1 and apart <= edge <= len(leg) - apart:
-                within = slice(edge - apart + 1, edge + apart - 1)
-                result[within, :1] = _interpolate_run(result[:, :1], within)
-    jumps_m = [norms(np.diff(rotate(each[:, 0], thigh_m), 2, axis=0)) for each in (leg, result)]
+        for edge in (run.start, run.stop):  # in frames around it the leg may have turned partly
+            if flip_frames > 1 and flip_frames <= edge <= len(leg) - flip_frames:
+                around_edge = slice(edge - flip_frames + 1, edge + flip_frames - 1)
+                result[around_edge, :1] = _interpolate_run(result[:, :1], around_edge)
+    before_m = _knee_jumps_m(leg[:, 0], thigh_m)
+    after_m = _knee_jumps_m(result[:, 0], thigh_m)
     for run in runs:
-        around = slice(max(run.start - apart, 0), run.stop + apart)
-        before_m, after_m = (each[max(around.start - 1, 0) : around.stop].max(initial=0.0) for each in jumps_m)
-        if after_m > settings.calmer * before_m:
+        around = slice(max(run.start - flip_frames, 0), run.stop + flip_frames)
+        jumps = slice(max(around.start - 1, 0), around.stop)
+        largest_before_m = before_m[jumps].max(initial=0.0)
+        largest_after_m = after_m[jumps].max(initial=0.0)
+        if largest_after_m > settings.calmer * largest_before_m:
             result[around] = leg[around]
     return result
 
 
+def _knee_jumps_m(hip: np.ndarray, thigh_m: np.ndarray) -> np.ndarray:
+    """Return sizes (T − 2,) of the second differences of a knee below a hip with rotations (T, 4)."""
+    return norms(np.diff(rotate(hip, thigh_m), 2, axis=0))
+
+
 def _flip_duration_frames(fps: float) -> int:
-    """In how many frames a knee flips."""
+    """Return the number of frames in which a knee flips."""
     return max(1, round(FRAME_S * fps))
 
 
 def _find_flipped_frames(
     leg: np.ndarray, line: np.ndarray, thigh: np.ndarray, fps: float, settings: TurnKnees
 ) -> list[slice]:
-    """Frames in which a leg (T, K, 4) is turned about its line (T, 3) from hip to ankle; thigh: (3,) its direction.
+    """Return the runs of frames in which a leg is turned about its line from hip to ankle.
 
-    Knees bent by more than a right angle are left: the line from hip to ankle then is short, and turns fast. No hip
-    twists its thigh by more than that from where it points at rest.
+    Knees bent by more than a right angle are skipped: their line from hip to ankle is short, and turns fast. No hip
+    twists its thigh by more than a right angle from where it points at rest.
+
+    Args:
+        leg: (T, K, 4) rotations of the joints, hip first.
+        line: (T, 3) direction from hip to ankle.
+        thigh: (3,) direction of the thigh at rest.
+        fps: Frames per second.
+        settings: Thresholds.
     """
-    straight = norms(rotation_vectors(leg[:, 1])) < np.pi / 2
-    twisted = np.abs(_angles_about(leg[:, 0], thigh)) > np.pi / 2
-    twists_rad = _twists_rad(leg[:, 0], line, straight[1:] & straight[:-1])
-    flips = np.diff(_count_half_turns(twists_rad, _flip_duration_frames(fps)) % 2 != 0)
-    return [
-        run
-        for run in _find_runs(flips)
-        if run.stop - run.start <= settings.longest_s * fps and twisted[run].mean() > 0.5 and straight[run].all()
-    ]
+    is_straight = norms(rotation_vectors(leg[:, 1])) < np.pi / 2
+    is_twisted = np.abs(_angles_about(leg[:, 0], thigh)) > np.pi / 2
+    twists_rad = _twists_rad(leg[:, 0], line, is_straight[1:] & is_straight[:-1])
+    half_turns = _count_half_turns(twists_rad, _flip_duration_frames(fps))
+    flips = np.diff(half_turns % 2 != 0)
+    flipped = []
+    for run in _find_runs(flips):
+        is_short = run.stop - run.start <= settings.longest_s * fps
+        if is_short and is_twisted[run].mean() > 0.5 and is_straight[run].all():
+            flipped.append(run)
+    return flipped
 
 
-def _twists_rad(rotations: np.ndarray, line: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """(T,) by how much rotations (T, 4) have turned about a line (T, 3) in the steps (T - 1,) in which it is known."""
-    steps = _angles_about(compose(rotations[1:], invert(rotations[:-1])), normalize_safely(line[1:] + line[:-1]))
-    return np.concatenate([[0.0], np.cumsum(np.where(known, steps, 0.0))])
+def _twists_rad(rotations: np.ndarray, line: np.ndarray, is_valid: np.ndarray) -> np.ndarray:
+    """Return how far (T,) rotations (T, 4) have turned about a line (T, 3), counting only valid steps (T - 1,)."""
+    turns = compose(rotations[1:], invert(rotations[:-1]))
+    axes = normalize_safely(line[1:] + line[:-1])
+    steps_rad = np.where(is_valid, _angles_about(turns, axes), 0.0)
+    return np.concatenate([[0.0], np.cumsum(steps_rad)])
 
 
 def _angles_about(rotations: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    """By how much (T,) rotations (T, 4) turn about axes (T, 3) or (3,), at most half a turn."""
-    twice = 2 * np.arctan2(np.sum(rotations[:, :3] * axes, axis=-1), rotations[:, 3])
-    return (twice + np.pi) % (2 * np.pi) - np.pi
+    """Return the angles (T,), at most half a turn, by which rotations (T, 4) turn about axes (T, 3) or (3,)."""
+    along_axis = np.sum(rotations[:, :3] * axes, axis=-1)
+    angles_rad = 2 * np.arctan2(along_axis, rotations[:, 3])
+    return (angles_rad + np.pi) % (2 * np.pi) - np.pi
 
 
 def _count_half_turns(twists_rad: np.ndarray, apart: int) -> np.ndarray:
-    """(T,) how many half turns are too many in twists (T,), where they jump by about as much in so many frames."""
-    frames = np.append(np.arange(0, len(twists_rad) - 1, apart), len(twists_rad) - 1)
-    smooth = np.interp(np.arange(len(twists_rad)), frames, np.unwrap(twists_rad[frames], period=np.pi))
-    return np.round((twists_rad - smooth) / np.pi).astype(int)
+    """Return the number of extra half turns in twists (T,), which jump by about as much within `apart` frames."""
+    last = len(twists_rad) - 1
+    frames = np.append(np.arange(0, last, apart), last)
+    unwrapped_rad = np.unwrap(twists_rad[frames], period=np.pi)
+    smooth_rad = np.interp(np.arange(len(twists_rad)), frames, unwrapped_rad)
+    return np.round((twists_rad - smooth_rad) / np.pi).astype(int)
 
 
 def _find_runs(changes: np.ndarray) -> list[slice]:
-    """The frames between changes (T - 1,) from frame to frame, if there are any."""
+    """Return the runs of frames between changes (T - 1,) from frame to frame, if there are any."""
     edges = np.flatnonzero(changes) + 1
-    return [slice(*each) for each in pairwise([0, *edges.tolist(), len(changes) + 1])] if len(edges) else []
+    if len(edges) == 0:
+        return []
+    bounds = [0, *edges.tolist(), len(changes) + 1]
+    return [slice(start, stop) for start, stop in pairwise(bounds)]
 
 
 def _interpolate_run(values: np.ndarray, run: slice) -> np.ndarray:
-    """Rotations (stop - start, K, 4) on the arcs from values (T, K, 4) before to those after; at ends the only ones."""
+    """Return rotations (stop - start, K, 4) on the arcs from values (T, K, 4) before a run to those after it.
+
+    At an end of the motion, the values on the other side are used.
+    """
     before = values[run.start - 1 if run.start else run.stop]
     after = values[run.stop if run.stop < len(values) else run.start - 1]
-    shares = np.arange(1, run.stop - run.start + 1) / (run.stop - run.start + 1)
+    frames = run.stop - run.start
+    shares = np.arange(1, frames + 1) / (frames + 1)
     return np.stack([slerp(before, after, share) for share in shares])

@@ -1,4 +1,4 @@
-"""Feet on the ground, flat and in their places, and limbs above it.
+"""Plant feet flat and still on the ground, and keep limbs and trunk above it.
 
 Feet are planted on what is beneath them, and the legs follow. Knees, elbows and hands are tilted up where they are
 below the floor, and a sunken trunk is lifted.
@@ -38,70 +38,97 @@ from .stance import PosedMotions, find_boxes_under_feet, has_boxes
 
 @dataclass(frozen=True, eq=False)
 class _FootTargets:
-    """Where feet (N, T, 2) are wanted."""
+    """Targets of the legs' inverse kinematics, for feet (N, T, 2)."""
 
     ankles_m: np.ndarray
-    """(N, T, 2, 3)."""
+    """(N, T, 2, 3) positions of the ankles, world."""
     orientations: np.ndarray
     """(N, T, 2, 4) of the ankles, world."""
     firmness: np.ndarray
     """(N, T, 2) weight with which legs reach for them."""
     share: np.ndarray
-    """(N, T, 2) in [0, 1] by how much feet are planted: not where nothing but a little is wrong."""
+    """(N, T, 2) in [0, 1] by how much feet are planted: less where their errors are small."""
 
 
 def plant_feet(
     posed: PosedMotions, ground_m: np.ndarray, settings: FootSettings, soft: SoftLockSettings | None
 ) -> MotionBatch:
-    """Lay standing feet flat and hold them in place on the ground (N, T, 2) beneath them; the legs follow.
+    """Lay standing feet flat and hold them in place on the ground beneath them; the legs follow.
 
-    What legs miss, and what stands only once it is held, is asked for again, of the legs as they were. So feet that are
-    planted have errors much smaller than those of feet that are left alone, and another planting changes nothing.
+    Further rounds ask again for what legs missed and for stances that appear only once feet are held, always of the
+    original legs. So planted feet have errors much smaller than the deadband, and another planting changes nothing.
+
+    Args:
+        posed: Motions with their poses.
+        ground_m: (N, T, 2) height of the ground beneath each foot.
+        settings: Settings of stances and locks.
+        soft: Settings of soft locks; None locks feet frame by frame.
+
+    Returns:
+        The motions with planted feet.
     """
     posed = _bend_toes(posed, ground_m, settings, soft)
     if soft is None:
         return _plant_feet_per_frame(posed, ground_m, settings)
-    feet = _compute_foot_targets(posed, posed, ground_m, settings, soft, np.zeros(ground_m.shape))
-    made = _reach_foot_targets(posed, feet)
+    targets = _compute_foot_targets(posed, posed, ground_m, settings, soft, np.zeros(ground_m.shape))
+    planted = _reach_foot_targets(posed, targets)
     for _ in range(soft.plantings - 1):
-        feet = _compute_foot_targets(
-            posed, PosedMotions.from_motions(made, posed.soles), ground_m, settings, soft, feet.share
-        )
-        made = _revert_where_faster(posed.motions, made, _reach_foot_targets(posed, feet), settings)
-    return made
+        posed_again = PosedMotions.from_motions(planted, posed.soles)
+        targets = _compute_foot_targets(posed, posed_again, ground_m, settings, soft, targets.share)
+        replanted = _reach_foot_targets(posed, targets)
+        planted = _revert_where_faster(posed.motions, planted, replanted, settings)
+    return planted
 
 
 def _revert_where_faster(
-    motions: MotionBatch, planted: MotionBatch, again: MotionBatch, settings: FootSettings
+    motions: MotionBatch, planted: MotionBatch, replanted: MotionBatch, settings: FootSettings
 ) -> MotionBatch:
-    """Those planted again, but those planted before where joints that stood would get faster, as of feet on tiptoe."""
-    once_m_s, twice_m_s = (
-        np.array([standing_speeds_m_s(motions[each], made[each])[1] for each in range(len(motions.lengths))])
-        for made in (planted, again)
+    """Return replanted motions, but those planted before if standing joints would get faster, as of feet on tiptoe."""
+    planted_m_s = _standing_joint_speeds_m_s(motions, planted)
+    replanted_m_s = _standing_joint_speeds_m_s(motions, replanted)
+    is_replanted = replanted_m_s <= planted_m_s + settings.sped_up_m_s[0]
+    root_m = np.where(is_replanted[:, None, None], replanted.root_m, planted.root_m)
+    rotations = np.where(is_replanted[:, None, None, None], replanted.rotations, planted.rotations)
+    return replace(replanted, root_m=root_m, rotations=rotations)
+
+
+def _standing_joint_speeds_m_s(motions: MotionBatch, planted: MotionBatch) -> np.ndarray:
+    """Return the speeds (N,) of planted motions' joints that stood in the original motions."""
+    speeds_m_s = []
+    for index in range(len(motions.lengths)):
+        _, speed_m_s = standing_speeds_m_s(motions[index], planted[index])
+        speeds_m_s.append(speed_m_s)
+    return np.array(speeds_m_s)
+
+
+def _reach_foot_targets(posed: PosedMotions, targets: _FootTargets) -> MotionBatch:
+    """Return motions whose legs reach for targets."""
+    motions = posed.motions
+    ankles = Legs.from_skeleton(motions.skeleton).ankles
+    turns = compose(targets.orientations, invert(posed.orientations[:, :, ankles]))
+    rises_m, rotations = solve_soft_legs(
+        motions.skeleton,
+        posed.positions_m,
+        posed.orientations,
+        targets.ankles_m,
+        turns,
+        targets.firmness,
+        motions.fps,
     )
-    kept = twice_m_s <= once_m_s + settings.sped_up_m_s[0]
-    root_m = np.where(kept[:, None, None], again.root_m, planted.root_m)
-    rotations = np.where(kept[:, None, None, None], again.rotations, planted.rotations)
-    return replace(again, root_m=root_m, rotations=rotations)
-
-
-def _reach_foot_targets(posed: PosedMotions, feet: _FootTargets) -> MotionBatch:
-    """Motions whose legs reach for wanted feet."""
-    motions, ankles = posed.motions, Legs.from_skeleton(posed.motions.skeleton).ankles
-    turns = compose(feet.orientations, invert(posed.orientations[:, :, ankles]))
-    pose = posed.positions_m, posed.orientations
-    rises_m, rotations = solve_soft_legs(motions.skeleton, *pose, feet.ankles_m, turns, feet.firmness, motions.fps)
     return replace(motions, root_m=motions.root_m + rises_m[..., None] * (0.0, 1.0, 0.0), rotations=rotations)
 
 
 def _plant_feet_per_frame(posed: PosedMotions, ground_m: np.ndarray, settings: FootSettings) -> MotionBatch:
-    """Motions whose standing feet are held in each frame, however fast legs must follow."""
-    motions, fps = posed.motions, posed.motions.fps
-    legs, stands = Legs.from_skeleton(motions.skeleton), posed.detect_stances(settings, ground_m)
+    """Return motions whose standing feet are held in each frame, however fast legs must follow."""
+    motions = posed.motions
+    fps = motions.fps
+    legs = Legs.from_skeleton(motions.skeleton)
+    stands = posed.detect_stances(settings, ground_m)
     ankles_m = posed.positions_m[:, :, legs.ankles]
     turns = foot_lock.flattening_rotations(posed.normals, _flat_share(posed, ground_m, stands, settings))
     velocity_m_s = stance_velocities(_rotate_feet(posed.feet_m, ankles_m, turns), fps)
-    heights_m = posed.lowest_m(_rotate_feet(_solid_foot_points_m(posed), ankles_m, turns)) - ground_m
+    turned_feet_m = _rotate_feet(_solid_foot_points_m(posed), ankles_m, turns)
+    heights_m = posed.lowest_m(turned_feet_m) - ground_m
     moves_m = foot_lock.lock_feet(heights_m, velocity_m_s, frame_speeds(velocity_m_s), stands, fps, settings)
     targets_m = ankles_m + moves_m
     shift_m = _root_lowering_m(posed.positions_m, targets_m, legs, stands, fps, settings.lowering_limit_m)
@@ -111,77 +138,112 @@ def _plant_feet_per_frame(posed: PosedMotions, ground_m: np.ndarray, settings: F
 
 def _compute_foot_targets(
     posed: PosedMotions,
-    made: PosedMotions,
+    planted: PosedMotions,
     ground_m: np.ndarray,
     settings: FootSettings,
     soft: SoftLockSettings,
     share: np.ndarray,
 ) -> _FootTargets:
-    """Where feet are wanted of what was made of posed motions so far; what stood still in these stays so.
+    """Return targets of the feet that correct what the planting so far has left; feet that stood still stay so.
 
-    share: (N, T, 2) the least by which they are planted.
+    Args:
+        posed: Motions before planting.
+        planted: The same motions as planted so far.
+        ground_m: (N, T, 2) height of the ground beneath each foot.
+        settings: Settings of stances and locks.
+        soft: Settings of soft locks.
+        share: (N, T, 2) least share by which feet are planted.
     """
-    fps, ankles = posed.motions.fps, Legs.from_skeleton(posed.motions.skeleton).ankles
-    stands = made.detect_stances(settings, ground_m)
-    before_m, ankles_m = posed.positions_m[:, :, ankles], made.positions_m[:, :, ankles]
-    before, orientations = posed.orientations[:, :, ankles], made.orientations[:, :, ankles]
-    turns = foot_lock.flattening_rotations(made.normals, _flat_share(made, ground_m, stands, settings))
-    turns = compose(limit_turns(turns, soft.turn_rad, soft.turn_s, fps, soft), compose(orientations, invert(before)))
-    unturned = foot_lock.stationarity(norms(rotations_between(before, 1)) * fps, stands, settings.unturned_rad_s)
-    turns = quaternions(foot_lock.damp_while_still(rotation_vectors(turns), unturned, fps, settings))
-    turned = compose(turns, compose(before, invert(orientations)))
-    velocity_m_s = stance_velocities(_rotate_feet(made.feet_m, ankles_m, turned), fps)
-    still_toes, off_m = _toe_stationarity(posed, stands, settings.unmoved_m_s), np.zeros_like(before_m)
+    fps = posed.motions.fps
+    ankles = Legs.from_skeleton(posed.motions.skeleton).ankles
+    toes = _find_toes(posed.motions.skeleton)
+    original_m = posed.positions_m[:, :, ankles]
+    original = posed.orientations[:, :, ankles]
+    ankles_m = planted.positions_m[:, :, ankles]
+    orientations = planted.orientations[:, :, ankles]
+    stands = planted.detect_stances(settings, ground_m)
+
+    turns = _compute_foot_turns(planted, ground_m, stands, orientations, original, settings, soft)
+    remaining_turns = compose(turns, compose(original, invert(orientations)))
+    velocity_m_s = stance_velocities(_rotate_feet(planted.feet_m, ankles_m, remaining_turns), fps)
+    turned_feet_m = _rotate_feet(_solid_foot_points_m(planted), ankles_m, remaining_turns)
+    heights_m = planted.lowest_m(turned_feet_m) - ground_m
+
+    toes_are_still = _toe_stationarity(posed, stands, settings.unmoved_m_s)
+    off_m = np.zeros_like(original_m)
     locked = _steps_to_frames(_toe_stationarity(posed, stands, settings.locked_m_s))
     if locked.any():
-        locked *= foot_lock.confine_to_one_place(
-            posed.positions_m[:, :, _find_toes(posed.motions.skeleton)], locked, stands
-        )
-        off_m = _toe_positions_m(made, ankles_m, turned) - posed.positions_m[:, :, _find_toes(posed.motions.skeleton)]
-    heights_m = made.lowest_m(_rotate_feet(_solid_foot_points_m(made), ankles_m, turned)) - ground_m
-    so_far_m = ankles_m - before_m
+        locked *= foot_lock.confine_to_one_place(posed.positions_m[:, :, toes], locked, stands)
+        off_m = _toe_positions_m(planted, ankles_m, remaining_turns) - posed.positions_m[:, :, toes]
+
+    so_far_m = ankles_m - original_m
     moves_m = so_far_m + lock_feet_softly(heights_m, velocity_m_s, stands, locked, off_m[..., [0, 2]], fps, soft)
     moves_m = foot_lock.limit_drag(moves_m, soft) - so_far_m
     share = np.maximum(share, foot_lock.deadband(norms(moves_m), soft.small_m, fps, soft))
     moves_m = so_far_m + share[..., None] * moves_m
-    # Where sole and ankle move apart, as when a foot is turned, holding the sole would drag the ankle.
-    still = foot_lock.stationarity(norms(np.diff(before_m, axis=1)) * fps, stands, settings.unmoved_m_s)
-    held_m = lifted_m = foot_lock.damp_while_still(moves_m, still, fps, settings)
+
+    # If sole and ankle move apart, as when a foot is turned, holding the sole would drag the ankle.
+    still = foot_lock.stationarity(norms(np.diff(original_m, axis=1)) * fps, stands, settings.unmoved_m_s)
+    damped_m = foot_lock.damp_while_still(moves_m, still, fps, settings)
+    lifted_m = damped_m
     for _ in range(settings.rounds):
-        still = np.maximum(still, foot_lock.detect_speed_up(before_m, held_m, stands, fps, settings))
-        held_m = foot_lock.damp_while_still(moves_m, still, fps, settings)
+        still = np.maximum(still, foot_lock.detect_speed_up(original_m, damped_m, stands, fps, settings))
+        damped_m = foot_lock.damp_while_still(moves_m, still, fps, settings)
     no_deeper_m = np.minimum(lifted_m[..., 1], so_far_m[..., 1] - heights_m)
-    held_m[..., 1] = np.maximum(held_m[..., 1], no_deeper_m)
-    if still_toes.any():
-        turned_m = (
-            _toe_positions_m(posed, before_m, turns) - posed.positions_m[:, :, _find_toes(posed.motions.skeleton)]
-        )
-        held_m = foot_lock.damp_while_still(held_m + turned_m, still_toes, fps, settings) - turned_m
-        still = np.maximum(still, still_toes)
+    damped_m[..., 1] = np.maximum(damped_m[..., 1], no_deeper_m)
+    if toes_are_still.any():
+        toe_moves_m = _toe_positions_m(posed, original_m, turns) - posed.positions_m[:, :, toes]
+        damped_toes_m = foot_lock.damp_while_still(damped_m + toe_moves_m, toes_are_still, fps, settings)
+        damped_m = damped_toes_m - toe_moves_m
+        still = np.maximum(still, toes_are_still)
     firmness = blur(stands, 1.0, fps) * (1 + settings.firm * _steps_to_frames(still))
-    return _FootTargets(before_m + held_m, compose(turns, before), firmness, share)
+    return _FootTargets(
+        ankles_m=original_m + damped_m,
+        orientations=compose(turns, original),
+        firmness=firmness,
+        share=share,
+    )
+
+
+def _compute_foot_turns(
+    planted: PosedMotions,
+    ground_m: np.ndarray,
+    stands: np.ndarray,
+    orientations: np.ndarray,
+    original: np.ndarray,
+    settings: FootSettings,
+    soft: SoftLockSettings,
+) -> np.ndarray:
+    """Return turns (N, T, 2, 4) of the original feet, at (N, T, 2, 4), that lay planted ones, at (N, T, 2, 4), flat."""
+    fps = planted.motions.fps
+    flattening = foot_lock.flattening_rotations(planted.normals, _flat_share(planted, ground_m, stands, settings))
+    flattening = limit_turns(flattening, soft.turn_rad, soft.turn_s, fps, soft)
+    turns = compose(flattening, compose(orientations, invert(original)))
+    turning_rad_s = norms(rotations_between(original, 1)) * fps
+    unturned = foot_lock.stationarity(turning_rad_s, stands, settings.unturned_rad_s)
+    return quaternions(foot_lock.damp_while_still(rotation_vectors(turns), unturned, fps, settings))
 
 
 def _flat_share(posed: PosedMotions, ground_m: np.ndarray, stands: np.ndarray, settings: FootSettings) -> np.ndarray:
-    """Share (N, T, 2) by which feet are laid flat: those that stand nearly so, and sunken ones that it lifts."""
-    ankles_m, solid_m = (
-        posed.positions_m[:, :, Legs.from_skeleton(posed.motions.skeleton).ankles],
-        _solid_foot_points_m(posed),
-    )
-    flat_m = _rotate_feet(solid_m, ankles_m, foot_lock.flattening_rotations(posed.normals, np.ones(stands.shape)))
-    heights_m, flat_heights_m = (posed.lowest_m(feet_m) - ground_m for feet_m in (solid_m, flat_m))
-    return np.maximum(
-        foot_lock.flat_share(posed.normals, stands, posed.motions.fps, settings),
-        foot_lock.share_above(heights_m, flat_heights_m, posed.normals, posed.motions.fps, settings),
-    )
+    """Return the share (N, T, 2) by which feet are laid flat: those nearly flat, and sunken ones that it lifts."""
+    fps = posed.motions.fps
+    ankles_m = posed.positions_m[:, :, Legs.from_skeleton(posed.motions.skeleton).ankles]
+    solid_m = _solid_foot_points_m(posed)
+    fully_flat = foot_lock.flattening_rotations(posed.normals, np.ones(stands.shape))
+    flat_m = _rotate_feet(solid_m, ankles_m, fully_flat)
+    heights_m = posed.lowest_m(solid_m) - ground_m
+    flat_heights_m = posed.lowest_m(flat_m) - ground_m
+    standing_share = foot_lock.flat_share(posed.normals, stands, fps, settings)
+    lifting_share = foot_lock.share_above(heights_m, flat_heights_m, posed.normals, fps, settings)
+    return np.maximum(standing_share, lifting_share)
 
 
 def _bend_toes(
     posed: PosedMotions, ground_m: np.ndarray, settings: FootSettings, soft: SoftLockSettings | None
 ) -> PosedMotions:
-    """Toes turned up where they would be below the ground (N, T, 2) and the ball of their foot is not.
+    """Turn toes up where they would be below the ground (N, T, 2) and the ball of their foot is not.
 
-    Of soles that were found only: usual ones need not be where feet are.
+    Only fitted soles are bent: those by default need not be where the feet are.
     """
     skeleton = posed.motions.skeleton
     toes = _find_toes(skeleton)
@@ -191,52 +253,58 @@ def _bend_toes(
     tips_m = posed.feet_m[..., 4:, :].mean(-2) - joints_m
     if posed.motions.ground is not None:
         ground_m = posed.motions.ground.beneath_m(posed.feet_m[..., 4:, :]).max(-1)
-    lowest_m = np.minimum(posed.feet_m[..., 2:4, 1].min(-1), ground_m) - joints_m[..., 1]
+    balls_m = posed.feet_m[..., 2:4, 1].min(-1)
+    lowest_m = np.minimum(balls_m, ground_m) - joints_m[..., 1]
     turns = foot_lock.toe_bends(tips_m, lowest_m, posed.normals, settings)
-    turns = turns if soft is None else limit_turns(turns, soft.toe_rad, soft.toe_s, posed.motions.fps, soft)
+    if soft is not None:
+        turns = limit_turns(turns, soft.toe_rad, soft.toe_s, posed.motions.fps, soft)
     orientations = posed.orientations.copy()
     for side, toe in enumerate(toes):
-        own = skeleton.descendants[toe]
-        orientations[:, :, own] = compose(turns[:, :, [side]], orientations[:, :, own])
+        below_toe = skeleton.descendants[toe]
+        orientations[:, :, below_toe] = compose(turns[:, :, [side]], orientations[:, :, below_toe])
     feet_m = split_by_foot(corner_positions(posed.soles, posed.positions_m, orientations))
     return replace(posed, orientations=orientations, feet_m=feet_m)
 
 
 def _toe_stationarity(posed: PosedMotions, stands: np.ndarray, bounds_m_s: tuple[float, float]) -> np.ndarray:
-    """How surely, (N, T − 1, 2) in [0, 1], toe joints of standing feet are still from frame to frame."""
+    """Return how surely, (N, T − 1, 2) in [0, 1], toe joints of standing feet are still from frame to frame."""
     toes = _find_toes(posed.motions.skeleton)
     if len(toes) < 2:
         return np.zeros_like(stands[:, 1:], dtype=float)
-    speeds_m_s = norms(np.diff(posed.positions_m[:, :, toes], axis=1)) * posed.motions.fps
-    return foot_lock.stationarity(speeds_m_s, stands, bounds_m_s)
+    steps_m = norms(np.diff(posed.positions_m[:, :, toes], axis=1))
+    return foot_lock.stationarity(steps_m * posed.motions.fps, stands, bounds_m_s)
 
 
 def _steps_to_frames(still: np.ndarray) -> np.ndarray:
-    """(N, T, 2) how surely feet are still before and after frames, from (N, T − 1, 2) between them."""
-    return np.pad(np.minimum(still[:, 1:], still[:, :-1]), ((0, 0), (1, 1), (0, 0)))
+    """Return the stationarity of frames (N, T, 2) from that of the steps between them (N, T − 1, 2)."""
+    inner_frames = np.minimum(still[:, 1:], still[:, :-1])
+    return np.pad(inner_frames, ((0, 0), (1, 1), (0, 0)))
 
 
 def _toe_positions_m(posed: PosedMotions, ankles_m: np.ndarray, turns: np.ndarray) -> np.ndarray:
-    """Toe joints (N, T, 2, 3) of feet that turn about their ankles (N, T, 2, 3)."""
-    return ankles_m + rotate(turns, posed.positions_m[:, :, _find_toes(posed.motions.skeleton)] - ankles_m)
+    """Return the toe joints (N, T, 2, 3) of feet that turn about their ankles (N, T, 2, 3)."""
+    toes_m = posed.positions_m[:, :, _find_toes(posed.motions.skeleton)]
+    return ankles_m + rotate(turns, toes_m - ankles_m)
 
 
 def _find_toes(skeleton: Skeleton) -> list[int]:
-    """The toe joints that a skeleton has, left first."""
-    return [joint for side in SIDES if (joint := skeleton.joint(f"{side}_foot")) is not None]
+    """Return the toe joints that a skeleton has, left first."""
+    toes = [skeleton.joint(f"{side}_foot") for side in SIDES]
+    return [toe for toe in toes if toe is not None]
 
 
 def _solid_foot_points_m(posed: PosedMotions) -> np.ndarray:
-    """Feet (N, T, 2, K, 3) from the corners of fitted soles up to those of usual ones, which are lower in a foot that
-    points back beyond the vertical.
+    """Return feet (N, T, 2, K, 3) from the corners of fitted soles up to those of default soles.
+
+    The latter are lower in a foot that points back beyond the vertical.
     """
-    usual = sole_points(posed.motions.skeleton)
-    usual_m = split_by_foot(corner_positions(usual, posed.positions_m, posed.orientations))
-    return np.concatenate([posed.feet_m, usual_m], axis=-2)
+    default_soles = sole_points(posed.motions.skeleton)
+    default_corners_m = corner_positions(default_soles, posed.positions_m, posed.orientations)
+    return np.concatenate([posed.feet_m, split_by_foot(default_corners_m)], axis=-2)
 
 
 def _rotate_feet(feet_m: np.ndarray, ankles_m: np.ndarray, turns: np.ndarray) -> np.ndarray:
-    """Feet (N, T, 2, K, 3) turned about their ankles (N, T, 2, 3)."""
+    """Return feet (N, T, 2, K, 3) turned about their ankles (N, T, 2, 3)."""
     pivot_m = ankles_m[..., None, :]
     return pivot_m + rotate(turns[..., None, :], feet_m - pivot_m)
 
@@ -244,21 +312,31 @@ def _rotate_feet(feet_m: np.ndarray, ankles_m: np.ndarray, turns: np.ndarray) ->
 def _root_lowering_m(
     positions_m: np.ndarray, targets_m: np.ndarray, legs: Legs, stands: np.ndarray, fps: float, limit_m: float
 ) -> np.ndarray:
-    """Root shift (N, T, 3), downwards, that brings a standing ankle within reach of its target.
+    """Return the root's shift (N, T, 3), downwards, that brings a standing ankle within reach of its target.
 
-    Of two that stand the nearer one: whose other leg is stretched out above the floor stands on this.
+    If both feet stand, the nearer ankle decides: a body with one leg stretched out above the floor stands on the other.
+
+    Args:
+        positions_m: (N, T, J, 3) joints.
+        targets_m: (N, T, 2, 3) targets of the ankles.
+        legs: Joints of the legs.
+        stands: (N, T, 2) stances.
+        fps: Frames per second.
+        limit_m: Furthest that the root is lowered.
     """
     hips_m = positions_m[:, :, legs.hips]
     bones_m = np.stack([positions_m[:, :, lower] - positions_m[:, :, upper] for upper, lower in _leg_bones(legs)])
     furthest_m = MAXIMUM_REACH * norms(bones_m).sum(0)
     reach_m = np.maximum(furthest_m, norms(bones_m.sum(0)))
     shift_m = np.zeros_like(positions_m[:, :, 0])
+    widest_frames = max(3, round(3 * FRAME_S * fps))
     for _ in range(2):  # the smoothed shift falls a little short at first
         away_m = targets_m - hips_m - shift_m[:, :, None]
         drop_m = np.sqrt(np.maximum(reach_m**2 - away_m[..., 0] ** 2 - away_m[..., 2] ** 2, 1e-4))
-        nearest_m = np.where(stands, np.maximum(-away_m[..., 1] - drop_m, 0.0), np.inf).min(-1)
+        excess_m = np.maximum(-away_m[..., 1] - drop_m, 0.0)
+        nearest_m = np.where(stands, excess_m, np.inf).min(-1)
         missing_m = np.where(stands.any(-1), nearest_m, 0.0)
-        widest_m = maximum_filter1d(missing_m, max(3, round(3 * FRAME_S * fps)), axis=1)
+        widest_m = maximum_filter1d(missing_m, widest_frames, axis=1)
         shift_m[..., 1] -= np.minimum(blur(widest_m, 1.5, fps), limit_m)
     return shift_m
 
@@ -277,32 +355,44 @@ SIDES = ("left", "right")
 
 
 SUNKEN_M = 0.004
-"""Soft parts give way by so much."""
+"""Depth by which soft parts give way."""
 
 
 def trunk_lift(skeleton: Skeleton, positions_m: np.ndarray, fps: float) -> np.ndarray:
-    """(N, T, 3) by which bodies must rise so that no trunk is below the floor; positions_m: (N, T, J, 3)."""
-    parts = [
-        (joint, SURFACE_RADII_M[part]) for joint, part in enumerate(map(strip_side, skeleton.parts)) if part in TRUNK
-    ]
-    joints, surface_m = np.array([joint for joint, _ in parts]), np.array([radius_m for _, radius_m in parts])
-    depths_m = (surface_m - SUNKEN_M - positions_m[:, :, joints, 1]).max(-1)
+    """Return the rise that keeps each body's trunk above the floor.
+
+    Args:
+        skeleton: The motions' skeleton.
+        positions_m: (N, T, J, 3) joints, with heights above the floor.
+        fps: Frames per second.
+
+    Returns:
+        (N, T, 3) upward shifts in m, smoothed over time.
+    """
+    joints = []
+    radii_m = []
+    for joint, part in enumerate(map(strip_side, skeleton.parts)):
+        if part in TRUNK:
+            joints.append(joint)
+            radii_m.append(SURFACE_RADII_M[part])
+    depths_m = (np.array(radii_m) - SUNKEN_M - positions_m[:, :, np.array(joints), 1]).max(-1)
     frames = max(3, round(3 * FRAME_S * fps))
-    lift_m = blur(maximum_filter1d(np.maximum(depths_m, 0.0), frames, axis=1), 1.0, fps)
+    deepest_m = maximum_filter1d(np.maximum(depths_m, 0.0), frames, axis=1)
+    lift_m = blur(deepest_m, 1.0, fps)
     return lift_m[..., None] * (0.0, 1.0, 0.0)
 
 
 def raise_limbs(motions: MotionBatch, spread_s: float = 0.0) -> MotionBatch:
-    """Motions whose knees, elbows and wrists are not below the floor, as far as their bones reach.
+    """Return motions whose knees, elbows and wrists are not below the floor, as far as their bones reach.
 
     spread_s: time over which a bone is tilted, and back; the end of an upright bone rises by nothing at first.
     """
     positions_m, orientations = cached_poses(motions)
-    ends = [
-        (_heights_m(motions.ground, positions_m[:, :, lower]) < surface_m - SUNKEN_M).any(1)
-        for _, lower, surface_m in _find_bones(motions.skeleton)
-    ]
-    sunken = np.any(ends, axis=0)
+    is_sunken = []
+    for _, lower, radius_m in _find_bones(motions.skeleton):
+        heights_m = _heights_m(motions.ground, positions_m[:, :, lower])
+        is_sunken.append((heights_m < radius_m - SUNKEN_M).any(1))
+    sunken = np.any(is_sunken, axis=0)
     if not sunken.any():
         return motions
     rotations = motions.rotations.copy()
@@ -311,20 +401,25 @@ def raise_limbs(motions: MotionBatch, spread_s: float = 0.0) -> MotionBatch:
 
 
 def _heights_m(ground: Ground | None, points_m: np.ndarray) -> np.ndarray:
-    """Heights (...) of points (..., 3) above a ground that is known, or y = 0."""
+    """Return the heights (...) of points (..., 3) above a known ground, or above y = 0."""
     return points_m[..., 1] if ground is None else ground.above_m(points_m)
 
 
 def _raise_bones(motions: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray, spread: float) -> np.ndarray:
-    """Local rotations (N, T, J, 4) of posed ones of the motions, (N, T, J, 3) and (N, T, J, 4), with sunken bones
-    tilted up.
+    """Tilt sunken bones up, in place, and return local rotations (N, T, J, 4).
 
-    spread: frames over which they are.
+    Args:
+        motions: The motions' skeleton and ground.
+        positions_m: (N, T, J, 3) joints.
+        orientations: (N, T, J, 4) of the joints, world.
+        spread: Frames over which a bone is tilted; 0 for at once.
     """
     skeleton = motions.skeleton
-    for upper, lower, surface_m in _find_bones(skeleton) * (2 if spread else 1):  # what is spread falls a little short
+    rounds = 2 if spread else 1  # a tilt that is spread falls a little short at first
+    for upper, lower, radius_m in _find_bones(skeleton) * rounds:
         bones_m = positions_m[:, :, lower] - positions_m[:, :, upper]
-        missing_m = np.maximum(surface_m - SUNKEN_M - _heights_m(motions.ground, positions_m[:, :, lower]), 0.0)
+        heights_m = _heights_m(motions.ground, positions_m[:, :, lower])
+        missing_m = np.maximum(radius_m - SUNKEN_M - heights_m, 0.0)
         if spread and not missing_m.any():
             continue
         if spread:
@@ -334,26 +429,31 @@ def _raise_bones(motions: MotionBatch, positions_m: np.ndarray, orientations: np
         if spread:
             turns = quaternions(smooth_gaussian(rotation_vectors(turns), spread))
             raised_m = rotate(turns, bones_m)
-        end = skeleton.descendants[lower]
-        turned = skeleton.descendants[upper] & ~end
+        below_bone = skeleton.descendants[lower]
+        turned = skeleton.descendants[upper] & ~below_bone
         orientations[:, :, turned] = compose(turns[:, :, None], orientations[:, :, turned])
-        positions_m[:, :, end] += (raised_m - bones_m)[:, :, None]
+        positions_m[:, :, below_bone] += (raised_m - bones_m)[:, :, None]
     return local_rotations(skeleton, orientations)
 
 
 def _find_bones(skeleton: Skeleton) -> list[tuple[int, int, float]]:
-    """Upper and lower joint of each bone that the skeleton has, and the surface radius around the lower."""
-    named = [(skeleton.joint(f"{side}_{a}"), skeleton.joint(f"{side}_{b}"), b) for side in SIDES for a, b in BONES]
+    """Return upper and lower joint of each bone that the skeleton has, and the surface radius around the lower."""
     lengths_m = np.linalg.norm(skeleton.offsets_m, axis=1)
-    return [
-        (upper, lower, SURFACE_RADII_M[part])
-        for upper, lower, part in named
-        if upper is not None and lower is not None and lengths_m[lower] > 0
-    ]
+    bones = []
+    for side in SIDES:
+        for upper_part, lower_part in BONES:
+            upper = skeleton.joint(f"{side}_{upper_part}")
+            lower = skeleton.joint(f"{side}_{lower_part}")
+            if upper is not None and lower is not None and lengths_m[lower] > 0:
+                bones.append((upper, lower, SURFACE_RADII_M[lower_part]))
+    return bones
 
 
 def _tilt_bones(bones_m: np.ndarray, higher_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
-    """Bones (..., 3) turned so that they end higher by (...), towards where they point or else the joint's front."""
+    """Return bones (..., 3) turned so that their ends rise by (...).
+
+    They turn towards the direction in which they point, or else towards the joint's front.
+    """
     lengths_m = norms(bones_m)
     heights_m = np.clip(bones_m[..., 1] + higher_m, -lengths_m, lengths_m)
     front = rotate(orientations, np.array([0.0, 0.0, 1.0]))
@@ -366,42 +466,46 @@ def _tilt_bones(bones_m: np.ndarray, higher_m: np.ndarray, orientations: np.ndar
 
 @dataclass(frozen=True)
 class LiftTrunk:
-    """Raises bodies whose trunks are in the floor, by their greatest depth around each frame, smoothed."""
+    """Raise bodies whose trunks are in the floor, by their greatest depth around each frame, smoothed."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         posed = cleaning.posed
-        lift_m = trunk_lift(posed.motions.skeleton, posed.standing_m(posed.positions_m), posed.motions.fps)
+        standing_m = posed.standing_m(posed.positions_m)
+        lift_m = trunk_lift(posed.motions.skeleton, standing_m, posed.motions.fps)
         return cleaning.with_posed_motions(posed.shift(lift_m))
 
 
 @dataclass(frozen=True)
 class PlantFeet:
-    """Puts feet that stand flat, still and on the ground beneath them; legs follow by inverse kinematics.
+    """Put standing feet flat, still and on the ground beneath them; legs follow by inverse kinematics.
 
-    Also names the boxes of a ground that is known as what carries them.
+    The boxes of a known ground that carry the feet become the motions' supports.
     """
 
     feet: FootSettings = FEET
-    """When feet stand, and how they are held."""
+    """Settings of stances, and of how feet are held."""
     soft: SoftLockSettings | None = SOFT
-    """How feet are held without haste; None holds them at once, as motions for a simulation alone may be."""
+    """Settings of soft locks; None holds feet at once, which is enough for motions that only a simulation follows."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         level = cleaning.posed
-        known = cleaning.mode.moves_to_floor or level.motions.ground is not None
-        # Where heights are left alone, a foot that hovers a little may stand on whatever is there.
-        ground_m = np.clip(level.feet_m[..., 1].min(-1), 0.0, 0.0 if known else self.feet.standing_m)
+        is_ground_level = cleaning.mode.moves_to_floor or level.motions.ground is not None
+        # If heights are left alone, a foot that hovers a little may stand on whatever is there.
+        highest_m = 0.0 if is_ground_level else self.feet.standing_m
+        ground_m = np.clip(level.feet_m[..., 1].min(-1), 0.0, highest_m)
         planted = replace(cleaning, motions=self.plant_on(level, ground_m), unplanted=level)
-        return replace(planted, supports=find_boxes_under_feet(planted.posed)) if has_boxes(level.motions) else planted
+        if not has_boxes(level.motions):
+            return planted
+        return replace(planted, supports=find_boxes_under_feet(planted.posed))
 
     def plant_on(self, level: PosedMotions, ground_m: np.ndarray) -> MotionBatch:
-        """The motions with feet on a ground at heights (N, T, 2) beneath them."""
+        """Return the motions with feet on a ground at heights (N, T, 2) beneath them."""
         return plant_feet(level, ground_m, self.feet, self.soft)
 
 
 @dataclass(frozen=True)
 class LiftLimbs:
-    """Tilts bones of limbs that are in the floor until their ends lie on it."""
+    """Tilt bones of limbs that are in the floor until their ends lie on it."""
 
     spread_s: float = 0.08
     """Time over which a bone is tilted, and back, a standard deviation; 0 for at once."""

@@ -1,8 +1,8 @@
-"""Where something carries a body that the file does not show: steps, rungs, seats, inferred from the motion alone.
+"""Infer supports that the file does not show (steps, rungs, seats) from the motion alone.
 
-A part of the body that is still above the floor may rest on something. It does where the motion demands forces that the
-floor and all that carries already cannot give, and a force on that part explains them. Parts are asked in the order in
-which people put their weight on them.
+A part of the body that is still above the floor may rest on something. It does if the motion demands forces that the
+floor and the supports already found cannot give, and a force on that part explains them. Parts are tested in the order
+in which people put their weight on them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ LIMBS = {
 neither sits, kneels nor lies."""
 
 _CONTACTS = PLAN.contacts.coarse
-"""How forces are found."""
+"""Settings with which contact forces are solved."""
 
 Poses = tuple[np.ndarray, np.ndarray]
 """World positions (T, J, 3) and orientations (T, J, 4) of the joints of a motion."""
@@ -64,80 +64,92 @@ Explain = Callable[[tuple[Support, ...]], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class FindSupports(Positive):
-    """Finds steps, rungs and seats: what explains the forces that the floor alone leaves unexplained.
+    """Find steps, rungs and seats: supports that explain the forces that the floor alone cannot give.
 
-    Set by hand on CMU clips: on those of stairs, ladders and stools, and on the others, where nothing may be found.
+    Set by hand on CMU clips: those with stairs, ladders and stools, and all others as negative controls.
     """
 
     lowest_m: float = 0.07
     """A support is at least this high."""
     same_height_m: float = 0.03
-    """What it carries keeps its height that closely."""
+    """Largest change of height of a part that rests."""
     foot_m_s: float = 0.5
-    """A foot is no faster than this while something carries it."""
+    """Largest speed of a foot that rests on a support."""
     still_m_s: float = 0.3
-    """Another part is no faster than this while something carries it."""
+    """Largest speed of any other part that rests on a support."""
     shortest_foot_s: float = 0.3
-    """For how long a foot is carried at least."""
+    """Shortest time for which a foot rests."""
     shortest_s: float = 0.7
-    """For how long another part is carried at least."""
+    """Shortest time for which any other part rests."""
     longest_gap_s: float = 0.07
-    """For how long either may move meanwhile."""
+    """Longest movement within a rest that does not end it."""
     swings_m: float = 0.08
     """A hand that grips a hold stays this close to it."""
     steep: float = 0.6
-    """Limbs do not point downwards by more than this share of their length while their part rests."""
+    """Largest share of its length by which a limb may point downwards while its part rests."""
     steep_on_seat: float = 0.8
-    """Nor do thighs while their seat rests: on high stools they slope."""
+    """The same share for thighs while the seat rests: on high stools they slope."""
     friction: float = 0.5
-    """Of supports and floor."""
+    """Friction coefficient of supports and floor."""
     free_speed_m_s: float = 0.6
     """A part carries freely up to this speed: captured parts on a support slip more than planned ones."""
     fastest_m_s: float = 1.8
     """A part carries nothing above this speed."""
     missing: float = 0.25
-    """Share of the body's weight, moments weighed as in plans, from which on a support seems to be missing."""
+    """Unexplained force, as a share of body weight, above which a support seems to be missing. Moments weigh as in
+    plans."""
     missing_seat: float = 0.1
-    """The same where the seat rests for long: feet may bear much of the weight, and who is that still misses nothing
-    else."""
+    """The same threshold if the seat rests for long: feet may bear much of the weight, and a body that still needs no
+    other support."""
     long_s: float = 1.5
-    """For how long it then rests at least."""
+    """Shortest time after which the seat counts as resting for long."""
     fewest_s: float = 0.2
-    """A support is there if it is missing for so long."""
+    """Shortest total time in which a support must seem to be missing."""
     often: float = 0.5
-    """It must be missing in this share of the time under a foot or the seat, or else twice as badly."""
+    """Share of the time in which a foot or the seat must lack a support; otherwise it must lack twice as much force."""
     explained: float = 0.5
-    """It must explain this share of what is missing."""
+    """Share of the unexplained force that a support must explain."""
     least_load: float = 0.2
-    """It must carry this share of the weight."""
+    """Share of the body weight that a support must carry."""
     margin_m: float = 0.08
-    """By this much a support is wider than what rests on it."""
+    """Margin by which a support is wider than the part that rests on it."""
     margin_of_seat_m: float = 0.03
-    """By this much a seat is wider than what rests on it: sloping thighs must clear its edge."""
+    """The same margin of a seat: sloping thighs must clear its edge."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
-        motions, level, boxes = cleaning.motions, cleaning.before_planting, has_boxes(cleaning.motions)
-        # Of usual mass: what is there depends on no setting of a simulation.
+        motions = cleaning.motions
+        level = cleaning.before_planting
+        boxes_are_known = has_boxes(motions)
+        # Usual masses: the supports found must not depend on settings of a simulation.
         body = build_humanoid(motions.skeleton, soles=level.soles).with_up_from(motions.ground)
-        given, poses = zip(level.positions_m, level.orientations, strict=True), zip(*cached_poses(motions), strict=True)
-        known = cleaning.supports if boxes else [None] * len(motions)
-        each = enumerate(zip(given, poses, known, strict=True))
-        supports = [
-            _find_supports_of_motion(body, motions[index], own, now, self, feet) for index, (own, now, feet) in each
-        ]
-        if boxes or not any(supports):
+        positions_m, orientations = cached_poses(motions)
+        supports = []
+        for index in range(len(motions)):
+            motion_supports = _find_supports_of_motion(
+                body,
+                motions[index],
+                original_poses=(level.positions_m[index], level.orientations[index]),
+                poses=(positions_m[index], orientations[index]),
+                settings=self,
+                under_feet=cleaning.supports[index] if boxes_are_known else None,
+            )
+            supports.append(motion_supports)
+        if boxes_are_known or not any(supports):
             return replace(cleaning, supports=supports)
-        planting, frames = cleaning.find_step(PlantFeet) or PlantFeet(), motions.root_m.shape[1]
-        grounds_m = np.stack([ground_of_feet_m(own, frames) for own in supports])
+        planting = cleaning.find_step(PlantFeet) or PlantFeet()
+        frames = motions.root_m.shape[1]
+        grounds_m = np.stack([ground_of_feet_m(motion_supports, frames) for motion_supports in supports])
         return replace(cleaning, supports=supports, motions=planting.plant_on(level, grounds_m))
 
 
 @dataclass(frozen=True, eq=False)
 class Rest:
-    """A time in which a part of the body, some of its touching places (C,), is still: on a support, if that carries."""
+    """A time in which a part of the body is still, so that it may rest on a support."""
 
     support: Support
+    """The support beneath the part, if something carries it."""
     places: np.ndarray
+    """(C,) mask of the part's contact points."""
     missing: float
     """Share of the body's weight from which on the support seems to be missing."""
 
@@ -149,96 +161,138 @@ class Rest:
 def _find_supports_of_motion(
     body: Humanoid,
     motion: Motion,
-    given: Poses,
+    original_poses: Poses,
     poses: Poses,
     settings: FindSupports,
     under_feet: tuple[Support, ...] | None,
 ) -> tuple[Support, ...]:
-    """The supports of a motion in the order of time, from the world poses of its joints in the file and now.
+    """Return the supports of a motion in the order of time.
 
-    under_feet: what carries its feet where that is known, so that only what carries other parts is inferred.
+    Args:
+        body: Humanoid of the motion's skeleton.
+        motion: One motion of T frames.
+        original_poses: World poses of the joints before feet were planted.
+        poses: World poses of the joints now.
+        settings: Thresholds.
+        under_feet: Supports of the feet if these are known, so that only supports of other parts are inferred.
     """
-    (positions_m, _), points_m = poses, _contact_points_m(body, poses)
-    speeds_m_s = norms(np.gradient(points_m, 1 / motion.fps, axis=0))
-    rests = [
-        [
-            rest
-            for part in parts
-            for rest in _find_rests(body, part, motion, positions_m, points_m, speeds_m_s, settings)
-        ]
-        for parts in ROUNDS[under_feet is not None :]
-    ]
-    known = under_feet or ()
-    if not any(rests):
-        return known
-    asked = np.zeros(len(motion), dtype=bool)
-    for rest in chain(*rests):
-        asked[rest.frames] = True
-    explain = cache(_make_explainer(body, body.select_links(MotionBatch.stack([motion])), points_m, asked, settings))
-    supports = known
-    for candidates in filter(None, rests):
+    known_supports = under_feet or ()
+    points_m = _contact_points_m(body, poses)
+    rests_by_round = _find_rests_by_round(body, motion, poses[0], points_m, settings, skip_feet=under_feet is not None)
+    if not any(rests_by_round):
+        return known_supports
+    is_rest_frame = np.zeros(len(motion), dtype=bool)
+    for rest in chain(*rests_by_round):
+        is_rest_frame[rest.frames] = True
+    linked_motion = body.select_links(MotionBatch.stack([motion]))
+    explain = cache(_make_explainer(body, linked_motion, points_m, is_rest_frame, settings))
+    supports = known_supports
+    for candidates in filter(None, rests_by_round):
         missing, _ = explain(supports)
-        if needed := [rest for rest in candidates if _misses_support(rest, missing[rest.frames], motion.fps, settings)]:
-            left, loads = explain((*supports, *(rest.support for rest in needed)))
-            supports += tuple(rest.support for rest in needed if _bears_load(rest, missing, left, loads, settings))
-    given_m, inferred = _contact_points_m(body, given), supports[len(known) :]
-    levelled = (_level_support(support, given_m[:, find_carried_points(body, support.part), 1]) for support in inferred)
-    return tuple(sorted((*known, *levelled), key=lambda support: support.first))
+        needed = [rest for rest in candidates if _misses_support(rest, missing[rest.frames], motion.fps, settings)]
+        if not needed:
+            continue
+        still_missing, loads = explain((*supports, *(rest.support for rest in needed)))
+        supports += tuple(rest.support for rest in needed if _bears_load(rest, missing, still_missing, loads, settings))
+    original_points_m = _contact_points_m(body, original_poses)
+    levelled = []
+    for support in supports[len(known_supports) :]:
+        part_heights_m = original_points_m[:, find_carried_points(body, support.part), 1]
+        levelled.append(_level_support(support, part_heights_m))
+    return tuple(sorted((*known_supports, *levelled), key=lambda support: support.first))
+
+
+def _find_rests_by_round(
+    body: Humanoid,
+    motion: Motion,
+    positions_m: np.ndarray,
+    points_m: np.ndarray,
+    settings: FindSupports,
+    *,
+    skip_feet: bool,
+) -> list[list[Rest]]:
+    """Return the rests of the parts of each round; joints at (T, J, 3), contact points at (T, C, 3)."""
+    speeds_m_s = norms(np.gradient(points_m, 1 / motion.fps, axis=0))
+    rests_by_round = []
+    for parts in ROUNDS[int(skip_feet) :]:
+        rests = []
+        for part in parts:
+            rests += _find_rests(body, part, motion, positions_m, points_m, speeds_m_s, settings)
+        rests_by_round.append(rests)
+    return rests_by_round
 
 
 def _contact_points_m(body: Humanoid, poses: Poses) -> np.ndarray:
-    """(T, C, 3) the body's touching places in poses of the joints."""
+    """Return the body's contact points (T, C, 3) in poses of the joints."""
     positions_m, orientations = poses
     return body.contact_points.lowest_points(positions_m[:, body.joints], orientations[:, body.joints])
 
 
 def _level_support(support: Support, heights_m: np.ndarray) -> Support:
-    """The support where the motion has it whose heights (T, K) of the part it carries are given."""
+    """Return the support at the median height of its part's lowest contact point; heights_m: (T, K)."""
     x, _, z = support.top_m
-    level_m = float(np.median(heights_m[support.first : support.last + 1].min(1)))
+    rest_heights_m = heights_m[support.first : support.last + 1]
+    level_m = float(np.median(rest_heights_m.min(1)))
     return replace(support, top_m=(x, level_m, z))
 
 
 def _make_explainer(
-    body: Humanoid, motion: MotionBatch, points_m: np.ndarray, asked: np.ndarray, settings: FindSupports
+    body: Humanoid, motion: MotionBatch, points_m: np.ndarray, is_rest_frame: np.ndarray, settings: FindSupports
 ) -> Explain:
-    """A function of supports that gives what is missing with them (T,), and the loads of all places (T, C).
+    """Return a function of supports that gives the unexplained force (T,) with them and the loads of all points (T, C).
 
-    Both in body weights, and 0 in frames that are not `asked` for (T,).
+    Both are in body weights, and 0 outside rest frames (T,).
     """
-    needs, weight_n = demand(body, motion, _CONTACTS.smoothing_s), body.weight_n
+    needs = demand(body, motion, _CONTACTS.smoothing_s)
+    weight_n = body.weight_n
     arms_m = points_m[None] - needs.centre_m[:, :, None]
     weights = np.array([1.0] * 3 + [_CONTACTS.moment_weight] * 3)
-
-    speeds_m_s = settings.free_speed_m_s, settings.fastest_m_s
+    speeds_m_s = (settings.free_speed_m_s, settings.fastest_m_s)
 
     def explain(supports: tuple[Support, ...]) -> tuple[np.ndarray, np.ndarray]:
         above_m = above_ground_m(body, points_m[None], [supports])
         activation = contact_activation(above_m, motion.fps, speeds_m_s, _CONTACTS)
-        wrench, arms = needs.wrench[:, asked], arms_m[:, asked]
-        force_n = solve_contact_forces(wrench, arms, activation[:, asked], settings.friction, _CONTACTS)
-        missing, loads = np.zeros(len(asked)), np.zeros(activation.shape[1:])
-        missing[asked] = norms((wrench - net_wrench(arms, force_n))[0] * weights) / weight_n
-        loads[asked] = force_n[0, ..., 1] / weight_n
+        wrench = needs.wrench[:, is_rest_frame]
+        arms = arms_m[:, is_rest_frame]
+        force_n = solve_contact_forces(wrench, arms, activation[:, is_rest_frame], settings.friction, _CONTACTS)
+        residual = (wrench - net_wrench(arms, force_n))[0]
+        missing = np.zeros(len(is_rest_frame))
+        missing[is_rest_frame] = norms(residual * weights) / weight_n
+        loads = np.zeros(activation.shape[1:])
+        loads[is_rest_frame] = force_n[0, ..., 1] / weight_n
         return missing, loads
 
     return explain
 
 
 def _misses_support(rest: Rest, missing: np.ndarray, fps: float, settings: FindSupports) -> bool:
-    """Whether a support seems to be missing in the frames of a rest; `missing` (T,) is what is missing there."""
+    """Return whether a support seems to be missing in a rest with unexplained forces (T,)."""
     lacking = missing > rest.missing
     if lacking.sum() < round(settings.fewest_s * fps):
         return False
-    often = rest.support.part.endswith(("foot", "seat")) and lacking.mean() > settings.often
-    return bool(often or missing[lacking].mean() > 2 * rest.missing)
+    is_foot_or_seat = rest.support.part.endswith(("foot", "seat"))
+    is_often_lacking = is_foot_or_seat and lacking.mean() > settings.often
+    return bool(is_often_lacking or missing[lacking].mean() > 2 * rest.missing)
 
 
-def _bears_load(rest: Rest, missing: np.ndarray, left: np.ndarray, loads: np.ndarray, settings: FindSupports) -> bool:
-    """Whether a rest explains what is missing in its time, and bears weight then."""
+def _bears_load(
+    rest: Rest, missing: np.ndarray, still_missing: np.ndarray, loads: np.ndarray, settings: FindSupports
+) -> bool:
+    """Return whether a support explains the forces that its rest misses, and bears weight then.
+
+    Args:
+        rest: The rest.
+        missing: (T,) unexplained force without the support.
+        still_missing: (T,) unexplained force with it.
+        loads: (T, C) loads of all contact points.
+        settings: Thresholds.
+    """
     lacking = missing[rest.frames] > rest.missing
-    without, within, load = (values[rest.frames][lacking] for values in (missing, left, loads @ rest.places))
-    return bool(np.median(within) < settings.explained * np.median(without) and load.mean() > settings.least_load)
+    force_without = missing[rest.frames][lacking]
+    force_with = still_missing[rest.frames][lacking]
+    load = (loads @ rest.places)[rest.frames][lacking]
+    explains = np.median(force_with) < settings.explained * np.median(force_without)
+    return bool(explains and load.mean() > settings.least_load)
 
 
 def _find_rests(
@@ -250,87 +304,111 @@ def _find_rests(
     speeds_m_s: np.ndarray,
     settings: FindSupports,
 ) -> list[Rest]:
-    """When a part of the body is still at a height, and so posed that it may rest there.
+    """Return the times in which a part of the body keeps its height in a pose in which it may rest.
 
-    positions_m: (T, J, 3) of the motion's joints; points_m: (T, C, 3) of the body's touching places; speeds_m_s: (T, C)
-    of these.
+    Args:
+        body: Humanoid of the motion's skeleton.
+        part: Name of the part, such as "left foot".
+        motion: One motion of T frames.
+        positions_m: (T, J, 3) joints.
+        points_m: (T, C, 3) contact points of the body.
+        speeds_m_s: (T, C) speeds of the contact points.
+        settings: Thresholds.
     """
     places = find_carried_points(body, part)
     if not places.any():
         return []
-    fps, own_m, foot = motion.fps, points_m[:, places], part.endswith("foot")
-    height_m = own_m[..., 1].min(1)
-    lowest = own_m[..., 1].argmin(1)[:, None]
-    still = np.take_along_axis(speeds_m_s[:, places], lowest, 1)[:, 0] < (
-        settings.foot_m_s if foot else settings.still_m_s
-    )
-    rests = still & (height_m > settings.lowest_m)
-    shortest = round((settings.shortest_foot_s if foot else settings.shortest_s) * fps)
-    if not rests.any():
+    fps = motion.fps
+    part_points_m = points_m[:, places]
+    is_foot = part.endswith("foot")
+    height_m = part_points_m[..., 1].min(1)
+    lowest = part_points_m[..., 1].argmin(1)[:, None]
+    lowest_speed_m_s = np.take_along_axis(speeds_m_s[:, places], lowest, 1)[:, 0]
+    is_still = lowest_speed_m_s < (settings.foot_m_s if is_foot else settings.still_m_s)
+    may_rest = is_still & (height_m > settings.lowest_m)
+    if not may_rest.any():
         return []
     steepest = settings.steep_on_seat if part == "seat" else settings.steep
-    rests &= _can_rest(part, motion.skeleton, positions_m, own_m, steepest)
-    runs = (
-        run
-        for first, last in spans(rests, round(settings.longest_gap_s * fps))
-        for run in _find_level_runs(height_m, first, last + 1, shortest, settings.same_height_m)
-        if not part.endswith("grip") or _is_steady_grip(own_m[slice(*run), 0], settings.swings_m)
-    )
-    return [_make_rest(part, places, own_m[start:stop], start, fps, settings) for start, stop in runs]
+    may_rest &= _can_rest(part, motion.skeleton, positions_m, part_points_m, steepest)
+    shortest_frames = round((settings.shortest_foot_s if is_foot else settings.shortest_s) * fps)
+    rests = []
+    for first, last in spans(may_rest, round(settings.longest_gap_s * fps)):
+        for start, stop in _find_level_runs(height_m, first, last + 1, shortest_frames, settings.same_height_m):
+            run_points_m = part_points_m[start:stop]
+            if part.endswith("grip") and not _is_steady_grip(run_points_m[:, 0], settings.swings_m):
+                continue
+            rests.append(_make_rest(part, places, run_points_m, start, fps, settings))
+    return rests
 
 
 def _make_rest(
     part: str, places: np.ndarray, points_m: np.ndarray, first: int, fps: float, settings: FindSupports
 ) -> Rest:
-    """The rest of a part whose places (C,) have points (T, K, 3) from a first frame on."""
-    long_seat = part == "seat" and len(points_m) >= settings.long_s * fps
-    missing = settings.missing_seat if long_seat else settings.missing
+    """Return the rest of a part with contact points (T, K, 3), selected by the mask (C,), from a first frame on."""
+    is_long_seat = part == "seat" and len(points_m) >= settings.long_s * fps
+    missing = settings.missing_seat if is_long_seat else settings.missing
     return Rest(_make_support(part, points_m, first, settings), places, missing)
 
 
-def _can_rest(part: str, skeleton: Skeleton, positions_m: np.ndarray, own_m: np.ndarray, steepest: float) -> np.ndarray:
-    """(T,) whether the pose, joints at (T, J, 3), lets a part with touching points (T, K, 3) rest on something."""
+def _can_rest(
+    part: str, skeleton: Skeleton, positions_m: np.ndarray, part_points_m: np.ndarray, steepest: float
+) -> np.ndarray:
+    """Return in which frames (T,) the pose lets a part rest on something.
+
+    Args:
+        part: Name of the part.
+        skeleton: The motion's skeleton.
+        positions_m: (T, J, 3) joints.
+        part_points_m: (T, K, 3) contact points of the part.
+        steepest: Largest share of its length by which a limb may point downwards.
+    """
     side, _, name = part.rpartition(" ")
     if name in ("hand", "grip"):
-        presses = positions_m[:, skeleton.parts.index(f"{side}_elbow"), 1] > own_m[..., 1].min(1)
+        elbow = skeleton.parts.index(f"{side}_elbow")
+        presses = positions_m[:, elbow, 1] > part_points_m[..., 1].min(1)
         return presses if name == "hand" else ~presses
-    steep = np.zeros(len(positions_m), dtype=bool)
+    is_steep = np.zeros(len(positions_m), dtype=bool)
     for ends in LIMBS.get(name, ()):
         joints = [skeleton.joint(f"{side}_{end}" if side else end) for end in ends]
         if None not in joints:
             limb_m = positions_m[:, joints[1]] - positions_m[:, joints[0]]
-            steep |= -limb_m[:, 1] > steepest * norms(limb_m)
-    return ~steep
+            is_steep |= -limb_m[:, 1] > steepest * norms(limb_m)
+    return ~is_steep
 
 
 def _is_steady_grip(points_m: np.ndarray, closest_m: float) -> bool:
-    """Whether a hand at (T, 3) holds on to something that does not swing."""
-    return bool((np.linalg.norm(points_m - np.median(points_m, axis=0), axis=1) < closest_m).all())
+    """Return whether a hand at (T, 3) grips something that does not swing."""
+    distances_m = np.linalg.norm(points_m - np.median(points_m, axis=0), axis=1)
+    return bool((distances_m < closest_m).all())
 
 
 def _find_level_runs(
     height_m: np.ndarray, start: int, stop: int, shortest: int, same_m: float
 ) -> Iterator[tuple[int, int]]:
-    """Starts and stops of runs of frames, from `start` to `stop`, in which a height (T,) keeps near one value."""
+    """Yield starts and stops of runs of frames, from `start` to `stop`, in which a height (T,) stays near one value."""
     if stop - start < shortest:
         return
-    lower = (stop - start - 1) // 2
-    middle_m = np.partition(height_m[start:stop], lower)[lower]  # the lower of two medians
-    level = np.abs(height_m[start:stop] - middle_m) < same_m
-    first, last = max(spans(level), key=lambda span: span[1] - span[0])
-    first, last = start + first, start + last + 1
-    if last - first >= shortest:
-        yield first, last
-    if (first, last) != (start, stop):
-        yield from _find_level_runs(height_m, start, first, shortest, same_m)
-        yield from _find_level_runs(height_m, last, stop, shortest, same_m)
+    lower_median = (stop - start - 1) // 2
+    middle_m = np.partition(height_m[start:stop], lower_median)[lower_median]
+    is_level = np.abs(height_m[start:stop] - middle_m) < same_m
+    longest = max(spans(is_level), key=lambda span: span[1] - span[0])
+    run_start = start + longest[0]
+    run_stop = start + longest[1] + 1
+    if run_stop - run_start >= shortest:
+        yield run_start, run_stop
+    if (run_start, run_stop) != (start, stop):
+        yield from _find_level_runs(height_m, start, run_start, shortest, same_m)
+        yield from _find_level_runs(height_m, run_stop, stop, shortest, same_m)
 
 
 def _make_support(part: str, points_m: np.ndarray, first: int, settings: FindSupports) -> Support:
-    """The support under the points (T, K, 3) of a part that are near its height."""
+    """Return the support under those points (T, K, 3) of a part that are near its height."""
     top_m = float(np.median(points_m[..., 1].min(1)))
     touching_m = points_m[points_m[..., 1] < top_m + settings.same_height_m]
     margin_m = settings.margin_of_seat_m if part == "seat" else settings.margin_m
-    low_m, high_m = touching_m.min(0) - margin_m, touching_m.max(0) + margin_m
-    (x, _, z), (width_m, _, depth_m) = ((low_m + high_m) / 2).tolist(), (high_m - low_m).tolist()
-    return Support(part, (x, top_m, z), (width_m, depth_m), first, first + len(points_m) - 1)
+    low_m = touching_m.min(0) - margin_m
+    high_m = touching_m.max(0) + margin_m
+    x, _, z = ((low_m + high_m) / 2).tolist()
+    width_m, _, depth_m = (high_m - low_m).tolist()
+    last = first + len(points_m) - 1
+    return Support(part, (x, top_m, z), (width_m, depth_m), first, last)
