@@ -1,7 +1,7 @@
-"""Humanoid: a skeleton made into an articulated rigid body.
+"""The humanoid: an articulated rigid body built from a skeleton.
 
-Every joint that muscles drive becomes a rigid link; joints that ride along (head, hands, fingers, twists) are frozen
-into the link that carries them. Masses follow anthropometric tables, lengths the skeleton's own bones.
+Every joint that muscles drive becomes a rigid link; other joints (head, hands, fingers, twists) are frozen into the
+link that carries them. Masses follow anthropometric tables, lengths the skeleton's bones.
 """
 
 from __future__ import annotations
@@ -27,17 +27,20 @@ BODY_MASS_INDEX_KG_M2 = 23.0
 """Mass over squared stature of an adult of normal weight, between de Leva's women (20.5) and men (24.1)."""
 
 STRENGTH_OF_KG = 71.8
-"""Mass of the body whose joints are as strong as the table says; others are stronger or weaker in proportion."""
+"""Mass of the body with the joint strengths of the table; strengths of others scale with their mass."""
+
 SOLE_RADIUS_M = 0.008
 """Radius of the spheres with which the soles touch the floor."""
 
 LEG_BONE_M = (0.05, 1.5)
-"""Lengths of thighs and shanks, from small children to giants."""
+"""Shortest and longest thigh or shank."""
 
 CARRIED_PARTS = frozenset({"", "neck", "head", "left_collar", "right_collar", "left_wrist", "right_wrist"})
+"""Parts whose joints follow the motion kinematically. Freezing them costs no fidelity and saves nearly half of the
+solver's rows."""
+
 SPINE = ("spine1", "spine2", "spine3")
-"""Joints that follow the motion kinematically, and the spine, of which all but the lowest joint do so too. Freezing
-them costs no fidelity and saves nearly half of the solver's rows."""
+"""Joints of the spine, of which all but the lowest follow the motion kinematically, too."""
 
 BULKY_PARTS = frozenset({"pelvis", "spine1", "spine2", "spine3", "left_hip", "right_hip"})
 
@@ -81,7 +84,7 @@ _PERCENT = sum(segment.mass_percent * (2 if part.startswith("left_") else 1) for
 
 @lru_cache(maxsize=len(SMPL_22))
 def segment_of(part: str) -> BodySegment:
-    """The segment that starts at a body part, left or right."""
+    """Return the segment that starts at a body part, left or right."""
     segment = _ONE_SIDE[part.replace("right_", "left_")]
     if part.startswith("right_"):
         return replace(segment, ends=tuple(end.replace("left_", "right_") for end in segment.ends))
@@ -102,17 +105,17 @@ class ContactPoints:
     """C places where a body can touch the floor: spheres of radius 0 or more."""
 
     links: np.ndarray
-    """(C,) link that carries each."""
+    """(C,) link that carries each point."""
     offsets_m: np.ndarray
     """(C, 3) centres in the links' frames."""
     radii_m: np.ndarray
-    """(C,) radius of each, metres."""
+    """(C,) radius of each sphere, metres."""
 
     def __len__(self) -> int:
         return len(self.links)
 
     def lowest_points(self, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
-        """Their lowest points (..., C, 3) in the world, from world poses of the links (..., L, 3) and (..., L, 4)."""
+        """Return the lowest points (..., C, 3), world, from world poses of the links (..., L, 3) and (..., L, 4)."""
         turned_m = rotate(orientations[..., self.links, :], self.offsets_m)
         down_m = self.radii_m[:, None] * np.array([0.0, 1.0, 0.0])
         return positions_m[..., self.links, :] + turned_m - down_m
@@ -132,36 +135,42 @@ class Humanoid:
     mass_kg: np.ndarray
     """(L,) mass of each link."""
     centre_m: np.ndarray
-    """(L, 3) centre of mass."""
+    """(L, 3) centre of mass of each link, in its frame."""
     inertia_kgm2: np.ndarray
-    """(L, 3) moments about it, along the link's axes."""
+    """(L, 3) moments of inertia about the centre of mass, along the link's axes."""
     torque_limit_nm: np.ndarray
     """(L,) strength of the joint that carries the link."""
     capsules: tuple[Capsule, ...]
-    """What can touch the floor beside the soles."""
+    """Shapes that can touch the floor beside the soles."""
     soles: SolePoints
     """The sole's corners, `soles.joints` counting links."""
     load_kg: float = 0.0
-    """What it carries, which is part of its links' masses."""
+    """Mass of a carried load, which is part of the links' masses."""
     gravity_m_s2: tuple[float, float, float] = (0.0, -GRAVITY_M_S2, 0.0)
-    """How it falls, world."""
+    """Acceleration of gravity, world."""
 
-    def link_view(self, whole: Moving) -> JointSubset[Moving]:
-        """The view of the links of a motion on the whole skeleton alone."""
-        return JointSubset(self.tree, self.joints, whole)
+    def link_view(self, motion: Moving) -> JointSubset[Moving]:
+        """Return the view of only the links of a motion on the whole skeleton."""
+        return JointSubset(self.tree, self.joints, motion)
 
-    def select_links(self, whole: Moving) -> Moving:
-        """The motion of the links alone."""
-        return self.link_view(whole).view(whole)
+    def select_links(self, motion: Moving) -> Moving:
+        """Return the motion of only the links."""
+        return self.link_view(motion).view(motion)
 
     @cached_property
     def contact_points(self) -> ContactPoints:
         """The soles' corners, then both ends of every capsule."""
-        ends = [(capsule.link, end_m, capsule.radius_m) for capsule in self.capsules for end_m in capsule.ends_m]
-        links, offsets_m, radii_m = zip(*ends, strict=True)
+        links = []
+        ends_m = []
+        radii_m = []
+        for capsule in self.capsules:
+            for end_m in capsule.ends_m:
+                links.append(capsule.link)
+                ends_m.append(end_m)
+                radii_m.append(capsule.radius_m)
         return ContactPoints(
             links=np.concatenate([self.soles.joints, links]),
-            offsets_m=np.concatenate([self.soles.offsets_m, offsets_m]),
+            offsets_m=np.concatenate([self.soles.offsets_m, ends_m]),
             radii_m=np.concatenate([np.zeros(len(self.soles)), radii_m]),
         )
 
@@ -170,43 +179,47 @@ class Humanoid:
 
     @property
     def total_mass_kg(self) -> float:
-        """Mass of the whole body, with what it carries."""
+        """Mass of the whole body, with its load."""
         return float(self.mass_kg.sum())
 
     @property
     def weight_n(self) -> float:
-        """Weight of the body on Earth without what it carries: the unit of forces."""
+        """Weight of the body on Earth without its load: the unit of forces."""
         return (self.total_mass_kg - self.load_kg) * GRAVITY_M_S2
 
     @cached_property
     def trunk_and_thighs(self) -> np.ndarray:
-        """Links that carry the body's weight on the floor when it lies or sits: trunk and thighs."""
+        """Links that carry a lying or sitting body on the floor: trunk and thighs."""
         return np.array([link for link, part in enumerate(self.tree.parts) if part in BULKY_PARTS])
 
     def with_up_from(self, ground: Ground | None) -> Self:
-        """The same body where what is up is what a ground says."""
+        """Return the body with gravity along the vertical of a ground."""
         if ground is None or not ground.in_floor_frame:
             return self
         x, y, z = (-GRAVITY_M_S2 * ground.up).tolist()
         return replace(self, gravity_m_s2=(x, y, z))
 
     def with_minimum_inertia(self, minimum_kgm2: float) -> Self:
-        """The same body with no moment of inertia below `minimum_kgm2`, as light links need in a coarse solver."""
+        """Return the body with no moment of inertia below `minimum_kgm2`, as light links need in a coarse solver."""
         return replace(self, inertia_kgm2=np.maximum(self.inertia_kgm2, minimum_kgm2))
 
 
 def estimate_mass_kg(skeleton: Skeleton) -> float:
-    """What a body weighs by its shape, or with normal weight and this skeleton's stature, kilograms."""
+    """Estimate a body's mass in kilograms from its shape, or else from its stature and normal weight."""
     return skeleton.mass_kg or BODY_MASS_INDEX_KG_M2 * stature_m(skeleton) ** 2
 
 
 def build_humanoid(skeleton: Skeleton, mass_kg: float | None = None, soles: SolePoints | None = None) -> Humanoid:
-    """Build the body of a skeleton that weighs `mass_kg`, with the given soles or those of `sole_points`.
+    """Build the body of a skeleton.
 
-    Without a mass it weighs what its shape does, or else what is usual for its stature.
+    Args:
+        skeleton: Skeleton whose root is the pelvis.
+        mass_kg: Mass of the body; by default that of its shape, or else the normal one for its stature.
+        soles: Corners of the soles; by default those of `sole_points`.
 
-    Raises ValueError where the skeleton lacks a part of the legs, its root is not the pelvis, or the bones of the legs
-    are no human's.
+    Raises:
+        InputError: The skeleton lacks a part of the legs, its root is not the pelvis, or its legs are no human's.
+        SettingError: The mass is not positive.
     """
     if missing := [part for part in REQUIRED_PARTS if skeleton.joint(part) is None]:
         raise InputError(f"a humanoid needs the parts {REQUIRED_PARTS}, the skeleton lacks {missing}")
@@ -220,30 +233,31 @@ def build_humanoid(skeleton: Skeleton, mass_kg: float | None = None, soles: Sole
     joints = _find_driven_joints(skeleton)
     link_of = _assign_links(skeleton, joints)
     soles = soles or sole_points(skeleton)
-    segments = [joint for joint, part in enumerate(skeleton.parts) if part]
-    reach_m = {joint: _segment_vector_m(skeleton, soles, joint) for joint in segments}
-    masses = _compute_part_masses(skeleton) * (mass_kg / _PERCENT)
-    mass, centre, inertia = _assemble_links(skeleton, rest_m, joints, link_of, reach_m, masses)
+    segment_joints = [joint for joint, part in enumerate(skeleton.parts) if part]
+    reach_m = {joint: _segment_vector_m(skeleton, soles, joint) for joint in segment_joints}
+    part_masses_kg = _compute_part_masses(skeleton) * (mass_kg / _PERCENT)
+    link_masses_kg, centre_m, inertia_kgm2 = _assemble_links(skeleton, rest_m, joints, link_of, reach_m, part_masses_kg)
+    torque_limits_nm = np.array([segment_of(skeleton.parts[joint]).torque_limit_nm for joint in joints])
+    capsules = []
+    for joint in segment_joints:
+        if segment_of(skeleton.parts[joint]).radius_m > 0:
+            link = link_of[joint]
+            joint_m = rest_m[joint] - rest_m[joints[link]]
+            capsules.append(_capsule(skeleton, joint, reach_m[joint], link, joint_m))
     return Humanoid(
         tree=_build_link_tree(skeleton, rest_m, joints, link_of),
         joints=joints,
-        mass_kg=mass,
-        centre_m=centre,
-        inertia_kgm2=inertia,
-        torque_limit_nm=mass_kg
-        / STRENGTH_OF_KG
-        * np.array([segment_of(skeleton.parts[joint]).torque_limit_nm for joint in joints]),
-        capsules=tuple(
-            _capsule(skeleton, joint, reach_m[joint], link_of[joint], rest_m[joint] - rest_m[joints[link_of[joint]]])
-            for joint in segments
-            if segment_of(skeleton.parts[joint]).radius_m > 0
-        ),
+        mass_kg=link_masses_kg,
+        centre_m=centre_m,
+        inertia_kgm2=inertia_kgm2,
+        torque_limit_nm=mass_kg / STRENGTH_OF_KG * torque_limits_nm,
+        capsules=tuple(capsules),
         soles=replace(soles, joints=link_of[soles.joints]),
     )
 
 
 def _check_legs(skeleton: Skeleton, rest_m: np.ndarray) -> None:
-    """Bones of thigh and shank must be long enough to bend, and not in other units than metres."""
+    """Check that bones of thigh and shank are long enough to bend, and in metres."""
     for side in ("left", "right"):
         for upper, lower in (("hip", "knee"), ("knee", "ankle")):
             ends = [skeleton.parts.index(f"{side}_{part}") for part in (upper, lower)]
@@ -256,51 +270,61 @@ def _check_legs(skeleton: Skeleton, rest_m: np.ndarray) -> None:
 
 
 def _find_driven_joints(skeleton: Skeleton) -> np.ndarray:
-    """The joints that become links."""
+    """Return the joints that become links."""
     spine = [part for part in SPINE if skeleton.joint(part) is not None]
     carried = CARRIED_PARTS | set(spine[1:])
     return np.array([joint for joint, part in enumerate(skeleton.parts) if part not in carried])
 
 
 def _assign_links(skeleton: Skeleton, joints: np.ndarray) -> np.ndarray:
-    """For each joint the link (an index into `joints`) that carries it: its own, else its parent's."""
-    own = {joint: link for link, joint in enumerate(joints.tolist())}
+    """Return the link (an index into `joints`) that carries each joint: the joint's link, or else its parent's."""
+    link_of_driven = {joint: link for link, joint in enumerate(joints.tolist())}
     link_of: list[int] = []
     for joint, parent in enumerate(skeleton.parents):
-        link_of.append(own[joint] if joint in own else link_of[parent])
+        link = link_of_driven[joint] if joint in link_of_driven else link_of[parent]
+        link_of.append(link)
     return np.array(link_of)
 
 
 def _build_link_tree(skeleton: Skeleton, rest_m: np.ndarray, joints: np.ndarray, link_of: np.ndarray) -> Skeleton:
-    """The skeleton of the links alone."""
+    """Return the skeleton of only the links."""
     parents = [-1] + [int(link_of[skeleton.parents[joint]]) for joint in joints[1:]]
     offsets_m = rest_m[joints] - rest_m[joints[parents]]
     offsets_m[0] = 0.0
     names = tuple(skeleton.names[joint] for joint in joints)
-    return Skeleton(names, tuple(parents), offsets_m, tuple(skeleton.parts[joint] for joint in joints))
+    parts = tuple(skeleton.parts[joint] for joint in joints)
+    return Skeleton(names, tuple(parents), offsets_m, parts)
 
 
 def _compute_part_masses(skeleton: Skeleton) -> np.ndarray:
-    """(J,) mass in percent of the table; a part that the skeleton lacks weighs on its nearest ancestor there."""
+    """Return the mass (J,) of each joint's part in percent of the table.
+
+    The mass of a part that the skeleton lacks goes to its nearest ancestor there.
+    """
     percent = np.zeros(len(skeleton))
     for part, parent in zip(SMPL_22, SMPL_22_PARENTS, strict=True):
-        holder, ancestor = skeleton.joint(part), parent
+        holder = skeleton.joint(part)
+        ancestor = parent
         while holder is None:
-            holder, ancestor = skeleton.joint(SMPL_22[ancestor]), SMPL_22_PARENTS[ancestor]
+            holder = skeleton.joint(SMPL_22[ancestor])
+            ancestor = SMPL_22_PARENTS[ancestor]
         percent[holder] += segment_of(part).mass_percent
     return percent
 
 
 def _segment_vector_m(skeleton: Skeleton, soles: SolePoints, joint: int) -> np.ndarray:
-    """The vector (3,) from a joint to the end of its segment, in the joint's frame, metres."""
+    """Return the vector (3,) from a joint to the end of its segment, in the joint's frame, metres."""
     segment = segment_of(skeleton.parts[joint])
-    if (on_foot := soles.joints == joint).any():
-        return soles.offsets_m[on_foot].mean(0) * (1.0, 0.5, 1.0)
-    end = next((found for part in segment.ends if (found := skeleton.joint(part)) is not None), None)
-    if end is not None:
-        return skeleton.rest_positions_m[end] - skeleton.rest_positions_m[joint]
+    is_on_foot = soles.joints == joint
+    if is_on_foot.any():
+        return soles.offsets_m[is_on_foot].mean(0) * (1.0, 0.5, 1.0)
+    for part in segment.ends:
+        end = skeleton.joint(part)
+        if end is not None:
+            return skeleton.rest_positions_m[end] - skeleton.rest_positions_m[joint]
     incoming_m = skeleton.offsets_m[joint]
-    return incoming_m / max(float(np.linalg.norm(incoming_m)), 1e-9) * segment.length_m
+    length_m = max(float(np.linalg.norm(incoming_m)), 1e-9)
+    return incoming_m / length_m * segment.length_m
 
 
 def _assemble_links(
@@ -311,42 +335,65 @@ def _assemble_links(
     reach_m: dict[int, np.ndarray],
     masses_kg: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mass (L,), centre (L, 3) and diagonal inertia (L, 3) of each link, joined from the segments it carries."""
-    mass, centre, inertia = np.zeros(len(joints)), np.zeros((len(joints), 3)), np.zeros((len(joints), 3))
-    pieces = []
-    for joint, reach in reach_m.items():
-        segment, link = segment_of(skeleton.parts[joint]), link_of[joint]
-        middle_m = rest_m[joint] - rest_m[joints[link]] + segment.centre * reach
-        axis_m = np.array([2 * segment.across_m, 0.0, 0.0]) if segment.across_m else reach
-        pieces.append((link, masses_kg[joint], middle_m, _rod_inertia(masses_kg[joint], axis_m, segment.radius_m)))
-        mass[link] += masses_kg[joint]
-        centre[link] += masses_kg[joint] * middle_m
-    centre /= mass[:, None]
-    for link, kilograms, middle_m, own in pieces:
-        away_m = middle_m - centre[link]
-        inertia[link] += own + kilograms * (away_m @ away_m - away_m**2)  # parallel axes, off-diagonals dropped
-    return mass, centre, inertia
+    """Assemble links from the segments that they carry.
+
+    Args:
+        skeleton: The whole skeleton.
+        rest_m: (J, 3) positions of the joints at rest.
+        joints: (L,) joint of each link.
+        link_of: (J,) link that carries each joint.
+        reach_m: Vector (3,) from each segment's joint to its end.
+        masses_kg: (J,) mass of each joint's part.
+
+    Returns:
+        Mass (L,), centre of mass (L, 3) and diagonal inertia (L, 3) of each link.
+    """
+    mass_kg = np.zeros(len(joints))
+    centre_m = np.zeros((len(joints), 3))
+    inertia_kgm2 = np.zeros((len(joints), 3))
+    segments = []
+    for joint, segment_m in reach_m.items():
+        segment = segment_of(skeleton.parts[joint])
+        link = link_of[joint]
+        segment_kg = masses_kg[joint]
+        middle_m = rest_m[joint] - rest_m[joints[link]] + segment.centre * segment_m
+        axis_m = np.array([2 * segment.across_m, 0.0, 0.0]) if segment.across_m else segment_m
+        segment_inertia = _rod_inertia(segment_kg, axis_m, segment.radius_m)
+        segments.append((link, segment_kg, middle_m, segment_inertia))
+        mass_kg[link] += segment_kg
+        centre_m[link] += segment_kg * middle_m
+    centre_m /= mass_kg[:, None]
+    for link, segment_kg, middle_m, segment_inertia in segments:
+        arm_m = middle_m - centre_m[link]
+        # Parallel axes theorem; off-diagonal moments are dropped.
+        inertia_kgm2[link] += segment_inertia + segment_kg * (arm_m @ arm_m - arm_m**2)
+    return mass_kg, centre_m, inertia_kgm2
 
 
 def _rod_inertia(mass_kg: float, axis_m: np.ndarray, radius_m: float) -> np.ndarray:
-    """Diagonal (3,) of the inertia of a solid cylinder along `axis_m`, rounded ends counted as half a radius each."""
-    length = float(np.linalg.norm(axis_m))
-    along, full = axis_m / max(length, 1e-9), length + radius_m
-    axial, across = 0.5 * mass_kg * radius_m**2, mass_kg * (3 * radius_m**2 + full**2) / 12
-    return across + (axial - across) * along**2
+    """Return the diagonal (3,) of a solid cylinder's inertia; each rounded end counts as half a radius of length."""
+    length_m = float(np.linalg.norm(axis_m))
+    direction = axis_m / max(length_m, 1e-9)
+    full_length_m = length_m + radius_m
+    axial = 0.5 * mass_kg * radius_m**2
+    across = mass_kg * (3 * radius_m**2 + full_length_m**2) / 12
+    return across + (axial - across) * direction**2
 
 
 def _capsule(skeleton: Skeleton, joint: int, reach_m: np.ndarray, link: int, joint_m: np.ndarray) -> Capsule:
-    """The collision shape of a segment whose joint lies at `joint_m` in its link's frame."""
+    """Return the collision shape of a segment whose joint lies at `joint_m` in its link's frame."""
     segment = segment_of(skeleton.parts[joint])
     if segment.across_m:
         half_m = np.array([segment.across_m, 0.0, 0.0])
-        start_m, end_m = segment.centre * reach_m - half_m, segment.centre * reach_m + half_m
+        start_m = segment.centre * reach_m - half_m
+        end_m = segment.centre * reach_m + half_m
     else:
-        start_m, end_m = np.zeros(3), reach_m
-    return Capsule(int(link), (_format_vector(joint_m + start_m), _format_vector(joint_m + end_m)), segment.radius_m)
+        start_m = np.zeros(3)
+        end_m = reach_m
+    ends_m = (_to_tuple(joint_m + start_m), _to_tuple(joint_m + end_m))
+    return Capsule(int(link), ends_m, segment.radius_m)
 
 
-def _format_vector(vector: np.ndarray) -> tuple[float, float, float]:
+def _to_tuple(vector: np.ndarray) -> tuple[float, float, float]:
     x, y, z = vector.tolist()
     return x, y, z

@@ -1,4 +1,4 @@
-"""Two-bone inverse kinematics of both legs at once: put the ankles somewhere, keep everything above the hips."""
+"""Two-bone inverse kinematics of both legs at once: ankles go to targets, everything above the hips stays."""
 
 from __future__ import annotations
 
@@ -22,26 +22,29 @@ MAXIMUM_REACH = 0.9985
 """Share of its full length to which a leg may be straightened; beyond, knees snap."""
 
 _STRAIGHTEST = 0.9999
-"""The same of limbs that must reach."""
+"""The same share of limbs that must reach."""
 
-_YIELDING_S, _ROUNDS = 0.05, 12
-"""Standard deviation in time over which a body that gives way does so, and how often its limbs are asked."""
+_YIELDING_S = 0.05
+"""Standard deviation in time over which a body gives way to limbs that are too short."""
+
+_ROUNDS = 12
+"""Number of rounds in which each such limb shifts the body."""
 
 _FIRMNESS = 3.0
 """Exponent by which a leg that is being straightened slows down towards its maximum reach: the higher, the later."""
 
 _FOLDED_M = 0.01
-"""A leg whose bones are of different lengths is folded to no less than this beyond their difference."""
+"""Shortest distance from hip to ankle beyond the difference of a leg's two bones."""
 
 _STRAIGHT_M = 0.02
-"""A knee nearer than this to the line from hip to ankle determines its plane the less, the nearer: it bends
-forwards."""
+"""Distance of a knee from the line from hip to ankle below which the forward direction takes over as its plane."""
 
 
 @dataclass(frozen=True, eq=False)
 class Legs:
-    """The legs of a skeleton, left first: (2,) joints, and (2, J) masks of what moves with thigh, shank and foot; or
-    another limb of two bones by the same names.
+    """Joints (2,) of a skeleton's legs, left first, and masks (2, J) of joints that move with thigh, shank and foot.
+
+    Another limb of two bones uses the same names.
     """
 
     hips: np.ndarray
@@ -51,30 +54,51 @@ class Legs:
     with_shank: np.ndarray
     with_foot: np.ndarray
     bends: float = 1.0
-    """Whether straight ones bend forwards, as knees do, or backwards: −1, as elbows do."""
+    """Direction in which straight limbs bend: 1 for forwards, like knees, −1 for backwards, like elbows."""
     soft: bool = True
-    """Whether they slow down before they are straight."""
+    """True for limbs that slow down before they are straight."""
 
     @classmethod
     @lru_cache(maxsize=8)
     def from_skeleton(cls, skeleton: Skeleton) -> Legs:
-        """Find the legs; raises ValueError where the skeleton lacks a hip, knee or ankle."""
-        return cls._by_joints(skeleton, *(_find_both_sides(skeleton, part) for part in ("hip", "knee", "ankle")))
+        """Find the legs of a skeleton.
+
+        Raises:
+            InputError: The skeleton lacks a hip, knee or ankle.
+        """
+        hips = _find_both_sides(skeleton, "hip")
+        knees = _find_both_sides(skeleton, "knee")
+        ankles = _find_both_sides(skeleton, "ankle")
+        return cls._from_joints(skeleton, hips, knees, ankles)
 
     @classmethod
     def ending_at(cls, skeleton: Skeleton, joint: int) -> Legs:
-        """The limb of two bones that ends at a joint, (1,) instead of (2,); InputError where there are no two above."""
+        """Find the limb of two bones that ends at a joint; its arrays have (1,) instead of (2,).
+
+        Raises:
+            InputError: There are no two bones above the joint.
+        """
         middle = skeleton.parents[joint]
         upper = skeleton.parents[middle] if middle > 0 else -1
         if upper <= 0:
             raise InputError(f"{skeleton.names[joint]}: has no limb of two bones above it, which could be bent")
-        limb = cls._by_joints(skeleton, np.array([upper]), np.array([middle]), np.array([joint]))
-        return replace(limb, bends=-1.0 if skeleton.parts[middle].endswith("elbow") else 1.0, soft=False)
+        limb = cls._from_joints(skeleton, np.array([upper]), np.array([middle]), np.array([joint]))
+        is_arm = skeleton.parts[middle].endswith("elbow")
+        return replace(limb, bends=-1.0 if is_arm else 1.0, soft=False)
 
     @classmethod
-    def _by_joints(cls, skeleton: Skeleton, hips: np.ndarray, knees: np.ndarray, ankles: np.ndarray) -> Legs:
-        below_hip, below_knee, below_ankle = (skeleton.descendants[joints] for joints in (hips, knees, ankles))
-        return cls(hips, knees, ankles, below_hip & ~below_knee, below_knee & ~below_ankle, below_ankle)
+    def _from_joints(cls, skeleton: Skeleton, hips: np.ndarray, knees: np.ndarray, ankles: np.ndarray) -> Legs:
+        below_hip = skeleton.descendants[hips]
+        below_knee = skeleton.descendants[knees]
+        below_ankle = skeleton.descendants[ankles]
+        return cls(
+            hips=hips,
+            knees=knees,
+            ankles=ankles,
+            with_thigh=below_hip & ~below_knee,
+            with_shank=below_knee & ~below_ankle,
+            with_foot=below_ankle,
+        )
 
 
 def _find_both_sides(skeleton: Skeleton, part: str) -> np.ndarray:
@@ -93,64 +117,86 @@ def solve_leg_ik(
     foot_turns: np.ndarray,
     limbs: Legs | None = None,
 ) -> np.ndarray:
-    """Local rotations (..., J, 4) that put the ankles at `ankles_m` (..., 2, 3) as far as the legs reach.
+    """Return local rotations that put the ankles at their targets, as far as the legs reach; knees keep their plane.
 
-    `ankles_m` may have further axes in front, for several answers to one pose.
-    The posed skeleton in the world is positions_m (..., J, 3) and orientations (..., J, 4). By root_shift_m (..., 3)
-    root and hips have moved since. The feet turn in the world by foot_turns (..., 2, 4). Knees keep their plane. limbs:
-    others than the legs.
+    Args:
+        skeleton: Skeleton of J joints.
+        positions_m: (..., J, 3) joints of the posed skeleton, world.
+        orientations: (..., J, 4) of the joints, world.
+        root_shift_m: (..., 3) shift of root and hips since that pose.
+        ankles_m: (..., 2, 3) targets; further axes in front give several answers to one pose.
+        foot_turns: (..., 2, 4) turns of the feet, world.
+        limbs: Limbs other than the legs.
+
+    Returns:
+        (..., J, 4).
     """
     legs = limbs or Legs.from_skeleton(skeleton)
-    hips_m, knees_m, old_ankles_m = (positions_m[..., joints, :] for joints in (legs.hips, legs.knees, legs.ankles))
+    hips_m = positions_m[..., legs.hips, :]
+    knees_m = positions_m[..., legs.knees, :]
+    old_ankles_m = positions_m[..., legs.ankles, :]
+    thighs_m = knees_m - hips_m
     moved_hips_m = hips_m + root_shift_m[..., None, :]
     pelvis = orientations[..., np.array(skeleton.parents)[legs.hips], :]
-    forward = legs.bends * knee_forward(pelvis, knees_m - hips_m)
-    limbs_m = knees_m - hips_m, old_ankles_m - hips_m
-    new_knees_m, new_ankles_m = _solve_two_bones(moved_hips_m, *limbs_m, ankles_m, forward, soft=legs.soft)
-    thigh_turns = shortest_turn(knees_m - hips_m, new_knees_m - moved_hips_m)
+    forward = legs.bends * knee_forward(pelvis, thighs_m)
+    legs_m = old_ankles_m - hips_m
+    new_knees_m, new_ankles_m = _solve_two_bones(moved_hips_m, thighs_m, legs_m, ankles_m, forward, soft=legs.soft)
+    thigh_turns = shortest_turn(thighs_m, new_knees_m - moved_hips_m)
     shank_turns = shortest_turn(old_ankles_m - knees_m, new_ankles_m - new_knees_m)
     shape = np.broadcast_shapes(ankles_m.shape[:-2], orientations.shape[:-2])
     world = np.broadcast_to(orientations, (*shape, *orientations.shape[-2:])).copy()
+    segments = ((thigh_turns, legs.with_thigh), (shank_turns, legs.with_shank), (foot_turns, legs.with_foot))
     for side in range(len(legs.hips)):
-        for turns, moving in (
-            (thigh_turns, legs.with_thigh),
-            (shank_turns, legs.with_shank),
-            (foot_turns, legs.with_foot),
-        ):
-            world[..., moving[side], :] = compose(turns[..., [side], :], world[..., moving[side], :])
+        for turns, masks in segments:
+            moving = masks[side]
+            world[..., moving, :] = compose(turns[..., [side], :], world[..., moving, :])
     return local_rotations(skeleton, world)
 
 
 def move_joints_to(motion: Motion, joints: Sequence[int], places_m: np.ndarray) -> tuple[Motion, np.ndarray]:
-    """The motion with joints (K,) at places (T, K, 3), world, and by how much (T,) its body gave way for that.
+    """Move joints of a motion to places in the world.
 
-    Their limbs of two bones follow; where these are too short, the whole body moves towards the places, and its ankles
-    stay. The joints keep their orientation in the world. InputError for a joint without two bones above it.
+    Their limbs of two bones follow. If these are too short, the whole body moves towards the places, and its ankles
+    stay. The joints keep their orientation in the world.
+
+    Args:
+        motion: One motion of T frames.
+        joints: K joints.
+        places_m: (T, K, 3) targets of the joints, world.
+
+    Returns:
+        The motion, and the distance (T,) by which its body gave way.
+
+    Raises:
+        InputError: A joint has no two bones above it.
     """
     limbs = [Legs.ending_at(motion.skeleton, joint) for joint in joints]
-    poses = world_poses(motion)
-    shift_m = _shifts_towards(limbs, poses[0], places_m)
+    positions_m, orientations = world_poses(motion)
+    shift_m = _shifts_towards(limbs, positions_m, places_m)
     if shift_m.any():
         smooth_m = gaussian_filter1d(shift_m, _YIELDING_S * motion.fps, axis=0, mode="nearest")
-        shift_m = smooth_m + _shifts_towards(limbs, poses[0] + smooth_m[:, None], places_m)
-        ankles_m = poses[0][:, Legs.from_skeleton(motion.skeleton).ankles]
+        shift_m = smooth_m + _shifts_towards(limbs, positions_m + smooth_m[:, None], places_m)
+        ankles_m = positions_m[:, Legs.from_skeleton(motion.skeleton).ankles]
         unturned = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(motion), 2, 4))
-        rotations = solve_leg_ik(motion.skeleton, *poses, shift_m, ankles_m, unturned)
+        rotations = solve_leg_ik(motion.skeleton, positions_m, orientations, shift_m, ankles_m, unturned)
         motion = replace(motion, root_m=motion.root_m + shift_m, rotations=rotations)
-    unturned, stays_m = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(motion), 1, 4)), np.zeros((len(motion), 3))
+    unturned = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(motion), 1, 4))
+    no_shift_m = np.zeros((len(motion), 3))
     for index, limb in enumerate(limbs):
-        rotations = solve_leg_ik(motion.skeleton, *world_poses(motion), stays_m, places_m[:, [index]], unturned, limb)
+        poses = world_poses(motion)
+        rotations = solve_leg_ik(motion.skeleton, *poses, no_shift_m, places_m[:, [index]], unturned, limb)
         motion = replace(motion, rotations=rotations)
     return motion, norms(shift_m)
 
 
 def _shifts_towards(limbs: Sequence[Legs], positions_m: np.ndarray, places_m: np.ndarray) -> np.ndarray:
-    """The least shifts (T, 3) of joints (T, J, 3) with which the ends of limbs (K,) reach places (T, K, 3)."""
+    """Return the least shifts (T, 3) of joints (T, J, 3) with which the ends of limbs (K,) reach places (T, K, 3)."""
     shift_m = np.zeros((len(positions_m), 3))
     for index in list(range(len(limbs))) * _ROUNDS:
-        upper_m, middle_m, end_m = (
-            positions_m[:, joints[0]] for joints in (limbs[index].hips, limbs[index].knees, limbs[index].ankles)
-        )
+        limb = limbs[index]
+        upper_m = positions_m[:, limb.hips[0]]
+        middle_m = positions_m[:, limb.knees[0]]
+        end_m = positions_m[:, limb.ankles[0]]
         reach_m = _STRAIGHTEST * (_length(middle_m - upper_m) + _length(end_m - middle_m))
         away_m = places_m[:, index] - upper_m - shift_m
         distance_m = np.maximum(_length(away_m), 1e-9)
@@ -159,8 +205,12 @@ def _shifts_towards(limbs: Sequence[Legs], positions_m: np.ndarray, places_m: np
 
 
 def knee_forward(pelvis: np.ndarray, thighs_m: np.ndarray) -> np.ndarray:
-    """Where straight legs' knees bend to (..., 3): the pelvis' forward axis, swung with the thighs but not twisted."""
-    down, forward = (rotate(pelvis, np.array(axis)) for axis in ((0.0, -1.0, 0.0), (0.0, 0.0, 1.0)))
+    """Return the direction (..., 3) in which knees of straight legs bend.
+
+    It is the pelvis' forward axis, swung with the thighs but not twisted.
+    """
+    down = rotate(pelvis, np.array((0.0, -1.0, 0.0)))
+    forward = rotate(pelvis, np.array((0.0, 0.0, 1.0)))
     return rotate(shortest_turn(down, thighs_m), forward)
 
 
@@ -173,35 +223,46 @@ def _solve_two_bones(
     *,
     soft: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Knees and ankles (..., 3) of legs from the hips towards target ankles, both (..., 3).
+    """Return knees and ankles (..., 3) of legs that reach for targets.
 
-    The vectors thighs_m, from hip to knee, and legs_m, from hip to ankle, are those before the move. They give lengths
-    and the plane of the knee. A straight leg bends its knee in the direction forward.
+    Args:
+        hips_m: (..., 3) hips.
+        thighs_m: (..., 3) from hip to knee before the move; with legs_m they give lengths and the plane of the knee.
+        legs_m: (..., 3) from hip to ankle before the move.
+        ankles_m: (..., 3) targets.
+        forward: (..., 3) direction in which a straight leg bends its knee.
+        soft: Slow down before the leg is straight.
     """
-    thigh_m, shank_m = _length(thighs_m), _length(legs_m - thighs_m)
+    thigh_m = _length(thighs_m)
+    shank_m = _length(legs_m - thighs_m)
     distance_m = _length(ankles_m - hips_m)
     along = (ankles_m - hips_m) / np.maximum(distance_m, 1e-9)
-    whole_m = thigh_m + shank_m
-    softly_m = _soften_reach(distance_m, _length(legs_m), MAXIMUM_REACH * whole_m)
-    reached_m = softly_m if soft else np.minimum(distance_m, _STRAIGHTEST * whole_m)
+    full_length_m = thigh_m + shank_m
+    if soft:
+        reached_m = _soften_reach(distance_m, _length(legs_m), MAXIMUM_REACH * full_length_m)
+    else:
+        reached_m = np.minimum(distance_m, _STRAIGHTEST * full_length_m)
     reached_m = np.maximum(reached_m, np.abs(thigh_m - shank_m) + _FOLDED_M)
     before_knee_m = (thigh_m**2 - shank_m**2 + reached_m**2) / (2 * reached_m)
     aside_m = np.sqrt(np.maximum(thigh_m**2 - before_knee_m**2, 0.0))
-    bend, straight = _reject_from_axis(thighs_m, along), _reject_from_axis(forward, along)
+    bend = _reject_from_axis(thighs_m, along)
+    straight = _reject_from_axis(forward, along)
     bend = bend + _STRAIGHT_M * smoothstep(1 - _length(bend) / _STRAIGHT_M) * straight
     bend = bend / np.maximum(_length(bend), 1e-9)
-    return hips_m + before_knee_m * along + aside_m * bend, hips_m + reached_m * along
+    new_knees_m = hips_m + before_knee_m * along + aside_m * bend
+    return new_knees_m, hips_m + reached_m * along
 
 
 def _soften_reach(distance_m: np.ndarray, before_m: np.ndarray, furthest_m: np.ndarray) -> np.ndarray:
-    """How long legs of lengths `before_m` from hip to ankle are that reach for `distance_m`.
+    """Return lengths of legs, from hip to ankle, that reach for a distance; before_m: their lengths before.
 
-    Shorter ones are as long as that. Longer ones come close to `furthest_m` but not beyond, ever more slowly: near its
-    full length a leg that grows evenly would snap its knee.
+    Legs that get shorter reach it exactly. Others approach `furthest_m` ever more slowly: near its full length a leg
+    that grows evenly would snap its knee.
     """
     room_m = np.maximum(furthest_m - before_m, 1e-6)
-    more_m = np.maximum(distance_m - before_m, 0.0)
-    return np.minimum(distance_m, before_m) + more_m / (1 + (more_m / room_m) ** _FIRMNESS) ** (1 / _FIRMNESS)
+    growth_m = np.maximum(distance_m - before_m, 0.0)
+    slowed_m = growth_m / (1 + (growth_m / room_m) ** _FIRMNESS) ** (1 / _FIRMNESS)
+    return np.minimum(distance_m, before_m) + slowed_m
 
 
 def _length(vectors: np.ndarray) -> np.ndarray:
@@ -209,13 +270,14 @@ def _length(vectors: np.ndarray) -> np.ndarray:
 
 
 def _reject_from_axis(vectors: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """The part of vectors that is perpendicular to unit directions."""
+    """Return the part of vectors that is perpendicular to unit directions."""
     return vectors - dot(vectors, direction)[..., None] * direction
 
 
 def shortest_turn(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Quaternions (..., 4) of the smallest rotations that turn vectors `before` into the directions of `after`."""
-    before, after = before / _length(before), after / _length(after)
+    """Return quaternions (..., 4) of the smallest rotations that turn `before` into the directions of `after`."""
+    before = before / _length(before)
+    after = after / _length(after)
     cosine = dot(before, after)[..., None]
     turn = np.concatenate([cross(before, after), 1 + cosine], axis=-1)
     return turn / np.maximum(_length(turn), 1e-12)

@@ -1,4 +1,4 @@
-"""The soles of a moving body: where their corners are and how they move.
+"""Positions, velocities and thickness of the soles of a moving body.
 
 Feet are arrays (N, T, 2, K, 3): motions, frames, left and right, the K corners of a foot from heel to toe tip.
 """
@@ -18,34 +18,44 @@ from .curves import smooth_gaussian, smoothstep
 LOWEST_M = 0.008
 """Corners within about this height of the lowest one count as touching with it."""
 
-HELD_M, HELD_M_S = 0.02, 0.05
-"""Of corners within about this height of the lowest one those are held that are slowest, by about this speed."""
+HELD_M = 0.02
+"""Corners within about this height of the lowest one may be held."""
+
+HELD_M_S = 0.05
+"""Corners are held if they are the slowest of these, by about this speed."""
 
 FLAT_S = 0.25, 1.0
-THICKEST_M, HOVER_PERCENTILE, _BALL = 0.025, 30, 1
 """Durations of flat stance of both feet together: up to the first the soles stay, from the second on they are fully
-known. Then the most that is added to soles, and the percentile of their corners' heights in flat stance that says how
-much. Of a foot's pairs of corners the second is at its ball."""
+known."""
+
+THICKEST_M = 0.025
+"""Largest change of a sole's thickness."""
+
+HOVER_PERCENTILE = 30
+"""Percentile of the corners' heights in flat stance that measures how far they hover."""
+
+_BALL = 1
+"""Index of the pair of corners at the ball of the foot."""
 
 FAST_M_S = 1.5
-"""From this speed of a body on, feet that land and leave within a frame or two seem to slide that much more."""
+"""Speed of a body above which feet, which land and leave within a frame or two, seem to slide in proportion."""
 
 _SPEED_BLUR_S = 0.25
 """Standard deviation of the Gaussian over which the speed of bodies is averaged."""
 
 
 def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
-    """World positions (..., P, 3) of sole corners, from world poses of the joints (..., J, 3) and (..., J, 4)."""
+    """Return positions (..., P, 3), world, of sole corners, from poses of the joints (..., J, 3) and (..., J, 4)."""
     return positions_m[..., soles.joints, :] + rotate(orientations[..., soles.joints, :], soles.offsets_m)
 
 
 def split_by_foot(corners_m: np.ndarray) -> np.ndarray:
-    """Corners (..., P, 3), left foot first, as (..., 2, P / 2, 3)."""
+    """Split corners (..., P, 3), left foot first, into (..., 2, P / 2, 3)."""
     return corners_m.reshape(*corners_m.shape[:-2], 2, -1, 3)
 
 
 def lowest_corner_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
-    """Horizontal velocity (N, T − 1, 2 feet, 2) in m/s, x and z, of each foot's lowest corners from frame to frame."""
+    """Return horizontal velocities (N, T − 1, 2 feet, 2) in m/s, x and z, of each foot's lowest corners."""
     weights = _lowness_weights(feet_m[..., 1])
     weights = weights[:, 1:] + weights[:, :-1]
     weights /= weights.sum(-1, keepdims=True)
@@ -53,9 +63,9 @@ def lowest_corner_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def stance_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
-    """Horizontal velocity (N, T − 1, 2 feet, 2) in m/s, x and z, of the part of each foot that is held while it stands.
+    """Return horizontal velocities (N, T − 1, 2 feet, 2) in m/s, x and z, of the held part of each standing foot.
 
-    Of the lower corners these are the slowest. Soles are stiff here and people's are not. When someone rolls over the
+    It consists of the slowest of the lower corners. Soles are stiff here, unlike people's: if someone rolls over the
     ball of the foot, the tips of the toes seem to be lowest, and to slide.
     """
     weights = _lowness_weights(feet_m[..., 1], HELD_M)
@@ -66,13 +76,15 @@ def stance_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def _lowness_weights(heights_m: np.ndarray, within_m: float = LOWEST_M) -> np.ndarray:
-    """Weights (..., K) of corners by height (..., K): 1 for the lowest, falling exponentially above it."""
+    """Return weights (..., K) of corners by height (..., K): 1 for the lowest, falling exponentially above it."""
     return np.exp((heights_m.min(-1, keepdims=True) - heights_m) / within_m)
 
 
 def sole_normals(soles: SolePoints) -> np.ndarray:
-    """(2, 3) upward normal of the left and right sole in the frame of its ankle, from heel to the next corners."""
-    heel_m, next_m = split_by_foot(soles.offsets_m)[:, 0], split_by_foot(soles.offsets_m)[:, 2]
+    """Return the upward normal (2, 3) of each sole in the frame of its ankle, from heel to the next corners."""
+    offsets_m = split_by_foot(soles.offsets_m)
+    heel_m = offsets_m[:, 0]
+    next_m = offsets_m[:, 2]
     _, rise_m, forward_m = (next_m - heel_m).T
     normals = np.stack([np.zeros(2), forward_m, -rise_m], axis=-1)
     return normals / np.linalg.norm(normals, axis=-1, keepdims=True)
@@ -81,15 +93,22 @@ def sole_normals(soles: SolePoints) -> np.ndarray:
 def fit_soles(
     soles: SolePoints, heights_m: np.ndarray, flat: np.ndarray, fps: float, *, ball_known: bool = False
 ) -> SolePoints:
-    """Soles as thick at heel, ball and toe tip as a motion shows them, both feet alike.
+    """Fit the thickness of soles at heel, ball and toe tip to a motion, both feet alike.
 
-    heights_m: (T, 2, K) corners above the floor; flat: (T, 2) whether a foot stands flat. A corner pair that floats in
-    flat stance is lowered by the 30th percentile of its height there, measured from the lowest pair. Where it is known
-    how thick soles are, that is the thickness at the ball: heel and tip are moved towards it, up or down. Pairs are
-    moved by less where feet hardly ever are flat, so that no single frame decides.
+    A corner pair that floats in flat stance is lowered by the 30th percentile of its height there, measured from the
+    lowest pair. If the thickness of soles is known, it is that at the ball: heel and tip are moved towards it, up or
+    down. Pairs are moved by less if feet are hardly ever flat, so that no single frame decides.
+
+    Args:
+        soles: Soles with K corners per foot.
+        heights_m: (T, 2, K) corners above the floor.
+        flat: (T, 2) whether a foot stands flat.
+        fps: Frames per second.
+        ball_known: The thickness at the ball is known.
     """
     few_s, enough_s = FLAT_S
-    share = float(smoothstep((flat.sum() / fps - few_s) / (enough_s - few_s)))
+    flat_s = flat.sum() / fps
+    share = float(smoothstep((flat_s - few_s) / (enough_s - few_s)))
     if share == 0.0:
         return soles
     pairs_m = heights_m[flat].reshape(flat.sum(), -1, 2).mean(-1)
@@ -102,21 +121,30 @@ def fit_soles(
 
 
 def frame_speeds(velocity_m_s: np.ndarray) -> np.ndarray:
-    """Speed (N, T, 2) at frames, from velocities (N, T − 1, 2, 2) between them."""
+    """Return speeds (N, T, 2) at frames, from velocities (N, T − 1, 2, 2) between them."""
     between = norms(velocity_m_s)
     padded = np.concatenate([between[:, :1], between, between[:, -1:]], axis=1)
     return 0.5 * (padded[:, 1:] + padded[:, :-1])
 
 
 def horizontal_speeds(points_m: np.ndarray, fps: float) -> np.ndarray:
-    """Speed (N, T, ...) along the floor of points (N, T, ..., 3), m/s."""
+    """Return speeds (N, T, ...) along the floor of points (N, T, ..., 3), m/s."""
     return norms(np.gradient(points_m[..., [0, 2]], 1 / fps, axis=1))
 
 
 def speed_factors(root_m: np.ndarray, fps: float, from_m_s: float = FAST_M_S, most: float = 3.0) -> np.ndarray:
-    """(N, T) speed of roots (N, T, 3) in units of `from_m_s`, smoothed over half a second: 1 at least, `most` at most.
+    """Return the factor on the bounds of standing feet's speeds in fast motions.
 
-    By so much grow the bounds on the speed of feet that stand.
+    It is the speed of the root in units of `from_m_s`, smoothed over half a second.
+
+    Args:
+        root_m: (N, T, 3) roots.
+        fps: Frames per second.
+        from_m_s: Speed above which the factor exceeds 1.
+        most: Largest factor.
+
+    Returns:
+        (N, T) from 1 to `most`.
     """
-    along_m = smooth_gaussian(root_m, _SPEED_BLUR_S * fps)
-    return np.clip(horizontal_speeds(along_m, fps) / from_m_s, 1.0, most)
+    smooth_m = smooth_gaussian(root_m, _SPEED_BLUR_S * fps)
+    return np.clip(horizontal_speeds(smooth_m, fps) / from_m_s, 1.0, most)
