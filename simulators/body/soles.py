@@ -45,8 +45,18 @@ _SPEED_BLUR_S = 0.25
 
 
 def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
-    """Return positions (..., P, 3), world, of sole corners, from poses of the joints (..., J, 3) and (..., J, 4)."""
-    return positions_m[..., soles.joints, :] + rotate(orientations[..., soles.joints, :], soles.offsets_m)
+    """Return the positions of sole corners in the world.
+
+    Args:
+        soles: P corners.
+        positions_m: (..., J, 3) joints, world.
+        orientations: (..., J, 4) of the joints, world.
+
+    Returns:
+        (..., P, 3) in m.
+    """
+    offsets_m = rotate(orientations[..., soles.joints, :], soles.offsets_m)
+    return positions_m[..., soles.joints, :] + offsets_m
 
 
 def split_by_foot(corners_m: np.ndarray) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""Which contacts carry a body: the supports that are there, and the forces that contacts must give."""
+"""Contact forces that carry a body, and the forces that its motion demands."""

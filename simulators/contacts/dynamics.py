@@ -1,4 +1,4 @@
-"""Demand of a motion on a body: link momenta, the net wrench, the inertia as a whole.
+"""Inverse dynamics: forces that a motion demands of a body, and torques of its joints.
 
 Arrays carry motions N, frames T, links L; everything is in the motion's world (y up).
 """
@@ -29,72 +29,82 @@ class Demand:
     force_n: np.ndarray
     """(N, T, L, 3) net non-gravitational force on each link."""
     moment_nm: np.ndarray
-    """(N, T, L, 3) its moment about the world's origin."""
+    """(N, T, L, 3) moment of that force about the world's origin."""
     centre_m: np.ndarray
     """(N, T, 3) the body's centre of mass."""
     wrench: np.ndarray
-    """(N, T, 6) net force and moment about that centre."""
+    """(N, T, 6) net force, and net moment about the centre of mass."""
     inertia_kgm2: np.ndarray
     """(N, T, 3, 3) the body's inertia about its centre of mass, as if frozen."""
 
 
 def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
-    """Newton-Euler for every link of the moving body; `motions` are on the body's own tree.
+    """Compute the forces that motions demand, by Newton's and Euler's equations of every link.
 
-    smoothing_s: standard deviation of the Gaussian that smooths accelerations.
+    Args:
+        body: Body of L links.
+        motions: N motions of T frames on the body's tree.
+        smoothing_s: Standard deviation of the Gaussian that smooths accelerations.
     """
     positions_m, orientations = forward_kinematics(body.tree, motions.root_m, motions.rotations)
     centres_m = positions_m + rotate(orientations, body.centre_m)
-    force_n = body.mass_kg[:, None] * (
-        _smooth_accelerations(centres_m, motions.fps, smoothing_s) - np.array(body.gravity_m_s2)
-    )
+    accelerations_m_s2 = _smooth_accelerations(centres_m, motions.fps, smoothing_s)
+    force_n = body.mass_kg[:, None] * (accelerations_m_s2 - np.array(body.gravity_m_s2))
     spin_nm = _momentum_rate(body, orientations, motions.fps, smoothing_s)
     moment_nm = spin_nm + cross(centres_m, force_n)
     # A plain sum, unlike BLAS, gives the same bits whatever else is in the batch.
     centre_m = np.sum(body.mass_kg[:, None] * centres_m, axis=2) / body.total_mass_kg
     net_n = force_n.sum(2)
-    wrench = np.concatenate([net_n, moment_nm.sum(2) - cross(centre_m, net_n)], axis=-1)
+    net_nm = moment_nm.sum(2) - cross(centre_m, net_n)
     return Demand(
         positions_m=positions_m,
         orientations=orientations,
         force_n=force_n,
         moment_nm=moment_nm,
         centre_m=centre_m,
-        wrench=wrench,
+        wrench=np.concatenate([net_n, net_nm], axis=-1),
         inertia_kgm2=_whole_inertia(body, centres_m - centre_m[:, :, None], orientations),
     )
 
 
 def _smooth_accelerations(points_m: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
-    """Second derivatives of points (N, T, ..., 3) along natural splines, smoothed."""
-    curvature = np.swapaxes(NaturalSpline.from_values(np.swapaxes(points_m, 0, 1), fps).curvature, 0, 1)
+    """Return second derivatives of points (N, T, ..., 3) along natural splines, smoothed."""
+    spline = NaturalSpline.from_values(np.swapaxes(points_m, 0, 1), fps)
+    curvature = np.swapaxes(spline.curvature, 0, 1)
     return smooth_gaussian(curvature, smoothing_s * fps)
 
 
 def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
-    """Rate of change (N, T, L, 3) of each link's angular momentum about its centre, smoothed."""
-    # As `rotations.turns`, which takes several times as long for all links of many motions.
+    """Return the rate of change (N, T, L, 3) of each link's angular momentum about its centre, smoothed."""
+    # Like `rotations.turns`, which takes several times as long for all links of many motions.
     steps = rotation_vectors(compose(orientations[:, 1:], invert(orientations[:, :-1]))) * fps
     padded = np.concatenate([steps[:, :1], steps, steps[:, -1:]], axis=1)
     angular_rad_s = 0.5 * (padded[:, 1:] + padded[:, :-1])
-    own_rad_s = rotate(invert(orientations), angular_rad_s)
-    momentum = rotate(orientations, body.inertia_kgm2 * own_rad_s)
+    local_rad_s = rotate(invert(orientations), angular_rad_s)
+    momentum = rotate(orientations, body.inertia_kgm2 * local_rad_s)
     return smooth_gaussian(np.gradient(momentum, 1 / fps, axis=1), smoothing_s * fps)
 
 
 def _whole_inertia(body: Humanoid, arms_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
-    """Inertia (N, T, 3, 3) about the centre of mass, from the links' centres (N, T, L, 3) seen from there."""
+    """Return the inertia (N, T, 3, 3) about the centre of mass; arms_m: (N, T, L, 3) links' centres seen from there."""
     weighted = np.swapaxes(arms_m * body.mass_kg[:, None], -1, -2) @ arms_m
-    axes = rotate(orientations[..., None, :], np.eye(3))
     trace = np.trace(weighted, axis1=-2, axis2=-1)[..., None, None]
-    own = np.sum(np.swapaxes(axes, -1, -2) @ (body.inertia_kgm2[:, :, None] * axes), axis=2)
-    return trace * np.eye(3) - weighted + own
+    axes = rotate(orientations[..., None, :], np.eye(3))
+    link_inertia = np.swapaxes(axes, -1, -2) @ (body.inertia_kgm2[:, :, None] * axes)
+    return trace * np.eye(3) - weighted + np.sum(link_inertia, axis=2)
 
 
 def compute_joint_torques(body: Humanoid, needs: Demand, contact_n: np.ndarray, points_m: np.ndarray) -> np.ndarray:
-    """Torques (..., L − 1, 3) of the joints, in their links' frames, that with contacts move the body as demanded.
+    """Return the torques of the joints that, with contacts, move the body as demanded.
 
-    contact_n: (..., C, 3) contact forces at the body's touching `points_m` (..., C, 3), world.
+    Args:
+        body: Body of L links.
+        needs: Demand of its motion.
+        contact_n: (..., C, 3) contact forces, world.
+        points_m: (..., C, 3) contact points of the body, world.
+
+    Returns:
+        (..., L − 1, 3) in N m, in the links' frames.
     """
     below = body.tree.descendants.astype(float)
     touching = below[:, body.contact_points.links]
