@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,7 +32,7 @@ from .control_sequence import ControlSequence, make_control_sequence
 
 @dataclass(frozen=True, eq=False)
 class BodyTrajectories:
-    """What N bodies did, in the simulator's frame: (T, N, ...) at frames, (S, N, ...) at steps."""
+    """Trajectories of N simulated bodies, in the simulator's frame: (T, N, ...) at frames, (S, N, ...) at steps."""
 
     centre_m: np.ndarray
     orientations: np.ndarray
@@ -40,11 +40,18 @@ class BodyTrajectories:
     loads_n: np.ndarray
     wrench: np.ndarray
     lost_at: np.ndarray
-    """(N,) frame at which each was given up, 0 for none."""
+    """(N,) frame at which each body was given up, 0 for none."""
 
     @classmethod
     def empty(cls, frames: int, steps: int, bodies: int, links: int) -> BodyTrajectories:
-        """Nothing yet."""
+        """Return arrays of zeros.
+
+        Args:
+            frames: Frames T.
+            steps: Simulation steps S.
+            bodies: Bodies N.
+            links: Links of a body.
+        """
         return cls(
             centre_m=np.zeros((frames, bodies, 3)),
             orientations=np.zeros((frames, bodies, 4)),
@@ -55,13 +62,16 @@ class BodyTrajectories:
         )
 
     def record_frame(self, frame: int, world: World) -> None:
-        """The state of the bodies at a frame."""
-        self.centre_m[frame], self.orientations[frame], *_ = world.root()
+        """Record the state of the bodies at a frame."""
+        root = world.root()
+        self.centre_m[frame] = root.position_m
+        self.orientations[frame] = root.orientation
         self.rotations[frame] = world.rotations()
 
     def to_simulated_motions(self, planned: MotionPlan, first: int) -> list[SimulatedMotion]:
-        """Those of some planned motions, the first of which is that of body `first`."""
-        bodies, frames = slice(first, first + len(planned)), planned.frames
+        """Return the simulated motions of a plan, the first of which is that of body `first`."""
+        bodies = slice(first, first + len(planned))
+        frames = planned.frames
         orientations = orientations_from_simulator(self.orientations[:frames, bodies].reshape(-1, 4))
         lever_m = Rotation.from_quat(orientations).apply(planned.body.centre_m[0])
         root_m = from_simulator(self.centre_m[:frames, bodies]) - lever_m.reshape(frames, -1, 3)
@@ -70,8 +80,9 @@ class BodyTrajectories:
         wrench = from_simulator(self.wrench[:, bodies].reshape(len(self.wrench), -1, 2, 3))
         tracks = []
         for index, lost_at in enumerate(self.lost_at[bodies].tolist()):
-            held, last = np.minimum(np.arange(frames), (lost_at or frames) - 1), lost_at or frames - 1
-            motion = replace(planned.links[index], root_m=root_m[held, index], rotations=rotations[held, index])
+            last = lost_at or frames - 1
+            rows = np.minimum(np.arange(frames), (lost_at or frames) - 1)
+            motion = replace(planned.links[index], root_m=root_m[rows, index], rotations=rotations[rows, index])
             steps = last * len(wrench) // (len(self.centre_m) - 1)
             loads_n = self.loads_n[1 : last + 1, first + index]
             tracks.append(SimulatedMotion(motion, wrench[:steps, index].reshape(-1, 6), loads_n, lost_at or None))
@@ -81,34 +92,42 @@ class BodyTrajectories:
 def track_motions(
     world: World, planned: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene = PLAIN
 ) -> list[list[SimulatedMotion]]:
-    """Simulate bodies following their motions; the outcome of each of the planned ones.
+    """Simulate bodies that follow their plans; a motion's result does not depend on the others.
 
-    Their trees may differ in lengths only, and their frame rates are one. What becomes of a motion does not depend on
-    the others. A push of the scene is no residual force, and not reported as such.
+    Args:
+        world: World of an engine.
+        planned: Plans, whose trees may differ only in lengths and whose frame rates are one.
+        settings: Settings of the tracker.
+        scene: Scene; its push is no residual force, and not reported as such.
+
+    Returns:
+        The simulated motions of each plan.
     """
+    # Sorted by length, bodies that still go on are always the first ones.
     longest_first = sorted(range(len(planned)), key=lambda index: -planned[index].frames)
-    tracks = dict(
-        zip(
-            longest_first,
-            _track_longest_first(world, [planned[index] for index in longest_first], settings, scene),
-            strict=True,
-        )
-    )
+    sorted_tracks = _track_longest_first(world, [planned[index] for index in longest_first], settings, scene)
+    tracks = dict(zip(longest_first, sorted_tracks, strict=True))
     return [tracks[index] for index in range(len(planned))]
 
 
 def _track_longest_first(
     world: World, planned: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene
 ) -> list[list[SimulatedMotion]]:
-    """The same for motions in the order of their lengths, so that those that still go on are the first ones."""
-    bodies = [each.body for each in planned for _ in range(len(each))]
-    fps, substeps = planned[0].links.fps, settings.engine.steps_per_frame(planned[0].links.fps)
-    world.build(bodies, 1 / (fps * substeps), [own for each in planned for own in each.supports])
-    controls = ControlSequence.concatenate([make_control_sequence(world, each, settings, scene) for each in planned])
+    """Simulate bodies that follow plans, which are sorted by length, longest first."""
+    fps = planned[0].links.fps
+    substeps = settings.engine.steps_per_frame(fps)
+    bodies = [plan.body for plan in planned for _ in range(len(plan))]
+    supports = [motion_supports for plan in planned for motion_supports in plan.supports]
+    world.build(bodies, 1 / (fps * substeps), supports)
+    controls = ControlSequence.concatenate([make_control_sequence(world, plan, settings, scene) for plan in planned])
     record = BodyTrajectories.empty(planned[0].frames, len(controls.targets), len(bodies), len(bodies[0]))
     _simulate(world, planned, controls, record, settings)
-    starts = np.cumsum([0, *map(len, planned)]).tolist()
-    return [record.to_simulated_motions(each, start) for each, start in zip(planned, starts, strict=False)]
+    tracks = []
+    first = 0
+    for plan in planned:
+        tracks.append(record.to_simulated_motions(plan, first))
+        first += len(plan)
+    return tracks
 
 
 def _simulate(
@@ -118,140 +137,189 @@ def _simulate(
     record: BodyTrajectories,
     settings: TrackerSettings,
 ) -> None:
-    """Take the bodies through their controls, each as long as it has frames and is not lost."""
+    """Take the bodies through their controls, each for as many frames as it has, or until it is lost."""
+    last = planned[0].frames - 1
     substeps = settings.engine.steps_per_frame(planned[0].links.fps)
-    frames = np.repeat([each.frames for each in planned], [len(each) for each in planned])
-    presence = [find_present_supports(own, each.frames) if own else [] for each in planned for own in each.supports]
-    control = _Control(planned, controls, settings)
-    control.start(world)
+    frames = np.repeat([plan.frames for plan in planned], [len(plan) for plan in planned])
+    presence = _present_supports_of_bodies(planned)
+    controller = _Controller(planned, controls, settings)
+    controller.start(world)
     record.record_frame(0, world)
-    for frame in range(planned[0].frames - 1):
-        still = slice(int((frames > frame + 1).sum()))
-        running = np.flatnonzero(record.lost_at[still] == 0).tolist()
+    for frame in range(last):
+        remaining = slice(int((frames > frame + 1).sum()))
+        running = np.flatnonzero(record.lost_at[remaining] == 0).tolist()
         for body in running:
             if presence[body]:
                 world.show(body, presence[body][frame])
         for step in range(frame * substeps, (frame + 1) * substeps):
-            record.wrench[step, still] = control.step(world, step, still, running)
+            record.wrench[step, remaining] = controller.step(world, step, remaining, running)
             record.loads_n[frame + 1] += world.loads_n() / substeps  # those of one step chatter
         record.record_frame(frame + 1, world)
-        off_m = np.linalg.norm(record.centre_m[frame + 1] - controls.goal_m[(frame + 1) * substeps], axis=-1)
-        lost = ~(off_m < settings.acceptance.lost_root_m)
-        record.lost_at[running] = np.where(lost[running], frame + 1, 0)
-        report_progress((frame + 1) / (planned[0].frames - 1))
+        errors_m = np.linalg.norm(record.centre_m[frame + 1] - controls.goal_m[(frame + 1) * substeps], axis=-1)
+        is_lost = ~(errors_m < settings.acceptance.lost_root_m)
+        record.lost_at[running] = np.where(is_lost[running], frame + 1, 0)
+        report_progress((frame + 1) / last)
 
 
-class _Control:
-    """What acts on N bodies at each step, by their controls and by where they are."""
+def _present_supports_of_bodies(planned: Sequence[MotionPlan]) -> list[list[set[int]]]:
+    """Return the supports that are present in each frame of each body; no frames for bodies without supports."""
+    presence = []
+    for plan in planned:
+        for supports in plan.supports:
+            presence.append(find_present_supports(supports, plan.frames) if supports else [])
+    return presence
+
+
+class _Controller:
+    """Control of N bodies at each step, by their control sequence and their state."""
 
     def __init__(self, planned: Sequence[MotionPlan], controls: ControlSequence, settings: TrackerSettings) -> None:
-        fps, substeps = planned[0].links.fps, settings.engine.steps_per_frame(planned[0].links.fps)
-        self._controls, self._step_s, self._legs = (
-            controls,
-            1 / (fps * substeps),
-            Legs.from_skeleton(planned[0].body.tree),
-        )
-        masses_kg = np.repeat([each.body.total_mass_kg for each in planned], [len(each) for each in planned])
-        self._wrench = make_root_wrench(settings.drive, masses_kg)
+        fps = planned[0].links.fps
+        substeps = settings.engine.steps_per_frame(fps)
+        self._controls = controls
+        self._step_s = 1 / (fps * substeps)
+        self._legs = Legs.from_skeleton(planned[0].body.tree)
+        masses_kg = np.repeat([plan.body.total_mass_kg for plan in planned], [len(plan) for plan in planned])
+        self._root_wrench = RootWrench(settings.drive, masses_kg)
         self._feedback = LegFeedback(self._legs, controls, self._step_s, settings.plan.feedback)
         self._nearest_frames = np.round(np.arange(len(controls.targets)) / (fps * substeps) * fps).astype(int)
 
     def start(self, world: World) -> None:
         """Put the bodies on their references, moving with them."""
-        now, then = (Rotation.from_quat(each.reshape(-1, 4)) for each in self._controls.rotations)
-        turns_rad = (now.inv() * then).as_rotvec().reshape(*self._controls.rotations.shape[1:3], 3)
-        world.reset(self._controls.goal(0), self._controls.rotations[0], turns_rad / self._step_s)
+        first, second = self._controls.rotations
+        first_rotations = Rotation.from_quat(first.reshape(-1, 4))
+        second_rotations = Rotation.from_quat(second.reshape(-1, 4))
+        turns_rad = (first_rotations.inv() * second_rotations).as_rotvec()
+        turns_rad = turns_rad.reshape(*self._controls.rotations.shape[1:3], 3)
+        world.reset(self._controls.goal(0), first, turns_rad / self._step_s)
 
-    def step(self, world: World, step: int, still: slice, running: Sequence[int]) -> np.ndarray:
-        """Advance those bodies that are running, of the first ones that `still` go on.
+    def step(self, world: World, step: int, remaining: slice, running: Sequence[int]) -> np.ndarray:
+        """Advance the running bodies by a step.
 
-        Returns the latter's residual wrenches (n, 6).
+        Args:
+            world: World of the bodies.
+            step: Index of the step.
+            remaining: The n bodies whose motions have not ended, which are the first ones.
+            running: Those of them that are not lost.
+
+        Returns:
+            (n, 6) residual wrenches of the remaining bodies.
         """
-        controls, goal = self._controls, self._controls.goal(step, still)
-        root, ankles_m = (
-            RootState(*(each[still] for each in world.root())),
-            world.positions_m(self._legs.ankles.tolist())[still],
-        )
-        force_n, moment_nm = self._wrench(goal, root, controls.rest[step, still], controls.inertia[step, still])
-        torque_nm = moment_nm + cross(controls.lever_m[step, still], force_n)
+        controls = self._controls
+        goal = controls.goal(step, remaining)
+        root = RootState(*(values[remaining] for values in world.root()))
+        ankles_m = world.positions_m(self._legs.ankles.tolist())[remaining]
+        rest = controls.rest[step, remaining]
+        force_n = self._root_wrench.force_n(goal, root, rest)
+        moment_nm = self._root_wrench.moment_nm(goal, root, rest, controls.inertia[step, remaining])
+        torque_nm = moment_nm + cross(controls.lever_m[step, remaining], force_n)
         targets = self._feedback.move(step, self._nearest_frames[step], goal, root, ankles_m)
-        pushed_n = force_n + controls.push_n[step, still]
-        world.step(running, targets, controls.torques_nm[step, still], pushed_n, torque_nm)
+        pushed_n = force_n + controls.push_n[step, remaining]
+        world.step(running, targets, controls.torques_nm[step, remaining], pushed_n, torque_nm)
         return np.concatenate([force_n, moment_nm], axis=-1)
 
 
-RootWrench = Callable[[RootState, RootState, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+class RootWrench:
+    """Springs and dampers that pull roots towards their goals, plus what contacts leave unexplained, within bounds.
 
-
-def make_root_wrench(settings: DriveSettings, masses_kg: np.ndarray) -> RootWrench:
-    """A function of (goals, states, rest, inertia) that gives forces (N, 3) in newtons and moments (N, 3) about centres
-    of mass.
-
-    The masses_kg (N,) are of the bodies, or of more than are then asked for. Roots should be as goals say, and are as
-    states say. Contacts leave forces and moments rest (N, 6) unexplained. The inertia (N, 3, 3) is of whole bodies.
+    The methods take the states of the first n of the bodies.
     """
-    across, up = settings.horizontal_rad_s, settings.vertical_rad_s
-    linear, angular = 2 * settings.linear_damping, 2 * settings.angular_damping
-    rate_rad_s = np.array([settings.angular_rad_s, settings.angular_rad_s, settings.yaw_rad_s])
-    stiffness = masses_kg[:, None] * np.array([across, across, up]) ** 2
-    damping = masses_kg[:, None] * np.array([across, across, up]) * linear
-    limits_n = settings.force_limit_bodyweights * masses_kg * GRAVITY_M_S2
 
-    def force(goals: RootState, states: RootState, rest: np.ndarray) -> np.ndarray:
+    def __init__(self, settings: DriveSettings, masses_kg: np.ndarray) -> None:
+        """masses_kg: (N,) of the bodies."""
+        across = settings.horizontal_rad_s
+        rates_rad_s = np.array([across, across, settings.vertical_rad_s])
+        self._stiffness = masses_kg[:, None] * rates_rad_s**2
+        self._damping = masses_kg[:, None] * rates_rad_s * (2 * settings.linear_damping)
+        self._limits_n = settings.force_limit_bodyweights * masses_kg * GRAVITY_M_S2
+        self._rate_rad_s = np.array([settings.angular_rad_s, settings.angular_rad_s, settings.yaw_rad_s])
+        self._angular_damping = 2 * settings.angular_damping
+        self._torque_limit_nm = settings.torque_limit_nm
+
+    def force_n(self, goals: RootState, states: RootState, rest: np.ndarray) -> np.ndarray:
+        """Return the forces on the roots.
+
+        Args:
+            goals: Where n roots should be.
+            states: Where they are.
+            rest: (n, 6) force and moment that contacts leave unexplained.
+
+        Returns:
+            (n, 3) in N.
+        """
         count = len(rest)
-        pull_n = stiffness[:count] * (goals.position_m - states.position_m)
-        force_n = pull_n + damping[:count] * (goals.velocity_m_s - states.velocity_m_s) + rest[:, :3]
-        limit_n, across_n = limits_n[:count], np.hypot(force_n[:, 0], force_n[:, 1])
+        pull_n = self._stiffness[:count] * (goals.position_m - states.position_m)
+        velocity_error_m_s = goals.velocity_m_s - states.velocity_m_s
+        force_n = pull_n + self._damping[:count] * velocity_error_m_s + rest[:, :3]
+        limit_n = self._limits_n[:count]
+        across_n = np.hypot(force_n[:, 0], force_n[:, 1])
         force_n[:, :2] *= np.minimum(1.0, limit_n / np.maximum(across_n, 1e-9))[:, None]
         force_n[:, 2] = np.minimum(np.maximum(force_n[:, 2], -limit_n), limit_n)
         return force_n
 
-    def moment(goals: RootState, states: RootState, rest: np.ndarray, inertia: np.ndarray) -> np.ndarray:
+    def moment_nm(self, goals: RootState, states: RootState, rest: np.ndarray, inertia: np.ndarray) -> np.ndarray:
+        """Return the moments about the centres of mass.
+
+        Args:
+            goals: Orientations that n roots should have.
+            states: Orientations that they have.
+            rest: (n, 6) force and moment that contacts leave unexplained.
+            inertia: (n, 3, 3) of the bodies about their centres of mass.
+
+        Returns:
+            (n, 3) in N m.
+        """
         error_rad = rotation_error(goals.orientation, states.orientation)
-        slower_rad_s = goals.angular_velocity_rad_s - states.angular_velocity_rad_s
-        x, y, z = (rate_rad_s * (rate_rad_s * error_rad + angular * slower_rad_s)).T[..., None]
+        error_rad_s = goals.angular_velocity_rad_s - states.angular_velocity_rad_s
+        acceleration = self._rate_rad_s * (self._rate_rad_s * error_rad + self._angular_damping * error_rad_s)
+        x, y, z = acceleration.T[..., None]
         moment_nm = inertia[..., 0] * x + inertia[..., 1] * y + inertia[..., 2] * z + rest[:, 3:]
         x, y, z = moment_nm.T
         size_nm = np.sqrt(x * x + y * y + z * z)
-        return moment_nm * np.minimum(1.0, settings.torque_limit_nm / np.maximum(size_nm, 1e-9))[:, None]
-
-    return lambda goals, states, rest, inertia: (force(goals, states, rest), moment(goals, states, rest, inertia))
+        return moment_nm * np.minimum(1.0, self._torque_limit_nm / np.maximum(size_nm, 1e-9))[:, None]
 
 
 class LegFeedback:
-    """Moves the leg targets of N bodies, step by step, in the simulator's frame; remembers low-passed errors."""
+    """Moves the leg targets of N bodies, step by step, in the simulator's frame; keeps low-passed errors."""
 
     def __init__(
         self, legs: Legs, controls: ControlSequence, step_s: float, settings: FeedbackSettings = PLAN.feedback
     ) -> None:
         """legs: those of the bodies' tree; step_s: time between steps."""
-        self._controls, self._settings = controls, settings
+        self._controls = controls
+        self._settings = settings
         self._joints = np.stack([legs.hips, legs.knees, legs.ankles], axis=-1) - 1
-        self._stand_pace, self._turn_pace, self._swing_pace = (
-            min(1.0, step_s / lag_s) for lag_s in (settings.stand_lag_s, settings.turn_lag_s, settings.swing_lag_s)
-        )
+        self._stand_rate = min(1.0, step_s / settings.stand_lag_s)
+        self._turn_rate = min(1.0, step_s / settings.turn_lag_s)
+        self._swing_rate = min(1.0, step_s / settings.swing_lag_s)
         count = controls.loaded.shape[1]
-        self._stand_m, self._sagged_m, self._turn_rad = (
-            np.zeros((count, 2, 2)),
-            np.zeros((count, 2)),
-            np.zeros((count, 3)),
-        )
+        self._stand_m = np.zeros((count, 2, 2))
+        self._height_error_m = np.zeros((count, 2))
+        self._turn_rad = np.zeros((count, 3))
 
     def move(self, step: int, frame: int, goal: RootState, root: RootState, ankles_m: np.ndarray) -> np.ndarray:
-        """The joint targets (n, J, 4) of a step with those of the legs moved.
+        """Return the joint targets of a step with those of the legs moved.
 
-        frame: the frame nearest to the step; goal, root: of the first n bodies, as ankles_m (n, 2, 3), where their
-        ankles are.
+        Args:
+            step: Index of the step.
+            frame: Frame nearest to the step.
+            goal: Where the roots of the first n bodies should be.
+            root: Where they are.
+            ankles_m: (n, 2, 3) where the ankles are.
+
+        Returns:
+            (n, J, 4).
         """
         bodies = slice(len(ankles_m))
-        targets, loaded = self._controls.targets[step, bodies].copy(), self._controls.loaded[step, bodies]
+        targets = self._controls.targets[step, bodies].copy()
+        loaded = self._controls.loaded[step, bodies]
         tilt_rad = rotation_error(goal.orientation, root.orientation)
         turn_rad = self._turn_rad[bodies]
-        turn_rad += self._turn_pace * (rotate_inverse(root.orientation, tilt_rad) - turn_rad)
-        wanted_m = self._controls.ankles_m[step, bodies]
+        turn_rad += self._turn_rate * (rotate_inverse(root.orientation, tilt_rad) - turn_rad)
+        target_ankles_m = self._controls.ankles_m[step, bodies]
         displaced_m = np.empty_like(ankles_m)
-        displaced_m[..., :2] = self._stance_shift_m(loaded, ankles_m[..., :2] - wanted_m[..., :2])
-        displaced_m[..., 2] = self._swing_lift_m(loaded, wanted_m, goal.position_m, root.position_m, tilt_rad)
+        displaced_m[..., :2] = self._stance_shift_m(loaded, ankles_m[..., :2] - target_ankles_m[..., :2])
+        displaced_m[..., 2] = self._swing_lift_m(loaded, target_ankles_m, goal.position_m, root.position_m, tilt_rad)
         turns_rad = (self._controls.jacobians[frame, bodies] @ displaced_m[..., None]).reshape(-1, 2, 3, 3)
         moved = compose(targets[:, self._joints], small_rotation(turns_rad))
         upright_rad = (-self._settings.uprighting * loaded)[..., None] * turn_rad[:, None]
@@ -260,19 +328,20 @@ class LegFeedback:
         return targets
 
     def _stance_shift_m(self, loaded: np.ndarray, off_m: np.ndarray) -> np.ndarray:
-        """How far (n, 2, 2) targets of ankles move over the floor: with the load on them, to where the feet stand."""
+        """Return shifts (n, 2, 2) of ankles' targets over the floor: with their load, to where the feet stand."""
         stand_m = self._stand_m[: len(off_m)]
-        stand_m += self._stand_pace * (off_m - stand_m)
-        far_m = np.hypot(stand_m[..., 0], stand_m[..., 1])
-        return (loaded * np.minimum(1.0, self._settings.limit_m / np.maximum(far_m, 1e-9)))[..., None] * stand_m
+        stand_m += self._stand_rate * (off_m - stand_m)
+        distance_m = np.hypot(stand_m[..., 0], stand_m[..., 1])
+        share = loaded * np.minimum(1.0, self._settings.limit_m / np.maximum(distance_m, 1e-9))
+        return share[..., None] * stand_m
 
     def _swing_lift_m(
-        self, loaded: np.ndarray, wanted_m: np.ndarray, goal_m: np.ndarray, root_m: np.ndarray, tilt_rad: np.ndarray
+        self, loaded: np.ndarray, targets_m: np.ndarray, goal_m: np.ndarray, root_m: np.ndarray, tilt_rad: np.ndarray
     ) -> np.ndarray:
-        """How far (n, 2) targets of ankles are lifted: in swing, by as much as root and tilt put them too low."""
-        ahead_m = wanted_m - goal_m[:, None]
+        """Return lifts (n, 2) of swinging ankles' targets: by as much as root and tilt put them too low."""
+        ahead_m = targets_m - goal_m[:, None]
         tilted_m = tilt_rad[:, :1] * ahead_m[..., 1] - tilt_rad[:, 1:2] * ahead_m[..., 0]
         too_high_m = (root_m[:, 2] - goal_m[:, 2])[:, None] - tilted_m
-        sagged_m = self._sagged_m[: len(wanted_m)]
-        sagged_m += self._swing_pace * (too_high_m - sagged_m)
-        return (1.0 - loaded) * np.minimum(self._settings.limit_m, np.maximum(0.0, -sagged_m))
+        height_error_m = self._height_error_m[: len(targets_m)]
+        height_error_m += self._swing_rate * (too_high_m - height_error_m)
+        return (1.0 - loaded) * np.minimum(self._settings.limit_m, np.maximum(0.0, -height_error_m))

@@ -30,7 +30,7 @@ from selfcorrect.simulators.engines.world import (
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import DriveSettings, EngineSettings, TrackerSettings
 from selfcorrect.simulators.tracking.control_sequence import compute_leg_jacobians, make_control_sequence
-from selfcorrect.simulators.tracking.tracker import LegFeedback, make_root_wrench
+from selfcorrect.simulators.tracking.tracker import LegFeedback, RootWrench
 
 STILL = (0.0, 0.0, 0.0)
 NO_TURN = (0.0, 0.0, 0.0, 1.0)
@@ -63,32 +63,36 @@ def test_orientations_convert_with_vectors():
 
 
 def test_no_error_and_no_rest_mean_no_wrench():
-    wrench = make_root_wrench(DriveSettings(), np.array([70.0]))
-    assert not np.any(wrench(root(), root(), NO_REST, SPHERE))
+    wrench = RootWrench(DriveSettings(), np.array([70.0]))
+    assert not np.any(wrench.force_n(root(), root(), NO_REST))
+    assert not np.any(wrench.moment_nm(root(), root(), NO_REST, SPHERE))
 
 
 def test_springs_have_their_natural_frequency():
     settings = DriveSettings(horizontal_rad_s=10.0, vertical_rad_s=5.0, angular_rad_s=3.0, yaw_rad_s=4.0)
-    wrench = make_root_wrench(settings, np.array([70.0]))
-    force_n, moment_nm = wrench(root((0.01, 0.0, 0.01)), root(), NO_REST, SPHERE)
+    wrench = RootWrench(settings, np.array([70.0]))
+    force_n = wrench.force_n(root((0.01, 0.0, 0.01)), root(), NO_REST)
     assert force_n[0] == pytest.approx((70 * 100 * 0.01, 0.0, 70 * 25 * 0.01))
     small = Rotation.from_rotvec([0.01, 0.0, 0.02]).as_quat()
-    _, moment_nm = wrench(root(orientation=small), root(), NO_REST, SPHERE)
+    moment_nm = wrench.moment_nm(root(orientation=small), root(), NO_REST, SPHERE)
     assert moment_nm[0] == pytest.approx((2 * 9 * 0.01, 0.0, 2 * 16 * 0.02), rel=1e-3)
 
 
 def test_heavy_bodies_get_more_and_each_its_own():
-    wrench = make_root_wrench(DriveSettings(), np.array([50.0, 100.0]))
+    wrench = RootWrench(DriveSettings(), np.array([50.0, 100.0]))
     both = RootState(*(np.repeat(column, 2, axis=0) for column in root((0.01, 0.02, 0.03))))
     still = RootState(*(np.repeat(column, 2, axis=0) for column in root()))
-    force_n, _ = wrench(both, still, np.zeros((2, 6)), np.repeat(SPHERE, 2, axis=0))
+    force_n = wrench.force_n(both, still, np.zeros((2, 6)))
     assert np.allclose(force_n[1], 2 * force_n[0])
 
 
 def test_the_wrench_is_bounded_whatever_happens():
     settings = DriveSettings()
     far = root((3.0, -2.0, 1.0), Rotation.from_rotvec([2.0, 0, 0]).as_quat(), (50.0, 0, 0), (90.0, 0, 0))
-    (force_n,), (moment_nm,) = make_root_wrench(settings, np.array([70.0]))(far, root(), np.full((1, 6), 1e5), SPHERE)
+    wrench = RootWrench(settings, np.array([70.0]))
+    rest = np.full((1, 6), 1e5)
+    force_n = wrench.force_n(far, root(), rest)[0]
+    moment_nm = wrench.moment_nm(far, root(), rest, SPHERE)[0]
     limit_n = settings.force_limit_bodyweights * 70.0 * GRAVITY_M_S2
     assert np.hypot(force_n[0], force_n[1]) <= limit_n * (1 + 1e-9)
     assert abs(force_n[2]) <= limit_n
