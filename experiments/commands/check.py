@@ -120,5 +120,5 @@ def _print_rules() -> int:
     for rule in RULES:
         least = f" for {rule.least_s:g} s" if rule.least_s else ""
         limit = f"{rule.threshold:g} {rule.unit}".strip() + least
-        print(f"{rule.code}  {rule.name:<18} {limit:<24} {rule.tells} [{rule.source}]")
+        print(f"{rule.code}  {rule.name:<18} {limit:<24} {rule.summary} [{rule.source}]")
     return 0

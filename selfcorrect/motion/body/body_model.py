@@ -1,4 +1,4 @@
-"""Bodies of given shape: the SMPL family's models, where the user has their files.
+"""Bodies of a given shape: models of the SMPL family, read from the user's files.
 
 The package smplx and the model files are licensed by the Max Planck Institute for non-commercial research; smplx is
 imported only when a model is loaded. The files are available, after registration, at the web sites of SMPL, MANO (which
@@ -27,12 +27,12 @@ _NEEDED = ("v_template", "shapedirs", "posedirs", "J_regressor", "kintree_table"
 _HANDS = {"hands_componentsl": (45, 45), "hands_componentsr": (45, 45), "hands_meanl": (45,), "hands_meanr": (45,)}
 _FRAMES_AT_ONCE = 64
 DENSITY_KG_M3 = 1000.0
-"""Of a living body with half-filled lungs, within 2 % (Durnin and Womersley 1974 measured 1000 to 1075 without air)."""
+"""Density of a living body with half-filled lungs, within 2 % (Durnin and Womersley 1974: 1000 to 1075 without air)."""
 
 
 @dataclass(frozen=True, eq=False)
 class BodyModel:
-    """A body model that has been loaded: which joints it has, and smplx's module."""
+    """A loaded body model: its joints, and smplx's module."""
 
     layout: Layout
     module: Any
@@ -45,14 +45,23 @@ class BodyModel:
 
 
 def load_body_model(path: Path, *, allow_pickle: bool = False) -> BodyModel:
-    """A SMPL, SMPL+H or SMPL-X model from its .npz or .pkl file.
+    """Load a SMPL, SMPL+H or SMPL-X model from its .npz or .pkl file.
 
-    allow_pickle: read .pkl files, whose source you trust; numbers are taken from them, other objects refused.
-    Up to 10 shape coefficients are used of SMPL and SMPL+H, up to 16 of SMPL-X. ValueError for other files.
+    Up to 10 shape coefficients are used of SMPL and SMPL+H, up to 16 of SMPL-X.
+
+    Args:
+        path: The model file.
+        allow_pickle: Read .pkl files, whose source you trust; only numbers are read, other objects are refused.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: The file is not a body model.
     """
     numbers = _read(path, allow_pickle)
     if missing := [name for name in _NEEDED if numbers.get(name) is None]:
-        raise InputError(f"{path}: a body model needs {', '.join(_NEEDED)}, here {', '.join(missing)} is missing")
+        raise InputError(f"{path}: a body model needs {', '.join(_NEEDED)}; {', '.join(missing)} is missing")
     joints = numbers["kintree_table"].shape[1]
     if joints not in LAYOUTS or LAYOUTS[joints].name not in _KINDS:
         raise InputError(f"{path}: expected a model of 24 (SMPL), 52 (SMPL+H) or 55 (SMPL-X) joints, got {joints}")
@@ -62,12 +71,12 @@ def load_body_model(path: Path, *, allow_pickle: bool = False) -> BodyModel:
 
 
 def _read(path: Path, allow_pickle: bool) -> dict[str, Any]:
-    """All arrays of a model file that are plain numbers."""
+    """Return all arrays of a model file that are plain numbers."""
     if path.suffix == ".pkl":
         return read_pickled_numbers(path, allow_pickle=allow_pickle)
     if path.suffix != ".npz":
         raise InputError(f"{path}: expected a body model as .npz or .pkl")
-    return dict(read_npz(path, skip_pickled=True))  # SMPL-X pickles tables of names, which nobody needs here
+    return dict(read_npz(path, skip_pickled=True))  # SMPL-X pickles tables of names, which are not needed
 
 
 def _smplx_module(kind: str, numbers: dict[str, Any]) -> Any:
@@ -79,7 +88,7 @@ def _smplx_module(kind: str, numbers: dict[str, Any]) -> Any:
         plain: dict[str, Any] = {name: value for name, value in numbers.items() if isinstance(value, np.ndarray)}
         file = Path(folder) / f"{kind.upper()}_NEUTRAL.npz"
         np.savez(file, **plain)
-        given: dict[str, Any] = {} if kind == "smplx" else {"data_struct": Struct(**plain)}
+        data: dict[str, Any] = {} if kind == "smplx" else {"data_struct": Struct(**plain)}
         options: dict[str, Any] = {
             "use_pca": False,
             "flat_hand_mean": True,
@@ -87,11 +96,11 @@ def _smplx_module(kind: str, numbers: dict[str, Any]) -> Any:
             "ext": "npz",
             "dtype": torch.float64,
         }
-        return smplx.create(str(file), **options, **given).requires_grad_(False)
+        return smplx.create(str(file), **options, **data).requires_grad_(False)
 
 
 def make_body(model: BodyModel, betas: np.ndarray | None = None) -> Body:
-    """The person with shape coefficients `betas` (B,), the mean person without."""
+    """Return the person with shape coefficients `betas` (B,); without them, the mean person."""
     posed = model.module(betas=_betas(model, betas), **_pose(model, np.zeros((1, len(model.layout.names), 3))))
     joints_m = posed.joints[0, : len(model.layout.names)].numpy()
     parents = list(model.layout.parents[1:])
@@ -107,20 +116,31 @@ def volume_m3(vertices_m: np.ndarray, faces: np.ndarray) -> float:
 
 
 def vertices(model: BodyModel, motion: Motion, betas: np.ndarray | None = None) -> np.ndarray:
-    """The mesh (T, V, 3), world, y up, metres, of a motion on this model's joints; triangles are `model.faces`."""
+    """Pose the mesh of a body model.
+
+    Args:
+        model: The body model; its triangles are `model.faces`.
+        motion: Motion of T frames on this model's joints.
+        betas: (B,) shape coefficients; the mean person without.
+
+    Returns:
+        (T, V, 3) vertices, world, y up, metres, float32.
+
+    Raises:
+        InputError: The motion has other joints.
+    """
     if motion.skeleton.names != model.layout.names:
         raise InputError(
             f"{motion.source or 'motion'}: {model.name} poses the {len(model.layout.names)} joints of "
             f"{model.layout.name}, the motion has {len(motion.skeleton)} joints"
         )
     pelvis_m = make_body(model, betas).pelvis_m
-    rotations = Rotation.from_quat(motion.rotations).as_rotvec()
-    return np.concatenate(
-        [
-            _vertices(model, rotations[at : at + _FRAMES_AT_ONCE], motion.root_m[at : at + _FRAMES_AT_ONCE], betas)
-            for at in range(0, len(motion), _FRAMES_AT_ONCE)
-        ]
-    ) - pelvis_m.astype(np.float32)
+    rotvecs = Rotation.from_quat(motion.rotations).as_rotvec()
+    chunks = []
+    for start in range(0, len(motion), _FRAMES_AT_ONCE):
+        frames = slice(start, start + _FRAMES_AT_ONCE)
+        chunks.append(_vertices(model, rotvecs[frames], motion.root_m[frames], betas))
+    return np.concatenate(chunks) - pelvis_m.astype(np.float32)
 
 
 def _vertices(model: BodyModel, rotations: np.ndarray, root_m: np.ndarray, betas: np.ndarray | None) -> np.ndarray:
@@ -130,7 +150,7 @@ def _vertices(model: BodyModel, rotations: np.ndarray, root_m: np.ndarray, betas
 
 
 def _betas(model: BodyModel, betas: np.ndarray | None) -> torch.Tensor:
-    """(1, B) as many coefficients as the model takes; those it lacks are dropped, missing ones zero."""
+    """(1, B) coefficients as many as the model takes; surplus ones are dropped, missing ones zero."""
     shape = torch.zeros(1, model.module.num_betas, dtype=torch.float64)
     if betas is not None:
         used = torch.from_numpy(np.asarray(betas, dtype=float)[: shape.shape[1]])
@@ -139,7 +159,7 @@ def _betas(model: BodyModel, betas: np.ndarray | None) -> torch.Tensor:
 
 
 def _pose(model: BodyModel, rotations: np.ndarray) -> dict[str, torch.Tensor]:
-    """The arguments smplx takes for rotation vectors (T, J, 3)."""
+    """Return the arguments that smplx takes for rotation vectors (T, J, 3)."""
     turns = torch.from_numpy(rotations.reshape(len(rotations), -1))
     fingers = turns.shape[1] - 90
     match model.layout.name:

@@ -1,4 +1,4 @@
-"""Where the soles of a rig are, learned from frames in which its feet stand.
+"""Positions of a rig's soles, estimated from frames in which its feet stand.
 
 Soles are placed in the frames of ankles and toe joints, as if the rest pose stood flat on soles of an ordinary shoe
 (see `surface`). Rigs whose feet point down at rest stand with these frames tilted, and toe joints may lie in the sole.
@@ -24,31 +24,39 @@ SIDES = ("left", "right")
 
 _AROUND_S = 0.05
 """Time before and after a frame over which speeds are taken."""
-_RISES_M_S, _TURNS_RAD_S, _SLIDES_M_S = 0.08, 0.8, 0.15
-"""A standing foot rises, sinks and turns more slowly, and slides more slowly where one often does: floors drift, and
-cycles walk on the spot."""
+_RISES_M_S = 0.08
+"""A standing foot rises and sinks more slowly than this."""
+_TURNS_RAD_S = 0.8
+"""A standing foot turns more slowly than this."""
+_SLIDES_M_S = 0.15
+"""A standing foot slides more slowly than this, if it does so often: floors drift, and cycles walk on the spot."""
 _LOW_M = 0.03
-"""It is lower than this above where the lower foot usually is."""
-_FLATTEST_PERCENTILE, _AS_FLAT_M, _AS_FLAT_RAD = 25, 0.012, float(np.radians(10.0))
-"""Feet stand flat where ankles are lowest, compared with their toe joints; others are on tiptoe or about to leave. How
-far the ankle's rise and the sole's normal may be from those."""
-_FEWEST_FRAMES, _FEWEST_S = 5, 0.15
-"""How much flat stance shows a foot's frame."""
+"""A standing foot is lower than this above the usual height of the lower foot."""
+_FLATTEST_PERCENTILE = 25
+"""Feet stand flat when ankles are lowest above their toe joints; otherwise they are on tiptoe or about to leave."""
+_AS_FLAT_M = 0.012
+"""Largest distance of the ankle's rise from that of flat feet."""
+_AS_FLAT_RAD = float(np.radians(10.0))
+"""Largest angle of the sole's normal from that of flat feet."""
+_FEWEST_FRAMES = 5
+"""Least number of frames of flat stance that show a foot's frame."""
+_FEWEST_S = 0.15
+"""Least duration of flat stance that shows a foot's frame."""
 _MOST_TILTED_RAD = float(np.radians(40.0))
 """Feet that are tilted by more than this from the rest pose stand on their edges or tips, or lie."""
 _SLOPES_RAD = float(np.radians(0.0)), float(np.radians(50.0))
-"""Slopes of the line from toe joint to ankle in feet that are flat: at more they stand on tiptoe."""
+"""Slopes of the line from toe joint to ankle in flat feet: steeper feet stand on tiptoe."""
 _STEEPER_RAD = float(np.radians(12.0))
-"""A foot that is steeper by more than the other one stands on tiptoe."""
+"""A foot that is steeper by more than this than the other one stands on tiptoe."""
 
 _DEPTHS_M = {True: (0.0, SOLE_BELOW_TOE_JOINT_M, 0.05), False: (0.03, -BOX_FOOT_SOLE_M, 0.11)}
 """Least, usual and largest depth of the sole below toe joints, or (False) below ankles of feet without any."""
 _OFF_M = 0.01, 0.02
-"""Joints higher or lower than soles explain, by the first or more, show a floor that is off, and by the second nothing
-else."""
+"""Distances of joint heights from what soles explain: from the first on, the floor is off as well; from the second on,
+only the floor."""
 
 _FLOORS_OFF_M = 0.015
-"""Floors of clips may be off by so much, and stay where they are."""
+"""Floors of clips may be off by this much, and stay where they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +66,7 @@ class _Stance:
     normals: np.ndarray
     """(K, 3) the world's up direction in the ankle's frame."""
     toe_normals: np.ndarray
-    """(K, 3) in that of the toe joint; of the ankle without one."""
+    """(K, 3) the world's up direction in the toe joint's frame; in the ankle's without one."""
     rises_m: np.ndarray
     """(K,) height of the ankle above the toe joint; above y = 0 without one."""
     reaches_m: np.ndarray
@@ -66,79 +74,84 @@ class _Stance:
     heights_m: np.ndarray
     """(K,) height of the toe joint, or of the ankle without one."""
     clips: np.ndarray
-    """(K,) which clip each is of."""
+    """(K,) clip that each frame is from."""
 
     def select_frames(self, frames: np.ndarray) -> _Stance:
-        """Some of the frames."""
+        """Return the stance with some of its frames."""
         return _Stance(**{name: values[frames] for name, values in vars(self).items()})
 
 
 @dataclass(frozen=True)
 class _Foot:
-    """How one foot stands."""
+    """Frame and sole of one foot."""
 
     ankle: np.ndarray
     """(3,) normal of the sole in the ankle's frame."""
     toe: np.ndarray
-    """(3,) the same in that of the toe joint."""
+    """(3,) normal of the sole in the toe joint's frame."""
     sole_m: float
-    """Its depth below the toe joint, or below the ankle without one."""
+    """Depth of the sole below the toe joint, or below the ankle without one."""
     sure: float
-    """How surely its heights show that, from 0 to 1."""
+    """Confidence in that depth, from 0 to 1."""
     slope_rad: float
-    """Of the line from toe joint to ankle."""
+    """Slope of the line from toe joint to ankle."""
 
     def reconcile_with(self, other: _Foot | None) -> _Foot:
-        """This foot, or the mirror image of the other where that is flatter by far."""
+        """Return this foot, or the mirror image of the other if that is flatter by far."""
         if other is None or self.slope_rad < other.slope_rad + _STEEPER_RAD:
             return self
         return other.mirror()
 
     def reconciled_depth_m(self, other: _Foot) -> float:
-        """The sole's depth, as far as the other foot shows it more surely that of this one: shoes are alike."""
+        """The sole's depth, moved towards that of the other foot as far as that is more certain: shoes are alike."""
         return self.sole_m + max(other.sure - self.sure, 0.0) * (other.sole_m - self.sole_m)
 
     def mirror(self) -> _Foot:
-        """The foot of the other side."""
+        """Return the foot of the other side."""
         return replace(self, ankle=self.ankle * (-1, 1, 1), toe=self.toe * (-1, 1, 1))
 
 
 def level_feet(motion: Motion) -> Motion:
-    """The same motion, its feet seen in frames in which they stand level, with soles of the depth that they show."""
+    """Return the motion seen with foot frames that are level in stance, with soles of the depth that they show."""
     return LevelFeet(get_foot_frames(motion)).view(motion)
 
 
 def get_foot_frames(motion: Motion) -> FootFrames:
-    """How the feet of a motion's rig stand: as it carries along, else as it shows."""
+    """Return the foot frames that a motion carries; if it carries none, estimate them from the motion."""
     return motion.feet or estimate_foot_frames([motion])
 
 
 def fit_feet_to_rig(motion: Motion, rig: FootFrames) -> FootFrames:
-    """How the feet of a motion stand whose rig other motions showed: as those do, at the height at which it stands.
+    """Return the foot frames of a rig, with the soles of a motion if these are nearly as deep.
 
-    Its own soles count where they are nearly as deep: no floor is known to the centimetre.
+    No floor is known to the centimetre, so a motion may stand a little higher or lower than others of its rig.
     """
-    own_m = estimate_foot_frames([motion]).soles_m
-    if own_m is None or rig.soles_m is None:
+    soles_m = estimate_foot_frames([motion]).soles_m
+    if soles_m is None or rig.soles_m is None:
         return rig
-    near = all(abs(own - usual) < _FLOORS_OFF_M for own, usual in zip(own_m, rig.soles_m, strict=True))
-    return replace(rig, soles_m=own_m) if near else rig
+    is_near = all(
+        abs(sole_m - rig_sole_m) < _FLOORS_OFF_M for sole_m, rig_sole_m in zip(soles_m, rig.soles_m, strict=True)
+    )
+    return replace(rig, soles_m=soles_m) if is_near else rig
 
 
 def estimate_foot_frames(motions: Sequence[Motion]) -> FootFrames:
-    """How the feet of motions on one skeleton stand; as at rest where they never stand flat.
+    """Estimate the foot frames of motions on one skeleton; those of its rest pose if the feet never stand flat.
 
     Depths explain how high toe joints are above y = 0 as far as soles can. Among several motions the median decides,
     with the usual depth as one more, because the floor of each may be off.
     """
     skeleton = motions[0].skeleton
+    fps = motions[0].fps
     if None in (skeleton.joint("left_ankle"), skeleton.joint("right_ankle")):
         return FootFrames()
-    seen = [_find_stances(motion, clip) for clip, motion in enumerate(motions) if len(motion) >= _FEWEST_FRAMES]
-    if not seen:
+    stances = [_find_stances(motion, clip) for clip, motion in enumerate(motions) if len(motion) >= _FEWEST_FRAMES]
+    if not stances:
         return FootFrames()
-    left, right = (_estimate_foot([feet[side] for feet in seen], skeleton, side, motions[0].fps) for side in (0, 1))
-    left, right = left or (right and right.mirror()), right or (left and left.mirror())
+    shown_left = _estimate_foot([feet[0] for feet in stances], skeleton, 0, fps)
+    shown_right = _estimate_foot([feet[1] for feet in stances], skeleton, 1, fps)
+    left = shown_left or (shown_right and shown_right.mirror())
+    right = shown_right or (shown_left and shown_left.mirror())
     if left is None or right is None:
         return FootFrames()
     left, right = left.reconcile_with(right), right.reconcile_with(left)
@@ -150,46 +163,58 @@ def estimate_foot_frames(motions: Sequence[Motion]) -> FootFrames:
 
 
 def _find_stances(motion: Motion, clip: int) -> list[_Stance]:
-    """When each foot of a motion stands."""
-    skeleton, fps, count = motion.skeleton, motion.fps, min(len(motion), SLAB)
+    """Find the frames in which each foot of a motion stands."""
+    skeleton = motion.skeleton
+    fps = motion.fps
+    count = min(len(motion), SLAB)
     joints = np.array([_find_ankle_and_toe(skeleton, side) for side in (0, 1)])
     poses = forward_kinematics(skeleton, motion.root_m[:count], motion.rotations[:count], joints.ravel().tolist())
     # (T, 2 feet, ankle and toe joint, …)
-    positions_m, orientations = (values.reshape(count, *joints.shape, -1) for values in poses)
+    positions_m = poses[0].reshape(count, *joints.shape, -1)
+    orientations = poses[1].reshape(count, *joints.shape, -1)
     if motion.ground is not None:
-        positions_m, orientations = (
-            motion.ground.to_floor_frame(positions_m),
-            motion.ground.orientations_to_floor_frame(orientations),
-        )
-    ankles_m, toes_m = positions_m[:, :, 0], positions_m[:, :, 1]
-    apart, toed = max(1, round(_AROUND_S * fps)), joints[:, 0] != joints[:, 1]
-    first, last = np.maximum(np.arange(count) - apart, 0), np.minimum(np.arange(count) + apart, count - 1)
-    for_s = ((last - first) / fps)[:, None]
+        positions_m = motion.ground.to_floor_frame(positions_m)
+        orientations = motion.ground.orientations_to_floor_frame(orientations)
+    ankles_m = positions_m[:, :, 0]
+    toes_m = positions_m[:, :, 1]
+    has_toe = joints[:, 0] != joints[:, 1]
+
+    half_window = max(1, round(_AROUND_S * fps))
+    first = np.maximum(np.arange(count) - half_window, 0)
+    last = np.minimum(np.arange(count) + half_window, count - 1)
+    window_s = ((last - first) / fps)[:, None]
     turned = compose(orientations[last, :, 0], invert(orientations[first, :, 0]))
-    calm = norms(rotation_vectors(turned)) < _TURNS_RAD_S * for_s
-    calm &= (np.abs(positions_m[last, ..., 1] - positions_m[first, ..., 1]) < _RISES_M_S * for_s[..., None]).all(-1)
+    is_calm = norms(rotation_vectors(turned)) < _TURNS_RAD_S * window_s
+    rises_m = np.abs(positions_m[last, ..., 1] - positions_m[first, ..., 1])
+    is_calm &= (rises_m < _RISES_M_S * window_s[..., None]).all(-1)
     heights_m = toes_m[..., 1] if motion.ground is None else motion.ground.in_own_frame.above_m(toes_m)
     lowest_m = percentile(heights_m.min(1), 25)
-    stands = calm & (heights_m < lowest_m + _LOW_M)
-    still = stands & (norms((ankles_m[last] - ankles_m[first])[..., [0, 2]]) < _SLIDES_M_S * for_s)
-    stands = np.where(still.sum(0) >= _minimum_flat_frames(fps), still, stands)
-    up, away_m = rotate(invert(orientations), np.array([0.0, 1.0, 0.0])), ankles_m - toes_m
-    return [
-        _Stance(
-            normals=up[own, side, 0],
-            toe_normals=up[own, side, 1],
-            rises_m=away_m[own, side, 1] if toed[side] else heights_m[own, side],
-            reaches_m=norms(away_m[own, side][:, [0, 2]]),
-            heights_m=heights_m[own, side],
-            clips=np.full(own.sum(), clip),
+    stands = is_calm & (heights_m < lowest_m + _LOW_M)
+    slides_m = norms((ankles_m[last] - ankles_m[first])[..., [0, 2]])
+    is_still = stands & (slides_m < _SLIDES_M_S * window_s)
+    stands = np.where(is_still.sum(0) >= _minimum_flat_frames(fps), is_still, stands)
+
+    up = rotate(invert(orientations), np.array([0.0, 1.0, 0.0]))
+    toe_to_ankle_m = ankles_m - toes_m
+    stances = []
+    for side, frames in enumerate(stands.T):
+        stances.append(
+            _Stance(
+                normals=up[frames, side, 0],
+                toe_normals=up[frames, side, 1],
+                rises_m=toe_to_ankle_m[frames, side, 1] if has_toe[side] else heights_m[frames, side],
+                reaches_m=norms(toe_to_ankle_m[frames, side][:, [0, 2]]),
+                heights_m=heights_m[frames, side],
+                clips=np.full(frames.sum(), clip),
+            )
         )
-        for side, own in enumerate(stands.T)
-    ]
+    return stances
 
 
 def _find_ankle_and_toe(skeleton: Skeleton, side: int) -> tuple[int, int]:
-    """Ankle and toe joint of a foot, the ankle twice without one."""
-    ankle, toe = (skeleton.joint(f"{SIDES[side]}_{part}") for part in ("ankle", "foot"))
+    """Return ankle and toe joint of a foot; the ankle twice if it has no toe joint."""
+    ankle = skeleton.joint(f"{SIDES[side]}_ankle")
+    toe = skeleton.joint(f"{SIDES[side]}_foot")
     assert ankle is not None
     return ankle, ankle if toe is None else toe
 
@@ -199,41 +224,47 @@ def _minimum_flat_frames(fps: float) -> float:
     return max(_FEWEST_FRAMES, _FEWEST_S * fps)
 
 
-def _estimate_foot(seen: Sequence[_Stance], skeleton: Skeleton, side: int, fps: float) -> _Foot | None:
-    """How a foot stands in some clips; None where it hardly ever is flat."""
-    stance = _Stance(*(np.concatenate([getattr(one, name) for one in seen]) for name in _Stance.__annotations__))
+def _estimate_foot(stances: Sequence[_Stance], skeleton: Skeleton, side: int, fps: float) -> _Foot | None:
+    """Estimate frame and sole of a foot from its stances in clips; None if it is hardly ever flat."""
+    fields = _Stance.__annotations__
+    stance = _Stance(*(np.concatenate([getattr(part, name) for part in stances]) for name in fields))
     if len(stance.clips) < _minimum_flat_frames(fps):
         return None
     flattest_m = percentile(stance.rises_m, _FLATTEST_PERCENTILE)
     flat = stance.select_frames(np.abs(stance.rises_m - flattest_m) < _AS_FLAT_M)
     flat = flat.select_frames(_angles_rad(flat.normals, _mean_direction(flat.normals)) < _AS_FLAT_RAD)
     ankle, toe = _find_ankle_and_toe(skeleton, side)
-    toed = toe != ankle
-    slope_rad = float(np.arctan2(median(flat.rises_m), median(flat.reaches_m))) if toed else 0.0
+    has_toe = toe != ankle
+    slope_rad = float(np.arctan2(median(flat.rises_m), median(flat.reaches_m))) if has_toe else 0.0
     normal = _mean_direction(flat.normals)
-    tilted = float(_angles_rad(normal, np.array([0.0, 1.0, 0.0]))) > _MOST_TILTED_RAD
-    if len(flat.clips) < _minimum_flat_frames(fps) or tilted or not _SLOPES_RAD[0] <= slope_rad <= _SLOPES_RAD[1]:
+    has_slope_of_flat_foot = _SLOPES_RAD[0] <= slope_rad <= _SLOPES_RAD[1]
+    if len(flat.clips) < _minimum_flat_frames(fps) or _is_tilted(normal) or not has_slope_of_flat_foot:
         return None
     toe_normal = _mean_direction(flat.toe_normals)
-    bent = float(_angles_rad(toe_normal, np.array([0.0, 1.0, 0.0]))) > _MOST_TILTED_RAD
     heights_m = [float(median(flat.heights_m[flat.clips == clip])) for clip in np.unique(flat.clips)]
-    return _Foot(normal, normal if bent else toe_normal, *_estimate_depth_m(np.array(heights_m), toed=toed), slope_rad)
+    sole_m, confidence = _estimate_depth_m(np.array(heights_m), has_toe=has_toe)
+    return _Foot(normal, normal if _is_tilted(toe_normal) else toe_normal, sole_m, confidence, slope_rad)
 
 
-def _estimate_depth_m(heights_m: np.ndarray, *, toed: bool) -> tuple[float, float]:
-    """Depth of a sole from the height (N,) of its standing toe joint in each clip, and how sure that is, 0 to 1.
+def _is_tilted(normal: np.ndarray) -> bool:
+    """Return whether a normal (3,) is tilted so far that the foot stands on its edge or tip, or lies."""
+    return float(_angles_rad(normal, np.array([0.0, 1.0, 0.0]))) > _MOST_TILTED_RAD
 
-    The most likely one, with a normal distribution of depths and a Laplace distribution of the floors' heights: one
-    clip is explained by its depth alone.
+
+def _estimate_depth_m(heights_m: np.ndarray, *, has_toe: bool) -> tuple[float, float]:
+    """Return the depth of a sole from heights (N,) of its standing toe joint in clips, and its confidence, 0 to 1.
+
+    It is the most likely depth, with a normal distribution of depths and a Laplace distribution of the floors' heights:
+    one clip is explained by its depth alone.
     """
-    least_m, usual_m, largest_m = _DEPTHS_M[toed]
+    least_m, usual_m, largest_m = _DEPTHS_M[has_toe]
     within_m = np.clip(heights_m, least_m, largest_m)
     off_m = np.abs(heights_m - within_m)
-    sure = np.clip((_OFF_M[1] - off_m) / (_OFF_M[1] - _OFF_M[0]), 0.0, 1.0)
+    confidence = np.clip((_OFF_M[1] - off_m) / (_OFF_M[1] - _OFF_M[0]), 0.0, 1.0)
     depths_m = np.linspace(least_m, largest_m, 101)
     prior = (depths_m - usual_m) ** 2 / (largest_m - least_m)
-    likeliest = (prior + sure @ np.abs(within_m[:, None] - depths_m)).argmin()
-    return float(depths_m[likeliest]), float(sure.max())
+    likeliest = (prior + confidence @ np.abs(within_m[:, None] - depths_m)).argmin()
+    return float(depths_m[likeliest]), float(confidence.max())
 
 
 def _mean_direction(normals: np.ndarray) -> np.ndarray:
@@ -242,8 +273,8 @@ def _mean_direction(normals: np.ndarray) -> np.ndarray:
     return total / max(float(np.linalg.norm(total)), 1e-9)
 
 
-def _angles_rad(normals: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return np.arccos(np.clip(normals @ other, -1.0, 1.0))
+def _angles_rad(normals: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    return np.arccos(np.clip(normals @ direction, -1.0, 1.0))
 
 
 def _turn_onto_up(normal: np.ndarray) -> Quaternion:

@@ -1,4 +1,4 @@
-"""What a motion must have so that it can be taken for a human body's on this earth."""
+"""Requirements that a motion must meet to be taken for a human body's on earth."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ _APART = (
       for upper, lower in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))),
     ("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"), ("pelvis", "neck"),
 )  # fmt: skip
-"""Parts that lie apart in every body."""
+"""Pairs of parts that lie apart in every body."""
 
 FPS_RANGE = (1, 1000)
 _SHORTEST_BONE_M = 1e-3
@@ -21,7 +21,7 @@ _FURTHEST_M = 1e5
 
 
 def check_body(motion: Motion) -> None:
-    """Raises InputError in the words of `flaw_of`, and for what is no motion."""
+    """Raise InputError if the object is no motion, or with the sentence of `find_flaw`."""
     if not isinstance(motion, Motion):
         raise InputError(f"expected a Motion, got {type(motion).__name__}")
     if flaw := find_flaw(motion):
@@ -29,7 +29,7 @@ def check_body(motion: Motion) -> None:
 
 
 def find_flaw(motion: Motion) -> str:
-    """Why no corrector could work on a motion, in a sentence that names what is missing; "" where one could."""
+    """Return a sentence that says why no corrector could work on a motion; "" if one could."""
     checks = (
         _find_flaw_in_frames,
         _find_flaw_in_place,
@@ -38,8 +38,8 @@ def find_flaw(motion: Motion) -> str:
         _find_flaw_in_rest,
         _find_flaw_in_posture,
     )
-    found = next(filter(None, (check(motion) for check in checks)), "")
-    return f"{motion.source or 'the motion'}: {found}" if found else ""
+    flaw = next(filter(None, (check(motion) for check in checks)), "")
+    return f"{motion.source or 'the motion'}: {flaw}" if flaw else ""
 
 
 def _find_flaw_in_frames(motion: Motion) -> str:
@@ -51,10 +51,10 @@ def _find_flaw_in_frames(motion: Motion) -> str:
 
 
 def _find_flaw_in_place(motion: Motion) -> str:
-    away_m = np.abs(motion.root_m).max(axis=1)
-    if away_m.max() <= _FURTHEST_M:
+    distances_m = np.abs(motion.root_m).max(axis=1)
+    if distances_m.max() <= _FURTHEST_M:
         return ""
-    return f"the body is {away_m.max():.3g} m away in frame {int(away_m.argmax())}"
+    return f"the body is {distances_m.max():.3g} m away in frame {int(distances_m.argmax())}"
 
 
 def _find_flaw_in_rotations(motion: Motion) -> str:
@@ -71,14 +71,14 @@ def _find_flaw_in_parts(motion: Motion) -> str:
     if not missing:
         return ""
     shown = ", ".join(skeleton.names[:12]) + (", …" if len(skeleton) > 12 else "")
-    lacking = "no human body is recognised, neither by the joints' names nor by its shape"
+    flaw = "no human body is recognised, neither by the joints' names nor by its shape"
     if len(missing) < len(REQUIRED_PARTS):
-        lacking = f"no joint is recognised as {', '.join(missing)}, which a human body needs"
-    return f"{lacking}; its joints are {shown}"
+        flaw = f"no joint is recognised as {', '.join(missing)}, which a human body needs"
+    return f"{flaw}; its joints are {shown}"
 
 
 def _find_flaw_in_rest(motion: Motion) -> str:
-    """Bones without length: joints that a body has in different places lie in one, as broken exports leave them."""
+    """Find bones without length: joints in one place that are apart in a body, as broken exports leave them."""
     skeleton, rest_m = motion.skeleton, motion.skeleton.rest_positions_m
     joints = [(skeleton.joint(start), skeleton.joint(end)) for start, end in _APART]
     collapsed = [
@@ -95,7 +95,9 @@ def _find_flaw_in_rest(motion: Motion) -> str:
 
 
 def _find_flaw_in_posture(motion: Motion) -> str:
-    return "goes on all fours with a trunk as long as its legs: no human body" if is_quadruped(motion) else ""
+    if not is_quadruped(motion):
+        return ""
+    return "no human body: it goes on all fours, with a trunk as long as its legs"
 
 
 _LONG_TRUNK = 0.85
@@ -106,16 +108,17 @@ _RISING = 0.5
 
 
 def is_quadruped(motion: Motion) -> bool:
-    """Whether the body is an animal's: a trunk as long as the legs, that lies across them in most of the motion."""
-    joints = [
+    """Return whether the body is an animal's: a trunk as long as the legs that lies across them most of the time."""
+    pairs = [
         [motion.skeleton.joint(f"{side}_{part}") for side in ("left", "right")]
         for part in ("hip", "knee", "ankle", "shoulder")
     ]
-    if any(None in both for both in joints):
+    if any(None in pair for pair in pairs):
         return False
-    places_m = joint_positions(motion, np.array(joints, dtype=int).ravel().tolist())
-    hips, knees, ankles, shoulders = np.moveaxis(places_m.reshape(len(motion), len(joints), 2, 3).mean(axis=2), 1, 0)
-    trunk, legs = shoulders - hips, hips - ankles
+    places_m = joint_positions(motion, np.array(pairs, dtype=int).ravel().tolist())
+    hips, knees, ankles, shoulders = np.moveaxis(places_m.reshape(len(motion), len(pairs), 2, 3).mean(axis=2), 1, 0)
+    trunk = shoulders - hips
+    legs = hips - ankles
     leg_m = norms(knees - hips) + norms(ankles - knees)
     trunk_m = norms(trunk)
     rising = np.einsum("ti,ti->t", trunk, legs) / np.maximum(trunk_m * norms(legs), 1e-12)

@@ -1,4 +1,4 @@
-"""Skeletons that do not stand upright at rest, and how to see their motions as if they did.
+"""Turns that make the rest pose of any skeleton upright.
 
 In a file every joint may have an arbitrary frame, so that zero rotation is any pose. What is built on a skeleton
 relies on an upright one (see `Skeleton`). Turning each joint's frame by a constant rotation changes no position.
@@ -16,30 +16,33 @@ from ..motion import Motion
 from ..skeleton import SMPL_22
 from .smpl import to_smpl
 
-LEFT, UP, DOWN, AHEAD = np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), np.array([0, -1.0, 0]), np.array([0, -0.3, 1.0])
+LEFT = np.array([1.0, 0, 0])
+UP = np.array([0, 1.0, 0])
+DOWN = np.array([0, -1.0, 0])
+AHEAD = np.array([0, -0.3, 1.0])
 _SPINE = ("pelvis", "spine1", "spine2", "spine3", "neck")
 _LIMBS = {"hip": ("knee", DOWN, 12.0), "knee": ("ankle", DOWN, 12.0), "ankle": ("foot", AHEAD, 45.0)}
-"""Where the bones from part to part point in somebody who stands, and how many degrees they may be off."""
+"""Directions of the bones from part to part in a standing body, and the degrees by which they may be off."""
 
 _TRUNK_DEG = 35.0
 _TWISTED_DEG = 60.0
-"""A bone further off says nothing about its twist; that is then inferred from the motion."""
+"""A bone further off than this says nothing about its twist; that is then inferred from the motion."""
 
 _SHORTEST_BONE_M = 0.02
 _FRAMES_TO_FIT = 512
 
 
 def find_upright_turns(motion: Motion) -> Rotation | None:
-    """Constant turns (J,) of the joints' frames by which the skeleton rests upright; None where it does already.
+    """Return constant turns (J,) of the joints' frames that make the rest pose upright; None if it already is.
 
-    Raises ValueError where that takes a part which the skeleton lacks.
+    Raises InputError if that takes a part that the skeleton lacks.
     """
     turns = _UprightTurnSearch(motion).solve()
     return None if turns.magnitude().max() < 1e-9 else turns
 
 
 class _UprightTurnSearch:
-    """The search for upright turns: from the root outwards, each joint keeps its parent's turn where that serves."""
+    """Search for upright turns: from the root outwards, each joint keeps its parent's turn if that serves."""
 
     def __init__(self, motion: Motion) -> None:
         self.motion, self.skeleton = motion, motion.skeleton
@@ -76,41 +79,46 @@ class _UprightTurnSearch:
         return self._align_bones(joint, bones_m, directions, _TRUNK_DEG, before)
 
     def _bones(self, joint: int, end: int | None) -> np.ndarray:
-        """(1, 3) from a joint to another at rest, (0, 3) where that is missing or in the same place."""
+        """(1, 3) bone from a joint to another at rest; (0, 3) if that is missing or in the same place."""
         bone_m = np.zeros(3) if end is None else self.rest_m[end] - self.rest_m[joint]
         return bone_m[None] if np.linalg.norm(bone_m) > _SHORTEST_BONE_M else np.zeros((0, 3))
 
     def _align_bones(
         self, joint: int, bones_m: np.ndarray, directions: np.ndarray, tolerance_deg: float, before: Rotation
     ) -> Rotation:
-        """`before`, or where bones (B, 3) at rest are then off their directions, the nearest turn that aligns them."""
-        if (
-            not len(bones_m)
-            or (off_deg := _largest_angle_deg(before.inv().apply(bones_m), directions)) <= tolerance_deg
-        ):
+        """Return `before`, or the nearest turn that aligns bones (B, 3) with their directions if they are then off."""
+        if not len(bones_m):
             return before
-        if len(bones_m) > 1 and (quarters := _best_quarter_turns(bones_m, directions, tolerance_deg)) is not None:
-            return quarters
+        off_deg = _largest_angle_deg(before.inv().apply(bones_m), directions)
+        if off_deg <= tolerance_deg:
+            return before
+        if len(bones_m) > 1 and (quarter_turns := _best_quarter_turns(bones_m, directions, tolerance_deg)) is not None:
+            return quarter_turns
         if len(bones_m) < 2 and off_deg > _TWISTED_DEG:
             before = self._mean_turns[joint]
         lengths_m = np.linalg.norm(bones_m, axis=1, keepdims=True)
         targets_m = lengths_m * directions / np.linalg.norm(directions, axis=1, keepdims=True)
-        return Rotation.from_quat(aligning_turns(bones_m, targets_m[None], before.inv().as_quat()[None])[0]).inv()
+        turns = aligning_turns(bones_m, targets_m[None], before.inv().as_quat()[None])
+        return Rotation.from_quat(turns[0]).inv()
 
     @cached_property
     def _mean_turns(self) -> Rotation:
         """(J,) mean turns, over the motion, from the frames to those of a body with joints in the same places."""
-        some = _subsample_frames(self.motion)
-        body = to_smpl(some)
-        _, own = forward_kinematics(self.skeleton, some.root_m, some.rotations)
-        _, known = forward_kinematics(body.skeleton, body.root_m, body.rotations)
+        motion = _subsample_frames(self.motion)
+        body = to_smpl(motion)
+        _, orientations = forward_kinematics(self.skeleton, motion.root_m, motion.rotations)
+        _, body_orientations = forward_kinematics(body.skeleton, body.root_m, body.rotations)
         columns = [SMPL_22.index(part) if part else 0 for part in self.skeleton.parts]
-        between = (Rotation.from_quat(own).inv() * Rotation.from_quat(known[:, columns])).as_quat()
-        return Rotation.concatenate([Rotation.from_quat(between[:, joint]).mean() for joint in range(len(columns))])
+        frame_to_body = Rotation.from_quat(orientations).inv() * Rotation.from_quat(body_orientations[:, columns])
+        turns = frame_to_body.as_quat()
+        return Rotation.concatenate([Rotation.from_quat(turns[:, joint]).mean() for joint in range(len(columns))])
 
 
 def _best_quarter_turns(bones_m: np.ndarray, directions: np.ndarray, tolerance_deg: float) -> Rotation | None:
-    """The turn by right angles after which bones lie best, None where none will do: bodies that lie or look aside."""
+    """Return the turn by right angles that aligns bones best; None if none aligns them within the tolerance.
+
+    Bodies that lie or look aside at rest need one.
+    """
     turns = Rotation.create_group("O")
     offs_deg = [_largest_angle_deg(turn.inv().apply(bones_m), directions) for turn in turns]
     return turns[int(np.argmin(offs_deg))] if min(offs_deg) <= tolerance_deg else None

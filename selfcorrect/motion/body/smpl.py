@@ -42,7 +42,7 @@ _KNUCKLES_M = {
 }
 _PHALANX_M = (0.028, -0.002, 0.002)
 AVERAGE_PELVIS_M = np.array([0.0, -0.225, 0.030])
-"""Where an average pelvis rests in the models' own coordinates: a posed root is at the translation plus this."""
+"""Rest position of an average pelvis in the models' own coordinates: a posed root is at the translation plus this."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +52,17 @@ class Layout:
     name: str
     """One of "SMPL-22" (body only), "SMPL", "SMPL-H" or "SMPL-X"."""
     names: tuple[str, ...]
-    """As in `Skeleton`."""
+    """Joint names, as in `Skeleton`."""
     parents: tuple[int, ...]
-    """As in `Skeleton`."""
+    """Parent indices, as in `Skeleton`."""
 
     def skeleton(self, offsets_m: np.ndarray) -> Skeleton:
-        """These joints with rest offsets (J, 3), metres."""
+        """Return the skeleton of these joints with rest offsets (J, 3), metres."""
         parts = tuple(name if name in SMPL_22 else "" for name in self.names)
         return Skeleton(self.names, self.parents, np.asarray(offsets_m, dtype=float), parts)
 
     def average(self) -> Skeleton:
-        """An average adult of 1.7 m in T-pose, for motions whose own body is not at hand.
+        """Return an average adult of 1.7 m in T-pose, for motions whose own body is unknown.
 
         Bone lengths are those of a published HumanML3D clip, made symmetric and rounded; fingers and face are rough.
         """
@@ -113,28 +113,30 @@ class Body:
     """(3,) rest position of the pelvis in the model's coordinates, metres: the root of a posed body is at the model's
     translation plus this."""
     name: str
-    """Where it comes from."""
+    """Origin of the body."""
 
 
 def average_body(layout: Layout = SMPL_H) -> Body:
-    """The body that stands in for an unknown one."""
+    """Return the body that stands in for an unknown one."""
     return Body(layout.average(), AVERAGE_PELVIS_M, f"average {layout.name}")
 
 
 def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
-    """The motion on the joints of a body model, at rest in T-pose, with the motion's own bone lengths.
+    """Return the motion on the joints of a body model, at rest in T-pose, with the motion's own bone lengths.
 
     Joint positions stay where they are; joints that the motion lacks are average and at rest. A skeleton of the SMPL
-    family keeps its rotations too, but for what its pose at rest differs from the T-pose. Others need all 22 body
-    parts (`body_joints`), and their bones do not turn about themselves any more.
+    family keeps its rotations too, except for the difference between its rest pose and the T-pose. Others need all 22
+    body parts (`body_joints`), and their bones no longer turn about themselves.
     """
     motion = _remeasure_from_t_pose(motion) if motion.skeleton.names[:22] == SMPL_22 else _to_smpl_by_positions(motion)
-    source = {name: joint for joint, name in enumerate(motion.skeleton.names)}
-    shared = [joint for joint, name in enumerate(layout.names) if name in source]
-    taken = [source[layout.names[joint]] for joint in shared]
-    offsets_m, rotations = layout.average().offsets_m, np.zeros((len(motion), len(layout.names), 4))
+    joint_of_name = {name: joint for joint, name in enumerate(motion.skeleton.names)}
+    targets = [joint for joint, name in enumerate(layout.names) if name in joint_of_name]
+    sources = [joint_of_name[layout.names[joint]] for joint in targets]
+    offsets_m = layout.average().offsets_m
+    offsets_m[targets] = motion.skeleton.offsets_m[sources]
+    rotations = np.zeros((len(motion), len(layout.names), 4))
     rotations[..., 3] = 1
-    offsets_m[shared], rotations[:, shared] = motion.skeleton.offsets_m[taken], motion.rotations[:, taken]
+    rotations[:, targets] = motion.rotations[:, sources]
     return replace(motion, skeleton=layout.skeleton(offsets_m), rotations=rotations)
 
 
@@ -143,8 +145,9 @@ _BODY_SHAPES_DIFFER_RAD = np.radians(20)
 
 
 def _remeasure_from_t_pose(motion: Motion) -> Motion:
-    """The same poses measured from the T-pose, where the skeleton's own rest is another one."""
-    average, skeleton = SMPL_BODY.average(), motion.skeleton
+    """Return the same poses measured from the T-pose, if the skeleton's own rest pose is another."""
+    average = SMPL_BODY.average()
+    skeleton = motion.skeleton
     upright = np.array([[0.0, 0.0, 0.0, 1.0]])
     turns = np.tile(upright, (len(skeleton), 1))
     for joint, children in enumerate(average.children):
@@ -167,11 +170,11 @@ def _to_smpl_by_positions(motion: Motion) -> Motion:
 
 
 def body_joints(motion: Motion) -> np.ndarray:
-    """World positions (T, 22, 3), metres, of the body parts; halfway between its neighbours for a lacking spine2."""
-    places = {part: motion.skeleton.joint(part) for part in SMPL_22}
-    if missing := [part for part, joint in places.items() if joint is None and part != "spine2"]:
+    """World positions (T, 22, 3), metres, of the body parts; a missing spine2 is halfway between its neighbours."""
+    joints = {part: motion.skeleton.joint(part) for part in SMPL_22}
+    if missing := [part for part, joint in joints.items() if joint is None and part != "spine2"]:
         raise InputError(f"{motion.source or 'motion'}: has no joint for {', '.join(missing)} of SMPL's body")
     positions_m = joint_positions(motion)
-    found_m = {part: positions_m[:, joint] for part, joint in places.items() if joint is not None}
-    found_m.setdefault("spine2", (found_m["spine1"] + found_m["spine3"]) / 2)
-    return np.stack([found_m[part] for part in SMPL_22], axis=1)
+    part_m = {part: positions_m[:, joint] for part, joint in joints.items() if joint is not None}
+    part_m.setdefault("spine2", (part_m["spine1"] + part_m["spine3"]) / 2)
+    return np.stack([part_m[part] for part in SMPL_22], axis=1)

@@ -1,4 +1,4 @@
-"""The parts of a body that its joints do not show: where the soles and the head are.
+"""Parts of a body that its joints do not show: soles and head.
 
 All points are plain data in the frame of the joint that carries them. Joint frames coincide with the world in the rest
 pose (see `Skeleton`), so in these frames x is the body's left, y up and z forward.
@@ -16,15 +16,16 @@ HALF_FOOT_WIDTH_M = 0.045
 SOLE_BELOW_TOE_JOINT_M = 0.025
 HEEL_BEHIND_ANKLE_M = 0.055
 TOE_TIP_BEYOND_TOE_JOINT_M = 0.075
-"""A rigid shoe around an adult's ankle and toe-base joints."""
+"""Together these describe a rigid shoe around an adult's ankle and toe-base joints."""
 
 BOX_FOOT_SOLE_M = -0.05
 BOX_FOOT_HEEL_M = -0.0435
 BOX_FOOT_TIP_M = 0.1335
-"""The DeepMimic humanoid's foot, a box on the ankle: also the foot of every skeleton without toe joints."""
+"""Together these describe the DeepMimic humanoid's foot, a box on the ankle: the foot of skeletons without toe
+joints."""
 
 _CORNERS_WITH_TOES = 6
-"""Corners of a foot with a toe joint: of heel, ball and tip."""
+"""Number of corners of a foot with a toe joint: of heel, ball and tip."""
 
 HEAD_ABOVE_NECK_M = 0.175
 HEAD_ABOVE_HEAD_JOINT_M = 0.09
@@ -37,7 +38,7 @@ SURFACE_RADII_M = {
     "pelvis": 0.09, "spine1": 0.09, "spine2": 0.09, "spine3": 0.09, "neck": 0.05, "hip": 0.06, "knee": 0.05,
     "collar": 0.05, "shoulder": 0.045, "elbow": 0.035, "wrist": 0.035,
 }  # fmt: skip
-"""How far an adult's surface is from a joint, by body part without its side; ankles and toes have soles instead."""
+"""Distance of an adult's surface from a joint, by body part without its side; ankles and toes have soles instead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +46,9 @@ class SolePoints:
     """P corner points of the soles, left foot first, each foot from heel to toe tip."""
 
     joints: np.ndarray
-    """(P,) int64 joint that carries the point."""
+    """(P,) int64 joints that carry the points."""
     offsets_m: np.ndarray
-    """(P, 3) in that joint's frame, metres."""
+    """(P, 3) positions in that joint's frame, metres."""
     side: np.ndarray
     """(P,) int64, 0 for the left foot and 1 for the right."""
 
@@ -56,9 +57,9 @@ class SolePoints:
 
 
 def sole_points(skeleton: Skeleton) -> SolePoints:
-    """The corners of both soles: heel, ball and toe tip (6 per foot) with toe joints, heel and tip (4) without.
+    """Return the corners of both soles: heel, ball and toe tip (6 per foot) with toe joints, heel and tip (4) without.
 
-    Raises ValueError for a skeleton without ankles.
+    Raises InputError for a skeleton without ankles.
     """
     points = [(joint, offset, side) for side in (0, 1) for joint, offset in _foot_corners(skeleton, side)]
     joints, offsets_m, sides = zip(*points, strict=True)
@@ -66,7 +67,7 @@ def sole_points(skeleton: Skeleton) -> SolePoints:
 
 
 def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float, float, float]]]:
-    """Joint and offset of each corner of one foot; `side` 0 is left."""
+    """Return joint and offset of each corner of one foot; `side` 0 is left."""
     name = ("left", "right")[side]
     ankle, toe = skeleton.joint(f"{name}_ankle"), skeleton.joint(f"{name}_foot")
     if ankle is None:
@@ -87,15 +88,24 @@ def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float,
 
 
 def _pair(middle_m: tuple[float, float, float]) -> list[tuple[float, float, float]]:
-    """The two edge points beside a point of the foot's middle line, left one first."""
+    """Return the two edge points beside a point of the foot's middle line, the left one first."""
     x, y, z = middle_m
     return [(float(x + half), float(y), float(z)) for half in (HALF_FOOT_WIDTH_M, -HALF_FOOT_WIDTH_M)]
 
 
 def world_sole_points(skeleton: Skeleton, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
-    """The sole corners in the world, metres: (..., P, 3).
+    """Return the sole corners in the world.
 
-    positions_m (..., J, 3) and orientations (..., J, 4): world poses of all joints, as `forward_kinematics` gives them.
+    Args:
+        skeleton: Skeleton with J joints and ankles among its parts.
+        positions_m: (..., J, 3) world positions of all joints, as `forward_kinematics` returns them.
+        orientations: (..., J, 4) world orientations of all joints, likewise.
+
+    Returns:
+        (..., P, 3) positions of the P corners, metres.
+
+    Raises:
+        InputError: The skeleton has no ankles.
     """
     soles = sole_points(skeleton)
     turned = rotate(orientations[..., soles.joints, :], soles.offsets_m)
@@ -104,9 +114,9 @@ def world_sole_points(skeleton: Skeleton, positions_m: np.ndarray, orientations:
 
 
 def with_bent_toes(corners_m: np.ndarray) -> np.ndarray:
-    """Sole corners (..., P, 3) whose toes, which are hinges, give way to the floor while the ball of the foot is on it.
+    """Bend the toes of sole corners (..., P, 3), which are hinges, to the floor while the ball of the foot is on it.
 
-    Tips are no lower than the floor at y = 0, or than the ball of their foot where that is lower.
+    Tips are no lower than the floor at y = 0, or than the ball of their foot if that is lower.
     """
     feet_m = corners_m.reshape(*corners_m.shape[:-2], 2, -1, 3).copy()
     if feet_m.shape[-2] < _CORNERS_WITH_TOES:
@@ -117,7 +127,7 @@ def with_bent_toes(corners_m: np.ndarray) -> np.ndarray:
 
 
 def head_point(skeleton: Skeleton) -> tuple[int, np.ndarray] | None:
-    """Joint that carries the head and the head's centre (3,) in its frame, metres; None for a skeleton without one."""
+    """Return the joint that carries the head and the head's centre (3,) in its frame, metres; None without a head."""
     for part, above_m in (("head", HEAD_ABOVE_HEAD_JOINT_M), ("neck", HEAD_ABOVE_NECK_M)):
         joint = skeleton.joint(part)
         if joint is not None:
@@ -126,7 +136,7 @@ def head_point(skeleton: Skeleton) -> tuple[int, np.ndarray] | None:
 
 
 def stature_m(skeleton: Skeleton) -> float:
-    """Height of the standing body from its soles to the top of its head; from its legs where it has no head."""
+    """Height of the standing body from its soles to the top of its head; estimated from its legs if it has no head."""
     heights_m, soles = skeleton.rest_positions_m[:, 1], sole_points(skeleton)
     lowest_m = (heights_m[soles.joints] + soles.offsets_m[:, 1]).min()
     if (head := head_point(skeleton)) is None:
@@ -139,10 +149,16 @@ def stature_m(skeleton: Skeleton) -> float:
 def lowest_point_m(
     skeleton: Skeleton, soles_m: np.ndarray, positions_m: np.ndarray, orientations: np.ndarray
 ) -> np.ndarray:
-    """Height of the lowest point of the whole body, (...), metres: soles, surface around other joints, or head.
+    """Return the height of the lowest point of the whole body: soles, surface around other joints, or head.
 
-    soles_m (..., P, 3): its `world_sole_points`; positions_m (..., J, 3) and orientations (..., J, 4): world poses of
-    all joints, as `forward_kinematics` gives them.
+    Args:
+        skeleton: Skeleton with J joints.
+        soles_m: (..., P, 3) its `world_sole_points`.
+        positions_m: (..., J, 3) world positions of all joints, as `forward_kinematics` returns them.
+        orientations: (..., J, 4) world orientations of all joints, likewise.
+
+    Returns:
+        (...) heights, metres.
     """
     lowest = soles_m[..., 1].min(axis=-1)
     radii_m = [SURFACE_RADII_M.get(strip_side(part), -np.inf) for part in skeleton.parts]

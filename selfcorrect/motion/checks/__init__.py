@@ -1,1 +1,1 @@
-"""What is physically implausible about a motion, rule by rule: which frames, which joints, how much."""
+"""Rules that find physically implausible parts of a motion: in which frames, at which joints, and by how much."""

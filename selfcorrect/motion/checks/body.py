@@ -1,6 +1,6 @@
-"""Rules of the body: limbs through limbs, joints beyond their limits, the pose of a rig instead of a person's.
+"""Rules of the body: intersecting limbs, joints beyond their limits, T-poses of rigs, implausible size and axis.
 
-Also those of its size and axis, which show a wrong reading.
+Implausible size or axis shows that a file was read in the wrong unit or with the wrong axis up.
 """
 
 from itertools import combinations
@@ -22,31 +22,32 @@ _BONES = {
     **{f"{side} forearm": (f"{side}_elbow", f"{side}_wrist") for side in SIDES},
 }
 _AXIS_M = {"trunk": 0.07, "thigh": 0.055, "shank": 0.04, "upper arm": 0.035, "forearm": 0.028}
-"""Thickness around a bone's axis that never gives way: about three quarters of an adult's smallest half width there."""
+"""Thickness around a bone's axis that does not deform: about three quarters of an adult's smallest half width there."""
 
 _ADULT_LEG_M = 0.82
 
 
 def interpenetration_m(features: MotionFeatures) -> Measurement:
-    """How deep bones that are no neighbours are in each other, for bodies of all sizes as if they were adults."""
+    """Depth by which non-adjacent bones intersect, scaled to the size of an adult."""
     bones = {name: ends for name, parts in _BONES.items() if (ends := features.places(*parts)) is not None}
     pairs = [pair for pair in combinations(bones, 2) if not _are_adjacent(*pair)]
     if not pairs:
         return Measurement.empty()
     scale = _leg_m(features) / _ADULT_LEG_M
-    depths = [
-        (_thickness_m(one) + _thickness_m(two)) - _segment_distance_m(bones[one], bones[two]) / scale
-        for one, two in pairs
-    ]
-    return Measurement(np.stack(depths, axis=1), tuple(f"{one} – {two}" for one, two in pairs))
+    depths = []
+    for first, second in pairs:
+        thickness_m = _thickness_m(first) + _thickness_m(second)
+        depths.append(thickness_m - _segment_distance_m(bones[first], bones[second]) / scale)
+    return Measurement(np.stack(depths, axis=1), tuple(f"{first} – {second}" for first, second in pairs))
 
 
-def _are_adjacent(one: str, two: str) -> bool:
-    """Bones that meet in a joint, or would but for the width of hips and shoulders."""
-    if one.split()[0] == two.split()[0]:
+def _are_adjacent(first: str, second: str) -> bool:
+    """Return whether two bones meet in a joint, or would if hips and shoulders had no width."""
+    if first.split()[0] == second.split()[0]:
         return True
-    across = {"trunk", "left thigh", "right thigh"}, {"trunk", "left upper arm", "right upper arm"}
-    return any({one, two} <= group for group in across)
+    hips = {"trunk", "left thigh", "right thigh"}
+    shoulders = {"trunk", "left upper arm", "right upper arm"}
+    return {first, second} <= hips or {first, second} <= shoulders
 
 
 def _thickness_m(bone: str) -> float:
@@ -54,147 +55,166 @@ def _thickness_m(bone: str) -> float:
 
 
 def _leg_m(features: MotionFeatures) -> float:
-    """Length of thigh and shank, the longer leg's; an adult's where they are unknown."""
-    legs = [features.places(*(f"{side}_{part}" for part in ("hip", "knee", "ankle"))) for side in SIDES]
+    """Length of thigh and shank of the longer leg; an adult's if both are unknown."""
+    legs = [_leg_places_m(features, side) for side in SIDES]
     lengths = [float(np.linalg.norm(np.diff(leg[0], axis=0), axis=-1).sum()) for leg in legs if leg is not None]
     return max(lengths, default=_ADULT_LEG_M) or _ADULT_LEG_M
 
 
-def _segment_distance_m(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+def _leg_places_m(features: MotionFeatures, side: str) -> np.ndarray | None:
+    """(T, 3, 3) positions of hip, knee and ankle; None if the skeleton lacks one."""
+    return features.places(f"{side}_hip", f"{side}_knee", f"{side}_ankle")
+
+
+def _segment_distance_m(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Distances (T,) of segments (T, 2, 3): the nearest points of their lines, clamped (Ericson 2005, §5.1.9)."""
-    start, other = one[:, 0], two[:, 0]
-    first, second, between = one[:, 1] - start, two[:, 1] - other, start - other
-    a, e, f = (np.einsum("ti,ti->t", *pair) for pair in ((first, first), (second, second), (second, between)))
-    b, c = np.einsum("ti,ti->t", first, second), np.einsum("ti,ti->t", first, between)
-    apart = np.maximum(a * e - b * b, 1e-12)
-    along = np.clip((b * f - c * e) / apart, 0.0, 1.0)
-    beside = np.clip((b * along + f) / np.maximum(e, 1e-12), 0.0, 1.0)
-    along = np.clip((b * beside - c) / np.maximum(a, 1e-12), 0.0, 1.0)
-    return np.linalg.norm(between + along[:, None] * first - beside[:, None] * second, axis=-1)
+    d1 = first[:, 1] - first[:, 0]
+    d2 = second[:, 1] - second[:, 0]
+    r = first[:, 0] - second[:, 0]
+    a = np.einsum("ti,ti->t", d1, d1)
+    e = np.einsum("ti,ti->t", d2, d2)
+    f = np.einsum("ti,ti->t", d2, r)
+    b = np.einsum("ti,ti->t", d1, d2)
+    c = np.einsum("ti,ti->t", d1, r)
+    denominator = np.maximum(a * e - b * b, 1e-12)
+    s = np.clip((b * f - c * e) / denominator, 0.0, 1.0)
+    t = np.clip((b * s + f) / np.maximum(e, 1e-12), 0.0, 1.0)
+    s = np.clip((b * t - c) / np.maximum(a, 1e-12), 0.0, 1.0)
+    return np.linalg.norm(r + s[:, None] * d1 - t[:, None] * d2, axis=-1)
 
 
 def overextension_deg(features: MotionFeatures) -> Measurement:
-    """How far knees are bent forwards, and knees and elbows folded beyond what soft tissue admits."""
-    bends = []
+    """Angle by which knees bend forwards, and knees and elbows fold further than soft tissue admits."""
+    names = []
+    angles_deg = []
     for side in SIDES:
-        for part, ends in (("knee", ("hip", "ankle")), ("elbow", ("shoulder", "wrist"))):
-            joint, limb = f"{side}_{part}", features.places(*(f"{side}_{name}" for name in (ends[0], part, ends[1])))
-            if limb is not None:
-                folded = _flexion_deg(limb) - _FOLDED_DEG[part]
-                bends.append(
-                    (joint, np.maximum(folded, _hyperextension_deg(features, side)) if part == "knee" else folded)
-                )
-    if not bends:
+        for part, upper, lower in (("knee", "hip", "ankle"), ("elbow", "shoulder", "wrist")):
+            limb = features.places(f"{side}_{upper}", f"{side}_{part}", f"{side}_{lower}")
+            if limb is None:
+                continue
+            angle_deg = _flexion_deg(limb) - _FOLDED_DEG[part]
+            if part == "knee":
+                angle_deg = np.maximum(angle_deg, _hyperextension_deg(features, side))
+            names.append(f"{side}_{part}")
+            angles_deg.append(angle_deg)
+    if not names:
         return Measurement.empty()
-    return Measurement(np.stack([values for _, values in bends], axis=1), tuple(name for name, _ in bends))
+    return Measurement(np.stack(angles_deg, axis=1), tuple(names))
 
 
-_HIPS_WEIGHT, _TELLING = 0.25, 0.05
-"""Weight of the hips, which thighs may be turned against, beside the foot; and the least mean that determines an
-axis."""
+_HIPS_WEIGHT = 0.25
+"""Weight of the hips relative to the foot; thighs may be turned against the hips."""
+_MIN_MEAN_LENGTH = 0.05
+"""Least length of the mean of unit vectors that determines an axis."""
 
 _FOLDED_DEG = {"knee": 140.0, "elbow": 135.0}
-"""Where folding starts to count, so that the threshold for bending backwards serves for both."""
+"""Angle from which folding counts, chosen so that one threshold serves for folding and for bending backwards."""
 
 
 def _flexion_deg(limb_m: np.ndarray) -> np.ndarray:
-    """(T,) angle by which the joint in the middle of (T, 3, 3) is bent, 0 where straight."""
+    """(T,) angle by which the joint in the middle of a limb (T, 3, 3) is bent; 0 if straight."""
     upper, lower = limb_m[:, 1] - limb_m[:, 0], limb_m[:, 2] - limb_m[:, 1]
     return _angles_deg(upper, lower)
 
 
 def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
-    """(T,) angle by which a knee is bent forwards, negative where it is bent as knees are, about its hinge."""
-    leg_m = features.places(*(f"{side}_{part}" for part in ("hip", "knee", "ankle")))
+    """(T,) angle about its hinge by which a knee is bent forwards; negative if it is bent as knees are."""
+    leg_m = _leg_places_m(features, side)
     hip = features.skeleton.joint(f"{side}_hip")
     assert leg_m is not None, "the caller has seen the leg"
     assert hip is not None
-    own = invert(features.orientations[:, hip])
-    thigh, shank = (rotate(own, bone) for bone in np.moveaxis(np.diff(leg_m, axis=1), 1, 0))
-    hinge = _hinge(rotate(own, _leftwards(features, side, leg_m)))
+    world_to_thigh = invert(features.orientations[:, hip])
+    bones_m = np.diff(leg_m, axis=1)
+    thigh_m = rotate(world_to_thigh, bones_m[:, 0])
+    shank_m = rotate(world_to_thigh, bones_m[:, 1])
+    hinge = _hinge(rotate(world_to_thigh, _leftwards(features, side, leg_m)))
     if hinge is None:
         return np.zeros(len(features))
-    one, other = (bone - (bone @ hinge)[:, None] * hinge for bone in (thigh, shank))
-    return np.degrees(np.arctan2(-(np.cross(one, other) @ hinge), np.einsum("ti,ti->t", one, other)))
+    thigh_m = thigh_m - (thigh_m @ hinge)[:, None] * hinge
+    shank_m = shank_m - (shank_m @ hinge)[:, None] * hinge
+    sines = -(np.cross(thigh_m, shank_m) @ hinge)
+    return np.degrees(np.arctan2(sines, np.einsum("ti,ti->t", thigh_m, shank_m)))
 
 
 def _hinge(leftwards: np.ndarray) -> np.ndarray | None:
-    """(3,) axis about which a knee bends, in its thigh's frame, from where the body's left is there (T, 3).
+    """(3,) axis about which a knee bends, in its thigh's frame, from the body's left (T, 3) in that frame.
 
-    Which axis of a rig's frame that is differs from rig to rig, and often from leg to leg. None where nothing
-    determines it.
+    The axis differs from rig to rig, and often from leg to leg. None if nothing determines it.
     """
     mean = leftwards.mean(axis=0)
     length = float(np.linalg.norm(mean))
-    return mean / length if length > _TELLING else None
+    return mean / length if length > _MIN_MEAN_LENGTH else None
 
 
 def _leftwards(features: MotionFeatures, side: str, leg_m: np.ndarray) -> np.ndarray:
-    """(T, 3) to the left of the foot and, with less weight, of the hips, as far as they are known, world.
+    """(T, 3) world direction to the left of the foot and, with less weight, of the hips, as far as they are known.
 
     The foot points ahead of its shank whatever knee and hip do, so that bent and turned legs agree.
     """
-    toes, hips = features.places(f"{side}_ankle", f"{side}_foot"), features.places("right_hip", "left_hip")
+    toes = features.places(f"{side}_ankle", f"{side}_foot")
+    hips = features.places("right_hip", "left_hip")
     left = np.zeros((len(features), 3))
     if toes is not None:
-        left += np.cross(normalize_safely(toes[:, 1] - toes[:, 0]), normalize_safely(leg_m[:, 2] - leg_m[:, 1]))
+        foot_direction = normalize_safely(toes[:, 1] - toes[:, 0])
+        left += np.cross(foot_direction, normalize_safely(leg_m[:, 2] - leg_m[:, 1]))
     if hips is not None:
         left += _HIPS_WEIGHT * normalize_safely(hips[:, 1] - hips[:, 0])
     return left
 
 
-def _angles_deg(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    lengths = np.maximum(np.linalg.norm(one, axis=-1) * np.linalg.norm(two, axis=-1), 1e-12)
-    return np.degrees(np.arccos(np.clip(np.einsum("ti,ti->t", one, two) / lengths, -1, 1)))
+def _angles_deg(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    lengths = np.maximum(np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1), 1e-12)
+    return np.degrees(np.arccos(np.clip(np.einsum("ti,ti->t", first, second) / lengths, -1, 1)))
 
 
 def neck_twist_deg(features: MotionFeatures) -> Measurement:
-    """How far the head is turned against the chest."""
-    joints = [features.skeleton.joint(part) for part in ("spine3", "head")]
-    if None in joints:
+    """Angle by which the head is turned against the chest."""
+    chest = features.skeleton.joint("spine3")
+    head = features.skeleton.joint("head")
+    if chest is None or head is None:
         return Measurement.empty()
-    chest, head = (features.orientations[:, joint] for joint in joints)
-    dots = np.abs(np.einsum("ti,ti->t", chest, head)).clip(0, 1)
+    dots = np.abs(np.einsum("ti,ti->t", features.orientations[:, chest], features.orientations[:, head])).clip(0, 1)
     return Measurement(2 * np.degrees(np.arccos(dots))[:, None], ("head",))
 
 
 def t_pose_deg(features: MotionFeatures) -> Measurement:
-    """The largest angle of a limb off the T of a rig's pose, as its negative; not a number where people pose so.
+    """Negative of the largest angle between a limb and the T of a rig's pose; NaN in frames in which people pose so.
 
-    People lower their arms from a T that opens a take, and dancers raise them to one. The body of a rig jumps into its
-    pose or out of it, never leaves it, or nothing bends for a while amid the take.
+    People lower their arms from a T that opens a take, and dancers raise them to one. A rig's T-pose is told from these
+    because the body jumps into it or out of it, never leaves it, or stays rigid for a while in the middle of the take.
     """
-    off_deg = _off_t_pose_deg(features)
-    if off_deg is None:
+    deviation_deg = _t_pose_deviation_deg(features)
+    if deviation_deg is None:
         return Measurement.empty()
-    values = -off_deg
-    for start, stop in find_runs(off_deg < T_POSE_DEG):
-        at_ends = (start == 0) + (stop == len(features))
-        held = at_ends == 2 or (at_ends == 0 and _is_rigid(features, start, stop))
-        if not (held or _has_jump(features, start - 1) or _has_jump(features, stop - 1)):
+    values = -deviation_deg
+    for start, stop in find_runs(deviation_deg < T_POSE_DEG):
+        ends_touched = (start == 0) + (stop == len(features))
+        is_held = ends_touched == 2 or (ends_touched == 0 and _is_rigid(features, start, stop))
+        if not (is_held or _has_jump(features, start - 1) or _has_jump(features, stop - 1)):
             values[start:stop] = np.nan
     return Measurement(values[:, None], ("body",))
 
 
 def count_t_pose_frames(motion: Motion) -> int:
-    """How many frames with a rig's T-pose open a motion, before it jumps to where it begins; 0 where none do."""
-    first_deg = _off_t_pose_deg(MotionFeatures(motion.frames(0, 1)))
+    """Number of frames that hold a rig's T-pose before the motion jumps to its beginning; 0 if there are none."""
+    first_deg = _t_pose_deviation_deg(MotionFeatures(motion.frames(0, 1)))
     if first_deg is None or first_deg[0] >= T_POSE_DEG:
         return 0
     features = MotionFeatures(motion)
-    off_deg = _off_t_pose_deg(features)
-    assert off_deg is not None, "the first frame has the same joints"
-    _, stop = find_runs(off_deg < T_POSE_DEG)[0]
+    deviation_deg = _t_pose_deviation_deg(features)
+    assert deviation_deg is not None, "the first frame has the same joints"
+    _, stop = find_runs(deviation_deg < T_POSE_DEG)[0]
     return stop if _has_jump(features, stop - 1) else 0
 
 
-def _off_t_pose_deg(features: MotionFeatures) -> np.ndarray | None:
-    """(T,) largest angle of a limb off a T; None where the skeleton lacks a limb."""
+def _t_pose_deviation_deg(features: MotionFeatures) -> np.ndarray | None:
+    """(T,) largest angle between a limb and its direction in a T; None if the skeleton lacks a limb."""
     places = features.places("pelvis", "neck", *(part for bone in _T_BONES for part in bone))
     if places is None:
         return None
     bones = places[:, 2::2] - places[:, 3::2]
-    up, left = (places[:, 1] - places[:, 0])[:, None], (places[:, 2] - places[:, 6])[:, None]
+    up = (places[:, 1] - places[:, 0])[:, None]
+    left = (places[:, 2] - places[:, 6])[:, None]
     towards = np.concatenate([up, up, up, up, -left, -left, left, left], axis=1)
     lengths = np.linalg.norm(bones, axis=-1) * np.linalg.norm(towards, axis=-1)
     cosines = np.einsum("tbi,tbi->tb", bones, towards) / np.maximum(lengths, 1e-12)
@@ -202,33 +222,42 @@ def _off_t_pose_deg(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _has_jump(features: MotionFeatures, step: int) -> bool:
-    """Whether a joint is faster in a step than people's are, or all of a sudden as fast as only those of fast ones."""
+    """Return whether a joint exceeds human speed in a step, or is suddenly as fast as only fast joints are."""
     if not 0 <= step < len(features) - 1:
         return False
-    first, last = max(step - 1, 0), min(step + 2, len(features) - 1)
-    speeds_m_s = np.linalg.norm(features.steps_m[first:last], axis=-1) * features.fps
-    own_m_s, others_m_s = speeds_m_s[step - first], np.delete(speeds_m_s, step - first, axis=0)
-    sudden = own_m_s > np.maximum(_FAST_M_S, _SUDDENLY * others_m_s.max(axis=0, initial=0.0))
-    return bool(own_m_s.max() > _FASTEST_M_S or sudden.any())
+    start = max(step - 1, 0)
+    stop = min(step + 2, len(features) - 1)
+    speeds_m_s = np.linalg.norm(features.steps_m[start:stop], axis=-1) * features.fps
+    step_speeds_m_s = speeds_m_s[step - start]
+    neighbour_speeds_m_s = np.delete(speeds_m_s, step - start, axis=0).max(axis=0, initial=0.0)
+    is_sudden = step_speeds_m_s > np.maximum(_FAST_M_S, _SUDDEN_FACTOR * neighbour_speeds_m_s)
+    return bool(step_speeds_m_s.max() > _FASTEST_M_S or is_sudden.any())
 
 
 def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
-    """Whether no joint turns for a while within some frames."""
+    """Return whether no joint turns for a while within frames `start` to `stop` (exclusive)."""
     turns = np.abs(np.diff(features.motion.rotations[start:stop, features.joints[1:]], axis=0))
-    rigid = find_runs(np.asarray(turns.max(axis=(1, 2), initial=0.0) * features.fps < _RIGID_PER_S))
-    least = max(_FEWEST_RIGID, _RIGID_S * features.fps)
-    return any(last - first >= least for first, last in rigid)
+    is_still = np.asarray(turns.max(axis=(1, 2), initial=0.0) * features.fps < _RIGID_PER_S)
+    shortest = max(_MIN_RIGID_STEPS, _MIN_RIGID_S * features.fps)
+    return any(run_stop - run_start >= shortest for run_start, run_stop in find_runs(is_still))
 
 
 T_POSE_DEG = 20.0
-"""A T-pose: all limbs are within this angle of it."""
+"""Largest angle between a limb and its direction in a T that still counts as a T-pose."""
 
-_FASTEST_M_S, _FAST_M_S, _SUDDENLY = 14.0, 5.0, 3.0
-"""Speeds of a joint: one that no person reaches, as in the rule of speed, and one that no arm reaches so suddenly that
-it is so many times as fast as in the steps before and after."""
+_FASTEST_M_S = 14.0
+"""Speed of a joint that no person reaches, as in the rule of speed."""
+_FAST_M_S = 5.0
+"""Speed that no arm reaches within one step if it was slow before."""
+_SUDDEN_FACTOR = 3.0
+"""A joint that is this many times faster than in the steps before and after is suddenly fast."""
 
-_FEWEST_RIGID, _RIGID_S, _RIGID_PER_S = 2, 0.2, 0.003
-"""So many steps, and so long, in which no component of a quaternion changes faster show that nobody moves."""
+_MIN_RIGID_STEPS = 2
+"""Least number of steps without motion that show a rigid pose."""
+_MIN_RIGID_S = 0.2
+"""Least duration of these steps."""
+_RIGID_PER_S = 0.003
+"""Components of quaternions change more slowly than this while nobody moves."""
 
 _T_BONES = (
     ("left_hip", "left_knee"), ("left_knee", "left_ankle"), ("right_hip", "right_knee"), ("right_knee", "right_ankle"),
@@ -238,19 +267,20 @@ _T_BONES = (
 """Legs, which hang from their upper joints along the trunk, and arms, which point away from the other side."""
 
 _USUAL_M = 1.35
-"""From the head's joint to the ankle along an adult's bones."""
+"""Distance from the head's joint to the ankle along an adult's bones."""
 
 
 def size_factor(features: MotionFeatures) -> Measurement:
-    """How many times larger or smaller than an adult's the way from head to ankle along the bones is."""
-    ends = [features.skeleton.joint(part) for part in ("head", "left_ankle")]
-    if None in ends:
+    """Ratio, at least 1, of the distance from head to ankle along the bones to an adult's, or its inverse."""
+    joints = [features.skeleton.joint(part) for part in ("head", "left_ankle")]
+    if None in joints:
         return Measurement.empty()
-    length_m = sum(_to_root_m(features, end) for end in ends if end is not None)
+    length_m = sum(_to_root_m(features, joint) for joint in joints if joint is not None)
     return Measurement.from_scalar(max(length_m / _USUAL_M, _USUAL_M / max(length_m, 1e-9)))
 
 
 def _to_root_m(features: MotionFeatures, joint: int) -> float:
+    """Length of the bones from a joint up to the root."""
     length_m = 0.0
     while joint > 0:
         length_m += float(np.linalg.norm(features.skeleton.offsets_m[joint]))
@@ -259,15 +289,18 @@ def _to_root_m(features: MotionFeatures, joint: int) -> float:
 
 
 def lying_share(features: MotionFeatures) -> Measurement:
-    """Share of frames in which the body lies stretched out, or stands on its head, as if another axis were up."""
+    """Share of frames in which the body lies stretched out or stands on its head, as if another axis were up."""
     places = features.places("pelvis", "neck", "left_ankle", "right_ankle")
     if places is None or len(features) < 2:
         return Measurement.empty()
     up = normalize_safely(places[:, 1] - places[:, 0])
-    stretched = np.einsum("ti,ti->t", normalize_safely(places[:, 0] - places[:, 2:].mean(axis=1)), up) > _STRETCHED
-    lies = (up[:, 1] < _UPRIGHT) & stretched
-    return Measurement.from_scalar(float(lies.mean()))
+    legs_up = normalize_safely(places[:, 0] - places[:, 2:].mean(axis=1))
+    is_stretched = np.einsum("ti,ti->t", legs_up, up) > _STRETCHED_COSINE
+    is_lying = (up[:, 1] < _UPRIGHT_COSINE) & is_stretched
+    return Measurement.from_scalar(float(is_lying.mean()))
 
 
-_STRETCHED, _UPRIGHT = 0.7, 0.4
-"""Cosines: of the angle between trunk and legs of somebody who stands, and of a trunk's angle to the vertical."""
+_STRETCHED_COSINE = 0.7
+"""Least cosine of the angle between trunk and legs of a stretched body."""
+_UPRIGHT_COSINE = 0.4
+"""Least cosine of the angle between an upright trunk and the vertical."""

@@ -21,40 +21,41 @@ from .rules import RULES
 
 @dataclass(frozen=True)
 class RuleChoice:
-    """Which rules count, each by its code, its name, or first letters of its code; `ignore` is stronger."""
+    """The rules to check, each by its code, its name, or the first letters of its code; `ignore` wins over `select`."""
 
     select: tuple[str, ...] = ()
-    """The rules that count; empty for all."""
+    """The rules to check; empty for all."""
     ignore: tuple[str, ...] = ()
+    """The rules to leave out."""
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    """By code, where they are other than the table's."""
+    """Thresholds that replace those of the table, by rule."""
 
     def __post_init__(self) -> None:
         for word in (*self.select, *self.ignore, *self.thresholds):
             if not any(_matches(word, rule) for rule in RULES):
-                known = ", ".join(f"{rule.code} ({rule.name})" for rule in RULES)
-                raise SettingError(f"no rule is called {word!r}; there are {known}")
+                names = ", ".join(f"{rule.code} ({rule.name})" for rule in RULES)
+                raise SettingError(f"no rule is called {word!r}; there are {names}")
         for word, value in self.thresholds.items():
             if not math.isfinite(value):
                 raise SettingError(f"the threshold of {word} must be a finite number, got {value}")
 
     def narrow(self, select: Sequence[str], ignore: Sequence[str]) -> Self:
-        """With another selection where there is one, and more that is ignored."""
+        """Return the choice with another selection, if one is given, and with more rules ignored."""
         return replace(self, select=tuple(select) or self.select, ignore=(*self.ignore, *ignore))
 
     def select_rules(self, rules: Sequence[Rule]) -> list[Rule]:
-        """The rules that count, with their thresholds."""
-        counting = [
-            rule
-            for rule in rules
-            if (not self.select or any(_matches(word, rule) for word in self.select))
-            and not any(_matches(word, rule) for word in self.ignore)
-        ]
-        return [self._with_threshold(rule) for rule in counting]
+        """Return the chosen rules, with their thresholds."""
+        return [self._with_threshold(rule) for rule in rules if self._is_chosen(rule)]
+
+    def _is_chosen(self, rule: Rule) -> bool:
+        is_selected = not self.select or any(_matches(word, rule) for word in self.select)
+        return is_selected and not any(_matches(word, rule) for word in self.ignore)
 
     def _with_threshold(self, rule: Rule) -> Rule:
-        own = next((value for word, value in self.thresholds.items() if _matches(word, rule)), rule.threshold)
-        return replace(rule, threshold=own)
+        for word, threshold in self.thresholds.items():
+            if _matches(word, rule):
+                return replace(rule, threshold=threshold)
+        return rule
 
 
 def _matches(word: str, rule: Rule) -> bool:
@@ -62,21 +63,31 @@ def _matches(word: str, rule: Rule) -> bool:
 
 
 def check(motion: Motion, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Finding]:
-    """What is physically implausible about a motion, rule by rule and each in the order of time; often nothing.
+    """Find what is physically implausible about a motion.
 
-    Steps, seats and treadmills are not known here; `selfcorrect check` infers them. select, ignore: codes or names of
-    rules, or first letters of codes. Raises SettingError for unknown ones. Warns of a
-    rule that could not be measured.
+    Steps, seats and treadmills are not known here; `selfcorrect check` infers them. A rule that could not be measured
+    causes a RuntimeWarning.
+
+    Args:
+        motion: Motion of T frames.
+        select: Codes or names of the rules to check, or first letters of codes; empty for all.
+        ignore: Rules to leave out, given likewise; these win over `select`.
+
+    Returns:
+        The findings, rule by rule and in the order of time within a rule; empty for a plausible motion.
+
+    Raises:
+        SettingError: A rule is unknown.
     """
-    checkup = check_with(motion, RuleChoice(tuple(select), tuple(ignore)))
-    for note in checkup.notes:
+    result = check_with(motion, RuleChoice(tuple(select), tuple(ignore)))
+    for note in result.notes:
         warnings.warn(note, RuntimeWarning, stacklevel=2)
-    return list(checkup.findings)
+    return list(result.findings)
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What rules found in a motion, rule by rule, and a sentence for each rule that could not be measured."""
+    """Findings of the rules in a motion, rule by rule, and a sentence for each rule that could not be measured."""
 
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
@@ -88,27 +99,34 @@ class CheckResult:
 def check_with(
     motion: Motion, choice: RuleChoice, infer: Callable[[Motion], Surroundings] = lambda _: Surroundings()
 ) -> CheckResult:
-    """What the chosen rules find, those of physics left out.
+    """Apply the chosen rules to a motion, except those of physics.
 
-    infer: finds what carries a motion. It is asked where a rule of the floor is broken, and all are applied anew.
+    Args:
+        motion: Motion of T frames.
+        choice: The rules to apply, with their thresholds.
+        infer: Finds the steps, seats and treadmill that carry a motion. It is called if a rule of the floor is broken;
+            then all rules are applied again.
+
+    Returns:
+        Findings, and notes about rules that could not be measured.
     """
     if not len(motion):
         return CheckResult()
     rules = [rule for rule in choice.select_rules(RULES) if rule.measure]
-    checkup = _check_rules(rules, MotionFeatures(motion))
-    if not any(finding.code in _OF_SURROUNDINGS for finding in checkup.findings):
-        return checkup
+    result = _check_rules(rules, MotionFeatures(motion))
+    if not any(finding.code in _OF_SURROUNDINGS for finding in result.findings):
+        return result
     step = "steps, seats and treadmills were not looked for"
-    around, note = attempted(step, partial(infer, motion), Surroundings())
-    if around.supports and is_lifted(MotionFeatures(motion, around)):
-        around = Surroundings(belt_m=around.belt_m)
-    if around.supports or around.belt_m is not None:
-        checkup = _check_rules(rules, MotionFeatures(motion, around))
-    return checkup + CheckResult(notes=(note,) if note else ())
+    surroundings, note = attempted(step, partial(infer, motion), Surroundings())
+    if surroundings.supports and is_lifted(MotionFeatures(motion, surroundings)):
+        surroundings = Surroundings(belt_m=surroundings.belt_m)
+    if surroundings.supports or surroundings.belt_m is not None:
+        result = _check_rules(rules, MotionFeatures(motion, surroundings))
+    return result + CheckResult(notes=(note,) if note else ())
 
 
 _OF_SURROUNDINGS = ("F1", "F2", "F3", "F4")
-"""Rules that steps, seats and treadmills break where they are not known."""
+"""Codes of rules that unknown steps, seats and treadmills break."""
 
 
 def _check_rules(rules: Sequence[Rule], features: MotionFeatures) -> CheckResult:
@@ -117,8 +135,8 @@ def _check_rules(rules: Sequence[Rule], features: MotionFeatures) -> CheckResult
 
 def _apply_rule(rule: Rule, features: MotionFeatures) -> CheckResult:
     step = f"rule {rule.code} was left out"
-    found, note = attempted(step, partial(_findings, rule, features), [])
-    return CheckResult(tuple(found), (note,) if note else ())
+    findings, note = attempted(step, partial(_findings, rule, features), [])
+    return CheckResult(tuple(findings), (note,) if note else ())
 
 
 def _findings(rule: Rule, features: MotionFeatures) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Rules and what they find: data only, words are made where they are shown."""
+"""Rules and their findings as data; sentences are built where they are shown."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .motion_features import MotionFeatures
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """What a rule measures: values (T, K) per frame and thing, and the names of the K things (joints, bones, feet).
+    """Values (T, K) of a rule per frame and thing, and the names of the K things (joints, bones, feet).
 
-    NaN where nothing can be said. What is measured of a motion as a whole has one row.
+    NaN means that nothing can be said. A measurement of a motion as a whole has one row.
     """
 
     values: np.ndarray
@@ -22,39 +22,39 @@ class Measurement:
 
     @classmethod
     def empty(cls) -> Measurement:
-        """Of a motion that does not show what the rule looks at."""
+        """Return the measurement of a motion that lacks what the rule looks at."""
         return cls(np.zeros((0, 0)), ())
 
     @classmethod
     def from_scalar(cls, value: float, thing: str = "body") -> Measurement:
-        """One value for the motion as a whole."""
+        """Return one value for the motion as a whole."""
         return cls(np.array([[value]]), (thing,))
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule is broken where what it measures exceeds the threshold, for at least so long."""
+    """A rule, which is broken while its measurement exceeds the threshold for at least `least_s`."""
 
     code: str
-    """Stable name, by which rules are chosen."""
+    """Stable identifier, by which rules are chosen."""
     name: str
-    tells: str
-    """What is wrong, in a sentence."""
+    summary: str
+    """What is wrong, in one sentence."""
     threshold: float
     unit: str
-    says: str
-    """The same of a finding, with {value} in `unit`."""
+    message: str
+    """Text of a finding, with {value} in `unit`."""
     source: str
-    """Where the threshold comes from."""
+    """Origin of the threshold."""
     measure: Callable[[MotionFeatures], Measurement] | None
-    """What it measures; None where that needs a body with masses."""
+    """Function that measures a motion; None if that needs a body with masses."""
     least_s: float = 0.0
-    """For how long it must be broken, seconds; 0 for a single frame."""
+    """Least duration for which the rule must be broken, seconds; 0 for a single frame."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule broken in frames `start` to `stop` (exclusive), most in `frame`: by `value`, at the joint `thing`."""
+    """A rule broken in frames `start` to `stop` (exclusive), most in `frame`: by `value`, at the first of `things`."""
 
     code: str
     name: str
@@ -65,49 +65,70 @@ class Finding:
     threshold: float
     unit: str
     things: tuple[str, ...]
-    """All that broke the rule then, the worst first."""
+    """All things that broke the rule in that time, the worst first."""
     says: str
+    """Text of the finding, with {value} in `unit`."""
 
     @property
     def severity(self) -> float:
-        """How many times the threshold, where that is positive."""
+        """Ratio of the value to the threshold if that is positive, otherwise 1."""
         return self.value / self.threshold if self.threshold > 0 else 1.0
 
     def words(self) -> str:
-        """What is wrong, with the value."""
+        """Return what is wrong, with the value."""
         return self.says.format(value=self.value)
 
     def __str__(self) -> str:
-        where = f"frame {self.start}" if self.stop - self.start == 1 else f"frames {self.start}–{self.stop - 1}"
-        at = (
-            "" if self.things == ("body",) else f", {', '.join(self.things[:3])}{', …' if len(self.things) > 3 else ''}"
-        )
-        return f"{self.code} {self.name}: {where}{at}: {self.words()}"
+        frames = f"frame {self.start}" if self.stop - self.start == 1 else f"frames {self.start}–{self.stop - 1}"
+        things = ""
+        if self.things != ("body",):
+            things = ", " + ", ".join(self.things[:3]) + (", …" if len(self.things) > 3 else "")
+        return f"{self.code} {self.name}: {frames}{things}: {self.words()}"
 
 
 def find_violations(rule: Rule, measured: Measurement, frames: int, fps: float) -> list[Finding]:
-    """Where a rule is broken in a motion of so many frames, in the order of time."""
+    """Find where a motion breaks a rule.
+
+    Args:
+        rule: The rule, with its threshold and least duration.
+        measured: Its measurement of the motion.
+        frames: Number of frames of the motion.
+        fps: Frames per second.
+
+    Returns:
+        The findings in the order of time.
+    """
     if not measured.values.size:
         return []
-    broken = measured.values > rule.threshold  # False for NaN
-    spans = [(0, frames)] if len(measured.values) == 1 and broken.any() else find_runs(np.asarray(broken.any(axis=1)))
-    least = max(1, round(rule.least_s * fps))
-    return [_finding(rule, measured, *span) for span in spans if span[1] - span[0] >= least]
+    is_broken = measured.values > rule.threshold  # False for NaN
+    if len(measured.values) == 1 and is_broken.any():
+        spans = [(0, frames)]
+    else:
+        spans = find_runs(np.asarray(is_broken.any(axis=1)))
+    shortest = max(1, round(rule.least_s * fps))
+    return [_finding(rule, measured, start, stop) for start, stop in spans if stop - start >= shortest]
 
 
 def find_runs(broken: np.ndarray) -> list[tuple[int, int]]:
-    """Start and stop of each run of True in (T,)."""
+    """Return start and stop (exclusive) of each run of True in (T,)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], broken, [False]]).astype(int)))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def _finding(rule: Rule, measured: Measurement, start: int, stop: int) -> Finding:
-    inside = np.nan_to_num(measured.values[start:stop], nan=-np.inf)
-    frame, thing = np.unravel_index(inside.argmax(), inside.shape)
-    worst = inside.max(axis=0)
-    order = [int(one) for one in np.argsort(-worst, kind="stable") if worst[one] > rule.threshold]
-    things = tuple(measured.things[one] for one in order)
-    value = float(inside[frame, thing])
+    values = np.nan_to_num(measured.values[start:stop], nan=-np.inf)
+    frame, thing = np.unravel_index(values.argmax(), values.shape)
+    worst = values.max(axis=0)
+    order = [int(index) for index in np.argsort(-worst, kind="stable") if worst[index] > rule.threshold]
     return Finding(
-        rule.code, rule.name, start, stop, start + int(frame), value, rule.threshold, rule.unit, things, rule.says
+        code=rule.code,
+        name=rule.name,
+        start=start,
+        stop=stop,
+        frame=start + int(frame),
+        value=float(values[frame, thing]),
+        threshold=rule.threshold,
+        unit=rule.unit,
+        things=tuple(measured.things[index] for index in order),
+        says=rule.message,
     )

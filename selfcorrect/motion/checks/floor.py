@@ -1,4 +1,4 @@
-"""Rules of the floor: under it, hovering over it, sliding on it, and whether it is where it should be."""
+"""Rules of the floor: bodies below it, hovering above it, sliding on it, and floors that are not at y = 0."""
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
@@ -7,23 +7,32 @@ from .findings import Measurement, find_runs
 from .motion_features import MotionFeatures
 
 GRAVITY_M_S2 = 9.81
-LOW_M, OTHERS_LOW_M = 0.05, 0.03
-"""Soles, and the surface of other joints, that are this near to the floor may stand on it."""
+LOW_M = 0.05
+"""Soles below this height may stand on the floor."""
+OTHERS_LOW_M = 0.03
+"""Height below which the surface of other joints may rest on the floor."""
 
 
-HIGH_M, _FALLING = 0.05, 0.5
-"""A body so high has left the floor; in flight, until it is back, it falls at this share of g or more, on average and
-most of the time."""
+HIGH_M = 0.05
+"""A body above this height has left the floor."""
+_FALLING = 0.5
+"""In flight a body falls at this share of g or more, on average and in most frames."""
 
-_LIFTED_M_S, _LIFT_S, _AROUND_S = 0.5, 0.06, 0.3
-"""Both feet rise or sink faster than this, for so long, so near to the time of a support, where a body is lifted."""
+_LIFTED_M_S = 0.5
+"""Both feet of a lifted body rise or sink faster than this."""
+_LIFT_S = 0.06
+"""Least duration of a lift."""
+_AROUND_S = 0.3
+"""Largest time between a lift and the beginning or end of a support."""
 
-_WHILE_S, _CARRIED_S = 0.7, 0.3
-"""Time within which something must stand still, and the part of it during which soles must carry the body."""
+_WHILE_S = 0.7
+"""Time within which something must stand still."""
+_CARRIED_S = 0.3
+"""Part of that time during which soles must carry the body."""
 
 
 def depth_m(features: MotionFeatures) -> Measurement:
-    """How deep the body surface and soles are below the floor."""
+    """Depth of the body surface and of the soles below the floor."""
     if not features.has_feet:
         return Measurement.empty()
     surface_m, names = features.surface_m
@@ -32,37 +41,39 @@ def depth_m(features: MotionFeatures) -> Measurement:
 
 
 def hover_m(features: MotionFeatures) -> Measurement:
-    """How high the body is above the floor where, from leaving it to coming back, it does not fall as in flight."""
+    """Height of the body above the floor if, from leaving it to coming back, it does not fall as in flight."""
     if not features.has_feet or len(features) < 5:
         return Measurement.empty()
     values = np.zeros(len(features))
     for start, stop in find_runs(features.clear_m > HIGH_M):
-        falls_m_s2 = features.falls_m_s2[start:stop]  # who is lifted and let down falls as much on average
+        falls_m_s2 = features.falls_m_s2[start:stop]
+        # The mean is not enough: a body that is lifted and let down falls as much on average.
         if min(falls_m_s2.mean(), np.median(falls_m_s2)) < _FALLING * GRAVITY_M_S2:
             values[start:stop] = features.clear_m[start:stop]
     return Measurement(values[:, None], ("body",))
 
 
 def slide_m_s(features: MotionFeatures) -> Measurement:
-    """Speed of the point of the soles that moves least, at its least within a while: somewhere and sometime they stand.
+    """Least speed, within a while, of the slowest point of the soles: a standing foot has one that does not move.
 
-    A foot that turns on its ball, rolls, or is drawn along while the other stands is no slide. While soles do not carry
-    the body alone, in flight or with hands or knees down, nothing can be said.
+    A foot that turns on its ball, rolls, or is drawn along while the other stands does not slide. While soles are not
+    the only support, in flight or with hands or knees down, nothing can be said.
     """
     window = max(round(_WHILE_S * features.fps), 1)
     if not features.has_feet or len(features) < max(window, 5):
         return Measurement.empty()
     points_m = _sole_lines_m(features)
-    low = points_m[..., 1] < LOW_M
+    is_low = points_m[..., 1] < LOW_M
     speeds = np.linalg.norm(np.gradient(points_m[..., [0, 2]], 1 / features.fps, axis=0), axis=-1)
-    held = features.falls_m_s2 < _FALLING * GRAVITY_M_S2  # something must carry it: it does not fall as in flight
-    touching = low.any(axis=1) & held
-    others = features.surface_m[0].min(axis=1) < OTHERS_LOW_M
-    slowest = np.where(touching, np.where(low, speeds, np.inf).min(axis=1), np.inf)
+    is_carried = features.falls_m_s2 < _FALLING * GRAVITY_M_S2  # something carries a body that does not fall
+    is_touching = is_low.any(axis=1) & is_carried
+    others_low = features.surface_m[0].min(axis=1) < OTHERS_LOW_M
+    slowest = np.where(is_touching, np.where(is_low, speeds, np.inf).min(axis=1), np.inf)
     least = minimum_filter1d(slowest, window, mode="nearest")
-    carried = uniform_filter1d(touching.astype(float), window, mode="nearest") * window >= _CARRIED_S * features.fps
-    known = carried & np.logical_not(maximum_filter1d(others, window, mode="nearest"))
-    values = maximum_filter1d(np.where(known & np.isfinite(least), least, 0.0), window, mode="nearest")
+    touching_frames = uniform_filter1d(is_touching.astype(float), window, mode="nearest") * window
+    stands = touching_frames >= _CARRIED_S * features.fps
+    is_known = stands & np.logical_not(maximum_filter1d(others_low, window, mode="nearest"))
+    values = maximum_filter1d(np.where(is_known & np.isfinite(least), least, 0.0), window, mode="nearest")
     return Measurement(values[:, None], ("feet",))
 
 
@@ -70,40 +81,42 @@ def _sole_lines_m(features: MotionFeatures) -> np.ndarray:
     """(T, P, 3) points of the soles above the floor: their corners, and seven along the middle of each foot."""
     feet_m = features.soles_m.reshape(len(features), 2, -1, 3)
     middle_m = feet_m.reshape(len(features), 2, -1, 2, 3).mean(axis=3)  # heel, ball if there is one, tip
-    at = np.linspace(0, middle_m.shape[2] - 1, 7)
-    before = np.minimum(at.astype(int), middle_m.shape[2] - 2)
-    share = (at - before)[:, None]
+    positions = np.linspace(0, middle_m.shape[2] - 1, 7)
+    before = np.minimum(positions.astype(int), middle_m.shape[2] - 2)
+    share = (positions - before)[:, None]
     line_m = (1 - share) * middle_m[:, :, before] + share * middle_m[:, :, before + 1]
     return np.concatenate([feet_m, line_m], axis=2).reshape(len(features), -1, 3)
 
 
 def is_lifted(features: MotionFeatures) -> bool:
-    """Whether a body comes onto what is taken for its supports, or leaves them, with both feet at once without falling.
+    """Return whether a body comes onto its inferred supports, or leaves them, with both feet at once without falling.
 
-    People step onto a stool with one foot, or jump. Where the body of a file is lifted, what seems to carry it is none.
+    People step onto a stool with one foot, or jump. If the body of a file is lifted, the inferred supports are wrong.
     """
     if not features.has_feet or len(features) < 2:
         return False
     feet_m = MotionFeatures(features.motion).soles_m[..., 1].reshape(len(features), 2, -1).min(axis=2)
     up_m_s = np.gradient(feet_m, 1 / features.fps, axis=0)
-    together = (up_m_s.prod(axis=1) > 0) & (np.abs(up_m_s).min(axis=1) > _LIFTED_M_S)
-    around = _AROUND_S * features.fps
+    both_move = (up_m_s.prod(axis=1) > 0) & (np.abs(up_m_s).min(axis=1) > _LIFTED_M_S)
+    margin = _AROUND_S * features.fps
     edges = [
         edge
         for support in features.around.supports
         if support.part.endswith("foot")
         for edge in (support.first, support.last)
     ]
-    lifts = [(start, stop) for start, stop in find_runs(together) if stop - start >= max(2, _LIFT_S * features.fps)]
-    return any(
-        features.falls_m_s2[start:stop].mean() < _FALLING * GRAVITY_M_S2
-        and any(start - around <= edge <= stop + around for edge in edges)
-        for start, stop in lifts
-    )
+    shortest = max(2, _LIFT_S * features.fps)
+    for start, stop in find_runs(both_move):
+        is_near_support = any(start - margin <= edge <= stop + margin for edge in edges)
+        if stop - start < shortest or not is_near_support:
+            continue
+        if features.falls_m_s2[start:stop].mean() < _FALLING * GRAVITY_M_S2:
+            return True
+    return False
 
 
 def floor_offset_m(features: MotionFeatures) -> Measurement:
-    """How far the floor that the feet show is from y = 0; nothing of a body on several grounds."""
+    """Distance from y = 0 of the floor that the feet show; empty for a body on several grounds."""
     if features.around.supports:
         return Measurement.empty()
     return Measurement.from_scalar(abs(features.ground_m)) if features.has_feet else Measurement.empty()

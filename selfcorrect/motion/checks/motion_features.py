@@ -1,4 +1,4 @@
-"""A motion as rules look at it: places, speeds, soles and the centre of mass, each worked out once and when needed."""
+"""Features of a motion that rules read: positions, speeds, soles, centre of mass, each computed once on demand."""
 
 from dataclasses import replace
 from functools import cached_property, partial
@@ -17,13 +17,16 @@ from ..skeleton import strip_side
 from ..support import Surroundings, gripping, ground_heights_m
 
 FLOOR_ELSEWHERE_M = 0.08
-"""A floor further from y = 0 is elsewhere as a whole; heights are then those above it."""
+"""A floor further from y = 0 than this belongs to a body that is elsewhere as a whole; heights are then relative to
+it."""
 
-_AT_FLOOR_M, _SELDOM = 0.04, 0.1
-"""Feet this near to y = 0, in more than this share of frames, show that the floor is there and other frames wrong."""
+_AT_FLOOR_M = 0.04
+"""Feet this near to y = 0 are on a floor there."""
+_SELDOM = 0.1
+"""If feet are there in more than this share of frames, the floor is at y = 0 and other frames are wrong."""
 
 _PASSING_M_S = 0.2
-"""Feet that go up or down faster do not stand, wherever they are."""
+"""Feet that go up or down faster than this do not stand, wherever they are."""
 
 HAND_M = 0.19
 """Length of an adult's hand, which may reach further than the wrist (Winter 2009, figure 4.1)."""
@@ -33,21 +36,21 @@ _MASS_PERCENT = {
     "pelvis": 11.2, "spine1": 7.0, "spine2": 9.0, "spine3": 14.8, "neck": 1.6, "head": 5.3, "hip": 7.9, "knee": 8.4,
     "ankle": 3.3, "foot": 0.7, "shoulder": 2.2, "elbow": 2.0, "wrist": 1.2,
 }  # fmt: skip
-"""Shares of the body's mass seen as points at the joints: half of each segment of de Leva 1996 at either end."""
+"""Percentages of the body's mass as points at the joints: half of each segment of de Leva 1996 at either end."""
 
 
 class MotionFeatures:
-    """A motion of T frames, J joints, and what can be seen of it. Body joints are those that are parts."""
+    """Features of a motion of T frames, J joints and B body joints, which are those with an anatomical part."""
 
     def __init__(self, motion: Motion, around: Surroundings | None = None) -> None:
-        """Of a motion and what carries it beside the floor at rest; on a treadmill, as seen from its belt."""
+        """Take a motion and what carries it besides the floor; motions on a treadmill are seen from its belt."""
         motion = OnFloor.of(level_feet(motion)).motion if len(motion) else motion
         self.around = around or Surroundings()
         if self.around.belt_m is not None:
             motion = replace(motion, root_m=motion.root_m - self.around.belt_m)
         self.motion, self.skeleton, self.fps = motion, motion.skeleton, motion.fps
-        known = [joint for joint, part in enumerate(motion.skeleton.parts) if part]
-        self.joints = known or list(range(len(motion.skeleton)))
+        body_joints = [joint for joint, part in enumerate(motion.skeleton.parts) if part]
+        self.joints = body_joints or list(range(len(motion.skeleton)))
         self.names = tuple(motion.skeleton.names[joint] for joint in self.joints)
 
     def __len__(self) -> int:
@@ -59,32 +62,32 @@ class MotionFeatures:
 
     @property
     def positions_m(self) -> np.ndarray:
-        """(T, J, 3) of all joints, world."""
+        """(T, J, 3) world positions of all joints."""
         return self._poses[0]
 
     @property
     def orientations(self) -> np.ndarray:
-        """(T, J, 4) of all joints, world."""
+        """(T, J, 4) world orientations of all joints."""
         return self._poses[1]
 
     @cached_property
     def body_m(self) -> np.ndarray:
-        """(T, B, 3) of the body's joints."""
+        """(T, B, 3) world positions of the body's joints."""
         return self.positions_m[:, self.joints]
 
     @cached_property
     def steps_m(self) -> np.ndarray:
-        """(T − 1, B, 3) from frame to frame."""
+        """(T − 1, B, 3) displacements of the body's joints from frame to frame."""
         return np.diff(self.body_m, axis=0)
 
     def places(self, *parts: str) -> np.ndarray | None:
-        """(T, P, 3) of parts; None where the skeleton lacks one."""
+        """Return the positions (T, P, 3) of parts; None if the skeleton lacks one."""
         joints = [self.skeleton.joint(part) for part in parts]
         return None if None in joints else self.positions_m[:, np.array(joints, dtype=int)]
 
     @cached_property
     def has_feet(self) -> bool:
-        """Whether both ankles are known, without which there are no soles."""
+        """Whether the skeleton has both ankles, without which there are no soles."""
         return None not in (self.skeleton.joint("left_ankle"), self.skeleton.joint("right_ankle"))
 
     @cached_property
@@ -104,12 +107,12 @@ class MotionFeatures:
 
     @cached_property
     def _soles_m(self) -> np.ndarray:
-        """(T, P, 3) of the soles' corners, world."""
+        """(T, P, 3) world positions of the soles' corners."""
         return in_chunks(partial(world_sole_points, self.skeleton), *self._poses)
 
     @cached_property
     def soles_m(self) -> np.ndarray:
-        """(T, P, 3) of the soles' corners above what is beneath, left foot first."""
+        """(T, P, 3) soles' corners relative to the ground below them, left foot first."""
         if self.motion.ground is not None:
             return self.motion.ground.standing_on(self._soles_m)
         beneath_m = self._beneath_m[:, [self.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]]
@@ -119,15 +122,15 @@ class MotionFeatures:
 
     @cached_property
     def _beneath_m(self) -> np.ndarray:
-        """(T, J) height of what is beneath each joint: the floor, or what carries its part of the body."""
+        """(T, J) height of the floor, or of the support of its part of the body, below each joint."""
         relative = tuple(support.shift((0.0, -self.ground_m, 0.0)) for support in self.around.supports)
         beneath_m = self.ground_m + ground_heights_m(self.skeleton, relative, len(self))
-        known = self.motion.ground
-        return beneath_m if known is None else np.maximum(beneath_m, known.beneath_m(self.positions_m))
+        ground = self.motion.ground
+        return beneath_m if ground is None else np.maximum(beneath_m, ground.beneath_m(self.positions_m))
 
     @cached_property
     def surface_m(self) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Heights (T, F) of the lowest surface around joints but the feet above what is beneath, and their names."""
+        """Heights (T, F) of the lowest surface around joints, except the feet, above the ground, and their names."""
         radii = {joint: SURFACE_RADII_M.get(strip_side(self.skeleton.parts[joint])) for joint in self.joints}
         around = [(joint, radius) for joint, radius in radii.items() if radius is not None]
         joints = [joint for joint, _ in around]
@@ -142,14 +145,14 @@ class MotionFeatures:
 
     @cached_property
     def lowest_m(self) -> np.ndarray:
-        """(T,) height of the body's lowest point above what is beneath it."""
+        """(T,) height of the body's lowest point above the ground below it."""
         return np.minimum(self.surface_m[0].min(axis=1, initial=np.inf), self.soles_m[..., 1].min(axis=1))
 
     @cached_property
     def clear_m(self) -> np.ndarray:
-        """(T,) how far above what is beneath everything certainly is, hands included wherever they may point.
+        """(T,) height above the ground of everything, hands included wherever they may point.
 
-        Nothing is while a hand holds on to something.
+        It is 0 while a hand grips something.
         """
         wrists = [at for at, joint in enumerate(self.joints) if self.skeleton.parts[joint].endswith("_wrist")]
         hands_m = self.body_m[:, wrists, 1].min(axis=1, initial=np.inf) - self.ground_m - HAND_M
@@ -164,11 +167,11 @@ class MotionFeatures:
 
     @cached_property
     def centre_m(self) -> np.ndarray:
-        """(T, 3) of the centre of mass, of point masses at the joints."""
+        """(T, 3) centre of mass, of point masses at the joints."""
         return np.einsum("tji,j->ti", self.body_m, self.mass_shares)
 
     @cached_property
     def mass_shares(self) -> np.ndarray:
-        """(B,) of the body's mass, as points at its joints."""
+        """(B,) shares of the body's mass, as points at its joints."""
         shares = np.array([_MASS_PERCENT.get(strip_side(self.skeleton.parts[joint]), 0.0) for joint in self.joints])
         return shares / max(float(shares.sum()), 1e-9)

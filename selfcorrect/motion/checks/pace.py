@@ -10,16 +10,20 @@ from .motion_features import MotionFeatures
 from .walking import walking_pace, walks_at_another_pace
 
 _CLEAR_M = 0.04
-_SHORTEST_S, _FEWEST = 0.12, 6
-"""A flight: everything so far above the floor, for so long and so many frames."""
+"""Everything is higher above the floor than this in a flight."""
+_SHORTEST_S = 0.12
+"""Least duration of a flight."""
+_FEWEST_FRAMES = 6
+"""Least number of frames of a flight."""
 
-_LEAST_ARC_M, _ROUGH = 0.08, 0.055
-"""Least height of a flight's parabola, and the largest distance of the centre of mass from it, over that height. In
-lower or rougher ones toes or hands still touch something."""
+_LEAST_ARC_M = 0.08
+"""Least height of a flight's parabola. In lower ones toes or hands still touch something."""
+_ROUGH = 0.055
+"""Largest distance of the centre of mass from the parabola, over its height."""
 
 
 def pace(features: MotionFeatures) -> float | None:
-    """Playback speed relative to real time; None where neither flights nor walking determine it.
+    """Playback speed relative to real time; None if neither flights nor walking determine it.
 
     Walks with usual steps count as real time: two signs are required.
     """
@@ -31,7 +35,7 @@ def pace(features: MotionFeatures) -> float | None:
 
 
 def flight_pace(features: MotionFeatures) -> float | None:
-    """Playback speed relative to real time in a motion's flights; None where there are no usable ones."""
+    """Playback speed relative to real time in a motion's flights; None if no flight is usable."""
     falls = [fall for start, stop in _flights(features) if (fall := _fall_m_s2(features, start, stop)) is not None]
     if not falls:
         return None
@@ -41,30 +45,31 @@ def flight_pace(features: MotionFeatures) -> float | None:
 
 
 def _flights(features: MotionFeatures) -> list[tuple[int, int]]:
-    least = max(_FEWEST, round(_SHORTEST_S * features.fps))
+    least = max(_FEWEST_FRAMES, round(_SHORTEST_S * features.fps))
     return [(start, stop) for start, stop in find_runs(features.clear_m > _CLEAR_M) if stop - start >= least]
 
 
 def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> tuple[float, int] | None:
-    """Downward acceleration of the centre of mass in a flight and the flight's frames; None for what is no parabola."""
+    """Downward acceleration of the centre of mass in a flight, and its number of frames; None if it is no parabola."""
     heights = features.centre_m[start:stop, 1]
     times = np.arange(len(heights)) / features.fps
     curve, slope, level = np.polyfit(times, heights, 2)
     residual_m = float(np.abs(heights - np.polyval((curve, slope, level), times)).max())
-    rises, falls = slope > 0, slope + 2 * curve * times[-1] < 0
+    rises_then_falls = slope > 0 and slope + 2 * curve * times[-1] < 0
     arc_m = -float(curve) * times[-1] ** 2 / 4
-    free = rises and falls and arc_m > _LEAST_ARC_M and residual_m < _ROUGH * arc_m
-    return (-2 * float(curve), len(heights)) if free else None
+    is_flight = rises_then_falls and arc_m > _LEAST_ARC_M and residual_m < _ROUGH * arc_m
+    return (-2 * float(curve), len(heights)) if is_flight else None
 
 
 def pace_deviation(features: MotionFeatures) -> Measurement:
-    """By which factor time runs too fast or too slow for gravity, less 1."""
-    found = pace(features)
-    if found is None:
+    """Factor, less 1, by which time runs too fast or too slow for gravity."""
+    speed = pace(features)
+    if speed is None:
         return Measurement.empty()
-    return Measurement.from_scalar(max(found, 1 / max(found, 1e-3)) - 1, "too fast" if found > 1 else "too slow")
+    factor = max(speed, 1 / max(speed, 1e-3))
+    return Measurement.from_scalar(factor - 1, "too fast" if speed > 1 else "too slow")
 
 
 def rate_factor(features: MotionFeatures) -> Measurement:
-    """How many times faster or slower than 35 frames per second the motion was recorded."""
+    """Ratio, at least 1, of the recording's frame rate to 35 frames per second, or its inverse."""
     return Measurement.from_scalar(max(features.fps / 35.0, 35.0 / features.fps))

@@ -1,4 +1,4 @@
-"""Rules of continuity: jitter, spikes, splices, frames that repeat, and motions that do not move."""
+"""Rules of continuity: jitter, spikes, splices, repeated frames, and motions that do not move."""
 
 import numpy as np
 from scipy.ndimage import median_filter
@@ -8,63 +8,71 @@ from .motion_features import MotionFeatures
 
 _WINDOW_S = 0.5
 _NOISE_RATIO = 2.0
-"""Of fourth to second differences; that of white noise is √(70/6) = 3.4, that of a motion sampled finely near 0."""
+"""Least ratio of fourth to second differences of noise; white noise has √(70/6) = 3.4, a finely sampled motion nearly
+0."""
 
 
 def noise_m(features: MotionFeatures) -> Measurement:
-    """White noise on the median joint's place, its standard deviation in a direction, half a second around each frame.
+    """Standard deviation, per axis, of white noise on the median joint's position, over half a second.
 
-    Fourth differences of places measure it; where they are not much larger than second differences, as those of noise
-    are and those of fast motion are not, there is none.
+    Fourth differences of positions measure it. There is no noise unless they are much larger than second differences,
+    as those of noise are and those of fast motion are not.
     """
     if len(features) < 9:
         return Measurement.empty()
-    second, fourth = (_level(features, order) for order in (2, 4))
+    second = _difference_level(features, 2)
+    fourth = _difference_level(features, 4)
     level = np.where(fourth > _NOISE_RATIO * second, fourth / np.sqrt(70.0), 0.0)
     return Measurement(np.pad(np.median(level, axis=1), (2, 2), mode="edge")[:, None], ("body",))
 
 
-def _level(features: MotionFeatures, order: int) -> np.ndarray:
-    """(T − 4, B) typical size in a direction of the differences of an order, around frames 2 to T − 3."""
+def _difference_level(features: MotionFeatures, order: int) -> np.ndarray:
+    """(T − 4, B) typical size per axis of the differences of an order, around frames 2 to T − 3."""
     differences = np.linalg.norm(np.diff(features.body_m, order, axis=0), axis=-1) / np.sqrt(3.0)
     inner = differences[1:-1] if order == 2 else differences
     window = min(len(inner), max(5, round(_WINDOW_S * features.fps)))
     return median_filter(inner, size=(window, 1), mode="nearest")
 
 
-_STEP_S, _LONGER_S, _GROWS = 1 / 30, 0.1, 3.0
-"""Time between places whose differences show a random walk, a longer one, and a least growth from one to the other.
-That growth is of the squared remainder that a body's motion leaves. It is 6 times and more in CMU's training clips of
-runners."""
+_STEP_S = 1 / 30
+"""Time between positions whose differences show a random walk."""
+_LONGER_S = 0.1
+"""Longer time, over which the body's share has grown."""
+_GROWTH = 3.0
+"""Least growth from the shorter to the longer time of the squared remainder that a body's motion leaves. It is 6 times
+and more in CMU's training clips of runners."""
 
 _MEDIAN_OF_TWO = float(np.sqrt(2 * np.log(2)))
 """Median length of vectors of two standard normal numbers."""
 
 
 def wandering_m(features: MotionFeatures) -> Measurement:
-    """How far a random walk along the floor takes the whole body within a second.
+    """Distance that a random walk along the floor takes the whole body within a second.
 
     Steps of such a walk are independent of each other and common to all joints, those of standing feet included. A
-    body's motion moves its joints apart, so fourth differences of places leave little in common. That remainder grows
-    with the time between places, whereas that of a random walk stays. So the part that grows belongs to the body.
+    body's motion moves its joints apart, so fourth differences of positions leave little in common. That remainder
+    grows with the time between positions, but that of a random walk does not. So the part that grows is the body's.
     """
-    near, far = (max(frames, round(seconds * features.fps)) for frames, seconds in ((1, _STEP_S), (2, _LONGER_S)))
-    if len(features) < 6 * far:
+    short_stride = max(1, round(_STEP_S * features.fps))
+    long_stride = max(2, round(_LONGER_S * features.fps))
+    if len(features) < 6 * long_stride:
         return Measurement.empty()
-    near_m, far_m = (_shared_random_walk_m(features, stride) for stride in (near, far))
-    own_m2 = max(far_m**2 - near_m**2, 0.0) / _GROWS
-    return Measurement.from_scalar(float(np.sqrt(max(near_m**2 - own_m2, 0.0))))
+    short_m = _shared_random_walk_m(features, short_stride)
+    long_m = _shared_random_walk_m(features, long_stride)
+    body_m2 = max(long_m**2 - short_m**2, 0.0) / _GROWTH
+    return Measurement.from_scalar(float(np.sqrt(max(short_m**2 - body_m2, 0.0))))
 
 
 def _shared_random_walk_m(features: MotionFeatures, stride: int) -> float:
-    """Size within a second of the random walk, a step in so many frames, with the body's fourth differences."""
+    """Size within a second of the random walk with a step every `stride` frames, the body's remainder included."""
     places_m = features.body_m[..., [0, 2]]
     count = len(places_m) - 4 * stride
     fourth = sum(
         sign * places_m[step * stride : step * stride + count] for step, sign in enumerate((1.0, -4.0, 6.0, -4.0, 1.0))
     )
-    together_m = np.linalg.norm(np.median(fourth, axis=1), axis=1)
-    deviation_m = float(np.median(together_m)) / (_MEDIAN_OF_TWO * np.sqrt(20.0))  # of steps: 1, −3, 3, −1 of them
+    shared_m = np.linalg.norm(np.median(fourth, axis=1), axis=1)
+    # A fourth difference of places is 1, −3, 3, −1 of the steps: 20 times their variance.
+    deviation_m = float(np.median(shared_m)) / (_MEDIAN_OF_TWO * np.sqrt(20.0))
     return deviation_m * float(np.sqrt(features.fps / stride))
 
 
@@ -77,20 +85,21 @@ def speed_m_s(features: MotionFeatures) -> Measurement:
 
 
 def spike_m(features: MotionFeatures) -> Measurement:
-    """How far a joint is from the middle between its places one frame before and after, if it goes there and back.
+    """Distance of a joint from its positions one frame before and after, if it goes there and back.
 
-    The share of the way out that is also the way back counts, so that fast limbs on their way do not.
+    Only the share of the way out that is also the way back counts, so that fast limbs do not.
     """
     if len(features) < 3:
         return Measurement.empty()
-    out, back = features.steps_m[:-1], -features.steps_m[1:]
-    lengths = np.linalg.norm(out, axis=-1), np.linalg.norm(back, axis=-1)
-    along = np.einsum("tji,tji->tj", out, back) / np.maximum(np.maximum(*lengths), 1e-9)
+    way_out = features.steps_m[:-1]
+    way_back = -features.steps_m[1:]
+    longer = np.maximum(np.linalg.norm(way_out, axis=-1), np.linalg.norm(way_back, axis=-1))
+    along = np.einsum("tji,tji->tj", way_out, way_back) / np.maximum(longer, 1e-9)
     return Measurement(np.pad(np.maximum(along, 0.0), ((1, 1), (0, 0))), features.names)
 
 
 def jump_m(features: MotionFeatures) -> Measurement:
-    """How much further the body's joints go in one step than in the longer one of the steps around it, on average."""
+    """Mean distance by which the body's joints go further in one step than in the longer one of the steps around it."""
     if len(features) < 4:
         return Measurement.empty()
     steps = features.steps_m
@@ -101,22 +110,20 @@ def jump_m(features: MotionFeatures) -> Measurement:
 
 
 def frozen_frames(features: MotionFeatures) -> Measurement:
-    """Of how many frames in a row, each, nothing differs from the one before, while the body moves elsewhere."""
+    """Length of the run of identical frames that a frame belongs to, if the body moves elsewhere."""
     if len(features) < 3:
         return Measurement.empty()
-    still = np.abs(features.steps_m).max(axis=(1, 2)) < 1e-6
-    if still.all():
+    is_still = np.abs(features.steps_m).max(axis=(1, 2)) < 1e-6
+    if is_still.all():
         return Measurement.empty()
     repeated = np.zeros(len(features))
-    for start, stop in find_runs(still):
+    for start, stop in find_runs(is_still):
         repeated[start + 1 : stop + 1] = stop - start
     return Measurement(repeated[:, None], ("body",))
 
 
 def stillness_m(features: MotionFeatures) -> Measurement:
-    """How little the most moving joint moves, as the negative of its range."""
-    return (
-        Measurement.from_scalar(-float(np.ptp(features.body_m, axis=0).max()))
-        if len(features) > 1
-        else Measurement.empty()
-    )
+    """Negative of the range of the joint that moves most."""
+    if len(features) < 2:
+        return Measurement.empty()
+    return Measurement.from_scalar(-float(np.ptp(features.body_m, axis=0).max()))

@@ -1,4 +1,4 @@
-"""How fast, and how evenly, time runs while people walk.
+"""Pace and regularity of time in walks.
 
 Over each standing leg a walking body is an inverted pendulum, whose period follows from gravity and the length of the
 leg: played faster, its acceleration would tip it over. The pace follows from how much faster that would be: when the
@@ -17,49 +17,69 @@ from .floor import GRAVITY_M_S2, LOW_M, OTHERS_LOW_M
 from .motion_features import MotionFeatures
 from .smoothness import noise_m
 
-_SHORTEST_STEP, _ASTRIDE = 0.45, 0.12
-"""Least length of a step, and distance of the ankles within it, in lengths of a leg."""
+_SHORTEST_STEP = 0.45
+"""Least length of a step, in lengths of a leg."""
+_ASTRIDE = 0.12
+"""Least distance of the ankles at the turn of a step, in lengths of a leg."""
 
-_FORWARDS, _FLIGHT_M, _FEWEST_STEPS = 0.85, 0.03, 3
-"""A step goes where the hips face (least cosine), without a flight; so many in a row are a walk."""
+_FORWARDS = 0.85
+"""Least cosine between a step and the direction in which the hips face."""
+_FLIGHT_M = 0.03
+"""The body does not rise above this height within a step."""
+_FEWEST_STEPS = 3
+"""Least number of steps in a row of a walk."""
 
 _ANKLE_M = 0.07
 """Height of an ankle above the sole."""
 
-_WAY_S, _STRIDE_S, _FORCE_S = 0.25, 0.04, 0.05
-"""Standard deviations of the Gaussians that smooth the way, the stride, and the places that give accelerations."""
+_WAY_S = 0.25
+"""Standard deviation of the Gaussian that smooths the path."""
+_STRIDE_S = 0.04
+"""Standard deviation of the Gaussian that smooths the distance of the ankles."""
+_FORCE_S = 0.05
+"""Standard deviation of the Gaussian that smooths positions before they give accelerations."""
 
-_ENDS_S, _FEWEST_FRAMES, _NOISY_M = 0.12, 8, 0.004
-"""At the ends accelerations are unknown, and noisier motions have those of the noise."""
+_ENDS_S = 0.12
+"""Time at either end in which accelerations are unknown."""
+_FEWEST_FRAMES = 8
+"""Least number of frames that determine a pace."""
+_NOISY_M = 0.004
+"""Motions with more noise show the accelerations of that noise."""
 
-_OUTSIDE, _FURTHEST_M, _USUAL = 0.045, 0.15, 0.726
-"""Root mean square of the distance from the soles, in lengths of a leg, at which a walk would tip over; the largest
-distance that counts; and the pace, over the recorded one, at which CMU's walking training clips get there. Of these
-clips, 40 of 41 get there within 10 %, whatever their speed."""
+_OUTSIDE = 0.045
+"""Root mean square of the distance from the soles, in lengths of a leg, at which a walk would tip over."""
+_FURTHEST_M = 0.15
+"""Largest distance from the soles that counts."""
+_USUAL = 0.726
+"""Pace, over the recorded one, at which CMU's walking training clips tip over: 40 of 41 within 10 %, at any speed."""
 
 _USUAL_RATIOS = (1.19, 1.65)
 """5th and 95th percentile of the walk ratio in CMU's training clips; slow motion has more, fast motion less."""
 
-_UPRIGHT, _STRAIGHT, _LIFTS = 0.94, 0.935, (0.12, 0.32)
-"""A walk of usual style: least cosine of the trunk's angle to the vertical, least length of the longer leg over that of
-a straight one in three quarters of the frames, and how much higher one ankle gets than the other, in lengths of a leg.
-In CMU's training walks the last is 0.17 to 0.24, and the second is above 0.945."""
+_UPRIGHT = 0.94
+"""Least cosine of the trunk's angle to the vertical in a walk of usual style."""
+_STRAIGHT = 0.935
+"""Least length of the longer leg over that of a straight one in three quarters of the frames; CMU's is above 0.945."""
+_LIFTS = (0.12, 0.32)
+"""Range of the largest height of one ankle above the other, in lengths of a leg; CMU's is 0.17 to 0.24."""
 
 _PACES = np.exp(np.linspace(np.log(0.25), np.log(4.0), 81))
 
 _DIRECTIONS = np.stack([(np.cos(angle), np.sin(angle)) for angle in np.arange(16) * np.pi / 8])
 
-_REGULAR, _ENOUGH_STEPS = 0.1, 4
-"""Steps that are so regular in length (standard deviation of its logarithm), and so many, should be so in time."""
+_REGULAR = 0.1
+"""Largest standard deviation of the logarithm of the length of regular steps, which should be regular in time too."""
+_ENOUGH_STEPS = 4
+"""Least number of steps that show irregular timing."""
 
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """K steps of a walk: frames (K + 1,), not whole, in which the feet are furthest apart, and lengths (K,)."""
+    """K steps of a walk: fractional frames (K + 1,) in which the feet are furthest apart, and lengths (K,)."""
 
     frames: np.ndarray
     lengths: np.ndarray
-    """In lengths of a leg."""
+    """(K,) in lengths of a leg."""
     leg_m: float
 
     def __len__(self) -> int:
@@ -67,7 +87,7 @@ class Walk:
 
 
 def find_longest_walk(features: MotionFeatures) -> Walk | None:
-    """The most steps in a row with which a body walks forwards on the floor; None where there are fewer than three."""
+    """Return the longest run of steps with which a body walks forwards on the floor; None if it is too short."""
     places = features.places("pelvis", "left_hip", "right_hip", "left_knee", "left_ankle", "right_ankle")
     if places is None or not features.has_feet or len(features) < _FEWEST_FRAMES:
         return None
@@ -79,13 +99,13 @@ def find_longest_walk(features: MotionFeatures) -> Walk | None:
     if len(turns) <= _FEWEST_STEPS:
         return None
     way_m = np.diff(_smooth(pelvis_m[:, [0, 2]], _WAY_S, features.fps)[turns], axis=0)
-    steps = _length(way_m) > _SHORTEST_STEP * leg_m
-    steps &= np.einsum("ti,ti->t", way_m, forwards[turns[:-1]]) > _FORWARDS * _length(way_m)
-    steps &= apart_m[turns[:-1]] * apart_m[turns[1:]] < 0
-    clear = features.clear_m > _FLIGHT_M
-    flown = [clear[start:stop].any() for start, stop in pairwise(turns)]
-    steps &= np.logical_not(np.array(flown, dtype=bool))
-    start, stop = max(find_runs(steps), key=lambda run: run[1] - run[0], default=(0, 0))
+    is_step = _length(way_m) > _SHORTEST_STEP * leg_m
+    is_step &= np.einsum("ti,ti->t", way_m, forwards[turns[:-1]]) > _FORWARDS * _length(way_m)
+    is_step &= apart_m[turns[:-1]] * apart_m[turns[1:]] < 0
+    is_clear = features.clear_m > _FLIGHT_M
+    has_flight = [is_clear[start:stop].any() for start, stop in pairwise(turns)]
+    is_step &= np.logical_not(np.array(has_flight, dtype=bool))
+    start, stop = max(find_runs(is_step), key=lambda run: run[1] - run[0], default=(0, 0))
     if stop - start < _FEWEST_STEPS:
         return None
     return Walk(_find_peaks(apart_m, turns[start : stop + 1]), _length(way_m[start:stop]) / leg_m, leg_m)
@@ -100,40 +120,43 @@ def _smooth(values: np.ndarray, seconds: float, fps: float) -> np.ndarray:
 
 
 def _forwards(leftwards_m: np.ndarray, fps: float) -> np.ndarray:
-    """(T, 2) unit vectors, x and z, to where hips face whose left one is (T, 3) from the right one."""
+    """(T, 2) unit vectors, x and z, in the direction that hips face, from vectors (T, 3) from right to left hip."""
     facing = _smooth(np.stack([-leftwards_m[:, 2], leftwards_m[:, 0]], axis=1), _WAY_S, fps)
     return facing / np.maximum(_length(facing), 1e-9)[:, None]
 
 
 def _find_turning_frames(values: np.ndarray, least: float) -> np.ndarray:
-    """Frames in which values (T,) further from 0 than `least` turn back."""
+    """Return the frames in which values (T,) further from 0 than `least` turn back."""
     slopes = np.diff(values)
     turn = np.flatnonzero((slopes[:-1] * slopes[1:] <= 0) & (slopes[:-1] != 0)) + 1
     return turn[np.abs(values[turn]) > least]
 
 
 def _find_peaks(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Where between frames the peaks of values (T,) are, by a parabola."""
-    before, at, after = values[frames - 1], values[frames], values[frames + 1]
-    bend = before - 2 * at + after
+    """Return the fractional frames of the peaks of values (T,) near `frames`, by a parabola."""
+    before = values[frames - 1]
+    peak = values[frames]
+    after = values[frames + 1]
+    bend = before - 2 * peak + after
     return frames + np.where(np.abs(bend) > 1e-12, 0.5 * (before - after) / np.where(bend == 0, 1.0, bend), 0.0)
 
 
 def walking_pace(features: MotionFeatures) -> float | None:
-    """Playback speed relative to real time in a walk; None where it cannot be determined.
+    """Playback speed relative to real time in a walk; None if it cannot be determined.
 
-    A walk that tips over at no pace tried, or at all of them, determines none.
+    A walk that tips over at none of the paces tried, or at all of them, determines none.
     """
     walk = find_longest_walk(features)
     if walk is None or _is_noisy(features):
         return None
     ends = round(_ENDS_S * features.fps)
-    start, stop = max(int(walk.frames[0]), ends), min(int(walk.frames[-1]) + 1, len(features) - ends)
+    start = max(int(walk.frames[0]), ends)
+    stop = min(int(walk.frames[-1]) + 1, len(features) - ends)
     outside_m = _outside_m(features, slice(start, max(start, stop)))
     if outside_m.shape[1] < _FEWEST_FRAMES:
         return None
     mean_m = np.sqrt((np.minimum(outside_m, _FURTHEST_M) ** 2).mean(axis=1))
-    tips_over = mean_m > _OUTSIDE * walk.leg_m  # at paces that are so much slower than that of the file
+    tips_over = mean_m > _OUTSIDE * walk.leg_m  # for each of `_PACES`
     if not tips_over.any() or tips_over[-1]:
         return None
     last = int(np.flatnonzero(tips_over)[-1])
@@ -142,9 +165,9 @@ def walking_pace(features: MotionFeatures) -> float | None:
 
 
 def walks_at_another_pace(features: MotionFeatures) -> bool:
-    """Whether the steps of a walk are so long for their number, or so short, that time runs slowly or fast.
+    """Return whether the steps of a walk are so long for their frequency, or so short, that time runs slowly or fast.
 
-    Walks of other styles have other steps at the pace of real time, and are no pendulums: they show nothing.
+    Walks of other styles have other steps in real time and are no pendulums, so they show nothing.
     """
     walk = find_longest_walk(features)
     if walk is None or not _has_usual_style(features, walk):
@@ -153,19 +176,20 @@ def walks_at_another_pace(features: MotionFeatures) -> bool:
 
 
 def _has_usual_style(features: MotionFeatures, walk: Walk) -> bool:
-    """Whether people walk upright, over straight legs, and lift the feet as usual."""
+    """Return whether the walker is upright, over straight legs, and lifts the feet as usual."""
     places = features.places("pelvis", "neck", "left_hip", "right_hip", "left_ankle", "right_ankle")
-    assert places is not None, "who walks has legs"
+    assert places is not None, "a walk was found, so there are legs"
     places = places[int(walk.frames[0]) : int(walk.frames[-1]) + 1]
-    trunk_m, legs_m = places[:, 1] - places[:, 0], places[:, 2:4] - places[:, 4:]
-    upright = np.median(trunk_m[:, 1] / np.maximum(_length(trunk_m), 1e-9))
-    straight = np.percentile(_length(legs_m).max(axis=1), 25) / (walk.leg_m - _ANKLE_M)
+    trunk_m = places[:, 1] - places[:, 0]
+    legs_m = places[:, 2:4] - places[:, 4:]
+    uprightness = np.median(trunk_m[:, 1] / np.maximum(_length(trunk_m), 1e-9))
+    straightness = np.percentile(_length(legs_m).max(axis=1), 25) / (walk.leg_m - _ANKLE_M)
     lift = np.abs(places[:, 4, 1] - places[:, 5, 1]).max() / walk.leg_m
-    return bool(upright > _UPRIGHT and straight > _STRAIGHT and _LIFTS[0] < lift < _LIFTS[1])
+    return bool(uprightness > _UPRIGHT and straightness > _STRAIGHT and _LIFTS[0] < lift < _LIFTS[1])
 
 
 def walk_ratio(walk: Walk, fps: float) -> float:
-    """Length of a walk's steps over their frequency, both without units: people keep it while they walk at any speed.
+    """Length of a walk's steps over their frequency, both dimensionless; people keep it constant at any walking speed.
 
     Sekiya and Nagasaki 1998, "Reproducibility of the walking patterns of normal young adults".
     """
@@ -179,30 +203,35 @@ def _is_noisy(features: MotionFeatures) -> bool:
 
 
 def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
-    """(P, F) distance of the zero moment point from the convex hull of the soles on the floor, if time ran `_PACES`
-    times too fast. Only frames of a span in which feet alone are down count.
+    """(P, F) distance of the zero moment point from the convex hull of the soles on the floor.
+
+    It is that of each of the P `_PACES`, in the F frames of a span in which nothing but feet touches the floor.
     """
     places_m = _smooth(features.body_m - (0.0, features.ground_m, 0.0), _FORCE_S, features.fps)
-    up_m_s2 = np.gradient(np.gradient(places_m, 1 / features.fps, axis=0), 1 / features.fps, axis=0)[span]
-    places_m, soles_m, shares = places_m[span], features.soles_m[span], features.mass_shares
-    low = soles_m[..., 1] < LOW_M
-    feet_alone = low.any(axis=1) & (features.surface_m[0][span].min(axis=1, initial=np.inf) > OTHERS_LOW_M)
-    reach_m = np.where(low[..., None], soles_m[..., [0, 2]] @ _DIRECTIONS.T, -np.inf).max(axis=1)
+    velocities_m_s = np.gradient(places_m, 1 / features.fps, axis=0)
+    accelerations_m_s2 = np.gradient(velocities_m_s, 1 / features.fps, axis=0)[span]
+    places_m = places_m[span]
+    soles_m = features.soles_m[span]
+    shares = features.mass_shares
+    is_low = soles_m[..., 1] < LOW_M
+    others_m = features.surface_m[0][span].min(axis=1, initial=np.inf)
+    only_feet_touch = is_low.any(axis=1) & (others_m > OTHERS_LOW_M)
+    reach_m = np.where(is_low[..., None], soles_m[..., [0, 2]] @ _DIRECTIONS.T, -np.inf).max(axis=1)
     # Σ m (g + a_y) z = Σ m (g x + a_y x − a_x y), with accelerations that fall with the square of the pace.
     weight_at_m = np.einsum("tji,j->ti", places_m[..., [0, 2]], shares)
-    vertical = np.einsum("tj,tji,j->ti", up_m_s2[..., 1], places_m[..., [0, 2]], shares)
-    moment = vertical - np.einsum("tji,tj,j->ti", up_m_s2[..., [0, 2]], places_m[..., 1], shares)
-    lift_m_s2 = np.einsum("tj,j->t", up_m_s2[..., 1], shares)
+    vertical = np.einsum("tj,tji,j->ti", accelerations_m_s2[..., 1], places_m[..., [0, 2]], shares)
+    moment = vertical - np.einsum("tji,tj,j->ti", accelerations_m_s2[..., [0, 2]], places_m[..., 1], shares)
+    lift_m_s2 = np.einsum("tj,j->t", accelerations_m_s2[..., 1], shares)
     slower = (_PACES**-2)[:, None, None]
     force_m_s2 = np.maximum(GRAVITY_M_S2 + slower * lift_m_s2[:, None], 0.1 * GRAVITY_M_S2)
     points_m = (GRAVITY_M_S2 * weight_at_m + slower * moment) / force_m_s2
-    return np.maximum((points_m @ _DIRECTIONS.T - reach_m).max(axis=-1), 0.0)[:, feet_alone]
+    return np.maximum((points_m @ _DIRECTIONS.T - reach_m).max(axis=-1), 0.0)[:, only_feet_touch]
 
 
 def timing_unevenness(features: MotionFeatures) -> Measurement:
-    """How uneven in time the steps of a walk are whose lengths are even: the standard deviation of their logarithm.
+    """Standard deviation of the logarithm of the durations of a walk's steps, if their lengths are even.
 
-    Steps of a foot are compared with those of the same foot: who limps walks so.
+    Steps of a foot are compared with steps of the same foot, because limping is asymmetric.
     """
     walk = find_longest_walk(features)
     if walk is None or len(walk) < _ENOUGH_STEPS or float(np.log(walk.lengths).std()) > _REGULAR:

@@ -1,4 +1,4 @@
-"""From joint positions to a skeleton and its rotations."""
+"""Inverse kinematics: a skeleton and its rotations from joint positions."""
 
 from dataclasses import replace
 
@@ -17,89 +17,114 @@ _FITS = 20
 _CONVERGED_M = 1e-6
 _FRAMES_TO_FIT = 256
 _ENDS = {"left_ankle": 1.0, "right_ankle": 1.0, "left_wrist": -1.0, "right_wrist": -1.0}
-"""What ends a limb of two bones; and the z of the direction to which its middle joint bends, seen from the trunk."""
+"""Ends of limbs of two bones, and the z of the direction to which the middle joint bends, seen from the trunk."""
 _EXACT_M = 1e-4
 _GIVEN_M = 0.002
-"""Most by which an end misses its place so that its limb stays as bent as the file has it: near its full length, a
-limb that is a millimetre shorter has its middle joint two centimetres aside."""
+"""Largest distance by which an end misses its place so that its limb stays as bent as in the file: near its full
+length, a limb that is a millimetre shorter has its middle joint two centimetres aside."""
 _REACH = 0.9985
 """Share of its full length to which a limb is straightened that must reach further than the file's bend lets it."""
 _STRAIGHT_M = 0.02
-"""Middle joints nearer to the line between the ends of their limb bend to where they do otherwise."""
+"""Middle joints nearer than this to the line between the ends of their limb bend to where they do otherwise."""
 
 
 def fit_motion(joints_m: np.ndarray, fps: float, skeleton: Skeleton) -> Motion:
-    """The motion whose bones point as nearly as possible where those between joints (T, J, 3) point, y up, metres.
+    """Fit the motion whose bones point as nearly as possible where those between joints point.
 
-    Exact where the joints move as `skeleton` can. What positions leave open, the twist of a bone about itself, is
-    taken over from the parent.
+    It is exact if the joints move as `skeleton` can. Positions leave the twist of a bone about itself open; it is taken
+    from the parent.
+
+    Args:
+        joints_m: (T, J, 3) joint positions, world, y up, metres.
+        fps: Frames per second.
+        skeleton: Skeleton with J joints.
+
+    Returns:
+        The motion of T frames.
+
+    Raises:
+        InputError: The joints have another shape or are not finite.
     """
     _check(joints_m, skeleton)
     orientations = np.empty((*joints_m.shape[:2], 4))
     for joint, children in enumerate(skeleton.children):
-        before = (
-            orientations[:, skeleton.parents[joint]] if joint else np.tile([0.0, 0.0, 0.0, 1.0], (len(joints_m), 1))
-        )
+        if joint:
+            before = orientations[:, skeleton.parents[joint]]
+        else:
+            before = np.tile([0.0, 0.0, 0.0, 1.0], (len(joints_m), 1))
         bones_m = joints_m[:, list(children)] - joints_m[:, [joint]]
         orientations[:, joint] = aligning_turns(skeleton.offsets_m[list(children)], bones_m, before)
     return Motion(skeleton, joints_m[:, 0].astype(float), local_rotations(skeleton, orientations), fps)
 
 
 def fit_body(joints_m: np.ndarray, fps: float, template: Skeleton) -> Motion:
-    """The motion of joints (T, J, 3) on bones of constant length, wrists and ankles where the joints are.
+    """Fit the motion of joints on bones of constant length, with wrists and ankles where the joints are.
 
-    `fit_motion` on the skeleton of `fit_skeleton`; then the two bones above each wrist and ankle bend, as far as they
-    reach. Middle joints stay as near to their places as that admits; hands and feet keep their direction.
+    This is `fit_motion` on the skeleton of `fit_skeleton`; then the two bones above each wrist and ankle bend as far as
+    they reach. Middle joints stay as near to their places as that admits; hands and feet keep their direction.
+
+    Args:
+        joints_m: (T, J, 3) joint positions, world, y up, metres.
+        fps: Frames per second.
+        template: Skeleton with J joints, whose offsets give directions that the joints leave open.
+
+    Returns:
+        The motion of T frames.
+
+    Raises:
+        InputError: The joints have another shape or are not finite.
     """
     motion = fit_motion(joints_m, fps, fit_skeleton(joints_m, template))
-    skeleton, (positions_m, orientations) = motion.skeleton, world_poses(motion)
-    bent = False
+    skeleton = motion.skeleton
+    positions_m, orientations = world_poses(motion)
+    is_bent = False
     for part, forward in _ENDS.items():
         end = skeleton.joint(part)
         middle = -1 if end is None else skeleton.parents[end]
         start = skeleton.parents[middle] if middle > 0 else 0
         if end is None or start <= 0 or norms(positions_m[:, end] - joints_m[:, end]).max() < _EXACT_M:
             continue
-        trunk, limb = orientations[:, skeleton.parents[start]], [start, middle, end]
+        trunk = orientations[:, skeleton.parents[start]]
+        limb = [start, middle, end]
         bones_m = _bend_limb(positions_m[:, limb], joints_m[:, limb], trunk, forward)
         for joint, child, bone_m in zip(limb, limb[1:], bones_m, strict=False):
             rest_m = skeleton.offsets_m[[child]]
             orientations[:, joint] = aligning_turns(rest_m, bone_m[:, None], orientations[:, joint])
-        bent = True
-    return replace(motion, rotations=local_rotations(skeleton, orientations)) if bent else motion
+        is_bent = True
+    return replace(motion, rotations=local_rotations(skeleton, orientations)) if is_bent else motion
 
 
 def _bend_limb(
     posed_m: np.ndarray, places_m: np.ndarray, trunk: np.ndarray, forward: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both bones (T, 3) of a posed limb (T, 3, 3) whose end is put where places (T, 3, 3) have it, world, metres.
+    """Return both bones (T, 3) of a posed limb (T, 3, 3) whose end moves to that of places (T, 3, 3), world, metres.
 
     trunk: (T, 4) orientations of the joint above; forward: see `_ENDS`.
     """
     start_m = posed_m[:, 0]
-    upper_m, lower_m = (norms(bones_m).max() for bones_m in np.diff(posed_m, axis=1).transpose(1, 0, 2))
+    upper_m = norms(posed_m[:, 1] - posed_m[:, 0]).max()
+    lower_m = norms(posed_m[:, 2] - posed_m[:, 1]).max()
     to_end_m = places_m[:, 2] - start_m
     along = to_end_m / np.maximum(norms(to_end_m), 1e-9)[:, None]
     reach_m = _soften_lengths(norms(to_end_m), norms(posed_m[:, 2] - start_m), upper_m + lower_m)
     reach_m = np.maximum(reach_m, max(abs(upper_m - lower_m), 1e-6))
     before_m = np.clip((upper_m**2 - lower_m**2 + reach_m**2) / (2 * reach_m), -upper_m, upper_m)
     aside_m = np.sqrt(upper_m**2 - before_m**2)
-    middle_m = before_m[:, None] * along + aside_m[:, None] * _bend_direction(
-        places_m[:, 1] - start_m, along, trunk, forward
-    )
+    bend = _bend_direction(places_m[:, 1] - start_m, along, trunk, forward)
+    middle_m = before_m[:, None] * along + aside_m[:, None] * bend
     return middle_m, reach_m[:, None] * along - middle_m
 
 
-def _soften_lengths(wanted_m: np.ndarray, posed_m: np.ndarray, full_m: float) -> np.ndarray:
-    """Lengths (T,) from start to end of limbs that want some and are posed with others; full_m: when straight."""
+def _soften_lengths(target_m: np.ndarray, posed_m: np.ndarray, full_m: float) -> np.ndarray:
+    """Lengths (T,) from start to end of limbs, between the wanted and the posed ones; full_m: length when straight."""
     most_m = np.maximum(posed_m, _REACH * full_m)
-    return np.minimum(wanted_m + _GIVEN_M * np.tanh((posed_m - wanted_m) / _GIVEN_M), most_m)
+    return np.minimum(target_m + _GIVEN_M * np.tanh((posed_m - target_m) / _GIVEN_M), most_m)
 
 
 def _bend_direction(middle_m: np.ndarray, along: np.ndarray, trunk: np.ndarray, forward: float) -> np.ndarray:
-    """Unit vectors (T, 3) across `along` (T, 3) to which middle joints (T, 3) bend, as seen from the limb's start.
+    """Unit vectors (T, 3) across `along` (T, 3) to which middle joints (T, 3) bend, seen from the limb's start.
 
-    Where the joints are all but straight, it is where they bend on average, as seen from the trunk (T, 4).
+    If the joints are all but straight, it is the direction in which they bend on average, seen from the trunk (T, 4).
     """
     across_m = middle_m - dot(middle_m, along)[:, None] * along
     usual = rotate(invert(trunk), across_m).mean(axis=0) + np.array([0.0, 0.0, 1e-6 * forward])
@@ -110,11 +135,11 @@ def _bend_direction(middle_m: np.ndarray, along: np.ndarray, trunk: np.ndarray, 
 
 
 def fit_skeleton(joints_m: np.ndarray, template: Skeleton) -> Skeleton:
-    """The rest pose in which joints (T, J, 3), metres, keep their distances: `template` with offsets that fit them.
+    """Fit the rest pose in which joints (T, J, 3), metres, keep their distances: `template` with other offsets.
 
-    Bones get their mean lengths. Where several hang on one joint, their mean shape over time is kept, turned to the
+    Bones get their mean lengths. If several hang on one joint, their mean shape over time is kept, turned to the
     template's (generalised Procrustes analysis, Gower 1975); a single bone keeps the template's direction. Of long
-    clips, some hundred frames serve.
+    clips, some hundred frames are used.
     """
     _check(joints_m, template)
     joints_m = joints_m[:: -(-len(joints_m) // _FRAMES_TO_FIT)]
@@ -133,9 +158,17 @@ def _check(joints_m: np.ndarray, skeleton: Skeleton) -> None:
 
 
 def aligning_turns(rest_m: np.ndarray, bones_m: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Rotations (T, 4) that bring bones at rest (C, 3) closest to bones (T, C, 3), metres (Kabsch 1976).
+    """Rotations that bring bones at rest closest to posed bones (Kabsch 1976).
 
-    Longer bones count for more; of equally good rotations it is the nearest to `before` (T, 4).
+    Longer bones count for more; of equally good rotations it is the nearest to `before`.
+
+    Args:
+        rest_m: (C, 3) bones at rest, metres.
+        bones_m: (T, C, 3) posed bones, metres.
+        before: (T, 4) preferred rotations.
+
+    Returns:
+        (T, 4) quaternions xyzw.
     """
     prior = _PRIOR * max(float(np.sum(rest_m**2)), 1e-12)
     spread = np.einsum("tci,cj->tij", bones_m, rest_m) + prior * Rotation.from_quat(before).as_matrix()
@@ -145,7 +178,7 @@ def aligning_turns(rest_m: np.ndarray, bones_m: np.ndarray, before: np.ndarray) 
 
 
 def _mean_shape(bones_m: np.ndarray, template_m: np.ndarray) -> np.ndarray:
-    """(C, 3) shape that bones (T, C, 3) share, with their mean lengths, turned to the template (C, 3)."""
+    """(C, 3) mean shape of bones (T, C, 3), with their mean lengths, turned to the template (C, 3)."""
     lengths_m = np.linalg.norm(bones_m, axis=-1).mean(axis=0)[:, None]
     template_m = lengths_m * template_m / np.maximum(np.linalg.norm(template_m, axis=-1, keepdims=True), 1e-12)
     upright = np.array([[0.0, 0.0, 0.0, 1.0]])
@@ -154,7 +187,8 @@ def _mean_shape(bones_m: np.ndarray, template_m: np.ndarray) -> np.ndarray:
         return shape_m
     for _ in range(_FITS):
         turned = Rotation.from_quat(aligning_turns(shape_m, bones_m, np.tile(upright, (len(bones_m), 1)))[:, None])
-        before_m, shape_m = shape_m, turned.inv().apply(bones_m).mean(axis=0)
+        before_m = shape_m
+        shape_m = turned.inv().apply(bones_m).mean(axis=0)
         shape_m *= lengths_m / np.maximum(np.linalg.norm(shape_m, axis=-1, keepdims=True), 1e-12)
         if np.abs(shape_m - before_m).max() < _CONVERGED_M:
             break

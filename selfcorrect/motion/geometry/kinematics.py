@@ -1,4 +1,4 @@
-"""Where the joints are: forward kinematics and rotations over time.
+"""Forward kinematics and rotations over time.
 
 Rotations are unit quaternions xyzw in arrays (..., J, 4).
 """
@@ -23,12 +23,18 @@ def forward_kinematics(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pose every joint in the world, or only K of them, which takes less time.
 
-    root_m: (..., 3) root position, world, metres; rotations: (..., J, 4) as in `Motion`; joints: indices of the K.
-    Returns positions (..., J, 3) in metres and orientations (..., J, 4), both in the world; (..., K, …) of some joints.
+    Args:
+        skeleton: Skeleton with J joints.
+        root_m: (..., 3) root position, world, metres.
+        rotations: (..., J, 4) rotations as in `Motion`.
+        joints: Indices of the K joints; None for all.
+
+    Returns:
+        Positions (..., J, 3) in metres and orientations (..., J, 4), both in the world; (..., K, …) of some joints.
     """
     tree = _Tree.from_skeleton(skeleton, None if joints is None else tuple(joints))
-    above = rotations if joints is None else rotations[..., tree.order, :]
-    local = normalize(above).reshape(-1, above.shape[-2], 4).transpose(2, 1, 0)
+    chains = rotations if joints is None else rotations[..., tree.order, :]
+    local = normalize(chains).reshape(-1, chains.shape[-2], 4).transpose(2, 1, 0)
     local = local.take(tree.order, axis=1) if joints is None else np.ascontiguousarray(local)
     orientations = _chain_rotations(tree, local)
     shape = (*rotations.shape[:-2], len(tree.place))
@@ -38,7 +44,7 @@ def forward_kinematics(
 
 
 def _by_frame(tree: _Tree, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Values (..., J, K) of joints in the skeleton's order from values (K, J, T) in the tree's."""
+    """Reorder values (K, J, T) of joints in the tree's order to (..., J, K) in the skeleton's order."""
     return np.ascontiguousarray(values.take(tree.place, axis=1).transpose(2, 1, 0)).reshape(*shape, len(values))
 
 
@@ -47,20 +53,20 @@ class _Tree:
     """A skeleton's joints by their distance from the root, so that those of one generation lie side by side."""
 
     order: np.ndarray
-    """(J,) the skeleton's joints in that order; of some joints, those and all above them."""
+    """(J,) joints of the skeleton in that order; for some joints, those and all above them."""
     place: np.ndarray
-    """(J,) where each of the skeleton's joints is in it; (K,) of some joints, where these are."""
+    """(J,) position of each of the skeleton's joints in that order; (K,) for some joints."""
     generations: tuple[tuple[slice, np.ndarray], ...]
-    """The joints of each generation but the root's, and their parents, both in that order."""
+    """Joints of each generation except the root's, and their parents, both in that order."""
     parents: np.ndarray
-    """(J − 1,) of all but the root."""
+    """(J − 1,) parents of all joints but the root."""
     offsets_m: np.ndarray
-    """(3, J − 1, 1) of all but the root."""
+    """(3, J − 1, 1) offsets of all joints but the root."""
 
     @classmethod
     @lru_cache(maxsize=32)
     def from_skeleton(cls, skeleton: Skeleton, joints: tuple[int, ...] | None = None) -> _Tree:
-        """That of a skeleton, or of some of its joints."""
+        """Return the tree of a skeleton, or of some of its joints."""
         order, place, generations, parents = _order_joints(skeleton.parents, joints)
         return cls(order, place, generations, parents, skeleton.offsets_m[order[1:]].T[..., None])
 
@@ -69,31 +75,35 @@ class _Tree:
 def _order_joints(
     parents: tuple[int, ...], joints: tuple[int, ...] | None
 ) -> tuple[np.ndarray, np.ndarray, tuple[tuple[slice, np.ndarray], ...], np.ndarray]:
-    """What a `_Tree` takes from the parents of joints alone, which many skeletons share."""
-    leads = slice(None) if joints is None else joints
-    needed = np.asarray(compute_descendants(parents)[:, leads].any(axis=1))
-    each = [(own[needed[own]], above[needed[own]]) for own, above in compute_generations(parents) if needed[own].any()]
-    order = np.concatenate([[0], *(own for own, _ in each)])
+    """Compute what a `_Tree` takes from the joints' parents only, which many skeletons share."""
+    leaves = slice(None) if joints is None else joints
+    is_needed = np.asarray(compute_descendants(parents)[:, leaves].any(axis=1))
+    levels = []
+    for level_joints, level_parents in compute_generations(parents):
+        needed = is_needed[level_joints]
+        if needed.any():
+            levels.append((level_joints[needed], level_parents[needed]))
+    order = np.concatenate([[0], *(level_joints for level_joints, _ in levels)])
     place = np.zeros(len(parents), dtype=int)
     place[order] = np.arange(len(order))
-    stops = 1 + np.cumsum([0, *(len(own) for own, _ in each)])
-    spans = (slice(*span) for span in pairwise(stops.tolist()))
-    generations = tuple((span, place[above]) for span, (_, above) in zip(spans, each, strict=True))
-    above = place[np.array(parents)[order[1:]]]
-    return order, place if joints is None else place[list(joints)], generations, above
+    stops = 1 + np.cumsum([0, *(len(level_joints) for level_joints, _ in levels)])
+    spans = [slice(start, stop) for start, stop in pairwise(stops.tolist())]
+    generations = tuple((span, place[level_parents]) for span, (_, level_parents) in zip(spans, levels, strict=True))
+    ordered_parents = place[np.array(parents)[order[1:]]]
+    return order, place if joints is None else place[list(joints)], generations, ordered_parents
 
 
 def _chain_rotations(tree: _Tree, local: np.ndarray) -> np.ndarray:
     """World orientations (4, J, T) from local rotations (4, J, T), joints in the tree's order.
 
-    The same sums as those of `composed`, component by component, in a quarter of its time.
+    The same sums as those of `compose`, component by component, in a quarter of its time.
     """
     world = np.empty_like(local)
     world[:, 0] = local[:, 0]
-    for own, parents in tree.generations:
+    for joints, parents in tree.generations:
         x, y, z, w = world.take(parents, axis=1)
-        a, b, c, d = local[:, own]
-        turned_x, turned_y, turned_z, turned_w = np.multiply(w, local[:, own], out=world[:, own])
+        a, b, c, d = local[:, joints]
+        turned_x, turned_y, turned_z, turned_w = np.multiply(w, local[:, joints], out=world[:, joints])
         turned_x += x * d
         turned_x += y * c
         turned_x -= z * b
@@ -112,11 +122,14 @@ def _chain_rotations(tree: _Tree, local: np.ndarray) -> np.ndarray:
 def _chain_positions(tree: _Tree, root_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
     """Positions (3, J, T) of joints in the tree's order from the root's (3, T) and orientations (4, J, T).
 
-    The same sums as those of `applied`, for all bones at once.
+    The same sums as those of `rotate`, for all bones at once.
     """
-    after, before = [1, 2, 0], [2, 0, 1]
-    above, offsets_m = orientations.take(tree.parents, axis=1), tree.offsets_m
-    axes_after, axes_before = above[after], above[before]
+    after = [1, 2, 0]
+    before = [2, 0, 1]
+    above = orientations.take(tree.parents, axis=1)
+    offsets_m = tree.offsets_m
+    axes_after = above[after]
+    axes_before = above[before]
     twice = axes_after * offsets_m[before] - axes_before * offsets_m[after]
     twice *= 2
     bones_m = offsets_m + above[3] * twice
@@ -124,9 +137,9 @@ def _chain_positions(tree: _Tree, root_m: np.ndarray, orientations: np.ndarray) 
     bones_m -= axes_before * twice[after]
     positions_m = np.empty((3, *orientations.shape[1:]))
     positions_m[:, 0] = root_m
-    for own, parents in tree.generations:
-        bones = slice(own.start - 1, own.stop - 1)
-        np.add(positions_m.take(parents, axis=1), bones_m[:, bones], out=positions_m[:, own])
+    for joints, parents in tree.generations:
+        bones = slice(joints.start - 1, joints.stop - 1)
+        np.add(positions_m.take(parents, axis=1), bones_m[:, bones], out=positions_m[:, joints])
     return positions_m
 
 
@@ -134,9 +147,9 @@ _POSES: WeakKeyDictionary[MotionBatch, tuple[np.ndarray, np.ndarray]] = WeakKeyD
 
 
 def cached_poses(motions: MotionBatch) -> tuple[np.ndarray, np.ndarray]:
-    """Read-only positions (N, T, J, 3) and orientations (N, T, J, 4) of all joints, world, posed once for each batch.
+    """Return read-only positions (N, T, J, 3) and orientations (N, T, J, 4), world, posed once for each batch.
 
-    They live as long as the batch does, so ask for those of batches that are soon forgotten.
+    They live as long as the batch does, so ask for those of short-lived batches.
     """
     if (poses := _POSES.get(motions)) is None:
         poses = cache_poses(motions, *forward_kinematics(motions.skeleton, motions.root_m, motions.rotations))
@@ -146,7 +159,16 @@ def cached_poses(motions: MotionBatch) -> tuple[np.ndarray, np.ndarray]:
 def cache_poses(
     motions: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Let `poses_of` know the poses of a batch, such as one that was moved as a whole; they become read-only."""
+    """Store the poses of a batch for `cached_poses`, such as those of one that was moved as a whole.
+
+    Args:
+        motions: N motions of T frames.
+        positions_m: (N, T, J, 3) world positions of all joints; becomes read-only.
+        orientations: (N, T, J, 4) world orientations of all joints; becomes read-only.
+
+    Returns:
+        The poses.
+    """
     poses = _POSES[motions] = positions_m, orientations
     for values in poses:
         values.flags.writeable = False
@@ -154,7 +176,7 @@ def cache_poses(
 
 
 def joint_positions(motion: Motion | MotionBatch, joints: Sequence[int] | None = None) -> np.ndarray:
-    """World positions of all joints, or of some, in metres: (T, J, 3), or (N, T, J, 3) of a batch."""
+    """Return world positions in metres of all joints, or of some: (T, J, 3), or (N, T, J, 3) of a batch."""
     return in_chunks(
         lambda root_m, rotations: forward_kinematics(motion.skeleton, root_m, rotations, joints)[0],
         motion.root_m,
@@ -164,7 +186,8 @@ def joint_positions(motion: Motion | MotionBatch, joints: Sequence[int] | None =
 
 def world_poses(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
     """Positions (T, J, 3) in metres and orientations (T, J, 4) of all joints in the world."""
-    positions_m, orientations = np.empty((*motion.rotations.shape[:2], 3)), np.empty(motion.rotations.shape)
+    positions_m = np.empty((*motion.rotations.shape[:2], 3))
+    orientations = np.empty(motion.rotations.shape)
     for start in range(0, len(motion), SLAB):
         rows = slice(start, start + SLAB)
         poses = forward_kinematics(motion.skeleton, motion.root_m[rows], motion.rotations[rows])
@@ -173,7 +196,7 @@ def world_poses(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
 
 
 def in_chunks(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
-    """What a function of arrays gives for each of their rows; long arrays take little memory besides."""
+    """Apply a function of arrays to chunks of their rows, so that long arrays need little extra memory."""
     count = len(arrays[0])
     if count <= SLAB:
         return function(*arrays)
@@ -195,7 +218,7 @@ def local_rotations(skeleton: Skeleton, orientations: np.ndarray) -> np.ndarray:
 
 
 def make_continuous(rotations: np.ndarray, axis: int = 0) -> np.ndarray:
-    """The same rotations (..., 4) with signs chosen so that neighbours along the time `axis` lie in one hemisphere."""
+    """Return the same rotations (..., 4) with signs so that neighbours along the time `axis` lie in one hemisphere."""
     result = rotations.copy()
     moved = np.moveaxis(result, axis, 0)
     dots = np.einsum("...i,...i", moved[1:], moved[:-1])

@@ -11,7 +11,7 @@ from .vectors import LAST, NEXT, are_few, cross, norms
 
 _PRODUCT_OF = np.array([[3, 0, 1, 2]] * 4), np.array([[0, 3, 2, 1], [1, 2, 3, 0], [2, 1, 0, 3], [3, 0, 1, 2]])
 _PRODUCT_SIGNS = np.array([[1.0, 1, 1, -1], [1, -1, 1, 1], [1, 1, -1, 1], [1, -1, -1, -1]])
-"""Which components meet in a product of quaternions, row by row."""
+"""Components that meet in a product of quaternions, row by row, and their signs."""
 
 
 _CONJUGATE = np.array([-1.0, -1.0, -1.0, 1.0])
@@ -21,8 +21,8 @@ def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Products (..., 4) of quaternions (..., 4), broadcast against each other: `second` is turned by `first`."""
     if are_few(first, second):  # as in each step of a simulation: fewer calls, the same bits
         return (first.take(_PRODUCT_OF[0], -1) * second.take(_PRODUCT_OF[1], -1) * _PRODUCT_SIGNS).sum(axis=-1)
-    x, y, z, w = (first[..., axis] for axis in range(4))
-    a, b, c, d = (second[..., axis] for axis in range(4))
+    x, y, z, w = first[..., 0], first[..., 1], first[..., 2], first[..., 3]
+    a, b, c, d = second[..., 0], second[..., 1], second[..., 2], second[..., 3]
     return _stack_components(
         w * a + x * d + y * c - z * b,
         w * b - x * c + y * d + z * a,
@@ -38,19 +38,21 @@ def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         twice = 2 * cross(axis, vectors)
         once = vectors + rotations[..., 3:] * twice + axis.take(NEXT, -1) * twice.take(LAST, -1)
         return once - axis.take(LAST, -1) * twice.take(NEXT, -1)
-    x, y, z, w = (rotations[..., axis] for axis in range(4))
-    a, b, c = (vectors[..., axis] for axis in range(3))
+    x, y, z, w = rotations[..., 0], rotations[..., 1], rotations[..., 2], rotations[..., 3]
+    a, b, c = vectors[..., 0], vectors[..., 1], vectors[..., 2]
     # v + w t + q × t with t = 2 q × v
-    tx, ty, tz = 2 * (y * c - z * b), 2 * (z * a - x * c), 2 * (x * b - y * a)
+    tx = 2 * (y * c - z * b)
+    ty = 2 * (z * a - x * c)
+    tz = 2 * (x * b - y * a)
     return _stack_components(a + w * tx + y * tz - z * ty, b + w * ty + z * tx - x * tz, c + w * tz + x * ty - y * tx)
 
 
 def _stack_components(*components: np.ndarray) -> np.ndarray:
-    """Components (...) as (..., K)."""
-    whole = np.empty((*components[0].shape, len(components)))
+    """Stack components (...) as (..., K)."""
+    stacked = np.empty((*components[0].shape, len(components)))
     for axis, component in enumerate(components):
-        whole[..., axis] = component
-    return whole
+        stacked[..., axis] = component
+    return stacked
 
 
 def invert(rotations: np.ndarray) -> np.ndarray:
@@ -59,12 +61,21 @@ def invert(rotations: np.ndarray) -> np.ndarray:
 
 
 def normalize(rotations: np.ndarray) -> np.ndarray:
-    """Quaternions (..., 4) of length 1 in the directions of the given ones."""
+    """Quaternions (..., 4) scaled to length 1."""
     return rotations / np.sqrt(np.einsum("...i,...i", rotations, rotations))[..., None]
 
 
 def slerp(first: np.ndarray, second: np.ndarray, share: np.ndarray | float) -> np.ndarray:
-    """Rotations (..., 4) at shares (..., 1) of the shortest arcs from `first` to `second`, both (..., 4)."""
+    """Interpolate rotations along the shortest arcs.
+
+    Args:
+        first: (..., 4) quaternions xyzw at the start.
+        second: (..., 4) quaternions xyzw at the end.
+        share: (..., 1) position on the arc, from 0 to 1.
+
+    Returns:
+        (..., 4) quaternions xyzw.
+    """
     start = Rotation.from_quat(first)
     arc = (start.inv() * Rotation.from_quat(second)).as_rotvec()
     return (start * Rotation.from_rotvec(share * arc)).as_quat()
@@ -78,7 +89,7 @@ def steps_between(orientations: np.ndarray, axis: int = 0) -> np.ndarray:
 
 def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
     """Rotation vectors (..., 3) in radians, at most half a turn, of quaternions (..., 4)."""
-    x, y, z, w = (rotations[..., axis] for axis in range(4))
+    x, y, z, w = rotations[..., 0], rotations[..., 1], rotations[..., 2], rotations[..., 3]
     sine = np.sqrt(x * x + y * y + z * z)
     half_turn = np.where(sine > 1e-12, np.arctan2(sine, np.abs(w)) / np.maximum(sine, 1e-12), 1.0)
     return (np.where(w >= 0, 2.0, -2.0) * half_turn)[..., None] * rotations[..., :3]
@@ -92,20 +103,20 @@ def quaternions(vectors: np.ndarray) -> np.ndarray:
 
 def turn_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Angles (...) in radians, at most half a turn, between rotations (..., 4) that broadcast against each other."""
-    apart = compose(invert(first), second)
-    return 2 * np.arctan2(np.sqrt(np.square(apart[..., :3]).sum(-1)), np.abs(apart[..., 3]))
+    first_to_second = compose(invert(first), second)
+    return 2 * np.arctan2(np.sqrt(np.square(first_to_second[..., :3]).sum(-1)), np.abs(first_to_second[..., 3]))
 
 
 def matrix_columns(rotations: np.ndarray) -> np.ndarray:
-    """Quaternions (..., 4) xyzw to 6-D rotations (..., 6)."""
+    """6-D rotations (..., 6), the first two columns of the matrix, of quaternions (..., 4) xyzw."""
     matrices = Rotation.from_quat(rotations).as_matrix()
     return matrices[..., :2].reshape(*rotations.shape[:-1], 6)
 
 
 def from_matrix_columns(columns: np.ndarray) -> np.ndarray:
-    """The rotations nearest in the sense of Gram-Schmidt: 6-D (..., 6) to quaternions (..., 4) xyzw.
+    """Quaternions (..., 4) xyzw of the rotations nearest to 6-D ones (..., 6) in the sense of Gram-Schmidt.
 
-    Where a column vanishes or both are parallel, another axis takes its place, so the result is always a rotation.
+    If a column vanishes or both are parallel, another axis takes its place, so the result is always a rotation.
     """
     pairs = columns.reshape(*columns.shape[:-1], 3, 2)
     first = _unit(pairs[..., 0], fallback=np.array([1.0, 0.0, 0.0]))
@@ -117,11 +128,11 @@ def from_matrix_columns(columns: np.ndarray) -> np.ndarray:
 
 
 def _reject(vectors: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """What is left of vectors (..., 3) without their part along unit directions (..., 3)."""
+    """Remove from vectors (..., 3) their part along unit directions (..., 3)."""
     return vectors - np.sum(vectors * directions, axis=-1, keepdims=True) * directions
 
 
 def _unit(vectors: np.ndarray, fallback: np.ndarray) -> np.ndarray:
-    """Vectors (..., 3) at length 1; `fallback`, at length 1, where they vanish."""
+    """Vectors (..., 3) at length 1; `fallback`, at length 1, for those that vanish."""
     vectors = np.where(np.linalg.norm(vectors, axis=-1, keepdims=True) < 1e-9, fallback, vectors)
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)

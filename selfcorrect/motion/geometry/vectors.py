@@ -19,52 +19,68 @@ def norms(vectors: np.ndarray) -> np.ndarray:
 
 
 def normalize_safely(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (..., K) of length 1 in the directions of the given ones; shorter where these are shorter than 1e-12."""
+    """Vectors (..., K) scaled to length 1; shorter than that if the given ones are shorter than 1e-12."""
     return vectors / np.maximum(norms(vectors), 1e-12)[..., None]
 
 
-def dot(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Scalar products (...) of vectors (..., K), broadcast against each other."""
-    total = one[..., 0] * other[..., 0]
-    for axis in range(1, one.shape[-1]):
-        total = total + one[..., axis] * other[..., axis]
+    total = first[..., 0] * second[..., 0]
+    for axis in range(1, first.shape[-1]):
+        total = total + first[..., axis] * second[..., axis]
     return total
 
 
-def cross(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Cross products (..., 3) of vectors (..., 3), broadcast against each other."""
-    if are_few(one, other):
-        return one.take(NEXT, -1) * other.take(LAST, -1) - one.take(LAST, -1) * other.take(NEXT, -1)
-    (x, y, z), (a, b, c) = ([each[..., axis] for axis in range(3)] for each in (one, other))
-    products = np.empty(np.broadcast_shapes(one.shape, other.shape))
+    if are_few(first, second):
+        return first.take(NEXT, -1) * second.take(LAST, -1) - first.take(LAST, -1) * second.take(NEXT, -1)
+    x, y, z = first[..., 0], first[..., 1], first[..., 2]
+    a, b, c = second[..., 0], second[..., 1], second[..., 2]
+    products = np.empty(np.broadcast_shapes(first.shape, second.shape))
     np.subtract(y * c, z * b, out=products[..., 0])
     np.subtract(z * a, x * c, out=products[..., 1])
     np.subtract(x * b, y * a, out=products[..., 2])
     return products
 
 
-def are_few(one: np.ndarray, other: np.ndarray) -> bool:
+def are_few(first: np.ndarray, second: np.ndarray) -> bool:
     """Whether arrays are so small that few calls matter most; of double precision alone, so that bits are the same."""
-    return one.size <= _FEW and other.size <= _FEW and one.dtype == other.dtype == np.float64
+    return first.size <= _FEW and second.size <= _FEW and first.dtype == second.dtype == np.float64
 
 
 def percentile(values: np.ndarray, percent: float, axis: int | None = None) -> np.ndarray:
-    """The percentile along an axis, or of all values, by linear interpolation; NaN of no values."""
-    values, axis = (values.reshape(-1), 0) if axis is None else (values, axis)
+    """Return the percentile of values by linear interpolation.
+
+    Args:
+        values: Finite values of any shape.
+        percent: Percentile, from 0 to 100.
+        axis: Axis along which it is taken; None for that of all values.
+
+    Returns:
+        The percentile, without the axis; NaN of no values.
+    """
+    if axis is None:
+        values = values.reshape(-1)
+        axis = 0
     count = values.shape[axis]
     if not count:
         return np.full(np.delete(values.shape, axis), np.nan)
-    place = (count - 1) * (percent / 100)
-    below = int(place)
-    share, above = place - below, min(below + 1, count - 1)
+    position = (count - 1) * (percent / 100)
+    below = int(position)
+    above = min(below + 1, count - 1)
+    share = position - below
     ordered = np.partition(values, (below, above), axis)
-    low, high = ordered.take(below, axis), ordered.take(above, axis)
+    low = ordered.take(below, axis)
+    high = ordered.take(above, axis)
     return low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share)
 
 
 def median(values: np.ndarray, axis: int | None = None) -> np.ndarray:
-    """The median along an axis, or of all values; NaN of no values."""
-    values, axis = (values.reshape(-1), 0) if axis is None else (values, axis)
+    """Return the median along an axis, or of all values; NaN of no values."""
+    if axis is None:
+        values = values.reshape(-1)
+        axis = 0
     count = values.shape[axis]
     if not count:
         return np.full(np.delete(values.shape, axis), np.nan)

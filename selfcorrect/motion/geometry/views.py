@@ -1,10 +1,10 @@
-"""Changes of frame with a way back: a motion is worked on in another frame, and comes out in its own.
+"""Changes of frame with a way back: a motion is worked on in another frame and returned to its own.
 
-`view` shows a motion in another frame; `back` takes any motion of that frame, however it was changed, to where the
-first one was. The law is `back(view(motion)) == motion`, up to rounding and to the signs of quaternions.
+`view` shows a motion in another frame; `restore` takes any motion of that frame, however it was changed, to where the
+first one was. The law is `restore(view(motion)) == motion`, up to rounding and to the signs of quaternions.
 
-What loses anything that `back` would need is no view. So leaning on a slope is none, which bends legs, nor is cutting
-off what a file has above the pelvis.
+A change that loses anything that `restore` would need is not a view. So leaning on a slope, which bends legs, is none,
+nor is cutting off what a file has above the pelvis.
 """
 
 from collections.abc import Sequence
@@ -41,13 +41,13 @@ class FrameChanges:
     changes: tuple[FrameChange, ...] = ()
 
     def view(self, motion: Motion) -> Motion:
-        for one in self.changes:
-            motion = one.view(motion)
+        for change in self.changes:
+            motion = change.view(motion)
         return motion
 
     def restore(self, motion: Motion) -> Motion:
-        for one in reversed(self.changes):
-            motion = one.restore(motion)
+        for change in reversed(self.changes):
+            motion = change.restore(motion)
         return motion
 
 
@@ -67,7 +67,7 @@ class TurnedWorld:
 
 
 def to_y_up(axis: int) -> TurnedWorld:
-    """A world y up, of one whose vertical axis is `Y_UP`, `Z_UP`, `Y_DOWN` or `Z_DOWN`."""
+    """Return the change to a world with y up from one whose vertical axis is `Y_UP`, `Z_UP`, `Y_DOWN` or `Z_DOWN`."""
     return TurnedWorld(Rotation.from_euler("x", (0, -90, 180, 90)[axis], degrees=True))
 
 
@@ -81,12 +81,16 @@ class TurnedFrames:
     turns: Rotation
 
     def view(self, motion: Motion) -> Motion:
-        skeleton, turns = motion.skeleton, self.turns
-        above = Rotation.from_quat(turns.as_quat()[[0, *skeleton.parents[1:]]])
-        turned, rotations = replace(skeleton, offsets_m=above.inv().apply(skeleton.offsets_m)), motion.rotations.copy()
+        skeleton = motion.skeleton
+        turns = self.turns
+        parent_turns = Rotation.from_quat(turns.as_quat()[[0, *skeleton.parents[1:]]])
+        turned = replace(skeleton, offsets_m=parent_turns.inv().apply(skeleton.offsets_m))
+        rotations = motion.rotations.copy()
         for joint, parent in enumerate(skeleton.parents):
-            own = Rotation.from_quat(rotations[:, joint]) * turns[joint]
-            rotations[:, joint] = make_continuous((turns[parent].inv() * own if joint else own).as_quat())
+            rotation = Rotation.from_quat(rotations[:, joint]) * turns[joint]
+            if joint:
+                rotation = turns[parent].inv() * rotation
+            rotations[:, joint] = make_continuous(rotation.as_quat())
         return replace(motion, skeleton=turned, rotations=rotations)
 
     def restore(self, motion: Motion) -> Motion:
@@ -98,8 +102,8 @@ class Rerooted:
     """A tree that hangs on another of its joints: `root`, which is not the first one of the skeleton.
 
     A joint of a tree carries the bones to its children. With another root, the joints on the way to it carry the bones
-    that led to them before. Each keeps its orientation and moves to the other end of its bone. No place of any other
-    joint changes. Joints keep their names, not their order, and have no parts.
+    that led to them before. Each keeps its orientation and moves to the other end of its bone. No other joint changes
+    its position. Joints keep their names, not their order, and have no parts.
     """
 
     skeleton: Skeleton
@@ -121,7 +125,7 @@ class Rerooted:
 
     @cached_property
     def order(self) -> list[int]:
-        """Which joint of the skeleton each joint of the tree is, parents before children."""
+        """Index in the skeleton of each joint of the tree, parents before children."""
         order = [self.root]
         for joint in order:
             order += [child for child, parent in enumerate(self._parents) if parent == joint]
@@ -130,7 +134,9 @@ class Rerooted:
     @cached_property
     def tree(self) -> Skeleton:
         """The skeleton with its other root."""
-        skeleton, way, order = self.skeleton, self.skeleton.path_to_root(self.root), self.order
+        skeleton = self.skeleton
+        way = skeleton.path_to_root(self.root)
+        order = self.order
         offsets_m = skeleton.offsets_m.copy()
         offsets_m[self.root] = 0.0
         for below, joint in pairwise(way):
@@ -165,11 +171,11 @@ class JointOrder:
 
     @classmethod
     def canonical(cls, skeleton: Skeleton) -> Self:
-        """The order that anatomy and geometry give, whatever order a file lists joints in.
+        """Return the order that anatomy and geometry give, in whatever order a file lists joints.
 
-        Parts of the body come in SMPL's order, then all else by its place at rest. Solvers that visit joints in turn,
-        and sums that round, would otherwise tell one order from another. Joints that are no parts and share a place
-        keep the skeleton's order; they only ride along.
+        Parts of the body come in SMPL's order, then all others by their positions at rest. Solvers that visit joints in
+        turn, and sums that round, would otherwise depend on the file's order. Joints that are no parts and share a
+        position keep the skeleton's order; they only ride along.
         """
         order: list[int] = []
         waiting: list[tuple[tuple[float, ...], int]] = [((), 0)]
@@ -183,7 +189,8 @@ class JointOrder:
         return cls(skeleton, np.array(order))
 
     def view(self, motion: Moving) -> Moving:
-        skeleton, place = self.skeleton, np.argsort(self.order)
+        skeleton = self.skeleton
+        place = np.argsort(self.order)
         parents = [skeleton.parents[joint] for joint in self.order]
         moved = replace(
             skeleton,
@@ -202,9 +209,9 @@ class JointOrder:
 
 @dataclass(frozen=True)
 class LevelFeet:
-    """Feet seen in frames whose y axis is up while they stand, their soles as deep as `feet` says.
+    """Feet seen in frames whose y axis is up while they stand, with soles of the depth of `feet`.
 
-    No joint moves. The way back forgets how deep soles are: motions of files do not say.
+    No joint moves. The way back drops the depth of soles, which motions of files do not carry.
     """
 
     feet: FootFrames
@@ -212,18 +219,22 @@ class LevelFeet:
     def view(self, motion: Motion) -> Motion:
         if self.feet == FootFrames():
             return motion
-        skeleton, turns = motion.skeleton, self.feet.turns(motion.skeleton)
-        above = _parent_turns(skeleton, turns)
-        seen = replace(skeleton, offsets_m=rotate(above, skeleton.offsets_m), soles_m=self.feet.soles_m)
-        return replace(motion, skeleton=seen, rotations=_compose_sparse(above, motion.rotations, invert(turns)))
+        skeleton = motion.skeleton
+        turns = self.feet.turns(skeleton)
+        parent_turns = _parent_turns(skeleton, turns)
+        level = replace(skeleton, offsets_m=rotate(parent_turns, skeleton.offsets_m), soles_m=self.feet.soles_m)
+        rotations = _compose_sparse(parent_turns, motion.rotations, invert(turns))
+        return replace(motion, skeleton=level, rotations=rotations)
 
     def restore(self, motion: Motion) -> Motion:
         if self.feet == FootFrames():
             return motion
-        skeleton, turns = motion.skeleton, self.feet.turns(motion.skeleton)
-        below = invert(_parent_turns(skeleton, turns))
-        seen = replace(skeleton, offsets_m=rotate(below, skeleton.offsets_m), soles_m=None)
-        return replace(motion, skeleton=seen, rotations=_compose_sparse(below, motion.rotations, turns))
+        skeleton = motion.skeleton
+        turns = self.feet.turns(skeleton)
+        parent_turns = invert(_parent_turns(skeleton, turns))
+        restored = replace(skeleton, offsets_m=rotate(parent_turns, skeleton.offsets_m), soles_m=None)
+        rotations = _compose_sparse(parent_turns, motion.rotations, turns)
+        return replace(motion, skeleton=restored, rotations=rotations)
 
 
 def _compose_sparse(first: np.ndarray, rotations: np.ndarray, last: np.ndarray) -> np.ndarray:
@@ -241,7 +252,7 @@ def _parent_turns(skeleton: Skeleton, turns: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class ShiftedWorld:
-    """The world shifted, in every frame or in all by as much: `shift_m` (..., T, 3) or (3,)."""
+    """The world shifted by `shift_m`, (3,) for all frames or (..., T, 3) for each frame."""
 
     shift_m: np.ndarray
 
@@ -254,21 +265,23 @@ class ShiftedWorld:
 
 @dataclass(frozen=True)
 class ScaledBody:
-    """A body that is `size` times as tall, and does the same in its own size and the same time."""
+    """A body that is `size` times as tall and does the same in its own size and the same time."""
 
     size: float
 
     def view(self, motion: Moving) -> Moving:
-        given, size = motion.skeleton, self.size
-        soles_m = None if given.soles_m is None else (size * given.soles_m[0], size * given.soles_m[1])
-        skeleton = replace(given, offsets_m=size * given.offsets_m, soles_m=soles_m)
-        return replace(motion, skeleton=skeleton, root_m=size * motion.root_m)
+        skeleton = motion.skeleton
+        size = self.size
+        soles_m = None if skeleton.soles_m is None else (size * skeleton.soles_m[0], size * skeleton.soles_m[1])
+        scaled = replace(skeleton, offsets_m=size * skeleton.offsets_m, soles_m=soles_m)
+        return replace(motion, skeleton=scaled, root_m=size * motion.root_m)
 
     def restore(self, motion: Moving) -> Moving:
-        given, size = motion.skeleton, self.size
-        soles_m = None if given.soles_m is None else (given.soles_m[0] / size, given.soles_m[1] / size)
-        skeleton = replace(given, offsets_m=given.offsets_m / size, soles_m=soles_m)
-        return replace(motion, skeleton=skeleton, root_m=motion.root_m / size)
+        skeleton = motion.skeleton
+        size = self.size
+        soles_m = None if skeleton.soles_m is None else (skeleton.soles_m[0] / size, skeleton.soles_m[1] / size)
+        scaled = replace(skeleton, offsets_m=skeleton.offsets_m / size, soles_m=soles_m)
+        return replace(motion, skeleton=scaled, root_m=motion.root_m / size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,7 +293,7 @@ class JointSubset(Generic[Moving]):
 
     tree: Skeleton
     joints: np.ndarray
-    """(L,) which joint each of the tree's is."""
+    """(L,) index in `whole` of each of the tree's joints."""
     whole: Moving
 
     def view(self, motion: Moving) -> Moving:
@@ -289,15 +302,16 @@ class JointSubset(Generic[Moving]):
         return replace(motion, skeleton=self.tree, rotations=rotations)
 
     def restore(self, motion: Moving) -> Moving:
-        whole, own = self.whole, {joint: own for own, joint in enumerate(self.joints.tolist())}
+        full = self.whole
+        tree_joint_of = {joint: index for index, joint in enumerate(self.joints.tolist())}
         _, orientations = forward_kinematics(self.tree, motion.root_m, motion.rotations)
-        world = np.empty_like(whole.rotations)
+        world = np.empty_like(full.rotations)
         world[..., 0, :] = orientations[..., 0, :]
-        for joints, parents in whole.skeleton.generations:
-            world[..., joints, :] = compose(world[..., parents, :], whole.rotations[..., joints, :])
-            linked = [joint for joint in joints.tolist() if joint in own]
-            world[..., linked, :] = orientations[..., [own[joint] for joint in linked], :]
-        rotations = local_rotations(whole.skeleton, world)
-        carried = np.setdiff1d(np.arange(len(whole.skeleton)), self.joints)
-        rotations[..., carried, :] = whole.rotations[..., carried, :]
-        return replace(whole, root_m=motion.root_m, rotations=rotations)
+        for joints, parents in full.skeleton.generations:
+            world[..., joints, :] = compose(world[..., parents, :], full.rotations[..., joints, :])
+            linked = [joint for joint in joints.tolist() if joint in tree_joint_of]
+            world[..., linked, :] = orientations[..., [tree_joint_of[joint] for joint in linked], :]
+        rotations = local_rotations(full.skeleton, world)
+        carried = np.setdiff1d(np.arange(len(full.skeleton)), self.joints)
+        rotations[..., carried, :] = full.rotations[..., carried, :]
+        return replace(full, root_m=motion.root_m, rotations=rotations)
