@@ -15,14 +15,14 @@ from ..storage.files.strict_json import read_file_as
 from .support import level_corners_m
 
 STEEPEST_DEG = 30.0
-"""Steeper floors are none that people walk on."""
+"""Largest slope of a floor that people walk on."""
 DEEPEST_M = 0.25
-"""What is deeper inside a box than a step is high does not stand on it: a hand in a wall."""
+"""A point deeper inside a box than a step is high does not stand on it: a hand in a wall."""
 MOST_BOXES = 2000
 
 _EDGE_M = 1e-6
 _SHALLOW_M = 0.03
-"""What is no deeper than this below a top stands on it, however near to an edge."""
+"""A point no deeper than this below a top stands on it, however near to an edge."""
 
 
 FARTHEST_M = 1e5
@@ -36,9 +36,9 @@ class GroundBox:
     """A solid box on whose top people stand; it stands upright on the floor's slope."""
 
     centre_m: tuple[float, ...]
-    """(3,) its middle, world, y up."""
+    """(3,) middle, world, y up."""
     size_m: tuple[float, ...]
-    """(3,) its extent along x, y (up) and z before it is turned."""
+    """(3,) extent along x, y (up) and z before it is turned."""
     turn_deg: float = 0.0
     """Turn about the upward axis, from +z towards +x."""
 
@@ -57,15 +57,15 @@ class GroundBox:
         return self.centre_m[1] + self.size_m[1] / 2
 
     def contains(self, points_m: np.ndarray) -> np.ndarray:
-        """(...) whether points (..., 3) are over it, or in it and nearer to its top than to its sides.
+        """Return whether points (..., 3) are over it, or in it and nearer to its top than to its sides: (...).
 
-        Those that are deeper than `DEEPEST_M` are beside it, as are toes that touch the riser of a step.
+        Points deeper than `DEEPEST_M` are beside it, as are toes that touch the riser of a step.
         """
         return _BoxTable.from_boxes([self]).hold(points_m)[..., 0]
 
 
 _PAIRS_AT_ONCE = 1_000_000
-"""Pairs of points and boxes that are compared at once: some ten arrays of this size are in memory."""
+"""Number of pairs of points and boxes that are compared at once: some ten arrays of this size are in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,8 @@ class _BoxTable:
         """(..., B) whether points (..., 3) are over each box, or in it; see `GroundBox.contains`."""
         x, y, z = np.moveaxis(points_m[..., None, :] - self.centres_m, -1, 0)
         half_x, half_y, half_z = self.half_sizes_m.T
-        along_x, along_z = self.cosines * x - self.sines * z, self.sines * x + self.cosines * z
+        along_x = self.cosines * x - self.sines * z
+        along_z = self.sines * x + self.cosines * z
         inside_m = np.minimum(half_x - np.abs(along_x), half_z - np.abs(along_z))
         deep_m = half_y - y
         on_top = deep_m <= np.maximum(inside_m, _SHALLOW_M)
@@ -134,7 +135,7 @@ class _BoxTable:
 
 @dataclass(frozen=True)
 class Ground:
-    """What carries a motion, in its world: metres, y up. `load` reads it from JSON with these fields."""
+    """Floor and boxes that carry a motion, in its world: metres, y up. `load` reads it from JSON with these fields."""
 
     boxes: tuple[GroundBox, ...] = ()
     floor_m: float = 0.0
@@ -144,7 +145,7 @@ class Ground:
     uphill_deg: float = 0.0
     """Heading towards which the floor rises: 0 is +z, 90 is +x."""
     in_floor_frame: bool = False
-    """Whether y is the floor's normal here, and what is up leans; people leave this out."""
+    """True if y is the floor's normal, so that the world's up direction leans; people leave this out."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "boxes", tuple(self.boxes))
@@ -159,12 +160,12 @@ class Ground:
 
     @classmethod
     def load(cls, path: str | Path) -> Ground:
-        """That of a JSON file; InputError where it is none."""
+        """Return the ground of a JSON file; InputError if it has none."""
         return read_file_as(cls, Path(path))
 
     @cached_property
     def to_floor(self) -> Rotation:
-        """Turns the world so that y is the floor's normal."""
+        """Rotation of the world that makes y the floor's normal."""
         if not self.slope_deg:
             return Rotation.identity()
         heading_rad = np.deg2rad(self.uphill_deg)
@@ -173,35 +174,35 @@ class Ground:
 
     @property
     def is_level(self) -> bool:
-        """Whether y is the floor's normal, where motions on this ground are seen."""
+        """True if y is the floor's normal in the frame of this ground."""
         return self.in_floor_frame or not self.slope_deg
 
     @property
     def up(self) -> np.ndarray:
-        """(3,) what is up, where motions on this ground are seen."""
+        """(3,) up direction in the frame of this ground."""
         up = np.array([0.0, 1.0, 0.0])
         return self.to_floor.apply(up) if self.in_floor_frame else up
 
     @property
     def normal(self) -> np.ndarray:
-        """(3,) the floor's normal, likewise."""
+        """(3,) normal of the floor in the frame of this ground."""
         normal = np.array([0.0, 1.0, 0.0])
         return normal if self.in_floor_frame else self.to_floor.inv().apply(normal)
 
     def to_floor_frame(self, points_m: np.ndarray) -> np.ndarray:
-        """Points (..., 3) in the floor's frame."""
+        """Convert points (..., 3) to the floor's frame."""
         if self.is_level:
             return points_m
         return points_m @ self.to_floor.as_matrix().T
 
     def orientations_to_floor_frame(self, orientations: np.ndarray) -> np.ndarray:
-        """World orientations (..., 4) in the floor's frame."""
+        """Convert world orientations (..., 4) to the floor's frame."""
         if self.is_level:
             return orientations
         return (self.to_floor * Rotation.from_quat(orientations)).as_quat()
 
     def beneath_m(self, points_m: np.ndarray) -> np.ndarray:
-        """Heights (...) of what is beneath points (..., 3), box or floor, along the floor's normal."""
+        """Heights (...) of the box or floor beneath points (..., 3), along the floor's normal."""
         ground = self.in_own_frame
         return np.maximum(ground.floor_m, ground._box_table.highest_m(self.to_floor_frame(points_m)))
 
@@ -214,14 +215,14 @@ class Ground:
         return _BoxTable.from_boxes(self.boxes)
 
     def above_m(self, points_m: np.ndarray) -> np.ndarray:
-        """Heights (...) of points (..., 3) above that."""
+        """Heights (...) of points (..., 3) above the box or floor beneath them."""
         return self.to_floor_frame(points_m)[..., 1] - self.beneath_m(points_m)
 
     def standing_on(self, points_m: np.ndarray) -> np.ndarray:
-        """Points (..., 3) in the floor's frame, with those heights."""
-        seen_m = self.to_floor_frame(points_m).copy()
-        seen_m[..., 1] -= self.beneath_m(points_m)
-        return seen_m
+        """Points (..., 3) in the floor's frame, with heights above what is beneath them."""
+        standing_m = self.to_floor_frame(points_m).copy()
+        standing_m[..., 1] -= self.beneath_m(points_m)
+        return standing_m
 
     @cached_property
     def in_own_frame(self) -> Ground:
@@ -229,29 +230,31 @@ class Ground:
         if self.in_floor_frame:
             return self
         centres_m = [tuple(self.to_floor_frame(np.array(box.centre_m)).tolist()) for box in self.boxes]
-        boxes = tuple(replace(box, centre_m=own_m) for box, own_m in zip(self.boxes, centres_m, strict=True))
+        boxes = tuple(replace(box, centre_m=centre_m) for box, centre_m in zip(self.boxes, centres_m, strict=True))
         floor_m = float(self.to_floor_frame(np.array([0.0, self.floor_m, 0.0]))[1])
         return replace(self, boxes=boxes, floor_m=floor_m, in_floor_frame=True)
 
     def with_lowest_floor(self, lowest_m: float) -> Ground:
-        """The same ground in the floor's frame, where what is at `lowest_m` and below becomes a floor at y = 0."""
-        boxes = (box for box in self.in_own_frame.boxes if box.top_m > lowest_m + _EDGE_M)
-        lowered = (
-            replace(box, centre_m=(box.centre_m[0], box.centre_m[1] - lowest_m, box.centre_m[2])) for box in boxes
-        )
-        return replace(self, boxes=tuple(lowered), floor_m=0.0, in_floor_frame=True)
+        """Return this ground in the floor's frame, with everything at `lowest_m` and below as a floor at y = 0."""
+        boxes = []
+        for box in self.in_own_frame.boxes:
+            if box.top_m > lowest_m + _EDGE_M:
+                x_m, y_m, z_m = box.centre_m
+                boxes.append(replace(box, centre_m=(x_m, y_m - lowest_m, z_m)))
+        return replace(self, boxes=tuple(boxes), floor_m=0.0, in_floor_frame=True)
 
     def slope_m(self, around_m: np.ndarray) -> Iterator[np.ndarray]:
-        """The corners (4, 3) of the floor around points (T, 3), world, where it is not level at y = 0."""
+        """Yield the corners (4, 3) of the floor around points (T, 3), world, unless it is level at y = 0."""
         if self.slope_deg or self.floor_m:
-            seen_m = self.to_floor_frame(around_m)
-            low_m, high_m = seen_m.min(0) - 1.0, seen_m.max(0) + 1.0
+            points_m = self.to_floor_frame(around_m)
+            low_m = points_m.min(0) - 1.0
+            high_m = points_m.max(0) + 1.0
             corners_m = level_corners_m((high_m[0] - low_m[0], high_m[2] - low_m[2]), 0.0) + (low_m + high_m) / 2
             corners_m[:, 1] = self.in_own_frame.floor_m
             yield corners_m if self.is_level else self.to_floor.inv().apply(corners_m)
 
     def tops_m(self) -> Iterator[np.ndarray]:
-        """The corners (4, 3) of each box's upper side, world."""
+        """Yield the corners (4, 3) of each box's upper side, world."""
         upright = Rotation.identity() if self.is_level else self.to_floor.inv()
         for box in self.boxes:
             x_m, y_m, z_m = box.size_m

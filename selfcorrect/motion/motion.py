@@ -1,4 +1,4 @@
-"""Motion: what a skeleton does over time."""
+"""Motions: the movement of a skeleton over time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -28,15 +28,15 @@ class Motion:
     text: str = ""
     """Caption, "" for none."""
     source: str = field(default="", compare=False)
-    """Where it was read from, "" where that is unknown."""
+    """File that it was read from; "" if that is unknown."""
     feet: FootFrames | None = field(default=None, compare=False)
-    """How the feet of its rig stand where other motions of that showed it; None where the motion itself is asked."""
+    """Foot frames of its rig, if other motions of that showed them; None to estimate them from the motion."""
 
     contacts: np.ndarray | None = field(default=None, compare=False)
-    """(T, 2) whether the left and the right foot stand, from 0 to 1, as its file says; None where it says nothing.
-    ±inf: as a person says, so that a correction infers nothing."""
+    """(T, 2) contact of the left and the right foot from 0 to 1, as in its file; None if the file has none. ±inf: set
+    by a person, so that a correction infers nothing."""
     ground: Ground | None = field(default=None, compare=False)
-    """What it stands on, where a person says so; None for a floor at y = 0 and whatever the motion shows."""
+    """Ground that a person specified; None for a floor at y = 0 and what the motion shows."""
 
     def __post_init__(self) -> None:
         where = f"{self.source}: " if self.source else ""
@@ -71,11 +71,11 @@ class Motion:
         return (len(self) - 1) / self.fps
 
     def frames(self, start: int, stop: int) -> Self:
-        """Frames `start` to `stop` (exclusive)."""
+        """Return frames `start` to `stop` (exclusive)."""
         return self.select_frames(slice(start, stop))
 
     def select_frames(self, frames: np.ndarray | slice) -> Self:
-        """The frames at some indices, in their order."""
+        """Return the frames at some indices, in their order."""
         contacts = None if self.contacts is None else self.contacts[frames]
         return replace(self, root_m=self.root_m[frames], rotations=self.rotations[frames], contacts=contacts)
 
@@ -93,28 +93,30 @@ FURTHEST_READ_M = 1e12
 LENGTHS_READ = (1e-6, 1e6)
 """Largest components of quaternions, which are normalised where they are used; shorter ones have no direction."""
 SLAB = 4096
-"""Frames (or motions of a batch) that are worked on at once."""
+"""Number of frames (or motions of a batch) that are processed at once."""
 
 
 def captions(text: str) -> list[str]:
-    """The captions in a motion's `text`, one per line."""
+    """Return the captions in a motion's `text`, one per line."""
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def check_numbers(motion: Motion) -> Motion:
-    """The motion; InputError where its numbers are not finite, no rotations, or too large to work with."""
+    """Return the motion; InputError if its numbers are not finite, no rotations, or too large to work with."""
     where = motion.source or "the motion"
     if not np.all(np.abs(motion.skeleton.offsets_m) <= FURTHEST_READ_M):
         raise InputError(f"{where}: expected bones of finite length")
     for start in range(0, len(motion), SLAB):
         part = motion.frames(start, start + SLAB)
-        sound = np.all(np.abs(part.root_m) <= FURTHEST_READ_M, axis=1) & np.isfinite(part.rotations).all(axis=(1, 2))
-        if not sound.all():
-            frame = start + int(sound.argmin())
+        is_valid = np.all(np.abs(part.root_m) <= FURTHEST_READ_M, axis=1)
+        is_valid &= np.isfinite(part.rotations).all(axis=(1, 2))
+        if not is_valid.all():
+            frame = start + int(is_valid.argmin())
             raise InputError(f"{where}: expected finite positions and rotations, frame {frame} has others")
         lengths = np.abs(part.rotations).max(axis=2)
-        if (odd := ((lengths < LENGTHS_READ[0]) | (lengths > LENGTHS_READ[1])).any(axis=1)).any():
-            frame = start + int(odd.argmax())
+        is_invalid = ((lengths < LENGTHS_READ[0]) | (lengths > LENGTHS_READ[1])).any(axis=1)
+        if is_invalid.any():
+            frame = start + int(is_invalid.argmax())
             raise InputError(f"{where}: expected unit quaternions, those of frame {frame} are no rotations")
     return motion
 
@@ -132,7 +134,7 @@ class MotionBatch:
     """(N,) frames that count."""
     fps: float
     contacts: np.ndarray | None = None
-    """(N, T, 2) as in `Motion`, not a number where a file says nothing; None where none does."""
+    """(N, T, 2) as in `Motion`, NaN if a file has none; None if no file has any."""
     feet: FootFrames | None = None
     """As in `Motion`; those of the first one."""
     ground: Ground | None = None
@@ -177,14 +179,14 @@ class MotionBatch:
 
 
 def _stack_contacts(motions: Sequence[Motion], frames: np.ndarray) -> np.ndarray | None:
-    """See `MotionBatch.contacts`; frames: (N, T) of each motion."""
+    """Stack contacts for `MotionBatch.contacts`; frames: (N, T) frames of each motion."""
     if all(motion.contacts is None for motion in motions):
         return None
-    unknown = np.full((*frames.shape, 2), np.nan)
-    for own, motion, rows in zip(unknown, motions, frames, strict=True):
+    contacts = np.full((*frames.shape, 2), np.nan)
+    for slot, motion, rows in zip(contacts, motions, frames, strict=True):
         if motion.contacts is not None:
-            own[:] = motion.contacts[rows]
-    return unknown
+            slot[:] = motion.contacts[rows]
+    return contacts
 
 
 Moving = TypeVar("Moving", Motion, MotionBatch)

@@ -1,4 +1,4 @@
-"""Skeletons: joints, how they hang together, and which part of a body each one is."""
+"""Skeletons: joints, their tree, and the part of a body that each of them is."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Generations: TypeAlias = tuple[tuple[np.ndarray, np.ndarray], ...]
 
 @lru_cache(maxsize=32)
 def _children(parents: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """See `Skeleton.children`: every motion has a skeleton of its own, whose tree others share."""
+    """Compute `Skeleton.children`: every motion has its own skeleton object, but many share a tree."""
     below: list[list[int]] = [[] for _ in parents]
     for child, parent in enumerate(parents[1:], start=1):
         below[parent].append(child)
@@ -38,7 +38,7 @@ def _children(parents: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
 
 @lru_cache(maxsize=32)
 def compute_descendants(parents: tuple[int, ...]) -> np.ndarray:
-    """See `Skeleton.descendants`."""
+    """Compute `Skeleton.descendants`."""
     below = np.eye(len(parents), dtype=bool)
     for joint in range(len(parents) - 1, 0, -1):
         below[parents[joint]] |= below[joint]
@@ -48,7 +48,7 @@ def compute_descendants(parents: tuple[int, ...]) -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def compute_generations(parents: tuple[int, ...]) -> Generations:
-    """See `Skeleton.generations`."""
+    """Compute `Skeleton.generations`."""
     depth = np.zeros(len(parents), dtype=int)
     for joint, parent in enumerate(parents[1:], start=1):
         depth[joint] = depth[parent] + 1
@@ -72,12 +72,12 @@ class Skeleton:
     parts: tuple[str, ...]
     """J anatomical names from `SMPL_22`, "" where a joint has no counterpart (fingers, eyes, twists)."""
     soles_m: tuple[float, float] | None = None
-    """Depth of the left and the right sole below the toe joint, or below the ankle where there is none, metres; None
-    for that of an ordinary shoe."""
+    """Depths of the left and the right sole below the toe joint, or below the ankle without one, metres; None for those
+    of an ordinary shoe."""
     rigid: frozenset[str] = frozenset()
     """Names of joints that cannot turn, such as the ends of a BVH file."""
     mass_kg: float | None = None
-    """What the body weighs, by its shape; None where that is unknown."""
+    """Mass of the body, by its shape; None if it is unknown."""
 
     def __post_init__(self) -> None:
         count = len(self.names)
@@ -98,7 +98,7 @@ class Skeleton:
             raise InputError(f"unknown body parts {sorted(unknown)}, expected names from {SMPL_22}")
 
     def _levels(self) -> int:
-        """The number of joints from the root to the furthest one, both counted."""
+        """Number of joints from the root to the furthest one, both counted."""
         levels = [1]
         for parent in self.parents[1:]:
             levels.append(levels[parent] + 1)
@@ -108,7 +108,7 @@ class Skeleton:
         return len(self.names)
 
     def joint(self, part: str) -> int | None:
-        """Index of the joint that is the body part `part` (e.g. "left_knee"), None where the skeleton lacks it."""
+        """Return the index of the joint that is the body part `part`, such as "left_knee"; None if there is none."""
         return self._joint_of.get(part)
 
     @cached_property
@@ -134,7 +134,7 @@ class Skeleton:
         return _children(self.parents)
 
     def path_to_root(self, joint: int) -> list[int]:
-        """A joint and those on the way up to the root, which is the last."""
+        """Return a joint and those on the way up to the root, which is the last."""
         way = [joint]
         while way[-1]:
             way.append(self.parents[way[-1]])
@@ -142,14 +142,14 @@ class Skeleton:
 
     @cached_property
     def descendants(self) -> np.ndarray:
-        """(J, J) whether the column's joint hangs on the row's, or is it."""
+        """(J, J) bool, true if the column's joint is a descendant of the row's, or is it."""
         return compute_descendants(self.parents)
 
     @cached_property
     def generations(self) -> Generations:
-        """Joints and their parents, those together that are equally many joints away from the root, which is left out.
+        """Joints and their parents, grouped by the number of joints between them and the root, which is left out.
 
-        What is worked out from parent to child needs one pass over these only, not one over all joints.
+        A computation from parent to child needs one pass over these groups instead of one over all joints.
         """
         return compute_generations(self.parents)
 
@@ -161,13 +161,13 @@ class Skeleton:
             positions_m[joint] = positions_m[parent] + self.offsets_m[joint]
         return positions_m
 
-    def same_as(self, other: Skeleton) -> bool:
-        """Whether both have the same joints, tree, parts, offsets, soles, rigid ends and mass."""
-        return self is other or self.identity == other.identity
+    def same_as(self, skeleton: Skeleton) -> bool:
+        """Return whether both have the same joints, tree, parts, offsets, soles, rigid ends and mass."""
+        return self is skeleton or self.identity == skeleton.identity
 
     @cached_property
     def identity(self) -> Hashable:
-        """Equal for skeletons that are the same."""
+        """Hashable value that is equal for skeletons that are the same."""
         offsets_m = (self.offsets_m.astype(float) + 0.0).tobytes()  # no zero has a sign
         return self.names, *self.tree, offsets_m, self.soles_m, self.rigid, self.mass_kg
 
@@ -183,17 +183,17 @@ UNTURNED: Quaternion = (0.0, 0.0, 0.0, 1.0)
 
 @dataclass(frozen=True)
 class FootFrames:
-    """How the feet of a rig stand, which its rest pose need not show; left foot first."""
+    """Frames and soles of a rig's feet in stance, which its rest pose need not show; left foot first."""
 
     ankles: tuple[Quaternion, Quaternion] = (UNTURNED, UNTURNED)
     """Turns (xyzw) of vectors in an ankle's frame that bring the normal of the sole onto the y axis."""
     toes: tuple[Quaternion, Quaternion] = (UNTURNED, UNTURNED)
-    """The same for toe joints, which are hinges: toes stand flat on their own."""
+    """The same for toe joints, which are hinges: toes stand flat independently."""
     soles_m: tuple[float, float] | None = None
-    """See `Skeleton.soles_m`."""
+    """Depths of the soles, as in `Skeleton.soles_m`."""
 
     def turns(self, skeleton: Skeleton) -> np.ndarray:
-        """(J, 4) turns of vectors in each joint's frame: those of its foot, none outside of the feet."""
+        """(J, 4) turns of vectors in each joint's frame: those of its foot, identity outside the feet."""
         turns = np.tile(np.array(UNTURNED), (len(skeleton), 1))
         for part, both in (("ankle", self.ankles), ("foot", self.toes)):
             for side, turn in zip(("left", "right"), both, strict=True):
@@ -206,7 +206,7 @@ _SIDES = (("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT"))
 
 
 def swap_sides(name: str) -> str:
-    """The name of a joint's or part's counterpart on the other side; its own on the midline."""
+    """Return the name of a joint's or part's counterpart on the other side; the name itself on the midline."""
     for left, right in _SIDES:
         if left in name:
             return name.replace(left, right)
@@ -218,10 +218,10 @@ def swap_sides(name: str) -> str:
 
 
 def strip_side(part: str) -> str:
-    """The name of a part without its side."""
+    """Return the name of a part without its side."""
     return part.removeprefix("left_").removeprefix("right_")
 
 
 def smpl_22(offsets_m: np.ndarray) -> Skeleton:
-    """The common skeleton, with the given (22, 3) offsets in metres."""
+    """Return the common skeleton with offsets (22, 3) in metres."""
     return Skeleton(SMPL_22, SMPL_22_PARENTS, np.asarray(offsets_m, dtype=float), SMPL_22)

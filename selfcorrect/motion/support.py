@@ -1,4 +1,4 @@
-"""Support: what carries a body for a while beside the floor, such as steps, rungs, seats, and bars that hands grip."""
+"""Supports: what carries a body for a while besides the floor, such as steps, rungs, seats, and bars to grip."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ CARRIED_PARTS = {
     "left grip": ("left_wrist",),
     "right grip": ("right_wrist",),
 }
-"""What a support can carry, and the joints whose surface or soles rest on it; grips hold a hand from whichever side."""
+"""Parts that a support can carry, and the joints whose surface or soles rest on it; grips hold a hand from any side."""
 
 
 def level_corners_m(size_m: tuple[float, float], turn_deg: float) -> np.ndarray:
-    """Corners (4, 3) of a level rectangle around the origin, of an extent along x and z that is turned about y."""
+    """Corners (4, 3) of a level rectangle around the origin, with an extent along x and z that is turned about y."""
     x_m, z_m = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)]).T * np.array(size_m)[:, None]
-    cosine, sine = np.cos(np.deg2rad(turn_deg)), np.sin(np.deg2rad(turn_deg))
+    cosine = np.cos(np.deg2rad(turn_deg))
+    sine = np.sin(np.deg2rad(turn_deg))
     return np.stack([cosine * x_m + sine * z_m, np.zeros(4), cosine * z_m - sine * x_m], axis=-1)
 
 
@@ -40,7 +41,7 @@ class Support:
     top_m: tuple[float, float, float]
     """Middle (3,) of the surface, world, y up."""
     size_m: tuple[float, float]
-    """Its extent along x and z."""
+    """Extent along x and z."""
     first: int
     last: int
     turn_deg: float = 0.0
@@ -48,34 +49,34 @@ class Support:
 
     @property
     def corners_m(self) -> np.ndarray:
-        """(4, 3) of the surface, world."""
+        """(4, 3) corners of the surface, world."""
         return level_corners_m((self.size_m[0], self.size_m[1]), self.turn_deg) + self.top_m
 
     @property
     def is_grip(self) -> bool:
-        """Whether a hand holds on to it rather than resting on it."""
+        """True if a hand grips it instead of resting on it."""
         return self.part.endswith("grip")
 
     def shift(self, shift_m: Sequence[float] | np.ndarray, frames: int = 0) -> Support:
-        """The same support elsewhere, `frames` later."""
+        """Return the support shifted by `shift_m` (3,), `frames` later."""
         x, y, z = (float(place + shift) for place, shift in zip(self.top_m, shift_m, strict=True))
         return replace(self, top_m=(x, y, z), first=self.first + frames, last=self.last + frames)
 
 
 @dataclass(frozen=True, eq=False)
 class Surroundings:
-    """What carries a motion in the world of its file, as far as that was inferred."""
+    """Supports, ground and treadmill of a motion in the world of its file, as far as they were inferred."""
 
     supports: tuple[Support, ...] = ()
     """Steps, seats and holds."""
     ground_m: float | None = None
-    """Height of the lowest ground, where supports show it; None where the feet alone do."""
+    """Height of the lowest ground, if supports show it; None if only the feet do."""
     belt_m: np.ndarray | None = None
-    """(T, 3) way of the treadmill on which the body stays in place, since frame 0; None without one."""
+    """(T, 3) path of the treadmill on which the body stays in place, since frame 0; None without one."""
 
 
 def ground_heights_m(skeleton: Skeleton, supports: Sequence[Support], frames: int) -> np.ndarray:
-    """Height (T, J) of what is below each joint: the floor's 0, or the surface's that carries its part of the body."""
+    """Height (T, J) of the ground below each joint: 0 for the floor, or that of the support of its part of the body."""
     ground_m = np.zeros((frames, len(skeleton)))
     for support in supports:
         if support.is_grip:
@@ -86,7 +87,7 @@ def ground_heights_m(skeleton: Skeleton, supports: Sequence[Support], frames: in
 
 
 def ground_of_feet_m(supports: Sequence[Support], frames: int) -> np.ndarray:
-    """Height (T, 2) of what is beneath the left and the right foot."""
+    """Height (T, 2) of the ground beneath the left and the right foot."""
     ground_m = np.zeros((frames, 2))
     for support in supports:
         if support.part.endswith("foot"):
@@ -95,7 +96,7 @@ def ground_of_feet_m(supports: Sequence[Support], frames: int) -> np.ndarray:
 
 
 def gripping(supports: Sequence[Support], frames: int) -> np.ndarray:
-    """(T,) whether a hand holds on to something."""
+    """(T,) bool, true while a hand grips something."""
     grips = np.zeros(frames, dtype=bool)
     for support in supports:
         grips[support.first : support.last + 1] |= support.is_grip

@@ -61,7 +61,7 @@ def load_body_model(path: Path, *, allow_pickle: bool = False) -> BodyModel:
     """
     numbers = _read(path, allow_pickle)
     if missing := [name for name in _NEEDED if numbers.get(name) is None]:
-        raise InputError(f"{path}: a body model needs {', '.join(_NEEDED)}; {', '.join(missing)} is missing")
+        raise InputError(f"{path}: a body model needs {', '.join(_NEEDED)}; missing: {', '.join(missing)}")
     joints = numbers["kintree_table"].shape[1]
     if joints not in LAYOUTS or LAYOUTS[joints].name not in _KINDS:
         raise InputError(f"{path}: expected a model of 24 (SMPL), 52 (SMPL+H) or 55 (SMPL-X) joints, got {joints}")

@@ -96,15 +96,15 @@ class _Foot:
     slope_rad: float
     """Slope of the line from toe joint to ankle."""
 
-    def reconcile_with(self, other: _Foot | None) -> _Foot:
+    def reconcile_with(self, opposite: _Foot | None) -> _Foot:
         """Return this foot, or the mirror image of the other if that is flatter by far."""
-        if other is None or self.slope_rad < other.slope_rad + _STEEPER_RAD:
+        if opposite is None or self.slope_rad < opposite.slope_rad + _STEEPER_RAD:
             return self
-        return other.mirror()
+        return opposite.mirror()
 
-    def reconciled_depth_m(self, other: _Foot) -> float:
+    def reconciled_depth_m(self, opposite: _Foot) -> float:
         """The sole's depth, moved towards that of the other foot as far as that is more certain: shoes are alike."""
-        return self.sole_m + max(other.sure - self.sure, 0.0) * (other.sole_m - self.sole_m)
+        return self.sole_m + max(opposite.sure - self.sure, 0.0) * (opposite.sole_m - self.sole_m)
 
     def mirror(self) -> _Foot:
         """Return the foot of the other side."""

@@ -92,8 +92,8 @@ class CheckResult:
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def __add__(self, other: CheckResult) -> CheckResult:
-        return CheckResult(self.findings + other.findings, self.notes + other.notes)
+    def __add__(self, more: CheckResult) -> CheckResult:
+        return CheckResult(self.findings + more.findings, self.notes + more.notes)
 
 
 def check_with(

@@ -39,7 +39,7 @@ class Rule:
     """Stable identifier, by which rules are chosen."""
     name: str
     summary: str
-    """What is wrong, in one sentence."""
+    """Description of the fault, in one sentence."""
     threshold: float
     unit: str
     message: str

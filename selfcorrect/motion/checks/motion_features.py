@@ -87,7 +87,7 @@ class MotionFeatures:
 
     @cached_property
     def has_feet(self) -> bool:
-        """Whether the skeleton has both ankles, without which there are no soles."""
+        """True if the skeleton has both ankles, without which there are no soles."""
         return None not in (self.skeleton.joint("left_ankle"), self.skeleton.joint("right_ankle"))
 
     @cached_property

@@ -1,1 +1,1 @@
-"""What correcting motions has in common, whatever corrects them: results, pieces, supports, timelines."""
+"""Common parts of corrections of motions, whatever corrects them: results, segments, supports, timelines."""

@@ -1,4 +1,4 @@
-"""A correction of many motions from a function of one."""
+"""Corrections of many motions from a function of one."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,10 +12,10 @@ from .results import CorrectedMotion, CorrectMotions
 
 
 def each_motion(function: Callable[[Motion], Motion]) -> CorrectMotions:
-    """A correction from a function of one motion; an exception in it names the motion.
+    """Return a correction from a function of one motion; an exception in it names the motion.
 
-    What the function returns is copied, so that one which fills the same arrays for every motion is understood. A
-    motion that it hands back stays the one that was given.
+    The function's result is copied, so it may fill the same arrays for every motion. A motion that it returns unchanged
+    is not copied.
     """
 
     def correct(motions: Sequence[Motion]) -> list[CorrectedMotion]:
@@ -32,15 +32,22 @@ def _call(function: Callable[[Motion], Motion], index: int, motion: Motion) -> M
         raise SampleError(index, str(error)) from error
     except Exception as error:
         raise SampleError(index, describe_with_place(error)) from error
-    return answer if answer is motion else _copied(index, answer)
+    return answer if answer is motion else _copy_numbers(index, answer)
 
 
-def _copied(index: int, motion: Motion) -> Motion:
-    """A plain motion of the answer's numbers."""
+def _copy_numbers(index: int, motion: Motion) -> Motion:
+    """Return a plain motion of the answer's numbers."""
     if not isinstance(motion, Motion):
         raise SampleError(index, f"a correction must return a motion, got {type(motion).__name__}")
-    root_m, rotations = (_numbers(index, array) for array in (motion.root_m, motion.rotations))
-    return Motion(motion.skeleton, root_m, rotations, motion.fps, motion.label, motion.text, motion.source)
+    return Motion(
+        motion.skeleton,
+        _numbers(index, motion.root_m),
+        _numbers(index, motion.rotations),
+        motion.fps,
+        motion.label,
+        motion.text,
+        motion.source,
+    )
 
 
 def _numbers(index: int, array: np.ndarray) -> np.ndarray:

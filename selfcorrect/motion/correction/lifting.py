@@ -33,12 +33,13 @@ class MotionCorrector:
     name: str
 
     def __call__(self, samples: Samples) -> Corrected:
-        given = self.codec.decode(samples.values)
-        corrections = self.function(given)
+        motions = self.codec.decode(samples.values)
+        corrections = self.function(motions)
         accepted = [correction.accepted for correction in corrections]
-        changed = [
-            index for index in np.flatnonzero(accepted).tolist() if _differ(given[index], corrections[index].motion)
-        ]
+        changed = []
+        for index in np.flatnonzero(accepted).tolist():
+            if _differ(motions[index], corrections[index].motion):
+                changed.append(index)
         values = samples.values.clone()
         if changed:
             corrected = MotionBatch.stack([corrections[index].motion for index in changed])
@@ -46,40 +47,54 @@ class MotionCorrector:
         return Corrected(samples.with_values(values), torch.tensor(accepted, dtype=torch.bool), _info(corrections))
 
 
-def _differ(one: Motion, other: Motion) -> bool:
-    return not (np.array_equal(one.root_m, other.root_m) and np.array_equal(one.rotations, other.rotations))
+def _differ(first: Motion, second: Motion) -> bool:
+    is_same = np.array_equal(first.root_m, second.root_m) and np.array_equal(first.rotations, second.rotations)
+    return not is_same
 
 
 def lift_motions(function: CorrectMotions, codec: FeatureCodec, name: str) -> Corrector:
-    """A corrector for the loop from a correction of motions, which may change the copies that it gets in place."""
+    """Return a corrector for the loop from a correction of motions.
+
+    Args:
+        function: Correction of motions; it gets copies, which it may change in place.
+        codec: Features that the loop works on.
+        name: Name of the corrector in reports.
+
+    Returns:
+        A corrector of features (N, T, D).
+    """
     return MotionCorrector(partial(_one_by_one, function), codec, name)
 
 
 def _one_by_one(function: CorrectMotions, batch: MotionBatch) -> list[CorrectedMotion]:
-    own = copy.deepcopy(batch)
-    corrections = list(function([own[index] for index in range(len(own))]))
+    copies = copy.deepcopy(batch)
+    corrections = list(function([copies[index] for index in range(len(copies))]))
     _check(batch, corrections)
     return corrections
 
 
-def _check(given: MotionBatch, corrections: Sequence[CorrectedMotion]) -> None:
-    if len(corrections) != len(given):
-        raise InputError(f"a correction must return one answer per motion, got {len(corrections)} for {len(given)}")
+def _check(motions: MotionBatch, corrections: Sequence[CorrectedMotion]) -> None:
+    if len(corrections) != len(motions):
+        raise InputError(f"a correction must return one answer per motion, got {len(corrections)} for {len(motions)}")
     for index, correction in enumerate(corrections):
         if not isinstance(correction, CorrectedMotion) or not isinstance(correction.motion, Motion):
             raise SampleError(index, f"a correction must return a motion, got {type(correction).__name__}")
         if correction.accepted:
-            _check_motion(index, given[index], correction.motion)
+            _check_motion(index, motions[index], correction.motion)
 
 
-def _check_motion(index: int, given: Motion, got: Motion) -> None:
-    if len(got) != len(given) or got.fps != given.fps or not got.skeleton.same_as(given.skeleton):
+def _check_motion(index: int, original: Motion, corrected: Motion) -> None:
+    if (
+        len(corrected) != len(original)
+        or corrected.fps != original.fps
+        or not corrected.skeleton.same_as(original.skeleton)
+    ):
         raise SampleError(
             index,
-            f"a correction must keep skeleton, length and frame rate ({len(given)} frames at {given.fps} per second), "
-            f"got {len(got)} frames at {got.fps} of {len(got.skeleton)} joints",
+            f"a correction must keep skeleton, length and frame rate ({len(original)} frames at {original.fps} per second), "
+            f"got {len(corrected)} frames at {corrected.fps} of {len(corrected.skeleton)} joints",
         )
-    if not (np.isfinite(got.root_m).all() and np.isfinite(got.rotations).all()):
+    if not (np.isfinite(corrected.root_m).all() and np.isfinite(corrected.rotations).all()):
         raise SampleError(index, "the corrected motion is not finite (NaN or infinity)")
 
 

@@ -1,4 +1,4 @@
-"""What a correction of motions is, and what came out for each."""
+"""Results of corrections of motions: motion, failure, stage, figures and notes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .timeline import Timeline
 
 
 class FailureKind(StrEnum):
-    """Why motions are rejected."""
+    """Reasons for which motions are rejected."""
 
     TOO_SHORT = "too short"
     """It has `value` frames and needs `limit`."""
@@ -22,13 +22,13 @@ class FailureKind(StrEnum):
     LOST = "lost"
     """The simulated root was more than `limit` metres from where it should be."""
     FELL = "fell"
-    """The simulated body, which got no help, was more than `limit` metres from where it should be."""
+    """The simulated body, without residual force, was more than `limit` metres from where it should be."""
     OFF = "off"
-    """Joints were `value` metres from where they should be on average over the body, `limit` at most are allowed."""
+    """Joints were `value` metres from where they should be, on average over the body; at most `limit` are allowed."""
     FLOATING = "floating"
     """From `frame` to `last_frame` something that cannot be inferred holds the body up, or nothing does."""
     OTHER = "other"
-    """What `words` say."""
+    """The reason in `words`."""
 
 
 _SENTENCES = {
@@ -47,21 +47,21 @@ _SENTENCES = {
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a motion was rejected, as data; `str` makes it a sentence."""
+    """Reason for which a motion was rejected, as data; `str` makes it a sentence."""
 
     kind: FailureKind = FailureKind.OTHER
     frame: int | None = None
-    """Where, or where it begins, if that is known."""
+    """Frame of the failure, or its first frame, if that is known."""
     last_frame: int | None = None
-    """Where it ends, if it lasts."""
+    """Last frame of the failure, if it lasts."""
     joint: str = ""
-    """The joint that is worst, if one is."""
+    """The worst joint, if there is one."""
     value: float | None = None
-    """What was measured; its meaning and unit are the kind's."""
+    """The measured value; its meaning and unit are the kind's."""
     limit: float | None = None
-    """What is allowed, in the same unit."""
+    """The allowed value, in the same unit."""
     words: str = ""
-    """The words of a corrector with other kinds than these."""
+    """Reason in words, of a corrector with other kinds than these."""
 
     def __str__(self) -> str:
         if self.kind is FailureKind.OTHER:
@@ -69,30 +69,31 @@ class Failure:
         return _SENTENCES[self.kind].format(**vars(self))
 
     def later(self, frames: int) -> Self:
-        """The same in a motion that begins so many frames before."""
-        frame, last = (None if each is None else each + frames for each in (self.frame, self.last_frame))
-        return replace(self, frame=frame, last_frame=last)
+        """Return the failure in a motion with `frames` more frames at its beginning."""
+        frame = None if self.frame is None else self.frame + frames
+        last_frame = None if self.last_frame is None else self.last_frame + frames
+        return replace(self, frame=frame, last_frame=last_frame)
 
 
 class Stage(StrEnum):
-    """Which stage of a correction its motion comes from."""
+    """Stage of a correction from which its motion comes."""
 
     CLEANED = "cleaned"
-    """The kinematic clean-up alone."""
+    """The kinematic clean-up only."""
     PLANNED = "planned"
-    """The plan, a cleaned motion that was shifted and stepped until contact forces explain it."""
+    """The plan: a cleaned motion that was shifted and stepped until contact forces explain it."""
     SIMULATED = "simulated"
-    """The plan with simulated states, in some frames or in all."""
+    """The plan with simulated states, in some or all frames."""
 
     @classmethod
     def last(cls, stages: Iterable[Stage | None]) -> Stage | None:
-        """The last of some stages, that of a motion whose parts come from them; None where no part has one."""
+        """Return the last of some stages, that of a motion whose segments come from them; None if there is none."""
         order = list(cls)
         return max((stage for stage in stages if stage is not None), key=order.index, default=None)
 
 
 class Repair(StrEnum):
-    """What moves a motion: repairs of its root, and the simulation of all of it."""
+    """Causes of large moves: repairs of the root, and simulation of the whole body."""
 
     SPLICES = "splices"
     DRIFT = "drift"
@@ -111,10 +112,10 @@ _REPAIRS = {
 
 
 class NoteKind(StrEnum):
-    """What may be said of a corrected motion."""
+    """Kinds of notes on a corrected motion."""
 
     HEIGHT_KEPT = "height kept"
-    """Whatever holds the body at its height was not asked for."""
+    """The height was kept, because supports were not looked for."""
     LOWEST_GROUND = "lowest ground"
     """The motion stands on several heights, of which the lowest is at y = `value` metres."""
     MOVED_FAR = "moved far"
@@ -122,19 +123,19 @@ class NoteKind(StrEnum):
     IN_PLACE = "in place"
     """The body walks or runs in place, as on a treadmill of `value` metres per second."""
     DRIFT_KEPT = "drift kept"
-    """The floor seems to drift at `value` metres per second; the root's way was left."""
+    """The floor seems to drift at `value` metres per second; the root's path was not changed."""
     TAKES = "takes"
-    """There are cuts between takes at the frames that `words` say."""
+    """There are cuts between takes at the frames in `words`."""
     T_POSE = "T-pose"
-    """Its first frames, `value` of them, hold a rig's T-pose."""
+    """Its first `value` frames hold a rig's T-pose."""
     LOOP = "loop"
     """It is a loop of `value` seconds."""
     UNEXPLAINED = "unexplained"
     """It moves as if pushed by `value` body weights, which neither floor nor muscles explain."""
     CONTACT_MISSED = "contact missed"
-    """A contact that people gave is not held: where, when and by how much, `words` say."""
+    """A contact that a person specified is not held; `words` are the place, time and distance."""
     OTHER = "other"
-    """What `words` say."""
+    """The note in `words`."""
 
 
 _NOTES = {
@@ -154,15 +155,15 @@ _NOTES = {
 
 @dataclass(frozen=True)
 class Note:
-    """What was assumed or found, as data; `str` makes it a sentence."""
+    """Assumption or observation, as data; `str` makes it a sentence."""
 
     kind: NoteKind = NoteKind.OTHER
     value: float | None = None
-    """A figure, its meaning and unit the kind's."""
+    """A figure; its meaning and unit are the kind's."""
     words: str = ""
     """Frames, or the words of a corrector with other kinds than these."""
     repair: Repair | None = None
-    """The repair that did most of it, where one did."""
+    """The repair that moved it most, if one did."""
 
     def __str__(self) -> str:
         values = vars(self) if self.repair is None else vars(self) | {"words": _REPAIRS[self.repair]}
@@ -171,49 +172,52 @@ class Note:
 
 @dataclass(frozen=True, eq=False)
 class CorrectedMotion:
-    """What came out for one motion."""
+    """Result of the correction of one motion."""
 
     motion: Motion
-    """The corrected motion, with the skeleton, frame rate and length of the given one."""
+    """The corrected motion, with the skeleton, frame rate and length of the original."""
     failure: Failure | None = None
-    """Why it may not be used, None where it may."""
+    """The reason not to use it; None if it may be used."""
     stage: Stage | None = None
-    """The stage that it comes from, None where the corrector has none or the motion failed before any."""
+    """The stage that it comes from; None if the corrector has none or the motion failed before any."""
     before: Mapping[str, float] = field(default_factory=dict)
-    """`PhysicalErrors` of the motion before correction, by name, as far as they were measured. Where soles were looked
-    for, also the mean speed of ankles and toe joints that stand in it (`standing_m_s`)."""
+    """`PhysicalErrors` of the motion before correction, by name, as far as they were measured. If soles were found,
+    also the mean speed of ankles and toe joints that stand in it (`standing_m_s`)."""
     after: Mapping[str, float] = field(default_factory=dict)
     """The same of the corrected motion, its `standing_m_s` in the same frames."""
     residual: Mapping[str, float] = field(default_factory=dict)
-    """What a simulated body needed from outside: mean residual force, torque, and force that nothing explains."""
+    """Mean residual force, torque, and unexplained force that a simulated body needed from outside."""
     figures: Mapping[str, float] = field(default_factory=dict)
-    """All other figures by name, with their unit. `moved_m` is the mean distance by which joints were moved. `raised_m`
-    is by how much the whole body was raised, the median of its root, part of the former."""
+    """All other figures by name, with their unit. `moved_m` is the mean distance by which joints were moved.
+    `raised_m`, part of it, is the median height by which the root was raised."""
     added_angular_speed_deg_s: Mapping[str, float] = field(default_factory=dict)
-    """Largest angular speed that each joint gained in any frame, by its name; none where it was not measured."""
+    """Largest angular speed that each joint gained in any frame, by its name; empty if it was not measured."""
     timeline: Timeline | None = None
-    """What a simulation found in each frame, None where nothing was simulated."""
+    """Forces and contacts of a simulation in each frame; None if nothing was simulated."""
     supports: tuple[Support, ...] = ()
-    """What carries the corrected motion beside the floor."""
+    """Supports that carry the corrected motion besides the floor."""
     notes: tuple[Note, ...] = ()
-    """What else was assumed or found."""
+    """Other assumptions and observations."""
 
     @property
     def accepted(self) -> bool:
-        """Whether it may be used."""
+        """True if it may be used."""
         return self.failure is None
 
     @property
     def reason(self) -> str:
-        """Why it may not be used, a sentence; "" where it may."""
+        """The reason not to use it, a sentence; "" if it may be used."""
         return "" if self.failure is None else str(self.failure)
 
     @property
     def diagnostics(self) -> dict[str, float]:
         """All figures in one table: those before and after under NAME_before and NAME_after."""
-        times = (("before", self.before), ("after", self.after))
-        names = {**self.before, **self.after}
-        errors = {f"{name}_{when}": errors[name] for name in names for when, errors in times if name in errors}
+        errors = {}
+        for name in {**self.before, **self.after}:
+            if name in self.before:
+                errors[f"{name}_before"] = self.before[name]
+            if name in self.after:
+                errors[f"{name}_after"] = self.after[name]
         return {**self.figures, **errors, **self.residual}
 
 

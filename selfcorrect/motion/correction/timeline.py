@@ -1,4 +1,4 @@
-"""What a simulation found out about a motion, frame by frame."""
+"""Forces and contacts that a simulation found in each frame of a motion."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -6,10 +6,10 @@ from typing import Self
 import numpy as np
 
 BEARS_BODYWEIGHTS = 0.05
-"""A part of the body bears weight where it carries more than this."""
+"""A part of the body bears weight if it carries more than this."""
 
 LONGEST_GAP_S = 0.1
-"""Shorter times without load are part of the contact: rigid bodies chatter."""
+"""Shorter times without load belong to the contact: rigid bodies chatter."""
 
 
 @dataclass(frozen=True)
@@ -41,24 +41,24 @@ class Carried:
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """T frames of a simulated motion, fewer than it has where the body was given up."""
+    """T frames of a simulated motion, fewer than the motion has if the simulation was given up."""
 
     fps: float
     """Frames per second."""
     residual_force_bodyweights: np.ndarray
-    """(T,) size of the force from outside, mean over the steps that lead to the frame."""
+    """(T,) size of the residual force, mean over the steps that lead to the frame."""
     residual_torque_nm: np.ndarray
-    """(T,) size of the moment from outside, likewise."""
+    """(T,) size of the residual moment, likewise."""
     parts: tuple[str, ...]
     """Names of P parts of the body."""
     loads_bodyweights: np.ndarray
-    """(T, P) vertical force of the surroundings on each."""
+    """(T, P) vertical force of the surroundings on each part."""
 
     def __len__(self) -> int:
         return len(self.residual_torque_nm)
 
     def frames(self, start: int, stop: int) -> Self:
-        """Frames `start` to `stop` (exclusive)."""
+        """Return frames `start` to `stop` (exclusive)."""
         return replace(
             self,
             residual_force_bodyweights=self.residual_force_bodyweights[start:stop],
@@ -66,13 +66,13 @@ class Timeline:
             loads_bodyweights=self.loads_bodyweights[start:stop],
         )
 
-    def then(self, other: Self) -> Self:
+    def then(self, later: Self) -> Self:
         """This timeline and after it another of the same body."""
         return replace(
             self,
-            residual_force_bodyweights=np.append(self.residual_force_bodyweights, other.residual_force_bodyweights),
-            residual_torque_nm=np.append(self.residual_torque_nm, other.residual_torque_nm),
-            loads_bodyweights=np.concatenate([self.loads_bodyweights, other.loads_bodyweights]),
+            residual_force_bodyweights=np.append(self.residual_force_bodyweights, later.residual_force_bodyweights),
+            residual_torque_nm=np.append(self.residual_torque_nm, later.residual_torque_nm),
+            loads_bodyweights=np.concatenate([self.loads_bodyweights, later.loads_bodyweights]),
         )
 
     def after(self, frames: int) -> Self:
@@ -82,15 +82,16 @@ class Timeline:
         return replace(before, loads_bodyweights=np.zeros((frames, len(self.parts)))).then(self)
 
     def carried(self) -> list[Carried]:
-        """When a residual force or moment acts on the root."""
-        force, torque_nm = self.residual_force_bodyweights, self.residual_torque_nm
+        """Return the times in which a residual force or moment acts on the root."""
+        force = self.residual_force_bodyweights
+        torque_nm = self.residual_torque_nm
         return [
             Carried(first, last, float(force[first : last + 1].mean()), float(torque_nm[first : last + 1].mean()))
             for first, last in spans((force > 0) | (torque_nm > 0), round(LONGEST_GAP_S * self.fps))
         ]
 
     def contacts(self) -> list[Contact]:
-        """When which parts bear weight, part by part."""
+        """Return the times in which parts bear weight, part by part."""
         gap = round(LONGEST_GAP_S * self.fps)
         return [
             Contact(part, first, last, float(loads[first : last + 1].mean()))
@@ -100,13 +101,13 @@ class Timeline:
 
 
 def spans(holds: np.ndarray, longest_gap: int = 0) -> list[tuple[int, int]]:
-    """First and last index of every run of truth in a row (T,), runs at most `longest_gap` apart being one."""
+    """Return first and last index of every run of truth in a row (T,), runs at most `longest_gap` apart being one."""
     around = np.zeros(len(holds) + 2, dtype=bool)
     around[1:-1] = holds
     edges = np.flatnonzero(around[1:] != around[:-1]).tolist()
     runs: list[tuple[int, int]] = []
     for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        joined = runs and start - runs[-1][1] <= longest_gap + 1
-        first = runs.pop()[0] if joined else start
+        is_joined = runs and start - runs[-1][1] <= longest_gap + 1
+        first = runs.pop()[0] if is_joined else start
         runs.append((first, stop - 1))
     return runs

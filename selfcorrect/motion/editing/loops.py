@@ -1,7 +1,7 @@
 """Loops: motions that end in the pose in which they begin, in place or after a net travel over the floor.
 
-Filters, contacts and simulations see the ends of a motion as ends. So a loop is unrolled: what comes before its first
-frame is its own end, and what follows its last frame is its own beginning. Afterwards it is closed again.
+Filters, contacts and simulations treat the ends of a motion as ends. So a loop is unrolled: before its first frame
+comes its own end, and after its last frame its own beginning. Afterwards it is closed again.
 """
 
 from __future__ import annotations
@@ -17,26 +17,30 @@ from ..geometry.rotations import compose, invert, quaternions, rotation_vectors,
 from ..motion import Motion
 from .transforms import close_cycle, repeat_cycle, turn, turn_per_cycle_rad
 
-GAP_M, GAP_RAD = 0.04, float(np.radians(8.0))
-"""Joints of a loop's last frame are this near to those of its first, and turned by no more. One of CMU's 159 training
-clips is a loop by that; cycles cut from captures miss their start by centimetres."""
+GAP_M = 0.04
+"""Largest distance of joints of a loop's last frame from those of its first. With these bounds one of CMU's 159
+training clips is a loop; cycles cut from captures miss their start by centimetres."""
+GAP_RAD = float(np.radians(8.0))
+"""Largest turn of joints from a loop's first to its last frame."""
 
-GAP_SHARE, EXACT_M = 0.1, 0.001
-"""Ends that lie further apart than this share of the way that a joint goes in between are none of a loop, unless they
-lie as near as files round: who stands about is near each pose that they were in."""
+GAP_SHARE = 0.1
+"""Largest distance of a loop's ends over the way that its joints go in between. A standing body is near every pose that
+it was in."""
+EXACT_M = 0.001
+"""Ends as near as this, to which files round, are a loop's in any case."""
 
 FEWEST_FRAMES = 5
-"""Frames of a loop."""
+"""Least number of frames of a loop."""
 
 _IN_PLACE_M = 0.1
-"""Who ends no further from the start is in place."""
+"""A body that ends no further than this from its start is in place."""
 
 _ENDS_S = 0.5
 """Time within which changes of the first and the last frame become alike."""
 
 
 def is_loop(motion: Motion) -> bool:
-    """Whether a motion's last pose is its first, up to a travel over the floor and a turn about the vertical."""
+    """Return whether a motion's last pose is its first, up to a travel over the floor and a turn about the vertical."""
     if len(motion) < FEWEST_FRAMES or not (np.isfinite(motion.root_m).all() and np.isfinite(motion.rotations).all()):
         return False
     if not _may_be_loop(motion):
@@ -47,93 +51,104 @@ def is_loop(motion: Motion) -> bool:
 
 
 def gap_m(motion: Motion) -> float:
-    """Furthest that a joint is from its first to its last pose, up to a travel over the floor and a turn."""
+    """Largest distance of a joint from its first to its last pose, up to a travel over the floor and a turn."""
     first, last = _ends(motion)
     return float(np.linalg.norm(joint_positions(last) - joint_positions(first), axis=-1).max())
 
 
 def _ends(motion: Motion) -> tuple[Motion, Motion]:
-    """The first frame, and the last one as it would be there."""
-    return motion.frames(0, 1), _back(motion, motion.frames(len(motion) - 1, len(motion)))
+    """Return the first frame, and the last one moved back to it."""
+    return motion.frames(0, 1), _return_to_start(motion, motion.frames(len(motion) - 1, len(motion)))
 
 
-def match_loop_ends(made: Motion, given: Motion) -> Motion:
-    """Return an edited motion in place with ends as near to each other as those of the given one, if these are near.
+def match_loop_ends(edited: Motion, original: Motion) -> Motion:
+    """Return an edited motion in place with ends as near to each other as those of the original, if these are near.
 
-    Both ends are then changed alike, towards the mean of their changes. `made` itself where the gap did not grow. Who
-    glides away while the feet stand has other poses at the ends.
+    Both ends are then changed alike, towards the mean of their changes. The edited motion is returned as it is if the
+    gap did not grow. A body that glides away while its feet stand has other poses at the ends.
     """
-    if len(given) < FEWEST_FRAMES or not _may_be_loop(given):
-        return made
-    if np.linalg.norm((given.root_m[-1] - given.root_m[0])[[0, 2]]) > _IN_PLACE_M:
-        return made
-    before_m = gap_m(given)
-    if before_m > GAP_M or gap_m(made) <= before_m + EXACT_M:
-        return made
-    turns = rotation_vectors(compose(invert(given.rotations), made.rotations))
-    rises_m = made.root_m[:, 1] - given.root_m[:, 1]
-    count = min(round(_ENDS_S * given.fps) + 1, len(given) // 2)
-    share = np.concatenate([np.zeros(len(given) - count), _ease(count)])
-    for ends in (turns, rises_m):
-        to_mean = 0.5 * (ends[-1] - ends[0])
+    if len(original) < FEWEST_FRAMES or not _may_be_loop(original):
+        return edited
+    if np.linalg.norm((original.root_m[-1] - original.root_m[0])[[0, 2]]) > _IN_PLACE_M:
+        return edited
+    before_m = gap_m(original)
+    if before_m > GAP_M or gap_m(edited) <= before_m + EXACT_M:
+        return edited
+    turns = rotation_vectors(compose(invert(original.rotations), edited.rotations))
+    rises_m = edited.root_m[:, 1] - original.root_m[:, 1]
+    count = min(round(_ENDS_S * original.fps) + 1, len(original) // 2)
+    share = np.concatenate([np.zeros(len(original) - count), _ease(count)])
+    for changes in (turns, rises_m):
+        to_mean = 0.5 * (changes[-1] - changes[0])
         shares = (share[::-1] - share).reshape(-1, *[1] * to_mean.ndim)
-        ends += shares * to_mean
-    root_m = made.root_m.copy()
-    root_m[:, 1] = given.root_m[:, 1] + rises_m
-    return replace(made, root_m=root_m, rotations=make_continuous(compose(given.rotations, quaternions(turns))))
+        changes += shares * to_mean
+    root_m = edited.root_m.copy()
+    root_m[:, 1] = original.root_m[:, 1] + rises_m
+    rotations = make_continuous(compose(original.rotations, quaternions(turns)))
+    return replace(edited, root_m=root_m, rotations=rotations)
 
 
 def _most_apart_m(motion: Motion) -> float:
-    """How far the ends of a loop lie apart at most, by how far its joints go from where they begin, root apart."""
+    """Largest distance of the ends of a loop, by how far its joints go from where they begin relative to the root."""
     body_m = joint_positions(motion) - motion.root_m[:, None]
     return max(EXACT_M, GAP_SHARE * float(np.linalg.norm(body_m - body_m[0], axis=-1).max()))
 
 
 def _may_be_loop(motion: Motion) -> bool:
-    """Whether the root's height and the turns of all other joints are the same at both ends, which costs little."""
+    """Return whether the root's height and the turns of all other joints are the same at both ends, a cheap test."""
     cosines = np.abs(np.einsum("ji,ji->j", motion.rotations[0, 1:], motion.rotations[-1, 1:]))
     lengths = np.linalg.norm(motion.rotations[[0, -1], 1:], axis=-1).prod(axis=0)
-    alike = bool((cosines > (np.cos(0.5 * GAP_RAD) - 1e-6) * lengths).all())
-    return alike and abs(float(motion.root_m[-1, 1] - motion.root_m[0, 1])) < GAP_M + 1e-6
+    has_same_turns = bool((cosines > (np.cos(0.5 * GAP_RAD) - 1e-6) * lengths).all())
+    return has_same_turns and abs(float(motion.root_m[-1, 1] - motion.root_m[0, 1])) < GAP_M + 1e-6
 
 
 def unroll_loop(motion: Motion, margin: int) -> Motion:
-    """A loop padded with `margin` frames of its end before its first frame, and of its beginning after its last one."""
-    cycle, steps = close_cycle(motion), len(motion) - 1
+    """Pad a loop with `margin` frames of its end before its first frame, and of its beginning after its last."""
+    steps = len(motion) - 1
     before = ceil(margin / steps)
-    row = turn(repeat_cycle(cycle, 2 * before + 1), -before * turn_per_cycle_rad(motion))
-    row = replace(row, root_m=row.root_m + motion.root_m[0] - row.root_m[before * steps])
+    cycles = repeat_cycle(close_cycle(motion), 2 * before + 1)
+    cycles = turn(cycles, -before * turn_per_cycle_rad(motion))
+    cycles = replace(cycles, root_m=cycles.root_m + motion.root_m[0] - cycles.root_m[before * steps])
     start = before * steps - margin
-    return row.frames(start, start + len(motion) + 2 * margin)
+    return cycles.frames(start, start + len(motion) + 2 * margin)
 
 
-def close_loop(made: Motion, given: Motion, margin: int, *, same_travel: bool = True) -> Motion:
-    """The loop in the middle of what was made of `unroll_loop(given, margin)`, closed, velocities included.
+def close_loop(edited: Motion, original: Motion, margin: int, *, same_travel: bool = True) -> Motion:
+    """Cut the loop out of the middle of an edited, unrolled loop, and close it, velocities included.
 
-    Towards its end it becomes what was made before its beginning. same_travel: it travels as `given` does; otherwise as
-    what was made.
+    Towards its end it becomes what the edit made of the frames before its beginning.
+
+    Args:
+        edited: What was made of `unroll_loop(original, margin)`.
+        original: The loop of T frames.
+        margin: Number of frames by which it was unrolled at either end.
+        same_travel: Travel as the original does; otherwise as the edited motion.
+
+    Returns:
+        The closed loop of T frames.
     """
-    blended = min(margin // 3, len(given) - 2) + 1
-    loop, before = made.frames(margin, margin + len(given)), made.frames(margin - blended + 1, margin + 1)
-    ahead = turn(before, turn_per_cycle_rad(given))
-    onto_m = (
-        given.root_m[-1] - turn(given, turn_per_cycle_rad(given)).root_m[0] if same_travel else _mean_gap_m(loop, ahead)
-    )
+    blended = min(margin // 3, len(original) - 2) + 1
+    loop = edited.frames(margin, margin + len(original))
+    before = edited.frames(margin - blended + 1, margin + 1)
+    turn_rad = turn_per_cycle_rad(original)
+    ahead = turn(before, turn_rad)
+    onto_m = original.root_m[-1] - turn(original, turn_rad).root_m[0] if same_travel else _mean_gap_m(loop, ahead)
     ahead_m = ahead.root_m + onto_m * (1.0, 0.0, 1.0)
     share = _ease(blended)[:, None]
-    root_m, rotations = loop.root_m.copy(), loop.rotations.copy()
+    root_m = loop.root_m.copy()
+    rotations = loop.rotations.copy()
     root_m[-blended:] += share * (ahead_m - root_m[-blended:])
     rotations[-blended:] = slerp(rotations[-blended:], ahead.rotations, share[..., None])
-    return replace(given, root_m=root_m, rotations=make_continuous(rotations))
+    return replace(original, root_m=root_m, rotations=make_continuous(rotations))
 
 
 def _mean_gap_m(loop: Motion, ahead: Motion) -> np.ndarray:
-    """Mean way (3,) from frames to those that a loop ends in."""
+    """Mean displacement (3,) from frames to those in which a loop ends."""
     return (loop.root_m[-len(ahead) :] - ahead.root_m).mean(axis=0)
 
 
-def _back(motion: Motion, frame: Motion) -> Motion:
-    """A frame turned as the first frame of a motion is, and put over the same place."""
+def _return_to_start(motion: Motion, frame: Motion) -> Motion:
+    """Turn a frame as the first frame of a motion is turned, and move it over the same place."""
     turned = turn(frame, -turn_per_cycle_rad(motion))
     away_m = (turned.root_m - motion.root_m[:1]) * (1.0, 0.0, 1.0)
     return replace(turned, root_m=turned.root_m - away_m)

@@ -1,4 +1,4 @@
-"""Motions moved, turned, mirrored, and set to another clock."""
+"""Transforms of motions: moving, turning, mirroring, resampling, cycles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..skeleton import Skeleton
 
 
 def mirror(moving: Moving) -> Moving:
-    """Left and right exchanged: the reflection at the plane x = 0, on the same skeleton.
+    """Exchange left and right: the reflection at the plane x = 0, on the same skeleton.
 
     Bones keep the lengths of their own side, so on a symmetric skeleton this is an exact reflection.
     """
@@ -31,9 +31,9 @@ def mirror(moving: Moving) -> Moving:
 
 
 def on_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
-    """The same rotations on a body with the same joints but other bones.
+    """Return the same rotations on a body with the same joints but other bones.
 
-    The root's path is scaled by the bodies' heights above their soles, so that what stands keeps standing.
+    The root's path is scaled by the bodies' heights above their soles, so that feet that stand keep standing.
     """
     if skeleton.names != motion.skeleton.names or skeleton.parents != motion.skeleton.parents:
         raise InputError(
@@ -51,7 +51,7 @@ def _standing_height_m(skeleton: Skeleton) -> float:
 
 
 def heading_rad(orientations: np.ndarray) -> np.ndarray:
-    """Direction a body faces, (...), from world orientations (..., 4): its angle about the vertical, 0 along +z.
+    """Direction that a body faces, (...), from world orientations (..., 4): its angle about the vertical, 0 along +z.
 
     It is the twist of the swing-twist decomposition: upright bodies face where their forward axis points, a prone body
     where its head points, a supine one where its feet point. Only a body exactly upside down has none; it gets 0.
@@ -60,7 +60,7 @@ def heading_rad(orientations: np.ndarray) -> np.ndarray:
 
 
 def turn(moving: Moving, angle_rad: np.ndarray | float) -> Moving:
-    """Rotated about the world's vertical axis through the origin; a batch takes one angle or one per motion (N,)."""
+    """Rotate about the world's vertical axis through the origin; a batch takes one angle or one per motion (N,)."""
     angles = np.broadcast_to(angle_rad, moving.root_m.shape[:-2])
     rotation = Rotation.from_rotvec(angles[..., None, None] * np.array([0.0, 1.0, 0.0]))
     rotations = moving.rotations.copy()
@@ -69,17 +69,24 @@ def turn(moving: Moving, angle_rad: np.ndarray | float) -> Moving:
 
 
 def canonicalise(moving: Moving) -> Moving:
-    """Start above the origin facing +z; heights and everything relative stay as they are."""
+    """Start above the origin facing +z; heights and everything relative stay the same."""
     start_m = moving.root_m[..., :1, :] * np.array([1.0, 0.0, 1.0])
     centred = replace(moving, root_m=moving.root_m - start_m)
     return turn(centred, -heading_rad(moving.rotations[..., 0, 0, :]))
 
 
 def at_frames(motion: Motion, frames: np.ndarray, fps: float) -> Motion:
-    """The motion read at fractional frames (T',), which become frames of a clock of `fps`.
+    """Read a motion at fractional frames.
 
-    Between frames the root moves linearly and rotations take the shortest arc (slerp); places beyond the ends are
-    clamped to them.
+    Between frames the root moves linearly and rotations take the shortest arc (slerp).
+
+    Args:
+        motion: Motion of T frames.
+        frames: (T',) fractional frames; those beyond the ends are clamped to them.
+        fps: Frame rate of the result.
+
+    Returns:
+        The motion of T' frames.
     """
     place = np.clip(frames, 0, len(motion) - 1)
     before = np.minimum(place.astype(int), max(len(motion) - 2, 0))
@@ -92,7 +99,7 @@ def at_frames(motion: Motion, frames: np.ndarray, fps: float) -> Motion:
 
 
 def resample(motion: Motion, fps: float) -> Motion:
-    """The same motion at another frame rate, from its first frame to the last one that fits."""
+    """Return the motion at another frame rate, from its first frame to the last one that fits."""
     if not fps > 0:
         raise SettingError(f"frames per second must be positive, got {fps}")
     if fps == motion.fps:
@@ -103,22 +110,23 @@ def resample(motion: Motion, fps: float) -> Motion:
 
 
 def frame_count(seconds: float, fps: float) -> int:
-    """Frames of a clock of `fps` from time 0 to `seconds`; one that comes too late by 1 % of a frame still counts.
+    """Number of frames of a clock of `fps` from time 0 to `seconds`.
 
-    Files round their frame times, and a cycle must not lose its last frame to that.
+    A frame that comes too late by 1 % of a frame still counts: files round their frame times, and a cycle must not lose
+    its last frame to that.
     """
     return int(np.floor(seconds * fps + 0.01)) + 1
 
 
 def retime(motion: Motion, speed: float) -> Motion:
-    """The motion played `speed` times as fast, at its own frame rate."""
+    """Return the motion played `speed` times as fast, at its own frame rate."""
     if not speed > 0:
         raise SettingError(f"speed must be positive, got {speed}")
     return replace(resample(motion, motion.fps / speed), fps=motion.fps)
 
 
 def close_cycle(motion: Motion) -> Motion:
-    """A cyclic motion whose last frame is exactly its first pose again, at the place and heading where it ends.
+    """Return a cyclic motion whose last frame is exactly its first pose again, at the place and heading where it ends.
 
     Captured cycles miss their start by some degrees; the gap is spread evenly over all frames.
     """
@@ -133,24 +141,25 @@ def close_cycle(motion: Motion) -> Motion:
 
 
 def turn_per_cycle_rad(motion: Motion) -> float:
-    """The net turn of a cycle about the vertical."""
+    """Net turn of a cycle about the vertical."""
     return float(heading_rad(motion.rotations[-1, 0]) - heading_rad(motion.rotations[0, 0]))
 
 
 def repeat_cycle(motion: Motion, cycles: int) -> Motion:
-    """A closed cycle `cycles` times in a row, ends and beginnings shared: `cycles` × (T − 1) + 1 frames.
+    """Repeat a closed cycle `cycles` times, ends and beginnings shared: `cycles` × (T − 1) + 1 frames.
 
     Each cycle starts where the last one ended, and faces as it did.
     """
     if cycles < 1:
         raise SettingError(f"a motion must be repeated at least once, got {cycles}")
-    parts, following = [motion], motion
+    parts = [motion]
+    following = motion
     for _ in range(cycles - 1):
         turned = turn(following, turn_per_cycle_rad(motion))
         following = replace(turned, root_m=turned.root_m + following.root_m[-1] - turned.root_m[0])
         parts.append(following.frames(1, len(motion)))
     root_m = np.concatenate([part.root_m for part in parts])
     rotations = np.concatenate([part.rotations for part in parts])
-    told = [part.contacts for part in parts if part.contacts is not None]
-    contacts = np.concatenate(told) if told else None
+    part_contacts = [part.contacts for part in parts if part.contacts is not None]
+    contacts = np.concatenate(part_contacts) if part_contacts else None
     return replace(motion, root_m=root_m, rotations=make_continuous(rotations), contacts=contacts)

@@ -1,8 +1,8 @@
-"""Motion as a vector per frame: what generative models of motion learn.
+"""Motion features: the vector per frame that generative models of motion learn.
 
 A frame has D = 3 + 6 J numbers. First comes root velocity along x and z (m/s, backward difference; the first frame
-repeats the second's), then root height (m). Then comes a 6-D rotation (see `six_d`) per joint in the skeleton's order:
-r00 r01 r10 r11 r20 r21.
+repeats the second's), then root height (m). Then comes a 6-D rotation (see `matrix_columns`) per joint in the
+skeleton's order: r00 r01 r10 r11 r20 r21.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ STD_FLOOR = 0.05
 
 @dataclass(frozen=True, eq=False)
 class FeatureCodec:
-    """Motion windows of one skeleton and frame rate to normalised features and back."""
+    """Codec between motion windows of one skeleton and frame rate and normalised features."""
 
     skeleton: Skeleton
     """The skeleton of all motions."""
@@ -46,16 +46,16 @@ class FeatureCodec:
 
     @classmethod
     def fit(cls, batch: MotionBatch) -> Self:
-        """The codec of these motions' skeleton and frame rate, with their statistics."""
+        """Return the codec of these motions' skeleton and frame rate, with their statistics."""
         features = torch.from_numpy(encode_features(batch)).flatten(0, 1)
         std = features.std(dim=0, correction=0).clamp_min(STD_FLOOR)
         return cls(batch.skeleton, batch.fps, features.mean(dim=0), std)
 
     def encode(self, batch: MotionBatch) -> Tensor:
-        """Normalised features (N, T, D), float32, of windows that all last T frames.
+        """Return normalised features (N, T, D), float32, of windows that all last T frames.
 
-        All is kept but the horizontal position of the first frame. Windows for training should be canonical (see
-        `transforms.canonicalise`); nothing here turns them.
+        Only the horizontal position of the first frame is lost. Windows for training should be canonical (see
+        `transforms.canonicalise`); encoding does not turn them.
         """
         if not batch.skeleton.same_as(self.skeleton) or batch.fps != self.fps:
             raise InputError(
@@ -65,14 +65,14 @@ class FeatureCodec:
         return ((torch.from_numpy(encode_features(batch)) - self.mean) / self.std).float()
 
     def decode(self, values: Tensor) -> MotionBatch:
-        """Windows that start at the horizontal origin, from normalised features (N, T, D).
+        """Return windows that start at the horizontal origin, from normalised features (N, T, D).
 
         Rotations are made orthonormal again by Gram-Schmidt, so any finite features give a motion.
         """
         return decode_features(self.skeleton, self.in_units(values), self.fps)
 
     def in_units(self, values: Tensor) -> np.ndarray:
-        """Features in their units, float64, from normalised ones (N, T, D); InputError where some are not finite."""
+        """Return features in their units, float64, from normalised ones (N, T, D); InputError if any is not finite."""
         if values.ndim != 3 or values.shape[2] != len(self.mean):
             raise InputError(f"features must have shape (N, T, {len(self.mean)}), got {tuple(values.shape)}")
         if not torch.isfinite(values).all():
@@ -81,22 +81,22 @@ class FeatureCodec:
         return (values.detach().cpu().double() * self.std + self.mean).numpy()
 
     def state(self) -> dict[str, Tensor]:
-        """Statistics and frame rate as a flat dict of tensors, for saving beside a model."""
+        """Return statistics and frame rate as a flat dict of tensors, for saving beside a model."""
         return {"mean": self.mean, "std": self.std, "fps": torch.tensor(self.fps, dtype=torch.float64)}
 
     @classmethod
     def from_state(cls, skeleton: Skeleton, state: Mapping[str, Tensor]) -> Self:
-        """The codec whose `state` was saved, for the same skeleton."""
+        """Return the codec whose `state` was saved, for the same skeleton."""
         return cls(skeleton, float(state["fps"]), state["mean"], state["std"])
 
 
 def feature_count(skeleton: Skeleton) -> int:
-    """D, the number of features of a frame."""
+    """Return D, the number of features of a frame."""
     return 3 + 6 * len(skeleton)
 
 
 def encode_features(batch: MotionBatch) -> np.ndarray:
-    """Features (N, T, D) in their units; all motions must fill their T frames."""
+    """Return features (N, T, D) in their units; all motions must fill their T frames."""
     count, frames = batch.root_m.shape[:2]
     if np.any(batch.lengths != frames):
         raise InputError(f"features need windows of one length, got {batch.lengths.min()} to {frames} frames")
@@ -107,7 +107,16 @@ def encode_features(batch: MotionBatch) -> np.ndarray:
 
 
 def decode_features(skeleton: Skeleton, features: np.ndarray, fps: float) -> MotionBatch:
-    """Inverse of `to_features`: (N, T, D) → windows that start at the horizontal origin."""
+    """Return windows that start at the horizontal origin: the inverse of `encode_features`.
+
+    Args:
+        skeleton: Skeleton of all motions.
+        features: (N, T, D) features in their units.
+        fps: Frames per second.
+
+    Returns:
+        N motions of T frames.
+    """
     count, frames = features.shape[:2]
     root_m = np.zeros((count, frames, 3))
     root_m[:, 1:, [0, 2]] = np.cumsum(features[:, 1:, :2], axis=1) / fps

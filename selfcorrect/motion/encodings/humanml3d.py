@@ -12,8 +12,8 @@ all (KIT-ML's 21 joints make 251):
     contacts (4)            left ankle, left foot, right ankle, right foot: 1 where the joint moves less than √0.002 m
 
 T frames make T − 1 rows. The facing that everything is expressed in is smoothed over time, and starts at +z by
-definition. The published statistics and models rest on how the reference finds it: hips right to left *plus*
-shoulders left to right, which all but cancels the hips. That is reproduced here; only the clip's first facing
+definition. The reference computes it from hips right to left *plus* shoulders left to right, which all but cancels the
+hips. The published statistics and models rest on that, so it is reproduced here. Only the clip's first facing
 (`canonical`) adds both in the same sense.
 """
 
@@ -29,7 +29,7 @@ from ..skeleton import SMPL_22, SMPL_22_PARENTS
 
 FPS = 20.0
 RAISED_M = np.array([0.0, SOLE_BELOW_TOE_JOINT_M, 0.0])
-"""From a motion of HumanML3D, whose lowest joint is on the floor, to one whose soles stand there."""
+"""Shift from a motion of HumanML3D, whose lowest joint is on the floor, to one whose soles stand there."""
 SQUARED_CONTACT_STEP_M2 = 0.002
 FACING_SMOOTHING_FRAMES = 20
 CONTACT_JOINTS = tuple(SMPL_22.index(name) for name in ("left_ankle", "left_foot", "right_ankle", "right_foot"))
@@ -42,7 +42,7 @@ BONE_AXES = np.array(
     ],
     dtype=float,
 )  # fmt: skip
-"""(22, 3) direction of the bone that ends in each joint where its rotation is the identity."""
+"""(22, 3) direction of the bone that ends in each joint for an identity rotation."""
 
 TARGET_OFFSETS_M = BONE_AXES * np.array(
     [
@@ -51,18 +51,19 @@ TARGET_OFFSETS_M = BONE_AXES * np.array(
         0.1316140, 0.1229843, 0.2568398, 0.2630919, 0.2660119, 0.2698763,
     ]
 )[:, None]  # fmt: skip
-"""(22, 3) the skeleton to whose bone lengths HumanML3D brings every clip."""
+"""(22, 3) offsets of the skeleton to whose bone lengths HumanML3D brings every clip."""
 
 _PARENTS = np.array(SMPL_22_PARENTS)
 _BONE_BEFORE = np.where(np.isin(SMPL_22, ("left_collar", "right_collar")), 0, _PARENTS)  # arms hang off the root
-_LEFT_HIP, _RIGHT_HIP, _LEFT_SHOULDER, _RIGHT_SHOULDER = (
-    SMPL_22.index(name) for name in ("left_hip", "right_hip", "left_shoulder", "right_shoulder")
-)
+_LEFT_HIP = SMPL_22.index("left_hip")
+_RIGHT_HIP = SMPL_22.index("right_hip")
+_LEFT_SHOULDER = SMPL_22.index("left_shoulder")
+_RIGHT_SHOULDER = SMPL_22.index("right_shoulder")
 _RIGHT_LEG = [SMPL_22.index("right_knee"), SMPL_22.index("right_ankle")]
 
 
 def columns(joints: int = 22) -> dict[str, slice]:
-    """Where each group of columns lies, by the names above, for a skeleton of so many joints."""
+    """Return the slice of each group of columns, by the names above, for a skeleton of `joints` joints."""
     widths = {
         "yaw rate": 1,
         "velocity": 2,
@@ -77,9 +78,9 @@ def columns(joints: int = 22) -> dict[str, slice]:
 
 
 def joint_count(vectors: np.ndarray) -> int:
-    """How many joints rows (..., 12 J − 1) describe."""
-    joints, rest = divmod(vectors.shape[-1] + 1, 12)
-    if rest or joints < 2:
+    """Return the number of joints that rows (..., 12 J − 1) describe."""
+    joints, remainder = divmod(vectors.shape[-1] + 1, 12)
+    if remainder or joints < 2:
         raise InputError(f"rows must have 12 J − 1 columns for J joints (263 for 22), got shape {vectors.shape}")
     return joints
 
@@ -104,7 +105,7 @@ def normalise_bones(joints_m: np.ndarray, target_offsets_m: np.ndarray) -> np.nd
 
 
 def canonical(joints_m: np.ndarray) -> np.ndarray:
-    """Joints (T, 22, 3) moved so that the lowest is on the floor and frame 0 stands at the origin facing +z."""
+    """Move joints (T, 22, 3) so that the lowest is on the floor and frame 0 stands at the origin facing +z."""
     root_x, _, root_z = joints_m[0, 0]
     placed = joints_m - [root_x, joints_m[..., 1].min(), root_z]
     return _about_y(-_heading_rad(_forward(joints_m[0], 1))).apply(placed)
@@ -113,9 +114,9 @@ def canonical(joints_m: np.ndarray) -> np.ndarray:
 def encode(joints_m: np.ndarray, target_offsets_m: np.ndarray | None = None) -> np.ndarray:
     """Describe joints (T, 22, 3), metres, y up, at 20 fps, as rows (T − 1, 263).
 
-    target_offsets_m: (22, 3) skeleton to whose bone lengths the clip is brought first; None keeps its own.
-    Agrees with the reference implementation where that is finite, but for turns through straight back. Those get the
-    wrong sign there; the rows here decode to the motion that was encoded.
+    target_offsets_m: (22, 3) skeleton to whose bone lengths the clip is brought first; None keeps its own. The rows
+    agree with the reference implementation if that is finite, except for turns through straight back. The reference
+    gives those the wrong sign; the rows here decode to the motion that was encoded.
     """
     if joints_m.ndim != 3 or joints_m.shape[1:] != (22, 3) or len(joints_m) < 2:
         raise InputError(f"expected joints of shape (at least 2 frames, 22, 3), got {joints_m.shape}")
@@ -139,10 +140,10 @@ def encode(joints_m: np.ndarray, target_offsets_m: np.ndarray | None = None) -> 
 
 
 def decode_joints(vectors: np.ndarray, *, last_frame: bool = False) -> np.ndarray:
-    """Joints (..., T, J, 3), metres, y up, from rows (..., T, 12 J − 1): the root at the origin facing +z at first.
+    """Decode joints (..., T, J, 3), metres, y up, from rows (..., T, 12 J − 1).
 
-    last_frame: also the frame to which the last row's velocities lead, so that T rows give back the T + 1 frames that
-    they were made of.
+    The root starts at the origin facing +z. last_frame: also return the frame to which the last row's velocities lead,
+    so that T rows give back their T + 1 frames.
     """
     joints = joint_count(vectors)
     facing_rad, root_m = _root(vectors)
@@ -165,13 +166,13 @@ def decode_contacts(vectors: np.ndarray) -> np.ndarray:
 
 def _root(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Facing (..., T), rad, and path (..., T, 3), m, of the root."""
-    at = columns(joint_count(vectors))
+    slices = columns(joint_count(vectors))
     facing_rad = np.zeros(vectors.shape[:-1])
     facing_rad[..., 1:] = -2 * np.cumsum(vectors[..., :-1, 0], axis=-1)
     steps_m = np.zeros((*vectors.shape[:-1], 3))
-    steps_m[..., 1:, [0, 2]] = vectors[..., :-1, at["velocity"]]
+    steps_m[..., 1:, [0, 2]] = vectors[..., :-1, slices["velocity"]]
     root_m = np.cumsum(_about_y(facing_rad).apply(steps_m), axis=-2)
-    root_m[..., 1] = vectors[..., at["height"].start]
+    root_m[..., 1] = vectors[..., slices["height"].start]
     return facing_rad, root_m
 
 
@@ -184,8 +185,8 @@ def _bone_orientations(joints_m: np.ndarray, root: Rotation) -> list[Rotation]:
     for joint in range(1, len(SMPL_22)):
         bone_m = joints_m[:, joint] - joints_m[:, _PARENTS[joint]]
         swing = _swing(BONE_AXES[joint], bone_m)
-        lost = np.linalg.norm(bone_m, axis=-1, keepdims=True) == 0
-        quaternions = np.where(lost, orientations[_BONE_BEFORE[joint]].as_quat(), swing)
+        has_no_length = np.linalg.norm(bone_m, axis=-1, keepdims=True) == 0
+        quaternions = np.where(has_no_length, orientations[_BONE_BEFORE[joint]].as_quat(), swing)
         orientations.append(Rotation.from_quat(quaternions))
     return orientations
 

@@ -1,4 +1,4 @@
-"""HumanML3D's rows as what a loop works on: motions of several lengths to normalised tensors and back."""
+"""Codec between HumanML3D's rows and the tensors of a loop: motions of several lengths, normalised and padded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,12 +38,22 @@ class HumanML3DCodec(FeatureCodec):
 
     @classmethod
     def of_rows(cls, rows: np.ndarray, mean: np.ndarray, std: np.ndarray, frames: int = 196) -> Self:
-        """The codec with the bone lengths of one motion (T, 263); HumanML3D gives them to all."""
+        """Return the codec with the bone lengths of one motion, which HumanML3D gives to all.
+
+        Args:
+            rows: (T, 263) rows of a motion.
+            mean: (263,) means of HumanML3D.
+            std: (263,) standard deviations.
+            frames: Largest number of rows of a motion.
+
+        Returns:
+            The codec.
+        """
         skeleton = fit_skeleton(decode_joints(rows, last_frame=True), SMPL_BODY.average())
         return cls(skeleton, FPS, torch.from_numpy(mean).double(), torch.from_numpy(std).double(), frames)
 
     def tensor(self, motions: Sequence[np.ndarray]) -> Tensor:
-        """Values (N, frames, D), float32, of motions (T, D) of at most so many rows."""
+        """Return values (N, frames, D), float32, of motions (T, D) of at most `frames` rows."""
         values = torch.zeros(len(motions), self.frames, len(self.mean))
         for index, rows in enumerate(motions):
             if rows.ndim != 2 or rows.shape[1] != len(self.mean) or not 1 <= len(rows) <= self.frames:
@@ -54,13 +64,13 @@ class HumanML3DCodec(FeatureCodec):
         return values
 
     def rows(self, values: Tensor) -> list[np.ndarray]:
-        """Motions (T, D) in HumanML3D's units, from values (N, frames, D)."""
-        found = self.in_units(values)
+        """Return motions (T, D) in HumanML3D's units, from values (N, frames, D)."""
+        padded = self.in_units(values)
         lengths = measure_lengths(values).clamp_min(1).tolist()
-        return [own[:length] for own, length in zip(found, lengths, strict=True)]
+        return [rows[:length] for rows, length in zip(padded, lengths, strict=True)]
 
     def encode(self, batch: MotionBatch) -> Tensor:
-        """Values (N, frames, D), float32, of motions of 2 to frames + 1 frames."""
+        """Return values (N, frames, D), float32, of motions of 2 to frames + 1 frames."""
         if not batch.skeleton.same_as(self.skeleton) or batch.fps != self.fps:
             raise InputError(
                 f"these features are for another skeleton or frame rate than {len(batch.skeleton)} joints at "
@@ -69,7 +79,7 @@ class HumanML3DCodec(FeatureCodec):
         return self.tensor([encode(body_joints(batch[index]) - RAISED_M) for index in range(len(batch))])
 
     def decode(self, values: Tensor) -> MotionBatch:
-        """Motions that start at the horizontal origin, soles on the floor where joints were, from values."""
+        """Return motions that start at the horizontal origin, soles on the floor instead of joints, from values."""
         motions = []
         for rows in self.rows(values):
             joints_m = decode_joints(rows, last_frame=True) + RAISED_M

@@ -45,7 +45,7 @@ def cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def are_few(first: np.ndarray, second: np.ndarray) -> bool:
-    """Whether arrays are so small that few calls matter most; of double precision alone, so that bits are the same."""
+    """Return whether arrays of double precision are so small that the number of calls matters most."""
     return first.size <= _FEW and second.size <= _FEW and first.dtype == second.dtype == np.float64
 
 

@@ -295,6 +295,7 @@ class JointSubset(Generic[Moving]):
     joints: np.ndarray
     """(L,) index in `whole` of each of the tree's joints."""
     whole: Moving
+    """The motion with all joints."""
 
     def view(self, motion: Moving) -> Moving:
         _, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)

@@ -1,1 +1,1 @@
-"""What is measured on motions: plausibility, contacts, distances between sets."""
+"""Measures of motions: plausibility, contacts, distances between sets."""

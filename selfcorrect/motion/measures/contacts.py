@@ -1,4 +1,4 @@
-"""When feet stand on the floor, and where the floor is."""
+"""Foot contacts with the floor, and the height of the floor."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ _STILL_M_S = 0.36
 """A sole slower than this may be standing."""
 _NEAR_M = 0.03
 """Joints stand no higher than this above the 30th percentile of their height."""
-_RISING_M_S, _SLIDING_M_S, _SHORTEST_S = 0.1, 0.5, 0.1
-"""Joints that stand rise or sink, and slide, more slowly than this, for as long or longer."""
+_RISING_M_S = 0.1
+"""Joints that stand rise or sink more slowly than this."""
+_SLIDING_M_S = 0.5
+"""Joints that stand slide more slowly than this."""
+_SHORTEST_S = 0.1
+"""Joints stand for as long as this or longer."""
 _FEWEST_FRAMES = 5
-"""Still frames that show the floor's height."""
+"""Least number of still frames that show the floor's height."""
 
 
 def foot_contacts(
@@ -28,28 +32,45 @@ def foot_contacts(
     shortest_s: float = 0.1,
     longest_gap_s: float = 0.067,
 ) -> np.ndarray:
-    """Whether each foot stands on the floor: (T, 2) or (N, T, 2) bool, left foot first.
+    """Detect when each foot stands on the floor.
 
     A foot stands while its lowest sole corner is below `height_m` (sunk feet stand too) and its middle moves slower
-    than `speed_m_s`, measured over the two frames around. Gaps up to `longest_gap_s` are closed; what is then shorter
-    than `shortest_s` is dropped.
+    than `speed_m_s`, measured over the two frames around.
+
+    Args:
+        moving: Motion of T frames, or batch of N motions.
+        height_m: Height below which the lowest sole corner is on the floor.
+        speed_m_s: Speed below which the middle of the sole stands.
+        shortest_s: Contacts shorter than this are dropped, after gaps are closed.
+        longest_gap_s: Gaps up to this are closed.
+
+    Returns:
+        (T, 2) or (N, T, 2) bool, left foot first.
     """
-    lowest_m, speed_of_sole_m_s = _soles(moving)
-    gap, run = round(longest_gap_s * moving.fps), round(shortest_s * moving.fps)
-    return _remove_flicker((lowest_m < height_m) & (speed_of_sole_m_s < speed_m_s), gap, run)
+    lowest_m, sole_speed_m_s = _soles(moving)
+    longest_gap = round(longest_gap_s * moving.fps)
+    shortest_run = round(shortest_s * moving.fps)
+    return _remove_flicker((lowest_m < height_m) & (sole_speed_m_s < speed_m_s), longest_gap, shortest_run)
 
 
 def floor_height_m(motion: Motion) -> float:
-    """Height of the floor that a motion stands on, from its feet alone: that of `height_of_floor_m`."""
+    """Height of the floor that a motion stands on, from its feet only: that of `height_of_floor_m`."""
     lowest_m, speed_m_s = _soles(motion)
     return height_of_floor_m(lowest_m, speed_m_s < _STILL_M_S, _FEWEST_FRAMES)
 
 
 def height_of_floor_m(lowest_m: np.ndarray, still: np.ndarray, fewest_frames: int) -> float:
-    """Height of the floor from the lowest point of each sole (T, 2) and whether it is still (T, 2).
+    """Estimate the height of the floor from the soles.
 
-    The 40th percentile of the lower sole's height over the frames in which it is; the 20th of all frames where fewer
-    than `fewest_frames` are left.
+    It is the 40th percentile of the lower sole's height over the frames in which that sole is still.
+
+    Args:
+        lowest_m: (T, 2) height of the lowest point of each sole.
+        still: (T, 2) whether each sole is still.
+        fewest_frames: Least number of still frames; with fewer, it is the 20th percentile over all frames.
+
+    Returns:
+        Height of the floor, metres.
     """
     standing_m = lowest_m[still & (lowest_m == lowest_m.min(axis=1, keepdims=True))]
     if len(standing_m) < fewest_frames:
@@ -58,55 +79,69 @@ def height_of_floor_m(lowest_m: np.ndarray, still: np.ndarray, fewest_frames: in
 
 
 def _feet(skeleton: Skeleton) -> list[int]:
-    """Ankles and toe joints."""
+    """Return ankles and toe joints."""
     parts = [f"{side}_{part}" for part in ("ankle", "foot") for side in ("left", "right")]
     return [joint for part in parts if (joint := skeleton.joint(part)) is not None]
 
 
 def _feet_m(motion: Motion) -> np.ndarray:
-    """(T, K, 3) ankles and toe joints, their heights above the ground where that is known."""
+    """(T, K, 3) positions of ankles and toe joints, with heights above the ground if that is known."""
     places_m = joint_positions(motion, _feet(motion.skeleton))
     return places_m if motion.ground is None else motion.ground.standing_on(places_m)
 
 
 def _standing_joints(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
-    """Places (T, K, 3) of ankles and toe joints, and (T, K) whether they stand or slide, which needs no sole.
+    """Return positions (T, K, 3) of ankles and toe joints, and (T, K) whether they stand or slide.
 
-    That is for `_SHORTEST_S` or longer near the 30th percentile of their height, neither rising nor sinking, and slower
-    along the floor than in a swing.
+    They do so for `_SHORTEST_S` or longer near the 30th percentile of their height, neither rising nor sinking, and
+    slower along the floor than in a swing. That needs no sole.
     """
     places_m = _feet_m(motion)
     if len(motion) < 2:
         return places_m, np.zeros(places_m.shape[:2], dtype=bool)
     velocities_m_s = np.gradient(places_m, 1 / motion.fps, axis=0)
-    stand = places_m[..., 1] < percentile(places_m[..., 1], 30, axis=0) + _NEAR_M
-    stand &= np.abs(velocities_m_s[..., 1]) < _RISING_M_S
-    stand &= norms(velocities_m_s[..., [0, 2]]) < _SLIDING_M_S
-    return places_m, _remove_flicker(stand, 0, round(_SHORTEST_S * motion.fps))
+    stands = places_m[..., 1] < percentile(places_m[..., 1], 30, axis=0) + _NEAR_M
+    stands &= np.abs(velocities_m_s[..., 1]) < _RISING_M_S
+    stands &= norms(velocities_m_s[..., [0, 2]]) < _SLIDING_M_S
+    return places_m, _remove_flicker(stands, 0, round(_SHORTEST_S * motion.fps))
 
 
 def standing_speeds_m_s(before: Motion, after: Motion) -> tuple[float, float]:
-    """Mean speed along the floor of the joints that stand or slide in `before`, in that and in `after`, m/s.
+    """Mean speeds along the floor, in `before` and in `after`, of the joints that stand or slide in `before`, m/s.
 
-    0 where none does.
+    0 if none does.
     """
-    places_m, stand = _standing_joints(before)
-    if not stand.any():
+    places_m, stands = _standing_joints(before)
+    if not stands.any():
         return 0.0, 0.0
-    each = (places_m, _feet_m(after))
-    speeds_m_s = [_speed(places[..., [0, 2]], before.fps)[stand].mean() for places in each]
-    return float(speeds_m_s[0]), float(speeds_m_s[1])
+    before_m_s = _speed(places_m[..., [0, 2]], before.fps)
+    after_m_s = _speed(_feet_m(after)[..., [0, 2]], before.fps)
+    return float(before_m_s[stands].mean()), float(after_m_s[stands].mean())
 
 
 def lost_contacts(before: Motion, after: Motion, lifted_m: float = 0.02) -> float:
-    """Share of the frames in which joints stand or slide in `before` where they are lifted from the floor in `after`.
+    """Share of the frames in which joints stand or slide in `before` and are lifted from the floor in `after`.
 
-    A joint is lifted that is higher by more than `lifted_m`, and no longer near the 30th percentile of its height.
+    Args:
+        before: Motion of T frames.
+        after: The same motion after correction.
+        lifted_m: A joint is lifted if it is higher by more than this, and no longer near the 30th percentile of its
+            height.
+
+    Returns:
+        The share, from 0 to 1.
     """
-    places_m, stand = _standing_joints(before)
-    above_m = [each - percentile(each, 30, axis=0) for each in (places_m[..., 1], _feet_m(after)[..., 1])]
-    lifted = (above_m[1] - above_m[0] > lifted_m) & (above_m[1] > _NEAR_M)
-    return float(lifted[stand].mean()) if stand.any() else 0.0
+    places_m, stands = _standing_joints(before)
+    before_m = _height_above_low_m(places_m)
+    after_m = _height_above_low_m(_feet_m(after))
+    is_lifted = (after_m - before_m > lifted_m) & (after_m > _NEAR_M)
+    return float(is_lifted[stands].mean()) if stands.any() else 0.0
+
+
+def _height_above_low_m(places_m: np.ndarray) -> np.ndarray:
+    """Heights (T, K) of joints (T, K, 3) above the 30th percentile of their height."""
+    heights_m = places_m[..., 1]
+    return heights_m - percentile(heights_m, 30, axis=0)
 
 
 def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
@@ -131,13 +166,13 @@ def _speed(points_m: np.ndarray, fps: float) -> np.ndarray:
     return norms(np.gradient(points_m, 1 / fps, axis=-3))
 
 
-def _remove_flicker(contacts: np.ndarray, gap: int, run: int) -> np.ndarray:
-    """Close gaps of up to `gap` frames in contacts (..., T, 2), then drop runs shorter than `run` frames."""
-    margin = max(gap, run) + 1
+def _remove_flicker(contacts: np.ndarray, longest_gap: int, shortest_run: int) -> np.ndarray:
+    """Close gaps of up to `longest_gap` frames in contacts (..., T, 2), then drop runs below `shortest_run` frames."""
+    margin = max(longest_gap, shortest_run) + 1
     width = [(0, 0)] * (contacts.ndim - 2) + [(margin, margin), (0, 0)]
-    # What a motion does not show is taken to be like its first and last frame.
+    # Outside its frames a motion is taken to be like its first and last frame.
     padded = np.pad(contacts, width, mode="edge")
     shape = (1,) * (contacts.ndim - 2)
-    closed = binary_closing(padded, np.ones((*shape, gap + 1, 1)))
-    opened = binary_opening(closed, np.ones((*shape, max(run, 1), 1)))
+    closed = binary_closing(padded, np.ones((*shape, longest_gap + 1, 1)))
+    opened = binary_opening(closed, np.ones((*shape, max(shortest_run, 1), 1)))
     return opened[..., margin:-margin, :]

@@ -1,9 +1,9 @@
 """Motion features for comparing distributions of motions, without a trained network.
 
 Two descriptions of joint positions are averaged over a few blocks of time, so that the course of a motion counts. They
-follow Onuma et al. (2008, kinetic features) and Müller et al. (2005, geometric features). *Kinematic* features say how
-the joints move: artefacts such as jitter and sliding change them first. *Geometric* features say which poses are taken
-and where the body goes. A principal component analysis, fitted once on the reference, makes them small.
+follow Onuma et al. (2008, kinetic features) and Müller et al. (2005, geometric features). *Kinematic* features describe
+how the joints move: artefacts such as jitter and sliding change them first. *Geometric* features describe the poses and
+the path of the body. A principal component analysis, fitted once on the reference, makes them small.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Features = Callable[[MotionBatch], FeatureGroups]
 
 
 def kinematic_features(batch: MotionBatch) -> FeatureGroups:
-    """How the joints move, per block of time, in the world.
+    """Speeds and accelerations of the joints, per block of time, in the world.
 
     Logarithms of the mean speed of each joint (over 0.1 m/s) and of the mean size of its acceleration (over 1 m/s²). So
     jitter of several times the real acceleration counts as that factor and not as its square. Then the mean velocity of
@@ -46,10 +46,10 @@ def kinematic_features(batch: MotionBatch) -> FeatureGroups:
 
 
 def geometric_features(batch: MotionBatch) -> FeatureGroups:
-    """Which poses are taken and where the body goes, per block of time; windows must be canonical.
+    """Poses and path of the body, per block of time; windows must be canonical.
 
     Mean position of each joint, above the floor and horizontally from the root (m). Mean distances between the ends of
-    the limbs (m). Mean horizontal position of the root from where it starts (m).
+    the limbs (m). Mean horizontal position of the root from its start (m).
     """
     positions_m = joint_positions(batch)
     root_path_m = positions_m[:, :, :1] * (1, 0, 1)
@@ -63,7 +63,7 @@ def geometric_features(batch: MotionBatch) -> FeatureGroups:
 
 
 def limb_ends(skeleton: Skeleton) -> list[int]:
-    """The joints without children: hands, feet, head."""
+    """Return the joints without children: hands, feet, head."""
     return [joint for joint, children in enumerate(skeleton.children) if not children]
 
 
@@ -77,13 +77,13 @@ def block_means(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class MotionEmbedding:
-    """Motions to vectors in which Euclidean distance means something; fitted on a reference, then frozen.
+    """Map from motions to vectors with a meaningful Euclidean distance; fitted on a reference, then frozen.
 
     The reference has mean 0 and total variance 100, so a Fréchet distance of 100 is that of a single average motion.
     """
 
     features: Features
-    """What is embedded."""
+    """Function that computes the features."""
     scales: tuple[float, ...]
     """One factor per feature group."""
     mean: np.ndarray
@@ -93,7 +93,16 @@ class MotionEmbedding:
 
     @classmethod
     def fit(cls, features: Features, reference: MotionBatch, dimensions: int = 24) -> Self:
-        """The `dimensions` principal components of the features of `reference`, each kind scaled to equal variance."""
+        """Fit the principal components of a reference, each kind of feature scaled to equal variance.
+
+        Args:
+            features: Function that computes the features.
+            reference: N motions.
+            dimensions: Number D of principal components.
+
+        Returns:
+            The frozen embedding.
+        """
         groups = features(reference)
         scales = tuple(1 / np.sqrt(group.var(axis=0).sum()) for group in groups)
         joined = _join(groups, scales)
@@ -103,7 +112,7 @@ class MotionEmbedding:
         return cls(features, scales, mean, axes[:dimensions].T * np.sqrt(100 / variances.sum()))
 
     def __call__(self, batch: MotionBatch) -> np.ndarray:
-        """Embedded motions (N, D), float64."""
+        """Return embedded motions (N, D), float64."""
         return (_join(self.features(batch), self.scales) - self.mean) @ self.axes
 
 

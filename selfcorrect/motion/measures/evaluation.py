@@ -1,4 +1,4 @@
-"""How real and how diverse motions are, against a reference of real motions: both sides, always together."""
+"""Realism and diversity of motions against a reference of real ones, always reported together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .physical import physical_errors
 
 @dataclass(frozen=True, eq=False)
 class MotionEvaluator:
-    """Compares motions with a reference of real ones through embeddings that were fitted on it and are frozen."""
+    """Comparison of motions with a reference of real ones, through embeddings that were fitted on it and are frozen."""
 
     kinematic: MotionEmbedding
     geometric: MotionEmbedding
@@ -23,18 +23,28 @@ class MotionEvaluator:
 
     @classmethod
     def fit(cls, reference: MotionBatch, labels: np.ndarray) -> Self:
-        """The evaluator for canonical real windows with labels (N,) int64, all of one length."""
+        """Fit the evaluator to canonical real windows of one length, with labels (N,) int64."""
         kinematic = MotionEmbedding.fit(kinematic_features, reference)
         geometric = MotionEmbedding.fit(geometric_features, reference)
         return cls(kinematic, geometric, describe(kinematic, geometric, reference, labels))
 
     def evaluate(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
-        """The `MEASURED` metrics, by key, of canonical motions with labels (M,) int64."""
+        """Return the `MEASURED` metrics, by key, of canonical motions with labels (M,) int64."""
         return compute_metrics(MetricInputs(self.reference, describe(self.kinematic, self.geometric, batch, labels)))
 
 
 def describe(
     kinematic: MotionEmbedding, geometric: MotionEmbedding, batch: MotionBatch, labels: np.ndarray
 ) -> MotionDescription:
-    """Embed motions and measure their physical errors."""
+    """Embed motions and measure their physical errors.
+
+    Args:
+        kinematic: Embedding of kinematic features.
+        geometric: Embedding of geometric features.
+        batch: N canonical motions.
+        labels: (N,) int64 classes.
+
+    Returns:
+        The description that metrics compare.
+    """
     return MotionDescription(kinematic(batch), geometric(batch), labels, physical_errors(batch))

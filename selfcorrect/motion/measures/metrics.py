@@ -1,8 +1,8 @@
-"""What is measured of motions, one row each: how it is named, computed, shown, and which way is good.
+"""Table of the metrics of motions, one row each: name, unit, function, and which direction is better.
 
-Loops, reports, the tables of the documentation, W&B and CSV files read their metrics from here. How figures of single
-motions are shown stands in `physical.FIGURES`.
-A new metric is a function and a row. Functions give SI units; what is stored and shown is converted here alone.
+Loops, reports, the tables of the documentation, W&B and CSV files read their metrics from here; `physical.FIGURES`
+lists the figures of single motions. A new metric is a function and a row. Functions return SI units; only this module
+converts them to the units that are stored and shown.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from ...statistics import UNMEASURED, Interval, mean_interval
 from .physical import JERK, METRES_PER_SECOND, MILLIMETRES, NUMBER, PhysicalErrors, Unit
 
 NOVELTY = "novelty_of_samples"
-"""Key of how far samples lie from the training data: see `selfcorrect.loop.ancestry.novelty`."""
+"""Key of the distance of samples from the training data: see `selfcorrect.loop.ancestry.novelty`."""
 CORRECTED = "corrected_"
-"""Begins the keys of what was measured after correction, with `judge_corrected`."""
+"""Prefix of the keys of metrics after correction, with `judge_corrected`."""
 
 
 @dataclass(frozen=True, eq=False)
 class MotionDescription:
-    """What is compared of N motions."""
+    """Embeddings, labels and errors of N motions, which metrics compare."""
 
     kinematic: np.ndarray
     """(N, D) kinematic embeddings."""
@@ -42,14 +42,14 @@ class MotionDescription:
 
 @dataclass(frozen=True, eq=False)
 class MetricInputs:
-    """Motions, and the real ones that they are compared with."""
+    """Candidate motions, and the real ones that they are compared with."""
 
     reference: MotionDescription
     candidate: MotionDescription
 
     @property
     def poses(self) -> tuple[np.ndarray, np.ndarray]:
-        """Geometric embeddings of both: which motions there are, whatever their jitter."""
+        """Geometric embeddings of both: the variety of motions, whatever their jitter."""
         return self.reference.geometric, self.candidate.geometric
 
     @cached_property
@@ -69,23 +69,24 @@ class Metric:
     """A row of the table."""
 
     key: str
-    """Its name in metrics.jsonl, summaries, W&B and CSV files, where its values have the shown unit."""
+    """Name in metrics.jsonl, summaries, W&B and CSV files, where values have the shown unit."""
     name: str
-    """What it is called, without its unit."""
+    """Title, without the unit."""
     axis: Literal["realism", "diversity", ""]
-    """One of the two sides that are always judged together; none for what users judge by qualities of their own."""
+    """Realism or diversity, which are always evaluated together; empty for qualities that users define."""
     better: Literal["lower", "higher", "real", "neutral"]
-    """Which way is good; "real" where the value of real data is the aim."""
+    """Better direction; "real" if the value of real data is the aim."""
     digits: int = 2
     unit: Unit = NUMBER
-    """The unit of stored and shown values."""
+    """Unit of stored and shown values."""
     bounds: tuple[float, float] = (0.0, inf)
     """Least and greatest value, in the shown unit."""
     measure: Callable[[MetricInputs], float | np.ndarray] | None = None
-    """The value, or that of each candidate (N,), in SI units; None for what loops do not measure in each generation."""
+    """Function that returns the value, or that of each candidate (N,), in SI units; None if loops do not measure it in
+    each generation."""
 
     def interval(self, values: np.ndarray) -> Interval:
-        """The mean over seeds (S,), with an interval that stays within the bounds; NaN where any has no value.
+        """Return the mean over seeds (S,), with an interval that stays within the bounds; NaN if any seed has no value.
 
         Seeds without a value are often those that collapsed, so a mean of the others would flatter.
         """
@@ -95,7 +96,7 @@ class Metric:
 
     @property
     def title(self) -> str:
-        """Name and unit, and whether it was measured after correction."""
+        """Name and unit; for metrics after correction, also that."""
         unit = f" ({self.unit.symbol})" if self.unit.symbol else ""
         return f"{self.name}{unit}{', after correction' * self.key.startswith(CORRECTED)}"
 
@@ -153,19 +154,19 @@ METRICS = (
 FEASIBILITY = ("needed_force_bodyweights", "needed_moment_nm", "without_support_percent")
 """Keys of the root residual that motions need, as they are, in an engine that did not make them."""
 TRAINED = (NOVELTY, "training_loss")
-"""Keys of what is measured in each generation against the training data, and of the training itself."""
+"""Keys of metrics of each generation against the training data, and of the training itself."""
 EXPLAINED = (*FEASIBILITY, "missing_bodyweights", "unsupported_percent")
-"""Keys of what is measured of the last generation alone; the last two after kinematic clean-up, without an engine."""
+"""Keys of metrics of the last generation only; the last two after kinematic clean-up, without an engine."""
 RETRIEVED = tuple(metric for metric in METRICS if metric.key.startswith("r_precision"))
-"""What loops whose labels are captions measure besides, in each generation."""
+"""Additional metrics, in each generation, of loops whose labels are captions."""
 FIELD = tuple(metric for metric in METRICS if metric.key.startswith("field_"))
-"""What the field's evaluator measures, where an experiment has it (Guo et al. 2022)."""
+"""Metrics of the field's evaluator, if an experiment has it (Guo et al. 2022)."""
 MEASURED = tuple(metric for metric in METRICS if metric.measure)
-"""What loops measure in each generation, in the order of reports."""
+"""Metrics that loops measure in each generation, in the order of reports."""
 
 
 def compute_metrics(sets: MetricInputs) -> dict[str, float]:
-    """What loops measure, by key, in the shown units; means where there is a value of each candidate."""
+    """Return the metrics of loops, by key, in the shown units; means if there is a value of each candidate."""
     return {
         metric.key: float(np.mean(metric.unit.convert(np.asarray(metric.measure(sets)))))
         for metric in MEASURED
@@ -174,6 +175,6 @@ def compute_metrics(sets: MetricInputs) -> dict[str, float]:
 
 
 def find_metric(key: str) -> Metric:
-    """The metric with that key, which may begin with `CORRECTED`."""
-    plain = next(each for each in METRICS if each.key == key.removeprefix(CORRECTED))
+    """Return the metric with that key, which may begin with `CORRECTED`."""
+    plain = next(metric for metric in METRICS if metric.key == key.removeprefix(CORRECTED))
     return plain if plain.key == key else replace(plain, key=key)

@@ -1,8 +1,8 @@
-"""Is a motion physically plausible? Errors that need no reference: penetration, floating, foot skate, jerk.
+"""Physical errors of motions that need no reference: penetration, floating, foot skate, jerk.
 
 The first three follow Yuan et al. 2023, "PhysDiff: Physics-Guided Human Motion Diffusion Model", section 4. They use
 the soles' corners and spheres of the body surface in place of a mesh, and PhysDiff's tolerance of 5 mm. They are
-averages over all frames, those without an error counting 0. Real motion capture is not free of them (jumps float, soft
+averages over all frames; those without an error count 0. Real motion capture is not free of them (jumps float, soft
 soles sink), so compare with real motion, never with zero.
 """
 
@@ -30,7 +30,7 @@ class PhysicalErrors:
     penetration_m: np.ndarray
     """Mean depth of the body's lowest point below the floor, in frames where it is deeper than 5 mm."""
     floating_m: np.ndarray
-    """Mean height of the body's lowest point above the floor, where it is higher than 5 mm."""
+    """Mean height of the body's lowest point above the floor, in frames where it is higher than 5 mm."""
     skate_m_s: np.ndarray
     """Mean horizontal speed of the sole corners that are at most 5 mm above the floor in two adjacent frames
     (PhysDiff's displacement per frame, times the frame rate)."""
@@ -39,7 +39,7 @@ class PhysicalErrors:
     Flash and Hogan 1985)."""
 
     def mean(self) -> dict[str, float]:
-        """Each error's mean over the motions, by name."""
+        """Return each error's mean over the motions, by name."""
         return {field.name: float(getattr(self, field.name).mean()) for field in fields(self)}
 
 
@@ -56,11 +56,12 @@ class FrameErrors:
 
 
 def errors_by_frame(batch: MotionBatch) -> FrameErrors:
-    """The errors of each frame on floor or ground, whose means `physical_errors` returns."""
+    """Return the errors of each frame on floor or ground, whose means `physical_errors` returns."""
     positions_m, orientations = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
     soles_m = world_sole_points(batch.skeleton, positions_m, orientations)
     if batch.ground is not None:
-        soles_m, positions_m = batch.ground.standing_on(soles_m), batch.ground.standing_on(positions_m)
+        soles_m = batch.ground.standing_on(soles_m)
+        positions_m = batch.ground.standing_on(positions_m)
     lowest_m = lowest_point_m(batch.skeleton, soles_m, positions_m, orientations)
     return FrameErrors(
         _depth_below_floor(lowest_m),
@@ -70,10 +71,10 @@ def errors_by_frame(batch: MotionBatch) -> FrameErrors:
 
 
 def physical_errors(batch: MotionBatch, supports: Sequence[Sequence[Support]] = ()) -> PhysicalErrors:
-    """The errors of each motion of a batch; padding does not count. Motions too short for an error have 0.
+    """Return the errors of each motion of a batch; padding does not count. Motions too short for an error have 0.
 
-    supports: what carries each motion beside the floor; where there is some, it is the ground of what it carries, and
-    who grips a hold does not float.
+    supports: what carries each motion besides the floor; it is the ground of the parts that it carries, and a body that
+    grips a hold does not float.
     """
     return errors_of_poses(batch, *forward_kinematics(batch.skeleton, batch.root_m, batch.rotations), supports)
 
@@ -84,19 +85,34 @@ def errors_of_poses(
     orientations: np.ndarray,
     supports: Sequence[Sequence[Support]] = (),
 ) -> PhysicalErrors:
-    """The `physical_errors` of a batch whose joints' world poses (N, T, J, 3) and (N, T, J, 4) are known."""
+    """Return the `physical_errors` of a batch whose poses are known.
+
+    Args:
+        batch: N motions of up to T frames.
+        positions_m: (N, T, J, 3) world positions of all joints, metres.
+        orientations: (N, T, J, 4) world orientations of all joints.
+        supports: What carries each motion besides the floor.
+
+    Returns:
+        The errors, arrays (N,).
+    """
     jerk = norms(np.diff(positions_m, n=3, axis=1)).mean(axis=-1) * batch.fps**3
-    world_m, positions_m = positions_m, positions_m.copy() if any(supports) else positions_m
-    for own_m, own in zip(positions_m, supports if any(supports) else (), strict=False):
-        own_m[..., 1] -= ground_heights_m(batch.skeleton, own, len(own_m))
+    world_m = positions_m
+    has_supports = any(supports)
+    if has_supports:
+        positions_m = positions_m.copy()
+        for motion_m, motion_supports in zip(positions_m, supports, strict=False):
+            motion_m[..., 1] -= ground_heights_m(batch.skeleton, motion_supports, len(motion_m))
     soles_m = world_sole_points(batch.skeleton, positions_m, orientations)
     if batch.ground is not None:
         soles_m = batch.ground.standing_on(world_sole_points(batch.skeleton, world_m, orientations))
-        standing_m, seated = batch.ground.standing_on(world_m), any(supports) and batch.ground.is_level
-        positions_m = np.minimum(positions_m, standing_m) if seated else standing_m
+        standing_m = batch.ground.standing_on(world_m)
+        is_seated = has_supports and batch.ground.is_level
+        positions_m = np.minimum(positions_m, standing_m) if is_seated else standing_m
     lowest_m = lowest_point_m(batch.skeleton, soles_m, positions_m, orientations)
-    for own_m, own in zip(lowest_m, supports, strict=False):
-        np.minimum(own_m, 0.0, out=own_m, where=gripping(own, len(own_m)))
+    for motion_lowest_m, motion_supports in zip(lowest_m, supports, strict=False):
+        is_gripping = gripping(motion_supports, len(motion_lowest_m))
+        np.minimum(motion_lowest_m, 0.0, out=motion_lowest_m, where=is_gripping)
     return PhysicalErrors(
         penetration_m=_mean(_depth_below_floor(lowest_m), batch.lengths),
         floating_m=_mean(_depth_below_floor(-lowest_m), batch.lengths),
@@ -106,22 +122,22 @@ def errors_of_poses(
 
 
 def _depth_below_floor(heights_m: np.ndarray) -> np.ndarray:
-    """How far heights are below 0, where by more than the tolerance."""
+    """Depth of heights below 0 if it exceeds the tolerance, otherwise 0."""
     return np.where(heights_m < -TOLERANCE_M, -heights_m, 0.0)
 
 
 def _skate(soles_m: np.ndarray) -> np.ndarray:
     """Mean horizontal displacement (N, T−1), metres, of the sole corners (N, T, P, 3) that stay on the floor."""
-    down = soles_m[..., 1] <= TOLERANCE_M
-    stay = down[:, 1:] & down[:, :-1]
-    moved_m = norms(np.diff(soles_m[..., [0, 2]], axis=1))
-    return np.sum(moved_m * stay, axis=-1) / np.maximum(stay.sum(axis=-1), 1)
+    is_down = soles_m[..., 1] <= TOLERANCE_M
+    stays_down = is_down[:, 1:] & is_down[:, :-1]
+    displacements_m = norms(np.diff(soles_m[..., [0, 2]], axis=1))
+    return np.sum(displacements_m * stays_down, axis=-1) / np.maximum(stays_down.sum(axis=-1), 1)
 
 
 def _mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Mean over the first `counts` (N,) entries of each row of values (N, K); 0 for a row without any."""
-    counted = np.arange(values.shape[1]) < counts[:, None]
-    return np.sum(values * counted, axis=1) / np.maximum(counted.sum(axis=1), 1)
+    is_counted = np.arange(values.shape[1]) < counts[:, None]
+    return np.sum(values * is_counted, axis=1) / np.maximum(is_counted.sum(axis=1), 1)
 
 
 Value = TypeVar("Value", float, np.ndarray)
@@ -135,10 +151,10 @@ class Unit:
     si: str = ""
     """The SI unit in which the figure is computed."""
     per_si: float = 1.0
-    """How many of this unit are one of the SI unit."""
+    """Number of this unit in one SI unit."""
 
     def convert(self, value_si: Value) -> Value:
-        """A figure in this unit."""
+        """Convert a figure from the SI unit to this unit."""
         return self.per_si * value_si
 
 
@@ -151,15 +167,15 @@ JERK = Unit("m/s³", "m/s³")
 
 @dataclass(frozen=True)
 class MotionFigure:
-    """How a figure of a single motion stands in records and tables, in units for small errors."""
+    """Key, title, unit and digits of a figure of a single motion in records and tables."""
 
     key: str
-    """Its name in records, which hold SI units."""
+    """Name in records, which hold SI units."""
     title: str
     unit: Unit
     digits: int = 1
     of_correction: bool = False
-    """Whether it measures the effect of correction; otherwise it is reported for the motion before and after."""
+    """True if it measures the effect of correction; otherwise it is reported for the motion before and after."""
     is_signed: bool = False
 
     @property

@@ -1,4 +1,4 @@
-"""How much rougher one motion is than another: joints that turn faster, parts of the body with more jerk."""
+"""Roughness that one motion has more of than another: faster turns of joints, more jerk of body parts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JERK_PARTS = {
     "left foot": ("left_ankle", "left_foot"),
     "right foot": ("right_ankle", "right_foot"),
 }
-"""The parts of a body whose jerk is measured separately, with their joints; a name without a side stands for both."""
+"""Parts of a body whose jerk is measured separately, with their joints; a name without a side stands for both."""
 
 
 def angular_speeds_rad_s(moving: Motion | MotionBatch) -> np.ndarray:
@@ -37,18 +37,19 @@ def added_angular_speeds_rad_s(before: Motion | MotionBatch, after: Motion | Mot
 
 
 def added_by_joint_deg_s(before: Motion, after: Motion) -> dict[str, float]:
-    """`added_angular_speeds_rad_s` of each joint by its name, in degrees per second."""
+    """Return `added_angular_speeds_rad_s` of each joint by its name, in degrees per second."""
     added = np.degrees(added_angular_speeds_rad_s(before, after))
     return dict(zip(before.skeleton.names, added.tolist(), strict=True))
 
 
 def joints_by_part(skeleton: Skeleton) -> dict[str, list[int]]:
-    """The joints of each of `JERK_PARTS` of which the skeleton has some."""
-    joints = {
-        name: [joint for joint, part in enumerate(skeleton.parts) if part in parts or strip_side(part) in parts]
-        for name, parts in JERK_PARTS.items()
-    }
-    return {name: own for name, own in joints.items() if own}
+    """Return the joints of each of `JERK_PARTS` of which the skeleton has some."""
+    joints_of = {}
+    for name, parts in JERK_PARTS.items():
+        joints = [joint for joint, part in enumerate(skeleton.parts) if part in parts or strip_side(part) in parts]
+        if joints:
+            joints_of[name] = joints
+    return joints_of
 
 
 def joint_jerks_m_s3(joints_m: np.ndarray, fps: float) -> np.ndarray:
@@ -60,4 +61,5 @@ def jerk_by_part_m_s3(moving: Motion | MotionBatch) -> dict[str, np.ndarray]:
     """Mean jerk (...) over frames of each part of the body, m/s³; 0 for motions of fewer than four frames."""
     jerks = joint_jerks_m_s3(joint_positions(moving), moving.fps)
     count = max(jerks.shape[-2], 1)
-    return {name: jerks[..., own].mean(-1).sum(-1) / count for name, own in joints_by_part(moving.skeleton).items()}
+    joints_of = joints_by_part(moving.skeleton)
+    return {name: jerks[..., joints].mean(-1).sum(-1) / count for name, joints in joints_of.items()}

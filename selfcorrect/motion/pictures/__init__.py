@@ -1,1 +1,1 @@
-"""Motions to look at."""
+"""Pictures, films and pages of motions."""

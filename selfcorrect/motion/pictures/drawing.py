@@ -36,7 +36,7 @@ SUNK_M = -0.02
 MOVED_M = 0.02
 """Joints that moved further than this are marked."""
 MOST_TILES = 16
-"""From the middle of the floor to its edge."""
+"""Largest number of tiles from the middle of the floor to its edge."""
 TILE_M = 0.5
 FLOOR_RADIUS_M = 3.0
 SUPERSAMPLING = 2
@@ -48,9 +48,9 @@ _MARK_M = 0.028
 
 @dataclass(frozen=True)
 class Camera:
-    """Looks at a point above the floor from `distance_m` away; angles in degrees, azimuth 0 in front of +z.
+    """Camera that looks at a point above the floor from `distance_m` away; angles in degrees, azimuth 0 in front of +z.
 
-    view_m is the height of what a picture shows at the distance of that point.
+    view_m is the height of the picture's content at the distance of that point.
     """
 
     azimuth_deg: float = 40.0
@@ -60,7 +60,7 @@ class Camera:
     target_height_m: float = 0.88
 
     def axes(self) -> np.ndarray:
-        """Rows: right, up, towards the camera, in the world; (3, 3)."""
+        """Return the right, up and backward axes as rows (3, 3), world."""
         azimuth, elevation = np.radians([self.azimuth_deg, self.elevation_deg])
         towards = np.array(
             [np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation)]
@@ -69,45 +69,58 @@ class Camera:
         return np.stack([right, np.cross(towards, right), towards])
 
     def project_m(self, points_m: np.ndarray) -> np.ndarray:
-        """Where points (..., 3), relative to what the camera looks at, appear in the plane of that point: (..., 2)."""
-        seen = points_m @ self.axes().T
-        return seen[..., :2] / (1 - seen[..., 2] / self.distance_m)[..., None]
+        """Project points (..., 3), relative to the target, onto the plane of the target: (..., 2)."""
+        in_camera = points_m @ self.axes().T
+        return in_camera[..., :2] / (1 - in_camera[..., 2] / self.distance_m)[..., None]
 
 
 def fit_camera(panels: Sequence[PicturePanel], camera: Camera | None = None, *, same_view: bool = False) -> Camera:
-    """A camera that shows the whole bodies of all panels in all frames, no nearer than a given one."""
+    """Return a camera that shows the whole bodies of all panels in all frames.
+
+    Args:
+        panels: The panels.
+        camera: Camera to begin with; the result is no nearer.
+        same_view: Let every panel's camera follow the first motion.
+
+    Returns:
+        The camera.
+    """
     camera = camera or Camera()
     around_m = [points_m for panel in panels for points_m in _around_path_m(panels, panel, same_view)]
-    for _ in range(_FITTING_STEPS):  # further away perspective is another
-        camera = _move_back(camera, [camera.project_m(each - (0.0, camera.target_height_m, 0.0)) for each in around_m])
+    for _ in range(_FITTING_STEPS):  # perspective changes with the distance
+        target_m = (0.0, camera.target_height_m, 0.0)
+        camera = _move_back(camera, [camera.project_m(points_m - target_m) for points_m in around_m])
     return camera
 
 
 _FITTING_STEPS = 3
 _FITTED_FRAMES = 2000
-"""Frames, spread over a motion, of which whole bodies must be seen: more would take memory."""
+"""Number of frames, spread over a motion, of which whole bodies must be seen: more would take memory."""
 
-_EDGE_M, _TITLE_SHARE = 0.16, 0.1
-"""Room around joints, for heads and hands; and the share of a picture above them that titles have."""
+_EDGE_M = 0.16
+"""Room around joints, for heads and hands."""
+_TITLE_SHARE = 0.1
+"""Share of a picture above joints that titles take."""
 
 
 def _around_path_m(panels: Sequence[PicturePanel], panel: PicturePanel, same_view: bool) -> list[np.ndarray]:
-    """(K, 3) all points of a panel's bodies, from the place on the floor that the camera looks at."""
+    """(K, 3) all points of a panel's bodies, relative to the place on the floor that the camera looks at."""
     path_m = camera_path_m(panels, panel, same_view)
     around = []
     for body in [panel.motion] if panel.before is None else [panel.motion, panel.before]:
         _, points_m = pose_figure(body)
         frames = np.arange(0, len(points_m), max(1, len(points_m) // _FITTED_FRAMES))
-        there_m = path_m[np.minimum(frames, len(path_m) - 1)]
-        around.append((points_m[frames] - there_m[:, None]).reshape(-1, 3))
+        place_m = path_m[np.minimum(frames, len(path_m) - 1)]
+        around.append((points_m[frames] - place_m[:, None]).reshape(-1, 3))
     return around
 
 
-def _move_back(camera: Camera, seen_m: Sequence[np.ndarray]) -> Camera:
-    """The camera, further away where it does not show points that appear at (K, 2)."""
-    low = np.min([each.min(axis=0) for each in seen_m], axis=0) - _EDGE_M
-    high = np.max([each.max(axis=0) for each in seen_m], axis=0) + _EDGE_M
-    half_m, top_m = camera.view_m / 2, (0.5 - _TITLE_SHARE) * camera.view_m
+def _move_back(camera: Camera, projected_m: Sequence[np.ndarray]) -> Camera:
+    """Return the camera, further away if it does not show points that appear at (K, 2)."""
+    low = np.min([points_m.min(axis=0) for points_m in projected_m], axis=0) - _EDGE_M
+    high = np.max([points_m.max(axis=0) for points_m in projected_m], axis=0) + _EDGE_M
+    half_m = camera.view_m / 2
+    top_m = (0.5 - _TITLE_SHARE) * camera.view_m
     if (low >= -half_m).all() and high[0] <= half_m and high[1] <= top_m:
         return camera
     view_m = max(camera.view_m, 2 * max(-low[0], high[0]), (high[1] - low[1]) / (1 - _TITLE_SHARE))
@@ -125,17 +138,31 @@ def animate(
     camera: Camera | None = None,
     same_view: bool = False,
 ) -> np.ndarray:
-    """Draw motions side by side, frame by frame: (T, height, width, 3) uint8.
+    """Draw motions side by side, frame by frame.
 
-    A motion that ends early holds its last pose. `columns` defaults to all panels in a row. `same_view` lets every
-    panel's camera follow the first motion, so that panels differ by what the bodies do.
+    A motion that ends early holds its last pose.
+
+    Args:
+        panels: The motions, with titles and what else is drawn.
+        size_px: Height and width of a panel.
+        columns: Number of panels in a row; by default all.
+        camera: Camera of all panels; by default one that shows the whole bodies.
+        same_view: Let every panel's camera follow the first motion, so that panels differ by what the bodies do.
+
+    Returns:
+        (T, height, width, 3) uint8.
+
+    Raises:
+        SettingError: There are no panels.
     """
     rows = _rows(panels, columns)
     moments = np.arange(max(len(panel.motion) for panel in panels))
     camera = camera or (fit_camera(panels, same_view=True) if same_view else None)
-    drawn = [_draw_panel(panel, moments, size_px, camera, camera_path_m(panels, panel, same_view)) for panel in panels]
-    blank = np.full_like(drawn[0], PAPER[0])
-    grid = [[drawn[index] if index < len(drawn) else blank for index in row] for row in rows]
+    pictures = [
+        _draw_panel(panel, moments, size_px, camera, camera_path_m(panels, panel, same_view)) for panel in panels
+    ]
+    blank = np.full_like(pictures[0], PAPER[0])
+    grid = [[pictures[index] if index < len(pictures) else blank for index in row] for row in rows]
     return np.concatenate([np.concatenate(row, axis=2) for row in grid], axis=1)
 
 
@@ -147,15 +174,26 @@ def film_strip(
     camera: Camera | None = None,
     same_view: bool = False,
 ) -> np.ndarray:
-    """Draw each motion as a row of `pictures` moments, evenly spaced in time: (height, width, 3) uint8."""
+    """Draw each motion as a row of moments, evenly spaced in time.
+
+    Args:
+        panels: The motions, with titles and what else is drawn.
+        pictures: Number of moments.
+        size_px: Height and width of a picture.
+        camera: Camera of all panels; by default one that shows the whole bodies.
+        same_view: Let every panel's camera follow the first motion.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
     strips = []
     camera = camera or (fit_camera(panels, same_view=True) if same_view else None)
     for panel in panels:
         moments = np.linspace(0, len(panel.motion) - 1, pictures).round().astype(int)
         path_m = camera_path_m(panels, panel, same_view)
         first = _draw_panel(panel, moments[:1], size_px, camera, path_m)
-        rest = _draw_panel(replace(panel, title=""), moments[1:], size_px, camera, path_m)
-        strips.append(np.concatenate([*first, *rest], axis=1))
+        others = _draw_panel(replace(panel, title=""), moments[1:], size_px, camera, path_m)
+        strips.append(np.concatenate([*first, *others], axis=1))
     return np.concatenate(strips, axis=0)
 
 
@@ -165,16 +203,26 @@ def save_picture(path: Path, picture: np.ndarray) -> None:
 
 
 _PALETTE_FRAMES = 8
-"""Of how many frames a GIF's colours are; one frame alone lacks those of what does not stand or sink in it."""
+"""Number of frames that determine a GIF's colours; a single frame may lack those of standing or sunk feet."""
 
 
 def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
-    """Write frames (T, height, width, 3) uint8 as GIF or MP4, by the path's suffix."""
+    """Write frames as GIF or MP4, by the path's suffix.
+
+    Args:
+        path: File to write.
+        frames: (T, height, width, 3) uint8.
+        fps: Frames per second.
+
+    Raises:
+        SettingError: The suffix is neither .gif nor .mp4.
+    """
     if path.suffix == ".mp4":
         with requires_extra("MP4"):
             import imageio.v3 as imageio
         # The most common video format wants even sizes.
-        height, width = (length - length % 2 for length in frames.shape[1:3])
+        height = frames.shape[1] // 2 * 2
+        width = frames.shape[2] // 2 * 2
         imageio.imwrite(path, frames[:, :height, :width], fps=fps, codec="libx264", macro_block_size=1)
     elif path.suffix == ".gif":
         palette = Image.fromarray(np.concatenate(frames[:: -(-len(frames) // _PALETTE_FRAMES)])).quantize(128)
@@ -188,27 +236,33 @@ def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
 def draw_motions(
     path: str | Path, motions: Motion | Sequence[Motion], titles: Sequence[str] = (), *, overwrite: bool = False
 ) -> None:
-    """Motions as a PNG (a row of moments each) or as a GIF or MP4 (side by side), with a title each where given.
+    """Draw motions as a PNG (a row of moments each) or as a GIF or MP4 (side by side).
 
-    SettingError where the file exists, unless `overwrite` is true.
+    Args:
+        path: File to write, which ends in .png, .gif or .mp4.
+        motions: One motion or several.
+        titles: Titles of the motions; none by default.
+        overwrite: Replace the file if it exists.
+
+    Raises:
+        SettingError: There are no motions, the suffix is another, or the file exists and `overwrite` is false.
     """
-    path, motions = Path(path), [motions] if isinstance(motions, Motion) else motions
+    path = Path(path)
+    motions = [motions] if isinstance(motions, Motion) else motions
     if not motions:
         raise SettingError("there is nothing to draw: no motions were given")
     titles = titles or [""] * len(motions)
     panels = make_panels(motions, titles)
     if path.suffix not in (".png", ".gif", ".mp4"):
         raise SettingError(f"{path}: pictures end in .png, films in .gif or .mp4, pages in .html (`show`)")
-    together = any(panel.before is not None for panel in panels)
+    same_view = any(panel.before is not None for panel in panels)
     refuse_to_replace(path, overwrite)
     with replacing(path, overwrite=overwrite) as temporary:
         if path.suffix == ".png":
-            save_picture(temporary, film_strip(panels, same_view=together))
+            save_picture(temporary, film_strip(panels, same_view=same_view))
         else:
-            slowed = make_panels(
-                [resample(motion, min(motion.fps, 30.0)) for motion in motions], titles or [""] * len(motions)
-            )
-            save_animation(temporary, animate(slowed, same_view=together), slowed[0].motion.fps)
+            slowed = make_panels([resample(motion, min(motion.fps, 30.0)) for motion in motions], titles)
+            save_animation(temporary, animate(slowed, same_view=same_view), slowed[0].motion.fps)
 
 
 def _rows(panels: Sequence[PicturePanel], columns: int | None) -> list[range]:
@@ -221,23 +275,23 @@ def _rows(panels: Sequence[PicturePanel], columns: int | None) -> list[range]:
 def _draw_panel(
     panel: PicturePanel, moments: np.ndarray, size_px: int, camera: Camera | None, path_m: np.ndarray
 ) -> np.ndarray:
-    """Pictures (len(moments), size, size, 3) of one motion at frames `moments`; later ones than it has show its end."""
+    """Draw (len(moments), size, size, 3) one motion at frames `moments`; beyond its end it holds its last pose."""
     camera = camera or fit_camera([panel])
     figure, points_m = pose_figure(panel.motion)
     marks = _Marks.from_panel(panel, figure, points_m)
     canvas_px = size_px * SUPERSAMPLING
     pictures = []
     for moment in moments:
-        here_m = path_m[min(moment, len(path_m) - 1)]
-        view = _View(camera, here_m + np.array([0.0, camera.target_height_m, 0.0]), canvas_px)
+        place_m = path_m[min(moment, len(path_m) - 1)]
+        view = _View(camera, place_m + np.array([0.0, camera.target_height_m, 0.0]), canvas_px)
         image = Image.new("RGB", (canvas_px, canvas_px), PAPER)
         draw = ImageDraw.Draw(image)
         _draw_floor(draw, view)
         _draw_tops(draw, view, panel.tops_m)
-        now = min(moment, len(points_m) - 1)
+        frame = min(moment, len(points_m) - 1)
         if marks.before_m is not None:
-            _draw_ghost(draw, view, figure, marks.before_m[now])
-        _draw_figure(draw, view, figure, points_m[now], marks.planted[now], marks.moved[now])
+            _draw_ghost(draw, view, figure, marks.before_m[frame])
+        _draw_figure(draw, view, figure, points_m[frame], marks.planted[frame], marks.moved[frame])
         if panel.title:
             title, font = _fit_title(panel.title, canvas_px)
             draw.text((canvas_px / 2, 0.02 * canvas_px), title, INK, font, anchor="ma")
@@ -250,22 +304,22 @@ def _draw_panel(
 
 @dataclass(frozen=True, eq=False)
 class _Marks:
-    """Feet that stand, and what differs between a motion and the one that it is compared with, if there is one."""
+    """Standing feet, and differences between a motion and the one that it is compared with, if there is one."""
 
     before_m: np.ndarray | None
-    """(T, P, 3) the other's points."""
+    """(T, P, 3) points of the motion to compare with."""
     planted: np.ndarray
-    """(T, B) whether a bone belongs to a foot that stands."""
+    """(T, B) bool, true if a bone belongs to a standing foot."""
     moved: np.ndarray
-    """(T, P) whether a point is a joint that moved."""
+    """(T, P) bool, true if a point is a joint that moved."""
 
     @classmethod
     def from_panel(cls, panel: PicturePanel, figure: Figure, points_m: np.ndarray) -> _Marks:
-        """The marks of a panel, drawn so, whose points are (T, P, 3)."""
-        stands = np.pad(
-            detect_standing(panel.motion, figure), ((0, 0), (0, 1))
-        )  # what is no foot, number −1, never does
-        planted, moved = stands[:, figure.feet], np.zeros(points_m.shape[:2], bool)
+        """Return the marks of a panel that is drawn as a figure with points (T, P, 3)."""
+        # The last column, number −1, is that of bones outside the feet, which never stand.
+        stands = np.pad(detect_standing(panel.motion, figure), ((0, 0), (0, 1)))
+        planted = stands[:, figure.feet]
+        moved = np.zeros(points_m.shape[:2], bool)
         if panel.before is None:
             return cls(None, planted, moved)
         _, before_m = pose_figure(panel.before)
@@ -277,17 +331,18 @@ class _Marks:
 def _fit_title(
     title: str, canvas_px: int, largest: int = 18
 ) -> tuple[str, ImageFont.ImageFont | ImageFont.FreeTypeFont]:
-    """Words in the largest letters that fit, their middle left out where even small ones do not."""
+    """Return the title and the largest font in which it fits; its middle is left out if it is too long for any."""
     font = _font(canvas_px // largest)
     for size in range(largest, 34, 4):
         font = _font(canvas_px // size)
         if font.getlength(title) < 0.96 * canvas_px:
             return title, font
-    whole, kept = title, len(title)
-    while kept > 2 and font.getlength(title) >= 0.96 * canvas_px:
-        kept -= 1
-        title = f"{whole[: kept // 2]}…{whole[len(whole) - (kept - kept // 2) :]}"
-    return title, font
+    shortened = title
+    length = len(title)
+    while length > 2 and font.getlength(shortened) >= 0.96 * canvas_px:
+        length -= 1
+        shortened = f"{title[: length // 2]}…{title[len(title) - (length - length // 2) :]}"
+    return shortened, font
 
 
 @lru_cache(maxsize=8)
@@ -297,19 +352,19 @@ def _font(size_px: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """A camera at work: what it looks at (3,), and the size of its square canvas."""
+    """A camera at work: its target (3,), and the size of its square canvas."""
 
     camera: Camera
     target_m: np.ndarray
     canvas_px: int
 
     def project(self, points_m: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Canvas positions (..., 2), pixels per metre (...) and nearness (...) of world points (..., 3)."""
-        seen = (points_m - self.target_m) @ self.camera.axes().T
-        away = np.maximum(1 - seen[..., 2] / self.camera.distance_m, 0.05)  # behind the camera as at its lens
-        scale = self.canvas_px / self.camera.view_m / away
-        flipped = seen[..., :2] * np.array([1.0, -1.0])
-        return flipped * scale[..., None] + self.canvas_px / 2, scale, seen[..., 2]
+        """Return canvas positions (..., 2), pixels per metre (...) and nearness (...) of world points (..., 3)."""
+        in_camera = (points_m - self.target_m) @ self.camera.axes().T
+        distance = np.maximum(1 - in_camera[..., 2] / self.camera.distance_m, 0.05)  # behind the camera as at its lens
+        scale = self.canvas_px / self.camera.view_m / distance
+        flipped = in_camera[..., :2] * np.array([1.0, -1.0])
+        return flipped * scale[..., None] + self.canvas_px / 2, scale, in_camera[..., 2]
 
 
 def _draw_floor(draw: ImageDraw.ImageDraw, view: _View) -> None:
@@ -328,15 +383,19 @@ def _draw_floor(draw: ImageDraw.ImageDraw, view: _View) -> None:
 
 
 def _draw_tops(draw: ImageDraw.ImageDraw, view: _View, tops_m: Sequence[np.ndarray]) -> None:
-    """What carries a body, by tops (4, 3), the furthest first: level ones as blocks on the floor."""
+    """Draw what carries a body, given by tops (4, 3), the furthest first: level ones as blocks on the floor."""
     towards = view.camera.axes()[2]
     for corners_m in sorted(tops_m, key=lambda corners_m: float((corners_m @ towards).max())):
-        feet_m = corners_m * (1.0, 0.0, 1.0) if np.ptp(corners_m[:, 1]) < 1e-6 else corners_m
-        ring = [(at, (at + 1) % 4) for at in range(4)]
-        sides_m = [np.array([corners_m[a], corners_m[b], feet_m[b], feet_m[a]]) for a, b in ring]
+        bottom_m = corners_m * (1.0, 0.0, 1.0) if np.ptp(corners_m[:, 1]) < 1e-6 else corners_m
         middle_m = corners_m.mean(axis=0)
-        near = (side for side in sides_m if (side[:2].mean(axis=0) - middle_m) * (1.0, 0.0, 1.0) @ towards > 0)
-        for face_m, colour in (*((side, _blend(SUPPORT, INK, 0.25)) for side in near), (corners_m, SUPPORT)):
+        faces = []
+        for a in range(4):
+            b = (a + 1) % 4
+            side_m = np.array([corners_m[a], corners_m[b], bottom_m[b], bottom_m[a]])
+            if (side_m[:2].mean(axis=0) - middle_m) * (1.0, 0.0, 1.0) @ towards > 0:
+                faces.append((side_m, _blend(SUPPORT, INK, 0.25)))
+        faces.append((corners_m, SUPPORT))
+        for face_m, colour in faces:
             outline, _, _ = view.project(face_m)
             draw.polygon([tuple(corner) for corner in outline], fill=colour, outline=_blend(colour, INK, 0.3))
 
@@ -347,7 +406,7 @@ def _blend(first: Colour, second: Colour, share: float) -> Colour:
 
 
 def _draw_ghost(draw: ImageDraw.ImageDraw, view: _View, figure: Figure, points_m: np.ndarray) -> None:
-    """A pose, its points (P, 3) in the world, in one colour."""
+    """Draw a pose with points (P, 3), world, in one colour."""
     places, scale, _ = view.project(points_m)
     for ends, radii_m in zip(figure.bones, figure.radii_m, strict=True):
         _draw_capsule(draw, places[ends], radii_m * scale[ends], GHOST)
@@ -361,19 +420,19 @@ def _draw_figure(
     planted: np.ndarray,
     moved: np.ndarray,
 ) -> None:
-    """One pose, its points (P, 3) in the world: first its shadow, then bones from far to near, then marks.
+    """Draw a pose with points (P, 3), world: first its shadow, then bones from far to near, then marks.
 
-    planted: (B,) whether bones are those of a standing foot; moved: (P,) whether points are joints that moved.
+    planted: (B,) bool, true for bones of a standing foot; moved: (P,) bool, true for joints that moved.
     """
     ground, scale, _ = view.project(points_m * np.array([1.0, 0.0, 1.0]))
     for ends, radii_m in zip(figure.bones, figure.radii_m, strict=True):
         _draw_capsule(draw, ground[ends], 0.8 * radii_m * scale[ends], SHADOW)
     places, scale, nearness = view.project(points_m)
     lowest_m = (points_m[figure.bones, 1] - figure.radii_m).min(axis=1)
-    sunk = (figure.feet >= 0) & (lowest_m < SUNK_M)
+    is_sunk = (figure.feet >= 0) & (lowest_m < SUNK_M)
     for bone in np.argsort(nearness[figure.bones].mean(axis=1)):
         ends = figure.bones[bone]
-        colour = SUNK if sunk[bone] else PLANTED if planted[bone] else figure.colours[bone]
+        colour = SUNK if is_sunk[bone] else PLANTED if planted[bone] else figure.colours[bone]
         radii_px = figure.radii_m[bone] * scale[ends]
         _draw_capsule(draw, places[ends], radii_px, colour)
         _draw_capsule(draw, places[ends] - 0.3 * radii_px[:, None], 0.4 * radii_px, _blend(colour, PAPER, 0.25))
@@ -382,7 +441,7 @@ def _draw_figure(
 
 
 def _draw_capsule(draw: ImageDraw.ImageDraw, ends: np.ndarray, radii: np.ndarray, colour: Colour) -> None:
-    """Discs at (2, 2) of radii (2,), pixels, and what is between them."""
+    """Draw discs at (2, 2) of radii (2,), pixels, and the area between them."""
     along = ends[1] - ends[0]
     length = float(np.linalg.norm(along))
     if length > abs(radii[1] - radii[0]):  # else one disc is inside the other

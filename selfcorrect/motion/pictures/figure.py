@@ -1,4 +1,4 @@
-"""Skeletons as solid bodies: capsules between points that joints carry. All pictures, films and players draw these."""
+"""Figures: skeletons as solid bodies of capsules between points that joints carry. All pictures draw these."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,29 +18,29 @@ LEFT: Colour = (38, 112, 190)
 RIGHT: Colour = (226, 116, 32)
 MIDDLE: Colour = (96, 102, 112)
 PLANTED: Colour = (34, 150, 84)
-"""Of feet that stand."""
+"""Colour of feet that stand."""
 SUNK: Colour = (214, 39, 40)
-"""Of what is below the floor."""
+"""Colour of what is below the floor."""
 GHOST: Colour = (205, 207, 212)
-"""Of a motion that another is compared with."""
+"""Colour of a motion that another is compared with."""
 
 _RADII_M = {
     "pelvis": 0.105, "spine1": 0.105, "spine2": 0.11, "spine3": 0.115, "neck": 0.055, "head": 0.055, "collar": 0.07,
     "shoulder": 0.055, "elbow": 0.042, "wrist": 0.033, "hip": 0.085, "knee": 0.055, "ankle": 0.042, "foot": 0.032,
 }  # fmt: skip
-"""Of the body around each joint, by its part without the side."""
+"""Radius of the body around each joint, by its part without the side."""
 
 FOOT_RADIUS_M = 0.028
-"""Of the two capsules along a shoe's edges."""
+"""Radius of the two capsules along a shoe's edges."""
 
 _INSIDE = 0.97
 """Capsules end a little inside those that they lead to, whose colour is seen there."""
 
 _FINGER_M, _POLE_M = 0.012, 0.02
-"""Radius of what hangs on the body and is no part of it, and of skeletons of which no part is known."""
+"""Radii of joints that hang on the body and are no part of it, and of skeletons without any known part."""
 
 _HEEL_AND_TIP = 2
-"""Points of the sole of a foot without toe joint."""
+"""Number of points of the sole of a foot without toe joint."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,15 +52,15 @@ class Figure:
 
     skeleton: Skeleton
     carriers: np.ndarray
-    """(P,) joint that carries each point."""
+    """(P,) joints that carry the points."""
     offsets_m: np.ndarray
-    """(P, 3) in the frame of that joint."""
+    """(P, 3) positions in the frames of these joints."""
     bones: np.ndarray
     """(B, 2) points that a capsule joins."""
     radii_m: np.ndarray
-    """(B, 2) at these points."""
+    """(B, 2) radii at these points."""
     colours: tuple[Colour, ...]
-    """Of each capsule: of its side."""
+    """Colour of each capsule, that of its side."""
     feet: np.ndarray
     """(B,) 0 for capsules of the left foot, 1 of the right one, −1 of neither."""
     toes: tuple[tuple[int, int], ...] = ()
@@ -81,40 +81,48 @@ class Figure:
 
 
 def pose_figure(motion: Motion) -> tuple[Figure, np.ndarray]:
-    """How to draw a motion, and its points in the world, (T, P, 3)."""
+    """Return the figure of a motion, and its points in the world, (T, P, 3)."""
     motion = level_feet(motion)
     figure = make_figure(motion.skeleton)
     return figure, figure.points_m(motion)
 
 
 def detect_standing(motion: Motion, figure: Figure) -> np.ndarray:
-    """(T, 2) whether each foot stands; never where the figure has no feet."""
+    """(T, 2) bool, true while each foot stands; never if the figure has no feet."""
     return foot_contacts(level_feet(motion)) if (figure.feet >= 0).any() else np.zeros((len(motion), 2), dtype=bool)
 
 
 def make_figure(skeleton: Skeleton) -> Figure:
-    """The body of a skeleton."""
-    joints, radii_m = len(skeleton), _radii_m(skeleton)
+    """Return the figure of a skeleton."""
+    joints = len(skeleton)
+    radii_m = _radii_m(skeleton)
     points: list[tuple[int, np.ndarray]] = [(joint, np.zeros(3)) for joint in range(joints)]
     bones = [(parent, joint) for joint, parent in enumerate(skeleton.parents) if parent >= 0]
     for part in ("hip", "shoulder"):  # the trunk's width
-        left, right = (skeleton.joint(f"{side}_{part}") for side in ("left", "right"))
+        left = skeleton.joint(f"left_{part}")
+        right = skeleton.joint(f"right_{part}")
         bones += [(left, right)] if left is not None and right is not None else []
     widths = [(radii_m[start], _INSIDE * radii_m[stop]) for start, stop in bones]
     colours = [_colour(skeleton, start) if stop in skeleton.children[start] else MIDDLE for start, stop in bones]
-    feet, toes = [-1] * len(bones), list[tuple[int, int]]()
+    feet = [-1] * len(bones)
+    toes = list[tuple[int, int]]()
     for foot, line in _sole_edges(skeleton):
         first = len(points)
         if len(line) > _HEEL_AND_TIP:
             toes.append((first + 1, first + 2))
         along = list(pairwise(range(first, first + len(line))))
-        bones, points, colours = bones + along, points + line, colours + [(LEFT, RIGHT)[foot]] * len(along)
-        widths, feet = widths + [(FOOT_RADIUS_M, FOOT_RADIUS_M)] * len(along), feet + [foot] * len(along)
+        points += line
+        bones += along
+        colours += [(LEFT, RIGHT)[foot]] * len(along)
+        widths += [(FOOT_RADIUS_M, FOOT_RADIUS_M)] * len(along)
+        feet += [foot] * len(along)
     if (head := head_point(skeleton)) is not None:
         centre = len(points)
-        bones, feet = [*bones, (head[0], centre), (centre, centre)], [*feet, -1, -1]
-        widths = [*widths, (radii_m[head[0]],) * 2, (HEAD_RADIUS_M,) * 2]
-        colours, points = [*colours, MIDDLE, MIDDLE], [*points, head]
+        points.append(head)
+        bones += [(head[0], centre), (centre, centre)]
+        widths += [(radii_m[head[0]], radii_m[head[0]]), (HEAD_RADIUS_M, HEAD_RADIUS_M)]
+        colours += [MIDDLE, MIDDLE]
+        feet += [-1, -1]
     carriers, offsets_m = zip(*points, strict=True)
     return Figure(
         skeleton,
@@ -143,9 +151,9 @@ def _radii_m(skeleton: Skeleton) -> list[float]:
 
 
 def _sole_edges(skeleton: Skeleton) -> list[tuple[int, list[tuple[int, np.ndarray]]]]:
-    """Both edges of each sole from heel to toe tip as points of joints, with their foot's number; none without ankles.
+    """Return both edges of each sole from heel to toe tip as points of joints, with their foot's number.
 
-    They lie so far inside the shoe that capsules around them touch its surface.
+    They lie so far inside the shoe that capsules around them touch its surface. There are none without ankles.
     """
     if None in (skeleton.joint("left_ankle"), skeleton.joint("right_ankle")):
         return []
@@ -153,7 +161,8 @@ def _sole_edges(skeleton: Skeleton) -> list[tuple[int, list[tuple[int, np.ndarra
     inward_m = np.array([[-FOOT_RADIUS_M, FOOT_RADIUS_M, 0.0], [FOOT_RADIUS_M, FOOT_RADIUS_M, 0.0]])
     edges = []
     for foot in (0, 1):
-        joints, corners_m = soles.joints[soles.side == foot], soles.offsets_m[soles.side == foot]
+        joints = soles.joints[soles.side == foot]
+        corners_m = soles.offsets_m[soles.side == foot]
         for edge in (0, 1):  # corners come in pairs across the foot, the left one first
             line_m = corners_m[edge::2] + inward_m[edge]
             edges.append((foot, list(zip(joints[edge::2].tolist(), line_m, strict=True))))
@@ -161,7 +170,7 @@ def _sole_edges(skeleton: Skeleton) -> list[tuple[int, list[tuple[int, np.ndarra
 
 
 def _colour(skeleton: Skeleton, joint: int) -> Colour:
-    """The side of what starts at a joint: that of its part, or of the nearest ancestor which is a part (fingers)."""
+    """Return the colour of the side of a joint's part, or of that of its nearest ancestor with a part (fingers)."""
     while not skeleton.parts[joint] and skeleton.parents[joint] >= 0:
         joint = skeleton.parents[joint]
     part = skeleton.parts[joint]

@@ -1,4 +1,4 @@
-"""What is shown: motions with titles, what carries them, and what they are compared with."""
+"""Panels: motions with titles, what carries them, and the motions that they are compared with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from ..support import Support
 
 @dataclass(frozen=True)
 class PicturePanel:
-    """A motion, the words above it, and what carries the body beside the floor, drawn all the time."""
+    """A motion, its title, and what carries the body besides the floor, drawn all the time."""
 
     motion: Motion
     title: str = ""
@@ -26,12 +26,16 @@ class PicturePanel:
     def tops_m(self) -> list[np.ndarray]:
         """Corners (4, 3) of what carries the body: the boxes and the slope of a known ground, and supports."""
         ground = self.motion.ground
-        known = [] if ground is None else [*ground.slope_m(self.motion.root_m), *ground.tops_m()]
-        return known + [one.corners_m for one in self.supports if not (known and one.part.endswith("foot"))]
+        tops_m = [] if ground is None else [*ground.slope_m(self.motion.root_m), *ground.tops_m()]
+        has_ground = bool(tops_m)
+        for support in self.supports:
+            if not (has_ground and support.part.endswith("foot")):
+                tops_m.append(support.corners_m)
+        return tops_m
 
 
 def make_panels(motions: Sequence[Motion], titles: Sequence[str]) -> list[PicturePanel]:
-    """A panel for each motion; those that may be corrections of the first one are compared with it.
+    """Return a panel for each motion; those that may be corrections of the first one are compared with it.
 
     They have its joints, frames and frame rate; and then one camera shows them all, so that shifts are seen.
     """
@@ -48,13 +52,19 @@ def _is_version(motion: Motion, first: Motion) -> bool:
 
 
 def camera_path_m(panels: Sequence[PicturePanel], panel: PicturePanel, same_view: bool) -> np.ndarray:
-    """The place (T, 3) on the ground above which the camera looks: that below the root, smoothed over half a second.
+    """Path of the camera's target: the place on the ground below the root, smoothed over half a second.
 
-    With one view for all panels it is the middle of theirs. Without a known ground its height is 0.
+    Args:
+        panels: All panels.
+        panel: The panel of the camera.
+        same_view: Follow the middle of all panels.
+
+    Returns:
+        (T, 3) places, metres; without a known ground their height is 0.
     """
-    motions = [one.motion for one in panels] if same_view else [panel.motion]
-    at = np.arange(max(map(len, motions)))
-    middle_m = np.mean([_below_m(motion)[np.minimum(at, len(motion) - 1)] for motion in motions], axis=0)
+    motions = [shown.motion for shown in panels] if same_view else [panel.motion]
+    frames = np.arange(max(map(len, motions)))
+    middle_m = np.mean([_below_m(motion)[np.minimum(frames, len(motion) - 1)] for motion in motions], axis=0)
     return uniform_filter1d(middle_m, max(int(motions[0].fps / 2), 1), axis=0, mode="nearest")
 
 

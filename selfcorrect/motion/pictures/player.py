@@ -1,4 +1,4 @@
-"""Motions as one page that plays them: HTML that needs no network, no server and no package beside the browser."""
+"""Players: motions as one HTML page that plays them and needs no network, no server and no package but the browser."""
 
 import base64
 import json
@@ -29,7 +29,7 @@ STEP_M = 2.5e-4
 """Positions relative to the root are rounded to this: ±8 m fit into 16 bits."""
 
 _THIN_M = 0.01
-"""Surfaces that slope are drawn as thick as this."""
+"""Thickness with which sloping surfaces are drawn."""
 
 FASTEST_FPS = 60.0
 """Motions of higher rates are thinned; the page interpolates between frames."""
@@ -46,18 +46,38 @@ class PlayerPage:
 
 
 def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = (), spread_m: float = 1.2) -> PlayerPage:
-    """Motions side by side as a page that a notebook shows, and whose `html` may be written to a file.
+    """Show motions side by side as a page, in a notebook or as a file with its `html`.
 
-    Of a correction, the page also shows the residual force and what carries the body. titles: what stands above each;
-    spread_m: 0 lays the motions over one another at first. Raises SettingError without motions.
+    Of a correction, the page also shows the residual force and what carries the body.
+
+    Args:
+        motions: Motions or corrections.
+        titles: Titles above them; none by default.
+        spread_m: 0 lays the motions over one another at first.
+
+    Returns:
+        The page.
+
+    Raises:
+        SettingError: There are no motions.
     """
     if not motions:
         raise SettingError("there is nothing to show: no motions were given")
-    return make_player([_panel(each) for each in motions], titles or [""] * len(motions), overlaid=spread_m == 0)
+    panels = [_panel(motion) for motion in motions]
+    return make_player(panels, titles or [""] * len(motions), overlaid=spread_m == 0)
 
 
 def make_player(panels: Sequence[PicturePanel], titles: Sequence[str], *, overlaid: bool = False) -> PlayerPage:
-    """The page of panels, which are compared with the first one where they may be its corrections."""
+    """Return the page of panels, which are compared with the first one if they may be its corrections.
+
+    Args:
+        panels: The panels.
+        titles: Their titles.
+        overlaid: Draw all in one view at first.
+
+    Returns:
+        The page.
+    """
     title = escape(", ".join(filter(None, titles)) or "motion")
     page = TEMPLATE.read_text(encoding="utf-8").replace("{{ title }}", title)
     return PlayerPage(page.replace(SCENE_MARK, encode_scene(panels, titles, overlaid=overlaid)))
@@ -72,16 +92,26 @@ def encode_scene(
     marked: bool = True,
     scheme: Literal["light", "auto"] = "light",
 ) -> str:
-    """What the page plays, as JSON that cannot end a script element; it takes the place of `SCENE_MARK` in `TEMPLATE`.
+    """Encode the content of the page as JSON that cannot end a script element.
 
-    together: one camera for all panels, by default where they may be corrections of the first; overlaid: all are drawn
-    in one view at first; marked: faults are coloured and counted, and the floor hides nothing. Without it the page
-    shows motions as they look. scheme: "auto" is dark where the reader's system is.
+    It replaces `SCENE_MARK` in `TEMPLATE`.
+
+    Args:
+        panels: The panels.
+        titles: Their titles.
+        together: Use one camera for all panels; by default if they may be corrections of the first.
+        overlaid: Draw all in one view at first.
+        marked: Colour and count faults, and let the floor hide nothing. Otherwise the page shows motions as they look.
+        scheme: "auto" is dark if the reader's system is.
+
+    Returns:
+        The JSON.
     """
     fps = min(panels[0].motion.fps, FASTEST_FPS)
     shown = [replace(panel, motion=resample(panel.motion, fps)) for panel in panels]
     if together is None:
-        together = any(one.before is not None for one in make_panels([panel.motion for panel in shown], titles))
+        compared = make_panels([panel.motion for panel in shown], titles)
+        together = any(panel.before is not None for panel in compared)
     scene: dict[str, Any] = {
         "fps": fps,
         "overlaid": overlaid,
@@ -92,9 +122,9 @@ def encode_scene(
             {
                 "title": title,
                 "path": _numbers(camera_path_m(shown, panel, together), "<f4"),
-                **_describe_panel(panel, given),
+                **_describe_panel(panel, original),
             }
-            for panel, given, title in zip(shown, panels, titles, strict=True)
+            for panel, original, title in zip(shown, panels, titles, strict=True)
         ],
         "colours": {"planted": _share(PLANTED), "sunk": _share(SUNK), "ghost": _share(GHOST), "held": _share(RESIDUAL)},
     }
@@ -104,21 +134,21 @@ def encode_scene(
     return json.dumps(scene).replace("<", "\\u003c")  # so that nothing in it ends the script element
 
 
-def _panel(given: Motion | CorrectedMotion) -> PicturePanel:
-    if isinstance(given, Motion):
-        return PicturePanel(given)
-    residual = None if given.timeline is None else given.timeline.residual_force_bodyweights
-    return PicturePanel(given.motion, supports=given.supports, residual_bodyweights=residual)
+def _panel(shown: Motion | CorrectedMotion) -> PicturePanel:
+    if isinstance(shown, Motion):
+        return PicturePanel(shown)
+    residual = None if shown.timeline is None else shown.timeline.residual_force_bodyweights
+    return PicturePanel(shown.motion, supports=shown.supports, residual_bodyweights=residual)
 
 
-def _describe_panel(panel: PicturePanel, given: PicturePanel) -> dict[str, Any]:
-    """What the page draws of a panel whose motion was resampled from that of another."""
+def _describe_panel(panel: PicturePanel, original: PicturePanel) -> dict[str, Any]:
+    """Return what the page draws of a panel whose motion was resampled from that of the original panel."""
     figure, points_m = pose_figure(panel.motion)
     root_m = panel.motion.root_m
-    rate = given.motion.fps / panel.motion.fps
-    batch = MotionBatch.stack([level_feet(given.motion)]) if (figure.feet >= 0).any() else None
+    rate = original.motion.fps / panel.motion.fps
+    batch = MotionBatch.stack([level_feet(original.motion)]) if (figure.feet >= 0).any() else None
     errors = None if batch is None else errors_by_frame(batch)
-    whole = None if batch is None else physical_errors(batch, [panel.supports])
+    mean_errors = None if batch is None else physical_errors(batch, [panel.supports])
     return {
         "frames": len(points_m),
         "bones": _bones(figure),
@@ -128,36 +158,44 @@ def _describe_panel(panel: PicturePanel, given: PicturePanel) -> dict[str, Any]:
         "stands": _numbers(detect_standing(panel.motion, figure) @ [1, 2], "u1"),
         "depth": None if errors is None else _at_frames(errors.penetration_m[0], rate, len(points_m)),
         "skate": None if errors is None else _at_frames(errors.skate_m_s[0], rate, len(points_m)),
-        "means": None if whole is None else [float(whole.penetration_m[0]), float(whole.skate_m_s[0])],
-        "residual": _at_frames(given.residual_bodyweights, rate, len(points_m)),
+        "means": None
+        if mean_errors is None
+        else [float(mean_errors.penetration_m[0]), float(mean_errors.skate_m_s[0])],
+        "residual": _at_frames(original.residual_bodyweights, rate, len(points_m)),
         "supports": [_solid(corners_m) for corners_m in panel.tops_m],
     }
 
 
 def _solid(corners_m: np.ndarray) -> list[list[float]]:
-    """The middle of a box below a surface with corners (4, 3), down to y = 0 if level, and halves of its edges."""
-    across_m, along_m = (corners_m[1] - corners_m[0]) / 2, (corners_m[3] - corners_m[0]) / 2
+    """Return the middle of a box below a surface with corners (4, 3), down to y = 0 if level, and half its edges."""
+    across_m = (corners_m[1] - corners_m[0]) / 2
+    along_m = (corners_m[3] - corners_m[0]) / 2
     height_m = np.array([0.0, abs(float(corners_m[0, 1])) if np.ptp(corners_m[:, 1]) < 1e-6 else _THIN_M, 0.0]) / 2
     middle_m = corners_m.mean(axis=0) - np.sign(corners_m[0, 1]) * height_m
-    return [each.tolist() for each in (middle_m, across_m, height_m, along_m)]
+    return [middle_m.tolist(), across_m.tolist(), height_m.tolist(), along_m.tolist()]
 
 
 def _bones(figure: Figure) -> list[list[float]]:
-    """Of each capsule: both points, both radii, its colour and its foot."""
-    columns = figure.bones.tolist(), figure.radii_m.round(4).tolist(), figure.colours, figure.feet.tolist()
-    return [[*ends, *radii, *_share(colour), foot] for ends, radii, colour, foot in zip(*columns, strict=True)]
+    """Return both points, both radii, the colour and the foot of each capsule."""
+    bones = []
+    radii_m = figure.radii_m.round(4).tolist()
+    for ends, radii, colour, foot in zip(
+        figure.bones.tolist(), radii_m, figure.colours, figure.feet.tolist(), strict=True
+    ):
+        bones.append([*ends, *radii, *_share(colour), foot])
+    return bones
 
 
 def _at_frames(values: np.ndarray | None, rate: float, frames: int) -> str | None:
-    """What the frames drawn show of values at `rate` times as many frames; None where there are none."""
+    """Return values at `rate` times as many frames, at the frames drawn; None if there are none."""
     if values is None or not len(values):
         return None
-    at = np.minimum((np.arange(frames) * rate).round().astype(int), len(values) - 1)
-    return _numbers(values[at], "<f4")
+    indices = np.minimum((np.arange(frames) * rate).round().astype(int), len(values) - 1)
+    return _numbers(values[indices], "<f4")
 
 
 def _share(colour: tuple[int, int, int]) -> list[float]:
-    return [round(each / 255, 3) for each in colour]
+    return [round(component / 255, 3) for component in colour]
 
 
 def _numbers(values: np.ndarray, kind: str) -> str:

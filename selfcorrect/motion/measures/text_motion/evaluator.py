@@ -36,7 +36,7 @@ _STATISTICS = (
     ("Comp_v6_KLD005/meta/mean.npy", "Comp_v6_KLD005/meta/std.npy"),
     ("Comp_v6_KLD01/meta/mean.npy", "Comp_v6_KLD01/meta/std.npy"),
 )
-"""Where the means and standard deviations are with which the evaluator was trained: HumanML3D's, with some divided."""
+"""Files with the means and standard deviations of the evaluator's training data: HumanML3D's, with some divided."""
 _BATCH = 256
 
 
@@ -49,12 +49,12 @@ class TextMotionEvaluator:
     text: TextEncoder
     words: WordVectors
     mean: np.ndarray
-    """(D,) of the evaluator's own normalisation."""
+    """(D,) means of the evaluator's own normalisation."""
     std: np.ndarray
-    """(D,) likewise."""
+    """(D,) standard deviations, likewise."""
 
     def on_device(self, device: torch.device) -> Self:
-        """The same on a device."""
+        """Return the evaluator on a device."""
         if device == self._device:
             return self
         networks = {name: copy.deepcopy(getattr(self, name)).to(device) for name in ("movement", "motion", "text")}
@@ -62,7 +62,7 @@ class TextMotionEvaluator:
 
     @torch.inference_mode()
     def motions(self, motions: Sequence[np.ndarray]) -> np.ndarray:
-        """Embeddings (N, E), float64, of motions (T, D) in HumanML3D's units, of 4 to 196 frames each."""
+        """Embed motions (T, D) in HumanML3D's units, of 4 to 196 frames each: (N, E), float64."""
         for index, rows in enumerate(motions):
             if rows.ndim != 2 or rows.shape[1] != len(self.mean) or not UNIT_FRAMES <= len(rows) <= FRAMES:
                 raise InputError(
@@ -72,20 +72,21 @@ class TextMotionEvaluator:
 
     def _motions(self, motions: Sequence[np.ndarray]) -> Tensor:
         padded = np.zeros((len(motions), FRAMES, len(self.mean) - CONTACT_COLUMNS), dtype=np.float32)
-        for own, rows in zip(padded, motions, strict=True):
-            own[: len(rows)] = ((rows - self.mean) / self.std)[:, :-CONTACT_COLUMNS]
+        for slot, rows in zip(padded, motions, strict=True):
+            slot[: len(rows)] = ((rows - self.mean) / self.std)[:, :-CONTACT_COLUMNS]
         units = torch.tensor([len(rows) // UNIT_FRAMES for rows in motions])
         return self.motion(self.movement(torch.from_numpy(padded).to(self._device)), units)
 
     @torch.inference_mode()
     def captions(self, tokens: Sequence[str]) -> np.ndarray:
-        """Embeddings (N, E), float64, of captions as words "word/PART", separated by blanks."""
+        """Embed captions as words "word/PART", separated by blanks: (N, E), float64."""
         return _embed_in_batches(self._captions, tokens)
 
     def _captions(self, tokens: Sequence[str]) -> Tensor:
-        words, kinds, lengths = zip(*(self.words.read(one) for one in tokens), strict=True)
-        vectors, parts = (torch.from_numpy(np.stack(part)).to(self._device) for part in (words, kinds))
-        return self.text.embed(vectors, parts, torch.tensor(lengths))
+        words, kinds, lengths = zip(*(self.words.read(caption) for caption in tokens), strict=True)
+        word_vectors = torch.from_numpy(np.stack(words)).to(self._device)
+        word_kinds = torch.from_numpy(np.stack(kinds)).to(self._device)
+        return self.text.embed(word_vectors, word_kinds, torch.tensor(lengths))
 
     @property
     def _device(self) -> torch.device:
@@ -93,11 +94,11 @@ class TextMotionEvaluator:
 
 
 def load_evaluator(folder: Path, device: torch.device | None = None) -> TextMotionEvaluator:
-    """The evaluator in a folder laid out as its authors publish it; nothing in its files is run.
+    """Load the evaluator from a folder laid out as its authors publish it; nothing in its files is run.
 
-    `text_mot_match/model/finest.tar`, the means and standard deviations (`mean.npy` and `std.npy`, MDM's
+    It needs `text_mot_match/model/finest.tar`, the means and standard deviations (`mean.npy` and `std.npy`, MDM's
     `t2m_mean.npy` and `t2m_std.npy`, or those in `Comp_v6_KLD005/meta`), and the word vectors `our_vab_*` there or in
-    `glove`. InputError in one sentence where something is missing or of another shape.
+    `glove`. Raises InputError if something is missing or has another shape.
     """
     path = folder / CHECKPOINT
     if not path.is_file():
@@ -116,7 +117,8 @@ def load_evaluator(folder: Path, device: torch.device | None = None) -> TextMoti
         weights = checked_tensors(f"{path}, {name}", content[name], network.state_dict(), "the evaluator's parameters")
         network.load_state_dict(weights)
         network.float().eval().to(device or torch.device("cpu"))
-    words, (mean, std) = _words(folder), _statistics(folder)
+    words = _words(folder)
+    mean, std = _statistics(folder)
     movement = cast(MovementEncoder, networks["movement_encoder"])
     text = cast(TextEncoder, networks["text_encoder"])
     _check_sizes(path, movement, text, words, mean)
@@ -124,32 +126,34 @@ def load_evaluator(folder: Path, device: torch.device | None = None) -> TextMoti
 
 
 def _words(folder: Path) -> WordVectors:
-    places = [folder / place for place in _GLOVE]
-    found = next((place for place in places if (place / "our_vab_data.npy").is_file()), places[0])
-    return read_word_vectors(found)
+    folders = [folder / place for place in _GLOVE]
+    with_vectors = [place for place in folders if (place / "our_vab_data.npy").is_file()]
+    return read_word_vectors(with_vectors[0] if with_vectors else folders[0])
 
 
 def _statistics(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    for names in _STATISTICS:
-        if all((folder / name).is_file() for name in names):
-            mean, std = (read_npy(folder / name) for name in names)
-            if mean.ndim != 1 or mean.shape != std.shape or not (np.isfinite(mean).all() and (std > 0).all()):
-                raise InputError(f"{folder / names[0]}: expected means (D,), and positive deviations beside them")
-            return mean.astype(np.float64), std.astype(np.float64)
-    wanted = " or ".join(" and ".join(names) for names in _STATISTICS[:3])
-    raise InputError(f"{folder}: has no means and deviations of the evaluator; expected {wanted}")
+    for mean_name, std_name in _STATISTICS:
+        if not ((folder / mean_name).is_file() and (folder / std_name).is_file()):
+            continue
+        mean = read_npy(folder / mean_name)
+        std = read_npy(folder / std_name)
+        if mean.ndim != 1 or mean.shape != std.shape or not (np.isfinite(mean).all() and (std > 0).all()):
+            raise InputError(f"{folder / mean_name}: expected means (D,), and positive deviations beside them")
+        return mean.astype(np.float64), std.astype(np.float64)
+    expected = " or ".join(" and ".join(names) for names in _STATISTICS[:3])
+    raise InputError(f"{folder}: has no means and deviations of the evaluator; expected {expected}")
 
 
 def _check_sizes(path: Path, movement: nn.Module, text: TextEncoder, words: WordVectors, mean: np.ndarray) -> None:
     columns = cast(nn.Conv1d, cast(MovementEncoder, movement).main[0]).in_channels
-    kinds, width = text.pos_emb.in_features, text.pos_emb.out_features
-    for told, wanted, got in (
+    sizes = (
         ("columns of motions without contacts", columns, len(mean) - CONTACT_COLUMNS),
-        ("kinds of words", kinds, len(KINDS)),
-        ("numbers per word", width, words.vectors.shape[1]),
-    ):
-        if wanted != got:
-            raise InputError(f"{path}: takes {wanted} {told}, and the files beside it have {got}")
+        ("kinds of words", text.pos_emb.in_features, len(KINDS)),
+        ("numbers per word", text.pos_emb.out_features, words.vectors.shape[1]),
+    )
+    for quantity, expected, actual in sizes:
+        if expected != actual:
+            raise InputError(f"{path}: takes {expected} {quantity}, and the files beside it have {actual}")
 
 
 Item = TypeVar("Item")
@@ -165,7 +169,7 @@ def _embed_in_batches(embed: Callable[[Sequence[Item]], Tensor], items: Sequence
 # motion have groups of their own in place of a part of speech.
 
 LONGEST = 20
-"""Words that are read of a caption, without start and end."""
+"""Largest number of words that are read of a caption, without start and end."""
 _START, _END, _PADDING = "sos/OTHER", "eos/OTHER", "unk/OTHER"
 _UNKNOWN = "unk"
 
@@ -196,14 +200,14 @@ class WordVectors:
     """Row of each word; "unk", "sos" and "eos" are among them."""
 
     def read(self, tokens: str) -> tuple[np.ndarray, np.ndarray, int]:
-        """Vectors (22, E), kinds (22, 15) one-hot, and how many of the 22 count.
+        """Return vectors (22, E), kinds (22, 15) one-hot, and the number of the 22 that count.
 
-        tokens: words as "word/PART", separated by blanks, as HumanML3D's text files have them.
+        tokens: words as "word/PART", separated by blanks, as in HumanML3D's text files.
         """
-        own = [_START, *tokens.split()[:LONGEST], _END]
-        filled = [*own, *[_PADDING] * (LONGEST + 2 - len(own))]
-        rows, kinds = zip(*(self._vector_of_token(token) for token in filled), strict=True)
-        return self.vectors[list(rows)], np.eye(len(KINDS), dtype=np.float32)[list(kinds)], len(own)
+        words = [_START, *tokens.split()[:LONGEST], _END]
+        padded = [*words, *[_PADDING] * (LONGEST + 2 - len(words))]
+        rows, kinds = zip(*(self._vector_of_token(token) for token in padded), strict=True)
+        return self.vectors[list(rows)], np.eye(len(KINDS), dtype=np.float32)[list(kinds)], len(words)
 
     def _vector_of_token(self, token: str) -> tuple[int, int]:
         word, _, part = token.rpartition("/")
@@ -214,12 +218,16 @@ class WordVectors:
 
 
 def read_word_vectors(folder: Path, prefix: str = "our_vab") -> WordVectors:
-    """The vectors in `PREFIX_data.npy`, `PREFIX_words.pkl` and `PREFIX_idx.pkl`; the pickles are not run."""
-    data, words_file, rows_file = (folder / f"{prefix}_{end}" for end in ("data.npy", "words.pkl", "idx.pkl"))
+    """Read the vectors in `PREFIX_data.npy`, `PREFIX_words.pkl` and `PREFIX_idx.pkl`; the pickles are not run."""
+    data = folder / f"{prefix}_data.npy"
+    words_file = folder / f"{prefix}_words.pkl"
+    rows_file = folder / f"{prefix}_idx.pkl"
     for path in (data, words_file, rows_file):
         if not path.is_file():
             raise InputError(f"{path}: is not there; expected the word vectors {prefix}_data.npy, _words.pkl, _idx.pkl")
-    vectors, words, rows = read_npy(data), read_pickled_words(words_file), read_pickled_words(rows_file)
+    vectors = read_npy(data)
+    words = read_pickled_words(words_file)
+    rows = read_pickled_words(rows_file)
     if vectors.ndim != 2 or vectors.dtype.kind != "f" or not np.isfinite(vectors).all():
         raise InputError(f"{data}: expected finite vectors (words, numbers), got {vectors.dtype} {vectors.shape}")
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 UNIT_FRAMES = 4
-"""Frames of a movement."""
+"""Number of frames of a movement."""
 _SLOPE, _DROPOUT = 0.2, 0.2
 
 
@@ -66,17 +66,20 @@ class TextEncoder(SequenceEncoder):
 
 
 def networks_like(tables: Mapping[str, Mapping[str, Tensor]]) -> dict[str, nn.Module]:
-    """Networks, by the names of the checkpoint, of the sizes that its parameters have.
+    """Build networks, by the names of the checkpoint, of the sizes that its parameters have.
 
-    KeyError, IndexError or AttributeError where a parameter that says a size is not there, or is none.
+    Raises KeyError, IndexError or AttributeError if a parameter that determines a size is missing or malformed.
     """
-    movement, motion, text = (tables[name] for name in ("movement_encoder", "motion_encoder", "text_encoder"))
+    movement = tables["movement_encoder"]
+    motion = tables["motion_encoder"]
+    text = tables["text_encoder"]
     width, columns = movement["main.0.weight"].shape[:2]
     size = movement["out_net.weight"].shape[0]
-    embeddings = [one["output_net.3.weight"].shape[0] for one in (motion, text)]
+    motion_size = motion["output_net.3.weight"].shape[0]
+    text_size = text["output_net.3.weight"].shape[0]
     word, kinds = text["pos_emb.weight"].shape
     return {
         "movement_encoder": MovementEncoder(columns, width, size),
-        "motion_encoder": SequenceEncoder(size, motion["input_emb.weight"].shape[0], embeddings[0]),
-        "text_encoder": TextEncoder(word, kinds, text["input_emb.weight"].shape[0], embeddings[1]),
+        "motion_encoder": SequenceEncoder(size, motion["input_emb.weight"].shape[0], motion_size),
+        "text_encoder": TextEncoder(word, kinds, text["input_emb.weight"].shape[0], text_size),
     }

@@ -26,19 +26,19 @@ _SHORTER = 1 / 3
 
 @dataclass(frozen=True, eq=False)
 class CaptionedMotions:
-    """A real motion and what people said of it."""
+    """A real motion and the captions that people gave it."""
 
     rows: np.ndarray
     """(T, D) in HumanML3D's units."""
     captions: tuple[str, ...]
     """Sentences."""
     tokens: tuple[str, ...]
-    """The same as "word/PART"."""
+    """The same captions as "word/PART"."""
 
 
 @dataclass(frozen=True)
 class MotionRequest:
-    """A caption of a motion, and a crop of it: what is generated has the caption and the length."""
+    """A request for a generated motion: the caption of a real motion, and the length of a crop of it."""
 
     motion: int
     caption: int
@@ -47,12 +47,12 @@ class MotionRequest:
 
 
 Generate: TypeAlias = Callable[[Sequence[MotionRequest], Stream], Sequence[np.ndarray]]
-"""Makes motions (T, D) in HumanML3D's units, one for each that is asked for."""
+"""Function that generates motions (T, D) in HumanML3D's units, one for each request."""
 
 
 @dataclass(frozen=True)
 class Multimodality:
-    """How many captions get how many motions each, and how many pairs of these are compared."""
+    """Numbers of captions, of motions for each, and of pairs of these that are compared."""
 
     captions: int = 100
     motions: int = 30
@@ -60,30 +60,34 @@ class Multimodality:
 
 
 def draw_requests(motions: Sequence[CaptionedMotions], stream: Stream) -> list[MotionRequest]:
-    """A caption and a crop of each motion, in random order.
+    """Draw a caption and a crop of each motion, in random order.
 
     A crop fills whole movements of four frames, and in a third of all cases leaves out one of them.
     """
-    draw, asked = stream.numpy(), []
-    for index in draw.permutation(len(motions)):
-        one = motions[index]
-        units = min(len(one.rows), FRAMES) // UNIT_FRAMES - int(draw.random() < _SHORTER)
+    generator = stream.numpy()
+    requests = []
+    for index in generator.permutation(len(motions)):
+        motion = motions[index]
+        units = min(len(motion.rows), FRAMES) // UNIT_FRAMES - int(generator.random() < _SHORTER)
         if units < 1:
-            raise InputError(f"motion {index} has {len(one.rows)} frames, and judging needs at least {2 * UNIT_FRAMES}")
+            raise InputError(
+                f"motion {index} has {len(motion.rows)} frames, and judging needs at least {2 * UNIT_FRAMES}"
+            )
         frames = UNIT_FRAMES * units
-        start = int(draw.integers(len(one.rows) - frames + 1))
-        asked.append(MotionRequest(int(index), int(draw.integers(len(one.tokens))), start, frames))
-    return asked
+        start = int(generator.integers(len(motion.rows) - frames + 1))
+        caption = int(generator.integers(len(motion.tokens)))
+        requests.append(MotionRequest(int(index), caption, start, frames))
+    return requests
 
 
 def real_motions(motions: Sequence[CaptionedMotions]) -> Generate:
-    """The real motions themselves, as the row "real" of the field's tables has them."""
+    """Return a generator that answers with the real motions, as the row "real" of the field's tables."""
 
-    def crops(asked: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
+    def crop(requests: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
         del stream
-        return [motions[one.motion].rows[one.start : one.start + one.frames] for one in asked]
+        return [motions[request.motion].rows[request.start : request.start + request.frames] for request in requests]
 
-    return crops
+    return crop
 
 
 def run_repetition(
@@ -91,24 +95,38 @@ def run_repetition(
     motions: Sequence[CaptionedMotions],
     generate: Generate,
     stream: Stream,
-    asked: Sequence[MotionRequest] | None = None,
+    requests: Sequence[MotionRequest] | None = None,
 ) -> dict[str, float]:
-    """One repetition, by the keys of the metric table; at least 32 motions.
+    """Run one repetition of the protocol.
 
-    asked: what is generated, by default a caption and a crop of each motion.
+    Args:
+        evaluator: The field's evaluator.
+        motions: Real motions, at least 32.
+        generate: Generates motions for requests.
+        stream: Randomness.
+        requests: The motions to generate; by default a caption and a crop of each real motion.
+
+    Returns:
+        Values by the keys of the metric table.
+
+    Raises:
+        InputError: There are too few real motions.
     """
     if len(motions) < BATCH:
         raise InputError(f"the field's protocol counts in batches of {BATCH} motions, got {len(motions)} real ones")
-    asked = draw_requests(motions, stream.child("asked")) if asked is None else asked
-    real = evaluator.motions(real_motions(motions)(draw_requests(motions, stream.child("real")), stream))
-    made = evaluator.motions(generate(asked, stream.child("made")))
-    captions = evaluator.captions([motions[one.motion].tokens[one.caption] for one in asked])
-    pairs = PAIRS if len(made) > PAIRS else len(made) // 2
+    if requests is None:
+        requests = draw_requests(motions, stream.child("asked"))
+    real_requests = draw_requests(motions, stream.child("real"))
+    real = evaluator.motions(real_motions(motions)(real_requests, stream))
+    generated = evaluator.motions(generate(requests, stream.child("made")))
+    captions = evaluator.captions([motions[request.motion].tokens[request.caption] for request in requests])
+    pairs = PAIRS if len(generated) > PAIRS else len(generated) // 2
+    precision = batch_precision(captions, generated)
     return {
-        "field_fid": frechet_distance(real, made),
-        **{f"field_precision_{k}": float(share) for k, share in enumerate(batch_precision(captions, made), start=1)},
-        "field_matching": matching_distance(captions, made),
-        "field_diversity": diversity(made, stream.child("pairs").numpy(), pairs),
+        "field_fid": frechet_distance(real, generated),
+        **{f"field_precision_{k}": float(share) for k, share in enumerate(precision, start=1)},
+        "field_matching": matching_distance(captions, generated),
+        "field_diversity": diversity(generated, stream.child("pairs").numpy(), pairs),
     }
 
 
@@ -119,13 +137,23 @@ def spread_of_captions(
     stream: Stream,
     sizes: Multimodality,
 ) -> float:
-    """Multimodality: how far motions of one caption are apart, for some captions drawn at random."""
-    asked = draw_requests(motions, stream.child("asked"))[: sizes.captions]
-    repeated = [one for one in asked for _ in range(sizes.motions)]
-    made = evaluator.motions(generate(repeated, stream.child("made")))
-    return multimodality(
-        made.reshape(len(asked), sizes.motions, -1), stream.child("pairs").numpy(), min(sizes.pairs, sizes.motions)
-    )
+    """Measure multimodality: the distance between motions of one caption.
+
+    Args:
+        evaluator: The field's evaluator.
+        motions: Real motions, from which captions are drawn at random.
+        generate: Generates motions for requests.
+        stream: Randomness.
+        sizes: Numbers of captions, motions and pairs.
+
+    Returns:
+        The multimodality.
+    """
+    requests = draw_requests(motions, stream.child("asked"))[: sizes.captions]
+    repeated = [request for request in requests for _ in range(sizes.motions)]
+    generated = evaluator.motions(generate(repeated, stream.child("made")))
+    by_caption = generated.reshape(len(requests), sizes.motions, -1)
+    return multimodality(by_caption, stream.child("pairs").numpy(), min(sizes.pairs, sizes.motions))
 
 
 def run_protocol(
@@ -136,14 +164,27 @@ def run_protocol(
     repetitions: int = REPETITIONS,
     multimodal: Multimodality | None = None,
 ) -> dict[str, np.ndarray]:
-    """Values (repetitions,) of each metric by its key."""
+    """Run all repetitions of the protocol.
+
+    Args:
+        evaluator: The field's evaluator.
+        motions: Real motions, at least 32.
+        generate: Generates motions for requests.
+        stream: Randomness.
+        repetitions: Number of repetitions.
+        multimodal: Sizes for multimodality; None leaves it out.
+
+    Returns:
+        Values (repetitions,) of each metric by its key.
+    """
     rows: list[Mapping[str, float]] = []
     for index in range(repetitions):
-        own = stream.child("repetition", index)
-        row = run_repetition(evaluator, motions, generate, own)
+        repetition_stream = stream.child("repetition", index)
+        row = run_repetition(evaluator, motions, generate, repetition_stream)
         if multimodal is not None:
+            multimodality_stream = repetition_stream.child("multimodality")
             row["field_multimodality"] = spread_of_captions(
-                evaluator, motions, generate, own.child("multimodality"), multimodal
+                evaluator, motions, generate, multimodality_stream, multimodal
             )
         rows.append(row)
     return {key: np.array([row[key] for row in rows]) for key in rows[0]}
