@@ -76,7 +76,16 @@ class Surroundings:
 
 
 def ground_heights_m(skeleton: Skeleton, supports: Sequence[Support], frames: int) -> np.ndarray:
-    """Height (T, J) of the ground below each joint: 0 for the floor, or that of the support of its part of the body."""
+    """Return the height of the ground below each joint: that of its support, or 0 for the floor.
+
+    Args:
+        skeleton: Skeleton with J joints.
+        supports: The supports; grips are no ground.
+        frames: Number T of frames.
+
+    Returns:
+        (T, J) heights, metres.
+    """
     ground_m = np.zeros((frames, len(skeleton)))
     for support in supports:
         if support.is_grip:

@@ -91,7 +91,8 @@ def _check_motion(index: int, original: Motion, corrected: Motion) -> None:
     ):
         raise SampleError(
             index,
-            f"a correction must keep skeleton, length and frame rate ({len(original)} frames at {original.fps} per second), "
+            f"a correction must keep skeleton, length and frame rate "
+            f"({len(original)} frames at {original.fps} per second), "
             f"got {len(corrected)} frames at {corrected.fps} of {len(corrected.skeleton)} joints",
         )
     if not (np.isfinite(corrected.root_m).all() and np.isfinite(corrected.rotations).all()):

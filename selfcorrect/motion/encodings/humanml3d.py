@@ -159,7 +159,7 @@ def decode_joints(vectors: np.ndarray, *, last_frame: bool = False) -> np.ndarra
 
 
 def decode_contacts(vectors: np.ndarray) -> np.ndarray:
-    """Whether the left and the right foot stand (T, 2), from 0 to 1, from rows (T, 12 J − 1): its ankle or its toe."""
+    """Contacts of both feet (T, 2), left first, from 0 to 1, from rows (T, 12 J − 1): the ankle's or the toe's."""
     labels = np.clip(vectors[..., columns(joint_count(vectors))["contacts"]], 0.0, 1.0)
     return labels.reshape(*vectors.shape[:-1], 2, 2).max(axis=-1)
 

@@ -137,7 +137,7 @@ def make_figure(skeleton: Skeleton) -> Figure:
 
 
 def _radii_m(skeleton: Skeleton) -> list[float]:
-    """Of the body around each joint; a joint without a name in the middle of the body is as thick as its parent."""
+    """Radius of the body around each joint; a joint without a part inside the body is as thick as its parent."""
     inside = [bool(part) for part in skeleton.parts]
     for joint in reversed(range(1, len(skeleton))):
         inside[skeleton.parents[joint]] |= inside[joint]
