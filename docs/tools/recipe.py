@@ -111,7 +111,8 @@ def _p_above(values: np.ndarray) -> float:
     """One-sided p-value of Student's t test that the mean of values (S,) is above 0."""
     if np.ptp(values) == 0:
         return 0.0 if values[0] > 0 else 1.0
-    return float(scipy.stats.ttest_1samp(values, 0.0, alternative="greater").pvalue)
+    result = scipy.stats.ttest_1samp(values, 0.0, alternative="greater")
+    return float(np.asarray(result)[1])
 
 
 def page_tests(policy: str, static: str) -> dict[str, Test]:
