@@ -26,7 +26,6 @@ from ..body.soft_legs import SoftLegSettings, solve_soft_legs
 from ..settings.tracker import TrackerSettings
 from .scene import Scene
 
-"""Corrects batches of motions of one length."""
 
 HANDS = ("elbow", "shoulder")
 """Parts that may carry a hand; the furthest out that the body has does."""
