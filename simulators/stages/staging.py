@@ -26,7 +26,6 @@ from ..body.soft_legs import SoftLegSettings, solve_soft_legs
 from ..settings.tracker import TrackerSettings
 from .scene import Scene
 
-
 HANDS = ("elbow", "shoulder")
 """Parts that may carry a hand; the furthest out that the body has does."""
 
