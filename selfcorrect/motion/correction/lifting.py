@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -84,11 +84,10 @@ def _check(motions: MotionBatch, corrections: Sequence[CorrectedMotion]) -> None
 
 
 def _check_motion(index: int, original: Motion, corrected: Motion) -> None:
-    if (
-        len(corrected) != len(original)
-        or corrected.fps != original.fps
-        or not corrected.skeleton.same_as(original.skeleton)
-    ):
+    # A skeleton made anew has no identity cached from before a function changed it in place.
+    skeleton = replace(corrected.skeleton)
+    has_same_times = len(corrected) == len(original) and corrected.fps == original.fps
+    if not has_same_times or not skeleton.same_as(original.skeleton):
         raise SampleError(
             index,
             f"a correction must keep skeleton, length and frame rate "

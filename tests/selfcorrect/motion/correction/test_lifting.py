@@ -59,15 +59,19 @@ def test_a_motion_may_be_changed_in_place(codec: FeatureCodec, samples: Samples)
     assert not torch.equal(in_place, samples.values)
 
 
-def test_what_a_function_does_to_a_skeleton_stays_with_it(codec: FeatureCodec, samples: Samples):
+@pytest.mark.parametrize("is_cached", [False, True])
+def test_a_function_that_changes_a_skeleton_in_place_is_refused(codec: FeatureCodec, samples: Samples, is_cached: bool):
+    """The loop's own skeleton stays as it was, whether or not its identity was asked for before."""
+    codec = replace(codec, skeleton=replace(codec.skeleton))
     offsets_m = codec.skeleton.offsets_m.copy()
+    assert not is_cached or codec.skeleton.identity
 
     def stretch(motion: Motion) -> Motion:
         motion.skeleton.offsets_m[1] *= 2
         return motion
 
-    corrected = call_corrector(lift_motions(each_motion(stretch), codec, "stretch"), samples, streams(0))
-    assert torch.equal(corrected.samples.values, samples.values)
+    with pytest.raises(SampleError, match="keep skeleton"):
+        call_corrector(lift_motions(each_motion(stretch), codec, "stretch"), samples, streams(0))
     np.testing.assert_array_equal(codec.skeleton.offsets_m, offsets_m)
 
 
