@@ -39,7 +39,7 @@ STEPS = [
     (describe, "_over_time", "residual wrenches are not reported"),
     (describe, "_contacts", "contacts are not reported"),
     (describe, "joint_positions", "distances of joints are not reported"),
-    (judge, "timeline", "no timeline"),
+    (judge, "make_timeline", "no timeline"),
     (judge, "errors_of_poses", "errors are not reported"),
     (corrector, "standing_speeds_m_s", "speeds of standing joints are not reported"),
     (correct_file, "film", "no film was made"),

@@ -162,7 +162,7 @@ def test_a_loop_keeps_captions_and_is_judged_by_them(tmp_path: Path) -> None:
     held_out = replace(task, data=replace(task.data, held_out="times"))
     write_references(tmp_path / "more", held_out, inputs, streams(0), feasibility_count=4)
     assert list(read_references(tmp_path / "more")) == [REAL, CORRECTED_REAL, MEMORISER, HELD_OUT, SHUFFLED]
-    assert kept[MEMORISER]["novelty_of_samples"] == 0 < kept[REAL]["novelty_of_samples"]
+    assert kept[MEMORISER]["novelty_of_samples"] < 1e-6 < kept[REAL]["novelty_of_samples"]
 
 
 @pytest.mark.usefixtures("embedded")
