@@ -37,7 +37,7 @@ losses = []
 see = training.DivergenceCheck.see
 training.DivergenceCheck.see = lambda check, loss, step: (losses.append(float(loss)), see(check, loss, step))
 cpu = torch.device("cpu")
-with sharing.crew(cpu) as leads:
+with sharing.process_group(cpu) as leads:
     if leads:
         values = torch.randn(40, 8, 6, generator=torch.Generator().manual_seed(0)).cumsum(1)
         samples = Samples.real(values, torch.arange(40) % 2)
