@@ -24,9 +24,9 @@ from .batching import BATCH_SIZE
 from .body.humanoid import Humanoid, build_humanoid
 from .cleanup.clean import CleanupSettings, clean_motions
 from .engines.world import World
-from .finishing import BLEND_SIMULATION, KINEMATIC_POSTPROCESS, POSTPROCESS, PostprocessState, PostprocessStep
-from .judge import evaluate, evaluate_kinematic
+from .evaluate import evaluate, evaluate_kinematic
 from .planning import plan_motions
+from .postprocess import BLEND_SIMULATION, KINEMATIC_POSTPROCESS, POSTPROCESS, PostprocessState, PostprocessStep
 from .settings.engine_table import ENGINES
 from .settings.plan import SupportMode
 from .settings.tracker import SimulateChoice, TrackerSettings

@@ -34,7 +34,7 @@ MAY_IMPORT = {
 
 SIMULATORS = (
     "settings", "body", "contacts", "stages", "engines", "cleanup", "planning",
-    "tracking", "finishing", "judge", "batching", "pipeline", "feasibility", "segments", "corrector",
+    "tracking", "postprocess", "evaluate", "batching", "pipeline", "feasibility", "segments", "corrector",
     "foot_contacts", "contact_holding",
 )  # fmt: skip
 """The way of data through `simulators`; each imports only what stands before it."""

@@ -14,7 +14,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 from selfcorrect.simulators.cleanup.clean import FILES, RESIDUAL_FREE, CleanupSettings
-from selfcorrect.simulators.finishing import POSTPROCESS
+from selfcorrect.simulators.postprocess import POSTPROCESS
 from selfcorrect.simulators.settings.tracker import PRESETS
 
 TABLE = Path(__file__).resolve().parents[1] / "results" / "settings.csv"

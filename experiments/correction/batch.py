@@ -15,7 +15,7 @@ from selfcorrect.datasets.files.motion_file import body_model_of
 from selfcorrect.datasets.files.open import motion_files
 from selfcorrect.motion.correction.results import Stage
 from selfcorrect.runtime.bugs import attempted
-from selfcorrect.simulators.judge import UNEXPLAINED_BODYWEIGHTS
+from selfcorrect.simulators.evaluate import UNEXPLAINED_BODYWEIGHTS
 from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.writing import explain_write_error, remove_leftovers, replacing
 
@@ -257,14 +257,16 @@ def closing(results: Sequence[FileResult], out: Path | str) -> list[str]:
         lines.append(f"{result.name}: {len(failed)} of {len(result.motions)} motions {outcome}")
     if pushed := [result.name for result in accepted if _unexplained(result)]:
         lines.append(f"neither floor nor muscles explain how these move ({len(pushed)}): {_shortened(pushed)}")
-    if moved := [f"{result.name}: {result.moved_because}" for result in [*accepted, *partly] if result.moved_because]:
+    if moved := [
+        f"{result.name}: {result.large_move_reason}" for result in [*accepted, *partly] if result.large_move_reason
+    ]:
         lines.append(_shortened(moved, "\n"))
-    if left := [f"{result.name}: {result.left_as_it_came}" for result in results if result.left_as_it_came]:
+    if left := [f"{result.name}: {result.not_corrected}" for result in results if result.not_corrected]:
         lines.append(_shortened(left, "\n"))
     if missed := [f"{result.name}: {result.contacts_missed}" for result in accepted if result.contacts_missed]:
         lines.append(_shortened(missed, "\n"))
-    if odd := [f"{result.name} ({', '.join(result.odd)})" for result in results if result.odd]:
-        lines.append(f"odd by these rules of `selfcorrect check`, see the notes ({len(odd)}): {_shortened(odd, '; ')}")
+    if odd := [f"{result.name} ({', '.join(result.failed_checks)})" for result in results if result.failed_checks]:
+        lines.append(f"fail these rules of `selfcorrect check`, see the notes ({len(odd)}): {_shortened(odd, '; ')}")
     if others:
         lines.append(f"not corrected ({len(others)}): {_shortened([result.name for result in others])}")
     if raised := [result.name for result in accepted if result.supports]:

@@ -110,7 +110,7 @@ def is_finished(task: FileTask, options: CorrectionOptions) -> bool:
         return False
     films = options.video and result.verdict in ("accepted", "partly")
     filmed = not films or hash_file(task.video) == result.video_hash != ""
-    return filmed and are_unchanged(result.beside) and result.key == key_of(task.source, options)
+    return filmed and are_unchanged(result.sidecar_digests) and result.key == key_of(task.source, options)
 
 
 def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progress: Progress) -> None:
@@ -183,7 +183,7 @@ def _read(task: FileTask, options: CorrectionOptions) -> _Read:
         blank = replace(
             blank,
             assumed=file.assumed,
-            beside=hash_sidecars(opened, task.source),
+            sidecar_digests=hash_sidecars(opened, task.source),
         )
         return _Read(task, blank, file, prepared)
     except Exception as error:  # whatever is wrong with one file, the others go on

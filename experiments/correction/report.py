@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -31,7 +31,7 @@ _WORSE_BY = {"penetration_m": 0.002, "jerk_m_s3": 20.0, "standing_m_s": 0.005}
 clip that hovers does not skate."""
 _MOST_LOST = 0.05
 """Share of standing frames that may be lifted: feet that roll over seem to stand for a while."""
-_OF_NEXT_RUN = ("key", "beside", "output_hash", "video_hash", "earlier")
+_OF_NEXT_RUN = ("key", "sidecar_digests", "output_hash", "video_hash", "earlier")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class FileResult:
     """The same as data, as in `Failure`, of a rejected motion."""
     output: str = ""
     """The motion: "corrected", "original" for a rejected motion that was passed through, "" for none."""
-    beside: dict[str, str] = field(default_factory=dict)
+    sidecar_digests: dict[str, str] = field(default_factory=dict)
     """Hashes of the other files that were read for it, by their paths."""
     output_hash: str = ""
     """A hash of the output's content."""
@@ -68,7 +68,7 @@ class FileResult:
     """What the file does not say, and was assumed to read it: unit, frame rate, axis, body, profile."""
     notes: tuple[str, ...] = ()
     """What was assumed or is odd."""
-    odd: tuple[str, ...] = ()
+    failed_checks: tuple[str, ...] = ()
     """Rules of `check` by which the file, its floor or its time seem wrong."""
     text: str = ""
     """What the motion shows, where the file says so."""
@@ -96,9 +96,9 @@ class FileResult:
     """Largest angular speed that each joint gained in any frame."""
     lost_contacts: float = 0.0
     """Share of the frames of standing ankles and toe joints in which they are lifted from the floor."""
-    moved_because: str = ""
+    large_move_reason: str = ""
     """Why, where a joint was moved further than errors of captures are wide."""
-    left_as_it_came: str = ""
+    not_corrected: str = ""
     """What was found of the way over the floor and left: a treadmill, drift, cuts between takes."""
     contacts_missed: str = ""
     """How many of the contacts that people gave are not held, and the worst of them."""
@@ -158,8 +158,14 @@ class FileResult:
             return None
 
 
-_RENAMED = {"help": "residual"}
-"""Keys as records of version 0.2 hold them."""
+_RENAMED = {
+    "help": "residual",
+    "beside": "sidecar_digests",
+    "odd": "failed_checks",
+    "moved_because": "large_move_reason",
+    "left_as_it_came": "not_corrected",
+}
+"""Keys of records that earlier versions wrote, and today's."""
 
 
 def read_record(path: Path) -> tuple[FileResult, bool]:
@@ -169,7 +175,9 @@ def read_record(path: Path) -> tuple[FileResult, bool]:
     """
     try:
         values, is_sealed = values_and_seal(read_bytes(path), str(path))
-        values = {_RENAMED.get(name, name): value for name, value in values.items()}
+        values = _rename_keys(values)
+        if isinstance(values.get("motions"), list):
+            values["motions"] = [_rename_keys(each) if isinstance(each, dict) else each for each in values["motions"]]
         return read_as(FileResult, values, "it"), is_sealed
     except FileNotFoundError as error:
         raise DamagedError(f"{path} is missing") from error
@@ -177,9 +185,14 @@ def read_record(path: Path) -> tuple[FileResult, bool]:
         raise DamagedError(f"{path} is not what was written: {error}") from error
 
 
+def _rename_keys(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a record under today's keys."""
+    return {_RENAMED.get(key, key): value for key, value in values.items()}
+
+
 _OF_EACH = (
-    "text", "verdict", "stage", "reason", "frame", "failure", "notes", "odd", "frames", "fps", "before", "after",
-    "moved_m", "raised_m", "travel_changed_m", "turn_changed_deg", "residual", "supports",
+    "text", "verdict", "stage", "reason", "frame", "failure", "notes", "failed_checks", "frames", "fps",
+    "before", "after", "moved_m", "raised_m", "travel_changed_m", "turn_changed_deg", "residual", "supports",
 )  # fmt: skip
 """The report of each motion of a file that has several."""
 
@@ -190,7 +203,9 @@ def of_all(results: Sequence[FileResult], names: Sequence[str] = ()) -> FileResu
         return results[0]
     corrected = [result for result in results if result.verdict == "accepted"]
     failed = [(index, result.reason) for index, result in enumerate(results) if result.verdict != "accepted"]
-    blank = FileResult(results[0].source, results[0].name, results[0].key, "rejected", beside=results[0].beside)
+    blank = FileResult(
+        results[0].source, results[0].name, results[0].key, "rejected", sidecar_digests=results[0].sidecar_digests
+    )
     return replace(
         blank,
         assumed=results[0].assumed,
@@ -198,13 +213,13 @@ def of_all(results: Sequence[FileResult], names: Sequence[str] = ()) -> FileResu
         stage=Stage.last(Stage(result.stage) for result in corrected if result.stage) or "",
         reason="; ".join(f"motion {index}: {reason}" for index, reason in failed),
         notes=tuple(dict.fromkeys(note for result in results for note in result.notes)),
-        odd=tuple(dict.fromkeys(code for result in results for code in result.odd)),
+        failed_checks=tuple(dict.fromkeys(code for result in results for code in result.failed_checks)),
         frames=sum(result.frames for result in results),
         fps=results[0].fps,
         before=_mean([result.before for result in corrected], corrected),
         after=_mean([result.after for result in corrected], corrected),
-        moved_because=_all_said([result.moved_because for result in results]),
-        left_as_it_came=_all_said([result.left_as_it_came for result in results]),
+        large_move_reason=_all_said([result.large_move_reason for result in results]),
+        not_corrected=_all_said([result.not_corrected for result in results]),
         moved_m=_mean([{"moved_m": result.moved_m} for result in corrected], corrected).get("moved_m", 0.0),
         raised_m=_mean([{"raised_m": result.raised_m} for result in corrected], corrected).get("raised_m", 0.0),
         mass_kg=results[0].mass_kg,

@@ -76,7 +76,7 @@ class CleanupSettings:
     """Correct a motion that ends in its first pose as a cycle, so that it closes."""
     polish: bool = True
     """Blend the simulation with the plan where it gains nothing or roughens a motion: the steps of
-    `finishing.POSTPROCESS`. Otherwise simulated states come out unchanged."""
+    `postprocess.POSTPROCESS`. Otherwise simulated states come out unchanged."""
 
     def __post_init__(self) -> None:
         if self.support not in SUPPORT_MODES:

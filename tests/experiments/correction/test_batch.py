@@ -2,19 +2,24 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from selfcorrect.experiments.correction.batch import LISTED, closing
-from selfcorrect.experiments.correction.report import FileResult, write_report
+from selfcorrect.experiments.correction.report import FileResult, read_record, write_report
 
 
 def results(count: int) -> list[FileResult]:
     return [
         FileResult(
-            f"in/{n}.bvh", f"{n}.bvh", "", "accepted", odd=("F4",), moved_because="moved by up to 0.42 m: spikes"
+            f"in/{n}.bvh",
+            f"{n}.bvh",
+            "",
+            "accepted",
+            failed_checks=("F4",),
+            large_move_reason="moved by up to 0.42 m: spikes",
         )
         for n in range(count)
     ]
@@ -58,3 +63,22 @@ def test_a_figure_that_is_no_number_leaves_the_report_json(tmp_path: Path) -> No
     write_report(tmp_path / "report.json", ".", {}, ["accepted"], [odd])
     (motion,) = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)["motions"]
     assert (motion["before"]["jerk"], motion["furthest_m"], motion["over_time"]["x"]) == (None, None, [None])
+
+
+def test_records_under_earlier_keys_are_read(tmp_path: Path) -> None:
+    """Run folders of earlier versions go on: their keys mean what today's mean, in each motion of a set, too."""
+    keys = {
+        "residual": "help",
+        "sidecar_digests": "beside",
+        "failed_checks": "odd",
+        "large_move_reason": "moved_because",
+        "not_corrected": "left_as_it_came",
+    }
+    (result,) = results(1)
+    result = replace(result, sidecar_digests={"a": "b"}, not_corrected="it drifts", residual={"x": 1.0})
+    result = replace(result, motions=[{"failed_checks": ["F4"], "verdict": "accepted"}])
+    values = {keys.get(key, key): value for key, value in asdict(result).items()}
+    values["motions"] = [{"odd": ["F4"], "verdict": "accepted"}]
+    (tmp_path / "old.json").write_text(json.dumps(values))
+    read, is_sealed = read_record(tmp_path / "old.json")
+    assert (read, is_sealed) == (result, False)

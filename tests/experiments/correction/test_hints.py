@@ -17,7 +17,7 @@ from selfcorrect.experiments.correction import batch, correct_file, describe
 from selfcorrect.experiments.correction.describe import described
 from selfcorrect.experiments.correction.report import FileResult
 from selfcorrect.motion.checks import walking
-from selfcorrect.simulators import corrector, judge
+from selfcorrect.simulators import corrector, evaluate
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
 
@@ -39,8 +39,8 @@ STEPS = [
     (describe, "_over_time", "residual wrenches are not reported"),
     (describe, "_contacts", "contacts are not reported"),
     (describe, "joint_positions", "distances of joints are not reported"),
-    (judge, "make_timeline", "no timeline"),
-    (judge, "errors_of_poses", "errors are not reported"),
+    (evaluate, "make_timeline", "no timeline"),
+    (evaluate, "errors_of_poses", "errors are not reported"),
     (corrector, "standing_speeds_m_s", "speeds of standing joints are not reported"),
     (correct_file, "film", "no film was made"),
 ]

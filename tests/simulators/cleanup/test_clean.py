@@ -28,7 +28,7 @@ from selfcorrect.simulators.cleanup.clean import (
     StabilizeFloor,
     clean_motions,
 )
-from selfcorrect.simulators.finishing import POSTPROCESS
+from selfcorrect.simulators.postprocess import POSTPROCESS
 from selfcorrect.simulators.settings.plan import SupportChoice
 
 KNOWN_FLOOR = CleanupSettings().without_steps(LevelFloor, StabilizeFloor, FitSoles)

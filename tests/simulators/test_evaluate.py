@@ -15,7 +15,7 @@ from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, clean_motions
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.judge import (
+from selfcorrect.simulators.evaluate import (
     FAR_M,
     explain_large_move,
     find_failure,

@@ -21,7 +21,7 @@ from selfcorrect.motion.measures.roughness import jerk_by_part_m_s3
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.finishing import (
+from selfcorrect.simulators.postprocess import (
     BLEND_SIMULATION,
     ROUGHER,
     JerkBounds,
