@@ -1,7 +1,11 @@
-"""What a handful of seeds can and cannot say: intervals, paired tests, noise floors, half-lives, collapse.
+"""Statistics for a handful of seeds: intervals, paired tests, half-lives, verdicts on stability and collapse.
 
 Arrays hold one value per seed, shape (S,), or one curve per seed, shape (S, T) with generation 0 first. Arms
 of a comparison share their seeds (common random numbers), so differences between arms are taken per seed.
+
+A few seeds with equal scores show no spread, which does not mean that there is none. Scores that are counts, such as a
+share of n samples, have a resolution (1 / n): below it, no spread can be measured. Functions that take a `resolution`
+never assume a smaller standard deviation. Without one, equal differences are undecided: no bounds, p = 1.
 """
 
 from __future__ import annotations
@@ -9,8 +13,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 import numpy as np
 import scipy
@@ -19,13 +23,12 @@ from numpy.typing import ArrayLike
 from .core.errors import InputError, SettingError
 from .core.randomness import Stream, streams
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 FEWEST_SEEDS_TO_BOOTSTRAP = 20
-FEWEST_SEEDS_TO_PERMUTE = 6  # below, even the smallest possible two-sided p-value, 2 / 2**S, exceeds .05
-
-Rows = TypeVar("Rows", np.ndarray, "Tensor")
+FEWEST_SEEDS_TO_PERMUTE = 6  # below, even the smallest possible two-sided p-value, 2 / 2**S, exceeds 0.05
+FEWEST_SEEDS_FOR_VERDICT = 5
+"""Fewer seeds show intervals, but no verdict of a report rests on them."""
+_ROUNDING = 1e-9
+"""Differences that vary by less than this share of their size are equal: the rest is rounding."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Interval:
     method: str
     """The method. "bootstrap" is bias-corrected and accelerated. "t" assumes roughly normal seeds, "t of logarithms"
     roughly log-normal ones. "logit t" is between two bounds, "Fieller" for a ratio of paired means. The others are
-    "order statistics" and "single seed" (no interval)."""
+    "order statistics", "single seed" and "no spread" (no interval)."""
     confidence: float = 0.95
 
     def __str__(self) -> str:
@@ -49,7 +52,7 @@ class Interval:
 
 
 UNMEASURED = Interval(math.nan, math.nan, math.nan, 0, "not measured")
-"""Of a quantity that some seed does not have."""
+"""The interval of a quantity that some seed does not have."""
 
 Bounds: TypeAlias = tuple[float, float]
 """The lowest and the highest value that a quantity can have; infinite where there is none."""
@@ -57,115 +60,197 @@ UNBOUNDED: Bounds = (-math.inf, math.inf)
 
 
 def mean_interval(
-    values: ArrayLike, confidence: float = 0.95, stream: Stream | None = None, bounds: Bounds = UNBOUNDED
+    values: ArrayLike,
+    confidence: float = 0.95,
+    stream: Stream | None = None,
+    bounds: Bounds = UNBOUNDED,
+    resolution: float = 0.0,
 ) -> Interval:
-    """The mean over seeds: bootstrap from 20 seeds on, Student's t from 2, no interval for a single seed.
+    """Return the mean over seeds: bootstrap from 20 seeds on, Student's t from 2, no interval for a single seed.
 
     Three to five seeds cannot carry a bootstrap: its resamples hold too few distinct values and cover less than they
     claim. There the t interval is given, which is exact only for normally distributed seeds. It stays within `bounds`.
     Between two, such as 0 and 1, it is taken of the logit (delta method; Agresti 2013, section 1.4). At a single one it
-    ends, which costs no coverage.
+    ends, which costs no coverage. Equal seeds have an interval of width 0 unless a resolution is given.
+
+    Args:
+        values: (S,) one value per seed.
+        confidence: Confidence of the interval.
+        stream: Random numbers of the bootstrap, by default always the same.
+        bounds: Lowest and highest value that the quantity can have.
+        resolution: Smallest step of a score that is a count, e.g. 1 / n for a share of n samples; 0 for none.
+
+    Returns:
+        The mean with its interval.
+
+    Raises:
+        InputError: A value is not finite, or out of bounds.
     """
     seeds = _per_seed(values)
-    mean, count = float(seeds.mean()), len(seeds)
+    count = len(seeds)
+    mean = float(seeds.mean())
     if count == 1:
         return Interval(mean, math.nan, math.nan, 1, "single seed", confidence)
     if seeds.min() < bounds[0] or seeds.max() > bounds[1]:
         raise InputError(f"expected values from {bounds[0]:g} to {bounds[1]:g}, got {seeds!r}")
-    if np.ptp(seeds) == 0:
+    if np.ptp(seeds) == 0 and resolution == 0:
         return Interval(mean, mean, mean, count, "t", confidence)
-    if count < FEWEST_SEEDS_TO_BOOTSTRAP:
-        low, high, method = _within(mean, _reach(seeds, confidence), bounds)
+    if count < FEWEST_SEEDS_TO_BOOTSTRAP or seeds.std(ddof=1) < resolution:
+        half_width = _half_width(seeds, confidence, resolution)
+        low, high, method = _bounded_interval(mean, half_width, bounds)
         return Interval(mean, low, high, count, method, confidence)
     generator = (stream or streams(0).child("bootstrap")).numpy()
     result = scipy.stats.bootstrap((seeds,), np.mean, confidence_level=confidence, rng=generator).confidence_interval
     return Interval(mean, float(result.low), float(result.high), count, "bootstrap", confidence)
 
 
-def student_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
-    """The mean over seeds (S,) with Student's t interval, which excludes 0 exactly where the t test rejects 0."""
+def student_interval(values: ArrayLike, confidence: float = 0.95, resolution: float = 0.0) -> Interval:
+    """Return the mean with Student's t interval, which excludes 0 exactly where `student_p` rejects 0.
+
+    Args:
+        values: (S,) one value per seed, e.g. differences of paired arms.
+        confidence: Confidence of the interval.
+        resolution: Smallest step of a score that is a count, e.g. 1 / n for a share of n samples; 0 for none.
+
+    Returns:
+        The mean with its interval. The bounds are NaN for a single seed.
+    """
     seeds = _per_seed(values)
-    mean, count = float(seeds.mean()), len(seeds)
+    count = len(seeds)
+    mean = float(seeds.mean())
     if count == 1:
         return Interval(mean, math.nan, math.nan, 1, "single seed", confidence)
-    reach = _reach(seeds, confidence)
-    return Interval(mean, mean - reach, mean + reach, count, "t", confidence)
+    half_width = _half_width(seeds, confidence, resolution)
+    return Interval(mean, mean - half_width, mean + half_width, count, "t", confidence)
 
 
-def _reach(seeds: np.ndarray, confidence: float) -> float:
-    """Half the width of Student's t interval of a mean."""
-    count = len(seeds)
-    return float(seeds.std(ddof=1) / math.sqrt(count) * scipy.special.stdtrit(count - 1, (1 + confidence) / 2))
+def student_p(values: ArrayLike, resolution: float = 0.0) -> float:
+    """Return the two-sided p-value of the t test that the mean over seeds (S,) is 0.
 
-
-def student_p(values: ArrayLike) -> float:
-    """The two-sided p-value of the t test that the mean over seeds (S,) is 0; 1 for a single seed."""
+    1 for a single seed. resolution: as in `student_interval`.
+    """
     seeds = _per_seed(values)
-    if len(seeds) == 1 or not seeds.any():
+    count = len(seeds)
+    if count == 1 or not seeds.any():
         return 1.0
-    if np.ptp(seeds) == 0:
+    if np.ptp(seeds) == 0 and resolution == 0:
         return 0.0
-    score = abs(seeds.mean()) / (seeds.std(ddof=1) / math.sqrt(len(seeds)))
-    return float(2 * scipy.special.stdtr(len(seeds) - 1, -score))
+    t_statistic = abs(seeds.mean()) / (_standard_deviation(seeds, resolution) / math.sqrt(count))
+    return float(2 * scipy.special.stdtr(count - 1, -t_statistic))
 
 
-def _within(mean: float, reach: float, bounds: Bounds) -> tuple[float, float, str]:
-    """Mean ± reach within bounds that a mean does not touch, and how."""
+def has_spread(values: ArrayLike, resolution: float = 0.0) -> bool:
+    """Return whether a spread of seeds (S,) is known: they differ by more than rounding, or have a resolution."""
+    seeds = _per_seed(values)
+    return resolution > 0 or bool(np.ptp(seeds) > _ROUNDING * np.abs(seeds).max())
+
+
+def _standard_deviation(seeds: np.ndarray, resolution: float) -> float:
+    """Return the standard deviation over seeds, at least the resolution of their scores."""
+    return max(float(seeds.std(ddof=1)), resolution)
+
+
+def _half_width(seeds: np.ndarray, confidence: float, resolution: float = 0.0) -> float:
+    """Return half the width of Student's t interval of a mean."""
+    count = len(seeds)
+    standard_error = _standard_deviation(seeds, resolution) / math.sqrt(count)
+    return float(standard_error * scipy.special.stdtrit(count - 1, (1 + confidence) / 2))
+
+
+def _bounded_interval(mean: float, half_width: float, bounds: Bounds) -> tuple[float, float, str]:
+    """Return mean ± half_width within bounds, and the method: of the logit between two bounds."""
     lowest, highest = bounds
-    if math.isinf(lowest) or math.isinf(highest):
-        return max(mean - reach, lowest), min(mean + reach, highest), "t"
+    if math.isinf(lowest) or math.isinf(highest) or mean in bounds:
+        return max(mean - half_width, lowest), min(mean + half_width, highest), "t"
     width = highest - lowest
     share = (mean - lowest) / width
-    middle, spread = scipy.special.logit(share), reach / width / (share * (1 - share))
+    middle = scipy.special.logit(share)
+    spread = half_width / width / (share * (1 - share))
     low, high = lowest + width * scipy.special.expit([middle - spread, middle + spread])
     return float(low), float(high), "logit t"
 
 
 def median_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
-    """The median over seeds with its order-statistic interval, at least `confidence`; infinite values are allowed.
+    """Return the median over seeds with its order-statistic interval; infinite values are allowed.
 
-    With fewer than six seeds no pair of order statistics covers 95 %, and the bounds are NaN.
+    The interval covers at least `confidence`. With fewer than six seeds no pair of order statistics covers 95 %, and
+    the bounds are NaN.
     """
     seeds = np.asarray(values, dtype=float)
     bounds = scipy.stats.quantile_test(seeds, p=0.5).confidence_interval(confidence)
-    method = "order statistics" if not math.isnan(bounds.low) else "single seed" if len(seeds) == 1 else "too few seeds"
+    method = "order statistics"
+    if math.isnan(bounds.low):
+        method = "single seed" if len(seeds) == 1 else "too few seeds"
     return Interval(float(np.median(seeds)), float(bounds.low), float(bounds.high), len(seeds), method, confidence)
 
 
-def ratio_interval(numerator: ArrayLike, denominator: ArrayLike, confidence: float = 0.95) -> Interval:
-    """The ratio of two paired means, by Fieller (1954): every r for which numerator − r · denominator may average 0.
+def ratio_interval(
+    numerator: ArrayLike, denominator: ArrayLike, confidence: float = 0.95, resolution: float = 0.0
+) -> Interval:
+    """Return the ratio of two paired means with Fieller's interval (1954).
 
-    Unlike a mean of ratios or of logarithms it accepts zeros in the numerator. Bounds are infinite where the
-    denominator itself cannot be distinguished from zero; over a denominator of zeros the estimate is infinite, 0 / 0 is
-    NaN.
+    It holds every r for which numerator − r · denominator may average 0. Unlike a mean of ratios or of logarithms it
+    accepts zeros in the numerator.
+
+    Args:
+        numerator: (S,) one value per seed.
+        denominator: (S,) values of the same seeds.
+        confidence: Confidence of the interval.
+        resolution: Smallest step of scores that are counts, a floor of both standard deviations; 0 for none.
+
+    Returns:
+        The ratio with its interval. Bounds are infinite where the denominator cannot be distinguished from zero. Over a
+        denominator of zeros the estimate is infinite, 0 / 0 is NaN.
+
+    Raises:
+        InputError: A value is not finite, or the numbers of seeds differ.
     """
-    above, below = _per_seed(numerator), _per_seed(denominator)
+    above = _per_seed(numerator)
+    below = _per_seed(denominator)
     _check_paired(above, below)
-    return _fieller(above, below, len(above), confidence)
+    return _solve_fieller(above, below, len(above), confidence, resolution)
 
 
-def _fieller(above: np.ndarray, below: np.ndarray, count: int, confidence: float) -> Interval:
-    """The interval that `count` seeds would give whose means and covariances are those of the seeds at hand."""
+def _solve_fieller(
+    above: np.ndarray, below: np.ndarray, count: int, confidence: float, resolution: float = 0.0
+) -> Interval:
+    """Return the interval that `count` seeds would give with the means and covariances of the seeds at hand."""
     with np.errstate(divide="ignore", invalid="ignore"):
         estimate = float(above.mean() / below.mean())
     if len(above) == 1:
         return Interval(estimate, math.nan, math.nan, 1, "single seed", confidence)
-    covariance = np.cov(above, below) / count * scipy.special.stdtrit(count - 1, (1 + confidence) / 2) ** 2
+    covariance = np.cov(above, below)
+    np.fill_diagonal(covariance, np.maximum(np.diagonal(covariance), resolution**2))
+    quantile = scipy.special.stdtrit(count - 1, (1 + confidence) / 2)
+    covariance = covariance / count * quantile**2
+    # the bounds solve quadratic · r² − 2 linear · r + constant = 0
     quadratic = below.mean() ** 2 - covariance[1, 1]
     linear = above.mean() * below.mean() - covariance[0, 1]
+    constant = above.mean() ** 2 - covariance[0, 0]
     if quadratic <= 0:
         return Interval(estimate, -math.inf, math.inf, count, "Fieller", confidence)
-    root = math.sqrt(max(linear**2 - quadratic * (above.mean() ** 2 - covariance[0, 0]), 0.0))
+    root = math.sqrt(max(linear**2 - quadratic * constant, 0.0))
     return Interval(estimate, (linear - root) / quadratic, (linear + root) / quadratic, count, "Fieller", confidence)
 
 
 def band(
     curves: ArrayLike, confidence: float = 0.95, bounds: Bounds = UNBOUNDED
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, lower and upper bound over seeds at every generation: (S, T) → three arrays (T,), for plots."""
+    """Return mean, lower and upper bound over seeds at every generation, for plots.
+
+    Args:
+        curves: (S, T) one curve per seed.
+        confidence: Confidence of each generation's interval.
+        bounds: Lowest and highest value that the quantity can have.
+
+    Returns:
+        Three arrays (T,).
+    """
     table = np.atleast_2d(np.asarray(curves, dtype=float))
     intervals = [mean_interval(column, confidence, bounds=bounds) for column in table.T]
-    mean, low, high = np.array([(one.estimate, one.low, one.high) for one in intervals]).reshape(-1, 3).T
+    mean = np.array([interval.estimate for interval in intervals])
+    low = np.array([interval.low for interval in intervals])
+    high = np.array([interval.high for interval in intervals])
     return mean, low, high
 
 
@@ -175,88 +260,139 @@ class PairedComparison:
 
     difference: Interval
     p_value: float
-    method: Literal["sign flips", "paired t"]
+    method: Literal["sign flips", "paired t", "no spread"]
     smallest_p: float
-    """What the test could reach at best with this many seeds."""
+    """The smallest p-value that the test can reach with this many seeds."""
 
 
-def compare_paired(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> PairedComparison:
-    """Compare two arms seed by seed: exact sign-flip permutations from 6 seeds on, the paired t test below."""
-    one, other = _per_seed(first), _per_seed(second)
-    _check_paired(one, other)
-    if len(one) < 2:
+def compare_paired(
+    first: ArrayLike, second: ArrayLike, confidence: float = 0.95, resolution: float = 0.0
+) -> PairedComparison:
+    """Compare two arms seed by seed: exact sign-flip permutations from 6 seeds on, the paired t test below.
+
+    Args:
+        first: (S,) one value per seed of one arm.
+        second: (S,) values of the same seeds in the other arm.
+        confidence: Confidence of the interval of the difference.
+        resolution: Smallest step of a score that is a count, e.g. 1 / n for a share of n samples; 0 for none.
+
+    Returns:
+        The comparison. Differences that are equal in all seeds are undecided unless a resolution is given: p = 1.
+
+    Raises:
+        InputError: The numbers of seeds differ, a value is not finite, or there are fewer than 2 seeds.
+    """
+    first_scores = _per_seed(first)
+    second_scores = _per_seed(second)
+    _check_paired(first_scores, second_scores)
+    count = len(first_scores)
+    if count < 2:
         raise InputError("a paired comparison needs at least 2 common seeds, got 1")
-    difference = mean_interval(one - other, confidence)
-    if len(one) < FEWEST_SEEDS_TO_PERMUTE:
-        p_value = 1.0 if np.array_equal(one, other) else float(scipy.stats.ttest_rel(one, other).pvalue)
-        return PairedComparison(difference, p_value, "paired t", 0.0)
-    generator = streams(0).child("sign flips").numpy()
+    differences = first_scores - second_scores
+    if not has_spread(differences, resolution):
+        mean = float(differences.mean())
+        bound = 0.0 if mean == 0 else math.nan
+        interval = Interval(mean, bound, bound, count, "no spread", confidence)
+        return PairedComparison(interval, 1.0, "no spread", 1.0)
+    interval = mean_interval(differences, confidence, resolution=resolution)
+    if count < FEWEST_SEEDS_TO_PERMUTE:
+        return PairedComparison(interval, student_p(differences, resolution), "paired t", 0.0)
     result = scipy.stats.permutation_test(
-        (one, other), _mean_difference, permutation_type="samples", vectorized=True, n_resamples=9999, rng=generator
+        (first_scores, second_scores),
+        _mean_difference,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=9999,
+        rng=streams(0).child("sign flips").numpy(),
     )
-    return PairedComparison(difference, float(result.pvalue), "sign flips", max(2.0 ** (1 - len(one)), 2 / 10_000))
+    p_value = float(result.pvalue)
+    if resolution > differences.std(ddof=1):
+        p_value = max(p_value, student_p(differences, resolution))
+    return PairedComparison(interval, p_value, "sign flips", max(2.0 ** (1 - count), 2 / 10_000))
 
 
-def _mean_difference(one: np.ndarray, other: np.ndarray, axis: int) -> np.ndarray:
-    return (one - other).mean(axis=axis)
+def _mean_difference(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
+    return (first - second).mean(axis=axis)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """P-values adjusted for judging all of them at once (Holm 1979): significant where adjusted ≤ level."""
-    adjusted, largest = {}, 0.0
-    for rank, (name, p_value) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
+    """Return p-values adjusted for testing all of them at once (Holm 1979): significant where adjusted ≤ level."""
+    largest = 0.0
+    adjusted = {}
+    for rank, (name, p_value) in enumerate(_rank(p_values)):
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_value))
         adjusted[name] = largest
     return {name: adjusted[name] for name in p_values}
 
 
 def holm_levels(p_values: Mapping[str, float], level: float = 0.05) -> dict[str, float]:
-    """The level at which Holm's procedure judges each of several p-values: significant where it is at most that."""
-    ranked, levels, rejected = sorted(p_values.items(), key=lambda item: item[1]), dict[str, float](), 0
-    for rank, (name, p_value) in enumerate(ranked):
-        levels[name] = level / (len(ranked) - rejected)
+    """Return the level at which Holm's procedure tests each p-value: significant where it is at most that."""
+    rejected = 0
+    levels: dict[str, float] = {}
+    for rank, (name, p_value) in enumerate(_rank(p_values)):
+        levels[name] = level / (len(p_values) - rejected)
         rejected += rank == rejected and p_value <= levels[name]
     return levels
 
 
+def _rank(p_values: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return names and p-values, smallest first."""
+    return sorted(p_values.items(), key=lambda item: item[1])
+
+
 def half_life(curve: ArrayLike, floor: float = 0.0) -> float:
-    """Generations until a curve (T,) has lost half of its initial height above `floor`; infinite if not reached.
+    """Return the generations until a curve (T,) has lost half of its initial height above `floor`; inf if it never has.
 
     The first crossing counts, linearly interpolated between generations.
     """
     height = np.asarray(curve, dtype=float) - floor
     if height[0] <= 0:
         raise InputError(f"a half-life needs a curve that starts above its floor {floor:g}, got {height[0] + floor:g}")
-    crossed = np.flatnonzero(height <= height[0] / 2)
+    half = height[0] / 2
+    crossed = np.flatnonzero(height <= half)
     if not len(crossed):
         return math.inf
-    after = int(crossed[0])
-    return after - 1 + (height[after - 1] - height[0] / 2) / (height[after - 1] - height[after])
+    crossing = int(crossed[0])
+    return crossing - 1 + (height[crossing - 1] - half) / (height[crossing - 1] - height[crossing])
 
 
 def half_life_interval(curves: ArrayLike, floor: float = 0.0, confidence: float = 0.95) -> Interval:
-    """The median half-life over seeds, curves (S, T); infinite where it is not reached within the run.
+    """Return the median half-life over seeds; infinite where it is not reached within the run.
 
     Order statistics bound it from 6 seeds on. Fewer seeds that all reach it give Student's t interval of their
     logarithms, which assumes roughly log-normal half-lives. Where some do not, the bounds are the range of the seeds,
     and `confidence` is the chance 1 − 2^(1 − S) that such a range holds the median.
+
+    Args:
+        curves: (S, T) one curve per seed.
+        floor: Height at which nothing is left of the quality.
+        confidence: Confidence of the interval.
+
+    Returns:
+        The median in generations with its interval.
+
+    Raises:
+        InputError: A curve does not start above the floor.
     """
-    lives = np.array([half_life(curve, floor) for curve in np.atleast_2d(curves)])
-    ordered = median_interval(lives, confidence)
-    if len(lives) == 1 or not math.isnan(ordered.low):
+    half_lives = np.array([half_life(curve, floor) for curve in np.atleast_2d(curves)])
+    count = len(half_lives)
+    ordered = median_interval(half_lives, confidence)
+    if count == 1 or not math.isnan(ordered.low):
         return ordered
-    if np.isfinite(lives).all():
-        logarithms = mean_interval(np.log(lives), confidence)
-        low, high = min(math.exp(logarithms.low), ordered.estimate), max(math.exp(logarithms.high), ordered.estimate)
-        return Interval(ordered.estimate, low, high, len(lives), "t of logarithms", confidence)
-    low, high = float(lives.min()), float(lives.max())
-    return Interval(ordered.estimate, low, high, len(lives), "order statistics", 1 - 2.0 ** (1 - len(lives)))
+    if np.isfinite(half_lives).all():
+        logarithms = mean_interval(np.log(half_lives), confidence)
+        low = min(math.exp(logarithms.low), ordered.estimate)
+        high = max(math.exp(logarithms.high), ordered.estimate)
+        return Interval(ordered.estimate, low, high, count, "t of logarithms", confidence)
+    shortest = float(half_lives.min())
+    longest = float(half_lives.max())
+    return Interval(ordered.estimate, shortest, longest, count, "order statistics", 1 - 2.0 ** (1 - count))
 
 
 Label = Literal["stable", "degraded", "collapsed", "undecided"]
 SEVERITY: tuple[Label, ...] = ("stable", "undecided", "degraded", "collapsed")
 Better = Literal["lower", "higher"]
-"""Which way a quality is good."""
+"""The direction in which a quality is good."""
 
 
 @dataclass(frozen=True)
@@ -273,7 +409,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The judgement of one quality: value / baseline with its interval, and the thresholds it was held against."""
+    """The evaluation of one quality: value / baseline with its interval, and the thresholds it is compared with."""
 
     label: Label
     ratio: Interval
@@ -281,36 +417,54 @@ class Verdict:
     better: Better
 
     def __str__(self) -> str:
-        limits = (self.thresholds.stable, self.thresholds.collapsed)
-        stable, collapsed = limits if self.better == "lower" else (1 / limit for limit in limits)
         bound = "at most" if self.better == "lower" else "at least"
+        stable = self.thresholds.stable if self.better == "lower" else 1 / self.thresholds.stable
+        collapsed = self.thresholds.collapsed if self.better == "lower" else 1 / self.thresholds.collapsed
         limits = f"stable {bound} {stable:.3g}, collapsed from {collapsed:.3g}"
         return f"{self.ratio} times the baseline ({limits}): {self.label}"
 
 
-def judge(
+def evaluate_quality(
     values: ArrayLike,
     baseline: ArrayLike,
     better: Better,
     thresholds: Thresholds | None = None,
     confidence: float = 0.95,
+    resolution: float = 0.0,
 ) -> Verdict:
-    """Judge a quality at the end of a loop (S,) against its baseline on the same seeds (S,).
+    """Evaluate a quality at the end of a loop against its baseline on the same seeds.
 
     The whole interval must lie on one side of a threshold, otherwise the verdict is "undecided". A quality that is
     certainly worse than stable and possibly collapsed is "degraded".
+
+    Args:
+        values: (S,) the quality, one value per seed.
+        baseline: (S,) the quality of the baseline in the same seeds.
+        better: Direction in which the quality is good.
+        thresholds: Factors by which it may worsen, by default those of `Thresholds()`.
+        confidence: Confidence of the interval.
+        resolution: Smallest step of a score that is a count, e.g. 1 / n for a share of n samples; 0 for none.
+
+    Returns:
+        The verdict; "undecided" if neither values nor baseline vary and no resolution is given.
+
+    Raises:
+        InputError: A value is not finite, or the numbers of seeds differ.
     """
-    ratio = ratio_interval(values, baseline, confidence)
-    return _verdict(ratio, better, thresholds or Thresholds())
+    ratio = ratio_interval(values, baseline, confidence, resolution)
+    if not (has_spread(values, resolution) or has_spread(baseline, resolution)):
+        ratio = replace(ratio, low=math.nan, high=math.nan, method="no spread")
+    return _make_verdict(ratio, better, thresholds or Thresholds())
 
 
-def _verdict(ratio: Interval, better: Better, limits: Thresholds) -> Verdict:
-    best, worst = (ratio.low, ratio.high) if better == "lower" else (_inverse(ratio.high), _inverse(ratio.low))
-    return Verdict(_label(best, worst, limits), ratio, limits, better)
+def _make_verdict(ratio: Interval, better: Better, thresholds: Thresholds) -> Verdict:
+    best = ratio.low if better == "lower" else _invert_quality(ratio.high)
+    worst = ratio.high if better == "lower" else _invert_quality(ratio.low)
+    return Verdict(_label_worsening(best, worst, thresholds), ratio, thresholds, better)
 
 
 MOST_SEEDS = 1000
-"""Beyond so many, a quality counts as lying on its threshold."""
+"""If more seeds than this were needed, a quality counts as lying on its threshold."""
 
 
 def seeds_to_decide(
@@ -319,26 +473,44 @@ def seeds_to_decide(
     better: Better,
     thresholds: Thresholds | None = None,
     confidence: float = 0.95,
+    resolution: float = 0.0,
 ) -> int | None:
-    """How many seeds would decide a verdict, if further seeds spread as those at hand (S,) do; None for > `MOST_SEEDS`.
+    """Estimate how many seeds would decide a verdict, if further seeds spread as those at hand do.
 
     A plan and no promise: means and covariances of a few seeds are known only roughly.
+
+    Args:
+        values: (S,) the quality, one value per seed.
+        baseline: (S,) the quality of the baseline in the same seeds.
+        better: Direction in which the quality is good.
+        thresholds: Factors by which it may worsen, by default those of `Thresholds()`.
+        confidence: Confidence of the intervals.
+        resolution: Smallest step of a score that is a count, as in `evaluate_quality`.
+
+    Returns:
+        The number of seeds; None for more than `MOST_SEEDS`, for a single seed, and for seeds without spread.
+
+    Raises:
+        InputError: A value is not finite, or the numbers of seeds differ.
     """
-    above, below = _per_seed(values), _per_seed(baseline)
+    above = _per_seed(values)
+    below = _per_seed(baseline)
     _check_paired(above, below)
     limits = thresholds or Thresholds()
 
-    def decided(count: int) -> bool:
-        return _verdict(_fieller(above, below, count, confidence), better, limits).label != "undecided"
+    def is_decided(count: int) -> bool:
+        ratio = _solve_fieller(above, below, count, confidence, resolution)
+        return _make_verdict(ratio, better, limits).label != "undecided"
 
-    if len(above) == 1 or not decided(MOST_SEEDS):
+    varies = has_spread(above, resolution) or has_spread(below, resolution)
+    if len(above) == 1 or not varies or not is_decided(MOST_SEEDS):
         return None
     counts = range(len(above), MOST_SEEDS + 1)
-    return counts[bisect_left(counts, True, key=decided)]  # intervals of more seeds lie within those of fewer
+    return counts[bisect_left(counts, True, key=is_decided)]  # intervals of more seeds lie within those of fewer
 
 
-def looks(seeds: int) -> dict[int, float]:
-    """After how many seeds a trial of at most `seeds` is judged, and the confidence of the intervals at each look.
+def plan_looks(seeds: int) -> dict[int, float]:
+    """Return the numbers of seeds after which a trial of at most `seeds` is evaluated, and each look's confidence.
 
     Looks are after 3, 5, 10, 20, … seeds and after all. Their error levels add up to 5 % and are in proportion to the
     number of seeds (a Bonferroni group-sequential test). By the union bound, the chance that any look is wrong about a
@@ -349,22 +521,24 @@ def looks(seeds: int) -> dict[int, float]:
     return {count: 1 - 0.05 * count / sum(counts) for count in counts}
 
 
-def _inverse(value: float) -> float:
-    """1 / value, where a lost quality (zero or below) is infinitely worse."""
-    return value if math.isnan(value) else math.inf if value <= 0 else 1 / value
+def _invert_quality(ratio: float) -> float:
+    """Return 1 / ratio; a lost quality (zero or below) is infinitely worse."""
+    if math.isnan(ratio):
+        return ratio
+    return math.inf if ratio <= 0 else 1 / ratio
 
 
-def _label(best: float, worst: float, limits: Thresholds) -> Label:
-    """The label for a worsening that lies between `best` and `worst`."""
-    if best >= limits.collapsed:
+def _label_worsening(best: float, worst: float, thresholds: Thresholds) -> Label:
+    """Return the label of a worsening that lies between `best` and `worst`."""
+    if best >= thresholds.collapsed:
         return "collapsed"
-    if best > limits.stable:
+    if best > thresholds.stable:
         return "degraded"
-    return "stable" if worst <= limits.stable else "undecided"
+    return "stable" if worst <= thresholds.stable else "undecided"
 
 
 def worst_verdict(verdicts: Sequence[Verdict]) -> Verdict:
-    """The most severe of several verdicts, e.g. of realism and diversity: a loop is as sound as its weaker side."""
+    """Return the most severe of several verdicts, e.g. of realism and diversity: the weaker side decides on a loop."""
     return max(verdicts, key=lambda verdict: SEVERITY.index(verdict.label))
 
 
@@ -375,9 +549,9 @@ def _per_seed(values: ArrayLike) -> np.ndarray:
     return seeds
 
 
-def _check_paired(one: np.ndarray, other: np.ndarray) -> None:
-    if len(one) != len(other):
-        raise InputError(f"paired arms need the same seeds, got {len(one)} and {len(other)} values")
+def _check_paired(first: np.ndarray, second: np.ndarray) -> None:
+    if len(first) != len(second):
+        raise InputError(f"paired arms need the same seeds, got {len(first)} and {len(second)} values")
 
 
 Status = Literal["present", "absent", "not measurable"]
@@ -385,7 +559,7 @@ Status = Literal["present", "absent", "not measurable"]
 
 @dataclass(frozen=True)
 class CollapseFinding:
-    """One definition of model collapse held against a run: what was measured, the rule, and what it says."""
+    """One definition of model collapse, applied to a run: its rule, what was measured, and the outcome."""
 
     definition: str
     status: Status
@@ -396,39 +570,46 @@ class CollapseFinding:
 def collapse_profile(
     curves: Mapping[str, ArrayLike], by_training_size: Mapping[int, ArrayLike] | None = None
 ) -> list[CollapseFinding]:
-    """The eight definitions of model collapse of Schaeffer et al. (2025), each held against one run.
-
-    curves: per-seed curves (S, T), generation 0 first, under any of the names
-      "risk"          distance to the truth, lower is better (loss, FID, Wasserstein);
-      "variance"      total variance of the samples;
-      "tail_mass"     share of samples (or recall) in the tails of the real data;
-      "outside_share" share of samples outside the support of the real data (1 − precision);
-      "mixed_share"   share of samples that mix modes of the real data (e.g. 1 − class accuracy).
-    by_training_size: risk curves (S, T) per number of training samples, for the scaling law; two sizes at least.
+    """Apply the eight definitions of model collapse of Schaeffer et al. (2025) to one run.
 
     A definition whose curve is missing, or whose interval lies on both sides of its threshold, is "not measurable".
-    Definitions 3 and 5 speak of limits, which no finite run reaches: their rules say what was looked at instead.
+    Definitions 3 and 5 are about limits, which no finite run reaches: their rules state what is measured instead.
+
+    Args:
+        curves: Curves (S, T) of each seed, generation 0 first, under any of the names
+            "risk", the distance to the truth, lower is better (loss, FID, Wasserstein);
+            "variance", the total variance of the samples;
+            "tail_mass", the share of samples (or recall) in the tails of the real data;
+            "outside_share", the share of samples outside the support of the real data (1 − precision);
+            "mixed_share", the share of samples that mix modes of the real data (e.g. 1 − class accuracy).
+        by_training_size: Risk curves (S, T) per number of training samples, for the scaling law; two sizes at least.
+
+    Returns:
+        One finding per definition.
     """
     tables = {name: np.atleast_2d(np.asarray(curve, dtype=float)) for name, curve in curves.items()}
-    risk, definition = tables.get("risk"), "{} population risk".format
+    risk = tables.get("risk")
+    variance_loss = _lost_share(tables.get("variance"))
+    tail_loss = _lost_share(tables.get("tail_mass"))
+    outside_rise = _rise(tables.get("outside_share"))
+    mixed_rise = _rise(tables.get("mixed_share"))
+    exponent_rise = _exponent_rise(by_training_size)
     return [
-        _finding(definition("catastrophic increase of"), _growth(risk), 10, "last / first risk ≥ 10"),
-        _finding(definition("any increase of"), _rise(risk), 0, "last − first risk > 0"),
-        _finding(definition("diverging"), _late_rise(risk), 0, _LATE_RISE_RULE),
-        _finding("collapsing variance", _loss(tables.get("variance")), 0.5, "variance lost ≥ 50 %"),
-        _finding("changed scaling law", _flattening(by_training_size), 0, "exponent of risk in size, last − first > 0"),
-        _finding("vanishing tails", _loss(tables.get("tail_mass")), 0.5, "tail mass lost ≥ 50 %"),
-        _finding(
-            "hallucinated data", _rise(tables.get("outside_share")), 0.05, "share outside the support rises > 5 points"
-        ),
-        _finding("entangled modes", _rise(tables.get("mixed_share")), 0.05, "share between modes rises > 5 points"),
+        _find("catastrophic increase of population risk", _growth(risk), 10, "last / first risk ≥ 10"),
+        _find("any increase of population risk", _rise(risk), 0, "last − first risk > 0"),
+        _find("diverging population risk", _late_rise(risk), 0, _LATE_RISE_RULE),
+        _find("collapsing variance", variance_loss, 0.5, "variance lost ≥ 50 %"),
+        _find("changed scaling law", exponent_rise, 0, "exponent of risk in size, last − first > 0"),
+        _find("vanishing tails", tail_loss, 0.5, "tail mass lost ≥ 50 %"),
+        _find("hallucinated data", outside_rise, 0.05, "share outside the support rises > 5 points"),
+        _find("entangled modes", mixed_rise, 0.05, "share between modes rises > 5 points"),
     ]
 
 
 _LATE_RISE_RULE = "rise in the last quarter > 0.6 × rise in the quarter before (a 1/t approach gives 0.5, log t 0.71)"
 
 
-def _finding(definition: str, measure: Interval | None, threshold: float, rule: str) -> CollapseFinding:
+def _find(definition: str, measure: Interval | None, threshold: float, rule: str) -> CollapseFinding:
     status: Status = "not measurable"
     if measure is not None and measure.low > threshold:
         status = "present"
@@ -445,25 +626,28 @@ def _rise(curve: np.ndarray | None) -> Interval | None:
     return None if curve is None else mean_interval(curve[:, -1] - curve[:, 0])
 
 
-def _loss(curve: np.ndarray | None) -> Interval | None:
-    """The lost fraction 1 − last / first."""
+def _lost_share(curve: np.ndarray | None) -> Interval | None:
+    """Return the lost share, 1 − last / first."""
     if curve is None:
         return None
-    kept = ratio_interval(curve[:, -1], curve[:, 0])
-    return Interval(1 - kept.estimate, 1 - kept.high, 1 - kept.low, kept.count, kept.method, kept.confidence)
+    remaining = ratio_interval(curve[:, -1], curve[:, 0])
+    return replace(remaining, estimate=1 - remaining.estimate, low=1 - remaining.high, high=1 - remaining.low)
 
 
 def _late_rise(curve: np.ndarray | None) -> Interval | None:
-    """Whether the risk still rises as a divergent curve would: its last quarter against the quarter before."""
+    """Return the rise of the risk in its last quarter, less 0.6 times that in the quarter before."""
     if curve is None or curve.shape[1] < 9:
         return None
-    middle, late, last = (curve.shape[1] - 1) // 2, 3 * (curve.shape[1] - 1) // 4, curve.shape[1] - 1
-    before, after = curve[:, late] - curve[:, middle], curve[:, last] - curve[:, late]
-    return mean_interval(after - 0.6 * np.maximum(before, 0))
+    last = curve.shape[1] - 1
+    middle = last // 2
+    late = 3 * last // 4
+    rise_before = curve[:, late] - curve[:, middle]
+    rise_after = curve[:, last] - curve[:, late]
+    return mean_interval(rise_after - 0.6 * np.maximum(rise_before, 0))
 
 
-def _flattening(by_training_size: Mapping[int, ArrayLike] | None) -> Interval | None:
-    """How much the exponent of risk ∝ size^exponent rose from the first to the last generation, per seed."""
+def _exponent_rise(by_training_size: Mapping[int, ArrayLike] | None) -> Interval | None:
+    """Return the rise of the exponent of risk ∝ size^exponent from the first to the last generation."""
     if by_training_size is None or len(by_training_size) < 2:
         return None
     log_sizes = np.log(list(by_training_size))

@@ -5,20 +5,22 @@
     def test_my_corrector_keeps_the_loop_stable():
         assert_loop_stable(Gaussian.standard(2), torch.randn(400, 2), Replace(), my_corrector)
 
-The loop runs on several seeds beside a baseline that trains on real data alone, with equal steps, from the same
-generation 0. Both realism and diversity are judged on held-out data, as means over the later half of the generations,
-with the thresholds of `statistics.judge`. A trial ends as soon as the seeds so far decide it.
+The loop runs on several seeds beside a baseline that trains on real data only, with equal steps, from the same
+generation 0. Realism and diversity are evaluated on held-out data, as means over the later half of the generations,
+with the thresholds of `statistics.evaluate_quality`. A trial ends as soon as the seeds so far decide it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from .core.checks import check_count
@@ -40,8 +42,8 @@ from .statistics import (
     Label,
     Thresholds,
     Verdict,
-    judge,
-    looks,
+    evaluate_quality,
+    plan_looks,
     seeds_to_decide,
     worst_verdict,
 )
@@ -64,19 +66,19 @@ class Stability:
     generations: int
     """Generations after generation 0."""
     seeds: int
-    """How many seeds were run, perhaps fewer than the trial allows."""
+    """Number of seeds that were run, perhaps fewer than the trial allows."""
     seeds_needed: int | None
-    """About how many would decide what is undecided; None for more than `statistics.MOST_SEEDS`."""
+    """Estimated number of seeds that would decide what is undecided; None for more than `statistics.MOST_SEEDS`."""
 
     @property
     def label(self) -> Label:
-        """That of the weaker side."""
+        """Label of the weaker side."""
         return worst_verdict([self.realism, self.diversity]).label
 
     def __str__(self) -> str:
         confidence = self.realism.ratio.confidence
         return (
-            f"over generations {_first_judged(self.generations)} to {self.generations}, {self.seeds} seeds, "
+            f"over generations {_first_evaluated(self.generations)} to {self.generations}, {self.seeds} seeds, "
             f"{confidence:.1%} intervals, against training on real data alone:\n"
             f"  Fréchet distance {self.realism}\n  recall {self.diversity}"
         )
@@ -84,22 +86,23 @@ class Stability:
 
 @dataclass(frozen=True)
 class Trial:
-    """How a loop is put to the test."""
+    """Settings of a test of a loop: its length, its seeds, and what counts as stable."""
 
     generations: int = 10
+    """Generations after generation 0."""
     seeds: int = 20
-    """How often the loop is run at most, at least 2. A trial ends sooner where fewer decide it (`statistics.looks`)."""
-    first_steps: int = 0
+    """Most runs of the loop, at least 2. A trial ends sooner if fewer decide it (`statistics.plan_looks`)."""
+    initial_steps: int = 0
     """Optimiser steps of generation 0."""
     steps: int = 0
     """Optimiser steps of each later generation."""
     features: Features = torch.Tensor.double
     """The space in which distance and recall are measured, see `Features`."""
     thresholds: Thresholds = field(default_factory=Thresholds)
-    """What counts as stable, and what as collapsed."""
+    """Factors by which a quality may worsen: see `Thresholds`."""
 
     def __post_init__(self) -> None:
-        for name, least in {"generations": 1, "first_steps": 0, "steps": 0}.items():
+        for name, least in {"generations": 1, "initial_steps": 0, "steps": 0}.items():
             check_count(name, getattr(self, name), least)
         check_count("seeds (for a verdict on stability)", self.seeds, 2)
 
@@ -114,27 +117,40 @@ def assert_loop_stable(
 ) -> Stability:
     """Raise AssertionError unless the loop is stable in realism and in diversity; else return the verdicts.
 
-    data: real values (N, *event) or Samples; every seed trains on a random half and is judged on the other.
-    corrector: Applied in full, or a Correction that says how. undecided: The outcome for a loop whose intervals are too
-    wide to decide. The message of a failure says how many seeds would decide it.
+    Args:
+        model: The untrained model.
+        data: Real values (N, *event) or Samples. Every seed trains on a random half and is evaluated on the other.
+        policy: Which samples train each generation.
+        corrector: Corrector, applied in full, or a Correction that says how it is applied.
+        trial: Length, seeds and thresholds, by default those of `Trial()`.
+        undecided: Outcome for a loop whose intervals are too wide to decide. The message of a failure says how many
+            seeds would decide it.
+
+    Returns:
+        The verdicts on realism and diversity.
+
+    Raises:
+        AssertionError: The loop is degraded, collapsed, or undecided.
+        SettingError: An argument is not as expected, e.g. fewer than 4 real samples.
+        LoopError: A generation fails.
     """
     __tracebackhide__ = True  # a failure is shown where the caller asserts
     if undecided not in ("fail", "pass"):
         raise SettingError(f"undecided must be 'fail' or 'pass', got {undecided!r}")
-    measured = measure_stability(model, data, policy, corrector, trial)
-    if measured.label == "stable" or (measured.label == "undecided" and undecided == "pass"):
-        return measured
-    raise AssertionError(f"the loop is {measured.label}, {measured}{_advice(measured)}")
+    stability = measure_stability(model, data, policy, corrector, trial)
+    if stability.label == "stable" or (stability.label == "undecided" and undecided == "pass"):
+        return stability
+    raise AssertionError(f"the loop is {stability.label}, {stability}{_advise(stability)}")
 
 
-def _advice(measured: Stability) -> str:
-    """What would decide an undecided trial."""
-    if measured.label != "undecided":
+def _advise(stability: Stability) -> str:
+    """Return what would decide an undecided trial, "" for a decided one."""
+    if stability.label != "undecided":
         return ""
-    if measured.seeds_needed is None:
+    if stability.seeds_needed is None:
         return f"\nmore than {MOST_SEEDS} seeds would be needed: the loop lies on the threshold, or varies widely"
     return (
-        f"\nabout {measured.seeds_needed} seeds would decide it: Trial(seeds={measured.seeds_needed}); "
+        f"\nabout {stability.seeds_needed} seeds would decide it: Trial(seeds={stability.seeds_needed}); "
         "undecided='pass' lets it pass"
     )
 
@@ -146,65 +162,107 @@ def measure_stability(
     corrector: Corrector | Correction | None = None,
     trial: Trial | None = None,
 ) -> Stability:
-    """The verdicts of `assert_loop_stable`, without the assertion."""
+    """Return the verdicts of `assert_loop_stable`, without the assertion.
+
+    PyTorch and linear algebra use one thread meanwhile: for small models, more threads only take processor time.
+
+    Args:
+        model: The untrained model.
+        data: Real values (N, *event) or Samples. Every seed trains on a random half and is evaluated on the other.
+        policy: Which samples train each generation.
+        corrector: Corrector, applied in full, or a Correction that says how it is applied.
+        trial: Length, seeds and thresholds, by default those of `Trial()`.
+
+    Returns:
+        The verdicts on realism and diversity.
+
+    Raises:
+        SettingError: An argument is not as expected, e.g. fewer than 4 real samples.
+        LoopError: A generation fails.
+    """
     trial = trial or Trial()
     real = data if isinstance(data, Samples) else Samples.real(data)
     check_count("the number of real samples, of which half are held out,", len(real), FEWEST)
-    correction = corrector if corrector is None or isinstance(corrector, Correction) else Correction(corrector)
-    loop = Plan(policy, trial.generations, steps=trial.steps, correction=correction)
-    plans = (loop, replace(loop, policy=RealOnly(), correction=None))
-    ends: list[_Ends] = []
+    is_settled = corrector is None or isinstance(corrector, Correction)
+    correction = corrector if is_settled else Correction(corrector)
+    plan = Plan(policy, trial.generations, steps=trial.steps, correction=correction)
+    baseline = replace(plan, policy=RealOnly(), correction=None)
+    resolutions = {"distance": 0.0, "recall": 1 / (len(real) - len(real) // 2)}
+    scores: list[_SeedScores] = []
     verdicts: dict[str, Verdict] = {}
     confidence = 0.0
-    for seeds, confidence in looks(trial.seeds).items():
-        ends += [_later_scores(model, real, plans, trial, streams(seed)) for seed in range(len(ends), seeds)]
-        verdicts = {key: _judged(judge, ends, key, trial, confidence) for key in _BETTER}
-        if worst_verdict([*verdicts.values()]).label != "undecided":
-            break
-    undecided = [key for key, verdict in verdicts.items() if verdict.label == "undecided"]
-    needed = [_judged(seeds_to_decide, ends, key, trial, confidence) for key in undecided]
-    most = None if None in needed else max(needed, default=len(ends))
-    return Stability(verdicts["distance"], verdicts["recall"], trial.generations, len(ends), most)
+    with _use_one_thread():
+        for seeds, confidence in plan_looks(trial.seeds).items():
+            scores += [_run_seed(model, real, (plan, baseline), trial, streams(s)) for s in range(len(scores), seeds)]
+            for key, resolution in resolutions.items():
+                inputs = _quality_inputs(scores, key, trial)
+                verdicts[key] = evaluate_quality(*inputs, confidence, resolution)
+            if worst_verdict([*verdicts.values()]).label != "undecided":
+                break
+    needed: list[int | None] = []
+    for key, verdict in verdicts.items():
+        if verdict.label == "undecided":
+            inputs = _quality_inputs(scores, key, trial)
+            needed.append(seeds_to_decide(*inputs, confidence, resolutions[key]))
+    seeds_needed = None if None in needed else max([count for count in needed if count], default=len(scores))
+    return Stability(verdicts["distance"], verdicts["recall"], trial.generations, len(scores), seeds_needed)
 
 
-_Ends: TypeAlias = Sequence[Mapping[str, float]]
-"""What the later generations of the loop and of its baseline score on average for one seed."""
+_SeedScores: TypeAlias = Sequence[Mapping[str, float]]
+"""Mean scores of the later generations for one seed: those of the loop, then those of its baseline."""
 
 _BETTER: Mapping[str, Better] = {"distance": "lower", "recall": "higher"}
 
 
-def _judged(how: Callable[..., Any], ends: Sequence[_Ends], key: str, trial: Trial, confidence: float) -> Any:
-    """What a function of statistics says of one quality."""
-    scores = [[end[key] for end in arm] for arm in zip(*ends, strict=True)]
-    return how(*scores, _BETTER[key], trial.thresholds, confidence)
+@contextmanager
+def _use_one_thread() -> Iterator[None]:
+    """Have PyTorch and linear algebra use one thread; afterwards as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
-def _first_judged(generations: int) -> int:
-    """The first generation of the later half."""
+def _quality_inputs(
+    scores: Sequence[_SeedScores], key: str, trial: Trial
+) -> tuple[list[float], list[float], Better, Thresholds]:
+    """Return one quality of the loop and of its baseline, one value per seed, and how it is evaluated."""
+    values = [loop[key] for loop, _ in scores]
+    baseline = [baseline[key] for _, baseline in scores]
+    return values, baseline, _BETTER[key], trial.thresholds
+
+
+def _first_evaluated(generations: int) -> int:
+    """Return the first generation of the later half."""
     return generations // 2 + 1
 
 
-def _later_scores(
-    model: GenerativeModel, real: Samples, plans: tuple[Plan, ...], trial: Trial, stream: Stream
+def _run_seed(
+    model: GenerativeModel, real: Samples, plans: Sequence[Plan], trial: Trial, stream: Stream
 ) -> list[Mapping[str, float]]:
-    """Mean scores of every plan's later half of generations, all from one generation 0."""
+    """Run every plan from one generation 0, and return mean scores of each one's later half of generations."""
     order = torch.randperm(len(real), generator=stream.child("split").torch())
-    training, held_out = real.take(order[: len(order) // 2]), real.take(order[len(order) // 2 :])
-    task = Task(model, training, _against(held_out, trial), trial.first_steps)
+    half = len(order) // 2
+    held_out = real.take(order[half:])
+    task = Task(model, real.take(order[:half]), _make_evaluation(held_out, trial), trial.initial_steps)
     first = MemoryStore()
     train_first_generation(task, first, stream)
-    stores = [MemoryStore() for _ in plans]
-    for plan, store in zip(plans, stores, strict=True):
+    scores = []
+    for plan in plans:
+        store = MemoryStore()
         run_loop(task, plan, store, first, stream)
-    judged = range(_first_judged(trial.generations), trial.generations + 1)
-    return [
-        {key: float(np.mean([store.metrics(generation)[key] for generation in judged])) for key in _BETTER}
-        for store in stores
-    ]
+        later = [
+            store.metrics(generation) for generation in range(_first_evaluated(trial.generations), store.latest + 1)
+        ]
+        scores.append({key: float(np.mean([metrics[key] for metrics in later])) for key in _BETTER})
+    return scores
 
 
-def _against(held_out: Samples, trial: Trial) -> Callable[[Candidate], dict[str, float]]:
-    """Judges as many samples of each later generation as are held out: root of the Fréchet distance, and recall."""
+def _make_evaluation(held_out: Samples, trial: Trial) -> Callable[[Candidate], dict[str, float]]:
+    """Return the evaluation of later generations: root of the Fréchet distance, and recall, to the held-out samples."""
 
     def vectors(samples: Samples) -> np.ndarray:
         return trial.features(samples.values).flatten(1).double().numpy()
@@ -212,7 +270,7 @@ def _against(held_out: Samples, trial: Trial) -> Callable[[Candidate], dict[str,
     reference = vectors(held_out)
 
     def evaluate(candidate: Candidate) -> dict[str, float]:
-        if candidate.generation < _first_judged(trial.generations):
+        if candidate.generation < _first_evaluated(trial.generations):
             return {}
         drawn = vectors(candidate.samples(len(held_out)))
         distance = math.sqrt(max(frechet_distance(reference, drawn), 0.0))
@@ -224,11 +282,23 @@ def _against(held_out: Samples, trial: Trial) -> Callable[[Candidate], dict[str,
 def assert_plausible(
     motions: Sequence[Motion] | MotionBatch, select: Sequence[str] = (), ignore: Sequence[str] = (), allowed: int = 0
 ) -> None:
-    """Raise AssertionError where more than `allowed` of the motions break rules of `selfcorrect.check`, and say which.
+    """Raise AssertionError if more than `allowed` of the motions break rules of `selfcorrect.check`, and name them.
 
-    select, ignore: codes or names of rules, or first letters of codes.
+    Args:
+        motions: The motions.
+        select: Codes or names of the rules to apply, or first letters of codes; by default all.
+        ignore: Codes or names of rules to leave out, or first letters of codes.
+        allowed: Number of implausible motions that pass.
+
+    Raises:
+        AssertionError: More motions are implausible. The message names the first ones and their findings.
+        SettingError: A rule is not known.
     """
-    found = {index: check(motions[index], select, ignore) for index in range(len(motions))}
-    lines = [f"motion {index}: {findings[0]}" for index, findings in found.items() if findings]
+    lines = []
+    for index in range(len(motions)):
+        findings = check(motions[index], select, ignore)
+        if findings:
+            lines.append(f"motion {index}: {findings[0]}")
     if len(lines) > allowed:
-        raise AssertionError("\n".join([f"{len(lines)} of {len(found)} motions are implausible", *lines[:_LINES]]))
+        summary = f"{len(lines)} of {len(motions)} motions are implausible"
+        raise AssertionError("\n".join([summary, *lines[:_LINES]]))

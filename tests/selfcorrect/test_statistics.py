@@ -14,13 +14,13 @@ from selfcorrect.statistics import (
     band,
     collapse_profile,
     compare_paired,
+    evaluate_quality,
     half_life,
     half_life_interval,
     holm,
-    judge,
-    looks,
     mean_interval,
     median_interval,
+    plan_looks,
     ratio_interval,
     seeds_to_decide,
     worst_verdict,
@@ -167,13 +167,13 @@ def test_looks_keep_the_error_of_a_trial_that_stops_early(generator: np.random.G
     for _ in range(400):
         values = 1.25 * (1 + generator.normal(0, 0.2, 20))
         labels = [
-            judge(values[:count], np.ones(count), "lower", confidence=confidence).label
-            for count, confidence in looks(20).items()
+            evaluate_quality(values[:count], np.ones(count), "lower", confidence=confidence).label
+            for count, confidence in plan_looks(20).items()
         ]
         alarms += set(labels) != {"undecided"}
     assert alarms / 400 <= 0.05 + 0.03
-    assert sum(1 - confidence for confidence in looks(20).values()) == pytest.approx(0.05)
-    assert looks(2) == {2: 0.95}
+    assert sum(1 - confidence for confidence in plan_looks(20).values()) == pytest.approx(0.05)
+    assert plan_looks(2) == {2: 0.95}
 
 
 def test_the_seeds_that_would_decide_are_those_whose_interval_leaves_the_threshold() -> None:
@@ -199,17 +199,20 @@ def test_the_seeds_that_would_decide_are_those_whose_interval_leaves_the_thresho
 )
 def test_verdict_on_a_quality_where_lower_is_better(values: list[float], label: str) -> None:
     baseline = [1.0, 1.01, 0.99, 1.0]
-    assert judge(values, baseline, "lower").label == label
-    assert judge(np.divide(1.0, values), baseline, "higher").label == label
+    assert evaluate_quality(values, baseline, "lower").label == label
+    assert evaluate_quality(np.divide(1.0, values), baseline, "higher").label == label
 
 
 def test_lost_recall_is_collapsed_and_one_seed_decides_nothing() -> None:
-    assert judge([0.0, 0.01, 0.0], [0.8, 0.82, 0.79], "higher").label == "collapsed"
-    assert judge([9.0], [1.0], "lower").label == "undecided"
+    assert evaluate_quality([0.0, 0.01, 0.0], [0.8, 0.82, 0.79], "higher").label == "collapsed"
+    assert evaluate_quality([9.0], [1.0], "lower").label == "undecided"
 
 
 def test_the_weaker_side_decides() -> None:
-    realism, diversity = judge([1.0, 1.01], [1.0, 1.0], "lower"), judge([0.1, 0.11], [1.0, 1.0], "higher")
+    realism, diversity = (
+        evaluate_quality([1.0, 1.01], [1.0, 1.0], "lower"),
+        evaluate_quality([0.1, 0.11], [1.0, 1.0], "higher"),
+    )
     assert worst_verdict([realism, diversity]) is diversity
 
 
@@ -312,3 +315,45 @@ def test_an_interval_ends_at_a_single_bound():
     with pytest.raises(ValueError, match="expected values from 0 to 1"):
         mean_interval([0.5, 1.5], bounds=(0.0, 1.0))
     assert mean_interval([0.0, 0.0], bounds=(0.0, 1.0)).high == 0
+
+
+# --- ties and scores that are counts ---------------------------------------------------------------------------------
+
+
+def test_differences_that_are_equal_in_all_seeds_are_undecided() -> None:
+    for seeds in (2, 5, 8):
+        comparison = compare_paired([1.0] * seeds, [0.999] * seeds)
+        assert (comparison.p_value, comparison.method) == (1.0, "no spread")
+        assert math.isnan(comparison.difference.low)
+    assert compare_paired([0.3, 1.3], [0.2, 1.2]).p_value == 1.0  # equal but for rounding
+    assert compare_paired([0.3, 1.3], [0.2, 1.21]).p_value < 1.0
+
+
+def test_a_step_of_one_count_is_no_evidence_and_many_steps_are() -> None:
+    one_of_300 = 1 / 300
+    tie = compare_paired([1.0, 1.0], [1 - one_of_300] * 2, resolution=one_of_300)
+    assert tie.p_value > 0.3
+    assert tie.difference.low < 0 < tie.difference.high
+    assert compare_paired([1.0] * 5, [0.5] * 5, resolution=one_of_300).p_value < 1e-6
+    assert compare_paired([1.0] * 8, [1 - one_of_300] * 8, resolution=3 * one_of_300).p_value > 0.3
+
+
+def test_a_resolution_below_the_spread_changes_nothing(generator: np.random.Generator) -> None:
+    first, second = generator.normal(0, 1, (2, 5))
+    assert compare_paired(first, second, resolution=0.01) == compare_paired(first, second)
+    assert mean_interval(first, resolution=0.01) == mean_interval(first)
+    assert ratio_interval(first + 9, second + 9, resolution=0.01) == ratio_interval(first + 9, second + 9)
+
+
+def test_a_floor_of_the_spread_keeps_false_alarms_of_shares_near_one_rare(generator: np.random.Generator) -> None:
+    """Two arms with the same recall of 0.998 in 300 samples, on 3 seeds: ties are common."""
+    shares = generator.binomial(300, 0.998, (2, 500, 3)) / 300
+    alarms = [compare_paired(*pair, resolution=1 / 300).p_value <= 0.05 for pair in zip(*shares, strict=True)]
+    assert np.mean(alarms) <= 0.05
+
+
+def test_a_quality_without_spread_is_undecided_unless_its_resolution_is_known() -> None:
+    assert evaluate_quality([1.0, 1.0], [1.0, 1.0], "higher").label == "undecided"
+    assert evaluate_quality([1.0] * 3, [1.0] * 3, "higher", resolution=0.01).label == "stable"
+    assert evaluate_quality([0.5] * 3, [1.0] * 3, "higher", resolution=0.3).label == "undecided"
+    assert seeds_to_decide([1.0, 1.0], [1.0, 1.0], "higher") is None

@@ -78,6 +78,32 @@ def test_one_seed_decides_nothing() -> None:
         assert_loop_stable(Gaussian.standard(2), DATA, Replace(), trial=Trial(seeds=1))
 
 
+def test_a_trial_uses_one_thread_and_gives_the_others_back() -> None:
+    counts: list[int] = []
+
+    def count_threads(values: torch.Tensor) -> torch.Tensor:
+        counts.append(torch.get_num_threads())
+        return values
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        measure_stability(Gaussian.standard(2), DATA[:20], Augment(1.0), trial=Trial(2, 2, features=count_threads))
+        assert torch.get_num_threads() == 3
+        with pytest.raises(AssertionError):
+            assert_loop_stable(Gaussian.standard(2), DATA[:20], Replace(), trial=Trial(2, 2, features=count_threads))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert set(counts) == {1}
+
+
+def test_recall_in_a_handful_of_held_out_samples_is_undecided() -> None:
+    """Recall of 6 samples moves in steps of 1/6: the same value in all seeds is no certainty."""
+    stability = measure_stability(Gaussian.standard(2), DATA[:12], Augment(0.1), trial=Trial(2, 2))
+    assert stability.diversity.label == "undecided"
+
+
 # --- the plugin of pytest --------------------------------------------------------------------------------------------
 
 pytest_plugins = ["pytester"]

@@ -19,7 +19,7 @@ from selfcorrect.datasets.toy.draws import normal
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Accumulate, Augment, Fresh, Replace
 from selfcorrect.loop.run import Candidate, Plan
-from selfcorrect.statistics import Verdict, judge
+from selfcorrect.statistics import Verdict, evaluate_quality
 
 from ...studies.claims import (
     Claim,
@@ -160,7 +160,7 @@ def _draw_tail(count: int) -> Tensor:
 
 def _judge_end(curves: np.ndarray) -> Verdict:
     """Judge distances (S, T + 1) at the last generation against generation 0."""
-    return judge(curves[:, -1], curves[:, 0], "lower")
+    return evaluate_quality(curves[:, -1], curves[:, 0], "lower")
 
 
 def _format_growth(curves: np.ndarray) -> str:
