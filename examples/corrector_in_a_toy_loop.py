@@ -21,7 +21,7 @@ def judge(candidate: sc.Candidate) -> Mapping[str, float]:
 
 
 stream = sc.streams(0)
-real = sc.Samples.real(torch.randn(20, 2, generator=stream.child("data").torch()))
+real = sc.Samples.real(torch.randn(20, 2, generator=stream.child("data").generator()))
 task = sc.Task(sc.Gaussian.standard(2), real, judge)
 first = sc.MemoryStore()
 sc.train_first_generation(task, first, stream)

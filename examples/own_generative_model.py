@@ -23,7 +23,7 @@ class Histogram:
         return Histogram(torch.stack(counts) / len(samples))
 
     def sample(self, labels: torch.Tensor, stream: Stream) -> torch.Tensor:
-        random = stream.torch()
+        random = stream.generator()
         chosen = torch.multinomial(self.shares, len(labels), replacement=True, generator=random).T
         return (chosen + torch.rand(chosen.shape, generator=random)) * 8 / self.shares.shape[1] - 4
 
@@ -34,6 +34,6 @@ class Histogram:
         return Histogram(state["shares"])
 
 
-data, untrained = torch.randn(400, 2, generator=sc.streams(0).torch()), Histogram(torch.ones(2, 16) / 16)
+data, untrained = torch.randn(400, 2, generator=sc.streams(0).generator()), Histogram(torch.ones(2, 16) / 16)
 for policy in (sc.Replace(), sc.Augment(1.0)):
     print(policy, sc.measure_stability(untrained, data, policy, trial=sc.Trial(generations=30)))

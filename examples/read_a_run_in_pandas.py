@@ -19,7 +19,7 @@ def inside(samples: sc.Samples) -> torch.Tensor:
     return samples.values.norm(dim=1) < 2
 
 
-real = sc.Samples.real(torch.randn(100, 2, generator=stream.child("data").torch()))
+real = sc.Samples.real(torch.randn(100, 2, generator=stream.child("data").generator()))
 task = sc.Task(sc.Gaussian.standard(2), real, lambda candidate: {"spread": candidate.samples(500).values.std()})
 first = sc.MemoryStore()
 sc.train_first_generation(task, first, stream)

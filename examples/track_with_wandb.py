@@ -9,7 +9,7 @@ import selfcorrect as sc
 
 
 def task(stream: sc.Stream) -> sc.Task:
-    real = sc.Samples.real(torch.randn(100, 2, generator=stream.child("data").torch()))
+    real = sc.Samples.real(torch.randn(100, 2, generator=stream.child("data").generator()))
     return sc.Task(sc.Gaussian.standard(2), real, lambda candidate: {"spread": candidate.samples(500).values.std()})
 
 

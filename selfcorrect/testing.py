@@ -244,7 +244,7 @@ def _run_seed(
     model: GenerativeModel, real: Samples, plans: Sequence[Plan], trial: Trial, stream: Stream
 ) -> list[Mapping[str, float]]:
     """Run every plan from one generation 0, and return mean scores of each one's later half of generations."""
-    order = torch.randperm(len(real), generator=stream.child("split").torch())
+    order = torch.randperm(len(real), generator=stream.child("split").generator())
     half = len(order) // 2
     held_out = real.take(order[half:])
     task = Task(model, real.take(order[:half]), _make_evaluation(held_out, trial), trial.initial_steps)

@@ -14,7 +14,7 @@ from selfcorrect.core.randomness import Stream
 
 def normal(count: int, stream: Stream, *event: int) -> Tensor:
     """Standard normal values (count, *event), float64; event = (*replicates, dimension)."""
-    return torch.randn((count, *event), generator=stream.torch(), dtype=torch.float64)
+    return torch.randn((count, *event), generator=stream.generator(), dtype=torch.float64)
 
 
 def rings(count: int, stream: Stream, noise: float = 0.05) -> tuple[Tensor, Tensor]:
@@ -67,7 +67,7 @@ CELL_MEANS = torch.tensor([[[-1.2, 0.0], [1.2, 0.0]], [[0.0, -1.2], [0.0, 1.2]]]
 
 def people(count: int, minority_share: float, stream: Stream) -> Tensor:
     """Two groups, the second a minority, with two labels each: (count, 4) of x₁, x₂, group, label."""
-    generator = stream.torch()
+    generator = stream.generator()
     group = (torch.rand(count, generator=generator) < minority_share).long()
     label = torch.randint(2, (count,), generator=generator)
     points = CELL_MEANS[group, label] + torch.randn((count, 2), generator=generator, dtype=torch.float64)
@@ -99,8 +99,8 @@ def _labels(count: int, classes: int) -> Tensor:
 
 
 def _uniform(count: int, stream: Stream) -> Tensor:
-    return torch.rand(count, generator=stream.child("uniform").torch(), dtype=torch.float64)
+    return torch.rand(count, generator=stream.child("uniform").generator(), dtype=torch.float64)
 
 
 def _noise(count: int, stream: Stream, dimension: int) -> Tensor:
-    return torch.randn((count, dimension), generator=stream.child("noise").torch(), dtype=torch.float64)
+    return torch.randn((count, dimension), generator=stream.child("noise").generator(), dtype=torch.float64)

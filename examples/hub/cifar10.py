@@ -62,7 +62,7 @@ class ImageLoop:
         images, labels = read_cifar10(self.data)
         if len(images) < self.real_count + self.judged:
             raise sc.InputError(f"{self.data}: {len(images)} images, expected {self.real_count + self.judged}")
-        order = torch.randperm(len(images), generator=stream.child("split").torch())
+        order = torch.randperm(len(images), generator=stream.child("split").generator())
         train, held_out = order[: self.real_count], order[self.real_count :][: self.judged]
         real = sc.Samples.real(images[train], labels[train])
         classifier = MLPClassifier((32,), max_iter=1000, random_state=stream.seed % 2**32)

@@ -65,7 +65,7 @@ class SummaryLoop:
         count = self.real_count + self.calibration + self.judged
         if len(rows) < count:
             raise sc.InputError(f"{self.data}: {len(rows)} pairs of texts, expected {count}")
-        order = torch.randperm(len(rows), generator=stream.child("split").torch())[:count]
+        order = torch.randperm(len(rows), generator=stream.child("split").generator())[:count]
         return [(rows[row]["document"], rows[row]["summary"]) for row in order.tolist()]
 
     def make_model(self, pairs: list[tuple[str, str]]) -> sc.CausalLanguageModel:

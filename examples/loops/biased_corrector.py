@@ -99,7 +99,7 @@ class LinearRegression(TensorModel):
 
     def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
         """Draw one pair per entry of `labels`, with new covariates."""
-        generator = stream.torch()
+        generator = stream.generator()
         shape = (len(labels), *self.weight.shape)
         covariates = torch.randn(shape, generator=generator, dtype=self.weight.dtype)
         noise = torch.randn(shape[:-1], generator=generator, dtype=self.weight.dtype)
@@ -193,7 +193,7 @@ class WordFrequencies(TensorModel):
 
     def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
         """Draw one word per entry of `labels`."""
-        words = torch.multinomial(self.probabilities, len(labels), replacement=True, generator=stream.torch())
+        words = torch.multinomial(self.probabilities, len(labels), replacement=True, generator=stream.generator())
         return words.T.float()
 
 
@@ -218,7 +218,7 @@ def accept_frequent_words(known: int, pass_rate: float) -> Corrector:
     """Accept the `known` most frequent words, and others with the probability `pass_rate`."""
 
     def verify(samples: sc.Samples, stream: sc.Stream) -> sc.Corrected:
-        passes = torch.rand(len(samples), generator=stream.torch()) < pass_rate
+        passes = torch.rand(len(samples), generator=stream.generator()) < pass_rate
         return sc.Corrected(samples, (samples.values[:, 0] < known) | passes)
 
     return verify

@@ -49,7 +49,7 @@ def toy(settings: Crossfeed) -> sc.toys.Toy:
 
     def set_up(stream: sc.Stream) -> sc.toys.Setup:
         shape = (settings.seeds, settings.models, DIMENSION)
-        generator = stream.child("real").torch()
+        generator = stream.child("real").generator()
         real = sc.Samples.real(torch.randn((settings.real_count, *shape), generator=generator, dtype=torch.float64))
         plans = {
             CLOSED: sc.Plan(sc.Replace(), settings.generations),

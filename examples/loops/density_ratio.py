@@ -142,9 +142,9 @@ class KernelDensity(TensorModel):
     def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
         """Draw a training point per label, and add the noise of the kernel."""
         chances = torch.ones(len(self.points), dtype=self.points.dtype)
-        generator = stream.child("rows").torch()
+        generator = stream.child("rows").generator()
         rows = torch.multinomial(chances, len(labels), replacement=True, generator=generator)
-        noise = torch.randn((len(labels), 2), generator=stream.child("noise").torch(), dtype=self.points.dtype)
+        noise = torch.randn((len(labels), 2), generator=stream.child("noise").generator(), dtype=self.points.dtype)
         return self.points[rows] + self.measure_bandwidth() * noise
 
     def measure_bandwidth(self) -> Tensor:

@@ -47,7 +47,7 @@ def toy(settings: Dilution) -> sc.toys.Toy:
 
     def set_up(stream: sc.Stream) -> sc.toys.Setup:
         shape = (settings.seeds, DIMENSION)
-        generator = stream.child("real").torch()
+        generator = stream.child("real").generator()
         real = sc.Samples.real(torch.randn((settings.real_count, *shape), generator=generator, dtype=torch.float64))
         task = sc.Task(sc.Gaussian.standard(*shape), real, measure_level)
         corrector = pull_to_level(settings.kept)

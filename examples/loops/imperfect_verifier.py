@@ -102,7 +102,7 @@ def toy(settings: ImperfectVerifier) -> sc.toys.Toy:
 
 
 def set_up(settings: ImperfectVerifier, stream: sc.Stream) -> sc.toys.Setup:
-    real = sc.Samples.real(torch.randn((settings.real_count, 2), generator=stream.child("real").torch()))
+    real = sc.Samples.real(torch.randn((settings.real_count, 2), generator=stream.child("real").generator()))
     truth, belief = torch.zeros(2), torch.tensor([settings.bias, 0.0])
     median = real.values[:, 0].median()
     right_half = real.values[real.values[:, 0] > median]

@@ -96,10 +96,10 @@ class Memoriser(TensorModel):
             squared_distance = to_mean.square().sum(1)
             relative = squared_distance / squared_distance.mean().clamp(min=1e-12)
             chances = self.chances[is_candidate] * torch.exp(-self.preference / 2 * relative)
-            generator = stream.child(int(label)).torch()
+            generator = stream.child(int(label)).generator()
             rows = torch.multinomial(chances, int(is_wanted.sum()), replacement=True, generator=generator)
             values[is_wanted] = points[rows] + self.pull * to_mean[rows]
-        noise = torch.randn(values.shape, generator=stream.child("noise").torch(), dtype=values.dtype)
+        noise = torch.randn(values.shape, generator=stream.child("noise").generator(), dtype=values.dtype)
         return values + self.bandwidth * noise
 
 
@@ -175,7 +175,7 @@ def set_up(settings: Lineages, name: str, arm: PopulationArm, stream: sc.Stream)
 
 def draw_points(label_sizes: tuple[int, ...], stream: sc.Stream) -> sc.Samples:
     labels = torch.repeat_interleave(torch.arange(len(label_sizes)), torch.tensor(label_sizes))
-    points = torch.randn((len(labels), DIMENSION), generator=stream.torch(), dtype=torch.float64)
+    points = torch.randn((len(labels), DIMENSION), generator=stream.generator(), dtype=torch.float64)
     return sc.Samples.real(points, labels)
 
 

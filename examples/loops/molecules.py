@@ -240,7 +240,7 @@ def measure_floors(judge: Judge, other: Sequence[np.ndarray], stream: sc.Stream)
     """Measure other real conformers, the same in their minima, and what the force field alone makes of noise."""
     real = judge.codec.make_samples(other)
     minimise = Relaxation(judge.codec, STEPS_TO_MINIMUM)
-    noise = real.with_values(torch.randn(real.values.shape, generator=stream.torch()))
+    noise = real.with_values(torch.randn(real.values.shape, generator=stream.generator()))
     return {
         OTHER: judge.measure(real),
         MINIMA: judge.measure(minimise(real)),
@@ -437,7 +437,7 @@ class RandomAcceptance:
         accepted = wanted.clone()
         for label in samples.labels.unique():
             rows = (samples.labels == label).nonzero().squeeze(1)
-            order = torch.randperm(len(rows), generator=stream.child("order", int(label)).torch())
+            order = torch.randperm(len(rows), generator=stream.child("order", int(label)).generator())
             accepted[rows] = wanted[rows[order]]
         accepted[0] |= not accepted.any()  # a loop needs something to train on
         return sc.Corrected(samples, accepted)

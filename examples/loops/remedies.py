@@ -113,7 +113,7 @@ def draw_circle(count: int, stream: sc.Stream) -> sc.Samples:
     """Draw real points (N, 1, 2) of unit variance, in each of the modes in turn."""
     angles = 2 * math.pi * (torch.arange(count) % MODES) / MODES
     centres = math.sqrt(2) * torch.stack([angles.cos(), angles.sin()], 1)
-    noise = torch.randn(centres.shape, generator=stream.torch())
+    noise = torch.randn(centres.shape, generator=stream.generator())
     return sc.Samples.real((centres + DEVIATION * noise)[:, None], torch.zeros(count, dtype=torch.int64))
 
 

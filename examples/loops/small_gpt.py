@@ -97,7 +97,7 @@ def make_claims() -> list[sc.claims.Claim]:
 def set_up(settings: SmallGpt, tokenizer: Any, tokens: Tensor, stream: sc.Stream) -> sc.toys.Setup:
     """Windows of a seed, the model, the verifier and the arms."""
     windows = tokens[: len(tokens) // settings.length * settings.length].reshape(-1, settings.length)
-    order = torch.randperm(len(windows), generator=stream.child("windows").torch())
+    order = torch.randperm(len(windows), generator=stream.child("windows").generator())
     counts = (settings.windows, settings.calibration, settings.held_out)
     train_rows, calibration_rows, held_out_rows = order[: sum(counts)].split(counts)
     train, held_out = windows[train_rows], windows[held_out_rows]

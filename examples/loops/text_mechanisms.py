@@ -162,7 +162,7 @@ class LanguageModel(sc.NetworkModel[CausalTransformer]):
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
         """Draw one window (length,) per entry of `labels`."""
-        generator = stream.torch()
+        generator = stream.generator()
         tokens = torch.zeros((len(labels), 0), dtype=torch.int64)
         for _ in range(self.length):
             logits = self.trained(tokens)[:, -1]

@@ -86,7 +86,7 @@ def draw_one_of_each(model: sc.GenerativeModel, stream: sc.Stream) -> Tensor:
 
 def set_up(settings: UnetDigits, stream: sc.Stream) -> sc.toys.Setup:
     images, labels = bundled_digits()
-    order = torch.randperm(len(images), generator=stream.child("split").torch())
+    order = torch.randperm(len(images), generator=stream.child("split").generator())
     train = order[: settings.real_count]
     held_out = order[settings.real_count :][: settings.judged]
     real = sc.Samples.real(images[train], labels[train])

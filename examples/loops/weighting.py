@@ -109,7 +109,7 @@ def set_up_gaussian(settings: Weighting, stream: sc.Stream) -> sc.toys.Setup:
 
 
 def draw_points(count: int, shape: tuple[int, int], stream: sc.Stream) -> sc.Samples:
-    return sc.Samples.real(torch.randn((count, *shape), generator=stream.torch(), dtype=torch.float64))
+    return sc.Samples.real(torch.randn((count, *shape), generator=stream.generator(), dtype=torch.float64))
 
 
 def measure_mean(candidate: sc.Candidate) -> dict[str, Tensor]:
@@ -149,7 +149,7 @@ class LinearRegression(TensorModel):
 
     def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
         """Draw one pair per entry of `labels`, with new covariates."""
-        generator = stream.torch()
+        generator = stream.generator()
         shape = (len(labels), *self.weight.shape)
         covariates = torch.randn(shape, generator=generator, dtype=self.weight.dtype)
         noise = torch.randn(shape[:-1], generator=generator, dtype=self.weight.dtype)

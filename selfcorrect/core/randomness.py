@@ -37,7 +37,7 @@ class Stream:
         digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
         return int.from_bytes(digest, "little") >> 1
 
-    def torch(self, device: torch.device | str = "cpu") -> torch.Generator:
+    def generator(self, device: torch.device | str = "cpu") -> torch.Generator:
         """A fresh PyTorch generator, always at the start of this stream."""
         import torch
 

@@ -154,7 +154,7 @@ def assign(vectors: Tensor, centroids: Tensor, masses: Tensor) -> Tensor:
 
 def drawn_masses(masses: Tensor, count: int, stream: Stream) -> Tensor:
     """Shares (K,) of `count` centroids drawn at random with the given masses (K,)."""
-    drawn = torch.multinomial(masses, count, replacement=True, generator=stream.torch())
+    drawn = torch.multinomial(masses, count, replacement=True, generator=stream.generator())
     return torch.bincount(drawn, minlength=len(masses)).double() / count
 
 

@@ -293,7 +293,9 @@ def placebo(corrector: Corrector, name: str = "") -> Corrector:
     def moved_at_random(samples: Samples, stream: Stream) -> Corrected:
         answer = call_corrector(corrector, samples, stream.child("corrector"))
         shift = (answer.samples.values - samples.values).flatten(1).norm(dim=1)
-        direction = torch.randn(samples.values.shape, generator=stream.child("direction").torch()).to(samples.values)
+        direction = torch.randn(samples.values.shape, generator=stream.child("direction").generator()).to(
+            samples.values
+        )
         length = direction.flatten(1).norm(dim=1)
         moved = samples.values + direction * with_trailing_axes(shift / length, direction.ndim)
         return Corrected(samples.with_values(moved), answer.accepted, answer.info)

@@ -102,7 +102,7 @@ def apply_corrector(
     """
     if correction.strength == 0 or len(raw) == 0:
         return CorrectedBatch(raw, raw)
-    coins = _mixture_coins(raw, correction, stream.child("mixture").torch())
+    coins = _mixture_coins(raw, correction, stream.child("mixture").generator())
     attempts = [_attempt(raw, coins, correction, stream.child("corrector", 0), first_row=0)]
     drawn_rows = torch.arange(len(raw))
     slots = (~attempts[0].accepted).nonzero().squeeze(1)

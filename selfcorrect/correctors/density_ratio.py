@@ -57,8 +57,8 @@ def log_density_ratio(real: Tensor, synthetic: Tensor, settings: Discrimination,
         )
     both = torch.cat([real, synthetic]).flatten(1).float()
     mean, scale = both.mean(0), both.std(0, correction=0).clamp(min=1e-6)
-    generator = stream.child("batches").torch()
-    order = torch.randperm(len(both), generator=stream.child("shuffled").torch()) if settings.shuffled else None
+    generator = stream.child("batches").generator()
+    order = torch.randperm(len(both), generator=stream.child("shuffled").generator()) if settings.shuffled else None
     known = (both if order is None else both[order]).sub(mean).div(scale)
     sides = known[: len(real)], known[len(real) :]
     with layer_randomness(stream.child("layers"), torch.device("cpu")):

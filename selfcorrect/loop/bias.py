@@ -76,8 +76,10 @@ def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
         def draw(labels: Tensor, stream: Stream) -> Tensor:
             values = model.sample(labels.repeat(k), stream.child("draws"))
-            scores = _scores(values, raters, len(labels), stream.child("rater").torch())
-            noise = torch.rand(scores.shape, generator=stream.child("choice").torch(), dtype=torch.float64).to(scores)
+            scores = _scores(values, raters, len(labels), stream.child("rater").generator())
+            noise = torch.rand(scores.shape, generator=stream.child("choice").generator(), dtype=torch.float64).to(
+                scores
+            )
             scores = scores - choice_noise * torch.log(-torch.log(noise.clamp(1e-12, 1 - 1e-12)))
             return _select_draws(
                 values.unflatten(0, (k, len(labels))), scores.unflatten(0, (k, len(labels))).argmax(dim=0)

@@ -195,7 +195,7 @@ class AccumulateSubsample:
 
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
         counts = [len(real), *(history.count(past) for past in range(1, generation + 1))]
-        rows = torch.randperm(sum(counts), generator=stream.torch())[: self.budget].sort().values
+        rows = torch.randperm(sum(counts), generator=stream.generator())[: self.budget].sort().values
         first, parts = 0, []
         for source, count in enumerate(counts):
             chosen = rows[(rows >= first) & (rows < first + count)] - first
@@ -243,7 +243,7 @@ class Keep:
         return real_count - round(self.fraction * real_count)
 
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
-        kept = torch.randperm(len(real), generator=stream.torch())[: round(self.fraction * len(real))].sort().values
+        kept = torch.randperm(len(real), generator=stream.generator())[: round(self.fraction * len(real))].sort().values
         return concatenate([real.take(kept), history.batch(generation)])
 
 
@@ -332,7 +332,7 @@ def measure_mixture(training: Samples) -> dict[str, float]:
 def sampling_labels(real_labels: Tensor, count: int, stream: Stream) -> Tensor:
     """(count,) labels distributed as the real ones: all of them as often as they fit, the rest without replacement."""
     whole, rest = divmod(count, len(real_labels))
-    extra = torch.randperm(len(real_labels), generator=stream.torch())[:rest]
+    extra = torch.randperm(len(real_labels), generator=stream.generator())[:rest]
     return torch.cat([real_labels.repeat(whole), real_labels[extra]])
 
 

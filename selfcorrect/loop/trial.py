@@ -187,7 +187,7 @@ def warn_on_global_rng(model: GenerativeModel, method: str) -> Iterator[None]:
     if generators and len(sys.modules) == module_count:
         warnings.warn(
             f"model {name_of(model)} draws from the global generator of {' and '.join(generators)} in `{method}`, so "
-            "that its runs cannot be repeated; draw from `stream.torch()`",
+            "that its runs cannot be repeated; draw from `stream.generator()`",
             stacklevel=3,
         )
 
@@ -223,6 +223,6 @@ def _check_repeatable(model: GenerativeModel, method: str, generators: list[str]
     cause = f"draws from the global generator of {' and '.join(generators)}" if generators else "gave two results"
     raise SettingError(
         f"{title} {cause} in `{method}`: called twice with the same data and stream it differs, so that no run of it "
-        "can be repeated or resumed; draw from `stream.torch()`, put layers that draw themselves (initialisation, "
+        "can be repeated or resumed; draw from `stream.generator()`, put layers that draw themselves (initialisation, "
         f"dropout) within `selfcorrect.models.training.layer_randomness(stream, device)`, {_DECLARE}"
     )

@@ -71,7 +71,7 @@ class ContrastiveEncoders:
         mean, scale = inputs.mean(0), inputs.std(0).clamp_min(_LEAST_SPREAD)
         inputs = (inputs - mean) / scale
         weights = 1.0 / torch.bincount(targets, minlength=len(vectors)).double()[targets]
-        generator = stream.child("batches").torch()
+        generator = stream.child("batches").generator()
         with layer_randomness(stream.child("layers"), _CPU):
             encoders = _sample_encoder(inputs.shape[1], settings), nn.Linear(vectors.shape[1], settings.outputs)
             parameters = [parameter for module in encoders for parameter in module.parameters()]

@@ -32,7 +32,7 @@ class Ecosystem:
         return cls((model,) * members)
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
-        parts = torch.randperm(len(samples), generator=stream.child("parts").torch()).chunk(len(self.members))
+        parts = torch.randperm(len(samples), generator=stream.child("parts").generator()).chunk(len(self.members))
         share = max(1, steps // len(self.members))
         trained = (
             member.fit(samples.take(parts[index % len(parts)].sort().values), share, stream.child(index))

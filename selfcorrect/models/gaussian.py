@@ -50,7 +50,7 @@ class Gaussian(TensorModel):
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One draw (*replicates, d) per label, by the symmetric root of the covariance, which may be singular."""
-        noise = torch.randn((len(labels), *self.mean.shape), generator=stream.torch(), dtype=self.mean.dtype)
+        noise = torch.randn((len(labels), *self.mean.shape), generator=stream.generator(), dtype=self.mean.dtype)
         eigenvalues, vectors = torch.linalg.eigh(self.covariance * self.temperature)
         root = (vectors * eigenvalues.clamp(min=0).sqrt().unsqueeze(-2)) @ vectors.mT
         return self.mean + torch.einsum("...ij,n...j->n...i", root, noise)

@@ -49,7 +49,7 @@ class NetworkModel(ABC, Generic[Network]):
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
         """Train for `steps` optimiser steps on batches drawn in proportion to the samples' weights."""
-        generator = stream.child("batches").torch()
+        generator = stream.child("batches").generator()
         with layer_randomness(stream.child("layers"), self.device):
             network = copy.deepcopy(self.network) if self.network is not None else self.build().to(self.device)
             self.train(network.train(), batches(samples, self.batch_size, steps, generator), generator)

@@ -69,7 +69,7 @@ def farthest_points(embed: Embedding = flat) -> Rule:
 
     def rule(pool: Pool, count: int) -> Tensor:
         vectors = embed(pool.values).double()
-        rows = [int(torch.randint(len(vectors), (), generator=pool.stream.torch()))]
+        rows = [int(torch.randint(len(vectors), (), generator=pool.stream.generator()))]
         nearest = (vectors - vectors[rows[0]]).norm(dim=1)
         while len(rows) < count:
             rows.append(int(nearest.argmax()))
@@ -118,7 +118,7 @@ def in_latent_subspace(embed: Embedding = flat, explained: float = 0.9) -> Rule:
 
 def at_random(pool: Pool, count: int) -> Tensor:
     """The control of every rule: as many candidates, whichever they are."""
-    return torch.randperm(len(pool.values), generator=pool.stream.torch())[:count]
+    return torch.randperm(len(pool.values), generator=pool.stream.generator())[:count]
 
 
 def nearest_to(reference: Tensor, embed: Embedding = flat) -> Rule:
@@ -144,7 +144,7 @@ def by_density_ratio(real: Samples, settings: Discrimination | None = None) -> R
 
     def rule(pool: Pool, count: int) -> Tensor:
         ratio = log_density_ratio(real.values[real.labels == pool.label], pool.values, settings, pool.stream)
-        noise = torch.rand(len(pool.values), generator=pool.stream.child("choice").torch(), dtype=torch.float64)
+        noise = torch.rand(len(pool.values), generator=pool.stream.child("choice").generator(), dtype=torch.float64)
         keys = ratio(pool.values).double() - torch.log(-torch.log(noise.clamp(1e-12, 1 - 1e-12)))
         return keys.argsort(descending=True)[:count]
 

@@ -57,7 +57,7 @@ def measure(candidate):
 
 def toy(settings):
     def set_up(stream):
-        real = sc.Samples.real(torch.randn(20, 2, generator=stream.child("real").torch()))
+        real = sc.Samples.real(torch.randn(20, 2, generator=stream.child("real").generator()))
         task = sc.Task(sc.Gaussian.standard(2), real, measure)
         return sc.toys.Setup(task, {"replace": sc.Plan(sc.Replace(), settings.generations)})
 
@@ -129,7 +129,7 @@ def test_two_files_of_one_name_are_one_sentence(tmp_path: Path) -> None:
 
 def test_models_of_example_loops_are_models_for_loops() -> None:
     ones, biased = torch.ones, load("biased-corrector")
-    words = torch.multinomial(zipf(20), 400, replacement=True, generator=STREAM.torch()).reshape(400, 1).float()
+    words = torch.multinomial(zipf(20), 400, replacement=True, generator=STREAM.generator()).reshape(400, 1).float()
     windows = (torch.arange(8)[None, :] + torch.arange(64)[:, None]).remainder(5).float()
     regression = load("weighting").LinearRegression(ones((1, 1), dtype=torch.float64))
     assert_is_a_model_for_loops(regression, Samples.real(PLANE.values[:, None]), 1)
@@ -139,7 +139,7 @@ def test_models_of_example_loops_are_models_for_loops() -> None:
     assert_is_a_model_for_loops(load("imperfect-verifier").make_flow(16), PLANE.with_values(PLANE.values.float()), 3)
     transformer = load("text-mechanisms").LanguageModel(vocabulary=6, length=8, width=16, depth=1, heads=2)
     assert_is_a_model_for_loops(transformer, Samples.real(windows), 3)
-    points = torch.randn((20, 16), generator=STREAM.torch(), dtype=torch.float64)
+    points = torch.randn((20, 16), generator=STREAM.generator(), dtype=torch.float64)
     assert_is_a_model_for_loops(load("lineages").Memoriser.untrained(), Samples.real(points), 1)
 
 

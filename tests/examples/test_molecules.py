@@ -210,7 +210,7 @@ def test_training_conformers_have_mean_zero_and_unit_scale(codec: Any) -> None:
 
 
 def test_relaxation_lowers_every_energy_by_its_steps(codec: Any, real: Samples) -> None:
-    shaken = real.with_values(real.values + 0.05 * torch.randn(real.values.shape, generator=streams(0).torch()))
+    shaken = real.with_values(real.values + 0.05 * torch.randn(real.values.shape, generator=streams(0).generator()))
     answers = [
         shaken,
         *(call_corrector(molecules.Relaxation(codec, steps), shaken, streams(0)).samples for steps in (5, 100)),
@@ -234,7 +234,7 @@ def test_the_verifier_accepts_real_conformers_and_names_what_is_wrong(codec: Any
     verifier = _verifier(codec, real)
     assert call_corrector(verifier, real, streams(0)).accepted.all()
     broken = real.values.clone()
-    broken[0] += torch.randn(broken[0].shape, generator=streams(0).torch())
+    broken[0] += torch.randn(broken[0].shape, generator=streams(0).generator())
     broken[COUNT:] = real.values[COUNT:]
     answer = call_corrector(verifier, real.with_values(broken), streams(0))
     assert answer.accepted.tolist() == [False] + [True] * (2 * COUNT - 1)

@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
 
 
 def shrink_and_reject(samples: Samples, stream: Stream) -> Corrected:
-    noise = torch.randn(samples.values.shape, generator=stream.torch(), dtype=torch.float64)
+    noise = torch.randn(samples.values.shape, generator=stream.generator(), dtype=torch.float64)
     return Corrected(samples.with_values(samples.values * 0.9 + 0.1 * noise), samples.values[:, 0] > -1)
 
 

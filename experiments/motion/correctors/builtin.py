@@ -232,7 +232,7 @@ class RandomVerifier:
     name: str = "random-verifier"
 
     def __call__(self, samples: Samples, stream: Stream) -> Corrected:
-        return Corrected(samples, torch.rand(len(samples), generator=stream.torch()) < self.share)
+        return Corrected(samples, torch.rand(len(samples), generator=stream.generator()) < self.share)
 
 
 def random_verifier(inputs: CorrectorInputs) -> Corrector:

@@ -284,6 +284,6 @@ class RealDraws:
             if not len(own):
                 own = torch.arange(len(self.real))
             wanted = labels == label
-            chosen = torch.randint(len(own), (int(wanted.sum()),), generator=stream.child(int(label)).torch())
+            chosen = torch.randint(len(own), (int(wanted.sum()),), generator=stream.child(int(label)).generator())
             rows[wanted] = own[chosen]
         return self.real.rows(rows)

@@ -88,7 +88,7 @@ def histogram_corrector(strengths: Tensor, bins: int = 10, candidates: int = 128
     share = (strengths / (1 + strengths)).nan_to_num()
 
     def redraw(samples: Samples, stream: Stream) -> Samples:
-        values, generator = samples.values, stream.torch()
+        values, generator = samples.values, stream.generator()
         table, low, width = _histogram(values, bins)
         peak = (1 - share) * table.amax((1, 2)) + share / (2 * torch.pi)
         drawn, filled = values.clone(), torch.where(strengths.isnan(), len(values), 0)

@@ -47,7 +47,7 @@ class Detector(ModifiedPolicy):
     false_positive_rate: float
 
     def change(self, mixed: Samples, stream: Stream) -> Samples:
-        coins = torch.rand(len(mixed), generator=stream.child("detector").torch(), dtype=torch.float64)
+        coins = torch.rand(len(mixed), generator=stream.child("detector").generator(), dtype=torch.float64)
         synthetic = torch.from_numpy(mixed.provenance.synthetic)
         return mixed.take(coins >= torch.where(synthetic, self.true_positive_rate, self.false_positive_rate))
 

@@ -79,7 +79,7 @@ def draw_from(real: Samples) -> Corrector:
 
     def draw_real(samples: Samples, stream: Stream) -> Samples:
         shape = samples.values.shape[:2]
-        rows = torch.randint(len(real), shape, generator=stream.torch())
+        rows = torch.randint(len(real), shape, generator=stream.generator())
         return samples.with_values(real.values.gather(0, rows[..., None].expand(samples.values.shape)))
 
     return draw_real

@@ -45,5 +45,5 @@ class Categorical(TensorModel):
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One category (*replicates,) per entry of `labels`, float32."""
         table = self.probabilities.reshape(-1, self.probabilities.shape[-1])
-        draws = torch.multinomial(table, len(labels), replacement=True, generator=stream.torch())
+        draws = torch.multinomial(table, len(labels), replacement=True, generator=stream.generator())
         return draws.T.reshape(len(labels), *self.probabilities.shape[:-1]).float()

@@ -32,7 +32,7 @@ class Flow(NetworkModel[nn.Module]):
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One point (d,) per entry of `labels`."""
-        values = torch.randn((len(labels), self.dimension), generator=stream.torch())
+        values = torch.randn((len(labels), self.dimension), generator=stream.generator())
         return self.integrate(self.trained, values)
 
     def integrate(self, network: nn.Module, values: Tensor) -> Tensor:

@@ -63,4 +63,4 @@ class AdversarialNetwork(NetworkModel[Adversaries]):
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """Draw one point (d,) per entry of `labels`."""
-        return self._draw_fake(self.trained, len(labels), stream.torch())
+        return self._draw_fake(self.trained, len(labels), stream.generator())

@@ -61,9 +61,9 @@ class GroupedGaussians(TensorModel):
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """Draw people of groups by share, labelled by the classifier."""
         cell = torch.multinomial(
-            self.shares.flatten(), len(labels), replacement=True, generator=stream.child("cell").torch()
+            self.shares.flatten(), len(labels), replacement=True, generator=stream.child("cell").generator()
         )
-        noise = torch.randn((len(labels), 2), generator=stream.child("noise").torch(), dtype=torch.float64)
+        noise = torch.randn((len(labels), 2), generator=stream.child("noise").generator(), dtype=torch.float64)
         points = self.means.reshape(4, 2)[cell] + self.deviations.reshape(4, 2)[cell] * noise
         return torch.cat([points, (cell // 2)[:, None], self.classify(points)[:, None]], dim=1)
 

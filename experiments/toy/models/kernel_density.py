@@ -39,9 +39,9 @@ class KernelDensity(TensorModel):
         """For each entry of `labels` and each replicate a training point drawn by weight, plus kernel noise."""
         replicates = self.points.shape[1:-1]
         draws = len(labels) * replicates.numel()
-        rows = torch.multinomial(self.weights, draws, replacement=True, generator=stream.child("rows").torch())
+        rows = torch.multinomial(self.weights, draws, replacement=True, generator=stream.child("rows").generator())
         index = rows.reshape(len(labels), *replicates, 1).expand(-1, *self.points.shape[1:])
-        noise = torch.randn(index.shape, generator=stream.child("noise").torch(), dtype=self.points.dtype)
+        noise = torch.randn(index.shape, generator=stream.child("noise").generator(), dtype=self.points.dtype)
         return self.points.gather(0, index) + self.bandwidth() * noise
 
     def bandwidth(self) -> Tensor:

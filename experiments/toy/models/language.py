@@ -62,7 +62,7 @@ class LanguageModel(NetworkModel[CausalTransformer]):
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One window (length,) per entry of `labels`, float32."""
-        generator = stream.torch()
+        generator = stream.generator()
         tokens = torch.zeros((len(labels), 0), dtype=torch.int64)
         for _ in range(self.length):
             logits = self.trained(tokens)[:, -1]

@@ -49,7 +49,7 @@ class MarkovChain(TensorModel):
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One text (*replicates, length) per entry of `labels`, float32."""
-        generator, words = stream.torch(), self.initial.shape[-1]
+        generator, words = stream.generator(), self.initial.shape[-1]
         initial, rows = self.initial.reshape(-1, words), self.transition.reshape(-1, words)
         first_rows = torch.arange(len(initial))[:, None] * words
         text = [torch.multinomial(initial, len(labels), replacement=True, generator=generator)]

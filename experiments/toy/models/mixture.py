@@ -56,9 +56,9 @@ class Mixture:
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One point (d,) per entry of `labels`, of a component drawn by weight."""
         component = torch.multinomial(
-            self.weights, len(labels), replacement=True, generator=stream.child("component").torch()
+            self.weights, len(labels), replacement=True, generator=stream.child("component").generator()
         )
-        noise = torch.randn((len(labels), self.means.shape[1]), generator=stream.child("noise").torch()).double()
+        noise = torch.randn((len(labels), self.means.shape[1]), generator=stream.child("noise").generator()).double()
         root = torch.linalg.cholesky(self.covariances)
         return self.means[component] + torch.einsum("nij,nj->ni", root[component], noise)
 

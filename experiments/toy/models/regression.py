@@ -41,7 +41,7 @@ class LinearRegression(TensorModel):
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One pair (*replicates, d + 1) per entry of `labels`, with new covariates."""
-        shape, generator = (len(labels), *self.weight.shape), stream.torch()
+        shape, generator = (len(labels), *self.weight.shape), stream.generator()
         covariates = torch.randn(shape, generator=generator, dtype=self.weight.dtype)
         noise = self.noise * torch.randn(shape[:-1], generator=generator, dtype=self.weight.dtype)
         answers = (covariates * self.weight).sum(-1) + noise

@@ -45,7 +45,7 @@ class VariationalAutoencoder(NetworkModel[AutoencoderNetwork]):
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One point (d,) per entry of `labels`, decoder noise included."""
-        generator = stream.torch()
+        generator = stream.generator()
         latent = torch.randn((len(labels), self.latent), generator=generator)
         noise = torch.randn((len(labels), self.dimension), generator=generator)
         return self.trained.decoder(latent) + (self.trained.log_variance / 2).exp() * noise

@@ -104,7 +104,7 @@ def draw_one_of_each(model: GenerativeModel, stream: Stream) -> Tensor:
 
 def set_up(settings: Digits, images: Tensor, labels: Tensor, stream: Stream) -> Setup:
     """Images of a seed to train on and to judge by, the model, its judge, and the arms."""
-    order = torch.randperm(len(images), generator=stream.child("split").torch())
+    order = torch.randperm(len(images), generator=stream.child("split").generator())
     train = order[: settings.real_count]
     held_out = order[settings.real_count :][: settings.judged]
     real = Samples.real(images[train], labels[train])

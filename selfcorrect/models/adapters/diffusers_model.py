@@ -100,7 +100,7 @@ class DiffusersModel(NetworkModel[nn.Module]):
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One value per entry of `labels` by the scheduler's reverse steps, float32 on the CPU."""
-        generator = stream.torch()
+        generator = stream.generator()
         return draw_in_batches(labels, self.sampling_batch, lambda part: self._denoise(part.to(self.device), generator))
 
     def _denoise(self, labels: Tensor, generator: torch.Generator) -> Tensor:

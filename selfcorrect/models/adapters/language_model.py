@@ -128,7 +128,7 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One value (length,) per entry of `labels`, float32 on the CPU."""
-        generator = stream.torch()
+        generator = stream.generator()
         return draw_in_batches(
             labels, self.sampling_batch, lambda part: self._draw_tokens(part.to(self.device), generator)
         )

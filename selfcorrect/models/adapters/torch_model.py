@@ -76,7 +76,7 @@ class TorchModel(NetworkModel[nn.Module]):
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One value per entry of `labels`, float32 on the CPU."""
-        generator, sampler = stream.torch(), self.sampler
+        generator, sampler = stream.generator(), self.sampler
         assert sampler is not None
         return draw_in_batches(
             labels, self.sampling_batch, lambda part: sampler(self.trained, part.to(self.device), generator)

@@ -22,7 +22,7 @@ def denoising_errors(model: GenerativeModel, values: Tensor, labels: Tensor, str
     """
     if not isinstance(model, MotionDiffusion):
         raise InputError(f"denoising errors need a diffusion model, got {type(model).__name__}")
-    noise = torch.randn(values.shape, generator=stream.torch()).to(values)
+    noise = torch.randn(values.shape, generator=stream.generator()).to(values)
     total = torch.zeros(len(values))
     for level in LEVELS:
         time = round(level * (model.config.diffusion_steps - 1))

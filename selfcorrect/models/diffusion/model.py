@@ -116,7 +116,7 @@ class MotionDiffusion:
     def _draws(self, samples: Samples, stream: Stream) -> Callable[[], Batch]:
         """Draws batches on the CPU, or on the device, where all samples then are."""
         place = self.device if self.acceleration.draws_on_device else torch.device("cpu")
-        schedule, generator = NoiseSchedule(self.schedule.alpha_bars.to(place)), stream.torch(place)
+        schedule, generator = NoiseSchedule(self.schedule.alpha_bars.to(place)), stream.generator(place)
         if self.acceleration.draws_on_device:
             parts = (samples.values.float(), samples.labels, samples.weights)
             values, labels, weights = (part.to(place) for part in parts)
@@ -137,7 +137,7 @@ class MotionDiffusion:
 
     def reverse(self, labels: Tensor, stream: Stream, times: Sequence[int]) -> Tensor:
         """From pure noise at the first of `times` to noisy values (N, T, D) at the last."""
-        generator = stream.torch()
+        generator = stream.generator()
         shape = (len(labels), self.frames, self.features)
         labels = labels.to(self.device)
         values = self._noise(shape, generator)

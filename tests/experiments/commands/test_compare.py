@@ -15,7 +15,7 @@ import torch
 import selfcorrect as sc
 
 def task(stream):
-    real = sc.Samples.real(torch.randn((30, 2), generator=stream.child("data").torch(), dtype=torch.float64))
+    real = sc.Samples.real(torch.randn((30, 2), generator=stream.child("data").generator(), dtype=torch.float64))
     return sc.Task(sc.Gaussian.standard(2), real, judge)
 
 def judge(candidate):

@@ -69,7 +69,7 @@ def test_features_do_not_depend_on_the_batch_and_hardly_on_the_frame_rate() -> N
 
 def run_of(folder: Path, shape: tuple[int, ...]) -> Path:
     """A run of a general loop whose samples have a shape."""
-    real = Samples.real(torch.rand((12, *shape), generator=STREAM.torch()).double(), torch.arange(12) % 2)
+    real = Samples.real(torch.rand((12, *shape), generator=STREAM.generator()).double(), torch.arange(12) % 2)
     task = Task(Gaussian.standard(*shape), real, lambda candidate: {})
     with FolderStore(folder / "arm", {}) as store:
         looped(task, Plan(Replace(), 2), STREAM, store)

@@ -50,7 +50,7 @@ class Drawn:
     values: Tensor
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        rows = torch.randint(len(self.values) // 2, labels.shape, generator=stream.torch())
+        rows = torch.randint(len(self.values) // 2, labels.shape, generator=stream.generator())
         return self.values[2 * rows + labels % 2]
 
 

@@ -104,7 +104,7 @@ def test_steering_needs_a_diffusion_model() -> None:
 
 
 def two_modes(count: int = 400) -> Samples:
-    generator = STREAM.child("data").torch()
+    generator = STREAM.child("data").generator()
     side = torch.where(torch.rand(count, generator=generator) < 0.2, 1.0, -1.0)
     values = side + DEVIATION * torch.randn(count, generator=generator)
     return Samples.real(values.reshape(-1, 1, 1))
@@ -126,7 +126,7 @@ def test_self_verification_destroys_spread_and_the_likelihood_rank_does_the_oppo
 
 
 def test_the_latent_filter_keeps_candidates_in_the_main_components_of_the_parents() -> None:
-    generator = STREAM.child("plane").torch()
+    generator = STREAM.child("plane").generator()
     flat = Samples.real(torch.randn((200, 3), generator=generator) * torch.tensor([5.0, 5.0, 0.01]))
     values = select_candidates(4, in_latent_subspace())(Gaussian.standard(3), flat)(LABELS[:400], STREAM)
     assert values[:, 2].std() < 0.4
@@ -150,7 +150,7 @@ def test_a_truncated_loss_forgets_what_is_known_best() -> None:
 
 
 def test_an_ecosystem_trains_each_member_on_a_part_and_pools_their_samples() -> None:
-    real = Samples.real(torch.randn((40, 1), generator=STREAM.torch()).double())
+    real = Samples.real(torch.randn((40, 1), generator=STREAM.generator()).double())
     system = Ecosystem.replicate(Gaussian.standard(1), 4).fit(real, 8, STREAM)
     means = [float(member.state()["mean"]) for member in system.members]
     assert len(set(means)) == 4

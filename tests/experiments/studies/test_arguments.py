@@ -20,7 +20,7 @@ PLAN = sc.Plan(sc.Replace(), 1)
 
 
 def own_task(stream: sc.Stream) -> sc.Task:
-    real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").torch(), dtype=torch.float64))
+    real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").generator(), dtype=torch.float64))
     return sc.Task(sc.Gaussian.standard(2), real, spread)
 
 

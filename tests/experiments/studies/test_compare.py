@@ -27,7 +27,7 @@ GENERATIONS = 8
 
 
 def own_task(stream: Stream) -> sc.Task:
-    real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").torch(), dtype=torch.float64))
+    real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").generator(), dtype=torch.float64))
     return sc.Task(sc.Gaussian.standard(2), real, spread)
 
 
@@ -186,7 +186,7 @@ import torch
 import selfcorrect as sc
 
 def own_task(stream):
-    real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").torch(), dtype=torch.float64))
+    real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").generator(), dtype=torch.float64))
     return sc.Task(sc.Gaussian.standard(2), real, lambda candidate: {"spread": candidate.samples(50).values.std()})
 
 class RunningMean:

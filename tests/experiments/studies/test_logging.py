@@ -15,7 +15,7 @@ from selfcorrect.experiments.cli import main
 
 
 def own_task(stream: Stream) -> sc.Task:
-    real = sc.Samples.real(torch.randn((20, 2), generator=stream.child("data").torch(), dtype=torch.float64))
+    real = sc.Samples.real(torch.randn((20, 2), generator=stream.child("data").generator(), dtype=torch.float64))
     return sc.Task(sc.Gaussian.standard(2), real, lambda candidate: {"spread": candidate.samples(50).values.std()})
 
 

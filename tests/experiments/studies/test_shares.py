@@ -71,7 +71,7 @@ def test_one_seed_proves_nothing_by_share_either() -> None:
 
 
 def own_task(stream: Stream) -> sc.Task:
-    real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").torch(), dtype=torch.float64))
+    real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").generator(), dtype=torch.float64))
     return sc.Task(sc.Gaussian.standard(2), real, lambda candidate: {"spread": candidate.samples(200).values.std()})
 
 

@@ -28,7 +28,7 @@ STREAM = streams(0)
 def real() -> Samples:
     """Two labels; label 0 has modes at −5 (a quarter of its mass) and +5, label 1 one mode at 20."""
     centres = torch.cat([torch.full((25,), -5.0), torch.full((75,), 5.0), torch.full((60,), 20.0)])
-    noise = 0.3 * torch.randn(160, 2, generator=STREAM.child("real").torch())
+    noise = 0.3 * torch.randn(160, 2, generator=STREAM.child("real").generator())
     return Samples.real(
         centres[:, None] + noise, torch.repeat_interleave(torch.tensor([0, 1]), torch.tensor([100, 60]))
     )
@@ -40,7 +40,7 @@ def anchors(real: Samples) -> Anchors:
 
 
 def test_clusters_are_the_same_bits_with_any_number_of_threads(monkeypatch: pytest.MonkeyPatch):
-    vectors = torch.randn((2000, 60), generator=STREAM.child("vectors").torch())
+    vectors = torch.randn((2000, 60), generator=STREAM.child("vectors").generator())
     alone = k_means(vectors, 40, STREAM)
     monkeypatch.setenv("OMP_NUM_THREADS", "4")  # scikit-learn takes no more than cores otherwise
     with threadpool_limits(4):
@@ -58,14 +58,14 @@ def test_centroids_are_the_modes_with_their_masses(anchors: Anchors):
 
 
 def test_brings_a_collapsed_label_back_to_its_modes(anchors: Anchors):
-    collapsed = Samples.synthetic(5 + 0.1 * torch.randn(40, 2, generator=STREAM.torch()), None, generation=1)
+    collapsed = Samples.synthetic(5 + 0.1 * torch.randn(40, 2, generator=STREAM.generator()), None, generation=1)
     corrected = AnchoredCorrector(anchors)(collapsed).values[:, 0]
     assert ((corrected + 5).abs() < 1).sum() == 10
     assert ((corrected - 5).abs() < 1).sum() == 30
 
 
 def test_groups_end_on_their_centroids_and_keep_their_shape(anchors: Anchors):
-    values = 3 * torch.randn(80, 2, generator=STREAM.torch())
+    values = 3 * torch.randn(80, 2, generator=STREAM.generator())
     samples = Samples.synthetic(values, None, generation=1)
     corrected = AnchoredCorrector(anchors)(samples)
     shifts = (corrected.values - values).round(decimals=4).unique(dim=0)
@@ -79,7 +79,7 @@ def test_groups_end_on_their_centroids_and_keep_their_shape(anchors: Anchors):
 
 
 def test_strength_is_the_fraction_of_the_way(anchors: Anchors):
-    samples = Samples.synthetic(torch.randn(40, 2, generator=STREAM.torch()), None, generation=1)
+    samples = Samples.synthetic(torch.randn(40, 2, generator=STREAM.generator()), None, generation=1)
     full = AnchoredCorrector(anchors)(samples).values
     half = AnchoredCorrector(anchors, strength=0.5)(samples).values
     torch.testing.assert_close(half, (samples.values + full) / 2)
@@ -87,7 +87,7 @@ def test_strength_is_the_fraction_of_the_way(anchors: Anchors):
 
 
 def test_frozen_control_gives_the_centroids_alone(anchors: Anchors):
-    samples = Samples.synthetic(torch.randn(40, 2, generator=STREAM.torch()), None, generation=1)
+    samples = Samples.synthetic(torch.randn(40, 2, generator=STREAM.generator()), None, generation=1)
     control = AnchoredCorrector(anchors, frozen=True)(samples).values
     centroids = anchors.centroids[anchors.labels == 0]
     assert torch.equal(control.unique(dim=0), centroids[centroids[:, 0].argsort()])

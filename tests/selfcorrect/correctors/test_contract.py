@@ -28,7 +28,7 @@ STREAM = streams(3)
 
 
 def batch(count: int = 200, *event: int) -> Samples:
-    values = torch.randn((count, *(event or (3,))), generator=STREAM.child("data").torch())
+    values = torch.randn((count, *(event or (3,))), generator=STREAM.child("data").generator())
     return Samples.synthetic(values, torch.arange(count) % 4, generation=2)
 
 
@@ -44,7 +44,7 @@ def test_a_plain_function_accepts_every_sample():
 
 def test_a_corrector_with_a_stream_argument_gets_its_stream():
     def jitter(samples: Samples, stream) -> Samples:
-        return samples.with_values(samples.values + torch.randn(samples.values.shape, generator=stream.torch()))
+        return samples.with_values(samples.values + torch.randn(samples.values.shape, generator=stream.generator()))
 
     one, same, other = (call_corrector(jitter, batch(), STREAM.child(name)).samples.values for name in "aab")
     assert torch.equal(one, same)

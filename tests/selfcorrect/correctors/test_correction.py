@@ -18,7 +18,7 @@ ZERO = lift(torch.zeros_like, "zero")
 
 
 def draw(labels: Tensor, stream: Stream) -> Samples:
-    return Samples.synthetic(torch.randn((len(labels), 3), generator=stream.torch()), labels, generation=2)
+    return Samples.synthetic(torch.randn((len(labels), 3), generator=stream.generator()), labels, generation=2)
 
 
 def batch(count: int = 400) -> Samples:

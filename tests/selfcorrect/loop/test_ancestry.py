@@ -119,7 +119,7 @@ def halved_if_positive(samples: Samples) -> Corrected:
 
 
 def memoriser_task() -> Task:
-    real = Samples.real(torch.randn((40, 2), generator=STREAM.torch()).double())
+    real = Samples.real(torch.randn((40, 2), generator=STREAM.generator()).double())
     return Task(KernelDensity.empty(2, scale=0.01), real, lambda candidate: {}, space=flat)
 
 

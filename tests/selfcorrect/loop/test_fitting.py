@@ -26,7 +26,7 @@ def gaussian(values: torch.Tensor) -> Gaussian:
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
 def test_the_state_is_moved_away_from_the_refitted_one(strength):
-    values = torch.randn((30, 2), generator=STREAM.torch()).double()
+    values = torch.randn((30, 2), generator=STREAM.generator()).double()
     training, other = Samples.real(values), Samples.synthetic(values / 2 + 1, None, 0)
     model, refitted = gaussian(values), gaussian(other.values)
     moved = extrapolate(strength, lambda own, stream: other)(gaussian(values + 3), training, 0, STREAM).state()
@@ -122,7 +122,7 @@ def test_counts_are_not_extrapolated_and_the_baseline_can_have_it():
             return super().load_state({name: tensor for name, tensor in state.items() if name != "steps"})
 
     model = Counting(**vars(Gaussian.standard(2)))
-    training = Samples.real(torch.randn((9, 2), generator=STREAM.torch()).double())
+    training = Samples.real(torch.randn((9, 2), generator=STREAM.generator()).double())
     moved = extrapolate(1.0)(model, training, 0, STREAM)
     assert isinstance(moved, Counting)
     task = Task(Gaussian.standard(2), Samples.real(torch.randn(9, 2)), lambda candidate: {})
@@ -131,7 +131,7 @@ def test_counts_are_not_extrapolated_and_the_baseline_can_have_it():
 
 
 def test_weights_are_averaged_over_generations():
-    values = torch.randn((30, 2), generator=STREAM.torch()).double()
+    values = torch.randn((30, 2), generator=STREAM.generator()).double()
     last, fitted = gaussian(values + 3), gaussian(values)
     mixed = average_weights(0.25)(last, Samples.real(values), 0, STREAM).state()
     for name, tensor in fitted.state().items():

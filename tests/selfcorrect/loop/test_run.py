@@ -63,7 +63,7 @@ def test_real_and_accumulated_data_keep_the_variance():
 
 def test_an_ideal_corrector_holds_a_fully_synthetic_loop():
     def ideal(samples: Samples, stream) -> Samples:
-        return samples.with_values(torch.randn(samples.values.shape, generator=stream.torch(), dtype=torch.float64))
+        return samples.with_values(torch.randn(samples.values.shape, generator=stream.generator(), dtype=torch.float64))
 
     held = run(Plan(Replace(), 20, correction=Correction(ideal, 1.0, replicate_axes=1)))
     assert mean_variance(held, 20) > 0.85 > mean_variance(run(Plan(Replace(), 20)), 20)
@@ -269,7 +269,7 @@ def test_a_nested_phase_is_not_counted_twice(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_accumulated_samples_train_the_same_from_disk_as_from_memory(tmp_path: Path):
-    values = torch.randn((30, 2), generator=STREAM.child("real").torch())
+    values = torch.randn((30, 2), generator=STREAM.child("real").generator())
     task = Task(Flow(width=8, depth=1, batch_size=16), Samples.real(values), lambda candidate: {}, initial_steps=4)
     plan = Plan(Accumulate(), generations=4, steps=6, from_scratch=True)
     first, memory = MemoryStore(), MemoryStore()

@@ -15,7 +15,7 @@ STREAM = streams(4)
 
 def data(*shape: int) -> Samples:
     return Samples.real(
-        torch.randn(shape, generator=STREAM.torch(), dtype=torch.float64)
+        torch.randn(shape, generator=STREAM.generator(), dtype=torch.float64)
         @ torch.tensor([[2.0, 0.5, 0.0], [0.0, 1.0, 0.3], [0.0, 0.0, 0.1]], dtype=torch.float64)
         + 1
     )
@@ -32,7 +32,7 @@ def test_the_fit_is_numpys(unbiased):
 @pytest.mark.parametrize("unbiased", [False, True])
 def test_the_fit_honours_weights(unbiased):
     samples = data(30, 3)
-    weights = torch.rand(30, generator=STREAM.torch(), dtype=torch.float64)
+    weights = torch.rand(30, generator=STREAM.generator(), dtype=torch.float64)
     model = Gaussian.standard(3, unbiased=unbiased).fit(replace(samples, weights=weights), 0, STREAM)
     np.testing.assert_allclose(model.mean, np.average(samples.values, axis=0, weights=weights))
     np.testing.assert_allclose(model.covariance, np.cov(samples.values.T, aweights=weights, bias=not unbiased))

@@ -59,9 +59,9 @@ class Memoriser(TensorModel):
         values = torch.empty((len(labels), self.points.shape[1]), dtype=self.points.dtype)
         for label in labels.unique():
             is_wanted, points = labels == label, self.points[self.labels == label]
-            generator = stream.child(int(label)).torch()
+            generator = stream.child(int(label)).generator()
             values[is_wanted] = points[torch.randint(len(points), (int(is_wanted.sum()),), generator=generator)]
-        noise = torch.randn(values.shape, generator=stream.child("noise").torch(), dtype=values.dtype)
+        noise = torch.randn(values.shape, generator=stream.child("noise").generator(), dtype=values.dtype)
         return values + 0.01 * noise
 
 
@@ -179,7 +179,7 @@ def test_children_are_compared_with_parents_of_any_age_as_these_were_drawn():
 
 def test_rejection_does_not_break_lines():
     def often_rejected(samples: Samples, stream: Stream) -> Corrected:
-        return Corrected(samples, torch.rand(len(samples), generator=stream.torch()) > 0.3)
+        return Corrected(samples, torch.rand(len(samples), generator=stream.generator()) > 0.3)
 
     store = run(Plan(Replace(), 10, bias=lineage_matched(20), correction=Correction(often_rejected)))
     assert store.metrics(10)["surviving_lineages"] > 0.75

@@ -9,7 +9,7 @@ import torch
 from selfcorrect.core.randomness import streams
 from selfcorrect.remedies.spectrum import LOWEST, restore_energy
 
-GENERATOR = streams(8).torch()
+GENERATOR = streams(8).generator()
 LABELS = torch.arange(12) % 3
 PARENTS, CHILDREN = (torch.randn((12, 48, 4), generator=GENERATOR) * (1 + LABELS)[:, None, None] for _ in range(2))
 

@@ -99,7 +99,7 @@ class MdmDiffusion(MotionDiffusion):
             parts = (samples.values.float(), samples.labels, samples.weights)
             values, labels, weights = (part.to(place) for part in parts)
             samples = Samples(values, labels, samples.provenance, weights)
-        schedule, generator = NoiseSchedule(self.schedule.alpha_bars.to(place)), stream.torch(place)
+        schedule, generator = NoiseSchedule(self.schedule.alpha_bars.to(place)), stream.generator(place)
         first = self._prompts.first.to(place)
         all_seen = replace(self.config, label_dropout=0.0, guidance_scale=1.0)  # captions are hidden below
 

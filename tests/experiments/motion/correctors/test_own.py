@@ -56,7 +56,7 @@ def shrunk(values):
 
 
 def moved(samples, stream):
-    noise = torch.randn(samples.values.shape, generator=stream.torch())
+    noise = torch.randn(samples.values.shape, generator=stream.generator())
     accepted = samples.values[:, 0, 0] > -1
     return sc.Corrected(samples.with_values(samples.values + 0.1 * noise), accepted, {"why": np.arange(len(samples))})
 

@@ -28,10 +28,10 @@ from selfcorrect.models.training import batches
 STREAM = streams(5)
 PLANE = Samples.real(eight_gaussians(400, STREAM)[0])
 WORDS = Samples.real(
-    torch.multinomial(zipf(20), 800, replacement=True, generator=STREAM.torch()).reshape(400, 2).float()
+    torch.multinomial(zipf(20), 800, replacement=True, generator=STREAM.generator()).reshape(400, 2).float()
 )
 TEXTS = Samples.real(
-    torch.multinomial(zipf(20), 4800, replacement=True, generator=STREAM.torch()).reshape(400, 2, 6).float()
+    torch.multinomial(zipf(20), 4800, replacement=True, generator=STREAM.generator()).reshape(400, 2, 6).float()
 )
 WINDOWS = Samples.real((torch.arange(8)[None, :] + torch.arange(64)[:, None]).remainder(5).float())
 
@@ -75,7 +75,7 @@ def test_kernel_density_ignores_points_of_weight_zero() -> None:
 
 def test_batches_are_drawn_by_weight() -> None:
     mixed = concatenate([PLANE.with_values(PLANE.values * 0).with_weight(3.0), PLANE.with_values(PLANE.values * 0 + 1)])
-    drawn = torch.cat([values for values, _ in batches(mixed, 500, 4, STREAM.torch())])
+    drawn = torch.cat([values for values, _ in batches(mixed, 500, 4, STREAM.generator())])
     assert drawn.mean() == pytest.approx(0.25, abs=0.04)
 
 
@@ -86,8 +86,8 @@ def test_mixture_refuses_unequal_weights() -> None:
 
 
 def test_regression_is_numpys_least_squares_with_weights() -> None:
-    values = torch.randn((50, 1, 4), generator=STREAM.torch(), dtype=torch.float64)
-    weights = torch.rand(50, generator=STREAM.child("w").torch())
+    values = torch.randn((50, 1, 4), generator=STREAM.generator(), dtype=torch.float64)
+    weights = torch.rand(50, generator=STREAM.child("w").generator())
     fitted = LinearRegression.zero(1, 3).fit(replace(Samples.real(values), weights=weights), 0, STREAM)
     root = weights.double().sqrt().numpy()[:, None]
     table = values[:, 0].numpy() * root

@@ -77,7 +77,7 @@ def perfect(name: str) -> DiffusersModel:
 def test_a_perfect_denoiser_has_no_loss_and_draws_the_data(name: str) -> None:
     model = perfect(name)
     values = POINT.expand(64, 4, 4)
-    loss = model.loss(model.trained, values, torch.zeros(64, dtype=torch.int64), streams(0).torch())
+    loss = model.loss(model.trained, values, torch.zeros(64, dtype=torch.int64), streams(0).generator())
     assert loss.item() < 1e-6
     drawn = model.sample(torch.zeros(3, dtype=torch.int64), streams(1))
     torch.testing.assert_close(drawn, POINT.expand(3, 4, 4), atol=0.02, rtol=0)
@@ -85,7 +85,7 @@ def test_a_perfect_denoiser_has_no_loss_and_draws_the_data(name: str) -> None:
 
 def test_a_wrong_target_would_be_noticed() -> None:
     model = replace(perfect("epsilon"), scheduler=SCHEDULERS["v_prediction"])
-    loss = model.loss(model.trained, POINT.expand(64, 4, 4), torch.zeros(64), streams(0).torch())
+    loss = model.loss(model.trained, POINT.expand(64, 4, 4), torch.zeros(64), streams(0).generator())
     assert loss.item() > 0.02
 
 

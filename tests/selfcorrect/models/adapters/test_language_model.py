@@ -74,7 +74,7 @@ def test_prompts_of_other_lengths_change_no_loss(kind: str) -> None:
 
 def plainly(model: CausalLanguageModel, count: int, seed: int) -> Tensor:
     """Sampling without a cache."""
-    generator, tokens = streams(seed).torch(), torch.zeros((count, 1), dtype=torch.int64)
+    generator, tokens = streams(seed).generator(), torch.zeros((count, 1), dtype=torch.int64)
     for _ in range(model.length):
         probabilities = (model.trained(input_ids=tokens).logits[:, -1] / model.temperature).softmax(-1)
         drawn = torch.multinomial(probabilities, 1, generator=generator)

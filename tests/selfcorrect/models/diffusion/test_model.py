@@ -28,7 +28,7 @@ CPU_PRESETS = [name for name in PRESETS if name != "paper"]
 def data() -> Samples:
     """Two classes of nearly constant sequences: +1 for label 0, −1 for label 1."""
     labels = torch.arange(64) % CLASSES
-    noise = 0.1 * torch.randn(64, FRAMES, FEATURES, generator=STREAM.child("data").torch())
+    noise = 0.1 * torch.randn(64, FRAMES, FEATURES, generator=STREAM.child("data").generator())
     return Samples.real((1.0 - 2.0 * labels)[:, None, None] + noise, labels)
 
 
@@ -85,7 +85,7 @@ def test_guidance_scale_changes_samples(trained: MotionDiffusion):
 
 
 def test_guidance_interpolates_between_unconditional_and_conditional(trained: MotionDiffusion):
-    noisy = torch.randn(4, FRAMES, FEATURES, generator=STREAM.torch())
+    noisy = torch.randn(4, FRAMES, FEATURES, generator=STREAM.generator())
     labels = torch.tensor([0, 1, 0, 1])
 
     def prediction(scale: float) -> torch.Tensor:
@@ -109,7 +109,7 @@ def test_samples_of_weight_zero_are_never_trained_on(data: Samples):
 def test_batches_follow_weights_and_hide_labels(data: Samples):
     weighted = replace(data, weights=torch.where(data.labels == 0, 3.0, 1.0))
     config = replace(TINY, batch_size=20_000, label_dropout=0.2)
-    batch = draw_batch(weighted, cosine_schedule(TINY.diffusion_steps), config, CLASSES, STREAM.torch())
+    batch = draw_batch(weighted, cosine_schedule(TINY.diffusion_steps), config, CLASSES, STREAM.generator())
     shares = torch.bincount(batch.labels, minlength=CLASSES + 1) / config.batch_size
     torch.testing.assert_close(shares, torch.tensor([0.6, 0.2, 0.2]), atol=0.015, rtol=0)
     assert ((batch.clean.mean((1, 2)) > 0).float().mean() - 0.75).abs() < 0.015

@@ -30,7 +30,7 @@ STREAM = streams(9)
 
 def corrected_batch(number: int, count: int = 12) -> CorrectedBatch:
     def draw(labels, stream):
-        values = torch.randn((len(labels), 4, 3), generator=stream.torch())
+        values = torch.randn((len(labels), 4, 3), generator=stream.generator())
         return Samples.synthetic(values, labels, number - 1)
 
     def halve_upper(samples: Samples) -> Corrected:
@@ -327,7 +327,7 @@ def test_a_file_that_is_damaged_later_is_named_when_values_are_read(tmp_path: Pa
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 def test_rows_are_read_from_disk_as_they_were_written(tmp_path: Path, dtype: torch.dtype):
-    values = torch.randn(12, 4, 3, generator=STREAM.torch()).to(dtype)
+    values = torch.randn(12, 4, 3, generator=STREAM.generator()).to(dtype)
     drawn = Samples.synthetic(values, None, 0)
     with FolderStore(tmp_path / "run", {}) as store:
         store.commit(Generation(1, {}, CorrectedBatch(drawn, drawn), {}, {}))
@@ -371,7 +371,7 @@ def test_a_long_history_is_read_row_by_row(tmp_path: Path, monkeypatch: pytest.M
         everything = Weighted(Accumulate(), real=2.0, synthetic=1.0).mix(real, history, 30, STREAM)
         assert len(AccumulateSubsample(40).mix(real, history, 30, STREAM)) == 40
         assert len(everything) == 12 * 31
-        assert next(batches(everything, 40, 1, STREAM.torch()))[0].shape == (40, 4, 3)
+        assert next(batches(everything, 40, 1, STREAM.generator()))[0].shape == (40, 4, 3)
 
 
 def test_a_process_that_lost_its_folder_commits_nothing_more(tmp_path: Path):

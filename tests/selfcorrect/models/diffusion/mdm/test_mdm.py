@@ -69,7 +69,7 @@ def test_the_sampling_chain_is_the_published_one(tmp_path: Path, variant: str) -
     model, reference, asked = loaded(tmp_path, **VARIANTS[variant])
     assert model.config.guidance_scale == 2.5
     stream, labels = streams(3).child("sample"), torch.tensor([2, 0, 1])
-    generator = stream.torch()
+    generator = stream.generator()
     shape = (3, FRAMES, 263)
     start, *noises = (torch.randn(shape, generator=generator) for _ in range(model.config.diffusion_steps))
     expected = sampled(reference, start, [*noises, start], asked.text[labels], 2.5)
