@@ -107,7 +107,7 @@ def figure(summary: Summary, denoiser: str, shown: Collection[str] = ()) -> str:
             chosen.append(curves)
     metrics = [find_metric(key) for key in (CAPTIONED if summary.settings.get("captions") else PAIR)]
     title = f"{TITLES[denoiser]}, fully synthetic"
-    return short_curves({title: chosen[: MOST_LINES + 1]}, metrics, _floor(summary))
+    return short_curves({title: chosen[: MOST_LINES + 1]}, metrics, _levels(summary))
 
 
 def run_figures(wanted: Collection[str], summaries: Mapping[str, Summary]) -> Iterator[tuple[str, str]]:
@@ -136,7 +136,7 @@ def headline(summary: Summary) -> str:
     found = {arm: curves for arm, curves, _ in arms_of(summary, "dct-mlp") if arm in names}
     lines = [replace(curves, title=names[arm]) for arm, curves in found.items()]
     metrics = [find_metric(key) for key in PAIR]
-    return short_curves({f"{TITLES['dct-mlp']}, fully synthetic": lines}, metrics, _floor(summary))
+    return short_curves({f"{TITLES['dct-mlp']}, fully synthetic": lines}, metrics, _levels(summary))
 
 
 def ratio_figure(summary: Summary, denoiser: str) -> str:
@@ -147,7 +147,7 @@ def ratio_figure(summary: Summary, denoiser: str) -> str:
     if not lines:
         return ""
     palette = looks([curves.title for curves in arms.values()])
-    return share_grid({TITLES[denoiser]: lines}, _drawn(summary), _floor(summary), palette, guarantees())
+    return share_grid({TITLES[denoiser]: lines}, _drawn(summary), _levels(summary), palette, guarantees())
 
 
 def _as_judged(curves: ArmCurves, keys: Sequence[str]) -> ArmCurves:
@@ -159,8 +159,9 @@ def _drawn(summary: Summary) -> list[Metric]:
     return [find_metric(key) for key in DRAWN]
 
 
-def _floor(summary: Summary) -> dict[str, float]:
-    return {key: float(np.mean(values)) for key, values in next(iter(summary.floors.values())).items()}
+def _levels(summary: Summary) -> dict[str, dict[str, float]]:
+    title, scores = next(iter(summary.floors.items()))
+    return {title: {key: float(np.mean(values)) for key, values in scores.items()}}
 
 
 def kept(runs: Sequence[Summary]) -> Summary:

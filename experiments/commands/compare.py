@@ -47,8 +47,9 @@ class CompareCommand:
     """Number of seeds."""
     first_seed: int = 0
     """The first of them."""
-    better: dict[str, Literal["lower", "higher", "real"]] = field(default_factory=dict)
-    """Which way each quality that the judge measures is good; those named here are judged."""
+    better: dict[str, Literal["lower", "higher", "real"] | float] = field(default_factory=dict)
+    """Better direction of each quality that is judged: lower, higher, real if the value of real data is the aim, or a
+    number that is the aim."""
     claims: str = ""
     """package.module:function that returns the claims to check (`sc.claims`)."""
     title: str = ""

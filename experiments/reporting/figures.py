@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.statistics import mean_interval
 
-from .results import ArmCurves
+from .results import MEMORISER, ArmCurves
 
 GREY, VERMILION, BLUE, GREEN, ORANGE, PURPLE, SKY, WINE, OLIVE, INK = PALETTE = (
     "#6b7280", "#d55e00", "#0072b2", "#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#882255", "#999933", "#1f2937"
@@ -39,6 +39,10 @@ MOST_LINES = 8
 """In one panel; more become small multiples."""
 
 Look: TypeAlias = tuple[str, str]  # colour, stroke
+Levels: TypeAlias = Mapping[str, Mapping[str, float]]
+"""Label in the legend → key of a metric → value of a horizontal line, such as what held-out real data score."""
+REAL_LOOK: Look = ("#111827", ":")
+MEMORISER_LOOK: Look = ("#6b7280", "--")
 
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -92,12 +96,12 @@ def look(index: int) -> Look:
 def curve_grid(
     columns: Mapping[str, Sequence[ArmCurves]],
     metrics: Sequence[Metric],
-    floor: Mapping[str, float],
+    levels: Levels,
 ) -> str:
     """One row of panels per metric, one column per group of arms; returns SVG text.
 
     Groups of more than `MOST_LINES` arms become small multiples: rows of their own, with few arms in each panel. Lines
-    are means over seeds, bands their 95 % intervals; the dotted line in black is real against real.
+    are means over seeds, bands their 95 % intervals; levels are horizontal.
     """
     palette = looks([curves.title for arms in columns.values() for curves in arms])
     many = any(len(arms) > MOST_LINES for arms in columns.values())
@@ -109,7 +113,7 @@ def curve_grid(
         axes = figure.subplots(high * len(blocks), wide, squeeze=False, sharex=True, sharey="row" if many else "none")
         for block, groups in enumerate(blocks):
             panels = axes[block * high : (block + 1) * high]
-            _draw_block(panels[:, : len(groups)], groups, metrics, floor, palette)
+            _draw_block(panels[:, : len(groups)], groups, metrics, levels, palette)
             for panel in panels[:, len(groups) :].flat:
                 panel.remove()
         handles = {
@@ -135,13 +139,13 @@ def _draw_block(
     axes: np.ndarray,
     columns: Mapping[str, Sequence[ArmCurves]],
     metrics: Sequence[Metric],
-    floor: Mapping[str, float],
+    levels: Levels,
     palette: Mapping[str, Look],
 ) -> None:
     for row, metric in enumerate(metrics):
         for column, (group, arms) in enumerate(columns.items()):
             panel = axes[row, column]
-            _draw_panel(panel, arms, metric, floor.get(metric.key), palette)
+            _draw_panel(panel, arms, metric, levels, palette)
             if row == 0:
                 panel.set_title(group)
             if column == 0:
@@ -151,9 +155,7 @@ def _draw_block(
                 panel.tick_params(labelbottom=True)
 
 
-def _draw_panel(
-    panel, arms: Sequence[ArmCurves], metric: Metric, floor: float | None, palette: Mapping[str, Look]
-) -> None:
+def _draw_panel(panel, arms: Sequence[ArmCurves], metric: Metric, levels: Levels, palette: Mapping[str, Look]) -> None:
     for arm in arms:
         if metric.key not in arm.values:
             continue
@@ -164,8 +166,7 @@ def _draw_panel(
         low, high = [one.low for one in told], [one.high for one in told]
         panel.fill_between(generations, low, high, color=colour, alpha=0.12, linewidth=0)
         panel.plot(generations, values.mean(axis=0), stroke, color=colour, label=arm.title, linewidth=1.6)
-    if floor is not None:
-        panel.axhline(floor, color="#111827", linestyle=":", linewidth=1, label=REAL_LABEL)
+    _draw_levels(panel, metric, levels)
     panel.xaxis.get_major_locator().set_params(integer=True)
 
 
@@ -183,20 +184,20 @@ class ShareLine:
 def share_grid(
     columns: Mapping[str, Sequence[ShareLine]],
     metrics: Sequence[Metric],
-    floor: Mapping[str, float],
+    levels: Levels,
     palette: Mapping[str, Look],
     ends: Mapping[str, float],
 ) -> str:
     """Draw the last generation by synthetic ratio, from real data only to fully synthetic; returns SVG text.
 
     One row of panels per metric with a common vertical axis, one column per denoiser. Bands are 95 % intervals over
-    seeds, the dotted black line is real against real. The horizontal axis is spaced by the synthetic share of the
+    seeds. The horizontal axis is spaced by the synthetic share of the
     training set, λ / (1 + λ), and labelled by λ, the number of synthetic samples per real one.
 
     Args:
         columns: Title of a denoiser → its lines.
         metrics: A row of panels each.
-        floor: Key of a metric → value of real data against real data.
+        levels: Horizontal lines.
         palette: Title of a line → its look.
         ends: Words → synthetic share at which something ends, drawn as a vertical line.
     """
@@ -207,8 +208,7 @@ def share_grid(
                 panel = axes[row, column]
                 for line in sorted(lines, key=lambda line: line.judged):
                     _draw_line(panel, line, metric, palette)
-                if metric.key in floor:
-                    panel.axhline(floor[metric.key], color="#111827", linestyle=":", linewidth=1, label=REAL_LABEL)
+                _draw_levels(panel, metric, levels)
                 for (words, share), style in zip(ends.items(), ("--", "-."), strict=False):
                     panel.axvline(share, color="#9ca3af", linestyle=style, linewidth=1, label=words)
                 panel.set_ylim(*_visible(metric, panel.get_ylim()))
@@ -254,7 +254,7 @@ def _add_legend(figure: Figure, axes: np.ndarray) -> None:
 def short_curves(
     columns: Mapping[str, Sequence[ArmCurves]],
     metrics: Sequence[Metric],
-    floor: Mapping[str, float],
+    levels: Levels,
     palette: Mapping[str, Look] | None = None,
 ) -> str:
     """Few metrics over generations, drawn as `curve_grid` does and as wide as a page; returns SVG text."""
@@ -264,7 +264,7 @@ def short_curves(
         for row, metric in enumerate(metrics):
             for column, (title, arms) in enumerate(columns.items()):
                 panel = axes[row, column]
-                _draw_panel(panel, arms, metric, floor.get(metric.key), palette)
+                _draw_panel(panel, arms, metric, levels, palette)
                 _name(panel, metric.title, title, row, column, len(columns))
         for panel in axes.flat if len(columns) == 1 else axes[-1]:
             panel.set_xlabel("generation")
@@ -272,7 +272,12 @@ def short_curves(
         return as_svg(figure)
 
 
-REAL_LABEL = "real against real"
+def _draw_levels(panel: Any, metric: Metric, levels: Levels) -> None:
+    """Draw what real data score: dotted and black if no model is trained on them, dashed and grey for a memoriser."""
+    for label, values in levels.items():
+        colour, stroke = MEMORISER_LOOK if label == MEMORISER else REAL_LOOK
+        if metric.key in values:
+            panel.axhline(values[metric.key], color=colour, linestyle=stroke, linewidth=1, label=label)
 
 
 def _draw_line(panel: Any, line: ShareLine, metric: Metric, palette: Mapping[str, Look]) -> None:

@@ -8,6 +8,13 @@ import numpy as np
 
 from selfcorrect.core.errors import RunFolderError
 
+REAL_AGAINST_REAL = "real against real"
+"""Scores of real motions on which no model is trained, judged like samples."""
+HELD_OUT = "held-out real data"
+"""Scores of real data on which no model is trained: the level that no model can be expected to beat."""
+MEMORISER = "memoriser: the training set resampled"
+"""Scores of a model that returns its training data: to reach them does not show that a model generalises."""
+
 
 @dataclass(frozen=True)
 class ArmCurves:

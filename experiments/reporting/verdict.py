@@ -1,4 +1,4 @@
-"""From curves to words: what correction changed on both axes, adjusted for judging many differences at once."""
+"""Judge what correction changed, in words that are adjusted for judging many differences at once."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,68 +13,107 @@ from .results import ArmCurves
 
 LEVEL = 0.05
 """Family-wise error level of all judgements of a report."""
+FEWEST_SEEDS = 5
+"""Number of seeds from which on a headline gives a verdict."""
+ROUNDING = 1e-9
+"""Relative spread over seeds that comes from rounding."""
+DISTANCES = {"real": "distance to real data", "aim": "distance to the aim"}
+"""Names of what is compared of a metric with an aim, by `Metric.better`."""
 
 
 JUDGEMENT = (
-    "P-values are of paired t tests and adjusted for all differences judged together (Holm). A difference counts where "
-    f"its p-value is at most {LEVEL}. Its interval is at the level at which it is judged, and so excludes 0 exactly "
-    "where the difference counts. Where the value of real data is the aim, distances to it are compared."
+    "P-values are of paired t tests and adjusted for all differences judged together (Holm). A difference counts if "
+    f"its p-value is at most {LEVEL}. Its interval is at the level at which it is judged, so it excludes 0 exactly "
+    "if the difference counts. Differences that are the same in all seeds have no spread to be judged by: they are "
+    "undecided. If the aim is a value, such as that of real data, distances to it are compared."
 )
-"""How words and intervals of `effects` are to be read."""
+"""Explanation of the words and intervals of `effects`."""
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What an arm changed against its reference in one metric, at the last generation."""
+    """The difference that an arm made against its reference in one metric, at the last generation."""
 
     arm: ArmCurves
     reference: ArmCurves
     metric: Metric
     aim: float
-    """The value of real data where that is the aim, else NaN."""
+    """Value of real data, or the number that is the aim; NaN if the metric has no aim."""
     change: Interval
-    """The paired difference (arm − reference), or of the distances to `aim`. Its interval is at the level at which
-    Holm's procedure judges it, so that it excludes 0 exactly where a difference is found."""
+    """Paired difference (arm − reference), or that of the distances to `aim`. Its interval is at the level at which
+    Holm's procedure judges it, so it excludes 0 exactly if a difference is found."""
     p_value: float
-    """Adjusted for all effects judged together."""
+    """P-value, adjusted for all effects that are judged together."""
     word: str
-    """One of "better", "worse", "no clear difference", "one seed" where nothing can be judged, or "not measured" where
-    a seed has no value; "higher" or "lower" where nobody said which way is good."""
+    """One of "better", "worse", "no clear difference". "undecided" without spread over seeds, "one seed" for a single
+    one, "not measured" if a seed has no value, "no aim" if real data have none. "higher" or "lower" if no direction is
+    better."""
 
 
 def effects(
-    pairs: Sequence[tuple[ArmCurves, ArmCurves]], metrics: Sequence[Metric], real: Sequence[Mapping[str, float]]
+    pairs: Sequence[tuple[ArmCurves, ArmCurves]], metrics: Sequence[Metric], aims: Sequence[Mapping[str, float]]
 ) -> list[Effect]:
     """Judge each (arm, reference) pair in each metric by paired t tests, adjusted over all of them (Holm 1979).
 
-    real: for each pair the value of real data for the metrics whose aim is that value.
+    Args:
+        pairs: Curves of an arm and of its reference.
+        metrics: The metrics.
+        aims: For each pair, key of a metric that has an aim → the value of real data or the number that is the aim.
+
+    Returns:
+        An effect for each metric of each pair, the metrics of a pair together.
     """
-    asked = [
-        (*pair, metric, level.get(metric.key, np.nan) if metric.better == "real" else np.nan)
-        for pair, level in zip(pairs, real, strict=True)
-        for metric in metrics
-    ]
-    changes = {str(place): _changes(*each) for place, each in enumerate(asked)}
-    p_values = {place: 1.0 if np.isnan(values).any() else student_p(values) for place, values in changes.items()}
-    adjusted, levels = holm(p_values), holm_levels(p_values, LEVEL)
-    judged = []
-    for (place, values), each in zip(changes.items(), asked, strict=True):
-        change = UNMEASURED if np.isnan(values).any() else student_interval(values, 1 - levels[place])
-        judged.append(Effect(*each, change, adjusted[place], _word(each[2], change)))
-    return judged
+    candidates = []
+    for (arm, reference), levels in zip(pairs, aims, strict=True):
+        for metric in metrics:
+            aim = levels.get(metric.key, np.nan) if metric.better in DISTANCES else np.nan
+            candidates.append((arm, reference, metric, aim))
+    changes = {str(index): _paired_changes(*candidate) for index, candidate in enumerate(candidates)}
+    p_values = {index: student_p(values) if _can_be_judged(values) else 1.0 for index, values in changes.items()}
+    adjusted = holm(p_values)
+    levels = holm_levels(p_values, LEVEL)
+    results = []
+    for (index, values), (arm, reference, metric, aim) in zip(changes.items(), candidates, strict=True):
+        change = _change_interval(values, 1 - levels[index])
+        word = _choose_word(metric, change, has_aim=metric.better not in DISTANCES or not np.isnan(aim))
+        results.append(Effect(arm, reference, metric, aim, change, adjusted[index], word))
+    return results
 
 
-def _changes(arm: ArmCurves, reference: ArmCurves, metric: Metric, aim: float) -> np.ndarray:
-    """(S,) paired differences of values, or of their distances to the aim."""
-    first, second = arm.last(metric.key), reference.last(metric.key)
-    return first - second if metric.better != "real" else np.abs(first - aim) - np.abs(second - aim)
+def _paired_changes(arm: ArmCurves, reference: ArmCurves, metric: Metric, aim: float) -> np.ndarray:
+    """Return paired differences of values, or of their distances to the aim, (S,)."""
+    values = arm.last(metric.key)
+    reference_values = reference.last(metric.key)
+    if metric.better in DISTANCES:
+        return np.abs(values - aim) - np.abs(reference_values - aim)
+    return values - reference_values
 
 
-def _word(metric: Metric, change: Interval) -> str:
+def _can_be_judged(changes: np.ndarray) -> bool:
+    """Return True if all seeds have a value, and the seeds have spread or show no change at all."""
+    if np.isnan(changes).any():
+        return False
+    largest = np.abs(changes).max()
+    return largest == 0 or np.ptp(changes) > ROUNDING * largest
+
+
+def _change_interval(changes: np.ndarray, confidence: float) -> Interval:
+    if np.isnan(changes).any():
+        return UNMEASURED
+    if not _can_be_judged(changes):
+        return Interval(float(changes.mean()), np.nan, np.nan, len(changes), "no spread", confidence)
+    return student_interval(changes, confidence)
+
+
+def _choose_word(metric: Metric, change: Interval, *, has_aim: bool) -> str:
+    if not has_aim:
+        return "no aim"
     if np.isnan(change.estimate):
         return "not measured"
     if change.count < 2:
         return "one seed"
+    if np.isnan(change.low):
+        return "undecided"
     if change.low <= 0 <= change.high:
         return "no clear difference"
     if metric.better == "neutral":
@@ -83,8 +122,8 @@ def _word(metric: Metric, change: Interval) -> str:
 
 
 def format_change(effect: Effect) -> str:
-    """Return what changed, with its sign and interval: the value, or its distance to that of real data."""
-    name = "distance to real data" if effect.metric.better == "real" else "change"
+    """Return the change of a value, or of its distance to the aim, with its sign and interval."""
+    name = DISTANCES.get(effect.metric.better, "change")
     return f"{name} {_format_signed(effect.change, effect.metric.digits)}"
 
 
@@ -98,15 +137,27 @@ def _format_signed(change: Interval, digits: int) -> str:
 ONE_SEED = "One seed proves nothing: these numbers are a smoke test of the machinery, not a result."
 
 
-def headline(judged: Sequence[Effect]) -> str:
-    """Return one sentence: in how many comparisons each metric became better and worse."""
-    if any(effect.word == "one seed" for effect in judged):
+def explain_no_verdict(results: Sequence[Effect]) -> str:
+    """Return why a headline cannot give a verdict, "" if it can."""
+    if not results:
+        return ""
+    seeds = min(len(effect.arm.last(effect.metric.key)) for effect in results)
+    if seeds == 1:
         return ONE_SEED
+    if seeds < FEWEST_SEEDS:
+        return f"{seeds} seeds are too few for a verdict, which takes at least {FEWEST_SEEDS}: see the differences."
+    return ""
+
+
+def headline(results: Sequence[Effect]) -> str:
+    """Return one sentence: in how many comparisons each metric became better and worse."""
+    if reason := explain_no_verdict(results):
+        return reason
     parts = []
-    for metric in dict.fromkeys(effect.metric for effect in judged):
+    for metric in dict.fromkeys(effect.metric for effect in results):
         name = f"{metric.axis} ({metric.title})" if metric.axis else metric.title
-        words = [effect.word for effect in judged if effect.metric == metric]
-        counts = Counter(words).most_common()
-        parts.append(f"{name}: {', '.join(f'{word} in {count} of {len(words)}' for word, count in counts)}")
+        words = [effect.word for effect in results if effect.metric == metric]
+        counts = [f"{word} in {count} of {len(words)}" for word, count in Counter(words).most_common()]
+        parts.append(f"{name}: {', '.join(counts)}")
     sentence = "; ".join(parts)
     return f"{sentence[0].upper()}{sentence[1:]} comparisons."

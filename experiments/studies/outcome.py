@@ -11,16 +11,11 @@ import numpy as np
 from selfcorrect.motion.measures.metrics import Metric
 
 from ..reporting import verdict
-from ..reporting.results import ArmCurves
+from ..reporting.results import HELD_OUT, MEMORISER, REAL_AGAINST_REAL, ArmCurves
 from ..reporting.summary import Summary
 from ..reporting.tables import format_text
 from ..reporting.webpage import Cell, PageRow, Table
 from .arms import Arm
-
-HELD_OUT = "held-out real data"
-"""What real data score on which no model is trained: the floor."""
-MEMORISER = "memoriser: the training set resampled"
-"""What a model scores that returns its training data: it looks good where no floor stands beside it."""
 
 S = TypeVar("S")
 
@@ -78,6 +73,8 @@ class Outcome(Generic[S]):
     """Tasks in words, where they are not their names; "" for one that needs none."""
     gaps: Sequence[str] = ()
     """What is missing."""
+    aims: Mapping[str, float] = field(default_factory=dict)
+    """Metric → a number that is the aim in place of the value of real data."""
 
     @property
     def real(self) -> Mapping[str, np.ndarray]:
@@ -85,15 +82,18 @@ class Outcome(Generic[S]):
         return next(iter(self.floors.values()), {})
 
     @property
-    def floor(self) -> dict[str, float]:
-        """What real data score on average."""
-        return {key: float(values.mean()) for key, values in self.real.items()}
+    def levels(self) -> dict[str, dict[str, float]]:
+        """Mean scores of held-out real data and of a memoriser, by title, which figures draw as lines.
 
-    def level(self, task: str) -> Mapping[str, float]:
-        """Metric → what real data of a task score on average."""
-        return {
-            key: float(values.mean()) for key, values in self.floors.get(self.floor_of.get(task, ""), self.real).items()
-        }
+        Several tasks with real data of their own have no common line.
+        """
+        drawn = (REAL_AGAINST_REAL, HELD_OUT, MEMORISER)
+        return {title: _mean_scores(scores) for title, scores in self.floors.items() if title in drawn}
+
+    def aims_of(self, task: str) -> Mapping[str, float]:
+        """Return the aim of each metric in a task: the mean score of its real data, or the number that is given."""
+        scores = self.floors.get(self.floor_of.get(task, ""), self.real)
+        return {**_mean_scores(scores), **self.aims}
 
     def groups(self) -> Iterator[tuple[str, str, list[Arm]]]:
         """Task, title of a group of arms, the arms; the baseline is in every group."""
@@ -129,8 +129,9 @@ class Outcome(Generic[S]):
 
     def effects(self, pairs: Sequence[Pair], metrics: Sequence[Metric]) -> list[list[verdict.Effect]]:
         """What the arm of each pair changed in each metric, all judged together; an entry for each pair."""
-        curves, real = [self.of(pair) for pair in pairs], [self.level(pair.task) for pair in pairs]
-        effects = verdict.effects(curves, metrics, real) if pairs else []
+        curves = [self.of(pair) for pair in pairs]
+        aims = [self.aims_of(pair.task) for pair in pairs]
+        effects = verdict.effects(curves, metrics, aims) if pairs else []
         count = len(metrics)
         return [effects[count * index : count * (index + 1)] for index in range(len(pairs))]
 
@@ -161,3 +162,7 @@ class Judged(Generic[S]):
     def asked_effects(self) -> list[verdict.Effect]:
         """Those that the answer rests on."""
         return [effect for effects in self.effects[: len(self.asked)] for effect in effects]
+
+
+def _mean_scores(scores: Mapping[str, np.ndarray]) -> dict[str, float]:
+    return {key: float(values.mean()) for key, values in scores.items()}

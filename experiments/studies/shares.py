@@ -13,7 +13,7 @@ from selfcorrect.analysis.theory import guaranteed_ratio
 from selfcorrect.motion.measures.metrics import Metric
 
 from ..reporting import verdict
-from ..reporting.figures import ShareLine, looks, ratio_label, share_grid
+from ..reporting.figures import Levels, ShareLine, looks, ratio_label, share_grid
 from ..reporting.results import ArmCurves
 from ..reporting.tables import effect_cells, interval_cell
 from ..reporting.webpage import Cell, PageRow, Picture, Section, Table
@@ -87,8 +87,8 @@ def describe_by_share(outcome: Outcome[Any], lines: Sequence[CorrectedLine]) -> 
     sentences = []
     for line in lines:
         first = next(iter(line.effects.values()))
-        if any(effect.word == "one seed" for effect in first):
-            return verdict.ONE_SEED
+        if reason := verdict.explain_no_verdict(first):
+            return reason
         task = outcome.titles.get(line.task, line.task) if len(outcome.curves) > 1 else ""
         title = ", ".join(filter(None, (task, f"{line.line} against {line.plain}")))
         parts = []
@@ -173,7 +173,7 @@ SHARE_CAPTION = (
 
 
 def share_picture(
-    outcome: Outcome[Any], metrics: Sequence[Metric], judged: Collection[str], floor: Mapping[str, float]
+    outcome: Outcome[Any], metrics: Sequence[Metric], judged: Collection[str], levels: Levels
 ) -> Picture | None:
     """All lines by synthetic share, a column for each task; None where no task has enough ratios."""
     columns = {
@@ -185,4 +185,4 @@ def share_picture(
         return None
     palette = looks([arm.title for _, _, arms in outcome.groups() for arm in arms])
     palette = looks([line.title for lines in columns.values() for line in lines]) | palette
-    return Picture(share_grid(columns, metrics, floor, palette, guarantees()), SHARE_CAPTION)
+    return Picture(share_grid(columns, metrics, levels, palette, guarantees()), SHARE_CAPTION)

@@ -264,14 +264,14 @@ def _picture(found: MotionJudged) -> Picture:
     """By synthetic share where several were run, else over generations, of what the answer rests on."""
     outcome = found.outcome
     drawn = [find_metric(key) for key in PICTURED if _is_measured(outcome, key)]
-    if picture := share_picture(outcome, drawn, strong_lines(outcome.settings), outcome.floor):
+    if picture := share_picture(outcome, drawn, strong_lines(outcome.settings), outcome.levels):
         return picture
     groups = {
         f"{outcome.titles[denoiser]}, {shown.group}": [outcome.curves[denoiser][arm] for arm in arms]
         for denoiser, shown, arms in _shown_arms(found)
     }
     palette = looks([curves.title for arms in outcome.columns().values() for curves in arms])
-    return Picture(short_curves(groups, found.metrics, outcome.floor, palette), CURVE_CAPTION)
+    return Picture(short_curves(groups, found.metrics, outcome.levels, palette), CURVE_CAPTION)
 
 
 def strong_lines(settings: MotionSettings) -> list[str]:
@@ -291,7 +291,8 @@ def _shown_arms(found: MotionJudged) -> Iterator[tuple[str, Arm, list[Arm]]]:
 
 CURVE_CAPTION = (
     "Two measures over generations: corrected, uncorrected, and real data only. Lines are means over seeds, bands "
-    "their 95 % intervals; the dotted line is other real samples than the training set."
+    "their 95 % intervals; the dotted line is other real samples than the training set, the dashed grey one "
+    "a memoriser, which returns its training windows."
 )
 
 
@@ -299,7 +300,7 @@ def _curves_svg(outcome: MotionOutcome) -> str:
     settings = outcome.settings
     more = RETRIEVAL_DRAWN * settings.captions + FIELD_DRAWN * bool(settings.published)
     drawn = [find_metric(key) for key in (*DRAWN, *more)]
-    return curve_grid(outcome.columns(), drawn, outcome.floor)
+    return curve_grid(outcome.columns(), drawn, outcome.levels)
 
 
 def _notes(outcome: MotionOutcome) -> tuple[str, ...]:

@@ -12,16 +12,14 @@ from selfcorrect.loop.run import correct_real_data
 from selfcorrect.storage.files.digests import sealed, unsealed
 from selfcorrect.storage.files.writing import write_atomically
 
+from ...reporting.results import MEMORISER
+from ...reporting.results import REAL_AGAINST_REAL as REAL
 from ..correctors.builtin import CorrectorInputs, physics
 from .feasibility import SAMPLES, feasibility, feasible_rows
 from .parts import JudgedTask
 from .task import novelty_of_samples
 
-REAL = "real against real"
 CORRECTED_REAL = "real, corrected by physics"
-MEMORISER = "memoriser: the training set resampled"
-"""What a model scores that returns its training windows, each as often as the other."""
-
 HELD_OUT = "real, held out"
 SHUFFLED = "real, captions shuffled"
 TEST_SET = "real, the test set itself"

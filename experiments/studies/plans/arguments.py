@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
@@ -12,7 +13,7 @@ from selfcorrect.loop.run import Plan
 from selfcorrect.storage.runs.tracking import WandbChoice, WandbTarget
 
 from ...jobs.where import Where
-from .view import Direction
+from .view import DIRECTION_WORDS
 
 RESERVED = ("seed", "generation", "task", "arm", "group")
 """Columns of a comparison's rows, which no quality can be named."""
@@ -55,8 +56,10 @@ def _check_better(better: Any) -> None:
     if not isinstance(better, Mapping):
         raise SettingError(f"better must be a dictionary such as {{'spread': 'higher'}}, got {describe_value(better)}")
     for name, direction in better.items():
-        if direction not in get_args(Direction):
-            raise SettingError(f"`better` says {direction!r} of {name!r}, expected lower, higher or real")
+        is_number = isinstance(direction, int | float) and not isinstance(direction, bool)
+        if direction not in DIRECTION_WORDS and not (is_number and math.isfinite(direction)):
+            expected = "lower, higher, real, or a number that is the aim"
+            raise SettingError(f"`better` says {direction!r} of {name!r}, expected {expected}")
 
 
 def wandb_target(wandb: Any) -> WandbTarget:

@@ -37,6 +37,7 @@ from ..run import Observe, run_study
 from ..study import SeedRun, Study
 from .arguments import check_arguments, check_qualities, named_plans, wandb_target
 from .inputs import Given, PlanSource, TaskSource, config_of, holds_code_of_users
+from .novelty import measure_novelty_of
 from .view import ComparisonView, Direction, check_measured, real_scores
 
 
@@ -59,21 +60,38 @@ def compare(
 ) -> Comparison:
     """Run every plan on every task with every seed, and judge the plans against each other.
 
-    tasks: A task, a function of the seed's stream that makes one, or several of these by name. plans: Plans by name, or
-    functions (task, stream) → plan; plans without names are called by what they are. seeds, first_seed: Every arm runs
-    once per seed; arms of a seed share generation 0 and the random numbers. workers: Processes, by default one per core
-    as far as memory allows; results do not depend on it. out: Run folder, by default none is kept. Called again, it
-    resumes byte for byte. With more seeds, plans or generations it computes only these. better: Which way each quality
-    that the judge measures is good, "lower", "higher", or "real" where the value of real data is the aim. Only those
-    named here are judged. accept_changed: Resume although code or data were changed since the run began. where: Instead
-    of `workers`, e.g. a cluster. wandb: "offline" writes runs of Weights & Biases into `out`, "online" sends them. Each
-    arm and seed is a run that grows with its generations. observe: Called with a dictionary for each generation that is
-    committed: task, arm, seed, generation, and what was measured. claims: Statements to check, made by
-    `sc.claims`; they name an arm by its plan, after its task where there are several.
+    Code of users is tried before anything is trained. An arm that fails ends no other: the report names what is
+    missing, and the same call tries that again.
 
-    Code of users is tried before anything is trained: SettingError or CorrectorError say what would fail, or would not
-    repeat itself. RunFolderError where the folder belongs to other settings, code or data. An arm that fails ends no
-    other: the report names what is missing, and the same call tries that again.
+    Args:
+        tasks: A task, a function of the seed's stream that makes one, or several of these by name.
+        plans: Plans by name, or functions (task, stream) → plan. Plans in a list are named by what they are.
+        seeds: Number of seeds. Every arm runs once per seed; arms of a seed share generation 0 and the random numbers.
+        first_seed: The first seed.
+        workers: Number of worker processes, by default one per core as far as memory allows. Results do not depend on
+            it.
+        out: Run folder, by default none is kept. Called again, it resumes byte for byte. With more seeds, plans or
+            generations it computes only these.
+        better: Better direction of each quality: "lower", "higher", "real" if the value of real data is the aim, or a
+            number that is the aim. Only qualities named here are judged.
+        title: Title of the report.
+        command: Command that does it again, for the report.
+        accept_changed: Resume although code or data were changed since the run began.
+        where: Where the jobs run, such as a cluster, instead of `workers`.
+        wandb: "offline" writes runs of Weights & Biases into `out`, "online" sends them. Each arm and seed is a run
+            that grows with its generations.
+        observe: Called with a dictionary for each generation that is committed: task, arm, seed, generation, and what
+            was measured.
+        claims: Statements to check, made by `sc.claims`. They name an arm by its plan, after its task if there are
+            several.
+
+    Returns:
+        The verdict, all curves and the tables of the report.
+
+    Raises:
+        SettingError: An argument or a judge is not as expected, or a model would not repeat itself.
+        CorrectorError: A corrector fails, or would not repeat itself.
+        RunFolderError: The folder belongs to other settings, code or data.
     """
     target = wandb_target(wandb)
     check_arguments(
@@ -149,7 +167,7 @@ def _check_judges(better: Mapping[str, Direction], first: Mapping[str, Task], se
     """SettingError for what a judge cannot measure, and for a direction of what it does not find in real data."""
     for name, task in first.items():
         try:
-            scores = _judge_real(task, task.real, streams(seed).child("directions"))
+            scores = _judge_real(measure_novelty_of(task), task.real, streams(seed).child("directions"))
         except Exception:  # a judge may ask a model for anything, and there is none yet
             continue
         if not isinstance(scores, Mapping):
@@ -221,7 +239,7 @@ class ComparisonStudy(Study):
 
     def prepare(self, run: SeedRun, progress: Progress, *, first: bool) -> Ready:
         given: Given = pickle.loads(self.packed)
-        return Ready(given.task(run.task, run.seed), given)
+        return Ready(measure_novelty_of(given.task(run.task, run.seed)), given)
 
     def data(self, run: SeedRun, ready: Ready) -> Mapping[str, Identity]:
         return {f"the real training data of seed {run.seed}": identity_of_data(ready.task.real)}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -10,26 +10,27 @@ import numpy as np
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.run import TRAINING_LOSS
-from selfcorrect.motion.measures.metrics import Metric
+from selfcorrect.motion.measures.metrics import NOVELTY, Metric
 from selfcorrect.runtime.bugs import describe
 from selfcorrect.storage.files.digests import unsealed
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import Row as LoggedRow
 
 from ...reporting import verdict
-from ...reporting.figures import curve_grid
-from ...reporting.results import ArmCurves
+from ...reporting.figures import Levels, curve_grid
+from ...reporting.results import HELD_OUT, MEMORISER, ArmCurves
 from ...reporting.tables import LOOP_COLUMNS, effects_table, half_life_cell, last_generation_table, loop_cells
 from ...reporting.webpage import Page, Picture, Section
 from ..arms import Arm
 from ..claims import Check, Curves, Statement, make_claims_section
-from ..outcome import HELD_OUT, MEMORISER, Judged, Outcome, Pair
+from ..outcome import Judged, Outcome, Pair
 from ..shares import corrected_by_share, describe_by_share, share_picture, share_section
 from ..study import SeedRun, Study
 from ..view import Told, View
 
-Direction: TypeAlias = Literal["lower", "higher", "real"]
-"""Which way a quality is good; "real" where the value of real data is the aim."""
+Direction: TypeAlias = Literal["lower", "higher", "real"] | float
+"""Better direction of a quality; "real" if the value of real data is the aim, a number if that is the aim."""
+DIRECTION_WORDS = ("lower", "higher", "real")
 
 NOTES = (
     "λ is the number of synthetic samples per real one. γ is the correction strength: each sample is replaced by its "
@@ -74,8 +75,7 @@ class ComparisonView(View):
         self._references, self._better, self._claims = references, better, claims
 
     def judged(self, root: Path) -> Sequence[Metric]:
-        metrics = self._metrics(self.study.runs(root), [])
-        return [metric for metric in metrics if metric.key in self._better] or metrics
+        return self._select_judged(self._metrics(self.study.runs(root), []))
 
     def arm_word(self, arm: Any) -> str:
         return arm.title
@@ -93,7 +93,7 @@ class ComparisonView(View):
         curves = self.curves(runs)
         metrics = self._metrics(runs, [arm.values for arms in curves.values() for arm in arms.values()])
         check_measured(self._better, [each.key for each in metrics])
-        judged = [metric for metric in metrics if metric.key in self._better] or metrics
+        judged = self._select_judged(metrics)
         scored = [run for run in runs if real_scores(run).exists()]
         scores = {task: [_read_real_scores(run) for run in scored if run.task == task] for task in curves}
         missing = next((str(each["missing"]) for every in scores.values() for each in every if "missing" in each), "")
@@ -106,8 +106,15 @@ class ComparisonView(View):
                     title = ", ".join(filter(None, (words, titles[task])))
                     floors[title] = _stacked(own)
                     named.setdefault(task, title)
-        found = ComparisonFacts(metrics, judged, missing)
-        return Outcome(found, curves, floors, named, titles, [*gaps, *_unmeasured(curves, titles, metrics)])
+        return Outcome(
+            settings=ComparisonFacts(metrics, judged, missing),
+            curves=curves,
+            floors=floors,
+            floor_of=named,
+            titles=titles,
+            gaps=[*gaps, *_unmeasured(curves, titles, metrics)],
+            aims={key: float(aim) for key, aim in self._better.items() if not isinstance(aim, str)},
+        )
 
     def _metrics(self, runs: Sequence[SeedRun], values: Sequence[Mapping[str, np.ndarray]]) -> list[Metric]:
         """What the judge measures in generation 0, in its order; none before there is one."""
@@ -115,16 +122,25 @@ class ComparisonView(View):
         keys = next((first.metrics(0) for first in firsts if first.latest >= 0), ())
         return [
             Metric(
-                key,
-                key.replace("_", " "),
-                "",
-                self._better.get(key, "neutral"),
-                _digits([each[key] for each in values]),
+                key=key,
+                name="novelty" if key == NOVELTY else key.replace("_", " "),
+                axis="",
+                better=self._better_word(key),
+                digits=_count_digits([curves[key] for curves in values]),
                 bounds=(-math.inf, math.inf),
             )
             for key in keys
             if key != TRAINING_LOSS
         ]
+
+    def _better_word(self, key: str) -> Literal["lower", "higher", "real", "aim", "neutral"]:
+        direction = self._better.get(key, "neutral")
+        return direction if isinstance(direction, str) else "aim"
+
+    def _select_judged(self, metrics: Sequence[Metric]) -> list[Metric]:
+        """Return the metrics that `better` names, else all that users measure."""
+        named = [metric for metric in metrics if metric.key in self._better]
+        return named or [metric for metric in metrics if metric.key != NOVELTY]
 
     def _judged(self, outcome: Measured) -> Judged[ComparisonFacts]:
         pairs = [
@@ -141,7 +157,7 @@ class ComparisonView(View):
             "seeds": self.study.seeds,
             "first_seed": self.study.first_seed,
             "generations": self.study.generations,
-            "better": {metric.key: metric.better for metric in outcome.settings.metrics if metric.better != "neutral"},
+            "better": dict(self._better),
         }
 
     def told(self, outcome: Measured, root: Path, rows: Sequence[LoggedRow], seconds: float, command: str) -> Told:
@@ -179,7 +195,7 @@ class ComparisonView(View):
 
     @property
     def best(self) -> Mapping[str, Literal["min", "max"]]:
-        words: dict[str, Literal["min", "max"]] = {"lower": "min", "higher": "max"}
+        words: dict[Direction, Literal["min", "max"]] = {"lower": "min", "higher": "max"}
         return {key: words[better] for key, better in self._better.items() if better in words}
 
     def measured(self, runs: Sequence[SeedRun]) -> Sequence[str]:
@@ -208,15 +224,21 @@ def _picture(outcome: Measured) -> Picture:
     """What is judged: by synthetic share where several were run, else over generations."""
     judged = outcome.settings.judged
     lines = [arm.line for arm in _arms(outcome)]
-    floor = _drawn_floor(outcome)
-    return share_picture(outcome, judged, lines, floor) or Picture(
-        _curves_svg(outcome, judged), "What is judged, over generations: means over seeds, bands their 95 % intervals."
-    )
+    picture = share_picture(outcome, judged, lines, outcome.levels)
+    if picture is None:
+        words = "The qualities that are judged, over generations: means over seeds, bands their 95 % intervals."
+        picture = Picture(_curves_svg(outcome, judged), words)
+    return replace(picture, caption=f"{picture.caption} {describe_levels(outcome.levels)}".strip())
 
 
-def _drawn_floor(outcome: Measured) -> dict[str, float]:
-    """Return the level of held-out real data, which figures show; nothing without such data or with several tasks."""
-    return outcome.floor if HELD_OUT in outcome.floors else {}
+def describe_levels(levels: Levels) -> str:
+    """Return what the horizontal lines of a figure are, and what it means that one is missing."""
+    if not levels:
+        return ""
+    words = "The dashed grey line is a memoriser, which draws its training samples: to reach it is no sign of quality."
+    if HELD_OUT in levels:
+        return f"The dotted line is held-out real data, on which no model is trained. {words}"
+    return f"{words} The tasks have no held-out data (`held_out`), so the level of new real data is not known."
 
 
 def _read_real_scores(run: SeedRun) -> dict[str, Any]:
@@ -244,12 +266,14 @@ def _unmeasured(
     for task, arms in curves.items():
         for arm in arms.values():
             for metric in metrics:
+                if metric.key == NOVELTY:
+                    continue
                 last, who = arm.last(metric.key), ", ".join(filter(None, (titles[task], arm.title)))
                 if lacking := int(np.isnan(last).sum()):
                     yield f"{who}: {metric.title} has no value at the end in {lacking} of {len(last)} seeds"
 
 
-def _digits(values: Sequence[np.ndarray]) -> int:
+def _count_digits(values: Sequence[np.ndarray]) -> int:
     """Decimals that leave three significant digits of the largest value."""
     largest = max((float(np.nanmax(np.abs(each))) for each in values if np.isfinite(each).any()), default=0.0)
     return 2 if largest == 0 or not math.isfinite(largest) else min(max(2 - math.floor(math.log10(largest)), 0), 6)
@@ -277,7 +301,8 @@ def _warnings(outcome: Measured) -> list[str]:
     warnings = []
     if outcome.settings.unjudged:
         warnings.append(
-            f"The judge could not score real data, so no level of real data is shown: {outcome.settings.unjudged}"
+            f"The judge could not score real data, so no level of real data is shown: {outcome.settings.unjudged}. "
+            "If the value of real data is your aim, give it as a number, as in better={'quality': 1.0}."
         )
     if any(metric.better == "neutral" for metric in outcome.settings.judged):
         warnings.append("Which way a quality is good was not given (`better`): changes are called higher or lower.")
@@ -285,7 +310,7 @@ def _warnings(outcome: Measured) -> list[str]:
 
 
 def _curves_svg(outcome: Measured, metrics: Sequence[Metric]) -> str:
-    return curve_grid(outcome.columns(), metrics, _drawn_floor(outcome))
+    return curve_grid(outcome.columns(), metrics, outcome.levels)
 
 
 def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) -> list[Section]:

@@ -74,8 +74,8 @@ class Metric:
     """Title, without the unit."""
     axis: Literal["realism", "diversity", ""]
     """Realism or diversity, which are always evaluated together; empty for qualities that users define."""
-    better: Literal["lower", "higher", "real", "neutral"]
-    """Better direction; "real" if the value of real data is the aim."""
+    better: Literal["lower", "higher", "real", "aim", "neutral"]
+    """Better direction; "real" if the value of real data is the aim, "aim" if a number is that the user gives."""
     digits: int = 2
     unit: Unit = NUMBER
     """Unit of stored and shown values."""

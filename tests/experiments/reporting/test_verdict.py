@@ -78,8 +78,9 @@ def test_judging_many_differences_needs_stronger_evidence_for_each():
 
 
 def test_the_headline_counts_both_axes_apart():
-    corrected = arm("physics", distance=[40.0, 46.0, 50.0], recall=[0.1, 0.2, 0.15])
-    text = headline(effects([(corrected, UNCORRECTED)], [DISTANCE, RECALL], {}))
+    corrected = arm("physics", distance=[40.0, 46.0, 50.0, 41.0, 45.0], recall=[0.1, 0.2, 0.15, 0.1, 0.2])
+    plain = arm("uncorrected", distance=[80.0, 85.0, 90.0, 82.0, 88.0], recall=[0.1, 0.2, 0.15, 0.1, 0.2])
+    text = headline(effects([(corrected, plain)], [DISTANCE, RECALL], {}))
     distance, recall = text.split(";")
     assert "better in 1 of 1" in distance
     assert "better" not in recall
@@ -92,6 +93,34 @@ def test_away_from_real_data_is_called_a_distance():
     assert format_change(effect).startswith("distance to real data +0.56")
 
 
+def test_fewer_than_five_seeds_give_no_verdict():
+    corrected = arm("physics", distance=[40.0, 46.0, 50.0])
+    judged = effects([(corrected, UNCORRECTED)], [DISTANCE], {})
+    assert judged[0].word == "better"
+    assert headline(judged) == "3 seeds are too few for a verdict, which takes at least 5: see the differences."
+
+
+def test_differences_without_spread_are_undecided():
+    """Two seeds whose recall rises from 0.997 to 1 are a tie of two counts, not a certainty."""
+    corrected = arm("physics", recall=[1.0, 1.0])
+    plain = arm("uncorrected", recall=[0.997, 0.997])
+    (effect,) = effects([(corrected, plain)], [RECALL], {})
+    assert (effect.word, effect.p_value) == ("undecided", 1.0)
+    assert format_change(effect) == "change +0.00"
+    (same,) = effects([(plain, plain)], [RECALL], {})
+    assert same.word == "no clear difference"
+
+
+def test_a_number_is_an_aim_and_an_unknown_aim_is_named():
+    near, far = arm("physics", score=[1.1, 0.9, 1.05]), arm("uncorrected", score=[2.0, 2.1, 0.0])
+    metric = Metric("score", "Score", "", "aim")
+    (effect,) = effects([(near, far)], [metric], {"score": 1.0})
+    assert effect.word == "better"
+    assert format_change(effect).startswith("distance to the aim -0.9")
+    (unknown,) = effects([(near, far)], [metric], {})
+    assert unknown.word == "no aim"
+
+
 @given(
     values=arrays(float, (4, 2, 5), elements=st.floats(-100, 100, width=32)),
     better=st.sampled_from(("lower", "higher", "neutral", "real")),
@@ -101,7 +130,8 @@ def test_word_interval_and_values_agree(values: np.ndarray, better: str) -> None
     pairs = [(arm("physics", jerk=list(one)), arm("uncorrected", jerk=list(other))) for one, other in values]
     for effect in effects(pairs, [metric], {"jerk": 3.0}):
         found = effect.change.low > 0 or effect.change.high < 0
-        assert found == (effect.word != "no clear difference") == (effect.p_value <= 0.05)
+        has_difference = effect.word not in ("no clear difference", "undecided")
+        assert found == has_difference == (effect.p_value <= 0.05)
         if better != "real":
             difference = effect.arm.last("jerk").mean() - effect.reference.last("jerk").mean()
             assert effect.change.estimate == pytest.approx(difference, abs=1e-9)

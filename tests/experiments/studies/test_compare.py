@@ -20,8 +20,8 @@ import torch
 import selfcorrect as sc
 from selfcorrect.core.errors import CorrectorError, RunFolderError, SettingError
 from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.experiments.reporting.results import HELD_OUT, MEMORISER
 from selfcorrect.experiments.studies.claims import expect_above, expect_below, final_difference
-from selfcorrect.experiments.studies.outcome import HELD_OUT, MEMORISER
 
 GENERATIONS = 8
 
@@ -92,11 +92,42 @@ def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_fra
     assert headline in page
     assert "<svg" in page
     assert MEMORISER in page
-    assert "real against real" not in page, "there are no held-out data, whose level figures would show"
+    assert HELD_OUT not in page, "there are no held-out data, whose level figures would show"
+    assert "The tasks have no held-out data" in page
+    assert frame.novelty_of_samples.between(0.1, 10).all()
+    assert (found.summary.floors[MEMORISER]["novelty_of_samples"] < 1e-6).all()
     assert "<h2>Motions" not in page
     assert {path.name for path in (tmp_path / "tables").iterdir()} == {
         f"{name}.{suffix}" for name in ("arms", "claims", "differences", "loop") for suffix in ("csv", "tex")
     }
+
+
+def measure_generation(candidate: sc.Candidate) -> dict[str, float]:
+    """A judge that needs a trained model."""
+    return {"variance": float(candidate.model.covariance.diagonal().mean())}  # type: ignore[attr-defined]
+
+
+def test_a_number_is_an_aim_for_judges_that_cannot_score_real_data(tmp_path: Path) -> None:
+    task = partial(with_judge, measure_generation)
+    found = sc.compare(task, plans(20), seeds=5, workers=1, out=tmp_path / "number", better={"variance": 1.0})
+    rows = {row.title: row.cells for row in found.tables["differences"].rows}
+    last = {curves.title: np.abs(curves.last("variance") - 1) for curves in found.summary.arms["task"]}
+    change = (last["corrected"] - last["synthetic"]).mean()
+    assert rows["corrected"][0].value == "better"
+    assert rows["corrected"][0].interval.startswith(f"distance to the aim {change:+.2f}")
+    assert found.summary.settings["better"] == {"variance": 1.0}
+    unknown = sc.compare(task, plans(2), seeds=5, workers=1, out=tmp_path / "real", better={"variance": "real"})
+    assert "no aim in 2 of 2" in unknown.sentences[0]
+    assert "has no attribute &#39;covariance&#39;" in (tmp_path / "real" / "report.html").read_text()
+
+
+def with_judge(judge: Callable[[sc.Candidate], dict[str, float]], stream: Stream) -> sc.Task:
+    return replace(own_task(stream), evaluate=judge)
+
+
+def test_few_seeds_give_no_verdict(tmp_path: Path) -> None:
+    found = sc.compare(own_task, plans(2), seeds=4, workers=1, out=tmp_path, better={"error": "lower"})
+    assert found.sentences[0] == "4 seeds are too few for a verdict, which takes at least 5: see the differences."
 
 
 def spread_by(level: float) -> Callable[[Stream], sc.Task]:
@@ -134,7 +165,9 @@ def test_held_out_data_are_the_floor_and_the_memoriser_stands_beside_them(tmp_pa
     assert (floor > 5 * memoriser).all()
     assert [row.title for row in found.tables["arms"].rows][:2] == [HELD_OUT, MEMORISER]
     page = (tmp_path / "report.html").read_text()
-    assert "real against real" in page
+    assert f"The dotted line is {HELD_OUT}" in page
+    figure = (tmp_path / "figures" / "curves.svg").read_text()
+    assert figure.count(f">{HELD_OUT}<") == figure.count(f">{MEMORISER}<") == 1
     with pytest.raises(SettingError, match="held_out must be Samples, got a Tensor"):
         replace(held_out_task(streams(0)), held_out=torch.zeros(3))
 
@@ -360,8 +393,8 @@ def silent_when_collapsed(candidate: sc.Candidate) -> dict[str, float]:
 
 def test_a_judge_without_a_number_leaves_a_gap_and_all_else(tmp_path: Path) -> None:
     task = replace(own_task(streams(0)), evaluate=silent_when_collapsed)
-    found = sc.compare(task, plans(3), seeds=2, workers=1, out=tmp_path, better={"spread": "higher"})
-    assert "synthetic: spread has no value at the end in 2 of 2 seeds" in found.gaps
+    found = sc.compare(task, plans(3), seeds=5, workers=1, out=tmp_path, better={"spread": "higher"})
+    assert "synthetic: spread has no value at the end in 5 of 5 seeds" in found.gaps
     assert found.gaps[0] in (tmp_path / "report.html").read_text()
     assert "not measured" in found.sentences[0]
     frame = found.to_frame()

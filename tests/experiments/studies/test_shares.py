@@ -83,8 +83,8 @@ def test_own_models_are_shown_by_synthetic_share_first(tmp_path) -> None:
     policies = [sc.Augment(0.5), sc.Augment(2.0), sc.Replace()]
     loops = [sc.Plan(policy, 2) for policy in policies]
     plans = [sc.Plan(sc.RealOnly(), 2), *loops, *(replace(loop, correction=sc.Correction(wider)) for loop in loops)]
-    found = sc.compare(own_task, plans, seeds=3, workers=1, out=tmp_path, better={"spread": "lower"})
-    assert "worse from λ = 2 on" in found.sentences[0]
+    found = sc.compare(own_task, plans, seeds=5, workers=1, out=tmp_path, better={"spread": "lower"})
+    assert "worse from λ = 0.5 on" in found.sentences[0]
     assert next(iter(found.tables)) == "shares"
     assert [row.title for row in found.tables["shares"].rows[1:]] == ["λ = 0.5", "λ = 2", "fully synthetic"]
     page = (tmp_path / "report.html").read_text()

@@ -38,7 +38,7 @@ KEYS = (*(metric.key for metric in MEASURED), *EXPLAINED)
 
 
 def curves_of(arm: Arm, last: float) -> ArmCurves:
-    apart = np.array([[0.99], [1.0], [1.01]])
+    apart = np.array([[0.98], [0.99], [1.0], [1.01], [1.02]])
     ends = {key: 1 - last if key in ("recall", "coverage", "precision") else last for key in KEYS}
     return ArmCurves(arm.name, arm.group, arm.title, {key: apart * [0.5, end] for key, end in ends.items()})
 

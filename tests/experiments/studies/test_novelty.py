@@ -1,0 +1,87 @@
+"""The novelty of the samples that a judge draws: copies have none, and no other score changes."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+import torch
+from torch import Tensor
+
+import selfcorrect as sc
+from selfcorrect.core.randomness import Stream
+from selfcorrect.experiments.studies.plans.novelty import MOST_SAMPLES, measure_novelty_of
+from selfcorrect.motion.measures.metrics import NOVELTY
+
+STREAM = sc.streams(3)
+
+
+@dataclass(frozen=True)
+class Draws(sc.Gaussian):
+    """A model that draws what a test gives it."""
+
+    values: Tensor = field(default_factory=lambda: torch.zeros(1))
+
+    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+        return self.values[torch.randint(len(self.values), (len(labels),), generator=stream.torch())]
+
+
+def judge(candidate: sc.Candidate) -> dict[str, float]:
+    values = candidate.samples(150).values
+    values -= values.mean(0)  # a judge may change what it drew
+    return {"spread": float(values.std())}
+
+
+def evaluate(training: Tensor, drawn: Tensor, judged=judge) -> dict[str, float]:
+    real = sc.Samples.real(training)
+    plain = Draws.standard(training.shape[1])
+    model = Draws(plain.mean, plain.covariance, values=drawn)
+    task = measure_novelty_of(sc.Task(plain, real, judged))
+    return dict(task.evaluate(sc.Candidate(1, model, None, real, STREAM)))  # type: ignore[arg-type]
+
+
+def draw(count: int, name: str) -> Tensor:
+    return torch.randn((count, 3), generator=STREAM.child(name).torch(), dtype=torch.float64)
+
+
+def test_copies_have_no_novelty_and_new_samples_that_of_the_training_data() -> None:
+    training = draw(400, "training")
+    assert evaluate(training, training)[NOVELTY] < 1e-6
+    assert evaluate(training, draw(400, "new"))[NOVELTY] == pytest.approx(1.0, abs=0.2)
+    assert evaluate(training, 3 * draw(400, "new"))[NOVELTY] > 1.5
+
+
+def test_distances_are_those_of_all_training_samples_in_pieces() -> None:
+    training = draw(9000, "many")
+    drawn = draw(1, "one")
+    distances = (training - drawn).norm(dim=1)
+    rows = torch.linspace(0, len(training) - 1, MOST_SAMPLES).round().long()
+    among = torch.cdist(training[rows], training)
+    spacing = among.topk(2, dim=1, largest=False).values[:, 1].median()
+    assert evaluate(training, drawn)[NOVELTY] == pytest.approx(float(distances.min() / spacing), rel=1e-6)
+
+
+def test_no_other_score_changes() -> None:
+    training, drawn = draw(60, "training"), draw(60, "new")
+    scores = evaluate(training, drawn)
+    real = sc.Samples.real(training)
+    plain = Draws.standard(3)
+    candidate = sc.Candidate(1, Draws(plain.mean, plain.covariance, values=drawn), None, real, STREAM)  # type: ignore[arg-type]
+    assert {key: value for key, value in scores.items() if key != NOVELTY} == judge(candidate)
+
+
+def test_judges_without_draws_replicates_or_spacing_measure_what_they_did() -> None:
+    training = draw(60, "training")
+    assert evaluate(training, training, lambda candidate: {"a": 1.0}) == {"a": 1.0}
+
+    def judge_replicates(candidate: sc.Candidate) -> dict[str, Tensor]:
+        return {"mean": candidate.samples(10).values.mean(0)}
+
+    assert list(evaluate(training, training, judge_replicates)) == ["mean"]  # type: ignore[arg-type]
+    assert list(evaluate(torch.ones(5, 3), torch.ones(5, 3))) == ["spread"]
+    own = evaluate(training, training, lambda candidate: {**judge(candidate), NOVELTY: 7.0})
+    assert own[NOVELTY] == 7.0
+
+
+def test_a_task_is_wrapped_once() -> None:
+    task = measure_novelty_of(sc.Task(sc.Gaussian.standard(3), sc.Samples.real(draw(9, "few")), judge))
+    assert measure_novelty_of(task) is task
+    assert replace(task, evaluate=judge).evaluate is judge
