@@ -13,12 +13,13 @@ from selfcorrect.motion.geometry.views import Rerooted
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
-from ..motion_file import MotionFile
+from ..motion_file import MotionFile, check_size
 from ..skeletons.anatomy import hangs_elsewhere, recognize_parts
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import turn_upright
 from .bvh import read_bvh, write_bvh
 from .rig import RiggedMotion
+from .sampling import KEY_POSES_FPS, SAMPLED_FPS
 
 _HELD_M = 0.01
 _STRETCH, _STRETCH_M = 0.05, 0.015
@@ -28,7 +29,7 @@ _ALIKE = 0.1
 
 def open_bvh(path: Path, reading: Reading) -> MotionFile:
     """The body of a BVH file; writing refuses where the file's channels cannot hold a motion."""
-    clip = read_bvh(path, reading.metres_per_unit)
+    clip = _sample_key_poses(read_bvh(path, reading.metres_per_unit, reading.fps), path)
     check_bones(clip)
     body = body_of(clip)
     seen = turn_upright(body, reading.up)
@@ -41,7 +42,19 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
         if not all(_turns_freely(clip, joint) for joint in range(len(clip.channels))):
             _check_held(path, changed, body_of(read_bvh(target, clip.metres_per_unit)))
 
-    return MotionFile((seen.motion,), (*filter(None, [clip.unit_note]), *seen.notes), write, flaw=seen.flaw)
+    return MotionFile((seen.motion,), (*clip.notes, *seen.notes), write, flaw=seen.flaw)
+
+
+def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
+    """Return a clip with too few frames per second to show a motion, sampled between its frames as between keys."""
+    own_fps, frames = clip.motion.fps, len(clip.motion)
+    if own_fps >= KEY_POSES_FPS or frames < 2:
+        return clip
+    sampled = int((frames - 1) / own_fps * SAMPLED_FPS + 0.01) + 1
+    check_size(path, [(sampled, len(clip.motion.skeleton))])
+    places = np.arange(sampled) * own_fps / SAMPLED_FPS
+    note = f"{own_fps:.3g} frames per second are key poses; sampled between them at {SAMPLED_FPS:g} (--fps)"
+    return replace(_at_places(clip, places, SAMPLED_FPS), notes=(*clip.notes, note))
 
 
 def _without_frames(clip: RiggedMotion) -> RiggedMotion:
@@ -113,16 +126,21 @@ def with_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
 
 
 def _lasting(clip: RiggedMotion, frames: int) -> RiggedMotion:
-    """The clip played in so many frames; itself where it has so many, or one."""
-    own = len(clip.motion)
-    if frames == own or own < 2 or frames < 2:
+    """Return the clip played in so many frames; itself where it has so many, or one."""
+    own_frames = len(clip.motion)
+    if frames == own_frames or own_frames < 2 or frames < 2:
         return clip
-    places = np.linspace(0, own - 1, frames)
+    return _at_places(clip, np.linspace(0, own_frames - 1, frames), clip.motion.fps)
+
+
+def _at_places(clip: RiggedMotion, places: np.ndarray, fps: float) -> RiggedMotion:
+    """Return the clip at fractional frames (T,)."""
+    frames = np.arange(len(clip.motion))
     stretches_m = {
-        joint: np.stack([np.interp(places, np.arange(own), column) for column in track.T], axis=1)
+        joint: np.stack([np.interp(places, frames, column) for column in track.T], axis=1)
         for joint, track in clip.stretches_m.items()
     }
-    return replace(clip, motion=at_frames(clip.motion, places, clip.motion.fps), stretches_m=stretches_m)
+    return replace(clip, motion=at_frames(clip.motion, places, fps), stretches_m=stretches_m)
 
 
 def check_bones(clip: RiggedMotion) -> None:

@@ -126,4 +126,4 @@ def _seen(
     motion = replace(motion_of(rig, tracks, frames, fps), label=stack.name, source=str(path))
     clip = clip_of(rig, motion, tracks, reading.metres_per_unit)
     check_bones(clip)
-    return turn_upright(body_of(clip), reading.up, Y_UP), tuple(filter(None, [clip.unit_note]))
+    return turn_upright(body_of(clip), reading.up, Y_UP), clip.notes

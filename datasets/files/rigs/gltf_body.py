@@ -33,8 +33,8 @@ from .gltf_document import (
     write_document,
 )
 from .rig import LARGEST, Rig, RiggedMotion, clip_of, motion_of, tree_of, unique
+from .sampling import SAMPLED_FPS, round_rate, sampling_rate
 
-_UNEVEN_FPS = 30.0
 _UNIFORM = 1e-3
 _MOVES_M, _TURNS_RAD = 1e-6, 1e-6
 _WIDTHS = {"translation": 3, "rotation": 4, "scale": 3}
@@ -161,8 +161,8 @@ class _Clock:
     fps: float
     start_s: float
     frames: int
-    even: bool
-    """Whether the longest track has a key at each of them."""
+    note: str
+    """Why these are not the times of the file's keys, "" where they are."""
 
     @property
     def times_s(self) -> np.ndarray:
@@ -211,8 +211,7 @@ def _clip(document: Document, rig: Rig, animation: int, clock: _Clock, path: Pat
     clip = clip_of(rig, motion, tracks, _known_unit_m(document, reading))
     check_bones(clip)
     seen = turn_upright(body_of(clip), reading.up, Y_UP)
-    uneven = () if clock.even else (f"key frames are uneven; read at {fps:g} frames per second",)
-    return _Clip(clip, seen, start_s, (*filter(None, [clip.unit_note]), *uneven, *seen.notes))
+    return _Clip(clip, seen, start_s, (*clip.notes, *filter(None, [clock.note]), *seen.notes))
 
 
 def _known_unit_m(document: Document, reading: Reading) -> float | None:
@@ -225,19 +224,24 @@ def _known_unit_m(document: Document, reading: Reading) -> float | None:
 
 
 def _clock(keys_s: Sequence[np.ndarray]) -> _Clock:
-    """The clock of tracks with keys at these times."""
+    """Return the clock of tracks with keys at these times: that of the longest track, if its keys are dense and even.
+
+    Between sparser keys curves are continuous, so that they are sampled.
+    """
     longest = max(keys_s, key=len)
     if not all(np.isfinite(times).all() and (np.diff(times) >= 0).all() for times in keys_s):
         raise ValueError("the times of its key frames do not grow")
-    start_s, stop_s = min(times[0] for times in keys_s), max(times[-1] for times in keys_s)
+    start_s = float(min(times[0] for times in keys_s))
+    stop_s = float(max(times[-1] for times in keys_s))
     steps_s = np.diff(longest)
     if not len(steps_s) or stop_s <= start_s:
-        return _Clock(_UNEVEN_FPS, float(start_s), 1, True)
+        return _Clock(SAMPLED_FPS, start_s, 1, note="")
+    fps, note = SAMPLED_FPS, f"key frames are uneven; read at {SAMPLED_FPS:g} frames per second"
     step_s = float(np.median(steps_s))
-    even = step_s > 0 and bool(np.abs(steps_s - step_s).max() < 0.1 * step_s)
-    fps = (len(steps_s) / float(longest[-1] - longest[0])) if even else _UNEVEN_FPS
-    fps = float(round(fps)) if abs(fps - round(fps)) < _UNIFORM * fps else fps
-    return _Clock(fps, float(start_s), int(np.floor((stop_s - start_s) * fps + 0.01)) + 1, even)
+    if step_s > 0 and np.abs(steps_s - step_s).max() < 0.1 * step_s:
+        keys_fps = round_rate(len(steps_s) / float(longest[-1] - longest[0]), _UNIFORM)
+        fps, note = sampling_rate(keys_fps)
+    return _Clock(fps, start_s, int(np.floor((stop_s - start_s) * fps + 0.01)) + 1, note)
 
 
 def _sample_channels(times_s: np.ndarray, values: np.ndarray, way: str, clock_s: np.ndarray, kind: str) -> np.ndarray:

@@ -50,8 +50,10 @@ class RiggedMotion:
     its median position."""
     relative: frozenset[int] = frozenset()
     """Joints whose positions in the file are added to their offsets, as some programs write them."""
-    unit_note: str = ""
-    """What was assumed of the unit, "" for nothing."""
+    notes: tuple[str, ...] = ()
+    """What was assumed to read it, and what was left out."""
+    encoding: str = "utf-8"
+    """That of the names of joints in the file."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,9 @@ def clip_of(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | N
     six = ("Xposition", "Yposition", "Zposition", "Zrotation", "Xrotation", "Yrotation")
     channels = tuple(six if joint in moving or not joint else six[3:] for joint in range(len(skeleton)))
     motion = replace(read, skeleton=skeleton, root_m=read.root_m * unit_m)
-    return RiggedMotion(motion, channels, skeleton.offsets_m, frozenset(), unit_m, stretches_m, unit_note=note)
+    return RiggedMotion(
+        motion, channels, skeleton.offsets_m, frozenset(), unit_m, stretches_m, notes=tuple(filter(None, [note]))
+    )
 
 
 def _stretch_m(rig: Rig, tracks: Tracks, joint: int, frames: int) -> np.ndarray:

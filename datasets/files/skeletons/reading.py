@@ -21,7 +21,8 @@ class Reading:
     """Length of the files' unit where they do not say it; without it, the usual unit by which the body has a person's
     stature."""
     fps: float | None = None
-    """Frames per second of files that do not say it; without it, what is usual for their format."""
+    """Frames per second of files that do not state them, and of BVH files whatever their frame time; without it, what
+    is usual for their format."""
     up: Up | None = None
     """Vertical axis of the files' worlds; without it, what the format says or the motion shows. One that all signs in
     a motion contradict is refused; `y!` and `z!` insist."""

@@ -189,6 +189,58 @@ def test_uneven_keys_are_sampled_and_said(walker: sc.Motion, tmp_path: Path) -> 
     np.testing.assert_allclose(smpl_joints_m(file.motion)[0::2], smpl_joints_m(walker)[0::2], atol=1e-5)
 
 
+def gesture(step_s: float, keys: int = 9) -> sc.Motion:
+    """Somebody who stands and raises the right arm by 60° and lowers it again, a key at the top and one below."""
+    skeleton = SMPL_BODY.average()
+    height_m = 0.025 - skeleton.offsets_m[[1, 4, 7, 10], 1].sum()
+    turns = np.zeros((keys, 22, 3))
+    turns[:, 16, 2] = -1.2
+    turns[:, 17, 2] = 1.2 - np.where(np.arange(keys) % 4 == 2, np.radians(60), 0)
+    rotations = Rotation.from_rotvec(turns).as_quat()
+    return sc.Motion(skeleton, np.tile([0.0, height_m, 0.0], (keys, 1)), rotations, 1 / step_s)
+
+
+def hand_range_m(motion: sc.Motion) -> float:
+    wrist = motion.skeleton.joint("right_wrist")
+    return float(np.ptp(sc.joint_positions(motion)[:, wrist], axis=0).max())
+
+
+@pytest.mark.parametrize("step_s", [0.25, 0.5, 1.0, 2.0])
+def test_sparse_keys_are_points_of_a_curve(tmp_path: Path, step_s: float) -> None:
+    posed = gesture(step_s)
+    save_motion(tmp_path / "a.glb", posed)
+    file = open_motion(tmp_path / "a.glb")
+    assert (file.motion.fps, len(file.motion)) == (30, 8 * step_s * 30 + 1)
+    assert file.notes == (f"key frames {step_s:g} s apart; sampled at 30 frames per second",)
+    assert hand_range_m(file.motion) == pytest.approx(hand_range_m(posed), abs=0.02)
+    assert main(["correct", str(tmp_path / "a.glb"), "--kinematic", "-o", str(tmp_path / "out")]) == 0
+    corrected = open_motion(tmp_path / "out" / "a.glb").motion
+    assert hand_range_m(corrected) == pytest.approx(hand_range_m(posed), abs=0.02)
+    assert len(corrected) == len(file.motion)
+
+
+def test_sparse_steps_hold_their_keys(tmp_path: Path) -> None:
+    save_motion(tmp_path / "a.glb", gesture(0.5))
+
+    def stepwise(content: dict[str, Any]) -> None:
+        for sampler in content["animations"][0]["samplers"]:
+            sampler["interpolation"] = "STEP"
+
+    edited(tmp_path / "a.glb", stepwise)
+    motion = open_motion(tmp_path / "a.glb").motion
+    wrist = motion.skeleton.joint("right_wrist")
+    assert len(np.unique(sc.joint_positions(motion)[:, wrist].round(4), axis=0)) == 2
+    turns = motion.rotations[:, motion.skeleton.joint("right_shoulder")]
+    np.testing.assert_allclose(turns[30:45], np.tile(turns[30], (15, 1)), atol=1e-6)
+
+
+@pytest.mark.parametrize("fps", [20.0, 24.0, 60.0])
+def test_dense_keys_are_frames(walker: sc.Motion, tmp_path: Path, fps: float) -> None:
+    save_motion(tmp_path / "a.glb", replace(walker, fps=fps))
+    file = open_motion(tmp_path / "a.glb")
+    assert (file.motion.fps, len(file.motion), file.notes) == (fps, 48, ())
+
+
 def test_it_is_corrected_into_the_same_file(walker: sc.Motion, tmp_path: Path) -> None:
     save_motion(tmp_path / "a.glb", replace(walker, root_m=walker.root_m - np.array([0.0, 0.05, 0.0])))
     assert main(["correct", str(tmp_path / "a.glb"), "--kinematic", "-o", str(tmp_path / "out")]) == 0

@@ -1,0 +1,437 @@
+"""The text of BVH files: its encoding, the hierarchy, the frame rate and the rows of numbers.
+
+Programs write the format loosely. Read as well, with a note, are files whose frame count is wrong, whose last row is
+cut off, whose rows are wrapped, whose numbers have decimal commas, and whose frame time is missing or in milliseconds.
+"""
+
+import codecs
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS
+
+from .rig import LARGEST
+from .sampling import SAMPLED_FPS, round_rate
+
+_CHANNELS = {f"{axis}{kind}".lower(): f"{axis}{kind}" for axis in "XYZ" for kind in ("position", "rotation")}
+_FPS_ROUNDING = 1e-4
+_FRAME_TIME_S = (1e-5, 100.0)
+_LONGEST_FRAME_S = 4.0
+"""Larger frame times are in milliseconds, or frames per second."""
+_USUAL_FPS = (24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 200, 240)
+_USUAL_ROUNDING = 2e-3
+"""Milliseconds are often written with one decimal, as in 33.3."""
+
+_SPACE = re.compile(r"(?:\s+|(?://|[#;])[^\n]*)*")
+_WORD = re.compile(r"[{}]|[^\s{}]+")
+_NAME = re.compile(r"[^\n{]*")
+_COMMENT = re.compile(r"(?:^|\s)(?://|[#;]).*$", re.MULTILINE)
+_COMMENT_AFTER_NAME = re.compile(r"\s(?://|[#;]\s).*$")
+_PADDING = "\0\x1a"
+"""What programs pad a file's end with."""
+_JAPANESE = re.compile("[\u3040-\u30ff]|[\u3400-\u9fff\uff61-\uff9f]{2}")
+
+
+@dataclass
+class BvhJoint:
+    """A joint of the hierarchy while it is being read."""
+
+    name: str
+    parent: int
+    line: int
+    is_end: bool
+    offset: list[float] | None = None
+    channels: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class BvhText:
+    """The content of a BVH file."""
+
+    joints: list[BvhJoint]
+    names: tuple[str, ...]
+    """Names of the joints, none of them twice."""
+    values: np.ndarray
+    """Channel values (T, C), joints in the file's order."""
+    fps: float
+    notes: tuple[str, ...]
+    """What was assumed to read it."""
+
+    @property
+    def channels(self) -> tuple[tuple[str, ...], ...]:
+        """The channels of each joint."""
+        return tuple(joint.channels or () for joint in self.joints)
+
+
+def decode(content: bytes, source: str) -> tuple[str, str]:
+    """Return a file's text and its encoding; encoded again, names are the same bytes.
+
+    The format does not state the encoding. Latin-1 decodes anything, so that it is the last one tried.
+
+    Args:
+        content: The file.
+        source: Its name in messages.
+
+    Returns:
+        The text, and the name of the encoding for Python.
+
+    Raises:
+        InputError: The content is no text.
+    """
+    for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+        if content.startswith(mark):
+            return content[len(mark) :].decode(encoding, errors="replace"), encoding
+    head = content[: max(content.find(b"MOTION"), 0) or len(content)]
+    if b"\0" in head[:1000]:
+        for encoding in ("utf-16-le", "utf-16-be"):
+            if content[:40].decode(encoding, errors="replace").lstrip().upper().startswith("HIERARCHY"):
+                return content.decode(encoding, errors="replace"), encoding
+        raise InputError(f"{source}: expected a text file, got bytes that are no text")
+    for encoding in ("utf-8-sig", "cp932", "cp1252"):
+        try:
+            text = head.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if encoding == "cp932" and not (_JAPANESE.search(text) and text.encode(encoding) == head):
+            continue
+        rest = content[len(head) :].decode("ascii", errors="replace")
+        return text + rest, encoding.removesuffix("-sig")
+    return content.decode("latin-1"), "latin-1"
+
+
+def byte_order_mark(encoding: str) -> bytes:
+    """Return what a file in an encoding begins with: a mark in UTF-16, nothing in others."""
+    return "\ufeff".encode(encoding) if encoding.startswith("utf-16") else b""
+
+
+def parse_text(text: str, source: str, fps: float | None = None) -> BvhText:
+    """Read the text of a BVH file.
+
+    Args:
+        text: The file's text.
+        source: Its name in messages.
+        fps: Frames per second, which overrule the file's frame time.
+
+    Returns:
+        The hierarchy, the frame rate and the values of all channels.
+
+    Raises:
+        InputError: The text is malformed; names the line and what was expected there.
+    """
+    scanner = _Scanner(text.replace("\r\n", "\n").replace("\r", "\n"), source)
+    joints = _parse_hierarchy(scanner)
+    names = _number_ends(joints, source)
+    frames, fps = _parse_motion_head(scanner, fps)
+    channels = sum(len(joint.channels or ()) for joint in joints)
+    values = _parse_rows(scanner, frames, channels)
+    return BvhText(joints, names, values, fps, tuple(scanner.notes))
+
+
+@dataclass
+class _Scanner:
+    """A place in a text, which moves on from word to word."""
+
+    text: str
+    source: str
+    at: int = 0
+    word_at: int = 0
+    """Start of the last word."""
+    line: int = 1
+    """Line of the last word."""
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        has_commas = re.search(r"\d,\d", self.text) is not None
+        self.has_decimal_commas = has_commas and re.search(r"\s-?\d+\.\d", self.text) is None
+        if self.has_decimal_commas:
+            self.notes.append("numbers with decimal commas are read as with points")
+
+    def peek(self) -> str:
+        """Return the next word, without moving on; "" at the end."""
+        word = _WORD.match(self.text, self._skip_space())
+        return word.group() if word else ""
+
+    def next(self, expected: str) -> str:
+        """Return the next word; InputError if there is none."""
+        self._move_to(self._skip_space())
+        word = _WORD.match(self.text, self.at)
+        if word is None:
+            raise self.fail_at_end(expected)
+        self.at = word.end()
+        return word.group()
+
+    def expect(self, word: str) -> None:
+        """Move past a word; InputError if another one follows."""
+        if self.next(f'"{word}"').upper() != word:
+            raise self.fail(f'"{word}"')
+
+    def read_name(self) -> str:
+        """Return the rest of the line, or what stands before a brace in it."""
+        match = _NAME.match(self.text, self.at)
+        assert match is not None, "the pattern matches the empty text, too"
+        self.at = match.end()
+        return _COMMENT_AFTER_NAME.sub("", match.group()).strip()
+
+    def read_numbers(self, count: int, keyword: str) -> list[float]:
+        """Return the next words as finite numbers; InputError if they are none."""
+        start, line = self.word_at, self.line
+        values = []
+        while len(values) < count and abs(value := self.number(self.peek())) <= LARGEST:
+            self.next(keyword)
+            values.append(value)
+        self.word_at, self.line = start, line
+        if len(values) < count:
+            raise self.fail(f"{count} finite numbers after {keyword}, none beyond ±{LARGEST:g}")
+        return values
+
+    def number(self, word: str) -> float:
+        """Return the number that a word is, NaN if it is none."""
+        return _number(word.replace(",", ".") if self.has_decimal_commas else word)
+
+    def fail(self, expected: str) -> InputError:
+        """Return the complaint about the last word and what follows in its line."""
+        end = self.text.find("\n", self.word_at)
+        got = " ".join(self.text[self.word_at : end if end >= 0 else None][:200].split())[:60]
+        return InputError(f"{self.source}, line {self.line}: expected {expected}, got {got!r}")
+
+    def fail_at_end(self, expected: str) -> InputError:
+        """Return the complaint that the text ends."""
+        return InputError(f"{self.source}, line {self.line}: the file ends where {expected} was expected")
+
+    def _skip_space(self) -> int:
+        match = _SPACE.match(self.text, self.at)
+        return match.end() if match else self.at
+
+    def _move_to(self, place: int) -> None:
+        self.line += self.text.count("\n", self.word_at, place)
+        self.at = self.word_at = place
+
+
+def _number(word: str) -> float:
+    """Return the number that a word is, NaN if it is none."""
+    try:
+        return float(word)
+    except ValueError:
+        return np.nan
+
+
+# --- hierarchy -------------------------------------------------------------------------------------------------------
+
+
+def _parse_hierarchy(scanner: _Scanner) -> list[BvhJoint]:
+    """Return the joints in the file's order, parents first."""
+    scanner.expect("HIERARCHY")
+    joints: list[BvhJoint] = []
+    open_joints: list[int] = []
+    while open_joints or not joints:
+        expected = "JOINT, End Site, OFFSET, CHANNELS or }" if open_joints else "ROOT"
+        keyword = scanner.next(expected).upper()
+        if keyword in (("JOINT", "END") if open_joints else ("ROOT",)):
+            if len(joints) >= MOST_JOINTS or len(open_joints) >= MOST_LEVELS:
+                raise scanner.fail(f"a skeleton of at most {MOST_JOINTS} joints, {MOST_LEVELS} below one another")
+            joints.append(_open_joint(scanner, keyword, open_joints, joints))
+            open_joints.append(len(joints) - 1)
+            scanner.expect("{")
+        elif keyword == "OFFSET" and open_joints:
+            joints[open_joints[-1]].offset = scanner.read_numbers(3, "OFFSET")
+        elif keyword == "CHANNELS" and open_joints and not joints[open_joints[-1]].is_end:
+            joints[open_joints[-1]].channels = _parse_channels(scanner)
+        elif keyword == "}" and open_joints:
+            _check_closed(joints[open_joints.pop()], scanner.source)
+        else:
+            raise scanner.fail(expected)
+    return joints
+
+
+def _open_joint(scanner: _Scanner, keyword: str, open_joints: Sequence[int], joints: Sequence[BvhJoint]) -> BvhJoint:
+    parent = open_joints[-1] if open_joints else -1
+    name = scanner.read_name()
+    if keyword == "END":
+        return BvhJoint(f"{joints[parent].name}_end", parent, scanner.line, is_end=True)
+    if not name:
+        raise scanner.fail(f"a name after {keyword}")
+    return BvhJoint(name, parent, scanner.line, is_end=False)
+
+
+def _parse_channels(scanner: _Scanner) -> tuple[str, ...]:
+    start, line = scanner.word_at, scanner.line
+    count = scanner.next("the number of channels")
+    names: list[str] = []
+    while len(names) < len(_CHANNELS) and (name := _CHANNELS.get(scanner.peek().lower())):
+        scanner.next("a channel")
+        names.append(name)
+    if count != str(len(names)) or len(set(names)) != len(names):
+        scanner.word_at, scanner.line = start, line
+        raise scanner.fail("CHANNELS, their number, and as many different ones of Xposition to Zrotation")
+    return tuple(names)
+
+
+def _check_closed(joint: BvhJoint, source: str) -> None:
+    if joint.offset is None or (joint.channels is None and not joint.is_end):
+        missing = "OFFSET" if joint.offset is None else "CHANNELS"
+        raise InputError(f"{source}, line {joint.line}: expected {missing} in joint {joint.name!r}, got none")
+
+
+def _number_ends(joints: Sequence[BvhJoint], source: str) -> tuple[str, ...]:
+    """Return the names of all joints; further end sites of one parent are numbered, other names must be unique."""
+    lines: dict[str, int] = {}
+    copies: dict[str, int] = {}
+    for joint in joints:
+        name = joint.name
+        while joint.is_end and name in lines:
+            copies[joint.name] = copies.get(joint.name, 1) + 1
+            name = f"{joint.name}{copies[joint.name]}"
+        if name in lines:
+            raise InputError(
+                f"{source}, line {joint.line}: expected a new joint name, got {name!r}, "
+                f"which line {lines[name]} has already"
+            )
+        lines[name] = joint.line
+    return tuple(lines)
+
+
+# --- frames ----------------------------------------------------------------------------------------------------------
+
+
+def _parse_motion_head(scanner: _Scanner, fps: float | None) -> tuple[int, float]:
+    """Return the number of frames that the file states, and frames per second; `fps` overrules the file."""
+    keyword = scanner.next("MOTION").upper()
+    if keyword == "ROOT":
+        raise scanner.fail("MOTION after the first skeleton (a file with several roots holds several people)")
+    if keyword != "MOTION":
+        raise scanner.fail("MOTION")
+    frames = _read_field(scanner, r"frames", '"Frames: <number>"')
+    if not re.fullmatch(r"\d{1,12}", frames):
+        raise scanner.fail('"Frames: <number>"')
+    time = _read_field(scanner, r"frame\s*time", '"Frame Time: <seconds>"')
+    return int(frames), _resolve_fps(scanner, time, fps)
+
+
+def _read_field(scanner: _Scanner, label: str, expected: str) -> str:
+    """Return the word after a label and a colon."""
+    scanner.next(expected)
+    match = re.compile(rf"{label}[^\S\n]*:?[^\S\n]*(\S+)", re.IGNORECASE).match(scanner.text, scanner.word_at)
+    if match is None:
+        raise scanner.fail(expected)
+    scanner.at = match.end()
+    return match[1]
+
+
+def _resolve_fps(scanner: _Scanner, time: str, fps: float | None) -> float:
+    """Return frames per second by a frame time as it is written, or `fps` if that is given."""
+    frame_time_s = scanner.number(time)
+    own_fps, assumption = _infer_fps(frame_time_s)
+    if fps is not None:
+        if own_fps is None or abs(own_fps - fps) > _FPS_ROUNDING * fps:
+            scanner.notes.append(f"{fps:g} frames per second, not by the file's frame time {time[:20]} (--fps)")
+        return fps
+    if own_fps is None:
+        least, most = _FRAME_TIME_S
+        raise scanner.fail(f'"Frame Time: <seconds>", a positive number from {least:g} to {most:g}, or --fps')
+    if assumption:
+        scanner.notes.append(f"frame time {time[:20]}{assumption}: {own_fps:g} frames per second assumed (--fps)")
+    return own_fps
+
+
+def _infer_fps(frame_time_s: float) -> tuple[float | None, str]:
+    """Return frames per second, None if a frame time is none, and what was assumed, "" for nothing.
+
+    0 and 1 are what programs write that do not know it. A large number is in milliseconds or is the frame rate itself,
+    whichever makes the frame rate a usual one.
+    """
+    if frame_time_s in (0, 1):
+        return SAMPLED_FPS, " is a placeholder"
+    if frame_time_s > _LONGEST_FRAME_S:
+        for fps, assumption in ((1000 / frame_time_s, " in milliseconds"), (frame_time_s, " is the frame rate")):
+            usual_fps = min(_USUAL_FPS, key=lambda usual: abs(usual - fps))
+            if abs(fps - usual_fps) < _USUAL_ROUNDING * usual_fps:
+                return float(usual_fps), assumption
+    if not _FRAME_TIME_S[0] <= frame_time_s <= _FRAME_TIME_S[1]:
+        return None, ""
+    return round_rate(1 / frame_time_s, _FPS_ROUNDING), ""
+
+
+def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
+    """Return the complete rows of the motion's numbers (T, channels).
+
+    frames: the number of rows that the file states.
+    """
+    first_line = scanner.line + scanner.text.count("\n", scanner.word_at, scanner.at)
+    text = scanner.text[scanner.at :].rstrip(_PADDING + " \t\n")
+    if any(mark in text for mark in ("#", "//", ";")):
+        text = _COMMENT.sub("", text)
+    if scanner.has_decimal_commas:
+        text = text.replace(",", ".")
+    numbered = enumerate(text.split("\n"), first_line)
+    lines = [(number, line) for number, line in numbered if line and not line.isspace()]
+    if not channels:
+        return np.zeros((frames, 0))
+    if not lines:
+        raise InputError(f"{scanner.source}, line {scanner.line}: expected {frames} frames after the frame time, got 0")
+    values = _load_even_rows(lines, channels)
+    if values is None:
+        values = _load_uneven_rows(scanner, lines, frames, channels)
+    if len(values) != frames:
+        scanner.notes.append(f"{frames} frames expected from the header, {len(values)} found; these are used")
+    return values
+
+
+def _load_even_rows(lines: Sequence[tuple[int, str]], channels: int) -> np.ndarray | None:
+    """Return the numbers of lines that each hold a row; None if some hold another number of numbers."""
+    try:
+        values = np.loadtxt([line for _, line in lines], comments=None, ndmin=2)
+    except ValueError:
+        return None
+    is_sound = values.shape[1] == channels and bool(np.all(np.abs(values) <= LARGEST))
+    return values if is_sound else None
+
+
+def _load_uneven_rows(scanner: _Scanner, lines: Sequence[tuple[int, str]], frames: int, channels: int) -> np.ndarray:
+    """Return the complete rows among lines that hold parts of rows, several rows, or something else at the end."""
+    rows: list[list[float]] = []
+    pending: list[float] = []
+    pending_line = lines[0]
+    is_wrapped = False
+    for number, line in lines:
+        words = line.split()
+        values = [_number(word) for word in words]
+        bad = next((place for place, value in enumerate(values) if not abs(value) <= LARGEST), None)
+        if not pending:
+            pending_line = (number, line)
+        if bad is not None:
+            rows_by_then = len(rows) + (len(pending) + bad) // channels
+            if rows_by_then < frames - 1 or not np.isnan(values[bad]) or words[bad].lower().strip("+-") == "nan":
+                raise _complain(scanner, number, len(rows), channels, repr(words[bad][:30]))
+            scanner.notes.append(f"line {number}: what follows the numbers is left out")
+            values = values[:bad]
+        pending += values
+        if len(pending) > channels and not (number == pending_line[0] and len(pending) % channels == 0):
+            if bad is None:
+                raise _complain(scanner, pending_line[0], len(rows), channels, f"{_count(pending_line)} numbers")
+            pending = pending[:channels]
+        is_wrapped |= number != pending_line[0] or len(pending) > channels
+        if len(pending) % channels == 0:
+            rows += [pending[start : start + channels] for start in range(0, len(pending), channels)]
+            pending = []
+        if bad is not None:
+            break
+    if pending:
+        if not rows:
+            raise _complain(scanner, pending_line[0], 0, channels, f"{_count(pending_line)} numbers")
+        scanner.notes.append(f"line {pending_line[0]}: the last row has {len(pending)} of {channels} numbers; left out")
+    if is_wrapped:
+        scanner.notes.append("rows of numbers are not one to a line")
+    return np.array(rows, dtype=float).reshape(-1, channels)
+
+
+def _count(line: tuple[int, str]) -> int:
+    return len(line[1].split())
+
+
+def _complain(scanner: _Scanner, line: int, frame: int, channels: int, got: str) -> InputError:
+    """Return the complaint about a row that is not `channels` finite numbers."""
+    return InputError(f"{scanner.source}, line {line}: expected {channels} finite numbers in frame {frame}, got {got}")

@@ -1,0 +1,158 @@
+"""BVH files as programs write them loosely: the same motion, and a note, or one sentence that names the line."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.datasets.files.rigs.bvh import parse_bvh, read_bvh, write_bvh
+from selfcorrect.datasets.files.rigs.rig import RiggedMotion
+from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.motion.geometry.kinematics import joint_positions
+
+
+def positions_m(clip: RiggedMotion) -> np.ndarray:
+    return joint_positions(clip.motion)
+
+
+def on_one_line(text: str) -> str:
+    head, _, motion = text.partition("MOTION\n")
+    return f"{' '.join(head.split())} MOTION {motion.replace(chr(10), ' ', 2)}"
+
+
+def wrapped(text: str) -> str:
+    """Every row in three lines."""
+    head, *rows = text.rstrip("\n").rsplit("\n", 3)
+    lines = [" ".join(words[start : start + 8]) for row in rows for words in [row.split()] for start in (0, 8, 16)]
+    return "\n".join([head, *lines, ""])
+
+
+def commented(text: str) -> str:
+    return "# made by hand\n" + text.replace("OFFSET 10.0", "// the left leg\n OFFSET 10.0").replace(
+        "MOTION\n", "MOTION # the frames\n"
+    )
+
+
+LOOSE = {
+    "one frame too many announced": (lambda text: text.replace("Frames: 3", "Frames: 4"), "4 frames expected"),
+    "one frame too few announced": (lambda text: text.replace("Frames: 3", "Frames: 2"), "2 frames expected"),
+    "no frame announced": (lambda text: text.replace("Frames: 3", "Frames: 0"), "0 frames expected"),
+    "padding": (lambda text: text + "\0\0\0\x1a", ""),
+    "words at the end": (lambda text: text + "end of file\n", "line 50: what follows the numbers is left out"),
+    "words after the last number": (lambda text: text[:-1] + " END\n", "line 49: what follows"),
+    "one row": (lambda text: text[:-1] + "\n1 2 3", "line 50: the last row has 3 of 22 numbers; left out"),
+    "header on one line": (on_one_line, ""),
+    "wrapped": (wrapped, "rows of numbers are not one to a line"),
+    "comments": (commented, ""),
+    "decimal commas": (
+        lambda text: re.sub(r"(\d)\.(\d)", r"\1,\2", text),
+        "numbers with decimal commas are read as with points",
+    ),
+    "old Mac lines": (lambda text: text.replace("\n", "\r"), ""),
+}
+
+
+@pytest.mark.parametrize("name", LOOSE)
+def test_loosely_written_files_are_read_with_a_note(bvh_text: str, tmp_path: Path, name: str) -> None:
+    change, note = LOOSE[name]
+    (tmp_path / "a.bvh").write_text(change(bvh_text))
+    clip = read_bvh(tmp_path / "a.bvh", 0.01)
+    np.testing.assert_array_equal(positions_m(clip), positions_m(parse_bvh(bvh_text, "made", 0.01)))
+    assert [note in text for text in clip.notes] == ([True] if note else []), clip.notes
+
+
+def test_a_row_that_is_cut_off_is_left_out(bvh_text: str) -> None:
+    cut = bvh_text[: bvh_text.rindex(" 10 -178.5")]
+    clip = parse_bvh(cut, "made", 0.01)
+    np.testing.assert_array_equal(positions_m(clip), positions_m(parse_bvh(bvh_text, "made", 0.01))[:2])
+    assert clip.notes == (
+        "line 49: the last row has 20 of 22 numbers; left out",
+        "3 frames expected from the header, 2 found; these are used",
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("2 96 -2 20", "2 96 20", "line 48: expected 22 finite numbers in frame 1, got 21 numbers"),
+        ("2 96 -2 20", "2 96 -2 -2 20", "line 48: expected 22 finite numbers in frame 1, got 23 numbers"),
+        ("1 95 -3 10", "1 oops -3 10", "line 47: expected 22 finite numbers in frame 0, got 'oops'"),
+    ],
+)
+def test_a_damaged_row_in_the_middle_shifts_no_numbers(bvh_text: str, old: str, new: str, message: str) -> None:
+    with pytest.raises(sc.InputError, match=message):
+        parse_bvh(bvh_text.replace(old, new), "made.bvh")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [
+        ("utf-8", "ひざ"),
+        ("cp932", "左ひざ"),
+        ("cp932", "ﾋﾀﾞﾘ"),
+        ("latin-1", "genou gauché"),
+        ("latin-1", "Füße"),
+        ("latin-1", "Kniestück  zwei"),
+        ("utf-16", "膝"),
+        ("utf-16-le", "rodilla ñ"),
+        ("utf-16-be", "ひざ"),
+    ],
+)
+def test_names_are_kept_byte_for_byte(bvh_text: str, tmp_path: Path, encoding: str, name: str) -> None:
+    content = bvh_text.replace("JOINT LeftLeg", f"JOINT {name}").encode(encoding)
+    (tmp_path / "a.bvh").write_bytes(content)
+    clip = read_bvh(tmp_path / "a.bvh", 0.01)
+    assert clip.motion.skeleton.names[2] == name
+    write_bvh(tmp_path / "b.bvh", clip)
+    line = f"JOINT {name}\n".encode("utf-16-le" if encoding == "utf-16" else encoding)
+    assert line in (tmp_path / "b.bvh").read_bytes()
+    np.testing.assert_allclose(positions_m(read_bvh(tmp_path / "b.bvh", 0.01)), positions_m(clip), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("time", "fps"),
+    [
+        ("0", 30), ("1", 30), ("1.0", 30), ("33.3", 30), ("33.3333", 30), ("16.67", 60), ("8.333", 120), ("40", 25),
+        ("41.67", 24), ("30", 30), ("120", 120), ("25", 25),
+    ],
+)  # fmt: skip
+def test_frame_times_that_are_none_are_recognised(bvh_text: str, time: str, fps: float) -> None:
+    clip = parse_bvh(bvh_text.replace("0.0333333", time), "made", 0.01)
+    assert clip.motion.fps == fps
+    assert [f"frame time {time}" in note and "(--fps)" in note for note in clip.notes] == [True]
+
+
+def test_the_option_overrules_the_frame_time(walker: sc.Motion, tmp_path: Path) -> None:
+    sc.save_motion(tmp_path / "a.bvh", walker)
+    file = open_motion(tmp_path / "a.bvh", Reading(fps=120.0))
+    assert file.motion.fps == 120
+    assert "120 frames per second, not by the file's frame time 0.0333333" in file.assumed
+    assert not any("fps" in note for note in open_motion(tmp_path / "a.bvh", Reading(fps=30.0)).assumed)
+    file.write(tmp_path / "b.bvh", file.motion)
+    assert open_motion(tmp_path / "b.bvh").motion.fps == pytest.approx(120, rel=1e-5)
+
+
+@pytest.mark.parametrize("own_fps", [4.0, 2.0, 0.5])
+def test_key_poses_are_sampled_between(walker: sc.Motion, tmp_path: Path, own_fps: float) -> None:
+    poses = replace(walker.frames(0, 9), fps=own_fps)
+    sc.save_motion(tmp_path / "a.bvh", poses)
+    file = open_motion(tmp_path / "a.bvh")
+    assert (file.motion.fps, len(file.motion)) == (30, 8 / own_fps * 30 + 1)
+    assert any("frames per second are key poses; sampled between them at 30" in note for note in file.notes)
+    step = 30 / own_fps
+    whole = np.arange(len(file.motion)) % step == 0
+    assert whole.sum() == (9 if step.is_integer() else 5)
+    names = [file.motion.skeleton.names.index(name) for name in poses.skeleton.names]
+    sampled_m = joint_positions(file.motion)[whole][:, names]
+    np.testing.assert_allclose(sampled_m, joint_positions(poses)[:: 1 if step.is_integer() else 2], atol=1e-4)
+    file.write(tmp_path / "b.bvh", file.motion)
+    assert len(open_motion(tmp_path / "b.bvh").motion) == len(file.motion)
+
+
+def test_five_frames_per_second_stay_as_they_are(walker: sc.Motion, tmp_path: Path) -> None:
+    sc.save_motion(tmp_path / "a.bvh", replace(walker, fps=5.0))
+    assert open_motion(tmp_path / "a.bvh").motion.fps == 5
