@@ -14,7 +14,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files import formats
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, format_bvh, parse_bvh
-from selfcorrect.datasets.files.skeletons.naming import parts_of
+from selfcorrect.datasets.files.skeletons.naming import parts_from_names
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
@@ -36,7 +36,7 @@ def skeletons(draw: st.DrawFn, names: st.SearchStrategy[str] = NAMES) -> Skeleto
     numbers = draw(st.lists(st.floats(-1, 1), min_size=3 * len(own), max_size=3 * len(own)))
     offsets_m = np.array(numbers).reshape(-1, 3)
     offsets_m[0] = 0
-    return Skeleton(tuple(own), parents, offsets_m, parts_of(own))
+    return Skeleton(tuple(own), parents, offsets_m, parts_from_names(own))
 
 
 @st.composite

@@ -1,109 +1,250 @@
-"""Which part of the body a joint is, by its name in the usual naming schemes.
+"""Body parts of joints by their names in the usual naming schemes.
 
-Limbs follow from the scheme whose names fit most joints, sides from `Left…`, `l_…`, `lThigh`, `…_L` and their like.
-The spine's joints follow from their order, because their numbering differs from scheme to scheme; of several neck
-joints the last one counts.
+What nearly all names share (`Model_`, `_jnt`, `.001`) is removed first. Legs and arms each follow from the scheme that
+fits most joints, sides from `Left…`, `l_…`, `lThigh`, `…_L` and their like. The spine's joints follow from their order,
+because their numbering differs from scheme to scheme; of several neck joints the last one counts.
 """
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from os.path import commonprefix
 
-_LIMBS = ("hip", "knee", "ankle", "foot", "collar", "shoulder", "elbow", "wrist")
-_SCHEMES = (
-    ("hip", "knee", "ankle", "foot", "collar", "shoulder", "elbow", "wrist"),  # SMPL
-    ("hip", "knee", "ankle", "toe", "collar", "shoulder", "elbow", "wrist"),  # Acclaim, Poser's short names
-    ("upleg", "leg", "foot", "toebase", "shoulder", "arm", "forearm", "hand"),  # Mixamo, MotionBuilder, CMU
-    ("upleg", "leg", "foot", "toe", "shoulder", "arm", "forearm", "hand"),  # LAFAN1
-    ("thigh", "shin", "foot", "toe", "collar", "shldr", "forearm", "hand"),  # DAZ
-    ("thigh", "calf", "foot", "toe0", "clavicle", "upperarm", "forearm", "hand"),  # 3ds Max Biped
-    ("upperleg", "lowerleg", "foot", "toes", "shoulder", "upperarm", "lowerarm", "hand"),  # Unity, Bandai Namco
-    ("upperleg", "lowerleg", "foot", "toebase", "shoulder", "upperarm", "lowerarm", "hand"),  # VRM
-    ("upperleg", "lowerleg", "foot", "toe", "shoulder", "upperarm", "forearm", "hand"),  # Xsens
-    ("thigh", "calf", "foot", "ball", "clavicle", "upperarm", "lowerarm", "hand"),  # Unreal
-    ("thigh", "shin", "foot", "toe", "shoulder", "arm", "forearm", "hand"),  # Rokoko
-    ("thigh", "shin", "foot", "toe", "shoulder", "upperarm", "forearm", "hand"),  # Rigify
-    ("femur", "tibia", "foot", "toes", "clavicle", "humerus", "radius", "wrist"),  # Acclaim's ASF
+_LEG_PARTS = ("hip", "knee", "ankle", "foot")
+_LEG_SCHEMES = (
+    ("hip", "knee", "ankle", "foot"),  # SMPL, Kinect
+    ("hip", "knee", "ankle", "toes?"),  # Acclaim, Poser's short names, Advanced Skeleton
+    ("hip", "knee", "foot", "toes?|toebase|ball"),
+    ("upleg", "leg", "foot", "toebase"),  # Mixamo, MotionBuilder, CMU
+    ("upleg", "leg", "foot", "toe"),  # LAFAN1
+    ("thigh", "shin|leg", "foot", "toes?"),  # DAZ, Rokoko, Rigify, Auto-Rig Pro
+    ("thigh", "calf", "foot", "toe0?|toebase|ball"),  # 3ds Max Biped, Valve, Character Creator, Unreal
+    ("upperleg", "lowerleg", "foot", "toes?|toebase"),  # Unity, Bandai Namco, VRM, Xsens
+    ("femur", "tibia", "foot", "toes"),  # Acclaim's ASF
 )
-"""What each scheme calls `_LIMBS`, without side, in lower case."""
+_ARM_PARTS = ("collar", "shoulder", "elbow", "wrist")
+_ARM_SCHEMES = (
+    ("collar|clavicle|scapula", "shoulder", "elbow", "wrist"),  # SMPL, Acclaim, Kinect, Advanced Skeleton
+    ("collar|clavicle", "shoulder", "elbow", "hand"),
+    ("shoulder", "arm", "forearm", "hand"),  # Mixamo, MotionBuilder, CMU, LAFAN1, Rokoko, Auto-Rig Pro
+    ("collar", "shldr", "forearm", "hand"),  # DAZ
+    ("clavicle", "upperarm", "forearm|lowerarm", "hand"),  # 3ds Max Biped, Valve, Character Creator, Unreal
+    ("shoulder", "upperarm", "forearm|lowerarm", "hand"),  # Unity, Bandai Namco, VRM, Xsens, Rigify
+    ("clavicle", "humerus", "radius", "wrist"),  # Acclaim's ASF
+)
+"""Patterns of what each scheme calls these parts, without side, in lower case."""
 
-_ROOTS = ("pelvis", "hips", "hip")
-_SPINE = re.compile(r"(spine|chest|upperchest|abdomen|lowerback|upperback|torso|thorax)\d*|l5|l3|t12|t8")
-_NECK = re.compile(r"(lower|upper)?neck\d*")
-_PREFIX = re.compile(r"^(.*:)?(mixamorig\d*|bip0*1|joint|j_bip(?:_c)?|def|org)?[ _-]*", re.IGNORECASE)
+_FIRST_OF_SEVERAL = r"(?:bend|stretch)?(?:0?1)?"
+"""Follows a part's name where a rig has more than one joint for it."""
+
+_ROOTS = ("pelvis", "hips", "hip", "spinebase")
+_SPINE = re.compile(
+    r"(spine(navel|low|lower|mid|middle|up|upper|chest|shoulder)?|chest(lower|upper)?|upperchest|abdomen(lower|upper)?"
+    r"|waist|lowerback|upperback|torso|thorax)\d*|l5|l3|t12|t8"
+)
+_NECK = re.compile(r"(lower|upper)?neck(lower|upper|twist)?\d*")
+_HEAD = re.compile(r"head\d*")
+
+_NAMESPACE = re.compile(r"^.*[:|/]")
+_PREFIX = re.compile(r"^(mixamorig\d*|bip0*1|joint|j_bip(?:_c)?|def|org)?[ _-]*", re.IGNORECASE)
+_MIDDLE = re.compile(r"^(?:[cm][ _.-])?(.+?)(?:[ _.-][cmx])?$", re.IGNORECASE)
+"""A name on the midline, with the letters that some rigs have there in place of a side."""
+
 _SIDES = (
     re.compile(r"(?P<side>left|right)[ _.-]?(?P<core>.+)", re.IGNORECASE),
     re.compile(r"(?P<side>[lr])[ _.-](?P<core>.+)", re.IGNORECASE),
-    re.compile(r"(?P<side>[lrLR])(?P<core>[A-Z].*)"),
+    re.compile(r"(?P<side>[lrLR])(?P<core>[A-Z](?![A-Z]{2}).*)"),
     re.compile(r"(?P<core>.+?)[ _.-](?P<side>left|right|l|r)", re.IGNORECASE),
+    re.compile(r"(?P<core>.*[a-z0-9])(?P<side>Left|Right|[LR])"),
     re.compile(r"(?P<side>[lr])(?P<core>femur|tibia|foot|toes|clavicle|humerus|radius|wrist)"),
+    re.compile(r"(?P<core>.+?[ _.-])(?P<side>left|right|l|r)(?P<rest>[ _.-].+)", re.IGNORECASE),
 )
 
+_PROP = (
+    r"hair|pigtail|ponytail|braid|tail|cape|cloak|coat|skirt|dress|robe|ribbon|scarf|cloth|belt|bag|sword|blade|hilt"
+    r"|weapon|shield|gun|rifle|staff|axe|wing|breast|accessory|hat|helmet|feather"
+)
+_PROP_NAME = re.compile(rf"({_PROP}).*|.*({_PROP})\d*")
+"""What characters wear, hold or have besides a human body."""
 
-def parts_of(names: Sequence[str]) -> tuple[str, ...]:
-    """The body part of each joint, "" where none is recognised; joints come in the order of a skeleton.
+_SHARED = 0.6
+"""Share of a skeleton's names that begin or end alike; that is more than one side's names can be."""
+_NUMBERED = 0.8
+"""Share of names that end in a number, beyond which all these numbers come from an export."""
+_FEWEST_NAMES = 5
+_NUMBER = re.compile(r"[ ._-]\d+$")
+_END_SITE = re.compile(r"(_end(?: \d+)?)$")
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_BODY_WORDS = frozenset(
+    "left right l r hip hips pelvis spine chest neck head leg thigh shin calf knee ankle foot toe shoulder collar "
+    "clavicle arm forearm elbow wrist hand finger thumb index middle ring pinky abdomen torso".split()
+)
+"""Words of which no shared beginning or end consists: they mean the part itself."""
+
+
+@dataclass(frozen=True)
+class JointName:
+    """What the name of a joint says."""
+
+    side: str
+    """"left", "right" or ""."""
+    core: str
+    """The rest of the name: letters and digits, in lower case."""
+
+
+def parts_from_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the body part of each joint, "" where none is recognised; joints come in the order of a skeleton.
 
     The end site of a foot serves as its toe joint where the skeleton has no other.
     """
-    split = [_split(name) for name in names]
-    found = _limbs(split)
-    midline = [(index, core) for index, (side, core) in enumerate(split) if not side]
-    found |= _first("pelvis", [index for index, core in midline if core in _ROOTS])
-    found |= _first("head", [index for index, core in midline if core == "head"])
-    found |= _first("neck", [index for index, core in reversed(midline) if _NECK.fullmatch(core)])
-    found |= spine_parts([index for index, core in midline if _SPINE.fullmatch(core)])
-    found |= _toe_ends(names, found)
-    part_at = {index: part for part, index in found.items()}
-    return tuple(part_at.get(index, "") for index in range(len(names)))
+    joint_names = split_names(names)
+    part_joints = _find_limbs(joint_names, _LEG_PARTS, _LEG_SCHEMES)
+    part_joints |= _find_limbs(joint_names, _ARM_PARTS, _ARM_SCHEMES)
+    midline = [(joint, name.core) for joint, name in enumerate(joint_names) if not name.side]
+    roots = [joint for joint, core in midline if core in _ROOTS]
+    heads = [joint for joint, core in midline if _HEAD.fullmatch(core)]
+    necks = [joint for joint, core in midline if _NECK.fullmatch(core)]
+    if roots:
+        part_joints["pelvis"] = roots[0]
+    if heads:
+        part_joints["head"] = heads[0]
+    if necks:
+        part_joints["neck"] = necks[-1]
+    part_joints |= spine_parts([joint for joint, core in midline if _SPINE.fullmatch(core)])
+    part_joints |= _find_toe_ends(names, part_joints)
+    parts = [""] * len(names)
+    for part, joint in part_joints.items():
+        parts[joint] = part
+    return tuple(parts)
 
 
-def side_of(name: str) -> str:
-    """The side that a name says: "left", "right" or ""."""
-    return _split(name)[0]
+def split_names(names: Sequence[str]) -> list[JointName]:
+    """Return side and core of each joint's name, without what nearly all names share."""
+    return [_split_name(name) for name in remove_shared_affixes(names)]
 
 
-def _split(name: str) -> tuple[str, str]:
-    """Side ("left", "right" or "") and the rest of a name, letters and digits in lower case."""
+def remove_shared_affixes(names: Sequence[str]) -> list[str]:
+    """Return the names without namespaces, and without the beginning, end and numbers that most of them have.
+
+    An end site keeps its `_end`: what its parent's name loses, it loses too.
+    """
+    shortened = [_NAMESPACE.sub("", name) for name in names]
+    ends = [match[0] if (match := _END_SITE.search(name)) else "" for name in shortened]
+    stems = [name.removesuffix(end) for name, end in zip(shortened, ends, strict=True)]
+    joints = [stem for stem, end in zip(stems, ends, strict=True) if not end]
+    if len(joints) < _FEWEST_NAMES:
+        return shortened
+    for _ in range(4):
+        before = stems
+        prefix = _find_shared_prefix(joints)
+        suffix = _find_shared_suffix([joint.removeprefix(prefix) for joint in joints])
+        stems = [stem.removeprefix(prefix).removesuffix(suffix) or stem for stem in stems]
+        joints = [joint.removeprefix(prefix).removesuffix(suffix) or joint for joint in joints]
+        if sum(bool(_NUMBER.search(joint)) for joint in joints) >= _NUMBERED * len(joints):
+            stems = [_NUMBER.sub("", stem) for stem in stems]
+            joints = [_NUMBER.sub("", joint) for joint in joints]
+        if stems == before:
+            break
+    return [f"{stem}{end}" for stem, end in zip(stems, ends, strict=True)]
+
+
+def _find_shared_prefix(names: Sequence[str]) -> str:
+    """Return the longest beginning, whole words and none of them a part of the body, that most names share."""
+    prefix = _longest_shared(names)
+    while prefix and not _is_prefix(prefix, names):
+        prefix = prefix[:-1]
+    return prefix
+
+
+def _find_shared_suffix(names: Sequence[str]) -> str:
+    """Return the longest end, whole words and none of them a part of the body, that most names share."""
+    suffix = _longest_shared([name[::-1] for name in names])[::-1]
+    while suffix and not _is_suffix(suffix, names):
+        suffix = suffix[1:]
+    return suffix
+
+
+def _longest_shared(names: Sequence[str]) -> str:
+    """Return the longest beginning that most names share: in order, those that share one lie beside each other."""
+    ordered = sorted(names)
+    least = ceil(_SHARED * len(ordered))
+    shared = (commonprefix([first, last]) for first, last in zip(ordered, ordered[least - 1 :], strict=False))
+    return max(shared, key=len)
+
+
+def _is_prefix(prefix: str, names: Sequence[str]) -> bool:
+    if _names_part(prefix):
+        return False
+    following = {name[len(prefix)] for name in names if name.startswith(prefix) and len(name) > len(prefix)}
+    return not prefix[-1].isalnum() or (not prefix[-1].isupper() and all(letter.isupper() for letter in following))
+
+
+def _is_suffix(suffix: str, names: Sequence[str]) -> bool:
+    if _names_part(suffix):
+        return False
+    before = {name[-len(suffix) - 1] for name in names if name.endswith(suffix) and len(name) > len(suffix)}
+    return not suffix[0].isalnum() or (suffix[0].isupper() and not any(letter.isupper() for letter in before))
+
+
+def _names_part(affix: str) -> bool:
+    return any(word.lower() in _BODY_WORDS for word in _WORD.findall(affix))
+
+
+def _split_name(name: str) -> JointName:
     bare = _PREFIX.sub("", name)
     for pattern in _SIDES:
         if match := pattern.fullmatch(bare):
             side = "left" if match["side"][0] in "lL" else "right"
-            return side, _plain(match["core"])
-    return "", _plain(bare)
+            return JointName(side, _simplify(match["core"] + match.groupdict().get("rest", "")))
+    middle = _MIDDLE.fullmatch(bare)
+    return JointName("", _simplify(middle[1] if middle else bare))
 
 
-def _plain(name: str) -> str:
+def _simplify(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _limbs(split: Sequence[tuple[str, str]]) -> dict[str, int]:
-    """The joint of each part of arms and legs, by the scheme that fits best."""
-    by_scheme = [
-        {
-            f"{side}_{_LIMBS[scheme.index(core)]}": index
-            for index, (side, core) in reversed(list(enumerate(split)))
-            if side and core in scheme
-        }
-        for scheme in _SCHEMES
-    ]
-    return max(by_scheme, key=len)
-
-
-def _first(part: str, joints: Sequence[int]) -> dict[str, int]:
-    return {part: joints[0]} if joints else {}
+def _find_limbs(
+    joint_names: Sequence[JointName], limb_parts: Sequence[str], schemes: Sequence[Sequence[str]]
+) -> dict[str, int]:
+    """Return the joint of each part of both legs or arms, by the scheme that fits most joints."""
+    best: dict[str, int] = {}
+    for scheme in schemes:
+        patterns = [re.compile(rf"(?:{pattern}){_FIRST_OF_SEVERAL}") for pattern in scheme]
+        part_joints: dict[str, int] = {}
+        for joint, name in enumerate(joint_names):
+            for part, pattern in zip(limb_parts, patterns, strict=True):
+                if name.side and pattern.fullmatch(name.core):
+                    part_joints.setdefault(f"{name.side}_{part}", joint)
+        if len(part_joints) > len(best):
+            best = part_joints
+    return best
 
 
 def spine_parts(joints: Sequence[int]) -> dict[str, int]:
-    """Up to three parts along the spine's joints: the lowest, the middle one, and the highest, which bears the arms."""
-    if len(joints) < 3:
-        return dict(zip(("spine3",) if len(joints) == 1 else ("spine1", "spine3"), joints, strict=False))
-    return {"spine1": joints[0], "spine2": joints[len(joints) // 2], "spine3": joints[-1]}
+    """Return up to three parts of the spine's joints: the lowest, a middle one, and the highest, which bears the arms.
+
+    Of two joints they are spine1 and spine3, a single one is spine3.
+    """
+    if not joints:
+        return {}
+    if len(joints) == 1:
+        return {"spine3": joints[0]}
+    middle = {"spine2": joints[len(joints) // 2]} if len(joints) > 2 else {}
+    return {"spine1": joints[0], **middle, "spine3": joints[-1]}
 
 
-def _toe_ends(names: Sequence[str], found: Mapping[str, int]) -> dict[str, int]:
-    """End sites of feet without toes."""
-    ends = {}
+def is_prop_name(name: JointName) -> bool:
+    """Return whether a joint is called something that is no part of a human body, such as hair, a cape or a sword."""
+    return bool(_PROP_NAME.fullmatch(name.core))
+
+
+def _find_toe_ends(names: Sequence[str], part_joints: Mapping[str, int]) -> dict[str, int]:
+    """Return the end sites of feet without toes."""
+    toe_ends = {}
     for side in ("left", "right"):
-        ankle = found.get(f"{side}_ankle")
-        if ankle is not None and f"{side}_foot" not in found and f"{names[ankle]}_end" in names:
-            ends[f"{side}_foot"] = names.index(f"{names[ankle]}_end")
-    return ends
+        ankle = part_joints.get(f"{side}_ankle")
+        if ankle is not None and f"{side}_foot" not in part_joints and f"{names[ankle]}_end" in names:
+            toe_ends[f"{side}_foot"] = names.index(f"{names[ankle]}_end")
+    return toe_ends

@@ -15,8 +15,9 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
-from selfcorrect.datasets.files.skeletons.anatomy import parts_by_shape, recognize_parts
+from selfcorrect.datasets.files.skeletons.anatomy import recognize_parts
 from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.datasets.files.skeletons.shape import parts_from_shape
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.views import JointOrder, Rerooted
 from selfcorrect.motion.motion import Motion
@@ -320,7 +321,7 @@ def camera() -> Motion:
 
 @pytest.mark.parametrize("thing", [dog, hand, camera])
 def test_what_is_no_human_body_is_refused_in_one_sentence(thing: Callable[[], Motion], tmp_path: Path) -> None:
-    assert parts_by_shape(thing()) is None
+    assert parts_from_shape(thing()) is None
     write_bvh(tmp_path / "a.bvh", clip_of(nameless(thing())))
     with pytest.raises(ValueError, match=r"a\.bvh: no human body .*; its joints are bone_"):
         open_motion(tmp_path / "a.bvh", Reading())

@@ -1,0 +1,527 @@
+"""Body parts of a skeleton's joints, inferred from its shape and motion alone.
+
+A body is sought in the skeleton as a graph, so that neither its root nor the order of its joints matters. It has a
+joint from which two like legs start, another from which two like arms start, and between the two the trunk. Every
+choice of such joints gets a score, the logarithm of how usual its proportions are among people, and the best is taken
+if it is good enough. Proportions are lengths over those of other bones, so that neither unit nor axes matter. Left and
+right follow from where toes, knees and elbows point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations, pairwise
+
+import numpy as np
+
+from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.geometry.rotations import compose, invert
+from selfcorrect.motion.motion import Motion
+
+from .naming import JointName, is_prop_name, spine_parts
+
+_FRAMES = 48
+"""Number of frames that are looked at."""
+
+_USUAL = {
+    "leg's lower bone": (1.0, 0.2),
+    "leg's socket": (0.3, 0.6),
+    "leg's end": (0.36, 0.35),
+    "arm's lower bone": (0.8, 0.3),
+    "arm's socket": (0.7, 0.6),
+    "arm's end": (0.35, 0.6),
+    "arm over leg": (0.66, 0.14),
+    "trunk over leg": (0.6, 0.18),
+    "shoulders over leg": (0.42, 0.35),
+    "hips over leg": (0.22, 0.45),
+}
+"""Proportions of people's skeletons: median, and standard deviation of the logarithm.
+
+A limb's lower bone and socket are over its upper bone, its end (foot, palm) over the lower one; sockets reach from
+where both limbs start to hip or shoulder. Leg and arm are two long bones each, the trunk reaches from between the hips
+to between the shoulders. The medians lie between those of CMU's recordings, SMPL's mean body, Mixamo's and DAZ's
+figures and DeepMimic's humanoid; the deviations admit children.
+"""
+
+_EVEN = 0.06
+"""Deviation of the logarithm of a length from left to right."""
+_BENT = 0.01
+"""Share of its length by which a bone, which is straight and rigid, may seem to bend or stretch for a cost of one."""
+_MOVING = 0.1
+"""Gain of a joint that turns: of joints in one place the one that carries all their turns is taken."""
+_FURTHER = 0.001
+"""Gain of a joint that lies further from the trunk (of wrists: nearer)."""
+_BRANCH_PASSED = -1.0
+"""Score of a bone between whose ends something branches off, as fingers do from the hand."""
+_WITHOUT_END = -1.5
+"""Score of legs that end at the ankle and arms that end at the wrist."""
+_SHORTEST_END = 0.12
+"""Least length of a foot or palm, over shank or forearm; nearer joints are in the ankle or wrist."""
+_UNUSUAL_END = -2.0
+"""Score of a palm below which something else at the wrist is looked for, as where a hand holds a sword."""
+_HOLDS_SOMETHING = -3.0
+"""Score of arms that end at the wrist, where something hangs that is no palm."""
+_UNHEARD_OF = -10.0
+_ON_ALL_FOURS = -4.0
+"""Score of bodies whose trunk does not rise from the legs, both at rest and in half the motion."""
+_UPRIGHT = 0.5
+"""Least cosine between a trunk that rises and its legs."""
+_GOOD_ENOUGH = -9.0
+"""Lowest score of a body. People's are above −6, dogs' and hands' below −12."""
+
+_LONGEST_CHAIN = 16
+_LIMBS_KEPT = 10
+_SHORTEST_LIMB = 0.1
+"""Least length of a limb, over the longest way in the skeleton."""
+
+_NECK_ABOVE_SHOULDERS = 0.02
+"""Least height above the shoulders of a joint that bears the arms and yet is the neck, over the length of the leg."""
+_HEAD_ABOVE_SHOULDERS = 0.12
+"""Least height of the head's joint where there is no neck below it, over the length of the leg."""
+_USUAL_HEAD = (0.15, 0.05)
+"""Height of the head's joint above the shoulders, over the length of the leg: mean and standard deviation."""
+_HEAD_ASIDE = 0.03
+"""Standard deviation of the distance of the head's joint from the body's middle, over the length of the leg."""
+
+_STILL_RAD = 2e-3
+"""A joint that turns less is no joint of the body if there are others in its place."""
+
+_MOST_PROPS = 0.5
+"""Share of joints up to which those below a joint named as a prop count as one."""
+
+
+def parts_from_shape(motion: Motion, joint_names: Sequence[JointName] = ()) -> tuple[str, ...] | None:
+    """Return the body part of each joint, "" where none is recognised; None if the skeleton is no human body's.
+
+    joint_names: what names say; joints that these call hair, a cape or a sword are no parts.
+    """
+    graph = _Graph.from_motion(motion, joint_names)
+    bodies: list[_Body] = []
+    for start in range(len(graph.neighbours)):
+        for legs in _find_pairs(graph, start, (), "leg"):
+            bodies += _find_bodies(graph, legs)
+    best = max(bodies, key=lambda body: body.score, default=None)
+    if best is None or best.score < _GOOD_ENOUGH:
+        return None
+    parts = [""] * len(motion.skeleton)
+    for part, joint in _name_parts(graph, best).items():
+        parts[joint] = part
+    return tuple(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class _Graph:
+    """A skeleton without root."""
+
+    places: np.ndarray
+    """(T, J, 3) joint positions at some frames."""
+    rest: np.ndarray
+    """(J, 3) joint positions without rotations."""
+    turns_rad: np.ndarray
+    """(J,) largest turn of each joint in its parent's frame."""
+    parents: tuple[int, ...]
+    neighbours: tuple[tuple[int, ...], ...]
+    """Parent and children of each joint, without those of props."""
+    lengths: np.ndarray
+    """(J,) lengths of the bones from the parents."""
+
+    @classmethod
+    def from_motion(cls, motion: Motion, joint_names: Sequence[JointName]) -> _Graph:
+        skeleton = motion.skeleton
+        frames = np.unique(np.linspace(0, len(motion) - 1, _FRAMES).round().astype(int))
+        rotations = motion.rotations[frames]
+        places, _ = forward_kinematics(skeleton, motion.root_m[frames], rotations)
+        half_turns = np.linalg.norm(compose(invert(rotations[:1]), rotations)[..., :3], axis=-1).max(axis=0, initial=0)
+        props = _find_props(joint_names, skeleton.descendants)
+        neighbours: list[tuple[int, ...]] = []
+        for joint, (parent, children) in enumerate(zip(skeleton.parents, skeleton.children, strict=True)):
+            near = [] if joint in props else [other for other in (parent, *children) if other >= 0]
+            neighbours.append(tuple(other for other in near if other not in props))
+        return cls(
+            places=places,
+            rest=skeleton.rest_positions_m,
+            turns_rad=2 * np.arcsin(np.clip(half_turns, 0, 1)),
+            parents=skeleton.parents,
+            neighbours=tuple(neighbours),
+            lengths=np.linalg.norm(skeleton.offsets_m, axis=-1),
+        )
+
+    def bone(self, joint: int, other: int) -> float:
+        """Return the length of the bone between neighbours."""
+        return float(self.lengths[joint if self.parents[joint] == other else other])
+
+    def beyond(self, joint: int, other: int) -> list[int]:
+        """Return the neighbours of `other` beside `joint`."""
+        return [neighbour for neighbour in self.neighbours[other] if neighbour != joint]
+
+    @cached_property
+    def _depths(self) -> dict[tuple[int, int], float]:
+        """For a joint and its neighbour the length of the longest way that starts with the bone between them."""
+        depths: dict[tuple[int, int], float] = {}
+        stack = [(joint, other) for joint, near in enumerate(self.neighbours) for other in near]
+        while stack:
+            joint, other = stack[-1]
+            further = [(other, neighbour) for neighbour in self.beyond(joint, other)]
+            if missing := [bone for bone in further if bone not in depths]:
+                stack += missing
+            else:
+                longest = max((depths[bone] for bone in further), default=0.0)
+                depths[stack.pop()] = self.bone(joint, other) + longest
+        return depths
+
+    @cached_property
+    def long_branches(self) -> tuple[tuple[int, ...], ...]:
+        """Of each joint the neighbours through which ways are long enough for a limb."""
+        least = _SHORTEST_LIMB * max(self._depths.values(), default=0.0)
+        branches: list[tuple[int, ...]] = []
+        for joint, near in enumerate(self.neighbours):
+            branches.append(tuple(other for other in near if self._depths[joint, other] > least))
+        return tuple(branches)
+
+    def chain(self, joint: int, other: int) -> list[int]:
+        """Return the joints along the longest way that starts from a joint to its neighbour, both included."""
+        chain = [joint, other]
+        while further := self.beyond(chain[-2], chain[-1]):
+            chain.append(max(further, key=lambda neighbour: self._depths[chain[-1], neighbour]))
+        return chain
+
+    def limb_chains(self, start: int, branch: int, kind: str) -> Iterator[tuple[list[int], int]]:
+        """Yield the chains along which a limb may lie, each with the index from which it leaves the first one.
+
+        The first is the longest. Of arms, others leave it where something branches off, as a hand does beside a shield.
+        """
+        longest = self.chain(start, branch)[:_LONGEST_CHAIN]
+        yield longest, 0
+        if kind == "leg":
+            return
+        for index in range(1, len(longest) - 1):
+            joint = longest[index]
+            for other in self.long_branches[joint]:
+                if other not in (longest[index - 1], longest[index + 1]):
+                    yield [*longest[:index], *self.chain(joint, other)][:_LONGEST_CHAIN], index
+
+    def ways(self, joint: int, closed: Sequence[int]) -> Iterator[list[int]]:
+        """Yield the ways from a joint to each joint that can be reached without passing `closed`, itself first."""
+        stack = [[joint]]
+        while stack:
+            way = stack.pop()
+            yield way
+            for neighbour in self.neighbours[way[-1]]:
+                if neighbour not in closed and neighbour not in way[-2:-1]:
+                    stack.append([*way, neighbour])
+
+
+def _find_props(joint_names: Sequence[JointName], descendants: np.ndarray) -> set[int]:
+    """Return the joints that names call no part of a body, and all below them."""
+    props: set[int] = set()
+    for joint, name in enumerate(joint_names):
+        if is_prop_name(name) and descendants[joint].mean() < _MOST_PROPS:
+            props |= set(np.flatnonzero(descendants[joint]).tolist())
+    return props
+
+
+@dataclass(frozen=True)
+class _End:
+    """A foot or palm."""
+
+    joint: int | None
+    """The first joint beyond it; None without one."""
+    size: float
+    """Its length, 0 without one."""
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Limb:
+    """A leg (hip, knee, ankle) or arm (shoulder, elbow, wrist)."""
+
+    score: float
+    joints: tuple[int, int, int]
+    sizes: np.ndarray
+    """(4,) lengths of upper bone, lower bone, socket, and foot or palm; the last is 0 without one."""
+    socket: tuple[int, ...]
+    """The joints on the way to the limb from where both limbs start."""
+    end: int | None
+    """The first joint beyond foot or palm."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """Two like limbs that start at one joint."""
+
+    score: float
+    start: int
+    limbs: tuple[_Limb, _Limb]
+    branches: tuple[int, int]
+
+    @property
+    def length(self) -> float:
+        """Mean length of both limbs' long bones."""
+        first, second = self.limbs
+        return (float(first.sizes[:2].sum()) + float(second.sizes[:2].sum())) / 2
+
+    def places(self, graph: _Graph, index: int) -> np.ndarray:
+        """Return the positions (T, 2, 3) of one of the three joints of both limbs."""
+        return graph.places[:, [limb.joints[index] for limb in self.limbs]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Body:
+    """Legs, arms, and the way between the joints where they start, both included."""
+
+    score: float
+    legs: _Pair
+    arms: _Pair
+    trunk: tuple[int, ...]
+
+
+def _rarity(proportion: str, value: float) -> float:
+    """Return the logarithm of the density of a proportion, 0 at the usual one."""
+    usual, deviation = _USUAL[proportion]
+    return max(-0.5 * (np.log(max(value, 1e-3) / usual) / deviation) ** 2, _UNHEARD_OF)
+
+
+# --- limbs -----------------------------------------------------------------------------------------------------------
+
+
+def _find_pairs(
+    graph: _Graph, start: int, closed: Sequence[int], kind: str, leg: float | None = None
+) -> Iterator[_Pair]:
+    """Yield the likely pairs of limbs that start at a joint through no `closed` one.
+
+    kind: "leg" or "arm"; leg: length of the legs that the body has already.
+    """
+    branches = [joint for joint in graph.long_branches[start] if joint not in closed]
+    if len(branches) < 2:
+        return
+    limbs = {branch: _find_limbs(graph, start, branch, kind, leg) for branch in branches}
+    for first, second in combinations([branch for branch in branches if limbs[branch]], 2):
+        score, pair = _best_two(limbs[first], limbs[second])
+        if score > _GOOD_ENOUGH:
+            yield _Pair(score, start, pair, (first, second))
+
+
+def _best_two(firsts: Sequence[_Limb], seconds: Sequence[_Limb]) -> tuple[float, tuple[_Limb, _Limb]]:
+    """Return the score of the most usual and even pair of limbs, and the pair."""
+    first_sizes = np.array([limb.sizes for limb in firsts])
+    second_sizes = np.array([limb.sizes for limb in seconds])
+    first_scores = np.array([limb.score for limb in firsts])
+    second_scores = np.array([limb.score for limb in seconds])
+    scores = _evenness(first_sizes[:, None], second_sizes[None]) + (first_scores[:, None] + second_scores[None]) / 2
+    best = int(scores.argmax())
+    first, second = divmod(best, len(seconds))
+    return float(scores[first, second]), (firsts[first], seconds[second])
+
+
+def _evenness(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the logarithm of how usual it is that limbs of sizes (..., 4) differ so much."""
+    least = 0.1 * (first[..., :2] + second[..., :2]).sum(-1, keepdims=True)  # short sockets and feet may differ more
+    uneven = np.log(np.maximum(first, least) / np.maximum(second, least)) / _EVEN
+    has_one_end = (first[..., 3] > 0) != (second[..., 3] > 0)
+    return -0.5 * np.minimum(uneven**2, 9).sum(-1) - 2.0 * has_one_end
+
+
+def _find_limbs(graph: _Graph, start: int, branch: int, kind: str, leg: float | None) -> list[_Limb]:
+    """Return the likeliest choices of a limb's three joints on the ways from a joint through a branch."""
+    limbs: list[_Limb] = []
+    for chain, fork in graph.limb_chains(start, branch, kind):
+        along = np.cumsum([0, *(graph.bone(*ends) for ends in pairwise(chain))])
+        straight = _straightness(graph, chain, along) + _score_passed_branches(graph, chain)
+        for top, middle, low in combinations(range(1, len(chain)), 3):
+            upper = along[middle] - along[top]
+            lower = along[low] - along[middle]
+            if low <= fork or min(upper, lower) <= 0.02 * along[-1]:
+                continue
+            end = _find_end(graph, chain, along, low, lower, kind)
+            joints = (chain[top], chain[middle], chain[low])
+            score = straight[top, middle] + straight[middle, low] + end.score
+            score += _rarity(f"{kind}'s lower bone", lower / upper) + _rarity(f"{kind}'s socket", along[top] / upper)
+            score += _MOVING * (graph.turns_rad[list(joints)] > _STILL_RAD).sum()
+            score += _FURTHER * (top + middle + (low if kind == "leg" else -low))
+            if leg is not None:
+                score += _rarity("arm over leg", (upper + lower) / leg)
+            sizes = np.array([upper, lower, along[top], end.size])
+            limbs.append(_Limb(score, joints, sizes, tuple(chain[1:top]), end.joint))
+    return sorted(limbs, key=lambda limb: limb.score)[-_LIMBS_KEPT:]
+
+
+def _find_end(graph: _Graph, chain: Sequence[int], along: np.ndarray, low: int, lower: float, kind: str) -> _End:
+    """Return foot or palm beyond the joint `low` of a chain, whose distances from its start are `along` (C,).
+
+    It lies on the chain. If that makes an unusual palm, it lies where it is most usual, or the hand holds something.
+    """
+    beyond = along[low:] - along[low]
+    is_far = beyond > _SHORTEST_END * lower
+    if not is_far[-1]:
+        return _End(None, 0.0, _WITHOUT_END)
+    first = int(is_far.argmax())
+    end = _End(chain[low + first], float(beyond[first]), _rarity(f"{kind}'s end", beyond[first] / lower))
+    if kind == "leg" or end.score > _UNUSUAL_END:
+        return end
+    ends = [end, _End(None, 0.0, _HOLDS_SOMETHING)]
+    for neighbour in graph.beyond(chain[low - 1], chain[low]):
+        distance = 0.0
+        for joint, other in pairwise(graph.chain(chain[low], neighbour)):
+            distance += graph.bone(joint, other)
+            if distance > _SHORTEST_END * lower:
+                ends.append(_End(other, distance, _rarity(f"{kind}'s end", distance / lower)))
+                break
+    return max(ends, key=lambda end: end.score)
+
+
+def _straightness(graph: _Graph, chain: Sequence[int], along: np.ndarray) -> np.ndarray:
+    """(C, C) score of the way between two joints of a chain as a bone: straight, and of one length at all times."""
+    places = graph.places[:, chain]
+    distances = np.linalg.norm(places[:, :, None] - places[:, None], axis=-1)
+    length = np.maximum(np.abs(along[:, None] - along), 1e-9)
+    bent = 1 - distances.mean(axis=0) / length
+    stretched = distances.std(axis=0) / length
+    return -np.minimum((np.maximum(bent, 0) + stretched) / _BENT, 6.0)
+
+
+def _score_passed_branches(graph: _Graph, chain: Sequence[int]) -> np.ndarray:
+    """(C, C) score of a bone for the joints between its ends from which something else branches off."""
+    before = np.cumsum([0, *(len(graph.neighbours[joint]) > 2 for joint in chain)])
+    return _BRANCH_PASSED * np.maximum(before[None, :-1] - before[1:, None], 0)
+
+
+# --- bodies ----------------------------------------------------------------------------------------------------------
+
+
+def _find_bodies(graph: _Graph, legs: _Pair) -> Iterator[_Body]:
+    """Yield the bodies that stand on a pair of legs."""
+    for trunk in graph.ways(legs.start, legs.branches):
+        for arms in _find_pairs(graph, trunk[-1], (*legs.branches, *trunk[-2:-1]), "arm", legs.length):
+            score = legs.score + arms.score + _score_build(graph, legs, arms) - _FURTHER * len(trunk)
+            yield _Body(score, legs, arms, tuple(trunk))
+
+
+def _score_build(graph: _Graph, legs: _Pair, arms: _Pair) -> float:
+    """Return how usual the proportions of a body are, beside those of its limbs, and its posture."""
+    places = np.concatenate([graph.rest[None], graph.places])
+    hips = places[:, [limb.joints[0] for limb in legs.limbs]]
+    shoulders = places[:, [limb.joints[0] for limb in arms.limbs]]
+    ankles = places[:, [limb.joints[2] for limb in legs.limbs]]
+    trunk = shoulders.mean(axis=1) - hips.mean(axis=1)
+    upright = _cosines(trunk, hips.mean(axis=1) - ankles.mean(axis=1))
+    return (
+        (_ON_ALL_FOURS if max(upright[0], np.median(upright[1:])) < _UPRIGHT else 0.0)
+        + _rarity("trunk over leg", _mean_length(trunk[1:]) / legs.length)
+        + _rarity("shoulders over leg", _mean_length(shoulders[1:, 0] - shoulders[1:, 1]) / legs.length)
+        + _rarity("hips over leg", _mean_length(hips[1:, 0] - hips[1:, 1]) / legs.length)
+    )
+
+
+def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Cosines (T,) of the angles between vectors (T, 3); 1 where one of them vanishes."""
+    lengths = np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1)
+    return np.divide(np.einsum("ti,ti->t", first, second), lengths, out=np.ones_like(lengths), where=lengths > 0)
+
+
+def _mean_length(vectors: np.ndarray) -> float:
+    return float(np.linalg.norm(vectors, axis=-1).mean())
+
+
+# --- parts -----------------------------------------------------------------------------------------------------------
+
+
+def _name_parts(graph: _Graph, body: _Body) -> dict[str, int]:
+    """Return the joint of each part of a body."""
+    leg_order = (0, 1) if _is_first_leg_left(graph, body) else (1, 0)
+    arm_order = leg_order if _lie_alike(graph, body) else leg_order[::-1]
+    part_joints = {"pelvis": body.legs.start}
+    for side, leg_index, arm_index in zip(("left", "right"), leg_order, arm_order, strict=True):
+        leg = body.legs.limbs[leg_index]
+        arm = body.arms.limbs[arm_index]
+        for part, joint in zip(("hip", "knee", "ankle"), leg.joints, strict=True):
+            part_joints[f"{side}_{part}"] = joint
+        if leg.end is not None:
+            part_joints[f"{side}_foot"] = leg.end
+        collars = _select_moving(graph, arm.socket)
+        if collars:
+            part_joints[f"{side}_collar"] = collars[0]
+        for part, joint in zip(("shoulder", "elbow", "wrist"), arm.joints, strict=True):
+            part_joints[f"{side}_{part}"] = joint
+    return part_joints | _name_trunk_parts(graph, body)
+
+
+def _select_moving(graph: _Graph, joints: Sequence[int]) -> list[int]:
+    """Return the joints without those that never turn; all of them if none does."""
+    return [joint for joint in joints if graph.turns_rad[joint] > _STILL_RAD] or list(joints)
+
+
+def _is_first_leg_left(graph: _Graph, body: _Body) -> bool:
+    """Return whether the first leg is the left one, inferred from where toes, knees and elbows point."""
+    hips = body.legs.places(graph, 0)
+    up = body.arms.places(graph, 0).mean(axis=1) - hips.mean(axis=1)
+    ahead = sum(_point_ahead(graph, leg) for leg in body.legs.limbs)
+    ahead = ahead - sum(_bulge(graph, arm) for arm in body.arms.limbs)
+    return float(np.mean(np.einsum("ti,ti->t", np.cross(up, ahead), hips[:, 0] - hips[:, 1]))) > 0
+
+
+def _point_ahead(graph: _Graph, leg: _Limb) -> np.ndarray:
+    """Return the direction (T, 3) that a leg shows to be ahead: along the foot, and where the knee bends to."""
+    foot = 0.0 if leg.end is None else graph.places[:, leg.end] - graph.places[:, leg.joints[2]]
+    return foot + _bulge(graph, leg)
+
+
+def _bulge(graph: _Graph, limb: _Limb) -> np.ndarray:
+    """(T, 3) from the middle between a limb's ends to its knee or elbow."""
+    top, middle, end = np.moveaxis(graph.places[:, limb.joints], 1, 0)
+    return middle - (top + end) / 2
+
+
+def _lie_alike(graph: _Graph, body: _Body) -> bool:
+    """Return whether the first arm lies on the side of the first leg: shoulders lie as the hips do."""
+    hips = body.legs.places(graph, 0)
+    shoulders = body.arms.places(graph, 0)
+    return bool(np.einsum("ti,ti->t", hips[:, 0] - hips[:, 1], shoulders[:, 0] - shoulders[:, 1]).mean() > 0)
+
+
+def _name_trunk_parts(graph: _Graph, body: _Body) -> dict[str, int]:
+    """Return the joints of spine, neck and head: the head is where heads usually are, the neck the last one below."""
+    heights, aside = _measure_from_shoulders(graph, body)
+    spine = list(body.trunk[1:])
+    above = _head_chain(graph, body, heights - aside)
+    if len(spine) > 1 and heights[spine[-1]] > _NECK_ABOVE_SHOULDERS:
+        above.insert(0, spine.pop())
+    usual, deviation = _USUAL_HEAD
+    misfits = np.hypot((heights[above] - usual) / deviation, aside[above] / _HEAD_ASIDE)
+    candidates = [index for index, joint in enumerate(above) if index or heights[joint] > _HEAD_ABOVE_SHOULDERS]
+    head = min(candidates, key=lambda index: misfits[index], default=len(above))
+    parts = spine_parts(_select_moving(graph, spine))
+    if above[:head]:
+        parts["neck"] = above[:head][-1]
+    if head < len(above):
+        parts["head"] = above[head]
+    return parts
+
+
+def _head_chain(graph: _Graph, body: _Body, heights: np.ndarray) -> list[int]:
+    """Return the joints from where the arms start towards the top of the head, which is highest by heights (J,)."""
+    chest = body.trunk[-1]
+    closed = [*body.trunk[-2:-1], *body.arms.branches]
+    if len(body.trunk) == 1:
+        closed += body.legs.branches
+    chains = [graph.chain(chest, joint)[1:] for joint in graph.neighbours[chest] if joint not in closed]
+    return max(chains, key=lambda chain: heights[chain].max(), default=[])
+
+
+def _measure_from_shoulders(graph: _Graph, body: _Body) -> tuple[np.ndarray, np.ndarray]:
+    """Return heights of joints above the shoulders along the trunk, and distances aside, over the length of a leg.
+
+    Heights (J,) are upper quartiles over time, distances (J,) along the line between the hips are lower ones.
+    """
+    hips = body.legs.places(graph, 0)
+    shoulders = body.arms.places(graph, 0).mean(axis=1)
+    up = shoulders - hips.mean(axis=1)
+    up /= np.linalg.norm(up, axis=-1, keepdims=True)
+    across = hips[:, 0] - hips[:, 1]
+    across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-12)
+    from_shoulders = graph.places - shoulders[:, None]
+    heights = np.einsum("tji,ti->tj", from_shoulders, up)
+    aside = np.abs(np.einsum("tji,ti->tj", from_shoulders, across))
+    leg = body.legs.length
+    return np.percentile(heights, 75, axis=0) / leg, np.percentile(aside, 25, axis=0) / leg

@@ -1,0 +1,278 @@
+"""Rigs as files have them: other names, missing joints, other rest poses, props. No joint of the body moves.
+
+The base is the built-in walk three times in a row, on a body with all 22 parts in T-pose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.collections.deepmimic import load_deepmimic, on_smpl
+from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
+from selfcorrect.motion.geometry.views import TurnedFrames
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import SMPL_22, Skeleton
+
+SIDES = ("left", "right")
+OPTIONAL_PARTS = (
+    ("left_collar", "right_collar"),
+    ("neck",),
+    ("head",),
+    ("spine1",),
+    ("spine2",),
+    ("spine3",),
+    ("left_wrist", "right_wrist"),
+    ("left_foot", "right_foot"),
+)
+"""Parts that rigs may lack."""
+
+
+def base_walk(cycles: int = 3) -> Motion:
+    """The built-in walk so many times, on SMPL's joints."""
+    once = next(clip for clip in load_deepmimic() if clip.label == "walk")
+    return on_smpl(repeat_cycle(close_cycle(once), cycles))
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Names of a rig's joints by part; limbs have `{}` where the side stands."""
+
+    trunk: Mapping[str, str]
+    limbs: Mapping[str, str]
+    sides: tuple[str, str]
+
+    def names(self) -> dict[str, str]:
+        """Name of each of the 22 parts."""
+        names = dict(self.trunk)
+        for side, word in zip(SIDES, self.sides, strict=True):
+            for limb, pattern in self.limbs.items():
+                names[f"{side}_{limb}"] = pattern.format(word)
+        return names
+
+
+_LIMBS = ("hip", "knee", "ankle", "foot", "collar", "shoulder", "elbow", "wrist")
+_TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck", "head")
+
+
+def _naming(trunk: str, limbs: str, sides: tuple[str, str]) -> Naming:
+    return Naming(
+        dict(zip(_TRUNK, trunk.split(), strict=True)), dict(zip(_LIMBS, limbs.split(), strict=True)), sides
+    )
+
+
+NAMINGS = {
+    "mixamo": _naming("Hips Spine Spine1 Spine2 Neck Head",
+                      "{}UpLeg {}Leg {}Foot {}ToeBase {}Shoulder {}Arm {}ForeArm {}Hand", ("Left", "Right")),
+    "unreal": _naming("pelvis spine_01 spine_02 spine_03 neck_01 head",
+                      "thigh_{} calf_{} foot_{} ball_{} clavicle_{} upperarm_{} lowerarm_{} hand_{}", ("l", "r")),
+    "valve": _naming("Pelvis Spine Spine2 Spine4 Neck1 Head1",
+                     "{}_Thigh {}_Calf {}_Foot {}_Toe0 {}_Clavicle {}_UpperArm {}_Forearm {}_Hand", ("L", "R")),
+    "character creator": _naming("Hip Waist Spine01 Spine02 NeckTwist01 Head",
+                                 "{}_Thigh {}_Calf {}_Foot {}_ToeBase {}_Clavicle {}_Upperarm {}_Forearm {}_Hand",
+                                 ("L", "R")),
+    "rigify": _naming("spine spine.001 spine.002 spine.003 spine.004 spine.006",
+                      "thigh.{} shin.{} foot.{} toe.{} shoulder.{} upper_arm.{} forearm.{} hand.{}", ("L", "R")),
+    "kinect": _naming("SpineBase SpineMid SpineUpper SpineShoulder Neck Head",
+                      "Hip{0} Knee{0} Ankle{0} Foot{0} Collar{0} Shoulder{0} Elbow{0} Wrist{0}", ("Left", "Right")),
+    "azure kinect": _naming("PELVIS SPINE_NAVEL SPINE_MID SPINE_CHEST NECK HEAD",
+                            "HIP_{0} KNEE_{0} ANKLE_{0} FOOT_{0} CLAVICLE_{0} SHOULDER_{0} ELBOW_{0} WRIST_{0}",
+                            ("LEFT", "RIGHT")),
+    "advanced skeleton": _naming("Root_M Spine1_M Spine2_M Chest_M Neck_M Head_M",
+                                 "Hip_{0} Knee_{0} Ankle_{0} Toes_{0} Scapula_{0} Shoulder_{0} Elbow_{0} Wrist_{0}",
+                                 ("L", "R")),
+    "auto-rig": _naming("root.x spine_01.x spine_02.x spine_03.x neck.x head.x",
+                        "thigh_stretch.{0} leg_stretch.{0} foot.{0} toes_01.{0} shoulder.{0} arm_stretch.{0} "
+                        "forearm_stretch.{0} hand.{0}", ("l", "r")),
+    "daz 8": _naming("hip abdomenLower abdomenUpper chestUpper neckLower head",
+                     "{}ThighBend {}Shin {}Foot {}Toe {}Collar {}ShldrBend {}ForearmBend {}Hand", ("l", "r")),
+    "unity": _naming("Hips Spine Chest UpperChest Neck Head",
+                     "{}UpperLeg {}LowerLeg {}Foot {}Toes {}Shoulder {}UpperArm {}LowerArm {}Hand",
+                     ("Left", "Right")),
+    "smpl": _naming("pelvis spine1 spine2 spine3 neck head",
+                    "{}_hip {}_knee {}_ankle {}_foot {}_collar {}_shoulder {}_elbow {}_wrist", ("left", "right")),
+    "max": _naming("Pelvis Spine Spine1 Spine2 Neck Head",
+                   "{0} Thigh|{0} Calf|{0} Foot|{0} Toe0|{0} Clavicle|{0} UpperArm|{0} Forearm|{0} Hand"
+                   .replace(" ", "~").replace("|", " "), ("L", "R")),
+}  # fmt: skip
+"""How programs name joints; a tilde stands for a space."""
+
+PREFIXES = (
+    "", "Model_", "Character1_", "Armature|", "jnt_", "CC_Base_", "b_", "ValveBiped.Bip01_", "mixamorig:", "Bip001 ",
+    "bip_", "rig_", "root|", "SK_", "Bone_", "bn_", "j_", "Jnt", "joint", "DEF-", "ORG-", "char:rig:", "Player.",
+    "skeleton_", "Skel/", "man01_", "HumanMale_", "bind_", "sk_", "Beta:", "C4D-", "npc-guard-02_",
+)  # fmt: skip
+SUFFIXES = ("", "_jnt", ".001", "Joint", "_joint", "_bone", "_JNT", "_bind", "-skin", "Bone", "_0", "_01_copy")
+
+
+def renamed(motion: Motion, naming: str, prefix: str = "", suffix: str = "") -> Motion:
+    """The motion with the names of a scheme, all with a prefix and a suffix, and without parts."""
+    by_part = NAMINGS[naming].names()
+    skeleton = motion.skeleton
+    names = []
+    for name, part in zip(skeleton.names, skeleton.parts, strict=True):
+        names.append(f"{prefix}{by_part.get(part, name).replace('~', ' ')}{suffix}")
+    return replace(motion, skeleton=replace(skeleton, names=tuple(names), parts=("",) * len(skeleton)))
+
+
+def numbered(motion: Motion) -> Motion:
+    """The motion whose joints' names end in numbers that all differ, as some exports to glTF have them."""
+    names = tuple(f"{name}_{index:03d}" for index, name in enumerate(motion.skeleton.names))
+    return replace(motion, skeleton=replace(motion.skeleton, names=names))
+
+
+def unnamed(motion: Motion) -> Motion:
+    """The motion with names that tell nothing, and without parts."""
+    count = len(motion.skeleton)
+    names = tuple(f"bone{index:02d}" for index in range(count))
+    return replace(motion, skeleton=replace(motion.skeleton, names=names, parts=("",) * count))
+
+
+# --- joints ----------------------------------------------------------------------------------------------------------
+
+
+def without(motion: Motion, parts: Sequence[str]) -> Motion:
+    """The motion on a rig that lacks these parts: other joints stay where they are as far as their parents carry them.
+
+    A joint that lacks its parent turns with what its parent was turned by, and the bone keeps its mean direction.
+    """
+    from selfcorrect.motion.geometry.kinematics import local_rotations, world_poses
+
+    skeleton = motion.skeleton
+    kept = [joint for joint, part in enumerate(skeleton.parts) if part not in parts]
+    positions_m, orientations = world_poses(motion)
+    parents, offsets_m = [], np.zeros((len(kept), 3))
+    for index, joint in enumerate(kept):
+        parent = skeleton.parents[joint]
+        while parent >= 0 and parent not in kept:
+            parent = skeleton.parents[parent]
+        parents.append(kept.index(parent) if parent >= 0 else -1)
+        if parent >= 0:
+            bones_m = Rotation.from_quat(orientations[:, parent]).inv().apply(
+                positions_m[:, joint] - positions_m[:, parent]
+            )
+            offsets_m[index] = bones_m.mean(axis=0)
+    reduced = Skeleton(
+        tuple(skeleton.names[joint] for joint in kept),
+        tuple(parents),
+        offsets_m,
+        tuple(skeleton.parts[joint] for joint in kept),
+    )
+    return replace(motion, skeleton=reduced, rotations=local_rotations(reduced, orientations[:, kept]))
+
+
+def with_chains(motion: Motion, chains: Mapping[str, tuple[str, Sequence[tuple[float, float, float]]]]) -> Motion:
+    """The motion with chains of joints that do not turn: name → part that carries it, and its bones in metres."""
+    skeleton = motion.skeleton
+    names, parents, offsets_m = list(skeleton.names), list(skeleton.parents), list(skeleton.offsets_m)
+    for name, (part, bones_m) in chains.items():
+        above = skeleton.parts.index(part)
+        for number, bone_m in enumerate(bones_m):
+            names.append(f"{name}_{number}")
+            parents.append(above)
+            offsets_m.append(np.array(bone_m))
+            above = len(names) - 1
+    more = len(names) - len(skeleton)
+    still = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), more, 1))
+    changed = Skeleton(tuple(names), tuple(parents), np.array(offsets_m), (*skeleton.parts, *[""] * more))
+    return replace(motion, skeleton=changed, rotations=np.concatenate([motion.rotations, still], axis=1))
+
+
+PROPS: dict[str, dict[str, tuple[str, list[tuple[float, float, float]]]]] = {
+    "pigtails": {
+        f"pigtail_{side[0]}": ("head", [(0.08 * x, 0.1, 0.0), (0.05 * x, -0.2, 0.0), (0.0, -0.2, 0.0),
+                                        (0.0, -0.1, 0.0)])
+        for side, x in (("left", 1.0), ("right", -1.0))
+    },
+    "sword": {"sword": ("right_wrist", [(-0.08, 0.0, 0.0), (0.0, 0.0, 1.0)])},
+    "sword in one joint": {"sword": ("right_wrist", [(-0.08, 0.0, 0.9)])},
+    "two swords": {f"blade_{side[0]}": (f"{side}_wrist", [(0.08 * x, 0.0, 0.0), (0.0, 0.0, 1.1)])
+                   for side, x in (("left", 1.0), ("right", -1.0))},
+    "shield": {"shield": ("left_elbow", [(0.12, 0.0, 0.05), (0.0, 0.5, 0.0)])},
+    "cape": {
+        f"cape_{index}": ("spine3", [(0.12 * (index - 1), 0.12, -0.1), (0.0, -0.3, -0.05), (0.0, -0.35, -0.05),
+                                     (0.0, -0.3, 0.0)])
+        for index in range(3)
+    },
+    "skirt": {
+        f"skirt_{index}": ("pelvis", [(0.15 * np.cos(angle), -0.05, 0.15 * np.sin(angle)), (0.0, -0.25, 0.0),
+                                      (0.0, -0.25, 0.0)])
+        for index, angle in enumerate(np.arange(8) * np.pi / 4)
+    },
+    "tail": {"tail": ("pelvis", [(0.0, 0.0, -0.1), (0.0, -0.2, -0.2), (0.0, -0.2, -0.2), (0.0, -0.1, -0.2)])},
+    "wings": {
+        f"wing_{side[0]}": ("spine3", [(0.05 * x, 0.1, -0.1), (0.3 * x, 0.2, -0.1), (0.35 * x, -0.1, -0.1),
+                                       (0.3 * x, -0.1, 0.0)])
+        for side, x in (("left", 1.0), ("right", -1.0))
+    },
+}  # fmt: skip
+"""What characters wear and hold, by the part that carries it."""
+
+
+# --- rest poses ------------------------------------------------------------------------------------------------------
+
+
+def _a_pose(skeleton: Skeleton) -> Rotation:
+    return _posed(skeleton, {"left_shoulder": (0.0, 0.0, -45.0), "right_shoulder": (0.0, 0.0, 45.0)})
+
+
+def _sitting(skeleton: Skeleton) -> Rotation:
+    legs = {f"{side}_hip": (-90.0, 0.0, 0.0) for side in SIDES} | {f"{side}_knee": (90.0, 0.0, 0.0) for side in SIDES}
+    return _posed(skeleton, legs)
+
+
+def _posed(skeleton: Skeleton, angles_deg: Mapping[str, tuple[float, float, float]]) -> Rotation:
+    """Turns (J,) of frames by which zero rotation is a pose in which these parts are turned, and all below them."""
+    turns: list[Rotation] = []
+    for part, parent in zip(skeleton.parts, skeleton.parents, strict=True):
+        above = turns[parent] if parent >= 0 else Rotation.identity()
+        turns.append(above * Rotation.from_euler("xyz", angles_deg.get(part, (0.0, 0.0, 0.0)), degrees=True))
+    return Rotation.concatenate(turns).inv()
+
+
+def _along(axis: int) -> Callable[[Skeleton], Rotation]:
+    """Every bone of the rest pose points along one axis, as where each joint's frame lies along its own bone."""
+
+    def turns_of(skeleton: Skeleton) -> Rotation:
+        turns = []
+        for children in skeleton.children:
+            bone_m = skeleton.offsets_m[children[0]] if children else np.array([0.0, 1.0, 0.0])
+            turns.append(Rotation.align_vectors(bone_m[None], np.eye(3)[[axis]])[0])
+        return Rotation.concatenate(turns)
+
+    return turns_of
+
+
+def _turned_by(skeleton: Skeleton, axis: str, angle_deg: float) -> Rotation:
+    return Rotation.from_euler(axis, np.full((len(skeleton), 1), angle_deg), degrees=True)
+
+
+def _random(skeleton: Skeleton) -> Rotation:
+    return Rotation.random(len(skeleton), random_state=np.random.default_rng(5))
+
+
+REST_POSES: dict[str, Callable[[Skeleton], Rotation]] = {
+    "T-pose": lambda skeleton: Rotation.identity(len(skeleton)),
+    "A-pose": _a_pose,
+    "sitting": _sitting,
+    "z up": lambda skeleton: _turned_by(skeleton, "x", -90.0),
+    "lying": lambda skeleton: _turned_by(skeleton, "z", 90.0),
+    "bones along x": _along(0),
+    "bones along y": _along(1),
+    "any frames": _random,
+}
+"""Turns (J,) of the joints' frames, after which zero rotation is another pose."""
+
+
+def resting(motion: Motion, pose: str) -> Motion:
+    """The motion on the same body with another rest pose."""
+    return TurnedFrames(REST_POSES[pose](motion.skeleton)).view(motion)
+
+
+assert set(_TRUNK) | {f"{side}_{limb}" for side in SIDES for limb in _LIMBS} == set(SMPL_22)
