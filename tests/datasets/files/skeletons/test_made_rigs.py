@@ -1,0 +1,74 @@
+"""Parts of rigs as programs write them, whatever all their names share, whatever they wear and however they rest."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from made_rigs import (
+    NAMINGS,
+    PREFIXES,
+    PROPS,
+    REST_POSES,
+    SUFFIXES,
+    base_walk,
+    numbered,
+    renamed,
+    resting,
+    unnamed,
+    with_chains,
+)
+
+from selfcorrect.datasets.collections.deepmimic import load_deepmimic, on_smpl
+from selfcorrect.datasets.files.skeletons.anatomy import recognize_parts
+from selfcorrect.datasets.files.skeletons.naming import parts_from_names
+from selfcorrect.motion.motion import Motion
+
+
+@pytest.fixture(scope="module")
+def base() -> Motion:
+    return base_walk(1)
+
+
+def recognized(motion: Motion) -> tuple[str, ...]:
+    return recognize_parts(motion).skeleton.parts
+
+
+@pytest.mark.parametrize("naming", NAMINGS)
+def test_what_all_names_share_hides_no_part(base: Motion, naming: str) -> None:
+    affixes = [*((prefix, "") for prefix in PREFIXES), *(("", suffix) for suffix in SUFFIXES)]
+    affixes += product(PREFIXES[1:4], SUFFIXES[1:4])
+    wrong = [affix for affix in affixes if recognized(renamed(base, naming, *affix)) != base.skeleton.parts]
+    assert not wrong
+
+
+@pytest.mark.parametrize("naming", NAMINGS)
+def test_numbers_at_all_names_hide_no_part(base: Motion, naming: str) -> None:
+    assert recognized(numbered(renamed(base, naming))) == base.skeleton.parts
+
+
+def test_what_half_of_the_names_begin_with_is_not_removed(base: Motion) -> None:
+    """The negative control: with a prefix at every second name, those names say no part."""
+    names = renamed(base, "unreal").skeleton.names
+    prefixed = [f"x9{name}" if index % 2 else name for index, name in enumerate(names)]
+    parts = parts_from_names(prefixed)
+    assert not any(parts[1::2])
+    assert "left_knee" in parts
+
+
+def test_parts_by_name_are_the_same_in_every_clip_of_a_skeleton() -> None:
+    for clip in load_deepmimic():
+        motion = on_smpl(clip.frames(0, 60))
+        assert recognized(renamed(motion, "mixamo", "Model_")) == motion.skeleton.parts, clip.label
+
+
+@pytest.mark.parametrize("prop", PROPS)
+def test_what_a_body_wears_or_holds_is_no_limb(base: Motion, prop: str) -> None:
+    dressed = with_chains(base, PROPS[prop])
+    for motion in (unnamed(dressed), renamed(dressed, "mixamo", "Model_", "_jnt")):
+        assert recognized(motion) == dressed.skeleton.parts
+
+
+@pytest.mark.parametrize("pose", REST_POSES)
+def test_no_rest_pose_hides_a_part(base: Motion, pose: str) -> None:
+    assert recognized(unnamed(resting(base, pose))) == base.skeleton.parts
