@@ -62,9 +62,7 @@ _TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck", "head")
 
 
 def _naming(trunk: str, limbs: str, sides: tuple[str, str]) -> Naming:
-    return Naming(
-        dict(zip(_TRUNK, trunk.split(), strict=True)), dict(zip(_LIMBS, limbs.split(), strict=True)), sides
-    )
+    return Naming(dict(zip(_TRUNK, trunk.split(), strict=True)), dict(zip(_LIMBS, limbs.split(), strict=True)), sides)
 
 
 NAMINGS = {
@@ -154,8 +152,8 @@ def without(motion: Motion, parts: Sequence[str]) -> Motion:
             parent = skeleton.parents[parent]
         parents.append(kept.index(parent) if parent >= 0 else -1)
         if parent >= 0:
-            bones_m = Rotation.from_quat(orientations[:, parent]).inv().apply(
-                positions_m[:, joint] - positions_m[:, parent]
+            bones_m = (
+                Rotation.from_quat(orientations[:, parent]).inv().apply(positions_m[:, joint] - positions_m[:, parent])
             )
             offsets_m[index] = bones_m.mean(axis=0)
     reduced = Skeleton(

@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from os.path import commonprefix
 
 _LEG_PARTS = ("hip", "knee", "ankle", "foot")
 _LEG_SCHEMES = (
@@ -76,9 +75,10 @@ _FEWEST_NAMES = 5
 _NUMBER = re.compile(r"[ ._-]\d+$")
 _END_SITE = re.compile(r"(_end(?: \d+)?)$")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_BODY_WORDS = frozenset(
-    "left right l r hip hips pelvis spine chest neck head leg thigh shin calf knee ankle foot toe shoulder collar "
-    "clavicle arm forearm elbow wrist hand finger thumb index middle ring pinky abdomen torso".split()
+_BODY_WORD = re.compile(
+    r"left|right|l|r|hips?|pelvis|spine|chest|neck|head|leg|thigh|shin|calf|knee|ankle|foot|toe|shoulder|collar"
+    r"|clavicle|arm|forearm|elbow|wrist|hand|finger|thumb|index|middle|ring|pinky|abdomen|torso",
+    re.IGNORECASE,
 )
 """Words of which no shared beginning or end consists: they mean the part itself."""
 
@@ -169,8 +169,11 @@ def _longest_shared(names: Sequence[str]) -> str:
     """Return the longest beginning that most names share: in order, those that share one lie beside each other."""
     ordered = sorted(names)
     least = ceil(_SHARED * len(ordered))
-    shared = (commonprefix([first, last]) for first, last in zip(ordered, ordered[least - 1 :], strict=False))
-    return max(shared, key=len)
+    longest = ""
+    for first, last in zip(ordered, ordered[least - 1 :], strict=False):
+        while first[: len(longest) + 1] == last[: len(longest) + 1] and len(longest) < len(first):
+            longest = first[: len(longest) + 1]
+    return longest
 
 
 def _is_prefix(prefix: str, names: Sequence[str]) -> bool:
@@ -188,7 +191,7 @@ def _is_suffix(suffix: str, names: Sequence[str]) -> bool:
 
 
 def _names_part(affix: str) -> bool:
-    return any(word.lower() in _BODY_WORDS for word in _WORD.findall(affix))
+    return any(_BODY_WORD.fullmatch(word) for word in _WORD.findall(affix))
 
 
 def _split_name(name: str) -> JointName:
