@@ -11,12 +11,13 @@ import numpy as np
 from selfcorrect.core.extras import requires_extra
 from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with
+from selfcorrect.motion.checks.lost_contacts import LostContacts, find_lost_contacts
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES
 from selfcorrect.motion.correction.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.correction.timeline import Carried, Contact, Timeline, spans
 from selfcorrect.motion.editing.transforms import heading_rad, resample
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.measures.contacts import foot_contacts, lost_contacts
+from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.drawing import animate, fit_camera
 from selfcorrect.motion.pictures.panels import PicturePanel
@@ -78,6 +79,9 @@ def described(blank: FileResult, notes: tuple[str, ...], motion: Motion, correct
     if correction.accepted:
         distances = partial(_with_distances, result, motion, correction.motion)
         result = telling.attempt("distances of joints are not reported", distances, result)
+        find_lost = partial(find_lost_contacts, motion, correction.motion, correction.supports)
+        lost = telling.attempt("lost contacts are not reported", find_lost, LostContacts())
+        result = replace(result, lost_contacts=lost.share, lost_contacts_height_m=lost.height_m)
     by_force = (f"residual force in frames {', '.join(map(str, carried))}",) if carried else ()
     return replace(result, notes=(*notes, *map(str, (*odd.findings, *told)), *by_force, *odd.notes, *telling.notes))
 
@@ -124,7 +128,6 @@ def _with_distances(result: FileResult, before: Motion, after: Motion) -> FileRe
         furthest_m=furthest[0],
         furthest_frame=furthest[1],
         furthest_joint=names[furthest[2]],
-        lost_contacts=lost_contacts(before, after),
     )
 
 

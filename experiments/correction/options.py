@@ -29,7 +29,7 @@ from selfcorrect.simulators.settings.tracker import (
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 
 if TYPE_CHECKING:
-    from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
+    from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions, Failure
     from selfcorrect.motion.motion import Motion
     from selfcorrect.simulators.cleanup.clean import CleanupSettings
 
@@ -41,6 +41,8 @@ else:
 
 MASS_KG = (1, 1000)
 """Bodies that the simulation can hold together."""
+_ON_FLOOR_M = 0.02
+"""The option `drop` hardly moves a motion whose floor is nearer to zero than this."""
 KEPT_LEVEL_M = 0.05
 """With `keep_level`, floors further from zero than this stay at their height."""
 
@@ -170,8 +172,29 @@ class CorrectionOptions:
         from selfcorrect.simulators.cleanup.clean import CleanupSettings
         from selfcorrect.simulators.corrector import measure_errors
 
+        if correction.failure is not None:
+            failure = replace(correction.failure, tried=self._list_tried(motion, correction.failure))
+            correction = replace(correction, failure=failure)
         settings = CleanupSettings(support=self.support, close_loops=False)
         return self.controls.after(motion, correction, partial(measure_errors, settings=settings))
+
+    def _list_tried(self, motion: Motion, failure: Failure) -> tuple[str, ...]:
+        """List the remedies of a rejected motion that were used already, or would change nothing."""
+        from selfcorrect.motion.checks.motion_features import MotionFeatures
+        from selfcorrect.motion.correction.results import FailureKind
+        from selfcorrect.motion.measures.contacts import floor_height_m
+
+        is_on_floor = False
+        if failure.kind is FailureKind.FLOATING:
+            is_on_floor = abs(floor_height_m(MotionFeatures(motion).motion)) < _ON_FLOOR_M
+        is_tried = {
+            "drop": self.reading.drop or self.reading.floor is not None or is_on_floor,
+            "support": self.support == "off",
+            "faithful": self.strength == 0.0,
+            "kinematic": self.kinematic,
+            "fallback": self.fallback != "none",
+        }
+        return tuple(remedy for remedy, is_used in is_tried.items() if is_used)
 
     def settled(self) -> CorrectionOptions:
         """The same with the engine that is meant, which is then imported; results depend on it."""

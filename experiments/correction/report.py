@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from selfcorrect.core.errors import DamagedError, InputError
-from selfcorrect.motion.correction.results import Stage
+from selfcorrect.motion.correction.results import FailureKind, Stage
 from selfcorrect.motion.measures.physical import FIGURES, MotionFigure
 from selfcorrect.storage.files.digests import holds_seal, seal_of, values_and_seal, with_seal
 from selfcorrect.storage.files.limits import read_bytes
@@ -26,11 +26,14 @@ from ..jobs.targets import place_of
 REPORT = "report.json"
 """Its name in an output folder, where no other is asked for."""
 _NAME_WIDTH = 40
-_WORSE_BY = {"penetration_m": 0.002, "jerk_m_s3": 20.0, "standing_m_s": 0.005}
-"""By how much more than a tenth each figure must grow to be worse. Floating and skating depend on where the floor is: a
-clip that hovers does not skate."""
+_WORSE_BY = {"penetration_m": 0.002, "skate_m_s": 0.01, "jerk_m_s3": 20.0, "standing_m_s": 0.005}
+"""By how much more than a tenth each figure must grow to be worse: about the repeatability of each."""
+_FLOAT_ENDED = 3.0
+"""Penetration does not count as worse if it comes with less floating, and by this factor more of it."""
+_AS_LOW_M = 0.002
+"""Skating is comparable if the input floats by at most this more than the result: what hovers does not skate."""
 _MOST_LOST = 0.05
-"""Share of standing frames that may be lifted: feet that roll over seem to stand for a while."""
+"""Share of contacts that may be lost: feet that roll over seem to stand for a while."""
 _OF_NEXT_RUN = ("key", "sidecar_digests", "output_hash", "video_hash", "earlier")
 
 
@@ -95,7 +98,9 @@ class FileResult:
     added_angular_speed_deg_s: dict[str, float] = field(default_factory=dict)
     """Largest angular speed that each joint gained in any frame."""
     lost_contacts: float = 0.0
-    """Share of the frames of standing ankles and toe joints in which they are lifted from the floor."""
+    """Share of the contacts of feet, or of the body, with the floor that are lost: they are in the air instead."""
+    lost_contacts_height_m: float = 0.0
+    """Mean height above the ground of what lost its contact."""
     large_move_reason: str = ""
     """Why, where a joint was moved further than errors of captures are wide."""
     not_corrected: str = ""
@@ -125,20 +130,34 @@ class FileResult:
 
     @property
     def worse(self) -> list[str]:
-        """The figures that correction has made worse, before → after."""
-        told = [
-            f"{figure.title} {_cell(self, figure)} {figure.unit.symbol}"
-            for figure in FIGURES
-            if self._got_worse(figure)
-        ]
-        lost = [f"{self.lost_contacts:.0%} of contacts lost"] if self.lost_contacts > _MOST_LOST else []
-        return [*told, *lost]
+        """Figures that the correction has made worse, before → after; of several motions those of each."""
+        if self.motions:
+            return [
+                f"motion {index}: {words}" for index, motion in enumerate(self.motions) for words in _worse_of(motion)
+            ]
+        figures = []
+        for figure in FIGURES:
+            if self._is_worse(figure):
+                figures.append(f"{figure.title} {_cell(self, figure)} {figure.unit.symbol}")
+        if self.lost_contacts > _MOST_LOST:
+            height_mm = 1000 * self.lost_contacts_height_m
+            figures.append(f"{self.lost_contacts:.0%} of contacts lost: feet float {height_mm:.0f} mm above the floor")
+        return figures
 
-    def _got_worse(self, figure: MotionFigure) -> bool:
+    def _is_worse(self, figure: MotionFigure) -> bool:
+        """Return whether a figure has grown by more than its margin."""
         margin = _WORSE_BY.get(figure.key)
         if margin is None or figure.key not in self.before or figure.key not in self.after:
             return False
-        return self.after[figure.key] > 1.1 * self.before[figure.key] + margin
+        before, after = self.before[figure.key], self.after[figure.key]
+        if after <= 1.1 * before + margin:
+            return False
+        float_ended_m = self.before.get("floating_m", 0.0) - self.after.get("floating_m", 0.0)
+        if figure.key == "penetration_m":
+            return float_ended_m < _FLOAT_ENDED * (after - before)
+        if figure.key == "skate_m_s":
+            return float_ended_m <= _AS_LOW_M
+        return True
 
     @property
     def digests(self) -> set[str]:
@@ -191,10 +210,16 @@ def _rename_keys(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _OF_EACH = (
-    "text", "verdict", "stage", "reason", "frame", "failure", "notes", "failed_checks", "frames", "fps",
-    "before", "after", "moved_m", "raised_m", "travel_changed_m", "turn_changed_deg", "residual", "supports",
+    "text", "verdict", "stage", "reason", "frame", "failure", "notes", "failed_checks", "frames", "fps", "worse",
+    "before", "after", "lost_contacts", "lost_contacts_height_m",
+    "moved_m", "raised_m", "travel_changed_m", "turn_changed_deg", "residual", "supports",
 )  # fmt: skip
 """The report of each motion of a file that has several."""
+
+
+def _worse_of(motion: Mapping[str, Any]) -> Sequence[str]:
+    """Return the figures that became worse in one motion of several, which records of earlier versions lack."""
+    return motion.get("worse", ()) if motion.get("verdict") == "accepted" else ()
 
 
 def of_all(results: Sequence[FileResult], names: Sequence[str] = ()) -> FileResult:
@@ -202,7 +227,12 @@ def of_all(results: Sequence[FileResult], names: Sequence[str] = ()) -> FileResu
     if len(results) == 1 and not names:
         return results[0]
     corrected = [result for result in results if result.verdict == "accepted"]
-    failed = [(index, result.reason) for index, result in enumerate(results) if result.verdict != "accepted"]
+    poses = [index for index, result in enumerate(results) if corrected and not names and _is_pose(result)]
+    failed = []
+    for index, result in enumerate(results):
+        if result.verdict != "accepted" and index not in poses:
+            failed.append((index, result.reason))
+    left = [f"motion {index} is a pose of {results[index].frames} frames, which stays as it is" for index in poses]
     blank = FileResult(
         results[0].source, results[0].name, results[0].key, "rejected", sidecar_digests=results[0].sidecar_digests
     )
@@ -219,7 +249,7 @@ def of_all(results: Sequence[FileResult], names: Sequence[str] = ()) -> FileResu
         before=_mean([result.before for result in corrected], corrected),
         after=_mean([result.after for result in corrected], corrected),
         large_move_reason=_all_said([result.large_move_reason for result in results]),
-        not_corrected=_all_said([result.not_corrected for result in results]),
+        not_corrected=_all_said([*left, *(result.not_corrected for result in results)]),
         moved_m=_mean([{"moved_m": result.moved_m} for result in corrected], corrected).get("moved_m", 0.0),
         raised_m=_mean([{"raised_m": result.raised_m} for result in corrected], corrected).get("raised_m", 0.0),
         mass_kg=results[0].mass_kg,
@@ -229,6 +259,11 @@ def of_all(results: Sequence[FileResult], names: Sequence[str] = ()) -> FileResu
             for index, result in enumerate(results)
         ],
     )
+
+
+def _is_pose(result: FileResult) -> bool:
+    """Return whether a motion is too short to move, as the T-pose that a rig keeps beside its motions."""
+    return result.failure is not None and result.failure.get("kind") == FailureKind.TOO_SHORT
 
 
 def _all_said(sentences: Sequence[str]) -> str:
@@ -283,7 +318,8 @@ def _report(head: dict[str, object], results: Iterable[FileResult]) -> Iterator[
 
 def _readable(result: FileResult) -> dict[str, object]:
     """A result without what only the next run needs."""
-    return {name: value for name, value in asdict(result).items() if name not in _OF_NEXT_RUN}
+    values = {name: value for name, value in asdict(result).items() if name not in _OF_NEXT_RUN}
+    return values | {"worse": result.worse}
 
 
 def _encoded(text: str) -> bytes:

@@ -36,21 +36,33 @@ def depth_m(features: MotionFeatures) -> Measurement:
     if not features.has_feet:
         return Measurement.empty()
     surface_m, names = features.surface_m
-    feet_m = features.soles_m[..., 1].reshape(len(features), 2, -1).min(axis=2)
-    return Measurement(-np.concatenate([feet_m, surface_m], axis=1), ("left foot", "right foot", *names))
+    return Measurement(
+        -np.concatenate([features.sole_heights_m, surface_m], axis=1), ("left foot", "right foot", *names)
+    )
 
 
 def hover_m(features: MotionFeatures) -> Measurement:
     """Height of the body above the floor if, from leaving it to coming back, it does not fall as in flight."""
     if not features.has_feet or len(features) < 5:
         return Measurement.empty()
-    values = np.zeros(len(features))
-    for start, stop in find_runs(features.clear_m > HIGH_M):
+    values = np.where(find_unsupported_frames(features, HIGH_M), features.clear_m, 0.0)
+    return Measurement(values[:, None], ("body",))
+
+
+def find_unsupported_frames(features: MotionFeatures, high_m: float) -> np.ndarray:
+    """Find the frames (T,) in which a body is above the ground without falling as in flight.
+
+    Args:
+        features: Features of a motion of T frames.
+        high_m: Height above which the body has left the ground.
+    """
+    is_unsupported = np.zeros(len(features), dtype=bool)
+    for start, stop in find_runs(features.clear_m > high_m):
         falls_m_s2 = features.falls_m_s2[start:stop]
         # The mean is not enough: a body that is lifted and let down falls as much on average.
         if min(falls_m_s2.mean(), np.median(falls_m_s2)) < _FALLING * GRAVITY_M_S2:
-            values[start:stop] = features.clear_m[start:stop]
-    return Measurement(values[:, None], ("body",))
+            is_unsupported[start:stop] = True
+    return is_unsupported
 
 
 def slide_m_s(features: MotionFeatures) -> Measurement:

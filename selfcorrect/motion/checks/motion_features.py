@@ -121,6 +121,11 @@ class MotionFeatures:
         return soles_m
 
     @cached_property
+    def sole_heights_m(self) -> np.ndarray:
+        """(T, 2) height of the lowest point of each sole above the ground below it, left foot first."""
+        return self.soles_m[..., 1].reshape(len(self), 2, -1).min(axis=2)
+
+    @cached_property
     def _beneath_m(self) -> np.ndarray:
         """(T, J) height of the floor, or of the support of its part of the body, below each joint."""
         relative = tuple(support.shift((0.0, -self.ground_m, 0.0)) for support in self.around.supports)
@@ -146,7 +151,7 @@ class MotionFeatures:
     @cached_property
     def lowest_m(self) -> np.ndarray:
         """(T,) height of the body's lowest point above the ground below it."""
-        return np.minimum(self.surface_m[0].min(axis=1, initial=np.inf), self.soles_m[..., 1].min(axis=1))
+        return np.minimum(self.surface_m[0].min(axis=1, initial=np.inf), self.sole_heights_m.min(axis=1))
 
     @cached_property
     def clear_m(self) -> np.ndarray:

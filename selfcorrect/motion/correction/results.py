@@ -34,15 +34,25 @@ class FailureKind(StrEnum):
 _SENTENCES = {
     FailureKind.TOO_SHORT: "too short: {value:.0f} frames, at least {limit:.0f} are needed; join it with its neighbour",
     FailureKind.NOT_FINITE: "not finite at frame {frame}; repair the file there",
-    FailureKind.LOST: "lost: the root was not within {limit} m of the motion's at frame {frame}; "
-    "try strength 'faithful', or 'kinematic'",
-    FailureKind.FELL: "fell: without residual force the root was not within {limit} m of the motion's at frame "
-    "{frame}; try fallback 'balanced', or another strength",
-    FailureKind.OFF: "off: joints were {value:.2f} m from the motion on average at frame {frame}; "
-    "try strength 'faithful', or 'kinematic'",
-    FailureKind.FLOATING: "held up by what cannot be inferred, or floating, from frame {frame} to frame {last_frame}; "
-    "'drop' puts it onto the floor, 'floor' says where that is, and support 'off' keeps its height",
+    FailureKind.LOST: "lost: the root was not within {limit} m of the motion's at frame {frame}",
+    FailureKind.FELL: "fell: without residual force the root was not within {limit} m of the motion's at frame {frame}",
+    FailureKind.OFF: "off: joints were {value:.2f} m from the motion on average at frame {frame}",
+    FailureKind.FLOATING: "held up by what cannot be inferred, or floating, from frame {frame} to frame {last_frame}",
 }
+
+_TRY_FOLLOWING = {"faithful": "try strength 'faithful'", "kinematic": "try 'kinematic'"}
+
+_ADVICE = {
+    FailureKind.LOST: _TRY_FOLLOWING,
+    FailureKind.OFF: _TRY_FOLLOWING,
+    FailureKind.FELL: {"fallback": "try fallback 'balanced'", "strength": "try another strength"},
+    FailureKind.FLOATING: {
+        "drop": "'drop' puts it onto the floor",
+        "floor": "'floor' says where the floor is",
+        "support": "support 'off' keeps its height",
+    },
+}
+"""What may help against a failure, by the option that does it."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +72,15 @@ class Failure:
     """The allowed value, in the same unit."""
     words: str = ""
     """Reason in words, of a corrector with other kinds than these."""
+    tried: tuple[str, ...] = ()
+    """Options that were used already, or cannot help; they are not advised."""
 
     def __str__(self) -> str:
         if self.kind is FailureKind.OTHER:
             return self.words if self.frame is None else f"{self.words} at frame {self.frame}"
-        return _SENTENCES[self.kind].format(**vars(self))
+        sentence = _SENTENCES[self.kind].format(**vars(self))
+        advice = [words for option, words in _ADVICE.get(self.kind, {}).items() if option not in self.tried]
+        return f"{sentence}; {', or '.join(advice)}" if advice else sentence
 
     def later(self, frames: int) -> Self:
         """Return the failure in a motion with `frames` more frames at its beginning."""

@@ -78,7 +78,7 @@ def height_of_floor_m(lowest_m: np.ndarray, still: np.ndarray, fewest_frames: in
     return float(percentile(standing_m, 40))
 
 
-def _feet(skeleton: Skeleton) -> list[int]:
+def foot_joints(skeleton: Skeleton) -> list[int]:
     """Return ankles and toe joints."""
     parts = [f"{side}_{part}" for part in ("ankle", "foot") for side in ("left", "right")]
     return [joint for part in parts if (joint := skeleton.joint(part)) is not None]
@@ -86,11 +86,11 @@ def _feet(skeleton: Skeleton) -> list[int]:
 
 def _feet_m(motion: Motion) -> np.ndarray:
     """(T, K, 3) positions of ankles and toe joints, with heights above the ground if that is known."""
-    places_m = joint_positions(motion, _feet(motion.skeleton))
+    places_m = joint_positions(motion, foot_joints(motion.skeleton))
     return places_m if motion.ground is None else motion.ground.standing_on(places_m)
 
 
-def _standing_joints(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
+def find_standing_joints(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
     """Return positions (T, K, 3) of ankles and toe joints, and (T, K) whether they stand or slide.
 
     They do so for `_SHORTEST_S` or longer near the 30th percentile of their height, neither rising nor sinking, and
@@ -111,37 +111,12 @@ def standing_speeds_m_s(before: Motion, after: Motion) -> tuple[float, float]:
 
     0 if none does.
     """
-    places_m, stands = _standing_joints(before)
+    places_m, stands = find_standing_joints(before)
     if not stands.any():
         return 0.0, 0.0
     before_m_s = _speed(places_m[..., [0, 2]], before.fps)
     after_m_s = _speed(_feet_m(after)[..., [0, 2]], before.fps)
     return float(before_m_s[stands].mean()), float(after_m_s[stands].mean())
-
-
-def lost_contacts(before: Motion, after: Motion, lifted_m: float = 0.02) -> float:
-    """Share of the frames in which joints stand or slide in `before` and are lifted from the floor in `after`.
-
-    Args:
-        before: Motion of T frames.
-        after: The same motion after correction.
-        lifted_m: A joint is lifted if it is higher by more than this, and no longer near the 30th percentile of its
-            height.
-
-    Returns:
-        The share, from 0 to 1.
-    """
-    places_m, stands = _standing_joints(before)
-    before_m = _height_above_low_m(places_m)
-    after_m = _height_above_low_m(_feet_m(after))
-    is_lifted = (after_m - before_m > lifted_m) & (after_m > _NEAR_M)
-    return float(is_lifted[stands].mean()) if stands.any() else 0.0
-
-
-def _height_above_low_m(places_m: np.ndarray) -> np.ndarray:
-    """Heights (T, K) of joints (T, K, 3) above the 30th percentile of their height."""
-    heights_m = places_m[..., 1]
-    return heights_m - percentile(heights_m, 30, axis=0)
 
 
 def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:

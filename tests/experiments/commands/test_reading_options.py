@@ -95,7 +95,7 @@ def test_a_dancer_captured_above_the_floor_is_put_onto_it(
     sc.save_motion(tmp_path / "a.bvh", gliding(0.3))
     correct = ["correct", str(tmp_path / "a.bvh"), "-o", str(tmp_path / "out"), "--engine", "mujoco"]
     assert main(correct) == 1
-    assert "'drop' puts it onto the floor, 'floor' says where that is" in capsys.readouterr().out
+    assert "'drop' puts it onto the floor, or 'floor' says where the floor is" in capsys.readouterr().out
     main([*correct, option])
     assert "not corrected" not in capsys.readouterr().out
     assert f"m ({option[:7]}" in (tmp_path / "out" / "report.json").read_text()

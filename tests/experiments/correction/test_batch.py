@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from selfcorrect.experiments.correction.batch import LISTED, closing
-from selfcorrect.experiments.correction.report import FileResult, read_record, write_report
+from selfcorrect.experiments.correction.report import FileResult, of_all, read_record, write_report
+from selfcorrect.motion.correction.results import Failure, FailureKind
 
 
 def results(count: int) -> list[FileResult]:
@@ -82,3 +83,45 @@ def test_records_under_earlier_keys_are_read(tmp_path: Path) -> None:
     (tmp_path / "old.json").write_text(json.dumps(values))
     read, is_sealed = read_record(tmp_path / "old.json")
     assert (read, is_sealed) == (result, False)
+
+
+def corrected(before: dict[str, float], after: dict[str, float]) -> FileResult:
+    (result,) = results(1)
+    return replace(result, before=before, after=after, frames=60)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_worse"),
+    [
+        ({"skate_m_s": 0.134, "floating_m": 0.001}, {"skate_m_s": 0.199, "floating_m": 0.001}, True),
+        ({"skate_m_s": 0.134, "floating_m": 0.001}, {"skate_m_s": 0.140, "floating_m": 0.001}, False),
+        ({"skate_m_s": 0.0, "floating_m": 0.060}, {"skate_m_s": 0.050, "floating_m": 0.001}, False),
+        ({"penetration_m": 0.0, "floating_m": 0.680}, {"penetration_m": 0.0066, "floating_m": 0.001}, False),
+        ({"penetration_m": 0.0, "floating_m": 0.020}, {"penetration_m": 0.020, "floating_m": 0.001}, True),
+        ({"penetration_m": 0.0, "floating_m": 0.0}, {"penetration_m": 0.005, "floating_m": 0.0}, True),
+    ],
+)
+def test_figures_that_grow_are_worse_unless_a_float_ended(
+    before: dict[str, float], after: dict[str, float], is_worse: bool
+) -> None:
+    assert bool(corrected(before, after).worse) == is_worse
+
+
+def test_one_motion_of_a_file_that_is_worse_is_named_and_counts() -> None:
+    good = corrected({"skate_m_s": 0.1}, {"skate_m_s": 0.0})
+    lifted = replace(good, lost_contacts=0.4, lost_contacts_height_m=0.085)
+    file = of_all([good, lifted])
+    assert file.worse == ["motion 1: 40% of contacts lost: feet float 85 mm above the floor"]
+    assert closing([file], Path("out"))[0].startswith("0 of 1")
+
+
+@pytest.mark.parametrize("names", [(), ("pose", "walk")])
+def test_a_pose_beside_a_walk_leaves_the_file_corrected(names: tuple[str, ...]) -> None:
+    """A rig's T-pose is no motion. In a set, which leaves out what was not corrected, it is missing and counts."""
+    walk = corrected({}, {})
+    failure = asdict(Failure(FailureKind.TOO_SHORT, value=2, limit=4))
+    pose = replace(walk, verdict="rejected", reason="too short", failure=failure, frames=2)
+    file = of_all([pose, walk], names)
+    assert file.verdict == ("partly" if names else "accepted")
+    assert ("motion 0 is a pose of 2 frames" in file.not_corrected) == (not names)
+    assert of_all([pose, pose]).verdict == "rejected"
