@@ -31,23 +31,33 @@ class IdentityFile:
     """The option that accepts the change, for messages."""
 
     def record(self, identities: Mapping[str, Identity], *, accept_changed: bool) -> None:
-        """Keep identities; RunFolderError, which says what changed, where one is not the last and none is accepted."""
+        """Keep identities; RunFolderError, which names what changed, if one is not the last and none is accepted."""
         history = self._history()
+        changes = {}
         for name, now in identities.items():
-            known = history.setdefault(name, [])
-            change = now.changed_since(known[-1]) if known else ""
-            if change and not accept_changed:
-                raise RunFolderError(
-                    f"{name} is not the one that {self.path.parent} was begun with: {change}; "
-                    f"{self.accept} resumes with it from here, another folder begins anew"
-                )
-            if change:
-                print(f"selfcorrect: {name} was changed, and the run resumes with it: {change}", file=sys.stderr)
-            if change or not known:
-                known.append(now)
+            if name in history and (change := now.changed_since(history[name][-1])):
+                changes[name] = change
+        if changes and not accept_changed:
+            edited = [name for name in changes if identities[name].is_edited_since(history[name][-1])]
+            raise RunFolderError(self._describe_change({name: changes[name] for name in edited or changes}))
+        for name, now in identities.items():
+            if name in changes:
+                print(f"selfcorrect: {name} was changed, and the run resumes with it: {changes[name]}", file=sys.stderr)
+            if name in changes or name not in history:
+                history.setdefault(name, []).append(now)
         if identities:
             kept = {name: [each.to_json() for each in every] for name, every in history.items()}
             write_atomically(self.path, sealed(kept))
+
+    def _describe_change(self, changes: Mapping[str, str]) -> str:
+        """Return the message about the first change, with the names of all code that it changes."""
+        change = next(iter(changes.values()))
+        names = [name for name, other in changes.items() if other == change]
+        is_not = "is not the one" if len(names) == 1 else "are not those"
+        return (
+            f"{', '.join(names)} {is_not} that {self.path.parent} was begun with: {change}; "
+            f"{self.accept} resumes with the change from here, another folder begins anew"
+        )
 
     def not_recorded(self, identities: Mapping[str, Identity]) -> list[str]:
         """The names of what the file, if there is one, does not know as it is."""

@@ -15,7 +15,7 @@ import textwrap
 import tokenize
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import MethodType
@@ -65,6 +65,15 @@ class Identity:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """The identity whose `to_json` this is."""
         return cls(**values)
+
+    def with_data_files(self, opened: Iterable[str]) -> Self:
+        """Return the identity with digests of the data files among those that the code opened."""
+        data_files = {path: _digest_file(path) for path in sorted(opened) if _is_data(path)}
+        return replace(self, files={**self.files, **data_files})
+
+    def is_edited_since(self, before: Identity) -> bool:
+        """Return whether the code itself or what it holds has changed, not only files around it."""
+        return replace(self, files={}).changed_since(replace(before, files={})) != ""
 
     def changed_since(self, before: Identity) -> str:
         """Return what has changed, in words; "" if nothing has."""
@@ -124,22 +133,31 @@ def identity_of(code: Callable[..., Any], opened: Iterable[str] = ()) -> Identit
     module = sys.modules.get(module_name)
     file = Path(getattr(module, "__file__", None) or "")
     is_packaged = any(name in file.parts for name in _PACKAGES)
-    files = {path: _digest_file(path) for path in sorted(opened) if _is_data(path)}
-    if module is not None and not is_packaged:
-        files = _digest_modules(module.__name__, file) | files
-    return Identity(
+    identity = Identity(
         name=f"{module_name}:{getattr(bare, '__qualname__', '')}",
         source=_normalize(_read_source(bare)),
-        files=files,
+        files={} if module is None or is_packaged else _digest_modules(module.__name__, file),
         values=_digest_held_values(code),
         package=_describe_package(module_name) if is_packaged else "",
     )
+    return identity.with_data_files(opened)
 
 
-def record_opened_files() -> set[str]:
+class OpenedFiles(set[str]):
+    """Files that this process opened to read, and has not written since the set was made or cleared."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: set[str] = set()
+
+    def clear(self) -> None:
+        super().clear()
+        self.written.clear()
+
+
+def record_opened_files() -> OpenedFiles:
     """Return a set that from now on receives the files which this process opens to read and has not written."""
-    opened: set[str] = set()
-    written: set[str] = set()
+    opened = OpenedFiles()
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
         if event != "open":
@@ -147,8 +165,8 @@ def record_opened_files() -> set[str]:
         with suppress(Exception):  # which would become an exception of the code that opens the file
             path = os.path.abspath(os.fsdecode(arguments[0]))
             is_writing = arguments[2] & (os.O_WRONLY | os.O_RDWR)
-            (written if is_writing else opened).add(path)
-            opened.difference_update(written)
+            (opened.written if is_writing else opened).add(path)
+            opened.difference_update(opened.written)
 
     sys.addaudithook(audit)
     return opened

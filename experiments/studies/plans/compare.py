@@ -2,10 +2,12 @@
 
 import math
 import pickle
+import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,10 +17,10 @@ import torch
 from torch import Tensor
 
 from selfcorrect.core.checks import describe_value
-from selfcorrect.core.errors import SettingError
+from selfcorrect.core.errors import RunFolderError, SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.identity import Identity
+from selfcorrect.correctors.identity import Identity, OpenedFiles, record_opened_files
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.loop.trial import has_user_code, try_correction, try_model
 from selfcorrect.runtime.processes import default_workers
@@ -26,9 +28,10 @@ from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.files.digests import sealed
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
+from selfcorrect.storage.runs.run_folder import CONFIG
 from selfcorrect.storage.runs.tracking import WandbChoice, WandbTarget, wandb_mode
 
-from ...jobs.identities import identity_of_data
+from ...jobs.identities import IdentityFile, identity_of_data
 from ...jobs.where import Where
 from ..arms import Arm
 from ..claims import Statement
@@ -153,6 +156,12 @@ def _plain(name: str, plans: Mapping[str, Plan]) -> str:
     return next((other for other, plan in plans.items() if plan == plain), "")
 
 
+@lru_cache(maxsize=1)
+def _record_opened_files() -> OpenedFiles:
+    """Return the set that receives files which this process opens; a process cannot stop to record them."""
+    return record_opened_files()
+
+
 @contextmanager
 def _folder(out: str | Path | None) -> Iterator[Path]:
     """The run folder, or one that is gone afterwards."""
@@ -226,16 +235,54 @@ class ComparisonStudy(Study):
         return self.of_users
 
     def try_out(self, unknown: Sequence[str]) -> Mapping[str, Identity]:
-        """Try models and correctors of users on two real and on two generated samples."""
+        """Try models and correctors of users on two real and on two generated samples.
+
+        Returns:
+            Identities of code that opened data files meanwhile, with digests of these files.
+        """
+        if not unknown:
+            return {}
         given: Given = pickle.loads(self.packed)
-        for name in given.tasks if unknown else ():
-            task, stream = given.task(name, self.first_seed), streams(self.first_seed).child("trial")
+        stream = streams(self.first_seed).child("trial")
+        identities: dict[str, Identity] = {}
+        opened = _record_opened_files()
+        for task_name in given.tasks:
+            opened.clear()
+            task = given.task(task_name, self.first_seed)
             model = try_model(task.model, task.real, stream) if holds_code_of_users(task.model) else None
-            for plan in (given.plan(each, task, self.first_seed) for each in given.plans):
+            identities |= self._add_data_files(given.name_task_code(task_name, task), opened)
+            for plan_name in given.plans:
+                opened.clear()
+                plan = given.plan(plan_name, task, self.first_seed)
                 if plan.correction is not None and has_user_code(plan.correction):
                     model = model or task.model.fit(task.real, 1, stream.child("train"))
                     try_correction(plan.correction, model, task.real, stream)
-        return {}
+                identities |= self._add_data_files(given.name_plan_code(plan_name), opened)
+        return identities
+
+    def _add_data_files(self, names: Sequence[str], opened: Collection[str]) -> dict[str, Identity]:
+        """Return the identities of some code of users with the files that it opened, nothing if there are none."""
+        of_users = {name: self.of_users[name] for name in names if name in self.of_users}
+        return {name: identity.with_data_files(opened) for name, identity in of_users.items()} if opened else {}
+
+    def begin(self, ledger: IdentityFile, *, accept_changed: bool) -> None:
+        """Refuse to leave out a plan that the run folder has: the others would be compared with another arm."""
+        names = {arm.name for arm in self.plan_arms}
+        left_out: dict[str, None] = {}
+        for run in self.runs(ledger.path.parent):
+            folders = run.folder.iterdir() if run.folder.is_dir() else ()
+            for folder in sorted(folders):
+                if (folder / CONFIG).is_file() and folder != run.first_folder and folder.name not in names:
+                    left_out[folder.name] = None
+        if not left_out:
+            return
+        message = f"the plans of {ledger.path.parent} include {', '.join(left_out)}, which this call leaves out"
+        if not accept_changed:
+            raise RunFolderError(
+                f"{message}, so that others may be compared with another plan than before; give all plans again, or "
+                f"another folder; {self.accept} reports without them"
+            )
+        print(f"selfcorrect: {message}", file=sys.stderr)
 
     def prepare(self, run: SeedRun, progress: Progress, *, first: bool) -> Ready:
         given: Given = pickle.loads(self.packed)

@@ -72,24 +72,41 @@ class Given:
             ) from error
 
     def identities(self, first: Mapping[str, Task]) -> dict[str, Identity]:
-        """What the code of users is, by a name for messages; first: the tasks of the first seed."""
-        return {who: identity_of(code) for who, code in self._code(first) if holds_code_of_users(code)}
+        """Return the identities of users' code, by a name for messages; first: the tasks of the first seed."""
+        codes: dict[str, Any] = {}
+        for name in self.tasks:
+            codes |= self._task_code(name, first[name])
+        for name in self.plans:
+            codes |= self._plan_code(name)
+        return {title: identity_of(code) for title, code in codes.items() if holds_code_of_users(code)}
 
-    def _code(self, first: Mapping[str, Task]) -> Iterator[tuple[str, Any]]:
-        for name, source in self.tasks.items():
-            if not isinstance(source, Task):
-                yield f"the function that makes task {name!r}", source
-            yield f"the model of task {name!r}", first[name].model
-            yield f"the judge of task {name!r}", first[name].evaluate
-        for name, source in self.plans.items():
-            if not isinstance(source, Plan):
-                yield f"the function that makes plan {name!r}", source
-                continue
-            for part in _correctors(source.correction and source.correction.corrector):
-                yield f"the corrector {name_of(part)!r} of plan {name!r}", part
-            yield f"the policy of plan {name!r}", source.policy
-            yield f"the sampling bias of plan {name!r}", source.bias
-            yield f"the fitting of plan {name!r}", source.fitting
+    def name_task_code(self, name: str, task: Task) -> list[str]:
+        """Return the names of the code of a task; task: that of the first seed."""
+        return [*self._task_code(name, task)]
+
+    def name_plan_code(self, name: str) -> list[str]:
+        """Return the names of the code of a plan."""
+        return [*self._plan_code(name)]
+
+    def _task_code(self, name: str, task: Task) -> dict[str, Any]:
+        code: dict[str, Any] = {}
+        if not isinstance(self.tasks[name], Task):
+            code[f"the function that makes task {name!r}"] = self.tasks[name]
+        code[f"the model of task {name!r}"] = task.model
+        code[f"the judge of task {name!r}"] = task.evaluate
+        return code
+
+    def _plan_code(self, name: str) -> dict[str, Any]:
+        plan = self.plans[name]
+        if not isinstance(plan, Plan):
+            return {f"the function that makes plan {name!r}": plan}
+        code: dict[str, Any] = {}
+        for part in _correctors(plan.correction and plan.correction.corrector):
+            code[f"the corrector {name_of(part)!r} of plan {name!r}"] = part
+        code[f"the policy of plan {name!r}"] = plan.policy
+        code[f"the sampling bias of plan {name!r}"] = plan.bias
+        code[f"the fitting of plan {name!r}"] = plan.fitting
+        return code
 
 
 def holds_code_of_users(code: Any) -> bool:

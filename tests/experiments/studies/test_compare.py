@@ -1,6 +1,8 @@
 """Comparisons of users' own tasks: what they say, that they resume byte for byte, and what they refuse."""
 
 import csv
+import importlib
+import linecache
 import os
 import re
 import signal
@@ -296,6 +298,69 @@ def test_other_code_or_data_are_refused_unless_accepted_and_recorded(tmp_path: P
     kept = (tmp_path / "run" / "identities.json").read_text()
     assert "spread" in kept
     assert "lambda candidate" in kept
+
+
+TWO_IN_ONE = """
+import numpy as np
+import torch
+import selfcorrect as sc
+
+def make_task(stream):
+    real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").generator(), dtype=torch.float64))
+    return sc.Task(sc.Gaussian.standard(2), real, judge)
+
+def judge(candidate):
+    return {"spread": candidate.samples(50).values.std()}
+
+def fix(samples):
+    return samples.with_values(0.9 * samples.values - helper())
+
+def helper():
+    return float(np.load("offset.npy"))
+"""
+
+
+@pytest.mark.slow
+def test_what_changed_is_named_and_so_is_a_data_file_that_a_corrector_reads(tmp_path: Path, monkeypatch) -> None:
+    module = tmp_path / "two_in_one.py"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    np.save("offset.npy", 0.0)
+
+    def go_on(source: str) -> None:
+        module.write_text(source)
+        sys.modules.pop("two_in_one", None)
+        linecache.clearcache()
+        importlib.invalidate_caches()
+        found = importlib.import_module("two_in_one")
+        plan = sc.Plan(sc.Replace(), 1, correction=sc.Correction(found.fix))
+        sc.compare(found.make_task, {"fixed": plan}, seeds=1, workers=1, out=tmp_path / "run")
+
+    go_on(TWO_IN_ONE)
+    go_on(TWO_IN_ONE)
+    with pytest.raises(RunFolderError, match=r"^the corrector 'fix' of plan 'fixed' is not the one .*: `return .*0\.8"):
+        go_on(TWO_IN_ONE.replace("0.9 *", "0.8 *"))
+    several = (
+        r"^the function that makes task 'task', .*, the corrector 'fix' .* are not those .* content in two_in_one.py"
+    )
+    with pytest.raises(RunFolderError, match=several):
+        go_on(TWO_IN_ONE.replace('float(np.load("offset.npy"))', "0.0"))
+    np.save("offset.npy", 5.0)
+    with pytest.raises(
+        RunFolderError, match=r"^the corrector 'fix' of plan 'fixed' is not .* content in .*offset\.npy"
+    ):
+        go_on(TWO_IN_ONE)
+
+
+def test_a_plan_is_left_out_only_if_that_is_accepted(tmp_path: Path, capsys) -> None:
+    run = partial(sc.compare, own_task, seeds=1, workers=1, out=tmp_path / "run")
+    run(plans(1))
+    fewer = {name: plan for name, plan in plans(1).items() if name != "synthetic"}
+    with pytest.raises(RunFolderError, match=r"include synthetic, which this call leaves out.*give all plans again"):
+        run(fewer)
+    found = run(fewer, accept_changed=True)
+    assert "include synthetic, which this call leaves out" in capsys.readouterr().err
+    assert [curves.title for curves in found.summary.arms["task"]] == ["real only", "corrected"]
 
 
 @dataclass(frozen=True)

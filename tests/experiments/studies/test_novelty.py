@@ -21,7 +21,7 @@ class Draws(sc.Gaussian):
     values: Tensor = field(default_factory=lambda: torch.zeros(1))
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        return self.values[torch.randint(len(self.values), (len(labels),), generator=stream.torch())]
+        return self.values[torch.randint(len(self.values), (len(labels),), generator=stream.generator())]
 
 
 def judge(candidate: sc.Candidate) -> dict[str, float]:
@@ -39,7 +39,7 @@ def evaluate(training: Tensor, drawn: Tensor, judged=judge) -> dict[str, float]:
 
 
 def draw(count: int, name: str) -> Tensor:
-    return torch.randn((count, 3), generator=STREAM.child(name).torch(), dtype=torch.float64)
+    return torch.randn((count, 3), generator=STREAM.child(name).generator(), dtype=torch.float64)
 
 
 def test_copies_have_no_novelty_and_new_samples_that_of_the_training_data() -> None:
