@@ -111,7 +111,7 @@ def _help(outcome: CorrectedMotion) -> tuple[float | None, float | None]:
 
 def able(engine: str, strength: str) -> bool:
     """Whether an engine can correct at a strength."""
-    return strength != RESIDUAL_FREE or ENGINES.row(engine).gives_way
+    return strength != RESIDUAL_FREE or ENGINES.row(engine).has_compliant_joints
 
 
 def run(clips: Sequence[Motion], strengths: Sequence[str], engines: Sequence[str], kept: Path) -> list[Trial]:

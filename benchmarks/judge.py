@@ -63,8 +63,8 @@ def replayed(cleaned: CleanedMotions, corrected: CorrectedMotion, other: Tracker
     """What other settings make of a correction, with nothing cleaned up or filtered beforehand."""
     up_m = cleaned.origin_m[:, None, None] * [0.0, 1.0, 0.0]
     made = MotionBatch.stack([corrected.motion])
-    given = replace(cleaned.given, root_m=made.root_m + up_m, rotations=made.rotations)
-    as_given = replace(cleaned, given=given, motions=given)
+    original = replace(cleaned.original, root_m=made.root_m + up_m, rotations=made.rotations)
+    as_given = replace(cleaned, original=original, motions=original)
     physics = Physics(replace(other, filter_dynamics=False), SUPPORT_MODES["floor"], finishing=())
     ((judged,),) = correct_cleaned(physics, [as_given])
     return judged

@@ -148,7 +148,7 @@ def _on_supports(errors: TrackingErrors, figures: Mapping[str, float]) -> Tracki
 @contextmanager
 def _engine_clock(engine: str) -> Iterator[Callable[[], float]]:
     """Processor time spent in the engine's step so far."""
-    path, name = ENGINES.row(engine).step.split(":")
+    path, name = ENGINES.row(engine).step_function.split(":")
     module = importlib.import_module(path)
     spent, step = 0.0, getattr(module, name)
 

@@ -1,1 +1,12 @@
-"""Physics: a simulated humanoid that tracks a motion, and the corrector made from it."""
+"""Physics: a simulated humanoid that follows a motion, and the correctors made from it.
+
+Correct motions: `corrector` (`PhysicsCorrector`, `KinematicCorrector`, `correct_samples`, `correct_motions`), `presets`
+(`FILES`, `SAMPLES`, `RESIDUAL_FREE`).
+Divide them: `segments` (long clips, T-poses, takes, loops), `batching` (motions that are corrected together).
+Stages of a batch, in the order of `pipeline.correct_batches`: `cleanup` (kinematic repairs), `planning` with `contacts`
+(contact forces, dynamics filter), `tracking` (the simulation), `postprocess` (blend of plan and simulation), `evaluate`
+(verdict and figures).
+Values that pass between them: `stages`. Settings: `settings`.
+Simulated world: `engines` (PyBullet, MuJoCo), `body` (the humanoid), `stages.scene` (pushes, slopes, loads).
+Contacts that people edit: `contact_holding`, `foot_contacts`. Corrector as a judge of samples: `feasibility`.
+"""

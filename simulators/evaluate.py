@@ -109,19 +109,19 @@ def _build_results(
         later_repairs_m: (N,) furthest that each repair after the clean-up has moved a joint.
     """
     floor = cleaned.floor
-    corrected = _restore_rigid_joints(cleaned.given, corrected)
-    original = cleaned.on_floor.view(cleaned.given)
+    corrected = _restore_rigid_joints(cleaned.original, corrected)
+    original = cleaned.on_floor.view(cleaned.original)
     placed = cleaned.on_floor.restore(corrected)
     distances_m = joint_distances_m(original, corrected)
     moved_m = distances_m.mean(-1).mean(1)
     furthest_m = distances_m.max((1, 2))
     repairs_m = {**cleaned.repairs_m, **later_repairs_m}
-    drift_m = np.where(floor.in_place[:, None, None], 0.0, floor.moved_m)
+    drift_m = np.where(floor.is_in_place[:, None, None], 0.0, floor.displacement_m)
     measured = corrected
     if drift_m.any():
         original = replace(original, root_m=original.root_m + drift_m)
         measured = replace(corrected, root_m=corrected.root_m + drift_m)
-    if cleaned.fitted_soles:
+    if cleaned.has_fitted_soles:
         measured = _fit_soles_of_single(placed, measured.root_m)
     before, after, unmeasured = _measure_errors_before_after(original, measured, cleaned.supports)
     results = []
@@ -169,7 +169,7 @@ def _findings(
     plan = tracked.plan
     simulated = _simulation_findings(tracked, corrected, settings)
     failures: list[Failure | None] = [None] * len(corrected)
-    if mode.finds_supports and not settings.falls_back:
+    if mode.finds_supports and not settings.has_fallback:
         failures = _find_floating(plan, settings.acceptance)
     findings = []
     for index, share in enumerate(shares):
@@ -239,7 +239,7 @@ def _simulation_finding(
     residual["polished_m"] = polished_m
     failure = find_failure(track, errors_m, names, settings)
     finding = CorrectedMotion(corrected, failure, residual=residual)
-    fps = plan.links.fps
+    fps = plan.motions.fps
     steps = settings.engine.steps_per_frame(fps)
     supports = plan.supports[index : index + 1]
     return _with_timeline(finding, partial(make_timeline, plan.body, track, fps, steps, supports))
@@ -337,7 +337,7 @@ def find_failure(
     """
     bounds = settings.acceptance
     if track.lost_at is not None:
-        has_residual_force = settings.residual_free is None or settings.falls_back
+        has_residual_force = settings.residual_free is None or settings.has_fallback
         kind = FailureKind.LOST if has_residual_force else FailureKind.FELL
         return Failure(kind, track.lost_at, limit=bounds.lost_root_m)
     body_errors_m = distances_m.mean(-1)
@@ -356,7 +356,7 @@ def _find_floating(plan: MotionPlan, settings: AcceptanceSettings) -> list[Failu
     off_ground_m = above_ground_m(body, contacts.points_m, plan.supports)[..., 1].min(-1)
     missing = np.linalg.norm(contacts.rest[..., :3], axis=-1) / body.weight_n
     is_floating = (missing > settings.floating_bodyweights) & (off_ground_m > settings.floating_m)
-    return [_longest_float(is_floating[index], plan.links.fps, settings.floating_s) for index in range(len(plan))]
+    return [_longest_float(is_floating[index], plan.motions.fps, settings.floating_s) for index in range(len(plan))]
 
 
 def _longest_float(is_floating: np.ndarray, fps: float, shortest_s: float) -> Failure | None:
@@ -467,7 +467,7 @@ def make_planned_timeline(plan: MotionPlan, index: int) -> Timeline:
         bearing[ankle_end] = foot
     is_on_link = bearing[:, None] == np.arange(len(body))
     loads_n = contacts.force_n[index, :, :, 1] @ is_on_link
-    return _timeline(body, plan.links.fps, force_n, moment_nm, loads_n)
+    return _timeline(body, plan.motions.fps, force_n, moment_nm, loads_n)
 
 
 def _timeline(body: Humanoid, fps: float, force_n: np.ndarray, moment_nm: np.ndarray, loads_n: np.ndarray) -> Timeline:

@@ -93,10 +93,10 @@ def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: s
     cleaned = clean_motions(motions, settings)
     body = build_humanoid(motions.skeleton, soles=cleaned.soles).with_up_from(motions.ground)
     body = body.with_minimum_inertia(tracker.body.minimum_inertia_kgm2)
-    links = body.select_links(cleaned.on_floor.view(cleaned.given))
+    links = body.select_links(cleaned.on_floor.view(cleaned.original))
     friction, supports, world = tracker.engine.friction, cleaned.supports, ENGINES.load(engine)(tracker.engine)
     plan = MotionPlan(body, links, plan_contacts(body, links, friction, supports), supports, friction)
-    steps, together = tracker.engine.steps_per_frame(motions.fps), ENGINES.row(engine).together
+    steps, together = tracker.engine.steps_per_frame(motions.fps), ENGINES.row(engine).bodies_together
     tracks = [
         track
         for start in range(0, len(motions), together)
@@ -164,10 +164,10 @@ def infer_surroundings(motion: Motion) -> Surroundings:
         return Surroundings()
     cleaned = clean_motions(MotionBatch.stack([level_feet(OnFloor.of(motion).motion)]), CleanupSettings())
     floor, supports = cleaned.floor, cleaned.supports[0]
-    belt_m = floor.moved_m[0] if floor.in_place[0] else None
+    belt_m = floor.displacement_m[0] if floor.is_in_place[0] else None
     if not supports:
         return Surroundings(belt_m=belt_m)
-    raised_m = float(np.median((cleaned.unplanted.root_m - cleaned.given.root_m)[0, :, 1]))
+    raised_m = float(np.median((cleaned.before_planting.root_m - cleaned.original.root_m)[0, :, 1]))
     moved = tuple(support.shift((0.0, -raised_m, 0.0)) for support in supports)
     return Surroundings(moved, -raised_m, belt_m)
 

@@ -33,7 +33,7 @@ from .settings.tracker import SimulateChoice, TrackerSettings
 from .stages.scene import PLAIN, Scene
 from .stages.staging import adapt_body, enter_scene, leave_scene
 from .stages.values import CleanedMotions, MotionPlan, SimulatedMotion, TrackingResult, select_motions
-from .tracking.residual_free import follow_residual_free
+from .tracking.sampling_search import track_residual_free
 from .tracking.tracker import track_motions
 
 
@@ -52,7 +52,7 @@ class Pipeline:
     @property
     def bodies_together(self) -> int:
         """Most motions that are corrected together."""
-        return BATCH_SIZE if self.tracker is None else ENGINES.row(self.tracker.engine.name).together
+        return BATCH_SIZE if self.tracker is None else ENGINES.row(self.tracker.engine.name).bodies_together
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,8 @@ def track_plans(
     gains = [np.ones(len(each), dtype=bool) if every else BLEND_SIMULATION.can_gain(each) for each in plans]
     chosen = [np.flatnonzero(own).tolist() for own in gains]
     gaining = [each.select(own) for each, own in zip(plans, chosen, strict=True) if own]
-    settings = replace(physics.tracker, drive=physics.tracker.drive.with_force_limit_of(physics.mode))
-    follow_all = track_motions if settings.residual_free is None else follow_residual_free
+    settings = replace(physics.tracker, drive=physics.tracker.drive.for_support_mode(physics.mode))
+    follow_all = track_motions if settings.residual_free is None else track_residual_free
     tracks = iter(follow_all(simulator.world, gaining, settings, physics.scene) if gaining else [])
     each = zip(cleaned, plans, chosen, strict=True)
     return [_make_tracking_result(motions, planned, own, next(tracks) if own else []) for motions, planned, own in each]

@@ -229,7 +229,7 @@ def heel_load_share(
     is_on_heel = (heel > 1.0) & (front < 0.2 * heel)
     shortest = max(1, round(settings.heel_s * fps))
     is_long = binary_opening(is_on_heel, np.ones((1, shortest, 1), dtype=bool))
-    around = 2 * round(settings.heel_around_s * fps) + 1
+    around = 2 * round(settings.heel_margin_s * fps) + 1
     widest = maximum_filter1d(is_long.astype(float), around, axis=1)
     return gaussian_filter1d(widest, around / 4, axis=1)
 
@@ -256,8 +256,8 @@ def hold_contacts(
     moves_m = np.sum(step_load[..., None] * steps_m, axis=-2)
     velocity_m_s = fps * moves_m / np.maximum(total, 1e-9)[..., None]
     carries = np.zeros(load.shape[:3], dtype=bool)
-    carries[:, 1:] |= total > settings.least_load
-    carries[:, :-1] |= total > settings.least_load
+    carries[:, 1:] |= total > settings.min_hold_load
+    carries[:, :-1] |= total > settings.min_hold_load
     still_m = foot_lock.cancel_sliding(velocity_m_s, frame_speeds(velocity_m_s), carries, fps)
     distance_m = np.linalg.norm(still_m, axis=-1)
     still_m *= np.minimum(1.0, settings.hold_limit_m / np.maximum(distance_m, 1e-9))[..., None]
@@ -289,7 +289,7 @@ def solve_foot_moves(
     """
     lever_m = settings.lever_m
     weights = np.minimum(load, 1.0)
-    reluctance = np.diag([settings.rise_reluctance, settings.turn_reluctance, settings.turn_reluctance])
+    reluctance = np.diag([settings.rise_weight, settings.turn_weight, settings.turn_weight])
     x, _, z = np.moveaxis(arms_m, -1, 0)
     effect = np.stack([np.ones_like(heights_m), -z / lever_m, x / lever_m], axis=-1)
     weighted = np.swapaxes(effect * weights[..., None], -1, -2)

@@ -86,14 +86,14 @@ class PostprocessState:
         motions = cleaned.motions
         if tracked is not None:
             plan = tracked.plan
-            motions = plan.body.link_view(cleaned.motions).restore(plan.links)
+            motions = plan.body.link_view(cleaned.motions).restore(plan.motions)
         return cls(
             tracked=tracked,
             cleaned=cleaned.motions,
             motions=motions,
             fallback=cleaned.motions,
             shares=np.zeros(cleaned.motions.root_m.shape[:2]),
-            bounds=JerkBounds.from_motions(cleaned.unplanted),
+            bounds=JerkBounds.from_motions(cleaned.before_planting),
         )
 
     def apply_steps(self, steps: Sequence[PostprocessStep]) -> PostprocessState:
@@ -157,7 +157,7 @@ class BlendSimulation(Positive):
     def unexplained_bodyweights(self, plan: MotionPlan) -> np.ndarray:
         """Return the force (N, T) that contacts leave unexplained of a plan, smoothed like gains."""
         missing_n = np.linalg.norm(plan.contacts.rest[..., :3], axis=-1)
-        return smooth_gaussian(missing_n / plan.body.weight_n, self.gain_smoothing_s * plan.links.fps)
+        return smooth_gaussian(missing_n / plan.body.weight_n, self.gain_smoothing_s * plan.motions.fps)
 
     def without_small_shifts(self, planned: MotionBatch, cleaned: MotionBatch) -> MotionBatch:
         """Return planned motions without small slow shifts of their roots from the cleaned ones.

@@ -31,7 +31,7 @@ from selfcorrect.simulators import pipeline
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.mujoco_world import MuJoCoWorld
 from selfcorrect.simulators.settings.tracker import PRESETS, RESIDUAL_FREE
-from selfcorrect.simulators.tracking.residual_free import follow_residual_free
+from selfcorrect.simulators.tracking.sampling_search import track_residual_free
 from selfcorrect.statistics import mean_interval
 from selfcorrect.storage.files.strict_json import parsed, read_as
 
@@ -87,7 +87,7 @@ def trial(method: str, follow: Follow, clip: Motion) -> Trial:
         step(world, running, *arguments)
 
     with ExitStack() as patches:
-        patches.enter_context(patch.object(pipeline, "follow_residual_free", follow))
+        patches.enter_context(patch.object(pipeline, "track_residual_free", follow))
         patches.enter_context(patch.object(MuJoCoWorld, "step", counted))
         started_s = time.process_time()
         (made,) = PhysicsCorrector(PRESETS[RESIDUAL_FREE].tracker("mujoco"))([clip])
@@ -202,7 +202,7 @@ class Arguments:
 def main(arguments: Arguments) -> None:
     """Run what is left to do, and print both tables."""
     train = stratified(load_cmu(arguments.data, "train"), arguments.train_count, arguments.train_seconds)
-    methods: dict[str, Follow] = {RESIDUAL_FREE: follow_residual_free}
+    methods: dict[str, Follow] = {RESIDUAL_FREE: track_residual_free}
     trials: list[Trial] = []
     for name, tried in TRIED.items():
         tracked: dict[str, Follow] = {title: partial(follow_by_planner, planner) for title, planner in tried.items()}

@@ -86,7 +86,7 @@ def follow_by_planner(
     settings: TrackerSettings,
     scene: Scene = PLAIN,
 ) -> list[list[SimulatedMotion]]:
-    """What became of each planned motion; in place of `follow_residual_free`."""
+    """What became of each planned motion; in place of `track_residual_free`."""
     return [
         [_Planner(planner, world, each.select([index]), settings, scene).track() for index in range(len(each))]
         for each in planned
@@ -100,7 +100,7 @@ class _Planner:
         self, own: PlannerSettings, world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene
     ) -> None:
         self._own, self._world, self._planned, self._settings = own, world, planned, settings
-        self._count, fps = own.candidates, planned.links.fps
+        self._count, fps = own.candidates, planned.motions.fps
         self._substeps = settings.engine.steps_per_frame(fps)
         step_s = 1 / (fps * self._substeps)
         world.build([planned.body] * self._count, step_s, [planned.supports[0]] * self._count)
@@ -126,7 +126,7 @@ class _Planner:
                 done += executed[: lost.index(True)]
                 break
             done, now = done + executed, executed[-1]
-            shifted_s = np.minimum(self._knot_s + self._part / self._planned.links.fps, self._knot_s[-1])
+            shifted_s = np.minimum(self._knot_s + self._part / self._planned.motions.fps, self._knot_s[-1])
             spline = np.tensordot(self._spline(shifted_s), spline, axes=1)
         return self._as_track(done, lost_at)
 

@@ -198,7 +198,7 @@ class CorrectionOptions:
 
     def settled(self) -> CorrectionOptions:
         """The same with the engine that is meant, which is then imported; results depend on it."""
-        return replace(self, engine=resolve_engine(self.engine, gives_way=self.is_residual_free))
+        return replace(self, engine=resolve_engine(self.engine, needs_compliant_joints=self.is_residual_free))
 
     def corrector(self, workers: int = 1) -> CorrectMotions:
         """The corrector with these options, in so many processes."""
@@ -216,7 +216,7 @@ class CorrectionOptions:
         """What is done by kinematics."""
         from selfcorrect.simulators.cleanup import clean
 
-        if find_preset(self.strength).of_samples:
+        if find_preset(self.strength).is_for_samples:
             return clean.CleanupSettings.for_samples()
         steps = clean.RESIDUAL_FREE if self.is_residual_free else clean.FILES
         settings = clean.CleanupSettings(steps, self.support).with_steps(

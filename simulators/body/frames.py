@@ -27,6 +27,17 @@ def from_simulator(vectors_simulator: np.ndarray) -> np.ndarray:
     return np.stack([x, z, -y], axis=-1)
 
 
+def wrenches_to_simulator(wrenches_world: np.ndarray) -> np.ndarray:
+    """Convert wrenches (..., 6), force and moment, from y up to z up."""
+    return to_simulator(wrenches_world.reshape(*wrenches_world.shape[:-1], 2, 3)).reshape(wrenches_world.shape)
+
+
+def wrenches_from_simulator(wrenches_simulator: np.ndarray) -> np.ndarray:
+    """Convert wrenches (..., 6) from z up to y up; the inverse of `wrenches_to_simulator`."""
+    pairs = wrenches_simulator.reshape(*wrenches_simulator.shape[:-1], 2, 3)
+    return from_simulator(pairs).reshape(wrenches_simulator.shape)
+
+
 def orientations_to_simulator(orientations_world: np.ndarray) -> np.ndarray:
     """Convert orientations (..., 4) xyzw of a body from the y-up to the z-up world."""
     return (Y_UP_TO_Z_UP * Rotation.from_quat(orientations_world)).as_quat()

@@ -130,13 +130,13 @@ def clean_motions(motions: MotionBatch, settings: CleanupSettings) -> CleanedMot
     origins_m = find_origins_m(cleaning, settings.find_step(LevelFloor) or LevelFloor())
     floor_moves_m = np.abs(cleaning.raised_m - origins_m)
     return CleanedMotions(
-        given=motions,
+        original=motions,
         motions=cleaning.motions,
-        unplanted=cleaning.before_planting.motions,
+        before_planting=cleaning.before_planting.motions,
         soles=cleaning.soles,
         supports=cleaning.supports,
         origin_m=origins_m,
         repairs_m={**cleaning.repairs_m, Repair.FLOOR: floor_moves_m},
         floor=cleaning.floor,
-        fitted_soles=settings.find_step(FitSoles) is not None,
+        has_fitted_soles=settings.find_step(FitSoles) is not None,
     )

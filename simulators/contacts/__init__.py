@@ -1,1 +1,6 @@
-"""Contact forces that carry a body, and the forces that its motion demands."""
+"""Contacts: the forces that a motion demands, and those of the ground that explain it best.
+
+Demand: `dynamics` (`Demand`, `compute_joint_torques`: inverse dynamics).
+Forces: `contact_plan` (`ContactPlan`: bounded by friction cones and by height and speed of the contact points;
+`continue_contact_forces` for one step of a control).
+"""

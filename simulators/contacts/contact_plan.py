@@ -72,7 +72,7 @@ def plan_contacts(
     needs = demand(body, motions, settings.smoothing_s)
     points_m = body.contact_points.lowest_points(needs.positions_m, needs.orientations)
     speed_factor = speed_factors(motions.root_m, motions.fps)[..., None]
-    speeds_m_s = (settings.free_speed_m_s * speed_factor, settings.fastest_m_s * speed_factor)
+    speeds_m_s = (settings.full_load_speed_m_s * speed_factor, settings.max_speed_m_s * speed_factor)
     above_m = above_ground_m(body, points_m, supports)
     activation = contact_activation(above_m, motions.fps, speeds_m_s, settings)
     missing_share = missing_support_share(needs.wrench[..., 1] / body.weight_n, activation, settings)
@@ -120,7 +120,7 @@ def missing_support_share(
     Returns:
         (N, T) in [0, 1].
     """
-    perhaps, surely = settings.borne_bodyweights
+    perhaps, surely = settings.required_load_bodyweights
     demanded = np.clip((upward_bodyweights - perhaps) / (surely - perhaps), 0.0, 1.0)
     return demanded * (1.0 - activation.max(-1))
 
@@ -145,9 +145,9 @@ def contact_activation(
         (N, T, C) in [0, 1].
     """
     speed_m_s = horizontal_speeds(points_m, fps)
-    height_factor = 1.0 + settings.further * lacking
-    speed_factor = 1.0 + settings.faster * lacking
-    height_bounds_m = (settings.free_height_m * height_factor, settings.highest_m * height_factor)
+    height_factor = 1.0 + settings.height_margin * lacking
+    speed_factor = 1.0 + settings.speed_margin * lacking
+    height_bounds_m = (settings.full_load_height_m * height_factor, settings.max_height_m * height_factor)
     speed_bounds_m_s = (speeds_m_s[0] * speed_factor, speeds_m_s[1] * speed_factor)
     is_slow = _share_below(speed_m_s, speed_bounds_m_s)
     is_low = _share_below(points_m[..., 1], height_bounds_m)

@@ -1,1 +1,8 @@
-"""Physics engines behind one interface."""
+"""Engines: simulators behind one interface.
+
+Interface: `world` (`World`, `RootState`; `Reference` with the splines that joints follow).
+Engines: `pybullet_world` (`PyBulletWorld`), `mujoco_world` (`MuJoCoWorld`).
+Supports: `support_colliders` (`SupportColliders`: slabs that appear and vanish, holds that hands grip).
+The table of engines is `settings.engine_table`. Another package adds a `World` through the entry point group
+"selfcorrect.engines".
+"""

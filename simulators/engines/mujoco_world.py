@@ -1,4 +1,4 @@
-"""MuJoCo as a second back end: the same humanoid and tracker, another engine's contacts. Needs the extra `mujoco`.
+"""World of the engine MuJoCo.
 
 Joints are implicit springs towards the moving reference: stiffness K, damping D + K h and armature h D + h² K make one
 explicit Euler step equal to an implicit one. MuJoCo integrates dampers and armature with its contacts; the springs,
@@ -30,59 +30,80 @@ mujoco: Any = import_module("mujoco")  # its types are made at run time
 mujoco.set_mju_user_warning(lambda _: None)  # else a file is written wherever a body is lost; the tracker reports that
 
 STIFFNESS_NM_RAD = {"hip": 500, "knee": 500, "ankle": 400, "foot": 100, "collar": 400, "shoulder": 400, "elbow": 300}
-SPINE_STIFFNESS_NM_RAD = 1000
+"""Stiffness of the joints' springs by the last word of their part."""
 
-STATE_BYTES, STATE_BYTES_PER_SUPPORT = 2 * 2**20, 2**13
-"""What contacts may take in each state. A body whose links are all in the floor takes 0.3 MB. MuJoCo's own choice is
-15 MB, which makes 4 GB of the 256 copies that may follow a motion without residual force."""
+SPINE_STIFFNESS_NM_RAD = 1000
+"""Stiffness of all other joints."""
+
+STATE_BYTES = 2 * 2**20
+"""Memory for the contacts of each state. A body whose links are all in the floor takes 0.3 MB. MuJoCo's default is
+15 MB, which makes 4 GB for the 256 particles that may be simulated without residual force."""
+
+STATE_BYTES_PER_SUPPORT = 2**13
+"""Memory for the contacts of each support."""
 
 BODIES_PER_THREAD = 16
-"""Fewer are stepped sooner than another thread starts."""
+"""Fewest bodies per thread; stepping fewer takes less time than starting another thread."""
 
 
 @dataclass(frozen=True, eq=False)
 class _CompiledBody:
-    """A body compiled, alone or with what carries it beside the floor."""
+    """A compiled body with its supports."""
 
     body: Humanoid
     colliders: SupportColliders
     model: Any
     stiffness: np.ndarray
-    """(J, 1) of the joints' springs, N m/rad; what of a model moves is set at every step, so they are none of it."""
+    """(J, 1) of the joints' springs, N m/rad, which are applied at every step and are not part of the model."""
     damping: np.ndarray
     """(3 J,) N m s/rad."""
     armature: np.ndarray
     """(3 J,) kg m²."""
     data: list[Any]
-    """A state of it for each motion that follows."""
+    """One state for each motion that it follows."""
 
     @classmethod
     def compile(cls, body: Humanoid, supports: Sequence[Support], settings: EngineSettings, step_s: float) -> Self:
-        """Compile a body."""
+        """Compile a body.
+
+        Args:
+            body: Simulated body.
+            supports: Its supports.
+            settings: Settings of the engine.
+            step_s: Duration of a simulation step.
+        """
         colliders = SupportColliders.from_supports(body, supports)
         model = mujoco.MjModel.from_xml_string(write_mjcf(body, settings, step_s, colliders))
         stiffness = np.array([settings.mujoco.stiffening * _stiffness(part) for part in body.tree.parts[1:]])
         damping = np.maximum(0.05 * stiffness, 2 * np.sqrt(stiffness * _subtree_inertia(body)[1:]))
-        along = np.repeat(damping + stiffness * step_s, 3)
-        armature = np.repeat(damping * step_s + stiffness * step_s**2, 3)
-        build = cls(body, colliders, model, stiffness[:, None], along, armature, [])
-        speeds = build.addresses().speeds
-        model.dof_damping[speeds], model.dof_armature[speeds] = along, armature
-        return build
+        compiled = cls(
+            body=body,
+            colliders=colliders,
+            model=model,
+            stiffness=stiffness[:, None],
+            damping=np.repeat(damping + stiffness * step_s, 3),
+            armature=np.repeat(damping * step_s + stiffness * step_s**2, 3),
+            data=[],
+        )
+        speeds = compiled.addresses().speeds
+        model.dof_damping[speeds] = compiled.damping
+        model.dof_armature[speeds] = compiled.armature
+        return compiled
 
     def addresses(self) -> _Addresses:
-        """MuJoCo numbers bodies depth first: where ours are, and the numbers of their joints."""
+        """Return the addresses of our links and joints; MuJoCo numbers bodies depth first."""
         bodies = np.array([self.model.body(str(link)).id for link in range(len(self.body))])
         joints = self.model.body_jntadr[bodies[1:]]
         poses = (self.model.jnt_qposadr[joints][:, None] + [1, 2, 3, 0]).ravel()  # wxyz, read as xyzw
-        return _Addresses(bodies, poses, (self.model.jnt_dofadr[joints][:, None] + np.arange(3)).ravel())
+        speeds = (self.model.jnt_dofadr[joints][:, None] + np.arange(3)).ravel()
+        return _Addresses(bodies, poses, speeds)
 
 
 class _Addresses(NamedTuple):
-    """Where the numbers of links are among MuJoCo's."""
+    """Addresses of links and joints in MuJoCo's arrays."""
 
     bodies: np.ndarray
-    """(L,)."""
+    """(L,) of the links."""
     poses: np.ndarray
     """(4 J,) of the joints' rotations."""
     speeds: np.ndarray
@@ -94,51 +115,63 @@ class MuJoCoWorld:
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
-        self._known: dict[tuple[Humanoid, tuple[Support, ...], int], _CompiledBody] = {}
+        self._compiled: dict[tuple[Humanoid, tuple[Support, ...], int], _CompiledBody] = {}
         self._step_s = 0.0
 
     def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
-        """Compile the bodies, but those that are already there at the same step.
+        """Compile the bodies, except those that are already compiled for the same step.
 
-        Like bodies on like supports share what is compiled. Holds move in it, so that each then has its own.
+        Like bodies on like supports share a model. Holds move in the model, so bodies with holds have one each.
         """
-        known = self._known if step_s == self._step_s else {}
-        self._known, self._step_s, self._builds, self._data = {}, step_s, [], []
-        used: dict[tuple[Humanoid, tuple[Support, ...]], int] = {}
-        for body, own in zip(bodies, supports, strict=True):
-            alike = (body, tuple(own))
-            copy = used[alike] = used.get(alike, -1) + 1
-            number = copy if any(support.is_grip for support in own) else 0
-            key = (*alike, number)
-            build = self._known.get(key) or known.get(key) or _CompiledBody.compile(body, own, self.settings, step_s)
-            self._known[key] = build
-            if len(build.data) <= copy - number:
+        earlier = self._compiled if step_s == self._step_s else {}
+        self._compiled = {}
+        self._step_s = step_s
+        self._builds: list[_CompiledBody] = []
+        self._data: list[Any] = []
+        uses: dict[tuple[Humanoid, tuple[Support, ...]], int] = {}
+        for body, body_supports in zip(bodies, supports, strict=True):
+            alike = (body, tuple(body_supports))
+            use = uses.get(alike, 0)
+            uses[alike] = use + 1
+            model_number = use if any(support.is_grip for support in body_supports) else 0
+            state_number = use - model_number
+            key = (*alike, model_number)
+            build = self._compiled.get(key) or earlier.get(key)
+            if build is None:
+                build = _CompiledBody.compile(body, body_supports, self.settings, step_s)
+            self._compiled[key] = build
+            if len(build.data) <= state_number:
                 build.data.append(mujoco.MjData(build.model))
             self._builds.append(build)
-            self._data.append(build.data[copy - number])
-        self._where = self._builds[0].addresses()
+            self._data.append(build.data[state_number])
+        self._addresses = self._builds[0].addresses()
         self._stiffness = np.stack([build.stiffness for build in self._builds])
         self._centre_m = np.stack([body.centre_m[0] for body in bodies])
-        model, count = self._builds[0].model, len(bodies)
-        self._poses, self._speeds = np.zeros((count, model.nq)), np.zeros((count, model.nv))
+        model = self._builds[0].model
+        count = len(bodies)
+        links = len(bodies[0])
+        self._poses = np.zeros((count, model.nq))
+        self._speeds = np.zeros((count, model.nv))
         self._applied = np.zeros((count, model.nv))
-        self._places_m, self._loads_n = np.zeros((count, len(bodies[0]), 3)), np.zeros((count, len(bodies[0])))
+        self._places_m = np.zeros((count, links, 3))
+        self._loads_n = np.zeros((count, links))
         self._running: Sequence[int] = range(count)
 
     def show(self, body: int, supports: Collection[int]) -> None:
-        """Move slabs to their places, or away; hold hands where they are, or let them go."""
-        build, data = self._builds[body], self._data[body]
+        """Move slabs to their places or away, and let hands grip their holds or release them."""
+        build = self._builds[body]
+        data = self._data[body]
 
         def height_m(link: int) -> float:
-            """Height of a link's joint, or of the root's origin."""
-            return float(data.xpos[self._where.bodies[link]][2])
+            """Return the height of a link's joint, or of the root's origin."""
+            return float(data.xpos[self._addresses.bodies[link]][2])
 
         for slab, place_m in enumerate(build.colliders.slab_places_m(supports, height_m)):
             data.mocap_pos[slab] = place_m
         for grip, (index, hold) in enumerate(build.colliders.holds.items()):
             anchors = build.model.eq_data[grip]
             if index in supports and not data.eq_active[grip]:
-                link = self._where.bodies[hold.link]
+                link = self._addresses.bodies[hold.link]
                 anchors[:3] = hold.hand_m
                 anchors[3:6] = data.xpos[link] + data.xmat[link].reshape(3, 3) @ hold.hand_m
             anchors[3:6] = hold.next_hand_position_m(anchors[3:6])
@@ -147,34 +180,37 @@ class MuJoCoWorld:
     def drive(
         self, body: Humanoid, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Springs aim at the joints' targets at each step; torques make up for dampers and armature, which know no
-        reference.
+        """Compute the targets of the springs, and torques that compensate dampers and armature.
 
-        MuJoCo advances velocities before positions: what it calls the velocity at a step has brought a joint there.
+        MuJoCo advances velocities before positions: its velocity at a step has brought a joint there. See `World`.
         """
-        step_s, limits_nm = self._step_s, body.torque_limit_nm[1:, None]
+        step_s = self._step_s
+        limits_nm = body.torque_limit_nm[1:, None]
         build = next(build for build in self._builds if build.body is body)
-        before, after = times_s[0] - step_s, times_s[-1] + step_s
-        rotations = reference.rotations(np.concatenate([[before], times_s, [after]]))[:, :, 1:]
+        padded_times_s = np.concatenate([[times_s[0] - step_s], times_s, [times_s[-1] + step_s]])
+        rotations = reference.rotations(padded_times_s)[:, :, 1:]
         velocity = rotation_vectors(compose(invert(rotations[:-1]), rotations[1:])) / step_s
-        velocity[0] = velocity[1]  # nothing is known of before the start
+        velocity[0] = velocity[1]  # the reference does not extend to before the start
         velocity = velocity.reshape(*velocity.shape[:2], -1)
-        made_up = build.damping * velocity[:-1] + build.armature * np.diff(velocity, axis=0) / step_s
-        torques_nm = np.clip(torques_nm, -limits_nm, limits_nm) + made_up.reshape(torques_nm.shape)
+        compensation_nm = build.damping * velocity[:-1] + build.armature * np.diff(velocity, axis=0) / step_s
+        torques_nm = np.clip(torques_nm, -limits_nm, limits_nm) + compensation_nm.reshape(torques_nm.shape)
         return rotations[1:-1], torques_nm
 
     def reset(self, roots: RootState, rotations: np.ndarray, velocities_rad_s: np.ndarray) -> None:
-        """Place roots and joints."""
+        """Set the state of roots and joints; see `World`."""
         lever_m = rotate(roots.orientation, self._centre_m)
-        poses, speeds = np.zeros_like(self._poses), np.zeros_like(self._speeds)
-        poses[:, :3], poses[:, [4, 5, 6, 3]] = roots.position_m - lever_m, roots.orientation
-        poses[:, self._where.poses] = rotations.reshape(len(poses), -1)
+        poses = np.zeros_like(self._poses)
+        speeds = np.zeros_like(self._speeds)
+        poses[:, :3] = roots.position_m - lever_m
+        poses[:, [4, 5, 6, 3]] = roots.orientation
+        poses[:, self._addresses.poses] = rotations.reshape(len(poses), -1)
         speeds[:, :3] = roots.velocity_m_s - cross(roots.angular_velocity_rad_s, lever_m)
         speeds[:, 3:6] = rotate(invert(roots.orientation), roots.angular_velocity_rad_s)
-        speeds[:, self._where.speeds] = velocities_rad_s.reshape(len(poses), -1)
+        speeds[:, self._addresses.speeds] = velocities_rad_s.reshape(len(poses), -1)
         for build, data, pose, speed in zip(self._builds, self._data, poses, speeds, strict=True):
             mujoco.mj_resetData(build.model, data)
-            data.qpos[:], data.qvel[:] = pose, speed
+            data.qpos[:] = pose
+            data.qvel[:] = speed
             mujoco.mj_forward(build.model, data)
         self._running = range(len(poses))
         self._read()
@@ -187,11 +223,12 @@ class MuJoCoWorld:
         force_n: np.ndarray,
         torque_nm: np.ndarray,
     ) -> None:
-        """Set springs, torques and root wrenches, then advance."""
-        count, self._running = len(targets), running
-        sprung_rad = rotation_vectors(compose(invert(targets), self.rotations()[:count]))
-        applied_nm = torques_nm - self._stiffness[:count] * sprung_rad
-        self._applied[:count, self._where.speeds] = applied_nm.reshape(count, -1)
+        """Apply springs, torques and root wrenches, then advance; see `World`."""
+        count = len(targets)
+        self._running = running
+        deflection_rad = rotation_vectors(compose(invert(targets), self.rotations()[:count]))
+        applied_nm = torques_nm - self._stiffness[:count] * deflection_rad
+        self._applied[:count, self._addresses.speeds] = applied_nm.reshape(count, -1)
         wrenches = np.concatenate([force_n, torque_nm], axis=-1)
 
         def advance(bodies: Sequence[int]) -> None:
@@ -206,50 +243,65 @@ class MuJoCoWorld:
         self._read()
 
     def _read(self) -> None:
-        """Take over the state of the bodies that ran."""
+        """Copy the state of the bodies that ran."""
         for body in self._running:
             data = self._data[body]
-            self._poses[body], self._speeds[body] = data.qpos, data.qvel
-            self._places_m[body] = data.xpos[self._where.bodies]
+            self._poses[body] = data.qpos
+            self._speeds[body] = data.qvel
+            self._places_m[body] = data.xpos[self._addresses.bodies]
 
     def root(self) -> RootState:
-        """State of the roots."""
-        turn = self._poses[:, [4, 5, 6, 3]]
-        angular_rad_s, lever_m = rotate(turn, self._speeds[:, 3:6]), rotate(turn, self._centre_m)
-        velocity_m_s = self._speeds[:, :3] + cross(angular_rad_s, lever_m)
-        return RootState(self._poses[:, :3] + lever_m, turn, velocity_m_s, angular_rad_s)
+        """Return the state of the roots."""
+        orientation = self._poses[:, [4, 5, 6, 3]]
+        angular_velocity_rad_s = rotate(orientation, self._speeds[:, 3:6])
+        lever_m = rotate(orientation, self._centre_m)
+        return RootState(
+            position_m=self._poses[:, :3] + lever_m,
+            orientation=orientation,
+            velocity_m_s=self._speeds[:, :3] + cross(angular_velocity_rad_s, lever_m),
+            angular_velocity_rad_s=angular_velocity_rad_s,
+        )
 
     def rotations(self) -> np.ndarray:
-        """Rotations of all joints."""
-        return self._poses[:, self._where.poses].reshape(len(self._poses), -1, 4)
+        """Return the rotations of all joints."""
+        return self._poses[:, self._addresses.poses].reshape(len(self._poses), -1, 4)
 
     def velocities_rad_s(self) -> np.ndarray:
-        """Angular velocities of all joints."""
-        return self._speeds[:, self._where.speeds].reshape(len(self._speeds), -1, 3)
+        """Return the angular velocities of all joints."""
+        return self._speeds[:, self._addresses.speeds].reshape(len(self._speeds), -1, 3)
 
     def positions_m(self, links: Sequence[int]) -> np.ndarray:
-        """Where the joints of some links are."""
+        """Return the positions of the joints of some links."""
         return self._places_m[:, links]
 
     def loads_n(self) -> np.ndarray:
-        """Vertical force of the surroundings on each link."""
+        """Return the vertical forces of the surroundings on each link."""
         for body in self._running:
-            model, data = self._builds[body].model, self._data[body]
-            touching, loads_n = data.contact, np.zeros(model.nbody)
-            edges = touching.efc_address[:, None] + np.arange(4)  # of a pyramid, which add up to the normal force
-            upward_n = data.efc_force[edges].sum(axis=1) * touching.frame[:, 2]
-            one, other = model.geom_bodyid[touching.geom].T  # the normal points from one to the other
-            np.add.at(loads_n, other, upward_n)
-            np.add.at(loads_n, one, -upward_n)
-            self._loads_n[body] = loads_n[self._where.bodies]
+            model = self._builds[body].model
+            data = self._data[body]
+            contacts = data.contact
+            loads_n = np.zeros(model.nbody)
+            # The forces along the edges of the friction pyramid add up to the normal force.
+            edges = contacts.efc_address[:, None] + np.arange(4)
+            upward_n = data.efc_force[edges].sum(axis=1) * contacts.frame[:, 2]
+            bodies = model.geom_bodyid[contacts.geom]
+            np.add.at(loads_n, bodies[:, 1], upward_n)  # the normal points from the first to the second body
+            np.add.at(loads_n, bodies[:, 0], -upward_n)
+            self._loads_n[body] = loads_n[self._addresses.bodies]
         return self._loads_n
 
 
 def write_mjcf(body: Humanoid, settings: EngineSettings, step_s: float, colliders: SupportColliders) -> str:
-    """The body over a floor as MuJoCo's XML. Bodies touch the floor and the supports that carry them, nothing else.
+    """Write a body over a floor as MuJoCo's XML. It touches the floor and the supports that carry it, nothing else.
 
     Constraint Jacobians are dense: MuJoCo 4.0.0 computes a wrong Newton Hessian from sparse ones, which it would take
     from 60 degrees of freedom on (issue 3767 there; fixed in 4.0.1).
+
+    Args:
+        body: Simulated body.
+        settings: Settings of the engine.
+        step_s: Duration of a simulation step.
+        colliders: Colliders of its supports.
     """
     supports = len(colliders.slabs) + len(colliders.holds)
     return (
@@ -270,7 +322,7 @@ def write_mjcf(body: Humanoid, settings: EngineSettings, step_s: float, collider
 
 
 def _write_slab(slab: Slab) -> str:
-    """A slab, far away until it is shown."""
+    """Write a slab, which is far away until it is shown."""
     links = sum(map(_collision_bit, slab.links))
     return (
         f'<body mocap="true" pos="{_format_numbers(NOWHERE_M)}" euler="0 0 {float(np.deg2rad(slab.turn_deg))!r}">'
@@ -280,17 +332,17 @@ def _write_slab(slab: Slab) -> str:
 
 
 def _write_hold(hold: Hold) -> str:
-    """A hand that may hold on to where it is."""
+    """Write a constraint by which a hand may grip."""
     return f'<connect body1="{hold.link}" anchor="{_format_numbers(hold.hand_m)}" active="false"/>'
 
 
 def _collision_bit(link: int) -> int:
-    """The flag by which a link touches its supports; that of the floor is 1."""
+    """Return the collision flag of a link and its supports; that of the floor is 1."""
     return 2 << link
 
 
 def _write_link(body: Humanoid, link: int, settings: EngineSettings) -> str:
-    """A link and, inside it, all that hang on it."""
+    """Write a link with all of its descendants."""
     joint = "<freejoint/>" if link == 0 else '<joint type="ball"/>'
     touches = f'conaffinity="{1 + _collision_bit(link)}"'
     up_m = np.array([0.0, SOLE_RADIUS_M - settings.sole_lowering_m, 0.0])
@@ -322,7 +374,7 @@ def _stiffness(part: str) -> float:
 
 
 def _subtree_inertia(body: Humanoid) -> np.ndarray:
-    """(L,) moment of inertia of all that hangs on each joint, about it, in the rest pose: a mean over directions."""
+    """Return the moments of inertia (L,) of all descendants about each joint: means over axes in the rest pose."""
     inertia = np.zeros(len(body))
     for top in range(len(body)):
         rest_m = {top: np.zeros(3)}

@@ -1,4 +1,4 @@
-"""PyBullet, the engine that comes with the package."""
+"""World of the engine PyBullet."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from .world import Reference, RootState
 
 
 def _import_silently(name: str) -> Any:
-    """The module; what its C code prints on the way goes nowhere."""
+    """Import a module and discard what its C code prints to standard error."""
     sys.stderr.flush()
     terminal = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
     try:
         return importlib.import_module(name)
     finally:
         os.dup2(terminal, 2)
-        os.close(nowhere)
+        os.close(null)
         os.close(terminal)
 
 
 pybullet = _import_silently("pybullet")
-"""Without the line about its build that it prints to standard error when it is imported."""
+"""The engine. On import it prints a line about its build to standard error, which is discarded."""
 
 PerJoint = Sequence[Numbers]
-"""Three or four numbers for each joint; the root has none."""
+"""Three or four numbers for each joint."""
 
 
 class PyBulletWorld:
-    """PyBullet in this process, without windows: each body in a separate simulation.
+    """PyBullet without windows, with a separate simulation for each body.
 
     A ball joint's position motor in PyBullet is a velocity constraint: within one step it removes the share `erp` of
     the distance to its target and ignores any target velocity. Targets therefore lead by one step over `erp`, which
@@ -54,34 +54,34 @@ class PyBulletWorld:
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
         self.simulations: list[Simulation] = []
-        """Those of all bodies, and more that wait for other ones."""
+        """Simulations of all bodies, and spare ones."""
 
     def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
-        """Load the bodies, unless they are those already there, alone."""
+        """Load the bodies, except those already loaded without supports; see `World`."""
         self._step_s = step_s
         while len(self.simulations) < len(bodies):
             self.simulations.append(Simulation(self.settings))
         self._used = self.simulations[: len(bodies)]
-        for simulation, body, own in zip(self._used, bodies, supports, strict=True):
-            simulation.build(body, step_s, own)
+        for simulation, body, body_supports in zip(self._used, bodies, supports, strict=True):
+            simulation.build(body, step_s, body_supports)
 
     def show(self, body: int, supports: Collection[int]) -> None:
-        """Move slabs to their places, or away; hold hands where they are, or let them go."""
+        """Move slabs to their places or away, and let hands grip their holds or release them."""
         self.simulations[body].show(supports)
 
     def drive(
         self, body: Humanoid, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Targets lead by a step over `erp`; torques are cut at the joints' strength."""
+        """Return targets that lead by a step over `erp`, and torques within the joints' limits; see `World`."""
         targets = reference.rotations(times_s + self._step_s / self.settings.bullet.joint_erp)[:, :, 1:]
         limits_nm = body.torque_limit_nm[1:, None]
         return targets, np.clip(torques_nm, -limits_nm, limits_nm)
 
     def reset(self, roots: RootState, rotations: np.ndarray, velocities_rad_s: np.ndarray) -> None:
-        """Place roots and joints."""
-        rows = [values.tolist() for values in (*roots, rotations, velocities_rad_s)]
-        for simulation, *row in zip(self._used, *rows, strict=True):
-            simulation.reset(*row)
+        """Set the state of roots and joints; see `World`."""
+        columns = [values.tolist() for values in (*roots, rotations, velocities_rad_s)]
+        for simulation, *state in zip(self._used, *columns, strict=True):
+            simulation.reset(*state)
         self._roots = np.array([simulation.root() for simulation in self._used])
 
     def step(
@@ -92,37 +92,37 @@ class PyBulletWorld:
         force_n: np.ndarray,
         torque_nm: np.ndarray,
     ) -> None:
-        """Set motors, torques and root wrenches, which all last for one step, then advance."""
+        """Set motors, torques and root wrenches, which all last for one step, then advance; see `World`."""
         centres_m = self._roots[: len(targets), :3]
-        rows = [values.tolist() for values in (targets, torques_nm, centres_m, force_n, torque_nm)]
+        columns = [values.tolist() for values in (targets, torques_nm, centres_m, force_n, torque_nm)]
         for body in running:
-            self._used[body].step(*(row[body] for row in rows))
+            self._used[body].step(*(column[body] for column in columns))
             self._roots[body] = self._used[body].root()
 
     def root(self) -> RootState:
-        """State of the roots."""
+        """Return the state of the roots."""
         roots = self._roots.copy()
         return RootState(roots[:, :3], roots[:, 3:7], roots[:, 7:10], roots[:, 10:])
 
     def rotations(self) -> np.ndarray:
-        """Rotations of all joints."""
+        """Return the rotations of all joints."""
         return np.array([simulation.rotations() for simulation in self._used])
 
     def velocities_rad_s(self) -> np.ndarray:
-        """Angular velocities of all joints."""
+        """Return the angular velocities of all joints."""
         return np.array([simulation.velocities_rad_s() for simulation in self._used])
 
     def positions_m(self, links: Sequence[int]) -> np.ndarray:
-        """Where the joints of some links are, not where their centres of mass are."""
+        """Return the positions of the joints of some links, not of their centres of mass."""
         return np.array([simulation.positions_m(links) for simulation in self._used])
 
     def loads_n(self) -> np.ndarray:
-        """Vertical force of the surroundings on each link."""
+        """Return the vertical forces of the surroundings on each link."""
         return np.array([simulation.loads_n() for simulation in self._used])
 
 
 class Simulation:
-    """A floor, one body, and what carries it beside the floor."""
+    """A floor, one body, and its supports."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
@@ -133,20 +133,27 @@ class Simulation:
         self._colliders = SupportColliders({}, {})
 
     def build(self, body: Humanoid, step_s: float, supports: Sequence[Support]) -> None:
-        """Load the body, unless it is the one already there, alone."""
+        """Load the body, unless it is already loaded without supports.
+
+        Args:
+            body: Simulated body.
+            step_s: Duration of a simulation step.
+            supports: Its supports.
+        """
         pybullet.setPhysicsEngineParameter(fixedTimeStep=step_s, physicsClientId=self.client)
         if body is not self._body or supports or self._colliders:
             self._load(body, step_s)
-            self._body, self._colliders = body, SupportColliders.from_supports(body, supports)
-            self._slabs = [self._slab(slab) for slab in self._colliders.slabs.values()]
+            self._body = body
+            self._colliders = SupportColliders.from_supports(body, supports)
+            self._slabs = [self._make_slab(slab) for slab in self._colliders.slabs.values()]
             self._grips = {index: _Grip(body, hold) for index, hold in self._colliders.holds.items()}
 
     def _height_m(self, link: int) -> float:
-        """Height of a link's joint, or of the root's centre."""
+        """Return the height of a link's joint, or of the root's centre."""
         return self.positions_m([link])[0][2] if link else self.root()[2]
 
-    def _slab(self, slab: Slab) -> int:
-        """A slab, at first far below the floor."""
+    def _make_slab(self, slab: Slab) -> int:
+        """Make a slab far below the floor."""
         client = {"physicsClientId": self.client}
         shape = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=slab.half_m, **client)
         box = pybullet.createMultiBody(0, shape, basePosition=NOWHERE_M, **client)
@@ -157,15 +164,19 @@ class Simulation:
         return box
 
     def show(self, supports: Collection[int]) -> None:
-        """Move slabs to their places, or away; hold hands where they are, or let them go."""
+        """Move slabs to their places or away, and let hands grip their holds or release them."""
         places_m = self._colliders.slab_places_m(supports, self._height_m)
         for box, slab, place_m in zip(self._slabs, self._colliders.slabs.values(), places_m, strict=True):
             pybullet.resetBasePositionAndOrientation(box, place_m, slab.orientation, physicsClientId=self.client)
         for index, grip in self._grips.items():
-            grip.pull(self.body_id, self.client) if index in supports else grip.let_go(self.client)
+            if index in supports:
+                grip.pull(self.body_id, self.client)
+            else:
+                grip.release(self.client)
 
     def _load(self, body: Humanoid, step_s: float) -> None:
-        client, settings = {"physicsClientId": self.client}, self._settings
+        client = {"physicsClientId": self.client}
+        settings = self._settings
         pybullet.resetSimulation(**client)
         pybullet.setGravity(*to_simulator(np.array(body.gravity_m_s2)), **client)
         pybullet.setPhysicsEngineParameter(
@@ -175,7 +186,7 @@ class Simulation:
             erp=settings.bullet.joint_erp,
             contactERP=settings.bullet.contact_erp,
             deterministicOverlappingPairs=1,
-            enableFileCaching=0,  # bodies' files have names that come again
+            enableFileCaching=0,  # names of bodies' files recur
             **client,
         )
         plane = pybullet.createCollisionShape(pybullet.GEOM_PLANE, planeNormal=[0, 0, 1], **client)
@@ -187,7 +198,7 @@ class Simulation:
             pybullet.changeDynamics(
                 self.body_id, link, linearDamping=0, angularDamping=0, jointDamping=0, maxJointVelocity=1000, **client
             )
-            # Friction in the same call as damping would silently be dropped.
+            # PyBullet ignores friction in the same call as damping.
             pybullet.changeDynamics(self.body_id, link, lateralFriction=settings.friction, restitution=0, **client)
         self._zeros = [[0.0, 0.0, 0.0] for _ in self._joints]
         self._ones = [1.0 for _ in self._joints]
@@ -218,7 +229,16 @@ class Simulation:
         rotations: PerJoint,
         velocities_rad_s: PerJoint,
     ) -> None:
-        """Place root and joints."""
+        """Set the state of root and joints.
+
+        Args:
+            position_m: Centre of mass of the root.
+            orientation: Quaternion xyzw of the root.
+            velocity_m_s: Velocity of the root.
+            angular_rad_s: Angular velocity of the root.
+            rotations: Quaternions xyzw of the joints.
+            velocities_rad_s: Angular velocities of the joints.
+        """
         client = {"physicsClientId": self.client}
         pybullet.resetBasePositionAndOrientation(self.body_id, position_m, orientation, **client)
         pybullet.resetBaseVelocity(self.body_id, velocity_m_s, angular_rad_s, **client)
@@ -227,8 +247,18 @@ class Simulation:
     def step(
         self, targets: PerJoint, torques_nm: PerJoint, centre_m: Numbers, force_n: Numbers, torque_nm: Numbers
     ) -> None:
-        """Set motors, torques and the root wrench, a force at the root's centre of mass, then advance."""
-        client, body, joints = self.client, self.body_id, self._joints
+        """Set motors, torques and the root wrench, then advance.
+
+        Args:
+            targets: Quaternions xyzw of the joints.
+            torques_nm: Torques of the joints.
+            centre_m: Centre of mass of the root, at which the force acts.
+            force_n: Force on the root.
+            torque_nm: Torque on the root.
+        """
+        client = self.client
+        body = self.body_id
+        joints = self._joints
         pybullet.setJointMotorControlMultiDofArray(
             body,
             joints,
@@ -248,47 +278,50 @@ class Simulation:
         pybullet.stepSimulation(physicsClientId=client)
 
     def root(self) -> list[float]:
-        """Position, orientation, velocity and angular velocity of the root."""
+        """Return position, orientation, velocity and angular velocity of the root."""
         position_m, orientation = pybullet.getBasePositionAndOrientation(self.body_id, physicsClientId=self.client)
         velocity_m_s, angular_rad_s = pybullet.getBaseVelocity(self.body_id, physicsClientId=self.client)
         return [*position_m, *orientation, *velocity_m_s, *angular_rad_s]
 
     def rotations(self) -> list[Numbers]:
-        """Rotations of all joints."""
+        """Return the rotations of all joints."""
         states = pybullet.getJointStatesMultiDof(self.body_id, self._joints, physicsClientId=self.client)
         return [state[0] for state in states]
 
     def velocities_rad_s(self) -> list[Numbers]:
-        """Angular velocities of all joints."""
+        """Return the angular velocities of all joints."""
         states = pybullet.getJointStatesMultiDof(self.body_id, self._joints, physicsClientId=self.client)
         return [state[1] for state in states]
 
     def positions_m(self, links: Sequence[int]) -> list[Numbers]:
-        """Where the joints of some links are."""
+        """Return the positions of the joints of some links."""
         joints = [link - 1 for link in links]
         states = pybullet.getLinkStates(self.body_id, joints, computeForwardKinematics=1, physicsClientId=self.client)
         return [state[4] for state in states]
 
     def loads_n(self) -> list[float]:
-        """Vertical force of the surroundings on each link."""
+        """Return the vertical forces of the surroundings on each link."""
         loads_n = [0.0] * (len(self._joints) + 1)
         for contact in pybullet.getContactPoints(self.body_id, physicsClientId=self.client):
-            link, normal, force_n = contact[3], contact[7], contact[9]
+            link = contact[3]
+            normal = contact[7]
+            force_n = contact[9]
             loads_n[link + 1] += force_n * normal[2]
         return loads_n
 
 
 class _Grip:
-    """A hand that may grip a hold: where it is at first, then drawn to the hold."""
+    """A hand that may grip: at first at its place, then drawn to the hold."""
 
     def __init__(self, body: Humanoid, hold: Hold) -> None:
-        self._hold, self._joint = hold, hold.link - 1
+        self._hold = hold
+        self._joint = hold.link - 1
         self._from_centre_m = (hold.hand_m - body.centre_m[hold.link]).tolist()
         self._hand_m = hold.place_m
         self._constraint: int | None = None
 
     def pull(self, body: int, client: int) -> None:
-        """Grip, or go on to pull."""
+        """Grip, or continue to pull."""
         if self._constraint is None:
             self._constraint, self._hand_m = self._make_constraint(body, client)
         self._hand_m = self._hold.next_hand_position_m(self._hand_m)
@@ -297,7 +330,7 @@ class _Grip:
         )
 
     def _make_constraint(self, body: int, client: int) -> tuple[int, np.ndarray]:
-        """A constraint that holds the hand where it is now, and that place."""
+        """Make a constraint that keeps the hand at its place, and return it with that place."""
         state = pybullet.getLinkState(body, self._joint, computeForwardKinematics=1, physicsClientId=client)
         hand_m, _ = pybullet.multiplyTransforms(state[0], state[1], self._from_centre_m, [0, 0, 0, 1])
         constraint = pybullet.createConstraint(
@@ -313,15 +346,15 @@ class _Grip:
         )
         return constraint, np.array(hand_m)
 
-    def let_go(self, client: int) -> None:
-        """Let the hold go, if it is held."""
+    def release(self, client: int) -> None:
+        """Release the hold if it is gripped."""
         if self._constraint is not None:
             pybullet.removeConstraint(self._constraint, physicsClientId=client)
             self._constraint = None
 
 
 def _load_urdf(text: str, client: int) -> int:
-    """PyBullet reads bodies from files only: from one in memory, where the system has them, which no kill leaves."""
+    """Load a body from a file, which PyBullet needs; the file is in memory if the system can, so that none is left."""
     if not hasattr(os, "memfd_create"):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "body.urdf"
@@ -339,7 +372,7 @@ def _load_body(path: str, client: int) -> int:
 
 
 def write_urdf(body: Humanoid, sole_lowering_m: float = 0.0) -> str:
-    """The body with its links in order; soles touch the floor `sole_lowering_m` below their corners."""
+    """Write a body as URDF with its links in order; soles touch the floor `sole_lowering_m` below their corners."""
     links = [_write_link(body, link, sole_lowering_m) for link in range(len(body))]
     joints = [_write_joint(body, link) for link in range(1, len(body))]
     return "\n".join(['<robot name="humanoid">', *links, *joints, "</robot>"])
@@ -372,13 +405,14 @@ def _write_sphere(centre_m: np.ndarray, radius_m: float) -> str:
 
 
 def _write_capsule(capsule: Capsule) -> str:
-    """URDF capsules lie along z around their origin."""
+    """Write a capsule; those of URDF lie along z around their origin."""
     start_m, end_m = np.array(capsule.ends_m)
     axis_m = end_m - start_m
     length_m = float(np.linalg.norm(axis_m))
     if length_m < 1e-3:
         return _write_sphere(start_m, capsule.radius_m)
-    yaw, pitch = np.arctan2(axis_m[1], axis_m[0]), np.arctan2(np.hypot(axis_m[0], axis_m[1]), axis_m[2])
+    yaw = np.arctan2(axis_m[1], axis_m[0])
+    pitch = np.arctan2(np.hypot(axis_m[0], axis_m[1]), axis_m[2])
     middle = _format_numbers((start_m + end_m) / 2)
     turn = _format_numbers((0.0, pitch, yaw))
     return (

@@ -1,4 +1,4 @@
-"""Supports as worlds build them, in the simulator's frame: slabs that come and go, holds that hands grip."""
+"""Colliders of supports, in the simulator's frame: slabs that appear and vanish, holds that hands grip."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ from ..contacts.contact_plan import find_carried_links, find_carried_points
 Numbers = Sequence[float]
 
 SLAB_M = 0.1
+"""Thickness of slabs, below which limbs can swing."""
+
 NOWHERE_M = (0.0, 0.0, -100.0)
-"""Slabs are so thick, so that limbs swing below them, and are put out of the way when not in use."""
+"""Place of slabs that are absent."""
 
 GRIP_N = 1500.0
+"""Strength of a hand that grips."""
+
 PULL = 0.1
-"""Strength of a hand that holds on, and the share of its way to the hold by which it is drawn there in each frame."""
+"""Share of its distance to the hold by which a gripping hand is drawn there in each frame."""
 
 
 @dataclass(frozen=True)
@@ -30,23 +34,27 @@ class Slab:
     """A box below a level place."""
 
     half_m: Numbers
-    """Half of its extent."""
+    """Half of its extents."""
     centre_m: Numbers
-    """Its middle while it is there."""
+    """Its middle while it is present."""
     top_m: float
     """Height of its upper side."""
     turn_deg: float
-    """Its turn about the upward axis."""
+    """Rotation about the upward axis."""
     links: tuple[int, ...]
-    """What touches it. The joint of the first shows whether what it carries is above it: ankle, knee, elbow or root."""
+    """Links that touch it. The joint of the first (ankle, knee, elbow or root) shows whether they are above it."""
 
     @classmethod
     def from_support(cls, body: Humanoid, support: Support) -> Self:
-        """The slab that a support is."""
+        """Return the slab of a support."""
         centre_m = to_simulator(np.array(support.top_m)) - [0.0, 0.0, SLAB_M / 2]
-        half_m = [support.size_m[0] / 2, support.size_m[1] / 2, SLAB_M / 2]
-        own = support.top_m[1], support.turn_deg
-        return cls(half_m, centre_m.tolist(), *own, tuple(find_carried_links(body, support.part)))
+        return cls(
+            half_m=[support.size_m[0] / 2, support.size_m[1] / 2, SLAB_M / 2],
+            centre_m=centre_m.tolist(),
+            top_m=support.top_m[1],
+            turn_deg=support.turn_deg,
+            links=tuple(find_carried_links(body, support.part)),
+        )
 
     @property
     def orientation(self) -> Numbers:
@@ -62,52 +70,62 @@ class Hold:
     link: int
     """The link that grips it."""
     hand_m: np.ndarray
-    """(3,) where on that link, in its frame."""
+    """(3,) point of that link that grips it, in its frame."""
     place_m: np.ndarray
-    """(3,) where the hold is."""
+    """(3,) place of the hold."""
 
     @classmethod
     def from_support(cls, body: Humanoid, support: Support) -> Self:
-        """The hold that a support is."""
+        """Return the hold of a support."""
+        points = body.contact_points
         hand = int(find_carried_points(body, support.part).argmax())
-        up_m = [0.0, 0.0, body.contact_points.radii_m[hand]]
-        link, hand_m = int(body.contact_points.links[hand]), body.contact_points.offsets_m[hand]
-        return cls(link, hand_m, to_simulator(np.array(support.top_m)) + up_m)
+        up_m = [0.0, 0.0, points.radii_m[hand]]
+        return cls(
+            link=int(points.links[hand]),
+            hand_m=points.offsets_m[hand],
+            place_m=to_simulator(np.array(support.top_m)) + up_m,
+        )
 
     def next_hand_position_m(self, hand_m: np.ndarray) -> np.ndarray:
-        """Where a hand that holds on at (3,) is a frame later."""
+        """Return the place of a gripping hand at (3,) a frame later."""
         return hand_m + PULL * (self.place_m - hand_m)
 
 
 @dataclass(frozen=True, eq=False)
 class SupportColliders:
-    """All that carries a body beside the floor, by the index of its support."""
+    """Colliders of a body's supports, by the index of the support."""
 
     slabs: dict[int, Slab]
     holds: dict[int, Hold]
 
     @classmethod
     def from_supports(cls, body: Humanoid, supports: Sequence[Support]) -> Self:
-        """Those that supports are."""
-        grips = {index: support for index, support in enumerate(supports) if support.is_grip}
-        slabs = {index: Slab.from_support(body, each) for index, each in enumerate(supports) if index not in grips}
-        return cls(slabs, {index: Hold.from_support(body, each) for index, each in grips.items()})
+        """Return the colliders of supports."""
+        slabs = {}
+        holds = {}
+        for index, support in enumerate(supports):
+            if support.is_grip:
+                holds[index] = Hold.from_support(body, support)
+            else:
+                slabs[index] = Slab.from_support(body, support)
+        return cls(slabs, holds)
 
     def __bool__(self) -> bool:
         return bool(self.slabs or self.holds)
 
     def slab_places_m(self, shown: Collection[int], height_m: Callable[[int], float]) -> Iterator[Numbers]:
-        """Where each slab is when those of the supports are shown, from the heights of links.
+        """Yield the place of each slab if some supports are shown, from the heights of links.
 
-        A slab keeps away while what it is to carry is below it, and would be pushed down.
+        A slab stays absent while the link that it carries is below it, and would be pushed down.
         """
         for index, slab in self.slabs.items():
             yield slab.centre_m if index in shown and height_m(slab.links[0]) > slab.top_m else NOWHERE_M
 
 
 def find_present_supports(supports: Sequence[Support], frames: int) -> list[set[int]]:
-    """Which supports are there in each frame, one frame earlier than in use."""
-    return [
-        {index for index, support in enumerate(supports) if support.first - 1 <= frame <= support.last}
-        for frame in range(frames)
-    ]
+    """Return the indices of the supports that are present in each frame: from one frame before their use on."""
+    present = [set[int]() for _ in range(frames)]
+    for index, support in enumerate(supports):
+        for frame in range(max(0, support.first - 1), min(support.last + 1, frames)):
+            present[frame].add(index)
+    return present

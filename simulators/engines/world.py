@@ -1,8 +1,8 @@
-"""The simulator behind one small interface: build bodies, reset them, step them with joint targets, read their state.
+"""Interface of the simulators: build bodies, reset them, step them with joint targets, read their state.
 
-A world simulates N bodies at once, each as if it were alone. Everything here is in the simulator's frame (z up);
-`frames` converts. The root's position is that of its centre of mass. A joint's rotation is its link's in the parent's
-frame; joint torques and velocities are in the link's own frame. J = L − 1: the root has no joint.
+A world simulates N bodies that do not meet. Everything here is in the simulator's frame (z up); `frames` converts. The
+root's position is that of its centre of mass. A joint's rotation is that of its link in the parent's frame; joint
+torques and velocities are in the link's frame. J = L − 1: the root has no joint.
 """
 
 from __future__ import annotations
@@ -23,33 +23,42 @@ from ..body.humanoid import Humanoid
 
 @dataclass(frozen=True)
 class Reference:
-    """Natural cubic splines through root positions and (renormalised) quaternions of N bodies, held at both ends."""
+    """Natural cubic splines through root positions and unit quaternions of N bodies, constant beyond both ends."""
 
     root_m: NaturalSpline
     """Spline to (N, 3)."""
     quaternions: NaturalSpline
     """Spline to (N, L, 4)."""
     seconds: float
-    """How long they last."""
+    """Duration of the splines."""
 
     @classmethod
     def from_frames(cls, root_m: np.ndarray, rotations: np.ndarray, fps: float) -> Self:
-        """Root positions (T, N, 3) and rotations (T, N, L, 4) at `fps` frames per second."""
-        quaternions = NaturalSpline.from_values(make_continuous(rotations), fps)
-        return cls(NaturalSpline.from_values(root_m, fps), quaternions, (len(root_m) - 1) / fps)
+        """Fit splines to frames.
+
+        Args:
+            root_m: (T, N, 3) root positions.
+            rotations: (T, N, L, 4) rotations.
+            fps: Frames per second.
+        """
+        return cls(
+            root_m=NaturalSpline.from_values(root_m, fps),
+            quaternions=NaturalSpline.from_values(make_continuous(rotations), fps),
+            seconds=(len(root_m) - 1) / fps,
+        )
 
     def rotations(self, times_s: np.ndarray) -> np.ndarray:
-        """Unit quaternions (S, N, L, 4) at times (S,), which are held within the duration."""
+        """Return unit quaternions (S, N, L, 4) at times (S,), which are clipped to the duration."""
         raw = self.quaternions.evaluate(np.clip(times_s, 0.0, self.seconds))
         return raw / np.linalg.norm(raw, axis=-1, keepdims=True)
 
     def positions_m(self, times_s: np.ndarray) -> np.ndarray:
-        """Root positions (S, N, 3) at times (S,), held within the duration."""
+        """Return root positions (S, N, 3) at times (S,), which are clipped to the duration."""
         return self.root_m.evaluate(np.clip(times_s, 0.0, self.seconds))
 
 
 def velocities_m_s(positions_m: np.ndarray, step_s: float) -> np.ndarray:
-    """Velocities (S, ..., 3) with which points come from each position to the next; the first is that of the second.
+    """Return velocities (S, ..., 3) by backward differences of positions; the first is that of the second.
 
     Simulators advance velocities before positions, so what they call the velocity at a step has led there.
     """
@@ -58,14 +67,24 @@ def velocities_m_s(positions_m: np.ndarray, step_s: float) -> np.ndarray:
 
 
 def rotation_velocities(rotations: np.ndarray, step_s: float) -> np.ndarray:
-    """The same for angular velocities (S, ..., 3) of rotations (S, ..., 4), in the outer frame."""
-    after, before = (Rotation.from_quat(each.reshape(-1, 4)) for each in (rotations[1:], rotations[:-1]))
+    """Return angular velocities (S, ..., 3) of rotations (S, ..., 4), in the outer frame, as `velocities_m_s` does."""
+    after = Rotation.from_quat(rotations[1:].reshape(-1, 4))
+    before = Rotation.from_quat(rotations[:-1].reshape(-1, 4))
     rates = (after * before.inv()).as_rotvec().reshape(*rotations[1:].shape[:-1], 3) / step_s
     return np.concatenate([rates[:1], rates])
 
 
 def interpolate_frames(values: np.ndarray, fps: float, times_s: np.ndarray) -> np.ndarray:
-    """Values (T, ...) at frames, linearly interpolated at times (S,)."""
+    """Interpolate values at frames linearly.
+
+    Args:
+        values: (T, ...) at frames.
+        fps: Frames per second.
+        times_s: (S,) within the duration.
+
+    Returns:
+        (S, ...) at the times.
+    """
     frames = times_s * fps
     before = np.minimum(frames.astype(int), len(values) - 2)
     share = (frames - before).reshape(-1, *[1] * (values.ndim - 1))
@@ -73,7 +92,7 @@ def interpolate_frames(values: np.ndarray, fps: float, times_s: np.ndarray) -> n
 
 
 class RootState(NamedTuple):
-    """Where the roots' centres of mass are and how they move: arrays (..., 3), orientations (..., 4)."""
+    """State of the roots, at their centres of mass: arrays (..., 3), orientations (..., 4)."""
 
     position_m: np.ndarray
     orientation: np.ndarray
@@ -82,35 +101,49 @@ class RootState(NamedTuple):
 
 
 class World(Protocol):
-    """N times a floor at height 0, gravity, and one humanoid."""
+    """N humanoids, each on a floor of its own at height 0, under gravity."""
 
     def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
-        """Put each body into a separate place. All places advance `step_s` seconds per step from now on.
+        """Build bodies that do not meet.
 
-        bodies: N whose trees differ in lengths only; supports: of each, level places that are not there until
-        `show` says so.
+        Args:
+            bodies: N bodies whose trees differ in lengths only.
+            step_s: Duration of a simulation step.
+            supports: Supports of each body, level places that are absent until `show`.
         """
         ...
 
     def show(self, body: int, supports: Collection[int]) -> None:
-        """Let those of a body's supports be there, and no others; each touches only what it carries.
+        """Make some of a body's supports present, and no others; each touches only the links that it carries.
 
-        A surface keeps away while what it is to carry is below it, and would be pushed down.
+        A surface stays absent while the link that it carries is below it, and would be pushed down.
         """
         ...
 
     def drive(
         self, body: Humanoid, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Targets (S, n, J, 4) and torques (S, n, J, 3) that make joints follow a reference of n motions.
+        """Compute targets and torques with which joints follow a reference.
 
-        body: one that was built, whose motions they are; times_s: (S,) of the steps; torques_nm: (S, n, J, 3)
-        feed-forward joint torques.
+        Args:
+            body: Body that was built.
+            reference: Splines through its n motions.
+            times_s: (S,) of the steps.
+            torques_nm: (S, n, J, 3) feed-forward joint torques.
+
+        Returns:
+            Targets (S, n, J, 4) and torques (S, n, J, 3) for `step`.
         """
         ...
 
     def reset(self, roots: RootState, rotations: np.ndarray, velocities_rad_s: np.ndarray) -> None:
-        """Put all bodies into a state, with nothing left of what happened before: (N, J, 4) and (N, J, 3) of joints."""
+        """Put all bodies into a state that does not depend on earlier ones.
+
+        Args:
+            roots: State of the N roots.
+            rotations: (N, J, 4) of the joints.
+            velocities_rad_s: (N, J, 3) of the joints.
+        """
         ...
 
     def step(
@@ -121,29 +154,35 @@ class World(Protocol):
         force_n: np.ndarray,
         torque_nm: np.ndarray,
     ) -> None:
-        """Advance some of the bodies by one step; the others rest, and keep their state.
+        """Advance some of the bodies by one step; the others keep their state.
 
-        targets (N, J, 4) and torques_nm (N, J, 3) of the joints; force_n (N, 3) at the roots' centres of mass,
-        torque_nm (N, 3) on the roots. Rows beyond the last body that is running may be left out.
+        Rows beyond the last running body may be omitted.
+
+        Args:
+            running: Indices of the bodies that advance.
+            targets: (N, J, 4) of the joints.
+            torques_nm: (N, J, 3) of the joints.
+            force_n: (N, 3) at the roots' centres of mass.
+            torque_nm: (N, 3) on the roots.
         """
         ...
 
     def root(self) -> RootState:
-        """State of the N roots."""
+        """Return the state of the N roots."""
         ...
 
     def rotations(self) -> np.ndarray:
-        """Rotations (N, J, 4) of all joints, quaternions xyzw."""
+        """Return the rotations (N, J, 4) of all joints, quaternions xyzw."""
         ...
 
     def velocities_rad_s(self) -> np.ndarray:
-        """Angular velocities (N, J, 3) of all joints."""
+        """Return the angular velocities (N, J, 3) of all joints."""
         ...
 
     def positions_m(self, links: Sequence[int]) -> np.ndarray:
-        """Where (N, K, 3) the joints of K links (not the root) are."""
+        """Return the positions (N, K, 3) of the joints of K links (not the root)."""
         ...
 
     def loads_n(self) -> np.ndarray:
-        """Vertical force (N, L) with which the surroundings bore each link in the last step."""
+        """Return the vertical forces (N, L) of the surroundings on each link in the last step."""
         ...

@@ -1,6 +1,6 @@
-"""The table of engines: one row per simulator, from which settings, command line, errors and benchmarks take theirs.
+"""Table of engines, one row per simulator, which settings, command line, errors and benchmarks use.
 
-Nothing is imported before an engine is used. Another package adds one, a class that is a `World` and is made from
+Nothing is imported before an engine is used. Another package adds an engine, a `World` class that takes
 `EngineSettings`, through an entry point in the group "selfcorrect.engines".
 """
 
@@ -14,14 +14,14 @@ from selfcorrect.runtime.registry import Registry, Row
 
 @dataclass(frozen=True)
 class Engine(Row):
-    """An engine."""
+    """Row of an engine."""
 
-    step: str = ""
-    """What advances its time, "module:function", which benchmarks clock; "" where there is none."""
-    gives_way: bool = False
-    """Whether joints are springs, which torques can turn: bodies without help balance by that."""
-    together: int = 8
-    """Bodies that are simulated at once, at most: many share the work of their control, each takes its memory."""
+    step_function: str = ""
+    """Function that advances its time, "module:function", which benchmarks clock; "" for none."""
+    has_compliant_joints: bool = False
+    """True if joints are springs, which torques can move, as balance without residual force needs it."""
+    bodies_together: int = 8
+    """Most bodies that are simulated together: many share the work of their control, but each takes memory."""
 
 
 ENGINES = Registry(
@@ -32,17 +32,17 @@ ENGINES = Registry(
             reference="selfcorrect.simulators.engines.pybullet_world:PyBulletWorld",
             summary="Bullet, with velocity-level motors: the engine of the published figures.",
             needs="pybullet",
-            hint="it is built for Python 3.11 on Linux alone; elsewhere choose the engine mujoco (--engine mujoco)",
-            step="pybullet:stepSimulation",
+            hint="it is built only for Python 3.11 on Linux; elsewhere choose the engine mujoco (--engine mujoco)",
+            step_function="pybullet:stepSimulation",
         ),
         Engine(
             name="mujoco",
             reference="selfcorrect.simulators.engines.mujoco_world:MuJoCoWorld",
             summary="MuJoCo, with implicit springs and soft contacts: always there, faster, and needs less help.",
             needs="mujoco",
-            step="mujoco:mj_step",
-            gives_way=True,
-            together=64,
+            step_function="mujoco:mj_step",
+            has_compliant_joints=True,
+            bodies_together=64,
         ),
     ),
     group="selfcorrect.engines",
@@ -50,24 +50,29 @@ ENGINES = Registry(
 )
 
 PUBLISHED_ENGINE = "pybullet"
-"""The engine of the published figures; another one gives other figures."""
+"""Engine of the published figures; another engine gives other figures."""
 
 AUTO = "auto"
-"""The choice of PyBullet where it is installed, else MuJoCo."""
+"""Choice of PyBullet if it is installed, else of MuJoCo."""
 
 
-def resolve_engine(name: str, *, gives_way: bool = False) -> str:
-    """The engine that is meant by a name of `ENGINES` or by `AUTO`; gives_way: of `AUTO`, only one whose joints do.
+def resolve_engine(name: str, *, needs_compliant_joints: bool = False) -> str:
+    """Return the name of an engine, which `AUTO` leaves open.
 
-    Raises MissingExtraError where none is installed.
+    Args:
+        name: Name in `ENGINES`, or `AUTO`.
+        needs_compliant_joints: `AUTO` takes only an engine with compliant joints.
+
+    Raises:
+        MissingExtraError: `AUTO`, and no engine is installed.
     """
     if name != AUTO:
         return name
-    if not gives_way:
+    if not needs_compliant_joints:
         try:
             ENGINES.load("pybullet")
+            return "pybullet"
         except MissingExtraError:
-            return resolve_engine(AUTO, gives_way=True)
-        return "pybullet"
+            pass
     ENGINES.load("mujoco")
     return "mujoco"

@@ -1,4 +1,4 @@
-"""What may carry a body, and what is planned before a motion is simulated."""
+"""Settings of the plan that precedes a simulation: supports, contacts, dynamics filter, foot placement, feedback."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import ClassVar, Literal, Self, TypeAlias
 from selfcorrect.core.checks import Positive
 
 SupportChoice: TypeAlias = Literal["infer", "floor", "off"]
-"""What carries the body: what the motion shows, the floor alone, or something unknown."""
+"""Support of the body: that which the motion shows, only the floor, or something unknown."""
 
 
 @dataclass(frozen=True)
 class SupportMode:
-    """What a `SupportChoice` means for each stage of the pipeline."""
+    """Meaning of a `SupportChoice` for the stages of the pipeline."""
 
     moves_to_floor: bool
-    """Motions are brought to the height of the floor, and limbs out of it; otherwise heights are left alone."""
+    """Motions are moved to the height of the floor, and limbs out of it; otherwise heights are kept."""
     finds_supports: bool
-    """Steps, rungs and seats are inferred, and bodies rejected that nothing is found to hold up."""
+    """Steps, rungs and seats are inferred, and bodies without support are rejected."""
 
 
 SUPPORT_MODES: dict[SupportChoice, SupportMode] = {
@@ -30,128 +30,128 @@ SUPPORT_MODES: dict[SupportChoice, SupportMode] = {
 
 @dataclass(frozen=True)
 class ForceSettings(Positive):
-    """How contact forces are found that come closest to a wrench."""
+    """Solver of the contact forces that come closest to a wrench."""
 
     moment_weight: float = 4.0
     """Weight of moments (N m) against forces (N)."""
     iterations: int = 30
-    """Of ADMM."""
+    """Number of ADMM iterations."""
 
 
 @dataclass(frozen=True)
 class ContactSettings(ForceSettings):
-    """How contacts are planned. Set by hand on CMU clips, by how much of their motion is then explained."""
+    """Planning of contacts. Set by hand on CMU clips, by the share of their motion that contacts then explain."""
 
-    free_height_m: float = 0.003
-    """A point carries freely up to this height."""
-    highest_m: float = 0.015
-    """A point carries nothing above this height."""
-    free_speed_m_s: float = 0.1
-    """A point carries freely up to this speed over the floor."""
-    fastest_m_s: float = 0.4
-    """A point carries nothing above this speed."""
-    borne_bodyweights: tuple[float, float] = (0.1, 0.5)
-    """Vertical force that something must give, perhaps and surely. Where no point carries freely, the next best
+    full_load_height_m: float = 0.003
+    """Height up to which a point may carry fully."""
+    max_height_m: float = 0.015
+    """Height above which a point carries nothing."""
+    full_load_speed_m_s: float = 0.1
+    """Speed over the floor up to which a point may carry fully."""
+    max_speed_m_s: float = 0.4
+    """Speed above which a point carries nothing."""
+    required_load_bodyweights: tuple[float, float] = (0.1, 0.5)
+    """Vertical forces above which contacts become likely, and are certain. If no point may carry fully, the next best
     does."""
-    further: float = 1.5
-    """Share by which the bounds on height then grow at most."""
-    faster: float = 3.0
-    """Share by which the bounds on speed then grow at most: soles are soft, and feet slide as they turn."""
+    height_margin: float = 1.5
+    """Largest share by which the bounds on height then grow."""
+    speed_margin: float = 3.0
+    """Largest share by which the bounds on speed then grow: soles are soft, and feet slide as they turn."""
     smoothing_s: float = 0.6 / 30
     """Standard deviation of the Gaussian that smooths accelerations."""
     coarse_iterations: int = 20
-    """Of ADMM, where forces only show what to change: in the filter, for feet and for supports."""
+    """Number of ADMM iterations if forces only guide changes: in the filter, for feet and for supports."""
 
     @property
     def coarse(self) -> Self:
-        """The same with so many iterations."""
+        """These settings with the coarse number of iterations."""
         return replace(self, iterations=self.coarse_iterations)
 
 
 @dataclass(frozen=True)
 class FilterSettings(Positive):
-    """The dynamics filter, set by hand on CMU clips, where explained forces are traded against distance.
+    """Dynamics filter, set by hand on CMU clips as a compromise between explained forces and distance.
 
-    Bodies that get no residual force are shifted further: see `RESIDUAL_FREE_PLAN`.
+    Bodies without residual force are shifted further: see `RESIDUAL_FREE_PLAN`.
     """
 
     MAY_BE_ZERO: ClassVar = ("stance_rounds",)
 
     rounds: int = 2
-    """Shifts, each of which is planned anew."""
+    """Number of shifts; contacts are planned again after each."""
     moment_weight: float = 9.0
     """Weight of (N m)² against N²."""
     shift_weight: float = 2e8
     """Weight of m² against N²."""
     shift_limit_m: float = 0.05
-    """Furthest that a round shifts the body."""
+    """Largest shift of the body in a round."""
     stance_rounds: int = 0
-    """Slow shifts after these, which put the centre of mass over the feet that carry it; 0 for none."""
+    """Number of slow shifts after these, which move the centre of mass over the feet that carry it; 0 for none."""
     stance_m_s: float = 0.6
-    """Up to this speed a body is shifted fully in them, from twice as much on not at all."""
+    """Speed of a body up to which slow shifts are full; from twice as much on there are none."""
     stance_weight: float = 1e6
-    """Weight of m² against N² in them."""
+    """Weight of m² against N² in slow shifts."""
     stance_moment_weight: float = 0.5
-    """Of contact forces in them. With little, contacts fall short in moment, which shows where to shift."""
+    """Moment weight of contact forces in slow shifts. If it is small, the missing moment guides the shift."""
     stance_smoothing_s: float = 0.15
-    """Standard deviation of the Gaussian that smooths each of them."""
+    """Standard deviation of the Gaussian that smooths each slow shift."""
     stance_inset: float = 0.2
-    """Where forces act in them, as a share of the way from a sole's corners to its middle: a margin for balance."""
+    """Inset of forces from a sole's corners in slow shifts, as a share of the way to its middle, for balance."""
     lift_s: float = 0.1
     """Time over which a body is lifted out of the floor."""
 
 
 @dataclass(frozen=True)
 class PlacementSettings(Positive):
-    """How feet turn so that loaded corners of their soles touch, set by hand on CMU clips."""
+    """Rotation of feet by which loaded corners of their soles touch, set by hand on CMU clips."""
 
     MAY_BE_ZERO: ClassVar = ("heel_s",)
 
     full_load_bodyweights: float = 0.3
-    """A corner that is to carry this much counts fully."""
+    """Planned load from which on a corner counts fully."""
     lever_m: float = 0.1
-    """Distance from the ankle at which turning a foot counts like moving it."""
-    rise_reluctance: float = 0.225
-    """Weight of moving an ankle up and down, against that of a corner's distance."""
-    turn_reluctance: float = 0.75
-    """Weight of turning a foot."""
+    """Distance from the ankle at which a rotation of a foot counts like a displacement."""
+    rise_weight: float = 0.225
+    """Weight of vertical displacements of an ankle, against that of a corner's distance."""
+    turn_weight: float = 0.75
+    """Weight of rotations of a foot."""
     rise_limit_m: float = 0.03
-    """Furthest that an ankle moves."""
+    """Largest displacement of an ankle."""
     turn_limit_rad: float = 0.3
-    """Furthest that a foot turns about each axis."""
-    least_load: float = 0.3
-    """Load on a foot's corners together, over a full one, from which on it is held in its place."""
+    """Largest rotation of a foot about each axis."""
+    min_hold_load: float = 0.3
+    """Load on all of a foot's corners, as a multiple of a full one, from which on it keeps its place."""
     hold_limit_m: float = 0.05
-    """A foot is held only as far as that moves it by no more than this."""
+    """Largest displacement by which a foot keeps its place."""
     smoothing_s: float = 0.7 / 30
-    """Standard deviation of the Gaussian that smooths both over time."""
+    """Standard deviation of the Gaussian that smooths displacements and rotations over time."""
     heel_s: float = 0.0
-    """A foot that carries a full load on its heel alone for longer is set flat; 0 for none."""
-    heel_around_s: float = 0.1
-    """Time before and after in which it is set flat, too."""
+    """Longest time for which a foot carries a full load only on its heel, before it is set flat; 0 to allow any."""
+    heel_margin_s: float = 0.1
+    """Time before and after, in which it is set flat, too."""
 
 
 @dataclass(frozen=True)
 class FeedbackSettings(Positive):
-    """How legs give way to where the body really is, set by hand on CMU clips by the residual force needed."""
+    """Feedback by which legs follow the body's real place, set by hand on CMU clips by the residual force needed."""
 
     full_load_bodyweights: float = 0.1
     """Planned load on a foot from which on its leg counts as standing."""
     stand_lag_s: float = 0.15
-    """Time constant with which the error of a standing foot is followed."""
+    """Time constant of the filter of a standing foot's error."""
     turn_lag_s: float = 0.015
-    """That of the pelvis' orientation."""
+    """Time constant of the filter of the pelvis' orientation."""
     swing_lag_s: float = 0.08
-    """That of a swinging foot's height."""
+    """Time constant of the filter of a swinging foot's height."""
     uprighting: float = 0.6
-    """Share of the pelvis' error that the hip of a standing leg turns back."""
+    """Share of the pelvis' error that the hip of a standing leg corrects."""
     limit_m: float = 0.05
-    """Furthest that a target is moved."""
+    """Largest displacement of a target."""
 
 
 @dataclass(frozen=True)
 class PlanSettings:
-    """What is planned before a motion is simulated, and how legs may leave the plan."""
+    """Settings of the plan, and of the feedback by which legs may leave it."""
 
     contacts: ContactSettings = ContactSettings()
     filter: FilterSettings = FilterSettings()
@@ -160,14 +160,14 @@ class PlanSettings:
 
 
 PLAN = PlanSettings()
-"""The defaults."""
+"""Default plan."""
 
 
 RESIDUAL_FREE_PLAN = PlanSettings(
     filter=FilterSettings(stance_rounds=2), placement=PlacementSettings(heel_s=0.25, turn_limit_rad=0.5)
 )
-"""The plan of bodies that get no residual force: nothing else holds them up, so they must stand over their feet.
+"""Plan of bodies without residual force, which must stand over their feet.
 
-Set on 24 passages on one leg and the first 4 s of 25 clips of CMU's training subjects. Without a search among copies,
+Set on 24 passages on one leg and the first 4 s of 25 clips of CMU's training subjects. Without a sampling search,
 bodies then fall 0.04 instead of 0.22 times per second on one leg, 0.03 instead of 0.09 times in the clips.
 """

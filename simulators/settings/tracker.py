@@ -1,4 +1,4 @@
-"""How a simulated body follows motions: body, simulator, drive of the root, when a motion is rejected, and presets."""
+"""Settings of the tracker: body, engine, drive of the root, search without residual force, acceptance, presets."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class BodySettings(Positive):
     """The simulated body."""
 
     mass_kg: float | None = None
-    """What it weighs; without it, what is usual for its stature."""
+    """Mass of the body; None for the usual one at its stature."""
     minimum_inertia_kgm2: float = 0.06
-    """Light links are padded to this moment of inertia so that motors and contacts do not fight.
+    """Smallest moment of inertia of a link, with which motors and contacts do not oscillate.
 
     PyBullet needs it at 120 steps per second; the same body is used in every engine, so that they can be compared.
     """
@@ -28,7 +28,7 @@ class BodySettings(Positive):
 
 @dataclass(frozen=True)
 class BulletSettings(Positive):
-    """PyBullet's own solver, set by hand on CMU clips: more sweeps would need less help and take longer."""
+    """Solver of PyBullet, set by hand on CMU clips: more sweeps would need less residual force and take longer."""
 
     solver_iterations: int = 15
     """Sweeps of the contact and motor solver per step."""
@@ -46,24 +46,24 @@ class BulletSettings(Positive):
 
 @dataclass(frozen=True)
 class MuJoCoSettings(Positive):
-    """MuJoCo's own solver and joint springs, set by hand on CMU clips."""
+    """Solver and joint springs of MuJoCo, set by hand on CMU clips."""
 
     solver_iterations: int = 20
-    """Iterations of the contact solver per step, at most."""
+    """Most iterations of the contact solver per step."""
     contact_time_s: float = 0.008
     """Time in which the solver removes a penetration."""
     stiffening: float = 2.5
-    """The joints' springs are this many times stiffer than the table of stiffnesses."""
+    """Factor on the table of the joints' stiffnesses."""
 
 
 @dataclass(frozen=True)
 class EngineSettings(Positive):
-    """The simulator, and how finely it cuts time and models contact."""
+    """Engine, with its time step and contact model."""
 
     MAY_BE_ZERO: ClassVar = ("sole_lowering_m",)
 
     name: str = "pybullet"
-    """One of the table `ENGINES`."""
+    """Name in the table `ENGINES`."""
     rate_hz: float = 120.0
     """Simulation steps per second, rounded to a whole number of steps per frame."""
     friction: float = 0.5
@@ -71,32 +71,29 @@ class EngineSettings(Positive):
     sole_lowering_m: float = 0.002
     """Distance by which contact spheres stick out of the soles, against the solver's soft contacts."""
     bullet: BulletSettings = BulletSettings()
-    """What PyBullet alone takes."""
+    """Settings of PyBullet."""
     mujoco: MuJoCoSettings = MuJoCoSettings()
-    """What MuJoCo alone takes."""
+    """Settings of MuJoCo."""
 
     def __post_init__(self) -> None:
         ENGINES.row(self.name)
         super().__post_init__()
 
     def steps_per_frame(self, fps: float) -> int:
-        """Whole number of simulation steps in one frame of a motion."""
+        """Return the whole number of simulation steps in one frame of a motion."""
         return max(1, round(self.rate_hz / fps))
 
 
 STRENGTHS = {"faithful": 0.0, "balanced": 0.7, "physical": 1.0}
 """Named points on the dial of `TrackerSettings.at_strength`."""
 
-
 RESIDUAL_FREE = "residual-free"
-"""The preset without residual force, which is beyond the dial: see `TrackerSettings.without_residual`."""
-
+"""Preset without residual force, which is beyond the dial: see `TrackerSettings.without_residual`."""
 
 SIMULATED = "simulated"
-"""The preset of raw simulated states, which has another drive."""
+"""Preset of raw simulated states, which has another drive."""
 
-
-_FRONTIER = {
+_DRIVE_ENDS = {
     "horizontal_rad_s": (22.0, 10.0),
     "vertical_rad_s": (13.0, 7.0),
     "angular_rad_s": (22.0, 12.0),
@@ -104,23 +101,23 @@ _FRONTIER = {
     "linear_damping": (0.5, 0.4),
     "angular_damping": (0.5, 0.3),
 }
-"""The drive at strengths 0 and 1."""
+"""Values of the drive at strengths 0 and 1."""
 
 
 def _interpolate_strength(strength: float, name: str) -> float:
-    """A value of the drive on the way between, in equal ratios."""
-    stiff, soft = _FRONTIER[name]
+    """Interpolate a value of the drive geometrically."""
+    stiff, soft = _DRIVE_ENDS[name]
     return stiff * (soft / stiff) ** strength
 
 
 @dataclass(frozen=True)
 class DriveSettings(Positive):
-    """The root wrench that helps the humanoid follow a motion.
+    """Drive of the root: the residual wrench with which the humanoid follows a motion.
 
-    The wrench at the body's centre of mass is a spring and damper towards the reference plus what planned contacts
-    leave unexplained. It is not physics, so it is clipped to hard bounds, measured and reported. The ends of the dial
-    were set on clean CMU clips of the test split, where distance is traded against residual force. They were checked on
-    those of the train split.
+    The wrench at the body's centre of mass is a spring and damper towards the reference plus the part of the motion
+    that planned contacts leave unexplained. It is not physics, so it is clipped to hard bounds, measured and reported.
+    The ends of the dial were set on clean CMU clips of the test split, as compromises between distance and residual
+    force. They were checked on those of the train split.
     """
 
     horizontal_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "horizontal_rad_s")
@@ -138,22 +135,22 @@ class DriveSettings(Positive):
     force_limit_bodyweights: float = 1.0
     """Bound on the horizontal root force, and on the vertical one, in body weights."""
     bearing_limit_bodyweights: float = 1.0
-    """Added to that bound where heights are left alone (support "off"): what is unseen may bear the body's weight."""
+    """Added to that bound if heights are kept (support "off"): something unseen may bear the body's weight."""
     torque_limit_nm: float = 500.0
-    """Bound on the root torque, N m."""
+    """Bound on the root torque."""
 
     @classmethod
     def at_strength(cls, strength: float) -> Self:
-        """A point on the frontier between closeness to the motion (0) and independence of help (1).
+        """Return a drive between closeness to the motion (0) and least residual force (1).
 
         The wrench's springs and dampers soften geometrically; `STRENGTHS` names points on the way.
         """
         if not 0 <= strength <= 1:
             raise SettingError(f"strength must be in [0, 1], got {strength}")
-        return cls(**{name: _interpolate_strength(strength, name) for name in _FRONTIER})
+        return cls(**{name: _interpolate_strength(strength, name) for name in _DRIVE_ENDS})
 
-    def with_force_limit_of(self, mode: SupportMode) -> Self:
-        """The same with the bound on force that holds in a mode."""
+    def for_support_mode(self, mode: SupportMode) -> Self:
+        """Return the drive with the bound on force of a support mode."""
         if mode.moves_to_floor:
             return self
         return replace(self, force_limit_bodyweights=self.force_limit_bodyweights + self.bearing_limit_bodyweights)
@@ -161,69 +158,68 @@ class DriveSettings(Positive):
 
 @dataclass(frozen=True)
 class ResidualFreeSettings(Positive):
-    """How a body is held up without help, and how its control is searched for. Set by hand on CMU clips of train."""
+    """Control without residual force, and the search for it. Set by hand on CMU clips of the train split."""
 
     MAY_BE_ZERO: ClassVar = ("high_touch_share",)
 
     horizontal_rad_s: float = 8.0
-    """Natural frequency of the spring that wants the centre of mass across the floor; dampers are critical."""
+    """Natural frequency of the critically damped spring of the centre of mass along the floor."""
     vertical_rad_s: float = 20.0
-    """That of its height."""
+    """Natural frequency of the spring of its height."""
     angular_rad_s: float = 10.0
-    """That of the trunk's orientation."""
+    """Natural frequency of the spring of the trunk's orientation."""
     force_limit_bodyweights: float = 0.7
-    """Bound on what is wanted along each axis beside what the motion takes."""
+    """Bound on the wanted force along each axis, beside that of the motion."""
     step_limit_m: float = 0.2
-    """Furthest that a foot is put beside its place."""
+    """Largest displacement of a foot along the floor."""
     lift_limit_m: float = 0.08
-    """Furthest that a swinging foot is lifted."""
+    """Largest lift of a swinging foot."""
     contacts: ForceSettings = field(default_factory=lambda: ForceSettings(iterations=10, moment_weight=2.0))
-    """How the floor's forces are found at each step."""
+    """Solver of the floor's forces."""
     control_hz: float = 60.0
-    """How often per second the floor's forces are found."""
-    copies: tuple[int, ...] = (8, 64, 256)
-    """How many copies are tried in a window, one after the other, until one of them does well."""
-    well_m: tuple[float, float] = (0.2, 0.4)
-    """A copy does well that costs less than this: among the fewest, and among more."""
+    """Number of commands per second, for each of which the floor's forces are solved."""
+    particle_counts: tuple[int, ...] = (8, 64, 256)
+    """Numbers of particles that are simulated in a window, one after another, until one of them does well."""
+    good_cost_m: tuple[float, float] = (0.2, 0.4)
+    """Cost below which a particle does well: among the first ones, and among more."""
     prune_cost_m: float = 1.0
-    """A copy is given up that costs more than this."""
-    back: tuple[int, ...] = (3, 5, 3, 5, 10)
-    """So many windows the search goes back, each time that all copies fall in one."""
+    """Cost above which a particle is lost."""
+    backtrack_windows: tuple[int, ...] = (3, 5, 3, 5, 10)
+    """Numbers of windows by which the search goes back, each time that all particles fall in one."""
     beam_width: int = 64
-    """So many of them go on from each window to the next, or all where fewer were tried: the best after one window may
-    fall in the next."""
+    """Most particles that continue from a window to the next: the best after one window may fall in the next."""
     window_s: float = 0.3
-    """How long a window lasts."""
+    """Duration of a window."""
     fallback: tuple[float, ...] = ()
-    """Bounds on the residual wrench, as shares of those of the drive, that are tried one after the other where a body
-    falls; with none it falls."""
+    """Bounds on the residual wrench of a body that falls, as shares of those of the drive, which are tried one after
+    another; empty for none."""
     fallback_shares: tuple[float, ...] = (0.0, 0.5, 1.0)
-    """Shares of the bound that copies get, in turn."""
-    searched_windows_per_s: float = 40.0
-    """So many windows per second of motion a search with a fallback takes, returns included. Then a body that falls
-    gets the largest bound at once and keeps it, for at most two more passes."""
-    help_cost_m: float = 0.1
+    """Shares of the bound that particles get, in turn."""
+    max_windows_per_s: float = 40.0
+    """Number of windows per second of motion, with repetitions, after which a search with a fallback gives a body that
+    falls the largest bound at once. It then keeps it, for at most two more passes."""
+    residual_cost_m: float = 0.1
     """Weight of the residual wrench, as a share of the drive's bounds."""
-    after_fall: ResidualFreeSettings | None = None
-    """How a motion is searched anew in which the body falls; None for not at all."""
+    retry_after_fall: ResidualFreeSettings | None = None
+    """Settings of a second search after a fall; None for no second search."""
     persistence: float = 0.8
-    """Share of its nudges that a copy hands on."""
-    force_n: float = 100.0
-    """Standard deviation of what is added to the wanted force."""
-    moment_nm: float = 40.0
-    """Standard deviation of what is added to the wanted moment."""
-    step_m: float = 0.04
-    """Standard deviation of what is added to where feet land."""
-    turn_rad: float = 0.05
-    """Standard deviation of what is added to the targets of legs and spine."""
-    spreads: tuple[float, ...] = (1.0, 0.5, 0.25, 0.125)
-    """Shares of these deviations with which copies are nudged, in turn."""
-    high_touch_m: float = 0.03
-    """Corners of soles touch below this height in some copies, which runs and stands on tiptoe need."""
-    high_touch_share: float = 0.25
-    """How likely a nudged copy is one of them."""
-    fall_cost_s: float = 0.1
-    """Weight of vertical speed against mean distance of the joints, by which copies are chosen."""
+    """Share of a particle's perturbations that its children inherit."""
+    force_noise_n: float = 100.0
+    """Standard deviation of the perturbation of the wanted force."""
+    moment_noise_nm: float = 40.0
+    """Standard deviation of the perturbation of the wanted moment."""
+    step_noise_m: float = 0.04
+    """Standard deviation of the perturbation of the feet's landing places."""
+    joint_noise_rad: float = 0.05
+    """Standard deviation of the perturbation of the targets of legs and spine."""
+    noise_scales: tuple[float, ...] = (1.0, 0.5, 0.25, 0.125)
+    """Shares of these deviations with which particles are perturbed, in turn."""
+    high_contact_m: float = 0.03
+    """Height below which corners of soles touch in some particles, as runs and stands on tiptoe need it."""
+    high_contact_share: float = 0.25
+    """Probability of that height for a perturbed particle."""
+    vertical_speed_cost_s: float = 0.1
+    """Weight of vertical speed in the cost, against the mean distance of the joints."""
     feet_cost: float = 0.5
     """Weight of the feet's distance."""
     tilt_cost_m: float = 0.3
@@ -233,48 +229,47 @@ class ResidualFreeSettings(Positive):
 
 
 WITHOUT_RESIDUAL = ResidualFreeSettings()
-"""The defaults."""
+"""Default search."""
 
+FALLBACK = ResidualFreeSettings(
+    particle_counts=(8, 64), beam_width=8, window_s=0.1, backtrack_windows=(8,), fallback=(0.125, 0.25, 0.5, 1.0)
+)
+"""Search of the fallback "balanced", in short windows, so that residual force is short, too. It goes back once
+without."""
 
-FALLBACK = ResidualFreeSettings(copies=(8, 64), beam_width=8, window_s=0.1, back=(8,), fallback=(0.125, 0.25, 0.5, 1.0))
-"""The search of the fallback "balanced": in short windows, so that help is short, too. It returns once without help."""
-
-
-BEFORE_FALLBACK = replace(WITHOUT_RESIDUAL, back=(3,), after_fall=FALLBACK)
-"""The search without help before it, which returns once: a fall does not end in rejection."""
-
+BEFORE_FALLBACK = replace(WITHOUT_RESIDUAL, backtrack_windows=(3,), retry_after_fall=FALLBACK)
+"""Search without residual force before that, which goes back once: a fall does not end in rejection."""
 
 FallbackChoice: TypeAlias = Literal["none", "balanced"]
-"""What becomes of a body that falls without residual force: it is rejected, or carried by as little force as helps."""
-
+"""Treatment of a body that falls without residual force: reject it, or carry it with as little force as possible."""
 
 SimulateChoice: TypeAlias = Literal["auto", "always"]
-"""Which planned motions are simulated: those that a simulation may improve, or all."""
+"""Selection of the planned motions to simulate: those that a simulation may improve, or all."""
 
 
 @dataclass(frozen=True)
 class AcceptanceSettings(Positive):
-    """When a corrected motion is rejected.
+    """Limits above which a corrected motion is rejected.
 
-    The mean distance is that by which trackers of motion capture count failures (Luo et al. 2021, "Dynamics-Regulated
+    The mean distance is the criterion of failure for trackers of motion capture (Luo et al. 2021, "Dynamics-Regulated
     Kinematic Policy for Egocentric Pose Estimation"); the rest was set by hand. In flight no force is missing.
     """
 
     lost_root_m: float = 0.4
-    """Distance between simulated and reference root at which the motion is given up."""
+    """Distance between simulated and reference root from which on a motion is lost."""
     lost_body_m: float = 0.5
-    """Mean distance over all joints at which the motion is rejected."""
+    """Mean distance over all joints above which a motion is rejected."""
     floating_bodyweights: float = 0.5
-    """A floating body misses more force than this."""
+    """Missing force above which a body floats."""
     floating_m: float = 0.05
-    """A floating body is further off the ground than this."""
+    """Distance from the ground above which a body floats."""
     floating_s: float = 2.0
-    """A body is rejected if it floats for longer than this."""
+    """Longest time for which a body may float."""
 
 
 @dataclass(frozen=True)
 class TrackerSettings:
-    """How a simulated body follows motions; by default in PyBullet at the strength "balanced"."""
+    """Settings of the tracker, by default of PyBullet at the strength "balanced"."""
 
     body: BodySettings = field(default_factory=BodySettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
@@ -282,53 +277,76 @@ class TrackerSettings:
     plan: PlanSettings = PLAN
     acceptance: AcceptanceSettings = AcceptanceSettings()
     residual_free: ResidualFreeSettings | None = None
-    """How a body is held up that gets no help, whatever `drive` says; without it, it gets some."""
+    """Control without residual force, which replaces `drive`; None to use the drive."""
     filter_dynamics: bool = True
-    """Shift the body and turn its feet slightly beforehand so that contacts explain more of its motion."""
+    """Shift the body and turn its feet slightly before the simulation, so that contacts explain more of its motion."""
 
     def __post_init__(self) -> None:
-        if self.residual_free is not None and not ENGINES.row(self.engine.name).gives_way:
-            able = ", ".join(name for name in ENGINES.names if ENGINES.row(name).gives_way)
+        if self.residual_free is not None and not ENGINES.row(self.engine.name).has_compliant_joints:
+            compliant = ", ".join(name for name in ENGINES.names if ENGINES.row(name).has_compliant_joints)
             raise SettingError(
-                f"strength {RESIDUAL_FREE} needs an engine whose joints give way ({able}), got {self.engine.name}"
+                f"strength {RESIDUAL_FREE} needs an engine with compliant joints ({compliant}), got {self.engine.name}"
             )
 
     @classmethod
     def without_residual(
         cls, engine: str = "mujoco", mass_kg: float | None = None, fallback: FallbackChoice = "none"
     ) -> Self:
-        """Settings with which muscles and contacts alone hold a body up, on soles that grip like shoes.
+        """Return settings with which only joints and contacts hold a body up, on soles that grip like shoes.
 
-        fallback: with "balanced", where it falls all the same, it gets as little residual force as helps.
+        Args:
+            engine: Name of an engine with compliant joints.
+            mass_kg: Mass of the body; None for the usual one at its stature.
+            fallback: With "balanced", a body that falls gets as little residual force as possible.
+
+        Raises:
+            SettingError: The engine has no compliant joints.
         """
-        soft = EngineSettings(name=engine, friction=0.8, mujoco=MuJoCoSettings(stiffening=1.0))
-        own = WITHOUT_RESIDUAL if fallback == "none" else BEFORE_FALLBACK
-        return cls(BodySettings(mass_kg=mass_kg), soft, plan=RESIDUAL_FREE_PLAN, residual_free=own)
+        return cls(
+            body=BodySettings(mass_kg=mass_kg),
+            engine=EngineSettings(name=engine, friction=0.8, mujoco=MuJoCoSettings(stiffening=1.0)),
+            plan=RESIDUAL_FREE_PLAN,
+            residual_free=WITHOUT_RESIDUAL if fallback == "none" else BEFORE_FALLBACK,
+        )
 
     @property
-    def falls_back(self) -> bool:
-        """Whether a body that falls without residual force gets some."""
-        own = self.residual_free
-        return own is not None and bool(own.fallback or (own.after_fall and own.after_fall.fallback))
+    def has_fallback(self) -> bool:
+        """True if a body that falls without residual force gets some."""
+        search = self.residual_free
+        if search is None:
+            return False
+        return bool(search.fallback or (search.retry_after_fall and search.retry_after_fall.fallback))
 
     @classmethod
     def at_strength(cls, strength: float, engine: str = "pybullet", mass_kg: float | None = None) -> Self:
-        """Settings on the dial of `DriveSettings.at_strength`, in an engine of the table, for a body of a mass."""
+        """Return settings at a point on the dial.
+
+        Args:
+            strength: From 0 to 1; see `DriveSettings.at_strength`.
+            engine: Name of an engine.
+            mass_kg: Mass of the body; None for the usual one at its stature.
+        """
         return cls.with_drive(DriveSettings.at_strength(strength), engine, mass_kg)
 
     @classmethod
     def with_drive(cls, drive: DriveSettings, engine: str = "pybullet", mass_kg: float | None = None) -> Self:
-        """Settings with a drive of the root, in an engine of the table, for a body of a mass."""
+        """Return settings with a drive.
+
+        Args:
+            drive: Drive of the root.
+            engine: Name of an engine.
+            mass_kg: Mass of the body; None for the usual one at its stature.
+        """
         return cls(BodySettings(mass_kg=mass_kg), EngineSettings(name=engine), drive)
 
 
 def default_tracker() -> TrackerSettings:
-    """Strength "balanced" in PyBullet where it is installed, else in MuJoCo."""
+    """Return the strength "balanced" in PyBullet if it is installed, else in MuJoCo."""
     return TrackerSettings(engine=EngineSettings(name=resolve_engine(AUTO)))
 
 
 OLD_NAMES = {"unaided": RESIDUAL_FREE}
-"""Names that presets had, which work for one more release."""
+"""Former names of presets, which work for one more release."""
 
 
 @dataclass(frozen=True)
@@ -336,19 +354,25 @@ class Preset:
     """A named way to correct motions by physics."""
 
     summary: str
-    """What it is for."""
+    """Purpose of the preset."""
     drive: DriveSettings | None
-    """How hard the root is driven; None where it gets no force and no moment."""
+    """Drive of the root; None for no residual force."""
     simulate: SimulateChoice = "auto"
-    """Which motions are simulated, if nothing else is asked for."""
-    of_samples: bool = False
-    """Whether motions are samples of a model: on a known, level floor, cleaned up for a simulation alone, and handed
-    back as raw simulated states. See `CleanupSettings.for_samples`."""
+    """Default selection of the motions to simulate."""
+    is_for_samples: bool = False
+    """True for samples of a model: on a known, level floor, cleaned up only for a simulation, and returned as raw
+    simulated states. See `CleanupSettings.for_samples`."""
 
     def tracker(
         self, engine: str = "pybullet", mass_kg: float | None = None, fallback: FallbackChoice = "none"
     ) -> TrackerSettings:
-        """The settings of the tracker in an engine of the table, for a body of a mass."""
+        """Return the settings of the tracker.
+
+        Args:
+            engine: Name of an engine.
+            mass_kg: Mass of the body; None for the usual one at its stature.
+            fallback: Treatment of a body that falls without residual force.
+        """
         if self.drive is None:
             return TrackerSettings.without_residual(engine, mass_kg, fallback)
         return TrackerSettings.with_drive(self.drive, engine, mass_kg)
@@ -358,10 +382,10 @@ PRESETS = {
     "faithful": Preset("closest to the motion", DriveSettings.at_strength(STRENGTHS["faithful"])),
     "balanced": Preset("the default", DriveSettings.at_strength(STRENGTHS["balanced"])),
     "physical": Preset("least residual force", DriveSettings.at_strength(STRENGTHS["physical"])),
-    RESIDUAL_FREE: Preset("no residual force: muscles and contacts alone hold the body up", None, simulate="always"),
+    RESIDUAL_FREE: Preset("no residual force: only muscles and contacts hold the body up", None, simulate="always"),
     SIMULATED: Preset(
         "raw simulated states of model samples on a known floor, as loops use them",
-        # Near "balanced": the values with which the published loops were made.
+        # Near "balanced": values of the published loops.
         DriveSettings(
             horizontal_rad_s=12.5,
             vertical_rad_s=8.5,
@@ -371,14 +395,18 @@ PRESETS = {
             angular_damping=0.35,
         ),
         simulate="always",
-        of_samples=True,
+        is_for_samples=True,
     ),
 }
-"""By name. A number from 0 to 1 is a point on the dial between "faithful" and "physical"."""
+"""Presets by name. A number from 0 to 1 is a point on the dial between "faithful" and "physical"."""
 
 
 def parse_strength(word: str | float) -> float:
-    """The point on the dial that a name of `STRENGTHS` or a number says."""
+    """Return the point on the dial of a name of `STRENGTHS` or a number.
+
+    Raises:
+        SettingError: It is neither, or not in [0, 1].
+    """
     try:
         strength = STRENGTHS[word] if isinstance(word, str) and word in STRENGTHS else float(word)
     except ValueError:
@@ -389,7 +417,11 @@ def parse_strength(word: str | float) -> float:
 
 
 def find_preset(strength: str | float) -> Preset:
-    """The preset with a name, or at a point on the dial; SettingError where there is none."""
+    """Return the preset with a name, or at a point on the dial.
+
+    Raises:
+        SettingError: There is none.
+    """
     word = current_name(strength)
     if isinstance(word, str) and word in PRESETS:
         return PRESETS[word]
@@ -397,7 +429,7 @@ def find_preset(strength: str | float) -> Preset:
 
 
 def current_name(strength: str | float) -> str | float:
-    """The name that a strength has now; an old one gives a warning."""
+    """Return the current name of a strength, and warn of a former one."""
     if not isinstance(strength, str) or strength not in OLD_NAMES:
         return strength
     new = OLD_NAMES[strength]
@@ -406,6 +438,6 @@ def current_name(strength: str | float) -> str | float:
 
 
 def normalize_strength(strength: str | float) -> str | float:
-    """A strength as options and records hold it: a number on the dial, or the name of a preset beyond it."""
+    """Return a strength as options and records hold it: a number on the dial, or the name of a preset beyond it."""
     word = current_name(strength)
     return word if word in (RESIDUAL_FREE, SIMULATED) else parse_strength(word)

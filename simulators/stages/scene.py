@@ -1,7 +1,7 @@
-"""Scenes: another world, or another body, in which the same motion is followed; `staging` sets them up.
+"""Scenes: another world, or another body, in which a motion is followed; `staging` sets them up.
 
-Nothing is drawn at random and nothing is learned. The result differs from the input by what mechanics demands of a body
-that is pushed, carries something, or walks up a hill.
+Nothing is drawn at random and nothing is learned. The result differs from the input as mechanics demands of a body that
+is pushed, carries something, or walks up a hill.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from selfcorrect.core.errors import SettingError
 
 STEEPEST_DEG = 30.0
-"""Steeper, legs do not reach both uphill and downhill."""
+"""On steeper slopes legs do not reach both uphill and downhill."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What differs from a level, rough floor on Earth and a body of usual weight; by default nothing.
+    """Differences from a level, rough floor on Earth and a body of usual weight; by default none.
 
     Vectors are in the motion's world: y up, the rest as the motion has it.
     """
@@ -24,9 +24,9 @@ class Scene:
     push_n: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Force in newtons that pushes the pelvis, along x, y (up) and z."""
     push_from_s: float = 1.0
-    """When the push begins, seconds."""
+    """Start of the push, seconds."""
     push_lasts_s: float = 0.2
-    """How long the push lasts, seconds."""
+    """Duration of the push, seconds."""
     slope_deg: float = 0.0
     """Slope of the floor, degrees."""
     uphill_deg: float = 0.0
@@ -34,13 +34,13 @@ class Scene:
     friction: float | None = None
     """Coulomb friction between soles and floor; otherwise the engine's usual one, 0.5."""
     load_kg: float = 0.0
-    """What the hands carry, half of it each."""
+    """Mass that the hands carry, half of it each."""
     mass: float = 1.0
-    """The body is so many times as heavy as it would be, and no stronger."""
+    """Factor on the body's mass, which makes it no stronger."""
     size: float = 1.0
-    """The body is so many times as tall, and does the motion in its own size and the same time."""
+    """Factor on the body's height; the motion is scaled with it and takes the same time."""
     gravity_m_s2: float = 9.81
-    """How fast things fall, m/s²."""
+    """Gravitational acceleration, m/s²."""
 
     def __post_init__(self) -> None:
         for name in ("mass", "size", "gravity_m_s2", "push_lasts_s"):
@@ -57,9 +57,9 @@ class Scene:
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing differs."""
+        """True for a scene without differences."""
         return self == PLAIN
 
 
 PLAIN = Scene()
-"""Nothing differs."""
+"""The scene without differences."""

@@ -1,4 +1,4 @@
-"""The stages of a correction, in their order: cleaned, planned, tracked; then it is a `CorrectedMotion`.
+"""Values between the stages of a correction: cleaned, planned, tracked; then comes a `CorrectedMotion`.
 
 Each is a batch of N motions of one skeleton, frame rate and length.
 """
@@ -24,82 +24,87 @@ from ..contacts.dynamics import Demand
 
 @dataclass(frozen=True, eq=False)
 class Floor:
-    """The floor beneath N motions, which moves where they are in place or where its drift is kept."""
+    """The floor beneath N motions, which moves if they are in place or if its drift is kept."""
 
-    moved_m: np.ndarray
-    """(N, T, 3) where it has moved to since the first frame. Motions are given as on a floor that stands still."""
-    in_place: np.ndarray
+    displacement_m: np.ndarray
+    """(N, T, 3) since the first frame. Motions are stored as on a floor that stands still."""
+    is_in_place: np.ndarray
     """(N,) whether they walk or run in place."""
     notes: list[tuple[Note, ...]]
-    """What is said of each."""
+    """Notes on each motion."""
 
 
 @dataclass(frozen=True, eq=False)
 class CleanedMotions:
     """Motions after the kinematic clean-up, the lowest ground on which they stand at y = 0."""
 
-    given: MotionBatch
+    original: MotionBatch
     """The original motions, as large and as upright as their scene wants them."""
     motions: MotionBatch
-    unplanted: MotionBatch
+    before_planting: MotionBatch
     """The motions before feet were planted and limbs lifted, from which polishing measures what was changed."""
     soles: SolePoints
-    """Those of the motions, fitted only to a single one."""
+    """Soles of the motions, fitted only to a single one."""
     supports: list[tuple[Support, ...]]
-    """What carries each beside that ground."""
+    """Supports of each beside that ground."""
     origin_m: np.ndarray
     """(N,) the height that becomes y = 0: the one there, or nearest to it, in the original motion."""
     repairs_m: dict[Repair, np.ndarray]
     """(N,) furthest that each kind of repair has moved their roots."""
     floor: Floor
-    """How it moves beneath them, which is put back in the end."""
-    fitted_soles: bool
-    """Whether soles are where the motion shows them, which holds for a single one."""
+    """Movement of the floor beneath them, which is put back in the end."""
+    has_fitted_soles: bool
+    """True if the soles were fitted to the motion."""
 
     @property
     def on_floor(self) -> ShiftedWorld:
         """The view in which the floor beneath the given motions is at y = 0 and stands still."""
-        return ShiftedWorld(self.origin_m[:, None, None] * (0.0, 1.0, 0.0) - self.floor.moved_m)
+        return ShiftedWorld(self.origin_m[:, None, None] * (0.0, 1.0, 0.0) - self.floor.displacement_m)
 
 
 @dataclass(frozen=True, eq=False)
 class MotionPlan:
-    """What one body shall do in each of N motions, four frames or more and all of one length."""
+    """Plan of N motions of one body, of one length of four frames or more."""
 
     body: Humanoid
-    links: MotionBatch
+    motions: MotionBatch
     """The motions on the body's tree."""
     contacts: ContactPlan
     """The contact forces that explain them, and what these leave unexplained."""
     supports: Sequence[Sequence[Support]]
-    """What carries the body in each of them beside the floor."""
+    """Supports of each motion beside the floor."""
     friction: float
     """Coefficient of friction with which contacts explain them."""
 
     def __len__(self) -> int:
-        return len(self.links)
+        return len(self.motions)
 
     @property
     def frames(self) -> int:
         """Length T of the motions."""
-        return self.links.root_m.shape[1]
+        return self.motions.root_m.shape[1]
 
     def select(self, motions: Sequence[int]) -> Self:
-        """Those of some of the motions."""
+        """Return the plan of some of the motions."""
         if len(motions) == len(self):
             return self
-        here, plan = list(motions), self.contacts
-        needs = Demand(**{each.name: getattr(plan.needs, each.name)[here] for each in fields(Demand)})
-        arrays = (getattr(plan, each.name)[here] for each in fields(ContactPlan) if each.name != "needs")
-        supports = [self.supports[index] for index in here]
+        rows = list(motions)
+        needs = self.contacts.needs
+        columns = {field.name: getattr(self.contacts, field.name) for field in fields(ContactPlan)}
+        columns["needs"] = Demand(*(getattr(needs, field.name)[rows] for field in fields(Demand)))
+        for name in columns.keys() - {"needs"}:
+            columns[name] = columns[name][rows]
         return replace(
-            self, links=select_motions(self.links, here), contacts=ContactPlan(needs, *arrays), supports=supports
+            self,
+            motions=select_motions(self.motions, rows),
+            contacts=ContactPlan(**columns),
+            supports=[self.supports[index] for index in rows],
         )
 
 
 @dataclass(frozen=True, eq=False)
 class SimulatedMotion:
-    """What a simulated body did.
+    """Motion of a simulated body.
 
     The motion is on the body's tree, with the last good pose held where the body was given up. The wrench (S, 6) is the
     residual root force (N) and moment about the centre of mass (N m) of every simulation step, world. The loads_n (F,
@@ -116,14 +121,14 @@ class SimulatedMotion:
 
 @dataclass(frozen=True, eq=False)
 class TrackingResult:
-    """Planned motions, and what simulated bodies did that followed some or all of them."""
+    """Planned motions, and the simulated motions of those that were simulated."""
 
     cleaned: CleanedMotions
     plan: MotionPlan
     tracks: Sequence[SimulatedMotion | None]
-    """That of each motion, None for one that was not simulated."""
+    """Simulated motion of each, None for one that was not simulated."""
     states: MotionBatch | None
-    """The simulated states of those that were, on the whole skeleton."""
+    """Simulated states of those that were simulated, on the whole skeleton."""
 
     @property
     def simulated(self) -> list[int]:
@@ -131,6 +136,8 @@ class TrackingResult:
         return [index for index, track in enumerate(self.tracks) if track is not None]
 
 
-def select_motions(motions: MotionBatch, some: Sequence[int]) -> MotionBatch:
-    """Some of the motions, which have one length."""
-    return motions if len(some) == len(motions) else MotionBatch.stack([motions[index] for index in some])
+def select_motions(motions: MotionBatch, indices: Sequence[int]) -> MotionBatch:
+    """Return a batch of some of the motions, or the batch itself if those are all."""
+    if len(indices) == len(motions):
+        return motions
+    return MotionBatch.stack([motions[index] for index in indices])

@@ -1,4 +1,4 @@
-"""What bodies are given, step by step, while they follow their motions: all that is known before they start."""
+"""Control sequences: targets, feed-forward torques and goals of each simulation step, all known before the start."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ..body.frames import (
     orientations_to_simulator,
     tensors_to_simulator,
     to_simulator,
+    wrenches_to_simulator,
 )
 from ..body.humanoid import GRAVITY_M_S2, Humanoid
 from ..body.leg_ik import Legs, solve_leg_ik
@@ -33,34 +34,33 @@ from ..engines.world import (
 )
 from ..settings.tracker import TrackerSettings
 from ..stages.scene import PLAIN, Scene
-from ..stages.staging import push_n
+from ..stages.staging import compute_push_n
 from ..stages.values import MotionPlan
 
-DIFFERENCE_M = 0.012
-
-
-STEEPEST_RAD_M = 8.0
-"""Step of the finite differences, and bound on the Jacobian near the straight leg, where it is singular."""
+JACOBIAN_STEP_M = 0.012
+"""Step of the finite differences of the legs' Jacobians."""
+MAX_JACOBIAN_RAD_M = 8.0
+"""Bound on the entries of a Jacobian, which is singular at the straight leg."""
 
 
 @dataclass(frozen=True, eq=False)
 class ControlSequence:
-    """What N bodies are given at each of S simulation steps, in the simulator's frame."""
+    """Control of N bodies at each of S simulation steps, in the simulator's frame."""
 
     goal_m: np.ndarray
     """(S + 1, N, 3) where the root's centre of mass should be, at each step and after the last."""
     goal_orientation: np.ndarray
-    """(S + 1, N, 4)."""
+    """(S + 1, N, 4) of the root."""
     goal_m_s: np.ndarray
-    """(S + 1, N, 3)."""
+    """(S + 1, N, 3) velocity of the root's centre of mass."""
     goal_rad_s: np.ndarray
-    """(S + 1, N, 3)."""
+    """(S + 1, N, 3) angular velocity of the root."""
     rotations: np.ndarray
     """(2, N, J, 4) of the joints at the start and a step later."""
     targets: np.ndarray
     """(S, N, J, 4) of the joints' drives."""
     torques_nm: np.ndarray
-    """(S, N, J, 3) of the joints."""
+    """(S, N, J, 3) feed-forward torques of the joints."""
     rest: np.ndarray
     """(S, N, 6) wrench that contacts leave unexplained."""
     inertia: np.ndarray
@@ -70,100 +70,145 @@ class ControlSequence:
     push_n: np.ndarray
     """(S, N, 3) that pushes the root beside the wrench."""
     loaded: np.ndarray
-    """(S, N, 2) in [0, 1], whether each leg is to bear weight."""
+    """(S, N, 2) in [0, 1], by how much each leg should bear weight."""
     ankles_m: np.ndarray
     """(S, N, 2, 3) where the ankles should be."""
     jacobians: np.ndarray
-    """(T, N, 2, 9, 3) turns of the legs' joints per metre by which the ankle shall move, per frame."""
+    """(T, N, 2, 9, 3) rotations of the legs' joints per metre by which the ankle moves, per frame."""
 
     def goal(self, step: int, bodies: slice = slice(None)) -> RootState:
-        """How the roots of some bodies should be at a step."""
-        columns = (self.goal_m, self.goal_orientation, self.goal_m_s, self.goal_rad_s)
-        return RootState(*(column[step, bodies] for column in columns))
+        """Return the goals of the roots of some bodies at a step."""
+        return RootState(
+            self.goal_m[step, bodies],
+            self.goal_orientation[step, bodies],
+            self.goal_m_s[step, bodies],
+            self.goal_rad_s[step, bodies],
+        )
 
     @classmethod
     def concatenate(cls, sequences: Sequence[ControlSequence]) -> ControlSequence:
-        """All bodies of some sequences; what is beyond the end of a shorter one is 0."""
-        return cls(*(_concatenate_padded([getattr(each, field.name) for each in sequences]) for field in fields(cls)))
+        """Return one sequence for the bodies of all; steps beyond the end of a shorter one are 0."""
+        columns = []
+        for field in fields(cls):
+            columns.append(_concatenate_padded([getattr(sequence, field.name) for sequence in sequences]))
+        return cls(*columns)
 
 
 def _concatenate_padded(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Arrays (S, N, ...) of any S and N joined along N."""
+    """Return arrays (S, N, ...) of any S and N joined along N, padded with zeros along S."""
     if len(parts) == 1:
         return parts[0]
-    whole = np.zeros((max(map(len, parts)), sum(part.shape[1] for part in parts), *parts[0].shape[2:]))
+    steps = max(map(len, parts))
+    bodies = sum(part.shape[1] for part in parts)
+    joined = np.zeros((steps, bodies, *parts[0].shape[2:]))
     start = 0
     for part in parts:
-        whole[: len(part), start : start + part.shape[1]] = part
+        joined[: len(part), start : start + part.shape[1]] = part
         start += part.shape[1]
-    return whole
+    return joined
 
 
 def make_control_sequence(
     world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene = PLAIN
 ) -> ControlSequence:
-    """The controls of planned motions in a scene, for a world in which their body is built."""
-    body, plan, fps = planned.body, planned.contacts, planned.links.fps
-    substeps = settings.engine.steps_per_frame(fps)
-    times_s = np.arange((planned.frames - 1) * substeps + 1) / (fps * substeps)
+    """Compute the control sequence of planned motions.
+
+    Args:
+        world: World in which the body is built.
+        planned: Plan of N motions.
+        settings: Settings of the tracker.
+        scene: Scene, whose push is part of the sequence.
+
+    Returns:
+        Control of N bodies.
+    """
+    body = planned.body
+    contacts = planned.contacts
+    needs = contacts.needs
+    fps = planned.motions.fps
+    times_s = _simulation_times_s(planned, settings)
     step_s = times_s[1]
-    root_m, rotations = (np.swapaxes(each, 0, 1) for each in (planned.links.root_m, planned.links.rotations))
-    reference = Reference.from_frames(root_m, rotations, fps)
-    followed = reference.rotations(times_s)
-    orientations = followed[:, :, 0]
+    reference = _make_reference(planned)
+    rotations = reference.rotations(times_s)
+    orientations = rotations[:, :, 0]
     centre_m = reference.positions_m(times_s) + _rotate_vector(orientations, body.centre_m[0])
 
     def at_steps(values: np.ndarray) -> np.ndarray:
         return interpolate_frames(np.swapaxes(values, 0, 1), fps, times_s[:-1])
 
-    forward_nm = compute_joint_torques(body, plan.needs, plan.force_n, plan.points_m)
+    forward_nm = compute_joint_torques(body, needs, contacts.force_n, contacts.points_m)
     targets, torques_nm = world.drive(body, reference, times_s[:-1], at_steps(forward_nm))
-    rest_n = plan.rest[..., :3] * scene.is_plain  # in a scene it would hold bodies on paths that gravity there forbids
-    root_centre_m = plan.needs.positions_m[:, :, 0] + _rotate_vector(plan.needs.orientations[:, :, 0], body.centre_m[0])
-    ankles_m = plan.needs.positions_m[:, :, Legs.from_skeleton(body.tree).ankles]
-    own = compute_leg_jacobians(body, planned.links, plan)
-    jacobians = (own @ Y_UP_TO_Z_UP.as_matrix().T).reshape(*own.shape[:3], 9, 3)
+    # In a scene this force would hold bodies on paths that gravity there forbids.
+    rest = contacts.rest.copy()
+    rest[..., :3] *= scene.is_plain
+    root_centre_m = needs.positions_m[:, :, 0] + _rotate_vector(needs.orientations[:, :, 0], body.centre_m[0])
+    ankles_m = needs.positions_m[:, :, Legs.from_skeleton(body.tree).ankles]
+    jacobians = compute_leg_jacobians(body, planned.motions, contacts)
+    jacobians = (jacobians @ Y_UP_TO_Z_UP.as_matrix().T).reshape(*jacobians.shape[:3], 9, 3)
+    push_n = to_simulator(compute_push_n(scene, times_s[:-1]))
     return ControlSequence(
         goal_m=to_simulator(centre_m),
         goal_orientation=orientations_to_simulator(orientations.reshape(-1, 4)).reshape(orientations.shape),
         goal_m_s=to_simulator(velocities_m_s(centre_m, step_s)),
         goal_rad_s=to_simulator(rotation_velocities(orientations, step_s)),
-        rotations=followed[:2, :, 1:],
+        rotations=rotations[:2, :, 1:],
         targets=targets,
         torques_nm=torques_nm,
-        rest=at_steps(np.concatenate([to_simulator(rest_n), to_simulator(plan.rest[..., 3:])], axis=-1)),
-        inertia=at_steps(tensors_to_simulator(plan.needs.inertia_kgm2)),
-        lever_m=at_steps(to_simulator(plan.needs.centre_m - root_centre_m)),
-        push_n=np.repeat(to_simulator(push_n(scene, times_s[:-1]))[:, None], len(planned), axis=1),
+        rest=at_steps(wrenches_to_simulator(rest)),
+        inertia=at_steps(tensors_to_simulator(needs.inertia_kgm2)),
+        lever_m=at_steps(to_simulator(needs.centre_m - root_centre_m)),
+        push_n=np.repeat(push_n[:, None], len(planned), axis=1),
         loaded=at_steps(_leg_loads(planned, settings.plan.feedback.full_load_bodyweights)),
         ankles_m=at_steps(to_simulator(ankles_m)),
         jacobians=np.swapaxes(jacobians, 0, 1),
     )
 
 
-def compute_leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPlan) -> np.ndarray:
-    """Turns (N, T, 2, 3 joints, 3) of hip, knee and ankle per metre by which the ankle shall move.
+def _simulation_times_s(planned: MotionPlan, settings: TrackerSettings) -> np.ndarray:
+    """Return the times (S + 1,) of the simulation steps, and that after the last."""
+    fps = planned.motions.fps
+    substeps = settings.engine.steps_per_frame(fps)
+    return np.arange((planned.frames - 1) * substeps + 1) / (fps * substeps)
 
-    Rotation vectors in the links' frames; the last axis is the ankle's direction in the world, y up. Root and foot keep
-    their orientation.
+
+def _make_reference(planned: MotionPlan) -> Reference:
+    """Return splines through the planned motions."""
+    motions = planned.motions
+    return Reference.from_frames(np.swapaxes(motions.root_m, 0, 1), np.swapaxes(motions.rotations, 0, 1), motions.fps)
+
+
+def compute_leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPlan) -> np.ndarray:
+    """Compute the Jacobians of the legs' inverse kinematics, by central differences.
+
+    Root and foot keep their orientation.
+
+    Args:
+        body: Simulated body.
+        motions: N planned motions of T frames.
+        plans: Their contact plans, which hold their poses.
+
+    Returns:
+        (N, T, 2, 3 joints, 3, 3) rotation vectors of hip, knee and ankle in the links' frames per metre by which the
+        ankle moves; the last axis is the direction of the ankle in the world, y up.
     """
     legs = Legs.from_skeleton(body.tree)
     joints = np.stack([legs.hips, legs.knees, legs.ankles], axis=-1)
     pose = (body.tree, plans.needs.positions_m, plans.needs.orientations)
     ankles_m = plans.needs.positions_m[:, :, legs.ankles]
-    still_m = np.zeros_like(motions.root_m)
-    upright = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (*ankles_m.shape[:-1], 4))
+    no_shift_m = np.zeros_like(motions.root_m)
+    no_rotation = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (*ankles_m.shape[:-1], 4))
 
-    steps_m = DIFFERENCE_M * np.stack([-np.eye(3), np.eye(3)])
-    bent = solve_leg_ik(*pose, still_m, ankles_m + steps_m[:, :, None, None, None], upright)[..., joints, :]
-    turns = rotation_vectors(compose(invert(bent[0]), bent[1]))
-    jacobians = np.moveaxis(turns, 0, -1) / (2 * DIFFERENCE_M)
-    steepest = np.abs(jacobians).max((-3, -2, -1), keepdims=True)
-    return jacobians * np.minimum(1.0, STEEPEST_RAD_M / np.maximum(steepest, 1e-9))  # hip and knee bend in concert
+    steps_m = JACOBIAN_STEP_M * np.stack([-np.eye(3), np.eye(3)])
+    moved_m = ankles_m + steps_m[:, :, None, None, None]
+    rotations = solve_leg_ik(*pose, no_shift_m, moved_m, no_rotation)[..., joints, :]
+    turns_rad = rotation_vectors(compose(invert(rotations[0]), rotations[1]))
+    jacobians = np.moveaxis(turns_rad, 0, -1) / (2 * JACOBIAN_STEP_M)
+    largest = np.abs(jacobians).max((-3, -2, -1), keepdims=True)
+    return jacobians * np.minimum(1.0, MAX_JACOBIAN_RAD_M / np.maximum(largest, 1e-9))  # hip and knee bend in concert
 
 
 def _leg_loads(planned: MotionPlan, full_load_bodyweights: float) -> np.ndarray:
-    """(N, T, 2) in [0, 1] whether each leg is planned to bear weight."""
+    """Return by how much (N, T, 2), in [0, 1], each leg is planned to bear weight."""
     body = planned.body
     corners_n = planned.contacts.force_n[:, :, : len(body.soles), 1]
     load_n = corners_n.reshape(*corners_n.shape[:2], 2, -1).sum(-1)
@@ -171,26 +216,26 @@ def _leg_loads(planned: MotionPlan, full_load_bodyweights: float) -> np.ndarray:
 
 
 def _rotate_vector(orientations: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """A vector (3,) turned by each of quaternions (..., 4)."""
+    """Return a vector (3,) turned by each of quaternions (..., 4)."""
     return Rotation.from_quat(orientations.reshape(-1, 4)).apply(vector).reshape(*orientations.shape[:-1], 3)
 
 
 @dataclass(frozen=True, eq=False)
 class ReferenceTrajectory:
-    """What a body without help is to follow, in the simulator's frame: one motion at each of S simulation steps.
+    """One motion that a body without residual force follows, at each of S simulation steps, in the simulator's frame.
 
-    Where it says so, after the last as well.
+    Arrays with S + 1 rows include the state after the last step.
     """
 
     body: Humanoid
     controls: ControlSequence
-    """What a body with help is given."""
+    """Control of a body with residual force."""
     positions_m: np.ndarray
     """(S + 1, L, 3) of the links' joints."""
     centre_m: np.ndarray
     """(S + 1, 3) of the body's centre of mass."""
     centre_m_s: np.ndarray
-    """(S + 1, 3)."""
+    """(S + 1, 3) its velocity."""
     wrench: np.ndarray
     """(S, 6) that the soles must give, about that centre."""
     torques_nm: np.ndarray
@@ -198,39 +243,48 @@ class ReferenceTrajectory:
     drive_nm: np.ndarray
     """(S, J, 3) that the joints' drive takes beside them."""
     ground_m: np.ndarray
-    """(S, 2) height of what is beneath each foot."""
+    """(S, 2) height of the ground beneath each foot."""
 
 
 def make_reference_trajectory(
     world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene = PLAIN
 ) -> ReferenceTrajectory:
-    """The trajectory of the one motion that is planned, for a world in which its body is built."""
-    body, plan, links = planned.body, planned.contacts, planned.links
-    fps, substeps = links.fps, settings.engine.steps_per_frame(links.fps)
-    times_s = np.arange((planned.frames - 1) * substeps + 1) / (fps * substeps)
-    reference = Reference.from_frames(np.swapaxes(links.root_m, 0, 1), np.swapaxes(links.rotations, 0, 1), fps)
+    """Compute the trajectory of one planned motion.
+
+    Args:
+        world: World in which the body is built.
+        planned: Plan of one motion.
+        settings: Settings of the tracker.
+        scene: Scene in which the motion is followed.
+
+    Returns:
+        The trajectory of the motion.
+    """
+    body = planned.body
+    contacts = planned.contacts
+    fps = planned.motions.fps
+    times_s = _simulation_times_s(planned, settings)
+    reference = _make_reference(planned)
     rotations = reference.rotations(times_s)
     positions_m, orientations = forward_kinematics(body.tree, reference.positions_m(times_s)[:, 0], rotations[:, 0])
     centres_m = positions_m + rotate(orientations, body.centre_m)
     centre_m = to_simulator(np.sum(body.mass_kg[:, None] * centres_m, axis=1) / body.total_mass_kg)
-    not_soles_n = plan.force_n.copy()
+    not_soles_n = contacts.force_n.copy()
     not_soles_n[:, :, : len(body.soles)] = 0.0
-    arms_m = plan.points_m - plan.needs.centre_m[:, :, None]
-    wrench = plan.needs.wrench - net_wrench(arms_m, not_soles_n)
-    torques_nm = compute_joint_torques(body, plan.needs, not_soles_n, plan.points_m)
-    _, drive_nm = world.drive(body, reference, times_s[:-1], np.zeros((len(times_s) - 1, 1, len(body) - 1, 3)))
-
-    def at_steps(values: np.ndarray) -> np.ndarray:
-        return interpolate_frames(values[0], fps, times_s[:-1])
-
+    arms_m = contacts.points_m - contacts.needs.centre_m[:, :, None]
+    wrench = contacts.needs.wrench - net_wrench(arms_m, not_soles_n)
+    torques_nm = compute_joint_torques(body, contacts.needs, not_soles_n, contacts.points_m)
+    no_torques_nm = np.zeros((len(times_s) - 1, 1, len(body) - 1, 3))
+    _, drive_nm = world.drive(body, reference, times_s[:-1], no_torques_nm)
+    ground_m = ground_of_feet_m(planned.supports[0], planned.frames)
     return ReferenceTrajectory(
         body=body,
         controls=make_control_sequence(world, planned, settings, scene),
         positions_m=to_simulator(positions_m),
         centre_m=centre_m,
         centre_m_s=velocities_m_s(centre_m, times_s[1]),
-        wrench=at_steps(np.concatenate([to_simulator(wrench[..., :3]), to_simulator(wrench[..., 3:])], axis=-1)),
-        torques_nm=at_steps(torques_nm),
+        wrench=interpolate_frames(wrenches_to_simulator(wrench[0]), fps, times_s[:-1]),
+        torques_nm=interpolate_frames(torques_nm[0], fps, times_s[:-1]),
         drive_nm=drive_nm[:, 0],
-        ground_m=interpolate_frames(ground_of_feet_m(planned.supports[0], planned.frames), fps, times_s[:-1]),
+        ground_m=interpolate_frames(ground_m, fps, times_s[:-1]),
     )

@@ -18,6 +18,7 @@ from ..body.frames import (
     rotate_inverse,
     rotation_error,
     small_rotation,
+    wrenches_from_simulator,
 )
 from ..body.humanoid import GRAVITY_M_S2
 from ..body.leg_ik import Legs
@@ -77,16 +78,16 @@ class BodyTrajectories:
         root_m = from_simulator(self.centre_m[:frames, bodies]) - lever_m.reshape(frames, -1, 3)
         roots = orientations.reshape(frames, -1, 1, 4)
         rotations = np.concatenate([roots, self.rotations[:frames, bodies]], axis=2)
-        wrench = from_simulator(self.wrench[:, bodies].reshape(len(self.wrench), -1, 2, 3))
-        tracks = []
+        wrench = wrenches_from_simulator(self.wrench[:, bodies])
+        simulated = []
         for index, lost_at in enumerate(self.lost_at[bodies].tolist()):
             last = lost_at or frames - 1
             rows = np.minimum(np.arange(frames), (lost_at or frames) - 1)
-            motion = replace(planned.links[index], root_m=root_m[rows, index], rotations=rotations[rows, index])
+            motion = replace(planned.motions[index], root_m=root_m[rows, index], rotations=rotations[rows, index])
             steps = last * len(wrench) // (len(self.centre_m) - 1)
             loads_n = self.loads_n[1 : last + 1, first + index]
-            tracks.append(SimulatedMotion(motion, wrench[:steps, index].reshape(-1, 6), loads_n, lost_at or None))
-        return tracks
+            simulated.append(SimulatedMotion(motion, wrench[:steps, index], loads_n, lost_at or None))
+        return simulated
 
 
 def track_motions(
@@ -105,16 +106,16 @@ def track_motions(
     """
     # Sorted by length, bodies that still go on are always the first ones.
     longest_first = sorted(range(len(planned)), key=lambda index: -planned[index].frames)
-    sorted_tracks = _track_longest_first(world, [planned[index] for index in longest_first], settings, scene)
-    tracks = dict(zip(longest_first, sorted_tracks, strict=True))
-    return [tracks[index] for index in range(len(planned))]
+    sorted_motions = _track_longest_first(world, [planned[index] for index in longest_first], settings, scene)
+    motions_of_plans = dict(zip(longest_first, sorted_motions, strict=True))
+    return [motions_of_plans[index] for index in range(len(planned))]
 
 
 def _track_longest_first(
     world: World, planned: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene
 ) -> list[list[SimulatedMotion]]:
     """Simulate bodies that follow plans, which are sorted by length, longest first."""
-    fps = planned[0].links.fps
+    fps = planned[0].motions.fps
     substeps = settings.engine.steps_per_frame(fps)
     bodies = [plan.body for plan in planned for _ in range(len(plan))]
     supports = [motion_supports for plan in planned for motion_supports in plan.supports]
@@ -122,12 +123,12 @@ def _track_longest_first(
     controls = ControlSequence.concatenate([make_control_sequence(world, plan, settings, scene) for plan in planned])
     record = BodyTrajectories.empty(planned[0].frames, len(controls.targets), len(bodies), len(bodies[0]))
     _simulate(world, planned, controls, record, settings)
-    tracks = []
+    simulated = []
     first = 0
     for plan in planned:
-        tracks.append(record.to_simulated_motions(plan, first))
+        simulated.append(record.to_simulated_motions(plan, first))
         first += len(plan)
-    return tracks
+    return simulated
 
 
 def _simulate(
@@ -139,7 +140,7 @@ def _simulate(
 ) -> None:
     """Take the bodies through their controls, each for as many frames as it has, or until it is lost."""
     last = planned[0].frames - 1
-    substeps = settings.engine.steps_per_frame(planned[0].links.fps)
+    substeps = settings.engine.steps_per_frame(planned[0].motions.fps)
     frames = np.repeat([plan.frames for plan in planned], [len(plan) for plan in planned])
     presence = _present_supports_of_bodies(planned)
     controller = _Controller(planned, controls, settings)
@@ -174,7 +175,7 @@ class _Controller:
     """Control of N bodies at each step, by their control sequence and their state."""
 
     def __init__(self, planned: Sequence[MotionPlan], controls: ControlSequence, settings: TrackerSettings) -> None:
-        fps = planned[0].links.fps
+        fps = planned[0].motions.fps
         substeps = settings.engine.steps_per_frame(fps)
         self._controls = controls
         self._step_s = 1 / (fps * substeps)

@@ -160,7 +160,7 @@ def test_the_other_engine_catches_a_floating_motion(walk):
     raised = replace(cleaned.motions, root_m=cleaned.motions.root_m + np.array([0.0, 0.08, 0.0]))
     physics = Physics(TrackerSettings(engine=EngineSettings(name="mujoco"), filter_dynamics=False), as_it_is)
     stands, floats = (
-        correct_cleaned(physics, [replace(cleaned, given=motions, motions=motions)])[0][0].timeline
+        correct_cleaned(physics, [replace(cleaned, original=motions, motions=motions)])[0][0].timeline
         for motions in (cleaned.motions, raised)
     )
     assert stands.loads_bodyweights.sum(axis=1).mean() > 0.7

@@ -92,7 +92,7 @@ def test_what_muscles_and_contacts_alone_have_moved_needs_little_in_another_engi
     walk = walk.frames(0, 30)
     settings = TrackerSettings.without_residual("mujoco")
     assert settings.residual_free is not None
-    quick = replace(settings, residual_free=replace(settings.residual_free, copies=(32,)))
+    quick = replace(settings, residual_free=replace(settings.residual_free, particle_counts=(32,)))
     (followed,) = PhysicsCorrector(quick, SAMPLES)([walk])
     assert followed.accepted
     given, made = residual("pybullet", walk, followed.motion).mean_force_bodyweights

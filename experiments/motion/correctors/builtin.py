@@ -89,15 +89,15 @@ def sample_corrector(engine: str = PUBLISHED_ENGINE, scene: Scene = PLAIN) -> Ph
 
 
 def residual_free_corrector(engine: str, fallback: FallbackChoice = "none") -> PhysicsCorrector:
-    """The corrector of a loop's samples without root force, in an engine whose joints give way.
+    """The corrector of a loop's samples without root force, in an engine with compliant joints.
 
     fallback: what becomes of bodies that fall.
     """
     tracker = PRESETS[RESIDUAL_FREE].tracker(engine, fallback=fallback)
-    search = FALLBACK if tracker.falls_back else WITHOUT_RESIDUAL
+    search = FALLBACK if tracker.has_fallback else WITHOUT_RESIDUAL
     # Fewer copies than for files: of 16 real windows 11 were followed so; with 64 more copies 13, in almost three times
     # the time.
-    shorter = replace(search, copies=(16,), beam_width=8, window_s=0.1, back=(8,))
+    shorter = replace(search, particle_counts=(16,), beam_width=8, window_s=0.1, backtrack_windows=(8,))
     return PhysicsCorrector(replace(tracker, residual_free=shorter), CleanupSettings.for_samples())
 
 

@@ -20,7 +20,7 @@ class CorrectorRow(Row):
     control: bool = False
     """Whether it is there to hold others against."""
     residual_free: bool = False
-    """Whether nothing holds its bodies up. That needs an engine whose joints give way. What it rejects is dropped and
+    """Whether nothing holds its bodies up. That needs an engine with compliant joints. What it rejects is dropped and
     not drawn again: of some labels no draw is ever accepted."""
     rated: bool = False
     """Whether it needs choices of people (`--ratings`)."""

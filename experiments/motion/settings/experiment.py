@@ -125,13 +125,13 @@ class MotionSettings:
 
     def _check_engine(self) -> None:
         """SettingError for a corrector without root force in an engine in which bodies cannot balance."""
-        if ENGINES.row(self.engine).gives_way:
+        if ENGINES.row(self.engine).has_compliant_joints:
             return
         for arm in (arm for comparison in self.comparisons for arm in comparison.arms):
             if not is_own(arm.corrector) and corrector_row(arm.corrector).residual_free:
-                able = ", ".join(name for name in ENGINES.names if ENGINES.row(name).gives_way)
+                able = ", ".join(name for name in ENGINES.names if ENGINES.row(name).has_compliant_joints)
                 raise SettingError(
-                    f"the corrector {arm.corrector} needs an engine whose joints give way ({able}), got {self.engine}; "
+                    f"the corrector {arm.corrector} needs an engine with compliant joints ({able}), got {self.engine}; "
                     "add --engine mujoco"
                 )
 

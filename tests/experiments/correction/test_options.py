@@ -90,7 +90,7 @@ def test_a_name_given_in_python_changes_that_option_alone(stepping: sc.Motion) -
         ({"mass_kg": -70.0}, "mass-kg must be from 1 to 1000, got -70"),
         ({"kinematic": True, "scene": Scene(load_kg=3)}, "a scene needs a simulation"),
         ({"reading": sc.Reading(ground=Path("g.json")), "scene": Scene(load_kg=3)}, "leave out ground"),
-        ({"strength": "residual-free", "engine": "pybullet"}, "needs an engine whose joints give way"),
+        ({"strength": "residual-free", "engine": "pybullet"}, "needs an engine with compliant joints"),
         ({"fallback": "balanced"}, "fallback balanced goes with strength residual-free, got 0.7"),
         *(
             ({"strength": "simulated", **option}, "does not go with strength simulated")
@@ -159,5 +159,5 @@ def test_a_fallback_is_a_setting_of_bodies_without_residual_force() -> None:
     assert isinstance(made, PhysicsCorrector)
     assert isinstance(alone, PhysicsCorrector)
     assert made.tracker == TrackerSettings.without_residual(fallback="balanced")
-    assert made.tracker.falls_back
-    assert not alone.tracker.falls_back
+    assert made.tracker.has_fallback
+    assert not alone.tracker.has_fallback

@@ -122,7 +122,7 @@ def test_the_clean_up_turns_knees_back_but_not_those_of_samples(walk):
     motion = MotionBatch.stack([with_flip(walk, "left", slice(10, 16))])
     knee = walk.skeleton.parts.index("left_knee")
     cleaned, sample = (
-        clean_motions(motion, each).unplanted for each in (CleanupSettings(), CleanupSettings.for_samples())
+        clean_motions(motion, each).before_planting for each in (CleanupSettings(), CleanupSettings.for_samples())
     )
     assert jump_m(cleaned[0], knee) < 0.5 * jump_m(sample[0], knee)
 

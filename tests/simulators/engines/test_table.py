@@ -37,11 +37,11 @@ def test_mujoco_is_taken_elsewhere() -> None:
 
 
 def test_bodies_without_help_are_simulated_where_joints_give_way() -> None:
-    assert resolve_engine(AUTO, gives_way=True) == "mujoco"
+    assert resolve_engine(AUTO, needs_compliant_joints=True) == "mujoco"
 
 
 def test_an_engine_that_is_named_is_the_one_that_is_taken() -> None:
-    assert resolve_engine("pybullet", gives_way=True) == "pybullet"
+    assert resolve_engine("pybullet", needs_compliant_joints=True) == "pybullet"
     assert resolve_engine("of another package") == "of another package"
 
 

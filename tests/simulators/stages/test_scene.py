@@ -23,11 +23,11 @@ from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 from selfcorrect.simulators.stages.staging import (
     adapt_body,
+    compute_push_n,
     enter_scene,
     lean_bodies,
     leave_scene,
     place_on_slope,
-    push_n,
 )
 
 
@@ -186,9 +186,9 @@ def test_loads_move_the_centre_of_mass_towards_the_hands(adult):
 
 def test_pushes_last_as_long_as_they_say():
     scene = Scene(push_n=(10.0, 0.0, 0.0), push_from_s=0.25, push_lasts_s=0.125)
-    pushes_n = push_n(scene, np.arange(128) / 128)
+    pushes_n = compute_push_n(scene, np.arange(128) / 128)
     assert np.flatnonzero(pushes_n[:, 0]).tolist() == list(range(32, 48))
-    uphill_n = push_n(replace(scene, push_n=(0.0, 0.0, 10.0), slope_deg=30.0), np.array([0.3]))
+    uphill_n = compute_push_n(replace(scene, push_n=(0.0, 0.0, 10.0), slope_deg=30.0), np.array([0.3]))
     assert uphill_n[0] == pytest.approx([0.0, -5.0, 10 * np.cos(np.pi / 6)])
 
 

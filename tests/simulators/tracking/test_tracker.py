@@ -75,5 +75,5 @@ def test_tracks_come_in_the_order_of_their_motions_and_do_not_depend_on_each_oth
 def test_some_plans_of_a_batch_are_those_of_their_motions(stand, leaving):
     some = planned(stand, leaving).select([1])
     assert len(some) == 1
-    assert np.array_equal(some.links.root_m[0], planned(leaving).links.root_m[0])
+    assert np.array_equal(some.motions.root_m[0], planned(leaving).motions.root_m[0])
     assert np.array_equal(some.contacts.force_n, planned(leaving).contacts.force_n)

@@ -23,14 +23,19 @@ from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import FALLBACK, WITHOUT_RESIDUAL, TrackerSettings
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 from selfcorrect.simulators.stages.values import MotionPlan
-from selfcorrect.simulators.tracking.balance import TOUCH_M, BodyStates, TrackingError, WholeBodyController
 from selfcorrect.simulators.tracking.control_sequence import ReferenceTrajectory, make_reference_trajectory
-from selfcorrect.simulators.tracking.residual_free import Beam, Particles, PoseHistory, _BeamSearch
+from selfcorrect.simulators.tracking.sampling_search import Beam, Particles, PoseHistory, _BeamSearch
+from selfcorrect.simulators.tracking.whole_body_control import (
+    CONTACT_HEIGHT_M,
+    BodyStates,
+    TrackingError,
+    WholeBodyController,
+)
 
 pytest.importorskip("mujoco")
 
 ALONE = TrackerSettings.without_residual()
-FEW = replace(ALONE, residual_free=replace(WITHOUT_RESIDUAL, copies=(12,), beam_width=4))
+FEW = replace(ALONE, residual_free=replace(WITHOUT_RESIDUAL, particle_counts=(12,), beam_width=4))
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +101,11 @@ def asked_of_the_floor(walking, moved_m=(0.0, 0.0, 0.0), step: int = 10) -> tupl
         copies.velocities_rad_s,
     )
     balance, bodies = WholeBodyController(trajectory, 1 / 120, ALONE), BodyStates.from_world(world, trajectory.body)
-    wrench = balance.compute_wanted_wrench(step, TrackingError.at_step(trajectory, step, bodies), copies.nudges)
-    fresh = np.zeros_like(copies.memory.iterate)
-    return wrench[0], balance.solve_floor_forces_n(step, bodies, wrench, fresh, copies.nudges.touch_m)[0][0].sum(axis=0)
+    wrench = balance.compute_wanted_wrench(step, TrackingError.at_step(trajectory, step, bodies), copies.perturbations)
+    fresh = np.zeros_like(copies.controller.solver_iterate)
+    heights_m = copies.perturbations.contact_height_m
+    forces_n, _ = balance.solve_floor_forces_n(step, bodies, wrench, fresh, heights_m)
+    return wrench[0], forces_n[0].sum(axis=0)
 
 
 def test_the_floor_is_asked_to_bring_bodies_back(walking):
@@ -169,8 +176,8 @@ def test_a_body_that_cannot_stand_falls_and_says_when(stand):
     assert falling.motion.root_m[0] == pytest.approx(leaning(still, 25.0).root_m[0])
 
 
-HELPED = replace(FALLBACK, copies=(12,), beam_width=4, back=(4,))
-CARRIED = replace(FEW, residual_free=replace(FEW.residual_free, after_fall=HELPED))
+HELPED = replace(FALLBACK, particle_counts=(12,), beam_width=4, backtrack_windows=(4,))
+CARRIED = replace(FEW, residual_free=replace(FEW.residual_free, retry_after_fall=HELPED))
 
 
 @pytest.mark.slow
@@ -225,10 +232,10 @@ def test_a_search_with_a_fallback_ends_after_so_many_windows(walking, planned, m
 
     monkeypatch.setattr(search, "_reset_world", lambda copies: None)
     monkeypatch.setattr(search, "_expand", onward)
-    monkeypatch.setattr(search, "_make_simulated_motion", lambda done, lost_at: lost_at)
-    lost_at = search.track()
+    monkeypatch.setattr(search, "_make_simulated_motion", lambda history, lost_at: lost_at)
+    lost_at = search.find_motion()
     assert (lost_at is None) == (falls in ("unless helped", "none")) or falls == "half"
-    limit = FALLBACK.searched_windows_per_s * planned.frames / planned.links.fps
+    limit = FALLBACK.max_windows_per_s * planned.frames / planned.motions.fps
     assert (windows if lost_at is None else 1) <= search._searched <= limit + 3 * windows
     assert search._searched == windows or falls != "none"
 
@@ -237,17 +244,17 @@ def test_copies_are_nudged_at_several_scales_or_go_on_as_they_were(walking, plan
     world, _, copies = walking
     search = _BeamSearch(world, planned, ALONE, PLAIN)
     many = copies.select(np.zeros(801, dtype=int))
-    nudged = search._perturb(many, np.arange(801) > 0).nudges
+    nudged = search._perturb(many, np.arange(801) > 0).perturbations
     assert not nudged.force_n[0].any()
     sizes_n = [nudged.force_n[1 + turn :: 4].std() for turn in range(4)]
-    assert np.allclose(sizes_n, WITHOUT_RESIDUAL.force_n * np.array(WITHOUT_RESIDUAL.spreads), rtol=0.15)
-    high = nudged.touch_m == WITHOUT_RESIDUAL.high_touch_m
-    assert np.isclose(high[1:].mean(), WITHOUT_RESIDUAL.high_touch_share, atol=0.06)
-    assert (nudged.touch_m[~high] == TOUCH_M).all()
+    assert np.allclose(sizes_n, WITHOUT_RESIDUAL.force_noise_n * np.array(WITHOUT_RESIDUAL.noise_scales), rtol=0.15)
+    high = nudged.contact_height_m == WITHOUT_RESIDUAL.high_contact_m
+    assert np.isclose(high[1:].mean(), WITHOUT_RESIDUAL.high_contact_share, atol=0.06)
+    assert (nudged.contact_height_m[~high] == CONTACT_HEIGHT_M).all()
     assert not high[0]
-    later = search._perturb(replace(many, nudges=nudged), np.zeros(801, dtype=bool)).nudges
+    later = search._perturb(replace(many, perturbations=nudged), np.zeros(801, dtype=bool)).perturbations
     assert np.allclose(later.moment_nm, WITHOUT_RESIDUAL.persistence * nudged.moment_nm)
-    assert np.array_equal(later.touch_m, nudged.touch_m)
+    assert np.array_equal(later.contact_height_m, nudged.contact_height_m)
 
 
 def test_pushed_bodies_keep_their_balance_by_themselves(stand):
@@ -262,7 +269,7 @@ def test_pushed_bodies_keep_their_balance_by_themselves(stand):
 
 
 def test_stiff_engines_cannot_balance():
-    with pytest.raises(SettingError, match=r"joints give way \(mujoco\), got pybullet"):
+    with pytest.raises(SettingError, match=r"compliant joints \(mujoco\), got pybullet"):
         TrackerSettings.without_residual("pybullet")
 
 

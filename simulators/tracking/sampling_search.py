@@ -1,0 +1,436 @@
+"""Sampling search for motions without residual force: joints and contacts alone hold the body up.
+
+The floor gives the wrench that would otherwise act on the root (`whole_body_control`), and a search finds what that
+misses. Particles, copies of the body with random perturbations of their control, are simulated a window at a time. The
+best become parents of the next window's particles (Liu et al. 2010, "Sampling-based contact-rich motion control"). If
+the best does well, few particles suffice; otherwise more are tried. If all fall, the search goes back and tries more
+from there. Draws come from a fixed seed, so that a motion always gives the same result.
+
+A motion that falls all the same may get a fallback, in a second search. From a little before the fall on, the root
+gets the part of the wanted wrench that the floor cannot give, up to a bound that doubles until the body gets past.
+Particles get different shares of this residual force, and it counts as cost, so that they need little. As soon as one
+does well without it, it ends. A body that falls in spite of it gets more at once. After as many windows as the settings
+allow, it is as large as it may be, and stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar, Self
+
+import numpy as np
+
+from selfcorrect.motion.geometry.rotations import compose, invert, rotation_vectors
+from selfcorrect.motion.geometry.vectors import cross
+from selfcorrect.runtime.progress import part_of_work, report_progress, split_work
+
+from ..body.leg_ik import Legs
+from ..engines.support_colliders import find_present_supports
+from ..engines.world import RootState, World
+from ..settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
+from ..stages.scene import PLAIN, Scene
+from ..stages.values import MotionPlan, SimulatedMotion
+from .control_sequence import ReferenceTrajectory, make_reference_trajectory
+from .tracker import BodyTrajectories
+from .whole_body_control import (
+    CONTACT_HEIGHT_M,
+    BodyStates,
+    ControllerState,
+    PerBody,
+    Perturbations,
+    TrackingError,
+    WholeBodyController,
+)
+
+PERTURBED_PARTS = ("hip", "knee", "ankle", "spine1", "spine2", "spine3")
+"""Joints whose targets are perturbed."""
+
+
+def track_residual_free(
+    world: World, planned: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene = PLAIN
+) -> list[list[SimulatedMotion]]:
+    """Simulate bodies that follow their plans without residual force.
+
+    Args:
+        world: World of an engine with compliant joints.
+        planned: Plans of motions.
+        settings: Settings of the tracker.
+        scene: Scene in which motions are followed.
+
+    Returns:
+        The simulated motions of each plan.
+    """
+    shares = iter(split_work([1] * sum(map(len, planned))))
+    results = []
+    for plan in planned:
+        simulated = []
+        for index in range(len(plan)):
+            with part_of_work(*next(shares)):
+                simulated.append(_search_motion(world, plan.select([index]), settings, scene))
+        results.append(simulated)
+    return results
+
+
+def _search_motion(world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene) -> SimulatedMotion:
+    """Simulate one motion, and search again after a fall if the settings have a fallback."""
+    simulated = _BeamSearch(world, planned, settings, scene).find_motion()
+    search_settings = settings.residual_free
+    if simulated.lost_at is None or search_settings is None or search_settings.retry_after_fall is None:
+        return simulated
+    with part_of_work(simulated.lost_at / planned.frames, 1.0):
+        retry = replace(settings, residual_free=search_settings.retry_after_fall)
+        return _search_motion(world, planned, retry, scene)
+
+
+@dataclass(frozen=True, eq=False)
+class Particles(PerBody):
+    """State of N particles between windows."""
+
+    root: RootState
+    rotations: np.ndarray
+    """(N, J, 4) of the joints."""
+    velocities_rad_s: np.ndarray
+    """(N, J, 3) of the joints."""
+    controller: ControllerState
+    perturbations: Perturbations
+
+    @classmethod
+    def start_on(cls, trajectory: ReferenceTrajectory, step_s: float) -> Self:
+        """Return one particle at the start of its trajectory, moving with it."""
+        first, second = trajectory.controls.rotations
+        joints = first.shape[1]
+        perturbations = Perturbations(
+            force_n=np.zeros((1, 3)),
+            moment_nm=np.zeros((1, 3)),
+            step_m=np.zeros((1, 2, 2)),
+            turns_rad=np.zeros((1, joints, 3)),
+            contact_height_m=np.full(1, CONTACT_HEIGHT_M),
+        )
+        return cls(
+            root=trajectory.controls.goal(0),
+            rotations=first,
+            velocities_rad_s=rotation_vectors(compose(invert(first), second)) / step_s,
+            controller=ControllerState.initial(trajectory.body),
+            perturbations=perturbations,
+        )
+
+    def __len__(self) -> int:
+        return len(self.rotations)
+
+    def from_world(self, world: World) -> Self:
+        """Return the particles in the state of the bodies of a world."""
+        return replace(
+            self,
+            root=RootState(*(column.copy() for column in world.root())),
+            rotations=world.rotations().copy(),
+            velocities_rad_s=world.velocities_rad_s().copy(),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class PoseHistory(PerBody):
+    """Poses (F, N, ...) of N particles in F frames, with the loads and the residual wrench that led to them."""
+
+    AXIS: ClassVar = 1
+
+    centre_m: np.ndarray
+    orientations: np.ndarray
+    rotations: np.ndarray
+    loads_n: np.ndarray
+    """(F, N, L) that bore the links in the step before each frame."""
+    wrench: np.ndarray
+    """(F, N, steps, 6) in the steps from the frame before; zero unless a fallback is allowed."""
+
+    @classmethod
+    def from_world(cls, world: World, wrench: np.ndarray) -> Self:
+        """Return the poses of a world as one frame; `wrench` (N, steps, 6) has led to it."""
+        root = world.root()
+        columns = (root.position_m, root.orientation, world.rotations(), world.loads_n(), wrench)
+        return cls(*(column[None].copy() for column in columns))
+
+    @classmethod
+    def concatenate_frames(cls, parts: Sequence[Self]) -> Self:
+        """Return parts one after another in time."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+
+@dataclass(frozen=True, eq=False)
+class Beam(PerBody):
+    """Particles at the end of a window, and their way there."""
+
+    particles: Particles
+    parents: np.ndarray
+    """(N,) particle of the window before that each continues."""
+    poses: PoseHistory
+    """Poses in the window's frames."""
+    costs: np.ndarray
+    """(N,) tracking cost in m, infinite for particles that are lost."""
+
+    def select_best(self, count: int) -> Self:
+        """Return the best particles that are not lost, best first: `count` of them at most."""
+        best = np.argsort(self.costs, kind="stable")[:count]
+        return self.select(best[np.isfinite(self.costs[best])])
+
+
+def trace_history(beams: Sequence[Beam], particle: int) -> PoseHistory:
+    """Return the poses from the start to one particle of the last beam."""
+    parts: list[PoseHistory] = []
+    for beam in reversed(beams):
+        parts.append(beam.poses.select(np.array([particle])))
+        particle = int(beam.parents[particle])
+    return PoseHistory.concatenate_frames(parts[::-1])
+
+
+class _BeamSearch:
+    """The search for one motion."""
+
+    def __init__(self, world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene) -> None:
+        self._world = world
+        self._planned = planned
+        self._settings = settings
+        self._search = settings.residual_free or WITHOUT_RESIDUAL
+        fps = planned.motions.fps
+        self._substeps = settings.engine.steps_per_frame(fps)
+        self._step_s = 1 / (fps * self._substeps)
+        self._steps_per_command = max(1, round(1 / (self._search.control_hz * self._step_s)))
+        self._bodies = 0
+        self._build_world(1)
+        self._trajectory = make_reference_trajectory(world, planned, settings, scene)
+        self._controller = WholeBodyController(self._trajectory, self._step_s * self._steps_per_command, settings)
+        self._present_supports = find_present_supports(planned.supports[0], planned.frames)
+        self._generator = np.random.default_rng(0)
+        length = max(1, round(self._search.window_s * fps))
+        last = planned.frames - 1
+        self._windows = [range(first, min(first + length, last)) for first in range(0, last, length)]
+        self._min_stages = np.zeros(len(self._windows), dtype=int)
+        """Entries of `particle_counts` after the first that are simulated in each window at least."""
+        self._bounds = np.zeros(len(self._windows))
+        """On the residual wrench in each window, as shares of those of the drive."""
+        self._searched = 0
+        """Number of windows that were searched, with repetitions."""
+
+    def find_motion(self) -> SimulatedMotion:
+        """Search window by window, and return the motion of the best particle."""
+        start = Particles.start_on(self._trajectory, self._step_s)
+        self._reset_world(start)
+        start_pose = PoseHistory.from_world(self._world, np.zeros((1, self._substeps, 6)))
+        beams = [Beam(start, np.zeros(1, dtype=int), start_pose, np.zeros(1))]
+        furthest_fall = -1
+        attempts = 0
+        while (window := len(beams) - 1) < len(self._windows):
+            beam = self._expand(beams[-1].particles, window)
+            if len(beam.costs):
+                if window > furthest_fall:
+                    beam = self._end_fallback(beam, window)
+                beams.append(beam)
+                report_progress((window + 1) / len(self._windows))
+                continue
+            fell_again = furthest_fall >= 0 and window <= furthest_fall + self._search.backtrack_windows[0]
+            attempts = attempts + 1 if fell_again else 0
+            furthest_fall = max(furthest_fall, window)
+            restart = self._restart_window(window, attempts)
+            if restart is None:
+                return self._make_simulated_motion(trace_history(beams, 0), self._windows[window].stop)
+            beams = beams[: restart + 1]
+        return self._make_simulated_motion(trace_history(beams, 0), None)
+
+    def _end_fallback(self, beam: Beam, window: int) -> Beam:
+        """End the residual force after a window in which particles did well without; returns those, if there are."""
+        if not self._bounds[window] or self._is_at_limit:
+            return beam
+        independent = self._succeed_without_residual(beam)
+        if not len(independent):
+            return beam
+        self._bounds[window + 1 :] = 0.0
+        return beam.select(independent)
+
+    def _restart_window(self, window: int, attempts: int) -> int | None:
+        """Return the window to go back to after all particles fell in one, None to give up.
+
+        From there on, more particles are tried, or a larger residual force is allowed.
+        """
+        search = self._search
+        bound = self._bounds[window]
+        if attempts < len(search.backtrack_windows) and not (bound or self._is_at_limit):
+            restart = max(0, window - search.backtrack_windows[attempts])
+            self._min_stages[restart : window + 1] = min(attempts + 1, len(search.particle_counts) - 1)
+            return restart
+        if not search.fallback:
+            return None
+        restart_with_residual = self._window_with_residual(window)
+        if restart_with_residual is None:
+            return None
+        larger_bounds = [share for share in search.fallback if share > bound] or [bound]
+        self._min_stages[restart_with_residual : window + 1] = min(1, len(search.particle_counts) - 1)
+        self._bounds[restart_with_residual:] = larger_bounds[-1 if self._is_at_limit else 0]
+        return restart_with_residual
+
+    @property
+    def _is_at_limit(self) -> bool:
+        """Whether a search with a fallback has taken as many windows as it may before its bounds are the largest."""
+        limit = self._search.max_windows_per_s * self._planned.frames / self._planned.motions.fps
+        return bool(self._search.fallback) and self._searched >= limit
+
+    def _window_with_residual(self, window: int) -> int | None:
+        """Return the window from which on a body that fell gets more residual force, None if it had the most always.
+
+        A body that had as much as is allowed gets it for twice as long, and at the limit all the time.
+        """
+        smaller = np.flatnonzero(self._bounds[: window + 1] < self._search.fallback[-1])
+        if not len(smaller):
+            return None
+        windows_at_most = window - int(smaller[-1])
+        if windows_at_most and self._is_at_limit:
+            return 0
+        return max(0, window - max(self._search.backtrack_windows[0], 2 * windows_at_most))
+
+    def _succeed_without_residual(self, beam: Beam) -> np.ndarray:
+        """Return the particles that got no residual force in a window, and are near the motion after it."""
+        had_residual = beam.poses.wrench.any(axis=(0, 2, 3))
+        return np.flatnonzero(~had_residual & (beam.costs < self._search.good_cost_m[0]))
+
+    def _expand(self, parents: Particles, window: int) -> Beam:
+        """Simulate children of some parents in a window, and return the best; more are tried until one does well."""
+        search = self._search
+        first_count = search.particle_counts[0]
+        count = len(parents)
+        self._searched += 1
+        unperturbed = min(count, first_count // 2)
+        drawn = self._generator.integers(0, count, first_count - unperturbed)
+        origins = np.concatenate([np.arange(unperturbed), drawn])
+        beam = self._rollout(parents, origins, np.arange(first_count) >= unperturbed, window)
+        best = beam.select_best(search.beam_width)
+        for stage, more in enumerate(search.particle_counts[1:]):
+            is_good = len(best.costs) and best.costs[0] < search.good_cost_m[min(stage, 1)]
+            if stage >= self._min_stages[window] and is_good:
+                break
+            origins = self._generator.integers(0, count, more)
+            beam = self._rollout(parents, origins, np.ones(more, dtype=bool), window)
+            best = Beam.concatenate([best, beam]).select_best(search.beam_width)
+        return best
+
+    def _rollout(self, parents: Particles, origins: np.ndarray, is_perturbed: np.ndarray, window: int) -> Beam:
+        """Simulate particles that continue parents (`origins`) in a window; some get new perturbations."""
+        self._build_world(len(origins))
+        particles = self._perturb(parents.select(origins), is_perturbed)
+        shares = np.resize(self._search.fallback_shares, len(origins))
+        poses = self._simulate(self._windows[window], particles, self._bounds[window] * shares)
+        costs = self._compute_costs(self._windows[window].stop) + self._residual_costs(poses)
+        return Beam(particles.from_world(self._world), origins, poses, costs)
+
+    def _residual_costs(self, poses: PoseHistory) -> np.ndarray:
+        """Return the costs (N,) of the residual wrenches in a window."""
+        wrenches = poses.wrench.reshape(*poses.wrench.shape[:3], 2, 3)
+        sizes = np.linalg.norm(wrenches, axis=-1).mean(axis=(0, 2))
+        return self._search.residual_cost_m * np.sum(sizes / self._controller.residual_limits, axis=-1)
+
+    def _build_world(self, count: int) -> None:
+        """Build as many bodies as there are particles."""
+        if count != self._bodies:
+            planned = self._planned
+            self._world.build([planned.body] * count, self._step_s, [planned.supports[0]] * count)
+            self._bodies = count
+
+    def _perturb(self, particles: Particles, is_perturbed: np.ndarray) -> Particles:
+        """Return particles whose perturbations have decayed, with new noise added to some (N,)."""
+        search = self._search
+        parts = self._planned.body.tree.parts[1:]
+        is_perturbed_joint = np.array([any(part.endswith(name) for name in PERTURBED_PARTS) for part in parts])
+        deviations = {
+            "force_n": search.force_noise_n,
+            "moment_nm": search.moment_noise_nm,
+            "step_m": search.step_noise_m,
+            "turns_rad": search.joint_noise_rad * is_perturbed_joint.astype(float)[:, None],
+        }
+        scales = np.zeros(len(is_perturbed))
+        scales[is_perturbed] = np.resize(search.noise_scales, is_perturbed.sum())
+        perturbed = {}
+        for name, deviation in deviations.items():
+            decayed = search.persistence * getattr(particles.perturbations, name)
+            noise = deviation * self._generator.standard_normal(decayed.shape)
+            perturbed[name] = decayed + scales.reshape(-1, *[1] * (decayed.ndim - 1)) * noise
+        is_high = self._generator.random(len(is_perturbed)) < search.high_contact_share
+        heights_m = np.where(is_high, search.high_contact_m, CONTACT_HEIGHT_M)
+        contact_height_m = np.where(is_perturbed, heights_m, particles.perturbations.contact_height_m)
+        return replace(particles, perturbations=Perturbations(**perturbed, contact_height_m=contact_height_m))
+
+    def _reset_world(self, particles: Particles) -> None:
+        """Put the bodies into the particles' state."""
+        self._world.reset(particles.root, particles.rotations, particles.velocities_rad_s)
+
+    def _simulate(self, frames: range, particles: Particles, bounds: np.ndarray) -> PoseHistory:
+        """Return the poses of particles from each of some frames to the next; updates the state of their controllers.
+
+        `bounds` (N,) are those of their residual wrenches.
+        """
+        world = self._world
+        poses = list[PoseHistory]()
+        self._reset_world(particles)
+        for frame in frames:
+            if self._present_supports[frame]:
+                for body in range(len(particles)):
+                    world.show(body, self._present_supports[frame])
+            wrench = np.zeros((len(particles), self._substeps, 6))
+            for first in range(0, self._substeps, self._steps_per_command):
+                last = min(first + self._steps_per_command, self._substeps)
+                steps = range(frame * self._substeps + first, frame * self._substeps + last)
+                wrench[:, first:last] = self._apply_command(steps, particles, bounds)[:, None]
+            poses.append(PoseHistory.from_world(world, wrench))
+        return PoseHistory.concatenate_frames(poses)
+
+    def _apply_command(self, steps: range, particles: Particles, bounds: np.ndarray) -> np.ndarray:
+        """Advance the world by some steps under one command; returns its residual wrenches (N, 6)."""
+        nearest_frame = round(steps.start / self._substeps)
+        bodies = BodyStates.from_world(self._world, self._planned.body)
+        command = self._controller.command(
+            steps, nearest_frame, bodies, particles.controller, particles.perturbations, bounds
+        )
+        force_n = command.wrench[:, :3]
+        torque_nm = command.wrench[:, 3:] + cross(bodies.centre_m - bodies.root.position_m, force_n)
+        pushes_n = self._trajectory.controls.push_n
+        for index, step in enumerate(steps):
+            self._world.step(
+                range(len(particles)),
+                command.targets[index],
+                command.torques_nm[index],
+                force_n + pushes_n[step],
+                torque_nm,
+            )
+        return command.wrench
+
+    def _compute_costs(self, frame: int) -> np.ndarray:
+        """Return the tracking costs (N,) of the particles at a frame, infinite for those that are lost."""
+        trajectory = self._trajectory
+        search = self._search
+        step = frame * self._substeps
+        bodies = BodyStates.from_world(self._world, self._planned.body)
+        error = TrackingError.at_step(trajectory, step, bodies)
+        distances_m = np.linalg.norm(bodies.positions_m - trajectory.positions_m[step], axis=-1)
+        ankles = Legs.from_skeleton(trajectory.body.tree).ankles
+        capture_errors_m = error.capture_point_error_m(trajectory.centre_m[step, 2])
+        costs = (
+            distances_m.mean(axis=1)
+            + np.linalg.norm(capture_errors_m, axis=-1)
+            + np.abs(error.centre_m[:, 2])
+            + search.vertical_speed_cost_s * np.abs(error.centre_m_s[:, 2])
+            + search.feet_cost * distances_m[:, ankles].mean(axis=1)
+            + search.tilt_cost_m * np.linalg.norm(error.tilt_rad, axis=-1)
+            + search.spin_cost_m_s * np.linalg.norm(error.tilt_rad_s, axis=-1)
+        )
+        is_near = np.linalg.norm(error.root_m, axis=-1) < self._settings.acceptance.lost_root_m
+        return np.where(is_near & (costs < search.prune_cost_m), costs, np.inf)
+
+    def _make_simulated_motion(self, history: PoseHistory, lost_at: int | None) -> SimulatedMotion:
+        """Return the motion of one particle, which holds its last pose after it is lost."""
+        planned = self._planned
+        record = BodyTrajectories.empty(planned.frames, (planned.frames - 1) * self._substeps, 1, len(planned.body))
+        rows = np.minimum(np.arange(planned.frames), len(history.centre_m) - 1)
+        record.centre_m[:, 0] = history.centre_m[rows, 0]
+        record.orientations[:, 0] = history.orientations[rows, 0]
+        record.rotations[:, 0] = history.rotations[rows, 0]
+        record.loads_n[:, 0] = history.loads_n[rows, 0]
+        wrench = history.wrench[1:, 0].reshape(-1, 6)
+        record.wrench[: len(wrench), 0] = wrench
+        record.lost_at[0] = lost_at or 0
+        return record.to_simulated_motions(planned, 0)[0]
