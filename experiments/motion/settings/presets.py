@@ -95,16 +95,27 @@ _DILUTION = (
 
 
 def _recipe(policy: str, static: str) -> tuple[Arm, ...]:
-    """Correctors, remedies and both together in one loop; static: the policy that keeps its first synthetic set."""
+    """Correctors, matching and both together in one loop; static: the policy that keeps its first synthetic set."""
     return (
         BASELINE,
-        *_loop(policy, "physics", "kinematic", "low-pass"),
+        *_loop(policy, "physics", "low-pass"),
         Arm(policy, remedy="matched"),
         Arm(policy, "physics", remedy="matched"),
+        Arm(static, remedy="matched"),
+        Arm(policy, "kinematic"),
+        Arm(static),
+    )
+
+
+def _recipe_forms(policy: str) -> tuple[Arm, ...]:
+    """Both forms of `lineages`, and physics inside the sampler, beside the arms that they are compared with."""
+    return (
+        BASELINE,
+        *_loop(policy, "physics"),
         *_lineages(policy, "lineages"),
         *_lineages(policy, "lineages-reworked"),
-        Arm(static),
-        Arm(static, remedy="matched"),
+        Arm(policy, "physics", remedy="inside-sampler"),
+        Arm(policy, "physics", remedy="inside-sampler-once"),
     )
 
 
@@ -115,11 +126,6 @@ def _lineages(policy: str, remedy: str) -> tuple[Arm, ...]:
         Arm(policy, "physics", remedy=remedy),
         replace(_HALF_WAY, policy=policy, remedy=remedy),
     )
-
-
-def _inside_sampler(policy: str) -> tuple[Arm, ...]:
-    """Physics inside the sampler, in four steps and in one."""
-    return tuple(Arm(policy, "physics", remedy=name) for name in ("inside-sampler", "inside-sampler-once"))
 
 
 _REMEDIES = (BASELINE, *(Arm("replace", remedy=name) for name in UNRATED))
@@ -169,21 +175,21 @@ def _for(denoisers: tuple[str, ...], *arms: tuple[Arm, ...]) -> tuple[DenoiserAr
 
 
 _MIXER, _SMOOTH, _BOTH = ("patch-mixer",), ("dct-mlp",), ("patch-mixer", "dct-mlp")
-_REALISTIC = ("dct-mixer", "temporal-conv")
 
 
-def _recipe_row(summary: str, arms: tuple[Arm, ...], *, seeds: int, cost: str) -> PresetRow:
-    """An experiment of docs/results/recipe.md, whose seeds no earlier table uses."""
+def _recipe_row(summary: str, arms: tuple[Arm, ...], *, cost: str) -> PresetRow:
+    """A stage of docs/results/recipe.md, whose seeds no earlier table uses."""
     settings = MotionSettings(
-        _for(_REALISTIC, arms),
-        generations=10,
-        seeds=seeds,
-        real_count=1024,
+        _for(("dct-mixer",), arms),
+        generations=5,
+        seeds=8,
+        real_count=256,
         judged_count=256,
-        feasibility_count=128,
+        feasibility_count=64,
         engine="mujoco",
         first_seed=20,
-        initial_steps={"dct-mixer": 1500, "temporal-conv": 4000},
+        initial_steps={"dct-mixer": 1000},
+        steps={"dct-mixer": 50},
     )
     return PresetRow(summary, settings, cost, keep="sampling")
 
@@ -261,21 +267,23 @@ PRESET_ROWS = {
     ),
     "recipe": _recipe_row(
         "what keeps realism and diversity at λ = 1",
-        (*_recipe("augment:1", "augment_once:1"), *_inside_sampler("augment:1")),
-        seeds=8,
-        cost="13 hours, 1.3 GB",
-    ),
-    "recipe-4": _recipe_row(
-        "the same at λ = 4",
-        _recipe("augment:4", "augment_once:4"),
-        seeds=4,
-        cost="19 hours, 0.5 GB",
+        _recipe("augment:1", "augment_once:1"),
+        cost="70 minutes, 0.4 GB",
     ),
     "recipe-synthetic": _recipe_row(
         "the same, fully synthetic",
         _recipe("replace", "freeze"),
-        seeds=4,
-        cost="6 hours, 0.5 GB",
+        cost="70 minutes, 0.4 GB",
+    ),
+    "recipe-4": _recipe_row(
+        "the same at λ = 4",
+        _recipe("augment:4", "augment_once:4"),
+        cost="2 hours, 0.4 GB",
+    ),
+    "recipe-forms": _recipe_row(
+        "forms of lineages and physics inside the sampler at λ = 1",
+        _recipe_forms("augment:1"),
+        cost="2 hours, 0.4 GB",
     ),
     "text": PresetRow(
         summary="captions are kept, their motions replaced: retrieval by caption",
