@@ -11,6 +11,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hints
 
 import tyro
@@ -162,10 +163,32 @@ def _command(words: Sequence[str]) -> Command:
         if _subcommands(COMMANDS[name]) and not words[1:]:
             words = [name, "--help"]
         options, rest = from_file(COMMANDS[name], words[1:]) if name in EXPERIMENTS else (None, words[1:])
+        _hide_none_defaults(COMMANDS[name])
         given: dict[str, Any] = {} if options is None else {"default": options}
         return tyro.cli(COMMANDS[name], prog=f"selfcorrect {name}", args=_with_new_names(name, rest), **given)
     _check_name("command", words, COMMANDS)
     return tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="selfcorrect", description=ABOUT, args=words)
+
+
+def _hide_none_defaults(options: Any) -> None:
+    """Leave "(default: None)" and "(default: '')" out of help: the text of such an option says what happens without it.
+
+    Args:
+        options: A dataclass of options, or a type made of several. Annotations of the dataclasses are changed.
+    """
+    for part in get_args(options):
+        _hide_none_defaults(part)
+    if not isinstance(options, type) or not is_dataclass(options):
+        return
+    hints = get_type_hints(options, include_extras=True)
+    for field in fields(options):
+        _hide_none_defaults(hints[field.name])
+        if field.default in (None, ""):
+            options.__annotations__[field.name] = Annotated[hints[field.name], tyro.conf.arg(help_behavior_hint=_hint)]
+
+
+def _hint(default: str) -> str:
+    return "" if default in ("None", "''") else f"(default: {default})"
 
 
 def _with_new_names(command: str, options: Sequence[str]) -> Sequence[str]:

@@ -9,7 +9,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -67,7 +67,7 @@ class Summary:
             for curves in arms:
                 who = {"group": group, "arm": curves.label, **curves.axes}
                 measured = [name for name in curves.values if name not in ("seed", "generation")]
-                named = {name: f"realised_{name}" if name in who else name for name in measured}
+                named = {name: realised_name(name, who) for name in measured}
                 for (seed, generation), _ in np.ndenumerate(next(iter(curves.values.values()))):
                     told = {new: float(curves.values[name][seed, generation]) for name, new in named.items()}
                     yield {**who, "seed": self.first_seed + seed, "generation": generation, **told}
@@ -97,6 +97,11 @@ class Summary:
         if type(value) is not int:
             raise InputError(f"a summary's settings should give {name} as a whole number, got {value!r}")
         return value
+
+
+def realised_name(name: str, axes: Container[str]) -> str:
+    """Return the name of a measured quantity beside axes of its arm, such as the realised λ beside the λ asked for."""
+    return f"realised_{name}" if name in axes else name
 
 
 def _columns(rows: Sequence[Mapping[str, object]]) -> list[str]:

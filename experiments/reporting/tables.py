@@ -87,6 +87,23 @@ def effect_cells(effect: verdict.Effect) -> tuple[Cell, Cell]:
     return Cell(effect.word, change), Cell("" if np.isnan(effect.change.low) else f"{effect.p_value:.2g}")
 
 
+MARKS = {"better": "↑", "higher": "↑", "worse": "↓", "lower": "↓", "no clear difference": "·"}
+MARKS_LEGEND = "Means of the last generation. Against the reference: ↑ better or higher, ↓ worse or lower, · no clear difference, ? undecided."  # noqa: E501
+
+
+def marked_cell(arm: ArmCurves, metric: Metric, word: str) -> Cell:
+    """Return the mean of a metric at the last generation with a mark.
+
+    Args:
+        arm: Curves of the arm.
+        metric: The metric.
+        word: Judgement of the difference, as `Effect.word`; "" for an arm without reference.
+    """
+    value = last_cell(arm, metric).value
+    mark = MARKS.get(word, "?") if word else ""
+    return Cell(f"{value} {mark}".rstrip())
+
+
 LOOP_COLUMNS = ("λ realised", "synthetic share", "rejected of drawn", "moved (feature units)")
 
 

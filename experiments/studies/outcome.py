@@ -13,7 +13,7 @@ from selfcorrect.motion.measures.metrics import Metric
 from ..reporting import verdict
 from ..reporting.results import HELD_OUT, MEMORISER, REAL_AGAINST_REAL, ArmCurves
 from ..reporting.summary import Summary
-from ..reporting.tables import format_text
+from ..reporting.tables import MARKS_LEGEND, format_text, marked_cell
 from ..reporting.webpage import Cell, PageRow, Table
 from .arms import Arm
 
@@ -35,16 +35,19 @@ class Comparison:
     gaps: Sequence[str] = ()
     """What is missing: arms that failed, and qualities that the judge did not measure. The same call tries again."""
 
+    overview: Table | None = None
+    """Mean of each arm and judged metric at the last generation, marked by how it compares; printed by `str`."""
+
     def to_frame(self) -> Any:
         """A row per task, arm, seed and generation, as `Summary.to_frame`."""
         return self.summary.to_frame()
 
     def __str__(self) -> str:
         lines = list(self.sentences)
-        differences = "shares" if "shares" in self.tables else "differences"
-        for name in ("claims", differences):
-            if name in self.tables:
-                lines += ["", *format_text(self.tables[name])]
+        if "claims" in self.tables:
+            lines += ["", *format_text(self.tables["claims"])]
+        if self.overview is not None:
+            lines += ["", *format_text(self.overview), "", MARKS_LEGEND]
         return "\n".join(lines)
 
 
@@ -157,6 +160,24 @@ class Judged(Generic[S]):
         """What the arm of each pair changed in each metric."""
         families = [self.asked, self.pairs[len(self.asked) :]]
         return [effects for family in families for effects in self.outcome.effects(family, self.metrics)]
+
+    def overview(self) -> Table:
+        """Return means at the last generation by arm and metric, marked by how they compare with the reference."""
+        words: dict[tuple[str, Arm, str], str] = {}
+        for pair, effects in zip(self.pairs, self.effects, strict=True):
+            for effect in effects:
+                words[pair.task, pair.arm, effect.metric.key] = effect.word
+        table = Table("overview", "Arm", [metric.title for metric in self.metrics])
+        for task, arms in self.outcome.curves.items():
+            title = self.outcome.titles.get(task, task)
+            table.rows.extend([PageRow(title, [])] if title else [])
+            for arm, curves in arms.items():
+                cells = []
+                for metric in self.metrics:
+                    word = words.get((task, arm, metric.key), "")
+                    cells.append(marked_cell(curves, metric, word))
+                table.rows.append(PageRow(arm.label, cells))
+        return table
 
     @property
     def asked_effects(self) -> list[verdict.Effect]:

@@ -55,7 +55,14 @@ def write_report(
         path.unlink(missing_ok=True)
     write_listing(folder, written)
     log.attempt(lambda: log.log(study_run(view, told, runs, folder, command)))
-    return Comparison(told.sentences, summary, tables, folder if kept else None, tuple(outcome.gaps))
+    return Comparison(
+        sentences=told.sentences,
+        summary=summary,
+        tables=tables,
+        folder=folder if kept else None,
+        gaps=tuple(outcome.gaps),
+        overview=told.overview,
+    )
 
 
 def write_figures(folder: Path, page: Page) -> list[Path]:

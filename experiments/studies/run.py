@@ -24,7 +24,7 @@ from .view import View
 from .wandb_runs import LiveRuns
 
 Observe: TypeAlias = Callable[[Mapping[str, Any]], object]
-"""Called with the row of each generation that is committed: its task, arm, seed and number, and what was measured."""
+"""Function that gets the row of each committed generation from 0 on: task, arm, seed, number, and what was measured."""
 
 
 def run_study(
@@ -120,10 +120,10 @@ class _Observed:
         self._failed = False
 
     def __call__(self, event: Event) -> None:
-        if event.phase != "generation" or event.job not in self._arms:
+        if event.phase not in ("start", "generation") or event.job not in self._arms:
             return
         with self._lock:
-            for row in self._view.rows(*self._arms[event.job])[1 : event.done + 1]:
+            for row in self._view.rows(*self._arms[event.job])[: event.done + 1]:
                 if (place := (event.job, row["generation"])) not in self._seen and not self._failed:
                     self._seen.add(place)
                     self._tell(row)

@@ -13,7 +13,7 @@ from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import Row, rows_of
 
 from ..reporting.results import ArmCurves, collect
-from ..reporting.webpage import Page
+from ..reporting.webpage import Page, Table
 from .arms import Arm
 from .outcome import Outcome
 from .study import SeedRun
@@ -26,6 +26,8 @@ class Told:
     page: Page
     sentences: Sequence[str]
     """The verdict: a headline, and what stands below it on a terminal."""
+    overview: Table | None = None
+    """Table of arms and judged metrics for a terminal."""
     media: Sequence[Path] = ()
     """Files that the page has beside it."""
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
@@ -137,7 +139,7 @@ class View(ABC):
 
     def arm_config(self, run: SeedRun, arm: Arm) -> Mapping[str, Any]:
         """All that an arm of one seed depends on, as flat fields."""
-        return {self.task_word: run.task, **arm.axes, "seed": run.seed, "arm": arm.name}
+        return {self.task_word: run.task, **arm.axes, "seed": run.seed, "arm": self.arm_word(arm)}
 
     def tags(self, run: SeedRun, arm: Arm) -> Sequence[str]:
         """Words by which an arm's runs can be filtered."""

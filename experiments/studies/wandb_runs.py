@@ -13,6 +13,7 @@ from selfcorrect.storage.runs.tracking import Row, TrackedRun, WandbLog, experim
 
 from ..jobs.progress_bars import Event
 from ..jobs.run import Job
+from ..reporting.summary import realised_name
 from .arms import Arm
 from .jobs import run_arm
 from .study import SeedRun
@@ -27,10 +28,10 @@ def group_of(folder: Path) -> str:
 def arm_run(view: View, run: SeedRun, arm: Arm, rows: Sequence[Row] = ()) -> TrackedRun:
     """The W&B run of one arm and seed, with what it can be filtered by."""
     return TrackedRun(
-        name=f"{run.task} {arm.name} seed {run.seed}",
+        name=f"{run.task} {view.arm_word(arm)} seed {run.seed}",
         group=group_of(run.root),
         config=finite({**view.arm_config(run, arm), "version": version("selfcorrect")}),
-        rows=rows,
+        rows=[{realised_name(name, arm.axes): value for name, value in row.items()} for row in rows],
         tags=view.tags(run, arm),
         job_type="arm",
     )

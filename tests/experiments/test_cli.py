@@ -162,6 +162,16 @@ print(json.dumps(loaded))
 """
 
 
+@pytest.mark.parametrize("command", ["toy", "compare", "motion", "correct"])
+def test_help_names_no_default_that_cannot_be_given(command: str, capsys) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    words = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
+    assert "(default: " in words
+    assert "(default: None)" not in words
+    assert "(default: '')" not in words
+
+
 def test_help_and_mistakes_are_told_before_anything_heavy_is_imported():
     """In one process: what no command of all imports, none of them imports alone."""
     program = [sys.executable, "-c", GIVEN, json.dumps(sorted(HEAVY)), json.dumps(LIGHT)]

@@ -191,7 +191,14 @@ class MotionView(View):
         )
         media = [path for clip in clips for path in clip.files]
         films = {"videos": videos} if (videos := _videos(clips)) else {}
-        return Told(page, [page.answer, *outcome.gaps], media, films, _final(found))
+        return Told(
+            page=page,
+            sentences=[page.answer, *outcome.gaps],
+            overview=found.overview(),
+            media=media,
+            tables=films,
+            summary=_final(found),
+        )
 
     # --- Weights & Biases ---
 

@@ -83,8 +83,8 @@ def compare(
         where: Where the jobs run, such as a cluster, instead of `workers`.
         wandb: "offline" writes runs of Weights & Biases into `out`, "online" sends them. Each arm and seed is a run
             that grows with its generations.
-        observe: Called with a dictionary for each generation that is committed: task, arm, seed, generation, and what
-            was measured.
+        observe: Function that gets a dictionary for each committed generation of each arm, from generation 0 on: task,
+            arm, seed, generation, and what was measured.
         claims: Statements to check, made by `sc.claims`. They name an arm by its plan, after its task if there are
             several.
 

@@ -17,14 +17,14 @@ from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import Row as LoggedRow
 
 from ...reporting import verdict
-from ...reporting.figures import Levels, curve_grid
+from ...reporting.figures import Levels, curve_grid, ratio_label
 from ...reporting.results import HELD_OUT, MEMORISER, ArmCurves
 from ...reporting.tables import LOOP_COLUMNS, effects_table, half_life_cell, last_generation_table, loop_cells
 from ...reporting.webpage import Page, Picture, Section
 from ..arms import Arm
 from ..claims import Check, Curves, Statement, make_claims_section
 from ..outcome import Judged, Outcome, Pair
-from ..shares import corrected_by_share, describe_by_share, share_picture, share_section
+from ..shares import by_share, corrected_by_share, describe_by_share, share_picture, share_section
 from ..study import SeedRun, Study
 from ..view import Told, View
 
@@ -180,7 +180,14 @@ class ComparisonView(View):
             facts=self._facts(outcome),
             notes=NOTES,
         )
-        return Told(page, [answer, *outcome.gaps], summary=_final(outcome))
+        ratios = _tabulate_ratios(outcome)
+        return Told(
+            page=page,
+            sentences=[answer, *outcome.gaps],
+            overview=judged.overview(),
+            tables={"ratios": ratios} if ratios else {},
+            summary=_final(outcome),
+        )
 
     def _facts(self, outcome: Measured) -> Mapping[str, str]:
         arms = _arms(outcome)
@@ -347,6 +354,20 @@ def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) ->
     return [section for section in sections if section.table.rows and section.table.columns]
 
 
+def _tabulate_ratios(outcome: Measured) -> list[LoggedRow]:
+    """Return a row per line, synthetic ratio and seed with the judged qualities, for a figure in W&B."""
+    rows = []
+    for task, arms in outcome.curves.items():
+        for line in by_share(arms, judged=()):
+            for share, curves in sorted(line.points.items()):
+                place = {"task": task, "line": line.title, "synthetic_share": share}
+                place["synthetic_ratio"] = ratio_label(share)
+                scores = {metric.key: curves.last(metric.key) for metric in outcome.settings.judged}
+                for seed in range(len(next(iter(scores.values())))):
+                    rows.append({**place, "seed": seed, **{key: float(values[seed]) for key, values in scores.items()}})
+    return rows
+
+
 def _arms(outcome: Measured) -> list[Arm]:
     return list(next(iter(outcome.curves.values())))
 
@@ -354,7 +375,7 @@ def _arms(outcome: Measured) -> list[Arm]:
 def _final(outcome: Measured) -> dict[str, float]:
     """Mean over seeds of what is judged at the last generation, by arm: figures that a sweep can aim at."""
     return {
-        "/".join(filter(None, (outcome.titles[task], arm.name, metric.key))): float(curves.last(metric.key).mean())
+        "/".join(filter(None, (outcome.titles[task], arm.title, metric.key))): float(curves.last(metric.key).mean())
         for task, arms in outcome.curves.items()
         for arm, curves in arms.items()
         for metric in outcome.settings.judged

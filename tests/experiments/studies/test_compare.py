@@ -76,6 +76,9 @@ def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_fra
     differences = {row.title: row.cells[0].value for row in found.tables["differences"].rows}
     assert differences == {"synthetic": "worse", "corrected": "better"}
     assert all(row.title in str(found) for name in ("claims", "differences") for row in found.tables[name].rows)
+    printed = {line.split("  ")[0]: line for line in str(found).splitlines()}
+    assert (printed["corrected"][-1], printed["synthetic"][-1]) == ("↑", "↓")
+    assert printed["real only"][-1].isdigit()
     frame = found.to_frame()
     axes = ["policy", "synthetic_ratio", "synthetic_share", "corrector", "strength"]
     assert list(frame.columns[:7]) == ["group", "arm", *axes]

@@ -32,9 +32,9 @@ def test_each_generation_is_observed_once_with_what_was_measured(tmp_path: Path,
     rows: list[Mapping[str, Any]] = []
     found = sc.compare(own_task, PLANS, seeds=1, workers=workers, out=tmp_path, observe=rows.append)
     told = {(row["arm"], row["generation"]): row["spread"] for row in rows}
-    assert len(rows) == len(told) == 3 * 2
+    assert len(rows) == len(told) == 3 * 3, "generation 0 of each arm, too"
     frame = found.to_frame()
-    kept = {(row.arm, row.generation): row.spread for row in frame.itertuples() if row.generation}
+    kept = {(row.arm, row.generation): row.spread for row in frame.itertuples()}
     assert told == pytest.approx(kept)
     assert {row["task"] for row in rows} == {"task"}
 

@@ -90,4 +90,4 @@ def test_own_models_are_shown_by_synthetic_share_first(tmp_path) -> None:
     page = (tmp_path / "report.html").read_text()
     assert "λ, synthetic samples per real one" in page
     assert found.sentences[0] in page
-    assert "fully synthetic" in str(found)
+    assert "\nreplace+wider " in str(found)

@@ -51,6 +51,14 @@ def test_an_arms_config_has_its_axes_as_fields(tmp_path: Path) -> None:
     assert told.group.startswith("run-")
 
 
+def test_the_ratio_asked_for_and_the_realised_one_have_names_of_their_own(tmp_path: Path) -> None:
+    with claim_folder(tmp_path / "run", {}):
+        run = MotionRun("patch-mixer", 0, tmp_path / "run", PRESETS["demo"])
+        tracked = arm_run(VIEW, run, Arm("augment:0.5"), [{"generation": 1, "synthetic_ratio": 0.4, "recall": 0.9}])
+    assert tracked.config["synthetic_ratio"] == 0.5
+    assert [*tracked.rows] == [{"generation": 1, "realised_synthetic_ratio": 0.4, "recall": 0.9}]
+
+
 def test_two_experiments_of_one_name_are_two_groups(tmp_path: Path) -> None:
     groups = set()
     for place in ("one", "other"):
