@@ -73,11 +73,14 @@ if TYPE_CHECKING:
     from .loop.run import Task as Task
     from .loop.run import run_loop as run_loop
     from .loop.run import train_first_generation as train_first_generation
+    from .metrics.frechet import frechet_distance as frechet_distance
+    from .metrics.neighbours import neighbour_metrics as neighbour_metrics
     from .models.adapters.diffusers_model import DiffusersModel as DiffusersModel
     from .models.adapters.language_model import CausalLanguageModel as CausalLanguageModel
     from .models.adapters.torch_model import TorchModel as TorchModel
     from .models.gaussian import Gaussian as Gaussian
     from .models.network import NetworkModel as NetworkModel
+    from .models.network import perceptron as perceptron
     from .models.protocol import GenerativeModel as GenerativeModel
     from .motion.checks.check import check as check
     from .motion.correction.each import each_motion as each_motion
@@ -138,7 +141,9 @@ _PUBLIC = {
     "selfcorrect.models.adapters.language_model": ("CausalLanguageModel",),
     "selfcorrect.models.adapters.torch_model": ("TorchModel",),
     "selfcorrect.models.gaussian": ("Gaussian",),
-    "selfcorrect.models.network": ("NetworkModel",),
+    "selfcorrect.metrics.frechet": ("frechet_distance",),
+    "selfcorrect.metrics.neighbours": ("neighbour_metrics",),
+    "selfcorrect.models.network": ("NetworkModel", "perceptron"),
     "selfcorrect.models.protocol": ("GenerativeModel",),
     "selfcorrect.motion.checks.check": ("check",),
     "selfcorrect.motion.correction.each": ("each_motion",),

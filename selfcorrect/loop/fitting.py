@@ -10,7 +10,7 @@ from torch import Tensor
 from ..core.errors import SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
-from ..models.protocol import GenerativeModel
+from ..models.protocol import OPTIMISER_PREFIX, GenerativeModel
 
 Fitting: TypeAlias = Callable[[GenerativeModel, Samples, int, Stream], GenerativeModel]
 """(model, training set, optimiser steps, stream) → the trained model."""
@@ -84,12 +84,11 @@ def average_weights(share: float) -> Fitting:
 def _combine_weights(
     model: GenerativeModel, weight: float, other: GenerativeModel, other_weight: float
 ) -> GenerativeModel:
-    """`model` with weight · its numbers + other_weight · the other's; counts stay its own."""
-    theirs = other.state()
-    return model.load_state(
-        {name: _sum(tensor, weight, theirs[name], other_weight) for name, tensor in model.state().items()}
-    )
-
-
-def _sum(tensor: Tensor, weight: float, other: Tensor, other_weight: float) -> Tensor:
-    return weight * tensor + other_weight * other if tensor.is_floating_point() else tensor
+    """Return `model` with weight · its numbers + other_weight · the other's; counts and its optimiser stay its own."""
+    other_state = other.state()
+    combined = {}
+    for name, tensor in model.state().items():
+        if tensor.is_floating_point() and not name.startswith(OPTIMISER_PREFIX):
+            tensor = weight * tensor + other_weight * other_state[name]
+        combined[name] = tensor
+    return model.load_state(combined)

@@ -12,10 +12,11 @@ from ..core.errors import SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
 from .protocol import GenerativeModel
+from .saving import Saveable
 
 
 @dataclass(frozen=True)
-class Ecosystem:
+class Ecosystem(Saveable):
     """M models, each trained on its own part of the samples; every M-th sample comes from the same one.
 
     After arXiv 2512.15011: diversity among models slows collapse down. Parts are drawn at random in each fit; training

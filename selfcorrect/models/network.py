@@ -1,10 +1,11 @@
-"""What generative models made of a small neural network have in common: training by batches, state, immutability."""
+"""Base class of generative models made of one neural network: training by batches, state, immutability."""
 
 from __future__ import annotations
 
 import copy
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Generic, Self, TypeVar
@@ -12,21 +13,33 @@ from typing import Generic, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ..core.errors import InputError
+from ..core.errors import InputError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
-from .training import Batch, batches, descend, layer_randomness
+from .protocol import OPTIMISER_PREFIX
+from .saving import Saveable
+from .training import Batch, batches, descend, layer_randomness, mean_late_loss, optimiser_state, restore_optimiser
 
 _CPU = torch.device("cpu")
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
-@dataclass(frozen=True, eq=False)
-class NetworkModel(ABC, Generic[Network]):
-    """A generative model whose parameters are those of one module; the optimiser starts afresh in each fit.
+@dataclass(frozen=True)
+class FitRecord:
+    """The outcome of a fit beside the weights."""
 
-    Subclasses say how to build the module, what to minimise, and how to sample. All random numbers but those inside
+    loss: float = math.nan
+    """Mean loss over the last quarter of the steps."""
+    optimiser: Mapping[str, Tensor] = field(default_factory=dict)
+    """State of the optimiser, if it is kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkModel(Saveable, ABC, Generic[Network]):
+    """A generative model whose parameters are those of one module.
+
+    Subclasses define how to build the module, what to minimise, and how to sample. All random numbers but those inside
     layers are drawn on the CPU, whatever the device; states are on the CPU, too.
     """
 
@@ -34,36 +47,82 @@ class NetworkModel(ABC, Generic[Network]):
     batch_size: int = 128
     network: Network | None = field(default=None, repr=False)
     device: torch.device = _CPU
+    keep_optimiser: bool = field(default=False, kw_only=True)
+    """Carry Adam's state from fit to fit, and so over generations; otherwise each fit starts with a new optimiser."""
+    optimiser: Mapping[str, Tensor] = field(default_factory=dict, repr=False, kw_only=True)
+    """The optimiser's state after the last fit, if it is kept: parameter and quantity → tensor."""
+    training_loss: float = field(default=math.nan, repr=False, kw_only=True)
+    """Mean loss over the last quarter of the steps of the last fit; no part of the state."""
 
     @abstractmethod
     def build(self) -> Network:
-        """A freshly initialised network."""
+        """Return a freshly initialised network."""
 
     @abstractmethod
     def loss(self, network: Network, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """The scalar to minimise on a batch of float32 values (B, *event) with labels (B,) int64, on the device."""
+        """Return the scalar to minimise on a batch.
+
+        Args:
+            network: The network in training mode.
+            values: (B, *event) float32, on the device.
+            labels: (B,) int64, on the device.
+            generator: Random numbers, on the CPU.
+        """
 
     @abstractmethod
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """One value per entry of `labels`."""
+        """Return one value per entry of `labels`, (N, *event) for labels (N,) int64."""
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
-        """Train for `steps` optimiser steps on batches drawn in proportion to the samples' weights."""
+        """Return the model after `steps` optimiser steps, on batches drawn in proportion to the samples' weights.
+
+        Args:
+            samples: The training set, values (N, *event).
+            steps: Number of optimiser steps.
+            stream: Random numbers of batches and layers.
+
+        Returns:
+            A new model; this one stays as it is.
+
+        Raises:
+            TrainingDivergedError: The loss is not finite; the message names the step.
+            SettingError: The optimiser is to be kept, and the class trains without a record of it.
+        """
         generator = stream.child("batches").generator()
         with layer_randomness(stream.child("layers"), self.device):
             network = copy.deepcopy(self.network) if self.network is not None else self.build().to(self.device)
-            self.train(network.train(), batches(samples, self.batch_size, steps, generator), generator)
-        return replace(self, network=network.eval())
+            drawn = batches(samples, self.batch_size, steps, generator)
+            record = self.train(network.train(), drawn, generator)
+        if record is None and self.keep_optimiser:
+            raise SettingError(f"{type(self).__name__} cannot keep its optimiser: its `train` returns no record of it")
+        record = record or FitRecord()
+        optimiser = record.optimiser if self.keep_optimiser else {}
+        return replace(self, network=network.eval(), optimiser=optimiser, training_loss=record.loss)
 
-    def train(self, network: Network, drawn: Iterator[Batch], generator: torch.Generator) -> None:
-        """Minimise the loss on each batch in turn, in place."""
+    def train(self, network: Network, drawn: Iterator[Batch], generator: torch.Generator) -> FitRecord | None:
+        """Minimise the loss on each batch in turn, in place.
+
+        Args:
+            network: The network in training mode.
+            drawn: Batches of values (B, *event) and labels (B,), on the CPU.
+            generator: Random numbers, on the CPU.
+
+        Returns:
+            The loss and the optimiser's state; a subclass that records neither returns None.
+        """
         optimiser = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
+        restore_optimiser(optimiser, network, self.optimiser)
+        losses: list[Tensor] = []
         for step, (values, labels) in enumerate(drawn):
-            place = self.device
-            descend(optimiser, self.loss(network, values.to(place), labels.to(place), generator), step)
+            loss = self.loss(network, values.to(self.device), labels.to(self.device), generator)
+            descend(optimiser, loss, step)
+            losses.append(loss.detach())
+        state = optimiser_state(optimiser, network) if self.keep_optimiser else {}
+        return FitRecord(mean_late_loss(losses), state)
 
     @property
     def trained(self) -> Network:
+        """The network; InputError before the first fit."""
         if self.network is None:
             raise InputError(f"this {type(self).__name__} is not trained yet: call fit or load_state first")
         return self.network
@@ -71,19 +130,35 @@ class NetworkModel(ABC, Generic[Network]):
     def state(self) -> dict[str, Tensor]:
         if self.network is None:
             return {}
-        return {key: value.to("cpu", copy=True) for key, value in self.network.state_dict().items()}
+        weights = {name: value.to("cpu", copy=True) for name, value in self.network.state_dict().items()}
+        return weights | {f"{OPTIMISER_PREFIX}{name}": value for name, value in self.optimiser.items()}
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
         if not state:
-            return replace(self, network=None)
+            return replace(self, network=None, optimiser={})
+        weights = {}
+        optimiser = {}
+        for name, value in state.items():
+            if name.startswith(OPTIMISER_PREFIX):
+                optimiser[name.removeprefix(OPTIMISER_PREFIX)] = value
+            else:
+                weights[name] = value
         with layer_randomness(Stream(0), self.device):
             network = self.build().to(self.device)
-        network.load_state_dict(state)
-        return replace(self, network=network.eval())
+        network.load_state_dict(weights)
+        return replace(self, network=network.eval(), optimiser=optimiser if self.keep_optimiser else {})
 
 
 def perceptron(inputs: int, width: int, depth: int, outputs: int) -> nn.Module:
-    """`depth` ≥ 1 hidden layers of `width` units and a linear output."""
-    sizes = [inputs, *[width] * depth]
-    hidden = [layer for before, after in pairwise(sizes) for layer in (nn.Linear(before, after), nn.SiLU())]
-    return nn.Sequential(*hidden, nn.Linear(width, outputs))
+    """Return a multilayer perceptron with SiLU between its layers and a linear output.
+
+    Args:
+        inputs: Number of input features.
+        width: Units of each hidden layer.
+        depth: Number of hidden layers, at least 1.
+        outputs: Number of output features.
+    """
+    layers: list[nn.Module] = []
+    for fan_in, fan_out in pairwise([inputs, *[width] * depth]):
+        layers += [nn.Linear(fan_in, fan_out), nn.SiLU()]
+    return nn.Sequential(*layers, nn.Linear(width, outputs))

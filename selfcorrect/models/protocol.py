@@ -1,4 +1,4 @@
-"""What the loop asks of a generative model."""
+"""The contract of generative models."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from torch import Tensor
 
 from ..core.randomness import Stream
 from ..core.samples import Samples
+from .saving import Saveable
+
+OPTIMISER_PREFIX = "optimiser:"
+"""Beginning of the names in a state that belong to an optimiser and not to the distribution that is sampled."""
 
 
 class GenerativeModel(Protocol):
@@ -18,31 +22,37 @@ class GenerativeModel(Protocol):
     """
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
-        """Train for `steps` optimiser steps (ignored by closed-form estimators) with the samples' weights."""
+        """Return the model trained for `steps` optimiser steps with the samples' weights.
+
+        Args:
+            samples: The training set, values (N, *event), labels (N,) and weights (N,).
+            steps: Number of optimiser steps; closed-form estimators ignore it.
+            stream: Random numbers of the fit.
+        """
         ...
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Draw one value per label: labels (N,) int64 → values (N, *event)."""
+        """Return one value per label: labels (N,) int64 → values (N, *event)."""
         ...
 
     def state(self) -> dict[str, Tensor]:
-        """All that `load_state` needs for a bit-identical continuation, as a flat dict of tensors."""
+        """Return all that `load_state` needs for a bit-identical continuation, as a flat dict of tensors."""
         ...
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
-        """This model with the state of another one of the same configuration."""
+        """Return this model with the state of another one of the same configuration."""
         ...
 
 
 @dataclass(frozen=True)
-class TensorModel:
+class TensorModel(Saveable):
     """A frozen dataclass whose state is its fields that hold tensors; the others are its configuration."""
 
     def state(self) -> dict[str, Tensor]:
-        """The fields that hold tensors."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        """Return the fields that hold tensors."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
-        """The same with these fields; what else a subclass keeps is left to it."""
+        """Return the model with these fields; other state of a subclass is left to the subclass."""
         return replace(self, **{name: state[name] for name in TensorModel.state(self)})

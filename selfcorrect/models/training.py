@@ -1,8 +1,9 @@
-"""What the training of any network needs: batches, descent that notices divergence, random layers, running averages."""
+"""Training of any network: batches, descent that notices divergence, random layers, averages, optimiser state."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
@@ -90,8 +91,40 @@ def update(optimiser: torch.optim.Optimizer, loss: Tensor, gradient_norm: float 
     optimiser.step()
 
 
+def mean_late_loss(losses: Sequence[Tensor]) -> float:
+    """Return the mean of the last quarter of the losses of all steps, NaN for no steps."""
+    if not losses:
+        return math.nan
+    return torch.stack(list(losses[-math.ceil(len(losses) / 4) :])).mean().item()
+
+
 @torch.no_grad()
 def follow(averages: Sequence[Tensor], parameters: Sequence[Tensor], steps: int, decay: float) -> None:
     """Move averages towards parameters after `steps` steps; the first steps move them further, to forget the start."""
     decay = min(decay, (1 + steps) / (10 + steps))
     get_ema_multi_avg_fn(decay)(list(averages), list(parameters), None)
+
+
+# --- the state of an optimiser ---------------------------------------------------------------------------------------
+
+
+def optimiser_state(optimiser: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:
+    """Return an optimiser's state of each parameter on the CPU, such as Adam's moments and step count.
+
+    Names are those of the parameter and of the quantity, e.g. "0.weight/exp_avg".
+    """
+    state: dict[str, Tensor] = {}
+    for name, parameter in network.named_parameters():
+        for quantity, value in optimiser.state.get(parameter, {}).items():
+            state[f"{name}/{quantity}"] = value.detach().to("cpu", copy=True)
+    return state
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Have an optimiser continue from what `optimiser_state` returned; an empty state leaves it new."""
+    parameters = dict(network.named_parameters())
+    for name, value in state.items():
+        parameter_name, _, quantity = name.rpartition("/")
+        parameter = parameters[parameter_name]
+        device = "cpu" if quantity == "step" else parameter.device
+        optimiser.state[parameter][quantity] = value.to(device, copy=True)

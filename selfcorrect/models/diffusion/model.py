@@ -17,6 +17,7 @@ from torch.nn.functional import mse_loss
 from ...core.errors import InputError, SettingError
 from ...core.randomness import Stream
 from ...core.samples import Samples
+from ..saving import Saveable
 from ..training import layer_randomness
 from .acceleration import EXACT, Acceleration
 from .config import DENOISERS, DiffusionConfig
@@ -46,7 +47,7 @@ def _usable(name: str) -> torch.device:
 
 
 @dataclass(frozen=True, eq=False)
-class MotionDiffusion:
+class MotionDiffusion(Saveable):
     """Denoising diffusion of sequences (T, D) = (frames, features) with labels 0 … classes − 1.
 
     A model is a value. `fit` returns another one that continues this one's network, its running average and its step

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from ...core.samples import Samples
-from ..training import DivergenceCheck, draw_rows, follow, update
+from ..training import DivergenceCheck, draw_rows, follow, mean_late_loss, update
 from .acceleration import EXACT, Acceleration
 from .config import DiffusionConfig
 from .schedule import NoiseSchedule
@@ -64,7 +64,7 @@ def train(
     forward = share.wrap_network(network)
     check = DivergenceCheck(acceleration.check_every, steps, advice)
     averages, parameters = list(average.parameters()), list(network.parameters())  # a walk through modules is slow
-    late_losses: list[Tensor] = []
+    losses: list[Tensor] = []
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = peak * learning_rate_factor(step, steps, config)
@@ -74,13 +74,12 @@ def train(
         loss = loss_of(predicted.float(), batch.clean)
         shared_loss = share.average_loss(loss)
         check.see(shared_loss, step)
-        if step >= steps - math.ceil(steps / 4):
-            late_losses.append(shared_loss.detach())
+        losses.append(shared_loss.detach())
         update(optimiser, loss, config.gradient_norm)
         follow(averages, parameters, steps_before + step + 1, config.ema_decay)
         if on_step:
             on_step(step + 1)
-    return torch.stack(late_losses).mean().item() if late_losses else math.nan
+    return mean_late_loss(losses)
 
 
 def draw_batch(

@@ -1,0 +1,177 @@
+"""Networks as models: files of their state, the optimiser that goes on, and the loss that is reported."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import selfcorrect as sc
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.randomness import streams
+from selfcorrect.loop.fitting import extrapolate
+from selfcorrect.models.ecosystem import Ecosystem
+from selfcorrect.models.network import FitRecord
+from selfcorrect.models.training import Batch
+
+REAL = sc.Samples.real(torch.randn(64, 3, generator=torch.Generator().manual_seed(0)))
+STREAM = streams(5)
+
+
+@dataclass(frozen=True, eq=False)
+class Shift(sc.NetworkModel[nn.Module]):
+    """Noise and a learned shift; the loss has a known value."""
+
+    width: int = 8
+
+    def build(self) -> nn.Module:
+        return sc.perceptron(3, self.width, 1, 3)
+
+    def loss(self, network: nn.Module, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        noise = torch.randn(values.shape, generator=generator)
+        return (network(noise) - values).square().mean()
+
+    @torch.no_grad()
+    def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
+        return self.trained(torch.randn(len(labels), 3, generator=stream.generator()))
+
+
+def are_equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Shift().fit(REAL, 3, STREAM),
+        Shift(keep_optimiser=True).fit(REAL, 3, STREAM),
+        Shift(),
+        sc.Gaussian.standard(3).fit(REAL, 0, STREAM),
+        Ecosystem.replicate(sc.Gaussian.standard(3), 2).fit(REAL, 0, STREAM),
+    ],
+    ids=["network", "with its optimiser", "untrained", "Gaussian", "ecosystem"],
+)
+def test_a_model_comes_back_from_its_file_bit_for_bit(model: sc.GenerativeModel, tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "model.safetensors"
+    model.save(path)  # type: ignore[attr-defined]
+    untrained = model if isinstance(model, sc.Gaussian | Ecosystem) else Shift(keep_optimiser=model.keep_optimiser)  # type: ignore[attr-defined]
+    loaded = untrained.load(path)
+    assert are_equal(loaded.state(), model.state())
+    if not isinstance(model, Shift) or model.network is not None:
+        labels = torch.zeros(5, dtype=torch.int64)
+        assert torch.equal(loaded.sample(labels, STREAM), model.sample(labels, STREAM))
+
+
+def test_a_file_that_is_there_stays_unless_it_may_be_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_text("mine")
+    model = sc.Gaussian.standard(3)
+    with pytest.raises(SettingError, match="exists; choose another file"):
+        model.save(path)
+    assert path.read_text() == "mine"
+    model.save(path, overwrite=True)
+    assert are_equal(model.load(path).state(), model.state())
+
+
+def test_a_file_that_does_not_fit_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    Shift().fit(REAL, 1, STREAM).save(path)
+    with pytest.raises(InputError, match=r"model.safetensors: does not hold the state of this Shift: "):
+        Shift(width=9).load(path)
+    with pytest.raises(InputError, match=r"does not hold the state of this Gaussian: 'mean'"):
+        sc.Gaussian.standard(3).load(path)
+    with pytest.raises(InputError, match="no such file"):
+        Shift().load(tmp_path / "none")
+    path.write_text("text")
+    with pytest.raises(InputError, match="no readable file of safetensors"):
+        Shift().load(path)
+
+
+# --- the optimiser ---------------------------------------------------------------------------------------------------
+
+
+def fit_by_hand(steps_per_fit: list[int]) -> nn.Module:
+    """Train the network of `Shift` with one Adam, on the batches that fits of so many steps draw."""
+    model = Shift()
+    network = model.fit(REAL, 0, STREAM.child(0)).trained.train()
+    optimiser = torch.optim.Adam(network.parameters(), lr=model.learning_rate)
+    for index, steps in enumerate(steps_per_fit):
+        generator = STREAM.child(index, "batches").generator()
+        for _ in range(steps):
+            rows = torch.multinomial(REAL.weights.double(), model.batch_size, replacement=True, generator=generator)
+            loss = model.loss(network, REAL.values[rows], REAL.labels[rows], generator)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    return network
+
+
+def test_an_optimiser_that_is_kept_goes_on_as_one_adam_would() -> None:
+    model = Shift(keep_optimiser=True)
+    for index, steps in enumerate((7, 5)):
+        model = model.fit(REAL, steps, STREAM.child(index))
+    assert are_equal(model.trained.state_dict(), fit_by_hand([7, 5]).state_dict())
+    fresh = Shift()
+    for index, steps in enumerate((7, 5)):
+        fresh = fresh.fit(REAL, steps, STREAM.child(index))
+    assert not are_equal(fresh.trained.state_dict(), model.trained.state_dict())
+    assert not fresh.optimiser
+
+
+def test_a_loop_with_a_kept_optimiser_resumes_bit_for_bit() -> None:
+    task = sc.Task(Shift(keep_optimiser=True), REAL, lambda candidate: {}, initial_steps=4)
+    first, whole, halved = sc.MemoryStore(), sc.MemoryStore(), sc.MemoryStore()
+    sc.train_first_generation(task, first, STREAM)
+    plan = sc.Plan(sc.Augment(1.0), 4, steps=3)
+    last = sc.run_loop(task, plan, whole, first, STREAM)
+    sc.run_loop(task, replace(plan, generations=2), halved, first, STREAM)
+    resumed = sc.run_loop(task, plan, halved, first, STREAM)
+    assert are_equal(resumed.state(), last.state())
+    assert any(name.startswith("optimiser:") and name.endswith("/exp_avg") for name in last.state())
+
+
+def test_extrapolation_moves_weights_and_leaves_moments() -> None:
+    model = Shift(keep_optimiser=True).fit(REAL, 4, STREAM)
+    plain = model.fit(REAL, 4, STREAM.child("next"))
+    moved = extrapolate(2.0)(model, REAL, 4, STREAM.child("next"))
+    assert are_equal(dict(moved.optimiser), dict(plain.optimiser))
+    assert not are_equal(moved.trained.state_dict(), plain.trained.state_dict())
+
+
+def test_a_class_that_trains_with_its_own_optimiser_cannot_keep_one() -> None:
+    class Own(Shift):
+        def train(self, network: nn.Module, drawn: Iterator[Batch], generator: torch.Generator) -> None:
+            for _ in drawn:
+                pass
+
+    assert math.isnan(Own().fit(REAL, 2, STREAM).training_loss)
+    with pytest.raises(SettingError, match="Own cannot keep its optimiser: its `train` returns no record"):
+        Own(keep_optimiser=True).fit(REAL, 2, STREAM)
+
+
+# --- the loss --------------------------------------------------------------------------------------------------------
+
+
+def test_the_loss_of_the_last_quarter_is_reported_and_logged() -> None:
+    class Counting(Shift):
+        """Its losses are 0, 1, 2, …"""
+
+        def loss(self, network: nn.Module, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+            seen.append(len(seen))
+            zero = sum(parameter.sum() * 0 for parameter in network.parameters())
+            return zero + float(seen[-1])
+
+    seen: list[int] = []
+    assert Counting().fit(REAL, 10, STREAM).training_loss == pytest.approx((7 + 8 + 9) / 3)
+    assert FitRecord().optimiser == {}
+    store = sc.MemoryStore()
+    sc.train_first_generation(sc.Task(Shift(), REAL, lambda candidate: {}, initial_steps=2), store, STREAM)
+    assert store.metrics(0)["training_loss"] > 0
