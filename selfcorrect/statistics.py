@@ -113,13 +113,17 @@ def student_interval(values: ArrayLike, confidence: float = 0.95, resolution: fl
         resolution: Smallest step of a score that is a count, e.g. 1 / n for a share of n samples; 0 for none.
 
     Returns:
-        The mean with its interval. The bounds are NaN for a single seed.
+        The mean with its interval. The bounds are NaN for a single seed, and for seeds that all have the same value
+        other than 0.
     """
     seeds = _per_seed(values)
     count = len(seeds)
     mean = float(seeds.mean())
     if count == 1:
         return Interval(mean, math.nan, math.nan, 1, "single seed", confidence)
+    if not has_spread(seeds, resolution):
+        bound = 0.0 if mean == 0 else math.nan
+        return Interval(mean, bound, bound, count, "no spread", confidence)
     half_width = _half_width(seeds, confidence, resolution)
     return Interval(mean, mean - half_width, mean + half_width, count, "t", confidence)
 
@@ -127,14 +131,12 @@ def student_interval(values: ArrayLike, confidence: float = 0.95, resolution: fl
 def student_p(values: ArrayLike, resolution: float = 0.0) -> float:
     """Return the two-sided p-value of the t test that the mean over seeds (S,) is 0.
 
-    1 for a single seed. resolution: as in `student_interval`.
+    1 for a single seed and for seeds without spread: neither can be tested. resolution: as in `student_interval`.
     """
     seeds = _per_seed(values)
     count = len(seeds)
-    if count == 1 or not seeds.any():
+    if count == 1 or not has_spread(seeds, resolution):
         return 1.0
-    if np.ptp(seeds) == 0 and resolution == 0:
-        return 0.0
     t_statistic = abs(seeds.mean()) / (_standard_deviation(seeds, resolution) / math.sqrt(count))
     return float(2 * scipy.special.stdtr(count - 1, -t_statistic))
 
@@ -290,10 +292,7 @@ def compare_paired(
         raise InputError("a paired comparison needs at least 2 common seeds, got 1")
     differences = first_scores - second_scores
     if not has_spread(differences, resolution):
-        mean = float(differences.mean())
-        bound = 0.0 if mean == 0 else math.nan
-        interval = Interval(mean, bound, bound, count, "no spread", confidence)
-        return PairedComparison(interval, 1.0, "no spread", 1.0)
+        return PairedComparison(student_interval(differences, confidence), 1.0, "no spread", 1.0)
     interval = mean_interval(differences, confidence, resolution=resolution)
     if count < FEWEST_SEEDS_TO_PERMUTE:
         return PairedComparison(interval, student_p(differences, resolution), "paired t", 0.0)

@@ -12,7 +12,7 @@ PAGE = Path(__file__).resolve().parents[1] / "reference.md"
 TOPICS = {
     "Motions": ("motion", "datasets", "simulators", "experiments.correction"),
     "The loop": (
-        "loop", "core.samples", "core.randomness", "models", "storage", "testing", "statistics",
+        "loop", "core.samples", "core.randomness", "metrics", "models", "storage", "testing", "statistics",
         "experiments.studies", "experiments.reporting", "experiments.toy", "experiments.remedies",
     ),
     "Policies": ("loop.policy",),

@@ -62,11 +62,23 @@ def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Co
         answer = Corrected(answer, torch.ones(len(answer), dtype=torch.bool))
     if not isinstance(answer, Corrected):
         hint = f"; {LIFTED}" if isinstance(answer, Tensor) else ""
-        raise CorrectorError(f"a corrector must return Samples or Corrected, got {type(answer).__name__}{hint}")
+        raise CorrectorError(f"returned {_describe_answer(answer)}, expected Samples or Corrected{hint}")
     return _checked(answer, samples)
 
 
 LIFTED = "a function of tensors calls its first parameter `values`, or becomes a corrector by sc.lift(function)"
+
+
+def _describe_answer(answer: object) -> str:
+    """Return an answer of a wrong kind in words, with the likely mistake."""
+    if answer is None:
+        return "None (is a `return` missing?)"
+    if inspect.isgenerator(answer):
+        return "a generator (it must `return` all values, not `yield` them)"
+    if inspect.iscoroutine(answer):
+        answer.close()  # nobody awaits it
+        return "a coroutine (it must not be an `async` function)"
+    return f"a {type(answer).__name__}"
 
 
 def _of_samples(corrector: Corrector) -> Corrector:
@@ -259,6 +271,10 @@ def lift(function: Callable[..., Tensor], name: str = "") -> Corrector:
 
     def corrector(samples: Samples, stream: Stream) -> Corrected:
         values = function(samples.values, stream) if draws else function(samples.values)
+        if not isinstance(values, Tensor):
+            raise CorrectorError(
+                f"returned {_describe_answer(values)}, expected a tensor {tuple(samples.values.shape)}"
+            )
         return Corrected(samples.with_values(values), torch.ones(len(samples), dtype=torch.bool))
 
     return _Named(corrector, name or name_of(function), (function,))  # type: ignore[arg-type]

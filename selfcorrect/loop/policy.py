@@ -14,7 +14,7 @@ from typing import ClassVar, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from ..core.checks import check_count
+from ..core.checks import check_count, describe_value
 from ..core.errors import InputError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples, concatenate
@@ -104,7 +104,8 @@ class Renew:
     share: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
+        _check_number("share of renew", self.share, least=0, exclusive=True)
+        if self.share > 1:
             raise SettingError(f"share of renew must be above 0 and at most 1, got {self.share}")
 
     def count(self, real_count: int, generation: int) -> int:
@@ -236,8 +237,9 @@ class Keep:
     fraction: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.fraction <= 1:
-            raise SettingError(f"fraction of keep must lie in [0, 1], got {self.fraction}")
+        _check_number("fraction of keep", self.fraction, least=0)
+        if self.fraction > 1:
+            raise SettingError(f"fraction of keep must be in [0, 1], got {self.fraction}")
 
     def count(self, real_count: int, generation: int) -> int:
         return real_count - round(self.fraction * real_count)
@@ -381,6 +383,8 @@ def _check_ratio(policy: str, ratio: float) -> None:
 
 
 def _check_number(what: str, value: float, least: float, *, exclusive: bool = False) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise SettingError(f"{what} must be a number, got {describe_value(value)}")
     if math.isfinite(value) and value > _MOST:
         raise SettingError(f"{what} must be at most {_MOST:g}, got {value:g}")
     if not (math.isfinite(value) and (value > least if exclusive else value >= least)):

@@ -17,12 +17,14 @@ import torch
 from torch import Tensor
 
 from ..core.checks import check_callable, check_count, check_methods, describe_value
-from ..core.errors import CorrectorError, InputError, LoopError, SettingError, TrainingDivergedError
+from ..core.errors import InputError, LoopError, SettingError, TrainingDivergedError
 from ..core.randomness import Stream
-from ..core.samples import Samples, check_drawn, content_hash
+from ..core.samples import Samples, check_drawn
 from ..correctors.contract import load_state, name_of, state_of
 from ..correctors.correction import CorrectedBatch, Correction, Redraw, apply_corrector
+from ..correctors.identity import is_of_users
 from ..models.protocol import GenerativeModel
+from ..models.resampling import RealDraws
 from ..runtime.bugs import bug_behind, describe
 from ..runtime.heap import give_back_freed_memory
 from ..runtime.process_state import preserve_global_state
@@ -31,36 +33,37 @@ from ..storage.runs.protocol import Generation, Metrics, Record, Store
 from .ancestry import Genealogy, Space
 from .bias import Bias, Sampler, sample_independently, sample_plainly
 from .fitting import Fitting, fit_plainly
+from .observers import CorrectorTrial, LineageTracer, LoopObserver, MutationGuard, Observers
 from .policy import Policy, format_policy, measure_mixture, overlapping, sampling_labels
-from .trial import has_user_code, try_correction, warn_on_global_rng
+from .trial import warn_on_global_rng
 
 TRAINING_LOSS = "training_loss"
-"""Key of the loss of the last fit, of models that have it as an attribute of that name."""
+"""Key of the loss of the last fit; models that report it have it as an attribute of that name."""
 
 CORRECTOR_CALLS = "corrector_calls"
 """Key of the number of values that the corrector got, and the attribute of a sampler that corrects while it draws."""
 
 MODEL_METHODS = ("fit", "sample", "state", "load_state")
-"""Of a `GenerativeModel`."""
+"""Methods of a `GenerativeModel`."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What all arms of a comparison have in common: an untrained model, real training data, a judge."""
+    """The common part of all arms of a comparison: an untrained model, real training data, an evaluation."""
 
     model: GenerativeModel
     """The untrained model."""
     real: Samples
     """Real training data (n, *event), held-out data not among them."""
     evaluate: Evaluate
-    """Judges each generation: a `Candidate` → numbers by name, one or one per replicate."""
+    """Evaluation of each generation, the *judge*: a `Candidate` → numbers by name, one or one per replicate."""
     initial_steps: int = 0
     """Optimiser steps of generation 0."""
     space: Space | None = None
-    """The space in which ancestry is traced and measured; without it, it is not."""
+    """Space in which ancestry is traced and measured; None for no ancestry."""
     held_out: Samples | None = None
-    """Real data on which no model is trained, for the floor of comparisons: what the judge says of them, no model can
-    be expected to beat."""
+    """Real data on which no model is trained, for the floor of comparisons: no model can be expected to beat their
+    scores."""
 
     def __post_init__(self) -> None:
         check_methods("model", self.model, MODEL_METHODS, "see selfcorrect.GenerativeModel")
@@ -75,10 +78,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """What makes an arm: a point on the four axes policy, training, transform and sampling bias."""
+    """Settings of an arm: a point on the four axes policy, training, transform and sampling bias."""
 
     policy: Policy
-    """Which samples train the next generation."""
+    """Choice of the samples that train the next generation."""
     generations: int
     """Generations after generation 0, at least 1."""
     steps: int = 0
@@ -86,17 +89,17 @@ class Plan:
     from_scratch: bool = False
     """Train each generation anew instead of fine-tuning the last model."""
     bias: Bias = sample_plainly
-    """How sampling is tilted towards quality."""
+    """Tilt of sampling towards quality."""
     correction: Correction | None = None
-    """What happens to synthetic samples before they are used; None leaves them."""
+    """Correction of synthetic samples before they are used; None leaves them."""
     correct_real: bool = False
-    """Real training data go through the corrector too, once."""
+    """Correct the real training data, too, once."""
     fitting: Fitting = fit_plainly
-    """How a model is trained on a training set, e.g. `selfcorrect.loop.fitting.extrapolated(1.0)`."""
+    """Training of a model on a training set, e.g. `selfcorrect.loop.fitting.extrapolate(1.0)`."""
 
     def __post_init__(self) -> None:
-        made = "; parse_policy makes one from text" if isinstance(self.policy, str) else ""
-        check_methods("policy", self.policy, ("count", "mix"), f"expected a policy such as Replace(){made}")
+        hint = "; parse_policy makes one from text" if isinstance(self.policy, str) else ""
+        check_methods("policy", self.policy, ("count", "mix"), f"expected a policy such as Replace(){hint}")
         check_count("generations", self.generations, 1)
         check_count("steps", self.steps, 0)
         if not isinstance(self.correction, Correction | None):
@@ -107,15 +110,17 @@ class Plan:
             raise SettingError("correct_real needs a correction, and this plan has none")
 
     def __str__(self) -> str:
-        """The plan as the name of a folder, e.g. "augment-0.5+my_corrector+strength-1"."""
+        """Return the plan as the name of a folder, e.g. "augment-0.5+my_corrector+strength-1"."""
         correction = self.correction
         parts = [format_policy(self.policy).replace(":", "-"), correction.name if correction else "none"]
-        parts += ["real-corrected"] * self.correct_real + ["from-scratch"] * self.from_scratch
-        parts += [
-            name_of(each)
-            for each, usual in ((self.bias, sample_plainly), (self.fitting, fit_plainly))
-            if each is not usual
-        ]
+        if self.correct_real:
+            parts.append("real-corrected")
+        if self.from_scratch:
+            parts.append("from-scratch")
+        if self.bias is not sample_plainly:
+            parts.append(name_of(self.bias))
+        if self.fitting is not fit_plainly:
+            parts.append(name_of(self.fitting))
         if correction and math.isfinite(correction.strength):
             word = "strength" if correction.operator == "mixture" else correction.operator
             parts.append(f"{word}-{correction.strength:g}")
@@ -124,7 +129,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trained generation before its judge. Draws are the same in every arm and do not touch the loop's own."""
+    """A trained generation that is evaluated. Draws are the same in every arm and do not touch the loop's own."""
 
     generation: int
     """Its number."""
@@ -135,27 +140,45 @@ class Candidate:
     real: Samples
     """The loop's real training data."""
     stream: Stream
-    """The judge's own random numbers."""
+    """Random numbers of the evaluation."""
 
     def samples(self, count: int) -> Samples:
-        """Raw samples (count, *event) of the model, labels distributed as in the real data: what is judged."""
+        """Return raw samples (count, *event) of the model, with labels distributed as in the real data."""
         labels = sampling_labels(self.real.labels, count, self.stream.child("label"))
         draw = _Drawer(self.model, sample_independently(self.model.sample), self.generation, self.real)
         return draw(labels, self.stream.child("sample"))
 
     def correct(self, samples: Samples) -> CorrectedBatch | None:
-        """The arm's correction of `samples`, rejected ones dropped; None for an arm without correction."""
-        return self.correction and apply_corrector(samples, self.correction, self.stream.child("correct"))
+        """Return the arm's correction of `samples`, rejected ones dropped; None for an arm without correction."""
+        if self.correction is None:
+            return None
+        return apply_corrector(samples, self.correction, self.stream.child("correct"))
 
 
 Evaluate: TypeAlias = Callable[[Candidate], Mapping[str, "float | np.ndarray | Tensor"]]
 
 
 def train_first_generation(task: Task, store: Store, stream: Stream) -> None:
-    """Generation 0, on real data alone, for all arms; does nothing where `store` has it."""
+    """Train generation 0 on real data only and commit it; all arms of a seed start from it.
+
+    Does nothing if the store has it. The shapes that the untrained model draws and the answer of an evaluation of users
+    are checked before training, because training may take hours.
+
+    Args:
+        task: Model, real data and evaluation.
+        store: Store of generation 0.
+        stream: Root stream of the seed.
+
+    Raises:
+        InputError: The model draws values of another shape than the real data.
+        SettingError: The evaluation returns something other than numbers by name.
+        LoopError: Training or evaluation fails.
+    """
     if store.latest >= 0:
         return
     _try_shape(task, stream.child("trial", "shape"))
+    if task.initial_steps and is_of_users(task.evaluate):
+        _try_evaluation(task, stream.child("trial", "evaluate"))
     watch = Stopwatch()
     with _phase(watch, "train", 0):
         model = _fit(task.model, task.real, task.initial_steps, stream.child("generation", 0, "train"))
@@ -172,116 +195,123 @@ def run_loop(
     stream: Stream,
     observe: Callable[[Generation], object] = lambda generation: None,
 ) -> GenerativeModel:
-    """Run one arm from where `store` stands to the plan's last generation; returns the last model.
+    """Run one arm from where its store stands to the plan's last generation.
 
-    first: the store with generation 0. stream: the root stream of the seed, the same for all arms.
-    observe: called after each commit. A corrector of users is tried first on two real and two generated samples
-    (`selfcorrect.loop.trial`). Raises LoopError when a generation fails.
+    A corrector of users is tried first on two real and two generated samples (`selfcorrect.loop.trial`).
+
+    Args:
+        task: Model, real data and evaluation.
+        plan: Policy, correction, training and sampling bias.
+        store: Store of the arm's generations from 1 on.
+        first: Store with generation 0, the same for all arms of the seed.
+        stream: Root stream of the seed, the same for all arms.
+        observe: Called with each generation after its commit.
+
+    Returns:
+        The last model.
+
+    Raises:
+        LoopError: A generation fails. Those before it are kept, and the run can be resumed.
     """
     done = max(store.latest, 0)
     model = task.model.load_state(store.state(done) if done else first.state(0))
     if done >= plan.generations:
         return model
     watch = Stopwatch()
-    guard = _MutationGuard(task.real, content_hash(task.real), plan.correction)
+    observers = _make_observers(task, plan, stream, watch)
     with _phase(watch, "correct", done + 1):
-        if plan.correction is not None and has_user_code(plan.correction) and not done:
-            try_correction(plan.correction, model, task.real, stream)
+        if not done:
+            observers.before_first_generation(model)
         real = task.real
         if plan.correction is not None and plan.correct_real:
             real = correct_real_data(real, plan.correction, stream)
-            guard.check()
+            observers.after_user_code()
         if done and plan.correction is not None:
             load_state(plan.correction.corrector, store.corrector_state(done))
-    genealogy = task.space and Genealogy.from_real(task.real, task.space)
     with _phase(watch, "mix", done + 1):
-        nothing = real.take(torch.arange(0))
-        batch = store.batch(done) if done else CorrectedBatch(nothing, nothing)
-        training = _training_set(task, plan, real, store, done, batch, stream)
+        batch = store.batch(done) if done else _empty_batch(real)
+        training = _restore_training_set(task, plan, real, store, done, batch, stream)
     for generation in range(done + 1, plan.generations + 1):
-        here = stream.child("generation", generation)
+        generation_stream = stream.child("generation", generation)
         with _phase(watch, "sample", generation):
-            past = store if overlapping(plan.policy) else None
-            parents = training if plan.bias is sample_plainly else _restore_drawn_values(training, batch, past)
-            sampler = plan.bias(model, parents)
+            sampler = plan.bias(model, _find_parents(plan, training, batch, store))
             draw = _Drawer(model, sampler, generation - 1, real)
-            labels = sampling_labels(real.labels, plan.policy.count(len(real), generation), here.child("label"))
-            raw = draw(labels, here.child("sample")) if len(labels) else real.take(labels)
+            count = plan.policy.count(len(real), generation)
+            labels = sampling_labels(real.labels, count, generation_stream.child("label"))
+            raw = draw(labels, generation_stream.child("sample")) if len(labels) else real.take(labels)
         with _phase(watch, "correct", generation):
-            batch = _correct(raw, plan.correction, here.child("correct"), _timed_redraw(draw, labels, watch))
-            guard.check(batch.samples)
-        descent: Metrics = {}
-        if genealogy:
-            with _phase(watch, "trace", generation):
-                batch, descent = genealogy.trace(batch, training)
+            redraw = _make_redraw(draw, labels, watch)
+            batch = _correct(raw, plan.correction, generation_stream.child("correct"), redraw)
+            batch = observers.after_correct(batch, training)
         with _phase(watch, "mix", generation):
             history = LoopHistory(store, generation, batch.samples)
-            training = plan.policy.mix(real, history, generation, here.child("mix"))
-            if genealogy and overlapping(plan.policy):
-                descent["surviving_lineages"] = genealogy.surviving(training)
+            training = plan.policy.mix(real, history, generation, generation_stream.child("mix"))
+            observers.after_mix(training)
         with _phase(watch, "train", generation):
-            last = task.model if plan.from_scratch else model
-            model = _fit(last, training, plan.steps, here.child("train"), plan.fitting)
+            start = task.model if plan.from_scratch else model
+            model = _fit(start, training, plan.steps, generation_stream.child("train"), plan.fitting)
         with _phase(watch, "evaluate", generation):
             scores = _evaluate(task, model, plan.correction, generation, stream)
-            guard.check()
-            kept = state_of(plan.correction.corrector) if plan.correction else {}
-        calls = _corrector_calls(sampler, plan.correction, batch)
-        measured = {**scores, **_training_loss(model), **_measure_realised(training, batch), **calls, **descent}
-        finished = Generation(generation, model.state(), batch, measured, watch.lap(), kept)
+            observers.after_user_code()
+            corrector_state = state_of(plan.correction.corrector) if plan.correction else {}
+        measured = {
+            **scores,
+            **_training_loss(model),
+            **_measure_realised(training, batch),
+            **_corrector_calls(sampler, plan.correction, batch),
+            **observers.metrics(),
+        }
+        finished = Generation(generation, model.state(), batch, measured, watch.lap(), corrector_state)
         store.commit(finished)
         observe(finished)
         give_back_freed_memory()
     return model
 
 
-@dataclass(frozen=True)
-class _MutationGuard:
-    """Notices what code of others did to the loop's own data, before it is trained on or committed."""
-
-    real: Samples
-    hash: str
-    """Of `real` before any of that code was called."""
-    correction: Correction | None
-
-    def check(self, corrected: Samples | None = None) -> None:
-        """CorrectorError where real data were changed in place, or where corrected samples have new labels."""
-        name = self.correction.name if self.correction else ""
-        if content_hash(self.real) != self.hash:
-            who = f"corrector {name!r} or the judge" if self.correction else "the judge"
-            raise CorrectorError(f"{who} changed the real training data in place; work on a copy (`values.clone()`)")
-        known = self.real.labels.unique()
-        if corrected is not None and not torch.isin(corrected.labels, known).all():
-            new = corrected.labels[~torch.isin(corrected.labels, known)][0]
-            raise CorrectorError(
-                f"corrector {name!r} returned the label {int(new)}, which no real sample has; "
-                f"real labels are from {int(known[0])} to {int(known[-1])}"
-            )
+def _make_observers(task: Task, plan: Plan, stream: Stream, watch: Stopwatch) -> Observers:
+    """Return the guard of the real data, the trial of a corrector and the tracer of ancestry, as far as needed."""
+    members: list[LoopObserver] = [MutationGuard(task.real, plan.correction)]
+    if plan.correction is not None:
+        members.append(CorrectorTrial(plan.correction, task.real, stream))
+    if task.space is not None:
+        genealogy = Genealogy.from_real(task.real, task.space)
+        members.append(LineageTracer(genealogy, watch, has_overlap=overlapping(plan.policy)))
+    return Observers(members)
 
 
-def _restore_drawn_values(training: Samples, newest: CorrectedBatch, past: Store | None) -> Samples:
-    """The training set with the samples of its newest batch as they were drawn. Children do not aim at their parents'
-    corrections, or these would add up over generations. With the store of `past` batches, older ones are uncorrected
-    too.
+def _empty_batch(real: Samples) -> CorrectedBatch:
+    nothing = real.take(torch.arange(0))
+    return CorrectedBatch(nothing, nothing)
+
+
+def _find_parents(plan: Plan, training: Samples, newest: CorrectedBatch, store: Store) -> Samples:
+    """Return the model's training set as a sampling bias sees it: with samples as they were drawn.
+
+    Children do not aim at their parents' corrections, or these would add up over generations. Samples of older
+    generations are uncorrected, too, if the policy keeps some of them.
     """
+    if plan.bias is sample_plainly:
+        return training
     batches = [newest]
-    if past is not None:
+    if overlapping(plan.policy):
         older = np.unique(training.provenance.generation)[:-1]
-        batches += [past.batch(int(generation) + 1) for generation in older]
+        batches += [store.batch(int(generation) + 1) for generation in older]
     changed = [batch for batch in batches if batch.samples is not batch.drawn and len(batch.samples)]
     if not changed:
         return training
-    known, values = training.provenance, training.values.clone()
+    provenance = training.provenance
+    values = training.values.clone()
     for batch in changed:
-        rows = known.synthetic & (known.generation == batch.drawn.provenance.generation[0])
-        values[torch.from_numpy(rows)] = batch.drawn.values[torch.from_numpy(known.draw[rows])]
+        generation = batch.drawn.provenance.generation[0]
+        rows = provenance.synthetic & (provenance.generation == generation)
+        values[torch.from_numpy(rows)] = batch.drawn.values[torch.from_numpy(provenance.draw[rows])]
     return training.with_values(values)
 
 
-def _training_set(
+def _restore_training_set(
     task: Task, plan: Plan, real: Samples, store: Store, generation: int, batch: CorrectedBatch, stream: Stream
 ) -> Samples:
-    """What the model of a committed generation, whose samples are in `batch`, was trained on: mixed again."""
+    """Return the training set of a committed generation, whose samples are in `batch`, by mixing it again."""
     if generation == 0:
         return task.real
     history = LoopHistory(store, generation, batch.samples)
@@ -289,9 +319,14 @@ def _training_set(
 
 
 def correct_real_data(real: Samples, correction: Correction, stream: Stream) -> Samples:
-    """Real data after the full corrector, for `correct_real` and for judging a corrector's fidelity.
+    """Return real data after the full corrector, for `correct_real` and to evaluate a corrector's fidelity.
 
     A row that the corrector rejects keeps its own value, so that every policy sees the same number of real samples.
+
+    Args:
+        real: Real samples (N, *event).
+        correction: Correction, applied in full.
+        stream: Root stream of the seed.
     """
     full = replace(correction, strength=math.inf, on_rejection="drop")
     batch = apply_corrector(real, full, stream.child("correct_real"))
@@ -336,7 +371,7 @@ class _Drawer:
 
 
 def _try_shape(task: Task, stream: Stream) -> None:
-    """InputError where the untrained model draws values of a wrong shape; many models must be trained before."""
+    """Raise InputError if the untrained model draws values of a wrong shape; many models cannot draw untrained."""
     try:
         with preserve_global_state("the model", stream.seed):
             values = task.model.sample(task.real.labels[:2], stream)
@@ -344,6 +379,24 @@ def _try_shape(task: Task, stream: Stream) -> None:
         return
     if isinstance(values, Tensor):
         check_drawn(values, min(2, len(task.real)), task.real)
+
+
+def _try_evaluation(task: Task, stream: Stream) -> None:
+    """Raise SettingError if the evaluation of real data, in place of a model's samples, is no mapping of numbers."""
+    stand_in = Candidate(0, RealDraws(task.real), None, task.real, stream)  # type: ignore[arg-type]
+    try:
+        with preserve_global_state("the judge", stream.child("global generators").seed):
+            scores: object = task.evaluate(stand_in)
+    except Exception:  # an evaluation may ask a model for anything, and there is none yet
+        return
+    _check_scores(scores)
+
+
+def _check_scores(scores: object) -> None:
+    if not isinstance(scores, Mapping):
+        example = '{"distance": 0.1}'
+        returned = describe_value(scores)
+        raise SettingError(f"`evaluate` of the task returned {returned}, expected numbers by name such as {example}")
 
 
 def _correct(raw: Samples, correction: Correction | None, stream: Stream, redraw: Redraw) -> CorrectedBatch:
@@ -366,26 +419,27 @@ def _fit(
 def _evaluate(
     task: Task, model: GenerativeModel, correction: Correction | None, generation: int, stream: Stream
 ) -> Metrics:
-    here = stream.child("generation", generation, "evaluate")
-    with preserve_global_state("the judge", here.child("global generators").seed):
-        scores = task.evaluate(Candidate(generation, model, correction, task.real, here))
+    evaluation_stream = stream.child("generation", generation, "evaluate")
+    with preserve_global_state("the judge", evaluation_stream.child("global generators").seed):
+        scores = task.evaluate(Candidate(generation, model, correction, task.real, evaluation_stream))
+    _check_scores(scores)
     return {name: np.asarray(value, dtype=np.float64).tolist() for name, value in scores.items()}
 
 
 def _training_loss(model: GenerativeModel) -> Metrics:
-    """Return the loss of the model's last fit, by its key; nothing for a model that does not report one."""
+    """Return the loss of the model's last fit by its key; nothing for a model that does not report one."""
     loss = getattr(model, TRAINING_LOSS, math.nan)
     return {TRAINING_LOSS: loss} if isinstance(loss, float) and math.isfinite(loss) else {}
 
 
 def _corrector_calls(sampler: Sampler, correction: Correction | None, batch: CorrectedBatch) -> Metrics:
-    """Return how many values the corrector got in a generation: samples, and predictions inside the sampler."""
-    after = len(batch.drawn) if correction is not None and correction.strength > 0 else 0
-    return {CORRECTOR_CALLS: after + getattr(sampler, CORRECTOR_CALLS, 0)}
+    """Return the number of values that the corrector got in a generation: samples, and predictions while sampling."""
+    after_sampling = len(batch.drawn) if correction is not None and correction.strength > 0 else 0
+    return {CORRECTOR_CALLS: after_sampling + getattr(sampler, CORRECTOR_CALLS, 0)}
 
 
 def _measure_realised(training: Samples, batch: CorrectedBatch) -> Metrics:
-    """What the generation really trained on, and what its corrector did."""
+    """Return the mixture that the generation really trained on, and the changes and rejections of its corrector."""
     distance = batch.samples.provenance.distance
     return {
         **measure_mixture(training),
@@ -397,7 +451,7 @@ def _measure_realised(training: Samples, batch: CorrectedBatch) -> Metrics:
 
 @contextmanager
 def _phase(watch: Stopwatch, name: str, generation: int) -> Iterator[None]:
-    """Count the time of a phase, and say in which generation and phase an error came."""
+    """Count the time of a phase, and name generation and phase in an error's message."""
     with watch.phase(name):
         try:
             yield
@@ -407,8 +461,8 @@ def _phase(watch: Stopwatch, name: str, generation: int) -> Iterator[None]:
             raise LoopError(message, bug_behind(error)) from error
 
 
-def _timed_redraw(draw: _Drawer, labels: Tensor, watch: Stopwatch) -> Redraw:
-    """Draws the samples of a batch at given positions again; the time counts as sampling for every caller."""
+def _make_redraw(draw: _Drawer, labels: Tensor, watch: Stopwatch) -> Redraw:
+    """Return a function that draws samples at given positions of a batch again; its time counts as sampling."""
 
     def redraw(slots: Tensor, stream: Stream) -> Samples:
         with watch.phase("sample"):

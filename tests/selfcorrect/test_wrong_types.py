@@ -52,6 +52,9 @@ def compare(task: Any, plan: Any, **options: Any) -> object:
     ("wrong", "sentence"),
     [
         (lambda: plan("replace"), "policy has no mix, got 'replace'; expected a policy such as Replace()"),
+        (lambda: sc.Augment("1"), "λ of augment (synthetic samples per real one) must be a number, got '1'"),  # type: ignore[arg-type]
+        (lambda: sc.Keep("0.5"), "fraction of keep must be a number, got '0.5'"),  # type: ignore[arg-type]
+        (lambda: sc.Replace(True), "size of replace must be a number, got True"),
         (lambda: plan(steps=1.5), "steps must be a whole number, got 1.5"),
         (lambda: plan(generations=True), "generations must be a whole number, got True"),
         (lambda: plan(correction=judge), "correction must be a Correction, got a function"),

@@ -13,8 +13,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import RunFolderError, SettingError
@@ -23,6 +21,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.identity import Identity, OpenedFiles, record_opened_files
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.loop.trial import has_user_code, try_correction, try_model
+from selfcorrect.models.resampling import RealDraws
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.files.digests import sealed
@@ -333,22 +332,3 @@ def _scores_of(task: Task, data: Samples, stream: Stream) -> dict[str, float]:
 def _judge_real(task: Task, data: Samples, stream: Stream) -> Any:
     """Return what the judge says of real data as if a model had drawn them."""
     return task.evaluate(Candidate(0, RealDraws(data), None, task.real, stream))  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class RealDraws:
-    """A model that draws real samples of the labels asked for, of any label where there is none."""
-
-    real: Samples
-
-    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """One real value per label."""
-        rows = torch.empty(len(labels), dtype=torch.int64)
-        for label in labels.unique():
-            own = (self.real.labels == label).nonzero().flatten()
-            if not len(own):
-                own = torch.arange(len(self.real))
-            wanted = labels == label
-            chosen = torch.randint(len(own), (int(wanted.sum()),), generator=stream.child(int(label)).generator())
-            rows[wanted] = own[chosen]
-        return self.real.rows(rows)

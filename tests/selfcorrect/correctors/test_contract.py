@@ -54,7 +54,7 @@ def test_a_corrector_with_a_stream_argument_gets_its_stream():
 @pytest.mark.parametrize(
     ("corrector", "message"),
     [
-        (lambda s: s.values, "must return Samples or Corrected, got Tensor"),
+        (lambda s: s.values, "returned a Tensor, expected Samples or Corrected; a function of tensors calls"),
         (lambda s: s.take(torch.arange(5)), "one sample per input, got 5 for 200.*`accepted` mask"),
         (lambda s: s.with_values(s.values[:, :2]), r"must keep the shape \(200, 3\), got \(200, 2\)"),
         (lambda s: s.with_values(s.values.long()), "floating-point values, got torch.int64"),
@@ -220,3 +220,31 @@ def test_partials_objects_and_lambdas_are_correctors():
     for corrector in (Shrunk(), partial(scaled, 0.5), lambda samples: halve(samples)):
         assert torch.equal(call_corrector(corrector, batch(), STREAM).samples.values, batch().values / 2)
     assert name_of(partial(scaled, 0.5)) == "scaled"
+
+
+def without_return(values):
+    values * 2
+
+
+def yielding(values):
+    yield values
+
+
+async def waiting(values):
+    return values
+
+
+@pytest.mark.parametrize(
+    ("corrector", "message"),
+    [
+        (without_return, r"returned None \(is a `return` missing\?\), expected a tensor \(200, 3\)"),
+        (yielding, r"returned a generator \(it must `return` all values.*expected a tensor \(200, 3\)"),
+        (waiting, r"returned a coroutine \(it must not be an `async` function\), expected a tensor \(200, 3\)"),
+        (lambda values: values.numpy(), r"returned a ndarray, expected a tensor \(200, 3\)"),
+        (lambda samples: None, r"returned None .*, expected Samples or Corrected"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_a_function_that_returns_no_values_is_told_what_is_expected(corrector, message):
+    with pytest.raises(CorrectorError, match=message):
+        call_corrector(corrector, batch(), STREAM)

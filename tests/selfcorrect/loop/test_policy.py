@@ -209,7 +209,7 @@ def test_text_gives_the_policy_it_names():
         ("augment:half", "could not convert string to float: 'half'"),
         ("accumulate:inf", "λ of accumulate .* finite"),
         ("replace:0", "size of replace must be finite and above 0, got 0"),
-        ("keep:1.5", r"fraction of keep must lie in \[0, 1\], got 1.5"),
+        ("keep:1.5", r"fraction of keep must be in \[0, 1\], got 1.5"),
         ("accumulate_subsample:0", "must be at least 1, got 0"),
         ("accumulate_subsample:7.5", "must be a whole number, got 7.5"),
         ("fresh:5:1", "needs a source of fresh real data"),
