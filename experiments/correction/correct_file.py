@@ -30,6 +30,7 @@ from ..jobs.targets import FOREIGN
 from .describe import described, film
 from .options import CorrectionOptions
 from .report import FileResult, of_all
+from .written_motion import measure_written
 
 _SUFFIXES = (".bvh", ".npz", ".npy")
 """Files that may get another number of frames."""
@@ -272,6 +273,10 @@ def _written(
         if accepted or (options.keep_failed and (has_other_format or file.names)):
             pairs = list(zip(file.motions, outcomes, strict=True))
             file.write(products.motion, *(_choose_written(*pair, file, options) for pair in pairs))
+            if not file.names:
+                whole = [outcome for outcome in outcomes if isinstance(outcome, CorrectedMotion)]
+                outcomes = measure_written(products.motion, file.motions, whole, options)
+                pairs = list(zip(file.motions, outcomes, strict=True))
             if options.video:
                 shown = [(motion, made) for motion, made in pairs if isinstance(made, CorrectedMotion)]
                 notes += _filmed(products.video, shown)

@@ -17,6 +17,7 @@ from .batch import correct_into
 from .correct_file import at_pace, motions_of, pace_off_gravity, prepare_motions
 from .options import DEFAULTS, CorrectionOptions
 from .report import REPORT, FileResult
+from .written_motion import measure_written
 
 
 def correct(motion: Motion, options: CorrectionOptions = DEFAULTS, **changes: object) -> CorrectedMotion:
@@ -82,6 +83,7 @@ def correct_file(
     if correction.accepted:
         with replacing(target, overwrite=overwrite) as temporary:
             file.write(temporary, correction.motion)
+            (correction,) = measure_written(temporary, file.motions, [correction], options)
     return correction
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -169,14 +168,17 @@ class CorrectionOptions:
 
     def finished(self, motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
         """The correction of a motion with what people changed of it; CorrectorError where it is not finite."""
-        from selfcorrect.simulators.cleanup.clean import CleanupSettings
-        from selfcorrect.simulators.corrector import measure_errors
-
         if correction.failure is not None:
             failure = replace(correction.failure, tried=self._list_tried(motion, correction.failure))
             correction = replace(correction, failure=failure)
-        settings = CleanupSettings(support=self.support, close_loops=False)
-        return self.controls.after(motion, correction, partial(measure_errors, settings=settings))
+        return self.controls.after(motion, correction, self.measure_errors)
+
+    def measure_errors(self, motion: Motion) -> Mapping[str, float]:
+        """Return the errors of a motion by name, as a correction with these options would find them before it."""
+        from selfcorrect.simulators.cleanup.clean import CleanupSettings
+        from selfcorrect.simulators.corrector import measure_errors
+
+        return measure_errors(motion, CleanupSettings(support=self.support, close_loops=False))
 
     def _list_tried(self, motion: Motion, failure: Failure) -> tuple[str, ...]:
         """List the remedies of a rejected motion that were used already, or would change nothing."""

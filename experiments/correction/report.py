@@ -32,8 +32,10 @@ _FLOAT_ENDED = 3.0
 """Penetration does not count as worse if it comes with less floating, and by this factor more of it."""
 _AS_LOW_M = 0.002
 """Skating is comparable if the input floats by at most this more than the result: what hovers does not skate."""
-_MOST_LOST = 0.05
+_MOST_LOST = 0.08
 """Share of contacts that may be lost: feet that roll over seem to stand for a while."""
+_RIG_SUFFIXES = (".bvh", ".fbx", ".glb", ".gltf", ".vrma")
+"""Suffixes of files that may hold a rig's pose beside motions; models and datasets hold only motions."""
 _OF_NEXT_RUN = ("key", "sidecar_digests", "output_hash", "video_hash", "earlier")
 
 
@@ -263,7 +265,8 @@ def of_all(results: Sequence[FileResult], names: Sequence[str] = ()) -> FileResu
 
 def _is_pose(result: FileResult) -> bool:
     """Return whether a motion is too short to move, as the T-pose that a rig keeps beside its motions."""
-    return result.failure is not None and result.failure.get("kind") == FailureKind.TOO_SHORT
+    is_too_short = result.failure is not None and result.failure.get("kind") == FailureKind.TOO_SHORT
+    return is_too_short and Path(result.source).suffix.lower() in _RIG_SUFFIXES
 
 
 def _all_said(sentences: Sequence[str]) -> str:

@@ -1,0 +1,86 @@
+"""Figures of what was written: formats that hold joints or features are read again, because they do not hold a motion.
+
+BVH, glTF and Parquet give back the rotations and bones that were written. From joint positions or feature rows a reader
+fits a body anew, whose soles and bones differ by some millimetres. The report describes the motion that a user reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.motion.correction.results import CorrectedMotion, Note
+from selfcorrect.motion.measures.contacts import standing_speeds_m_s
+from selfcorrect.motion.motion import Motion
+from selfcorrect.runtime.bugs import attempted
+
+from .options import CorrectionOptions
+
+_EXACT = (".bvh", ".glb", ".gltf", ".vrma", ".parquet")
+"""Suffixes of files from which the motion is read that was written."""
+_SAME = 1e-5
+"""Metres and components of quaternions up to which a motion that was read is the one that was written."""
+
+
+def measure_written(
+    path: Path,
+    motions: Sequence[Motion],
+    corrections: Sequence[CorrectedMotion],
+    options: CorrectionOptions,
+) -> list[CorrectedMotion]:
+    """Return corrections with the motions that a written file holds, and with the figures of these.
+
+    A file that cannot be read again leaves a note; the figures are then those of the corrected motions.
+
+    Args:
+        path: The file that was written.
+        motions: Its motions before correction.
+        corrections: Their corrections, all of which are in the file.
+        options: The options of the correction.
+    """
+    if path.suffix.lower() in _EXACT:
+        return list(corrections)
+    reading = replace(options.reading, floor=None, drop=False)  # the floor of a written file is at zero
+    read_again = partial(open_motion, path, reading, any_body=True)
+    file, failure = attempted("figures are not those of the written file", read_again, None)
+    if file is None or len(file.motions) != len(corrections):
+        note = Note(words=failure or "figures are not those of the written file: it holds other motions")
+        return [replace(correction, notes=(*correction.notes, note)) for correction in corrections]
+    measured = []
+    for motion, correction, written in zip(motions, corrections, file.motions, strict=True):
+        if not correction.accepted or _is_same(correction.motion, written):
+            measured.append(correction)
+        else:
+            measured.append(_measure(motion, correction, written, options))
+    return measured
+
+
+def _is_same(motion: Motion, written: Motion) -> bool:
+    """Return whether a motion was read as it was written."""
+    if motion.rotations.shape != written.rotations.shape:
+        return False
+    pairs = (
+        (motion.skeleton.offsets_m, written.skeleton.offsets_m),
+        (motion.root_m, written.root_m),
+        (motion.rotations, written.rotations),
+    )
+    return all(np.abs(first - second).max() < _SAME for first, second in pairs)
+
+
+def _measure(
+    motion: Motion, correction: CorrectedMotion, written: Motion, options: CorrectionOptions
+) -> CorrectedMotion:
+    """Return a correction with the motion as it was written, and with its figures."""
+    if len(written) != len(motion) or len(written.skeleton) != len(motion.skeleton):
+        return correction
+    errors = options.measure_errors(written)
+    _, standing_m_s = standing_speeds_m_s(motion, written)
+    after = {**correction.after, **errors}
+    if "standing_m_s" in after:
+        after["standing_m_s"] = standing_m_s
+    return replace(correction, motion=written, after=after)
