@@ -19,7 +19,7 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Split, split_windows
-from selfcorrect.experiments.motion.run.captions import CaptionJudge, captioned
+from selfcorrect.experiments.motion.run.captions import CaptionJudge, label_by_caption
 from selfcorrect.experiments.motion.run.task import CAPTION_STRIDE, WINDOWS_PER_CAPTION, caption_vectors
 from selfcorrect.models.contrastive import ContrastiveSettings
 
@@ -43,7 +43,7 @@ def score(split: Split, settings: ContrastiveSettings, seed: int) -> tuple[dict[
 def main(data: Annotated[str, tyro.conf.Positional], seeds: int = 3) -> None:
     """Print a row for each of `CANDIDATES`."""
     settings = WindowSettings(stride=CAPTION_STRIDE, mirrored=False, cap_per_label=WINDOWS_PER_CAPTION)
-    split = split_windows(captioned(load_motions(data)), settings)
+    split = split_windows(label_by_caption(load_motions(data)), settings)
     names = len(split.training.label_names)
     print(f"{names} captions, {len(split.training)} windows to train on, {len(split.held_out)} held out")
     print(f"{'settings':<20} {'top 1':>6} {'top 3':>6}  shuffled: top 3")

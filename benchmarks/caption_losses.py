@@ -23,7 +23,7 @@ from selfcorrect.experiments.motion.run.models import trained_model
 from selfcorrect.experiments.motion.run.parts import JudgedTask
 from selfcorrect.experiments.motion.run.seed_runs import MotionRun, seed_runs
 from selfcorrect.experiments.motion.run.task import motion_task
-from selfcorrect.experiments.motion.settings.experiment import settings_of
+from selfcorrect.experiments.motion.settings.experiment import settings_from_config
 from selfcorrect.experiments.reporting.summary import read_summary
 from selfcorrect.experiments.studies.arms import Arm
 from selfcorrect.metrics.retrieval import r_precision
@@ -68,7 +68,7 @@ def main(runs: Annotated[tuple[Path, ...], tyro.conf.Positional], draws: int = 1
     """Print a table of all arms."""
     told: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     for folder in runs:
-        for run in seed_runs(settings_of(read_summary(folder).settings), folder):
+        for run in seed_runs(settings_from_config(read_summary(folder).settings), folder):
             for arm, lost, third in losses(run, draws):
                 told.setdefault(arm.label, []).append((lost, third))
     print("| arm | top | rare captions lose | common captions lose | rare − common |\n| --- | --- | --- | --- | --- |")

@@ -27,7 +27,7 @@ from selfcorrect.experiments.motion.run.feasibility import feasible_rows
 from selfcorrect.experiments.motion.run.models import trained_model
 from selfcorrect.experiments.motion.run.seed_runs import seed_runs
 from selfcorrect.experiments.motion.run.task import motion_data, motion_task
-from selfcorrect.experiments.motion.settings.experiment import settings_of
+from selfcorrect.experiments.motion.settings.experiment import settings_from_config
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.studies.arms import Arm
 from selfcorrect.loop.policy import sampling_labels
@@ -142,7 +142,7 @@ def of_built_in(count: int) -> Iterator[tuple[str, float]]:
 
 def of_run(folder: Path, count: int) -> Iterator[tuple[str, float]]:
     """What real windows of a run need by network and seed, and samples of the last uncorrected model."""
-    settings = settings_of(json.loads((folder / "summary.json").read_text())["settings"])
+    settings = settings_from_config(json.loads((folder / "summary.json").read_text())["settings"])
     for run in seed_runs(settings, folder):
         task = motion_task(settings, run.comparison, run.stream)
         windows = task.codec.decode(task.fresh.take(feasible_rows(task, run.stream, count)).values)

@@ -23,7 +23,7 @@ from selfcorrect.experiments.motion.run.models import trained_model
 from selfcorrect.experiments.motion.run.parts import JudgedTask
 from selfcorrect.experiments.motion.run.seed_runs import MotionRun, seed_runs
 from selfcorrect.experiments.motion.run.task import motion_task
-from selfcorrect.experiments.motion.settings.experiment import settings_of
+from selfcorrect.experiments.motion.settings.experiment import settings_from_config
 from selfcorrect.experiments.reporting.summary import SUMMARY, read_summary
 from selfcorrect.experiments.studies.arms import Arm
 from selfcorrect.loop.policy import sampling_labels
@@ -136,7 +136,7 @@ class Arguments:
 
 def main(arguments: Arguments) -> None:
     """Print both tables, and write the counts by label."""
-    settings = settings_of(read_summary(arguments.run / SUMMARY).settings)
+    settings = settings_from_config(read_summary(arguments.run / SUMMARY).settings)
     rows: list[Row] = []
     found: list[Covered] = []
     for run in seed_runs(settings, arguments.run):

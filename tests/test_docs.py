@@ -24,7 +24,7 @@ import selfcorrect
 from selfcorrect.analysis.theory import diluted_level
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.settings.experiment import settings_of
+from selfcorrect.experiments.motion.settings.experiment import settings_from_config
 from selfcorrect.experiments.motion.settings.presets import PRESET_ROWS
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, read_summary
@@ -174,7 +174,7 @@ STEPS = ("steps", "initial_steps")
 def test_the_command_under_a_table_does_its_experiment_again(path: Path) -> None:
     summary = read_summary(path)
     program, name, *options = shlex.split(summary.command)
-    now, kept = tyro.cli(MotionCommand, args=options).settings(), settings_of(summary.settings)
+    now, kept = tyro.cli(MotionCommand, args=options).settings(), settings_from_config(summary.settings)
     assert (program, name) == ("selfcorrect", "motion")
     newer = now.steps.keys() - summary.settings["steps"].keys()
     steps = {kind: getattr(now, kind) | {each: getattr(kept, kind)[each] for each in newer} for kind in STEPS}

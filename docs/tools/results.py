@@ -35,7 +35,7 @@ from values import arms_of, as_csv
 from worth import worth_table
 
 from selfcorrect.experiments.motion.report.view import strong_lines
-from selfcorrect.experiments.motion.settings.experiment import settings_of
+from selfcorrect.experiments.motion.settings.experiment import settings_from_config
 from selfcorrect.experiments.reporting.figures import MOST_LINES, looks, share_grid, short_curves
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, joined, read_summary, write_summary
@@ -143,7 +143,7 @@ def ratio_figure(summary: Summary, denoiser: str) -> str:
     """SVG text: the later half of the generations by synthetic share; empty where few ratios were compared."""
     keys = [metric.key for metric in _drawn(summary)]
     arms = {arm: _as_judged(curves, keys) for arm, curves, _ in arms_of(summary, denoiser)}
-    lines = by_share(arms, strong_lines(settings_of(summary.settings)))
+    lines = by_share(arms, strong_lines(settings_from_config(summary.settings)))
     if not lines:
         return ""
     palette = looks([curves.title for curves in arms.values()])

@@ -10,7 +10,7 @@ import numpy as np
 from evidence import judged, mean_cell
 from tables import table_lines
 
-from selfcorrect.experiments.motion.settings.experiment import settings_of
+from selfcorrect.experiments.motion.settings.experiment import settings_from_config
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary
 from selfcorrect.experiments.studies.arms import Arm
@@ -81,7 +81,7 @@ def all_arms(summaries: Mapping[str, Summary]) -> Iterator[str]:
 def arms_of(summary: Summary, denoiser: str) -> Iterator[tuple[Arm, ArmCurves, ArmCurves | None]]:
     """Arm, its curves, and those of its plain arm where it has one beside itself."""
     curves = {each.name: each for each in summary.arms[denoiser]}
-    comparisons = settings_of(summary.settings).comparisons
+    comparisons = settings_from_config(summary.settings).comparisons
     for arm in next(each for each in comparisons if each.denoiser == denoiser).arms:
         yield arm, curves[arm.name], curves.get(arm.plain.name) if arm.plain != arm else None
 

@@ -282,12 +282,14 @@ class Stats:
         title, clips = self.source.open()
         import numpy as np
 
-        from ..data.sources import measures, of_each, read_clips
+        from ..data.sources import map_readable, measure_motion, read_clips
 
         rows: dict[str, list[dict[str, float]]] = {}
         complaints: list[str] = []
         motions = read_clips(clips, complaints.append)
-        for label, row in of_each(motions, lambda motion: (motion.label, measures(motion)), complaints.append):
+        for label, row in map_readable(
+            motions, lambda motion: (motion.label, measure_motion(motion)), complaints.append
+        ):
             rows.setdefault(label or "(none)", []).append(row)
         if not rows:
             raise InputError(f"{self.source.path}: no motion could be read; the first problem: {complaints[0]}")
@@ -329,9 +331,9 @@ class Preview:
         from selfcorrect.motion.pictures.panels import PicturePanel
         from selfcorrect.storage.files.writing import replacing
 
-        from ..data.sources import read_clips, spread
+        from ..data.sources import read_clips, select_evenly
 
-        chosen = spread(clips, self.rows)
+        chosen = select_evenly(clips, self.rows)
         motions = list(read_clips(chosen, lambda line: print(f"selfcorrect: {line}", file=sys.stderr)))
         if not motions:
             raise InputError(f"{self.source.path}: no motion could be read")

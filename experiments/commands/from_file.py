@@ -25,13 +25,13 @@ def from_file(kind: type[Options], words: Sequence[str]) -> tuple[Options | None
     if not words or not words[0].endswith(SUFFIXES):
         return None, words
     path = Path(words[0])
-    options = read_as(kind, _listed(kind, _parsed(path)), path)
+    options = read_as(kind, _as_list(kind, _parse_values(path)), path)
     if hasattr(options, "out") and options.out is None:  # type: ignore[attr-defined]
         options = replace(options, out=Path("runs") / path.stem)  # type: ignore[type-var]
     return options, words[1:]
 
 
-def _listed(kind: type, value: Any) -> Any:
+def _as_list(kind: type, value: Any) -> Any:
     """What a file says, where an option that takes several is given as one, and words as numbers, as they are meant."""
     if not isinstance(value, dict):
         return value
@@ -40,7 +40,7 @@ def _listed(kind: type, value: Any) -> Any:
     return value | {name: [*map(str, items)] if several[name] is str else items for name, items in given.items()}
 
 
-def _parsed(path: Path) -> Any:
+def _parse_values(path: Path) -> Any:
     """What a YAML file says, by PyYAML's safe loader; names of options may be written with - or _."""
     with requires_extra("an experiment as a YAML file"):
         import yaml

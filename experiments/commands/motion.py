@@ -21,7 +21,7 @@ from selfcorrect.simulators.settings.engine_table import ENGINES
 from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
 from ..motion.correctors.table import corrector_row
-from ..motion.settings.experiment import MotionOptions, MotionSettings, says
+from ..motion.settings.experiment import MotionOptions, MotionSettings, option_hint
 from ..motion.settings.presets import PRESET_ROWS, PRESETS
 from ..motion.settings.run_options import Keep, RunOptions
 from ..remedies.table import REMEDIES
@@ -55,11 +55,11 @@ class MotionCommand(MotionOptions):
     """
 
     preset: Annotated[PresetName, arg(help=_presets())] = "short"
-    out: Annotated[Path | None, says("runs/motion-PRESET", "PATH")] = None
+    out: Annotated[Path | None, option_hint("runs/motion-PRESET", "PATH")] = None
     """Run folder. Given again with more generations, seeds or arms, it is extended."""
     dry_run: bool = False
     """Print the arms, the generations and the cost of the preset; write nothing."""
-    workers: Annotated[int | None, says("one per core, as far as memory allows")] = None
+    workers: Annotated[int | None, option_hint("one per core, as far as memory allows")] = None
     """Processes. Results do not depend on their number."""
     runner: Annotated[str, arg(help=_runners())] = ""
     where: Annotated[Cluster, arg(name="")] = field(default_factory=Cluster)
@@ -68,7 +68,7 @@ class MotionCommand(MotionOptions):
 
     def settings(self) -> MotionSettings:
         """The preset with the given options applied; SettingError for a combination that means nothing."""
-        return self.applied(PRESETS[self.preset])
+        return self.apply_to(PRESETS[self.preset])
 
     def _check_names(self) -> None:
         """What can be checked of the options before PyTorch is imported, which takes seconds."""

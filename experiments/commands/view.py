@@ -44,7 +44,7 @@ def _motions_in(path: Path, reading: Reading) -> tuple[Motion, ...]:
     return file.motions
 
 
-def _titled(name: str, motions: Sequence[Motion]) -> list[tuple[str, Motion]]:
+def _set_title(name: str, motions: Sequence[Motion]) -> list[tuple[str, Motion]]:
     titles = [name] if len(motions) == 1 else [f"{name} [{number}]" for number in range(len(motions))]
     return list(zip(titles, motions, strict=True))
 
@@ -77,7 +77,9 @@ class ViewCommand:
 
         named = zip(titles_of(self.files), self.files, strict=True)
         shown = [
-            (title, motion) for name, path in named for title, motion in _titled(name, _motions_in(path, self.reading))
+            (title, motion)
+            for name, path in named
+            for title, motion in _set_title(name, _motions_in(path, self.reading))
         ]
         if not shown:
             raise InputError("none of the files could be read")

@@ -124,11 +124,11 @@ def _generate_motions(
     from ..motion.run.models import trained_model
     from ..motion.run.seed_runs import seed_runs
     from ..motion.run.task import motion_task
-    from ..motion.settings.experiment import settings_of
+    from ..motion.settings.experiment import settings_from_config
 
     config, _ = values_and_seal(read_bytes(root / CONFIG), str(root / CONFIG))
     places = {}
-    for run in seed_runs(settings_of(config), root):
+    for run in seed_runs(settings_from_config(config), root):
         for arm in run.comparison.arms:
             places[run.arm_folder(arm)] = (run, arm)
     places = {folder: places[folder] for folder in arms if folder in places}

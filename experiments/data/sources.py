@@ -35,11 +35,11 @@ def open_source(
     reading = reading or Reading()
     if known := dataset_at(path, dataset, reading):
         clips = known.clips(path, split, allow_pickle=reading.allow_pickle)
-        return f"{known.title} ({known.holds})", _limited(clips, limit)
+        return f"{known.title} ({known.holds})", _limit_clips(clips, limit)
     clips = [Clip(_name(file, path), file, partial(_read_file, file, reading)) for file in motion_files(path)]
     if not clips:
         raise InputError(f"{path}: neither a known dataset nor motion files; see `selfcorrect data list`")
-    return "motion files", _limited(clips, limit)
+    return "motion files", _limit_clips(clips, limit)
 
 
 def dataset_at(path: Path, name: str | None, reading: Reading) -> Dataset | None:
@@ -58,11 +58,11 @@ def _name(file: Path, folder: Path) -> str:
     return file.name if file == folder else file.relative_to(folder).as_posix()
 
 
-def _limited(clips: list[Clip], limit: int | None) -> list[Clip]:
-    return clips if limit is None or limit >= len(clips) else spread(clips, limit)
+def _limit_clips(clips: list[Clip], limit: int | None) -> list[Clip]:
+    return clips if limit is None or limit >= len(clips) else select_evenly(clips, limit)
 
 
-def spread(clips: Sequence[Clip], count: int) -> list[Clip]:
+def select_evenly(clips: Sequence[Clip], count: int) -> list[Clip]:
     """So many recordings, spread evenly over all."""
     return [clips[index] for index in np.linspace(0, len(clips) - 1, min(count, len(clips))).round().astype(int)]
 
@@ -72,15 +72,17 @@ def read_clips(clips: Sequence[Clip], complain: Callable[[str], None]) -> Iterat
     return read_all(tqdm(clips, "reading", unit="clip", disable=None, leave=False), complain)
 
 
-def of_each(motions: Iterable[Motion], work: Callable[[Motion], T], complain: Callable[[str], None]) -> Iterator[T]:
-    """What `work` makes of each motion; where it fails, `complain` gets a sentence and the others go on."""
+def map_readable(
+    motions: Iterable[Motion], work: Callable[[Motion], T], complain: Callable[[str], None]
+) -> Iterator[T]:
+    """Yield `work(motion)` for each motion; if that fails, pass a sentence to `complain` and go on."""
     for motion in motions:
         try:
-            made = work(motion)
+            result = work(motion)
         except Exception as error:
             complain(sentence_of(motion.source, error))
         else:
-            yield made
+            yield result
 
 
 def _read_file(path: Path, reading: Reading) -> list[Motion]:
@@ -142,12 +144,12 @@ def summarise(clips: Sequence[Clip]) -> DataSummary:
     """Read all recordings and summarise them. Files that cannot be read are part of it."""
     summary = DataSummary()
     complain = summary.unreadable.append
-    for _ in of_each(read_clips(clips, complain), summary.add, complain):
+    for _ in map_readable(read_clips(clips, complain), summary.add, complain):
         pass
     return summary
 
 
-def measures(motion: Motion) -> dict[str, float]:
+def measure_motion(motion: Motion) -> dict[str, float]:
     """Numbers of one motion: its length, the speed of its root over the floor, and its physical errors."""
     path_m = np.linalg.norm(np.diff(motion.root_m[:, [0, 2]], axis=0), axis=-1).sum()
     errors = physical_errors(MotionBatch.stack([motion])).mean()

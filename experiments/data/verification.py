@@ -44,7 +44,7 @@ _GENERATIONS, _MOTIONS, _SHARDS = "generations", "corrected motions", "shards"
 
 
 @dataclass(frozen=True)
-class Look:
+class FileCheck:
     """A file that was looked at, and what is wrong with it, "" for nothing."""
 
     path: str
@@ -54,7 +54,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Found:
+class Verification:
     """What was looked at and what could not be, and a sentence for each damaged file."""
 
     files: int
@@ -75,7 +75,7 @@ class Found:
         return "\n".join(lines)
 
 
-def verify(address: str | Path, shown_as: str = "") -> Found:
+def verify(address: str | Path, shown_as: str = "") -> Verification:
     """Look at all that is below a folder, or at an address; InputError where nothing there has digests."""
     if is_address(address):
         return _verify_address(Place(str(address).rstrip("/")))
@@ -89,13 +89,19 @@ def verify(address: str | Path, shown_as: str = "") -> Found:
         )
     known = {look.path for look in looks}
     unread = [path for path in everything if str(path) not in known]
-    return _found(looks, _grouped(folder, unread, everything))
+    return _summarise_checks(looks, _group_by_folder(folder, unread, everything))
 
 
-def _found(looks: list[Look], unread: list[str]) -> Found:
-    wrong = {look.path: look.wrong for look in sorted(looks, key=lambda look: not look.wrong, reverse=True)}
-    counts = Counter(look.counts_as for look in looks if look.counts_as)
-    return Found(len(wrong), dict(counts), tuple(sentence for sentence in wrong.values() if sentence), tuple(unread))
+def _summarise_checks(checks: list[FileCheck], unread: list[str]) -> Verification:
+    faults: dict[str, str] = {}
+    for check in checks:
+        faults[check.path] = faults.get(check.path) or check.wrong
+    return Verification(
+        files=len(faults),
+        counts=dict(Counter(check.counts_as for check in checks if check.counts_as)),
+        damage=tuple(fault for fault in faults.values() if fault),
+        unread=tuple(unread),
+    )
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -105,7 +111,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
         yield from (path for name in folders if (path := Path(root) / name).is_symlink())
 
 
-def _grouped(folder: Path, unread: list[Path], everything: list[Path]) -> list[str]:
+def _group_by_folder(folder: Path, unread: list[Path], everything: list[Path]) -> list[str]:
     """Names of files below a folder; of folders none of whose files were looked at, these in place of the files."""
     parents = {above for path in set(everything) - set(unread) for above in path.parents}
 
@@ -123,41 +129,41 @@ def _grouped(folder: Path, unread: list[Path], everything: list[Path]) -> list[s
 # --- what has digests ------------------------------------------------------------------------------------------------
 
 
-def _generations(folder: Path, everything: list[Path]) -> Iterator[Look]:
+def _find_generations(folder: Path, everything: list[Path]) -> Iterator[FileCheck]:
     for run in sorted({path.parent for path in folder.rglob("generation-*") if path.is_dir()}):
         for _, generation in generation_folders(run):
-            yield from (Look(str(path), wrong) for path, wrong in looked_at(generation))
-            yield Look(str(generation / DIGESTS), counts_as=_GENERATIONS)
+            yield from (FileCheck(str(path), wrong) for path, wrong in looked_at(generation))
+            yield FileCheck(str(generation / DIGESTS), counts_as=_GENERATIONS)
         lines = [line for each in damage_below(run).values() for line in each]
-        yield from (Look(line.removesuffix(_MISSING), line) for line in lines if line.endswith(_MISSING))
+        yield from (FileCheck(line.removesuffix(_MISSING), line) for line in lines if line.endswith(_MISSING))
 
 
-def _listings(folder: Path, everything: list[Path]) -> Iterator[Look]:
+def _find_listings(folder: Path, everything: list[Path]) -> Iterator[FileCheck]:
     """Yield lists of digests, also those of sets of shards of earlier versions, and the files in them."""
     for path in everything:
         if path.name == _MANIFEST:
             yield from _look_at_manifest(path)
         elif path.name == SUMS or (path.name == DIGESTS and not path.parent.name.startswith("generation-")):
             for file, damage in listed_in(path):
-                yield Look(str(file), damage, _SHARDS if file.suffix == ".parquet" else "")
+                yield FileCheck(str(file), damage, _SHARDS if file.suffix == ".parquet" else "")
 
 
-def _look_at_manifest(path: Path) -> Iterator[Look]:
+def _look_at_manifest(path: Path) -> Iterator[FileCheck]:
     try:
         values = unsealed(path)
         digests = {shard["name"]: shard["sha256"] for shard in values["shards"]} | values.get("tables", {})
     except DamagedError as error:
-        yield Look(str(path), str(error))
+        yield FileCheck(str(path), str(error))
     except (KeyError, TypeError):
-        yield Look(str(path), f"{path} is not what was written: it lists no shards")
+        yield FileCheck(str(path), f"{path} is not what was written: it lists no shards")
     else:
-        yield Look(str(path))
+        yield FileCheck(str(path))
         for name, expected in digests.items():
             file = path.parent / name
-            yield Look(str(file), damage_of(file, expected), _SHARDS if file.suffix == ".parquet" else "")
+            yield FileCheck(str(file), damage_of(file, expected), _SHARDS if file.suffix == ".parquet" else "")
 
 
-def _records(folder: Path, everything: list[Path]) -> Iterator[Look]:
+def _find_records(folder: Path, everything: list[Path]) -> Iterator[FileCheck]:
     for path in everything:
         out = next((above.parent for above in path.parents if above.name == RECORDS), None)
         if out is None or path.suffix != ".json":
@@ -165,22 +171,22 @@ def _records(folder: Path, everything: list[Path]) -> Iterator[Look]:
         try:
             result, is_sealed = read_record(path)
         except DamagedError as error:
-            yield Look(str(path), str(error))
+            yield FileCheck(str(path), str(error))
             continue
         if is_sealed:
-            yield Look(str(path), counts_as=_MOTIONS)
+            yield FileCheck(str(path), counts_as=_MOTIONS)
         task = FileTask(Path(result.source), result.name, out)
         for target, expected in ((task.target, result.output_hash), (task.video, result.video_hash)):
             if expected:
-                yield Look(str(target), _changed(target, hash_file(target), (expected,)))
+                yield FileCheck(str(target), _describe_change(target, hash_file(target), (expected,)))
 
 
-def _changed(path: Path, found: str, expected: Collection[str]) -> str:
+def _describe_change(path: Path, found: str, expected: Collection[str]) -> str:
     """What is wrong with a file whose digest was `found`, "" for nothing."""
     return "" if found in expected else f"{path} is {'not what was written' if found else 'missing'}"
 
 
-def _sealed(folder: Path, everything: list[Path]) -> Iterator[Look]:
+def _find_sealed(folder: Path, everything: list[Path]) -> Iterator[FileCheck]:
     """JSON files that hold their digests: configs, environments, references, summaries, reports, ledgers."""
     for path in everything:
         if path.suffix != ".json" or path.name == _MANIFEST or RECORDS in path.parts or not path.is_file():
@@ -190,17 +196,17 @@ def _sealed(folder: Path, everything: list[Path]) -> Iterator[Look]:
             _, is_sealed = values_and_seal(content, str(path))
         except DamagedError as error:
             if path.name in _OURS or path.parent.name in _LEDGERS or ends_in_digest(content):
-                yield Look(str(path), str(error))
+                yield FileCheck(str(path), str(error))
         else:
-            yield from [Look(str(path))] * is_sealed
+            yield from [FileCheck(str(path))] * is_sealed
 
 
-_FINDERS: tuple[Callable[[Path, list[Path]], Iterator[Look]], ...] = (
-    _generations, _listings, _records, _sealed,
+_FINDERS: tuple[Callable[[Path, list[Path]], Iterator[FileCheck]], ...] = (
+    _find_generations, _find_listings, _find_records, _find_sealed,
 )  # fmt: skip
 
 
-def _verify_address(place: Place) -> Found:
+def _verify_address(place: Place) -> Verification:
     """Verify a place at an address by a copy of it among the temporary files."""
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch:
         for name in place.list_names():

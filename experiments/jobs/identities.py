@@ -59,7 +59,7 @@ class IdentityFile:
             f"{self.accept} resumes with the change from here, another folder begins anew"
         )
 
-    def not_recorded(self, identities: Mapping[str, Identity]) -> list[str]:
+    def list_unrecorded(self, identities: Mapping[str, Identity]) -> list[str]:
         """The names of what the file, if there is one, does not know as it is."""
         history = self._history()
         return [name for name, now in identities.items() if name not in history or now.changed_since(history[name][-1])]

@@ -85,7 +85,7 @@ class Bars:
         bar.update(event.done - done)
         self.shown[event.job] = event.phase, event.total, event.done
 
-    def reached(self, job: str) -> int:
+    def count_generations(self, job: str) -> int:
         """How many generations a job has reported."""
         return len(self._generations[job])
 

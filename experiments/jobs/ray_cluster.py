@@ -53,10 +53,10 @@ a lost machine after a minute or two."""
 @contextmanager
 def ray_cluster(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
     """Runs jobs on the cluster that `where` names, as many at once as it has room for."""
-    with _connected(where.cluster.cluster or "auto"), _Meeting.held(folder) as meeting:
+    with _connect(where.cluster.cluster or "auto"), _Meeting.create(folder) as meeting:
         _check_nodes(_workers(), meeting)
         _warn_of_no_room(where.cluster)
-        with _events_shown(show) as channel, _watched() as pending:
+        with _show_events(show) as channel, _watch_cluster() as pending:
             yield lambda job: _submit(job, meeting, channel, _resources(where.cluster), pending)
 
 
@@ -64,7 +64,7 @@ def ray_cluster(where: Where, folder: Path | None, show: Show) -> Iterator[Submi
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[None]:
+def _connect(address: str) -> Iterator[None]:
     """Part of a cluster as long as the body runs; leaving it, however, ends all that it started there."""
     require_reachable(address)
     on_termination = signal.getsignal(signal.SIGTERM)
@@ -83,7 +83,7 @@ def _connected(address: str) -> Iterator[None]:
 
 
 @contextmanager
-def _watched() -> Iterator[set[Future[None]]]:
+def _watch_cluster() -> Iterator[set[Future[None]]]:
     """While the body runs, jobs that it adds to this set fail when the head of the cluster is gone for good.
 
     Ray waits for a head that comes back (with its state in Redis), and after a minute ends this process, unasked.
@@ -151,7 +151,7 @@ class _Meeting:
 
     @classmethod
     @contextmanager
-    def held(cls, folder: Path | None) -> Iterator[_Meeting]:
+    def create(cls, folder: Path | None) -> Iterator[_Meeting]:
         """One that can be found as long as the body runs."""
         if folder is None:
             yield cls(Path.cwd(), _software())
@@ -286,7 +286,7 @@ def _run(job: Job, meeting: _Meeting, channel: Any) -> None:
         raise WorkerError(objection)
     if meeting.directory.is_dir():
         os.chdir(meeting.directory)
-    _when_free(lambda: job.function(*job.arguments, reporter(channel.put.remote, job.name, EVENT_PACE_S)))
+    _when_free(lambda: job.function(*job.arguments, reporter(channel.append.remote, job.name, EVENT_PACE_S)))
 
 
 def _when_free(work: Callable[[], None]) -> None:
@@ -311,7 +311,7 @@ class _Channel:
     def __init__(self) -> None:
         self.events: list[Event] = []
 
-    def put(self, event: Event) -> None:
+    def append(self, event: Event) -> None:
         self.events.append(event)
 
     def take(self) -> list[Event]:
@@ -320,7 +320,7 @@ class _Channel:
 
 
 @contextmanager
-def _events_shown(show: Show) -> Iterator[Any]:
+def _show_events(show: Show) -> Iterator[Any]:
     """Show events while the body runs; its value is where jobs put them."""
     near = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     channel = _Channel.options(scheduling_strategy=near).remote()  # type: ignore[attr-defined]

@@ -62,7 +62,7 @@ class RunnerRow(Row):
 RUNNERS = Registry(
     "runner",
     [
-        RunnerRow("here", f"{__name__}:here", "One job after the other, in this process."),
+        RunnerRow("here", f"{__name__}:run_sequentially", "One job after the other, in this process."),
         RunnerRow("processes", f"{__name__}:processes", "Several jobs at once, in processes of this machine."),
         RunnerRow(
             "ray",
@@ -172,7 +172,7 @@ class _Schedule:
         ends_all = self._tries == 1 and (not self._each_alone or isinstance(error, WorkerError))
         if ends_all or isinstance(error, ClusterLostError):
             raise error
-        place = name, self._bars.reached(name)
+        place = name, self._bars.count_generations(name)
         self._failures[place] += 1
         count = self._failures[place]
         self._bars.tell(f"{name} failed ({count} of {self._tries} tries): {_sentence(error)}")
@@ -206,7 +206,7 @@ def jobs_error(failed: Mapping[str, Exception], count: int, tries: int) -> JobsE
 
 
 @contextmanager
-def here(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
+def run_sequentially(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
     """Runs each job at once, in this process."""
 
     def submit(job: Job) -> Future[None]:
@@ -227,7 +227,7 @@ def here(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
 def processes(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
     """Runs jobs in as many processes of this machine as there are workers, which end with this one."""
     events = multiprocessing.get_context("spawn").Queue()
-    with _drained(events, show), start_processes(where.workers, _start_worker, events, where.threads) as pool:
+    with _drain(events, show), start_processes(where.workers, _start_worker, events, where.threads) as pool:
         try:
             yield lambda job: pool.submit(_run_job, job)
         except BaseException:
@@ -250,7 +250,7 @@ def _run_job(job: Job) -> None:
 
 
 @contextmanager
-def _drained(events: Any, show: Show) -> Iterator[None]:
+def _drain(events: Any, show: Show) -> Iterator[None]:
     """Show events while the body runs."""
 
     def drain() -> None:

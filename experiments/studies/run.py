@@ -50,7 +50,7 @@ def run_study(
     study.check(folder, on_cluster=bool(where.cluster.cluster))
     identities = study.identities()
     ledger = IdentityFile(folder / IDENTITIES, study.accept)
-    identities = {**identities, **study.try_out(ledger.not_recorded(identities))}
+    identities = {**identities, **study.try_out(ledger.list_unrecorded(identities))}
     started = time.monotonic()
     with claim_folder(folder, study.config(), study.extends), WandbLog(folder, wandb, view.best) as log:
         ledger.record(identities, accept_changed=accept_changed)

@@ -34,7 +34,7 @@ from selfcorrect.datasets.collections.dataset import read_all
 from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.experiments.data.sources import measures, of_each, open_source, summarise
+from selfcorrect.experiments.data.sources import map_readable, measure_motion, open_source, summarise
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.pickles.numbers import read_pickled_numbers
@@ -53,8 +53,8 @@ def look_at(path: Path) -> None:
     """Read a file as commands do, check and measure its motions, write them back moved, and read that again."""
     file, refused = attempted(partial(open_motion, path, READING), InputError)
     complaints = [refused] if refused else []
-    for work in (check, measures):
-        list(of_each(file.motions if file else (), work, complaints.append))
+    for work in (check, measure_motion):
+        list(map_readable(file.motions if file else (), work, complaints.append))
     assert not wrong_with(complaints, path)
     if not file or file.write is None:
         return
@@ -98,7 +98,7 @@ def look_at_dataset(name: str, folder: Path) -> None:
     complaints: list[str] = []
     try:
         clips = catalog.dataset(name).clips(folder, allow_pickle=True)
-        list(of_each(read_all(clips, complaints.append), measures, complaints.append))
+        list(map_readable(read_all(clips, complaints.append), measure_motion, complaints.append))
         _, clips = open_source(folder, reading=Reading(allow_pickle=True))
         complaints += summarise(clips).unreadable
     except SelfcorrectError as error:

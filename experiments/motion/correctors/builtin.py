@@ -110,10 +110,10 @@ def _on_samples(
     corrector: KinematicCorrector | PhysicsCorrector, codec: FeatureCodec, progress: Progress, name: str
 ) -> MotionCorrector:
     """A corrector on features, which reports its progress."""
-    return MotionCorrector(lambda motions: _corrected([(corrector, motions)], progress), codec, name)
+    return MotionCorrector(lambda motions: _correct_batches([(corrector, motions)], progress), codec, name)
 
 
-def _corrected(
+def _correct_batches(
     batches: Sequence[tuple[KinematicCorrector | PhysicsCorrector, MotionBatch]], progress: Progress
 ) -> list[CorrectedMotion]:
     """Correct batches, each with its corrector; a simulator and training take memory in turn."""
@@ -144,7 +144,7 @@ class SceneCorrector:
                 select_motions(motions, range(start, min(start + SAMPLES_IN_SCENE, len(motions)))) for start in starts
             ]
             correctors = [sample_corrector(self.engine, scene) for scene in scenes]
-            return _corrected(list(zip(correctors, parts, strict=True)), self.progress)
+            return _correct_batches(list(zip(correctors, parts, strict=True)), self.progress)
 
         return MotionCorrector(correct, self.codec, self.name)(samples)
 

@@ -28,9 +28,9 @@ class LowPass:
     name: str = "low-pass"
 
     def __call__(self, samples: Samples) -> Samples:
-        return samples.with_values(self._filtered(samples.values))
+        return samples.with_values(self._apply_filter(samples.values))
 
-    def _filtered(self, values: Tensor) -> Tensor:
+    def _apply_filter(self, values: Tensor) -> Tensor:
         from scipy.signal import butter, sosfiltfilt
 
         sections = butter(ORDER, self.cutoff_hz, fs=self.codec.fps, output="sos")

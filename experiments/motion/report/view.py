@@ -215,7 +215,7 @@ class MotionView(View):
         return [*(metric.key for metric in MEASURED), *TRAINED, *EXPLAINED]
 
     def arm_config(self, run: SeedRun, arm: Any) -> dict[str, Any]:
-        settings = self.study.settings.of_arms(run.task)
+        settings = self.study.settings.arm_settings(run.task)
         plain = {name: value for name, value in settings.items() if isinstance(value, str | bool | int | float)}
         sources = {name: ", ".join(settings[name]) for name in ("data", "reference")}
         return {**super().arm_config(run, arm), "generations": self.study.generations, **plain, **sources}

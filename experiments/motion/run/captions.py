@@ -24,7 +24,7 @@ THIRDS = ("rare", "middle", "common")
 """Thirds of the captions by their number of windows in the loop's real data."""
 
 
-def captioned(motions: Sequence[Motion]) -> list[Motion]:
+def label_by_caption(motions: Sequence[Motion]) -> list[Motion]:
     """The motions with their first caption as label; one without a caption keeps its label."""
     named = [replace(motion, label=next(iter(captions(motion.text)), motion.label)) for motion in motions]
     if unnamed := [motion for motion in named if not motion.label]:
@@ -74,7 +74,7 @@ class CaptionJudge:
             raise InputError("retrieval needs a caption in common of the training windows and other real ones")
         return cls(encoders, encoders.describe(vectors), thirds_by_count(seen, len(vectors)))
 
-    def asked(self, count: int) -> np.ndarray:
+    def select_captions(self, count: int) -> np.ndarray:
         """(count,) int64 captions to draw motions for: each that is judged as often as the others, up to one."""
         return np.resize(np.flatnonzero(self.third >= 0), count)
 

@@ -56,7 +56,7 @@ def of_arm(run: MotionRun, task: JudgedTask, arm: Arm, count: int = SAMPLES) -> 
 
 def of_field(task: JudgedTask, model: GenerativeModel, stream: Stream) -> dict[str, float]:
     """Means over the repetitions of the field's protocol, where the published model is run."""
-    scores = task.field.repeated(model, stream) if task.field else {}
+    scores = task.field.score_model(model, stream) if task.field else {}
     return {key: float(values.mean()) for key, values in scores.items()}
 
 

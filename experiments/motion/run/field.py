@@ -45,11 +45,11 @@ class FieldJudge:
     repetitions: int
     """Of the last generation."""
 
-    def asked(self, stream: Stream) -> list[MotionRequest]:
+    def draw_requests(self, stream: Stream) -> list[MotionRequest]:
         """What motions are asked for once."""
         return draw_requests(self.motions, stream)
 
-    def values(self, model: GenerativeModel, asked: Sequence[MotionRequest], stream: Stream) -> Tensor:
+    def sample_motions(self, model: GenerativeModel, asked: Sequence[MotionRequest], stream: Stream) -> Tensor:
         """Samples (N, T, D) of a model for captions and lengths."""
         first = self.prompts.first.tolist()
         rows = torch.tensor([first[one.motion] + one.caption for one in asked])
@@ -57,26 +57,26 @@ class FieldJudge:
         own = cast(MdmDiffusion, model).with_prompts(self.prompts.take(rows, lengths))
         return own.sample(torch.arange(len(asked)), stream)
 
-    def generating(self, model: GenerativeModel) -> Generate:
+    def as_generator(self, model: GenerativeModel) -> Generate:
         """The model as the protocol asks it."""
 
         def generate(asked: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
-            return self.codec.rows(self.values(model, asked, stream))
+            return self.codec.rows(self.sample_motions(model, asked, stream))
 
         return generate
 
-    def once(self, values: Tensor, asked: Sequence[MotionRequest], stream: Stream) -> dict[str, float]:
+    def score_samples(self, values: Tensor, asked: Sequence[MotionRequest], stream: Stream) -> dict[str, float]:
         """Scores of samples that were drawn for what was asked for."""
         made = self.codec.rows(values)
         return run_repetition(self.evaluator, self.motions, lambda *_: made, stream, asked)
 
-    def repeated(self, model: GenerativeModel, stream: Stream) -> dict[str, np.ndarray]:
+    def score_model(self, model: GenerativeModel, stream: Stream) -> dict[str, np.ndarray]:
         """Scores of a model by key, (repetitions,) each."""
         return run_protocol(
-            self.evaluator, self.motions, self.generating(model), stream, self.repetitions, self.multimodal
+            self.evaluator, self.motions, self.as_generator(model), stream, self.repetitions, self.multimodal
         )
 
-    def real(self, stream: Stream) -> dict[str, np.ndarray]:
+    def score_real(self, stream: Stream) -> dict[str, np.ndarray]:
         """The same of the test set itself, as the row "real" of the field's tables has it."""
         return run_protocol(self.evaluator, self.motions, real_motions(self.motions), stream, self.repetitions)
 
@@ -85,7 +85,7 @@ class FieldJudge:
         """The usual sizes, or as many captions as there are."""
         return replace(MULTIMODAL, captions=min(MULTIMODAL.captions, len(self.motions)))
 
-    def beginnings(self, batch: MotionBatch) -> MotionBatch:
+    def cut_beginnings(self, batch: MotionBatch) -> MotionBatch:
         """The first frames of motions, from the origin facing +z; one that is shorter holds its last pose."""
         frames, count = self.frames, len(batch)
         last = np.minimum(np.arange(frames), batch.lengths[:, None] - 1)
@@ -105,4 +105,4 @@ class BeginningsEvaluator(MotionEvaluator):
     def evaluate(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
         """The `MEASURED` metrics, by key, of motions of several lengths."""
         assert self.frames_of is not None
-        return super().evaluate(self.frames_of.beginnings(batch), np.zeros_like(labels))
+        return super().evaluate(self.frames_of.cut_beginnings(batch), np.zeros_like(labels))

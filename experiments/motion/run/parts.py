@@ -58,4 +58,4 @@ class JudgedTask(MotionTask):
     def beginnings(self, values: Tensor) -> MotionBatch:
         """The motions behind values (N, T, D), all of one length."""
         batch = self.codec.decode(values)
-        return batch if self.field is None else self.field.beginnings(batch)
+        return batch if self.field is None else self.field.cut_beginnings(batch)

@@ -76,7 +76,7 @@ def published_parts(
         raise InputError(f"{files.mdm}: makes {checkpoint.arguments.columns} numbers per frame, HumanML3D has 263")
     codec = HumanML3DCodec.of_rows(training[0].rows, mean, std, FRAMES)
     encode = _encoder(checkpoint.arguments.text_encoder_type, files.text_encoder)
-    described = tuple(_described(one) for one in test)
+    described = tuple(_to_captioned_motions(one) for one in test)
     field = FieldJudge(evaluator, described, _prompts(test, encode), codec, frames, files.repetitions)
     windows = {
         name: _windows(own, codec, field) for name, own in (("training", training), ("fresh", fresh), ("test", test))
@@ -120,7 +120,7 @@ def published_task(
         real=parts.real,
         evaluate=_judge(parts, field),
         initial_steps=initial_steps,
-        space=lambda values: parts.evaluator.geometric(field.beginnings(parts.codec.decode(values))),
+        space=lambda values: parts.evaluator.geometric(field.cut_beginnings(parts.codec.decode(values))),
     )
     evaluator = replace(parts.evaluator, frames_of=field)
     return JudgedTask(task, parts.codec, parts.data, parts.fresh, fresh_blocks(parts.fresh), evaluator, field=field)
@@ -130,10 +130,10 @@ def _judge(parts: PublishedParts, field: FieldJudge) -> Callable[[Candidate], Ma
     """Samples for captions of the test set, judged by the field's evaluator, and on their beginnings by all else."""
 
     def evaluate(candidate: Candidate) -> dict[str, float]:
-        asked = field.asked(candidate.stream.child("asked"))
-        values = field.values(candidate.model, asked, candidate.stream.child("sample"))
+        asked = field.draw_requests(candidate.stream.child("asked"))
+        values = field.sample_motions(candidate.model, asked, candidate.stream.child("sample"))
         scores = parts.evaluator.evaluate(parts.codec.decode(values), np.zeros(len(values), dtype=np.int64))
-        return {**scores, **field.once(values, asked, candidate.stream.child("field"))}
+        return {**scores, **field.score_samples(values, asked, candidate.stream.child("field"))}
 
     return evaluate
 
@@ -163,28 +163,28 @@ def _motions(
     training, others = np.split(stream.child("data").numpy().permutation(len(known)), [real_count])
     fresh = [known[row] for row in others[:judged_count]]
     if len(fresh) < judged_count and (folder / "val.txt").is_file():
-        fresh += _some(captioned_rows(folder, "val"), judged_count - len(fresh), stream.child("fresh"))
-    test = _some(captioned_rows(there, test_split or "test"), judged_count, stream.child("test"))
+        fresh += _select_random(captioned_rows(folder, "val"), judged_count - len(fresh), stream.child("fresh"))
+    test = _select_random(captioned_rows(there, test_split or "test"), judged_count, stream.child("test"))
     for told, own in (("fresh real", fresh), ("test", test)):
         if len(own) < judged_count:
             raise InputError(
                 f"judging {judged_count} motions needs as many {told} ones, {folder} has {len(own)}; "
                 "lower --judged-count"
             )
-    return folder, *([_cropped(one) for one in own] for own in ([known[row] for row in training], fresh, test))  # type: ignore[return-value]
+    return folder, *([_crop_to_model(one) for one in own] for own in ([known[row] for row in training], fresh, test))  # type: ignore[return-value]
 
 
-def _some(motions: list[CaptionedRows], count: int, stream: Stream) -> list[CaptionedRows]:
+def _select_random(motions: list[CaptionedRows], count: int, stream: Stream) -> list[CaptionedRows]:
     return [motions[row] for row in stream.numpy().permutation(len(motions))[:count]]
 
 
-def _cropped(motion: CaptionedRows) -> CaptionedRows:
+def _crop_to_model(motion: CaptionedRows) -> CaptionedRows:
     """The longest beginning that fills movements of four frames and that the model has room for."""
     rows = motion.rows[: min(len(motion.rows), FRAMES) // UNIT_FRAMES * UNIT_FRAMES]
     return replace(motion, rows=rows)
 
 
-def _described(motion: CaptionedRows) -> CaptionedMotions:
+def _to_captioned_motions(motion: CaptionedRows) -> CaptionedMotions:
     texts, tokens = zip(*((caption.text, caption.tokens) for caption in motion.captions), strict=True)
     return CaptionedMotions(motion.rows, texts, tokens)
 
@@ -201,7 +201,7 @@ def _encoder(kind: str, place: str) -> CaptionEncoder:
 
 def _windows(motions: Sequence[CaptionedRows], codec: HumanML3DCodec, field: FieldJudge) -> Windows:
     """The beginnings of motions, each with another label."""
-    batch = field.beginnings(codec.decode(codec.tensor([one.rows for one in motions])))
+    batch = field.cut_beginnings(codec.decode(codec.tensor([one.rows for one in motions])))
     names = tuple(f"{one.name} {one.captions[0].text[:_NAMED]}" for one in motions)
     nothing = np.zeros(len(motions))
     return Windows(

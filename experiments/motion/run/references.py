@@ -87,7 +87,9 @@ def _of_field(task: JudgedTask, stream: Stream) -> dict[str, Mapping[str, float]
     """What the test set itself scores by the field's evaluator."""
     if task.field is None:
         return {}
-    return {TEST_SET: {key: float(values.mean()) for key, values in task.field.real(stream.child("field")).items()}}
+    return {
+        TEST_SET: {key: float(values.mean()) for key, values in task.field.score_real(stream.child("field")).items()}
+    }
 
 
 def _of_captions(task: JudgedTask, stream: Stream) -> dict[str, Mapping[str, float]]:

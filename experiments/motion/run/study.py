@@ -36,7 +36,7 @@ from ...studies.study import SeedRun, Study
 from ..correctors.builtin import CorrectorInputs, build_corrector
 from ..correctors.own import own_identity, try_corrector
 from ..correctors.table import corrector_row, is_own
-from ..settings.arms import rated
+from ..settings.arms import rated_components
 from ..settings.experiment import MotionSettings, extends
 from ..settings.run_options import DEFAULTS, RunOptions
 from .feasibility import is_measured, write_feasibility
@@ -162,7 +162,7 @@ class MotionStudy(Study):
         return {
             "arm": arm,
             "seed": run.seed,
-            "experiment": self.settings.of_arms(run.task),
+            "experiment": self.settings.arm_settings(run.task),
             "device": self.options.device,
             **({"accelerated": True} if self.options.accelerated else {}),
         }
@@ -254,7 +254,7 @@ def corrector_inputs(
 def reward_for(settings: MotionSettings, folder: Path, ratings: Path | None) -> Reward | None:
     """What people preferred, by a database; SettingError where arms need one that is neither given nor kept."""
     arms = [arm for comparison in settings.comparisons for arm in comparison.arms]
-    needed = [name for arm in arms for name in rated(arm)]
+    needed = [name for arm in arms for name in rated_components(arm)]
     if needed and ratings is None and kept_reward(folder) is None:
         raise SettingError(f"{needed[0]} needs --ratings, a database that `selfcorrect curate` made")
     return None if ratings is None else reward_in(ratings)

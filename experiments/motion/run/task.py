@@ -30,7 +30,7 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.progress import Progress, silent
 
 from ..settings.experiment import DenoiserArms, MotionSettings
-from .captions import CaptionJudge, captioned
+from .captions import CaptionJudge, label_by_caption
 from .parts import JudgedTask, MotionData
 from .published import PublishedParts, published_parts, published_task
 
@@ -55,7 +55,7 @@ def _split(
         settings = replace(settings, cap_per_label=WINDOWS_PER_CAPTION, stride=CAPTION_STRIDE)
         if any(motion.text for motion in motions):  # which may say left and right, and not only of one cycle "walk"
             settings = replace(settings, mirrored=False, cyclic=frozenset())
-        motions, others = captioned(motions), captioned(others)
+        motions, others = label_by_caption(motions), label_by_caption(others)
     count = 0
     while True:
         split = split_sources(motions, others, settings) if others else split_windows(motions, settings)
@@ -74,10 +74,14 @@ def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
     clips. These share frames with training windows. So they show how far a loop drifts from what it was given, not how
     well a model generalises.
     """
-    return _published(settings, stream).data if settings.published else _chosen(_DataSettings.of(settings), stream)
+    return (
+        _load_published(settings, stream).data
+        if settings.published
+        else _choose_data(_DataSettings.from_settings(settings), stream)
+    )
 
 
-def _published(settings: MotionSettings, stream: Stream) -> PublishedParts:
+def _load_published(settings: MotionSettings, stream: Stream) -> PublishedParts:
     assert settings.published is not None
     return published_parts(
         settings.published, settings.data, settings.reference, settings.real_count, settings.judged_count,
@@ -88,8 +92,8 @@ def _published(settings: MotionSettings, stream: Stream) -> PublishedParts:
 def motion_evaluator(settings: MotionSettings, stream: Stream) -> MotionEvaluator:
     """The judge, fitted on the reference of `motion_data`."""
     if settings.published:
-        return _published(settings, stream).evaluator
-    return _fitted(_DataSettings.of(settings), stream)
+        return _load_published(settings, stream).evaluator
+    return _fit_evaluator(_DataSettings.from_settings(settings), stream)
 
 
 @dataclass(frozen=True)
@@ -105,18 +109,18 @@ class _DataSettings:
     judged_count: int
 
     @classmethod
-    def of(cls, settings: MotionSettings) -> Self:
+    def from_settings(cls, settings: MotionSettings) -> Self:
         return cls(*(getattr(settings, field.name) for field in fields(cls)))
 
 
 def caption_judge(settings: MotionSettings, stream: Stream) -> CaptionJudge | None:
     """The judge of retrieval, trained on the other windows of `motion_data`; None where labels are no captions."""
-    return _fitted_to_captions(_DataSettings.of(settings), stream) if settings.captions else None
+    return _fit_caption_judge(_DataSettings.from_settings(settings), stream) if settings.captions else None
 
 
 @lru_cache(maxsize=1)
-def _fitted_to_captions(settings: _DataSettings, stream: Stream) -> CaptionJudge:
-    data = _chosen(settings, stream)
+def _fit_caption_judge(settings: _DataSettings, stream: Stream) -> CaptionJudge:
+    data = _choose_data(settings, stream)
     vectors = caption_vectors(data.training.label_names)
     return CaptionJudge.fit(data.others, data.training.labels, vectors, stream.child("retrieval"))
 
@@ -128,13 +132,13 @@ def caption_vectors(captions: tuple[str, ...]) -> Tensor:
 
 
 @lru_cache(maxsize=1)
-def _fitted(settings: _DataSettings, stream: Stream) -> MotionEvaluator:
-    reference = _chosen(settings, stream).reference
+def _fit_evaluator(settings: _DataSettings, stream: Stream) -> MotionEvaluator:
+    reference = _choose_data(settings, stream).reference
     return MotionEvaluator.fit(reference.batch, reference.labels)
 
 
 @lru_cache(maxsize=1)
-def _chosen(settings: _DataSettings, stream: Stream) -> MotionData:
+def _choose_data(settings: _DataSettings, stream: Stream) -> MotionData:
     needed = settings.real_count + 2 * settings.judged_count
     split = _split(settings.data, settings.reference, settings.frames, settings.fps, settings.captions, needed)
     if len(split.training) < needed:
@@ -173,7 +177,7 @@ def motion_task(
     """Everything that the arms of one denoiser and seed share; `training_steps` is for the progress bar alone."""
     if settings.published:
         initial = settings.initial_steps[comparison.denoiser]
-        parts = _published(settings, seed_stream)
+        parts = _load_published(settings, seed_stream)
         return published_task(parts, initial, device, progress, training_steps, acceleration)
     data = motion_data(settings, seed_stream)
     codec = FeatureCodec.fit(data.training.batch)
@@ -231,7 +235,7 @@ def _judge(
         scores = evaluator.evaluate(batch, labels)
         scores |= novelty_of_samples(evaluator, training, batch, labels)
         if captions:
-            asked = torch.from_numpy(captions.asked(settings.judged_count))
+            asked = torch.from_numpy(captions.select_captions(settings.judged_count))
             drawn = candidate.model.sample(asked, candidate.stream.child("captions"))
             scores |= captions.scores(codec.decode(drawn), asked.numpy())
         corrected = candidate.correct(samples) if settings.judge_corrected else None

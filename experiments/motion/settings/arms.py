@@ -13,26 +13,30 @@ from ..correctors.table import THEN, UNKNOWN, corrector_row, is_own
 
 
 def check_names(arm: Arm) -> None:
-    """SettingError for a corrector or a remedy that there is not, or that the arm cannot have."""
+    """Raise SettingError for an unknown corrector or remedy, or one that the arm cannot have."""
     if ":" not in arm.corrector or THEN in arm.corrector:
         corrector_row(arm.corrector)
     if REMEDIES.row(arm.remedy).needs_corrector and arm.corrector == "none":
         raise SettingError(f"{arm.remedy} needs a corrector, and the arm {arm.name} has none")
 
 
-def rated(arm: Arm) -> tuple[str, ...]:
-    """The corrector and the remedy of an arm where they need choices of people."""
-    corrector = not is_own(arm.corrector) and corrector_row(arm.corrector).rated
-    return (arm.corrector,) * corrector + (arm.remedy,) * REMEDIES.row(arm.remedy).rated
+def rated_components(arm: Arm) -> tuple[str, ...]:
+    """Return the corrector and the remedy of an arm, as far as they need people's ratings."""
+    names = []
+    if not is_own(arm.corrector) and corrector_row(arm.corrector).rated:
+        names.append(arm.corrector)
+    if REMEDIES.row(arm.remedy).rated:
+        names.append(arm.remedy)
+    return tuple(names)
 
 
 def budget(arm: Arm) -> str:
-    """What the corrector of an arm knows about the truth, and the remedy about the loop."""
+    """Return in words what an arm's corrector knows about the truth, and its remedy about the loop."""
     corrector = UNKNOWN if ":" in arm.corrector else corrector_row(arm.corrector).knows
     return corrector if arm.remedy == "none" else f"{corrector}; {REMEDIES.row(arm.remedy).knows}"
 
 
-def refined_arms(
+def refine_arms(
     arms: Sequence[Arm],
     policies: Sequence[str] = (),
     ratios: Sequence[float] = (),
@@ -41,81 +45,120 @@ def refined_arms(
     remedies: Sequence[str] = (),
     sampling: Mapping[str, Sequence[float]] = MappingProxyType({}),
 ) -> tuple[Arm, ...]:
-    """The arms of a preset with some axes replaced: each that is given replaces the preset's, the rest stays.
+    """Return the arms of a preset with the given axes in place of the preset's.
 
-    policies: Names such as "replace" or "augment". ratios: λ for those that take one, for augment where none of the
-    preset's does; infinity is fully synthetic. correctors: In place of the preset's, "none" for uncorrected arms alone.
-    strengths: γ of all corrected arms, which stand there once for each. remedies: Each beside none. sampling: All arms
-    also so, by the names of `SAMPLING_BOUNDS`. An arm stays beside the plain one that it is
-    compared with. Raises SettingError for a policy that there is not, and where λ is given and no policy takes it.
+    Each arm keeps beside it the plain arm that it is compared with.
+
+    Args:
+        arms: Arms of the preset.
+        policies: Names such as "replace" or "augment".
+        ratios: λ for the policies that take one, or for "augment" if none of the preset's does; infinity is fully
+            synthetic.
+        correctors: In place of the preset's; "none" alone leaves only uncorrected arms.
+        strengths: γ; each corrected arm is repeated with each.
+        remedies: Each is added beside no remedy.
+        sampling: Further variants of all arms, by the names of `SAMPLING_BOUNDS`.
+
+    Raises:
+        SettingError: A policy is unknown, or λ is given and no policy takes it.
     """
     from selfcorrect.loop.policy import parse_policy  # which imports PyTorch
 
     if policies or ratios:
-        texts = _with_ratios(policies or _with_a_ratio(arms), ratios)
-        others = [arm for arm in arms if not _loops(arm)]
-        arms = [*others, *(replace(arm, policy=text) for text in texts for arm in arms if _loops(arm))]
+        arms = _replace_policies(arms, _insert_ratios(policies or _policies_with_ratio(arms), ratios))
     if correctors:
-        names = [name for name in dict.fromkeys(correctors) if name != "none"]
-        templates = arms if any(arm.corrector != "none" for arm in arms) else [*arms, *_in_full(arms)]
-        arms = [each for arm in templates for each in _corrected(arm, names)]
+        arms = _replace_correctors(arms, correctors)
     if strengths:
-        arms = [
-            each
-            for arm in arms
-            for each in ([arm] if arm.corrector == "none" else [replace(arm, strength=one) for one in strengths])
-        ]
+        arms = _replace_strengths(arms, strengths)
     if remedies:
-        arms = [
-            replace(arm, remedy=remedy)
-            for arm in arms
-            if arm.remedy == "none"
-            for remedy in (dict.fromkeys(("none", *remedies)) if _loops(arm) else ("none",))
-            if arm.corrector != "none" or not REMEDIES.row(remedy).needs_corrector
-        ]
-    changed = [(name, value) for name, values in sampling.items() for value in dict.fromkeys(values)]
-    usual = [arm for arm in arms if not arm.sampling] if changed else arms
-    arms = [*usual, *(replace(arm, **{name: value}) for name, value in changed for arm in usual)]
+        arms = _add_remedies(arms, remedies)
+    arms = _add_sampling_variants(arms, sampling)
     for policy in dict.fromkeys(arm.policy for arm in arms):
         parse_policy(policy)
-    return tuple(dict.fromkeys(each for arm in arms for each in (BASELINE, arm.plain, arm)))
+    with_comparisons = dict[Arm, None]()
+    for arm in arms:
+        with_comparisons |= dict.fromkeys((BASELINE, arm.plain, arm))
+    return tuple(with_comparisons)
 
 
-def _loops(arm: Arm) -> bool:
-    """Whether an arm trains on synthetic samples."""
+def _is_loop(arm: Arm) -> bool:
+    """Return True if an arm trains on synthetic samples."""
     return arm.policy != BASELINE.policy
 
 
-def _in_full(arms: Sequence[Arm]) -> list[Arm]:
-    """The plain loops of arms, fully corrected by some corrector."""
-    return [replace(arm, corrector="physics") for arm in arms if _loops(arm) and arm == arm.plain]
+def _replace_policies(arms: Sequence[Arm], policies: Sequence[str]) -> list[Arm]:
+    loops = [arm for arm in arms if _is_loop(arm)]
+    replaced = [arm for arm in arms if not _is_loop(arm)]
+    for policy in policies:
+        replaced += [replace(arm, policy=policy) for arm in loops]
+    return replaced
 
 
-def _corrected(arm: Arm, names: Sequence[str]) -> list[Arm]:
-    return [arm] if arm.corrector == "none" else [replace(arm, corrector=name) for name in names]
+def _replace_correctors(arms: Sequence[Arm], correctors: Sequence[str]) -> list[Arm]:
+    """Return arms in which these correctors take the place of any other; plain loops get one if none is corrected."""
+    names = [name for name in dict.fromkeys(correctors) if name != "none"]
+    templates = list(arms)
+    if all(arm.corrector == "none" for arm in arms):
+        templates += [replace(arm, corrector="physics") for arm in arms if _is_loop(arm) and arm == arm.plain]
+    replaced = []
+    for arm in templates:
+        replaced += [arm] if arm.corrector == "none" else [replace(arm, corrector=name) for name in names]
+    return replaced
 
 
-def _with_a_ratio(arms: Sequence[Arm]) -> list[str]:
-    """The policies of arms that take a ratio, without theirs."""
+def _replace_strengths(arms: Sequence[Arm], strengths: Sequence[float]) -> list[Arm]:
+    replaced = []
+    for arm in arms:
+        replaced += [arm] if arm.corrector == "none" else [replace(arm, strength=strength) for strength in strengths]
+    return replaced
+
+
+def _add_remedies(arms: Sequence[Arm], remedies: Sequence[str]) -> list[Arm]:
+    """Return the arms without a remedy, each loop also with those of the remedies that it can have."""
+    extended = []
+    for arm in arms:
+        if arm.remedy != "none":
+            continue
+        candidates = dict.fromkeys(("none", *remedies)) if _is_loop(arm) else ("none",)
+        for remedy in candidates:
+            if arm.corrector != "none" or not REMEDIES.row(remedy).needs_corrector:
+                extended.append(replace(arm, remedy=remedy))
+    return extended
+
+
+def _add_sampling_variants(arms: Sequence[Arm], sampling: Mapping[str, Sequence[float]]) -> list[Arm]:
+    variants = [(name, value) for name, values in sampling.items() for value in dict.fromkeys(values)]
+    if not variants:
+        return list(arms)
+    usual = [arm for arm in arms if not arm.sampling]
+    extended = list(usual)
+    for name, value in variants:
+        extended += [replace(arm, **{name: value}) for arm in usual]
+    return extended
+
+
+def _policies_with_ratio(arms: Sequence[Arm]) -> list[str]:
+    """Return the policies of arms that take a ratio, without their ratios."""
     kinds = [arm.policy.partition(":")[0] for arm in arms]
     return [kind for kind in dict.fromkeys(kinds) if kind in TAKES_RATIO] or ["augment"]
 
 
-def _with_ratios(policies: Sequence[str], ratios: Sequence[float]) -> list[str]:
+def _insert_ratios(policies: Sequence[str], ratios: Sequence[float]) -> list[str]:
+    """Return policies with each ratio for those that take one, such as "augment:4"; infinity turns into "replace"."""
     if ratios and not any(policy in TAKES_RATIO for policy in policies):
         raise SettingError(f"a synthetic ratio needs the policy augment or accumulate, got {', '.join(policies)}")
-    return [
-        text
-        for policy in policies
-        for text in ([_with_ratio(policy, ratio) for ratio in ratios or (1.0,)] if policy in TAKES_RATIO else [policy])
-    ]
+    texts = []
+    for policy in policies:
+        if policy not in TAKES_RATIO:
+            texts.append(policy)
+            continue
+        for ratio in ratios or (1.0,):
+            is_fully_synthetic = math.isinf(ratio) and ratio > 0
+            texts.append("replace" if is_fully_synthetic else f"{policy}:{ratio:g}")
+    return texts
 
 
-def _with_ratio(policy: str, ratio: float) -> str:
-    return "replace" if math.isinf(ratio) and ratio > 0 else f"{policy}:{ratio:g}"
-
-
-def ratio_of(text: str) -> float:
+def parse_ratio(text: str) -> float:
     """Read λ, the number of synthetic samples per real one.
 
     Args:

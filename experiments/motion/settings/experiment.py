@@ -24,7 +24,7 @@ from ...remedies.table import REMEDIES
 from ...studies.arms import SAMPLING_BOUNDS, Arm
 from ..correctors.table import CORRECTORS, corrector_row, is_own
 from . import published
-from .arms import check_names, ratio_of, refined_arms
+from .arms import check_names, parse_ratio, refine_arms
 from .published import PublishedModel
 
 if TYPE_CHECKING:
@@ -99,24 +99,31 @@ class MotionSettings:
     """Optimiser steps of generation 0, by denoiser."""
 
     def __post_init__(self) -> None:
-        names = (*DENOISER_PRESETS, *(comparison.denoiser for comparison in self.comparisons))
-        for kind in ("steps", "initial_steps"):  # those that are not given are the presets'
-            steps = {name: getattr(preset(name), kind) for name in names} | getattr(self, kind)
-            object.__setattr__(self, kind, steps)
+        self._fill_in_steps()
         if self.published and self.judge_corrected:
             raise SettingError("judge-corrected and the published model do not go together")
-        counts = {"generations": 1, "seeds": 1, "first_seed": 0, "real_count": 2, "judged_count": 12, "frames": 10}
-        counts["feasibility_count"] = 1
-        for name, least in counts.items():
-            check_count(name, getattr(self, name), least, MOST)
-        for name in ("steps", "initial_steps"):
-            for key, value in getattr(self, name).items():
-                least = 0 if self.published and name == "initial_steps" else 1
-                check_count(f"{name} for {key}", value, least, MOST)
+        self._check_counts()
         self._check_engine()
         self._check_denoisers()
         if not self.data:
             raise SettingError("data must name at least one source: deepmimic, or paths of motion files and folders")
+
+    def _fill_in_steps(self) -> None:
+        """Take the presets' numbers of steps for denoisers without any."""
+        denoisers = [*DENOISER_PRESETS, *(comparison.denoiser for comparison in self.comparisons)]
+        for setting in ("steps", "initial_steps"):
+            defaults = {denoiser: getattr(preset(denoiser), setting) for denoiser in denoisers}
+            object.__setattr__(self, setting, defaults | getattr(self, setting))
+
+    def _check_counts(self) -> None:
+        """Raise SettingError for a count that is too small or too large."""
+        for name, least in LEAST_COUNTS.items():
+            check_count(name, getattr(self, name), least, MOST)
+        for denoiser, steps in self.steps.items():
+            check_count(f"steps for {denoiser}", steps, 1, MOST)
+        least_initial_steps = 0 if self.published else 1
+        for denoiser, steps in self.initial_steps.items():
+            check_count(f"initial_steps for {denoiser}", steps, least_initial_steps, MOST)
 
     def _check_denoisers(self) -> None:
         names = [comparison.denoiser for comparison in self.comparisons]
@@ -124,20 +131,21 @@ class MotionSettings:
             raise SettingError(f"each denoiser of an experiment may stand in it once, got {', '.join(names)}")
 
     def _check_engine(self) -> None:
-        """SettingError for a corrector without root force in an engine in which bodies cannot balance."""
+        """Raise SettingError for a corrector without root force in an engine in which bodies cannot balance."""
         if ENGINES.row(self.engine).has_compliant_joints:
             return
-        for arm in (arm for comparison in self.comparisons for arm in comparison.arms):
-            if not is_own(arm.corrector) and corrector_row(arm.corrector).residual_free:
-                able = ", ".join(name for name in ENGINES.names if ENGINES.row(name).has_compliant_joints)
-                raise SettingError(
-                    f"the corrector {arm.corrector} needs an engine with compliant joints ({able}), got {self.engine}; "
-                    "add --engine mujoco"
-                )
+        suitable = ", ".join(name for name in ENGINES.names if ENGINES.row(name).has_compliant_joints)
+        for comparison in self.comparisons:
+            for arm in comparison.arms:
+                if not is_own(arm.corrector) and corrector_row(arm.corrector).residual_free:
+                    raise SettingError(
+                        f"the corrector {arm.corrector} needs an engine with compliant joints ({suitable}), "
+                        f"got {self.engine}; add --engine mujoco"
+                    )
 
     def comparison(self, denoiser: str) -> DenoiserArms:
-        """The arms of a denoiser."""
-        return next(one for one in self.comparisons if one.denoiser == denoiser)
+        """Return the arms of a denoiser."""
+        return next(comparison for comparison in self.comparisons if comparison.denoiser == denoiser)
 
     def words(self, denoiser: str) -> str:
         """Return what samples of a denoiser look like, with its name where another denoiser has the same words."""
@@ -153,8 +161,10 @@ class MotionSettings:
         be resumed.
         """
         values = asdict(self)
-        arms = [{"denoiser": one.denoiser, "arms": [arm.config() for arm in one.arms]} for one in self.comparisons]
-        values["comparisons"] = arms
+        values["comparisons"] = [
+            {"denoiser": comparison.denoiser, "arms": [arm.config() for arm in comparison.arms]}
+            for comparison in self.comparisons
+        ]
         if self.engine == PUBLISHED_ENGINE:
             del values["engine"]
         for name in ("captions", "published"):
@@ -162,78 +172,106 @@ class MotionSettings:
                 del values[name]
         if self.feasibility_count == FEASIBILITY_COUNT:
             del values["feasibility_count"]
-        return _finite(values)
+        return _encode_infinity(values)
 
-    def of_arms(self, denoiser: str) -> dict[str, Any]:
-        """What the result of an arm depends on beside the arm and its seed, as JSON values."""
-        kept = {name: value for name, value in self.config().items() if name not in GROWING}
-        return kept | {name: getattr(self, name)[denoiser] for name in ("steps", "initial_steps")}
+    def arm_settings(self, denoiser: str) -> dict[str, Any]:
+        """Return what an arm's result depends on beside the arm and its seed, as JSON values."""
+        return {
+            **_fixed_settings(self.config()),
+            "steps": self.steps[denoiser],
+            "initial_steps": self.initial_steps[denoiser],
+        }
 
 
 GROWING = ("comparisons", "generations", "first_seed", "seeds")
-"""Settings of which an experiment may get more: no result that is there depends on them."""
+"""Settings that may grow when an experiment is extended: no earlier result depends on them."""
+LEAST_COUNTS = {
+    "generations": 1,
+    "seeds": 1,
+    "first_seed": 0,
+    "real_count": 2,
+    "judged_count": 12,
+    "frames": 10,
+    "feasibility_count": 1,
+}
+"""Smallest values of settings that count something."""
 
 
 def extends(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether settings, as configs, ask for all arms, seeds and generations of recorded ones, and for more of these."""
-    arms = [{each["denoiser"]: each["arms"] for each in config["comparisons"]} for config in (recorded, wanted)]
-    seeds = [{*range(config["first_seed"], config["first_seed"] + config["seeds"])} for config in (recorded, wanted)]
-    return (
-        _all_of(_fixed(recorded), _fixed(wanted))
-        and recorded["generations"] <= wanted["generations"]
-        and seeds[0] <= seeds[1]
-        and all(arm in arms[1].get(denoiser, ()) for denoiser, group in arms[0].items() for arm in group)
+    """Return True if the wanted config has all arms, seeds and generations of the recorded one, and perhaps more."""
+    if not _is_subset(_fixed_settings(recorded), _fixed_settings(wanted)):
+        return False
+    if recorded["generations"] > wanted["generations"] or not _seed_numbers(recorded) <= _seed_numbers(wanted):
+        return False
+    wanted_arms = {comparison["denoiser"]: comparison["arms"] for comparison in wanted["comparisons"]}
+    return all(
+        arm in wanted_arms.get(comparison["denoiser"], ())
+        for comparison in recorded["comparisons"]
+        for arm in comparison["arms"]
     )
 
 
-def _fixed(config: Mapping[str, Any]) -> dict[str, Any]:
+def _seed_numbers(config: Mapping[str, Any]) -> set[int]:
+    return set(range(config["first_seed"], config["first_seed"] + config["seeds"]))
+
+
+def _fixed_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name not in GROWING}
 
 
-def _all_of(part: Any, whole: Any) -> bool:
-    """Whether all entries of `part` are in `whole`, at every depth; steps of a further denoiser may be added."""
+def _is_subset(part: Any, whole: Any) -> bool:
+    """Return True if all entries of `part` are in `whole`, at every depth."""
     if isinstance(part, dict) and isinstance(whole, dict):
-        return all(name in whole and _all_of(value, whole[name]) for name, value in part.items())
+        return all(name in whole and _is_subset(value, whole[name]) for name, value in part.items())
     return part == whole
 
 
-def settings_of(config: Mapping[str, Any]) -> MotionSettings:
-    """The settings whose `config` this is, as this version or an earlier one recorded it."""
-    config = renamed(config)
-    comparisons = tuple(
-        DenoiserArms(one["denoiser"], tuple(Arm(**{**arm, "strength": float(arm["strength"])}) for arm in one["arms"]))
-        for one in config["comparisons"]
+def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:
+    """Return the settings whose `config` this is, recorded by this version or an earlier one."""
+    values = dict(renamed(config))
+    values["comparisons"] = tuple(
+        DenoiserArms(comparison["denoiser"], tuple(_arm_from_config(arm) for arm in comparison["arms"]))
+        for comparison in values["comparisons"]
     )
-    sources = {name: tuple(config[name]) for name in ("data", "reference") if name in config}
-    published = {"published": PublishedModel(**config["published"])} if config.get("published") else {}
-    return MotionSettings(**{**config, **sources, **published, "comparisons": comparisons})
+    for name in ("data", "reference"):
+        if name in values:
+            values[name] = tuple(values[name])
+    if values.get("published"):
+        values["published"] = PublishedModel(**values["published"])
+    return MotionSettings(**values)
 
 
-def _finite(value: Any) -> Any:
+def _arm_from_config(config: Mapping[str, Any]) -> Arm:
+    return Arm(**{**config, "strength": float(config["strength"])})
+
+
+def _encode_infinity(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: _encode_infinity(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [_encode_infinity(item) for item in value]
     return "inf" if isinstance(value, float) and math.isinf(value) else value
 
 
 # --- options ---------------------------------------------------------------------------------------------------------
 
 
-def says(default: str, takes: str = "INT") -> object:
-    """What `--help` says of an option that has no value of its own, and of what it takes."""
+def option_hint(default: str, takes: str = "INT") -> object:
+    """Return the hint in `--help` for an option without a default value: its default in words, and what it takes."""
     return arg(help_behavior_hint=f"(default: {default})", metavar=takes)
 
 
-def _of_preset(name: str, takes: str = "INT") -> object:
-    """The value that the preset of the command line has."""
+def _preset_hint(name: str, takes: str = "INT") -> object:
+    """Return a hint with the value of the preset that the command line names."""
 
     def hint(default: str) -> str:
         from .presets import PRESET_ROWS
 
+        chosen = "short"
         words = [part for word in sys.argv for part in word.split("=", 1)]
-        named = [after for word, after in pairwise(words) if word == "--preset" and after in PRESET_ROWS]
-        chosen = named[-1] if named else "short"
+        for option, value in pairwise(words):
+            if option == "--preset" and value in PRESET_ROWS:
+                chosen = value
         return f"(default: {PRESET_ROWS[chosen].value(name)}, of the preset {chosen})"
 
     return arg(help_behavior_hint=hint, metavar=takes)
@@ -256,88 +294,95 @@ def _denoisers() -> str:
 
 @dataclass(frozen=True)
 class MotionOptions:
-    """What options say of an experiment: None and () leave what its preset has."""
+    """Options of an experiment; None and () leave the preset's value."""
 
     preset: str = "short"
-    """What is compared, a name in `presets.PRESETS`."""
+    """Name of a preset in `presets.PRESETS`."""
     policy: tuple[str, ...] = ()
-    """Which data train the next generation: replace (fully synthetic), augment, accumulate, … Several may be given."""
+    """Training data of the next generation: replace (fully synthetic), augment, accumulate, … Several may be given."""
     synthetic_ratio: tuple[str, ...] = ()
     """λ, synthetic samples per real one, for augment and accumulate; 100% is λ = 1, as in Gillman et al., and inf is
     fully synthetic. Several may be given."""
     corrector: Annotated[tuple[str, ...], arg(help=_correctors())] = ()
     remedy: Annotated[tuple[str, ...], arg(help=_remedies())] = ()
     guidance: tuple[float, ...] = ()
-    """Also all arms with samples drawn at these scales of classifier-free guidance, the baseline included."""
+    """Also run all arms, the baseline included, with these scales of classifier-free guidance."""
     temperature: tuple[float, ...] = ()
-    """The same with this factor on the noise of sampling."""
+    """Also run all arms with these factors on the sampling noise."""
     eta: tuple[float, ...] = ()
-    """The same with this share of noise drawn anew in each step of sampling: 0 is deterministic, 1 ancestral."""
+    """Also run all arms with this share of fresh noise in each sampling step: 0 is deterministic, 1 is ancestral."""
     sampling_steps: tuple[int, ...] = ()
-    """The same with so many network evaluations per sample."""
-    gamma: Annotated[tuple[float, ...], _of_preset("gamma", "FLOAT…")] = ()
-    """γ ≥ 0: each sample is replaced by its corrected form with probability γ/(1+γ); inf for all. Several may be
-    given."""
-    generations: Annotated[int | None, _of_preset("generations")] = None
+    """Also run all arms with this many network evaluations per sample."""
+    gamma: Annotated[tuple[float, ...], _preset_hint("gamma", "FLOAT…")] = ()
+    """γ ≥ 0, correction strength: each sample is replaced by its corrected form with probability γ/(1+γ); inf corrects
+    all. Several may be given."""
+    generations: Annotated[int | None, _preset_hint("generations")] = None
     """Generations after generation 0."""
-    seeds: Annotated[int | None, _of_preset("seeds")] = None
+    seeds: Annotated[int | None, _preset_hint("seeds")] = None
     """Number of seeds."""
-    first_seed: Annotated[int | None, _of_preset("first_seed")] = None
-    """The first of them: several machines without a cluster can do seeds of one experiment each."""
-    real_count: Annotated[int | None, _of_preset("real_count")] = None
+    first_seed: Annotated[int | None, _preset_hint("first_seed")] = None
+    """First seed. Machines without a cluster can share an experiment by its seeds."""
+    real_count: Annotated[int | None, _preset_hint("real_count")] = None
     """n, real training windows per seed."""
-    judged_count: Annotated[int | None, _of_preset("judged_count")] = None
+    judged_count: Annotated[int | None, _preset_hint("judged_count")] = None
     """Samples drawn in each generation to be judged."""
     judge_corrected: bool = False
-    """Also judge each arm's samples after its own correction, as who corrects what a model makes would have them."""
-    steps: Annotated[int | None, _of_preset("steps")] = None
+    """Also judge each arm's samples after correction, as they would be used by people who correct a model's output."""
+    steps: Annotated[int | None, _preset_hint("steps")] = None
     """Optimiser steps per generation, the same in every arm."""
-    initial_steps: Annotated[int | None, _of_preset("initial_steps")] = None
+    initial_steps: Annotated[int | None, _preset_hint("initial_steps")] = None
     """Optimiser steps of generation 0."""
     denoiser: Annotated[tuple[str, ...], arg(help=_denoisers())] = ()
     data: tuple[str, ...] = ()
     """deepmimic (built in), or motion files and folders with motions of one skeleton; FOLDER#SPLIT for a
     split of a dataset."""
     reference: tuple[str, ...] = ()
-    """Motions to judge against, given like data, such as those of held-out subjects."""
+    """Motions to judge against, given like --data, such as those of held-out subjects."""
     ratings: Path | None = None
-    """Database of `selfcorrect curate`, for --corrector people and --remedy preferred. The run folder keeps what it
-    said when the run began."""
+    """Database of `selfcorrect curate`, for --corrector people and --remedy preferred. The run folder keeps a copy of
+    the preferences it began with."""
     mdm: str = ""
     """With the preset paper: a checkpoint of MDM as its authors publish it (model000475000.pt, args.json beside it), or
     args.json for weights drawn anew, as Gillman et al. 2024 did. Needs --data HumanML3D, --evaluator and CLIP."""
     evaluator: str = ""
-    """With mdm: folder of the evaluator of Guo et al. 2022 (t2m), with glove in it or beside it."""
+    """With --mdm: folder of the evaluator of Guo et al. 2022 (t2m), with glove in it or beside it."""
     clip: str = ""
-    """With mdm: folder of CLIP, or its name in Hugging Face's cache."""
-    repetitions: Annotated[int | None, says("20")] = None
-    """With mdm: how often the last generation is judged by the field's protocol."""
-    engine: Annotated[EngineName | None, _of_preset("engine", "|".join(ENGINES.names))] = None
-    """In which correctors simulate. The published figures are PyBullet's; where that is not installed and no engine is
-    given, MuJoCo simulates."""
+    """With --mdm: folder of CLIP, or its name in Hugging Face's cache."""
+    repetitions: Annotated[int | None, option_hint("20")] = None
+    """With --mdm: how often the published protocol judges the last generation."""
+    engine: Annotated[EngineName | None, _preset_hint("engine", "|".join(ENGINES.names))] = None
+    """Physics engine of the correctors. Published figures use PyBullet; if PyBullet is not installed and no engine is
+    given, MuJoCo is used."""
 
-    def applied(self, preset: MotionSettings) -> MotionSettings:
-        """A preset with the options that are given; SettingError for a combination that means nothing."""
-        preset = self._with_published(preset)
-        given = {each.name: getattr(self, each.name, None) for each in fields(preset)}
-        given = {
-            name: value for name, value in given.items() if value is not None and value != () and value is not False
-        }
-        for name in given.keys() & {"steps", "initial_steps"}:
-            given[name] = dict.fromkeys((*getattr(preset, name), *self.denoiser), given[name])
-        changed = {"comparisons": self._comparisons(preset), "engine": self.engine_for(preset)}
-        return replace(preset, **{**given, **changed})
+    def apply_to(self, preset: MotionSettings) -> MotionSettings:
+        """Return a preset with these options; SettingError for a combination that makes no sense."""
+        preset = self._add_published_model(preset)
+        changes: dict[str, Any] = {}
+        for setting in fields(preset):
+            value = getattr(self, setting.name, None)
+            is_set = value is not None and value != () and value is not False
+            if is_set:
+                changes[setting.name] = value
+        for name in ("steps", "initial_steps"):
+            if name in changes:
+                denoisers = (*getattr(preset, name), *self.denoiser)
+                changes[name] = dict.fromkeys(denoisers, changes[name])
+        changes["comparisons"] = self._comparisons(preset)
+        changes["engine"] = self.engine_for(preset)
+        return replace(preset, **changes)
 
     def engine_for(self, preset: MotionSettings) -> str:
-        """The engine that was asked for, else the preset's, or MuJoCo where that is PyBullet and not installed."""
-        return self.engine or (resolve_engine(AUTO) if preset.engine == PUBLISHED_ENGINE else preset.engine)
+        """Return the engine of the options, else the preset's, or MuJoCo if that is PyBullet and not installed."""
+        if self.engine:
+            return self.engine
+        return resolve_engine(AUTO) if preset.engine == PUBLISHED_ENGINE else preset.engine
 
-    def _with_published(self, preset: MotionSettings) -> MotionSettings:
-        """The preset with the published generator and evaluator in place of its denoiser and judge, where they are."""
-        files = {name: getattr(self, name) for name in ("mdm", "evaluator", "clip", "repetitions")}
+    def _add_published_model(self, preset: MotionSettings) -> MotionSettings:
+        """Return the preset with the published generator and evaluator in place of its denoiser and judge, if given."""
         if not self.mdm:
-            if given := [name for name, value in files.items() if value]:
-                raise SettingError(f"--{given[0]} goes with --mdm CHECKPOINT")
+            for name in ("evaluator", "clip", "repetitions"):
+                if getattr(self, name):
+                    raise SettingError(f"--{name} goes with --mdm CHECKPOINT")
             return preset
         if self.preset != "paper" or self.denoiser:
             raise SettingError("--mdm goes with --preset paper, and without --denoiser")
@@ -356,8 +401,19 @@ class MotionOptions:
         )
 
     def _comparisons(self, preset: MotionSettings) -> tuple[DenoiserArms, ...]:
-        kept = {comparison.denoiser: comparison for comparison in preset.comparisons}
-        chosen = {name: kept.get(name, replace(preset.comparisons[0], denoiser=name)) for name in self.denoiser} or kept
-        sampling = {name: getattr(self, name) for name in SAMPLING_BOUNDS}
-        axes = (self.policy, [*map(ratio_of, self.synthetic_ratio)], self.corrector, self.gamma, self.remedy, sampling)
-        return tuple(replace(one, arms=refined_arms(one.arms, *axes)) for one in chosen.values())
+        by_denoiser = {comparison.denoiser: comparison for comparison in preset.comparisons}
+        template = preset.comparisons[0]
+        refined = []
+        for denoiser in dict.fromkeys(self.denoiser or by_denoiser):
+            comparison = by_denoiser.get(denoiser, replace(template, denoiser=denoiser))
+            arms = refine_arms(
+                comparison.arms,
+                policies=self.policy,
+                ratios=[parse_ratio(ratio) for ratio in self.synthetic_ratio],
+                correctors=self.corrector,
+                strengths=self.gamma,
+                remedies=self.remedy,
+                sampling={name: getattr(self, name) for name in SAMPLING_BOUNDS},
+            )
+            refined.append(replace(comparison, arms=arms))
+        return tuple(refined)

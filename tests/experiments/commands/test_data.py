@@ -16,7 +16,7 @@ from selfcorrect.datasets.files import open as opening
 from selfcorrect.datasets.files.formats import FORMATS
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.experiments.commands.data import DataCommand
-from selfcorrect.experiments.data.sources import measures
+from selfcorrect.experiments.data.sources import measure_motion
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.motion import Motion
 
@@ -116,7 +116,7 @@ def test_stats_measure_by_label(folder: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_speed_is_that_of_the_root_over_the_floor(folder: Path) -> None:
-    measured = measures(open_motion(folder / "a.bvh").motion)
+    measured = measure_motion(open_motion(folder / "a.bvh").motion)
     assert measured["speed m/s"] == pytest.approx(1.0, abs=1e-3)
     assert measured["seconds"] == pytest.approx(61 / 30)
 

@@ -13,7 +13,7 @@ from made_motions import made_motion
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.correction.report import FileResult
-from selfcorrect.experiments.data.verification import Found, verify
+from selfcorrect.experiments.data.verification import Verification, verify
 from selfcorrect.experiments.jobs.input_keys import hash_file
 from selfcorrect.experiments.reporting.summary import Summary, write_summary
 from selfcorrect.storage.files.digests import SUMS, sealed, write_listing
@@ -78,7 +78,7 @@ def _run(folder: Path) -> None:
     (folder / "wandb" / "b").write_bytes(b"w")
 
 
-def _named(found: Found, folder: Path, path: Path) -> bool:
+def _named(found: Verification, folder: Path, path: Path) -> bool:
     """Whether a file is among those that were not looked at, by itself or with its folder."""
     names = [name.partition("/ (")[0] for name in found.unread]
     return any(folder / name in (path, *path.parents) for name in names)

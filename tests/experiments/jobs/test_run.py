@@ -164,7 +164,7 @@ def test_a_generation_told_twice_counts_once():
     with Bars(3, 1, "test", "gen") as bars:
         for generation in (1, 2, 1, 2, 3):
             bars.show(Event("a", "generation", generation, 3))
-        assert bars.overall.n == bars.reached("a") == 3
+        assert bars.overall.n == bars.count_generations("a") == 3
 
 
 THREADS = """

@@ -9,7 +9,7 @@ import pytest
 
 from selfcorrect.core.errors import MissingExtraError
 from selfcorrect.experiments.motion.correctors.builtin import sample_corrector
-from selfcorrect.experiments.motion.settings.experiment import settings_of
+from selfcorrect.experiments.motion.settings.experiment import settings_from_config
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, resolve_engine
@@ -59,7 +59,7 @@ def test_loops_take_the_engine_of_the_published_figures_unless_told() -> None:
     assert "engine" not in preset.config()
     other = replace(preset, engine="mujoco")
     assert other.config()["engine"] == "mujoco"
-    assert settings_of(other.config()) == other
-    assert settings_of(preset.config()) == preset
+    assert settings_from_config(other.config()) == other
+    assert settings_from_config(preset.config()) == preset
     here = sample_corrector().tracker
     assert sample_corrector("mujoco").tracker == replace(here, engine=replace(here.engine, name="mujoco"))

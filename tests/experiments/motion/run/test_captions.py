@@ -17,7 +17,7 @@ from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Split, split_windows
 from selfcorrect.experiments.motion.correctors.builtin import CorrectorInputs
 from selfcorrect.experiments.motion.run import task as tasks
-from selfcorrect.experiments.motion.run.captions import CaptionJudge, captioned, thirds_by_count
+from selfcorrect.experiments.motion.run.captions import CaptionJudge, label_by_caption, thirds_by_count
 from selfcorrect.experiments.motion.run.references import (
     CORRECTED_REAL,
     HELD_OUT,
@@ -28,7 +28,7 @@ from selfcorrect.experiments.motion.run.references import (
     write_references,
 )
 from selfcorrect.experiments.motion.run.task import motion_task
-from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings, settings_of
+from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings, settings_from_config
 from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Plan, run_loop, train_first_generation
@@ -55,7 +55,7 @@ def a_motion(kind, pace: float, frames: int = 160) -> Motion:
 @pytest.fixture(scope="module")
 def split() -> Split:
     motions = [a_motion(kind, pace) for kind in KINDS for pace in (0.8, 0.9, 1.0, 1.1)]
-    return split_windows(captioned(motions), WindowSettings(frames=32, stride=8, mirrored=False))
+    return split_windows(label_by_caption(motions), WindowSettings(frames=32, stride=8, mirrored=False))
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +66,9 @@ def judge(split: Split) -> CaptionJudge:
 
 def test_the_first_caption_is_the_label_and_a_label_stands_in_for_it() -> None:
     motion = a_motion("walk", 1.0)
-    assert [one.label for one in captioned([motion, replace(motion, text="")])] == [CAPTIONS["walk"], "anything"]
+    assert [one.label for one in label_by_caption([motion, replace(motion, text="")])] == [CAPTIONS["walk"], "anything"]
     with pytest.raises(InputError, match=r"walk 1\.0: expected a caption or a label, found neither \(1 motions"):
-        captioned([motion, replace(motion, text=" \n", label="")])
+        label_by_caption([motion, replace(motion, text=" \n", label="")])
 
 
 def test_thirds_are_by_count_and_leave_out_what_is_not_there() -> None:
@@ -94,7 +94,9 @@ def test_motions_that_all_show_one_caption_find_that_one_alone(split: Split, jud
     windows = split.held_out
     walk = windows.label_names.index(CAPTIONS["walk"])
     walks = windows.take(np.resize(np.flatnonzero(windows.labels == walk), 50))
-    assert judge.scores(walks.batch, judge.asked(50))["r_precision_1"] == pytest.approx(1 / len(KINDS), abs=0.1)
+    assert judge.scores(walks.batch, judge.select_captions(50))["r_precision_1"] == pytest.approx(
+        1 / len(KINDS), abs=0.1
+    )
 
 
 def test_figures_are_means_over_captions_whatever_their_frequency(split: Split, judge: CaptionJudge) -> None:
@@ -111,7 +113,7 @@ def test_each_judged_caption_is_asked_as_often_as_the_others(split: Split) -> No
     names = split.training.label_names
     loops = np.repeat([0, 1, 3], [5, 1, 2])
     judge = CaptionJudge.fit(split.training, loops, one_hot(names), streams(0), replace(QUICK, steps=1))
-    assert np.bincount(judge.asked(11), minlength=5).tolist() == [4, 4, 0, 3, 0]
+    assert np.bincount(judge.select_captions(11), minlength=5).tolist() == [4, 4, 0, 3, 0]
     assert judge.third.tolist() == [2, 0, -1, 1, -1]
     only_walks = split.training.take(split.training.labels == 0)
     with pytest.raises(InputError, match="a caption in common"):
@@ -128,7 +130,7 @@ SETTINGS = MotionSettings(
 @pytest.fixture
 def embedded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Captions are known by vectors that need no encoder of sentences; judges are quick."""
-    caches = (tasks.caption_vectors, tasks._fitted_to_captions)
+    caches = (tasks.caption_vectors, tasks._fit_caption_judge)
     for cached in caches:
         cached.cache_clear()
     monkeypatch.setattr(tasks, "minilm", lambda: one_hot)
@@ -186,5 +188,5 @@ def test_motions_with_captions_are_neither_mirrored_nor_repeated(monkeypatch: py
 def test_runs_without_captions_keep_the_config_that_they_had() -> None:
     plain = replace(SETTINGS, captions=False)
     assert "captions" not in plain.config()
-    assert settings_of(json.loads(json.dumps(plain.config()))) == plain
-    assert settings_of(json.loads(json.dumps(SETTINGS.config()))) == SETTINGS
+    assert settings_from_config(json.loads(json.dumps(plain.config()))) == plain
+    assert settings_from_config(json.loads(json.dumps(SETTINGS.config()))) == SETTINGS

@@ -8,7 +8,7 @@ import pytest
 from selfcorrect.core.errors import SettingError
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
-from selfcorrect.experiments.motion.settings.arms import budget, ratio_of, refined_arms
+from selfcorrect.experiments.motion.settings.arms import budget, parse_ratio, refine_arms
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.studies.arms import BASELINE, Arm
@@ -20,14 +20,14 @@ RATIOS = PRESETS["ratios"].comparisons[0].arms
 
 
 def test_a_corrector_takes_the_place_of_the_presets_and_keeps_its_ratios():
-    arms = refined_arms(RATIOS, correctors=("my.module:fix",))
+    arms = refine_arms(RATIOS, correctors=("my.module:fix",))
     assert {arm.policy for arm in arms} == {arm.policy for arm in RATIOS}
     assert {arm.corrector for arm in arms} == {"none", "my.module:fix"}
     assert all(Arm(policy, "my.module:fix") in arms for policy in {arm.policy for arm in RATIOS} - {"real"})
 
 
 def test_policies_and_ratios_are_crossed_with_the_presets_correctors():
-    arms = refined_arms(QUICK, ("replace", "augment"), (0.5, 1.0), ("physics", "my.module:fix"))
+    arms = refine_arms(QUICK, ("replace", "augment"), (0.5, 1.0), ("physics", "my.module:fix"))
     assert arms == (
         BASELINE,
         *(
@@ -39,16 +39,16 @@ def test_policies_and_ratios_are_crossed_with_the_presets_correctors():
 
 
 def test_no_correction_leaves_uncorrected_arms():
-    assert refined_arms(QUICK, correctors=("none",)) == QUICK[:2]
+    assert refine_arms(QUICK, correctors=("none",)) == QUICK[:2]
 
 
 def test_a_preset_without_correctors_gets_them_in_its_plain_loop():
-    arms = refined_arms(PRESETS["remedies"].comparisons[0].arms, correctors=("kinematic",))
+    arms = refine_arms(PRESETS["remedies"].comparisons[0].arms, correctors=("kinematic",))
     assert [arm for arm in arms if arm.corrector != "none"] == [Arm("replace", "kinematic")]
 
 
 def test_remedies_are_crossed_with_correctors():
-    arms = refined_arms(QUICK, correctors=("kinematic",), remedies=("lineages",))
+    arms = refine_arms(QUICK, correctors=("kinematic",), remedies=("lineages",))
     assert set(arms) == {
         BASELINE,
         *(Arm("replace", corrector, remedy=remedy) for corrector in ("none", "kinematic") for remedy in REMEDIED),
@@ -59,25 +59,25 @@ REMEDIED = ("none", "lineages")
 
 
 def test_a_ratio_alone_means_augmenting():
-    assert {arm.policy for arm in refined_arms(QUICK, ratios=(0.25,))} == {"real", "augment:0.25"}
+    assert {arm.policy for arm in refine_arms(QUICK, ratios=(0.25,))} == {"real", "augment:0.25"}
 
 
 def test_a_ratio_in_percent_is_that_of_the_paper_and_infinity_is_fully_synthetic():
-    assert [*map(ratio_of, ("0.25", "25%", "100%", "400%", "0%", "inf"))] == [0.25, 0.25, 1.0, 4.0, 0.0, math.inf]
-    policies = {arm.policy for arm in refined_arms(QUICK, ratios=(0.25, math.inf))}
+    assert [*map(parse_ratio, ("0.25", "25%", "100%", "400%", "0%", "inf"))] == [0.25, 0.25, 1.0, 4.0, 0.0, math.inf]
+    policies = {arm.policy for arm in refine_arms(QUICK, ratios=(0.25, math.inf))}
     assert policies == {"real", "augment:0.25", "replace"}
     for wrong in ("much", "-20%", "inf%", "nan%", "x%"):
         with pytest.raises(SettingError, match=f"λ in percent such as 100% for λ = 1, got '{wrong}'"):
-            ratio_of(wrong)
+            parse_ratio(wrong)
 
 
 def test_several_strengths_give_an_arm_each():
-    arms = refined_arms(QUICK, strengths=(0.5, math.inf))
+    arms = refine_arms(QUICK, strengths=(0.5, math.inf))
     assert [arm.strength for arm in arms if arm.corrector != "none"] == [0.5, math.inf]
 
 
 def test_strength_belongs_to_corrected_arms_only():
-    _, uncorrected, corrected = refined_arms(QUICK, strengths=(0.5,))
+    _, uncorrected, corrected = refine_arms(QUICK, strengths=(0.5,))
     assert math.isinf(uncorrected.strength)
     assert corrected.strength == 0.5
 
@@ -89,7 +89,7 @@ def test_stages_make_one_corrector_that_knows_what_they_know():
     assert not corrector_row("low-pass+physics").control
     assert corrector_row("low-pass+filter").control
     assert not is_own("low-pass+physics")
-    assert refined_arms(QUICK, correctors=("physics+low-pass",))[-1] == Arm("replace", "physics+low-pass")
+    assert refine_arms(QUICK, correctors=("physics+low-pass",))[-1] == Arm("replace", "physics+low-pass")
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -109,7 +109,7 @@ def test_stages_make_one_corrector_that_knows_what_they_know():
 )
 def test_refined_presets_keep_baselines_pairs_and_the_axes_that_are_not_named(name: str, axes: dict):
     for comparison in PRESETS[name].comparisons:
-        arms = refined_arms(comparison.arms, **axes)
+        arms = refine_arms(comparison.arms, **axes)
         assert arms[0] == BASELINE
         assert len({arm.name for arm in arms}) == len(arms)
         assert all(arm.plain in arms for arm in arms)
@@ -135,9 +135,9 @@ def test_arms_know_their_synthetic_ratio_as_a_number(policy: str, ratio: float, 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: refined_arms(QUICK, ("replace",), (0.5,)), "a synthetic ratio needs the policy"),
-        (lambda: refined_arms(QUICK, ("augment",), (-1.0,)), "at least 0, got -1"),
-        (lambda: refined_arms(QUICK, ("nonsense",)), "unknown policy 'nonsense'"),
+        (lambda: refine_arms(QUICK, ("replace",), (0.5,)), "a synthetic ratio needs the policy"),
+        (lambda: refine_arms(QUICK, ("augment",), (-1.0,)), "at least 0, got -1"),
+        (lambda: refine_arms(QUICK, ("nonsense",)), "unknown policy 'nonsense'"),
         (lambda: Arm("replace", "physics", -0.1), "γ must be at least 0, got -0.1"),
     ],
 )
@@ -190,7 +190,7 @@ def test_defended_arms_say_so():
 
 
 def test_ways_of_sampling_are_an_axis_with_a_baseline_each():
-    arms = refined_arms(QUICK, sampling={"guidance": (2.0,), "eta": (), "temperature": (0.9,)})
+    arms = refine_arms(QUICK, sampling={"guidance": (2.0,), "eta": (), "temperature": (0.9,)})
     usual = (BASELINE, Arm("replace"), Arm("replace", "physics"))
     guided, calm = (
         tuple(replace(arm, **{name: value}) for arm in usual)
@@ -229,5 +229,5 @@ def test_a_ratio_of_a_plan_is_kept_to_the_last_digit():
 def test_a_way_to_apply_a_corrector_needs_one():
     with pytest.raises(SettingError, match=r"inside-sampler needs a corrector, and the arm .* has none"):
         DenoiserArms("dct-mixer", (Arm("replace", remedy="inside-sampler"),))
-    arms = refined_arms((BASELINE, Arm("replace"), Arm("replace", "physics")), remedies=("inside-sampler",))
+    arms = refine_arms((BASELINE, Arm("replace"), Arm("replace", "physics")), remedies=("inside-sampler",))
     assert [arm.corrector for arm in arms if arm.remedy == "inside-sampler"] == ["physics"]

@@ -12,7 +12,7 @@ from selfcorrect.experiments.motion.settings.experiment import (
     MotionOptions,
     MotionSettings,
     extends,
-    settings_of,
+    settings_from_config,
 )
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.studies.arms import BASELINE, SAMPLING_BOUNDS, Arm
@@ -22,7 +22,7 @@ from selfcorrect.simulators.settings.engine_table import ENGINES
 @pytest.mark.parametrize("name", PRESETS)
 def test_settings_come_back_from_the_config_that_a_run_keeps(name: str) -> None:
     kept = json.loads(json.dumps(PRESETS[name].config()))
-    assert settings_of(kept) == PRESETS[name]
+    assert settings_from_config(kept) == PRESETS[name]
 
 
 def grown(**changes) -> bool:

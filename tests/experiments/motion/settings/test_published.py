@@ -6,7 +6,7 @@ import pytest
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.settings.experiment import settings_of
+from selfcorrect.experiments.motion.settings.experiment import settings_from_config
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.motion.settings.published import (
     PublishedModel,
@@ -27,7 +27,7 @@ def test_the_command_sets_what_was_published_and_can_be_read_again() -> None:
     assert (settings.frames, settings.fps, settings.judged_count, settings.real_count) == (40, 20.0, 546, 128)
     assert (settings.initial_steps["paper"], settings.steps["paper"]) == (156, 16)
     assert settings.published == PublishedModel("args.json", "t2m")
-    assert settings_of(settings.config()) == settings
+    assert settings_from_config(settings.config()) == settings
     chosen = replace(command, steps=9, initial_steps=0, judged_count=32).settings()
     assert (chosen.initial_steps["paper"], chosen.steps["paper"], chosen.judged_count) == (0, 9, 32)
     assert "published" not in PRESETS["paper"].config()
