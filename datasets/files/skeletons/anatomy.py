@@ -98,9 +98,9 @@ def _complete_spine(part_joints: dict[str, int], pelvis: int, chest: int, parent
     for part in spine_names:
         part_joints.pop(part, None)
     part_joints |= spine_parts(trunk)
-    if is_neck_called_spine and "head" not in part_joints:
+    if is_neck_called_spine and "head" not in part_joints and len(above) > 1:
         part_joints["head"] = above.pop()
-    if is_neck_called_spine and above:
+    if is_neck_called_spine:
         part_joints["neck"] = above[-1]
 
 

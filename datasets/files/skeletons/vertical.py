@@ -293,11 +293,17 @@ def turn_upright(motion: Motion, up: Up | None = None, told: int | None = None) 
 
 def _rest_axis(motion: Motion) -> int | None:
     """The axis along which the rest pose stands; None where it stands along none, or where that is not known."""
-    neck, *ankles = (motion.skeleton.joint(part) for part in ("neck", "left_ankle", "right_ankle"))
-    if neck is None or None in ankles:
+    skeleton = motion.skeleton
+    tops = [skeleton.joint("neck")]
+    if None in tops:
+        tops = [skeleton.joint(f"{side}_shoulder") for side in ("left", "right")]
+    ankles = [skeleton.joint(f"{side}_ankle") for side in ("left", "right")]
+    if None in tops or None in ankles:
         return None
-    rest_m = motion.skeleton.rest_positions_m
-    return stands_along(rest_m[neck] - np.mean([rest_m[ankle] for ankle in ankles if ankle is not None], axis=0))
+    rest_m = skeleton.rest_positions_m
+    return stands_along(
+        rest_m[np.array(tops, dtype=int)].mean(axis=0) - rest_m[np.array(ankles, dtype=int)].mean(axis=0)
+    )
 
 
 def _with_even_feet(motion: Motion) -> Motion:

@@ -13,8 +13,7 @@ from scipy.spatial.transform import Rotation
 from ..geometry.inverse_kinematics import aligning_turns
 from ..geometry.kinematics import forward_kinematics
 from ..motion import Motion
-from ..skeleton import SMPL_22
-from .smpl import to_smpl
+from .smpl import fit_body_parts
 
 LEFT = np.array([1.0, 0, 0])
 UP = np.array([0, 1.0, 0])
@@ -28,6 +27,14 @@ _TRUNK_DEG = 35.0
 _TWISTED_DEG = 60.0
 """A bone further off than this says nothing about its twist; that is then inferred from the motion."""
 
+_UNTWISTED_DEG = 20.0
+"""Largest twist about its bone by which an aligned joint may differ from what the motion shows."""
+
+_CONTRADICTED_DEG = 60.0
+"""Least angle between the parent's turn and the one that the motion shows at which a joint without bone takes that."""
+_CLEAR_DEG = 30.0
+"""Largest median angle between a turn that the motion shows and its mean."""
+
 _SHORTEST_BONE_M = 0.02
 _FRAMES_TO_FIT = 512
 
@@ -35,20 +42,28 @@ _FRAMES_TO_FIT = 512
 def find_upright_turns(motion: Motion) -> Rotation | None:
     """Return constant turns (J,) of the joints' frames that make the rest pose upright; None if it already is.
 
-    Raises InputError if that takes a part that the skeleton lacks.
+    Raises InputError if the skeleton lacks a part that every body has.
     """
     turns = _UprightTurnSearch(motion).solve()
     return None if turns.magnitude().max() < 1e-9 else turns
 
 
 class _UprightTurnSearch:
-    """Search for upright turns: from the root outwards, each joint keeps its parent's turn if that serves."""
+    """Search for upright turns: from the root outwards, each joint keeps its parent's turn if that serves.
+
+    If a bone then lies far from where it belongs, frames are arbitrary, and turns are inferred from the motion too.
+    """
 
     def __init__(self, motion: Motion) -> None:
         self.motion, self.skeleton = motion, motion.skeleton
         self.rest_m = motion.skeleton.rest_positions_m
+        self.is_arbitrary = False
 
     def solve(self) -> Rotation:
+        turns = self._solve_from_root()
+        return self._solve_from_root() if self.is_arbitrary else turns
+
+    def _solve_from_root(self) -> Rotation:
         turns: list[Rotation] = []
         for joint, (part, parent) in enumerate(zip(self.skeleton.parts, self.skeleton.parents, strict=True)):
             turns.append(self._turn_of_joint(joint, part, turns[parent] if joint else Rotation.identity()))
@@ -61,22 +76,34 @@ class _UprightTurnSearch:
         if limb in _LIMBS and side:
             end, direction, tolerance_deg = _LIMBS[limb]
             bones_m = self._bones(joint, self.skeleton.joint(f"{side}_{end}"))
+            if not len(bones_m):
+                return self._turn_without_bone(joint, before)
             return self._align_bones(joint, bones_m, direction[None], tolerance_deg, before)
         if limb == "foot" and self.skeleton.children[joint]:
             return self._align_bones(
                 joint, self._bones(joint, self.skeleton.children[joint][0]), AHEAD[None], 45.0, before
             )
-        return before
+        return self._turn_without_bone(joint, before) if limb in ("foot", "head") else before
 
     def _turn_of_trunk(self, joint: int, part: str, before: Rotation) -> Rotation:
         above = (self._bones(joint, self.skeleton.joint(end)) for end in _SPINE[_SPINE.index(part) + 1 :])
         bones_m = next((bone_m for bone_m in above if len(bone_m)), np.zeros((0, 3)))
+        if part != "pelvis" and not len(bones_m):
+            return self._turn_without_bone(joint, before)
         directions = np.tile(UP, (len(bones_m), 1))
         left, right = self.skeleton.joint("left_hip"), self.skeleton.joint("right_hip")
         if part == "pelvis" and left is not None and right is not None:
             bones_m = np.vstack([bones_m, self.rest_m[left] - self.rest_m[right]])
             directions = np.vstack([directions, LEFT])
         return self._align_bones(joint, bones_m, directions, _TRUNK_DEG, before)
+
+    def _turn_without_bone(self, joint: int, before: Rotation) -> Rotation:
+        """Return the turn of a joint that lacks the bone that shows it: `before`, unless the motion contradicts it."""
+        if not self.is_arbitrary:
+            return before
+        shown = self._mean_turns[joint]
+        off_deg = np.degrees((before.inv() * shown).magnitude())
+        return shown if off_deg > _CONTRADICTED_DEG and self._spreads_deg[joint] < _CLEAR_DEG else before
 
     def _bones(self, joint: int, end: int | None) -> np.ndarray:
         """(1, 3) bone from a joint to another at rest; (0, 3) if that is missing or in the same place."""
@@ -90,28 +117,42 @@ class _UprightTurnSearch:
         if not len(bones_m):
             return before
         off_deg = _largest_angle_deg(before.inv().apply(bones_m), directions)
-        if off_deg <= tolerance_deg:
+        is_aligned = off_deg <= tolerance_deg
+        if len(bones_m) > 1:
+            if is_aligned:
+                return before
+            quarter_turns = _best_quarter_turns(bones_m, directions, tolerance_deg)
+            return _align(before, bones_m, directions) if quarter_turns is None else quarter_turns
+        self.is_arbitrary |= off_deg > _TWISTED_DEG
+        if is_aligned and not self.is_arbitrary:
             return before
-        if len(bones_m) > 1 and (quarter_turns := _best_quarter_turns(bones_m, directions, tolerance_deg)) is not None:
-            return quarter_turns
-        if len(bones_m) < 2 and off_deg > _TWISTED_DEG:
-            before = self._mean_turns[joint]
-        lengths_m = np.linalg.norm(bones_m, axis=1, keepdims=True)
-        targets_m = lengths_m * directions / np.linalg.norm(directions, axis=1, keepdims=True)
-        turns = aligning_turns(bones_m, targets_m[None], before.inv().as_quat()[None])
-        return Rotation.from_quat(turns[0]).inv()
+        turn = _align(before, bones_m, directions)
+        if self.is_arbitrary:
+            shown = _align(self._mean_turns[joint], bones_m, directions)
+            if off_deg > _TWISTED_DEG or np.degrees((turn.inv() * shown).magnitude()) > _UNTWISTED_DEG:
+                return shown
+        return before if is_aligned else turn
+
+    @cached_property
+    def _frames_to_body(self) -> Rotation:
+        """(T, J) turns from the frames to those of a body with joints in the same places."""
+        motion = _subsample_frames(self.motion)
+        body = fit_body_parts(motion)
+        _, orientations = forward_kinematics(self.skeleton, motion.root_m, motion.rotations)
+        _, body_orientations = forward_kinematics(body.skeleton, body.root_m, body.rotations)
+        columns = [body.skeleton.joint(part) or 0 for part in self.skeleton.parts]
+        return Rotation.from_quat(orientations).inv() * Rotation.from_quat(body_orientations[:, columns])
 
     @cached_property
     def _mean_turns(self) -> Rotation:
-        """(J,) mean turns, over the motion, from the frames to those of a body with joints in the same places."""
-        motion = _subsample_frames(self.motion)
-        body = to_smpl(motion)
-        _, orientations = forward_kinematics(self.skeleton, motion.root_m, motion.rotations)
-        _, body_orientations = forward_kinematics(body.skeleton, body.root_m, body.rotations)
-        columns = [SMPL_22.index(part) if part else 0 for part in self.skeleton.parts]
-        frame_to_body = Rotation.from_quat(orientations).inv() * Rotation.from_quat(body_orientations[:, columns])
-        turns = frame_to_body.as_quat()
-        return Rotation.concatenate([Rotation.from_quat(turns[:, joint]).mean() for joint in range(len(columns))])
+        """(J,) means of `_frames_to_body` over the motion."""
+        turns = self._frames_to_body.as_quat()
+        return Rotation.concatenate([Rotation.from_quat(turns[:, joint]).mean() for joint in range(turns.shape[1])])
+
+    @cached_property
+    def _spreads_deg(self) -> np.ndarray:
+        """(J,) median angles between `_frames_to_body` and their means."""
+        return np.degrees(np.median((self._frames_to_body * self._mean_turns.inv()).magnitude(), axis=0))
 
 
 def _best_quarter_turns(bones_m: np.ndarray, directions: np.ndarray, tolerance_deg: float) -> Rotation | None:
@@ -122,6 +163,14 @@ def _best_quarter_turns(bones_m: np.ndarray, directions: np.ndarray, tolerance_d
     turns = Rotation.create_group("O")
     offs_deg = [_largest_angle_deg(turn.inv().apply(bones_m), directions) for turn in turns]
     return turns[int(np.argmin(offs_deg))] if min(offs_deg) <= tolerance_deg else None
+
+
+def _align(before: Rotation, bones_m: np.ndarray, directions: np.ndarray) -> Rotation:
+    """Return the turn nearest to `before` that aligns bones (B, 3) with their directions (B, 3)."""
+    lengths_m = np.linalg.norm(bones_m, axis=1, keepdims=True)
+    targets_m = lengths_m * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    turns = aligning_turns(bones_m, targets_m[None], before.inv().as_quat()[None])
+    return Rotation.from_quat(turns[0]).inv()
 
 
 def _largest_angle_deg(bones_m: np.ndarray, directions: np.ndarray) -> float:

@@ -3,6 +3,7 @@
 Loper et al., "SMPL", 2015; Romero et al., "Embodied Hands", 2017; Pavlakos et al., "Expressive Body Capture", 2019.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..geometry.inverse_kinematics import aligning_turns, fit_motion, fit_skelet
 from ..geometry.kinematics import forward_kinematics, joint_positions, local_rotations
 from ..motion import Motion
 from ..skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
+from .requirements import REQUIRED_PARTS
 
 _FINGERS = ("index", "middle", "pinky", "ring", "thumb")
 _BODY_M = {  # joint in its parent's frame in T-pose, metres; the right side mirrors the left
@@ -124,11 +126,12 @@ def average_body(layout: Layout = SMPL_H) -> Body:
 def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
     """Return the motion on the joints of a body model, at rest in T-pose, with the motion's own bone lengths.
 
-    Joint positions stay where they are; joints that the motion lacks are average and at rest. A skeleton of the SMPL
-    family keeps its rotations too, except for the difference between its rest pose and the T-pose. Others need all 22
-    body parts (`body_joints`), and their bones no longer turn about themselves.
+    Joint positions stay where they are; joints that the motion lacks are average and at rest, or share the bone from
+    the joint above to the one below. A skeleton of the SMPL family keeps its rotations too, except for the difference
+    between its rest pose and the T-pose. Bones of others no longer turn about themselves.
     """
-    motion = _remeasure_from_t_pose(motion) if motion.skeleton.names[:22] == SMPL_22 else _to_smpl_by_positions(motion)
+    is_smpl = motion.skeleton.names[:22] == SMPL_22
+    motion = _remeasure_from_t_pose(motion) if is_smpl else _add_missing_parts(fit_body_parts(motion))
     joint_of_name = {name: joint for joint, name in enumerate(motion.skeleton.names)}
     targets = [joint for joint, name in enumerate(layout.names) if name in joint_of_name]
     sources = [joint_of_name[layout.names[joint]] for joint in targets]
@@ -163,18 +166,84 @@ def _remeasure_from_t_pose(motion: Motion) -> Motion:
     return replace(motion, skeleton=rested, rotations=local_rotations(rested, turned))
 
 
-def _to_smpl_by_positions(motion: Motion) -> Motion:
-    joints_m = body_joints(motion)
-    fitted = fit_motion(joints_m, motion.fps, fit_skeleton(joints_m, SMPL_BODY.average()))
+def fit_body_parts(motion: Motion) -> Motion:
+    """Return the motion on the parts of the body that its skeleton has, at rest in T-pose; joints stay in place.
+
+    The joints are those of `SMPL_BODY` without the missing ones, named as parts. Raises InputError if one is missing
+    that every body needs.
+    """
+    _check_parts(motion)
+    present = [part for part in SMPL_22 if motion.skeleton.joint(part) is not None]
+    joints_m = joint_positions(motion)[:, [motion.skeleton.parts.index(part) for part in present]]
+    fitted = fit_motion(joints_m, motion.fps, fit_skeleton(joints_m, _average_with(present)))
     return replace(motion, skeleton=fitted.skeleton, root_m=fitted.root_m, rotations=fitted.rotations)
 
 
+def _check_parts(motion: Motion) -> None:
+    missing = [part for part in REQUIRED_PARTS if motion.skeleton.joint(part) is None]
+    if missing:
+        source = motion.source or "the motion"
+        raise InputError(f"{source}: no joint is recognised as {', '.join(missing)}, which a human body needs")
+
+
+def _average_with(parts: Sequence[str]) -> Skeleton:
+    """Return the average skeleton of these parts, each below the nearest of them above it."""
+    average = SMPL_BODY.average()
+    joints = [SMPL_22.index(part) for part in parts]
+    rest_m = average.rest_positions_m
+    offsets_m = np.zeros((len(parts), 3))
+    parents = [-1] * len(parts)
+    for index, joint in enumerate(joints[1:], start=1):
+        above = next(other for other in average.path_to_root(joint)[1:] if other in joints)
+        parents[index] = joints.index(above)
+        offsets_m[index] = rest_m[joint] - rest_m[above]
+    return Skeleton(tuple(parts), tuple(parents), offsets_m, tuple(parts))
+
+
+def _add_missing_parts(motion: Motion) -> Motion:
+    """Return a motion of `fit_body_parts` on all 22 joints: those that it lacks do not turn in their parents.
+
+    A missing joint between others halves the bone from the one above to those below; one at an end is average.
+    """
+    average = SMPL_BODY.average()
+    rest_m = np.zeros((len(SMPL_22), 3))
+    rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), len(SMPL_22), 1))
+    for joint, part in enumerate(SMPL_22):
+        own = motion.skeleton.joint(part)
+        if own is not None:
+            rest_m[joint] = motion.skeleton.rest_positions_m[own]
+            rotations[:, joint] = motion.rotations[:, own]
+            continue
+        above_m = rest_m[SMPL_22_PARENTS[joint]]
+        ends_m = _present_ends(motion.skeleton, joint, above_m, levels=2)
+        rest_m[joint] = above_m + (np.mean(ends_m, axis=0) if ends_m else average.offsets_m[joint])
+    offsets_m = rest_m - rest_m[[0, *SMPL_22_PARENTS[1:]]]
+    return replace(motion, skeleton=SMPL_BODY.skeleton(offsets_m), rotations=rotations)
+
+
+def _present_ends(skeleton: Skeleton, joint: int, above_m: np.ndarray, levels: int) -> list[np.ndarray]:
+    """Return, of each present joint next below a missing one, the first of equal steps on the way to it, metres."""
+    steps_m: list[np.ndarray] = []
+    for child in SMPL_BODY.average().children[joint]:
+        own = skeleton.joint(SMPL_22[child])
+        if own is None:
+            steps_m += _present_ends(skeleton, child, above_m, levels + 1)
+        else:
+            steps_m.append((skeleton.rest_positions_m[own] - above_m) / levels)
+    return steps_m
+
+
 def body_joints(motion: Motion) -> np.ndarray:
-    """World positions (T, 22, 3), metres, of the body parts; a missing spine2 is halfway between its neighbours."""
-    joints = {part: motion.skeleton.joint(part) for part in SMPL_22}
-    if missing := [part for part, joint in joints.items() if joint is None and part != "spine2"]:
-        raise InputError(f"{motion.source or 'motion'}: has no joint for {', '.join(missing)} of SMPL's body")
+    """World positions (T, 22, 3), metres, of the body parts.
+
+    Parts that the skeleton lacks are where `to_smpl` has them. Raises InputError if one is missing that every body
+    needs.
+    """
+    joints = [motion.skeleton.joint(part) for part in SMPL_22]
+    present = [index for index, joint in enumerate(joints) if joint is not None]
     positions_m = joint_positions(motion)
-    part_m = {part: positions_m[:, joint] for part, joint in joints.items() if joint is not None}
-    part_m.setdefault("spine2", (part_m["spine1"] + part_m["spine3"]) / 2)
-    return np.stack([part_m[part] for part in SMPL_22], axis=1)
+    if len(present) == len(SMPL_22):
+        return positions_m[:, joints]
+    parts_m = joint_positions(_add_missing_parts(fit_body_parts(motion)))
+    parts_m[:, present] = positions_m[:, [joints[index] for index in present]]
+    return parts_m

@@ -81,9 +81,22 @@ class MotionFeatures:
         return np.diff(self.body_m, axis=0)
 
     def places(self, *parts: str) -> np.ndarray | None:
-        """Return the positions (T, P, 3) of parts; None if the skeleton lacks one."""
-        joints = [self.skeleton.joint(part) for part in parts]
-        return None if None in joints else self.positions_m[:, np.array(joints, dtype=int)]
+        """Return the positions (T, P, 3) of parts; None if the skeleton lacks one.
+
+        A missing neck is between the shoulders.
+        """
+        positions_m = [self._place(part) for part in parts]
+        known_m = [position_m for position_m in positions_m if position_m is not None]
+        return np.stack(known_m, axis=1) if len(known_m) == len(parts) else None
+
+    def _place(self, part: str) -> np.ndarray | None:
+        joint = self.skeleton.joint(part)
+        if joint is not None:
+            return self.positions_m[:, joint]
+        if part != "neck":
+            return None
+        shoulders_m = self.places("left_shoulder", "right_shoulder")
+        return None if shoulders_m is None else shoulders_m.mean(axis=1)
 
     @cached_property
     def has_feet(self) -> bool:

@@ -1,0 +1,109 @@
+"""Rigs that lack collars, neck, spine, hands or toes, in any rest pose, give the figures of the whole body's walk."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_rigs import OPTIONAL_PARTS, REST_POSES, base_walk, renamed, resting, without
+
+from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.motion.body.rest_pose import find_upright_turns
+from selfcorrect.motion.body.smpl import body_joints, to_smpl
+from selfcorrect.motion.checks.check import check
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import SMPL_22
+from selfcorrect.simulators.corrector import KinematicCorrector
+
+NEAREST_M = 0.006
+"""Largest distance of corrected joints from those of the same rig in T-pose."""
+MORE_SKATING_M_S = 0.005
+"""Most by which feet may slide faster than those of the whole body."""
+
+
+@pytest.fixture(scope="module")
+def base() -> Motion:
+    return base_walk(3)
+
+
+def made_subsets(count: int) -> list[tuple[str, ...]]:
+    """No part, each optional one alone, all of them, and random ones among them."""
+    random = np.random.default_rng(3)
+    indices = [[], *([index] for index in range(len(OPTIONAL_PARTS))), list(range(len(OPTIONAL_PARTS)))]
+    indices += [np.flatnonzero(random.random(len(OPTIONAL_PARTS)) < 0.4).tolist() for _ in range(count)]
+    return [tuple(chain.from_iterable(OPTIONAL_PARTS[index] for index in chosen)) for chosen in indices]
+
+
+def read_again(motion: Motion, folder: Path) -> Motion:
+    write_bvh(folder / "a.bvh", clip_of(motion))
+    return open_motion(folder / "a.bvh").motion
+
+
+def corrected(motion: Motion) -> tuple[dict[str, np.ndarray], float]:
+    """Positions (T, 3) of the body's joints after correction, by name, and how fast its feet slide."""
+    (correction,) = KinematicCorrector()([motion])
+    assert correction.accepted, correction.reason
+    positions_m = joint_positions(correction.motion)
+    skeleton = correction.motion.skeleton
+    named = zip(skeleton.names, skeleton.parts, strict=True)
+    places_m = {name: positions_m[:, joint] for joint, (name, part) in enumerate(named) if part}
+    return places_m, correction.after["skate_m_s"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parts", made_subsets(4), ids=lambda parts: " ".join(parts) or "none")
+def test_missing_parts_and_rest_poses_change_no_correction(base: Motion, parts: tuple[str, ...], tmp_path: Path):
+    _, base_skate_m_s = corrected(read_again(base, tmp_path))
+    rig = without(base, parts)
+    plain_m, plain_skate_m_s = corrected(read_again(rig, tmp_path))
+    assert plain_skate_m_s < base_skate_m_s + MORE_SKATING_M_S
+    for pose in ("sitting", "bones along x", "any frames"):
+        again = read_again(resting(rig, pose), tmp_path)
+        assert not check(again), pose
+        joints_m, skate_m_s = corrected(again)
+        assert joints_m.keys() == plain_m.keys()
+        assert max(np.abs(joints_m[name] - plain_m[name]).max() for name in plain_m) < NEAREST_M, pose
+        assert skate_m_s < base_skate_m_s + MORE_SKATING_M_S, pose
+
+
+@pytest.mark.parametrize("naming", ["mixamo", "valve", "unity", "kinect", "advanced skeleton"])
+def test_names_of_programs_with_missing_parts_are_read_in_any_rest_pose(base: Motion, naming: str, tmp_path: Path):
+    motion = base.frames(0, 40)
+    random = np.random.default_rng(7)
+    for parts in made_subsets(2):
+        rig = without(motion, parts)
+        pose = random.choice(list(REST_POSES))
+        again = read_again(renamed(resting(rig, pose), naming, "Model_"), tmp_path)
+        expected = read_again(renamed(rig, naming, "Model_"), tmp_path)
+        assert again.skeleton.parts == expected.skeleton.parts, (parts, pose)
+        assert set(again.skeleton.parts) >= set(SMPL_22) - set(parts) - {"spine1", "spine2"}, (parts, pose)
+
+
+@pytest.mark.parametrize("parts", made_subsets(6), ids=lambda parts: " ".join(parts) or "none")
+def test_rest_poses_become_upright_without_these_parts(base: Motion, parts: tuple[str, ...], tmp_path: Path):
+    again = read_again(resting(without(base.frames(0, 40), parts), "any frames"), tmp_path)
+    assert find_upright_turns(again) is None
+    rest_m = again.skeleton.rest_positions_m
+    for side in ("left", "right"):
+        hip, ankle = (again.skeleton.parts.index(f"{side}_{part}") for part in ("hip", "ankle"))
+        down = rest_m[ankle] - rest_m[hip]
+        assert down[1] < -0.95 * np.linalg.norm(down)
+
+
+@pytest.mark.parametrize("parts", made_subsets(6), ids=lambda parts: " ".join(parts) or "none")
+def test_conversion_to_smpl_keeps_the_joints_that_a_rig_has(base: Motion, parts: tuple[str, ...]):
+    rig = without(base.frames(0, 40), parts)
+    rig_m = dict(zip(rig.skeleton.parts, np.moveaxis(joint_positions(rig), 1, 0), strict=True))
+    smpl = to_smpl(resting(rig, "any frames"))
+    assert smpl.skeleton.names == SMPL_22
+    smpl_m = dict(zip(SMPL_22, np.moveaxis(joint_positions(smpl), 1, 0), strict=True))
+    for part, positions_m in rig_m.items():
+        np.testing.assert_allclose(smpl_m[part], positions_m, atol=2e-3, err_msg=part)
+    whole_m = body_joints(base.frames(0, 40))
+    inner = [part for part in parts if "spine" in part or "collar" in part or part == "neck"]
+    for part in inner:  # what lies between other joints is found near its place
+        assert np.linalg.norm(smpl_m[part] - whole_m[:, SMPL_22.index(part)], axis=-1).max() < 0.12, part
