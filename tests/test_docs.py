@@ -170,7 +170,7 @@ STEPS = ("steps", "initial_steps")
 """Settings by denoiser; a run keeps those of the denoisers that its version had."""
 
 
-@pytest.mark.parametrize("path", sorted((REPOSITORY / "docs" / "results").glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "docs" / "results").rglob("*.json")), ids=lambda path: path.stem)
 def test_the_command_under_a_table_does_its_experiment_again(path: Path) -> None:
     summary = read_summary(path)
     program, name, *options = shlex.split(summary.command)
@@ -468,52 +468,3 @@ def test_the_joint_test_finds_larger_deviations_with_fewer_tests() -> None:
     one = next(iter(dilution.fits_of(read_summary(REPOSITORY / "docs" / "results" / "dilution.json")).values()))
     alone, among_four = (dilution.detectable_share(one, tests=tests, draws=40) for tests in (1, 4))
     assert 0 < alone < among_four < 1
-
-
-# --- the experiment on what keeps realism and diversity ---
-
-
-def recipe_summary(effects: dict[str, float], *, seeds: int = 8, split: str = "a", noise: float = 0.01) -> Summary:
-    """A run at λ = 1 in which every measure of every arm is 1 but for effects by arm, with noise that seeds share."""
-    recipe = tool("recipe")
-    tests = recipe.page_tests("augment:1", "augment_once:1").values()
-    draw = np.random.default_rng(len(split) + seeds).standard_normal
-    shared = 0.05 * draw((seeds, 1))
-    arms = []
-    for arm in dict.fromkeys(arm for test in tests for arm in (test.arm, test.other)):
-        level = 1 + effects.get(arm.name, 0.0)
-        keys = {test.measure for test in tests}
-        values = {key: level + shared + noise * draw((seeds, 11)) for key in sorted(keys)}
-        arms.append(ArmCurves(arm.name, arm.group, arm.title, values))
-    return Summary("selfcorrect motion", {}, {"reference": [split], "seeds": seeds}, {"dct-mixer": tuple(arms)}, {})
-
-
-def recipe_verdicts(*summaries: Summary) -> dict[str, str]:
-    found = tool("recipe").judge_ratio(summaries, "augment:1", "augment_once:1")
-    return {name: verdict for (_, name), (_, _, verdict) in found.items()}
-
-
-def test_the_recipe_is_confirmed_where_it_holds() -> None:
-    effects = {
-        "augment-1+physics": -0.02, "augment-1+physics+matched": -0.03, "augment_once-1+none+matched": -0.3,
-        "augment-1+none+lineages": -0.5,
-    }  # fmt: skip
-    halves = [recipe_summary(effects, seeds=4, split=split, noise=0.004) for split in ("a", "bb")]
-    found = recipe_verdicts(*halves)
-    assert [found[f"T{number}"] for number in (1, 2, 3, 4, 5, 6, 7, 8)] == ["confirmed"] * 8
-    assert found["T9"] == found["T10"] == "refuted"  # lineages without corrector, recall and coverage
-    assert found["T21"] == "confirmed"
-
-
-def test_no_effect_and_much_noise_confirm_nothing() -> None:
-    assert set(recipe_verdicts(recipe_summary({}, noise=3.0)).values()) <= {"undecided", "refuted"}
-    none = recipe_verdicts(recipe_summary({}))
-    assert {none[name] for name in ("T2", "T7", "T8", "T21", "T22")} <= {"undecided", "refuted"}
-    assert {none[name] for name in ("T1", "T3", "T4", "T5", "T6")} == {"confirmed"}
-
-
-def test_a_sign_that_one_choice_of_subjects_lacks_confirms_nothing() -> None:
-    helps, harms = {"augment-1+physics": -0.3}, {"augment-1+physics": 0.02}
-    both = recipe_verdicts(recipe_summary(helps), recipe_summary(harms, seeds=2, split="bb"))
-    assert recipe_verdicts(recipe_summary(helps))["T2"] == "confirmed"
-    assert both["T2"] == "undecided"

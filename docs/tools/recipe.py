@@ -1,32 +1,50 @@
-"""Judges the experiment of docs/results/recipe.md: `python docs/tools/recipe.py RUN…`, the folders of complete seeds.
+"""Judges the experiment of docs/results/recipe.md; the page states all rules, which were written before the runs.
 
-The page states all tests, margins and verdicts; they were written before the runs. Folders of one preset go together.
+    python docs/tools/recipe.py            # tables, figures and verdicts anew, from the seeds in docs/results/recipe/
+    python docs/tools/recipe.py RUN…       # first keep the summaries of these runs, one complete seed each
+
+A stage is read twice: after its first four seeds and after all eight. `recipe_page.py` turns readings into the page.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import scipy.stats
-from evidence import between, judged
-from tables import table_lines
+import tyro
+from evidence import judged
+from keeping import SUMMARIES, without_free_options
 
+from selfcorrect.core.errors import InputError
+from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary, read_summary
+from selfcorrect.experiments.reporting.summary import Summary, read_summary, write_summary
 from selfcorrect.experiments.studies.arms import BASELINE, Arm
-from selfcorrect.statistics import holm, mean_interval
+from selfcorrect.statistics import Interval, holm, mean_interval
 
-LEVEL = 0.05
+KEPT = SUMMARIES / "recipe"
+"""Folder of the summaries of complete seeds."""
+LEVEL = 0.025
+"""Significance level of a reading; a stage has two readings."""
+READINGS = (4, 8)
+"""Numbers of seeds after which a stage is read."""
+SEEDS = (20, 24, 21, 25, 22, 26, 23, 27)
+"""Seeds of every stage, in the order in which they run and are read."""
+REFERENCES = {"A": ("cmu-bvh#test",), "B": ("cmu-bvh#subjects=13,60,61",)}
+"""Motions that judge, by split of the subjects."""
+SPLITS = {seed: "A" if seed < 24 else "B" for seed in SEEDS}
 FORCE = "needed_force_bodyweights"
 LAST_ONLY = (FORCE,)
 """Measures of the last generation only; all others are means over its later half."""
+DIVERSITY = ("recall", "coverage")
+END_POINTS = ("fid_kinematic", *DIVERSITY, FORCE, "skate_m_s", "penetration_mm")
 
 Kind = Literal["same", "less", "more", "keeps", "differs"]
+Verdict = Literal["confirmed", "refuted", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +63,7 @@ class Test:
 
 @dataclass(frozen=True)
 class Result:
-    """What a test found."""
+    """Differences that a test found."""
 
     test: Test
     differences: np.ndarray
@@ -53,7 +71,7 @@ class Result:
     margin: float
     """In the unit of the measure."""
     splits: np.ndarray
-    """(S,) which choice of subjects each seed has."""
+    """(S,) split of the subjects of each seed."""
 
     @property
     def p(self) -> float:
@@ -87,9 +105,14 @@ class Result:
         return all(self.holds_for(self.differences[self.splits == split].mean()) for split in np.unique(self.splits))
 
     @property
+    def interval(self) -> Interval:
+        """The mean difference with its 95 % interval."""
+        return mean_interval(self.differences)
+
+    @property
     def is_refuted(self) -> bool:
         """Whether the 95 % interval lies where the statement says that it does not."""
-        interval = mean_interval(self.differences)
+        interval = self.interval
         match self.test.kind:
             case "same":
                 return interval.low > self.margin or interval.high < -self.margin
@@ -100,8 +123,8 @@ class Result:
             case "differs":
                 return False
 
-    def verdict(self, adjusted_p: float) -> str:
-        """Return "confirmed", "refuted" or "undecided" by the rule of the page."""
+    def verdict(self, adjusted_p: float) -> Verdict:
+        """Return the verdict by the rule of the page."""
         if adjusted_p <= LEVEL and self.agrees_in_splits:
             return "confirmed"
         return "refuted" if self.is_refuted else "undecided"
@@ -140,9 +163,6 @@ def page_tests(policy: str, static: str) -> dict[str, Test]:
     return {f"T{number}": test for number, test in enumerate(tests, start=1)}
 
 
-DIVERSITY = ("recall", "coverage")
-
-
 def lineages_arms(policy: str) -> Iterator[Arm]:
     """Both forms of `lineages`: without corrector, with physics, with clean-up at half strength."""
     for remedy in ("lineages", "lineages-reworked"):
@@ -151,68 +171,251 @@ def lineages_arms(policy: str) -> Iterator[Arm]:
         yield Arm(policy, "kinematic", 1.0, operator="interpolation", remedy=remedy)
 
 
-def run_test(test: Test, summaries: Sequence[Summary], denoiser: str) -> Result | None:
-    """Judge a test on summaries of complete seeds; None where an arm has not run."""
-    differences, references, splits = [], [], []
+@dataclass(frozen=True)
+class Stage:
+    """A part of the experiment that is complete in itself."""
+
+    number: int
+    title: str
+    preset: str
+    denoiser: str
+    policy: str
+    static: str
+    test_names: tuple[str, ...]
+    """Tests of this stage, the family of Holm's adjustment."""
+    initial_steps: int = 1000
+    """Optimiser steps of generation 0."""
+    steps: int = 50
+    """Optimiser steps of each later generation."""
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """Arms that a complete seed has."""
+        return PRESETS[self.preset].comparisons[0].arms
+
+    @property
+    def tests(self) -> dict[str, Test]:
+        tests = page_tests(self.policy, self.static)
+        return {name: tests[name] for name in self.test_names}
+
+    def path(self, seed: int) -> Path:
+        """Return the file of a kept seed."""
+        return KEPT / f"stage-{self.number}-seed-{seed}.json"
+
+
+_MAIN = (*(f"T{number}" for number in range(1, 9)), "T21", "T22")
+_FORMS = tuple(f"T{number}" for number in range(9, 21))
+_HALF = ("augment:1", "augment_once:1")
+STAGES = (
+    Stage(1, "λ = 1", "recipe", "dct-mixer", *_HALF, _MAIN),
+    Stage(2, "fully synthetic", "recipe-synthetic", "dct-mixer", "replace", "freeze", _MAIN),
+    Stage(3, "λ = 4", "recipe-4", "dct-mixer", "augment:4", "augment_once:4", _MAIN),
+    Stage(4, "forms of lineages, and physics inside the sampler, λ = 1", "recipe-forms", "dct-mixer", *_HALF, _FORMS),
+    Stage(5, "temporal convolutions, λ = 1", "recipe", "temporal-conv", *_HALF, _MAIN, initial_steps=4000, steps=75),
+)
+"""All stages, in the order in which they run."""
+
+
+# --- seeds -----------------------------------------------------------------------------------------------------------
+
+
+def find_stage(summary: Summary) -> Stage:
+    """Return the stage to which the run of a seed belongs.
+
+    Raises:
+        InputError: The run belongs to no stage, was not run as registered, or is not complete.
+    """
+    for stage in STAGES:
+        names = [curves.name for curves in summary.arms.get(stage.denoiser, ())]
+        if names == [arm.name for arm in stage.arms]:
+            _check_settings(stage, summary)
+            _check_complete(stage, summary)
+            return stage
+    arms = {denoiser: [curves.name for curves in group] for denoiser, group in summary.arms.items()}
+    raise InputError(f"expected all arms of one stage of the recipe's experiment and no others, got {arms}")
+
+
+def _check_settings(stage: Stage, summary: Summary) -> None:
+    """Raise InputError if a run has other settings than the page registers."""
+    registered = PRESETS[stage.preset]
+    wanted = registered.config()
+    for name in ("real_count", "judged_count", "frames", "generations", "engine", "fps"):
+        if summary.settings[name] != wanted[name]:
+            raise InputError(f"{name}: stage {stage.number} has {wanted[name]}, the run {summary.settings[name]}")
+    if summary.settings.get("feasibility_count", registered.feasibility_count) != registered.feasibility_count:
+        raise InputError(f"feasibility_count: stage {stage.number} has {registered.feasibility_count}")
+    for name, registered_steps in (("initial_steps", stage.initial_steps), ("steps", stage.steps)):
+        steps = summary.settings[name][stage.denoiser]
+        if steps != registered_steps:
+            raise InputError(f"{name}: stage {stage.number} has {registered_steps}, the run {steps}")
+    if summary.seeds != 1 or summary.first_seed not in SEEDS:
+        raise InputError(f"expected a run of one seed among {', '.join(map(str, sorted(SEEDS)))}")
+    reference = REFERENCES[SPLITS[summary.first_seed]]
+    if tuple(summary.settings["reference"]) != reference:
+        raise InputError(f"seed {summary.first_seed}: expected the reference {reference[0]}")
+
+
+def _check_complete(stage: Stage, summary: Summary) -> None:
+    """Raise InputError if an end point of an arm is missing in a generation that is read."""
+    for curves in summary.arms[stage.denoiser]:
+        for key in END_POINTS:
+            values = curves.values.get(key, np.full((1, 1), np.nan))
+            read = values[:, -1:] if key in LAST_ONLY else values
+            if not np.isfinite(read).all():
+                raise InputError(f"seed {summary.first_seed}: {curves.label} is not complete, {key} is missing")
+
+
+def keep_seed(run: Path) -> Path:
+    """Keep the summary of a run of one complete seed and return its file; a seed that is there is not overwritten."""
+    summary = read_summary(run)
+    stage = find_stage(summary)
+    path = stage.path(summary.first_seed)
+    if path.exists():
+        raise InputError(f"{path.name} is there already; a seed of the experiment is run once")
+    path.parent.mkdir(exist_ok=True)
+    write_summary(path, replace(summary, command=without_free_options(summary.command)))
+    return path
+
+
+def read_kept(stage: Stage, folder: Path | None = None) -> list[Summary]:
+    """Return the kept seeds of a stage, in the order of reading."""
+    paths = [(folder or KEPT) / stage.path(seed).name for seed in SEEDS]
+    summaries = [read_summary(path) for path in paths if path.exists()]
     for summary in summaries:
-        arms = {curves.name: curves for curves in summary.arms.get(denoiser, ())}
-        if test.arm.name not in arms or test.other.name not in arms:
-            continue
-        own, other = (_end_point(arms[arm.name], test.measure) for arm in (test.arm, test.other))
-        differences.append(own - other)
-        references.append(other)
-        splits.append(np.full(len(own), hash(tuple(summary.settings["reference"]))))
-    if not differences:
-        return None
-    margin = test.margin * abs(float(np.concatenate(references).mean()))
-    return Result(test, np.concatenate(differences), margin, np.concatenate(splits))
+        find_stage(summary)
+    return summaries
 
 
-def _end_point(curves: ArmCurves, key: str) -> np.ndarray:
+# --- readings --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A test of a stage after a reading."""
+
+    result: Result
+    adjusted_p: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A stage after four or eight seeds."""
+
+    stage: Stage
+    summaries: tuple[Summary, ...]
+    """One for each seed."""
+    judgements: dict[str, Judgement]
+    """Test → what it found."""
+
+    @property
+    def seeds(self) -> list[int]:
+        return [summary.first_seed for summary in self.summaries]
+
+    @property
+    def splits(self) -> np.ndarray:
+        """(S,) split of the subjects of each seed."""
+        return np.array([SPLITS[seed] for seed in self.seeds])
+
+    def end_point(self, arm: Arm, key: str) -> np.ndarray:
+        """Return a measure of an arm (S,), over the generations that are read."""
+        return np.concatenate([read_end_point(summary, self.stage.denoiser, arm, key) for summary in self.summaries])
+
+    def floor(self, title: str, key: str) -> np.ndarray:
+        """Return what real data score in a measure (S,), NaN if it was not measured."""
+        missing = np.full(1, np.nan)
+        return np.concatenate([summary.floors.get(title, {}).get(key, missing) for summary in self.summaries])
+
+
+def read_stage(stage: Stage, summaries: Sequence[Summary]) -> Reading | None:
+    """Return the latest reading of a stage that its complete seeds allow; None before the first.
+
+    Between the two readings, seeds that are complete already are not read.
+    """
+    by_seed = {summary.first_seed: summary for summary in summaries}
+    for count in reversed(READINGS):
+        if all(seed in by_seed for seed in SEEDS[:count]):
+            chosen = tuple(by_seed[seed] for seed in SEEDS[:count])
+            return Reading(stage, chosen, _judge(stage, chosen))
+    return None
+
+
+def _judge(stage: Stage, summaries: Sequence[Summary]) -> dict[str, Judgement]:
+    results = {name: run_test(test, stage.denoiser, summaries) for name, test in stage.tests.items()}
+    adjusted = holm({name: result.p for name, result in results.items()})
+    return {name: Judgement(result, adjusted[name], result.verdict(adjusted[name])) for name, result in results.items()}
+
+
+def run_test(test: Test, denoiser: str, summaries: Sequence[Summary]) -> Result:
+    """Return the paired differences of a test over seeds."""
+    arm_values, other_values = (
+        np.concatenate([read_end_point(summary, denoiser, arm, test.measure) for summary in summaries])
+        for arm in (test.arm, test.other)
+    )
+    margin = test.margin * abs(float(other_values.mean()))
+    splits = np.array([SPLITS[summary.first_seed] for summary in summaries])
+    return Result(test, arm_values - other_values, margin, splits)
+
+
+def read_end_point(summary: Summary, denoiser: str, arm: Arm, key: str) -> np.ndarray:
+    """Return a measure of an arm (1,), over the generations that are read."""
+    curves: ArmCurves = next(curves for curves in summary.arms[denoiser] if curves.name == arm.name)
     return curves.last(key) if key in LAST_ONLY else judged(curves, key)
 
 
-def judge_ratio(
-    summaries: Sequence[Summary], policy: str, static: str
-) -> dict[tuple[str, str], tuple[Result, float, str]]:
-    """Judge all tests of one ratio, both generators together, adjusted by Holm.
+# --- the claim -------------------------------------------------------------------------------------------------------
 
-    Returns:
-        (denoiser, test) → what was found, its adjusted p-value and the verdict.
+
+@dataclass(frozen=True)
+class ClaimVerdict:
+    """A sentence of the claim after a reading."""
+
+    sentence: int
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    """Tests on which the verdict rests."""
+
+
+def judge_claim(reading: Reading) -> list[ClaimVerdict]:
+    """Return the verdict on the three sentences of the claim, by the rules of the page."""
+    judgements = reading.judgements
+    raises = [name for name in ("T3", "T4") if _raises(judgements[name].result)]
+    second = _joint_verdict(judgements, ("T3", "T4"))
+    if second.verdict == "refuted":  # a physics that lowers diversity speaks against no sentence of the claim
+        second = ClaimVerdict(2, "refuted" if raises else "undecided", tuple(raises) or second.reasons)
+    return [
+        replace(_joint_verdict(judgements, ("T2",)), sentence=1),
+        replace(second, sentence=2),
+        replace(_joint_verdict(judgements, ("T5", "T6", "T7", "T8")), sentence=3),
+    ]
+
+
+def _joint_verdict(judgements: dict[str, Judgement], names: tuple[str, ...]) -> ClaimVerdict:
+    """Return the verdict on a sentence that needs all of some tests."""
+    refuted = tuple(name for name in names if judgements[name].verdict == "refuted")
+    undecided = tuple(name for name in names if judgements[name].verdict == "undecided")
+    if refuted:
+        return ClaimVerdict(0, "refuted", refuted)
+    return ClaimVerdict(0, "undecided", undecided) if undecided else ClaimVerdict(0, "confirmed", names)
+
+
+def _raises(result: Result) -> bool:
+    """Return whether physics raises a measure by more than the margin, with an interval above that."""
+    return result.interval.low > result.margin
+
+
+def main(runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()) -> None:
+    """Keep the summaries of complete seeds, and make the tables, figures and verdicts of the page.
+
+    Args:
+        runs: Run folders or summaries, each of one seed of a stage.
     """
-    results: dict[tuple[str, str], Result] = {}
-    for denoiser in dict.fromkeys(name for summary in summaries for name in summary.arms):
-        for name, test in page_tests(policy, static).items():
-            result = run_test(test, summaries, denoiser)
-            if result is not None and len(result.differences) > 1:
-                results[denoiser, name] = result
-    adjusted = holm({" ".join(key): result.p for key, result in results.items()})
-    return {
-        key: (result, adjusted[" ".join(key)], result.verdict(adjusted[" ".join(key)]))
-        for key, result in results.items()
-    }
+    from recipe_page import write_page
 
-
-RATIOS: Mapping[str, tuple[str, str]] = {
-    "λ = 1": ("augment:1", "augment_once:1"),
-    "λ = 4": ("augment:4", "augment_once:4"),
-    "fully synthetic": ("replace", "freeze"),
-}
-
-
-def verdict_table(summaries: Sequence[Summary], ratio: str) -> list[str]:
-    """Return the lines of the table of verdicts of one ratio."""
-    rows = [
-        [denoiser, name, result.test.question, str(len(result.differences)),
-         between(mean_interval(result.differences), 3), f"{result.margin:.3f}" if result.margin else "", f"{p:.3f}",
-         verdict]
-        for (denoiser, name), (result, p, verdict) in judge_ratio(summaries, *RATIOS[ratio]).items()
-    ]  # fmt: skip
-    heads = ["generator", "test", "statement", "seeds", "difference", "margin", "p, Holm", "verdict"]
-    return list(table_lines(heads, rows))
+    for run in runs:
+        print(keep_seed(run))
+    write_page()
 
 
 if __name__ == "__main__":
-    kept = [read_summary(Path(folder)) for folder in sys.argv[1:]]
-    for words in RATIOS:
-        print(f"\n{words}\n", *verdict_table(kept, words), sep="\n")
+    tyro.cli(main)

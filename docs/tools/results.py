@@ -14,7 +14,6 @@ has the last generation of everything, `--csv FILE` all generations; the site ha
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -29,7 +28,9 @@ from claims import CLAIMS, TITLES, claims_table
 from dilution import KEPT, coverage_table, coverage_tests, dilution_figure, form_table
 from evidence import judged
 from findings import evidence_table, finding_pictures, findings_sections
+from keeping import SUMMARIES, kept
 from page_tables import TABLES, page_table
+from recipe_page import stage_section
 from shares import new_seeds_table, shares_table
 from values import arms_of, as_csv
 from worth import worth_table
@@ -38,13 +39,12 @@ from selfcorrect.experiments.motion.report.view import strong_lines
 from selfcorrect.experiments.motion.settings.experiment import settings_from_config
 from selfcorrect.experiments.reporting.figures import MOST_LINES, looks, share_grid, short_curves
 from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary, joined, read_summary, write_summary
+from selfcorrect.experiments.reporting.summary import Summary, read_summary, write_summary
 from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.experiments.studies.shares import by_share, guarantees
 from selfcorrect.motion.measures.metrics import Metric, find_metric
 
 ROOT = Path(__file__).resolve().parents[2]
-SUMMARIES = ROOT / "docs" / "results"
 PICTURES = ROOT / "docs" / "pictures" / "results"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "report.md", *sorted(SUMMARIES.glob("*.md")))
 """Pages with tables between marks."""
@@ -53,13 +53,10 @@ DRAWN = ("fid_kinematic", "recall", "coverage", "penetration_mm")
 """Metrics of figures by synthetic ratio."""
 PAIR, CAPTIONED = ("fid_kinematic", "coverage"), ("r_precision_3", "coverage")
 """Metrics of figures over generations, and of those whose labels are captions."""
-FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
-"""Options, each with a value, that change no result."""
-SEEDS = ("--seeds", "--first-seed")
 
 DRAWN_ON = re.compile(r"pictures/results/([\w-]+)\.svg")
 """A figure that a page shows."""
-KINDS = "table|shares|claims|worth|findings|new-seeds|captions|dilution|coverage|evidence|answer|first-screen"
+KINDS = "table|shares|claims|worth|findings|new-seeds|captions|dilution|coverage|evidence|answer|first-screen|recipe"
 MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
 
 
@@ -81,7 +78,12 @@ def filled(page: str, summaries: Mapping[str, Summary]) -> str:
 
     def made(match: re.Match[str]) -> str:
         kind, name = match.groups()
-        lines = page_table(TABLES[name], summaries) if kind == "table" else made_by[kind](summaries)
+        if kind == "table":
+            lines = page_table(TABLES[name], summaries)
+        elif kind == "recipe":
+            lines = stage_section(int(name))
+        else:
+            lines = made_by[kind](summaries)
         mark = f"{kind}: {name}" if name else kind
         return "\n".join([f"<!-- {mark} -->", "", "\n".join(lines).strip(), "", f"<!-- end of {kind} -->"])
 
@@ -162,26 +164,6 @@ def _drawn(summary: Summary) -> list[Metric]:
 def _levels(summary: Summary) -> dict[str, dict[str, float]]:
     title, scores = next(iter(summary.floors.items()))
     return {title: {key: float(np.mean(values)) for key, values in scores.items()}}
-
-
-def kept(runs: Sequence[Summary]) -> Summary:
-    """A summary of all runs to keep: its command without what changes no result, such as where the run was."""
-    summary = joined(runs)
-    if len(runs) == 1:
-        return replace(summary, command=_without(summary.command, FREE))
-    seeds = f"--seeds {summary.seeds}" + (f" --first-seed {summary.first_seed}" if summary.first_seed else "")
-    return replace(summary, command=f"{_without(summary.command, (*FREE, *SEEDS))} {seeds}")
-
-
-def _without(command: str, options: Sequence[str]) -> str:
-    words, told = shlex.split(command), []
-    while words:
-        word = words.pop(0)
-        if word in options:
-            words.pop(0)
-        else:
-            told.append(word)
-    return shlex.join(told)
 
 
 def read_all() -> dict[str, Summary]:

@@ -1,0 +1,293 @@
+"""The results on docs/results/recipe.md: tables, verdicts and a figure for each stage that has been read."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+import matplotlib as mpl
+import numpy as np
+from evidence import REAL, between, signed
+from keeping import SUMMARIES
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from recipe import (
+    DIVERSITY,
+    END_POINTS,
+    FORCE,
+    READINGS,
+    SEEDS,
+    STAGES,
+    ClaimVerdict,
+    Reading,
+    Stage,
+    judge_claim,
+    read_end_point,
+    read_kept,
+    read_stage,
+)
+from tables import table_lines
+
+from selfcorrect.experiments.reporting.figures import GREY, INK, STYLE, looks
+from selfcorrect.experiments.reporting.results import MEMORISER
+from selfcorrect.experiments.reporting.summary import Summary
+from selfcorrect.experiments.studies.arms import BASELINE, Arm
+from selfcorrect.motion.measures.metrics import NOVELTY, find_metric
+from selfcorrect.statistics import mean_interval
+
+PAGE = SUMMARIES / "recipe.md"
+PICTURES = SUMMARIES.parent / "pictures" / "results"
+DATA = SUMMARIES / "recipe.csv"
+COLUMNS = ("stage", "seed", "split", "arm", "measure", "value", "real")
+CORRECTOR_CALLS = "corrector_calls"
+SIGNED = ("skate_m_s", "penetration_mm")
+"""Artefacts, which are shown as x − real."""
+MEASURES = (*END_POINTS, NOVELTY, "training_loss")
+INSIDE = ("inside-sampler", "inside-sampler-once")
+
+
+def stage_section(number: int) -> Iterator[str]:
+    """Yield the lines of the page about a stage."""
+    stage = next(stage for stage in STAGES if stage.number == number)
+    summaries = read_kept(stage)
+    yield from describe_stage(stage, summaries)
+
+
+def describe_stage(stage: Stage, summaries: Sequence[Summary]) -> Iterator[str]:
+    """Yield the lines about a stage with some complete seeds: how many there are, and what a reading found."""
+    reading = read_stage(stage, summaries)
+    complete = [summary.first_seed for summary in summaries]
+    listed = f" ({', '.join(map(str, complete))})" if complete else ""
+    yield f"{len(complete)} of {len(SEEDS)} seeds are complete{listed}."
+    if reading is None:
+        yield f"The first reading needs seeds {', '.join(map(str, SEEDS[: READINGS[0]]))}: there is no result yet."
+        return
+    yield f"This is the reading of {len(reading.seeds)} seeds."
+    yield ""
+    yield from _caption(reading)
+    yield ""
+    yield from arms_table(reading)
+    yield ""
+    yield from splits_table(reading)
+    yield ""
+    yield from tests_table(reading)
+    if "T2" in reading.judgements:
+        yield ""
+        yield f"![Root force and diversity, changes against the uncorrected loop](../pictures/results/{_name(stage)})"
+        yield ""
+        yield from (f"{verdict.sentence}. {claim_sentence(verdict)}" for verdict in judge_claim(reading))
+    if any(arm.remedy in INSIDE for arm in stage.arms):
+        yield ""
+        yield from calls_table(reading)
+
+
+def _name(stage: Stage) -> str:
+    return f"recipe-stage-{stage.number}.svg"
+
+
+def _caption(reading: Reading) -> Iterator[str]:
+    """Yield with what the seeds of a reading were made."""
+    made = [summary.made for summary in reading.summaries]
+    commits = sorted({str(record.get("git_commit", "unknown"))[:8] for record in made})
+    versions = sorted({str(record.get("packages", {}).get("selfcorrect", "unknown")) for record in made})
+    hours = sum(float(record.get("core_hours", 0.0)) for record in made)
+    yield (
+        f"Means over seeds ± half of the 95 % interval. Package {', '.join(versions)}, commit {', '.join(commits)}; "
+        f"{hours:.1f} hours on a shared core. Skating and penetration are differences to real data. "
+        "Values of each seed: [recipe.csv](recipe.csv)."
+    )
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def arms_table(reading: Reading) -> Iterator[str]:
+    """Yield the table of all arms, with real data and the memoriser above them."""
+    heads = ["", *(_head(key) for key in MEASURES), "Corrector calls in a generation"]
+    rows = [
+        [title, *(_cell(_shift(reading, reading.floor(floor, key), key), key) for key in MEASURES), ""]
+        for title, floor in (("*real data*", REAL), ("*memoriser: the training set resampled*", MEMORISER))
+    ]
+    for arm in reading.stage.arms:
+        values = [_shift(reading, reading.end_point(arm, key), key) for key in MEASURES]
+        cells = [_cell(value, key) for value, key in zip(values, MEASURES, strict=True)]
+        rows.append([_words(arm), *cells, f"{count_calls(reading, arm):.0f}"])
+    yield from table_lines(heads, rows)
+
+
+def splits_table(reading: Reading) -> Iterator[str]:
+    """Yield the means of each split of the subjects."""
+    keys = ("fid_kinematic", *DIVERSITY, FORCE)
+    heads = ["", *(f"{find_metric(key).title}, {split}" for key in keys for split in ("A", "B"))]
+    rows = []
+    for title, arm in (("*real data*", None), *((_words(arm), arm) for arm in reading.stage.arms)):
+        cells = []
+        for key in keys:
+            values = reading.floor(REAL, key) if arm is None else reading.end_point(arm, key)
+            for split in ("A", "B"):
+                cells.append(f"{values[reading.splits == split].mean():.{_digits(key)}f}")
+        rows.append([title, *cells])
+    yield from table_lines(heads, rows)
+
+
+def tests_table(reading: Reading) -> Iterator[str]:
+    """Yield the table of tests with their verdicts."""
+    rows = []
+    for name, judgement in reading.judgements.items():
+        result = judgement.result
+        margin = f"{result.margin:.3f}" if result.margin else ""
+        difference = between(result.interval, 3)
+        rows.append([name, result.test.question, difference, margin, f"{judgement.adjusted_p:.4f}", judgement.verdict])
+    heads = ["test", "statement", "difference, 95 % interval", "margin", "p, Holm", "verdict"]
+    yield from table_lines(heads, rows)
+
+
+def calls_table(reading: Reading) -> Iterator[str]:
+    """Yield how physics inside the sampler differs from physics on finished samples, with what both cost."""
+    policy = reading.stage.policy
+    physics = Arm(policy, "physics")
+    keys = ("fid_kinematic", *DIVERSITY, FORCE)
+    rows = []
+    for remedy in INSIDE:
+        arm = Arm(policy, "physics", remedy=remedy)
+        calls = count_calls(reading, arm) / count_calls(reading, physics)
+        differences = [reading.end_point(arm, key) - reading.end_point(physics, key) for key in keys]
+        rows.append([_words(arm), f"{calls:.1f} ×", *(between(mean_interval(values), 3) for values in differences)])
+    heads = ["minus physics on finished samples", "corrector calls", *(find_metric(key).title for key in keys)]
+    yield from table_lines(heads, rows)
+
+
+def count_calls(reading: Reading, arm: Arm) -> float:
+    """Return the mean number of motions that the corrector got in a generation of an arm."""
+    counts = []
+    for summary in reading.summaries:
+        curves = next(curves for curves in summary.arms[reading.stage.denoiser] if curves.name == arm.name)
+        calls = curves.values.get(CORRECTOR_CALLS, np.full((1, 2), np.nan))
+        counts.append(float(calls[:, 1:].mean()))
+    return float(np.mean(counts))
+
+
+def _shift(reading: Reading, values: np.ndarray, key: str) -> np.ndarray:
+    """Return values, of artefacts as differences to real data."""
+    return values - reading.floor(REAL, key) if key in SIGNED else values
+
+
+def _cell(values: np.ndarray, key: str) -> str:
+    if not np.isfinite(values).all():
+        return ""
+    interval = mean_interval(values)
+    digits, sign = _digits(key), "+" if key in SIGNED else ""
+    half_width = (interval.high - interval.low) / 2
+    return signed(f"{interval.estimate:{sign}.{digits}f} ± {half_width:.{digits}f}")
+
+
+def _digits(key: str) -> int:
+    return {"recall": 3, "coverage": 3, FORCE: 3}.get(key, find_metric(key).digits)
+
+
+def _head(key: str) -> str:
+    return f"{find_metric(key).title}{' − real' * (key in SIGNED)}"
+
+
+def _words(arm: Arm) -> str:
+    return "real data only" if arm == BASELINE else arm.words
+
+
+# --- sentences -------------------------------------------------------------------------------------------------------
+
+_CLAIMS = {
+    1: "physics lowers the root force that samples need below that of the low-pass filter",
+    2: "physics leaves recall and coverage within 10 % of those of the uncorrected loop",
+    3: "matching + physics keeps recall and coverage of real data only, keeps more coverage than a static set, and "
+    "needs less root force than matching",
+}
+
+
+def claim_sentence(verdict: ClaimVerdict) -> str:
+    """Return the verdict on a sentence of the claim, as a sentence with the tests on which it rests."""
+    text = f"**{verdict.verdict.capitalize()}** ({', '.join(verdict.reasons)}): {_CLAIMS[verdict.sentence]}."
+    if verdict.sentence == 3 and verdict.verdict == "undecided" and "T7" in verdict.reasons:
+        text += " We found no advantage in coverage over a static set with matching: such a set does as well."
+    return text
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def data_rows(reading: Reading) -> Iterator[tuple[object, ...]]:
+    """Yield rows of `COLUMNS`: each measure of each arm and seed of a reading; real: what real data score."""
+    stage = reading.stage
+    for summary, split in zip(reading.summaries, reading.splits, strict=True):
+        for arm in stage.arms:
+            for key in MEASURES:
+                value = float(read_end_point(summary, stage.denoiser, arm, key)[0])
+                real = summary.floors.get(REAL, {}).get(key)
+                real_value = "" if real is None else f"{float(real[0]):.6g}"
+                yield stage.number, summary.first_seed, split, arm.name, key, f"{value:.6g}", real_value
+
+
+def draw_figure(reading: Reading) -> str:
+    """Return SVG text: how each arm changes root force and diversity against the uncorrected loop, paired by seed."""
+    uncorrected = Arm(reading.stage.policy)
+    arms = [arm for arm in reading.stage.arms if arm != uncorrected]
+    palette = looks([_words(arm) for arm in arms])
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9.6, 4.4), layout="constrained")
+        panels = figure.subplots(1, len(DIVERSITY))
+        for panel, key in zip(panels, DIVERSITY, strict=True):
+            for arm in arms:
+                force = reading.end_point(arm, FORCE) - reading.end_point(uncorrected, FORCE)
+                diversity = reading.end_point(arm, key) - reading.end_point(uncorrected, key)
+                _draw_arm(panel, force, diversity, _words(arm), palette[_words(arm)][0])
+            panel.axhline(0, color=GREY, linewidth=0.8)
+            panel.axvline(0, color=GREY, linewidth=0.8)
+            panel.set_xlabel("change of root force (body weights): left is better")
+            panel.set_ylabel(f"change of {key}: up is better")
+        handles, labels = panels[0].get_legend_handles_labels()
+        title = (
+            f"{reading.stage.title}: changes against the uncorrected loop, {len(reading.seeds)} seeds, 95 % intervals"
+        )
+        figure.suptitle(title, fontsize=10)
+        figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+
+
+def _draw_arm(axes: Axes, force: np.ndarray, diversity: np.ndarray, label: str, colour: str) -> None:
+    """Draw a point with intervals in both directions."""
+    across, up = mean_interval(force), mean_interval(diversity)
+    axes.errorbar(
+        across.estimate,
+        up.estimate,
+        xerr=(across.high - across.low) / 2,
+        yerr=(up.high - up.low) / 2,
+        fmt="o",
+        color=colour,
+        markeredgecolor=INK,
+        markeredgewidth=0.4,
+        linewidth=1.2,
+        label=label,
+    )
+
+
+def write_page() -> None:
+    """Write figures, data and page anew."""
+    from results import filled
+
+    rows: list[tuple[object, ...]] = []
+    for stage in STAGES:
+        reading = read_stage(stage, read_kept(stage))
+        if reading is None:
+            continue
+        rows.extend(data_rows(reading))
+        if "T2" in reading.judgements:
+            (PICTURES / _name(stage)).write_text(draw_figure(reading) + "\n", encoding="utf-8")
+    if rows:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
+        DATA.write_text(text.getvalue(), encoding="utf-8")
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), {}), encoding="utf-8")

@@ -1,0 +1,201 @@
+"""The experiment on what keeps realism and diversity: made-up seeds are judged as docs/results/recipe.md states."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.reporting.summary import Summary, write_summary
+
+TOOLS = Path(__file__).resolve().parents[1] / "docs" / "tools"
+
+
+@pytest.fixture(autouse=True)
+def _tools_import_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TOOLS))
+
+
+def tool(name: str) -> Any:
+    """A script of docs/tools as a module."""
+    return importlib.import_module(name)
+
+
+def recipe_summary(seed: int, effects: dict[str, float], *, noise: float = 0.01, stage: int = 0) -> Summary:
+    """A seed of a stage in which every measure of every arm is 1 but for effects by arm, with noise shared by arms."""
+    recipe = tool("recipe")
+    chosen = recipe.STAGES[stage]
+    draw = np.random.default_rng(seed).standard_normal
+    shared = 0.05 * draw((1, 1))
+    arms = []
+    for arm in chosen.arms:
+        level = 1 + effects.get(arm.name, 0.0)
+        values = {key: level + shared + noise * draw((1, 6)) for key in (*recipe.END_POINTS, "novelty_of_samples")}
+        values["training_loss"] = np.full((1, 6), 0.1)
+        values["corrector_calls"] = np.full((1, 6), 0.0 if arm.corrector == "none" else 256.0)
+        arms.append(ArmCurves(arm.name, arm.group, arm.title, values))
+    settings = PRESETS[chosen.preset].config() | {
+        "seeds": 1, "first_seed": seed, "reference": list(recipe.REFERENCES[recipe.SPLITS[seed]]),
+        "steps": {chosen.denoiser: chosen.steps}, "initial_steps": {chosen.denoiser: chosen.initial_steps},
+    }  # fmt: skip
+    floors = {"real against real": {key: np.array([0.9]) for key in recipe.END_POINTS}}
+    made = {"git_commit": "0" * 40, "core_hours": 0.5, "packages": {"selfcorrect": "0.3.0"}}
+    return Summary("selfcorrect motion", made, settings, {chosen.denoiser: tuple(arms)}, floors)
+
+
+def recipe_summaries(effects: dict[str, float], count: int = 8, **options) -> list[Summary]:
+    return [recipe_summary(seed, effects, **options) for seed in tool("recipe").SEEDS[:count]]
+
+
+def recipe_verdicts(summaries: list[Summary], stage: int = 0) -> dict[str, str]:
+    recipe = tool("recipe")
+    reading = recipe.read_stage(recipe.STAGES[stage], summaries)
+    return {name: judgement.verdict for name, judgement in reading.judgements.items()}
+
+
+HOLDS = {
+    "augment-1+physics": -0.02, "augment-1+physics+matched": -0.03, "augment_once-1+none+matched": -0.3,
+}  # fmt: skip
+"""Effects by which all three sentences of the claim hold."""
+
+
+def test_the_recipe_is_confirmed_where_it_holds() -> None:
+    recipe = tool("recipe")
+    summaries = recipe_summaries(HOLDS, noise=0.004)
+    found = recipe_verdicts(summaries)
+    assert [found[f"T{number}"] for number in (1, 2, 3, 4, 5, 6, 7, 8)] == ["confirmed"] * 8
+    claim = recipe.judge_claim(recipe.read_stage(recipe.STAGES[0], summaries))
+    assert [(verdict.sentence, verdict.verdict) for verdict in claim] == [(n, "confirmed") for n in (1, 2, 3)]
+
+
+def test_forms_of_lineages_are_refuted_where_they_lose_diversity() -> None:
+    lossy = {"augment-1+none+lineages": -0.5}
+    found = recipe_verdicts(recipe_summaries(lossy, stage=3), stage=3)
+    assert found["T9"] == found["T10"] == "refuted"  # recall and coverage, without corrector
+    assert found["T11"] == found["T20"] == "confirmed"
+
+
+def test_no_effect_and_much_noise_confirm_nothing() -> None:
+    assert set(recipe_verdicts(recipe_summaries({}, noise=3.0)).values()) <= {"undecided", "refuted"}
+    none = recipe_verdicts(recipe_summaries({}))
+    assert {none[name] for name in ("T2", "T7", "T8", "T21", "T22")} <= {"undecided", "refuted"}
+    assert {none[name] for name in ("T1", "T3", "T4", "T5", "T6")} == {"confirmed"}
+
+
+def test_a_sign_that_one_choice_of_subjects_lacks_confirms_nothing() -> None:
+    recipe = tool("recipe")
+    helps, harms = {"augment-1+physics": -0.3}, {"augment-1+physics": 0.02}
+    both = [recipe_summary(seed, helps if recipe.SPLITS[seed] == "A" else harms) for seed in recipe.SEEDS]
+    assert recipe_verdicts(recipe_summaries(helps))["T2"] == "confirmed"
+    assert recipe_verdicts(both)["T2"] == "undecided"
+
+
+def test_physics_that_lowers_diversity_does_not_refute_that_it_cures_no_collapse() -> None:
+    recipe = tool("recipe")
+    for effect, verdict in ((-0.5, "undecided"), (0.5, "refuted")):
+        reading = recipe.read_stage(recipe.STAGES[0], recipe_summaries({"augment-1+physics": effect}))
+        assert reading.judgements["T3"].verdict == "refuted"
+        assert recipe.judge_claim(reading)[1].verdict == verdict
+
+
+def test_a_stage_is_read_after_four_and_after_eight_seeds_only() -> None:
+    recipe = tool("recipe")
+    stage, summaries = recipe.STAGES[0], recipe_summaries(HOLDS)
+    assert recipe.read_stage(stage, summaries[:3]) is None
+    assert recipe.read_stage(stage, [*summaries[:3], *summaries[4:]]) is None  # the fourth in order is missing
+    assert recipe.read_stage(stage, summaries[:7]).seeds == list(recipe.SEEDS[:4])
+    assert recipe.read_stage(stage, summaries[::-1]).seeds == list(recipe.SEEDS)
+
+
+def without_arm(summary: Summary) -> Summary:
+    return replace(summary, arms={name: arms[:-1] for name, arms in summary.arms.items()})
+
+
+def without_last_generation(summary: Summary) -> Summary:
+    (name, arms), = summary.arms.items()  # fmt: skip
+    values = {key: np.where(np.arange(6) < 5, array, np.nan) for key, array in arms[3].values.items()}
+    return replace(summary, arms={name: (*arms[:3], replace(arms[3], values=values), *arms[4:])})
+
+
+def with_setting(name: str, value: object) -> Callable[[Summary], Summary]:
+    return lambda summary: replace(summary, settings={**summary.settings, name: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without_arm, "all arms of one stage"),
+        (without_last_generation, "seed 20: .* is not complete"),
+        (with_setting("real_count", 128), "real_count: stage 1 has 256, the run 128"),
+        (with_setting("steps", {"dct-mixer": 30}), "steps: stage 1 has 50, the run 30"),
+        (with_setting("first_seed", 3), "expected a run of one seed among 20, 21"),
+        (with_setting("reference", ["elsewhere"]), "seed 20: expected the reference cmu-bvh#test"),
+    ],
+)
+def test_a_seed_that_is_incomplete_or_not_run_as_registered_is_not_kept(
+    change: Callable[[Summary], Summary], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tool("recipe")
+    monkeypatch.setattr(recipe, "KEPT", tmp_path / "recipe")
+    write_summary(tmp_path / "bad.json", change(recipe_summary(20, {})))
+    with pytest.raises(InputError, match=message):
+        recipe.keep_seed(tmp_path / "bad.json")
+    assert not (tmp_path / "recipe").exists()
+
+
+def test_a_kept_seed_is_read_again_and_never_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = tool("recipe")
+    monkeypatch.setattr(recipe, "KEPT", tmp_path / "recipe")
+    for seed, summary in zip(recipe.SEEDS[:4], recipe_summaries(HOLDS, 4), strict=True):
+        write_summary(tmp_path / f"{seed}.json", summary)
+        recipe.keep_seed(tmp_path / f"{seed}.json")
+    kept = recipe.read_kept(recipe.STAGES[0])
+    assert [summary.first_seed for summary in kept] == [20, 24, 21, 25]
+    assert recipe.read_stage(recipe.STAGES[0], kept).seeds == [20, 24, 21, 25]
+    assert recipe.read_kept(recipe.STAGES[4]) == []
+    with pytest.raises(InputError, match="a seed of the experiment is run once"):
+        recipe.keep_seed(tmp_path / "20.json")
+
+
+@pytest.mark.slow
+def test_the_page_of_the_recipe_shows_what_its_summaries_have() -> None:
+    recipe, page = tool("recipe"), tool("recipe_page")
+    stage, summaries = recipe.STAGES[0], recipe_summaries(HOLDS, noise=0.004)
+    text = "\n".join(page.describe_stage(stage, summaries))
+    reading = recipe.read_stage(stage, summaries)
+    cells = [line.split("|") for line in page.arms_table(reading)]
+    rows = {row[1].strip(): row[2:] for row in cells}
+    assert {arm.words for arm in stage.arms[1:]} | {"real data only", "*real data*"} <= rows.keys()
+    force = reading.end_point(stage.arms[2], recipe.FORCE)
+    assert f"{force.mean():.3f} ± " in text
+    skating = reading.end_point(stage.arms[2], "skate_m_s") - 0.9  # what real data score here
+    assert f"+{skating.mean():.2f} ± " in rows["physics"][4]
+    assert rows["physics"][8].strip() == "256"
+    assert rows["uncorrected"][8].strip() == "0"
+    assert "<svg" in page.draw_figure(reading)
+    csv = list(page.data_rows(reading))
+    assert len(csv) == len(recipe.SEEDS) * len(stage.arms) * len(page.MEASURES)
+    three = "\n".join(page.describe_stage(stage, summaries[:3]))
+    assert "|" not in three  # no table, so that no result is shown before its reading
+
+
+@pytest.mark.slow
+def test_correction_inside_the_sampler_is_shown_with_its_corrector_calls() -> None:
+    recipe, page = tool("recipe"), tool("recipe_page")
+    summaries = recipe_summaries({"augment-1+physics+inside-sampler": 0.2}, 4, stage=3)
+    for summary in summaries:
+        curves = next(each for each in summary.arms["dct-mixer"] if each.name.endswith("+inside-sampler"))
+        curves.values["corrector_calls"][:] = 1024
+    reading = recipe.read_stage(recipe.STAGES[3], summaries)
+    inside, once = list(page.calls_table(reading))[2:]
+    assert "| 4.0 × |" in inside
+    assert "| 1.0 × |" in once
+    assert "+0.2" in inside
