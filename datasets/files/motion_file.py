@@ -40,7 +40,10 @@ class MotionFile:
     flaw: str = ""
     """Why its rest pose could not be made upright, "" where it is."""
     names: tuple[str, ...] = ()
-    """Names of the motions of a set, () for other files. Of a set, `write` takes None for a motion to leave out."""
+    """Names of the motions of a set, or of the animations of a file that has several, which are judged one by one; ()
+    for other files. `write` takes None for a motion to leave out of a set, or to leave as it is in the file."""
+    refusals: tuple[str, ...] = ()
+    """Why each motion cannot be corrected although its body could be, "" if it can; () if all can."""
 
     @property
     def assumed(self) -> tuple[str, ...]:

@@ -20,11 +20,9 @@ from ..skeletons.vertical import turn_upright
 from .bvh import read_bvh, write_bvh
 from .rig import RiggedMotion
 from .sampling import KEY_POSES_FPS, SAMPLED_FPS
+from .stretching import check_bones, put_ankles_where_the_body_has_them, put_ankles_where_the_file_has_them
 
 _HELD_M = 0.01
-_STRETCH, _STRETCH_M = 0.05, 0.015
-"""Share of its length, and least length, by which a bone changes that is no person's."""
-_ALIKE = 0.1
 
 
 def open_bvh(path: Path, reading: Reading) -> MotionFile:
@@ -85,7 +83,7 @@ def body_of(clip: RiggedMotion) -> Motion:
     """
     pelvis = clip.motion.skeleton.joint("pelvis")
     if not pelvis:
-        return clip.motion
+        return put_ankles_where_the_file_has_them(clip.motion, clip)
     if hangs_elsewhere(clip.motion.skeleton):
         _check_rigid(clip, pelvis)
         return recognize_parts(Rerooted(clip.motion.skeleton, pelvis).view(clip.motion))
@@ -102,11 +100,17 @@ def body_of(clip: RiggedMotion) -> Motion:
     )
     rotations = clip.motion.rotations[:, kept]
     rotations[:, 0] = orientation.as_quat()
-    return replace(clip.motion, skeleton=body, root_m=position_m, rotations=rotations)
+    motion = replace(clip.motion, skeleton=body, root_m=position_m, rotations=rotations)
+    return put_ankles_where_the_file_has_them(motion, clip)
 
 
 def with_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
-    """The clip with another motion of its `body_of`; the pelvis moves by its own channels, else by the root's."""
+    """Return the clip with another motion of its `body_of`, its feet where that has them."""
+    return put_ankles_where_the_body_has_them(_with_rigid_body(clip, body), body)
+
+
+def _with_rigid_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
+    """Return the clip with another motion of its body; the pelvis moves by its own channels, else by the root's."""
     pelvis = clip.motion.skeleton.joint("pelvis")
     if not pelvis:
         return replace(clip, motion=body)
@@ -141,61 +145,6 @@ def _at_places(clip: RiggedMotion, places: np.ndarray, fps: float) -> RiggedMoti
         for joint, track in clip.stretches_m.items()
     }
     return replace(clip, motion=at_frames(clip.motion, places, fps), stretches_m=stretches_m)
-
-
-def check_bones(clip: RiggedMotion) -> None:
-    """Refuse a body whose bones change their lengths, as where positions in the world stand for those in the parent."""
-    skeleton = clip.motion.skeleton
-    inside = [joint for joint in _inside_body(skeleton) if joint in clip.stretches_m]
-    lengths_m = {joint: np.linalg.norm(clip.stretches_m[joint], axis=-1) for joint in inside}
-    spans_m = {joint: np.percentile(own, (5, 50, 95)) for joint, own in lengths_m.items()}
-    stretched = {
-        joint: (low, high)
-        for joint, (low, usual, high) in spans_m.items()
-        if high - low > max(_STRETCH * usual, _STRETCH_M)
-    }
-    if stretched:
-        worst = max(stretched, key=lambda joint: stretched[joint][1] - stretched[joint][0])
-        low, high = stretched[worst]
-        others = f", and {len(stretched) - 1} more do" if len(stretched) > 1 else ""
-        raise InputError(
-            f"{clip.motion.source}: the bone to {skeleton.names[worst]} is {low:.2f} to {high:.2f} m long{others}; "
-            "expected rigid bones: are these positions in the world, not in the parent's frame?"
-        )
-    if _in_world(clip, inside):
-        raise InputError(
-            f"{clip.motion.source}: the positions of {len(inside)} joints fit the skeleton in the world only; "
-            "expected them in the parent's frame, or rotations alone"
-        )
-
-
-def _inside_body(skeleton: Skeleton) -> list[int]:
-    """The joints below the body's top joint that are parts of the body or lead to one.
-
-    The top is the pelvis; where no joint is the pelvis, the lowest joint that carries all parts: what moves it moves
-    the whole body.
-    """
-    ways = [skeleton.path_to_root(joint) for joint, part in enumerate(skeleton.parts) if part]
-    carriers = (one for one in next(iter(ways), ()) if all(one in way for way in ways))
-    top = skeleton.joint("pelvis") or next(carriers, 0)
-    return sorted({one for way in ways if top in way for one in way[: way.index(top)]})
-
-
-def _in_world(clip: RiggedMotion, joints: list[int]) -> bool:
-    """Whether positions of joints are as far from those of their parents as the bones are long, but not from 0."""
-    places_m = {**clip.stretches_m, 0: clip.motion.root_m}
-    apart = near = 0
-    for joint in joints:
-        bone_m = float(np.linalg.norm(clip.offsets[joint])) * clip.metres_per_unit
-        parent = clip.motion.skeleton.parents[joint]
-        if bone_m > _STRETCH_M and parent in places_m:
-            apart += _alike(places_m[joint] - places_m[parent], bone_m)
-            near += _alike(places_m[joint], bone_m)
-    return apart > near + 2
-
-
-def _alike(vectors_m: np.ndarray, length_m: float) -> bool:
-    return bool(abs(np.median(np.linalg.norm(vectors_m, axis=-1)) - length_m) < _ALIKE * length_m)
 
 
 def _check_rigid(clip: RiggedMotion, joint: int) -> None:

@@ -1,129 +1,138 @@
 """FBX animations in; what is written for them is glTF or BVH with the same names of joints.
 
-Needs the extra `fbx`: ufbx, imported when a file is read. FBX is Autodesk's own format, which no open library writes.
+Needs the extra `fbx`: ufbx, which reads in a child process. FBX is Autodesk's own format, which no open library writes.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.extras import requires_extra
-from selfcorrect.motion.geometry.views import Y_UP
 from selfcorrect.motion.motion import Motion
-from selfcorrect.storage.files.limits import read_bytes
 
 from ..motion_file import MotionFile, check_size
+from ..native.child_process import ChildFile, ChildReader
 from ..skeletons.reading import Reading
-from ..skeletons.vertical import Upright, turn_upright
 from . import gltf
+from .animations import Animation, collect_animations, read_animation
 from .bvh import write_motion
-from .bvh_body import body_of, check_bones
-from .rig import LARGEST, Rig, clip_of, motion_of, tree_of, unique
+from .rig import LARGEST, Rig, Tracks, motion_of, tree_of, unique
+from .sampling import SAMPLED_FPS, sampling_rate
 
-_STILL_M, _STILL = 1e-6, 1e-7
+_MOVES_M = 1e-6
+_TURNS = 1e-7
+_OPENING_S, _OPENING_S_PER_BYTE = 60.0, 1e-6
+_SAMPLING_S, _SAMPLING_S_PER_VALUE = 60.0, 1e-3
+"""Longest times for which the child is awaited."""
+
+_LEAST_BODY = 12
+"""Bones of other skeletons that are mentioned, at least."""
+
+_READER = ChildReader(Path(__file__).parents[1] / "native" / "fbx_child.py", "FBX")
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """An animation stack, and the clock by which it is sampled."""
+
+    index: int
+    name: str
+    frames: int
+    fps: float
 
 
 def open_fbx(path: Path, reading: Reading) -> MotionFile:
-    """The motions of a file's animation stacks, y up, metres, at the file's frame rate.
+    """Read the motions of a file's animation stacks, y up, metres, at the file's frame rate.
 
-    Written as .glb, with an animation for each, or where there is one as .bvh; meshes are not written.
+    Written as .glb, with an animation for each, or if there is only one as .bvh; meshes are not written.
     """
-    scene = _scene(path)
-    nodes = list(scene.nodes)
-    place = {node.typed_id: index for index, node in enumerate(nodes)}
-    above = [-1 if node.parent is None else place[node.parent.typed_id] for node in nodes]
-    tree = tree_of([index for index, node in enumerate(nodes) if node.bone is not None], above)
-    stacks = [stack for stack in scene.anim_stacks if stack.time_end > stack.time_begin]
-    if not tree or not stacks:
-        raise InputError(f"{path}: holds no animation of a skeleton")
-    rig = _rig(
-        [nodes[index] for index in tree], [tree.index(above[index]) if above[index] >= 0 else -1 for index in tree]
-    )
-    for name, rest in zip(rig.names, rig.rest, strict=True):
-        if not all((np.abs(values) <= LARGEST).all() for values in rest.values()):
-            raise InputError(f"{path}: the place of {name} is not made of finite numbers, none beyond ±{LARGEST:g}")
-    fps = float(scene.settings.frames_per_second) or 30.0
-    check_size(path, [(_frames(stack, fps), len(tree)) for stack in stacks])
-    seen, notes = [], dict[str, None]()
-    for stack in stacks:
-        upright_one, more = _seen(path, rig, [nodes[index] for index in tree], stack, fps, reading)
-        seen.append(upright_one)
-        notes |= dict.fromkeys((*more, *upright_one.notes))
-
-    def write(target: Path, *changed: Motion) -> None:
-        if target.suffix.lower() == ".bvh" and len(changed) == 1:
-            write_motion(target, changed[0])
-        else:
-            gltf.write(target, *changed)
-
-    flaw = next(filter(None, (one.flaw for one in seen)), "")
-    return MotionFile(tuple(one.motion for one in seen), tuple(notes), write, flaw=flaw)
-
-
-def _scene(path: Path) -> Any:
-    ufbx = _ufbx()
-    try:
-        return ufbx.load_memory(
-            read_bytes(path),
-            ignore_geometry=True,
-            ignore_embedded=True,
-            ignore_missing_external_files=True,
-            target_axes=ufbx.axes_right_handed_y_up,
-            target_unit_meters=1.0,
-            space_conversion=ufbx.SpaceConversion.ADJUST_TRANSFORMS,
-            inherit_mode_handling=ufbx.InheritModeHandling.COMPENSATE,
-            file_format=ufbx.FileFormat.FBX,
-        )
-    except ufbx.UfbxError as error:
-        raise InputError(f"{path}: not a readable FBX file ({error})") from error
-
-
-def _ufbx() -> Any:
     with requires_extra("FBX"):
-        import ufbx
-    return ufbx
+        if find_spec("ufbx") is None:
+            raise ImportError("there is no module ufbx", name="ufbx")
+    opening_s = _OPENING_S + _OPENING_S_PER_BYTE * path.stat().st_size
+    with _READER.open(path, opening_s) as (scene, facts, values):
+        parents = facts["parents"]
+        bones = [index for index, is_bone in enumerate(facts["are_bones"]) if is_bone]
+        tree, left_out = _find_tree(path, bones, parents)
+        fps, sampling_note = sampling_rate(float(facts["fps"]) or SAMPLED_FPS)
+        stacks = []
+        for index, (name, start_s, stop_s) in enumerate(facts["stacks"]):
+            if stop_s > start_s:
+                stacks.append(_Stack(index, name, int(np.floor((stop_s - start_s) * fps + 0.01)) + 1, fps))
+        if not tree or not stacks:
+            raise InputError(f"{path}: holds no animation of a skeleton")
+        rig = _make_rig(path, tree, parents, facts["names"], values.reshape(-1, 10))
+        check_size(path, [(stack.frames, len(tree)) for stack in stacks])
+        animations = []
+        for stack in stacks:
+            tracks = _sample_stack(scene, rig, stack)
+            motion = replace(motion_of(rig, tracks, stack.frames, fps), label=stack.name, source=str(path))
+            animations.append(read_animation(rig, motion, tracks, reading, reading.metres_per_unit))
+    notes = (*filter(None, [sampling_note]), *left_out)
+
+    def write(target: Path, *changed: Motion | None) -> None:
+        motions = _fill_in(changed, animations)
+        if target.suffix.lower() == ".bvh" and len(motions) == 1:
+            write_motion(target, motions[0])
+        else:
+            gltf.write(target, *motions)
+
+    return collect_animations(animations, write, notes)
 
 
-def _rig(nodes: Sequence[Any], parents: Sequence[int]) -> Rig:
-    return Rig(
-        tuple(range(len(nodes))),
-        tuple(parents),
-        unique([node.name or f"node {index}" for index, node in enumerate(nodes)]),
-        ("",) * len(nodes),
-        tuple(_place(node.local_transform) for node in nodes),
+def _fill_in(changed: Sequence[Motion | None], animations: Sequence[Animation]) -> list[Motion]:
+    """Return the changed motions, and those of the file for None."""
+    pairs = zip(changed, animations, strict=True)
+    return [animation.motion if motion is None else motion for motion, animation in pairs]
+
+
+def _find_tree(path: Path, bones: Sequence[int], parents: Sequence[int]) -> tuple[list[int], tuple[str, ...]]:
+    """Return the largest tree of bones, and a note if there are others that may be bodies."""
+    try:
+        tree = tree_of(bones, parents)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    others = set(bones) - set(tree)
+    if len(others) < _LEAST_BODY:
+        return tree, ()
+    note = f"{len(others)} bones of other skeletons are left out; the largest, of {len(tree)} nodes, is read"
+    return tree, (note,)
+
+
+def _make_rig(path: Path, tree: Sequence[int], parents: Sequence[int], names: Sequence[str], rest: np.ndarray) -> Rig:
+    """Return the rig of a tree of nodes; rest: (N, 10) translation, rotation and scale of all nodes of the scene."""
+    rig = Rig(
+        tuple(tree),
+        tuple(tree.index(parents[node]) if parents[node] >= 0 else -1 for node in tree),
+        unique([names[node] or f"node {index}" for index, node in enumerate(tree)]),
+        ("",) * len(tree),
+        tuple({"translation": rest[node, :3], "rotation": rest[node, 3:7], "scale": rest[node, 7:]} for node in tree),
     )
+    for name, node in zip(rig.names, tree, strict=True):
+        if not (np.abs(rest[node]) <= LARGEST).all():
+            raise InputError(f"{path}: the place of {name} is not made of finite numbers, none beyond ±{LARGEST:g}")
+    return rig
 
 
-def _place(transform: Any) -> dict[str, np.ndarray]:
-    parts = {"translation": transform.translation, "rotation": transform.rotation, "scale": transform.scale}
-    return {name: np.array(part, dtype=float) for name, part in parts.items()}
-
-
-def _frames(stack: Any, fps: float) -> int:
-    return int(np.floor((stack.time_end - stack.time_begin) * fps + 0.01)) + 1
-
-
-def _seen(
-    path: Path, rig: Rig, nodes: Sequence[Any], stack: Any, fps: float, reading: Reading
-) -> tuple[Upright, tuple[str, ...]]:
-    """The body in an animation stack, and notes."""
-    frames = _frames(stack, fps)
-    evaluate, times_s = _ufbx().evaluate_transform, stack.time_begin + np.arange(frames) / fps
+def _sample_stack(scene: ChildFile, rig: Rig, stack: _Stack) -> Tracks:
+    """Return what moves in an animation stack."""
+    request = {"stack": stack.index, "nodes": rig.nodes, "frames": stack.frames, "fps": stack.fps}
+    limit_s = _SAMPLING_S + _SAMPLING_S_PER_VALUE * stack.frames * len(rig.nodes)
+    _, values = scene.ask(request, limit_s)
+    poses = values.reshape(len(rig.nodes), stack.frames, 7)
     tracks: dict[tuple[int, str], np.ndarray] = {}
-    for joint, node in enumerate(nodes):
-        poses = [evaluate(stack.anim, node, float(time_s)) for time_s in times_s]
-        for kind, still in (("translation", _STILL_M), ("rotation", _STILL)):
-            track = np.array([getattr(pose, kind) for pose in poses], dtype=float)
-            if not (within := np.abs(track) <= LARGEST).all():
-                frame = np.argwhere(~within)[0][0]
-                raise InputError(f"{path}: {node.name} is not finite, or beyond ±{LARGEST:g}, in frame {frame}")
-            if np.abs(track - rig.rest[joint][kind]).max() > still:
-                tracks[joint, kind] = track
-    motion = replace(motion_of(rig, tracks, frames, fps), label=stack.name, source=str(path))
-    clip = clip_of(rig, motion, tracks, reading.metres_per_unit)
-    check_bones(clip)
-    return turn_upright(body_of(clip), reading.up, Y_UP), clip.notes
+    for joint, name in enumerate(rig.names):
+        is_sound = (np.abs(poses[joint]) <= LARGEST).all(axis=1)
+        if not is_sound.all():
+            frame = int(is_sound.argmin())
+            raise InputError(f"{scene.path}: {name} is not finite, or beyond ±{LARGEST:g}, in frame {frame}")
+        translation, rotation = poses[joint, :, :3], poses[joint, :, 3:]
+        if np.abs(translation - rig.rest[joint]["translation"]).max() > _MOVES_M:
+            tracks[joint, "translation"] = translation
+        if np.abs(rotation - rig.rest[joint]["rotation"]).max() > _TURNS:
+            tracks[joint, "rotation"] = rotation
+    return tracks

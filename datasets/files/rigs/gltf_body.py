@@ -1,9 +1,10 @@
 """The bodies that glTF animations move, VRM's among them, and the same file with other motions of them.
 
-A file's joints are those of its skins, VRM's bones, and the nodes that its animations move.
+A file's joints are those of its skins, VRM's bones, and the nodes that its animations move. Every animation of every
+body is a motion.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,14 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.kinematics import make_continuous
-from selfcorrect.motion.geometry.views import Y_UP
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.limits import check_unpacked
 
 from ..motion_file import MotionFile, check_size
 from ..skeletons.naming import spine_parts
 from ..skeletons.reading import Reading
-from ..skeletons.vertical import Upright, turn_upright
-from .bvh_body import body_of, check_bones, with_body
+from .animations import Animation, collect_animations, read_animation
+from .bvh_body import with_body
 from .gltf import GENERATOR, VRM_BONES
 from .gltf_document import (
     DAMAGES,
@@ -32,7 +32,7 @@ from .gltf_document import (
     with_tracks,
     write_document,
 )
-from .rig import LARGEST, Rig, RiggedMotion, clip_of, motion_of, tree_of, unique
+from .rig import LARGEST, Rig, motion_of, tree_of, unique
 from .sampling import SAMPLED_FPS, round_rate, sampling_rate
 
 _UNIFORM = 1e-3
@@ -40,63 +40,132 @@ _MOVES_M, _TURNS_RAD = 1e-6, 1e-6
 _WIDTHS = {"translation": 3, "rotation": 4, "scale": 3}
 _VRM_PARTS = {bone: part for part, bone in VRM_BONES.items()}
 _VRM_SPINE = ("spine", "chest", "upperChest")
+_LEAST_BODY = 12
+"""Joints of a skeleton that may be another body, at least."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Body:
+    """A tree of joints, and the animations that move it."""
+
+    rig: Rig
+    animations: tuple[int, ...]
+    name: str = ""
+    """Where a file has several bodies."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Clip:
+    """An animation of a body."""
+
+    body: _Body
+    index: int
+    """Of the animation in the file."""
+    start_s: float
+    animation: Animation
 
 
 def open_gltf(path: Path, reading: Reading) -> MotionFile:
-    """The motions of a file's animations; written back, only these animations change."""
+    """Read the motions of a file's animations; written back, only these animations change."""
     document = read_document(path)
     try:
-        rig, animations = _rig_of(document)
+        bodies = _find_bodies(document)
+        jobs = [(body, index) for body in bodies for index in body.animations]
         beside = sum(map(len, document.buffers))
-        check_size(path, [(0, 0)] * len(animations), beside)
-        _check_keys(document, rig, animations)
-        clocks = [_clock(_keys_s(document, rig, index)) for index in animations]
-        check_size(path, [(clock.frames, len(rig.nodes)) for clock in clocks], beside)
-        pairs = zip(animations, clocks, strict=True)
-        clips = [_clip(document, rig, index, clock, path, reading) for index, clock in pairs]
+        check_size(path, [(0, 0)] * len(jobs), beside)
+        _check_keys(document, jobs)
+        clocks = [_make_clock(_keys_s(document, body.rig, index)) for body, index in jobs]
+        sizes = [(clock.frames, len(body.rig.nodes)) for (body, _), clock in zip(jobs, clocks, strict=True)]
+        check_size(path, sizes, beside)
+        clips = []
+        for (body, index), clock in zip(jobs, clocks, strict=True):
+            clips.append(_read_clip(document, body, index, clock, path, reading))
     except InputError as error:
         raise InputError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
     except DAMAGES as error:
         raise InputError(f"{path}: not a readable glTF file ({type(error).__name__}: {error})") from error
 
-    def write(target: Path, *changed: Motion) -> None:
-        tracks = (_tracks(rig, clip, motion) for clip, motion in zip(clips, changed, strict=True))
-        write_document(target, with_tracks(document, dict(zip(animations, tracks, strict=True))))
+    def write(target: Path, *changed: Motion | None) -> None:
+        content = document
+        for body in bodies:
+            tracks = {
+                clip.index: _change_tracks(clip, motion)
+                for clip, motion in zip(clips, changed, strict=True)
+                if clip.body is body and motion is not None
+            }
+            content = with_tracks(content, tracks)
+        write_document(target, content)
 
-    notes = tuple(dict.fromkeys(note for clip in clips for note in clip.notes))
-    flaw = next(filter(None, (clip.seen.flaw for clip in clips)), "")
-    return MotionFile(tuple(clip.seen.motion for clip in clips), notes, write, flaw=flaw)
+    notes = dict.fromkeys(clock.note for clock in clocks if clock.note)
+    return collect_animations([clip.animation for clip in clips], write, [*notes])
 
 
-def _rig_of(document: Document) -> tuple[Rig, tuple[int, ...]]:
-    """The tree of joints in a file, and the animations that move it."""
+# --- bodies ----------------------------------------------------------------------------------------------------------
+
+
+def _find_bodies(document: Document) -> list[_Body]:
+    """Return the trees of joints in a file that animations move: one, or several if it has several skeletons."""
     nodes = document.items("nodes")
-    above = _parents(nodes)
+    parents = _parents(nodes)
     moved = [_moved_nodes(animation) for animation in document.items("animations")]
     bones = _vrm_bones(document)
-    joints = {node for skin in document.items("skins") for node in skin["joints"]} | set(bones.values())
-    tree = tree_of(joints.union(*moved), above)
-    animations = tuple(index for index, some in enumerate(moved) if some & set(tree))
-    if not animations:
+    skins = [set(skin["joints"]) for skin in document.items("skins")]
+    skeletons = _separate_skeletons([*skins, set(bones.values())], parents, set().union(*moved))
+    if not skeletons:
+        skeletons = [set().union(*skins, bones.values(), *moved)]
+    bodies = []
+    for skeleton in skeletons:
+        tree = tree_of(skeleton, parents)
+        joints = skeleton if len(skeletons) > 1 else set(tree)
+        animations = tuple(index for index, some in enumerate(moved) if some & joints)
+        rig = Rig(
+            tuple(tree),
+            tuple(tree.index(parents[node]) if parents[node] >= 0 else -1 for node in tree),
+            unique([str(nodes[node].get("name") or f"node {node}") for node in tree]),
+            _vrm_parts(bones, tree),
+            tuple(_rest(nodes[node]) for node in tree),
+        )
+        first = next((joint for joint, node in enumerate(tree) if node in skeleton), 0)
+        name = rig.names[first] if len(skeletons) > 1 else ""
+        if animations:
+            bodies.append(_Body(rig, animations, name))
+    if not bodies:
         raise InputError("holds no animation of a skeleton")
-    rig = Rig(
-        tuple(tree),
-        tuple(tree.index(above[node]) if above[node] >= 0 else -1 for node in tree),
-        unique([str(nodes[node].get("name") or f"node {node}") for node in tree]),
-        _vrm_parts(bones, tree),
-        tuple(_rest(nodes[node]) for node in tree),
-    )
-    return rig, animations
+    return bodies
 
 
-@dataclass(frozen=True)
-class _Clip:
-    """An animation as a motion of the rig, `clip`, and the body in it, `seen`."""
+def _separate_skeletons(skins: Sequence[set[int]], parents: Sequence[int], moved: Collection[int]) -> list[set[int]]:
+    """Return the joints of each skeleton that moves, if there are several of a body's size; else none.
 
-    clip: RiggedMotion
-    seen: Upright
-    start_s: float
-    notes: tuple[str, ...]
+    Skins belong to one skeleton that share a joint or a joint above theirs, as a body and its hair do.
+    """
+    joints = set().union(*skins)
+    skeletons: list[tuple[set[int], set[int]]] = []
+    for skin in filter(None, skins):
+        tops = {_top_joint(joint, joints, parents) for joint in skin}
+        merged = set(skin)
+        others = []
+        for skeleton, skeleton_tops in skeletons:
+            if skeleton_tops & tops:
+                merged |= skeleton
+                tops |= skeleton_tops
+            else:
+                others.append((skeleton, skeleton_tops))
+        skeletons = [*others, (merged, tops)]
+    large = [skeleton for skeleton, _ in skeletons if len(skeleton) >= _LEAST_BODY]
+    return [skeleton for skeleton in large if skeleton & set(moved)] if len(large) > 1 else []
+
+
+def _top_joint(joint: int, joints: Collection[int], parents: Sequence[int]) -> int:
+    """Return the highest joint above a joint, itself if there is none."""
+    top = joint
+    for _ in parents:
+        joint = parents[joint]
+        if joint < 0:
+            break
+        if joint in joints:
+            top = joint
+    return top
 
 
 def _parents(nodes: Sequence[dict[str, Any]]) -> list[int]:
@@ -110,13 +179,13 @@ def _parents(nodes: Sequence[dict[str, Any]]) -> list[int]:
 
 
 def _moved_nodes(animation: dict[str, Any]) -> set[int]:
-    """The nodes that an animation turns or moves."""
+    """Return the nodes that an animation turns or moves."""
     targets = (channel["target"] for channel in animation["channels"])
     return {target["node"] for target in targets if target["path"] in ("rotation", "translation") and "node" in target}
 
 
 def _vrm_bones(document: Document) -> dict[str, int]:
-    """The nodes of VRM's bones by the bones' names, in any version of the format."""
+    """Return the nodes of VRM's bones by the bones' names, in any version of the format."""
     extensions = document.content.get("extensions") or {}
     for name in ("VRMC_vrm_animation", "VRMC_vrm"):
         if name in extensions:
@@ -137,8 +206,8 @@ def _vrm_parts(bones: Mapping[str, int], tree: Sequence[int]) -> tuple[str, ...]
 
 
 def _rest(node: dict[str, Any]) -> dict[str, np.ndarray]:
-    usual = {"translation": [0.0, 0, 0], "rotation": [0.0, 0, 0, 1], "scale": [1.0, 1, 1]}
-    rest = {name: np.array(node.get(name, value), dtype=float) for name, value in usual.items()}
+    defaults = {"translation": [0.0, 0, 0], "rotation": [0.0, 0, 0, 1], "scale": [1.0, 1, 1]}
+    rest = {name: np.array(node.get(name, default), dtype=float) for name, default in defaults.items()}
     if "matrix" in node:
         matrix = np.array(node["matrix"], dtype=float).reshape(4, 4).T
         scale = np.linalg.norm(matrix[:3, :3], axis=0)
@@ -170,48 +239,51 @@ class _Clock:
 
 
 def _channels(document: Document, rig: Rig, animation: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """The channels of an animation that move the rig, the last for each property, and their samplers."""
+    """Return the channels of an animation that move the rig, the last for each property, and their samplers."""
     content = document.items("animations")[animation]
     nodes = set(rig.nodes)
-    targets = ((channel["target"], channel) for channel in content["channels"])
-    last = {(target["node"], target["path"]): channel for target, channel in targets if target.get("node") in nodes}
-    return [(channel, content["samplers"][channel["sampler"]]) for channel in last.values()]
+    channels: dict[tuple[int, str], dict[str, Any]] = {}
+    for channel in content["channels"]:
+        target = channel["target"]
+        if target.get("node") in nodes:
+            channels[target["node"], target["path"]] = channel
+    return [(channel, content["samplers"][channel["sampler"]]) for channel in channels.values()]
 
 
-def _check_keys(document: Document, rig: Rig, animations: Sequence[int]) -> None:
-    """InputError where the times of all animations would take too much, as those that share one table may."""
-    tables = [{sampler["input"] for _, sampler in _channels(document, rig, index)} for index in animations]
-    count = sum(int(document.items("accessors")[index]["count"]) for table in tables for index in table)
+def _check_keys(document: Document, jobs: Sequence[tuple[_Body, int]]) -> None:
+    """Refuse a file if the times of all animations would take too much, as those that share one table may."""
+    count = 0
+    for body, index in jobs:
+        tables = {sampler["input"] for _, sampler in _channels(document, body.rig, index)}
+        count += sum(int(document.items("accessors")[table]["count"]) for table in tables)
     check_unpacked("its key frames", 8 * count, stored=sum(map(len, document.buffers)))
 
 
 def _keys_s(document: Document, rig: Rig, animation: int) -> list[np.ndarray]:
-    """The times of an animation's tracks; those of one accessor are read once."""
+    """Return the times of an animation's tracks; those of one accessor are read once."""
     accessors = [sampler["input"] for _, sampler in _channels(document, rig, animation)]
     times_s = {accessor: numbers(document, accessor)[:, 0] for accessor in dict.fromkeys(accessors)}
     return [times_s[accessor] for accessor in accessors]
 
 
-def _clip(document: Document, rig: Rig, animation: int, clock: _Clock, path: Path, reading: Reading) -> _Clip:
-    """An animation, read at the times of a clock."""
-    content = document.items("animations")[animation]
-    channels, keys_s = _channels(document, rig, animation), _keys_s(document, rig, animation)
-    fps, start_s, frames, clock_s = clock.fps, clock.start_s, clock.frames, clock.times_s
+def _read_clip(document: Document, body: _Body, index: int, clock: _Clock, path: Path, reading: Reading) -> _Clip:
+    """Return an animation of a body, read at the times of a clock."""
+    rig = body.rig
     tracks: dict[tuple[int, str], np.ndarray] = {}
-    for (channel, sampler), times_s in zip(channels, keys_s, strict=True):
+    channels = _channels(document, rig, index)
+    for (channel, sampler), keys_s in zip(channels, _keys_s(document, rig, index), strict=True):
         kind = channel["target"]["path"]
-        if kind in ("translation", "rotation"):
-            values = numbers(document, sampler["output"])
-            joint = rig.nodes.index(channel["target"]["node"])
-            tracks[joint, kind] = _sample_channels(
-                times_s, values, sampler.get("interpolation", "LINEAR"), clock_s, kind
-            )
-    motion = motion_of(rig, tracks, frames, fps)
-    motion = replace(motion, label=str(content.get("name") or ""), source=str(path))
-    clip = clip_of(rig, motion, tracks, _known_unit_m(document, reading))
-    check_bones(clip)
-    seen = turn_upright(body_of(clip), reading.up, Y_UP)
-    return _Clip(clip, seen, start_s, (*clip.notes, *filter(None, [clock.note]), *seen.notes))
+        if kind not in ("translation", "rotation"):
+            continue
+        joint = rig.nodes.index(channel["target"]["node"])
+        values = numbers(document, sampler["output"])
+        interpolation = sampler.get("interpolation", "LINEAR")
+        tracks[joint, kind] = _sample_channel(keys_s, values, interpolation, clock.times_s, kind)
+    name = str(document.items("animations")[index].get("name") or "")
+    label = f"{name} ({body.name})" if body.name else name
+    motion = replace(motion_of(rig, tracks, clock.frames, clock.fps), label=label, source=str(path))
+    animation = read_animation(rig, motion, tracks, reading, _known_unit_m(document, reading))
+    return _Clip(body, index, clock.start_s, animation)
 
 
 def _known_unit_m(document: Document, reading: Reading) -> float | None:
@@ -223,7 +295,7 @@ def _known_unit_m(document: Document, reading: Reading) -> float | None:
     return 1.0 if reading.metres_per_unit is None and is_ours else reading.metres_per_unit
 
 
-def _clock(keys_s: Sequence[np.ndarray]) -> _Clock:
+def _make_clock(keys_s: Sequence[np.ndarray]) -> _Clock:
     """Return the clock of tracks with keys at these times: that of the longest track, if its keys are dense and even.
 
     Between sparser keys curves are continuous, so that they are sampled.
@@ -244,18 +316,33 @@ def _clock(keys_s: Sequence[np.ndarray]) -> _Clock:
     return _Clock(fps, start_s, int(np.floor((stop_s - start_s) * fps + 0.01)) + 1, note)
 
 
-def _sample_channels(times_s: np.ndarray, values: np.ndarray, way: str, clock_s: np.ndarray, kind: str) -> np.ndarray:
-    """Values of a track (T, 3 or 4) at the times of a clock; before the first key and after the last these hold."""
-    if values.shape != ((3 if way == "CUBICSPLINE" else 1) * len(times_s), _WIDTHS[kind]):
+def _sample_channel(
+    times_s: np.ndarray, values: np.ndarray, interpolation: str, clock_s: np.ndarray, kind: str
+) -> np.ndarray:
+    """Return a track (T, 3 or 4) at the times of a clock; before the first key and after the last these hold.
+
+    Args:
+        times_s: (K,) times of the keys.
+        values: (K, 3 or 4) their values; of splines (3 K, 3 or 4), between the slopes before and after.
+        interpolation: LINEAR, STEP or CUBICSPLINE.
+        clock_s: (T,) times at which the track is read.
+        kind: "translation" or "rotation".
+
+    Returns:
+        The values.
+
+    Raises:
+        InputError: They are not finite, or too large.
+    """
+    if values.shape != ((3 if interpolation == "CUBICSPLINE" else 1) * len(times_s), _WIDTHS[kind]):
         raise ValueError(f"a track of {len(times_s)} keys has values of shape {values.shape}")
     if not (np.abs(values) <= LARGEST).all():
         raise InputError(f"its key frames are not finite, or beyond ±{LARGEST:g}")
     at_s = np.clip(clock_s, times_s[0], times_s[-1])
-    if way == "STEP" or len(times_s) == 1:
+    if interpolation == "STEP" or len(times_s) == 1:
         return values[np.maximum(np.searchsorted(times_s, at_s + 1e-6, side="right") - 1, 0)]
-    if way == "CUBICSPLINE":
-        before, middle, after = values[0::3], values[1::3], values[2::3]
-        return _spline(times_s, before, middle, after, at_s)
+    if interpolation == "CUBICSPLINE":
+        return _spline(times_s, values[0::3], values[1::3], values[2::3], at_s)
     distinct = np.concatenate([[True], np.diff(times_s) > 0])
     times_s, values = times_s[distinct], values[distinct]
     if kind == "rotation" and len(times_s) > 1:
@@ -266,29 +353,34 @@ def _sample_channels(times_s: np.ndarray, values: np.ndarray, way: str, clock_s:
 def _spline(
     times_s: np.ndarray, incoming: np.ndarray, values: np.ndarray, outgoing: np.ndarray, at_s: np.ndarray
 ) -> np.ndarray:
-    """Cubic Hermite splines whose slopes before and after a key differ, as in the specification's appendix C."""
+    """Evaluate cubic Hermite splines whose slopes before and after a key differ (the specification's appendix C)."""
     steps_s = np.where(np.diff(times_s) > 0, np.diff(times_s), 1.0)[:, None]
-    slopes, before, after = np.diff(values, axis=0) / steps_s, outgoing[:-1], incoming[1:]
-    bends = (before + after - 2 * slopes) / steps_s
-    return PPoly(np.stack([bends / steps_s, (slopes - before) / steps_s - bends, before, values[:-1]]), times_s)(at_s)
+    slopes = np.diff(values, axis=0) / steps_s
+    first_slopes = outgoing[:-1]
+    last_slopes = incoming[1:]
+    bends = (first_slopes + last_slopes - 2 * slopes) / steps_s
+    quadratic = (slopes - first_slopes) / steps_s - bends
+    return PPoly(np.stack([bends / steps_s, quadratic, first_slopes, values[:-1]]), times_s)(at_s)
 
 
 # --- out -------------------------------------------------------------------------------------------------------------
 
 
-def _tracks(rig: Rig, own: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]:
-    """Times (T,) and the values of all channels in which a changed body differs from the rig at rest."""
-    clip = with_body(own.clip, own.seen.view.restore(changed))
-    times_s = own.start_s + np.arange(len(clip.motion)) / clip.motion.fps
+def _change_tracks(clip: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]:
+    """Return times (T,) and the values of all channels in which a changed body differs from the rig at rest."""
+    rig = clip.body.rig
+    rigged = with_body(clip.animation.clip, clip.animation.body.view.restore(changed))
+    times_s = clip.start_s + np.arange(len(rigged.motion)) / rigged.motion.fps
     tracks: dict[tuple[int, str], np.ndarray] = {}
     for joint, node in enumerate(rig.nodes):
-        turned = make_continuous(clip.motion.rotations[:, joint])
-        off_rad = (Rotation.from_quat(rig.rest[joint]["rotation"]).inv() * Rotation.from_quat(turned)).magnitude()
-        if off_rad.max() > _TURNS_RAD:
-            tracks[node, "rotation"] = turned
-        track_m = clip.motion.root_m if joint == 0 else clip.stretches_m.get(joint)
-        if track_m is not None and len(track_m) == len(turned):
-            values = track_m / (clip.metres_per_unit * rig.offset_scales[joint])
+        rotations = make_continuous(rigged.motion.rotations[:, joint])
+        rest = Rotation.from_quat(rig.rest[joint]["rotation"])
+        turns_rad = (rest.inv() * Rotation.from_quat(rotations)).magnitude()
+        if turns_rad.max() > _TURNS_RAD:
+            tracks[node, "rotation"] = rotations
+        track_m = rigged.motion.root_m if joint == 0 else rigged.stretches_m.get(joint)
+        if track_m is not None and len(track_m) == len(rotations):
+            values = track_m / (rigged.metres_per_unit * rig.offset_scales[joint])
             if np.abs(values - rig.rest[joint]["translation"]).max() > _MOVES_M:
                 tracks[node, "translation"] = values
     return times_s, tracks

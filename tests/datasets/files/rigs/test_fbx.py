@@ -10,7 +10,9 @@ from fbx_text import write_fbx
 from helpers import smpl_joints_m
 
 import selfcorrect as sc
+from selfcorrect.datasets.files.native.child_process import ChildReader
 from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.datasets.files.rigs import fbx
 from selfcorrect.experiments.cli import main
 
 pytest.importorskip("ufbx", reason="needs the extra `fbx`")
@@ -76,3 +78,105 @@ def test_without_the_extra_the_error_names_it(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "a.fbx").write_text("")
     with pytest.raises(sc.MissingExtraError, match=r"FBX needs the extra `fbx`.*selfcorrect\[fbx\]"):
         open_motion(tmp_path / "a.fbx")
+
+
+# --- the child process ------------------------------------------------------------------------------------------------
+
+
+def write_chain(path: Path, nodes: int) -> None:
+    """Bones one below the other, which ufbx frees one inside the other."""
+    first = 200_000
+    objects, links = [], []
+    for index in range(nodes):
+        objects.append(f'NodeAttribute: {100 + index}, "NodeAttribute::", "LimbNode" {{ TypeFlags: "Skeleton" }}')
+        objects.append(f'Model: {first + index}, "Model::n{index}", "LimbNode" {{ Version: 232 }}')
+        links.append(f'C: "OO",{100 + index},{first + index}')
+        links.append(f'C: "OO",{first + index},{first + index - 1 if index else 0}')
+    head = "; FBX 7.4.0 project file\nFBXHeaderExtension:  {\nFBXHeaderVersion: 1003\nFBXVersion: 7400\n}\n"
+    path.write_text(head + "\n".join(["Objects: {", *objects, "}", "Connections: {", *links, "}", ""]))
+
+
+def test_a_file_that_crashes_its_reader_ends_no_other(
+    walker: sc.Motion, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    write_chain(folder / "chain.fbx", 10_000)
+    write_fbx(folder / "a.fbx", walker)
+    write_fbx(folder / "z.fbx", walker)
+    assert main(["correct", str(folder), "--kinematic", "-o", str(tmp_path / "out")]) == 1
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.glb")) == ["a.glb", "z.glb"]
+    said = capsys.readouterr().out
+    assert re.search(r"chain\.glb .*failed: .*a skeleton has at most \d+ joints, here are 1000[01]", said)
+
+
+CHILD = """
+import json, os, signal, sys, time
+for line in sys.stdin:
+    path = json.loads(line).get("open", "")
+    if "crash" in path:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if "hang" in path:
+        time.sleep(60)
+    if "fill" in path:
+        raise SystemExit(3)
+    if "bad" in path:
+        print(json.dumps({"error": "it is bad", "count": 0}), flush=True)
+    else:
+        print(json.dumps({"process": os.getpid(), "count": 0}), flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("crash.fbx", r"crash\.fbx: the FBX reader crashed on this file \(SIGSEGV\)"),
+        ("fill.fbx", r"fill\.fbx: the FBX reader crashed on this file \(exit code 3\)"),
+        ("hang.fbx", r"hang\.fbx: the FBX reader took over 1 s for this file and was stopped"),
+        ("bad.fbx", r"bad\.fbx: not a readable FBX file \(it is bad\)"),
+    ],
+)
+def test_whatever_a_reader_does_is_a_sentence_about_its_file(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "child.py").write_text(CHILD)
+    (tmp_path / name).write_text("")
+    (tmp_path / "good.fbx").write_text("")
+    reader = ChildReader(tmp_path / "child.py", "FBX")
+    processes = []
+    try:
+        for _ in range(2):
+            with reader.open(tmp_path / "good.fbx", 20.0) as (_, facts, _):
+                processes.append(facts["process"])
+        assert processes[0] == processes[1], "one child reads many files"
+        with pytest.raises(sc.InputError, match=message), reader.open(tmp_path / name, 1.0):
+            pass
+        with reader.open(tmp_path / "good.fbx", 20.0) as (_, facts, _):
+            assert (facts["process"] == processes[0]) == (name == "bad.fbx")
+    finally:
+        reader.stop()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs limits of memory as Linux has them")
+def test_a_reader_that_fills_the_memory_is_refused_it(walker: sc.Motion, tmp_path: Path) -> None:
+    write_fbx(tmp_path / "a.fbx", walker)
+    child = Path(fbx.__file__).parents[1] / "native" / "fbx_child.py"
+    (tmp_path / "child.py").write_text(child.read_text().replace("content = file.read()", "content = bytes(2**33)"))
+    reader = ChildReader(tmp_path / "child.py", "FBX")
+    try:
+        with pytest.raises(sc.InputError, match="it takes too much memory"), reader.open(tmp_path / "a.fbx", 20.0):
+            pass
+    finally:
+        reader.stop()
+
+
+def test_every_stack_is_a_motion_with_its_name(walker: sc.Motion, tmp_path: Path) -> None:
+    write_fbx(tmp_path / "a.fbx", walker)
+    text = (tmp_path / "a.fbx").read_text()
+    stack = re.search(r"AnimationStack: 500, .*?\} \}\n", text, re.DOTALL)
+    assert stack is not None
+    more = "".join(stack[0].replace("500", str(500 + 10 * count)).replace("walk", f"rest {count}") for count in (1, 2))
+    (tmp_path / "b.fbx").write_text(text.replace(stack[0], stack[0] + more))
+    file = open_motion(tmp_path / "b.fbx")
+    assert file.names == ("walk", "rest 1", "rest 2")
+    np.testing.assert_allclose(smpl_joints_m(file.motions[0]), smpl_joints_m(walker), atol=2e-5)
+    file.write(tmp_path / "c.glb", file.motions[0], None, file.motions[2])
+    assert open_motion(tmp_path / "c.glb").names == file.names

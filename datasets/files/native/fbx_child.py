@@ -1,0 +1,109 @@
+"""The child process that reads FBX files with ufbx: run as a script, by its path, with nothing else imported.
+
+It answers lines of JSON on standard input; see `ChildReader`.
+"""
+
+import json
+import os
+import sys
+from array import array
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import ufbx
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A scene, its nodes and its animation stacks; ufbx's lists may be read once and have to be kept."""
+
+    scene: Any
+    nodes: list[Any]
+    stacks: list[Any]
+
+
+def answer_requests(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer every line of JSON until the input ends."""
+    scene: Scene | None = None
+    for line in requests:
+        request = json.loads(line)
+        values = array("d")
+        try:
+            if "open" in request:
+                _limit_memory(request["memory_bytes"])
+                scene = _load_scene(request["open"])
+                answer, values = _describe_scene(scene)
+            elif "stack" in request and scene is not None:
+                answer, values = {}, _evaluate(scene, request)
+            else:
+                scene, answer = None, {}
+        except MemoryError:
+            answer, values = {"error": "it takes too much memory"}, array("d")
+        except Exception as error:  # whatever is wrong with one file, the others go on
+            answer, values = {"error": f"{error}" or type(error).__name__}, array("d")
+        answers.write(json.dumps(answer | {"count": len(values)}).encode() + b"\n" + values.tobytes())
+        answers.flush()
+
+
+def _limit_memory(memory_bytes: int) -> None:
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard == resource.RLIM_INFINITY or memory_bytes < hard:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, hard))
+
+
+def _load_scene(path: str) -> Scene:
+    with open(path, "rb") as file:
+        content = file.read()
+    scene = ufbx.load_memory(
+        content,
+        ignore_geometry=True,
+        ignore_embedded=True,
+        ignore_missing_external_files=True,
+        target_axes=ufbx.axes_right_handed_y_up,
+        target_unit_meters=1.0,
+        space_conversion=ufbx.SpaceConversion.ADJUST_TRANSFORMS,
+        inherit_mode_handling=ufbx.InheritModeHandling.COMPENSATE,
+        file_format=ufbx.FileFormat.FBX,
+    )
+    return Scene(scene, list(scene.nodes), list(scene.anim_stacks))
+
+
+def _describe_scene(scene: Scene) -> tuple[dict[str, Any], array]:
+    """Return nodes and animation stacks, and translation, rotation and scale (10 numbers) of every node at rest."""
+    nodes = scene.nodes
+    place = {node.typed_id: index for index, node in enumerate(nodes)}
+    values = array("d")
+    for node in nodes:
+        transform = node.local_transform
+        values.extend((*transform.translation, *transform.rotation, *transform.scale))
+    facts = {
+        "fps": float(scene.scene.settings.frames_per_second),
+        "names": [node.name for node in nodes],
+        "parents": [-1 if node.parent is None else place[node.parent.typed_id] for node in nodes],
+        "are_bones": [node.bone is not None for node in nodes],
+        "stacks": [[stack.name, stack.time_begin, stack.time_end] for stack in scene.stacks],
+    }
+    return facts, values
+
+
+def _evaluate(scene: Scene, request: dict[str, Any]) -> array:
+    """Return translation and rotation (7 numbers) of some nodes in every frame of a stack, node by node."""
+    stack = scene.stacks[request["stack"]]
+    animation = stack.anim
+    values = array("d")
+    for index in request["nodes"]:
+        for frame in range(request["frames"]):
+            time_s = stack.time_begin + frame / request["fps"]
+            transform = ufbx.evaluate_transform(animation, scene.nodes[index], time_s)
+            values.extend((*transform.translation, *transform.rotation))
+    return values
+
+
+if __name__ == "__main__":
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what native code prints is no answer
+    answer_requests(sys.stdin.buffer, answers)

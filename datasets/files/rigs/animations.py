@@ -1,0 +1,84 @@
+"""The animations of a file: each is judged by itself, so that one that cannot be corrected ends no other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.views import Y_UP
+from selfcorrect.motion.motion import Motion
+
+from ..motion_file import MotionFile, Writes
+from ..skeletons.reading import Reading
+from ..skeletons.vertical import Upright, turn_upright
+from .bvh_body import body_of
+from .rig import Rig, RiggedMotion, Tracks, clip_of, unique
+from .stretching import check_bones
+
+
+@dataclass(frozen=True, eq=False)
+class Animation:
+    """A motion of a rig, and the body in it."""
+
+    clip: RiggedMotion
+    body: Upright
+    refusal: str
+    """Why it cannot be corrected, "" if it can."""
+
+    @property
+    def motion(self) -> Motion:
+        """The motion of the body."""
+        return self.body.motion
+
+
+def read_animation(
+    rig: Rig, motion: Motion, tracks: Tracks, reading: Reading, metres_per_unit: float | None
+) -> Animation:
+    """Return an animation on its rig and the body in it.
+
+    Args:
+        rig: The rig.
+        motion: Its motion in the file's unit.
+        tracks: What moves in the file.
+        reading: What the file does not state.
+        metres_per_unit: Length of its unit; None for metres, except for bodies whose size shows otherwise.
+
+    Returns:
+        The animation, with the reason if it cannot be corrected.
+    """
+    clip = clip_of(rig, motion, tracks, metres_per_unit)
+    try:
+        check_bones(clip)
+        return Animation(clip, turn_upright(body_of(clip), reading.up, Y_UP), refusal="")
+    except InputError as error:
+        return Animation(clip, turn_upright(body_of(clip), "y!", Y_UP), refusal=str(error))
+
+
+def collect_animations(animations: Sequence[Animation], write: Writes, notes: Sequence[str] = ()) -> MotionFile:
+    """Return the file of some animations.
+
+    Args:
+        animations: The animations, at least one.
+        write: Writes the file with other motions.
+        notes: What was assumed to read the file.
+
+    Returns:
+        The file; with names of its motions if there are several.
+
+    Raises:
+        InputError: None of them can be corrected.
+    """
+    refusals = [animation.refusal for animation in animations]
+    if all(refusals):
+        raise InputError(refusals[0])
+    all_notes = [*notes]
+    for animation in animations:
+        all_notes += [*animation.clip.notes, *animation.body.notes]
+    labels = [animation.motion.label or f"animation {index}" for index, animation in enumerate(animations)]
+    return MotionFile(
+        tuple(animation.motion for animation in animations),
+        tuple(dict.fromkeys(all_notes)),
+        write,
+        flaw=next((animation.body.flaw for animation in animations if animation.body.flaw), ""),
+        names=unique(labels) if len(animations) > 1 else (),
+        refusals=tuple(refusals) if any(refusals) else (),
+    )

@@ -1,0 +1,245 @@
+"""Bones that stretch: files may move joints in their parents' frames, while a corrected skeleton is rigid.
+
+The rigid skeleton has the median of each bone. Its ankles are put where the file has them by bending and turning the
+leg (two-bone inverse kinematics), and the same in reverse when a corrected motion is written: the file keeps its moving
+sockets, and its feet are where the correction put them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate
+from selfcorrect.motion.geometry.vectors import cross, dot, normalize_safely, norms
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
+
+from .rig import RiggedMotion
+
+_LIMB_STRETCH = 0.1
+"""Share of its length by which a bone of an arm or leg may change."""
+_LEAST_STRETCH_M = 0.015
+_SOCKET_M = 0.04
+"""By how much other bones may change: hip sockets, collars and spines slide in game characters."""
+_ALIKE = 0.1
+_MOVES_M = 1e-4
+"""Joints that move less in their parents do not."""
+_LEAST_SINE = 0.02
+"""Of the knee's bend; straighter legs bend about the axis that they bend about otherwise."""
+_LIMBS = (("hip", "ankle"), ("shoulder", "wrist"))
+
+
+def check_bones(clip: RiggedMotion) -> None:
+    """Refuse a body whose bones change their lengths, as where positions in the world stand for those in the parent.
+
+    Raises InputError with the worst bone and its lengths.
+    """
+    skeleton = clip.motion.skeleton
+    joints = [joint for joint in _inside_body(skeleton) if joint in clip.stretches_m]
+    limbs = {joint for start, end in _limb_ends(skeleton) for joint in _path_between(skeleton, start, end)}
+    excesses_m: dict[int, float] = {}
+    spans_m: dict[int, tuple[float, float]] = {}
+    for joint in joints:
+        low_m, usual_m, high_m = np.percentile(norms(clip.stretches_m[joint]), (5, 50, 95))
+        least_m = _LEAST_STRETCH_M if joint in limbs else _SOCKET_M
+        excess_m = high_m - low_m - max(_LIMB_STRETCH * usual_m, least_m)
+        if excess_m > 0:
+            excesses_m[joint] = excess_m
+            spans_m[joint] = (low_m, high_m)
+    if excesses_m:
+        worst = max(excesses_m, key=excesses_m.__getitem__)
+        low_m, high_m = spans_m[worst]
+        others = f", and {len(excesses_m) - 1} more do" if len(excesses_m) > 1 else ""
+        raise InputError(
+            f"{clip.motion.source}: the bone to {skeleton.names[worst]} is {low_m:.2f} to {high_m:.2f} m long{others}; "
+            "expected rigid bones: are these positions in the world, not in the parent's frame?"
+        )
+    if _are_in_world(clip, joints):
+        raise InputError(
+            f"{clip.motion.source}: the positions of {len(joints)} joints fit the skeleton in the world only; "
+            "expected them in the parent's frame, or rotations alone"
+        )
+
+
+def _inside_body(skeleton: Skeleton) -> list[int]:
+    """Return the joints below the body's top joint that are parts of the body or lead to one.
+
+    The top is the pelvis; if no joint is the pelvis, the lowest joint that carries all parts: what moves it moves the
+    whole body.
+    """
+    paths = [skeleton.path_to_root(joint) for joint, part in enumerate(skeleton.parts) if part]
+    carriers = (joint for joint in next(iter(paths), ()) if all(joint in path for path in paths))
+    top = skeleton.joint("pelvis") or next(carriers, 0)
+    return sorted({joint for path in paths if top in path for joint in path[: path.index(top)]})
+
+
+def _are_in_world(clip: RiggedMotion, joints: list[int]) -> bool:
+    """Return whether joints are as far from their parents' positions as the bones are long, but not from 0."""
+    places_m = {**clip.stretches_m, 0: clip.motion.root_m}
+    apart = near = 0
+    for joint in joints:
+        bone_m = float(np.linalg.norm(clip.offsets[joint])) * clip.metres_per_unit
+        parent = clip.motion.skeleton.parents[joint]
+        if bone_m > _LEAST_STRETCH_M and parent in places_m:
+            apart += _is_alike(places_m[joint] - places_m[parent], bone_m)
+            near += _is_alike(places_m[joint], bone_m)
+    return apart > near + 2
+
+
+def _is_alike(vectors_m: np.ndarray, length_m: float) -> bool:
+    return bool(abs(np.median(norms(vectors_m)) - length_m) < _ALIKE * length_m)
+
+
+def _limb_ends(skeleton: Skeleton) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last joint of each limb that the skeleton has."""
+    for first, last in _LIMBS:
+        for side in ("left", "right"):
+            start, end = skeleton.joint(f"{side}_{first}"), skeleton.joint(f"{side}_{last}")
+            if start is not None and end is not None and start in skeleton.path_to_root(end):
+                yield start, end
+
+
+def _path_between(skeleton: Skeleton, start: int, end: int) -> list[int]:
+    """Return the joints from an end up to below a start."""
+    path = skeleton.path_to_root(end)
+    return path[: path.index(start)]
+
+
+# --- feet ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Leg:
+    """Joints of a leg."""
+
+    hip: int
+    knee: int
+    ankle: int
+
+
+def world_poses_of(clip: RiggedMotion) -> tuple[np.ndarray, np.ndarray]:
+    """Return world positions (T, J, 3) and orientations (T, J, 4) with the positions that the file gives its joints."""
+    skeleton = clip.motion.skeleton
+    positions_m, orientations = forward_kinematics(skeleton, clip.motion.root_m, clip.motion.rotations)
+    if not clip.stretches_m:
+        return positions_m, orientations
+    for joint, parent in enumerate(skeleton.parents):
+        if parent >= 0:
+            offset_m = clip.stretches_m.get(joint, skeleton.offsets_m[joint])
+            offset_m = np.broadcast_to(offset_m, (len(clip.motion), 3))
+            positions_m[:, joint] = positions_m[:, parent] + rotate(orientations[:, parent], offset_m)
+    return positions_m, orientations
+
+
+def put_ankles_where_the_file_has_them(body: Motion, clip: RiggedMotion) -> Motion:
+    """Return the rigid body of a clip with its ankles where the clip's stretching bones have them.
+
+    body: the motion of the pelvis and all below it, with the names of the clip's joints.
+    """
+    legs = _stretching_legs(clip)
+    if not legs:
+        return body
+    positions_m, _ = world_poses_of(clip)
+    places = [body.skeleton.names.index(name) for name in clip.motion.skeleton.names if name in body.skeleton.names]
+    own = {clip.motion.skeleton.names.index(body.skeleton.names[place]): place for place in places}
+    for leg in legs:
+        rigid_m, orientations = forward_kinematics(body.skeleton, body.root_m, body.rotations)
+        moved = _Leg(own[leg.hip], own[leg.knee], own[leg.ankle])
+        rotations = _reach(body, moved, rigid_m, orientations, positions_m[:, leg.ankle])
+        body = replace(body, rotations=rotations)
+    return body
+
+
+def put_ankles_where_the_body_has_them(clip: RiggedMotion, body: Motion) -> RiggedMotion:
+    """Return a clip with another motion of its body, its ankles where the rigid body has them."""
+    legs = _stretching_legs(clip)
+    if not legs:
+        return clip
+    rigid_m, _ = forward_kinematics(body.skeleton, body.root_m, body.rotations)
+    for leg in legs:
+        positions_m, orientations = world_poses_of(clip)
+        ankle = body.skeleton.names.index(clip.motion.skeleton.names[leg.ankle])
+        rotations = _reach(clip.motion, leg, positions_m, orientations, rigid_m[:, ankle])
+        clip = replace(clip, motion=replace(clip.motion, rotations=rotations))
+    return clip
+
+
+def _stretching_legs(clip: RiggedMotion) -> list[_Leg]:
+    """Return the legs of which a bone or the socket moves in its parent."""
+    skeleton = clip.motion.skeleton
+    pelvis = skeleton.joint("pelvis")
+    legs = []
+    for side in ("left", "right"):
+        joints = [skeleton.joint(f"{side}_{part}") for part in ("hip", "knee", "ankle")]
+        if pelvis is None or None in joints:
+            continue
+        leg = _Leg(*(joint for joint in joints if joint is not None))
+        path = skeleton.path_to_root(leg.ankle)
+        if pelvis not in path or leg.knee not in path or leg.hip not in path:
+            continue
+        tracks = [clip.stretches_m[joint] for joint in path[: path.index(pelvis)] if joint in clip.stretches_m]
+        if any(len(track) == len(clip.motion) and np.ptp(track, axis=0).max() > _MOVES_M for track in tracks):
+            legs.append(leg)
+    return legs
+
+
+def _reach(
+    motion: Motion, leg: _Leg, positions_m: np.ndarray, orientations: np.ndarray, target_m: np.ndarray
+) -> np.ndarray:
+    """Return local rotations (T, J, 4) by which an ankle is at its target (T, 3), or as near as the leg is long.
+
+    The knee bends in its plane by the law of cosines; then the hip turns the ankle into the target's direction. The
+    foot keeps its orientation.
+    """
+    hip_m = positions_m[:, leg.hip]
+    thigh_m = positions_m[:, leg.knee] - hip_m
+    shank_m = positions_m[:, leg.ankle] - positions_m[:, leg.knee]
+    thigh_length_m = np.maximum(norms(thigh_m), 1e-9)
+    shank_length_m = np.maximum(norms(shank_m), 1e-9)
+    reach_m = norms(target_m - hip_m)
+    cosine = (reach_m**2 - thigh_length_m**2 - shank_length_m**2) / (2 * thigh_length_m * shank_length_m)
+    bend_rad = np.arccos(np.clip(cosine, -1, 1))
+    own_cosine = dot(thigh_m, shank_m) / (thigh_length_m * shank_length_m)
+    own_bend_rad = np.arccos(np.clip(own_cosine, -1, 1))
+    axis = _knee_axis(thigh_m, shank_m, orientations[:, leg.hip])
+    knee_turn = quaternions(axis * (bend_rad - own_bend_rad)[:, None])
+    bent_m = thigh_m + rotate(knee_turn, shank_m)
+    hip_turn = _turn_between(bent_m, target_m - hip_m)
+    rotations = motion.rotations.copy()
+    parents = motion.skeleton.parents
+    above_hip = _orientation_above(orientations, parents[leg.hip])
+    rotations[:, leg.hip] = compose(invert(above_hip), compose(hip_turn, orientations[:, leg.hip]))
+    above_knee = orientations[:, parents[leg.knee]]
+    rotations[:, leg.knee] = compose(invert(above_knee), compose(knee_turn, orientations[:, leg.knee]))
+    above_ankle = compose(compose(hip_turn, knee_turn), orientations[:, parents[leg.ankle]])
+    rotations[:, leg.ankle] = compose(invert(above_ankle), orientations[:, leg.ankle])
+    return rotations
+
+
+def _orientation_above(orientations: np.ndarray, parent: int) -> np.ndarray:
+    if parent >= 0:
+        return orientations[:, parent]
+    return np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(orientations), 4))
+
+
+def _knee_axis(thigh_m: np.ndarray, shank_m: np.ndarray, hip: np.ndarray) -> np.ndarray:
+    """Return unit axes (T, 3) about which a knee bends; hip: (T, 4) orientations of the thigh."""
+    across = cross(thigh_m, shank_m)
+    sine = norms(across) / np.maximum(norms(thigh_m) * norms(shank_m), 1e-12)
+    usual = rotate(invert(hip), across).mean(axis=0)
+    if np.linalg.norm(usual) < 1e-9:
+        usual = np.array([1.0, 0.0, 0.0])
+    usual = rotate(hip, np.broadcast_to(usual / np.linalg.norm(usual), across.shape))
+    is_straight = (sine < _LEAST_SINE)[:, None]
+    return normalize_safely(np.where(is_straight, usual, across))
+
+
+def _turn_between(start_m: np.ndarray, end_m: np.ndarray) -> np.ndarray:
+    """Return the smallest rotations (T, 4) that turn vectors (T, 3) into the direction of others."""
+    start = normalize_safely(start_m)
+    end = normalize_safely(end_m)
+    half = np.concatenate([cross(start, end), 1 + dot(start, end)[:, None]], axis=1)
+    return half / np.maximum(norms(half), 1e-12)[:, None]
