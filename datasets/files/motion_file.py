@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +16,7 @@ from selfcorrect.core.extras import requires_extra
 from selfcorrect.motion.geometry.kinematics import in_chunks
 from selfcorrect.motion.motion import FPS_READ, Motion
 from selfcorrect.storage.files.digests import digest_of_file
-from selfcorrect.storage.files.limits import check_workable
+from selfcorrect.storage.files.limits import check_workable, open_file
 
 from .skeletons.reading import Reading
 
@@ -77,6 +78,21 @@ def check_size(path: Path, sizes: Iterable[tuple[int, int]], more: int = 0) -> N
     """
     numbers = sum(max(_BYTES_PER_ROTATION * frames * joints, _LEAST_BYTES) for frames, joints in sizes)
     check_workable(path, numbers, stored=path.stat().st_size + more)
+
+
+def refuse_placeholder(path: Path) -> None:
+    """Refuse what is often found in the place of a file that was not downloaded: a pointer, a web page, nothing."""
+    if not path.is_file():
+        return  # its reader explains what is wrong with it
+    with open_file(path) as stream:
+        start = stream.read(_START_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start.startswith(b"version https://git-lfs"):
+        raise InputError(f"{path}: a Git LFS pointer, not the file itself; fetch it with `git lfs pull`")
+    if re.match(rb"<!doctype html|<html|<\?xml[^>]*>\s*<(!doctype )?html", start, re.IGNORECASE):
+        raise InputError(f"{path}: an HTML page, not a motion file; download the file itself")
+
+
+_START_BYTES = 512
 
 
 def check_within(what: str, array: np.ndarray, most: float) -> None:

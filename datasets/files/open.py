@@ -14,7 +14,7 @@ from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
 from .formats import format_of, holds_anything, is_motion_file, reader_of, writer_of
-from .motion_file import MotionFile, Writes
+from .motion_file import MotionFile, Writes, refuse_placeholder
 from .skeletons.reading import Reading
 from .skeletons.rig_profile import read_profile
 
@@ -31,9 +31,12 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
     """
     path = Path(path).expanduser()
     reading = reading or Reading()
+    refuse_placeholder(path)
     file = _on_ground(_on_floor(_on_rig(reader_of(path)(path, reading), reading), reading), reading)
-    flaw = next(filter(None, map(find_flaw, file.motions)), file.flaw)
-    if flaw and not any_body and not file.names:  # the motions of a set stand for themselves
+    flaws = [find_flaw(motion) for motion in file.motions]
+    flaw = next(filter(None, flaws), file.flaw)
+    is_useless = bool(flaw) and (not file.names or all(flaws))  # several motions are judged one by one
+    if is_useless and not any_body:
         raise InputError(flaw)
     for motion in file.motions:
         check_numbers(motion)

@@ -267,7 +267,7 @@ def _written(
         return blank
     notes = file.notes
     try:
-        outcomes = corrections if file.names else list(map(_or_raise, corrections))
+        outcomes = _refuse(file, corrections) if file.names else list(map(_or_raise, corrections))
         accepted = [outcome for outcome in outcomes if not isinstance(outcome, Exception) and outcome.accepted]
         has_other_format = task.target.suffix != task.source.suffix  # cannot be copied as it is
         if accepted or (options.keep_failed and (has_other_format or file.names)):
@@ -294,6 +294,15 @@ def _written(
         if is_of_machine(error):
             raise
         return replace(blank, reason=sentence_of(task.source, error))
+
+
+def _refuse(
+    file: MotionFile, corrections: Sequence[CorrectedMotion | Exception]
+) -> Sequence[CorrectedMotion | Exception]:
+    """Return the corrections of a file's motions, with the reason for those that its reader refuses to correct."""
+    refusals = file.refusals or ("",) * len(corrections)
+    pairs = zip(corrections, refusals, strict=True)
+    return [InputError(refusal) if refusal else correction for correction, refusal in pairs]
 
 
 def _choose_written(

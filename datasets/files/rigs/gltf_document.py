@@ -148,10 +148,12 @@ def with_tracks(document: Document, tracks: Mapping[int, Tracks]) -> Document:
     values are added at the end of the first buffer, and the channel too where there was none.
     """
     content, buffers = copy.deepcopy(document.content), [bytearray(buffer) for buffer in document.buffers]
-    uses = Counter(one.get("output") for each in document.items("animations") for one in each["samplers"])
+    uses: Counter[int] = Counter()
+    for animation in document.items("animations"):
+        uses.update(animation["samplers"][channel["sampler"]]["output"] for channel in animation["channels"])
     own = {output for output, count in uses.items() if count == 1}
-    for animation, (times_s, values) in tracks.items():
-        _change(document, content, buffers, own, content["animations"][animation], times_s, values)
+    for index, (times_s, values) in tracks.items():
+        _change(document, content, buffers, own, content["animations"][index], times_s, values)
     for buffer, array in zip(content["buffers"], buffers, strict=True):
         buffer["byteLength"] = len(array)
     return replace(document, content=content, buffers=tuple(map(bytes, buffers)))
@@ -166,7 +168,7 @@ def _change(
     times_s: np.ndarray,
     tracks: dict[tuple[int, str], np.ndarray],
 ) -> None:
-    """Give an animation, `target`, other values; `own`: accessors that one sampler alone uses."""
+    """Give an animation, `target`, other values; `own`: accessors that only one channel uses."""
     channels: dict[tuple[int, str], dict[str, Any]] = {
         (channel["target"].get("node"), channel["target"]["path"]): channel for channel in target["channels"]
     }

@@ -212,3 +212,20 @@ def test_an_opened_file_survives_pickling(walker: Motion, tmp_path: Path) -> Non
     again = pickle.loads(pickle.dumps(open_motion(tmp_path / "walk.bvh")))
     again.write(tmp_path / "copy.bvh", lifted(again.motion))
     np.testing.assert_allclose(open_motion(tmp_path / "copy.bvh").motion.root_m, lifted(again.motion).root_m, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 3\n", "a Git LFS pointer.*git lfs pull"),
+        (b"<!DOCTYPE html>\n<html lang='en'>", "an HTML page, not a motion file"),
+        (b"\xef\xbb\xbf\n <HTML>", "an HTML page, not a motion file"),
+        (b'<?xml version="1.0"?>\n<!DOCTYPE html>', "an HTML page"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".bvh", ".glb", ".fbx", ".npz", ".npy"])
+def test_what_stands_in_the_place_of_a_file_is_named(tmp_path: Path, suffix: str, content: bytes, message: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"a\{suffix}: {message}"):
+        open_motion(path)

@@ -1,0 +1,174 @@
+"""Rigs whose joints slide or stretch: read and written, feet are where the file and the correction have them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.datasets.files.rigs.gltf_document import numbers, read_document, with_tracks, write_document
+from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.correction.demo import walk
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.geometry.rotations import rotate
+
+
+def sway(motion: sc.Motion, axis: int, amount: float) -> np.ndarray:
+    """(T, 3) of a wave along an axis."""
+    wave = np.zeros((len(motion), 3))
+    wave[:, axis] = amount * np.sin(2 * np.pi * 0.9 * np.arange(len(motion)) / motion.fps)
+    return wave
+
+
+def write_moving(path: Path, motion: sc.Motion, moved_m: dict[str, np.ndarray], animations: int = 1) -> None:
+    """A glTF file in whose first animation some joints move by (T, 3) in their parents."""
+    save_motion(path, motion)
+    document = read_document(path)
+    content = json.loads(json.dumps(document.content))
+    for number in range(1, animations):
+        content["animations"].append({**json.loads(json.dumps(content["animations"][0])), "name": f"take {number}"})
+    document = replace(document, content=content)
+    tracks = {}
+    for name, offsets_m in moved_m.items():
+        joint = motion.skeleton.names.index(name)
+        tracks[joint, "translation"] = motion.skeleton.offsets_m[joint] + offsets_m
+    times_s = np.arange(len(motion)) / motion.fps
+    write_document(path, with_tracks(document, {0: (times_s, tracks)}))
+
+
+def translations(path: Path, name: str) -> np.ndarray:
+    """(T, 3) of a joint in its parent, as the file has them."""
+    document = read_document(path)
+    (node,) = (index for index, node in enumerate(document.content["nodes"]) if node.get("name") == name)
+    animation = document.content["animations"][0]
+    (channel,) = (
+        channel for channel in animation["channels"] if channel["target"] == {"node": node, "path": "translation"}
+    )
+    return numbers(document, animation["samplers"][channel["sampler"]]["output"])
+
+
+def placed_m(path: Path, moved: dict[str, np.ndarray], part: str) -> np.ndarray:
+    """(T, 3) where a part is, moving joints included, computed by hand from the rotations in the file."""
+    document = read_document(path)
+    for animation in document.content["animations"]:
+        animation["channels"] = [
+            channel
+            for channel in animation["channels"]
+            if channel["target"]["path"] == "rotation" or channel["target"]["node"] == 0
+        ]
+    write_document(path.with_name("still.glb"), document)
+    still = open_motion(path.with_name("still.glb")).motion
+    positions_m, orientations = forward_kinematics(still.skeleton, still.root_m, still.rotations)
+    added_m = np.zeros((len(still), 3))
+    for joint in still.skeleton.path_to_root(still.skeleton.joint(part)):
+        name = still.skeleton.names[joint]
+        if name in moved:
+            added_m += rotate(orientations[:, still.skeleton.parents[joint]], moved[name])
+    return positions_m[:, still.skeleton.joint(part)] + added_m
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_sliding_sockets_are_kept_and_feet_are_where_they_were(tmp_path: Path, axis: int) -> None:
+    base = walk()
+    names = [base.skeleton.names[base.skeleton.joint(f"{side}_hip")] for side in ("left", "right")]
+    moved = {names[0]: sway(base, axis, 0.01), names[1]: -sway(base, axis, 0.01)}
+    write_moving(tmp_path / "a.glb", base, moved)
+    file = open_motion(tmp_path / "a.glb")
+    ankle = file.motion.skeleton.joint("left_ankle")
+    expected_m = placed_m(tmp_path / "a.glb", moved, "left_ankle")
+    away_m = np.linalg.norm(joint_positions(file.motion)[:, ankle] - expected_m, axis=1)
+    assert np.median(away_m) < 1e-4
+    assert away_m.max() < 0.01  # a straight leg does not reach a place below it
+    file.write(tmp_path / "b.glb", file.motion)
+    for name, track_m in moved.items():
+        before_m, after_m = (translations(tmp_path / each, name) for each in ("a.glb", "b.glb"))
+        np.testing.assert_allclose(after_m, before_m, atol=1e-5)
+        assert np.ptp(after_m[:, axis]) == pytest.approx(np.ptp(track_m[:, axis]), abs=1e-4)
+    written_m = placed_m(tmp_path / "b.glb", moved, "left_ankle")
+    np.testing.assert_allclose(written_m, joint_positions(file.motion)[:, ankle], atol=0.01)
+    assert np.median(np.linalg.norm(written_m - expected_m, axis=1)) < 1e-4
+
+
+@pytest.mark.slow
+def test_standing_feet_stay_still_on_sliding_sockets(tmp_path: Path) -> None:
+    base = walk()
+    names = [base.skeleton.names[base.skeleton.joint(f"{side}_hip")] for side in ("left", "right")]
+    moved = {name: sway(base, 2, 0.01) for name in names}
+    write_moving(tmp_path / "a.glb", base, moved)
+    assert main(["correct", str(tmp_path / "a.glb"), "--kinematic", "-o", str(tmp_path / "out")]) == 0
+    (result,) = json.loads((tmp_path / "out" / "report.json").read_text())["motions"]
+    ankle_m = placed_m(tmp_path / "out" / "a.glb", moved, "left_ankle")
+    again = open_motion(tmp_path / "out" / "a.glb").motion
+    away_m = np.linalg.norm(joint_positions(again)[:, again.skeleton.joint("left_ankle")] - ankle_m, axis=1)
+    assert np.median(away_m) < 1e-4
+    assert result["after"]["skate_m_s"] < 0.2 * result["before"]["skate_m_s"]
+
+
+def test_limbs_that_stretch_by_a_few_per_cent_are_read(tmp_path: Path) -> None:
+    base = walk()
+    stretched = {}
+    for part in ("left_ankle", "right_ankle", "left_wrist"):
+        joint = base.skeleton.joint(part)
+        share = sway(base, 0, 0.04)[:, :1]
+        stretched[base.skeleton.names[joint]] = share * base.skeleton.offsets_m[joint]
+    write_moving(tmp_path / "a.glb", base, stretched)
+    motion = open_motion(tmp_path / "a.glb").motion
+    ankle_m = joint_positions(motion)[:, motion.skeleton.joint("left_ankle")]
+    away_m = np.linalg.norm(ankle_m - placed_m(tmp_path / "a.glb", stretched, "left_ankle"), axis=1)
+    assert np.median(away_m) < 1e-3  # a rigid leg that is straight does not reach further
+    assert away_m.max() < 0.02
+
+
+@pytest.mark.slow
+def test_one_stretching_animation_ends_no_other_and_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = walk()
+    joint = base.skeleton.joint("left_wrist")
+    grown_m = np.linspace(0, 0.3, len(base))[:, None] * base.skeleton.offsets_m[joint]
+    write_moving(tmp_path / "a.glb", base, {base.skeleton.names[joint]: grown_m}, animations=4)
+    assert main(["correct", str(tmp_path / "a.glb"), "--kinematic", "-o", str(tmp_path / "out")]) == 1
+    assert "a.glb: 1 of 4 motions not corrected: walk" in capsys.readouterr().out
+    (result,) = json.loads((tmp_path / "out" / "report.json").read_text())["motions"]
+    assert [motion["verdict"] for motion in result["motions"]] == ["failed", *["accepted"] * 3]
+    assert [motion["name"] for motion in result["motions"]] == ["walk", "take 1", "take 2", "take 3"]
+    assert "m long; expected rigid bones" in result["motions"][0]["reason"]
+    before, after = (open_motion(tmp_path / path) for path in ("a.glb", "out/a.glb"))
+    np.testing.assert_array_equal(after.motions[0].rotations, before.motions[0].rotations)
+    assert np.abs(after.motions[1].root_m - before.motions[1].root_m).max() > 1e-4
+
+
+def test_two_skins_are_two_motions(tmp_path: Path) -> None:
+    base = walk()
+    save_motion(tmp_path / "a.glb", base)
+    document = read_document(tmp_path / "a.glb")
+    content = json.loads(json.dumps(document.content))
+    count = len(content["nodes"])
+    for node in json.loads(json.dumps(content["nodes"])):
+        if "children" in node:
+            node["children"] = [child + count for child in node["children"]]
+        content["nodes"].append(node)
+    content["nodes"].append({"name": "scene", "children": [count - 1, 2 * count - 1]})
+    content["scenes"][0]["nodes"] = [2 * count]
+    content["skins"].append({"joints": [joint + count for joint in content["skins"][0]["joints"]]})
+    animation = content["animations"][0]
+    for channel in json.loads(json.dumps(animation["channels"])):
+        channel["target"]["node"] += count
+        animation["channels"].append(channel)
+    write_document(tmp_path / "b.glb", replace(document, content=content))
+    file = open_motion(tmp_path / "b.glb")
+    assert file.names == ("walk (pelvis)", "walk (pelvis) 2")
+    for motion in file.motions:
+        np.testing.assert_allclose(
+            joint_positions(motion)[:, motion.skeleton.joint("left_ankle")],
+            joint_positions(base)[:, base.skeleton.joint("left_ankle")],
+            atol=1e-5,
+        )
+    lifted = replace(file.motions[1], root_m=file.motions[1].root_m + np.array([0.0, 0.2, 0.0]))
+    file.write(tmp_path / "c.glb", file.motions[0], lifted)
+    first, second = open_motion(tmp_path / "c.glb").motions
+    np.testing.assert_allclose(first.root_m, file.motions[0].root_m, atol=1e-5)
+    np.testing.assert_allclose(second.root_m, lifted.root_m, atol=1e-5)
