@@ -13,6 +13,7 @@ from selfcorrect.runtime.processes import default_workers
 from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
 from ..studies.wandb_options import WandbOptions
+from ..toy.options import ToyOptions, change_settings, check_missing
 from ..toy.table import TOYS, select_toys
 from .inputs import must_exist
 
@@ -30,13 +31,7 @@ class ToyCommand:
     """Run folder, with report.html and results.json. Loops with other settings are added to what is there."""
     quick: bool = False
     """Small versions: seconds each, wider intervals."""
-    seed: int | None = None
-    """Another root seed than the presets' own."""
-    text: Path | None = None
-    """A plain-text file for the language loop, instead of the standard library's documentation."""
-    mnist: Path | None = None
-    """A folder with MNIST's idx files for the digits loop, instead of scikit-learn's bundled 8×8 digits."""
-
+    options: Annotated[ToyOptions, tyro.conf.arg(name="")] = field(default_factory=ToyOptions)
     workers: int | None = None
     """Processes that share the loops; by default one per core, as far as memory allows. Results do not depend on their
     number."""
@@ -45,7 +40,7 @@ class ToyCommand:
 
     def run(self) -> int:
         """Run the chosen loops, or what is left of them, and print one line each; 1 where something is missing."""
-        must_exist((self.text, self.mnist))
+        must_exist((self.options.text, self.options.mnist))
         if self.names == ("list",):
             print(*(f"{row.name:18} {row.summary} ({row.source})" for row in TOYS), sep="\n")
             return 0
@@ -56,8 +51,14 @@ class ToyCommand:
         from ..toy.study import ToyStudy, load_settings
         from ..toy.view import ToyView
 
-        options = {"seed": self.seed, "text": self.text, "mnist": self.mnist}
-        study = ToyStudy([(name, load_settings(name, quick=self.quick, **options)) for name in references])
+        selection = []
+        missing = []
+        for reference in references:
+            settings, lacking = change_settings(reference, load_settings(reference, quick=self.quick), self.options)
+            selection.append((reference, settings))
+            missing.append(lacking)
+        check_missing(missing, references)
+        study = ToyStudy(selection)
         folder, command = place_of(self.out), shlex.join(["selfcorrect", *sys.argv[1:]])
         comparison = run_study(ToyView(study), folder, where, command=command, wandb=self.log.target)
         print(f"\n{comparison}\n\nReport: {folder / REPORT}")

@@ -86,11 +86,7 @@ class Summary:
 
     def to_csv(self) -> str:
         """The rows as CSV; nothing stands for what was not measured."""
-        rows, text = list(self.rows()), io.StringIO()
-        writer = csv.DictWriter(text, _columns(rows), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: "" if value != value else value for name, value in row.items()} for row in rows)
-        return text.getvalue()
+        return format_rows(list(self.rows()))
 
     def _count(self, name: str) -> int:
         value = self.settings.get(name)
@@ -102,6 +98,16 @@ class Summary:
 def realised_name(name: str, axes: Container[str]) -> str:
     """Return the name of a measured quantity beside axes of its arm, such as the realised λ beside the λ asked for."""
     return f"realised_{name}" if name in axes else name
+
+
+def format_rows(rows: Sequence[Mapping[str, object]]) -> str:
+    """Return rows as CSV with all their columns; NaN becomes an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _columns(rows), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: "" if value != value else value for name, value in row.items()})
+    return text.getvalue()
 
 
 def _columns(rows: Sequence[Mapping[str, object]]) -> list[str]:

@@ -120,7 +120,16 @@ class View(ABC):
         count = self.study.generations_of(runs[0].task) if whole else None
         seeds = [run.seed for run in runs] if whole else []
         curves = collect(rows, arm.name, self.group(runs[0].task, arm), arm.title, count, seeds)
-        return replace(curves, axes=arm.axes)
+        return replace(curves, axes=self.axes_of(runs[0].task, arm))
+
+    def real_count(self, task: str, arm: Arm) -> int | None:
+        """Return the number n of real training samples, None if it is not known."""
+        return None
+
+    def axes_of(self, task: str, arm: Arm) -> dict[str, Any]:
+        """Return an arm's axes, and the number of real training samples where it is known."""
+        count = self.real_count(task, arm)
+        return arm.axes if count is None else {**arm.axes, "real_count": count}
 
     # --- Weights & Biases ---
 
@@ -139,7 +148,7 @@ class View(ABC):
 
     def arm_config(self, run: SeedRun, arm: Arm) -> Mapping[str, Any]:
         """All that an arm of one seed depends on, as flat fields."""
-        return {self.task_word: run.task, **arm.axes, "seed": run.seed, "arm": self.arm_word(arm)}
+        return {self.task_word: run.task, **self.axes_of(run.task, arm), "seed": run.seed, "arm": self.arm_word(arm)}
 
     def tags(self, run: SeedRun, arm: Arm) -> Sequence[str]:
         """Words by which an arm's runs can be filtered."""

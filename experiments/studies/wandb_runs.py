@@ -110,7 +110,7 @@ def _results(view: View, runs: Sequence[SeedRun]) -> list[Row]:
     return rows
 
 
-AXES = ("policy", "synthetic_ratio", "corrector", "strength", "remedy")
+AXES = ("policy", "synthetic_ratio", "corrector", "strength", "remedy", "real_count")
 """Axes of an arm in the table of results."""
 RATIOS = ("synthetic_ratio", "strength")
 """Those of them that may be infinite."""

@@ -119,6 +119,7 @@ class ToyStudy(Study):
                 self._bundles[task] = (name, bundle)
         self._arms: dict[str, tuple[Arm, ...]] = {}
         self._lengths: dict[str, int] = {}
+        self._real_counts: dict[tuple[str, str], int] = {}
         self._ready: tuple[SeedRun | None, Setup | None] = (None, None)
         self._seconds: dict[Path, float] = {}  # by the file of each arm that is done
 
@@ -151,10 +152,19 @@ class ToyStudy(Study):
     def arms(self, task: str) -> Sequence[Arm]:
         if task not in self._arms:
             run = next(run for run in self.runs(Path()) if run.task == task)
-            plans = {name: _plan(arm) for name, arm in self._setup(run).arms.items()}
+            setup = self._setup(run)
+            plans = {name: _plan(arm) for name, arm in setup.arms.items()}
+            for name, arm in setup.arms.items():
+                arm_task = arm[0] if isinstance(arm, tuple) else setup.task
+                self._real_counts[task, name] = len(arm_task.real)
             self._arms[task] = tuple(Arm.of(plan, name) for name, plan in plans.items())
             self._lengths[task] = max(plan.generations for plan in plans.values())
         return self._arms[task]
+
+    def real_count(self, task: str, arm: Arm) -> int:
+        """Return the number of real training samples of an arm."""
+        self.arms(task)
+        return self._real_counts[task, arm.title]
 
     def config(self) -> Mapping[str, object]:
         return {"toys": 1}
@@ -240,12 +250,13 @@ class ToyStudy(Study):
         """Return the curves (S, T + 1) of all arms of a toy, with the seeds of one arm stacked."""
         parts: dict[str, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
         for run in self._runs_of(toy, root):
-            for arm, table in self._load_run(run).items():
+            for arm, table in self.load_run(run).items():
                 for key, values in table.items():
                     parts[arm][key].append(values)
         return {arm: {key: np.concatenate(arrays) for key, arrays in table.items()} for arm, table in parts.items()}
 
-    def _load_run(self, run: ToyRun) -> dict[str, dict[str, np.ndarray]]:
+    def load_run(self, run: ToyRun) -> dict[str, dict[str, np.ndarray]]:
+        """Return the curves (replicates, T + 1) of a run's arms and parts of arms, by name."""
         first = FolderReader(run.first_folder)
         curves = {arm.title: _curves(first, self.record(run, arm)) for arm in self.arms(run.task)}
         for arm, names in self._bundles[run.task][1].split.items():
@@ -255,6 +266,15 @@ class ToyStudy(Study):
         for name, floor in floors.items():
             curves[name] = {key: np.full(shape, value) for key, value in floor.items()}
         return curves
+
+    def split_arms(self, task: str, arm: Arm) -> list[Arm]:
+        """Return the arms that parts of an arm's replicates are, or the arm itself."""
+        bundle = self._bundles[task][1]
+        names = bundle.split.get(arm.title, ())
+        parts = []
+        for name in names:
+            parts.append(replace(arm, called=name, strength=bundle.split_strengths.get(name, arm.strength)))
+        return parts or [arm]
 
     def load_drawings(self, toy: str, root: Path) -> Drawings:
         """Return the drawings of each generation of each arm, of the first of arms with one name."""
@@ -317,19 +337,10 @@ def _load_in_worker(packed: tuple[tuple[str, bytes], ...]) -> ToyStudy:
     return ToyStudy([(reference, pickle.loads(settings)) for reference, settings in packed])
 
 
-def load_settings(reference: str, *, quick: bool = False, **options: object) -> Any:
-    """Return the settings of a toy.
-
-    Args:
-        reference: Name of the toy, or path of its file.
-        quick: Take the small settings for a quick look.
-        options: Fields to set, by name. None leaves a field, and a field that the toy does not have is ignored.
-    """
+def load_settings(reference: str, *, quick: bool = False) -> Any:
+    """Return the settings of a toy, by name or path of its file; quick: the small ones for a quick look."""
     small = load_toy_module(reference).QUICK
-    settings = small if quick else type(small)()
-    names = {field.name for field in fields(settings)}
-    changes = {name: value for name, value in options.items() if value is not None and name in names}
-    return replace(settings, **changes)
+    return small if quick else type(small)()
 
 
 def _declare(reference: str, settings: Any) -> Toy:

@@ -9,22 +9,29 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import Row
 
+from ..reporting.results import ArmCurves
+from ..reporting.summary import format_rows, realised_name
 from ..reporting.webpage import Cell, Page, PageRow, Section, Table
+from ..studies.arms import Arm
 from ..studies.claims import Check, make_claims_section
 from ..studies.outcome import Outcome
 from ..studies.study import SeedRun
 from ..studies.view import Told, View
 from .result import Result
-from .study import ToyStudy
+from .study import ToyRun, ToyStudy
 from .table import ToyRow
 
 RESULTS = "results.json"
+SEEDS = "seeds.csv"
+"""A row for each arm and seed: axes, and what the last generation measured."""
 NOTES = (
     "Published loops, each held against its prediction. Lines are means over seeds with 95 % bands, dashes are "
     "predictions without fitted constants. A statement holds or fails if the whole interval is on one side.",
@@ -51,7 +58,54 @@ class ToyView(View):
         return arm.title
 
     def outcome(self, root: Path, gaps: Sequence[str] = ()) -> Outcome[None]:
-        return Outcome(None, self.curves(self.study.runs(root)), gaps=gaps)
+        """Collect the means over replicates of all arms, with arms that are parts of another apart."""
+        runs = self.study.runs(root)
+        curves: dict[str, dict[Arm, ArmCurves]] = {}
+        for task, arms in self.curves(runs).items():
+            curves[task] = {}
+            task_runs = [run for run in runs if run.task == task]
+            for arm, arm_curves in arms.items():
+                parts = self.study.split_arms(task, arm)
+                is_done = all(self.study.is_done(run, arm) for run in task_runs)
+                if parts == [arm] or not is_done:
+                    curves[task][arm] = arm_curves
+                else:
+                    curves[task] |= self._average_parts(task_runs, parts)
+        return Outcome(None, curves, gaps=gaps)
+
+    def _average_parts(self, runs: Sequence[ToyRun], parts: Sequence[Arm]) -> dict[Arm, ArmCurves]:
+        """Return the means over replicates of arms that are parts of another."""
+        loaded = [self.study.load_run(run) for run in runs]
+        curves = {}
+        for part in parts:
+            values = {key: np.stack([run[part.title][key].mean(0) for run in loaded]) for key in loaded[0][part.title]}
+            curves[part] = ArmCurves(part.name, self.group(runs[0].task, part), part.title, values, part.axes)
+        return curves
+
+    def real_count(self, task: str, arm: Arm) -> int:
+        return self.study.real_count(task, arm)
+
+    def _seed_rows(self, root: Path, toys: Sequence[str]) -> list[dict[str, Any]]:
+        """Return a row for each arm and seed with its axes and what its last generation measured."""
+        rows: list[dict[str, Any]] = []
+        for toy in toys:
+            axes = self._axes_by_title(toy, root)
+            for arm, table in self.study.load_curves(toy, root).items():
+                count = max(len(values) for values in table.values())
+                every = {key: np.broadcast_to(values, (count, values.shape[1])) for key, values in table.items()}
+                for seed in range(count):
+                    last = {key: float(values[seed, -1]) for key, values in every.items()}
+                    named = {realised_name(key, axes.get(arm, {})): value for key, value in last.items()}
+                    rows.append({"toy": toy, "arm": arm, "seed": seed, **axes.get(arm, {}), **named})
+        return rows
+
+    def _axes_by_title(self, toy: str, root: Path) -> dict[str, dict[str, Any]]:
+        axes = {}
+        for task in dict.fromkeys(run.task for run in self.study.runs(root) if run.toy == toy):
+            for arm in self.study.arms(task):
+                for part in self.study.split_arms(task, arm):
+                    axes[part.title] = {**part.axes, "real_count": self.study.real_count(task, arm)}
+        return axes
 
     def settings(self, outcome: Outcome[None]) -> Mapping[str, Any]:
         seeds = max(run.seed for run in self.study.runs(Path())) + 1
@@ -74,6 +128,7 @@ class ToyView(View):
             notes += result.notes
             sections += _make_sections(row, result, self._figures(name, root))
         write_atomically(root / RESULTS, json.dumps(to_json(json_rows), indent=1, allow_nan=False) + "\n")
+        write_atomically(root / SEEDS, format_rows(self._seed_rows(root, toys)))
         checks = [check for result in results.values() for check in result.checks]
         page = Page(
             title=self.title,
@@ -85,7 +140,7 @@ class ToyView(View):
             facts={name: str(settings[name]) for name in toys},
             notes=notes,
         )
-        return Told(page, [*lines, *outcome.gaps], media=[root / RESULTS])
+        return Told(page, [*lines, *outcome.gaps], media=[root / RESULTS, root / SEEDS])
 
     def _figures(self, name: str, root: Path) -> Sequence[str]:
         try:

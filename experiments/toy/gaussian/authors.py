@@ -43,7 +43,10 @@ def authors_bundle(real_count: int, ratio: float, generations: int, seeds: int, 
         return Setup(gaussian_task(real_count, len(strengths), stream), {"authors": plan})
 
     stream = streams(seed).child("gaussian-correct", "authors")
-    return [Bundle(setup, [stream], split={"authors": AUTHORS})] if seeds else []
+    if not seeds:
+        return []
+    split_strengths = dict(zip(AUTHORS, (0.0, *PAPER_STRENGTHS), strict=True))
+    return [Bundle(setup, [stream], split={"authors": AUTHORS}, split_strengths=split_strengths)]
 
 
 def authors_claims() -> list[Claim]:

@@ -8,13 +8,16 @@ of former generations.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
 from selfcorrect.analysis import theory
+from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.policy import Augment, RealOnly
 from selfcorrect.loop.run import Plan
@@ -64,9 +67,21 @@ class GaussianCorrect(ToySettings):
     seeds: int = 100
     authors_seeds: int = 20
 
+    def __post_init__(self) -> None:
+        is_ascending = all(low < high for low, high in pairwise(self.strengths))
+        if len(self.strengths) < 2 or not is_ascending:
+            got = ", ".join(f"{strength:g}" for strength in self.strengths)
+            raise SettingError(f"gaussian-correct needs two or more strengths γ in ascending order, got {got}")
+
+    @property
+    def is_published(self) -> bool:
+        """True for the setting in which the authors' program was run again."""
+        return (self.real_count, self.ratio, self.generations) == (50, 0.5, 500)
+
     def count_injected(self, strength: float) -> int:
         """Return the fresh samples per generation that a mixture correction of this strength injects."""
-        return round(round(self.ratio * self.real_count) * strength / (1 + strength))
+        share = 1.0 if math.isinf(strength) else strength / (1 + strength)
+        return round(round(self.ratio * self.real_count) * share)
 
 
 QUICK = GaussianCorrect(strengths=(0.0, 0.3, 2.0), generations=60, seeds=200, authors_seeds=0)
@@ -90,7 +105,7 @@ def toy(settings: GaussianCorrect) -> Toy:
         "measured (lines) and predicted (dashes)": {f"γ = {strength:g}": name_ideal(strength) for strength in strengths}
     }
     if settings.authors_seeds:
-        claims += authors_claims()
+        claims += authors_claims() if settings.is_published else []
         groups["the authors' variant"] = {arm.partition(": ")[2]: arm for arm in AUTHORS}
     injecting = [strength for strength in strengths if settings.count_injected(strength)]
     return Toy(

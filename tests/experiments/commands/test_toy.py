@@ -1,7 +1,9 @@
 """The toy command: what it runs, what it writes, what it says of bad arguments."""
 
+import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -21,6 +23,7 @@ from selfcorrect.experiments.studies.claims import (
 )
 from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.gaussian.provenance import Detector
+from selfcorrect.experiments.toy.options import ToyOptions, change_settings
 from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.experiments.toy.table import TOYS, select_toys
 from selfcorrect.experiments.toy.view import is_not_reproduced, summarize
@@ -93,9 +96,44 @@ def test_all_means_every_preset_in_the_tables_order() -> None:
 
 
 def test_options_reach_the_settings_that_have_them() -> None:
-    options = {"seed": 7, "text": Path("words.txt"), "mnist": None}
-    assert load_settings("language", quick=True, **options).text == Path("words.txt")
-    assert load_settings("linear", quick=True, **options).seed == 7
+    options = ToyOptions(n=(30, 90), gamma=(0.0, 1.0), synthetic_ratio=(2.0,), generations=7, text=Path("words.txt"))
+    settings, missing = change_settings("language", load_settings("language", quick=True), options)
+    assert (settings.text, settings.generations) == (Path("words.txt"), 7)
+    assert missing == ["n", "synthetic_ratio", "gamma"]
+    settings, missing = change_settings("stability", load_settings("stability"), replace(options, n=(30,)))
+    assert (settings.real_count, settings.strengths, settings.ratios) == (30, (0.0, 1.0), (2.0,))
+    assert missing == ["text"]
+    settings, _ = change_settings("gaussian-collapse", load_settings("gaussian-collapse"), options)
+    assert (settings.real_count, settings.sizes) == (30, (30, 90))
+
+
+def test_options_that_no_toy_has_or_that_have_too_many_values_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["toy", "curation", "linear", "--gamma", "1", "--quick"]) == 2
+    assert "--gamma is no setting of linear, curation" in capsys.readouterr().err
+    assert main(["toy", "gaussian-correct", "--n", "10", "20", "--quick"]) == 2
+    assert "toy gaussian-correct takes one --n, got 10, 20" in capsys.readouterr().err
+    assert main(["toy", "gaussian-correct", "--gamma", "1", "--quick"]) == 2
+    assert "gaussian-correct needs two or more strengths γ in ascending order" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_published_sweep_is_one_command_and_its_table_has_a_row_per_arm_and_seed(tmp_path: Path) -> None:
+    words = ["toy", "gaussian-correct", "--n", "100", "--gamma", "0", "0.3", "2", "--generations", "5", "--seeds", "4"]
+    assert main([*words, "--out", str(tmp_path), "--workers", "1"]) == 0
+    rows = list(csv.DictReader((tmp_path / "seeds.csv").open()))
+    places = [(row["arm"], row["seed"]) for row in rows]
+    assert len(places) == len(set(places))
+    strengths = {row["arm"]: row["strength"] for row in rows if row["arm"].startswith("ideal")}
+    assert strengths == {"ideal γ = 0": "0.0", "ideal γ = 0.3": "0.3", "ideal γ = 2": "2.0"}
+    assert [row["seed"] for row in rows if row["arm"] == "ideal γ = 2"] == ["0", "1", "2", "3"]
+    assert {row["real_count"] for row in rows} == {"100"}
+    authors = {row["arm"]: row["strength"] for row in rows if row["arm"].startswith("authors")}
+    assert authors["authors: γ = 0.3"] == "0.3"
+    assert len(authors) == 9
+    metrics = csv.DictReader((tmp_path / "metrics.csv").open())
+    means = {row["arm"]: float(row["distance"]) for row in metrics if row["generation"] == "5"}
+    ends = [float(row["distance"]) for row in rows if row["arm"] == "authors: γ = 5"]
+    assert means["authors: γ = 5"] == pytest.approx(sum(ends) / len(ends), rel=1e-3)
 
 
 def test_list_prints_every_name_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:

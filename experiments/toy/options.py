@@ -1,0 +1,110 @@
+"""Settings of toy loops as options: λ, γ, n, generations, epochs and seeds have one name for all loops.
+
+Nothing here imports PyTorch, so that the command line can list the options at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from tyro.conf import arg
+
+from selfcorrect.core.errors import SettingError
+
+SETTINGS = {
+    "n": ("sizes", "real_count", "samples"),
+    "synthetic_ratio": ("ratios", "ratio", "synthetic_per_real"),
+    "gamma": ("strengths", "strength"),
+    "generations": ("generations",),
+    "epochs": ("epochs",),
+    "seeds": ("seeds",),
+    "seed": ("seed",),
+    "text": ("text",),
+    "mnist": ("mnist",),
+}
+"""Option → the fields of a toy's settings that it sets; several values go into a field that holds several."""
+
+
+@dataclass(frozen=True)
+class ToyOptions:
+    """Settings in place of those of the loops; a loop without a setting keeps its own."""
+
+    n: Annotated[tuple[int, ...], arg(help_behavior_hint="")] = ()
+    """Number of real training samples; several are arms or sizes of a loop that compares them."""
+    synthetic_ratio: Annotated[tuple[float, ...], arg(help_behavior_hint="")] = ()
+    """λ, synthetic samples per real one."""
+    gamma: Annotated[tuple[float, ...], arg(help_behavior_hint="")] = ()
+    """γ, the strength of the correction."""
+    generations: int | None = None
+    """Generations after generation 0."""
+    epochs: float | None = None
+    """Passes over the training set per generation, of loops with networks."""
+    seeds: int | None = None
+    """Number of seeds."""
+    seed: int | None = None
+    """The first seed."""
+    text: Path | None = None
+    """A plain-text file for the language loop, instead of the standard library's documentation."""
+    mnist: Path | None = None
+    """A folder with MNIST's idx files for loops of digits, instead of scikit-learn's bundled 8×8 digits."""
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that are given, by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None and value != ()}
+
+
+def change_settings(toy: str, settings: Any, options: ToyOptions) -> tuple[Any, list[str]]:
+    """Return the settings of a toy with the options that are given.
+
+    Args:
+        toy: Name of the toy, for messages.
+        settings: Its settings.
+        options: The options.
+
+    Returns:
+        The new settings, and the names of given options for which the toy has no setting.
+
+    Raises:
+        SettingError: The toy takes one value, and several are given.
+    """
+    known = {field.name for field in fields(settings)}
+    changes: dict[str, Any] = {}
+    missing = []
+    for option, value in options.given().items():
+        names = [name for name in SETTINGS[option] if name in known]
+        if not names:
+            missing.append(option)
+        for name in names:
+            changes[name] = _fit_value(toy, option, value, getattr(settings, name), is_only=len(names) == 1)
+    return replace(settings, **changes), missing
+
+
+def _fit_value(toy: str, option: str, value: Any, current: Any, *, is_only: bool) -> Any:
+    """Return the value of a field: all numbers if it holds several, else a single one, of several fields the first."""
+    if not isinstance(value, tuple) or isinstance(current, tuple):
+        return value
+    if len(value) > 1 and is_only:
+        numbers = ", ".join(f"{number:g}" for number in value)
+        raise SettingError(f"toy {toy} takes one --{format_option(option)}, got {numbers}")
+    return value[0]
+
+
+def check_missing(missing: Sequence[Sequence[str]], toys: Sequence[str]) -> None:
+    """Raise SettingError for an option that no toy has a setting for.
+
+    Args:
+        missing: For each toy the options that it lacks.
+        toys: Names of the toys.
+    """
+    for option in missing[0] if missing else ():
+        if all(option in lacking for lacking in missing):
+            raise SettingError(f"--{format_option(option)} is no setting of {', '.join(toys)}")
+
+
+def format_option(name: str) -> str:
+    """Return an option as on the command line, without dashes in front."""
+    return name.replace("_", "-")
