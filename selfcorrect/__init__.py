@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from .correctors.contract import chain as chain
     from .correctors.contract import filter_of as filter_of
     from .correctors.contract import lift as lift
-    from .correctors.contract import placebo as placebo
+    from .correctors.contract import random_perturbation as random_perturbation
     from .correctors.contract import verifier as verifier
     from .correctors.correction import Correction as Correction
     from .loop.bias import best_of as best_of
@@ -109,7 +109,7 @@ _PUBLIC = {
     "selfcorrect.experiments.reporting.summary": ("read_summary",),
     "selfcorrect.loop.bias": ("best_of",),
     "selfcorrect.correctors.correction": ("Correction",),
-    "selfcorrect.correctors.contract": ("Corrected", "chain", "filter_of", "lift", "placebo", "verifier"),
+    "selfcorrect.correctors.contract": ("Corrected", "chain", "filter_of", "lift", "random_perturbation", "verifier"),
     "selfcorrect.datasets.collections.dataset": ("Clip", "Dataset"),
     "selfcorrect.datasets.files.motion_file": ("MotionFile",),
     "selfcorrect.datasets.files.open": ("open_motion", "save_motion"),

@@ -113,7 +113,7 @@ def set_up(settings: DensityRatio, stream: sc.Stream) -> sc.toys.Setup:
         AT_RANDOM: replace(plain, bias=select_candidates(settings.draws, at_random)),
         MOVED: replace(plain, correction=sc.Correction(move)),
         MOVED_SHUFFLED: replace(plain, correction=sc.Correction(move_shuffled)),
-        PLACEBO: replace(plain, correction=sc.Correction(sc.placebo(move))),
+        PLACEBO: replace(plain, correction=sc.Correction(sc.random_perturbation(move))),
     }
     return sc.toys.Setup(sc.Task(KernelDensity.untrained(), real, measure), plans)
 

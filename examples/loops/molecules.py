@@ -231,7 +231,7 @@ def make_plans(settings: Molecules, codec: ConformerCodec, training: Sequence[np
         **relaxed_plans,
         f"augment, {strongest.name}": replace(augmented, correction=correct(strongest)),
         VERIFIED: replace(plain, correction=correct(verifier)),
-        PERTURBED: replace(plain, correction=correct(sc.placebo(strongest))),
+        PERTURBED: replace(plain, correction=correct(sc.random_perturbation(strongest))),
         ACCEPTED: replace(plain, correction=correct(RandomAcceptance(verifier))),
     }
 

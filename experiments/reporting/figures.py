@@ -28,7 +28,8 @@ COLOURS = {
     "kinematic": GREEN,
     "low-pass": ORANGE,
     "anchored": PURPLE,
-    "placebo": INK,
+    "random-perturbation": INK,
+    "placebo": INK,  # its name in results of version 0.2
     "lineages": SKY,
     "static training set": OLIVE,
 }

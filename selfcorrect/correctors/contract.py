@@ -299,14 +299,14 @@ def filter_of(corrector: Corrector, name: str = "") -> Corrector:
     return _Named(filtered, name or f"filter({name_of(corrector)})", (corrector,))
 
 
-def placebo(corrector: Corrector, name: str = "") -> Corrector:
+def random_perturbation(corrector: Corrector, name: str = "") -> Corrector:
     """The control that differs from `corrector` in direction only.
 
     Each sample moves as far (Euclidean norm over the event) as `corrector` would move it, in a direction drawn
     uniformly from the sphere, and the same samples are rejected.
     """
 
-    def moved_at_random(samples: Samples, stream: Stream) -> Corrected:
+    def perturb(samples: Samples, stream: Stream) -> Corrected:
         answer = call_corrector(corrector, samples, stream.child("corrector"))
         shift = (answer.samples.values - samples.values).flatten(1).norm(dim=1)
         direction = torch.randn(samples.values.shape, generator=stream.child("direction").generator()).to(
@@ -316,7 +316,7 @@ def placebo(corrector: Corrector, name: str = "") -> Corrector:
         moved = samples.values + direction * with_trailing_axes(shift / length, direction.ndim)
         return Corrected(samples.with_values(moved), answer.accepted, answer.info)
 
-    return _Named(moved_at_random, name or f"placebo({name_of(corrector)})", (corrector,))
+    return _Named(perturb, name or f"random-perturbation({name_of(corrector)})", (corrector,))
 
 
 def chain(*correctors: Corrector, name: str = "") -> Corrector:

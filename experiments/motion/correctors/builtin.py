@@ -1,6 +1,5 @@
 """Correctors of the motion experiment, by name or from a user's module."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,13 +16,12 @@ from selfcorrect.correctors.contract import (
     call_corrector,
     chain,
     filter_of,
-    placebo,
+    random_perturbation,
 )
 from selfcorrect.loop.policy import sampling_labels
-from selfcorrect.motion.correction.lifting import MotionCorrector
+from selfcorrect.motion.correction.lifting import encode_corrections
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.heap import give_back_freed_memory
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
@@ -45,11 +43,13 @@ from .low_pass import as_smooth_as
 from .own import CorrectorInputs, own_corrector
 from .table import CORRECTORS, is_own, stages
 
-HARDEST_PUSH_N, HEAVIEST_LOAD_KG = 300.0, 15.0
-"""Bounds of what is drawn for `scenes`."""
+MAX_PUSH_N = 300.0
+"""Strongest push in the scenes of `randomized_dynamics`."""
+MAX_LOAD_KG = 15.0
+"""Heaviest load in these scenes."""
 
-SAMPLES_IN_SCENE = 16
-"""Samples that are in each of these scenes."""
+SAMPLES_PER_SCENE = 16
+"""Samples that share one of these scenes."""
 
 ANCHOR_SOURCE_COUNT = 1024
 """Generation-0 samples that are clustered into anchors."""
@@ -62,26 +62,26 @@ RANDOM_SOURCE_COUNT = 24
 
 
 def build_corrector(name: str, inputs: CorrectorInputs) -> Corrector | None:
-    """The corrector with a name of `CORRECTORS`, or at "package.module:function"; None for "none".
+    """Return the corrector with a name of `CORRECTORS`, or at "package.module:function"; None for "none".
 
-    Names joined by "+" are built-in correctors that work one after the other.
+    Names joined by "+" are built-in correctors that are applied in turn.
 
-    The name of its first parameter says what a function of a user or of another package does. It may take `motion` (a
-    Motion → a Motion), `values` (a tensor → a tensor) or `samples` (Samples → Samples or Corrected). Or it makes a
-    corrector from `inputs` (CorrectorInputs → Corrector). It runs in a separate process unless `inputs.in_process`.
+    The first parameter of a user's function decides how it is called: `motion` (a Motion → a Motion), `values` (a
+    tensor → a tensor) or `samples` (Samples → Samples or Corrected). A function of `inputs` (CorrectorInputs →
+    Corrector) makes a corrector. Users' code runs in a separate process unless `inputs.in_process`.
     """
     if is_own(name):
         return own_corrector(name, inputs)
-    made = [CORRECTORS.load(stage)(inputs) for stage in stages(name)]
-    return made[0] if len(made) == 1 else chain(*made, name=name)
+    correctors = [CORRECTORS.load(stage)(inputs) for stage in stages(name)]
+    return correctors[0] if len(correctors) == 1 else chain(*correctors, name=name)
 
 
 def none(inputs: CorrectorInputs) -> None:
-    """No corrector."""
+    """Make no corrector."""
 
 
 def sample_corrector(engine: str = PUBLISHED_ENGINE, scene: Scene = PLAIN) -> PhysicsCorrector:
-    """The physics corrector of a loop's samples: the preset "simulated", as of `selfcorrect correct`."""
+    """Return the physics corrector for a loop's samples: the preset "simulated" of `selfcorrect correct`."""
     preset = PRESETS[SIMULATED]
     return PhysicsCorrector(
         preset.tracker(engine), CleanupSettings.for_samples(), scene=scene, simulate=preset.simulate
@@ -89,9 +89,9 @@ def sample_corrector(engine: str = PUBLISHED_ENGINE, scene: Scene = PLAIN) -> Ph
 
 
 def residual_free_corrector(engine: str, fallback: FallbackChoice = "none") -> PhysicsCorrector:
-    """The corrector of a loop's samples without root force, in an engine with compliant joints.
+    """Return a corrector for a loop's samples without root force, in an engine with compliant joints.
 
-    fallback: what becomes of bodies that fall.
+    fallback: treatment of bodies that fall.
     """
     tracker = PRESETS[RESIDUAL_FREE].tracker(engine, fallback=fallback)
     search = FALLBACK if tracker.has_fallback else WITHOUT_RESIDUAL
@@ -102,131 +102,153 @@ def residual_free_corrector(engine: str, fallback: FallbackChoice = "none") -> P
 
 
 def physics(inputs: CorrectorInputs) -> Corrector:
-    """The physics corrector on features."""
-    return _on_samples(sample_corrector(inputs.engine), inputs.codec, inputs.progress, "physics")
-
-
-def _on_samples(
-    corrector: KinematicCorrector | PhysicsCorrector, codec: FeatureCodec, progress: Progress, name: str
-) -> MotionCorrector:
-    """A corrector on features, which reports its progress."""
-    return MotionCorrector(lambda motions: _correct_batches([(corrector, motions)], progress), codec, name)
-
-
-def _correct_batches(
-    batches: Sequence[tuple[KinematicCorrector | PhysicsCorrector, MotionBatch]], progress: Progress
-) -> list[CorrectedMotion]:
-    """Correct batches, each with its corrector; a simulator and training take memory in turn."""
-    give_back_freed_memory()
-    corrections: list[CorrectedMotion] = []
-    for corrector, motions in batches:
-        for some in correct_samples(corrector, motions):
-            corrections += some
-            progress("correct", len(corrections), sum(len(each) for _, each in batches))
-    release_simulator()
-    return corrections
+    """Make the physics corrector of features."""
+    return SampleCorrector(sample_corrector(inputs.engine), inputs.codec, inputs.progress, "physics")
 
 
 @dataclass(frozen=True)
-class SceneCorrector:
-    """Physics in a scene drawn anew for each few samples: variation that mechanics allows and no model has made."""
+class SampleCorrector:
+    """A corrector of features (N, T, D) that corrects the motions behind them, and reports its progress."""
+
+    corrector: KinematicCorrector | PhysicsCorrector
+    codec: FeatureCodec
+    progress: Progress
+    name: str
+
+    def __call__(self, samples: Samples) -> Corrected:
+        motions = self.codec.decode(samples.values)
+        give_back_freed_memory()  # training and a simulator take memory in turn
+        corrections: list[CorrectedMotion] = []
+        for batch in correct_samples(self.corrector, motions):
+            corrections += batch
+            self.progress("correct", len(corrections), len(motions))
+        release_simulator()
+        return encode_corrections(samples, motions, corrections, self.codec)
+
+
+@dataclass(frozen=True)
+class RandomizedDynamicsCorrector:
+    """Physics in a random scene for every few samples: variation that mechanics allows and no model has made."""
 
     codec: FeatureCodec
     progress: Progress
     engine: str = PUBLISHED_ENGINE
-    name: str = "scenes"
+    name: str = "randomized-dynamics"
 
     def __call__(self, samples: Samples, stream: Stream) -> Corrected:
-        def correct(motions: MotionBatch) -> list[CorrectedMotion]:
-            starts = range(0, len(motions), SAMPLES_IN_SCENE)
-            scenes = [drawn_scene(stream.child("scene", start)) for start in starts]
-            parts = [
-                select_motions(motions, range(start, min(start + SAMPLES_IN_SCENE, len(motions)))) for start in starts
-            ]
-            correctors = [sample_corrector(self.engine, scene) for scene in scenes]
-            return _correct_batches(list(zip(correctors, parts, strict=True)), self.progress)
+        motions = self.codec.decode(samples.values)
+        give_back_freed_memory()
+        corrections: list[CorrectedMotion] = []
+        for start in range(0, len(motions), SAMPLES_PER_SCENE):
+            corrector = sample_corrector(self.engine, draw_scene(stream.child("scene", start)))
+            stop = min(start + SAMPLES_PER_SCENE, len(motions))
+            for batch in correct_samples(corrector, select_motions(motions, range(start, stop))):
+                corrections += batch
+                self.progress("correct", len(corrections), len(motions))
+        release_simulator()
+        return encode_corrections(samples, motions, corrections, self.codec)
 
-        return MotionCorrector(correct, self.codec, self.name)(samples)
 
-
-def drawn_scene(stream: Stream) -> Scene:
-    """A scene on a level floor on Earth."""
+def draw_scene(stream: Stream) -> Scene:
+    """Draw a scene on a level floor on Earth."""
     draw = stream.numpy()
-    push_n, heading_rad = draw.uniform(0, HARDEST_PUSH_N), draw.uniform(0, 2 * np.pi)
+    push_n = draw.uniform(0, MAX_PUSH_N)
+    heading_rad = draw.uniform(0, 2 * np.pi)
     return Scene(
         push_n=(push_n * np.sin(heading_rad), 0.0, push_n * np.cos(heading_rad)),
         push_from_s=draw.uniform(0.1, 1.0),
         friction=draw.uniform(0.3, 0.9),
-        load_kg=draw.uniform(0.0, HEAVIEST_LOAD_KG),
+        load_kg=draw.uniform(0.0, MAX_LOAD_KG),
         mass=draw.uniform(0.8, 1.25),
     )
 
 
-def scenes(inputs: CorrectorInputs) -> Corrector:
-    """The physics corrector in scenes drawn at random."""
-    return SceneCorrector(inputs.codec, inputs.progress, inputs.engine)
+def randomized_dynamics(inputs: CorrectorInputs) -> Corrector:
+    """Make the physics corrector in random scenes."""
+    return RandomizedDynamicsCorrector(inputs.codec, inputs.progress, inputs.engine)
 
 
 def kinematic(inputs: CorrectorInputs) -> Corrector:
-    """The kinematic clean-up of the physics corrector alone."""
+    """Make the kinematic clean-up of the physics corrector, without simulation."""
     corrector = KinematicCorrector(CleanupSettings.for_samples())
-    return _on_samples(corrector, inputs.codec, inputs.progress, "kinematic")
+    return SampleCorrector(corrector, inputs.codec, inputs.progress, "kinematic")
 
 
-def anchors(inputs: CorrectorInputs, *, real: bool, frozen: bool) -> AnchoredCorrector:
-    """Centroids of the real training windows (about two each), or as many of samples of generation 0."""
+def make_anchors(inputs: CorrectorInputs, *, real: bool, centroids_only: bool) -> AnchoredCorrector:
+    """Return a corrector towards centroids of real windows (about two each), or of as many samples of generation 0."""
     source = inputs.real if real else _first_samples(inputs, ANCHOR_SOURCE_COUNT)
     per_centroid = max(1, 2 * len(source) // len(inputs.real))
-    fitted = fit_anchors(source, per_centroid, inputs.stream.child("anchors"), temporal_frequencies)
-    return AnchoredCorrector(fitted, embed=temporal_frequencies, project=partial(_project, inputs.codec), frozen=frozen)
+    return AnchoredCorrector(
+        fit_anchors(source, per_centroid, inputs.stream.child("anchors"), temporal_frequencies),
+        embed=temporal_frequencies,
+        project=partial(_project, inputs.codec),
+        frozen=centroids_only,
+    )
 
 
 def _first_samples(inputs: CorrectorInputs, count: int) -> Samples:
-    """Samples of generation 0."""
+    """Draw samples of generation 0."""
     labels = sampling_labels(inputs.real.labels, count, inputs.stream.child("label"))
     return Samples.synthetic(inputs.first_model.sample(labels, inputs.stream.child("sample")), labels, 0)
 
 
 def _project(codec: FeatureCodec, values: Tensor) -> Tensor:
-    """Features with orthonormal rotations."""
+    """Return features with orthonormal rotations."""
     return codec.encode(codec.decode(values)).to(values)
 
 
-def anchored_physics(inputs: CorrectorInputs, *, real: bool) -> Corrector:
-    """Anchors for the modes, then physics for realism."""
-    return chain(anchors(inputs, real=real, frozen=False), physics(inputs), name="anchored+physics")
+def anchored(inputs: CorrectorInputs) -> Corrector:
+    """Make anchors of generation-0 samples for the modes, then physics for realism."""
+    anchors = make_anchors(inputs, real=False, centroids_only=False)
+    return chain(anchors, physics(inputs), name="anchored+physics")
 
 
-def physics_placebo(inputs: CorrectorInputs) -> Corrector:
-    """Moves samples as far as physics, in random directions."""
-    return placebo(physics(inputs), "placebo")
+def anchored_real(inputs: CorrectorInputs) -> Corrector:
+    """Make anchors of real windows for the modes, then physics for realism."""
+    anchors = make_anchors(inputs, real=True, centroids_only=False)
+    return chain(anchors, physics(inputs), name="anchored+physics")
 
 
-def physics_filter(inputs: CorrectorInputs) -> Corrector:
-    """Rejects what physics rejects, and moves nothing."""
+def centroids_only(inputs: CorrectorInputs) -> Corrector:
+    """Make the control that replaces each sample by a centroid of generation-0 samples."""
+    return make_anchors(inputs, real=False, centroids_only=True)
+
+
+def centroids_only_real(inputs: CorrectorInputs) -> Corrector:
+    """Make the control that replaces each sample by a centroid of real windows."""
+    return make_anchors(inputs, real=True, centroids_only=True)
+
+
+def perturb_like_physics(inputs: CorrectorInputs) -> Corrector:
+    """Make the control that moves samples as far as physics does, in random directions."""
+    return random_perturbation(physics(inputs), "random-perturbation")
+
+
+def reject_like_physics(inputs: CorrectorInputs) -> Corrector:
+    """Make the control that rejects what physics rejects, and moves nothing."""
     return filter_of(physics(inputs), "filter")
 
 
 def residual_free(inputs: CorrectorInputs) -> Corrector:
-    """Physics without root force: rejects what falls."""
-    correct = residual_free_corrector(inputs.engine)
-    return _on_samples(correct, inputs.codec, inputs.progress, "residual-free")
+    """Make physics without root force; it rejects bodies that fall."""
+    corrector = residual_free_corrector(inputs.engine)
+    return SampleCorrector(corrector, inputs.codec, inputs.progress, "residual-free")
 
 
 def residual_free_fallback(inputs: CorrectorInputs) -> Corrector:
-    """Physics without root force, but for bodies that fall: these get as little as helps."""
-    correct = residual_free_corrector(inputs.engine, "balanced")
-    return _on_samples(correct, inputs.codec, inputs.progress, "residual-free-fallback")
+    """Make physics without root force, except for bodies that fall: these get as little as they need."""
+    corrector = residual_free_corrector(inputs.engine, "balanced")
+    return SampleCorrector(corrector, inputs.codec, inputs.progress, "residual-free-fallback")
 
 
 def residual_free_verifier(inputs: CorrectorInputs) -> Corrector:
-    """Rejects what falls without root force, and moves nothing."""
+    """Make the verifier that rejects bodies that fall without root force, and moves nothing."""
     return filter_of(residual_free(inputs), "residual-free-verifier")
 
 
 @dataclass(frozen=True)
 class RandomVerifier:
-    """Keeps each sample with one probability, whatever it is."""
+    """Verifier that keeps each sample with the same probability."""
 
     share: float
     name: str = "random-verifier"
@@ -236,19 +258,13 @@ class RandomVerifier:
 
 
 def random_verifier(inputs: CorrectorInputs) -> Corrector:
-    """Keeps the share of samples that can be followed without root force, of generation 0."""
+    """Make a verifier that keeps as large a share as generation-0 samples can be tracked without root force."""
     samples = _first_samples(inputs, RANDOM_SOURCE_COUNT)
     answer = call_corrector(residual_free(inputs), samples, inputs.stream.child("random-verifier"))
     return RandomVerifier(float(answer.accepted.double().mean()))
 
 
 def low_pass(inputs: CorrectorInputs) -> Corrector:
-    """A filter that leaves samples of generation 0 as smooth as physics does."""
+    """Make a filter that leaves samples of generation 0 as smooth as physics does."""
     samples = _first_samples(inputs, LOW_PASS_SOURCE_COUNT)
     return as_smooth_as(physics(inputs), samples, inputs.codec, inputs.stream.child("low-pass"))
-
-
-anchored = partial(anchored_physics, real=False)
-anchored_real = partial(anchored_physics, real=True)
-frozen = partial(anchors, real=False, frozen=True)
-frozen_real = partial(anchors, real=True, frozen=True)

@@ -43,9 +43,9 @@ CORRECTORS = Registry(
             knows="none: mechanics and body tables",
         ),
         CorrectorRow(
-            "scenes",
-            f"{_BUILT}:scenes",
-            "Physics in scenes drawn at random: pushes, loads, other friction, lighter and heavier bodies.",
+            "randomized-dynamics",
+            f"{_BUILT}:randomized_dynamics",
+            "Physics in random scenes: pushes, loads, other friction, lighter and heavier bodies.",
             knows="none: mechanics and body tables",
         ),
         CorrectorRow(
@@ -82,29 +82,29 @@ CORRECTORS = Registry(
             knows="centroids of the real training data",
         ),
         CorrectorRow(
-            "frozen",
-            f"{_BUILT}:frozen",
+            "centroids-only",
+            f"{_BUILT}:centroids_only",
             "Control: the centroids of generation-0 samples themselves.",
             knows="generation-0 samples (only the centroids)",
             control=True,
         ),
         CorrectorRow(
-            "frozen-real",
-            f"{_BUILT}:frozen_real",
+            "centroids-only-real",
+            f"{_BUILT}:centroids_only_real",
             "Control: the centroids of real windows themselves.",
             knows="centroids of the real training data (only the centroids)",
             control=True,
         ),
         CorrectorRow(
-            "placebo",
-            f"{_BUILT}:physics_placebo",
+            "random-perturbation",
+            f"{_BUILT}:perturb_like_physics",
             "Control: moves samples as far as physics, in random directions.",
             knows="none: moves samples as far as physics, at random",
             control=True,
         ),
         CorrectorRow(
             "filter",
-            f"{_BUILT}:physics_filter",
+            f"{_BUILT}:reject_like_physics",
             "Control: rejects what physics rejects, changes nothing.",
             knows="none: rejects what physics rejects",
             control=True,
@@ -139,22 +139,32 @@ CORRECTORS = Registry(
 """Each leads to a function as `correctors.build_corrector` describes it."""
 
 
+FORMER_NAMES = {
+    "placebo": "random-perturbation",
+    "frozen": "centroids-only",
+    "frozen-real": "centroids-only-real",
+    "scenes": "randomized-dynamics",
+}
+"""Names of correctors up to version 0.2, by which runs and YAML files may still call them."""
+
+
 def stages(name: str) -> list[str]:
-    """The correctors that a name stands for, in their order: "low-pass+physics" are two."""
-    return name.split(THEN)
+    """Return the correctors that a name stands for, in their order: "low-pass+physics" are two."""
+    return [FORMER_NAMES.get(stage, stage) for stage in name.split(THEN)]
 
 
 def corrector_row(name: str) -> CorrectorRow:
     """The row of a corrector, or one made of those of its stages; SettingError for one that is not built in."""
-    if len(stages(name)) == 1:
-        return CORRECTORS.row(name)
-    for stage in stages(name):
+    stage_names = stages(name)
+    if len(stage_names) == 1:
+        return CORRECTORS.row(stage_names[0])
+    for stage in stage_names:
         if stage == "none" or ":" in stage or (stage in CORRECTORS.names and is_own(stage)):
             raise SettingError(
                 f"each stage of corrector {name!r} must be a built-in corrector, got {stage!r}; "
                 "a corrector of yours can call others itself (selfcorrect.chain)"
             )
-    rows = [CORRECTORS.row(stage) for stage in stages(name)]
+    rows = [CORRECTORS.row(stage) for stage in stage_names]
     summary = ", then ".join(row.name for row in rows)
     knows = "; ".join(dict.fromkeys(row.knows for row in rows))
     return CorrectorRow(

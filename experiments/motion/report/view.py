@@ -84,7 +84,7 @@ NOTES = (
     "distance between neighbouring training windows: 0 for copies, about 1 for other real windows. The training loss "
     "is the mean over the last quarter of the steps of each generation.",
     "The half-life is the generation at which a metric has fallen to half of its value at generation 0 (median over"
-    " seeds). The frozen arm trains on the remembered centroids alone: what the anchored arm does not do better"
+    " seeds). The centroids-only arm trains on the remembered centroids alone: what the anchored arm does not do better"
     " than it, it does by memory alone.",
 )
 

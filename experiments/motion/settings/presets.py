@@ -24,7 +24,16 @@ _SHORT_SMOOTH = (BASELINE, *_loop("replace", "physics"), Arm("replace", remedy="
 _DEMO_SMOOTH = (*_SHORT_SMOOTH[:-1], _HALF_WAY, _SHORT_SMOOTH[-1])
 
 _RATIOS = tuple(f"augment:{ratio}" for ratio in ("0.25", "0.5", "0.75", "1", "2", "4"))
-_CONTROLS = ("kinematic", "low-pass", "anchored", "frozen", "anchored-real", "frozen-real", "placebo", "filter")
+_CONTROLS = (
+    "kinematic",
+    "low-pass",
+    "anchored",
+    "centroids-only",
+    "anchored-real",
+    "centroids-only-real",
+    "random-perturbation",
+    "filter",
+)
 _TWO_STAGES = ("low-pass+physics", "physics+low-pass")
 
 _FULL = (

@@ -1,10 +1,8 @@
 """Corrections of motions, lifted to the features that a loop works on."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -16,35 +14,47 @@ from ..encodings.features import FeatureCodec
 from ..motion import Motion, MotionBatch
 from .results import CorrectedMotion, CorrectMotions
 
-CorrectBatch: TypeAlias = Callable[[MotionBatch], Sequence[CorrectedMotion]]
-"""A correction of the motions of a batch, which have one length."""
-
 
 @dataclass(frozen=True)
-class MotionCorrector:
-    """A corrector of features (N, T, D) that corrects the motions behind them.
+class LiftedCorrector:
+    """A corrector of features (N, T, D) that calls a function on the motions behind them."""
 
-    Rejected samples and motions that were not changed keep their features, bit for bit. `info` holds the reason and
-    each diagnostic, NaN where a motion lacks it.
-    """
-
-    function: CorrectBatch
+    function: CorrectMotions
     codec: FeatureCodec
     name: str
 
     def __call__(self, samples: Samples) -> Corrected:
         motions = self.codec.decode(samples.values)
-        corrections = self.function(motions)
-        accepted = [correction.accepted for correction in corrections]
-        changed = []
-        for index in np.flatnonzero(accepted).tolist():
-            if _differ(motions[index], corrections[index].motion):
-                changed.append(index)
-        values = samples.values.clone()
-        if changed:
-            corrected = MotionBatch.stack([corrections[index].motion for index in changed])
-            values[changed] = self.codec.encode(corrected).to(values)
-        return Corrected(samples.with_values(values), torch.tensor(accepted, dtype=torch.bool), _info(corrections))
+        corrections = _correct_copies(self.function, motions)
+        return encode_corrections(samples, motions, corrections, self.codec)
+
+
+def encode_corrections(
+    samples: Samples, motions: MotionBatch, corrections: Sequence[CorrectedMotion], codec: FeatureCodec
+) -> Corrected:
+    """Return samples with the features of corrected motions.
+
+    Rejected samples and motions that were not changed keep their features, bit for bit.
+
+    Args:
+        samples: N samples of features (T, D).
+        motions: The N motions of these features.
+        corrections: One for each motion.
+        codec: Encodes motions as features.
+
+    Returns:
+        The samples; `info` holds the reason and each diagnostic, NaN where a motion lacks it.
+    """
+    accepted = [correction.accepted for correction in corrections]
+    changed = []
+    for index in np.flatnonzero(accepted).tolist():
+        if _differ(motions[index], corrections[index].motion):
+            changed.append(index)
+    values = samples.values.clone()
+    if changed:
+        corrected = MotionBatch.stack([corrections[index].motion for index in changed])
+        values[changed] = codec.encode(corrected).to(values)
+    return Corrected(samples.with_values(values), torch.tensor(accepted, dtype=torch.bool), _info(corrections))
 
 
 def _differ(first: Motion, second: Motion) -> bool:
@@ -63,10 +73,10 @@ def lift_motions(function: CorrectMotions, codec: FeatureCodec, name: str) -> Co
     Returns:
         A corrector of features (N, T, D).
     """
-    return MotionCorrector(partial(_one_by_one, function), codec, name)
+    return LiftedCorrector(function, codec, name)
 
 
-def _one_by_one(function: CorrectMotions, batch: MotionBatch) -> list[CorrectedMotion]:
+def _correct_copies(function: CorrectMotions, batch: MotionBatch) -> list[CorrectedMotion]:
     copies = copy.deepcopy(batch)
     corrections = list(function([copies[index] for index in range(len(copies))]))
     _check(batch, corrections)

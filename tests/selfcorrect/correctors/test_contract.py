@@ -19,7 +19,7 @@ from selfcorrect.correctors.contract import (
     lift,
     merge_info,
     name_of,
-    placebo,
+    random_perturbation,
     verifier,
 )
 from selfcorrect.runtime.registry import import_callable
@@ -107,7 +107,7 @@ def test_the_filter_of_a_corrector_rejects_the_same_and_moves_nothing():
 
 def test_a_placebo_moves_as_far_in_directions_without_preference():
     samples = batch(4000)
-    answer = call_corrector(placebo(half_and_reject), samples, STREAM)
+    answer = call_corrector(random_perturbation(half_and_reject), samples, STREAM)
     moved = answer.samples.values - samples.values
     torch.testing.assert_close(moved.norm(dim=1), samples.values.norm(dim=1) / 2)
     cosine = torch.nn.functional.cosine_similarity(moved, samples.values)

@@ -12,11 +12,11 @@ from selfcorrect.correctors.contract import call_corrector, lift, name_of
 from selfcorrect.experiments.motion.correctors import builtin
 from selfcorrect.experiments.motion.correctors import table as corrector_table
 from selfcorrect.experiments.motion.correctors.builtin import (
-    HEAVIEST_LOAD_KG,
+    MAX_LOAD_KG,
+    RandomizedDynamicsCorrector,
     RandomVerifier,
-    SceneCorrector,
     build_corrector,
-    drawn_scene,
+    draw_scene,
 )
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
 from selfcorrect.experiments.motion.correctors.table import CorrectorRow
@@ -27,9 +27,9 @@ from selfcorrect.runtime.registry import Registry
 
 
 def test_scenes_are_drawn_from_the_stream_alone():
-    drawn = [drawn_scene(streams(seed).child("scene")) for seed in (1, 1, 2)]
+    drawn = [draw_scene(streams(seed).child("scene")) for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
-    assert all(0 < scene.load_kg < HEAVIEST_LOAD_KG and scene.slope_deg == 0 for scene in drawn)
+    assert all(0 < scene.load_kg < MAX_LOAD_KG and scene.slope_deg == 0 for scene in drawn)
 
 
 @pytest.mark.parametrize(("name", "value"), [("one+twice", 4.0), ("twice+one", 3.0), ("one+one+twice", 6.0)])
@@ -53,7 +53,7 @@ def test_scenes_vary_the_same_sample(clips):
     batch = MotionBatch.stack([clips["walk"].frames(0, 24)] * 17)
     codec = FeatureCodec.fit(batch)
     samples = Samples.synthetic(codec.encode(batch), torch.zeros(17, dtype=torch.int64), 0)
-    correct = SceneCorrector(codec, lambda *_: None)
+    correct = RandomizedDynamicsCorrector(codec, lambda *_: None)
     values, again = (call_corrector(correct, samples, streams(3)).samples.values for _ in range(2))
     assert torch.equal(values, again)
     assert torch.equal(values[0], values[15])
@@ -67,7 +67,7 @@ def test_answers_of_batches_are_joined(clips):
     batch = MotionBatch.stack([clips["walk"].frames(0, 12)] * 17)
     codec = FeatureCodec.fit(batch)
     samples = Samples.synthetic(codec.encode(batch), torch.arange(17), 0)
-    corrected = call_corrector(SceneCorrector(codec, lambda *_: None), samples, streams(3))
+    corrected = call_corrector(RandomizedDynamicsCorrector(codec, lambda *_: None), samples, streams(3))
     assert corrected.samples.labels.tolist() == list(range(17))
     assert corrected.accepted.all()
     assert len(corrected.info["moved_m"]) == 17
