@@ -104,7 +104,13 @@ def marked_cell(arm: ArmCurves, metric: Metric, word: str) -> Cell:
     return Cell(f"{value} {mark}".rstrip())
 
 
-LOOP_COLUMNS = ("λ realised", "synthetic share", "rejected of drawn", "moved (feature units)")
+LOOP_COLUMNS = (
+    "λ realised",
+    "synthetic share",
+    "rejected of drawn",
+    "moved (feature units)",
+    "corrector calls per sample",
+)
 
 
 def loop_cells(curves: ArmCurves) -> list[Cell]:
@@ -123,7 +129,16 @@ def loop_cells(curves: ArmCurves) -> list[Cell]:
         Cell(f"{last('synthetic_share'):.2f}"),
         Cell(f"{rejected / drawn:.1%}" if drawn else "–"),
         Cell(f"{last('corrected_distance'):.2f}"),
+        _calls_cell(curves, drawn - rejected),
     ]
+
+
+def _calls_cell(curves: ArmCurves, accepted: float) -> Cell:
+    """Return how often the corrector ran for each accepted sample; a dash for runs that did not count it."""
+    calls = curves.values.get("corrector_calls")
+    if calls is None or not accepted:
+        return Cell("–")
+    return Cell(f"{float(np.nansum(calls)) / accepted:.2f}")
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

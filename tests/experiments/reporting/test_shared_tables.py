@@ -13,7 +13,14 @@ import pytest
 
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, read_summary, write_summary
-from selfcorrect.experiments.reporting.tables import csv_of, half_life_cell, latex_of, write_tables
+from selfcorrect.experiments.reporting.tables import (
+    LOOP_COLUMNS,
+    csv_of,
+    half_life_cell,
+    latex_of,
+    loop_cells,
+    write_tables,
+)
 from selfcorrect.experiments.reporting.webpage import Cell, PageRow, Table
 
 TABLE = Table(
@@ -115,3 +122,22 @@ def test_a_summary_as_csv_leaves_out_what_was_not_measured(summary: Summary) -> 
     rows = list(csv.DictReader(io.StringIO(summary.to_csv())))
     assert [row["recall"] for row in rows[:4]] == ["1.0", "0.5", "0.9", ""]
     assert rows[0]["skate"] == ""
+
+
+@pytest.mark.parametrize(
+    ("calls", "shown"),
+    [([0.0, 110.0, 110.0], "1.10"), ([0.0, 400.0, 400.0], "4.00"), ([0.0, 0.0, 0.0], "0.00"), (None, "–")],
+)
+def test_the_price_of_a_corrector_is_its_calls_for_each_accepted_sample(calls: list[float] | None, shown: str) -> None:
+    """Two generations of 100 accepted samples: 10 redraws each, four calls inside the sampler, none, not counted."""
+    redrawn = 10.0 if shown == "1.10" else 0.0
+    values = {
+        "drawn_count": np.array([[np.nan, 100 + redrawn, 100 + redrawn]]),
+        "rejected_count": np.array([[np.nan, redrawn, redrawn]]),
+        "synthetic_ratio": np.array([[0.0, 1.0, 1.0]]),
+        "synthetic_share": np.array([[0.0, 0.5, 0.5]]),
+        "corrected_distance": np.zeros((1, 3)),
+        **({} if calls is None else {"corrector_calls": np.array([calls])}),
+    }
+    cells = dict(zip(LOOP_COLUMNS, loop_cells(ArmCurves("a", "λ = 1", "physics", values)), strict=True))
+    assert cells["corrector calls per sample"].value == shown
