@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -211,6 +212,81 @@ PROPS: dict[str, dict[str, tuple[str, list[tuple[float, float, float]]]]] = {
     },
 }  # fmt: skip
 """What characters wear and hold, by the part that carries it."""
+
+
+# --- what is no human body -------------------------------------------------------------------------------------------
+
+
+def _swinging(joints: Sequence[tuple[str, str, tuple[float, float, float]]], swings: Sequence[str]) -> Motion:
+    """A second of joints (name, parent's name, offset), of which some swing, half of them against the others."""
+    names = [name for name, _, _ in joints]
+    parents = tuple(names.index(parent) if parent else -1 for _, parent, _ in joints)
+    skeleton = Skeleton(
+        tuple(names), parents, np.array([offset for _, _, offset in joints], dtype=float), ("",) * len(names)
+    )
+    phases = np.linspace(0, 2 * np.pi, 30)
+    rotations = np.tile([0.0, 0.0, 0.0, 1.0], (30, len(names), 1))
+    for index, name in enumerate(swings):
+        angles_rad = 0.5 * np.sin(phases + np.pi * (index % 2))
+        rotations[:, names.index(name)] = Rotation.from_rotvec(angles_rad[:, None] * [1.0, 0.0, 0.0]).as_quat()
+    root_m = np.stack([0 * phases, np.full(30, 0.45), phases / 8], axis=1)
+    return Motion(skeleton, root_m, rotations, 30.0)
+
+
+def fox() -> Motion:
+    """A fox that walks, with the forelegs called arms as rigs of animals often do."""
+    joints: list[tuple[str, str, tuple[float, float, float]]] = [
+        ("b_Root_00", "", (0.0, 0.0, 0.0)),
+        ("b_Hip_01", "b_Root_00", (0.0, 0.0, 0.0)),
+        ("b_Spine01_02", "b_Hip_01", (0.0, 0.05, 0.15)),
+        ("b_Spine02_03", "b_Spine01_02", (0.0, 0.0, 0.2)),
+        ("b_Neck_04", "b_Spine02_03", (0.0, 0.1, 0.12)),
+        ("b_Head_05", "b_Neck_04", (0.0, 0.1, 0.1)),
+        ("b_Tail01_012", "b_Hip_01", (0.0, 0.0, -0.1)),
+        ("b_Tail02_013", "b_Tail01_012", (0.0, 0.0, -0.2)),
+    ]
+    for side, x in (("Left", 1.0), ("Right", -1.0)):
+        joints += [
+            (f"b_{side}UpperArm_06", "b_Spine02_03", (0.06 * x, -0.05, 0.02)),
+            (f"b_{side}ForeArm_07", f"b_{side}UpperArm_06", (0.0, -0.18, -0.03)),
+            (f"b_{side}Hand_08", f"b_{side}ForeArm_07", (0.0, -0.18, 0.04)),
+            (f"b_{side}Leg01_015", "b_Hip_01", (0.06 * x, -0.05, 0.0)),
+            (f"b_{side}Leg02_016", f"b_{side}Leg01_015", (0.0, -0.15, 0.05)),
+            (f"b_{side}Foot01_017", f"b_{side}Leg02_016", (0.0, -0.15, -0.08)),
+            (f"b_{side}Foot02_018", f"b_{side}Foot01_017", (0.0, -0.1, 0.03)),
+        ]
+    return _swinging(joints, ["b_LeftLeg01_015", "b_RightLeg01_015", "b_RightUpperArm_06", "b_LeftUpperArm_06"])
+
+
+def chicken() -> Motion:
+    """A chicken, whose legs have the names of a person's."""
+    joints: list[tuple[str, str, tuple[float, float, float]]] = [
+        ("root", "", (0.0, 0.0, 0.0)),
+        ("body", "root", (0.0, 0.0, 0.0)),
+        ("chest", "body", (0.0, 0.08, 0.1)),
+        ("neck", "chest", (0.0, 0.06, 0.05)),
+        ("head", "neck", (0.0, 0.11, 0.03)),
+        ("beak", "head", (0.0, 0.0, 0.05)),
+    ]
+    for side, x in (("L", 1.0), ("R", -1.0)):
+        joints += [
+            (f"wing_{side}", "chest", (0.06 * x, 0.02, -0.02)),
+            (f"wing2_{side}", f"wing_{side}", (0.1 * x, -0.03, -0.05)),
+            (f"wing3_{side}", f"wing2_{side}", (0.08 * x, -0.02, -0.08)),
+            (f"thigh_{side}", "body", (0.05 * x, -0.02, 0.0)),
+            (f"shin_{side}", f"thigh_{side}", (0.0, -0.1, 0.05)),
+            (f"foot_{side}", f"shin_{side}", (0.0, -0.12, -0.06)),
+            (f"toe_{side}", f"foot_{side}", (0.0, -0.02, 0.07)),
+        ]
+    return _swinging(joints, ["thigh_L", "thigh_R"])
+
+
+def chain(count: int = 12) -> Motion:
+    """A chain of joints that swing."""
+    names = [f"node{index}" for index in range(count)]
+    joints = [(names[0], "", (0.0, 0.0, 0.0))]
+    joints += [(name, above, (0.0, 0.1, 0.0)) for above, name in pairwise(names)]
+    return _swinging(joints, names)
 
 
 # --- rest poses ------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.motion.body.requirements import NO_BODY, find_missing_body
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.motion import Motion
@@ -48,6 +49,8 @@ class Checked:
     notes: tuple[str, ...] = ()
     """What could not be measured, a sentence each."""
     error: str = ""
+    flaw: str = ""
+    """Why nothing was checked although the file was read, or why `correct` refuses it."""
 
     @property
     def broken(self) -> list[Finding]:
@@ -63,11 +66,16 @@ def check_files(paths: Iterable[Path], reading: Reading, choice: RuleChoice, jud
     for path in paths:
         try:
             file = open_motion(path, reading, any_body=True)
+            reasons = [find_missing_body(motion) for motion in file.motions]
+            if reasons and all(reasons):
+                yield Checked(path, assumed=file.assumed, flaw=f"{NO_BODY}: not checked ({reasons[0]})")
+                continue
+            flaw = f"cannot be corrected: {file.flaw.removeprefix(f'{path}: ')}" if file.flaw else ""
             checkups = [_checked(motion, choice, judge) for motion in file.motions]
             measured = [] if judge is None else [_needed(motion, judge) for motion in file.motions]
             told = [*(note for each in checkups for note in each.notes), *(note for _, note in measured if note)]
             notes, needed = tuple(dict.fromkeys(told)), tuple(needed for needed, _ in measured)
-            yield Checked(path, tuple(each.findings for each in checkups), needed, file.assumed, notes)
+            yield Checked(path, tuple(each.findings for each in checkups), needed, file.assumed, notes, flaw=flaw)
         except Exception as error:  # whatever is wrong with one file, the others go on
             yield Checked(path, error=sentence_of(path, error))
 

@@ -33,7 +33,9 @@ def text_of(checked: Checked) -> Iterator[str]:
     """The lines of one file; none for one without findings, measured residuals and notes."""
     if checked.error:
         yield f"{checked.path}: unreadable: {checked.error}"
-    elif checked.broken:
+    if checked.flaw:
+        yield f"{checked.path}: {checked.flaw}"
+    if checked.broken:
         assumed = f" ({', '.join(checked.assumed)})" if checked.assumed else ""
         yield f"{checked.path}: {_counted(len(checked.broken), 'finding')}{assumed}"
         for number, findings in enumerate(checked.findings):
@@ -60,6 +62,7 @@ def summary_of(all_checked: Sequence[Checked]) -> str:
         f"{_counted(len(all_checked), 'file')}: {broken} with findings"
         + (f" ({told})" if told else "")
         + (f", {unreadable} unreadable" if unreadable else "")
+        + (f", {refused} that `correct` refuses" if (refused := _count_refused(all_checked)) else "")
         + (f", {noted} with notes" if (noted := sum(bool(one.notes) for one in all_checked)) else "")
     )
 
@@ -67,6 +70,11 @@ def summary_of(all_checked: Sequence[Checked]) -> str:
 def _counts(all_checked: Sequence[Checked]) -> tuple[int, int]:
     """How many files break rules, and how many could not be read."""
     return sum(bool(one.broken) for one in all_checked), sum(bool(one.error) for one in all_checked)
+
+
+def _count_refused(all_checked: Sequence[Checked]) -> int:
+    """Return how many files `correct` refuses although they could be read."""
+    return sum(bool(checked.flaw) for checked in all_checked)
 
 
 def _counted(count: int, what: str) -> str:
@@ -86,6 +94,7 @@ def _data(checked: Checked) -> dict[str, Any]:
     told = {
         "path": str(checked.path),
         "error": checked.error,
+        "flaw": checked.flaw,
         "assumed": list(checked.assumed),
         "notes": list(checked.notes),
     }
@@ -97,7 +106,11 @@ def _data(checked: Checked) -> dict[str, Any]:
 def junit_of(all_checked: Sequence[Checked]) -> str:
     """JUnit's XML: a test case per file, with a failure for each finding."""
     broken, unreadable = _counts(all_checked)
-    counts = {"tests": str(len(all_checked)), "failures": str(broken), "errors": str(unreadable)}
+    counts = {
+        "tests": str(len(all_checked)),
+        "failures": str(broken),
+        "errors": str(unreadable + _count_refused(all_checked)),
+    }
     root = ElementTree.Element("testsuites", counts)
     suite = ElementTree.SubElement(root, "testsuite", {"name": "selfcorrect check", **counts})
     for checked in all_checked:
@@ -105,6 +118,8 @@ def junit_of(all_checked: Sequence[Checked]) -> str:
         case = ElementTree.SubElement(suite, "testcase", classname="selfcorrect.check", name=name)
         if checked.error:
             ElementTree.SubElement(case, "error", message=_in_xml(checked.error))
+        if checked.flaw:
+            ElementTree.SubElement(case, "error", message=_in_xml(checked.flaw))
         if checked.broken:
             lines = [_in_xml(str(finding)) for finding in checked.broken]
             failure = ElementTree.SubElement(case, "failure", message=lines[0])

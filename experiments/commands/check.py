@@ -35,7 +35,8 @@ class CheckCommand:
 
     Takes what `correct` takes, and folders of it, and changes nothing. `--rules` lists the rules with their thresholds.
     Settings may stand in pyproject.toml under [tool.selfcorrect.check]: select, ignore, and thresholds by rule. Exit
-    code 0: nothing was found; 1: something was; 2: bad arguments, or a file could not be read.
+    code 0: nothing was found; 1: something was, or a file holds no human body; 2: bad arguments, or a file could not be
+    read.
     """
 
     inputs: tyro.conf.Positional[tuple[Path, ...]] = ()
@@ -98,7 +99,7 @@ class CheckCommand:
             print(*filter(None, [note]), sep="", end="\n" * bool(note), file=sys.stderr)
         if unread := sum(bool(checked.error) for checked in done):
             raise InputError(f"{unread} of {len(done)} files could not be read")
-        return int(any(checked.broken for checked in done))
+        return int(any(checked.broken or checked.flaw for checked in done))
 
     def _tell(self, words: str) -> None:
         if self.out is None:

@@ -9,7 +9,7 @@ from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton, swap_sides
 
-from .naming import JointName, parts_from_names, spine_parts, split_names
+from .naming import JointName, has_animal_names, parts_from_names, spine_parts, split_names
 from .shape import parts_from_shape
 
 _SIDES = ("left", "right")
@@ -18,12 +18,15 @@ _SIDES = ("left", "right")
 def recognize_parts(motion: Motion) -> Motion:
     """Return the motion with the parts of its skeleton inferred from its joints' names, or if these fail, its shape.
 
-    Names that state sides, neck or head are believed in either case.
+    Names that state sides, neck or head are believed in either case. A body with wings or paws in place of arms has no
+    parts.
     """
     skeleton = motion.skeleton
+    joint_names = split_names(skeleton.names)
+    if has_animal_names(joint_names):
+        return replace(motion, skeleton=replace(skeleton, parts=("",) * len(skeleton)))
     parts = complete_trunk(parts_from_names(skeleton.names), skeleton.parents)
     if not set(REQUIRED_PARTS).issubset(parts):
-        joint_names = split_names(skeleton.names)
         by_shape = parts_from_shape(motion, joint_names)
         if by_shape is not None:
             parts = _believe_names(joint_names, by_shape, parts)

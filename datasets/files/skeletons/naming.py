@@ -67,6 +67,8 @@ _PROP = (
 _PROP_NAME = re.compile(rf"({_PROP}).*|.*({_PROP})\d*")
 """What characters wear, hold or have besides a human body."""
 
+_ANIMAL_NAME = re.compile(r"(wing|beak|snout|muzzle|hoof|paw|talon|(front|fore|hind|back|rear)leg)[a-z]*\d*")
+
 _SHARED = 0.6
 """Share of a skeleton's names that begin or end alike; that is more than one side's names can be."""
 _NUMBERED = 0.8
@@ -241,6 +243,13 @@ def spine_parts(joints: Sequence[int]) -> dict[str, int]:
 def is_prop_name(name: JointName) -> bool:
     """Return whether a joint is called something that is no part of a human body, such as hair, a cape or a sword."""
     return bool(_PROP_NAME.fullmatch(name.core))
+
+
+def has_animal_names(joint_names: Sequence[JointName]) -> bool:
+    """Return whether a joint is called a wing, paw or the like, and none is a part of a person's arm."""
+    if _find_limbs(joint_names, _ARM_PARTS, _ARM_SCHEMES):
+        return False
+    return any(_ANIMAL_NAME.fullmatch(name.core) for name in joint_names)
 
 
 def _find_toe_ends(names: Sequence[str], part_joints: Mapping[str, int]) -> dict[str, int]:

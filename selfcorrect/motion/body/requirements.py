@@ -15,6 +15,9 @@ _APART = (
 )  # fmt: skip
 """Pairs of parts that lie apart in every body."""
 
+NO_BODY = "no human body"
+"""What every program says of a motion that is not a person's."""
+
 FPS_RANGE = (1, 1000)
 _SHORTEST_BONE_M = 1e-3
 _FURTHEST_M = 1e5
@@ -36,7 +39,6 @@ def find_flaw(motion: Motion) -> str:
         _find_flaw_in_rotations,
         _find_flaw_in_parts,
         _find_flaw_in_rest,
-        _find_flaw_in_posture,
     )
     flaw = next(filter(None, (check(motion) for check in checks)), "")
     return f"{motion.source or 'the motion'}: {flaw}" if flaw else ""
@@ -66,15 +68,20 @@ def _find_flaw_in_rotations(motion: Motion) -> str:
 
 
 def _find_flaw_in_parts(motion: Motion) -> str:
+    reason = find_missing_body(motion)
+    return f"{NO_BODY} ({reason})" if reason else ""
+
+
+def find_missing_body(motion: Motion) -> str:
+    """Return why a motion is not that of a human body; "" if it is."""
     skeleton = motion.skeleton
     missing = [part for part in REQUIRED_PARTS if skeleton.joint(part) is None]
     if not missing:
-        return ""
+        return "it goes on all fours, with a trunk as long as its legs" if is_quadruped(motion) else ""
     shown = ", ".join(skeleton.names[:12]) + (", …" if len(skeleton) > 12 else "")
-    flaw = "no human body is recognised, neither by the joints' names nor by its shape"
-    if len(missing) < len(REQUIRED_PARTS):
-        flaw = f"no joint is recognised as {', '.join(missing)}, which a human body needs"
-    return f"{flaw}; its joints are {shown}"
+    if len(missing) == len(REQUIRED_PARTS):
+        return f"its joints are {shown}"
+    return f"no joint is recognised as {', '.join(missing)}; its joints are {shown}"
 
 
 def _find_flaw_in_rest(motion: Motion) -> str:
@@ -92,12 +99,6 @@ def _find_flaw_in_rest(motion: Motion) -> str:
     if len(collapsed) == 1:
         return first
     return f"its rest pose is collapsed: {first}, nor have {len(collapsed) - 1} others; export it with its rest pose"
-
-
-def _find_flaw_in_posture(motion: Motion) -> str:
-    if not is_quadruped(motion):
-        return ""
-    return "no human body: it goes on all fours, with a trunk as long as its legs"
 
 
 _LONG_TRUNK = 0.85
@@ -120,6 +121,8 @@ def is_quadruped(motion: Motion) -> bool:
     trunk = shoulders - hips
     legs = hips - ankles
     leg_m = norms(knees - hips) + norms(ankles - knees)
+    if np.median(leg_m) < _SHORTEST_BONE_M:
+        return False
     trunk_m = norms(trunk)
     rising = np.einsum("ti,ti->t", trunk, legs) / np.maximum(trunk_m * norms(legs), 1e-12)
-    return bool(np.median(trunk_m / leg_m) > _LONG_TRUNK and np.median(rising) < _RISING)
+    return bool(np.median(trunk_m / np.maximum(leg_m, _SHORTEST_BONE_M)) > _LONG_TRUNK and np.median(rising) < _RISING)

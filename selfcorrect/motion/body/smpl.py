@@ -14,7 +14,7 @@ from ..geometry.inverse_kinematics import aligning_turns, fit_motion, fit_skelet
 from ..geometry.kinematics import forward_kinematics, joint_positions, local_rotations
 from ..motion import Motion
 from ..skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
-from .requirements import REQUIRED_PARTS
+from .requirements import NO_BODY, REQUIRED_PARTS
 
 _FINGERS = ("index", "middle", "pinky", "ring", "thumb")
 _BODY_M = {  # joint in its parent's frame in T-pose, metres; the right side mirrors the left
@@ -182,8 +182,7 @@ def fit_body_parts(motion: Motion) -> Motion:
 def _check_parts(motion: Motion) -> None:
     missing = [part for part in REQUIRED_PARTS if motion.skeleton.joint(part) is None]
     if missing:
-        source = motion.source or "the motion"
-        raise InputError(f"{source}: no joint is recognised as {', '.join(missing)}, which a human body needs")
+        raise InputError(f"{motion.source or 'the motion'}: {NO_BODY} (no joint is recognised as {', '.join(missing)})")
 
 
 def _average_with(parts: Sequence[str]) -> Skeleton:

@@ -9,8 +9,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from made_rigs import chain, chicken, fox
 from PIL import Image
 
+from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.motion import Motion
@@ -56,6 +59,25 @@ def test_what_cannot_be_read_ends_with_2(folder: Path, run: Run, capsys: pytest.
     capsys.readouterr()
     assert main(["check", "good.bvh", "broken.bvh", "-o", "found.txt"]) == 2
     assert capsys.readouterr().err.endswith("selfcorrect: 1 of 2 files could not be read\n")
+
+
+@pytest.mark.parametrize("suffix", [".bvh", ".glb"])
+@pytest.mark.parametrize("animal", [fox, chicken, chain])
+def test_what_is_no_human_body_is_not_checked_and_not_clean(
+    folder: Path, run: Run, animal: Callable[[], Motion], suffix: str
+) -> None:
+    save_motion(folder / f"animal{suffix}", animal())
+    code, printed = run("good.bvh", f"animal{suffix}")
+    assert code == 1
+    assert printed.startswith(f"animal{suffix}: no human body: not checked (")
+    assert "SMPL" not in printed
+    assert printed.endswith("2 files: 0 with findings, 1 that `correct` refuses\n")
+    (entry,) = json.loads(run(f"animal{suffix}", "--format", "json")[1])
+    assert entry["flaw"].startswith("no human body: not checked")
+    (case,) = ElementTree.fromstring(run(f"animal{suffix}", "--format", "junit")[1]).iter("testcase")
+    assert case.find("error") is not None
+    with pytest.raises(InputError, match=r"no human body \("):
+        open_motion(f"animal{suffix}")
 
 
 @pytest.mark.parametrize("name", [b"a\x1b[2J\x07.bvh", b"caf\xe9.bvh", b"<&\"'>\n.bvh", "\ufffe😀.bvh".encode()])

@@ -323,11 +323,11 @@ def camera() -> Motion:
 def test_what_is_no_human_body_is_refused_in_one_sentence(thing: Callable[[], Motion], tmp_path: Path) -> None:
     assert parts_from_shape(thing()) is None
     write_bvh(tmp_path / "a.bvh", clip_of(nameless(thing())))
-    with pytest.raises(ValueError, match=r"a\.bvh: no human body .*; its joints are bone_"):
+    with pytest.raises(ValueError, match=r"a\.bvh: no human body \(its joints are bone_"):
         open_motion(tmp_path / "a.bvh", Reading())
 
 
 def test_a_quadruped_with_human_names_is_refused(tmp_path: Path) -> None:
     write_bvh(tmp_path / "a.bvh", clip_of(dog()))
-    with pytest.raises(ValueError, match=r"a\.bvh: .* on all fours"):
+    with pytest.raises(ValueError, match=r"a\.bvh: no human body \(.* on all fours"):
         open_motion(tmp_path / "a.bvh", Reading())
