@@ -23,9 +23,9 @@ from selfcorrect.storage.files.limits import check_unpacked, read_bytes
 from selfcorrect.storage.files.writing import replacing
 
 from ..skeletons.anatomy import recognize_parts, top_of_body
-from ..skeletons.units import body_size, unit_of
+from ..skeletons.units import body_size, unit_of, unit_of_person
 from .bvh_text import byte_order_mark, decode, parse_text
-from .rig import RiggedMotion, unique
+from .rig import RiggedMotion, is_person, unique
 
 _NO_BONE = 0.1
 """Share of its offset below which a joint's position is no place, but what is added to that."""
@@ -87,7 +87,9 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None, fps:
     skeleton = motion.skeleton
     unit_m, unit_note = metres_per_unit, ""
     if not unit_m:
-        unit_m, unit_note = unit_of(body_size(parents, skeleton.offsets_m, top_of_body(skeleton)), content.names)
+        infer_unit = unit_of_person if is_person(skeleton) else unit_of
+        size = body_size(parents, skeleton.offsets_m, top_of_body(skeleton))
+        unit_m, unit_note = infer_unit(size, content.names)
     scaled = replace(skeleton, offsets_m=skeleton.offsets_m * unit_m)
     return RiggedMotion(
         replace(motion, skeleton=scaled, root_m=root * unit_m),

@@ -12,12 +12,13 @@ from typing import TypeAlias
 import numpy as np
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
 
 from ..skeletons.anatomy import hangs_elsewhere, recognize_parts, top_of_body
-from ..skeletons.units import body_size, unit_of
+from ..skeletons.units import body_size, unit_of, unit_of_person
 
 _BODY_M = (0.5, 2.6)
 """Sizes of bodies that may be in metres, as the formats have it."""
@@ -159,7 +160,8 @@ def clip_of(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | N
     size = body_size(rig.parents, read.skeleton.offsets_m, top_of_body(read.skeleton))
     unit_m, note = (metres_per_unit or 1.0, "")
     if metres_per_unit is None and not _BODY_M[0] < size < _BODY_M[1]:
-        unit_m, note = unit_of(size, rig.names)
+        infer_unit = unit_of_person if is_person(read.skeleton) else unit_of
+        unit_m, note = infer_unit(size, rig.names)
     skeleton = replace(read.skeleton, offsets_m=read.skeleton.offsets_m * unit_m)
     moving = {joint for joint, kind in tracks if kind == "translation" and joint}
     pelvis = skeleton.joint("pelvis")
@@ -172,6 +174,11 @@ def clip_of(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | N
     return RiggedMotion(
         motion, channels, skeleton.offsets_m, frozenset(), unit_m, stretches_m, notes=tuple(filter(None, [note]))
     )
+
+
+def is_person(skeleton: Skeleton) -> bool:
+    """Return whether a skeleton has the parts that a human body needs."""
+    return set(REQUIRED_PARTS) <= set(skeleton.parts)
 
 
 def _stretch_m(rig: Rig, tracks: Tracks, joint: int, frames: int) -> np.ndarray:

@@ -17,6 +17,8 @@ _SIZES = ((0.88, np.log(1.65), 0.12), (0.1, np.log(1.05), 0.22), (0.02, np.log(1
 _SURE = 0.95
 _HUMAN_M = 0.45, 2.4
 """Sizes of people, from newborn on: only these are offered."""
+_SCALED_M = 1.65
+"""Size to which giants and dwarfs are scaled."""
 
 
 def body_size(parents: Sequence[int], offsets: np.ndarray, top: int = 0) -> float:
@@ -43,6 +45,26 @@ def unit_of(size: float, names: Collection[str]) -> tuple[float, str]:
         )
         note += f", unsure: the body is {size * first:.2f} m long, or {size * second:.2f} m in units of {second:.4g} m"
     return first, f"{note} (--metres-per-unit)"
+
+
+def unit_of_person(size: float, names: Collection[str]) -> tuple[float, str]:
+    """Return the unit of a human body in metres, and a note with it.
+
+    A body that no usual unit makes a person's size is scaled, because floors, contacts and masses are a person's.
+
+    Args:
+        size: Length of the body in the file's unit.
+        names: Names of its joints.
+
+    Returns:
+        The likeliest unit, or the one that makes the body as long as people are; what was assumed.
+    """
+    unit_m, note = unit_of(size, names)
+    size_m = size * unit_m
+    if _HUMAN_M[0] < size_m < _HUMAN_M[1]:
+        return unit_m, note
+    scaled_m = _SCALED_M / size
+    return scaled_m, f"no person is {size_m:.3g} m long; scaled to {_SCALED_M:g} m (--metres-per-unit)"
 
 
 def _density(size_m: float) -> float:

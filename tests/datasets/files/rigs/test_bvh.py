@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, format_bvh, parse_bvh, read_bvh, write_bvh
 from selfcorrect.datasets.files.rigs.rig import RiggedMotion
+from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
@@ -253,3 +255,21 @@ def test_a_motion_that_is_not_finite_is_not_written(bvh_text: str, tmp_path: Pat
     with pytest.raises(ValueError, match=r"made: expected finite .*frame 1"):
         write_bvh(tmp_path / "bad.bvh", replace(clip, motion=replace(clip.motion, rotations=rotations)))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("scale", [0.15, 1.0, 2.3, 20.0])
+def test_a_body_of_no_persons_size_is_scaled_and_written_back_in_its_size(walk: Motion, tmp_path: Path, scale: float):
+    scaled = replace(walk, skeleton=replace(walk.skeleton, offsets_m=scale * walk.skeleton.offsets_m))
+    write_bvh(tmp_path / "a.bvh", clip_of(replace(scaled, root_m=scale * walk.root_m)))
+    file = open_motion(tmp_path / "a.bvh")
+    skeleton = file.motion.skeleton
+    leg_m = -float(skeleton.offsets_m[[skeleton.joint("left_knee"), skeleton.joint("left_ankle")], 1].sum())
+    assert 0.5 < leg_m < 1.1
+    is_scaled = [" m long; scaled to 1.65 m (--metres-per-unit)" in note for note in file.notes]
+    assert any(is_scaled) == (scale != 1)
+    file.write(tmp_path / "b.bvh", file.motion)
+    before, after = (read_bvh(tmp_path / name, 0.01) for name in ("a.bvh", "b.bvh"))
+    np.testing.assert_allclose(joint_positions(after.motion), joint_positions(before.motion), atol=1e-5 * scale)
+    assert open_motion(tmp_path / "a.bvh", Reading(metres_per_unit=0.01)).motion.root_m[0, 1] == pytest.approx(
+        scale * walk.root_m[0, 1], abs=1e-5
+    )
