@@ -1,7 +1,7 @@
-"""Sampling bias: how sampling is tilted towards quality, as people do when they pick their best pictures.
+"""Sampling bias: sampling that is tilted towards quality, as people do when they pick their best pictures.
 
 A bias maps a model and its parents, the set that the model was trained on, to a sampler, so that it composes with any
-model and any policy. The parents' provenance says which of them are synthetic, and of which generation; those of the
+model and any policy. The parents' provenance tells synthetic from real ones and holds their generation; those of the
 newest generation are as they were drawn, before any correction.
 """
 
@@ -19,19 +19,32 @@ from ..core.samples import Samples
 from ..models.protocol import GenerativeModel
 
 Bias: TypeAlias = "Callable[[GenerativeModel, Samples], Sampler]"
-Score: TypeAlias = Callable[[Tensor], Tensor]  # values (N, *event) → (N,) or (N, *replicates), higher is better
+Score: TypeAlias = Callable[[Tensor], Tensor]
+"""Values (N, *event) → (N,) or (N, *replicates) scores, higher is better."""
 
 
 class Sampler(Protocol):
-    """Draws a batch of samples, or some of them again."""
+    """A function that draws a batch of samples, or some of them again."""
 
     def __call__(self, labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
-        """One value per label, labels (N,) int64 → values (N, *event); or only those at the positions `slots` (M,)."""
+        """Return one value per label.
+
+        Args:
+            labels: (N,) int64, those of the whole batch.
+            stream: Random numbers.
+            slots: (M,) int64 positions in the batch that are drawn; by default all.
+
+        Returns:
+            (N, *event), or (M, *event) for `slots`.
+        """
         ...
 
 
 def sample_independently(draw: Callable[[Tensor, Stream], Tensor]) -> Sampler:
-    """The sampler of a draw (labels (N,), stream) → values (N, *event) in which no sample depends on the others."""
+    """Return the sampler of a draw in which no sample depends on the others.
+
+    draw: (labels (N,), stream) → values (N, *event).
+    """
 
     def sampler(labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
         return draw(labels if slots is None else labels[slots], stream)
@@ -46,12 +59,12 @@ class Steerable(Protocol):
 
 
 def sample_plainly(model: GenerativeModel, parents: Samples) -> Sampler:
-    """Samples as the model draws them."""
+    """Return a sampler that draws as the model does."""
     return sample_independently(model.sample)
 
 
 def sampling_settings(**settings: float) -> Bias:
-    """Sampling with settings of the model's own, e.g. `sampling_settings(temperature=0.8)`."""
+    """Return a bias that samples with settings of the model, e.g. `sampling_settings(temperature=0.8)`."""
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
         if not hasattr(model, "with_sampling"):
@@ -63,10 +76,16 @@ def sampling_settings(**settings: float) -> Bias:
 
 
 def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
-    """Curation: of k draws per sample wanted, keep the one that a rater prefers (Ferbach et al. 2024).
+    """Return a bias that keeps, of k draws per sample, the one that a rater prefers: curation (Ferbach et al. 2024).
 
-    raters: One of them, drawn uniformly, judges each sample. choice_noise: Scale of Gumbel noise on the scores. At
-    scale s draw i wins with probability ∝ exp(score_i / s) (Plackett–Luce), at 0 the best always wins.
+    Args:
+        k: Number of draws per sample, at least 1.
+        raters: Scores, higher is better. Each sample is rated by one of them, drawn uniformly.
+        choice_noise: Scale of Gumbel noise on the scores. At scale s draw i wins with probability ∝ exp(score_i / s)
+            (Plackett–Luce), at 0 the best always wins.
+
+    Raises:
+        SettingError: k is below 1, there is no rater, or the noise is negative.
     """
     if k < 1 or not raters:
         raise SettingError(f"best_of needs k ≥ 1 and at least one rater, got k = {k} and {len(raters)} raters")
@@ -81,9 +100,8 @@ def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
                 scores
             )
             scores = scores - choice_noise * torch.log(-torch.log(noise.clamp(1e-12, 1 - 1e-12)))
-            return _select_draws(
-                values.unflatten(0, (k, len(labels))), scores.unflatten(0, (k, len(labels))).argmax(dim=0)
-            )
+            best = scores.unflatten(0, (k, len(labels))).argmax(dim=0)
+            return _select_draws(values.unflatten(0, (k, len(labels))), best)
 
         return sample_independently(draw)
 
@@ -91,13 +109,13 @@ def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
 
 
 def _scores(values: Tensor, raters: tuple[Score, ...], count: int, generator: torch.Generator) -> Tensor:
-    """(k·count, *replicates) scores, where the k draws for one sample have the same rater."""
+    """Return scores (k·count, *replicates); the k draws for one sample have the same rater."""
     scores = torch.stack([rater(values) for rater in raters])
     rater = torch.randint(len(raters), (count,), generator=generator).repeat(len(values) // count)
     return scores[rater.to(scores.device), torch.arange(len(values), device=scores.device)]
 
 
 def _select_draws(draws: Tensor, best: Tensor) -> Tensor:
-    """Of draws (k, N, *replicates, *event) the ones at `best` (N, *replicates) → (N, *replicates, *event)."""
+    """Select the draws (k, N, *replicates, *event) at `best` (N, *replicates) → (N, *replicates, *event)."""
     index = best.reshape(1, *best.shape, *(1,) * (draws.ndim - 1 - best.ndim)).expand(1, *draws.shape[1:])
     return draws.gather(0, index)[0]

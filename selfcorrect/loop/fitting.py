@@ -1,4 +1,4 @@
-"""Fittings: how a model becomes the next one on a training set, plainly or with a remedy for the learner's bias."""
+"""Fittings: training of a model on a training set, plainly or with a remedy for the learner's bias."""
 
 from __future__ import annotations
 
@@ -18,25 +18,38 @@ Fitting: TypeAlias = Callable[[GenerativeModel, Samples, int, Stream], Generativ
 Rework: TypeAlias = Callable[[Samples, Stream], Samples]
 
 Errors: TypeAlias = Callable[[GenerativeModel, Tensor, Tensor, Stream], Tensor]
-"""(model, values (N, *event), labels (N,), stream) → (N,), how unlikely the model finds each of its samples."""
+"""(model, values (N, *event), labels (N,), stream) → (N,) errors, larger for samples that the model finds unlikely."""
 
 
 def fit_plainly(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
-    """The model after `steps` optimiser steps on the training set."""
+    """Return the model after `steps` optimiser steps on the training set.
+
+    Args:
+        model: The last model, or the untrained one.
+        training: The training set.
+        steps: Number of optimiser steps.
+        stream: Random numbers of the fit.
+    """
     return model.fit(training, steps, stream)
 
 
 def extrapolate(strength: float = 1.0, rework: Rework | None = None) -> Fitting:
-    """φ + w (φ − φ′): moved away from φ′, what φ becomes by as many steps again on its own samples.
+    """Return a fitting to φ + w (φ − φ′); φ′ is the fitted model φ after as many steps again on its own samples.
 
     After Alemohammad et al. 2025, "Neon" (arXiv 2510.03597). The step from a model to the one trained on its samples
-    shows the bias of a generation, so a step the other way removes it. It needs only the model itself.
-    strength: w; 0 is φ, 1 mirrors φ′. Works on `state()`: numbers are extrapolated, counts stay φ's.
-    rework: what φ's own samples go through before φ′ trains on them, such as the loop's correction. For a learner that
-    learns the correction leave it out: φ's draws are corrected already, φ − φ′ is the learner's bias alone, and with
-    rework extrapolation takes the correction back (`analysis.theory.corrected_extrapolation`). A network that fits
-    corrected samples badly needs it: without it φ − φ′ also contains that fit, which extrapolation doubles
-    (docs/remedies.md).
+    shows the bias of a generation, so a step the other way removes it. It needs only the model itself. It works on
+    `state()`: numbers are extrapolated, counts stay φ's.
+
+    Args:
+        strength: w; 0 is φ, 1 mirrors φ′.
+        rework: Change of φ's samples before φ′ trains on them, such as the loop's correction. Leave it out for a
+            learner that learns the correction: φ's draws are corrected already, φ − φ′ is only the learner's bias, and
+            with rework extrapolation takes the correction back (`analysis.theory.corrected_extrapolation`). A network
+            that fits corrected samples badly needs it: without it φ − φ′ also contains that fit, which extrapolation
+            doubles (docs/remedies.md).
+
+    Raises:
+        SettingError: The strength is not finite.
     """
     if not -1e6 < strength < 1e6:
         raise SettingError(f"the strength of an extrapolation must be finite, got {strength}")
@@ -44,16 +57,17 @@ def extrapolate(strength: float = 1.0, rework: Rework | None = None) -> Fitting:
     def fitting(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
         fitted = model.fit(training, steps, stream)
         values = fitted.sample(training.labels, stream.child("own"))
-        own = Samples.synthetic(values, training.labels, 0)
+        drawn = Samples.synthetic(values, training.labels, 0)
         if rework is not None:
-            own = rework(own, stream.child("rework"))
-        return _combine_weights(fitted, 1 + strength, fitted.fit(own, steps, stream.child("negative")), -strength)
+            drawn = rework(drawn, stream.child("rework"))
+        refitted = fitted.fit(drawn, steps, stream.child("negative"))
+        return _combine_weights(fitted, 1 + strength, refitted, -strength)
 
     return fitting
 
 
 def truncate_known(share: float, errors: Errors) -> Fitting:
-    """Trains without the `share` of samples that the last model knows best.
+    """Return a fitting without the `share` of samples that the last model knows best.
 
     After "truncated cross-entropy" (arXiv 2509.08972), which drops the tokens predicted with most confidence from the
     loss; here a sample is dropped as a whole. An untrained model is fitted to all.
@@ -62,16 +76,16 @@ def truncate_known(share: float, errors: Errors) -> Fitting:
         raise SettingError(f"the share of samples that a truncated loss drops must be in [0, 1), got {share}")
 
     def fitting(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
-        known = errors(model, training.values, training.labels, stream.child("errors"))
-        dropped = known.argsort()[: int(share * len(training))]
-        kept = training.with_weights(training.weights.index_fill(0, dropped, 0.0))
-        return model.fit(kept, steps, stream)
+        sample_errors = errors(model, training.values, training.labels, stream.child("errors"))
+        dropped = sample_errors.argsort()[: int(share * len(training))]
+        truncated = training.with_weights(training.weights.index_fill(0, dropped, 0.0))
+        return model.fit(truncated, steps, stream)
 
     return fitting
 
 
 def average_weights(share: float) -> Fitting:
-    """A running average of the weights over generations: `share` of the last model's and 1 − `share` of the new fit."""
+    """Return a fitting to a running average of weights: `share` of the last model's, the rest of the new fit's."""
     if not 0 <= share < 1:
         raise SettingError(f"the share of the last model in a weight average must be in [0, 1), got {share}")
 

@@ -110,14 +110,14 @@ class MutationGuard(LoopObserver):
         """Raise CorrectorError if real data were changed in place, or if corrected samples have new labels."""
         self.after_user_code()
         labels = batch.samples.labels
-        known = self._real.labels.unique()
-        is_known = torch.isin(labels, known)
+        real_labels = self._real.labels.unique()
+        is_known = torch.isin(labels, real_labels)
         if is_known.all():
             return batch
         name = self._correction.name if self._correction else ""
         raise CorrectorError(
             f"corrector {name!r} returned the label {int(labels[~is_known][0])}, which no real sample has; "
-            f"real labels are from {int(known[0])} to {int(known[-1])}"
+            f"real labels are from {int(real_labels[0])} to {int(real_labels[-1])}"
         )
 
 
@@ -138,7 +138,7 @@ class LineageTracer(LoopObserver):
     def after_mix(self, training: Samples) -> None:
         """Count the founders that survive in a training set of several generations, not in the newest only."""
         if self._has_overlap:
-            self._measures["surviving_lineages"] = self._genealogy.surviving(training)
+            self._measures["surviving_lineages"] = self._genealogy.surviving_share(training)
 
     def metrics(self) -> Metrics:
         return dict(self._measures)

@@ -213,25 +213,25 @@ def run_loop(
     Raises:
         LoopError: A generation fails. Those before it are kept, and the run can be resumed.
     """
-    done = max(store.latest, 0)
-    model = task.model.load_state(store.state(done) if done else first.state(0))
-    if done >= plan.generations:
+    latest = max(store.latest, 0)
+    model = task.model.load_state(store.state(latest) if latest else first.state(0))
+    if latest >= plan.generations:
         return model
     watch = Stopwatch()
     observers = _make_observers(task, plan, stream, watch)
-    with _phase(watch, "correct", done + 1):
-        if not done:
+    with _phase(watch, "correct", latest + 1):
+        if not latest:
             observers.before_first_generation(model)
         real = task.real
         if plan.correction is not None and plan.correct_real:
             real = correct_real_data(real, plan.correction, stream)
             observers.after_user_code()
-        if done and plan.correction is not None:
-            load_state(plan.correction.corrector, store.corrector_state(done))
-    with _phase(watch, "mix", done + 1):
-        batch = store.batch(done) if done else _empty_batch(real)
-        training = _restore_training_set(task, plan, real, store, done, batch, stream)
-    for generation in range(done + 1, plan.generations + 1):
+        if latest and plan.correction is not None:
+            load_state(plan.correction.corrector, store.corrector_state(latest))
+    with _phase(watch, "mix", latest + 1):
+        batch = store.batch(latest) if latest else _empty_batch(real)
+        training = _restore_training_set(task, plan, real, store, latest, batch, stream)
+    for generation in range(latest + 1, plan.generations + 1):
         generation_stream = stream.child("generation", generation)
         with _phase(watch, "sample", generation):
             sampler = plan.bias(model, _find_parents(plan, training, batch, store))

@@ -10,10 +10,19 @@ from ..core.errors import InputError
 def squared_wasserstein(
     mean_a: np.ndarray, covariance_a: np.ndarray, mean_b: np.ndarray, covariance_b: np.ndarray
 ) -> np.ndarray:
-    """Squared 2-Wasserstein distance between Gaussians: means (..., D), covariances (..., D, D) → (...).
+    """Return the squared 2-Wasserstein distance between Gaussians.
 
     |μa − μb|² + tr(A + B − 2 (A½ B A½)½) (Dowson & Landau 1982), through symmetric eigendecompositions, so that
     singular covariances are no trouble and the result is never complex. Leading dimensions broadcast.
+
+    Args:
+        mean_a: (..., D).
+        covariance_a: (..., D, D).
+        mean_b: (..., D).
+        covariance_b: (..., D, D).
+
+    Returns:
+        (...) squared distances.
     """
     root = _square_root(covariance_a)
     cross = np.sqrt(np.linalg.eigvalsh(root @ covariance_b @ root).clip(min=0)).sum(-1)
@@ -22,9 +31,24 @@ def squared_wasserstein(
 
 
 def frechet_distance(reference: np.ndarray, candidate: np.ndarray) -> float:
-    """Fréchet distance (Heusel et al. 2017) between samples (N, D) and (M, D): of their Gaussian fits, squared."""
+    """Return the Fréchet distance between two sets of vectors: that of their Gaussian fits, squared.
+
+    The distance of the Fréchet inception distance (Heusel et al. 2017), for vectors of any kind.
+
+    Args:
+        reference: (N, D), at least 2 vectors.
+        candidate: (M, D), at least 2 vectors.
+
+    Returns:
+        The distance, in squared units of the vectors.
+
+    Raises:
+        InputError: Shapes do not fit, or a number is not finite.
+    """
     _check_pair(reference, candidate)
-    return float(squared_wasserstein(*_moments(reference), *_moments(candidate)))
+    reference_mean, reference_covariance = _moments(reference)
+    candidate_mean, candidate_covariance = _moments(candidate)
+    return float(squared_wasserstein(reference_mean, reference_covariance, candidate_mean, candidate_covariance))
 
 
 def _moments(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

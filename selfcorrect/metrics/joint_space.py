@@ -1,4 +1,4 @@
-"""Do captions and samples find each other in a joint space, and how far are samples apart (Guo et al., CVPR 2022)?"""
+"""Agreement of captions and samples in a joint space, and the diversity of samples there (Guo et al., CVPR 2022)."""
 
 from __future__ import annotations
 
@@ -8,52 +8,86 @@ from scipy.spatial.distance import cdist
 from ..core.errors import InputError
 
 BATCH = 32
-"""Samples among which a caption looks for its own; R-precision depends on it. For its expectation over all draws of
-such batches, with ties against the caption, see `selfcorrect.metrics.retrieval`."""
+"""Number of samples in which a caption has to find its own; R-precision depends on it. For its expectation over all
+draws of such batches, with ties against the caption, see `selfcorrect.metrics.retrieval`."""
 PAIRS = 300
-"""Pairs of samples whose mean distance is the diversity."""
+"""Number of pairs of samples whose mean distance is the diversity."""
 
 
 def batch_precision(captions: np.ndarray, samples: np.ndarray, most: int = 3, batch: int = BATCH) -> np.ndarray:
-    """R-precision (most,): shares of captions (N, D) whose sample (N, D) is among the k nearest of its batch, k from 1.
+    """Return R-precision: shares of captions whose sample is among the k nearest of its batch.
 
     Batches are `batch` consecutive rows; rows that do not fill one are left out. Chance is k / batch: samples that are
     equally near count as in random order, so that a model which always makes the same motion scores just that.
+
+    Args:
+        captions: (N, D) embedded captions.
+        samples: (N, D) embedded samples, in the order of their captions.
+        most: Largest k.
+        batch: Number of samples in a batch.
+
+    Returns:
+        (most,) shares for k = 1, 2, …
+
+    Raises:
+        InputError: Shapes differ, a number is not finite, or there are fewer samples than fill a batch.
     """
-    whole = _count_full_batches(captions, samples, batch)
+    row_count = _count_rows_in_batches(captions, samples, batch)
+    ranks = np.arange(1, most + 1)[:, None]
     hits = np.zeros(most)
-    for start in range(0, whole, batch):
+    for start in range(0, row_count, batch):
         distances = cdist(captions[start : start + batch], samples[start : start + batch])
-        own = np.diagonal(distances)[:, None]
-        nearer, equal = (distances < own).sum(1), (distances == own).sum(1)
-        hits += np.clip((np.arange(1, most + 1)[:, None] - nearer) / equal, 0, 1).sum(1)
-    return hits / whole
+        to_sample = np.diagonal(distances)[:, None]
+        nearer = (distances < to_sample).sum(1)
+        equal = (distances == to_sample).sum(1)
+        hits += np.clip((ranks - nearer) / equal, 0, 1).sum(1)
+    return hits / row_count
 
 
 def matching_distance(captions: np.ndarray, samples: np.ndarray) -> float:
-    """Mean distance between captions (N, D) and their own samples (N, D), "MM-dist"."""
-    _count_full_batches(captions, samples, 1)
+    """Return the mean distance between captions (N, D) and their samples (N, D), "MM-dist"."""
+    _count_rows_in_batches(captions, samples, 1)
     return float(np.linalg.norm(captions - samples, axis=1).mean())
 
 
 def diversity(samples: np.ndarray, draw: np.random.Generator, pairs: int = PAIRS) -> float:
-    """Mean distance between two random draws of `pairs` of the samples (N, D), each without replacement."""
+    """Return the mean distance between two random draws of `pairs` of the samples, each without replacement.
+
+    Args:
+        samples: (N, D) embedded samples.
+        draw: Random numbers.
+        pairs: Number of pairs, at most N.
+
+    Raises:
+        InputError: There are fewer samples than pairs.
+    """
     if not 1 <= pairs <= len(samples):
         raise InputError(f"the diversity of {pairs} pairs needs at least as many samples, got {len(samples)}")
-    one, other = (draw.choice(len(samples), pairs, replace=False) for _ in range(2))
-    return float(np.linalg.norm(samples[one] - samples[other], axis=1).mean())
+    first = draw.choice(len(samples), pairs, replace=False)
+    second = draw.choice(len(samples), pairs, replace=False)
+    return float(np.linalg.norm(samples[first] - samples[second], axis=1).mean())
 
 
 def multimodality(samples: np.ndarray, draw: np.random.Generator, pairs: int = 10) -> float:
-    """Mean distance between two random draws of `pairs` of the samples (C, R, D) of each of C captions."""
+    """Return the mean distance between two random draws of `pairs` of the samples of each caption.
+
+    Args:
+        samples: (C, R, D) embedded samples, R of each of C captions.
+        draw: Random numbers.
+        pairs: Number of pairs per caption, at most R.
+
+    Raises:
+        InputError: There are fewer samples per caption than pairs.
+    """
     if samples.ndim != 3 or not 1 <= pairs <= samples.shape[1]:
         raise InputError(f"{pairs} pairs need samples (captions, at least {pairs}, D), got shape {samples.shape}")
-    one, other = (draw.choice(samples.shape[1], pairs, replace=False) for _ in range(2))
-    return float(np.linalg.norm(samples[:, one] - samples[:, other], axis=2).mean())
+    first = draw.choice(samples.shape[1], pairs, replace=False)
+    second = draw.choice(samples.shape[1], pairs, replace=False)
+    return float(np.linalg.norm(samples[:, first] - samples[:, second], axis=2).mean())
 
 
-def _count_full_batches(captions: np.ndarray, samples: np.ndarray, batch: int) -> int:
-    """How many rows fill batches."""
+def _count_rows_in_batches(captions: np.ndarray, samples: np.ndarray, batch: int) -> int:
+    """Return the number of rows that fill batches."""
     if captions.ndim != 2 or captions.shape != samples.shape:
         raise InputError(f"captions and samples must have one shape (N, D), got {captions.shape} and {samples.shape}")
     if len(captions) < batch:

@@ -26,13 +26,13 @@ class CorrectingSampler:
 
     model: MotionDiffusion
     corrector: Corrector
-    every: int
+    interval: int
     first: int
     corrector_calls: int = 0
-    """Values that the corrector got so far, each step of each sample."""
+    """Number of values that the corrector got so far, each step of each sample."""
 
     def __call__(self, labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
-        """One value per label, or those at the positions `slots`; see `selfcorrect.loop.bias.Sampler`."""
+        """Return one value per label, or those at the positions `slots`; see `selfcorrect.loop.bias.Sampler`."""
 
         def correct(clean: Tensor, clean_labels: Tensor, step: int) -> Tensor:
             predicted = Samples.synthetic(clean.cpu(), clean_labels.cpu(), 0)
@@ -41,7 +41,7 @@ class CorrectingSampler:
             accepted = answer.accepted.reshape(-1, *(1,) * (clean.ndim - 1))
             return answer.samples.values.where(accepted, predicted.values)
 
-        sampling = steer(Projected, self.model, project=correct, every=self.every, first=self.first)
+        sampling = steer(Projected, self.model, project=correct, every=self.interval, first=self.first)
         return sampling.sample(labels if slots is None else labels[slots], stream)
 
 
@@ -52,7 +52,7 @@ def corrected_inside(corrector: Corrector, every: int = 1, first: int = 0) -> Bi
     them as `corrector_calls`. Works with the diffusion models of this package; InputError for any other model.
 
     Args:
-        corrector: What a prediction goes through, as in `Correction`.
+        corrector: Corrector of predictions, as in `Correction`.
         every: Distance between two corrected steps, at least 1.
         first: The first corrected step, 0-based, below the model's number of sampling steps.
     """

@@ -1,6 +1,6 @@
-"""Selection among candidates: published rules of which of a model's own samples may train the next one.
+"""Selection among candidates: published rules for the samples of a model that may train the next one.
 
-Each is a rule that chooses as many rows as wanted among the candidates of one label; `selected` makes a bias of it.
+A rule chooses a number of rows among the candidates of one label; `select_candidates` makes a sampling bias of it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..models.protocol import GenerativeModel
 
 @dataclass(frozen=True)
 class Pool:
-    """Candidates of one label, and what a rule may look at: their model, and its training samples of that label."""
+    """Candidates of one label, with their model and its training samples of that label, which a rule may look at."""
 
     model: GenerativeModel
     parents: Tensor
@@ -41,19 +41,21 @@ Rule: TypeAlias = Callable[[Pool, int], Tensor]  # (pool, count) → rows (count
 
 
 def select_candidates(draws: int, rule: Rule) -> Bias:
-    """A bias that draws `draws` candidates per sample wanted and keeps those that a rule chooses, label by label."""
+    """Return a bias that draws `draws` candidates per sample and keeps those that a rule chooses, label by label."""
     if draws < 1:
         raise SettingError(f"selection needs at least 1 draw per sample, got {draws}")
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
         def draw(labels: Tensor, stream: Stream) -> Tensor:
-            own = labels.repeat(draws)
-            values = model.sample(own, stream.child("draws"))
+            candidate_labels = labels.repeat(draws)
+            values = model.sample(candidate_labels, stream.child("draws"))
             chosen = torch.empty_like(labels)
             for label in labels.unique():
-                wanted, rows = (labels == label).nonzero().flatten(), (own == label).nonzero().flatten()
-                known, here = parents.values[parents.labels == label], stream.child("rule", int(label))
-                chosen[wanted] = rows[rule(Pool(model, known, values[rows], int(label), here), len(wanted))]
+                slots = (labels == label).nonzero().flatten()
+                rows = (candidate_labels == label).nonzero().flatten()
+                label_parents = parents.values[parents.labels == label]
+                pool = Pool(model, label_parents, values[rows], int(label), stream.child("rule", int(label)))
+                chosen[slots] = rows[rule(pool, len(slots))]
             return values[chosen]
 
         return sample_independently(draw)
@@ -101,28 +103,29 @@ def in_latent_subspace(embed: Embedding = flat, explained: float = 0.9) -> Rule:
     """The candidates nearest to the low-dimensional structure of the training set: its main principal components.
 
     After Cai et al. 2025, "Latent Space Filtering" (arXiv 2511.12742). They look at latent vectors of their network;
-    here `embed` gives them. explained: The share of variance that the components kept explain.
+    here `embed` gives them. explained: share of variance that the main components explain.
     """
 
     def rule(pool: Pool, count: int) -> Tensor:
-        known, vectors = embed(pool.parents).double(), embed(pool.values).double()
-        mean = known.mean(0)
-        _, sizes, axes = torch.linalg.svd(known - mean, full_matrices=False)
+        parent_vectors = embed(pool.parents).double()
+        mean = parent_vectors.mean(0)
+        _, sizes, axes = torch.linalg.svd(parent_vectors - mean, full_matrices=False)
         shares = sizes.square().cumsum(0) / sizes.square().sum().clamp(min=1e-300)
-        kept = axes[: int((shares < explained).sum()) + 1]
-        off = vectors - mean
-        return (off - off @ kept.T @ kept).norm(dim=1).argsort()[:count]
+        components = axes[: int((shares < explained).sum()) + 1]
+        offsets = embed(pool.values).double() - mean
+        residuals = offsets - offsets @ components.T @ components
+        return residuals.norm(dim=1).argsort()[:count]
 
     return rule
 
 
 def at_random(pool: Pool, count: int) -> Tensor:
-    """The control of every rule: as many candidates, whichever they are."""
+    """Choose candidates at random: the control of every rule."""
     return torch.randperm(len(pool.values), generator=pool.stream.generator())[:count]
 
 
 def nearest_to(reference: Tensor, embed: Embedding = flat) -> Rule:
-    """Top-α selection by a verifier that knows a reference (R, *event) alone: the candidates nearest to its mean.
+    """Top-α selection by a verifier that knows only a reference (R, *event): the candidates nearest to its mean.
 
     After Qiao et al. 2026 (arXiv 2606.13732). α is 1 over the draws per sample.
     """
@@ -137,8 +140,8 @@ def nearest_to(reference: Tensor, embed: Embedding = flat) -> Rule:
 def by_density_ratio(real: Samples, settings: Discrimination | None = None) -> Rule:
     """Candidates drawn without replacement with probabilities in proportion to the density ratio, real over synthetic.
 
-    A discriminator that is trained on the pool tells the logarithm of the ratio (arXiv 2606.19162). Gumbel noise on it
-    makes its largest values such a draw (Efraimidis and Spirakis 2006).
+    A discriminator that is trained on the pool estimates the logarithm of the ratio (arXiv 2606.19162). With Gumbel
+    noise on it, its largest values are such a draw (Efraimidis and Spirakis 2006).
     """
     settings = settings or Discrimination()
 
@@ -152,9 +155,9 @@ def by_density_ratio(real: Samples, settings: Discrimination | None = None) -> R
 
 
 def match_moments(model: GenerativeModel, parents: Samples) -> Sampler:
-    """A bias that shifts and scales plain draws so that each label has its parents' mean and standard deviations.
+    """Return a sampler that gives the draws of each label their parents' mean and standard deviations.
 
-    Labels with fewer than two parents or draws are left alone. A redraw is not matched.
+    Labels with fewer than two parents or draws are left unchanged. A redraw is not matched.
     """
 
     def sampler(labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
@@ -162,14 +165,15 @@ def match_moments(model: GenerativeModel, parents: Samples) -> Sampler:
             return model.sample(labels[slots], stream)
         values = model.sample(labels, stream)
         for label in labels.unique():
-            rows, known = labels == label, parents.values[parents.labels == label].to(values)
-            if len(known) > 1 and int(rows.sum()) > 1:
-                values[rows] = _with_moments(values[rows], known)
+            rows = labels == label
+            label_parents = parents.values[parents.labels == label].to(values)
+            if len(label_parents) > 1 and int(rows.sum()) > 1:
+                values[rows] = _transfer_moments(values[rows], label_parents)
         return values
 
     return sampler
 
 
-def _with_moments(values: Tensor, known: Tensor) -> Tensor:
-    scale = known.std(0, correction=0) / values.std(0, correction=0).clamp(min=1e-6)
-    return known.mean(0) + scale * (values - values.mean(0))
+def _transfer_moments(values: Tensor, reference: Tensor) -> Tensor:
+    scale = reference.std(0, correction=0) / values.std(0, correction=0).clamp(min=1e-6)
+    return reference.mean(0) + scale * (values - values.mean(0))

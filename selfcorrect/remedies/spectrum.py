@@ -1,6 +1,6 @@
-"""The energy that sequences have at high frequencies, and keeping it from generation to generation.
+"""Energy of sequences at high frequencies, restored in each generation.
 
-Matching compares children with parents at low frequencies alone, which distinguish the modes. What lies above is
+Matching compares children with parents at low frequencies only, which distinguish the modes. Higher frequencies are
 left to the learner, whose errors there add up along the lines: motion becomes jerky. Scaled so that each label has its
 parents' energy there, it cannot grow, nor fade.
 """
@@ -17,15 +17,27 @@ LOWEST = 8
 
 
 def restore_energy(children: Tensor, parents: Tensor, labels: Tensor, lowest: int = LOWEST) -> Tensor:
-    """Children (N, T, D) whose cosine coefficients in time from `lowest` on have, per label, their parents' energy."""
-    own, theirs = _coefficients(children), _coefficients(parents)
+    """Return children whose high cosine frequencies in time have, per label, the energy of their parents'.
+
+    Args:
+        children: (N, T, D) samples.
+        parents: (N, T, D) the parent of each child.
+        labels: (N,) labels of both.
+        lowest: First cosine frequency that counts as high.
+
+    Returns:
+        (N, T, D) children.
+    """
+    child_coefficients = _cosine_transform(children)
+    parent_coefficients = _cosine_transform(parents)
     for label in labels.unique():
         rows = (labels == label).numpy()
-        energy = np.square(own[rows, lowest:]).sum()
+        energy = np.square(child_coefficients[rows, lowest:]).sum()
         if energy > 0:
-            own[rows, lowest:] *= np.sqrt(np.square(theirs[rows, lowest:]).sum() / energy)
-    return torch.as_tensor(scipy.fft.idct(own, axis=1, norm="ortho")).to(children)
+            target = np.square(parent_coefficients[rows, lowest:]).sum()
+            child_coefficients[rows, lowest:] *= np.sqrt(target / energy)
+    return torch.as_tensor(scipy.fft.idct(child_coefficients, axis=1, norm="ortho")).to(children)
 
 
-def _coefficients(values: Tensor) -> np.ndarray:
+def _cosine_transform(values: Tensor) -> np.ndarray:
     return np.asarray(scipy.fft.dct(values.detach().cpu().double().numpy(), axis=1, norm="ortho"))
