@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -43,6 +43,17 @@ class CompareCommand:
     """Generations after generation 0."""
     steps: int = 0
     """Optimiser steps per generation, the same in every plan."""
+    epochs: float | None = None
+    """Passes over the training set per generation, in place of steps."""
+    batch_size: int | None = None
+    """Samples of a batch, by which epochs are counted; by default that of the model."""
+    gammas: tuple[float, ...] = ()
+    """Strengths γ: each plan with a correction is run once with each."""
+    real_counts: tuple[int, ...] = ()
+    """Numbers n of real training samples: each task is run once with each."""
+    reference: str = ""
+    """Name of the plan that all others are compared with. By default a plan with a correction is compared with the same
+    plan without, any other with the one on real data alone."""
     seeds: int = 5
     """Number of seeds."""
     first_seed: int = 0
@@ -82,6 +93,9 @@ class CompareCommand:
             first_seed=self.first_seed,
             out=folder,
             better=self.better,
+            reference=self.reference,
+            gammas=self.gammas,
+            real_counts=self.real_counts,
             title=self.title,
             command=shlex.join(["selfcorrect", *sys.argv[1:]]),
             accept_changed=self.accept_changed,
@@ -95,7 +109,14 @@ class CompareCommand:
     def _plan(self, arm: Arm) -> Plan:
         if arm.remedy != "none" or arm.sampling:
             raise SettingError("a plan of a comparison has no remedy and no way of sampling; say bias or fitting")
-        return arm.plan(self.generations, self.steps, _correction(arm))
+        plan = arm.plan(self.generations, self.steps, _correction(arm))
+        if self.epochs is None:
+            return plan
+        if arm.fitting:
+            raise SettingError("epochs replace the fitting of a plan; give epochs or fitting")
+        from selfcorrect.loop.fitting import FitEpochs
+
+        return replace(plan, fitting=FitEpochs(self.epochs, self.batch_size))
 
 
 def _correction(arm: Arm) -> Correction | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from torch import Tensor
 
+from ..core.checks import check_count
 from ..core.errors import SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
@@ -31,6 +34,34 @@ def fit_plainly(model: GenerativeModel, training: Samples, steps: int, stream: S
         stream: Random numbers of the fit.
     """
     return model.fit(training, steps, stream)
+
+
+@dataclass(frozen=True)
+class FitEpochs:
+    """Fitting by passes over the training set, so that the steps of a generation are proportional to its data."""
+
+    epochs: float
+    """Number of passes."""
+    batch_size: int | None = None
+    """Samples of a batch, None for the model's own."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.epochs < 1e6:
+            raise SettingError(f"epochs must be above 0, got {self.epochs}")
+        if self.batch_size is not None:
+            check_count("batch_size", self.batch_size, 1)
+
+    @property
+    def name(self) -> str:
+        """The fitting in the names of plans."""
+        return f"epochs-{self.epochs:g}" + (f"-of-{self.batch_size}" if self.batch_size else "")
+
+    def __call__(self, model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
+        """Return the model after its passes over the training set; `steps` is not used."""
+        batch_size = self.batch_size or getattr(getattr(model, "config", model), "batch_size", None)
+        if not isinstance(batch_size, int):
+            raise SettingError(f"the model {type(model).__name__} has no batch_size; give FitEpochs(…, batch_size=…)")
+        return model.fit(training, math.ceil(self.epochs * len(training) / batch_size), stream)
 
 
 def extrapolate(strength: float = 1.0, rework: Rework | None = None) -> Fitting:

@@ -31,6 +31,8 @@ def check_arguments(
     where: Any,
     observe: Any,
     claims: Any,
+    gammas: Any,
+    real_counts: Any,
 ) -> None:
     """Raise SettingError for an argument of another kind than `sc.compare` describes."""
     check_count("seeds", seeds, 1)
@@ -50,6 +52,11 @@ def check_arguments(
     if not is_list or not all(callable(getattr(claim, "check", None)) for claim in claims):
         raise SettingError(f"claims must be a list of claims of sc.claims, got {describe_value(claims)}")
     _check_better(better)
+    for gamma in gammas:
+        if not isinstance(gamma, int | float) or not gamma >= 0:
+            raise SettingError(f"gammas must be strengths γ of at least 0, got {describe_value(gamma)}")
+    for count in real_counts:
+        check_count("real_counts", count, 1)
 
 
 def _check_better(better: Any) -> None:
@@ -83,6 +90,33 @@ def named_plans(plans: Any) -> Mapping[str, Any]:
     if doubled := next((name for name in names if names.count(name) > 1), ""):
         raise SettingError(f"two plans are both {doubled}; give plans by name: {{name: plan, …}}")
     return dict(zip(names, plans, strict=True))
+
+
+def choose_references(
+    usual: Mapping[str, str], plans: Sequence[str], reference: str | Mapping[str, str]
+) -> dict[str, str]:
+    """Return the reference of each plan that has one, by name.
+
+    Args:
+        usual: References without the user's choice.
+        plans: Names of all plans.
+        reference: The plan that all others are compared with, or plan → reference for some; "" for the usual ones.
+
+    Raises:
+        SettingError: There is no such plan.
+    """
+    if not reference:
+        return dict(usual)
+    is_common = isinstance(reference, str)
+    chosen = {plan: reference for plan in plans if plan != reference} if is_common else reference
+    if not isinstance(chosen, Mapping):
+        raise SettingError(
+            f"reference must be the name of a plan, or plan → reference, got {describe_value(reference)}"
+        )
+    for plan, other in chosen.items():
+        if unknown := [name for name in (plan, other) if name not in plans]:
+            raise SettingError(f"reference names {unknown[0]!r}, which is no plan; the plans are {', '.join(plans)}")
+    return dict(chosen) if is_common else {**usual, **chosen}
 
 
 def check_qualities(task: str, names: Sequence[Any]) -> None:

@@ -37,9 +37,10 @@ from ..claims import Statement
 from ..outcome import Comparison
 from ..run import Observe, run_study
 from ..study import SeedRun, Study
-from .arguments import check_arguments, check_qualities, named_plans, wandb_target
+from .arguments import check_arguments, check_qualities, choose_references, named_plans, wandb_target
 from .inputs import Given, PlanSource, TaskSource, config_of, holds_code_of_users
 from .novelty import measure_novelty_of
+from .sweeps import expand_plans, expand_tasks
 from .view import ComparisonView, Direction, check_measured, real_scores
 
 
@@ -59,6 +60,9 @@ def compare(
     wandb: WandbChoice | WandbTarget = "off",
     observe: Observe | None = None,
     claims: Sequence[Statement] = (),
+    reference: str | Mapping[str, str] = "",
+    gammas: Sequence[float] = (),
+    real_counts: Sequence[int] = (),
 ) -> Comparison:
     """Run every plan on every task with every seed, and judge the plans against each other.
 
@@ -86,6 +90,11 @@ def compare(
             arm, seed, generation, and what was measured.
         claims: Statements to check, made by `sc.claims`. They name an arm by its plan, after its task if there are
             several.
+        reference: Name of the plan that all others are compared with, or plan → reference for some. By default a plan
+            with a correction is compared with the same plan without, any other with the one on real data alone.
+        gammas: Strengths γ: each plan with a correction is run once with each. Results have them in `strength`.
+        real_counts: Numbers n of real training samples: each task is run once with each. Results have them in
+            `real_count`.
 
     Returns:
         The verdict, all curves and the tables of the report.
@@ -107,16 +116,29 @@ def compare(
         where=where,
         observe=observe,
         claims=claims,
+        gammas=gammas,
+        real_counts=real_counts,
     )
     if wandb_mode(target.mode) == "offline" and out is None:
         raise SettingError("wandb='offline' writes into the run folder; give out=FOLDER, or wandb='online'")
     given = Given(tasks if isinstance(tasks, Mapping) else {"task": tasks}, named_plans(plans))
+    given = Given(expand_tasks(given.tasks, real_counts), expand_plans(given.plans, gammas))
     packed = given.packed()
     first = {name: given.task(name, first_seed) for name in given.tasks}
     arms, references, generations = arms_of(given, next(iter(first.values())), first_seed)
+    references = choose_references(references, [arm.title for arm in arms], reference)
     _check_judges(better, first, first_seed)
     identities = given.identities(first)
-    study = ComparisonStudy(packed, arms, generations, tuple(given.tasks), seeds, first_seed, title, identities)
+    study = ComparisonStudy(
+        packed=packed,
+        plan_arms=arms,
+        length=generations,
+        real_counts={name: len(task.real) for name, task in first.items()},
+        seeds=seeds,
+        first_seed=first_seed,
+        given_title=title,
+        of_users=identities,
+    )
     where = where or Where(default_workers() if workers is None else workers)
     with _folder(out) as folder:
         return run_study(
@@ -201,8 +223,8 @@ class ComparisonStudy(Study):
     plan_arms: Sequence[Arm]
     length: int
     """Generations after generation 0."""
-    names: Sequence[str]
-    """Of the tasks."""
+    real_counts: Mapping[str, int]
+    """Name of each task → number of its real training samples."""
     seeds: int
     first_seed: int
     given_title: str
@@ -222,13 +244,13 @@ class ComparisonStudy(Study):
 
     def runs(self, root: Path) -> list[SeedRun]:
         seeds = range(self.first_seed, self.first_seed + self.seeds)
-        return [SeedRun(name, seed, root) for seed in seeds for name in self.names]
+        return [SeedRun(name, seed, root) for seed in seeds for name in self.real_counts]
 
     def arms(self, task: str) -> Sequence[Arm]:
         return self.plan_arms
 
     def config(self) -> Mapping[str, object]:
-        return {"comparison": 1, "tasks": [*self.names]}
+        return {"comparison": 1, "tasks": [*self.real_counts]}
 
     def identities(self) -> Mapping[str, Identity]:
         return self.of_users

@@ -49,18 +49,12 @@ class Given:
                 raise SettingError(f"{kind}s need names that differ in letters or digits, got {', '.join(doubled)}")
 
     def task(self, name: str, seed: int) -> Task:
-        """A task for a seed."""
-        source = self.tasks[name]
-        if isinstance(source, Task):
-            return source
-        return _call(source, (streams(seed),), Task, f"task {name!r}")
+        """Return a task for a seed."""
+        return make_task(self.tasks[name], name, streams(seed))
 
     def plan(self, name: str, task: Task, seed: int) -> Plan:
-        """A plan for a seed's task."""
-        source = self.plans[name]
-        if isinstance(source, Plan):
-            return source
-        return _call(source, (task, streams(seed)), Plan, f"plan {name!r}")
+        """Return a plan for a seed's task."""
+        return make_plan(self.plans[name], name, task, streams(seed))
 
     def packed(self) -> bytes:
         """The same for other processes; each run works on a copy, so that none changes another."""
@@ -91,7 +85,7 @@ class Given:
     def _task_code(self, name: str, task: Task) -> dict[str, Any]:
         code: dict[str, Any] = {}
         if not isinstance(self.tasks[name], Task):
-            code[f"the function that makes task {name!r}"] = self.tasks[name]
+            code[f"the function that makes task {name!r}"] = _unwrap_source(self.tasks[name])
         code[f"the model of task {name!r}"] = task.model
         code[f"the judge of task {name!r}"] = task.evaluate
         return code
@@ -99,7 +93,7 @@ class Given:
     def _plan_code(self, name: str) -> dict[str, Any]:
         plan = self.plans[name]
         if not isinstance(plan, Plan):
-            return {f"the function that makes plan {name!r}": plan}
+            return {f"the function that makes plan {name!r}": _unwrap_source(plan)}
         code: dict[str, Any] = {}
         for part in _correctors(plan.correction and plan.correction.corrector):
             code[f"the corrector {name_of(part)!r} of plan {name!r}"] = part
@@ -107,6 +101,12 @@ class Given:
         code[f"the sampling bias of plan {name!r}"] = plan.bias
         code[f"the fitting of plan {name!r}"] = plan.fitting
         return code
+
+
+def _unwrap_source(source: Any) -> Any:
+    """Return the function of a user that a sweep calls with a size or a strength."""
+    parts = getattr(source, "parts", ())
+    return parts[0] if parts else source
 
 
 def holds_code_of_users(code: Any) -> bool:
@@ -121,6 +121,29 @@ def _correctors(corrector: Any) -> Iterator[Any]:
             yield from _correctors(part)
     elif corrector is not None:
         yield corrector
+
+
+def make_task(source: TaskSource, name: str, stream: Stream) -> Task:
+    """Return a task, made by the function of a user if it is one.
+
+    Args:
+        source: The task or the function.
+        name: Name of the task, for messages.
+        stream: Stream of the seed.
+    """
+    return source if isinstance(source, Task) else _call(source, (stream,), Task, f"task {name!r}")
+
+
+def make_plan(source: PlanSource, name: str, task: Task, stream: Stream) -> Plan:
+    """Return a plan, made by the function of a user if it is one.
+
+    Args:
+        source: The plan or the function.
+        name: Name of the plan, for messages.
+        task: Task of the seed.
+        stream: Stream of the seed.
+    """
+    return source if isinstance(source, Plan) else _call(source, (task, stream), Plan, f"plan {name!r}")
 
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...], kind: type, who: str) -> Any:

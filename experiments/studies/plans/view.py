@@ -71,11 +71,15 @@ class ComparisonView(View):
         title: str,
         claims: Sequence[Statement] = (),
     ) -> None:
-        self.study, self.title = study, title or _question(arms)
+        self.study = study
+        self.title = title or _question(arms)
         self._references, self._better, self._claims = references, better, claims
 
     def judged(self, root: Path) -> Sequence[Metric]:
         return self._select_judged(self._metrics(self.study.runs(root), []))
+
+    def real_count(self, task: str, arm: Arm) -> int | None:
+        return self.study.real_counts.get(task)
 
     def arm_word(self, arm: Any) -> str:
         return arm.title
@@ -330,8 +334,8 @@ def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) ->
         ),
         Section(
             "Against the reference",
-            "Paired differences at the last generation. A plan with a correction is compared with the same plan "
-            f"without, any other with the one on real data alone. {verdict.JUDGEMENT}",
+            "Paired differences at the last generation. Unless you chose a reference, a plan with a correction is "
+            f"compared with the same plan without, any other with the one on real data alone. {verdict.JUDGEMENT}",
             effects_table(effects, "Arm", [metric.title for metric in outcome.settings.judged]),
         ),
         Section(

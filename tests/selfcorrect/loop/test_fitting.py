@@ -8,10 +8,11 @@ import torch
 from helpers import looped
 
 from selfcorrect.analysis import theory
+from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.correction import Correction
-from selfcorrect.loop.fitting import average_weights, extrapolate, fit_plainly
+from selfcorrect.loop.fitting import FitEpochs, average_weights, extrapolate, fit_plainly
 from selfcorrect.loop.policy import RealOnly, Replace
 from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.gaussian import Gaussian
@@ -32,6 +33,31 @@ def test_the_state_is_moved_away_from_the_refitted_one(strength):
     moved = extrapolate(strength, lambda own, stream: other)(gaussian(values + 3), training, 0, STREAM).state()
     for name, tensor in model.state().items():
         assert torch.allclose(moved[name], (1 + strength) * tensor - strength * refitted.state()[name])
+
+
+class CountingSteps(Gaussian):
+    """A model that keeps the number of steps of its fit in its mean."""
+
+    batch_size = 16
+
+    def fit(self, samples: Samples, steps: int, stream: Stream) -> "CountingSteps":
+        return replace(self, mean=torch.full_like(self.mean, steps))
+
+
+@pytest.mark.parametrize(("fitting", "steps"), [(FitEpochs(1), 7), (FitEpochs(2.5), 16), (FitEpochs(1, 100), 1)])
+def test_steps_of_epochs_are_proportional_to_the_training_set(fitting: FitEpochs, steps: int) -> None:
+    training = Samples.real(torch.zeros(100, 2, dtype=torch.float64))
+    fitted = fitting(CountingSteps.standard(2), training, 999, STREAM)
+    assert float(fitted.mean[0]) == steps  # type: ignore[attr-defined]
+
+
+def test_epochs_need_a_batch_size_and_name_themselves() -> None:
+    training = Samples.real(torch.zeros(100, 2, dtype=torch.float64))
+    with pytest.raises(SettingError, match="Gaussian has no batch_size"):
+        FitEpochs(1)(Gaussian.standard(2), training, 1, STREAM)
+    with pytest.raises(SettingError, match="epochs must be above 0"):
+        FitEpochs(0)
+    assert str(Plan(Replace(), 1, fitting=FitEpochs(2, 32))) == "replace+none+epochs-2-of-32"
 
 
 def variances(strength: float, generations: int) -> np.ndarray:

@@ -1,0 +1,96 @@
+"""Expand the plans of a comparison by the strength γ, and its tasks by the number n of real training samples."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.loop.run import Plan, Task
+
+from .inputs import PlanSource, TaskSource, make_plan, make_task
+
+
+@dataclass(frozen=True)
+class TaskOfSize:
+    """A task with fewer real training samples; those of a smaller size are among those of a larger one."""
+
+    source: TaskSource
+    name: str
+    count: int
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """The code that makes the task."""
+        return (self.source,)
+
+    def __call__(self, stream: Stream) -> Task:
+        task = make_task(self.source, self.name, stream)
+        if self.count > len(task.real):
+            have = f"task {self.name!r} has {len(task.real)} real training samples"
+            raise SettingError(f"{have}, fewer than {self.count} of real_counts")
+        rows = torch.randperm(len(task.real), generator=stream.child("real_counts").generator())[: self.count]
+        return replace(task, real=task.real.take(rows.sort().values))
+
+
+@dataclass(frozen=True)
+class PlanOfStrength:
+    """A function of a user that makes a plan, with another strength γ."""
+
+    source: PlanSource
+    name: str
+    strength: float
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """The code that makes the plan."""
+        return (self.source,)
+
+    def __call__(self, task: Task, stream: Stream) -> Plan:
+        return _with_strength(make_plan(self.source, self.name, task, stream), self.strength)
+
+
+def expand_tasks(tasks: Mapping[str, TaskSource], real_counts: Sequence[int]) -> dict[str, TaskSource]:
+    """Return each task once for each number of real training samples, by name.
+
+    Args:
+        tasks: Tasks by name.
+        real_counts: Numbers n; without any the tasks stay as they are.
+    """
+    if not real_counts:
+        return dict(tasks)
+    expanded: dict[str, TaskSource] = {}
+    for name, source in tasks.items():
+        for count in real_counts:
+            title = f"{name}, n = {count}" if len(tasks) > 1 else f"n = {count}"
+            expanded[title] = TaskOfSize(source, name, count)
+    return expanded
+
+
+def expand_plans(plans: Mapping[str, PlanSource], gammas: Sequence[float]) -> dict[str, PlanSource]:
+    """Return each plan with a correction once for each strength γ, by name; others stay as they are.
+
+    Args:
+        plans: Plans by name, or functions that make them.
+        gammas: Strengths; without any the plans stay as they are.
+    """
+    if not gammas:
+        return dict(plans)
+    expanded: dict[str, PlanSource] = {}
+    for name, source in plans.items():
+        if isinstance(source, Plan) and source.correction is None:
+            expanded[name] = source
+            continue
+        for gamma in gammas:
+            title = f"{name}, γ = {gamma:g}"
+            is_plan = isinstance(source, Plan)
+            expanded[title] = _with_strength(source, gamma) if is_plan else PlanOfStrength(source, name, gamma)
+    return expanded
+
+
+def _with_strength(plan: Plan, strength: float) -> Plan:
+    if plan.correction is None:
+        return plan
+    return replace(plan, correction=replace(plan.correction, strength=strength))

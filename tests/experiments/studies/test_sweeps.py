@@ -1,0 +1,77 @@
+"""Comparisons by γ and n: each value is an arm or a task with columns of its own, and data of sizes are nested."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import selfcorrect as sc
+from selfcorrect.core.errors import SettingError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.experiments.studies.plans.sweeps import TaskOfSize, expand_plans, expand_tasks
+
+
+def own_task(stream: Stream) -> sc.Task:
+    real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").generator(), dtype=torch.float64))
+    return sc.Task(sc.Gaussian.standard(2), real, lambda candidate: {"spread": candidate.samples(50).values.std()})
+
+
+def halve(samples: sc.Samples) -> sc.Samples:
+    return samples.with_values(0.5 * samples.values)
+
+
+LOOP = sc.Plan(sc.Augment(0.5), 1)
+PLANS = {
+    "real": replace(LOOP, policy=sc.RealOnly()),
+    "plain": LOOP,
+    "halved": replace(LOOP, correction=sc.Correction(halve)),
+    "made": lambda task, stream: replace(LOOP, correction=sc.Correction(halve)),
+}
+
+
+def test_gamma_and_n_are_axes_with_columns(tmp_path: Path) -> None:
+    found = sc.compare(
+        own_task, PLANS, seeds=2, workers=1, out=tmp_path, gammas=[0, 1], real_counts=[10, 40], reference="plain"
+    )
+    frame = found.to_frame()
+    assert set(frame.group) == {"n = 10", "n = 40"}
+    assert (frame.real_count == frame.group.str.removeprefix("n = ").astype(int)).all()
+    frame.arm = [arm.removeprefix(f"{group}, ") for group, arm in zip(frame.group, frame.arm, strict=True)]
+    strengths = frame.groupby("arm").strength.first()
+    assert strengths["halved, γ = 1"] == strengths["made, γ = 1"] == 1
+    assert strengths["halved, γ = 0"] == 0
+    spread = frame[frame.generation == 1].set_index(["group", "arm", "seed"]).spread
+    assert (spread["n = 10"]["halved, γ = 0"] == spread["n = 10"]["plain"]).all()
+    assert spread["n = 40"]["halved, γ = 1"].mean() < spread["n = 40"]["plain"].mean()
+    rows = [row.title for row in found.tables["differences"].rows]
+    assert "n = 10: real" in rows
+    assert "n = 10: plain" not in rows
+
+
+def test_smaller_sizes_are_part_of_larger_ones_and_too_large_ones_are_refused() -> None:
+    few, many = (TaskOfSize(own_task, "task", count)(sc.streams(1)).real.values for count in (10, 30))
+    assert len(few) == 10
+    assert all((many == value).all(1).any() for value in few)
+    with pytest.raises(SettingError, match="task 'task' has 40 real training samples, fewer than 50 of real_counts"):
+        TaskOfSize(own_task, "task", 50)(sc.streams(1))
+
+
+def test_without_values_nothing_is_expanded() -> None:
+    assert expand_plans(PLANS, ()) == PLANS
+    assert expand_tasks({"task": own_task}, ()) == {"task": own_task}
+    assert list(expand_tasks({"a": own_task, "b": own_task}, (5,))) == ["a, n = 5", "b, n = 5"]
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"reference": "plian"}, "reference names 'plian', which is no plan; the plans are real, plain"),
+        ({"reference": {"plain": "none"}}, "reference names 'none', which is no plan"),
+        ({"gammas": [-1]}, "gammas must be strengths γ of at least 0, got -1"),
+        ({"real_counts": [0]}, "real_counts must be at least 1, got 0"),
+    ],
+)
+def test_wrong_sweeps_are_refused(how: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        sc.compare(own_task, PLANS, seeds=1, workers=1, **how)  # type: ignore[arg-type]
