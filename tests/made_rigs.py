@@ -344,6 +344,45 @@ REST_POSES: dict[str, Callable[[Skeleton], Rotation]] = {
 """Turns (J,) of the joints' frames, after which zero rotation is another pose."""
 
 
+def with_bones_up(motion: Motion) -> Motion:
+    """The motion on a rig whose offsets all point along y, with sockets where several bones start at one joint.
+
+    At rest all its joints lie above one another, those of both sides in the same places.
+    """
+    from selfcorrect.motion.geometry.kinematics import local_rotations, world_poses
+
+    skeleton = motion.skeleton
+    _, orientations = world_poses(motion)
+    names, parents, offsets_m, parts = [], [], [], []
+    turned: list[np.ndarray] = []
+    index_of: dict[int, int] = {}
+    for joint, parent in enumerate(skeleton.parents):
+        above = index_of[parent] if parent >= 0 else -1
+        bone_m = skeleton.offsets_m[joint]
+        if parent >= 0 and len(skeleton.children[parent]) > 1:
+            names.append(f"{skeleton.names[joint]} socket")
+            parents.append(above)
+            offsets_m.append(np.zeros(3))
+            parts.append("")
+            turned.append((Rotation.from_quat(orientations[:, parent]) * _along_y(bone_m)).as_quat())
+            above = len(names) - 1
+        names.append(skeleton.names[joint])
+        parents.append(above)
+        offsets_m.append(np.array([0.0, np.linalg.norm(bone_m), 0.0]))
+        parts.append(skeleton.parts[joint])
+        children = skeleton.children[joint]
+        turn = _along_y(skeleton.offsets_m[children[0]]) if len(children) == 1 else Rotation.identity()
+        turned.append((Rotation.from_quat(orientations[:, joint]) * turn).as_quat())
+        index_of[joint] = len(names) - 1
+    changed = Skeleton(tuple(names), tuple(parents), np.array(offsets_m), tuple(parts))
+    return replace(motion, skeleton=changed, rotations=local_rotations(changed, np.stack(turned, axis=1)))
+
+
+def _along_y(bone_m: np.ndarray) -> Rotation:
+    """The turn of a frame by which a bone points along y."""
+    return Rotation.align_vectors(bone_m[None], np.array([[0.0, 1.0, 0.0]]))[0]
+
+
 def resting(motion: Motion, pose: str) -> Motion:
     """The motion on the same body with another rest pose."""
     return TurnedFrames(REST_POSES[pose](motion.skeleton)).view(motion)

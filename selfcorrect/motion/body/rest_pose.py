@@ -29,11 +29,9 @@ _TWISTED_DEG = 60.0
 
 _UNTWISTED_DEG = 20.0
 """Largest twist about its bone by which an aligned joint may differ from what the motion shows."""
-
-_CONTRADICTED_DEG = 60.0
-"""Least angle between the parent's turn and the one that the motion shows at which a joint without bone takes that."""
-_CLEAR_DEG = 30.0
-"""Largest median angle between a turn that the motion shows and its mean."""
+_SPREADS = 2.0
+"""Median angles between a turn that the motion shows and its mean by which, beyond `_UNTWISTED_DEG`, the parent's turn
+may differ from that mean."""
 
 _SHORTEST_BONE_M = 0.02
 _FRAMES_TO_FIT = 512
@@ -83,7 +81,7 @@ class _UprightTurnSearch:
             return self._align_bones(
                 joint, self._bones(joint, self.skeleton.children[joint][0]), AHEAD[None], 45.0, before
             )
-        return self._turn_without_bone(joint, before) if limb in ("foot", "head") else before
+        return self._turn_without_bone(joint, before) if limb in ("", "foot", "head", "collar") else before
 
     def _turn_of_trunk(self, joint: int, part: str, before: Rotation) -> Rotation:
         above = (self._bones(joint, self.skeleton.joint(end)) for end in _SPINE[_SPINE.index(part) + 1 :])
@@ -93,8 +91,9 @@ class _UprightTurnSearch:
         directions = np.tile(UP, (len(bones_m), 1))
         left, right = self.skeleton.joint("left_hip"), self.skeleton.joint("right_hip")
         if part == "pelvis" and left is not None and right is not None:
-            bones_m = np.vstack([bones_m, self.rest_m[left] - self.rest_m[right]])
-            directions = np.vstack([directions, LEFT])
+            between_hips_m = self._bones(right, left)
+            bones_m = np.vstack([bones_m, between_hips_m])
+            directions = np.vstack([directions, np.tile(LEFT, (len(between_hips_m), 1))])
         return self._align_bones(joint, bones_m, directions, _TRUNK_DEG, before)
 
     def _turn_without_bone(self, joint: int, before: Rotation) -> Rotation:
@@ -103,7 +102,7 @@ class _UprightTurnSearch:
             return before
         shown = self._mean_turns[joint]
         off_deg = np.degrees((before.inv() * shown).magnitude())
-        return shown if off_deg > _CONTRADICTED_DEG and self._spreads_deg[joint] < _CLEAR_DEG else before
+        return shown if off_deg > _UNTWISTED_DEG + _SPREADS * self._spreads_deg[joint] else before
 
     def _bones(self, joint: int, end: int | None) -> np.ndarray:
         """(1, 3) bone from a joint to another at rest; (0, 3) if that is missing or in the same place."""
@@ -140,8 +139,16 @@ class _UprightTurnSearch:
         body = fit_body_parts(motion)
         _, orientations = forward_kinematics(self.skeleton, motion.root_m, motion.rotations)
         _, body_orientations = forward_kinematics(body.skeleton, body.root_m, body.rotations)
-        columns = [body.skeleton.joint(part) or 0 for part in self.skeleton.parts]
+        columns = [body.skeleton.joint(self.skeleton.parts[joint]) or 0 for joint in self._nearest_parts]
         return Rotation.from_quat(orientations).inv() * Rotation.from_quat(body_orientations[:, columns])
+
+    @cached_property
+    def _nearest_parts(self) -> list[int]:
+        """Of each joint the nearest one on the way to the root that is a part: itself, or that to which it is fixed."""
+        nearest: list[int] = []
+        for joint, part in enumerate(self.skeleton.parts):
+            nearest.append(joint if part or not joint else nearest[self.skeleton.parents[joint]])
+        return nearest
 
     @cached_property
     def _mean_turns(self) -> Rotation:

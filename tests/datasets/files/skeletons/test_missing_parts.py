@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_rigs import OPTIONAL_PARTS, REST_POSES, base_walk, renamed, resting, without
+from made_rigs import OPTIONAL_PARTS, REST_POSES, base_walk, renamed, resting, with_bones_up, without
 
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
@@ -68,6 +68,20 @@ def test_missing_parts_and_rest_poses_change_no_correction(base: Motion, parts: 
         assert joints_m.keys() == plain_m.keys()
         assert max(np.abs(joints_m[name] - plain_m[name]).max() for name in plain_m) < NEAREST_M, pose
         assert skate_m_s < base_skate_m_s + MORE_SKATING_M_S, pose
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parts", [(), ("neck",), ("left_collar", "right_collar", "head")])
+def test_a_rest_pose_in_which_all_bones_point_up_changes_no_correction(
+    base: Motion, parts: tuple[str, ...], tmp_path: Path
+):
+    """Both sides lie in the same places at rest; only the motion shows where hips and shoulders are."""
+    plain_m, plain_skate_m_s = corrected(read_again(without(base, parts), tmp_path))
+    again = read_again(with_bones_up(without(base, parts)), tmp_path)
+    assert not check(again)
+    joints_m, skate_m_s = corrected(again)
+    assert max(np.abs(joints_m[name] - plain_m[name]).max() for name in plain_m) < NEAREST_M
+    assert skate_m_s < plain_skate_m_s + MORE_SKATING_M_S
 
 
 @pytest.mark.parametrize("naming", ["mixamo", "valve", "unity", "kinect", "advanced skeleton"])
