@@ -24,6 +24,8 @@ _LIMB_STRETCH = 0.1
 _LEAST_STRETCH_M = 0.015
 _SOCKET_M = 0.04
 """By how much other bones may change: hip sockets, collars and spines slide in game characters."""
+_HEAD_STRETCH = 1.0
+"""Share of its length by which the bone to the head may change, on which nothing stands: cartoon heads pop."""
 _ALIKE = 0.1
 _MOVES_M = 1e-4
 """Joints that move less in their parents do not."""
@@ -45,7 +47,8 @@ def check_bones(clip: RiggedMotion) -> None:
     for joint in joints:
         low_m, usual_m, high_m = np.percentile(norms(clip.stretches_m[joint]), (5, 50, 95))
         least_m = _LEAST_STRETCH_M if joint in limbs else _SOCKET_M
-        excess_m = high_m - low_m - max(_LIMB_STRETCH * usual_m, least_m)
+        share = _HEAD_STRETCH if skeleton.parts[joint] == "head" else _LIMB_STRETCH
+        excess_m = high_m - low_m - max(share * usual_m, least_m)
         if excess_m > 0:
             excesses_m[joint] = excess_m
             spans_m[joint] = (low_m, high_m)

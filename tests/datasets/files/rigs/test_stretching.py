@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_motions import made_motion
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion, save_motion
@@ -120,6 +121,15 @@ def test_limbs_that_stretch_by_a_few_per_cent_are_read(tmp_path: Path) -> None:
     away_m = np.linalg.norm(ankle_m - placed_m(tmp_path / "a.glb", stretched, "left_ankle"), axis=1)
     assert np.median(away_m) < 1e-3  # a rigid leg that is straight does not reach further
     assert away_m.max() < 0.02
+
+
+@pytest.mark.parametrize(("part", "is_refused"), [("head", False), ("left_elbow", True)])
+def test_heads_may_pop_and_limbs_may_not(tmp_path: Path, part: str, is_refused: bool) -> None:
+    base = made_motion("walk", frames=40)
+    joint = base.skeleton.joint(part)
+    grown_m = np.linspace(0, 0.6, len(base))[:, None] * base.skeleton.offsets_m[joint]
+    write_moving(tmp_path / "a.glb", base, {base.skeleton.names[joint]: grown_m}, animations=2)
+    assert [bool(refusal) for refusal in open_motion(tmp_path / "a.glb").refusals] == [True, False][: 2 * is_refused]
 
 
 @pytest.mark.slow
