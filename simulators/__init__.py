@@ -1,6 +1,7 @@
 """Physics: a simulated humanoid that follows a motion, and the correctors made from it.
 
-Correct motions: `corrector` (`PhysicsCorrector`, `KinematicCorrector`, `correct_samples`, `correct_motions`).
+Correct motions: `corrector` (`PhysicsCorrector`, `KinematicCorrector`, `correct_samples`, `correct_motions`), `presets`
+(`FILES`, `SAMPLES`, `RESIDUAL_FREE`).
 Divide them: `segments` (long clips, T-poses, takes, loops), `batching` (motions that are corrected together).
 Stages of a batch, in the order of `pipeline.correct_batches`: `cleanup` (kinematic repairs), `planning` with `contacts`
 (contact forces, dynamics filter), `tracking` (the simulation), `postprocess` (blend of plan and simulation), `evaluate`

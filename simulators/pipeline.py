@@ -54,6 +54,14 @@ class Pipeline:
         """Most motions that are corrected together."""
         return BATCH_SIZE if self.tracker is None else ENGINES.row(self.tracker.engine.name).bodies_together
 
+    @property
+    def postprocess(self) -> tuple[PostprocessStep, ...]:
+        """Steps after the simulation; none to return simulated states, as in a scene or without residual force."""
+        if self.tracker is None:
+            return KINEMATIC_POSTPROCESS if self.cleanup.polish else ()
+        is_raw = not self.cleanup.polish or self.tracker.residual_free is not None or not self.scene.is_plain
+        return () if is_raw else POSTPROCESS
+
 
 @dataclass(frozen=True)
 class Physics:
@@ -83,7 +91,7 @@ def correct_batches(pipeline: Pipeline, batches: Sequence[MotionBatch]) -> list[
     orders = [JointOrder.canonical(motions.skeleton) for motions in batches]
     ordered = [order.view(motions) for motions, order in zip(batches, orders, strict=True)]
     if pipeline.tracker is None:
-        corrections = [_correct_kinematically(pipeline.cleanup, motions) for motions in ordered]
+        corrections = [_correct_kinematically(pipeline, motions) for motions in ordered]
     else:
         corrections = _correct_physically(pipeline, pipeline.tracker, ordered)
     restored = []
@@ -98,24 +106,22 @@ def _restore_order(motion: Motion, order: JointOrder, correction: CorrectedMotio
     return replace(correction, motion=order.restore(correction.motion))
 
 
-def _correct_kinematically(cleanup: CleanupSettings, motions: MotionBatch) -> list[CorrectedMotion]:
+def _correct_kinematically(pipeline: Pipeline, motions: MotionBatch) -> list[CorrectedMotion]:
     """Correct a batch by kinematics only."""
-    cleaned = clean_motions(motions, cleanup)
+    cleaned = clean_motions(motions, pipeline.cleanup)
     corrected = cleaned.motions
-    if cleanup.polish:
-        corrected = PostprocessState.from_stages(cleaned).apply_steps(KINEMATIC_POSTPROCESS).motions
-    return evaluate_kinematic(cleaned, corrected, cleanup.mode)
+    if pipeline.postprocess:
+        corrected = PostprocessState.from_stages(cleaned).apply_steps(pipeline.postprocess).motions
+    return evaluate_kinematic(cleaned, corrected, pipeline.cleanup.mode)
 
 
 def _correct_physically(
     pipeline: Pipeline, tracker: TrackerSettings, batches: Sequence[MotionBatch]
 ) -> list[list[CorrectedMotion]]:
     """Correct batches by kinematics and physics, in a scene."""
-    cleanup, scene = pipeline.cleanup, pipeline.scene
-    # The effect of a scene, or of muscles alone, is kept.
-    is_postprocessed = cleanup.polish and tracker.residual_free is None and scene.is_plain
-    steps = POSTPROCESS if is_postprocessed else ()
-    physics = Physics(tracker, cleanup.mode, scene, pipeline.simulate, steps)
+    cleanup = pipeline.cleanup
+    scene = pipeline.scene
+    physics = Physics(tracker, cleanup.mode, scene, pipeline.simulate, pipeline.postprocess)
     in_scene = [enter_scene(scene, motions) for motions in batches]
     corrections = correct_cleaned(physics, [clean_motions(motions, cleanup) for motions in in_scene])
     return [[leave_scene(scene, correction) for correction in of_batch] for of_batch in corrections]

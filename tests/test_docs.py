@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import inspect
 import json
@@ -221,7 +222,9 @@ def test_the_reference_lists_every_public_name_with_its_signature() -> None:
 
 def test_the_numbers_of_the_presets_are_listed_with_their_units() -> None:
     settings = tool("settings")
-    assert settings.TABLE.read_text(encoding="utf-8") == settings.table(), "python docs/tools/settings.py"
+    tables = [settings.TABLE.read_text(encoding="utf-8"), settings.table()]
+    written, current = ([row[:5] for row in csv.reader(table.splitlines())] for table in tables)
+    assert written == current, "python docs/tools/settings.py"
 
 
 def test_results_by_synthetic_ratio_are_drawn_where_there_are_some() -> None:

@@ -13,17 +13,15 @@ from functools import cache
 from itertools import chain, pairwise
 from pathlib import Path
 
-from selfcorrect.simulators.cleanup.clean import FILES, RESIDUAL_FREE, CleanupSettings
-from selfcorrect.simulators.postprocess import POSTPROCESS
-from selfcorrect.simulators.settings.tracker import PRESETS
+from selfcorrect.simulators.presets import FILES, RESIDUAL_FREE, SAMPLES
 
 TABLE = Path(__file__).resolve().parents[1] / "results" / "settings.csv"
-PARTS = {
-    "files": (CleanupSettings(FILES), PRESETS["balanced"].tracker()),
-    "residual-free": (CleanupSettings(RESIDUAL_FREE), PRESETS["residual-free"].tracker("mujoco")),
-    "samples": (CleanupSettings.for_samples(), PRESETS["simulated"].tracker()),
+PIPELINES = {
+    "files": FILES.corrector().pipeline,
+    "residual-free": RESIDUAL_FREE.corrector("mujoco").pipeline,
+    "samples": SAMPLES.corrector().pipeline,
 }
-"""What each preset does by kinematics and by physics: files are corrected as at strength "balanced"."""
+"""Pipeline of each preset."""
 
 UNITS = {
     "_m_s3": "m/s³", "_m_s2": "m/s²", "_m_s": "m/s", "_rad_s": "rad/s", "_windows_per_s": "1/s", "_kgm2": "kg m²",
@@ -87,20 +85,21 @@ def meanings_of(kind: type) -> dict[str, str]:
 
 def numbers_of(preset: str) -> dict[str, Number]:
     """The numbers of a preset by name: those of its steps, and of plan, simulation and verdict."""
-    cleanup, tracker = PARTS[preset]
-    finishing = POSTPROCESS if cleanup.polish and tracker.residual_free is None else ()
-    found = [each for step in (*cleanup.steps, *finishing) for each in numbers(step, type(step).__name__)]
-    found += numbers(tracker, "tracker")
-    return {each.name.replace(".settings", ""): each for each in found}
+    pipeline = PIPELINES[preset]
+    found = []
+    for step in (*pipeline.cleanup.steps, *pipeline.postprocess):
+        found += numbers(step, type(step).__name__)
+    found += numbers(pipeline.tracker, "tracker")
+    return {number.name.replace(".settings", ""): number for number in found}
 
 
 def table() -> str:
     """All numbers as CSV, one a row, with their value in each preset, empty where it has none."""
-    by_preset = {preset: numbers_of(preset) for preset in PARTS}
+    by_preset = {preset: numbers_of(preset) for preset in PIPELINES}
     names = dict.fromkeys(name for own in by_preset.values() for name in own)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["number", "unit", *PARTS, "meaning", "chosen"])
+    writer.writerow(["number", "unit", *PIPELINES, "meaning", "chosen"])
     for name in names:
         first = next(own[name] for own in by_preset.values() if name in own)
         values = [f"{own[name].value:.6g}" if name in own else "" for own in by_preset.values()]

@@ -216,12 +216,13 @@ class CorrectionOptions:
     @property
     def _cleanup(self) -> CleanupSettings:
         """What is done by kinematics."""
+        from selfcorrect.simulators import presets
         from selfcorrect.simulators.cleanup import clean
 
         if find_preset(self.strength).is_for_samples:
-            return clean.CleanupSettings.for_samples()
-        steps = clean.RESIDUAL_FREE if self.is_residual_free else clean.FILES
-        settings = clean.CleanupSettings(steps, self.support).with_steps(
+            return presets.SAMPLES.cleanup
+        preset = presets.RESIDUAL_FREE if self.is_residual_free else presets.FILES
+        settings = replace(preset.cleanup, support=self.support).with_steps(
             clean.StabilizeFloor(remove=self.remove_drift), clean.JoinSplices(join_takes=self.join_takes)
         )
         if self.keep_level:

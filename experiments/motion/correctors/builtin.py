@@ -27,12 +27,12 @@ from selfcorrect.runtime.progress import Progress
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
 from selfcorrect.simulators.pipeline import release_simulator
+from selfcorrect.simulators.presets import SAMPLES
 from selfcorrect.simulators.settings.engine_table import PUBLISHED_ENGINE
 from selfcorrect.simulators.settings.tracker import (
     FALLBACK,
     PRESETS,
     RESIDUAL_FREE,
-    SIMULATED,
     WITHOUT_RESIDUAL,
     FallbackChoice,
 )
@@ -82,10 +82,7 @@ def none(inputs: CorrectorInputs) -> None:
 
 def sample_corrector(engine: str = PUBLISHED_ENGINE, scene: Scene = PLAIN) -> PhysicsCorrector:
     """Return the physics corrector for a loop's samples: the preset "simulated" of `selfcorrect correct`."""
-    preset = PRESETS[SIMULATED]
-    return PhysicsCorrector(
-        preset.tracker(engine), CleanupSettings.for_samples(), scene=scene, simulate=preset.simulate
-    )
+    return SAMPLES.corrector(engine, scene=scene)
 
 
 def residual_free_corrector(engine: str, fallback: FallbackChoice = "none") -> PhysicsCorrector:

@@ -6,6 +6,7 @@ import pytest
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.motion.correctors.builtin import sample_corrector
+from selfcorrect.simulators import presets
 from selfcorrect.simulators.settings.tracker import (
     OLD_NAMES,
     PRESETS,
@@ -14,6 +15,7 @@ from selfcorrect.simulators.settings.tracker import (
     find_preset,
     normalize_strength,
 )
+from selfcorrect.simulators.stages.scene import Scene
 
 
 def test_the_dial_and_its_names_agree():
@@ -29,6 +31,18 @@ def test_loops_use_a_preset_of_the_table():
     drive = sample_corrector().tracker.drive
     assert (drive.horizontal_rad_s, drive.vertical_rad_s, drive.angular_rad_s) == (12.5, 8.5, 14.0)
     assert (drive.yaw_rad_s, drive.linear_damping, drive.angular_damping) == (16.0, 0.4, 0.35)
+
+
+@pytest.mark.parametrize(
+    ("preset", "engine"),
+    [(presets.FILES, "pybullet"), (presets.RESIDUAL_FREE, "mujoco"), (presets.SAMPLES, "pybullet")],
+)
+def test_each_preset_lists_the_steps_that_its_corrector_takes(preset, engine):
+    pipeline = preset.corrector(engine).pipeline
+    assert pipeline.postprocess == preset.postprocess
+    assert pipeline.cleanup == preset.cleanup
+    assert pipeline.simulate == preset.tracker.simulate
+    assert preset.corrector(engine, scene=Scene(load_kg=2.0)).pipeline.postprocess == ()
 
 
 @pytest.mark.parametrize("old", OLD_NAMES)
