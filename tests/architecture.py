@@ -35,7 +35,7 @@ MAY_IMPORT = {
 SIMULATORS = (
     "settings", "body", "contacts", "stages", "engines", "cleanup", "planning",
     "tracking", "postprocess", "evaluate", "batching", "pipeline", "feasibility", "segments", "corrector",
-    "foot_contacts", "contact_holding",
+    "presets", "foot_contacts", "contact_holding",
 )  # fmt: skip
 """The way of data through `simulators`; each imports only what stands before it."""
 
