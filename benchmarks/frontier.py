@@ -32,7 +32,7 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions
 from selfcorrect.simulators.pipeline import Physics, Pipeline, correct_batches, correct_cleaned
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, STRENGTHS, TrackerSettings, find_preset
-from selfcorrect.storage.files.strict_json import parsed, read_as
+from selfcorrect.storage.files.strict_json import parse_json, read_as
 from selfcorrect.storage.files.writing import replacing, write_atomically
 
 KINEMATIC = "kinematic"
@@ -139,7 +139,7 @@ def _kept(path: Path) -> Iterator[Trial]:
     """The trials of a file but for a last line that was cut off."""
     for line in path.read_text().splitlines() if path.exists() else ():
         try:
-            yield read_as(Trial, parsed(line, path), path)
+            yield read_as(Trial, parse_json(line, path), path)
         except InputError:
             continue
 

@@ -23,7 +23,7 @@ from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.experiments.correction.in_python import correct
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, FallbackChoice
-from selfcorrect.storage.files.strict_json import parsed, read_as
+from selfcorrect.storage.files.strict_json import parse_json, read_as
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _kept(path: Path) -> Iterator[Trial]:
     """The trials of a file but for a last line that was cut off."""
     for line in path.read_text().splitlines() if path.exists() else ():
         try:
-            yield read_as(Trial, parsed(line, path), path)
+            yield read_as(Trial, parse_json(line, path), path)
         except InputError:
             continue
 

@@ -19,7 +19,7 @@ import tyro
 from selfcorrect.core.errors import JobsError, LoopError, SelfcorrectError, SettingError
 from selfcorrect.core.extras import requires_extra
 from selfcorrect.runtime.bugs import FAILING_MACHINE
-from selfcorrect.runtime.registry import unknown
+from selfcorrect.runtime.registry import describe_unknown
 from selfcorrect.simulators.settings.tracker import OLD_NAMES
 from selfcorrect.storage.files.limits import unpacked_limit_bytes
 
@@ -217,7 +217,7 @@ def _with_new_values(option: str, values: Mapping[str, str], words: Sequence[str
 
 def _check_name(kind: str, words: Sequence[str], known: Sequence[str] | Mapping[str, object]) -> None:
     if known and words and not words[0].startswith("-") and words[0] not in known:
-        raise SettingError(unknown(kind, words[0], known))
+        raise SettingError(describe_unknown(kind, words[0], known))
 
 
 def _subcommands(command: type[Command]) -> list[str]:
@@ -256,9 +256,9 @@ def _sentence(error: Exception) -> str:
 
 
 def _report(words: Sequence[str]) -> str:
-    from selfcorrect.storage.runs.run_folder import environment
+    from selfcorrect.storage.runs.run_folder import describe_environment
 
-    here = environment()
+    here = describe_environment()
     packages = [f"{name} {version}" for name, version in dict[str, Any](here["packages"]).items() if version]  # type: ignore[arg-type]
     return (
         "This is a bug of selfcorrect. Please report it to the maintainers, with the lines above and these:\n"

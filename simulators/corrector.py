@@ -24,7 +24,7 @@ from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import FootFrames
-from selfcorrect.runtime.bugs import attempted
+from selfcorrect.runtime.bugs import try_optional
 from selfcorrect.runtime.processes import map_tasks, require_workers
 from selfcorrect.runtime.progress import part_of_work, split_work
 
@@ -268,7 +268,7 @@ def _restore_foot_frames(
     raised_m = float(median((corrected.root_m - motion.root_m)[:, 1]))
     unmeasured = cast("tuple[float, float] | None", None)
     step = "speeds of standing joints are not reported"
-    speeds_m_s, note = attempted(step, partial(standing_speeds_m_s, motion, corrected), unmeasured)
+    speeds_m_s, note = try_optional(step, partial(standing_speeds_m_s, motion, corrected), unmeasured)
     before: dict[str, float] = {}
     after: dict[str, float] = {}
     without_closing = replace(settings, close_loops=False)
@@ -292,7 +292,7 @@ def _restore_foot_frames(
 def measure_errors(motion: Motion, settings: CleanupSettings) -> Mapping[str, float]:
     """Return the errors of a motion by name, as a correction would find them before it: on the supports it shows."""
     nothing: Mapping[str, float] = {}
-    errors, _ = attempted("errors are not measured anew", partial(_errors_before, motion, settings), nothing)
+    errors, _ = try_optional("errors are not measured anew", partial(_errors_before, motion, settings), nothing)
     return errors
 
 

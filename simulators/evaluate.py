@@ -18,7 +18,7 @@ from selfcorrect.motion.measures.physical import PhysicalErrors, errors_of_poses
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import FootFrames
 from selfcorrect.motion.support import Support
-from selfcorrect.runtime.bugs import attempted
+from selfcorrect.runtime.bugs import try_optional
 
 from .body.humanoid import Humanoid
 from .contacts.contact_plan import above_ground_m
@@ -247,7 +247,7 @@ def _simulation_finding(
 
 def _with_timeline(finding: CorrectedMotion, work: Callable[[], Timeline]) -> CorrectedMotion:
     """Return findings with a timeline, or with a note if it cannot be made."""
-    timeline, note = attempted("no timeline", work, None)
+    timeline, note = try_optional("no timeline", work, None)
     return replace(finding, timeline=timeline, notes=(Note(words=note),) if note else ())
 
 
@@ -283,7 +283,7 @@ def _measure_errors_before_after(
 ) -> tuple[list[dict[str, float]], list[dict[str, float]], tuple[Note, ...]]:
     """Return the errors of the motions before and after, or none with a note if they cannot be measured."""
     unmeasured: list[list[dict[str, float]]] = [[{}] * len(original)] * 2
-    errors, note = attempted(
+    errors, note = try_optional(
         "errors are not reported",
         lambda: [_measure_errors(motions, supports) for motions in (original, corrected)],
         unmeasured,

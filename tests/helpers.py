@@ -81,13 +81,13 @@ def assert_is_a_model_for_loops(model: GenerativeModel, real: Samples, steps: in
     from selfcorrect.runtime import global_generators
 
     given, values = {name: value.clone() for name, value in model.state().items()}, real.values.clone()
-    generators = global_generators.state()
+    generators = global_generators.get_state()
     trained = model.fit(real, steps, streams(5))
     labels = real.labels[:7]
     drawn = trained.sample(labels, streams(6))
     stored = safetensors.torch.load(safetensors.torch.save(trained.state()))
     restored = model.load_state(stored)
-    assert global_generators.drawn_since(generators) == []
+    assert global_generators.find_changed(generators) == []
     torch.rand(7)
     assert drawn.shape == (len(labels), *real.values.shape[1:])
     assert drawn.is_floating_point()

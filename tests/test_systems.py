@@ -44,7 +44,7 @@ windows_like["pretend"]()
 import sys
 from pathlib import Path
 from selfcorrect.core.errors import InUseError, RunFolderError
-from selfcorrect.storage.files.locks import LOCK, FolderLock, identity_of
+from selfcorrect.storage.files.locks import LOCK, FolderLock, read_identity
 from selfcorrect.storage.files.writing import remove_leftovers, scratch_folder, write_atomically, write_folder
 
 folder = Path(sys.argv[1])
@@ -58,8 +58,8 @@ def refused(error, call):
 
 with FolderLock(folder) as lock:
     assert refused(InUseError, lambda: FolderLock(folder))
-    lock.still_held()
-    assert len(identity_of(folder)) == 32
+    lock.require_held()
+    assert len(read_identity(folder)) == 32
     write_atomically(folder / "a.txt", "one\\ntwo\\n")
     write_atomically(folder / "a.txt", "three\\n")
     write_folder(folder / "made", {"b.txt": b"four"})

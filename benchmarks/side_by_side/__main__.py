@@ -33,7 +33,7 @@ from selfcorrect.simulators.engines.mujoco_world import MuJoCoWorld
 from selfcorrect.simulators.settings.tracker import PRESETS, RESIDUAL_FREE
 from selfcorrect.simulators.tracking.sampling_search import track_residual_free
 from selfcorrect.statistics import mean_interval
-from selfcorrect.storage.files.strict_json import parsed, read_as
+from selfcorrect.storage.files.strict_json import parse_json, read_as
 
 Follow = Callable[..., object]
 
@@ -124,7 +124,7 @@ def _kept(path: Path) -> Iterator[Trial]:
     """The trials of a file but for a last line that was cut off."""
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         try:
-            yield read_as(Trial, parsed(line, path), path)
+            yield read_as(Trial, parse_json(line, path), path)
         except InputError:
             continue
 

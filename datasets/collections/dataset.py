@@ -8,7 +8,7 @@ from typing import Protocol
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.motion import Motion, check_numbers
-from selfcorrect.runtime.bugs import sentence_of
+from selfcorrect.runtime.bugs import describe_failure
 
 _LONGEST_S = 1e9
 
@@ -73,7 +73,7 @@ def read_all(clips: Iterable[Clip], complain: Callable[[str], None] = warnings.w
         try:
             motions = [check_numbers(motion) for motion in clip.read()]
         except Exception as error:  # whatever is wrong with one file, the others go on
-            complain(sentence_of(clip.path, error))
+            complain(describe_failure(clip.path, error))
         else:
             yield from motions
 

@@ -23,7 +23,7 @@ from selfcorrect.motion.geometry.kinematics import make_continuous, world_poses
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.limits import check_unpacked
-from selfcorrect.storage.files.strict_json import parsed, read_json
+from selfcorrect.storage.files.strict_json import parse_json, read_json
 
 BUILT_IN = Path(__file__).with_name("deepmimic_clips.zip")
 _PREFIX = "humanoid3d_"
@@ -82,7 +82,7 @@ def skeleton() -> Skeleton:
 def load_deepmimic(fps: float = 30.0, folder: Path | None = None) -> list[Motion]:
     """All clips `humanoid3d_<label>.txt` of a folder (the built-in ones by default) at `fps`, sorted by label."""
     if folder is None:
-        return [_clip(BUILT_IN / name, parsed(text, name), fps) for name, text in read_built_in_texts().items()]
+        return [_clip(BUILT_IN / name, parse_json(text, name), fps) for name, text in read_built_in_texts().items()]
     paths = sorted(folder.glob(f"{_PREFIX}*.txt"))
     if not paths:
         raise InputError(f"{folder}: no clips named {_PREFIX}*.txt")

@@ -12,7 +12,7 @@ from typing import Any
 
 from selfcorrect.core.errors import InputError, MissingExtraError, SettingError
 from selfcorrect.core.extras import requires_extra
-from selfcorrect.runtime.registry import unknown
+from selfcorrect.runtime.registry import describe_unknown
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def named(name: str) -> Format:
     """The written format of that name; SettingError that lists them."""
     written = {kind.name: kind for kind in FORMATS if kind.writer}
     if name not in written:
-        raise SettingError(unknown("format", name, written))
+        raise SettingError(describe_unknown("format", name, written))
     return written[name]
 
 

@@ -15,7 +15,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.core.extras import requires_extra
 from selfcorrect.motion.geometry.kinematics import in_chunks
 from selfcorrect.motion.motion import FPS_READ, Motion
-from selfcorrect.storage.files.digests import digest_of_file
+from selfcorrect.storage.files.digests import compute_file_digest
 from selfcorrect.storage.files.limits import check_workable, open_file
 
 from .skeletons.reading import Reading
@@ -138,7 +138,7 @@ def body_model_of(reading: Reading) -> BodyModel | None:
     if path is None:
         return None
     with requires_extra("a body model", "smpl"):
-        return _load_body_model(path, digest_of_file(path), reading.allow_pickle)
+        return _load_body_model(path, compute_file_digest(path), reading.allow_pickle)
 
 
 @lru_cache(maxsize=1)

@@ -23,7 +23,7 @@ from selfcorrect.motion.correction.pieces import bounded
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.limits import Budget, open_file
-from selfcorrect.storage.files.strict_json import parsed
+from selfcorrect.storage.files.strict_json import parse_json
 from selfcorrect.storage.files.writing import replacing
 
 from .motion_file import MotionFile
@@ -156,7 +156,7 @@ def _split_lists(column: pa.ChunkedArray) -> list[np.ndarray]:
 
 
 def _read_skeletons(schema: pa.Schema, path: Path) -> list[Skeleton]:
-    facts = parsed((schema.metadata or {}).get(_KEY, b"{}"), "its metadata")
+    facts = parse_json((schema.metadata or {}).get(_KEY, b"{}"), "its metadata")
     version = facts.get("schema")
     if version is None:
         raise InputError(f"{path}: a parquet file, but not one of motions; `selfcorrect data shard` makes them")

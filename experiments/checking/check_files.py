@@ -14,7 +14,7 @@ from selfcorrect.motion.body.requirements import NO_BODY, find_missing_body
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.motion import Motion
-from selfcorrect.runtime.bugs import attempted, sentence_of
+from selfcorrect.runtime.bugs import describe_failure, try_optional
 from selfcorrect.simulators.feasibility import RootResidual, check_physics, compute_needed_residual, infer_surroundings
 from selfcorrect.storage.files.strict_json import read_as
 
@@ -77,7 +77,7 @@ def check_files(paths: Iterable[Path], reading: Reading, choice: RuleChoice, jud
             notes, needed = tuple(dict.fromkeys(told)), tuple(needed for needed, _ in measured)
             yield Checked(path, tuple(each.findings for each in checkups), needed, file.assumed, notes, flaw=flaw)
         except Exception as error:  # whatever is wrong with one file, the others go on
-            yield Checked(path, error=sentence_of(path, error))
+            yield Checked(path, error=describe_failure(path, error))
 
 
 def _checked(motion: Motion, choice: RuleChoice, judge: str | None) -> CheckResult:
@@ -89,7 +89,9 @@ def _checked(motion: Motion, choice: RuleChoice, judge: str | None) -> CheckResu
 def _needed(motion: Motion, judge: str) -> tuple[Needed | None, str]:
     """The root residual of a motion, or why it was not measured."""
     nothing: RootResidual | None = None
-    found, note = attempted("the root residual was left out", partial(compute_needed_residual, motion, judge), nothing)
+    found, note = try_optional(
+        "the root residual was left out", partial(compute_needed_residual, motion, judge), nothing
+    )
     if found is None:
         return None, note
     means = found.mean_force_bodyweights, found.mean_moment_nm, found.without_support
@@ -97,7 +99,7 @@ def _needed(motion: Motion, judge: str) -> tuple[Needed | None, str]:
 
 
 def _physics(motion: Motion, choice: RuleChoice) -> CheckResult:
-    found, note = attempted("rules of physics were left out", partial(check_physics, motion, choice), [])
+    found, note = try_optional("rules of physics were left out", partial(check_physics, motion, choice), [])
     return CheckResult(tuple(found), (note,) if note else ())
 
 

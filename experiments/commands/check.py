@@ -14,7 +14,7 @@ from tyro.extras import literal_type_from_choices
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.runtime.bugs import attempted
+from selfcorrect.runtime.bugs import try_optional
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.writing import text_output
 
@@ -95,7 +95,7 @@ class CheckCommand:
         self._tell(words)
         if self.picture and any(checked.broken for checked in done):
             draw = partial(reports.draw_worst, self.picture, done, self.reading, overwrite=self.overwrite)
-            _, note = attempted("no picture was drawn", draw, None)
+            _, note = try_optional("no picture was drawn", draw, None)
             print(*filter(None, [note]), sep="", end="\n" * bool(note), file=sys.stderr)
         if unread := sum(bool(checked.error) for checked in done):
             raise InputError(f"{unread} of {len(done)} files could not be read")

@@ -15,7 +15,7 @@ import tyro
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files import formats
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.runtime.bugs import is_of_machine, sentence_of
+from selfcorrect.runtime.bugs import describe_failure, is_machine_failure
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.storage.files.writing import write_atomically
 
@@ -181,9 +181,9 @@ class Convert:
             for one, motion in zip(targets, motions, strict=True):
                 save_motion(one, motion, kind.name, overwrite=self.overwrite)
         except Exception as error:  # whatever is wrong with one file, the others go on
-            if is_of_machine(error):
+            if is_machine_failure(error):
                 raise InputError(f"{target} could not be written ({error}); the files before it are there") from error
-            print(f"selfcorrect: {sentence_of(file, error)}", file=sys.stderr)
+            print(f"selfcorrect: {describe_failure(file, error)}", file=sys.stderr)
             return False
         print(*(f"{file} → {one}" for one in targets if opened.names or one is targets[0]), sep="\n")
         return True
@@ -237,7 +237,7 @@ class Profile:
             try:
                 yield from open_motion(file, self.reading, any_body=True).motions
             except Exception as error:  # whatever is wrong with one file, the others go on
-                unread.append(sentence_of(file, error))
+                unread.append(describe_failure(file, error))
 
 
 @dataclass(frozen=True)
@@ -255,13 +255,13 @@ class MakeSamples:
         from selfcorrect.datasets.collections.deepmimic import load_deepmimic, on_smpl
         from selfcorrect.datasets.files.open import save_motion
         from selfcorrect.datasets.files.people.saving import VIDEO_FPS
-        from selfcorrect.runtime.registry import unknown
+        from selfcorrect.runtime.registry import describe_unknown
 
         from ..correction.demo import spoiled_walk
 
         clips = {motion.label: motion for motion in [*load_deepmimic(), replace(spoiled_walk(), label="spoiled-walk")]}
         if self.clip not in clips:
-            raise SettingError(unknown("clip", self.clip, clips))
+            raise SettingError(describe_unknown("clip", self.clip, clips))
         motion, kinds = on_smpl(clips[self.clip]), [kind for kind in formats.FORMATS if kind.reader and kind.writer]
         targets = [self.out / f"{kind.name}{kind.suffixes[0]}" for kind in kinds]
         check_targets([(Path(kind.name), one) for kind, one in zip(kinds, targets, strict=True)],

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from selfcorrect.core.errors import InputError, shorten_message
 from selfcorrect.core.extras import requires_extra
 from selfcorrect.storage.files.limits import read_text
-from selfcorrect.storage.files.strict_json import DEEPEST, read_as
+from selfcorrect.storage.files.strict_json import MAX_DEPTH, read_as
 
 SUFFIXES = (".yaml", ".yml")
 MOST_VALUES = 100_000
@@ -68,8 +68,8 @@ def _count_values(node: Any, path: Path, counted: dict[Any, int], level: int = 0
     Raises:
         InputError: The node is nested too deep, which one is that contains itself, or stands for too many values.
     """
-    if level > DEEPEST:
-        raise InputError(f"{path}: YAML that is nested deeper than {DEEPEST} levels, or contains itself, is not read")
+    if level > MAX_DEPTH:
+        raise InputError(f"{path}: YAML that is nested deeper than {MAX_DEPTH} levels, or contains itself, is not read")
     if node in counted:
         return counted[node]
     inside = node.value if isinstance(node.value, list) else []

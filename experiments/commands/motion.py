@@ -44,7 +44,7 @@ def _presets() -> str:
 def _runners() -> str:
     from ..jobs.run import RUNNERS
 
-    return f"Where jobs run, by default in processes; results do not depend on it.\n{RUNNERS.described()}"
+    return f"Where jobs run, by default in processes; results do not depend on it.\n{RUNNERS.describe_rows()}"
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import tyro
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.formats import readable_suffixes
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.runtime.bugs import sentence_of
-from selfcorrect.storage.files.digests import titles_of
+from selfcorrect.runtime.bugs import describe_failure
+from selfcorrect.storage.files.digests import make_titles
 
 from ..jobs.targets import check_output
 from .demo import somebody_looks
@@ -37,7 +37,7 @@ def _motions_in(path: Path, reading: Reading) -> tuple[Motion, ...]:
     try:
         file = open_motion(path, reading, any_body=True)
     except Exception as error:  # whatever is wrong with one file, the others are shown
-        print(f"selfcorrect: {sentence_of(path, error)}", file=sys.stderr)
+        print(f"selfcorrect: {describe_failure(path, error)}", file=sys.stderr)
         return ()
     if file.assumed:
         print(f"selfcorrect: {path}: assumed: {', '.join(file.assumed)}", file=sys.stderr)
@@ -75,7 +75,7 @@ class ViewCommand:
         from selfcorrect.motion.editing.transforms import resample
         from selfcorrect.motion.pictures.drawing import draw_motions
 
-        named = zip(titles_of(self.files), self.files, strict=True)
+        named = zip(make_titles(self.files), self.files, strict=True)
         shown = [
             (title, motion)
             for name, path in named

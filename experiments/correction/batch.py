@@ -14,7 +14,7 @@ from selfcorrect.datasets.files.formats import readable_suffixes, written_suffix
 from selfcorrect.datasets.files.motion_file import body_model_of
 from selfcorrect.datasets.files.open import motion_files
 from selfcorrect.motion.correction.results import Stage
-from selfcorrect.runtime.bugs import attempted
+from selfcorrect.runtime.bugs import try_optional
 from selfcorrect.simulators.evaluate import UNEXPLAINED_BODYWEIGHTS
 from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.writing import explain_write_error, remove_leftovers, replacing
@@ -68,8 +68,8 @@ def tell(
         InputError: none could be read.
     """
     shown = [result for result in sorted(results, key=_trouble) if not (quiet and result.verdict == "accepted")]
-    lines, untold = attempted("no table", lambda: [*table(shown), ""] if shown else [], [])
-    summary, unsaid = attempted("no summary", partial(closing, results, out), [])
+    lines, untold = try_optional("no table", lambda: [*table(shown), ""] if shown else [], [])
+    summary, unsaid = try_optional("no summary", partial(closing, results, out), [])
     engine = [] if options.kinematic else [f"engine: {options.engine}"]
     print(*lines, *summary, *filter(None, (untold, unsaid)), *engine, f"report: {report}", sep="\n")
     if all(result.verdict == "failed" for result in results):

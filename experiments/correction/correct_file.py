@@ -18,12 +18,12 @@ from selfcorrect.motion.correction.pieces import bounded
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
 from selfcorrect.motion.editing.transforms import retime
 from selfcorrect.motion.motion import Motion
-from selfcorrect.runtime.bugs import attempted, is_of_machine, sentence_of
+from selfcorrect.runtime.bugs import describe_failure, is_machine_failure, try_optional
 from selfcorrect.runtime.progress import Progress, part_of_work, split_work, watch_progress
 from selfcorrect.simulators.batching import MAX_FRAMES_TOGETHER
 from selfcorrect.simulators.body.humanoid import estimate_mass_kg
-from selfcorrect.storage.files.limits import noting_opened
-from selfcorrect.storage.files.writing import explain_write_error, replacing, scratch_folder, suffixed
+from selfcorrect.storage.files.limits import record_opened_paths
+from selfcorrect.storage.files.writing import append_suffix, explain_write_error, replacing, scratch_folder
 
 from ..jobs.input_keys import are_unchanged, hash_file, hash_sidecars, make_input_key
 from ..jobs.targets import FOREIGN
@@ -81,12 +81,12 @@ class FileTask:
 
     @property
     def video(self) -> Path:
-        return self.target.with_name(suffixed(self.target.name, ".mp4"))
+        return self.target.with_name(append_suffix(self.target.name, ".mp4"))
 
     @property
     def record(self) -> Path:
         *folders, name = Path(self.name).parts
-        return self.out.joinpath(RECORDS, *map(_no_record, folders), suffixed(name, _RECORD))
+        return self.out.joinpath(RECORDS, *map(_no_record, folders), append_suffix(name, _RECORD))
 
     def owns(self, path: Path) -> bool:
         """Whether output or film, where there is one, is what an earlier run wrote."""
@@ -96,7 +96,7 @@ class FileTask:
 
 def _no_record(folder: str) -> str:
     """The name of a folder with records, which no record has."""
-    return suffixed(folder, "_") if folder.rstrip("_").endswith(_RECORD) else folder
+    return append_suffix(folder, "_") if folder.rstrip("_").endswith(_RECORD) else folder
 
 
 def key_of(source: Path, options: CorrectionOptions) -> str:
@@ -178,7 +178,7 @@ def _read(task: FileTask, options: CorrectionOptions) -> _Read:
     blank = FileResult(str(task.source), task.name, "", "failed")
     try:
         blank = replace(blank, key=key_of(task.source, options))
-        with noting_opened() as opened:
+        with record_opened_paths() as opened:
             file = motions_of(task.source, options)
             prepared = prepare_motions(task.source, file, options)
         blank = replace(
@@ -188,7 +188,7 @@ def _read(task: FileTask, options: CorrectionOptions) -> _Read:
         )
         return _Read(task, blank, file, prepared)
     except Exception as error:  # whatever is wrong with one file, the others go on
-        return _Read(task, replace(blank, reason=sentence_of(task.source, error)), None)
+        return _Read(task, replace(blank, reason=describe_failure(task.source, error)), None)
 
 
 def correct_each(
@@ -285,15 +285,15 @@ def _written(
         results = []
         for motion, outcome in zip(file.motions, outcomes, strict=True):
             if isinstance(outcome, Exception):
-                reason = sentence_of(motion.source, outcome)
+                reason = describe_failure(motion.source, outcome)
                 results.append(replace(blank, reason=reason, frames=len(motion), fps=motion.fps))
             else:
                 results.append(described(blank, notes, motion, outcome))
         return of_all(results, file.names)
     except Exception as error:  # whatever is wrong with one file, the others go on
-        if is_of_machine(error):
+        if is_machine_failure(error):
             raise
-        return replace(blank, reason=sentence_of(task.source, error))
+        return replace(blank, reason=describe_failure(task.source, error))
 
 
 def _refuse(
@@ -316,7 +316,7 @@ def _choose_written(
 
 def _filmed(video: Path, pairs: Sequence[tuple[Motion, CorrectedMotion]]) -> tuple[str, ...]:
     """Film motions; a note where that fails, which costs only the film."""
-    _, note = attempted("no film was made", partial(film, video, pairs), None)
+    _, note = try_optional("no film was made", partial(film, video, pairs), None)
     if note:
         video.unlink(missing_ok=True)  # a part of it
     return (note,) if note else ()

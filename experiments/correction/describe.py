@@ -21,7 +21,7 @@ from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.drawing import animate, fit_camera
 from selfcorrect.motion.pictures.panels import PicturePanel
-from selfcorrect.runtime.bugs import attempted
+from selfcorrect.runtime.bugs import try_optional
 
 from .report import FileResult
 
@@ -38,7 +38,7 @@ class _Telling:
     notes: list[str] = field(default_factory=list)
 
     def attempt(self, step: str, work: Callable[[], T], otherwise: T) -> T:
-        told, note = attempted(step, work, otherwise)
+        told, note = try_optional(step, work, otherwise)
         self.notes += [note] if note else []
         return told
 

@@ -14,7 +14,7 @@ from tyro.extras import literal_type_from_choices
 from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.runtime.registry import unknown
+from selfcorrect.runtime.registry import describe_unknown
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, resolve_engine
 from selfcorrect.simulators.settings.plan import SupportChoice
 from selfcorrect.simulators.settings.tracker import (
@@ -234,7 +234,7 @@ class CorrectionOptions:
         """These options with other values by name; SettingError for a name that there is not."""
         names = [each.name for each in fields(self)]
         if strange := [name for name in changes if name not in names]:
-            raise SettingError(unknown("option", strange[0], names))
+            raise SettingError(describe_unknown("option", strange[0], names))
         return replace(self, **changes)  # type: ignore[arg-type]
 
     def refuse(self, names: tuple[str, ...], because: str) -> None:

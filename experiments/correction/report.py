@@ -16,9 +16,9 @@ import numpy as np
 from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.motion.correction.results import FailureKind, Stage
 from selfcorrect.motion.measures.physical import FIGURES, MotionFigure
-from selfcorrect.storage.files.digests import holds_seal, seal_of, values_and_seal, with_seal
+from selfcorrect.storage.files.digests import append_seal, decode_optionally_sealed, format_seal, has_valid_seal
 from selfcorrect.storage.files.limits import read_bytes
-from selfcorrect.storage.files.strict_json import parsed, read_as, to_json
+from selfcorrect.storage.files.strict_json import parse_json, read_as, to_json
 from selfcorrect.storage.files.writing import text_output, write_atomically
 
 from ..jobs.targets import place_of
@@ -168,7 +168,7 @@ class FileResult:
 
     def save(self, path: Path) -> None:
         """Write a record, which holds its own digest."""
-        write_atomically(path, with_seal(_encoded(_json(asdict(self)))))
+        write_atomically(path, append_seal(_encoded(_json(asdict(self)))))
 
     @classmethod
     def load(cls, path: Path) -> FileResult | None:
@@ -195,7 +195,7 @@ def read_record(path: Path) -> tuple[FileResult, bool]:
     DamagedError where it is missing, or not what was written.
     """
     try:
-        values, is_sealed = values_and_seal(read_bytes(path), str(path))
+        values, is_sealed = decode_optionally_sealed(read_bytes(path), str(path))
         values = _rename_keys(values)
         if isinstance(values.get("motions"), list):
             values["motions"] = [_rename_keys(each) if isinstance(each, dict) else each for each in values["motions"]]
@@ -284,7 +284,7 @@ def _mean(figures: Sequence[dict[str, float]], results: Sequence[FileResult]) ->
 def is_report(path: Path, out: Path) -> bool:
     """Whether a file is a report of this command on that output folder and as it was written."""
     try:
-        found = path.is_file() and holds_seal(content := read_bytes(path)) and parsed(content, path)
+        found = path.is_file() and has_valid_seal(content := read_bytes(path)) and parse_json(content, path)
     except InputError:
         return False
     return isinstance(found, dict) and "motions" in found and found.get("output", ".") == way_to(out, path)
@@ -308,7 +308,7 @@ def write_report(
         for text in _report({"output": output, "settings": options, "counts": counts}, results):
             seal.update(_encoded(text))
             file.write(text)
-        file.write("," + seal_of(seal.hexdigest()).decode())
+        file.write("," + format_seal(seal.hexdigest()).decode())
 
 
 def _report(head: dict[str, object], results: Iterable[FileResult]) -> Iterator[str]:

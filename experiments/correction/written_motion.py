@@ -17,7 +17,7 @@ from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.motion.correction.results import CorrectedMotion, Note
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.motion import Motion
-from selfcorrect.runtime.bugs import attempted
+from selfcorrect.runtime.bugs import try_optional
 
 from .options import CorrectionOptions
 
@@ -47,7 +47,7 @@ def measure_written(
         return list(corrections)
     reading = replace(options.reading, floor=None, drop=False)  # the floor of a written file is at zero
     read_again = partial(open_motion, path, reading, any_body=True)
-    file, failure = attempted("figures are not those of the written file", read_again, None)
+    file, failure = try_optional("figures are not those of the written file", read_again, None)
     if file is None or len(file.motions) != len(corrections):
         note = Note(words=failure or "figures are not those of the written file: it holds other motions")
         return [replace(correction, notes=(*correction.notes, note)) for correction in corrections]

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from selfcorrect.core.errors import InputError, RunFolderError, SettingError
 from selfcorrect.preferences.choices import ANSWERS, Choice
-from selfcorrect.storage.files.strict_json import parsed
+from selfcorrect.storage.files.strict_json import parse_json
 
 _APPLICATION_ID = 0x5E1FC0DE
 _TABLES = (
@@ -233,7 +233,7 @@ class RatingDatabase:
         return study
 
     def _parse_list(self, text: str) -> list[Any]:
-        values = parsed(text, self.path)
+        values = parse_json(text, self.path)
         if not isinstance(values, list):
             raise InputError(f"{self.path}: a list of features is expected")
         return values

@@ -20,8 +20,8 @@ from selfcorrect.datasets.files.open import motion_files, open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.motion import Motion
-from selfcorrect.runtime.bugs import sentence_of
-from selfcorrect.storage.files.digests import titles_of
+from selfcorrect.runtime.bugs import describe_failure
+from selfcorrect.storage.files.digests import make_titles
 from selfcorrect.storage.files.strict_json import read_json
 from selfcorrect.storage.runs.run_folder import CONFIG
 
@@ -77,11 +77,11 @@ def collect_items(
 
 def _read_files(paths: Sequence[Path], reading: Reading) -> Iterator[Item]:
     files = list(dict.fromkeys(file for path in paths for file in motion_files(path)))
-    for title, file in zip(titles_of(files), files, strict=True):
+    for title, file in zip(make_titles(files), files, strict=True):
         try:
             motions = open_motion(file, reading, any_body=True).motions
         except Exception as error:  # whatever is wrong with one file, the others are shown
-            print(f"selfcorrect: {sentence_of(file, error)}", file=sys.stderr)
+            print(f"selfcorrect: {describe_failure(file, error)}", file=sys.stderr)
             continue
         for number, motion in enumerate(motions):
             name = title if len(motions) == 1 else f"{title} [{number}]"
@@ -117,7 +117,7 @@ def _generate_motions(
     """Sample the same labels from the models of arms. Of several seeds, the lowest that has one of the arms is used."""
     import torch
 
-    from selfcorrect.storage.files.digests import values_and_seal
+    from selfcorrect.storage.files.digests import decode_optionally_sealed
     from selfcorrect.storage.files.limits import read_bytes
     from selfcorrect.storage.runs.folder_store import FolderReader
 
@@ -126,7 +126,7 @@ def _generate_motions(
     from ..motion.run.task import motion_task
     from ..motion.settings.experiment import settings_from_config
 
-    config, _ = values_and_seal(read_bytes(root / CONFIG), str(root / CONFIG))
+    config, _ = decode_optionally_sealed(read_bytes(root / CONFIG), str(root / CONFIG))
     places = {}
     for run in seed_runs(settings_from_config(config), root):
         for arm in run.comparison.arms:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from selfcorrect.core.errors import InputError, SelfcorrectError, SettingError
 from selfcorrect.motion.pictures.player import SCENE_MARK
 from selfcorrect.motion.pictures.player import TEMPLATE as PLAYER
-from selfcorrect.storage.files.strict_json import parsed
+from selfcorrect.storage.files.strict_json import parse_json
 
 from .session import Session
 
@@ -120,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise InputError(f"a request has at most {_LONGEST_REQUEST} bytes")
         if self.headers.get_content_type() != "application/json":
             raise _RequestRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a request is JSON")
-        request = parsed(self.rfile.read(int(length)), "the request")
+        request = parse_json(self.rfile.read(int(length)), "the request")
         if not isinstance(request, dict):
             raise InputError("a request is an object")
         return request

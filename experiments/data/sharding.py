@@ -21,10 +21,10 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.datasets.load import label_of
 from selfcorrect.motion.correction.pieces import bounded
 from selfcorrect.motion.motion import check_numbers
-from selfcorrect.runtime.bugs import sentence_of
+from selfcorrect.runtime.bugs import describe_failure
 from selfcorrect.runtime.progress import Progress
-from selfcorrect.storage.files.digests import SUMS, digest_of_file, format_sums, sealed, unsealed
-from selfcorrect.storage.files.limits import is_file_name, noting_opened
+from selfcorrect.storage.files.digests import SUMS, compute_file_digest, encode_sealed, format_sums, read_sealed
+from selfcorrect.storage.files.limits import is_file_name, record_opened_paths
 from selfcorrect.storage.files.locks import LOCK, FolderLock
 from selfcorrect.storage.files.places import Place, is_address
 from selfcorrect.storage.files.strict_json import as_json, read_as
@@ -156,7 +156,7 @@ def make_part(task: ShardTask, number: int, progress: Progress) -> None:
         if record is None or record.key != key or record.unread or not are_unchanged(record.sidecars):
             _remove_shards(place, record)
             record = _write_part(place, number, part, task, key, scratch, progress)
-            _send_bytes(place, _record_name(number), sealed(asdict(record)), scratch)
+            _send_bytes(place, _record_name(number), encode_sealed(asdict(record)), scratch)
     progress("generation", 1, 1)
 
 
@@ -165,12 +165,12 @@ def _write_part(
 ) -> PartRecord:
     unread: list[str] = []
     shards: list[ShardFacts] = []
-    with noting_opened() as opened:
+    with record_opened_paths() as opened:
         for index, motions in enumerate(cut_shards(_read_part(part, unread, progress), task.motions_per_shard)):
             name = f"shard-{number:05d}-{index:03d}.parquet"
             write_named(scratch / name, motions)
             place.send(scratch / name, name)
-            shards.append(ShardFacts(name, len(motions), digest_of_file(scratch / name)))
+            shards.append(ShardFacts(name, len(motions), compute_file_digest(scratch / name)))
             (scratch / name).unlink()
     own_files = {recording.path for recording in part}
     sidecars = {path for path in opened if path not in own_files and not path.is_relative_to(scratch)}
@@ -186,14 +186,14 @@ def _claim(place: Place, task: ShardTask, scratch: Path) -> Iterator[None]:
     description = task.describe()
     if place.has(_TASK):
         place.fetch(_TASK, scratch / "task.json")
-        if differences := config_differences(unsealed(scratch / "task.json"), description):
+        if differences := config_differences(read_sealed(scratch / "task.json"), description):
             raise RunFolderError(
                 f"{task.out}: belongs to another task. {' '.join(differences)} Choose another folder, or use those."
             )
     elif foreign := [name for name in place.list_names() if "/" not in name and name != LOCK]:
         raise RunFolderError(f"{task.out}: holds other files ({', '.join(foreign[:3])}); choose another folder")
     if is_address(task.out):
-        _send_bytes(place, _TASK, sealed(description), scratch)
+        _send_bytes(place, _TASK, encode_sealed(description), scratch)
         yield
         return
     folder = Path(task.out)
@@ -202,7 +202,7 @@ def _claim(place: Place, task: ShardTask, scratch: Path) -> Iterator[None]:
         lock = FolderLock(folder)
     with lock:
         remove_leftovers(folder, below=True)
-        _send_bytes(place, _TASK, sealed(description), scratch)
+        _send_bytes(place, _TASK, encode_sealed(description), scratch)
         yield
 
 
@@ -214,7 +214,7 @@ def _read_record(place: Place, number: int, scratch: Path) -> PartRecord | None:
     """Return the record of a part; None where there is none, or it is damaged."""
     path = scratch / "part.json"
     try:
-        return read_as(PartRecord, unsealed(path), "it") if place.fetch(_record_name(number), path) else None
+        return read_as(PartRecord, read_sealed(path), "it") if place.fetch(_record_name(number), path) else None
     except (DamagedError, InputError):
         return None
 
@@ -311,7 +311,7 @@ def _read_part(part: Sequence[Recording], unread: list[str], progress: Progress)
         try:
             motions = [_check(item) for item in recording.read()]
         except Exception as error:  # whatever is wrong with one recording, the others go on
-            unread.append(sentence_of(recording.name, error))
+            unread.append(describe_failure(recording.name, error))
         else:
             yield from motions
 

@@ -18,7 +18,7 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.measures.physical import ERRORS, physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch, captions
-from selfcorrect.runtime.bugs import sentence_of
+from selfcorrect.runtime.bugs import describe_failure
 
 T = TypeVar("T")
 
@@ -80,7 +80,7 @@ def map_readable(
         try:
             result = work(motion)
         except Exception as error:
-            complain(sentence_of(motion.source, error))
+            complain(describe_failure(motion.source, error))
         else:
             yield result
 

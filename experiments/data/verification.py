@@ -12,16 +12,16 @@ from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.storage.files.digests import (
     DIGESTS,
     SUMS,
-    damage_of,
-    ends_in_digest,
-    listed_in,
-    unsealed,
-    values_and_seal,
+    check_listing,
+    decode_optionally_sealed,
+    describe_damage,
+    has_seal_ending,
+    read_sealed,
 )
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.places import Place, is_address
-from selfcorrect.storage.runs.folder_store import damage_below, generation_folders
-from selfcorrect.storage.runs.generation_files import looked_at
+from selfcorrect.storage.runs.folder_store import find_damage, generation_folders
+from selfcorrect.storage.runs.generation_files import check_files
 from selfcorrect.storage.runs.run_folder import CONFIG, ENVIRONMENT
 
 from ..correction.correct_file import RECORDS, FileTask
@@ -132,9 +132,9 @@ def _group_by_folder(folder: Path, unread: list[Path], everything: list[Path]) -
 def _find_generations(folder: Path, everything: list[Path]) -> Iterator[FileCheck]:
     for run in sorted({path.parent for path in folder.rglob("generation-*") if path.is_dir()}):
         for _, generation in generation_folders(run):
-            yield from (FileCheck(str(path), wrong) for path, wrong in looked_at(generation))
+            yield from (FileCheck(str(path), wrong) for path, wrong in check_files(generation))
             yield FileCheck(str(generation / DIGESTS), counts_as=_GENERATIONS)
-        lines = [line for each in damage_below(run).values() for line in each]
+        lines = [line for each in find_damage(run).values() for line in each]
         yield from (FileCheck(line.removesuffix(_MISSING), line) for line in lines if line.endswith(_MISSING))
 
 
@@ -144,13 +144,13 @@ def _find_listings(folder: Path, everything: list[Path]) -> Iterator[FileCheck]:
         if path.name == _MANIFEST:
             yield from _look_at_manifest(path)
         elif path.name == SUMS or (path.name == DIGESTS and not path.parent.name.startswith("generation-")):
-            for file, damage in listed_in(path):
+            for file, damage in check_listing(path):
                 yield FileCheck(str(file), damage, _SHARDS if file.suffix == ".parquet" else "")
 
 
 def _look_at_manifest(path: Path) -> Iterator[FileCheck]:
     try:
-        values = unsealed(path)
+        values = read_sealed(path)
         digests = {shard["name"]: shard["sha256"] for shard in values["shards"]} | values.get("tables", {})
     except DamagedError as error:
         yield FileCheck(str(path), str(error))
@@ -160,7 +160,7 @@ def _look_at_manifest(path: Path) -> Iterator[FileCheck]:
         yield FileCheck(str(path))
         for name, expected in digests.items():
             file = path.parent / name
-            yield FileCheck(str(file), damage_of(file, expected), _SHARDS if file.suffix == ".parquet" else "")
+            yield FileCheck(str(file), describe_damage(file, expected), _SHARDS if file.suffix == ".parquet" else "")
 
 
 def _find_records(folder: Path, everything: list[Path]) -> Iterator[FileCheck]:
@@ -193,9 +193,9 @@ def _find_sealed(folder: Path, everything: list[Path]) -> Iterator[FileCheck]:
             continue
         content = read_bytes(path)
         try:
-            _, is_sealed = values_and_seal(content, str(path))
+            _, is_sealed = decode_optionally_sealed(content, str(path))
         except DamagedError as error:
-            if path.name in _OURS or path.parent.name in _LEDGERS or ends_in_digest(content):
+            if path.name in _OURS or path.parent.name in _LEDGERS or has_seal_ending(content):
                 yield FileCheck(str(path), str(error))
         else:
             yield from [FileCheck(str(path))] * is_sealed

@@ -8,7 +8,7 @@ from pathlib import Path
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.samples import Samples, fingerprint
 from selfcorrect.correctors.identity import Identity
-from selfcorrect.storage.files.digests import sealed, unsealed
+from selfcorrect.storage.files.digests import encode_sealed, read_sealed
 from selfcorrect.storage.files.writing import write_atomically
 
 IDENTITIES = "identities.json"
@@ -47,7 +47,7 @@ class IdentityFile:
                 history.setdefault(name, []).append(now)
         if identities:
             kept = {name: [each.to_json() for each in every] for name, every in history.items()}
-            write_atomically(self.path, sealed(kept))
+            write_atomically(self.path, encode_sealed(kept))
 
     def _describe_change(self, changes: Mapping[str, str]) -> str:
         """Return the message about the first change, with the names of all code that it changes."""
@@ -65,5 +65,5 @@ class IdentityFile:
         return [name for name, now in identities.items() if name not in history or now.changed_since(history[name][-1])]
 
     def _history(self) -> dict[str, list[Identity]]:
-        kept = unsealed(self.path) if self.path.exists() else {}
+        kept = read_sealed(self.path) if self.path.exists() else {}
         return {name: [Identity.from_json(each) for each in every] for name, every in kept.items()}

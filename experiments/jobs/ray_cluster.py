@@ -30,7 +30,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from selfcorrect.core.errors import ClusterLostError, InUseError, SettingError, WorkerError
 from selfcorrect.storage.files.writing import scratch_folder
-from selfcorrect.storage.runs.run_folder import environment
+from selfcorrect.storage.runs.run_folder import describe_environment
 
 from .progress_bars import Event, reporter
 from .run import Job, Show, Submit, use_one_thread
@@ -184,7 +184,7 @@ class _Meeting:
 
 
 def _software() -> dict[str, Any]:
-    known = environment()
+    known = describe_environment()
     packages: Any = known["packages"]
     return {**{name: value for name, value in known.items() if name != "packages"}, **packages}
 

@@ -20,8 +20,8 @@ from typing import Any, TypeAlias
 from threadpoolctl import threadpool_limits
 
 from selfcorrect.core.errors import ClusterLostError, JobsError, WorkerError
-from selfcorrect.runtime.bugs import bug_behind
-from selfcorrect.runtime.processes import start_processes, stop_processes, with_threads
+from selfcorrect.runtime.bugs import internal_error_traceback
+from selfcorrect.runtime.processes import limit_threads, start_processes, stop_processes
 from selfcorrect.runtime.registry import Registry, Row
 
 from .progress_bars import Bars, Event, reporter
@@ -198,7 +198,7 @@ def jobs_error(failed: Mapping[str, Exception], count: int, tries: int) -> JobsE
     named = "; ".join(f"{name}: {_sentence(error)}" for name, error in failed.items())
     times = f" {tries} times" if tries > 1 else ""
     message = f"{len(failed)} of {count} jobs failed{times} and were given up ({named}), with those that wait for them"
-    bugs = [getattr(error, "bug", "") or bug_behind(error) for error in failed.values()]
+    bugs = [getattr(error, "bug", "") or internal_error_traceback(error) for error in failed.values()]
     return JobsError(f"{message}; what is finished is kept, and the same command does the rest", failed, "".join(bugs))
 
 
@@ -212,7 +212,7 @@ def run_sequentially(where: Where, folder: Path | None, show: Show) -> Iterator[
     def submit(job: Job) -> Future[None]:
         finished: Future[None] = Future()
         try:
-            with with_threads(where.threads):
+            with limit_threads(where.threads):
                 job.function(*job.arguments, reporter(show, job.name))
         except Exception as error:  # the schedule decides what it ends
             finished.set_exception(error)
@@ -245,7 +245,7 @@ def _start_worker(events: Any, threads: int) -> None:
 
 
 def _run_job(job: Job) -> None:
-    with with_threads(_threads):
+    with limit_threads(_threads):
         job.function(*job.arguments, reporter(_events.put, job.name))
 
 

@@ -22,7 +22,7 @@ from selfcorrect.loop.bias import Bias, Sampler, Score, best_of
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.preferences.reward import Reward
-from selfcorrect.storage.files.digests import digest, sealed, unsealed
+from selfcorrect.storage.files.digests import compute_digest, encode_sealed, read_sealed
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.files.writing import write_atomically
 
@@ -54,19 +54,19 @@ def reward_in(database: Path) -> Reward:
 
 def identity_of_reward(reward: Reward) -> Identity:
     """What a reward is, so that a run notices when it is resumed with another."""
-    content = digest(repr(reward).encode())
+    content = compute_digest(repr(reward).encode())
     return Identity(f"{reward.choices} choices of {', '.join(reward.raters)}", "", values=content, holds="choices")
 
 
 def keep_reward(folder: Path, reward: Reward) -> None:
     """Write a reward into a run folder, for `kept_reward`."""
-    write_atomically(folder / FILE, sealed(asdict(reward)))
+    write_atomically(folder / FILE, encode_sealed(asdict(reward)))
 
 
 def kept_reward(folder: Path) -> Reward | None:
     """The reward of a run folder, None where it has none."""
     path = folder / FILE
-    return read_as(Reward, unsealed(path), path) if path.is_file() else None
+    return read_as(Reward, read_sealed(path), path) if path.is_file() else None
 
 
 def raters_of(reward: Reward, codec: FeatureCodec) -> tuple[Score, ...]:

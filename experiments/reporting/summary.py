@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.storage.files.digests import values_and_seal, with_seal
+from selfcorrect.storage.files.digests import append_seal, decode_optionally_sealed
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.files.writing import write_atomically
@@ -126,7 +126,7 @@ def write_summary(path: Path, summary: Summary) -> None:
         "arms": arms,
     }
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    write_atomically(path, with_seal(text.encode()))
+    write_atomically(path, append_seal(text.encode()))
 
 
 def read_summary(path: str | Path) -> Summary:
@@ -136,7 +136,7 @@ def read_summary(path: str | Path) -> Summary:
     """
     path = Path(path) / SUMMARY if Path(path).is_dir() else Path(path)
     try:
-        content, _ = values_and_seal(read_bytes(path), str(path))
+        content, _ = decode_optionally_sealed(read_bytes(path), str(path))
         if content.get("format", FORMAT) != FORMAT:
             raise InputError(f"expected format {FORMAT}, got {content['format']}")
         stored = read_as(_Stored, content, "it")

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from selfcorrect.storage.files.digests import find_listing, listed_in, write_listing
+from selfcorrect.storage.files.digests import check_listing, find_listing, write_listing
 from selfcorrect.storage.files.writing import write_atomically
-from selfcorrect.storage.runs.run_folder import environment
+from selfcorrect.storage.runs.run_folder import describe_environment
 from selfcorrect.storage.runs.tracking import Row, WandbLog, write_rows
 
 from ..reporting.summary import SUMMARY, Summary, machine, write_summary
@@ -80,7 +80,7 @@ def write_figures(folder: Path, page: Page) -> list[Path]:
 def media_listed(folder: Path) -> set[Path]:
     """The media that an earlier report wrote."""
     listing = find_listing(folder)
-    paths = {path for path, _ in listed_in(listing)} if listing else set()
+    paths = {path for path, _ in check_listing(listing)} if listing else set()
     return {path for path in paths if folder / "samples" in path.parents}
 
 
@@ -88,7 +88,7 @@ def _summary(outcome: Outcome[Any], settings: Mapping[str, Any], rows: Sequence[
     hours = sum(seconds_by_phase(rows).values()) / 3600
     made = {"date": datetime.now(UTC).date().isoformat(), **({"core_hours": round(hours, 3)} if hours else {})}
     arms = {task: tuple(arms.values()) for task, arms in outcome.curves.items()}
-    return Summary(command, {**made, **machine(), **environment()}, settings, arms, outcome.floors)
+    return Summary(command, {**made, **machine(), **describe_environment()}, settings, arms, outcome.floors)
 
 
 _PHASES = ("train", "sample", "correct", "trace", "evaluate", "mix", "else")

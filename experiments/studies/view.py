@@ -10,7 +10,7 @@ import numpy as np
 
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.storage.runs.folder_store import FolderReader
-from selfcorrect.storage.runs.tracking import Row, rows_of
+from selfcorrect.storage.runs.tracking import Row, make_rows
 
 from ..reporting.results import ArmCurves, collect
 from ..reporting.webpage import Page, Table
@@ -93,7 +93,7 @@ class View(ABC):
         if first.latest < 0:
             return []
         who = {self.task_word: run.task, "arm": self.arm_word(arm), "seed": run.seed}
-        rows = rows_of(self.study.record(run, arm), first)[: self.study.generations_of(run.task) + 1]
+        rows = make_rows(self.study.record(run, arm), first)[: self.study.generations_of(run.task) + 1]
         return [who | {name: _number(value) for name, value in row.items()} for row in rows]
 
     def group(self, task: str, arm: Arm) -> str:

@@ -93,7 +93,7 @@ def study_run(view: View, told: Told, runs: Sequence[SeedRun], folder: Path, com
         summary=told.summary,
         tables={"results": _results(view, runs), **told.tables},
         artifacts={f"report-{name[-8:]}": ("report", folder / "report.html"), **models},
-        of_sweep=True,
+        is_of_sweep=True,
     )
 
 

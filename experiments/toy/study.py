@@ -22,13 +22,13 @@ from selfcorrect.correctors.identity import Identity
 from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.runtime.progress import Progress
-from selfcorrect.storage.files.digests import states_of, unsealed, with_seal
+from selfcorrect.storage.files.digests import append_seal, list_file_states, read_sealed
 from selfcorrect.storage.files.strict_json import from_json, to_json
 from selfcorrect.storage.files.writing import explain_write_error, write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.memory import MemoryStore
 from selfcorrect.storage.runs.protocol import Generation, Record
-from selfcorrect.storage.runs.run_folder import environment
+from selfcorrect.storage.runs.run_folder import describe_environment
 
 from ..jobs.run import Job
 from ..studies.arms import Arm
@@ -71,7 +71,7 @@ class MeasuredStore(MemoryStore):
         self._length = generations
         self.seconds = 0.0
         try:
-            content: dict[str, Any] = unsealed(path) if path.exists() else {"generations": []}
+            content: dict[str, Any] = read_sealed(path) if path.exists() else {"generations": []}
         except DamagedError:
             return  # it is done again
         if len(content["generations"]) == generations:
@@ -87,7 +87,7 @@ class MeasuredStore(MemoryStore):
         content = json.dumps({"generations": to_json(metrics), "seconds": seconds})
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with explain_write_error(self._path.parent):
-            write_atomically(self._path, with_seal(content.encode()))
+            write_atomically(self._path, append_seal(content.encode()))
 
 
 class ToyStudy(Study):
@@ -230,7 +230,7 @@ class ToyStudy(Study):
 
     def after_first(self, run: SeedRun, ready: Setup) -> None:
         """Write what was measured of samples that no loop made; the file also marks generation 0 as done."""
-        write_atomically(run.folder / FLOORS, with_seal(json.dumps({"floors": to_json(ready.floors)}).encode()))
+        write_atomically(run.folder / FLOORS, append_seal(json.dumps({"floors": to_json(ready.floors)}).encode()))
 
     def after_arm(self, run: SeedRun, arm: Arm, ready: Setup, store: MeasuredStore, model: GenerativeModel) -> None:
         """Draw something of each generation to look at, in the first seed."""
@@ -261,7 +261,7 @@ class ToyStudy(Study):
         curves = {arm.title: _curves(first, self.record(run, arm)) for arm in self.arms(run.task)}
         for arm, names in self._bundles[run.task][1].split.items():
             curves |= _split_replicates(curves.pop(arm), names)
-        floors = from_json(unsealed(run.folder / FLOORS)["floors"])
+        floors = from_json(read_sealed(run.folder / FLOORS)["floors"])
         shape = (1, self.generations_of(run.task) + 1)
         for name, floor in floors.items():
             curves[name] = {key: np.full(shape, value) for key, value in floor.items()}
@@ -297,12 +297,12 @@ class ToyStudy(Study):
         path = root / FIGURES / f"{toy}-{self._digests[toy]}.json"
         if path.exists():
             with suppress(DamagedError):
-                return unsealed(path)["figures"]
+                return read_sealed(path)["figures"]
         from .drawing import draw
 
         figures = [draw(figure) for figure in self.derive_result(toy, root).figures]
         path.parent.mkdir(exist_ok=True)
-        write_atomically(path, with_seal(json.dumps({"figures": figures}).encode()))
+        write_atomically(path, append_seal(json.dumps({"figures": figures}).encode()))
         return figures
 
     def sum_seconds(self, toy: str, root: Path) -> float:
@@ -372,9 +372,9 @@ def _digest(reference: str, settings: Any) -> str:
     """Digest all that a result depends on: settings, files that they name, the toy's code, other software."""
     values = [getattr(settings, field.name) for field in fields(settings)]
     paths = [value for value in values if isinstance(value, Path)]
-    files = states_of(file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
+    files = list_file_states(file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
     code = inspect.getsource(load_toy_module(reference))
-    return hashlib.sha256(repr((settings, files, code, environment())).encode()).hexdigest()[:8]
+    return hashlib.sha256(repr((settings, files, code, describe_environment())).encode()).hexdigest()[:8]
 
 
 def _split_replicates(table: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:

@@ -60,10 +60,22 @@ class Anchors:
 
 
 def fit_anchors(samples: Samples, samples_per_centroid: int, stream: Stream, embed: Embedding = flat) -> Anchors:
-    """Cluster the samples of each label by k-means on `embed`; a centroid is the mean of its cluster's values."""
+    """Cluster the samples of each label by k-means; a centroid is the mean of its cluster's values.
+
+    Args:
+        samples: Samples of any labels.
+        samples_per_centroid: Mean size of a cluster.
+        stream: Source of randomness.
+        embed: Function of values whose vectors are clustered.
+
+    Raises:
+        SettingError: `samples_per_centroid` is below 1.
+    """
     if samples_per_centroid < 1:
         raise SettingError(f"samples_per_centroid must be at least 1, got {samples_per_centroid}")
-    centroids, labels, masses = [], [], []
+    centroids = []
+    labels = []
+    masses = []
     for label in samples.labels.unique():
         values = samples.values[samples.labels == label]
         count = max(1, len(values) // samples_per_centroid)
@@ -77,16 +89,22 @@ def fit_anchors(samples: Samples, samples_per_centroid: int, stream: Stream, emb
 
 
 def k_means(vectors: Tensor, count: int, stream: Stream) -> tuple[Tensor, Tensor]:
-    """`count` cluster centres (K, D) float64 of vectors (N, D), and the cluster (N,) int64 of each vector.
+    """Cluster vectors by k-means, in one thread, because scikit-learn's threads would make results vary.
 
-    The same bits on any number of cores: scikit-learn's threads add up in the order in which they finish.
+    Args:
+        vectors: (N, D).
+        count: Number K of clusters.
+        stream: Source of randomness.
+
+    Returns:
+        Centres (K, D) float64, and the cluster (N,) int64 of each vector.
     """
     from sklearn.cluster import KMeans  # slow to import, with all that it finds installed
     from sklearn.exceptions import ConvergenceWarning
 
     means = KMeans(count, n_init="auto", random_state=stream.seed % 2**32)
     with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # of vectors that are equal, which a memoriser draws
+        warnings.simplefilter("ignore", ConvergenceWarning)  # for equal vectors, which a memoriser draws
         clusters = means.fit_predict(vectors.double().numpy())
     return torch.from_numpy(means.cluster_centers_), torch.as_tensor(clusters, dtype=torch.int64)
 
@@ -100,9 +118,9 @@ class AnchoredCorrector:
     """Fraction of the way, 0 moves nothing, 1 puts the mean of each group on its centroid."""
     embed: Embedding = flat
     project: Projection | None = None
-    """Makes shifted values valid again, e.g. rotations orthonormal."""
+    """Function that makes shifted values valid again, e.g. rotations orthonormal."""
     frozen: bool = False
-    """The control that replaces every sample by its centroid."""
+    """True for the control that replaces every sample by its centroid."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
@@ -113,23 +131,23 @@ class AnchoredCorrector:
         return "frozen-anchors" if self.frozen else "anchored"
 
     def __call__(self, samples: Samples, stream: Stream = FIXED_STREAM) -> Samples:
-        """The corrected samples, in the same order; labels without an anchor are an error.
+        """Return the corrected samples, in their order; InputError for a label without anchors.
 
-        stream: decides which centroids a label has when it has fewer samples than centroids, as in redraws.
+        `stream` decides which centroids a label has if it has fewer samples than centroids, as in redraws.
         """
         values = samples.values.clone()
         for label in samples.labels.unique():
             rows = torch.nonzero(samples.labels == label).flatten()
             values[rows] = self._correct(values[rows], int(label), stream)
-        moved = self.frozen or self.strength > 0
-        return samples.with_values(self.project(values) if self.project and moved else values)
+        is_moved = self.frozen or self.strength > 0
+        return samples.with_values(self.project(values) if self.project and is_moved else values)
 
     def _correct(self, values: Tensor, label: int, stream: Stream) -> Tensor:
-        own = self.anchors.labels == label
-        if not own.any():
+        has_label = self.anchors.labels == label
+        if not has_label.any():
             raise InputError(f"the anchored corrector has no centroid for label {label}")
-        centroids = self.anchors.centroids[own].to(values)
-        masses = self.anchors.masses[own]
+        centroids = self.anchors.centroids[has_label].to(values)
+        masses = self.anchors.masses[has_label]
         if len(values) < len(masses):
             # The largest shares would give every redraw the same centroid, rejected each time if it is once.
             masses = drawn_masses(masses, len(values), stream.child(label))
@@ -140,9 +158,17 @@ class AnchoredCorrector:
 
 
 def assign(vectors: Tensor, centroids: Tensor, masses: Tensor) -> Tensor:
-    """Centroid (N,) of each of vectors (N, D) at the least total squared distance to centroids (K, D).
+    """Assign vectors to centroids at the least total squared distance.
 
-    Centroid k gets its share masses[k] of the N vectors, rounded so that the shares add up to N.
+    Centroid k gets its share masses[k] of the vectors, rounded so that the shares add up to N.
+
+    Args:
+        vectors: (N, D).
+        centroids: (K, D).
+        masses: (K,) shares.
+
+    Returns:
+        (N,) centroid of each vector.
     """
     slots = torch.repeat_interleave(torch.arange(len(masses)), quotas(masses, len(vectors)))
     costs = torch.cdist(vectors.double(), centroids[slots].double()).square()
@@ -153,22 +179,40 @@ def assign(vectors: Tensor, centroids: Tensor, masses: Tensor) -> Tensor:
 
 
 def drawn_masses(masses: Tensor, count: int, stream: Stream) -> Tensor:
-    """Shares (K,) of `count` centroids drawn at random with the given masses (K,)."""
+    """Draw centroids at random with masses, and return their shares.
+
+    Args:
+        masses: (K,) probabilities.
+        count: Number of draws.
+        stream: Source of randomness.
+
+    Returns:
+        (K,) shares of the draws.
+    """
     drawn = torch.multinomial(masses, count, replacement=True, generator=stream.generator())
     return torch.bincount(drawn, minlength=len(masses)).double() / count
 
 
 def quotas(masses: Tensor, count: int) -> Tensor:
-    """Whole numbers (K,) that add up to `count` in proportion to masses (K,), by largest remainders."""
+    """Return whole numbers (K,) that add up to `count` in proportion to masses (K,), by largest remainders."""
     exact = masses.double() / masses.double().sum() * count
-    whole = exact.floor().long()
-    largest = (exact - whole).argsort(descending=True, stable=True)
-    whole[largest[: count - int(whole.sum())]] += 1
-    return whole
+    counts = exact.floor().long()
+    largest = (exact - counts).argsort(descending=True, stable=True)
+    counts[largest[: count - int(counts.sum())]] += 1
+    return counts
 
 
 def group_means(values: Tensor, groups: Tensor, fallback: Tensor) -> Tensor:
-    """Mean (K, *event) of the values (N, *event) of each group (N,); an empty group k has fallback[k]."""
+    """Return the means of groups of values.
+
+    Args:
+        values: (N, *event).
+        groups: (N,) group of each value.
+        fallback: (K, *event) means of empty groups.
+
+    Returns:
+        (K, *event).
+    """
     sums = torch.zeros_like(fallback).index_add_(0, groups, values)
     counts = torch.bincount(groups, minlength=len(fallback)).reshape(-1, *(1,) * (values.dim() - 1))
     return torch.where(counts > 0, sums / counts.clamp(min=1), fallback)

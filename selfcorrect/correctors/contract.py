@@ -1,4 +1,4 @@
-"""Correctors: what happens to synthetic samples before they are used again.
+"""Correctors: functions that change or reject synthetic samples before they are used again.
 
 A corrector is a plain callable `Samples -> Samples | Corrected`, or one of tensors (N, *event) whose first parameter
 is named `values`. It may take a second argument named `stream` when it draws random numbers. It sees synthetic samples
@@ -28,12 +28,12 @@ Info: TypeAlias = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Corrected:
-    """A corrector's answer for N samples, in the order they came in."""
+    """Answer of a corrector for N samples, in their order."""
 
     samples: Samples
     """(N, *event)."""
     accepted: Tensor
-    """(N,) bool, false where a sample must not be used."""
+    """(N,) bool, false for samples that must not be used."""
     info: Info = field(default_factory=dict)
     """Per-sample diagnostics, arrays of shape (N,), such as a reason or a penetration in metres."""
 
@@ -42,10 +42,18 @@ Corrector: TypeAlias = Callable[[Samples], Samples | Corrected] | Callable[[Samp
 
 
 def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Corrected:
-    """Call `corrector` once, on a copy of the samples, and check its answer, a copy of what it returned.
+    """Call a corrector once on a copy of the samples, and return a checked copy of its answer.
 
-    Global random generators start from `stream` and come out as they were, as do the settings of `process_state`.
-    Raises CorrectorError for a wrong type, length, shape or dtype and SampleError for an accepted non-finite sample.
+    Global random generators start from `stream` and are restored afterwards, as are the settings of `process_state`.
+
+    Args:
+        corrector: The corrector.
+        samples: N samples.
+        stream: Source of its randomness.
+
+    Raises:
+        CorrectorError: The answer has a wrong type, length, shape or dtype.
+        SampleError: An accepted sample is not finite.
     """
     called = _of_samples(corrector)
     copy = replace(
@@ -63,7 +71,7 @@ def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Co
     if not isinstance(answer, Corrected):
         hint = f"; {LIFTED}" if isinstance(answer, Tensor) else ""
         raise CorrectorError(f"returned {_describe_answer(answer)}, expected Samples or Corrected{hint}")
-    return _checked(answer, samples)
+    return _check_answer(answer, samples)
 
 
 LIFTED = "a function of tensors calls its first parameter `values`, or becomes a corrector by sc.lift(function)"
@@ -82,28 +90,28 @@ def _describe_answer(answer: object) -> str:
 
 
 def _of_samples(corrector: Corrector) -> Corrector:
-    """The corrector itself, or the one that a network or a function of `values` is."""
+    """Return the corrector of samples for a corrector, a network, or a function of `values`."""
     if isinstance(corrector, nn.Module):
         return evaluating(corrector)
     return lift(corrector) if next(iter(_parameters(corrector)), "") == "values" else corrector  # type: ignore[arg-type]
 
 
 def evaluating(module: nn.Module) -> Corrector:
-    """The corrector that a network of values (N, *event) → (N, *event) is: in eval mode and without gradients.
+    """Return a corrector from a network of values (N, *event) → (N, *event), in eval mode and without gradients.
 
-    Values are brought to the type and the device of its first parameter.
+    Values are converted to the type and the device of its first parameter.
     """
 
     def corrector(samples: Samples) -> Samples:
         parameter = next(module.parameters(), samples.values)
-        modes = {each: each.training for each in module.modules()}
+        modes = {submodule: submodule.training for submodule in module.modules()}
         module.eval()
         try:
             with torch.no_grad():
                 return samples.with_values(module(samples.values.to(parameter)))
         finally:
-            for each, training in modes.items():
-                each.training = training
+            for submodule, training in modes.items():
+                submodule.training = training
 
     corrector.__name__ = name_of(module)
     return corrector
@@ -120,30 +128,30 @@ def _parameters(function: Callable[..., object]) -> Sequence[str]:
         return []
 
 
-def _checked(answer: Corrected, given: Samples) -> Corrected:
-    """A copy of the answer, which the corrector may go on to change, with the type and device of what was given."""
+def _check_answer(answer: Corrected, inputs: Samples) -> Corrected:
+    """Return a checked copy of the answer, which the corrector may still change, with type and device of the inputs."""
     values = _dense(answer.samples.values, "values")
-    if len(values) != len(given):
+    if len(values) != len(inputs):
         raise CorrectorError(
-            f"a corrector must return one sample per input, got {len(values)} for {len(given)}; "
+            f"a corrector must return one sample per input, got {len(values)} for {len(inputs)}; "
             "to reject samples return Corrected with an `accepted` mask"
         )
-    if values.shape != given.values.shape:
-        raise CorrectorError(f"a corrector must keep the shape {tuple(given.values.shape)}, got {tuple(values.shape)}")
+    if values.shape != inputs.values.shape:
+        raise CorrectorError(f"a corrector must keep the shape {tuple(inputs.values.shape)}, got {tuple(values.shape)}")
     if not values.is_floating_point():
         raise CorrectorError(f"a corrector must return floating-point values, got {values.dtype}")
-    labels = _column(answer.samples.labels, "labels", given.labels)
-    weights = _column(answer.samples.weights, "weights", given.weights)
+    labels = _check_column(answer.samples.labels, "labels", inputs.labels)
+    weights = _check_column(answer.samples.weights, "weights", inputs.weights)
     if not (weights.isfinite().all() and (weights >= 0).all()):
         raise CorrectorError("a corrector must return weights that are finite and not negative")
     accepted = _dense(torch.as_tensor(answer.accepted), "`accepted`")
-    if accepted.shape != (len(given),) or accepted.dtype != torch.bool:
+    if accepted.shape != (len(inputs),) or accepted.dtype != torch.bool:
         raise CorrectorError(
-            f"`accepted` must be bool of shape ({len(given)},), got {accepted.dtype} of shape {tuple(accepted.shape)}"
+            f"`accepted` must be bool of shape ({len(inputs)},), got {accepted.dtype} of shape {tuple(accepted.shape)}"
         )
     _check_finite(values, accepted)
-    samples = Samples(_copied(values, given.values), labels, given.provenance, weights)
-    return Corrected(samples, accepted.cpu().clone(), _checked_info(answer.info, len(given)))
+    samples = Samples(_copy_like(values, inputs.values), labels, inputs.provenance, weights)
+    return Corrected(samples, accepted.cpu().clone(), _check_info(answer.info, len(inputs)))
 
 
 def _dense(tensor: Tensor, what: str) -> Tensor:
@@ -156,24 +164,24 @@ def _dense(tensor: Tensor, what: str) -> Tensor:
     return tensor.detach()
 
 
-def _column(column: Tensor, what: str, given: Tensor) -> Tensor:
-    """Labels or weights (N,) as they were given: whole numbers for whole numbers."""
+def _check_column(column: Tensor, what: str, like: Tensor) -> Tensor:
+    """Return labels or weights (N,) in the type of the inputs; CorrectorError for fractions of whole numbers."""
     column = _dense(column, what)
-    fractions = column.is_floating_point() and not given.is_floating_point()
-    if column.shape != given.shape or column.is_complex() or fractions:
+    has_fractions = column.is_floating_point() and not like.is_floating_point()
+    if column.shape != like.shape or column.is_complex() or has_fractions:
         raise CorrectorError(
-            f"a corrector must return {what} of shape {tuple(given.shape)} and type {given.dtype}, "
+            f"a corrector must return {what} of shape {tuple(like.shape)} and type {like.dtype}, "
             f"got {tuple(column.shape)} and {column.dtype}"
         )
-    return _copied(column, given)
+    return _copy_like(column, like)
 
 
-def _copied(tensor: Tensor, like: Tensor) -> Tensor:
-    """A plain tensor with the type and device of another, which nobody else holds."""
+def _copy_like(tensor: Tensor, like: Tensor) -> Tensor:
+    """Return a contiguous copy of a tensor with the type and device of another."""
     return tensor.to(like, copy=True).as_subclass(Tensor).contiguous()
 
 
-def _checked_info(info: Info, count: int) -> Info:
+def _check_info(info: Info, count: int) -> Info:
     checked: dict[str, np.ndarray] = {}
     for key, column in info.items():
         if np.shape(column) != (count,):
@@ -192,30 +200,31 @@ def _check_finite(values: Tensor, accepted: Tensor) -> None:
 
 
 def with_trailing_axes(column: Tensor, ndim: int) -> Tensor:
-    """`column` with axes of length one added at the end, to broadcast against values of `ndim` axes."""
+    """Append axes of length one to a column, to broadcast it against values of `ndim` axes."""
     return column.reshape(column.shape + (1,) * (ndim - column.ndim))
 
 
 def merge_info(parts: Sequence[tuple[int, Info]]) -> dict[str, np.ndarray]:
     """Join diagnostics of batches with the given lengths; a key that a batch lacks becomes NaN or "" there."""
     keys = dict.fromkeys(key for _, info in parts for key in info)
-    return {key: np.concatenate([_filled(key, length, info, parts) for length, info in parts]) for key in keys}
+    return {key: np.concatenate([_fill_column(key, length, info, parts) for length, info in parts]) for key in keys}
 
 
-def _filled(key: str, length: int, info: Info, parts: Sequence[tuple[int, Info]]) -> np.ndarray:
+def _fill_column(key: str, length: int, info: Info, parts: Sequence[tuple[int, Info]]) -> np.ndarray:
     if key in info:
         return np.asarray(info[key])
-    example = next(np.asarray(other[key]) for _, other in parts if key in other)
+    example = next(np.asarray(part[key]) for _, part in parts if key in part)
     return np.full(length, np.nan) if example.dtype.kind in "biuf" else np.full(length, "")
 
 
-# --- correctors that keep something between calls --------------------------------------------------------------------
+# --- correctors with state -------------------------------------------------------------------------------------------
 
 
 def state_of(corrector: object) -> dict[str, Tensor]:
-    """What a corrector's own `state()` returns, as tensors on the CPU that nobody else holds; {} for one without.
+    """Return copies on the CPU of what a corrector's `state()` returns, {} for one without `state` and `load_state`.
 
-    CorrectorError where that is no dictionary of numbers and tensors by name, or where `load_state` is missing.
+    Raises:
+        CorrectorError: That is not a dictionary of numbers and tensors by name.
     """
     read = getattr(corrector, "state", None)
     if not callable(read) or not callable(getattr(corrector, "load_state", None)):
@@ -231,7 +240,7 @@ def state_of(corrector: object) -> dict[str, Tensor]:
 
 
 def load_state(corrector: object, state: Mapping[str, Tensor]) -> None:
-    """Have a corrector go on from what `state_of` returned; nothing for one without state."""
+    """Restore the state that `state_of` returned, if there is any."""
     if state:
         corrector.load_state(dict(state))  # type: ignore[attr-defined]
 
@@ -246,31 +255,31 @@ class _Named:
     function: Callable[[Samples, Stream], Corrected]
     name: str
     parts: tuple[object, ...] = ()
-    """The correctors that it calls."""
+    """Correctors that it calls."""
 
     def __call__(self, samples: Samples, stream: Stream) -> Corrected:
         return self.function(samples, stream)
 
     def state(self) -> dict[str, Tensor]:
-        """The states of its parts."""
+        """Return the states of its parts."""
         return {
             f"{index}.{name}": value for index, part in enumerate(self.parts) for name, value in state_of(part).items()
         }
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Have the parts go on from their states."""
+        """Restore the states of its parts."""
         for index, part in enumerate(self.parts):
-            start = f"{index}."
-            own = {name.removeprefix(start): value for name, value in state.items() if name.startswith(start)}
-            load_state(part, own)
+            prefix = f"{index}."
+            names = [name for name in state if name.startswith(prefix)]
+            load_state(part, {name.removeprefix(prefix): state[name] for name in names})
 
 
 def lift(function: Callable[..., Tensor], name: str = "") -> Corrector:
-    """A corrector from a function of the values (N, *event) → (N, *event), and of a `stream` where it draws."""
-    draws = "stream" in _parameters(function)
+    """Return a corrector from a function of values (N, *event) → (N, *event), which may take a `stream`."""
+    has_stream = "stream" in _parameters(function)
 
     def corrector(samples: Samples, stream: Stream) -> Corrected:
-        values = function(samples.values, stream) if draws else function(samples.values)
+        values = function(samples.values, stream) if has_stream else function(samples.values)
         if not isinstance(values, Tensor):
             raise CorrectorError(
                 f"returned {_describe_answer(values)}, expected a tensor {tuple(samples.values.shape)}"
@@ -281,7 +290,7 @@ def lift(function: Callable[..., Tensor], name: str = "") -> Corrector:
 
 
 def verifier(accept: Callable[[Samples], Tensor], name: str = "") -> Corrector:
-    """A corrector that changes nothing and rejects samples where `accept` gives false, (N,) bool."""
+    """Return a corrector that changes nothing and rejects samples for which `accept` returns false, (N,) bool."""
 
     def corrector(samples: Samples, stream: Stream) -> Corrected:
         return Corrected(samples, accept(samples))
@@ -290,17 +299,17 @@ def verifier(accept: Callable[[Samples], Tensor], name: str = "") -> Corrector:
 
 
 def filter_of(corrector: Corrector, name: str = "") -> Corrector:
-    """The control that rejects what `corrector` rejects and moves nothing."""
+    """Return the control that rejects what `corrector` rejects and changes nothing."""
 
-    def filtered(samples: Samples, stream: Stream) -> Corrected:
+    def apply_filter(samples: Samples, stream: Stream) -> Corrected:
         answer = call_corrector(corrector, samples, stream)
         return Corrected(samples, answer.accepted, answer.info)
 
-    return _Named(filtered, name or f"filter({name_of(corrector)})", (corrector,))
+    return _Named(apply_filter, name or f"filter({name_of(corrector)})", (corrector,))
 
 
 def random_perturbation(corrector: Corrector, name: str = "") -> Corrector:
-    """The control that differs from `corrector` in direction only.
+    """Return the control that differs from `corrector` only in direction.
 
     Each sample moves as far (Euclidean norm over the event) as `corrector` would move it, in a direction drawn
     uniformly from the sphere, and the same samples are rejected.
@@ -320,17 +329,18 @@ def random_perturbation(corrector: Corrector, name: str = "") -> Corrector:
 
 
 def chain(*correctors: Corrector, name: str = "") -> Corrector:
-    """Correctors one after another; what one rejects does not reach the next. Diagnostics are named `corrector.key`."""
+    """Apply correctors one after another; rejected samples do not reach the next. Diagnostics are `corrector.key`."""
     if not correctors:
         raise SettingError("a chain needs at least one corrector")
 
-    def chained(samples: Samples, stream: Stream) -> Corrected:
-        values, accepted = samples, torch.ones(len(samples), dtype=torch.bool)
+    def apply_chain(samples: Samples, stream: Stream) -> Corrected:
+        values = samples
+        accepted = torch.ones(len(samples), dtype=torch.bool)
         info: dict[str, np.ndarray] = {}
         for index, corrector in enumerate(correctors):
             rows = accepted.nonzero().squeeze(1)
             answer = _call_link(corrector, values, rows, stream.child(index))
-            values = _put(values, rows, answer.samples)
+            values = _replace_rows(values, rows, answer.samples)
             accepted[rows] = answer.accepted
             info |= {
                 f"{name_of(corrector)}.{key}": _scatter(np.asarray(column), rows.numpy(), len(samples))
@@ -338,7 +348,7 @@ def chain(*correctors: Corrector, name: str = "") -> Corrector:
             }
         return Corrected(values, accepted, info)
 
-    return _Named(chained, name or "+".join(name_of(corrector) for corrector in correctors), correctors)
+    return _Named(apply_chain, name or "+".join(name_of(corrector) for corrector in correctors), correctors)
 
 
 def _call_link(corrector: Corrector, samples: Samples, rows: Tensor, stream: Stream) -> Corrected:
@@ -348,7 +358,7 @@ def _call_link(corrector: Corrector, samples: Samples, rows: Tensor, stream: Str
         raise SampleError(int(rows[error.sample]), f"{name_of(corrector)}: {error}") from error
 
 
-def _put(samples: Samples, rows: Tensor, changed: Samples) -> Samples:
+def _replace_rows(samples: Samples, rows: Tensor, changed: Samples) -> Samples:
     """`samples` with values, labels and weights of `rows` taken from `changed`; provenance stays."""
     return replace(
         samples,

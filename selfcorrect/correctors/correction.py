@@ -35,7 +35,7 @@ Redraw: TypeAlias = Callable[[Tensor, Stream], Samples]  # (positions (M,) in th
 
 @dataclass(frozen=True)
 class Correction:
-    """How a corrector c is applied to samples x of the distribution p, with corrected distribution p*."""
+    """Application of a corrector c to samples x of a distribution p, with corrected distribution p*."""
 
     corrector: Corrector
     strength: float = math.inf
@@ -48,7 +48,7 @@ class Correction:
     on_failure: Literal["stop", "reject"] = "stop"
     """When the corrector raises or returns NaN: "stop" the run, or "reject" the sample at fault."""
     max_draws_per_sample: float = 20.0
-    """Bound on redrawing, in raw draws per sample wanted."""
+    """Bound on raw draws per requested sample."""
     replicate_axes: int = 0
     """Leading axes of an event that hold independent replicates, each with its own mixture coin."""
     name: str = ""
@@ -75,12 +75,12 @@ _OPTIONS = {
 
 @dataclass(frozen=True)
 class CorrectedBatch:
-    """The outcome of a correction with its redraws."""
+    """Outcome of a correction with its redraws."""
 
     samples: Samples
-    """(N, *event), what trains the next generation; provenance.draw is the row in `drawn`."""
+    """(N, *event), which train the next generation; provenance.draw is the row in `drawn`."""
     drawn: Samples
-    """(M, *event), M ≥ N, every raw draw; its provenance says how far each moved and whether it was accepted."""
+    """(M, *event), M ≥ N, all raw draws; their provenance has the distance that each moved, and its acceptance."""
     info: Info = field(default_factory=dict)
     """Per-draw diagnostics of the corrector, arrays (M,)."""
 
@@ -92,13 +92,20 @@ class CorrectedBatch:
 def apply_corrector(
     raw: Samples, correction: Correction, stream: Stream, redraw: Redraw | None = None
 ) -> CorrectedBatch:
-    """Correct `raw` (N, *event) with strength, failure rules and redrawing.
+    """Correct samples with a strength, rules for failures, and redraws.
 
-    redraw: maps the positions (M,) of rejected samples in `raw`, and a stream, to fresh raw samples of the same
-      labels; without it rejected samples are dropped.
-    A rejected sample is redrawn with its label and its mixture coin. So the accepted corrected samples
-    are the p* of the mixture, whatever share of draws is rejected.
-    Raises CorrectorError for an exception in the corrector, a broken contract, or too many rejections.
+    A rejected sample is redrawn with its label and its mixture coin. So the accepted corrected samples are the p* of
+    the mixture, whatever share of draws is rejected.
+
+    Args:
+        raw: (N, *event) samples.
+        correction: The corrector and its application.
+        stream: Source of randomness.
+        redraw: Function of the positions (M,) of rejected samples in `raw`, and a stream, which returns new raw
+            samples of the same labels; None to drop rejected samples.
+
+    Raises:
+        CorrectorError: The corrector raised an exception, broke the contract, or rejected too many samples.
     """
     if correction.strength == 0 or len(raw) == 0:
         return CorrectedBatch(raw, raw)
@@ -109,7 +116,7 @@ def apply_corrector(
     drawn_count = len(raw)
     while len(slots) and redraw is not None and correction.on_rejection == "redraw":
         if drawn_count + len(slots) > correction.max_draws_per_sample * len(raw):
-            raise CorrectorError(_too_many_rejections(correction, attempts, len(raw), drawn_count))
+            raise CorrectorError(_describe_rejections(correction, attempts, len(raw), drawn_count))
         draw = redraw(slots, stream.child("redraw", len(attempts)))
         attempt = _attempt(
             draw, coins[slots], correction, stream.child("corrector", len(attempts)), first_row=drawn_count
@@ -118,12 +125,12 @@ def apply_corrector(
         slots = slots[~attempt.accepted]
         drawn_count += len(draw)
         attempts.append(attempt)
-    return _assemble(attempts, _without(drawn_rows, slots))
+    return _assemble(attempts, _remove_slots(drawn_rows, slots))
 
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One call of the corrector: raw samples, what became of them, which may be used."""
+    """One call of the corrector: raw samples, corrected ones, and which of them may be used."""
 
     raw: Samples
     corrected: Samples
@@ -132,7 +139,7 @@ class _Attempt:
 
 
 def _mixture_coins(raw: Samples, correction: Correction, generator: torch.Generator) -> Tensor:
-    """(N, *replicates) bool: which samples take their corrected form. The same stream gives nested sets as γ grows."""
+    """Draw which samples take their corrected form (N, *replicates); one stream gives nested sets as γ grows."""
     shape = raw.values.shape[: 1 + correction.replicate_axes]
     if correction.operator == "interpolation" or math.isinf(correction.strength):
         return torch.ones(shape, dtype=torch.bool)
@@ -155,7 +162,7 @@ def _attempt(raw: Samples, coins: Tensor, correction: Correction, stream: Stream
 
 
 def _combine(raw: Samples, full: Samples, coins: Tensor, correction: Correction) -> Samples:
-    """The operator of `correction`; raw values stay, bit for bit, where a coin (N, *replicates) is false."""
+    """Apply the operator of `correction`; raw values stay, bit for bit, if a coin (N, *replicates) is false."""
     target = full.values
     if correction.operator == "interpolation" and not math.isinf(correction.strength):
         target = (raw.values + correction.strength * target) / (1 + correction.strength)
@@ -170,7 +177,9 @@ def _combine(raw: Samples, full: Samples, coins: Tensor, correction: Correction)
 
 def _assemble(attempts: Sequence[_Attempt], rows: Tensor) -> CorrectedBatch:
     if len(attempts) == 1:
-        drawn, corrected, info = attempts[0].raw, attempts[0].corrected, attempts[0].info
+        drawn = attempts[0].raw
+        corrected = attempts[0].corrected
+        info = attempts[0].info
     else:
         drawn = concatenate([attempt.raw for attempt in attempts])
         corrected = concatenate([attempt.corrected for attempt in attempts])
@@ -178,21 +187,21 @@ def _assemble(attempts: Sequence[_Attempt], rows: Tensor) -> CorrectedBatch:
     return CorrectedBatch(corrected.take(rows), drawn, info)
 
 
-def _without(rows: Tensor, slots: Tensor) -> Tensor:
+def _remove_slots(rows: Tensor, slots: Tensor) -> Tensor:
     keep = torch.ones(len(rows), dtype=torch.bool)
     keep[slots] = False
     return rows[keep]
 
 
-def _too_many_rejections(correction: Correction, attempts: Sequence[_Attempt], wanted: int, drawn: int) -> str:
+def _describe_rejections(correction: Correction, attempts: Sequence[_Attempt], requested: int, drawn: int) -> str:
     accepted = sum(int(attempt.accepted.sum()) for attempt in attempts)
     info = merge_info([(len(attempt.raw), attempt.info) for attempt in attempts])
     reasons = Counter(str(text) for key in ("exception", "reason") for text in info.get(key, ()) if str(text))
     reason = f", most often for {reasons.most_common(1)[0][0]!r}" if reasons else ""
     return (
         f"corrector {correction.name!r} rejected {drawn - accepted} of {drawn} draws{reason}, so that only "
-        f"{accepted} of {wanted} samples wanted are met within {correction.max_draws_per_sample:g} draws per sample; "
-        "reject less, raise max_draws_per_sample, or let on_rejection='drop' train on fewer samples"
+        f"{accepted} of {requested} requested samples are met within {correction.max_draws_per_sample:g} draws "
+        "per sample; reject less, raise max_draws_per_sample, or let on_rejection='drop' train on fewer samples"
     )
 
 
@@ -211,7 +220,7 @@ def _call_guarded(raw: Samples, correction: Correction, stream: Stream, first_ro
 
 
 def _single_failures(raw: Samples, corrector: Corrector, stream: Stream) -> list[Corrected | Exception]:
-    """What the corrector makes of each sample alone."""
+    """Call the corrector on each sample alone, and return its answers or errors."""
     outcomes: list[Corrected | Exception] = []
     for row in range(len(raw)):
         try:
@@ -222,7 +231,7 @@ def _single_failures(raw: Samples, corrector: Corrector, stream: Stream) -> list
 
 
 def _sample_at_fault(error: Exception, raw: Samples, corrector: Corrector, stream: Stream) -> int | None:
-    """The first sample that fails alone, unless all or none do: then the failure belongs to the batch."""
+    """Return the first sample that fails alone; None if all or none do, so that the batch is at fault."""
     if isinstance(error, SampleError):
         return error.sample
     if isinstance(error, EndedError):  # each sample alone might end it again

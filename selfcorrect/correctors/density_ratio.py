@@ -28,7 +28,7 @@ LogRatio: TypeAlias = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Discrimination:
-    """How a discriminator is trained: a perceptron on standardised values."""
+    """Training of a discriminator, a perceptron on standardised values."""
 
     steps: int = 200
     width: int = 64
@@ -36,39 +36,51 @@ class Discrimination:
     batch_size: int = 128
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
-    """Of AdamW; holds the logit back where there are few real samples."""
+    """Weight decay of AdamW, which limits the logit if there are few real samples."""
     shuffled: bool = False
-    """The control: it is told at random which samples are real, so that its logit carries no information."""
+    """Control with randomly shuffled labels of real and synthetic, whose logit carries no information."""
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch_size < 1:
-            told = f"{self.steps} and {self.batch_size}"
-            raise SettingError(f"a discriminator needs at least 1 step and 1 sample per batch, got {told}")
+            values = f"{self.steps} and {self.batch_size}"
+            raise SettingError(f"a discriminator needs at least 1 step and 1 sample per batch, got {values}")
 
 
 def log_density_ratio(real: Tensor, synthetic: Tensor, settings: Discrimination, stream: Stream) -> LogRatio:
-    """The logit of a discriminator trained on real (N, *event) against synthetic (M, *event) values.
+    """Train a discriminator of real against synthetic values, and return its logit.
 
     Batches hold as many of either, so that N and M do not shift it.
+
+    Args:
+        real: (N, *event) values.
+        synthetic: (M, *event) values.
+        settings: Training.
+        stream: Source of randomness.
+
+    Raises:
+        InputError: There are no values of one kind.
     """
     if not len(real) or not len(synthetic):
         raise InputError(
             f"a density ratio needs samples of both kinds, got {len(real)} real, {len(synthetic)} synthetic"
         )
     both = torch.cat([real, synthetic]).flatten(1).float()
-    mean, scale = both.mean(0), both.std(0, correction=0).clamp(min=1e-6)
+    mean = both.mean(0)
+    scale = both.std(0, correction=0).clamp(min=1e-6)
     generator = stream.child("batches").generator()
     order = torch.randperm(len(both), generator=stream.child("shuffled").generator()) if settings.shuffled else None
-    known = (both if order is None else both[order]).sub(mean).div(scale)
-    sides = known[: len(real)], known[len(real) :]
+    standardised = (both if order is None else both[order]).sub(mean).div(scale)
+    positives = standardised[: len(real)]
+    negatives = standardised[len(real) :]
     with layer_randomness(stream.child("layers"), torch.device("cpu")):
-        network = perceptron(known.shape[1], settings.width, settings.depth, 1)
+        network = perceptron(standardised.shape[1], settings.width, settings.depth, 1)
     optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     for _ in range(settings.steps):
-        first, second = (
-            network(side[torch.randint(len(side), (settings.batch_size,), generator=generator)]) for side in sides
-        )
-        update(optimiser, softplus(-first).mean() + softplus(second).mean())
+        positive_rows = torch.randint(len(positives), (settings.batch_size,), generator=generator)
+        positive_logits = network(positives[positive_rows])
+        negative_rows = torch.randint(len(negatives), (settings.batch_size,), generator=generator)
+        negative_logits = network(negatives[negative_rows])
+        update(optimiser, softplus(-positive_logits).mean() + softplus(negative_logits).mean())
     return _logit(network.requires_grad_(False), mean, scale)
 
 
@@ -80,10 +92,18 @@ def _logit(network: nn.Module, mean: Tensor, scale: Tensor) -> LogRatio:
 
 
 def towards_density_ratio(real: Samples, length: float = 0.1, settings: Discrimination | None = None) -> Corrector:
-    """A corrector that moves each sample along the gradient of the logit, by `length` deviations of the real data.
+    """Return a corrector that moves each sample along the gradient of a discriminator's logit.
 
-    The discriminator is trained on the batch that is corrected, label by label; it knows the real training data. Where
-    the logit is flat, a sample stays.
+    The discriminator is trained on the batch that is corrected, label by label, against the real training data. If the
+    logit is flat, a sample does not move.
+
+    Args:
+        real: Real training data.
+        length: Length of the step, in standard deviations of the real data.
+        settings: Training of the discriminator.
+
+    Raises:
+        SettingError: The length is negative or not finite.
     """
     settings = settings or Discrimination()
     if not 0 <= length < 1e6:
@@ -93,8 +113,9 @@ def towards_density_ratio(real: Samples, length: float = 0.1, settings: Discrimi
     def density_ratio(samples: Samples, stream: Stream) -> Samples:
         values = samples.values.clone()
         for label in samples.labels.unique():
-            rows, known = samples.labels == label, real.values[real.labels == label]
-            ratio = log_density_ratio(known, samples.values[rows], settings, stream.child(int(label)))
+            rows = samples.labels == label
+            real_values = real.values[real.labels == label]
+            ratio = log_density_ratio(real_values, samples.values[rows], settings, stream.child(int(label)))
             values[rows] += _step(ratio, samples.values[rows], deviation * length).to(values)
         return samples.with_values(values)
 
@@ -103,7 +124,7 @@ def towards_density_ratio(real: Samples, length: float = 0.1, settings: Discrimi
 
 
 def _step(ratio: LogRatio, values: Tensor, length: Tensor) -> Tensor:
-    """(N, *event), along the gradient in standardised coordinates, each as long as `length` (D,) there."""
+    """Return steps (N, *event) along the gradient in standardised coordinates, each of length `length` (D,) there."""
     with torch.enable_grad():
         place = values.detach().float().requires_grad_(True)
         (gradient,) = torch.autograd.grad(ratio(place).sum(), place)

@@ -41,7 +41,7 @@ _SHOWN = 60
 
 @dataclass(frozen=True)
 class Identity:
-    """What a function or a callable object is, as text and digests."""
+    """Identity of a function or a callable object, as text and digests."""
 
     name: str
     """Its module and its name there."""
@@ -55,7 +55,7 @@ class Identity:
     package: str = ""
     """Name and version of the installed package that it belongs to, "" for none."""
     holds: str = "arguments, weights or variables"
-    """What `values` is a digest of, in words."""
+    """Description of what `values` is a digest of."""
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values, for `from_json`."""
@@ -82,7 +82,7 @@ class Identity:
             changes.append(f"it is {self.name} and was {before.name}")
         if line := _describe_changed_line(_normalize(before.source), _normalize(self.source)):
             changes.append(line)
-        files = sorted(name for name, digest in before.files.items() if self._digest_now(name, digest) != digest)
+        files = sorted(name for name, digest in before.files.items() if self._current_digest(name, digest) != digest)
         if files:
             changes.append(f"other content in {', '.join(files)}")
         if self.values != before.values:
@@ -91,20 +91,20 @@ class Identity:
             changes.append(f"{self.package or 'no package'} instead of {before.package or 'no package'}")
         return ", ".join(changes)
 
-    def _digest_now(self, name: str, before: str) -> str:
+    def _current_digest(self, name: str, before: str) -> str:
         """Return the digest of a file now, the one from before if the file is gone or is no longer imported."""
         if name in self.files:
             return self.files[name]
         return _digest_file(name) if os.path.isabs(name) and os.path.isfile(name) else before
 
 
-def _describe_changed_line(before: str, now: str) -> str:
+def _describe_changed_line(before: str, after: str) -> str:
     """Return the first line of source that differs, of a long line the part around the difference."""
-    if before == now:
+    if before == after:
         return ""
     removed = ""
     added = ""
-    for line in difflib.ndiff(before.splitlines(), now.splitlines()):
+    for line in difflib.ndiff(before.splitlines(), after.splitlines()):
         if line.startswith("- ") and not removed:
             removed = line[2:].strip()
         elif line.startswith("+ ") and not added:
@@ -335,10 +335,12 @@ def _list_held_values(code: Any) -> Iterator[Any]:
         yield from (cell.cell_contents for cell in code.__closure__ or () if _has_value(cell))
         yield from _list_script_globals(code)
     elif inspect.isclass(code):
-        yield from (each for each in vars(code).values() if inspect.isfunction(each) and each.__module__ in _SCRIPTS)
+        for member in vars(code).values():
+            if inspect.isfunction(member) and member.__module__ in _SCRIPTS:
+                yield member
     elif not inspect.isroutine(code) and getattr(code, "__dict__", None):
-        kept = {name for name in vars(code) if isinstance(getattr(type(code), name, None), functools.cached_property)}
-        yield {name: value for name, value in vars(code).items() if name not in kept}
+        cached = {name for name in vars(code) if isinstance(getattr(type(code), name, None), functools.cached_property)}
+        yield {name: value for name, value in vars(code).items() if name not in cached}
     if not inspect.isroutine(code) and type(code).__module__ in _SCRIPTS:
         yield type(code)
 
@@ -349,7 +351,7 @@ def _list_script_globals(function: Any) -> Iterator[Any]:
         return
     codes = [function.__code__]
     for code in codes:
-        codes += [each for each in code.co_consts if inspect.iscode(each)]
+        codes += [constant for constant in code.co_consts if inspect.iscode(constant)]
     names = sorted({name for code in codes for name in code.co_names} & function.__globals__.keys())
     yield from (function.__globals__[name] for name in names if not inspect.ismodule(function.__globals__[name]))
 

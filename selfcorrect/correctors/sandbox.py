@@ -25,7 +25,7 @@ from typing import Any, Protocol, TypeAlias
 
 from ..core.errors import CorrectorError, InputError, SelfcorrectError, SettingError
 from ..runtime import global_generators
-from ..runtime.bugs import bug_behind, describe, describe_with_place
+from ..runtime.bugs import describe, describe_with_place, internal_error_traceback
 from ..runtime.supervision import EndedError, TooSlowError, forbid_exit, listen_to_places
 from .identity import record_opened_files
 
@@ -41,7 +41,7 @@ _LOWEST_NUMBER = 200
 """Lowest file number of the connection, out of the way of code that writes to low numbers or passes its files on."""
 
 HAS_PROCESS_GROUPS = hasattr(os, "killpg")
-"""Whether this system can kill a process with everything that it started. Windows cannot."""
+"""True if this system can kill a process with all its descendants, which Windows cannot."""
 
 Memory: TypeAlias = dict[str, Any]
 """Values that functions called in a sandbox leave there for later calls."""
@@ -105,7 +105,7 @@ class SubprocessSandbox:
         """End the process now; it also ends when nobody holds this object any more."""
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        message = pickle.dumps((function, arguments, global_generators.state()))
+        message = pickle.dumps((function, arguments, global_generators.get_state()))
         try:
             self._connection.send_bytes(message)
         except OSError:
@@ -175,7 +175,7 @@ class InProcessSandbox:
         self._memory: Memory = {}
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        random_state = global_generators.state()
+        random_state = global_generators.get_state()
         message = pickle.dumps((function, arguments, random_state))
         try:
             kind, *content = pickle.loads(_answer(self._memory, message))
@@ -252,7 +252,7 @@ def _pickle_answer(value: Any) -> bytes:
 
 def _to_sendable(error: Exception) -> Exception:
     """Return an error that the other process can raise again; an internal error stays one."""
-    if bug_behind(error):
+    if internal_error_traceback(error):
         return RuntimeError(f"in the process of a corrector: {describe(error)}")
     if isinstance(error, SelfcorrectError) and type(error).__module__.startswith("selfcorrect."):
         return error

@@ -25,7 +25,7 @@ from ..correctors.correction import CorrectedBatch, Correction, Redraw, apply_co
 from ..correctors.identity import is_of_users
 from ..models.protocol import GenerativeModel
 from ..models.resampling import RealDraws
-from ..runtime.bugs import bug_behind, describe
+from ..runtime.bugs import describe, internal_error_traceback
 from ..runtime.heap import give_back_freed_memory
 from ..runtime.process_state import preserve_global_state
 from ..runtime.stopwatch import Stopwatch
@@ -458,7 +458,7 @@ def _phase(watch: Stopwatch, name: str, generation: int) -> Iterator[None]:
         except Exception as error:
             intact = f"; generations up to {generation - 1} are kept and the run can be resumed" if generation else ""
             message = f"generation {generation} stopped in phase {name!r}: {describe(error)}{intact}"
-            raise LoopError(message, bug_behind(error)) from error
+            raise LoopError(message, internal_error_traceback(error)) from error
 
 
 def _make_redraw(draw: _Drawer, labels: Tensor, watch: Stopwatch) -> Redraw:

@@ -180,10 +180,10 @@ def warn_on_global_rng(model: GenerativeModel, method: str) -> Iterator[None]:
 
     Modules may draw while they are imported. So a call that imports modules is not warned of; the next one is.
     """
-    start = global_generators.state()
+    start = global_generators.get_state()
     module_count = len(sys.modules)
     yield
-    generators = global_generators.drawn_since(start)
+    generators = global_generators.find_changed(start)
     if generators and len(sys.modules) == module_count:
         warnings.warn(
             f"model {name_of(model)} draws from the global generator of {' and '.join(generators)} in `{method}`, so "
@@ -198,9 +198,9 @@ def _call_twice(model: GenerativeModel, method: str, call: Callable[[], Any]) ->
     generators: list[str] = []
     for seed in (1, 2):
         with preserve_global_state(f"{method} of model {name_of(model)!r}", seed):
-            start = global_generators.state()
+            start = global_generators.get_state()
             results.append(call())
-            generators = global_generators.drawn_since(start)
+            generators = global_generators.find_changed(start)
     return results, generators
 
 

@@ -1,4 +1,4 @@
-"""This package's bugs, distinguished from mistakes of its caller."""
+"""Distinguish bugs of this package from mistakes of its caller."""
 
 import errno
 import sys
@@ -29,77 +29,80 @@ FAILING_MACHINE = frozenset(
         errno.EFBIG,
     )
 )
-"""Numbers of errors that come from a disk or a machine, whatever file they came up with."""
+"""Numbers of errors of a disk or a machine, whatever the file."""
 
 
-def is_of_machine(error: BaseException) -> bool:
-    """Whether an error comes from a disk or a machine rather than from a file."""
+def is_machine_failure(error: BaseException) -> bool:
+    """Return whether an error comes from a disk or a machine rather than from a file."""
     return isinstance(error, OSError) and error.errno in FAILING_MACHINE
 
 
-def bug_behind(error: BaseException) -> str:
-    """The traceback of an error that is this package's own fault, else "".
+def internal_error_traceback(error: BaseException) -> str:
+    """Return the traceback of an error that is a bug of this package, else "".
 
-    Errors that its caller can fix do not count (`SelfcorrectError`, a file that is not there). Nor do errors of code
-    that it was given to call, such as a user's corrector.
+    Errors that its caller can fix do not count (`SelfcorrectError`, a missing file). Nor do errors of users' code that
+    it calls, such as a corrector.
     """
     cause = error
     while isinstance(cause, CorrectorError | LoopError) and cause.__cause__ is not None:
         cause = cause.__cause__
-    missing = isinstance(cause, OSError) and (cause.filename is not None or is_of_machine(cause))
-    if isinstance(cause, SelfcorrectError) or missing or _came_through_other_code(cause):
+    is_external = isinstance(cause, OSError) and (cause.filename is not None or is_machine_failure(cause))
+    if isinstance(cause, SelfcorrectError) or is_external or _came_through_other_code(cause):
         return ""
     return "".join(traceback.format_exception(error))
 
 
 def describe(error: Exception) -> str:
-    """The message alone for this package's own complaints, with the type's name for anything else."""
+    """Return the message of an error, with the name of its type unless this package raised it."""
     if isinstance(error, SelfcorrectError) or type(error) is ValueError:
         return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def describe_with_place(error: Exception) -> str:
-    """The same, with file and line of the other code that it came from."""
+    """Return the message of an error with file and line of the user's code that raised it."""
     where = "" if isinstance(error, SelfcorrectError) else _line_of_other_code(error)
     return f"{describe(error)} ({where})" if where else describe(error)
 
 
 def _line_of_other_code(error: BaseException) -> str:
-    """File and line of the last frame that belongs neither to this package nor to a library, "" where there is none."""
-    frames = [
-        (frame, line)
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if str(frame.f_globals.get("__name__")).partition(".")[0] not in _KNOWN
-        and not any(name in frame.f_code.co_filename for name in ("site-packages", "dist-packages"))
-    ]
-    if not frames:
-        return ""
-    frame, line = frames[-1]
-    return f"{Path(frame.f_code.co_filename).name}, line {line}"
+    """Return file and line of the last frame that is neither of this package nor of a library, "" for none."""
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        path = frame.f_code.co_filename
+        if package not in _KNOWN and "site-packages" not in path and "dist-packages" not in path:
+            place = f"{Path(path).name}, line {line}"
+    return place
 
 
-def sentence_of(where: object, error: Exception) -> str:
-    """One sentence for what went wrong with a file, `where`, while the work on others goes on.
+def describe_failure(where: object, error: Exception) -> str:
+    """Return one sentence about an error of a file, while the work on others continues.
 
-    A fault of this package is called an internal error, and its traceback is printed.
+    A bug of this package is called an internal error, and its traceback is printed.
     """
     message = str(error) or type(error).__name__
-    if bug := bug_behind(error):
-        print(bug, end="", file=sys.stderr)
+    if trace := internal_error_traceback(error):
+        print(trace, end="", file=sys.stderr)
         message = f"internal error ({type(error).__name__}: {message})"
     return message if str(where) in message else f"{where}: {message}"
 
 
-def attempted(step: str, work: Callable[[], T], otherwise: T) -> tuple[T, str]:
-    """What `work` returns, or `otherwise` and a sentence that says which step failed.
+def try_optional(step: str, work: Callable[[], T], otherwise: T) -> tuple[T, str]:
+    """Call a function on which no result depends, such as a hint or a picture, so that its failure costs no result.
 
-    For steps on which no result depends, such as hints and pictures: their failure must never cost the result.
+    Args:
+        step: Name of the step in the sentence.
+        work: The function.
+        otherwise: Value after a failure.
+
+    Returns:
+        The value, and a sentence about the failure, "" for none.
     """
     try:
         return work(), ""
     except Exception as error:
-        return otherwise, sentence_of(step, error)
+        return otherwise, describe_failure(step, error)
 
 
 def _came_through_other_code(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""The global random generators of this process, which nothing here draws from, but code of others does."""
+"""Global random generators of this process, from which only users' code draws."""
 
 import pickle
 import random
@@ -10,36 +10,40 @@ import numpy as np
 # ruff: noqa: NPY002 - the old generators of NumPy are what this is about
 
 
-def state() -> dict[str, Any]:
-    """The state of the generators of Python, NumPy and, where it is loaded, PyTorch, for `set_state`."""
-    kept: dict[str, Any] = {"python": random.getstate(), "numpy": np.random.get_state()}
+def get_state() -> dict[str, Any]:
+    """Return the state of the generators of Python, NumPy and PyTorch (if it is loaded)."""
+    saved: dict[str, Any] = {"python": random.getstate(), "numpy": np.random.get_state()}
     if (torch := sys.modules.get("torch")) is not None:
-        kept["torch"] = torch.get_rng_state().numpy()
+        saved["torch"] = torch.get_rng_state().numpy()
         if torch.cuda.is_initialized():
-            kept["cuda"] = torch.cuda.get_rng_state_all()
-    return kept
+            saved["cuda"] = torch.cuda.get_rng_state_all()
+    return saved
 
 
-def set_state(kept: dict[str, Any]) -> None:
-    """Have the generators go on from a state."""
-    random.setstate(kept["python"])
-    np.random.set_state(kept["numpy"])
+def set_state(saved: dict[str, Any]) -> None:
+    """Restore a state of `get_state`."""
+    random.setstate(saved["python"])
+    np.random.set_state(saved["numpy"])
     torch = sys.modules.get("torch")
-    if torch is not None and "torch" in kept:
-        torch.set_rng_state(torch.from_numpy(kept["torch"]))
-    if torch is not None and "cuda" in kept and torch.cuda.is_initialized():
-        torch.cuda.set_rng_state_all(kept["cuda"])
+    if torch is not None and "torch" in saved:
+        torch.set_rng_state(torch.from_numpy(saved["torch"]))
+    if torch is not None and "cuda" in saved and torch.cuda.is_initialized():
+        torch.cuda.set_rng_state_all(saved["cuda"])
 
 
-def drawn_since(kept: dict[str, Any]) -> list[str]:
-    """The generators that are not as they were in a state, by the names that messages call them."""
-    now = state()
+def find_changed(saved: dict[str, Any]) -> list[str]:
+    """Return the names of the generators that have changed since a state."""
+    current = get_state()
     names = {"python": "random", "numpy": "numpy.random", "torch": "torch", "cuda": "torch.cuda"}
-    return [name for key, name in names.items() if key in kept and pickle.dumps(kept[key]) != pickle.dumps(now[key])]
+    changed = []
+    for key, name in names.items():
+        if key in saved and pickle.dumps(saved[key]) != pickle.dumps(current[key]):
+            changed.append(name)
+    return changed
 
 
 def seed(number: int) -> None:
-    """Have all generators start from a number."""
+    """Seed all generators."""
     random.seed(number)
     np.random.seed(number % 2**32)
     if (torch := sys.modules.get("torch")) is not None:

@@ -1,4 +1,4 @@
-"""Freed memory goes back to the system, so that a loop of a thousand generations takes as much as one of ten."""
+"""Return freed memory to the system, so that a loop of a thousand generations takes as much as one of ten."""
 
 import ctypes
 import functools
@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 
 def give_back_freed_memory() -> None:
-    """Have the C library return its free pages; a call takes milliseconds.
+    """Make the C library return its free pages, which takes milliseconds; other libraries than glibc do nothing.
 
-    Unasked, glibc does so only at the end of its heap, and frees too little there. Blocks that grow with the training
-    set leave holes behind that the next ones do not fit. Where another library has no such call, nothing happens.
+    By itself glibc does so only at the end of its heap. Blocks that grow with the training set leave holes into which
+    the next ones do not fit.
     """
     _trim()(0)
 
@@ -18,4 +18,4 @@ def give_back_freed_memory() -> None:
 @functools.cache
 def _trim() -> Callable[[int], object]:
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
-    return getattr(library, "malloc_trim", lambda kept_bytes: None)
+    return getattr(library, "malloc_trim", lambda padding: None)

@@ -1,4 +1,4 @@
-"""What code of others finds in this process and may leave changed there: global random numbers and settings."""
+"""Global state of this process that users' code may change: random generators and settings."""
 
 import os
 import sys
@@ -21,33 +21,33 @@ _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
         torch.are_deterministic_algorithms_enabled,
         torch.use_deterministic_algorithms,
     ),
-    "numpy.seterr": (np.geterr, lambda kept: np.seterr(**kept)),
+    "numpy.seterr": (np.geterr, lambda settings: np.seterr(**settings)),
     "sys.setrecursionlimit": (sys.getrecursionlimit, sys.setrecursionlimit),
-    "sys.stdout": (lambda: sys.stdout, lambda kept: setattr(sys, "stdout", kept)),
-    "sys.stderr": (lambda: sys.stderr, lambda kept: setattr(sys, "stderr", kept)),
+    "sys.stdout": (lambda: sys.stdout, lambda stream: setattr(sys, "stdout", stream)),
+    "sys.stderr": (lambda: sys.stderr, lambda stream: setattr(sys, "stderr", stream)),
     "os.chdir": (os.getcwd, os.chdir),
 }
-"""What changes it, how it is read and how it is set back."""
+"""Functions that read and restore a setting, by the name of the function that changes it."""
 
 
 @contextmanager
 def preserve_global_state(name: str, seed: int) -> Iterator[None]:
-    """Put global random generators and settings back as they were, and warn of settings that `name` left changed.
+    """Restore global random generators and settings after a block, and warn of settings that `name` left changed.
 
-    The generators of `random`, `numpy.random` and `torch` start from `seed`, so that who draws from them draws the same
-    in every run and after every resume.
+    The generators of `random`, `numpy.random` and `torch` start from `seed`, so that code draws the same numbers in
+    every run and after every resume.
     """
     before = {setting: read() for setting, (read, _) in _SETTINGS.items()}
-    kept = global_generators.state()
+    saved = global_generators.get_state()
     global_generators.seed(seed)
     try:
         yield
     finally:
-        global_generators.set_state(kept)
-        _set_back(name, before)
+        global_generators.set_state(saved)
+        _restore_settings(name, before)
 
 
-def _set_back(name: str, before: dict[str, Any]) -> None:
+def _restore_settings(name: str, before: dict[str, Any]) -> None:
     for setting, (read, write) in _SETTINGS.items():
         if _is_changed(read, before[setting]):
             write(before[setting])
@@ -57,5 +57,5 @@ def _set_back(name: str, before: dict[str, Any]) -> None:
 def _is_changed(read: Callable[[], Any], before: Any) -> bool:
     try:
         return read() != before
-    except OSError:  # the folder that it went to is gone
+    except OSError:  # the current folder was removed
         return True

@@ -1,8 +1,7 @@
-"""Where all workers are started; and the same function on many tasks, results in the tasks' order.
+"""Pool of worker processes, which calls a function on many tasks.
 
-Code of users has separate processes (`correctors.sandbox`).
-PyBullet holds Python's lock while it steps, so several simulations at once need several processes. They are spawned
-once and wait for further work until the program ends.
+PyBullet holds Python's lock while it steps, so simultaneous simulations need several processes. They are spawned once
+and wait for further work until the program ends. Users' code has separate processes (`correctors.sandbox`).
 """
 
 import os
@@ -25,35 +24,40 @@ from .supervision import kill_this_process
 
 Item = TypeVar("Item")
 
-_most: ContextVar[int] = ContextVar("threads", default=1)
+_thread_limit: ContextVar[int] = ContextVar("threads", default=1)
 
 
 @contextmanager
-def with_threads(most: int) -> Iterator[None]:
-    """Inside, `in_threads` takes so many threads at most; one elsewhere."""
-    token = _most.set(most)
+def limit_threads(most: int) -> Iterator[None]:
+    """Let `run_in_threads` take up to `most` threads in a block; elsewhere it takes one."""
+    token = _thread_limit.set(most)
     try:
         yield
     finally:
-        _most.reset(token)
+        _thread_limit.reset(token)
 
 
-def in_threads(act: Callable[[Sequence[Item]], None], items: Sequence[Item], least: int) -> None:
-    """Call a function on parts of some items at once, each of `least` items or more, or on all of them here.
+def run_in_threads(act: Callable[[Sequence[Item]], None], items: Sequence[Item], least: int) -> None:
+    """Call a function on parts of some items in threads, or on all of them in this one.
 
-    All parts have ended when it raises what the function raises.
+    All parts have ended when an error of the function is raised.
+
+    Args:
+        act: Function of a part of the items.
+        items: All items.
+        least: Smallest number of items in a part.
     """
-    parts = min(_most.get(), len(items) // least)
+    parts = min(_thread_limit.get(), len(items) // least)
     if parts <= 1:
         act(items)
         return
-    others = [_pool(parts - 1).submit(act, items[part::parts]) for part in range(1, parts)]
+    futures = [_pool(parts - 1).submit(act, items[part::parts]) for part in range(1, parts)]
     try:
         act(items[::parts])
     finally:
-        wait(others)
-    for other in others:
-        other.result()
+        wait(futures)
+    for future in futures:
+        future.result()
 
 
 @cache
@@ -65,23 +69,24 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _executors: dict[int, ProcessPoolExecutor] = {}
-"""The processes by their number: those for the most workers that were asked for so far."""
+"""Pool by its number of workers; there is at most one."""
 
 WORKER_BYTES = 1_000_000_000
-"""What a worker needs: correcting 10,000 frames of 31 joints together takes 0.6 GB."""
+"""Memory of a worker; to correct 10,000 frames of 31 joints together takes 0.6 GB."""
 
 
 def default_workers() -> int:
-    """One worker per core that this process may use, as far as the memory that is free allows."""
+    """Return one worker per core of this process, or fewer if free memory is short."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     free = _free_bytes()
     return max(1, cores if free is None else min(cores, free // WORKER_BYTES))
 
 
 def _free_bytes() -> int | None:
-    """Memory that is free on this machine, and in the control group that this process is in; None where unknown."""
+    """Return the free memory of this machine and its control group, None if unknown."""
     machine = [1024 * int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemAvailable:")]
-    limit, used = (_lines(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
+    limit = _lines("/sys/fs/cgroup/memory.max")
+    used = _lines("/sys/fs/cgroup/memory.current")
     group = [int(limit[0]) - int(used[0])] if limit and used and limit[0].isdigit() else []
     return min((*machine, *group), default=None)
 
@@ -94,22 +99,32 @@ def _lines(path: str) -> list[str]:
 
 
 def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers: int) -> list[Result]:
-    """Call a function of an importable module on every task, in `workers` processes, or here where one is enough.
+    """Call a function on every task in worker processes, or in this one if there is one task or worker.
 
     A single task may take as many threads of this process.
-    Raises SettingError for fewer than one worker, WorkerError when a worker process dies, and
-    whatever `function` raises.
+
+    Args:
+        function: Function of an importable module.
+        tasks: Its arguments.
+        workers: Number of processes.
+
+    Returns:
+        The results in the order of the tasks.
+
+    Raises:
+        SettingError: There is less than one worker.
+        WorkerError: A worker process died.
     """
     require_workers(workers)
     tasks = list(tasks)
     if workers == 1 or len(tasks) <= 1:
-        with with_threads(workers) if workers > 1 else nullcontext():
+        with limit_threads(workers) if workers > 1 else nullcontext():
             return map_sequential(function, tasks)
     workers = min(workers, len(tasks))
     try:
-        return _at_once(_executor(workers), function, tasks, workers)
+        return _run_concurrently(_executor(workers), function, tasks, workers)
     except BrokenProcessPool as error:
-        _drop()
+        _drop_executors()
         raise WorkerError(
             "a worker process died while simulating (killed, or out of memory); try again with fewer workers"
         ) from error
@@ -119,10 +134,10 @@ def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers
         raise
 
 
-def _at_once(
+def _run_concurrently(
     executor: ProcessPoolExecutor, function: Callable[[Task], Result], tasks: Iterable[Task], most: int
 ) -> list[Result]:
-    """Call a function on every task, at most so many at once."""
+    """Call a function on every task, at most `most` at the same time."""
     futures: list[Future[Result]] = []
     running: set[Future[Result]] = set()
     try:
@@ -145,26 +160,26 @@ def require_workers(workers: int) -> None:
 
 def _executor(workers: int) -> ProcessPoolExecutor:
     if max(_executors, default=0) < workers:
-        _drop()
+        _drop_executors()
         _executors[workers] = start_processes(workers)
     return _executors[max(_executors)]
 
 
 def _ignore_interrupts() -> None:
-    """Ctrl-C is for the main process, which then stops its workers."""
+    """Leave Ctrl-C to the main process, which then stops its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def start_processes(
     workers: int, initializer: Callable[..., None] = _ignore_interrupts, *arguments: object
 ) -> ProcessPoolExecutor:
-    """`workers` processes, each of which has called `initializer(*arguments)` and imported nothing else.
+    """Start `workers` processes, each of which has called `initializer(*arguments)` and imported nothing else.
 
     By default they leave Ctrl-C to this process. They end as soon as it does, however it ends.
     """
     executor = ProcessPoolExecutor(workers, get_context("spawn"), _start, (initializer, *arguments))
     with _without_main_script():
-        for started in [executor.submit(_nothing) for _ in range(workers)]:  # none idle: one process each
+        for started in [executor.submit(_do_nothing) for _ in range(workers)]:  # none idle: one process each
             started.result()
     return executor
 
@@ -175,20 +190,20 @@ def _start(initializer: Callable[..., None], *arguments: object) -> None:
 
 
 def _die_with_parent() -> None:
-    """End this process when its parent is gone, so that a killed run leaves nobody behind who writes or waits."""
+    """End this process when its parent has ended, so that a killed run leaves no process behind."""
     parent = parent_process()
     assert parent is not None
     parent.join()
     kill_this_process()
 
 
-def _nothing() -> None:
-    """What a process does to start."""
+def _do_nothing() -> None:
+    """Do nothing, so that a process starts."""
 
 
 @contextmanager
 def _without_main_script() -> Iterator[None]:
-    """Spawned processes import the main script again, which costs seconds and memory; tasks here need none of it."""
+    """Keep spawned processes from importing the main script, which costs seconds and memory."""
     main = sys.modules["__main__"]
     hidden = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
     try:
@@ -205,6 +220,6 @@ def stop_processes(pool: ProcessPoolExecutor) -> None:
     pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _drop() -> None:
+def _drop_executors() -> None:
     while _executors:
         _executors.popitem()[1].shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Progress of long work, reported from inside it to a watcher that it does not know."""
+"""Progress of long work, reported from inside to an unknown watcher."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,13 +19,13 @@ _tell: ContextVar[Watcher] = ContextVar("tell", default=lambda share: None)
 
 
 def report_progress(share: float) -> None:
-    """Say how much of the work is done, in [0, 1]."""
+    """Report the share of the work that is done, in [0, 1]."""
     _tell.get()(share)
 
 
 @contextmanager
 def watch_progress(tell: Watcher) -> Iterator[None]:
-    """Inside, `tell` is called with larger and larger shares, also where work is begun again."""
+    """Call `tell` with increasing shares in a block, also if work is repeated."""
     furthest = 0.0
 
     def tell_if_further(share: float) -> None:
@@ -40,7 +40,7 @@ def watch_progress(tell: Watcher) -> Iterator[None]:
 
 @contextmanager
 def part_of_work(first: float, last: float) -> Iterator[None]:
-    """What is done inside is the work from one share of the whole to another, and all of it when that is left."""
+    """Report progress in a block as the work from one share of the whole to another."""
     outer = _tell.get()
     with _watcher(lambda share: outer(first + share * (last - first))):
         yield
@@ -48,14 +48,14 @@ def part_of_work(first: float, last: float) -> Iterator[None]:
 
 
 def split_work(sizes: Sequence[int]) -> list[tuple[float, float]]:
-    """Return where each of several parts of the work begins and ends, as shares of the whole, from their sizes."""
+    """Return the first and last share of each of several parts of the work, from their sizes."""
     edges = list(accumulate(sizes, initial=0))
     total = max(edges[-1], 1)
     return [(first / total, last / total) for first, last in pairwise(edges)]
 
 
 def map_sequential(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Work on one item after another; each is an equal part of the work."""
+    """Call a function on one item after another; each is an equal part of the work."""
     results = list[Result]()
     for item, (first, last) in zip(items, split_work([1] * len(items)), strict=True):
         with part_of_work(first, last):
@@ -73,4 +73,4 @@ def _watcher(tell: Watcher) -> Iterator[None]:
 
 
 def silent(phase: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """Ignore progress."""

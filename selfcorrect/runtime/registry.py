@@ -32,26 +32,22 @@ class Row:
     """A member of a table."""
 
     name: str
-    """What it is called."""
+    """Name of the member."""
     reference: str
-    """Where its object is, "package.module:attribute", imported when it is used."""
+    """Reference to its object, "package.module:attribute", which is imported when it is used."""
     summary: str
-    """What it is, one sentence."""
+    """Description in one sentence."""
     needs: str = ""
-    """The optional extra to install for it, "" for none."""
+    """Optional extra to install for it, "" for none."""
     hint: str = ""
-    """What to do where that extra cannot be installed, "" for nothing."""
+    """Advice if that extra cannot be installed, "" for none."""
 
 
 RowType = TypeVar("RowType", bound=Row)
 
 
 class Registry(Generic[RowType]):
-    """The members of a kind by name: the rows it is given, in their order, then those of installed packages by name.
-
-    kind: what messages call a member, such as "corrector". group: of the entry points that add rows, "" for none.
-    row_type: makes a row of an entry point's (name, reference, summary). also: what may be given beside a name.
-    """
+    """Members of a kind by name: rows of this package in their order, then those of installed packages by name."""
 
     def __init__(
         self,
@@ -61,6 +57,15 @@ class Registry(Generic[RowType]):
         row_type: Callable[[str, str, str], RowType] = Row,
         also: str = "",
     ) -> None:
+        """Make a table.
+
+        Args:
+            kind: Name of a member in messages, such as "corrector".
+            rows: Rows of this package.
+            group: Group of the entry points that add rows, "" for none.
+            row_type: Function that makes a row from name, reference and summary of an entry point.
+            also: Description of values that are allowed beside names.
+        """
         self.kind = kind
         self.group = group
         self._own = {row.name: row for row in rows}
@@ -69,38 +74,39 @@ class Registry(Generic[RowType]):
 
     def __iter__(self) -> Iterator[RowType]:
         yield from self._own.values()
-        yield from self._added().values()
+        yield from self._added_rows().values()
 
     @property
     def names(self) -> list[str]:
         return [row.name for row in self]
 
     def row(self, name: str) -> RowType:
-        """The row of that name.
+        """Return the row of a name.
 
-        SettingError lists the known names and suggests the nearest. Where several packages add members of that name, it
-        names the packages instead of choosing.
+        Raises:
+            SettingError: There is no such row, or several packages add one; the message names the alternatives.
         """
         if name in self._own:
             return self._own[name]
         origins = {point.value: _origin(point) for point in self._points() if point.name == name}
         if len(origins) > 1:
-            given = " and ".join(f"{origin} ({value})" for value, origin in origins.items())
-            raise SettingError(f"{self.kind} {name!r} is added by {given}; uninstall all but one of them")
-        row = self._added().get(name)
+            packages = " and ".join(f"{origin} ({value})" for value, origin in origins.items())
+            raise SettingError(f"{self.kind} {name!r} is added by {packages}; uninstall all but one of them")
+        row = self._added_rows().get(name)
         if row is None:
-            raise SettingError(unknown(self.kind, name, [*self.names, *self._also]))
+            raise SettingError(describe_unknown(self.kind, name, [*self.names, *self._also]))
         return row
 
     def is_added(self, name: str) -> bool:
-        """Whether another package added the member of that name."""
+        """Return whether another package added a member."""
         return name not in self._own
 
     def load(self, name: str) -> Any:
-        """The object of that name, imported now.
+        """Import the object of a member.
 
-        Raises MissingExtraError where its extra is not installed, SettingError for an unknown name and where a row of
-        another package leads to nothing.
+        Raises:
+            MissingExtraError: Its extra is not installed.
+            SettingError: The name is unknown, or a row of another package leads to nothing.
         """
         row = self.row(name)
         try:
@@ -115,50 +121,61 @@ class Registry(Generic[RowType]):
         except Exception as error:
             raise self._broken(row, error) from error
 
-    def described(self) -> str:
-        """Name and sentence of each member, a line each, for help."""
+    def describe_rows(self) -> str:
+        """Return a line with name and description of each member, for help."""
         return "\n".join(f"{row.name}: {row.summary}" for row in self)
 
     def _broken(self, row: RowType, error: Exception) -> Exception:
-        """A row of this package that cannot be imported is a bug; one of another package its user can fix."""
+        """Return the error of a row that cannot be imported: a bug in this package, a setting in another one."""
         if row.name in self._own:
             return error
         reason = f"{type(error).__name__}: {error}"
         return SettingError(f"{self.kind} {row.name!r} at {row.reference} cannot be imported ({reason}); {row.summary}")
 
-    def _added(self) -> dict[str, RowType]:
-        """Rows of installed packages."""
+    def _added_rows(self) -> dict[str, RowType]:
+        """Return the rows of installed packages."""
         rows: dict[str, RowType] = {}
         for point in self._points():
             if point.name in self._own or point.name in rows:
-                taken = f"{self.kind} {point.name!r} of {_origin(point)} is left out: the name is taken"
-                warnings.warn(taken, stacklevel=3)
+                message = f"{self.kind} {point.name!r} of {_origin(point)} is left out: the name is taken"
+                warnings.warn(message, stacklevel=3)
                 continue
             rows[point.name] = self._row_type(point.name, point.value, f"Added by {_origin(point)}.")
         return rows
 
     def _points(self) -> tuple[EntryPoint, ...]:
-        return _entry_points(self.group, tuple(map(_changed_at, sys.path))) if self.group else ()
+        return _entry_points(self.group, tuple(map(_read_change_time, sys.path))) if self.group else ()
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """The sentence for a name that is not in a table, with the nearest that is."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown {kind} {name!r}, known are {', '.join(known)}{hint}"
+def describe_unknown(kind: str, name: str, names: Iterable[str]) -> str:
+    """Return a sentence about an unknown name.
+
+    Args:
+        kind: Kind of thing, such as "corrector".
+        name: The unknown name.
+        names: Names that are known, of which the nearest is suggested.
+    """
+    names = list(names)
+    similar = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean {similar[0]!r}?" if similar else ""
+    return f"unknown {kind} {name!r}, known are {', '.join(names)}{hint}"
 
 
 def import_object(reference: str) -> Any:
-    """The object at "package.module:attribute", or the module at "package.module"."""
+    """Import the object at "package.module:attribute", or the module at "package.module"."""
     module, _, attribute = reference.partition(":")
     return reduce(getattr, attribute.split(".") if attribute else [], import_module(module))
 
 
 def import_callable(reference: str, kind: str = "corrector") -> Callable[..., Any]:
-    """The callable at "package.module:function"; modules in the current folder are found too. kind: for messages.
+    """Import the callable at "package.module:function", which may be in the current folder.
 
-    Raises ValueError with one sentence when the reference is malformed or leads to nothing that can be called.
+    Args:
+        reference: The reference.
+        kind: Kind of callable in messages.
+
+    Raises:
+        SettingError: The reference is malformed, or leads to nothing that can be called.
     """
     module_name, _, attribute = reference.partition(":")
     if not (module_name and attribute):
@@ -173,22 +190,22 @@ def import_callable(reference: str, kind: str = "corrector") -> Callable[..., An
     if not hasattr(module, attribute):
         raise SettingError(f"module {module_name!r} has no {attribute!r}, asked for as {kind} {reference!r}")
     corrector = getattr(module, attribute)
-    made = corrector.__call__ if inspect.isclass(corrector) and "__call__" in dir(corrector) else None
-    if not callable(corrector) or (inspect.isclass(corrector) and not inspect.isfunction(made)):
+    call = corrector.__call__ if inspect.isclass(corrector) and "__call__" in dir(corrector) else None
+    if not callable(corrector) or (inspect.isclass(corrector) and not inspect.isfunction(call)):
         raise SettingError(f"{kind} {reference!r} must be a function or a callable object, got {corrector!r}")
     return corrector
 
 
 @lru_cache(maxsize=32)
 def _entry_points(group: str, path: tuple[tuple[str, int], ...]) -> tuple[EntryPoint, ...]:
-    """Those of installed packages. path: where these are and when that changed: they come and go in a notebook."""
-    from importlib.metadata import entry_points  # slow to import, and seldom needed
+    """Return the entry points of installed packages; `path` lists folders with their time of change, as a cache key."""
+    from importlib.metadata import entry_points  # slow to import, and rarely needed
 
     return tuple(sorted(entry_points(group=group), key=_by_name))
 
 
-def _changed_at(folder: str) -> tuple[str, int]:
-    """A folder of `sys.path` and when a package was last added to it or removed from it."""
+def _read_change_time(folder: str) -> tuple[str, int]:
+    """Return a folder of `sys.path` with the time when a package was last added or removed."""
     try:
         return folder, os.stat(folder or ".").st_mtime_ns
     except OSError:
@@ -200,5 +217,5 @@ def _by_name(point: EntryPoint) -> tuple[str, str]:
 
 
 def _origin(point: EntryPoint) -> str:
-    """The package that declares an entry point, with its version."""
+    """Return name and version of the package that declares an entry point."""
     return f"{point.dist.name} {point.dist.version}" if point.dist else "another package"

@@ -1,4 +1,4 @@
-"""Where the time of a run goes."""
+"""Time of the phases of a run."""
 
 import time
 from collections import defaultdict
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class Stopwatch:
-    """Seconds per phase; a nested phase counts for itself alone, and time outside phases for "else"."""
+    """Seconds per phase; a nested phase counts only for itself, and time outside phases for "else"."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = defaultdict(float)
@@ -15,10 +15,12 @@ class Stopwatch:
         self._since = time.perf_counter()
 
     def _switch(self, phase: str) -> str:
-        now = time.perf_counter()
-        self._seconds[self._phase] += now - self._since
-        left, self._phase, self._since = self._phase, phase, now
-        return left
+        time_s = time.perf_counter()
+        previous = self._phase
+        self._seconds[previous] += time_s - self._since
+        self._phase = phase
+        self._since = time_s
+        return previous
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -29,7 +31,8 @@ class Stopwatch:
             self._switch(outer)
 
     def lap(self) -> dict[str, float]:
-        """Seconds per phase since the last lap."""
+        """Return the seconds per phase since the last lap."""
         self._switch(self._phase)
-        seconds, self._seconds = self._seconds, defaultdict(float)
+        seconds = self._seconds
+        self._seconds = defaultdict(float)
         return dict(seconds)

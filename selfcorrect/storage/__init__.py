@@ -1,5 +1,6 @@
-"""What outlives a process: generations of a loop, files that are there whole or not at all, numbers from others' files.
+"""Storage: run folders with their generations, files that are written at once or not at all, files of users.
 
-`protocol` says what a loop asks of a store. `memory` and `folder_store` are the two kinds there are. `run_folder` owns
-a folder on disk. `generation_files` knows the files of one generation.
+`runs`: stores of generations (`FolderStore`, `MemoryStore`), run folders, curves and Weights & Biases.
+`files`: atomic writes, locks, digests, strict JSON, limits on users' files, places at any address.
+`pickles`: pickles, joblib files and PyTorch's archives, read without running code in them.
 """

@@ -18,7 +18,7 @@ import numpy as np
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate, rotation_vectors
 from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.motion.support import Support
-from selfcorrect.runtime.processes import in_threads
+from selfcorrect.runtime.processes import run_in_threads
 
 from ..body.frames import to_simulator
 from ..body.humanoid import SOLE_RADIUS_M, Humanoid
@@ -239,7 +239,7 @@ class MuJoCoWorld:
                 mujoco.mj_step(model, data)
                 mujoco.mj_kinematics(model, data)
 
-        in_threads(advance, running, BODIES_PER_THREAD)
+        run_in_threads(advance, running, BODIES_PER_THREAD)
         self._read()
 
     def _read(self) -> None:

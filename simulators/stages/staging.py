@@ -71,12 +71,12 @@ def adapt_body(scene: Scene, body: Humanoid) -> Humanoid:
     """Return a body with the mass, gravity and load of the scene."""
     if scene.is_plain:
         return body
-    gravity_m_s2 = scene.gravity_m_s2 * _slope_to_upright(scene).apply([0.0, -1.0, 0.0])
+    x, y, z = (scene.gravity_m_s2 * _slope_to_upright(scene).apply([0.0, -1.0, 0.0])).tolist()
     scaled = replace(
         body,
         mass_kg=scene.mass * body.mass_kg,
         inertia_kgm2=scene.mass * body.inertia_kgm2,
-        gravity_m_s2=tuple(gravity_m_s2.tolist()),
+        gravity_m_s2=(x, y, z),
     )
     return _add_load(scaled, scene.load_kg) if scene.load_kg else scaled
 

@@ -18,7 +18,7 @@ from robustness.faults import in_a_fork
 
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
-from selfcorrect.storage.files.digests import SEAL, sealed
+from selfcorrect.storage.files.digests import SEAL, encode_sealed
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
 
@@ -167,7 +167,9 @@ def forged(content: bytes, random: Random) -> bytes:
         values = json.loads(reworded(content, random))
     except ValueError:
         return content
-    return sealed({key: value for key, value in values.items() if key != SEAL} if isinstance(values, dict) else {})
+    return encode_sealed(
+        {key: value for key, value in values.items() if key != SEAL} if isinstance(values, dict) else {}
+    )
 
 
 @pytest.mark.parametrize("part", AGAIN)

@@ -25,10 +25,10 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.loop.policy import parse_policy
 from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
 from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.storage.files.digests import sealed
+from selfcorrect.storage.files.digests import encode_sealed
 from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.writing import remove_folder, remove_leftovers, write_atomically, write_folder
-from selfcorrect.storage.runs.folder_store import FolderStore, damage_below
+from selfcorrect.storage.runs.folder_store import FolderStore, find_damage
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
 
@@ -65,7 +65,7 @@ def files(folder: Path) -> None:
         remove_leftovers(folder, below=True)
         for text in ("one", "two"):
             for name in ("a.json", "b/c.json"):
-                write_atomically(folder / name, sealed({"text": text}))
+                write_atomically(folder / name, encode_sealed({"text": text}))
         if not (folder / "whole").exists():
             write_folder(folder / "whole", {"a": b"1", "b": b"2"})
         if (folder / "b").exists():
@@ -112,7 +112,7 @@ def _timeless(content: bytes) -> bytes:
 def damage_in(folder: Path) -> list[str]:
     """What is wrong with the generations in and below a folder."""
     runs = {path.parent for path in folder.rglob("generation-*") if path.parent.suffix != ".tmp"}
-    return [line for run in runs for lines in damage_below(run).values() for line in lines]
+    return [line for run in runs for lines in find_damage(run).values() for line in lines]
 
 
 def finished(work: Callable[[Path], None], folder: Path, wanted: Mapping[str, bytes]) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.storage.files.limits import check_unpacked, read_bytes
-from selfcorrect.storage.files.strict_json import parsed
+from selfcorrect.storage.files.strict_json import parse_json
 from selfcorrect.storage.files.writing import replacing
 
 _DATA = "data:application/octet-stream;base64,"
@@ -50,7 +50,7 @@ def read_document(path: Path) -> Document:
     data = read_bytes(path)
     try:
         text, chunk = _chunks(data) if data[:4] == b"glTF" else (data, b"")
-        content = parsed(text, path)
+        content = parse_json(text, path)
         version = str(content["asset"]["version"])
         _check_kind(path, content, version)
         buffers = _buffers(path, content.get("buffers") or [], data, chunk)

@@ -18,7 +18,7 @@ from selfcorrect.motion.body.foot_frames import estimate_foot_frames, fit_feet_t
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import FootFrames, Skeleton
 from selfcorrect.storage.files.limits import read_bytes
-from selfcorrect.storage.files.strict_json import parsed, read_as
+from selfcorrect.storage.files.strict_json import parse_json, read_as
 
 MOST_FRAMES = 600
 """Frames of a motion that a profile is learned from, at most."""
@@ -64,7 +64,7 @@ def read_profile(path: Path) -> RigProfile:
 
 @lru_cache(maxsize=4)
 def _parse_profile(path: Path, content: bytes) -> RigProfile:
-    profile = read_as(RigProfile, parsed(content, path), path)
+    profile = read_as(RigProfile, parse_json(content, path), path)
     for rig, feet in profile.rigs.items():
         _check(f"{path}: rig {rig[:40]}", feet)
     return profile

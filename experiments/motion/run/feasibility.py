@@ -13,7 +13,7 @@ from selfcorrect.motion.measures.metrics import EXPLAINED, FEASIBILITY, FIELD, f
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.feasibility import compute_contact_residual, select_evaluation_engine, simulate_residual
-from selfcorrect.storage.files.digests import sealed, unsealed
+from selfcorrect.storage.files.digests import encode_sealed, read_sealed
 from selfcorrect.storage.files.writing import write_atomically
 
 from ...studies.arms import Arm
@@ -68,7 +68,7 @@ def feasible_rows(task: JudgedTask, stream: Stream, count: int = SAMPLES) -> Ten
 def is_measured(run: MotionRun, arm: Arm) -> bool:
     """Whether an arm's last generation has its figures."""
     path = run.arm_folder(arm) / FILE
-    return path.exists() and not run.options.repair and unsealed(path)["generation"] == run.settings.generations
+    return path.exists() and not run.options.repair and read_sealed(path)["generation"] == run.settings.generations
 
 
 def write_feasibility(run: MotionRun, task: JudgedTask, arm: Arm) -> None:
@@ -76,7 +76,7 @@ def write_feasibility(run: MotionRun, task: JudgedTask, arm: Arm) -> None:
     path, generation = run.arm_folder(arm) / FILE, run.settings.generations
     try:
         figures = of_arm(run, task, arm, run.settings.feasibility_count)
-        write_atomically(path, sealed({"generation": generation, **figures}))
+        write_atomically(path, encode_sealed({"generation": generation, **figures}))
     except Exception as error:
         warnings.warn(f"the feasibility of {arm.label}, seed {run.seed}, was not measured: {error}", stacklevel=2)
 
@@ -85,5 +85,5 @@ def read_feasibility(folder: Path) -> dict[int, dict[str, float]]:
     """Generation → figures by `KEYS` and of the field's evaluator, of the one that was measured; else nothing."""
     if not (folder / FILE).is_file():
         return {}
-    kept = unsealed(folder / FILE)
+    kept = read_sealed(folder / FILE)
     return {kept.pop("generation"): {key: kept[key] for key in _KEPT if key in kept}}

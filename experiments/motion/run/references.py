@@ -9,7 +9,7 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.loop.run import correct_real_data
-from selfcorrect.storage.files.digests import sealed, unsealed
+from selfcorrect.storage.files.digests import encode_sealed, read_sealed
 from selfcorrect.storage.files.writing import write_atomically
 
 from ...reporting.results import MEMORISER
@@ -57,7 +57,7 @@ def write_references(
     }
     scores[MEMORISER] = _scores(task, resample_training(task, stream))
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, sealed({**scores, **_of_captions(task, stream), **_of_field(task, stream)}))
+    write_atomically(path, encode_sealed({**scores, **_of_captions(task, stream), **_of_field(task, stream)}))
 
 
 def has_references(folder: Path) -> bool:
@@ -67,7 +67,7 @@ def has_references(folder: Path) -> bool:
 
 def read_references(folder: Path) -> dict[str, dict[str, float]]:
     """The scores of real data of one seed, by name: those of `REAL` first."""
-    return unsealed(folder / FILE)
+    return read_sealed(folder / FILE)
 
 
 def resample_training(task: JudgedTask, stream: Stream) -> Samples:

@@ -18,7 +18,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
 from selfcorrect.models.diffusion.presets import DenoiserPreset, preset, preset_names
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, resolve_engine
-from selfcorrect.storage.runs.run_folder import renamed
+from selfcorrect.storage.runs.run_folder import rename_old_settings
 
 from ...remedies.table import REMEDIES
 from ...studies.arms import SAMPLING_BOUNDS, Arm
@@ -228,7 +228,7 @@ def _is_subset(part: Any, whole: Any) -> bool:
 
 def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:
     """Return the settings whose `config` this is, recorded by this version or an earlier one."""
-    values = dict(renamed(config))
+    values = dict(rename_old_settings(config))
     values["comparisons"] = tuple(
         DenoiserArms(comparison["denoiser"], tuple(_arm_from_config(arm) for arm in comparison["arms"]))
         for comparison in values["comparisons"]
@@ -280,12 +280,12 @@ def _preset_hint(name: str, takes: str = "INT") -> object:
 def _correctors() -> str:
     return (
         "These in place of the preset's; none for no correction, package.module:function for your own. Built-in ones "
-        f"joined by + work one after the other: low-pass+physics.\n{CORRECTORS.described()}"
+        f"joined by + work one after the other: low-pass+physics.\n{CORRECTORS.describe_rows()}"
     )
 
 
 def _remedies() -> str:
-    return f"Each arm also with these remedies against the loss of modes.\n{REMEDIES.described()}"
+    return f"Each arm also with these remedies against the loss of modes.\n{REMEDIES.describe_rows()}"
 
 
 def _denoisers() -> str:

@@ -24,7 +24,7 @@ from selfcorrect.loop.trial import has_user_code, try_correction, try_model
 from selfcorrect.models.resampling import RealDraws
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.runtime.progress import Progress
-from selfcorrect.storage.files.digests import sealed
+from selfcorrect.storage.files.digests import encode_sealed
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.run_folder import CONFIG
@@ -324,7 +324,7 @@ class ComparisonStudy(Study):
     def after_first(self, run: SeedRun, ready: Ready) -> None:
         """Score real data."""
         if not (path := real_scores(run)).exists():
-            write_atomically(path, sealed(score_real_data(ready.task, run.stream.child("real"))))
+            write_atomically(path, encode_sealed(score_real_data(ready.task, run.stream.child("real"))))
 
 
 def score_real_data(task: Task, stream: Stream) -> dict[str, object]:

@@ -12,7 +12,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.run import TRAINING_LOSS
 from selfcorrect.motion.measures.metrics import NOVELTY, Metric
 from selfcorrect.runtime.bugs import describe
-from selfcorrect.storage.files.digests import unsealed
+from selfcorrect.storage.files.digests import read_sealed
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import Row as LoggedRow
 
@@ -254,7 +254,7 @@ def describe_levels(levels: Levels) -> str:
 
 def _read_real_scores(run: SeedRun) -> dict[str, Any]:
     """Return what the judge says of real data; earlier versions named the memoriser's scores otherwise."""
-    kept = unsealed(real_scores(run))
+    kept = read_sealed(real_scores(run))
     return {"memoriser": kept["scores"]} if "scores" in kept else kept
 
 

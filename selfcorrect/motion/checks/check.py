@@ -10,7 +10,7 @@ from functools import partial
 from typing import Self
 
 from ...core.errors import SettingError
-from ...runtime.bugs import attempted
+from ...runtime.bugs import try_optional
 from ..motion import Motion
 from ..support import Surroundings
 from .findings import Finding, Rule, find_violations
@@ -117,7 +117,7 @@ def check_with(
     if not any(finding.code in _OF_SURROUNDINGS for finding in result.findings):
         return result
     step = "steps, seats and treadmills were not looked for"
-    surroundings, note = attempted(step, partial(infer, motion), Surroundings())
+    surroundings, note = try_optional(step, partial(infer, motion), Surroundings())
     if surroundings.supports and is_lifted(MotionFeatures(motion, surroundings)):
         surroundings = Surroundings(belt_m=surroundings.belt_m)
     if surroundings.supports or surroundings.belt_m is not None:
@@ -135,7 +135,7 @@ def _check_rules(rules: Sequence[Rule], features: MotionFeatures) -> CheckResult
 
 def _apply_rule(rule: Rule, features: MotionFeatures) -> CheckResult:
     step = f"rule {rule.code} was left out"
-    findings, note = attempted(step, partial(_findings, rule, features), [])
+    findings, note = try_optional(step, partial(_findings, rule, features), [])
     return CheckResult(tuple(findings), (note,) if note else ())
 
 

@@ -1,1 +1,7 @@
-"""Files: written whole or not at all, locked, digested, bounded, and read without trust."""
+"""Files that are safe against crashes, damage and malice.
+
+Writing: `writing` (`write_atomically`, `replacing`, `write_folder`), `locks` (`FolderLock`), `digests`.
+Reading: `limits` (`open_file`, `check_unpacked`, `path_below`), `strict_json` (`read_json`), `arrays` (NumPy),
+`tensors` (PyTorch).
+Elsewhere: `places` (buckets and other addresses of fsspec).
+"""

@@ -1,4 +1,4 @@
-"""NumPy files of others, read without running anything in them, their declared sizes checked before memory is taken."""
+"""NumPy files of users, read without running code in them; declared sizes are checked before memory is allocated."""
 
 import math
 import zipfile
@@ -19,11 +19,15 @@ _PICKLED = (
     "save it again as plain numbers or text, e.g. with numpy.savez"
 )
 _MAGIC = b"\x93NUMPY"
-_WIDEST_EMPTY = 4096
+_MAX_EMPTY_SIDE = 4096
 
 
 def read_npy(path: Path) -> np.ndarray:
-    """The array in a .npy file; ValueError where it is damaged, not an array, or pickled."""
+    """Read the array in a .npy file.
+
+    Raises:
+        InputError: The file is damaged, not an array, or pickled.
+    """
     with open_file(path) as file:
         size = file.seek(0, 2)
         file.seek(0)
@@ -33,13 +37,13 @@ def read_npy(path: Path) -> np.ndarray:
         if start[:2] != _MAGIC[:2]:
             raise InputError(f"{path}: not a NumPy file")
         file.seek(0)
-        return _array(f"{path}: the file", file, size)
+        return _read_array(f"{path}: the file", file, size)
 
 
 def skip_to_objects(path: Path, file: BinaryIO) -> None:
-    """Go to where the pickle of a .npy file begins; InputError where the file is damaged or holds plain numbers."""
+    """Go to the start of the pickle in a .npy file; InputError if the file is damaged or holds plain numbers."""
     try:
-        _, dtype = _header(file)
+        dtype = _read_header(file)[1]
     except Exception as error:  # NumPy raises errors of any kind at a damaged header
         raise InputError(f"{path}: not a NumPy file ({shorten_message(error)})") from error
     if not dtype.hasobject:
@@ -47,10 +51,15 @@ def skip_to_objects(path: Path, file: BinaryIO) -> None:
 
 
 def read_npz(path: Path, names: Iterable[str] | None = None, *, skip_pickled: bool = False) -> dict[str, np.ndarray]:
-    """Arrays of a .npz file by name: those of `names` that are there, or all.
+    """Read arrays of a .npz file by name.
 
-    ValueError where the file is damaged, or all arrays together would take more memory than the limit. Also where an
-    array that is asked for is pickled, unless such ones are skipped.
+    Args:
+        path: Path of the file.
+        names: Names of arrays, which may be missing; None for all.
+        skip_pickled: Leave out pickled arrays.
+
+    Raises:
+        InputError: The file is damaged, the arrays would take more memory than the limit, or one is pickled.
     """
     with open_file(path) as file:
         start = file.read(len(_MAGIC))
@@ -60,38 +69,40 @@ def read_npz(path: Path, names: Iterable[str] | None = None, *, skip_pickled: bo
             raise InputError(f"{path}: not a NumPy file")
         try:
             with zipfile.ZipFile(file) as archive:
-                return _arrays(path, archive, None if names is None else set(names), skip_pickled)
+                return _read_members(path, archive, None if names is None else set(names), skip_pickled)
         except InputError:
             raise
         except Exception as error:  # a damaged archive makes its reader raise errors of any kind
             raise InputError(f"{path}: the file cannot be read ({shorten_message(error)})") from error
 
 
-def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes of the arrays of numbers in a .npz file, by name; () for those that cannot be read."""
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the arrays of numbers in a .npz file, by name; () for unreadable ones."""
     shapes: dict[str, tuple[int, ...]] = {}
     with open_file(path) as opened, zipfile.ZipFile(opened) as archive:
         for entry in archive.infolist():
             shape: tuple[int, ...] = ()
             try:
                 with archive.open(entry) as file:
-                    shape, dtype = _header(file)  # type: ignore[arg-type]
-            except Exception:  # whatever is wrong with one array, the others have shapes
+                    shape, dtype = _read_header(file)  # type: ignore[arg-type]
+            except Exception:  # the other arrays have shapes
                 dtype = np.dtype(float)
             if dtype.kind in NUMERIC:
                 shapes[entry.filename.removesuffix(".npy")] = shape
     return shapes
 
 
-def _arrays(path: Path, archive: zipfile.ZipFile, names: set[str] | None, skip_pickled: bool) -> dict[str, np.ndarray]:
+def _read_members(
+    path: Path, archive: zipfile.ZipFile, names: set[str] | None, skip_pickled: bool
+) -> dict[str, np.ndarray]:
     members = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
-    wanted = {name: entry for name, entry in members.items() if names is None or name in names}
-    _check_sizes(path, wanted)
+    selected = {name: entry for name, entry in members.items() if names is None or name in names}
+    _check_sizes(path, selected)
     arrays = {}
-    for name, entry in wanted.items():
+    for name, entry in selected.items():
         try:
             with archive.open(entry) as file:
-                arrays[name] = _array(f'{path}: "{name}"', file, entry.file_size)  # type: ignore[arg-type]
+                arrays[name] = _read_array(f'{path}: "{name}"', file, entry.file_size)  # type: ignore[arg-type]
         except _Pickled:
             if not skip_pickled:
                 raise
@@ -102,23 +113,23 @@ def _arrays(path: Path, archive: zipfile.ZipFile, names: set[str] | None, skip_p
     return arrays
 
 
-def _check_sizes(path: Path, wanted: dict[str, zipfile.ZipInfo]) -> None:
-    """Refuse what would become too large, and other compressions than NumPy's, which can ask for memory unseen."""
-    for name, entry in wanted.items():
+def _check_sizes(path: Path, selected: dict[str, zipfile.ZipInfo]) -> None:
+    """Refuse arrays that are too large, and compressions other than NumPy's, which may need more memory."""
+    for name, entry in selected.items():
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise InputError(f'{path}: "{name}" is compressed in a way that NumPy does not use')
-    stored = sum(entry.compress_size for entry in wanted.values())
-    check_unpacked(path, sum(entry.file_size for entry in wanted.values()), stored=min(stored, path.stat().st_size))
+    stored = sum(entry.compress_size for entry in selected.values())
+    check_unpacked(path, sum(entry.file_size for entry in selected.values()), stored=min(stored, path.stat().st_size))
 
 
 class _Pickled(InputError):
-    """An array of objects, which only pickle could read."""
+    """Error of an array of objects, which only pickle could read."""
 
 
-def _array(what: str, file: BinaryIO, size: int) -> np.ndarray:
-    """The array in an open .npy file of `size` bytes, by NumPy's own reading, without pickle."""
+def _read_array(what: str, file: BinaryIO, size: int) -> np.ndarray:
+    """Read the array in an open .npy file of `size` bytes by NumPy's reader, without pickle."""
     try:
-        shape, dtype = _header(file)
+        shape, dtype = _read_header(file)
     except OSError:
         raise
     except Exception as error:  # NumPy raises errors of any kind, from any depth, at a damaged header
@@ -126,7 +137,7 @@ def _array(what: str, file: BinaryIO, size: int) -> np.ndarray:
     if dtype.hasobject:
         raise _Pickled(f"{what} {_PICKLED}")
     declared = math.prod(shape) * dtype.itemsize
-    if declared > size or math.prod(shape) > max(size, 1) or max(shape, default=0) > max(size, _WIDEST_EMPTY):
+    if declared > size or math.prod(shape) > max(size, 1) or max(shape, default=0) > max(size, _MAX_EMPTY_SIDE):
         raise InputError(
             f"{what} cannot be read (it declares shape {shape} of {dtype}, which does not fit in its size)"
         )
@@ -139,10 +150,10 @@ def _array(what: str, file: BinaryIO, size: int) -> np.ndarray:
         raise InputError(f"{what} cannot be read ({shorten_message(error)})") from error
 
 
-def _header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
     version = np.lib.format.read_magic(file)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version == (3, 0):  # as 2.0 but for names of fields, which no motion has
+    if version == (3, 0):  # as 2.0 except for names of fields, which no motion has
         raise ValueError("arrays of named fields are not read")
     shape, _, dtype = readers[version](file)
     return shape, dtype

@@ -1,4 +1,4 @@
-"""Digests (SHA-256) of committed files, by which bits that have flipped on a disk are noticed."""
+"""Digests (SHA-256) of committed files, which reveal damage on a disk."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from ...core.errors import DamagedError, InputError
 from .limits import read_bytes
-from .strict_json import parsed
+from .strict_json import parse_json
 from .writing import write_atomically
 
 SEAL = "sha256"
@@ -18,46 +18,52 @@ _ENDING = b'\n "sha256": "%s"\n}\n'
 _ENDS = re.compile(rb',?\n "sha256": "([0-9a-f]{64})"\n}\n\Z')
 
 _NEARLY = re.compile(rb',?\n ".{6}": "[0-9a-f]{64}"\n}\n\Z')
-"""The ending of a file that holds its digest, and one in which the name of that is damaged."""
+"""Ending of a file that holds its digest, with a name that may be damaged."""
 
 
-def digest(content: bytes) -> str:
-    """The digest of a file's content."""
+def compute_digest(content: bytes) -> str:
+    """Return the digest of a file's content."""
     return hashlib.sha256(content).hexdigest()
 
 
-def digest_of_file(path: Path) -> str:
-    """The digest of a file, "" where there is none."""
+def compute_file_digest(path: Path) -> str:
+    """Return the digest of a file, "" if there is none."""
     if not path.is_file():
         return ""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def damage_of(path: Path, expected: str) -> str:
-    """What is wrong with a file that had a digest, "" for nothing."""
-    found = digest_of_file(path)
-    return "" if found == expected else f"{path} is {'not what was written' if found else 'missing'}"
+def describe_damage(path: Path, expected: str) -> str:
+    """Return a sentence about a file that differs from its digest, "" for an intact one."""
+    actual = compute_file_digest(path)
+    if actual == expected:
+        return ""
+    return f"{path} is not what was written" if actual else f"{path} is missing"
 
 
-def damage_of_sealed(path: Path) -> str:
-    """What is wrong with a file made by `sealed`, "" for nothing."""
+def describe_sealed_damage(path: Path) -> str:
+    """Return a sentence about a damaged file of `encode_sealed`, "" for an intact one."""
     try:
-        unsealed(path)
+        read_sealed(path)
     except DamagedError as error:
         return str(error)
     return ""
 
 
 def read_checked(path: Path, expected: str) -> bytes:
-    """A file's content; DamagedError where it is not there or is not what was written."""
-    content = _content(path)
-    if digest(content) != expected:
+    """Return a file's content.
+
+    Raises:
+        DamagedError: The file is missing or differs from its digest.
+    """
+    content = _read_content(path)
+    if compute_digest(content) != expected:
         raise DamagedError(f"{path} is not what was written: it differs from its digest")
     return content
 
 
-def _content(path: Path) -> bytes:
+def _read_content(path: Path) -> bytes:
     try:
         return read_bytes(path)
     except FileNotFoundError as error:
@@ -66,65 +72,76 @@ def _content(path: Path) -> bytes:
         raise DamagedError(f"{path} is not what was written: {error}") from error
 
 
-def sealed(values: Mapping[str, Any]) -> bytes:
-    """Values as JSON that holds its own digest, for `unsealed`."""
-    return with_seal((json.dumps(values, indent=1) + "\n").encode())
+def encode_sealed(values: Mapping[str, Any]) -> bytes:
+    """Encode values as JSON with its digest, for `read_sealed`."""
+    return append_seal((json.dumps(values, indent=1) + "\n").encode())
 
 
-def with_seal(text: bytes) -> bytes:
-    """The indented JSON of an object with one more member, the digest of all text before that."""
+def append_seal(text: bytes) -> bytes:
+    """Append a member to the indented JSON of an object: the digest of all text before it."""
     start = text.rstrip().removesuffix(b"}").rstrip()
-    return start + (b"" if start.endswith(b"{") else b",") + seal_of(digest(start))
+    return start + (b"" if start.endswith(b"{") else b",") + format_seal(compute_digest(start))
 
 
-def seal_of(text_digest: str) -> bytes:
-    """What ends an object, after a comma, whose text before that has this digest."""
+def format_seal(text_digest: str) -> bytes:
+    """Return the ending of an object whose text, up to a comma, has a digest."""
     return _ENDING % text_digest.encode()
 
 
-def unsealed(path: Path) -> dict[str, Any]:
-    """The values of a file made by `sealed`; DamagedError where they are not what was written."""
-    return unsealed_bytes(_content(path), str(path))
+def read_sealed(path: Path) -> dict[str, Any]:
+    """Read the values of a file of `encode_sealed`.
+
+    Raises:
+        DamagedError: They are not what was written.
+    """
+    return decode_sealed(_read_content(path), str(path))
 
 
-def unsealed_bytes(content: bytes, where: str) -> dict[str, Any]:
-    """The values in what `sealed` made, which messages call `where`."""
-    values, is_sealed = values_and_seal(content, where)
+def decode_sealed(content: bytes, where: str) -> dict[str, Any]:
+    """Decode the content of `encode_sealed`, which messages call `where`.
+
+    Raises:
+        DamagedError: It is not what was written.
+    """
+    values, is_sealed = decode_optionally_sealed(content, where)
     if not is_sealed:
         raise DamagedError(f"{where} is not what was written: its digest is missing")
     return values
 
 
-def values_and_seal(content: bytes, where: str) -> tuple[dict[str, Any], bool]:
-    """The values of a file that should hold its digest, and whether it does: those of earlier versions need not.
+def decode_optionally_sealed(content: bytes, where: str) -> tuple[dict[str, Any], bool]:
+    """Decode values and tell if they hold their digest, which those of earlier versions may lack.
 
-    DamagedError where it is no JSON object, or differs from its digest.
+    Raises:
+        DamagedError: The content is not a JSON object, or differs from its digest.
     """
     try:
-        values = parsed(content, "its text")
+        values = parse_json(content, "its text")
     except InputError as error:
         raise DamagedError(f"{where} is not what was written: {error}") from error
     if not isinstance(values, dict):
         raise DamagedError(f"{where} is not what was written: expected an object")
     if SEAL not in values:
-        if ends_in_digest(content):
+        if has_seal_ending(content):
             raise DamagedError(f"{where} is not what was written: its digest is damaged")
         return values, False
     seal = values.pop(SEAL)
-    if not holds_seal(content) and digest(_canonical(values)) != seal:  # the latter as earlier versions made it
+    if (
+        not has_valid_seal(content) and compute_digest(_canonical(values)) != seal
+    ):  # the latter as earlier versions made it
         raise DamagedError(f"{where} is not what was written: it differs from its digest")
     return values, True
 
 
-def ends_in_digest(content: bytes) -> bool:
-    """Whether a text ends like one that holds its digest, be that right or not."""
+def has_seal_ending(content: bytes) -> bool:
+    """Return whether a text ends with a digest, be it valid or not."""
     return _NEARLY.search(content, max(0, len(content) - 100)) is not None
 
 
-def holds_seal(content: bytes) -> bool:
-    """Whether a text ends with the digest of all before that."""
+def has_valid_seal(content: bytes) -> bool:
+    """Return whether a text ends with the digest of all text before it."""
     ending = _ENDS.search(content, max(0, len(content) - 100))
-    return ending is not None and digest(content[: ending.start()]) == ending[1].decode()
+    return ending is not None and compute_digest(content[: ending.start()]) == ending[1].decode()
 
 
 def _canonical(values: Mapping[str, Any]) -> bytes:
@@ -135,14 +152,14 @@ DIGESTS = "digests.json"
 
 
 def write_listing(folder: Path, paths: Iterable[Path]) -> None:
-    """Write the list of the digests of files in and below a folder; that of earlier versions goes."""
-    digests = {path.relative_to(folder).as_posix(): digest_of_file(path) for path in paths}
+    """Write the list of digests of files in and below a folder, and remove that of earlier versions."""
+    digests = {path.relative_to(folder).as_posix(): compute_file_digest(path) for path in paths}
     write_atomically(folder / SUMS, format_sums(digests))
     (folder / DIGESTS).unlink(missing_ok=True)
 
 
 def find_listing(folder: Path) -> Path | None:
-    """Return the list of digests of a folder, also one of earlier versions; None where there is none."""
+    """Return the path of a folder's list of digests, also of earlier versions; None without one."""
     return next((folder / name for name in (SUMS, DIGESTS) if (folder / name).is_file()), None)
 
 
@@ -161,9 +178,13 @@ def format_sums(digests: Mapping[str, str]) -> bytes:
 
 
 def read_sums(path: Path) -> dict[str, str]:
-    """Return the digests in such a list, by names of files; DamagedError where it is none."""
+    """Read a list of digests, by names of files.
+
+    Raises:
+        DamagedError: The file is not such a list.
+    """
     digests = {}
-    for line in _content(path).removesuffix(b"\n").split(b"\n"):
+    for line in _read_content(path).removesuffix(b"\n").split(b"\n"):
         match = _SUM.fullmatch(line)
         if match is None:
             raise DamagedError(f"{path} is not what was written: {line[:80]!r} is no digest of a file")
@@ -174,29 +195,34 @@ def read_sums(path: Path) -> dict[str, str]:
     return digests
 
 
-def states_of(paths: Iterable[Path]) -> list[tuple[str, int, int]]:
-    """Name, size in bytes and time of the last change (ns) of each file among some paths, sorted.
+def list_file_states(paths: Iterable[Path]) -> list[tuple[str, int, int]]:
+    """Return name, size in bytes and time of the last change (ns) of each file among some paths, sorted.
 
-    They show that inputs are others without reading them.
+    They reveal changed inputs without reading them.
     """
-    found = sorted((str(path), path.stat()) for path in paths if path.is_file())
-    return [(name, state.st_size, state.st_mtime_ns) for name, state in found]
+    states = sorted((str(path), path.stat()) for path in paths if path.is_file())
+    return [(name, state.st_size, state.st_mtime_ns) for name, state in states]
 
 
-def listed_in(listing: Path) -> list[tuple[Path, str]]:
-    """A list and the files in it, and what is wrong with each, "" for nothing."""
+def check_listing(listing: Path) -> list[tuple[Path, str]]:
+    """Return a list of digests and its files, each with a sentence about damage, "" for an intact one."""
     try:
-        digests = read_sums(listing) if listing.name == SUMS else unsealed(listing)
+        digests = read_sums(listing) if listing.name == SUMS else read_sealed(listing)
     except DamagedError as error:
         return [(listing, str(error))]
     paths = {listing.parent / name: str(expected) for name, expected in digests.items()}
-    return [(listing, ""), *((path, damage_of(path, expected)) for path, expected in paths.items())]
+    return [(listing, ""), *((path, describe_damage(path, expected)) for path, expected in paths.items())]
 
 
-def titles_of(files: Sequence[Path]) -> list[str]:
-    """The shortest ends of files' names that distinguish them; a file that is named twice has numbers."""
-    whole = [file.resolve() for file in files]
-    longest = max((len(file.parts) for file in whole), default=0)
-    ends = [["/".join(file.with_suffix("").parts[-count:]) for file in whole] for count in range(1, longest)]
-    names = next((each for each in [*ends, [str(file) for file in files]] if len(set(each)) == len(each)), None)
-    return names or [f"{file.stem} ({number})" for number, file in enumerate(files, 1)]
+def make_titles(files: Sequence[Path]) -> list[str]:
+    """Return the shortest ends of files' names that distinguish them; a file that is given twice gets numbers."""
+    paths = [file.resolve() for file in files]
+    longest = max((len(path.parts) for path in paths), default=0)
+    for count in range(1, longest):
+        titles = ["/".join(path.with_suffix("").parts[-count:]) for path in paths]
+        if len(set(titles)) == len(titles):
+            return titles
+    titles = [str(file) for file in files]
+    if len(set(titles)) == len(titles):
+        return titles
+    return [f"{file.stem} ({number})" for number, file in enumerate(files, 1)]

@@ -1,4 +1,4 @@
-"""Files of others: only regular ones are opened, only below their folder, and what one unpacks to is bounded."""
+"""Limits on users' files: only regular files are opened, only below their folder, up to a limit of memory."""
 
 import os
 import re
@@ -14,17 +14,17 @@ from ...core.checks import describe_value
 from ...core.errors import InputError, SettingError
 
 LIMIT_VARIABLE = "SELFCORRECT_UNPACKED_LIMIT_MB"
-"""Environment variable that raises (or lowers) the limit."""
+"""Environment variable that sets the limit."""
 
 _DEFAULT_LIMIT_MB = 512.0
-_HONEST_GROWTH = 8
-"""Numbers written in one or two characters grow by so much; compressed motion by 1.1 to 4."""
-_IN_WORK = 4
-"""How many times the numbers of a motion are in memory while it is checked, drawn or corrected."""
+_MAX_GROWTH = 8
+"""Growth of numbers that are written in one or two characters; compressed motion grows by 1.1 to 4."""
+_COPIES_IN_WORK = 4
+"""Number of copies of a motion in memory while it is checked, drawn or corrected."""
 
 
 def unpacked_limit_bytes() -> int:
-    """How many bytes a compressed or generated file may become in memory."""
+    """Return the limit on the memory of a compressed or generated file."""
     text = os.environ.get(LIMIT_VARIABLE, "")
     try:
         megabytes = float(text) if text else _DEFAULT_LIMIT_MB
@@ -36,41 +36,46 @@ def unpacked_limit_bytes() -> int:
 
 
 def check_unpacked(what: object, size: float, *, stored: float = 0) -> None:
-    """Refuse what would become more bytes in memory than the limit; `what` begins the sentence.
+    """Refuse a file that would take more memory than the limit.
 
-    stored: bytes on disk; a file that becomes at most `_HONEST_GROWTH` times as large as it is may have any size.
+    Args:
+        what: Subject of the message.
+        size: Bytes in memory.
+        stored: Bytes on disk; a file that grows by no more than eight times may have any size.
+
+    Raises:
+        InputError: The file is too large.
     """
     limit = unpacked_limit_bytes()
-    if size > limit and size > _HONEST_GROWTH * stored:
+    if size > limit and size > _MAX_GROWTH * stored:
         raise InputError(
-            f"{what}: would take {_readable(size)} of memory, the limit is {_readable(limit)}; "
-            f"where that is meant, raise {LIMIT_VARIABLE}"
+            f"{what}: would take {_format_size(size)} of memory, the limit is {_format_size(limit)}; "
+            f"if that is intended, raise {LIMIT_VARIABLE}"
         )
 
 
 class Budget:
-    """Memory that all parts of a file may take together; `what` begins the sentence that refuses it.
-
-    stored: bytes on disk, as for `check_unpacked`.
-    """
+    """Limit on the memory of all parts of a file together; arguments as for `check_unpacked`."""
 
     def __init__(self, what: object, *, stored: float) -> None:
-        self.what, self.stored, self.taken = what, stored, 0.0
-        self._most = max(unpacked_limit_bytes(), _HONEST_GROWTH * stored)
+        self.what = what
+        self.stored = stored
+        self.taken = 0.0
+        self._most = max(unpacked_limit_bytes(), _MAX_GROWTH * stored)
 
     def take(self, size: float) -> None:
-        """Count so many bytes; InputError where that is more than is left."""
+        """Count `size` bytes; InputError if they exceed the limit."""
         self.taken += size
         if self.taken > self._most:
             check_unpacked(self.what, self.taken, stored=self.stored)
 
 
 def check_workable(what: object, size: float, *, stored: float) -> None:
-    """The same of the numbers of motions, which are in memory several times while they are worked on."""
-    check_unpacked(what, _IN_WORK * size, stored=_IN_WORK * stored)
+    """Refuse motions that are too large to work on, which takes several copies in memory; see `check_unpacked`."""
+    check_unpacked(what, _COPIES_IN_WORK * size, stored=_COPIES_IN_WORK * stored)
 
 
-def _readable(size: float) -> str:
+def _format_size(size: float) -> str:
     return f"{size / 2**20:.4g} MB"
 
 
@@ -78,8 +83,8 @@ _opened: ContextVar[list[Path] | None] = ContextVar("opened", default=None)
 
 
 @contextmanager
-def noting_opened() -> Iterator[list[Path]]:
-    """A list to which all files are added that `open_file` opens inside."""
+def record_opened_paths() -> Iterator[list[Path]]:
+    """Yield a list of all files that `open_file` opens in the block."""
     opened = list[Path]()
     token = _opened.set(opened)
     try:
@@ -89,8 +94,8 @@ def noting_opened() -> Iterator[list[Path]]:
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a regular file for reading; a pipe, a device or a socket is refused and never waited for."""
-    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - handed to the caller
+    """Open a regular file for reading; pipes, devices and sockets are refused without waiting."""
+    file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115 - handed to the caller
     if (opened := _opened.get()) is not None:
         opened.append(path)
     mode = os.fstat(file.fileno()).st_mode
@@ -100,18 +105,18 @@ def open_file(path: Path) -> BinaryIO:
     return file
 
 
-def _without_waiting(path: str, flags: int) -> int:
+def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a regular file."""
+    """Return the content of a regular file."""
     with open_file(path) as file:
         return file.read()
 
 
 def read_text(path: Path) -> str:
-    """The text, UTF-8 with or without a byte-order mark, of a regular file."""
+    """Return the text of a regular file, UTF-8 with or without a byte-order mark."""
     try:
         return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -123,16 +128,16 @@ _NOT_ON_WINDOWS = re.compile(r'[<>:"|?*\\]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(
 
 
 def is_file_name(name: object) -> bool:
-    """Whether it can be the name of a file below a folder: printable text that leads neither up nor elsewhere."""
+    """Return whether a value can be the name of a file below a folder: printable text that does not lead out of it."""
     if not isinstance(name, str) or not name.isprintable():
         return False
     path = PurePosixPath(name)
-    odd = sys.platform == "win32" and any(_NOT_ON_WINDOWS.search(part) for part in path.parts)
-    return path.name != "" and not path.is_absolute() and ".." not in path.parts and not odd
+    is_invalid = sys.platform == "win32" and any(_NOT_ON_WINDOWS.search(part) for part in path.parts)
+    return path.name != "" and not path.is_absolute() and ".." not in path.parts and not is_invalid
 
 
 def path_below(folder: Path, name: object) -> Path:
-    """The path that a file of a dataset calls `name`; InputError where it leads out of `folder`, also by a link."""
+    """Return the path of a name in a dataset; InputError if it leads out of `folder`, also by a link."""
     where = f"{folder}: {str(name)[:100]!r}"
     if not isinstance(name, str) or not name or "\0" in name or not name.isprintable():
         raise InputError(f"{where} is not the name of a file")

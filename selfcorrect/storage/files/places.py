@@ -1,7 +1,7 @@
 """Folders of this machine, or at any address that fsspec knows, such as a bucket of an object store.
 
-A place is an address and nothing else, so it travels between processes and machines. Files appear in it whole: on this
-machine they are renamed into their place, at an address they are sent in one go, as object stores keep them.
+A place is only an address, so it can be sent between processes and machines. Files appear in it whole: on this machine
+by renaming, at an address by one upload.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _IN_EXTRA = ("s3://", "s3a://")
 """Addresses of the file systems that the extra brings; others have packages of their own."""
 
 _OBJECT_STORES = (*_IN_EXTRA, "gs://", "gcs://", "abfs://", "abfss://", "az://")
-"""Where there are no folders, and asking for one would make a bucket."""
+"""Addresses without folders, where making one would make a bucket."""
 
 
 def is_address(text: str | Path) -> bool:
@@ -44,10 +44,10 @@ class Place:
         with self._connect() as (system, base):
             system.invalidate_cache()
             try:
-                found = system.find(f"{base}/{folder}".rstrip("/"))
+                paths_there = system.find(f"{base}/{folder}".rstrip("/"))
             except FileNotFoundError:  # there is no such bucket
                 return []
-            return sorted(path.removeprefix(base).lstrip("/") for path in found)
+            return sorted(path.removeprefix(base).lstrip("/") for path in paths_there)
 
     def fetch(self, name: str, target: Path) -> bool:
         """Copy a file to one of this machine; False where there is none."""
@@ -97,7 +97,7 @@ class Place:
 
     @contextmanager
     def _connect(self) -> Iterator[tuple[Any, str]]:
-        """Yield the file system and the folder's path in it; whatever goes wrong there becomes one sentence."""
+        """Yield the file system and the folder's path in it; errors there become one sentence."""
         try:
             from fsspec.core import url_to_fs
 

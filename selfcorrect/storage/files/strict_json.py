@@ -16,17 +16,17 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from ...core.errors import InputError, SelfcorrectError
 from .limits import check_unpacked, read_text
 
-DEEPEST = 100
-"""Levels of nesting; no file of ours, and none of a known dataset, has more than a dozen."""
+MAX_DEPTH = 100
+"""Largest depth of nesting; no file of ours, and none of a known dataset, has more than a dozen levels."""
 
-_BYTES_EACH = {"{": 184, "[": 56, ",": 40, ":": 64}
-"""Memory that an object, a list, and what follows a comma or a colon take, about."""
+_BYTES_PER_MARK = {"{": 184, "[": 56, ",": 40, ":": 64}
+"""Approximate memory of an object, a list, and the value after a comma or a colon."""
 
 T = TypeVar("T")
 
 
 def to_json(value: object) -> object:
-    """Metrics as strict JSON: a number that is not finite becomes null."""
+    """Convert metrics to strict JSON: a number that is not finite becomes null."""
     if isinstance(value, Mapping):
         return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, float):
@@ -35,67 +35,85 @@ def to_json(value: object) -> object:
 
 
 def from_json(value: object) -> Any:
-    """The inverse of `to_json`, null becoming NaN."""
+    """Invert `to_json`; null becomes NaN."""
     if isinstance(value, dict):
         return {key: from_json(item) for key, item in value.items()}
     return [from_json(item) for item in value] if isinstance(value, list) else math.nan if value is None else value
 
 
 def as_json(value: object, default: Callable[[Any], Any] | None = None) -> Any:
-    """A value as it comes back from JSON, e.g. tuples as lists; `default` turns what JSON does not have into it."""
+    """Return a value as JSON returns it, e.g. tuples as lists; `default` converts types that JSON lacks."""
     return json.loads(json.dumps(value, default=default))
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file; InputError where it is none."""
+    """Read a JSON file.
+
+    Raises:
+        InputError: It is not valid JSON, nested too deep, or too large.
+    """
     check_unpacked(path, path.stat().st_size)
-    return parsed(read_text(path), path)
+    return parse_json(read_text(path), path)
 
 
-def parsed(content: bytes | str, where: object) -> Any:
-    """The value in JSON text that messages call `where`.
+def parse_json(content: bytes | str, where: object) -> Any:
+    """Parse JSON text that messages call `where`.
 
-    InputError where it is no JSON, nested deeper than `DEEPEST`, or would take more memory than the limit.
+    Raises:
+        InputError: It is not valid JSON, nested deeper than `MAX_DEPTH`, or would take more memory than the limit.
     """
     try:
         text = content if isinstance(content, str) else content.decode("utf-8-sig")
-        size = len(text) + sum(text.count(mark) * each for mark, each in _BYTES_EACH.items())
+        size = len(text) + sum(text.count(mark) * bytes_per_mark for mark, bytes_per_mark in _BYTES_PER_MARK.items())
         check_unpacked(where, size, stored=len(text))
         value = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{where}, line {error.lineno}: not JSON ({error.msg})") from error
-    except (RecursionError, ValueError) as error:  # nested too deep; no UTF-8; a number of too many digits
+    except (RecursionError, ValueError) as error:  # nested too deep, not UTF-8, or too many digits
         if isinstance(error, SelfcorrectError):
             raise
         raise InputError(f"{where}: not JSON that can be read ({error})") from error
-    if is_deeper(value, DEEPEST):
-        raise InputError(f"{where}: JSON that is nested deeper than {DEEPEST} levels is not read")
+    if is_nested_deeper(value, MAX_DEPTH):
+        raise InputError(f"{where}: JSON that is nested deeper than {MAX_DEPTH} levels is not read")
     return value
 
 
-def is_deeper(value: object, most: int) -> bool:
-    """Whether objects and lists are nested in more than so many levels."""
+def is_nested_deeper(value: object, most: int) -> bool:
+    """Return whether objects and lists are nested in more than `most` levels."""
     level = [value]
     for _ in range(most):
-        insides = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
-        level = [each for inside in insides for each in inside if isinstance(each, dict | list)]
+        inner_level = []
+        for container in level:
+            if isinstance(container, dict | list):
+                items = container.values() if isinstance(container, dict) else container
+                inner_level += [item for item in items if isinstance(item, dict | list)]
+        level = inner_level
     return bool(level)
 
 
 def read_as(kind: type[T], value: object, where: object) -> T:
-    """A dataclass from what `parsed` gave; InputError names the field that is missing, unknown or of another type."""
+    """Convert a value of `parse_json` to a dataclass.
+
+    Args:
+        kind: Dataclass with annotated fields.
+        value: Value of JSON.
+        where: Name of the value in messages.
+
+    Raises:
+        InputError: A field is missing, unknown or of another type; the message names it.
+    """
     types, needed = _fields(kind)
     if not isinstance(value, dict):
-        raise InputError(f"{where}: expected {', '.join(types)}, got {_shown(value)}")
-    if odd := sorted(value.keys() - types.keys()):
-        raise InputError(f"{where}: {odd[0][:40]!r} is not expected, there are {', '.join(types)}")
+        raise InputError(f"{where}: expected {', '.join(types)}, got {_shorten_value(value)}")
+    if unexpected := sorted(value.keys() - types.keys()):
+        raise InputError(f"{where}: {unexpected[0][:40]!r} is not expected, there are {', '.join(types)}")
     if missing := [name for name in needed if name not in value]:
         raise InputError(f"{where}: {missing[0]} is missing")
-    return kind(**{name: _as_type(types[name], each, f"{where}: {name}") for name, each in value.items()})
+    return kind(**{name: _as_type(types[name], item, f"{where}: {name}") for name, item in value.items()})
 
 
 def read_file_as(kind: type[T], path: Path) -> T:
-    """A dataclass from a JSON file; InputError names the file, and what is wrong in it."""
+    """Read a dataclass from a JSON file; the message of an InputError names the file."""
     try:
         return read_as(kind, read_json(path), path)
     except InputError as error:
@@ -104,16 +122,22 @@ def read_file_as(kind: type[T], path: Path) -> T:
 
 @lru_cache
 def _fields(kind: type) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Types of a dataclass's fields by name, and the names of those that have no default."""
+    """Return the types of a dataclass's fields by name, and the names of those without default."""
     assert is_dataclass(kind)
-    known = {field.name: field for field in fields(kind) if field.init}
-    needed = (name for name, field in known.items() if field.default is field.default_factory is MISSING)
     hints = get_type_hints(kind)
-    return {name: hints[name] for name in known}, tuple(needed)
+    types = {}
+    needed = []
+    for field in fields(kind):
+        if field.init:
+            types[field.name] = hints[field.name]
+            if field.default is field.default_factory is MISSING:
+                needed.append(field.name)
+    return types, tuple(needed)
 
 
 def _as_type(kind: Any, value: Any, where: str) -> Any:
-    origin, inner = get_origin(kind), get_args(kind)
+    origin = get_origin(kind)
+    inner = get_args(kind)
     if kind is Any:
         return value
     if origin in (Union, UnionType):
@@ -121,9 +145,9 @@ def _as_type(kind: Any, value: Any, where: str) -> Any:
     if is_dataclass(kind):
         return read_as(kind, value, where)  # type: ignore[arg-type]
     if origin in (list, tuple) and isinstance(value, list):
-        return origin(_as_type(inner[0], each, where) for each in value)
+        return origin(_as_type(inner[0], item, where) for item in value)
     if origin in (dict, Mapping) and isinstance(value, dict):
-        return {name: _as_type(inner[1], each, f"{where}: {name[:40]}") for name, each in value.items()}
+        return {name: _as_type(inner[1], item, f"{where}: {name[:40]}") for name, item in value.items()}
     if origin is Literal and isinstance(value, str) and value in inner:
         return value
     if kind is Path and isinstance(value, str):
@@ -132,15 +156,15 @@ def _as_type(kind: Any, value: Any, where: str) -> Any:
         return float(value)
     if origin is None and type(value) is kind:
         return value
-    raise InputError(f"{where}: expected {_named(kind)}, got {_shown(value)}")
+    raise InputError(f"{where}: expected {_describe_type(kind)}, got {_shorten_value(value)}")
 
 
-def _named(kind: Any) -> str:
+def _describe_type(kind: Any) -> str:
     if get_origin(kind) in (list, tuple):
-        return f"a list of {_named(get_args(kind)[0])}"
+        return f"a list of {_describe_type(get_args(kind)[0])}"
     return getattr(kind, "__name__", str(kind)) if get_origin(kind) is None else str(kind).replace("typing.", "")
 
 
-def _shown(value: object) -> str:
+def _shorten_value(value: object) -> str:
     text = json.dumps(value, default=str)  # TOML has dates
     return text if len(text) <= 40 else f"{text[:40]}…"

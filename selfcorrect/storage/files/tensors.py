@@ -1,4 +1,4 @@
-"""Files that PyTorch wrote, read without running anything in them, and held against what a network expects."""
+"""Files of PyTorch, read without running code in them, and compared with the parameters of a network."""
 
 import pickle
 import zipfile
@@ -13,7 +13,7 @@ from ...core.errors import InputError
 from .limits import check_unpacked, open_file
 
 _SHOWN = 3
-"""Names in a message."""
+"""Number of names in a message."""
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
@@ -46,18 +46,28 @@ def _check_archive(path: Path) -> None:
         check_unpacked(path, sum(member.file_size for member in members), stored=path.stat().st_size)
 
 
-def checked_tensors(where: object, table: object, expected: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
-    """Those of a table that a network expects; InputError in one sentence where one lacks or has another shape."""
+def check_tensors(where: object, table: object, expected: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
+    """Return the tensors of a table that a network expects.
+
+    Args:
+        where: Subject of messages.
+        table: Dictionary of tensors.
+        expected: Tensors of the network by name.
+        what: Name of the tensors in messages.
+
+    Raises:
+        InputError: A tensor is missing, unexpected, not finite, or of another shape.
+    """
     if not isinstance(table, dict):
         raise InputError(f"{where}: expected a table of {what} by name, got {type(table).__name__}")
     tensors = {name: value for name, value in table.items() if isinstance(value, Tensor)}
-    for told, names in (
+    for verb, names in (
         ("lacks", [name for name in expected if name not in tensors]),
         ("has, unexpectedly,", [str(name) for name in table if name not in expected]),
     ):
         if names:
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            raise InputError(f"{where}: is not laid out as {what} are: it {told} {', '.join(names[:_SHOWN])}{more}")
+            raise InputError(f"{where}: is not laid out as {what} are: it {verb} {', '.join(names[:_SHOWN])}{more}")
     for name, value in expected.items():
         if tensors[name].shape != value.shape:
             raise InputError(f"{where}: {name} must have shape {tuple(value.shape)}, got {tuple(tensors[name].shape)}")

@@ -23,33 +23,33 @@ from pathlib import Path
 from typing import TextIO
 
 from ...core.errors import InputError, RunFolderError, SettingError
-from .locks import content_of, identity_of, lock, open_own
+from .locks import lock_file, open_own_file, read_descriptor, read_identity
 
-PATIENCE_S = 10.0
-"""After so long, a message says which other process is waited for."""
+WARN_AFTER_S = 10.0
+"""Time after which a message names the folder that is waited for."""
 _UNFINISHED = ".tmp"
-_LONGEST_NAME = 255
-_PREFIX = 60
+_MAX_NAME_BYTES = 255
+_MAX_STEM_BYTES = 60
 _SCRATCH = "selfcorrect-"
 _MARKER = ".selfcorrect"
 _OWN_NAME = re.compile(r"\.(?P<stem>.+)-(?P<hash>[0-9a-f]{8})\.tmp", re.DOTALL)
-_OPEN_FILES_STAY = sys.platform == "win32"
-"""Whether a file that a process has open can neither be removed nor its folder renamed.
+_CANNOT_REMOVE_OPEN_FILES = sys.platform == "win32"
+"""True if a file that a process has open can neither be removed nor its folder renamed.
 
-Then a marker is closed before that is tried, not after: it fails where another process has taken over meanwhile.
+Then a marker is closed before removal, which fails if another process has taken over meanwhile.
 """
-_HAS_GONE = (FileNotFoundError, BlockingIOError, *([PermissionError] if _OPEN_FILES_STAY else []))
-"""What removing a folder raises whose holder has finished with it meanwhile, or works in it."""
+_GONE_ERRORS = (FileNotFoundError, BlockingIOError, *([PermissionError] if _CANNOT_REMOVE_OPEN_FILES else []))
+"""Errors of removing a folder whose holder has finished with it meanwhile, or works in it."""
 
-_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.EXDEV)
+_NO_LINK_ERRORS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.EXDEV)
 """Errors of file systems without hard links, such as FAT."""
 
-_NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
-"""What file systems say that do not lock files, NFS among them."""
+_NO_LOCK_ERRORS = (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+"""Errors of file systems without locks, such as some NFS."""
 
 
 def refuse_to_replace(path: Path, overwrite: bool) -> None:
-    """SettingError where a file is there already that may not be replaced."""
+    """Raise SettingError if a file exists and may not be replaced."""
     if not isinstance(overwrite, bool):
         raise SettingError(f"overwrite must be True or False, got {overwrite!r}")
     if not overwrite and os.path.lexists(path):
@@ -58,16 +58,20 @@ def refuse_to_replace(path: Path, overwrite: bool) -> None:
 
 @contextmanager
 def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
-    """A temporary path beside `path`, of the same name, that takes its place on disk when the block ends without error.
+    """Yield a temporary path of the same name that replaces `path` on disk when the block ends without error.
 
-    Folders on the way are made. After an error nothing is left, and an existing file stays as it was. InputError where
-    the path is a device, a pipe or a folder: only regular files are replaced. Unless `overwrite`, SettingError where a
-    file is there when the block ends, even if it appeared meanwhile; that file stays.
+    Missing folders are made. After an error nothing is left, and an existing file is unchanged.
+
+    Raises:
+        InputError: The path is a device, a pipe or a folder; only regular files are replaced.
+        SettingError: `overwrite` is false and a file exists when the block ends, even if it appeared meanwhile.
     """
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is no regular file, and nothing else is replaced")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _held(_unfinished(path.parent, f"{shortened(path.name, _PREFIX)}-{_hash_of(path.name)}")) as folder:
+    with _hold_scratch(
+        _make_scratch_path(path.parent, f"{truncate_name(path.name, _MAX_STEM_BYTES)}-{_hash_name(path.name)}")
+    ) as folder:
         temporary = folder / path.name
         yield temporary
         with temporary.open("rb+") as file:
@@ -75,17 +79,17 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
         if overwrite:
             os.replace(temporary, path)
         else:
-            _put_new(temporary, path)
+            _link_new(temporary, path)
     sync_folder(path.parent)
 
 
-def _put_new(temporary: Path, path: Path) -> None:
-    """Give a finished file its name; SettingError where that name is taken, as `os.replace` would not notice."""
+def _link_new(temporary: Path, path: Path) -> None:
+    """Give a finished file its name; SettingError if the name is taken, which `os.replace` would not notice."""
     try:
         try:
             os.link(temporary, path)
         except OSError as error:
-            if error.errno not in _NO_LINKS:
+            if error.errno not in _NO_LINK_ERRORS:
                 raise
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # ours now, and may be replaced
             os.replace(temporary, path)
@@ -95,20 +99,20 @@ def _put_new(temporary: Path, path: Path) -> None:
 
 @contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """A folder beside `path` for what is not finished of it, which is gone when the block ends."""
-    with _held(_unfinished(path.parent, f"{_SCRATCH}{_hash_of(path.name)}")) as folder:
+    """Yield a folder beside `path` for unfinished work, which is removed when the block ends."""
+    with _hold_scratch(_make_scratch_path(path.parent, f"{_SCRATCH}{_hash_name(path.name)}")) as folder:
         yield folder
 
 
-def _unfinished(parent: Path, stem: str) -> Path:
-    """The folder for what is unfinished; its name ends with a hash of the rest, by which an empty one is known."""
-    return parent / f".{stem}-{_hash_of(stem)}{_UNFINISHED}"
+def _make_scratch_path(parent: Path, stem: str) -> Path:
+    """Return the path of a scratch folder; its name ends with a hash of the rest, which identifies an empty one."""
+    return parent / f".{stem}-{_hash_name(stem)}{_UNFINISHED}"
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[Path]:
-    """A folder that this process alone has, empty but for its marker; waits until no other process has it."""
-    folder, descriptor = _hold(folder)
+def _hold_scratch(folder: Path) -> Iterator[Path]:
+    """Yield a scratch folder of this process, empty except for its marker; waits for other processes."""
+    folder, descriptor = _acquire_scratch(folder)
     try:
         _clear(folder)
         try:
@@ -116,7 +120,7 @@ def _held(folder: Path) -> Iterator[Path]:
         finally:
             with suppress(OSError):
                 _clear(folder)
-                if _OPEN_FILES_STAY:
+                if _CANNOT_REMOVE_OPEN_FILES:
                     os.close(descriptor)
                     descriptor = -1
                 _remove(folder)
@@ -124,107 +128,107 @@ def _held(folder: Path) -> Iterator[Path]:
         _close(descriptor)
 
 
-def _hold(folder: Path) -> tuple[Path, int]:
-    """A folder with its locked marker: that one, or one of another name where that is not this run's."""
-    marker = _marker_of(folder.parent)
+def _acquire_scratch(folder: Path) -> tuple[Path, int]:
+    """Return a scratch folder with its locked marker: this one, or one of another name if this is of another run."""
+    marker = _make_marker(folder.parent)
     while True:
-        descriptor = _marked(folder, marker)
+        descriptor = _open_marker(folder, marker)
         if descriptor is None:
             break
-        locked = _awaited(descriptor, folder)
-        if locked and _is_still(folder / _MARKER, descriptor):
+        is_locked = _wait_for_lock(descriptor, folder)
+        if is_locked and _is_same_file(folder / _MARKER, descriptor):
             return folder, descriptor
         os.close(descriptor)
-        if not locked:
+        if not is_locked:
             break
-    own = _one_more(folder)
-    descriptor = _marked(own, marker)
+    unique_folder = _make_unique_path(folder)
+    descriptor = _open_marker(unique_folder, marker)
     assert descriptor is not None, "nobody else has a folder of that name"
-    return own, descriptor
+    return unique_folder, descriptor
 
 
-def _awaited(descriptor: int, folder: Path) -> bool:
-    """Lock an open marker once no other process has it, and say so on stderr while that takes long; as `_locks`."""
+def _wait_for_lock(descriptor: int, folder: Path) -> bool:
+    """Lock an open marker once no other process has it, and warn on stderr if that takes long; see `_try_lock`."""
 
-    def tell() -> None:
+    def warn() -> None:
         print(f"selfcorrect: waiting for another process that writes in {folder}", file=sys.stderr, flush=True)
 
     try:
-        return _locks(descriptor, wait=False)
+        return _try_lock(descriptor, wait=False)
     except BlockingIOError:
-        telling = threading.Timer(PATIENCE_S, tell)
-        telling.daemon = True
-        telling.start()
+        timer = threading.Timer(WARN_AFTER_S, warn)
+        timer.daemon = True
+        timer.start()
     try:
-        return _locks(descriptor, wait=True)
+        return _try_lock(descriptor, wait=True)
     finally:
-        telling.cancel()
+        timer.cancel()
 
 
-def _locks(descriptor: int, *, wait: bool) -> bool:
-    """Lock an open marker; false where its file system locks no files. BlockingIOError as of `lock`."""
+def _try_lock(descriptor: int, *, wait: bool) -> bool:
+    """Lock an open marker; False if its file system has no locks. BlockingIOError as of `lock_file`."""
     try:
-        lock(descriptor, wait=wait)
+        lock_file(descriptor, wait=wait)
     except BlockingIOError:
         raise
     except OSError as error:
-        if error.errno in _NO_LOCKS:
+        if error.errno in _NO_LOCK_ERRORS:
             return False
         raise
     return True
 
 
-def _one_more(folder: Path) -> Path:
-    """A folder like the one given, under a name that no other process has."""
+def _make_unique_path(folder: Path) -> Path:
+    """Return the path of a like scratch folder with a name that no other process has."""
     match = _OWN_NAME.fullmatch(folder.name)
-    assert match, "made by `_unfinished`"
-    return _unfinished(folder.parent, f"{match['stem']}-{secrets.token_hex(4)}")
+    assert match, "made by `_make_scratch_path`"
+    return _make_scratch_path(folder.parent, f"{match['stem']}-{secrets.token_hex(4)}")
 
 
-def _marker_of(folder: Path) -> bytes:
-    """What marks unfinished work in a folder."""
-    return f"selfcorrect unfinished {identity_of(folder) or 'anywhere'}\n".encode()
+def _make_marker(folder: Path) -> bytes:
+    """Return the marker of unfinished work in a folder."""
+    return f"selfcorrect unfinished {read_identity(folder) or 'anywhere'}\n".encode()
 
 
-def _marked(folder: Path, marker: bytes) -> int | None:
-    """The open marker of a folder, both made where they are not; None where the folder is somebody else's."""
+def _open_marker(folder: Path, marker: bytes) -> int | None:
+    """Open the marker of a scratch folder, and make both if they are missing; None if the folder is of another run."""
     while True:
         with suppress(FileExistsError):
             os.mkdir(folder)
         try:
             if not stat.S_ISDIR(os.lstat(folder).st_mode):
                 return None
-            descriptor = open_own(folder / _MARKER, make=not _names(folder))
+            descriptor = open_own_file(folder / _MARKER, make=not _list_names(folder))
         except FileNotFoundError:
-            if (names := _names(folder)) and _MARKER not in names:
+            if (names := _list_names(folder)) and _MARKER not in names:
                 return None
-            continue  # its holder has finished with it meanwhile, and the next one may have begun
+            continue  # its holder has finished meanwhile, and the next one may have begun
         except (RunFolderError, PermissionError):
             return None
-        if _becomes(descriptor, marker, folder):
+        if _claim_marker(descriptor, marker, folder):
             return descriptor
         os.close(descriptor)
         return None
 
 
-def _becomes(descriptor: int, marker: bytes, folder: Path) -> bool:
-    """Whether an open marker is that of this run, which it becomes where it was cut short and marks nothing."""
-    if marker.startswith(content_of(descriptor)) and _names(folder) <= {_MARKER}:
+def _claim_marker(descriptor: int, marker: bytes, folder: Path) -> bool:
+    """Return whether an open marker is of this run; a truncated one in an empty folder becomes so."""
+    if marker.startswith(read_descriptor(descriptor)) and _list_names(folder) <= {_MARKER}:
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, marker)
         return True
-    return content_of(descriptor) == marker  # another may have written it meanwhile
+    return read_descriptor(descriptor) == marker  # another may have written it meanwhile
 
 
-def _names(folder: Path) -> set[str]:
+def _list_names(folder: Path) -> set[str]:
     try:
         return set(os.listdir(folder))
     except FileNotFoundError:
         return set()
 
 
-def _is_still(path: Path, descriptor: int) -> bool:
-    """Whether an open file is the one of that name, and not one that was removed."""
+def _is_same_file(path: Path, descriptor: int) -> bool:
+    """Return whether an open file still has this path, and was not removed."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.lstat())
     except FileNotFoundError:
@@ -232,30 +236,38 @@ def _is_still(path: Path, descriptor: int) -> bool:
 
 
 def _close(descriptor: int) -> None:
-    """Close a descriptor that may be closed already, which -1 says."""
+    """Close a descriptor, unless it is -1, which stands for a closed one."""
     if descriptor >= 0:
         os.close(descriptor)
 
 
 def _clear(folder: Path) -> None:
-    """Remove all but its marker from a folder, also what a killed process or a library left."""
+    """Remove everything except its marker from a folder, also remains of a killed process or a library."""
     for path in folder.iterdir():
         if path.name != _MARKER:
-            path.unlink() if path.is_symlink() or not path.is_dir() else shutil.rmtree(path)
+            if path.is_symlink() or not path.is_dir():
+                path.unlink()
+            else:
+                shutil.rmtree(path)
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder, its marker last: what is left of it after a kill is known by that."""
+    """Remove a folder, its marker last, which identifies the remains after a kill."""
     _clear(folder)
     (folder / _MARKER).unlink()
     folder.rmdir()
 
 
 def write_atomically(path: Path, content: bytes | str, *, overwrite: bool = True) -> None:
-    """Replace a file by new content, at once and synced to disk. On failure the old file stays.
+    """Replace a file by new content, at once and synced to disk; on failure the old file stays.
 
-    Text is written as UTF-8; what is no text, such as odd names of files, is escaped. SettingError where the file
-    exists, unless `overwrite` is true.
+    Args:
+        path: Path of the file.
+        content: Bytes, or text that is written as UTF-8 with invalid characters escaped.
+        overwrite: Replace an existing file.
+
+    Raises:
+        SettingError: The file exists and may not be replaced.
     """
     with replacing(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(content if isinstance(content, bytes) else content.encode(errors="backslashreplace"))
@@ -263,9 +275,9 @@ def write_atomically(path: Path, content: bytes | str, *, overwrite: bool = True
 
 @contextmanager
 def text_output(path: Path, *, overwrite: bool = True) -> Iterator[TextIO]:
-    """A text file that takes its place when the block ends; a device, a pipe or what a link leads to is written to.
+    """Yield a text file that replaces `path` when the block ends; devices, pipes and targets of links are written to.
 
-    /dev/stdout is such a link. What is no text, such as odd names of files, is escaped. SettingError where a regular
+    /dev/stdout is such a link. Invalid characters, as in odd names of files, are escaped. SettingError if a regular
     file exists when the block ends, unless `overwrite` is true.
     """
     if path.is_symlink() or (path.exists() and not path.is_file()):
@@ -279,25 +291,25 @@ def text_output(path: Path, *, overwrite: bool = True) -> Iterator[TextIO]:
         yield file
 
 
-def shortened(name: str, most: int = _LONGEST_NAME) -> str:
-    """The beginning of a file's name that takes at most so many bytes."""
+def truncate_name(name: str, most: int = _MAX_NAME_BYTES) -> str:
+    """Return the beginning of a file's name, of at most `most` bytes."""
     return os.fsdecode(os.fsencode(name)[:most])
 
 
-def suffixed(name: str, suffix: str) -> str:
-    """A file's name and a suffix; of a name that becomes too long with it, the beginning and a hash."""
-    if len(os.fsencode(name + suffix)) <= _LONGEST_NAME:
+def append_suffix(name: str, suffix: str) -> str:
+    """Append a suffix to a file's name; a name that becomes too long is truncated and gets a hash."""
+    if len(os.fsencode(name + suffix)) <= _MAX_NAME_BYTES:
         return name + suffix
-    digest = _hash_of(name, 8)
-    return f"{shortened(name, _LONGEST_NAME - len(digest) - 1 - len(suffix))}-{digest}{suffix}"
+    digest = _hash_name(name, 8)
+    return f"{truncate_name(name, _MAX_NAME_BYTES - len(digest) - 1 - len(suffix))}-{digest}{suffix}"
 
 
-def _hash_of(name: str, size: int = 4) -> str:
+def _hash_name(name: str, size: int = 4) -> str:
     return hashlib.blake2b(os.fsencode(name), digest_size=size).hexdigest()
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on disk; Windows, which opens no folders, does that unasked."""
+    """Sync the names in a folder to disk; Windows, which opens no folders, does so by itself."""
     if sys.platform == "win32":
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -308,11 +320,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes], check: Callable[[], object] = lambda: None) -> None:
-    """Make `folder` with all `files` at once: written beside it, synced, renamed. On failure nothing is left.
+    """Make a folder with all its files at once: written beside it, synced, renamed; on failure nothing is left.
 
-    check: called when all is written, before it is put in its place.
+    Args:
+        folder: Path of the folder.
+        files: Content of each file by name.
+        check: Function that is called when all is written, before the folder is renamed.
     """
-    with _beside(folder) as temporary:
+    with _hold_unique_path(folder) as temporary:
         temporary.mkdir()
         for name, content in files.items():
             _write_synced(temporary / name, content)
@@ -323,16 +338,18 @@ def write_folder(folder: Path, files: Mapping[str, bytes], check: Callable[[], o
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder at once: what is left after a crash is a leftover."""
-    with _beside(folder) as temporary:
+    """Remove a folder at once; its remains after a crash are leftovers."""
+    with _hold_unique_path(folder) as temporary:
         os.replace(folder, temporary)
         sync_folder(folder.parent)
 
 
 @contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
-    """A path of the same name that no other process writes to, not even one that does the same work."""
-    with _held(_one_more(_unfinished(folder.parent, shortened(folder.name, _PREFIX)))) as place:
+def _hold_unique_path(folder: Path) -> Iterator[Path]:
+    """Yield a path of the same name to which no other process writes, not even one with the same task."""
+    with _hold_scratch(
+        _make_unique_path(_make_scratch_path(folder.parent, truncate_name(folder.name, _MAX_STEM_BYTES)))
+    ) as place:
         yield place / folder.name
 
 
@@ -344,23 +361,23 @@ def _write_synced(path: Path, content: bytes) -> None:
 
 
 def remove_leftovers(folder: Path, *, below: bool = False) -> None:
-    """Remove what a killed process of this run left half-written in a folder, and in all `below` it."""
-    for path in leftovers(folder, below=below):
-        with suppress(*_HAS_GONE):
+    """Remove the leftovers of killed processes of this run in a folder, and in all folders `below` it."""
+    for path in find_leftovers(folder, below=below):
+        with suppress(*_GONE_ERRORS):
             _remove_unless_held(path)
 
 
 def _remove_unless_held(folder: Path) -> None:
-    if not _names(folder):
-        with suppress(OSError):  # somebody works in it since
+    if not _list_names(folder):
+        with suppress(OSError):  # another process has begun to work in it
             folder.rmdir()
         return
-    descriptor = open_own(folder / _MARKER, make=False)
+    descriptor = open_own_file(folder / _MARKER, make=False)
     try:
-        _locks(descriptor, wait=False)
-        if _is_still(folder / _MARKER, descriptor):
-            doomed = _one_more(folder)
-            if _OPEN_FILES_STAY:
+        _try_lock(descriptor, wait=False)
+        if _is_same_file(folder / _MARKER, descriptor):
+            doomed = _make_unique_path(folder)
+            if _CANNOT_REMOVE_OPEN_FILES:
                 os.close(descriptor)
                 descriptor = -1
             os.rename(folder, doomed)
@@ -369,25 +386,27 @@ def _remove_unless_held(folder: Path) -> None:
         _close(descriptor)
 
 
-def leftovers(folder: Path, *, below: bool = False) -> list[Path]:
-    """Folders with what a process of this run left unfinished: those with its marker, and empty ones of such names."""
-    pattern, marker = f".*{_UNFINISHED}", _marker_of(folder)
-    return [path for path in (folder.rglob(pattern) if below else folder.glob(pattern)) if _is_leftover(path, marker)]
+def find_leftovers(folder: Path, *, below: bool = False) -> list[Path]:
+    """Return the scratch folders that processes of this run left: those with its marker, and empty ones."""
+    pattern = f".*{_UNFINISHED}"
+    marker = _make_marker(folder)
+    paths = folder.rglob(pattern) if below else folder.glob(pattern)
+    return [path for path in paths if _is_leftover(path, marker)]
 
 
 def _is_leftover(folder: Path, marker: bytes) -> bool:
     if folder.is_symlink() or not folder.is_dir():
         return False
-    if not _names(folder):
+    if not _list_names(folder):
         match = _OWN_NAME.fullmatch(folder.name)
-        return match is not None and match["hash"] == _hash_of(match["stem"])
+        return match is not None and match["hash"] == _hash_name(match["stem"])
     try:
-        descriptor = open_own(folder / _MARKER, make=False)
+        descriptor = open_own_file(folder / _MARKER, make=False)
     except (OSError, RunFolderError):
         return False
     try:
-        content = content_of(descriptor)
-        return content == marker or (marker.startswith(content) and _names(folder) == {_MARKER})
+        content = read_descriptor(descriptor)
+        return content == marker or (marker.startswith(content) and _list_names(folder) == {_MARKER})
     finally:
         os.close(descriptor)
 

@@ -1,4 +1,4 @@
-"""Arrays from what a pickle describes: NumPy's, PyTorch's and SciPy's sparse ones, their types and shapes checked."""
+"""Arrays of NumPy, PyTorch and SciPy (sparse) in pickles, decoded with checks of their types and shapes."""
 
 import math
 import re
@@ -7,41 +7,43 @@ from typing import Any
 
 import numpy as np
 
-from .trees import STORAGES, Call, Refused, Storage, Value, typed
+from .trees import STORAGES, Call, Refused, Storage, Value, require_type
 
-_WIDEST_EMPTY, _LONGEST_CODE, _MOST_AXES = 2**24, 20, 32
+_MAX_EMPTY_SIDE = 2**24
+_MAX_CODE_LENGTH = 20
+_MAX_AXES = 32
 _NUMBERS_AND_TEXT = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|[SUa][1-9]\d{0,8}|\?|[bBhHiIlLqQefd])")
 
 
-def value_of(call: Call) -> np.ndarray | np.generic | None:
-    """The array (read-only, without a copy where the file has its bytes) or number of NumPy; None for others."""
-    match call.means:
+def decode_value(call: Call) -> np.ndarray | np.generic | None:
+    """Return an array (read-only, a view of the file's bytes if possible) or number of NumPy; None for other calls."""
+    match call.meaning:
         case "_reconstruct" | "_frombuffer":
-            shape, dtype, fortran, content = _described(call)
-            return _array(dtype_of(dtype), shape, bytes_of(content), "F" if fortran else "C")
+            shape, dtype, fortran, content = _describe_array(call)
+            return _decode_array(decode_dtype(dtype), shape, decode_bytes(content), "F" if fortran else "C")
         case "scalar":
-            return scalar_of(call)
+            return decode_scalar(call)
     return None
 
 
-def _described(call: Call) -> tuple[Value, Call, bool, Value]:
-    """Shape, type, whether its columns lie one behind another, and content of an array of NumPy."""
-    if call.means == "_frombuffer":
+def _describe_array(call: Call) -> tuple[Value, Call, bool, Value]:
+    """Return shape, type, whether the order is that of Fortran, and content of an array of NumPy."""
+    if call.meaning == "_frombuffer":
         content, dtype, shape, order = call.args
-        return shape, typed(dtype, Call), order == "F", content
-    *_, shape, dtype, fortran, content = typed(call.state, tuple)[:6]
-    return shape, typed(dtype, Call), bool(fortran), content
+        return shape, require_type(dtype, Call), order == "F", content
+    *_, shape, dtype, fortran, content = require_type(call.state, tuple)[:6]
+    return shape, require_type(dtype, Call), bool(fortran), content
 
 
-def holds_objects(call: Call) -> bool:
-    """Whether it is an array of objects."""
-    return call.means == "_reconstruct" and code_of(_described(call)[1])[-2:] in ("O8", "O")
+def is_object_array(call: Call) -> bool:
+    """Return whether a call describes an array of objects."""
+    return call.meaning == "_reconstruct" and decode_dtype_code(_describe_array(call)[1])[-2:] in ("O8", "O")
 
 
-def objects_of(call: Call) -> Value:
-    """What an array of objects holds: of a 0-d one its item, of a 1-d one a list."""
-    shape, _, _, items = _described(call)
-    items = typed(items, list)
+def decode_objects(call: Call) -> Value:
+    """Return the content of an array of objects: the item of a 0-d one, the list of a 1-d one."""
+    shape, _, _, items = _describe_array(call)
+    items = require_type(items, list)
     if shape == () and len(items) == 1:
         return items[0]
     if shape != (len(items),):
@@ -49,16 +51,16 @@ def objects_of(call: Call) -> Value:
     return items
 
 
-def scalar_of(call: Call) -> Any:
-    """A number or text of NumPy."""
+def decode_scalar(call: Call) -> Any:
+    """Return a number or text of NumPy."""
     dtype, content = call.args
-    return _array(dtype_of(dtype), (), bytes_of(content))[()]
+    return _decode_array(decode_dtype(dtype), (), decode_bytes(content))[()]
 
 
-def _array(dtype: np.dtype, shape: Value, content: bytes, order: Any = "C") -> np.ndarray:
-    """The array (read-only) of that type and shape in some bytes, which it has to fill."""
-    sides = sides_of(shape)
-    if max(sides, default=0) > max(len(content), _WIDEST_EMPTY) or math.prod(sides) * dtype.itemsize != len(content):
+def _decode_array(dtype: np.dtype, shape: Value, content: bytes, order: Any = "C") -> np.ndarray:
+    """Return the array (read-only) of a type and shape in bytes, which it has to fill."""
+    sides = decode_shape(shape)
+    if max(sides, default=0) > max(len(content), _MAX_EMPTY_SIDE) or math.prod(sides) * dtype.itemsize != len(content):
         raise Refused(f"{len(content)} bytes for an array of shape {sides[:8]} and type {dtype}")
     array = np.frombuffer(content, dtype) if content else np.zeros(0, dtype)
     if dtype.kind == "b" and array.view(np.uint8).max(initial=0) > 1:
@@ -68,78 +70,85 @@ def _array(dtype: np.dtype, shape: Value, content: bytes, order: Any = "C") -> n
     return array.reshape(sides, order=order)
 
 
-def dtype_of(dtype: Value) -> np.dtype:
-    """The type of numbers or text that the file names."""
-    code = code_of(dtype)
+def decode_dtype(dtype: Value) -> np.dtype:
+    """Return the type of numbers or text that the file names."""
+    code = decode_dtype_code(dtype)
     if not _NUMBERS_AND_TEXT.fullmatch(code):
         raise Refused(f"an array of type {code!r}")
     return np.dtype(code.replace("a", "S"))
 
 
-def code_of(dtype: Value) -> str:
-    """The type code of a dtype in the file, with its byte order, e.g. "<f8"."""
-    if typed(dtype, Call).means != "dtype":
+def decode_dtype_code(dtype: Value) -> str:
+    """Return the type code of a dtype in the file, with its byte order, e.g. "<f8"."""
+    if require_type(dtype, Call).meaning != "dtype":
         raise Refused("an array without a type")
-    code, order = typed(dtype.args[0], str), typed(dtype.state, tuple)[1] if dtype.state is not None else "|"
-    if len(code) > _LONGEST_CODE:
-        raise Refused(f"an array of type {code[:_LONGEST_CODE]!r}")
+    code, order = (
+        require_type(dtype.args[0], str),
+        require_type(dtype.state, tuple)[1] if dtype.state is not None else "|",
+    )
+    if len(code) > _MAX_CODE_LENGTH:
+        raise Refused(f"an array of type {code[:_MAX_CODE_LENGTH]!r}")
     return f"{order}{code}" if order in ("<", ">") else code
 
 
-def sides_of(shape: Value) -> tuple[int, ...]:
-    """The sides of a shape."""
-    if len(typed(shape, tuple)) > _MOST_AXES:
+def decode_shape(shape: Value) -> tuple[int, ...]:
+    """Return the sides of a shape."""
+    if len(require_type(shape, tuple)) > _MAX_AXES:
         raise Refused(f"an array of {len(shape)} axes")
-    return tuple(map(_whole, shape))
+    return tuple(map(_decode_length, shape))
 
 
-def _whole(side: Value) -> int:
-    """A side of a shape."""
-    if isinstance(side, Call) and side.means == "scalar":  # lengths of sparse matrices may be NumPy's
-        side = scalar_of(side).item()
+def _decode_length(side: Value) -> int:
+    """Return a side of a shape."""
+    if isinstance(side, Call) and side.meaning == "scalar":  # lengths of sparse matrices may be NumPy's
+        side = decode_scalar(side).item()
     if not isinstance(side, int) or isinstance(side, bool) or not 0 <= side < 2**40:
         raise Refused("a shape that is none")
     return side
 
 
-def bytes_of(content: Value) -> bytes:
-    """Bytes, which Python 2 stored as text."""
-    if isinstance(content, Call) and content.means == "encode" and content.args[1:] == ("latin1",):
-        content = typed(content.args[0], str)
-    if isinstance(content, Call) and content.means == "bytes" and not content.args:  # how Python 3 says b"" to Python 2
+def decode_bytes(content: Value) -> bytes:
+    """Return bytes, which Python 2 stored as text."""
+    if isinstance(content, Call) and content.meaning == "encode" and content.args[1:] == ("latin1",):
+        content = require_type(content.args[0], str)
+    if (
+        isinstance(content, Call) and content.meaning == "bytes" and not content.args
+    ):  # how Python 3 says b"" to Python 2
         return b""
-    return content.encode("latin-1") if isinstance(content, str) else typed(content, bytes)
+    return content.encode("latin-1") if isinstance(content, str) else require_type(content, bytes)
 
 
-def array_like(call: Call, array: np.ndarray) -> Call:
-    """An array of NumPy of the same name and type with other numbers."""
-    _, dtype, _, _ = _described(call)
-    if call.means == "_frombuffer":
+def encode_array(call: Call, array: np.ndarray) -> Call:
+    """Return the call of an array of the same name and type with other numbers."""
+    dtype = _describe_array(call)[1]
+    if call.meaning == "_frombuffer":
         return Call(call.name, (array.tobytes(), dtype, array.shape, "C"))
-    return Call(call.name, call.args, call.new, (1, array.shape, dtype, False, array.tobytes()))
+    return Call(call.name, call.args, call.is_new_object, (1, array.shape, dtype, False, array.tobytes()))
 
 
 # --- PyTorch ---------------------------------------------------------------------------------------------------------
 
 TORCH = dict(zip(STORAGES, ("<f4", "<f8", "<f2", "", "<i8", "<i4", "<i2", "<i1", "<u1", "|b1"), strict=True))
-"""Types of numbers of PyTorch's storages, "" for one that NumPy lacks."""
+"""Type codes of PyTorch's storages, "" for a type that NumPy lacks."""
 
 
 def storage_code(storage: Storage) -> str:
-    """The type code of the numbers in a storage."""
-    return TORCH[typed(storage.said[1].means, str).removesuffix(" storage")]
+    """Return the type code of the numbers in a storage."""
+    return TORCH[require_type(storage.description[1].meaning, str).removesuffix(" storage")]
 
 
-def tensor_of(call: Call, storage: Storage) -> np.ndarray | None:
-    """The tensor (read-only, without a copy) in the content of its storage, None for a type that NumPy has not."""
+def decode_tensor(call: Call, storage: Storage) -> np.ndarray | None:
+    """Return a tensor as a read-only view of its storage, None for a type that NumPy lacks."""
     if not (code := storage_code(storage)):
         return None
-    dtype, (_, offset, shape, strides) = np.dtype(code), call.args[:4]
-    shape, strides, (offset,) = sides_of(shape), sides_of(strides), sides_of((offset,))
+    dtype = np.dtype(code)
+    offset = _decode_length(call.args[1])
+    shape = decode_shape(call.args[2])
+    strides = decode_shape(call.args[3])
     if len(shape) != len(strides):
         raise Refused("a shape that is none")
     if storage.numbers is None:
-        storage.numbers = _array(dtype, (len(storage.content) // dtype.itemsize,), storage.content)
+        storage.numbers = _decode_array(dtype, (len(storage.content) // dtype.itemsize,), storage.content)
     numbers = storage.numbers
     last = offset + sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True))
     if math.prod(shape) and last >= len(numbers):
@@ -148,33 +157,37 @@ def tensor_of(call: Call, storage: Storage) -> np.ndarray | None:
     return np.lib.stride_tricks.as_strided(numbers[offset:], shape, steps, writeable=False)
 
 
-def steps_of(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Those of an array that fills its storage row by row, in numbers."""
+def row_major_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the strides, in numbers, of an array that fills its storage row by row."""
     return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
 # --- SciPy -----------------------------------------------------------------------------------------------------------
 
 
-def dense_of(call: Call, part_of: Callable[[Value], Any], take: Callable[[int], None]) -> np.ndarray:
-    """A sparse matrix as an array, after its indices were checked.
+def decode_sparse(call: Call, part_of: Callable[[Value], Any], take: Callable[[int], None]) -> np.ndarray:
+    """Return a sparse matrix as a dense array, after a check of its indices.
 
-    part_of: makes arrays of its parts; take: called with the bytes that the matrix will have.
+    Args:
+        call: Description of the matrix.
+        part_of: Function that decodes its parts.
+        take: Function that is called with the bytes of the dense array.
     """
     from scipy import sparse
 
-    state = typed(call.state, dict)
-    shape = sides_of(state.get("_shape", state.get("shape")))
-    if call.means == "coo":
-        places = [part_of(one) for one in (state["coords"] if "coords" in state else (state["row"], state["col"]))]
+    state = require_type(call.state, dict)
+    shape = decode_shape(state.get("_shape", state.get("shape")))
+    if call.meaning == "coo":
+        parts = state["coords"] if "coords" in state else (state["row"], state["col"])
     else:
-        places = [part_of(state[name]) for name in ("indices", "indptr")]
-    values, places = np.asarray(part_of(state["data"])), [np.asarray(one) for one in places]
-    if len(shape) != 2 or values.dtype.kind not in "biuf" or any(one.dtype.kind not in "iu" for one in places):
+        parts = (state["indices"], state["indptr"])
+    indices = [np.asarray(part_of(part)) for part in parts]
+    values = np.asarray(part_of(state["data"]))
+    if len(shape) != 2 or values.dtype.kind not in "biuf" or any(index.dtype.kind not in "iu" for index in indices):
         raise Refused("a sparse matrix whose parts do not fit together")
     take(math.prod(shape) * values.dtype.itemsize)
-    if call.means == "coo":
-        return sparse.coo_array((values, tuple(places)), shape).toarray()
-    matrix = {"csc": sparse.csc_array, "csr": sparse.csr_array}[call.means]((values, *places), shape)
+    if call.meaning == "coo":
+        return sparse.coo_array((values, tuple(indices)), shape).toarray()
+    matrix = {"csc": sparse.csc_array, "csr": sparse.csr_array}[call.meaning]((values, *indices), shape)
     matrix.check_format(full_check=True)
     return matrix.toarray()

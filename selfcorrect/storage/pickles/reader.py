@@ -1,8 +1,8 @@
-"""Pickles as trees of what they describe, read without a call of anything named.
+"""Read pickles as trees, without a call of anything that they name.
 
-`Reader` is Python's unpickler, which looks names up in a table, and imports none. What the file wants to call becomes a
-`Call`, which says so; `arrays` turns those into numbers. Each step counts against the memory limit, so that a small
-file takes neither long nor much.
+`Reader` is Python's unpickler, which looks names up in a table and imports none. Each call in the file becomes a `Call`
+in the tree; `arrays` decodes those into numbers. Each step counts against the memory limit, so that a small file takes
+neither much time nor memory.
 
 It is the Python version of `pickle.Unpickler`, as joblib uses it: the one in C takes 64 GB of memory for a place that
 nine bytes name. A process of its own with limits would take longer to start than most files take to read, and Windows
@@ -20,20 +20,20 @@ from typing import Any
 
 from ...core.errors import InputError, shorten_message
 from ..files.limits import Budget
-from .arrays import code_of, dtype_of, scalar_of, sides_of
-from .trees import BYTES_PER_STEP, NAMES, Call, Name, Refused, Storage, Value, typed
+from .arrays import decode_dtype, decode_dtype_code, decode_scalar, decode_shape
+from .trees import BYTES_PER_STEP, NAMES, Call, Name, Refused, Storage, Value, require_type
 
 _RECONSTRUCT = NAMES["numpy.core.multiarray", "_reconstruct"]
-_LARGEST_INDEX, _LONGEST_KEY = 2**31, 1000
-_CALLED = (
+_MAX_INDEX, _MAX_KEY_LENGTH = 2**31, 1000
+_CALLABLE_MEANINGS = (
     "_reconstruct", "_frombuffer", "scalar", "dtype", "encode", "bytes", "tensor_v2", "parameter", "storage", "tuple",
     "nothing",
 )  # fmt: skip
 
 
 @contextmanager
-def refusing(path: Path) -> Iterator[None]:
-    """What is wrong with a pickle, as an InputError of one sentence."""
+def refuse_damage(path: Path) -> Iterator[None]:
+    """Raise errors of a damaged or refused pickle as an InputError of one sentence."""
     try:
         yield
     except Refused as error:
@@ -47,7 +47,7 @@ def refusing(path: Path) -> Iterator[None]:
 
 
 _UNPICKLER: Any = pickle._Unpickler  # type: ignore[attr-defined]
-_WITHOUT = (
+_REFUSED_OPCODES = (
     pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.EMPTY_SET,
     pickle.ADDITEMS, pickle.FROZENSET, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER,
 )  # fmt: skip
@@ -55,7 +55,7 @@ _WITHOUT = (
 
 
 class _Steps(dict[int, Callable[[Any], None]]):
-    """What is done at an opcode; each counts."""
+    """Handlers of opcodes, each of which counts as a step."""
 
     def __init__(self, budget: Budget) -> None:
         super().__init__(_HANDLERS)
@@ -70,11 +70,7 @@ class _Steps(dict[int, Callable[[Any], None]]):
 
 
 class Reader(_UNPICKLER):
-    """Reads one pickle from where the file is.
-
-    budget: of the memory of all that is read from the file; beside: contents of storages of PyTorch by their keys, None
-    where they follow the pickle.
-    """
+    """Reader of one pickle at the current place of a file."""
 
     def __init__(
         self,
@@ -84,13 +80,24 @@ class Reader(_UNPICKLER):
         *,
         nested: bool = False,
     ) -> None:
+        """Prepare to read a pickle.
+
+        Args:
+            file: File of the pickle.
+            budget: Limit on the memory of all content of the file.
+            beside: Contents of PyTorch's storages by key; None if they follow the pickle.
+            nested: Whether the pickle is in an array of another one.
+        """
         super().__init__(file, encoding="latin-1")
-        self.file, self.budget, self.beside, self.nested = file, budget, beside, nested
+        self.file = file
+        self.budget = budget
+        self.beside = beside
+        self.nested = nested
         self.dispatch = _Steps(budget)
         self.storages: dict[str, Storage] = {}
 
     def find_class(self, module: str, name: str) -> Name:
-        """What a name stands for; nothing is imported."""
+        """Return the meaning of a name; nothing is imported."""
         if module == "chumpy" or module.startswith("chumpy."):
             return Name(module, name, "chumpy")
         if (module, name) not in NAMES:
@@ -98,46 +105,56 @@ class Reader(_UNPICKLER):
         return NAMES[module, name]
 
     def persistent_load(self, pid: Value) -> Storage:
-        """A storage of PyTorch; the same one where the same key comes again."""
-        said = typed(pid, tuple)[:5]
-        key = typed(said[2], str)
+        """Return a storage of PyTorch, the same one for the same key."""
+        description = require_type(pid, tuple)[:5]
+        key = require_type(description[2], str)
         if key not in self.storages:
-            self.storages[key] = Storage(said, b"" if self.beside is None else self.beside[key])
+            self.storages[key] = Storage(description, b"" if self.beside is None else self.beside[key])
         return self.storages[key]
 
     def _reduce(self) -> None:
-        args, name = typed(self.stack.pop(), tuple), typed(self.stack.pop(), Name)
-        if name.means == "_reconstructor" and len(args) == 3 and getattr(args[1], "means", "") == "object":
-            self.stack.append(Call(typed(args[0], Name), (), new=True))
-        elif name.means == "dict" and not args:
+        args = require_type(self.stack.pop(), tuple)
+        name = require_type(self.stack.pop(), Name)
+        if name.meaning == "_reconstructor" and len(args) == 3 and getattr(args[1], "meaning", "") == "object":
+            self.stack.append(Call(require_type(args[0], Name), (), is_new_object=True))
+        elif name.meaning == "dict" and not args:
             self.stack.append(OrderedDict())
-        elif name.means == "dict" and args[1:] == () and (args[0] is None or typed(args[0], Name).name in _FACTORIES):
+        elif (
+            name.meaning == "dict"
+            and args[1:] == ()
+            and (args[0] is None or require_type(args[0], Name).name in _FACTORIES)
+        ):
             self.stack.append(defaultdict(None if args[0] is None else _FACTORIES[args[0].name]))
-        elif name.means in _CALLED:
+        elif name.meaning in _CALLABLE_MEANINGS:
             self.stack.append(Call(name, args))
         else:
-            raise Refused(f"a call of {name.means}")
+            raise Refused(f"a call of {name.meaning}")
 
     def _new_object(self) -> None:
-        args, name = typed(self.stack.pop(), tuple), typed(self.stack.pop(), Name)
-        self.stack.append(Call(name, args, new=True))
+        args = require_type(self.stack.pop(), tuple)
+        name = require_type(self.stack.pop(), Name)
+        self.stack.append(Call(name, args, is_new_object=True))
 
     def _build(self) -> None:
-        state, call = self.stack.pop(), typed(self.stack[-1], Call)
-        call.state = self._array_behind(typed(state, dict)) if call.means == "joblib" else state
-        if call.means == "joblib":
-            call.name, call.args, call.new = _RECONSTRUCT, (NAMES["numpy", "ndarray"], (0,), b"b"), False
+        state = self.stack.pop()
+        call = require_type(self.stack[-1], Call)
+        call.state = self._array_behind(require_type(state, dict)) if call.meaning == "joblib" else state
+        if call.meaning == "joblib":
+            call.name = _RECONSTRUCT
+            call.args = (NAMES["numpy", "ndarray"], (0,), b"b")
+            call.is_new_object = False
 
     def _array_behind(self, wrapper: dict[str, Value]) -> Value:
-        """The state of an array that joblib describes, and whose bytes follow in the file."""
+        """Return the state of an array that joblib describes, whose bytes follow in the file."""
         if self.nested:
             raise Refused("joblib's arrays in arrays")
-        shape, dtype = wrapper["shape"], wrapper["dtype"]
-        if code_of(dtype)[-2:] in ("O8", "O"):
-            return typed(Reader(self.file, self.budget, nested=True).load(), Call).state
+        shape = wrapper["shape"]
+        dtype = wrapper["dtype"]
+        if decode_dtype_code(dtype)[-2:] in ("O8", "O"):
+            return require_type(Reader(self.file, self.budget, nested=True).load(), Call).state
         if isinstance(wrapper.get("numpy_array_alignment_bytes"), int):
             self.file.seek(self.file.read(1)[0], io.SEEK_CUR)
-        size = math.prod(sides_of(shape)) * dtype_of(dtype).itemsize
+        size = math.prod(decode_shape(shape)) * decode_dtype(dtype).itemsize
         content = self.file.read(size) if size <= self.file.getbuffer().nbytes else b""
         if len(content) != size:
             raise ValueError("an array ends before its numbers do")
@@ -146,30 +163,31 @@ class Reader(_UNPICKLER):
     def _dict(self) -> None:
         items = self.pop_mark()
         self.stack.append({})
-        self._set(items)
+        self._set_pairs(items)
 
     def _set_item(self) -> None:
-        value, key = self.stack.pop(), self.stack.pop()
-        self._set([key, value])
+        value = self.stack.pop()
+        key = self.stack.pop()
+        self._set_pairs([key, value])
 
     def _set_items(self) -> None:
-        self._set(self.pop_mark())
+        self._set_pairs(self.pop_mark())
 
-    def _set(self, items: list[Value]) -> None:
-        target = typed(self.stack[-1], dict)
+    def _set_pairs(self, items: list[Value]) -> None:
+        target = require_type(self.stack[-1], dict)
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if isinstance(key, Call) and key.means == "scalar":  # programs count people with NumPy's numbers
-                key = scalar_of(key).item()
-            if not isinstance(key, str | bytes | float) and not (isinstance(key, int) and abs(key) < _LARGEST_INDEX):
+            if isinstance(key, Call) and key.meaning == "scalar":  # programs count people with NumPy's numbers
+                key = decode_scalar(key).item()
+            if not isinstance(key, str | bytes | float) and not (isinstance(key, int) and abs(key) < _MAX_INDEX):
                 raise Refused(f"a dictionary with a key of type {type(key).__name__}")
-            if isinstance(key, str | bytes) and len(key) > _LONGEST_KEY:
+            if isinstance(key, str | bytes) and len(key) > _MAX_KEY_LENGTH:
                 raise Refused(f"a dictionary with a key of {len(key)} characters")
             target[key] = value
 
 
 _FACTORIES: dict[str, Any] = {"dict": dict, "list": list, "int": int, "float": float, "set": set, "str": str}
 _HANDLERS: dict[int, Callable[[Any], None]] = {
-    **{code: action for code, action in _UNPICKLER.dispatch.items() if bytes([code]) not in _WITHOUT},
+    **{code: action for code, action in _UNPICKLER.dispatch.items() if bytes([code]) not in _REFUSED_OPCODES},
     pickle.REDUCE[0]: Reader._reduce,
     pickle.NEWOBJ[0]: Reader._new_object,
     pickle.BUILD[0]: Reader._build,

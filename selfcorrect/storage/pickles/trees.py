@@ -1,4 +1,4 @@
-"""What pickles describe, as trees: the names that they may hold, and how trees become pickles again."""
+"""Trees of the content of pickles: the names that they may hold, and a writer."""
 
 import io
 import pickle
@@ -15,49 +15,49 @@ Value: TypeAlias = Any
 """None, bool, int, float, str, bytes, list, tuple, dict, `Name`, `Call` or `Storage`."""
 
 BYTES_PER_STEP = 256
-"""So much of the memory limit an opcode may cost: 2,000,000 of them in 512 MB."""
+"""Share of the memory limit that an opcode takes: 2,000,000 of them in 512 MB."""
 
-DEEPEST = 64
+MAX_DEPTH = 64
 
 
 class Refused(ValueError):
-    """The file holds something that is not read; the message goes on from "refused, it holds"."""
+    """Error of content that is not read; the message continues "refused, it holds"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name in a pickle, and what it means here."""
+    """A name in a pickle, and its meaning here."""
 
     module: str
     name: str
-    means: str
+    meaning: str
 
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """What a name, called with arguments, would have made."""
+    """A call in a pickle, which is not made."""
 
     name: Name
     args: tuple[Value, ...]
-    new: bool = False
-    """Whether the opcode for new objects made it, and not that for calls."""
+    is_new_object: bool = False
+    """True for the opcode of new objects instead of that of calls."""
     state: Value = None
 
     @property
-    def means(self) -> str:
-        """What the name stands for."""
-        return self.name.means
+    def meaning(self) -> str:
+        """Meaning of the name."""
+        return self.name.meaning
 
 
 @dataclass(eq=False, slots=True)
 class Storage:
-    """Numbers of a PyTorch file, which lie beside its pickle."""
+    """Numbers of a PyTorch file, which are stored beside its pickle."""
 
-    said: tuple[Value, ...]
+    description: tuple[Value, ...]
     """("storage", type, key, device, count)."""
     content: bytes = b""
     numbers: np.ndarray | None = None
-    """The content as an array, once a tensor of it was asked for."""
+    """Content as an array, once a tensor of it was decoded."""
 
 
 _PLAIN = ("dict", "list", "int", "float", "set", "str")
@@ -68,7 +68,8 @@ _NOTHING = {
     "pathlib._local": ("Path", "PosixPath", "WindowsPath"),
 }  # fmt: skip
 STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
-_CORES, _SPARSE = ("core", "_core"), ("csc", "csr", "coo")
+_CORES = ("core", "_core")
+_SPARSE = ("csc", "csr", "coo")
 _MEANINGS = {
     **{(f"numpy.{core}.multiarray", name): name for core in _CORES for name in ("_reconstruct", "scalar")},
     **{(f"numpy.{core}.numeric", "_frombuffer"): "_frombuffer" for core in _CORES},
@@ -88,52 +89,59 @@ _MEANINGS = {
     **{(module, name): "nothing" for module, names in _NOTHING.items() for name in names},
 }  # fmt: skip
 NAMES = {(module, name): Name(module, name, means) for (module, name), means in _MEANINGS.items()}
-"""What a name in a pickle may be, and what it means here; old files name NumPy's and SciPy's old modules. What is no
-number is skipped as "nothing"; whatever is not named here is refused."""
+"""Names that a pickle may hold, with their meanings; old files name old modules of NumPy and SciPy. Values that are no
+numbers are skipped as "nothing"; other names are refused."""
 
 
-def typed(value: Value, kind: Any) -> Value:
-    """A value of the file, which has to be of that type."""
+def require_type(value: Value, kind: Any) -> Value:
+    """Return a value of the file; ValueError if it is not of a type."""
     if not isinstance(value, kind):
         name = getattr(kind, "__name__", "an object").lower()
         raise ValueError(f"expected {name}, got {type(value).__name__.lower()}")
     return value
 
 
-Act: TypeAlias = Callable[[str, Value, Callable[[Value], Value]], Value]
-"""What is put in the place of a leaf: called with its name, the leaf, and what goes through a part of it."""
+LeafFunction: TypeAlias = Callable[[str, Value, Callable[[Value], Value]], Value]
+"""Function that replaces a leaf; it gets its name, the leaf, and a function that maps a part of it."""
 
 
-def mapped(tree: Value, act: Act, budget: Budget, deepest: int = DEEPEST, name: str = "") -> Value:
-    """The tree with other leaves. Their names are the keys that lead to them, with dots between them.
+def map_leaves(tree: Value, act: LeafFunction, budget: Budget, deepest: int = MAX_DEPTH, name: str = "") -> Value:
+    """Return a tree with other leaves; their names are the keys that lead to them, joined by dots.
 
     A part that the file uses in many places counts in each, so that a small file cannot become a large value.
+
+    Args:
+        tree: Tree of a pickle.
+        act: Function that replaces a leaf.
+        budget: Limit on memory, against which each step counts.
+        deepest: Levels of nesting that are left.
+        name: Name of the tree.
     """
     budget.take(BYTES_PER_STEP + len(name))
     if deepest < 0:
         raise Refused("too much that is nested")
 
-    def below(key: object, item: Value) -> Value:
+    def map_item(key: object, item: Value) -> Value:
         word = key.decode("latin-1") if isinstance(key, bytes) else str(key)
-        return mapped(item, act, budget, deepest - 1, f"{name}.{word}" if name else word)
+        return map_leaves(item, act, budget, deepest - 1, f"{name}.{word}" if name else word)
 
     if isinstance(tree, dict):
-        items = {key: below(key, item) for key, item in tree.items()}
+        items = {key: map_item(key, item) for key, item in tree.items()}
         if type(tree) is dict:
             return items
         changed = copy(tree)
         changed.update(items)
         return changed
     if isinstance(tree, list | tuple):
-        return type(tree)(below(index, item) for index, item in enumerate(tree))
-    return act(name, tree, lambda part: mapped(part, act, budget, deepest - 1, name))
+        return type(tree)(map_item(index, item) for index, item in enumerate(tree))
+    return act(name, tree, lambda part: map_leaves(part, act, budget, deepest - 1, name))
 
 
 _PICKLER: Any = pickle._Pickler  # type: ignore[attr-defined]
 
 
 class _Writer(_PICKLER):
-    """Writes trees as `Reader` reads them."""
+    """Writer of trees of `Reader`."""
 
     def __init__(self, file: io.BytesIO, protocol: int) -> None:
         super().__init__(file, protocol)
@@ -141,11 +149,11 @@ class _Writer(_PICKLER):
         self.dispatch = {**_PICKLER.dispatch, Name: _Writer._name, Call: _Writer._call}
 
     def persistent_id(self, obj: Value) -> tuple[Value, ...] | None:
-        """What a storage of PyTorch is known by."""
+        """Return the description of a storage of PyTorch."""
         if not isinstance(obj, Storage):
             return None
         key = self.storages.setdefault(obj, str(len(self.storages)))
-        return (*obj.said[:2], key, *obj.said[3:])
+        return (*obj.description[:2], key, *obj.description[3:])
 
     def _name(self, name: Name) -> None:
         self.write(pickle.GLOBAL + f"{name.module}\n{name.name}\n".encode())
@@ -154,15 +162,15 @@ class _Writer(_PICKLER):
     def _call(self, call: Call) -> None:
         self.save(call.name)
         self.save(call.args)
-        self.write(pickle.NEWOBJ if call.new else pickle.REDUCE)
+        self.write(pickle.NEWOBJ if call.is_new_object else pickle.REDUCE)
         self.memoize(call)
         if call.state is not None:
             self.save(call.state)
             self.write(pickle.BUILD)
 
 
-def pickled(tree: Value, protocol: int) -> tuple[bytes, dict[str, bytes]]:
-    """The pickle of a tree, and by their keys the storages that it names."""
+def write_pickle(tree: Value, protocol: int) -> tuple[bytes, dict[str, bytes]]:
+    """Return the pickle of a tree, and its storages by key."""
     file = io.BytesIO()
     writer = _Writer(file, protocol)
     writer.dump(tree)

@@ -1,1 +1,6 @@
-"""Run folders: what a loop leaves behind, how it resumes, how it is logged."""
+"""Run folders: one process at a time, one config, and generations that are committed whole.
+
+Stores: `protocol` (`Record`, `Store`), `folder_store` (`FolderStore`), `memory` (`MemoryStore`).
+Folders: `run_folder` (`claim_folder`), `generation_files` (the files of one generation).
+Curves: `tracking` (`WandbLog`, `write_rows`), `offline_runs` (W&B runs that an experiment may replace).
+"""

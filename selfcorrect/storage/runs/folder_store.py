@@ -1,7 +1,7 @@
-"""Generations kept in a run folder: crash-safe, resumable, readable by others while it grows.
+"""Generations in a run folder: crash-safe, resumable, readable by other processes while it grows.
 
 A run folder holds config.json, environment.json and one folder per generation. A generation is written to a temporary
-folder beside its place, synced to disk and renamed, so that it is there as a whole or not at all.
+folder beside its place, synced to disk and renamed, so that it exists as a whole or not at all.
 """
 
 import re
@@ -21,11 +21,11 @@ from .generation_files import (
     MODEL,
     SAMPLES,
     can_sample,
-    damage_in,
     drop_samples,
     encode_generation,
-    is_whole,
+    has_whole_model,
     keep_sampler,
+    list_damage,
     read_batch,
     read_corrector_state,
     read_count,
@@ -39,7 +39,7 @@ from .run_folder import claim_folder
 
 
 class FolderReader:
-    """The committed generations of a run folder, read-only and without a lock, for reports."""
+    """Reader of the committed generations of a run folder, without a lock, for reports."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -71,12 +71,12 @@ class FolderReader:
         return read_timings(self._folder_of(generation))
 
     def has_samples(self, generation: int) -> bool:
-        """Whether the samples of a generation were kept."""
+        """Return whether the folder has the samples of a generation."""
         return (self._folder_of(generation) / SAMPLES).is_file()
 
     def has_whole_model(self, generation: int) -> bool:
-        """Whether the model of a generation was kept so that training can go on from it."""
-        return is_whole(self._folder_of(generation))
+        """Return whether the folder has a model of a generation from which training can continue."""
+        return has_whole_model(self._folder_of(generation))
 
     def corrector_state(self, generation: int) -> dict[str, Tensor]:
         return read_corrector_state(self._folder_of(generation))
@@ -105,9 +105,10 @@ class FolderStore(FolderReader):
         repair: bool = False,
     ) -> None:
         self._lock: FolderLock = claim_folder(folder, config)
-        self._keep_models, self._keep_samples = keep_models, keep_samples
+        self._keep_models = keep_models
+        self._keep_samples = keep_samples
         try:
-            _check(folder, repair)
+            _check_generations(folder, repair)
             super().__init__(folder)
             for number, _ in generation_folders(folder):
                 self._prune(number)
@@ -128,15 +129,16 @@ class FolderStore(FolderReader):
         """Write all files of a generation at once, or none of them."""
         check_next(generation.number, self._latest)
         with explain_write_error(self.folder):
-            write_folder(self._folder_of(generation.number), encode_generation(generation), self._lock.still_held)
+            write_folder(self._folder_of(generation.number), encode_generation(generation), self._lock.require_held)
         self._latest = generation.number
         if self._folder_of(generation.number - 2).is_dir():
             self._prune(generation.number - 2)
 
     def finish(self, sampling: Mapping[str, Tensor] | None = None) -> None:
-        """Drop all models and samples but the last, from which a loop goes on unless its policy reads past samples.
+        """Drop all models and samples except the last ones, from which a loop continues if its policy needs no others.
 
-        sampling: what of the last model's state sampling takes; this takes its place, and no loop goes on from there.
+        Args:
+            sampling: State of the last model that sampling needs; it replaces that model, and no loop can continue.
         """
         if sampling is not None:
             keep_sampler(self._folder_of(self._latest), sampling)
@@ -147,7 +149,7 @@ class FolderStore(FolderReader):
                 (folder / MODEL).unlink(missing_ok=True)
 
     def _prune(self, generation: int) -> None:
-        """Remove what need not be kept of a generation that is long past."""
+        """Remove files of an early generation that need not be kept."""
         if generation >= self._latest - 1:
             return
         if not self._keep_models:
@@ -156,10 +158,10 @@ class FolderStore(FolderReader):
             drop_samples(self._folder_of(generation))
 
 
-def damage_below(folder: Path) -> dict[int, list[str]]:
-    """Sentences about each damaged generation of a run folder; of one that is missing between others, too."""
+def find_damage(folder: Path) -> dict[int, list[str]]:
+    """Return sentences about each damaged generation of a run folder, or one that is missing between others."""
     folders = dict(generation_folders(folder))
-    damage = {number: damage_in(path) for number, path in folders.items()}
+    damage = {number: list_damage(path) for number, path in folders.items()}
     if folders and not can_sample(folders[max(folders)]):
         damage[max(folders)].append(f"{folders[max(folders)] / MODEL} is missing")
     gaps = set(range(min(folders, default=0), max(folders, default=0))) - folders.keys()
@@ -167,19 +169,17 @@ def damage_below(folder: Path) -> dict[int, list[str]]:
     return {number: damage[number] for number in sorted(damage) if damage[number]}
 
 
-def _check(folder: Path, repair: bool) -> None:
-    damage = damage_below(folder)
+def _check_generations(folder: Path, repair: bool) -> None:
+    damage = find_damage(folder)
     if not damage:
         return
     first = min(damage)
-    sound = [number for number, path in generation_folders(folder) if number < first and is_whole(path)]
+    sound = [number for number, path in generation_folders(folder) if number < first and has_whole_model(path)]
     last = max(sound, default=-1)
+    after = f"generation {last}" if sound else "the start"
     if not repair:
-        after = f"generation {last}" if sound else "the start"
         raise DamagedError(f"{damage[first][0]}; what follows {after} can be done again (--repair)")
-    warnings.warn(
-        f"{damage[first][0]}; what follows {f'generation {last}' if sound else 'the start'} is done again", stacklevel=3
-    )
+    warnings.warn(f"{damage[first][0]}; what follows {after} is done again", stacklevel=3)
     for number, path in reversed(generation_folders(folder)):
         if number > last:
             remove_folder(path)
@@ -190,7 +190,7 @@ def generation_name(generation: int) -> str:
 
 
 def generation_folders(folder: Path) -> list[tuple[int, Path]]:
-    """The committed generations in a run folder, by number; none where there is no such folder."""
+    """Return the committed generations in a run folder with their numbers; none if there is no folder."""
     paths = folder.iterdir() if folder.is_dir() else ()
     names = ((re.fullmatch(r"generation-(\d{4,})", path.name), path) for path in paths)
     return sorted((int(match[1]), path) for match, path in names if match)

@@ -1,6 +1,6 @@
-"""The files of one generation: tensors (safetensors), provenance (parquet), metrics and timings (JSON).
+"""Files of one generation: tensors (safetensors), provenance (parquet), metrics and timings (JSON).
 
-`digests.json` has the digest of every other file but the timings, which differ from run to run and hold their own.
+`digests.json` has the digest of every other file except the timings, which differ between runs and hold their own.
 """
 
 import io
@@ -22,8 +22,16 @@ from ...core.errors import DamagedError, RunFolderError
 from ...core.provenance import Provenance
 from ...core.samples import Samples, StoredSamples
 from ...correctors.correction import CorrectedBatch
-from ..files.digests import DIGESTS, damage_of_sealed, digest, listed_in, read_checked, sealed, unsealed
-from ..files.strict_json import from_json, parsed, to_json
+from ..files.digests import (
+    DIGESTS,
+    check_listing,
+    compute_digest,
+    describe_sealed_damage,
+    encode_sealed,
+    read_checked,
+    read_sealed,
+)
+from ..files.strict_json import from_json, parse_json, to_json
 from ..files.writing import write_atomically
 from .protocol import Generation, Metrics
 
@@ -37,7 +45,7 @@ _TIMINGS = "timings.json"
 
 
 def encode_generation(generation: Generation) -> dict[str, bytes]:
-    """The content of every file of a generation by name; the same generation gives the same bytes."""
+    """Return the content of every file of a generation by name; equal generations give equal bytes."""
     files = {
         MODEL: _tensor_bytes(generation.state),
         _METRICS: _json_bytes(to_json(generation.metrics)),
@@ -47,78 +55,81 @@ def encode_generation(generation: Generation) -> dict[str, bytes]:
     if generation.batch is not None:
         files[SAMPLES] = _tensor_bytes(_synthetic_tensors(generation.batch))
         files[_PROVENANCE] = _provenance_bytes(generation.batch)
-    digests = {name: digest(content) for name, content in files.items()}
-    return {**files, _TIMINGS: sealed(dict(generation.timings)), DIGESTS: sealed(digests)}
+    digests = {name: compute_digest(content) for name, content in files.items()}
+    return {**files, _TIMINGS: encode_sealed(dict(generation.timings)), DIGESTS: encode_sealed(digests)}
 
 
 def drop_samples(folder: Path) -> None:
-    """Remove the samples from the folder of a generation, their digests first, so that nothing misses them."""
-    digests = unsealed(folder / DIGESTS)
-    kept = {name: value for name, value in digests.items() if name not in (SAMPLES, _PROVENANCE)}
-    if kept != digests:
-        write_atomically(folder / DIGESTS, sealed(kept))
+    """Remove the samples from the folder of a generation, their digests first, so that they are not missed."""
+    digests = read_sealed(folder / DIGESTS)
+    other_digests = {name: value for name, value in digests.items() if name not in (SAMPLES, _PROVENANCE)}
+    if other_digests != digests:
+        write_atomically(folder / DIGESTS, encode_sealed(other_digests))
     for name in (SAMPLES, _PROVENANCE):
         (folder / name).unlink(missing_ok=True)
 
 
 def keep_sampler(folder: Path, state: Mapping[str, Tensor]) -> None:
-    """Put the state that sampling takes in the place of the whole model, which training would go on from.
+    """Replace the whole model, from which training can continue, by the state that sampling needs.
 
-    Whenever the process ends, one of both is there and listed.
+    Whenever the process ends, one of both exists and is listed.
     """
-    digests = unsealed(folder / DIGESTS)
+    digests = read_sealed(folder / DIGESTS)
     if MODEL in digests:
         content = _tensor_bytes(state)
         write_atomically(folder / _SAMPLER, content)
-        kept = {name: value for name, value in digests.items() if name != MODEL}
-        write_atomically(folder / DIGESTS, sealed(kept | {_SAMPLER: digest(content)}))
+        other_digests = {name: value for name, value in digests.items() if name != MODEL}
+        write_atomically(folder / DIGESTS, encode_sealed(other_digests | {_SAMPLER: compute_digest(content)}))
     (folder / MODEL).unlink(missing_ok=True)
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether the folder of a generation has the model from which training goes on."""
+def has_whole_model(folder: Path) -> bool:
+    """Return whether the folder of a generation has a model from which training can continue."""
     return (folder / MODEL).is_file()
 
 
 def can_sample(folder: Path) -> bool:
-    """Whether the folder of a generation has a model, be it for sampling alone."""
-    return is_whole(folder) or (folder / _SAMPLER).is_file()
+    """Return whether the folder of a generation has a model, be it only for sampling."""
+    return has_whole_model(folder) or (folder / _SAMPLER).is_file()
 
 
-def damage_in(folder: Path) -> list[str]:
-    """A sentence for each file in the folder of a generation that is not what was written."""
-    return [wrong for _, wrong in looked_at(folder) if wrong]
+def list_damage(folder: Path) -> list[str]:
+    """Return a sentence for each damaged file in the folder of a generation."""
+    return [sentence for _, sentence in check_files(folder) if sentence]
 
 
-def looked_at(folder: Path) -> list[tuple[Path, str]]:
-    """The files in the folder of a generation whose digests are known, and what is wrong with each, "" for nothing.
+def check_files(folder: Path) -> list[tuple[Path, str]]:
+    """Return the files in the folder of a generation, each with a sentence about damage, "" for an intact one.
 
-    The model alone may be missing, because that of a generation long past is removed.
+    Only the model may be missing, because those of early generations are removed.
     """
-    found = listed_in(folder / DIGESTS)
-    found = [(path, wrong) for path, wrong in found if path.name != MODEL or path.exists()]
-    return [*found, (folder / _TIMINGS, damage_of_sealed(folder / _TIMINGS))]
+    results = []
+    for path, damage in check_listing(folder / DIGESTS):
+        if path.name != MODEL or path.exists():
+            results.append((path, damage))
+    results.append((folder / _TIMINGS, describe_sealed_damage(folder / _TIMINGS)))
+    return results
 
 
-def _checked(folder: Path, name: str) -> bytes:
-    digests = unsealed(folder / DIGESTS)
+def _read_checked(folder: Path, name: str) -> bytes:
+    digests = read_sealed(folder / DIGESTS)
     if name not in digests:
         raise DamagedError(f"{folder / name} is missing")
     return read_checked(folder / name, digests[name])
 
 
 def read_state(folder: Path) -> dict[str, Tensor]:
-    """The model's state from the folder of a generation, be it for sampling alone."""
-    return _tensors(folder, _SAMPLER if _SAMPLER in unsealed(folder / DIGESTS) else MODEL)
+    """Read the model's state from the folder of a generation, be it only for sampling."""
+    return _read_tensors(folder, _SAMPLER if _SAMPLER in read_sealed(folder / DIGESTS) else MODEL)
 
 
 def read_corrector_state(folder: Path) -> dict[str, Tensor]:
-    """What the corrector kept, from the folder of a generation; {} where it kept nothing."""
-    return _tensors(folder, _CORRECTOR) if _CORRECTOR in unsealed(folder / DIGESTS) else {}
+    """Read the state of the corrector from the folder of a generation, {} for none."""
+    return _read_tensors(folder, _CORRECTOR) if _CORRECTOR in read_sealed(folder / DIGESTS) else {}
 
 
 def read_count(folder: Path) -> int:
-    """The number of synthetic samples in the folder of a generation, without reading them."""
+    """Return the number of synthetic samples in the folder of a generation, without reading them."""
     path = folder / SAMPLES
     try:
         with safe_open(path, framework="pt") as file:
@@ -129,17 +140,17 @@ def read_count(folder: Path) -> int:
 
 @dataclass(frozen=True)
 class _StoredValues:
-    """The values in a file of samples. It is opened for each reading, and only the rows asked for are copied.
+    """Values in a file of samples, which is opened for each access; only the requested rows are copied.
 
-    By NumPy, because safetensors 0.8 leaks some bytes whenever it makes a tensor of PyTorch's, and a long loop that
-    accumulates reads millions of times.
+    NumPy reads them, because safetensors 0.8 leaks some bytes with each tensor, and a long loop that accumulates reads
+    millions of times.
     """
 
     path: Path
     shape: tuple[int, ...]
     dtype: torch.dtype
     start: int
-    """Where in the file they are."""
+    """Position in the file, bytes."""
 
     def __getitem__(self, indices: Tensor) -> Tensor:
         count, *event = self.shape
@@ -152,25 +163,30 @@ class _StoredValues:
 
 
 def read_samples(folder: Path) -> StoredSamples:
-    """The synthetic samples from the folder of a generation; their values are read when they are used."""
-    path, content = folder / SAMPLES, _checked(folder, SAMPLES)
-    tensors = _decoded(path, content)
-    labels, weights, rows = (tensors[name].clone() for name in ("labels", "weights", "row"))
-    shape, dtype = tuple(tensors["values"].shape), tensors["values"].dtype
-    values = _StoredValues(path, shape, dtype, _start(content, "values"))
-    return StoredSamples([values], labels, _stored_provenance(folder)[0].take(rows), weights)
+    """Read the synthetic samples from the folder of a generation; their values are read when they are used."""
+    path = folder / SAMPLES
+    content = _read_checked(folder, SAMPLES)
+    tensors = _decode_tensors(path, content)
+    values = _StoredValues(
+        path=path,
+        shape=tuple(tensors["values"].shape),
+        dtype=tensors["values"].dtype,
+        start=_find_tensor_start(content, "values"),
+    )
+    provenance = _read_provenance(folder)[0].take(tensors["row"].clone())
+    return StoredSamples([values], tensors["labels"].clone(), provenance, tensors["weights"].clone())
 
 
-def _start(content: bytes, name: str) -> int:
-    """Where a tensor starts in a file of safetensors: a header of JSON, its length before it, then all tensors."""
+def _find_tensor_start(content: bytes, name: str) -> int:
+    """Return the position of a tensor in a file of safetensors: length of the header, header of JSON, tensors."""
     stop = 8 + int.from_bytes(content[:8], "little")
-    return stop + parsed(content[8:stop], "its header")[name]["data_offsets"][0]
+    return stop + parse_json(content[8:stop], "its header")[name]["data_offsets"][0]
 
 
 def read_batch(folder: Path) -> CorrectedBatch:
-    """The synthetic samples from the folder of a generation, with provenance, raw draws and diagnostics."""
-    tensors = _tensors(folder, SAMPLES)
-    provenance, info = _stored_provenance(folder)
+    """Read the synthetic samples from the folder of a generation, with provenance, raw draws and diagnostics."""
+    tensors = _read_tensors(folder, SAMPLES)
+    provenance, info = _read_provenance(folder)
     samples = Samples(tensors["values"], tensors["labels"], provenance.take(tensors["row"]), tensors["weights"])
     if "drawn_values" not in tensors:
         return CorrectedBatch(samples, samples, info)
@@ -179,24 +195,24 @@ def read_batch(folder: Path) -> CorrectedBatch:
 
 
 def read_metrics(folder: Path) -> Metrics:
-    """The metrics from the folder of a generation."""
-    return from_json(parsed(_checked(folder, _METRICS), folder / _METRICS))
+    """Read the metrics from the folder of a generation."""
+    return from_json(parse_json(_read_checked(folder, _METRICS), folder / _METRICS))
 
 
 def read_timings(folder: Path) -> Mapping[str, float]:
-    """Seconds per phase from the folder of a generation."""
-    return unsealed(folder / _TIMINGS)
+    """Read the seconds per phase from the folder of a generation."""
+    return read_sealed(folder / _TIMINGS)
 
 
 def _tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
     return safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
 
-def _tensors(folder: Path, name: str) -> dict[str, Tensor]:
-    return _decoded(folder / name, _checked(folder, name))
+def _read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
+    return _decode_tensors(folder / name, _read_checked(folder, name))
 
 
-def _decoded(path: Path, content: bytes) -> dict[str, Tensor]:
+def _decode_tensors(path: Path, content: bytes) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load(content)
     except SafetensorError as error:
@@ -204,7 +220,8 @@ def _decoded(path: Path, content: bytes) -> dict[str, Tensor]:
 
 
 def _synthetic_tensors(batch: CorrectedBatch) -> dict[str, Tensor]:
-    samples, drawn = batch.samples, batch.drawn
+    samples = batch.samples
+    drawn = batch.drawn
     tensors = {
         "values": samples.values,
         "labels": samples.labels,
@@ -217,7 +234,7 @@ def _synthetic_tensors(batch: CorrectedBatch) -> dict[str, Tensor]:
 
 
 def _provenance_bytes(batch: CorrectedBatch) -> bytes:
-    """One row per raw draw: its provenance, then the corrector's diagnostics as `info.<name>`."""
+    """Encode one row per raw draw: its provenance, then the corrector's diagnostics as `info.<name>`."""
     columns = batch.drawn.provenance.columns() | {
         f"info.{key}": np.asarray(column) for key, column in batch.info.items()
     }
@@ -232,8 +249,8 @@ def _arrow_type(column: np.ndarray) -> pa.DataType:
     return pa.from_numpy_dtype(column.dtype) if column.dtype.kind in "biuf" else pa.string()
 
 
-def _stored_provenance(folder: Path) -> tuple[Provenance, dict[str, np.ndarray]]:
-    return _provenance(pq.read_table(io.BytesIO(_checked(folder, _PROVENANCE))))
+def _read_provenance(folder: Path) -> tuple[Provenance, dict[str, np.ndarray]]:
+    return _provenance(pq.read_table(io.BytesIO(_read_checked(folder, _PROVENANCE))))
 
 
 def _provenance(table: pa.Table) -> tuple[Provenance, dict[str, np.ndarray]]:

@@ -39,10 +39,7 @@ class OfflineRun:
 
 
 class OfflineRuns:
-    """The record of the offline runs that a run folder made in W&B's folder.
-
-    run_folder: the experiment's; place: W&B's folder, in which runs lie.
-    """
+    """Record of the offline runs that a run folder made in W&B's folder."""
 
     def __init__(self, run_folder: Path, place: Path) -> None:
         self._path = run_folder / "wandb" / RECORD
@@ -53,20 +50,20 @@ class OfflineRuns:
     def add(self, id: str, folder: Path) -> None:
         """Record that the experiment made a run in a folder."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._write([*self._read(), self._described(id, folder.name)])
+        self._write([*self._read(), self._describe_run(id, folder.name)])
 
     def remove(self, id: str) -> None:
         """Remove the runs with an id that the experiment made in W&B's folder."""
         runs = self._read()
-        own = [run for run in runs if run.id == id and run == self._described(id, run.name)]
-        for run in own:
+        recorded = [run for run in runs if run.id == id and run == self._describe_run(id, run.name)]
+        for run in recorded:
             folder = self._place / Path(run.name).name
             if _is_offline_run(folder, id):
                 shutil.rmtree(folder)
-        if own:
-            self._write([run for run in runs if run not in own])
+        if recorded:
+            self._write([run for run in runs if run not in recorded])
 
-    def _described(self, id: str, name: str) -> OfflineRun:
+    def _describe_run(self, id: str, name: str) -> OfflineRun:
         if self._is_inside:
             return OfflineRun(id, name)
         return OfflineRun(id, name, str(self._place), str(self._run_folder))

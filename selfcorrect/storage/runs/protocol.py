@@ -1,4 +1,4 @@
-"""What a loop asks of the place where its generations are kept."""
+"""Interface of stores, which keep the generations of a loop."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,20 +15,20 @@ Metrics: TypeAlias = Mapping[str, float | Sequence[float]]  # a sequence holds o
 
 @dataclass(frozen=True)
 class Generation:
-    """What a finished generation leaves behind."""
+    """A finished generation."""
 
     number: int
-    """Which generation it is."""
+    """Number of the generation, from 0."""
     state: Mapping[str, Tensor]
-    """All numbers of its model."""
+    """State of its model."""
     batch: CorrectedBatch | None
     """The synthetic samples that the policy could train it on, None in generation 0."""
     metrics: Metrics
-    """What was measured; the same in every rerun."""
+    """Measurements, equal in every rerun."""
     timings: Mapping[str, float]
     """Seconds per phase."""
     corrector: Mapping[str, Tensor] = field(default_factory=dict)
-    """What its corrector keeps between calls, {} for one that keeps nothing."""
+    """State of its corrector, {} for none."""
 
 
 class Record(Protocol):
@@ -36,17 +36,17 @@ class Record(Protocol):
 
     @property
     def latest(self) -> int:
-        """The last committed generation, -1 before the first."""
+        """Number of the last committed generation, -1 before the first."""
         ...
 
     def state(self, generation: int) -> dict[str, Tensor]: ...
 
     def count(self, generation: int) -> int:
-        """Number of synthetic samples that a generation had for training, without reading them."""
+        """Return the number of synthetic samples that a generation had for training, without reading them."""
         ...
 
     def samples(self, generation: int) -> Samples:
-        """The synthetic samples that a generation had for training; values may stay on disk until they are used."""
+        """Return the synthetic samples that a generation had for training; values may be read when they are used."""
         ...
 
     def batch(self, generation: int) -> CorrectedBatch: ...
@@ -56,7 +56,7 @@ class Record(Protocol):
     def timings(self, generation: int) -> Mapping[str, float]: ...
 
     def corrector_state(self, generation: int) -> dict[str, Tensor]:
-        """What the corrector kept after a generation."""
+        """Return the state of the corrector after a generation."""
         ...
 
 
@@ -67,6 +67,6 @@ class Store(Record, Protocol):
 
 
 def check_next(number: int, latest: int) -> None:
-    """Raise RunFolderError where generation `number` cannot be committed after `latest` (-1: none yet)."""
+    """Raise RunFolderError if generation `number` cannot be committed after `latest` (-1: none yet)."""
     if latest >= 0 and number != latest + 1:
         raise RunFolderError(f"generation {number} cannot follow generation {latest}")

@@ -11,31 +11,39 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ...core.errors import DamagedError, InputError, RunFolderError, SettingError
-from ..files.digests import SEAL, values_and_seal, with_seal
+from ..files.digests import SEAL, append_seal, decode_optionally_sealed
 from ..files.limits import read_bytes
 from ..files.locks import LOCK, FolderLock
 from ..files.strict_json import as_json
-from ..files.writing import explain_write_error, leftovers, remove_leftovers, sync_folder, write_atomically
+from ..files.writing import explain_write_error, find_leftovers, remove_leftovers, sync_folder, write_atomically
 
-SHOWN = 8
-"""Differences of configurations that a message names, those of outer settings first."""
-CONFIG, ENVIRONMENT = "config.json", "environment.json"
+MAX_DIFFERENCES = 8
+"""Most differences of configurations that a message names, those of outer settings first."""
+CONFIG = "config.json"
+ENVIRONMENT = "environment.json"
 RECORDED_PACKAGES = ("selfcorrect", "torch", "numpy", "scipy", "pybullet", "mujoco", "safetensors", "pyarrow")
 
 
 Extends: TypeAlias = Callable[[Mapping[str, object], Mapping[str, object]], bool]
-"""(recorded, wanted) → whether the wanted config asks for all that the recorded one does, and more."""
+"""Function of a recorded and a new config: whether the new one asks for everything in the recorded one, and more."""
 
 
 def claim_folder(folder: Path, config: Mapping[str, object], extends: Extends = lambda old, new: False) -> FolderLock:
-    """Make or reopen a run folder, clear what a killed process left half-written, and lock it.
+    """Make or reopen a run folder, remove what a killed process left half-written, and lock it.
 
-    A new folder records `config` (JSON values) and the environment; a used one must have the same config, or one that
-    `config` extends, which is then recorded in its place. Raises RunFolderError when it is locked, cannot be written,
-    holds foreign files, or has another config.
+    A new folder records the config and the environment. A used one must have the same config, or one that the new
+    config extends, which then replaces it.
+
+    Args:
+        folder: Path of the folder.
+        config: JSON values.
+        extends: Function that tells if a new config extends the recorded one.
+
+    Raises:
+        RunFolderError: The folder is locked, cannot be written, holds foreign files, or has another config.
     """
-    wanted = as_json(config)
-    if SEAL in wanted:
+    new_config = as_json(config)
+    if SEAL in new_config:
         raise SettingError(f"a configuration has no {SEAL!r}, which is where its digest is recorded")
     with explain_write_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +51,7 @@ def claim_folder(folder: Path, config: Mapping[str, object], extends: Extends = 
         sync_folder(folder.parent)
         lock = FolderLock(folder)
         try:
-            _record_or_compare(folder, wanted, extends)
+            _record_or_compare(folder, new_config, extends)
             remove_leftovers(folder, below=True)
         except BaseException:
             lock.release()
@@ -54,64 +62,66 @@ def claim_folder(folder: Path, config: Mapping[str, object], extends: Extends = 
 def _record_or_compare(folder: Path, config: dict[str, object], extends: Extends) -> None:
     path = folder / CONFIG
     if path.exists():
-        recorded = _recorded(path)
+        recorded = _read_recorded(path)
         if recorded != config and extends(recorded, config):
-            write_atomically(path, with_seal(_json_bytes(config)))
+            write_atomically(path, append_seal(_json_bytes(config)))
         else:
             _refuse_other_config(folder, recorded, config)
         _warn_of_other_environment(folder)
         return
     _refuse_foreign(folder)
-    write_atomically(folder / ENVIRONMENT, with_seal(_json_bytes(environment())))
-    write_atomically(path, with_seal(_json_bytes(config)))
+    write_atomically(folder / ENVIRONMENT, append_seal(_json_bytes(describe_environment())))
+    write_atomically(path, append_seal(_json_bytes(config)))
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """Refuse a folder that holds other files than a run folder whose first claim was cut short."""
+    """Refuse a folder that holds other files than a run folder whose first claim was interrupted."""
     if (folder / CONFIG).exists():
         return
-    own = (LOCK, ENVIRONMENT, *map(str, leftovers(folder)))
-    foreign = sorted(entry.name for entry in folder.iterdir() if entry.name not in own and str(entry) not in own)
+    expected = (LOCK, ENVIRONMENT, *map(str, find_leftovers(folder)))
+    paths = [path for path in folder.iterdir() if path.name not in expected and str(path) not in expected]
+    foreign = sorted(path.name for path in paths)
     if foreign:
         raise RunFolderError(f"{folder} is not a run folder: it has no config.json and holds {', '.join(foreign[:3])}")
 
 
-def _recorded(path: Path) -> dict[str, object]:
-    """The values in a file, which holds its digest unless an earlier version wrote it."""
+def _read_recorded(path: Path) -> dict[str, object]:
+    """Read the values in a file, which holds its digest unless an earlier version wrote it."""
     try:
-        return renamed(values_and_seal(read_bytes(path), str(path))[0])
+        return rename_old_settings(decode_optionally_sealed(read_bytes(path), str(path))[0])
     except InputError as error:
         raise DamagedError(f"{path} is not what was written: {error}") from error
 
 
 _RENAMED = {"defence": "remedy"}
-"""Settings of version 0.2 by what they are called now."""
+"""Current names of settings of version 0.2."""
 
 
-def renamed(value: Any) -> Any:
-    """Recorded settings, with those of earlier versions under the names that they have now, at every depth."""
+def rename_old_settings(value: Any) -> Any:
+    """Return recorded settings with current names in place of those of earlier versions, at every depth."""
     if isinstance(value, dict):
-        return {_RENAMED.get(name, name): renamed(inner) for name, inner in value.items()}
-    return [*map(renamed, value)] if isinstance(value, list) else value
+        return {_RENAMED.get(name, name): rename_old_settings(inner) for name, inner in value.items()}
+    return [*map(rename_old_settings, value)] if isinstance(value, list) else value
 
 
-def _refuse_other_config(folder: Path, recorded: dict[str, object], wanted: dict[str, object]) -> None:
-    if differences := config_differences(recorded, wanted):
+def _refuse_other_config(folder: Path, recorded: dict[str, object], config: dict[str, object]) -> None:
+    if differences := config_differences(recorded, config):
         outer = sorted(differences, key=lambda sentence: sentence.partition(" ")[0].count("."))
-        more = [f"{len(outer) - SHOWN} more settings differ."] * (len(outer) > SHOWN)
+        more = [f"{len(outer) - MAX_DIFFERENCES} more settings differ."] * (len(outer) > MAX_DIFFERENCES)
         raise RunFolderError(
-            f"the run folder {folder} belongs to another configuration. {' '.join([*outer[:SHOWN], *more])} "
+            f"the run folder {folder} belongs to another configuration. {' '.join([*outer[:MAX_DIFFERENCES], *more])} "
             "Resume with the recorded settings, or choose another folder."
         )
 
 
-def config_differences(recorded: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
-    """One sentence per setting in which two configs differ; nested settings are named `outer.inner`."""
-    old, new = _flatten(recorded), _flatten(wanted)
+def config_differences(recorded: Mapping[str, object], config: Mapping[str, object]) -> list[str]:
+    """Return one sentence per setting in which two configs differ; nested settings are named `outer.inner`."""
+    old = _flatten(recorded)
+    new = _flatten(config)
     return [
-        f"{key} is {_shown(old, key)} in the folder and {_shown(new, key)} now."
+        f"{key} is {_format_setting(old, key)} in the folder and {_format_setting(new, key)} now."
         for key in sorted(old.keys() | new.keys())
-        if _shown(old, key) != _shown(new, key)
+        if _format_setting(old, key) != _format_setting(new, key)
     ]
 
 
@@ -124,23 +134,23 @@ def _flatten(config: Mapping[str, object], prefix: str = "") -> dict[str, object
     return flat
 
 
-def _shown(flat: Mapping[str, object], key: str) -> str:
+def _format_setting(flat: Mapping[str, object], key: str) -> str:
     return json.dumps(flat[key]) if key in flat else "not set"
 
 
 def _warn_of_other_environment(folder: Path) -> None:
     try:
-        recorded = _recorded(folder / ENVIRONMENT)
+        recorded = _read_recorded(folder / ENVIRONMENT)
     except (DamagedError, FileNotFoundError):
         warnings.warn(f"{folder} no longer says in which environment it was begun", stacklevel=2)
         return
-    if differences := config_differences(recorded, environment()):
+    if differences := config_differences(recorded, describe_environment()):
         warnings.warn(f"{folder} was begun in another environment. {' '.join(differences)}", stacklevel=2)
 
 
 @functools.cache
-def environment() -> dict[str, object]:
-    """What a result depends on beside its config: Python, platform, package versions and the source's git commit."""
+def describe_environment() -> dict[str, object]:
+    """Return everything beside its config on which a result depends: Python, platform, packages, the git commit."""
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
@@ -157,7 +167,7 @@ def _version(package: str) -> str | None:
 
 
 def _git_commit(source: Path) -> str | None:
-    """The commit of the repository that tracks `source`, None for an installed copy."""
+    """Return the commit of the repository that tracks `source`, None for an installed copy."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(source.parent), *arguments]

@@ -1,6 +1,6 @@
-"""Curves of a run: rows of metrics as JSON lines, Weights & Biases generation by generation.
+"""Curves of a run: rows of metrics as JSON lines, and as runs of Weights & Biases.
 
-W&B runs are written offline into the run folder unless "online" is asked for. Nothing leaves the machine otherwise,
+W&B runs are written offline into the run folder unless "online" is chosen. Otherwise nothing leaves the machine,
 whatever the environment asks for, and a W&B failure is one warning, never the end of a run.
 """
 
@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from ...core.errors import InputError
-from ..files.locks import identity_of
+from ..files.locks import read_identity
 from ..files.strict_json import read_json, to_json
 from ..files.writing import write_atomically
 from .offline_runs import OfflineRuns
@@ -32,8 +32,8 @@ WandbChoice: TypeAlias = Literal["auto", "off", "offline", "online"]
 CONNECT_TIMEOUT_S = 20.0
 
 
-def rows_of(store: Record, first: Record | None = None) -> list[Row]:
-    """One row per committed generation, with its number as `generation`; generation 0 comes from `first` if given."""
+def make_rows(store: Record, first: Record | None = None) -> list[Row]:
+    """Return one row per committed generation, with its number as `generation`; `first` may hold generation 0."""
     start = [_row(0, first.metrics(0))] if first is not None and first is not store else []
     earliest = 1 if start else 0
     return start + [_row(number, store.metrics(number)) for number in range(earliest, store.latest + 1)]
@@ -43,14 +43,14 @@ def _row(generation: int, metrics: Metrics) -> Row:
     return {"generation": generation, **metrics}
 
 
-def line_of(row: Row) -> str:
-    """A row as a line of metrics.jsonl."""
+def format_row(row: Row) -> str:
+    """Format a row as a line of metrics.jsonl."""
     return json.dumps(to_json(row), allow_nan=False) + "\n"
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
     """Write rows as JSON lines, at once; numbers that are not finite become null."""
-    write_atomically(path, "".join(line_of(row) for row in rows))
+    write_atomically(path, "".join(format_row(row) for row in rows))
 
 
 # --- Weights & Biases -------------------------------------------------------------------------------------------------
@@ -58,15 +58,15 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
 
 @dataclass(frozen=True)
 class WandbTarget:
-    """Whether and where runs go to Weights & Biases."""
+    """Destination of runs in Weights & Biases."""
 
     mode: WandbChoice = "offline"
-    """offline writes files into the run folder, online sends them, auto is off where `WANDB_MODE` asks for that, and
-    offline otherwise: an environment alone sends nothing."""
+    """offline writes files into the run folder, online sends them, auto is off if `WANDB_MODE` is disabled, and offline
+    otherwise: no environment variable makes it send."""
     project: str = ""
-    """Its project, by default `WANDB_PROJECT` or selfcorrect."""
+    """W&B project, by default `WANDB_PROJECT` or selfcorrect."""
     entity: str = ""
-    """Its user or team, by default `WANDB_ENTITY` or your own."""
+    """W&B user or team, by default `WANDB_ENTITY` or your own."""
 
 
 OFF = WandbTarget("off")
@@ -81,49 +81,55 @@ def wandb_mode(choice: WandbChoice) -> WandbMode:
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """A W&B run: one arm of one seed, or what all arms have together."""
+    """A W&B run: one arm of one seed, or the figures of all arms."""
 
     name: str
     """Unique among the runs of an experiment."""
     group: str
-    """What runs of an experiment have in common."""
+    """Group of the runs of an experiment."""
     config: Mapping[str, object]
     """Settings by name."""
     rows: Sequence[Row] = ()
-    """Each with a `generation`, which is the x-axis."""
+    """Metrics, each row with a `generation`, which is the x-axis."""
     tags: Sequence[str] = ()
     """Words to filter by."""
     job_type: str = ""
-    """What kind of run it is, such as "arm"."""
+    """Kind of run, such as "arm"."""
     summary: Mapping[str, float] = field(default_factory=dict)
-    """Final figures, which sweeps aim at."""
+    """Final figures, which sweeps optimise."""
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     """Tables by name, rows with the same keys; a path is a picture or a video (PNG, JPEG, GIF, MP4)."""
     artifacts: Mapping[str, tuple[str, Path]] = field(default_factory=dict)
     """Files by artifact name, each with its type, such as "model"."""
-    of_sweep: bool = False
-    """Whether this is the run that the agent of a W&B sweep waits for."""
+    is_of_sweep: bool = False
+    """True for the run that the agent of a W&B sweep waits for."""
 
 
 SWEEP_VARIABLES = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
-"""With these a sweep's agent names its run; all other runs of an experiment must not take them as theirs."""
+"""Variables by which a sweep's agent names its run; other runs of an experiment must not use them."""
 
 
 class WandbLog:
-    """W&B runs of one experiment, written while it goes on.
+    """W&B runs of one experiment, written while it runs.
 
-    Ids come from the identity of the run folder, so that a resumed experiment continues its own runs and two
-    experiments never share one. Nothing that W&B raises leaves this class: it is a warning, and `failed` says so.
-    Threads may share a log.
-
-    folder: the run folder; best: quantity → the better direction, "min" or "max".
+    Ids come from the identity of the run folder, so that a resumed experiment continues its runs and two experiments
+    never share one. Errors of W&B become warnings, and set `failed`. Threads may share a log.
     """
 
     def __init__(
         self, folder: Path, target: WandbTarget, best: Mapping[str, Literal["min", "max"]] = MappingProxyType({})
     ) -> None:
+        """Prepare the log.
+
+        Args:
+            folder: Run folder.
+            target: Destination of the runs.
+            best: Better direction, "min" or "max", of quantities by name.
+        """
         self.failed = False
-        self._folder, self._target, self._best = folder, target, best
+        self._folder = folder
+        self._target = target
+        self._best = best
         self._open: dict[str, Any] = {}
         self._logged: dict[str, int] = {}
         self._mode = wandb_mode(target.mode)
@@ -134,11 +140,11 @@ class WandbLog:
 
     def __enter__(self) -> WandbLog:
         if not self._unusable:
-            own = {"WANDB_DATA_DIR": self._folder / "wandb", "WANDB_CACHE_DIR": self._folder / "wandb" / "cache"}
-            given = {name: str(path.absolute()) for name, path in own.items() if name not in os.environ}
-            given |= {"WANDB_ERROR_REPORTING": os.environ.get("WANDB_ERROR_REPORTING", "false")}
-            self._environment = {name: os.environ.get(name) for name in (*given, *self._sweep)}
-            os.environ.update(given)  # read when wandb is imported, and when it stages a table
+            folders = {"WANDB_DATA_DIR": self._folder / "wandb", "WANDB_CACHE_DIR": self._folder / "wandb" / "cache"}
+            variables = {name: str(path.absolute()) for name, path in folders.items() if name not in os.environ}
+            variables["WANDB_ERROR_REPORTING"] = os.environ.get("WANDB_ERROR_REPORTING", "false")
+            self._environment = {name: os.environ.get(name) for name in (*variables, *self._sweep)}
+            os.environ.update(variables)  # read when wandb is imported, and when it stages a table
             for name in self._sweep:
                 del os.environ[name]
         return self
@@ -153,12 +159,12 @@ class WandbLog:
 
     @property
     def place(self) -> Path:
-        """The folder of W&B's files."""
+        """Folder of W&B's files."""
         return Path(os.environ.get("WANDB_DIR") or self._folder) / "wandb"
 
     @property
     def words(self) -> str:
-        """Where the runs are and what can be done with them, in one line; "" where nothing is logged."""
+        """Line about the place of the runs and their use; "" if nothing is logged."""
         if self._unusable:
             return ""
         if self._mode == "online":
@@ -172,7 +178,7 @@ class WandbLog:
         return self._target.project or os.environ.get("WANDB_PROJECT") or "selfcorrect"
 
     def log(self, run: TrackedRun) -> None:
-        """Log the rows, tables and artifacts of a run that were not yet; rows by generation."""
+        """Log the new rows, tables and artifacts of a run."""
         self.attempt(lambda: self._log(run))
 
     def finish(self, name: str) -> None:
@@ -181,18 +187,18 @@ class WandbLog:
             self.attempt(opened.finish)
             self.attempt(lambda: self._record(opened.id, self._logged[name]))
 
-    def _recorded(self) -> dict[str, int]:
-        """The last generation of each run that has ended, by id, in this process or in one before it."""
+    def _read_ended(self) -> dict[str, int]:
+        """Return the last generation of each run that has ended, by id, in this process or an earlier one."""
         path = self._folder / "wandb" / _ENDED
         return read_json(path) if path.is_file() else {}
 
     def _record(self, id: str, generation: int) -> None:
         (self._folder / "wandb").mkdir(parents=True, exist_ok=True)
-        known = self._recorded() | {id: generation}
-        write_atomically(self._folder / "wandb" / _ENDED, json.dumps(known, indent=1))
+        ended = self._read_ended() | {id: generation}
+        write_atomically(self._folder / "wandb" / _ENDED, json.dumps(ended, indent=1))
 
     def attempt(self, act: Callable[[], object]) -> None:
-        """Call what logs something; whatever it raises is a warning."""
+        """Call a function that logs something; its errors become warnings."""
         with self._lock:
             if self._unusable:
                 return
@@ -206,7 +212,7 @@ class WandbLog:
     def _log(self, run: TrackedRun) -> None:
         if self._has_ended_with(run):
             return
-        opened = self._opened(run)
+        opened = self._open_run(run)
         for row in run.rows:
             if row["generation"] > self._logged[run.name]:
                 self._logged[run.name] = row["generation"]
@@ -218,12 +224,12 @@ class WandbLog:
             self.attempt(lambda name=name, kind=kind, path=path: opened.log_artifact(_artifact(name, kind, path)))
 
     def _has_ended_with(self, run: TrackedRun) -> bool:
-        """Whether a run has ended with all generations that it is given again."""
+        """Return whether a run has ended with all of its generations, and is logged again."""
         last = max((row["generation"] for row in run.rows), default=-1)
-        again = run.name not in self._open and not run.tables and not run.summary
-        return again and 0 <= last <= self._recorded().get(self._id(run), -1)
+        is_repeated = run.name not in self._open and not run.tables and not run.summary
+        return is_repeated and 0 <= last <= self._read_ended().get(self._id(run), -1)
 
-    def _opened(self, run: TrackedRun) -> Any:
+    def _open_run(self, run: TrackedRun) -> Any:
         if run.name not in self._open:
             try:
                 opened = self._init(run)
@@ -237,10 +243,11 @@ class WandbLog:
     def _init(self, run: TrackedRun) -> Any:
         import wandb
 
-        id, own_tags = self._id(run), filter(None, map(str.strip, os.environ.get("WANDB_TAGS", "").split(",")))
+        id = self._id(run)
+        environment_tags = filter(None, map(str.strip, os.environ.get("WANDB_TAGS", "").split(",")))
         self.place.mkdir(parents=True, exist_ok=True)
-        own_runs = OfflineRuns(self._folder, self.place)
-        own_runs.remove(id)  # what is committed is logged again, whole
+        offline_runs = OfflineRuns(self._folder, self.place)
+        offline_runs.remove(id)  # committed generations are logged again, whole
         opened = wandb.init(
             project=self._project,
             entity=self._target.entity or os.environ.get("WANDB_ENTITY") or None,
@@ -248,16 +255,16 @@ class WandbLog:
             name=" ".join(filter(None, (os.environ.get("WANDB_NAME"), run.name))),
             id=id,
             config=dict(run.config),
-            tags=[tag[:_LONGEST_TAG] for tag in (*run.tags, *own_tags)],
+            tags=[tag[:_LONGEST_TAG] for tag in (*run.tags, *environment_tags)],
             job_type=os.environ.get("WANDB_JOB_TYPE") or run.job_type or None,
             dir=os.environ.get("WANDB_DIR") or self._folder,
             mode="online" if self._mode == "online" else "offline",
             resume="allow" if self._mode == "online" else None,
             reinit="create_new",
-            settings=_private_settings(self._sweep if run.of_sweep else {}),
+            settings=_private_settings(self._sweep if run.is_of_sweep else {}),
         )
         if self._mode == "offline":
-            own_runs.add(id, Path(opened.dir).parent)
+            offline_runs.add(id, Path(opened.dir).parent)
         opened.define_metric("generation")
         opened.define_metric("*", step_metric="generation")
         for key, best in self._best.items():
@@ -265,21 +272,22 @@ class WandbLog:
         return opened
 
     def _id(self, run: TrackedRun) -> str:
-        if run.of_sweep and "WANDB_RUN_ID" in self._sweep:
+        if run.is_of_sweep and "WANDB_RUN_ID" in self._sweep:
             return self._sweep["WANDB_RUN_ID"]
-        known = f"{experiment_id(self._folder)}\x1f{run.name}".encode()
-        return hashlib.blake2b(known, digest_size=8).hexdigest()
+        name = f"{experiment_id(self._folder)}\x1f{run.name}".encode()
+        return hashlib.blake2b(name, digest_size=8).hexdigest()
 
 
 _LONGEST_TAG = 64
 _ENDED = "ended.json"
-"""The file with the last generation of each run that has ended, by id."""
+"""File with the last generation of each run that has ended, by id."""
 
 
 def experiment_id(folder: Path) -> str:
-    """A random name of the experiment in a run folder, kept there for good."""
-    if known := identity_of(folder):
-        return known
+    """Return the random name of the experiment in a run folder, which never changes."""
+    identity = read_identity(folder)
+    if identity:
+        return identity
     path = folder / "wandb" / "experiment"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -288,15 +296,15 @@ def experiment_id(folder: Path) -> str:
 
 
 def _private_settings(sweep: Mapping[str, str]) -> Any:
-    """Record what was passed and nothing about the machine, the console, the code or its repository.
+    """Return settings that record nothing about the machine, the console, the code or its repository.
 
-    What a variable of W&B's says otherwise, such as `WANDB_SILENT`, is left to it.
+    Variables of W&B, such as `WANDB_SILENT`, take precedence.
     """
     import wandb
 
     names = {"WANDB_SWEEP_ID": "sweep_id", "WANDB_SWEEP_PARAM_PATH": "sweep_param_path"}
     of_sweep: dict[str, Any] = {names[name]: value for name, value in sweep.items() if name in names}
-    own: dict[str, Any] = {
+    private: dict[str, Any] = {
         "silent": True,
         "console": "off",
         "host": "",
@@ -311,8 +319,8 @@ def _private_settings(sweep: Mapping[str, str]) -> Any:
         "login_timeout": CONNECT_TIMEOUT_S,
         "init_timeout": CONNECT_TIMEOUT_S,
     }
-    given = {name for name in own if f"WANDB_{name.upper()}" in os.environ}
-    return wandb.Settings(**{name: value for name, value in own.items() if name not in given}, **of_sweep)
+    settings = {name: value for name, value in private.items() if f"WANDB_{name.upper()}" not in os.environ}
+    return wandb.Settings(**settings, **of_sweep)
 
 
 def _scalars(row: Row) -> dict[str, float]:

@@ -31,7 +31,7 @@ from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.corrector import KinematicCorrector
-from selfcorrect.storage.files.digests import read_sums, sealed
+from selfcorrect.storage.files.digests import encode_sealed, read_sums
 
 MOTIONS = 7
 
@@ -285,7 +285,7 @@ def test_sets_of_earlier_versions_are_read_and_verified(folder: Path) -> None:
     facts = [{"name": name, "motions": 1, "frames": 1, "bytes": 1, "sha256": sums[name]} for name in sorted(sums)]
     Path("shards/SHA256SUMS").unlink()
     shutil.rmtree("shards/.parts")
-    Path("shards/shards.json").write_bytes(sealed({"schema": 1, "shards": facts, "tables": {}}))
+    Path("shards/shards.json").write_bytes(encode_sealed({"schema": 1, "shards": facts, "tables": {}}))
     assert len(load_motions("shards")) == MOTIONS
     assert main(["verify", "shards"]) == 0
     Path("shards/shard-00000-000.parquet").unlink()

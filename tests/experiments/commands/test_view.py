@@ -14,7 +14,7 @@ from selfcorrect.experiments.commands.view import ViewCommand
 from selfcorrect.experiments.correction.in_python import correct_files
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.storage.files.digests import titles_of
+from selfcorrect.storage.files.digests import make_titles
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_pictures_and_films_are_drawn(motion: Motion, tmp_path: Path, suffix: st
     ],
 )
 def test_titles_are_the_shortest_that_differ(files: list[str], titles: list[str]) -> None:
-    assert titles_of([Path(file) for file in files]) == titles
+    assert make_titles([Path(file) for file in files]) == titles
 
 
 def test_without_a_place_a_page_is_written_and_opened_where_somebody_looks(

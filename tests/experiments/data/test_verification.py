@@ -16,7 +16,7 @@ from selfcorrect.experiments.correction.report import FileResult
 from selfcorrect.experiments.data.verification import Verification, verify
 from selfcorrect.experiments.jobs.input_keys import hash_file
 from selfcorrect.experiments.reporting.summary import Summary, write_summary
-from selfcorrect.storage.files.digests import SUMS, sealed, write_listing
+from selfcorrect.storage.files.digests import SUMS, encode_sealed, write_listing
 from selfcorrect.storage.runs.folder_store import FolderStore
 from selfcorrect.storage.runs.protocol import Generation
 from selfcorrect.storage.runs.tracking import write_rows
@@ -29,7 +29,7 @@ def sound(tmp_path: Path) -> Path:
         for number in range(2):
             store.commit(Generation(number, {"weight": torch.ones(3)}, None, {"mean": 0.5}, {"train": 1.0}))
     (tmp_path / "run" / "real").mkdir()
-    (tmp_path / "run" / "real" / "references.json").write_bytes(sealed({"real": {"fid": 1.0}}))
+    (tmp_path / "run" / "real" / "references.json").write_bytes(encode_sealed({"real": {"fid": 1.0}}))
     (tmp_path / "run" / "out").mkdir()
     (tmp_path / "run" / "out" / "a.bvh").write_text("HIERARCHY")
     digest = hash_file(tmp_path / "run" / "out" / "a.bvh")

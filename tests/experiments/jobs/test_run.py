@@ -14,7 +14,7 @@ from selfcorrect.core.errors import JobsError
 from selfcorrect.experiments.jobs.progress_bars import Bars, Event, reporter
 from selfcorrect.experiments.jobs.run import Job, RunnerRow, run_jobs
 from selfcorrect.experiments.jobs.where import Where
-from selfcorrect.runtime.processes import in_threads
+from selfcorrect.runtime.processes import run_in_threads
 
 
 def note(folder: Path, name: str, needs: str | None, progress) -> None:
@@ -187,7 +187,7 @@ def test_this_process_uses_one_thread_too():
 
 def count_threads(folder: Path, name: str, progress) -> None:
     parts: list[int] = []
-    in_threads(parts.append, range(8), 1)
+    run_in_threads(parts.append, range(8), 1)
     (folder / name).write_text(str(len(parts)))
     progress("generation", 1, 1)
 

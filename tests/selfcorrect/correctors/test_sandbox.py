@@ -192,7 +192,7 @@ def test_a_long_call_is_reported_with_its_place(
 
 
 def test_it_draws_what_would_be_drawn_here(other) -> None:
-    kept = global_generators.state()
+    kept = global_generators.get_state()
     try:
         global_generators.seed(11)
         there = SubprocessSandbox("mine").call(other.draw)

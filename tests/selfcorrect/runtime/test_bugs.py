@@ -15,7 +15,7 @@ from selfcorrect.correctors.correction import Correction
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
 from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.runtime.bugs import bug_behind
+from selfcorrect.runtime.bugs import internal_error_traceback
 from selfcorrect.storage.runs.memory import MemoryStore
 
 
@@ -49,11 +49,11 @@ def test_a_fault_inside_the_package_is_a_bug_with_its_traceback(monkeypatch: pyt
 
 
 def test_what_a_caller_can_mend_is_no_bug(tmp_path: Path) -> None:
-    assert bug_behind(InputError("the file is empty")) == ""
+    assert internal_error_traceback(InputError("the file is empty")) == ""
     with pytest.raises(FileNotFoundError) as missing:
         (tmp_path / "none").read_text()
-    assert bug_behind(missing.value) == ""
+    assert internal_error_traceback(missing.value) == ""
 
 
 def test_a_failing_disk_is_no_bug() -> None:
-    assert bug_behind(OSError(errno.EIO, os.strerror(errno.EIO))) == ""
+    assert internal_error_traceback(OSError(errno.EIO, os.strerror(errno.EIO))) == ""

@@ -12,7 +12,7 @@ from simulated_bodies import no_torques, rest_pose, state, step_one
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import compose, invert, rotation_vectors
 from selfcorrect.motion.support import CARRIED_PARTS, Support
-from selfcorrect.runtime.processes import with_threads
+from selfcorrect.runtime.processes import limit_threads
 from selfcorrect.simulators.body.frames import orientations_to_simulator
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LevelFloor, StabilizeFloor
@@ -173,7 +173,7 @@ def test_threads_change_no_byte(adult, monkeypatch, push_nm):
         world.build([body] * count, STEP_S, [()] * count)
         world.reset(state((0.0, 0.0, 1.0), bodies=count), rotations, still)
         for _ in range(30):
-            with with_threads(threads):
+            with limit_threads(threads):
                 world.step(range(count), rotations, still + pushes_nm, np.zeros((count, 3)), np.zeros((count, 3)))
         made.append([*world.root(), world.rotations(), world.velocities_rad_s(), world.loads_n()])
     assert all(np.array_equal(one, other, equal_nan=True) for one, other in zip(*made, strict=True))

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ....core.errors import InputError, SettingError
-from ....storage.files.tensors import checked_tensors, read_tensors
+from ....storage.files.tensors import check_tensors, read_tensors
 from ....storage.files.writing import replacing, write_atomically
 from .arguments import TEXT_WIDTHS, MdmArguments, read_arguments
 from .model import MdmDiffusion
@@ -107,6 +107,6 @@ def _network(path: Path, arguments: MdmArguments, table: object) -> Mdm:
     width = embed.shape[1] if isinstance(embed, Tensor) and embed.ndim == 2 else TEXT_WIDTHS["clip"]
     with torch.random.fork_rng(devices=[]):  # what new layers draw is overwritten
         network = Mdm(arguments, width)
-    weights = checked_tensors(path, own, network.state_dict(), f"the parameters of MDM's {arguments.arch}")
+    weights = check_tensors(path, own, network.state_dict(), f"the parameters of MDM's {arguments.arch}")
     network.load_state_dict(weights)
     return network.float().eval()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ....core.errors import InputError
 from ....storage.files.arrays import read_npy
-from ....storage.files.tensors import checked_tensors, read_tensors
+from ....storage.files.tensors import check_tensors, read_tensors
 from ....storage.pickles.numbers import read_pickled_words
 from .networks import (
     UNIT_FRAMES,
@@ -114,7 +114,7 @@ def load_evaluator(folder: Path, device: torch.device | None = None) -> TextMoti
             f"text_encoder ({error})"
         ) from error
     for name, network in networks.items():
-        weights = checked_tensors(f"{path}, {name}", content[name], network.state_dict(), "the evaluator's parameters")
+        weights = check_tensors(f"{path}, {name}", content[name], network.state_dict(), "the evaluator's parameters")
         network.load_state_dict(weights)
         network.float().eval().to(device or torch.device("cpu"))
     words = _words(folder)

@@ -21,7 +21,7 @@ from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.progress import silent
-from selfcorrect.storage.files.digests import damage_of_sealed, unsealed
+from selfcorrect.storage.files.digests import describe_sealed_damage, read_sealed
 
 MODULE = """
 import os
@@ -231,9 +231,9 @@ def test_a_run_does_not_go_on_with_a_changed_corrector_unless_told(users: Path, 
         go_on()
     go_on(accept=True)
     go_on()
-    kept = unsealed(run / "identities.json")["corrector 'edited:fix'"]
+    kept = read_sealed(run / "identities.json")["corrector 'edited:fix'"]
     assert ["frames" in each["source"] for each in kept] == [False, True]
-    assert not damage_of_sealed(run / "identities.json")
+    assert not describe_sealed_damage(run / "identities.json")
 
 
 LATE = """

@@ -12,16 +12,16 @@ from selfcorrect.core.errors import DamagedError
 from selfcorrect.storage.files.digests import (
     DIGESTS,
     SUMS,
-    digest_of_file,
+    append_seal,
+    check_listing,
+    compute_file_digest,
+    decode_optionally_sealed,
+    decode_sealed,
+    encode_sealed,
     find_listing,
-    holds_seal,
-    listed_in,
+    has_valid_seal,
+    read_sealed,
     read_sums,
-    sealed,
-    unsealed,
-    unsealed_bytes,
-    values_and_seal,
-    with_seal,
     write_listing,
 )
 
@@ -30,43 +30,43 @@ VALUES = {"moved_m": 1.5e-07, "notes": ["a", "\u00e9 \udc80"], "inner": {"x": [1
 
 @pytest.mark.parametrize("values", [{}, VALUES])
 def test_every_flipped_bit_is_noticed(values: dict[str, object]) -> None:
-    content = sealed(values)
-    assert unsealed_bytes(content, "it") == values
+    content = encode_sealed(values)
+    assert decode_sealed(content, "it") == values
     for bit in range(8 * len(content)):
         damaged = bytearray(content)
         damaged[bit // 8] ^= 1 << bit % 8
         with pytest.raises(DamagedError, match="it is not what was written"):
-            unsealed_bytes(bytes(damaged), "it")
-        assert not holds_seal(bytes(damaged))
+            decode_sealed(bytes(damaged), "it")
+        assert not has_valid_seal(bytes(damaged))
 
 
 def test_files_of_earlier_versions_are_read() -> None:
-    from selfcorrect.storage.files.digests import _canonical, digest
+    from selfcorrect.storage.files.digests import _canonical, compute_digest
 
-    earlier = json.dumps({**VALUES, "sha256": digest(_canonical(VALUES))}, indent=1).encode() + b"\n"
-    assert values_and_seal(earlier, "it") == (VALUES, True)
-    assert values_and_seal(json.dumps(VALUES).encode(), "it") == (VALUES, False)
+    earlier = json.dumps({**VALUES, "sha256": compute_digest(_canonical(VALUES))}, indent=1).encode() + b"\n"
+    assert decode_optionally_sealed(earlier, "it") == (VALUES, True)
+    assert decode_optionally_sealed(json.dumps(VALUES).encode(), "it") == (VALUES, False)
     with pytest.raises(DamagedError, match="differs from its digest"):
-        values_and_seal(earlier.replace(b"2.5", b"2.6"), "it")
+        decode_optionally_sealed(earlier.replace(b"2.5", b"2.6"), "it")
     with pytest.raises(DamagedError, match="its digest is missing"):
-        unsealed_bytes(json.dumps(VALUES).encode(), "it")
+        decode_sealed(json.dumps(VALUES).encode(), "it")
 
 
 def test_the_layout_of_the_text_is_free() -> None:
     text = b'{\n "a": [1, 2, 3]\n}\n'
-    assert unsealed_bytes(with_seal(text), "it") == {"a": [1, 2, 3]}
+    assert decode_sealed(append_seal(text), "it") == {"a": [1, 2, 3]}
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(DamagedError, match=r"a\.json is missing"):
-        unsealed(tmp_path / "a.json")
+        read_sealed(tmp_path / "a.json")
     os.mkfifo(tmp_path / "pipe.json")
     with pytest.raises(DamagedError, match=r"pipe\.json is not what was written: .* no regular file"):
-        unsealed(tmp_path / "pipe.json")
+        read_sealed(tmp_path / "pipe.json")
     for text in (b"[]", b"3", b'{"sha256": 3}', b"[" * 100_000, b'{"sha256": "' + b"0" * 64 + b'"}'):
         (tmp_path / "a.json").write_bytes(text)
         with pytest.raises(DamagedError, match=r"a\.json is not what was written"):
-            unsealed(tmp_path / "a.json")
+            read_sealed(tmp_path / "a.json")
 
 
 def test_lists_of_odd_names_are_read_again_and_by_sha256sum(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_lists_of_odd_names_are_read_again_and_by_sha256sum(tmp_path: Path) -> N
     write_listing(tmp_path, [tmp_path / name for name in names])
     listing = find_listing(tmp_path)
     assert listing is not None
-    assert read_sums(listing) == {name: digest_of_file(tmp_path / name) for name in names}
+    assert read_sums(listing) == {name: compute_file_digest(tmp_path / name) for name in names}
     if shutil.which("sha256sum"):
         command = ["sha256sum", "--strict", "--quiet", "-c", listing.name]
         assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
@@ -89,8 +89,8 @@ def test_lists_of_odd_names_are_read_again_and_by_sha256sum(tmp_path: Path) -> N
 
 def test_a_list_of_earlier_versions_is_read_and_replaced(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"1")
-    (tmp_path / DIGESTS).write_bytes(sealed({"a": digest_of_file(tmp_path / "a")}))
+    (tmp_path / DIGESTS).write_bytes(encode_sealed({"a": compute_file_digest(tmp_path / "a")}))
     assert find_listing(tmp_path) == tmp_path / DIGESTS
-    assert [damage for _, damage in listed_in(tmp_path / DIGESTS)] == ["", ""]
+    assert [damage for _, damage in check_listing(tmp_path / DIGESTS)] == ["", ""]
     write_listing(tmp_path, [tmp_path / "a"])
     assert sorted(path.name for path in tmp_path.iterdir()) == [SUMS, "a"]

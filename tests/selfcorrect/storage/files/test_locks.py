@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from selfcorrect.core.errors import InUseError, RunFolderError
-from selfcorrect.storage.files.locks import LOCK, FolderLock, identity_of
+from selfcorrect.storage.files.locks import LOCK, FolderLock, read_identity
 
 HOLDER = """
 import sys, time
@@ -26,7 +26,7 @@ def test_a_folder_is_held_until_it_is_released(tmp_path: Path) -> None:
     lock = FolderLock(tmp_path)
     with pytest.raises(InUseError, match="in use by another process"):
         FolderLock(tmp_path)
-    lock.still_held()
+    lock.require_held()
     lock.release()
     lock.release()
     FolderLock(tmp_path).release()
@@ -73,16 +73,16 @@ def test_what_a_killed_process_was_just_starting_is_waited_for(tmp_path: Path) -
 
 
 def test_a_folder_keeps_its_identity(tmp_path: Path) -> None:
-    assert identity_of(tmp_path) == ""
+    assert read_identity(tmp_path) == ""
     with FolderLock(tmp_path):
-        identity = identity_of(tmp_path)
+        identity = read_identity(tmp_path)
     assert len(identity) == 32
     with FolderLock(tmp_path):
-        assert identity_of(tmp_path) == identity
+        assert read_identity(tmp_path) == identity
     (tmp_path / "deep").mkdir()
-    assert identity_of(tmp_path / "deep") == identity
+    assert read_identity(tmp_path / "deep") == identity
     with FolderLock(tmp_path / "deep"):
-        assert identity_of(tmp_path / "deep") not in ("", identity)
+        assert read_identity(tmp_path / "deep") not in ("", identity)
 
 
 def test_who_lost_the_folder_is_told_who_has_it(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_who_lost_the_folder_is_told_who_has_it(tmp_path: Path) -> None:
         first, _ = (tmp_path / LOCK).read_text().splitlines()
         (tmp_path / LOCK).write_text(f"{first}\nprocess 7 on elsewhere (0)\n")
         with pytest.raises(InUseError, match="was taken over by process 7 on elsewhere"):
-            lock.still_held()
+            lock.require_held()
 
 
 @pytest.mark.parametrize("name", ["theirs", "nowhere", "folder", LOCK])
@@ -101,7 +101,7 @@ def test_a_link_is_not_followed(tmp_path: Path, name: str) -> None:
     (tmp_path / "out" / LOCK).symlink_to(name if name == LOCK else tmp_path / name)
     with pytest.raises(RunFolderError, match="was not written by selfcorrect; move it away"):
         FolderLock(tmp_path / "out")
-    assert identity_of(tmp_path / "out") == ""
+    assert read_identity(tmp_path / "out") == ""
     assert (tmp_path / "theirs").read_text() == "only copy"
     assert not (tmp_path / "nowhere").exists()
     assert (tmp_path / "out" / LOCK).is_symlink()
@@ -128,4 +128,4 @@ def test_what_is_no_file_is_neither_waited_for_nor_changed(tmp_path: Path, kind:
     os.mkfifo(tmp_path / LOCK) if kind == "pipe" else (tmp_path / LOCK).mkdir()
     with pytest.raises(RunFolderError, match="was not written by selfcorrect"):
         FolderLock(tmp_path)
-    assert identity_of(tmp_path) == ""
+    assert read_identity(tmp_path) == ""

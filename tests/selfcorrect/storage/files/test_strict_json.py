@@ -11,7 +11,7 @@ import pytest
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.storage.files.limits import LIMIT_VARIABLE
-from selfcorrect.storage.files.strict_json import DEEPEST, parsed, read_as, read_json
+from selfcorrect.storage.files.strict_json import MAX_DEPTH, parse_json, read_as, read_json
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 
@@ -71,22 +71,22 @@ def test_what_is_no_object_is_named(value: object) -> None:
         read_as(Facts, value, "a.json")
 
 
-@pytest.mark.parametrize("depth", [DEEPEST + 1, 900, 100_000, 200_000])
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 900, 100_000, 200_000])
 @pytest.mark.parametrize("mark", ["[]", '{"a":'])
 def test_deep_nesting_is_refused(depth: int, mark: str) -> None:
     text = "[" * depth + "]" * depth if mark == "[]" else mark * depth + "1" + "}" * depth
     with pytest.raises(InputError, match=r"a\.json: .*(nested deeper|recursion)"):
-        parsed(text, "a.json")
+        parse_json(text, "a.json")
 
 
 def test_usual_nesting_is_read() -> None:
-    assert parsed("[" * DEEPEST + "]" * DEEPEST, "a.json") is not None
+    assert parse_json("[" * MAX_DEPTH + "]" * MAX_DEPTH, "a.json") is not None
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"9" * 5000, b"[1,]"])
 def test_what_is_no_json_is_named(text: bytes, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.json.*: not JSON"):
-        parsed(text, "a.json")
+        parse_json(text, "a.json")
     (tmp_path / "a.json").write_bytes(text)
     with pytest.raises(InputError, match=r"a\.json.*: (not JSON|expected a text)"):
         read_json(tmp_path / "a.json")
@@ -96,13 +96,13 @@ def test_what_would_become_large_in_memory_is_refused(monkeypatch: pytest.Monkey
     monkeypatch.setenv(LIMIT_VARIABLE, "1")
     text = "[" + "[]," * 20_000 + "0]"
     with pytest.raises(InputError, match=rf"a\.json: would take .* the limit is 1 MB.*{LIMIT_VARIABLE}"):
-        parsed(text, "a.json")
+        parse_json(text, "a.json")
     (tmp_path / "a.json").write_text(json.dumps("x" * 2**20))
     with pytest.raises(InputError, match="the limit is 1 MB"):
         read_json(tmp_path / "a.json")
     monkeypatch.delenv(LIMIT_VARIABLE)
-    assert len(parsed(text, "a.json")) == 20_001
-    assert math.isnan(parsed("NaN", "a.json"))
+    assert len(parse_json(text, "a.json")) == 20_001
+    assert math.isnan(parse_json("NaN", "a.json"))
 
 
 @pytest.mark.slow

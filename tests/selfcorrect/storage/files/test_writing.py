@@ -146,7 +146,7 @@ def test_writers_of_one_file_wait_for_one_another(tmp_path: Path) -> None:
 def test_who_waits_long_for_another_writer_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(writing, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(writing, "WARN_AFTER_S", 0.0)
     path, told = tmp_path / "motion.bvh", ""
     with ThreadPoolExecutor(1) as pool:
         with replacing(path) as temporary:

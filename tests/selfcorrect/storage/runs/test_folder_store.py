@@ -21,7 +21,7 @@ from selfcorrect.correctors.correction import CorrectedBatch, Correction, apply_
 from selfcorrect.loop.policy import Accumulate, AccumulateSubsample, Weighted
 from selfcorrect.loop.run import LoopHistory
 from selfcorrect.models.training import batches
-from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore, damage_below
+from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore, find_damage
 from selfcorrect.storage.runs.memory import MemoryStore
 from selfcorrect.storage.runs.protocol import Generation, Store
 
@@ -255,18 +255,18 @@ def test_samples_long_past_are_dropped_on_request_and_not_missed(tmp_path: Path)
         with pytest.raises(DamagedError, match=r"generation-0003/synthetic\.safetensors is missing"):
             store.samples(3)
         assert store.metrics(1) == {"fid": 1.5}
-    assert not damage_below(tmp_path / "run")
+    assert not find_damage(tmp_path / "run")
     names = {path.name for path in (tmp_path / "run" / "generation-0002").iterdir()}
     assert names == {"metrics.json", "timings.json", "digests.json"}
     (tmp_path / "run" / "generation-0004" / "synthetic.safetensors").unlink()
-    assert list(damage_below(tmp_path / "run")) == [4]
+    assert list(find_damage(tmp_path / "run")) == [4]
 
 
 def test_a_folder_that_kept_all_can_go_on_without(tmp_path: Path):
     kept_all = committed(tmp_path / "run", keep_models=True)
     whole = sum(path.stat().st_size for path in kept_all.rglob("*.safetensors"))
     FolderStore(kept_all, {}, keep_models=False, keep_samples=False).close()
-    assert not damage_below(kept_all)
+    assert not find_damage(kept_all)
     assert sum(path.stat().st_size for path in kept_all.rglob("*.safetensors")) < 0.7 * whole
 
 
@@ -277,7 +277,7 @@ def test_a_finished_run_keeps_what_reports_need(tmp_path: Path):
         store.finish()
         assert torch.equal(store.state(3)["mean"], torch.full((3,), 3.0))
         assert [store.metrics(number)["fid"] for number in range(4)] == [0.0, 1.5, 3.0, 4.5]
-    assert not damage_below(tmp_path / "run")
+    assert not find_damage(tmp_path / "run")
     kept = [path.parent.name for path in (tmp_path / "run").rglob("*.safetensors")]
     assert kept == ["generation-0003"] * 2  # the model and its samples
 
@@ -288,7 +288,7 @@ def sampled(folder: Path) -> dict[str, bytes]:
         store.finish({"mean": torch.full((1,), 7.0)})
         assert torch.equal(store.state(3)["mean"], torch.full((1,), 7.0))
         assert not store.has_whole_model(3)
-    assert not damage_below(folder)
+    assert not find_damage(folder)
     return files_below(folder)
 
 
@@ -298,7 +298,7 @@ def test_a_run_that_keeps_what_samples_has_no_other_model(tmp_path: Path):
     assert [name for name in files if name.endswith(".safetensors")] == ["generation-0003/sampler.safetensors"]
     assert sampled(run) == files
     (run / "generation-0003" / "sampler.safetensors").unlink()
-    assert list(damage_below(run)) == [3]
+    assert list(find_damage(run)) == [3]
 
 
 def test_samples_for_training_are_those_of_the_batch(store: Store):
@@ -385,4 +385,4 @@ def test_a_process_that_lost_its_folder_commits_nothing_more(tmp_path: Path):
             assert not list(tmp_path.glob(".generation*"))
             successor.commit(generation(1))
     assert FolderReader(tmp_path).latest == 1
-    assert damage_below(tmp_path) == {}
+    assert find_damage(tmp_path) == {}

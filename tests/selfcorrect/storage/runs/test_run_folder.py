@@ -12,16 +12,16 @@ import pytest
 import torch
 
 from selfcorrect.core.errors import RunFolderError, SettingError
-from selfcorrect.storage.files.digests import sealed, unsealed
-from selfcorrect.storage.runs.run_folder import claim_folder, config_differences, environment
+from selfcorrect.storage.files.digests import encode_sealed, read_sealed
+from selfcorrect.storage.runs.run_folder import claim_folder, config_differences, describe_environment
 
 CONFIG = {"steps": 75, "policy": "augment:0.5", "data": {"fingerprint": "ab12", "clips": ["walk", "run"]}}
 
 
 def test_a_new_folder_records_config_and_environment(tmp_path: Path):
     claim_folder(tmp_path / "runs" / "one", CONFIG).release()
-    assert unsealed(tmp_path / "runs/one/config.json") == CONFIG
-    recorded = unsealed(tmp_path / "runs/one/environment.json")
+    assert read_sealed(tmp_path / "runs/one/config.json") == CONFIG
+    recorded = read_sealed(tmp_path / "runs/one/environment.json")
     assert recorded["packages"]["torch"] == torch.__version__
     assert recorded["python"] == sys.version.split()[0]
 
@@ -31,8 +31,8 @@ def test_the_environment_names_the_commit_of_this_source():
     head = subprocess.run(["git", "-C", str(repository), "rev-parse", "HEAD"], capture_output=True, text=True)
     if head.returncode:
         pytest.skip("not a git checkout")
-    environment.cache_clear()
-    assert environment()["git_commit"] == head.stdout.strip()
+    describe_environment.cache_clear()
+    assert describe_environment()["git_commit"] == head.stdout.strip()
 
 
 def test_the_same_config_may_come_back(tmp_path: Path):
@@ -116,7 +116,7 @@ def test_a_damaged_environment_is_a_warning(tmp_path: Path, content: bytes | Non
 def test_another_environment_is_a_warning(tmp_path: Path):
     claim_folder(tmp_path, CONFIG).release()
     path = tmp_path / "environment.json"
-    path.write_bytes(sealed({**unsealed(path), "packages": {"torch": "1.0.0"}}))
+    path.write_bytes(encode_sealed({**read_sealed(path), "packages": {"torch": "1.0.0"}}))
     with pytest.warns(UserWarning, match=r'packages.torch is "1.0.0" in the folder'):
         claim_folder(tmp_path, CONFIG).release()
 
@@ -154,7 +154,7 @@ def test_a_file_in_the_way_gets_one_sentence(tmp_path: Path):
 def test_folders_of_earlier_versions_can_be_resumed(tmp_path: Path) -> None:
     claim_folder(tmp_path, CONFIG).release()
     for name in ("config.json", "environment.json"):
-        (tmp_path / name).write_text(json.dumps(unsealed(tmp_path / name), indent=1, sort_keys=True) + "\n")
+        (tmp_path / name).write_text(json.dumps(read_sealed(tmp_path / name), indent=1, sort_keys=True) + "\n")
     claim_folder(tmp_path, CONFIG).release()
     with pytest.raises(RunFolderError, match="steps is 75 in the folder and 76 now"):
         claim_folder(tmp_path, {**CONFIG, "steps": 76})

@@ -22,7 +22,7 @@ from selfcorrect.storage.runs.tracking import (
     WandbLog,
     WandbMode,
     WandbTarget,
-    rows_of,
+    make_rows,
     wandb_mode,
     write_rows,
 )
@@ -46,8 +46,8 @@ def read_lines(path: Path) -> list[dict]:
 
 def test_an_arm_begins_with_the_shared_generation():
     first, store = stores()
-    assert rows_of(store, first) == [{"generation": t, "fid": 10.0 / (t + 1)} for t in range(3)]
-    assert rows_of(first) == [{"generation": 0, "fid": 10.0}]
+    assert make_rows(store, first) == [{"generation": t, "fid": 10.0 / (t + 1)} for t in range(3)]
+    assert make_rows(first) == [{"generation": 0, "fid": 10.0}]
 
 
 def test_rows_are_strict_json(tmp_path: Path):
@@ -258,7 +258,7 @@ def test_a_sweeps_run_is_that_of_the_whole_alone(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("WANDB_RUN_ID", "trial1")
     with WandbLog(tmp_path, WandbTarget()) as log:
         log.log(arm_of(0))
-        log.log(TrackedRun("whole", "g", {}, summary={"recall": 0.5}, of_sweep=True))
+        log.log(TrackedRun("whole", "g", {}, summary={"recall": 0.5}, is_of_sweep=True))
     assert os.environ["WANDB_RUN_ID"] == "trial1"
     found = {name: run_of(records) for name, records in runs_in(tmp_path).items()}
     assert (found["whole"].run_id, found["whole"].sweep_id) == ("trial1", "sweep1")
@@ -272,7 +272,7 @@ def test_in_a_shared_folder_only_own_runs_are_replaced(id: str, tmp_path: Path, 
     monkeypatch.setenv("WANDB_RUN_ID", id)
     other = tmp_path / "shared" / "wandb" / "offline-run-20200101_000000-abc"
     other.mkdir(parents=True)
-    whole = TrackedRun("whole", "g", {}, summary={"recall": 0.5}, of_sweep=True)
+    whole = TrackedRun("whole", "g", {}, summary={"recall": 0.5}, is_of_sweep=True)
     made = []
     for _ in range(2):
         with WandbLog(tmp_path / "run", WandbTarget()) as log:
