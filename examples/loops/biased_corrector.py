@@ -19,7 +19,7 @@ from torch import Tensor
 
 import selfcorrect as sc
 from selfcorrect.analysis import theory
-from selfcorrect.analysis.estimation import fitted_contraction
+from selfcorrect.analysis.estimation import estimate_contraction
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.datasets.toy.draws import zipf
 from selfcorrect.models.protocol import TensorModel
@@ -153,7 +153,7 @@ def claim_of_beliefs(settings: BiasedCorrector) -> list[sc.claims.Claim]:
     unverified_error = float(first_error + settings.generations * error_per_generation)
 
     def fit_contraction(curves: sc.claims.Curves) -> sc.statistics.Interval:
-        return fitted_contraction(np.abs(curves[wrong]["mean_weight"] - 1 - largest))
+        return estimate_contraction(np.abs(curves[wrong]["mean_weight"] - 1 - largest))
 
     return [
         *sc.claims.expect_predictions(

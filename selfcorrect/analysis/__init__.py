@@ -1,1 +1,5 @@
-"""What theory says about a loop, and estimates of its quantities."""
+"""Theory of loops.
+
+`theory` has closed forms for stability, error variance, Gaussians, regression, categories and lines of descent, each
+with its source. `curation` has limits of curation by several raters. `estimation` fits constants to curves of a run.
+"""

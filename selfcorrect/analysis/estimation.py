@@ -1,4 +1,4 @@
-"""From the curves of a finished run to a constant of the theory: how fast a loop contracts."""
+"""Estimates of the theory's constants from the curves of a run: the rate at which a loop contracts."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from scipy import optimize
 from ..statistics import UNMEASURED, Interval, mean_interval
 
 
-def fitted_contraction(distances: ArrayLike) -> Interval:
-    """The contraction per generation of settling curves (S, T), distance² = floor² + (start² − floor²) c^(2t).
+def estimate_contraction(distances: ArrayLike) -> Interval:
+    """Fit the contraction c per generation of settling curves (S, T), distance² = floor² + (start² − floor²) c^(2t).
 
-    Needs a visible transient: `UNMEASURED` where the mean curve does not move by more than twice the standard error of
-    its steps, where most curves do not settle within the run, and for fewer than 4 generations.
+    Needs a visible transient: `UNMEASURED` if the mean curve does not move by more than twice the standard error of its
+    steps, if most curves do not settle within the run, and for fewer than 4 generations.
     """
     squares = np.atleast_2d(np.asarray(distances, dtype=float)) ** 2
     if squares.shape[1] < 4 or not _has_transient(squares):
         return UNMEASURED
-    rates = [rate for rate in map(_fitted_rate, squares) if rate is not None]
+    rates = [rate for rate in map(_fit_rate, squares) if rate is not None]
     return mean_interval(rates) if 2 * len(rates) >= len(squares) else UNMEASURED
 
 
@@ -28,16 +28,18 @@ def _has_transient(squares: np.ndarray) -> bool:
     return abs(curve[-1] - curve[0]) > 2 * scatter and np.ptp(curve) > 0
 
 
-def _fitted_rate(squares: np.ndarray) -> float | None:
-    """Contraction of one curve of squared distances (T,), or None where the fit leaves its bounds."""
-    steps, start = np.arange(len(squares)), squares[0]
+def _fit_rate(squares: np.ndarray) -> float | None:
+    """Return the contraction of one curve of squared distances (T,), None if the fit leaves its bounds."""
+    steps = np.arange(len(squares))
+    start = squares[0]
 
     def settling(step: np.ndarray, floor: float, rate: float) -> np.ndarray:
         return floor + (start - floor) * rate ** (2 * step)
 
     try:
         guess = (max(squares[-1], 1e-12), 0.7)
-        (_, rate), _ = optimize.curve_fit(settling, steps, squares, p0=guess, bounds=([0, 0], [np.inf, 1]))
+        parameters, _ = optimize.curve_fit(settling, steps, squares, p0=guess, bounds=([0, 0], [np.inf, 1]))
     except RuntimeError:
         return None
-    return None if rate >= 0.999 else float(rate)
+    rate = float(parameters[1])
+    return None if rate >= 0.999 else rate

@@ -21,21 +21,34 @@ from ..core.errors import SettingError
 # ---------------------------------------------------------------- stability of the augmented loop
 
 
-def contraction_bound(ratio: float, strength: float = 0.0, condition: float = 1.0) -> float:
-    """The guaranteed contraction per generation, ρ / (1 + γ) with ρ = λκ / (1 − λκ); infinite where λκ ≥ 1.
+def contraction_bound(synthetic_ratio: float, strength: float = 0.0, condition: float = 1.0) -> float:
+    """Return the guaranteed contraction per generation, ρ / (1 + γ) with ρ = λκ / (1 − λκ); infinite if λκ ≥ 1.
 
-    Bertrand et al. 2024, Theorem 1 (γ = 0); Gillman et al. 2024, Theorem 4.3. ratio: λ; condition: κ = 1 + εL/α. Here α
-    is the strong concavity of the expected log-likelihood at its optimum. L is the Lipschitz constant of its Hessian in
-    the data, ε the Wasserstein error of the model class. Assumes infinitely many samples and a start near the optimum.
-    An upper bound: for maximum likelihood in an exponential family the truth is `linear_contraction`.
+    Bertrand et al. 2024, Theorem 1 (γ = 0); Gillman et al. 2024, Theorem 4.3. κ is 1 + εL/α. Here α is the strong
+    concavity of the expected log-likelihood at its optimum. L is the Lipschitz constant of its Hessian in the data, ε
+    the Wasserstein error of the model class. Assumes infinitely many samples and a start near the optimum. An upper
+    bound: for maximum likelihood in an exponential family the truth is `linear_contraction`.
+
+    Args:
+        synthetic_ratio: λ, synthetic samples per real one.
+        strength: γ, strength of the correction.
+        condition: κ, at least 1.
     """
-    product = _at_least_zero("ratio", ratio) * condition
+    product = _at_least_zero("synthetic_ratio", synthetic_ratio) * condition
     return math.inf if product >= 1 else product / (1 - product) / (1 + strength)
 
 
-def is_guaranteed_stable(ratio: float, strength: float = 0.0, condition: float = 1.0) -> bool:
-    """Whether λκ < (1 + γ) / (2 + γ), the sufficient condition of Gillman et al. 2024 (for γ = 0 Bertrand et al.)."""
-    return _at_least_zero("ratio", ratio) < guaranteed_ratio(strength, condition)
+def is_guaranteed_stable(synthetic_ratio: float, strength: float = 0.0, condition: float = 1.0) -> bool:
+    """Return whether λκ < (1 + γ) / (2 + γ).
+
+    The sufficient condition of Gillman et al. 2024, and for γ = 0 that of Bertrand et al. 2024.
+
+    Args:
+        synthetic_ratio: λ, synthetic samples per real one.
+        strength: γ, strength of the correction.
+        condition: κ, at least 1.
+    """
+    return _at_least_zero("synthetic_ratio", synthetic_ratio) < guaranteed_ratio(strength, condition)
 
 
 def guaranteed_ratio(strength: float = 0.0, condition: float = 1.0) -> float:
@@ -44,16 +57,22 @@ def guaranteed_ratio(strength: float = 0.0, condition: float = 1.0) -> float:
     return share / condition
 
 
-def linear_contraction(ratio: ArrayLike, strength: ArrayLike = 0.0, spread: ArrayLike = 1.0) -> np.ndarray:
+def linear_contraction(synthetic_ratio: ArrayLike, strength: ArrayLike = 0.0, spread: ArrayLike = 1.0) -> np.ndarray:
     """The exact contraction per generation of an augmented loop, spread · λ / ((1 + λ)(1 + γ)).
 
     For estimators that average a statistic over real and synthetic samples alike and keep their n real samples. Maximum
-    likelihood in an exponential family is one. spread: factor by which the sampler multiplies that statistic. It is 1
-    for a faithful sampler, and τ² for a Gaussian sampled with τ times its standard deviation. The loop is stable below
-    1. Follows from taking expectations; the bound of Bertrand et al. is looser.
+    likelihood in an exponential family is one. The loop is stable below 1. Follows from taking expectations; the bound
+    of Bertrand et al. is looser.
+
+    Args:
+        synthetic_ratio: λ, synthetic samples per real one.
+        strength: γ, strength of the correction.
+        spread: Factor by which the sampler multiplies the statistic: 1 if it is faithful, τ² for a Gaussian sampled
+            with τ times its standard deviation.
     """
-    ratio, strength, spread = (np.asarray(value, dtype=float) for value in (ratio, strength, spread))
-    return spread * ratio / (1 + ratio) / (1 + strength)
+    ratio = np.asarray(synthetic_ratio, dtype=float)
+    gamma = np.asarray(strength, dtype=float)
+    return np.asarray(spread, dtype=float) * ratio / (1 + ratio) / (1 + gamma)
 
 
 def critical_ratio(strength: float, spread: float) -> float:
@@ -64,27 +83,42 @@ def critical_ratio(strength: float, spread: float) -> float:
 # ---------------------------------------------------------------- error variance of linear estimators
 
 
-def augment_error(n: int, ratio: float, strength: float, generations: int) -> np.ndarray:
+def augment_error(n: int, synthetic_ratio: float, strength: float, generations: int) -> np.ndarray:
     """Error variance V over generations 0 … t of an augmented loop corrected towards the truth, shape (t + 1,).
 
     The estimate moves as e ← (1 − a) e₀ + a (e / (1 + γ) + noise / √k) with a = λ / (1 + λ), so the share of e₀
     and the variance of the noise follow linear recursions. Leading order in 1 / n, exact for a Gaussian's mean
     up to that order. The steady state is ((1 − a)/(1 − b))² / n + a² / (k (1 − b²)) with b = a / (1 + γ).
+
+    Args:
+        n: Number of real samples.
+        synthetic_ratio: λ, synthetic samples per real one.
+        strength: γ, strength of the correction.
+        generations: t, number of generations after generation 0.
     """
-    share, keep = ratio / (1 + ratio), ratio / (1 + ratio) / (1 + strength)
+    share = synthetic_ratio / (1 + synthetic_ratio)
+    contraction = share / (1 + strength)
     steps = np.arange(generations + 1)
-    of_real = (1 - share) / (1 - keep) + (1 - (1 - share) / (1 - keep)) * keep**steps
-    noise = share**2 / (ratio * n) * (1 - keep ** (2 * steps)) / (1 - keep**2)
-    return of_real**2 / n + noise
+    limit = (1 - share) / (1 - contraction)
+    first_error = limit + (1 - limit) * contraction**steps
+    noise = share**2 / (synthetic_ratio * n) * (1 - contraction ** (2 * steps)) / (1 - contraction**2)
+    return first_error**2 / n + noise
 
 
-def accumulate_error(n: int, ratio: float, strength: float, generations: int) -> np.ndarray:
+def accumulate_error(n: int, synthetic_ratio: float, strength: float, generations: int) -> np.ndarray:
     """Error variance when every generation's k samples are kept beside the real ones, shape (t + 1,).
 
     V ← (1 − wγ/(1 + γ))² V + w² / k with w = k / (n + k t). For γ = 0 and λ = 1 the limit is π² / 6 / n: the factor
     of Gerstgrasser et al. 2024, Theorem 2, which holds for every linear estimator.
+
+    Args:
+        n: Number of real samples.
+        synthetic_ratio: λ, synthetic samples per real one.
+        strength: γ, strength of the correction.
+        generations: t, number of generations after generation 0.
     """
-    count, errors = ratio * n, [1 / n]
+    count = synthetic_ratio * n
+    errors = [1 / n]
     for generation in range(1, generations + 1):
         weight = count / (n + count * generation)
         errors.append((1 - weight * strength / (1 + strength)) ** 2 * errors[-1] + weight**2 / count)
@@ -96,6 +130,11 @@ def weighted_error(n: float, synthetic: float, weight: ArrayLike) -> np.ndarray:
 
     (w² / n + (1 − w)² / m) / (1 − (1 − w)²) for m synthetic samples: He, Xu and Cheng 2025 (JRSS-B), the fixed point
     of V ← w² / n + (1 − w)² (1 / m + V). Their unified expression for Gaussian means and linear regression.
+
+    Args:
+        n: Number of real samples.
+        synthetic: m, number of synthetic samples.
+        weight: w, in (0, 1].
     """
     weight = np.asarray(weight, dtype=float)
     return (weight**2 / n + (1 - weight) ** 2 / synthetic) / (1 - (1 - weight) ** 2)
@@ -110,26 +149,43 @@ def optimal_real_weight(real_per_synthetic: float) -> float:
     return (math.sqrt(ratio**2 + 4 * ratio) - ratio) / 2
 
 
-def filtered_ratio(ratio: float, true_positive_rate: float, false_positive_rate: float) -> float:
-    """λ left after a detector of synthetic samples has filtered a pool: λ (1 − tpr) / (1 − fpr).
+def filtered_ratio(synthetic_ratio: float, true_positive_rate: float, false_positive_rate: float) -> float:
+    """Return the λ of a pool after a detector of synthetic samples has filtered it: λ (1 − tpr) / (1 − fpr).
 
-    true_positive_rate: share of synthetic samples found; false_positive_rate: share of real samples lost with them.
+    Args:
+        synthetic_ratio: λ, synthetic samples per real one.
+        true_positive_rate: Share of synthetic samples that the detector finds.
+        false_positive_rate: Share of real samples lost with them.
     """
-    return ratio * (1 - true_positive_rate) / (1 - false_positive_rate)
+    return synthetic_ratio * (1 - true_positive_rate) / (1 - false_positive_rate)
 
 
-def needed_true_positive_rate(ratio: float, tolerated: float, false_positive_rate: float) -> float:
-    """The true positive rate that brings λ down to a tolerated λ, 0 if none is needed; inverts `filtered_ratio`."""
-    return max(0.0, 1 - (1 - false_positive_rate) * tolerated / ratio)
+def needed_true_positive_rate(synthetic_ratio: float, tolerated: float, false_positive_rate: float) -> float:
+    """Return the true positive rate that brings λ down to a tolerated λ, 0 if none is needed.
+
+    It inverts `filtered_ratio`.
+
+    Args:
+        synthetic_ratio: λ, synthetic samples per real one.
+        tolerated: λ to reach.
+        false_positive_rate: Share of real samples lost with them.
+    """
+    return max(0.0, 1 - (1 - false_positive_rate) * tolerated / synthetic_ratio)
 
 
-def settled_variance(ratio: float, strength: float, spread: float) -> float:
-    """The variance (truth 1) at which an augmented Gaussian loop settles; infinite where it does not.
+def settled_variance(synthetic_ratio: float, strength: float, spread: float) -> float:
+    """Return the variance (truth 1) at which an augmented Gaussian loop settles; infinite if it does not.
 
     The fixed point of s ← (1 − a) + a (spread · s + γ) / (1 + γ), a = λ / (1 + λ), for large samples. The sampler
     multiplies the variance by `spread` (cherry-picking: below 1, MAD's λ_bias); correction is towards the truth.
+
+    Args:
+        synthetic_ratio: λ, synthetic samples per real one.
+        strength: γ, strength of the correction.
+        spread: Factor by which the sampler multiplies the variance: 1 if it is faithful.
     """
-    share, contraction = ratio / (1 + ratio), float(linear_contraction(ratio, strength, spread))
+    share = synthetic_ratio / (1 + synthetic_ratio)
+    contraction = float(linear_contraction(synthetic_ratio, strength, spread))
     return math.inf if contraction >= 1 else (1 - share / (1 + strength)) / (1 - contraction)
 
 
@@ -138,33 +194,46 @@ def tolerated_ratio(variance: float, spread: float) -> float:
     return (1 - variance) / (variance * (1 - spread))
 
 
-def corrected_ratio(ratio: ArrayLike, strength: ArrayLike = math.inf, kept: ArrayLike = 0.0) -> np.ndarray:
-    """λ′, the fully corrected synthetic samples per real one that a corrected augmented loop amounts to.
+def corrected_ratio(
+    synthetic_ratio: ArrayLike, strength: ArrayLike = math.inf, remaining: ArrayLike = 0.0
+) -> np.ndarray:
+    """Return λ′, the fully corrected synthetic samples per real one that a corrected augmented loop amounts to.
 
-    λ (1 − κ) γ / (1 + γ). kept: κ, the share of a sample's distance from the corrector's fixed point that it leaves.
+    λ (1 − κ) γ / (1 + γ).
+
+    Args:
+        synthetic_ratio: λ, synthetic samples per real one.
+        strength: γ, strength of the correction.
+        remaining: κ, share of a sample's distance from the corrector's fixed point that correction leaves.
     """
-    ratio, strength, kept = (np.asarray(value, dtype=float) for value in (ratio, strength, kept))
-    return ratio * (1 - kept) * (1 - 1 / (1 + strength))
+    ratio = np.asarray(synthetic_ratio, dtype=float)
+    gamma = np.asarray(strength, dtype=float)
+    return ratio * (1 - np.asarray(remaining, dtype=float)) * (1 - 1 / (1 + gamma))
 
 
 def diluted_level(
     real_only: ArrayLike,
     corrected_only: ArrayLike,
-    ratio: ArrayLike,
+    synthetic_ratio: ArrayLike,
     strength: ArrayLike = math.inf,
-    kept: ArrayLike = 0.0,
+    remaining: ArrayLike = 0.0,
 ) -> np.ndarray:
-    """The level of an artefact at which a corrected augmented loop settles: (r + λ′ c) / (1 + λ′).
+    """Return the level of an artefact at which a corrected augmented loop settles: (r + λ′ c) / (1 + λ′).
 
     The fixed point of x ← (r + λ (x + γ (c + κ (x − c))) / (1 + γ)) / (1 + λ), with λ′ of `corrected_ratio`. Derived
     here. Assumes that a level is a mean over samples, and that a model trained on a mixture has the mixture of the
     levels that its parts alone would give. Real samples alone give r, the model's own samples give their level back,
     corrected ones c + κ (x − c). A count of modes is no mean over samples, so the form does not hold for it.
+    All parameters broadcast.
 
-    real_only: r, after training on real data only. corrected_only: c, of the fully synthetic loop with this corrector.
-    All broadcast.
+    Args:
+        real_only: r, the level after training on real data only.
+        corrected_only: c, the level of the fully synthetic loop with this corrector.
+        synthetic_ratio: λ, synthetic samples per real one.
+        strength: γ, strength of the correction.
+        remaining: κ, share of a sample's distance from the corrector's fixed point that correction leaves.
     """
-    weight = 1 - 1 / (1 + corrected_ratio(ratio, strength, kept))
+    weight = 1 - 1 / (1 + corrected_ratio(synthetic_ratio, strength, remaining))
     real_only = np.asarray(real_only, dtype=float)
     return real_only + weight * (np.asarray(corrected_only, dtype=float) - real_only)
 
@@ -195,13 +264,19 @@ def replace_variance(n: int, generations: int, spread: float = 1.0, extrapolatio
     cherry-picked, λ_bias of MAD. extrapolation: w, with which each fit is moved away from its refit on n samples of
     that fit. It gives another factor 1 + w/n per generation, since E[Σ − Σ′] = Σ/n. This is exact where no extrapolated
     variance is negative.
+
+    Args:
+        n: Number of real samples.
+        generations: t, number of generations after generation 0.
+        spread: Factor by which the sampler multiplies the variance: 1 if it is faithful.
+        extrapolation: w, strength of the extrapolation.
     """
     shrink = (n - 1) / n
     return shrink * (spread * shrink * (1 + extrapolation / n)) ** np.arange(generations + 1)
 
 
 def corrected_extrapolation(
-    n: int, kept: float, extrapolation: float, *, reworked: bool = False
+    n: int, remaining: float, extrapolation: float, *, reworked: bool = False
 ) -> tuple[float, float]:
     """Return what a generation of a corrected and extrapolated Gaussian loop leaves of mean and variance.
 
@@ -223,19 +298,19 @@ def corrected_extrapolation(
 
     Args:
         n: Number of training samples per generation.
-        kept: s from 0 to 1, what the corrector leaves of the distance of a sample to its target.
+        remaining: s from 0 to 1, what the corrector leaves of the distance of a sample to its target.
         extrapolation: w, with which each fit is moved away from its refit on its own samples.
-        reworked: Whether these own samples go through the corrector.
+        reworked: Correct these samples, too.
 
     Returns:
         The factors on the distance of the mean to the target and on the variance. Exact in expectation where no
         extrapolated variance is negative.
     """
     learner = (n - 1) / n
-    mean_again = kept if reworked else 1.0
+    mean_again = remaining if reworked else 1.0
     variance_again = learner * mean_again**2
-    mean = kept * (1 + extrapolation * (1 - mean_again))
-    variance = kept**2 * learner * (1 + extrapolation * (1 - variance_again))
+    mean = remaining * (1 + extrapolation * (1 - mean_again))
+    variance = remaining**2 * learner * (1 + extrapolation * (1 - variance_again))
     return mean, variance
 
 
@@ -260,6 +335,11 @@ def replace_log_volume(n: int, dimension: int, generations: int) -> np.ndarray:
     (t + 1) (Σᵢ ψ((n − i)/2) + d log(2/n)), i = 1 … d: each generation multiplies the determinant by that of a Wishart
     matrix over n. It falls without end, so that almost every loop collapses, also where the estimate is unbiased and
     the expected variance stays. Exact; far less noisy than the variance, whose mean hangs on a few seeds.
+
+    Args:
+        n: Number of real samples.
+        dimension: d.
+        generations: t, number of generations after generation 0.
     """
     step = digamma((n - np.arange(1, dimension + 1)) / 2).sum() + dimension * math.log(2 / n)
     return step * np.arange(1, generations + 2)
@@ -271,13 +351,20 @@ def crossfed_variance(n: int, models: int, generations: int) -> np.ndarray:
     Every model draws n / models samples from each model of the last generation. The raw second moment stays 1 in
     expectation, so the variance is 1 − E[mean²], and the means follow a linear recursion. Exact; for one model it is
     `replace_variance`, for many the loss per generation is that many times smaller.
+
+    Args:
+        n: Number of real samples.
+        models: Number of models.
+        generations: t, number of generations after generation 0.
     """
-    own, shared = 1 / n, 0.0
-    variances = [1 - own]
+    mean_variance = 1 / n
+    mean_covariance = 0.0
+    variances = [1 - mean_variance]
     for _ in range(generations):
-        pooled = (own + (models - 1) * shared) / models
-        own, shared = pooled + variances[-1] / n, pooled
-        variances.append(1 - own)
+        pooled = (mean_variance + (models - 1) * mean_covariance) / models
+        mean_variance = pooled + variances[-1] / n
+        mean_covariance = pooled
+        variances.append(1 - mean_variance)
     return np.array(variances)
 
 
@@ -289,6 +376,12 @@ def regression_replace_error(samples: int, dimension: int, noise: float, generat
 
     Mobahi et al. 2020; Dohmatob et al. 2024; Gerstgrasser et al. 2024, Theorem 1. T samples with standard normal
     covariates per generation, least squares, fresh noise of standard deviation σ. Exact.
+
+    Args:
+        samples: T, number of samples per generation.
+        dimension: d.
+        noise: σ, standard deviation of the noise.
+        generations: t, number of generations after generation 0.
     """
     return noise**2 * dimension / (samples - dimension - 1) * np.arange(1, generations + 2)
 
@@ -298,19 +391,31 @@ def regression_accumulate_error(samples: int, dimension: int, noise: float, gene
 
     Below the bound σ² d / (T − d − 1) · π²/6 of Gerstgrasser et al. 2024, Theorem 2, which repeats one design. This is
     the exact sum for fresh covariates: the pooled estimate moves by G⁻¹ Xᵀε, and the i blocks of G are exchangeable.
+
+    Args:
+        samples: T, number of samples per generation.
+        dimension: d.
+        noise: σ, standard deviation of the noise.
+        generations: t, number of generations after generation 0.
     """
     index = np.arange(1, generations + 2)
     return noise**2 * np.cumsum(dimension / (index * (index * samples - dimension - 1)))
 
 
 def verified_step(offset: ArrayLike, radius: float, noise: float) -> np.ndarray:
-    """Mean residual, relative to a verifier's belief, after it has kept only labels within `radius` of that belief.
+    """Return the mean residual, relative to a verifier's belief, of the labels within `radius` of that belief.
 
     Labels are normal around the model's prediction, `offset` away from the belief, with standard deviation σ: the mean
     of a truncated normal. Iterated, it is the verified retraining of Yi et al. 2026 with one covariate value.
+
+    Args:
+        offset: Distance of the prediction from the verifier's belief.
+        radius: Largest residual that the verifier accepts.
+        noise: σ, standard deviation of the noise.
     """
     offset = np.asarray(offset, dtype=float)
-    low, high = (-radius - offset) / noise, (radius - offset) / noise
+    low = (-radius - offset) / noise
+    high = (radius - offset) / noise
     return np.asarray(stats.truncnorm.mean(low, high, loc=offset, scale=noise))
 
 
@@ -332,26 +437,40 @@ def expected_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.n
 
     Seddik et al. 2024, Theorem 1 (one context of their next-token model); t = 0 is the true distribution, and a model
     estimated from n real words is one step further. Exact; 1 is total collapse onto one word.
+
+    Args:
+        probabilities: (categories,) true distribution.
+        n: Number of real samples.
+        generations: t, number of generations after generation 0.
     """
     start = float(np.square(probabilities).sum())
     return 1 - (1 - 1 / n) ** np.arange(generations + 1) * (1 - start)
 
 
-def kept_simpson(probabilities: ArrayLike, n: int, kept: float, generations: int) -> np.ndarray:
-    """Expected Σ p² of a categorical loop whose training set is a share `kept` of n original words, the rest its own.
+def kept_simpson(probabilities: ArrayLike, n: int, real_share: float, generations: int) -> np.ndarray:
+    """Expected Σ p² of a categorical loop that trains on a share of n original words and on words of its own.
 
-    Shape (t + 1,), t = 0 the true distribution, t = 1 the n real words; the kept ones are drawn anew, without
-    replacement. With S the value at t = 1 and a = 1 − kept: s ← a² s + (1 − a²) S + a (1 − s) / n + the spread of the
-    draw, which settles below 1: collapse is bounded. Exact; the second moment of Seddik et al. 2024 with a constant
-    part, and `expected_simpson` where nothing is kept.
+    Shape (t + 1,), t = 0 the true distribution, t = 1 the n real words; the share is drawn anew, without replacement.
+    With S the value at t = 1 and a = 1 − share: s ← a² s + (1 − a²) S + a (1 − s) / n + the spread of the draw, which
+    settles below 1: collapse is bounded. Exact; the second moment of Seddik et al. 2024 with a constant part, and
+    `expected_simpson` for a share of 0.
+
+    Args:
+        probabilities: (categories,) true distribution.
+        n: Number of real samples.
+        real_share: Share of real samples.
+        generations: t, number of generations after generation 0.
     """
     start = float(np.square(probabilities).sum())
-    own, first = 1 - kept, 1 - (1 - 1 / n) * (1 - start)
-    unequal = (1 - start) * kept * own / n  # of the kept draw, var = kept (1 − kept) Σ p̂ (1 − p̂) / (n − 1)
+    first = 1 - (1 - 1 / n) * (1 - start)
+    synthetic_share = 1 - real_share
+    # variance of the draw of real words: share (1 − share) Σ p̂ (1 − p̂) / (n − 1)
+    draw_variance = (1 - start) * real_share * synthetic_share / n
     history = [start, first]
     for _ in range(generations - 1):
         last = history[-1]
-        history.append(own**2 * last + (1 - own**2) * first + own * (1 - last) / n + unequal)
+        squares = synthetic_share**2 * last + (1 - synthetic_share**2) * first
+        history.append(squares + synthetic_share * (1 - last) / n + draw_variance)
     return np.array(history[: generations + 1])
 
 
@@ -361,6 +480,11 @@ def accumulated_simpson(probabilities: ArrayLike, n: int, generations: int) -> n
     1 − (1 − Σ p₀²) ∏ₖ (1 − 1/(n k²)), k = 1 … t: the k-th batch moves the frequencies by 1/k of that batch's error. As
     Σ 1/k² = π²/6, the loss stays below π²/6 times that of the real words alone (the bound of Gerstgrasser et al. 2024,
     here for words). Exact; t = 0 is the true distribution.
+
+    Args:
+        probabilities: (categories,) true distribution.
+        n: Number of real samples.
+        generations: t, number of generations after generation 0.
     """
     start = float(np.square(probabilities).sum())
     shares = np.cumprod(1 - 1 / (n * np.arange(1, generations + 1) ** 2.0))
@@ -373,6 +497,11 @@ def expected_vocabulary(probabilities: ArrayLike, n: int, generations: int) -> n
     A word's count is the Wright–Fisher chain X ← Binomial(n, X/n) whatever the other words do. So its chance of
     extinction follows from a power of an (n + 1)² matrix. t = 0 is the true distribution, t = 1 the words in n real
     draws. Exact.
+
+    Args:
+        probabilities: (categories,) true distribution.
+        n: Number of real samples.
+        generations: t, number of generations after generation 0.
     """
     probabilities = np.asarray(probabilities, dtype=float)
     counts = np.arange(n + 1)
@@ -391,6 +520,12 @@ def curated_categories(probabilities: ArrayLike, rewards: ArrayLike, real_share:
     Ferbach et al. 2024: of two samples people keep one with the Bradley–Terry probability of its reward. So p ← p · H
     with H(x) = 2 Σ_y p(y) e^r(x) / (e^r(x) + e^r(y)). Then `real_share` of the true distribution is mixed in.
     Infinitely many samples. rewards: (categories,), or (raters, categories) for heterogeneous raters, chosen evenly.
+
+    Args:
+        probabilities: (categories,) true distribution.
+        rewards: (categories,), or (raters, categories) for raters chosen evenly.
+        real_share: Share of real samples.
+        generations: t, number of generations after generation 0.
     """
     real = np.asarray(probabilities, dtype=float)
     raters = np.atleast_2d(np.asarray(rewards, dtype=float))
@@ -414,6 +549,11 @@ def surviving_lineages(label_sizes: ArrayLike, generations: int, offspring_varia
     − k)/c) children. σ² < 1: A share 1 − √(1 − σ²) of the places is drawn anew, the others keep their founder. The
     result is exact for these populations. For large ones it is 1 / (1 + σ² t / 2). Half is lost after 2/σ² generations
     whatever n is, down to one founder per label.
+
+    Args:
+        label_sizes: (L,) number of founders of each label.
+        generations: t, number of generations after generation 0.
+        offspring_variance: σ² of the numbers of children, see `surviving_lineages`.
     """
     sizes = np.asarray(label_sizes, dtype=int)
     curves = {size: _line_survival(size, generations, offspring_variance)[:, 1] for size in np.unique(sizes).tolist()}
@@ -425,12 +565,19 @@ def coverage_by_drift(
 ) -> np.ndarray:
     """Expected share of R reference points with a living line within their reach, under drift alone, shape (t + 1,).
 
-    near: (R, L), how many founders of each label are within the reach of a reference point. With reach as the reference
+    With reach as the reference
     point's own ball this is coverage, with reach as the founders' balls it is recall, of loops that copy. All lines
     near a point in a label die out together as one line of their number would; labels are independent. Exact for the
     populations of `surviving_lineages`.
+
+    Args:
+        near: (R, L) number of founders of each label within the reach of each reference point.
+        label_sizes: (L,) number of founders of each label.
+        generations: t, number of generations after generation 0.
+        offspring_variance: σ² of the numbers of children, see `surviving_lineages`.
     """
-    near, sizes = np.asarray(near, dtype=int), np.asarray(label_sizes, dtype=int)
+    near = np.asarray(near, dtype=int)
+    sizes = np.asarray(label_sizes, dtype=int)
     dead = np.ones((generations + 1, len(near)))
     for column, size in enumerate(sizes.tolist()):
         dead *= 1 - _line_survival(size, generations, offspring_variance)[:, near[:, column]]
@@ -448,29 +595,28 @@ def _line_survival(size: int, generations: int, offspring_variance: float) -> np
 
 def line_sizes(size: int, offspring_variance: float) -> np.ndarray:
     """Transition matrix (n + 1, n + 1) of the number of members of one line in a population of n."""
-    now, after = np.arange(size + 1)[:, None], np.arange(size + 1)[None, :]
+    before = np.arange(size + 1)[:, None]
+    after = np.arange(size + 1)[None, :]
     if offspring_variance < 1:
         return _lazy_line_sizes(size, 1 - math.sqrt(1 - _at_least_zero("offspring variance", offspring_variance)))
     if offspring_variance == 1:
-        return stats.binom.pmf(after, size, now / size)
+        return stats.binom.pmf(after, size, before / size)
     excess = offspring_variance - 1
     chain = np.eye(size + 1)
-    chain[1:-1] = stats.betabinom.pmf(after, size, now[1:-1] / excess, (size - now[1:-1]) / excess)
+    chain[1:-1] = stats.betabinom.pmf(after, size, before[1:-1] / excess, (size - before[1:-1]) / excess)
     return chain
 
 
 def _lazy_line_sizes(size: int, redrawn: float) -> np.ndarray:
-    """As `line_sizes`, where a place keeps its line with probability 1 − `redrawn`."""
-    places = np.arange(size + 1)
-    return np.array(
-        [
-            np.convolve(
-                stats.binom.pmf(places[: own + 1], own, 1 - redrawn + redrawn * own / size),
-                stats.binom.pmf(places[: size - own + 1], size - own, redrawn * own / size),
-            )
-            for own in places
-        ]
-    )
+    """Return the matrix of `line_sizes` if a place keeps its line with probability 1 − `redrawn`."""
+    counts = np.arange(size + 1)
+    rows = []
+    for members in counts:
+        drawn_share = redrawn * members / size
+        stay = stats.binom.pmf(counts[: members + 1], members, 1 - redrawn + drawn_share)
+        join = stats.binom.pmf(counts[: size - members + 1], size - members, drawn_share)
+        rows.append(np.convolve(stay, join))
+    return np.array(rows)
 
 
 def matching_loss(draws: float, excess: float) -> float:
@@ -490,10 +636,10 @@ def matched_offspring_variance(draws: float, excess: float) -> float:
 
 
 def drift_share(surviving: float, predicted: float) -> float:
-    """The part of a loss of lines that drift alone explains, log(predicted) / log(surviving), in [0, 1].
+    """Return the part of a loss of lines that drift alone explains, log(predicted) / log(surviving), in [0, 1].
 
-    surviving: share of lines that a run has kept; predicted: what `surviving_lineages` says. The rest is the learner's
-    bias. NaN where nothing was lost.
+    surviving: share of lines that a run has kept; predicted: that of `surviving_lineages`. The rest is the learner's
+    bias. NaN if nothing was lost.
     """
     if surviving >= 1:
         return math.nan

@@ -1,1 +1,5 @@
-"""What people prefer: choices between two samples, agreement of raters, strengths, and a reward on features."""
+"""Preferences of people.
+
+`choices` holds answers about pairs, and `pairing` chooses the next pair to show. `bradley_terry` estimates strengths of
+samples, `agreement` measures that of raters, and `reward` predicts preferences from features.
+"""

@@ -1,4 +1,4 @@
-"""Do raters agree? Krippendorff's alpha, which takes any number of raters and pairs that some of them did not see."""
+"""Agreement of raters: Krippendorff's alpha, for any number of raters and with pairs that some of them did not see."""
 
 from __future__ import annotations
 
@@ -19,50 +19,54 @@ _KINDS = 4
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far raters agree on pairs that two or more of them judged."""
+    """Agreement of raters on pairs that two or more of them rated."""
 
     alpha: Interval
-    """Krippendorff's alpha: 1 for full agreement, 0 for that of chance, NaN where nothing can be said."""
+    """Krippendorff's alpha: 1 for full agreement, 0 for that of chance, NaN if it cannot be measured."""
     same: Interval
     """Share of two raters' answers about a pair that are the same."""
     pairs: int
 
 
 def agreement_of(choices: Sequence[Choice], confidence: float = 0.95) -> Agreement:
-    """Agreement on answers "this one", "that one", "tie" and "neither", with bootstrap intervals over pairs.
+    """Measure agreement on answers "this one", "that one", "tie" and "neither", with bootstrap intervals over pairs.
 
-    Which sample of a pair is "this one" is arbitrary. So each pair counts in both orders, which makes both answers
-    equally likely by chance. The last answer of a rater about a pair counts.
+    The order of a pair's samples is arbitrary. So each pair counts in both orders, which makes both answers equally
+    likely by chance. The last answer of a rater about a pair counts.
     """
     answers: dict[frozenset[str], dict[str, int]] = defaultdict(dict)
     for choice in choices:
         answers[choice.pair][choice.rater] = _answer(choice)
-    units = [list(own.values()) for own in answers.values() if len(own) > 1]
+    units = [list(by_rater.values()) for by_rater in answers.values() if len(by_rater) > 1]
+    count = len(units)
     if not units:
-        unknown = _interval(np.nan, [], 0, confidence)
+        unknown = _percentile_interval(np.nan, [], 0, confidence)
         return Agreement(unknown, unknown, 0)
-    tables = np.array([(_coinciding(unit) + _coinciding([_mirror_answer(one) for one in unit])) / 2 for unit in units])
-    drawn = streams(0).child("agreement").numpy().multinomial(len(units), [1 / len(units)] * len(units), _RESAMPLES)
+    tables = np.array([_count_in_both_orders(unit) for unit in units])
+    drawn = streams(0).child("agreement").numpy().multinomial(count, [1 / count] * count, _RESAMPLES)
     resampled = np.tensordot(drawn, tables, axes=1)
     total = tables.sum(0)
+    alphas = [alpha_of(table) for table in resampled]
+    shares = [_share_on_diagonal(table) for table in resampled]
     return Agreement(
-        _interval(alpha_of(total), [alpha_of(table) for table in resampled], len(units), confidence),
-        _interval(_same(total), [_same(table) for table in resampled], len(units), confidence),
-        len(units),
+        alpha=_percentile_interval(alpha_of(total), alphas, count, confidence),
+        same=_percentile_interval(_share_on_diagonal(total), shares, count, confidence),
+        pairs=count,
     )
 
 
 def krippendorff_alpha(table: np.ndarray) -> float:
-    """Alpha for nominal values: table (units, raters) of whole numbers from 0 on, negative where a value is missing.
+    """Return alpha of nominal values: table (units, raters) of whole numbers from 0 on, negative for a missing value.
 
-    Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability". NaN where all values are equal.
+    Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability". NaN if all values are equal.
     """
     kinds = int(table.max(initial=0)) + 1
-    return alpha_of(np.sum([coincidences([value for value in row if value >= 0], kinds) for row in table], axis=0))
+    tables = [coincidences([value for value in row if value >= 0], kinds) for row in table]
+    return alpha_of(np.sum(tables, axis=0))
 
 
 def coincidences(values: Sequence[int], kinds: int) -> np.ndarray:
-    """(kinds, kinds) how often two values of a unit coincide, each value counting 1 in all; 0 for a single one."""
+    """Count coincidences of two values of a unit, (kinds, kinds); each value counts 1 in all, a single one 0."""
     if len(values) < 2:
         return np.zeros((kinds, kinds))
     counts = np.bincount(values, minlength=kinds)
@@ -70,37 +74,42 @@ def coincidences(values: Sequence[int], kinds: int) -> np.ndarray:
 
 
 def alpha_of(table: np.ndarray) -> float:
-    """Alpha from a table of coincidences, summed over units."""
-    counts, total = table.sum(0), table.sum()
+    """Return alpha of a table of coincidences, summed over units."""
+    counts = table.sum(0)
+    total = table.sum()
     expected = total**2 - (counts**2).sum()
     return float(1 - (total - 1) * (total - np.trace(table)) / expected) if expected > 0 else np.nan
 
 
-def _coinciding(answers: Sequence[int]) -> np.ndarray:
-    return coincidences(answers, _KINDS)
+def _count_in_both_orders(answers: Sequence[int]) -> np.ndarray:
+    """Return the coincidences of a pair's answers, averaged over both orders of its samples."""
+    mirrored = [_mirror_answer(answer) for answer in answers]
+    return (coincidences(answers, _KINDS) + coincidences(mirrored, _KINDS)) / 2
 
 
-def _same(table: np.ndarray) -> float:
+def _share_on_diagonal(table: np.ndarray) -> float:
     return float(np.trace(table) / table.sum()) if table.sum() else np.nan
 
 
 def _answer(choice: Choice) -> int:
-    """0 where the sample of the smaller id won, 1 where the other one did, 2 for a tie, 3 for neither."""
+    """Return 0 if the sample of the smaller id won, 1 if the other one did, 2 for a tie, 3 for neither."""
     if choice.outcome is None:
         return _NEITHER
     if choice.outcome == 0:
         return _TIE
-    won = choice.left if choice.outcome > 0 else choice.right
-    return _FIRST if won == min(choice.pair) else _SECOND
+    winner = choice.left if choice.outcome > 0 else choice.right
+    return _FIRST if winner == min(choice.pair) else _SECOND
 
 
 def _mirror_answer(answer: int) -> int:
     return {_FIRST: _SECOND, _SECOND: _FIRST}.get(answer, answer)
 
 
-def _interval(estimate: float, resampled: Sequence[float], count: int, confidence: float) -> Interval:
-    """An estimate with the percentiles of its resamples, without bounds below two pairs."""
-    known = np.array([value for value in resampled if not np.isnan(value)])
-    outside = (1 - confidence) / 2
-    low, high = np.quantile(known, [outside, 1 - outside]) if count > 1 and len(known) else (np.nan, np.nan)
+def _percentile_interval(estimate: float, resampled: Sequence[float], count: int, confidence: float) -> Interval:
+    """Return an estimate with the percentiles of its resamples, without bounds below two pairs."""
+    finite = np.array([value for value in resampled if not np.isnan(value)])
+    low = high = np.nan
+    if count > 1 and len(finite):
+        tail = (1 - confidence) / 2
+        low, high = np.quantile(finite, [tail, 1 - tail])
     return Interval(estimate, float(low), float(high), count, "bootstrap", confidence)

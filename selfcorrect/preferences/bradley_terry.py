@@ -2,7 +2,7 @@
 
 Two samples of strengths a and b stand left and right, and the left place pulls with `side`. The left one wins with
 probability ∝ exp((a − b + side) / 2), the right one with ∝ exp(−(a − b + side) / 2). They tie with ∝ exp(tie). A
-strength is a linear function of what describes a sample: of which sample it is, or of its features.
+strength is a linear function of a description of the sample: its identity or its features.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import scipy
 from .choices import Choice, differences, drop_rejections, outcomes
 
 PRIOR_DEVIATIONS = (0.25, 0.5, 1.0, 2.0, 4.0)
-"""Of weights; the one with the greatest evidence is taken."""
-_SIDE_DEVIATION, _TIE_DEVIATION = 1.0, 2.0
+"""Deviations of weights; the one with the greatest evidence is taken."""
+_SIDE_DEVIATION = 1.0
+_TIE_DEVIATION = 2.0
 _STEPS = 60
 
 
@@ -26,7 +27,7 @@ class Fit:
     """The weights that choices are likeliest with, given a normal prior (maximum a posteriori)."""
 
     weights: np.ndarray
-    """(P,) in logits per unit of what describes a sample."""
+    """(P,) in logits per unit of a description."""
     covariance: np.ndarray
     """(P, P) of the weights, by Laplace's approximation."""
     side: float
@@ -39,7 +40,7 @@ class Fit:
     """Logarithm of the probability of the choices under the prior, by Laplace's approximation."""
 
     def probabilities(self, differences: np.ndarray) -> np.ndarray:
-        """(M, 3) that the left one wins, that they tie, that the right one wins; `differences` are (M, P)."""
+        """Return (M, 3) that the left one wins, that they tie, that the right one wins; `differences` are (M, P)."""
         return _probabilities(differences @ self.weights + self.side, self.tie)
 
 
@@ -59,17 +60,19 @@ class Strengths:
 
 
 def strengths(choices: Sequence[Choice], samples: Sequence[str]) -> Strengths:
-    """Strengths of all samples by the choices of all raters; those that nobody compared have 0."""
-    used = drop_rejections(choices)
-    fit = best_fit(differences(used, samples), outcomes(used))
+    """Return strengths of all samples by the choices of all raters; those that nobody compared have 0."""
+    comparisons = drop_rejections(choices)
+    fit = best_fit(differences(comparisons, samples), outcomes(comparisons))
     return Strengths(tuple(samples), fit.weights, fit)
 
 
 def best_fit(differences: np.ndarray, outcomes: np.ndarray, centre: np.ndarray | None = None) -> Fit:
-    """The fit with the prior deviation, of `PRIOR_DEVIATIONS`, that has the greatest evidence (empirical Bayes).
+    """Return the fit whose prior deviation has the greatest evidence of `PRIOR_DEVIATIONS` (empirical Bayes).
 
-    differences: (M, P), left minus right. outcomes: (M,) as of `choices.outcomes`. centre: (P,) mean of the prior,
-    zeros by default.
+    Args:
+        differences: (M, P), left minus right.
+        outcomes: (M,) as returned by `choices.outcomes`.
+        centre: (P,) mean of the prior, zeros by default.
     """
     fits = [fit_choices(differences, outcomes, deviation, centre) for deviation in PRIOR_DEVIATIONS]
     return max(fits, key=lambda fit: fit.evidence)
@@ -78,40 +81,51 @@ def best_fit(differences: np.ndarray, outcomes: np.ndarray, centre: np.ndarray |
 def fit_choices(
     differences: np.ndarray, outcomes: np.ndarray, deviation: float, centre: np.ndarray | None = None
 ) -> Fit:
-    """The fit under normal priors on weights, side and tie, by Newton's method; the problem is convex."""
+    """Fit weights, side and tie under normal priors by Newton's method; the problem is convex.
+
+    Args:
+        differences: (M, P), left minus right.
+        outcomes: (M,) as returned by `choices.outcomes`.
+        deviation: Standard deviation of the prior on weights.
+        centre: (P,) mean of the prior on weights, zeros by default.
+    """
     count = differences.shape[1]
     means = np.zeros(count + 2)
     means[:count] = 0 if centre is None else centre
     precisions = np.array([deviation**-2.0] * count + [_SIDE_DEVIATION**-2, _TIE_DEVIATION**-2])
     halves = np.column_stack([differences, np.ones(len(differences))]) / 2
-    at = means.copy()
-    loss = _loss(at, halves, outcomes, means, precisions)
+    parameters = means.copy()
+    loss = _loss(parameters, halves, outcomes, means, precisions)
     for _ in range(_STEPS):
-        gradient, curvature = _derivatives(at, halves, outcomes, means, precisions)
+        gradient, curvature = _derivatives(parameters, halves, outcomes, means, precisions)
         step = scipy.linalg.solve(curvature, gradient, assume_a="pos")
         share = 1.0
-        while (tried := _loss(at - share * step, halves, outcomes, means, precisions)) > loss and share > 1e-8:
+        while (next_loss := _loss(parameters - share * step, halves, outcomes, means, precisions)) > loss:
+            if share <= 1e-8:
+                break
             share /= 2
-        if tried > loss:
+        if next_loss > loss:
             break
-        at, change, loss = at - share * step, loss - tried, tried
-        if change < 1e-10:
+        parameters = parameters - share * step
+        decrease = loss - next_loss
+        loss = next_loss
+        if decrease < 1e-10:
             break
-    curvature = _derivatives(at, halves, outcomes, means, precisions)[1]
+    _, curvature = _derivatives(parameters, halves, outcomes, means, precisions)
     covariance = np.linalg.inv(curvature)
-    evidence = -loss + (np.log(precisions).sum() - np.linalg.slogdet(curvature)[1]) / 2
+    _, log_determinant = np.linalg.slogdet(curvature)
     return Fit(
-        at[:count],
-        covariance[:count, :count],
-        float(at[-2]),
-        float(np.sqrt(covariance[-2, -2])),
-        float(at[-1]),
-        float(evidence),
+        weights=parameters[:count],
+        covariance=covariance[:count, :count],
+        side=float(parameters[-2]),
+        side_error=float(np.sqrt(covariance[-2, -2])),
+        tie=float(parameters[-1]),
+        evidence=float(-loss + (np.log(precisions).sum() - log_determinant) / 2),
     )
 
 
 def information(fit: Fit, differences: np.ndarray) -> np.ndarray:
-    """(M,) how much a comparison would say about its difference: log(1 + Fisher information · variance)."""
+    """Return the information (M,) of a comparison on its difference: log(1 + Fisher information · variance)."""
     left, _, right = fit.probabilities(differences).T
     fisher = (left + right - (left - right) ** 2) / 4
     return np.log1p(fisher * np.einsum("mi,ij,mj->m", differences, fit.covariance, differences))
@@ -122,20 +136,24 @@ def _probabilities(advantages: np.ndarray, tie: float) -> np.ndarray:
     return scipy.special.softmax(utilities, axis=1)
 
 
-def _loss(at: np.ndarray, halves: np.ndarray, outcomes: np.ndarray, means: np.ndarray, precisions: np.ndarray) -> float:
-    """Negative logarithm of likelihood times prior, the latter without its constant."""
-    logarithms = np.log(np.maximum(_probabilities(2 * halves @ at[:-1], at[-1]), 1e-300))
+def _loss(
+    parameters: np.ndarray, halves: np.ndarray, outcomes: np.ndarray, means: np.ndarray, precisions: np.ndarray
+) -> float:
+    """Return the negative logarithm of likelihood times prior, the latter without its constant."""
+    probabilities = _probabilities(2 * halves @ parameters[:-1], parameters[-1])
+    logarithms = np.log(np.maximum(probabilities, 1e-300))
     chosen = logarithms[np.arange(len(outcomes)), 1 - outcomes]
-    return float(-chosen.sum() + (precisions * (at - means) ** 2).sum() / 2)
+    return float(-chosen.sum() + (precisions * (parameters - means) ** 2).sum() / 2)
 
 
 def _derivatives(
-    at: np.ndarray, halves: np.ndarray, outcomes: np.ndarray, means: np.ndarray, precisions: np.ndarray
+    parameters: np.ndarray, halves: np.ndarray, outcomes: np.ndarray, means: np.ndarray, precisions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gradient and curvature of the loss."""
-    left, tie, right = _probabilities(2 * halves @ at[:-1], at[-1]).T
+    """Return gradient and curvature of the loss."""
+    left, tie, right = _probabilities(2 * halves @ parameters[:-1], parameters[-1]).T
     lead = left - right
-    gradient = np.append(halves.T @ (lead - outcomes), (tie - (outcomes == 0)).sum()) + precisions * (at - means)
+    likelihood_gradient = np.append(halves.T @ (lead - outcomes), (tie - (outcomes == 0)).sum())
+    gradient = likelihood_gradient + precisions * (parameters - means)
     curvature = np.diag(precisions)
     curvature[:-1, :-1] += halves.T @ (halves * (left + right - lead**2)[:, None])
     crossed = -halves.T @ (lead * tie)

@@ -11,16 +11,16 @@ import numpy as np
 from ..core.errors import InputError
 
 Answer: TypeAlias = Literal["left", "right", "tie", "reject left", "reject right", "reject both"]
-"""Which is better, or which is of no use."""
+"""The better sample, or the useless one."""
 ANSWERS: tuple[Answer, ...] = get_args(Answer)
 
 _OUTCOMES = {"left": 1, "reject right": 1, "right": -1, "reject left": -1, "tie": 0}
-"""1 where the left one won, −1 where the right one did, 0 for a tie. Rejecting both compares nothing."""
+"""1 if the left one won, −1 if the right one did, 0 for a tie. Rejecting both compares nothing."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What a rater answered about two samples, by the ids of these."""
+    """A rater's answer about two samples, by the ids of these."""
 
     rater: str
     left: str
@@ -33,12 +33,12 @@ class Choice:
 
     @property
     def pair(self) -> frozenset[str]:
-        """Both samples, wherever they stood."""
+        """Both samples, on whichever side they were."""
         return frozenset((self.left, self.right))
 
     @property
     def outcome(self) -> int | None:
-        """1 where the left one won, −1 where the right one did, 0 for a tie, None where both were rejected."""
+        """1 if the left one won, −1 if the right one did, 0 for a tie, None if both were rejected."""
         return _OUTCOMES.get(self.answer)
 
     @property
@@ -49,12 +49,12 @@ class Choice:
 
 
 def drop_rejections(choices: Iterable[Choice]) -> list[Choice]:
-    """The choices that compare their samples: all but those that reject both."""
+    """Return the choices that compare their samples: all but those that reject both."""
     return [choice for choice in choices if choice.outcome is not None]
 
 
 def differences(choices: Sequence[Choice], samples: Sequence[str]) -> np.ndarray:
-    """(M, N) 1 for the left sample of each choice, −1 for the right one."""
+    """Return (M, N), 1 for the left sample of each choice, −1 for the right one."""
     rows = {sample: row for row, sample in enumerate(samples)}
     table = np.zeros((len(choices), len(samples)))
     for number, choice in enumerate(choices):
@@ -64,5 +64,5 @@ def differences(choices: Sequence[Choice], samples: Sequence[str]) -> np.ndarray
 
 
 def outcomes(choices: Iterable[Choice]) -> np.ndarray:
-    """(M,) outcomes of choices that compare their samples."""
+    """Return the outcomes (M,) of choices that compare their samples."""
     return np.array([choice.outcome for choice in choices], dtype=int)

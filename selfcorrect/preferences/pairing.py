@@ -1,4 +1,4 @@
-"""Which two samples to show next: first some that all raters see, then those that say most about strengths."""
+"""Choice of the next two samples to show: first pairs that all raters see, then the most informative ones."""
 
 from __future__ import annotations
 
@@ -13,62 +13,66 @@ from ..core.randomness import Stream
 from .bradley_terry import information, strengths
 from .choices import Choice
 
-COMMON_SHARE, FEWEST_COMMON = 0.25, 10
-"""Of the pairs of each rater, how many all raters see, so that their agreement is measured."""
+COMMON_SHARE = 0.25
+"""Share of the pairs of each rater that all raters see, so that their agreement is measured."""
+FEWEST_COMMON = 10
+"""Smallest number of such pairs."""
 
 
 @dataclass(frozen=True)
 class Design:
-    """What is compared, and how often."""
+    """Design of a rating: the samples that are compared, and the number of comparisons."""
 
     groups: Mapping[str, str]
     """Sample → group. Only samples of a group are compared."""
     pairs: int
-    """Pairs that each rater is shown, at most."""
+    """Most pairs that each rater is shown."""
     stream: Stream
 
     @property
     def possible(self) -> int:
-        """How many pairs there are."""
+        """Number of pairs that there are."""
         return len(self._all_pairs())
 
     def next_pair(self, rater: str, choices: Sequence[Choice]) -> tuple[str, str] | None:
-        """The samples to show left and right; None where the rater has seen enough.
+        """Return the samples to show left and right; None if the rater has seen enough.
 
-        choices: those that stand, of all raters; those about other samples do not count. Which sample is left is drawn
-        anew for each pair. Samples that the rater rejected are not shown again.
+        choices: those that stand, of all raters; those about other samples do not count. The sides are drawn anew for
+        each pair. Samples that the rater rejected are not shown again.
         """
         choices = [choice for choice in choices if choice.pair <= self.groups.keys()]
-        own = [choice for choice in choices if choice.rater == rater]
-        if len(own) >= self.pairs:
+        answered = [choice for choice in choices if choice.rater == rater]
+        if len(answered) >= self.pairs:
             return None
-        seen = {choice.pair for choice in own}
-        rejected = {sample for choice in own for sample in choice.rejected}
+        seen = {choice.pair for choice in answered}
+        rejected = {sample for choice in answered for sample in choice.rejected}
         open_pairs = [pair for pair in self._all_pairs() if frozenset(pair) not in seen and rejected.isdisjoint(pair)]
         if not open_pairs:
             return None
         possible = {frozenset(pair) for pair in open_pairs}
         common = (pair for pair in self.common_pairs() if frozenset(pair) in possible)
         first, second = next(common, None) or self._most_informative(open_pairs, choices)
-        swapped = self.stream.child("side", rater, len(own)).numpy().random() < 0.5
+        swapped = self.stream.child("side", rater, len(answered)).numpy().random() < 0.5
         return (second, first) if swapped else (first, second)
 
     def common_pairs(self) -> list[tuple[str, str]]:
-        """The pairs that all raters see first: neighbours on random rings through each group."""
-        wanted = min(self.pairs, max(FEWEST_COMMON, round(COMMON_SHARE * self.pairs)), len(self._all_pairs()))
+        """Return the pairs that all raters see first: neighbours on random rings through each group."""
+        goal = max(FEWEST_COMMON, round(COMMON_SHARE * self.pairs))
+        most = min(self.pairs, goal, len(self._all_pairs()))
         chosen: dict[frozenset[str], tuple[str, str]] = {}
         for turn in count():
             for pair in self._rings(turn):
                 chosen.setdefault(frozenset(pair), pair)
-                if len(chosen) >= wanted:
+                if len(chosen) >= most:
                     return list(chosen.values())
         raise AssertionError("rings end only when enough pairs were found")
 
     def _rings(self, turn: int) -> Iterator[tuple[str, str]]:
-        """Neighbours on a random ring through each group, group by group in turn."""
+        """Yield neighbours on a random ring through each group, group by group in turn."""
         rings: list[list[tuple[str, str]]] = []
         for group, members in self._members().items():
-            order = [members[row] for row in self.stream.child("ring", group, turn).numpy().permutation(len(members))]
+            generator = self.stream.child("ring", group, turn).numpy()
+            order = [members[row] for row in generator.permutation(len(members))]
             ring = list(zip(order, order[1:] + order[:1], strict=True)) if len(order) > 1 else []
             shuffled = self.stream.child("order", group, turn).numpy().permutation(len(ring))
             rings.append([ring[place] for place in shuffled])  # or a sample would stand in two pairs in a row
@@ -85,7 +89,7 @@ class Design:
         return [pair for members in self._members().values() for pair in combinations(members, 2)]
 
     def _most_informative(self, pairs: Sequence[tuple[str, str]], choices: Sequence[Choice]) -> tuple[str, str]:
-        """The pair whose difference in strength a choice would say most about: near in strength, and uncertain."""
+        """Return the pair with the most information on its difference in strength: near in strength, and uncertain."""
         samples = sorted(self.groups)
         rows = {sample: row for row, sample in enumerate(samples)}
         fit = strengths(choices, samples).fit
@@ -97,5 +101,6 @@ class Design:
 def _contrasts(pairs: Sequence[tuple[str, str]], rows: Mapping[str, int]) -> np.ndarray:
     table = np.zeros((len(pairs), len(rows)))
     for number, (first, second) in enumerate(pairs):
-        table[number, rows[first]], table[number, rows[second]] = 1, -1
+        table[number, rows[first]] = 1
+        table[number, rows[second]] = -1
     return table

@@ -7,13 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from selfcorrect.analysis.estimation import fitted_contraction
+from selfcorrect.analysis.estimation import estimate_contraction
 
 
 @pytest.mark.parametrize("contraction", [0.3, 0.6])
 def test_a_known_contraction_is_recovered_whatever_the_floor(contraction: float) -> None:
     noise = 1 + np.random.default_rng(11).normal(0, 0.01, (6, 30))
-    found = fitted_contraction(noise * np.sqrt(0.04 + (1 - 0.04) * contraction ** (2 * np.arange(30))))
+    found = estimate_contraction(noise * np.sqrt(0.04 + (1 - 0.04) * contraction ** (2 * np.arange(30))))
     assert found.low < contraction < found.high
 
 
@@ -26,4 +26,4 @@ def test_a_known_contraction_is_recovered_whatever_the_floor(contraction: float)
     ],
 )
 def test_nothing_is_estimated_where_a_run_does_not_determine_it(curves: np.ndarray) -> None:
-    assert math.isnan(fitted_contraction(curves).estimate)
+    assert math.isnan(estimate_contraction(curves).estimate)
