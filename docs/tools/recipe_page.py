@@ -29,7 +29,7 @@ from recipe import (
 )
 from tables import table_lines
 
-from selfcorrect.experiments.reporting.figures import GREY, INK, STYLE, looks
+from selfcorrect.experiments.reporting.figures import GREY, INK, STYLE, Look, looks
 from selfcorrect.experiments.reporting.results import MEMORISER
 from selfcorrect.experiments.reporting.summary import Summary
 from selfcorrect.experiments.studies.arms import BASELINE, Arm
@@ -45,6 +45,8 @@ SIGNED = ("skate_m_s", "penetration_mm")
 """Artefacts, which are shown as x − real."""
 MEASURES = (*END_POINTS, NOVELTY, "training_loss")
 INSIDE = ("inside-sampler", "inside-sampler-once")
+MARKERS = {"-": "o", ":": "s", "-.": "^"}
+"""Sign of an arm in the figure, by its stroke in figures with lines."""
 
 
 def stage_section(number: int) -> Iterator[str]:
@@ -191,7 +193,8 @@ def _head(key: str) -> str:
 
 
 def _words(arm: Arm) -> str:
-    return "real data only" if arm == BASELINE else arm.words
+    """Return an arm in the words of the page, which calls the remedy "matching"."""
+    return "real data only" if arm == BASELINE else arm.words.replace("matched", "matching")
 
 
 # --- sentences -------------------------------------------------------------------------------------------------------
@@ -228,42 +231,46 @@ def data_rows(reading: Reading) -> Iterator[tuple[object, ...]]:
 
 
 def draw_figure(reading: Reading) -> str:
-    """Return SVG text: how each arm changes root force and diversity against the uncorrected loop, paired by seed."""
-    uncorrected = Arm(reading.stage.policy)
-    arms = [arm for arm in reading.stage.arms if arm != uncorrected]
-    palette = looks([_words(arm) for arm in arms])
+    """Return the figure of a stage as SVG text."""
+    file = io.StringIO()
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9.6, 4.4), layout="constrained")
-        panels = figure.subplots(1, len(DIVERSITY))
-        for panel, key in zip(panels, DIVERSITY, strict=True):
-            for arm in arms:
-                force = reading.end_point(arm, FORCE) - reading.end_point(uncorrected, FORCE)
-                diversity = reading.end_point(arm, key) - reading.end_point(uncorrected, key)
-                _draw_arm(panel, force, diversity, _words(arm), palette[_words(arm)][0])
-            panel.axhline(0, color=GREY, linewidth=0.8)
-            panel.axvline(0, color=GREY, linewidth=0.8)
-            panel.set_xlabel("change of root force (body weights): left is better")
-            panel.set_ylabel(f"change of {key}: up is better")
-        handles, labels = panels[0].get_legend_handles_labels()
-        title = (
-            f"{reading.stage.title}: changes against the uncorrected loop, {len(reading.seeds)} seeds, 95 % intervals"
-        )
-        figure.suptitle(title, fontsize=10)
-        figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", metadata={"Date": None})
+        plot_changes(reading).savefig(file, format="svg", metadata={"Date": None})
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 
-def _draw_arm(axes: Axes, force: np.ndarray, diversity: np.ndarray, label: str, colour: str) -> None:
-    """Draw a point with intervals in both directions."""
+def plot_changes(reading: Reading) -> Figure:
+    """Return how each arm changes root force and diversity against the uncorrected loop, paired by seed."""
+    uncorrected = Arm(reading.stage.policy)
+    arms = [arm for arm in reading.stage.arms if arm != uncorrected]
+    palette = looks([_words(arm) for arm in arms])
+    figure = Figure(figsize=(9.6, 4.6), layout="constrained")
+    panels = figure.subplots(1, len(DIVERSITY))
+    for panel, key in zip(panels, DIVERSITY, strict=True):
+        for arm in arms:
+            force = reading.end_point(arm, FORCE) - reading.end_point(uncorrected, FORCE)
+            diversity = reading.end_point(arm, key) - reading.end_point(uncorrected, key)
+            _draw_arm(panel, force, diversity, _words(arm), palette[_words(arm)])
+        panel.axhline(0, color=GREY, linewidth=0.8)
+        panel.axvline(0, color=GREY, linewidth=0.8)
+        panel.set_xlabel("change of root force (body weights): left is better")
+        panel.set_ylabel(f"change of {key}: up is better")
+    handles, labels = panels[0].get_legend_handles_labels()
+    title = f"{reading.stage.title}: changes against the uncorrected loop, {len(reading.seeds)} seeds, 95 % intervals"
+    figure.suptitle(title, fontsize=10)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def _draw_arm(axes: Axes, force: np.ndarray, diversity: np.ndarray, label: str, look: Look) -> None:
+    """Draw a point with intervals in both directions; arms that share a colour have other signs."""
+    colour, stroke = look
     across, up = mean_interval(force), mean_interval(diversity)
     axes.errorbar(
         across.estimate,
         up.estimate,
         xerr=(across.high - across.low) / 2,
         yerr=(up.high - up.low) / 2,
-        fmt="o",
+        fmt=MARKERS[stroke],
         color=colour,
         markeredgecolor=INK,
         markeredgewidth=0.4,
