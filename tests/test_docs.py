@@ -157,6 +157,21 @@ def test_tables_of_results_are_those_of_the_kept_summaries() -> None:
         assert results.filled(page.read_text(), summaries) == page.read_text(), f"make results, for {page.name}"
 
 
+@pytest.mark.slow
+def test_the_memoriser_of_a_table_is_its_training_set_resampled() -> None:
+    memorisers, tables = tool("memorisers"), tool("page_tables")
+    summary = read_summary(REPOSITORY / "docs" / "results" / "demo.json")
+    first = replace(summary, settings={**summary.settings, "seeds": 1})
+    again = {metric: float(value) for _, _, metric, value in memorisers.score_memorisers("demo", first)}
+    for key in ("fid_kinematic", "recall", "coverage"):
+        kept = tables._memoriser_values("demo", summary, key)
+        assert len(kept) == summary.seeds
+        assert again[key] == pytest.approx(kept[0], rel=0.01)
+    floor = summary.floors["real against real"]
+    other = replace(first, floors={"real against real": {**floor, "fid_kinematic": floor["fid_kinematic"] * 1.1}})
+    assert list(memorisers.score_memorisers("demo", other)) == []  # other real data than the run's
+
+
 def test_the_kept_command_does_all_seeds_again_wherever_they_were_run() -> None:
     results = tool("results")
     made = {"date": "2026-01-02", "core_hours": 0.5}

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from evidence import change_cell, distances, judged, mean_cell, real_values
+from keeping import SUMMARIES
 from tables import table_lines
 from values import arms_of
 
-from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.reporting.results import MEMORISER, ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary
 from selfcorrect.experiments.studies.arms import BASELINE, Arm
 from selfcorrect.motion.measures.metrics import Metric, find_metric
 from selfcorrect.statistics import mean_interval
 
 FORCE = "needed_force_bodyweights"
+MEMORISERS = SUMMARIES / "memorisers.csv"
+"""What training windows drawn with replacement score, of runs that did not measure it (memorisers.py)."""
 
 
 @dataclass(frozen=True)
@@ -128,12 +133,7 @@ def page_table(table: PageTable, summaries: Mapping[str, Summary]) -> Iterator[s
 
 def _rows(group: Group, summary: Summary, metrics: list[Metric]) -> Iterator[list[str]]:
     yield [f"**{group.title}**"]
-    real = [real_values(summary, metric.key) for metric in metrics]
-    if any(values is not None for values in real):
-        yield [
-            "*real data*",
-            *("" if values is None else mean_cell(values, each) for values, each in zip(real, metrics, strict=True)),
-        ]
+    yield from _real_rows(group, summary, metrics)
     for arm, curves, plain in arms_of(summary, group.denoiser):
         if not group.arms or arm.name in group.arms:
             yield [
@@ -141,6 +141,36 @@ def _rows(group: Group, summary: Summary, metrics: list[Metric]) -> Iterator[lis
                 *(cell(curves, metric, summary) for metric in metrics),
                 _change(curves, plain, metrics[0]),
             ]
+
+
+def _real_rows(group: Group, summary: Summary, metrics: list[Metric]) -> Iterator[list[str]]:
+    """Yield what real data score, and below it what a memoriser scores: the training set resampled."""
+    real = {metric.key: real_values(summary, metric.key) for metric in metrics}
+    memoriser = {metric.key: _memoriser_values(group.summary, summary, metric.key) for metric in metrics}
+    for title, scores in (("*real data*", real), ("*memoriser*", memoriser)):
+        if any(values is not None for values in scores.values()):
+            yield [title, *(_score_cell(scores[metric.key], metric) for metric in metrics)]
+
+
+def _score_cell(values: np.ndarray | None, metric: Metric) -> str:
+    return "" if values is None else mean_cell(values, metric)
+
+
+def _memoriser_values(name: str, summary: Summary, key: str) -> np.ndarray | None:
+    """Return the scores of a memoriser (S,), as the run measured them or `memorisers.py`; None if neither did."""
+    measured = summary.floors.get(MEMORISER, {}).get(key)
+    return _read_memorisers().get((name, key)) if measured is None else measured
+
+
+@cache
+def _read_memorisers() -> dict[tuple[str, str], np.ndarray]:
+    """Return the file of memorisers as summary and metric → (S,)."""
+    values: dict[tuple[str, str], list[float]] = {}
+    if MEMORISERS.is_file():
+        with MEMORISERS.open(encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                values.setdefault((row["summary"], row["metric"]), []).append(float(row["value"]))
+    return {place: np.array(seeds) for place, seeds in values.items()}
 
 
 def _label(arm: Arm) -> str:
