@@ -12,6 +12,9 @@ from typing import Any, BinaryIO
 
 import ufbx
 
+_EMPTY = ("UNKNOWN", "EMPTY")
+"""Nodes without attribute, and those that show nothing."""
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -85,6 +88,7 @@ def _describe_scene(scene: Scene) -> tuple[dict[str, Any], array]:
         "names": [node.name for node in nodes],
         "parents": [-1 if node.parent is None else place[node.parent.typed_id] for node in nodes],
         "are_bones": [node.bone is not None for node in nodes],
+        "are_empty": [node.parent is not None and node.attrib_type.name in _EMPTY for node in nodes],
         "stacks": [[stack.name, stack.time_begin, stack.time_end] for stack in scene.stacks],
     }
     return facts, values

@@ -56,7 +56,8 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
     opening_s = _OPENING_S + _OPENING_S_PER_BYTE * path.stat().st_size
     with _READER.open(path, opening_s) as (scene, facts, values):
         parents = facts["parents"]
-        bones = [index for index, is_bone in enumerate(facts["are_bones"]) if is_bone]
+        are_joints = facts["are_bones"] if any(facts["are_bones"]) else facts["are_empty"]
+        bones = [index for index, is_joint in enumerate(are_joints) if is_joint]
         tree, left_out = _find_tree(path, bones, parents)
         fps, sampling_note = sampling_rate(float(facts["fps"]) or SAMPLED_FPS)
         stacks = []

@@ -7,6 +7,7 @@ metres. Scales that change with time are not followed.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
@@ -75,11 +76,20 @@ class Rig:
         """(J,) what lengths in each node's frame are multiplied with to be lengths in the world."""
         scales = np.ones(len(self.nodes))
         for joint, parent in enumerate(self.parents):
-            own = np.abs(self.rest[joint]["scale"])
-            if np.ptp(own) > _STRETCHED * own.max():
-                raise InputError(f"the node {self.names[joint]} is stretched, by {own.round(3).tolist()}")
-            scales[joint] = own.mean() * (scales[parent] if parent >= 0 else 1.0)
+            scale = np.abs(self.rest[joint]["scale"]).mean()
+            scales[joint] = scale * (scales[parent] if parent >= 0 else 1.0)
         return scales
+
+    def check_scales(self, parts: Sequence[str]) -> None:
+        """Refuse a body in which a node scales one axis more than another, as that bends what is below it.
+
+        parts: the part of the body that each node is, "" for none.
+        """
+        paths = (_way_up(self.parents, joint) for joint, part in enumerate(parts) if part)
+        for joint in sorted(set(chain.from_iterable(paths))):
+            scale = np.abs(self.rest[joint]["scale"])
+            if np.ptp(scale) > _STRETCHED * scale.max():
+                raise InputError(f"the node {self.names[joint]} is stretched, by {scale.round(3).tolist()}")
 
     @property
     def offset_scales(self) -> np.ndarray:
@@ -157,6 +167,7 @@ def clip_of(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | N
     metres_per_unit: None for metres, but for bodies whose size shows otherwise.
     """
     read = motion if any(rig.parts) else recognize_parts(motion)
+    rig.check_scales(read.skeleton.parts)
     size = body_size(rig.parents, read.skeleton.offsets_m, top_of_body(read.skeleton))
     unit_m, note = (metres_per_unit or 1.0, "")
     if metres_per_unit is None and not _BODY_M[0] < size < _BODY_M[1]:

@@ -80,6 +80,16 @@ def test_without_the_extra_the_error_names_it(tmp_path: Path, monkeypatch: pytes
         open_motion(tmp_path / "a.fbx")
 
 
+def test_a_skeleton_of_empty_nodes_is_read(walker: sc.Motion, tmp_path: Path) -> None:
+    """Motion capture programs write joints as nodes without attribute or as nulls."""
+    write_fbx(tmp_path / "a.fbx", walker)
+    text = (tmp_path / "a.fbx").read_text()
+    (tmp_path / "b.fbx").write_text(re.sub(r"NodeAttribute: .*\n", "", text).replace("LimbNode", "Null"))
+    assert "LimbNode" not in (tmp_path / "b.fbx").read_text()
+    motion = open_motion(tmp_path / "b.fbx").motion
+    np.testing.assert_allclose(smpl_joints_m(motion), smpl_joints_m(walker), atol=2e-5)
+
+
 # --- the child process ------------------------------------------------------------------------------------------------
 
 

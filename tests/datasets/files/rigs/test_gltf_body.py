@@ -252,6 +252,20 @@ def test_it_is_corrected_into_the_same_file(walker: sc.Motion, tmp_path: Path) -
     assert 0.0 < lowest_m < 0.05
 
 
+def test_a_stretched_prop_refuses_nothing(walker: sc.Motion, tmp_path: Path) -> None:
+    save_motion(tmp_path / "a.gltf", walker)
+
+    def with_prop(content: dict[str, Any]) -> None:
+        wrist = next(node for node in content["nodes"] if node.get("name") == "left_wrist")
+        wrist["children"] = [*wrist.get("children", []), len(content["nodes"])]
+        content["nodes"].append({"name": "sword", "scale": [0.1, 0.1, 2.0]})
+        content["skins"][0]["joints"].append(len(content["nodes"]) - 1)
+
+    edited(tmp_path / "a.gltf", with_prop)
+    motion = open_motion(tmp_path / "a.gltf").motion
+    np.testing.assert_allclose(smpl_joints_m(motion), smpl_joints_m(walker), atol=1e-5)
+
+
 def damage(content: dict[str, Any], where: str) -> None:
     animation = content["animations"][0]
     match where:
