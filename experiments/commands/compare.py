@@ -64,7 +64,7 @@ class CompareCommand:
     claims: str = ""
     """package.module:function that returns the claims to check (`sc.claims`)."""
     title: str = ""
-    """Of the report."""
+    """Title of the report."""
     out: Path | None = None
     """Run folder; by default runs/ and the name of the experiment's file."""
     accept_changed: bool = False
@@ -86,7 +86,7 @@ class CompareCommand:
             name: import_callable(reference, f"task {name!r}") for name, reference in self.tasks.items()
         }
         folder = place_of(self.out or Path("runs") / "comparison")
-        found = compare(
+        comparison = compare(
             tasks,
             {name: self._plan(arm) for name, arm in self.plans.items()},
             seeds=self.seeds,
@@ -103,8 +103,8 @@ class CompareCommand:
             claims=import_callable(self.claims, "function of claims")() if self.claims else (),
             where=Where(self.workers if self.workers is not None else default_workers(), cluster=self.where),
         )
-        print(f"\n{found}\n\nReport: {folder / 'report.html'}")
-        return 1 if found.gaps else 0
+        print(f"\n{comparison}\n\nReport: {folder / 'report.html'}")
+        return 1 if comparison.gaps else 0
 
     def _plan(self, arm: Arm) -> Plan:
         if arm.remedy != "none" or arm.sampling:
@@ -127,9 +127,11 @@ def _correction(arm: Arm) -> Correction | None:
 
     if arm.corrector in ("", "none"):
         return None
-    own = load(arm.corrector)
-    if own.takes in ("motion", "inputs"):
-        raise SettingError(f"corrector {arm.corrector!r} takes {own.takes}; in a comparison it takes samples")
-    is_function = own.takes == "values" and not hasattr(own.function, "forward")
-    corrector = lift(own.function, own.name) if is_function else own.function
+    user_corrector = load(arm.corrector)
+    if user_corrector.takes in ("motion", "inputs"):
+        raise SettingError(
+            f"corrector {arm.corrector!r} takes {user_corrector.takes}; in a comparison it takes samples"
+        )
+    is_function = user_corrector.takes == "values" and not hasattr(user_corrector.function, "forward")
+    corrector = lift(user_corrector.function, user_corrector.name) if is_function else user_corrector.function
     return Correction(corrector, arm.strength, arm.operator)

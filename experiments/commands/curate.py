@@ -142,8 +142,8 @@ class CurateCommand:
                 try:
                     server.serve_forever()
                 finally:
-                    done = session.state()["done"]
-                    print(f"\n{done} answers of {session.rater} are in {self.database}", file=sys.stderr)
+                    answer_count = session.state()["done"]
+                    print(f"\n{answer_count} answers of {session.rater} are in {self.database}", file=sys.stderr)
 
 
 @contextmanager

@@ -34,7 +34,7 @@ class Source:
     path: tyro.conf.Positional[Path]
     """The folder or file."""
     dataset: str | None = None
-    """Which dataset it is, a name of `selfcorrect data list`; inferred from its layout where not given."""
+    """Name of the dataset, as in `selfcorrect data list`; by default inferred from its layout."""
     split: str | None = None
     """Only this part of the dataset, e.g. train."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
@@ -42,7 +42,7 @@ class Source:
     """Only so many recordings, spread over all."""
 
     def open(self) -> tuple[str, list[Clip]]:
-        """What it is, in words, and its recordings."""
+        """Return a description and the recordings."""
         if self.limit is not None:
             must_be_count("limit", self.limit, 10**9)
         must_exist([self.path, *self.reading.files])
@@ -53,7 +53,7 @@ class Source:
 
 @dataclass(frozen=True)
 class ListDatasets:
-    """Which datasets are read, where they are available, on what terms, and how their folders look."""
+    """List the datasets that are read, with their sources, terms and folder layouts."""
 
     def run(self) -> None:
         from selfcorrect.datasets.collections import catalog
@@ -75,7 +75,7 @@ class ListDatasets:
 
 @dataclass(frozen=True)
 class ListFormats:
-    """Which kinds of motion files are read and written, and what each holds."""
+    """List the kinds of motion files that are read and written, and their contents."""
 
     def run(self) -> None:
         width = max(len(kind.name) for kind in formats.FORMATS)
@@ -87,7 +87,7 @@ class ListFormats:
 
 @dataclass(frozen=True)
 class CheckData:
-    """What a folder or file is, how much is in it, and what in it is broken or odd.
+    """Report a folder's or file's kind, its size, and what in it is broken or implausible.
 
     Ends with exit code 2 where files could not be read.
     """
@@ -104,17 +104,17 @@ class CheckData:
 
         summary = summarise(clips)
         if self.json:
-            told = {"path": str(self.source.path), "is": title, **vars(summary)}
-            print(json.dumps(to_json(told), indent=1, allow_nan=False))
+            report = {"path": str(self.source.path), "is": title, **vars(summary)}
+            print(json.dumps(to_json(report), indent=1, allow_nan=False))
         else:
             print(f"{self.source.path}: {title}", *(f"  {line}" for line in summary.lines()), sep="\n")
-            _print_list("implausible", [f"{name}: {_first(found)}" for name, found in summary.findings.items()])
+            _print_list("implausible", [f"{name}: {_first(findings)}" for name, findings in summary.findings.items()])
             _print_list("unreadable", summary.unreadable)
         _end_if_unread(self.source.path, summary.unreadable)
 
 
-def _first(found: Sequence[str]) -> str:
-    return found[0] + (f"; and {len(found) - 1} more" if len(found) > 1 else "")
+def _first(findings: Sequence[str]) -> str:
+    return findings[0] + (f"; and {len(findings) - 1} more" if len(findings) > 1 else "")
 
 
 def _end_if_unread(where: object, complaints: Sequence[str]) -> None:
@@ -154,8 +154,8 @@ class Convert:
         if not jobs:
             raise InputError(f"{', '.join(map(str, self.sources))}: no motion files here")
         check_targets(jobs, lambda _: self.overwrite, ANOTHER)
-        taken = [path for job in jobs for path in job]
-        failed = sum(not self._convert(file, target, kind, taken) for file, target in jobs)
+        all_targets = [path for job in jobs for path in job]
+        failed = sum(not self._convert(file, target, kind, all_targets) for file, target in jobs)
         if failed:
             raise InputError(f"{failed} of {len(jobs)} files could not be converted")
 
@@ -163,8 +163,8 @@ class Convert:
         below = file.relative_to(root) if root.is_dir() else Path(file.name)
         return (self.out / below).with_suffix(kind.suffixes[0])
 
-    def _convert(self, file: Path, target: Path, kind: formats.Format, taken: Sequence[Path]) -> bool:
-        """Whether a file could be converted; several motions in it get numbers, and never the places `taken`."""
+    def _convert(self, file: Path, target: Path, kind: formats.Format, all_targets: Sequence[Path]) -> bool:
+        """Convert a file and return True if that worked; several motions get numbers, and avoid `all_targets`."""
         from selfcorrect.datasets.files.open import open_motion, save_motion
 
         try:
@@ -173,19 +173,25 @@ class Convert:
             targets = [target]
             if opened.names:
                 targets = [_target_of_name(self.out, name, kind) for name in opened.names]
-                check_targets([(Path(name), one) for name, one in zip(opened.names, targets, strict=True)],
-                              lambda _: self.overwrite, ANOTHER, taken)  # fmt: skip
+                sources = [Path(name) for name in opened.names]
+                sources_and_targets = list(zip(sources, targets, strict=True))
+                check_targets(sources_and_targets, lambda _: self.overwrite, ANOTHER, all_targets)
             elif len(motions) > 1:
                 targets = [target.with_stem(f"{target.stem}_{index:03d}") for index in range(len(motions))]
-                check_targets([(file, one) for one in targets], lambda _: self.overwrite, ANOTHER, taken)
-            for one, motion in zip(targets, motions, strict=True):
-                save_motion(one, motion, kind.name, overwrite=self.overwrite)
+                check_targets(
+                    [(file, target_path) for target_path in targets], lambda _: self.overwrite, ANOTHER, all_targets
+                )
+            for target_path, motion in zip(targets, motions, strict=True):
+                save_motion(target_path, motion, kind.name, overwrite=self.overwrite)
         except Exception as error:  # whatever is wrong with one file, the others go on
             if is_machine_failure(error):
                 raise InputError(f"{target} could not be written ({error}); the files before it are there") from error
             print(f"selfcorrect: {describe_failure(file, error)}", file=sys.stderr)
             return False
-        print(*(f"{file} → {one}" for one in targets if opened.names or one is targets[0]), sep="\n")
+        print(
+            *(f"{file} → {target_path}" for target_path in targets if opened.names or target_path is targets[0]),
+            sep="\n",
+        )
         return True
 
 
@@ -247,7 +253,7 @@ class MakeSamples:
     out: Path
     """Folder of the new files, named after their layouts."""
     clip: str = "walk"
-    """Which clip, e.g. run, kick or cartwheel; spoiled-walk: that of `selfcorrect demo`, full of faults."""
+    """Name of the clip, e.g. run, kick or cartwheel; spoiled-walk is the faulty one of `selfcorrect demo`."""
     overwrite: bool = False
     """Replace files that are there already."""
 
@@ -262,9 +268,10 @@ class MakeSamples:
         clips = {motion.label: motion for motion in [*load_deepmimic(), replace(spoiled_walk(), label="spoiled-walk")]}
         if self.clip not in clips:
             raise SettingError(describe_unknown("clip", self.clip, clips))
-        motion, kinds = on_smpl(clips[self.clip]), [kind for kind in formats.FORMATS if kind.reader and kind.writer]
+        motion = on_smpl(clips[self.clip])
+        kinds = [kind for kind in formats.FORMATS if kind.reader and kind.writer]
         targets = [self.out / f"{kind.name}{kind.suffixes[0]}" for kind in kinds]
-        check_targets([(Path(kind.name), one) for kind, one in zip(kinds, targets, strict=True)],
+        check_targets([(Path(kind.name), target_path) for kind, target_path in zip(kinds, targets, strict=True)],
                       lambda _: self.overwrite, ANOTHER)  # fmt: skip
         for kind, target in zip(kinds, targets, strict=True):
             save_motion(target, motion, kind.name, overwrite=self.overwrite)
@@ -304,7 +311,7 @@ class Stats:
 
 
 MOST_ROWS, MOST_PICTURES = 100, 50
-"""Of a contact sheet, which is drawn in memory."""
+"""Limits of a contact sheet, which is drawn in memory."""
 
 
 @dataclass(frozen=True)
@@ -363,7 +370,7 @@ class MakeShards:
     out: Annotated[str, tyro.conf.arg(aliases=("-o",))]
     """Folder of the shards, or an address such as s3://bucket/folder (extra `remote`)."""
     dataset: str | None = None
-    """Which dataset the sources are, a name of `selfcorrect data list`; inferred from their layout where not given."""
+    """Dataset of the sources, a name of `selfcorrect data list`; by default inferred from their layout."""
     split: str | None = None
     """Only this part of the dataset, e.g. train."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)

@@ -32,16 +32,16 @@ def from_file(kind: type[Options], words: Sequence[str]) -> tuple[Options | None
 
 
 def _as_list(kind: type, value: Any) -> Any:
-    """What a file says, where an option that takes several is given as one, and words as numbers, as they are meant."""
+    """Return a file's values as the options need them: lists where several are taken, words where words are."""
     if not isinstance(value, dict):
         return value
     several = {name: get_args(hint)[0] for name, hint in get_type_hints(kind).items() if get_origin(hint) is tuple}
-    given = {name: item if isinstance(item, list) else [item] for name, item in value.items() if name in several}
-    return value | {name: [*map(str, items)] if several[name] is str else items for name, items in given.items()}
+    as_lists = {name: item if isinstance(item, list) else [item] for name, item in value.items() if name in several}
+    return value | {name: [*map(str, items)] if several[name] is str else items for name, items in as_lists.items()}
 
 
 def _parse_values(path: Path) -> Any:
-    """What a YAML file says, by PyYAML's safe loader; names of options may be written with - or _."""
+    """Read a YAML file with PyYAML's safe loader; names of options may be written with - or _."""
     with requires_extra("an experiment as a YAML file"):
         import yaml
 

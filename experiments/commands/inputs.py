@@ -1,4 +1,4 @@
-"""What is checked of a command line before anything heavy is imported."""
+"""Checks of a command line that run before anything heavy is imported."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -71,7 +71,7 @@ class MotionCommand(MotionOptions):
         return self.apply_to(PRESETS[self.preset])
 
     def _check_names(self) -> None:
-        """What can be checked of the options before PyTorch is imported, which takes seconds."""
+        """Check the options before PyTorch is imported, which takes seconds."""
         from ..jobs.run import RUNNERS
 
         for kind in self.policy:
@@ -116,7 +116,7 @@ class MotionCommand(MotionOptions):
         view = MotionView(study, films=wandb_mode(self.log.wandb) != "off")
         with process_group(choose_device(options.device)) as leads:
             if leads:
-                found = run_study(
+                result = run_study(
                     view,
                     folder,
                     where,
@@ -124,8 +124,8 @@ class MotionCommand(MotionOptions):
                     accept_changed=options.accept_changed,
                     wandb=self.log.target,
                 )
-                print(f"\n{found}\n{folder / REPORT}")
-                return 1 if found.gaps else 0
+                print(f"\n{result}\n{folder / REPORT}")
+                return 1 if result.gaps else 0
         return 0
 
     def _usual_folder(self) -> Path:
@@ -141,7 +141,7 @@ class MotionCommand(MotionOptions):
         print(f"cost of the preset without other options: {PRESET_ROWS[self.preset].cost}")
 
     def _keep(self) -> Keep:
-        """What stays of models and samples."""
+        """Return which models and samples are kept."""
         return self.options.keep or PRESET_ROWS[self.preset].keep
 
     def _workers(self, training: int) -> int:

@@ -59,7 +59,8 @@ class ToyCommand:
             missing.append(lacking)
         check_missing(missing, references)
         study = ToyStudy(selection)
-        folder, command = place_of(self.out), shlex.join(["selfcorrect", *sys.argv[1:]])
+        folder = place_of(self.out)
+        command = shlex.join(["selfcorrect", *sys.argv[1:]])
         comparison = run_study(ToyView(study), folder, where, command=command, wandb=self.log.target)
         print(f"\n{comparison}\n\nReport: {folder / REPORT}")
         return 1 if comparison.gaps else 0

@@ -28,6 +28,6 @@ class VerifyCommand:
             must_exist([Path(self.folder)])
         from ..data.verification import verify
 
-        found = verify(self.folder)
-        print(*found.damage, *([""] if found.damage else []), found.summary, sep="\n")
-        return 1 if found.damage else 0
+        verification = verify(self.folder)
+        print(*verification.damage, *([""] if verification.damage else []), verification.summary, sep="\n")
+        return 1 if verification.damage else 0

@@ -161,9 +161,9 @@ class RatingDatabase:
         relevant = [row for row in rows if row[0] in samples and row[1] in samples]
         valid = [number for _, _, _, number, is_undone in relevant if not is_undone]
         redo = None
-        for left, right, place, _, is_undone in relevant:
+        for left_item, right_item, place, _, is_undone in relevant:
             if is_undone and place == len(valid):
-                redo = (left, right)
+                redo = (left_item, right_item)
         return Progress(len(rows), len(valid), redo, valid[-1] if valid else None)
 
     def record(self, choice: Choice, at: Progress, seconds: float, *, common: bool = False) -> bool:
@@ -178,8 +178,18 @@ class RatingDatabase:
         Returns:
             Whether the choice was recorded. A page may send an answer twice.
         """
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        row = (choice.rater, at.attempts, at.answered, choice.left, choice.right, choice.answer, common, seconds, now)
+        timestamp = datetime.now(UTC).isoformat(timespec="seconds")
+        row = (
+            choice.rater,
+            at.attempts,
+            at.answered,
+            choice.left,
+            choice.right,
+            choice.answer,
+            common,
+            seconds,
+            timestamp,
+        )
         recorded = self._execute(
             "INSERT OR IGNORE INTO choices (rater, attempt, place, left_item, right_item, answer, common, seconds, "
             "made_utc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
@@ -205,18 +215,18 @@ class RatingDatabase:
         except sqlite3.DatabaseError as error:
             raise InputError(f"{self.path}: {_NO_DATABASE} ({error})") from error
 
-    def _open_study(self, wanted: RatingStudy | None) -> RatingStudy:
+    def _open_study(self, given_study: RatingStudy | None) -> RatingStudy:
         """Return the study of the file, after creating the tables if the file is empty."""
         for pragma in _PRAGMAS:
             self._execute(f"PRAGMA {pragma}")
         self._execute("BEGIN IMMEDIATE")
         with self._connection:
             schema = [row[0] for row in self._execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")]
-            if not schema and wanted is not None:
+            if not schema and given_study is not None:
                 for table in _TABLES:
                     self._execute(table)
                 self._execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                row = (wanted.kind, wanted.question, wanted.seed, json.dumps(wanted.features))
+                row = (given_study.kind, given_study.question, given_study.seed, json.dumps(given_study.features))
                 self._execute("INSERT INTO study VALUES (?, ?, ?, ?)", *row)
         if schema and sorted(schema) != sorted(_TABLES):
             raise InputError(f"{self.path}: {_NO_DATABASE}")
@@ -227,8 +237,8 @@ class RatingDatabase:
         study = RatingStudy(kind, question, seed, tuple(map(str, self._parse_list(features))))
         for name in ("kind", "features", "question", "seed"):
             stored = getattr(study, name)
-            if wanted is not None and stored != getattr(wanted, name):
-                difference = f"its {name} is {stored!r}, here it would be {getattr(wanted, name)!r}"
+            if given_study is not None and stored != getattr(given_study, name):
+                difference = f"its {name} is {stored!r}, here it would be {getattr(given_study, name)!r}"
                 raise SettingError(f"{self.path}: belongs to another study: {difference}; name another with --database")
         return study
 

@@ -1,4 +1,4 @@
-"""What describes a motion to the reward: six figures that people can see, on a logarithmic scale."""
+"""Description of a motion for the reward: six visible features on a logarithmic scale."""
 
 from __future__ import annotations
 

@@ -60,12 +60,12 @@ def collect_items(
     sources = ", ".join(map(str, paths))
     runs = [path for path in paths if path.is_dir() and _find_arms(path)]
     if not runs:
-        found = _read_files(paths, reading)
+        found_items = _read_files(paths, reading)
     elif len(paths) > 1:
         raise InputError(f"{runs[0]}: a run is curated alone; name one run, or motion files")
     else:
-        found = _collect_from_run(runs[0].resolve(), samples, generation, stream)
-    items = list({item.rated.id: item for item in found}.values())
+        found_items = _collect_from_run(runs[0].resolve(), samples, generation, stream)
+    items = list({item.rated.id: item for item in found_items}.values())
     if len(items) < 2:
         raise InputError(f"{sources}: two different samples are needed to compare, got {len(items)}")
     if max(Counter(item.rated.label for item in items).values()) < 2:
@@ -150,11 +150,11 @@ def _generate_motions(
             yield _make_motion_item(batch[row], f"{names[label]} {row}", source, names[label])
 
 
-def _check_generation(latest: int, wanted: int | None, folder: Path) -> int:
+def _check_generation(latest: int, requested: int | None, folder: Path) -> int:
     """Return the generation to use, the latest one by default."""
-    if wanted is not None and not 0 <= wanted <= latest:
-        raise InputError(f"{folder}: has generations 0 to {latest}, asked for {wanted}")
-    return latest if wanted is None else wanted
+    if requested is not None and not 0 <= requested <= latest:
+        raise InputError(f"{folder}: has generations 0 to {latest}, asked for {requested}")
+    return latest if requested is None else requested
 
 
 def _load_pictures(arms: Sequence[Path], samples: int, generation: int | None, stream: Stream) -> Iterator[Item]:

@@ -57,8 +57,8 @@ class Session:
         self._asked: tuple[Progress, tuple[str, str] | None] | None = None
         labels = {sample: item.rated.label for sample, item in self._items.items()}
         stream = streams(database.study.seed).child("pairs")
-        wanted = pairs if pairs is not None else PAIRS_PER_ITEM * len(labels)
-        self.pairs = min(wanted, Design(labels, wanted, stream).possible)
+        pair_count = pairs if pairs is not None else PAIRS_PER_ITEM * len(labels)
+        self.pairs = min(pair_count, Design(labels, pair_count, stream).possible)
         self._design = Design(labels, self.pairs, stream)
         self._common = {frozenset(pair) for pair in self._design.common_pairs()}
 
@@ -80,8 +80,8 @@ class Session:
             InputError: The request is malformed.
         """
         attempt = _read_field(request, "attempt", int)
-        left = _read_field(request, "left", str)
-        right = _read_field(request, "right", str)
+        left_label = _read_field(request, "left", str)
+        right_label = _read_field(request, "right", str)
         answer = _read_field(request, "answer", str)
         seconds = request.get("seconds")
         if not isinstance(seconds, int | float) or not abs(seconds) < 1e9 or answer not in ANSWERS:
@@ -89,8 +89,8 @@ class Session:
         with self._lock:
             progress, pair = self._current_pair()
             recorded = False
-            if pair == (left, right) and progress.attempts == attempt:
-                choice = Choice(self.rater, left, right, answer)
+            if pair == (left_label, right_label) and progress.attempts == attempt:
+                choice = Choice(self.rater, left_label, right_label, answer)
                 seconds = min(max(float(seconds), 0.0), _LONGEST_S)
                 recorded = self.database.record(choice, progress, seconds, common=choice.pair in self._common)
                 self._asked = None
@@ -125,15 +125,19 @@ class Session:
         }
         if pair is None:
             return state | {"total": progress.answered, "left": None, "right": None, "label": ""}
-        left, right = pair
-        label = self._items[left].rated.label
-        return state | {"total": self.pairs, "left": left, "right": right, "label": label} | self._draw(left, right)
+        left_label, right_label = pair
+        label = self._items[left_label].rated.label
+        return (
+            state
+            | {"total": self.pairs, "left": left_label, "right": right_label, "label": label}
+            | self._draw(left_label, right_label)
+        )
 
     @lru_cache(maxsize=4)  # noqa: B019 - a session lives as long as its program
-    def _draw(self, left: str, right: str) -> dict[str, Any]:
+    def _draw(self, left_label: str, right_label: str) -> dict[str, Any]:
         motions = []
         pictures = []
-        for sample in (left, right):
+        for sample in (left_label, right_label):
             shown = self._items[sample].shown
             if isinstance(shown, Motion):
                 motions.append(PicturePanel(shown))

@@ -1,1 +1,1 @@
-"""What `selfcorrect data` does with files and datasets."""
+"""Functions behind `selfcorrect data`."""

@@ -52,7 +52,7 @@ _PART = re.compile(rf"{re.escape(PARTS)}/part-(\d+)\.json")
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What is read from each source; see `commands.data.Source`."""
+    """Options for reading each source; see `commands.data.Source`."""
 
     dataset: str | None = None
     split: str | None = None
@@ -102,7 +102,7 @@ class ShardFacts:
 
 @dataclass(frozen=True)
 class PartRecord:
-    """What a part was made of, and what it became."""
+    """Source and result of a part."""
 
     key: str
     shards: list[ShardFacts]
@@ -246,8 +246,8 @@ def _send_bytes(place: Place, name: str, content: bytes, scratch: Path) -> None:
 @lru_cache(maxsize=1)
 def _list_parts(sources: tuple[str, ...], options: SourceOptions) -> list[list[Recording]]:
     """Return the parts of some sources, listed once in each process."""
-    found = [recording for source in sources for recording in list_recordings(source, options)]
-    return list(bounded(found, lambda recording: recording.size, PART_BYTES, PART_RECORDINGS))
+    recordings = [recording for source in sources for recording in list_recordings(source, options)]
+    return list(bounded(recordings, lambda recording: recording.size, PART_BYTES, PART_RECORDINGS))
 
 
 def list_recordings(source: str, options: SourceOptions) -> list[Recording]:
@@ -258,9 +258,9 @@ def list_recordings(source: str, options: SourceOptions) -> list[Recording]:
             raise InputError(f"{source}: no shards of motions are here; `selfcorrect data shard` makes them")
         return [Recording(f"{source}/{name}", SHARD_BYTES, Path(name), lambda: iter(())) for name in names]
     path = Path(source)
-    known = dataset_at(path, options.dataset, options.reading)
+    known_dataset = dataset_at(path, options.dataset, options.reading)
     _, clips = open_source(path, options.dataset, options.split, options.reading)
-    return [_make_recording(clip, None if known else path) for clip in clips]
+    return [_make_recording(clip, None if known_dataset else path) for clip in clips]
 
 
 def is_shard(name: str) -> bool:

@@ -31,11 +31,11 @@ def open_source(
     *,
     limit: int | None = None,
 ) -> tuple[str, list[Clip]]:
-    """What a path is, in words, and its recordings, at most `limit` spread over all; see `commands.data.Source`."""
+    """Return a path's description and recordings, at most `limit`, spread evenly; see `commands.data.Source`."""
     reading = reading or Reading()
-    if known := dataset_at(path, dataset, reading):
-        clips = known.clips(path, split, allow_pickle=reading.allow_pickle)
-        return f"{known.title} ({known.holds})", _limit_clips(clips, limit)
+    if known_dataset := dataset_at(path, dataset, reading):
+        clips = known_dataset.clips(path, split, allow_pickle=reading.allow_pickle)
+        return f"{known_dataset.title} ({known_dataset.holds})", _limit_clips(clips, limit)
     clips = [Clip(_name(file, path), file, partial(_read_file, file, reading)) for file in motion_files(path)]
     if not clips:
         raise InputError(f"{path}: neither a known dataset nor motion files; see `selfcorrect data list`")
@@ -98,18 +98,18 @@ class DataSummary:
     frames: int = 0
     seconds: list[float] = field(default_factory=list)
     labels: Counter[str] = field(default_factory=Counter)
-    """How many motions have each label."""
+    """Number of motions by label."""
     joints: Counter[int] = field(default_factory=Counter)
-    """How many motions have so many joints."""
+    """Number of motions by number of joints."""
     rates: Counter[float] = field(default_factory=Counter)
-    """How many motions have each frame rate."""
+    """Number of motions by frame rate."""
     findings: dict[str, list[str]] = field(default_factory=dict)
-    """What is physically implausible, by source."""
+    """Implausible motions: source → findings."""
     unreadable: list[str] = field(default_factory=list)
     """A sentence for each file that cannot be read."""
 
     def add(self, motion: Motion) -> None:
-        found = check(motion)
+        findings = check(motion)
         self.motions += 1
         self.captions += len(captions(motion.text))
         self.frames += len(motion)
@@ -117,8 +117,8 @@ class DataSummary:
         self.labels[motion.label] += 1
         self.joints[len(motion.skeleton)] += 1
         self.rates[round(motion.fps, 3)] += 1
-        if found:
-            self.findings[motion.source or f"motion {self.motions}"] = [str(finding) for finding in found]
+        if findings:
+            self.findings[motion.source or f"motion {self.motions}"] = [str(finding) for finding in findings]
 
     def lines(self) -> list[str]:
         """The summary in words."""

@@ -1,4 +1,4 @@
-"""Which files of a run, of corrected motions or of shards are no longer what was written, and which have no digest."""
+"""Verification of runs, corrected motions and shards against their recorded digests."""
 
 import os
 import tempfile
@@ -50,16 +50,16 @@ class FileCheck:
     path: str
     wrong: str = ""
     counts_as: str = ""
-    """What it stands for in the summary, "" for a plain file."""
+    """Kind under which the summary counts it, "" for a plain file."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What was looked at and what could not be, and a sentence for each damaged file."""
+    """Result of a verification: number of files, damage, and files that could not be checked."""
 
     files: int
     counts: dict[str, int]
-    """Of generations and the like."""
+    """Number of files by kind, such as generations."""
     damage: tuple[str, ...]
     unread: tuple[str, ...]
     """Files without a digest, and folders that hold nothing else, each with `/` and the number of its files."""
@@ -81,15 +81,15 @@ def verify(address: str | Path, shown_as: str = "") -> Verification:
         return _verify_address(Place(str(address).rstrip("/")))
     folder = Path(address)
     everything = sorted(_files_below(folder))
-    looks = [look for find in _FINDERS for look in find(folder, everything)]
-    if not looks:
+    checks = [file_check for find_checks in _FINDERS for file_check in find_checks(folder, everything)]
+    if not checks:
         raise InputError(
             f"{shown_as or folder}: neither generations of a run nor corrected motions nor shards are here, "
             "no file has a digest"
         )
-    known = {look.path for look in looks}
-    unread = [path for path in everything if str(path) not in known]
-    return _summarise_checks(looks, _group_by_folder(folder, unread, everything))
+    checked = {file_check.path for file_check in checks}
+    unread = [path for path in everything if str(path) not in checked]
+    return _summarise_checks(checks, _group_by_folder(folder, unread, everything))
 
 
 def _summarise_checks(checks: list[FileCheck], unread: list[str]) -> Verification:
@@ -134,7 +134,7 @@ def _find_generations(folder: Path, everything: list[Path]) -> Iterator[FileChec
         for _, generation in generation_folders(run):
             yield from (FileCheck(str(path), wrong) for path, wrong in check_files(generation))
             yield FileCheck(str(generation / DIGESTS), counts_as=_GENERATIONS)
-        lines = [line for each in find_damage(run).values() for line in each]
+        lines = [line for faults in find_damage(run).values() for line in faults]
         yield from (FileCheck(line.removesuffix(_MISSING), line) for line in lines if line.endswith(_MISSING))
 
 
@@ -181,9 +181,9 @@ def _find_records(folder: Path, everything: list[Path]) -> Iterator[FileCheck]:
                 yield FileCheck(str(target), _describe_change(target, hash_file(target), (expected,)))
 
 
-def _describe_change(path: Path, found: str, expected: Collection[str]) -> str:
-    """What is wrong with a file whose digest was `found`, "" for nothing."""
-    return "" if found in expected else f"{path} is {'not what was written' if found else 'missing'}"
+def _describe_change(path: Path, digest: str, expected: Collection[str]) -> str:
+    """Return the fault of a file with this digest, "" for none."""
+    return "" if digest in expected else f"{path} is {'not what was written' if digest else 'missing'}"
 
 
 def _find_sealed(folder: Path, everything: list[Path]) -> Iterator[FileCheck]:
@@ -211,6 +211,6 @@ def _verify_address(place: Place) -> Verification:
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch:
         for name in place.list_names():
             place.fetch(name, Path(scratch) / name)
-        found = verify(scratch, shown_as=place.address)
-    damage = tuple(sentence.replace(scratch, place.address) for sentence in found.damage)
-    return replace(found, damage=damage)
+        verification = verify(scratch, shown_as=place.address)
+    damage = tuple(sentence.replace(scratch, place.address) for sentence in verification.damage)
+    return replace(verification, damage=damage)

@@ -1,4 +1,4 @@
-"""What code and data of users were when a run began: a run is not resumed with others unless you ask."""
+"""Identities of users' code and data when a run began: a run does not resume with others unless you ask for it."""
 
 import sys
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ from selfcorrect.storage.files.digests import encode_sealed, read_sealed
 from selfcorrect.storage.files.writing import write_atomically
 
 IDENTITIES = "identities.json"
-"""What code and data of users were, in a run folder and in that of each of its seeds."""
+"""Name of the file with the identities, in a run folder and in each seed's folder."""
 
 
 def identity_of_data(samples: Samples) -> Identity:
-    """What some data are."""
+    """Return the identity of some data."""
     shape = "×".join(map(str, samples.event_shape)) or "1"
     name = f"{len(samples)} samples of shape {shape}, {samples.values.dtype}"
     return Identity(name, "", values=fingerprint(samples), holds="values or labels")
@@ -34,25 +34,25 @@ class IdentityFile:
         """Keep identities; RunFolderError, which names what changed, if one is not the last and none is accepted."""
         history = self._history()
         changes = {}
-        for name, now in identities.items():
-            if name in history and (change := now.changed_since(history[name][-1])):
+        for name, current in identities.items():
+            if name in history and (change := current.changed_since(history[name][-1])):
                 changes[name] = change
         if changes and not accept_changed:
             edited = [name for name in changes if identities[name].is_edited_since(history[name][-1])]
             raise RunFolderError(self._describe_change({name: changes[name] for name in edited or changes}))
-        for name, now in identities.items():
+        for name, current in identities.items():
             if name in changes:
                 print(f"selfcorrect: {name} was changed, and the run resumes with it: {changes[name]}", file=sys.stderr)
             if name in changes or name not in history:
-                history.setdefault(name, []).append(now)
+                history.setdefault(name, []).append(current)
         if identities:
-            kept = {name: [each.to_json() for each in every] for name, every in history.items()}
-            write_atomically(self.path, encode_sealed(kept))
+            content = {name: [identity.to_json() for identity in versions] for name, versions in history.items()}
+            write_atomically(self.path, encode_sealed(content))
 
     def _describe_change(self, changes: Mapping[str, str]) -> str:
         """Return the message about the first change, with the names of all code that it changes."""
         change = next(iter(changes.values()))
-        names = [name for name, other in changes.items() if other == change]
+        names = [name for name, other_change in changes.items() if other_change == change]
         is_not = "is not the one" if len(names) == 1 else "are not those"
         return (
             f"{', '.join(names)} {is_not} that {self.path.parent} was begun with: {change}; "
@@ -62,8 +62,12 @@ class IdentityFile:
     def list_unrecorded(self, identities: Mapping[str, Identity]) -> list[str]:
         """The names of what the file, if there is one, does not know as it is."""
         history = self._history()
-        return [name for name, now in identities.items() if name not in history or now.changed_since(history[name][-1])]
+        return [
+            name
+            for name, current in identities.items()
+            if name not in history or current.changed_since(history[name][-1])
+        ]
 
     def _history(self) -> dict[str, list[Identity]]:
-        kept = read_sealed(self.path) if self.path.exists() else {}
-        return {name: [Identity.from_json(each) for each in every] for name, every in kept.items()}
+        content = read_sealed(self.path) if self.path.exists() else {}
+        return {name: [Identity.from_json(identity) for identity in versions] for name, versions in content.items()}

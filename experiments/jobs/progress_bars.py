@@ -19,7 +19,7 @@ PROGRESS = "SELFCORRECT_PROGRESS"
 
 @dataclass(frozen=True)
 class Event:
-    """How far a job is with a phase. It travels between processes."""
+    """Progress of a job in a phase. It travels between processes."""
 
     job: str
     phase: str
@@ -31,11 +31,11 @@ def reporter(send: Callable[[Event], None], job: str, pace_s: float = 0.1) -> Pr
     """A progress callback that sends at most one event per `pace_s`, and always the last of a phase."""
     last = [0.0]
 
-    def report(phase: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if done >= total or phase == "generation" or now - last[0] > pace_s:
-            last[0] = now
-            send(Event(job, phase, done, total))
+    def report(phase: str, done_count: int, total: int) -> None:
+        time_s = time.monotonic()
+        if done_count >= total or phase == "generation" or time_s - last[0] > pace_s:
+            last[0] = time_s
+            send(Event(job, phase, done_count, total))
 
     return report
 
@@ -77,16 +77,16 @@ class Bars:
                 return
             self.by_job[event.job] = self.free.pop(0)
         bar = self.by_job[event.job]
-        phase, total, done = self.shown.get(event.job, ("", 0, 0))
-        if (phase, total) != (event.phase, event.total) or event.done < done:
-            done = 0
+        phase, total, done_count = self.shown.get(event.job, ("", 0, 0))
+        if (phase, total) != (event.phase, event.total) or event.done < done_count:
+            done_count = 0
             bar.reset(total=event.total)
             bar.set_description_str(f"{event.job}: {event.phase}", refresh=False)
-        bar.update(event.done - done)
+        bar.update(event.done - done_count)
         self.shown[event.job] = event.phase, event.total, event.done
 
     def count_generations(self, job: str) -> int:
-        """How many generations a job has reported."""
+        """Return the number of generations that a job has reported."""
         return len(self._generations[job])
 
     def finish(self, job: str) -> None:

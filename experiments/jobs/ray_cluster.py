@@ -37,16 +37,16 @@ from .run import Job, Show, Submit, use_one_thread
 from .where import Cluster, Where
 
 CONNECT_S = 10.0
-"""How long a head may take to answer."""
+"""Longest time for a head to answer."""
 EVENT_PACE_S = 1.0
 """A job reports its progress once in so many seconds."""
 WATCH_S = 3.0
 """The head is asked for once in so many seconds."""
 HEAD_GONE_S = 30.0
-"""How long the head may be gone; Ray would wait for 60 s."""
+"""Longest time without a head; Ray would wait for 60 s."""
 LEAVE_S = 10.0
 IN_USE_S = 180.0
-"""How long a job waits for a folder that a predecessor holds, whose node is gone. Shared file systems drop the locks of
+"""Longest wait for a folder that a predecessor locks, whose node is gone. Shared file systems drop the locks of
 a lost machine after a minute or two."""
 
 
@@ -140,10 +140,10 @@ def _in_one_line(error: BaseException) -> str:
 
 @dataclass(frozen=True)
 class _Meeting:
-    """What a node must find as it is here: the software, and the run folder with a secret in it."""
+    """Conditions that a node must meet: the same software, and the run folder with a secret in it."""
 
     directory: Path
-    """Where the command was started; relative paths start there."""
+    """Folder in which the command was started; relative paths start there."""
     software: Mapping[str, Any]
     secret: str = ""
     place: Path | None = None
@@ -162,31 +162,33 @@ class _Meeting:
             yield meeting
 
     def objection(self) -> str:
-        """Why this process cannot work on the jobs, "" if it can."""
-        theirs = _software()
-        here = f"node {socket.gethostname()} of the cluster"
-        if other := [name for name in self.software if self.software[name] != theirs.get(name)]:
-            told = ", ".join(f"{name} {theirs.get(name)} instead of {self.software[name]}" for name in other)
-            return f"{here} has other software than this one, so results would differ: {told}"
+        """Return the reason why this process cannot run the jobs, "" if it can."""
+        node_software = _software()
+        node_name = f"node {socket.gethostname()} of the cluster"
+        if differing := [name for name in self.software if self.software[name] != node_software.get(name)]:
+            differences = ", ".join(
+                f"{name} {node_software.get(name)} instead of {self.software[name]}" for name in differing
+            )
+            return f"{node_name} has other software than this one, so results would differ: {differences}"
         if self.place is None:
             return ""
         try:
-            found = (self.place / "secret").read_text()
+            secret = (self.place / "secret").read_text()
             (self.place / secrets.token_hex(8)).touch()
         except OSError as error:
-            found = str(error)
-        if found != self.secret:
+            secret = str(error)
+        if secret != self.secret:
             return (
-                f"{here} cannot read and write the output folder {self.place.parent}; it must be on storage that "
+                f"{node_name} cannot read and write the output folder {self.place.parent}; it must be on storage that "
                 "all nodes have at the same path"
             )
         return ""
 
 
 def _software() -> dict[str, Any]:
-    known = describe_environment()
-    packages: Any = known["packages"]
-    return {**{name: value for name, value in known.items() if name != "packages"}, **packages}
+    details = describe_environment()
+    packages: Any = details["packages"]
+    return {**{name: value for name, value in details.items() if name != "packages"}, **packages}
 
 
 def _workers() -> list[Mapping[str, Any]]:
@@ -267,7 +269,7 @@ def _end(future: Future[None], error: BaseException | None) -> None:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What a job raised, or what happened to its worker."""
+    """Return the error that a job raised, or the one that ended its worker."""
     if isinstance(error, ray.exceptions.RayTaskError):
         return getattr(error, "cause", None) or error
     if isinstance(error, ray.exceptions.OutOfMemoryError):
@@ -315,8 +317,8 @@ class _Channel:
         self.events.append(event)
 
     def take(self) -> list[Event]:
-        taken, self.events = self.events, []
-        return taken
+        events, self.events = self.events, []
+        return events
 
 
 @contextmanager

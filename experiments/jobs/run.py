@@ -39,7 +39,7 @@ class Job:
     function: Callable[..., None]
     arguments: tuple[Any, ...]
     generations: int
-    """How much the job adds to the overall bar, one for each call of progress("generation", …)."""
+    """Generations that the job adds to the overall bar, one for each call of progress("generation", …)."""
     after: tuple[str, ...] = ()
 
 
@@ -55,8 +55,8 @@ class RunnerRow(Row):
     """A runner."""
 
     tries: int = 1
-    """How often a job may fail at the same place before it is given up and the rest goes on; with 1, the first failure
-    ends all."""
+    """Number of times that a job may fail at the same place before the rest goes on without it; with 1, the first
+    failure ends all."""
 
 
 RUNNERS = Registry(
@@ -194,7 +194,7 @@ def _sentence(error: Exception) -> str:
 
 
 def jobs_error(failed: Mapping[str, Exception], count: int, tries: int) -> JobsError:
-    """What is raised after everything else was done."""
+    """Return the error for failed jobs, to be raised after everything else is done."""
     named = "; ".join(f"{name}: {_sentence(error)}" for name, error in failed.items())
     times = f" {tries} times" if tries > 1 else ""
     message = f"{len(failed)} of {count} jobs failed{times} and were given up ({named}), with those that wait for them"
@@ -241,7 +241,8 @@ _threads: int = 1
 
 def _start_worker(events: Any, threads: int) -> None:
     global _events, _threads
-    _events, _threads = events, threads
+    _events = events
+    _threads = threads
 
 
 def _run_job(job: Job) -> None:

@@ -92,15 +92,17 @@ def check_targets(
         SettingError: an input, one of the targets, or a file that may not be replaced would be overwritten.
     """
     sources = {place_of(source) for source, _ in pairs} | set(map(place_of, inputs))
-    taken: dict[Path, Path] = {}
+    source_by_target: dict[Path, Path] = {}
     for source, target in pairs:
         place = place_of(target)
-        if (other := taken.setdefault(place, source)) != source:
-            raise SettingError(f"{other} and {source} would both become {target}; {otherwise}")
+        if (first_source := source_by_target.setdefault(place, source)) != source:
+            raise SettingError(f"{first_source} and {source} would both become {target}; {otherwise}")
         if place in sources:
             raise SettingError(f"{target}: an input would be overwritten; {otherwise}")
         if os.path.lexists(target) and not may_replace(target):
             raise SettingError(f"{target}: {reason}; {otherwise}")
-    for place, source in taken.items():
-        if within := next((parent for parent in place.parents if parent in taken), None):
-            raise SettingError(f"{taken[within]} would become {within}, which {source} needs as a folder; {otherwise}")
+    for place, source in source_by_target.items():
+        if within := next((parent for parent in place.parents if parent in source_by_target), None):
+            raise SettingError(
+                f"{source_by_target[within]} would become {within}, which {source} needs as a folder; {otherwise}"
+            )

@@ -1,4 +1,4 @@
-"""Where the jobs of an experiment run, as options of a command line; no result depends on any of it."""
+"""Options for the place where an experiment's jobs run; results do not depend on any of them."""
 
 from dataclasses import dataclass, field
 
@@ -34,16 +34,16 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Where:
-    """Where jobs run."""
+    """Place and number of workers for jobs."""
 
     workers: int = 1
-    """How many run at once on this machine."""
+    """Number of jobs that run at the same time on this machine."""
     runner: str = ""
     """A name in `jobs.RUNNERS`; by default ray where a cluster is named, else processes for more than one worker."""
     cluster: Cluster = field(default_factory=Cluster)
-    """Of the runner ray."""
+    """Cluster for the runner ray."""
     threads: int = 1
-    """How many each may take for work that gives the same bytes with any number of them."""
+    """Threads of each worker, for work that gives the same bytes with any number of them."""
 
     def __post_init__(self) -> None:
         if self.workers < 1:

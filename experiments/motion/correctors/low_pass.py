@@ -12,7 +12,7 @@ from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.physical import physical_errors
 
 ORDER = 2
-"""Of the Butterworth filter, which runs forwards and backwards."""
+"""Order of the Butterworth filter, which runs forwards and backwards."""
 
 HALVINGS = 12
 """Bisections of the cut-off frequency: to a hundredth of a hertz."""
@@ -24,7 +24,7 @@ class LowPass:
 
     codec: FeatureCodec
     cutoff_hz: float
-    """Where half of a sine's power is left after each of the two passes."""
+    """Frequency at which each of the two passes leaves half of a sine's power."""
     name: str = "low-pass"
 
     def __call__(self, samples: Samples) -> Samples:
@@ -45,11 +45,12 @@ def as_smooth_as(corrector: Corrector, samples: Samples, codec: FeatureCodec, st
     to begin with, nothing is filtered.
     """
     corrected = call_corrector(corrector, samples, stream)
-    wanted = _jerk_m_s3(codec, corrected.samples.values[corrected.accepted])
-    low_hz, high_hz = 0.1, 0.499 * codec.fps
+    target_jerk_m_s3 = _jerk_m_s3(codec, corrected.samples.values[corrected.accepted])
+    low_hz = 0.1
+    high_hz = 0.499 * codec.fps
     for _ in range(HALVINGS):
         middle_hz = (low_hz + high_hz) / 2
-        too_smooth = _jerk_m_s3(codec, LowPass(codec, middle_hz)(samples).values) < wanted
+        too_smooth = _jerk_m_s3(codec, LowPass(codec, middle_hz)(samples).values) < target_jerk_m_s3
         low_hz, high_hz = (middle_hz, high_hz) if too_smooth else (low_hz, middle_hz)
     return LowPass(codec, high_hz)
 

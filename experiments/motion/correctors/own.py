@@ -53,7 +53,7 @@ class CorrectorInputs:
     limit_s: float | None = None
     """Time limit of one call of a user's corrector."""
     in_process: bool = False
-    """Whether users' correctors run in this process."""
+    """Run users' correctors in this process."""
     engine: str = PUBLISHED_ENGINE
     """Engine in which correctors simulate."""
     reward: Reward | None = None
@@ -155,8 +155,8 @@ class _Sandboxed:
 
 def _get_stateful_there(memory: Memory) -> object:
     """Return the object that may keep something between calls."""
-    own: OwnFunction = memory[FUNCTION]
-    return memory["corrector"] if own.takes == "inputs" else own.function
+    own_function: OwnFunction = memory[FUNCTION]
+    return memory["corrector"] if own_function.takes == "inputs" else own_function.function
 
 
 def _is_repeatable_there(memory: Memory) -> bool:
@@ -173,15 +173,15 @@ def _load_state_there(memory: Memory, state: dict[str, Tensor]) -> None:
 
 def _make_there(memory: Memory, inputs: CorrectorInputs | None, device: torch.device) -> str:
     """Make the corrector of the loaded function, and return its name. Networks go to the device of the run."""
-    own: OwnFunction = memory[FUNCTION]
-    corrector = own.function
-    if own.takes == "inputs":
+    own_function: OwnFunction = memory[FUNCTION]
+    corrector = own_function.function
+    if own_function.takes == "inputs":
         report_place("the corrector that it makes")
-        corrector = own.function(inputs)
-    elif own.takes == "values" and isinstance(own.function, nn.Module):
-        corrector = evaluating(own.function.to(device))
-    elif own.takes == "values":
-        corrector = lift(own.function, own.name)
+        corrector = own_function.function(inputs)
+    elif own_function.takes == "values" and isinstance(own_function.function, nn.Module):
+        corrector = evaluating(own_function.function.to(device))
+    elif own_function.takes == "values":
+        corrector = lift(own_function.function, own_function.name)
     memory["corrector"] = corrector
     return name_of(corrector)
 

@@ -16,14 +16,14 @@ class CorrectorRow(Row):
     """A corrector."""
 
     knows: str = UNKNOWN
-    """What it knows about the true distribution beyond the training data."""
+    """Knowledge about the true distribution beyond the training data."""
     control: bool = False
-    """Whether it is there to hold others against."""
+    """True for a control."""
     residual_free: bool = False
-    """Whether nothing holds its bodies up. That needs an engine with compliant joints. What it rejects is dropped and
-    not drawn again: of some labels no draw is ever accepted."""
+    """True if no root force supports the bodies. This needs an engine with compliant joints. Rejected samples are
+    dropped and not drawn again, because for some labels no draw is ever accepted."""
     rated: bool = False
-    """Whether it needs choices of people (`--ratings`)."""
+    """True if it needs people's choices (`--ratings`)."""
 
 
 CORRECTORS = Registry(
@@ -179,5 +179,5 @@ def corrector_row(name: str) -> CorrectorRow:
 
 
 def is_own(name: str) -> bool:
-    """Whether a corrector is a user's or another package's: code that this package has not seen."""
+    """Return True for a corrector of a user or of another package."""
     return ":" in name or any(CORRECTORS.is_added(stage) for stage in stages(name))

@@ -76,19 +76,19 @@ def _select_pairs(corrector: str, pairs: Sequence[Pair]) -> list[Pair]:
     return full or plain or with_corrector
 
 
-def format_answer(found: MotionJudged) -> str:
+def format_answer(judged: MotionJudged) -> str:
     """Return the answer to `format_question` in one sentence."""
-    if not found.asked:
-        return _describe_uncorrected(found.outcome)
-    if lines := lines_by_share(found, asked_alone=True):
-        return describe_by_share(found.outcome, lines)
-    return verdict.headline(found.asked_effects)
+    if not judged.asked:
+        return _describe_uncorrected(judged.outcome)
+    if lines := lines_by_share(judged, asked_alone=True):
+        return describe_by_share(judged.outcome, lines)
+    return verdict.headline(judged.asked_effects)
 
 
-def lines_by_share(found: MotionJudged, *, asked_alone: bool = False) -> list[CorrectedLine]:
+def lines_by_share(judged: MotionJudged, *, asked_alone: bool = False) -> list[CorrectedLine]:
     """Return corrected lines against the uncorrected one by synthetic share; asked_alone: only those asked about."""
-    asked = {(pair.task, pair.arm.line) for pair in found.asked}
-    return [line for line in corrected_by_share(found) if not asked_alone or (line.task, line.line) in asked]
+    asked = {(pair.task, pair.arm.line) for pair in judged.asked}
+    return [line for line in corrected_by_share(judged) if not asked_alone or (line.task, line.line) in asked]
 
 
 def _describe_uncorrected(outcome: MotionOutcome) -> str:
@@ -104,16 +104,16 @@ def _describe_uncorrected(outcome: MotionOutcome) -> str:
     return f"Without correction, recall ends at {', '.join(endings)}; training on real data only keeps {real:.2f}."
 
 
-def select_shown_pairs(found: MotionJudged) -> list[Pair]:
+def select_shown_pairs(judged: MotionJudged) -> list[Pair]:
     """Return for each denoiser the pair with the largest synthetic share that the answer rests on.
 
     Without correctors, each plain loop is a pair with itself.
     """
     best: dict[str, Pair] = {}
-    plain = [Pair(name, arm, arm) for name, arms in found.outcome.curves.items() for arm in arms if arm == arm.plain]
-    for pair in found.asked or plain:
-        known = best.get(pair.task)
-        if known is None or _share(pair) > _share(known):
+    plain = [Pair(name, arm, arm) for name, arms in judged.outcome.curves.items() for arm in arms if arm == arm.plain]
+    for pair in judged.asked or plain:
+        best_pair = best.get(pair.task)
+        if best_pair is None or _share(pair) > _share(best_pair):
             best[pair.task] = pair
     return list(best.values())
 

@@ -27,7 +27,7 @@ class Founders:
     """The real training windows of the first seed, as far as drift depends on them."""
 
     sizes: Sequence[int]
-    """How many there are of each label."""
+    """Number of windows of each label."""
     near: np.ndarray
     """(R, L), how many of each label are near enough to a reference window to cover it."""
 
@@ -35,14 +35,16 @@ class Founders:
 def founders_of(settings: MotionSettings) -> Founders:
     """Those of an experiment's first seed, seen as its judge sees them."""
     stream = streams(settings.first_seed)
-    data, evaluator = motion_data(settings, stream), motion_evaluator(settings, stream)
-    windows, labels = evaluator.geometric(data.training.batch), data.training.labels
+    data = motion_data(settings, stream)
+    evaluator = motion_evaluator(settings, stream)
+    windows = evaluator.geometric(data.training.batch)
+    labels = data.training.labels
     sizes = np.unique(labels, return_counts=True)[1].tolist()
     return Founders(sizes, near_by_label(evaluator.reference.geometric, windows, labels))
 
 
 def descent_table(outcome: MotionOutcome, founders: Founders) -> Table:
-    """What became of the lines of every arm that draws samples in all generations."""
+    """Return the table of surviving lines, for arms that draw samples in all generations."""
     columns = [
         "Founders with a descendant", "by drift alone", "loss that is drift", "Coverage kept", "by drift alone",
         "Offspring variance, first", "last",
@@ -60,21 +62,22 @@ def _cells(arm: Arm, curves: ArmCurves, founders: Founders) -> list[Cell]:
     last = [_cell(mean_interval(curves.last(key))) for key in ("surviving_lineages", "novelty", "novelty_to_real")]
     variances = [_cell(mean_interval(curves.values["offspring_variance"][:, column])) for column in (1, -1)]
     drawn_anew = arm.policy == "replace"
-    drift = [_cell(one) for one in drift_of(curves, founders)] if drawn_anew else [Cell("–"), Cell("–")]
-    coverage = [_cell(one) for one in coverage_kept(curves, founders)][: 2 if drawn_anew else 1]
+    drift = [_cell(interval) for interval in drift_of(curves, founders)] if drawn_anew else [Cell("–"), Cell("–")]
+    coverage = [_cell(interval) for interval in coverage_kept(curves, founders)][: 2 if drawn_anew else 1]
     persistence = _cell(mean_interval(curves.last("lineage_persistence")))
     return [last[0], *drift, *coverage, *[Cell("–")] * (2 - len(coverage)), *variances, *last[1:], persistence]
 
 
 def coverage_kept(curves: ArmCurves, founders: Founders) -> tuple[Interval, Interval]:
     """Coverage at the last generation as a share of generation 0's, measured and by drift alone (see `drift_of`)."""
-    coverage, variances = curves.values["coverage"], curves.values["offspring_variance"][:, 1]
+    coverage = curves.values["coverage"]
+    variances = curves.values["offspring_variance"][:, 1]
     generations = coverage.shape[1] - 1
     drift = [
         theory.coverage_by_drift(founders.near, founders.sizes, generations, float(variance)) for variance in variances
     ]
     begun = np.maximum(coverage[:, 0], 1e-9)  # a model that covers nothing has nothing to lose
-    return mean_interval(coverage[:, -1] / begun), mean_interval([one[-1] / max(one[0], 1e-9) for one in drift])
+    return mean_interval(coverage[:, -1] / begun), mean_interval([curve[-1] / max(curve[0], 1e-9) for curve in drift])
 
 
 def drift_of(curves: ArmCurves, founders: Founders) -> tuple[Interval, Interval]:
@@ -83,10 +86,15 @@ def drift_of(curves: ArmCurves, founders: Founders) -> tuple[Interval, Interval]
     The prediction takes the offspring variance of generation 1, before any loop, and nothing else of the run: later the
     learner's bias is in it.
     """
-    lines, variances = curves.values["surviving_lineages"], curves.values["offspring_variance"][:, 1]
+    lines = curves.values["surviving_lineages"]
+    variances = curves.values["offspring_variance"][:, 1]
     generations = lines.shape[1] - 1
-    predicted = np.array([theory.surviving_lineages(founders.sizes, generations, float(one))[-1] for one in variances])
-    shares = [theory.drift_share(float(line), float(one)) for line, one in zip(lines[:, -1], predicted, strict=True)]
+    predicted = np.array(
+        [theory.surviving_lineages(founders.sizes, generations, float(variance))[-1] for variance in variances]
+    )
+    shares = [
+        theory.drift_share(float(line), float(variance)) for line, variance in zip(lines[:, -1], predicted, strict=True)
+    ]
     return mean_interval(predicted), mean_interval(np.nan_to_num(shares, nan=1.0))
 
 

@@ -40,7 +40,7 @@ class ShownClip:
     section: str
     caption: str
     scene: str
-    """What the player plays."""
+    """Scene for the player."""
     denoiser: str
     arm: str
     generation: int
@@ -96,7 +96,7 @@ def _shown_labels(task: MotionTask) -> torch.Tensor:
 def _motions(
     run: MotionRun, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int, folder: Path
 ) -> list[Motion]:
-    """What the model of a generation makes of fixed labels and fixed noise."""
+    """Sample the model of a generation for fixed labels with fixed noise."""
     model = trained_model(task, arm, folder, generation)
     batch: MotionBatch = task.codec.decode(model.sample(labels, run.stream.child("media")))
     return [batch[index] for index in range(len(batch))]

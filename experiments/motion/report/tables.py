@@ -17,14 +17,14 @@ def last_generation_table(outcome: MotionOutcome) -> Table:
     """All metrics of all arms at the last generation, those of feasibility where they are known, real data on top."""
     arms = [curves for group in outcome.curves.values() for curves in group.values()]
     trained = [find_metric(key) for key in TRAINED if any(key in curves.values for curves in arms)]
-    known = [find_metric(key) for key in EXPLAINED if key in outcome.real]
+    metrics = [find_metric(key) for key in EXPLAINED if key in outcome.real]
     asked = (*(RETRIEVED if outcome.settings.captions else ()), *(FIELD if outcome.settings.published else ()))
-    shown = (*MEASURED, *trained, *asked, *known)
+    shown = (*MEASURED, *trained, *asked, *metrics)
     return shared.last_generation_table(outcome.columns().items(), shown, outcome.floors)
 
 
 def speed_table(outcome: MotionOutcome) -> Table:
-    """How fast diversity goes in each arm."""
+    """Return the table of the speed at which diversity is lost in each arm."""
     columns = ["Half-life of recall", "Half-life of coverage", "Recall, factor per generation"]
 
     def cells(arm: Arm, curves: ArmCurves) -> list[Cell]:
@@ -40,16 +40,16 @@ def _rates(curves: np.ndarray) -> np.ndarray:
     return (values[:, -1] / values[:, 0]) ** (1 / (curves.shape[1] - 1))
 
 
-def differences_table(found: MotionJudged) -> Table:
+def differences_table(judged: MotionJudged) -> Table:
     """Paired differences of every corrected arm to its uncorrected one, in the judged measures."""
-    columns = [metric.title for metric in found.metrics]
-    return shared.effects_table(found.effects, "Corrected against uncorrected", columns)
+    columns = [metric.title for metric in judged.metrics]
+    return shared.effects_table(judged.effects, "Corrected against uncorrected", columns)
 
 
 def profile_table(outcome: MotionOutcome) -> Table:
-    """Which of the published definitions of collapse each arm meets."""
-    every = [curves for arms in outcome.curves.values() for curves in arms.values()]
-    columns = [finding.definition for finding in _profile(every[0])]
+    """Return the table of published definitions of collapse that each arm meets."""
+    all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
+    columns = [finding.definition for finding in _profile(all_curves[0])]
     return outcome.table("profile", columns, lambda arm, curves: [Cell(finding.status) for finding in _profile(curves)])
 
 
@@ -66,7 +66,7 @@ def _profile(curves: ArmCurves) -> list[CollapseFinding]:
 
 
 def budgets_table(outcome: MotionOutcome) -> Table:
-    """What each arm's corrector knew, and what the loop really did."""
+    """Return the table of what each arm's corrector knew, and of what the loop really did."""
     rows = [
         PageRow(f"{outcome.settings.words(denoiser)}, {arm.label}", [Cell(budget(arm)), *shared.loop_cells(curves)])
         for denoiser, arms in outcome.curves.items()

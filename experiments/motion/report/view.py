@@ -121,7 +121,8 @@ class MotionView(View):
 
         All arms share generation 0, whose time only the first of them has, so that times may be added up.
         """
-        store, first = FolderReader(run.arm_folder(arm)), FolderReader(run.first_folder)
+        store = FolderReader(run.arm_folder(arm))
+        first = FolderReader(run.first_folder)
         if first.latest < 0:
             return []
         feasibility = read_feasibility(run.arm_folder(arm))
@@ -148,7 +149,8 @@ class MotionView(View):
         Raises:
             RunFolderError: No denoiser is left.
         """
-        runs, settings = self.study.runs(root), self.study.settings
+        runs = self.study.runs(root)
+        settings = self.study.settings
         curves = self.curves(runs)
         for run in runs:
             for arm in self.study.arms(run.task):
@@ -159,8 +161,8 @@ class MotionView(View):
         if len(lacking) == len(tasks):
             raise RunFolderError(f"no report of {root}: the arm on real data alone is missing. {' '.join(gaps)}")
         left_out = [f"{task} is left out, because its arm on real data alone is missing" for task in lacking]
-        kept = {task: arms for task, arms in curves.items() if task not in lacking}
-        return Outcome(settings, kept, self._floors(root), titles=self.titles(), gaps=[*gaps, *left_out])
+        complete = {task: arms for task, arms in curves.items() if task not in lacking}
+        return Outcome(settings, complete, self._floors(root), titles=self.titles(), gaps=[*gaps, *left_out])
 
     def _floors(self, root: Path) -> dict[str, dict[str, np.ndarray]]:
         """Return what real data score, or nothing where that is missing for a seed, of which a job tells."""
@@ -174,17 +176,18 @@ class MotionView(View):
         return as_json(self.study.settings.config())
 
     def told(self, outcome: MotionOutcome, root: Path, rows: Sequence[Row], seconds: float, command: str) -> Told:
-        settings, found = outcome.settings, judge_outcome(outcome)
-        clips = shown_clips(outcome, root, select_shown_pairs(found), self.study.options, films=self._films)
+        settings = outcome.settings
+        judged = judge_outcome(outcome)
+        clips = shown_clips(outcome, root, select_shown_pairs(judged), self.study.options, films=self._films)
         founders = founders_of(settings)
         page = Page(
             title=self.title,
             subtitle=command,
-            answer=format_answer(found),
-            picture=_picture(found),
+            answer=format_answer(judged),
+            picture=_picture(judged),
             warnings=self.warnings(outcome),
             curves=_curves_svg(outcome),
-            sections=_sections(found, founders),
+            sections=_sections(judged, founders),
             clips=_by_section(clips),
             facts=_facts(outcome, self.counts(), rows, seconds),
             notes=_notes(outcome),
@@ -194,10 +197,10 @@ class MotionView(View):
         return Told(
             page=page,
             sentences=[page.answer, *outcome.gaps],
-            overview=found.overview(),
+            overview=judged.overview(),
             media=media,
             tables=films,
-            summary=_final(found),
+            summary=_final(judged),
         )
 
     # --- Weights & Biases ---
@@ -225,7 +228,7 @@ class MotionView(View):
 
 
 def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, np.ndarray]]:
-    """What real data score, seed by seed, arranged: title → metric → (S,); fresh real data first, then the memoriser.
+    """Return real data's scores of all seeds: title → metric → (S,); fresh real data first, then the memoriser.
 
     Shown is what all seeds have: those of earlier versions lack the memoriser and novelty.
     """
@@ -251,9 +254,10 @@ def _videos(clips: Sequence[ShownClip]) -> list[Row]:
     ]  # fmt: skip
 
 
-def _final(found: MotionJudged) -> dict[str, float]:
+def _final(judged: MotionJudged) -> dict[str, float]:
     """Mean over seeds and arms of the last generation: of the asked arms, the uncorrected ones, and real data only."""
-    outcome, pairs = found.outcome, found.asked
+    outcome = judged.outcome
+    pairs = judged.asked
     of = {
         "": [outcome.of(pair)[0] for pair in pairs],
         "uncorrected/": [outcome.of(pair)[1] for pair in pairs],
@@ -267,18 +271,18 @@ def _final(found: MotionJudged) -> dict[str, float]:
     }
 
 
-def _picture(found: MotionJudged) -> Picture:
+def _picture(judged: MotionJudged) -> Picture:
     """By synthetic share where several were run, else over generations, of what the answer rests on."""
-    outcome = found.outcome
+    outcome = judged.outcome
     drawn = [find_metric(key) for key in PICTURED if _is_measured(outcome, key)]
     if picture := share_picture(outcome, drawn, strong_lines(outcome.settings), outcome.levels):
         return picture
     groups = {
         f"{outcome.titles[denoiser]}, {shown.group}": [outcome.curves[denoiser][arm] for arm in arms]
-        for denoiser, shown, arms in _shown_arms(found)
+        for denoiser, shown, arms in _shown_arms(judged)
     }
     palette = looks([curves.title for arms in outcome.columns().values() for curves in arms])
-    return Picture(short_curves(groups, found.metrics, outcome.levels, palette), CURVE_CAPTION)
+    return Picture(short_curves(groups, judged.metrics, outcome.levels, palette), CURVE_CAPTION)
 
 
 def strong_lines(settings: MotionSettings) -> list[str]:
@@ -290,9 +294,9 @@ def _is_measured(outcome: MotionOutcome, key: str) -> bool:
     return all(key in curves.values for arms in outcome.curves.values() for curves in arms.values())
 
 
-def _shown_arms(found: MotionJudged) -> Iterator[tuple[str, Arm, list[Arm]]]:
+def _shown_arms(judged: MotionJudged) -> Iterator[tuple[str, Arm, list[Arm]]]:
     """Denoiser, the arm whose policy is shown, and the arms of the first picture."""
-    for pair in select_shown_pairs(found):
+    for pair in select_shown_pairs(judged):
         yield pair.task, pair.arm, [*dict.fromkeys((BASELINE, pair.plain, pair.arm))]
 
 
@@ -315,8 +319,8 @@ def _notes(outcome: MotionOutcome) -> tuple[str, ...]:
     return (*NOTES, *((RETRIEVAL_NOTE,) * settings.captions), *((FIELD_NOTE,) * bool(settings.published)))
 
 
-def _sections(found: MotionJudged, founders: Founders) -> list[Section]:
-    outcome = found.outcome
+def _sections(judged: MotionJudged, founders: Founders) -> list[Section]:
+    outcome = judged.outcome
     sections = [
         Section(
             "Last generation",
@@ -329,7 +333,7 @@ def _sections(found: MotionJudged, founders: Founders) -> list[Section]:
             "Paired differences at the last generation: both arms start from the same generation 0 and draw the same "
             f"noise. {verdict.JUDGEMENT} The arms with the corrector that the title asks about are one such family, "
             "all others a second one.",
-            differences_table(found),
+            differences_table(judged),
         ),
         Section(
             "How fast diversity goes",
@@ -371,7 +375,7 @@ def _sections(found: MotionJudged, founders: Founders) -> list[Section]:
             remedies_table(outcome.curves),
         ),
     ]
-    lines = lines_by_share(found)
+    lines = lines_by_share(judged)
     first = [share_section(outcome, lines)] if lines else []
     return [*first, *(section for section in sections if section.table.rows)]
 

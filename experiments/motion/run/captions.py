@@ -1,4 +1,4 @@
-"""Whether motions still show what their captions say: retrieval, by encoders that real data alone trained.
+"""Retrieval of captions by motions, with encoders that were trained on real data only.
 
 Encoders of captions and motions are trained on real windows that the loop does not train on. R-precision is the
 probability that a motion lies nearer to its own caption than to all but a few of 31 others. It is reported by how
@@ -85,7 +85,8 @@ class CaptionJudge:
     def scores(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
         """The `RETRIEVED` metrics, by key, of canonical motions with labels (M,) int64: means over captions."""
         judged = self.third[labels] >= 0
-        ranks, labels = self.ranks(batch, labels)[judged], labels[judged]
+        ranks = self.ranks(batch, labels)[judged]
+        labels = labels[judged]
         hits = {top: r_precision(ranks, len(self.captions), top) for top in TOPS}
         overall = {f"r_precision_{top}": _mean_over(hits[top], labels) for top in TOPS}
         of_third = self.third[labels]
@@ -102,5 +103,5 @@ def _mean_over(values: np.ndarray, labels: np.ndarray) -> float:
 
 
 def motion_features(batch: MotionBatch) -> np.ndarray:
-    """What the encoder sees of canonical motions (N, F): how and where joints move, by blocks of time."""
+    """Return the encoder's input for canonical motions (N, F): movements and places of joints, by blocks of time."""
     return np.concatenate([*kinematic_features(batch), *geometric_features(batch)], axis=1)

@@ -1,4 +1,4 @@
-"""How feasible samples are: the root residual that they need, by the two judges of `simulators.feasibility`."""
+"""Feasibility of samples: the root residual that they need, by the two judges of `simulators.feasibility`."""
 
 import warnings
 from pathlib import Path
@@ -34,15 +34,16 @@ def feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
 
     made_by: the engine of the loop's correctors. Where no other one is installed, the keys of `FEASIBILITY` are absent.
     """
-    engine, cleanup = select_evaluation_engine(made_by), CleanupSettings.for_samples()
+    engine = select_evaluation_engine(made_by)
+    cleanup = CleanupSettings.for_samples()
     contacts = compute_contact_residual(motions, cleanup)
     figures = contacts.mean_force_bodyweights, contacts.without_support
-    found = dict(zip(KEYS[len(FEASIBILITY) :], figures, strict=True))
+    diagnostics = dict(zip(KEYS[len(FEASIBILITY) :], figures, strict=True))
     if engine is not None:
         needed = simulate_residual(motions, cleanup, engine)
         figures = needed.mean_force_bodyweights, needed.mean_moment_nm, needed.without_support
-        found = dict(zip(FEASIBILITY, figures, strict=True)) | found
-    return {key: find_metric(key).unit.convert(float(each.mean())) for key, each in found.items()}
+        diagnostics = dict(zip(FEASIBILITY, figures, strict=True)) | diagnostics
+    return {key: find_metric(key).unit.convert(float(values.mean())) for key, values in diagnostics.items()}
 
 
 def of_arm(run: MotionRun, task: JudgedTask, arm: Arm, count: int = SAMPLES) -> dict[str, float]:
@@ -61,19 +62,20 @@ def of_field(task: JudgedTask, model: GenerativeModel, stream: Stream) -> dict[s
 
 
 def feasible_rows(task: JudgedTask, stream: Stream, count: int = SAMPLES) -> Tensor:
-    """Which real windows are measured."""
+    """Select the real windows that are measured."""
     return torch.from_numpy(stream.child("unexplained").numpy().permutation(len(task.fresh))[:count])
 
 
 def is_measured(run: MotionRun, arm: Arm) -> bool:
-    """Whether an arm's last generation has its figures."""
+    """Return True if an arm's last generation has its figures."""
     path = run.arm_folder(arm) / FILE
     return path.exists() and not run.options.repair and read_sealed(path)["generation"] == run.settings.generations
 
 
 def write_feasibility(run: MotionRun, task: JudgedTask, arm: Arm) -> None:
     """Measure an arm's last generation and keep it; a failure costs these figures alone."""
-    path, generation = run.arm_folder(arm) / FILE, run.settings.generations
+    path = run.arm_folder(arm) / FILE
+    generation = run.settings.generations
     try:
         figures = of_arm(run, task, arm, run.settings.feasibility_count)
         write_atomically(path, encode_sealed({"generation": generation, **figures}))
@@ -85,5 +87,5 @@ def read_feasibility(folder: Path) -> dict[int, dict[str, float]]:
     """Generation → figures by `KEYS` and of the field's evaluator, of the one that was measured; else nothing."""
     if not (folder / FILE).is_file():
         return {}
-    kept = read_sealed(folder / FILE)
-    return {kept.pop("generation"): {key: kept[key] for key in _KEPT if key in kept}}
+    content = read_sealed(folder / FILE)
+    return {content.pop("generation"): {key: content[key] for key in _KEPT if key in content}}

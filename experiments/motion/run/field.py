@@ -38,24 +38,24 @@ class FieldJudge:
     evaluator: TextMotionEvaluator
     motions: tuple[CaptionedMotions, ...]
     prompts: Prompts
-    """Of the motions' captions, in their order."""
+    """Prompts of the motions' captions, in their order."""
     codec: HumanML3DCodec
     frames: int
-    """Of the beginnings on which all other metrics are measured."""
+    """Length of the beginnings on which all other metrics are measured."""
     repetitions: int
-    """Of the last generation."""
+    """Repetitions for the last generation."""
 
     def draw_requests(self, stream: Stream) -> list[MotionRequest]:
-        """What motions are asked for once."""
+        """Draw the requests of one repetition."""
         return draw_requests(self.motions, stream)
 
-    def sample_motions(self, model: GenerativeModel, asked: Sequence[MotionRequest], stream: Stream) -> Tensor:
+    def sample_motions(self, model: GenerativeModel, requests: Sequence[MotionRequest], stream: Stream) -> Tensor:
         """Samples (N, T, D) of a model for captions and lengths."""
         first = self.prompts.first.tolist()
-        rows = torch.tensor([first[one.motion] + one.caption for one in asked])
-        lengths = torch.tensor([one.frames for one in asked])
-        own = cast(MdmDiffusion, model).with_prompts(self.prompts.take(rows, lengths))
-        return own.sample(torch.arange(len(asked)), stream)
+        rows = torch.tensor([first[request.motion] + request.caption for request in requests])
+        lengths = torch.tensor([request.frames for request in requests])
+        prompted_model = cast(MdmDiffusion, model).with_prompts(self.prompts.take(rows, lengths))
+        return prompted_model.sample(torch.arange(len(requests)), stream)
 
     def as_generator(self, model: GenerativeModel) -> Generate:
         """The model as the protocol asks it."""
@@ -65,10 +65,10 @@ class FieldJudge:
 
         return generate
 
-    def score_samples(self, values: Tensor, asked: Sequence[MotionRequest], stream: Stream) -> dict[str, float]:
+    def score_samples(self, values: Tensor, requests: Sequence[MotionRequest], stream: Stream) -> dict[str, float]:
         """Scores of samples that were drawn for what was asked for."""
-        made = self.codec.rows(values)
-        return run_repetition(self.evaluator, self.motions, lambda *_: made, stream, asked)
+        rows = self.codec.rows(values)
+        return run_repetition(self.evaluator, self.motions, lambda *_: rows, stream, requests)
 
     def score_model(self, model: GenerativeModel, stream: Stream) -> dict[str, np.ndarray]:
         """Scores of a model by key, (repetitions,) each."""
@@ -87,7 +87,8 @@ class FieldJudge:
 
     def cut_beginnings(self, batch: MotionBatch) -> MotionBatch:
         """The first frames of motions, from the origin facing +z; one that is shorter holds its last pose."""
-        frames, count = self.frames, len(batch)
+        frames = self.frames
+        count = len(batch)
         last = np.minimum(np.arange(frames), batch.lengths[:, None] - 1)
         rows = np.arange(count)[:, None]
         cut = MotionBatch(

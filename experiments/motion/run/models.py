@@ -23,14 +23,14 @@ def sampled_task(task: MotionTask, arm: Arm, progress: Progress = silent) -> Tas
     """The loop's task with the arm's way of sampling."""
     model = cast(MotionDiffusion, task.task.model)
     config = arm.sampled(model.config)
-    model = replace(model, config=config, on_sampling_step=lambda done: progress("sample", done, config.sampling_steps))
+    model = replace(model, config=config, on_sampling_step=lambda step: progress("sample", step, config.sampling_steps))
     return replace(task.task, model=model)
 
 
 def sampling_state(model: GenerativeModel) -> dict[str, Tensor]:
-    """Of the state of an arm's model, what sampling takes."""
+    """Return the part of an arm's model state that sampling needs."""
     if isinstance(model, Ecosystem):
-        model = replace(model, members=tuple(cast(MotionDiffusion, one).for_sampling() for one in model.members))
+        model = replace(model, members=tuple(cast(MotionDiffusion, member).for_sampling() for member in model.members))
         return model.state()
     return cast(MotionDiffusion, model).for_sampling().state()
 

@@ -1,4 +1,4 @@
-"""What a seed of the motion experiment consists of: its real windows, and its task with what reads and judges it."""
+"""Parts of a seed of the motion experiment: its real windows, and its task with codec and judge."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -27,11 +27,11 @@ class MotionData:
     """Real windows of the same clips, as many as are judged in each generation, for the noise floor and for controls
     with fresh real data."""
     reference: Windows
-    """What samples are judged against."""
+    """Windows against which samples are judged."""
     others: Windows
     """Real windows of the same clips that are in none of these, or in the reference alone."""
     held_out: Literal["nothing", "times", "sources"]
-    """What the reference shows that no other window shows: other times of the same clips, or other sources."""
+    """Material that only the reference shows: other times of the same clips, or other sources."""
 
 
 @dataclass(frozen=True, eq=False)

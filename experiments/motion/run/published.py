@@ -48,7 +48,7 @@ class PublishedParts:
 
     checkpoint: MdmCheckpoint
     prompts: Prompts
-    """Of the training motions, then of the fresh ones."""
+    """Prompts of the training motions, then of the fresh ones."""
     codec: HumanML3DCodec
     real: Samples
     fresh: Samples
@@ -76,21 +76,23 @@ def published_parts(
         raise InputError(f"{files.mdm}: makes {checkpoint.arguments.columns} numbers per frame, HumanML3D has 263")
     codec = HumanML3DCodec.of_rows(training[0].rows, mean, std, FRAMES)
     encode = _encoder(checkpoint.arguments.text_encoder_type, files.text_encoder)
-    described = tuple(_to_captioned_motions(one) for one in test)
+    described = tuple(_to_captioned_motions(motion) for motion in test)
     field = FieldJudge(evaluator, described, _prompts(test, encode), codec, frames, files.repetitions)
     windows = {
-        name: _windows(own, codec, field) for name, own in (("training", training), ("fresh", fresh), ("test", test))
+        name: _windows(motions, codec, field)
+        for name, motions in (("training", training), ("fresh", fresh), ("test", test))
     }
     one_label = replace(windows["test"], labels=np.zeros(len(test), dtype=np.int64))
     base = MotionEvaluator.fit(one_label.batch, one_label.labels)
-    values, labels = codec.tensor([one.rows for one in (*training, *fresh)]), torch.arange(len(training) + len(fresh))
-    whole = Samples.real(values, labels)
+    values = codec.tensor([motion.rows for motion in (*training, *fresh)])
+    labels = torch.arange(len(training) + len(fresh))
+    all_samples = Samples.real(values, labels)
     return PublishedParts(
         checkpoint,
         _prompts((*training, *fresh), encode),
         codec,
         Samples.real(values[: len(training)], labels[: len(training)]),
-        whole.take(labels[len(training) :]),
+        all_samples.take(labels[len(training) :]),
         MotionData(windows["training"], windows["fresh"], one_label, windows["fresh"], "sources"),
         field,
         BeginningsEvaluator(base.kinematic, base.geometric, base.reference, field),
@@ -110,8 +112,8 @@ def published_task(
     model = parts.checkpoint.model(parts.prompts, place).with_sampling(guidance_scale=GUIDANCE)
     model = replace(
         model,
-        on_training_step=lambda done: progress("train", done, training_steps),
-        on_sampling_step=lambda done: progress("sample", done, model.config.sampling_steps),
+        on_training_step=lambda step: progress("train", step, training_steps),
+        on_sampling_step=lambda step: progress("sample", step, model.config.sampling_steps),
         acceleration=acceleration,
     )
     field = replace(parts.field, evaluator=parts.field.evaluator.on_device(place))
@@ -155,23 +157,28 @@ def _motions(
     if not (folder / "new_joint_vecs").is_dir():
         raise InputError(f"{folder}: has no new_joint_vecs; expected a HumanML3D folder, or FOLDER#SPLIT")
     there, test_split = path_and_split(reference[0]) if reference else (folder, None)
-    known = captioned_rows(folder, split or "train")
-    if len(known) < real_count:
+    all_training = captioned_rows(folder, split or "train")
+    if len(all_training) < real_count:
         raise InputError(
-            f"{folder}: split {split or 'train'!r} has {len(known)} motions with captions, and n = {real_count}"
+            f"{folder}: split {split or 'train'!r} has {len(all_training)} motions with captions, and n = {real_count}"
         )
-    training, others = np.split(stream.child("data").numpy().permutation(len(known)), [real_count])
-    fresh = [known[row] for row in others[:judged_count]]
+    training, others = np.split(stream.child("data").numpy().permutation(len(all_training)), [real_count])
+    fresh = [all_training[row] for row in others[:judged_count]]
     if len(fresh) < judged_count and (folder / "val.txt").is_file():
         fresh += _select_random(captioned_rows(folder, "val"), judged_count - len(fresh), stream.child("fresh"))
     test = _select_random(captioned_rows(there, test_split or "test"), judged_count, stream.child("test"))
-    for told, own in (("fresh real", fresh), ("test", test)):
-        if len(own) < judged_count:
+    for kind, motions in (("fresh real", fresh), ("test", test)):
+        if len(motions) < judged_count:
             raise InputError(
-                f"judging {judged_count} motions needs as many {told} ones, {folder} has {len(own)}; "
+                f"judging {judged_count} motions needs as many {kind} ones, {folder} has {len(motions)}; "
                 "lower --judged-count"
             )
-    return folder, *([_crop_to_model(one) for one in own] for own in ([known[row] for row in training], fresh, test))  # type: ignore[return-value]
+    return (
+        folder,
+        [_crop_to_model(all_training[row]) for row in training],
+        [_crop_to_model(motion) for motion in fresh],
+        [_crop_to_model(motion) for motion in test],
+    )
 
 
 def _select_random(motions: list[CaptionedRows], count: int, stream: Stream) -> list[CaptionedRows]:
@@ -201,14 +208,14 @@ def _encoder(kind: str, place: str) -> CaptionEncoder:
 
 def _windows(motions: Sequence[CaptionedRows], codec: HumanML3DCodec, field: FieldJudge) -> Windows:
     """The beginnings of motions, each with another label."""
-    batch = field.cut_beginnings(codec.decode(codec.tensor([one.rows for one in motions])))
-    names = tuple(f"{one.name} {one.captions[0].text[:_NAMED]}" for one in motions)
+    batch = field.cut_beginnings(codec.decode(codec.tensor([motion.rows for motion in motions])))
+    names = tuple(f"{motion.name} {motion.captions[0].text[:_NAMED]}" for motion in motions)
     nothing = np.zeros(len(motions))
     return Windows(
         batch,
         labels=np.arange(len(motions)),
         label_names=names,
-        clips=np.array([one.name for one in motions]),
+        clips=np.array([motion.name for motion in motions]),
         start_s=nothing,
         stop_s=nothing + (field.frames - 1) / codec.fps,
         mirrored=np.zeros(len(motions), dtype=bool),

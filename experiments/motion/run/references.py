@@ -1,4 +1,4 @@
-"""What real data score: the floor under every arm, and the fidelity of the corrector on real motion."""
+"""Scores of real data: the floor under every arm, and the fidelity of the corrector on real motion."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -77,14 +77,15 @@ def resample_training(task: JudgedTask, stream: Stream) -> Samples:
 
 
 def _scores(task: JudgedTask, samples: Samples) -> dict[str, float]:
-    batch, labels = task.codec.decode(samples.values), samples.labels.numpy()
+    batch = task.codec.decode(samples.values)
+    labels = samples.labels.numpy()
     retrieved = task.captions.scores(batch, labels) if task.captions else {}
     new = {} if task.field else novelty_of_samples(task.evaluator, task.data.training, batch, labels)
     return {**task.evaluator.evaluate(batch, labels), **new, **retrieved}
 
 
 def _of_field(task: JudgedTask, stream: Stream) -> dict[str, Mapping[str, float]]:
-    """What the test set itself scores by the field's evaluator."""
+    """Score the test set itself with the field's evaluator."""
     if task.field is None:
         return {}
     return {
@@ -95,7 +96,8 @@ def _of_field(task: JudgedTask, stream: Stream) -> dict[str, Mapping[str, float]
 def _of_captions(task: JudgedTask, stream: Stream) -> dict[str, Mapping[str, float]]:
     if task.captions is None:
         return {}
-    held_out, fresh = task.data.reference, task.data.fresh
+    held_out = task.data.reference
+    fresh = task.data.fresh
     shuffled = stream.child("captions", "shuffled").numpy().permutation(fresh.labels)
     scores: dict[str, Mapping[str, float]] = {SHUFFLED: task.captions.scores(fresh.batch, shuffled)}
     if task.data.held_out == "nothing":  # then the reference is what trained the judge

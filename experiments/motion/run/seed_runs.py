@@ -1,4 +1,4 @@
-"""Where the runs of a motion experiment are: a folder per denoiser, seed and arm."""
+"""Folders of a motion experiment's runs: one per denoiser, seed and arm."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ class MotionRun(SeedRun):
 
     @property
     def seed_folder(self) -> Path:
-        """Of what depends on the seed's data alone."""
+        """Folder of results that depend only on the seed's data."""
         return self.root / "real" / f"seed-{self.seed}"
 
 

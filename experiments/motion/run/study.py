@@ -53,7 +53,7 @@ class MotionStudy(Study):
 
     settings: MotionSettings
     name: str = ""
-    """Of its preset."""
+    """Name of its preset."""
     options: RunOptions = DEFAULTS
     ratings: Path | None = None
     """A database of `selfcorrect curate`, for arms that need what people preferred."""
@@ -96,15 +96,15 @@ class MotionStudy(Study):
             choose_device(self.options.device)
 
     def identities(self) -> Mapping[str, Identity]:
-        """What each corrector and denoiser of a user or of another package is; SettingError for one without a source.
+        """Return the identity of each user's corrector and denoiser; SettingError for one without a source.
 
         Real data are read, too, which raises what is wrong with them before anything is written.
         """
-        found = own_identities(self.settings, self.options.corrector_timeout_s)
+        identities = own_identities(self.settings, self.options.corrector_timeout_s)
         data = motion_data(self.settings, streams(self.settings.first_seed))
         if self.settings.captions:
             caption_vectors(data.training.label_names)
-        return found
+        return identities
 
     def try_out(self, unknown: Sequence[str]) -> Mapping[str, Identity]:
         names = [name for name in own_correctors(self.settings) if _corrector_named(name) in unknown]
@@ -182,7 +182,7 @@ class MotionStudy(Study):
 
 
 def data_identities(seed: int, real: Samples, reference: Samples) -> dict[str, Identity]:
-    """What the data of a seed are, by a name for messages."""
+    """Return the identities of a seed's data, by a name for messages."""
     return {
         f"the real training data of seed {seed}": identity_of_data(real),
         f"what seed {seed} is judged against": identity_of_data(reference),
@@ -232,7 +232,7 @@ def finish_children(codec: FeatureCodec, children: Tensor, parents: Tensor, labe
 def corrector_inputs(
     run: MotionRun, task: MotionTask, first_model: GenerativeModel, progress: Progress
 ) -> CorrectorInputs:
-    """What correctors of a seed may know; first_model: of generation 0."""
+    """Return the inputs of a seed's correctors; first_model: of generation 0."""
     stream = run.stream.child("corrector")
     options = run.options
     return CorrectorInputs(
@@ -252,7 +252,7 @@ def corrector_inputs(
 
 
 def reward_for(settings: MotionSettings, folder: Path, ratings: Path | None) -> Reward | None:
-    """What people preferred, by a database; SettingError where arms need one that is neither given nor kept."""
+    """Return people's preferences from a database; SettingError if arms need one that is neither given nor kept."""
     arms = [arm for comparison in settings.comparisons for arm in comparison.arms]
     needed = [name for arm in arms for name in rated_components(arm)]
     if needed and ratings is None and kept_reward(folder) is None:
@@ -267,7 +267,7 @@ def own_correctors(settings: MotionSettings) -> list[str]:
 
 
 def own_identities(settings: MotionSettings, limit_s: float | None = None) -> dict[str, Identity]:
-    """What each corrector and denoiser of a user or of another package is, by a name for messages.
+    """Return the identity of each corrector and denoiser of users or other packages, by a name for messages.
 
     SettingError for one that cannot be loaded.
     """
@@ -297,7 +297,8 @@ def try_correctors(settings: MotionSettings, names: Sequence[str], limit_s: floa
         return {}
     stream = streams(settings.first_seed)
     task = motion_task(settings, settings.comparisons[0], stream)
-    real, trial = task.task.real, stream.child("trial")
+    real = task.task.real
+    trial = stream.child("trial")
     model = task.task.model.fit(real, 1, trial.child("train"))
     inputs = CorrectorInputs(task.codec, real, model, trial, silent, limit_s, engine=settings.engine)
     identities = dict[str, Identity]()

@@ -55,13 +55,15 @@ def _split(
         settings = replace(settings, cap_per_label=WINDOWS_PER_CAPTION, stride=CAPTION_STRIDE)
         if any(motion.text for motion in motions):  # which may say left and right, and not only of one cycle "walk"
             settings = replace(settings, mirrored=False, cyclic=frozenset())
-        motions, others = label_by_caption(motions), label_by_caption(others)
+        motions = label_by_caption(motions)
+        others = label_by_caption(others)
     count = 0
     while True:
         split = split_sources(motions, others, settings) if others else split_windows(motions, settings)
         if len(split.training) >= needed or len(split.training) == count:
             return split
-        count, cap = len(split.training), settings.cap_per_label or WINDOWS_PER_LABEL
+        count = len(split.training)
+        cap = settings.cap_per_label or WINDOWS_PER_LABEL
         settings = replace(settings, cap_per_label=2 * cap, stride=max(1, settings.stride // 2))
 
 
@@ -127,7 +129,7 @@ def _fit_caption_judge(settings: _DataSettings, stream: Stream) -> CaptionJudge:
 
 @lru_cache(maxsize=1)
 def caption_vectors(captions: tuple[str, ...]) -> Tensor:
-    """What the model and its judge know of captions (C, E)."""
+    """Return the sentence vectors (C, E) by which the model and its judge know captions."""
     return sentence_vectors(minilm(), captions)
 
 
@@ -190,8 +192,8 @@ def motion_task(
         features=len(codec.mean),
         classes=len(names),
         device=choose_device(device),
-        on_training_step=lambda done: progress("train", done, training_steps),
-        on_sampling_step=lambda done: progress("sample", done, comparison.preset.config.sampling_steps),
+        on_training_step=lambda step: progress("train", step, training_steps),
+        on_sampling_step=lambda step: progress("sample", step, comparison.preset.config.sampling_steps),
         acceleration=acceleration,
     )
     captions = caption_judge(settings, seed_stream)
@@ -231,7 +233,8 @@ def _judge(
 
     def evaluate(candidate: Candidate) -> dict[str, float]:
         samples = candidate.samples(settings.judged_count)
-        batch, labels = codec.decode(samples.values), samples.labels.numpy()
+        batch = codec.decode(samples.values)
+        labels = samples.labels.numpy()
         scores = evaluator.evaluate(batch, labels)
         scores |= novelty_of_samples(evaluator, training, batch, labels)
         if captions:
@@ -241,7 +244,7 @@ def _judge(
         corrected = candidate.correct(samples) if settings.judge_corrected else None
         if corrected is None:
             return scores
-        again = evaluator.evaluate(codec.decode(corrected.samples.values), corrected.samples.labels.numpy())
-        return {**scores, **{CORRECTED + name: value for name, value in again.items()}}
+        corrected_scores = evaluator.evaluate(codec.decode(corrected.samples.values), corrected.samples.labels.numpy())
+        return {**scores, **{CORRECTED + name: value for name, value in corrected_scores.items()}}
 
     return evaluate

@@ -1,4 +1,4 @@
-"""What an arm of the motion experiment may be, and how options refine the arms of a preset."""
+"""Arms of the motion experiment: checks, and options that refine the arms of a preset."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a motion experiment is: its settings, and the options that change those of a preset."""
+"""Settings of a motion experiment, and the options that change those of a preset."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ class DenoiserArms:
 
 @dataclass(frozen=True)
 class MotionSettings:
-    """What a motion experiment is."""
+    """Settings of a motion experiment."""
 
     comparisons: tuple[DenoiserArms, ...]
-    """What is compared, denoiser by denoiser."""
+    """Arms to compare, denoiser by denoiser."""
     generations: int
     """Generations after generation 0."""
     seeds: int
-    """How often everything is run."""
+    """Number of repetitions of everything."""
     data: tuple[str, ...] = ("deepmimic",)
     """`deepmimic`, or paths of motion files and folders, `FOLDER#SPLIT` for a split of a dataset."""
     reference: tuple[str, ...] = ()
@@ -219,11 +219,11 @@ def _fixed_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name not in GROWING}
 
 
-def _is_subset(part: Any, whole: Any) -> bool:
+def _is_subset(part: Any, superset: Any) -> bool:
     """Return True if all entries of `part` are in `whole`, at every depth."""
-    if isinstance(part, dict) and isinstance(whole, dict):
-        return all(name in whole and _is_subset(value, whole[name]) for name, value in part.items())
-    return part == whole
+    if isinstance(part, dict) and isinstance(superset, dict):
+        return all(name in superset and _is_subset(value, superset[name]) for name, value in part.items())
+    return part == superset
 
 
 def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:

@@ -150,31 +150,33 @@ class PresetRow:
     cost: str
     """Wall time with two processes on cores like those of an AMD EPYC, and disk."""
     keep: Keep = "all"
-    """What stays of models and samples."""
+    """Models and samples that are kept."""
 
     @property
     def denoisers(self) -> str:
-        return ", ".join(one.denoiser for one in self.settings.comparisons)
+        return ", ".join(comparison.denoiser for comparison in self.settings.comparisons)
 
     @property
     def arms(self) -> int:
-        """Of all denoisers together."""
-        return sum(len(one.arms) for one in self.settings.comparisons)
+        """Number of arms of all denoisers."""
+        return sum(len(comparison.arms) for comparison in self.settings.comparisons)
 
     def value(self, name: str) -> str:
         """A setting in words, by the name of its option."""
         if name in ("steps", "initial_steps"):
             steps = getattr(self.settings, name)
-            return ", ".join(f"{steps[one.denoiser]} for {one.denoiser}" for one in self.settings.comparisons)
+            return ", ".join(
+                f"{steps[comparison.denoiser]} for {comparison.denoiser}" for comparison in self.settings.comparisons
+            )
         return "that of each arm" if name == "gamma" else str(getattr(self.settings, name))
 
     @property
     def words(self) -> str:
         """All of it in one line."""
-        one = self.settings
+        settings = self.settings
         return (
-            f"{self.summary} ({self.denoisers}; {self.arms} arms, generations {one.generations}, seeds {one.seeds}, "
-            f"n = {one.real_count}; {self.cost})"
+            f"{self.summary} ({self.denoisers}; {self.arms} arms, generations {settings.generations}, "
+            f"seeds {settings.seeds}, n = {settings.real_count}; {self.cost})"
         )
 
 

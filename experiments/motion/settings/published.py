@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from selfcorrect.core.errors import SettingError
 
 FRAMES, FPS = 40, 20.0
-"""Of what precision, recall and the like are measured: the first two seconds, which every motion of HumanML3D has."""
+"""Length on which precision, recall and the like are measured: two seconds, which every motion of HumanML3D has."""
 JUDGED = 546
 """Test motions of the paper."""
 STEPS = {64: (78, 16), 128: (156, 16), 256: (312, 16), 2794: (3125, 625)}
@@ -25,7 +25,7 @@ class PublishedModel:
     text_encoder: str = ""
     """Folder of CLIP (or of DistilBERT), or its name in Hugging Face's cache; by default the published one."""
     repetitions: int = 20
-    """How often the last generation of each arm is judged by the field's protocol."""
+    """Number of times that the field's protocol judges the last generation of each arm."""
 
     def __post_init__(self) -> None:
         if not self.mdm or not self.evaluator:

@@ -1,4 +1,4 @@
-"""How a motion experiment runs: where it computes, what it keeps, how it treats correctors of users."""
+"""Options for running a motion experiment: device, kept files, treatment of users' correctors."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
@@ -12,7 +12,7 @@ Keep: TypeAlias = Literal["all", "needed", "sampling"]
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How an experiment runs. Of these, `device` and `accelerated` change results, as another machine does."""
+    """Options for running an experiment. Only `device` and `accelerated` change results, as another machine does."""
 
     corrector_timeout_s: Annotated[float | None, arg(name="corrector-timeout")] = None
     """Seconds after which a call of your own corrector, for one motion or one batch, ends the run."""
@@ -23,8 +23,9 @@ class RunOptions:
     """Resume with correctors, denoisers or data of yours that were changed since the run began. The run folder records
     both."""
     keep: Keep | None = None
-    """Of models and samples: all; needed, the last ones, from which a run can be extended; sampling, of the last models
-    what draws samples. By default all, in the preset short sampling. While it runs, any run can be resumed."""
+    """Models and samples to keep: all; needed, the last ones, from which a run can be extended; sampling, the part of
+    the last models that draws samples. By default all; the preset short keeps sampling. While it runs, any run can be
+    resumed."""
     repair: bool = False
     """Do generations again that are not what was written; `selfcorrect verify` finds them."""
     device: str = "auto"

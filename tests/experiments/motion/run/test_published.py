@@ -120,7 +120,7 @@ def test_synthetic_motions_have_the_captions_and_lengths_of_real_ones(files: Pat
     assert {"field_fid", "fid_kinematic", "recall", "penetration_mm"} <= scores.keys()
     assert scores == task.task.evaluate(Candidate(0, model, None, real, streams(2)))
     assert task.field is not None
-    real_scores = task.field.real(streams(3))
+    real_scores = task.field.score_real(streams(3))
     assert real_scores["field_fid"].mean() < scores["field_fid"], "real motions are nearer to real ones than noise is"
 
 
