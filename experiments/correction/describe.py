@@ -95,14 +95,14 @@ def _worst_missed(correction: CorrectedMotion) -> str:
     return f"{contacts} not held; {missed[0].words}"
 
 
-_ODD = ("R", "S2", "S6", "P", "F5")
+_ODD = ("R", "S2", "S6", "P", "F5", "F7")
 
 
 def _oddities(motion: Motion, level: bool) -> CheckResult:
     """Signs that the file, its reading, its floor or its time is wrong, one of each kind; of ground that is not level
     no height is odd.
     """
-    checkup = check_with(motion, RuleChoice((*_ODD, *(("F4",) if level else ()))))
+    checkup = check_with(motion, RuleChoice((*_ODD, *(("F4", "F6") if level else ()))))
     found = {finding.code: finding for finding in checkup.findings}
     return replace(checkup, findings=tuple(found.values()))
 

@@ -18,12 +18,24 @@ HIGH_M = 0.05
 _FALLING = 0.5
 """In flight a body falls at this share of g or more, on average and in most frames."""
 
-_LIFTED_M_S = 0.5
+_LIFTED_M_S = 0.28
 """Both feet of a lifted body rise or sink faster than this."""
 _LIFT_S = 0.06
 """Least duration of a lift."""
 _AROUND_S = 0.3
 """Largest time between a lift and the beginning or end of a support."""
+
+_RESTS_M_S = 0.2
+"""A foot that rests moves more slowly than this, in any direction."""
+_AS_LOW_M = 0.02
+"""A foot that seems to carry the body is no higher than this above the body's lowest point."""
+
+_AVERAGED_S = 0.35
+"""Time over which the speed of a slow slide is averaged; a foot stands for longer in a step."""
+_STRIDE_S = 1.1
+"""Time within which a walking foot stands."""
+_FLIGHT_M = 0.04
+"""A body above this height may be in flight."""
 
 _WHILE_S = 0.7
 """Time within which something must stand still."""
@@ -89,6 +101,48 @@ def slide_m_s(features: MotionFeatures) -> Measurement:
     return Measurement(values[:, None], ("feet",))
 
 
+def low_hover_m(features: MotionFeatures) -> Measurement:
+    """Height of the body above the floor while a foot rests in the air, as if it stood there.
+
+    Feet of a body that leaps or is about to land move. The floor is where the lowest sole is in the lowest frames.
+    """
+    if not features.has_feet or len(features) < 5:
+        return Measurement.empty()
+    middle_m = features.soles_m.reshape(len(features), 2, -1, 3).mean(axis=2)
+    speeds_m_s = np.linalg.norm(np.gradient(middle_m, 1 / features.fps, axis=0), axis=-1)
+    is_lowest = features.sole_heights_m < features.lowest_m[:, None] + _AS_LOW_M
+    rests = ((speeds_m_s < _RESTS_M_S) & is_lowest).any(axis=1)
+    floor_m = max(float(np.percentile(features.lowest_m, 5)), 0.0)
+    values = np.where(rests, np.maximum(features.clear_m - floor_m, 0.0), 0.0)
+    return Measurement(values[:, None], ("body",))
+
+
+def slow_slide_m_s(features: MotionFeatures) -> Measurement:
+    """Least speed of a point of the soles that stays low, averaged over a third of a second, within a while.
+
+    Averages leave out what is noise or lasts for a moment, so that slower slides show than by `slide_m_s`. While the
+    body is in flight, or rests on other parts than its feet, nothing can be said.
+    """
+    frames = len(features)
+    window = max(2, round(_AVERAGED_S * features.fps))
+    if not features.has_feet or frames < window + 2:
+        return Measurement.empty()
+    points_m = _sole_lines_m(features)
+    is_low = points_m[..., 1] < LOW_M
+    counts = np.cumsum(np.concatenate([np.zeros_like(is_low[:1], dtype=int), is_low]), axis=0)
+    stays_low = counts[window + 1 :] - counts[: -window - 1] == window + 1
+    moved_m = np.linalg.norm(points_m[window:, :, [0, 2]] - points_m[:-window, :, [0, 2]], axis=-1)
+    slowest_m_s = np.full(frames, np.inf)
+    slowest_m_s[window // 2 : window // 2 + frames - window] = np.where(
+        stays_low, moved_m * features.fps / window, np.inf
+    ).min(axis=1)
+    around = max(1, round(_STRIDE_S * features.fps))
+    least_m_s = minimum_filter1d(slowest_m_s, around, mode="nearest")
+    is_other = (features.surface_m[0].min(axis=1) < OTHERS_LOW_M) | (features.clear_m > _FLIGHT_M)
+    is_known = np.isfinite(least_m_s) & np.logical_not(maximum_filter1d(is_other, around, mode="nearest"))
+    return Measurement(np.where(is_known, least_m_s, 0.0)[:, None], ("feet",))
+
+
 def _sole_lines_m(features: MotionFeatures) -> np.ndarray:
     """(T, P, 3) points of the soles above the floor: their corners, and seven along the middle of each foot."""
     feet_m = features.soles_m.reshape(len(features), 2, -1, 3)
@@ -129,6 +183,6 @@ def is_lifted(features: MotionFeatures) -> bool:
 
 def floor_offset_m(features: MotionFeatures) -> Measurement:
     """Distance from y = 0 of the floor that the feet show; empty for a body on several grounds."""
-    if features.around.supports:
+    if features.around.supports or features.motion.ground is not None or not features.has_feet:
         return Measurement.empty()
-    return Measurement.from_scalar(abs(features.ground_m)) if features.has_feet else Measurement.empty()
+    return Measurement.from_scalar(abs(features.shown_floor_m))

@@ -29,6 +29,8 @@ _RISE_M = 0.02
 """Least rise of a sole that was lifted; one that was as high before has lost nothing."""
 _BODY_IN_AIR_M = 0.02
 """A body whose lowest point is higher than this is in the air."""
+_SAME_LEVEL_M = 0.01
+"""A motion whose root is raised by less than this stays on its level, which need not be y = 0."""
 _SHORTEST_S = 0.1
 """A contact is lost for this long or longer."""
 
@@ -59,7 +61,9 @@ def find_lost_contacts(before: Motion, after: Motion, supports: Sequence[Support
     seen_before = MotionFeatures(before)
     if not seen_before.has_feet:
         return LostContacts()
-    seen_after = MotionFeatures(after, Surroundings(tuple(supports)))
+    keeps_level = abs(float(np.median((after.root_m - before.root_m)[:, 1]))) < _SAME_LEVEL_M
+    ground_m = seen_before.ground_m if keeps_level else 0.0
+    seen_after = MotionFeatures(after, Surroundings(tuple(supports), ground_m))
     by_foot = _lost_by_foot(before, seen_before, seen_after)
     by_body = _lost_by_body(seen_before, seen_after)
     return max(by_foot, by_body, key=lambda lost: lost.share)

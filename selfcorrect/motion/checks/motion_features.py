@@ -110,16 +110,20 @@ class MotionFeatures:
             return 0.0
         if self.around.ground_m is not None:
             return self.around.ground_m
-        if not self.has_feet or not len(self):
-            return 0.0
-        floor_m = floor_height_m(self.motion)
-        lowest_m = self._soles_m[..., 1].min(axis=1)
-        passing = np.abs(np.diff(lowest_m, prepend=lowest_m[:1])) * self.fps > _PASSING_M_S
-        at_zero = (np.abs(lowest_m) < _AT_FLOOR_M) & np.logical_not(passing)
-        return floor_m if abs(floor_m) > FLOOR_ELSEWHERE_M and at_zero.mean() < _SELDOM else 0.0
+        return self.shown_floor_m if abs(self.shown_floor_m) > FLOOR_ELSEWHERE_M else 0.0
 
     @cached_property
-    def _soles_m(self) -> np.ndarray:
+    def shown_floor_m(self) -> float:
+        """Height of the floor that the feet show; 0 if they are at y = 0 now and then."""
+        if not self.has_feet or not len(self):
+            return 0.0
+        lowest_m = self.world_soles_m[..., 1].min(axis=1)
+        passing = np.abs(np.diff(lowest_m, prepend=lowest_m[:1])) * self.fps > _PASSING_M_S
+        at_zero = (np.abs(lowest_m) < _AT_FLOOR_M) & np.logical_not(passing)
+        return floor_height_m(self.motion) if at_zero.mean() < _SELDOM else 0.0
+
+    @cached_property
+    def world_soles_m(self) -> np.ndarray:
         """(T, P, 3) world positions of the soles' corners."""
         return in_chunks(partial(world_sole_points, self.skeleton), *self._poses)
 
@@ -127,9 +131,9 @@ class MotionFeatures:
     def soles_m(self) -> np.ndarray:
         """(T, P, 3) soles' corners relative to the ground below them, left foot first."""
         if self.motion.ground is not None:
-            return self.motion.ground.standing_on(self._soles_m)
+            return self.motion.ground.standing_on(self.world_soles_m)
         beneath_m = self._beneath_m[:, [self.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]]
-        soles_m = self._soles_m.copy()
+        soles_m = self.world_soles_m.copy()
         soles_m[..., 1] -= np.repeat(beneath_m, soles_m.shape[1] // 2, axis=1)
         return soles_m
 

@@ -99,14 +99,24 @@ def spike_m(features: MotionFeatures) -> Measurement:
 
 
 def jump_m(features: MotionFeatures) -> Measurement:
-    """Mean distance by which the body's joints go further in one step than in the longer one of the steps around it."""
+    """Distance by which the whole body jumps from one frame to the next: to stay there, or to come back at once."""
     if len(features) < 4:
         return Measurement.empty()
+    return Measurement(np.maximum(_splice_m(features), _whole_spike_m(features))[:, None], ("body",))
+
+
+def _splice_m(features: MotionFeatures) -> np.ndarray:
+    """Mean distance (T,) by which joints go further in one step than in the longer one of the steps around it."""
     steps = features.steps_m
     around = (steps[:-2] + steps[2:]) / 2
     excess = np.linalg.norm(steps[1:-1] - around, axis=-1) - np.linalg.norm(steps[2:] - steps[:-2], axis=-1)
     mean = np.maximum(excess, 0.0).mean(axis=1)
-    return Measurement(np.pad(mean, (2, 1))[:, None], ("body",))
+    return np.pad(mean, (2, 1))
+
+
+def _whole_spike_m(features: MotionFeatures) -> np.ndarray:
+    """Distance (T,) by which the median joint goes out in one frame and comes back in the next."""
+    return np.median(spike_m(features).values, axis=1)
 
 
 def frozen_frames(features: MotionFeatures) -> Measurement:

@@ -1,0 +1,109 @@
+"""Small faults that people see are found on made-up motion, each by its rule, and sound motion breaks none of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_motions import KINDS, Kind, made_motion
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.transform import Rotation
+
+from selfcorrect import check
+from selfcorrect.motion.checks.ground_drift import fit_ground_plane
+from selfcorrect.motion.motion import Motion
+
+RULES = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9", "S4")
+UP = np.array([0.0, 1.0, 0.0])
+
+
+def move(motion: Motion, shift_m: np.ndarray) -> Motion:
+    return replace(motion, root_m=motion.root_m + shift_m)
+
+
+def drift(motion: Motion, speed_m_s: float, angle_rad: float) -> Motion:
+    times_s = np.arange(len(motion))[:, None] / motion.fps
+    return move(motion, speed_m_s * times_s * [np.cos(angle_rad), 0.0, np.sin(angle_rad)])
+
+
+def tilt(motion: Motion, angle_deg: float, heading_rad: float) -> Motion:
+    turn = Rotation.from_rotvec(np.radians(angle_deg) * np.array([np.cos(heading_rad), 0.0, np.sin(heading_rad)]))
+    rotations = motion.rotations.copy()
+    rotations[:, 0] = (turn * Rotation.from_quat(rotations[:, 0])).as_quat()
+    return replace(motion, root_m=turn.apply(motion.root_m), rotations=rotations)
+
+
+def broken(motion: Motion) -> set[str]:
+    return {finding.code for finding in check(motion, RULES)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fps", [30.0, 60.0])
+def test_motion_without_faults_breaks_none(kind: Kind, fps: float) -> None:
+    """Made-up runs and hops slide when they land."""
+    allowed = {"F3"} if kind in ("run", "hop") else set()
+    assert broken(made_motion(kind, fps=fps, frames=round(5 * fps))) <= allowed
+
+
+@pytest.mark.parametrize("sunk_m", [0.06, 0.08])
+@pytest.mark.parametrize("kind", ["walk", "turn", "idle"])
+def test_a_walk_in_the_floor(kind: Kind, sunk_m: float) -> None:
+    assert "F4" in broken(move(made_motion(kind, frames=150), -sunk_m * UP))
+
+
+@pytest.mark.parametrize("direction", [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.6, 0.0, 0.8)])
+@pytest.mark.parametrize("kind", ["walk", "turn", "hop", "idle"])
+def test_one_frame_in_which_the_root_jumps(kind: Kind, direction: tuple[float, float, float]) -> None:
+    motion = made_motion(kind, frames=120)
+    shift_m = np.zeros((120, 3))
+    shift_m[70] = 0.11 * np.array(direction)
+    (found,) = [finding for finding in check(move(motion, shift_m), ["S4"]) if finding.start <= 70 < finding.stop]
+    assert found.value == pytest.approx(0.11, abs=0.06)
+
+
+@pytest.mark.parametrize("kind", ["turn", "idle"])
+@pytest.mark.parametrize("fps", [30.0, 60.0])
+def test_a_hover_in_the_middle(kind: Kind, fps: float) -> None:
+    motion = made_motion(kind, fps=fps, frames=round(6 * fps))
+    amount = np.zeros(len(motion))
+    amount[round(2 * fps) : round(3 * fps)] = 1.0
+    hovers = move(motion, 0.06 * gaussian_filter1d(amount, 0.06 * fps)[:, None] * UP)
+    found = check(hovers, ["F9"])
+    assert found
+    assert all(1.8 * fps < finding.start < finding.stop < 3.2 * fps for finding in found)
+    assert found[0].value == pytest.approx(0.06, abs=0.01)
+
+
+@pytest.mark.parametrize(("kind", "speed_m_s"), [("idle", 0.1), ("walk", 0.2), ("turn", 0.2)])
+@pytest.mark.parametrize("angle_rad", [0.0, 1.0, 2.0, 3.0])
+def test_feet_that_slide_slowly(kind: Kind, angle_rad: float, speed_m_s: float) -> None:
+    assert {"F3", "F8"} & broken(drift(made_motion(kind, frames=180), speed_m_s, angle_rad))
+
+
+@pytest.mark.parametrize("speed_m_s", [0.03, 0.06, 0.1])
+@pytest.mark.parametrize("fps", [30.0, 120.0])
+def test_a_person_who_stands_and_glides(fps: float, speed_m_s: float) -> None:
+    (found,) = check(drift(made_motion("idle", fps=fps, frames=round(5 * fps)), speed_m_s, 0.7), ["F7"])
+    assert found.value == pytest.approx(speed_m_s, rel=0.3)
+
+
+@pytest.mark.parametrize("angle_deg", [3.0, 5.0, 8.0])
+@pytest.mark.parametrize("heading_rad", [0.0, 1.0, 2.0])
+def test_a_tilted_world(heading_rad: float, angle_deg: float) -> None:
+    """Somebody who walks in a circle shows a tilt about any axis."""
+    (found,) = check(tilt(made_motion("turn", frames=400), angle_deg, heading_rad), ["F6"])
+    assert found.value == pytest.approx(angle_deg, rel=0.25)
+
+
+def test_stances_on_steps_are_no_plane() -> None:
+    """Nor are few stances, or those in one place."""
+    along_m = np.arange(8.0) / 2
+    steps = np.stack([0 * along_m, 0.2 * (along_m > 2), along_m], axis=1)
+    assert fit_ground_plane(steps) is None
+    slope = np.stack([0 * along_m, 0.1 * along_m, along_m], axis=1)
+    normal = fit_ground_plane(slope)
+    assert normal is not None
+    assert np.degrees(np.arccos(normal[1])) == pytest.approx(np.degrees(np.arctan(0.1)))
+    assert fit_ground_plane(slope[:3]) is None
+    assert fit_ground_plane(0.2 * slope) is None
