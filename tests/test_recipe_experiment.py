@@ -36,7 +36,7 @@ def recipe_summary(seed: int, effects: dict[str, float], *, noise: float = 0.01,
     draw = np.random.default_rng(seed).standard_normal
     shared = 0.05 * draw((1, 1))
     arms = []
-    for arm in chosen.arms:
+    for arm in sorted(chosen.arms, key=lambda arm: arm.policy):  # summaries have the arms of a policy together
         level = 1 + effects.get(arm.name, 0.0)
         values = {key: level + shared + noise * draw((1, 6)) for key in (*recipe.END_POINTS, "novelty_of_samples")}
         values["training_loss"] = np.full((1, 6), 0.1)

@@ -233,8 +233,8 @@ def find_stage(summary: Summary) -> Stage:
         InputError: The run belongs to no stage, was not run as registered, or is not complete.
     """
     for stage in STAGES:
-        names = [curves.name for curves in summary.arms.get(stage.denoiser, ())]
-        if names == [arm.name for arm in stage.arms]:
+        names = {curves.name for curves in summary.arms.get(stage.denoiser, ())}
+        if names == {arm.name for arm in stage.arms}:
             _check_settings(stage, summary)
             _check_complete(stage, summary)
             return stage

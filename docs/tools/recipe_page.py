@@ -61,7 +61,7 @@ def describe_stage(stage: Stage, summaries: Sequence[Summary]) -> Iterator[str]:
     reading = read_stage(stage, summaries)
     complete = [summary.first_seed for summary in summaries]
     listed = f" ({', '.join(map(str, complete))})" if complete else ""
-    yield f"{len(complete)} of {len(SEEDS)} seeds are complete{listed}."
+    yield f"Complete: {len(complete)} of {len(SEEDS)} seeds{listed}."
     if reading is None:
         yield f"The first reading needs seeds {', '.join(map(str, SEEDS[: READINGS[0]]))}: there is no result yet."
         return
