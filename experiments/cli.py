@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import shlex
 import shutil
@@ -107,10 +108,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 _formatted = warnings.formatwarning
+_NUMERICAL = re.compile(r"encountered in|empty slice|All-NaN|Degrees of freedom")
+"""What NumPy warns of, which says nothing to somebody who runs a command: results are checked to be finite."""
 
 
 def _warned(message: Warning | str, category: type[Warning], *place: Any) -> str:
-    """What is printed of a warning: one of our own without its place in the program."""
+    """Return what is printed of a warning: one of our own without its place, nothing of overflows and the like."""
+    if issubclass(category, RuntimeWarning) and _NUMERICAL.search(str(message)):
+        return ""
     return f"selfcorrect: {message}\n" if category is UserWarning else _formatted(message, category, *place)
 
 

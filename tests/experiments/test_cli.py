@@ -61,6 +61,17 @@ def test_streams_that_are_closed_lead_nowhere(tmp_path: Path, walk: Motion, clos
     assert 1 in closed or "1 of 1 motions corrected" in ended.stdout
 
 
+def test_numerical_warnings_do_not_reach_the_console_and_others_do() -> None:
+    program = (
+        "import warnings, numpy; from selfcorrect.experiments import cli; cli.main(['--version']); "
+        "numpy.log(numpy.zeros(1)); numpy.mean([]); warnings.warn('rule P1 was left out', RuntimeWarning)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "rule P1 was left out" in ended.stderr
+    assert "divide by zero" not in ended.stderr
+    assert "empty slice" not in ended.stderr
+
+
 @pytest.mark.slow
 def test_what_a_terminal_cannot_show_is_replaced(tmp_path: Path, walk: Motion) -> None:
     save_motion(tmp_path / "λ.bvh", walk)

@@ -23,12 +23,13 @@ from selfcorrect.motion.encodings.humanml3d import (
     FPS,
     RAISED_M,
     TARGET_OFFSETS_M,
+    columns,
     decode_contacts,
     decode_joints,
     encode,
 )
 from selfcorrect.motion.geometry.inverse_kinematics import fit_body
-from selfcorrect.motion.geometry.views import to_y_up
+from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.arrays import read_npy
 from selfcorrect.storage.files.writing import replacing
@@ -38,7 +39,7 @@ from ..motion_file import MotionFile, check_size, check_within
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import axis_of
 from . import motionstreamer
-from .joint_sets import JOINT_SETS, find_joint_set, fit_notes, open_joints
+from .joint_sets import JOINT_SETS, find_joint_set, fit_notes, open_joints, turn_of
 
 _LARGEST = 1e12
 """Beyond any place, and small enough that nothing that is worked out of it overflows."""
@@ -53,8 +54,13 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
         return motionstreamer.open_rows(path, array, reading)
     if array.ndim == 2 and ((reading.up or "y")[0] == "z" or reading.metres_per_unit not in (None, 1.0)):
         raise InputError(f"{path}: HumanML3D's rows are y up, in metres; leave out --up and --metres-per-unit")
+    if array.ndim == 2:
+        _refuse_standardised(path, array)
     world = world_of(reading)
-    read_m = world.seen(_joints_22(path))
+    joints = _joints_22(path)
+    if array.ndim == 3 and reading.up is None and _is_upside_down(world.seen(joints)):
+        world = replace(world, turn=to_y_up(Y_DOWN).turn, notes=("y down inferred (--up)", *world.notes))
+    read_m = world.seen(joints)
     contacts = _contacts(array) if array.ndim == 2 else None
     motion = motion_of_joints(read_m, str(path))
     motion = replace(motion, fps=reading.fps or FPS, contacts=contacts)
@@ -65,6 +71,36 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
         np.save(target, values.astype(array.dtype), allow_pickle=False)
 
     return MotionFile((motion,), (*world.notes, *fit_notes([(read_m, body_joints(motion) - RAISED_M)])), write)
+
+
+_COLUMNS = 263
+_UNIT_OFF = 0.25
+"""Least median distance from one of the lengths of unit vectors, and least depth below zero of contacts or the root's
+height, that show rows not to be HumanML3D's own numbers."""
+
+
+def _refuse_standardised(path: Path, rows: np.ndarray) -> None:
+    """Raise InputError for rows of which each column was centred and scaled: their rotations are no unit vectors."""
+    if rows.shape[1] != _COLUMNS or not len(rows):
+        return
+    groups = columns()
+    axes = rows[:, groups["rotations"]].astype(float).reshape(len(rows), -1, 3)
+    off = float(np.median(np.abs(np.linalg.norm(axes, axis=-1) - 1.0)))
+    lowest = min(rows[:, groups["contacts"]].min(), rows[:, groups["height"]].min())
+    if off > _UNIT_OFF and lowest < -_UNIT_OFF:
+        raise InputError(
+            f"{path}: these rows are standardised (mean 0 and spread 1 in each column); expected HumanML3D's own "
+            "numbers: multiply by its Std.npy and add its Mean.npy"
+        )
+
+
+def _is_upside_down(joints_m: np.ndarray) -> bool:
+    """Return whether joints (T, 22, 3), metres, clearly are those of a body in a world whose y axis points down."""
+    try:
+        turn, _ = turn_of(Path(), SMPL_BODY.average(), joints_m, FPS, None, among=(Y_UP, Y_DOWN))
+    except InputError:  # nothing decides, and HumanML3D's axis is y
+        return False
+    return bool(turn.magnitude() > 0)
 
 
 def _contacts(rows: np.ndarray) -> np.ndarray:

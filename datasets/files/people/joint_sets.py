@@ -102,6 +102,64 @@ JOINT_SETS = (
 """The sets that their number of joints identifies; 22 are HumanML3D's (see `humanml3d`)."""
 
 
+@dataclass(frozen=True)
+class KeypointSet:
+    """Points on a body as programs find them in images, which lack a trunk that a body could hang on."""
+
+    name: str
+    count: int
+    left: tuple[tuple[int, int], ...]
+    """Bones of the left arm and leg, by the indices of their ends."""
+    right: tuple[tuple[int, int], ...]
+
+
+KEYPOINT_SETS = (
+    KeypointSet(
+        "COCO's 17 keypoints",
+        count=17,
+        left=((5, 7), (7, 9), (11, 13), (13, 15)),
+        right=((6, 8), (8, 10), (12, 14), (14, 16)),
+    ),
+    KeypointSet(
+        "OpenPose's BODY_25",
+        count=25,
+        left=((5, 6), (6, 7), (12, 13), (13, 14)),
+        right=((2, 3), (3, 4), (9, 10), (10, 11)),
+    ),
+)
+_LIKELIER = 0.5
+"""Unevenness of limbs, over that of a joint set, below which joints are those of a set of keypoints."""
+
+
+def _refuse_keypoints(path: Path, positions: np.ndarray, joints: JointSet) -> None:
+    """Raise InputError if joints (T, J, 3) have the number of a joint set and the limbs of a set of keypoints."""
+    names = [name for name, _ in joints.joints]
+    bones: dict[str, list[tuple[int, int]]] = {"left": [], "right": []}
+    for side, ends in bones.items():
+        for upper, lower in (*pairwise(_ARM), *pairwise(_LEG)):
+            ends.append((names.index(f"{side}_{upper}"), names.index(f"{side}_{lower}")))
+    unevenness = _limb_unevenness(positions, bones["left"], bones["right"])
+    for keypoints in KEYPOINT_SETS:
+        if keypoints.count != len(joints):
+            continue
+        if _limb_unevenness(positions, keypoints.left, keypoints.right) < _LIKELIER * unevenness:
+            raise InputError(
+                f"{path}: these are {keypoints.name}, which are not read; expected {joints.name} joints, "
+                f"{', '.join(names[:8])}, …"
+            )
+
+
+def _limb_unevenness(positions: np.ndarray, left: Sequence[tuple[int, int]], right: Sequence[tuple[int, int]]) -> float:
+    """Return how much bones change their lengths and differ from those of the other side, relative to their lengths."""
+    lengths = []
+    for bones in (left, right):
+        starts, ends = np.array(bones).T
+        lengths.append(np.linalg.norm(positions[:, ends].astype(float) - positions[:, starts], axis=-1))
+    means = np.maximum(np.mean(lengths, axis=1), 1e-12)
+    changes = np.std(lengths, axis=1) / means
+    return float(changes.mean() + np.abs(np.log(means[0] / means[1])).mean())
+
+
 def find_joint_set(count: int) -> JointSet | None:
     """The set of so many joints."""
     return next((one for one in JOINT_SETS if len(one) == count), None)
@@ -109,6 +167,7 @@ def find_joint_set(count: int) -> JointSet | None:
 
 def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Reading) -> MotionFile:
     """The motion of joints (T, J, 3) in a file's order; written back in its unit, axes and type of number."""
+    _refuse_keypoints(path, array, joints)
     positions = array[:, joints.order].astype(float)
     unit_m = reading.metres_per_unit or _unit_m(path, joints.template, positions)
     fps = reading.fps or joints.fps
@@ -151,7 +210,12 @@ def _unit_m(path: Path, skeleton: Skeleton, positions: np.ndarray) -> float:
 
 
 def turn_of(
-    path: Path, skeleton: Skeleton, joints_m: np.ndarray, fps: float, up: Up | None
+    path: Path,
+    skeleton: Skeleton,
+    joints_m: np.ndarray,
+    fps: float,
+    up: Up | None,
+    among: Sequence[int] = range(len(AXES)),
 ) -> tuple[Rotation, tuple[str, ...]]:
     """The turn by which joints (T, J, 3) come y up, and a note where that was inferred from them."""
     if up is not None:
@@ -161,5 +225,5 @@ def turn_of(
                                 for a, b in pairwise(_LEG))))  # fmt: skip
     upwards_m = of["neck"] - (of["left_ankle"] + of["right_ankle"]) / 2
     body = TracedBody(joints_m, joints_m.mean(axis=1), upwards_m, max(leg_m, 1e-6), fps)
-    axis, told = resolve_up_axis(body, str(path), None, range(len(AXES)))
+    axis, told = resolve_up_axis(body, str(path), None, among)
     return to_y_up(axis).turn, told

@@ -157,7 +157,7 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
     own = Motion(skeleton, trans + pelvis_m, rotations, fps, source=label)
     camera, up, more = _camera_of(results, tool, prefix, len(own))
     axis, told = up_of_motion(camera.view(own), reading.up, among=range(len(AXES)), usual=up)
-    notes |= dict.fromkeys((*more, *told))
+    notes |= dict.fromkeys((*more, *told, *_note_gaps(results, prefix, len(own))))
     view = FrameChanges((*camera.changes, to_y_up(axis)))
     motion = view.view(own)
     motion = replace(motion, rotations=make_continuous(motion.rotations))
@@ -200,6 +200,25 @@ def _frames(results: Results, prefix: str, count: int) -> np.ndarray:
     if frames.shape != (count,) or frames.dtype.kind not in "iu" or (len(frames) and frames.min() < 0):
         raise InputError(f"{results.path}: expected {name} to be {count} numbers of frames, got {frames.shape}")
     return frames
+
+
+_FRAME_NAMES = ("frame_ids", "frame_id", "frame", "frames")
+
+
+def _note_gaps(results: Results, prefix: str, count: int) -> tuple[str, ...]:
+    """Return a note if a person is not seen in all frames of the video between the first and the last one."""
+    for name in _FRAME_NAMES:
+        if results.shapes.get(f"{prefix}{name}") != (count,):
+            continue
+        frames = results.array(f"{prefix}{name}")
+        gaps = np.flatnonzero(np.diff(frames.astype(float)) > 1)
+        if len(gaps):
+            gap = int(gaps[0])
+            first, last = int(frames[gap]) + 1, int(frames[gap + 1]) - 1
+            span = f"frame {first}" if first == last else f"frames {first} to {last}"
+            others = f", and {len(gaps) - 1} more {'gap' if len(gaps) == 2 else 'gaps'}" if len(gaps) > 1 else ""
+            return (f"not seen in {span} of the video ({name}), where the motion jumps{others}",)
+    return ()
 
 
 def _camera(path: Path, frames: np.ndarray) -> tuple[Rotation, np.ndarray, int]:

@@ -20,6 +20,7 @@ from selfcorrect.motion.geometry.views import Y_UP, Z_UP, FrameChange, FrameChan
 from selfcorrect.motion.motion import Motion
 
 from .reading import Up
+from .sides import SWAPPED_NOTE, unswap_sides
 
 WORDS = ("y up", "z up", "y down", "z down")
 AXES = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]])
@@ -278,8 +279,10 @@ def turn_upright(motion: Motion, up: Up | None = None, told: int | None = None) 
     told: the axis that the format has, None where it has none. Raises InputError where they contradict each other and
     nothing decides between them.
     """
-    motion, flaw, turns = _with_even_feet(motion), "", None
+    motion, is_swapped = unswap_sides(_with_even_feet(motion))
+    flaw, turns = "", None
     axis, notes = up_of_motion(motion, up, told, _rest_axis(motion))
+    notes = (*notes, *([SWAPPED_NOTE] if is_swapped else []))
     y_up = FrameChanges((to_y_up(axis),) if axis else ())
     try:
         turns = find_upright_turns(y_up.view(motion))

@@ -1,16 +1,21 @@
 """Joint positions of other joint sets, in other units and axes, and back."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made_rigs import base_walk
+from posed_motions import cartwheeling, climbing, crawling, crouching, jumping, lying, sitting, standing
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.people.joint_sets import JOINT_SETS, JointSet
-from selfcorrect.motion.body.smpl import SMPL_X
+from selfcorrect.motion.body.smpl import SMPL_X, body_joints
+from selfcorrect.motion.encodings.humanml3d import encode
+from selfcorrect.motion.skeleton import SMPL_22
 
 WAYS = {"y up": 0, "z up": 90, "y down": 180}
 
@@ -90,4 +95,70 @@ def test_legs_without_length_are_refused(tmp_path: Path) -> None:
 def test_other_than_floating_point_numbers_are_refused(tmp_path: Path, array: np.ndarray) -> None:
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(sc.InputError, match=r"a\.npy: expected floating-point numbers, got"):
+        open_motion(tmp_path / "a.npy")
+
+
+def keypoints(names: list[str]) -> np.ndarray:
+    """Points (T, K, 3), metres, of a body that walks: joints, and "nose", "left_eye" and the like near its head."""
+    walk_m = body_joints(base_walk(1))
+    places_m = dict(zip(SMPL_22, np.moveaxis(walk_m, 1, 0), strict=True))
+    near_head = {"nose": (0.0, 0.05, 0.1), "eye": (0.03, 0.08, 0.08), "ear": (0.07, 0.06, 0.0)}
+    points_m = []
+    for name in names:
+        side, _, point = name.rpartition("_")
+        x, y, z = near_head.get(point, (0.0, 0.0, 0.0))
+        carrier = name if name in places_m else "head"
+        points_m.append(places_m[carrier] + np.array([-x if side == "right" else x, y, z]))
+    return np.stack(points_m, axis=1)
+
+
+def both(*points: str) -> list[str]:
+    return [f"{side}_{point}" for point in points for side in ("left", "right")]
+
+
+COCO = ["nose", *both("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")]
+BODY_25 = [
+    "nose", "neck", *(f"{side}_{joint}" for side in ("right", "left") for joint in ("shoulder", "elbow", "wrist")),
+    "pelvis", *(f"{side}_{joint}" for side in ("right", "left") for joint in ("hip", "knee", "ankle")),
+    "right_eye", "left_eye", "right_ear", "left_ear", *["left_foot"] * 3, *["right_foot"] * 3,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("names", "words"), [(COCO, "COCO's 17 keypoints"), (BODY_25, "OpenPose's BODY_25")])
+@pytest.mark.parametrize("scale", [1.0, -1000.0])
+def test_keypoints_of_images_are_not_taken_for_other_joints(
+    tmp_path: Path, names: list[str], words: str, scale: float
+) -> None:
+    np.save(tmp_path / "a.npy", scale * keypoints(names))
+    with pytest.raises(sc.InputError, match=f"these are {words}, which are not read; expected .* joints, pelvis"):
+        open_motion(tmp_path / "a.npy")
+
+
+def test_22_joints_upside_down_are_turned_over_and_back(tmp_path: Path) -> None:
+    joints_m = body_joints(base_walk(1))
+    np.save(tmp_path / "up.npy", joints_m)
+    np.save(tmp_path / "down.npy", joints_m * [1, -1, -1])
+    upright, turned = open_motion(tmp_path / "up.npy"), open_motion(tmp_path / "down.npy")
+    assert "y down inferred (--up)" in turned.notes
+    assert "y down inferred (--up)" not in upright.notes
+    np.testing.assert_allclose(sc.joint_positions(turned.motion), sc.joint_positions(upright.motion), atol=1e-9)
+    turned.write(tmp_path / "again.npy", turned.motion)
+    np.testing.assert_allclose(np.load(tmp_path / "again.npy"), np.load(tmp_path / "down.npy"), atol=2e-3)
+
+
+@pytest.mark.parametrize("pose", [standing, crouching, sitting, lying, crawling, cartwheeling, jumping, climbing])
+def test_no_posture_turns_22_joints_over(tmp_path: Path, pose: Callable[[], sc.Motion]) -> None:
+    np.save(tmp_path / "a.npy", body_joints(pose()))
+    assert not any("inferred" in note for note in open_motion(tmp_path / "a.npy").notes)
+
+
+def test_standardised_rows_are_named_and_plain_ones_read(tmp_path: Path) -> None:
+    rows = encode(body_joints(base_walk(1)))
+    np.save(tmp_path / "a.npy", rows)
+    assert len(open_motion(tmp_path / "a.npy").motion) == len(rows) + 1
+    noisy = rows + np.random.default_rng(0).normal(0, 0.05, rows.shape)  # as a model samples them
+    np.save(tmp_path / "a.npy", noisy)
+    assert len(open_motion(tmp_path / "a.npy").motion) == len(rows) + 1
+    np.save(tmp_path / "a.npy", (rows - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), 0.05))
+    with pytest.raises(sc.InputError, match=r"a\.npy: these rows are standardised .* Std\.npy and add its Mean\.npy"):
         open_motion(tmp_path / "a.npy")

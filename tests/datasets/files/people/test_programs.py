@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from made_rigs import base_walk
 from posed_motions import walking
 from program_files import PROGRAMS, loaded, on, parts_m, reading_of, sam3d, save_gvhmr, save_tram, tensors
 from scipy.spatial.transform import Rotation
@@ -104,7 +105,7 @@ def test_without_its_camera_a_track_is_as_it_was_seen(tmp_path: Path) -> None:
 
 
 def test_a_file_is_corrected_in_its_own_layout(tmp_path: Path) -> None:
-    save_gvhmr(tmp_path / "hmr4d_results.pt", walking())
+    save_gvhmr(tmp_path / "hmr4d_results.pt", base_walk(1))
     arguments = ["correct", str(tmp_path / "hmr4d_results.pt"), "--kinematic", "-o", str(tmp_path / "out")]
     assert main(arguments) == 0
     before, after = loaded(tmp_path / "hmr4d_results.pt"), loaded(tmp_path / "out" / "hmr4d_results.pt")

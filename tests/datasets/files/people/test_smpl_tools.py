@@ -116,3 +116,17 @@ def test_other_arrays_are_refused_in_a_sentence(tmp_path: Path, change: dict[str
     np.savez(tmp_path / "a.npz", **{**made, **change})
     with pytest.raises(sc.InputError, match=rf"a\.npz: {message}"):
         open_motion(tmp_path / "a.npz", sc.Reading(fps=30.0))
+
+
+@pytest.mark.parametrize(("missing", "words"), [
+    (range(17, 31), "not seen in frames 17 to 30 of the video (frame_ids), where the motion jumps"),
+    ((3, 9, 10), "not seen in frame 3 of the video (frame_ids), where the motion jumps, and 1 more gap"),
+])  # fmt: skip
+def test_frames_in_which_a_person_was_not_seen_are_named(tmp_path: Path, missing, words: str) -> None:
+    _, made = arrays("WHAM", "y up")
+    seen = [frame for frame in range(100) if frame not in missing][:40]
+    np.savez(tmp_path / "a.npz", **{**made, "frame_ids": np.array(seen)})
+    notes = open_motion(tmp_path / "a.npz", sc.Reading(fps=30.0)).notes
+    assert words in notes
+    np.savez(tmp_path / "a.npz", **made)
+    assert not any("not seen" in note for note in open_motion(tmp_path / "a.npz", sc.Reading(fps=30.0)).notes)

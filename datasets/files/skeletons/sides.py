@@ -1,0 +1,87 @@
+"""Left and right of a body by where its toes, knees and elbows point, for files whose names have them swapped."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import swap_sides
+
+SWAPPED_NOTE = "left and right are swapped in the names; taken as toes, knees and elbows point"
+
+_FRAMES = 48
+"""Number of frames that are looked at."""
+_BENT = 0.02
+"""Least distance of a knee or elbow from the line between the ends of its limb, over the length of the leg."""
+_CONTRARY = -0.3
+"""Largest mean cosine, between the line through the hips and what it should be, that contradicts the names."""
+_FEWEST_WITNESSES = 2
+
+_LIMBS = {"knee": ("hip", "knee", "ankle", 1.0), "elbow": ("shoulder", "elbow", "wrist", -1.0)}
+"""Joints of a limb, and the z of the direction in which its middle joint lies off the line between the others."""
+
+
+def unswap_sides(motion: Motion) -> tuple[Motion, bool]:
+    """Return the motion with left and right parts as the body shows them, and whether that exchanges them.
+
+    They are exchanged only if two of toes, knees and elbows clearly contradict the names, and the mean of all does.
+    """
+    if not has_swapped_sides(motion):
+        return motion, False
+    parts = tuple(swap_sides(part) for part in motion.skeleton.parts)
+    return replace(motion, skeleton=replace(motion.skeleton, parts=parts)), True
+
+
+def has_swapped_sides(motion: Motion) -> bool:
+    """Return whether the body shows that what is called left is its right side."""
+    places = _PartPlaces(motion)
+    hips_m = places.find("hip")
+    shoulders_m = places.find("shoulder")
+    if hips_m is None or shoulders_m is None:
+        return False
+    up = shoulders_m.mean(axis=1) - hips_m.mean(axis=1)
+    left = hips_m[:, 0] - hips_m[:, 1]
+    means = []
+    for ahead, is_shown in places.witnesses():
+        towards = np.cross(up, ahead)
+        lengths = np.linalg.norm(towards, axis=-1) * np.linalg.norm(left, axis=-1)
+        cosines = np.einsum("ti,ti->t", towards, left) / np.maximum(lengths, 1e-12)
+        if is_shown.any():
+            means.append(float(np.mean(cosines[is_shown])))
+    return len(means) >= _FEWEST_WITNESSES and sorted(means)[1] < _CONTRARY and np.mean(means) < 0.0
+
+
+class _PartPlaces:
+    """Positions of parts at some frames of a motion, both sides together."""
+
+    def __init__(self, motion: Motion) -> None:
+        frames = np.unique(np.linspace(0, len(motion) - 1, _FRAMES).round().astype(int)) if len(motion) else []
+        some = replace(motion, root_m=motion.root_m[frames], rotations=motion.rotations[frames], contacts=None)
+        self.skeleton = motion.skeleton
+        self.positions_m = joint_positions(some) if len(some) else np.zeros((0, len(motion.skeleton), 3))
+
+    def find(self, limb: str) -> np.ndarray | None:
+        """Return the positions (T, 2, 3) of the left and the right part; None if one is missing."""
+        joints = [self.skeleton.joint(f"{side}_{limb}") for side in ("left", "right")]
+        known = [joint for joint in joints if joint is not None]
+        return self.positions_m[:, known] if len(known) == 2 and len(self.positions_m) else None
+
+    def witnesses(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return directions (T, 3) ahead as toes, knees and elbows show them, and the frames (T,) that show any."""
+        witnesses: list[tuple[np.ndarray, np.ndarray]] = []
+        hips_m = self.find("hip")
+        ankles_m = self.find("ankle")
+        toes_m = self.find("foot")
+        if hips_m is None or ankles_m is None:
+            return witnesses
+        leg_m = float(np.median(np.linalg.norm(hips_m - ankles_m, axis=-1)))
+        if toes_m is not None:
+            witnesses.append(((toes_m - ankles_m).sum(axis=1), np.ones(len(toes_m), dtype=bool)))
+        for start, middle, end, forwards in _LIMBS.values():
+            places_m = [self.find(part) for part in (start, middle, end)]
+            known_m = [place_m for place_m in places_m if place_m is not None]
+            if len(known_m) == len(places_m):
+                bulge_m = (known_m[1] - (known_m[0] + known_m[2]) / 2).sum(axis=1)
+                witnesses.append((forwards * bulge_m, np.linalg.norm(bulge_m, axis=-1) > 2 * _BENT * leg_m))
+        return witnesses

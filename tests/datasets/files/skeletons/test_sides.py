@@ -1,0 +1,55 @@
+"""Left and right of files whose names have them swapped."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_rigs import base_walk, renamed, resting, without
+
+from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
+from selfcorrect.datasets.files.skeletons.sides import SWAPPED_NOTE, has_swapped_sides
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import swap_sides
+from selfcorrect.simulators.corrector import KinematicCorrector
+
+
+def with_swapped_names(motion: Motion) -> Motion:
+    names = tuple(swap_sides(name) for name in motion.skeleton.names)
+    return replace(motion, skeleton=replace(motion.skeleton, names=names))
+
+
+def with_swapped_parts(motion: Motion) -> Motion:
+    parts = tuple(swap_sides(part) for part in motion.skeleton.parts)
+    return replace(motion, skeleton=replace(motion.skeleton, parts=parts))
+
+
+@pytest.mark.parametrize("pose", ["T-pose", "any frames"])
+@pytest.mark.parametrize("parts", [(), ("left_foot", "right_foot", "neck")])
+def test_swapped_names_give_a_note_and_the_figures_of_the_file_without(
+    parts: tuple[str, ...], pose: str, tmp_path: Path
+):
+    plain = renamed(resting(without(base_walk(3), parts), pose), "mixamo")
+    corrections = []
+    for name, motion in (("plain", plain), ("swapped", with_swapped_names(plain))):
+        write_bvh(tmp_path / f"{name}.bvh", clip_of(motion))
+        file = open_motion(tmp_path / f"{name}.bvh")
+        assert (SWAPPED_NOTE in file.notes) == (name == "swapped")
+        corrections += KinematicCorrector()([file.motion])
+    first, second = corrections
+    assert second.after == pytest.approx(first.after)
+    np.testing.assert_allclose(joint_positions(second.motion), joint_positions(first.motion), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_recordings_are_never_called_swapped_and_most_swapped_ones_are(cmu: Path) -> None:
+    with (cmu / "index.csv").open() as index:
+        files = [row["file"] for row in csv.DictReader(index)][::4]
+    clips = [read_bvh(cmu / file).motion for file in files]
+    assert not any(has_swapped_sides(clip) for clip in clips)
+    assert sum(has_swapped_sides(with_swapped_parts(clip)) for clip in clips) > 0.9 * len(clips)
