@@ -1,4 +1,4 @@
-"""What callers give, checked before anything runs: one sentence says what is wrong and what is expected."""
+"""Checks of arguments before anything runs; each message says what is wrong and what is expected."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import ClassVar
 from .errors import SettingError
 
 MOST = 1_000_000
-"""Of anything that is counted: far beyond any experiment, and within what memory and time have room for."""
+"""Largest count of anything: far beyond any experiment, and within the limits of memory and time."""
 
 
 def check_count(what: str, value: object, least: int, most: int | None = None) -> None:
@@ -38,7 +38,7 @@ def check_callable(what: str, value: object) -> None:
 
 
 def describe_value(value: object) -> str:
-    """A value for messages: plain values as they are, others by their type."""
+    """Return a value in words for messages: plain values as they are, others by their type."""
     plain = isinstance(value, str | int | float | bool | list | tuple | type(None))
     text = repr(value) if plain else f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"a {type(value).__name__}"

@@ -1,4 +1,4 @@
-"""What can go wrong through no fault of this program: one small family of errors, each a sentence for its caller.
+"""Errors that are no fault of this program: one small family, each a sentence for its caller.
 
 A message says what is wrong, where, and what is expected. Anything else that is raised is a bug.
 """
@@ -66,7 +66,7 @@ class UnreachableError(SelfcorrectError, RuntimeError):
 class LoopError(SelfcorrectError, RuntimeError):
     """A generation failed; what was committed before it is intact, and the run can be resumed.
 
-    bug: the traceback of the cause where that is a bug of this package, "" where the message says what to fix.
+    bug: the traceback of the cause if that is a bug of this package, "" if the message says what to fix.
     """
 
     def __init__(self, message: str, bug: str = "") -> None:
@@ -106,5 +106,5 @@ class MissingExtraError(SelfcorrectError, ImportError):
 
 
 def shorten_message(error: Exception) -> str:
-    """What an error of a library says, no longer than a sentence: some repeat what they found in a file."""
+    """Return the message of a library's error, at most as long as a sentence: some repeat the content of a file."""
     return str(error)[:300]

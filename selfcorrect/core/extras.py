@@ -32,23 +32,28 @@ EXTRA_OF = {
 
 
 def is_installed(extra: str) -> bool:
-    """Whether all packages that only this extra brings can be imported, as far as that shows without importing them."""
+    """Return whether the packages that only this extra brings can be found; they are not imported."""
     return all(find_spec(package) for package, brought_by in EXTRA_OF.items() if brought_by == extra)
 
 
 @contextmanager
 def requires_extra(what: str, extra: str = "", hint: str = "") -> Iterator[None]:
-    """Name the extra, in a MissingExtraError, where an import in this block finds one of its packages missing.
+    """Name the extra if an import in this block finds one of its packages missing.
 
-    what: what needs the package, as the beginning of a sentence; extra: to name, by default that of the package; hint:
-    what to do where that cannot be installed.
+    Args:
+        what: Subject of the message: the feature that needs the package.
+        extra: Extra to name, by default that of the package.
+        hint: Advice if the extra cannot be installed.
+
+    Raises:
+        MissingExtraError: A package of an extra is missing.
     """
     try:
         yield
     except MissingExtraError:
         raise
     except ImportError as error:
-        known = EXTRA_OF.get((error.name or "").partition(".")[0])
-        if known is None:
+        package_extra = EXTRA_OF.get((error.name or "").partition(".")[0])
+        if package_extra is None:
             raise
-        raise MissingExtraError(what, extra or known, error, hint) from error
+        raise MissingExtraError(what, extra or package_extra, error, hint) from error

@@ -1,4 +1,4 @@
-"""Sequences of several lengths in one tensor: what follows an end is zero in every column."""
+"""Sequences of several lengths in one tensor: after the end of a sequence every column is zero."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from torch import Tensor
 
 
 def measure_lengths(values: Tensor) -> Tensor:
-    """(N,) int64 lengths of sequences (N, T, D) that are padded with zeros at the end."""
+    """Return the lengths (N,) int64 of sequences (N, T, D) that are padded with zeros at the end."""
     filled = (values != 0).any(dim=2)
     return (filled * torch.arange(1, values.shape[1] + 1, device=values.device)).amax(dim=1)
 
 
 def zero_padding(values: Tensor, lengths: Tensor) -> Tensor:
-    """Sequences (N, T, D) with zeros after their lengths (N,)."""
+    """Return sequences (N, T, D) with zeros after their lengths (N,)."""
     steps = torch.arange(values.shape[1], device=values.device)
     return values * (steps < lengths.to(values.device)[:, None])[..., None]

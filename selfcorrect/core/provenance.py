@@ -1,4 +1,4 @@
-"""Where each sample comes from: columns of equal length, one row per sample."""
+"""Provenance of samples: columns of equal length, one row per sample."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Provenance:
     draw: np.ndarray
     """int64, index of the raw sample within its generation before correction, or of the real row."""
     parent: np.ndarray
-    """int64, row in the training set of its model that it descends from, −1 where lines are not traced."""
+    """int64, row in the training set of its model that it descends from, −1 if lines are not traced."""
     founder: np.ndarray
-    """int64, row of the real data at the head of that line, −1 where lines are not traced."""
+    """int64, row of the real data at the head of that line, −1 if lines are not traced."""
     walk: np.ndarray
-    """float64, sum of the squared steps along it, 0 where lines are not traced."""
+    """float64, sum of the squared steps along it, 0 if lines are not traced."""
     corrector: np.ndarray
     """str, name of the last corrector that changed it, "" for none."""
     distance: np.ndarray
@@ -61,16 +61,22 @@ class Provenance:
         return len(self.synthetic)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """The columns by name, in the order of the fields."""
+        """Return the columns by name, in the order of the fields."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def take(self, indices: Tensor | np.ndarray) -> Self:
-        """Rows at `indices` (M,) int64, or where a mask (N,) bool is true."""
+        """Return the rows at `indices` (M,) int64, or those that a mask (N,) bool selects."""
         rows = indices.cpu().numpy() if isinstance(indices, torch.Tensor) else indices
         return type(self)(**{name: column[rows] for name, column in self.columns().items()})
 
     def with_correction(self, corrector: str, distance: np.ndarray, accepted: np.ndarray) -> Self:
-        """The same rows after a corrector: how far each moved (N,) and whether it was accepted (N,)."""
+        """Return the same rows after a corrector.
+
+        Args:
+            corrector: Its name.
+            distance: (N,) root-mean-square change of each sample.
+            accepted: (N,) bool.
+        """
         names = np.where(distance > 0, corrector, self.corrector).astype(np.dtypes.StringDType())
         return replace(
             self,
@@ -80,11 +86,11 @@ class Provenance:
         )
 
     def with_ancestry(self, parent: np.ndarray, founder: np.ndarray, walk: np.ndarray) -> Self:
-        """The same rows with their ancestry, columns (N,)."""
+        """Return the same rows with their ancestry, columns (N,) as in the fields."""
         return replace(self, parent=parent.astype(np.int64), founder=founder.astype(np.int64), walk=walk)
 
     def without_founders(self) -> Self:
-        """The same rows without ancestry."""
+        """Return the same rows without ancestry."""
         return replace(self, founder=np.full(len(self), -1, dtype=np.int64))
 
     @classmethod

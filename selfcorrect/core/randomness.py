@@ -27,7 +27,7 @@ class Stream:
     path: tuple[str, ...] = ()
 
     def child(self, *names: str | int) -> Self:
-        """The stream at `names` below this one, e.g. `child("generation", 3, "sample")`."""
+        """Return the stream at `names` below this one, e.g. `child("generation", 3, "sample")`."""
         return type(self)(self.root_seed, self.path + tuple(str(name) for name in names))
 
     @property
@@ -38,17 +38,17 @@ class Stream:
         return int.from_bytes(digest, "little") >> 1
 
     def generator(self, device: torch.device | str = "cpu") -> torch.Generator:
-        """A fresh PyTorch generator, always at the start of this stream."""
+        """Return a fresh PyTorch generator, always at the start of this stream."""
         import torch
 
         return torch.Generator(device=device).manual_seed(self.seed)
 
     def numpy(self) -> np.random.Generator:
-        """A fresh NumPy generator, always at the start of this stream."""
+        """Return a fresh NumPy generator, always at the start of this stream."""
         return np.random.default_rng(self.seed)
 
 
 def streams(seed: int) -> Stream:
-    """The root stream of an experiment."""
+    """Return the root stream of an experiment."""
     check_count("a seed", seed, 0)
     return Stream(int(seed))

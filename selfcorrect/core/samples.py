@@ -16,12 +16,12 @@ from .provenance import Provenance
 
 @dataclass(frozen=True)
 class Samples:
-    """A batch of N samples with what is known about each."""
+    """A batch of N samples with label, provenance and training weight of each."""
 
     values: Tensor
     """(N, *event), any float dtype."""
     labels: Tensor
-    """(N,) int64 class of each sample, zeros where the data have no classes."""
+    """(N,) int64 class of each sample, zeros for data without classes."""
     provenance: Provenance
     weights: Tensor
     """(N,) non-negative training weights."""
@@ -38,7 +38,7 @@ class Samples:
 
     @classmethod
     def real(cls, values: Tensor, labels: Tensor | None = None) -> Self:
-        """Real data: values (N, *event), labels (N,) or None for a single class."""
+        """Return real data: values (N, *event), labels (N,) int64 or None for a single class."""
         if not isinstance(values, Tensor):
             raise InputError(f"real values must be a tensor (N, *event), got a {type(values).__name__}")
         if labels is not None and not isinstance(labels, Tensor):
@@ -47,7 +47,13 @@ class Samples:
 
     @classmethod
     def synthetic(cls, values: Tensor, labels: Tensor | None, generation: int) -> Self:
-        """Model output of one generation, not yet corrected."""
+        """Return samples of a model, not yet corrected.
+
+        Args:
+            values: (N, *event), any float dtype.
+            labels: (N,) int64 class of each sample, None for a single class.
+            generation: Generation of the model that drew them.
+        """
         return cls._with_provenance(values, labels, Provenance.synthetic_of(len(values), generation))
 
     @classmethod
@@ -65,27 +71,27 @@ class Samples:
         return tuple(self.values.shape[1:])
 
     def rows(self, indices: Tensor) -> Tensor:
-        """The values at `indices` (M,) int64, which is all that training by batches needs."""
+        """Return the values at `indices` (M,) int64, which is all that training by batches needs."""
         return self.values[indices]
 
     def pieces(self) -> Iterator[Tensor]:
-        """All values, in order, in as many pieces as they are kept in."""
+        """Yield all values, in order, in the pieces in which they are stored."""
         yield self.values
 
     def take(self, indices: Tensor) -> Samples:
-        """The samples at `indices` (M,) int64, or those where a mask (N,) bool is true."""
+        """Return the samples at `indices` (M,) int64, or those that a mask (N,) bool selects."""
         return Samples(self.rows(indices), self.labels[indices], self.provenance.take(indices), self.weights[indices])
 
     def with_values(self, values: Tensor) -> Samples:
-        """The same samples, in the same order, with other values (N, *event)."""
+        """Return the same samples, in the same order, with other values (N, *event)."""
         return Samples(values, self.labels, self.provenance, self.weights)
 
     def with_weights(self, weights: Tensor) -> Samples:
-        """The same samples, in the same order, with other training weights (N,)."""
+        """Return the same samples, in the same order, with other training weights (N,)."""
         return replace(self, weights=weights)
 
     def with_weight(self, weight: float) -> Samples:
-        """The same samples, each with the training weight `weight`."""
+        """Return the same samples, each with the training weight `weight`."""
         return self.with_weights(torch.full((len(self),), float(weight)))
 
 
@@ -96,28 +102,29 @@ class Piece(Protocol):
     def shape(self) -> Sequence[int]: ...
 
     def __getitem__(self, indices: Tensor, /) -> Tensor:
-        """The values at `indices` (M,) int64."""
+        """Return the values at `indices` (M,) int64."""
         ...
 
 
 class StoredSamples(Samples):
-    """Samples whose values stay where they are kept until they are used: a few by `rows`, all of them by `values`.
+    """Samples whose values stay in storage until they are used: a few by `rows`, all of them by `values`.
 
-    Labels, weights and provenance are in memory. What changes values, or takes some, gives plain samples.
+    Labels, weights and provenance are in memory. Changed or selected values are plain samples.
     """
 
-    _kept: tuple[Piece, ...]
+    _stored: tuple[Piece, ...]
 
-    def __init__(self, kept: Sequence[Piece], labels: Tensor, provenance: Provenance, weights: Tensor) -> None:
-        fields = {"_kept": tuple(kept), "labels": labels, "provenance": provenance, "weights": weights}
+    def __init__(self, pieces: Sequence[Piece], labels: Tensor, provenance: Provenance, weights: Tensor) -> None:
+        fields = {"_stored": tuple(pieces), "labels": labels, "provenance": provenance, "weights": weights}
         for name, value in fields.items():
             object.__setattr__(self, name, value)
-        if len({sum(piece.shape[0] for piece in kept), len(labels), len(provenance), len(weights)}) != 1:
+        value_count = sum(piece.shape[0] for piece in pieces)
+        if len({value_count, len(labels), len(provenance), len(weights)}) != 1:
             raise InputError("all fields of StoredSamples need one length")
 
     @property
     def values(self) -> Tensor:  # type: ignore[override]
-        """(N, *event), read now and not kept."""
+        """(N, *event), read at each access."""
         return torch.cat(list(self.pieces()))
 
     def __len__(self) -> int:
@@ -125,27 +132,28 @@ class StoredSamples(Samples):
 
     @property
     def event_shape(self) -> tuple[int, ...]:
-        return tuple(self._kept[0].shape[1:])
+        return tuple(self._stored[0].shape[1:])
 
     def rows(self, indices: Tensor) -> Tensor:
         if indices.dtype == torch.bool:
             indices = indices.nonzero().squeeze(1)
-        ends = torch.tensor([piece.shape[0] for piece in self._kept]).cumsum(0)
+        ends = torch.tensor([piece.shape[0] for piece in self._stored]).cumsum(0)
         owners = torch.searchsorted(ends, indices, right=True)
         order = owners.argsort(stable=True)
-        parts = [
-            self._kept[int(owner)][indices[owners == owner] - (ends[owner] - self._kept[int(owner)].shape[0])]
-            for owner in owners.unique()
-        ]
-        values = torch.cat(parts) if parts else self._kept[0][indices]
+        parts = []
+        for owner in owners.unique():
+            piece = self._stored[int(owner)]
+            first_row = ends[owner] - piece.shape[0]
+            parts.append(piece[indices[owners == owner] - first_row])
+        values = torch.cat(parts) if parts else self._stored[0][indices]
         return torch.empty_like(values).index_copy_(0, order.to(values.device), values)
 
     def pieces(self) -> Iterator[Tensor]:
-        for piece in self._kept:
+        for piece in self._stored:
             yield piece[torch.arange(piece.shape[0])]
 
     def with_weights(self, weights: Tensor) -> Samples:
-        return StoredSamples(self._kept, self.labels, self.provenance, weights)
+        return StoredSamples(self._stored, self.labels, self.provenance, weights)
 
 
 def concatenate(batches: Sequence[Samples]) -> Samples:
@@ -163,11 +171,17 @@ def concatenate(batches: Sequence[Samples]) -> Samples:
 
 
 def _stored_values(samples: Samples) -> Sequence[Piece]:
-    return samples._kept if isinstance(samples, StoredSamples) else [samples.values]
+    return samples._stored if isinstance(samples, StoredSamples) else [samples.values]
 
 
 def check_drawn(values: Tensor, count: int, real: Samples) -> None:
-    """InputError where a model's draw has another number of values, or another shape, than was asked for."""
+    """Raise InputError if a model's draw has another number of values, or another shape, than expected.
+
+    Args:
+        values: (N, *event) that a model drew.
+        count: Expected number of values.
+        real: Real data with the expected shape.
+    """
     if len(values) != count:
         raise InputError(f"the model drew {len(values)} samples for {count} labels")
     if tuple(values.shape[1:]) != real.event_shape:
@@ -177,12 +191,12 @@ def check_drawn(values: Tensor, count: int, real: Samples) -> None:
 
 
 def fingerprint(samples: Samples) -> str:
-    """A hash of values, labels, shape and type, to record with a config so that other data are noticed on resume."""
+    """Return a hash of values, labels, shape and type, recorded with a config so that other data are noticed."""
     return _hash(samples.values, samples.labels)
 
 
 def content_hash(samples: Samples) -> str:
-    """A hash of all that training sees of the samples, by which a change in place is noticed."""
+    """Return a hash of all that training sees of the samples, by which a change in place is noticed."""
     return _hash(samples.values, samples.labels, samples.weights)
 
 

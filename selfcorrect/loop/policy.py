@@ -1,4 +1,4 @@
-"""Policies: which samples train the next generation.
+"""Policies: choices of the samples that train the next generation.
 
 λ is the number of synthetic samples per real sample, share = λ/(1 + λ) their part of the training set. A policy is a
 pure function of the real data, the history of synthetic batches, the generation and a stream.
@@ -28,7 +28,7 @@ class History(Protocol):
     def latest(self) -> int: ...
 
     def count(self, generation: int) -> int:
-        """Number of samples of a generation, without reading them."""
+        """Return the number of samples of a generation, without reading them."""
         ...
 
     def batch(self, generation: int) -> Samples: ...
@@ -37,20 +37,32 @@ class History(Protocol):
 class Policy(Protocol):
     """Generation t ≥ 1 trains on `mix(…)`, after `count(…)` samples were drawn from the model of generation t − 1.
 
-    A policy with an attribute `reads_past` that is false asks the history for its latest batch alone.
+    A policy with an attribute `reads_past` that is false asks the history only for its latest batch.
     """
 
-    def count(self, real_count: int, generation: int) -> int: ...
+    def count(self, real_count: int, generation: int) -> int:
+        """Return the number of samples to draw for a generation, given the number of real samples."""
+        ...
 
-    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples: ...
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        """Return the training set of a generation.
+
+        Args:
+            real: Real samples (n, *event).
+            history: Corrected synthetic batches up to this generation.
+            generation: Number of the generation, from 1 on.
+            stream: Random numbers of the choice.
+        """
+        ...
 
 
-FreshSource: TypeAlias = Callable[[int, int, Stream], Samples]  # (generation, count, stream) → new real samples
+FreshSource: TypeAlias = Callable[[int, int, Stream], Samples]
+"""(generation, count, stream) → new real samples."""
 
 
 @dataclass(frozen=True)
 class RealOnly:
-    """The baseline: every generation trains on the real data alone."""
+    """The baseline: every generation trains only on the real data."""
 
     reads_past: ClassVar[bool] = False
 
@@ -63,7 +75,7 @@ class RealOnly:
 
 @dataclass(frozen=True)
 class Replace:
-    """Fully synthetic: each generation trains on the last model's samples alone, `size` of them per real sample."""
+    """Fully synthetic: each generation trains only on the last model's samples, `size` of them per real sample."""
 
     reads_past: ClassVar[bool] = False
 
@@ -81,7 +93,7 @@ class Replace:
 
 @dataclass(frozen=True)
 class Freeze:
-    """The control of every remedy that stores nothing: the first synthetic set, for ever; no new sample after it."""
+    """The control of every remedy that stores nothing: each generation trains on the first synthetic set."""
 
     def count(self, real_count: int, generation: int) -> int:
         return real_count if generation == 1 else 0
@@ -94,7 +106,7 @@ class Freeze:
 class Renew:
     """Fully synthetic with overlapping generations: each replaces the oldest `share` of the last training set.
 
-    What is replaced is of the newcomers' labels, the oldest of each label first; the first synthetic set is whole. In
+    Replaced samples have the newcomers' labels, the oldest of each label first; the first synthetic set is complete. In
     population genetics Moran's model (1958) beside Wright and Fisher's, which is `Replace`: as much is lost with every
     renewal of the whole set, which takes 1/share generations.
     """
@@ -119,11 +131,11 @@ class Renew:
 
 
 def _replace_oldest(members: Samples, born: Samples) -> Samples:
-    """Members, oldest first, of which the newcomers have replaced as many of each label as they are."""
+    """Return members, oldest first, of which newcomers have replaced as many of each label as they are."""
     replaced = torch.zeros(len(members), dtype=torch.bool)
     for label in born.labels.unique():
-        own = (members.labels == label).nonzero().flatten()
-        replaced[own[: int((born.labels == label).sum())]] = True
+        rows = (members.labels == label).nonzero().flatten()
+        replaced[rows[: int((born.labels == label).sum())]] = True
     return concatenate([members.take((~replaced).nonzero().flatten()), born])
 
 
@@ -147,7 +159,7 @@ class Augment:
 
 @dataclass(frozen=True)
 class AugmentOnce:
-    """All real data and λ synthetic samples per real one that are drawn in generation 1 and kept for ever.
+    """All real data and λ synthetic samples per real one that are drawn once, in generation 1.
 
     The control of every remedy beside real data: whatever new samples add must be more than this static set has.
     """
@@ -197,7 +209,8 @@ class AccumulateSubsample:
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
         counts = [len(real), *(history.count(past) for past in range(1, generation + 1))]
         rows = torch.randperm(sum(counts), generator=stream.generator())[: self.budget].sort().values
-        first, parts = 0, []
+        first = 0
+        parts = []
         for source, count in enumerate(counts):
             chosen = rows[(rows >= first) & (rows < first + count)] - first
             if len(chosen):
@@ -245,8 +258,9 @@ class Keep:
         return real_count - round(self.fraction * real_count)
 
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
-        kept = torch.randperm(len(real), generator=stream.generator())[: round(self.fraction * len(real))].sort().values
-        return concatenate([real.take(kept), history.batch(generation)])
+        order = torch.randperm(len(real), generator=stream.generator())
+        rows = order[: round(self.fraction * len(real))].sort().values
+        return concatenate([real.take(rows), history.batch(generation)])
 
 
 @dataclass(frozen=True)
@@ -270,7 +284,7 @@ class ModifiedPolicy:
         return self.change(self.policy.mix(real, history, generation, stream), stream)
 
     def change(self, mixed: Samples, stream: Stream) -> Samples:
-        """What is trained on in place of a training set of the other policy."""
+        """Return the training set in place of that of the other policy."""
         raise NotImplementedError
 
 
@@ -291,17 +305,17 @@ class Weighted(ModifiedPolicy):
 
 
 def reads_past(policy: Policy) -> bool:
-    """Whether a policy may ask for samples of generations before the latest; one that does not say may."""
+    """Return whether a policy may ask for samples of generations before the latest; by default it may."""
     return getattr(policy, "reads_past", True)
 
 
 def overlapping(policy: Policy) -> bool:
-    """Whether a policy's training sets are synthetic ones of several generations, the oldest of which are replaced."""
+    """Return whether training sets hold synthetic samples of several generations, the oldest being replaced."""
     return getattr(policy, "overlapping", False)
 
 
 def fresh_blocks(pool: Samples) -> FreshSource:
-    """A source of fresh real data that gives generation t the t-th block of `pool`, no row twice.
+    """Return a source of fresh real data that gives generation t the t-th block of `pool`, no row twice.
 
     Fresh data are the founders of no line: lines begin in the training data of generation 0.
     """
@@ -317,9 +331,10 @@ def fresh_blocks(pool: Samples) -> FreshSource:
 
 
 def measure_mixture(training: Samples) -> dict[str, float]:
-    """What a training set really holds: counts, λ = synthetic per real, share by count and by training weight."""
+    """Measure a training set: counts, λ = synthetic per real, share by count and by training weight."""
     is_synthetic = training.provenance.synthetic
-    synthetic, total = int(is_synthetic.sum()), len(training)
+    synthetic = int(is_synthetic.sum())
+    total = len(training)
     real = total - synthetic
     weights = training.weights.double()
     return {
@@ -332,22 +347,32 @@ def measure_mixture(training: Samples) -> dict[str, float]:
 
 
 def sampling_labels(real_labels: Tensor, count: int, stream: Stream) -> Tensor:
-    """(count,) labels distributed as the real ones: all of them as often as they fit, the rest without replacement."""
-    whole, rest = divmod(count, len(real_labels))
+    """Return labels distributed as the real ones: all as often as they fit, the rest drawn without replacement.
+
+    Args:
+        real_labels: (n,).
+        count: Number of labels.
+        stream: Random numbers.
+
+    Returns:
+        (count,).
+    """
+    repeats, rest = divmod(count, len(real_labels))
     extra = torch.randperm(len(real_labels), generator=stream.generator())[:rest]
-    return torch.cat([real_labels.repeat(whole), real_labels[extra]])
+    return torch.cat([real_labels.repeat(repeats), real_labels[extra]])
 
 
 # --- policies as text ------------------------------------------------------------------------------------------------
 
 
 def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
-    """A policy from text such as "augment:0.5"; "fresh:…" needs a source of real data.
+    """Return a policy from text such as "augment:0.5"; "fresh:…" needs a source of real data.
 
     Raises SettingError with one sentence for an unknown policy or a bad number.
     """
     name, *words = text.strip().split(":")
-    form, make = POLICIES.row(name).form, POLICIES.load(name)
+    form = POLICIES.row(name).form
+    make = POLICIES.load(name)
     if name == "fresh" and fresh_source is None:
         raise SettingError(f"policy {text!r} needs a source of fresh real data, and this experiment has none")
     try:
@@ -360,22 +385,22 @@ def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
 
 
 def format_policy(policy: Policy, digits: int = 6) -> str:
-    """A policy as `parse_policy` reads it, e.g. "augment:0.5"; one of users by the name of its class.
+    """Return a policy as `parse_policy` reads it, e.g. "augment:0.5"; one of users by the name of its class.
 
-    digits: the most that its numbers have; 17 say any number exactly.
+    digits: most digits of its numbers; 17 write any number exactly.
     """
     target = f"{__name__}:{type(policy).__name__}"
     name = next((row.name for row in POLICIES if row.reference == target), type(policy).__name__)
-    numbers = [
-        value
-        for each in (fields(policy) if is_dataclass(policy) else ())
-        if isinstance(value := getattr(policy, each.name), int | float) and value != each.default
-    ]
+    numbers = []
+    for field in fields(policy) if is_dataclass(policy) else ():
+        value = getattr(policy, field.name)
+        if isinstance(value, int | float) and value != field.default:
+            numbers.append(value)
     return ":".join([name, *(f"{number:.{digits}g}" for number in numbers)])
 
 
 _MOST = 1e6
-"""Synthetic samples per real one; far more than memory has room for."""
+"""Largest number of synthetic samples per real one; far more than fits into memory."""
 
 
 def _check_ratio(policy: str, ratio: float) -> None:

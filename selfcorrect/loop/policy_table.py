@@ -12,18 +12,18 @@ class PolicyRow(Row):
     """A policy in the table."""
 
     form: str = ""
-    """How it is written."""
+    """Form in which it is written."""
 
 
-def _row(name: str, made: str, summary: str, form: str) -> PolicyRow:
-    return PolicyRow(name, f"selfcorrect.loop.policy:{made}", summary, form=form)
+def _row(name: str, class_name: str, summary: str, form: str) -> PolicyRow:
+    return PolicyRow(name, f"selfcorrect.loop.policy:{class_name}", summary, form=form)
 
 
 POLICIES = Registry(
     "policy",
     [
-        _row("real", "RealOnly", "Real data alone, in every generation.", "real"),
-        _row("replace", "Replace", "Synthetic samples alone: a fully synthetic loop.", "replace or replace:SIZE"),
+        _row("real", "RealOnly", "Only real data, in every generation.", "real"),
+        _row("replace", "Replace", "Only synthetic samples: a fully synthetic loop.", "replace or replace:SIZE"),
         _row("freeze", "Freeze", "The synthetic samples of generation 1, in every later generation too.", "freeze"),
         _row(
             "renew",
@@ -35,7 +35,7 @@ POLICIES = Registry(
         _row(
             "augment_once",
             "AugmentOnce",
-            "All real data and λ synthetic samples per real one, those of generation 1 for ever.",
+            "All real data and λ synthetic samples per real one, always those of generation 1.",
             "augment_once:RATIO",
         ),
         _row(

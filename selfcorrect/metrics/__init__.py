@@ -1,1 +1,5 @@
-"""Distances between distributions and measures of coverage, for any domain."""
+"""Metrics of samples for any domain, as functions of vectors.
+
+`frechet`: distances between Gaussians. `neighbours`: precision, recall, density, coverage. `spread`: variances.
+`joint_space` and `retrieval`: agreement of samples with their captions.
+"""

@@ -16,12 +16,12 @@ from .training import descend, layer_randomness
 
 _CPU = torch.device("cpu")
 _LEAST_SPREAD = 1e-6
-"""Of a feature that varies; others are left out of the scaling."""
+"""Smallest standard deviation of a feature that varies; others are left out of the scaling."""
 
 
 @dataclass(frozen=True)
 class ContrastiveSettings:
-    """How the encoders are built and trained."""
+    """Settings of the encoders and of their training."""
 
     width: int = 256
     """Channels of the hidden layer of the samples' encoder."""
@@ -34,11 +34,11 @@ class ContrastiveSettings:
     batch_size: int = 256
     """Samples of a step."""
     learning_rate: float = 1e-3
-    """Of AdamW, falling to 0 on a cosine."""
+    """Learning rate of AdamW, falling to 0 on a cosine."""
     weight_decay: float = 0.05
-    """Decoupled, of AdamW."""
+    """Decoupled weight decay of AdamW."""
     temperature: float = 0.1
-    """Cosine similarities are divided by it before the softmax over descriptions."""
+    """Divisor of cosine similarities before the softmax over descriptions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,50 +56,62 @@ class ContrastiveEncoders:
     def fit(
         cls, features: np.ndarray, labels: np.ndarray, vectors: Tensor, settings: ContrastiveSettings, stream: Stream
     ) -> Self:
-        """Train on features (N, F) whose labels (N,) are rows of the descriptions' vectors (C, E).
+        """Train encoders of samples and of their descriptions.
 
-        Each sample is held against all descriptions (InfoNCE, van den Oord et al. 2018, from samples to descriptions).
+        Each sample is compared with all descriptions (InfoNCE, van den Oord et al. 2018, from samples to descriptions).
         Samples are drawn so that every description is as frequent as the others. On the CPU, so that the same stream
         gives the same encoders.
+
+        Args:
+            features: (N, F) of the samples.
+            labels: (N,) the description of each sample, a row of `vectors`.
+            vectors: (C, E) of the descriptions.
+            settings: Settings of encoders and training.
+            stream: Random numbers.
+
+        Raises:
+            InputError: Labels do not fit.
         """
         if len(features) != len(labels) or not len(labels) or labels.max() >= len(vectors):
             raise InputError(
                 f"contrastive training needs one of {len(vectors)} labels per sample, got {len(labels)} for "
                 f"{len(features)} samples"
             )
-        inputs, targets = torch.as_tensor(features, dtype=torch.float32), torch.from_numpy(labels)
-        mean, scale = inputs.mean(0), inputs.std(0).clamp_min(_LEAST_SPREAD)
+        inputs = torch.as_tensor(features, dtype=torch.float32)
+        targets = torch.from_numpy(labels)
+        mean = inputs.mean(0)
+        scale = inputs.std(0).clamp_min(_LEAST_SPREAD)
         inputs = (inputs - mean) / scale
         weights = 1.0 / torch.bincount(targets, minlength=len(vectors)).double()[targets]
         generator = stream.child("batches").generator()
         with layer_randomness(stream.child("layers"), _CPU):
-            encoders = _sample_encoder(inputs.shape[1], settings), nn.Linear(vectors.shape[1], settings.outputs)
-            parameters = [parameter for module in encoders for parameter in module.parameters()]
+            sample_encoder = _make_sample_encoder(inputs.shape[1], settings)
+            description_encoder = nn.Linear(vectors.shape[1], settings.outputs)
+            parameters = [*sample_encoder.parameters(), *description_encoder.parameters()]
             optimiser = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
             decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
             for step in range(settings.steps):
                 rows = torch.multinomial(weights, settings.batch_size, replacement=True, generator=generator)
-                encoded = (
-                    normalize(module(part)) for module, part in zip(encoders, (inputs[rows], vectors), strict=True)
-                )
-                ours, theirs = encoded
-                descend(optimiser, cross_entropy(ours @ theirs.T / settings.temperature, targets[rows]), step)
+                samples = normalize(sample_encoder(inputs[rows]))
+                descriptions = normalize(description_encoder(vectors))
+                similarities = samples @ descriptions.T / settings.temperature
+                descend(optimiser, cross_entropy(similarities, targets[rows]), step)
                 decay.step()
-        return cls(mean, scale, *(module.eval() for module in encoders))
+        return cls(mean, scale, sample_encoder.eval(), description_encoder.eval())
 
     @torch.inference_mode()
     def encode(self, features: np.ndarray) -> np.ndarray:
-        """Samples' features (N, F) → unit vectors (N, outputs) float32."""
+        """Encode samples' features (N, F) as unit vectors (N, outputs) float32."""
         inputs = (torch.as_tensor(features, dtype=torch.float32) - self.mean) / self.scale
         return normalize(self.samples(inputs)).numpy()
 
     @torch.inference_mode()
     def describe(self, vectors: Tensor) -> np.ndarray:
-        """Vectors (C, E) of descriptions → unit vectors (C, outputs) float32."""
+        """Encode vectors (C, E) of descriptions as unit vectors (C, outputs) float32."""
         return normalize(self.descriptions(vectors)).numpy()
 
 
-def _sample_encoder(features: int, settings: ContrastiveSettings) -> nn.Module:
+def _make_sample_encoder(features: int, settings: ContrastiveSettings) -> nn.Module:
     return nn.Sequential(
         nn.Dropout(settings.dropout),
         nn.Linear(features, settings.width),

@@ -17,7 +17,7 @@ from .saving import Saveable
 
 @dataclass(frozen=True)
 class Ecosystem(Saveable):
-    """M models, each trained on its own part of the samples; every M-th sample comes from the same one.
+    """M models, each trained on a part of the samples; every M-th sample comes from the same model.
 
     After arXiv 2512.15011: diversity among models slows collapse down. Parts are drawn at random in each fit; training
     steps are shared out too, so that the whole costs what one model does.
@@ -27,7 +27,7 @@ class Ecosystem(Saveable):
 
     @classmethod
     def replicate(cls, model: GenerativeModel, members: int) -> Self:
-        """As many copies of a model, which will differ in what they are trained on."""
+        """Return an ecosystem of copies of a model, which will differ in their training data."""
         if members < 1:
             raise SettingError(f"an ecosystem needs at least 1 member, got {members}")
         return cls((model,) * members)
@@ -35,10 +35,10 @@ class Ecosystem(Saveable):
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
         parts = torch.randperm(len(samples), generator=stream.child("parts").generator()).chunk(len(self.members))
         share = max(1, steps // len(self.members))
-        trained = (
-            member.fit(samples.take(parts[index % len(parts)].sort().values), share, stream.child(index))
-            for index, member in enumerate(self.members)
-        )
+        trained = []
+        for index, member in enumerate(self.members):
+            rows = parts[index % len(parts)].sort().values
+            trained.append(member.fit(samples.take(rows), share, stream.child(index)))
         return replace(self, members=tuple(trained))
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
@@ -53,11 +53,11 @@ class Ecosystem(Saveable):
         return {f"{i}.{name}": value for i, member in enumerate(self.members) for name, value in member.state().items()}
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
-        """The ecosystem with the given state; that of a single model goes to every member."""
-        states = [_own_state(state, index) or state for index in range(len(self.members))]
-        return replace(self, members=tuple(m.load_state(own) for m, own in zip(self.members, states, strict=True)))
+        """Return the ecosystem with a state; that of a single model goes to every member."""
+        members = [member.load_state(_member_state(state, i) or state) for i, member in enumerate(self.members)]
+        return replace(self, members=tuple(members))
 
 
-def _own_state(state: dict[str, Tensor], index: int) -> dict[str, Tensor]:
+def _member_state(state: dict[str, Tensor], index: int) -> dict[str, Tensor]:
     prefix = f"{index}."
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -32,12 +32,24 @@ class Gaussian(TensorModel):
 
     @classmethod
     def standard(cls, *event: int, unbiased: bool = False, dtype: torch.dtype = torch.float64) -> Self:
-        """N(0, I) for events of shape (*replicates, d): also the untrained model."""
+        """Return N(0, I): also the untrained model.
+
+        Args:
+            event: Shape (*replicates, d) of a value.
+            unbiased: See `Gaussian.unbiased`.
+            dtype: Type of the parameters.
+        """
         covariance = torch.eye(event[-1], dtype=dtype).expand(*event, event[-1]).clone()
         return cls(torch.zeros(event, dtype=dtype), covariance, unbiased)
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
-        """The weighted maximum-likelihood estimate; `steps` and `stream` are not used."""
+        """Return the weighted maximum-likelihood estimate.
+
+        Args:
+            samples: The training set, values (N, *replicates, d).
+            steps: Not used.
+            stream: Not used.
+        """
         weights = samples.weights.to(self.mean) / samples.weights.sum()
         values = samples.values.to(self.mean).flatten(1)
         mean = (weights @ values).reshape(self.mean.shape)
@@ -49,14 +61,14 @@ class Gaussian(TensorModel):
         return replace(self, mean=mean, covariance=covariance)
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """One draw (*replicates, d) per label, by the symmetric root of the covariance, which may be singular."""
+        """Return one draw (*replicates, d) per label, by the symmetric root of the covariance."""
         noise = torch.randn((len(labels), *self.mean.shape), generator=stream.generator(), dtype=self.mean.dtype)
         eigenvalues, vectors = torch.linalg.eigh(self.covariance * self.temperature)
         root = (vectors * eigenvalues.clamp(min=0).sqrt().unsqueeze(-2)) @ vectors.mT
         return self.mean + torch.einsum("...ij,n...j->n...i", root, noise)
 
     def with_sampling(self, *, temperature: float) -> Self:
-        """The same distribution, sampled with its covariance times `temperature`."""
+        """Return the same distribution, sampled with its covariance times `temperature`."""
         if not temperature >= 0:
             raise SettingError(f"temperature must be at least 0, got {temperature}")
         return replace(self, temperature=temperature)

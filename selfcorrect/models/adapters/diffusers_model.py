@@ -37,11 +37,11 @@ class DiffusersModel(NetworkModel[nn.Module]):
     scheduler: Any = None
     """A scheduler of diffusers; it stays as it is, and copies of it are used."""
     shape: tuple[int, ...] = ()
-    """Of one value: (channels, height, width), or (height, width) for one channel."""
+    """Shape of one value: (channels, height, width), or (height, width) for one channel."""
     sampling_steps: int = 50
     condition: Condition | None = None
     sampling_batch: int = 256
-    """Values that are denoised together."""
+    """Number of values that are denoised together."""
 
     def __post_init__(self) -> None:
         with requires_extra("DiffusersModel", "hub"):
@@ -65,7 +65,7 @@ class DiffusersModel(NetworkModel[nn.Module]):
 
     @property
     def parts(self) -> tuple[object, ...]:
-        """Code and weights of yours; where there are some, a run folder records what the model is."""
+        """Code and weights of users, by which a run folder identifies the model."""
         return (self.module, self.scheduler, *filter(None, [self.condition]))
 
     def build(self) -> nn.Module:
@@ -73,7 +73,7 @@ class DiffusersModel(NetworkModel[nn.Module]):
         return build_module(self.module)
 
     def loss(self, network: nn.Module, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """The mean squared error of the network's prediction at uniformly drawn times."""
+        """Return the mean squared error of the network's prediction at uniformly drawn times."""
         clean = values.reshape(len(values), *self._channels_first)
         noise = torch.randn(clean.shape, generator=generator).to(clean)
         rows = torch.randint(int(self._config("num_train_timesteps", 0)), (len(clean),), generator=generator)
@@ -81,25 +81,27 @@ class DiffusersModel(NetworkModel[nn.Module]):
         return mse_loss(self._predict(network, noisy, times, labels), target)
 
     def _add_noise(self, clean: Tensor, noise: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Noisy values, the times that the network is told, and what it shall predict."""
+        """Return noisy values, times for the network, and the target of its prediction."""
         if hasattr(self.scheduler, "scale_noise"):  # flow matching
             share = self.scheduler.sigmas[rows].to(clean).reshape(-1, 1, 1, 1)
             return (1 - share) * clean + share * noise, self.scheduler.timesteps[rows].to(clean.device), noise - clean
-        kept = self.scheduler.alphas_cumprod[rows].to(clean).reshape(-1, 1, 1, 1)  # ᾱ; add_noise differs by scheduler
-        noisy, times = kept.sqrt() * clean + (1 - kept).sqrt() * noise, rows.to(clean.device)
+        # the scheduler's `add_noise` differs between schedulers
+        alpha_bar = self.scheduler.alphas_cumprod[rows].to(clean).reshape(-1, 1, 1, 1)
+        noisy = alpha_bar.sqrt() * clean + (1 - alpha_bar).sqrt() * noise
+        times = rows.to(clean.device)
         match self._config("prediction_type", "epsilon"):
             case "epsilon":
                 return noisy, times, noise
             case "sample":
                 return noisy, times, clean
             case "v_prediction":
-                return noisy, times, kept.sqrt() * noise - (1 - kept).sqrt() * clean
-            case other:
-                known = "epsilon, sample, v_prediction"
-                raise SettingError(f"the scheduler's prediction_type must be one of {known}, got {other!r}")
+                return noisy, times, alpha_bar.sqrt() * noise - (1 - alpha_bar).sqrt() * clean
+            case unknown:
+                expected = "epsilon, sample, v_prediction"
+                raise SettingError(f"the scheduler's prediction_type must be one of {expected}, got {unknown!r}")
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """One value per entry of `labels` by the scheduler's reverse steps, float32 on the CPU."""
+        """Return one value per entry of `labels` by the scheduler's reverse steps, float32 on the CPU."""
         generator = stream.generator()
         return draw_in_batches(labels, self.sampling_batch, lambda part: self._denoise(part.to(self.device), generator))
 

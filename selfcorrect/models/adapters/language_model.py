@@ -40,9 +40,9 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
     """Tokens of a prompt; longer ones are cut at their end."""
     temperature: float = 1.0
     top_k: int = 0
-    """Draw among so many likeliest tokens; 0 for all."""
+    """Number of likeliest tokens among which the next one is drawn; 0 for all."""
     top_p: float = 1.0
-    """Draw among the likeliest tokens that together have this probability (Holtzman et al. 2020)."""
+    """Total probability of the likeliest tokens among which the next one is drawn (Holtzman et al. 2020)."""
     sampling_batch: int = 256
     """Texts that are drawn together."""
 
@@ -57,12 +57,12 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
             if not valid:
                 raise SettingError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not (self.temperature > 0 and self.top_k >= 0 and 0 < self.top_p <= 1):
-            told = f"temperature {self.temperature}, top_k {self.top_k}, top_p {self.top_p}"
-            raise SettingError(f"a temperature must be above 0, top_k at least 0, top_p in (0, 1]; got {told}")
+            settings = f"temperature {self.temperature}, top_k {self.top_k}, top_p {self.top_p}"
+            raise SettingError(f"a temperature must be above 0, top_k at least 0, top_p in (0, 1]; got {settings}")
 
     @property
     def parts(self) -> tuple[object, ...]:
-        """Code and weights of yours; where there are some, a run folder records what the model is."""
+        """Code and weights of users, by which a run folder identifies the model."""
         return (self.module,)
 
     def build(self) -> nn.Module:
@@ -71,15 +71,18 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
         module = self.module
         is_config = isinstance(module, PretrainedConfig)
         network: Any = AutoModelForCausalLM.from_config(module) if is_config else build_module(module)
-        known, most = network.get_input_embeddings().num_embeddings, max(self._end, len(self.tokenizer) - 1)
-        if most >= known:
-            raise SettingError(f"the tokenizer has token {most}, and the model knows {known} tokens; use its own")
+        token_count = network.get_input_embeddings().num_embeddings
+        largest = max(self._end, len(self.tokenizer) - 1)
+        if largest >= token_count:
+            raise SettingError(
+                f"the tokenizer has token {largest}, and the model has {token_count} tokens; use the model's tokenizer"
+            )
         return network.float()
 
     # --- texts and values
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Values (N, length) of texts; longer ones are cut. InputError for a text without tokens."""
+        """Return values (N, length) of texts; longer ones are cut. InputError for a text without tokens."""
         rows = self.tokenizer(list(texts), add_special_tokens=False, truncation=True, max_length=self.length)[
             "input_ids"
         ]
@@ -89,12 +92,12 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
         return torch.tensor([row + [self._end] * (self.length - len(row)) for row in rows], dtype=torch.float32)
 
     def decode(self, values: Tensor) -> list[str]:
-        """The texts of values (N, length), up to their end tokens."""
+        """Return the texts of values (N, length), up to their end tokens."""
         rows = [row[: (row.index(self._end) if self._end in row else None)] for row in values.long().tolist()]
         return list(self.tokenizer.batch_decode(rows, skip_special_tokens=True))
 
     def samples(self, texts: Sequence[str], labels: Tensor | None = None) -> Samples:
-        """Real data of texts, with the numbers of their prompts as labels."""
+        """Return texts as real data, with the numbers of their prompts as labels."""
         return Samples.real(self.encode(texts), labels)
 
     # --- training
@@ -105,45 +108,53 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
 
     @torch.no_grad()
     def cross_entropy(self, values: Tensor, labels: Tensor | None = None) -> float:
-        """Mean negative log-likelihood per token, nats, of values (N, length); its exponential is the perplexity."""
+        """Return the mean negative log-likelihood per token of values (N, length), in nats: log perplexity."""
         labels = torch.zeros(len(values), dtype=torch.int64) if labels is None else labels
-        total, count = 0.0, 0
-        for part, own in zip(values.split(self.sampling_batch), labels.split(self.sampling_batch), strict=True):
-            losses, counted = self._token_losses(self.trained, part.to(self.device), own.to(self.device))
-            total, count = total + float(losses[counted].double().sum()), count + int(counted.sum())
+        total = 0.0
+        count = 0
+        for start in range(0, len(values), self.sampling_batch):
+            batch_values = values[start : start + self.sampling_batch].to(self.device)
+            batch_labels = labels[start : start + self.sampling_batch].to(self.device)
+            losses, counted = self._token_losses(self.trained, batch_values, batch_labels)
+            total += float(losses[counted].double().sum())
+            count += int(counted.sum())
         return total / count
 
     def _token_losses(self, network: Any, values: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Negative log-likelihood of each token (N, length), nats, and which of them are part of the text."""
+        """Return each token's negative log-likelihood in nats, and a mask of the tokens of the text, (N, length)."""
         tokens = values.long()
         prompt, mask = self._prompt(labels)
-        whole = torch.cat([prompt, tokens], dim=1)
+        inputs = torch.cat([prompt, tokens], dim=1)
         mask = torch.cat([mask, torch.ones_like(tokens)], dim=1)
-        logits = network(input_ids=whole, attention_mask=mask, position_ids=_positions(mask), use_cache=False).logits
-        ahead = logits[:, prompt.shape[1] - 1 : -1].float()
-        ended = (tokens == self._end).cumsum(1) - (tokens == self._end).long()
-        return cross_entropy(ahead.transpose(1, 2), tokens, reduction="none"), ended == 0
+        output = network(input_ids=inputs, attention_mask=mask, position_ids=_positions(mask), use_cache=False)
+        predictions = output.logits[:, prompt.shape[1] - 1 : -1].float()
+        is_end = (tokens == self._end).long()
+        ends_before = is_end.cumsum(1) - is_end
+        return cross_entropy(predictions.transpose(1, 2), tokens, reduction="none"), ends_before == 0
 
     # --- sampling
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """One value (length,) per entry of `labels`, float32 on the CPU."""
+        """Return one value (length,) per entry of `labels`, float32 on the CPU."""
         generator = stream.generator()
         return draw_in_batches(
             labels, self.sampling_batch, lambda part: self._draw_tokens(part.to(self.device), generator)
         )
 
     def _draw_tokens(self, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """Token by token, each drawn on the CPU from the generator, with the model's cache of past keys and values."""
+        """Draw token by token, on the CPU from the generator, with the model's cache of past keys and values."""
         network: Any = self.trained
-        (tokens, mask), past, drawn = self._prompt(labels), None, list[Tensor]()
+        tokens, mask = self._prompt(labels)
+        past = None
+        drawn: list[Tensor] = []
         ended = torch.zeros(len(labels), dtype=torch.bool)
         for _ in range(self.length):
             positions = _positions(mask)[:, -tokens.shape[1] :]
             output = network(
                 input_ids=tokens, attention_mask=mask, position_ids=positions, past_key_values=past, use_cache=True
             )
-            logits, past = output.logits[:, -1].float().cpu(), output.past_key_values
+            past = output.past_key_values
+            logits = output.logits[:, -1].float().cpu()
             following = torch.multinomial(self._probabilities(logits), 1, generator=generator)
             following[ended] = self._end
             ended |= following[:, 0] == self._end
@@ -153,7 +164,7 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
         return torch.cat(drawn, dim=1)
 
     def _probabilities(self, logits: Tensor) -> Tensor:
-        """Of the next token (N, vocabulary), after temperature, top_k and top_p."""
+        """Return probabilities of the next token (N, vocabulary), after temperature, top_k and top_p."""
         from transformers.generation import logits_process as process
 
         warpers = [process.TemperatureLogitsWarper(self.temperature)] if self.temperature != 1 else []
@@ -164,7 +175,7 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
         return logits.softmax(-1)
 
     def _prompt(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens (N, P) and attention mask of what comes before the values, padded on the left."""
+        """Return tokens (N, P) and attention mask of the prompts, padded on the left."""
         if not self.prompts:
             start = self.tokenizer.bos_token_id
             tokens = torch.full((len(labels), 1), self._end if start is None else start, device=self.device)
@@ -185,5 +196,5 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
 
 
 def _positions(mask: Tensor) -> Tensor:
-    """The place of each token in its text (N, L), padding on the left not counted."""
+    """Return the position of each token in its text (N, L), padding on the left not counted."""
     return (mask.cumsum(1) - 1).clamp(min=0)

@@ -11,10 +11,10 @@ END = "<|end|>"
 
 
 def byte_level_tokenizer(texts: Iterable[str], size: int) -> Any:
-    """A tokenizer of transformers with `size` ≥ 257 tokens: byte pairs learned from texts, and an end token.
+    """Return a tokenizer of transformers with `size` ≥ 257 tokens: byte pairs learned from texts, and an end token.
 
-    Bytes make up whatever is no learned pair, so that every text has tokens and comes back as it was (Sennrich et al.
-    2016; Radford et al. 2019).
+    Single bytes encode everything else, so that every text has tokens and is decoded exactly (Sennrich et al. 2016;
+    Radford et al. 2019).
     """
     with requires_extra("a tokenizer", "hub"):
         from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers

@@ -23,7 +23,7 @@ Draw: TypeAlias = Callable[[Any, Tensor, torch.Generator], Tensor]
 
 
 def build_module(module: Module) -> nn.Module:
-    """A copy of a module, or what a function of no arguments makes; SettingError where that is no module."""
+    """Return a copy of a module, or the module that a function makes; SettingError if it makes none."""
     network = copy.deepcopy(module) if isinstance(module, nn.Module) else module()
     if not isinstance(network, nn.Module):
         raise SettingError(f"a model needs a torch module, or a function that makes one, got {type(network).__name__}")
@@ -31,15 +31,28 @@ def build_module(module: Module) -> nn.Module:
 
 
 def draw_in_batches(labels: Tensor, size: int, draw: Callable[[Tensor], Tensor]) -> Tensor:
-    """Values (N, *event) of `draw` for labels (N,), so many at a time, on the CPU."""
+    """Draw values in batches, on the CPU.
+
+    Args:
+        labels: (N,).
+        size: Number of labels per batch.
+        draw: Labels (B,) → values (B, *event).
+
+    Returns:
+        (N, *event).
+
+    Raises:
+        SettingError: The size is below 1.
+        InputError: A draw has another number of values than labels.
+    """
     if size < 1:
         raise SettingError(f"sampling_batch must be at least 1, got {size}")
     parts = []
     with torch.no_grad():
-        for asked in labels.split(size):
-            parts.append(draw(asked).detach().float().cpu())
-            if len(parts[-1]) != len(asked):
-                raise InputError(f"a sampler must return one value per label, got {len(parts[-1])} for {len(asked)}")
+        for batch in labels.split(size):
+            parts.append(draw(batch).detach().float().cpu())
+            if len(parts[-1]) != len(batch):
+                raise InputError(f"a sampler must return one value per label, got {len(parts[-1])} for {len(batch)}")
     return torch.cat(parts)
 
 
@@ -63,7 +76,7 @@ class TorchModel(NetworkModel[nn.Module]):
 
     @property
     def parts(self) -> tuple[object, ...]:
-        """Code and weights of yours; where there are some, a run folder records what the model is."""
+        """Code and weights of users, by which a run folder identifies the model."""
         return (self.module, self.objective, self.sampler)
 
     def build(self) -> nn.Module:
@@ -75,8 +88,9 @@ class TorchModel(NetworkModel[nn.Module]):
         return self.objective(network, values, labels, generator)
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """One value per entry of `labels`, float32 on the CPU."""
-        generator, sampler = stream.generator(), self.sampler
+        """Return one value per entry of `labels`, float32 on the CPU."""
+        generator = stream.generator()
+        sampler = self.sampler
         assert sampler is not None
         return draw_in_batches(
             labels, self.sampling_batch, lambda part: sampler(self.trained, part.to(self.device), generator)

@@ -1,4 +1,4 @@
-"""What makes training and sampling on a GPU faster, and changes results by rounding or by other random numbers."""
+"""Faster training and sampling on a GPU, which changes results by rounding or by other random numbers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ...core.errors import SettingError
 
 @dataclass(frozen=True)
 class Acceleration:
-    """How a device is used; by default plainly, with the same bytes for the same stream."""
+    """Use of a device; by default plain, with the same bytes for the same stream."""
 
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of matrix products; weights, losses and the optimiser stay float32."""
+    """Precision of matrix products; weights, losses and the optimiser stay float32."""
     draws_on_device: bool = False
     """Keep the training set on the device and draw batches there: nothing is copied in a step."""
     check_every: int = 1
-    """Optimiser steps between two looks at whether the loss is finite, for each of which the device is waited for."""
+    """Optimiser steps between two checks that the loss is finite; each check waits for the device."""
     compiled: bool = False
     """Compile the network for training, which takes a minute and needs a C++ compiler."""
     sampling_chunk: int | None = None
@@ -34,10 +34,10 @@ class Acceleration:
                 raise SettingError(f"{name} must be at least 1, got {value}")
 
     def autocast(self, device: torch.device) -> AbstractContextManager[object]:
-        """Matrix products in the block have the precision."""
+        """Return a context in which matrix products have the precision."""
         return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
 
 EXACT = Acceleration()
 FAST = Acceleration("bfloat16", draws_on_device=True, check_every=50, compiled=True, sampling_chunk=256)
-"""For GPUs."""
+"""Settings for GPUs."""

@@ -1,4 +1,4 @@
-"""How well a diffusion model knows a sample: its error in denoising it again."""
+"""Confidence of a diffusion model in a sample, by its error in denoising it again."""
 
 from __future__ import annotations
 
@@ -16,9 +16,21 @@ LEVELS = (0.3, 0.5, 0.7)
 
 @torch.no_grad()
 def denoising_errors(model: GenerativeModel, values: Tensor, labels: Tensor, stream: Stream) -> Tensor:
-    """Mean squared error (N,) of the clean prediction for values (N, T, D), over a few noise levels.
+    """Return the mean squared error of the clean prediction over a few noise levels.
 
     Up to weights the variational bound of a diffusion model: small for samples that it finds likely.
+
+    Args:
+        model: A diffusion model.
+        values: (N, T, D).
+        labels: (N,).
+        stream: Random numbers of the noise.
+
+    Returns:
+        (N,) errors.
+
+    Raises:
+        InputError: The model is no diffusion model.
     """
     if not isinstance(model, MotionDiffusion):
         raise InputError(f"denoising errors need a diffusion model, got {type(model).__name__}")

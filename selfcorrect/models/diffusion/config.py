@@ -1,4 +1,4 @@
-"""What a motion diffusion model is: every setting, checked when made, and the presets."""
+"""Settings of a motion diffusion model, which are checked, and the table of its networks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DiffusionConfig:
 
     # Network
     denoiser: str = "dct-mlp"
-    """Which network of `DENOISERS` predicts the clean motion."""
+    """Network of `DENOISERS` that predicts the clean motion."""
     width: int = 384
     """Channels of the hidden layers."""
     depth: int = 3
@@ -64,7 +64,7 @@ class DiffusionConfig:
     fine_tune_learning_rate: float = 5e-4
     """Peak learning rate of every later fit."""
     final_learning_rate: float = 0.1
-    """Where the cosine decay of each fit ends, as a fraction of the peak; 1 is a constant rate."""
+    """Learning rate at the end of the cosine decay of each fit, as a fraction of the peak; 1 is a constant rate."""
     warm_up_steps: int = 50
     """Optimiser steps of linear warm-up in each fit, at most a tenth of the fit."""
     batch_size: int = 64

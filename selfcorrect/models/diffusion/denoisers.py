@@ -30,15 +30,16 @@ class PatchMixer(nn.Module):
         self, config: DiffusionConfig, frames: int, features: int, classes: int, patch_frames: int = 4
     ) -> None:
         super().__init__()
-        width, depth = config.width, config.depth
+        width = config.width
         if frames % patch_frames:
             raise SettingError(f"the patch mixer needs a multiple of {patch_frames} frames, got {frames}")
-        patches, patch_features = frames // patch_frames, patch_frames * features
+        patches = frames // patch_frames
+        patch_features = patch_frames * features
         self.patch_shape = (patches, patch_features)
         self.condition = Condition(classes, width)
         self.read = nn.Linear(patch_features, width)
         self.position = nn.Parameter(0.02 * torch.randn(patches, width))
-        self.blocks = nn.ModuleList([MixerBlock(patches, width) for _ in range(depth)])
+        self.blocks = nn.ModuleList([MixerBlock(patches, width) for _ in range(config.depth)])
         self.write = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, patch_features))
 
     def forward(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
@@ -108,16 +109,16 @@ class DctMlp(nn.Module):
         self, config: DiffusionConfig, frames: int, features: int, classes: int, frequencies: int = 16
     ) -> None:
         super().__init__()
-        width, depth = config.width, config.depth
+        width = config.width
         frequencies = min(frequencies, frames)
         self.register_buffer("basis", cosine_basis(frames, frequencies), persistent=False)
         self.condition = Condition(classes, width)
         self.read = nn.Linear(frequencies * features, width)
-        self.modulate = nn.ModuleList([nn.Linear(width, width) for _ in range(depth)])
+        self.modulate = nn.ModuleList([nn.Linear(width, width) for _ in range(config.depth)])
         self.blocks = nn.ModuleList(
             [
                 nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
-                for _ in range(depth)
+                for _ in range(config.depth)
             ]
         )
         self.write = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, frequencies * features))
@@ -135,11 +136,13 @@ class TemporalConvolutions(nn.Module):
 
     def __init__(self, config: DiffusionConfig, frames: int, features: int, classes: int) -> None:
         super().__init__()
-        width, depth = config.width, config.depth
+        width = config.width
         self.condition = Condition(classes, width)
         self.read = nn.Conv1d(features, width, 1)
         self.position = nn.Parameter(torch.zeros(width, frames))
-        self.blocks = nn.ModuleList([ConvolutionBlock(width, dilation=2 ** (index % 3)) for index in range(depth)])
+        self.blocks = nn.ModuleList(
+            [ConvolutionBlock(width, dilation=2 ** (index % 3)) for index in range(config.depth)]
+        )
         self.write = nn.Conv1d(width, features, 1)
 
     def forward(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
@@ -174,12 +177,12 @@ class Transformer(nn.Module):
 
     def __init__(self, config: DiffusionConfig, frames: int, features: int, classes: int, heads: int = 4) -> None:
         super().__init__()
-        width, depth = config.width, config.depth
+        width = config.width
         layer = nn.TransformerEncoderLayer(width, heads, 2 * width, config.dropout, activation="gelu", batch_first=True)
         self.condition = Condition(classes, width)
         self.read = nn.Linear(features, width)
         self.register_buffer("position", sinusoids(torch.arange(frames + 1), width), persistent=False)
-        self.encoder = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
+        self.encoder = nn.TransformerEncoder(layer, config.depth, enable_nested_tensor=False)
         self.write = nn.Linear(width, features)
 
     def forward(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
@@ -207,7 +210,7 @@ def cosine_basis(frames: int, frequencies: int) -> Tensor:
 
 
 def sinusoids(positions: Tensor, width: int) -> Tensor:
-    """Sines and cosines (N, width) of positions (N,), wavelengths 2π to 2000π (Vaswani et al. 2017)."""
+    """Return sines and cosines (N, width) of positions (N,), wavelengths 2π to 2000π (Vaswani et al. 2017)."""
     half = width // 2
     frequencies = torch.exp(-math.log(1000) * torch.arange(half, device=positions.device) / half)
     angles = positions[:, None] * frequencies

@@ -1,4 +1,4 @@
-"""Diffusion whose labels are descriptions: each is known by a vector, so that one never seen in training works too."""
+"""Diffusion whose labels are descriptions, given as vectors, so that one never seen in training works, too."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class DescribedLabels(nn.Module):
 
     def forward(self, labels: Tensor) -> Tensor:
         classes = len(self.vectors)
-        known = self.project(self.vectors[labels.clamp(max=classes - 1)])
-        return torch.where((labels == classes)[:, None], self.null, known)
+        described = self.project(self.vectors[labels.clamp(max=classes - 1)])
+        return torch.where((labels == classes)[:, None], self.null, described)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class DescribedDiffusion(MotionDiffusion):
             raise InputError(f"{self.classes} labels need vectors of shape ({self.classes}, width), got {got}")
 
     def with_descriptions(self, vectors: Tensor) -> Self:
-        """The same weights with other labels, known by vectors (C', E) of the same width."""
+        """Return the same weights with other labels, described by vectors (C', E) of the same width."""
         modules = {name: copy.deepcopy(getattr(self, name)) for name in ("network", "average")}
         for module in modules.values():
             if module is not None:
@@ -56,7 +56,7 @@ class DescribedDiffusion(MotionDiffusion):
         return replace(self, classes=len(vectors), vectors=vectors, **modules)
 
     def _build(self) -> nn.Module:
-        """The usual network, its table of labels exchanged."""
+        """Return the usual network with its table of labels exchanged."""
         network: Any = super()._build()
         assert self.vectors is not None
         network.condition.label = DescribedLabels(self.vectors, self.config.width).to(self.device)

@@ -32,7 +32,7 @@ OnStep = Callable[[int], None]
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The named device; "auto" is the CUDA device where there is one, else the CPU."""
+    """Return the named device; "auto" is the CUDA device if there is one, else the CPU."""
     if name != "auto":
         return _usable(name)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -77,13 +77,20 @@ class MotionDiffusion(Saveable):
         return cosine_schedule(self.config.diffusion_steps, self.config.snr_factor)
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
-        """Train for `steps` optimiser steps on values (N, T, D), drawn in proportion to their weights.
+        """Return the model after `steps` optimiser steps on values drawn in proportion to their weights.
 
-        Raises `TrainingDivergedError`, naming the step, when the loss is not finite.
+        Args:
+            samples: The training set, values (N, T, D).
+            steps: Number of optimiser steps.
+            stream: Random numbers of batches and layers.
+
+        Raises:
+            InputError: Shapes or labels do not fit, or the model was kept only for sampling.
+            TrainingDivergedError: The loss is not finite; the message names the step.
         """
         self._check(samples)
         if self.average is not None and self.network is None:
-            raise InputError("this diffusion model was kept for sampling alone and cannot be trained on")
+            raise InputError("this diffusion model was kept only for sampling and cannot be trained on")
         share = this_process_group()
         share.call(replace(self, on_training_step=None, on_sampling_step=None), samples, steps, stream)
         with layer_randomness(stream.child("layers"), self.device):
@@ -111,17 +118,16 @@ class MotionDiffusion(Saveable):
         )
 
     def loss(self, predicted: Tensor, clean: Tensor) -> Tensor:
-        """The scalar that training minimises, of predicted and clean values (B, T, D)."""
+        """Return the scalar that training minimises, of predicted and clean values (B, T, D)."""
         return mse_loss(predicted, clean)
 
     def _draws(self, samples: Samples, stream: Stream) -> Callable[[], Batch]:
-        """Draws batches on the CPU, or on the device, where all samples then are."""
+        """Return a function that draws batches on the CPU, or on the device, to which all samples then move."""
         place = self.device if self.acceleration.draws_on_device else torch.device("cpu")
-        schedule, generator = NoiseSchedule(self.schedule.alpha_bars.to(place)), stream.generator(place)
+        schedule = NoiseSchedule(self.schedule.alpha_bars.to(place))
+        generator = stream.generator(place)
         if self.acceleration.draws_on_device:
-            parts = (samples.values.float(), samples.labels, samples.weights)
-            values, labels, weights = (part.to(place) for part in parts)
-            samples = Samples(values, labels, samples.provenance, weights)
+            samples = samples_to_device(samples, place)
 
         def draw() -> Batch:
             return draw_batch(samples, schedule, self.config, self.classes, generator).to_device(self.device)
@@ -130,36 +136,54 @@ class MotionDiffusion(Saveable):
 
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """One sequence per label: labels (N,) int64 → values (N, T, D) float32 on the CPU."""
+        """Return one sequence per label: labels (N,) int64 → values (N, T, D) float32 on the CPU."""
         times = self.schedule.sampling_times(self.config.sampling_steps)
         clean = self.denoise(self.reverse(labels, stream, times), times[-1], labels.to(self.device))
         self._report(len(times))
         return clean.cpu()
 
     def reverse(self, labels: Tensor, stream: Stream, times: Sequence[int]) -> Tensor:
-        """From pure noise at the first of `times` to noisy values (N, T, D) at the last."""
+        """Denoise from pure noise at the first of `times` to noisy values at the last.
+
+        Args:
+            labels: (N,) int64.
+            stream: Random numbers.
+            times: Descending diffusion times.
+
+        Returns:
+            (N, T, D) noisy values.
+        """
         generator = stream.generator()
         shape = (len(labels), self.frames, self.features)
         labels = labels.to(self.device)
         values = self._noise(shape, generator)
-        for done, (time, next_time) in enumerate(pairwise(times)):
+        for step, (time, next_time) in enumerate(pairwise(times)):
             noise = self._noise(shape, generator)
             clean = self.denoise(values, time, labels)
             values = self.schedule.reverse_step(values, clean, noise, time, next_time, self.config.eta)
-            self._report(done + 1)
+            self._report(step + 1)
         return values
 
     def _noise(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         return self.config.temperature * torch.randn(shape, generator=generator).to(self.device)
 
     def with_sampling(self, **settings: float) -> Self:
-        """The same model with other settings of sampling: guidance_scale, temperature, eta, sampling_steps."""
+        """Return the model with other settings of sampling: guidance_scale, temperature, eta, sampling_steps."""
         if others := settings.keys() - SAMPLING:
             raise SettingError(f"sampling has the settings {', '.join(SAMPLING)}, got {', '.join(sorted(others))}")
         return replace(self, config=replace(self.config, **settings))
 
     def denoise(self, noisy: Tensor, time: int, labels: Tensor) -> Tensor:
-        """The clean values (N, T, D) that the running average predicts, with classifier-free guidance."""
+        """Predict clean values by the running average, with classifier-free guidance.
+
+        Args:
+            noisy: (N, T, D).
+            time: Diffusion time.
+            labels: (N,).
+
+        Returns:
+            (N, T, D).
+        """
         if self.average is None:
             raise InputError("this diffusion model is not trained yet: call fit or load_state first")
         chunk = self.acceleration.sampling_chunk or max(len(noisy), 1)
@@ -168,8 +192,9 @@ class MotionDiffusion(Saveable):
         return torch.cat(parts).float() if len(parts) > 1 else parts[0].float()
 
     def _guide(self, noisy: Tensor, labels: Tensor, time: int) -> Tensor:
-        average, scale = self.average, self.config.guidance_scale
+        average = self.average
         assert average is not None
+        scale = self.config.guidance_scale
         if scale == 1:
             return average(noisy, _times(noisy, time), labels)
         null = torch.full_like(labels, self.classes)
@@ -180,7 +205,7 @@ class MotionDiffusion(Saveable):
         return free + scale * (conditional - free)
 
     def state(self) -> dict[str, Tensor]:
-        """Network, running average and step count; an untrained model has the step count only.
+        """Return network, running average and step count; an untrained model has the step count only.
 
         Without the network, as `for_sampling` leaves it, the model can be sampled and not trained.
         """
@@ -191,18 +216,18 @@ class MotionDiffusion(Saveable):
         return tensors
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
-        """The model with this configuration and the given state; raises ValueError where they do not fit."""
+        """Return the model with this configuration and a state; InputError if they do not fit."""
         steps = int(state["steps"])
         if len(state) == 1:
             return replace(self, network=None, average=None, steps=steps)
-        whole = any(key.startswith("network.") for key in state)
+        has_network = any(key.startswith("network.") for key in state)
         with torch.random.fork_rng(devices=[]):  # what new layers draw is overwritten
-            network = _load(self._build(), "network", state) if whole else None
+            network = _load(self._build(), "network", state) if has_network else None
             average = _load(self._build(), "average", state)
         return replace(self, steps=steps, network=network, average=average)
 
     def for_sampling(self) -> Self:
-        """The same model without what only training needs."""
+        """Return the model without what only training needs."""
         return replace(self, network=None)
 
     def _build(self) -> nn.Module:
@@ -219,11 +244,18 @@ class MotionDiffusion(Saveable):
                 f"training values must have shape (N ≥ 1, {self.frames}, {self.features}), "
                 f"got {(len(samples), *samples.event_shape)}"
             )
-        low, high = int(samples.labels.min()), int(samples.labels.max())
+        low = int(samples.labels.min())
+        high = int(samples.labels.max())
         if low < 0 or high >= self.classes:
             raise InputError(f"labels must be from 0 to {self.classes - 1}, got {low} to {high}")
         if not samples.weights.sum() > 0:
             raise InputError("training needs at least one sample with a positive weight")
+
+
+def samples_to_device(samples: Samples, device: torch.device) -> Samples:
+    """Return the samples with float32 values, labels and weights on a device."""
+    values = samples.values.float().to(device)
+    return Samples(values, samples.labels.to(device), samples.provenance, samples.weights.to(device))
 
 
 def _times(values: Tensor, time: int) -> Tensor:
@@ -231,9 +263,9 @@ def _times(values: Tensor, time: int) -> Tensor:
 
 
 def _load(module: nn.Module, name: str, state: dict[str, Tensor]) -> nn.Module:
-    own = {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
+    weights = {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
     try:
-        module.load_state_dict(own)
+        module.load_state_dict(weights)
     except RuntimeError as error:
         raise InputError(f"the saved {name} does not fit this configuration: {error}") from error
     return module.eval()

@@ -9,11 +9,11 @@ from .config import DENOISERS, DiffusionConfig
 
 @dataclass(frozen=True)
 class DenoiserPreset:
-    """A configuration and how long it trains on some hundred windows of motion."""
+    """A configuration with training steps for some hundred windows of motion."""
 
     config: DiffusionConfig
     character: str
-    """What its samples look like, in a word or two."""
+    """Character of its samples, in a word or two."""
     initial_steps: int = 1000
     """Optimiser steps of generation 0."""
     steps: int = 50
@@ -72,10 +72,10 @@ channels, 1000 noise levels, as the motion diffusion model (Tevet et al. 2023)."
 
 
 def preset(name: str) -> DenoiserPreset:
-    """The preset of that name, else the default settings of the denoiser of that name; SettingError for neither."""
+    """Return the preset of that name, else the default settings of that denoiser; SettingError for neither."""
     return PRESETS.get(name) or DenoiserPreset(DiffusionConfig(denoiser=DENOISERS.row(name).name), name)
 
 
 def preset_names() -> list[str]:
-    """All presets, then the denoisers without one."""
+    """Return all presets, then the denoisers without one."""
     return [*PRESETS, *(name for name in DENOISERS.names if name not in PRESETS)]

@@ -24,34 +24,44 @@ class NoiseSchedule:
         return len(self.alpha_bars)
 
     def add_noise(self, clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
-        """Noisy samples (N, *event) at times (N,) int64 from clean samples and unit noise of the same shape."""
+        """Return noisy samples (N, *event) at times (N,) int64 from clean samples and unit noise of the same shape."""
         alpha_bars = self.alpha_bars[times.to(self.alpha_bars.device)].to(clean).reshape(-1, *(1,) * (clean.dim() - 1))
         return alpha_bars.sqrt() * clean + (1 - alpha_bars).sqrt() * noise
 
     def sampling_times(self, count: int) -> list[int]:
-        """`count` diffusion times from the last one down to 0, evenly spaced."""
+        """Return `count` diffusion times from the last one down to 0, evenly spaced."""
         return torch.linspace(len(self) - 1, 0, count, dtype=torch.float64).round().long().tolist()
 
     def reverse_step(
         self, noisy: Tensor, clean: Tensor, noise: Tensor, time: int, next_time: int, eta: float
     ) -> Tensor:
-        """From `time` to the earlier `next_time`, given the predicted clean samples (N, *event).
+        """Return the samples at the earlier `next_time`, from those at `time` and the predicted clean ones.
 
-        eta = 0 is deterministic DDIM; eta = 1 is the ancestral step of DDPM with the posterior variance
-        (Song et al. 2021, equations 12 and 16).
+        Song et al. 2021, equations 12 and 16.
+
+        Args:
+            noisy: (N, *event) at `time`.
+            clean: (N, *event) predicted clean samples.
+            noise: (N, *event) unit noise.
+            time: Diffusion time of `noisy`.
+            next_time: Earlier diffusion time.
+            eta: 0 for the deterministic step of DDIM, 1 for the ancestral step of DDPM with the posterior variance.
+
+        Returns:
+            (N, *event) at `next_time`.
         """
-        now, then = (float(self.alpha_bars[index]) for index in (time, next_time))
-        deviation = eta * math.sqrt((1 - then) / (1 - now) * (1 - now / then))
-        direction = math.sqrt(max(1 - then - deviation**2, 0.0) / (1 - now))
-        return (
-            (math.sqrt(then) - direction * math.sqrt(now)) * clean  # noisy − √ᾱ·clean is the predicted noise, scaled
-            + direction * noisy
-            + deviation * noise
-        )
+        alpha_bar = float(self.alpha_bars[time])
+        next_alpha_bar = float(self.alpha_bars[next_time])
+        noise_ratio = (1 - next_alpha_bar) / (1 - alpha_bar)
+        deviation = eta * math.sqrt(noise_ratio * (1 - alpha_bar / next_alpha_bar))
+        direction = math.sqrt(max(1 - next_alpha_bar - deviation**2, 0.0) / (1 - alpha_bar))
+        # noisy − √ᾱ·clean is the predicted noise, scaled
+        clean_weight = math.sqrt(next_alpha_bar) - direction * math.sqrt(alpha_bar)
+        return clean_weight * clean + direction * noisy + deviation * noise
 
 
 def cosine_schedule(steps: int, snr_factor: float = 1.0) -> NoiseSchedule:
-    """The cosine schedule (Nichol & Dhariwal 2021) with its signal-to-noise ratio multiplied by `snr_factor`.
+    """Return the cosine schedule (Nichol & Dhariwal 2021) with its signal-to-noise ratio multiplied by `snr_factor`.
 
     A factor below 1 shifts log-SNR down by its logarithm (Hoogeboom et al. 2023, for large images). Then more of the
     steps decide the overall form of a long, strongly correlated sample.

@@ -24,11 +24,11 @@ from ...core.randomness import Stream
 from ...core.samples import Samples
 
 PATIENCE = timedelta(days=7)
-"""How long a process waits for the leader, which corrects and judges between two fits."""
+"""Longest wait of a process for the leader, which corrects and evaluates between two fits."""
 
 
 class ProcessGroup:
-    """All of the work, for the only process there is."""
+    """A group of one process, which does all of the work."""
 
     def call(self, model: Any, samples: Samples, steps: int, stream: Stream) -> None:
         """Have the other processes fit the model, a `MotionDiffusion`, too."""
@@ -37,15 +37,15 @@ class ProcessGroup:
         """Let layers of each process draw numbers of their own, after all built the same network."""
 
     def wrap_network(self, network: nn.Module) -> nn.Module:
-        """The network, whose gradients are averaged over all processes."""
+        """Return the network with gradients that are averaged over all processes."""
         return network
 
     def local_rows(self, rows: Tensor) -> Tensor:
-        """This process' rows of a batch."""
+        """Return this process' rows of a batch."""
         return rows
 
     def average_loss(self, loss: Tensor) -> Tensor:
-        """The loss of the whole batch, from that of this process' rows."""
+        """Return the loss of the whole batch, from that of this process' rows."""
         return loss
 
 
@@ -82,7 +82,7 @@ class DistributedGroup(ProcessGroup):
 
 
 def process_count() -> int:
-    """How many processes train together, 1 where nothing started several."""
+    """Return the number of processes that train together, 1 unless something started several."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -90,12 +90,12 @@ _share: ProcessGroup = ALONE
 
 
 def this_process_group() -> ProcessGroup:
-    """What this process does of each batch: all of it outside a `crew`."""
+    """Return the group in which this process works; outside `process_group`, a group of its own."""
     return _share
 
 
 def _accelerator(cpu: bool) -> Any:
-    """This process' place in the group, which is formed here."""
+    """Form the group and return this process' place in it."""
     with requires_extra("training by several processes"):
         from accelerate import Accelerator, InitProcessGroupKwargs
     return Accelerator(cpu=cpu, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)])
@@ -103,7 +103,7 @@ def _accelerator(cpu: bool) -> Any:
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[bool]:
-    """Whether this process is to run the program; the others fit what it fits until its block ends."""
+    """Yield True in the process that runs the program; the others fit what it fits until its block ends."""
     if process_count() == 1:
         yield True
         return

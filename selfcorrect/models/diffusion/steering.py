@@ -20,10 +20,20 @@ Steered = TypeVar("Steered", bound=MotionDiffusion)
 
 
 def steer(kind: type[Steered], model: GenerativeModel, **settings: Any) -> Steered:
-    """The diffusion model as a `kind` of it, with the same weights."""
+    """Return the diffusion model as one that samples in another way, with the same weights.
+
+    Args:
+        kind: `Guided`, `Rescaled`, `Truncated` or `Projected`.
+        model: A diffusion model.
+        settings: Settings of that class.
+
+    Raises:
+        InputError: The model is no diffusion model.
+    """
     if not isinstance(model, MotionDiffusion):
         raise InputError(f"{kind.__name__.lower()} sampling needs a diffusion model, got {type(model).__name__}")
-    return kind(**{one.name: getattr(model, one.name) for one in fields(MotionDiffusion)}, **settings)
+    weights_and_settings = {entry.name: getattr(model, entry.name) for entry in fields(MotionDiffusion)}
+    return kind(**weights_and_settings, **settings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +49,9 @@ class Guided(MotionDiffusion):
 
     def denoise(self, noisy: Tensor, time: int, labels: Tensor) -> Tensor:
         clean = super().denoise(noisy, time, labels)
-        return (
-            clean if self.worse is None else clean + self.strength * (clean - self.worse.denoise(noisy, time, labels))
-        )
+        if self.worse is None:
+            return clean
+        return clean + self.strength * (clean - self.worse.denoise(noisy, time, labels))
 
 
 @dataclass(frozen=True, eq=False)

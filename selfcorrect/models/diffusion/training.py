@@ -43,13 +43,25 @@ def train(
     share: ProcessGroup = ALONE,
     loss_of: Callable[[Tensor, Tensor], Tensor] = mse_loss,
 ) -> float:
-    """Train `network` in place for `steps` optimiser steps on the batches of `draw`, and let `average` follow it.
+    """Train `network` in place with a new optimiser, and let `average` follow it.
 
-    The optimiser starts afresh; `steps_before` is the number of steps that both networks have seen already. Of each
-    batch this process works on its share. `loss_of` maps predicted and clean values (B, T, D) to the scalar that is
-    minimised.
+    Args:
+        network: The network.
+        average: Running average of its weights.
+        draw: Function that draws a batch; this process works on its share of each.
+        config: Settings of training.
+        steps: Number of optimiser steps.
+        steps_before: Number of steps that both networks have seen already.
+        on_step: Called with the number of steps so far.
+        acceleration: Use of the device.
+        share: Group of processes.
+        loss_of: Predicted and clean values (B, T, D) → the scalar that is minimised.
 
-    Returns the mean loss over the last quarter of the steps, NaN for no steps.
+    Returns:
+        The mean loss over the last quarter of the steps, NaN for no steps.
+
+    Raises:
+        TrainingDivergedError: The loss is not finite.
     """
     peak = config.learning_rate if steps_before == 0 else config.fine_tune_learning_rate
     optimiser = torch.optim.AdamW(
@@ -63,7 +75,8 @@ def train(
         network.compile()
     forward = share.wrap_network(network)
     check = DivergenceCheck(acceleration.check_every, steps, advice)
-    averages, parameters = list(average.parameters()), list(network.parameters())  # a walk through modules is slow
+    averages = list(average.parameters())  # once, because a walk through modules is slow
+    parameters = list(network.parameters())
     losses: list[Tensor] = []
     for step in range(steps):
         for group in optimiser.param_groups:
@@ -85,10 +98,19 @@ def train(
 def draw_batch(
     samples: Samples, schedule: NoiseSchedule, config: DiffusionConfig, null_label: int, generator: torch.Generator
 ) -> Batch:
-    """A batch on the generator's device: samples drawn by weight, times uniformly, labels hidden at the rate
-    `label_dropout`.
+    """Return a batch on the generator's device.
+
+    Samples are drawn by weight, times uniformly, and labels are hidden at the rate `label_dropout`.
+
+    Args:
+        samples: The training set, on the generator's device.
+        schedule: Noise schedule.
+        config: Settings of training.
+        null_label: Label of hidden labels.
+        generator: Random numbers.
     """
-    size, device = config.batch_size, generator.device
+    size = config.batch_size
+    device = generator.device
     rows = draw_rows(samples, size, generator)
     times = torch.randint(len(schedule), (size,), generator=generator, device=device)
     hidden = torch.rand(size, generator=generator, device=device) < config.label_dropout
@@ -99,7 +121,7 @@ def draw_batch(
 
 
 def learning_rate_factor(step: int, steps: int, config: DiffusionConfig) -> float:
-    """Linear warm-up times cosine decay to `final_learning_rate`, as a fraction of the peak, at 0-based `step`."""
+    """Return linear warm-up times cosine decay to `final_learning_rate`, as a share of the peak, at 0-based `step`."""
     warm_up = min(config.warm_up_steps, steps // 10) + 1
     decay = 0.5 * (1 + math.cos(math.pi * step / steps))
     return min(1.0, (step + 1) / warm_up) * (config.final_learning_rate + (1 - config.final_learning_rate) * decay)

@@ -1,4 +1,4 @@
-"""What a published checkpoint of the motion diffusion model says of itself in `args.json`."""
+"""Arguments of a published checkpoint of the motion diffusion model, read from its `args.json`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ GUIDANCE = 2.5
 
 COLUMNS = {"humanml": 263, "kit": 251}
 """Numbers per frame by the name of the data set."""
-HEADS, FEED_FORWARD, DROPOUT = 4, 1024, 0.1
-"""Of every published checkpoint; `args.json` does not say them."""
+HEADS = 4
+FEED_FORWARD = 1024
+DROPOUT = 0.1
+"""Settings of every published checkpoint that `args.json` does not have: heads, width of the feed-forward, dropout."""
 TEXT_WIDTHS = {"clip": 512, "bert": 768}
 """Numbers per token (or sentence) by the name of the text encoder."""
 _NO_CLIPPING = 1e9
@@ -51,9 +53,9 @@ class MdmArguments:
     latent_dim: int = 512
     """Channels of the transformer."""
     emb_trans_dec: bool = False
-    """Whether a decoder also has the diffusion time as its first token."""
+    """A decoder also has the diffusion time as its first token."""
     mask_frames: bool = False
-    """Whether attention leaves out the frames after a motion's end."""
+    """Attention leaves out the frames after a motion's end."""
     diffusion_steps: int = 1000
     noise_schedule: str = "cosine"
     cond_mask_prob: float = 0.1
@@ -77,14 +79,14 @@ class MdmArguments:
         return COLUMNS[self.dataset]
 
     @property
-    def geometric(self) -> bool:
-        """Whether training had losses beside the one that is known here."""
+    def has_geometric_losses(self) -> bool:
+        """True if training had losses beside the one that is implemented here."""
         return max(self.lambda_rcxyz, self.lambda_vel, self.lambda_fc) > 0
 
     def config(self, *, averaged: bool = False) -> DiffusionConfig:
-        """The same in the terms of this package: sampling with all steps, training as its program does.
+        """Return the settings of this package: sampling with all steps, training as its program does.
 
-        averaged: whether the running average of the weights samples, or the last weights themselves.
+        averaged: sample with the running average of the weights, not with the last weights.
         """
         guided = self.cond_mask_prob > 0
         return DiffusionConfig(
@@ -109,7 +111,7 @@ class MdmArguments:
 
 
 def read_arguments(path: Path) -> MdmArguments:
-    """The arguments in a file `args.json`; InputError, naming the entry, for a model that is not read here."""
+    """Return the arguments in a file `args.json`; InputError, naming the entry, for a model that is not read here."""
     if not path.is_file():
         raise InputError(f"{path}: is not there; expected the arguments that MDM writes beside its checkpoints")
     written = read_json(path)
@@ -122,9 +124,11 @@ def read_arguments(path: Path) -> MdmArguments:
     for name in _OFF:
         if written.get(name):
             raise InputError(f"{path}: {name} is {str(written[name])[:40]}; such a variant of MDM is not read here")
-    known = {one.name: one for one in fields(MdmArguments) if one.name != "written"}
-    given = {name: _check_argument(path, name, written[name], known[name].default) for name in known if name in written}
-    arguments = MdmArguments(**given, written=written)
+    values = {}
+    for entry in fields(MdmArguments):
+        if entry.name in written and entry.name != "written":
+            values[entry.name] = _check_argument(path, entry.name, written[entry.name], entry.default)
+    arguments = MdmArguments(**values, written=written)
     if arguments.arch == "trans_enc" and arguments.text_encoder_type != "clip":
         raise InputError(f"{path}: text_encoder_type is bert, which needs arch trans_dec, got {arguments.arch}")
     if arguments.latent_dim % 8:

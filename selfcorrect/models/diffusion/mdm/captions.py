@@ -20,14 +20,14 @@ _BATCH = 64
 
 
 class CaptionEncoder(Protocol):
-    """Maps captions to states (N, L, E), float32, and to which of their L tokens they have (N, L), bool."""
+    """Maps captions to states (N, L, E), float32, and to a mask of the tokens that they have (N, L), bool."""
 
     def __call__(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]: ...
 
 
 @dataclass(frozen=True)
 class ClipCaptions:
-    """One vector for each caption, float32 where the published program rounds CLIP to float16."""
+    """One vector for each caption, float32; the published program rounds CLIP to float16."""
 
     embed: SentenceEncoder
 
@@ -51,17 +51,18 @@ class BertCaptions:
             tokens = self.tokenizer(list(captions[start : start + _BATCH]), padding=True, return_tensors="pt")
             hidden = self.network(**tokens.to(self.network.device)).last_hidden_state.float().cpu()
             counts = tokens["attention_mask"].sum(1).tolist()
-            states += [own[:count] for own, count in zip(hidden, counts, strict=True)]
-        longest = max((len(own) for own in states), default=1)
+            states += [tokens_hidden[:count] for tokens_hidden, count in zip(hidden, counts, strict=True)]
+        longest = max((len(caption_states) for caption_states in states), default=1)
         text = torch.zeros(len(states), longest, width)
         present = torch.zeros(len(states), longest, dtype=torch.bool)
-        for row, own in enumerate(states):
-            text[row, : len(own)], present[row, : len(own)] = own, True
+        for row, caption_states in enumerate(states):
+            text[row, : len(caption_states)] = caption_states
+            present[row, : len(caption_states)] = True
         return text, present
 
 
 def caption_encoder(kind: str, place: str = "") -> CaptionEncoder:
-    """The encoder `clip` or `bert` from a folder, or from Hugging Face's cache by its name; nothing is downloaded."""
+    """Return the encoder `clip` or `bert` from a folder or Hugging Face's cache; nothing is downloaded."""
     if kind == "clip":
         embed = clip(place) if place else clip()
         return ClipCaptions(replace(embed, name=f"{embed.name}-{CLIP_TOKENS}-tokens", longest=CLIP_TOKENS))
@@ -79,10 +80,19 @@ def caption_encoder(kind: str, place: str = "") -> CaptionEncoder:
 
 
 def make_prompts(captions: Sequence[Sequence[str]], lengths: Sequence[int], encode: CaptionEncoder) -> Prompts:
-    """Prompts for motions with some captions each and lengths in frames."""
-    if empty := [index for index, own in enumerate(captions) if not own]:
+    """Return prompts for motions.
+
+    Args:
+        captions: Captions of each motion, at least one.
+        lengths: Frames of each motion.
+        encode: Encoder of captions.
+
+    Raises:
+        InputError: A motion has no caption.
+    """
+    if empty := [index for index, motion_captions in enumerate(captions) if not motion_captions]:
         raise InputError(f"motion {empty[0]} has no caption, and a text-conditioned model needs one")
-    counts = torch.tensor([len(own) for own in captions])
-    text, present = encode([caption for own in captions for caption in own])
+    counts = torch.tensor([len(motion_captions) for motion_captions in captions])
+    text, present = encode([caption for motion_captions in captions for caption in motion_captions])
     first = torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)])
     return Prompts(text, present, torch.as_tensor(lengths).repeat_interleave(counts), first)

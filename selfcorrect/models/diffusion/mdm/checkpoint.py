@@ -31,30 +31,30 @@ _TEXT_ENCODER = "clip_model."
 
 @dataclass(frozen=True, eq=False)
 class MdmCheckpoint:
-    """Weights and what they mean."""
+    """Weights of a model with their arguments."""
 
     arguments: MdmArguments
     text_width: int
     """Numbers per encoded caption or token."""
     network: Mdm | None
-    """None for arguments alone, whose weights are yet to be drawn."""
+    """None for arguments without weights, which are yet to be drawn."""
     average: Mdm | None = None
-    """The running average of the weights, where the file has one."""
+    """Running average of the weights, if the file has one."""
     steps: int = 0
     """Optimiser steps so far."""
 
     def model(self, prompts: Prompts, device: torch.device) -> MdmDiffusion:
-        """The model that is asked for some prompts."""
+        """Return the model for some prompts."""
         if prompts.text.shape[2] != self.text_width:
             raise InputError(
                 f"captions are encoded as {prompts.text.shape[2]} numbers, and this checkpoint takes {self.text_width}"
             )
-        model = MdmDiffusion.untrained(self.arguments, prompts, device, averaged=self.average is not None)
+        model = MdmDiffusion.from_arguments(self.arguments, prompts, device, averaged=self.average is not None)
         return model if self.network is None else model.with_weights(self.network, self.average, self.steps)
 
 
 def load_mdm(path: Path) -> MdmCheckpoint:
-    """A published checkpoint `modelNNNNNNNNN.pt`, or `args.json` alone for a network that was not trained yet.
+    """Read a published checkpoint `modelNNNNNNNNN.pt`, or only `args.json` for a network that was not trained yet.
 
     Nothing in the file is run. InputError, naming what is missing or of another shape, for other networks.
     """
@@ -66,7 +66,7 @@ def load_mdm(path: Path) -> MdmCheckpoint:
     arguments = read_arguments(path.with_name(ARGUMENTS))
     content = read_tensors(path)
     tables = [content[name] for name in ("model", "model_avg") if name in content] or [content]
-    networks = [_network(path, arguments, table) for table in tables]
+    networks = [_make_network(path, arguments, table) for table in tables]
     average = networks[-1] if "model_avg" in content else None
     numbers = re.search(r"(\d+)\.pt$", path.name)
     steps = int(numbers[1]) if numbers else 0
@@ -74,20 +74,16 @@ def load_mdm(path: Path) -> MdmCheckpoint:
 
 
 def save_mdm(folder: Path, model: MdmDiffusion) -> Path:
-    """Write a model into a folder as its authors' program does; the path of the checkpoint.
+    """Write a model into a folder as its authors' program does, and return the path of the checkpoint.
 
-    SettingError where the folder has a checkpoint of as many steps.
+    SettingError if the folder has a checkpoint of as many steps.
     """
     if not (isinstance(model.network, PromptedNetwork) and isinstance(model.average, PromptedNetwork)):
         raise InputError("there is nothing to save: this motion diffusion model has no weights that can be trained on")
     path = folder / f"model{model.steps:09d}.pt"
     if path.exists():
         raise SettingError(f"{path}: is there already, and nothing is replaced")
-    tables: dict[str, Any] = {
-        name: {key: value.detach().cpu().clone() for key, value in module.mdm.state_dict().items()}
-        | dict.fromkeys((_FIXED, f"embed_timestep.{_FIXED}"), module.mdm.sequence_pos_encoder.pe.cpu())
-        for name, module in (("model", model.network), ("model_avg", model.average))
-    }
+    tables: dict[str, Any] = {"model": _parameters(model.network), "model_avg": _parameters(model.average)}
     with replacing(path) as temporary:
         torch.save(tables if model.config.ema_decay else tables["model"], temporary)
     if not (folder / ARGUMENTS).exists():
@@ -95,18 +91,25 @@ def save_mdm(folder: Path, model: MdmDiffusion) -> Path:
     return path
 
 
-def _network(path: Path, arguments: MdmArguments, table: object) -> Mdm:
+def _parameters(network: PromptedNetwork) -> dict[str, Tensor]:
+    """Return the parameters by name, with the sinusoids that the authors' files have."""
+    parameters = {name: value.detach().cpu().clone() for name, value in network.mdm.state_dict().items()}
+    sinusoids = network.mdm.sequence_pos_encoder.pe.cpu()
+    return parameters | {_FIXED: sinusoids, f"embed_timestep.{_FIXED}": sinusoids}
+
+
+def _make_network(path: Path, arguments: MdmArguments, table: object) -> Mdm:
     if not isinstance(table, dict):
         raise InputError(f"{path}: expected a table of parameters by name, got {type(table).__name__}")
-    own = {
+    parameters = {
         name: value
         for name, value in table.items()
         if not str(name).startswith(_TEXT_ENCODER) and not str(name).endswith(_FIXED)
     }
-    embed = own.get("embed_text.weight")
+    embed = parameters.get("embed_text.weight")
     width = embed.shape[1] if isinstance(embed, Tensor) and embed.ndim == 2 else TEXT_WIDTHS["clip"]
     with torch.random.fork_rng(devices=[]):  # what new layers draw is overwritten
         network = Mdm(arguments, width)
-    weights = check_tensors(path, own, network.state_dict(), f"the parameters of MDM's {arguments.arch}")
+    weights = check_tensors(path, parameters, network.state_dict(), f"the parameters of MDM's {arguments.arch}")
     network.load_state_dict(weights)
     return network.float().eval()

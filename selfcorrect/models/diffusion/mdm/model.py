@@ -15,7 +15,7 @@ from ....core.errors import InputError
 from ....core.padding import measure_lengths, zero_padding
 from ....core.randomness import Stream
 from ....core.samples import Samples
-from ..model import MotionDiffusion
+from ..model import MotionDiffusion, samples_to_device
 from ..schedule import NoiseSchedule, cosine_schedule
 from ..training import Batch, draw_batch
 from .arguments import MdmArguments
@@ -27,7 +27,7 @@ FRAMES = 196
 
 @dataclass(frozen=True, eq=False)
 class MdmDiffusion(MotionDiffusion):
-    """The motion diffusion model; labels say which motion of its prompts is asked for.
+    """The motion diffusion model; a label is the number of a motion among its prompts.
 
     Values (N, T, D) are HumanML3D's rows, normalised, with zeros after a motion's end. Training draws one of a
     label's captions each time, sampling takes its first.
@@ -41,10 +41,17 @@ class MdmDiffusion(MotionDiffusion):
             raise InputError(f"{self.classes} labels need as many prompts, got {self.prompts and self.prompts.labels}")
 
     @classmethod
-    def untrained(
+    def from_arguments(
         cls, arguments: MdmArguments, prompts: Prompts, device: torch.device, *, averaged: bool = False
     ) -> Self:
-        """The untrained model; averaged: whether the running average of its weights will sample."""
+        """Return the untrained model.
+
+        Args:
+            arguments: Arguments of the checkpoint.
+            prompts: Captions and lengths of the motions that are drawn.
+            device: The device.
+            averaged: Sample with the running average of the weights.
+        """
         config = arguments.config(averaged=averaged)
         return cls(config, FRAMES, arguments.columns, prompts.labels, device, arguments=arguments, prompts=prompts)
 
@@ -55,26 +62,36 @@ class MdmDiffusion(MotionDiffusion):
 
     @cached_property
     def schedule(self) -> NoiseSchedule:
-        """The checkpoint's own."""
+        """The noise schedule of the checkpoint."""
         steps = self.config.diffusion_steps
         return cosine_schedule(steps) if self.arguments.noise_schedule == "cosine" else linear_schedule(steps)
 
     def with_prompts(self, prompts: Prompts) -> Self:
-        """The same weights, asked for other motions."""
-        known = {name: getattr(self, name) for name in ("network", "average")}
-        modules = {
-            name: None if one is None else self._with_prompt_table(one.mdm, prompts) for name, one in known.items()
-        }
+        """Return the same weights for other motions."""
+        modules: dict[str, PromptedNetwork | None] = {}
+        for name in ("network", "average"):
+            module = getattr(self, name)
+            modules[name] = None if module is None else self._with_prompt_table(module.mdm, prompts)
         return replace(self, classes=prompts.labels, prompts=prompts, **modules)
 
     def with_weights(self, network: Mdm, average: Mdm | None, steps: int) -> Self:
-        """The model with some weights, which it does not change; average: what samples, by default the network."""
-        modules = [self._with_prompt_table(one, self._prompts) for one in (network, average or copy.deepcopy(network))]
-        return replace(self, network=modules[0], average=modules[1], steps=steps)
+        """Return the model with some weights, which it does not change.
+
+        Args:
+            network: Weights that training continues from.
+            average: Weights that sample, by default those of the network.
+            steps: Optimiser steps so far.
+        """
+        return replace(
+            self,
+            network=self._with_prompt_table(network, self._prompts),
+            average=self._with_prompt_table(average or copy.deepcopy(network), self._prompts),
+            steps=steps,
+        )
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
-        """Train for `steps` optimiser steps on values (N, T, D), drawn in proportion to their weights."""
-        if steps and self.arguments.geometric:
+        """Return the model after `steps` optimiser steps on values (N, T, D); see `MotionDiffusion.fit`."""
+        if steps and self.arguments.has_geometric_losses:
             raise InputError(
                 "this checkpoint was trained with geometric losses (lambda_rcxyz, lambda_vel, lambda_fc), which are "
                 "not here: it can be sampled and not trained on"
@@ -82,42 +99,43 @@ class MdmDiffusion(MotionDiffusion):
         return super().fit(samples, steps, stream)
 
     def loss(self, predicted: Tensor, clean: Tensor) -> Tensor:
-        """Mean squared error over each motion's own frames, then over motions, of (B, T, D)."""
+        """Return the mean squared error over each motion's frames, then over motions, of (B, T, D)."""
         lengths = measure_lengths(clean)
         errors = zero_padding((predicted - clean).square(), lengths).sum(dim=(1, 2))
         return (errors / (lengths.clamp_min(1) * clean.shape[2])).mean()
 
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """One motion for each label: labels (N,) int64 → values (N, T, D) float32 on the CPU."""
+        """Return one motion for each label: labels (N,) int64 → values (N, T, D) float32 on the CPU."""
         values = super().sample(labels, stream)
         return zero_padding(values, self._prompts.lengths[self._prompts.first[labels]])
 
     def _draws(self, samples: Samples, stream: Stream) -> Callable[[], Batch]:
         place = self.device if self.acceleration.draws_on_device else torch.device("cpu")
         if place.type != "cpu":
-            parts = (samples.values.float(), samples.labels, samples.weights)
-            values, labels, weights = (part.to(place) for part in parts)
-            samples = Samples(values, labels, samples.provenance, weights)
-        schedule, generator = NoiseSchedule(self.schedule.alpha_bars.to(place)), stream.generator(place)
+            samples = samples_to_device(samples, place)
+        schedule = NoiseSchedule(self.schedule.alpha_bars.to(place))
+        generator = stream.generator(place)
         first = self._prompts.first.to(place)
         all_seen = replace(self.config, label_dropout=0.0, guidance_scale=1.0)  # captions are hidden below
 
         def draw() -> Batch:
             batch = draw_batch(samples, schedule, all_seen, self.classes, generator)
-            chance, hidden = torch.rand((2, len(batch.labels)), generator=generator, device=place)
+            draws = torch.rand((2, len(batch.labels)), generator=generator, device=place)
             counts = first[batch.labels + 1] - first[batch.labels]
-            rows = first[batch.labels] + (chance * counts).long()
-            rows = rows + int(first[-1]) * (hidden < self.config.label_dropout)
+            rows = first[batch.labels] + (draws[0] * counts).long()
+            rows = rows + int(first[-1]) * (draws[1] < self.config.label_dropout)
             return batch._replace(labels=rows).to_device(self.device)
 
         return draw
 
     def _guide(self, noisy: Tensor, labels: Tensor, time: int) -> Tensor:
-        average, scale = self.average, self.config.guidance_scale
+        average = self.average
         assert average is not None
+        scale = self.config.guidance_scale
         first = self._prompts.first.to(labels.device)
-        rows, silent = first[labels], first[labels] + first[-1]
+        rows = first[labels]
+        silent = rows + first[-1]
         times = torch.full((len(noisy),), time, device=noisy.device)
         if scale in (0, 1):
             return average(noisy, times, rows if scale else silent)
@@ -132,7 +150,7 @@ class MdmDiffusion(MotionDiffusion):
 
 
 def linear_schedule(steps: int) -> NoiseSchedule:
-    """Noise variances that rise linearly (Ho et al. 2020), as densely for any number of steps."""
+    """Return linearly rising noise variances (Ho et al. 2020), as dense for any number of steps."""
     scale = 1000 / steps
     betas = torch.linspace(scale * 1e-4, scale * 0.02, steps, dtype=torch.float64)
     return NoiseSchedule(torch.cumprod(1 - betas, 0))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .arguments import DROPOUT, FEED_FORWARD, HEADS, MdmArguments
 
 LONGEST = 5000
-"""Positions and diffusion times that there are sinusoids for."""
+"""Number of positions and diffusion times that have sinusoids."""
 
 
 class Positions(nn.Module):
@@ -27,7 +27,7 @@ class Positions(nn.Module):
         self.dropout = nn.Dropout(DROPOUT)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens (N, K, width) with their places."""
+        """Return tokens (N, K, width) with their positions."""
         return self.dropout(tokens + self.pe[: tokens.shape[1], 0])
 
 
@@ -52,7 +52,8 @@ class Mdm(nn.Module):
 
     def __init__(self, arguments: MdmArguments, text_width: int) -> None:
         super().__init__()
-        width, self.arguments = arguments.latent_dim, arguments
+        width = arguments.latent_dim
+        self.arguments = arguments
         self.input_process = nn.ModuleDict({"poseEmbedding": nn.Linear(arguments.columns, width)})
         self.sequence_pos_encoder = Positions(width)
         encodes = arguments.arch == "trans_enc"
@@ -67,10 +68,14 @@ class Mdm(nn.Module):
         self.output_process = nn.ModuleDict({"poseFinal": nn.Linear(width, arguments.columns)})
 
     def forward(self, noisy: Tensor, times: Tensor, text: Tensor, absent: Tensor, after: Tensor | None) -> Tensor:
-        """Clean motions (N, T, D) from noisy ones.
+        """Return clean motions (N, T, D).
 
-        times: (N,) int64. text: (N, L, E), zeros for no caption. absent: (N, L) bool, tokens that a caption does not
-        have. after: (N, T) bool, frames after a motion's end, None where attention may see them.
+        Args:
+            noisy: (N, T, D).
+            times: (N,) int64.
+            text: (N, L, E), zeros for no caption.
+            absent: (N, L) bool, tokens that a caption does not have.
+            after: (N, T) bool, frames after a motion's end, None if attention may see them.
         """
         time = self.embed_timestep(times)[:, None]
         condition = time + self.embed_text(text)
@@ -90,12 +95,12 @@ class Mdm(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Prompts:
-    """What motions are asked for: captions and lengths. Label m has the captions `first[m]` to `first[m + 1]`."""
+    """Captions and lengths of motions to draw. Label m has the captions `first[m]` to `first[m + 1]`."""
 
     text: Tensor
     """(P, L, E) float32 encoded captions, one row of tokens each, or a single vector (L = 1)."""
     present: Tensor
-    """(P, L) bool, which tokens a caption has."""
+    """(P, L) bool, the tokens that a caption has."""
     lengths: Tensor
     """(P,) int64 frames of the motion that each caption describes."""
     first: Tensor
@@ -103,16 +108,16 @@ class Prompts:
 
     @property
     def labels(self) -> int:
-        """C, the number of motions that are asked for."""
+        """C, the number of motions."""
         return len(self.first) - 1
 
     def take(self, rows: Tensor, lengths: Tensor) -> Prompts:
-        """Some captions (M,), each as the only one of a label, with other lengths (M,)."""
+        """Return some captions (M,), each as the only one of a label, with other lengths (M,)."""
         return Prompts(self.text[rows], self.present[rows], lengths, torch.arange(len(rows) + 1))
 
 
 class PromptedNetwork(nn.Module):
-    """The network with a table of prompts, asked by row: row r is caption r, row P + r the same without its words.
+    """The network with a table of prompts, selected by row: row r is caption r, row P + r the same without its words.
 
     The prompts are no weights: they are not trained and not part of the state.
     """
@@ -124,12 +129,13 @@ class PromptedNetwork(nn.Module):
             self.register_buffer(name, getattr(prompts, name), persistent=False)
 
     def forward(self, noisy: Tensor, times: Tensor, rows: Tensor) -> Tensor:
-        """Clean motions (N, T, D) from noisy ones at times (N,), for rows (N,) int64."""
+        """Return clean motions (N, T, D) from noisy ones at times (N,), for rows (N,) int64."""
         tables: dict[str, Tensor] = dict(self.named_buffers(recurse=False))
         count = len(tables["text"])
-        own, silent = rows % count, rows >= count
+        caption_rows = rows % count
+        is_silent = rows >= count
         after = None
         if self.mdm.arguments.mask_frames:
-            after = torch.arange(noisy.shape[1], device=rows.device) >= tables["lengths"][own, None]
-        text = tables["text"][own].masked_fill(silent[:, None, None], 0.0)
-        return self.mdm(noisy, times, text, ~tables["present"][own], after)
+            after = torch.arange(noisy.shape[1], device=rows.device) >= tables["lengths"][caption_rows, None]
+        text = tables["text"][caption_rows].masked_fill(is_silent[:, None, None], 0.0)
+        return self.mdm(noisy, times, text, ~tables["present"][caption_rows], after)

@@ -154,5 +154,5 @@ def test_data_that_cannot_work_are_one_sentence() -> None:
             replace(trained(), prompts=("a", "b")), torch.tensor([5]), streams(0)
         )
     small = GPT2Config(n_embd=16, n_layer=1, n_head=2, vocab_size=100, bos_token_id=0, eos_token_id=0)
-    with pytest.raises(sc.SettingError, match="the model knows 100 tokens"):
+    with pytest.raises(sc.SettingError, match="the model has 100 tokens"):
         replace(tiny(), module=small).build()

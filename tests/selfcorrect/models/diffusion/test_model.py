@@ -135,7 +135,7 @@ def test_what_is_kept_for_sampling_samples_the_same_and_is_not_trained_on(traine
     labels = torch.arange(3)
     assert torch.equal(kept.sample(labels, streams(1)), trained.sample(labels, streams(1)))
     assert sum(map(torch.numel, kept.state().values())) < 0.51 * sum(map(torch.numel, trained.state().values()))
-    with pytest.raises(InputError, match="kept for sampling alone"):
+    with pytest.raises(InputError, match="kept only for sampling"):
         kept.fit(data, 1, streams(0))
 
 
