@@ -19,7 +19,6 @@ from selfcorrect.motion.editing.transforms import heading_rad, resample
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.pictures.drawing import animate, fit_camera
 from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.runtime.bugs import try_optional
 
@@ -186,6 +185,8 @@ def film(path: Path, pairs: Sequence[tuple[Motion, CorrectedMotion]]) -> None:
 
 def _pictures(before: Motion, correction: CorrectedMotion, fps: float) -> Iterator[np.ndarray]:
     """Both motions side by side, drawn shot by shot so that memory does not grow with their length."""
+    from selfcorrect.motion.pictures.drawing import animate, fit_camera  # slow to import
+
     motions = [resample(motion, fps) for motion in (before, correction.motion)]
     thinned = [resample(motion, min(fps, fps * _FITTED_FRAMES / len(motion))) for motion in motions]
     camera = fit_camera(_panels(thinned, correction), same_view=True)

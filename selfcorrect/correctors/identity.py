@@ -16,7 +16,6 @@ import tokenize
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import MethodType
 from typing import Any, Self
@@ -300,7 +299,7 @@ def _locate_module(module: str) -> tuple[str, list[str]]:
 
 
 def _describe_package(module: str) -> str:
-    from importlib.metadata import packages_distributions  # reads all that is installed
+    from importlib.metadata import PackageNotFoundError, packages_distributions, version  # slow to import
 
     names = packages_distributions().get(module.partition(".")[0], [])
     try:

@@ -1,7 +1,6 @@
 """A run folder: one process at a time, one config for good, and nothing half-written."""
 
 import functools
-import importlib.metadata
 import json
 import platform
 import subprocess
@@ -160,9 +159,11 @@ def describe_environment() -> dict[str, object]:
 
 
 def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
+
     try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
+        return version(package)
+    except PackageNotFoundError:
         return None
 
 
