@@ -80,8 +80,8 @@ class Session:
             InputError: The request is malformed.
         """
         attempt = _read_field(request, "attempt", int)
-        left_label = _read_field(request, "left", str)
-        right_label = _read_field(request, "right", str)
+        left_sample = _read_field(request, "left", str)
+        right_sample = _read_field(request, "right", str)
         answer = _read_field(request, "answer", str)
         seconds = request.get("seconds")
         if not isinstance(seconds, int | float) or not abs(seconds) < 1e9 or answer not in ANSWERS:
@@ -89,8 +89,8 @@ class Session:
         with self._lock:
             progress, pair = self._current_pair()
             recorded = False
-            if pair == (left_label, right_label) and progress.attempts == attempt:
-                choice = Choice(self.rater, left_label, right_label, answer)
+            if pair == (left_sample, right_sample) and progress.attempts == attempt:
+                choice = Choice(self.rater, left_sample, right_sample, answer)
                 seconds = min(max(float(seconds), 0.0), _LONGEST_S)
                 recorded = self.database.record(choice, progress, seconds, common=choice.pair in self._common)
                 self._asked = None
@@ -125,19 +125,19 @@ class Session:
         }
         if pair is None:
             return state | {"total": progress.answered, "left": None, "right": None, "label": ""}
-        left_label, right_label = pair
-        label = self._items[left_label].rated.label
+        left_sample, right_sample = pair
+        label = self._items[left_sample].rated.label
         return (
             state
-            | {"total": self.pairs, "left": left_label, "right": right_label, "label": label}
-            | self._draw(left_label, right_label)
+            | {"total": self.pairs, "left": left_sample, "right": right_sample, "label": label}
+            | self._draw(left_sample, right_sample)
         )
 
     @lru_cache(maxsize=4)  # noqa: B019 - a session lives as long as its program
-    def _draw(self, left_label: str, right_label: str) -> dict[str, Any]:
+    def _draw(self, left_sample: str, right_sample: str) -> dict[str, Any]:
         motions = []
         pictures = []
-        for sample in (left_label, right_label):
+        for sample in (left_sample, right_sample):
             shown = self._items[sample].shown
             if isinstance(shown, Motion):
                 motions.append(PicturePanel(shown))
