@@ -138,7 +138,7 @@ def _believe_names(
         parts = tuple(swap_sides(part) for part in parts)
     believed = [part for part in ("neck", "head") if part in by_name and "_" not in parts[by_name.index(part)]]
     for part in believed:
-        parts = tuple("" if other == part else other for other in parts)
+        parts = tuple("" if inferred == part else inferred for inferred in parts)
     for part in believed:
         joint = by_name.index(part)
         parts = (*parts[:joint], part, *parts[joint + 1 :])

@@ -1,4 +1,4 @@
-"""What motion files do not say: the options of reading, which every command and the Python functions share."""
+"""Options of reading, for what motion files leave out: every command and the Python functions share them."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ FURTHEST_FLOOR_M = 1e4
 
 @dataclass(frozen=True)
 class Reading:
-    """What motion files do not say."""
+    """Properties of motion files that these do not state."""
 
     metres_per_unit: float | None = None
     """Length of the files' unit where they do not say it; without it, the usual unit by which the body has a person's
@@ -58,12 +58,12 @@ class Reading:
 
     @property
     def files(self) -> tuple[Path | None, ...]:
-        """The files that it names."""
+        """Files that the options name."""
         return self.body_model, self.profile, self.ground
 
     @property
     def tells_anything(self) -> bool:
-        """Whether it says more of files than that their pickles may be read."""
+        """True if it says more of files than that their pickles may be read."""
         return replace(self, allow_pickle=False) != Reading()
 
 

@@ -1,4 +1,4 @@
-"""Rig profiles: how the feet of a rig stand, learned from several of its clips and kept in a file for all others.
+"""Rig profiles: frames and soles of a rig's feet, learned from several of its clips and kept in a file for all others.
 
 One clip shows the height of its soles only as well as its floor is known. A profile is an input like any other: a
 result depends on it where it is named, and never on the files that are corrected beside it.
@@ -26,26 +26,26 @@ MOST_FRAMES = 600
 
 @dataclass(frozen=True)
 class RigProfile:
-    """How the feet of rigs stand."""
+    """Frames and soles of the feet of rigs."""
 
     rigs: Mapping[str, FootFrames]
-    """By `key_of_rig`."""
+    """Frames and soles by `key_of_rig`."""
 
     def on_rig(self, motion: Motion) -> Motion:
-        """The motion with the feet of its rig, where the profile knows that rig."""
+        """Return the motion with the feet of its rig if the profile has that rig."""
         rig = self.rigs.get(key_of_rig(motion.skeleton))
         return motion if rig is None else replace(motion, feet=fit_feet_to_rig(motion, rig))
 
 
 def key_of_rig(skeleton: Skeleton) -> str:
-    """The same for skeletons with the same joints, whose offsets differ by what files round."""
+    """Return a key that is equal for skeletons with the same joints, whose offsets differ by what files round."""
     joints = repr((skeleton.names, skeleton.parents, skeleton.parts))
     offsets = np.round(skeleton.offsets_m, 4) + 0.0  # no negative zeros
     return hashlib.blake2b(joints.encode(errors="replace") + offsets.tobytes(), digest_size=16).hexdigest()
 
 
 def profile_of(motions: Iterable[Motion]) -> RigProfile:
-    """The profile that motions show, of each rig that at least two of them share."""
+    """Return the profile that motions show, of each rig that at least two of them share."""
     by_rig: dict[str, list[Motion]] = defaultdict(list)
     for motion in motions:
         by_rig[key_of_rig(motion.skeleton)].append(motion.frames(0, MOST_FRAMES))
@@ -53,12 +53,12 @@ def profile_of(motions: Iterable[Motion]) -> RigProfile:
 
 
 def as_json(profile: RigProfile) -> dict[str, object]:
-    """The profile as a value for JSON."""
+    """Return the profile as a value for JSON."""
     return asdict(profile)
 
 
 def read_profile(path: Path) -> RigProfile:
-    """The profile in a file; InputError in one sentence where it is none."""
+    """Read the profile in a file; InputError if it holds none."""
     return _parse_profile(path, read_bytes(path))
 
 
@@ -71,10 +71,10 @@ def _parse_profile(path: Path, content: bytes) -> RigProfile:
 
 
 def _check(where: str, feet: FootFrames) -> None:
-    """InputError where numbers are missing or make no foot."""
+    """Raise InputError if numbers are missing or make no foot."""
     turns: Sequence[Sequence[float]] = (*feet.ankles, *feet.toes)
-    whole = len(feet.ankles) == len(feet.toes) == 2 and all(len(turn) == 4 for turn in turns)
-    if not whole or not np.allclose(np.linalg.norm(np.array(turns), axis=1), 1.0, atol=1e-6):
+    is_complete = len(feet.ankles) == len(feet.toes) == 2 and all(len(turn) == 4 for turn in turns)
+    if not is_complete or not np.allclose(np.linalg.norm(np.array(turns), axis=1), 1.0, atol=1e-6):
         raise InputError(f"{where}: expected a unit quaternion (xyzw) for each ankle and each toe joint")
     if feet.soles_m is not None and (len(feet.soles_m) != 2 or not np.all(np.abs(feet.soles_m) < 0.5)):
         raise InputError(f"{where}: expected two depths of soles in metres, below 0.5, got {feet.soles_m}")

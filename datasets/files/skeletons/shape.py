@@ -137,8 +137,8 @@ class _Graph:
         props = _find_props(joint_names, skeleton.descendants)
         neighbours: list[tuple[int, ...]] = []
         for joint, (parent, children) in enumerate(zip(skeleton.parents, skeleton.children, strict=True)):
-            near = [] if joint in props else [other for other in (parent, *children) if other >= 0]
-            neighbours.append(tuple(other for other in near if other not in props))
+            near = [] if joint in props else [next_joint for next_joint in (parent, *children) if next_joint >= 0]
+            neighbours.append(tuple(next_joint for next_joint in near if next_joint not in props))
         return cls(
             places=places,
             rest=skeleton.rest_positions_m,
@@ -148,27 +148,27 @@ class _Graph:
             lengths=np.linalg.norm(skeleton.offsets_m, axis=-1),
         )
 
-    def bone(self, joint: int, other: int) -> float:
+    def bone(self, joint: int, next_joint: int) -> float:
         """Return the length of the bone between neighbours."""
-        return float(self.lengths[joint if self.parents[joint] == other else other])
+        return float(self.lengths[joint if self.parents[joint] == next_joint else next_joint])
 
-    def beyond(self, joint: int, other: int) -> list[int]:
-        """Return the neighbours of `other` beside `joint`."""
-        return [neighbour for neighbour in self.neighbours[other] if neighbour != joint]
+    def beyond(self, joint: int, next_joint: int) -> list[int]:
+        """Return the neighbours of `next_joint` beside `joint`."""
+        return [neighbour for neighbour in self.neighbours[next_joint] if neighbour != joint]
 
     @cached_property
     def _depths(self) -> dict[tuple[int, int], float]:
         """For a joint and its neighbour the length of the longest way that starts with the bone between them."""
         depths: dict[tuple[int, int], float] = {}
-        stack = [(joint, other) for joint, near in enumerate(self.neighbours) for other in near]
+        stack = [(joint, next_joint) for joint, near in enumerate(self.neighbours) for next_joint in near]
         while stack:
-            joint, other = stack[-1]
-            further = [(other, neighbour) for neighbour in self.beyond(joint, other)]
+            joint, next_joint = stack[-1]
+            further = [(next_joint, neighbour) for neighbour in self.beyond(joint, next_joint)]
             if missing := [bone for bone in further if bone not in depths]:
                 stack += missing
             else:
                 longest = max((depths[bone] for bone in further), default=0.0)
-                depths[stack.pop()] = self.bone(joint, other) + longest
+                depths[stack.pop()] = self.bone(joint, next_joint) + longest
         return depths
 
     @cached_property
@@ -177,12 +177,12 @@ class _Graph:
         least = _SHORTEST_LIMB * max(self._depths.values(), default=0.0)
         branches: list[tuple[int, ...]] = []
         for joint, near in enumerate(self.neighbours):
-            branches.append(tuple(other for other in near if self._depths[joint, other] > least))
+            branches.append(tuple(next_joint for next_joint in near if self._depths[joint, next_joint] > least))
         return tuple(branches)
 
-    def chain(self, joint: int, other: int) -> list[int]:
+    def chain(self, joint: int, next_joint: int) -> list[int]:
         """Return the joints along the longest way that starts from a joint to its neighbour, both included."""
-        chain = [joint, other]
+        chain = [joint, next_joint]
         while further := self.beyond(chain[-2], chain[-1]):
             chain.append(max(further, key=lambda neighbour: self._depths[chain[-1], neighbour]))
         return chain
@@ -198,9 +198,9 @@ class _Graph:
             return
         for index in range(1, len(longest) - 1):
             joint = longest[index]
-            for other in self.long_branches[joint]:
-                if other not in (longest[index - 1], longest[index + 1]):
-                    yield [*longest[:index], *self.chain(joint, other)][:_LONGEST_CHAIN], index
+            for next_joint in self.long_branches[joint]:
+                if next_joint not in (longest[index - 1], longest[index + 1]):
+                    yield [*longest[:index], *self.chain(joint, next_joint)][:_LONGEST_CHAIN], index
 
     def ways(self, joint: int, closed: Sequence[int]) -> Iterator[list[int]]:
         """Yield the ways from a joint to each joint that can be reached without passing `closed`, itself first."""
@@ -363,10 +363,10 @@ def _find_end(graph: _Graph, chain: Sequence[int], along: np.ndarray, low: int, 
     ends = [end, _End(None, 0.0, _HOLDS_SOMETHING)]
     for neighbour in graph.beyond(chain[low - 1], chain[low]):
         distance = 0.0
-        for joint, other in pairwise(graph.chain(chain[low], neighbour)):
-            distance += graph.bone(joint, other)
+        for joint, next_joint in pairwise(graph.chain(chain[low], neighbour)):
+            distance += graph.bone(joint, next_joint)
             if distance > _SHORTEST_END * lower:
-                ends.append(_End(other, distance, _rarity(f"{kind}'s end", distance / lower)))
+                ends.append(_End(next_joint, distance, _rarity(f"{kind}'s end", distance / lower)))
                 break
     return max(ends, key=lambda end: end.score)
 

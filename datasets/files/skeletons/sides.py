@@ -41,12 +41,12 @@ def has_swapped_sides(motion: Motion) -> bool:
     if hips_m is None or shoulders_m is None:
         return False
     up = shoulders_m.mean(axis=1) - hips_m.mean(axis=1)
-    left = hips_m[:, 0] - hips_m[:, 1]
+    across = hips_m[:, 0] - hips_m[:, 1]
     means = []
     for ahead, is_shown in places.witnesses():
         towards = np.cross(up, ahead)
-        lengths = np.linalg.norm(towards, axis=-1) * np.linalg.norm(left, axis=-1)
-        cosines = np.einsum("ti,ti->t", towards, left) / np.maximum(lengths, 1e-12)
+        lengths = np.linalg.norm(towards, axis=-1) * np.linalg.norm(across, axis=-1)
+        cosines = np.einsum("ti,ti->t", towards, across) / np.maximum(lengths, 1e-12)
         if is_shown.any():
             means.append(float(np.mean(cosines[is_shown])))
     return len(means) >= _FEWEST_WITNESSES and sorted(means)[1] < _CONTRARY and np.mean(means) < 0.0
@@ -64,8 +64,8 @@ class _PartPlaces:
     def find(self, limb: str) -> np.ndarray | None:
         """Return the positions (T, 2, 3) of the left and the right part; None if one is missing."""
         joints = [self.skeleton.joint(f"{side}_{limb}") for side in ("left", "right")]
-        known = [joint for joint in joints if joint is not None]
-        return self.positions_m[:, known] if len(known) == 2 and len(self.positions_m) else None
+        present = [joint for joint in joints if joint is not None]
+        return self.positions_m[:, present] if len(present) == 2 and len(self.positions_m) else None
 
     def witnesses(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return directions (T, 3) ahead as toes, knees and elbows show them, and the frames (T,) that show any."""

@@ -1,15 +1,16 @@
-"""The unit of length of files that do not say it: how usual the unit is, and how usual it makes the body's size."""
+"""The unit of length of files that do not state it, by how usual it is and how usual it makes the body's size."""
 
 from collections.abc import Collection, Sequence
 
 import numpy as np
 
-_CMU_UNIT_M, _CMU_NAMES = 0.0254 / 0.45, {"LHipJoint", "RHipJoint", "LowerBack"}
+_CMU_UNIT_M = 0.0254 / 0.45
+_CMU_NAMES = {"LHipJoint", "RHipJoint", "LowerBack"}
 _SHARES = {0.01: 0.6, 1.0: 0.25, 0.001: 0.1, 0.0254: 0.05, 0.3048: 0.002, _CMU_UNIT_M: 0.001}
-"""How often files are in centimetres, metres, millimetres, inches, feet, and the unit of CMU's recordings."""
+"""Shares of files in centimetres, metres, millimetres, inches, feet, and the unit of CMU's recordings."""
 
 _CMU_SHARE = 0.05
-"""The same of the last one, where joints have the names of CMU's recordings."""
+"""Share of the last one if joints have the names of CMU's recordings."""
 
 _SIZES = ((0.88, np.log(1.65), 0.12), (0.1, np.log(1.05), 0.22), (0.02, np.log(1.65), 1.2))
 """Sizes of bodies at rest, as shares, means and deviations of their logarithms: adults, children, and all others."""
@@ -22,7 +23,16 @@ _SCALED_M = 1.65
 
 
 def body_size(parents: Sequence[int], offsets: np.ndarray, top: int = 0) -> float:
-    """The longest side of a body at rest, the joint `top` and all below it, in the unit of its offsets (J, 3)."""
+    """Return the longest side of a body at rest, in the unit of its offsets.
+
+    Args:
+        parents: Parent of each joint, −1 for the root.
+        offsets: (J, 3) offsets of the joints from their parents.
+        top: Joint that is the body's highest in the tree; those above it do not count.
+
+    Returns:
+        Length of the longest side, at least 1e-12.
+    """
     positions = {top: np.zeros(3)}
     for joint, parent in enumerate(parents):
         if joint != top and parent in positions:
@@ -31,18 +41,14 @@ def body_size(parents: Sequence[int], offsets: np.ndarray, top: int = 0) -> floa
 
 
 def unit_of(size: float, names: Collection[str]) -> tuple[float, str]:
-    """The likeliest unit of a body of that size, in metres, and a note with it and its alternatives."""
+    """Return the likeliest unit of a body of that size, metres, and a note with it and its alternatives."""
     shares = _SHARES | ({_CMU_UNIT_M: _CMU_SHARE} if set(names) >= _CMU_NAMES else {})
     likely = {unit_m: share * _density(size * unit_m) for unit_m, share in shares.items()}
     first = max(likely, key=likely.__getitem__)
     note = f"unit {first:.4g} m inferred"
-    people = sum(
-        each for unit_m, each in likely.items() if unit_m == first or _HUMAN_M[0] < size * unit_m < _HUMAN_M[1]
-    )
-    if likely[first] < _SURE * people:
-        second = max(
-            set(likely) - {first}, key=lambda unit_m: likely[unit_m] * (_HUMAN_M[0] < size * unit_m < _HUMAN_M[1])
-        )
+    human = {unit_m: likelihood * _is_human(size * unit_m) for unit_m, likelihood in likely.items()}
+    if likely[first] < _SURE * (sum(human.values()) + likely[first] * (not _is_human(size * first))):
+        second = max(set(likely) - {first}, key=human.__getitem__)
         note += f", unsure: the body is {size * first:.2f} m long, or {size * second:.2f} m in units of {second:.4g} m"
     return first, f"{note} (--metres-per-unit)"
 
@@ -67,10 +73,14 @@ def unit_of_person(size: float, names: Collection[str]) -> tuple[float, str]:
     return scaled_m, f"no person is {size_m:.3g} m long; scaled to {_SCALED_M:g} m (--metres-per-unit)"
 
 
+def _is_human(size_m: float) -> bool:
+    return _HUMAN_M[0] < size_m < _HUMAN_M[1]
+
+
 def _density(size_m: float) -> float:
     return float(sum(share * _normal(np.log(size_m), *normal) for share, *normal in _SIZES)) + 1e-300
 
 
 def _normal(value: float, mean: float, deviation: float) -> float:
-    """The density of a normal distribution; scipy.stats takes half a second and 30 MB to import."""
+    """Return the density of a normal distribution; scipy.stats takes half a second and 30 MB to import."""
     return np.exp(-(((value - mean) / deviation) ** 2) / 2) / (deviation * np.sqrt(2 * np.pi))

@@ -1,4 +1,4 @@
-"""Which way is up in a file: its format, its rest pose, how the body stands, the floor, and flights are asked.
+"""The vertical axis of a file, by its format, its rest pose, how the body stands, the floor, and flights.
 
 Each of these witnesses may be wrong or silent: rest poses may lie in a world of their own, people crawl, and flights
 are rare. Where the posture agrees with the rest pose or the format, it is believed. Otherwise floor and flights decide
@@ -26,36 +26,51 @@ WORDS = ("y up", "z up", "y down", "z down")
 AXES = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]])
 """Upwards in worlds of each kind."""
 
-_RESTS, _STANDS, _CLEARLY = 0.85, 0.6, 0.25
-"""Cosines between an axis and the way from ankles to neck. The first is of a rest pose that stands along it, the second
-the mean of a motion that does. The third is how much larger that is than along other axes."""
+_RESTS = 0.85
+"""Least cosine between an axis and the way from ankles to neck of a rest pose that stands along it."""
+_STANDS = 0.6
+"""Least mean cosine between an axis and that way in a motion of a body that stands along it."""
+_CLEARLY = 0.25
+"""Least amount by which that mean is larger than along other axes."""
 
-_MARGIN, _WIDE_MARGIN = 0.6, 2.0
-"""Differences between the strains of two axes: one that decides, and one that outweighs another witness."""
+_MARGIN = 0.6
+"""Difference between the strains of two axes that decides between them."""
+_WIDE_MARGIN = 2.0
+"""Difference between the strains of two axes that outweighs another witness."""
 
-_LEVEL, _SUPPORT, _TIPS, _STILL_PER_S = 0.06, 0.12, 0.1, 0.3
-"""Distances in lengths of a leg, each for a strain of one. The lowest joint may rise and fall by the first, and joints
-up to the second above it bear weight. The centre of mass may be beyond those by the third, and the stillest of them as
-fast as the fourth."""
-
+_LEVEL = 0.06
+"""Rise and fall of the lowest joint for a strain of one, in lengths of a leg."""
+_SUPPORT = 0.12
+"""Height above the lowest joint up to which joints bear weight, in lengths of a leg."""
+_TIPS = 0.1
+"""Distance of the centre of mass beyond the joints that bear weight for a strain of one, in lengths of a leg."""
+_STILL_PER_S = 0.3
+"""Speed of the stillest of these joints for a strain of one, in lengths of a leg."""
 _HELD_PER_S = 0.1
 """Joints that are slower, in lengths of a leg, may rest on something unseen: a seat, a wall."""
 
-_MOST_STRAIN, _SHARE = 3.0, 0.5
-"""Most strain that one sign adds, and the share of that margin that the better axis may have: climbers have no level
-floor along any."""
+_MOST_STRAIN = 3.0
+"""Most strain that one sign adds."""
+_SHARE = 0.5
+"""Largest strain of the better axis over the margin: climbers have no level floor along any axis."""
 
 _AT_ZERO = (-0.04, 0.15)
 """Heights of the lowest joint over a floor at 0, in lengths of a leg."""
 
-_FLIGHT_S, _FEWEST, _GRAVITY_M_S2, _OFF, _ALONG = 0.2, 6, 9.81, 0.25, 0.95
-"""A flight: so long and so many frames, in which the centre of mass falls at gravity, by so much more or less, along
-an axis (cosine)."""
-
+_FLIGHT_S = 0.2
+_FEWEST_FLIGHT_FRAMES = 6
+"""Least duration of a flight, and least number of its frames."""
+_GRAVITY_M_S2 = 9.81
+_GRAVITY_OFF = 0.25
+"""Share of gravity by which the acceleration of the centre of mass in a flight may differ from it."""
+_ALONG = 0.95
+"""Least cosine between that acceleration and the axis."""
 _ROUGH_M = 0.004
 """Most by which a flight is off its parabola, which is 5 cm high in that time."""
 
-_MOMENTS, _DIRECTIONS = 256, 16
+_MOMENTS = 256
+"""Number of frames that are looked at."""
+_DIRECTIONS = 16
 _MOST_FRAMES = 8192
 
 
@@ -64,113 +79,168 @@ class TracedBody:
     """A body in a world whose vertical axis is sought: (T, …) places in metres."""
 
     joints_m: np.ndarray
-    """(T, B, 3)."""
+    """(T, B, 3) positions of the body's joints."""
     centre_m: np.ndarray
-    """(T, 3) of the centre of mass."""
+    """(T, 3) positions of the centre of mass."""
     upwards_m: np.ndarray
     """(T, 3) from between the ankles to the neck."""
     leg_m: float
     """Length of a leg."""
     fps: float
-    told: int | None = None
-    """Axis that the format has, None where it has none."""
-    rest: int | None = None
-    """Axis along which the rest pose stands, None where it stands along none."""
+    format_axis: int | None = None
+    """Axis that the format has, None if it has none."""
+    rest_axis: int | None = None
+    """Axis along which the rest pose stands, None if it stands along none."""
 
     @cached_property
     def moments(self) -> np.ndarray:
-        """Frames that are looked at, not the last one."""
+        """Frames that are looked at, never the last one."""
         return np.unique(np.linspace(0, max(len(self.joints_m) - 2, 0), _MOMENTS).round().astype(int))
 
 
 def axis_of(up: Up) -> int:
-    """The axis that an option names."""
+    """Return the axis that an option names."""
     return "yz".index(up[0])
 
 
 def up_of_motion(
     motion: Motion,
     up: Up | None,
-    told: int | None = None,
-    rest: int | None = None,
+    format_axis: int | None = None,
+    rest_axis: int | None = None,
     among: Sequence[int] = (Y_UP, Z_UP),
     usual: int | None = None,
 ) -> tuple[int, tuple[str, ...]]:
-    """The vertical axis of a motion's world, and a note where it was inferred from the motion; see `TracedBody`.
+    """Infer the vertical axis of a motion's world.
 
-    up: What the reading says, which is believed unless all signs contradict it. usual: The axis of the program's world.
-    A body that stands along another one outweighs it, as files are often turned on the way.
+    Args:
+        motion: Motion in the world of its file.
+        up: Axis by the reading, which is believed unless all signs contradict it.
+        format_axis: Axis that the format has, None if it has none.
+        rest_axis: Axis along which the rest pose stands, None if it stands along none.
+        among: Axes that come into question.
+        usual: Axis of the program's world. A body that stands along another one outweighs it, as files are often turned
+            on the way.
+
+    Returns:
+        The axis, an index in `AXES`, and a note if it was inferred from the motion.
+
+    Raises:
+        InputError: Witnesses contradict the reading or each other.
     """
     if up is not None:
         if not up.endswith("!"):
-            _check_not_contradicted(motion, axis_of(up), told, rest)
+            _check_not_contradicted(motion, axis_of(up), format_axis, rest_axis)
         return axis_of(up), ()
-    body = body_in(motion.frames(0, _MOST_FRAMES), told, rest) if len(motion) else None
+    body = body_in(motion.frames(0, _MOST_FRAMES), format_axis, rest_axis) if len(motion) else None
     if usual is not None and (body is None or _posture(body, among) in (None, usual)):
-        told, body = usual, body and replace(body, told=usual)
-    return resolve_up_axis(body, motion.source or "the motion", told, among)
+        format_axis = usual
+        body = body and replace(body, format_axis=usual)
+    return resolve_up_axis(body, motion.source or "the motion", format_axis, among)
 
 
-def _check_not_contradicted(motion: Motion, axis: int, told: int | None, rest: int | None) -> None:
-    """InputError where the posture shows another axis than the one that was said, and no other witness agrees with it.
+def _check_not_contradicted(motion: Motion, axis: int, format_axis: int | None, rest_axis: int | None) -> None:
+    """Raise InputError if the posture shows another axis than the option, and no other witness agrees with that.
 
     Posture alone refuses nothing: people lie.
     """
-    body = body_in(motion.frames(0, _MOST_FRAMES), told, rest) if len(motion) else None
-    if body is None or (posture := _posture(body, (Y_UP, Z_UP))) in (None, axis):
+    body = body_in(motion.frames(0, _MOST_FRAMES), format_axis, rest_axis) if len(motion) else None
+    if body is None:
         return
-    others = {told, rest, _floor(body, (Y_UP, Z_UP))[0], _flight(body, (Y_UP, Z_UP))} - {None}
+    posture = _posture(body, (Y_UP, Z_UP))
+    if posture in (None, axis):
+        return
+    others = {format_axis, rest_axis, _floor(body, (Y_UP, Z_UP))[0], _flight(body, (Y_UP, Z_UP))} - {None}
     if others and axis not in others:
-        said, shown = WORDS[axis][0], WORDS[posture]
+        option = WORDS[axis][0]
         raise InputError(
-            f"{motion.source or 'the motion'}: --up {said} was said, but the motion is {shown} by how the body stands "
-            f"and moves; leave --up out, or insist with --up {said}!"
+            f"{motion.source or 'the motion'}: --up {option} was said, but the motion is {WORDS[posture]} by how the "
+            f"body stands and moves; leave --up out, or insist with --up {option}!"
         )
 
 
 def resolve_up_axis(
-    body: TracedBody | None, source: str, told: int | None, among: Sequence[int]
+    body: TracedBody | None, source: str, format_axis: int | None, among: Sequence[int]
 ) -> tuple[int, tuple[str, ...]]:
-    """The vertical axis that a body shows, or else the one that its format has, and a note where that does not."""
-    found = None if body is None else infer_up_axis(body, source, among)
-    axis = (among[0] if told is None else told) if found is None else found
-    how = "assumed" if found is None else "inferred"
-    return axis, () if axis == told else (f"{WORDS[axis]} {how} (--up)",)
+    """Return the vertical axis that a body shows, or else that of the format.
+
+    Args:
+        body: Body in its file's world, None if its legs or neck are not known.
+        source: Name of the motion in messages.
+        format_axis: Axis that the format has, None if it has none.
+        among: Axes that come into question; the first is assumed if nothing shows another.
+
+    Returns:
+        The axis, an index in `AXES`, and a note if the format does not have it.
+
+    Raises:
+        InputError: Witnesses contradict each other.
+    """
+    axis = None if body is None else infer_up_axis(body, source, among)
+    origin = "inferred"
+    if axis is None:
+        axis = among[0] if format_axis is None else format_axis
+        origin = "assumed"
+    return axis, () if axis == format_axis else (f"{WORDS[axis]} {origin} (--up)",)
 
 
-def body_in(motion: Motion, told: int | None = None, rest: int | None = None) -> TracedBody | None:
-    """The body of a motion; None where its legs or neck are not known."""
+def body_in(motion: Motion, format_axis: int | None = None, rest_axis: int | None = None) -> TracedBody | None:
+    """Return the body of a motion; None if its legs, or both neck and shoulders, are not known.
+
+    Args:
+        motion: Motion in the world of its file.
+        format_axis: Axis that the format has, None if it has none.
+        rest_axis: Axis along which the rest pose stands, None if it stands along none.
+
+    Returns:
+        The body as it moves, on which no up axis is assumed.
+    """
     features = MotionFeatures(motion)
     places = features.places("left_hip", "left_knee", "left_ankle", "right_ankle", "neck")
     if places is None:
         return None
-    hip_m, knee_m, left_m, right_m, neck_m = np.moveaxis(places, 1, 0)
-    leg_m = np.linalg.norm(knee_m - hip_m, axis=-1) + np.linalg.norm(left_m - knee_m, axis=-1)
-    upwards_m = neck_m - (left_m + right_m) / 2
+    hip_m, knee_m, left_ankle_m, right_ankle_m, neck_m = np.moveaxis(places, 1, 0)
+    leg_m = np.linalg.norm(knee_m - hip_m, axis=-1) + np.linalg.norm(left_ankle_m - knee_m, axis=-1)
     return TracedBody(
-        features.body_m, features.centre_m, upwards_m, max(float(np.median(leg_m)), 1e-6), motion.fps, told, rest
+        joints_m=features.body_m,
+        centre_m=features.centre_m,
+        upwards_m=neck_m - (left_ankle_m + right_ankle_m) / 2,
+        leg_m=max(float(np.median(leg_m)), 1e-6),
+        fps=motion.fps,
+        format_axis=format_axis,
+        rest_axis=rest_axis,
     )
 
 
 def stands_along(upwards_m: np.ndarray) -> int | None:
-    """The axis along which a rest pose (3,) stands from ankles to neck; None where it stands along none."""
+    """Return the axis along which a rest pose (3,) stands from ankles to neck; None if it stands along none."""
     cosines = AXES @ upwards_m / max(float(np.linalg.norm(upwards_m)), 1e-9)
     return int(cosines.argmax()) if cosines.max() > _RESTS else None
 
 
 def infer_up_axis(body: TracedBody, source: str, among: Sequence[int] = (Y_UP, Z_UP)) -> int | None:
-    """The vertical axis, an index in `AXES`; None where nothing determines it.
+    """Infer the vertical axis from the body and what it stands on.
 
-    Raises InputError, which names the option that settles it, where witnesses contradict each other.
+    Args:
+        body: Body in its file's world.
+        source: Name of the motion in messages.
+        among: Axes that come into question.
+
+    Returns:
+        The axis, an index in `AXES`; None if nothing determines it.
+
+    Raises:
+        InputError: Witnesses contradict each other; it names the option that settles it.
     """
-    posture, (floor, margin) = _posture(body, among), _floor(body, among)
-    rest = body.rest if body.rest in among else None
-    agreed = posture is not None and posture in (body.told, rest)
-    if agreed and (floor in (None, posture) or margin < _WIDE_MARGIN):
+    posture = _posture(body, among)
+    floor, margin = _floor(body, among)
+    rest = body.rest_axis if body.rest_axis in among else None
+    is_agreed = posture is not None and posture in (body.format_axis, rest)
+    if is_agreed and (floor in (None, posture) or margin < _WIDE_MARGIN):
         return posture
     flight = _flight(body, among)
     mechanics = {axis for axis in (floor, flight) if axis is not None}
-    others = {axis for axis in (posture, body.told, rest) if axis is not None}
+    others = {axis for axis in (posture, body.format_axis, rest) if axis is not None}
     if not mechanics and len(others) > 1:
         mechanics = others & {_lies_at_zero(body, among)}
     if len(mechanics) == 1 and (not others or mechanics <= others or (len(others) == 1 and margin > _WIDE_MARGIN)):
@@ -178,20 +248,22 @@ def infer_up_axis(body: TracedBody, source: str, among: Sequence[int] = (Y_UP, Z
     if not mechanics and len(others) < 2:
         return next(iter(others), None)
     if not mechanics and posture is None:
-        return body.told
+        return body.format_axis
     witnesses = {
-        "the format": body.told,
+        "the format": body.format_axis,
         "the rest pose": rest,
         "how the body stands": posture,
         "the floor": floor,
         "flights": flight,
     }
-    said = ", ".join(f"{WORDS[axis]} by {witness}" for witness, axis in witnesses.items() if axis is not None)
-    raise InputError(f"{source}: its vertical axis is not clear ({said}); say which it is with --up y or --up z")
+    statements = [f"{WORDS[axis]} by {witness}" for witness, axis in witnesses.items() if axis is not None]
+    raise InputError(
+        f"{source}: its vertical axis is not clear ({', '.join(statements)}); say which it is with --up y or --up z"
+    )
 
 
 def _posture(body: TracedBody, among: Sequence[int]) -> int | None:
-    """The axis along which the body mostly stands."""
+    """Return the axis along which the body mostly stands."""
     upwards = body.upwards_m[body.moments]
     upwards = upwards / np.maximum(np.linalg.norm(upwards, axis=-1, keepdims=True), 1e-9)
     cosines = (upwards @ AXES[list(among)].T).mean(axis=0)
@@ -200,7 +272,7 @@ def _posture(body: TracedBody, among: Sequence[int]) -> int | None:
 
 
 def _floor(body: TracedBody, among: Sequence[int]) -> tuple[int | None, float]:
-    """The axis along which the body stands on something level, or at least at 0, and by how much that is clearer."""
+    """Return the axis along which the body stands on something level, or at least at 0, and by how much."""
     strains = np.array([_strain(body, AXES[axis]) for axis in among])
     order = np.argsort(strains)
     margin = float(strains[order[1]] - strains[order[0]])
@@ -211,42 +283,43 @@ def _floor(body: TracedBody, among: Sequence[int]) -> tuple[int | None, float]:
 
 
 def _is_at_zero(body: TracedBody, axis: int) -> bool:
-    """Whether the body is mostly on a floor at 0 along an axis."""
+    """Return whether the body is mostly on a floor at 0 along an axis."""
     low = np.median((body.joints_m[body.moments] @ AXES[axis]).min(axis=1)) / body.leg_m
     return bool(_AT_ZERO[0] < low < _AT_ZERO[1])
 
 
 def _lies_at_zero(body: TracedBody, among: Sequence[int]) -> int | None:
-    """The axis along which a body that lies and shakes is on a floor at 0, and along no other, and strains least."""
+    """Return the only axis along which a body that lies and shakes is on a floor at 0, if it strains least there."""
     best = min(among, key=lambda axis: _strain(body, AXES[axis]))
     return best if [axis for axis in among if _is_at_zero(body, axis)] == [best] else None
 
 
 def _strain(body: TracedBody, up: np.ndarray) -> float:
-    """How badly a body would stand if `up` were up: the lowest joints neither level, nor still, nor below its mass."""
+    """Return how badly a body would stand along `up`: the lowest joints not level, not still, not below its mass."""
     frames = body.moments
-    joints, centre = body.joints_m[frames] / body.leg_m, body.centre_m[frames] / body.leg_m
+    joints = body.joints_m[frames] / body.leg_m
+    centre = body.centre_m[frames] / body.leg_m
+    next_joints = body.joints_m[np.minimum(frames + 1, len(body.joints_m) - 1)] / body.leg_m
+    speeds_per_s = np.linalg.norm(next_joints - joints, axis=-1) * body.fps
     heights = joints @ up
     low = heights.min(axis=1)
-    following = body.joints_m[np.minimum(frames + 1, len(body.joints_m) - 1)] / body.leg_m
-    speeds_per_s = np.linalg.norm(following - joints, axis=-1) * body.fps
-    bears = heights < low[:, None] + _SUPPORT
-    level = np.abs(low - np.median(low)) / _LEVEL
+    bears_weight = heights < low[:, None] + _SUPPORT
+    unevenness = np.abs(low - np.median(low)) / _LEVEL
     across = np.linalg.svd(up[None])[2][1:]
     angles = 2 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
     reach = ((joints - centre[:, None]) @ across.T) @ np.stack([np.cos(angles), np.sin(angles)])
-    held = bears | (speeds_per_s < _HELD_PER_S)
-    beyond = -np.where(held[..., None], reach, -np.inf).max(axis=1).min(axis=1)
-    tips = np.maximum(beyond - _TIPS, 0) / _TIPS
-    still = np.where(bears, speeds_per_s, np.inf).min(axis=1) / _STILL_PER_S
-    return float(sum(np.minimum(one, _MOST_STRAIN).mean() for one in (level, tips, still)))
+    is_support = bears_weight | (speeds_per_s < _HELD_PER_S)
+    beyond = -np.where(is_support[..., None], reach, -np.inf).max(axis=1).min(axis=1)
+    tipping = np.maximum(beyond - _TIPS, 0) / _TIPS
+    sliding = np.where(bears_weight, speeds_per_s, np.inf).min(axis=1) / _STILL_PER_S
+    return float(sum(np.minimum(sign, _MOST_STRAIN).mean() for sign in (unevenness, tipping, sliding)))
 
 
 def _flight(body: TracedBody, among: Sequence[int]) -> int | None:
-    """The axis along which the centre of mass falls freely; None where it never does for long, or along several."""
-    if len(body.centre_m) < max(_FEWEST, _FLIGHT_S * body.fps):
+    """Return the axis along which the centre of mass falls freely; None if it never does, or along several."""
+    window = max(_FEWEST_FLIGHT_FRAMES, int(_FLIGHT_S * body.fps))
+    if len(body.centre_m) < max(_FEWEST_FLIGHT_FRAMES, _FLIGHT_S * body.fps):
         return None
-    window = max(_FEWEST, int(_FLIGHT_S * body.fps))
     times_s = np.arange(window) / body.fps
     powers = np.stack([times_s**2, times_s, np.ones(window)], axis=1)
     places_m = np.lib.stride_tricks.sliding_window_view(body.centre_m, window, axis=0)
@@ -254,10 +327,10 @@ def _flight(body: TracedBody, among: Sequence[int]) -> int | None:
     rough_m = np.linalg.norm(places_m - curves @ powers.T, axis=1).max(axis=-1)
     falls_m_s2 = -2 * curves[..., 0]
     sizes_m_s2 = np.linalg.norm(falls_m_s2, axis=-1)
-    free = (np.abs(sizes_m_s2 / _GRAVITY_M_S2 - 1) < _OFF) & (rough_m < _ROUGH_M)
-    falling = falls_m_s2[free] / np.maximum(sizes_m_s2[free, None], 1e-9)
-    found = [axis for axis in among if (falling @ AXES[axis] > _ALONG).any()]
-    return found[0] if len(found) == 1 else None
+    is_free = (np.abs(sizes_m_s2 / _GRAVITY_M_S2 - 1) < _GRAVITY_OFF) & (rough_m < _ROUGH_M)
+    falling = falls_m_s2[is_free] / np.maximum(sizes_m_s2[is_free, None], 1e-9)
+    flight_axes = [axis for axis in among if (falling @ AXES[axis] > _ALONG).any()]
+    return flight_axes[0] if len(flight_axes) == 1 else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,24 +339,34 @@ class Upright:
 
     motion: Motion
     view: FrameChange
-    """Of the motion as the file has it."""
+    """View through which the file's motion is `motion`."""
     notes: tuple[str, ...]
-    """What was assumed."""
+    """Assumptions that were made."""
     flaw: str = ""
-    """Why the rest pose could not be made upright, "" where it is."""
+    """Reason for which the rest pose could not be made upright, "" if it is."""
 
 
-def turn_upright(motion: Motion, up: Up | None = None, told: int | None = None) -> Upright:
-    """A motion as read, whatever its vertical axis and its rest pose; `up` None to infer the axis from both.
+def turn_upright(motion: Motion, up: Up | None = None, format_axis: int | None = None) -> Upright:
+    """Turn a motion y up and its rest pose upright, whatever they are.
 
-    told: the axis that the format has, None where it has none. Raises InputError where they contradict each other and
-    nothing decides between them.
+    Args:
+        motion: Motion as read.
+        up: Axis by the reading; None to infer it from format, rest pose and motion.
+        format_axis: Axis that the format has, None if it has none.
+
+    Returns:
+        The motion, and the way back.
+
+    Raises:
+        InputError: Witnesses of the axis contradict each other, and nothing decides between them.
     """
     motion, is_swapped = unswap_sides(_with_even_feet(motion))
-    flaw, turns = "", None
-    axis, notes = up_of_motion(motion, up, told, _rest_axis(motion))
-    notes = (*notes, *([SWAPPED_NOTE] if is_swapped else []))
+    axis, notes = up_of_motion(motion, up, format_axis, _rest_axis(motion))
+    if is_swapped:
+        notes = (*notes, SWAPPED_NOTE)
     y_up = FrameChanges((to_y_up(axis),) if axis else ())
+    flaw = ""
+    turns = None
     try:
         turns = find_upright_turns(y_up.view(motion))
     except InputError as error:
@@ -295,7 +378,7 @@ def turn_upright(motion: Motion, up: Up | None = None, told: int | None = None) 
 
 
 def _rest_axis(motion: Motion) -> int | None:
-    """The axis along which the rest pose stands; None where it stands along none, or where that is not known."""
+    """Return the axis along which the rest pose stands; None if it stands along none, or that is not known."""
     skeleton = motion.skeleton
     tops = [skeleton.joint("neck")]
     if None in tops:
@@ -310,7 +393,7 @@ def _rest_axis(motion: Motion) -> int | None:
 
 
 def _with_even_feet(motion: Motion) -> Motion:
-    """The motion, its feet taken for blocks where only one of them has toes."""
+    """Return the motion, its feet taken for blocks if only one of them has toes."""
     toes = {"left_foot", "right_foot"}
     if len(toes & set(motion.skeleton.parts)) != 1:
         return motion
