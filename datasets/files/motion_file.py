@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 BONES_MADE_CONSTANT = "bones made constant"
 """With this begins a note on how far joints were moved by that."""
+DAMAGED_FILE = "damaged file"
+"""With this begins a note on what is missing in a file or was left out of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +50,15 @@ class MotionFile:
 
     @property
     def assumed(self) -> tuple[str, ...]:
-        """What stands beside a file's figures: notes that an option overrules, without its name, as on unit, frame
-        rate, axis, body and profile, and how far reading moved joints.
+        """Notes that stand beside a file's figures: those that an option overrules (unit, frame rate, axis, body,
+        profile), without its name, and those on damage and on how far reading moved joints.
         """
-        parts = (note.partition(" (--") for note in self.notes)
-        return tuple(words for words, option, _ in parts if option or words.startswith(BONES_MADE_CONSTANT))
+        shown = []
+        for note in self.notes:
+            words, option, _ = note.partition(" (--")
+            if option or words.startswith((BONES_MADE_CONSTANT, DAMAGED_FILE)):
+                shown.append(words)
+        return tuple(shown)
 
     @property
     def motion(self) -> Motion:

@@ -14,6 +14,7 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS
 
+from ..motion_file import DAMAGED_FILE
 from .rig import LARGEST
 from .sampling import SAMPLED_FPS, round_rate
 
@@ -376,7 +377,9 @@ def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
     if values is None:
         values = _load_uneven_rows(scanner, lines, frames, channels)
     if len(values) != frames:
-        scanner.notes.append(f"{frames} frames expected from the header, {len(values)} found; these are used")
+        scanner.notes.append(
+            f"{DAMAGED_FILE}: {frames} frames expected from the header, {len(values)} found; these are used"
+        )
     return values
 
 
@@ -406,7 +409,7 @@ def _load_uneven_rows(scanner: _Scanner, lines: Sequence[tuple[int, str]], frame
             rows_by_then = len(rows) + (len(pending) + bad) // channels
             if rows_by_then < frames - 1 or not np.isnan(values[bad]) or words[bad].lower().strip("+-") == "nan":
                 raise _complain(scanner, number, len(rows), channels, repr(words[bad][:30]))
-            scanner.notes.append(f"line {number}: what follows the numbers is left out")
+            scanner.notes.append(f"{DAMAGED_FILE}: what follows the numbers in line {number} is left out")
             values = values[:bad]
         pending += values
         if len(pending) > channels and not (number == pending_line[0] and len(pending) % channels == 0):
@@ -422,7 +425,8 @@ def _load_uneven_rows(scanner: _Scanner, lines: Sequence[tuple[int, str]], frame
     if pending:
         if not rows:
             raise _complain(scanner, pending_line[0], 0, channels, f"{_count(pending_line)} numbers")
-        scanner.notes.append(f"line {pending_line[0]}: the last row has {len(pending)} of {channels} numbers; left out")
+        note = f"the last row, in line {pending_line[0]}, has {len(pending)} of {channels} numbers and is left out"
+        scanner.notes.append(f"{DAMAGED_FILE}: {note}")
     if is_wrapped:
         scanner.notes.append("rows of numbers are not one to a line")
     return np.array(rows, dtype=float).reshape(-1, channels)

@@ -41,6 +41,7 @@ def test_bad_files_get_a_sentence_each_and_the_others_go_on(
     for name, (spoil, _) in BAD.items():
         assert spoil(text) != text
         (mixed / name).write_text(spoil(text))
+    (mixed / "truncated.bvh").write_text(text[: 3 * len(text) // 4])
     save_motion(mixed / "short.bvh", stepping.frames(0, 1))
     (mixed / "torn.npz").write_bytes((folder / "clips" / "deep" / "steps.npz").read_bytes()[:500])
     np.save(mixed / "pickled.npy", np.array([{}], dtype=object), allow_pickle=True)
@@ -52,15 +53,17 @@ def test_bad_files_get_a_sentence_each_and_the_others_go_on(
         assert re.search(sentence, report[name]["reason"])
         assert report[name]["verdict"] == "failed"
         assert str(Path("mixed") / name) in report[name]["reason"]
+    assert report["truncated.bvh"]["verdict"] == "accepted"
+    assert re.search(r"damaged file: 45 frames expected from the header, \d\d found; these are used", told)
     assert report["short.bvh"]["verdict"] == "rejected"
     assert "too short: 1 frames" in report["short.bvh"]["reason"]
     assert "cannot be read" in report["torn.npz"]["reason"]
     assert "pickled.npy" not in report  # of no program that is known: found in a folder, it is no motion file
     assert "expected 22 joints" in report["shape.npy"]["reason"]
     assert set(os.listdir(folder / "corrected")) == {
-        "good.bvh", "report.json", ".records", ".selfcorrect.lock"}  # fmt: skip
-    assert "1 of 11 motions corrected" in told
-    assert "not corrected (10): backwards.bvh, chair.bvh" in told
+        "good.bvh", "truncated.bvh", "report.json", ".records", ".selfcorrect.lock"}  # fmt: skip
+    assert "2 of 11 motions corrected" in told
+    assert "not corrected (9): backwards.bvh, chair.bvh" in told
     assert "Traceback" not in told
 
 

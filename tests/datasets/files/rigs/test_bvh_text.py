@@ -42,9 +42,9 @@ LOOSE = {
     "one frame too few announced": (lambda text: text.replace("Frames: 3", "Frames: 2"), "2 frames expected"),
     "no frame announced": (lambda text: text.replace("Frames: 3", "Frames: 0"), "0 frames expected"),
     "padding": (lambda text: text + "\0\0\0\x1a", ""),
-    "words at the end": (lambda text: text + "end of file\n", "line 50: what follows the numbers is left out"),
-    "words after the last number": (lambda text: text[:-1] + " END\n", "line 49: what follows"),
-    "one row": (lambda text: text[:-1] + "\n1 2 3", "line 50: the last row has 3 of 22 numbers; left out"),
+    "words at the end": (lambda text: text + "end of file\n", "what follows the numbers in line 50 is left out"),
+    "words after the last number": (lambda text: text[:-1] + " END\n", "what follows the numbers in line 49"),
+    "one row": (lambda text: text[:-1] + "\n1 2 3", "the last row, in line 50, has 3 of 22 numbers and is left out"),
     "header on one line": (on_one_line, ""),
     "wrapped": (wrapped, "rows of numbers are not one to a line"),
     "comments": (commented, ""),
@@ -70,8 +70,8 @@ def test_a_row_that_is_cut_off_is_left_out(bvh_text: str) -> None:
     clip = parse_bvh(cut, "made", 0.01)
     np.testing.assert_array_equal(positions_m(clip), positions_m(parse_bvh(bvh_text, "made", 0.01))[:2])
     assert clip.notes == (
-        "line 49: the last row has 20 of 22 numbers; left out",
-        "3 frames expected from the header, 2 found; these are used",
+        "damaged file: the last row, in line 49, has 20 of 22 numbers and is left out",
+        "damaged file: 3 frames expected from the header, 2 found; these are used",
     )
 
 
