@@ -26,23 +26,23 @@ class Format:
     suffixes: tuple[str, ...]
     """In lower case, the usual one first."""
     holds: str
-    """What such a file holds, one sentence."""
+    """Content of such a file, one sentence."""
     reader: str | None
-    """What reads it, "module:function" below this package; None where it is not read."""
+    """Reader, as "module:function" below this package; None if it is not read."""
     writer: str | None
-    """What writes it, likewise; None where it is not written."""
+    """Writer, likewise; None if it is not written."""
     written_as: str = ""
     """Suffix of what is written for a file of a format that is only read, "" for its own."""
     recognises: str | None = None
-    """What distinguishes a file of this format from others with its suffix, likewise; None where nothing has to."""
+    """Function that recognises a file of this format among others with its suffix, likewise; None if none has to."""
     extra: str = ""
     """The optional extra to install for it, "" for none."""
     needs_fps: bool = False
-    """Whether its files say no frame rate, which then has to be said."""
+    """If its files state no frame rate, so that an option has to."""
 
 
 DICTIONARY = "people.dictionaries:open_dictionary"
-"""What reads files of named arrays, whichever program's they are."""
+"""Reader of files of named arrays, whichever program wrote them."""
 
 FORMATS = (
     Format("bvh", (".bvh",), "any skeleton, its motion in degrees and centimetres",
@@ -86,55 +86,55 @@ _OTHERS_TOO = (".pt", ".pth", ".pkl")
 """Suffixes that models and data of any kind have too."""
 
 _NO_MOTIONS = ("Mean.npy", "Std.npy", "shape.npz", "camera.npy")
-"""What is read beside motions, and is none."""
+"""Files that are read beside motions, and are none."""
 
 
 def readable_suffixes() -> tuple[str, ...]:
-    """Suffixes of the files that are read."""
+    """Return the suffixes of the files that are read."""
     return tuple(dict.fromkeys(suffix for kind in FORMATS if kind.reader for suffix in kind.suffixes))
 
 
 def described() -> str:
-    """All written formats with what they hold, for help."""
+    """Return all written formats with what they hold, for help."""
     return "; ".join(f"{kind.name}: {kind.holds}" for kind in FORMATS if kind.writer) + "."
 
 
 def is_motion_file(path: Path) -> bool:
-    """Whether a file found in a folder holds a motion: by its name, or by its content where the name says little.
+    """Return whether a file in a folder holds a motion, by its name, and by its content if the name is ambiguous.
 
-    A damaged file does, as nobody can tell, and its reader says what is wrong with it.
+    A damaged file counts as one, so that its reader explains what is wrong with it.
     """
     if path.suffix.lower() == ".parquet":
         return path.is_file() and _is_set_of_motions(path)
-    named = path.suffix.lower() in readable_suffixes() and not path.is_dir()
-    if not named or path.name in _NO_MOTIONS or path.stem.endswith("stagei"):
+    has_suffix = path.suffix.lower() in readable_suffixes() and not path.is_dir()
+    if not has_suffix or path.name in _NO_MOTIONS or path.stem.endswith("stagei"):
         return False
-    return not holds_anything(path) or _imported("people.dictionaries:recognises")(path)
+    return not holds_anything(path) or _import("people.dictionaries:recognises")(path)
 
 
 def _is_set_of_motions(path: Path) -> bool:
-    """Return whether a parquet file holds motions, or nobody can tell; its reader then says what is missing."""
+    """Return whether a parquet file holds motions, or nobody can tell; its reader then explains what is missing."""
     try:
-        return _imported("parquet:holds_motions")(path)
+        return _import("parquet:holds_motions")(path)
     except MissingExtraError:
         return True
 
 
 def holds_anything(path: Path) -> bool:
-    """Whether a file is of a kind that models and data of any sort are kept in, too."""
+    """Return whether a file is of a kind in which models and other data are kept, too."""
     if path.name in _NO_MOTIONS:
         return False
-    return path.suffix.lower() in _OTHERS_TOO or _imported("people.dictionaries:holds_objects")(path)
+    return path.suffix.lower() in _OTHERS_TOO or _import("people.dictionaries:holds_objects")(path)
 
 
 def written_suffix(path: Path) -> str:
-    """The suffix, in lower case, of what is written for a motion file that was read."""
+    """Return the suffix, in lower case, of what is written for a motion file that was read."""
     suffix = path.suffix.lower()
     return next((kind.written_as for kind in FORMATS if suffix in kind.suffixes and kind.written_as), suffix)
 
 
 def named(name: str) -> Format:
-    """The written format of that name; SettingError that lists them."""
+    """Return the written format of that name; SettingError that lists them if there is none."""
     written = {kind.name: kind for kind in FORMATS if kind.writer}
     if name not in written:
         raise SettingError(describe_unknown("format", name, written))
@@ -142,7 +142,7 @@ def named(name: str) -> Format:
 
 
 def format_of(path: Path, name: str | None = None) -> Format:
-    """The written format called `name`, or the first with this file's suffix; SettingError where they do not agree."""
+    """Return the written format called `name`, or the first with this suffix; SettingError if they do not agree."""
     written = [kind for kind in FORMATS if kind.writer]
     fitting = [kind for kind in written if path.suffix.lower() in kind.suffixes and name in (None, kind.name)]
     if not fitting:
@@ -152,10 +152,11 @@ def format_of(path: Path, name: str | None = None) -> Format:
 
 
 def reader_named(path: Path) -> str:
-    """Where the function is that reads a file with this suffix; InputError where there is none."""
+    """Return the place of the function that reads a file with this suffix; InputError if there is none."""
     fitting = [kind for kind in FORMATS if path.suffix.lower() in kind.suffixes]
-    told = [kind.reader for kind in fitting if kind.recognises and _imported(kind.recognises)(path)]
-    readers = [reader for reader in (*told, *(kind.reader for kind in fitting if not kind.recognises)) if reader]
+    recognised = [kind.reader for kind in fitting if kind.recognises and _import(kind.recognises)(path)]
+    general = [kind.reader for kind in fitting if not kind.recognises]
+    readers = [reader for reader in (*recognised, *general) if reader]
     if not readers:
         written = f"; {fitting[0].name} files are written, not read" if fitting else ""
         raise InputError(f"{path}: motions are read from {', '.join(readable_suffixes())} files{written}")
@@ -163,17 +164,17 @@ def reader_named(path: Path) -> str:
 
 
 def reader_of(path: Path) -> Any:
-    """The function that reads a file with this suffix; InputError where there is none."""
-    return _imported(reader_named(path))
+    """Return the function that reads a file with this suffix; InputError if there is none."""
+    return _import(reader_named(path))
 
 
 def writer_of(kind: Format) -> Any:
-    """The function that writes a format."""
+    """Return the function that writes a format."""
     assert kind.writer, f"{kind.name} is not written"
-    return _imported(kind.writer)
+    return _import(kind.writer)
 
 
-def _imported(place: str) -> Any:
+def _import(place: str) -> Any:
     module, _, function = place.partition(":")
     with requires_extra(f"the format of {module}"):
         return getattr(importlib.import_module(f"{__package__}.{module}"), function)

@@ -1,4 +1,4 @@
-"""What every reader of motion files takes and gives."""
+"""The motions of a file, as every reader returns them."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ class MotionFile:
 
     motions: tuple[Motion, ...]
     notes: tuple[str, ...]
-    """What was assumed to read it."""
+    """Notes on what was assumed to read it."""
     write: Writes
-    """Puts as many other motions of the same skeletons into a file like this one, with its names, units, axes and
+    """Writer of as many other motions of the same skeletons into a file like this one, with its names, units, axes and
     frames of reference."""
     flaw: str = ""
-    """Why its rest pose could not be made upright, "" where it is."""
+    """Reason why its rest pose could not be made upright, "" if it is."""
     names: tuple[str, ...] = ()
     """Names of the motions of a set, or of the animations of a file that has several, which are judged one by one; ()
     for other files. `write` takes None for a motion to leave out of a set, or to leave as it is in the file."""
     refusals: tuple[str, ...] = ()
-    """Why each motion cannot be corrected although its body could be, "" if it can; () if all can."""
+    """Reason why each motion cannot be corrected although its body could be, "" if it can; () if all can."""
 
     @property
     def assumed(self) -> tuple[str, ...]:
@@ -62,25 +62,33 @@ class MotionFile:
 
     @property
     def motion(self) -> Motion:
-        """The only motion; InputError where there are several."""
+        """The only motion; InputError if there are several."""
         if len(self.motions) != 1:
             raise InputError(f"{self.motions[0].source}: holds {len(self.motions)} motions, expected one")
         return self.motions[0]
 
 
 Writes = Callable[..., None]
-"""Writes a file: called with its path and the motions."""
+"""Writer of a file: called with its path and the motions."""
 
 
 _BYTES_PER_ROTATION = 4 * 8
 _LEAST_BYTES = 2**17
-"""Work that a motion costs however short it is, in bytes of numbers that are worked on in that time."""
+"""Work that a motion costs however short it is, in bytes of numbers that take as long."""
 
 
 def check_size(path: Path, sizes: Iterable[tuple[int, int]], more: int = 0) -> None:
-    """Refuse a file whose motions would take more memory than the limit; `sizes`: frames and joints of each.
+    """Refuse a file whose motions would take more memory than the limit.
 
-    A file that is itself an eighth of that, as recordings are, may have any size. more: bytes of files beside it.
+    A file that is itself an eighth of that, as recordings are, may have any size.
+
+    Args:
+        path: The file.
+        sizes: Frames and joints of each motion.
+        more: Bytes of files beside it.
+
+    Raises:
+        InputError: They would take more.
     """
     numbers = sum(max(_BYTES_PER_ROTATION * frames * joints, _LEAST_BYTES) for frames, joints in sizes)
     check_workable(path, numbers, stored=path.stat().st_size + more)
@@ -102,27 +110,47 @@ _START_BYTES = 512
 
 
 def check_within(what: str, array: np.ndarray, most: float) -> None:
-    """Refuse numbers (T, ...) that are not finite, or further from 0 than `most`; the message begins with `what`."""
+    """Refuse numbers that are not finite or too large.
+
+    Args:
+        what: What begins the message.
+        array: (T, ...) numbers.
+        most: Their largest distance from 0.
+
+    Raises:
+        InputError: Names the first frame with other numbers.
+    """
     axes = tuple(range(1, array.ndim))
-    sound = in_chunks(lambda rows: (np.abs(rows.astype(float)) <= most).all(axis=axes), array)
-    if not sound.all():
-        raise InputError(f"{what} not finite in frame {int(sound.argmin())}, or beyond ±{most:g}")
+    are_sound = in_chunks(lambda rows: (np.abs(rows.astype(float)) <= most).all(axis=axes), array)
+    if not are_sound.all():
+        raise InputError(f"{what} not finite in frame {int(are_sound.argmin())}, or beyond ±{most:g}")
 
 
 RATES = ("fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate")
-"""What programs call frames per second."""
+"""Names that programs have for frames per second."""
 
 
 def rate_of(
     path: Path, numbers: Mapping[str, float], reading: Reading, usual: float | None, program: str
 ) -> tuple[float, tuple[str, ...]]:
-    """Frames per second of a file and a note where they are assumed: as it says, as given, or usual for its program.
+    """Return frames per second of a file: as it states them, as an option does, or as is usual for its program.
 
-    numbers: the single numbers in the file, by name. InputError, which names the option, where nothing determines it.
+    Args:
+        path: The file.
+        numbers: The single numbers in the file, by name.
+        reading: What the file does not state.
+        usual: The rate of the program's files, None if they have none.
+        program: What it is called in messages.
+
+    Returns:
+        The rate, and a note if it is assumed.
+
+    Raises:
+        InputError: Nothing determines it; names the option.
     """
-    said = next((number for name, number in numbers.items() if name.rpartition(".")[2] in RATES), None)
-    if said is not None:
-        return checked_rate(path, said), ()
+    stated_fps = next((number for name, number in numbers.items() if name.rpartition(".")[2] in RATES), None)
+    if stated_fps is not None:
+        return checked_rate(path, stated_fps), ()
     if reading.fps is not None:
         return reading.fps, ()
     if usual is None:
@@ -131,7 +159,7 @@ def rate_of(
 
 
 def checked_rate(path: Path, fps: float) -> float:
-    """The frames per second that a file says; InputError where no motion has so many or so few."""
+    """Return the frames per second that a file states; InputError if no motion has so many or so few."""
     least, most = FPS_READ
     if not least <= fps <= most:
         raise InputError(f"{path}: expected {least:g} to {most:g} frames per second, got {fps:g}")

@@ -25,14 +25,24 @@ _LISTED = 20
 def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: bool = False) -> MotionFile:
     """Read a motion file: y up, metres, on skeletons that rest upright, soles where the file has the floor at y = 0.
 
-    reading: what the file does not say; any_body: also what no corrector could work on, such as bodies without
-    knees, with the reason as `flaw`. Raises InputError in one sentence where the file is damaged, and, without
-    `any_body`, where it holds no human body.
+    Args:
+        path: The file.
+        reading: What the file does not state.
+        any_body: Read also what no corrector could work on, such as bodies without knees, with the reason as `flaw`.
+
+    Returns:
+        The motions of the file, and how to write others in their place.
+
+    Raises:
+        InputError: One sentence: the file is damaged, or, without `any_body`, holds no human body.
     """
     path = Path(path).expanduser()
     reading = reading or Reading()
     refuse_placeholder(path)
-    file = _on_ground(_on_floor(_on_rig(reader_of(path)(path, reading), reading), reading), reading)
+    read = reader_of(path)
+    file = _set_feet(read(path, reading), reading)
+    file = _set_floor(file, reading)
+    file = _set_ground(file, reading)
     flaws = [find_flaw(motion) for motion in file.motions]
     flaw = next(filter(None, flaws), file.flaw)
     is_useless = bool(flaw) and (not file.names or all(flaws))  # several motions are judged one by one
@@ -40,13 +50,13 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
         raise InputError(flaw)
     for motion in file.motions:
         check_numbers(motion)
-    written = _Written(path, reading, file.write)
-    return replace(file, notes=(*file.notes, *_unused(file, reading)), flaw=flaw, write=written)
+    notes = (*file.notes, *_note_unused_rate(path, file, reading))
+    return replace(file, notes=notes, flaw=flaw, write=_Writer(path, reading, file.write))
 
 
 @dataclass(frozen=True)
-class _Written:
-    """Writes as a file's reader does; a copy in another process opens the file again to know how."""
+class _Writer:
+    """Writer of a file's reader; a copy in another process opens the file again to have it."""
 
     path: Path
     reading: Reading
@@ -60,82 +70,83 @@ class _Written:
         return {**vars(self), "write": None}
 
 
-def _on_rig(file: MotionFile, reading: Reading) -> MotionFile:
-    """The file with the feet of the profile that the reading names, where that knows its rig."""
+def _set_feet(file: MotionFile, reading: Reading) -> MotionFile:
+    """Return the file with the feet of the profile that the reading names, if that knows its rig."""
     if reading.profile is None:
         return file
     motions = tuple(map(read_profile(reading.profile).on_rig, file.motions))
-    known = any(motion.feet is not None for motion in motions)
-    note = f"feet {'as' if known else 'not'} in {reading.profile.name} (--profile)"
+    is_known = any(motion.feet is not None for motion in motions)
+    note = f"feet {'as' if is_known else 'not'} in {reading.profile.name} (--profile)"
     return replace(file, motions=motions, notes=(*file.notes, note))
 
 
-def _on_floor(file: MotionFile, reading: Reading) -> MotionFile:
-    """The file with its floor at y = 0, as far as the reading says where that is, or that feet show it."""
+def _set_floor(file: MotionFile, reading: Reading) -> MotionFile:
+    """Return the file with its floor at y = 0, if the reading states where that is, or that feet show it."""
     if reading.floor is None and not reading.drop:
         return file
-    floors_m = [_floor_m(motion) if reading.floor is None else reading.floor for motion in file.motions]
-    each = zip(file.motions, floors_m, strict=True)
-    motions = tuple(replace(motion, root_m=motion.root_m - [0.0, floor_m, 0.0]) for motion, floor_m in each)
     option = "--drop" if reading.drop else "--floor"
-    told = dict.fromkeys(f"lowered by {floor_m:.2f} m ({option})" for floor_m in floors_m)
-    return replace(file, motions=motions, notes=(*file.notes, *told))
+    motions: list[Motion] = []
+    notes: dict[str, None] = {}
+    for motion in file.motions:
+        floor_m = _estimate_floor_m(motion) if reading.floor is None else reading.floor
+        motions.append(replace(motion, root_m=motion.root_m - [0.0, floor_m, 0.0]))
+        notes[f"lowered by {floor_m:.2f} m ({option})"] = None
+    return replace(file, motions=tuple(motions), notes=(*file.notes, *notes))
 
 
-def _on_ground(file: MotionFile, reading: Reading) -> MotionFile:
-    """The file with motions on the ground that the reading names."""
+def _set_ground(file: MotionFile, reading: Reading) -> MotionFile:
+    """Return the file with motions on the ground that the reading names."""
     if reading.ground is None:
         return file
     ground = Ground.load(reading.ground)
     note = f"on {reading.ground.name} (--ground)"
-    return replace(
-        file, motions=tuple(replace(motion, ground=ground) for motion in file.motions), notes=(*file.notes, note)
-    )
+    motions = tuple(replace(motion, ground=ground) for motion in file.motions)
+    return replace(file, motions=motions, notes=(*file.notes, note))
 
 
-def _floor_m(motion: Motion) -> float:
-    """The height of the floor that feet show; 0 where there are none."""
+def _estimate_floor_m(motion: Motion) -> float:
+    """Return the height of the floor that feet show; 0 if there are none."""
     features = MotionFeatures(motion)
     return floor_height_m(features.motion) if len(motion) and features.has_feet else 0.0
 
 
-def _unused(file: MotionFile, reading: Reading) -> tuple[str, ...]:
-    """A note where a file says a frame rate that the reading says otherwise."""
+def _note_unused_rate(path: Path, file: MotionFile, reading: Reading) -> tuple[str, ...]:
+    """Return a note if a file states a frame rate, and the reading another one; that of BVH is overruled."""
     rates = {motion.fps for motion in file.motions} - {reading.fps}
-    if reading.fps is None or not rates:
+    if reading.fps is None or not rates or path.suffix.lower() == ".bvh":
         return ()
     return (f"the file says {min(rates):g} frames per second, and --fps is for files that do not say",)
 
 
 def motion_files(path: Path) -> list[Path]:
-    """A file itself, or all motion files in and below a folder.
+    """Return a file itself, or all motion files in and below a folder.
 
     A warning names files there that have the suffix of motions and hold something else, such as a model.
     """
     if path.is_file():
         return [path]
     files = sorted(path.rglob("*"))
-    found = dict.fromkeys(filter(is_motion_file, files))
-    others = [file for file in files if file not in found and file.is_file() and holds_anything(file)]
+    motions = dict.fromkeys(filter(is_motion_file, files))
+    others = [file for file in files if file not in motions and file.is_file() and holds_anything(file)]
     if others:
         names = ", ".join(str(file.relative_to(path)) for file in others[:_LISTED])
         more = f" and {len(others) - _LISTED} more" if len(others) > _LISTED else ""
         warnings.warn(f"{path}: of no known layout, and left out: {names}{more}", stacklevel=2)
-    return list(found)
+    return list(motions)
 
 
 def save_motion(path: str | Path, motion: Motion, name: str | None = None, *, overwrite: bool = False) -> None:
     """Write a motion file.
 
     Args:
-        path: the file; folders on the way are made.
-        motion: what is written.
-        name: the format, such as "bvh"; by default the first with the path's suffix.
-        overwrite: replace a file that is there already.
+        path: The file; folders on the way are made.
+        motion: The motion.
+        name: The format, such as "bvh"; by default the first with the path's suffix.
+        overwrite: Replace a file that is there already.
 
     Raises:
-        SettingError: the file exists, or was written by somebody else meanwhile, and `overwrite` is false.
-        InputError: the file could not be read again: its numbers are not finite, or its frame rate is none.
+        SettingError: The file exists, or was written by somebody else meanwhile, and `overwrite` is false.
+        InputError: The file could not be read again: its numbers are not finite, or its frame rate is none.
     """
     path = Path(path).expanduser()
     check_numbers(motion)

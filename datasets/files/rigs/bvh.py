@@ -191,16 +191,16 @@ def layer_between(before: str, after: str, source: str) -> str:
     Raises:
         InputError: Channels or frames differ.
     """
-    wanted = parse_text(after, source)
-    given = parse_text(before, source)
-    if wanted.values.shape != given.values.shape:
+    new = parse_text(after, source)
+    old = parse_text(before, source)
+    if new.values.shape != old.values.shape:
         raise InputError(
             f"{source}: a layer needs as many frames and channels before as after, "
-            f"got {given.values.shape} and {wanted.values.shape}"
+            f"got {old.values.shape} and {new.values.shape}"
         )
-    names = list(chain.from_iterable(wanted.channels))
+    names = list(chain.from_iterable(new.channels))
     angles = [index for index, name in enumerate(names) if name.endswith("rotation")]
-    added = wanted.values - given.values
+    added = new.values - old.values
     added[:, angles] = (added[:, angles] + 180.0) % 360.0 - 180.0
     head, frame_time = re.split("(?=frame time)", after, maxsplit=1, flags=re.IGNORECASE)
     rows = (" ".join(f"{value:.6f}" for value in row) + "\n" for row in added)
@@ -248,9 +248,9 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
             if joint in clip.relative:
                 values[:, columns] -= clip.offsets[joint][["XYZ".index(axis) for axis in axes]]
         else:
-            whole = axes + "".join(axis for axis in "XYZ" if axis not in axes)
+            all_axes = axes + "".join(axis for axis in "XYZ" if axis not in axes)
             rotation = Rotation.from_quat(motion.rotations[:, joint])
-            angles = rotation.as_euler(whole, degrees=True, suppress_warnings=True)[:, : len(axes)]
+            angles = rotation.as_euler(all_axes, degrees=True, suppress_warnings=True)[:, : len(axes)]
             values[:, columns] = np.unwrap(angles, period=360, axis=0)
     return values
 

@@ -26,7 +26,7 @@ _HELD_M = 0.01
 
 
 def open_bvh(path: Path, reading: Reading) -> MotionFile:
-    """The body of a BVH file; writing refuses where the file's channels cannot hold a motion."""
+    """Return the body of a BVH file; writing refuses a motion that the file's channels cannot hold."""
     clip = _sample_key_poses(read_bvh(path, reading.metres_per_unit, reading.fps), path)
     check_bones(clip)
     body = body_of(clip)
@@ -38,14 +38,15 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
         changed = seen.view.restore(changed)
         write_bvh(target, with_body(clip, changed))
         if not all(_turns_freely(clip, joint) for joint in range(len(clip.channels))):
-            _check_held(path, changed, body_of(read_bvh(target, clip.metres_per_unit)))
+            _check_channels(path, changed, body_of(read_bvh(target, clip.metres_per_unit)))
 
     return MotionFile((seen.motion,), (*clip.notes, *seen.notes), write, flaw=seen.flaw)
 
 
 def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
     """Return a clip with too few frames per second to show a motion, sampled between its frames as between keys."""
-    own_fps, frames = clip.motion.fps, len(clip.motion)
+    own_fps = clip.motion.fps
+    frames = len(clip.motion)
     if own_fps >= KEY_POSES_FPS or frames < 2:
         return clip
     sampled = int((frames - 1) / own_fps * SAMPLED_FPS + 0.01) + 1
@@ -56,30 +57,31 @@ def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
 
 
 def _without_frames(clip: RiggedMotion) -> RiggedMotion:
-    """The clip with its first frame alone, so that a long motion is not kept twice."""
+    """Return the clip with its first frame only, so that a long motion is not kept twice."""
     motion = replace(clip.motion, root_m=clip.motion.root_m[:1].copy(), rotations=clip.motion.rotations[:1].copy())
     return replace(clip, motion=motion)
 
 
 def _turns_freely(clip: RiggedMotion, joint: int) -> bool:
-    """Whether a joint's channels hold any rotation; an end site has none."""
+    """Return whether a joint's channels hold any rotation; an end site has none."""
     return joint in clip.end_sites or sum(name.endswith("rotation") for name in clip.channels[joint]) == 3
 
 
-def _check_held(path: Path, wanted: Motion, written: Motion) -> None:
-    """Refuse where joints have too few channels for the correction, e.g. knees that are hinges."""
-    off_m = np.linalg.norm(joint_positions(written) - joint_positions(wanted), axis=-1).max(axis=0)
-    if off_m.max() > _HELD_M:
+def _check_channels(path: Path, motion: Motion, written: Motion) -> None:
+    """Refuse a file whose joints have too few channels for the correction, e.g. knees that are hinges."""
+    differences_m = joint_positions(written) - joint_positions(motion)
+    distances_m = np.linalg.norm(differences_m, axis=-1).max(axis=0)
+    if distances_m.max() > _HELD_M:
+        joint = motion.skeleton.names[int(distances_m.argmax())]
         raise InputError(
-            f"{path}: its channels cannot hold the correction, by which {wanted.skeleton.names[int(off_m.argmax())]} "
-            f"would be {off_m.max():.2f} m elsewhere"
+            f"{path}: its channels cannot hold the correction: {joint} would be {distances_m.max():.2f} m elsewhere"
         )
 
 
 def body_of(clip: RiggedMotion) -> Motion:
-    """The motion of the pelvis and all below it, where the file's root is another joint (a scene's, a prop's).
+    """Return the motion of the pelvis and all below it, if the file's root is another joint (a scene's, a prop's).
 
-    Where parts of the body are not below the pelvis, it is the whole motion on a tree that hangs on the pelvis.
+    If parts of the body are not below the pelvis, it is the whole motion on a tree that hangs on the pelvis.
     """
     pelvis = clip.motion.skeleton.joint("pelvis")
     if not pelvis:
@@ -87,18 +89,19 @@ def body_of(clip: RiggedMotion) -> Motion:
     if hangs_elsewhere(clip.motion.skeleton):
         _check_rigid(clip, pelvis)
         return recognize_parts(Rerooted(clip.motion.skeleton, pelvis).view(clip.motion))
-    skeleton, kept = clip.motion.skeleton, _joints_below(clip.motion.skeleton, pelvis)
-    position_m, orientation = _world_of(clip, pelvis)
-    offsets_m = skeleton.offsets_m[kept]
+    skeleton = clip.motion.skeleton
+    joints = _joints_below(skeleton, pelvis)
+    position_m, orientation = _world_pose(clip, pelvis)
+    offsets_m = skeleton.offsets_m[joints]
     offsets_m[0] = 0
     body = Skeleton(
-        tuple(skeleton.names[joint] for joint in kept),
-        (-1, *(kept.index(skeleton.parents[joint]) for joint in kept[1:])),
+        tuple(skeleton.names[joint] for joint in joints),
+        (-1, *(joints.index(skeleton.parents[joint]) for joint in joints[1:])),
         offsets_m,
-        tuple(skeleton.parts[joint] for joint in kept),
+        tuple(skeleton.parts[joint] for joint in joints),
         rigid=skeleton.rigid,
     )
-    rotations = clip.motion.rotations[:, kept]
+    rotations = clip.motion.rotations[:, joints]
     rotations[:, 0] = orientation.as_quat()
     motion = replace(clip.motion, skeleton=body, root_m=position_m, rotations=rotations)
     return put_ankles_where_the_file_has_them(motion, clip)
@@ -116,16 +119,16 @@ def _with_rigid_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
         return replace(clip, motion=body)
     if hangs_elsewhere(clip.motion.skeleton):
         return replace(clip, motion=Rerooted(clip.motion.skeleton, pelvis).restore(body))
-    clip, kept = _lasting(clip, len(body)), _joints_below(clip.motion.skeleton, pelvis)
+    clip = _lasting(clip, len(body))
     rotations = clip.motion.rotations.copy()
-    rotations[:, kept] = body.rotations
-    parent_m, parent = _world_of(clip, clip.motion.skeleton.parents[pelvis])
+    rotations[:, _joints_below(clip.motion.skeleton, pelvis)] = body.rotations
+    parent_m, parent = _world_pose(clip, clip.motion.skeleton.parents[pelvis])
     rotations[:, pelvis] = (parent.inv() * Rotation.from_quat(body.rotations[:, 0])).as_quat()
     if sum(name.endswith("position") for name in clip.channels[pelvis]) == 3:
         stretches_m = {**clip.stretches_m, pelvis: parent.inv().apply(body.root_m - parent_m)}
         moved = replace(clip.motion, rotations=rotations, fps=body.fps)
         return replace(clip, motion=moved, stretches_m=stretches_m)
-    root_m = clip.motion.root_m + body.root_m - _world_of(clip, pelvis)[0]
+    root_m = clip.motion.root_m + body.root_m - _world_pose(clip, pelvis)[0]
     return replace(clip, motion=replace(clip.motion, root_m=root_m, rotations=rotations, fps=body.fps))
 
 
@@ -148,15 +151,16 @@ def _at_places(clip: RiggedMotion, places: np.ndarray, fps: float) -> RiggedMoti
 
 
 def _check_rigid(clip: RiggedMotion, joint: int) -> None:
-    """Refuse to hang a skeleton on a joint where bones stretch between it and the root."""
-    moving = [one for one in clip.motion.skeleton.path_to_root(joint)[:-1] if one in clip.stretches_m]
-    if any(np.ptp(clip.stretches_m[one], axis=0).max() > _HELD_M for one in moving):
-        names = [clip.motion.skeleton.names[one] for one in moving]
+    """Refuse to hang a skeleton on a joint if bones stretch between it and the root."""
+    path = clip.motion.skeleton.path_to_root(joint)[:-1]
+    moving = [above for above in path if above in clip.stretches_m]
+    if any(np.ptp(clip.stretches_m[above], axis=0).max() > _HELD_M for above in moving):
+        names = [clip.motion.skeleton.names[above] for above in moving]
         raise InputError(f"{clip.motion.source}: the bones between root and pelvis stretch, at {', '.join(names)}")
 
 
 def _joints_below(skeleton: Skeleton, top: int) -> list[int]:
-    """A joint and all below it, in the skeleton's order."""
+    """Return a joint and all below it, in the skeleton's order."""
     below = {top}
     for joint, parent in enumerate(skeleton.parents):
         if parent in below:
@@ -164,13 +168,14 @@ def _joints_below(skeleton: Skeleton, top: int) -> list[int]:
     return sorted(below)
 
 
-def _world_of(clip: RiggedMotion, joint: int) -> tuple[np.ndarray, Rotation]:
-    """World positions (T, 3) and orientations of a joint, with the positions that its file gives it."""
+def _world_pose(clip: RiggedMotion, joint: int) -> tuple[np.ndarray, Rotation]:
+    """Return world positions (T, 3) and orientations of a joint, with the positions that its file gives it."""
     _, orientations = forward_kinematics(clip.motion.skeleton, clip.motion.root_m, clip.motion.rotations)
-    position_m, walk = np.zeros(3), joint
-    while walk > 0:
-        parent = clip.motion.skeleton.parents[walk]
-        offset_m = clip.stretches_m.get(walk, clip.motion.skeleton.offsets_m[walk])
+    position_m = np.zeros(3)
+    below = joint
+    while below > 0:
+        parent = clip.motion.skeleton.parents[below]
+        offset_m = clip.stretches_m.get(below, clip.motion.skeleton.offsets_m[below])
         position_m = position_m + Rotation.from_quat(orientations[:, parent]).apply(offset_m)
-        walk = parent
+        below = parent
     return clip.motion.root_m + position_m, Rotation.from_quat(orientations[:, joint])

@@ -179,7 +179,8 @@ class _Scanner:
 
     def read_numbers(self, count: int, keyword: str) -> list[float]:
         """Return the next words as finite numbers; InputError if they are none."""
-        start, line = self.word_at, self.line
+        start = self.word_at
+        line = self.line
         values = []
         while len(values) < count and abs(value := self.number(self.peek())) <= LARGEST:
             self.next(keyword)
@@ -259,7 +260,8 @@ def _open_joint(scanner: _Scanner, keyword: str, open_joints: Sequence[int], joi
 
 
 def _parse_channels(scanner: _Scanner) -> tuple[str, ...]:
-    start, line = scanner.word_at, scanner.line
+    start = scanner.word_at
+    line = scanner.line
     count = scanner.next("the number of channels")
     names: list[str] = []
     while len(names) < len(_CHANNELS) and (name := _CHANNELS.get(scanner.peek().lower())):

@@ -25,9 +25,11 @@ from .sampling import SAMPLED_FPS, sampling_rate
 
 _MOVES_M = 1e-6
 _TURNS = 1e-7
-_OPENING_S, _OPENING_S_PER_BYTE = 60.0, 1e-6
-_SAMPLING_S, _SAMPLING_S_PER_VALUE = 60.0, 1e-3
-"""Longest times for which the child is awaited."""
+_OPENING_S = 60.0
+_OPENING_S_PER_BYTE = 1e-6
+_SAMPLING_S = 60.0
+_SAMPLING_S_PER_VALUE = 1e-3
+"""Longest times for which the child is awaited: to open a file, and to sample the nodes of an animation."""
 
 _LEAST_BODY = 12
 """Bones of other skeletons that are mentioned, at least."""
@@ -131,7 +133,8 @@ def _sample_stack(scene: ChildFile, rig: Rig, stack: _Stack) -> Tracks:
         if not is_sound.all():
             frame = int(is_sound.argmin())
             raise InputError(f"{scene.path}: {name} is not finite, or beyond ±{LARGEST:g}, in frame {frame}")
-        translation, rotation = poses[joint, :, :3], poses[joint, :, 3:]
+        translation = poses[joint, :, :3]
+        rotation = poses[joint, :, 3:]
         if np.abs(translation - rig.rest[joint]["translation"]).max() > _MOVES_M:
             tracks[joint, "translation"] = translation
         if np.abs(rotation - rig.rest[joint]["rotation"]).max() > _TURNS:

@@ -23,7 +23,7 @@ from selfcorrect.motion.skeleton import Skeleton
 from .gltf_document import Document, Numbers, write_document
 
 GENERATOR = "selfcorrect"
-"""What our files name as their generator; they are in metres, whatever size the body has."""
+"""Generator that our files name; they are in metres, whatever size the body has."""
 _VERTICES = 34962
 _MATERIAL = {"name": "bone", "pbrMetallicRoughness": {"baseColorFactor": [0.8, 0.5, 0.2, 1]}}
 
@@ -33,7 +33,7 @@ VRM_BONES = {"pelvis": "hips", "spine1": "spine", "spine2": "chest", "spine3": "
              "head": "head"} | {
     f"{side}_{part}": f"{side}{bone}" for side in ("left", "right") for part, bone in _LIMBS.items()
 }  # fmt: skip
-"""What VRM calls the parts of a body."""
+"""VRM's names of the parts of a body."""
 
 _WIDTH = 0.12
 """Width of a bone as a share of its length."""
@@ -51,7 +51,13 @@ _TRIANGLES = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1], [5, 2, 1], [5
 def write(path: Path, motion: Motion, *more: Motion) -> None:
     """Write an animation of each motion as .glb (one binary file) or .gltf (text with the numbers in base64).
 
-    All move the first one's skeleton, so that their joints have to be the same.
+    Args:
+        path: The file.
+        motion: Its first animation.
+        *more: Other animations; all move the first one's skeleton, so that their joints have to be the same.
+
+    Raises:
+        SettingError: The path has another suffix.
     """
     if path.suffix.lower() not in (".glb", ".gltf"):
         raise SettingError(f"{path}: glTF files end in .glb or .gltf")
@@ -61,7 +67,7 @@ def write(path: Path, motion: Motion, *more: Motion) -> None:
 def write_vrma(path: Path, motion: Motion) -> None:
     """Write a VRM animation (.vrma), which moves any VRM avatar: on SMPL's joints, at rest in T-pose.
 
-    Pixiv and VRM Consortium, "VRMC_vrm_animation 1.0". Raises InputError where the motion lacks parts of SMPL's body.
+    Pixiv and VRM Consortium, "VRMC_vrm_animation 1.0". Raises InputError if the motion lacks parts of SMPL's body.
     """
     body = to_smpl(motion)
     bones = {
@@ -74,17 +80,17 @@ def write_vrma(path: Path, motion: Motion) -> None:
 
 
 def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
-    """The joints, posed as in the first frame, with skin and visible bones; or at rest on the floor, without any."""
+    """Return joints posed as in the first frame, with skin and visible bones; or only joints, at rest on the floor."""
     numbers = Numbers()
     nodes = _nodes_at_rest(motion.skeleton)
-    seen = {} if at_rest else _attach_skin(motion, nodes, numbers)
+    skin = {} if at_rest else _attach_skin(motion, nodes, numbers)
     document = {
         "asset": {"version": "2.0", "generator": GENERATOR},
         "scene": 0,
         "scenes": [{"nodes": [0 if at_rest else len(nodes) - 1]}],
         "nodes": [{key: value for key, value in node.items() if value or key != "children"} for node in nodes],
-        **seen,
-        "animations": [_animation(one, numbers) for one in (motion, *more)],
+        **skin,
+        "animations": [_animation(moving, numbers) for moving in (motion, *more)],
         "accessors": numbers.content["accessors"],
         "bufferViews": numbers.content["bufferViews"],
         "buffers": [{"byteLength": len(numbers.buffer)}],
@@ -93,7 +99,7 @@ def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
 
 
 def _nodes_at_rest(skeleton: Skeleton) -> list[dict[str, Any]]:
-    """The joints in the skeleton's order, the lowest one on the floor."""
+    """Return the joints in the skeleton's order, the lowest one on the floor."""
     nodes: list[dict[str, Any]] = [
         {"name": name, "translation": offset_m.tolist(), "children": list(children)}
         for name, offset_m, children in zip(skeleton.names, skeleton.offsets_m, skeleton.children, strict=True)
@@ -103,7 +109,7 @@ def _nodes_at_rest(skeleton: Skeleton) -> list[dict[str, Any]]:
 
 
 def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: Numbers) -> dict[str, Any]:
-    """Pose the joints as in the first frame and put them and a mesh below an armature; the mesh, its skin and colour.
+    """Pose the joints as in the first frame, put them and a mesh below an armature, and return mesh, skin and colour.
 
     The armature is the last node. The skin is bound to the rest pose, which glTF keeps as inverse matrices.
     """
@@ -126,7 +132,7 @@ def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: Numbers) 
 
 
 def _mesh(bones: _Bones, rest_m: np.ndarray, numbers: Numbers) -> dict[str, Any]:
-    """Triangles of an octahedron for each bone at rest, each with separate vertices so that its edges look sharp."""
+    """Return triangles of an octahedron for each bone at rest, with separate vertices so that edges look sharp."""
     turns = bones.turns.as_matrix()
     corners = np.einsum("bij,bj,tcj->btci", turns, bones.scales, _OCTAHEDRON[_TRIANGLES])
     normals = np.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
@@ -149,7 +155,7 @@ def _mesh(bones: _Bones, rest_m: np.ndarray, numbers: Numbers) -> dict[str, Any]
 
 
 def _animation(motion: Motion, numbers: Numbers) -> dict[str, Any]:
-    """Root translation and all rotations, linear between frames."""
+    """Return the animation of the root's translation and all rotations, linear between frames."""
     time = numbers.add(np.arange(len(motion)) / motion.fps, bounds=True)
     rotations = make_continuous(motion.rotations)
     tracks = [(0, "translation", motion.root_m)]
@@ -182,7 +188,7 @@ class _Bones:
 
 
 def _bones_of(skeleton: Skeleton) -> _Bones:
-    """The bones from each joint to its children."""
+    """Return the bones from each joint to its children."""
     lengths_m = np.linalg.norm(skeleton.offsets_m, axis=-1)
     ends = np.array([joint for joint in range(1, len(skeleton)) if lengths_m[joint] >= _SHORTEST_M], dtype=int)
     turns = [Rotation.align_vectors(skeleton.offsets_m[[joint]], [[0.0, 1.0, 0.0]])[0].as_quat() for joint in ends]

@@ -36,7 +36,8 @@ from .rig import LARGEST, Rig, motion_of, tree_of, unique
 from .sampling import SAMPLED_FPS, round_rate, sampling_rate
 
 _UNIFORM = 1e-3
-_MOVES_M, _TURNS_RAD = 1e-6, 1e-6
+_MOVES_M = 1e-6
+_TURNS_RAD = 1e-6
 _WIDTHS = {"translation": 3, "rotation": 4, "scale": 3}
 _VRM_PARTS = {bone: part for part, bone in VRM_BONES.items()}
 _VRM_SPINE = ("spine", "chest", "upperChest")
@@ -51,7 +52,7 @@ class _Body:
     rig: Rig
     animations: tuple[int, ...]
     name: str = ""
-    """Where a file has several bodies."""
+    """Name of its first joint, in a file of several bodies."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ class _Clip:
 
     body: _Body
     index: int
-    """Of the animation in the file."""
+    """Place of the animation in the file."""
     start_s: float
     animation: Animation
 

@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -27,10 +28,11 @@ _DATA = "data:application/octet-stream;base64,"
 _KINDS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 _TYPES = {width: kind for kind, width in _WIDTHS.items()}
-_FLOAT, _UNSIGNED_SHORT = 5126, 5123
+_FLOAT = 5126
+_UNSIGNED_SHORT = 5123
 _COMPRESSION = "EXT_meshopt_compression"
 DAMAGES = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, struct.error)
-"""What a damaged file may make its reader raise."""
+"""Errors that a damaged file may make its reader raise."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,12 @@ class Document:
     buffers: tuple[bytes, ...]
 
     def items(self, name: str) -> list[dict[str, Any]]:
-        """The list of that name, empty where the file has none."""
+        """Return the list of that name, empty if the file has none."""
         return self.content.get(name) or []
 
 
 def read_document(path: Path) -> Document:
-    """Read a .glb or .gltf file and the buffers beside it; InputError in one sentence where it is damaged."""
+    """Read a .glb or .gltf file and the buffers beside it; InputError in one sentence if it is damaged."""
     data = read_bytes(path)
     try:
         text, chunk = _chunks(data) if data[:4] == b"glTF" else (data, b"")
@@ -69,24 +71,28 @@ def _check_kind(path: Path, content: dict[str, Any], version: str) -> None:
 
 
 def _chunks(data: bytes) -> tuple[bytes, bytes]:
-    """The JSON and the numbers of a .glb file."""
-    found, at = {b"JSON": b"", b"BIN\0": b""}, 12
-    while at + 8 <= len(data):
-        length, kind = struct.unpack_from("<I4s", data, at)
-        if at + 8 + length > len(data):
+    """Return the JSON and the numbers of a .glb file, the first chunk of either kind."""
+    chunks: dict[bytes, bytes] = {}
+    start = 12
+    while start + 8 <= len(data):
+        length, kind = struct.unpack_from("<I4s", data, start)
+        stop = start + 8 + length
+        if stop > len(data):
             raise ValueError("it is cut off")
-        found.setdefault(kind, b"")
-        found[kind] = found[kind] or data[at + 8 : at + 8 + length]
-        at += 8 + length
-    return found[b"JSON"], found[b"BIN\0"]
+        if not chunks.get(kind):
+            chunks[kind] = data[start + 8 : stop]
+        start = stop
+    return chunks.get(b"JSON", b""), chunks.get(b"BIN\0", b"")
 
 
-def _buffers(path: Path, listed: list[dict[str, Any]], data: bytes, chunk: bytes) -> tuple[bytes, ...]:
-    """The bytes of all buffers; InputError where they would together take too much, as copies of one file may."""
+def _buffers(path: Path, entries: list[dict[str, Any]], data: bytes, chunk: bytes) -> tuple[bytes, ...]:
+    """Return the bytes of all buffers; InputError if they together take too much, as copies of one file may."""
     beside: dict[Path, bytes] = {}
-    buffers, size = list[bytes](), 0
-    for buffer in listed:
-        content, length = _buffer(path, buffer, chunk, beside), int(buffer["byteLength"])
+    buffers: list[bytes] = []
+    size = 0
+    for entry in entries:
+        content = _buffer(path, entry, chunk, beside)
+        length = int(entry["byteLength"])
         if not 0 <= length <= len(content):
             raise InputError(f"{path}: a buffer has {len(content)} bytes, {length} were expected")
         size += length
@@ -95,9 +101,9 @@ def _buffers(path: Path, listed: list[dict[str, Any]], data: bytes, chunk: bytes
     return tuple(buffers)
 
 
-def _buffer(path: Path, buffer: dict[str, Any], chunk: bytes, beside: dict[Path, bytes]) -> bytes:
-    """The bytes of a buffer; `beside`: files that were read for earlier ones."""
-    uri = buffer.get("uri")
+def _buffer(path: Path, entry: dict[str, Any], chunk: bytes, beside: dict[Path, bytes]) -> bytes:
+    """Return the bytes of a buffer; `beside`: files that were read for earlier ones."""
+    uri = entry.get("uri")
     if uri is None:
         return chunk
     if uri.startswith("data:"):
@@ -105,6 +111,8 @@ def _buffer(path: Path, buffer: dict[str, Any], chunk: bytes, beside: dict[Path,
             return base64.b64decode(uri.partition(",")[2], validate=True)
         except binascii.Error as error:
             raise InputError(f"{path}: a buffer is no base64 ({error})") from error
+    if not (path.parent / uri).exists():
+        uri = unquote(uri)  # names with spaces are written with %20
     file = Path(os.path.realpath(path.parent / uri))
     if not file.is_relative_to(os.path.realpath(path.parent)):
         raise InputError(f"{path}: its buffer {uri[:60]!r} lies outside the file's folder, where nothing is read")
@@ -114,7 +122,7 @@ def _buffer(path: Path, buffer: dict[str, Any], chunk: bytes, beside: dict[Path,
 
 
 def numbers(document: Document, index: int) -> np.ndarray:
-    """The array (count, width) of an accessor; whole numbers that stand for fractions are turned into these."""
+    """Return the array (count, width) of an accessor; whole numbers that stand for fractions become fractions."""
     accessor = document.items("accessors")[index]
     if "sparse" in accessor or "bufferView" not in accessor:
         raise ValueError("numbers in sparse accessors are not read")
@@ -125,9 +133,11 @@ def numbers(document: Document, index: int) -> np.ndarray:
 
 
 def _view(document: Document, accessor: dict[str, Any]) -> np.ndarray:
-    """An accessor's numbers (count, width) as they are stored."""
+    """Return an accessor's numbers (count, width) as they are stored."""
     view = document.items("bufferViews")[accessor["bufferView"]]
-    dtype, width, count = np.dtype(_KINDS[accessor["componentType"]]), _WIDTHS[accessor["type"]], int(accessor["count"])
+    dtype = np.dtype(_KINDS[accessor["componentType"]])
+    width = _WIDTHS[accessor["type"]]
+    count = int(accessor["count"])
     item = dtype.itemsize * width
     stride = int(view.get("byteStride") or item)
     start = int(view.get("byteOffset", 0)) + int(accessor.get("byteOffset", 0))
@@ -142,40 +152,42 @@ Tracks = tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]
 
 
 def with_tracks(document: Document, tracks: Mapping[int, Tracks]) -> Document:
-    """The file with other values of some animations' channels.
+    """Return the file with other values of some animations' channels.
 
-    Where a channel has as many floating-point values at these times already, they are replaced in place. Else the
-    values are added at the end of the first buffer, and the channel too where there was none.
+    If a channel has as many floating-point values at these times already, they are replaced in place. Otherwise the
+    values are added at the end of the first buffer, and so is a missing channel.
     """
-    content, buffers = copy.deepcopy(document.content), [bytearray(buffer) for buffer in document.buffers]
+    content = copy.deepcopy(document.content)
+    buffers = [bytearray(buffer) for buffer in document.buffers]
     uses: Counter[int] = Counter()
     for animation in document.items("animations"):
         uses.update(animation["samplers"][channel["sampler"]]["output"] for channel in animation["channels"])
-    own = {output for output, count in uses.items() if count == 1}
+    unshared = {output for output, count in uses.items() if count == 1}
     for index, (times_s, values) in tracks.items():
-        _change(document, content, buffers, own, content["animations"][index], times_s, values)
+        _change_animation(document, content, buffers, unshared, content["animations"][index], times_s, values)
     for buffer, array in zip(content["buffers"], buffers, strict=True):
         buffer["byteLength"] = len(array)
     return replace(document, content=content, buffers=tuple(map(bytes, buffers)))
 
 
-def _change(
+def _change_animation(
     document: Document,
     content: dict[str, Any],
     buffers: list[bytearray],
-    own: Collection[int],
+    unshared: Collection[int],
     target: dict[str, Any],
     times_s: np.ndarray,
     tracks: dict[tuple[int, str], np.ndarray],
 ) -> None:
-    """Give an animation, `target`, other values; `own`: accessors that only one channel uses."""
+    """Give an animation, `target`, other values; `unshared`: accessors that only one channel uses."""
     channels: dict[tuple[int, str], dict[str, Any]] = {
         (channel["target"].get("node"), channel["target"]["path"]): channel for channel in target["channels"]
     }
     time: int | None = None
     for (node, path), values in tracks.items():
-        known = channels.get((node, path))
-        if known and _try_replace_values(document, buffers, own, target["samplers"][known["sampler"]], times_s, values):
+        channel = channels.get((node, path))
+        old_sampler = target["samplers"][channel["sampler"]] if channel else None
+        if old_sampler and _try_replace_values(document, buffers, unshared, old_sampler, times_s, values):
             continue
         if not buffers:
             content["buffers"] = [{}]
@@ -185,8 +197,8 @@ def _change(
         output = added.add(values)
         sampler = len(target["samplers"])
         target["samplers"].append({"input": time, "output": output})
-        if known:
-            known["sampler"] = sampler
+        if channel:
+            channel["sampler"] = sampler
         else:
             target["channels"].append({"target": {"node": node, "path": path}, "sampler": sampler})
 
@@ -194,18 +206,20 @@ def _change(
 def _try_replace_values(
     document: Document,
     buffers: list[bytearray],
-    own: Collection[int],
+    unshared: Collection[int],
     sampler: dict[str, Any],
     times_s: np.ndarray,
     values: np.ndarray,
 ) -> bool:
-    """Whether the values of a sampler could be replaced in place: plain ones at these times, and its own."""
+    """Replace the values of a sampler in place if they are plain, at these times and unshared; return if they were."""
     accessor = document.items("accessors")[sampler["output"]]
-    known_s = numbers(document, sampler["input"])[:, 0]
-    linear, plain = sampler.get("interpolation", "LINEAR") == "LINEAR", accessor["componentType"] == _FLOAT
-    if not linear or not plain or sampler["output"] not in own or accessor["count"] != len(values):
+    keys_s = numbers(document, sampler["input"])[:, 0]
+    is_linear = sampler.get("interpolation", "LINEAR") == "LINEAR"
+    is_plain = accessor["componentType"] == _FLOAT
+    is_unshared = sampler["output"] in unshared
+    if not (is_linear and is_plain and is_unshared) or accessor["count"] != len(values):
         return False
-    if len(known_s) != len(times_s) or not np.allclose(known_s, times_s, atol=1e-5):
+    if len(keys_s) != len(times_s) or not np.allclose(keys_s, times_s, atol=1e-5):
         return False
     _view(replace(document, buffers=tuple(buffers)), accessor)[...] = values  # type: ignore[arg-type]
     return True
@@ -219,16 +233,26 @@ class Numbers:
     buffer: bytearray = field(default_factory=bytearray)
 
     def add(self, array: np.ndarray, target: int | None = None, *, bounds: bool = False) -> int:
-        """Append an array (N,) or (N, C), of floats or of counts, and return its accessor's index."""
-        counts = array.dtype.kind == "u"
-        array = np.ascontiguousarray(array, dtype="<u2" if counts else "<f4")
+        """Append an array and return its accessor's index.
+
+        Args:
+            array: (N,) or (N, C), floats or unsigned integers.
+            target: What the array is for, as glTF numbers it; None for animations.
+            bounds: Write its least and largest values, too.
+
+        Returns:
+            The index.
+        """
+        are_counts = array.dtype.kind == "u"
+        array = np.ascontiguousarray(array, dtype="<u2" if are_counts else "<f4")
         self.buffer.extend(b"\0" * (-len(self.buffer) % 4))
-        views, accessors = (self.content.setdefault(name, []) for name in ("bufferViews", "accessors"))
+        views = self.content.setdefault("bufferViews", [])
+        accessors = self.content.setdefault("accessors", [])
         view = {"buffer": 0, "byteOffset": len(self.buffer), "byteLength": array.nbytes}
         views.append(view if target is None else view | {"target": target})
         accessor = {
             "bufferView": len(views) - 1,
-            "componentType": _UNSIGNED_SHORT if counts else _FLOAT,
+            "componentType": _UNSIGNED_SHORT if are_counts else _FLOAT,
             "count": len(array),
             "type": _TYPES[array.shape[1] if array.ndim == 2 else 1],
         }
@@ -240,19 +264,20 @@ class Numbers:
 
 def write_document(path: Path, document: Document) -> None:
     """Write a file as .gltf, text with the numbers in base64, or else as .glb, one binary file."""
-    content, text_form = copy.deepcopy(document.content), path.suffix.lower() == ".gltf"
+    content = copy.deepcopy(document.content)
+    is_text = path.suffix.lower() == ".gltf"
     for index, (buffer, array) in enumerate(zip(content.get("buffers") or [], document.buffers, strict=True)):
         buffer.pop("uri", None)
-        if text_form or index:
+        if is_text or index:
             buffer["uri"] = _DATA + base64.b64encode(array).decode()
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
     first = document.buffers[0] if document.buffers else b""
     with replacing(path) as temporary:
-        temporary.write_bytes(text if text_form else binary(text, first))
+        temporary.write_bytes(text if is_text else binary(text, first))
 
 
 def binary(text: bytes, numbers: bytes) -> bytes:
-    """The two chunks of a .glb file, each a multiple of four bytes long."""
+    """Return a .glb file of two chunks, each a multiple of four bytes long."""
     text += b" " * (-len(text) % 4)
     numbers += b"\0" * (-len(numbers) % 4)
     chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(numbers), b"BIN\0") + numbers

@@ -27,7 +27,7 @@ _BODY_M = (0.5, 2.6)
 _STRETCHED = 0.05
 
 Tracks: TypeAlias = Mapping[tuple[int, str], np.ndarray]
-"""What moves: by joint and "translation" (T, 3), in the parent's frame and the file's unit, or "rotation" (T, 4)."""
+"""Tracks by joint and "translation" (T, 3), in the parent's frame and the file's unit, or "rotation" (T, 4)."""
 
 
 LARGEST = 1e12
@@ -36,11 +36,11 @@ LARGEST = 1e12
 
 @dataclass(frozen=True, eq=False)
 class RiggedMotion:
-    """A motion on the rig of its file, and what else that says, so that it can be written as it was read."""
+    """A motion on the rig of its file, with all that is needed to write it as it was read."""
 
     motion: Motion
     channels: tuple[tuple[str, ...], ...]
-    """Those of each joint, in the file's order, e.g. ("Zrotation", "Xrotation", "Yrotation")."""
+    """Channels of each joint, in the file's order, e.g. ("Zrotation", "Xrotation", "Yrotation")."""
     offsets: np.ndarray
     """(J, 3) as in the file, in its units."""
     end_sites: frozenset[int]
@@ -53,9 +53,9 @@ class RiggedMotion:
     relative: frozenset[int] = frozenset()
     """Joints whose positions in the file are added to their offsets, as some programs write them."""
     notes: tuple[str, ...] = ()
-    """What was assumed to read it, and what was left out."""
+    """Notes on assumptions and on what was left out."""
     encoding: str = "utf-8"
-    """That of the names of joints in the file."""
+    """Encoding of the names of joints in the file."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ class Rig:
 
     nodes: tuple[int, ...]
     parents: tuple[int, ...]
-    """Of each, an index into `nodes`, −1 for the first."""
+    """Parent of each node, an index into `nodes`; −1 for the first."""
     names: tuple[str, ...]
     parts: tuple[str, ...]
-    """As the file names them, all "" where it does not."""
+    """Parts of the body as the file names them, all "" if it does not."""
     rest: tuple[dict[str, np.ndarray], ...]
-    """Translation (3,), rotation (4,) xyzw and scale (3,) of each node where nothing moves it."""
+    """Translation (3,), rotation (4,) xyzw and scale (3,) of each node that nothing moves."""
 
     @cached_property
     def scales(self) -> np.ndarray:
@@ -85,7 +85,7 @@ class Rig:
 
         parts: the part of the body that each node is, "" for none.
         """
-        paths = (_way_up(self.parents, joint) for joint, part in enumerate(parts) if part)
+        paths = (_path_up(self.parents, joint) for joint, part in enumerate(parts) if part)
         for joint in sorted(set(chain.from_iterable(paths))):
             scale = np.abs(self.rest[joint]["scale"])
             if np.ptp(scale) > _STRETCHED * scale.max():
@@ -98,18 +98,27 @@ class Rig:
 
 
 def tree_of(joints: Iterable[int], parents: Sequence[int]) -> list[int]:
-    """Joints and all nodes above them, parents first: of several trees the largest, [] where there is none.
+    """Return joints and all nodes above them, parents first.
 
-    parents: of each node, −1 for a root.
+    Args:
+        joints: Nodes that are joints.
+        parents: Parent of each node, −1 for a root.
+
+    Returns:
+        Of several trees the largest, [] if there is none.
+
+    Raises:
+        InputError: There are too many joints, or too many levels of them.
     """
-    kept = sorted({node for joint in joints for node in _way_up(parents, joint)})
-    if len(kept) > MOST_JOINTS:
-        raise InputError(f"a skeleton has at most {MOST_JOINTS} joints, here are {len(kept)}")
-    return max((_downwards(node, kept, parents) for node in kept if parents[node] < 0), key=len, default=[])
+    nodes = sorted({node for joint in joints for node in _path_up(parents, joint)})
+    if len(nodes) > MOST_JOINTS:
+        raise InputError(f"a skeleton has at most {MOST_JOINTS} joints, here are {len(nodes)}")
+    trees = [_order_below(node, nodes, parents) for node in nodes if parents[node] < 0]
+    return max(trees, key=len, default=[])
 
 
-def _way_up(parents: Sequence[int], node: int) -> Iterator[int]:
-    """A node and those above it, the nearest first."""
+def _path_up(parents: Sequence[int], node: int) -> Iterator[int]:
+    """Yield a node and those above it, the nearest first."""
     for _ in range(MOST_LEVELS):
         if not 0 <= node < len(parents):
             raise ValueError(f"there is no node {node}")
@@ -120,32 +129,48 @@ def _way_up(parents: Sequence[int], node: int) -> Iterator[int]:
     raise InputError(f"its nodes go round in a circle, or there are more than {MOST_LEVELS} below one another")
 
 
-def _downwards(root: int, kept: Sequence[int], parents: Sequence[int]) -> list[int]:
-    """A node and all kept ones below it, each followed by its own, as BVH lists them."""
-    below: dict[int, list[int]] = {}
-    for node in kept:
-        below.setdefault(parents[node], []).append(node)
-    order, waiting = [], [root]
-    while waiting:
-        order.append(waiting.pop())
-        waiting += reversed(below.get(order[-1], []))
+def _order_below(root: int, nodes: Sequence[int], parents: Sequence[int]) -> list[int]:
+    """Return a node and all nodes below it, each followed by its children, as BVH lists them."""
+    children: dict[int, list[int]] = {}
+    for node in nodes:
+        children.setdefault(parents[node], []).append(node)
+    order: list[int] = []
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        order.append(node)
+        stack += reversed(children.get(node, []))
     return order
 
 
 def unique(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, repeated ones numbered."""
-    seen: dict[str, None] = {}
+    """Return the names, repeated ones numbered."""
+    numbered: dict[str, None] = {}
     for name in names:
-        number, free = 1, name
-        while free in seen:
+        number = 1
+        candidate = name
+        while candidate in numbered:
             number += 1
-            free = f"{name} {number}"
-        seen[free] = None
-    return tuple(seen)
+            candidate = f"{name} {number}"
+        numbered[candidate] = None
+    return tuple(numbered)
 
 
 def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
-    """The rig's motion in the file's unit."""
+    """Return the rig's motion in the file's unit.
+
+    Args:
+        rig: The rig.
+        tracks: What moves; all else rests.
+        frames: Number of frames.
+        fps: Frames per second.
+
+    Returns:
+        The motion, joints at their median places.
+
+    Raises:
+        InputError: A rotation is no rotation.
+    """
     rotations = np.empty((frames, len(rig.nodes), 4))
     offsets = np.empty((len(rig.nodes), 3))
     for joint, rest in enumerate(rig.rest):
@@ -162,14 +187,25 @@ def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
 
 
 def clip_of(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | None) -> RiggedMotion:
-    """The motion in metres, with what moves joints in their parents, as the pelvis always does.
+    """Return the motion in metres, with what moves joints in their parents, as the pelvis always does.
 
-    metres_per_unit: None for metres, but for bodies whose size shows otherwise.
+    Args:
+        rig: The rig.
+        motion: Its motion in the file's unit.
+        tracks: What moves in the file.
+        metres_per_unit: Length of that unit; None for metres, except for bodies whose size shows otherwise.
+
+    Returns:
+        The clip.
+
+    Raises:
+        InputError: A node of the body scales one axis more than another.
     """
     read = motion if any(rig.parts) else recognize_parts(motion)
     rig.check_scales(read.skeleton.parts)
     size = body_size(rig.parents, read.skeleton.offsets_m, top_of_body(read.skeleton))
-    unit_m, note = (metres_per_unit or 1.0, "")
+    unit_m = metres_per_unit or 1.0
+    note = ""
     if metres_per_unit is None and not _BODY_M[0] < size < _BODY_M[1]:
         infer_unit = unit_of_person if is_person(read.skeleton) else unit_of
         unit_m, note = infer_unit(size, rig.names)
@@ -193,6 +229,6 @@ def is_person(skeleton: Skeleton) -> bool:
 
 
 def _stretch_m(rig: Rig, tracks: Tracks, joint: int, frames: int) -> np.ndarray:
-    """Places (T, 3) of a joint in its parent's frame, in the world's scale."""
+    """Return places (T, 3) of a joint in its parent's frame, in the world's scale."""
     track = tracks.get((joint, "translation"), rig.rest[joint]["translation"])
     return np.broadcast_to(track, (frames, 3)) * rig.offset_scales[joint]

@@ -24,5 +24,5 @@ def sampling_rate(keys_fps: float) -> tuple[float, str]:
 
 def round_rate(fps: float, tolerance: float) -> float:
     """Return frames per second as a whole number, if they are one within a relative tolerance."""
-    whole = float(round(fps))
-    return whole if abs(fps - whole) < tolerance * fps else fps
+    rounded = float(round(fps))
+    return rounded if abs(fps - rounded) < tolerance * fps else fps

@@ -30,7 +30,7 @@ _ALIKE = 0.1
 _MOVES_M = 1e-4
 """Joints that move less in their parents do not."""
 _LEAST_SINE = 0.02
-"""Of the knee's bend; straighter legs bend about the axis that they bend about otherwise."""
+"""Least sine of a knee's bend that shows its axis; straighter legs bend about their usual one."""
 _LIMBS = (("hip", "ankle"), ("shoulder", "wrist"))
 
 
@@ -100,7 +100,8 @@ def _limb_ends(skeleton: Skeleton) -> Iterator[tuple[int, int]]:
     """Yield the first and the last joint of each limb that the skeleton has."""
     for first, last in _LIMBS:
         for side in ("left", "right"):
-            start, end = skeleton.joint(f"{side}_{first}"), skeleton.joint(f"{side}_{last}")
+            start = skeleton.joint(f"{side}_{first}")
+            end = skeleton.joint(f"{side}_{last}")
             if start is not None and end is not None and start in skeleton.path_to_root(end):
                 yield start, end
 
@@ -147,10 +148,10 @@ def put_ankles_where_the_file_has_them(body: Motion, clip: RiggedMotion) -> Moti
         return body
     positions_m, _ = world_poses_of(clip)
     places = [body.skeleton.names.index(name) for name in clip.motion.skeleton.names if name in body.skeleton.names]
-    own = {clip.motion.skeleton.names.index(body.skeleton.names[place]): place for place in places}
+    places_in_body = {clip.motion.skeleton.names.index(body.skeleton.names[place]): place for place in places}
     for leg in legs:
         rigid_m, orientations = forward_kinematics(body.skeleton, body.root_m, body.rotations)
-        moved = _Leg(own[leg.hip], own[leg.knee], own[leg.ankle])
+        moved = _Leg(places_in_body[leg.hip], places_in_body[leg.knee], places_in_body[leg.ankle])
         rotations = _reach(body, moved, rigid_m, orientations, positions_m[:, leg.ankle])
         body = replace(body, rotations=rotations)
     return body

@@ -18,6 +18,7 @@ _SIZES = ((0.88, np.log(1.65), 0.12), (0.1, np.log(1.05), 0.22), (0.02, np.log(1
 _SURE = 0.95
 _HUMAN_M = 0.45, 2.4
 """Sizes of people, from newborn on: only these are offered."""
+_SCALABLE_M = 0.01, 1000.0
 _SCALED_M = 1.65
 """Size to which giants and dwarfs are scaled."""
 
@@ -67,7 +68,8 @@ def unit_of_person(size: float, names: Collection[str]) -> tuple[float, str]:
     """
     unit_m, note = unit_of(size, names)
     size_m = size * unit_m
-    if _HUMAN_M[0] < size_m < _HUMAN_M[1]:
+    is_damaged = not _SCALABLE_M[0] < size_m < _SCALABLE_M[1]
+    if _HUMAN_M[0] < size_m < _HUMAN_M[1] or is_damaged:
         return unit_m, note
     scaled_m = _SCALED_M / size
     return scaled_m, f"no person is {size_m:.3g} m long; scaled to {_SCALED_M:g} m (--metres-per-unit)"
