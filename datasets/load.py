@@ -24,11 +24,15 @@ EXPECTED = (
 
 
 def load_motion(path: str | Path, reading: Reading | None = None, *, any_body: bool = False) -> Motion:
-    """The motion in a file of any known format: y up, metres, soles on the floor, on a skeleton that rests upright.
+    """Read the motion in a file of any known format: y up, metres, soles on the floor, rest pose upright.
 
-    reading: what the file does not say, such as its unit; any_body: also what no corrector could work on, such as
-    bodies without knees. Raises InputError in one sentence where the file is damaged, or holds several motions, for
-    which there is `load_motions`.
+    Args:
+        path: The file.
+        reading: Properties that the file does not hold, such as its unit.
+        any_body: Read bodies that no corrector could work on, too, such as those without knees.
+
+    Raises:
+        InputError: The file is damaged, or holds several motions: use `load_motions`.
     """
     path = Path(path).expanduser()
     if not path.is_file():

@@ -21,10 +21,20 @@ from .written_motion import measure_written
 
 
 def correct(motion: Motion, options: CorrectionOptions = DEFAULTS, **changes: object) -> CorrectedMotion:
-    """The motion made physically plausible, and what was found on the way.
+    """Make a motion physically plausible.
 
-    changes: other values of the options by name, as in `correct(motion, strength="physical")`. A motion that cannot be
-    corrected is returned unchanged, not `accepted`, with the reason. Raises InputError for what is no human body.
+    Args:
+        motion: The motion of a human body.
+        options: Options of the correction.
+        changes: Other values of options by name, as in `correct(motion, strength="physical")`.
+
+    Returns:
+        The corrected motion with measures. A motion that cannot be corrected is returned unchanged, not `accepted`,
+        with the reason.
+
+    Raises:
+        InputError: The skeleton is not that of a human body.
+        SettingError: An option is unknown or has a wrong value.
     """
     return correct_motions([motion], _chosen(options, changes))[0]
 
@@ -32,11 +42,22 @@ def correct(motion: Motion, options: CorrectionOptions = DEFAULTS, **changes: ob
 def correct_motions(
     motions: Sequence[Motion], options: CorrectionOptions = DEFAULTS, workers: int | None = None, **changes: object
 ) -> list[CorrectedMotion]:
-    """Motions of any skeletons, frame rates and lengths made physically plausible, in their order; see `correct`.
+    """Make motions physically plausible; see `correct`.
 
-    workers: processes that share the work, or threads for one motion without residual force. By default one per core,
-    as far as memory allows and, with residual force, there are enough frames. Results do not depend on their number.
-    SettingError for options of files alone.
+    Args:
+        motions: Motions of any skeletons, frame rates and lengths.
+        options: Options of the correction.
+        workers: Processes that share the work, or threads for one motion without residual force. By default one per
+            core, as far as memory allows and, with residual force, there are enough frames. Results do not depend on
+            their number.
+        changes: Other values of options by name.
+
+    Returns:
+        One result per motion, in their order.
+
+    Raises:
+        InputError: A skeleton is not that of a human body.
+        SettingError: An option has a wrong value, or is only for files.
     """
     options = _chosen(options, changes)
     options.refuse(("reading", "keep_failed", "video"), "is for motion files, and these motions are in memory")
@@ -62,9 +83,19 @@ def correct_file(
 ) -> CorrectedMotion:
     """Correct one motion file into another of its format, with its names, units and frame rate; see `correct`.
 
-    What cannot be written is written otherwise: FBX as .glb. Nothing is written where the motion is not accepted.
-    Raises InputError where `source` cannot be read, and SettingError where `target` is `source`, of another format, or
-    exists, unless `overwrite` is true.
+    Args:
+        source: The file to read.
+        target: The file to write, of the same format; for FBX, which cannot be written, .glb.
+        options: Options of reading and correction.
+        overwrite: Replace a file that exists.
+        changes: Other values of options by name.
+
+    Returns:
+        The result. If it is not `accepted`, nothing is written.
+
+    Raises:
+        InputError: `source` cannot be read, or holds several motions.
+        SettingError: `target` is `source`, has another format, or exists and `overwrite` is false.
     """
     options = _chosen(options, changes)
     options.refuse(("keep_failed", "video"), "is for folders of files; correct_files takes it")
@@ -94,12 +125,24 @@ def correct_files(
     workers: int | None = None,
     **changes: object,
 ) -> list[FileResult]:
-    """Correct motion files, and those in folders, into the folder `out`: what became of each; see `correct`.
+    """Correct motion files, and those in folders, into a folder; see `correct`.
 
     Does what `selfcorrect correct` does. Inputs are never changed, and foreign files never overwritten. What an earlier
-    call with the same options finished is not done again. `out` gets a report.json.
+    call with the same options finished is not done again.
 
-    workers: processes that share the files; by default one per core, as far as memory allows.
+    Args:
+        inputs: Files and folders.
+        out: Folder of the corrected files and of `report.json`.
+        options: Options of reading and correction.
+        workers: Processes that share the files; by default one per core, as far as memory allows.
+        changes: Other values of options by name.
+
+    Returns:
+        One result per file.
+
+    Raises:
+        InputError: An input does not exist.
+        SettingError: An option has a wrong value.
     """
     options = _chosen(options, changes)
     paths = [Path(path).expanduser() for path in ([inputs] if isinstance(inputs, str | Path) else inputs)]
