@@ -1,0 +1,285 @@
+"""Score motion before and after correction with a judge that shares nothing with the corrector.
+
+    python -m benchmarks.outside_judge FOLDER [--kinematic] [--every 4]
+
+The three axes are those of PhyMotion (Huang et al. 2026, "Structured 3D Motion Reward for Physics-Grounded Human Video
+Generation"), written anew from its description: kinematic plausibility, contact and balance, dynamic feasibility. The
+body is Winter's (2009, table 4.1): rods between joint positions with his shares of mass, centres and radii of gyration.
+Neither the corrector's humanoid nor its soles, contacts or engines take part.
+
+A component is the mean over frames of exp(-excess / scale), 1 without any fault. Frames of contact are fixed by the
+input, so that a foot that is lifted cannot escape its score: it counts as floating.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import tyro
+from scipy.ndimage import gaussian_filter1d
+
+from selfcorrect.datasets.load import load_motions
+from selfcorrect.experiments.correction.in_python import correct_motions
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+
+GRAVITY_M_S2 = 9.81
+_UPWARD_M_S2 = np.array([0.0, GRAVITY_M_S2, 0.0])
+_SMOOTH_S = 0.03
+"""Standard deviation of the Gaussian before positions are differentiated."""
+
+_SEGMENTS = (
+    ("pelvis", "neck", 0.497, 0.50, 0.50), ("neck", "head", 0.081, 1.00, 0.50),
+    *((f"{side}_{first}", f"{side}_{last}", mass, centre, gyration)
+      for side in ("left", "right")
+      for first, last, mass, centre, gyration in (
+          ("shoulder", "elbow", 0.028, 0.436, 0.322), ("elbow", "wrist", 0.022, 0.682, 0.468),
+          ("hip", "knee", 0.100, 0.433, 0.323), ("knee", "ankle", 0.0465, 0.433, 0.302),
+          ("ankle", "foot", 0.0145, 0.50, 0.475),
+      )),
+)  # fmt: skip
+"""First and last part of each rod, share of the body's mass, and centre and radius of gyration in its lengths."""
+
+_TURN_RAD_S, _TURN_SCALE_RAD_S = 15.0, 5.0
+_SPIN_RAD_S2, _SPIN_SCALE_RAD_S2 = 300.0, 150.0
+_SLIP_SCALE_M_S, _DEPTH_SCALE_M, _FLOAT_SCALE_M, _BALANCE_SCALE_M = 0.15, 0.02, 0.03, 0.10
+_LOAD_BODYWEIGHTS, _LOAD_SCALE_BODYWEIGHTS, _FRICTION = 3.0, 1.0, 0.8
+_TORQUE_NM_KG, _TORQUE_SCALE_NM_KG = 3.0, 2.0
+_POWER_W_KG, _POWER_SCALE_W_KG = 8.0, 8.0
+"""What a sound motion stays below, and by how much more a component falls to 1 / e: speeds of limbs, slip and depth of
+feet, distance of the centre of pressure from the feet, force on the ground, torque of legs, and power of all joints."""
+
+_TOE_M, _HEEL_M = 0.025, 0.08
+"""Heights of toe joint and ankle above the sole of a standing foot."""
+_LOW_M, _STANDS_M_S, _FLIGHT_M = 0.04, 0.6, 0.05
+"""A foot has contact that is this low above the lowest floor of its input and slower than this; higher feet are off."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Components of the three axes, each from 0 to 1."""
+
+    joint_speed: float
+    joint_acceleration: float
+    slip: float
+    penetration: float
+    floating: float
+    balance: float
+    torque: float
+    ground_reaction: float
+    effort: float
+
+    @property
+    def axes(self) -> tuple[float, float, float]:
+        """Kinematic, contact and dynamic axis, and means of their components."""
+        kinematic = (self.joint_speed + self.joint_acceleration) / 2
+        contact = (self.slip + self.penetration + self.floating + self.balance) / 4
+        dynamic = (self.torque + self.ground_reaction + self.effort) / 3
+        return kinematic, contact, dynamic
+
+    @property
+    def total(self) -> float:
+        return sum(self.axes) / 3
+
+
+def find_contacts(motion: Motion) -> np.ndarray:
+    """Find when each foot has contact, (T, 2), by the height of its lower end above the clip's lowest floor."""
+    heights_m, speeds_m_s = _foot_heights_and_speeds(motion)
+    floor_m = np.percentile(heights_m.min(axis=1), 10)
+    return (heights_m < floor_m + _LOW_M) & (speeds_m_s < max(_STANDS_M_S, float(np.percentile(speeds_m_s, 30))))
+
+
+def score(motion: Motion, contacts: np.ndarray) -> Scores:
+    """Score a motion whose floor is y = 0.
+
+    Args:
+        motion: Motion of T frames with the body's parts.
+        contacts: (T, 2) frames in which each foot should be on the floor, fixed by the input.
+    """
+    places_m = _part_positions(motion)
+    ends_m = {(first, last): (places_m[first], places_m[last]) for first, last, *_ in _SEGMENTS}
+    turns_rad_s = np.stack([_angular_velocity(first, last, motion.fps) for first, last in ends_m.values()], axis=1)
+    speeds_rad_s = np.linalg.norm(turns_rad_s, axis=-1)
+    spins_rad_s2 = np.linalg.norm(np.gradient(turns_rad_s, 1 / motion.fps, axis=0), axis=-1)
+    heights_m, foot_speeds_m_s = _foot_heights_and_speeds(motion)
+    load, pressure_m = _ground_reaction(ends_m, motion.fps)
+    torque_nm_kg, power_w_kg = _leg_torques(ends_m, turns_rad_s, load, contacts, motion.fps)
+    on_floor = contacts.any(axis=1)
+    has_load = on_floor & (load[:, 1] > 0.3)
+    vertical = np.maximum(load[:, 1] - _LOAD_BODYWEIGHTS, 0.0) + np.maximum(-load[:, 1], 0.0)
+    sideways = np.maximum(np.linalg.norm(load[:, [0, 2]], axis=1) - _FRICTION * np.maximum(load[:, 1], 0.0), 0.0)
+    off_m = _distance_to_feet(places_m, pressure_m, contacts)
+    return Scores(
+        joint_speed=_rate(speeds_rad_s - _TURN_RAD_S, _TURN_SCALE_RAD_S),
+        joint_acceleration=_rate(spins_rad_s2 - _SPIN_RAD_S2, _SPIN_SCALE_RAD_S2),
+        slip=_rate(foot_speeds_m_s[contacts], _SLIP_SCALE_M_S),
+        penetration=_rate(-heights_m.min(axis=1), _DEPTH_SCALE_M),
+        floating=_rate(heights_m[contacts] - 0.01, _FLOAT_SCALE_M),
+        balance=_rate(off_m[has_load], _BALANCE_SCALE_M),
+        torque=_rate(torque_nm_kg - _TORQUE_NM_KG, _TORQUE_SCALE_NM_KG),
+        ground_reaction=_rate(vertical + sideways, _LOAD_SCALE_BODYWEIGHTS),
+        effort=_rate(power_w_kg - _POWER_W_KG, _POWER_SCALE_W_KG),
+    )
+
+
+def _rate(excess: np.ndarray, scale: float) -> float:
+    """Return the mean of exp(-excess / scale) over all values; 1 without any."""
+    return float(np.exp(-np.maximum(excess, 0.0) / scale).mean()) if excess.size else 1.0
+
+
+def _part_positions(motion: Motion) -> dict[str, np.ndarray]:
+    """Return smoothed positions (T, 3) of the parts; a missing head or toe is left where its neighbour is."""
+    positions_m = gaussian_filter1d(joint_positions(motion), _SMOOTH_S * motion.fps, axis=0, mode="nearest")
+    stand_ins = {"neck": "spine3", "head": "neck", "left_foot": "left_ankle", "right_foot": "right_ankle"}
+    places_m: dict[str, np.ndarray] = {}
+    for part in dict.fromkeys(part for first, last, *_ in _SEGMENTS for part in (first, last)):
+        joint = motion.skeleton.joint(part)
+        while joint is None and part in stand_ins:
+            joint = motion.skeleton.joint(stand_ins[part])
+            part = stand_ins[part] if joint is None else part
+        assert joint is not None, f"the judge needs the part {part}"
+        places_m[part] = positions_m[:, joint]
+    return places_m
+
+
+def _acceleration(places_m: np.ndarray, fps: float) -> np.ndarray:
+    """Return the acceleration (T, 3) of a point, m/s²."""
+    return np.gradient(np.gradient(places_m, 1 / fps, axis=0), 1 / fps, axis=0)
+
+
+def _angular_velocity(first_m: np.ndarray, last_m: np.ndarray, fps: float) -> np.ndarray:
+    """Return the angular velocity (T, 3) of a rod across its axis, rad/s."""
+    rod_m = last_m - first_m
+    lengths2 = np.maximum(np.einsum("ti,ti->t", rod_m, rod_m), 1e-6)
+    return np.cross(rod_m, np.gradient(rod_m, 1 / fps, axis=0)) / lengths2[:, None]
+
+
+def _foot_heights_and_speeds(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
+    """Return the height of the lower end of each foot, and the speed along the floor of its slower end, (T, 2) each."""
+    heights, speeds = [], []
+    for side in ("left", "right"):
+        ends = [(f"{side}_ankle", _HEEL_M), (f"{side}_foot", _TOE_M)]
+        joints = [(joint, offset_m) for part, offset_m in ends if (joint := motion.skeleton.joint(part)) is not None]
+        places_m = joint_positions(motion, [joint for joint, _ in joints])
+        heights.append((places_m[..., 1] - [offset_m for _, offset_m in joints]).min(axis=1))
+        velocities = np.gradient(places_m[..., [0, 2]], 1 / motion.fps, axis=0)
+        speeds.append(np.linalg.norm(velocities, axis=-1).min(axis=1))
+    return np.stack(heights, axis=1), np.stack(speeds, axis=1)
+
+
+def _ground_reaction(
+    ends_m: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], fps: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the force (T, 3) on the ground in body weights, and the centre of pressure (T, 2), x and z, metres."""
+    force = np.zeros((len(next(iter(ends_m.values()))[0]), 3))
+    moment_x, moment_z = np.zeros(len(force)), np.zeros(len(force))
+    for first, last, mass, centre, gyration in _SEGMENTS:
+        first_m, last_m = ends_m[first, last]
+        place_m = first_m + centre * (last_m - first_m)
+        push = _acceleration(place_m, fps) + _UPWARD_M_S2
+        inertia = gyration**2 * np.einsum("ti,ti->t", last_m - first_m, last_m - first_m)
+        spin = inertia[:, None] * np.gradient(_angular_velocity(first_m, last_m, fps), 1 / fps, axis=0)
+        force += mass * push
+        moment = mass * (np.cross(place_m, push) + spin)
+        moment_x += moment[:, 0]
+        moment_z += moment[:, 2]
+    upward = np.where(np.abs(force[:, 1]) > 1e-3, force[:, 1], 1e-3)
+    return force / GRAVITY_M_S2, np.stack([moment_z / upward, -moment_x / upward], axis=1)
+
+
+def _distance_to_feet(places_m: dict[str, np.ndarray], pressure_m: np.ndarray, contacts: np.ndarray) -> np.ndarray:
+    """Return the distance (T,) of the centre of pressure from the feet in contact, beyond half a foot's width."""
+    points = [places_m[f"{side}_{part}"][:, [0, 2]] for side in ("left", "right") for part in ("ankle", "foot")]
+    is_down = np.repeat(contacts, 2, axis=1)
+    nearest_m = np.full(len(pressure_m), np.inf)
+    for first in range(4):
+        for last in range(first + 1, 4):
+            line_m = points[last] - points[first]
+            along = np.einsum("ti,ti->t", pressure_m - points[first], line_m)
+            share = np.clip(along / np.maximum(np.einsum("ti,ti->t", line_m, line_m), 1e-9), -0.3, 1.3)
+            distance_m = np.linalg.norm(pressure_m - points[first] - share[:, None] * line_m, axis=1)
+            nearest_m = np.minimum(nearest_m, np.where(is_down[:, first] & is_down[:, last], distance_m, np.inf))
+    return np.maximum(nearest_m - 0.05, 0.0)
+
+
+def _leg_torques(
+    ends_m: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]],
+    turns_rad_s: np.ndarray,
+    load: np.ndarray,
+    contacts: np.ndarray,
+    fps: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return torques (T, 4) at knees and hips in N m per kilogram, and their power (T,) in watts per kilogram.
+
+    The ground's force is shared evenly by the feet in contact, and acts in the middle of a foot.
+    """
+    rods = list(ends_m)
+    shares = contacts / np.maximum(contacts.sum(axis=1, keepdims=True), 1)
+    torques, power = [], np.zeros(len(load))
+    for side, name in enumerate(("left", "right")):
+        foot = ends_m[f"{name}_ankle", f"{name}_foot"]
+        force = np.maximum(shares[:, side : side + 1] * load * GRAVITY_M_S2, -1e3)
+        carried = np.zeros_like(load)
+        middle_m = (foot[0] + foot[1]) / 2
+        for joint, rod in (("knee", (f"{name}_knee", f"{name}_ankle")), ("hip", (f"{name}_hip", f"{name}_knee"))):
+            first_m, last_m = ends_m[rod]
+            mass, centre = next((row[2], row[3]) for row in _SEGMENTS if row[:2] == rod)
+            place_m = first_m + centre * (last_m - first_m)
+            push = _acceleration(place_m, fps) + _UPWARD_M_S2
+            carried = carried + np.cross(place_m - first_m, mass * push)
+            torque = carried - np.cross(middle_m - first_m, force)
+            torques.append(np.linalg.norm(torque, axis=1))
+            upper = (f"{name}_hip", f"{name}_knee") if joint == "knee" else ("pelvis", "neck")
+            relative = turns_rad_s[:, rods.index(rod)] - turns_rad_s[:, rods.index(upper)]
+            power += np.abs(np.einsum("ti,ti->t", torque, relative))
+    return np.stack(torques, axis=1), power
+
+
+def compare(motions: Sequence[Motion], corrected: Sequence[Motion]) -> str:
+    """Return a Markdown table of mean scores before and after, and how many motions rose and fell."""
+    befores, afters = [], []
+    for motion, result in zip(motions, corrected, strict=True):
+        contacts = find_contacts(motion)
+        befores.append(score(motion, contacts))
+        afters.append(score(result, contacts))
+    lines = ["| | before | after | higher | lower |", "| --- | --- | --- | --- | --- |"]
+    rows = {field.name.replace("_", " "): field.name for field in fields(Scores)}
+    for title, name in rows.items():
+        values = [np.array([getattr(scores, name) for scores in each]) for each in (befores, afters)]
+        lines.append(_row(title, *values))
+    for index, axis in enumerate(("**kinematic**", "**contact**", "**dynamic**")):
+        values = [np.array([scores.axes[index] for scores in each]) for each in (befores, afters)]
+        lines.append(_row(axis, *values))
+    lines.append(_row("**all**", *(np.array([scores.total for scores in each]) for each in (befores, afters))))
+    return "\n".join(lines)
+
+
+def _row(title: str, before: np.ndarray, after: np.ndarray) -> str:
+    higher, lower = int((after > before + 0.005).sum()), int((after < before - 0.005).sum())
+    return f"| {title} | {before.mean():.3f} | {after.mean():.3f} | {higher} | {lower} |"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Correct motions and score them before and after with an outside judge."""
+
+    folder: tyro.conf.Positional[Path]
+    """Folder of motion files."""
+    kinematic: bool = False
+    """Correct by kinematics only."""
+    every: int = 1
+    """Take each n-th motion."""
+
+    def run(self) -> None:
+        motions = load_motions(self.folder)[:: self.every]
+        results = correct_motions(motions, kinematic=self.kinematic)
+        kept = [(motion, result.motion) for motion, result in zip(motions, results, strict=True) if result.accepted]
+        print(f"{len(kept)} of {len(motions)} motions were corrected; the others are left out")
+        print(compare([motion for motion, _ in kept], [corrected for _, corrected in kept]))
+
+
+if __name__ == "__main__":
+    tyro.cli(Benchmark).run()
