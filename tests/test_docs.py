@@ -187,6 +187,20 @@ STEPS = ("steps", "initial_steps")
 """Settings by denoiser; a run keeps those of the denoisers that its version had."""
 
 
+def test_sentences_on_the_memoriser_have_its_figures() -> None:
+    tables = tool("page_tables")
+    memoriser, network = [], []
+    for n in (64, 128, 256):
+        summary = read_summary(REPOSITORY / "docs" / "results" / f"n{n}.json")
+        memoriser.append(f"{tables._memoriser_values(f'n{n}', summary, 'coverage').mean():.2f}")
+        curves = next(curves for curves in summary.arms["dct-mlp"] if curves.name == BASELINE.name)
+        network.append(f"{tables.judged(curves, 'coverage').mean():.2f}")
+    for page in ("report.md", "results/real-windows.md"):
+        text = " ".join((REPOSITORY / "docs" / page).read_text(encoding="utf-8").split())
+        for first, second, third in (memoriser, network):
+            assert f"{first}, {second} and {third}" in text, page
+
+
 def named_arms(settings: MotionSettings) -> set[tuple[str, Arm]]:
     """Return denoisers with their arms, whose correctors have the names of this version."""
     return {

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tyro
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, write_summary
@@ -200,3 +202,30 @@ def test_correction_inside_the_sampler_is_shown_with_its_corrector_calls() -> No
     assert "| 4.0 × |" in inside
     assert "| 1.0 × |" in once
     assert "+0.2" in inside
+
+
+@pytest.mark.parametrize("stage", range(5))
+@pytest.mark.parametrize("seed", [20, 27])
+def test_a_seed_is_run_as_its_stage_is_registered(stage: int, seed: int) -> None:
+    recipe, runs = tool("recipe"), tool("recipe_runs")
+    chosen = recipe.STAGES[stage]
+    settings = tyro.cli(MotionCommand, args=runs.build_options(chosen, seed)).settings()
+    arms = [
+        ArmCurves(arm.name, arm.group, arm.title, {key: np.ones((1, 6)) for key in recipe.END_POINTS})
+        for arm in settings.comparison(chosen.denoiser).arms
+    ]
+    summary = Summary("selfcorrect motion", {}, settings.config(), {chosen.denoiser: tuple(arms)}, {})
+    assert recipe.find_stage(summary) is chosen
+    assert len(settings.comparisons) == 1
+    assert (settings.generations, settings.real_count, settings.first_seed) == (5, 256, seed)
+
+
+def test_missing_seeds_run_in_the_order_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe, runs = tool("recipe"), tool("recipe_runs")
+    monkeypatch.setattr(recipe, "KEPT", tmp_path)
+    for seed in (20, 21):
+        write_summary(recipe.STAGES[0].path(seed), recipe_summary(seed, {}))
+    missing = [(stage.number, seed) for stage, seed in runs.find_missing_seeds()]
+    assert missing[:4] == [(1, 24), (1, 25), (1, 22), (1, 26)]
+    assert missing[6] == (2, 20)
+    assert len(missing) == 5 * 8 - 2
