@@ -54,6 +54,8 @@ TINY = {
     "text-mechanisms": {**NETWORK, "windows": 12, "held_out": 10},
     "dilution": {"seeds": 3, "generations": 4},
     "crossfeed": {"seeds": 3, "generations": 8},
+    "kazdan": {"seeds": 3, "generations": 8, "sizes": (10,)},
+    "digits-as-published": {**SHORT, "real_count": 200, "judged": 30, "first_epochs": 1},
     "molecules": {**NETWORK, "drugs": 2, "conformers": 4, "first_steps": 120, "relaxation": (5, 9)},
 }  # fmt: skip
 """Settings with which a run takes a second or so."""

@@ -1,0 +1,215 @@
+"""The loop of digits of Gillman et al. 2024 with the settings of the paper.
+
+Every generation trains one epoch on all real images and λ synthetic ones per real one, and Adam keeps its state.
+Samples are drawn with classifier-free guidance of 0.5. The corrector replaces each by the nearest of the 16 cluster
+centres of its digit, with strength γ. Three things differ from the paper: the images are scikit-learn's 8×8 digits
+unless `--mnist` names a folder with MNIST, the network is a perceptron instead of a UNet, and features come from a
+classifier of the real images instead of LeNet.
+
+    selfcorrect toy examples/loops/digits_as_published.py --synthetic-ratio 0.2 0.5 1 --gamma 0 1 inf --quick
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.neural_network import MLPClassifier
+from torch import Tensor, nn
+
+import selfcorrect as sc
+from selfcorrect.correctors.anchors import Anchors, fit_anchors
+from selfcorrect.datasets.toy.digits import bundled_digits, mnist
+from selfcorrect.loop.fitting import FitEpochs
+
+REAL = "real only"
+DIGIT_COUNT = 10
+NO_DIGIT = DIGIT_COUNT
+"""Label of a sample whose digit is hidden, as guidance needs it."""
+
+
+@dataclass(frozen=True)
+class DigitsAsPublished(sc.toys.ToySettings):
+    """λ and γ of the arms; epochs of generation 0 and of every later one."""
+
+    real_count: int = 600
+    ratios: tuple[float, ...] = (0.5, 1.0)
+    strengths: tuple[float, ...] = (0.0, float("inf"))
+    first_epochs: float = 40
+    epochs: float = 1
+    generations: int = 6
+    clusters_per_digit: int = 16
+    judged: int = 400
+    seeds: int = 5
+    mnist: Path | None = None
+
+
+QUICK = DigitsAsPublished(real_count=400, first_epochs=30, generations=3, judged=200, ratios=(1.0,), seeds=2)
+
+
+@dataclass(frozen=True)
+class GuidedDiffusion(sc.NetworkModel):
+    """Denoising diffusion of flat images with classifier-free guidance (Ho and Salimans 2022)."""
+
+    size: int = field(default=8, kw_only=True)
+    """Pixels of a side."""
+    width: int = field(default=256, kw_only=True)
+    levels: int = field(default=50, kw_only=True)
+    """Noise levels, of which each sample passes all."""
+    guidance: float = field(default=0.5, kw_only=True)
+    """w: the noise is predicted as (1 + w) ε(x, digit) − w ε(x)."""
+    hidden_share: float = field(default=0.1, kw_only=True)
+    """Share of training samples whose digit is hidden."""
+
+    def build(self) -> nn.Module:
+        return NoisePredictor(self.size**2, self.width, self.levels)
+
+    @property
+    def kept_signal(self) -> Tensor:
+        """ᾱ, the share of the variance that is signal, by noise level: a cosine schedule, (levels,)."""
+        times = torch.linspace(0, 1, self.levels + 1)[1:]
+        return (torch.cos((times + 0.008) / 1.008 * torch.pi / 2) ** 2).clamp(1e-4, 0.9999)
+
+    def loss(self, network: nn.Module, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        levels = torch.randint(self.levels, (len(values),), generator=generator)
+        noise = torch.randn(len(values), self.size**2, generator=generator)
+        is_hidden = torch.rand(len(values), generator=generator) < self.hidden_share
+        signal = self.kept_signal[levels, None]
+        noisy = signal.sqrt() * values.flatten(1) + (1 - signal).sqrt() * noise
+        digits = labels.masked_fill(is_hidden, NO_DIGIT)
+        return (network(noisy, levels, digits) - noise).square().mean()
+
+    def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
+        generator = stream.generator()
+        values = torch.randn(len(labels), self.size**2, generator=generator)
+        kept = torch.cat([torch.ones(1), self.kept_signal])
+        with torch.no_grad():
+            for level in reversed(range(self.levels)):
+                clean = self._predict_clean(values, level, labels)
+                signal, next_signal = kept[level + 1], kept[level]
+                ratio = signal / next_signal
+                mean = next_signal.sqrt() * (1 - ratio) * clean + ratio.sqrt() * (1 - next_signal) * values
+                spread = ((1 - ratio) * (1 - next_signal) / (1 - signal)).sqrt()
+                values = mean / (1 - signal) + spread * torch.randn(values.shape, generator=generator)
+        return values.clamp(-1, 1).unflatten(1, (self.size, self.size))
+
+    def _predict_clean(self, values: Tensor, level: int, labels: Tensor) -> Tensor:
+        levels = torch.full((len(values),), level)
+        with_digit = self.trained(values, levels, labels)
+        without = self.trained(values, levels, torch.full_like(labels, NO_DIGIT))
+        noise = (1 + self.guidance) * with_digit - self.guidance * without
+        signal = self.kept_signal[level]
+        return ((values - (1 - signal).sqrt() * noise) / signal.sqrt()).clamp(-1, 1)
+
+
+class NoisePredictor(nn.Module):
+    """A perceptron on noisy pixels, noise level and digit."""
+
+    def __init__(self, pixels: int, width: int, levels: int) -> None:
+        super().__init__()
+        self.levels = nn.Embedding(levels, width)
+        self.digits = nn.Embedding(DIGIT_COUNT + 1, width)
+        self.pixels = nn.Linear(pixels, width)
+        self.body = sc.perceptron(width, width, 2, pixels)
+
+    def forward(self, values: Tensor, levels: Tensor, labels: Tensor) -> Tensor:
+        return self.body(self.pixels(values) + self.levels(levels) + self.digits(labels))
+
+
+def toy(settings: DigitsAsPublished) -> sc.toys.Toy:
+    """Declare each λ with each γ."""
+    largest = max(settings.ratios)
+    plain, corrected = (name_arm(largest, choose(settings.strengths)) for choose in (min, max))
+    images, labels = mnist(settings.mnist) if settings.mnist else bundled_digits()
+    return sc.toys.Toy(
+        [sc.toys.bundle_seeds(settings, partial(set_up, settings, images, labels), "digits", show=draw_one_of_each)],
+        [
+            sc.claims.expect_below(
+                f"λ = {largest:g}: correction lowers the Fréchet distance",
+                sc.claims.final_difference(corrected, plain, "fid"),
+            ),
+            *sc.claims.mark_unpublished(
+                sc.claims.expect_below(
+                    f"λ = {largest:g}: correction costs recall", sc.claims.final_difference(corrected, plain, "recall")
+                )
+            ),
+        ],
+        [
+            sc.toys.Column("fid", "Fréchet distance", ".1f"),
+            sc.toys.Column("accuracy", "class accuracy"),
+            sc.toys.Column("recall", "recall"),
+        ],
+        title="Digits with the settings of the paper",
+        source="Gillman et al. 2024",
+        notes=("Guidance 0.5, one epoch per generation, Adam's state kept; digits of 8×8 pixels and a perceptron.",),
+    )
+
+
+def name_arm(ratio: float, strength: float) -> str:
+    """Return the name of the arm with λ and γ."""
+    return f"λ = {ratio:g}, γ = {strength:g}"
+
+
+def draw_one_of_each(model: sc.GenerativeModel, stream: sc.Stream) -> Tensor:
+    """Draw one image of every digit."""
+    return model.sample(torch.arange(DIGIT_COUNT), stream)
+
+
+def set_up(settings: DigitsAsPublished, images: Tensor, labels: Tensor, stream: sc.Stream) -> sc.toys.Setup:
+    """Images of a seed to train on and to judge by, the model, its judge, and the arms."""
+    order = torch.randperm(len(images), generator=stream.child("split").generator())
+    train, held_out = order[: settings.real_count], order[settings.real_count :][: settings.judged]
+    real = sc.Samples.real(images[train], labels[train])
+    classifier = MLPClassifier((32,), max_iter=1000, random_state=stream.seed % 2**32)
+    classifier.fit(real.values.flatten(1).numpy(), real.labels.numpy())
+    reference = extract_features(classifier, images[held_out])
+
+    def measure(candidate: sc.Candidate) -> dict[str, float]:
+        samples = candidate.samples(len(held_out))
+        features = extract_features(classifier, samples.values)
+        predicted = classifier.predict(samples.values.flatten(1).numpy())
+        return {
+            "fid": sc.frechet_distance(reference, features),
+            "accuracy": float(np.mean(predicted == samples.labels.numpy())),
+            "recall": sc.neighbour_metrics(reference, features)["recall"],
+        }
+
+    model = GuidedDiffusion(size=images.shape[1], keep_optimiser=True)
+    first_steps = round(settings.first_epochs * len(real) / model.batch_size)
+    per_centre = max(1, len(real) // DIGIT_COUNT // settings.clusters_per_digit)
+    corrector = replace_by_centres(fit_anchors(real, per_centre, stream.child("clusters")))
+    plans = dict(declare_plans(settings, corrector))
+    return sc.toys.Setup(sc.Task(model, real, measure, first_steps), plans)
+
+
+def declare_plans(settings: DigitsAsPublished, corrector) -> Iterator[tuple[str, sc.Plan]]:
+    """Yield all arms by name."""
+    fitting = FitEpochs(settings.epochs)
+    yield REAL, sc.Plan(sc.RealOnly(), settings.generations, fitting=fitting)
+    for ratio in settings.ratios:
+        for strength in settings.strengths:
+            correction = sc.Correction(corrector, strength) if strength > 0 else None
+            plan = sc.Plan(sc.Augment(ratio), settings.generations, correction=correction, fitting=fitting)
+            yield name_arm(ratio, strength), plan
+
+
+def replace_by_centres(anchors: Anchors):
+    """Return a corrector that replaces every image by the nearest cluster centre of its digit."""
+
+    def replace_image(samples: sc.Samples) -> sc.Samples:
+        distances = torch.cdist(samples.values.flatten(1), anchors.centroids.flatten(1))
+        is_other_digit = samples.labels[:, None] != anchors.labels
+        nearest = distances.masked_fill(is_other_digit, torch.inf).argmin(1)
+        return samples.with_values(anchors.centroids[nearest].to(samples.values))
+
+    return replace_image
+
+
+def extract_features(classifier: MLPClassifier, images: Tensor) -> np.ndarray:
+    """Return hidden activations (N, 32) of images (N, height, width)."""
+    pixels = images.flatten(1).double().numpy()
+    return np.maximum(pixels @ classifier.coefs_[0] + classifier.intercepts_[0], 0)

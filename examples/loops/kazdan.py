@@ -1,0 +1,102 @@
+"""Replace, accumulate, or accumulate and subsample, after Kazdan et al. 2025 ("Collapse or Thrive?").
+
+A Gaussian is fitted again and again, with n real points and n new samples per generation. `--n` sweeps n:
+
+    selfcorrect toy examples/loops/kazdan.py --n 10 30 100
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+import selfcorrect as sc
+from selfcorrect.analysis import theory
+
+DIMENSION = 2
+REPLACE, SUBSAMPLE, ACCUMULATE = WORKFLOWS = ("replace", "accumulate and subsample", "accumulate")
+
+
+@dataclass(frozen=True)
+class Kazdan(sc.toys.ToySettings):
+    """Numbers n of real points in the plane; each generation draws n samples."""
+
+    sizes: tuple[int, ...] = (10, 30, 100)
+    generations: int = 100
+    seeds: int = 200
+
+
+QUICK = Kazdan(sizes=(10, 30), generations=30)
+
+
+def toy(settings: Kazdan) -> sc.toys.Toy:
+    """Declare the three workflows with each n."""
+    claims: list[sc.claims.Claim] = []
+    predicted = {}
+    for size in settings.sizes:
+        replace, subsample, accumulate = (name_arm(workflow, size) for workflow in WORKFLOWS)
+        predicted[replace] = theory.replace_variance(size, settings.generations)
+        claims += [
+            sc.claims.expect_below(
+                f"n = {size}: subsampling keeps more variance than replacing",
+                sc.claims.final_difference(replace, subsample, "variance"),
+            ),
+            sc.claims.expect_below(
+                f"n = {size}: accumulating keeps more variance than subsampling",
+                sc.claims.final_difference(subsample, accumulate, "variance"),
+            ),
+        ]
+    smallest = name_arm(REPLACE, min(settings.sizes))
+    return sc.toys.Toy(
+        [
+            sc.toys.bundle_replicates("kazdan", settings.seed, partial(set_up, settings, size))
+            for size in settings.sizes
+        ],
+        [
+            *claims,
+            *sc.claims.mark_unpublished(
+                *sc.claims.expect_predictions(
+                    "{arm}: variance at generation {t}",
+                    "variance",
+                    {smallest: predicted[smallest]},
+                    times=(min(settings.sizes) // 2,),
+                )
+            ),
+        ],
+        [sc.toys.Column("variance", "variance (truth 1)", predicted=predicted)],
+        groups=[f"n = {size}" for size in settings.sizes],
+        title="Replace, subsample or accumulate",
+        source="Kazdan et al. 2025",
+        notes=(
+            "Only the Gaussian of the paper; its kernel density estimates, regressions and language models are not.",
+        ),
+    )
+
+
+def name_arm(workflow: str, size: int) -> str:
+    """Return the name of a workflow with n = `size`."""
+    return f"n = {size}, {workflow}"
+
+
+def set_up(settings: Kazdan, size: int, stream: sc.Stream) -> sc.toys.Setup:
+    """All workflows with `size` real points."""
+    generator = stream.child("real").generator()
+    shape = (settings.seeds, DIMENSION)
+    real = sc.Samples.real(torch.randn((size, *shape), generator=generator, dtype=torch.float64))
+    policies = {
+        REPLACE: sc.Replace(),
+        SUBSAMPLE: sc.AccumulateSubsample(budget=size),
+        ACCUMULATE: sc.Accumulate(1.0),
+    }
+    plans = {name_arm(workflow, size): sc.Plan(policy, settings.generations) for workflow, policy in policies.items()}
+    return sc.toys.Setup(sc.Task(sc.Gaussian.standard(*shape), real, measure_variance), plans)
+
+
+def measure_variance(candidate: sc.Candidate) -> dict[str, Tensor]:
+    """Return the variance per dimension, per seed."""
+    model = candidate.model
+    assert isinstance(model, sc.Gaussian)
+    return {"variance": model.covariance.diagonal(dim1=-2, dim2=-1).mean(-1)}
