@@ -28,7 +28,7 @@ with sc.FolderStore(folder, {"example": "verifier"}) as store:
     sc.run_loop(task, plan, store, first, stream)  # a second call finds it finished
 
 generations = sorted(folder.glob("generation-*"))
-curves = pd.DataFrame([json.loads((each / "metrics.json").read_text()) for each in generations])
-draws = pd.concat([pd.read_parquet(each / "provenance.parquet") for each in generations])
+curves = pd.DataFrame([json.loads((generation / "metrics.json").read_text()) for generation in generations])
+draws = pd.concat([pd.read_parquet(generation / "provenance.parquet") for generation in generations])
 print(curves[["spread", "drawn_count", "rejected_count", "synthetic_share"]])
 print(draws.groupby("generation").accepted.agg(["mean", "count"]))

@@ -31,8 +31,8 @@ model = DescribedDiffusion(
     DiffusionConfig(guidance_scale=2.0), frames, features, len(windows.label_names),
     vectors=sentence_vectors(embed, windows.label_names),
 ).fit(real, STEPS, sc.streams(0).child("fit"))  # fmt: skip
-told = model.with_descriptions(sentence_vectors(embed, SENTENCES))
-made = codec.decode(told.sample(torch.arange(len(SENTENCES)), sc.streams(0).child("sample")))
+described_model = model.with_descriptions(sentence_vectors(embed, SENTENCES))
+results = codec.decode(described_model.sample(torch.arange(len(SENTENCES)), sc.streams(0).child("sample")))
 for row, sentence in enumerate(SENTENCES):
-    sc.save_motion(f"{row:02d}.bvh", made[row], overwrite=True)
+    sc.save_motion(f"{row:02d}.bvh", results[row], overwrite=True)
     print(f"{row:02d}.bvh: {sentence}")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from selfcorrect.experiments.reporting.summary import Summary, joined
+from selfcorrect.experiments.reporting.summary import Summary, join_summaries
 
 SUMMARIES = Path(__file__).resolve().parents[1] / "results"
 FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
@@ -17,7 +17,7 @@ SEEDS = ("--seeds", "--first-seed")
 
 def kept(runs: Sequence[Summary]) -> Summary:
     """A summary of all runs to keep: its command without what changes no result, such as where the run was."""
-    summary = joined(runs)
+    summary = join_summaries(runs)
     command = without_free_options(summary.command)
     if len(runs) == 1:
         return replace(summary, command=command)

@@ -128,8 +128,8 @@ def split_words(text: str) -> list[str]:
 
 def measure_copied_share(document: str, summary: str) -> float:
     """Return the share of a summary's words that its document has; 0 for a summary without words."""
-    known, words = set(split_words(document)), split_words(summary)
-    return sum(word in known for word in words) / len(words) if words else 0.0
+    document_words, words = set(split_words(document)), split_words(summary)
+    return sum(word in document_words for word in words) / len(words) if words else 0.0
 
 
 def measure_rouge_1(summary: str, reference: str) -> float:

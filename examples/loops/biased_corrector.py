@@ -137,7 +137,7 @@ def measure_weights(candidate: sc.Candidate) -> dict[str, Tensor]:
 
 
 def claim_of_beliefs(settings: BiasedCorrector) -> list[sc.claims.Claim]:
-    """Where the loop settles, and how fast it comes there."""
+    """Return the level at which the loop settles, and the rate at which it gets there."""
     largest = max(settings.biases)
     wrong = name_belief(largest)
     slightly_wrong = name_belief(settings.biases[1])

@@ -115,7 +115,7 @@ def set_up(settings: DensityRatio, stream: sc.Stream) -> sc.toys.Setup:
         MOVED_SHUFFLED: replace(plain, correction=sc.Correction(move_shuffled)),
         PLACEBO: replace(plain, correction=sc.Correction(sc.random_perturbation(move))),
     }
-    return sc.toys.Setup(sc.Task(KernelDensity.untrained(), real, measure), plans)
+    return sc.toys.Setup(sc.Task(KernelDensity.create(), real, measure), plans)
 
 
 def measure_wasserstein(reference: np.ndarray, candidate: np.ndarray) -> float:
@@ -132,7 +132,7 @@ class KernelDensity(TensorModel):
     points: Tensor
 
     @classmethod
-    def untrained(cls) -> KernelDensity:
+    def create(cls) -> KernelDensity:
         return cls(torch.zeros(1, 2, dtype=torch.float64))
 
     def fit(self, samples: sc.Samples, steps: int, stream: sc.Stream) -> KernelDensity:

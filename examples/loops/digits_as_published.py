@@ -86,11 +86,11 @@ class GuidedDiffusion(sc.NetworkModel):
     def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
         generator = stream.generator()
         values = torch.randn(len(labels), self.size**2, generator=generator)
-        kept = torch.cat([torch.ones(1), self.kept_signal])
+        signals = torch.cat([torch.ones(1), self.kept_signal])
         with torch.no_grad():
             for level in reversed(range(self.levels)):
                 clean = self._predict_clean(values, level, labels)
-                signal, next_signal = kept[level + 1], kept[level]
+                signal, next_signal = signals[level + 1], signals[level]
                 ratio = signal / next_signal
                 mean = next_signal.sqrt() * (1 - ratio) * clean + ratio.sqrt() * (1 - next_signal) * values
                 spread = ((1 - ratio) * (1 - next_signal) / (1 - signal)).sqrt()
@@ -123,7 +123,8 @@ class NoisePredictor(nn.Module):
 def toy(settings: DigitsAsPublished) -> sc.toys.Toy:
     """Declare each λ with each γ."""
     largest = max(settings.ratios)
-    plain, corrected = (name_arm(largest, choose(settings.strengths)) for choose in (min, max))
+    plain = name_arm(largest, min(settings.strengths))
+    corrected = name_arm(largest, max(settings.strengths))
     images, labels = mnist(settings.mnist) if settings.mnist else bundled_digits()
     return sc.toys.Toy(
         [sc.toys.bundle_seeds(settings, partial(set_up, settings, images, labels), "digits", show=draw_one_of_each)],

@@ -37,7 +37,9 @@ def toy(settings: Kazdan) -> sc.toys.Toy:
     claims: list[sc.claims.Claim] = []
     predicted = {}
     for size in settings.sizes:
-        replace, subsample, accumulate = (name_arm(workflow, size) for workflow in WORKFLOWS)
+        replace = name_arm(REPLACE, size)
+        subsample = name_arm(SUBSAMPLE, size)
+        accumulate = name_arm(ACCUMULATE, size)
         predicted[replace] = theory.replace_variance(size, settings.generations)
         claims += [
             sc.claims.expect_below(

@@ -1,4 +1,4 @@
-"""Why modes are lost: drift as in a population, and bias of the learner, each switched on separately.
+"""Causes of lost modes: drift as in a population, and bias of the learner, each switched on separately.
 
 A memoriser that draws evenly is the population of Wright (1931) and Fisher (1930); theory gives its surviving founders
 exactly. Noise makes it a kernel density estimate, whose founders are lost by drift all the same. A pull towards the
@@ -72,7 +72,7 @@ class Memoriser(TensorModel):
     """Another bias: points are drawn with chances exp(−preference d²/2) at a relative distance d from the mean."""
 
     @classmethod
-    def untrained(cls) -> Memoriser:
+    def create(cls) -> Memoriser:
         """A point at the origin, with all knobs at 0."""
         origin = torch.zeros(1, DIMENSION, dtype=torch.float64)
         return cls(origin, torch.zeros(1, dtype=torch.int64), torch.ones(1, dtype=torch.float64))
@@ -136,7 +136,7 @@ def toy(settings: Lineages) -> sc.toys.Toy:
 
 
 def make_arms(settings: Lineages) -> dict[str, PopulationArm]:
-    even = Memoriser.untrained()
+    even = Memoriser.create()
     uneven = replace(even, unevenness=settings.unevenness)
     biased = replace(even, bandwidth=settings.bandwidths[0], pull=settings.pull, preference=settings.preference)
     matched = lineage_matched(settings.draws, adaptive=False)

@@ -1,4 +1,4 @@
-"""Where drift and bias matter: matching against one, extrapolation against the other, under each way of training.
+"""Effects of drift and of bias: matching against one, extrapolation against the other, under each way of training.
 
 The points around a circle and the model of `remedies.py`. Loops that replace their data are fine-tuned, or trained anew
 in every generation; others keep the real data beside one batch of samples, or all batches so far.

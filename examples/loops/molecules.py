@@ -125,7 +125,7 @@ def toy(settings: Molecules) -> sc.toys.Toy:
 
 
 def claim_collapse() -> list[sc.claims.Claim]:
-    """What Gerstgrasser et al. claim of replaced and accumulated data."""
+    """Return the claims of Gerstgrasser et al. about replaced and accumulated data."""
     return [
         sc.claims.expect_below(
             "replace ends with less coverage than accumulate",

@@ -1,4 +1,4 @@
-"""What people preferred, in a loop of motions: a bias of its sampling, and a verifier of its samples.
+"""Preferences of people in a loop of motions: a bias of its sampling, and a verifier of its samples.
 
 Both judge samples that nobody rated, by the reward that `selfcorrect.preferences.reward` fits on features.
 """
@@ -53,7 +53,7 @@ def reward_in(database: Path) -> Reward:
 
 
 def identity_of_reward(reward: Reward) -> Identity:
-    """What a reward is, so that a run notices when it is resumed with another."""
+    """Return the identity of a reward, so that a run notices when it is resumed with another."""
     content = compute_digest(repr(reward).encode())
     return Identity(f"{reward.choices} choices of {', '.join(reward.raters)}", "", values=content, holds="choices")
 
@@ -76,22 +76,22 @@ def raters_of(reward: Reward, codec: FeatureCodec) -> tuple[Score, ...]:
     def scores(values: Tensor) -> Tensor:
         return torch.from_numpy(reward.rater_rewards(motion_features(codec.decode(values)))).to(values.device)
 
-    def of(rater: int) -> Score:
+    def score_of(rater: int) -> Score:
         return lambda values: scores(values)[rater]
 
-    return tuple(of(rater) for rater in range(len(reward.raters)))
+    return tuple(score_of(rater) for rater in range(len(reward.raters)))
 
 
-def chosen_by(raters: tuple[Score, ...]) -> Bias:
-    """Of four draws the one that a rater, drawn for each sample, chooses with the fitted probabilities.
+def choose_by_raters(raters: tuple[Score, ...]) -> Bias:
+    """Return a bias that takes, of four draws, the one that a random rater chooses with the fitted probabilities.
 
     The bias is `best_of` with choice noise 1: a Plackett–Luce choice by rewards in logits. Without raters the bias
     raises SettingError when it is used.
     """
-    return best_of(_DRAWS, *raters, choice_noise=1.0) if raters else _unrated
+    return best_of(_DRAWS, *raters, choice_noise=1.0) if raters else _require_ratings
 
 
-def _unrated(model: GenerativeModel, parents: Samples) -> Sampler:
+def _require_ratings(model: GenerativeModel, parents: Samples) -> Sampler:
     raise SettingError("the remedy preferred needs --ratings, a database of `selfcorrect curate`")
 
 
@@ -111,7 +111,7 @@ def people(inputs: CorrectorInputs) -> Corrector:
 
 
 def at_least_usual(rewards: Callable[[Tensor], Tensor], inputs: CorrectorInputs) -> Callable[[Samples], Tensor]:
-    """Which samples have at least the median reward (N,) of generation-0 samples of their label."""
+    """Return a rule that accepts samples with at least the median reward (N,) of generation 0 for their label."""
 
     @cache
     def usual(label: int) -> float:

@@ -1,4 +1,4 @@
-"""What each row of `table.REMEDIES` makes of an arm: one change on one axis of the loop, or two."""
+"""Functions of the rows of `table.REMEDIES`, each of which changes an arm on one axis of the loop, or two."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ from selfcorrect.remedies.selection import (
     select_candidates,
 )
 
-from .people import chosen_by
+from .people import choose_by_raters
 from .table import REMEDIES
 
 DRAWS = 4
@@ -39,14 +39,14 @@ DRAWS = 4
 
 @dataclass(frozen=True)
 class RemedyInputs:
-    """What a remedy may use beside its model: nothing here has seen real data after generation 0."""
+    """Inputs that a remedy may use beside its model: nothing here has seen real data after generation 0."""
 
     embed: Embedding = flat
     """Values to vectors of the training side, in which likeness is measured."""
     errors: Errors = denoising_errors
-    """How unlikely a model finds its samples."""
+    """Function that returns how unlikely a model finds its samples."""
     finish: Finish | None = None
-    """What children keep of their parents under matching."""
+    """Last step of matching, in which children keep something of their parents."""
     raters: tuple[Score, ...] = ()
     """People, each as a score of samples."""
 
@@ -73,7 +73,7 @@ def none(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     return task, plan
 
 
-def matched(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+def matching(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Children matched to parents; see `selfcorrect.remedies.matching`."""
     heirs = oldest_synthetic if overlapping(plan.policy) else newest_synthetic
     return task, replace(plan, bias=lineage_matched(8, inputs.embed, finish=inputs.finish, heirs=heirs))
@@ -86,18 +86,18 @@ def extrapolation(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
 
 def lineages(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Matching and extrapolation together."""
-    return extrapolation(*matched(task, plan, inputs), inputs)
+    return extrapolation(*matching(task, plan, inputs), inputs)
 
 
 def lineages_quarter(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Matching, and extrapolation by a quarter of the step: its scatter is a sixteenth."""
-    task, plan = matched(task, plan, inputs)
+    task, plan = matching(task, plan, inputs)
     return task, replace(plan, fitting=extrapolate(0.25))
 
 
 def lineages_reworked(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Matching, and extrapolation by half a step, for which the model's own samples are corrected, too."""
-    task, plan = matched(task, plan, inputs)
+    task, plan = matching(task, plan, inputs)
     correction = plan.correction
     if correction is None:
         return task, replace(plan, fitting=extrapolate(0.5))
@@ -117,8 +117,8 @@ def sims(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
         def draw(labels: Tensor, stream: Stream) -> Tensor:
             values = model.sample(parents.labels, stream.child("own"))
-            own = Samples.synthetic(values, parents.labels, 0)
-            return steer(Guided, model, worse=model.fit(own, plan.steps, stream.child("worse"))).sample(
+            own_samples = Samples.synthetic(values, parents.labels, 0)
+            return steer(Guided, model, worse=model.fit(own_samples, plan.steps, stream.child("worse"))).sample(
                 labels, stream.child("guided")
             )
 
@@ -158,9 +158,9 @@ def moment_matching(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     return task, replace(plan, bias=match_moments)
 
 
-def preferred(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
-    """Of four draws the one that people would choose."""
-    return task, replace(plan, bias=chosen_by(inputs.raters))
+def preference(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+    """Take, of four draws, the one that people would choose."""
+    return task, replace(plan, bias=choose_by_raters(inputs.raters))
 
 
 def _selecting(rule: Callable[[RemedyInputs], Rule]) -> Remedy:

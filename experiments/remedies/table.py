@@ -17,13 +17,13 @@ class RemedyRow(Row):
     cost: str = "not known"
     """Sampling and training per generation, in units of a plain loop."""
     source: str = OWN
-    """Where it was published."""
+    """Publication that proposed it."""
     claim: str = ""
-    """What was claimed there, one clause."""
+    """Claim of that source, one clause."""
     rated: bool = False
-    """Whether it needs choices of people (`--ratings`)."""
+    """True if it needs choices of people (`--ratings`)."""
     needs_corrector: bool = False
-    """Whether it is a way to apply the arm's corrector, or means nothing without one."""
+    """True for a way to apply the arm's corrector, which means nothing without one."""
     variant_of: str = ""
     """The remedy of which it is a variant; tables of all remedies leave variants out."""
 
@@ -34,7 +34,7 @@ REMEDIES = Registry(
         RemedyRow("none", f"{_BUILT}:none", "No remedy.", knows="nothing", cost="1"),
         RemedyRow(
             "matched",
-            f"{_BUILT}:matched",
+            f"{_BUILT}:matching",
             "Each parent has one child: lines do not die by chance.",
             knows="the parent set",
             cost="up to 8 × samples",
@@ -210,7 +210,7 @@ REMEDIES = Registry(
         ),
         RemedyRow(
             "preferred",
-            f"{_BUILT}:preferred",
+            f"{_BUILT}:preference",
             "Sampling bias: of four draws the one that people would choose; needs --ratings.",
             knows="choices of people, generalised by six features",
             cost="4 × samples",

@@ -33,7 +33,7 @@ COLOURS = {
     "lineages": SKY,
     "static training set": OLIVE,
 }
-"""Of the arms that stand in most figures, by corrector or remedy: the same in the whole project."""
+"""Colours of the arms of most figures, by corrector or remedy: the same in the whole project."""
 OTHERS = (WINE, PURPLE, INK, SKY, OLIVE)
 """One after the other for all others."""
 MOST_LINES = 8
@@ -61,7 +61,7 @@ STYLE: dict[Any, Any] = {
 
 
 WIDTH_IN = 10.8
-"""Of figures by synthetic ratio."""
+"""Width of figures by synthetic ratio."""
 
 _CHARACTER_IN, _SIGN_IN = 0.067, 0.45
 """Room in a legend for a character, and for what stands before each label."""
@@ -72,15 +72,15 @@ STROKES = ("-", ":", "-.")
 
 def looks(titles: Sequence[str]) -> dict[str, Look]:
     """Colour and stroke for each arm title, the same in every panel; a corrector has its colour with a remedy, too."""
-    found: dict[str, Look] = {}
+    palette: dict[str, Look] = {}
     others = 0
     for title in dict.fromkeys(titles):
         colour = COLOURS.get(title, COLOURS.get(_corrector_in(title)))
         if colour is None or (colour in (GREY, VERMILION) and title not in COLOURS):
             colour, others = OTHERS[others % len(OTHERS)], others + 1
-        again = sum(taken == colour for taken, _ in found.values())
-        found[title] = colour, STROKES[again % len(STROKES)]
-    return found
+        again = sum(used == colour for used, _ in palette.values())
+        palette[title] = colour, STROKES[again % len(STROKES)]
+    return palette
 
 
 def _corrector_in(title: str) -> str:
@@ -163,8 +163,8 @@ def _draw_panel(panel, arms: Sequence[ArmCurves], metric: Metric, levels: Levels
         values = arm.values[metric.key]
         generations = np.arange(values.shape[1])
         colour, stroke = palette[arm.title]
-        told = [metric.interval(column) for column in values.T]
-        low, high = [one.low for one in told], [one.high for one in told]
+        intervals = [metric.interval(column) for column in values.T]
+        low, high = [interval.low for interval in intervals], [interval.high for interval in intervals]
         panel.fill_between(generations, low, high, color=colour, alpha=0.12, linewidth=0)
         panel.plot(generations, values.mean(axis=0), stroke, color=colour, label=arm.title, linewidth=1.6)
     _draw_levels(panel, metric, levels)
@@ -173,13 +173,13 @@ def _draw_panel(panel, arms: Sequence[ArmCurves], metric: Metric, levels: Levels
 
 @dataclass(frozen=True)
 class ShareLine:
-    """What an arm is at the last generation, by the share of synthetic samples that it trains on."""
+    """An arm at the last generation, by the share of synthetic samples that it trains on."""
 
     title: str
     points: Mapping[float, ArmCurves]
     """Synthetic share, 0 to 1 → curves."""
     judged: bool
-    """Whether it is what the experiment asks about: a strong line with a band. Others are thin."""
+    """True for a line that the experiment asks about: a strong line with a band. Others are thin."""
 
 
 def share_grid(
@@ -283,15 +283,15 @@ def _draw_levels(panel: Any, metric: Metric, levels: Levels) -> None:
 
 def _draw_line(panel: Any, line: ShareLine, metric: Metric, palette: Mapping[str, Look]) -> None:
     shares = sorted(share for share, curves in line.points.items() if metric.key in curves.values)
-    told = [mean_interval(line.points[share].last(metric.key), bounds=metric.bounds) for share in shares]
+    intervals = [mean_interval(line.points[share].last(metric.key), bounds=metric.bounds) for share in shares]
     colour, stroke = palette[line.title]
     width, size, alpha = (1.9, 4, 1.0) if line.judged else (0.9, 2, 0.6)
-    means = [one.estimate for one in told]
+    means = [interval.estimate for interval in intervals]
     panel.plot(
         shares, means, stroke, color=colour, linewidth=width, marker="o", markersize=size, alpha=alpha, label=line.title
     )
     if line.judged:
-        low, high = [one.low for one in told], [one.high for one in told]
+        low, high = [interval.low for interval in intervals], [interval.high for interval in intervals]
         panel.fill_between(shares, low, high, color=colour, alpha=0.15, linewidth=0)
 
 

@@ -1,4 +1,4 @@
-"""What an experiment measured, ready to be drawn and judged: curves per arm, seed and generation."""
+"""Measurements of an experiment, ready to be drawn and judged: curves per arm, seed and generation."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class ArmCurves:
     values: Mapping[str, np.ndarray]
     """Key of a metric → (S, G + 1), NaN where it was not measured."""
     axes: Mapping[str, Any] = field(default_factory=dict)
-    """What the arm is by axis: policy, synthetic_ratio (λ), synthetic_share, corrector, strength, remedy and more."""
+    """Value of the arm on each axis: policy, synthetic_ratio (λ), synthetic_share, corrector, strength, remedy, …"""
 
     @property
     def label(self) -> str:
@@ -64,8 +64,8 @@ def collect(
     missing = [(seed, generation) for seed in seeds for generation in numbers if (seed, generation) not in table]
     if missing and generations is None:
         raise RunFolderError(f"arm {name}: no metrics for (seed, generation) {missing[0]}, and {len(missing) - 1} more")
-    found = {key for row in table.values() for key, value in row.items() if isinstance(value, int | float)}
-    keys = sorted(found - {"seed", "generation"})
+    measured = {key for row in table.values() for key, value in row.items() if isinstance(value, int | float)}
+    keys = sorted(measured - {"seed", "generation"})
     values = {
         key: np.array([[float(table.get((seed, number), {}).get(key, np.nan)) for number in numbers] for seed in seeds])
         for key in keys

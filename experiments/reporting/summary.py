@@ -33,7 +33,7 @@ _DIGITS = 5
 
 @dataclass(frozen=True)
 class Summary:
-    """What a finished experiment measured."""
+    """Results of a finished experiment."""
 
     command: str
     """The command that does it again."""
@@ -44,7 +44,7 @@ class Summary:
     arms: Mapping[str, tuple[ArmCurves, ...]]
     """Denoiser → arms, with quantities (S, G + 1) by key."""
     floors: Mapping[str, Mapping[str, np.ndarray]]
-    """What real data score, raw and corrected: title → quantity → (S,)."""
+    """Scores of real data, raw and corrected: title → quantity → (S,)."""
 
     @property
     def seeds(self) -> int:
@@ -69,8 +69,8 @@ class Summary:
                 measured = [name for name in curves.values if name not in ("seed", "generation")]
                 named = {name: realised_name(name, who) for name in measured}
                 for (seed, generation), _ in np.ndenumerate(next(iter(curves.values.values()))):
-                    told = {new: float(curves.values[name][seed, generation]) for name, new in named.items()}
-                    yield {**who, "seed": self.first_seed + seed, "generation": generation, **told}
+                    values = {new: float(curves.values[name][seed, generation]) for name, new in named.items()}
+                    yield {**who, "seed": self.first_seed + seed, "generation": generation, **values}
 
     def to_frame(self) -> Any:
         """The rows as a pandas DataFrame, or as a pyarrow Table where pandas is not installed."""
@@ -116,13 +116,13 @@ def _columns(rows: Sequence[Mapping[str, object]]) -> list[str]:
 
 def write_summary(path: Path, summary: Summary) -> None:
     """Write a summary as JSON with its digest, numbers to five digits, NaN as null."""
-    arms = {name: [_as_stored(curves) for curves in group] for name, group in summary.arms.items()}
+    arms = {name: [_to_stored(curves) for curves in group] for name, group in summary.arms.items()}
     content = {
         "format": FORMAT,
         "command": summary.command,
         "made": summary.made,
         "settings": summary.settings,
-        "floors": {title: _rounded(scores) for title, scores in summary.floors.items()},
+        "floors": {title: _round_values(scores) for title, scores in summary.floors.items()},
         "arms": arms,
     }
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -130,7 +130,7 @@ def write_summary(path: Path, summary: Summary) -> None:
 
 
 def read_summary(path: str | Path) -> Summary:
-    """What a finished experiment measured, from its run folder or its summary.json.
+    """Return the summary of a finished experiment, from its run folder or its summary.json.
 
     InputError where a file is anything else, or changed since.
     """
@@ -140,7 +140,7 @@ def read_summary(path: str | Path) -> Summary:
         if content.get("format", FORMAT) != FORMAT:
             raise InputError(f"expected format {FORMAT}, got {content['format']}")
         stored = read_as(_Stored, content, "it")
-        arms = {name: tuple(_curves(one) for one in group) for name, group in stored.arms.items()}
+        arms = {name: tuple(_curves(stored_curves) for stored_curves in group) for name, group in stored.arms.items()}
         floors = {title: _arrays(scores) for title, scores in stored.floors.items()}
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path}: is no summary of a run: {error}") from error
@@ -170,7 +170,7 @@ class _Stored:
     arms: dict[str, list[_StoredCurves]]
 
 
-def joined(summaries: Sequence[Summary]) -> Summary:
+def join_summaries(summaries: Sequence[Summary]) -> Summary:
     """The summary of all seeds of runs that differ in nothing else, such as one run on each of several machines.
 
     Dates are of the last, hours those of all, the rest is as in the first. InputError where settings or what was
@@ -183,7 +183,7 @@ def joined(summaries: Sequence[Summary]) -> Summary:
             raise InputError(f"seeds from {after.first_seed}: expected the settings of those from {first.first_seed}")
         if after.first_seed != (expected := before.first_seed + before.seeds):
             raise InputError(f"seeds from {after.first_seed}: expected seeds that go on from {expected}")
-    made = {
+    origin = {
         **first.made,
         "date": max(run.made["date"] for run in runs),
         "core_hours": round(sum(run.made["core_hours"] for run in runs), 3),
@@ -191,45 +191,45 @@ def joined(summaries: Sequence[Summary]) -> Summary:
     settings = {**first.settings, "seeds": sum(run.seeds for run in runs)}
     arms = {
         name: tuple(
-            replace(curves, values=_stacked([run.arms[name][place].values for run in runs]))
+            replace(curves, values=_concatenate_values([run.arms[name][place].values for run in runs]))
             for place, curves in enumerate(group)
         )
         for name, group in first.arms.items()
     }
-    floors = {title: _stacked([run.floors[title] for run in runs]) for title in first.floors}
-    return Summary(first.command, made, settings, arms, floors)
+    floors = {title: _concatenate_values([run.floors[title] for run in runs]) for title in first.floors}
+    return Summary(first.command, origin, settings, arms, floors)
 
 
 def _same(summary: Summary) -> tuple[Any, ...]:
-    """What summaries that can be joined have in common."""
+    """Return the content that summaries must share to be joined."""
     settings = {key: value for key, value in summary.settings.items() if key not in ("seeds", "first_seed")}
-    arms = {name: [(each.name, sorted(each.values)) for each in group] for name, group in summary.arms.items()}
+    arms = {name: [(curves.name, sorted(curves.values)) for curves in group] for name, group in summary.arms.items()}
     return settings, arms, {title: sorted(scores) for title, scores in summary.floors.items()}
 
 
-def _stacked(values: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _concatenate_values(values: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Quantity → (S, …) over all seeds, of quantities over some seeds each."""
-    return {key: np.concatenate([each[key] for each in values]) for key in values[0]}
+    return {key: np.concatenate([seed_values[key] for seed_values in values]) for key in values[0]}
 
 
 def machine() -> dict[str, object]:
     """The machine in words that do not say whose it is."""
     model = ""
-    if (told := Path("/proc/cpuinfo")).is_file():
+    if (processor_file := Path("/proc/cpuinfo")).is_file():
         names = [
             line.partition(":")[2].strip()
-            for line in told.read_text(encoding="utf-8", errors="replace").splitlines()
+            for line in processor_file.read_text(encoding="utf-8", errors="replace").splitlines()
             if "model name" in line
         ]
         model = names[0] if names else ""
     return {"processor": model or "not known", "cores": os.cpu_count()}
 
 
-def _as_stored(curves: ArmCurves) -> dict[str, Any]:
+def _to_stored(curves: ArmCurves) -> dict[str, Any]:
     axes = {name: str(value) if value in (math.inf, -math.inf) else value for name, value in curves.axes.items()}
     axes = {name: None if value != value else value for name, value in axes.items()}
-    told = {"name": curves.name, "group": curves.group, "title": curves.title, "values": _rounded(curves.values)}
-    return told | ({"axes": axes} if axes else {})
+    stored = {"name": curves.name, "group": curves.group, "title": curves.title, "values": _round_values(curves.values)}
+    return stored | ({"axes": axes} if axes else {})
 
 
 def _curves(stored: _StoredCurves) -> ArmCurves:
@@ -238,13 +238,13 @@ def _curves(stored: _StoredCurves) -> ArmCurves:
     return ArmCurves(stored.name, stored.group, stored.title, _arrays(stored.values), axes)
 
 
-def _rounded(values: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def _round_values(values: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return {key: _short(np.asarray(array, dtype=float).tolist()) for key, array in values.items()}
 
 
 def _short(value: Any) -> Any:
     if isinstance(value, list):
-        return [_short(one) for one in value]
+        return [_short(item) for item in value]
     return float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None
 
 

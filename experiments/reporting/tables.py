@@ -62,10 +62,14 @@ def half_life_cell(curves: np.ndarray) -> Cell:
     if not (curves[:, 0] > 0).all():
         return Cell("not defined", "starts at 0")
     life = half_life_interval(curves)
-    middle, low, high = (
-        "not reached" if math.isinf(each) else f"{each:.1f}" for each in (life.estimate, life.low, life.high)
-    )
+    middle = _format_generations(life.estimate)
+    low = _format_generations(life.low)
+    high = _format_generations(life.high)
     return Cell(middle, "" if math.isnan(life.low) or low == high == middle else f"{low} … {high}")
+
+
+def _format_generations(count: float) -> str:
+    return "not reached" if math.isinf(count) else f"{count:.1f}"
 
 
 def effects_table(by_pair: Iterable[Sequence[verdict.Effect]], corner: str, columns: Sequence[str]) -> Table:
@@ -114,7 +118,7 @@ LOOP_COLUMNS = (
 
 
 def loop_cells(curves: ArmCurves) -> list[Cell]:
-    """What the loop of an arm did with its samples, under `LOOP_COLUMNS`."""
+    """Return the cells of an arm under `LOOP_COLUMNS`."""
     if "drawn_count" not in curves.values:
         return [Cell("–")] * len(LOOP_COLUMNS)
 
@@ -202,7 +206,7 @@ def latex_of(table: Table) -> str:
         if row.cells:
             lines.append(_latex_row([row.title, *map(_with_interval, row.cells)]))
         else:
-            lines.append(rf"\multicolumn{{{len(table.columns) + 1}}}{{l}}{{\textit{{{_escaped(row.title)}}}}} \\")
+            lines.append(rf"\multicolumn{{{len(table.columns) + 1}}}{{l}}{{\textit{{{_escape_latex(row.title)}}}}} \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
@@ -211,7 +215,7 @@ def _with_interval(cell: Cell) -> str:
 
 
 def _latex_row(texts: Iterable[str]) -> str:
-    return " & ".join(map(_escaped, texts)) + r" \\"
+    return " & ".join(map(_escape_latex, texts)) + r" \\"
 
 
 _LATEX = {
@@ -224,6 +228,6 @@ _LATEX = {
 }  # fmt: skip
 
 
-def _escaped(text: str) -> str:
+def _escape_latex(text: str) -> str:
     """Text without signs that LaTeX reads as commands or does not know."""
     return "".join(_LATEX.get(sign, sign) for sign in text)

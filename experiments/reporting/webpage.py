@@ -39,7 +39,7 @@ class Table:
     columns: Sequence[str]
     rows: list[PageRow] = field(default_factory=list)
     interval: str = "95 %"
-    """What intervals are called in the head of a CSV file."""
+    """Name of intervals in the head of a CSV file."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Page:
     curves: str = ""
     sections: Sequence[Section] = ()
     clips: Mapping[str, Sequence[PageClip]] = field(default_factory=dict)
-    """What one player shows, one after another, by heading."""
+    """Clips that one player shows one after another, by heading."""
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     refresh_s: int | None = None

@@ -42,7 +42,7 @@ class Arm:
     """
 
     policy: str = "replace"
-    """Which data train the next generation, e.g. real, replace, augment:0.5, accumulate:1."""
+    """Data that train the next generation, e.g. real, replace, augment:0.5, accumulate:1."""
     corrector: str = "none"
     """A corrector by name or package.module:attribute. In a comparison: a function of samples, or of values; a class
     that needs no arguments; a torch module."""
@@ -53,7 +53,7 @@ class Arm:
     remedy: Suppress[str] = "none"
     """A remedy against the loss of modes by name."""
     operator: Literal["mixture", "interpolation"] = "mixture"
-    """What γ means: a share of corrected samples, or a share of the way to the corrected sample."""
+    """Meaning of γ: a share of corrected samples, or a share of the way to the corrected sample."""
     guidance: Suppress[float | None] = None
     """Scale of classifier-free guidance when samples are drawn, None for the model's own."""
     temperature: Suppress[float | None] = None
@@ -82,8 +82,8 @@ class Arm:
                 raise SettingError(f"{name} must be from {lowest:g} to {highest:g}, got {value:g}")
 
     @classmethod
-    def of(cls, plan: Plan, called: str = "") -> Arm:
-        """What a plan is by axis; objects in it by their names."""
+    def from_plan(cls, plan: Plan, called: str = "") -> Arm:
+        """Return the arm of a plan; objects in the plan become their names."""
         from selfcorrect.correctors.contract import name_of
         from selfcorrect.loop.bias import sample_plainly
         from selfcorrect.loop.fitting import fit_plainly
@@ -139,7 +139,7 @@ class Arm:
             *(["real-corrected"] * self.correct_real),
             *([self.remedy] if self.remedy != "none" else []),
             *(["from-scratch"] * self.from_scratch),
-            *(each.replace(":", ".") for each in (self.bias, self.fitting) if each),
+            *(function.replace(":", ".") for function in (self.bias, self.fitting) if function),
         ]
         if math.isfinite(self.strength):
             parts.append(f"{'strength' if self.operator == 'mixture' else self.operator}-{self.strength:g}")
@@ -148,18 +148,18 @@ class Arm:
 
     @property
     def sampling(self) -> dict[str, float]:
-        """What is not the model's own in sampling, by the names of the command line."""
-        given = {name: getattr(self, name) for name in SAMPLING_BOUNDS}
-        return {name: value for name, value in given.items() if value is not None}
+        """Return the settings of sampling that it changes, by the names of the command line."""
+        values = {name: getattr(self, name) for name in SAMPLING_BOUNDS}
+        return {name: value for name, value in values.items() if value is not None}
 
-    def sampled(self, config: Any) -> Any:
+    def change_config(self, config: Any) -> Any:
         """Settings of a model with those that this arm changes; SettingError where they do not go together."""
         names = {"guidance": "guidance_scale"}
         return replace(config, **{names.get(name, name): value for name, value in self.sampling.items()})
 
     @property
     def plain(self) -> Arm:
-        """What this arm is compared with: as it is sampled, without correction and remedy; else sampled as usual."""
+        """Return its reference: sampled alike, without correction and remedy; else sampled as usual."""
         changed = (self.corrector, self.remedy, self.correct_real) != ("none", "none", False)
         usual = replace(
             self, corrector="none", strength=math.inf, operator="mixture", correct_real=False, remedy="none"
@@ -207,13 +207,13 @@ class Arm:
 
     @property
     def words(self) -> str:
-        """What it is apart from its data policy."""
+        """Return all but its data policy, in words."""
         names = [name for name in (self.remedy, self.corrector) if name != "none"]
         words = [" + ".join(["static training set"] * (self.kind in STATIC) + names) or "uncorrected"]
         if math.isfinite(self.strength):
             words.append(f"γ = {self.strength:g}" + ("" if self.operator == "mixture" else " of each sample"))
         words += [f"{name.replace('_', ' ')} {value:g}" for name, value in self.sampling.items()]
-        words += [each for each in (self.bias, self.fitting) if each]
+        words += [function for function in (self.bias, self.fitting) if function]
         return ", ".join(words + ["from scratch"] * self.from_scratch + ["real data corrected too"] * self.correct_real)
 
     @property
@@ -223,19 +223,19 @@ class Arm:
 
     @property
     def line(self) -> str:
-        """What it is apart from its synthetic share, "" for one that has no place on a line by share."""
+        """Return all but its synthetic share, "" for an arm that has no place on a line by share."""
         kind, _, value = self.policy.partition(":")
         return self.words if kind == "augment" or (kind == "replace" and not value) else ""
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it trains on real data alone, as usual, without correction."""
+        """Return True for training on real data alone, as usual, without correction."""
         changed = self.corrector != "none" or self.remedy != "none" or self.correct_real or self.sampling
         return self.kind == "real" and not changed
 
     @property
     def axes(self) -> dict[str, Any]:
-        """What it is by axis, as W&B and tables name them."""
+        """Return its value on each axis, as W&B and tables name them."""
         return {
             "policy": self.kind,
             "synthetic_ratio": self.synthetic_ratio,
@@ -251,8 +251,8 @@ class Arm:
 
     def config(self) -> dict[str, Any]:
         """All of it as JSON values but what has its default and is newer than the runs that recorded arms."""
-        usual = {each.name: each.default for each in fields(self)}
-        return {name: value for name, value in asdict(self).items() if name not in NEWER or value != usual[name]}
+        defaults = {field.name: field.default for field in fields(self)}
+        return {name: value for name, value in asdict(self).items() if name not in NEWER or value != defaults[name]}
 
 
 NEWER = ("from_scratch", "bias", "fitting", "steps", "called")

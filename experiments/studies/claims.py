@@ -34,23 +34,23 @@ class Quantity:
         """Return the mean over seeds with its interval."""
         return mean_interval(self.per_seed(curves))
 
-    def __sub__(self, other: Quantity | float) -> Quantity:
-        return self._with(np.subtract, other)
+    def __sub__(self, operand: Quantity | float) -> Quantity:
+        return self._combine(np.subtract, operand)
 
-    def __truediv__(self, other: Quantity | float) -> Quantity:
-        return self._with(np.divide, other)
+    def __truediv__(self, operand: Quantity | float) -> Quantity:
+        return self._combine(np.divide, operand)
 
     def __mul__(self, factor: float) -> Quantity:
-        return self._with(np.multiply, factor)
+        return self._combine(np.multiply, factor)
 
     def map(self, function: Callable[[np.ndarray], np.ndarray]) -> Quantity:
         """Apply a function to the numbers, such as `np.log`."""
         return Quantity(lambda curves: function(self.per_seed(curves)))
 
-    def _with(self, operation: Callable[..., np.ndarray], other: Quantity | float) -> Quantity:
-        if isinstance(other, Quantity):
-            return Quantity(lambda curves: operation(self.per_seed(curves), other.per_seed(curves)))
-        return Quantity(lambda curves: operation(self.per_seed(curves), other))
+    def _combine(self, operation: Callable[..., np.ndarray], operand: Quantity | float) -> Quantity:
+        if isinstance(operand, Quantity):
+            return Quantity(lambda curves: operation(self.per_seed(curves), operand.per_seed(curves)))
+        return Quantity(lambda curves: operation(self.per_seed(curves), operand))
 
 
 def value_at(arm: str, key: str, generation: int) -> Quantity:

@@ -22,7 +22,7 @@ S = TypeVar("S")
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison found."""
+    """Results of a comparison."""
 
     sentences: Sequence[str]
     """The headline, and a sentence for everything that is missing."""
@@ -33,7 +33,7 @@ class Comparison:
     folder: Path | None
     """The run folder, None where none was kept."""
     gaps: Sequence[str] = ()
-    """What is missing: arms that failed, and qualities that the judge did not measure. The same call tries again."""
+    """Missing results: arms that failed, and qualities that the judge did not measure. The same call tries again."""
 
     overview: Table | None = None
     """Mean of each arm and judged metric at the last generation, marked by how it compares; printed by `str`."""
@@ -65,17 +65,17 @@ class Outcome(Generic[S]):
     """Everything measured, arranged: curves of the arms of every task, and what real data score."""
 
     settings: S
-    """What the study is."""
+    """Settings of the study."""
     curves: Mapping[str, Mapping[Arm, ArmCurves]]
     """Task → arm → curves."""
     floors: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
-    """What real data score: title → metric → (S,) values per seed. The first is the level that figures show."""
+    """Scores of real data: title → metric → (S,) values per seed. The first is the level that figures show."""
     floor_of: Mapping[str, str] = field(default_factory=dict)
     """Task → the title of what its real data score, where tasks have real data of their own."""
     titles: Mapping[str, str] = field(default_factory=dict)
     """Tasks in words, where they are not their names; "" for one that needs none."""
     gaps: Sequence[str] = ()
-    """What is missing."""
+    """Missing results, a sentence each."""
     aims: Mapping[str, float] = field(default_factory=dict)
     """Metric → a number that is the aim in place of the value of real data."""
 
@@ -126,13 +126,13 @@ class Outcome(Generic[S]):
             table.rows.extend([PageRow(title, [])] * bool(title and rows) + rows)
         return table
 
-    def of(self, pair: Pair) -> tuple[ArmCurves, ArmCurves]:
+    def curves_of(self, pair: Pair) -> tuple[ArmCurves, ArmCurves]:
         """The curves of a pair."""
         return self.curves[pair.task][pair.arm], self.curves[pair.task][pair.plain]
 
     def effects(self, pairs: Sequence[Pair], metrics: Sequence[Metric]) -> list[list[verdict.Effect]]:
-        """What the arm of each pair changed in each metric, all judged together; an entry for each pair."""
-        curves = [self.of(pair) for pair in pairs]
+        """Return the effects of each pair in each metric, all judged together."""
+        curves = [self.curves_of(pair) for pair in pairs]
         aims = [self.aims_of(pair.task) for pair in pairs]
         effects = verdict.effects(curves, metrics, aims) if pairs else []
         count = len(metrics)
@@ -148,7 +148,7 @@ class Judged(Generic[S]):
     """Those first that the answer rests on."""
     metrics: Sequence[Metric]
     count: int | None = None
-    """How many pairs the answer rests on, by default all: they are judged together, all others apart."""
+    """Number of pairs that the answer rests on, by default all: they are judged together, all others apart."""
 
     @property
     def asked(self) -> Sequence[Pair]:
@@ -157,7 +157,7 @@ class Judged(Generic[S]):
 
     @cached_property
     def effects(self) -> list[list[verdict.Effect]]:
-        """What the arm of each pair changed in each metric."""
+        """Effects of each pair in each metric."""
         families = [self.asked, self.pairs[len(self.asked) :]]
         return [effects for family in families for effects in self.outcome.effects(family, self.metrics)]
 

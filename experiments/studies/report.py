@@ -35,7 +35,7 @@ def write_report(
     command: what does it again; seconds: that the call took; failed: a sentence for each arm that stopped early; kept:
     whether the folder stays.
     """
-    earlier = media_listed(folder)
+    earlier_media = media_listed(folder)
     if listing := find_listing(folder):
         listing.unlink()  # of an earlier call: what is written now may differ
     runs = view.study.runs(folder)
@@ -45,23 +45,23 @@ def write_report(
     write_rows(folder / METRICS, rows)
     write_summary(folder / SUMMARY, summary)
     write_atomically(folder / "metrics.csv", summary.to_csv())
-    told = view.told(outcome, folder, rows, seconds, command)
-    write_atomically(folder / REPORT, render_page(told.page))
-    tables = {section.table.id: section.table for section in told.page.sections}
+    report = view.make_report(outcome, folder, rows, seconds, command)
+    write_atomically(folder / REPORT, render_page(report.page))
+    tables = {section.table.id: section.table for section in report.page.sections}
     files = [folder / METRICS, folder / "metrics.csv", folder / REPORT, *write_tables(folder, tables.values())]
-    files += write_figures(folder, told.page)
-    written = [*files, *told.media]
-    for path in earlier - {*written}:  # of a study that was extended since
+    files += write_figures(folder, report.page)
+    written = [*files, *report.media]
+    for path in earlier_media - {*written}:  # of a study that was extended since
         path.unlink(missing_ok=True)
     write_listing(folder, written)
-    log.attempt(lambda: log.log(study_run(view, told, runs, folder, command)))
+    log.attempt(lambda: log.log(study_run(view, report, runs, folder, command)))
     return Comparison(
-        sentences=told.sentences,
+        sentences=report.sentences,
         summary=summary,
         tables=tables,
         folder=folder if kept else None,
         gaps=tuple(outcome.gaps),
-        overview=told.overview,
+        overview=report.overview,
     )
 
 
@@ -86,14 +86,14 @@ def media_listed(folder: Path) -> set[Path]:
 
 def _summary(outcome: Outcome[Any], settings: Mapping[str, Any], rows: Sequence[Row], command: str) -> Summary:
     hours = sum(seconds_by_phase(rows).values()) / 3600
-    made = {"date": datetime.now(UTC).date().isoformat(), **({"core_hours": round(hours, 3)} if hours else {})}
+    origin = {"date": datetime.now(UTC).date().isoformat(), **({"core_hours": round(hours, 3)} if hours else {})}
     arms = {task: tuple(arms.values()) for task, arms in outcome.curves.items()}
-    return Summary(command, {**made, **machine(), **describe_environment()}, settings, arms, outcome.floors)
+    return Summary(command, {**origin, **machine(), **describe_environment()}, settings, arms, outcome.floors)
 
 
 _PHASES = ("train", "sample", "correct", "trace", "evaluate", "mix", "else")
 
 
 def seconds_by_phase(rows: Sequence[Row]) -> dict[str, float]:
-    """What the phases of all generations took together, where rows say it."""
+    """Return the seconds of each phase over all generations, as far as rows have them."""
     return {phase: sum(row.get(f"seconds_{phase}", 0.0) for row in rows) for phase in _PHASES}

@@ -57,11 +57,11 @@ def run_study(
         study.begin(ledger, accept_changed=accept_changed)
         jobs = jobs_of(study, folder, accept_changed=accept_changed)
         live, running = LiveRuns(log, jobs, view), RunningReport(view, folder, command)
-        watched = [running, live, *([] if observe is None else [_Observed(jobs, view, observe)])]
+        watched = [running, live, *([] if observe is None else [_Observer(jobs, view, observe)])]
 
         def show(event: Event) -> None:
-            for each in watched:
-                each(event)
+            for observer in watched:
+                observer(event)
 
         if kept:
             print(f"{folder / REPORT} shows the run from its first generation on", file=sys.stderr)
@@ -69,12 +69,12 @@ def run_study(
         live.complete()
         if kept:
             print("all generations are done; the report is written", file=sys.stderr)
-        sentences = [_told_of(name, failed[name], jobs) for name in failed]
+        sentences = [_describe_failure(name, failed[name], jobs) for name in failed]
         seconds = time.monotonic() - started
-        found = write_report(view, folder, log, command=command, seconds=seconds, failed=sentences, kept=kept)
+        comparison = write_report(view, folder, log, command=command, seconds=seconds, failed=sentences, kept=kept)
     if words := log.words:
         print(words)
-    return found
+    return comparison
 
 
 def _run_all(
@@ -99,14 +99,14 @@ def _run_all(
     return {}
 
 
-def _told_of(name: str, error: Exception, jobs: Sequence[Job]) -> str:
+def _describe_failure(name: str, error: Exception, jobs: Sequence[Job]) -> str:
     """Return a sentence for a job that failed, with what is missing because of it."""
     waiting = [job.name for job in jobs if name in job.after]
     arms = "" if not waiting else f"; without it are missing: {', '.join(waiting)}"
     return f"{name} stopped: {error}{arms}"
 
 
-class _Observed:
+class _Observer:
     """Calls a user's function with the row of each generation when its job reports that it is committed, once.
 
     What it raises is a warning, once, and ends no run.

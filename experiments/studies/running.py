@@ -65,7 +65,7 @@ def write_running_report(view: View, folder: Path, command: str) -> None:
 
 @dataclass(frozen=True)
 class Progress:
-    """What is committed of a study."""
+    """Committed generations of a study."""
 
     done: int
     total: int
@@ -77,28 +77,30 @@ class Progress:
 
 
 def read_progress(view: View, folder: Path) -> Progress:
-    """What the run folders of a study under way have."""
-    study, runs, judged = view.study, view.study.runs(folder), view.judged(folder)
-    every: dict[str, dict[Any, ArmCurves]] = {task: {} for task in dict.fromkeys(run.task for run in runs)}
-    outcome = Outcome(None, every, titles=view.titles())
+    """Return the progress of a study under way, from its run folders."""
+    study, runs, judged = view.study, view.study.runs(folder), view.select_metrics(folder)
+    curves_by_task: dict[str, dict[Any, ArmCurves]] = {task: {} for task in dict.fromkeys(run.task for run in runs)}
+    outcome = Outcome(None, curves_by_task, titles=view.titles())
     table = Table("progress", "Arm", ["Generations", *(metric.title for metric in judged)])
-    done = 0
-    for task, curves in every.items():
-        own = [run for run in runs if run.task == task]
+    done_count = 0
+    for task, curves in curves_by_task.items():
+        task_runs = [run for run in runs if run.task == task]
         table.rows.extend([PageRow(title, [])] if (title := outcome.titles.get(task, task)) else [])
         for arm in study.arms(task):
-            reached = [max(study.latest(run, arm), FolderReader(run.first_folder).latest) for run in own]
-            done += sum(min(max(generation, 0), study.generations_of(task)) for generation in reached)
-            told = ", ".join("–" if generation < 0 else str(generation) for generation in reached)
+            reached = [max(study.latest(run, arm), FolderReader(run.first_folder).latest) for run in task_runs]
+            done_count += sum(min(max(generation, 0), study.generations_of(task)) for generation in reached)
+            reached_text = ", ".join("–" if generation < 0 else str(generation) for generation in reached)
             cells = [Cell("") for _ in judged]
             if judged and max(reached) >= 0:
-                furthest = [run for run, generation in zip(own, reached, strict=True) if generation == max(reached)]
-                found = view.curves_of(arm, furthest, whole=False)
-                curves[arm] = found
-                cells = [Cell(f"{found.last(metric.key).mean():.{metric.digits}f}") for metric in judged]
-            table.rows.append(PageRow(arm.label, [Cell(told), *cells]))
+                furthest = [
+                    run for run, generation in zip(task_runs, reached, strict=True) if generation == max(reached)
+                ]
+                arm_curves = view.curves_of(arm, furthest, whole=False)
+                curves[arm] = arm_curves
+                cells = [Cell(f"{arm_curves.last(metric.key).mean():.{metric.digits}f}") for metric in judged]
+            table.rows.append(PageRow(arm.label, [Cell(reached_text), *cells]))
     total = sum(study.generations_of(run.task) * len(study.arms(run.task)) for run in runs)
-    return Progress(done, total, outcome, judged, table)
+    return Progress(done_count, total, outcome, judged, table)
 
 
 def _picture(progress: Progress) -> Picture | None:

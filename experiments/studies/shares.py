@@ -70,14 +70,14 @@ class CorrectedLine:
 
 def corrected_by_share(judged: Judged[Any]) -> list[CorrectedLine]:
     """All corrected lines with enough ratios."""
-    found: dict[tuple[str, str, str], dict[float, Sequence[verdict.Effect]]] = {}
+    effects_by_line: dict[tuple[str, str, str], dict[float, Sequence[verdict.Effect]]] = {}
     for pair, effects in zip(judged.pairs, judged.effects, strict=True):
         if pair.arm.line and pair.plain.line not in ("", pair.arm.line):
-            own = found.setdefault((pair.task, pair.arm.line, pair.plain.line), {})
-            own[pair.arm.synthetic_share] = effects
+            by_share = effects_by_line.setdefault((pair.task, pair.arm.line, pair.plain.line), {})
+            by_share[pair.arm.synthetic_share] = effects
     return [
         CorrectedLine(*who, dict(sorted(by_share.items())))
-        for who, by_share in found.items()
+        for who, by_share in effects_by_line.items()
         if len(by_share) >= FEWEST_RATIOS
     ]
 
@@ -139,7 +139,7 @@ def _is_decided(effect: verdict.Effect) -> bool:
 def share_section(outcome: Outcome[Any], lines: Sequence[CorrectedLine]) -> Section:
     """Return corrected against uncorrected at every ratio, as a table."""
     columns = [effect.metric.title for effect in next(iter(lines[0].effects.values()))]
-    heads = [head for each in columns for head in (each, f"{each}: change", f"{each}: adjusted p")]
+    heads = [head for column in columns for head in (column, f"{column}: change", f"{column}: adjusted p")]
     table = Table("shares", "Synthetic ratio", heads, interval="interval")
     for line in lines:
         task = outcome.titles.get(line.task, line.task)

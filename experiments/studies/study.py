@@ -1,4 +1,4 @@
-"""What one engine runs: a study has tasks, arms and seeds; every arm of a seed starts from the same generation 0."""
+"""A study, which one engine runs: tasks, arms and seeds. Every arm of a seed starts from the same generation 0."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -46,11 +46,11 @@ class SeedRun:
 
     @property
     def first_folder(self) -> Path:
-        """Of generation 0, which all arms share."""
+        """Folder of generation 0, which all arms share."""
         return self.folder / "first-generation"
 
     def arm_folder(self, arm: Arm) -> Path:
-        """Of an arm's other generations."""
+        """Return the folder of an arm's other generations."""
         return self.folder / arm.name
 
 
@@ -64,9 +64,9 @@ class Study(ABC):
     accept = "--accept-changed"
     """The option that lets a run resume with code or data that were changed."""
     each_alone = False
-    """Whether an arm that fails ends no other."""
+    """True if an arm that fails ends no other."""
     repair = False
-    """Whether damaged generations are done again."""
+    """True if damaged generations are done again."""
 
     @property
     @abstractmethod
@@ -92,10 +92,10 @@ class Study(ABC):
 
     @abstractmethod
     def config(self) -> Mapping[str, object]:
-        """What the run folder records, as JSON values."""
+        """Return the record in the run folder, as JSON values."""
 
     def extends(self, recorded: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
-        """Whether a config asks for all that a recorded one does, and for more."""
+        """Return True if a config asks for all that a recorded one does, and for more."""
         return False
 
     def words(self, task: str) -> str:
@@ -108,7 +108,7 @@ class Study(ABC):
         """Raise what would end the run later."""
 
     def identities(self) -> Mapping[str, Identity]:
-        """What code of users is, by a name for messages."""
+        """Return identities of users' code, by a name for messages."""
         return {}
 
     def try_out(self, unknown: Sequence[str]) -> Mapping[str, Identity]:
@@ -133,11 +133,11 @@ class Study(ABC):
         return self.record(run, arm).latest
 
     def is_done(self, run: SeedRun, arm: Arm | None = None) -> bool:
-        """Whether an arm, by default generation 0, has all that it is to have, so that nothing is prepared for it."""
+        """Return True if an arm, by default generation 0, is complete, so that nothing is prepared for it."""
         return False
 
     def store(self, run: SeedRun, arm: Arm, plan: Plan) -> AbstractContextManager[Store]:
-        """Where an arm commits its generations."""
+        """Return the store into which an arm commits its generations."""
         config, keep = self.arm_config(run, arm, plan), self.keeps_samples(plan)
         return FolderStore(run.arm_folder(arm), config, keep_models=False, keep_samples=keep, repair=self.repair)
 
@@ -145,11 +145,11 @@ class Study(ABC):
 
     @abstractmethod
     def prepare(self, run: SeedRun, progress: Progress, *, first: bool) -> Any:
-        """What the other hooks of a job work with, with the loop's task as `task`; first: for generation 0."""
+        """Return the input of a job's other hooks, with the loop's task as `task`; first: for generation 0."""
 
     @abstractmethod
     def data(self, run: SeedRun, ready: Any) -> Mapping[str, Identity]:
-        """What the data of a seed are, by a name for messages."""
+        """Return identities of the data of a seed, by a name for messages."""
 
     @abstractmethod
     def plan(self, run: SeedRun, arm: Arm, ready: Any, first: FolderReader, progress: Progress) -> tuple[Task, Plan]:
@@ -157,18 +157,18 @@ class Study(ABC):
 
     @abstractmethod
     def first_config(self, run: SeedRun, ready: Any) -> Mapping[str, object]:
-        """What the folder of generation 0 records, as JSON values."""
+        """Return the record in the folder of generation 0, as JSON values."""
 
     @abstractmethod
     def arm_config(self, run: SeedRun, arm: Arm, plan: Plan) -> Mapping[str, object]:
-        """What the folder of an arm records, as JSON values."""
+        """Return the record in the folder of an arm, as JSON values."""
 
     def keeps_samples(self, plan: Plan) -> bool:
-        """Whether the samples of all generations of an arm stay."""
+        """Return True if the samples of all generations of an arm stay."""
         return True
 
     def after_first(self, run: SeedRun, ready: Any) -> None:  # noqa: B027
-        """What is measured beside generation 0."""
+        """Measure more beside generation 0."""
 
     def after_arm(self, run: SeedRun, arm: Arm, ready: Any, store: Any, model: GenerativeModel) -> None:  # noqa: B027
-        """What is measured and kept of a finished arm."""
+        """Measure and keep more of a finished arm."""

@@ -1,4 +1,4 @@
-"""What is said of a study while it runs and when it is done: rows, curves, a page, and what W&B is told."""
+"""Presentation of a study while it runs and when it is done: rows, curves, a page, and what W&B is told."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -20,8 +20,8 @@ from .study import SeedRun
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a study says of its outcome."""
+class StudyReport:
+    """Report of a study: page, verdict and tables."""
 
     page: Page
     sentences: Sequence[str]
@@ -37,26 +37,28 @@ class Told:
 
 
 class View(ABC):
-    """How a study is shown. It stays in the process that runs the study."""
+    """Presentation of a study. It stays in the process that runs the study."""
 
     study: Any
     """The `Study`."""
     title: str
-    """What the study asks."""
+    """Question of the study."""
     task_word: ClassVar[str] = "task"
-    """What its tasks are, a column of its rows."""
+    """Word for its tasks, a column of its rows."""
 
     @abstractmethod
-    def judged(self, root: Path) -> Sequence[Metric]:
+    def select_metrics(self, root: Path) -> Sequence[Metric]:
         """The metrics that the verdict rests on, as far as they are known in the run folder."""
 
     @abstractmethod
     def outcome(self, root: Path, gaps: Sequence[str] = ()) -> Outcome[Any]:
-        """What a finished run folder holds."""
+        """Collect the results in a finished run folder."""
 
     @abstractmethod
-    def told(self, outcome: Outcome[Any], root: Path, rows: Sequence[Row], seconds: float, command: str) -> Told:
-        """What is said of it; rows: all of the study; seconds: that the call took."""
+    def make_report(
+        self, outcome: Outcome[Any], root: Path, rows: Sequence[Row], seconds: float, command: str
+    ) -> StudyReport:
+        """Return the report; rows: all of the study; seconds: that the call took."""
 
     @abstractmethod
     def settings(self, outcome: Outcome[Any]) -> Mapping[str, Any]:
@@ -65,9 +67,9 @@ class View(ABC):
     # --- what all pages say ---
 
     def warnings(self, outcome: Outcome[Any]) -> list[str]:
-        """What is missing, and that one seed proves nothing."""
-        one = ["One seed proves nothing: this run shows that the machinery works, and no more."]
-        return [*outcome.gaps, *(one if len(self._seeds) == 1 else [])]
+        """Return warnings: missing results, and that one seed proves nothing."""
+        single_seed = ["One seed proves nothing: this run shows that the machinery works, and no more."]
+        return [*outcome.gaps, *(single_seed if len(self._seeds) == 1 else [])]
 
     def counts(self) -> dict[str, str]:
         """Seeds and generations, as facts of a page."""
@@ -106,13 +108,13 @@ class View(ABC):
 
     def curves(self, runs: Sequence[SeedRun]) -> dict[str, dict[Any, ArmCurves]]:
         """Return the curves of all arms by task, without tasks that have no generation 0 of any seed."""
-        found: dict[str, dict[Any, ArmCurves]] = {}
+        curves_by_task: dict[str, dict[Any, ArmCurves]] = {}
         for task in dict.fromkeys(run.task for run in runs):
-            own = [run for run in runs if run.task == task]
-            if all(FolderReader(run.first_folder).latest < 0 for run in own):
+            task_runs = [run for run in runs if run.task == task]
+            if all(FolderReader(run.first_folder).latest < 0 for run in task_runs):
                 continue
-            found[task] = {arm: self.curves_of(arm, own) for arm in self.study.arms(task)}
-        return found
+            curves_by_task[task] = {arm: self.curves_of(arm, task_runs) for arm in self.study.arms(task)}
+        return curves_by_task
 
     def curves_of(self, arm: Arm, runs: Sequence[SeedRun], *, whole: bool = True) -> ArmCurves:
         """The curves of an arm in runs of one task; whole: over all generations, NaN where some are missing."""
@@ -133,12 +135,12 @@ class View(ABC):
 
     # --- Weights & Biases ---
 
-    def named(self) -> Mapping[str, str]:
-        """What the whole is called, such as its preset: a field of its W&B run, and a tag."""
+    def labels(self) -> Mapping[str, str]:
+        """Return labels of the study, such as its preset: fields of its W&B run, and tags."""
         return {}
 
     @abstractmethod
-    def measured(self, runs: Sequence[SeedRun]) -> Sequence[str]:
+    def list_measured(self, runs: Sequence[SeedRun]) -> Sequence[str]:
         """The keys of the metrics in the table of results."""
 
     @property

@@ -17,7 +17,7 @@ from ..reporting.summary import realised_name
 from .arms import Arm
 from .jobs import run_arm
 from .study import SeedRun
-from .view import Told, View
+from .view import StudyReport, View
 
 
 def group_of(folder: Path) -> str:
@@ -73,7 +73,7 @@ class LiveRuns:
             self._log.attempt(lambda run=run, arm=arm: self._update(run, arm, last=True))
 
 
-def study_run(view: View, told: Told, runs: Sequence[SeedRun], folder: Path, command: str) -> TrackedRun:
+def study_run(view: View, report: StudyReport, runs: Sequence[SeedRun], folder: Path, command: str) -> TrackedRun:
     """The W&B run of the whole: a table of all arms and seeds, the report, and the models of generation 0."""
     name = group_of(folder)
     models = {
@@ -87,11 +87,11 @@ def study_run(view: View, told: Told, runs: Sequence[SeedRun], folder: Path, com
     return TrackedRun(
         name=f"{folder.name} report",
         group=name,
-        config=finite({**view.study.config(), **view.named(), "command": command, "version": version("selfcorrect")}),
-        tags=(*view.named().values(), "report"),
+        config=finite({**view.study.config(), **view.labels(), "command": command, "version": version("selfcorrect")}),
+        tags=(*view.labels().values(), "report"),
         job_type="report",
-        summary=told.summary,
-        tables={"results": _results(view, runs), **told.tables},
+        summary=report.summary,
+        tables={"results": _results(view, runs), **report.tables},
         artifacts={f"report-{name[-8:]}": ("report", folder / "report.html"), **models},
         is_of_sweep=True,
     )
@@ -105,8 +105,8 @@ def _results(view: View, runs: Sequence[SeedRun]) -> list[Row]:
             config = view.arm_config(run, arm)
             axes = {name: config[name] for name in (view.task_word, *AXES, "seed") if name in config}
             last = next(reversed(view.rows(run, arm)), {})
-            told = {name: str(value) if name in RATIOS else finite(value) for name, value in axes.items()}
-            rows.append(told | {key: last.get(key) for key in view.measured(runs)})
+            cells = {name: str(value) if name in RATIOS else finite(value) for name, value in axes.items()}
+            rows.append(cells | {key: last.get(key) for key in view.list_measured(runs)})
     return rows
 
 

@@ -51,7 +51,7 @@ class ToyOptions:
     mnist: Path | None = None
     """A folder with MNIST's idx files for loops of digits, instead of scikit-learn's bundled 8×8 digits."""
 
-    def given(self) -> dict[str, Any]:
+    def select_given(self) -> dict[str, Any]:
         """Return the options that are given, by name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None and value != ()}
@@ -71,11 +71,11 @@ def change_settings(toy: str, settings: Any, options: ToyOptions) -> tuple[Any, 
     Raises:
         SettingError: The toy takes one value, and several are given.
     """
-    known = {field.name for field in fields(settings)}
+    field_names = {field.name for field in fields(settings)}
     changes: dict[str, Any] = {}
     missing = []
-    for option, value in options.given().items():
-        names = [name for name in SETTINGS[option] if name in known]
+    for option, value in options.select_given().items():
+        names = [name for name in SETTINGS[option] if name in field_names]
         if not names:
             missing.append(option)
         for name in names:

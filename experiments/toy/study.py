@@ -157,7 +157,7 @@ class ToyStudy(Study):
             for name, arm in setup.arms.items():
                 arm_task = arm[0] if isinstance(arm, tuple) else setup.task
                 self._real_counts[task, name] = len(arm_task.real)
-            self._arms[task] = tuple(Arm.of(plan, name) for name, plan in plans.items())
+            self._arms[task] = tuple(Arm.from_plan(plan, name) for name, plan in plans.items())
             self._lengths[task] = max(plan.generations for plan in plans.values())
         return self._arms[task]
 

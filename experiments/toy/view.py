@@ -24,7 +24,7 @@ from ..studies.arms import Arm
 from ..studies.claims import Check, make_claims_section
 from ..studies.outcome import Outcome
 from ..studies.study import SeedRun
-from ..studies.view import Told, View
+from ..studies.view import StudyReport, View
 from .result import Result
 from .study import ToyRun, ToyStudy
 from .table import ToyRow
@@ -45,7 +45,7 @@ class ToyView(View):
         self.study: ToyStudy = study
         self.title = "Self-consuming loops at toy scale"
 
-    def judged(self, root: Path) -> Sequence[Metric]:
+    def select_metrics(self, root: Path) -> Sequence[Metric]:
         """Return the first quantity of the table, for the page about a run under way; nothing for several toys."""
         toys = list(self.study.toys.values())
         first = FolderReader(self.study.runs(root)[0].first_folder)
@@ -92,9 +92,11 @@ class ToyView(View):
             axes = self._axes_by_title(toy, root)
             for arm, table in self.study.load_curves(toy, root).items():
                 count = max(len(values) for values in table.values())
-                every = {key: np.broadcast_to(values, (count, values.shape[1])) for key, values in table.items()}
+                values_by_key = {
+                    key: np.broadcast_to(values, (count, values.shape[1])) for key, values in table.items()
+                }
                 for seed in range(count):
-                    last = {key: float(values[seed, -1]) for key, values in every.items()}
+                    last = {key: float(values[seed, -1]) for key, values in values_by_key.items()}
                     named = {realised_name(key, axes.get(arm, {})): value for key, value in last.items()}
                     rows.append({"toy": toy, "arm": arm, "seed": seed, **axes.get(arm, {}), **named})
         return rows
@@ -112,7 +114,9 @@ class ToyView(View):
         toys = {name: repr(settings) for name, settings in self.study.own_settings.items()}
         return {"seeds": seeds, "first_seed": 0, "generations": self.study.generations, "toys": toys}
 
-    def told(self, outcome: Outcome[None], root: Path, rows: Sequence[Row], seconds: float, command: str) -> Told:
+    def make_report(
+        self, outcome: Outcome[None], root: Path, rows: Sequence[Row], seconds: float, command: str
+    ) -> StudyReport:
         """Return the page; results.json has the outcomes beside it."""
         toys = [name for name in self.study.toys if not self.study.list_unfinished(name, root)]
         results = {name: self.study.derive_result(name, root) for name in toys}
@@ -140,7 +144,7 @@ class ToyView(View):
             facts={name: str(settings[name]) for name in toys},
             notes=notes,
         )
-        return Told(page, [*lines, *outcome.gaps], media=[root / RESULTS, root / SEEDS])
+        return StudyReport(page, [*lines, *outcome.gaps], media=[root / RESULTS, root / SEEDS])
 
     def _figures(self, name: str, root: Path) -> Sequence[str]:
         try:
@@ -154,7 +158,7 @@ class ToyView(View):
     def best(self) -> Mapping[str, Literal["min", "max"]]:
         return {}
 
-    def measured(self, runs: Sequence[SeedRun]) -> Sequence[str]:
+    def list_measured(self, runs: Sequence[SeedRun]) -> Sequence[str]:
         rows = [row for run in runs for row in self.rows(run, self.study.arms(run.task)[0])[:1]]
         return [*dict.fromkeys(key for row in rows for key in row if key not in ("task", "arm", "seed", "generation"))]
 

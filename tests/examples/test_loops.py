@@ -135,16 +135,16 @@ def test_models_of_example_loops_are_models_for_loops() -> None:
     assert_is_a_model_for_loops(regression, Samples.real(PLANE.values[:, None]), 1)
     assert_is_a_model_for_loops(biased.LinearRegression(ones(1, dtype=torch.float64)), PLANE, 1)
     assert_is_a_model_for_loops(biased.WordFrequencies(zipf(20)[None]), Samples.real(words), 1)
-    assert_is_a_model_for_loops(load("density-ratio").KernelDensity.untrained(), PLANE, 1)
+    assert_is_a_model_for_loops(load("density-ratio").KernelDensity.create(), PLANE, 1)
     assert_is_a_model_for_loops(load("imperfect-verifier").make_flow(16), PLANE.with_values(PLANE.values.float()), 3)
     transformer = load("text-mechanisms").LanguageModel(vocabulary=6, length=8, width=16, depth=1, heads=2)
     assert_is_a_model_for_loops(transformer, Samples.real(windows), 3)
     points = torch.randn((20, 16), generator=STREAM.generator(), dtype=torch.float64)
-    assert_is_a_model_for_loops(load("lineages").Memoriser.untrained(), Samples.real(points), 1)
+    assert_is_a_model_for_loops(load("lineages").Memoriser.create(), Samples.real(points), 1)
 
 
 def test_the_kernel_density_estimate_follows_scotts_rule() -> None:
-    model = load("density-ratio").KernelDensity.untrained().fit(PLANE, 0, STREAM)
+    model = load("density-ratio").KernelDensity.create().fit(PLANE, 0, STREAM)
     values = model.sample(torch.zeros(20_000), STREAM)
     expected = PLANE.values.var(0, correction=0) * (1 + 400 ** (-1 / 3))
     assert values.var(0).numpy() == pytest.approx(expected.numpy(), rel=0.04)
@@ -157,7 +157,7 @@ def fit_memoriser(**knobs: float) -> object:
     points = torch.zeros(5, 16, dtype=torch.float64)
     points[:, 0] = torch.tensor([0.0, 1.0, 2.0, 10.0, 20.0])
     samples = Samples.real(points, torch.tensor([0, 0, 0, 1, 1]))
-    return replace(load("lineages").Memoriser.untrained(), **knobs).fit(samples, 0, STREAM)
+    return replace(load("lineages").Memoriser.create(), **knobs).fit(samples, 0, STREAM)
 
 
 def test_a_memoriser_draws_its_points_evenly_within_the_label() -> None:

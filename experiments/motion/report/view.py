@@ -22,7 +22,7 @@ from ...studies.outcome import Outcome
 from ...studies.report import seconds_by_phase
 from ...studies.shares import share_picture, share_section
 from ...studies.study import SeedRun
-from ...studies.view import Told, View
+from ...studies.view import StudyReport, View
 from ..run.feasibility import read_feasibility
 from ..run.references import CORRECTED_REAL, MEMORISER, REAL, has_references, read_references
 from ..run.study import MotionStudy
@@ -113,7 +113,7 @@ class MotionView(View):
         self._films = films
         self.title = format_question(study.settings)
 
-    def judged(self, root: Path) -> list[Metric]:
+    def select_metrics(self, root: Path) -> list[Metric]:
         return [find_metric(key) for key in JUDGED]
 
     def rows(self, run: SeedRun, arm: Any) -> list[dict[str, Any]]:
@@ -175,7 +175,9 @@ class MotionView(View):
     def settings(self, outcome: MotionOutcome) -> Mapping[str, Any]:
         return as_json(self.study.settings.config())
 
-    def told(self, outcome: MotionOutcome, root: Path, rows: Sequence[Row], seconds: float, command: str) -> Told:
+    def make_report(
+        self, outcome: MotionOutcome, root: Path, rows: Sequence[Row], seconds: float, command: str
+    ) -> StudyReport:
         settings = outcome.settings
         judged = judge_outcome(outcome)
         clips = shown_clips(outcome, root, select_shown_pairs(judged), self.study.options, films=self._films)
@@ -194,7 +196,7 @@ class MotionView(View):
         )
         media = [path for clip in clips for path in clip.files]
         films = {"videos": videos} if (videos := _videos(clips)) else {}
-        return Told(
+        return StudyReport(
             page=page,
             sentences=[page.answer, *outcome.gaps],
             overview=judged.overview(),
@@ -211,10 +213,10 @@ class MotionView(View):
             metric.key: "min" if metric.better == "lower" else "max" for metric in MEASURED if metric.better != "real"
         }
 
-    def named(self) -> dict[str, str]:
+    def labels(self) -> dict[str, str]:
         return {"preset": self.study.name}
 
-    def measured(self, runs: Sequence[SeedRun]) -> list[str]:
+    def list_measured(self, runs: Sequence[SeedRun]) -> list[str]:
         return [*(metric.key for metric in MEASURED), *TRAINED, *EXPLAINED]
 
     def arm_config(self, run: SeedRun, arm: Any) -> dict[str, Any]:
@@ -259,8 +261,8 @@ def _final(judged: MotionJudged) -> dict[str, float]:
     outcome = judged.outcome
     pairs = judged.asked
     of = {
-        "": [outcome.of(pair)[0] for pair in pairs],
-        "uncorrected/": [outcome.of(pair)[1] for pair in pairs],
+        "": [outcome.curves_of(pair)[0] for pair in pairs],
+        "uncorrected/": [outcome.curves_of(pair)[1] for pair in pairs],
         "real_only/": [arms[BASELINE] for arms in outcome.curves.values()],
     }
     return {

@@ -22,7 +22,7 @@ from .parts import MotionTask
 def sampled_task(task: MotionTask, arm: Arm, progress: Progress = silent) -> Task:
     """The loop's task with the arm's way of sampling."""
     model = cast(MotionDiffusion, task.task.model)
-    config = arm.sampled(model.config)
+    config = arm.change_config(model.config)
     model = replace(model, config=config, on_sampling_step=lambda step: progress("sample", step, config.sampling_steps))
     return replace(task.task, model=model)
 

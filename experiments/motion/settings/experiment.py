@@ -47,7 +47,7 @@ class DenoiserArms:
     def __post_init__(self) -> None:
         for arm in self.arms:
             check_names(arm)
-            arm.sampled(self.preset.config)
+            arm.change_config(self.preset.config)
         names = [arm.name for arm in self.arms]
         if len(set(names)) != len(names):
             raise SettingError(f"each arm of a comparison may stand in it once, got {', '.join(names)}")

@@ -38,7 +38,7 @@ from ..outcome import Comparison
 from ..run import Observe, run_study
 from ..study import SeedRun, Study
 from .arguments import check_arguments, check_qualities, choose_references, named_plans, wandb_target
-from .inputs import Given, PlanSource, TaskSource, config_of, holds_code_of_users
+from .inputs import ComparisonInputs, PlanSource, TaskSource, config_of, holds_code_of_users
 from .novelty import measure_novelty_of
 from .sweeps import expand_plans, expand_tasks
 from .view import ComparisonView, Direction, check_measured, real_scores
@@ -121,14 +121,14 @@ def compare(
     )
     if wandb_mode(target.mode) == "offline" and out is None:
         raise SettingError("wandb='offline' writes into the run folder; give out=FOLDER, or wandb='online'")
-    given = Given(tasks if isinstance(tasks, Mapping) else {"task": tasks}, named_plans(plans))
-    given = Given(expand_tasks(given.tasks, real_counts), expand_plans(given.plans, gammas))
-    packed = given.packed()
-    first = {name: given.task(name, first_seed) for name in given.tasks}
-    arms, references, generations = arms_of(given, next(iter(first.values())), first_seed)
+    inputs = ComparisonInputs(tasks if isinstance(tasks, Mapping) else {"task": tasks}, named_plans(plans))
+    inputs = ComparisonInputs(expand_tasks(inputs.tasks, real_counts), expand_plans(inputs.plans, gammas))
+    packed = inputs.pack()
+    first = {name: inputs.task(name, first_seed) for name in inputs.tasks}
+    arms, references, generations = arms_of(inputs, next(iter(first.values())), first_seed)
     references = choose_references(references, [arm.title for arm in arms], reference)
     _check_judges(better, first, first_seed)
-    identities = given.identities(first)
+    identities = inputs.identities(first)
     study = ComparisonStudy(
         packed=packed,
         plan_arms=arms,
@@ -153,17 +153,17 @@ def compare(
         )
 
 
-def arms_of(given: Given, task: Task, seed: int) -> tuple[tuple[Arm, ...], dict[str, str], int]:
+def arms_of(inputs: ComparisonInputs, task: Task, seed: int) -> tuple[tuple[Arm, ...], dict[str, str], int]:
     """The arms of a comparison by the plans of a seed's task, the name of each one's reference, and their generations.
 
     The reference is the same plan without correction, else the baseline; the baseline has none.
     """
-    plans = {name: given.plan(name, task, seed) for name in given.plans}
+    plans = {name: inputs.plan(name, task, seed) for name in inputs.plans}
     lengths = {name: plan.generations for name, plan in plans.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{title} has {count}" for title, count in lengths.items())
-        raise SettingError(f"all plans of a comparison need as many generations: {told}")
-    arms = tuple(Arm.of(plan, name) for name, plan in plans.items())
+        listed = ", ".join(f"{title} has {count}" for title, count in lengths.items())
+        raise SettingError(f"all plans of a comparison need as many generations: {listed}")
+    arms = tuple(Arm.from_plan(plan, name) for name, plan in plans.items())
     baseline = next((arm.title for arm in arms if arm.is_baseline), "")
     references = {arm.title: _plain(arm.title, plans) or baseline for arm in arms if not arm.is_baseline}
     return arms, references, next(iter(lengths.values()))
@@ -174,7 +174,7 @@ def _plain(name: str, plans: Mapping[str, Plan]) -> str:
     if plans[name].correction is None:
         return ""
     plain = replace(plans[name], correction=None, correct_real=False)
-    return next((other for other, plan in plans.items() if plan == plain), "")
+    return next((other_name for other_name, plan in plans.items() if plan == plain), "")
 
 
 @lru_cache(maxsize=1)
@@ -211,7 +211,7 @@ class Ready:
     """A seed's task, and what made it, which no other job shares."""
 
     task: Task
-    given: Given
+    given: ComparisonInputs
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ class ComparisonStudy(Study):
     """Users' tasks and plans, packed for other processes; each job works on a copy, so that none changes another."""
 
     packed: bytes
-    """A `Given`."""
+    """`ComparisonInputs` as bytes."""
     plan_arms: Sequence[Arm]
     length: int
     """Generations after generation 0."""
@@ -229,7 +229,7 @@ class ComparisonStudy(Study):
     first_seed: int
     given_title: str
     of_users: Mapping[str, Identity]
-    """What code of users is, by a name for messages."""
+    """Identities of users' code, by a name for messages."""
 
     accept = "accept_changed=True (--accept-changed)"
     each_alone = True
@@ -263,22 +263,22 @@ class ComparisonStudy(Study):
         """
         if not unknown:
             return {}
-        given: Given = pickle.loads(self.packed)
+        inputs: ComparisonInputs = pickle.loads(self.packed)
         stream = streams(self.first_seed).child("trial")
         identities: dict[str, Identity] = {}
         opened = _record_opened_files()
-        for task_name in given.tasks:
+        for task_name in inputs.tasks:
             opened.clear()
-            task = given.task(task_name, self.first_seed)
+            task = inputs.task(task_name, self.first_seed)
             model = try_model(task.model, task.real, stream) if holds_code_of_users(task.model) else None
-            identities |= self._add_data_files(given.name_task_code(task_name, task), opened)
-            for plan_name in given.plans:
+            identities |= self._add_data_files(inputs.name_task_code(task_name, task), opened)
+            for plan_name in inputs.plans:
                 opened.clear()
-                plan = given.plan(plan_name, task, self.first_seed)
+                plan = inputs.plan(plan_name, task, self.first_seed)
                 if plan.correction is not None and has_user_code(plan.correction):
                     model = model or task.model.fit(task.real, 1, stream.child("train"))
                     try_correction(plan.correction, model, task.real, stream)
-                identities |= self._add_data_files(given.name_plan_code(plan_name), opened)
+                identities |= self._add_data_files(inputs.name_plan_code(plan_name), opened)
         return identities
 
     def _add_data_files(self, names: Sequence[str], opened: Collection[str]) -> dict[str, Identity]:
@@ -306,8 +306,8 @@ class ComparisonStudy(Study):
         print(f"selfcorrect: {message}", file=sys.stderr)
 
     def prepare(self, run: SeedRun, progress: Progress, *, first: bool) -> Ready:
-        given: Given = pickle.loads(self.packed)
-        return Ready(measure_novelty_of(given.task(run.task, run.seed)), given)
+        inputs: ComparisonInputs = pickle.loads(self.packed)
+        return Ready(measure_novelty_of(inputs.task(run.task, run.seed)), inputs)
 
     def data(self, run: SeedRun, ready: Ready) -> Mapping[str, Identity]:
         return {f"the real training data of seed {run.seed}": identity_of_data(ready.task.real)}

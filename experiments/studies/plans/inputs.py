@@ -1,4 +1,4 @@
-"""What a comparison is made of: tasks and plans, ready or made for each seed, and how they reach other processes."""
+"""Inputs of a comparison: tasks and plans, ready or made for each seed, and how they reach other processes."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +27,7 @@ PlanSource: TypeAlias = Plan | Callable[[Task, Stream], Plan]
 
 
 @dataclass(frozen=True)
-class Given:
+class ComparisonInputs:
     """The tasks and plans of a comparison by name."""
 
     tasks: Mapping[str, TaskSource]
@@ -37,12 +37,12 @@ class Given:
         for kind, names in (("task", self.tasks), ("plan", self.plans)):
             if not names:
                 raise SettingError(f"a comparison needs at least one {kind}")
-            made = Task if kind == "task" else Plan
+            expected_type = Task if kind == "task" else Plan
             for name, source in names.items():
                 if not isinstance(name, str) or not folder_name(name):
                     raise SettingError(f"a {kind}'s name must have letters or digits, got {name!r}")
-                if not isinstance(source, made) and not callable(source):
-                    expected = f"a {made.__name__}, or a function that makes one"
+                if not isinstance(source, expected_type) and not callable(source):
+                    expected = f"a {expected_type.__name__}, or a function that makes one"
                     raise SettingError(f"{kind} {name!r} must be {expected}, got {describe_value(source)}")
             folders = [folder_name(name) for name in names]
             if doubled := [name for name, folder in zip(names, folders, strict=True) if folders.count(folder) > 1]:
@@ -56,7 +56,7 @@ class Given:
         """Return a plan for a seed's task."""
         return make_plan(self.plans[name], name, task, streams(seed))
 
-    def packed(self) -> bytes:
+    def pack(self) -> bytes:
         """The same for other processes; each run works on a copy, so that none changes another."""
         try:
             return cloudpickle.dumps(self)
@@ -110,7 +110,7 @@ def _unwrap_source(source: Any) -> Any:
 
 
 def holds_code_of_users(code: Any) -> bool:
-    """Whether code, or what an adapter of the library holds as its `parts`, belongs to users."""
+    """Return True for code of users, and for adapters of the library whose `parts` are."""
     return any(map(is_of_users, (code, *getattr(code, "parts", ()))))
 
 
@@ -161,22 +161,22 @@ def _call(function: Callable[..., Any], arguments: tuple[Any, ...], kind: type, 
 
 def config_of(plan: Plan) -> dict[str, Any]:
     """All settings of a plan but how far it goes, as JSON values; code of users by its names (see `identities`)."""
-    told = _described(plan)
-    del told["generations"]
+    config = _to_json(plan)
+    del config["generations"]
     for name, usual in (("bias", sample_plainly), ("fitting", fit_plainly)):
         if getattr(plan, name) is usual:
-            del told[name]
-    return told
+            del config[name]
+    return config
 
 
-def _described(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, list | tuple):
-        return [_described(each) for each in value]
+        return [_to_json(item) for item in value]
     if is_dataclass(value) and not callable(value):
-        inside = {field.name: _described(getattr(value, field.name)) for field in fields(value)}
+        inside = {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
         return inside if isinstance(value, Plan) else {"kind": type(value).__name__, **inside}
     return name_of(value)

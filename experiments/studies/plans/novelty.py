@@ -57,7 +57,7 @@ class NoveltyEvaluation:
     """The real training data."""
 
     def __call__(self, candidate: Candidate) -> Any:
-        copied = {each.name: getattr(candidate, each.name) for each in fields(Candidate)}
+        copied = {copied_field.name: getattr(candidate, copied_field.name) for copied_field in fields(Candidate)}
         recording = RecordingCandidate(**copied)
         scores = self.evaluate(recording)
         if not isinstance(scores, Mapping) or NOVELTY in scores or not recording.draws:

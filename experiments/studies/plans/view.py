@@ -26,7 +26,7 @@ from ..claims import Check, Curves, Statement, make_claims_section
 from ..outcome import Judged, Outcome, Pair
 from ..shares import by_share, corrected_by_share, describe_by_share, share_picture, share_section
 from ..study import SeedRun, Study
-from ..view import Told, View
+from ..view import StudyReport, View
 
 Direction: TypeAlias = Literal["lower", "higher", "real"] | float
 """Better direction of a quality; "real" if the value of real data is the aim, a number if that is the aim."""
@@ -46,14 +46,14 @@ REAL_SCORES = {"held_out": HELD_OUT, "memoriser": MEMORISER}
 
 @dataclass(frozen=True)
 class ComparisonFacts:
-    """What a comparison is, and what its judge turned out to measure."""
+    """Metrics of a comparison, as its judge measured them."""
 
     metrics: Sequence[Metric]
-    """What the judge measures."""
+    """Metrics of the judge."""
     judged: Sequence[Metric]
     """Those of them that the verdict rests on."""
     unjudged: str
-    """Why real data have no scores, "" where they have."""
+    """Reason that real data have no scores, "" if they have."""
 
 
 Measured: TypeAlias = Outcome[ComparisonFacts]
@@ -75,7 +75,7 @@ class ComparisonView(View):
         self.title = title or _question(arms)
         self._references, self._better, self._claims = references, better, claims
 
-    def judged(self, root: Path) -> Sequence[Metric]:
+    def select_metrics(self, root: Path) -> Sequence[Metric]:
         return self._select_judged(self._metrics(self.study.runs(root), []))
 
     def real_count(self, task: str, arm: Arm) -> int | None:
@@ -96,32 +96,32 @@ class ComparisonView(View):
         runs = self.study.runs(root)
         curves = self.curves(runs)
         metrics = self._metrics(runs, [arm.values for arms in curves.values() for arm in arms.values()])
-        check_measured(self._better, [each.key for each in metrics])
-        judged = self._select_judged(metrics)
-        scored = [run for run in runs if real_scores(run).exists()]
-        scores = {task: [_read_real_scores(run) for run in scored if run.task == task] for task in curves}
-        missing = next((str(each["missing"]) for every in scores.values() for each in every if "missing" in each), "")
+        check_measured(self._better, [metric.key for metric in metrics])
         titles = self.titles()
-        floors, named = {}, {}
-        for task, every in ({} if missing else scores).items():
+        floors: dict[str, Mapping[str, np.ndarray]] = {}
+        floor_of: dict[str, str] = {}
+        missing = ""
+        for task in curves:
+            contents = [_read_real_scores(run) for run in runs if run.task == task and real_scores(run).exists()]
+            missing = missing or next((str(content["missing"]) for content in contents if "missing" in content), "")
             for key, words in REAL_SCORES.items():
-                own = [each[key] for each in every if key in each]
-                if own and len(own) == len(every):
+                scores = [content[key] for content in contents if key in content]
+                if scores and len(scores) == len(contents):
                     title = ", ".join(filter(None, (words, titles[task])))
-                    floors[title] = _stacked(own)
-                    named.setdefault(task, title)
+                    floors[title] = _stack_scores(scores)
+                    floor_of.setdefault(task, title)
         return Outcome(
-            settings=ComparisonFacts(metrics, judged, missing),
+            settings=ComparisonFacts(metrics, self._select_judged(metrics), missing),
             curves=curves,
-            floors=floors,
-            floor_of=named,
+            floors={} if missing else floors,
+            floor_of={} if missing else floor_of,
             titles=titles,
-            gaps=[*gaps, *_unmeasured(curves, titles, metrics)],
+            gaps=[*gaps, *_list_unmeasured(curves, titles, metrics)],
             aims={key: float(aim) for key, aim in self._better.items() if not isinstance(aim, str)},
         )
 
     def _metrics(self, runs: Sequence[SeedRun], values: Sequence[Mapping[str, np.ndarray]]) -> list[Metric]:
-        """What the judge measures in generation 0, in its order; none before there is one."""
+        """Return the metrics of generation 0 in the judge's order, none before there is one."""
         firsts = [FolderReader(run.first_folder) for run in runs]
         keys = next((first.metrics(0) for first in firsts if first.latest >= 0), ())
         return [
@@ -146,13 +146,13 @@ class ComparisonView(View):
         named = [metric for metric in metrics if metric.key in self._better]
         return named or [metric for metric in metrics if metric.key != NOVELTY]
 
-    def _judged(self, outcome: Measured) -> Judged[ComparisonFacts]:
+    def _judge_outcome(self, outcome: Measured) -> Judged[ComparisonFacts]:
         pairs = [
-            Pair(task, arm, other)
+            Pair(task, arm, reference)
             for task, arms in outcome.curves.items()
             for arm in arms
-            for other in arms
-            if other.title == self._references.get(arm.title)
+            for reference in arms
+            if reference.title == self._references.get(arm.title)
         ]
         return Judged(outcome, pairs, outcome.settings.judged)
 
@@ -164,8 +164,10 @@ class ComparisonView(View):
             "better": dict(self._better),
         }
 
-    def told(self, outcome: Measured, root: Path, rows: Sequence[LoggedRow], seconds: float, command: str) -> Told:
-        judged = self._judged(outcome)
+    def make_report(
+        self, outcome: Measured, root: Path, rows: Sequence[LoggedRow], seconds: float, command: str
+    ) -> StudyReport:
+        judged = self._judge_outcome(outcome)
         lines = corrected_by_share(judged)
         answer = describe_by_share(outcome, lines) if lines else _headline(judged.asked_effects)
         checks = [_check_claim(claim, _by_name(outcome)) for claim in self._claims]
@@ -185,7 +187,7 @@ class ComparisonView(View):
             notes=NOTES,
         )
         ratios = _tabulate_ratios(outcome)
-        return Told(
+        return StudyReport(
             page=page,
             sentences=[answer, *outcome.gaps],
             overview=judged.overview(),
@@ -209,7 +211,7 @@ class ComparisonView(View):
         words: dict[Direction, Literal["min", "max"]] = {"lower": "min", "higher": "max"}
         return {key: words[better] for key, better in self._better.items() if better in words}
 
-    def measured(self, runs: Sequence[SeedRun]) -> Sequence[str]:
+    def list_measured(self, runs: Sequence[SeedRun]) -> Sequence[str]:
         return [metric.key for metric in self._metrics(runs, [])]
 
 
@@ -232,7 +234,7 @@ def _check_claim(claim: Statement, curves: Curves) -> Check:
 
 
 def _picture(outcome: Measured) -> Picture:
-    """What is judged: by synthetic share where several were run, else over generations."""
+    """Draw the judged metrics by synthetic share if several were run, else over generations."""
     judged = outcome.settings.judged
     lines = [arm.line for arm in _arms(outcome)]
     picture = share_picture(outcome, judged, lines, outcome.levels)
@@ -254,8 +256,8 @@ def describe_levels(levels: Levels) -> str:
 
 def _read_real_scores(run: SeedRun) -> dict[str, Any]:
     """Return what the judge says of real data; earlier versions named the memoriser's scores otherwise."""
-    kept = read_sealed(real_scores(run))
-    return {"memoriser": kept["scores"]} if "scores" in kept else kept
+    content = read_sealed(real_scores(run))
+    return {"memoriser": content["scores"]} if "scores" in content else content
 
 
 def real_scores(run: SeedRun) -> Path:
@@ -266,11 +268,11 @@ def real_scores(run: SeedRun) -> Path:
 def check_measured(better: Mapping[str, Direction], measured: Sequence[str]) -> None:
     """SettingError where `better` names a quality that the judge does not measure."""
     if unknown := [name for name in better if name not in measured]:
-        known = ", ".join(measured)
-        raise SettingError(f"`better` names {unknown[0]!r}, which the judge does not measure; it measures {known}")
+        listed = ", ".join(measured)
+        raise SettingError(f"`better` names {unknown[0]!r}, which the judge does not measure; it measures {listed}")
 
 
-def _unmeasured(
+def _list_unmeasured(
     curves: Mapping[str, Mapping[Arm, ArmCurves]], titles: Mapping[str, str], metrics: Sequence[Metric]
 ) -> Iterator[str]:
     """A sentence for each arm and quality of which the last generation has no value in some seeds."""
@@ -286,11 +288,11 @@ def _unmeasured(
 
 def _count_digits(values: Sequence[np.ndarray]) -> int:
     """Decimals that leave three significant digits of the largest value."""
-    largest = max((float(np.nanmax(np.abs(each))) for each in values if np.isfinite(each).any()), default=0.0)
+    largest = max((float(np.nanmax(np.abs(curve))) for curve in values if np.isfinite(curve).any()), default=0.0)
     return 2 if largest == 0 or not math.isfinite(largest) else min(max(2 - math.floor(math.log10(largest)), 0), 6)
 
 
-def _stacked(scores: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
+def _stack_scores(scores: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
     return {key: np.array([score[key] for score in scores], dtype=float) for key in scores[0]}
 
 

@@ -24,7 +24,7 @@ from selfcorrect.experiments.motion.run.task import motion_task
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
 from selfcorrect.experiments.remedies.people import (
     FILE,
-    chosen_by,
+    choose_by_raters,
     keep_reward,
     kept_reward,
     people,
@@ -97,7 +97,7 @@ def test_the_bias_draws_what_is_preferred(
     ada = raters_of(reward(weight), codec)[:1]
     labels = torch.arange(80) % 2
     parents = Samples.real(values, torch.arange(len(values)) % 2)
-    drawn = chosen_by(ada)(Drawn(values), parents)(labels, STREAM)
+    drawn = choose_by_raters(ada)(Drawn(values), parents)(labels, STREAM)
     assert least <= sunk_share(codec, drawn) <= most
 
 
@@ -126,7 +126,7 @@ def test_without_ratings_both_say_what_is_missing(codec_and_values: tuple[Featur
     with pytest.raises(ValueError, match="people needs --ratings"):
         people(inputs(codec, values, None))
     with pytest.raises(ValueError, match="preferred needs --ratings"):
-        chosen_by(())(Drawn(values), Samples.real(values))
+        choose_by_raters(())(Drawn(values), Samples.real(values))
 
 
 def rated(path: Path, weight: float, features: tuple[str, ...] = MOTION_FEATURES) -> Path:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary, joined, machine, read_summary, write_summary
+from selfcorrect.experiments.reporting.summary import Summary, join_summaries, machine, read_summary, write_summary
 
 CURVES = ArmCurves(
     "replace+none", "fully synthetic", "uncorrected", {"recall": np.array([[1.0, np.nan], [0.5, 1 / 3]])}
@@ -36,7 +36,7 @@ def seeds(first: int, *recalls: float, date: str = "2026-01-02", **settings: obj
 
 
 def test_runs_of_some_seeds_each_are_joined_in_the_order_of_their_seeds():
-    whole = joined([seeds(2, 0.3, date="2026-03-04"), seeds(0, 0.1, 0.2)])
+    whole = join_summaries([seeds(2, 0.3, date="2026-03-04"), seeds(0, 0.1, 0.2)])
     assert whole.settings == {"seeds": 3, "first_seed": 0, "generations": 1}
     assert whole.made == {"date": "2026-03-04", "core_hours": 1.0}
     assert whole.arms["dct-mlp"][0].last("recall").tolist() == [0.1, 0.2, 0.3]
@@ -55,7 +55,7 @@ def test_runs_of_some_seeds_each_are_joined_in_the_order_of_their_seeds():
 )
 def test_runs_that_are_no_parts_of_one_experiment_are_not_joined(other: Summary, sentence: str):
     with pytest.raises(ValueError, match=sentence):
-        joined([seeds(0, 0.1, 0.2), other])
+        join_summaries([seeds(0, 0.1, 0.2), other])
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 9}', '{"format": 1, "arms": 3}', "\xff"])

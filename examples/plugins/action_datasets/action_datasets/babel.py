@@ -111,7 +111,7 @@ def cut_span(motion: sc.Motion, span_s: tuple[float, float] | None) -> sc.Motion
 
 
 def is_babel(path: Path) -> bool:
-    """Whether a folder has a split of BABEL."""
+    """Return True if a folder has a split of BABEL."""
     for split in SPLITS:
         file = path / f"{split}.json"
         if file.is_file():

@@ -55,7 +55,7 @@ class Video:
         return self.camera != FIXED_CAMERA and self.direction == MOVING_DIRECTION
 
     def is_in(self, split: str | None) -> bool:
-        """Whether the person belongs to a split, None for all."""
+        """Return True if the person belongs to a split; None is all."""
         return split is None or (self.person in TRAINING_SUBJECTS) == (split == "train")
 
 

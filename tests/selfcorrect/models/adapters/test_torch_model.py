@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import selfcorrect as sc
 from selfcorrect.core.randomness import Stream, streams
-from selfcorrect.experiments.studies.plans.inputs import Given
+from selfcorrect.experiments.studies.plans.inputs import ComparisonInputs
 from selfcorrect.models.adapters.torch_model import TorchModel, draw_in_batches
 
 
@@ -67,7 +67,9 @@ def identities(model: TorchModel) -> set[str]:
     task = sc.Task(model, REAL, lambda candidate: {})
     return {
         str(each)
-        for each in Given({"task": task}, {"plan": sc.Plan(sc.Replace(), 1)}).identities({"task": task}).values()
+        for each in ComparisonInputs({"task": task}, {"plan": sc.Plan(sc.Replace(), 1)})
+        .identities({"task": task})
+        .values()
     }
 
 
