@@ -216,14 +216,14 @@ def test_ways_of_sampling_are_an_axis_with_a_baseline_each():
 def test_an_arm_prints_itself_as_the_plan_that_it_makes_and_is_made_of(text: str, changed: dict):
     given = Arm(text, strength=2.0, operator="interpolation", **changed)
     plan = given.plan(3, 7, Correction(lambda samples: samples, 2.0, "interpolation", name="moved"))
-    made = Arm.of(plan)
+    made = Arm.from_plan(plan)
     assert str(made) == str(plan)
     assert made == replace(given, corrector="moved", steps=7)
-    assert Arm.of(plan, "My plan!").name == "my-plan"
+    assert Arm.from_plan(plan, "My plan!").name == "my-plan"
 
 
 def test_a_ratio_of_a_plan_is_kept_to_the_last_digit():
-    assert Arm.of(Plan(Augment(1 / 3), 1)).synthetic_ratio == 1 / 3
+    assert Arm.from_plan(Plan(Augment(1 / 3), 1)).synthetic_ratio == 1 / 3
 
 
 def test_a_way_to_apply_a_corrector_needs_one():
