@@ -44,7 +44,7 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
     file = _set_floor(file, reading)
     file = _set_ground(file, reading)
     flaws = [find_flaw(motion) for motion in file.motions]
-    flaw = next(filter(None, flaws), file.flaw)
+    flaw = next(filter(None, (*flaws, file.flaw, _describe_refusals(path, file))), "")
     is_useless = bool(flaw) and (not file.names or all(flaws))  # several motions are judged one by one
     if is_useless and not any_body:
         raise InputError(flaw)
@@ -52,6 +52,16 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
         check_numbers(motion)
     notes = (*file.notes, *_note_unused_rate(path, file, reading))
     return replace(file, notes=notes, flaw=flaw, write=_Writer(path, reading, file.write))
+
+
+def _describe_refusals(path: Path, file: MotionFile) -> str:
+    """Return a sentence on the animations that cannot be corrected, "" if all can."""
+    refused = [(name, reason) for name, reason in zip(file.names, file.refusals, strict=False) if reason]
+    if not refused:
+        return ""
+    name, reason = refused[0]
+    others = f" (and {len(refused) - 1} more of {len(file.names)} animations)" if len(refused) > 1 else ""
+    return f"{path}: {name}: {reason.removeprefix(f'{path}: ')}{others}"
 
 
 @dataclass(frozen=True)

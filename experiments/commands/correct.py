@@ -101,7 +101,7 @@ class CorrectCommand:
     def _write_beside(self, out: Path) -> None:
         """Write the contacts that the corrected file shows, and the layer that makes it of its input."""
         from selfcorrect.datasets.files.rigs.bvh import layer_between
-        from selfcorrect.storage.files.limits import read_text
+        from selfcorrect.datasets.files.rigs.bvh_text import read_bvh_text
 
         from ..correction.batch import tasks_of
 
@@ -110,7 +110,9 @@ class CorrectCommand:
         if self.contacts_out is not None:
             made[self.contacts_out] = lambda: _contacts_text(task.target, self.options.reading)
         if self.delta is not None:
-            made[self.delta] = lambda: layer_between(read_text(task.source), read_text(task.target), str(task.source))
+            made[self.delta] = lambda: layer_between(
+                read_bvh_text(task.source)[0], read_bvh_text(task.target)[0], str(task.source)
+            )
         for path, text in made.items():
             if task.target.exists():
                 _write_new(path, text())

@@ -19,12 +19,12 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.storage.files.limits import check_unpacked, read_bytes
+from selfcorrect.storage.files.limits import check_unpacked
 from selfcorrect.storage.files.writing import replacing
 
 from ..skeletons.anatomy import recognize_parts, top_of_body
 from ..skeletons.units import body_size, unit_of, unit_of_person
-from .bvh_text import byte_order_mark, decode, parse_text
+from .bvh_text import byte_order_mark, parse_text, read_bvh_text
 from .rig import RiggedMotion, is_person, unique
 
 _NO_BONE = 0.1
@@ -45,7 +45,7 @@ def read_bvh(path: Path, metres_per_unit: float | None = None, fps: float | None
     Raises:
         InputError: The file is malformed; names the line and what was expected there.
     """
-    text, encoding = decode(read_bytes(path), str(path))
+    text, encoding = read_bvh_text(path)
     return replace(parse_bvh(text, str(path), metres_per_unit, fps), encoding=encoding)
 
 

@@ -8,11 +8,13 @@ import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS
+from selfcorrect.storage.files.limits import read_bytes
 
 from ..motion_file import DAMAGED_FILE
 from .rig import LARGEST
@@ -66,6 +68,11 @@ class BvhText:
     def channels(self) -> tuple[tuple[str, ...], ...]:
         """The channels of each joint."""
         return tuple(joint.channels or () for joint in self.joints)
+
+
+def read_bvh_text(path: Path) -> tuple[str, str]:
+    """Return the text of a BVH file and its encoding; InputError if it is no text."""
+    return decode(read_bytes(path), str(path))
 
 
 def decode(content: bytes, source: str) -> tuple[str, str]:

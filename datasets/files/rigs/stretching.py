@@ -56,9 +56,10 @@ def check_bones(clip: RiggedMotion) -> None:
         worst = max(excesses_m, key=excesses_m.__getitem__)
         low_m, high_m = spans_m[worst]
         others = f", and {len(excesses_m) - 1} more do" if len(excesses_m) > 1 else ""
+        hint = ": are these positions in the world, not in the parent's frame?" if len(excesses_m) > 2 else ""
         raise InputError(
             f"{clip.motion.source}: the bone to {skeleton.names[worst]} is {low_m:.2f} to {high_m:.2f} m long{others}; "
-            "expected rigid bones: are these positions in the world, not in the parent's frame?"
+            f"expected rigid bones{hint}"
         )
     if _are_in_world(clip, joints):
         raise InputError(

@@ -1,6 +1,7 @@
 """Rigs whose joints slide or stretch: read and written, feet are where the file and the correction have them."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,6 +143,8 @@ def test_one_stretching_animation_ends_no_other_and_is_named(
     write_moving(tmp_path / "a.glb", base, {base.skeleton.names[joint]: grown_m}, animations=4)
     assert main(["correct", str(tmp_path / "a.glb"), "--kinematic", "-o", str(tmp_path / "out")]) == 1
     assert "a.glb: 1 of 4 motions not corrected: walk" in capsys.readouterr().out
+    assert main(["check", str(tmp_path / "a.glb")]) == 1
+    assert re.search(r"cannot be corrected: walk: the bone to \w+ is", capsys.readouterr().out.replace("\n", " "))
     (result,) = json.loads((tmp_path / "out" / "report.json").read_text())["motions"]
     assert [motion["verdict"] for motion in result["motions"]] == ["failed", *["accepted"] * 3]
     assert [motion["name"] for motion in result["motions"]] == ["walk", "take 1", "take 2", "take 3"]
