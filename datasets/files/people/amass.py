@@ -27,7 +27,7 @@ from selfcorrect.storage.files.writing import replacing
 from ..motion_file import MotionFile, body_model_of, check_size, check_within, checked_rate
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import up_of_motion
-from .keeping import kept_places, kept_rotations
+from .keeping import keep_places, keep_rotations
 
 if TYPE_CHECKING:
     from selfcorrect.motion.body.body_model import BodyModel
@@ -36,8 +36,12 @@ _MOST = {"poses": 1e6, "trans": 1e12, "Rh": 1e6}
 """Beyond any rotation vector (radians) and any place (metres)."""
 
 _RATES = ("mocap_framerate", "mocap_frame_rate", "fps")
-_ROOT, _ROOT_FPS, _SAME_RAD = "Rh", 30.0, 1e-3
-"""The root's rotation in files of HY-Motion, their frame rate, and how far it may be off the one in `poses`."""
+_ROOT = "Rh"
+"""Rotation of the root in files of HY-Motion."""
+_ROOT_FPS = 30.0
+"""Frame rate of files of HY-Motion."""
+_SAME_RAD = 1e-3
+"""Largest angle between the root's rotation and the one in `poses`."""
 
 _PARTS_OF_SMPL_X = {
     "root_orient": slice(0, 3),
@@ -49,20 +53,30 @@ _PARTS_OF_SMPL_X = {
 
 
 def read(path: Path, body: Body | None = None, reading: Reading | None = None) -> Motion:
-    """The motion in an AMASS file, at its own frame rate, y up, with fingers where the file has them.
+    """Read the motion in an AMASS file, at its own frame rate, y up, with fingers if the file has them.
 
-    body: whose joints it moves, from `body_in`; an average body without; reading: what the file does not say.
+    Args:
+        path: AMASS file.
+        body: Person whose joints move, from `body_in`; None for an average one.
+        reading: Options for what the file leaves out.
+
+    Returns:
+        The motion.
+
+    Raises:
+        InputError: The file is damaged or lacks arrays.
     """
     motion, _, _ = _read(path, body, reading or Reading())
     return motion
 
 
 def _read(path: Path, body: Body | None, reading: Reading) -> tuple[Motion, int, tuple[str, ...]]:
-    """The motion y up, the vertical axis of its file, and notes."""
+    """Return the motion y up, the vertical axis of its file, and notes."""
     arrays = read_npz(path, ("poses", "trans", _ROOT, *_RATES))
     if missing := [name for name in ("poses", "trans") if name not in arrays]:
         raise InputError(f"{path}: AMASS files have poses and trans, here is no {' and no '.join(missing)}")
-    layout, root = _layout(path, arrays["poses"]), (body or average_body()).pelvis_m
+    layout = _layout(path, arrays["poses"])
+    pelvis_m = (body or average_body()).pelvis_m
     if arrays["trans"].shape != (len(arrays["poses"]), 3):
         raise InputError(f"{path}: expected trans of shape ({len(arrays['poses'])}, 3), got {arrays['trans'].shape}")
     if _ROOT in arrays and arrays[_ROOT].shape != arrays["trans"].shape:
@@ -80,38 +94,40 @@ def _read(path: Path, body: Body | None, reading: Reading) -> tuple[Motion, int,
     fps, notes = _rate(path, arrays, reading.fps)
     skeleton = body.skeleton if body else layout.average()
     rotations = in_chunks(lambda rows: Rotation.from_rotvec(rows).as_quat(), vectors)
-    motion = Motion(skeleton, arrays["trans"] + root, rotations, fps, source=str(path))
-    told = Y_UP if _ROOT in arrays else Z_UP
-    up, more = up_of_motion(motion, reading.up, told)
-    as_told = ("y up, as of HY-Motion (--up)",) if reading.up is None and up == told == Y_UP else ()
-    return to_y_up(up).view(motion), up, (*notes, *more, *as_told)
+    motion = Motion(skeleton, arrays["trans"] + pelvis_m, rotations, fps, source=str(path))
+    format_axis = Y_UP if _ROOT in arrays else Z_UP
+    up, axis_notes = up_of_motion(motion, reading.up, format_axis)
+    axis_note = ("y up, as of HY-Motion (--up)",) if reading.up is None and up == format_axis == Y_UP else ()
+    return to_y_up(up).view(motion), up, (*notes, *axis_notes, *axis_note)
 
 
-def _root(path: Path, own: np.ndarray, in_poses: np.ndarray) -> np.ndarray:
-    """The root's rotation vectors (T, 3): those apart, which `poses` repeat or leave zero."""
-    off_rad = (Rotation.from_rotvec(in_poses).inv() * Rotation.from_rotvec(own.astype(float))).magnitude()
+def _root(path: Path, root_vectors: np.ndarray, in_poses: np.ndarray) -> np.ndarray:
+    """Return the root's rotation vectors (T, 3): those apart, which `poses` repeat or leave zero."""
+    off_rad = (Rotation.from_rotvec(in_poses).inv() * Rotation.from_rotvec(root_vectors.astype(float))).magnitude()
     if in_poses.any() and off_rad.max(initial=0.0) > _SAME_RAD:
         raise InputError(f"{path}: {_ROOT} and poses turn the root differently in frame {int(off_rad.argmax())}")
-    return own.astype(float)
+    return root_vectors.astype(float)
 
 
 def open_amass(path: Path, reading: Reading) -> MotionFile:
-    """The motion of an AMASS file on the body that the reading's body model gives it, or an average one."""
-    model, notes, body = body_model_of(reading), (), None
+    """Open the motion of an AMASS file on the body that the reading's body model gives it, or an average one."""
+    model = body_model_of(reading)
+    notes: tuple[str, ...] = ()
+    body = None
     if model is None:
         notes = ("average body, as AMASS files hold no bone lengths (--body-model)",)
     else:
         body = body_in(path, model)
-    motion, up, more = _read(path, body, reading)
+    motion, up, axis_notes = _read(path, body, reading)
 
-    def put_back(target: Path, changed: Motion) -> None:
+    def write_back(target: Path, changed: Motion) -> None:
         write(target, changed, body, like=path, up=up)
 
-    return MotionFile((motion,), (*notes, *more), put_back)
+    return MotionFile((motion,), (*notes, *axis_notes), write_back)
 
 
 def array_names(path: Path) -> set[str]:
-    """Names of the arrays in a .npz file, none of a damaged one."""
+    """Return names of the arrays in a .npz file, none of a damaged one."""
     try:
         with open_file(path) as file, zipfile.ZipFile(file) as archive:
             return {name.removesuffix(".npy") for name in archive.namelist()}
@@ -120,7 +136,7 @@ def array_names(path: Path) -> set[str]:
 
 
 def body_in(path: Path, model: BodyModel) -> Body:
-    """The person of an AMASS file, by the shape coefficients in it."""
+    """Return the person of an AMASS file, by the shape coefficients in it."""
     from selfcorrect.motion.body.body_model import make_body
 
     betas = read_npz(path, ("betas",)).get("betas")
@@ -134,9 +150,16 @@ def body_in(path: Path, model: BodyModel) -> Body:
 def write(path: Path, motion: Motion, body: Body | None = None, like: Path | None = None, up: int = Z_UP) -> None:
     """Write a motion as an AMASS file; on other skeletons than SMPL's, joint positions are what is kept.
 
-    body: The one it was read with. like: A file whose layout and other fields (shape, gender) are kept, but for those
-    per frame where the number of frames has changed. Without it, 55 joints give the SMPL-X layout, others SMPL+H's.
-    up: the vertical axis of the file's world.
+    Args:
+        path: File to write.
+        motion: Motion, y up.
+        body: Person with whom it was read; None for an average one.
+        like: File whose layout and other fields (shape, gender) are kept, but for those per frame if the number of
+            frames has changed. Without it, 55 joints give the SMPL-X layout, others SMPL+H's.
+        up: Vertical axis of the file's world.
+
+    Raises:
+        InputError: The motion lacks parts that every body has.
     """
     old = read_npz(like, skip_pickled=True) if like else _new(SMPL_X if len(motion.skeleton) == 55 else SMPL_H)
     motion = to_y_up(up).restore(to_smpl(motion, _layout(like or path, old["poses"])))
@@ -146,10 +169,10 @@ def write(path: Path, motion: Motion, body: Body | None = None, like: Path | Non
         vectors = old["poses"].astype(float)
         vectors[:, :3] = old.get(_ROOT, vectors[:, :3])
         before = Rotation.from_rotvec(vectors.reshape(*motion.rotations.shape[:2], 3)).as_quat()
-        poses = kept_rotations(vectors, before, motion.rotations)
-        trans = kept_places(old["trans"], old["trans"].astype(float), trans)
+        poses = keep_rotations(vectors, before, motion.rotations)
+        trans = keep_places(old["trans"], old["trans"].astype(float), trans)
     moving = _moving(old, poses, trans, motion.fps)
-    fields = {**kept_fields(old, len(old["poses"]), len(motion)), **moving}
+    fields = {**keep_fields(old, len(old["poses"]), len(motion)), **moving}
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **fields)
 
@@ -162,7 +185,7 @@ def _layout(path: Path, poses: np.ndarray) -> Layout:
 
 
 def _rate(path: Path, arrays: Mapping[str, np.ndarray], fps: float | None) -> tuple[float, tuple[str, ...]]:
-    """Frames per second, and a note where they are assumed."""
+    """Return frames per second, and a note if they are assumed."""
     for name in _RATES:
         if name in arrays:
             if arrays[name].size != 1 or arrays[name].dtype.kind not in "fiu":
@@ -176,7 +199,7 @@ def _rate(path: Path, arrays: Mapping[str, np.ndarray], fps: float | None) -> tu
 
 
 def _new(layout: Layout) -> dict[str, np.ndarray]:
-    """Fields of a new file, no frame yet."""
+    """Return the fields of a new file, no frame yet."""
     fields = {"poses": np.zeros((0, 3 * len(layout.names))), "betas": np.zeros(16), "gender": np.array("neutral")}
     if layout is SMPL_H:
         return {**fields, _RATES[0]: np.zeros(())}
@@ -185,13 +208,22 @@ def _new(layout: Layout) -> dict[str, np.ndarray]:
     return {**fields, **parts, **of_x, "surface_model_type": np.array("smplx")}
 
 
-def kept_fields(old: Mapping[str, np.ndarray], before: int, frames: int) -> dict[str, np.ndarray]:
-    """What stays of a file's fields when it gets `frames` instead of `before`: not those per frame, if they differ."""
+def keep_fields(old: Mapping[str, np.ndarray], before: int, frames: int) -> dict[str, np.ndarray]:
+    """Return the fields of a file that stay with another number of frames.
+
+    Args:
+        old: Fields of the file.
+        before: Number of its frames.
+        frames: Number of frames that it gets.
+
+    Returns:
+        All fields, without those per frame if the numbers differ.
+    """
     return {name: array for name, array in old.items() if before == frames or array.ndim == 0 or len(array) != before}
 
 
 def _moving(old: Mapping[str, np.ndarray], poses: np.ndarray, trans: np.ndarray, fps: float) -> dict[str, np.ndarray]:
-    """The fields that hold the motion, of the kinds that `old` has."""
+    """Return the fields that hold the motion, of the kinds that `old` has."""
     seconds = np.array(len(poses) / fps)
     fields: dict[str, np.ndarray] = {"poses": poses, "trans": trans}
     if (rate := next((name for name in _RATES if name in old), None)) is not None:
@@ -207,6 +239,6 @@ def _moving(old: Mapping[str, np.ndarray], poses: np.ndarray, trans: np.ndarray,
 
 
 def _like(old: np.ndarray, array: np.ndarray) -> np.ndarray:
-    """An array with the type of number, and where it is one number the shape, of an old one."""
+    """Return an array with the type of number, and if it is one number the shape, of an old one."""
     array = array.reshape(old.shape) if array.ndim == 0 else array
     return array.astype(old.dtype) if old.dtype.kind == "f" or np.array_equal(array, array.round()) else array

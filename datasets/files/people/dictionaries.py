@@ -1,4 +1,4 @@
-"""Files of named arrays (.npz, .npy of objects, .pkl, .pt): which program's they are, and what reads them."""
+"""Files of named arrays (.npz, .npy of objects, .pkl, .pt): programs that write them, and their readers."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,8 +13,12 @@ from ..motion_file import MotionFile
 from ..skeletons.reading import Reading
 from . import amass, humanml3d, kimodo, sam3d, smpl_tools
 
-_LISTED, _NEAREST, _LONGEST = 12, 3, 60
-"""Arrays and layouts that a message names, at most, and characters of a name."""
+_LISTED = 12
+"""Most arrays that a message names."""
+_NEAREST = 3
+"""Most layouts that a message names."""
+_LONGEST = 60
+"""Most characters of a name in a message."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class NamedLayout:
     """A layout of named arrays."""
 
     name: str
-    """The program whose it is."""
+    """Program that writes it."""
     keys: tuple[str, ...]
     """Arrays that its files have at the top."""
     reader: Callable[[Results, Reading], MotionFile]
@@ -38,7 +42,7 @@ LAYOUTS = (
 
 
 def open_dictionary(path: Path, reading: Reading) -> MotionFile:
-    """The motions of a file of named arrays; InputError, which lists them, where no program is known to write such."""
+    """Open the motions of a file of named arrays; InputError, which lists them, if no known program writes such."""
     if path.suffix.lower() == ".npz":
         read_npz(path, ())  # which says what else it may be
     results = open_results(path)
@@ -48,7 +52,7 @@ def open_dictionary(path: Path, reading: Reading) -> MotionFile:
 
 
 def recognises(path: Path) -> bool:
-    """Whether a file holds motions of a program that is known, or is damaged, so that nobody can tell."""
+    """Return whether a file holds motions of a program that is known, or is damaged, so that nobody can tell."""
     try:
         return any(True for _ in _readers(open_results(path)))
     except (InputError, OSError):
@@ -56,7 +60,7 @@ def recognises(path: Path) -> bool:
 
 
 def holds_objects(path: Path) -> bool:
-    """Whether a .npy file holds objects, such as dictionaries, and not plain numbers."""
+    """Return whether a .npy file holds objects, such as dictionaries, and not plain numbers."""
     if path.suffix.lower() != ".npy":
         return False
     try:
@@ -68,7 +72,7 @@ def holds_objects(path: Path) -> bool:
 
 
 def _readers(results: Results) -> Iterator[Callable[[Results, Reading], MotionFile]]:
-    """What reads a file, if it is known."""
+    """Yield the readers of a file, none if no layout fits."""
     yield from (layout.reader for layout in LAYOUTS if _fits(layout, results))
     if smpl_tools.detect_program(results.shapes) is not None:
         yield smpl_tools.open_parameters
@@ -81,17 +85,17 @@ def _fits(layout: NamedLayout, results: Results) -> bool:
 
 
 def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """What a file of no known layout holds, and the layouts that it is nearest to."""
-    names = ["".join(one if one.isprintable() else "?" for one in name[:_LONGEST]) for name in shapes]
-    held = [f"{name} {shape}" for name, shape in zip(names, shapes.values(), strict=True)]
-    more = f" and {len(held) - _LISTED} more" if len(held) > _LISTED else ""
-    known = [(layout.name, layout.keys) for layout in LAYOUTS]
-    known += [(tool.name, (*tool.rotations, tool.translation)) for tool in smpl_tools.TOOLS]
+    """Return a sentence on what a file of no known layout holds, and the layouts that it is nearest to."""
+    names = ["".join(letter if letter.isprintable() else "?" for letter in name[:_LONGEST]) for name in shapes]
+    contents = [f"{name} {shape}" for name, shape in zip(names, shapes.values(), strict=True)]
+    more = f" and {len(contents) - _LISTED} more" if len(contents) > _LISTED else ""
+    layouts = [(layout.name, layout.keys) for layout in LAYOUTS]
+    layouts += [(tool.name, (*tool.rotations, tool.translation)) for tool in smpl_tools.TOOLS]
     ends = {name.rpartition(".")[2] for name in shapes}
-    known = list(dict.fromkeys(known))
-    known.sort(key=lambda one: -sum(key.rpartition(".")[2] in ends for key in one[1]) / len(one[1]))
-    nearest = "; ".join(f"{name} ({', '.join(keys)})" for name, keys in known[:_NEAREST])
+    layouts = list(dict.fromkeys(layouts))
+    layouts.sort(key=lambda layout: -sum(key.rpartition(".")[2] in ends for key in layout[1]) / len(layout[1]))
+    nearest = "; ".join(f"{name} ({', '.join(keys)})" for name, keys in layouts[:_NEAREST])
     return (
-        f"{path}: no layout that is known: it holds {', '.join(held[:_LISTED]) or 'no arrays of numbers'}{more}; "
+        f"{path}: no layout that is known: it holds {', '.join(contents[:_LISTED]) or 'no arrays of numbers'}{more}; "
         f"the nearest known ones are {nearest}"
     )

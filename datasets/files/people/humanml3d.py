@@ -46,10 +46,10 @@ _LARGEST = 1e12
 
 
 def open_npy(path: Path, reading: Reading) -> MotionFile:
-    """The motion of a file of 22 joints or 263 columns, 20 fps without the reading's; of others as in `joint_sets`."""
+    """Open a file of 22 joints or 263 columns, at 20 fps without the reading's; of others as in `joint_sets`."""
     array = _floats(path)
-    if array.ndim == 3 and array.shape[-1] == 3 and (other := find_joint_set(array.shape[1])) is not None:
-        return open_joints(path, read_joints(path).astype(array.dtype), other, reading)
+    if array.ndim == 3 and array.shape[-1] == 3 and (joint_set := find_joint_set(array.shape[1])) is not None:
+        return open_joints(path, read_joints(path).astype(array.dtype), joint_set, reading)
     if array.ndim == 2 and array.shape[1] == motionstreamer.COLUMNS:
         return motionstreamer.open_rows(path, array, reading)
     if array.ndim == 2 and ((reading.up or "y")[0] == "z" or reading.metres_per_unit not in (None, 1.0)):
@@ -58,15 +58,15 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
         _refuse_standardised(path, array)
     world = world_of(reading)
     joints = _joints_22(path)
-    if array.ndim == 3 and reading.up is None and _is_upside_down(world.seen(joints)):
+    if array.ndim == 3 and reading.up is None and _is_upside_down(world.from_file(joints)):
         world = replace(world, turn=to_y_up(Y_DOWN).turn, notes=("y down inferred (--up)", *world.notes))
-    read_m = world.seen(joints)
+    read_m = world.from_file(joints)
     contacts = _contacts(array) if array.ndim == 2 else None
     motion = motion_of_joints(read_m, str(path))
     motion = replace(motion, fps=reading.fps or FPS, contacts=contacts)
 
     def write(target: Path, changed: Motion) -> None:
-        joints_m = world.back(body_joints(changed) - RAISED_M)
+        joints_m = world.to_file(body_joints(changed) - RAISED_M)
         values = encode(joints_m) if array.ndim == 2 else joints_m
         np.save(target, values.astype(array.dtype), allow_pickle=False)
 
@@ -104,34 +104,34 @@ def _is_upside_down(joints_m: np.ndarray) -> bool:
 
 
 def _contacts(rows: np.ndarray) -> np.ndarray:
-    """Contacts (T, 2) of T − 1 rows; what the last says holds for the frame to which it leads."""
+    """Return contacts (T, 2) of T − 1 rows; the last ones hold for the frame to which they lead."""
     labels = decode_contacts(rows.astype(float))
     return np.concatenate([labels, labels[-1:]])
 
 
 @dataclass(frozen=True)
 class JointsWorld:
-    """The world of files that hold joints y up, in metres, at 20 fps, unless a reading says otherwise."""
+    """World of files that hold joints y up, in metres, at 20 fps, unless the options name another."""
 
     turn: Rotation
     metres_per_unit: float
     notes: tuple[str, ...]
 
-    def seen(self, joints: np.ndarray) -> np.ndarray:
-        """Joints (T, J, 3) of a file, y up, in metres."""
+    def from_file(self, joints: np.ndarray) -> np.ndarray:
+        """Return joints (T, J, 3) of a file, y up, in metres."""
         return self.turn.apply(joints.reshape(-1, 3)).reshape(joints.shape) * self.metres_per_unit if self else joints
 
-    def back(self, joints_m: np.ndarray) -> np.ndarray:
-        """Joints (T, J, 3) as the file has them."""
-        own = joints_m / self.metres_per_unit
-        return self.turn.inv().apply(own.reshape(-1, 3)).reshape(own.shape) if self else joints_m
+    def to_file(self, joints_m: np.ndarray) -> np.ndarray:
+        """Return joints (T, J, 3) as the file has them."""
+        file_joints = joints_m / self.metres_per_unit
+        return self.turn.inv().apply(file_joints.reshape(-1, 3)).reshape(file_joints.shape) if self else joints_m
 
     def __bool__(self) -> bool:
         return self.metres_per_unit != 1.0 or bool(self.turn.magnitude() > 0)
 
 
 def world_of(reading: Reading) -> JointsWorld:
-    """What a reading says of such files, and notes on what is assumed."""
+    """Return the world that the options name, with notes on what is assumed."""
     notes = () if reading.fps else (f"{FPS:g} fps assumed, as of HumanML3D (--fps)",)
     return JointsWorld(to_y_up(axis_of(reading.up or "y")).turn, reading.metres_per_unit or 1.0, notes)
 
@@ -152,7 +152,7 @@ def _save(path: Path, array: np.ndarray) -> None:
 
 
 def read_joints(path: Path) -> np.ndarray:
-    """Joints (T, J, 3) of T − 1 rows (T − 1, 12 J − 1), as in new_joint_vecs, or of joints, as in new_joints."""
+    """Read joints (T, J, 3): of T − 1 rows (T − 1, 12 J − 1), as in new_joint_vecs, or of joints, as in new_joints."""
     array = _floats(path).astype(float)
     if array.ndim:
         check_within(f"{path}:", array, _LARGEST)
@@ -174,57 +174,59 @@ def _floats(path: Path) -> np.ndarray:
 
 
 def read_motion(path: Path) -> Motion:
-    """The motion in a file of 22 joints or 263 columns, 20 fps, soles on the floor, on a skeleton made for it."""
+    """Read the motion in a file of 22 joints or 263 columns, 20 fps, soles on the floor, on a skeleton made for it."""
     return motion_of_joints(_joints_22(path), str(path))
 
 
 def _joints_22(path: Path) -> np.ndarray:
-    """Joints (T, 22, 3) of a file; InputError where there are others."""
+    """Return joints (T, 22, 3) of a file; InputError if it holds others."""
     joints_m = read_joints(path)
     if joints_m.shape[1] != 22:
-        others = ", ".join(f"{one.name}" for one in JOINT_SETS)
+        others = ", ".join(f"{joint_set.name}" for joint_set in JOINT_SETS)
         raise InputError(f"{path}: expected 22 joints, or {others}, got {joints_m.shape[1]}")
     return joints_m
 
 
 def motion_of_joints(joints_m: np.ndarray, source: str) -> Motion:
-    """The motion of joints (T, 22, 3), metres, y up, 20 fps, on a skeleton made for it, soles on the floor."""
+    """Return the motion of joints (T, 22, 3), metres, y up, 20 fps, on a skeleton made for it, soles on the floor."""
     check_within(f"{source}:", joints_m, _LARGEST)
     fitted = fit_body(joints_m, FPS, SMPL_BODY.average())
     return replace(fitted, root_m=fitted.root_m + RAISED_M, source=source)
 
 
 def open_mdm(path: Path, reading: Reading) -> MotionFile:
-    """The motions of a diffusion model's file, their prompts as text; on writing, frames beyond their lengths stay."""
-    content = _checked(path, read_pickled_npy(path))
-    joints, lengths, world = content["motion"], content["lengths"], world_of(reading)
+    """Open the motions of a diffusion model's file, their prompts as text; frames beyond their lengths stay."""
+    content = _check_mdm(path, read_pickled_npy(path))
+    joints = content["motion"]
+    lengths = content["lengths"]
+    world = world_of(reading)
     check_size(path, [(length, joints.shape[1]) for length in lengths.tolist()])
     read_m = [
-        world.seen(np.moveaxis(joints[index, :, :, :length], -1, 0).astype(float))
+        world.from_file(np.moveaxis(joints[index, :, :, :length], -1, 0).astype(float))
         for index, length in enumerate(lengths.tolist())
     ]
     motions = tuple(
         replace(
-            motion_of_joints(each_m, f"{path}, motion {index}"),
+            motion_of_joints(joints_m_of_motion, f"{path}, motion {index}"),
             fps=reading.fps or FPS,
             text=_text(content, index),
         )
-        for index, each_m in enumerate(read_m)
+        for index, joints_m_of_motion in enumerate(read_m)
     )
     fitted_m = [body_joints(motion) - RAISED_M for motion in motions]
 
     def write(target: Path, *changed: Motion) -> None:
         written = joints.copy()
         for index, motion in enumerate(changed):
-            written[index, :, :, : len(motion)] = np.moveaxis(world.back(body_joints(motion) - RAISED_M), 0, -1)
+            written[index, :, :, : len(motion)] = np.moveaxis(world.to_file(body_joints(motion) - RAISED_M), 0, -1)
         with replacing(target) as temporary, temporary.open("wb") as file:
             np.save(file, np.array({**content, "motion": written}, dtype=object), allow_pickle=True)
 
     return MotionFile(motions, (*world.notes, *fit_notes([*zip(read_m, fitted_m, strict=True)])), write)
 
 
-def _checked(path: Path, content: Any) -> dict[str, Any]:
-    """The dictionary, its motions and lengths as they should be."""
+def _check_mdm(path: Path, content: Any) -> dict[str, Any]:
+    """Return the dictionary if its motions and lengths are as they should be, else raise InputError."""
     if not isinstance(content, dict) or not {"motion", "lengths"} <= set(content):
         got = (
             f"a dictionary of {', '.join(map(str, content))[:500] or 'nothing'}"
@@ -232,7 +234,8 @@ def _checked(path: Path, content: Any) -> dict[str, Any]:
             else "none"
         )
         raise InputError(f"{path}: expected the dictionary of a motion diffusion model (motion, lengths), got {got}")
-    motion, lengths = np.asarray(content["motion"]), np.asarray(content["lengths"])
+    motion = np.asarray(content["motion"])
+    lengths = np.asarray(content["lengths"])
     if motion.ndim != 4 or motion.shape[1:3] != (22, 3) or motion.dtype.kind != "f" or not motion.size:
         raise InputError(f"{path}: expected motion of shape (N, 22, 3, frames), got {motion.dtype} {motion.shape}")
     if lengths.shape != motion.shape[:1] or lengths.dtype.kind not in "iu":
@@ -245,7 +248,7 @@ def _checked(path: Path, content: Any) -> dict[str, Any]:
 
 
 def _text(content: dict[str, Any], index: int) -> str:
-    """The prompt of a motion, "" where the file has none for it."""
+    """Return the prompt of a motion, "" if the file has none for it."""
     texts = content.get("text")
     if isinstance(texts, np.ndarray):
         texts = texts.tolist()

@@ -28,10 +28,13 @@ from ..skeletons.vertical import AXES, TracedBody, axis_of, resolve_up_axis
 
 _LEG_M = 0.8
 _NOTED_MM = 0.5
-_LEFT, _UP, _DOWN, _AHEAD = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, -1.0, 0.0), (0.0, -0.3, 1.0)
+_LEFT = (1.0, 0.0, 0.0)
+_UP = (0.0, 1.0, 0.0)
+_DOWN = (0.0, -1.0, 0.0)
+_AHEAD = (0.0, -0.3, 1.0)
 _DIRECTIONS = {"hip": _LEFT, "collar": _LEFT, "shoulder": _LEFT, "foot": _AHEAD, "knee": _DOWN, "ankle": _DOWN,
                "elbow": _DOWN, "wrist": _DOWN, "hand": _DOWN, "tip": _DOWN, "thumb": _DOWN}  # fmt: skip
-"""Where the bones that end in a joint point at rest, of the left side; those of the trunk point up."""
+"""Directions at rest of the bones that end in a joint of the left side; those of the trunk point up."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,13 @@ def _direction(name: str) -> tuple[float, float, float]:
 
 
 def _limb(side: str, start: str, *joints: str) -> tuple[tuple[str, str], ...]:
-    """A limb's joints of one side below the joint `start`."""
+    """Return a limb's joints of one side below the joint `start`."""
     names = [f"{side}_{joint}" for joint in joints]
     return tuple(zip(names, [start, *names[:-1]], strict=True))
 
 
-_LEG, _ARM = ("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist")
+_LEG = ("hip", "knee", "ankle")
+_ARM = ("shoulder", "elbow", "wrist")
 JOINT_SETS = (
     JointSet("Human3.6M's 17", 50.0, (
         ("pelvis", ""), *_limb("right", "pelvis", *_LEG), *_limb("left", "pelvis", *_LEG), ("spine1", "pelvis"),
@@ -161,17 +165,30 @@ def _limb_unevenness(positions: np.ndarray, left: Sequence[tuple[int, int]], rig
 
 
 def find_joint_set(count: int) -> JointSet | None:
-    """The set of so many joints."""
-    return next((one for one in JOINT_SETS if len(one) == count), None)
+    """Return the set of so many joints."""
+    return next((joints for joints in JOINT_SETS if len(joints) == count), None)
 
 
 def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Reading) -> MotionFile:
-    """The motion of joints (T, J, 3) in a file's order; written back in its unit, axes and type of number."""
+    """Open the motion of joints, which is written back in the file's unit, axes and type of number.
+
+    Args:
+        path: File of the joints.
+        array: (T, J, 3) its numbers, in its order.
+        joints: The set of J joints.
+        reading: Options for unit, axis and frame rate.
+
+    Returns:
+        The motion, and how another one is written like it.
+
+    Raises:
+        InputError: The numbers are those of another set of points, or nothing shows which way is up.
+    """
     _refuse_keypoints(path, array, joints)
     positions = array[:, joints.order].astype(float)
     unit_m = reading.metres_per_unit or _unit_m(path, joints.template, positions)
     fps = reading.fps or joints.fps
-    turn, told = turn_of(path, joints.template, positions * unit_m, fps, reading.up)
+    turn, axis_notes = turn_of(path, joints.template, positions * unit_m, fps, reading.up)
     joints_m = turn.apply(positions.reshape(-1, 3)).reshape(positions.shape) * unit_m
     fitted = fit_body(joints_m, fps, joints.template)
 
@@ -184,20 +201,28 @@ def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Readin
 
     unit = () if reading.metres_per_unit else (f"unit {unit_m:.4g} m inferred (--metres-per-unit)",)
     rate = () if reading.fps else (f"{fps:g} fps assumed (--fps)",)
-    notes = (f"joints taken for {joints.name}", *unit, *told, *rate, *fit_notes([(joints_m, joint_positions(fitted))]))
+    notes = (
+        f"joints taken for {joints.name}",
+        *unit,
+        *axis_notes,
+        *rate,
+        *fit_notes([(joints_m, joint_positions(fitted))]),
+    )
     return MotionFile((replace(fitted, source=str(path)),), notes, write)
 
 
 def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
-    """A note on how far bones of constant length move joints; no note below half a millimetre.
+    """Return a note on how far bones of constant length move joints; none below half a millimetre.
 
     fits: joints (T, J, 3) of each motion, world, metres, as its file has them and as they were fitted.
     """
     moved_mm = [1000 * np.linalg.norm(after_m - before_m, axis=-1) for before_m, after_m in fits]
-    most_mm = max(float(each.max()) for each in moved_mm)
+    most_mm = max(float(distances_mm.max()) for distances_mm in moved_mm)
     if most_mm < _NOTED_MM:
         return ()
-    mean_mm = sum(float(each.sum()) for each in moved_mm) / sum(each.size for each in moved_mm)
+    mean_mm = sum(float(distances_mm.sum()) for distances_mm in moved_mm) / sum(
+        distances_mm.size for distances_mm in moved_mm
+    )
     return (f"{BONES_MADE_CONSTANT}: joints moved by {mean_mm:.1f} mm on average, {most_mm:.0f} mm at most",)
 
 
@@ -217,7 +242,22 @@ def turn_of(
     up: Up | None,
     among: Sequence[int] = range(len(AXES)),
 ) -> tuple[Rotation, tuple[str, ...]]:
-    """The turn by which joints (T, J, 3) come y up, and a note where that was inferred from them."""
+    """Return the turn by which joints come y up.
+
+    Args:
+        path: File that messages name.
+        skeleton: J joints.
+        joints_m: (T, J, 3) positions, metres.
+        fps: Frames per second.
+        up: Axis by the options; None to infer it.
+        among: Axes that come into question.
+
+    Returns:
+        The turn, and a note if it was inferred.
+
+    Raises:
+        InputError: Signs contradict each other.
+    """
     if up is not None:
         return to_y_up(axis_of(up)).turn, ()
     of = {part: joints_m[:, joint] for joint, part in enumerate(skeleton.parts) if part}
@@ -225,5 +265,5 @@ def turn_of(
                                 for a, b in pairwise(_LEG))))  # fmt: skip
     upwards_m = of["neck"] - (of["left_ankle"] + of["right_ankle"]) / 2
     body = TracedBody(joints_m, joints_m.mean(axis=1), upwards_m, max(leg_m, 1e-6), fps)
-    axis, told = resolve_up_axis(body, str(path), None, among)
-    return to_y_up(axis).turn, told
+    axis, axis_notes = resolve_up_axis(body, str(path), None, among)
+    return to_y_up(axis).turn, axis_notes

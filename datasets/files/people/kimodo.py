@@ -1,4 +1,4 @@
-"""Files that hold where every joint is and how it is turned in the world: Kimodo's .npz, in and out.
+"""Files of positions and orientations of all joints in the world: Kimodo's .npz, in and out.
 
 The skeleton follows from both: where each joint lies in its parent's frame. On writing, places and rotations change by
 what the motion changed. What the program derives from them is derived again: local rotations, the smoothed root, the
@@ -26,39 +26,46 @@ from selfcorrect.storage.pickles.results import Results
 from ..motion_file import MotionFile, check_size, check_within, rate_of
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import up_of_motion
-from .keeping import kept_places
+from .keeping import keep_places
 from .soma import BODY_22, SOMA_30, SOMA_77, JointTable
 
 FPS = 30.0
 _LARGEST = 1e6
-_RIGID, _RIGID_M = 0.05, 0.015
-"""Most by which a bone may change its length, as a share of it and in metres."""
+_RIGID = 0.05
+"""Share of its length by which a bone may change."""
+_RIGID_M = 0.015
+"""Length by which any bone may change."""
 
-_STILL_M_S, _LOW_M, _SMOOTH_S = 0.15, 0.10, 0.25
+_STILL_M_S = 0.15
+_LOW_M = 0.10
+"""A foot that is slower and lower than these stands, as of Kimodo."""
+_SMOOTH_S = 0.25
+"""Standard deviation of the Gaussian that smooths the root's path."""
 _KEYS = ("posed_joints", "global_rot_mats")
 TABLES = {len(table): table for table in (SOMA_77, SOMA_30, BODY_22)}
 """Kimodo's bodies by their number of joints."""
 
 
 def open_kimodo(results: Results, reading: Reading) -> MotionFile:
-    """The motion of a file, on the bones that it shows."""
+    """Open the motion of a file, on the bones that it shows."""
     path = results.path
-    places, matrices = (results.array(name) for name in _KEYS)
+    places = results.array(_KEYS[0])
+    matrices = results.array(_KEYS[1])
     table = _table(path, places, matrices)
     results.check_frames(_WRITTEN, len(places))
     fps, notes = rate_of(path, results.numbers, reading, FPS, "Kimodo")
-    own = motion_of_poses(str(path), table, places, matrices, fps)
-    axis, told = up_of_motion(own, reading.up, Y_UP)
+    file_motion = motion_of_poses(str(path), table, places, matrices, fps)
+    axis, axis_notes = up_of_motion(file_motion, reading.up, Y_UP)
     y_up = to_y_up(axis)
-    motion = y_up.view(own)
-    motion = replace(motion, rotations=make_continuous(motion.rotations), contacts=_feet(results, len(own)))
+    motion = y_up.view(file_motion)
+    motion = replace(motion, rotations=make_continuous(motion.rotations), contacts=_feet(results, len(file_motion)))
 
     def write(target: Path, changed: Motion) -> None:
         old = {name: results.array(name) for name in _WRITTEN if name in results.shapes}
         contacts = _standing(joint_positions(changed), changed)
-        results.write(target, _write_arrays(old, own, y_up.restore(changed), contacts), len(own))
+        results.write(target, _write_arrays(old, file_motion, y_up.restore(changed), contacts), len(file_motion))
 
-    return MotionFile((motion,), (f"joints as of Kimodo, {len(table)}", *notes, *told), write)
+    return MotionFile((motion,), (f"joints as of Kimodo, {len(table)}", *notes, *axis_notes), write)
 
 
 def _table(path: Path, places: np.ndarray, matrices: np.ndarray) -> JointTable:
@@ -78,21 +85,33 @@ def _table(path: Path, places: np.ndarray, matrices: np.ndarray) -> JointTable:
 
 
 def _feet(results: Results, frames: int) -> np.ndarray | None:
-    """(T, 2) whether the left and the right foot stand, as the file says for heels and toes."""
+    """(T, 2) contacts of the left and the right foot, by the file's labels of heels and toes; None without any."""
     if len(shape := results.shapes.get("foot_contacts", ())) != 2 or shape[0] != frames or shape[1] % 2 or not shape[1]:
         return None
-    if (said := results.array("foot_contacts")).dtype.kind == "c":
+    if (labels := results.array("foot_contacts")).dtype.kind == "c":
         return None
-    said = said.astype(float).reshape(frames, 2, -1).max(axis=2)
-    return said if ((said >= 0) & (said <= 1)).all() else None
+    labels = labels.astype(float).reshape(frames, 2, -1).max(axis=2)
+    return labels if ((labels >= 0) & (labels <= 1)).all() else None
 
 
 def motion_of_poses(
     label: str, table: JointTable, places_m: np.ndarray, matrices: np.ndarray, fps: float, *, rigid: bool = True
 ) -> Motion:
-    """The motion of joints at places (T, J, 3), turned by matrices (T, J, 3, 3) in the world.
+    """Return the motion of joints with positions and orientations in the world.
 
-    Raises InputError where the matrices are no rotations, or, if `rigid`, where bones change their lengths.
+    Args:
+        label: Name of the motion in messages.
+        table: J joints.
+        places_m: (T, J, 3) positions, world, metres.
+        matrices: (T, J, 3, 3) orientations, world.
+        fps: Frames per second.
+        rigid: Whether bones that change their lengths are refused.
+
+    Returns:
+        The motion on bones of mean length.
+
+    Raises:
+        InputError: Matrices are no rotations, or bones change their lengths.
     """
     determinants = np.linalg.det(matrices.astype(float))
     if not (determinants > 0.5).all():
@@ -104,11 +123,11 @@ def motion_of_poses(
 
 
 def _skeleton(label: str, table: JointTable, places_m: np.ndarray, orientations: np.ndarray, rigid: bool) -> Skeleton:
-    """The joints where they lie in their parents' frames, on average."""
-    above = list(table.parents[1:])
-    bones_m = places_m[:, 1:] - places_m[:, above]
-    inverse = Rotation.from_quat(orientations[:, above].reshape(-1, 4)).inv()
-    own_m = inverse.apply(bones_m.reshape(-1, 3)).reshape(bones_m.shape)
+    """Return the joints at their mean positions in their parents' frames."""
+    parents = list(table.parents[1:])
+    bones_m = places_m[:, 1:] - places_m[:, parents]
+    inverse = Rotation.from_quat(orientations[:, parents].reshape(-1, 4)).inv()
+    local_m = inverse.apply(bones_m.reshape(-1, 3)).reshape(bones_m.shape)
     lengths_m = np.linalg.norm(bones_m, axis=-1)
     low, usual, high = np.percentile(lengths_m, (2, 50, 98), axis=0)
     off = (high - low) / np.maximum(_RIGID * usual, _RIGID_M)
@@ -118,7 +137,7 @@ def _skeleton(label: str, table: JointTable, places_m: np.ndarray, orientations:
             f"{label}: the bone to {table.names[worst + 1]} is {low[worst]:.3g} to {high[worst]:.3g} m long; "
             f"expected rigid bones"
         )
-    return table.skeleton(np.vstack([np.zeros(3), own_m.mean(axis=0)]))
+    return table.skeleton(np.vstack([np.zeros(3), local_m.mean(axis=0)]))
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -128,7 +147,7 @@ _WRITTEN = ("posed_joints", "global_rot_mats", "local_rot_mats", "foot_contacts"
 
 
 def arrays_of(motion: Motion) -> dict[str, np.ndarray]:
-    """The arrays of Kimodo's files for a motion, y up."""
+    """Return the arrays of Kimodo's files for a motion, y up."""
     joints_m, orientations = world_poses(motion)
     smooth_m = motion.root_m.copy()
     smooth_m[:, [0, 2]] = gaussian_filter1d(smooth_m[:, [0, 2]], _SMOOTH_S * motion.fps, axis=0, mode="nearest")
@@ -145,14 +164,15 @@ def arrays_of(motion: Motion) -> dict[str, np.ndarray]:
 
 
 def heading_rad(joints_m: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """(T,) the angle about the vertical by which the hips are turned, as of Kimodo."""
-    left, right = (skeleton.parts.index(f"{side}_hip") for side in ("left", "right"))
-    across_m = joints_m[:, right] - joints_m[:, left]
+    """(T,) angle about the vertical by which the hips are turned, as of Kimodo."""
+    left_hip = skeleton.parts.index("left_hip")
+    right_hip = skeleton.parts.index("right_hip")
+    across_m = joints_m[:, right_hip] - joints_m[:, left_hip]
     return np.arctan2(across_m[:, 2], -across_m[:, 0])
 
 
 def _standing(joints_m: np.ndarray, motion: Motion) -> np.ndarray:
-    """(T, 4) whether left ankle, left toes, right ankle and right toes are slow and low."""
+    """(T, 4) True while left ankle, left toes, right ankle and right toes are slow and low."""
     parts = motion.skeleton.parts
     feet_m = joints_m[:, [parts.index(f"{side}_{part}") for side in ("left", "right") for part in ("ankle", "foot")]]
     steps_m = np.zeros(feet_m.shape[:2])
@@ -165,20 +185,20 @@ def _standing(joints_m: np.ndarray, motion: Motion) -> np.ndarray:
 def _write_arrays(
     old: Mapping[str, np.ndarray], before: Motion, after: Motion, contacts: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The arrays of a file with another motion in them; before, after: in the file's world; contacts: of `after`."""
+    """Return the arrays of a file with the motion `after`, in the file's world, in place of `before`."""
     new = {**arrays_of(after), "foot_contacts": contacts}
     new = {name: array for name, array in new.items() if name in old and array.shape[1:] == old[name].shape[1:]}
     if len(before) == len(after):
-        was = arrays_of(before)
+        old_arrays = arrays_of(before)
         for name in new.keys() & {"posed_joints", "root_positions", "smooth_root_pos"}:
-            new[name] = kept_places(old[name], was[name], new[name])
+            new[name] = keep_places(old[name], old_arrays[name], new[name])
         for name in new.keys() & {"global_rot_mats", "local_rot_mats", "global_root_heading"}:
             inside = (2, 3) if new[name].ndim == 4 else 1
-            still = np.abs(new[name] - was[name]).max(axis=inside, keepdims=True) < 1e-8
-            new[name] = np.where(still, old[name], new[name])
+            is_unmoved = np.abs(new[name] - old_arrays[name]).max(axis=inside, keepdims=True) < 1e-8
+            new[name] = np.where(is_unmoved, old[name], new[name])
         if "foot_contacts" in new:
-            moved = np.abs(arrays_of(after)["posed_joints"] - was["posed_joints"]).max(axis=(1, 2)) > 1e-6
-            new["foot_contacts"] = np.where(moved[:, None], contacts, old["foot_contacts"])
+            is_moved = np.abs(arrays_of(after)["posed_joints"] - old_arrays["posed_joints"]).max(axis=(1, 2)) > 1e-6
+            new["foot_contacts"] = np.where(is_moved[:, None], contacts, old["foot_contacts"])
     return {name: array.astype(old[name].dtype) for name, array in new.items()}
 
 

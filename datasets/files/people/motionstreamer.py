@@ -26,13 +26,29 @@ from ..skeletons.reading import Reading
 from .kimodo import motion_of_poses
 from .soma import BODY_22
 
-COLUMNS, FPS = 272, 30.0
-_STEP, _TURN, _PLACES, _STEPS, _ROTATIONS = (slice(0, 2), slice(2, 8), slice(8, 74), slice(74, 140), slice(140, 272))
+COLUMNS = 272
+FPS = 30.0
+_STEP = slice(0, 2)
+_TURN = slice(2, 8)
+_PLACES = slice(8, 74)
+_ROTATIONS = slice(140, 272)
 _LARGEST = 1e6
 
 
 def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
-    """The motion of rows (T, 272), y up: joints turn as the file says, on bones of mean length."""
+    """Open the motion of rows, y up: joints turn as the file says, on bones of mean length.
+
+    Args:
+        path: File of the rows.
+        rows: (T, 272) its numbers.
+        reading: Options; y up and metres cannot be changed.
+
+    Returns:
+        The motion, and how another one is written like it.
+
+    Raises:
+        InputError: The numbers are no such rows.
+    """
     if (reading.up or "y")[0] == "z" or reading.metres_per_unit not in (None, 1.0):
         raise InputError(f"{path}: MotionStreamer's rows are y up, in metres; leave out --up and --metres-per-unit")
     if rows.dtype.kind != "f" or not len(rows):
@@ -40,7 +56,8 @@ def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
     check_within(f"{path}:", rows, _LARGEST)
     check_size(path, [(len(rows), len(BODY_22))])
     values = rows.astype(float)
-    headings, path_m = _headings(path, values), _path_m(path, values)
+    headings = _headings(path, values)
+    path_m = _path_m(path, values)
     local = _matrices(path, values[:, _ROTATIONS].reshape(-1, 22, 6))
     local[:, 0] = headings.transpose(0, 2, 1) @ local[:, 0]
     places_m = values[:, _PLACES].reshape(-1, 22, 3) @ headings + path_m[:, None]
@@ -63,7 +80,7 @@ def _raise_motion(motion: Motion, height_m: float) -> Motion:
 
 
 def _motion(path: Path, places_m: np.ndarray, local: np.ndarray, fps: float) -> Motion:
-    """The motion of places (T, 22, 3) and local rotations (T, 22, 3, 3)."""
+    """Return the motion of places (T, 22, 3) and local rotations (T, 22, 3, 3)."""
     quaternions = Rotation.from_matrix(local).as_quat()
     _, world = forward_kinematics(BODY_22.average(), places_m[:, 0], quaternions)
     matrices = Rotation.from_quat(world).as_matrix()
@@ -71,7 +88,7 @@ def _motion(path: Path, places_m: np.ndarray, local: np.ndarray, fps: float) -> 
 
 
 def _headings(path: Path, rows: np.ndarray) -> np.ndarray:
-    """(T, 3, 3) what turns each frame to face +z."""
+    """(T, 3, 3) turns of each frame to face +z."""
     turns = Rotation.from_matrix(_matrices(path, rows[:, None, _TURN])[:, 0])
     headings = [turns[0]]
     for turn in turns[1:]:
@@ -80,15 +97,16 @@ def _headings(path: Path, rows: np.ndarray) -> np.ndarray:
 
 
 def _path_m(path: Path, rows: np.ndarray) -> np.ndarray:
-    """(T, 3) where the root is over the floor, its height left to the joints."""
+    """(T, 3) positions of the root over the floor, its height left to the joints."""
     steps_m = np.insert(rows[:, _STEP], 1, 0.0, axis=1)
     back = np.concatenate([np.eye(3)[None], _headings(path, rows)[:-1]])
     return np.cumsum(np.einsum("tji,tj->ti", back, steps_m), axis=0)
 
 
 def _matrices(path: Path, values: np.ndarray) -> np.ndarray:
-    """Matrices (T, J, 3, 3) of their first two rows (T, J, 6), made orthonormal."""
-    first, second = values[..., :3], values[..., 3:]
+    """Return matrices (T, J, 3, 3) of their first two rows (T, J, 6), made orthonormal."""
+    first = values[..., :3]
+    second = values[..., 3:]
     lengths = np.minimum(np.linalg.norm(first, axis=-1), np.linalg.norm(np.cross(first, second), axis=-1))
     if not (lengths > 1e-6).all():
         raise InputError(f"{path}: no rotations in frame {np.argwhere(~(lengths > 1e-6))[0][0]}")
@@ -99,10 +117,10 @@ def _matrices(path: Path, values: np.ndarray) -> np.ndarray:
 
 
 def rows_of(motion: Motion, headings: np.ndarray | None = None) -> np.ndarray:
-    """Rows (T, 272) of a motion, y up, on SMPL's joints; headings: what turns each frame to face +z."""
-    own = to_smpl(motion)
-    joints_m = joint_positions(own)
-    local = np.asarray(Rotation.from_quat(own.rotations).as_matrix())
+    """Return rows (T, 272) of a motion, y up, on SMPL's joints; headings: (T, 3, 3) turns of each frame to face +z."""
+    smpl_motion = to_smpl(motion)
+    joints_m = joint_positions(smpl_motion)
+    local = np.asarray(Rotation.from_quat(smpl_motion.rotations).as_matrix())
     if headings is None:
         yaw_rad = np.arctan2(local[:, 0, 0, 2], local[:, 0, 2, 2])
         headings = np.asarray(Rotation.from_euler("y", -yaw_rad[:, None]).as_matrix())
@@ -114,7 +132,7 @@ def rows_of(motion: Motion, headings: np.ndarray | None = None) -> np.ndarray:
     local[:, 0] = headings @ local[:, 0]
     moves_m = np.diff(places_m, axis=0, prepend=places_m[:1])
     parts = (steps_m[:, [0, 2]], turns[:, :2], places_m, moves_m, local[:, :, :2])
-    return np.concatenate([part.reshape(len(own), -1) for part in parts], axis=1)
+    return np.concatenate([part.reshape(len(smpl_motion), -1) for part in parts], axis=1)
 
 
 def write(path: Path, motion: Motion) -> None:

@@ -28,9 +28,13 @@ from ..motion_file import MotionFile, check_size, check_within, rate_of
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import AXES, up_of_motion
 
-JOINTS, PLACE, ROTATIONS = "pred_joint_coords", "pred_cam_t", "pred_global_rots"
+JOINTS = "pred_joint_coords"
+PLACE = "pred_cam_t"
+ROTATIONS = "pred_global_rots"
 _POINTS = ("pred_keypoints_3d", "pred_vertices")
-_COUNT, _MOST_PEOPLE, _LARGEST = 127, 64, 1e6
+_COUNT = 127
+_MOST_PEOPLE = 64
+_LARGEST = 1e6
 _PARTS = {  # the joint that is a body part, and those that it carries beside itself
     "pelvis": (1, 0, 34), "spine1": (35,), "spine2": (36,), "spine3": (37,), "neck": (110, 111, 112),
     "head": (113, *range(114, 127)),
@@ -68,20 +72,20 @@ class _Track:
         arrays = [self.results.array(name) for name in names]
         return arrays[0] if self.stacked else np.stack(arrays)
 
-    def put(self, key: str, array: np.ndarray) -> dict[str, np.ndarray]:
-        """The same under the names of the file."""
+    def name_arrays(self, key: str, array: np.ndarray) -> dict[str, np.ndarray]:
+        """Return an array of all frames under the names of the file."""
         if self.stacked:
             return {f"{self.prefixes[0]}{key}": array}
-        return {f"{prefix}{key}": one for prefix, one in zip(self.prefixes, array, strict=True)}
+        return {f"{prefix}{key}": frame for prefix, frame in zip(self.prefixes, array, strict=True)}
 
 
 def recognises(shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Whether arrays of these shapes are results of SAM 3D Body."""
+    """Return whether arrays of these shapes are results of SAM 3D Body."""
     return any(shape[-2:] == (_COUNT, 3) for name, shape in shapes.items() if name.rpartition(".")[2] == JOINTS)
 
 
 def open_sam3d(results: Results, reading: Reading) -> MotionFile:
-    """The motions of a file, one for each person, y up, on a body with SMPL's joints."""
+    """Open the motions of a file, one for each person, y up, on a body with SMPL's joints."""
     path = results.path
     tracks = _tracks(results)
     check_size(path, [(track.frames, _COUNT) for track in tracks])
@@ -90,15 +94,15 @@ def open_sam3d(results: Results, reading: Reading) -> MotionFile:
     fps, notes = rate_of(path, results.numbers, reading, None, "SAM 3D Body")
     people = [_Person(track, f"{path}, person {index}" if len(tracks) > 1 else str(path), fps, reading)
               for index, track in enumerate(tracks)]  # fmt: skip
-    told = dict.fromkeys(note for person in people for note in person.notes)
+    axis_notes = dict.fromkeys(note for person in people for note in person.notes)
 
     def write(target: Path, *motions: Motion) -> None:
-        changes = [person.changed(motion) for person, motion in zip(people, motions, strict=True)]
-        changed = {name: array for change in changes for name, array in change.items()}
-        results.write(target, changed, len(people[0].motion))
+        changes = [person.make_changes(motion) for person, motion in zip(people, motions, strict=True)]
+        make_changes = {name: array for change in changes for name, array in change.items()}
+        results.write(target, make_changes, len(people[0].motion))
 
     lean = "places as the camera sees them: where it looks down or moves, the body leans or moves"
-    notes = ("joints as of SAM 3D Body", *notes, *told, lean)
+    notes = ("joints as of SAM 3D Body", *notes, *axis_notes, lean)
     return MotionFile(tuple(person.motion for person in people), notes, write)
 
 
@@ -113,23 +117,23 @@ class _Person:
         self.joints_m = joints_m + self.place_m[:, None]
         body_m = self.joints_m[:, [_PARTS[part][0] for part in SMPL_BODY.names]]
         standing_m = _TURN.apply(body_m.reshape(-1, 3)).reshape(body_m.shape)  # a template that stands fits best
-        own = _SEEN.restore(fit_motion(standing_m, fps, fit_skeleton(standing_m, SMPL_BODY.average())))
-        own = Motion(own.skeleton, own.root_m, own.rotations, fps, source=label)
-        axis, self.notes = up_of_motion(own, reading.up, among=range(len(AXES)), usual=Y_DOWN)
+        fitted = _SEEN.restore(fit_motion(standing_m, fps, fit_skeleton(standing_m, SMPL_BODY.average())))
+        camera_motion = Motion(fitted.skeleton, fitted.root_m, fitted.rotations, fps, source=label)
+        axis, self.notes = up_of_motion(camera_motion, reading.up, among=range(len(AXES)), usual=Y_DOWN)
         self.y_up = to_y_up(axis)
-        self.motion = self.y_up.view(own)
+        self.motion = self.y_up.view(camera_motion)
 
-    def changed(self, motion: Motion) -> dict[str, np.ndarray]:
-        """The arrays with another motion in them; those that did not move keep their numbers."""
+    def make_changes(self, motion: Motion) -> dict[str, np.ndarray]:
+        """Return the arrays with another motion in them; those that did not move keep their numbers."""
         if len(motion) != len(self.motion):
             raise InputError(f"{self.track.results.path}: expected {len(self.motion)} frames, got {len(motion)}")
-        was_m, was = world_poses(self.y_up.restore(self.motion))
-        now_m, now = world_poses(self.y_up.restore(motion))
-        turns = Rotation.from_quat(now) * Rotation.from_quat(was).inv()
-        still = (turns.magnitude() < 1e-8) & (np.abs(now_m - was_m).max(axis=2) < 1e-8)
+        before_m, before = world_poses(self.y_up.restore(self.motion))
+        after_m, after = world_poses(self.y_up.restore(motion))
+        turns = Rotation.from_quat(after) * Rotation.from_quat(before).inv()
+        is_still = (turns.magnitude() < 1e-8) & (np.abs(after_m - before_m).max(axis=2) < 1e-8)
         matrices = turns.as_matrix()
-        moves = _Moves(was_m, now_m, matrices, still)
-        shift_m = np.where(still[:, :1], 0.0, now_m[:, 0] - was_m[:, 0])
+        moves = _Moves(before_m, after_m, matrices, is_still)
+        shift_m = np.where(is_still[:, :1], 0.0, after_m[:, 0] - before_m[:, 0])
         joint_parts = _part_of_joint()
         nearest = KDTree(self.joints_m[0])
         changes = {}
@@ -139,55 +143,65 @@ class _Person:
             points_m = old.astype(float) + self.place_m[:, None]
             parts = joint_parts if key == JOINTS else joint_parts[nearest.query(_replace_unseen_points(points_m[0]))[1]]
             offset_m = shift_m if self.track.get(PLACE) is not None else np.zeros_like(shift_m)
-            changes |= self.track.put(key, moves.carried(old, points_m, parts, offset_m).astype(old.dtype))
+            changes |= self.track.name_arrays(key, moves.carry(old, points_m, parts, offset_m).astype(old.dtype))
         if (old := self.track.get(PLACE)) is not None:
-            changes |= self.track.put(PLACE, (old + shift_m).astype(old.dtype))
+            changes |= self.track.name_arrays(PLACE, (old + shift_m).astype(old.dtype))
         if (old := self.track.get(ROTATIONS)) is not None and old.shape[1:] == (_COUNT, 3, 3):
-            own = _TURN.as_matrix() @ matrices[:, joint_parts] @ _TURN.as_matrix().T
-            kept = np.where(still[:, joint_parts, None, None], old, own @ old)
-            changes |= self.track.put(ROTATIONS, kept.astype(old.dtype))
+            joint_turns = _TURN.as_matrix() @ matrices[:, joint_parts] @ _TURN.as_matrix().T
+            turned = np.where(is_still[:, joint_parts, None, None], old, joint_turns @ old)
+            changes |= self.track.name_arrays(ROTATIONS, turned.astype(old.dtype))
         return changes
 
 
 @dataclass(frozen=True, eq=False)
 class _Moves:
-    """Where the parts of a body were and are, in the camera's frame."""
+    """Poses of the parts of a body before and after a change, in the camera's frame."""
 
-    was_m: np.ndarray
-    now_m: np.ndarray
+    before_m: np.ndarray
+    after_m: np.ndarray
     turns: np.ndarray
-    """(T, 22, 3, 3)."""
-    still: np.ndarray
-    """(T, 22) whether a part did not move."""
+    """(T, 22, 3, 3) turns of the parts."""
+    is_still: np.ndarray
+    """(T, 22) True for a part that did not move."""
 
-    def carried(self, old: np.ndarray, points_m: np.ndarray, parts: np.ndarray, shift_m: np.ndarray) -> np.ndarray:
-        """The numbers `old` of points (T, P, 3), each carried by its part, less what the whole body was shifted."""
+    def carry(self, old: np.ndarray, points_m: np.ndarray, parts: np.ndarray, shift_m: np.ndarray) -> np.ndarray:
+        """Move points with the parts that carry them.
+
+        Args:
+            old: (T, P, 3) numbers of the file.
+            points_m: (T, P, 3) the same points in the camera's frame, metres.
+            parts: (P,) index of the part that carries each point.
+            shift_m: (T, 3) shift of the whole body, which the file keeps elsewhere.
+
+        Returns:
+            (T, P, 3) numbers of the file.
+        """
         out = old.astype(float)
         for frame in range(len(old)):
-            if self.still[frame].all():
+            if self.is_still[frame].all():
                 continue
-            own_m = points_m[frame] - self.was_m[frame, parts]
-            moved_m = np.einsum("pij,pj->pi", self.turns[frame, parts], own_m) + self.now_m[frame, parts]
-            gone = self.still[frame, parts] & (np.abs(shift_m[frame]).max() == 0)
-            out[frame] = np.where(gone[:, None], old[frame], old[frame] + moved_m - points_m[frame] - shift_m[frame])
+            local_m = points_m[frame] - self.before_m[frame, parts]
+            moved_m = np.einsum("pij,pj->pi", self.turns[frame, parts], local_m) + self.after_m[frame, parts]
+            is_left = self.is_still[frame, parts] & (np.abs(shift_m[frame]).max() == 0)
+            out[frame] = np.where(is_left[:, None], old[frame], old[frame] + moved_m - points_m[frame] - shift_m[frame])
         return out
 
 
 def frames_of(motion: Motion) -> list[dict[str, Any]]:
-    """What SAM 3D Body says of each frame of a motion in the camera's frame: all joints of a part are in one place."""
-    own = to_smpl(motion)
-    places_m, world = world_poses(own)
+    """Return SAM 3D Body's dictionary of each frame of a motion in the camera's frame; joints of a part coincide."""
+    body = to_smpl(motion)
+    places_m, world = world_poses(body)
     parts = _part_of_joint()
     rotations = (_TURN * Rotation.from_quat(world[:, parts])).as_matrix().astype(np.float32)
-    joints_m = (places_m[:, parts] - own.root_m[:, None]).astype(np.float32)
+    joints_m = (places_m[:, parts] - body.root_m[:, None]).astype(np.float32)
     return [
         {JOINTS: joints, ROTATIONS: matrices, PLACE: place}
-        for joints, matrices, place in zip(joints_m, rotations, own.root_m.astype(np.float32), strict=True)
+        for joints, matrices, place in zip(joints_m, rotations, body.root_m.astype(np.float32), strict=True)
     ]
 
 
 def _replace_unseen_points(points_m: np.ndarray) -> np.ndarray:
-    """The points, in the middle where they are not finite, as those that nobody saw."""
+    """Return the points, at the origin if they are not finite, as those that nobody saw."""
     return np.where(np.isfinite(points_m), points_m, 0.0)
 
 
@@ -208,7 +222,7 @@ def _numbers(label: str, key: str, array: np.ndarray | None, shape: tuple[int, .
 
 
 def _tracks(results: Results) -> list[_Track]:
-    """The people of a file."""
+    """Return the people of a file."""
     ends = [name.removesuffix(JOINTS) for name in results.shapes if name.rpartition(".")[2] == JOINTS]
     shapes = {len(results.shapes[f"{end}{JOINTS}"]) for end in ends}
     if shapes == {3}:
@@ -229,19 +243,19 @@ def _tracks(results: Results) -> list[_Track]:
 
 
 def _has_gap(names: list[str]) -> bool:
-    """Whether frames that are counted leave some out, as those in which nobody is seen."""
+    """Return whether numbered frames leave some out, as those in which nobody is seen."""
     counted = all(name.isdecimal() for name in names)
     return counted and len(set(np.diff([int(name) for name in names]))) > 1
 
 
 def _frames(ends: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
-    """Prefixes of the people of each frame, by the keys that lead to it."""
+    """Return prefixes of the people of each frame, by the keys that lead to it."""
     parts = [tuple(end.split(".")[:-1]) for end in ends]
     shared = next((at for at, words in enumerate(zip(*parts, strict=False)) if len(set(words)) > 1), len(parts[0]))
     common = min(shared, max(len(parts[0]) - 1, 0))
     frames: dict[tuple[str, ...], list[str]] = {}
-    for one in parts:
-        frames.setdefault(one[: common + 1], []).append(".".join((*one, "")))
+    for keys in parts:
+        frames.setdefault(keys[: common + 1], []).append(".".join((*keys, "")))
     return frames
 
 
@@ -249,7 +263,8 @@ def _follow_people(results: Results, frames: list[list[str]]) -> list[list[str]]
     """The people of each frame in the order of the first one: each the nearest to where they were."""
     if len(frames[0]) == 1:
         return frames
-    followed, before = [frames[0]], _centres(results, frames[0])
+    followed = [frames[0]]
+    before = _centres(results, frames[0])
     for people in frames[1:]:
         places = _centres(results, people)
         costs = np.linalg.norm(before[:, None] - places[None], axis=-1)
@@ -262,11 +277,11 @@ def _follow_people(results: Results, frames: list[list[str]]) -> list[list[str]]
 
 
 def _centres(results: Results, people: list[str]) -> np.ndarray:
-    """(P, 3) where people are in a frame."""
+    """(P, 3) centres of people in a frame."""
     centres = []
     for prefix in people:
         joints = results.array(f"{prefix}{JOINTS}").astype(float).mean(axis=0)
         place = f"{prefix}{PLACE}"
-        given = place in results.shapes and results.shapes[place] == (3,)
-        centres.append(joints + (results.array(place).astype(float) if given else 0.0))
+        has_place = place in results.shapes and results.shapes[place] == (3,)
+        centres.append(joints + (results.array(place).astype(float) if has_place else 0.0))
     return np.array(centres)

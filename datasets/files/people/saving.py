@@ -23,13 +23,16 @@ from .soma import SOMA_77
 
 VIDEO_FPS = 30.0
 _AWAY_M = np.array([0.0, 1.0, 4.0])
-"""From the camera to the floor's origin, as it sees it."""
+"""Way from the camera to the floor's origin, in the camera's frame."""
 
 
 def write_gvhmr(path: Path, motion: Motion) -> None:
     """Write a motion as GVHMR's `hmr4d_results.pt`, in the world and as a camera sees it."""
     motion = resample(motion, VIDEO_FPS)
-    kinds = {"smpl_params_global": _parameters(motion, SMPL_BODY), "smpl_params_incam": _seen(motion, SMPL_BODY)}
+    kinds = {
+        "smpl_params_global": _parameters(motion, SMPL_BODY),
+        "smpl_params_incam": _camera_parameters(motion, SMPL_BODY),
+    }
     content = {
         name: {"body_pose": vectors[:, 1:].reshape(len(motion), -1), "betas": _zeros(motion, 10),
                "global_orient": vectors[:, 0], "transl": trans}
@@ -41,26 +44,28 @@ def write_gvhmr(path: Path, motion: Motion) -> None:
 def write_gem_x(path: Path, motion: Motion) -> None:
     """Write a motion as GEM-X' `hpe_results.pt`, on SOMA's joints."""
     motion = resample(motion, VIDEO_FPS)
-    own = to_smpl(motion)
-    rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(own), len(SOMA_77), 1))
+    body = to_smpl(motion)
+    rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(body), len(SOMA_77), 1))
     for joint, part in enumerate(SOMA_77.parts):
         if part:
-            rotations[:, joint] = own.rotations[:, own.skeleton.names.index(part)]
+            rotations[:, joint] = body.rotations[:, body.skeleton.names.index(part)]
     vectors = _vectors(rotations)
     params = {
-        "body_pose": vectors[:, 1:].reshape(len(own), -1), "global_orient": vectors[:, 0],
-        "transl": own.root_m.astype(np.float32), "identity_coeffs": _zeros(own, 45), "scale_params": _zeros(own, 68),
+        "body_pose": vectors[:, 1:].reshape(len(body), -1), "global_orient": vectors[:, 0],
+        "transl": body.root_m.astype(np.float32), "identity_coeffs": _zeros(body, 45), "scale_params": _zeros(body, 68),
     }  # fmt: skip
-    _write_torch(path, {"body_params_global": params, "K_fullimg": _zeros(own, 3, 3)})
+    _write_torch(path, {"body_params_global": params, "K_fullimg": _zeros(body, 3, 3)})
 
 
 def write_wham(path: Path, motion: Motion) -> None:
     """Write a motion as WHAM's `wham_output.pkl`, of one person."""
     motion = resample(motion, VIDEO_FPS)
-    (vectors, trans), (seen, seen_trans) = _parameters(motion, SMPL), _seen(motion, SMPL)
+    vectors, trans = _parameters(motion, SMPL)
+    camera_vectors, camera_trans = _camera_parameters(motion, SMPL)
     person = {
-        "pose": seen.reshape(len(motion), -1), "trans": seen_trans, "pose_world": vectors.reshape(len(motion), -1),
-        "trans_world": trans, "betas": _zeros(motion, 10), "verts": _zeros(motion, 0, 3),
+        "pose": camera_vectors.reshape(len(motion), -1), "trans": camera_trans,
+        "pose_world": vectors.reshape(len(motion), -1), "trans_world": trans,
+        "betas": _zeros(motion, 10), "verts": _zeros(motion, 0, 3),
         "frame_ids": np.arange(len(motion)),
     }  # fmt: skip
     _write_pickle(path, {0: person})
@@ -78,7 +83,7 @@ def write_prompthmr(path: Path, motion: Motion) -> None:
 def write_tram(path: Path, motion: Motion) -> None:
     """Write a motion as TRAM's `hps_track_0.npy`, as a camera sees it that stands still."""
     motion = resample(motion, VIDEO_FPS)
-    vectors, trans = _seen(motion, SMPL)
+    vectors, trans = _camera_parameters(motion, SMPL)
     matrices = Rotation.from_rotvec(vectors).as_matrix()
     content = {
         "pred_shape": _zeros(motion, 10), "pred_rotmat": matrices.astype(np.float32), "pred_trans": trans[:, None],
@@ -89,8 +94,10 @@ def write_tram(path: Path, motion: Motion) -> None:
 
 def write_sam3d(path: Path, motion: Motion) -> None:
     """Write a motion as frames of SAM 3D Body's dictionaries, of one person."""
-    seen = to_y_up(Y_DOWN).restore(resample(motion, VIDEO_FPS))
-    _write_pickle(path, [[frame] for frame in frames_of(replace(seen, root_m=seen.root_m + _AWAY_M))])
+    camera_vectors = to_y_up(Y_DOWN).restore(resample(motion, VIDEO_FPS))
+    _write_pickle(
+        path, [[frame] for frame in frames_of(replace(camera_vectors, root_m=camera_vectors.root_m + _AWAY_M))]
+    )
 
 
 def write_hy_motion(path: Path, motion: Motion) -> None:
@@ -113,13 +120,13 @@ def write_mdm(path: Path, motion: Motion) -> None:
 
 
 def _parameters(motion: Motion, layout: Layout, up: int = Y_UP) -> tuple[np.ndarray, np.ndarray]:
-    """Rotation vectors (T, J, 3) and translations (T, 3) of a body model, in a world with that axis up."""
-    own = to_y_up(up).restore(to_smpl(motion, layout))
-    return _vectors(own.rotations), (own.root_m - average_body().pelvis_m).astype(np.float32)
+    """Return rotation vectors (T, J, 3) and translations (T, 3) of a body model, in a world with that axis up."""
+    body = to_y_up(up).restore(to_smpl(motion, layout))
+    return _vectors(body.rotations), (body.root_m - average_body().pelvis_m).astype(np.float32)
 
 
-def _seen(motion: Motion, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
-    """The same as a camera sees it."""
+def _camera_parameters(motion: Motion, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same as a camera sees it."""
     vectors, trans = _parameters(motion, layout, Y_DOWN)
     return vectors, trans + _AWAY_M.astype(np.float32)
 

@@ -34,7 +34,7 @@ from selfcorrect.storage.pickles.results import Results, open_results
 from ..motion_file import MotionFile, body_model_of, check_size, check_within, rate_of
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import AXES, up_of_motion
-from .keeping import kept_places, kept_rotations
+from .keeping import keep_places, keep_rotations
 from .soma import SOMA_77
 
 _LARGEST = 1e6
@@ -43,21 +43,21 @@ _MOST_PEOPLE = 1024
 
 @dataclass(frozen=True)
 class Tool:
-    """What a program calls its arrays, and what its files leave out."""
+    """Names of a program's arrays, and what its files leave out."""
 
     name: str
     rotations: tuple[str, ...]
-    """Of the pelvis and the joints below it, (T, 3 J), (T, J, 3) or (T, J, 3, 3), to be joined."""
+    """Rotations of the pelvis and the joints below it, (T, 3 J), (T, J, 3) or (T, J, 3, 3), to be joined."""
     translation: str
-    """Of the body model, (T, 3) or (T, 1, 3), metres."""
+    """Translation of the body model, (T, 3) or (T, 1, 3), metres."""
     shape: str = "betas"
-    """Its shape, (B,) or (T, B)."""
+    """Shape of the body model, (B,) or (T, B)."""
     fps: float | None = None
-    """The rate that all its files have; None where it is that of the video."""
+    """Frame rate of all its files; None if it is that of the video."""
     up: int | None = None
-    """The vertical axis of its world, None where any may be."""
+    """Vertical axis of its world, None if any may be."""
     camera: str = ""
-    """A file beside this one that holds the camera of each frame, "" where there is none."""
+    """File beside this one that holds the camera of each frame, "" for none."""
 
 
 TOOLS = (
@@ -78,7 +78,7 @@ TOOLS = (
 
 
 def detect_program(names: Iterable[str]) -> tuple[Tool, list[str]] | None:
-    """The program whose keys a file has, and the prefixes of its people; None for other files."""
+    """Return the program whose keys a file has, and the prefixes of its people; None for other files."""
     names = dict.fromkeys(names)
     for tool in TOOLS:
         keys = (*tool.rotations, tool.translation)
@@ -90,25 +90,25 @@ def detect_program(names: Iterable[str]) -> tuple[Tool, list[str]] | None:
 
 
 def _refuse_damaged(results: Results, tool: Tool, people: list[str]) -> None:
-    """InputError where people have an array of a more specific program, too, and something else than numbers in it."""
-    held = {
+    """Raise InputError if people have an array of a more specific program, too, that holds no numbers."""
+    array_names = {
         start for name in (*results.others, *results.numbers) for start in accumulate(name.split("."), "{}.{}".format)
     }
     for better in TOOLS[: TOOLS.index(tool)]:
         for name in (f"{prefix}{key}" for prefix in people for key in (*better.rotations, better.translation)):
-            if name in held and name not in results.shapes:
+            if name in array_names and name not in results.shapes:
                 raise InputError(f"{results.path}: expected {name} to be an array of numbers")
 
 
 @dataclass(frozen=True, eq=False)
 class _Person:
-    """One person's arrays, and how their world is turned."""
+    """Arrays of one person, and the view of their world."""
 
     prefix: str
     arrays: Mapping[str, np.ndarray]
     motion: Motion
     """Y up."""
-    own: Motion
+    file_motion: Motion
     """As read, in the world of the file."""
     view: FrameChange
     """The one that shows it y up."""
@@ -121,9 +121,10 @@ def open_parameters(results: Results, reading: Reading) -> MotionFile:
 
     They move an average body, or that of the file's shape and the reading's body model.
     """
-    path, found = results.path, detect_program(results.shapes)
-    assert found is not None
-    tool, people = found
+    path = results.path
+    program = detect_program(results.shapes)
+    assert program is not None
+    tool, people = program
     _refuse_damaged(results, tool, people)
     if len(people) > _MOST_PEOPLE:
         raise InputError(f"{path}: expected at most {_MOST_PEOPLE} people, got {len(people)}")
@@ -136,13 +137,13 @@ def open_parameters(results: Results, reading: Reading) -> MotionFile:
     def write(target: Path, *motions: Motion) -> None:
         changes = [_changes(tool, person, motion) for person, motion in zip(read, motions, strict=True)]
         changed = {name: array for change in changes for name, array in change.items()}
-        results.write(target, changed, len(read[0].own))
+        results.write(target, changed, len(read[0].file_motion))
 
     return MotionFile(tuple(one.motion for one in read), tuple(notes), write)
 
 
 def _size(shape: tuple[int, ...]) -> tuple[int, int]:
-    """How many frames an array of rotations has, and how many joints at most."""
+    """Return the number of frames of an array of rotations, and the largest number of its joints."""
     return (shape or (0,))[0], math.prod(shape[1:]) // 3
 
 
@@ -150,22 +151,23 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
     names = [*tool.rotations, tool.translation, *([tool.shape] if f"{prefix}{tool.shape}" in results.shapes else [])]
     arrays = {name: results.array(f"{prefix}{name}") for name in names}
     label = f"{results.path}, {prefix.rstrip('.')}" if prefix else str(results.path)
-    rotations, trans = _rotations(label, tool, arrays), _translation(label, tool, arrays)
-    body, told = _body(tool, arrays, reading)
-    notes |= dict.fromkeys(told)
+    rotations = _rotations(label, tool, arrays)
+    trans = _translation(label, tool, arrays)
+    body, notes_on_axis = _body(tool, arrays, reading)
+    notes |= dict.fromkeys(notes_on_axis)
     skeleton, pelvis_m = _skeleton(rotations.shape[1], body)
-    own = Motion(skeleton, trans + pelvis_m, rotations, fps, source=label)
-    camera, up, more = _camera_of(results, tool, prefix, len(own))
-    axis, told = up_of_motion(camera.view(own), reading.up, among=range(len(AXES)), usual=up)
-    notes |= dict.fromkeys((*more, *told, *_note_gaps(results, prefix, len(own))))
+    file_motion = Motion(skeleton, trans + pelvis_m, rotations, fps, source=label)
+    camera, up, more = _camera_of(results, tool, prefix, len(file_motion))
+    axis, notes_on_axis = up_of_motion(camera.view(file_motion), reading.up, among=range(len(AXES)), usual=up)
+    notes |= dict.fromkeys((*more, *notes_on_axis, *_note_gaps(results, prefix, len(file_motion))))
     view = FrameChanges((*camera.changes, to_y_up(axis)))
-    motion = view.view(own)
+    motion = view.view(file_motion)
     motion = replace(motion, rotations=make_continuous(motion.rotations))
-    return _Person(prefix, arrays, motion, own, view, pelvis_m)
+    return _Person(prefix, arrays, motion, file_motion, view, pelvis_m)
 
 
 def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:
-    """The skeleton of so many joints, and where its root rests in the body model's coordinates."""
+    """Return the skeleton of so many joints, and the rest position of its root in the body model's coordinates."""
     if joints == len(SOMA_77):
         return SOMA_77.average(), np.zeros(3)
     layout = LAYOUTS[joints]
@@ -178,7 +180,7 @@ def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:
 def _camera_of(
     results: Results, tool: Tool, prefix: str, frames: int
 ) -> tuple[FrameChanges, int | None, tuple[str, ...]]:
-    """The view of a motion in its program's world, that world's vertical axis, and notes."""
+    """Return the view of a motion in its program's world, that world's vertical axis, and notes."""
     if not tool.camera:
         return FrameChanges(), tool.up, ()
     near = [folder / tool.camera for folder in (results.path.parent, results.path.parent.parent)]
@@ -194,7 +196,7 @@ def _camera_of(
 
 
 def _frames(results: Results, prefix: str, count: int) -> np.ndarray:
-    """Which frames of the video a person's are."""
+    """Return the frames of the video in which a person is seen."""
     name = f"{prefix}frame"
     frames = results.array(name) if name in results.shapes else np.arange(count)
     if frames.shape != (count,) or frames.dtype.kind not in "iu" or (len(frames) and frames.min() < 0):
@@ -222,16 +224,19 @@ def _note_gaps(results: Results, prefix: str, count: int) -> tuple[str, ...]:
 
 
 def _camera(path: Path, frames: np.ndarray) -> tuple[Rotation, np.ndarray, int]:
-    """Turns and shifts (T, 3) from the camera's frame to the world, and the vertical axis there."""
+    """Return turns and shifts (T, 3) from the camera's frame to the world, and the vertical axis there."""
     results = open_results(path)
-    names, up = ("world_cam_R", "world_cam_T"), Y_UP
+    names = ("world_cam_R", "world_cam_T")
+    up = Y_UP
     if not set(names) <= results.shapes.keys():
-        names, up = ("pred_cam_R", "pred_cam_T"), Y_DOWN
+        names = ("pred_cam_R", "pred_cam_T")
+        up = Y_DOWN
     if not set(names) <= results.shapes.keys():
         raise InputError(
             f"{path}: expected {' and '.join(names)} of a camera, got {', '.join(results.shapes) or 'none'}"
         )
-    matrices, shifts_m = (results.array(name).astype(float) for name in names)
+    matrices = results.array(names[0]).astype(float)
+    shifts_m = results.array(names[1]).astype(float)
     if matrices.ndim != 3 or matrices.shape[1:] != (3, 3) or shifts_m.shape != (len(matrices), 3):
         raise InputError(f"{path}: expected {names[0]} (T, 3, 3) and {names[1]} (T, 3), got {matrices.shape}")
     if len(frames) and frames.max() >= len(matrices):
@@ -242,7 +247,7 @@ def _camera(path: Path, frames: np.ndarray) -> tuple[Rotation, np.ndarray, int]:
 
 
 def _rotations(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(T, J, 4) of all joints."""
+    """(T, J, 4) rotations of all joints."""
     parts = [_quaternions(label, name, arrays[name]) for name in tool.rotations]
     if len({len(part) for part in parts}) != 1 or not len(parts[0]):
         raise InputError(f"{label}: expected as many frames in {' and '.join(tool.rotations)}, at least one")
@@ -254,7 +259,7 @@ def _rotations(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.n
 
 
 def _quaternions(label: str, name: str, array: np.ndarray) -> np.ndarray:
-    """(T, J, 4) of rotation vectors or matrices."""
+    """(T, J, 4) quaternions of rotation vectors or matrices."""
     _check_numbers(label, name, array)
     frames = len(array)
     if array.shape[-2:] == (3, 3) and array.ndim == 4 and frames:
@@ -269,7 +274,8 @@ def _quaternions(label: str, name: str, array: np.ndarray) -> np.ndarray:
 
 
 def _translation(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    array, frames = arrays[tool.translation], len(arrays[tool.rotations[0]])
+    array = arrays[tool.translation]
+    frames = len(arrays[tool.rotations[0]])
     _check_numbers(label, tool.translation, array)
     if array.size != 3 * frames or len(array) != frames:
         raise InputError(f"{label}: expected {tool.translation} of shape ({frames}, 3), got {array.shape}")
@@ -283,7 +289,7 @@ def _check_numbers(label: str, name: str, array: np.ndarray) -> None:
 
 
 def _body(tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading) -> tuple[Body | None, tuple[str, ...]]:
-    """The person that the shape and the reading's body model describe, None for an average one, and notes."""
+    """Return the person that shape and body model describe, None for an average one, and notes."""
     if (model := body_model_of(reading)) is None:
         return None, ("average body, as the file holds no bone lengths (--body-model)",)
     from selfcorrect.motion.body.body_model import make_body
@@ -293,19 +299,19 @@ def _body(tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading) -> tup
 
 
 def _changes(tool: Tool, person: _Person, changed: Motion) -> dict[str, np.ndarray]:
-    """The arrays of a person with another motion in them; what stays the same keeps its numbers."""
+    """Return the arrays of a person with another motion in them; what stays the same keeps its numbers."""
     motion = person.view.restore(changed)
-    arrays, own = person.arrays, person.own if len(person.own) == len(motion) else None
+    arrays, file_motion = person.arrays, person.file_motion if len(person.file_motion) == len(motion) else None
     old = arrays[tool.translation]
     trans = (motion.root_m - person.pelvis_m).reshape(-1, *old.shape[1:])
-    written = {tool.translation: trans if own is None else kept_places(old, own.root_m, motion.root_m)}
+    written = {tool.translation: trans if file_motion is None else keep_places(old, file_motion.root_m, motion.root_m)}
     start = 0
     for name in tool.rotations:
         old = arrays[name]
         matrices = old.shape[-2:] == (3, 3) and old.ndim == 4
         stop = start + old.size // (len(old) * (9 if matrices else 3))
         columns = slice(start, stop)
-        before = None if own is None else own.rotations[:, columns]
-        written[name] = kept_rotations(old, before, motion.rotations[:, columns], matrices=matrices)
+        before = None if file_motion is None else file_motion.rotations[:, columns]
+        written[name] = keep_rotations(old, before, motion.rotations[:, columns], matrices=matrices)
         start = stop
     return {f"{person.prefix}{name}": array.astype(arrays[name].dtype) for name, array in written.items()}

@@ -18,8 +18,10 @@ _TRUNK = {"Hips": "pelvis", "Spine1": "spine1", "Spine2": "spine2", "Chest": "sp
 _LIMBS = {"Shoulder": "collar", "Arm": "shoulder", "ForeArm": "elbow", "Hand": "wrist", "Leg": "hip", "Shin": "knee",
           "Foot": "ankle", "ToeBase": "foot"}  # fmt: skip
 _END_M = {"HeadEnd": (0.0, 0.18, 0.0), "Jaw": (0.0, 0.01, 0.02), "Eye": (0.03, 0.06, 0.07), "ToeEnd": (0.0, 0.0, 0.06)}
-_KNUCKLE, _BONE_M = 0.35, 0.03
-"""Share of the way to a knuckle at which its bone in the palm begins, and the length of a finger's bone, both rough."""
+_KNUCKLE = 0.35
+"""Share of the way to a knuckle at which its bone in the palm begins, roughly."""
+_BONE_M = 0.03
+"""Length of a finger's bone, roughly."""
 
 
 @dataclass(frozen=True)
@@ -37,22 +39,22 @@ class JointTable:
         return len(self.names)
 
     def skeleton(self, offsets_m: np.ndarray) -> Skeleton:
-        """These joints with rest offsets (J, 3), metres."""
+        """Return these joints with rest offsets (J, 3), metres."""
         return Skeleton(self.names, self.parents, offsets_m, self.parts)
 
     def average(self) -> Skeleton:
-        """An average adult in T-pose, for files that hold no bone lengths; fingers and face are rough."""
+        """Return an average adult in T-pose, for files that hold no bone lengths; fingers and face are rough."""
         return self.skeleton(
             np.array([_offset_m(name, part) for name, part in zip(self.names, self.parts, strict=True)])
         )
 
-    def without(self, left_out: frozenset[str]) -> JointTable:
-        """The others, each below the nearest of them that was above it."""
-        names = tuple(name for name in self.names if name not in left_out)
+    def remove_joints(self, removed: frozenset[str]) -> JointTable:
+        """Return the other joints, each below the nearest of them that was above it."""
+        names = tuple(name for name in self.names if name not in removed)
         parents = []
         for name in names:
             above = self.parents[self.names.index(name)]
-            while above >= 0 and self.names[above] in left_out:
+            while above >= 0 and self.names[above] in removed:
                 above = self.parents[above]
             parents.append(names.index(self.names[above]) if above >= 0 else -1)
         parts = tuple(self.parts[self.names.index(name)] for name in names)
@@ -60,7 +62,7 @@ class JointTable:
 
 
 def _joints() -> list[tuple[str, str]]:
-    """The 77 joints, each with its parent's name."""
+    """Return the 77 joints, each with its parent's name."""
     trunk = ["Hips", "Spine1", "Spine2", "Chest", "Neck1", "Neck2", "Head", "HeadEnd"]
     joints = [*zip(trunk, ["", *trunk], strict=False), *((name, "Head") for name in ("Jaw", "LeftEye", "RightEye"))]
     for side in ("Left", "Right"):
@@ -84,7 +86,7 @@ def _part(name: str) -> str:
 
 
 def _offset_m(name: str, part: str) -> tuple[float, float, float]:
-    """Where an average joint lies in its parent's frame, metres."""
+    """Return the position of an average joint in its parent's frame, metres."""
     average = SMPL_BODY.average()
     if part == "pelvis":
         return (0.0, 0.0, 0.0)
@@ -102,7 +104,7 @@ def _offset_m(name: str, part: str) -> tuple[float, float, float]:
 
 
 def _finger_m(bone: str) -> tuple[float, float, float]:
-    """The offset of a joint of the left hand's fingers."""
+    """Return the offset of a joint of the left hand's fingers."""
     finger, number = bone[:-1].removesuffix("En"), bone[-1]
     hand = SMPL_H.average()
     knuckle_m = hand.offsets_m[hand.names.index(f"left_{finger.lower()}1")]
@@ -122,7 +124,7 @@ def _table() -> JointTable:
 
 SOMA_77 = _table()
 _KEPT = ("", "ThumbEnd", "MiddleEnd")
-SOMA_30 = SOMA_77.without(
+SOMA_30 = SOMA_77.remove_joints(
     frozenset(name for name in SOMA_77.names if name.partition("Hand")[2] not in _KEPT)
     | {"HeadEnd", "LeftToeEnd", "RightToeEnd"}
 )
