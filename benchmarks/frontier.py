@@ -76,7 +76,7 @@ def trial(clip: Motion, engine: str, strength: str, judge: str) -> Trial:
         ((made,),) = correct_batches(Pipeline(cleanup), [batch])
     else:
         settings = _settings(strength, engine)
-        ((made,),) = correct_cleaned(Physics(settings, cleanup.mode, finishing=()), [cleaned])
+        ((made,),) = correct_cleaned(Physics(settings, cleanup.mode, postprocess=()), [cleaned])
     told: dict[str, Any] = {
         "engine": engine,
         "strength": strength,

@@ -65,7 +65,7 @@ def replayed(cleaned: CleanedMotions, corrected: CorrectedMotion, other: Tracker
     made = MotionBatch.stack([corrected.motion])
     original = replace(cleaned.original, root_m=made.root_m + up_m, rotations=made.rotations)
     as_given = replace(cleaned, original=original, motions=original)
-    physics = Physics(replace(other, filter_dynamics=False), SUPPORT_MODES["floor"], finishing=())
+    physics = Physics(replace(other, filter_dynamics=False), SUPPORT_MODES["floor"], postprocess=())
     ((judged,),) = correct_cleaned(physics, [as_given])
     return judged
 

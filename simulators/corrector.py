@@ -72,11 +72,11 @@ class PhysicsCorrector:
     cleanup: CleanupSettings = field(default_factory=CleanupSettings)
     workers: int = 1
     scene: Scene = PLAIN
-    """Where, and with what body, motions are followed. In a scene that is not plain, simulated states come out as they
+    """World and body with which motions are followed. In a scene that is not plain, simulated states come out as they
     are, and figures are those of the body there. On a slope only the floor carries, and files show the hill."""
     simulate: SimulateChoice = "always"
-    """Which motions are simulated. With "auto" a motion comes out as planned where its plan leaves a simulation nothing
-    to gain. Raw simulated states always take a simulation."""
+    """Selection of the motions to simulate. With "auto" a motion comes out as planned if a simulation cannot gain
+    anything over its plan. Raw simulated states always take a simulation."""
 
     def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions of any skeletons, frame rates and lengths, in their order; long ones piece by piece.

@@ -1,7 +1,7 @@
-"""One correction: given, cleaned, planned, tracked, judged.
+"""Stages of a correction: clean, plan, track, postprocess, evaluate.
 
-Motions of one skeleton, frame rate and length go through in batches, many of which are tracked together. This runs in
-worker processes, which therefore need neither PyTorch nor the rest of the library.
+Motions of one skeleton, frame rate and length pass in batches, many of which are simulated together. Worker processes
+run this, which need neither PyTorch nor the rest of the library.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class Pipeline:
 
     cleanup: CleanupSettings
     tracker: TrackerSettings | None = None
-    """How bodies follow what was planned; None to correct by kinematics only."""
+    """Settings of the simulation; None to correct only by kinematics."""
     scene: Scene = PLAIN
-    """Where, and with what body, motions are followed."""
+    """World and body with which motions are followed."""
     simulate: SimulateChoice = "always"
-    """Which motions are simulated: those whose plan leaves room for a gain ("auto"), or all."""
+    """Selection of the motions to simulate: those whose plan leaves room for a gain ("auto"), or all."""
 
     @property
     def bodies_together(self) -> int:
@@ -65,28 +65,28 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class Physics:
-    """How cleaned motions are planned and tracked, and what of the simulation comes out."""
+    """Settings of planning, tracking and post-processing."""
 
     tracker: TrackerSettings
     mode: SupportMode
-    """What may carry the body."""
+    """Support of the body."""
     scene: Scene = PLAIN
-    """Where, and with what body, motions are followed."""
+    """World and body with which motions are followed."""
     simulate: SimulateChoice = "always"
-    """Which motions are simulated: those whose plan leaves room for a gain ("auto"), or all."""
-    finishing: tuple[PostprocessStep, ...] = POSTPROCESS
-    """What is done to the output; with no step, simulated states come out as they are."""
+    """Selection of the motions to simulate: those whose plan leaves room for a gain ("auto"), or all."""
+    postprocess: tuple[PostprocessStep, ...] = POSTPROCESS
+    """Steps after the simulation; without steps, simulated states are returned."""
 
 
 def correct_batches(pipeline: Pipeline, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
-    """Correct batches of motions of one length, all tracked together, whatever the order of their joints.
+    """Correct batches of motions of one length, all simulated together, with joints in any order.
 
     Args:
-        pipeline: The stages that they pass.
-        batches: Their skeletons may differ in lengths and names, not in tree and parts; their frame rates are one.
+        pipeline: Stages that they pass.
+        batches: Motions of one frame rate, whose skeletons may differ in lengths and names, not in tree and parts.
 
     Returns:
-        A correction of each motion of each batch; a motion that is rejected comes out as it was given.
+        A correction of each motion of each batch; rejected motions are returned unchanged.
     """
     orders = [JointOrder.canonical(motions.skeleton) for motions in batches]
     ordered = [order.view(motions) for motions, order in zip(batches, orders, strict=True)]
@@ -130,65 +130,99 @@ def _correct_physically(
 def correct_cleaned(physics: Physics, cleaned: Sequence[CleanedMotions]) -> list[list[CorrectedMotion]]:
     """Correct batches of cleaned motions by physics."""
     simulator = _thread_simulator(physics.tracker, physics.scene)
-    plans = [plan_motions(each, simulator.body_of(each), physics.tracker) for each in cleaned]
+    plans = []
+    for motions in cleaned:
+        plans.append(plan_motions(motions, simulator.get_body(motions), physics.tracker))
     return [postprocess(physics, tracked) for tracked in track_plans(physics, simulator, cleaned, plans)]
 
 
 def track_plans(
     physics: Physics, simulator: Simulator, cleaned: Sequence[CleanedMotions], plans: Sequence[MotionPlan]
 ) -> list[TrackingResult]:
-    """Simulate together all planned motions that need it."""
-    every = physics.simulate == "always" or not physics.finishing
-    gains = [np.ones(len(each), dtype=bool) if every else BLEND_SIMULATION.can_gain(each) for each in plans]
-    chosen = [np.flatnonzero(own).tolist() for own in gains]
-    gaining = [each.select(own) for each, own in zip(plans, chosen, strict=True) if own]
+    """Simulate together the motions of all plans that need it.
+
+    Args:
+        physics: Settings.
+        simulator: World and bodies of this thread.
+        cleaned: Batches of cleaned motions.
+        plans: Their plans.
+
+    Returns:
+        A result of each batch.
+    """
+    selections = [_select_for_simulation(physics, plan) for plan in plans]
+    selected_plans = []
+    for plan, indices in zip(plans, selections, strict=True):
+        if indices:
+            selected_plans.append(plan.select(indices))
+    simulated = iter(_simulate(physics, simulator, selected_plans))
+    results = []
+    for motions, plan, indices in zip(cleaned, plans, selections, strict=True):
+        results.append(_make_tracking_result(motions, plan, indices, next(simulated) if indices else []))
+    return results
+
+
+def _select_for_simulation(physics: Physics, plan: MotionPlan) -> list[int]:
+    """Return the indices of the motions that are simulated."""
+    if physics.simulate == "always" or not physics.postprocess:
+        return list(range(len(plan)))
+    return np.flatnonzero(BLEND_SIMULATION.can_gain(plan)).tolist()
+
+
+def _simulate(physics: Physics, simulator: Simulator, plans: Sequence[MotionPlan]) -> list[list[SimulatedMotion]]:
+    """Simulate the motions of plans."""
+    if not plans:
+        return []
     settings = replace(physics.tracker, drive=physics.tracker.drive.for_support_mode(physics.mode))
-    follow_all = track_motions if settings.residual_free is None else track_residual_free
-    tracks = iter(follow_all(simulator.world, gaining, settings, physics.scene) if gaining else [])
-    each = zip(cleaned, plans, chosen, strict=True)
-    return [_make_tracking_result(motions, planned, own, next(tracks) if own else []) for motions, planned, own in each]
+    if settings.residual_free is None:
+        return track_motions(simulator.world, plans, settings, physics.scene)
+    return track_residual_free(simulator.world, plans, settings, physics.scene)
 
 
 def _make_tracking_result(
-    cleaned: CleanedMotions, planned: MotionPlan, here: Sequence[int], tracks: Sequence[SimulatedMotion]
+    cleaned: CleanedMotions, planned: MotionPlan, indices: Sequence[int], simulated: Sequence[SimulatedMotion]
 ) -> TrackingResult:
-    """Planned motions of which those `here` were simulated."""
-    own = dict(zip(here, tracks, strict=True))
+    """Return planned motions of which some were simulated."""
+    tracks: list[SimulatedMotion | None] = [None] * len(planned)
+    for index, motion in zip(indices, simulated, strict=True):
+        tracks[index] = motion
     states = None
-    if tracks:
-        simulated = MotionBatch.stack([track.motion for track in tracks])
-        states = planned.body.link_view(select_motions(cleaned.motions, here)).restore(simulated)
-    return TrackingResult(cleaned, planned, [own.get(index) for index in range(len(planned))], states)
+    if simulated:
+        simulated_links = MotionBatch.stack([track.motion for track in simulated])
+        states = planned.body.link_view(select_motions(cleaned.motions, indices)).restore(simulated_links)
+    return TrackingResult(cleaned, planned, tracks, states)
 
 
 def postprocess(physics: Physics, tracked: TrackingResult) -> list[CorrectedMotion]:
-    """Choose what comes out of plan and simulation, and judge it."""
-    if physics.finishing:
-        done = PostprocessState.from_stages(tracked.cleaned, tracked).apply_steps(physics.finishing)
-        return evaluate(tracked, done.motions, done.shares, physics.tracker, physics.mode)
+    """Blend plan and simulation, or take simulated states as they are, and evaluate the result."""
+    if physics.postprocess:
+        state = PostprocessState.from_stages(tracked.cleaned, tracked).apply_steps(physics.postprocess)
+        return evaluate(tracked, state.motions, state.shares, physics.tracker, physics.mode)
     assert tracked.states is not None
-    whole = np.ones(tracked.states.root_m.shape[:2])
-    return evaluate(tracked, tracked.states, whole, physics.tracker, physics.mode)
+    full_share = np.ones(tracked.states.root_m.shape[:2])
+    return evaluate(tracked, tracked.states, full_share, physics.tracker, physics.mode)
 
 
 class Simulator:
-    """A world, made when it is first needed, and the bodies last built for it, kept for motions of like skeletons."""
+    """A world, made when it is first needed, and the latest bodies, kept for motions of like skeletons."""
 
     def __init__(self, settings: TrackerSettings, scene: Scene) -> None:
-        self._engine, self._settings, self._scene = settings.engine, settings.body, scene
+        self._engine = settings.engine
+        self._settings = settings.body
+        self._scene = scene
         self._bodies: deque[tuple[Skeleton, SolePoints, Humanoid]] = deque(maxlen=16)
 
     @cached_property
     def world(self) -> World:
         return ENGINES.load(self._engine.name)(self._engine)
 
-    def body_of(self, cleaned: CleanedMotions) -> Humanoid:
-        """The body of some motions, upright as their ground demands."""
-        return self._level_body_of(cleaned.motions.skeleton, cleaned.soles).with_up_from(cleaned.motions.ground)
+    def get_body(self, cleaned: CleanedMotions) -> Humanoid:
+        """Return the body of some motions, upright as their ground demands."""
+        return self._get_level_body(cleaned.motions.skeleton, cleaned.soles).with_up_from(cleaned.motions.ground)
 
-    def _level_body_of(self, skeleton: Skeleton, soles: SolePoints) -> Humanoid:
-        for known, known_soles, body in self._bodies:
-            if skeleton.same_as(known) and np.array_equal(soles.offsets_m, known_soles.offsets_m):
+    def _get_level_body(self, skeleton: Skeleton, soles: SolePoints) -> Humanoid:
+        for body_skeleton, body_soles, body in self._bodies:
+            if skeleton.same_as(body_skeleton) and np.array_equal(soles.offsets_m, body_soles.offsets_m):
                 return body
         body = adapt_body(self._scene, build_humanoid(skeleton, self._settings.mass_kg, soles))
         body = body.with_minimum_inertia(self._settings.minimum_inertia_kgm2)
@@ -197,21 +231,21 @@ class Simulator:
 
 
 class _ThreadState(threading.local):
-    """A world and its bodies have a state, so each thread has its own simulator: the last one that it used."""
+    """The latest simulator of each thread, because a world and its bodies have a state."""
 
-    kept: tuple[TrackerSettings, Scene, Simulator] | None = None
+    simulator: tuple[TrackerSettings, Scene, Simulator] | None = None
 
 
 _THREAD_STATE = _ThreadState()
 
 
 def _thread_simulator(settings: TrackerSettings, scene: Scene) -> Simulator:
-    """This thread's simulator."""
-    if _THREAD_STATE.kept is None or _THREAD_STATE.kept[:2] != (settings, scene):
-        _THREAD_STATE.kept = (settings, scene, Simulator(settings, scene))
-    return _THREAD_STATE.kept[2]
+    """Return the simulator of this thread."""
+    if _THREAD_STATE.simulator is None or _THREAD_STATE.simulator[:2] != (settings, scene):
+        _THREAD_STATE.simulator = (settings, scene, Simulator(settings, scene))
+    return _THREAD_STATE.simulator[2]
 
 
 def release_simulator() -> None:
-    """Give back what this thread's simulator takes, hundreds of MB with some engines; the next correction makes one."""
-    _THREAD_STATE.kept = None
+    """Release the simulator of this thread, which takes hundreds of MB with some engines."""
+    _THREAD_STATE.simulator = None

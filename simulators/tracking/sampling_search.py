@@ -268,7 +268,7 @@ class _BeamSearch:
 
     @property
     def _is_at_limit(self) -> bool:
-        """Whether a search with a fallback has taken as many windows as it may before its bounds are the largest."""
+        """True if a search with a fallback has taken as many windows as it may before its bounds are the largest."""
         limit = self._search.max_windows_per_s * self._planned.frames / self._planned.motions.fps
         return bool(self._search.fallback) and self._searched >= limit
 
