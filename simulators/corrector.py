@@ -14,7 +14,7 @@ from typing import cast
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.foot_frames import get_foot_frames, level_feet
-from selfcorrect.motion.correction.grounding import OnFloor
+from selfcorrect.motion.correction.grounding import OnFloor, find_feet_on_any_floor
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES, CorrectionMerger, is_one_piece, split_pieces
 from selfcorrect.motion.correction.results import CorrectedMotion, Note, NoteKind
 from selfcorrect.motion.editing.loops import match_loop_ends
@@ -30,7 +30,7 @@ from selfcorrect.runtime.progress import part_of_work, split_work
 
 from .batching import BATCH_SIZE, find_flaw, make_batches
 from .cleanup.clean import CleanupSettings
-from .cleanup.levelling import FitSoles
+from .cleanup.levelling import FitSoles, LevelFloor
 from .pipeline import Pipeline, correct_batches
 from .segments import OpeningTPoses, merge_segments, split_segments
 from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker
@@ -208,7 +208,7 @@ def _correct_on_level_feet(motions: Sequence[Motion], pipeline: Pipeline, worker
     """Correct motions with their soles where they show them; what comes out is in their own skeletons' frames."""
     views, levelled = [], []
     for motion in motions:
-        view = LevelFeet(FootFrames() if find_flaw(motion) else get_foot_frames(motion))
+        view = LevelFeet(_choose_foot_frames(motion, pipeline.cleanup))
         views.append(view)
         levelled.append(replace(view.view(motion), feet=view.feet))
     corrections = _correct_segments(levelled, pipeline, workers)
@@ -216,6 +216,14 @@ def _correct_on_level_feet(motions: Sequence[Motion], pipeline: Pipeline, worker
     for motion, view, correction in zip(motions, views, corrections, strict=True):
         restored.append(_restore_foot_frames(motion, view, correction, pipeline.cleanup))
     return restored
+
+
+def _choose_foot_frames(motion: Motion, settings: CleanupSettings) -> FootFrames:
+    """Return the foot frames in which a motion is corrected; without a known floor its height does not change them."""
+    if find_flaw(motion):
+        return FootFrames()
+    is_floor_known = motion.ground is not None or settings.find_step(LevelFloor) is None
+    return get_foot_frames(motion) if is_floor_known else find_feet_on_any_floor(motion)
 
 
 def _correct_segments(motions: Sequence[Motion], pipeline: Pipeline, workers: int) -> list[CorrectedMotion]:

@@ -191,6 +191,8 @@ class FootFrames:
     """The same for toe joints, which are hinges: toes stand flat independently."""
     soles_m: tuple[float, float] | None = None
     """Depths of the soles, as in `Skeleton.soles_m`."""
+    floor_m: float = 0.0
+    """Height of the floor on which feet with these soles stand."""
 
     def turns(self, skeleton: Skeleton) -> np.ndarray:
         """(J, 4) turns of vectors in each joint's frame: those of its foot, identity outside the feet."""

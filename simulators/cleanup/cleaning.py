@@ -54,6 +54,8 @@ class CleanupState:
     """Supports of each motion beside the lowest ground."""
     repairs_m: Mapping[Repair, np.ndarray]
     """(N,) furthest that each kind of repair has moved the roots."""
+    lowered_m: float = 0.0
+    """Distance by which the motions were lowered in the beginning, so that the floor of their feet is near y = 0."""
     unplanted: PosedMotions | None = None
     """The motions before their feet were planted; None until then."""
 
@@ -66,6 +68,9 @@ class CleanupState:
             steps: All steps of the clean-up.
             mode: Supports that may carry the bodies.
         """
+        lowered_m = motions.feet.floor_m if motions.feet else 0.0
+        if lowered_m:
+            motions = replace(motions, root_m=motions.root_m - np.array([0.0, lowered_m, 0.0]))
         nobody = np.zeros(len(motions), dtype=bool)
         no_notes: list[tuple[Note, ...]] = [()] * len(motions)
         return cls(
@@ -78,6 +83,7 @@ class CleanupState:
             floor=Floor(np.zeros_like(motions.root_m), nobody, no_notes),
             supports=[()] * len(motions),
             repairs_m={},
+            lowered_m=lowered_m,
         )
 
     def find_step(self, kind: type[Kind]) -> Kind | None:
@@ -107,7 +113,7 @@ class CleanupState:
     @property
     def raised_m(self) -> np.ndarray:
         """(N,) distance by which the motions were raised so that their lowest ground is at y = 0."""
-        return (self.before_planting.motions.root_m - self.unraised.root_m)[:, 0, 1]
+        return (self.before_planting.motions.root_m - self.unraised.root_m)[:, 0, 1] - self.lowered_m
 
     def record_repair(self, repair: Repair, since: MotionBatch) -> dict[Repair, np.ndarray]:
         """Return the repairs with one that has moved the roots since earlier motions."""

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from selfcorrect.motion.body.foot_frames import sole_depths_m
 from selfcorrect.motion.correction.timeline import spans
 from selfcorrect.motion.geometry.vectors import median, percentile
 from selfcorrect.motion.measures.contacts import height_of_floor_m
+from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.support import Support, ground_of_feet_m
 
 from ..body.curves import smoothstep
@@ -60,6 +62,9 @@ class LevelFloor:
 
     at_zero: float = 0.25
     """Share of flat and slow soles of known thickness that must be at y = 0, so that the floor is there."""
+    unexplained_m: tuple[float, float] = (0.01, 0.02)
+    """A ground that is off what soles of any thickness explain by less than the first distance stays at its height as
+    far as these explain it. From the second on it comes to y = 0."""
     farthest_move_m: float = float("inf")
     """A floor further from y = 0 than this stays at its height."""
 
@@ -259,14 +264,32 @@ def find_origins_m(cleaning: CleanupState, settings: LevelFloor) -> np.ndarray:
     if has_boxes(cleaning.motions):
         return np.zeros(len(cleaning.motions))
     frames = cleaning.motions.root_m.shape[1]
+    skeleton = cleaning.motions.skeleton
     origins_m = []
     for supports, raised_m in zip(cleaning.supports, cleaning.raised_m, strict=True):
-        origins_m.append(_find_origin_m(supports, frames, raised_m, settings))
+        ground_m = _find_nearest_ground_m(supports, frames, raised_m, settings)
+        origins_m.append(ground_m - _explained_height_m(ground_m - raised_m, skeleton, settings))
     return np.array(origins_m)
 
 
-def _find_origin_m(supports: Sequence[Support], frames: int, raised_m: float, settings: LevelFloor) -> float:
-    """Return the height that becomes y = 0 in a motion that was raised so that its lowest ground is there.
+def _explained_height_m(height_m: float, skeleton: Skeleton, settings: LevelFloor) -> float:
+    """Return how much of the height above y = 0 at which a body stands comes from its soles; a body keeps as much.
+
+    Soles are thinner or thicker than those of the skeleton, as far as soles can be. Without known soles, a body keeps
+    only what is nearly 0.
+    """
+    if skeleton.soles_m is None:
+        return height_m - lowering_m(height_m, settings)
+    least_m, _, largest_m = sole_depths_m(skeleton)
+    depth_m = float(np.mean(skeleton.soles_m))
+    explained_m = float(np.clip(height_m, least_m - depth_m, largest_m - depth_m))
+    near_m, off_m = settings.unexplained_m
+    confidence = float(np.clip((off_m - abs(height_m - explained_m)) / (off_m - near_m), 0.0, 1.0))
+    return confidence * explained_m
+
+
+def _find_nearest_ground_m(supports: Sequence[Support], frames: int, raised_m: float, settings: LevelFloor) -> float:
+    """Return the height of the ground nearest to y = 0 in a motion that was raised so that its lowest ground is there.
 
     Of all grounds it is the one near y = 0 in the original motion on which it stands for long. A body on any step of a
     staircase stays there. One that floats or is sunk comes to the nearest ground. One that climbs far from all of them

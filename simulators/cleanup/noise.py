@@ -58,6 +58,10 @@ _LONGEST_WINDOW = 16
 """Largest number of frames of a window."""
 
 
+_MORE_THAN_ROUNDING = 1 + 1e-6
+"""Factor beyond which jerk has grown: a joint that does not move the end of its limb changes it by rounding."""
+
+
 def noise_level(values: np.ndarray) -> np.ndarray:
     """Return the standard deviation (N, ...) of white noise on smooth curves (N, T, ...): see `Denoise`."""
     return median(np.abs(np.diff(values, 4, axis=1)), axis=1) * 1.4826 / np.sqrt(70.0)
@@ -121,12 +125,12 @@ def _keep_where_calmer(motions: MotionBatch, calm: MotionBatch, changed: np.ndar
     """
     jerk_before = norms(np.diff(joint_positions(motions), 3, axis=1)).mean(1)
     jerk_after = norms(np.diff(joint_positions(calm), 3, axis=1)).mean(1)
-    is_rougher = changed & (jerk_after.mean(-1) > jerk_before.mean(-1))
+    is_rougher = changed & (jerk_after.mean(-1) > _MORE_THAN_ROUNDING * jerk_before.mean(-1))
     root_m = np.where(is_rougher[:, None, None], motions.root_m, calm.root_m)
     rotations = np.where(is_rougher[:, None, None, None], motions.rotations, calm.rotations)
     for joints in _find_limbs(motions.skeleton):
         end = joints[-1]
-        is_rougher_limb = changed & (jerk_after[:, end] > jerk_before[:, end])
+        is_rougher_limb = changed & (jerk_after[:, end] > _MORE_THAN_ROUNDING * jerk_before[:, end])
         rotations[:, :, joints] = np.where(
             is_rougher_limb[:, None, None, None], motions.rotations[:, :, joints], rotations[:, :, joints]
         )

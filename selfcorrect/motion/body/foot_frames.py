@@ -89,8 +89,10 @@ class _Foot:
     """(3,) normal of the sole in the ankle's frame."""
     toe: np.ndarray
     """(3,) normal of the sole in the toe joint's frame."""
+    height_m: float
+    """Height above y = 0 of the standing toe joint, or of the ankle without one; the mean over clips."""
     sole_m: float
-    """Depth of the sole below the toe joint, or below the ankle without one."""
+    """Depth of the sole below that joint."""
     sure: float
     """Confidence in that depth, from 0 to 1."""
     slope_rad: float
@@ -141,25 +143,68 @@ def estimate_foot_frames(motions: Sequence[Motion]) -> FootFrames:
     Depths explain how high toe joints are above y = 0 as far as soles can. Among several motions the median decides,
     with the usual depth as one more, because the floor of each may be off.
     """
+    feet = _estimate_feet(motions)
+    if feet is None:
+        return FootFrames()
+    left, right = feet
+    return _make_foot_frames(left, right, soles_m=(left.reconciled_depth_m(right), right.reconciled_depth_m(left)))
+
+
+def estimate_feet_on_any_floor(motion: Motion) -> FootFrames:
+    """Estimate a motion's foot frames and the height of the floor on which its feet stand.
+
+    Raising the motion raises that floor and changes nothing else. Nothing shows then how thick both soles are: together
+    they have the usual depth. Where one foot stands higher than the other, its sole is thicker by as much, up to what
+    soles can be; beyond that, the lower foot shows the floor.
+
+    Returns:
+        The frames; those of the rest pose, with a floor at y = 0, if the feet never stand flat.
+    """
+    feet = _estimate_feet([motion])
+    if feet is None:
+        return FootFrames()
+    left, right = feet
+    least_m, usual_m, largest_m = sole_depths_m(motion.skeleton)
+    thicker_m = (left.height_m - right.height_m) / 2
+    most_m = min(usual_m - least_m, largest_m - usual_m)
+    confidence = float(np.clip((most_m + _OFF_M[0] - abs(thicker_m)) / _OFF_M[0], 0.0, 1.0))
+    thicker_m = confidence * float(np.clip(thicker_m, -most_m, most_m))
+    mean_m = (left.height_m + right.height_m) / 2
+    lower_m = min(left.height_m, right.height_m)
+    frames = _make_foot_frames(left, right, soles_m=(usual_m + thicker_m, usual_m - thicker_m))
+    return replace(frames, floor_m=confidence * mean_m + (1 - confidence) * lower_m - usual_m)
+
+
+def sole_depths_m(skeleton: Skeleton) -> tuple[float, float, float]:
+    """Return the least, usual and largest depth of soles below toe joints, or below ankles of feet without any."""
+    ankle, toe = _find_ankle_and_toe(skeleton, 0)
+    return _DEPTHS_M[toe != ankle]
+
+
+def _make_foot_frames(left: _Foot, right: _Foot, soles_m: tuple[float, float]) -> FootFrames:
+    return FootFrames(
+        ankles=(_turn_onto_up(left.ankle), _turn_onto_up(right.ankle)),
+        toes=(_turn_onto_up(left.toe), _turn_onto_up(right.toe)),
+        soles_m=soles_m,
+    )
+
+
+def _estimate_feet(motions: Sequence[Motion]) -> tuple[_Foot, _Foot] | None:
+    """Estimate both feet of motions on one skeleton; None if they never stand flat."""
     skeleton = motions[0].skeleton
     fps = motions[0].fps
     if None in (skeleton.joint("left_ankle"), skeleton.joint("right_ankle")):
-        return FootFrames()
+        return None
     stances = [_find_stances(motion, clip) for clip, motion in enumerate(motions) if len(motion) >= _FEWEST_FRAMES]
     if not stances:
-        return FootFrames()
+        return None
     shown_left = _estimate_foot([feet[0] for feet in stances], skeleton, 0, fps)
     shown_right = _estimate_foot([feet[1] for feet in stances], skeleton, 1, fps)
     left = shown_left or (shown_right and shown_right.mirror())
     right = shown_right or (shown_left and shown_left.mirror())
     if left is None or right is None:
-        return FootFrames()
-    left, right = left.reconcile_with(right), right.reconcile_with(left)
-    return FootFrames(
-        ankles=(_turn_onto_up(left.ankle), _turn_onto_up(right.ankle)),
-        toes=(_turn_onto_up(left.toe), _turn_onto_up(right.toe)),
-        soles_m=(left.reconciled_depth_m(right), right.reconciled_depth_m(left)),
-    )
+        return None
+    return left.reconcile_with(right), right.reconcile_with(left)
 
 
 def _find_stances(motion: Motion, clip: int) -> list[_Stance]:
@@ -243,7 +288,14 @@ def _estimate_foot(stances: Sequence[_Stance], skeleton: Skeleton, side: int, fp
     toe_normal = _mean_direction(flat.toe_normals)
     heights_m = [float(median(flat.heights_m[flat.clips == clip])) for clip in np.unique(flat.clips)]
     sole_m, confidence = _estimate_depth_m(np.array(heights_m), has_toe=has_toe)
-    return _Foot(normal, normal if _is_tilted(toe_normal) else toe_normal, sole_m, confidence, slope_rad)
+    return _Foot(
+        ankle=normal,
+        toe=normal if _is_tilted(toe_normal) else toe_normal,
+        height_m=float(np.mean(heights_m)),
+        sole_m=sole_m,
+        sure=confidence,
+        slope_rad=slope_rad,
+    )
 
 
 def _is_tilted(normal: np.ndarray) -> bool:

@@ -6,12 +6,47 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..body.foot_frames import estimate_feet_on_any_floor
 from ..body.surface import world_sole_points
 from ..geometry.kinematics import forward_kinematics, in_chunks
-from ..geometry.views import TurnedWorld
+from ..geometry.views import LevelFeet, TurnedWorld
+from ..measures.contacts import floor_height_m, foot_contacts
 from ..motion import Motion
+from ..skeleton import FootFrames
 from ..support import Support
 from .results import CorrectedMotion
+
+_FAR_M = 0.2
+"""A floor further from y = 0 must be shown clearly, or a body that floats or climbs would be put on it."""
+_NEAR_M = 0.03
+"""Largest distance from a floor of a sole that shows it."""
+_OFTEN_SHOWN = 0.25
+"""Share of frames in which a standing foot must show a floor that is far from y = 0."""
+
+
+def find_feet_on_any_floor(motion: Motion) -> FootFrames:
+    """Return a motion's foot frames and the floor on which its feet stand, wherever y = 0 is.
+
+    The frames are those that the motion carries, if it does. Feet that never stand flat show the floor by their lowest
+    points.
+    """
+    estimated = estimate_feet_on_any_floor(motion)
+    frames = estimated
+    if motion.feet is not None:
+        soles_m = motion.feet.soles_m and estimated.soles_m
+        frames = replace(motion.feet, soles_m=soles_m, floor_m=estimated.floor_m)
+    if estimated.soles_m is None:
+        frames = replace(frames, floor_m=floor_height_m(motion))
+    if abs(frames.floor_m) <= _FAR_M or _is_often_at(motion, frames):
+        return frames
+    return replace(frames, floor_m=0.0)
+
+
+def _is_often_at(motion: Motion, frames: FootFrames) -> bool:
+    """Return whether a foot often stands on the floor of its frames."""
+    lowered = replace(motion, root_m=motion.root_m - np.array([0.0, frames.floor_m, 0.0]))
+    stands = foot_contacts(LevelFeet(frames).view(lowered), height_m=_NEAR_M)
+    return float(stands.any(axis=1).mean()) >= _OFTEN_SHOWN
 
 
 @dataclass(frozen=True, eq=False)
