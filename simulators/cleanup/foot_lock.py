@@ -47,6 +47,8 @@ class FootSettings:
     """A sunken foot tilted by less than the first is laid flat as far as that lifts it, beyond the second it is not."""
     most_bent_rad: float = float(np.radians(60.0))
     """Furthest that toes bend up."""
+    tips_below_ball_m: float = 0.02
+    """Depth of toe tips below the ball from which on they do not lift the foot."""
     letting_go_s: float = 0.2
     """Time after lifting, and before landing, in which a foot returns to where it was without its lock."""
     lock_limit_m: float = 0.15
@@ -432,7 +434,7 @@ class SoftLockSettings:
     """Angle to which feet are turned at most, softly."""
     turn_s: float = 0.06
     """Standard deviation of the Gaussian that spreads the turn of feet over time."""
-    toe_rad: float = 0.45
+    toe_rad: float = 0.8
     """Angle to which toes are turned at most, softly."""
     toe_s: float = 0.08
     """Standard deviation of the Gaussian that spreads the turn of toes over time."""
