@@ -121,9 +121,13 @@ def _build_results(
     if drift_m.any():
         original = replace(original, root_m=original.root_m + drift_m)
         measured = replace(corrected, root_m=corrected.root_m + drift_m)
+    supports = cleaned.supports
     if cleaned.has_fitted_soles:
-        measured = _fit_soles_of_single(placed, measured.root_m)
-    before, after, unmeasured = _measure_errors_before_after(original, measured, cleaned.supports)
+        off_m = _find_sole_play_m(cleaned) * np.array([0.0, 1.0, 0.0])
+        original = _fit_soles_of_single(cleaned.original, original.root_m - off_m)
+        measured = _fit_soles_of_single(placed, measured.root_m - off_m)
+        supports = [[support.shift(-off_m) for support in of_motion] for of_motion in supports]
+    before, after, unmeasured = _measure_errors_before_after(original, measured, supports)
     results = []
     for index, finding in enumerate(findings):
         shift_m = cleaned.on_floor.shift_m[index]
@@ -147,6 +151,19 @@ def _build_results(
         )
         results.append(result)
     return results
+
+
+_LOWER_GROUND_M = 0.06
+"""Ground that is lower than y = 0 by less is the same ground, seen with thicker or thinner soles."""
+
+
+def _find_sole_play_m(cleaned: CleanedMotions) -> float:
+    """Return the height of y = 0 above the ground of a single motion if that is the same ground, otherwise 0.
+
+    Files are read with the soles that put feet onto y = 0, so errors are measured there.
+    """
+    origin_m = float(cleaned.origin_m[0])
+    return origin_m if abs(origin_m) <= _LOWER_GROUND_M else 0.0
 
 
 def _restore_supports(supports: Sequence[Support], shift_m: np.ndarray) -> tuple[Support, ...]:
@@ -304,7 +321,7 @@ def _height_notes(origin_m: float, mode: SupportMode) -> tuple[Note, ...]:
     notes = []
     if not mode.moves_to_floor:
         notes.append(Note(NoteKind.HEIGHT_KEPT))
-    if origin_m:
+    if abs(origin_m) > _LOWER_GROUND_M:
         notes.append(Note(NoteKind.LOWEST_GROUND, -origin_m))
     return tuple(notes)
 

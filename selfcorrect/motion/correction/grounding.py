@@ -16,7 +16,7 @@ from ..skeleton import FootFrames
 from ..support import Support
 from .results import CorrectedMotion
 
-_FAR_M = 0.2
+_FAR_M = 0.3
 """A floor further from y = 0 must be shown clearly, or a body that floats or climbs would be put on it."""
 _NEAR_M = 0.03
 """Largest distance from a floor of a sole that shows it."""
@@ -37,9 +37,8 @@ def find_feet_on_any_floor(motion: Motion) -> FootFrames:
         frames = replace(motion.feet, soles_m=soles_m, floor_m=estimated.floor_m)
     if estimated.soles_m is None:
         frames = replace(frames, floor_m=floor_height_m(motion))
-    if abs(frames.floor_m) <= _FAR_M or _is_often_at(motion, frames):
-        return frames
-    return replace(frames, floor_m=0.0)
+    is_shown = estimated.soles_m is not None and _is_often_at(motion, frames)
+    return frames if is_shown or abs(frames.floor_m) <= _FAR_M else replace(frames, floor_m=0.0)
 
 
 def _is_often_at(motion: Motion, frames: FootFrames) -> bool:

@@ -1,0 +1,79 @@
+"""A motion that is raised or lowered comes out in the same poses: only a known floor says where y = 0 is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfcorrect.motion.body.foot_frames import estimate_feet_on_any_floor
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+
+from ...made_motions import KINDS, Kind, made_motion
+
+MOST_CHANGED_M = 0.001
+
+
+def raised(motion: Motion, height_m: float) -> Motion:
+    return replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0]))
+
+
+def sliding(motion: Motion) -> Motion:
+    """The motion with a root that swings over the floor, and a stance that sinks."""
+    times_s = np.arange(len(motion)) / motion.fps
+    swing_m = 0.05 * np.sin(2 * np.pi * 0.7 * times_s)
+    sunk_m = -0.02 * np.sin(2 * np.pi * 0.4 * times_s) ** 2
+    return replace(motion, root_m=motion.root_m + np.stack([swing_m, sunk_m, 0.5 * swing_m], axis=1))
+
+
+def largest_change_of_pose_m(first: Motion, second: Motion) -> float:
+    """Return how far joints are apart once one motion is shifted upwards by a constant."""
+    apart_m = joint_positions(second) - joint_positions(first)
+    apart_m[..., 1] -= np.median(apart_m[..., 1])
+    return float(np.linalg.norm(apart_m, axis=-1).max())
+
+
+@settings(max_examples=12, deadline=None)
+@given(kind=st.sampled_from(KINDS), height_m=st.floats(-0.1, 0.1), pace=st.floats(0.6, 1.2), is_sliding=st.booleans())
+def test_height_does_not_change_poses(kind: Kind, height_m: float, pace: float, is_sliding: bool) -> None:
+    motion = made_motion(kind, pace, frames=60)
+    motion = sliding(motion) if is_sliding else motion
+    here, there = KinematicCorrector()([motion, raised(motion, height_m)])
+    assert largest_change_of_pose_m(here.motion, there.motion) < MOST_CHANGED_M
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("height_m", [-0.1, -0.04, 0.03, 0.1])
+def test_height_does_not_change_simulated_poses(height_m: float) -> None:
+    motion = sliding(made_motion("walk", frames=90))
+    here, there = PhysicsCorrector()([motion, raised(motion, height_m)])
+    assert here.accepted
+    assert there.accepted
+    assert largest_change_of_pose_m(here.motion, there.motion) < MOST_CHANGED_M
+
+
+@pytest.mark.parametrize("height_m", [-0.02, 0.01, 0.02])
+def test_a_body_keeps_its_height_if_its_soles_explain_it(height_m: float) -> None:
+    motion = made_motion("walk", frames=60)
+    here, there = KinematicCorrector()([motion, raised(motion, height_m)])
+    np.testing.assert_allclose((there.motion.root_m - here.motion.root_m)[:, 1], height_m, atol=1e-6)
+
+
+@pytest.mark.parametrize("height_m", [-0.1, 0.1])
+def test_a_body_comes_to_the_floor_if_no_sole_explains_its_height(height_m: float) -> None:
+    motion = made_motion("walk", frames=60)
+    (correction,) = KinematicCorrector()([raised(motion, height_m)])
+    assert abs(float(np.median((correction.motion.root_m - motion.root_m)[:, 1]))) < 0.01
+
+
+def test_the_floor_of_feet_rises_with_a_motion() -> None:
+    motion = made_motion("walk", frames=60)
+    low = estimate_feet_on_any_floor(motion)
+    high = estimate_feet_on_any_floor(raised(motion, 0.37))
+    assert high.floor_m - low.floor_m == pytest.approx(0.37, abs=1e-9)
+    assert high.soles_m == pytest.approx(low.soles_m, abs=1e-9)
