@@ -16,6 +16,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.foot_frames import get_foot_frames, level_feet
 from selfcorrect.motion.correction.grounding import OnFloor, find_feet_on_any_floor
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES, CorrectionMerger, is_one_piece, split_pieces
+from selfcorrect.motion.correction.repeats import FrameRepeats
 from selfcorrect.motion.correction.results import CorrectedMotion, Note, NoteKind
 from selfcorrect.motion.editing.loops import match_loop_ends
 from selfcorrect.motion.geometry.vectors import median
@@ -32,7 +33,7 @@ from .batching import BATCH_SIZE, find_flaw, make_batches
 from .cleanup.clean import CleanupSettings
 from .cleanup.levelling import FitSoles, LevelFloor
 from .pipeline import Pipeline, correct_batches
-from .segments import OpeningTPoses, merge_segments, split_segments
+from .segments import TPoseEnds, merge_segments, split_segments
 from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker
 from .stages.scene import PLAIN, Scene
 from .stages.staging import adapt_settings, place_on_slope
@@ -156,7 +157,9 @@ def correct_motions(motions: Sequence[Motion], pipeline: Pipeline, workers: int 
         A correction of each motion, in their order.
     """
     require_workers(workers)
-    views = [OnFloor.of(motion) for motion in motions]
+    repeats = [FrameRepeats() if find_flaw(motion) else FrameRepeats.from_motion(motion) for motion in motions]
+    without_repeats = [of_motion.drop(motion) for of_motion, motion in zip(repeats, motions, strict=True)]
+    views = [_see_on_floor(motion, pipeline.cleanup) for motion in without_repeats]
     is_long = [len(view.motion) > PIECE_FRAMES for view in views]
     short = [view.motion for view, motion_is_long in zip(views, is_long, strict=True) if not motion_is_long]
     long = [view.motion for view, motion_is_long in zip(views, is_long, strict=True) if motion_is_long]
@@ -166,10 +169,16 @@ def correct_motions(motions: Sequence[Motion], pipeline: Pipeline, workers: int 
     with part_of_work(short_share, 1.0):
         long_corrections = iter(_correct_long_motions(long, pipeline, workers))
     corrections = []
-    for view, motion_is_long in zip(views, is_long, strict=True):
+    for motion, of_motion, view, motion_is_long in zip(motions, repeats, views, is_long, strict=True):
         correction = next(long_corrections if motion_is_long else short_corrections)
-        corrections.append(view.off(correction))
+        corrections.append(of_motion.restore(motion, view.off(correction)))
     return corrections
+
+
+def _see_on_floor(motion: Motion, settings: CleanupSettings) -> OnFloor:
+    """Return a motion on the floor of its ground, or on the plane under its feet if a floor is to be estimated."""
+    has_floor = motion.ground is not None or settings.find_step(LevelFloor) is None
+    return OnFloor.of(motion) if has_floor or find_flaw(motion) else OnFloor.on_estimated_plane(motion)
 
 
 def _correct_long_motions(motions: Sequence[Motion], pipeline: Pipeline, workers: int) -> list[CorrectedMotion]:
@@ -196,12 +205,12 @@ def _correct_long_motion(motion: Motion, pipeline: Pipeline, workers: int) -> Co
 
 
 def _correct_pieces(motions: Sequence[Motion], pipeline: Pipeline, workers: int) -> list[CorrectedMotion]:
-    """Correct motions of one piece each: after the T-poses in which they may open, with their soles where they show."""
+    """Correct motions of one piece each: between T-poses at their ends, with their soles where they show."""
     if pipeline.cleanup.find_step(FitSoles) is None:
         return _correct_segments(motions, pipeline, workers)
-    openings = [OpeningTPoses.from_motion(motion) for motion in motions]
-    corrections = _correct_on_level_feet([opening.rest for opening in openings], pipeline, workers)
-    return [opening.prepend_to(correction) for opening, correction in zip(openings, corrections, strict=True)]
+    ends = [TPoseEnds.from_motion(motion) for motion in motions]
+    corrections = _correct_on_level_feet([between.rest for between in ends], pipeline, workers)
+    return [between.restore(correction) for between, correction in zip(ends, corrections, strict=True)]
 
 
 def _correct_on_level_feet(motions: Sequence[Motion], pipeline: Pipeline, workers: int) -> list[CorrectedMotion]:

@@ -1,4 +1,4 @@
-"""Segments of a motion that are corrected by themselves: what follows an opening T-pose, takes, and loops.
+"""Segments of a motion that are corrected by themselves: what lies between T-poses at its ends, takes, and loops.
 
 `split_segments` cuts a motion, `merge_segments` makes one correction of those of its segments.
 """
@@ -11,15 +11,17 @@ from itertools import pairwise
 
 import numpy as np
 
-from selfcorrect.motion.checks.body import count_t_pose_frames
+from selfcorrect.motion.checks.body import count_held_t_pose_frames, count_t_pose_frames
 from selfcorrect.motion.correction.pieces import CorrectionMerger
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, Note, NoteKind
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.motion.editing.loops import close_loop, is_loop, unroll_loop
+from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
 
 from .batching import find_flaw
+from .body.curves import smoothstep
 from .cleanup.clean import CleanupSettings
 from .cleanup.drift import StabilizeFloor
 from .cleanup.splices import JoinSplices, find_takes
@@ -28,57 +30,101 @@ MARGIN_S = 1.5
 """Time of a loop's neighbours that is corrected with it: what begins at rest has swung in by then."""
 
 
-@dataclass(frozen=True, eq=False)
-class OpeningTPoses:
-    """A motion that may open with T-poses, which are left as they are."""
+FADING_S = 0.3
+"""Time in which a motion that leaves or enters a T-pose smoothly passes from its original to its corrected form."""
 
-    motions: tuple[Motion, ...]
-    """The motion, and what is left of it after each of its T-poses."""
-    counts: tuple[int, ...]
-    """Frames of each T-pose."""
+
+@dataclass(frozen=True, eq=False)
+class TPoseEnds:
+    """A motion that may begin and end with T-poses of its rig, which are left as they are."""
+
+    motion: Motion
+    opening: int
+    """Frames of the T-poses at its beginning."""
+    closing: int
+    """Frames of those at its end."""
+    fades_in: bool
+    """Whether the motion leaves the opening T-pose smoothly."""
+    fades_out: bool
+    """Whether the motion enters the closing T-pose smoothly."""
 
     @classmethod
-    def from_motion(cls, motion: Motion) -> OpeningTPoses:
-        """Find the T-poses with which a motion opens, one after another."""
-        motions, counts = [motion], list[int]()
-        while count := _count_opening_frames(motions[-1]):
-            counts.append(count)
-            motions.append(motions[-1].frames(count, len(motions[-1])))
-        return cls(tuple(motions), tuple(counts))
+    def from_motion(cls, motion: Motion) -> TPoseEnds:
+        """Find the T-poses with which a motion begins and ends: it jumps out of them, or they are held rigidly."""
+        if find_flaw(motion):
+            return cls(motion, opening=0, closing=0, fades_in=False, fades_out=False)
+        opening, fades_in = _count_opening_frames(motion)
+        closing, fades_out = _count_opening_frames(_reverse(motion.frames(opening, len(motion))))
+        return cls(motion, opening, closing, fades_in, fades_out)
 
     @property
     def rest(self) -> Motion:
-        """The motion after its T-poses."""
-        return self.motions[-1]
+        """The motion between its T-poses."""
+        return self.motion.frames(self.opening, len(self.motion) - self.closing)
 
-    def prepend_to(self, correction: CorrectedMotion) -> CorrectedMotion:
+    def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
         """Return the correction of the whole motion from that of the rest."""
-        for motion, count in zip(reversed(self.motions[:-1]), reversed(self.counts), strict=True):
-            correction = _prepend_t_pose(motion, count, correction)
-        return correction
+        if not (self.opening or self.closing):
+            return correction
+        motion = self.motion
+        timeline = correction.timeline and correction.timeline.after(self.opening)
+        if not correction.accepted:
+            failure = correction.failure and correction.failure.later(self.opening)
+            return replace(correction, motion=motion, failure=failure, timeline=timeline)
+        frames = slice(self.opening, len(motion) - self.closing)
+        root_m = motion.root_m.copy()
+        rotations = motion.rotations.copy()
+        root_m[frames] = correction.motion.root_m
+        rotations[frames] = correction.motion.rotations
+        share = self._share_of_correction()
+        if (share < 1).any():
+            original = self.rest
+            root_m[frames] = original.root_m + share[:, None] * (root_m[frames] - original.root_m)
+            for frame in np.flatnonzero(share < 1):
+                corrected = correction.motion.rotations[frame]
+                rotations[self.opening + frame] = slerp(original.rotations[frame], corrected, share[frame])
+        notes = list(correction.notes)
+        if self.opening:
+            notes.append(Note(NoteKind.T_POSE, self.opening))
+        if self.closing:
+            notes.append(Note(NoteKind.T_POSE_AT_END, self.closing))
+        return replace(
+            correction,
+            motion=replace(motion, root_m=root_m, rotations=rotations),
+            timeline=timeline and timeline.before(self.closing),
+            supports=tuple(support.shift(np.zeros(3), self.opening) for support in correction.supports),
+            notes=tuple(notes),
+        )
+
+    def _share_of_correction(self) -> np.ndarray:
+        """Return the share (T,) of the corrected motion in each frame of the rest."""
+        frames = np.arange(len(self.rest))
+        fading_frames = FADING_S * self.motion.fps
+        share = np.ones(len(frames))
+        if self.fades_in:
+            share *= smoothstep(frames / fading_frames)
+        if self.fades_out:
+            share *= smoothstep(frames[::-1] / fading_frames)
+        return share
 
 
-def _count_opening_frames(motion: Motion) -> int:
-    return 0 if find_flaw(motion) else count_t_pose_frames(motion)
+def _count_opening_frames(motion: Motion) -> tuple[int, bool]:
+    """Return the frames of the T-poses with which a motion begins, and whether it leaves the last of them smoothly."""
+    count = 0
+    while count < len(motion) - 1:
+        rest = motion.frames(count, len(motion))
+        frames = 0 if find_flaw(rest) else count_t_pose_frames(rest)
+        if not frames:
+            break
+        count += frames
+    rest = motion.frames(count, len(motion))
+    held = 0 if find_flaw(rest) else count_held_t_pose_frames(rest)
+    return count + held, held > 0
 
 
-def _prepend_t_pose(motion: Motion, count: int, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return the correction of a motion that opens with `count` frames of a T-pose, from that of what follows."""
-    timeline = correction.timeline and correction.timeline.after(count)
-    if not correction.accepted:
-        failure = correction.failure and correction.failure.later(count)
-        return replace(correction, motion=motion, failure=failure, timeline=timeline)
-    root_m = motion.root_m.copy()
-    root_m[count:] = correction.motion.root_m
-    rotations = motion.rotations.copy()
-    rotations[count:] = correction.motion.rotations
-    return replace(
-        correction,
-        motion=replace(motion, root_m=root_m, rotations=rotations),
-        timeline=timeline,
-        supports=tuple(support.shift(np.zeros(3), count) for support in correction.supports),
-        notes=(*correction.notes, Note(NoteKind.T_POSE, count)),
-    )
+def _reverse(motion: Motion) -> Motion:
+    """Return a motion played backwards."""
+    return replace(motion, root_m=motion.root_m[::-1], rotations=motion.rotations[::-1], contacts=None)
 
 
 @dataclass(frozen=True, eq=False)

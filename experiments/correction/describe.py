@@ -26,7 +26,7 @@ from .report import FileResult
 
 T = TypeVar("T")
 
-_LEFT = (NoteKind.IN_PLACE, NoteKind.DRIFT_KEPT, NoteKind.TAKES, NoteKind.T_POSE)
+_LEFT = (NoteKind.IN_PLACE, NoteKind.DRIFT_KEPT, NoteKind.TAKES, NoteKind.T_POSE, NoteKind.T_POSE_AT_END)
 """What is said of a way over the floor that was left unchanged."""
 
 

@@ -202,6 +202,40 @@ def test_a_rigs_pose_that_opens_a_motion_stays_and_the_rest_is_corrected_as_with
     assert correction.timeline is None or len(correction.timeline) == len(opened)
 
 
+@pytest.mark.parametrize("frames", [1, 3, 30])
+def test_a_rigs_pose_that_ends_a_motion_stays_as_one_in_front_does(frames):
+    motion = made_motion("walk", fps=60.0, frames=90)
+    closed = motion.select_frames(np.r_[:90, np.full(frames, 89)])
+    closed.root_m[90:] *= (0.0, 1.0, 0.0)
+    closed.rotations[90:] = (0.0, 0.0, 0.0, 1.0)
+    correction, alone = KinematicCorrector()([closed, motion])
+    assert same(correction.motion.frames(90, len(closed)), closed.frames(90, len(closed)))
+    assert same(correction.motion.frames(0, 90), alone.motion)
+    assert [note.value for note in correction.notes if note.kind is NoteKind.T_POSE_AT_END] == [frames]
+
+
+@pytest.mark.parametrize("is_at_end", [False, True])
+def test_a_rigs_pose_that_blends_into_a_motion_stays_and_changes_little_of_it(is_at_end):
+    """Held for half a second, then blended linearly into a sunken walk within another half."""
+    motion = made_motion("walk", fps=30.0, frames=120)
+    motion = replace(motion, root_m=motion.root_m - np.array([0.0, 0.06, 0.0]))
+    opened = motion.select_frames(np.r_[np.zeros(15, dtype=int), :120])
+    share = np.clip((np.arange(135) - 14) / 15, 0.0, 1.0)[:, None, None]
+    opened.root_m[:] *= 1 - (1 - share[:, 0]) * (1.0, 0.0, 1.0)
+    mixed = (1 - share) * np.array([0.0, 0.0, 0.0, 1.0]) + share * opened.rotations
+    opened.rotations[:] = mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)
+    if is_at_end:
+        opened = replace(opened, root_m=opened.root_m[::-1].copy(), rotations=opened.rotations[::-1].copy())
+    held = slice(-15, None) if is_at_end else slice(15)
+    (correction,) = KinematicCorrector()([opened])
+    np.testing.assert_array_equal(correction.motion.root_m[held], opened.root_m[held])
+    np.testing.assert_array_equal(correction.motion.rotations[held], opened.rotations[held])
+    steps_m = np.linalg.norm(np.diff(correction.motion.root_m - opened.root_m, axis=0), axis=1)
+    assert steps_m.max() < 0.02  # the correction comes in smoothly
+    kind = NoteKind.T_POSE_AT_END if is_at_end else NoteKind.T_POSE
+    assert [note.value for note in correction.notes if note.kind is kind] == [15]
+
+
 @pytest.mark.parametrize("kind", [KinematicCorrector, PhysicsCorrector])
 def test_samples_in_a_batch_are_corrected_to_the_bytes_of_each_alone(walk, kind):
     """And one of a model that diverged is rejected without the others."""

@@ -207,6 +207,21 @@ def count_t_pose_frames(motion: Motion) -> int:
     return stop if _has_jump(features, stop - 1) else 0
 
 
+def count_held_t_pose_frames(motion: Motion) -> int:
+    """Number of frames that hold a rig's T-pose rigidly before the motion leaves it smoothly; 0 if there are none.
+
+    People who stand in a T are never rigid. A motion that never leaves its T-pose has none either.
+    """
+    first_deg = _t_pose_deviation_deg(MotionFeatures(motion.frames(0, 1)))
+    if first_deg is None or first_deg[0] >= T_POSE_DEG:
+        return 0
+    turns = np.abs(np.diff(motion.rotations, axis=0)).max(axis=(1, 2), initial=0.0)
+    is_moving = turns * motion.fps >= _RIGID_PER_S
+    steps = int(np.argmax(is_moving)) if is_moving.any() else 0
+    shortest = max(_MIN_RIGID_STEPS, _MIN_RIGID_S * motion.fps)
+    return steps + 1 if steps >= shortest else 0
+
+
 def _t_pose_deviation_deg(features: MotionFeatures) -> np.ndarray | None:
     """(T,) largest angle between a limb and its direction in a T; None if the skeleton lacks a limb."""
     places = features.places("pelvis", "neck", *(part for bone in _T_BONES for part in bone))

@@ -9,12 +9,17 @@ import numpy as np
 from ..body.foot_frames import estimate_feet_on_any_floor
 from ..body.surface import world_sole_points
 from ..geometry.kinematics import forward_kinematics, in_chunks
+from ..geometry.vectors import percentile
 from ..geometry.views import LevelFeet, TurnedWorld
-from ..measures.contacts import floor_height_m, foot_contacts
+from ..measures.contacts import foot_contacts
+from ..measures.ground_plane import estimate_ground_plane
 from ..motion import Motion
 from ..skeleton import FootFrames
 from ..support import Support
-from .results import CorrectedMotion
+from .results import CorrectedMotion, Note, NoteKind
+
+TILTED_DEG = 3.5
+"""A floor that is tilted by less counts as level: clean captures show up to 2.6 degrees."""
 
 _FAR_M = 0.3
 """A floor further from y = 0 must be shown clearly, or a body that floats or climbs would be put on it."""
@@ -27,8 +32,8 @@ _OFTEN_SHOWN = 0.25
 def find_feet_on_any_floor(motion: Motion) -> FootFrames:
     """Return a motion's foot frames and the floor on which its feet stand, wherever y = 0 is.
 
-    The frames are those that the motion carries, if it does. Feet that never stand flat show the floor by their lowest
-    points.
+    The frames are those that the motion carries, if it does. Feet that never stand flat show the floor by how low
+    their soles come.
     """
     estimated = estimate_feet_on_any_floor(motion)
     frames = estimated
@@ -36,9 +41,22 @@ def find_feet_on_any_floor(motion: Motion) -> FootFrames:
         soles_m = motion.feet.soles_m and estimated.soles_m
         frames = replace(motion.feet, soles_m=soles_m, floor_m=estimated.floor_m)
     if estimated.soles_m is None:
-        frames = replace(frames, floor_m=floor_height_m(motion))
+        frames = replace(frames, floor_m=_low_sole_height_m(motion))
     is_shown = estimated.soles_m is not None and _is_often_at(motion, frames)
     return frames if is_shown or abs(frames.floor_m) <= _FAR_M else replace(frames, floor_m=0.0)
+
+
+def _low_sole_height_m(motion: Motion) -> float:
+    """Return the 10th percentile of the lower sole's height; 0 for skeletons without feet."""
+    skeleton = motion.skeleton
+    if None in (skeleton.joint("left_ankle"), skeleton.joint("right_ankle")) or not len(motion):
+        return 0.0
+    soles_m = in_chunks(
+        lambda *poses: world_sole_points(skeleton, *forward_kinematics(skeleton, *poses)),
+        motion.root_m,
+        motion.rotations,
+    )
+    return float(percentile(soles_m[..., 1].min(axis=-1), 10))
 
 
 def _is_often_at(motion: Motion, frames: FootFrames) -> bool:
@@ -59,6 +77,17 @@ class OnFloor:
     """How the world was turned, None where it was not."""
     lowest_m: float = 0.0
     """Height of that ground, along the floor's normal."""
+    tilt_deg: float = 0.0
+    """Tilt of the floor if it was estimated from the motion."""
+
+    @classmethod
+    def on_estimated_plane(cls, motion: Motion) -> OnFloor:
+        """Return the motion on the plane on which its feet stand, turned level; as it is if that is nearly level."""
+        plane = estimate_ground_plane(motion)
+        if plane.tilt_deg < TILTED_DEG:
+            return cls(motion, motion)
+        turned = TurnedWorld(plane.to_level)
+        return cls(turned.view(motion), motion, turned, tilt_deg=plane.tilt_deg)
 
     @classmethod
     def of(cls, motion: Motion) -> OnFloor:
@@ -85,7 +114,11 @@ class OnFloor:
         if self.motion is self.given:
             return correction
         motion = self._restored(correction.motion) if correction.accepted else self.given
-        return replace(correction, motion=motion, supports=tuple(map(self._restored_support, correction.supports)))
+        notes = correction.notes
+        if self.tilt_deg:
+            notes = (Note(NoteKind.TILTED, self.tilt_deg), *notes)
+        supports = tuple(self._restored_support(support) for support in correction.supports)
+        return replace(correction, motion=motion, supports=supports, notes=notes)
 
     def _restored(self, motion: Motion) -> Motion:
         raised = replace(motion, root_m=motion.root_m + np.array([0.0, self.lowest_m, 0.0]), ground=self.given.ground)

@@ -138,10 +138,18 @@ class NoteKind(StrEnum):
     """The body walks or runs in place, as on a treadmill of `value` metres per second."""
     DRIFT_KEPT = "drift kept"
     """The floor seems to drift at `value` metres per second; the root's path was not changed."""
+    TILTED = "tilted"
+    """The floor under its feet is tilted by `value` degrees; they were corrected on that plane."""
+    GLIDE_REMOVED = "glide removed"
+    """It stood still and glided at `value` metres per second; the glide was removed."""
+    REPEATED_FRAMES = "repeated frames"
+    """Each frame stands `value` times in a row."""
     TAKES = "takes"
     """There are cuts between takes at the frames in `words`."""
     T_POSE = "T-pose"
     """Its first `value` frames hold a rig's T-pose."""
+    T_POSE_AT_END = "T-pose at the end"
+    """Its last `value` frames hold a rig's T-pose."""
     LOOP = "loop"
     """It is a loop of `value` seconds."""
     UNEXPLAINED = "unexplained"
@@ -158,8 +166,12 @@ _NOTES = {
     NoteKind.MOVED_FAR: "moved by up to {value:.2f} m: {words}",
     NoteKind.IN_PLACE: "stays in place, as on a treadmill of {value:.1f} m/s, on which its feet stand",
     NoteKind.DRIFT_KEPT: "its floor seems to drift at {value:.1f} m/s; its way stays, --remove-drift changes it",
+    NoteKind.TILTED: "its floor is tilted by {value:.1f} degrees; feet stand on that plane",
+    NoteKind.GLIDE_REMOVED: "it stands and glides at {value:.2f} m/s; the glide is removed",
+    NoteKind.REPEATED_FRAMES: "every frame stands {value:.0f} times in a row: corrected without copies, then repeated",
     NoteKind.TAKES: "cuts between takes at frames {words}: each was corrected where it is; --join-takes joins them",
-    NoteKind.T_POSE: "T-pose in the first frames ({value:.0f}), from which it jumps: left, the rest is corrected",
+    NoteKind.T_POSE: "T-pose in the first frames ({value:.0f}), which stays as it is; the rest is corrected",
+    NoteKind.T_POSE_AT_END: "T-pose in the last frames ({value:.0f}), which stays as it is; the rest is corrected",
     NoteKind.LOOP: "a loop of {value:.2f} s, which closes",
     NoteKind.UNEXPLAINED: "moves as if pushed by {value:.1f} body weights: its pace is not gravity's or its feet glide",
     NoteKind.CONTACT_MISSED: "a contact is not held; {words}",

@@ -66,6 +66,16 @@ class Timeline:
             loads_bodyweights=self.loads_bodyweights[start:stop],
         )
 
+    def select_frames(self, frames: np.ndarray, fps: float) -> Self:
+        """Return the frames at some indices, at another frame rate."""
+        return replace(
+            self,
+            fps=fps,
+            residual_force_bodyweights=self.residual_force_bodyweights[frames],
+            residual_torque_nm=self.residual_torque_nm[frames],
+            loads_bodyweights=self.loads_bodyweights[frames],
+        )
+
     def then(self, later: Self) -> Self:
         """This timeline and after it another of the same body."""
         return replace(
@@ -76,10 +86,18 @@ class Timeline:
         )
 
     def after(self, frames: int) -> Self:
-        """This timeline after so many frames in which nothing is known to act."""
+        """Return this timeline after so many frames in which nothing is known to act."""
+        return self._idle(frames).then(self)
+
+    def before(self, frames: int) -> Self:
+        """Return this timeline before so many frames in which nothing is known to act."""
+        return self.then(self._idle(frames))
+
+    def _idle(self, frames: int) -> Self:
+        """Return a timeline of the same body on which nothing is known to act."""
         idle = np.zeros(frames)
-        before = replace(self.frames(0, 0), residual_force_bodyweights=idle, residual_torque_nm=idle)
-        return replace(before, loads_bodyweights=np.zeros((frames, len(self.parts)))).then(self)
+        loads = np.zeros((frames, len(self.parts)))
+        return replace(self, residual_force_bodyweights=idle, residual_torque_nm=idle, loads_bodyweights=loads)
 
     def carried(self) -> list[Carried]:
         """Return the times in which a residual force or moment acts on the root."""
