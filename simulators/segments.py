@@ -153,6 +153,8 @@ class Segment:
         cut = replace(correction, timeline=timeline, residual=residual)
         if cut.failure is not None:
             return replace(cut, motion=self.given, failure=self._map_failure_to_loop(cut.failure))
+        is_glide_removed = any(note.kind is NoteKind.GLIDE_REMOVED for note in cut.notes)
+        same_travel = same_travel and not is_glide_removed
         back_m = (self.given.root_m[0] - cut.motion.root_m[self.margin]) * (1.0, 0.0, 1.0)
         moved = replace(cut.motion, root_m=cut.motion.root_m + back_m)
         return replace(

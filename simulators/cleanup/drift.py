@@ -25,6 +25,7 @@ from ..body.leg_ik import Legs
 from ..stages.values import Floor
 from .cleaning import CleanupState
 from .foot_lock import furthest_in_stance_m
+from .gliding import GLIDES, GlideSettings, estimate_standing_glide
 from .planting import PlantFeet
 from .stance import CUES, CueSettings, PosedMotions, StanceEvidence, bell, collect_stance_evidence
 
@@ -105,13 +106,16 @@ class StabilizeFloor:
     """Standard deviations of the smoothing of the drift that stays, tried until the rest is within that distance."""
     remove: bool = False
     """Remove all drift, which changes the path over the floor. Otherwise the root ends where it did."""
+    glides: GlideSettings = GLIDES
+    """Bounds of the glide of people who stand, which is always removed."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
-        posed = cleaning.posed
-        motions = posed.motions
-        ground = cleaning.motions.ground
+        motions = cleaning.motions
+        ground = motions.ground
         if ground is not None and ground.boxes:
             return cleaning
+        glides_m = self._estimate_glides_m(cleaning.posed)
+        posed = cleaning.posed.shift(-glides_m)
         floor_motions = self._estimate_floor_motions(posed, cleaning.noisy)
         removed_m = np.zeros_like(motions.root_m)
         kept_m = np.zeros_like(motions.root_m)
@@ -131,8 +135,21 @@ class StabilizeFloor:
             stabilized = posed.shift(-(removed_m + kept_m))
         repaired = cleaning.with_posed_motions(stabilized.shift(kept_m))
         repairs_m = repaired.record_repair(Repair.DRIFT, motions)
-        floor = Floor(kept_m, in_place, [floor_motion.notes for floor_motion in floor_motions])
+        notes = []
+        for glide_m, floor_motion in zip(glides_m, floor_motions, strict=True):
+            notes.append((*_note_glide(glide_m, motions.fps), *floor_motion.notes))
+        floor = Floor(kept_m, in_place, notes)
         return replace(cleaning, floor=floor, repairs_m=repairs_m).with_posed_motions(stabilized)
+
+    def _estimate_glides_m(self, posed: PosedMotions) -> np.ndarray:
+        """Return where to bodies glide (N, T, 3) while they stand."""
+        motions = posed.motions
+        ankles = Legs.from_skeleton(motions.skeleton).ankles
+        glides_m = np.zeros_like(motions.root_m)
+        for index, root_m in enumerate(motions.root_m):
+            glide_m_s = estimate_standing_glide(posed.positions_m[index][:, ankles], root_m, motions.fps, self.glides)
+            glides_m[index, 1:, [0, 2]] = np.cumsum(glide_m_s, axis=0).T / motions.fps
+        return glides_m
 
     def _estimate_floor_motions(self, posed: PosedMotions, noisy: np.ndarray) -> list[FloorMotion]:
         """Return the floor's motion beneath each body; noisy: (N,) whether its joints are noisy."""
@@ -150,6 +167,14 @@ class StabilizeFloor:
             )
             floor_motions.append(floor_motion)
         return floor_motions
+
+
+def _note_glide(glide_m: np.ndarray, fps: float) -> tuple[Note, ...]:
+    """Return the note of a glide (T, 3) that was removed, with its mean speed while it lasts."""
+    speeds_m_s = norms(np.diff(glide_m, axis=0)) * fps
+    if not speeds_m_s.any():
+        return ()
+    return (Note(NoteKind.GLIDE_REMOVED, round(float(speeds_m_s[speeds_m_s > 0].mean()), 3)),)
 
 
 @dataclass(frozen=True)

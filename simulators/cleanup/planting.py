@@ -127,8 +127,8 @@ def _plant_feet_per_frame(posed: PosedMotions, ground_m: np.ndarray, settings: F
     ankles_m = posed.positions_m[:, :, legs.ankles]
     turns = foot_lock.flattening_rotations(posed.normals, _flat_share(posed, ground_m, stands, settings))
     velocity_m_s = stance_velocities(_rotate_feet(posed.feet_m, ankles_m, turns), fps)
-    turned_feet_m = _rotate_feet(_solid_foot_points_m(posed, settings), ankles_m, turns)
-    heights_m = posed.lowest_m(turned_feet_m) - ground_m
+    turned_feet_m = _rotate_feet(_solid_foot_points_m(posed), ankles_m, turns)
+    heights_m = _heights_of_solid_feet_m(posed, turned_feet_m, ground_m, settings)
     moves_m = foot_lock.lock_feet(heights_m, velocity_m_s, frame_speeds(velocity_m_s), stands, fps, settings)
     targets_m = ankles_m + moves_m
     shift_m = _root_lowering_m(posed.positions_m, targets_m, legs, stands, fps, settings.lowering_limit_m)
@@ -166,8 +166,8 @@ def _compute_foot_targets(
     turns = _compute_foot_turns(planted, ground_m, stands, orientations, original, settings, soft)
     remaining_turns = compose(turns, compose(original, invert(orientations)))
     velocity_m_s = stance_velocities(_rotate_feet(planted.feet_m, ankles_m, remaining_turns), fps)
-    turned_feet_m = _rotate_feet(_solid_foot_points_m(planted, settings), ankles_m, remaining_turns)
-    heights_m = planted.lowest_m(turned_feet_m) - ground_m
+    turned_feet_m = _rotate_feet(_solid_foot_points_m(planted), ankles_m, remaining_turns)
+    heights_m = _heights_of_solid_feet_m(planted, turned_feet_m, ground_m, settings)
 
     toes_are_still = _toe_stationarity(posed, stands, settings.unmoved_m_s)
     off_m = np.zeros_like(original_m)
@@ -228,11 +228,11 @@ def _flat_share(posed: PosedMotions, ground_m: np.ndarray, stands: np.ndarray, s
     """Return the share (N, T, 2) by which feet are laid flat: those nearly flat, and sunken ones that it lifts."""
     fps = posed.motions.fps
     ankles_m = posed.positions_m[:, :, Legs.from_skeleton(posed.motions.skeleton).ankles]
-    solid_m = _solid_foot_points_m(posed, settings)
+    solid_m = _solid_foot_points_m(posed)
     fully_flat = foot_lock.flattening_rotations(posed.normals, np.ones(stands.shape))
     flat_m = _rotate_feet(solid_m, ankles_m, fully_flat)
-    heights_m = posed.lowest_m(solid_m) - ground_m
-    flat_heights_m = posed.lowest_m(flat_m) - ground_m
+    heights_m = _heights_of_solid_feet_m(posed, solid_m, ground_m, settings)
+    flat_heights_m = _heights_of_solid_feet_m(posed, flat_m, ground_m, settings)
     standing_share = foot_lock.flat_share(posed.normals, stands, fps, settings)
     lifting_share = foot_lock.share_above(heights_m, flat_heights_m, posed.normals, fps, settings)
     return np.maximum(standing_share, lifting_share)
@@ -293,27 +293,44 @@ def _find_toes(skeleton: Skeleton) -> list[int]:
     return [toe for toe in toes if toe is not None]
 
 
-def _solid_foot_points_m(posed: PosedMotions, settings: FootSettings) -> np.ndarray:
+def _solid_foot_points_m(posed: PosedMotions) -> np.ndarray:
     """Return feet (N, T, 2, K, 3) from the corners of fitted soles up to those of default soles.
 
-    The latter are lower in a foot that points back beyond the vertical. Tips of fitted soles count as no deeper below
-    the ball than toes that cannot be bent far enough; otherwise a foot that points down would hang in the air.
+    The latter are lower in a foot that points back beyond the vertical.
     """
-    skeleton = posed.motions.skeleton
-    default_corners_m = split_by_foot(corner_positions(sole_points(skeleton), posed.positions_m, posed.orientations))
-    points_m = np.concatenate([posed.feet_m, default_corners_m], axis=-2)
-    corners = posed.feet_m.shape[-2]
-    if skeleton.soles_m is None or corners <= _CORNERS_OF_BALL.stop:
-        return points_m
-    lowest_m = posed.feet_m[..., _CORNERS_OF_BALL, 1].min(-1, keepdims=True) - settings.tips_below_ball_m
-    for first in (_CORNERS_OF_BALL.stop, corners + _CORNERS_OF_BALL.stop):
-        tips = slice(first, first + 2)
-        points_m[..., tips, 1] = np.maximum(points_m[..., tips, 1], lowest_m)
-    return points_m
+    default_soles = sole_points(posed.motions.skeleton)
+    default_corners_m = corner_positions(default_soles, posed.positions_m, posed.orientations)
+    return np.concatenate([posed.feet_m, split_by_foot(default_corners_m)], axis=-2)
 
 
 _CORNERS_OF_BALL = slice(2, 4)
 """Corners at the ball of a foot that has toes; those of its tip follow."""
+
+
+def _heights_of_solid_feet_m(
+    posed: PosedMotions, points_m: np.ndarray, ground_m: np.ndarray, settings: FootSettings
+) -> np.ndarray:
+    """Return the heights (N, T, 2) above the ground of the lowest solid points of feet.
+
+    Toe tips that are sunk count as no deeper below the ball than toes that cannot be bent far enough, and never lift a
+    foot whose ball is higher than that above the ground: a foot that points down would hang in the air.
+
+    Args:
+        posed: Motions with their poses.
+        points_m: (N, T, 2, K, 3) points from `_solid_foot_points_m`, however turned.
+        ground_m: (N, T, 2) height of the ground beneath each foot.
+        settings: Depth of toe tips that lift a foot.
+    """
+    heights_m = posed.standing_m(points_m)[..., 1] - ground_m[..., None]
+    lowest_m = heights_m.min(-1)
+    corners = posed.feet_m.shape[-2]
+    if posed.motions.skeleton.soles_m is None or corners <= _CORNERS_OF_BALL.stop:
+        return lowest_m
+    deepest_m = heights_m[..., _CORNERS_OF_BALL].min(-1, keepdims=True) - settings.tips_below_ball_m
+    for first in (_CORNERS_OF_BALL.stop, corners + _CORNERS_OF_BALL.stop):
+        tips = slice(first, first + 2)
+        heights_m[..., tips] = np.maximum(heights_m[..., tips], deepest_m)
+    return np.where(lowest_m < 0, np.minimum(heights_m.min(-1), 0.0), lowest_m)
 
 
 def _rotate_feet(feet_m: np.ndarray, ankles_m: np.ndarray, turns: np.ndarray) -> np.ndarray:

@@ -1,0 +1,75 @@
+"""People who stand and glide: the glide of the root is removed and named, and nobody leans."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from selfcorrect.motion.correction.results import NoteKind
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.cleanup.gliding import estimate_standing_glide
+from selfcorrect.simulators.corrector import KinematicCorrector
+
+from ...made_motions import KINDS, made_motion
+
+
+def ankles_m(motion: Motion) -> np.ndarray:
+    return joint_positions(motion, [motion.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")])
+
+
+def glide_m_s(motion: Motion) -> np.ndarray:
+    return estimate_standing_glide(ankles_m(motion), motion.root_m, motion.fps)
+
+
+def gliding(motion: Motion, speed_m_s: float, start: int = 0) -> Motion:
+    """The motion, whose root glides from a frame on."""
+    seconds = np.maximum(np.arange(len(motion)) - start, 0) / motion.fps
+    return replace(motion, root_m=motion.root_m + speed_m_s * seconds[:, None] * np.array([0.8, 0.0, -0.6]))
+
+
+def gesturing(frames: int) -> Motion:
+    """A stand in which the arms never come back to where they were, so that it is no loop."""
+    idle = made_motion("idle", frames=frames)
+    rotations = idle.rotations.copy()
+    angles_rad = np.linspace(0.0, 1.2, frames)
+    elbow = idle.skeleton.parts.index("left_elbow")
+    rotations[:, elbow] = np.stack([np.sin(angles_rad / 2), *np.zeros((2, frames)), np.cos(angles_rad / 2)], axis=1)
+    return replace(idle, rotations=rotations)
+
+
+@pytest.mark.parametrize("speed_m_s", [0.03, 0.06, 0.1])
+@pytest.mark.parametrize("is_loop", [False, True])
+def test_the_glide_of_a_stand_is_removed_and_named(speed_m_s: float, is_loop: bool) -> None:
+    stand = made_motion("idle", frames=181) if is_loop else gesturing(150)
+    (correction,) = KinematicCorrector()([gliding(stand, speed_m_s)])
+    (note,) = (note for note in correction.notes if note.kind is NoteKind.GLIDE_REMOVED)
+    assert note.value == pytest.approx(speed_m_s, rel=0.1)
+    feet_m_s = np.linalg.norm(np.diff(ankles_m(correction.motion), axis=0), axis=-1) * stand.fps
+    assert feet_m_s.mean() < 0.005
+    hips_m = correction.motion.root_m - stand.root_m
+    assert np.ptp(hips_m[:, [0, 2]], axis=0).max() < 0.01  # over the feet all the time
+
+
+def test_a_glide_begins_and_ends_with_the_stand() -> None:
+    walk = made_motion("walk", frames=60)
+    stand = gliding(gesturing(120), 0.08)
+    path_m = np.concatenate([walk.root_m, stand.root_m + (walk.root_m[-1] - stand.root_m[0]) * (1.0, 0.0, 1.0)])
+    both = replace(stand, root_m=path_m, rotations=np.concatenate([walk.rotations, stand.rotations]))
+    glide = np.linalg.norm(glide_m_s(both), axis=1)
+    assert not glide[:50].any()
+    assert glide[90:].mean() == pytest.approx(0.08, rel=0.1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_motions_on_a_floor_that_stands_still_do_not_glide(kind) -> None:
+    assert not glide_m_s(made_motion(kind, frames=180)).any()
+
+
+def test_swaying_and_riding_are_no_glides() -> None:
+    stand = gesturing(180)
+    swing_m = 0.1 * np.sin(np.arange(180) / 30)[:, None] * np.array([1.0, 0.0, 0.0])
+    assert not glide_m_s(replace(stand, root_m=stand.root_m + swing_m)).any()
+    assert not glide_m_s(gliding(stand, 0.8)).any()
