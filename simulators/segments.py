@@ -60,6 +60,8 @@ class TPoseEnds:
     @property
     def rest(self) -> Motion:
         """The motion between its T-poses."""
+        if not (self.opening or self.closing):
+            return self.motion
         return self.motion.frames(self.opening, len(self.motion) - self.closing)
 
     def restore(self, correction: CorrectedMotion) -> CorrectedMotion:

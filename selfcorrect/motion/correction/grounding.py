@@ -25,6 +25,10 @@ _FAR_M = 0.3
 """A floor further from y = 0 must be shown clearly, or a body that floats or climbs would be put on it."""
 _NEAR_M = 0.03
 """Largest distance from a floor of a sole that shows it."""
+_LOW_M = 0.06
+"""Soles higher than this above their 5th percentile do not show the floor: they may be at the top of a leap."""
+_RISING_M_S = 0.1
+"""Soles that rise or sink faster do not show it either."""
 _OFTEN_SHOWN = 0.25
 """Share of frames in which a standing foot must show a floor that is far from y = 0."""
 
@@ -47,7 +51,10 @@ def find_feet_on_any_floor(motion: Motion) -> FootFrames:
 
 
 def _low_sole_height_m(motion: Motion) -> float:
-    """Return the 10th percentile of the lower sole's height; 0 for skeletons without feet."""
+    """Return the height at which the lower sole is while it is still and low; 0 for skeletons without feet.
+
+    It is the 40th percentile, which a second estimate of the same motion on that floor finds again.
+    """
     skeleton = motion.skeleton
     if None in (skeleton.joint("left_ankle"), skeleton.joint("right_ankle")) or not len(motion):
         return 0.0
@@ -56,7 +63,11 @@ def _low_sole_height_m(motion: Motion) -> float:
         motion.root_m,
         motion.rotations,
     )
-    return float(percentile(soles_m[..., 1].min(axis=-1), 10))
+    lowest_m = soles_m[..., 1].min(axis=-1)
+    low_m = percentile(lowest_m, 5)
+    rises_m_s = np.abs(np.gradient(lowest_m, 1 / motion.fps)) if len(motion) > 1 else np.zeros(1)
+    standing_m = lowest_m[(lowest_m < low_m + _LOW_M) & (rises_m_s < _RISING_M_S)]
+    return float(percentile(standing_m, 40) if len(standing_m) else low_m)
 
 
 def _is_often_at(motion: Motion, frames: FootFrames) -> bool:
