@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -186,6 +187,10 @@ def test_the_page_of_the_recipe_shows_what_its_summaries_have() -> None:
     assert "<svg" in page.draw_figure(reading)
     csv = list(page.data_rows(reading))
     assert len(csv) == len(recipe.SEEDS) * len(stage.arms) * len(page.MEASURES)
+    four = "\n".join(page.describe_stage(stage, summaries[:4]))
+    assert "p, Holm" in text
+    assert "confirmed" in text
+    assert not re.search("Holm|confirmed|refuted|undecided", four)  # four seeds decide nothing
     three = "\n".join(page.describe_stage(stage, summaries[:3]))
     assert "|" not in three  # no table, so that no result is shown before its reading
 

@@ -3,7 +3,8 @@
     python docs/tools/recipe.py            # tables, figures and verdicts anew, from the seeds in docs/results/recipe/
     python docs/tools/recipe.py RUN…       # first keep the summaries of these runs, one complete seed each
 
-A stage is read twice: after its first four seeds and after all eight. `recipe_page.py` turns readings into the page.
+A stage is read after its first four seeds, which gives intervals, and after all eight, which gives verdicts.
+`recipe_page.py` turns readings into the page.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ from selfcorrect.statistics import Interval, holm, mean_interval
 
 KEPT = SUMMARIES / "recipe"
 """Folder of the summaries of complete seeds."""
-LEVEL = 0.025
-"""Significance level of a reading; a stage has two readings."""
+LEVEL = 0.05
+"""Significance level of a stage."""
 READINGS = (4, 8)
-"""Numbers of seeds after which a stage is read."""
+"""Numbers of seeds after which a stage is read; only the last reading gives verdicts."""
 SEEDS = (20, 24, 21, 25, 22, 26, 23, 27)
 """Seeds of every stage, in the order in which they run and are read."""
 REFERENCES = {"A": ("cmu-bvh#test",), "B": ("cmu-bvh#subjects=13,60,61",)}
@@ -314,6 +315,11 @@ class Reading:
     """One for each seed."""
     judgements: dict[str, Judgement]
     """Test → what it found."""
+
+    @property
+    def has_verdicts(self) -> bool:
+        """Whether all seeds are there; fewer show intervals and decide nothing."""
+        return len(self.summaries) == READINGS[-1]
 
     @property
     def seeds(self) -> list[int]:

@@ -65,7 +65,7 @@ def describe_stage(stage: Stage, summaries: Sequence[Summary]) -> Iterator[str]:
     if reading is None:
         yield f"The first reading needs seeds {', '.join(map(str, SEEDS[: READINGS[0]]))}: there is no result yet."
         return
-    yield f"This is the reading of {len(reading.seeds)} seeds."
+    yield f"This is the reading of {len(reading.seeds)} seeds. {_VERDICTS[reading.has_verdicts]}"
     yield ""
     yield from _caption(reading)
     yield ""
@@ -77,8 +77,9 @@ def describe_stage(stage: Stage, summaries: Sequence[Summary]) -> Iterator[str]:
     if "T2" in reading.judgements:
         yield ""
         yield f"![Root force and diversity, changes against the uncorrected loop](../pictures/results/{_name(stage)})"
-        yield ""
-        yield from (f"{verdict.sentence}. {claim_sentence(verdict)}" for verdict in judge_claim(reading))
+        if reading.has_verdicts:
+            yield ""
+            yield from (f"{verdict.sentence}. {claim_sentence(verdict)}" for verdict in judge_claim(reading))
     if any(arm.remedy in INSIDE for arm in stage.arms):
         yield ""
         yield from calls_table(reading)
@@ -134,14 +135,16 @@ def splits_table(reading: Reading) -> Iterator[str]:
 
 
 def tests_table(reading: Reading) -> Iterator[str]:
-    """Yield the table of tests with their verdicts."""
+    """Yield the table of tests: differences with intervals, and verdicts once all seeds are there."""
     rows = []
     for name, judgement in reading.judgements.items():
         result = judgement.result
         margin = f"{result.margin:.3f}" if result.margin else ""
         difference = between(result.interval, 3)
-        rows.append([name, result.test.question, difference, margin, f"{judgement.adjusted_p:.4f}", judgement.verdict])
-    heads = ["test", "statement", "difference, 95 % interval", "margin", "p, Holm", "verdict"]
+        decision = [f"{judgement.adjusted_p:.4f}", judgement.verdict] if reading.has_verdicts else []
+        rows.append([name, result.test.question, difference, margin, *decision])
+    heads = ["test", "statement", "difference, 95 % interval", "margin"]
+    heads += ["p, Holm", "verdict"] if reading.has_verdicts else []
     yield from table_lines(heads, rows)
 
 
@@ -199,6 +202,7 @@ def _words(arm: Arm) -> str:
 
 # --- sentences -------------------------------------------------------------------------------------------------------
 
+_VERDICTS = {True: "It gives verdicts.", False: "It shows intervals; verdicts need all eight seeds."}
 _CLAIMS = {
     1: "physics lowers the root force that samples need below that of the low-pass filter",
     2: "physics leaves recall and coverage within 10 % of those of the uncorrected loop",
