@@ -1,4 +1,4 @@
-"""What pytest gets from this package where it is installed: the option `--loop-seeds`, and fixtures for tests of loops.
+"""Plugin of pytest: the option `--loop-seeds`, and fixtures for tests of loops.
 
     def test_my_corrector_keeps_the_loop_stable(loop_toy, loop_trial):
         sc.assert_loop_stable(*loop_toy, sc.Replace(), my_corrector, loop_trial)

@@ -183,8 +183,7 @@ def measure_stability(
     trial = trial or Trial()
     real = data if isinstance(data, Samples) else Samples.real(data)
     check_count("the number of real samples, of which half are held out,", len(real), FEWEST)
-    is_settled = corrector is None or isinstance(corrector, Correction)
-    correction = corrector if is_settled else Correction(corrector)
+    correction = corrector if corrector is None or isinstance(corrector, Correction) else Correction(corrector)
     plan = Plan(policy, trial.generations, steps=trial.steps, correction=correction)
     baseline = replace(plan, policy=RealOnly(), correction=None)
     resolutions = {"distance": 0.0, "recall": 1 / (len(real) - len(real) // 2)}
