@@ -201,7 +201,7 @@ def gesture(step_s: float, keys: int = 9) -> sc.Motion:
 
 
 def hand_range_m(motion: sc.Motion) -> float:
-    wrist = motion.skeleton.joint("right_wrist")
+    wrist = motion.skeleton.parts.index("right_wrist")
     return float(np.ptp(sc.joint_positions(motion)[:, wrist], axis=0).max())
 
 
@@ -228,9 +228,9 @@ def test_sparse_steps_hold_their_keys(tmp_path: Path) -> None:
 
     edited(tmp_path / "a.glb", stepwise)
     motion = open_motion(tmp_path / "a.glb").motion
-    wrist = motion.skeleton.joint("right_wrist")
+    wrist = motion.skeleton.parts.index("right_wrist")
     assert len(np.unique(sc.joint_positions(motion)[:, wrist].round(4), axis=0)) == 2
-    turns = motion.rotations[:, motion.skeleton.joint("right_shoulder")]
+    turns = motion.rotations[:, motion.skeleton.parts.index("right_shoulder")]
     np.testing.assert_allclose(turns[30:45], np.tile(turns[30], (15, 1)), atol=1e-6)
 
 

@@ -18,6 +18,13 @@ from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_pos
 from selfcorrect.motion.geometry.rotations import rotate
 
 
+def joint_of(motion: sc.Motion, part: str) -> int:
+    """Index of a part of the body."""
+    joint = motion.skeleton.joint(part)
+    assert joint is not None
+    return joint
+
+
 def sway(motion: sc.Motion, axis: int, amount: float) -> np.ndarray:
     """(T, 3) of a wave along an axis."""
     wave = np.zeros((len(motion), 3))
@@ -65,21 +72,21 @@ def placed_m(path: Path, moved: dict[str, np.ndarray], part: str) -> np.ndarray:
     still = open_motion(path.with_name("still.glb")).motion
     positions_m, orientations = forward_kinematics(still.skeleton, still.root_m, still.rotations)
     added_m = np.zeros((len(still), 3))
-    for joint in still.skeleton.path_to_root(still.skeleton.joint(part)):
+    for joint in still.skeleton.path_to_root(joint_of(still, part)):
         name = still.skeleton.names[joint]
         if name in moved:
             added_m += rotate(orientations[:, still.skeleton.parents[joint]], moved[name])
-    return positions_m[:, still.skeleton.joint(part)] + added_m
+    return positions_m[:, joint_of(still, part)] + added_m
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_sliding_sockets_are_kept_and_feet_are_where_they_were(tmp_path: Path, axis: int) -> None:
     base = walk()
-    names = [base.skeleton.names[base.skeleton.joint(f"{side}_hip")] for side in ("left", "right")]
+    names = [base.skeleton.names[joint_of(base, f"{side}_hip")] for side in ("left", "right")]
     moved = {names[0]: sway(base, axis, 0.01), names[1]: -sway(base, axis, 0.01)}
     write_moving(tmp_path / "a.glb", base, moved)
     file = open_motion(tmp_path / "a.glb")
-    ankle = file.motion.skeleton.joint("left_ankle")
+    ankle = joint_of(file.motion, "left_ankle")
     expected_m = placed_m(tmp_path / "a.glb", moved, "left_ankle")
     away_m = np.linalg.norm(joint_positions(file.motion)[:, ankle] - expected_m, axis=1)
     assert np.median(away_m) < 1e-4
@@ -97,14 +104,14 @@ def test_sliding_sockets_are_kept_and_feet_are_where_they_were(tmp_path: Path, a
 @pytest.mark.slow
 def test_standing_feet_stay_still_on_sliding_sockets(tmp_path: Path) -> None:
     base = walk()
-    names = [base.skeleton.names[base.skeleton.joint(f"{side}_hip")] for side in ("left", "right")]
+    names = [base.skeleton.names[joint_of(base, f"{side}_hip")] for side in ("left", "right")]
     moved = {name: sway(base, 2, 0.01) for name in names}
     write_moving(tmp_path / "a.glb", base, moved)
     assert main(["correct", str(tmp_path / "a.glb"), "--kinematic", "-o", str(tmp_path / "out")]) == 0
     (result,) = json.loads((tmp_path / "out" / "report.json").read_text())["motions"]
     ankle_m = placed_m(tmp_path / "out" / "a.glb", moved, "left_ankle")
     again = open_motion(tmp_path / "out" / "a.glb").motion
-    away_m = np.linalg.norm(joint_positions(again)[:, again.skeleton.joint("left_ankle")] - ankle_m, axis=1)
+    away_m = np.linalg.norm(joint_positions(again)[:, joint_of(again, "left_ankle")] - ankle_m, axis=1)
     assert np.median(away_m) < 1e-4
     assert result["after"]["skate_m_s"] < 0.2 * result["before"]["skate_m_s"]
 
@@ -113,12 +120,12 @@ def test_limbs_that_stretch_by_a_few_per_cent_are_read(tmp_path: Path) -> None:
     base = walk()
     stretched = {}
     for part in ("left_ankle", "right_ankle", "left_wrist"):
-        joint = base.skeleton.joint(part)
+        joint = joint_of(base, part)
         share = sway(base, 0, 0.04)[:, :1]
         stretched[base.skeleton.names[joint]] = share * base.skeleton.offsets_m[joint]
     write_moving(tmp_path / "a.glb", base, stretched)
     motion = open_motion(tmp_path / "a.glb").motion
-    ankle_m = joint_positions(motion)[:, motion.skeleton.joint("left_ankle")]
+    ankle_m = joint_positions(motion)[:, joint_of(motion, "left_ankle")]
     away_m = np.linalg.norm(ankle_m - placed_m(tmp_path / "a.glb", stretched, "left_ankle"), axis=1)
     assert np.median(away_m) < 1e-3  # a rigid leg that is straight does not reach further
     assert away_m.max() < 0.02
@@ -127,7 +134,7 @@ def test_limbs_that_stretch_by_a_few_per_cent_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("part", "is_refused"), [("head", False), ("left_elbow", True)])
 def test_heads_may_pop_and_limbs_may_not(tmp_path: Path, part: str, is_refused: bool) -> None:
     base = made_motion("walk", frames=40)
-    joint = base.skeleton.joint(part)
+    joint = joint_of(base, part)
     grown_m = np.linspace(0, 0.6, len(base))[:, None] * base.skeleton.offsets_m[joint]
     write_moving(tmp_path / "a.glb", base, {base.skeleton.names[joint]: grown_m}, animations=2)
     assert [bool(refusal) for refusal in open_motion(tmp_path / "a.glb").refusals] == [True, False][: 2 * is_refused]
@@ -138,7 +145,7 @@ def test_one_stretching_animation_ends_no_other_and_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     base = walk()
-    joint = base.skeleton.joint("left_wrist")
+    joint = joint_of(base, "left_wrist")
     grown_m = np.linspace(0, 0.3, len(base))[:, None] * base.skeleton.offsets_m[joint]
     write_moving(tmp_path / "a.glb", base, {base.skeleton.names[joint]: grown_m}, animations=4)
     assert main(["correct", str(tmp_path / "a.glb"), "--kinematic", "-o", str(tmp_path / "out")]) == 1
@@ -176,8 +183,8 @@ def test_two_skins_are_two_motions(tmp_path: Path) -> None:
     assert file.names == ("walk (pelvis)", "walk (pelvis) 2")
     for motion in file.motions:
         np.testing.assert_allclose(
-            joint_positions(motion)[:, motion.skeleton.joint("left_ankle")],
-            joint_positions(base)[:, base.skeleton.joint("left_ankle")],
+            joint_positions(motion)[:, joint_of(motion, "left_ankle")],
+            joint_positions(base)[:, joint_of(base, "left_ankle")],
             atol=1e-5,
         )
     lifted = replace(file.motions[1], root_m=file.motions[1].root_m + np.array([0.0, 0.2, 0.0]))
