@@ -42,7 +42,7 @@ def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False)
 
 
 def recognises(path: Path) -> bool:
-    """Whether a file, or the first file in a folder that has none of another kind, has AMASS' fields."""
+    """Return whether a file, or the first file in a folder that has none of another kind, has AMASS' fields."""
     if path.is_dir():
         others = any(path.rglob("*.bvh"))
         return not others and any(recognises(file) for file in _motion_files(path)[:1])

@@ -61,7 +61,7 @@ def _lists(pattern: str, words: Callable[[str], tuple[str, str]], obtain: str) -
 
 
 def _has_joint(folder: Path, pattern: str, joint: str) -> bool:
-    """Whether the first file of a folder has a joint of that name."""
+    """Return whether the first file of a folder has a joint of that name."""
     for path in sorted(folder.rglob(pattern))[:1]:
         with open_file(path) as file:
             return joint.encode() in file.read(4096)

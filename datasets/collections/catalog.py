@@ -47,7 +47,7 @@ def recognise(path: Path) -> Dataset | None:
 
 def dataset(name: str) -> Dataset:
     """The dataset of that name."""
-    found = DATASETS.load(name)
-    if not isinstance(found, Dataset):
-        raise SettingError(f"dataset {name!r} at {DATASETS.row(name).reference} is no Dataset but {found!r}")
-    return found
+    added = DATASETS.load(name)
+    if not isinstance(added, Dataset):
+        raise SettingError(f"dataset {name!r} at {DATASETS.row(name).reference} is no Dataset but {added!r}")
+    return added

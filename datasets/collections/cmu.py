@@ -93,11 +93,18 @@ class _Poses:
 
 
 def load_cmu(path: Path, split: str | None = None, on_floor: bool = True) -> list[Motion]:
-    """The clips of a folder or .tar.gz of the set, those of a split where one is named (see `clips`).
+    """Load the clips of a folder or .tar.gz of the set, on SMPL-22 with the subject's bones.
 
-    Motions are on SMPL-22 with the subject's bones; label: category, text: description. Captured floors lie up to 13 cm
-    off; each clip's is put at y = 0 unless `on_floor` is false. Clips that cannot be read are left out with a warning;
-    InputError where none can.
+    Args:
+        path: Folder or archive.
+        split: Split or subjects, as in `clips`; None for all.
+        on_floor: Whether each clip's floor, which was captured up to 13 cm off, is put at y = 0.
+
+    Returns:
+        The motions; label: category, text: description. Clips that cannot be read are left out with a warning.
+
+    Raises:
+        InputError: No clip can be read.
     """
     motions = read_most(clips(path, split))
     if not on_floor:
@@ -106,11 +113,22 @@ def load_cmu(path: Path, split: str | None = None, on_floor: bool = True) -> lis
 
 
 def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
-    """The clips of a folder or .tar.gz of the set, to be read one by one, as captured; nothing in it is pickled.
+    """List the clips of a folder or .tar.gz of the set, to be read one by one, as captured.
 
-    split: "train" or "test", which have no subject in common, or subjects by number, "subjects=7,35".
+    Args:
+        folder: Folder or archive.
+        split: "train" or "test", which have no subject in common, or subjects by number, "subjects=7,35".
+        allow_pickle: Not used: nothing in it is pickled.
+
+    Returns:
+        The clips.
+
+    Raises:
+        InputError: The index is damaged.
+        SettingError: There is no such split or subject.
     """
-    source, read_text = str(folder), _reader(folder)
+    source = str(folder)
+    read_text = _reader(folder)
 
     @cache
     def tpose(kind: str, subject: int) -> _Poses:
@@ -125,7 +143,7 @@ def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False)
 
 
 def is_cmu(path: Path) -> bool:
-    """Whether a path is a folder of this set, or an archive, which can only be one of it."""
+    """Return whether a path is a folder of this set, or an archive, which can only be one of it."""
     return (path / INDEX).is_file() or path.name.endswith((".tar.gz", ".tgz", ".tar"))
 
 
@@ -170,16 +188,21 @@ def _text_of(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
 
 
 def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str, str]]:
-    """Rows of the index, checked, of one split or all."""
+    """Return rows of the index, checked, of one split or all."""
     rows = csv.DictReader(io.StringIO(_text(source, INDEX, read_text)))
     try:
         checked = _checked_rows(source, rows)
     except csv.Error as error:
         raise InputError(f"{source}: {INDEX}, line {rows.line_num}: {error}") from error
-    wanted = None if split is None else _subjects(split)
-    chosen = [row for row in checked if split in (None, row["split"]) or (wanted and int(row["subject"]) in wanted)]
-    if not chosen or (wanted and wanted > {int(row["subject"]) for row in chosen}):
-        splits, subjects = sorted({row["split"] for row in checked}), sorted({int(row["subject"]) for row in checked})
+    subjects_in_split = None if split is None else _subjects(split)
+    chosen = [
+        row
+        for row in checked
+        if split in (None, row["split"]) or (subjects_in_split and int(row["subject"]) in subjects_in_split)
+    ]
+    if not chosen or (subjects_in_split and subjects_in_split > {int(row["subject"]) for row in chosen}):
+        splits = sorted({row["split"] for row in checked})
+        subjects = sorted({int(row["subject"]) for row in checked})
         raise SettingError(
             f"{source}: {INDEX} has no clips of split {split!r}, only of {splits} "
             f"and of subjects={_format_numbers(subjects)}"
@@ -188,7 +211,7 @@ def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str
 
 
 def _subjects(split: str) -> set[int]:
-    """The numbers in "subjects=7,35"; none in another word."""
+    """Return the numbers in "subjects=7,35"; none in another word."""
     kind, _, numbers = split.partition("=")
     listed = numbers.split(",") if kind == "subjects" else []
     return {int(number) for number in listed if number.isdecimal() and len(number) < 10}
@@ -238,7 +261,7 @@ def _motion(source: str, row: dict[str, str], read_text: ReadText, tpose: _Poses
 
 
 def _poses(source: str, name: str, read_text: ReadText, kind: _Kind) -> _Poses:
-    """The parts' world poses in a file of the set."""
+    """Return the parts' world poses in a file of the set."""
     motion = parse_bvh(_text(source, name, read_text), f"{source}/{name}", kind.metres_per_unit).motion
     names = motion.skeleton.names
     if missing := [joint for joint in kind.joints.values() if joint not in names]:
@@ -246,9 +269,12 @@ def _poses(source: str, name: str, read_text: ReadText, kind: _Kind) -> _Poses:
     positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
     # A part without a joint is read from the root here, and filled in below.
     columns = [names.index(kind.joints.get(part, names[0])) for part in SMPL_22]
-    positions_m, orientations = positions_m[:, columns], orientations[:, columns]
+    positions_m = positions_m[:, columns]
+    orientations = orientations[:, columns]
     if "spine2" not in kind.joints:
-        low, middle, high = (SMPL_22.index(f"spine{number}") for number in (1, 2, 3))
+        low = SMPL_22.index("spine1")
+        middle = SMPL_22.index("spine2")
+        high = SMPL_22.index("spine3")
         positions_m[:, middle] = (positions_m[:, low] + positions_m[:, high]) / 2
         orientations[:, middle] = slerp(orientations[:, low], orientations[:, high], 0.5)
     return _Poses(positions_m, Rotation.from_quat(orientations), motion.fps)

@@ -1,4 +1,4 @@
-"""What every source of motions offers: where it is available, how its folder looks, its clips."""
+"""Sources of motions: where each is available, the layout of its folder, its clips."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -38,20 +38,20 @@ class Dataset:
     """A published collection of motions in the layout in which it is distributed."""
 
     name: str
-    """What the command line calls it."""
+    """Name on the command line."""
     title: str
     holds: str
-    """What is in it."""
+    """Contents, in words."""
     obtain: str
-    """Where it is available, in words."""
+    """Source from which it is available, in words."""
     licence: str
-    """On what terms."""
+    """Terms of its use."""
     layout: str
-    """The files of its folder, one per line."""
+    """Files of its folder, one per line."""
     recognises: Callable[[Path], bool]
-    """Whether a folder or file is this dataset."""
+    """Function that returns whether a folder or file is this dataset."""
     clips: ListsClips
-    """Its recordings."""
+    """Function that lists its recordings."""
 
 
 class MissingData(InputError):
@@ -59,7 +59,7 @@ class MissingData(InputError):
 
 
 def require(dataset: Dataset, folder: Path, *names: str) -> None:
-    """MissingData, which says what is missing and where it is available, unless `folder` holds all of `names`."""
+    """Raise MissingData, which names what is missing and its source, unless `folder` holds all of `names`."""
     if missing := [name for name in names if not (folder / name).exists()]:
         raise MissingData(
             f"{folder}: {dataset.title} needs {' and '.join(missing)} here. "
@@ -68,7 +68,7 @@ def require(dataset: Dataset, folder: Path, *names: str) -> None:
 
 
 def read_all(clips: Iterable[Clip], complain: Callable[[str], None] = warnings.warn) -> Iterator[Motion]:
-    """The motions of all clips that can be read; of each other one, `complain` gets a sentence."""
+    """Yield the motions of all clips that can be read; of each other one, `complain` gets a sentence."""
     for clip in clips:
         try:
             motions = [check_numbers(motion) for motion in clip.read()]
@@ -79,7 +79,7 @@ def read_all(clips: Iterable[Clip], complain: Callable[[str], None] = warnings.w
 
 
 def read_most(clips: Iterable[Clip]) -> list[Motion]:
-    """The motions of all clips that can be read, with a warning for each other; InputError where none can."""
+    """Return the motions of all clips that can be read, with a warning for each other; InputError where none can."""
     complaints: list[str] = []
     motions = list(read_all(clips, complaints.append))
     if complaints and not motions:
@@ -89,11 +89,17 @@ def read_most(clips: Iterable[Clip]) -> list[Motion]:
     return motions
 
 
+def _frame_at(motion: Motion, second: float) -> int:
+    """Return the frame at a time, −1 for times that no clip has."""
+    return round(second * motion.fps) if abs(second) < _LONGEST_S else -1
+
+
 def cut_clip(motion: Motion, span_s: tuple[float, float] | None) -> Motion:
-    """The frames from one second to another that an annotation speaks of; all where it names no span."""
+    """Return the frames from one second to another that an annotation names; all if it names no span."""
     if span_s is None:
         return motion
-    start, stop = (round(second * motion.fps) if abs(second) < _LONGEST_S else -1 for second in span_s)
+    start = _frame_at(motion, span_s[0])
+    stop = _frame_at(motion, span_s[1])
     if not 0 <= start < min(stop, len(motion)):
         raise InputError(f"{motion.source}: an annotation speaks of {span_s} s in a clip of {motion.seconds:.2f} s")
     return motion.frames(start, stop)

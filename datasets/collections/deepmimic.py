@@ -124,14 +124,15 @@ _ATTACHED = {"spine1": "pelvis", "spine2": "spine3", "head": "neck", **{
 
 
 _FLAT = 0.3
-"""How far below its ankles the humanoid has its toes, as a share of an average body's."""
+"""Height of the humanoid's ankles above its toes, over that of an average body."""
 
 
 def on_smpl(motion: Motion) -> Motion:
     """A clip on SMPL's 22 joints: those that the humanoid lacks are where an average body has them beside others."""
     places_m, world = world_poses(motion)
     average = SMPL_BODY.average()
-    rest_m, joints_m = average.rest_positions_m, np.zeros((len(motion), len(average), 3))
+    rest_m = average.rest_positions_m
+    joints_m = np.zeros((len(motion), len(average), 3))
     for index, part in enumerate(average.names):
         carrier = _ATTACHED.get(part, part)
         joint = motion.skeleton.names.index(carrier)

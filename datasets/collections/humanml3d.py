@@ -46,12 +46,12 @@ def _caption(path: Path, number: int, line: str) -> Caption:
         text, tokens, start_s, stop_s = parts[0], parts[1], float(parts[2]), float(parts[3])
     except (IndexError, ValueError):
         raise InputError(f"{path}, line {number}: expected caption#tokens#from#to, got {line.strip()!r}") from None
-    whole = math.isnan(start_s) or math.isnan(stop_s) or start_s == stop_s == 0
-    return Caption(text.strip(), tokens, None if whole else (start_s, stop_s))
+    is_whole = math.isnan(start_s) or math.isnan(stop_s) or start_s == stop_s == 0
+    return Caption(text.strip(), tokens, None if is_whole else (start_s, stop_s))
 
 
 def split_names(folder: Path, split: str) -> list[str]:
-    """Names of the clips in `split`.txt: "train", "val", "test"."""
+    """Return names of the clips in `split`.txt: "train", "val", "test"."""
     path = path_below(folder, f"{split}.txt")
     if not path.is_file():
         splits = sorted(path.stem for path in folder.glob("*.txt"))
@@ -82,23 +82,23 @@ class CaptionedRows:
 
 
 def captioned_rows(folder: Path, split: str) -> list[CaptionedRows]:
-    """The motions of a split with 40 to 199 rows, and the parts of that length that have captions of their own.
+    """Return the motions of a split with 40 to 199 rows, and the parts of that length that have their own captions.
 
     A name without motion or text is passed over, as HumanML3D's lists name some. InputError where none is left, or
     where rows are not finite.
     """
-    found: list[CaptionedRows] = []
+    parts_of_split: list[CaptionedRows] = []
     for name in split_names(folder, split):
         motion = path_below(folder / "new_joint_vecs", f"{name}.npy")
         texts = path_below(folder / "texts", f"{name}.txt")
         if motion.is_file() and texts.is_file():
-            found += _captioned_parts(name, _rows(motion), captions(texts))
-    if not found:
+            parts_of_split += _captioned_parts(name, _rows(motion), captions(texts))
+    if not parts_of_split:
         raise InputError(
             f"{folder}: no motion of split {split!r} has {SHORTEST_ROWS} to {TOO_LONG_ROWS - 1} rows in new_joint_vecs "
             "and a caption in texts"
         )
-    return found
+    return parts_of_split
 
 
 def _captioned_parts(name: str, rows: np.ndarray, sentences: list[Caption]) -> list[CaptionedRows]:
@@ -106,11 +106,11 @@ def _captioned_parts(name: str, rows: np.ndarray, sentences: list[Caption]) -> l
     for caption in sentences:
         by_span.setdefault(caption.span_s, []).append(caption)
     parts = []
-    for span_s, own in by_span.items():
+    for span_s, span_captions in by_span.items():
         cut_rows = rows if span_s is None else rows[int(span_s[0] * FPS) : int(span_s[1] * FPS)]
         if SHORTEST_ROWS <= len(cut_rows) < TOO_LONG_ROWS:
             where = name if span_s is None else f"{name} {span_s[0]:g}-{span_s[1]:g} s"
-            parts.append(CaptionedRows(where, cut_rows, tuple(own)))
+            parts.append(CaptionedRows(where, cut_rows, tuple(span_captions)))
     return parts
 
 
@@ -124,20 +124,34 @@ def _rows(path: Path) -> np.ndarray:
 
 
 def statistics(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Means and standard deviations (263,) of the columns, as the data set publishes them."""
-    mean, std = (read_npy(path_below(folder, name)).astype(np.float64) for name in ("Mean.npy", "Std.npy"))
+    """Return means and standard deviations (263,) of the columns, as the data set publishes them."""
+    mean = read_npy(path_below(folder, "Mean.npy")).astype(np.float64)
+    std = read_npy(path_below(folder, "Std.npy")).astype(np.float64)
     if mean.shape != (263,) or std.shape != (263,) or not (np.isfinite(mean).all() and (std > 0).all()):
         raise InputError(f"{folder}: expected finite Mean.npy (263,) and positive Std.npy (263,)")
     return mean, std
 
 
 def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
-    """The recordings of a HumanML3D folder."""
+    """List the recordings of a HumanML3D folder; see `ListsClips`."""
     return captioned_clips(HUMANML3D, folder, split, lambda path: open_motion(path, any_body=True).motion)
 
 
 def captioned_clips(dataset: Dataset, folder: Path, split: str | None, read: Callable[[Path], Motion]) -> list[Clip]:
-    """The recordings of a folder in this layout, each read by `read`."""
+    """List the recordings of a folder in this layout.
+
+    Args:
+        dataset: Dataset that messages name.
+        folder: Its folder.
+        split: Name of a split, None for all recordings.
+        read: Reader of one recording.
+
+    Returns:
+        The recordings, with their captions.
+
+    Raises:
+        InputError: The folder lacks files of the layout, or the split.
+    """
     require(dataset, folder, "texts")
     if not (motions := folder / "new_joint_vecs").is_dir() and not (motions := folder / "new_joints").is_dir():
         require(dataset, folder, "new_joint_vecs")

@@ -62,7 +62,7 @@ def read_motion(path: Path) -> Motion:
 
 
 def _first_is_left(joints_m: np.ndarray) -> bool:
-    """Whether the leg that comes first is on the left of the direction in which the feet point."""
+    """Return whether the leg that comes first is on the left of the direction in which the feet point."""
     forward = (joints_m[:, _TOES] - joints_m[:, _HEELS]).mean(axis=1)
     across = joints_m[:, _FIRST_HIP] - joints_m[:, _SECOND_HIP]
     return bool(np.sum(np.cross([0.0, 1.0, 0.0], forward) * across) > 0)

@@ -39,10 +39,10 @@ def mnist(folder: Path, part: str = "train") -> tuple[Tensor, Tensor]:
 
 
 def _find(folder: Path, prefix: str) -> Path:
-    found = sorted(folder.glob(f"{prefix}*ubyte*"))
-    if not found:
+    files = sorted(folder.glob(f"{prefix}*ubyte*"))
+    if not files:
         raise InputError(f"{folder} has no {prefix}-…-ubyte file; MNIST is available from its authors (LeCun et al.)")
-    return found[0]
+    return files[0]
 
 
 def read_idx(path: Path) -> np.ndarray:

@@ -18,7 +18,16 @@ def normal(count: int, stream: Stream, *event: int) -> Tensor:
 
 
 def rings(count: int, stream: Stream, noise: float = 0.05) -> tuple[Tensor, Tensor]:
-    """Two concentric circles of radius 1 and 2: values (count, 2), labels (count,) 0 for the inner one."""
+    """Draw two concentric circles of radius 1 and 2.
+
+    Args:
+        count: Number of values.
+        stream: Source of randomness.
+        noise: Standard deviation of the radius.
+
+    Returns:
+        Values (count, 2) and labels (count,), 0 for the inner circle.
+    """
     labels = _labels(count, 2)
     angle = 2 * math.pi * _uniform(count, stream)
     radius = 1 + labels + noise * _noise(count, stream, 1)[:, 0]
@@ -26,7 +35,16 @@ def rings(count: int, stream: Stream, noise: float = 0.05) -> tuple[Tensor, Tens
 
 
 def moons(count: int, stream: Stream, noise: float = 0.08) -> tuple[Tensor, Tensor]:
-    """Two interleaved half circles of radius 1: values (count, 2), labels (count,)."""
+    """Draw two interleaved half circles of radius 1.
+
+    Args:
+        count: Number of values.
+        stream: Source of randomness.
+        noise: Standard deviation of either coordinate.
+
+    Returns:
+        Values (count, 2) and labels (count,).
+    """
     labels = _labels(count, 2)
     angle = math.pi * _uniform(count, stream)
     upper = torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], dim=1)
@@ -35,7 +53,16 @@ def moons(count: int, stream: Stream, noise: float = 0.08) -> tuple[Tensor, Tens
 
 
 def eight_gaussians(count: int, stream: Stream, deviation: float = 0.15) -> tuple[Tensor, Tensor]:
-    """Eight Gaussians on a circle of radius 2: values (count, 2), labels (count,) around the circle."""
+    """Draw eight Gaussians on a circle of radius 2.
+
+    Args:
+        count: Number of values.
+        stream: Source of randomness.
+        deviation: Standard deviation of each Gaussian.
+
+    Returns:
+        Values (count, 2) and labels (count,) around the circle.
+    """
     labels = _labels(count, 8)
     angle = labels * (math.pi / 4)
     centres = 2 * torch.stack([angle.cos(), angle.sin()], dim=1)
@@ -43,7 +70,17 @@ def eight_gaussians(count: int, stream: Stream, deviation: float = 0.15) -> tupl
 
 
 def pinwheel(count: int, stream: Stream, arms: int = 5, twist: float = 0.6) -> tuple[Tensor, Tensor]:
-    """Arms that bend around the origin: values (count, 2), labels (count,) of the arm."""
+    """Draw arms that bend around the origin.
+
+    Args:
+        count: Number of values.
+        stream: Source of randomness.
+        arms: Number of arms.
+        twist: Strength by which they bend.
+
+    Returns:
+        Values (count, 2) and labels (count,) of the arm.
+    """
     labels = _labels(count, arms)
     along, across = (_noise(count, stream, 2) * torch.tensor([0.3, 0.08], dtype=torch.float64)).T
     radius = 1.4 + along
@@ -66,7 +103,16 @@ CELL_MEANS = torch.tensor([[[-1.2, 0.0], [1.2, 0.0]], [[0.0, -1.2], [0.0, 1.2]]]
 
 
 def people(count: int, minority_share: float, stream: Stream) -> Tensor:
-    """Two groups, the second a minority, with two labels each: (count, 4) of x₁, x₂, group, label."""
+    """Draw two groups of people, the second a minority, with two labels each.
+
+    Args:
+        count: Number of people.
+        minority_share: Share of the second group.
+        stream: Source of randomness.
+
+    Returns:
+        (count, 4) of x₁, x₂, group, label.
+    """
     generator = stream.generator()
     group = (torch.rand(count, generator=generator) < minority_share).long()
     label = torch.randint(2, (count,), generator=generator)
@@ -94,7 +140,7 @@ def transitions(words: int, stream: Stream) -> Tensor:
 
 
 def _labels(count: int, classes: int) -> Tensor:
-    """Every class equally often, in turn."""
+    """Return labels, every class equally often, in turn."""
     return torch.arange(count) % classes
 
 

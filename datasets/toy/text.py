@@ -36,32 +36,44 @@ class Alphabet:
     characters: str
 
     @classmethod
-    def of(cls, text: str, size: int) -> Self:
-        """The `size` most frequent characters of a text, the most frequent first."""
+    def from_text(cls, text: str, size: int) -> Self:
+        """Return the alphabet of the `size` most frequent characters of a text, the most frequent first."""
         return cls("".join(character for character, _ in Counter(text).most_common(size)))
 
     def __len__(self) -> int:
         return len(self.characters)
 
     def encode(self, text: str) -> Tensor:
-        """Character numbers (length,) as float32."""
+        """Return character numbers (length,) as float32."""
         numbers = {character: number for number, character in enumerate(self.characters)}
         return torch.tensor([numbers.get(character, 0) for character in text], dtype=torch.float32)
 
     def decode(self, numbers: Tensor) -> str:
-        """The text of character numbers (length,)."""
+        """Return the text of character numbers (length,)."""
         return "".join(self.characters[int(number)] for number in numbers)
 
 
 def split_windows(numbers: Tensor, length: int, held_out: float) -> tuple[Tensor, Tensor]:
-    """Windows (N, length) that do not overlap: those of the text's start, and those of its end, a share `held_out`."""
+    """Split a text into windows that do not overlap.
+
+    Args:
+        numbers: (T,) numbers of the text's characters.
+        length: Characters of a window.
+        held_out: Share of the windows, those of the text's end, that is held out.
+
+    Returns:
+        Windows (N, length) of the text's start, and those that are held out.
+
+    Raises:
+        InputError: The text is too short for both.
+    """
     windows = numbers[: len(numbers) // length * length].reshape(-1, length)
-    kept = round(len(windows) * (1 - held_out))
-    if not 0 < kept < len(windows):
+    trained_on = round(len(windows) * (1 - held_out))
+    if not 0 < trained_on < len(windows):
         raise InputError(
             f"a text of {len(numbers)} characters is too short for windows of {length} with a held-out part"
         )
-    return windows[:kept], windows[kept:]
+    return windows[:trained_on], windows[trained_on:]
 
 
 def select_evenly(windows: Tensor, count: int) -> Tensor:

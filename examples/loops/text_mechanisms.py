@@ -69,7 +69,7 @@ def toy(settings: TextLoop) -> sc.toys.Toy:
 
 def set_up(settings: TextLoop, stream: sc.Stream) -> sc.toys.Setup:
     text = documentation()
-    numbers = Alphabet.of(text, settings.alphabet).encode(text)
+    numbers = Alphabet.from_text(text, settings.alphabet).encode(text)
     beginning, end = split_windows(numbers, settings.length, held_out=0.1)
     real = sc.Samples.real(select_evenly(beginning, settings.windows))
     held_out = select_evenly(end, settings.held_out)

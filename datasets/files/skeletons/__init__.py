@@ -1,1 +1,1 @@
-"""What a skeleton means: names, parts, units, the up axis."""
+"""Meaning of a skeleton: names, parts, sides, units, the up axis."""

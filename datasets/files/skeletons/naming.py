@@ -65,7 +65,7 @@ _PROP = (
     r"|weapon|shield|gun|rifle|staff|axe|wing|breast|accessory|hat|helmet|feather"
 )
 _PROP_NAME = re.compile(rf"({_PROP}).*|.*({_PROP})\d*")
-"""What characters wear, hold or have besides a human body."""
+"""Names of what characters wear, hold or have besides a human body."""
 
 _ANIMAL_NAME = re.compile(r"(wing|beak|snout|muzzle|hoof|paw|talon|(front|fore|hind|back|rear)leg)[a-z]*\d*")
 
@@ -87,7 +87,7 @@ _BODY_WORD = re.compile(
 
 @dataclass(frozen=True)
 class JointName:
-    """What the name of a joint says."""
+    """Meaning of a joint's name."""
 
     side: str
     """"left", "right" or ""."""

@@ -39,7 +39,7 @@ class Reading:
     allow_pickle: bool = False
     """Read pickle files, whose source you trust: body models, and datasets that have such files."""
     ground: Path | None = None
-    """What the motions stand on, as JSON: a floor, level or sloping, and boxes such as the steps of stairs. Metres, y
+    """Ground of the motions, as JSON: a floor, level or sloping, and boxes such as the steps of stairs. Metres, y
     up, in the world of the motions. No other floor is looked for, and beside boxes no other steps."""
 
     def __post_init__(self) -> None:

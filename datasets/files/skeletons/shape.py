@@ -173,7 +173,7 @@ class _Graph:
 
     @cached_property
     def long_branches(self) -> tuple[tuple[int, ...], ...]:
-        """Of each joint the neighbours through which ways are long enough for a limb."""
+        """For each joint the neighbours through which ways are long enough for a limb."""
         least = _SHORTEST_LIMB * max(self._depths.values(), default=0.0)
         branches: list[tuple[int, ...]] = []
         for joint, near in enumerate(self.neighbours):
@@ -188,9 +188,16 @@ class _Graph:
         return chain
 
     def limb_chains(self, start: int, branch: int, kind: str) -> Iterator[tuple[list[int], int]]:
-        """Yield the chains along which a limb may lie, each with the index from which it leaves the first one.
+        """Find the chains along which a limb may lie.
 
-        The first is the longest. Of arms, others leave it where something branches off, as a hand does beside a shield.
+        Args:
+            start: Joint at which both limbs start.
+            branch: Its neighbour through which the limb lies.
+            kind: "leg" or "arm".
+
+        Yields:
+            Chains, each with the index from which it leaves the first one. The first is the longest. Of arms, others
+            leave it where something branches off, as a hand does beside a shield.
         """
         longest = self.chain(start, branch)[:_LONGEST_CHAIN]
         yield longest, 0

@@ -58,7 +58,7 @@ def entropy(probabilities: Tensor) -> Tensor:
 
 def windows_of(text: str, alphabet: int, length: int, train: int, held_out: int) -> tuple[Tensor, Tensor]:
     """Windows of characters to train on and held out, evenly spread over the first 90 % and the rest of a text."""
-    parts = split_windows(Alphabet.of(text, alphabet).encode(text), length, 0.1)
+    parts = split_windows(Alphabet.from_text(text, alphabet).encode(text), length, 0.1)
     return select_evenly(parts[0], train), select_evenly(parts[1], held_out)
 
 

@@ -62,7 +62,7 @@ def test_documentation_is_english_prose() -> None:
 
 
 def test_alphabet_round_trip_and_unknown_characters() -> None:
-    alphabet = Alphabet.of("aaab bbc", 3)
+    alphabet = Alphabet.from_text("aaab bbc", 3)
     assert len(alphabet) == 3
     assert alphabet.decode(alphabet.encode("ab")) == "ab"
     assert alphabet.decode(alphabet.encode("z")) == alphabet.characters[0]
