@@ -40,6 +40,8 @@ NOTES = (
 )
 
 
+UNASKED = (NOVELTY, TRAINING_LOSS)
+"""Keys of what is measured beside the judge: reported, and judged only if the user asks."""
 REAL_SCORES = {"held_out": HELD_OUT, "memoriser": MEMORISER}
 """Key of what the judge says of real data → its row in tables. The first that there is gives the aim of `real`."""
 
@@ -134,7 +136,6 @@ class ComparisonView(View):
                 bounds=(-math.inf, math.inf),
             )
             for key in keys
-            if key != TRAINING_LOSS
         ]
 
     def _better_word(self, key: str) -> Literal["lower", "higher", "real", "aim", "neutral"]:
@@ -144,7 +145,7 @@ class ComparisonView(View):
     def _select_judged(self, metrics: Sequence[Metric]) -> list[Metric]:
         """Return the metrics that `better` names, else all that users measure."""
         named = [metric for metric in metrics if metric.key in self._better]
-        return named or [metric for metric in metrics if metric.key != NOVELTY]
+        return named or [metric for metric in metrics if metric.key not in UNASKED]
 
     def _judge_outcome(self, outcome: Measured) -> Judged[ComparisonFacts]:
         pairs = [
@@ -279,7 +280,7 @@ def _list_unmeasured(
     for task, arms in curves.items():
         for arm in arms.values():
             for metric in metrics:
-                if metric.key == NOVELTY:
+                if metric.key in UNASKED:
                     continue
                 last, who = arm.last(metric.key), ", ".join(filter(None, (titles[task], arm.title)))
                 if lacking := int(np.isnan(last).sum()):

@@ -1,6 +1,7 @@
 """The novelty of the samples that a judge draws: copies have none, and no other score changes."""
 
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -79,6 +80,22 @@ def test_judges_without_draws_replicates_or_spacing_measure_what_they_did() -> N
     assert list(evaluate(torch.ones(5, 3), torch.ones(5, 3))) == ["spread"]
     own = evaluate(training, training, lambda candidate: {**judge(candidate), NOVELTY: 7.0})
     assert own[NOVELTY] == 7.0
+
+
+@dataclass(frozen=True)
+class WithLoss(sc.Gaussian):
+    """A model that reports the loss of its fit."""
+
+    training_loss: ClassVar[float] = 0.25
+
+
+def test_novelty_and_training_loss_are_reported_and_not_judged_unasked() -> None:
+    task = sc.Task(WithLoss.standard(3), sc.Samples.real(draw(40, "training")), judge)
+    plans = {"real": sc.Plan(sc.RealOnly(), 1), "loop": sc.Plan(sc.Replace(), 1)}
+    found = sc.compare(task, plans, seeds=2, workers=1)
+    assert found.tables["arms"].columns == ["spread", "novelty", "training loss"]
+    assert [row.cells[2].value for row in found.tables["arms"].rows] == ["–", "0.250", "0.250"]
+    assert list(found.tables["differences"].columns) == ["spread", "spread: adjusted p"]
 
 
 def test_a_task_is_wrapped_once() -> None:
