@@ -75,7 +75,9 @@ def test_any_names_are_written_readably_or_refused(motion: Motion, suffix: str, 
     with suppress(InputError):
         save_motion(path, motion)
     if path.exists():
-        assert len(open_motion(path, any_body=True).motions[0]) == len(motion)
+        read = open_motion(path, any_body=True).motions[0]  # sampled, if it has few frames per second
+        assert (len(read) - 1) / read.fps == pytest.approx((len(motion) - 1) / motion.fps, abs=1 / 29)
+        assert len(read) == len(motion) or motion.fps < 20
 
 
 @pytest.mark.parametrize("kind", ["bvh", "amass", "humanml3d", "joints", "gltf", "vrma", "usd"])

@@ -279,6 +279,7 @@ def written_names(names: Sequence[str]) -> tuple[str, ...]:
     written: list[str] = []
     for name in names:
         line = re.sub(r"[\t\n\v\f\r\x85\u2028\u2029]+", " ", name).strip()
+        line = re.sub(r"(?<=\s)(?://|[#;])(?=\s)", "_", line)  # would begin a comment
         written.append(re.sub(r"[{}\x00-\x1f\x7f-\x9f]", "_", line) or "joint")
     return unique(written)
 

@@ -33,7 +33,9 @@ _SPACE = re.compile(r"(?:\s+|(?://|[#;])[^\n]*)*")
 _WORD = re.compile(r"[{}]|[^\s{}]+")
 _NAME = re.compile(r"[^\n{]*")
 _COMMENT = re.compile(r"(?:^|\s)(?://|[#;]).*$", re.MULTILINE)
-_COMMENT_AFTER_NAME = re.compile(r"\s(?://|[#;]\s).*$")
+_COMMENT_AFTER_NAME = re.compile(r"(?<=\S)\s+(?://|[#;])\s.*$")
+_ONE_SECOND = "1.0000000"
+"""Frame time as this program writes it, which is no placeholder."""
 _PADDING = "\0\x1a"
 """What programs pad a file's end with."""
 _JAPANESE = re.compile("[\u3040-\u30ff]|[\u3400-\u9fff\uff61-\uff9f]{2}")
@@ -182,7 +184,7 @@ class _Scanner:
         match = _NAME.match(self.text, self.at)
         assert match is not None, "the pattern matches the empty text, too"
         self.at = match.end()
-        return _COMMENT_AFTER_NAME.sub("", match.group()).strip()
+        return _COMMENT_AFTER_NAME.sub("", match.group().strip())
 
     def read_numbers(self, count: int, keyword: str) -> list[float]:
         """Return the next words as finite numbers; InputError if they are none."""
@@ -334,7 +336,7 @@ def _read_field(scanner: _Scanner, label: str, expected: str) -> str:
 def _resolve_fps(scanner: _Scanner, time: str, fps: float | None) -> float:
     """Return frames per second by a frame time as it is written, or `fps` if that is given."""
     frame_time_s = scanner.number(time)
-    own_fps, assumption = _infer_fps(frame_time_s)
+    own_fps, assumption = (1.0, "") if time == _ONE_SECOND else _infer_fps(frame_time_s)
     if fps is not None:
         if own_fps is None or abs(own_fps - fps) > _FPS_ROUNDING * fps:
             scanner.notes.append(f"{fps:g} frames per second, not by the file's frame time {time[:20]} (--fps)")

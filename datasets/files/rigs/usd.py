@@ -47,7 +47,7 @@ def _usd() -> Any:
 
 
 def _joint_paths(skeleton: Skeleton, identifier: Any) -> list[str]:
-    """UsdSkel's names of joints: the way from the root."""
+    """Return UsdSkel's names of joints: the path from the root."""
     paths: list[str] = []
     for name, parent in zip(skeleton.names, skeleton.parents, strict=True):
         paths.append(identifier(name) if parent < 0 else f"{paths[parent]}/{identifier(name)}")
@@ -55,7 +55,7 @@ def _joint_paths(skeleton: Skeleton, identifier: Any) -> list[str]:
 
 
 def _define_skeleton(stage: Any, usd: Any, joints: Any, motion: Motion) -> None:
-    """Joints at rest: all rotations at identity, the root at the origin."""
+    """Define the joints at rest: all rotations at identity, the root at the origin."""
     offsets_m = motion.skeleton.offsets_m
     upright = np.tile([0.0, 0.0, 0.0, 1.0], (len(offsets_m), 1))
     world_m, _ = forward_kinematics(motion.skeleton, np.zeros(3), upright)
@@ -76,7 +76,8 @@ def _translations(usd: Any, offsets_m: np.ndarray) -> Any:
 def _define_animation(stage: Any, usd: Any, joints: Any, motion: Motion) -> None:
     animation = usd.UsdSkel.Animation.Define(stage, "/motion/animation")
     animation.CreateJointsAttr(joints)
-    translations, rotations = animation.CreateTranslationsAttr(), animation.CreateRotationsAttr()
+    translations = animation.CreateTranslationsAttr()
+    rotations = animation.CreateRotationsAttr()
     animation.CreateScalesAttr(usd.Vt.Vec3hArray([usd.Gf.Vec3h(1, 1, 1)] * len(joints)))
     offsets_m = motion.skeleton.offsets_m.astype(np.float32)
     turns = Rotation.from_quat(make_continuous(motion.rotations)).as_quat(scalar_first=True)
