@@ -20,7 +20,7 @@ from selfcorrect.storage.files.strict_json import read_as
 
 
 @dataclass(frozen=True)
-class Needed:
+class NeededForce:
     """The root residual that a motion needs, means over its frames, in an engine."""
 
     force_bodyweights: float
@@ -37,28 +37,30 @@ class Needed:
 
 
 @dataclass(frozen=True)
-class Checked:
-    """What was found in a file: findings in each of its motions, or why it could not be read."""
+class CheckedFile:
+    """Findings in each motion of a file, or the reason why it could not be read."""
 
     path: Path
     findings: tuple[tuple[Finding, ...], ...] = ()
-    needed: tuple[Needed | None, ...] = ()
+    needed: tuple[NeededForce | None, ...] = ()
     """The root residual of each motion, None for one in which it was not measured; empty where nobody asked."""
     assumed: tuple[str, ...] = ()
-    """What the file does not say, and was assumed to read it: unit, frame rate, axis, body, profile."""
+    """Assumptions by which the file was read: unit, frame rate, axis, body, profile."""
     notes: tuple[str, ...] = ()
-    """What could not be measured, a sentence each."""
+    """Measurements that failed, a sentence each."""
     error: str = ""
     flaw: str = ""
     """Why nothing was checked although the file was read, or why `correct` refuses it."""
 
     @property
-    def broken(self) -> list[Finding]:
+    def all_findings(self) -> list[Finding]:
         """The findings of all its motions."""
         return [finding for findings in self.findings for finding in findings]
 
 
-def check_files(paths: Iterable[Path], reading: Reading, choice: RuleChoice, judge: str | None) -> Iterator[Checked]:
+def check_files(
+    paths: Iterable[Path], reading: Reading, choice: RuleChoice, judge: str | None
+) -> Iterator[CheckedFile]:
     """Each file checked, when it is asked for.
 
     judge: the engine in which the root residual is measured, beside the rules of physics; None for neither.
@@ -68,25 +70,25 @@ def check_files(paths: Iterable[Path], reading: Reading, choice: RuleChoice, jud
             file = open_motion(path, reading, any_body=True)
             reasons = [find_missing_body(motion) for motion in file.motions]
             if reasons and all(reasons):
-                yield Checked(path, assumed=file.assumed, flaw=f"{NO_BODY}: not checked ({reasons[0]})")
+                yield CheckedFile(path, assumed=file.assumed, flaw=f"{NO_BODY}: not checked ({reasons[0]})")
                 continue
             flaw = f"cannot be corrected: {file.flaw.removeprefix(f'{path}: ')}" if file.flaw else ""
-            checkups = [_checked(motion, choice, judge) for motion in file.motions]
-            measured = [] if judge is None else [_needed(motion, judge) for motion in file.motions]
+            checkups = [_check_motion(motion, choice, judge) for motion in file.motions]
+            measured = [] if judge is None else [_measure_needed(motion, judge) for motion in file.motions]
             told = [*(note for each in checkups for note in each.notes), *(note for _, note in measured if note)]
             notes, needed = tuple(dict.fromkeys(told)), tuple(needed for needed, _ in measured)
-            yield Checked(path, tuple(each.findings for each in checkups), needed, file.assumed, notes, flaw=flaw)
+            yield CheckedFile(path, tuple(each.findings for each in checkups), needed, file.assumed, notes, flaw=flaw)
         except Exception as error:  # whatever is wrong with one file, the others go on
-            yield Checked(path, error=describe_failure(path, error))
+            yield CheckedFile(path, error=describe_failure(path, error))
 
 
-def _checked(motion: Motion, choice: RuleChoice, judge: str | None) -> CheckResult:
+def _check_motion(motion: Motion, choice: RuleChoice, judge: str | None) -> CheckResult:
     return check_with(motion, choice, infer_surroundings) + (
-        CheckResult() if judge is None else _physics(motion, choice)
+        CheckResult() if judge is None else _check_physics_rules(motion, choice)
     )
 
 
-def _needed(motion: Motion, judge: str) -> tuple[Needed | None, str]:
+def _measure_needed(motion: Motion, judge: str) -> tuple[NeededForce | None, str]:
     """The root residual of a motion, or why it was not measured."""
     nothing: RootResidual | None = None
     found, note = try_optional(
@@ -95,23 +97,23 @@ def _needed(motion: Motion, judge: str) -> tuple[Needed | None, str]:
     if found is None:
         return None, note
     means = found.mean_force_bodyweights, found.mean_moment_nm, found.without_support
-    return Needed(*(float(each[0]) for each in means), engine=judge), note
+    return NeededForce(*(float(each[0]) for each in means), engine=judge), note
 
 
-def _physics(motion: Motion, choice: RuleChoice) -> CheckResult:
+def _check_physics_rules(motion: Motion, choice: RuleChoice) -> CheckResult:
     found, note = try_optional("rules of physics were left out", partial(check_physics, motion, choice), [])
     return CheckResult(tuple(found), (note,) if note else ())
 
 
-def project_choice(folder: Path) -> RuleChoice:
-    """What the nearest pyproject.toml in or above a folder says; every rule where none says anything."""
+def read_project_choice(folder: Path) -> RuleChoice:
+    """Read the choice of rules in the nearest pyproject.toml in or above a folder; all rules if there is none."""
     for place in (folder.resolve(), *folder.resolve().parents):
         if (file := place / "pyproject.toml").is_file():
-            return _choice(file)
+            return _read_choice(file)
     return RuleChoice()
 
 
-def _choice(file: Path) -> RuleChoice:
+def _read_choice(file: Path) -> RuleChoice:
     try:
         table: Any = tomllib.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of too many digits, nested too deep

@@ -1,4 +1,4 @@
-"""What was found, as text, JSON, JUnit's XML, or a picture of the worst moments."""
+"""Reports of findings: text, JSON, JUnit's XML, or a picture of the worst moments."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import replacing
 
-from .check_files import Checked
+from .check_files import CheckedFile
 
 ROWS, MOMENTS = 12, 5
 """Findings in a picture, and frames of each: around the worst one, which is in the middle."""
@@ -29,23 +29,23 @@ _DECLARATION = "<?xml version='1.0' encoding='utf-8'?>\n"
 _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def text_of(checked: Checked) -> Iterator[str]:
+def format_lines(checked: CheckedFile) -> Iterator[str]:
     """The lines of one file; none for one without findings, measured residuals and notes."""
     if checked.error:
         yield f"{checked.path}: unreadable: {checked.error}"
     if checked.flaw:
         yield f"{checked.path}: {checked.flaw}"
-    if checked.broken:
+    if checked.all_findings:
         assumed = f" ({', '.join(checked.assumed)})" if checked.assumed else ""
-        yield f"{checked.path}: {_counted(len(checked.broken), 'finding')}{assumed}"
+        yield f"{checked.path}: {_count_noun(len(checked.all_findings), 'finding')}{assumed}"
         for number, findings in enumerate(checked.findings):
             where = f"motion {number}: " if len(checked.findings) > 1 else ""
             yield from (f"  {where}{finding}" for finding in findings)
-    yield from _needs(checked)
+    yield from _format_needed(checked)
     yield from (f"{checked.path}: note: {note}" for note in checked.notes)
 
 
-def _needs(checked: Checked) -> Iterator[str]:
+def _format_needed(checked: CheckedFile) -> Iterator[str]:
     """A line for each motion whose root residual was measured."""
     for number, needed in enumerate(checked.needed):
         where = f"motion {number}: " if len(checked.needed) > 1 else ""
@@ -53,13 +53,13 @@ def _needs(checked: Checked) -> Iterator[str]:
             yield f"{checked.path}: {where}{needed}"
 
 
-def summary_of(all_checked: Sequence[Checked]) -> str:
+def summarize_files(all_checked: Sequence[CheckedFile]) -> str:
     """One line about all files: how many break rules, which rules, how many could not be read."""
-    broken, unreadable = _counts(all_checked)
-    rules = Counter(code for one in all_checked for code in {finding.code for finding in one.broken})
+    broken, unreadable = _count_files(all_checked)
+    rules = Counter(code for one in all_checked for code in {finding.code for finding in one.all_findings})
     told = ", ".join(f"{code} in {count}" for code, count in sorted(rules.items()))
     return (
-        f"{_counted(len(all_checked), 'file')}: {broken} with findings"
+        f"{_count_noun(len(all_checked), 'file')}: {broken} with findings"
         + (f" ({told})" if told else "")
         + (f", {unreadable} unreadable" if unreadable else "")
         + (f", {refused} that `correct` refuses" if (refused := _count_refused(all_checked)) else "")
@@ -67,29 +67,29 @@ def summary_of(all_checked: Sequence[Checked]) -> str:
     )
 
 
-def _counts(all_checked: Sequence[Checked]) -> tuple[int, int]:
-    """How many files break rules, and how many could not be read."""
-    return sum(bool(one.broken) for one in all_checked), sum(bool(one.error) for one in all_checked)
+def _count_files(all_checked: Sequence[CheckedFile]) -> tuple[int, int]:
+    """Count the files that break rules, and those that could not be read."""
+    return sum(bool(one.all_findings) for one in all_checked), sum(bool(one.error) for one in all_checked)
 
 
-def _count_refused(all_checked: Sequence[Checked]) -> int:
+def _count_refused(all_checked: Sequence[CheckedFile]) -> int:
     """Return how many files `correct` refuses although they could be read."""
     return sum(bool(checked.flaw) for checked in all_checked)
 
 
-def _counted(count: int, what: str) -> str:
+def _count_noun(count: int, what: str) -> str:
     return f"{count} {what}" + ("" if count == 1 else "s")
 
 
-def json_of(all_checked: Sequence[Checked]) -> str:
+def to_findings_json(all_checked: Sequence[CheckedFile]) -> str:
     """A list of files, each with the findings of its motions; frames count from 0, `stop` is exclusive.
 
     Where the root residual was measured, `needed` has that of each motion, null where that was not possible.
     """
-    return json.dumps(to_json([_data(checked) for checked in all_checked]), indent=1, allow_nan=False)
+    return json.dumps(to_json([_to_values(checked) for checked in all_checked]), indent=1, allow_nan=False)
 
 
-def _data(checked: Checked) -> dict[str, Any]:
+def _to_values(checked: CheckedFile) -> dict[str, Any]:
     found = [[asdict(finding) | {"says": finding.words()} for finding in findings] for findings in checked.findings]
     told = {
         "path": str(checked.path),
@@ -103,9 +103,9 @@ def _data(checked: Checked) -> dict[str, Any]:
     return told | ({"needed": needed} if needed else {})
 
 
-def junit_of(all_checked: Sequence[Checked]) -> str:
+def to_junit(all_checked: Sequence[CheckedFile]) -> str:
     """JUnit's XML: a test case per file, with a failure for each finding."""
-    broken, unreadable = _counts(all_checked)
+    broken, unreadable = _count_files(all_checked)
     counts = {
         "tests": str(len(all_checked)),
         "failures": str(broken),
@@ -114,28 +114,28 @@ def junit_of(all_checked: Sequence[Checked]) -> str:
     root = ElementTree.Element("testsuites", counts)
     suite = ElementTree.SubElement(root, "testsuite", {"name": "selfcorrect check", **counts})
     for checked in all_checked:
-        name = _in_xml(str(checked.path))
+        name = _escape_xml(str(checked.path))
         case = ElementTree.SubElement(suite, "testcase", classname="selfcorrect.check", name=name)
         if checked.error:
-            ElementTree.SubElement(case, "error", message=_in_xml(checked.error))
+            ElementTree.SubElement(case, "error", message=_escape_xml(checked.error))
         if checked.flaw:
-            ElementTree.SubElement(case, "error", message=_in_xml(checked.flaw))
-        if checked.broken:
-            lines = [_in_xml(str(finding)) for finding in checked.broken]
+            ElementTree.SubElement(case, "error", message=_escape_xml(checked.flaw))
+        if checked.all_findings:
+            lines = [_escape_xml(str(finding)) for finding in checked.all_findings]
             failure = ElementTree.SubElement(case, "failure", message=lines[0])
             failure.text = "\n".join(lines)
-        if said := [*_needs(checked), *checked.notes]:
-            ElementTree.SubElement(case, "system-out").text = _in_xml("\n".join(said))
+        if said := [*_format_needed(checked), *checked.notes]:
+            ElementTree.SubElement(case, "system-out").text = _escape_xml("\n".join(said))
     ElementTree.indent(root)
     return _DECLARATION + ElementTree.tostring(root, encoding="unicode")
 
 
-def _in_xml(text: str) -> str:
+def _escape_xml(text: str) -> str:
     """A text with what XML has no characters for, such as control characters, as escapes."""
     return _NOT_IN_XML.sub(lambda odd: odd[0].encode("unicode_escape").decode(), text)
 
 
-def draw_worst(path: Path, all_checked: Sequence[Checked], reading: Reading, *, overwrite: bool = True) -> None:
+def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading, *, overwrite: bool = True) -> None:
     """Draw a PNG with a row of moments for each of the worst findings, at most one per rule and file.
 
     Args:
@@ -147,14 +147,14 @@ def draw_worst(path: Path, all_checked: Sequence[Checked], reading: Reading, *, 
     Raises:
         SettingError: the file exists and may not be replaced.
     """
-    found = [(checked.path, *each) for checked in all_checked for each in _one_per_rule(checked)]
+    found = [(checked.path, *each) for checked in all_checked for each in _select_worst(checked)]
     rows = sorted(found, key=lambda row: -row[2].severity)
-    panels = [_panel(*row, reading) for row in rows[:ROWS]]
+    panels = [_make_panel(*row, reading) for row in rows[:ROWS]]
     with replacing(path, overwrite=overwrite) as temporary:
         save_picture(temporary, film_strip(panels, pictures=MOMENTS, size_px=220))
 
 
-def _one_per_rule(checked: Checked) -> list[tuple[int, Finding]]:
+def _select_worst(checked: CheckedFile) -> list[tuple[int, Finding]]:
     """The worst finding of each rule in a file's motions, each with the number of its motion."""
     worst: dict[str, tuple[int, Finding]] = {}
     for index, findings in enumerate(checked.findings):
@@ -164,7 +164,7 @@ def _one_per_rule(checked: Checked) -> list[tuple[int, Finding]]:
     return list(worst.values())
 
 
-def _panel(file: Path, index: int, finding: Finding, reading: Reading) -> PicturePanel:
+def _make_panel(file: Path, index: int, finding: Finding, reading: Reading) -> PicturePanel:
     motion = open_motion(file, reading, any_body=True).motions[index]
     step = max(1, round(_APART_S * motion.fps)) if finding.stop - finding.start > 3 else 1
     frames = np.clip(finding.frame + step * (np.arange(MOMENTS) - MOMENTS // 2), 0, len(motion) - 1)

@@ -22,7 +22,7 @@ from ..jobs.targets import check_output, check_separate
 from .inputs import must_exist
 
 if TYPE_CHECKING:
-    from ..checking.check_files import Checked
+    from ..checking.check_files import CheckedFile
 
     EngineName = str
 else:
@@ -80,9 +80,9 @@ class CheckCommand:
         from selfcorrect.datasets.files.open import motion_files
 
         from ..checking import reports
-        from ..checking.check_files import check_files, project_choice
+        from ..checking.check_files import check_files, read_project_choice
 
-        choice = project_choice(Path.cwd()).narrow(self.select, self.ignore)
+        choice = read_project_choice(Path.cwd()).narrow(self.select, self.ignore)
         paths = [file for place in self.inputs for file in motion_files(place)]
         if not paths:
             raise InputError(f"{', '.join(map(str, self.inputs)) or 'no files given'}: no motion files here")
@@ -91,15 +91,15 @@ class CheckCommand:
             ENGINES.load(judge)  # where it is not installed, nothing begins
         bar = tqdm(paths, "checking", unit="file", disable=None, leave=False)
         done = list(check_files(bar, self.reading, choice, judge))
-        words = {"text": self._text, "json": reports.json_of, "junit": reports.junit_of}[self.format](done)
+        words = {"text": self._text, "json": reports.to_findings_json, "junit": reports.to_junit}[self.format](done)
         self._tell(words)
-        if self.picture and any(checked.broken for checked in done):
+        if self.picture and any(checked.all_findings for checked in done):
             draw = partial(reports.draw_worst, self.picture, done, self.reading, overwrite=self.overwrite)
             _, note = try_optional("no picture was drawn", draw, None)
             print(*filter(None, [note]), sep="", end="\n" * bool(note), file=sys.stderr)
         if unread := sum(bool(checked.error) for checked in done):
             raise InputError(f"{unread} of {len(done)} files could not be read")
-        return int(any(checked.broken or checked.flaw for checked in done))
+        return int(any(checked.all_findings or checked.flaw for checked in done))
 
     def _tell(self, words: str) -> None:
         if self.out is None:
@@ -108,11 +108,11 @@ class CheckCommand:
         with text_output(self.out, overwrite=self.overwrite) as file:
             file.write(words + "\n")
 
-    def _text(self, done: Sequence[Checked]) -> str:
+    def _text(self, done: Sequence[CheckedFile]) -> str:
         from ..checking import reports
 
-        files = [] if self.quiet else [line for checked in done for line in reports.text_of(checked)]
-        return "\n".join([*files, reports.summary_of(done)])
+        files = [] if self.quiet else [line for checked in done for line in reports.format_lines(checked)]
+        return "\n".join([*files, reports.summarize_files(done)])
 
 
 def _print_rules() -> int:

@@ -58,16 +58,16 @@ class CorrectCommand:
         """Correct, report, and return the exit code."""
         self._check()
         where = Where(self.workers if self.workers is not None else default_workers(), cluster=self.where)
-        from ..correction.batch import correct_and_tell
+        from ..correction.batch import run_correction_command
         from ..correction.report import REPORT
 
-        options = self.options.settled()
+        options = self.options.resolve_engine()
         if is_address(self.out) or any(map(is_address, self.inputs)):
             return self._correct_remote(options, where)
         out = Path(self.out)
         report = self.report or out / REPORT
         self._check_outputs(out, report)
-        done = correct_and_tell(list(map(Path, self.inputs)), out, options, report, where, self.quiet)
+        done = run_correction_command(list(map(Path, self.inputs)), out, options, report, where, self.quiet)
         if self.contacts_out is not None or self.delta is not None:
             self._write_beside(out)
         return done
@@ -78,21 +78,21 @@ class CorrectCommand:
             raise SettingError(f"{self.inputs[0]}: sets at addresses are corrected one by one; name one of them")
         if self.report is not None:
             raise SettingError(f"{self.report}: of a set at an address, the report is {self.out}/report.json")
-        from ..correction.batch import tell
+        from ..correction.batch import print_results
         from ..correction.correct_remote import RemoteTask, correct_remote_set
         from ..correction.report import REPORT
 
         results = correct_remote_set(RemoteTask(next(iter(self.inputs)), self.out, options), where)
-        return tell(results, self.out, options, f"{self.out}/{REPORT}", quiet=self.quiet)
+        return print_results(results, self.out, options, f"{self.out}/{REPORT}", quiet=self.quiet)
 
     def _check_outputs(self, out: Path, report: Path) -> None:
         """SettingError where contacts and delta meet each other, an input, or another file of this command."""
         outputs = {"contacts-out": self.contacts_out, "delta": self.delta}
         if not any(outputs.values()):
             return
-        from ..correction.batch import tasks_of
+        from ..correction.batch import make_tasks
 
-        (task,) = tasks_of([Path(self.inputs[0])], out)
+        (task,) = make_tasks([Path(self.inputs[0])], out)
         named = [path for path in (*self.options.reading.files, self.options.contacts) if path is not None]
         check_separate(outputs, [task.source, *named], [task.target, task.video, task.record, report, out / LOCK])
         for path in filter(None, outputs.values()):
@@ -103,9 +103,9 @@ class CorrectCommand:
         from selfcorrect.datasets.files.rigs.bvh import layer_between
         from selfcorrect.datasets.files.rigs.bvh_text import read_bvh_text
 
-        from ..correction.batch import tasks_of
+        from ..correction.batch import make_tasks
 
-        (task,) = tasks_of([Path(self.inputs[0])], out)
+        (task,) = make_tasks([Path(self.inputs[0])], out)
         made: dict[Path, Callable[[], str]] = {}
         if self.contacts_out is not None:
             made[self.contacts_out] = lambda: _contacts_text(task.target, self.options.reading)
@@ -130,7 +130,7 @@ class CorrectCommand:
             raise SettingError("contacts-out is for one motion file")
         if self.delta is not None and not (alone and files[0].suffix.lower() == ".bvh"):
             raise SettingError("delta is for one BVH file")
-        ENGINES.load(self.options.settled().engine)  # where it is not installed, nothing begins
+        ENGINES.load(self.options.resolve_engine().engine)  # where it is not installed, nothing begins
         if self.options.video:
             with requires_extra("a film"):
                 importlib.import_module("imageio")

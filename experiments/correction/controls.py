@@ -111,7 +111,7 @@ class Controls:
 
         return place_feet(motion, contacts, correct)
 
-    def after(
+    def apply(
         self, motion: Motion, correction: CorrectedMotion, measure: Callable[[Motion], Mapping[str, float]]
     ) -> CorrectedMotion:
         """Return what is left of the correction of a motion, with figures that are measured anew.
@@ -136,13 +136,13 @@ class Controls:
 
             made = replace(hold_contacts(made, contacts), contacts=motion.contacts)
         notes = correction.notes
-        made = blended(motion, made, self._shares(motion))
-        if joints := [joint for name in self.keep for joint in _joints(motion.skeleton, name)]:
+        made = blend_motions(motion, made, self._shares(motion))
+        if joints := [joint for name in self.keep for joint in _find_joints(motion.skeleton, name)]:
             from selfcorrect.simulators.body.leg_ik import move_joints_to
 
             places_m = joint_positions(motion, joints)
             made, gave_way_m = move_joints_to(made, joints, places_m)
-            notes += _cost_of_keeping(gave_way_m, joint_positions(made, joints) - places_m)
+            notes += _note_cost_of_keeping(gave_way_m, joint_positions(made, joints) - places_m)
         before = correction.before
         if contacts is not None:
             from selfcorrect.simulators.contact_holding import find_missed
@@ -171,11 +171,11 @@ class Controls:
             first, last = span
             fade = max(1, min(round(BLEND_S * motion.fps), (last - first) // 2))
             ends = {first: float(first == 0), last: float(last == len(motion) - 1)}
-            time = time * over_time([*({first + fade: 1.0, last - fade: 1.0} | ends).items()], len(motion))
+            time = time * interpolate_keyframes([*({first + fade: 1.0, last - fade: 1.0} | ends).items()], len(motion))
         shares = np.repeat(time[:, None], len(motion.skeleton), axis=1)
         for limb, keyframes in self._amounts().items():
-            joints = _joints(motion.skeleton, limb) if limb else slice(None)
-            shares[:, joints] *= over_time(keyframes, len(motion))[:, None]
+            joints = _find_joints(motion.skeleton, limb) if limb else slice(None)
+            shares[:, joints] *= interpolate_keyframes(keyframes, len(motion))[:, None]
         return shares
 
 
@@ -185,7 +185,7 @@ def _check_finite(motion: Motion) -> None:
         raise CorrectorError(f"{motion.source}: the corrected motion is not finite in frame {int(finite.argmin())}")
 
 
-def _cost_of_keeping(gave_way_m: np.ndarray, missing_m: np.ndarray) -> tuple[Note, ...]:
+def _note_cost_of_keeping(gave_way_m: np.ndarray, missing_m: np.ndarray) -> tuple[Note, ...]:
     """What is said where the body gave way (T,), and where joints (T, K, 3) are not where they were to stay."""
     most_m, furthest_m = float(gave_way_m.max()), float(np.linalg.norm(missing_m, axis=-1).max())
     gave_way = f"the body gave way by up to {most_m:.3f} m, so that limbs reach what was to stay"
@@ -194,7 +194,7 @@ def _cost_of_keeping(gave_way_m: np.ndarray, missing_m: np.ndarray) -> tuple[Not
     return tuple(Note(words=each) for each, by_m in words if by_m > KEPT_M)
 
 
-def _joints(skeleton: Skeleton, name: str) -> Sequence[int]:
+def _find_joints(skeleton: Skeleton, name: str) -> Sequence[int]:
     """The joints of a limb, or one by its name in the file; InputError where there is none."""
     parts = LIMBS.get(name, ())
     sided = [f"{side}{part}" for part in parts for side in ("", "left_", "right_")]
@@ -206,7 +206,7 @@ def _joints(skeleton: Skeleton, name: str) -> Sequence[int]:
     return found
 
 
-def blended(before: Motion, after: Motion, shares: np.ndarray) -> Motion:
+def blend_motions(before: Motion, after: Motion, shares: np.ndarray) -> Motion:
     """The motion that has gone a share (T, J) of the way from one motion to another of the same skeleton.
 
     A joint's share is that of its rotation, the root's that of its position, too. 0 gives `before` and 1 `after`, bit
@@ -219,7 +219,7 @@ def blended(before: Motion, after: Motion, shares: np.ndarray) -> Motion:
     return replace(after, root_m=np.where(share[:, 0] == 1, after.root_m, root_m), rotations=rotations)
 
 
-def over_time(keyframes: Sequence[tuple[int, float]], frames: int) -> np.ndarray:
+def interpolate_keyframes(keyframes: Sequence[tuple[int, float]], frames: int) -> np.ndarray:
     """Shares (T,) that go smoothly from keyframe to keyframe, (frame, share), and stay before the first and after the
     last.
     """

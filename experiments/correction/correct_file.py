@@ -27,37 +27,37 @@ from selfcorrect.storage.files.writing import append_suffix, explain_write_error
 
 from ..jobs.input_keys import are_unchanged, hash_file, hash_sidecars, make_input_key
 from ..jobs.targets import FOREIGN
-from .describe import described, film
+from .describe import describe_correction, film
 from .options import CorrectionOptions
-from .report import FileResult, of_all
+from .report import FileResult, merge_results
 from .written_motion import measure_written
 
 _SUFFIXES = (".bvh", ".npz", ".npy")
 """Files that may get another number of frames."""
 
 
-def retimed(file: MotionFile, path: Path) -> MotionFile:
+def retime_file(file: MotionFile, path: Path) -> MotionFile:
     """The file with those motions at gravity's pace whose flights or walks are off it, and a note of each.
 
     Raises InputError for a kind of file whose times cannot be changed.
     """
-    paces = [pace_off_gravity(motion) for motion in file.motions]
+    paces = [find_wrong_pace(motion) for motion in file.motions]
     if not any(paces):
         return file
     suffix = path.suffix.lower()
     if suffix not in _SUFFIXES:
         raise InputError(f"{path}: only {', '.join(_SUFFIXES)} files can be retimed, not {suffix}")
-    played = (at_pace(motion, own) for motion, own in zip(file.motions, paces, strict=True))
+    played = (play_at_gravity(motion, own) for motion, own in zip(file.motions, paces, strict=True))
     notes = [f"time ran {own:.2f} times as fast as gravity lets it; retimed" for own in paces if own]
     return replace(file, motions=tuple(played), notes=(*file.notes, *notes))
 
 
-def pace_off_gravity(motion: Motion) -> float | None:
-    """How many times as fast as gravity lets it time runs; None if that is unknown or within the rule's threshold."""
+def find_wrong_pace(motion: Motion) -> float | None:
+    """Return the factor by which time runs too fast for gravity; None if unknown or within the rule's threshold."""
     return pace(MotionFeatures(motion)) if check(motion, ("P1",)) else None
 
 
-def at_pace(motion: Motion, own: float | None) -> Motion:
+def play_at_gravity(motion: Motion, own: float | None) -> Motion:
     """A motion whose time runs `own` times too fast, slowed down at its own frame rate."""
     return retime(motion, 1 / own) if own else motion
 
@@ -86,32 +86,32 @@ class FileTask:
     @property
     def record(self) -> Path:
         *folders, name = Path(self.name).parts
-        return self.out.joinpath(RECORDS, *map(_no_record, folders), append_suffix(name, _RECORD))
+        return self.out.joinpath(RECORDS, *map(_avoid_record_suffix, folders), append_suffix(name, _RECORD))
 
-    def owns(self, path: Path) -> bool:
-        """Whether output or film, where there is one, is what an earlier run wrote."""
+    def wrote_file(self, path: Path) -> bool:
+        """Return whether an earlier run wrote this output or film."""
         result, digest = FileResult.load(self.record), hash_file(path)
         return bool(digest) and result is not None and digest in result.digests
 
 
-def _no_record(folder: str) -> str:
+def _avoid_record_suffix(folder: str) -> str:
     """The name of a folder with records, which no record has."""
     return append_suffix(folder, "_") if folder.rstrip("_").endswith(_RECORD) else folder
 
 
-def key_of(source: Path, options: CorrectionOptions) -> str:
+def make_task_key(source: Path, options: CorrectionOptions) -> str:
     """Return the key of a file under some options."""
     return make_input_key(source, asdict(options), options.reading.files)
 
 
 def is_finished(task: FileTask, options: CorrectionOptions) -> bool:
-    """Whether an earlier run with the same settings made all that this one would."""
+    """Return whether an earlier run with the same settings made all that this one would."""
     result = FileResult.load(task.record)
     if result is None or result.verdict == "failed" or hash_file(task.target) != result.output_hash:
         return False
     films = options.video and result.verdict in ("accepted", "partly")
     filmed = not films or hash_file(task.video) == result.video_hash != ""
-    return filmed and are_unchanged(result.sidecar_digests) and result.key == key_of(task.source, options)
+    return filmed and are_unchanged(result.sidecar_digests) and result.key == make_task_key(task.source, options)
 
 
 def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progress: Progress) -> None:
@@ -120,25 +120,25 @@ def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progres
     Results are the same bytes whichever files are together.
     """
     done = 0
-    for group in bounded((_read(task, options) for task in tasks), lambda read: read.frames, MAX_FRAMES_TOGETHER):
+    for group in bounded((_read_input(task, options) for task in tasks), lambda read: read.frames, MAX_FRAMES_TOGETHER):
         frames = max(sum(read.frames for read in group), 1)
         progress("correct", 0, frames)
-        with watch_progress(partial(_tell, progress, frames)):
+        with watch_progress(partial(_report_progress, progress, frames)):
             motions = [motion for read in group for motion in read.motions]
             prepared = [motion for read in group for motion in read.prepared]
             found = iter(correct_each(motions, options, prepared))
         for read in group:
-            _put(read, [next(found) for _ in read.motions], options)
+            _write_and_record(read, [next(found) for _ in read.motions], options)
             done += 1
             progress("generation", done, len(tasks))
 
 
-def _tell(progress: Progress, frames: int, share: float) -> None:
+def _report_progress(progress: Progress, frames: int, share: float) -> None:
     progress("correct", round(share * frames), frames)
 
 
 @dataclass(frozen=True)
-class _Read:
+class _InputFile:
     """A file that was read, or why it could not be."""
 
     task: FileTask
@@ -146,7 +146,7 @@ class _Read:
     """What is known of it before it is corrected."""
     file: MotionFile | None
     prepared: tuple[Motion, ...] = ()
-    """What of its motions goes into the correction, see `prepare_motions`."""
+    """Motions that go into the correction, see `prepare_motions`."""
 
     @property
     def motions(self) -> tuple[Motion, ...]:
@@ -154,14 +154,14 @@ class _Read:
 
     @property
     def frames(self) -> int:
-        """Of all motions."""
+        """Number of frames of all motions."""
         return sum(map(len, self.motions))
 
 
-def motions_of(source: Path, options: CorrectionOptions) -> MotionFile:
+def open_input(source: Path, options: CorrectionOptions) -> MotionFile:
     """The motions of a file, at the pace that the options give them."""
     file = open_motion(source, options.reading)
-    return retimed(file, source) if options.retime else file
+    return retime_file(file, source) if options.retime else file
 
 
 def prepare_motions(source: Path, file: MotionFile, options: CorrectionOptions) -> tuple[Motion, ...]:
@@ -171,24 +171,24 @@ def prepare_motions(source: Path, file: MotionFile, options: CorrectionOptions) 
     """
     if options.contacts is not None and len(file.motions) > 1:
         raise InputError(f"{source}: holds {len(file.motions)} motions; contacts are of one motion")
-    return tuple(map(options.prepared, file.motions))
+    return tuple(map(options.prepare, file.motions))
 
 
-def _read(task: FileTask, options: CorrectionOptions) -> _Read:
+def _read_input(task: FileTask, options: CorrectionOptions) -> _InputFile:
     blank = FileResult(str(task.source), task.name, "", "failed")
     try:
-        blank = replace(blank, key=key_of(task.source, options))
+        blank = replace(blank, key=make_task_key(task.source, options))
         with record_opened_paths() as opened:
-            file = motions_of(task.source, options)
+            file = open_input(task.source, options)
             prepared = prepare_motions(task.source, file, options)
         blank = replace(
             blank,
             assumed=file.assumed,
             sidecar_digests=hash_sidecars(opened, task.source),
         )
-        return _Read(task, blank, file, prepared)
+        return _InputFile(task, blank, file, prepared)
     except Exception as error:  # whatever is wrong with one file, the others go on
-        return _Read(task, replace(blank, reason=describe_failure(task.source, error)), None)
+        return _InputFile(task, replace(blank, reason=describe_failure(task.source, error)), None)
 
 
 def correct_each(
@@ -235,19 +235,21 @@ def _apply_controls(
 ) -> CorrectedMotion | Exception:
     """Return a correction with what people changed of it, or the error that this raises."""
     try:
-        return options.finished(motion, correction)
+        return options.finish(motion, correction)
     except Exception as error:  # whatever is wrong with one motion, the others go on
         return error
 
 
-def _put(read: _Read, corrections: Sequence[CorrectedMotion | Exception], options: CorrectionOptions) -> None:
+def _write_and_record(
+    read: _InputFile, corrections: Sequence[CorrectedMotion | Exception], options: CorrectionOptions
+) -> None:
     """Write what became of a file, and record it."""
     task = read.task
     with explain_write_error(task.out):
         task.record.parent.mkdir(parents=True, exist_ok=True)
     with explain_write_error(task.out), scratch_folder(task.record) as folder:
         products = _Products(folder / f"motion{written_suffix(task.source)}", folder / "video.mp4")
-        _deliver(task, options, _written(read, corrections, options, products), products)
+        _deliver(task, options, _write_products(read, corrections, options, products), products)
 
 
 @dataclass(frozen=True)
@@ -258,8 +260,11 @@ class _Products:
     video: Path
 
 
-def _written(
-    read: _Read, corrections: Sequence[CorrectedMotion | Exception], options: CorrectionOptions, products: _Products
+def _write_products(
+    read: _InputFile,
+    corrections: Sequence[CorrectedMotion | Exception],
+    options: CorrectionOptions,
+    products: _Products,
 ) -> FileResult:
     """Write a corrected file and its film; OSError where the machine fails."""
     task, file, blank = read.task, read.file, read.blank
@@ -267,7 +272,7 @@ def _written(
         return blank
     notes = file.notes
     try:
-        outcomes = _refuse(file, corrections) if file.names else list(map(_or_raise, corrections))
+        outcomes = _refuse(file, corrections) if file.names else list(map(_raise_if_error, corrections))
         accepted = [outcome for outcome in outcomes if not isinstance(outcome, Exception) and outcome.accepted]
         has_other_format = task.target.suffix != task.source.suffix  # cannot be copied as it is
         if accepted or (options.keep_failed and (has_other_format or file.names)):
@@ -279,7 +284,7 @@ def _written(
                 pairs = list(zip(file.motions, outcomes, strict=True))
             if options.video:
                 shown = [(motion, made) for motion, made in pairs if isinstance(made, CorrectedMotion)]
-                notes += _filmed(products.video, shown)
+                notes += _film_pairs(products.video, shown)
         if not options.kinematic:
             blank = replace(blank, mass_kg=options.mass_kg or estimate_mass_kg(file.motions[0].skeleton))
         results = []
@@ -288,8 +293,8 @@ def _written(
                 reason = describe_failure(motion.source, outcome)
                 results.append(replace(blank, reason=reason, frames=len(motion), fps=motion.fps))
             else:
-                results.append(described(blank, notes, motion, outcome))
-        return of_all(results, file.names)
+                results.append(describe_correction(blank, notes, motion, outcome))
+        return merge_results(results, file.names)
     except Exception as error:  # whatever is wrong with one file, the others go on
         if is_machine_failure(error):
             raise
@@ -314,7 +319,7 @@ def _choose_written(
     return motion if options.keep_failed else None
 
 
-def _filmed(video: Path, pairs: Sequence[tuple[Motion, CorrectedMotion]]) -> tuple[str, ...]:
+def _film_pairs(video: Path, pairs: Sequence[tuple[Motion, CorrectedMotion]]) -> tuple[str, ...]:
     """Film motions; a note where that fails, which costs only the film."""
     _, note = try_optional("no film was made", partial(film, video, pairs), None)
     if note:
@@ -322,7 +327,7 @@ def _filmed(video: Path, pairs: Sequence[tuple[Motion, CorrectedMotion]]) -> tup
     return (note,) if note else ()
 
 
-def _or_raise(correction: CorrectedMotion | Exception) -> CorrectedMotion:
+def _raise_if_error(correction: CorrectedMotion | Exception) -> CorrectedMotion:
     if isinstance(correction, Exception):
         raise correction
     return correction
@@ -338,7 +343,7 @@ def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, pro
         result, product = replace(result, output="original"), task.source if same else product
     if result.output:
         result = replace(result, output_hash=hash_file(product), video_hash=hash_file(products.video))
-    ours = [path for path in (task.target, task.video) if task.owns(path)]
+    ours = [path for path in (task.target, task.video) if task.wrote_file(path)]
     result = replace(result, earlier=tuple(map(hash_file, ours)))
     made = {task.target: product, task.video: products.video if result.video_hash else None} if result.output else {}
     if theirs := [path for path, product in made.items() if product and os.path.lexists(path) and path not in ours]:

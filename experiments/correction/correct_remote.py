@@ -14,7 +14,7 @@ from selfcorrect.storage.files.places import Place
 
 from ..jobs.run import Job, require_runner, run_jobs
 from ..jobs.where import Where
-from .correct_file import RECORDS, FileTask, correct_files, key_of
+from .correct_file import RECORDS, FileTask, correct_files, make_task_key
 from .options import CorrectionOptions
 from .report import REPORT, FileResult, write_report
 
@@ -91,7 +91,7 @@ def _correct_remote_file(task: RemoteTask, name: str) -> None:
             return
         earlier = _fetch_result(out, name, scratch)
         if earlier is not None and earlier.verdict != "failed" and out.has(name) == bool(earlier.output):
-            is_current = earlier.key == key_of(file.source, task.options)
+            is_current = earlier.key == make_task_key(file.source, task.options)
             if is_current:
                 return
         correct_files([file], task.options, lambda *_: None)

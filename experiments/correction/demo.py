@@ -14,11 +14,11 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from .in_python import correct
 
 SUNK_M = 0.06
-"""How far the spoiled walk is in the floor."""
+"""Depth of the spoiled walk in the floor."""
 SWAY_M, SWAYS_PER_S = 0.06, 0.8
-"""How far and how often it glides from side to side while its feet stand."""
+"""Distance by which, and times per second, it glides from side to side while its feet stand."""
 FASTER = 1.2
-"""How much further it travels than its steps reach."""
+"""Factor by which it travels further than its steps reach."""
 SHAKE_RAD = float(np.radians(1.5))
 """Standard deviation of what is added to each joint's rotation in each frame."""
 
@@ -29,7 +29,7 @@ def walk(cycles: int = 3) -> Motion:
     return repeat_cycle(close_cycle(once), cycles)
 
 
-def spoiled(motion: Motion, random: np.random.Generator) -> Motion:
+def spoil(motion: Motion, random: np.random.Generator) -> Motion:
     """A motion whose feet sink and skate and whose limbs shake, as those of generated motions do."""
     seconds = np.arange(len(motion)) / motion.fps
     travel_m = motion.root_m - motion.root_m[0]
@@ -69,7 +69,7 @@ FIGURES = (
 
 def spoiled_walk() -> Motion:
     """The walk, spoiled: the same each time."""
-    return spoiled(walk(), np.random.default_rng(0))
+    return spoil(walk(), np.random.default_rng(0))
 
 
 def demonstration() -> Demonstration:

@@ -26,31 +26,48 @@ from .report import FileResult
 
 T = TypeVar("T")
 
-_LEFT = (NoteKind.IN_PLACE, NoteKind.DRIFT_KEPT, NoteKind.TAKES, NoteKind.T_POSE, NoteKind.T_POSE_AT_END)
-"""What is said of a way over the floor that was left unchanged."""
+_KINDS_LEFT = (NoteKind.IN_PLACE, NoteKind.DRIFT_KEPT, NoteKind.TAKES, NoteKind.T_POSE, NoteKind.T_POSE_AT_END)
+"""Kinds of notes on what was found and left unchanged."""
 
 
 @dataclass
-class _Telling:
+class _OptionalSteps:
     """Steps that only describe a correction: one that fails leaves a note, and the others continue."""
 
     notes: list[str] = field(default_factory=list)
 
     def attempt(self, step: str, work: Callable[[], T], otherwise: T) -> T:
-        told, note = try_optional(step, work, otherwise)
-        self.notes += [note] if note else []
-        return told
+        result, note = try_optional(step, work, otherwise)
+        if note:
+            self.notes.append(note)
+        return result
 
 
-def described(blank: FileResult, notes: tuple[str, ...], motion: Motion, correction: CorrectedMotion) -> FileResult:
-    """The result of a motion, `notes` being those of its file."""
-    failure, telling = correction.failure, _Telling()
-    told = [note for note in correction.notes if correction.accepted or note.kind is not NoteKind.MOVED_FAR]
-    oddities = partial(_oddities, motion, level=not correction.supports)
-    odd = telling.attempt("oddities are not reported", oddities, CheckResult())
-    over_time = telling.attempt("residual wrenches are not reported", partial(_over_time, correction.timeline), {})
-    carried = telling.attempt("times of residual force are not reported", partial(_carried, correction.timeline), [])
-    contacts = telling.attempt("contacts are not reported", partial(_contacts, correction), [])
+def describe_correction(
+    blank: FileResult, notes: tuple[str, ...], motion: Motion, correction: CorrectedMotion
+) -> FileResult:
+    """Describe the correction of one motion.
+
+    Args:
+        blank: The result of its file before the correction.
+        notes: Notes of the file.
+        motion: The motion before correction.
+        correction: Its correction.
+
+    Returns:
+        The result with figures, contacts, supports and notes. A step that fails leaves a note.
+    """
+    failure = correction.failure
+    steps = _OptionalSteps()
+    shown_notes = [note for note in correction.notes if correction.accepted or note.kind is not NoteKind.MOVED_FAR]
+    check_input = partial(_check_input, motion, level=not correction.supports)
+    input_check = steps.attempt("oddities are not reported", check_input, CheckResult())
+    list_residuals = partial(_list_residuals, correction.timeline)
+    residuals = steps.attempt("residual wrenches are not reported", list_residuals, {})
+    find_carried = partial(_find_carried_times, correction.timeline)
+    carried = steps.attempt("times of residual force are not reported", find_carried, [])
+    contacts = steps.attempt("contacts are not reported", partial(_list_contacts, correction), [])
+    parts = zip(motion.skeleton.parts, motion.skeleton.names, strict=True)
     result = replace(
         blank,
         verdict="accepted" if correction.accepted else "rejected",
@@ -58,35 +75,38 @@ def described(blank: FileResult, notes: tuple[str, ...], motion: Motion, correct
         reason=correction.reason,
         frame=None if failure is None else failure.frame,
         failure=None if failure is None else asdict(failure),
-        failed_checks=tuple(finding.code for finding in odd.findings),
-        large_move_reason=next((str(note) for note in told if note.kind is NoteKind.MOVED_FAR), ""),
-        not_corrected="; ".join(str(note) for note in correction.notes if note.kind in _LEFT),
-        contacts_missed=_worst_missed(correction),
+        failed_checks=tuple(finding.code for finding in input_check.findings),
+        large_move_reason=next((str(note) for note in shown_notes if note.kind is NoteKind.MOVED_FAR), ""),
+        not_corrected="; ".join(str(note) for note in correction.notes if note.kind in _KINDS_LEFT),
+        contacts_missed=_describe_missed_contacts(correction),
         text=motion.text,
         frames=len(motion),
         fps=motion.fps,
-        parts={part: name for part, name in zip(motion.skeleton.parts, motion.skeleton.names, strict=True) if part},
+        parts={part: name for part, name in parts if part},
         before=dict(correction.before),
         after=dict(correction.after),
         residual=dict(correction.residual),
         added_angular_speed_deg_s=dict(correction.added_angular_speed_deg_s),
-        over_time=over_time,
-        carried=[asdict(each) for each in carried],
+        over_time=residuals,
+        carried=[asdict(span) for span in carried],
         contacts=contacts,
         supports=[asdict(support) for support in correction.supports],
     )
     if correction.accepted:
-        distances = partial(_with_distances, result, motion, correction.motion)
-        result = telling.attempt("distances of joints are not reported", distances, result)
+        measure = partial(_with_distances, result, motion, correction.motion)
+        result = steps.attempt("distances of joints are not reported", measure, result)
         find_lost = partial(find_lost_contacts, motion, correction.motion, correction.supports)
-        lost = telling.attempt("lost contacts are not reported", find_lost, LostContacts())
+        lost = steps.attempt("lost contacts are not reported", find_lost, LostContacts())
         result = replace(result, lost_contacts=lost.share, lost_contacts_height_m=lost.height_m)
-    by_force = (f"residual force in frames {', '.join(map(str, carried))}",) if carried else ()
-    return replace(result, notes=(*notes, *map(str, (*odd.findings, *told)), *by_force, *odd.notes, *telling.notes))
+    all_notes = [*notes, *map(str, input_check.findings), *map(str, shown_notes)]
+    if carried:
+        all_notes.append(f"residual force in frames {', '.join(map(str, carried))}")
+    all_notes += [*input_check.notes, *steps.notes]
+    return replace(result, notes=tuple(all_notes))
 
 
-def _worst_missed(correction: CorrectedMotion) -> str:
-    """How many contacts are not held, and the worst of them; "" where all are."""
+def _describe_missed_contacts(correction: CorrectedMotion) -> str:
+    """Return the number of contacts that are not held, with the worst of them; "" if all are held."""
     missed = [note for note in correction.notes if note.kind is NoteKind.CONTACT_MISSED]
     if not missed:
         return ""
@@ -94,29 +114,34 @@ def _worst_missed(correction: CorrectedMotion) -> str:
     return f"{contacts} not held; {missed[0].words}"
 
 
-_ODD = ("R", "S2", "S6", "P", "F5", "F7")
+_REPORTED_RULES = ("R", "S2", "S6", "P", "F5", "F7")
 
 
-def _oddities(motion: Motion, level: bool) -> CheckResult:
-    """Signs that the file, its reading, its floor or its time is wrong, one of each kind; of ground that is not level
-    no height is odd.
+def _check_input(motion: Motion, level: bool) -> CheckResult:
+    """Check the input for signs that the file, its reading, its floor or its time is wrong; one finding per rule.
+
+    Motions that stand on several levels are not checked for the height and tilt of their floor.
     """
-    checkup = check_with(motion, RuleChoice((*_ODD, *(("F4", "F6") if level else ()))))
+    checkup = check_with(motion, RuleChoice((*_REPORTED_RULES, *(("F4", "F6") if level else ()))))
     found = {finding.code: finding for finding in checkup.findings}
     return replace(checkup, findings=tuple(found.values()))
 
 
 def _with_distances(result: FileResult, before: Motion, after: Motion) -> FileResult:
-    names, total_m, furthest = before.skeleton.names, np.zeros(len(before.skeleton)), (-1.0, 0, 0)
+    """Return a result with the distances by which joints were moved."""
+    names = before.skeleton.names
+    total_m = np.zeros(len(before.skeleton))
+    furthest = (-1.0, 0, 0)
     for start in range(0, len(before), PIECE_FRAMES):
-        here = slice(start, start + PIECE_FRAMES)
-        joints_m = [joint_positions(motion.frames(here.start, here.stop)) for motion in (before, after)]
-        moved_m = np.linalg.norm(joints_m[1] - joints_m[0], axis=-1)
+        stop = start + PIECE_FRAMES
+        before_m = joint_positions(before.frames(start, stop))
+        after_m = joint_positions(after.frames(start, stop))
+        moved_m = np.linalg.norm(after_m - before_m, axis=-1)
         total_m += moved_m.sum(axis=0)
         frame, joint = np.unravel_index(moved_m.argmax(), moved_m.shape)
         furthest = max(furthest, (float(moved_m.max()), int(start + frame), int(joint)))
     means_m = (total_m / len(before)).tolist()
-    x_m, z_m, turn_rad = _way(after) - _way(before)
+    x_m, z_m, turn_rad = _measure_travel(after) - _measure_travel(before)
     return replace(
         result,
         travel_changed_m=float(np.hypot(x_m, z_m)),
@@ -130,14 +155,14 @@ def _with_distances(result: FileResult, before: Motion, after: Motion) -> FileRe
     )
 
 
-def _way(motion: Motion) -> np.ndarray:
-    """The root's way over the floor (x and z, metres) and its turn (radians) from the first to the last frame."""
+def _measure_travel(motion: Motion) -> np.ndarray:
+    """Return the root's way over the floor (x and z, metres) and its turn (radians) from first to last frame."""
     first_rad, last_rad = heading_rad(motion.rotations[[0, -1], 0])
     return np.array([*(motion.root_m[-1] - motion.root_m[0])[[0, 2]], last_rad - first_rad])
 
 
-def _over_time(timeline: Timeline | None) -> dict[str, list[float]]:
-    """The residual wrench of every frame, rounded."""
+def _list_residuals(timeline: Timeline | None) -> dict[str, list[float]]:
+    """Return the residual wrench of every frame, rounded."""
     if timeline is None:
         return {}
     return {
@@ -146,15 +171,15 @@ def _over_time(timeline: Timeline | None) -> dict[str, list[float]]:
     }
 
 
-def _carried(timeline: Timeline | None) -> list[Carried]:
-    """When a residual force acts on the root of a body that otherwise holds itself up."""
+def _find_carried_times(timeline: Timeline | None) -> list[Carried]:
+    """Find the frames in which a residual force acts on the root of a body that otherwise holds itself up."""
     carried = [] if timeline is None else timeline.carried()
-    frames = sum(each.last_frame - each.first_frame + 1 for each in carried)
+    frames = sum(span.last_frame - span.first_frame + 1 for span in carried)
     return carried if timeline is not None and frames < len(timeline) else []
 
 
-def _contacts(correction: CorrectedMotion) -> list[dict[str, Any]]:
-    """When which part of the body bears weight; without a simulation, when the feet stand."""
+def _list_contacts(correction: CorrectedMotion) -> list[dict[str, Any]]:
+    """Return the times in which parts of the body bear weight; without a simulation, those in which feet stand."""
     if correction.timeline is not None:
         contacts = correction.timeline.contacts()
     elif correction.accepted:
@@ -172,19 +197,19 @@ _FITTED_FRAMES = 2000
 
 
 def film(path: Path, pairs: Sequence[tuple[Motion, CorrectedMotion]]) -> None:
-    """Each motion and its correction side by side as MP4, one after the other."""
+    """Film each motion and its correction side by side as MP4, one after the other."""
     with requires_extra("a film"):
         import imageio.v2 as imageio
     fps = min(pairs[0][0].fps, VIDEO_FPS)
     writer: Any = imageio.get_writer(path, fps=fps, codec="libx264", macro_block_size=1)
     with writer:
         for before, correction in pairs:
-            for picture in _pictures(before, correction, fps):
+            for picture in _draw_side_by_side(before, correction, fps):
                 writer.append_data(picture)
 
 
-def _pictures(before: Motion, correction: CorrectedMotion, fps: float) -> Iterator[np.ndarray]:
-    """Both motions side by side, drawn shot by shot so that memory does not grow with their length."""
+def _draw_side_by_side(before: Motion, correction: CorrectedMotion, fps: float) -> Iterator[np.ndarray]:
+    """Draw both motions side by side, shot by shot so that memory does not grow with their length."""
     from selfcorrect.motion.pictures.drawing import animate, fit_camera  # slow to import
 
     motions = [resample(motion, fps) for motion in (before, correction.motion)]

@@ -14,7 +14,7 @@ from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 from ..jobs.targets import place_of
 from ..jobs.where import Where
 from .batch import correct_into
-from .correct_file import at_pace, motions_of, pace_off_gravity, prepare_motions
+from .correct_file import find_wrong_pace, open_input, play_at_gravity, prepare_motions
 from .options import DEFAULTS, CorrectionOptions
 from .report import REPORT, FileResult
 from .written_motion import measure_written
@@ -36,7 +36,7 @@ def correct(motion: Motion, options: CorrectionOptions = DEFAULTS, **changes: ob
         InputError: The skeleton is not that of a human body.
         SettingError: An option is unknown or has a wrong value.
     """
-    return correct_motions([motion], _chosen(options, changes))[0]
+    return correct_motions([motion], _choose_options(options, changes))[0]
 
 
 def correct_motions(
@@ -59,18 +59,18 @@ def correct_motions(
         InputError: A skeleton is not that of a human body.
         SettingError: An option has a wrong value, or is only for files.
     """
-    options = _chosen(options, changes)
+    options = _choose_options(options, changes)
     options.refuse(("reading", "keep_failed", "video"), "is for motion files, and these motions are in memory")
     if options.contacts is not None and len(motions) != 1:
         raise SettingError(f"contacts are of one motion, got {len(motions)} motions")
     for motion in motions:
         check_body(motion)
     if options.retime:
-        motions = [at_pace(motion, pace_off_gravity(motion)) for motion in motions]
-    workers = _enough_workers(motions, options) if workers is None else workers
-    prepared = [options.prepared(motion) for motion in motions]
+        motions = [play_at_gravity(motion, find_wrong_pace(motion)) for motion in motions]
+    workers = _count_workers(motions, options) if workers is None else workers
+    prepared = [options.prepare(motion) for motion in motions]
     corrections = options.corrector(workers)(prepared)
-    return [options.finished(motion, made) for motion, made in zip(motions, corrections, strict=True)]
+    return [options.finish(motion, made) for motion, made in zip(motions, corrections, strict=True)]
 
 
 def correct_file(
@@ -97,7 +97,7 @@ def correct_file(
         InputError: `source` cannot be read, or holds several motions.
         SettingError: `target` is `source`, has another format, or exists and `overwrite` is false.
     """
-    options = _chosen(options, changes)
+    options = _choose_options(options, changes)
     options.refuse(("keep_failed", "video"), "is for folders of files; correct_files takes it")
     source, target = Path(source).expanduser(), Path(target).expanduser()
     if place_of(target) == place_of(source):
@@ -105,12 +105,12 @@ def correct_file(
     if target.suffix.lower() != (suffix := written_suffix(source)):
         raise SettingError(f"{target}: the correction of a {source.suffix} file is written as {suffix} file")
     refuse_to_replace(target, overwrite)
-    file = motions_of(source, options)
+    file = open_input(source, options)
     if len(file.motions) > 1:
         raise InputError(f"{source}: holds {len(file.motions)} motions; correct_files corrects them all")
     prepared = prepare_motions(source, file, options)
-    (made,) = options.corrector(_enough_workers(file.motions, options))(prepared)
-    correction = options.finished(file.motion, made)
+    (made,) = options.corrector(_count_workers(file.motions, options))(prepared)
+    correction = options.finish(file.motion, made)
     if correction.accepted:
         with replacing(target, overwrite=overwrite) as temporary:
             file.write(temporary, correction.motion)
@@ -144,7 +144,7 @@ def correct_files(
         InputError: An input does not exist.
         SettingError: An option has a wrong value.
     """
-    options = _chosen(options, changes)
+    options = _choose_options(options, changes)
     paths = [Path(path).expanduser() for path in ([inputs] if isinstance(inputs, str | Path) else inputs)]
     for path in paths:
         if not path.exists():
@@ -153,19 +153,19 @@ def correct_files(
     return correct_into(paths, out, options, out / REPORT, Where(default_workers() if workers is None else workers))
 
 
-def _chosen(options: CorrectionOptions, changes: Mapping[str, object]) -> CorrectionOptions:
+def _choose_options(options: CorrectionOptions, changes: Mapping[str, object]) -> CorrectionOptions:
     """The options with changes, and the engine that is meant; SettingError for what is none."""
     if not isinstance(options, CorrectionOptions):
         raise SettingError(f"options must be CorrectionOptions or given by name, got {options!r}")
     given = {name: value for name, value in changes.items() if (name, value) != ("reading", None)}
-    return options.changed(given).settled()
+    return options.with_changes(given).resolve_engine()
 
 
 FRAMES_PER_WORKER = 600
 """Fewer are corrected sooner than a process has started."""
 
 
-def _enough_workers(motions: Sequence[Motion], options: CorrectionOptions) -> int:
+def _count_workers(motions: Sequence[Motion], options: CorrectionOptions) -> int:
     """As many as pay: all where bodies are simulated again and again, which one motion alone does in threads."""
     most = default_workers()
     return most if options.is_residual_free else max(1, min(most, sum(map(len, motions)) // FRAMES_PER_WORKER))

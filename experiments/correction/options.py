@@ -1,4 +1,4 @@
-"""How motions are corrected: the options of `selfcorrect correct`, of the Python functions, of reports and shards."""
+"""Options of a correction, those of `selfcorrect correct`, of the Python functions, of reports and shards."""
 
 from __future__ import annotations
 
@@ -48,36 +48,36 @@ KEPT_LEVEL_M = 0.05
 
 @dataclass(frozen=True)
 class CorrectionOptions:
-    """How motions are corrected: all that a result depends on beside its input."""
+    """Options of a correction: all that a result depends on besides its input."""
 
     strength: str | float = "balanced"
     """From 0, closest to the motion, to 1, most physical; or faithful (0), balanced (0.7), physical (1). With
     residual-free, muscles and contacts alone hold the body up, which takes longer and is simulated in MuJoCo. With
     simulated, you get what loops make of a model's samples: raw simulated states on a floor that is known."""
     fallback: FallbackChoice = "none"
-    """What becomes of a motion in which a body falls without residual force: with none it is rejected. With balanced,
+    """Remedy for a motion in which a body falls without residual force: with none it is rejected. With balanced,
     the least residual force carries it there, and the report says where and how much."""
     simulate: SimulateChoice = "auto"
-    """Which motions are simulated: those whose plan leaves force for a simulation to save (auto), or all (always)."""
+    """Motions to simulate: those whose plan leaves force for a simulation to save (auto), or all (always)."""
     kinematic: bool = False
     """Clean up by kinematics alone and simulate nothing; strength then does not matter."""
     support: SupportChoice = "infer"
-    """What carries the body. "infer": steps, rungs and seats where the motion shows them. "floor": the floor alone.
+    """Supports of the body. "infer": steps, rungs and seats where the motion shows them. "floor": only the floor.
     "off": something unknown; the body keeps its height."""
     engine: EngineName = AUTO
     """The simulator; auto takes PyBullet where it is installed, else MuJoCo."""
     mass_kg: float | None = None
-    """What every body weighs; otherwise what its shape does, with a body model, or what is usual for its stature."""
+    """Mass of every body; by default that of its shape, with a body model, or what is usual for its stature."""
     keep_level: bool = False
     """Keep a motion on the level where it stands if that is more than 5 cm from zero; by default it moves to zero."""
     remove_drift: bool = False
-    """Take out the drift of the floor, which changes the way over the floor and sends walking who walks in place."""
+    """Remove root drift. This changes the path; motions recorded on a treadmill start to travel."""
     join_takes: bool = False
     """Join takes: move and turn what follows a cut to where the motion was going."""
     retime: bool = False
     """Play motions whose flights or walks are more than 15 % off gravity's pace at its pace: the same poses."""
     scene: Scene = PLAIN
-    """Where, and with what body, the motion is followed: a push, a slope, a load."""
+    """Scene and body with which the motion is followed: a push, a slope, a load."""
     raw: bool = False
     """Keep simulated states as they are: also where they gain nothing, and with all that is fast in them."""
     keep_failed: bool = False
@@ -90,13 +90,13 @@ class CorrectionOptions:
     frames: str = ""
     """FIRST:LAST, such as 40:120: only these frames are corrected, which blends in and out inside them."""
     amount: tuple[str, ...] = ()
-    """How much of the correction to take: legs=0.5 for a limb (arms, hands, legs, feet, head, trunk), 30=0 60=1 for
+    """Share of the correction to take: legs=0.5 for a limb (arms, hands, legs, feet, head, trunk), 30=0 60=1 for
     keyframes, between which it changes smoothly, and legs@30=0 legs@60=1 for those of a limb."""
     keep: tuple[str, ...] = ()
     """Joints whose places in the world stay within 2 mm: hands, feet, head, or a joint's name in the file. Their limbs
     follow, and where these are too short the body gives way."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
-    """What motion files do not say."""
+    """Facts that motion files do not state."""
 
     def __post_init__(self) -> None:
         for name in ("kinematic", "keep_level", "remove_drift", "join_takes", "retime", "raw", "keep_failed", "video"):
@@ -150,28 +150,28 @@ class CorrectionOptions:
 
     @property
     def is_residual_free(self) -> bool:
-        """Whether muscles and contacts alone hold the body up."""
+        """True if only muscles and contacts hold the body up."""
         return self.strength == RESIDUAL_FREE and not self.kinematic
 
     @property
     def controls(self) -> Controls:
-        """What is changed of a correction."""
+        """Changes to a correction that people ask for."""
         from .controls import Controls
 
         return Controls(self.contacts, self.frames, self.amount, self.keep)
 
-    def prepared(self, motion: Motion) -> Motion:
+    def prepare(self, motion: Motion) -> Motion:
         """The motion to correct, with its feet in the contacts that people give; InputError where it has none such."""
         from selfcorrect.simulators.corrector import KinematicCorrector
 
         return self.controls.prepare(motion, KinematicCorrector(self._cleanup))
 
-    def finished(self, motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
+    def finish(self, motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
         """The correction of a motion with what people changed of it; CorrectorError where it is not finite."""
         if correction.failure is not None:
             failure = replace(correction.failure, tried=self._list_tried(motion, correction.failure))
             correction = replace(correction, failure=failure)
-        return self.controls.after(motion, correction, self.measure_errors)
+        return self.controls.apply(motion, correction, self.measure_errors)
 
     def measure_errors(self, motion: Motion) -> Mapping[str, float]:
         """Return the errors of a motion by name, as a correction with these options would find them before it."""
@@ -198,7 +198,7 @@ class CorrectionOptions:
         }
         return tuple(remedy for remedy, is_used in is_tried.items() if is_used)
 
-    def settled(self) -> CorrectionOptions:
+    def resolve_engine(self) -> CorrectionOptions:
         """The same with the engine that is meant, which is then imported; results depend on it."""
         return replace(self, engine=resolve_engine(self.engine, needs_compliant_joints=self.is_residual_free))
 
@@ -209,13 +209,13 @@ class CorrectionOptions:
         preset, cleanup = find_preset(self.strength), self._cleanup
         if self.kinematic:
             return KinematicCorrector(cleanup, workers)
-        tracker = preset.tracker(self.settled().engine, self.mass_kg, self.fallback)
+        tracker = preset.tracker(self.resolve_engine().engine, self.mass_kg, self.fallback)
         simulate = "always" if "always" in (self.simulate, preset.simulate) else "auto"
         return PhysicsCorrector(tracker, cleanup, workers, self.scene, simulate)
 
     @property
     def _cleanup(self) -> CleanupSettings:
-        """What is done by kinematics."""
+        """Settings of the kinematic clean-up."""
         from selfcorrect.simulators import presets
         from selfcorrect.simulators.cleanup import clean
 
@@ -230,7 +230,7 @@ class CorrectionOptions:
         settings = replace(settings, polish=False) if self.raw else settings
         return settings if self.reading.floor is None else settings.without_steps(clean.LevelFloor)
 
-    def changed(self, changes: Mapping[str, object]) -> CorrectionOptions:
+    def with_changes(self, changes: Mapping[str, object]) -> CorrectionOptions:
         """These options with other values by name; SettingError for a name that there is not."""
         names = [each.name for each in fields(self)]
         if strange := [name for name in changes if name not in names]:

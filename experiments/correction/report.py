@@ -1,4 +1,4 @@
-"""What became of each motion that was corrected: as a record on disk, a line of a table, and a report."""
+"""Results of corrections: as a record on disk, a line of a table, and a report."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _MOST_LOST = 0.08
 """Share of contacts that may be lost: feet that roll over seem to stand for a while."""
 _RIG_SUFFIXES = (".bvh", ".fbx", ".glb", ".gltf", ".vrma")
 """Suffixes of files that may hold a rig's pose beside motions; models and datasets hold only motions."""
-_OF_NEXT_RUN = ("key", "sidecar_digests", "output_hash", "video_hash", "earlier")
+_RECORD_KEYS = ("key", "sidecar_digests", "output_hash", "video_hash", "earlier")
 
 
 @dataclass(frozen=True)
 class FileResult:
-    """What became of one file."""
+    """Result of one file."""
 
     source: str
     """The input file."""
@@ -50,13 +50,13 @@ class FileResult:
     key: str
     """A hash of the input and of all settings."""
     verdict: Literal["accepted", "partly", "rejected", "failed"]
-    """Whether it was corrected, only some of its motions were, it was rejected, or could not be worked on."""
+    """Verdict: corrected, only some of its motions were, rejected, or not possible to work on."""
     stage: str = ""
-    """What came out: the "cleaned" motion of kinematics, the "planned" one, or one with "simulated" states."""
+    """Stage that came out: the "cleaned" motion of kinematics, the "planned" one, or one with "simulated" states."""
     reason: str = ""
-    """Why it was not accepted."""
+    """Reason for which it was not accepted."""
     frame: int | None = None
-    """Where that was, if it is known."""
+    """Frame of that, if it is known."""
     failure: dict[str, Any] | None = None
     """The same as data, as in `Failure`, of a rejected motion."""
     output: str = ""
@@ -70,13 +70,13 @@ class FileResult:
     earlier: tuple[str, ...] = ()
     """Hashes of what an earlier run wrote in the places of output and film, which may still be there after a kill."""
     assumed: tuple[str, ...] = ()
-    """What the file does not say, and was assumed to read it: unit, frame rate, axis, body, profile."""
+    """Assumptions by which the file was read: unit, frame rate, axis, body, profile."""
     notes: tuple[str, ...] = ()
-    """What was assumed or is odd."""
+    """Assumptions and observations, a sentence each."""
     failed_checks: tuple[str, ...] = ()
     """Rules of `check` by which the file, its floor or its time seem wrong."""
     text: str = ""
-    """What the motion shows, where the file says so."""
+    """Text in the file on what the motion shows."""
     frames: int = 0
     fps: float = 0.0
     parts: dict[str, str] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class FileResult:
     moved_m: float = 0.0
     """Distance from the input, mean over frames and joints."""
     raised_m: float = 0.0
-    """How far the whole body was raised, the median of its root: part of `moved_m`."""
+    """Height by which the whole body was raised, the median of its root: part of `moved_m`."""
     moved_by_joint_m: dict[str, float] = field(default_factory=dict)
     """Mean over frames, per joint."""
     furthest_m: float = 0.0
@@ -104,17 +104,17 @@ class FileResult:
     lost_contacts_height_m: float = 0.0
     """Mean height above the ground of what lost its contact."""
     large_move_reason: str = ""
-    """Why, where a joint was moved further than errors of captures are wide."""
+    """Reason for which a joint was moved further than errors of captures are wide."""
     not_corrected: str = ""
-    """What was found of the way over the floor and left: a treadmill, drift, cuts between takes."""
+    """Findings that were not corrected: a treadmill, drift, cuts between takes, T-poses."""
     contacts_missed: str = ""
-    """How many of the contacts that people gave are not held, and the worst of them."""
+    """Number of the given contacts that are not held, and the worst of them."""
     furthest_joint: str = ""
     """The joint that moved most."""
     furthest_frame: int | None = None
     """The frame in which it did."""
     mass_kg: float | None = None
-    """What the simulated body weighs."""
+    """Mass of the simulated body."""
     residual: dict[str, float] = field(default_factory=dict)
     """Mean residual force (body weights) and moment (N m), and the force that neither floor nor muscles explain. Then
     how far the result is from the simulated states (m), because fast parts of the correction were left out."""
@@ -125,10 +125,10 @@ class FileResult:
     contacts: list[dict[str, Any]] = field(default_factory=list)
     """Parts of the body, first and last frames in which they bear weight, and the mean load in body weights."""
     supports: list[dict[str, Any]] = field(default_factory=list)
-    """What was put below parts of the body beside the floor, as in `Support`."""
+    """Supports below parts of the body besides the floor, as in `Support`."""
 
     motions: list[dict[str, Any]] = field(default_factory=list)
-    """Of a file with several motions, what became of each; the figures above are then means over the corrected ones."""
+    """Results of each motion of a file with several; the figures above are then means over the corrected ones."""
 
     @property
     def worse(self) -> list[str]:
@@ -140,7 +140,7 @@ class FileResult:
         figures = []
         for figure in FIGURES:
             if self._is_worse(figure):
-                figures.append(f"{figure.title} {_cell(self, figure)} {figure.unit.symbol}")
+                figures.append(f"{figure.title} {_format_figure(self, figure)} {figure.unit.symbol}")
         if self.lost_contacts > _MOST_LOST:
             height_mm = 1000 * self.lost_contacts_height_m
             figures.append(f"{self.lost_contacts:.0%} of contacts lost: feet float {height_mm:.0f} mm above the floor")
@@ -168,7 +168,7 @@ class FileResult:
 
     def save(self, path: Path) -> None:
         """Write a record, which holds its own digest."""
-        write_atomically(path, append_seal(_encoded(_json(asdict(self)))))
+        write_atomically(path, append_seal(_encode(_to_json_text(asdict(self)))))
 
     @classmethod
     def load(cls, path: Path) -> FileResult | None:
@@ -211,7 +211,7 @@ def _rename_keys(values: Mapping[str, Any]) -> dict[str, Any]:
     return {_RENAMED.get(key, key): value for key, value in values.items()}
 
 
-_OF_EACH = (
+_MOTION_KEYS = (
     "text", "verdict", "stage", "reason", "frame", "failure", "notes", "failed_checks", "frames", "fps", "worse",
     "before", "after", "lost_contacts", "lost_contacts_height_m",
     "moved_m", "raised_m", "travel_changed_m", "turn_changed_deg", "residual", "supports",
@@ -224,7 +224,7 @@ def _worse_of(motion: Mapping[str, Any]) -> Sequence[str]:
     return motion.get("worse", ()) if motion.get("verdict") == "accepted" else ()
 
 
-def of_all(results: Sequence[FileResult], names: Sequence[str] = ()) -> FileResult:
+def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> FileResult:
     """Return the result of a file from those of its motions, which may have names: means over the corrected frames."""
     if len(results) == 1 and not names:
         return results[0]
@@ -248,16 +248,18 @@ def of_all(results: Sequence[FileResult], names: Sequence[str] = ()) -> FileResu
         failed_checks=tuple(dict.fromkeys(code for result in results for code in result.failed_checks)),
         frames=sum(result.frames for result in results),
         fps=results[0].fps,
-        before=_mean([result.before for result in corrected], corrected),
-        after=_mean([result.after for result in corrected], corrected),
-        large_move_reason=_all_said([result.large_move_reason for result in results]),
-        not_corrected=_all_said([*left, *(result.not_corrected for result in results)]),
-        moved_m=_mean([{"moved_m": result.moved_m} for result in corrected], corrected).get("moved_m", 0.0),
-        raised_m=_mean([{"raised_m": result.raised_m} for result in corrected], corrected).get("raised_m", 0.0),
+        before=_average_figures([result.before for result in corrected], corrected),
+        after=_average_figures([result.after for result in corrected], corrected),
+        large_move_reason=_join_unique([result.large_move_reason for result in results]),
+        not_corrected=_join_unique([*left, *(result.not_corrected for result in results)]),
+        moved_m=_average_figures([{"moved_m": result.moved_m} for result in corrected], corrected).get("moved_m", 0.0),
+        raised_m=_average_figures([{"raised_m": result.raised_m} for result in corrected], corrected).get(
+            "raised_m", 0.0
+        ),
         mass_kg=results[0].mass_kg,
-        residual=_mean([result.residual for result in corrected], corrected),
+        residual=_average_figures([result.residual for result in corrected], corrected),
         motions=[
-            ({"name": names[index]} if names else {}) | {name: getattr(result, name) for name in _OF_EACH}
+            ({"name": names[index]} if names else {}) | {name: getattr(result, name) for name in _MOTION_KEYS}
             for index, result in enumerate(results)
         ],
     )
@@ -269,12 +271,12 @@ def _is_pose(result: FileResult) -> bool:
     return is_too_short and Path(result.source).suffix.lower() in _RIG_SUFFIXES
 
 
-def _all_said(sentences: Sequence[str]) -> str:
-    """Each sentence once."""
+def _join_unique(sentences: Sequence[str]) -> str:
+    """Join sentences, each once."""
     return "; ".join(dict.fromkeys(filter(None, sentences)))
 
 
-def _mean(figures: Sequence[dict[str, float]], results: Sequence[FileResult]) -> dict[str, float]:
+def _average_figures(figures: Sequence[dict[str, float]], results: Sequence[FileResult]) -> dict[str, float]:
     """Means of the figures of some results, weighted by their frames."""
     weights = [result.frames for result in results]
     shared = [name for name in (figures[0] if figures else ()) if all(name in of for of in figures)]
@@ -282,15 +284,15 @@ def _mean(figures: Sequence[dict[str, float]], results: Sequence[FileResult]) ->
 
 
 def is_report(path: Path, out: Path) -> bool:
-    """Whether a file is a report of this command on that output folder and as it was written."""
+    """Return whether a file is a report of this command on that output folder, as it was written."""
     try:
         found = path.is_file() and has_valid_seal(content := read_bytes(path)) and parse_json(content, path)
     except InputError:
         return False
-    return isinstance(found, dict) and "motions" in found and found.get("output", ".") == way_to(out, path)
+    return isinstance(found, dict) and "motions" in found and found.get("output", ".") == relative_folder(out, path)
 
 
-def way_to(out: Path, report: Path) -> str:
+def relative_folder(out: Path, report: Path) -> str:
     """The output folder as seen from the report's."""
     try:
         return Path(os.path.relpath(place_of(out), place_of(report).parent)).as_posix()
@@ -305,60 +307,60 @@ def write_report(
     counts = {verdict: verdicts.count(verdict) for verdict in ("accepted", "rejected", "failed")}
     seal = hashlib.sha256()
     with text_output(path) as file:
-        for text in _report({"output": output, "settings": options, "counts": counts}, results):
-            seal.update(_encoded(text))
+        for text in _iterate_report({"output": output, "settings": options, "counts": counts}, results):
+            seal.update(_encode(text))
             file.write(text)
         file.write("," + format_seal(seal.hexdigest()).decode())
 
 
-def _report(head: dict[str, object], results: Iterable[FileResult]) -> Iterator[str]:
+def _iterate_report(head: dict[str, object], results: Iterable[FileResult]) -> Iterator[str]:
     """The text of a report, piece by piece, up to its digest."""
-    yield _json(head).removesuffix("\n}\n") + ',\n "motions": ['
+    yield _to_json_text(head).removesuffix("\n}\n") + ',\n "motions": ['
     for count, result in enumerate(results):
-        yield f"{',' if count else ''}\n{_json(to_json(_readable(result))).rstrip()}"
+        yield f"{',' if count else ''}\n{_to_json_text(to_json(_to_report_values(result))).rstrip()}"
     yield "\n ]"
 
 
-def _readable(result: FileResult) -> dict[str, object]:
+def _to_report_values(result: FileResult) -> dict[str, object]:
     """A result without what only the next run needs."""
-    values = {name: value for name, value in asdict(result).items() if name not in _OF_NEXT_RUN}
+    values = {name: value for name, value in asdict(result).items() if name not in _RECORD_KEYS}
     return values | {"worse": result.worse}
 
 
-def _encoded(text: str) -> bytes:
+def _encode(text: str) -> bytes:
     """As `text_output` writes it: names of files need not be text, and are escaped then."""
     return text.encode(errors="backslashreplace")
 
 
-def _json(value: object) -> str:
+def _to_json_text(value: object) -> str:
     """Indented JSON, lists of numbers on one line."""
     text = json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n"
     return re.sub(r"\[\n[^\[\]{}\"]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)
 
 
-def table(results: Sequence[FileResult]) -> list[str]:
+def format_table(results: Sequence[FileResult]) -> list[str]:
     """A line per motion: its errors before → after, how far it moved and rose, or why it failed; what was assumed."""
     width = max(4, *(min(len(result.name), _NAME_WIDTH) for result in results))
-    head = f"{'file':<{width}}  {''.join(figure.heading.rjust(_width(figure)) for figure in FIGURES)}"
+    head = f"{'file':<{width}}  {''.join(figure.heading.rjust(_column_width(figure)) for figure in FIGURES)}"
     head += "  assumed" if any(result.assumed for result in results) else ""
-    return [head, *(f"{_short(result.name):<{width}}  {_figures(result)}" for result in results)]
+    return [head, *(f"{_shorten_name(result.name):<{width}}  {_format_figures(result)}" for result in results)]
 
 
-def _figures(result: FileResult) -> str:
+def _format_figures(result: FileResult) -> str:
     if result.verdict not in ("accepted", "partly"):
         passed = " (passed through)" if result.output else ""
         assumed = f" (assumed: {', '.join(result.assumed)})" if result.assumed else ""
         return f"{result.verdict}{passed}: {result.reason.removeprefix(f'{result.source}: ')}{assumed}"
-    cells = "".join(_cell(result, figure).rjust(_width(figure)) for figure in FIGURES)
+    cells = "".join(_format_figure(result, figure).rjust(_column_width(figure)) for figure in FIGURES)
     return f"{cells}  {', '.join(result.assumed)}".rstrip()
 
 
-def _width(figure: MotionFigure) -> int:
-    """Of its column, with two spaces before it."""
+def _column_width(figure: MotionFigure) -> int:
+    """Return the width of a column, with two spaces before it."""
     return 2 + len(figure.heading) if figure.of_correction else 16
 
 
-def _cell(result: FileResult, figure: MotionFigure) -> str:
+def _format_figure(result: FileResult, figure: MotionFigure) -> str:
     """The figure of the correction, or of the motion before and after it; a dash where it was not measured."""
     of_correction = {"moved_m": result.moved_m, "raised_m": result.raised_m, **result.residual}
     sources = [of_correction] if figure.of_correction else [result.before, result.after]
@@ -368,5 +370,5 @@ def _cell(result: FileResult, figure: MotionFigure) -> str:
     return " → ".join(f"{figure.unit.convert(source[figure.key]):{sign}.{figure.digits}f}" for source in sources)
 
 
-def _short(name: str) -> str:
+def _shorten_name(name: str) -> str:
     return name if len(name) <= _NAME_WIDTH else f"…{name[1 - _NAME_WIDTH :]}"

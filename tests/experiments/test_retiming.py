@@ -11,7 +11,7 @@ from posed_motions import jumping
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
-from selfcorrect.experiments.correction.correct_file import pace_off_gravity, retimed
+from selfcorrect.experiments.correction.correct_file import find_wrong_pace, retime_file
 from selfcorrect.motion.skeleton import Skeleton
 
 
@@ -37,13 +37,13 @@ def test_a_bvh_gets_other_frames_at_the_rate_that_it_declares(tmp_path: Path, sc
         below_a_scene(played, tmp_path / "a.bvh")
     else:
         write_bvh(tmp_path / "a.bvh", clip_of(played))
-    file = retimed(sc.open_motion(tmp_path / "a.bvh"), tmp_path / "a.bvh")
+    file = retime_file(sc.open_motion(tmp_path / "a.bvh"), tmp_path / "a.bvh")
     assert any("retimed" in note for note in file.notes)
     file.write(tmp_path / "b.bvh", file.motion)
     again = read_bvh(tmp_path / "b.bvh").motion
     assert again.fps == pytest.approx(played.fps, rel=1e-6)
     assert again.seconds == pytest.approx(made.seconds, rel=0.04)
-    assert pace_off_gravity(sc.load_motion(tmp_path / "b.bvh")) is None
+    assert find_wrong_pace(sc.load_motion(tmp_path / "b.bvh")) is None
     np.testing.assert_allclose(
         sc.joint_positions(sc.load_motion(tmp_path / "b.bvh")), sc.joint_positions(file.motion), atol=1e-4
     )
@@ -52,7 +52,7 @@ def test_a_bvh_gets_other_frames_at_the_rate_that_it_declares(tmp_path: Path, sc
 def test_files_whose_times_cannot_change_are_refused(tmp_path: Path) -> None:
     file = sc.MotionFile((replace(jumping(), fps=45.0),), (), lambda *_: None)
     with pytest.raises(sc.InputError, match=r"a\.glb: only \.bvh, \.npz, \.npy files can be retimed, not \.glb"):
-        retimed(file, tmp_path / "a.glb")
+        retime_file(file, tmp_path / "a.glb")
 
 
 @pytest.mark.slow
@@ -60,8 +60,8 @@ def test_recorded_walks_are_never_retimed_and_slow_motion_mostly_is(cmu: Path) -
     """Of the test split, and of every third walk of the train split."""
     walks = [*sorted(cmu.glob("test/35_*.bvh")), *sorted(cmu.glob("train/35_*.bvh"))[::3]]
     motions = [sc.load_motion(path) for path in (*walks, *sorted(cmu.glob("train/07_*.bvh")))]
-    assert [motion.source for motion in motions if pace_off_gravity(motion)] == []
-    slow = [pace_off_gravity(replace(motion, fps=0.6 * motion.fps)) for motion in motions]
+    assert [motion.source for motion in motions if find_wrong_pace(motion)] == []
+    slow = [find_wrong_pace(replace(motion, fps=0.6 * motion.fps)) for motion in motions]
     told = [own for own in slow if own]
     assert len(told) > 0.6 * len(motions)
     assert np.median(told) == pytest.approx(0.6, abs=0.05)

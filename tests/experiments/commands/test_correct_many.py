@@ -170,9 +170,9 @@ def test_files_that_are_corrected_together_have_the_bytes_of_each_alone(
     ("options", "least"), [(CorrectionOptions(kinematic=True), 3), (CorrectionOptions(simulate="always"), 40)]
 )
 def test_frames_that_are_done_are_told(folder: Path, options: CorrectionOptions, least: int) -> None:
-    tasks = batch.tasks_of([Path("clips")], Path("out"))
+    tasks = batch.make_tasks([Path("clips")], Path("out"))
     told: list[tuple[str, int, int]] = []
-    correct_file.correct_files(tasks, options.settled(), lambda *each: told.append(each))
+    correct_file.correct_files(tasks, options.resolve_engine(), lambda *each: told.append(each))
     frames = sum(len(motion) for task in tasks for motion in open_motion(task.source).motions)
     correct = [each for each in told if each[0] == "correct"]
     assert correct[0] == ("correct", 0, frames)

@@ -10,14 +10,14 @@ import tyro
 
 from selfcorrect.experiments.commands import demo as command
 from selfcorrect.experiments.commands.demo import DemoCommand
-from selfcorrect.experiments.correction.demo import FIGURES, spoiled, walk
+from selfcorrect.experiments.correction.demo import FIGURES, spoil, walk
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch
 
 
 def test_the_walk_is_spoiled_so_that_anybody_sees_it() -> None:
     good = walk()
-    bad = spoiled(good, np.random.default_rng(0))
+    bad = spoil(good, np.random.default_rng(0))
     before, after = (physical_errors(MotionBatch.stack([motion])).mean() for motion in (good, bad))
     assert after["penetration_m"] > before["penetration_m"] + 0.04
     assert after["skate_m_s"] > before["skate_m_s"] + 0.3

@@ -4,11 +4,12 @@ import json
 import math
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from selfcorrect.experiments.correction.batch import LISTED, closing
-from selfcorrect.experiments.correction.report import FileResult, of_all, read_record, write_report
+from selfcorrect.experiments.correction.batch import LISTED, summarize_results
+from selfcorrect.experiments.correction.report import FileResult, merge_results, read_record, write_report
 from selfcorrect.motion.correction.results import Failure, FailureKind
 
 
@@ -27,16 +28,18 @@ def results(count: int) -> list[FileResult]:
 
 
 def test_few_files_are_all_named() -> None:
-    told = closing(results(LISTED), Path("out"))
+    told = summarize_results(results(LISTED), Path("out"))
     assert told[0] == f"{LISTED} of {LISTED} motions corrected → out"
     assert told[1].splitlines()[-1] == f"{LISTED - 1}.bvh: moved by up to 0.42 m: spikes"
-    assert told[2].endswith(f"; {LISTED - 1}.bvh (F4)")
+    assert told[2].endswith(" more, in the report")
+    few = summarize_results(results(3), Path("out"))
+    assert few[2].endswith("0.bvh (F4); 1.bvh (F4); 2.bvh (F4)")
 
 
 def test_what_was_rejected_is_not_listed_as_moved() -> None:
     rejected = [replace(result, verdict="rejected") for result in results(2)]
-    assert not any("moved by" in line for line in closing(rejected, Path("out")))
-    assert "moved by" in "".join(closing([*rejected, replace(rejected[0], verdict="partly")], Path("out")))
+    assert not any("moved by" in line for line in summarize_results(rejected, Path("out")))
+    assert "moved by" in "".join(summarize_results([*rejected, replace(rejected[0], verdict="partly")], Path("out")))
 
 
 @pytest.mark.parametrize("after_m_s", [0.198, 0.02])
@@ -44,15 +47,17 @@ def test_a_motion_that_is_followed_but_worse_is_named_and_not_counted(after_m_s:
     """Without residual force a body may reach the end far from the motion, on feet that slide."""
     (followed,) = results(1)
     followed = replace(followed, stage="simulated", before={"standing_m_s": 0.027}, after={"standing_m_s": after_m_s})
-    told, is_worse = closing([followed], Path("out")), after_m_s > 0.027
+    told, is_worse = summarize_results([followed], Path("out")), after_m_s > 0.027
     assert told[0].startswith("0 of 1" if is_worse else "1 of 1")
     assert told[1].startswith("corrected, but worse in some figure (1): 0.bvh (") == is_worse
     assert ("27.0 → 198.0 mm/s" in told[1]) == is_worse
 
 
 def test_of_thousands_the_first_are_named_and_the_rest_counted() -> None:
-    told = closing(results(3000), Path("out"))
-    assert told[1].splitlines()[-1] == told[2].rpartition("; ")[2] == f"and {3000 - LISTED} more, in the report"
+    told = summarize_results(results(3000), Path("out"))
+    assert told[1].splitlines()[-1] == f"and {3000 - LISTED} more, in the report"
+    named, more = told[2].count(".bvh"), int(told[2].rpartition("; and ")[2].split()[0])
+    assert named + more == 3000
     assert "(3000): 0.bvh (F4); 1.bvh (F4)" in told[2]
     assert sum(map(len, told)) < 100 * LISTED
 
@@ -110,9 +115,9 @@ def test_figures_that_grow_are_worse_unless_a_float_ended(
 def test_one_motion_of_a_file_that_is_worse_is_named_and_counts() -> None:
     good = corrected({"skate_m_s": 0.1}, {"skate_m_s": 0.0})
     lifted = replace(good, lost_contacts=0.4, lost_contacts_height_m=0.085)
-    file = of_all([good, lifted])
+    file = merge_results([good, lifted])
     assert file.worse == ["motion 1: 40% of contacts lost: feet float 85 mm above the floor"]
-    assert closing([file], Path("out"))[0].startswith("0 of 1")
+    assert summarize_results([file], Path("out"))[0].startswith("0 of 1")
 
 
 @pytest.mark.parametrize("names", [(), ("pose", "walk")])
@@ -121,7 +126,32 @@ def test_a_pose_beside_a_walk_leaves_the_file_corrected(names: tuple[str, ...]) 
     walk = corrected({}, {})
     failure = asdict(Failure(FailureKind.TOO_SHORT, value=2, limit=4))
     pose = replace(walk, verdict="rejected", reason="too short", failure=failure, frames=2)
-    file = of_all([pose, walk], names)
+    file = merge_results([pose, walk], names)
     assert file.verdict == ("partly" if names else "accepted")
     assert ("motion 0 is a pose of 2 frames" in file.not_corrected) == (not names)
-    assert of_all([pose, pose]).verdict == "rejected"
+    assert merge_results([pose, pose]).verdict == "rejected"
+
+
+@pytest.mark.parametrize("length", [5, 80, 300])
+@pytest.mark.parametrize("count", [1, 2, 40])
+@pytest.mark.parametrize("verdict", ["accepted", "partly", "rejected"])
+def test_lines_stay_short(length: int, count: int, verdict: Literal["accepted", "partly", "rejected"]) -> None:
+    """Whatever the names and however many figures are worse; the report holds what is cut."""
+    worse = {"penetration_m": 0.3, "skate_m_s": 2.0, "jerk_m_s3": 9e4, "standing_m_s": 2.0}
+    made = [
+        replace(
+            result,
+            name="x" * length + f"{index}.bvh",
+            verdict=verdict,
+            before=dict.fromkeys(worse, 0.0),
+            after=worse,
+            lost_contacts=0.5,
+            not_corrected="it drifts " * 20,
+            supports=[{}],
+            motions=[{"verdict": "rejected", "name": "y" * length}] * count if verdict == "partly" else [],
+        )
+        for index, result in enumerate(results(count))
+    ]
+    lines = [line for text in summarize_results(made, Path("out")) for line in text.splitlines()]
+    assert max(map(len, lines)) < 120
+    assert any("in the report" in line for line in lines) or count < 40

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 import selfcorrect as sc
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.correction.controls import blended, over_time
+from selfcorrect.experiments.correction.controls import blend_motions, interpolate_keyframes
 from selfcorrect.motion.geometry.rotations import turn_angles
 
 
@@ -206,7 +206,7 @@ def test_nothing_is_the_one_motion_and_all_the_other_bit_for_bit() -> None:
     before, after = made_motion("run", frames=9), made_motion("turn", frames=9)
     shares = np.zeros((9, len(before.skeleton)))
     shares[4:] = 1.0
-    made = blended(before, after, shares)
+    made = blend_motions(before, after, shares)
     for name in ("root_m", "rotations"):
         assert np.array_equal(getattr(made, name)[:4], getattr(before, name)[:4])
         assert np.array_equal(getattr(made, name)[4:], getattr(after, name)[4:])
@@ -214,7 +214,7 @@ def test_nothing_is_the_one_motion_and_all_the_other_bit_for_bit() -> None:
 
 def test_a_share_is_that_of_the_angle() -> None:
     before, after = made_motion("run", frames=5), made_motion("turn", frames=5)
-    made = blended(before, after, np.full((5, len(before.skeleton)), 0.3))
+    made = blend_motions(before, after, np.full((5, len(before.skeleton)), 0.3))
     whole_rad = turn_angles(before.rotations, after.rotations)
     assert np.allclose(turn_angles(before.rotations, made.rotations), 0.3 * whole_rad)
     assert np.allclose(made.root_m, 0.7 * before.root_m + 0.3 * after.root_m)
@@ -222,7 +222,7 @@ def test_a_share_is_that_of_the_angle() -> None:
 
 @given(st.dictionaries(st.integers(0, 40), st.floats(0, 1), min_size=1))
 def test_shares_go_from_keyframe_to_keyframe_and_never_beyond_them(keyframes: dict[int, float]) -> None:
-    shares = over_time([*keyframes.items()], 41)
+    shares = interpolate_keyframes([*keyframes.items()], 41)
     assert np.allclose(shares[list(keyframes)], list(keyframes.values()))
     assert min(keyframes.values()) - 1e-9 <= shares.min() <= shares.max() <= max(keyframes.values()) + 1e-9
     assert np.allclose(shares[: min(keyframes)], keyframes[min(keyframes)])

@@ -14,7 +14,7 @@ from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.experiments.checking import check_files
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.correction import batch, correct_file, describe
-from selfcorrect.experiments.correction.describe import described
+from selfcorrect.experiments.correction.describe import describe_correction
 from selfcorrect.experiments.correction.report import FileResult
 from selfcorrect.motion.checks import walking
 from selfcorrect.simulators import corrector, evaluate
@@ -36,8 +36,8 @@ def walker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 STEPS = [
     (walking, "find_longest_walk", "rule P1 was left out"),
     (describe, "check_with", "oddities are not reported"),
-    (describe, "_over_time", "residual wrenches are not reported"),
-    (describe, "_contacts", "contacts are not reported"),
+    (describe, "_list_residuals", "residual wrenches are not reported"),
+    (describe, "_list_contacts", "contacts are not reported"),
     (describe, "joint_positions", "distances of joints are not reported"),
     (evaluate, "make_timeline", "no timeline"),
     (evaluate, "errors_of_poses", "errors are not reported"),
@@ -64,7 +64,7 @@ def test_a_step_that_only_tells_costs_its_own_line(
 def test_a_table_and_a_summary_that_fail_cost_themselves_only(
     walker: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("table", "closing"):
+    for name in ("format_table", "summarize_results"):
         monkeypatch.setattr(batch, name, fails)
     assert main(["correct", "walk.bvh", "-o", "out", "--kinematic"]) == 0
     printed = capsys.readouterr().out
@@ -110,7 +110,7 @@ def test_every_made_up_motion_is_corrected_or_rejected_and_told_of(
     motion = made_motion(kind, pace, fps, min(frames, 120) if simulated else frames)
     correction = (PhysicsCorrector() if simulated else KinematicCorrector())([motion])[0]
     assert np.isfinite(correction.motion.root_m).all()
-    told = described(FileResult("in.bvh", "in.bvh", "", "failed"), (), motion, correction)
+    told = describe_correction(FileResult("in.bvh", "in.bvh", "", "failed"), (), motion, correction)
     assert told.verdict == ("accepted" if correction.accepted else "rejected")
     assert not any("not reported" in note or "left out" in note or "no timeline" in note for note in told.notes)
 

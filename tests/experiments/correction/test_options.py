@@ -71,8 +71,8 @@ def test_a_strength_is_the_same_as_name_as_text_and_as_number(word: str | float,
 
 
 def test_a_name_given_in_python_changes_that_option_alone(stepping: sc.Motion) -> None:
-    assert SAME.changed({"strength": "physical"}).strength == 1.0
-    assert asdict(SAME.changed({"raw": False})) == {**asdict(SAME), "raw": False}
+    assert SAME.with_changes({"strength": "physical"}).strength == 1.0
+    assert asdict(SAME.with_changes({"raw": False})) == {**asdict(SAME), "raw": False}
     for call in (sc.correct, sc.correct_motions):
         with pytest.raises(SettingError, match=r"unknown option 'strenght'.*did you mean 'strength'"):
             call([stepping] if call is sc.correct_motions else stepping, strenght=1)  # type: ignore[arg-type]
@@ -111,7 +111,7 @@ def test_a_name_given_in_python_changes_that_option_alone(stepping: sc.Motion) -
 )
 def test_options_that_mean_nothing_cannot_be_made(wrong: dict[str, object], why: str) -> None:
     with pytest.raises(SettingError, match=why):
-        CorrectionOptions().changed(wrong)
+        CorrectionOptions().with_changes(wrong)
 
 
 @pytest.mark.parametrize(("name", "value"), [("keep_failed", True), ("video", True)])
@@ -125,7 +125,7 @@ def test_what_was_asked_for_is_what_the_report_records(stepping: sc.Motion, tmp_
     options = CorrectionOptions(kinematic=True, support="floor", reading=sc.Reading(fps=30.0))
     correct_files(tmp_path / "in.bvh", tmp_path / "out", options, workers=1)
     told = json.loads((tmp_path / "out" / "report.json").read_text())["settings"]
-    assert told == json.loads(json.dumps(asdict(options.settled())))
+    assert told == json.loads(json.dumps(asdict(options.resolve_engine())))
 
 
 def test_the_command_makes_of_samples_what_loops_make() -> None:

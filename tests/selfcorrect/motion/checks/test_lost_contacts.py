@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_motions import KINDS, Kind, made_motion
 
-from selfcorrect.experiments.correction.describe import described
+from selfcorrect.experiments.correction.describe import describe_correction
 from selfcorrect.experiments.correction.report import FileResult
 from selfcorrect.motion.checks.lost_contacts import find_lost_contacts
 from selfcorrect.motion.correction.results import CorrectedMotion
@@ -36,7 +36,7 @@ def test_a_bouncing_walk_that_is_lifted_loses_its_contacts() -> None:
     lost = find_lost_contacts(bouncing, lifted)
     assert lost.share > 0.5
     assert 0.03 < lost.height_m < 0.09
-    result = described(FileResult("a", "a", "", "failed"), (), bouncing, CorrectedMotion(lifted))
+    result = describe_correction(FileResult("a", "a", "", "failed"), (), bouncing, CorrectedMotion(lifted))
     assert any("contacts lost: feet float" in words for words in result.worse)
     assert result.lost_contacts == lost.share
 
