@@ -102,7 +102,12 @@ def curve_grid(
     """One row of panels per metric, one column per group of arms; returns SVG text.
 
     Groups of more than `MOST_LINES` arms become small multiples: rows of their own, with few arms in each panel. Lines
-    are means over seeds, bands their 95 % intervals; levels are horizontal.
+    are means over seeds, bands their 95 % intervals.
+
+    Args:
+        columns: Title of a group → its arms.
+        metrics: Metrics to draw.
+        levels: Horizontal lines.
     """
     palette = looks([curves.title for arms in columns.values() for curves in arms])
     many = any(len(arms) > MOST_LINES for arms in columns.values())
@@ -258,7 +263,14 @@ def short_curves(
     levels: Levels,
     palette: Mapping[str, Look] | None = None,
 ) -> str:
-    """Few metrics over generations, drawn as `curve_grid` does and as wide as a page; returns SVG text."""
+    """Draw few metrics over generations, as wide as a page; returns SVG text.
+
+    Args:
+        columns: Title of a group → its arms.
+        metrics: Metrics to draw.
+        levels: Horizontal lines.
+        palette: Title of an arm → its look, by default that of `looks`.
+    """
     palette = palette or looks([curves.title for arms in columns.values() for curves in arms])
     with mpl.rc_context(STYLE):
         figure, axes = _panels(len(metrics), len(columns), 2.6)

@@ -46,10 +46,18 @@ def collect(
     generations: int | None = None,
     seeds: Iterable[int] = (),
 ) -> ArmCurves:
-    """Arrange the metric rows of one arm, each with `seed` and `generation`, as curves.
+    """Arrange the metric rows of one arm as curves.
 
-    generations: how many the arm was to have; what it has not is NaN then. seeds: those that it was to have, likewise.
-    Raises ValueError where rows of a seed and generation are doubled, or missing without that.
+    Args:
+        rows: A row for each `seed` and `generation`.
+        name: Name of the arm.
+        group: Group of the arm.
+        title: Title of the arm.
+        generations: Generations that the arm was to have; missing values are NaN then.
+        seeds: Seeds that it was to have, likewise.
+
+    Raises:
+        RunFolderError: Rows of a seed and generation are doubled, or missing without `generations`.
     """
     table: dict[tuple[int, int], Mapping[str, float | int | str]] = {}
     for row in rows:

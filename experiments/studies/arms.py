@@ -110,7 +110,14 @@ class Arm:
         correction: Correction | None = None,
         fresh_source: FreshSource | None = None,
     ) -> Plan:
-        """The loop's plan, without remedy; correction: by the arm's corrector, with its strength and operator."""
+        """Return the loop's plan, without remedy.
+
+        Args:
+            generations: Generations after generation 0.
+            steps: Optimiser steps per generation of an arm that has none of its own.
+            correction: Correction by the arm's corrector, with its strength and operator.
+            fresh_source: Source of fresh real data.
+        """
         from selfcorrect.loop.bias import sample_plainly
         from selfcorrect.loop.fitting import fit_plainly
         from selfcorrect.loop.policy import parse_policy

@@ -20,9 +20,15 @@ from .study import SeedRun, Study
 
 
 def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[Job]:
-    """All jobs of a study in a run folder, in an order in which they can run one after the other.
+    """Return all jobs of a study in an order in which they can run one after the other.
 
-    Those of arms have the arguments study, run and arm.
+    Args:
+        study: The study.
+        root: The run folder.
+        accept_changed: Resume although code or data were changed.
+
+    Returns:
+        The jobs. Those of arms have the arguments study, run and arm.
     """
     jobs: list[Job] = []
     for run in study.runs(root):
@@ -38,12 +44,25 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
 
 
 def job_of(study: Study, run: SeedRun, arm: Arm) -> str:
-    """The name of an arm's job."""
+    """Return the name of an arm's job.
+
+    Args:
+        study: The study.
+        run: Task and seed.
+        arm: The arm.
+    """
     return f"{study.words(run.task)} seed {run.seed} {arm.label}"
 
 
 def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progress: Progress) -> None:
-    """Train and commit the generation 0 that all arms of a task and seed share."""
+    """Train and commit the generation 0 that all arms of a task and seed share.
+
+    Args:
+        study: The study.
+        run: Task and seed.
+        accept_changed: Resume although data were changed.
+        progress: Function that is told of the committed generation.
+    """
     if study.is_done(run):
         progress("generation", 0, study.generations_of(run.task))
         return
@@ -57,7 +76,14 @@ def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progr
 
 
 def run_arm(study: Study, run: SeedRun, arm: Any, progress: Progress) -> None:
-    """Run one arm from where it stands to its last generation."""
+    """Run one arm from where it stands to its last generation.
+
+    Args:
+        study: The study.
+        run: Task and seed.
+        arm: The arm.
+        progress: Function that is told of each committed generation.
+    """
     length = study.generations_of(run.task)
     if study.is_done(run, arm):
         _tell_done(progress, length, length)

@@ -32,8 +32,14 @@ def write_report(
 ) -> Comparison:
     """Write every result of a finished study below `folder`, then their digests.
 
-    command: what does it again; seconds: that the call took; failed: a sentence for each arm that stopped early; kept:
-    whether the folder stays.
+    Args:
+        view: The study and its presentation.
+        folder: The run folder.
+        log: Log of Weights & Biases.
+        command: Command that does it again.
+        seconds: Time that the call took.
+        failed: A sentence for each arm that stopped early.
+        kept: The folder stays after the call.
     """
     earlier_media = media_listed(folder)
     if listing := find_listing(folder):

@@ -40,9 +40,18 @@ def run_study(
 ) -> Comparison:
     """Run a study, or what is left of it in its run folder, and write its report.
 
-    command: what does it again, for its report; kept: whether the folder stays. What is wrong with settings, data or
-    code of users is raised before anything is written. Where the study's arms run each alone, those that fail end no
-    other, and are gaps of what is returned.
+    Mistakes in settings, data or code of users are raised before anything is written. If the study isolates its arms,
+    one that fails ends no other and is a gap of the result.
+
+    Args:
+        view: The study and its presentation.
+        folder: The run folder.
+        where: Place of the jobs.
+        command: Command that does it again, for the report.
+        accept_changed: Resume although code or data were changed.
+        wandb: Destination of Weights & Biases.
+        observe: Function that gets the row of each committed generation.
+        kept: The folder stays after the call.
     """
     study = view.study
     use_one_thread()  # before a judge is fitted, which jobs in this process share

@@ -48,7 +48,13 @@ class RunningReport:
 
 
 def write_running_report(view: View, folder: Path, command: str) -> None:
-    """Write report.html about the generations that are committed; a browser that shows it loads it again and again."""
+    """Write report.html about the generations that are committed; a browser that shows it loads it again and again.
+
+    Args:
+        view: The study and its presentation.
+        folder: The run folder.
+        command: Command that does it again.
+    """
     progress = read_progress(view, folder)
     page = Page(
         title=view.title,

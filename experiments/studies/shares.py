@@ -175,7 +175,14 @@ SHARE_CAPTION = (
 def share_picture(
     outcome: Outcome[Any], metrics: Sequence[Metric], judged: Collection[str], levels: Levels
 ) -> Picture | None:
-    """All lines by synthetic share, a column for each task; None where no task has enough ratios."""
+    """Draw all lines by synthetic share, a column for each task; None if no task has enough ratios.
+
+    Args:
+        outcome: Results of a study.
+        metrics: Metrics to draw.
+        judged: Titles of the lines that the study asks about.
+        levels: Horizontal lines.
+    """
     columns = {
         outcome.titles.get(task, task): lines
         for task, arms in outcome.curves.items()

@@ -117,7 +117,13 @@ class View(ABC):
         return curves_by_task
 
     def curves_of(self, arm: Arm, runs: Sequence[SeedRun], *, whole: bool = True) -> ArmCurves:
-        """The curves of an arm in runs of one task; whole: over all generations, NaN where some are missing."""
+        """Return the curves of an arm.
+
+        Args:
+            arm: The arm.
+            runs: Seeds of one task.
+            whole: Cover all generations, with NaN for missing ones.
+        """
         rows = [row for run in runs for row in self.rows(run, arm)]
         count = self.study.generations_of(runs[0].task) if whole else None
         seeds = [run.seed for run in runs] if whole else []

@@ -26,7 +26,14 @@ def group_of(folder: Path) -> str:
 
 
 def arm_run(view: View, run: SeedRun, arm: Arm, rows: Sequence[Row] = ()) -> TrackedRun:
-    """The W&B run of one arm and seed, with what it can be filtered by."""
+    """Return the W&B run of one arm and seed, with fields and tags to filter by.
+
+    Args:
+        view: The study and its presentation.
+        run: Task and seed.
+        arm: The arm.
+        rows: A row for each generation.
+    """
     return TrackedRun(
         name=f"{run.task} {view.arm_word(arm)} seed {run.seed}",
         group=group_of(run.root),
@@ -74,7 +81,15 @@ class LiveRuns:
 
 
 def study_run(view: View, report: StudyReport, runs: Sequence[SeedRun], folder: Path, command: str) -> TrackedRun:
-    """The W&B run of the whole: a table of all arms and seeds, the report, and the models of generation 0."""
+    """Return the W&B run of the whole: a table of all arms and seeds, the report, and the models of generation 0.
+
+    Args:
+        view: The study and its presentation.
+        report: The report.
+        runs: All tasks and seeds.
+        folder: The run folder.
+        command: Command that does it again.
+    """
     name = group_of(folder)
     models = {
         f"generation-0-{run.place}-seed-{run.seed}-{name[-8:]}": (

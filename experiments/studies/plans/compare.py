@@ -154,9 +154,14 @@ def compare(
 
 
 def arms_of(inputs: ComparisonInputs, task: Task, seed: int) -> tuple[tuple[Arm, ...], dict[str, str], int]:
-    """The arms of a comparison by the plans of a seed's task, the name of each one's reference, and their generations.
+    """Return the arms of a comparison, the name of each one's reference, and their generations.
 
     The reference is the same plan without correction, else the baseline; the baseline has none.
+
+    Args:
+        inputs: Tasks and plans.
+        task: Task of a seed.
+        seed: The seed.
     """
     plans = {name: inputs.plan(name, task, seed) for name in inputs.plans}
     lengths = {name: plan.generations for name, plan in plans.items()}
