@@ -46,7 +46,7 @@ class ChildReader:
     def __init__(self, script: Path, name: str) -> None:
         self.script = script
         self.name = name
-        """What the format is called in messages."""
+        """Name of the format in messages."""
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0

@@ -22,7 +22,7 @@ class Animation:
     clip: RiggedMotion
     body: Upright
     refusal: str
-    """Why it cannot be corrected, "" if it can."""
+    """Reason why it cannot be corrected, "" if it can."""
 
     @property
     def motion(self) -> Motion:

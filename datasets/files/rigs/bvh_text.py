@@ -37,7 +37,7 @@ _COMMENT_AFTER_NAME = re.compile(r"(?<=\S)\s+(?://|[#;])\s.*$")
 _ONE_SECOND = "1.0000000"
 """Frame time as this program writes it, which is no placeholder."""
 _PADDING = "\0\x1a"
-"""What programs pad a file's end with."""
+"""Bytes with which programs pad the end of a file."""
 _JAPANESE = re.compile("[\u3040-\u30ff]|[\u3400-\u9fff\uff61-\uff9f]{2}")
 
 
@@ -64,7 +64,7 @@ class BvhText:
     """Channel values (T, C), joints in the file's order."""
     fps: float
     notes: tuple[str, ...]
-    """What was assumed to read it."""
+    """Notes on what was assumed to read it."""
 
     @property
     def channels(self) -> tuple[tuple[str, ...], ...]:

@@ -232,7 +232,7 @@ class _Clock:
     start_s: float
     frames: int
     note: str
-    """Why these are not the times of the file's keys, "" where they are."""
+    """Reason why these are not the times of the file's keys, "" if they are."""
 
     @property
     def times_s(self) -> np.ndarray:
