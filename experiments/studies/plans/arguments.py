@@ -107,8 +107,12 @@ def choose_references(
     """
     if not reference:
         return dict(usual)
-    is_common = isinstance(reference, str)
-    chosen = {plan: reference for plan in plans if plan != reference} if is_common else reference
+    if isinstance(reference, str):
+        is_common = True
+        chosen: Mapping[str, str] = {plan: reference for plan in plans if plan != reference}
+    else:
+        is_common = False
+        chosen = reference
     if not isinstance(chosen, Mapping):
         raise SettingError(
             f"reference must be the name of a plan, or plan → reference, got {describe_value(reference)}"

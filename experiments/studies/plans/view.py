@@ -139,8 +139,10 @@ class ComparisonView(View):
         ]
 
     def _better_word(self, key: str) -> Literal["lower", "higher", "real", "aim", "neutral"]:
-        direction = self._better.get(key, "neutral")
-        return direction if isinstance(direction, str) else "aim"
+        if key not in self._better:
+            return "neutral"
+        direction = self._better[key]
+        return "aim" if isinstance(direction, int | float) else direction
 
     def _select_judged(self, metrics: Sequence[Metric]) -> list[Metric]:
         """Return the metrics that `better` names, else all that users measure."""
