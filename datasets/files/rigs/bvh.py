@@ -275,11 +275,14 @@ def _track_m(clip: RiggedMotion, joint: int) -> np.ndarray:
 
 
 def written_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names of joints as the format can hold them: in one line, without braces, none empty and none twice."""
+    """Return names of joints as the format can hold them: in one line, without braces, none empty and none twice.
+
+    Marks of comments are written as `_` where a reader takes them for such, at the beginning and after a blank.
+    """
     written: list[str] = []
     for name in names:
         line = re.sub(r"[\t\n\v\f\r\x85\u2028\u2029]+", " ", name).strip()
-        line = re.sub(r"(?<=\s)(?://|[#;])(?=\s)", "_", line)  # would begin a comment
+        line = re.sub(r"(^|\s)(//|[#;](?=\s))", r"\1_", line)
         written.append(re.sub(r"[{}\x00-\x1f\x7f-\x9f]", "_", line) or "joint")
     return unique(written)
 
