@@ -189,7 +189,7 @@ def test_the_way_over_the_floor_stays_unless_the_command_is_told_otherwise(
 
 
 @pytest.mark.parametrize("joints_by", [joints_by_bvhio, joints_by_pymotion])
-@pytest.mark.parametrize("name", ["test/03_01.bvh", "train/01_01.bvh"])
+@pytest.mark.parametrize("name", ["train/60_01.bvh", "train/35_01.bvh"])
 def test_real_clips_of_both_cmu_skeletons(
     name: str, joints_by: Callable[[Path, list[int], tuple[str, ...]], np.ndarray], cmu: Path, tmp_path: Path
 ) -> None:
