@@ -85,12 +85,13 @@ def change_settings(toy: str, settings: Any, options: ToyOptions) -> tuple[Any, 
 
 def _fit_value(toy: str, option: str, value: Any, current: Any, *, is_only: bool) -> Any:
     """Return the value of a field: all numbers if it holds several, else a single one, of several fields the first."""
-    if not isinstance(value, tuple) or not value or isinstance(current, tuple):
+    if not isinstance(value, tuple) or isinstance(current, tuple):
         return value
-    if len(value) > 1 and is_only:
-        numbers = ", ".join(f"{number:g}" for number in value)
-        raise SettingError(f"toy {toy} takes one --{format_option(option)}, got {numbers}")
-    return value[0]
+    numbers = list(value)
+    if len(numbers) > 1 and is_only:
+        listed = ", ".join(f"{number:g}" for number in numbers)
+        raise SettingError(f"toy {toy} takes one --{format_option(option)}, got {listed}")
+    return numbers[0]
 
 
 def check_missing(missing: Sequence[Sequence[str]], toys: Sequence[str]) -> None:
