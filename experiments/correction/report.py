@@ -323,8 +323,9 @@ def _iterate_report(head: dict[str, object], results: Iterable[FileResult]) -> I
 
 def _to_report_values(result: FileResult) -> dict[str, object]:
     """A result without what only the next run needs."""
-    values = {name: value for name, value in asdict(result).items() if name not in _RECORD_KEYS}
-    return values | {"worse": result.worse}
+    values: dict[str, object] = {name: value for name, value in asdict(result).items() if name not in _RECORD_KEYS}
+    values["worse"] = result.worse
+    return values
 
 
 def _encode(text: str) -> bytes:

@@ -49,7 +49,9 @@ def has_swapped_sides(motion: Motion) -> bool:
         cosines = np.einsum("ti,ti->t", towards, across) / np.maximum(lengths, 1e-12)
         if is_shown.any():
             means.append(float(np.mean(cosines[is_shown])))
-    return len(means) >= _FEWEST_WITNESSES and sorted(means)[1] < _CONTRARY and np.mean(means) < 0.0
+    if len(means) < _FEWEST_WITNESSES:
+        return False
+    return sorted(means)[1] < _CONTRARY and float(np.mean(means)) < 0.0
 
 
 class _PartPlaces:

@@ -238,11 +238,16 @@ def body_joints(motion: Motion) -> np.ndarray:
     Parts that the skeleton lacks are where `to_smpl` has them. Raises InputError if one is missing that every body
     needs.
     """
-    joints = [motion.skeleton.joint(part) for part in SMPL_22]
-    present = [index for index, joint in enumerate(joints) if joint is not None]
+    present = []
+    joints = []
+    for index, part in enumerate(SMPL_22):
+        joint = motion.skeleton.joint(part)
+        if joint is not None:
+            present.append(index)
+            joints.append(joint)
     positions_m = joint_positions(motion)
     if len(present) == len(SMPL_22):
         return positions_m[:, joints]
     parts_m = joint_positions(_add_missing_parts(fit_body_parts(motion)))
-    parts_m[:, present] = positions_m[:, [joints[index] for index in present]]
+    parts_m[:, present] = positions_m[:, joints]
     return parts_m

@@ -100,6 +100,8 @@ def _fit_robustly(along_m: np.ndarray, heights_m: np.ndarray) -> tuple[np.ndarra
     """Fit heights (K,) as linear functions of places (K, D); return the slopes (D,) and the distances (K,) from it."""
     design = np.column_stack([along_m, np.ones(len(along_m))])
     weights = np.ones(len(along_m))
+    solution = np.zeros(design.shape[1])
+    off_m = heights_m
     for _ in range(_ROUNDS):
         root_weights = np.sqrt(weights)
         solution = np.linalg.lstsq(design * root_weights[:, None], heights_m * root_weights, rcond=None)[0]
