@@ -164,7 +164,8 @@ def _windows(parts: Sequence[_Part], names: tuple[str, ...], settings: WindowSet
     if settings.cap_per_label is not None:
         rows = _limit_per_label(np.repeat(labels, copies), settings.cap_per_label)
     chosen, image = np.divmod(rows, copies)
-    begins, clip = np.concatenate(starts)[chosen], of_part[chosen]
+    begins = np.concatenate(starts)[chosen]
+    clip = of_part[chosen]
     columns = [_cut_windows(part, begins[clip == index], settings) for index, part in enumerate(parts)]
     merged = {name: np.concatenate([column[name] for column in columns]) for name in columns[0]}
     windows = Windows(
@@ -187,7 +188,8 @@ def _starts(part: _Part, settings: WindowSettings) -> np.ndarray:
 
 def _cut_windows(part: _Part, starts: np.ndarray, settings: WindowSettings) -> dict[str, np.ndarray]:
     """Roots (n, T, 3), rotations (n, T, J, 4) and times (n,) of the windows of one part that begin at `starts` (n,)."""
-    motion, last_frame = part.motion, len(part.motion) - 1
+    motion = part.motion
+    last_frame = len(part.motion) - 1
     if part.repeated:  # enough cycles that a window can begin at every frame of the first one
         motion = repeat_cycle(close_cycle(motion), 1 + -(-settings.frames // last_frame))
     stops = starts + settings.frames - 1

@@ -179,13 +179,15 @@ def _held_feet(posed: PosedMotions, foot: int, contacts: Sequence[FootContact]) 
 
     Displacements fade within `FADING_S`, or less where the next contact is nearer, so that none reaches into another.
     """
-    frames, longest = len(posed.feet_m[0]), max(FADING_S * posed.motions.fps, 1.0)
+    frames = len(posed.feet_m[0])
+    longest = max(FADING_S * posed.motions.fps, 1.0)
     gaps = [later.first_frame - earlier.last_frame for earlier, later in pairwise(contacts)]
     fading = [longest, *(min(longest, gap) for gap in gaps), longest]
     heights_m = _lowest_m(posed, foot)
     held = []
     for index, contact in enumerate(contacts):
-        before, after = fading[index], fading[index + 1]
+        before = fading[index]
+        after = fading[index + 1]
         window = slice(max(contact.first_frame - ceil(before) + 1, 0), min(contact.last_frame + ceil(after), frames))
         at = np.arange(window.start, window.stop)
         coming = smoothstep(1 - (contact.first_frame - at) / before)

@@ -215,7 +215,8 @@ def _correct_pieces(motions: Sequence[Motion], pipeline: Pipeline, workers: int)
 
 def _correct_on_level_feet(motions: Sequence[Motion], pipeline: Pipeline, workers: int) -> list[CorrectedMotion]:
     """Correct motions with their soles where they show them; what comes out is in their own skeletons' frames."""
-    views, levelled = [], []
+    views = []
+    levelled = []
     for motion in motions:
         view = LevelFeet(_choose_foot_frames(motion, pipeline.cleanup))
         views.append(view)

@@ -94,9 +94,12 @@ def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: s
     body = build_humanoid(motions.skeleton, soles=cleaned.soles).with_up_from(motions.ground)
     body = body.with_minimum_inertia(tracker.body.minimum_inertia_kgm2)
     links = body.select_links(cleaned.on_floor.view(cleaned.original))
-    friction, supports, world = tracker.engine.friction, cleaned.supports, ENGINES.load(engine)(tracker.engine)
+    friction = tracker.engine.friction
+    supports = cleaned.supports
+    world = ENGINES.load(engine)(tracker.engine)
     plan = MotionPlan(body, links, plan_contacts(body, links, friction, supports), supports, friction)
-    steps, together = tracker.engine.steps_per_frame(motions.fps), ENGINES.row(engine).bodies_together
+    steps = tracker.engine.steps_per_frame(motions.fps)
+    together = ENGINES.row(engine).bodies_together
     tracks = [
         track
         for start in range(0, len(motions), together)
@@ -163,7 +166,8 @@ def infer_surroundings(motion: Motion) -> Surroundings:
     if not _FEWEST_FRAMES <= len(motion) <= LONGEST_INFERRED:
         return Surroundings()
     cleaned = clean_motions(MotionBatch.stack([level_feet(OnFloor.of(motion).motion)]), CleanupSettings())
-    floor, supports = cleaned.floor, cleaned.supports[0]
+    floor = cleaned.floor
+    supports = cleaned.supports[0]
     belt_m = floor.displacement_m[0] if floor.is_in_place[0] else None
     if not supports:
         return Surroundings(belt_m=belt_m)

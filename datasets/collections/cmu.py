@@ -171,7 +171,8 @@ def _archive_texts(path: Path) -> dict[str, str]:
 def _texts_in(path: Path, file: BinaryIO) -> dict[str, str]:
     """The wanted files of an archive, which is read to its end, where gzip has its checksum."""
     unzipped: Any = gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == b"\x1f\x8b" else file  # type: ignore[attr-defined]
-    texts, stored = dict[str, str](), path.stat().st_size
+    texts = dict[str, str]()
+    stored = path.stat().st_size
     with tarfile.open(fileobj=unzipped, mode="r|") as archive:
         for member in archive:
             limits.check_unpacked(path, archive.offset, stored=stored)

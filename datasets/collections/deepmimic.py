@@ -103,7 +103,8 @@ def read_clip(path: Path, fps: float = 30.0) -> Motion:
 def _clip(path: Path, content: object, fps: float) -> Motion:
     """The clip in a file's JSON content."""
     frames = _frames(path, content)
-    numbers, quaternions = frames[:, 1:4], _rotations(frames)
+    numbers = frames[:, 1:4]
+    quaternions = _rotations(frames)
     bad = np.argwhere(np.linalg.norm(quaternions, axis=-1) < 1e-6)
     if len(bad):
         raise InputError(f"{path}: frame {bad[0, 0]}: a quaternion of length 0 for {skeleton().names[bad[0, 1]]}")
@@ -166,7 +167,8 @@ def _is_number(value: object) -> bool:
 def _rotations(frames: np.ndarray) -> np.ndarray:
     """Quaternions xyzw (T, 15, 4) in the file's axes; hinges turn about z, wrists not at all."""
     identity = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(frames), 4))
-    columns, start = [np.roll(frames[:, 4:8], -1, axis=1)], 8
+    columns = [np.roll(frames[:, 4:8], -1, axis=1)]
+    start = 8
     for joint in _JOINTS:
         if joint.hinge:
             columns.append(Rotation.from_rotvec(frames[:, start, None] * [0.0, 0.0, 1.0]).as_quat())

@@ -43,7 +43,10 @@ def captions(path: Path) -> list[Caption]:
 def _caption(path: Path, number: int, line: str) -> Caption:
     parts = line.strip().split("#")
     try:
-        text, tokens, start_s, stop_s = parts[0], parts[1], float(parts[2]), float(parts[3])
+        text = parts[0]
+        tokens = parts[1]
+        start_s = float(parts[2])
+        stop_s = float(parts[3])
     except (IndexError, ValueError):
         raise InputError(f"{path}, line {number}: expected caption#tokens#from#to, got {line.strip()!r}") from None
     is_whole = math.isnan(start_s) or math.isnan(stop_s) or start_s == stop_s == 0

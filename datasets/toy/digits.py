@@ -50,7 +50,8 @@ def read_idx(path: Path) -> np.ndarray:
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in IDX_TYPES:
         raise InputError(f"{path} is not an idx file: it starts with {content[:4].hex(' ') or 'nothing'}")
-    axes, kind = content[3], IDX_TYPES[content[2]]
+    axes = content[3]
+    kind = IDX_TYPES[content[2]]
     shape = tuple(int(size) for size in np.frombuffer(content[4 : 4 + 4 * axes], ">u4"))
     expected = 4 + 4 * axes + math.prod(shape) * kind.itemsize
     if len(shape) != axes or len(content) != expected:

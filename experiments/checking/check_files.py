@@ -75,9 +75,15 @@ def check_files(
             flaw = f"cannot be corrected: {file.flaw.removeprefix(f'{path}: ')}" if file.flaw else ""
             checkups = [_check_motion(motion, choice, judge) for motion in file.motions]
             measured = [] if judge is None else [_measure_needed(motion, judge) for motion in file.motions]
-            told = [*(note for each in checkups for note in each.notes), *(note for _, note in measured if note)]
-            notes, needed = tuple(dict.fromkeys(told)), tuple(needed for needed, _ in measured)
-            yield CheckedFile(path, tuple(each.findings for each in checkups), needed, file.assumed, notes, flaw=flaw)
+            all_notes = [
+                *(note for checkup in checkups for note in checkup.notes),
+                *(note for _, note in measured if note),
+            ]
+            notes = tuple(dict.fromkeys(all_notes))
+            needed = tuple(needed for needed, _ in measured)
+            yield CheckedFile(
+                path, tuple(checkup.findings for checkup in checkups), needed, file.assumed, notes, flaw=flaw
+            )
         except Exception as error:  # whatever is wrong with one file, the others go on
             yield CheckedFile(path, error=describe_failure(path, error))
 
@@ -91,18 +97,18 @@ def _check_motion(motion: Motion, choice: RuleChoice, judge: str | None) -> Chec
 def _measure_needed(motion: Motion, judge: str) -> tuple[NeededForce | None, str]:
     """The root residual of a motion, or why it was not measured."""
     nothing: RootResidual | None = None
-    found, note = try_optional(
+    outcome, note = try_optional(
         "the root residual was left out", partial(compute_needed_residual, motion, judge), nothing
     )
-    if found is None:
+    if outcome is None:
         return None, note
-    means = found.mean_force_bodyweights, found.mean_moment_nm, found.without_support
-    return NeededForce(*(float(each[0]) for each in means), engine=judge), note
+    means = outcome.mean_force_bodyweights, outcome.mean_moment_nm, outcome.without_support
+    return NeededForce(*(float(values[0]) for values in means), engine=judge), note
 
 
 def _check_physics_rules(motion: Motion, choice: RuleChoice) -> CheckResult:
-    found, note = try_optional("rules of physics were left out", partial(check_physics, motion, choice), [])
-    return CheckResult(tuple(found), (note,) if note else ())
+    findings, note = try_optional("rules of physics were left out", partial(check_physics, motion, choice), [])
+    return CheckResult(tuple(findings), (note,) if note else ())
 
 
 def read_project_choice(folder: Path) -> RuleChoice:

@@ -56,20 +56,22 @@ def _format_needed(checked: CheckedFile) -> Iterator[str]:
 def summarize_files(all_checked: Sequence[CheckedFile]) -> str:
     """One line about all files: how many break rules, which rules, how many could not be read."""
     broken, unreadable = _count_files(all_checked)
-    rules = Counter(code for one in all_checked for code in {finding.code for finding in one.all_findings})
-    told = ", ".join(f"{code} in {count}" for code, count in sorted(rules.items()))
+    rules = Counter(code for checked in all_checked for code in {finding.code for finding in checked.all_findings})
+    counted = ", ".join(f"{code} in {count}" for code, count in sorted(rules.items()))
     return (
         f"{_count_noun(len(all_checked), 'file')}: {broken} with findings"
-        + (f" ({told})" if told else "")
+        + (f" ({counted})" if counted else "")
         + (f", {unreadable} unreadable" if unreadable else "")
         + (f", {refused} that `correct` refuses" if (refused := _count_refused(all_checked)) else "")
-        + (f", {noted} with notes" if (noted := sum(bool(one.notes) for one in all_checked)) else "")
+        + (f", {noted} with notes" if (noted := sum(bool(checked.notes) for checked in all_checked)) else "")
     )
 
 
 def _count_files(all_checked: Sequence[CheckedFile]) -> tuple[int, int]:
     """Count the files that break rules, and those that could not be read."""
-    return sum(bool(one.all_findings) for one in all_checked), sum(bool(one.error) for one in all_checked)
+    return sum(bool(checked.all_findings) for checked in all_checked), sum(
+        bool(checked.error) for checked in all_checked
+    )
 
 
 def _count_refused(all_checked: Sequence[CheckedFile]) -> int:
@@ -90,17 +92,19 @@ def to_findings_json(all_checked: Sequence[CheckedFile]) -> str:
 
 
 def _to_values(checked: CheckedFile) -> dict[str, Any]:
-    found = [[asdict(finding) | {"says": finding.words()} for finding in findings] for findings in checked.findings]
-    told = {
+    findings_by_motion = [
+        [asdict(finding) | {"says": finding.words()} for finding in findings] for findings in checked.findings
+    ]
+    values = {
         "path": str(checked.path),
         "error": checked.error,
         "flaw": checked.flaw,
         "assumed": list(checked.assumed),
         "notes": list(checked.notes),
     }
-    told["motions"] = found
-    needed = [each and asdict(each) for each in checked.needed]
-    return told | ({"needed": needed} if needed else {})
+    values["motions"] = findings_by_motion
+    needed = [force and asdict(force) for force in checked.needed]
+    return values | ({"needed": needed} if needed else {})
 
 
 def to_junit(all_checked: Sequence[CheckedFile]) -> str:
@@ -147,8 +151,8 @@ def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading,
     Raises:
         SettingError: the file exists and may not be replaced.
     """
-    found = [(checked.path, *each) for checked in all_checked for each in _select_worst(checked)]
-    rows = sorted(found, key=lambda row: -row[2].severity)
+    worst_panels = [(checked.path, *worst) for checked in all_checked for worst in _select_worst(checked)]
+    rows = sorted(worst_panels, key=lambda row: -row[2].severity)
     panels = [_make_panel(*row, reading) for row in rows[:ROWS]]
     with replacing(path, overwrite=overwrite) as temporary:
         save_picture(temporary, film_strip(panels, pictures=MOMENTS, size_px=220))

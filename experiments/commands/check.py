@@ -90,16 +90,18 @@ class CheckCommand:
         if judge is not None:
             ENGINES.load(judge)  # where it is not installed, nothing begins
         bar = tqdm(paths, "checking", unit="file", disable=None, leave=False)
-        done = list(check_files(bar, self.reading, choice, judge))
-        words = {"text": self._text, "json": reports.to_findings_json, "junit": reports.to_junit}[self.format](done)
+        checked_files = list(check_files(bar, self.reading, choice, judge))
+        words = {"text": self._text, "json": reports.to_findings_json, "junit": reports.to_junit}[self.format](
+            checked_files
+        )
         self._tell(words)
-        if self.picture and any(checked.all_findings for checked in done):
-            draw = partial(reports.draw_worst, self.picture, done, self.reading, overwrite=self.overwrite)
+        if self.picture and any(checked.all_findings for checked in checked_files):
+            draw = partial(reports.draw_worst, self.picture, checked_files, self.reading, overwrite=self.overwrite)
             _, note = try_optional("no picture was drawn", draw, None)
             print(*filter(None, [note]), sep="", end="\n" * bool(note), file=sys.stderr)
-        if unread := sum(bool(checked.error) for checked in done):
-            raise InputError(f"{unread} of {len(done)} files could not be read")
-        return int(any(checked.all_findings or checked.flaw for checked in done))
+        if unread := sum(bool(checked.error) for checked in checked_files):
+            raise InputError(f"{unread} of {len(checked_files)} files could not be read")
+        return int(any(checked.all_findings or checked.flaw for checked in checked_files))
 
     def _tell(self, words: str) -> None:
         if self.out is None:
@@ -108,11 +110,11 @@ class CheckCommand:
         with text_output(self.out, overwrite=self.overwrite) as file:
             file.write(words + "\n")
 
-    def _text(self, done: Sequence[CheckedFile]) -> str:
+    def _text(self, checked_files: Sequence[CheckedFile]) -> str:
         from ..checking import reports
 
-        files = [] if self.quiet else [line for checked in done for line in reports.format_lines(checked)]
-        return "\n".join([*files, reports.summarize_files(done)])
+        files = [] if self.quiet else [line for checked in checked_files for line in reports.format_lines(checked)]
+        return "\n".join([*files, reports.summarize_files(checked_files)])
 
 
 def _print_rules() -> int:

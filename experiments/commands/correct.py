@@ -67,10 +67,10 @@ class CorrectCommand:
         out = Path(self.out)
         report = self.report or out / REPORT
         self._check_outputs(out, report)
-        done = run_correction_command(list(map(Path, self.inputs)), out, options, report, where, self.quiet)
+        result = run_correction_command(list(map(Path, self.inputs)), out, options, report, where, self.quiet)
         if self.contacts_out is not None or self.delta is not None:
             self._write_beside(out)
-        return done
+        return result
 
     def _correct_remote(self, options: CorrectionOptions, where: Where) -> int:
         """Correct a set of motions where it or the output is at an address."""
@@ -106,14 +106,14 @@ class CorrectCommand:
         from ..correction.batch import make_tasks
 
         (task,) = make_tasks([Path(self.inputs[0])], out)
-        made: dict[Path, Callable[[], str]] = {}
+        writers: dict[Path, Callable[[], str]] = {}
         if self.contacts_out is not None:
-            made[self.contacts_out] = lambda: _contacts_text(task.target, self.options.reading)
+            writers[self.contacts_out] = lambda: _contacts_text(task.target, self.options.reading)
         if self.delta is not None:
-            made[self.delta] = lambda: layer_between(
+            writers[self.delta] = lambda: layer_between(
                 read_bvh_text(task.source)[0], read_bvh_text(task.target)[0], str(task.source)
             )
-        for path, text in made.items():
+        for path, text in writers.items():
             if task.target.exists():
                 _write_new(path, text())
             else:

@@ -30,13 +30,13 @@ class DemoCommand:
         from ..correction.demo import demonstration
 
         print("Correcting a walk whose feet sink and skate and whose limbs shake …", flush=True)
-        made = demonstration()
-        if not made.after.accepted:
-            print(f"The walk was not corrected: {made.after.reason}", file=sys.stderr)
+        demo = demonstration()
+        if not demo.after.accepted:
+            print(f"The walk was not corrected: {demo.after.reason}", file=sys.stderr)
             return 1
-        print(*made.lines(), sep="\n")
+        print(*demo.lines(), sep="\n")
         page = place_of(self.out)
-        write_atomically(page, show(made.before, made.after, titles=("before", "after")).html)
+        write_atomically(page, show(demo.before, demo.after, titles=("before", "after")).html)
         print(f"{self.out} plays both motions.")
         if self.open and somebody_looks():
             import webbrowser

@@ -99,9 +99,9 @@ def correct_into(
         results = _load_or_correct(tasks, out, options, where)
         verdicts = [result.verdict for result in results]
         with explain_write_error(report):
-            found = filter(None, (FileResult.load(task.record) for task in tasks))
+            loaded = filter(None, (FileResult.load(task.record) for task in tasks))
             with _open_report(report, out) as path:
-                write_report(path, relative_folder(out, report), asdict(options), verdicts, found)
+                write_report(path, relative_folder(out, report), asdict(options), verdicts, loaded)
     return results
 
 
@@ -115,9 +115,9 @@ def make_tasks(inputs: Sequence[Path], out: Path) -> list[FileTask]:
     for task in tasks:
         if os.path.lexists(task.record) and FileResult.load(task.record) is None:
             raise SettingError(f"{task.record}: is damaged, or no record of this command; move it away")
-    made = [(task, path) for task in tasks for path in (task.target, task.video)]
-    owners = {path: task for task, path in made}
-    pairs = [(task.source, path) for task, path in made]
+    outputs = [(task, path) for task in tasks for path in (task.target, task.video)]
+    owners = {path: task for task, path in outputs}
+    pairs = [(task.source, path) for task, path in outputs]
     advice = "choose another folder with -o, or move it away"
     check_targets(pairs, lambda path: owners[path].wrote_file(path), advice, reason=FOREIGN)
     return list({task.name: task for task in tasks}.values())
@@ -125,11 +125,11 @@ def make_tasks(inputs: Sequence[Path], out: Path) -> list[FileTask]:
 
 def check_report_path(report: Path, tasks: Sequence[FileTask], out: Path) -> None:
     """SettingError where the report would overwrite anything but an earlier one; it may go to a device or a pipe."""
-    made = {place_of(path) for task in tasks for path in (task.source, task.target, task.video, task.record)}
+    occupied = {place_of(path) for task in tasks for path in (task.source, task.target, task.video, task.record)}
     place = place_of(report)
     if report.is_dir():
         raise SettingError(f"{report}: the report is a file, this is a folder")
-    if place in made or any(place in path.parents for path in made):
+    if place in occupied or any(place in path.parents for path in occupied):
         raise SettingError(f"{report}: the report would overwrite a motion; choose another file")
     if report.is_file() and not is_report(report, out):
         raise SettingError(f"{report}: exists and is no report of this command on {out}; choose another file")
@@ -193,7 +193,9 @@ def _correct_with_retries(tasks: Sequence[FileTask], out: Path, options: Correct
     try:
         _run_jobs(tasks, out, options, where, 1)
     except JobsError as error:
-        if unwritten := next((one for one in error.failed.values() if isinstance(one, RunFolderError)), None):
+        if unwritten := next(
+            (failure for failure in error.failed.values() if isinstance(failure, RunFolderError)), None
+        ):
             raise unwritten from error
         _record_failures(tasks, error.failed)
 
@@ -292,9 +294,9 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
     ]
     if moved:
         lines.append(_list_by_line(moved))
-    left = [f"{result.name}: {result.not_corrected}" for result in results if result.not_corrected]
-    if left:
-        lines.append(_list_by_line(left))
+    uncorrected = [f"{result.name}: {result.not_corrected}" for result in results if result.not_corrected]
+    if uncorrected:
+        lines.append(_list_by_line(uncorrected))
     missed = [f"{result.name}: {result.contacts_missed}" for result in accepted if result.contacts_missed]
     if missed:
         lines.append(_list_by_line(missed))

@@ -83,10 +83,10 @@ class Controls:
             except ValueError:
                 share = np.nan
             if not 0 <= share <= 1 or limb not in ("", *LIMBS) or not _FRAME.fullmatch(frame or "0") or not place:
-                known = ", ".join(LIMBS)
+                limb_names = ", ".join(LIMBS)
                 raise SettingError(
                     "amount must be LIMB=SHARE, FRAME=SHARE or LIMB@FRAME=SHARE, 0 to 1, "
-                    f"with {known}; got {describe_value(word)}"
+                    f"with {limb_names}; got {describe_value(word)}"
                 )
             amounts[limb].append((int(frame or 0), share))
         return amounts
@@ -130,35 +130,37 @@ class Controls:
         if not correction.accepted:
             return replace(correction, motion=motion)
         contacts = self.edited_contacts()
-        made = correction.motion
+        corrected = correction.motion
         if contacts is not None:
             from selfcorrect.simulators.contact_holding import hold_contacts
 
-            made = replace(hold_contacts(made, contacts), contacts=motion.contacts)
+            corrected = replace(hold_contacts(corrected, contacts), contacts=motion.contacts)
         notes = correction.notes
-        made = blend_motions(motion, made, self._shares(motion))
+        corrected = blend_motions(motion, corrected, self._shares(motion))
         if joints := [joint for name in self.keep for joint in _find_joints(motion.skeleton, name)]:
             from selfcorrect.simulators.body.leg_ik import move_joints_to
 
             places_m = joint_positions(motion, joints)
-            made, gave_way_m = move_joints_to(made, joints, places_m)
-            notes += _note_cost_of_keeping(gave_way_m, joint_positions(made, joints) - places_m)
+            corrected, gave_way_m = move_joints_to(corrected, joints, places_m)
+            notes += _note_cost_of_keeping(gave_way_m, joint_positions(corrected, joints) - places_m)
         before = correction.before
         if contacts is not None:
             from selfcorrect.simulators.contact_holding import find_missed
 
-            notes += tuple(Note(NoteKind.CONTACT_MISSED, words=str(missed)) for missed in find_missed(made, contacts))
+            notes += tuple(
+                Note(NoteKind.CONTACT_MISSED, words=str(missed)) for missed in find_missed(corrected, contacts)
+            )
             before = {**before, **measure(motion)}
-        moved_m = np.linalg.norm(joint_positions(made) - joint_positions(motion), axis=-1).mean()
-        raised_m = np.median((made.root_m - motion.root_m)[:, 1])
-        before_m_s, after_m_s = standing_speeds_m_s(motion, made)
+        moved_m = np.linalg.norm(joint_positions(corrected) - joint_positions(motion), axis=-1).mean()
+        raised_m = np.median((corrected.root_m - motion.root_m)[:, 1])
+        before_m_s, after_m_s = standing_speeds_m_s(motion, corrected)
         return replace(
             correction,
-            motion=made,
+            motion=corrected,
             before={**before, "standing_m_s": before_m_s},
-            after={**correction.after, **measure(made), "standing_m_s": after_m_s},
+            after={**correction.after, **measure(corrected), "standing_m_s": after_m_s},
             figures={**correction.figures, "moved_m": float(moved_m), "raised_m": float(raised_m)},
-            added_angular_speed_deg_s=added_by_joint_deg_s(motion, made),
+            added_angular_speed_deg_s=added_by_joint_deg_s(motion, corrected),
             notes=notes,
         )
 
@@ -187,23 +189,24 @@ def _check_finite(motion: Motion) -> None:
 
 def _note_cost_of_keeping(gave_way_m: np.ndarray, missing_m: np.ndarray) -> tuple[Note, ...]:
     """What is said where the body gave way (T,), and where joints (T, K, 3) are not where they were to stay."""
-    most_m, furthest_m = float(gave_way_m.max()), float(np.linalg.norm(missing_m, axis=-1).max())
+    most_m = float(gave_way_m.max())
+    furthest_m = float(np.linalg.norm(missing_m, axis=-1).max())
     gave_way = f"the body gave way by up to {most_m:.3f} m, so that limbs reach what was to stay"
     missed = f"limbs do not reach what was to stay: off by up to {furthest_m:.3f} m"
     words = ((gave_way, most_m), (missed, furthest_m))
-    return tuple(Note(words=each) for each, by_m in words if by_m > KEPT_M)
+    return tuple(Note(words=sentence) for sentence, by_m in words if by_m > KEPT_M)
 
 
 def _find_joints(skeleton: Skeleton, name: str) -> Sequence[int]:
     """The joints of a limb, or one by its name in the file; InputError where there is none."""
     parts = LIMBS.get(name, ())
     sided = [f"{side}{part}" for part in parts for side in ("", "left_", "right_")]
-    found = [joint for part in sided if (joint := skeleton.joint(part)) is not None]
-    if not found and name in skeleton.names:
-        found = [skeleton.names.index(name)]
-    if not found:
+    joints = [joint for part in sided if (joint := skeleton.joint(part)) is not None]
+    if not joints and name in skeleton.names:
+        joints = [skeleton.names.index(name)]
+    if not joints:
         raise InputError(f"there is no joint {name!r}; there are {', '.join(skeleton.names)}")
-    return found
+    return joints
 
 
 def blend_motions(before: Motion, after: Motion, shares: np.ndarray) -> Motion:

@@ -47,8 +47,8 @@ def retime_file(file: MotionFile, path: Path) -> MotionFile:
     suffix = path.suffix.lower()
     if suffix not in _SUFFIXES:
         raise InputError(f"{path}: only {', '.join(_SUFFIXES)} files can be retimed, not {suffix}")
-    played = (play_at_gravity(motion, own) for motion, own in zip(file.motions, paces, strict=True))
-    notes = [f"time ran {own:.2f} times as fast as gravity lets it; retimed" for own in paces if own]
+    played = (play_at_gravity(motion, pace) for motion, pace in zip(file.motions, paces, strict=True))
+    notes = [f"time ran {pace:.2f} times as fast as gravity lets it; retimed" for pace in paces if pace]
     return replace(file, motions=tuple(played), notes=(*file.notes, *notes))
 
 
@@ -57,9 +57,9 @@ def find_wrong_pace(motion: Motion) -> float | None:
     return pace(MotionFeatures(motion)) if check(motion, ("P1",)) else None
 
 
-def play_at_gravity(motion: Motion, own: float | None) -> Motion:
+def play_at_gravity(motion: Motion, pace: float | None) -> Motion:
     """A motion whose time runs `own` times too fast, slowed down at its own frame rate."""
-    return retime(motion, 1 / own) if own else motion
+    return retime(motion, 1 / pace) if pace else motion
 
 
 _RECORD = ".json"
@@ -90,7 +90,8 @@ class FileTask:
 
     def wrote_file(self, path: Path) -> bool:
         """Return whether an earlier run wrote this output or film."""
-        result, digest = FileResult.load(self.record), hash_file(path)
+        result = FileResult.load(self.record)
+        digest = hash_file(path)
         return bool(digest) and result is not None and digest in result.digests
 
 
@@ -119,18 +120,18 @@ def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progres
 
     Results are the same bytes whichever files are together.
     """
-    done = 0
+    done_count = 0
     for group in bounded((_read_input(task, options) for task in tasks), lambda read: read.frames, MAX_FRAMES_TOGETHER):
         frames = max(sum(read.frames for read in group), 1)
         progress("correct", 0, frames)
         with watch_progress(partial(_report_progress, progress, frames)):
             motions = [motion for read in group for motion in read.motions]
             prepared = [motion for read in group for motion in read.prepared]
-            found = iter(correct_each(motions, options, prepared))
+            corrections = iter(correct_each(motions, options, prepared))
         for read in group:
-            _write_and_record(read, [next(found) for _ in read.motions], options)
-            done += 1
-            progress("generation", done, len(tasks))
+            _write_and_record(read, [next(corrections) for _ in read.motions], options)
+            done_count += 1
+            progress("generation", done_count, len(tasks))
 
 
 def _report_progress(progress: Progress, frames: int, share: float) -> None:
@@ -267,7 +268,9 @@ def _write_products(
     products: _Products,
 ) -> FileResult:
     """Write a corrected file and its film; OSError where the machine fails."""
-    task, file, blank = read.task, read.file, read.blank
+    task = read.task
+    file = read.file
+    blank = read.blank
     if file is None:
         return blank
     notes = file.notes
@@ -279,8 +282,8 @@ def _write_products(
             pairs = list(zip(file.motions, outcomes, strict=True))
             file.write(products.motion, *(_choose_written(*pair, file, options) for pair in pairs))
             if not file.names:
-                whole = [outcome for outcome in outcomes if isinstance(outcome, CorrectedMotion)]
-                outcomes = measure_written(products.motion, file.motions, whole, options)
+                corrected = [outcome for outcome in outcomes if isinstance(outcome, CorrectedMotion)]
+                outcomes = measure_written(products.motion, file.motions, corrected, options)
                 pairs = list(zip(file.motions, outcomes, strict=True))
             if options.video:
                 shown = [(motion, made) for motion, made in pairs if isinstance(made, CorrectedMotion)]
@@ -340,14 +343,16 @@ def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, pro
         result = replace(result, output="corrected")
     elif result.verdict == "rejected" and options.keep_failed:
         same = task.target.suffix == task.source.suffix
-        result, product = replace(result, output="original"), task.source if same else product
+        result = replace(result, output="original")
+        product = task.source if same else product
     if result.output:
         result = replace(result, output_hash=hash_file(product), video_hash=hash_file(products.video))
     ours = [path for path in (task.target, task.video) if task.wrote_file(path)]
     result = replace(result, earlier=tuple(map(hash_file, ours)))
     made = {task.target: product, task.video: products.video if result.video_hash else None} if result.output else {}
     if theirs := [path for path, product in made.items() if product and os.path.lexists(path) and path not in ours]:
-        result, made = replace(result, verdict="failed", reason=f"{theirs[0]}: {FOREIGN}", output=""), {}
+        result = replace(result, verdict="failed", reason=f"{theirs[0]}: {FOREIGN}", output="")
+        made = {}
         result = replace(result, output_hash="", video_hash="")
     result.save(task.record)
     for path, product in made.items():

@@ -123,8 +123,8 @@ def _check_input(motion: Motion, level: bool) -> CheckResult:
     Motions that stand on several levels are not checked for the height and tilt of their floor.
     """
     checkup = check_with(motion, RuleChoice((*_REPORTED_RULES, *(("F4", "F6") if level else ()))))
-    found = {finding.code: finding for finding in checkup.findings}
-    return replace(checkup, findings=tuple(found.values()))
+    finding_by_code = {finding.code: finding for finding in checkup.findings}
+    return replace(checkup, findings=tuple(finding_by_code.values()))
 
 
 def _with_distances(result: FileResult, before: Motion, after: Motion) -> FileResult:
@@ -217,7 +217,8 @@ def _draw_side_by_side(before: Motion, correction: CorrectedMotion, fps: float) 
     camera = fit_camera(_panels(thinned, correction), same_view=True)
     frames, margin = len(motions[0]), int(fps)  # the camera's path is smoothed over less than the margin
     for start in range(0, frames, _SHOT_FRAMES):
-        first, stop = max(start - margin, 0), min(start + _SHOT_FRAMES, frames)
+        first = max(start - margin, 0)
+        stop = min(start + _SHOT_FRAMES, frames)
         shots = [motion.frames(first, min(stop + margin, frames)) for motion in motions]
         yield from animate(_panels(shots, correction), same_view=True, camera=camera)[start - first : stop - first]
 

@@ -70,7 +70,7 @@ def correct_motions(
     workers = _count_workers(motions, options) if workers is None else workers
     prepared = [options.prepare(motion) for motion in motions]
     corrections = options.corrector(workers)(prepared)
-    return [options.finish(motion, made) for motion, made in zip(motions, corrections, strict=True)]
+    return [options.finish(motion, correction) for motion, correction in zip(motions, corrections, strict=True)]
 
 
 def correct_file(
@@ -99,7 +99,8 @@ def correct_file(
     """
     options = _choose_options(options, changes)
     options.refuse(("keep_failed", "video"), "is for folders of files; correct_files takes it")
-    source, target = Path(source).expanduser(), Path(target).expanduser()
+    source = Path(source).expanduser()
+    target = Path(target).expanduser()
     if place_of(target) == place_of(source):
         raise SettingError(f"{target}: is the input, which would be overwritten; choose another file")
     if target.suffix.lower() != (suffix := written_suffix(source)):
@@ -109,8 +110,8 @@ def correct_file(
     if len(file.motions) > 1:
         raise InputError(f"{source}: holds {len(file.motions)} motions; correct_files corrects them all")
     prepared = prepare_motions(source, file, options)
-    (made,) = options.corrector(_count_workers(file.motions, options))(prepared)
-    correction = options.finish(file.motion, made)
+    (corrected,) = options.corrector(_count_workers(file.motions, options))(prepared)
+    correction = options.finish(file.motion, corrected)
     if correction.accepted:
         with replacing(target, overwrite=overwrite) as temporary:
             file.write(temporary, correction.motion)
@@ -157,8 +158,8 @@ def _choose_options(options: CorrectionOptions, changes: Mapping[str, object]) -
     """The options with changes, and the engine that is meant; SettingError for what is none."""
     if not isinstance(options, CorrectionOptions):
         raise SettingError(f"options must be CorrectionOptions or given by name, got {options!r}")
-    given = {name: value for name, value in changes.items() if (name, value) != ("reading", None)}
-    return options.with_changes(given).resolve_engine()
+    changed = {name: value for name, value in changes.items() if (name, value) != ("reading", None)}
+    return options.with_changes(changed).resolve_engine()
 
 
 FRAMES_PER_WORKER = 600

@@ -206,7 +206,8 @@ class CorrectionOptions:
         """The corrector with these options, in so many processes."""
         from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
-        preset, cleanup = find_preset(self.strength), self._cleanup
+        preset = find_preset(self.strength)
+        cleanup = self._cleanup
         if self.kinematic:
             return KinematicCorrector(cleanup, workers)
         tracker = preset.tracker(self.resolve_engine().engine, self.mass_kg, self.fallback)
@@ -232,7 +233,7 @@ class CorrectionOptions:
 
     def with_changes(self, changes: Mapping[str, object]) -> CorrectionOptions:
         """These options with other values by name; SettingError for a name that there is not."""
-        names = [each.name for each in fields(self)]
+        names = [option.name for option in fields(self)]
         if strange := [name for name in changes if name not in names]:
             raise SettingError(describe_unknown("option", strange[0], names))
         return replace(self, **changes)  # type: ignore[arg-type]

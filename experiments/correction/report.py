@@ -151,7 +151,8 @@ class FileResult:
         margin = _WORSE_BY.get(figure.key)
         if margin is None or figure.key not in self.before or figure.key not in self.after:
             return False
-        before, after = self.before[figure.key], self.after[figure.key]
+        before = self.before[figure.key]
+        after = self.after[figure.key]
         if after <= 1.1 * before + margin:
             return False
         float_ended_m = self.before.get("floating_m", 0.0) - self.after.get("floating_m", 0.0)
@@ -198,7 +199,9 @@ def read_record(path: Path) -> tuple[FileResult, bool]:
         values, is_sealed = decode_optionally_sealed(read_bytes(path), str(path))
         values = _rename_keys(values)
         if isinstance(values.get("motions"), list):
-            values["motions"] = [_rename_keys(each) if isinstance(each, dict) else each for each in values["motions"]]
+            values["motions"] = [
+                _rename_keys(motion) if isinstance(motion, dict) else motion for motion in values["motions"]
+            ]
         return read_as(FileResult, values, "it"), is_sealed
     except FileNotFoundError as error:
         raise DamagedError(f"{path} is missing") from error
@@ -234,7 +237,7 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
     for index, result in enumerate(results):
         if result.verdict != "accepted" and index not in poses:
             failed.append((index, result.reason))
-    left = [f"motion {index} is a pose of {results[index].frames} frames, which stays as it is" for index in poses]
+    remarks = [f"motion {index} is a pose of {results[index].frames} frames, which stays as it is" for index in poses]
     blank = FileResult(
         results[0].source, results[0].name, results[0].key, "rejected", sidecar_digests=results[0].sidecar_digests
     )
@@ -251,7 +254,7 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
         before=_average_figures([result.before for result in corrected], corrected),
         after=_average_figures([result.after for result in corrected], corrected),
         large_move_reason=_join_unique([result.large_move_reason for result in results]),
-        not_corrected=_join_unique([*left, *(result.not_corrected for result in results)]),
+        not_corrected=_join_unique([*remarks, *(result.not_corrected for result in results)]),
         moved_m=_average_figures([{"moved_m": result.moved_m} for result in corrected], corrected).get("moved_m", 0.0),
         raised_m=_average_figures([{"raised_m": result.raised_m} for result in corrected], corrected).get(
             "raised_m", 0.0
@@ -286,10 +289,14 @@ def _average_figures(figures: Sequence[dict[str, float]], results: Sequence[File
 def is_report(path: Path, out: Path) -> bool:
     """Return whether a file is a report of this command on that output folder, as it was written."""
     try:
-        found = path.is_file() and has_valid_seal(content := read_bytes(path)) and parse_json(content, path)
+        is_sealed = path.is_file() and has_valid_seal(content := read_bytes(path)) and parse_json(content, path)
     except InputError:
         return False
-    return isinstance(found, dict) and "motions" in found and found.get("output", ".") == relative_folder(out, path)
+    return (
+        isinstance(is_sealed, dict)
+        and "motions" in is_sealed
+        and is_sealed.get("output", ".") == relative_folder(out, path)
+    )
 
 
 def relative_folder(out: Path, report: Path) -> str:

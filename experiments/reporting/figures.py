@@ -77,9 +77,10 @@ def looks(titles: Sequence[str]) -> dict[str, Look]:
     for title in dict.fromkeys(titles):
         colour = COLOURS.get(title, COLOURS.get(_corrector_in(title)))
         if colour is None or (colour in (GREY, VERMILION) and title not in COLOURS):
-            colour, others = OTHERS[others % len(OTHERS)], others + 1
-        again = sum(used == colour for used, _ in palette.values())
-        palette[title] = colour, STROKES[again % len(STROKES)]
+            colour = OTHERS[others % len(OTHERS)]
+            others = others + 1
+        use_count = sum(used == colour for used, _ in palette.values())
+        palette[title] = colour, STROKES[use_count % len(STROKES)]
     return palette
 
 
@@ -90,8 +91,8 @@ def _corrector_in(title: str) -> str:
 
 def look(index: int) -> Look:
     """Colour and stroke of a line by its number."""
-    again, colour = divmod(index, len(PALETTE))
-    return PALETTE[colour], STROKES[again % len(STROKES)]
+    round_number, colour = divmod(index, len(PALETTE))
+    return PALETTE[colour], STROKES[round_number % len(STROKES)]
 
 
 def curve_grid(
@@ -112,7 +113,8 @@ def curve_grid(
     palette = looks([curves.title for arms in columns.values() for curves in arms])
     many = any(len(arms) > MOST_LINES for arms in columns.values())
     blocks = [_multiples(group, arms) for group, arms in columns.items()] if many else [columns]
-    wide, high = max(map(len, blocks)), len(metrics)
+    wide = max(map(len, blocks))
+    high = len(metrics)
     width = max((2.4 if many else 3.6) * wide + 0.6, 7.2)  # a single column is as wide as its legend
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, 2.15 * high * len(blocks)), layout="constrained")
@@ -169,7 +171,8 @@ def _draw_panel(panel, arms: Sequence[ArmCurves], metric: Metric, levels: Levels
         generations = np.arange(values.shape[1])
         colour, stroke = palette[arm.title]
         intervals = [metric.interval(column) for column in values.T]
-        low, high = [interval.low for interval in intervals], [interval.high for interval in intervals]
+        low = [interval.low for interval in intervals]
+        high = [interval.high for interval in intervals]
         panel.fill_between(generations, low, high, color=colour, alpha=0.12, linewidth=0)
         panel.plot(generations, values.mean(axis=0), stroke, color=colour, label=arm.title, linewidth=1.6)
     _draw_levels(panel, metric, levels)
@@ -303,7 +306,8 @@ def _draw_line(panel: Any, line: ShareLine, metric: Metric, palette: Mapping[str
         shares, means, stroke, color=colour, linewidth=width, marker="o", markersize=size, alpha=alpha, label=line.title
     )
     if line.judged:
-        low, high = [interval.low for interval in intervals], [interval.high for interval in intervals]
+        low = [interval.low for interval in intervals]
+        high = [interval.high for interval in intervals]
         panel.fill_between(shares, low, high, color=colour, alpha=0.15, linewidth=0)
 
 

@@ -166,9 +166,11 @@ class Claim:
             is_inside = measured.low <= self.value <= measured.high
             return "holds" if is_near or is_inside else "fails"
         if self.kind == "above":
-            holds, fails = measured.low > self.value, measured.high <= self.value
+            holds = measured.low > self.value
+            fails = measured.high <= self.value
         else:
-            holds, fails = measured.high < self.value, measured.low >= self.value
+            holds = measured.high < self.value
+            fails = measured.low >= self.value
         return "holds" if holds else "fails" if fails else "undecided"
 
 

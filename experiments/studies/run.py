@@ -65,7 +65,8 @@ def run_study(
         ledger.record(identities, accept_changed=accept_changed)
         study.begin(ledger, accept_changed=accept_changed)
         jobs = jobs_of(study, folder, accept_changed=accept_changed)
-        live, running = LiveRuns(log, jobs, view), RunningReport(view, folder, command)
+        live = LiveRuns(log, jobs, view)
+        running = RunningReport(view, folder, command)
         watched = [running, live, *([] if observe is None else [_Observer(jobs, view, observe)])]
 
         def show(event: Event) -> None:

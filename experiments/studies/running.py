@@ -84,7 +84,9 @@ class Progress:
 
 def read_progress(view: View, folder: Path) -> Progress:
     """Return the progress of a study under way, from its run folders."""
-    study, runs, judged = view.study, view.study.runs(folder), view.select_metrics(folder)
+    study = view.study
+    runs = view.study.runs(folder)
+    judged = view.select_metrics(folder)
     curves_by_task: dict[str, dict[Any, ArmCurves]] = {task: {} for task in dict.fromkeys(run.task for run in runs)}
     outcome = Outcome(None, curves_by_task, titles=view.titles())
     table = Table("progress", "Arm", ["Generations", *(metric.title for metric in judged)])

@@ -138,7 +138,8 @@ class Study(ABC):
 
     def store(self, run: SeedRun, arm: Arm, plan: Plan) -> AbstractContextManager[Store]:
         """Return the store into which an arm commits its generations."""
-        config, keep = self.arm_config(run, arm, plan), self.keeps_samples(plan)
+        config = self.arm_config(run, arm, plan)
+        keep = self.keeps_samples(plan)
         return FolderStore(run.arm_folder(arm), config, keep_models=False, keep_samples=keep, repair=self.repair)
 
     # --- in jobs ---

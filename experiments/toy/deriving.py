@@ -75,7 +75,8 @@ def _write_range(title: str, ends: Ends) -> str:
     if None in numbers.values() or len(set(cells.values())) < 2:
         return ""
     by_number = sorted(cells, key=lambda name: numbers[name] or 0.0)
-    low, high = by_number[0], by_number[-1]
+    low = by_number[0]
+    high = by_number[-1]
     return f"{title[0].upper()}{title[1:]}: {cells[low]} ({low}) to {cells[high]} ({high})."
 
 

@@ -122,7 +122,10 @@ class ToyView(View):
         results = {name: self.study.derive_result(name, root) for name in toys}
         toy_seconds = {name: self.study.sum_seconds(name, root) for name in toys}
         settings = self.study.own_settings
-        json_rows, lines, details, notes = [], [], [], [*NOTES]
+        json_rows = []
+        lines = []
+        details = []
+        notes = [*NOTES]
         sections = [_make_overview(results, self.study.rows, toy_seconds)]
         for name, result in results.items():
             row = self.study.rows[name]

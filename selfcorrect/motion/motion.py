@@ -49,7 +49,8 @@ class Motion:
             raise InputError(f"{where}frames per second must be a number, got {self.fps!r}")
         if not FPS_READ[0] <= self.fps <= FPS_READ[1]:
             raise InputError(f"{where}expected {FPS_READ[0]:g} to {FPS_READ[1]:g} frames per second, got {self.fps:g}")
-        frames, joints = len(self.root_m), len(self.skeleton)
+        frames = len(self.root_m)
+        joints = len(self.skeleton)
         if self.root_m.shape != (frames, 3):
             raise InputError(f"{where}root positions must have shape (frames, 3), got {self.root_m.shape}")
         if self.rotations.shape != (frames, joints, 4):

@@ -233,7 +233,8 @@ class MuJoCoWorld:
 
         def advance(bodies: Sequence[int]) -> None:
             for body in bodies:
-                model, data = self._builds[body].model, self._data[body]
+                model = self._builds[body].model
+                data = self._data[body]
                 data.qfrc_applied[:] = self._applied[body]
                 data.xfrc_applied[1] = wrenches[body]
                 mujoco.mj_step(model, data)

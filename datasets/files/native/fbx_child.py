@@ -37,13 +37,17 @@ def answer_requests(requests: BinaryIO, answers: BinaryIO) -> None:
                 scene = _load_scene(request["open"])
                 answer, values = _describe_scene(scene)
             elif "stack" in request and scene is not None:
-                answer, values = {}, _evaluate(scene, request)
+                answer = {}
+                values = _evaluate(scene, request)
             else:
-                scene, answer = None, {}
+                scene = None
+                answer = {}
         except MemoryError:
-            answer, values = {"error": "it takes too much memory"}, array("d")
+            answer = {"error": "it takes too much memory"}
+            values = array("d")
         except Exception as error:  # whatever is wrong with one file, the others go on
-            answer, values = {"error": f"{error}" or type(error).__name__}, array("d")
+            answer = {"error": f"{error}" or type(error).__name__}
+            values = array("d")
         answers.write(json.dumps(answer | {"count": len(values)}).encode() + b"\n" + values.tobytes())
         answers.flush()
 

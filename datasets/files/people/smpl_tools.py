@@ -216,7 +216,8 @@ def _note_gaps(results: Results, prefix: str, count: int) -> tuple[str, ...]:
         gaps = np.flatnonzero(np.diff(frames.astype(float)) > 1)
         if len(gaps):
             gap = int(gaps[0])
-            first, last = int(frames[gap]) + 1, int(frames[gap + 1]) - 1
+            first = int(frames[gap]) + 1
+            last = int(frames[gap + 1]) - 1
             span = f"frame {first}" if first == last else f"frames {first} to {last}"
             others = f", and {len(gaps) - 1} more {'gap' if len(gaps) == 2 else 'gaps'}" if len(gaps) > 1 else ""
             return (f"not seen in {span} of the video ({name}), where the motion jumps{others}",)
@@ -301,7 +302,8 @@ def _body(tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading) -> tup
 def _changes(tool: Tool, person: _Person, changed: Motion) -> dict[str, np.ndarray]:
     """Return the arrays of a person with another motion in them; what stays the same keeps its numbers."""
     motion = person.view.restore(changed)
-    arrays, file_motion = person.arrays, person.file_motion if len(person.file_motion) == len(motion) else None
+    arrays = person.arrays
+    file_motion = person.file_motion if len(person.file_motion) == len(motion) else None
     old = arrays[tool.translation]
     trans = (motion.root_m - person.pelvis_m).reshape(-1, *old.shape[1:])
     written = {tool.translation: trans if file_motion is None else keep_places(old, file_motion.root_m, motion.root_m)}

@@ -105,7 +105,8 @@ def _offset_m(name: str, part: str) -> tuple[float, float, float]:
 
 def _finger_m(bone: str) -> tuple[float, float, float]:
     """Return the offset of a joint of the left hand's fingers."""
-    finger, number = bone[:-1].removesuffix("En"), bone[-1]
+    finger = bone[:-1].removesuffix("En")
+    number = bone[-1]
     hand = SMPL_H.average()
     knuckle_m = hand.offsets_m[hand.names.index(f"left_{finger.lower()}1")]
     x, y, z = {"1": _KNUCKLE * knuckle_m, "2": (1 - _KNUCKLE) * knuckle_m}.get(number, np.array([_BONE_M, 0.0, 0.0]))

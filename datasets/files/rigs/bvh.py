@@ -66,7 +66,8 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None, fps:
         InputError: The text is malformed; names the line and what was expected there.
     """
     content = parse_text(text, source, fps)
-    frames, joints = len(content.values), len(content.joints)
+    frames = len(content.values)
+    joints = len(content.joints)
     check_unpacked(source, frames * joints * 4 * 8, stored=len(text))
     parents = tuple(joint.parent for joint in content.joints)
     offsets = np.array([joint.offset for joint in content.joints], dtype=float)
@@ -85,7 +86,8 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None, fps:
     root = positions.get(0, np.tile(offsets[0], (frames, 1)))
     motion = recognize_parts(Motion(skeleton, root, rotations, content.fps, source=source))
     skeleton = motion.skeleton
-    unit_m, unit_note = metres_per_unit, ""
+    unit_m = metres_per_unit
+    unit_note = ""
     if not unit_m:
         infer_unit = unit_of_person if is_person(skeleton) else unit_of
         size = body_size(parents, skeleton.offsets_m, top_of_body(skeleton))

@@ -309,7 +309,8 @@ def _make_clock(keys_s: Sequence[np.ndarray]) -> _Clock:
     steps_s = np.diff(longest)
     if not len(steps_s) or stop_s <= start_s:
         return _Clock(SAMPLED_FPS, start_s, 1, note="")
-    fps, note = SAMPLED_FPS, f"key frames are uneven; read at {SAMPLED_FPS:g} frames per second"
+    fps = SAMPLED_FPS
+    note = f"key frames are uneven; read at {SAMPLED_FPS:g} frames per second"
     step_s = float(np.median(steps_s))
     if step_s > 0 and np.abs(steps_s - step_s).max() < 0.1 * step_s:
         keys_fps = round_rate(len(steps_s) / float(longest[-1] - longest[0]), _UNIFORM)
@@ -345,7 +346,8 @@ def _sample_channel(
     if interpolation == "CUBICSPLINE":
         return _spline(times_s, values[0::3], values[1::3], values[2::3], at_s)
     distinct = np.concatenate([[True], np.diff(times_s) > 0])
-    times_s, values = times_s[distinct], values[distinct]
+    times_s = times_s[distinct]
+    values = values[distinct]
     if kind == "rotation" and len(times_s) > 1:
         return Slerp(times_s, Rotation.from_quat(values))(at_s).as_quat()
     return np.stack([np.interp(at_s, times_s, column) for column in values.T], axis=1)

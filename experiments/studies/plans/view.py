@@ -284,7 +284,8 @@ def _list_unmeasured(
             for metric in metrics:
                 if metric.key in UNASKED:
                     continue
-                last, who = arm.last(metric.key), ", ".join(filter(None, (titles[task], arm.title)))
+                last = arm.last(metric.key)
+                who = ", ".join(filter(None, (titles[task], arm.title)))
                 if lacking := int(np.isnan(last).sum()):
                     yield f"{who}: {metric.title} has no value at the end in {lacking} of {len(last)} seeds"
 

@@ -91,10 +91,12 @@ def histogram_corrector(strengths: Tensor, bins: int = 10, candidates: int = 128
     share = (strengths / (1 + strengths)).nan_to_num()
 
     def redraw(samples: Samples, stream: Stream) -> Samples:
-        values, generator = samples.values, stream.generator()
+        values = samples.values
+        generator = stream.generator()
         table, low, width = _histogram(values, bins)
         peak = (1 - share) * table.amax((1, 2)) + share / (2 * torch.pi)
-        drawn, filled = values.clone(), torch.where(strengths.isnan(), len(values), 0)
+        drawn = values.clone()
+        filled = torch.where(strengths.isnan(), len(values), 0)
         while (filled < len(values)).any():
             proposals = torch.randn((candidates, *values.shape[1:]), generator=generator, dtype=values.dtype)
             shape = (-proposals.square().sum(-1) / 2).exp()
@@ -111,7 +113,8 @@ def histogram_corrector(strengths: Tensor, bins: int = 10, candidates: int = 128
 
 def _histogram(values: Tensor, bins: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return densities (replicates, bins, bins) of values (N, replicates, 2), with edges and widths of bins."""
-    low, high = values.amin(0), values.amax(0)
+    low = values.amin(0)
+    high = values.amax(0)
     width = ((high - low) / bins).clamp(min=1e-12)
     cell = ((values - low) / width).long().clamp(max=bins - 1)
     flat = cell[..., 0] * bins + cell[..., 1]

@@ -90,7 +90,8 @@ QUICK = GaussianCorrect(strengths=(0.0, 0.3, 2.0), generations=60, seeds=200, au
 def toy(settings: GaussianCorrect) -> Toy:
     """Declare the three kinds of corrector, and the authors' program."""
     strengths = settings.strengths
-    weak, strong = strengths[0], strengths[-1]
+    weak = strengths[0]
+    strong = strengths[-1]
     late_count = max(1, (settings.generations + 1) // 10)
     laws = {}
     for strength in strengths:
@@ -164,7 +165,8 @@ def set_up(settings: GaussianCorrect, stream: Stream) -> Setup:
 
 
 def _make_claims(settings: GaussianCorrect, laws: Mapping[str, np.ndarray], late_count: int) -> list[Claim]:
-    weak, strong = settings.strengths[0], settings.strengths[-1]
+    weak = settings.strengths[0]
+    strong = settings.strengths[-1]
     first_distance = initial_value(REAL, "distance")
     settled = {strength: late_mean(name_ideal(strength), "distance", late_count) for strength in settings.strengths}
     empirical = late_mean(name_empirical(strong), "distance", late_count)

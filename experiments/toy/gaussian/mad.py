@@ -57,8 +57,11 @@ def toy(settings: Mad) -> Toy:
         return Setup(task, plans)
 
     strongest = min(settings.biases)
-    plain, picked, fresh = _name_arm(SYNTHETIC, 1.0), _name_arm(SYNTHETIC, strongest), _name_arm(FRESH, strongest)
-    decay, settled = {}, {}
+    plain = _name_arm(SYNTHETIC, 1.0)
+    picked = _name_arm(SYNTHETIC, strongest)
+    fresh = _name_arm(FRESH, strongest)
+    decay = {}
+    settled = {}
     for bias in settings.biases:
         decay[_name_arm(SYNTHETIC, bias)] = theory.replace_variance(settings.real_count, settings.generations, bias)
     for policy in (AUGMENTED, FRESH):

@@ -40,7 +40,8 @@ class MarkovChain(TensorModel):
         The likelihood says nothing about a word that none follows: it keeps its row.
         """
         texts = samples.values.long()
-        words, weights = self.transition.shape[-1], samples.weights.to(self.transition)
+        words = self.transition.shape[-1]
+        weights = samples.weights.to(self.transition)
         first = _counts(texts[..., :1], weights, words)
         pairs = _counts(texts[..., :-1] * words + texts[..., 1:], weights, words**2).reshape(self.transition.shape)
         visits = pairs.sum(-1, keepdim=True)
@@ -49,8 +50,10 @@ class MarkovChain(TensorModel):
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One text (*replicates, length) per entry of `labels`, float32."""
-        generator, words = stream.generator(), self.initial.shape[-1]
-        initial, rows = self.initial.reshape(-1, words), self.transition.reshape(-1, words)
+        generator = stream.generator()
+        words = self.initial.shape[-1]
+        initial = self.initial.reshape(-1, words)
+        rows = self.transition.reshape(-1, words)
         first_rows = torch.arange(len(initial))[:, None] * words
         text = [torch.multinomial(initial, len(labels), replacement=True, generator=generator)]
         for _ in range(self.length - 1):

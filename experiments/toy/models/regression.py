@@ -33,15 +33,18 @@ class LinearRegression(TensorModel):
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
         """The weighted least-squares estimate; `steps` and `stream` are not used."""
-        values, weights = samples.values.to(self.weight), samples.weights.to(self.weight)
-        covariates, labels = values[..., :-1], values[..., -1]
+        values = samples.values.to(self.weight)
+        weights = samples.weights.to(self.weight)
+        covariates = values[..., :-1]
+        labels = values[..., -1]
         gram = torch.einsum("n,n...i,n...j->...ij", weights, covariates, covariates)
         moment = torch.einsum("n,n...i,n...->...i", weights, covariates, labels)
         return replace(self, weight=torch.linalg.solve(gram, moment))
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One pair (*replicates, d + 1) per entry of `labels`, with new covariates."""
-        shape, generator = (len(labels), *self.weight.shape), stream.generator()
+        shape = (len(labels), *self.weight.shape)
+        generator = stream.generator()
         covariates = torch.randn(shape, generator=generator, dtype=self.weight.dtype)
         noise = self.noise * torch.randn(shape[:-1], generator=generator, dtype=self.weight.dtype)
         answers = (covariates * self.weight).sum(-1) + noise

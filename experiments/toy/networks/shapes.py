@@ -64,7 +64,8 @@ def toy(settings: Shapes) -> Toy:
     def draw_points(model: GenerativeModel, stream: Stream) -> Tensor:
         return model.sample(torch.zeros(settings.judged), stream)
 
-    bundles, claims = [], []
+    bundles = []
+    claims = []
     for name in settings.models:
         claims += _make_claims(settings, name)
         for shape in settings.shapes:
@@ -84,7 +85,9 @@ def toy(settings: Shapes) -> Toy:
 
 
 def _make_claims(settings: Shapes, name: str) -> Iterator[Claim]:
-    real, augmented, replaced = f"{name}, real only", f"{name}, augment", f"{name}, replace"
+    real = f"{name}, real only"
+    augmented = f"{name}, augment"
+    replaced = f"{name}, replace"
     coverage_loss = final_difference(augmented, replaced, "coverage")
     yield expect_above(f"{name}: replace ends with less coverage than augment", coverage_loss)
     from_augmented = final_difference(replaced, augmented, "distance")

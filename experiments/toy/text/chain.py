@@ -110,13 +110,15 @@ class WordChain(ToySettings):
     def make_claims(self) -> list[Claim]:
         """Return claims about the entropy rate, the transitions in use, and the rows."""
         draws = self.draws
-        middle, last = self.generations // 2, self.generations
+        middle = self.generations // 2
+        last = self.generations
         true_rate = float(self.truth.entropy_rate())
         bias = self.words * (self.words - 1) / (2 * draws.sum())  # of frequencies (Basharin 1959)
         rows = {arm: law[-1] for arm, law in self.predict_repetition().items()}
         transitions_left = {NONE: self.predict_transitions()}
         by_draws = np.argsort(draws)
-        rarest, commonest = by_draws[0], by_draws[-1]
+        rarest = by_draws[0]
+        commonest = by_draws[-1]
 
         def measure_late_loss(arm: str) -> Quantity:
             """The share of the entropy rate that is lost in the second half."""

@@ -146,7 +146,8 @@ def _predict_reward(settings: CrossCuration, share: float, curated: str) -> np.n
 
 
 def _make_claims(settings: CrossCuration, curated_laws: Mapping[str, np.ndarray]) -> list[Claim]:
-    most, least = max(settings.own_shares), min(settings.own_shares)
+    most = max(settings.own_shares)
+    least = min(settings.own_shares)
 
     def measure_service(share: float, curated: str) -> Quantity:
         """The gain in the first model's own mean reward by curation."""

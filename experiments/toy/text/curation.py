@@ -90,7 +90,8 @@ def _predict_categories(settings: Curation, rewards: np.ndarray, real_share: flo
 
 def set_up(settings: Curation, stream: Stream) -> Setup:
     """All arms with the same words."""
-    rater, rival = make_rater(settings.rewards), make_rater(settings.rival_rewards)
+    rater = make_rater(settings.rewards)
+    rival = make_rater(settings.rival_rewards)
     curated = best_of(2, rater, choice_noise=1.0)
     mixed = best_of(2, rater, rival, choice_noise=1.0)
     plans = {

@@ -71,7 +71,8 @@ def toy(settings: Language) -> Toy:
     source = str(settings.text) if settings.text else "the documentation that comes with Python"
     chain = replace(settings.chain, seed=settings.seed)
     true_rate = np.full(chain.generations + 1, float(chain.truth.entropy_rate()))
-    frequencies, count = zipf(settings.words).numpy(), settings.word_generations + 1
+    frequencies = zipf(settings.words).numpy()
+    count = settings.word_generations + 1
     vocabulary = {WORDS: theory.expected_vocabulary(frequencies, settings.word_count, count)[1:]}
     simpson = {WORDS: theory.expected_simpson(frequencies, settings.word_count, count)[1:]}
     times = (settings.word_generations // 2, settings.word_generations)

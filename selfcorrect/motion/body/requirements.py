@@ -86,7 +86,8 @@ def find_missing_body(motion: Motion) -> str:
 
 def _find_flaw_in_rest(motion: Motion) -> str:
     """Find bones without length: joints in one place that are apart in a body, as broken exports leave them."""
-    skeleton, rest_m = motion.skeleton, motion.skeleton.rest_positions_m
+    skeleton = motion.skeleton
+    rest_m = motion.skeleton.rest_positions_m
     joints = [(skeleton.joint(start), skeleton.joint(end)) for start, end in _APART]
     collapsed = [
         (skeleton.names[start], skeleton.names[end])

@@ -89,7 +89,8 @@ class _UprightTurnSearch:
         if part != "pelvis" and not len(bones_m):
             return self._turn_without_bone(joint, before)
         directions = np.tile(UP, (len(bones_m), 1))
-        left, right = self.skeleton.joint("left_hip"), self.skeleton.joint("right_hip")
+        left = self.skeleton.joint("left_hip")
+        right = self.skeleton.joint("right_hip")
         if part == "pelvis" and left is not None and right is not None:
             between_hips_m = self._bones(right, left)
             bones_m = np.vstack([bones_m, between_hips_m])

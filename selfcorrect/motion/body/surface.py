@@ -69,13 +69,15 @@ def sole_points(skeleton: Skeleton) -> SolePoints:
 def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float, float, float]]]:
     """Return joint and offset of each corner of one foot; `side` 0 is left."""
     name = ("left", "right")[side]
-    ankle, toe = skeleton.joint(f"{name}_ankle"), skeleton.joint(f"{name}_foot")
+    ankle = skeleton.joint(f"{name}_ankle")
+    toe = skeleton.joint(f"{name}_foot")
     if ankle is None:
         raise InputError(f"the skeleton has no {name} ankle among its parts, so its soles are unknown")
     depth_m = None if skeleton.soles_m is None else skeleton.soles_m[side]
     if toe is None:
         sole_m = BOX_FOOT_SOLE_M if depth_m is None else -depth_m
-        heel, tip = (0.0, sole_m, BOX_FOOT_HEEL_M), (0.0, sole_m, BOX_FOOT_TIP_M)
+        heel = (0.0, sole_m, BOX_FOOT_HEEL_M)
+        tip = (0.0, sole_m, BOX_FOOT_TIP_M)
         return [(ankle, corner) for point in (heel, tip) for corner in _pair(point)]
     below_m = SOLE_BELOW_TOE_JOINT_M if depth_m is None else depth_m
     x, y, z = skeleton.offsets_m[toe]
@@ -137,7 +139,8 @@ def head_point(skeleton: Skeleton) -> tuple[int, np.ndarray] | None:
 
 def stature_m(skeleton: Skeleton) -> float:
     """Height of the standing body from its soles to the top of its head; estimated from its legs if it has no head."""
-    heights_m, soles = skeleton.rest_positions_m[:, 1], sole_points(skeleton)
+    heights_m = skeleton.rest_positions_m[:, 1]
+    soles = sole_points(skeleton)
     lowest_m = (heights_m[soles.joints] + soles.offsets_m[:, 1]).min()
     if (head := head_point(skeleton)) is None:
         hips = [joint for side in ("left", "right") if (joint := skeleton.joint(f"{side}_hip")) is not None]

@@ -113,7 +113,8 @@ _FOLDED_DEG = {"knee": 140.0, "elbow": 135.0}
 
 def _flexion_deg(limb_m: np.ndarray) -> np.ndarray:
     """(T,) angle by which the joint in the middle of a limb (T, 3, 3) is bent; 0 if straight."""
-    upper, lower = limb_m[:, 1] - limb_m[:, 0], limb_m[:, 2] - limb_m[:, 1]
+    upper = limb_m[:, 1] - limb_m[:, 0]
+    lower = limb_m[:, 2] - limb_m[:, 1]
     return _angles_deg(upper, lower)
 
 

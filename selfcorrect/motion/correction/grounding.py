@@ -110,7 +110,8 @@ class OnFloor:
         seen = turned.view(motion) if turned else motion
         lowest_m = ground.in_own_frame.floor_m
         if None not in (seen.skeleton.joint("left_ankle"), seen.skeleton.joint("right_ankle")):
-            skeleton, of_floor = seen.skeleton, ground.in_own_frame
+            skeleton = seen.skeleton
+            of_floor = ground.in_own_frame
             beneath_m = in_chunks(
                 lambda *poses: of_floor.beneath_m(world_sole_points(skeleton, *forward_kinematics(skeleton, *poses))),
                 seen.root_m,

@@ -67,11 +67,13 @@ def split_pieces(motion: Motion, piece_frames: int = PIECE_FRAMES) -> list[Piece
 
 def bounded(items: Iterable[T], size: Callable[[T], int], most_size: int, most: float = inf) -> Iterator[list[T]]:
     """Cut a sequence where so many items, or items of such a size in all, are together; a larger one stands alone."""
-    group, total = list[T](), 0
+    group = list[T]()
+    total = 0
     for item in items:
         if group and (len(group) >= most or total + size(item) > most_size):
             yield group
-            group, total = [], 0
+            group = []
+            total = 0
         group.append(item)
         total += size(item)
     if group:

@@ -21,8 +21,14 @@ def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Products (..., 4) of quaternions (..., 4), broadcast against each other: `second` is turned by `first`."""
     if are_few(first, second):  # as in each step of a simulation: fewer calls, the same bits
         return (first.take(_PRODUCT_OF[0], -1) * second.take(_PRODUCT_OF[1], -1) * _PRODUCT_SIGNS).sum(axis=-1)
-    x, y, z, w = first[..., 0], first[..., 1], first[..., 2], first[..., 3]
-    a, b, c, d = second[..., 0], second[..., 1], second[..., 2], second[..., 3]
+    x = first[..., 0]
+    y = first[..., 1]
+    z = first[..., 2]
+    w = first[..., 3]
+    a = second[..., 0]
+    b = second[..., 1]
+    c = second[..., 2]
+    d = second[..., 3]
     return _stack_components(
         w * a + x * d + y * c - z * b,
         w * b - x * c + y * d + z * a,
@@ -38,8 +44,13 @@ def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         twice = 2 * cross(axis, vectors)
         once = vectors + rotations[..., 3:] * twice + axis.take(NEXT, -1) * twice.take(LAST, -1)
         return once - axis.take(LAST, -1) * twice.take(NEXT, -1)
-    x, y, z, w = rotations[..., 0], rotations[..., 1], rotations[..., 2], rotations[..., 3]
-    a, b, c = vectors[..., 0], vectors[..., 1], vectors[..., 2]
+    x = rotations[..., 0]
+    y = rotations[..., 1]
+    z = rotations[..., 2]
+    w = rotations[..., 3]
+    a = vectors[..., 0]
+    b = vectors[..., 1]
+    c = vectors[..., 2]
     # v + w t + q × t with t = 2 q × v
     tx = 2 * (y * c - z * b)
     ty = 2 * (z * a - x * c)
@@ -89,7 +100,10 @@ def steps_between(orientations: np.ndarray, axis: int = 0) -> np.ndarray:
 
 def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
     """Rotation vectors (..., 3) in radians, at most half a turn, of quaternions (..., 4)."""
-    x, y, z, w = rotations[..., 0], rotations[..., 1], rotations[..., 2], rotations[..., 3]
+    x = rotations[..., 0]
+    y = rotations[..., 1]
+    z = rotations[..., 2]
+    w = rotations[..., 3]
     sine = np.sqrt(x * x + y * y + z * z)
     half_turn = np.where(sine > 1e-12, np.arctan2(sine, np.abs(w)) / np.maximum(sine, 1e-12), 1.0)
     return (np.where(w >= 0, 2.0, -2.0) * half_turn)[..., None] * rotations[..., :3]

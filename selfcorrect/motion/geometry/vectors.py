@@ -35,8 +35,12 @@ def cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Cross products (..., 3) of vectors (..., 3), broadcast against each other."""
     if are_few(first, second):
         return first.take(NEXT, -1) * second.take(LAST, -1) - first.take(LAST, -1) * second.take(NEXT, -1)
-    x, y, z = first[..., 0], first[..., 1], first[..., 2]
-    a, b, c = second[..., 0], second[..., 1], second[..., 2]
+    x = first[..., 0]
+    y = first[..., 1]
+    z = first[..., 2]
+    a = second[..., 0]
+    b = second[..., 1]
+    c = second[..., 2]
     products = np.empty(np.broadcast_shapes(first.shape, second.shape))
     np.subtract(y * c, z * b, out=products[..., 0])
     np.subtract(z * a, x * c, out=products[..., 1])

@@ -183,7 +183,8 @@ class JointOrder:
             _, joint = heappop(waiting)
             order.append(joint)
             for child in skeleton.children[joint]:
-                part, place_m = skeleton.parts[child], skeleton.rest_positions_m[child]
+                part = skeleton.parts[child]
+                place_m = skeleton.rest_positions_m[child]
                 rank = SMPL_22.index(part) if part else len(SMPL_22)
                 heappush(waiting, ((rank, *place_m.tolist()), child))
         return cls(skeleton, np.array(order))

@@ -60,7 +60,8 @@ class MetricInputs:
     @property
     def within_labels(self) -> float:
         """The `within_label_ratio` of the poses."""
-        reference, candidate = self.reference, self.candidate
+        reference = self.reference
+        candidate = self.candidate
         return within_label_ratio(reference.geometric, reference.labels, candidate.geometric, candidate.labels)
 
 

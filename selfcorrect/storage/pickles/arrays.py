@@ -82,10 +82,8 @@ def decode_dtype_code(dtype: Value) -> str:
     """Return the type code of a dtype in the file, with its byte order, e.g. "<f8"."""
     if require_type(dtype, Call).meaning != "dtype":
         raise Refused("an array without a type")
-    code, order = (
-        require_type(dtype.args[0], str),
-        require_type(dtype.state, tuple)[1] if dtype.state is not None else "|",
-    )
+    code = require_type(dtype.args[0], str)
+    order = require_type(dtype.state, tuple)[1] if dtype.state is not None else "|"
     if len(code) > _MAX_CODE_LENGTH:
         raise Refused(f"an array of type {code[:_MAX_CODE_LENGTH]!r}")
     return f"{order}{code}" if order in ("<", ">") else code
