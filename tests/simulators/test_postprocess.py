@@ -170,8 +170,8 @@ def test_corrections_of_fast_recordings_are_no_rougher(cmu: Path, name: str, fps
 def test_raw_states_are_those_of_the_simulation(walk: Motion) -> None:
     raw, kept = (PhysicsCorrector(cleanup=CleanupSettings(polish=polish))([walk])[0] for polish in (False, True))
     assert raw.diagnostics["polished_m"] == 0.0
-    assert 0.0 < kept.diagnostics["polished_m"] < 0.005
-    assert 1000 * np.linalg.norm(joint_positions(raw.motion) - joint_positions(kept.motion), axis=-1).mean() < 5
+    assert 0.0 < kept.diagnostics["polished_m"] < 0.006
+    assert 1000 * np.linalg.norm(joint_positions(raw.motion) - joint_positions(kept.motion), axis=-1).mean() < 6
 
 
 def test_what_is_rougher_gives_way_to_a_milder_correction_and_nothing_else_does(walk: Motion) -> None:

@@ -329,7 +329,7 @@ def test_a_node_with_other_software_is_named_before_anything_is_written(
 
 
 def test_a_folder_that_a_node_does_not_have_is_named(tmp_path: Path):
-    with ray_cluster._Meeting.held(tmp_path) as meeting:
+    with ray_cluster._Meeting.create(tmp_path) as meeting:
         assert meeting.objection() == ""
         assert meeting.place is not None
         (meeting.place / "secret").write_text("that of another folder at the same path")

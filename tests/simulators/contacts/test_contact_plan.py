@@ -41,7 +41,7 @@ def test_what_hovers_and_is_borne_is_borne_by_its_feet_and_what_falls_is_not(sta
     body = build_humanoid(stand.skeleton)
     hovering = plan_contacts(body, raised(stand, np.array(0.025)), FRICTION)
     assert np.allclose(hovering.force_n.sum(2)[..., 1], body.weight_n, rtol=0.02)
-    strict = ContactSettings(further=1e-9)
+    strict = ContactSettings(height_margin=1e-9)
     assert np.abs(plan_contacts(body, raised(stand, np.array(0.025)), FRICTION, settings=strict).force_n).max() == 0
     times_s = np.arange(len(stand)) / stand.fps
     fall_m = 0.03 + 0.5 * GRAVITY_M_S2 * (times_s[-1] ** 2 - times_s**2)

@@ -52,7 +52,7 @@ def test_every_pair_has_keys_of_its_own(kind: str, tmp_path: Path) -> None:
     names, options = ROWS[kind]
     with claim_folder(tmp_path / "run", {}):
         for pair in combinations(names, 2):
-            study = MotionStudy(options(*pair).applied(PRESETS["quick"]), "quick")
+            study = MotionStudy(options(*pair).apply_to(PRESETS["quick"]), "quick")
             view = MotionView(study)
             arms = [(run, arm) for run in study.runs(tmp_path / "run") for arm in study.arms(run.task)]
             asked = {run.task for run, _ in arms} if kind == "denoiser" else {getattr(arm, kind) for _, arm in arms}
