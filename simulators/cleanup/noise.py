@@ -50,6 +50,10 @@ class Denoise:
         return replace(cleaning.with_repaired_motions(calm), noisy=is_noisy(noise_rad, self))
 
 
+_ROUNDING_RAD = 1e-4
+"""Noise up to which a joint counts as free of noise: what rounding adds in files and other programs."""
+
+
 _FEWEST_FRAMES = 8
 """Smallest number of frames that show noise."""
 
@@ -96,7 +100,7 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, settings: Denoise) -> M
         return motions
     root_noise_m = noise_level(root_m)
     noisy_joints = (noise_rad > settings.noisy_joint_rad) | is_noisy(noise_rad, settings)[:, None]
-    noisy_joints = noisy_joints & (noise_rad > 0)  # end sites have no noise
+    noisy_joints = noisy_joints & (noise_rad > _ROUNDING_RAD)  # joints that do not move have no noise
     noisy_axes = root_noise_m > settings.noisy_root_m
     is_changed = np.asarray(noisy_joints.any(1) | noisy_axes.any(1))
     for motion in np.flatnonzero(is_changed):

@@ -138,6 +138,13 @@ def case_the_result_is_that_of_the_command_line():
     bpy.ops.export_anim.bvh(filepath=str(RESULTS.with_name("exported.bvh")), global_scale=100, rotate_mode="NATIVE")
 
 
+def case_a_noisy_clip_comes_out_as_on_the_command_line():
+    rig = fresh("", CLIP.with_name("spoiled.bvh"))
+    correct(rig)
+    theirs = import_clip(CLIP.parent / "corrected-noisy" / "spoiled.bvh")
+    assert_same(read_worlds(rig, range(1, 110)), read_worlds(theirs, range(1, 110)), apart_m=2e-3, degrees=0.5)
+
+
 def pair_worlds(rig, second_rig, frames):
     """Return, bone by bone, the world matrices of two rigs."""
     worlds = read_worlds(rig, frames)
