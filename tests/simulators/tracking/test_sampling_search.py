@@ -189,6 +189,9 @@ def test_what_cannot_be_done_alone_is_carried_there_and_only_there(stand, axis, 
     turns = Rotation.from_euler(axis, lean_rad[:, None])
     rotations = np.repeat(stand.rotations[:1], 120, 0)
     rotations[:, 0] = turns.as_quat()
+    for side, lowered_deg in (("left", -55.0), ("right", 55.0)):  # a T-pose at an end would be left out
+        shoulder = stand.skeleton.parts.index(f"{side}_shoulder")
+        rotations[:, shoulder] = Rotation.from_euler("z", lowered_deg, degrees=True).as_quat()
     motion = Motion(stand.skeleton, turns.apply(np.repeat(stand.root_m[:1], 120, 0)), rotations, 30.0)
     floor = CleanupSettings(support="floor", close_loops=False).without_steps(LevelFloor)
     told: list[float] = []
