@@ -5,6 +5,7 @@ Nothing here imports PyTorch, so that the command line can list the options at o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Annotated, Any
 
 from tyro.conf import arg
 
+from selfcorrect.core.checks import check_count
 from selfcorrect.core.errors import SettingError
 
 SETTINGS = {
@@ -26,6 +28,8 @@ SETTINGS = {
     "mnist": ("mnist",),
 }
 """Option → the fields of a toy's settings that it sets; several values go into a field that holds several."""
+BOUNDS = {"n": (2, 1_000_000), "generations": (1, 100_000), "seeds": (1, 10_000), "seed": (0, 2**32 - 1)}
+"""Least and largest value of options that are whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,17 @@ class ToyOptions:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None and value != ()}
 
+    def check(self) -> None:
+        """Raise SettingError for an option that is out of its bounds."""
+        for name, value in self.select_given().items():
+            for number in value if isinstance(value, tuple) else (value,):
+                if name in BOUNDS:
+                    check_count(name, number, *BOUNDS[name])
+                elif name in ("synthetic_ratio", "gamma") and not number >= 0:
+                    raise SettingError(f"{format_option(name)} must be at least 0, got {number:g}")
+                elif name == "epochs" and not 0 < number < math.inf:
+                    raise SettingError(f"epochs must be a positive number, got {number:g}")
+
 
 def change_settings(toy: str, settings: Any, options: ToyOptions) -> tuple[Any, list[str]]:
     """Return the settings of a toy with the options that are given.
@@ -69,8 +84,9 @@ def change_settings(toy: str, settings: Any, options: ToyOptions) -> tuple[Any, 
         The new settings, and the names of given options for which the toy has no setting.
 
     Raises:
-        SettingError: The toy takes one value, and several are given.
+        SettingError: An option is out of its bounds, or the toy takes one value and several are given.
     """
+    options.check()
     field_names = {field.name for field in fields(settings)}
     changes: dict[str, Any] = {}
     missing = []

@@ -1,0 +1,29 @@
+"""Options of toy loops: values out of their bounds are refused by name."""
+
+import math
+
+import pytest
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.experiments.toy.options import ToyOptions
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (ToyOptions(n=(100, 0)), "n must be at least 2"),
+        (ToyOptions(n=(10**14,)), "n must be at most"),
+        (ToyOptions(seeds=0), "seeds must be at least 1"),
+        (ToyOptions(generations=0), "generations must be at least 1"),
+        (ToyOptions(gamma=(-1.0,)), "gamma must be at least 0"),
+        (ToyOptions(synthetic_ratio=(math.nan,)), "synthetic-ratio must be at least 0"),
+        (ToyOptions(epochs=math.inf), "epochs must be a positive number"),
+    ],
+)
+def test_values_out_of_bounds_are_refused_by_name(options: ToyOptions, name: str) -> None:
+    with pytest.raises(SettingError, match=name):
+        options.check()
+
+
+def test_usual_values_are_accepted() -> None:
+    ToyOptions(n=(100,), gamma=(0.0, 0.3, math.inf), seeds=5, epochs=0.5, synthetic_ratio=(4.0,)).check()
