@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words or bool(os.environ.get("SELFCORRECT_TRACEBACK"))
     words = [word for word in words if word != "--debug"]
     if not debug:
-        warnings.formatwarning = _warned
+        warnings.formatwarning = _format_warning
     _open_what_is_closed()
     _print_what_can_be_printed()
     try:
@@ -112,7 +112,7 @@ _NUMERICAL = re.compile(r"encountered in|empty slice|All-NaN|Degrees of freedom"
 """What NumPy warns of, which says nothing to somebody who runs a command: results are checked to be finite."""
 
 
-def _warned(message: Warning | str, category: type[Warning], *place: Any) -> str:
+def _format_warning(message: Warning | str, category: type[Warning], *place: Any) -> str:
     """Return what is printed of a warning: one of our own without its place, nothing of overflows and the like."""
     if issubclass(category, RuntimeWarning) and _NUMERICAL.search(str(message)):
         return ""

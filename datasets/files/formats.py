@@ -94,7 +94,7 @@ def readable_suffixes() -> tuple[str, ...]:
     return tuple(dict.fromkeys(suffix for kind in FORMATS if kind.reader for suffix in kind.suffixes))
 
 
-def described() -> str:
+def describe_formats() -> str:
     """Return all written formats with what they hold, for help."""
     return "; ".join(f"{kind.name}: {kind.holds}" for kind in FORMATS if kind.writer) + "."
 
@@ -133,7 +133,7 @@ def written_suffix(path: Path) -> str:
     return next((kind.written_as for kind in FORMATS if suffix in kind.suffixes and kind.written_as), suffix)
 
 
-def named(name: str) -> Format:
+def find_format(name: str) -> Format:
     """Return the written format of that name; SettingError that lists them if there is none."""
     written = {kind.name: kind for kind in FORMATS if kind.writer}
     if name not in written:

@@ -142,12 +142,12 @@ class Convert:
     """Folder of the new files, which keep their names."""
     overwrite: bool = False
     """Replace files that are there already; inputs are never overwritten."""
-    to: Annotated[str, tyro.conf.arg(help=formats.described())] = "bvh"
+    to: Annotated[str, tyro.conf.arg(help=formats.describe_formats())] = "bvh"
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
 
     def run(self) -> None:
         must_exist((*self.sources, *self.reading.files))
-        kind = formats.named(self.to)
+        kind = formats.find_format(self.to)
         from selfcorrect.datasets.files.open import motion_files
 
         jobs = [(file, self._target(root, file, kind)) for root in self.sources for file in motion_files(root)]

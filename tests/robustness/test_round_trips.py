@@ -84,7 +84,7 @@ def test_any_names_are_written_readably_or_refused(motion: Motion, suffix: str, 
 @given(motion=motions(ANY_NAMES))
 @FEW
 def test_every_writer_writes_what_is_read_again_or_says_why_not(kind: str, motion: Motion, tmp_path: Path) -> None:
-    form = formats.named(kind)
+    form = formats.find_format(kind)
     path = tmp_path / f"a{form.suffixes[0]}"
     path.unlink(missing_ok=True)
     with suppress(InputError):

@@ -11,7 +11,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.formats import FORMATS, is_motion_file, named
+from selfcorrect.datasets.files.formats import FORMATS, find_format, is_motion_file
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.people import amass
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
@@ -184,7 +184,7 @@ def test_a_body_on_another_planet_is_refused(walker: Motion, tmp_path: Path, kin
     [{"fps": np.inf}, {"fps": 1e30}, {"root_m": np.full((48, 3), np.nan)}],
 )
 def test_what_could_not_be_read_is_not_written(walker: Motion, tmp_path: Path, kind: str, change: dict) -> None:
-    path = tmp_path / f"a{named(kind).suffixes[0]}"
+    path = tmp_path / f"a{find_format(kind).suffixes[0]}"
     with pytest.raises(InputError, match="expected"):
         save_motion(path, replace(walker, **change), kind)
     assert not path.exists()
