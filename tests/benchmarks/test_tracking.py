@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import correction, frontier, judge, throughput, tracking
+from benchmarks import correction, judge, throughput, tracking
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime import processes
@@ -92,47 +92,6 @@ def test_a_clip_that_was_left_behind_in_one_frame_is_no_success(walk):
     assert sum("1/2" in line for line in told) == 2  # of the category and of all
     worst = told[next(index for index, line in enumerate(told) if line.startswith("worst")) + 1]
     assert " 510 " in worst
-
-
-@pytest.mark.slow
-def test_the_frontier_is_measured_judged_and_gone_on_with(walk, tmp_path):
-    pytest.importorskip("mujoco")
-    kept, clip = tmp_path / "trials.jsonl", replace(walk, source="set/walk.bvh", label="walk")
-    strengths = ("kinematic", "0", "1", "residual-free")
-    trials = frontier.run([clip], strengths, ("pybullet", "mujoco"), kept)
-    assert len(trials) == 7  # PyBullet's joints do not give way
-    assert frontier.run([clip], strengths, ("pybullet", "mujoco"), kept) == trials
-    kinematic, close, soft = (trials[place] for place in (0, 2, 4))
-    alone = trials[6]
-    assert all(each.followed for each in trials)
-    assert kinematic.force_bodyweights is None
-    assert max(kinematic.moved_mm, close.moved_mm) < alone.moved_mm
-    assert close.force_bodyweights > soft.force_bodyweights > alone.force_bodyweights == 0.0
-    assert alone.judged_force_bodyweights > 0
-    kept.write_text(kept.read_text()[:-9])  # as a killed run leaves it
-    assert frontier.run([clip], strengths, ("pybullet", "mujoco"), kept) == trials
-
-
-def trial(clip: str, strength: str, failure: str = "", moved_mm: float = 10.0) -> frontier.Trial:
-    figures = {} if failure else {"moved_mm": moved_mm, "force_bodyweights": 0.1, "moment_nm": 20.0}
-    return frontier.Trial("mujoco", strength, clip, "walk", failure, **figures, judged_force_bodyweights=0.2)
-
-
-def test_points_of_the_frontier_compare_the_clips_that_all_follow(tmp_path):
-    trials = [
-        *(trial("one", strength, moved_mm=mm) for strength, mm in (("0", 10.0), ("residual-free", 30.0))),
-        *(trial("two", strength, why, 50.0) for strength, why in (("0", ""), ("residual-free", "fell"))),
-    ]
-    near, alone = frontier.points(trials)
-    assert (near.followed, near.clips, near.moved_mm) == (2, 2, 10.0)
-    assert (alone.followed, alone.clips, alone.moved_mm) == (1, 2, 30.0)
-    told = frontier.table(trials)
-    assert "| mujoco, residual-free | 1 of 2 | 30.0 mm | 0.100 body weights, 20 N m |" in told
-    assert "| walk | 2/2, 30 mm | 1/2, 30 mm |" in told
-    frontier.draw([near, alone], "one walk").savefig(tmp_path / "frontier.svg")
-    drawn = (tmp_path / "frontier.svg").read_text()
-    for words in ("one walk", "clean-up alone", "residual-free"):
-        assert words in drawn
 
 
 @pytest.mark.slow
