@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 BONES_MADE_CONSTANT = "bones made constant"
 """With this begins a note on how far joints were moved by that."""
+AVERAGE_BODY = "average body"
+"""With this begins the note on a file that holds no bone lengths."""
 DAMAGED_FILE = "damaged file"
 """With this begins a note on what is missing in a file or was left out of it."""
 
@@ -59,6 +61,11 @@ class MotionFile:
             if option or words.startswith((BONES_MADE_CONSTANT, DAMAGED_FILE)):
                 shown.append(words)
         return tuple(shown)
+
+    @property
+    def has_average_body(self) -> bool:
+        """True if the file holds no bone lengths, so that its motions are on an average body."""
+        return any(note.startswith(AVERAGE_BODY) for note in self.notes)
 
     @property
     def motion(self) -> Motion:

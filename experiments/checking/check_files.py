@@ -73,7 +73,8 @@ def check_files(
                 yield CheckedFile(path, assumed=file.assumed, flaw=f"{NO_BODY}: not checked ({reasons[0]})")
                 continue
             flaw = f"cannot be corrected: {file.flaw.removeprefix(f'{path}: ')}" if file.flaw else ""
-            checkups = [_check_motion(motion, choice, judge) for motion in file.motions]
+            file_choice = choice.tolerate_average_body() if file.has_average_body else choice
+            checkups = [_check_motion(motion, file_choice, judge) for motion in file.motions]
             measured = [] if judge is None else [_measure_needed(motion, judge) for motion in file.motions]
             all_notes = [
                 *(note for checkup in checkups for note in checkup.notes),

@@ -302,7 +302,7 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
         lines.append(_list_by_line(missed))
     failing = [f"{result.name} ({', '.join(result.failed_checks)})" for result in results if result.failed_checks]
     if failing:
-        head = f"fail these rules of `selfcorrect check`, see the notes ({len(failing)})"
+        head = f"inputs that fail `selfcorrect check`, see the notes ({len(failing)})"
         lines.append(_list_in_line(head, failing, "; "))
     if others:
         lines.append(_list_in_line(f"not corrected ({len(others)})", [result.name for result in others]))

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from selfcorrect.core.extras import requires_extra
+from selfcorrect.datasets.files.motion_file import AVERAGE_BODY
 from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with
 from selfcorrect.motion.checks.lost_contacts import LostContacts, find_lost_contacts
@@ -60,7 +61,7 @@ def describe_correction(
     failure = correction.failure
     steps = _OptionalSteps()
     shown_notes = [note for note in correction.notes if correction.accepted or note.kind is not NoteKind.MOVED_FAR]
-    check_input = partial(_check_input, motion, level=not correction.supports)
+    check_input = partial(_check_input, motion, _choose_reported_rules(correction, notes))
     input_check = steps.attempt("oddities are not reported", check_input, CheckResult())
     list_residuals = partial(_list_residuals, correction.timeline)
     residuals = steps.attempt("residual wrenches are not reported", list_residuals, {})
@@ -117,12 +118,19 @@ def _describe_missed_contacts(correction: CorrectedMotion) -> str:
 _REPORTED_RULES = ("R", "S2", "S6", "P", "F5", "F7")
 
 
-def _check_input(motion: Motion, level: bool) -> CheckResult:
-    """Check the input for signs that the file, its reading, its floor or its time is wrong; one finding per rule.
+def _choose_reported_rules(correction: CorrectedMotion, notes: Sequence[str]) -> RuleChoice:
+    """Return the rules by which an input is checked: signs that the file, its reading, its floor or its time is wrong.
 
     Motions that stand on several levels are not checked for the height and tilt of their floor.
     """
-    checkup = check_with(motion, RuleChoice((*_REPORTED_RULES, *(("F4", "F6") if level else ()))))
+    of_level_floor = () if correction.supports else ("F4", "F6")
+    choice = RuleChoice((*_REPORTED_RULES, *of_level_floor))
+    return choice.tolerate_average_body() if any(note.startswith(AVERAGE_BODY) for note in notes) else choice
+
+
+def _check_input(motion: Motion, choice: RuleChoice) -> CheckResult:
+    """Check the input by some rules; one finding per rule."""
+    checkup = check_with(motion, choice)
     finding_by_code = {finding.code: finding for finding in checkup.findings}
     return replace(checkup, findings=tuple(finding_by_code.values()))
 

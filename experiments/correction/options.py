@@ -41,7 +41,9 @@ else:
 MASS_KG = (1, 1000)
 """Bodies that the simulation can hold together."""
 _ON_FLOOR_M = 0.02
-"""The option `drop` hardly moves a motion whose floor is nearer to zero than this."""
+"""Another floor is of no use to a motion whose floor is nearer to zero than this."""
+_DROPPED_M = 0.05
+"""The option `drop` puts a motion at most this far from the floor on which it would stand, or does not help."""
 KEPT_LEVEL_M = 0.05
 """With `keep_level`, floors further from zero than this stay at their height."""
 
@@ -169,8 +171,7 @@ class CorrectionOptions:
     def finish(self, motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
         """The correction of a motion with what people changed of it; CorrectorError where it is not finite."""
         if correction.failure is not None:
-            failure = replace(correction.failure, tried=self._list_tried(motion, correction.failure))
-            correction = replace(correction, failure=failure)
+            correction = replace(correction, failure=self._advise(motion, correction.failure))
         return self.controls.apply(motion, correction, self.measure_errors)
 
     def measure_errors(self, motion: Motion) -> Mapping[str, float]:
@@ -180,23 +181,28 @@ class CorrectionOptions:
 
         return measure_errors(motion, CleanupSettings(support=self.support, close_loops=False))
 
-    def _list_tried(self, motion: Motion, failure: Failure) -> tuple[str, ...]:
-        """List the remedies of a rejected motion that were used already, or would change nothing."""
+    def _advise(self, motion: Motion, failure: Failure) -> Failure:
+        """Return a failure with the remedies that were used already or cannot help, and the floor that would help."""
+        from selfcorrect.motion.checks.floor import find_level_under
         from selfcorrect.motion.checks.motion_features import MotionFeatures
         from selfcorrect.motion.correction.results import FailureKind
         from selfcorrect.motion.measures.contacts import floor_height_m
 
-        is_on_floor = False
-        if failure.kind is FailureKind.FLOATING:
-            is_on_floor = abs(floor_height_m(MotionFeatures(motion).motion)) < _ON_FLOOR_M
         is_tried = {
-            "drop": self.reading.drop or self.reading.floor is not None or is_on_floor,
+            "drop": True,
             "support": self.support == "off",
             "faithful": self.strength == 0.0,
             "kinematic": self.kinematic,
             "fallback": self.fallback != "none",
         }
-        return tuple(remedy for remedy, is_used in is_tried.items() if is_used)
+        if failure.kind is FailureKind.FLOATING and not self.reading.drop:
+            features = MotionFeatures(motion)
+            level_m = find_level_under(features, failure.frame or 0, failure.last_frame)
+            if level_m is not None and abs(level_m) > _ON_FLOOR_M:
+                failure = replace(failure, value=level_m + (self.reading.floor or 0.0))
+                is_off = abs(floor_height_m(features.motion) - level_m) > _DROPPED_M
+                is_tried["drop"] = self.reading.floor is not None or is_off
+        return replace(failure, tried=tuple(remedy for remedy, is_used in is_tried.items() if is_used))
 
     def resolve_engine(self) -> CorrectionOptions:
         """The same with the engine that is meant, which is then imported; results depend on it."""

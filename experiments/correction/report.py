@@ -30,7 +30,7 @@ _WORSE_BY = {"penetration_m": 0.002, "skate_m_s": 0.01, "jerk_m_s3": 20.0, "stan
 """By how much more than a tenth each figure must grow to be worse: about the repeatability of each."""
 _FLOAT_ENDED = 3.0
 """Penetration does not count as worse if it comes with less floating, and by this factor more of it."""
-_AS_LOW_M = 0.002
+_AS_LOW_M = 0.02
 """Skating is comparable if the input floats by at most this more than the result: what hovers does not skate."""
 _MOST_LOST = 0.08
 """Share of contacts that may be lost: feet that roll over seem to stand for a while."""

@@ -24,7 +24,7 @@ from selfcorrect.storage.files.arrays import read_npz
 from selfcorrect.storage.files.limits import open_file
 from selfcorrect.storage.files.writing import replacing
 
-from ..motion_file import MotionFile, body_model_of, check_size, check_within, checked_rate
+from ..motion_file import AVERAGE_BODY, MotionFile, body_model_of, check_size, check_within, checked_rate
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import up_of_motion
 from .keeping import keep_places, keep_rotations
@@ -115,7 +115,7 @@ def open_amass(path: Path, reading: Reading) -> MotionFile:
     notes: tuple[str, ...] = ()
     body = None
     if model is None:
-        notes = ("average body, as AMASS files hold no bone lengths (--body-model)",)
+        notes = (f"{AVERAGE_BODY}, as AMASS files hold no bone lengths (--body-model)",)
     else:
         body = body_in(path, model)
     motion, up, axis_notes = _read(path, body, reading)

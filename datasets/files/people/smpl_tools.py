@@ -31,7 +31,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.pickles.results import Results, open_results
 
-from ..motion_file import MotionFile, body_model_of, check_size, check_within, rate_of
+from ..motion_file import AVERAGE_BODY, MotionFile, body_model_of, check_size, check_within, rate_of
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import AXES, up_of_motion
 from .keeping import keep_places, keep_rotations
@@ -292,7 +292,7 @@ def _check_numbers(label: str, name: str, array: np.ndarray) -> None:
 def _body(tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading) -> tuple[Body | None, tuple[str, ...]]:
     """Return the person that shape and body model describe, None for an average one, and notes."""
     if (model := body_model_of(reading)) is None:
-        return None, ("average body, as the file holds no bone lengths (--body-model)",)
+        return None, (f"{AVERAGE_BODY}, as the file holds no bone lengths (--body-model)",)
     from selfcorrect.motion.body.body_model import make_body
 
     shape = arrays.get(tool.shape)

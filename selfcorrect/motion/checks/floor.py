@@ -37,6 +37,9 @@ _STRIDE_S = 1.1
 _FLIGHT_M = 0.04
 """A body above this height may be in flight."""
 
+_LEVEL_FLOAT_M = 0.15
+"""A body whose height varies by more than this does not float above a level floor."""
+
 _WHILE_S = 0.7
 """Time within which something must stand still."""
 _CARRIED_S = 0.3
@@ -186,3 +189,20 @@ def floor_offset_m(features: MotionFeatures) -> Measurement:
     if features.around.supports or features.motion.ground is not None or not features.has_feet:
         return Measurement.empty()
     return Measurement.from_scalar(abs(features.shown_floor_m))
+
+
+def find_level_under(features: MotionFeatures, first: int, last: int | None) -> float | None:
+    """Return the height of a level floor on which a body that floats would stand.
+
+    Args:
+        features: Features of a motion.
+        first: First frame in which the body floats.
+        last: Last one; None for that of the motion.
+
+    Returns:
+        The height in m; None if the body rises or sinks meanwhile, because no level floor carries it then.
+    """
+    stop = len(features) if last is None else last + 1
+    lowest_m = (features.ground_m + features.lowest_m)[first:stop]
+    low_m, high_m = np.percentile(lowest_m, (10, 90))
+    return float(low_m) if high_m - low_m < _LEVEL_FLOAT_M else None

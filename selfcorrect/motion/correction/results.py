@@ -26,7 +26,8 @@ class FailureKind(StrEnum):
     OFF = "off"
     """Joints were `value` metres from where they should be, on average over the body; at most `limit` are allowed."""
     FLOATING = "floating"
-    """From `frame` to `last_frame` something that cannot be inferred holds the body up, or nothing does."""
+    """From `frame` to `last_frame` something that cannot be inferred holds the body up, or nothing does. On a floor at
+    the height `value`, if that is known, it would stand."""
     OTHER = "other"
     """The reason in `words`."""
 
@@ -48,7 +49,7 @@ _ADVICE = {
     FailureKind.FELL: {"fallback": "try fallback 'balanced'", "strength": "try another strength"},
     FailureKind.FLOATING: {
         "drop": "'drop' puts it onto the floor",
-        "floor": "'floor' says where the floor is",
+        "floor": "'floor' {value:.2f} puts the floor under it",
         "support": "support 'off' keeps its height",
     },
 }
@@ -79,7 +80,10 @@ class Failure:
         if self.kind is FailureKind.OTHER:
             return self.words if self.frame is None else f"{self.words} at frame {self.frame}"
         sentence = _SENTENCES[self.kind].format(**vars(self))
-        advice = [words for option, words in _ADVICE.get(self.kind, {}).items() if option not in self.tried]
+        advice = []
+        for option, words in _ADVICE.get(self.kind, {}).items():
+            if option not in self.tried and not (self.value is None and "{value" in words):
+                advice.append(words.format(**vars(self)))
         return f"{sentence}; {', or '.join(advice)}" if advice else sentence
 
     def later(self, frames: int) -> Self:

@@ -16,7 +16,9 @@ from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.experiments.checking.check_files import check_files
 from selfcorrect.experiments.cli import main
+from selfcorrect.motion.checks.check import RuleChoice
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -219,3 +221,15 @@ def test_frames_in_which_nobody_is_seen_are_not_left_out_in_silence(tmp_path: Pa
     (tmp_path / "frames.pkl").write_bytes(pickle.dumps(frames))
     with pytest.raises(sc.InputError, match=r"expected as many people in every frame, .* got 0 to 1"):
         open_motion(tmp_path / "frames.pkl", sc.Reading(fps=30.0))
+
+
+@pytest.mark.parametrize("name", ["AMASS", "GEM-X", "GVHMR", "HY-Motion"])
+def test_the_floor_of_an_average_body_is_judged_as_far_as_its_legs_show_it(tmp_path: Path, name: str) -> None:
+    """The files hold no bone lengths: legs that are longer than average ones do not show a wrong floor."""
+    program = PROGRAMS[name]
+    path = tmp_path / program.file
+    for lowered_m, codes in ((0.0, []), (0.3, ["F4"])):
+        made = base_walk()
+        program.save(path, replace(made, root_m=made.root_m - np.array([0.0, lowered_m, 0.0])))
+        (checked,) = check_files([path], reading_of(program), RuleChoice(("F4",)), None)
+        assert [finding.code for finding in checked.all_findings] == codes

@@ -1,0 +1,50 @@
+"""Advice in the reason of a rejection works: who follows it does not get the same reason again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_motions import made_motion
+from posed_motions import climbing, gliding
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.experiments.correction.in_python import correct_file
+from selfcorrect.motion.correction.results import FailureKind
+from selfcorrect.motion.motion import Motion
+
+
+def raised(motion: Motion, height_m: float) -> Motion:
+    return replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0]))
+
+
+@pytest.mark.parametrize("made", [gliding(0.7), raised(made_motion("run", frames=90), 0.4)], ids=["dancer", "runner"])
+def test_who_floats_stands_on_the_floor_that_is_advised(made: Motion, tmp_path: Path) -> None:
+    pytest.importorskip("mujoco")
+    path = tmp_path / "a.bvh"
+    save_motion(path, made)
+    failure = correct_file(path, tmp_path / "plain.bvh", engine="mujoco").failure
+    assert failure is not None
+    assert failure.kind is FailureKind.FLOATING
+    assert failure.value is not None
+    assert "drop" not in failure.tried
+    for number, reading in enumerate((Reading(drop=True), Reading(floor=failure.value))):
+        assert correct_file(path, tmp_path / f"{number}.bvh", engine="mujoco", reading=reading).accepted
+    wrong = correct_file(path, tmp_path / "wrong.bvh", engine="mujoco", reading=Reading(floor=0.1)).failure
+    assert wrong is not None
+    assert wrong.value == pytest.approx(failure.value, abs=0.03)
+
+
+def test_who_climbs_is_advised_no_level_floor(tmp_path: Path) -> None:
+    pytest.importorskip("mujoco")
+    path = tmp_path / "a.bvh"
+    save_motion(path, climbing())
+    correction = correct_file(path, tmp_path / "b.bvh", engine="mujoco")
+    assert correction.failure is not None
+    assert correction.failure.value is None
+    assert "drop" in correction.failure.tried
+    assert sc.correct(climbing(), engine="mujoco", support="off").accepted
