@@ -27,6 +27,6 @@ first = sc.MemoryStore()
 sc.train_first_generation(task, first, stream)
 for name, correction in (("uncorrected", None), ("corrected", sc.Correction(unit_spread))):
     store = sc.MemoryStore()
-    sc.run_loop(task, sc.Plan(sc.Replace(), generations=60, correction=correction), store, first, stream)
+    sc.run_loop(task, sc.Arm(sc.Replace(), generations=60, correction=correction), store, first, stream)
     spreads = ", ".join(f"{store.metrics(generation)['spread']:.2f}" for generation in (1, 20, 40, 60))
     print(f"{name}: spread {spreads} in generations 1, 20, 40, 60; the truth is 1")

@@ -23,9 +23,9 @@ real = sc.Samples.real(torch.randn(100, 2, generator=stream.child("data").genera
 task = sc.Task(sc.Gaussian.standard(2), real, lambda candidate: {"spread": candidate.samples(500).values.std()})
 first = sc.MemoryStore()
 sc.train_first_generation(task, first, stream)
-plan = sc.Plan(sc.Augment(1.0), generations=5, correction=sc.Correction(sc.verifier(inside)))
+arm = sc.Arm(sc.Augment(1.0), generations=5, correction=sc.Correction(sc.verifier(inside)))
 with sc.FolderStore(folder, {"example": "verifier"}) as store:
-    sc.run_loop(task, plan, store, first, stream)  # a second call finds it finished
+    sc.run_loop(task, arm, store, first, stream)  # a second call finds it finished
 
 generations = sorted(folder.glob("generation-*"))
 curves = pd.DataFrame([json.loads((generation / "metrics.json").read_text()) for generation in generations])

@@ -19,6 +19,6 @@ def show(row: dict) -> None:
 
 
 if __name__ == "__main__":
-    plans = [sc.Plan(sc.parse_policy(text), generations=20) for text in ("replace", "augment:1")]
-    comparison = sc.compare(task, plans, seeds=1, out="runs/tracked", wandb="offline", observe=show)
+    arms = [sc.Arm(sc.parse_policy(text), generations=20) for text in ("replace", "augment:1")]
+    comparison = sc.compare(task, arms, seeds=1, out="runs/tracked", wandb="offline", observe=show)
     print("written to", comparison.folder)

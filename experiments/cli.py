@@ -72,7 +72,7 @@ WRONG, BUG, INTERRUPTED, UNREAD = 2, 70, 130, 141
 NARROWEST = 40
 """Columns that help takes at least."""
 
-RENAMED = {"motion": {"--strength": "--gamma"}}
+RENAMED = {"motion": {"--strength": "--gamma"}, "compare": {"--plans": "--arms"}}
 """Options of a subcommand that had another name, which works for one more release."""
 
 RENAMED_VALUES = {"correct": {"--strength": OLD_NAMES}}
@@ -199,7 +199,8 @@ def _hint(default: str) -> str:
 def _with_new_names(command: str, options: Sequence[str]) -> Sequence[str]:
     """The options with old names replaced, each reported on stderr."""
     for old, new in RENAMED.get(command, {}).items():
-        renamed = [new + word.removeprefix(old) if word.partition("=")[0] == old else word for word in options]
+        pattern = re.compile(rf"{old}(?=[=.]|$)")
+        renamed = [pattern.sub(new, word, count=1) if pattern.match(word) else word for word in options]
         if renamed != list(options):
             print(f"selfcorrect: {old} of {command} is now {new}; the old name will go", file=sys.stderr)
         options = renamed

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from selfcorrect.experiments.remedies.remedies import with_remedy as with_remedy
     from selfcorrect.experiments.reporting.summary import read_summary as read_summary
     from selfcorrect.experiments.studies import claims as claims
+    from selfcorrect.experiments.studies.comparison.compare import compare as compare
     from selfcorrect.experiments.studies.outcome import Comparison as Comparison
-    from selfcorrect.experiments.studies.plans.compare import compare as compare
     from selfcorrect.experiments.toy import toys as toys
     from selfcorrect.simulators.corrector import KinematicCorrector as KinematicCorrector
     from selfcorrect.simulators.corrector import PhysicsCorrector as PhysicsCorrector
@@ -68,8 +68,8 @@ if TYPE_CHECKING:
     from .loop.policy import Replace as Replace
     from .loop.policy import Weighted as Weighted
     from .loop.policy import parse_policy as parse_policy
+    from .loop.run import Arm as Arm
     from .loop.run import Candidate as Candidate
-    from .loop.run import Plan as Plan
     from .loop.run import Task as Task
     from .loop.run import run_loop as run_loop
     from .loop.run import train_first_generation as train_first_generation
@@ -128,7 +128,7 @@ _PUBLIC = {
         "WorkerError",
     ),
     "selfcorrect.experiments.studies.outcome": ("Comparison",),
-    "selfcorrect.experiments.studies.plans.compare": ("compare",),
+    "selfcorrect.experiments.studies.comparison.compare": ("compare",),
     "selfcorrect.experiments.correction.in_python": (
         "correct",
         "correct_file",
@@ -136,7 +136,7 @@ _PUBLIC = {
         "correct_motions",
     ),
     "selfcorrect.experiments.correction.options": ("CorrectionOptions",),
-    "selfcorrect.loop.run": ("Candidate", "Plan", "Task", "run_loop", "train_first_generation"),
+    "selfcorrect.loop.run": ("Candidate", "Arm", "Task", "run_loop", "train_first_generation"),
     "selfcorrect.models.adapters.diffusers_model": ("DiffusersModel",),
     "selfcorrect.models.adapters.language_model": ("CausalLanguageModel",),
     "selfcorrect.models.adapters.torch_model": ("TorchModel",),

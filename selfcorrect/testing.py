@@ -30,7 +30,7 @@ from .core.samples import Samples
 from .correctors.contract import Corrector
 from .correctors.correction import Correction
 from .loop.policy import Policy, RealOnly
-from .loop.run import Candidate, Plan, Task, run_loop, train_first_generation
+from .loop.run import Arm, Candidate, Task, run_loop, train_first_generation
 from .metrics.frechet import frechet_distance
 from .metrics.neighbours import neighbour_metrics
 from .models.protocol import GenerativeModel
@@ -184,15 +184,15 @@ def measure_stability(
     real = data if isinstance(data, Samples) else Samples.real(data)
     check_count("the number of real samples, of which half are held out,", len(real), FEWEST)
     correction = corrector if corrector is None or isinstance(corrector, Correction) else Correction(corrector)
-    plan = Plan(policy, trial.generations, steps=trial.steps, correction=correction)
-    baseline = replace(plan, policy=RealOnly(), correction=None)
+    arm = Arm(policy, trial.generations, steps=trial.steps, correction=correction)
+    baseline = replace(arm, policy=RealOnly(), correction=None)
     resolutions = {"distance": 0.0, "recall": 1 / (len(real) - len(real) // 2)}
     scores: list[_SeedScores] = []
     verdicts: dict[str, Verdict] = {}
     confidence = 0.0
     with _use_one_thread():
         for seeds, confidence in plan_looks(trial.seeds).items():
-            scores += [_run_seed(model, real, (plan, baseline), trial, streams(s)) for s in range(len(scores), seeds)]
+            scores += [_run_seed(model, real, (arm, baseline), trial, streams(s)) for s in range(len(scores), seeds)]
             for key, resolution in resolutions.items():
                 inputs = _quality_inputs(scores, key, trial)
                 verdicts[key] = evaluate_quality(*inputs, confidence, resolution)
@@ -240,9 +240,9 @@ def _first_evaluated(generations: int) -> int:
 
 
 def _run_seed(
-    model: GenerativeModel, real: Samples, plans: Sequence[Plan], trial: Trial, stream: Stream
+    model: GenerativeModel, real: Samples, arms: Sequence[Arm], trial: Trial, stream: Stream
 ) -> list[Mapping[str, float]]:
-    """Run every plan from one generation 0, and return mean scores of each one's later half of generations."""
+    """Run every arm from one generation 0, and return mean scores of each one's later half of generations."""
     order = torch.randperm(len(real), generator=stream.child("split").generator())
     half = len(order) // 2
     held_out = real.take(order[half:])
@@ -250,9 +250,9 @@ def _run_seed(
     first = MemoryStore()
     train_first_generation(task, first, stream)
     scores = []
-    for plan in plans:
+    for arm in arms:
         store = MemoryStore()
-        run_loop(task, plan, store, first, stream)
+        run_loop(task, arm, store, first, stream)
         later = [
             store.metrics(generation) for generation in range(_first_evaluated(trial.generations), store.latest + 1)
         ]

@@ -238,7 +238,7 @@ REACH = {
         "selfcorrect.experiments.studies.jobs:run_arm",
         *(
             f"selfcorrect.experiments.motion.run.study:MotionStudy.{name}"
-            for name in ("prepare", "plan", "arm_config", "keeps_samples", "after_arm")
+            for name in ("prepare", "loop_arm", "arm_config", "keeps_samples", "after_arm")
         ),
     ),
     "correct_files": ("selfcorrect.experiments.correction.correct_file:correct_files",),

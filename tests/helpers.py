@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from selfcorrect.core.samples import Samples
     from selfcorrect.experiments.toy.result import Result
     from selfcorrect.experiments.toy.view import ToyView
-    from selfcorrect.loop.run import Plan, Task
+    from selfcorrect.loop.run import Arm, Task
     from selfcorrect.models.protocol import GenerativeModel
     from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
     from selfcorrect.motion.motion import Motion
@@ -101,14 +101,14 @@ def assert_is_a_model_for_loops(model: GenerativeModel, real: Samples, steps: in
     return trained
 
 
-def looped(task: Task, plan: Plan, stream: Stream, store: Any = None) -> Any:
+def looped(task: Task, arm: Arm, stream: Stream, store: Any = None) -> Any:
     """The store of an arm after its last generation, with a generation 0 of its own; in memory where none is given."""
     from selfcorrect.loop.run import run_loop, train_first_generation
     from selfcorrect.storage.runs.memory import MemoryStore
 
     first, store = MemoryStore(), MemoryStore() if store is None else store
     train_first_generation(task, first, stream)
-    run_loop(task, plan, store, first, stream)
+    run_loop(task, arm, store, first, stream)
     return store
 
 

@@ -30,7 +30,7 @@ from selfcorrect.experiments.motion.settings.experiment import MotionSettings, s
 from selfcorrect.experiments.motion.settings.presets import PRESET_ROWS
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, read_summary
-from selfcorrect.experiments.studies.arms import BASELINE, Arm
+from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.shares import by_share, guarantees
 from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.experiments.toy.table import TOYS, load_toy_module
@@ -201,7 +201,7 @@ def test_sentences_on_the_memoriser_have_its_figures() -> None:
             assert f"{first}, {second} and {third}" in text, page
 
 
-def named_arms(settings: MotionSettings) -> set[tuple[str, Arm]]:
+def named_arms(settings: MotionSettings) -> set[tuple[str, ArmSettings]]:
     """Return denoisers with their arms, whose correctors have the names of this version."""
     return {
         (comparison.denoiser, replace(arm, corrector=THEN.join(stages(arm.corrector))))
@@ -268,7 +268,7 @@ def test_the_numbers_of_the_presets_are_listed_with_their_units() -> None:
 def test_results_by_synthetic_ratio_are_drawn_where_there_are_some() -> None:
     results = tool("results")
     policies = ("augment:0.5", "augment:1", "replace")
-    arms = [BASELINE, *(Arm(policy, corrector) for policy in policies for corrector in ("none", "physics"))]
+    arms = [BASELINE, *(ArmSettings(policy, corrector) for policy in policies for corrector in ("none", "physics"))]
     curves = [
         ArmCurves(arm.name, arm.group, arm.title, dict.fromkeys(results.DRAWN, np.full((3, 2), number / 10)))
         for number, arm in enumerate(arms)
@@ -335,7 +335,7 @@ def test_values_are_judged_over_the_later_half_of_the_generations() -> None:
 
 def test_a_loop_below_real_motion_is_as_far_from_it_as_one_above() -> None:
     evidence, page_tables = tool("evidence"), tool("page_tables")
-    arms = [Arm("replace", corrector) for corrector in ("none", "physics")]
+    arms = [ArmSettings("replace", corrector) for corrector in ("none", "physics")]
     curves = tuple(
         ArmCurves(arm.name, "", arm.title, {"penetration_mm": np.full((3, 2), last)})
         for arm, last in zip(arms, (15.0, 5.0), strict=True)
@@ -355,7 +355,7 @@ def test_a_loop_below_real_motion_is_as_far_from_it_as_one_above() -> None:
 
 def test_rare_captions_are_held_against_common_ones_seed_by_seed() -> None:
     captions = tool("captions")
-    arms = (BASELINE, Arm("replace"), Arm("replace", "physics"))
+    arms = (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics"))
     rare = ([0.9, 0.9, 0.9], [0.9, 0.6, 0.3], [0.9, 0.9, 0.9])
     common = ([0.9, 0.9, 0.9], [0.9, 0.8, 0.7], [0.9, 0.7, 0.5])
     by_seed = np.array([[0.0], [0.05], [-0.05]])  # the same for both, so that pairs differ by nothing
@@ -395,7 +395,7 @@ def arms_by_ratio(level: Callable[[float, float, np.ndarray, np.ndarray], np.nda
     real_only, corrected_only = 15 + noise.normal(0, 1, 8), 1 + noise.normal(0, 0.3, 8)
     values = {"real+none": real_only, "replace+physics": corrected_only}
     for ratio, strength in product(dilution.RATIOS, dilution.STRENGTHS):
-        name = Arm(f"augment:{ratio:g}", "physics", strength).name
+        name = ArmSettings(f"augment:{ratio:g}", "physics", strength).name
         values[name] = level(ratio, strength, real_only, corrected_only) + noise.normal(0, 0.5, 8)
     return {name: ArmCurves(name, "", name, {"penetration_mm": np.tile(of, (3, 1)).T}) for name, of in values.items()}
 

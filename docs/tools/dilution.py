@@ -25,7 +25,7 @@ from selfcorrect.analysis.theory import corrected_ratio, diluted_level
 from selfcorrect.experiments.reporting.figures import COLOURS, GREY, INK, STYLE, as_svg
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, read_summary
-from selfcorrect.experiments.studies.arms import Arm
+from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.statistics import Interval, compare_paired, holm, mean_interval
 
 PRIMARY = "penetration_mm"
@@ -91,7 +91,9 @@ def fit(
     """The form against the arms of one network. Its constants come from two arms that are not judged."""
     real_only, corrected_only = judged(arms["real+none"], key), judged(arms[f"replace+{corrector}"], key)
     cells = list(product(ratios, strengths))
-    measured = [judged(arms[Arm(f"augment:{ratio:g}", corrector, strength).name], key) for ratio, strength in cells]
+    measured = [
+        judged(arms[ArmSettings(f"augment:{ratio:g}", corrector, strength).name], key) for ratio, strength in cells
+    ]
     values = np.stack(measured, axis=1)
 
     def away(level: np.ndarray) -> np.ndarray:

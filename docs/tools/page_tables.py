@@ -15,7 +15,7 @@ from values import arms_of
 
 from selfcorrect.experiments.reporting.results import MEMORISER, ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary
-from selfcorrect.experiments.studies.arms import BASELINE, Arm
+from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.motion.measures.metrics import Metric, find_metric
 from selfcorrect.statistics import mean_interval
 
@@ -173,7 +173,7 @@ def _read_memorisers() -> dict[tuple[str, str], np.ndarray]:
     return {place: np.array(seeds) for place, seeds in values.items()}
 
 
-def _label(arm: Arm) -> str:
+def _label(arm: ArmSettings) -> str:
     return "real data only" if arm == BASELINE else arm.label
 
 

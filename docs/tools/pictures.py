@@ -28,7 +28,7 @@ from selfcorrect.correctors.correction import Correction
 from selfcorrect.experiments.reporting.figures import BLUE, GREY, INK, ORANGE, SKY, VERMILION
 from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
 from selfcorrect.loop.policy import Replace
-from selfcorrect.loop.run import Candidate, Plan, Task, run_loop, train_first_generation
+from selfcorrect.loop.run import Arm, Candidate, Task, run_loop, train_first_generation
 from selfcorrect.storage.runs.memory import MemoryStore
 
 OUT = Path(__file__).resolve().parents[1] / "pictures"
@@ -202,7 +202,7 @@ def snapshots(correction: Correction | None) -> list[np.ndarray]:
     task = Task(KernelDensity.empty(2, scale=BLUR), Samples.real(ring(COUNT, SEED)), evaluate)
     first, stream = MemoryStore(), streams(SEED)
     train_first_generation(task, first, stream)
-    run_loop(task, Plan(Replace(), max(SHOWN), correction=correction), MemoryStore(), first, stream)
+    run_loop(task, Arm(Replace(), max(SHOWN), correction=correction), MemoryStore(), first, stream)
     return [seen[generation] for generation in SHOWN]
 
 

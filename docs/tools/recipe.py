@@ -24,7 +24,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, read_summary, write_summary
-from selfcorrect.experiments.studies.arms import BASELINE, Arm
+from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.statistics import Interval, holm, mean_interval
 
 KEPT = SUMMARIES / "recipe"
@@ -56,8 +56,8 @@ class Test:
     kind: Kind
     """same: within the margin; less, more: below, above; keeps: not below by the margin; differs: either."""
     measure: str
-    arm: Arm
-    other: Arm
+    arm: ArmSettings
+    other: ArmSettings
     margin: float = 0.0
     """As a share of the other arm's mean."""
 
@@ -141,9 +141,9 @@ def _p_above(values: np.ndarray) -> float:
 
 def page_tests(policy: str, static: str) -> dict[str, Test]:
     """Return the tests T1, T2, … of one ratio, in the order of the page."""
-    plain, physics, low_pass = Arm(policy), Arm(policy, "physics"), Arm(policy, "low-pass")
-    matched, recipe = Arm(policy, remedy="matched"), Arm(policy, "physics", remedy="matched")
-    static_matched = Arm(static, remedy="matched")
+    plain, physics, low_pass = ArmSettings(policy), ArmSettings(policy, "physics"), ArmSettings(policy, "low-pass")
+    matched, recipe = ArmSettings(policy, remedy="matched"), ArmSettings(policy, "physics", remedy="matched")
+    static_matched = ArmSettings(static, remedy="matched")
     tests = [
         Test("physics and low-pass leave the same distance", "same", "fid_kinematic", physics, low_pass, 0.05),
         Test("physics needs less root force than low-pass", "less", FORCE, physics, low_pass),
@@ -171,12 +171,12 @@ def page_tests(policy: str, static: str) -> dict[str, Test]:
     return {f"T{number}": test for number, test in enumerate(tests, start=1)}
 
 
-def lineages_arms(policy: str) -> Iterator[Arm]:
+def lineages_arms(policy: str) -> Iterator[ArmSettings]:
     """Both forms of `lineages`: without corrector, with physics, with clean-up at half strength."""
     for remedy in ("lineages", "lineages-reworked"):
-        yield Arm(policy, remedy=remedy)
-        yield Arm(policy, "physics", remedy=remedy)
-        yield Arm(policy, "kinematic", 1.0, operator="interpolation", remedy=remedy)
+        yield ArmSettings(policy, remedy=remedy)
+        yield ArmSettings(policy, "physics", remedy=remedy)
+        yield ArmSettings(policy, "kinematic", 1.0, operator="interpolation", remedy=remedy)
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ class Stage:
     """Optimiser steps of each later generation."""
 
     @property
-    def arms(self) -> tuple[Arm, ...]:
+    def arms(self) -> tuple[ArmSettings, ...]:
         """Arms that a complete seed has."""
         return PRESETS[self.preset].comparisons[0].arms
 
@@ -330,7 +330,7 @@ class Reading:
         """(S,) split of the subjects of each seed."""
         return np.array([SPLITS[seed] for seed in self.seeds])
 
-    def end_point(self, arm: Arm, key: str) -> np.ndarray:
+    def end_point(self, arm: ArmSettings, key: str) -> np.ndarray:
         """Return a measure of an arm (S,), over the generations that are read."""
         return np.concatenate([read_end_point(summary, self.stage.denoiser, arm, key) for summary in self.summaries])
 
@@ -370,7 +370,7 @@ def run_test(test: Test, denoiser: str, summaries: Sequence[Summary]) -> Result:
     return Result(test, arm_values - other_values, margin, splits)
 
 
-def read_end_point(summary: Summary, denoiser: str, arm: Arm, key: str) -> np.ndarray:
+def read_end_point(summary: Summary, denoiser: str, arm: ArmSettings, key: str) -> np.ndarray:
     """Return a measure of an arm (1,), over the generations that are read."""
     curves: ArmCurves = next(curves for curves in summary.arms[denoiser] if curves.name == arm.name)
     return curves.last(key) if key in LAST_ONLY else judged(curves, key)

@@ -32,7 +32,7 @@ from tables import table_lines
 from selfcorrect.experiments.reporting.figures import GREY, INK, STYLE, Look, looks
 from selfcorrect.experiments.reporting.results import MEMORISER
 from selfcorrect.experiments.reporting.summary import Summary
-from selfcorrect.experiments.studies.arms import BASELINE, Arm
+from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.motion.measures.metrics import NOVELTY, find_metric
 from selfcorrect.statistics import mean_interval
 
@@ -151,11 +151,11 @@ def tests_table(reading: Reading) -> Iterator[str]:
 def calls_table(reading: Reading) -> Iterator[str]:
     """Yield how physics inside the sampler differs from physics on finished samples, with what both cost."""
     policy = reading.stage.policy
-    physics = Arm(policy, "physics")
+    physics = ArmSettings(policy, "physics")
     keys = ("fid_kinematic", *DIVERSITY, FORCE)
     rows = []
     for remedy in INSIDE:
-        arm = Arm(policy, "physics", remedy=remedy)
+        arm = ArmSettings(policy, "physics", remedy=remedy)
         calls = count_calls(reading, arm) / count_calls(reading, physics)
         differences = [reading.end_point(arm, key) - reading.end_point(physics, key) for key in keys]
         rows.append([_words(arm), f"{calls:.1f} ×", *(between(mean_interval(values), 3) for values in differences)])
@@ -163,7 +163,7 @@ def calls_table(reading: Reading) -> Iterator[str]:
     yield from table_lines(heads, rows)
 
 
-def count_calls(reading: Reading, arm: Arm) -> float:
+def count_calls(reading: Reading, arm: ArmSettings) -> float:
     """Return the mean number of motions that the corrector got in a generation of an arm."""
     counts = []
     for summary in reading.summaries:
@@ -195,7 +195,7 @@ def _head(key: str) -> str:
     return f"{find_metric(key).title}{' − real' * (key in SIGNED)}"
 
 
-def _words(arm: Arm) -> str:
+def _words(arm: ArmSettings) -> str:
     """Return an arm in the words of the page, which calls the remedy "matching"."""
     return "real data only" if arm == BASELINE else arm.words.replace("matched", "matching")
 
@@ -244,7 +244,7 @@ def draw_figure(reading: Reading) -> str:
 
 def plot_changes(reading: Reading) -> Figure:
     """Return how each arm changes root force and diversity against the uncorrected loop, paired by seed."""
-    uncorrected = Arm(reading.stage.policy)
+    uncorrected = ArmSettings(reading.stage.policy)
     arms = [arm for arm in reading.stage.arms if arm != uncorrected]
     palette = looks([_words(arm) for arm in arms])
     figure = Figure(figsize=(9.6, 4.6), layout="constrained")

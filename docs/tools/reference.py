@@ -22,7 +22,7 @@ TOPICS = {
 """The public names by the part of the package that they live in; the longest part decides."""
 INTRODUCTION = """\
 `import selfcorrect as sc` gives these names, and `dir(sc)` lists them. Each is imported when it is first used. `*`
-stands before parameters that are given by name. `help(sc.Plan)` shows types and the meaning of each field.
+stands before parameters that are given by name. `help(sc.Arm)` shows types and the meaning of each field.
 """
 
 

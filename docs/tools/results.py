@@ -40,7 +40,7 @@ from selfcorrect.experiments.motion.settings.experiment import settings_from_con
 from selfcorrect.experiments.reporting.figures import MOST_LINES, looks, share_grid, short_curves
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, read_summary, write_summary
-from selfcorrect.experiments.studies.arms import BASELINE, Arm
+from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.shares import by_share, guarantees
 from selfcorrect.motion.measures.metrics import Metric, find_metric
 
@@ -128,12 +128,14 @@ def run_figures(wanted: Collection[str], summaries: Mapping[str, Summary]) -> It
 def headline(summary: Summary) -> str:
     """SVG text: few arms of the run on the loss of modes, with bands."""
     names = {
-        Arm("real"): "real data only",
-        Arm("replace"): "uncorrected",
-        Arm("replace", "physics"): "physics",
-        Arm("replace", remedy="lineages"): "lineages",
-        Arm("replace", "physics", 1.0, operator="interpolation", remedy="lineages"): "lineages + physics, strength 0.5",
-        Arm("freeze"): "static training set",
+        ArmSettings("real"): "real data only",
+        ArmSettings("replace"): "uncorrected",
+        ArmSettings("replace", "physics"): "physics",
+        ArmSettings("replace", remedy="lineages"): "lineages",
+        ArmSettings(
+            "replace", "physics", 1.0, operator="interpolation", remedy="lineages"
+        ): "lineages + physics, strength 0.5",
+        ArmSettings("freeze"): "static training set",
     }
     found = {arm: curves for arm, curves, _ in arms_of(summary, "dct-mlp") if arm in names}
     lines = [replace(curves, title=names[arm]) for arm, curves in found.items()]

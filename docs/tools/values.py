@@ -13,7 +13,7 @@ from tables import table_lines
 from selfcorrect.experiments.motion.settings.experiment import settings_from_config
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary
-from selfcorrect.experiments.studies.arms import Arm
+from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.motion.measures.metrics import METRICS, find_metric
 from selfcorrect.statistics import half_life_interval
 
@@ -38,7 +38,7 @@ def rows(summaries: Mapping[str, Summary], *, every_generation: bool = False) ->
                                 yield name, denoiser, *_arm_cells(arm), *place
 
 
-def _arm_cells(arm: Arm) -> tuple[object, ...]:
+def _arm_cells(arm: ArmSettings) -> tuple[object, ...]:
     policy, _, ratio = arm.policy.partition(":")
     corrector = f"{arm.corrector} (real data too)" if arm.correct_real else arm.corrector
     strength = f"{arm.operator} {arm.strength:g}" if np.isfinite(arm.strength) else "full"
@@ -78,7 +78,7 @@ def all_arms(summaries: Mapping[str, Summary]) -> Iterator[str]:
     yield from table_lines(["experiment", "denoiser", "arm", *(each.title for each in metrics), "half-life"], rows)
 
 
-def arms_of(summary: Summary, denoiser: str) -> Iterator[tuple[Arm, ArmCurves, ArmCurves | None]]:
+def arms_of(summary: Summary, denoiser: str) -> Iterator[tuple[ArmSettings, ArmCurves, ArmCurves | None]]:
     """Arm, its curves, and those of its plain arm where it has one beside itself."""
     curves = {each.name: each for each in summary.arms[denoiser]}
     comparisons = settings_from_config(summary.settings).comparisons

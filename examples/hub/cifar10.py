@@ -105,7 +105,7 @@ class ImageLoop:
             device=torch.device(self.device),
         )
 
-    def correct_by_k_means(self, task: sc.Task, stream: sc.Stream) -> sc.Plan:
+    def correct_by_k_means(self, task: sc.Task, stream: sc.Stream) -> sc.Arm:
         """Replace every image by the nearest cluster centre of the real images of its class."""
         anchors = fit_anchors(task.real, self.samples_per_centre, stream.child("clusters"))
 
@@ -116,7 +116,7 @@ class ImageLoop:
             return samples.with_values(anchors.centroids[nearest].to(samples.values))
 
         correction = sc.Correction(replace_by_centre, strength=1.0, operator="interpolation")
-        return sc.Plan(sc.Replace(), self.generations, self.steps, correction=correction)
+        return sc.Arm(sc.Replace(), self.generations, self.steps, correction=correction)
 
 
 def read_cifar10(folder: Path) -> tuple[Tensor, Tensor]:
@@ -141,7 +141,7 @@ def extract_features(classifier: MLPClassifier, images: Tensor) -> np.ndarray:
 
 if __name__ == "__main__":
     loop = tyro.cli(ImageLoop)
-    synthetic = sc.Plan(sc.Replace(), loop.generations, loop.steps)
+    synthetic = sc.Arm(sc.Replace(), loop.generations, loop.steps)
     comparison = sc.compare(
         loop.make_task,
         {

@@ -104,7 +104,7 @@ class SummaryLoop:
 
         return sc.Task(language, sc.Samples.real(values[train], train), judge, self.first_steps)
 
-    def verify_words(self, task: sc.Task, stream: sc.Stream) -> sc.Plan:
+    def verify_words(self, task: sc.Task, stream: sc.Stream) -> sc.Arm:
         """Drop summaries with too few words of their document."""
         pairs, language = self.draw_pairs(stream), task.model
         assert isinstance(language, sc.CausalLanguageModel)
@@ -118,7 +118,7 @@ class SummaryLoop:
             return torch.tensor(shares) >= least
 
         correction = sc.Correction(sc.verifier(copies_enough), on_rejection="drop")
-        return sc.Plan(sc.Replace(), self.generations, self.steps, correction=correction)
+        return sc.Arm(sc.Replace(), self.generations, self.steps, correction=correction)
 
 
 def split_words(text: str) -> list[str]:
@@ -141,7 +141,7 @@ def measure_rouge_1(summary: str, reference: str) -> float:
 
 if __name__ == "__main__":
     loop = tyro.cli(SummaryLoop)
-    synthetic = sc.Plan(sc.Replace(), loop.generations, loop.steps)
+    synthetic = sc.Arm(sc.Replace(), loop.generations, loop.steps)
     comparison = sc.compare(
         loop.make_task,
         {

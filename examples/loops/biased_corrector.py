@@ -112,12 +112,12 @@ def set_up_regression(settings: BiasedCorrector, stream: sc.Stream) -> sc.toys.S
     truth = LinearRegression(torch.ones(settings.dimension, dtype=torch.float64))
     untrained = LinearRegression(torch.zeros(settings.dimension, dtype=torch.float64))
     real = sc.Samples.real(truth.sample(torch.zeros(settings.samples), stream.child("real")))
-    unverified = sc.Plan(sc.Replace(settings.synthetic_per_real), settings.generations)
-    plans = {UNVERIFIED: unverified}
+    unverified = sc.Arm(sc.Replace(settings.synthetic_per_real), settings.generations)
+    arms = {UNVERIFIED: unverified}
     for bias in settings.biases:
         correction = sc.Correction(accept_near_belief(1 + bias, settings.radius))
-        plans[name_belief(bias)] = replace(unverified, correction=correction)
-    return sc.toys.Setup(sc.Task(untrained, real, measure_weights), plans)
+        arms[name_belief(bias)] = replace(unverified, correction=correction)
+    return sc.toys.Setup(sc.Task(untrained, real, measure_weights), arms)
 
 
 def name_belief(bias: float) -> str:
@@ -209,7 +209,7 @@ def set_up_words(words: BlindVerifier, generations: int, stream: sc.Stream) -> s
         probabilities = candidate.model.probabilities
         return {"vocabulary": (probabilities > 0).sum(), "tail_share": probabilities[:, known:].sum()}
 
-    free = sc.Plan(sc.Replace(), generations)
+    free = sc.Arm(sc.Replace(), generations)
     blind = replace(free, correction=sc.Correction(accept_frequent_words(known, words.pass_rate)))
     return sc.toys.Setup(sc.Task(untrained, real, measure_words), {FREE: free, BLIND: blind})
 

@@ -51,11 +51,11 @@ def toy(settings: Crossfeed) -> sc.toys.Toy:
         shape = (settings.seeds, settings.models, DIMENSION)
         generator = stream.child("real").generator()
         real = sc.Samples.real(torch.randn((settings.real_count, *shape), generator=generator, dtype=torch.float64))
-        plans = {
-            CLOSED: sc.Plan(sc.Replace(), settings.generations),
-            CROSSFED: sc.Plan(Exchange(sc.Replace()), settings.generations),
+        arms = {
+            CLOSED: sc.Arm(sc.Replace(), settings.generations),
+            CROSSFED: sc.Arm(Exchange(sc.Replace()), settings.generations),
         }
-        return sc.toys.Setup(sc.Task(sc.Gaussian.standard(*shape), real, measure_variance), plans)
+        return sc.toys.Setup(sc.Task(sc.Gaussian.standard(*shape), real, measure_variance), arms)
 
     predicted = {
         CLOSED: theory.crossfed_variance(settings.real_count, 1, settings.generations),

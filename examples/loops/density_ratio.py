@@ -104,8 +104,8 @@ def set_up(settings: DensityRatio, stream: sc.Stream) -> sc.toys.Setup:
     shuffled = Discrimination(steps=settings.steps, shuffled=True)
     move = towards_density_ratio(real, settings.length, trained)
     move_shuffled = towards_density_ratio(real, settings.length, shuffled)
-    plain = sc.Plan(sc.Replace(), settings.generations)
-    plans = {
+    plain = sc.Arm(sc.Replace(), settings.generations)
+    arms = {
         REAL: replace(plain, policy=sc.RealOnly()),
         PLAIN: plain,
         ACCEPTED: replace(plain, bias=select_candidates(settings.draws, by_density_ratio(real, trained))),
@@ -115,7 +115,7 @@ def set_up(settings: DensityRatio, stream: sc.Stream) -> sc.toys.Setup:
         MOVED_SHUFFLED: replace(plain, correction=sc.Correction(move_shuffled)),
         PLACEBO: replace(plain, correction=sc.Correction(sc.random_perturbation(move))),
     }
-    return sc.toys.Setup(sc.Task(KernelDensity.create(), real, measure), plans)
+    return sc.toys.Setup(sc.Task(KernelDensity.create(), real, measure), arms)
 
 
 def measure_wasserstein(reference: np.ndarray, candidate: np.ndarray) -> float:

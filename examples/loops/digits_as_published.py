@@ -183,19 +183,19 @@ def set_up(settings: DigitsAsPublished, images: Tensor, labels: Tensor, stream: 
     first_steps = round(settings.first_epochs * len(real) / model.batch_size)
     per_centre = max(1, len(real) // DIGIT_COUNT // settings.clusters_per_digit)
     corrector = replace_by_centres(fit_anchors(real, per_centre, stream.child("clusters")))
-    plans = dict(declare_plans(settings, corrector))
-    return sc.toys.Setup(sc.Task(model, real, measure, first_steps), plans)
+    arms = dict(declare_arms(settings, corrector))
+    return sc.toys.Setup(sc.Task(model, real, measure, first_steps), arms)
 
 
-def declare_plans(settings: DigitsAsPublished, corrector) -> Iterator[tuple[str, sc.Plan]]:
+def declare_arms(settings: DigitsAsPublished, corrector) -> Iterator[tuple[str, sc.Arm]]:
     """Yield all arms by name."""
     fitting = FitEpochs(settings.epochs)
-    yield REAL, sc.Plan(sc.RealOnly(), settings.generations, fitting=fitting)
+    yield REAL, sc.Arm(sc.RealOnly(), settings.generations, fitting=fitting)
     for ratio in settings.ratios:
         for strength in settings.strengths:
             correction = sc.Correction(corrector, strength) if strength > 0 else None
-            plan = sc.Plan(sc.Augment(ratio), settings.generations, correction=correction, fitting=fitting)
-            yield name_arm(ratio, strength), plan
+            arm = sc.Arm(sc.Augment(ratio), settings.generations, correction=correction, fitting=fitting)
+            yield name_arm(ratio, strength), arm
 
 
 def replace_by_centres(anchors: Anchors):

@@ -43,7 +43,7 @@ def toy(settings: Dilution) -> sc.toys.Toy:
     """Declare all pairs of λ and γ, with the level at which each should settle."""
     ratios = settings.ratios
     lines = {strength: format_strength(strength) for strength in settings.strengths}
-    arms = {name_arm(ratio, strength): (ratio, strength) for strength in settings.strengths for ratio in ratios}
+    points = {name_arm(ratio, strength): (ratio, strength) for strength in settings.strengths for ratio in ratios}
 
     def set_up(stream: sc.Stream) -> sc.toys.Setup:
         shape = (settings.seeds, DIMENSION)
@@ -51,19 +51,19 @@ def toy(settings: Dilution) -> sc.toys.Toy:
         real = sc.Samples.real(torch.randn((settings.real_count, *shape), generator=generator, dtype=torch.float64))
         task = sc.Task(sc.Gaussian.standard(*shape), real, measure_level)
         corrector = pull_to_level(settings.kept)
-        plans = {}
-        for arm, (ratio, strength) in arms.items():
+        arms = {}
+        for arm, (ratio, strength) in points.items():
             correction = sc.Correction(corrector, strength, replicate_axes=1)
-            plans[arm] = sc.Plan(sc.Augment(ratio), settings.generations, correction=correction)
-        return sc.toys.Setup(task, plans)
+            arms[arm] = sc.Arm(sc.Augment(ratio), settings.generations, correction=correction)
+        return sc.toys.Setup(task, arms)
 
     laws = {}
-    for arm, (ratio, strength) in arms.items():
+    for arm, (ratio, strength) in points.items():
         level = float(theory.diluted_level(0, LEVEL, ratio, strength, settings.kept))
         laws[arm] = np.full(settings.generations + 1, level)
-    most_synthetic = [arm for arm, (ratio, _) in arms.items() if ratio == ratios[-1]]
+    most_synthetic = [arm for arm, (ratio, _) in points.items() if ratio == ratios[-1]]
     last_arm = most_synthetic[-1]
-    spread_as_a_mean = float(theory.diluted_level(1, 0, *arms[last_arm], settings.kept))
+    spread_as_a_mean = float(theory.diluted_level(1, 0, *points[last_arm], settings.kept))
     return sc.toys.Toy(
         [sc.toys.bundle_replicates("dilution", settings.seed, set_up)],
         sc.claims.mark_unpublished(

@@ -113,8 +113,8 @@ def set_up(settings: ImperfectVerifier, stream: sc.Stream) -> sc.toys.Setup:
         spread = values.var(0).mean().sqrt()
         return {"error": (mean - truth).norm(), "to_belief": (mean - belief).norm(), "spread": spread}
 
-    plain = sc.Plan(sc.Replace(settings.synthetic_per_real), settings.generations, steps=settings.steps)
-    plans = {
+    plain = sc.Arm(sc.Replace(settings.synthetic_per_real), settings.generations, steps=settings.steps)
+    arms = {
         REAL: replace(plain, policy=sc.RealOnly()),
         PLAIN: plain,
         RIGHT: replace(plain, correction=sc.Correction(accept_near(truth, settings.radius))),
@@ -122,7 +122,7 @@ def set_up(settings: ImperfectVerifier, stream: sc.Stream) -> sc.toys.Setup:
         TOP: replace(plain, bias=select_candidates(settings.draws, nearest_to(right_half))),
         AT_RANDOM: replace(plain, bias=select_candidates(settings.draws, at_random)),
     }
-    return sc.toys.Setup(sc.Task(make_flow(settings.width), real, measure, settings.first_steps), plans)
+    return sc.toys.Setup(sc.Task(make_flow(settings.width), real, measure, settings.first_steps), arms)
 
 
 def accept_near(belief: Tensor, radius: float) -> Corrector:

@@ -93,8 +93,8 @@ def set_up(settings: Kazdan, size: int, stream: sc.Stream) -> sc.toys.Setup:
         SUBSAMPLE: sc.AccumulateSubsample(budget=size),
         ACCUMULATE: sc.Accumulate(1.0),
     }
-    plans = {name_arm(workflow, size): sc.Plan(policy, settings.generations) for workflow, policy in policies.items()}
-    return sc.toys.Setup(sc.Task(sc.Gaussian.standard(*shape), real, measure_variance), plans)
+    arms = {name_arm(workflow, size): sc.Arm(policy, settings.generations) for workflow, policy in policies.items()}
+    return sc.toys.Setup(sc.Task(sc.Gaussian.standard(*shape), real, measure_variance), arms)
 
 
 def measure_variance(candidate: sc.Candidate) -> dict[str, Tensor]:

@@ -170,7 +170,7 @@ def set_up(settings: Lineages, name: str, arm: PopulationArm, stream: sc.Stream)
         return {COVERAGE: coverage, BY_DRIFT: float(by_drift[candidate.generation])}
 
     task = sc.Task(arm.model, real, measure, space=Tensor.numpy)
-    return sc.toys.Setup(task, {name: sc.Plan(sc.Replace(), settings.generations, bias=arm.bias)})
+    return sc.toys.Setup(task, {name: sc.Arm(sc.Replace(), settings.generations, bias=arm.bias)})
 
 
 def draw_points(label_sizes: tuple[int, ...], stream: sc.Stream) -> sc.Samples:

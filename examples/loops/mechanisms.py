@@ -68,16 +68,16 @@ def set_up(settings: MechanismLoop, stream: sc.Stream) -> sc.toys.Setup:
     task = make_circle_task(settings.real_count, settings.first_steps, settings.judged, stream)
     arms = {}
     for way in settings.ways:
-        plan = make_plan(way, settings.generations, settings.first_steps, settings.steps)
+        arm = make_arm(way, settings.generations, settings.first_steps, settings.steps)
         for remedy in REMEDIES:
-            arms[f"{way}, {remedy}"] = sc.with_remedy(task, plan, remedy)
+            arms[f"{way}, {remedy}"] = sc.with_remedy(task, arm, remedy)
     return sc.toys.Setup(task, arms)
 
 
-def make_plan(way: str, generations: int, first_steps: int, steps: int) -> sc.Plan:
-    """Return the plan of a way of training; training anew takes the steps of generation 0 every time."""
+def make_arm(way: str, generations: int, first_steps: int, steps: int) -> sc.Arm:
+    """Return the arm of a way of training; training anew takes the steps of generation 0 every time."""
     policy, is_trained_anew = WAYS[way]
-    return sc.Plan(policy, generations, first_steps if is_trained_anew else steps, from_scratch=is_trained_anew)
+    return sc.Arm(policy, generations, first_steps if is_trained_anew else steps, from_scratch=is_trained_anew)
 
 
 def make_claims(settings: MechanismLoop) -> Iterator[sc.claims.Claim]:

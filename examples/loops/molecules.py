@@ -202,10 +202,10 @@ def set_up(settings: Molecules, stream: sc.Stream) -> sc.toys.Setup:
     model = MotionDiffusion(config, 3, codec.size, len(molecules), device=torch.device("cpu"))
     task = sc.Task(model, codec.make_samples(training), judge, settings.first_steps)
     floors = measure_floors(judge, other, stream.child("noise"))
-    return sc.toys.Setup(task, make_plans(settings, codec, training), floors)
+    return sc.toys.Setup(task, make_arms(settings, codec, training), floors)
 
 
-def make_plans(settings: Molecules, codec: ConformerCodec, training: Sequence[np.ndarray]) -> dict[str, sc.Plan]:
+def make_arms(settings: Molecules, codec: ConformerCodec, training: Sequence[np.ndarray]) -> dict[str, sc.Arm]:
     def correct(corrector: Corrector) -> sc.Correction:
         # Rejected samples are dropped: a molecule that the model cannot make would be drawn for ever.
         return sc.Correction(corrector, on_rejection="drop")
@@ -217,9 +217,9 @@ def make_plans(settings: Molecules, codec: ConformerCodec, training: Sequence[np
         for molecule, positions in zip(codec.molecules, training, strict=True)
     ]
     verifier = Verifier(codec, highest)
-    plain = sc.Plan(sc.Replace(), settings.generations, settings.steps)
+    plain = sc.Arm(sc.Replace(), settings.generations, settings.steps)
     augmented = replace(plain, policy=sc.Augment(1.0))
-    relaxed_plans = {
+    relaxed_arms = {
         f"replace, {relaxation.name}": replace(plain, correction=correct(relaxation))
         for relaxation in relaxations.values()
     }
@@ -228,7 +228,7 @@ def make_plans(settings: Molecules, codec: ConformerCodec, training: Sequence[np
         AUGMENTED: augmented,
         ACCUMULATED: replace(plain, policy=sc.Accumulate(1.0)),
         PLAIN: plain,
-        **relaxed_plans,
+        **relaxed_arms,
         f"augment, {strongest.name}": replace(augmented, correction=correct(strongest)),
         VERIFIED: replace(plain, correction=correct(verifier)),
         PERTURBED: replace(plain, correction=correct(sc.random_perturbation(strongest))),

@@ -84,9 +84,9 @@ def format_half_life(coverage: np.ndarray) -> str:
 
 def set_up(settings: RemedyLoop, stream: sc.Stream) -> sc.toys.Setup:
     task = make_circle_task(settings.real_count, settings.first_steps, settings.judged, stream)
-    plan = sc.Plan(sc.Replace(), settings.generations, settings.steps)
-    arms = {name: sc.with_remedy(task, plan, name) for name in settings.remedies}
-    return sc.toys.Setup(task, {**arms, FROZEN: replace(plan, policy=sc.Freeze())})
+    arm = sc.Arm(sc.Replace(), settings.generations, settings.steps)
+    arms = {name: sc.with_remedy(task, arm, name) for name in settings.remedies}
+    return sc.toys.Setup(task, {**arms, FROZEN: replace(arm, policy=sc.Freeze())})
 
 
 # --- points in twelve narrow modes around a circle ---

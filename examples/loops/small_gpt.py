@@ -115,15 +115,15 @@ def set_up(settings: SmallGpt, tokenizer: Any, tokens: Tensor, stream: sc.Stream
         }
 
     verifier = sc.verifier(lambda samples: measure_known_share(is_known, samples.values) >= least)
-    plain = sc.Plan(sc.Replace(), settings.generations, settings.steps)
-    plans = {
+    plain = sc.Arm(sc.Replace(), settings.generations, settings.steps)
+    arms = {
         REAL: replace(plain, policy=sc.RealOnly()),
         PLAIN: plain,
         TENTH: replace(plain, policy=sc.Keep(0.1)),
         VERIFIED: replace(plain, correction=sc.Correction(verifier, max_draws_per_sample=1000)),
     }
     model = make_gpt(tokenizer, settings.length, settings.width, settings.layers)
-    return sc.toys.Setup(sc.Task(model, sc.Samples.real(train), measure, settings.first_steps), plans)
+    return sc.toys.Setup(sc.Task(model, sc.Samples.real(train), measure, settings.first_steps), arms)
 
 
 def make_gpt(tokenizer: Any, length: int, width: int, layers: int) -> sc.CausalLanguageModel:

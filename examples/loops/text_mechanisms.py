@@ -88,9 +88,9 @@ def set_up(settings: TextLoop, stream: sc.Stream) -> sc.toys.Setup:
     for way in settings.ways:
         policy, is_trained_anew = WAYS[way]
         steps = settings.first_steps if is_trained_anew else settings.steps
-        plan = sc.Plan(policy, settings.generations, steps, from_scratch=is_trained_anew)
+        arm = sc.Arm(policy, settings.generations, steps, from_scratch=is_trained_anew)
         for remedy in REMEDIES:
-            arms[f"{way}, {remedy}"] = sc.with_remedy(task, plan, remedy, sc.RemedyInputs(embed=count))
+            arms[f"{way}, {remedy}"] = sc.with_remedy(task, arm, remedy, sc.RemedyInputs(embed=count))
     return sc.toys.Setup(task, arms)
 
 

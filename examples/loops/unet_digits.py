@@ -104,13 +104,13 @@ def set_up(settings: UnetDigits, stream: sc.Stream) -> sc.toys.Setup:
             "recall": neighbour_metrics(reference, features)["recall"],
         }
 
-    plain = sc.Plan(sc.Replace(), settings.generations, settings.steps)
-    plans = {
+    plain = sc.Arm(sc.Replace(), settings.generations, settings.steps)
+    arms = {
         REAL: replace(plain, policy=sc.RealOnly()),
         PLAIN: plain,
         CORRECTED: replace(plain, correction=move_to_centres(settings, real, stream)),
     }
-    return sc.toys.Setup(sc.Task(make_unet(), real, measure, settings.first_steps), plans)
+    return sc.toys.Setup(sc.Task(make_unet(), real, measure, settings.first_steps), arms)
 
 
 def extract_features(classifier: MLPClassifier, images: Tensor) -> np.ndarray:

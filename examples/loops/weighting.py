@@ -105,7 +105,7 @@ def set_up_gaussian(settings: Weighting, stream: sc.Stream) -> sc.toys.Setup:
 
     real = draw_points(settings.real_count, shape, stream.child("real"))
     task = sc.Task(sc.Gaussian.standard(*shape), real, measure_mean)
-    return sc.toys.Setup(task, make_plans(settings, GAUSSIAN, draw_fresh))
+    return sc.toys.Setup(task, make_arms(settings, GAUSSIAN, draw_fresh))
 
 
 def draw_points(count: int, shape: tuple[int, int], stream: sc.Stream) -> sc.Samples:
@@ -119,11 +119,11 @@ def measure_mean(candidate: sc.Candidate) -> dict[str, Tensor]:
     return {"squared_mean": model.mean.square().sum(-1) / DIMENSION}
 
 
-def make_plans(settings: Weighting, name: str, draw_fresh: FreshSource) -> Mapping[str, sc.Plan]:
+def make_arms(settings: Weighting, name: str, draw_fresh: FreshSource) -> Mapping[str, sc.Arm]:
     """Half of a training set is fresh, half synthetic; each arm weighs them in its own way."""
     fresh = sc.Fresh(draw_fresh, settings.real_count, 1.0)
     return {
-        f"{name}, {weight}": sc.Plan(sc.Weighted(fresh, weight, 1 - weight), settings.generations)
+        f"{name}, {weight}": sc.Arm(sc.Weighted(fresh, weight, 1 - weight), settings.generations)
         for weight in settings.weights
     }
 
@@ -167,7 +167,7 @@ def set_up_regression(settings: Weighting, stream: sc.Stream) -> sc.toys.Setup:
 
     untrained = LinearRegression(torch.zeros(shape, dtype=torch.float64))
     task = sc.Task(untrained, draw_fresh(0, settings.real_count, stream), measure_weights)
-    return sc.toys.Setup(task, make_plans(settings, REGRESSION, draw_fresh))
+    return sc.toys.Setup(task, make_arms(settings, REGRESSION, draw_fresh))
 
 
 def measure_weights(candidate: sc.Candidate) -> dict[str, Tensor]:

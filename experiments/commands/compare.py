@@ -1,4 +1,4 @@
-"""`selfcorrect compare experiment.yaml`: plans × seeds on a model and data of your own."""
+"""`selfcorrect compare experiment.yaml`: arms × seeds on a model and data of your own."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from selfcorrect.runtime.registry import import_callable
 
 from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
-from ..studies.arms import Arm
+from ..studies.arms import ArmSettings
 from ..studies.wandb_options import WandbOptions
 
 if TYPE_CHECKING:
     from selfcorrect.correctors.correction import Correction
-    from selfcorrect.loop.run import Plan
+    from selfcorrect.loop.run import Arm
 
 
 @dataclass(frozen=True)
 class CompareCommand:
-    """Run plans × seeds on a model and data of your own, in parallel, and write a report.
+    """Run arms × seeds on a model and data of your own, in parallel, and write a report.
 
     A YAML file describes the experiment: `selfcorrect compare experiment.yaml`; options change it. A stopped run goes
     on with the same command, at the last committed generation.
@@ -36,24 +36,24 @@ class CompareCommand:
     tasks: dict[str, str] = field(default_factory=dict)
     """Name and package.module:function of each task: a function of the seed's stream that returns a
     `selfcorrect.Task`."""
-    plans: Annotated[dict[str, Arm], arg(help="Name and options of each plan; in the YAML file.")] = field(
+    arms: Annotated[dict[str, ArmSettings], arg(help="Name and options of each arm; in the YAML file.")] = field(
         default_factory=dict
     )
     generations: int = 10
     """Generations after generation 0."""
     steps: int = 0
-    """Optimiser steps per generation, the same in every plan."""
+    """Optimiser steps per generation, the same in every arm."""
     epochs: float | None = None
     """Passes over the training set per generation, in place of steps."""
     batch_size: int | None = None
     """Samples of a batch, by which epochs are counted; by default that of the model."""
     gammas: tuple[float, ...] = ()
-    """Strengths γ: each plan with a correction is run once with each."""
+    """Strengths γ: each arm with a correction is run once with each."""
     real_counts: tuple[int, ...] = ()
     """Numbers n of real training samples: each task is run once with each."""
     reference: str = ""
-    """Name of the plan that all others are compared with. By default a plan with a correction is compared with the same
-    plan without, any other with the one on real data alone."""
+    """Name of the arm that all others are compared with. By default an arm with a correction is compared with the same
+    arm without, any other with the one on real data alone."""
     seeds: int = 5
     """Number of seeds."""
     first_seed: int = 0
@@ -76,11 +76,11 @@ class CompareCommand:
 
     def run(self) -> int:
         """Run the comparison, or what is left of it, and print the verdict; 1 where something is missing of it."""
-        if not self.tasks or not self.plans:
+        if not self.tasks or not self.arms:
             raise SettingError(
-                "a comparison needs tasks and plans, which a YAML file gives: selfcorrect compare experiment.yaml"
+                "a comparison needs tasks and arms, which a YAML file gives: selfcorrect compare experiment.yaml"
             )
-        from ..studies.plans.compare import compare
+        from ..studies.comparison.compare import compare
 
         tasks: dict[str, Callable[..., Any]] = {
             name: import_callable(reference, f"task {name!r}") for name, reference in self.tasks.items()
@@ -88,7 +88,7 @@ class CompareCommand:
         folder = place_of(self.out or Path("runs") / "comparison")
         comparison = compare(
             tasks,
-            {name: self._plan(arm) for name, arm in self.plans.items()},
+            {name: self._make_arm(arm) for name, arm in self.arms.items()},
             seeds=self.seeds,
             first_seed=self.first_seed,
             out=folder,
@@ -106,20 +106,20 @@ class CompareCommand:
         print(f"\n{comparison}\n\nReport: {folder / 'report.html'}")
         return 1 if comparison.gaps else 0
 
-    def _plan(self, arm: Arm) -> Plan:
+    def _make_arm(self, arm: ArmSettings) -> Arm:
         if arm.remedy != "none" or arm.sampling:
-            raise SettingError("a plan of a comparison has no remedy and no way of sampling; say bias or fitting")
-        plan = arm.plan(self.generations, self.steps, _correction(arm))
+            raise SettingError("an arm of a comparison has no remedy and no way of sampling; say bias or fitting")
+        loop_arm = arm.make_arm(self.generations, self.steps, _correction(arm))
         if self.epochs is None:
-            return plan
+            return loop_arm
         if arm.fitting:
-            raise SettingError("epochs replace the fitting of a plan; give epochs or fitting")
+            raise SettingError("epochs replace the fitting of an arm; give epochs or fitting")
         from selfcorrect.loop.fitting import FitEpochs
 
-        return replace(plan, fitting=FitEpochs(self.epochs, self.batch_size))
+        return replace(loop_arm, fitting=FitEpochs(self.epochs, self.batch_size))
 
 
-def _correction(arm: Arm) -> Correction | None:
+def _correction(arm: ArmSettings) -> Correction | None:
     from selfcorrect.correctors.contract import lift
     from selfcorrect.correctors.correction import Correction
 

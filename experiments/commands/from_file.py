@@ -11,6 +11,8 @@ from selfcorrect.storage.files.limits import read_text
 from selfcorrect.storage.files.strict_json import MAX_DEPTH, read_as
 
 SUFFIXES = (".yaml", ".yml")
+RENAMED = {"plans": "arms"}
+"""Options that had another name in earlier versions; files that have it are still read."""
 MOST_VALUES = 100_000
 """Values of an experiment's file, those that aliases repeat included; known experiments have some dozen."""
 
@@ -25,7 +27,10 @@ def from_file(kind: type[Options], words: Sequence[str]) -> tuple[Options | None
     if not words or not words[0].endswith(SUFFIXES):
         return None, words
     path = Path(words[0])
-    options = read_as(kind, _as_list(kind, _parse_values(path)), path)
+    values = _parse_values(path)
+    if isinstance(values, dict):
+        values = {RENAMED.get(name, name): value for name, value in values.items()}
+    options = read_as(kind, _as_list(kind, values), path)
     if hasattr(options, "out") and options.out is None:  # type: ignore[attr-defined]
         options = replace(options, out=Path("runs") / path.stem)  # type: ignore[type-var]
     return options, words[1:]

@@ -1,5 +1,6 @@
 """Identities of users' code and data when a run began: a run does not resume with others unless you ask for it."""
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from selfcorrect.storage.files.writing import write_atomically
 
 IDENTITIES = "identities.json"
 """Name of the file with the identities, in a run folder and in each seed's folder."""
+_RENAMED = {r"^the judge of (?=task )": "the evaluation of ", r"\bplan (?=')": "arm "}
+"""Words in names that earlier versions recorded → words of today."""
 
 
 def identity_of_data(samples: Samples) -> Identity:
@@ -70,4 +73,9 @@ class IdentityFile:
 
     def _history(self) -> dict[str, list[Identity]]:
         content = read_sealed(self.path) if self.path.exists() else {}
-        return {name: [Identity.from_json(identity) for identity in versions] for name, versions in content.items()}
+        history = {}
+        for name, versions in content.items():
+            for old, new in _RENAMED.items():
+                name = re.sub(old, new, name)
+            history[name] = [Identity.from_json(identity) for identity in versions]
+        return history

@@ -13,7 +13,7 @@ from selfcorrect.correctors.correction import apply_corrector
 from selfcorrect.loop.bias import Bias, Sampler, Score, sample_independently
 from selfcorrect.loop.fitting import Errors, average_weights, extrapolate, truncate_known
 from selfcorrect.loop.policy import Replace, overlapping
-from selfcorrect.loop.run import Plan, Task
+from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.diffusion.confidence import denoising_errors
 from selfcorrect.models.diffusion.steering import Guided, Rescaled, Truncated, steer
 from selfcorrect.models.ecosystem import Ecosystem
@@ -51,92 +51,92 @@ class RemedyInputs:
     """People, each as a score of samples."""
 
 
-Arm: TypeAlias = tuple[Task, Plan]
-Remedy: TypeAlias = Callable[[Task, Plan, RemedyInputs], Arm]
+TaskArm: TypeAlias = tuple[Task, Arm]
+Remedy: TypeAlias = Callable[[Task, Arm, RemedyInputs], TaskArm]
 
 
-def with_remedy(task: Task, plan: Plan, name: str, inputs: RemedyInputs | None = None) -> Arm:
-    """Return a task and a plan with a remedy against the loss of modes.
+def with_remedy(task: Task, arm: Arm, name: str, inputs: RemedyInputs | None = None) -> TaskArm:
+    """Return a task and an arm with a remedy against the loss of modes.
 
     Args:
         task: The loop's task, whose model some remedies change.
-        plan: The plan of an arm without remedy.
+        arm: The arm without remedy.
         name: Name of the remedy in the table of remedies, "none" for no remedy.
         inputs: What the remedy may use beside the model, by default nothing.
     """
     apply: Remedy = REMEDIES.load(name)
-    return apply(task, plan, inputs or RemedyInputs())
+    return apply(task, arm, inputs or RemedyInputs())
 
 
-def none(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+def none(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """As they are."""
-    return task, plan
+    return task, arm
 
 
-def matching(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+def matching(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """Children matched to parents; see `selfcorrect.remedies.matching`."""
-    heirs = oldest_synthetic if overlapping(plan.policy) else newest_synthetic
-    return task, replace(plan, bias=lineage_matched(8, inputs.embed, finish=inputs.finish, heirs=heirs))
+    heirs = oldest_synthetic if overlapping(arm.policy) else newest_synthetic
+    return task, replace(arm, bias=lineage_matched(8, inputs.embed, finish=inputs.finish, heirs=heirs))
 
 
-def extrapolation(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+def extrapolation(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """Negative extrapolation at w = 1; see `selfcorrect.loop.fitting`."""
-    return task, replace(plan, fitting=extrapolate(1.0))
+    return task, replace(arm, fitting=extrapolate(1.0))
 
 
-def lineages(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+def lineages(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """Matching and extrapolation together."""
-    return extrapolation(*matching(task, plan, inputs), inputs)
+    return extrapolation(*matching(task, arm, inputs), inputs)
 
 
-def lineages_quarter(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+def lineages_quarter(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """Matching, and extrapolation by a quarter of the step: its scatter is a sixteenth."""
-    task, plan = matching(task, plan, inputs)
-    return task, replace(plan, fitting=extrapolate(0.25))
+    task, arm = matching(task, arm, inputs)
+    return task, replace(arm, fitting=extrapolate(0.25))
 
 
-def lineages_reworked(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+def lineages_reworked(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """Matching, and extrapolation by half a step, for which the model's own samples are corrected, too."""
-    task, plan = matching(task, plan, inputs)
-    correction = plan.correction
+    task, arm = matching(task, arm, inputs)
+    correction = arm.correction
     if correction is None:
-        return task, replace(plan, fitting=extrapolate(0.5))
+        return task, replace(arm, fitting=extrapolate(0.5))
 
     def rework(own: Samples, stream: Stream) -> Samples:
         return apply_corrector(own, correction, stream).samples
 
-    return task, replace(plan, fitting=extrapolate(0.5, rework))
+    return task, replace(arm, fitting=extrapolate(0.5, rework))
 
 
 # ---------------------------------------------------------------- sampling
 
 
-def sims(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+def sims(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """Samples away from the model's own fine-tuned self, ω = 1."""
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
         def draw(labels: Tensor, stream: Stream) -> Tensor:
             values = model.sample(parents.labels, stream.child("own"))
             own_samples = Samples.synthetic(values, parents.labels, 0)
-            return steer(Guided, model, worse=model.fit(own_samples, plan.steps, stream.child("worse"))).sample(
+            return steer(Guided, model, worse=model.fit(own_samples, arm.steps, stream.child("worse"))).sample(
                 labels, stream.child("guided")
             )
 
         return sample_independently(draw)
 
-    return task, replace(plan, bias=bias)
+    return task, replace(arm, bias=bias)
 
 
-def rescaled_score(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+def rescaled_score(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """Broader modes by temporal score rescaling, k = 0.8, σ² = 0.25."""
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
         return sample_independently(steer(Rescaled, model, sharpness=0.8, variance=0.25).sample)
 
-    return task, replace(plan, bias=bias)
+    return task, replace(arm, bias=bias)
 
 
-def annealed_truncation(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+def annealed_truncation(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """Stops the reverse process at a tenth of the noise levels in generation 1, at 1/t² of that in generation t."""
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
@@ -145,28 +145,28 @@ def annealed_truncation(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
         steps = model.config.diffusion_steps if hasattr(model, "config") else 0  # type: ignore[attr-defined]
         return sample_independently(steer(Truncated, model, level=round(steps / 10 / generation**2)).sample)
 
-    return task, replace(plan, bias=bias)
+    return task, replace(arm, bias=bias)
 
 
-def oversampling(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+def oversampling(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """Four times as many samples, trained on for as many steps."""
-    return task, replace(plan, policy=Replace(DRAWS)) if isinstance(plan.policy, Replace) else plan
+    return task, replace(arm, policy=Replace(DRAWS)) if isinstance(arm.policy, Replace) else arm
 
 
-def moment_matching(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+def moment_matching(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """Mean and standard deviations per label held at the parents'."""
-    return task, replace(plan, bias=match_moments)
+    return task, replace(arm, bias=match_moments)
 
 
-def preference(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+def preference(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """Take, of four draws, the one that people would choose."""
-    return task, replace(plan, bias=choose_by_raters(inputs.raters))
+    return task, replace(arm, bias=choose_by_raters(inputs.raters))
 
 
 def _selecting(rule: Callable[[RemedyInputs], Rule]) -> Remedy:
-    def apply(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+    def apply(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
         bias: Bias = select_candidates(DRAWS, rule(inputs))
-        return task, replace(plan, bias=bias)
+        return task, replace(arm, bias=bias)
 
     return apply
 
@@ -179,42 +179,42 @@ latent_filter = _selecting(lambda inputs: in_latent_subspace(inputs.embed))
 # ---------------------------------------------------------------- training
 
 
-def truncated_loss(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+def truncated_loss(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """The fifth of the samples that the last model knows best is left out of the loss."""
-    return task, replace(plan, fitting=truncate_known(0.2, inputs.errors))
+    return task, replace(arm, fitting=truncate_known(0.2, inputs.errors))
 
 
-def averaged_weights(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+def averaged_weights(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """A running average of the weights over generations, half of it new in each."""
-    return task, replace(plan, fitting=average_weights(0.5))
+    return task, replace(arm, fitting=average_weights(0.5))
 
 
-def ecosystem(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+def ecosystem(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """Four models that share out the training set and train on the pool of their samples."""
-    return replace(task, model=Ecosystem.replicate(task.model, 4)), plan
+    return replace(task, model=Ecosystem.replicate(task.model, 4)), arm
 
 
 # ---------------------------------------------------------------- places of the corrector
 
 
-def inside_sampler(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+def inside_sampler(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """The corrector works on predictions, in the last step of each quarter of the denoising steps."""
     quarter = max(1, _sampling_steps(task) // 4)
-    return _correct_inside(task, plan, every=quarter, first=quarter - 1)
+    return _correct_inside(task, arm, every=quarter, first=quarter - 1)
 
 
-def inside_sampler_once(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+def inside_sampler_once(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """The corrector works on predictions once, in the last step of the third quarter of the denoising steps."""
     steps = _sampling_steps(task)
-    return _correct_inside(task, plan, every=steps, first=max(0, 3 * steps // 4 - 1))
+    return _correct_inside(task, arm, every=steps, first=max(0, 3 * steps // 4 - 1))
 
 
-def _correct_inside(task: Task, plan: Plan, every: int, first: int) -> Arm:
-    """The plan with its corrector inside the sampler and no correction of samples; without one, as it is."""
-    if plan.correction is None:
-        return task, plan
-    bias = corrected_inside(plan.correction.corrector, every, first)
-    return task, replace(plan, bias=bias, correction=None)
+def _correct_inside(task: Task, arm: Arm, every: int, first: int) -> TaskArm:
+    """The arm with its corrector inside the sampler and no correction of samples; without one, as it is."""
+    if arm.correction is None:
+        return task, arm
+    bias = corrected_inside(arm.correction.corrector, every, first)
+    return task, replace(arm, bias=bias, correction=None)
 
 
 def _sampling_steps(task: Task) -> int:
@@ -225,6 +225,6 @@ def _sampling_steps(task: Task) -> int:
 # ---------------------------------------------------------------- controls
 
 
-def more_steps(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
+def more_steps(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """Twice the optimiser steps: what extrapolation spends, without it."""
-    return task, replace(plan, steps=2 * plan.steps)
+    return task, replace(arm, steps=2 * arm.steps)

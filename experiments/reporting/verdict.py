@@ -14,7 +14,7 @@ from .results import ArmCurves
 LEVEL = 0.05
 """Family-wise error level of all judgements of a report."""
 FEWEST_SEEDS = 5
-"""Number of seeds from which on a headline gives a verdict."""
+"""Number of seeds from which on a difference is called better or worse, in headlines and tables."""
 ROUNDING = 1e-9
 """Relative spread over seeds that comes from rounding."""
 DISTANCES = {"real": "distance to real data", "aim": "distance to the aim"}
@@ -24,8 +24,9 @@ DISTANCES = {"real": "distance to real data", "aim": "distance to the aim"}
 JUDGEMENT = (
     "P-values are of paired t tests and adjusted for all differences judged together (Holm). A difference counts if "
     f"its p-value is at most {LEVEL}. Its interval is at the level at which it is judged, so it excludes 0 exactly "
-    "if the difference counts. Differences that are the same in all seeds have no spread to be judged by: they are "
-    "undecided. If the aim is a value, such as that of real data, distances to it are compared."
+    f"if the difference counts. With fewer than {FEWEST_SEEDS} seeds no difference is called better or worse. "
+    "Differences that are the same in all seeds have no spread to be judged by: they are undecided. "
+    "If the aim is a value, such as that of real data, distances to it are compared."
 )
 """Explanation of the words and intervals of `effects`."""
 
@@ -45,9 +46,9 @@ class Effect:
     p_value: float
     """P-value, adjusted for all effects that are judged together."""
     word: str
-    """One of "better", "worse", "no clear difference". "undecided" without spread over seeds, "one seed" for a single
-    one, "not measured" if a seed has no value, "no aim" if real data have none. "higher" or "lower" if no direction is
-    better."""
+    """One of "better", "worse", "no clear difference". "higher" or "lower" if no direction is better. "too few seeds"
+    for a difference in fewer than `FEWEST_SEEDS`, "undecided" without spread over seeds, "one seed" for a single one,
+    "not measured" if a seed has no value, "no aim" if real data have none."""
 
 
 def effects(
@@ -116,6 +117,8 @@ def _choose_word(metric: Metric, change: Interval, *, has_aim: bool) -> str:
         return "undecided"
     if change.low <= 0 <= change.high:
         return "no clear difference"
+    if change.count < FEWEST_SEEDS:
+        return "too few seeds"
     if metric.better == "neutral":
         return "higher" if change.estimate > 0 else "lower"
     return "better" if (change.estimate > 0) == (metric.better == "higher") else "worse"

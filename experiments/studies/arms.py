@@ -18,7 +18,7 @@ from selfcorrect.runtime.registry import import_callable
 if TYPE_CHECKING:
     from selfcorrect.correctors.correction import Correction
     from selfcorrect.loop.policy import FreshSource
-    from selfcorrect.loop.run import Plan
+    from selfcorrect.loop.run import Arm
 
 SAMPLING_BOUNDS = {
     "guidance": (0.0, 100.0),
@@ -35,10 +35,10 @@ STATIC = ("freeze", "augment_once")
 
 
 @dataclass(frozen=True)
-class Arm:
+class ArmSettings:
     """One loop of a study, which prints itself as the name of its folder.
 
-    Code of your own is named package.module:attribute. What is suppressed is no option of the plans of `compare`.
+    Code of your own is named package.module:attribute. What is suppressed is no option of the arms of `compare`.
     """
 
     policy: str = "replace"
@@ -82,35 +82,35 @@ class Arm:
                 raise SettingError(f"{name} must be from {lowest:g} to {highest:g}, got {value:g}")
 
     @classmethod
-    def from_plan(cls, plan: Plan, called: str = "") -> Arm:
-        """Return the arm of a plan; objects in the plan become their names."""
+    def from_arm(cls, arm: Arm, called: str = "") -> ArmSettings:
+        """Return the settings of an arm; objects in it become their names."""
         from selfcorrect.correctors.contract import name_of
         from selfcorrect.loop.bias import sample_plainly
         from selfcorrect.loop.fitting import fit_plainly
         from selfcorrect.loop.policy import format_policy
 
-        correction = plan.correction
+        correction = arm.correction
         return cls(
-            format_policy(plan.policy, digits=17),
+            format_policy(arm.policy, digits=17),
             correction.name if correction else "none",
             correction.strength if correction else math.inf,
-            plan.correct_real,
+            arm.correct_real,
             operator=correction.operator if correction else "mixture",
-            from_scratch=plan.from_scratch,
-            bias="" if plan.bias is sample_plainly else name_of(plan.bias),
-            fitting="" if plan.fitting is fit_plainly else name_of(plan.fitting),
-            steps=plan.steps,
+            from_scratch=arm.from_scratch,
+            bias="" if arm.bias is sample_plainly else name_of(arm.bias),
+            fitting="" if arm.fitting is fit_plainly else name_of(arm.fitting),
+            steps=arm.steps,
             called=called,
         )
 
-    def plan(
+    def make_arm(
         self,
         generations: int,
         steps: int,
         correction: Correction | None = None,
         fresh_source: FreshSource | None = None,
-    ) -> Plan:
-        """Return the loop's plan, without remedy.
+    ) -> Arm:
+        """Return the arm as the loop takes it, without remedy.
 
         Args:
             generations: Generations after generation 0.
@@ -121,9 +121,9 @@ class Arm:
         from selfcorrect.loop.bias import sample_plainly
         from selfcorrect.loop.fitting import fit_plainly
         from selfcorrect.loop.policy import parse_policy
-        from selfcorrect.loop.run import Plan
+        from selfcorrect.loop.run import Arm
 
-        return Plan(
+        return Arm(
             parse_policy(self.policy, fresh_source),
             generations,
             steps if self.steps is None else self.steps,
@@ -165,13 +165,13 @@ class Arm:
         return replace(config, **{names.get(name, name): value for name, value in self.sampling.items()})
 
     @property
-    def plain(self) -> Arm:
+    def plain(self) -> ArmSettings:
         """Return its reference: sampled alike, without correction and remedy; else sampled as usual."""
         changed = (self.corrector, self.remedy, self.correct_real) != ("none", "none", False)
         usual = replace(
             self, corrector="none", strength=math.inf, operator="mixture", correct_real=False, remedy="none"
         )
-        return usual if changed else Arm(self.policy)
+        return usual if changed else ArmSettings(self.policy)
 
     @property
     def kind(self) -> str:
@@ -265,7 +265,7 @@ class Arm:
 NEWER = ("from_scratch", "bias", "fitting", "steps", "called")
 """Fields of an arm that runs of earlier versions did not record."""
 
-BASELINE = Arm("real")
+BASELINE = ArmSettings("real")
 
 
 def folder_name(name: str) -> str:

@@ -58,7 +58,7 @@ def value_at(arm: str, key: str, generation: int) -> Quantity:
 
     Args:
         arm: Name of the arm.
-        key: Name of the quantity, as the judge measures it.
+        key: Name of the quantity, as the evaluation measures it.
         generation: Number of the generation, −1 for the last.
     """
     return Quantity(lambda curves: curves[arm][key][:, generation])
@@ -85,7 +85,7 @@ def final_difference(arm: str, than: str, key: str) -> Quantity:
     Args:
         arm: Name of the arm.
         than: Name of the arm that is subtracted.
-        key: Name of the quantity, as the judge measures it.
+        key: Name of the quantity, as the evaluation measures it.
     """
     return final_value(arm, key) - final_value(than, key)
 
@@ -95,7 +95,7 @@ def late_mean(arm: str, key: str, count: int) -> Quantity:
 
     Args:
         arm: Name of the arm.
-        key: Name of the quantity, as the judge measures it.
+        key: Name of the quantity, as the evaluation measures it.
         count: Number of generations.
     """
     return Quantity(lambda curves: curves[arm][key][:, -count:].mean(1))
@@ -193,7 +193,7 @@ def expect_predictions(
 
     Args:
         statement: The claim in words, with {arm} and {t} for arm and generation.
-        key: Name of the quantity, as the judge measures it.
+        key: Name of the quantity, as the evaluation measures it.
         laws: Name of each arm → prediction (T + 1,).
         tolerance: Relative distance from the estimate that counts as agreement.
         times: Generations, −1 for the last.

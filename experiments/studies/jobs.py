@@ -8,14 +8,14 @@ from typing import Any
 
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.loop.policy import reads_past
-from selfcorrect.loop.run import Plan, run_loop, train_first_generation
+from selfcorrect.loop.run import Arm, run_loop, train_first_generation
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
 from selfcorrect.storage.runs.protocol import Generation
 
 from ..jobs.identities import IDENTITIES, IdentityFile
 from ..jobs.run import Job
-from .arms import Arm
+from .arms import ArmSettings
 from .study import SeedRun, Study
 
 
@@ -43,7 +43,7 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
     return jobs
 
 
-def job_of(study: Study, run: SeedRun, arm: Arm) -> str:
+def job_of(study: Study, run: SeedRun, arm: ArmSettings) -> str:
     """Return the name of an arm's job.
 
     Args:
@@ -90,16 +90,16 @@ def run_arm(study: Study, run: SeedRun, arm: Any, progress: Progress) -> None:
         return
     ready = study.prepare(run, progress, first=False)
     first = FolderReader(run.first_folder)
-    task, plan = study.plan(run, arm, ready, first, progress)
-    with study.store(run, arm, plan) as store:
+    task, loop_arm = study.loop_arm(run, arm, ready, first, progress)
+    with study.store(run, arm, loop_arm) as store:
         if isinstance(store, FolderStore):
-            _require_kept(store, plan)
+            _require_kept(store, loop_arm)
         _tell_done(progress, store.latest, length)
 
         def observe(generation: Generation) -> None:
             progress("generation", generation.number, length)
 
-        model = run_loop(task, plan, store, first, run.stream, observe)
+        model = run_loop(task, loop_arm, store, first, run.stream, observe)
         study.after_arm(run, arm, ready, store, model)
 
 
@@ -109,15 +109,17 @@ def _tell_done(progress: Progress, latest: int, length: int) -> None:
         progress("generation", generation, length)
 
 
-def _require_kept(store: FolderStore, plan: Plan) -> None:
+def _require_kept(store: FolderStore, loop_arm: Arm) -> None:
     """RunFolderError where a finished arm cannot go on, because what it takes was not kept."""
-    if 0 < store.latest < plan.generations and not store.has_whole_model(store.latest):
+    beyond = (
+        f"it has {store.latest} generations and cannot go on to {loop_arm.generations}; "
+        "use another --out, or --keep all there"
+    )
+    if 0 < store.latest < loop_arm.generations and not store.has_whole_model(store.latest):
         raise RunFolderError(
-            f"{store.folder} was finished with --keep sampling, from which no model is trained on: it has "
-            f"{store.latest} generations and cannot go on to {plan.generations}; use another --out, or --keep all there"
+            f"{store.folder} was finished with --keep sampling, from which no model is trained on: {beyond}"
         )
-    if 1 < store.latest < plan.generations and reads_past(plan.policy) and not store.has_samples(1):
+    if 1 < store.latest < loop_arm.generations and reads_past(loop_arm.policy) and not store.has_samples(1):
         raise RunFolderError(
-            f"{store.folder} was finished with --keep needed, and its policy reads past samples: it has "
-            f"{store.latest} generations and cannot go on to {plan.generations}; use another --out, or --keep all there"
+            f"{store.folder} was finished with --keep needed, and its policy reads past samples: {beyond}"
         )

@@ -15,7 +15,7 @@ from ..reporting.results import HELD_OUT, MEMORISER, REAL_AGAINST_REAL, ArmCurve
 from ..reporting.summary import Summary
 from ..reporting.tables import MARKS_LEGEND, format_text, marked_cell
 from ..reporting.webpage import Cell, PageRow, Table
-from .arms import Arm
+from .arms import ArmSettings
 
 S = TypeVar("S")
 
@@ -33,7 +33,7 @@ class Comparison:
     folder: Path | None
     """The run folder, None where none was kept."""
     gaps: Sequence[str] = ()
-    """Missing results: arms that failed, and qualities that the judge did not measure. The same call tries again."""
+    """Missing results: arms that failed, and qualities that were not measured. The same call tries again."""
 
     overview: Table | None = None
     """Mean of each arm and judged metric at the last generation, marked by how it compares; printed by `str`."""
@@ -56,8 +56,8 @@ class Pair:
     """An arm and the one that it is compared with."""
 
     task: str
-    arm: Arm
-    plain: Arm
+    arm: ArmSettings
+    plain: ArmSettings
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Outcome(Generic[S]):
 
     settings: S
     """Settings of the study."""
-    curves: Mapping[str, Mapping[Arm, ArmCurves]]
+    curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]
     """Task → arm → curves."""
     floors: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     """Scores of real data: title → metric → (S,) values per seed. The first is the level that figures show."""
@@ -98,7 +98,7 @@ class Outcome(Generic[S]):
         scores = self.floors.get(self.floor_of.get(task, ""), self.real)
         return {**_mean_scores(scores), **self.aims}
 
-    def groups(self) -> Iterator[tuple[str, str, list[Arm]]]:
+    def groups(self) -> Iterator[tuple[str, str, list[ArmSettings]]]:
         """Task, title of a group of arms, the arms; the baseline is in every group."""
         for task, arms in self.curves.items():
             looping = [arm for arm in arms if not arm.is_baseline]
@@ -114,7 +114,7 @@ class Outcome(Generic[S]):
         self,
         id: str,
         columns: Sequence[str],
-        cells: Callable[[Arm, ArmCurves], Sequence[Cell]],
+        cells: Callable[[ArmSettings, ArmCurves], Sequence[Cell]],
         shown: Callable[[ArmCurves], bool] = lambda curves: True,
     ) -> Table:
         """A table with a row for each arm that is shown, under the title of its group."""
@@ -163,7 +163,7 @@ class Judged(Generic[S]):
 
     def overview(self) -> Table:
         """Return means at the last generation by arm and metric, marked by how they compare with the reference."""
-        words: dict[tuple[str, Arm, str], str] = {}
+        words: dict[tuple[str, ArmSettings, str], str] = {}
         for pair, effects in zip(self.pairs, self.effects, strict=True):
             for effect in effects:
                 words[pair.task, pair.arm, effect.metric.key] = effect.word

@@ -54,7 +54,7 @@ def run_study(
         kept: The folder stays after the call.
     """
     study = view.study
-    use_one_thread()  # before a judge is fitted, which jobs in this process share
+    use_one_thread()  # before an evaluation is fitted, which jobs in this process share
     require_runner(where)
     study.check(folder, on_cluster=bool(where.cluster.cluster))
     identities = study.identities()

@@ -17,14 +17,14 @@ from ..reporting.figures import Levels, ShareLine, looks, ratio_label, share_gri
 from ..reporting.results import ArmCurves
 from ..reporting.tables import effect_cells, interval_cell
 from ..reporting.webpage import Cell, PageRow, Picture, Section, Table
-from .arms import Arm
+from .arms import ArmSettings
 from .outcome import Judged, Outcome
 
 FEWEST_RATIOS = 3
 """Synthetic ratios that make a line."""
 
 
-def by_share(arms: Mapping[Arm, ArmCurves], judged: Collection[str]) -> list[ShareLine]:
+def by_share(arms: Mapping[ArmSettings, ArmCurves], judged: Collection[str]) -> list[ShareLine]:
     """Lines by synthetic share, from real data only to fully synthetic; none of those with too few ratios.
 
     judged: the lines that a study asks about.
@@ -42,7 +42,7 @@ def by_share(arms: Mapping[Arm, ArmCurves], judged: Collection[str]) -> list[Sha
     ]
 
 
-def baseline_of(arms: Mapping[Arm, ArmCurves]) -> ArmCurves | None:
+def baseline_of(arms: Mapping[ArmSettings, ArmCurves]) -> ArmCurves | None:
     """The curves of the first arm that trains on real data alone."""
     return next((curves for arm, curves in arms.items() if arm.is_baseline), None)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.correctors.identity import Identity
-from selfcorrect.loop.run import Plan, Task
+from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
@@ -17,7 +17,7 @@ from selfcorrect.storage.runs.protocol import Record, Store
 
 from ..jobs.identities import IdentityFile
 from ..jobs.run import Job
-from .arms import Arm, folder_name
+from .arms import ArmSettings, folder_name
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class SeedRun:
         """Folder of generation 0, which all arms share."""
         return self.folder / "first-generation"
 
-    def arm_folder(self, arm: Arm) -> Path:
+    def arm_folder(self, arm: ArmSettings) -> Path:
         """Return the folder of an arm's other generations."""
         return self.folder / arm.name
 
@@ -87,7 +87,7 @@ class Study(ABC):
         """All tasks and seeds."""
 
     @abstractmethod
-    def arms(self, task: str) -> Sequence[Arm]:
+    def arms(self, task: str) -> Sequence[ArmSettings]:
         """The arms of a task."""
 
     @abstractmethod
@@ -124,22 +124,22 @@ class Study(ABC):
 
     # --- what is kept of an arm ---
 
-    def record(self, run: SeedRun, arm: Arm) -> Record:
+    def record(self, run: SeedRun, arm: ArmSettings) -> Record:
         """The generations of an arm that are committed."""
         return FolderReader(run.arm_folder(arm))
 
-    def latest(self, run: SeedRun, arm: Arm) -> int:
+    def latest(self, run: SeedRun, arm: ArmSettings) -> int:
         """The last committed generation of an arm, -1 where it has none."""
         return self.record(run, arm).latest
 
-    def is_done(self, run: SeedRun, arm: Arm | None = None) -> bool:
+    def is_done(self, run: SeedRun, arm: ArmSettings | None = None) -> bool:
         """Return True if an arm, by default generation 0, is complete, so that nothing is prepared for it."""
         return False
 
-    def store(self, run: SeedRun, arm: Arm, plan: Plan) -> AbstractContextManager[Store]:
+    def store(self, run: SeedRun, arm: ArmSettings, loop_arm: Arm) -> AbstractContextManager[Store]:
         """Return the store into which an arm commits its generations."""
-        config = self.arm_config(run, arm, plan)
-        keep = self.keeps_samples(plan)
+        config = self.arm_config(run, arm, loop_arm)
+        keep = self.keeps_samples(loop_arm)
         return FolderStore(run.arm_folder(arm), config, keep_models=False, keep_samples=keep, repair=self.repair)
 
     # --- in jobs ---
@@ -153,23 +153,25 @@ class Study(ABC):
         """Return identities of the data of a seed, by a name for messages."""
 
     @abstractmethod
-    def plan(self, run: SeedRun, arm: Arm, ready: Any, first: FolderReader, progress: Progress) -> tuple[Task, Plan]:
-        """The loop's task and plan for an arm; first: generation 0."""
+    def loop_arm(
+        self, run: SeedRun, arm: ArmSettings, ready: Any, first: FolderReader, progress: Progress
+    ) -> tuple[Task, Arm]:
+        """The loop's task, and an arm as the loop takes it; first: generation 0."""
 
     @abstractmethod
     def first_config(self, run: SeedRun, ready: Any) -> Mapping[str, object]:
         """Return the record in the folder of generation 0, as JSON values."""
 
     @abstractmethod
-    def arm_config(self, run: SeedRun, arm: Arm, plan: Plan) -> Mapping[str, object]:
+    def arm_config(self, run: SeedRun, arm: ArmSettings, loop_arm: Arm) -> Mapping[str, object]:
         """Return the record in the folder of an arm, as JSON values."""
 
-    def keeps_samples(self, plan: Plan) -> bool:
+    def keeps_samples(self, loop_arm: Arm) -> bool:
         """Return True if the samples of all generations of an arm stay."""
         return True
 
     def after_first(self, run: SeedRun, ready: Any) -> None:  # noqa: B027
         """Measure more beside generation 0."""
 
-    def after_arm(self, run: SeedRun, arm: Arm, ready: Any, store: Any, model: GenerativeModel) -> None:  # noqa: B027
+    def after_arm(self, run: SeedRun, arm: ArmSettings, ready: Any, store: Any, model: GenerativeModel) -> None:  # noqa: B027
         """Measure and keep more of a finished arm."""

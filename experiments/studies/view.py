@@ -14,7 +14,7 @@ from selfcorrect.storage.runs.tracking import Row, make_rows
 
 from ..reporting.results import ArmCurves, collect
 from ..reporting.webpage import Page, Table
-from .arms import Arm
+from .arms import ArmSettings
 from .outcome import Outcome
 from .study import SeedRun
 
@@ -82,11 +82,11 @@ class View(ABC):
 
     # --- rows and curves ---
 
-    def arm_word(self, arm: Arm) -> str:
+    def arm_word(self, arm: ArmSettings) -> str:
         """An arm in its rows."""
         return arm.name
 
-    def rows(self, run: SeedRun, arm: Arm) -> list[dict[str, Any]]:
+    def rows(self, run: SeedRun, arm: ArmSettings) -> list[dict[str, Any]]:
         """Return a row for each committed generation of an arm: who it is, seed and metrics, of replicates the mean.
 
         There is none where generation 0 is missing, on which the others rest.
@@ -98,7 +98,7 @@ class View(ABC):
         rows = make_rows(self.study.record(run, arm), first)[: self.study.generations_of(run.task) + 1]
         return [who | {name: _number(value) for name, value in row.items()} for row in rows]
 
-    def group(self, task: str, arm: Arm) -> str:
+    def group(self, task: str, arm: ArmSettings) -> str:
         """The group of an arm's curves in tables and sentences."""
         return arm.group
 
@@ -116,7 +116,7 @@ class View(ABC):
             curves_by_task[task] = {arm: self.curves_of(arm, task_runs) for arm in self.study.arms(task)}
         return curves_by_task
 
-    def curves_of(self, arm: Arm, runs: Sequence[SeedRun], *, whole: bool = True) -> ArmCurves:
+    def curves_of(self, arm: ArmSettings, runs: Sequence[SeedRun], *, whole: bool = True) -> ArmCurves:
         """Return the curves of an arm.
 
         Args:
@@ -130,11 +130,11 @@ class View(ABC):
         curves = collect(rows, arm.name, self.group(runs[0].task, arm), arm.title, count, seeds)
         return replace(curves, axes=self.axes_of(runs[0].task, arm))
 
-    def real_count(self, task: str, arm: Arm) -> int | None:
+    def real_count(self, task: str, arm: ArmSettings) -> int | None:
         """Return the number n of real training samples, None if it is not known."""
         return None
 
-    def axes_of(self, task: str, arm: Arm) -> dict[str, Any]:
+    def axes_of(self, task: str, arm: ArmSettings) -> dict[str, Any]:
         """Return an arm's axes, and the number of real training samples where it is known."""
         count = self.real_count(task, arm)
         return arm.axes if count is None else {**arm.axes, "real_count": count}
@@ -154,11 +154,11 @@ class View(ABC):
     def best(self) -> Mapping[str, Literal["min", "max"]]:
         """The better direction of metrics that have one."""
 
-    def arm_config(self, run: SeedRun, arm: Arm) -> Mapping[str, Any]:
+    def arm_config(self, run: SeedRun, arm: ArmSettings) -> Mapping[str, Any]:
         """All that an arm of one seed depends on, as flat fields."""
         return {self.task_word: run.task, **self.axes_of(run.task, arm), "seed": run.seed, "arm": self.arm_word(arm)}
 
-    def tags(self, run: SeedRun, arm: Arm) -> Sequence[str]:
+    def tags(self, run: SeedRun, arm: ArmSettings) -> Sequence[str]:
         """Words by which an arm's runs can be filtered."""
         return (run.task, arm.title)
 

@@ -14,7 +14,7 @@ from selfcorrect.storage.runs.tracking import Row, TrackedRun, WandbLog, experim
 from ..jobs.progress_bars import Event
 from ..jobs.run import Job
 from ..reporting.summary import realised_name
-from .arms import Arm
+from .arms import ArmSettings
 from .jobs import run_arm
 from .study import SeedRun
 from .view import StudyReport, View
@@ -25,7 +25,7 @@ def group_of(folder: Path) -> str:
     return f"{folder.name}-{experiment_id(folder)[:8]}"
 
 
-def arm_run(view: View, run: SeedRun, arm: Arm, rows: Sequence[Row] = ()) -> TrackedRun:
+def arm_run(view: View, run: SeedRun, arm: ArmSettings, rows: Sequence[Row] = ()) -> TrackedRun:
     """Return the W&B run of one arm and seed, with fields and tags to filter by.
 
     Args:
@@ -58,7 +58,7 @@ class LiveRuns:
 
     def __init__(self, log: WandbLog, jobs: Sequence[Job], view: View) -> None:
         self._log, self._view = log, view
-        self._arms: dict[str, tuple[SeedRun, Arm]] = {
+        self._arms: dict[str, tuple[SeedRun, ArmSettings]] = {
             job.name: (job.arguments[1], job.arguments[2]) for job in jobs if job.function is run_arm
         }
 
@@ -68,7 +68,7 @@ class LiveRuns:
             last = event.phase == "generation" and event.done == event.total
             self._log.attempt(lambda: self._update(run, arm, last=last))
 
-    def _update(self, run: SeedRun, arm: Arm, *, last: bool) -> None:
+    def _update(self, run: SeedRun, arm: ArmSettings, *, last: bool) -> None:
         tracked = arm_run(self._view, run, arm, self._view.rows(run, arm))
         self._log.log(tracked)
         if last:

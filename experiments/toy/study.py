@@ -19,7 +19,7 @@ import numpy as np
 from selfcorrect.core.errors import DamagedError, SelfcorrectError, SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.correctors.identity import Identity
-from selfcorrect.loop.run import Plan, Task
+from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.files.digests import append_seal, list_file_states, read_sealed
@@ -31,7 +31,7 @@ from selfcorrect.storage.runs.protocol import Generation, Record
 from selfcorrect.storage.runs.run_folder import describe_environment
 
 from ..jobs.run import Job
-from ..studies.arms import Arm
+from ..studies.arms import ArmSettings
 from ..studies.jobs import job_of
 from ..studies.study import SeedRun, Study, folder_name
 from .result import Drawings, Result
@@ -117,7 +117,7 @@ class ToyStudy(Study):
             for number, bundle in enumerate(toy.bundles, start=1):
                 task = f"{name} {number}" if len(toy.bundles) > 1 else name
                 self._bundles[task] = (name, bundle)
-        self._arms: dict[str, tuple[Arm, ...]] = {}
+        self._arms: dict[str, tuple[ArmSettings, ...]] = {}
         self._lengths: dict[str, int] = {}
         self._real_counts: dict[tuple[str, str], int] = {}
         self._ready: tuple[SeedRun | None, Setup | None] = (None, None)
@@ -149,19 +149,19 @@ class ToyStudy(Study):
     def _runs_of(self, toy: str, root: Path) -> list[ToyRun]:
         return [run for run in self.runs(root) if run.toy == toy]
 
-    def arms(self, task: str) -> Sequence[Arm]:
+    def arms(self, task: str) -> Sequence[ArmSettings]:
         if task not in self._arms:
             run = next(run for run in self.runs(Path()) if run.task == task)
             setup = self._setup(run)
-            plans = {name: _plan(arm) for name, arm in setup.arms.items()}
+            loop_arms = {name: _select_arm(arm) for name, arm in setup.arms.items()}
             for name, arm in setup.arms.items():
                 arm_task = arm[0] if isinstance(arm, tuple) else setup.task
                 self._real_counts[task, name] = len(arm_task.real)
-            self._arms[task] = tuple(Arm.from_plan(plan, name) for name, plan in plans.items())
-            self._lengths[task] = max(plan.generations for plan in plans.values())
+            self._arms[task] = tuple(ArmSettings.from_arm(loop_arm, name) for name, loop_arm in loop_arms.items())
+            self._lengths[task] = max(arm.generations for arm in loop_arms.values())
         return self._arms[task]
 
-    def real_count(self, task: str, arm: Arm) -> int:
+    def real_count(self, task: str, arm: ArmSettings) -> int:
         """Return the number of real training samples of an arm."""
         self.arms(task)
         return self._real_counts[task, arm.title]
@@ -180,10 +180,10 @@ class ToyStudy(Study):
 
     # --- what is kept of an arm ---
 
-    def record(self, run: SeedRun, arm: Arm) -> MeasuredStore:
+    def record(self, run: SeedRun, arm: ArmSettings) -> MeasuredStore:
         return MeasuredStore(run.arm_folder(arm) / MEASURED, self.generations_of(run.task))
 
-    def latest(self, run: SeedRun, arm: Arm) -> int:
+    def latest(self, run: SeedRun, arm: ArmSettings) -> int:
         """Return the last generation of an arm that is done, else −1; a file is read once for it."""
         path = run.arm_folder(arm) / MEASURED
         if path not in self._seconds:
@@ -192,14 +192,14 @@ class ToyStudy(Study):
                 self._seconds[path] = record.seconds
         return self.generations_of(run.task) if path in self._seconds else -1
 
-    def is_done(self, run: SeedRun, arm: Arm | None = None) -> bool:
+    def is_done(self, run: SeedRun, arm: ArmSettings | None = None) -> bool:
         if arm is None:
             return (run.folder / FLOORS).exists()
         return self.latest(run, arm) > 0
 
     @contextmanager
-    def store(self, run: SeedRun, arm: Arm, plan: Plan) -> Iterator[MeasuredStore]:
-        store = MeasuredStore(run.arm_folder(arm) / MEASURED, plan.generations)
+    def store(self, run: SeedRun, arm: ArmSettings, loop_arm: Arm) -> Iterator[MeasuredStore]:
+        store = MeasuredStore(run.arm_folder(arm) / MEASURED, loop_arm.generations)
         yield store
         store.write()
 
@@ -218,21 +218,25 @@ class ToyStudy(Study):
     def data(self, run: SeedRun, ready: Setup) -> Mapping[str, Identity]:
         return {}
 
-    def plan(self, run: SeedRun, arm: Arm, ready: Setup, first: FolderReader, progress: Progress) -> tuple[Task, Plan]:
+    def loop_arm(
+        self, run: SeedRun, arm: ArmSettings, ready: Setup, first: FolderReader, progress: Progress
+    ) -> tuple[Task, Arm]:
         declared = ready.arms[arm.title]
         return declared if isinstance(declared, tuple) else (ready.task, declared)
 
     def first_config(self, run: SeedRun, ready: Setup) -> Mapping[str, object]:
         return {"toy": run.task, "seed": run.seed, "settings": repr(self.own_settings[self._bundles[run.task][0]])}
 
-    def arm_config(self, run: SeedRun, arm: Arm, plan: Plan) -> Mapping[str, object]:
+    def arm_config(self, run: SeedRun, arm: ArmSettings, loop_arm: Arm) -> Mapping[str, object]:
         return {"arm": arm.title}
 
     def after_first(self, run: SeedRun, ready: Setup) -> None:
         """Write what was measured of samples that no loop made; the file also marks generation 0 as done."""
         write_atomically(run.folder / FLOORS, append_seal(json.dumps({"floors": to_json(ready.floors)}).encode()))
 
-    def after_arm(self, run: SeedRun, arm: Arm, ready: Setup, store: MeasuredStore, model: GenerativeModel) -> None:
+    def after_arm(
+        self, run: SeedRun, arm: ArmSettings, ready: Setup, store: MeasuredStore, model: GenerativeModel
+    ) -> None:
         """Draw something of each generation to look at, in the first seed."""
         show = self._bundles[run.task][1].show
         if show is None or run.seed:
@@ -267,7 +271,7 @@ class ToyStudy(Study):
             curves[name] = {key: np.full(shape, value) for key, value in floor.items()}
         return curves
 
-    def split_arms(self, task: str, arm: Arm) -> list[Arm]:
+    def split_arms(self, task: str, arm: ArmSettings) -> list[ArmSettings]:
         """Return the arms that parts of an arm's replicates are, or the arm itself."""
         bundle = self._bundles[task][1]
         names = bundle.split.get(arm.title, ())
@@ -364,7 +368,7 @@ def _row_of(reference: str, toy: Toy) -> ToyRow:
     return ToyRow(name=name, reference=reference, summary=toy.title or name, source=toy.source or Path(reference).name)
 
 
-def _plan(arm: Plan | tuple[Task, Plan]) -> Plan:
+def _select_arm(arm: Arm | tuple[Task, Arm]) -> Arm:
     return arm[1] if isinstance(arm, tuple) else arm
 
 

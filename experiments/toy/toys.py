@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from selfcorrect.core.randomness import Stream, streams
-from selfcorrect.loop.run import Plan, Task
+from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.protocol import GenerativeModel
 
 from ..studies.claims import Curves, Quantity, Statement
@@ -22,8 +22,8 @@ from .result import Map
 
 START = "generation 0"
 """In the place of an arm, the generation that the arms share."""
-Arms: TypeAlias = Mapping[str, "Plan | tuple[Task, Plan]"]
-"""Plans by name, some with a task of their own."""
+Arms: TypeAlias = Mapping[str, "Arm | tuple[Task, Arm]"]
+"""Arms by name, some with a task of their own."""
 Show: TypeAlias = Callable[[GenerativeModel, Stream], Tensor]
 """Draws images (N, height, width) or points (N, 2) of a generation."""
 ArmTitles: TypeAlias = Mapping[str, str] | Sequence[str]

@@ -20,7 +20,7 @@ from selfcorrect.storage.runs.tracking import Row
 from ..reporting.results import ArmCurves
 from ..reporting.summary import format_rows, realised_name
 from ..reporting.webpage import Cell, Page, PageRow, Section, Table
-from ..studies.arms import Arm
+from ..studies.arms import ArmSettings
 from ..studies.claims import Check, make_claims_section
 from ..studies.outcome import Outcome
 from ..studies.study import SeedRun
@@ -60,7 +60,7 @@ class ToyView(View):
     def outcome(self, root: Path, gaps: Sequence[str] = ()) -> Outcome[None]:
         """Collect the means over replicates of all arms, with arms that are parts of another apart."""
         runs = self.study.runs(root)
-        curves: dict[str, dict[Arm, ArmCurves]] = {}
+        curves: dict[str, dict[ArmSettings, ArmCurves]] = {}
         for task, arms in self.curves(runs).items():
             curves[task] = {}
             task_runs = [run for run in runs if run.task == task]
@@ -73,7 +73,7 @@ class ToyView(View):
                     curves[task] |= self._average_parts(task_runs, parts)
         return Outcome(None, curves, gaps=gaps)
 
-    def _average_parts(self, runs: Sequence[ToyRun], parts: Sequence[Arm]) -> dict[Arm, ArmCurves]:
+    def _average_parts(self, runs: Sequence[ToyRun], parts: Sequence[ArmSettings]) -> dict[ArmSettings, ArmCurves]:
         """Return the means over replicates of arms that are parts of another."""
         loaded = [self.study.load_run(run) for run in runs]
         curves = {}
@@ -82,7 +82,7 @@ class ToyView(View):
             curves[part] = ArmCurves(part.name, self.group(runs[0].task, part), part.title, values, part.axes)
         return curves
 
-    def real_count(self, task: str, arm: Arm) -> int:
+    def real_count(self, task: str, arm: ArmSettings) -> int:
         return self.study.real_count(task, arm)
 
     def _seed_rows(self, root: Path, toys: Sequence[str]) -> list[dict[str, Any]]:

@@ -53,7 +53,7 @@ class FitEpochs:
 
     @property
     def name(self) -> str:
-        """The fitting in the names of plans."""
+        """The fitting in the names of arms."""
         return f"epochs-{self.epochs:g}" + (f"-of-{self.batch_size}" if self.batch_size else "")
 
     def __call__(self, model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:

@@ -1,6 +1,6 @@
 """Observers of a loop: they check and annotate what its phases produce, and change no value that is trained on.
 
-`run_loop` calls the hooks of all observers of a task and a plan. A corrector of users is tried before the first
+`run_loop` calls the hooks of all observers of a task and an arm. A corrector of users is tried before the first
 generation, data that code of users changes in place are noticed, and ancestry is traced.
 """
 
@@ -103,7 +103,7 @@ class MutationGuard(LoopObserver):
         """Raise CorrectorError if real data were changed in place."""
         if content_hash(self._real) == self._hash:
             return
-        suspect = f"corrector {self._correction.name!r} or the judge" if self._correction else "the judge"
+        suspect = f"corrector {self._correction.name!r} or the evaluation" if self._correction else "the evaluation"
         raise CorrectorError(f"{suspect} changed the real training data in place; work on a copy (`values.clone()`)")
 
     def after_correct(self, batch: CorrectedBatch, training: Samples) -> CorrectedBatch:

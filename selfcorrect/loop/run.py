@@ -1,7 +1,7 @@
 """The self-consuming loop: sample → bias → correct → mix → train → evaluate → commit.
 
 Generation 0 is trained on real data alone and shared by all arms of a comparison that have the same seed. Arms draw
-from the same named streams, so that they differ only in their plans (common random numbers).
+from the same named streams, so that they differ only in their arms (common random numbers).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Task:
     real: Samples
     """Real training data (n, *event), held-out data not among them."""
     evaluate: Evaluate
-    """Evaluation of each generation, the *judge*: a `Candidate` → numbers by name, one or one per replicate."""
+    """Evaluation of each generation, a `Candidate` → numbers by name, one or one per replicate."""
     initial_steps: int = 0
     """Optimiser steps of generation 0."""
     space: Space | None = None
@@ -77,7 +77,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Arm:
     """Settings of an arm: a point on the four axes policy, training, transform and sampling bias."""
 
     policy: Policy
@@ -107,10 +107,10 @@ class Plan:
                 f"correction must be a Correction, got {describe_value(self.correction)}; write Correction(…)"
             )
         if self.correct_real and self.correction is None:
-            raise SettingError("correct_real needs a correction, and this plan has none")
+            raise SettingError("correct_real needs a correction, and this arm has none")
 
     def __str__(self) -> str:
-        """Return the plan as the name of a folder, e.g. "augment-0.5+my_corrector+strength-1"."""
+        """Return the arm as the name of a folder, e.g. "augment-0.5+my_corrector+strength-1"."""
         correction = self.correction
         parts = [format_policy(self.policy).replace(":", "-"), correction.name if correction else "none"]
         if self.correct_real:
@@ -189,19 +189,19 @@ def train_first_generation(task: Task, store: Store, stream: Stream) -> None:
 
 def run_loop(
     task: Task,
-    plan: Plan,
+    arm: Arm,
     store: Store,
     first: Record,
     stream: Stream,
     observe: Callable[[Generation], object] = lambda generation: None,
 ) -> GenerativeModel:
-    """Run one arm from where its store stands to the plan's last generation.
+    """Run one arm from where its store stands to the arm's last generation.
 
     A corrector of users is tried first on two real and two generated samples (`selfcorrect.loop.trial`).
 
     Args:
         task: Model, real data and evaluation.
-        plan: Policy, correction, training and sampling bias.
+        arm: Policy, correction, training and sampling bias.
         store: Store of the arm's generations from 1 on.
         first: Store with generation 0, the same for all arms of the seed.
         stream: Root stream of the seed, the same for all arms.
@@ -215,50 +215,50 @@ def run_loop(
     """
     latest = max(store.latest, 0)
     model = task.model.load_state(store.state(latest) if latest else first.state(0))
-    if latest >= plan.generations:
+    if latest >= arm.generations:
         return model
     watch = Stopwatch()
-    observers = _make_observers(task, plan, stream, watch)
+    observers = _make_observers(task, arm, stream, watch)
     with _phase(watch, "correct", latest + 1):
         if not latest:
             observers.before_first_generation(model)
         real = task.real
-        if plan.correction is not None and plan.correct_real:
-            real = correct_real_data(real, plan.correction, stream)
+        if arm.correction is not None and arm.correct_real:
+            real = correct_real_data(real, arm.correction, stream)
             observers.after_user_code()
-        if latest and plan.correction is not None:
-            load_state(plan.correction.corrector, store.corrector_state(latest))
+        if latest and arm.correction is not None:
+            load_state(arm.correction.corrector, store.corrector_state(latest))
     with _phase(watch, "mix", latest + 1):
         batch = store.batch(latest) if latest else _empty_batch(real)
-        training = _restore_training_set(task, plan, real, store, latest, batch, stream)
-    for generation in range(latest + 1, plan.generations + 1):
+        training = _restore_training_set(task, arm, real, store, latest, batch, stream)
+    for generation in range(latest + 1, arm.generations + 1):
         generation_stream = stream.child("generation", generation)
         with _phase(watch, "sample", generation):
-            sampler = plan.bias(model, _find_parents(plan, training, batch, store))
+            sampler = arm.bias(model, _find_parents(arm, training, batch, store))
             draw = _Drawer(model, sampler, generation - 1, real)
-            count = plan.policy.count(len(real), generation)
+            count = arm.policy.count(len(real), generation)
             labels = sampling_labels(real.labels, count, generation_stream.child("label"))
             raw = draw(labels, generation_stream.child("sample")) if len(labels) else real.take(labels)
         with _phase(watch, "correct", generation):
             redraw = _make_redraw(draw, labels, watch)
-            batch = _correct(raw, plan.correction, generation_stream.child("correct"), redraw)
+            batch = _correct(raw, arm.correction, generation_stream.child("correct"), redraw)
             batch = observers.after_correct(batch, training)
         with _phase(watch, "mix", generation):
             history = LoopHistory(store, generation, batch.samples)
-            training = plan.policy.mix(real, history, generation, generation_stream.child("mix"))
+            training = arm.policy.mix(real, history, generation, generation_stream.child("mix"))
             observers.after_mix(training)
         with _phase(watch, "train", generation):
-            start = task.model if plan.from_scratch else model
-            model = _fit(start, training, plan.steps, generation_stream.child("train"), plan.fitting)
+            start = task.model if arm.from_scratch else model
+            model = _fit(start, training, arm.steps, generation_stream.child("train"), arm.fitting)
         with _phase(watch, "evaluate", generation):
-            scores = _evaluate(task, model, plan.correction, generation, stream)
+            scores = _evaluate(task, model, arm.correction, generation, stream)
             observers.after_user_code()
-            corrector_state = state_of(plan.correction.corrector) if plan.correction else {}
+            corrector_state = state_of(arm.correction.corrector) if arm.correction else {}
         measured = {
             **scores,
             **_training_loss(model),
             **_measure_realised(training, batch),
-            **_corrector_calls(sampler, plan.correction, batch),
+            **_corrector_calls(sampler, arm.correction, batch),
             **observers.metrics(),
         }
         finished = Generation(generation, model.state(), batch, measured, watch.lap(), corrector_state)
@@ -268,14 +268,14 @@ def run_loop(
     return model
 
 
-def _make_observers(task: Task, plan: Plan, stream: Stream, watch: Stopwatch) -> Observers:
+def _make_observers(task: Task, arm: Arm, stream: Stream, watch: Stopwatch) -> Observers:
     """Return the guard of the real data, the trial of a corrector and the tracer of ancestry, as far as needed."""
-    members: list[LoopObserver] = [MutationGuard(task.real, plan.correction)]
-    if plan.correction is not None:
-        members.append(CorrectorTrial(plan.correction, task.real, stream))
+    members: list[LoopObserver] = [MutationGuard(task.real, arm.correction)]
+    if arm.correction is not None:
+        members.append(CorrectorTrial(arm.correction, task.real, stream))
     if task.space is not None:
         genealogy = Genealogy.from_real(task.real, task.space)
-        members.append(LineageTracer(genealogy, watch, has_overlap=overlapping(plan.policy)))
+        members.append(LineageTracer(genealogy, watch, has_overlap=overlapping(arm.policy)))
     return Observers(members)
 
 
@@ -284,16 +284,16 @@ def _empty_batch(real: Samples) -> CorrectedBatch:
     return CorrectedBatch(nothing, nothing)
 
 
-def _find_parents(plan: Plan, training: Samples, newest: CorrectedBatch, store: Store) -> Samples:
+def _find_parents(arm: Arm, training: Samples, newest: CorrectedBatch, store: Store) -> Samples:
     """Return the model's training set as a sampling bias sees it: with samples as they were drawn.
 
     Children do not aim at their parents' corrections, or these would add up over generations. Samples of older
     generations are uncorrected, too, if the policy keeps some of them.
     """
-    if plan.bias is sample_plainly:
+    if arm.bias is sample_plainly:
         return training
     batches = [newest]
-    if overlapping(plan.policy):
+    if overlapping(arm.policy):
         older = np.unique(training.provenance.generation)[:-1]
         batches += [store.batch(int(generation) + 1) for generation in older]
     changed = [batch for batch in batches if batch.samples is not batch.drawn and len(batch.samples)]
@@ -309,13 +309,13 @@ def _find_parents(plan: Plan, training: Samples, newest: CorrectedBatch, store: 
 
 
 def _restore_training_set(
-    task: Task, plan: Plan, real: Samples, store: Store, generation: int, batch: CorrectedBatch, stream: Stream
+    task: Task, arm: Arm, real: Samples, store: Store, generation: int, batch: CorrectedBatch, stream: Stream
 ) -> Samples:
     """Return the training set of a committed generation, whose samples are in `batch`, by mixing it again."""
     if generation == 0:
         return task.real
     history = LoopHistory(store, generation, batch.samples)
-    return plan.policy.mix(real, history, generation, stream.child("generation", generation, "mix"))
+    return arm.policy.mix(real, history, generation, stream.child("generation", generation, "mix"))
 
 
 def correct_real_data(real: Samples, correction: Correction, stream: Stream) -> Samples:
@@ -385,7 +385,7 @@ def _try_evaluation(task: Task, stream: Stream) -> None:
     """Raise SettingError if the evaluation of real data, in place of a model's samples, is no mapping of numbers."""
     stand_in = Candidate(0, RealDraws(task.real), None, task.real, stream)  # type: ignore[arg-type]
     try:
-        with preserve_global_state("the judge", stream.child("global generators").seed):
+        with preserve_global_state("the evaluation", stream.child("global generators").seed):
             scores: object = task.evaluate(stand_in)
     except Exception:  # an evaluation may ask a model for anything, and there is none yet
         return
@@ -420,7 +420,7 @@ def _evaluate(
     task: Task, model: GenerativeModel, correction: Correction | None, generation: int, stream: Stream
 ) -> Metrics:
     evaluation_stream = stream.child("generation", generation, "evaluate")
-    with preserve_global_state("the judge", evaluation_stream.child("global generators").seed):
+    with preserve_global_state("the evaluation", evaluation_stream.child("global generators").seed):
         scores = task.evaluate(Candidate(generation, model, correction, task.real, evaluation_stream))
     _check_scores(scores)
     return {name: np.asarray(value, dtype=np.float64).tolist() for name, value in scores.items()}

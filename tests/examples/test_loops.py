@@ -59,7 +59,7 @@ def toy(settings):
     def set_up(stream):
         real = sc.Samples.real(torch.randn(20, 2, generator=stream.child("real").generator()))
         task = sc.Task(sc.Gaussian.standard(2), real, measure)
-        return sc.toys.Setup(task, {"replace": sc.Plan(sc.Replace(), settings.generations)})
+        return sc.toys.Setup(task, {"replace": sc.Arm(sc.Replace(), settings.generations)})
 
     return sc.toys.Toy(
         [sc.toys.bundle_seeds(settings, set_up)],
@@ -210,8 +210,8 @@ def test_modes_are_counted_with_what_lies_in_them(name: str) -> None:
 
 
 def test_training_anew_starts_from_an_untrained_model() -> None:
-    make_plan = load("mechanisms").make_plan
-    tuned, anew = make_plan("fully synthetic", 1, 3, 2), make_plan("fully synthetic, trained anew", 1, 3, 2)
+    make_arm = load("mechanisms").make_arm
+    tuned, anew = make_arm("fully synthetic", 1, 3, 2), make_arm("fully synthetic, trained anew", 1, 3, 2)
     assert (tuned.from_scratch, tuned.steps) == (False, 2)
     assert (anew.from_scratch, anew.steps) == (True, 3)
 

@@ -15,7 +15,7 @@ from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.motion.settings.arms import budget
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms
-from selfcorrect.experiments.studies.arms import Arm
+from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.models.diffusion.config import DENOISERS
 
 SMALL_MOTION = f"""
@@ -120,9 +120,9 @@ def zoo(tmp_path: Path) -> Path:
 
 def test_names_of_an_installed_package_are_known(zoo: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(ValueError, match="unknown corrector 'raised'"):
-        DenoiserArms("dct-mlp", (Arm("replace", "raised"),))
+        DenoiserArms("dct-mlp", (ArmSettings("replace", "raised"),))
     monkeypatch.syspath_prepend(str(zoo))
-    assert budget(Arm("replace", "raised")) == "not known (custom corrector)"
+    assert budget(ArmSettings("replace", "raised")) == "not known (custom corrector)"
     assert DENOISERS.row("one-layer").summary == "Added by zoo 1.2."
     assert DenoiserArms("one-layer", ()).preset.config.denoiser == "one-layer"
 

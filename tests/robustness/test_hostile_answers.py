@@ -18,7 +18,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrected
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.loop.policy import parse_policy
-from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
+from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.motion.correction.each import each_motion
 from selfcorrect.motion.correction.lifting import lift_motions
@@ -123,9 +123,9 @@ def test_every_answer_is_told_of_or_leaves_finite_numbers(use: str, codec: Featu
         for name, corrector in answers.items():
             first, store = MemoryStore(), MemoryStore()
             task = Task(Gaussian.standard(*values.shape[1:]), Samples.real(values), lambda candidate: {"mean": 0.0})
-            plan = Plan(parse_policy("replace"), 1, correction=Correction(corrector, name="hostile", **USES[use]))
+            arm = Arm(parse_policy("replace"), 1, correction=Correction(corrector, name="hostile", **USES[use]))
             train_first_generation(task, first, streams(0))
-            _, sentence = attempted(partial(run_loop, task, plan, store, first, streams(0)), SelfcorrectError)
+            _, sentence = attempted(partial(run_loop, task, arm, store, first, streams(0)), SelfcorrectError)
             told += bool(sentence)
             if sentence:
                 assert "generation 1" in sentence, name

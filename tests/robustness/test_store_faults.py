@@ -23,7 +23,7 @@ from selfcorrect.correctors.correction import Correction
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
 from selfcorrect.loop.policy import parse_policy
-from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
+from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.storage.files.digests import encode_sealed
 from selfcorrect.storage.files.locks import FolderLock
@@ -48,14 +48,14 @@ def loop(folder: Path) -> None:
     real = Samples.real(model.sample(torch.zeros(50, dtype=torch.int64), stream.child("data")))
     task = Task(model, real, lambda candidate: {"mean": candidate.samples(20).values.mean()})
     config = {"policy": "accumulate_subsample:30"}
-    plan = Plan(parse_policy(config["policy"]), 3, correction=Correction(shrink_and_reject, 2.0))
+    arm = Arm(parse_policy(config["policy"]), 3, correction=Correction(shrink_and_reject, 2.0))
     with (
         FolderStore(folder / "first", config) as first,
-        FolderStore(folder / "arm", config, keep_models=False) as arm,
+        FolderStore(folder / "arm", config, keep_models=False) as store,
     ):
         train_first_generation(task, first, stream)
-        run_loop(task, plan, arm, first, stream)
-        arm.finish()
+        run_loop(task, arm, store, first, stream)
+        store.finish()
         first.finish({"mean": torch.full((1,), 7.0)})
 
 

@@ -40,24 +40,24 @@ def task(**changes: Any) -> sc.Task:
     return replace(sc.Task(MODEL, REAL, judge), **changes)
 
 
-def plan(policy: Any = None, generations: Any = 2, **changes: Any) -> sc.Plan:
-    return sc.Plan(policy or sc.Replace(), generations, **changes)
+def arm(policy: Any = None, generations: Any = 2, **changes: Any) -> sc.Arm:
+    return sc.Arm(policy or sc.Replace(), generations, **changes)
 
 
-def compare(task: Any, plan: Any, **options: Any) -> object:
-    return sc.compare(task, {"a": plan}, **options)
+def compare(task: Any, arm: Any, **options: Any) -> object:
+    return sc.compare(task, {"a": arm}, **options)
 
 
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        (lambda: plan("replace"), "policy has no mix, got 'replace'; expected a policy such as Replace()"),
+        (lambda: arm("replace"), "policy has no mix, got 'replace'; expected a policy such as Replace()"),
         (lambda: sc.Augment("1"), "λ of augment (synthetic samples per real one) must be a number, got '1'"),  # type: ignore[arg-type]
         (lambda: sc.Keep("0.5"), "fraction of keep must be a number, got '0.5'"),  # type: ignore[arg-type]
         (lambda: sc.Replace(True), "size of replace must be a number, got True"),
-        (lambda: plan(steps=1.5), "steps must be a whole number, got 1.5"),
-        (lambda: plan(generations=True), "generations must be a whole number, got True"),
-        (lambda: plan(correction=judge), "correction must be a Correction, got a function"),
+        (lambda: arm(steps=1.5), "steps must be a whole number, got 1.5"),
+        (lambda: arm(generations=True), "generations must be a whole number, got True"),
+        (lambda: arm(correction=judge), "correction must be a Correction, got a function"),
         (lambda: task(real=VALUES), "real must be Samples, got a Tensor; write Samples.real(values)"),
         (lambda: task(model=sc.Gaussian), "model must be an object, got the class Gaussian"),
         (lambda: task(model=3), "model has no fit and no sample and no state and no load_state, got 3"),
@@ -66,9 +66,9 @@ def compare(task: Any, plan: Any, **options: Any) -> object:
         (lambda: sc.Correction("kinematic"), "a corrector must be a function or another callable object"),  # type: ignore[arg-type]
         (lambda: sc.streams(1.5), "a seed must be a whole number, got 1.5"),  # type: ignore[arg-type]
         (lambda: sc.Trial(seeds=[1, 2]), "must be a whole number, got [1, 2]"),  # type: ignore[arg-type]
-        (lambda: compare(task(), plan(), seeds=[0, 1]), "seeds must be a whole number, got [0, 1]"),
-        (lambda: compare(VALUES, plan()), "task 'task' must be a Task, or a function that makes one, got a Tensor"),
-        (lambda: compare(task(), "replace"), "plan 'a' must be a Plan, or a function that makes one, got 'replace'"),
+        (lambda: compare(task(), arm(), seeds=[0, 1]), "seeds must be a whole number, got [0, 1]"),
+        (lambda: compare(VALUES, arm()), "task 'task': expected Task or a function that makes one, got a Tensor"),
+        (lambda: compare(task(), "replace"), "arm 'a': expected Arm or a function that makes one, got 'replace'"),
         (
             lambda: sc.train_first_generation(task(model=Wide()), sc.MemoryStore(), sc.streams(0)),
             "the model draws values of shape (3,), real data have (2,)",
@@ -95,8 +95,8 @@ def test_a_function_of_values_is_a_corrector_in_scripts_as_on_the_command_line()
     ends = []
     for corrector in (halve, sc.lift(halve)):
         store = sc.MemoryStore()
-        sc.run_loop(silent, plan(correction=sc.Correction(corrector)), store, first, seed)  # type: ignore[arg-type]
+        sc.run_loop(silent, arm(correction=sc.Correction(corrector)), store, first, seed)  # type: ignore[arg-type]
         ends.append(store.samples(2).values)
     assert torch.equal(*ends)
     with pytest.raises(SelfcorrectError, match=r"calls its first parameter `values`, or .* sc\.lift"):
-        sc.run_loop(silent, plan(correction=sc.Correction(of_samples)), sc.MemoryStore(), first, seed)
+        sc.run_loop(silent, arm(correction=sc.Correction(of_samples)), sc.MemoryStore(), first, seed)

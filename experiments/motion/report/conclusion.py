@@ -9,7 +9,7 @@ import numpy as np
 from selfcorrect.motion.measures.metrics import find_metric
 
 from ...reporting import verdict
-from ...studies.arms import BASELINE, Arm
+from ...studies.arms import BASELINE, ArmSettings
 from ...studies.outcome import Judged, Outcome, Pair
 from ...studies.shares import CorrectedLine, corrected_by_share, describe_by_share
 from ..correctors.table import corrector_row, is_own
@@ -71,7 +71,7 @@ def judge_outcome(outcome: MotionOutcome) -> MotionJudged:
 def _select_pairs(corrector: str, pairs: Sequence[Pair]) -> list[Pair]:
     """Return the pairs with a corrector and nothing else, at full strength if there are any; else all with it."""
     with_corrector = [pair for pair in pairs if pair.arm.corrector == corrector]
-    plain = [pair for pair in with_corrector if pair.arm == Arm(pair.arm.policy, corrector, pair.arm.strength)]
+    plain = [pair for pair in with_corrector if pair.arm == ArmSettings(pair.arm.policy, corrector, pair.arm.strength)]
     full = [pair for pair in plain if math.isinf(pair.arm.strength)]
     return full or plain or with_corrector
 
@@ -98,7 +98,7 @@ def _describe_uncorrected(outcome: MotionOutcome) -> str:
     endings = []
     for arms in outcome.curves.values():
         for arm, curves in arms.items():
-            if arm == Arm(arm.policy) and arm != BASELINE:
+            if arm == ArmSettings(arm.policy) and arm != BASELINE:
                 endings.append(f"{curves.last('recall').mean():.2f} ({arm.group})")
     real = np.mean([arms[BASELINE].last("recall").mean() for arms in outcome.curves.values()])
     return f"Without correction, recall ends at {', '.join(endings)}; training on real data only keeps {real:.2f}."

@@ -14,12 +14,12 @@ from ...remedies.table import REMEDIES
 from ...reporting.results import ArmCurves
 from ...reporting.tables import half_life_cell, interval_cell
 from ...reporting.webpage import Cell, PageRow, Table
-from ...studies.arms import Arm
+from ...studies.arms import ArmSettings
 from ..run.task import motion_data, motion_evaluator
 from ..settings.experiment import MotionSettings
 from .conclusion import MotionOutcome
 
-PLAIN = Arm("replace")
+PLAIN = ArmSettings("replace")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ def _is_traced(curves: ArmCurves) -> bool:
     return lines is not None and bool(np.isfinite(lines[:, -1]).all())
 
 
-def _cells(arm: Arm, curves: ArmCurves, founders: Founders) -> list[Cell]:
+def _cells(arm: ArmSettings, curves: ArmCurves, founders: Founders) -> list[Cell]:
     last = [_cell(mean_interval(curves.last(key))) for key in ("surviving_lineages", "novelty", "novelty_to_real")]
     variances = [_cell(mean_interval(curves.values["offspring_variance"][:, column])) for column in (1, -1)]
     drawn_anew = arm.policy == "replace"
@@ -102,7 +102,7 @@ def _cell(interval: Interval) -> Cell:
     return interval_cell(interval, 2)
 
 
-def remedies_table(curves: Mapping[str, Mapping[Arm, ArmCurves]]) -> Table:
+def remedies_table(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> Table:
     """All remedies of the fully synthetic loop side by side: what they keep, cost and know, what was claimed and found.
 
     curves: denoiser → arm → what was measured. Found is the paired difference in coverage at the last generation.
@@ -120,7 +120,7 @@ def remedies_table(curves: Mapping[str, Mapping[Arm, ArmCurves]]) -> Table:
     return table
 
 
-def _remedy_cells(arm: Arm, curves: ArmCurves, plain: ArmCurves) -> list[Cell]:
+def _remedy_cells(arm: ArmSettings, curves: ArmCurves, plain: ArmCurves) -> list[Cell]:
     row = REMEDIES.row(arm.remedy)
     return [
         half_life_cell(curves.values["recall"]),

@@ -16,7 +16,7 @@ from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.motion.pictures.player import encode_scene
 from selfcorrect.runtime.progress import silent
 
-from ...studies.arms import BASELINE, Arm
+from ...studies.arms import BASELINE, ArmSettings
 from ...studies.outcome import Pair
 from ..correctors.builtin import build_corrector
 from ..run.models import trained_model
@@ -73,7 +73,7 @@ def shown_clips(
     return sorted(clips, key=lambda clip: clip.section != _CORRECTION)  # which come first
 
 
-def _clips_of(run: MotionRun, arms: Iterable[Arm], shown: Sequence[Pair], films: bool) -> list[ShownClip]:
+def _clips_of(run: MotionRun, arms: Iterable[ArmSettings], shown: Sequence[Pair], films: bool) -> list[ShownClip]:
     task = motion_task(run.settings, run.comparison, run.stream)
     labels = _shown_labels(task)
     last = run.settings.generations
@@ -94,7 +94,7 @@ def _shown_labels(task: MotionTask) -> torch.Tensor:
 
 
 def _motions(
-    run: MotionRun, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int, folder: Path
+    run: MotionRun, task: MotionTask, labels: torch.Tensor, arm: ArmSettings, generation: int, folder: Path
 ) -> list[Motion]:
     """Sample the model of a generation for fixed labels with fixed noise."""
     model = trained_model(task, arm, folder, generation)
@@ -103,7 +103,7 @@ def _motions(
 
 
 def _samples_clip(
-    run: MotionRun, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int, folder: Path
+    run: MotionRun, task: MotionTask, labels: torch.Tensor, arm: ArmSettings, generation: int, folder: Path
 ) -> ShownClip:
     motions = _motions(run, task, labels, arm, generation, folder)
     title = "all arms start here" if generation == 0 else arm.label
@@ -122,7 +122,7 @@ _CORRECTION = "Before and after correction"
 
 
 def _correction_clip(
-    run: MotionRun, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int, films: bool
+    run: MotionRun, task: MotionTask, labels: torch.Tensor, arm: ArmSettings, generation: int, films: bool
 ) -> ShownClip:
     """Samples of a generation of an arm beside what its corrector makes of them."""
     folder = run.arm_folder(arm) if generation else run.first_folder

@@ -8,7 +8,7 @@ from selfcorrect.statistics import CollapseFinding, collapse_profile, mean_inter
 from ...reporting import tables as shared
 from ...reporting.results import ArmCurves
 from ...reporting.webpage import Cell, PageRow, Table
-from ...studies.arms import Arm
+from ...studies.arms import ArmSettings
 from ..settings.arms import budget
 from .conclusion import MotionJudged, MotionOutcome
 
@@ -27,7 +27,7 @@ def speed_table(outcome: MotionOutcome) -> Table:
     """Return the table of the speed at which diversity is lost in each arm."""
     columns = ["Half-life of recall", "Half-life of coverage", "Recall, factor per generation"]
 
-    def cells(arm: Arm, curves: ArmCurves) -> list[Cell]:
+    def cells(arm: ArmSettings, curves: ArmCurves) -> list[Cell]:
         halves = [shared.half_life_cell(curves.values[key]) for key in ("recall", "coverage")]
         return [*halves, shared.interval_cell(mean_interval(_rates(curves.values["recall"])), 2)]
 

@@ -17,7 +17,7 @@ from selfcorrect.storage.runs.tracking import Row
 from ...reporting import verdict
 from ...reporting.figures import curve_grid, looks, short_curves
 from ...reporting.webpage import Page, PageClip, Picture, Section
-from ...studies.arms import BASELINE, Arm
+from ...studies.arms import BASELINE, ArmSettings
 from ...studies.outcome import Outcome
 from ...studies.report import seconds_by_phase
 from ...studies.shares import share_picture, share_section
@@ -289,14 +289,14 @@ def _picture(judged: MotionJudged) -> Picture:
 
 def strong_lines(settings: MotionSettings) -> list[str]:
     """The lines by share that an experiment asks about, and the uncorrected one."""
-    return [Arm("replace", corrector).title for corrector in ("none", *select_asked_correctors(settings))]
+    return [ArmSettings("replace", corrector).title for corrector in ("none", *select_asked_correctors(settings))]
 
 
 def _is_measured(outcome: MotionOutcome, key: str) -> bool:
     return all(key in curves.values for arms in outcome.curves.values() for curves in arms.values())
 
 
-def _shown_arms(judged: MotionJudged) -> Iterator[tuple[str, Arm, list[Arm]]]:
+def _shown_arms(judged: MotionJudged) -> Iterator[tuple[str, ArmSettings, list[ArmSettings]]]:
     """Denoiser, the arm whose policy is shown, and the arms of the first picture."""
     for pair in select_shown_pairs(judged):
         yield pair.task, pair.arm, [*dict.fromkeys((BASELINE, pair.plain, pair.arm))]

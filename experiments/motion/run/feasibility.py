@@ -16,7 +16,7 @@ from selfcorrect.simulators.feasibility import compute_contact_residual, select_
 from selfcorrect.storage.files.digests import encode_sealed, read_sealed
 from selfcorrect.storage.files.writing import write_atomically
 
-from ...studies.arms import Arm
+from ...studies.arms import ArmSettings
 from .models import trained_model
 from .parts import JudgedTask
 from .seed_runs import MotionRun
@@ -46,7 +46,7 @@ def feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
     return {key: find_metric(key).unit.convert(float(values.mean())) for key, values in diagnostics.items()}
 
 
-def of_arm(run: MotionRun, task: JudgedTask, arm: Arm, count: int = SAMPLES) -> dict[str, float]:
+def of_arm(run: MotionRun, task: JudgedTask, arm: ArmSettings, count: int = SAMPLES) -> dict[str, float]:
     """Those of raw samples of an arm's last model, as they are judged."""
     model = trained_model(task, arm, run.arm_folder(arm), run.settings.generations)
     stream = run.stream.child("unexplained")
@@ -66,13 +66,13 @@ def feasible_rows(task: JudgedTask, stream: Stream, count: int = SAMPLES) -> Ten
     return torch.from_numpy(stream.child("unexplained").numpy().permutation(len(task.fresh))[:count])
 
 
-def is_measured(run: MotionRun, arm: Arm) -> bool:
+def is_measured(run: MotionRun, arm: ArmSettings) -> bool:
     """Return True if an arm's last generation has its figures."""
     path = run.arm_folder(arm) / FILE
     return path.exists() and not run.options.repair and read_sealed(path)["generation"] == run.settings.generations
 
 
-def write_feasibility(run: MotionRun, task: JudgedTask, arm: Arm) -> None:
+def write_feasibility(run: MotionRun, task: JudgedTask, arm: ArmSettings) -> None:
     """Measure an arm's last generation and keep it; a failure costs these figures alone."""
     path = run.arm_folder(arm) / FILE
     generation = run.settings.generations

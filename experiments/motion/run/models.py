@@ -7,7 +7,7 @@ from typing import cast
 from torch import Tensor
 
 from selfcorrect.loop.policy import parse_policy
-from selfcorrect.loop.run import Plan, Task
+from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.ecosystem import Ecosystem
 from selfcorrect.models.protocol import GenerativeModel
@@ -15,11 +15,11 @@ from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.storage.runs.folder_store import FolderReader
 
 from ...remedies.remedies import RemedyInputs, with_remedy
-from ...studies.arms import Arm
+from ...studies.arms import ArmSettings
 from .parts import MotionTask
 
 
-def sampled_task(task: MotionTask, arm: Arm, progress: Progress = silent) -> Task:
+def sampled_task(task: MotionTask, arm: ArmSettings, progress: Progress = silent) -> Task:
     """The loop's task with the arm's way of sampling."""
     model = cast(MotionDiffusion, task.task.model)
     config = arm.change_config(model.config)
@@ -35,8 +35,8 @@ def sampling_state(model: GenerativeModel) -> dict[str, Tensor]:
     return cast(MotionDiffusion, model).for_sampling().state()
 
 
-def trained_model(task: MotionTask, arm: Arm, folder: Path, generation: int) -> GenerativeModel:
+def trained_model(task: MotionTask, arm: ArmSettings, folder: Path, generation: int) -> GenerativeModel:
     """The model of a committed generation in a run folder, sampled and made up of others as the arm has it."""
-    plan = Plan(parse_policy(arm.policy, task.fresh_source), generations=1)
-    loop_task, _ = with_remedy(sampled_task(task, arm), plan, arm.remedy, RemedyInputs())
+    loop_arm = Arm(parse_policy(arm.policy, task.fresh_source), generations=1)
+    loop_task, _ = with_remedy(sampled_task(task, arm), loop_arm, arm.remedy, RemedyInputs())
     return loop_task.model.load_state(FolderReader(folder).state(generation))

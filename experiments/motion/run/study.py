@@ -16,7 +16,7 @@ from selfcorrect.correctors.contract import Corrector
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.correctors.identity import Identity, identity_of
 from selfcorrect.loop.policy import reads_past
-from selfcorrect.loop.run import Plan, Task
+from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.diffusion.config import DENOISERS
 from selfcorrect.models.diffusion.model import choose_device
 from selfcorrect.models.protocol import GenerativeModel
@@ -30,7 +30,7 @@ from ...jobs.identities import IdentityFile, identity_of_data
 from ...jobs.run import Job
 from ...remedies.people import WHO, identity_of_reward, keep_reward, kept_reward, raters_of, reward_in
 from ...remedies.remedies import RemedyInputs, with_remedy
-from ...studies.arms import Arm
+from ...studies.arms import ArmSettings
 from ...studies.jobs import job_of
 from ...studies.study import SeedRun, Study
 from ..correctors.builtin import CorrectorInputs, build_corrector
@@ -75,7 +75,7 @@ class MotionStudy(Study):
     def runs(self, root: Path) -> list[MotionRun]:
         return seed_runs(self.settings, root, self.options)
 
-    def arms(self, task: str) -> tuple[Arm, ...]:
+    def arms(self, task: str) -> tuple[ArmSettings, ...]:
         return self.settings.comparison(task).arms
 
     def config(self) -> Mapping[str, object]:
@@ -141,20 +141,22 @@ class MotionStudy(Study):
     def data(self, run: SeedRun, ready: MotionTask) -> Mapping[str, Identity]:
         return data_identities(run.seed, ready.task.real, as_samples(ready.data.reference, ready.codec))
 
-    def plan(  # type: ignore[override]
-        self, run: MotionRun, arm: Arm, ready: MotionTask, first: FolderReader, progress: Progress
-    ) -> tuple[Task, Plan]:
+    def loop_arm(  # type: ignore[override]
+        self, run: MotionRun, arm: ArmSettings, ready: MotionTask, first: FolderReader, progress: Progress
+    ) -> tuple[Task, Arm]:
         inputs = corrector_inputs(run, ready, ready.task.model.load_state(first.state(0)), progress)
         corrector = build_corrector(arm.corrector, inputs)
         correction = None if corrector is None else _correction(corrector, arm)
-        plan = arm.plan(self.settings.generations, self.settings.steps[run.task], correction, ready.fresh_source)
+        loop_arm = arm.make_arm(
+            self.settings.generations, self.settings.steps[run.task], correction, ready.fresh_source
+        )
         remedy_inputs = _remedy_inputs(ready.codec, inputs.reward)
-        return with_remedy(sampled_task(ready, arm, progress), plan, arm.remedy, remedy_inputs)
+        return with_remedy(sampled_task(ready, arm, progress), loop_arm, arm.remedy, remedy_inputs)
 
     def first_config(self, run: SeedRun, ready: MotionTask) -> Mapping[str, object]:
         return self._config(run, "first generation")
 
-    def arm_config(self, run: SeedRun, arm: Arm, plan: Plan) -> Mapping[str, object]:
+    def arm_config(self, run: SeedRun, arm: ArmSettings, loop_arm: Arm) -> Mapping[str, object]:
         return self._config(run, arm.name)
 
     def _config(self, run: SeedRun, arm: str) -> dict[str, object]:
@@ -167,15 +169,15 @@ class MotionStudy(Study):
             **({"accelerated": True} if self.options.accelerated else {}),
         }
 
-    def keeps_samples(self, plan: Plan) -> bool:
-        return self._keep == "all" or reads_past(plan.policy)
+    def keeps_samples(self, loop_arm: Arm) -> bool:
+        return self._keep == "all" or reads_past(loop_arm.policy)
 
     @property
     def _keep(self) -> str:
         return self.options.keep or "all"
 
     def after_arm(  # type: ignore[override]
-        self, run: MotionRun, arm: Arm, ready: MotionTask, store: FolderStore, model: GenerativeModel
+        self, run: MotionRun, arm: ArmSettings, ready: MotionTask, store: FolderStore, model: GenerativeModel
     ) -> None:
         if self._keep != "all":
             store.finish(sampling_state(model) if self._keep == "sampling" else None)
@@ -204,13 +206,13 @@ def run_references(study: MotionStudy, run: MotionRun, progress: Progress) -> No
     progress("generation", 0, study.generations)
 
 
-def run_feasibility(study: MotionStudy, run: MotionRun, arm: Arm, progress: Progress) -> None:
+def run_feasibility(study: MotionStudy, run: MotionRun, arm: ArmSettings, progress: Progress) -> None:
     """Measure the feasibility of what an arm's last model makes, unless that was done."""
     if not is_measured(run, arm):
         write_feasibility(run, study._task(run, progress), arm)
 
 
-def _correction(corrector: Corrector, arm: Arm) -> Correction:
+def _correction(corrector: Corrector, arm: ArmSettings) -> Correction:
     drops = not is_own(arm.corrector) and corrector_row(arm.corrector).residual_free
     return Correction(corrector, arm.strength, arm.operator, on_rejection="drop" if drops else "redraw")
 

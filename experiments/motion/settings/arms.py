@@ -8,11 +8,11 @@ from types import MappingProxyType
 from selfcorrect.core.errors import SettingError
 
 from ...remedies.table import REMEDIES
-from ...studies.arms import BASELINE, TAKES_RATIO, Arm
+from ...studies.arms import BASELINE, TAKES_RATIO, ArmSettings
 from ..correctors.table import THEN, UNKNOWN, corrector_row, is_own
 
 
-def check_names(arm: Arm) -> None:
+def check_names(arm: ArmSettings) -> None:
     """Raise SettingError for an unknown corrector or remedy, or one that the arm cannot have."""
     if ":" not in arm.corrector or THEN in arm.corrector:
         corrector_row(arm.corrector)
@@ -20,7 +20,7 @@ def check_names(arm: Arm) -> None:
         raise SettingError(f"{arm.remedy} needs a corrector, and the arm {arm.name} has none")
 
 
-def rated_components(arm: Arm) -> tuple[str, ...]:
+def rated_components(arm: ArmSettings) -> tuple[str, ...]:
     """Return the corrector and the remedy of an arm, as far as they need people's ratings."""
     names = []
     if not is_own(arm.corrector) and corrector_row(arm.corrector).rated:
@@ -30,21 +30,21 @@ def rated_components(arm: Arm) -> tuple[str, ...]:
     return tuple(names)
 
 
-def budget(arm: Arm) -> str:
+def budget(arm: ArmSettings) -> str:
     """Return in words what an arm's corrector knows about the truth, and its remedy about the loop."""
     corrector = UNKNOWN if ":" in arm.corrector else corrector_row(arm.corrector).knows
     return corrector if arm.remedy == "none" else f"{corrector}; {REMEDIES.row(arm.remedy).knows}"
 
 
 def refine_arms(
-    arms: Sequence[Arm],
+    arms: Sequence[ArmSettings],
     policies: Sequence[str] = (),
     ratios: Sequence[float] = (),
     correctors: Sequence[str] = (),
     strengths: Sequence[float] = (),
     remedies: Sequence[str] = (),
     sampling: Mapping[str, Sequence[float]] = MappingProxyType({}),
-) -> tuple[Arm, ...]:
+) -> tuple[ArmSettings, ...]:
     """Return the arms of a preset with the given axes in place of the preset's.
 
     Each arm keeps beside it the plain arm that it is compared with.
@@ -75,18 +75,18 @@ def refine_arms(
     arms = _add_sampling_variants(arms, sampling)
     for policy in dict.fromkeys(arm.policy for arm in arms):
         parse_policy(policy)
-    with_comparisons = dict[Arm, None]()
+    with_comparisons = dict[ArmSettings, None]()
     for arm in arms:
         with_comparisons |= dict.fromkeys((BASELINE, arm.plain, arm))
     return tuple(with_comparisons)
 
 
-def _is_loop(arm: Arm) -> bool:
+def _is_loop(arm: ArmSettings) -> bool:
     """Return True if an arm trains on synthetic samples."""
     return arm.policy != BASELINE.policy
 
 
-def _replace_policies(arms: Sequence[Arm], policies: Sequence[str]) -> list[Arm]:
+def _replace_policies(arms: Sequence[ArmSettings], policies: Sequence[str]) -> list[ArmSettings]:
     loops = [arm for arm in arms if _is_loop(arm)]
     replaced = [arm for arm in arms if not _is_loop(arm)]
     for policy in policies:
@@ -94,7 +94,7 @@ def _replace_policies(arms: Sequence[Arm], policies: Sequence[str]) -> list[Arm]
     return replaced
 
 
-def _replace_correctors(arms: Sequence[Arm], correctors: Sequence[str]) -> list[Arm]:
+def _replace_correctors(arms: Sequence[ArmSettings], correctors: Sequence[str]) -> list[ArmSettings]:
     """Return arms in which these correctors take the place of any other; plain loops get one if none is corrected."""
     names = [name for name in dict.fromkeys(correctors) if name != "none"]
     templates = list(arms)
@@ -106,14 +106,14 @@ def _replace_correctors(arms: Sequence[Arm], correctors: Sequence[str]) -> list[
     return replaced
 
 
-def _replace_strengths(arms: Sequence[Arm], strengths: Sequence[float]) -> list[Arm]:
+def _replace_strengths(arms: Sequence[ArmSettings], strengths: Sequence[float]) -> list[ArmSettings]:
     replaced = []
     for arm in arms:
         replaced += [arm] if arm.corrector == "none" else [replace(arm, strength=strength) for strength in strengths]
     return replaced
 
 
-def _add_remedies(arms: Sequence[Arm], remedies: Sequence[str]) -> list[Arm]:
+def _add_remedies(arms: Sequence[ArmSettings], remedies: Sequence[str]) -> list[ArmSettings]:
     """Return the arms without a remedy, each loop also with those of the remedies that it can have."""
     extended = []
     for arm in arms:
@@ -126,7 +126,7 @@ def _add_remedies(arms: Sequence[Arm], remedies: Sequence[str]) -> list[Arm]:
     return extended
 
 
-def _add_sampling_variants(arms: Sequence[Arm], sampling: Mapping[str, Sequence[float]]) -> list[Arm]:
+def _add_sampling_variants(arms: Sequence[ArmSettings], sampling: Mapping[str, Sequence[float]]) -> list[ArmSettings]:
     variants = [(name, value) for name, values in sampling.items() for value in dict.fromkeys(values)]
     if not variants:
         return list(arms)
@@ -137,7 +137,7 @@ def _add_sampling_variants(arms: Sequence[Arm], sampling: Mapping[str, Sequence[
     return extended
 
 
-def _policies_with_ratio(arms: Sequence[Arm]) -> list[str]:
+def _policies_with_ratio(arms: Sequence[ArmSettings]) -> list[str]:
     """Return the policies of arms that take a ratio, without their ratios."""
     kinds = [arm.policy.partition(":")[0] for arm in arms]
     return [kind for kind in dict.fromkeys(kinds) if kind in TAKES_RATIO] or ["augment"]

@@ -21,7 +21,7 @@ from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHE
 from selfcorrect.storage.runs.run_folder import rename_old_settings
 
 from ...remedies.table import REMEDIES
-from ...studies.arms import SAMPLING_BOUNDS, Arm
+from ...studies.arms import SAMPLING_BOUNDS, ArmSettings
 from ..correctors.table import CORRECTORS, corrector_row, is_own
 from . import published
 from .arms import check_names, parse_ratio, refine_arms
@@ -42,7 +42,7 @@ class DenoiserArms:
     """Arms that share a denoiser, and so the models of generation 0."""
 
     denoiser: str
-    arms: tuple[Arm, ...]
+    arms: tuple[ArmSettings, ...]
 
     def __post_init__(self) -> None:
         for arm in self.arms:
@@ -241,8 +241,8 @@ def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:
     return MotionSettings(**values)
 
 
-def _arm_from_config(config: Mapping[str, Any]) -> Arm:
-    return Arm(**{**config, "strength": float(config["strength"])})
+def _arm_from_config(config: Mapping[str, Any]) -> ArmSettings:
+    return ArmSettings(**{**config, "strength": float(config["strength"])})
 
 
 def _encode_infinity(value: Any) -> Any:

@@ -4,23 +4,28 @@ import math
 from dataclasses import dataclass, replace
 
 from ...remedies.table import UNRATED
-from ...studies.arms import BASELINE, Arm
+from ...studies.arms import BASELINE, ArmSettings
 from .experiment import DenoiserArms, MotionSettings
 from .run_options import Keep
 
 
-def _loop(policy: str, *correctors: str) -> tuple[Arm, ...]:
-    return tuple(Arm(policy, corrector) for corrector in ("none", *correctors))
+def _loop(policy: str, *correctors: str) -> tuple[ArmSettings, ...]:
+    return tuple(ArmSettings(policy, corrector) for corrector in ("none", *correctors))
 
 
-_SHORT = (BASELINE, *_loop("replace", "physics", "low-pass"), Arm("replace", "physics", remedy="matched"))
+_SHORT = (BASELINE, *_loop("replace", "physics", "low-pass"), ArmSettings("replace", "physics", remedy="matched"))
 _DEMO_MIXER = (
     BASELINE,
     *_loop("augment:1", "physics"),
     *_loop("replace", "physics"),
 )
-_HALF_WAY = Arm("replace", "kinematic", 1.0, operator="interpolation", remedy="lineages")
-_SHORT_SMOOTH = (BASELINE, *_loop("replace", "physics"), Arm("replace", remedy="lineages"), Arm("freeze"))
+_HALF_WAY = ArmSettings("replace", "kinematic", 1.0, operator="interpolation", remedy="lineages")
+_SHORT_SMOOTH = (
+    BASELINE,
+    *_loop("replace", "physics"),
+    ArmSettings("replace", remedy="lineages"),
+    ArmSettings("freeze"),
+)
 _DEMO_SMOOTH = (*_SHORT_SMOOTH[:-1], _HALF_WAY, _SHORT_SMOOTH[-1])
 
 _RATIOS = tuple(f"augment:{ratio}" for ratio in ("0.25", "0.5", "0.75", "1", "2", "4"))
@@ -39,12 +44,12 @@ _TWO_STAGES = ("low-pass+physics", "physics+low-pass")
 _FULL = (
     BASELINE,
     *(arm for policy in ("augment:1", "replace") for arm in _loop(policy, "physics", *_CONTROLS, *_TWO_STAGES)),
-    Arm("augment:1", "physics", correct_real=True),
-    Arm("augment:1", "physics", strength=1.0),
-    Arm("replace", "physics", strength=1.0),
+    ArmSettings("augment:1", "physics", correct_real=True),
+    ArmSettings("augment:1", "physics", strength=1.0),
+    ArmSettings("replace", "physics", strength=1.0),
     *_loop("accumulate:1", "physics"),
-    Arm("replace", sampling_steps=40),
-    *(Arm("replace", remedy=name) for name in ("more-steps", "annealed-truncation", "averaged-weights")),
+    ArmSettings("replace", sampling_steps=40),
+    *(ArmSettings("replace", remedy=name) for name in ("more-steps", "annealed-truncation", "averaged-weights")),
 )
 _SWEEP = (
     BASELINE,
@@ -57,21 +62,21 @@ _SWEEP = (
 
 _MODES = (
     BASELINE,
-    Arm("real", remedy="extrapolated"),
+    ArmSettings("real", remedy="extrapolated"),
     *_loop("replace", "kinematic", "physics"),
-    *(Arm("replace", remedy=name) for name in ("matched", "extrapolated", "lineages", "more-steps")),
+    *(ArmSettings("replace", remedy=name) for name in ("matched", "extrapolated", "lineages", "more-steps")),
     *(
-        Arm("replace", corrector, 1.0, operator="interpolation", remedy="lineages")
+        ArmSettings("replace", corrector, 1.0, operator="interpolation", remedy="lineages")
         for corrector in ("kinematic", "physics")
     ),
-    Arm("freeze"),
-    *(Arm("freeze", remedy=name) for name in ("matched", "lineages")),
+    ArmSettings("freeze"),
+    *(ArmSettings("freeze", remedy=name) for name in ("matched", "lineages")),
 )
 _RENEWED = tuple(
     replace(arm, policy="renew:0.25")
     for arm in (
-        Arm("replace"),
-        Arm("replace", remedy="lineages"),
+        ArmSettings("replace"),
+        ArmSettings("replace", remedy="lineages"),
         _HALF_WAY,
         replace(_HALF_WAY, corrector="physics"),
     )
@@ -92,9 +97,9 @@ _DILUTION = (
         arm
         for policy in (f"augment:{ratio}" for ratio in ("0.5", "1", "2", "4"))
         for arm in (
-            Arm(policy),
+            ArmSettings(policy),
             *(
-                Arm(policy, name, strength)
+                ArmSettings(policy, name, strength)
                 for name in ("kinematic", "physics")
                 for strength in (0.25, 1.0, 4.0, math.inf)
             ),
@@ -103,41 +108,41 @@ _DILUTION = (
 )
 
 
-def _recipe(policy: str, static: str) -> tuple[Arm, ...]:
+def _recipe(policy: str, static: str) -> tuple[ArmSettings, ...]:
     """Correctors, matching and both together in one loop; static: the policy that keeps its first synthetic set."""
     return (
         BASELINE,
         *_loop(policy, "physics", "low-pass"),
-        Arm(policy, remedy="matched"),
-        Arm(policy, "physics", remedy="matched"),
-        Arm(static, remedy="matched"),
-        Arm(policy, "kinematic"),
-        Arm(static),
+        ArmSettings(policy, remedy="matched"),
+        ArmSettings(policy, "physics", remedy="matched"),
+        ArmSettings(static, remedy="matched"),
+        ArmSettings(policy, "kinematic"),
+        ArmSettings(static),
     )
 
 
-def _recipe_forms(policy: str) -> tuple[Arm, ...]:
+def _recipe_forms(policy: str) -> tuple[ArmSettings, ...]:
     """Both forms of `lineages`, and physics inside the sampler, beside the arms that they are compared with."""
     return (
         BASELINE,
         *_loop(policy, "physics"),
         *_lineages(policy, "lineages"),
         *_lineages(policy, "lineages-reworked"),
-        Arm(policy, "physics", remedy="inside-sampler"),
-        Arm(policy, "physics", remedy="inside-sampler-once"),
+        ArmSettings(policy, "physics", remedy="inside-sampler"),
+        ArmSettings(policy, "physics", remedy="inside-sampler-once"),
     )
 
 
-def _lineages(policy: str, remedy: str) -> tuple[Arm, ...]:
+def _lineages(policy: str, remedy: str) -> tuple[ArmSettings, ...]:
     """A form of `lineages`: without corrector, with physics, and with clean-up at half strength."""
     return (
-        Arm(policy, remedy=remedy),
-        Arm(policy, "physics", remedy=remedy),
+        ArmSettings(policy, remedy=remedy),
+        ArmSettings(policy, "physics", remedy=remedy),
         replace(_HALF_WAY, policy=policy, remedy=remedy),
     )
 
 
-_REMEDIES = (BASELINE, *(Arm("replace", remedy=name) for name in UNRATED))
+_REMEDIES = (BASELINE, *(ArmSettings("replace", remedy=name) for name in UNRATED))
 _PAPER = (BASELINE, *(arm for policy in _RATIOS[:4] for arm in _loop(policy, "physics")))
 
 
@@ -180,7 +185,7 @@ class PresetRow:
         )
 
 
-def _for(denoisers: tuple[str, ...], *arms: tuple[Arm, ...]) -> tuple[DenoiserArms, ...]:
+def _for(denoisers: tuple[str, ...], *arms: tuple[ArmSettings, ...]) -> tuple[DenoiserArms, ...]:
     """Denoisers with the arms of each, or of all."""
     return tuple(map(DenoiserArms, denoisers, arms if len(arms) > 1 else arms * len(denoisers)))
 
@@ -188,7 +193,7 @@ def _for(denoisers: tuple[str, ...], *arms: tuple[Arm, ...]) -> tuple[DenoiserAr
 _MIXER, _SMOOTH, _BOTH = ("patch-mixer",), ("dct-mlp",), ("patch-mixer", "dct-mlp")
 
 
-def _recipe_row(summary: str, arms: tuple[Arm, ...], *, cost: str) -> PresetRow:
+def _recipe_row(summary: str, arms: tuple[ArmSettings, ...], *, cost: str) -> PresetRow:
     """A stage of docs/results/recipe.md, whose seeds no earlier table uses."""
     settings = MotionSettings(
         _for(("dct-mixer",), arms),

@@ -12,7 +12,7 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples, concatenate
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.loop.policy import History
-from selfcorrect.loop.run import Plan
+from selfcorrect.loop.run import Arm
 
 from ...studies.claims import Claim, expect_agreement, expect_below, final_difference, final_value
 from ..toys import Bundle, Setup
@@ -37,10 +37,8 @@ def authors_bundle(real_count: int, ratio: float, generations: int, seeds: int, 
     strengths = torch.tensor([torch.nan, *PAPER_STRENGTHS], dtype=torch.float64).repeat_interleave(seeds)
 
     def setup(stream: Stream) -> Setup:
-        plan = Plan(
-            TaperedAccumulate(ratio), generations, correction=per_seed(histogram_corrector(strengths), math.inf)
-        )
-        return Setup(gaussian_task(real_count, len(strengths), stream), {"authors": plan})
+        arm = Arm(TaperedAccumulate(ratio), generations, correction=per_seed(histogram_corrector(strengths), math.inf))
+        return Setup(gaussian_task(real_count, len(strengths), stream), {"authors": arm})
 
     stream = streams(seed).child("gaussian-correct", "authors")
     if not seeds:

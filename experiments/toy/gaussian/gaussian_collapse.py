@@ -18,7 +18,7 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.datasets.toy.draws import normal
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Accumulate, Augment, Fresh, Replace
-from selfcorrect.loop.run import Candidate, Plan
+from selfcorrect.loop.run import Arm, Candidate
 from selfcorrect.statistics import Verdict, evaluate_quality
 
 from ...studies.claims import (
@@ -105,11 +105,11 @@ def set_up(settings: GaussianCollapse, size: int, suffix: str, stream: Stream) -
     """All policies with `size` real points, whose arms end with a suffix."""
     fresh = Fresh(fresh_normal(settings.seeds), size, 1.0)
     policies = {REPLACE: Replace(), AUGMENT: Augment(1.0), ACCUMULATE: Accumulate(1.0), FRESH: fresh}
-    plans = {f"{arm}{suffix}": Plan(policy, settings.generations) for arm, policy in policies.items()}
+    arms = {f"{arm}{suffix}": Arm(policy, settings.generations) for arm, policy in policies.items()}
     spread = sampling_settings(temperature=settings.spread)
     for ratio in settings.erring_ratios:
-        plans[f"{name_erring(ratio)}{suffix}"] = Plan(Augment(ratio), settings.generations, bias=spread)
-    return Setup(gaussian_task(size, settings.seeds, stream, _measure), plans)
+        arms[f"{name_erring(ratio)}{suffix}"] = Arm(Augment(ratio), settings.generations, bias=spread)
+    return Setup(gaussian_task(size, settings.seeds, stream, _measure), arms)
 
 
 def _make_claims(

@@ -20,7 +20,7 @@ from selfcorrect.analysis import theory
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.policy import Augment, RealOnly
-from selfcorrect.loop.run import Plan
+from selfcorrect.loop.run import Arm
 
 from ...studies.claims import (
     Claim,
@@ -150,18 +150,18 @@ def toy(settings: GaussianCorrect) -> Toy:
 def set_up(settings: GaussianCorrect, stream: Stream) -> Setup:
     """Each corrector with each strength, fresh data instead of it, and real data only."""
     task = gaussian_task(settings.real_count, settings.seeds, stream)
-    augment = Plan(Augment(settings.ratio), settings.generations)
+    augment = Arm(Augment(settings.ratio), settings.generations)
     fresh_source = fresh_normal(settings.seeds)
     draw_real = draw_from(task.real)
-    plans = {}
+    arms = {}
     for strength in settings.strengths:
-        plans[name_ideal(strength)] = replace(augment, correction=per_seed(draw_truth, strength))
+        arms[name_ideal(strength)] = replace(augment, correction=per_seed(draw_truth, strength))
     for strength in settings.strengths:
         count = settings.count_injected(strength)
         if count:
-            plans[name_empirical(strength)] = replace(augment, correction=per_seed(draw_real, strength))
-            plans[name_fresh(strength)] = replace(augment, policy=RealAndFresh(fresh_source, count))
-    return Setup(task, {**plans, REAL: replace(augment, policy=RealOnly())})
+            arms[name_empirical(strength)] = replace(augment, correction=per_seed(draw_real, strength))
+            arms[name_fresh(strength)] = replace(augment, policy=RealAndFresh(fresh_source, count))
+    return Setup(task, {**arms, REAL: replace(augment, policy=RealOnly())})
 
 
 def _make_claims(settings: GaussianCorrect, laws: Mapping[str, np.ndarray], late_count: int) -> list[Claim]:

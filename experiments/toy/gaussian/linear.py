@@ -12,7 +12,7 @@ from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.policy import Accumulate, Replace
-from selfcorrect.loop.run import Candidate, Plan, Task
+from selfcorrect.loop.run import Arm, Candidate, Task
 
 from ...studies.claims import expect_below, expect_predictions, final_value
 from ..models.regression import LinearRegression
@@ -41,7 +41,7 @@ def toy(settings: Linear) -> Toy:
         real = true_pairs(shape, settings.samples, stream.child("real"), settings.noise)
         task = Task(LinearRegression.zero(*shape, noise=settings.noise), real, weight_errors)
         policies = {"replace": Replace(), "accumulate": Accumulate()}
-        return Setup(task, {name: Plan(policy, settings.generations) for name, policy in policies.items()})
+        return Setup(task, {name: Arm(policy, settings.generations) for name, policy in policies.items()})
 
     arguments = (settings.samples, settings.dimension, settings.noise, settings.generations)
     predicted = {

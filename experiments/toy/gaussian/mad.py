@@ -17,7 +17,7 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.datasets.toy.draws import normal
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Augment, Fresh, Replace
-from selfcorrect.loop.run import Candidate, Plan
+from selfcorrect.loop.run import Arm, Candidate
 
 from ...studies.claims import expect_above, expect_below, expect_predictions, final_difference, final_value
 from ..toys import Column, Setup, Toy, ToySettings, bundle_replicates
@@ -49,12 +49,12 @@ def toy(settings: Mad) -> Toy:
         task = gaussian_task(settings.real_count, settings.seeds, stream, _measure)
         fresh = Fresh(fresh_normal(settings.seeds), settings.real_count, settings.fresh_ratio)
         policies = {SYNTHETIC: Replace(), AUGMENTED: Augment(settings.fresh_ratio), FRESH: fresh}
-        plans = {}
+        arms = {}
         for name, policy in policies.items():
             for bias in settings.biases:
                 sampling = sampling_settings(temperature=bias)
-                plans[_name_arm(name, bias)] = Plan(policy, settings.generations, bias=sampling)
-        return Setup(task, plans)
+                arms[_name_arm(name, bias)] = Arm(policy, settings.generations, bias=sampling)
+        return Setup(task, arms)
 
     strongest = min(settings.biases)
     plain = _name_arm(SYNTHETIC, 1.0)

@@ -16,7 +16,7 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Augment, ModifiedPolicy
-from selfcorrect.loop.run import Plan
+from selfcorrect.loop.run import Arm
 
 from ...studies.claims import Curves, Quantity, expect_agreement, expect_below, late_mean, mark_unpublished
 from ..toys import Column, Setup, Sweep, Toy, ToySettings, bundle_replicates
@@ -60,11 +60,11 @@ def toy(settings: ProvenanceLoop) -> Toy:
 
     def set_up(stream: Stream) -> Setup:
         bias = sampling_settings(temperature=settings.bias)
-        plans = {}
+        arms = {}
         for rate in rates:
             policy = Detector(Augment(settings.ratio), rate, lost)
-            plans[_name_arm(rate)] = Plan(policy, settings.generations, bias=bias)
-        return Setup(gaussian_task(settings.real_count, settings.seeds, stream), plans)
+            arms[_name_arm(rate)] = Arm(policy, settings.generations, bias=bias)
+        return Setup(gaussian_task(settings.real_count, settings.seeds, stream), arms)
 
     settled = [late_mean(_name_arm(rate), "variance", 5) for rate in rates]
     remaining_ratios = [theory.filtered_ratio(settings.ratio, rate, lost) for rate in rates]

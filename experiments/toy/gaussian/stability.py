@@ -19,7 +19,7 @@ from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Augment
-from selfcorrect.loop.run import Plan
+from selfcorrect.loop.run import Arm
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import Interval
 
@@ -140,9 +140,9 @@ def set_up(settings: StabilityLoop, spread: float, stream: Stream) -> Setup:
     for is_twin in (False, True):
         for strength, ratio in itertools.product(settings.strengths, settings.ratios):
             correction = per_seed(draw_truth, strength)
-            plan = Plan(Augment(ratio), settings.generations, bias=sampling, correction=correction)
+            arm = Arm(Augment(ratio), settings.generations, bias=sampling, correction=correction)
             cell = _name_cell(spread, ratio, strength, is_twin=is_twin)
-            arms[cell] = (twin_task if is_twin else task, plan)
+            arms[cell] = (twin_task if is_twin else task, arm)
     return Setup(task, arms)
 
 

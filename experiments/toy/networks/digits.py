@@ -22,7 +22,7 @@ from selfcorrect.correctors.contract import Corrector
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.datasets.toy.digits import bundled_digits, mnist
 from selfcorrect.loop.policy import Augment, RealOnly
-from selfcorrect.loop.run import Candidate, Plan, Task
+from selfcorrect.loop.run import Arm, Candidate, Task
 from selfcorrect.metrics.frechet import frechet_distance
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.diffusion.config import DiffusionConfig
@@ -126,14 +126,14 @@ def set_up(settings: Digits, images: Tensor, labels: Tensor, stream: Stream) -> 
     images_per_cluster = max(1, len(real) // DIGIT_COUNT // settings.clusters_per_digit)
     anchors = fit_anchors(real, images_per_cluster, stream.child("clusters"))
     correction = Correction(move_to_centres(anchors), settings.strength, operator="interpolation")
-    plans = {REAL: Plan(RealOnly(), settings.generations, settings.steps)}
+    arms = {REAL: Arm(RealOnly(), settings.generations, settings.steps)}
     for ratio in settings.ratios:
         policy = Augment(ratio)
-        plans[name_arm(ratio)] = Plan(policy, settings.generations, settings.steps)
-        plans[name_arm(ratio, is_corrected=True)] = Plan(
+        arms[name_arm(ratio)] = Arm(policy, settings.generations, settings.steps)
+        arms[name_arm(ratio, is_corrected=True)] = Arm(
             policy, settings.generations, settings.steps, correction=correction
         )
-    return Setup(Task(model, real, measure, settings.first_steps), plans)
+    return Setup(Task(model, real, measure, settings.first_steps), arms)
 
 
 def move_to_centres(anchors: Anchors) -> Corrector:

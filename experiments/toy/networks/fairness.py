@@ -17,7 +17,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.draws import people, typicality
 from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Augment, ModifiedPolicy, Replace
-from selfcorrect.loop.run import Candidate, Plan, Task
+from selfcorrect.loop.run import Arm, Candidate, Task
 
 from ...studies.claims import expect_above, expect_below, final_change, final_difference
 from ..models.grouped import GroupedGaussians
@@ -93,7 +93,7 @@ def set_up(settings: Fairness, stream: Stream) -> Setup:
         REPAIRED: Reparation(Replace()),
         f"{AUGMENTED}, reparation": Reparation(Augment(1.0)),
     }
-    return Setup(task, {arm: Plan(policy, settings.generations, bias=bias) for arm, policy in policies.items()})
+    return Setup(task, {arm: Arm(policy, settings.generations, bias=bias) for arm, policy in policies.items()})
 
 
 def _measure(settings: Fairness, candidate: Candidate) -> dict[str, Tensor]:

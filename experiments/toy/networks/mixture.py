@@ -16,7 +16,7 @@ from selfcorrect.correctors.anchors import AnchoredCorrector, fit_anchors
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.loop.policy import Augment, Replace
-from selfcorrect.loop.run import Candidate, Plan, Task
+from selfcorrect.loop.run import Arm, Candidate, Task
 from selfcorrect.models.protocol import GenerativeModel
 
 from ...studies.claims import (
@@ -105,14 +105,14 @@ def set_up(settings: MixtureLoop, stream: Stream) -> Setup:
     task = Task(Mixture.make_untrained(3, 2), real, partial(_measure, settings), initial_steps=100)
     anchors = fit_anchors(real, settings.samples_per_centroid, stream.child("anchors"))
     fitted = task.model.fit(real, 100, stream.child("corrector"))
-    plain = Plan(Replace(), settings.generations, 100)
-    plans = {
+    plain = Arm(Replace(), settings.generations, 100)
+    arms = {
         PLAIN: plain,
         AUGMENTED: replace(plain, policy=Augment(1.0)),
         ANCHORED: replace(plain, correction=Correction(AnchoredCorrector(anchors))),
         FITTED: replace(plain, correction=Correction(redraw_from(fitted), 1.0)),
     }
-    return Setup(task, plans)
+    return Setup(task, arms)
 
 
 def redraw_from(model: GenerativeModel) -> Corrector:

@@ -21,7 +21,7 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.draws import SHAPES
 from selfcorrect.loop.policy import Augment, Policy, RealOnly, Replace
-from selfcorrect.loop.run import Candidate, Plan, Task
+from selfcorrect.loop.run import Arm, Candidate, Task
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.protocol import GenerativeModel
 
@@ -115,8 +115,8 @@ def set_up(settings: Shapes, name: str, shape: str, stream: Stream) -> Setup:
             "variance": float(points.var(0).sum() / reference.var(0).sum()),
         }
 
-    plans = {f"{name}, {arm}": Plan(policy, settings.generations, settings.steps) for arm, policy in ARMS.items()}
-    return Setup(Task(MODELS[name], real, measure, settings.first_steps), plans)
+    arms = {f"{name}, {arm}": Arm(policy, settings.generations, settings.steps) for arm, policy in ARMS.items()}
+    return Setup(Task(MODELS[name], real, measure, settings.first_steps), arms)
 
 
 def measure_wasserstein(reference: np.ndarray, candidate: np.ndarray) -> float:

@@ -13,7 +13,7 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.draws import transitions
 from selfcorrect.loop.policy import Accumulate, Keep, Replace
-from selfcorrect.loop.run import Candidate, Plan, Task
+from selfcorrect.loop.run import Arm, Candidate, Task
 
 from ...studies.claims import (
     Claim,
@@ -63,7 +63,7 @@ class WordChain(ToySettings):
     def make_bundle(self) -> Bundle:
         """Return the arms that replace, keep a tenth, and accumulate."""
         policies = {NONE: Replace(), TENTH: Keep(0.1), ALL: Accumulate(1.0)}
-        plans = {arm: Plan(policy, self.generations) for arm, policy in policies.items()}
+        arms = {arm: Arm(policy, self.generations) for arm, policy in policies.items()}
         truth = self.truth
         replicates = replace(
             truth,
@@ -74,7 +74,7 @@ class WordChain(ToySettings):
 
         def set_up(stream: Stream) -> Setup:
             real = Samples.real(replicates.sample(torch.zeros(self.texts), stream.child("real")))
-            return Setup(Task(untrained, real, _measure), plans)
+            return Setup(Task(untrained, real, _measure), arms)
 
         return bundle_replicates("chain", self.seed, set_up)
 

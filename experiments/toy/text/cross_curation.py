@@ -19,7 +19,7 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import Score, best_of
 from selfcorrect.loop.policy import Augment, ModifiedPolicy
-from selfcorrect.loop.run import Plan
+from selfcorrect.loop.run import Arm
 
 from ...studies.claims import (
     Claim,
@@ -112,18 +112,18 @@ def name_arm(share: float, curated: str) -> str:
 
 def set_up(settings: CrossCuration, stream: Stream) -> Setup:
     """Two models in replicates; each share with each way of curation."""
-    plans = {}
+    arms = {}
     for share in settings.own_shares:
         for curated in CURATED:
             policy = ShareOut(Augment(settings.ratio), share)
             bias = best_of(2, make_rater(_tabulate_rewards(settings, curated)), choice_noise=1.0)
-            plans[name_arm(share, curated)] = Plan(policy, settings.generations, bias=bias)
+            arms[name_arm(share, curated)] = Arm(policy, settings.generations, bias=bias)
     first_rewards = torch.tensor(settings.rewards[0], dtype=torch.float64)
 
     def measure(probabilities: Tensor) -> dict[str, Tensor]:
         return {"first": (probabilities[:, 0] * first_rewards).sum(-1)}
 
-    return Setup(word_task(settings.probabilities, settings.real_count, measure, stream, settings.seeds, 2), plans)
+    return Setup(word_task(settings.probabilities, settings.real_count, measure, stream, settings.seeds, 2), arms)
 
 
 def make_rater(rewards: np.ndarray) -> Score:

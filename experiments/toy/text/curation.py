@@ -13,7 +13,7 @@ from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Augment, Replace
-from selfcorrect.loop.run import Plan
+from selfcorrect.loop.run import Arm
 
 from ...studies.claims import (
     expect_above,
@@ -94,11 +94,11 @@ def set_up(settings: Curation, stream: Stream) -> Setup:
     rival = make_rater(settings.rival_rewards)
     curated = best_of(2, rater, choice_noise=1.0)
     mixed = best_of(2, rater, rival, choice_noise=1.0)
-    plans = {
-        NONE: Plan(Replace(), settings.generations),
-        CURATED: Plan(Replace(), settings.generations, bias=curated),
-        KEPT: Plan(Augment(1.0), settings.generations, bias=curated),
-        MIXED: Plan(Replace(), settings.generations, bias=mixed),
+    arms = {
+        NONE: Arm(Replace(), settings.generations),
+        CURATED: Arm(Replace(), settings.generations, bias=curated),
+        KEPT: Arm(Augment(1.0), settings.generations, bias=curated),
+        MIXED: Arm(Replace(), settings.generations, bias=mixed),
     }
     rewards = torch.tensor(settings.rewards, dtype=torch.float64)
 
@@ -111,4 +111,4 @@ def set_up(settings: Curation, stream: Stream) -> Setup:
             "variety": entropy(probabilities).exp(),
         }
 
-    return Setup(word_task(settings.probabilities, settings.real_count, measure, stream, settings.seeds), plans)
+    return Setup(word_task(settings.probabilities, settings.real_count, measure, stream, settings.seeds), arms)

@@ -21,7 +21,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.draws import zipf
 from selfcorrect.datasets.toy.text import documentation, read_text
 from selfcorrect.loop.policy import Accumulate, Keep, RealOnly, Replace
-from selfcorrect.loop.run import Plan, Task
+from selfcorrect.loop.run import Arm, Task
 
 from ...studies.claims import expect_above, expect_below, expect_predictions, final_change, final_difference
 from ..models.language import LanguageModel
@@ -130,7 +130,7 @@ def set_up_words(settings: Language, stream: Stream) -> Setup:
         }
 
     task = word_task(zipf(settings.words), settings.word_count, measure, stream, settings.word_seeds)
-    return Setup(task, {WORDS: Plan(Replace(), settings.word_generations)})
+    return Setup(task, {WORDS: Arm(Replace(), settings.word_generations)})
 
 
 def set_up_text(settings: Language, train: Tensor, held_out: Tensor) -> Setup:
@@ -142,5 +142,5 @@ def set_up_text(settings: Language, train: Tensor, held_out: Tensor) -> Setup:
         TEXT_ALL: Accumulate(1.0),
         TEXT_REAL: RealOnly(),
     }
-    plans = {arm: Plan(policy, settings.generations, steps=settings.steps) for arm, policy in policies.items()}
-    return Setup(Task(model, Samples.real(train), perplexity_of(held_out), settings.first_steps), plans)
+    arms = {arm: Arm(policy, settings.generations, steps=settings.steps) for arm, policy in policies.items()}
+    return Setup(Task(model, Samples.real(train), perplexity_of(held_out), settings.first_steps), arms)

@@ -19,7 +19,7 @@ from selfcorrect.analysis.curation import nash_bargaining
 from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Replace
-from selfcorrect.loop.run import Plan
+from selfcorrect.loop.run import Arm
 
 from ...studies.claims import (
     expect_above,
@@ -109,11 +109,11 @@ def set_up(settings: Pluralistic, stream: Stream) -> Setup:
     """All arms with the same words."""
     mean_rewards = np.mean(settings.rewards, axis=0)
     no_rewards = np.zeros(len(settings.probabilities))
-    plans = {
-        SEVERAL: _make_plan(settings, settings.candidates, settings.rewards),
-        PAIRS: _make_plan(settings, 2, settings.rewards),
-        MEAN: _make_plan(settings, settings.candidates, [mean_rewards]),
-        CHANCE: _make_plan(settings, settings.candidates, [no_rewards]),
+    arms = {
+        SEVERAL: _make_arm(settings, settings.candidates, settings.rewards),
+        PAIRS: _make_arm(settings, 2, settings.rewards),
+        MEAN: _make_arm(settings, settings.candidates, [mean_rewards]),
+        CHANCE: _make_arm(settings, settings.candidates, [no_rewards]),
     }
     utility = torch.tensor(settings.rewards, dtype=torch.float64).exp().T
 
@@ -127,9 +127,9 @@ def set_up(settings: Pluralistic, stream: Stream) -> Setup:
             "last": probabilities[:, -1],
         }
 
-    return Setup(word_task(settings.probabilities, settings.real_count, measure, stream, settings.seeds), plans)
+    return Setup(word_task(settings.probabilities, settings.real_count, measure, stream, settings.seeds), arms)
 
 
-def _make_plan(settings: Pluralistic, candidates: int, rewards: Sequence[Sequence[float] | np.ndarray]) -> Plan:
+def _make_arm(settings: Pluralistic, candidates: int, rewards: Sequence[Sequence[float] | np.ndarray]) -> Arm:
     raters = [make_rater(table) for table in rewards]
-    return Plan(Replace(), settings.generations, bias=best_of(candidates, *raters, choice_noise=1.0))
+    return Arm(Replace(), settings.generations, bias=best_of(candidates, *raters, choice_noise=1.0))

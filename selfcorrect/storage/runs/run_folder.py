@@ -92,8 +92,8 @@ def _read_recorded(path: Path) -> dict[str, object]:
         raise DamagedError(f"{path} is not what was written: {error}") from error
 
 
-_RENAMED = {"defence": "remedy"}
-"""Current names of settings of version 0.2."""
+_RENAMED = {"defence": "remedy", "plan": "settings"}
+"""Current names of settings that earlier versions recorded."""
 
 
 def rename_old_settings(value: Any) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from selfcorrect.experiments import cli
+from selfcorrect.experiments.commands.compare import CompareCommand
 from selfcorrect.experiments.commands.from_file import from_file
 from selfcorrect.experiments.commands.motion import MotionCommand
 
@@ -31,7 +32,7 @@ def whiten(values):
 
 EXPERIMENT = """
 tasks: {gaussian: own_experiment:task}
-plans:
+arms:
   real only: {policy: real}
   synthetic: {policy: replace}
   corrected: {policy: replace, corrector: "own_experiment:whiten"}
@@ -55,13 +56,24 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.slow
 def test_a_file_describes_a_comparison_which_options_change(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["compare", "mine.yaml", "--seeds", "3", "--plans.corrected.strength", "3", "--workers", "1"]) == 0
+    assert cli.main(["compare", "mine.yaml", "--seeds", "3", "--arms.corrected.strength", "3", "--workers", "1"]) == 0
     told = capsys.readouterr().out
     assert re.search(r"^the spread stays positive .* holds$", told, re.MULTILINE)
     assert re.search(r"^corrected  +\w", told, re.MULTILINE)
     assert "runs/mine/report.html" in told
     arm = (folder / "runs" / "mine" / "gaussian" / "seed-5" / "corrected" / "config.json").read_text()
     assert '"strength": 3.0' in arm
+
+
+def test_arms_may_have_their_name_of_earlier_versions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    current, _ = from_file(CompareCommand, ["mine.yaml"])
+    (folder / "mine.yaml").write_text(EXPERIMENT.replace("arms:", "plans:"))
+    earlier, _ = from_file(CompareCommand, ["mine.yaml"])
+    assert earlier == current
+    assert cli.main(["compare", "mine.yaml", "--plans.corrected.policy", "reel"]) == 2
+    printed = capsys.readouterr().err
+    assert "--plans of compare is now --arms" in printed
+    assert "unknown policy 'reel'" in printed
 
 
 def test_a_file_gives_the_options_of_motion(folder: Path) -> None:
@@ -75,16 +87,16 @@ def test_a_file_gives_the_options_of_motion(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("seed: 3", "mine.yaml: 'seed' is not expected, there are tasks, plans"),
+        ("seed: 3", "mine.yaml: 'seed' is not expected, there are tasks, arms"),
         ("seeds: many", 'mine.yaml: seeds: expected int, got "many"'),
-        ("plans: {a: {polcy: real}}", "mine.yaml: plans: a: 'polcy' is not expected"),
+        ("arms: {a: {polcy: real}}", "mine.yaml: arms: a: 'polcy' is not expected"),
         ("better: {spread: up}", "mine.yaml: better: spread: expected Literal"),
         ("seeds: [", "mine.yaml: not YAML (while parsing"),
         ("!!python/object/apply:os.system [true]", "mine.yaml: not YAML (could not determine a constructor"),
-        ("seeds: 2", "a comparison needs tasks and plans"),
-        ("tasks: {a: own_experiment:tusk}\nplans: {b: {}}", "has no 'tusk', asked for as task 'a'"),
-        ("tasks: {a: own_experiment:task}\nplans: {b: {policy: reel}}", "unknown policy 'reel'"),
-        ("tasks: {a: own_experiment:task}\nplans: {b: {remedy: sims}}", "a plan of a comparison has no remedy"),
+        ("seeds: 2", "a comparison needs tasks and arms"),
+        ("tasks: {a: own_experiment:tusk}\narms: {b: {}}", "has no 'tusk', asked for as task 'a'"),
+        ("tasks: {a: own_experiment:task}\narms: {b: {policy: reel}}", "unknown policy 'reel'"),
+        ("tasks: {a: own_experiment:task}\narms: {b: {remedy: sims}}", "an arm of a comparison has no remedy"),
     ],
 )
 def test_what_means_nothing_is_refused_in_a_sentence(

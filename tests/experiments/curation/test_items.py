@@ -18,7 +18,7 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.experiments.curation.features import MOTION_FEATURES, motion_features
 from selfcorrect.experiments.curation.items import Item, collect_items
 from selfcorrect.loop.policy import Replace
-from selfcorrect.loop.run import Plan, Task
+from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -72,7 +72,7 @@ def run_of(folder: Path, shape: tuple[int, ...]) -> Path:
     real = Samples.real(torch.rand((12, *shape), generator=STREAM.generator()).double(), torch.arange(12) % 2)
     task = Task(Gaussian.standard(*shape), real, lambda candidate: {})
     with FolderStore(folder / "arm", {}) as store:
-        looped(task, Plan(Replace(), 2), STREAM, store)
+        looped(task, Arm(Replace(), 2), STREAM, store)
     return folder
 
 

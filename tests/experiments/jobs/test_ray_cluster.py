@@ -26,7 +26,7 @@ from selfcorrect.experiments.jobs.where import Cluster, Where
 from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
 from selfcorrect.experiments.motion.settings.run_options import RunOptions
-from selfcorrect.experiments.studies.arms import Arm
+from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.jobs import jobs_of
 from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.writing import scratch_folder
@@ -137,7 +137,8 @@ def be_killed(folder: Path, times: int, progress) -> None:
 # --- the same bytes, whatever dies -----------------------------------------------------------------------------------
 
 SETTINGS = MotionSettings(
-    (DenoiserArms("dct-mlp", (Arm("replace"), Arm("augment:1"))),), generations=4, seeds=1, data=("deepmimic",),
+    (DenoiserArms("dct-mlp", (ArmSettings("replace"), ArmSettings("augment:1"))),), generations=4, seeds=1,
+    data=("deepmimic",),
     real_count=16, judged_count=16, frames=10, steps={"dct-mlp": 2}, initial_steps={"dct-mlp": 1},
 )  # fmt: skip
 

@@ -31,7 +31,7 @@ from selfcorrect.experiments.remedies.people import (
     raters_of,
     reward_in,
 )
-from selfcorrect.experiments.studies.arms import BASELINE, Arm
+from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.jobs import run_arm, run_first_generation
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
@@ -158,7 +158,7 @@ def test_a_database_of_other_features_is_refused(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_arms_of_a_run_use_what_it_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("selfcorrect.experiments.motion.run.study.write_feasibility", lambda *_: None)
-    arms = Arm("replace", "people"), Arm("replace", remedy="preferred")
+    arms = ArmSettings("replace", "people"), ArmSettings("replace", remedy="preferred")
     few = {"steps": {"dct-mlp": 4}, "initial_steps": {"dct-mlp": 40}}
     comparison = DenoiserArms("dct-mlp", (BASELINE, *arms))
     settings = MotionSettings((comparison,), generations=1, seeds=1, real_count=16, judged_count=16, **few)

@@ -14,7 +14,7 @@ from selfcorrect.experiments.remedies.remedies import RemedyInputs, with_remedy
 from selfcorrect.experiments.remedies.table import REMEDIES
 from selfcorrect.loop.fitting import truncate_known
 from selfcorrect.loop.policy import Replace
-from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
+from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
 from selfcorrect.models.diffusion.confidence import denoising_errors
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
@@ -180,8 +180,8 @@ def halve(samples: Samples) -> Samples:
 def test_correction_inside_the_sampler_replaces_that_of_samples(small, name: str, calls: int) -> None:
     """Of five denoising steps a quarter is one step."""
     task, first = small
-    plan = Plan(Replace(), 1, steps=3, correction=Correction(halve))
-    task, inside = with_remedy(task, plan, name, RemedyInputs())
+    arm = Arm(Replace(), 1, steps=3, correction=Correction(halve))
+    task, inside = with_remedy(task, arm, name, RemedyInputs())
     assert inside.correction is None
     store = MemoryStore()
     run_loop(task, inside, store, first, STREAM)
@@ -193,8 +193,8 @@ def final_state(small: tuple[Task, MemoryStore], name: str) -> dict[str, Tensor]
     store = MemoryStore()
     inputs = RemedyInputs(raters=(lambda values: values.flatten(1).sum(1),))
     correction = Correction(halve) if REMEDIES.row(name).needs_corrector else None
-    task, plan = with_remedy(task, Plan(Replace(), 2, steps=3, correction=correction), name, inputs)
-    return run_loop(task, plan, store, first, STREAM).state()
+    task, arm = with_remedy(task, Arm(Replace(), 2, steps=3, correction=correction), name, inputs)
+    return run_loop(task, arm, store, first, STREAM).state()
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ def arm(title: str, **last: list[float]) -> ArmCurves:
     )
 
 
-UNCORRECTED = arm("uncorrected", distance=[80.0, 85.0, 90.0], recall=[0.1, 0.2, 0.15])
+UNCORRECTED = arm("uncorrected", distance=[80.0, 85.0, 90.0, 82.0, 88.0], recall=[0.1, 0.2, 0.15, 0.1, 0.2])
 
 
 def effects(
@@ -40,24 +40,24 @@ def words(corrected: ArmCurves, *metrics: Metric, **real: float) -> list[str]:
 
 
 def test_a_clear_gain_is_better_and_a_clear_loss_worse():
-    assert words(arm("physics", distance=[40.0, 46.0, 50.0], recall=[0.1, 0.2, 0.15]), DISTANCE) == ["better"]
-    assert words(arm("physics", distance=[120.0, 126.0, 129.0]), DISTANCE) == ["worse"]
+    assert words(arm("physics", distance=[40.0, 46.0, 50.0, 41.0, 45.0]), DISTANCE) == ["better"]
+    assert words(arm("physics", distance=[120.0, 126.0, 129.0, 121.0, 125.0]), DISTANCE) == ["worse"]
 
 
 def test_for_recall_more_is_better():
-    assert words(arm("physics", recall=[0.6, 0.7, 0.66]), RECALL) == ["better"]
+    assert words(arm("physics", recall=[0.6, 0.7, 0.66, 0.62, 0.68]), RECALL) == ["better"]
 
 
 def test_seeds_that_disagree_give_no_clear_difference():
-    assert words(arm("physics", distance=[20.0, 140.0, 80.0]), DISTANCE) == ["no clear difference"]
+    assert words(arm("physics", distance=[20.0, 140.0, 80.0, 10.0, 150.0]), DISTANCE) == ["no clear difference"]
 
 
 def test_where_real_is_the_aim_both_sides_of_it_count_as_away():
-    jittery = arm("uncorrected", jerk=[300.0, 310.0, 305.0])
-    frozen = arm("physics", jerk=[0.0, 5.0, 2.0])
-    near = arm("physics", jerk=[104.0, 101.0, 98.0])
+    jittery = arm("uncorrected", jerk=[300.0, 310.0, 305.0, 301.0, 309.0])
+    frozen = arm("physics", jerk=[0.0, 5.0, 2.0, 1.0, 4.0])
+    near = arm("physics", jerk=[104.0, 101.0, 98.0, 103.0, 99.0])
     assert [e.word for e in effects([(near, jittery)], [JERK], {"jerk": 100.0})] == ["better"]
-    far = arm("physics", jerk=[-200.0, -195.0, -202.0])
+    far = arm("physics", jerk=[-200.0, -195.0, -202.0, -199.0, -196.0])
     assert [e.word for e in effects([(far, jittery)], [JERK], {"jerk": 100.0})] == ["worse"]
     assert [e.word for e in effects([(frozen, jittery)], [JERK], {"jerk": 100.0})] == ["better"]
 
@@ -70,7 +70,7 @@ def test_one_seed_judges_nothing_and_says_so():
 
 
 def test_judging_many_differences_needs_stronger_evidence_for_each():
-    corrected = arm("physics", distance=[62.0, 74.0, 68.0])
+    corrected = arm("physics", distance=[77.0, 71.0, 81.0, 78.0, 76.0])
     alone = effects([(corrected, UNCORRECTED)], [DISTANCE], {})
     many = effects([(corrected, UNCORRECTED)] * 8, [DISTANCE], {})
     assert many[0].p_value == pytest.approx(8 * alone[0].p_value)
@@ -94,10 +94,13 @@ def test_away_from_real_data_is_called_a_distance():
 
 
 def test_fewer_than_five_seeds_give_no_verdict():
-    corrected = arm("physics", distance=[40.0, 46.0, 50.0])
-    judged = effects([(corrected, UNCORRECTED)], [DISTANCE], {})
-    assert judged[0].word == "better"
-    assert headline(judged) == "3 seeds are too few for a verdict, which takes at least 5: see the differences."
+    ends = [40.0, 46.0, 50.0, 41.0, 45.0]
+    for count in range(2, 6):
+        plain = arm("uncorrected", distance=[80.0, 85.0, 90.0, 82.0, 88.0][:count])
+        judged = effects([(arm("physics", distance=ends[:count]), plain)], [DISTANCE], {})
+        assert judged[0].p_value < 0.05
+        assert judged[0].word == ("better" if count == 5 else "too few seeds")
+        assert ("better" in headline(judged)) == (count == 5)
 
 
 def test_differences_without_spread_are_undecided():
@@ -112,7 +115,7 @@ def test_differences_without_spread_are_undecided():
 
 
 def test_a_number_is_an_aim_and_an_unknown_aim_is_named():
-    near, far = arm("physics", score=[1.1, 0.9, 1.05]), arm("uncorrected", score=[2.0, 2.1, 0.0])
+    near, far = arm("physics", score=[1.1, 0.9, 1.05, 1.0, 0.95]), arm("uncorrected", score=[2.0, 2.1, 0.0, 1.9, 0.1])
     metric = Metric("score", "Score", "", "aim")
     (effect,) = effects([(near, far)], [metric], {"score": 1.0})
     assert effect.word == "better"

@@ -1,4 +1,4 @@
-"""Wrong arguments of `sc.compare` end it in one sentence before anything runs; what a judge lacks costs no report."""
+"""Wrong arguments of `sc.compare` end it in one sentence before anything runs; gaps of an evaluation cost no report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.studies.claims import Quantity, expect_above
 from selfcorrect.storage.runs.tracking import WandbTarget
 
-PLAN = sc.Plan(sc.Replace(), 1)
+ARM = sc.Arm(sc.Replace(), 1)
 
 
 def own_task(stream: sc.Stream) -> sc.Task:
@@ -49,17 +49,17 @@ def judged_by(scores: Any) -> sc.Task:
         ({"seeds": 1.5}, "seeds must be a whole number"),
         ({"better": 3}, "better must be a dictionary"),
         ({"better": {"spread": "up"}}, "`better` says 'up'"),
-        ({"better": {"spraed": "higher"}}, "names 'spraed', which the judge does not measure"),
+        ({"better": {"spraed": "higher"}}, "names 'spraed', which the evaluation does not measure"),
         ({"out": 3}, "out must be the path"),
         ({"title": 3}, "title must be a text"),
         ({"where": 3}, "where must be a Where"),
         *(({"claims": claims}, "claims must be a list of claims") for claims in (3, ["x"], "x")),
-        *(({"plans": plans}, "plans must be a list of plans") for plans in (PLAN, None, [3], "plan")),
-        *(({"plans": {name: PLAN}}, "a plan's name must have letters") for name in ("", "…", 3)),
-        ({"plans": {"a": 3}}, "plan 'a' must be a Plan"),
-        ({"plans": {"a": raising}}, r"plan 'a' failed: ZeroDivisionError: .*\(test_arguments.py, line"),
+        *(({"arms": arms}, "arms must be a list of arms") for arms in (ARM, None, [3], "arm")),
+        *(({"arms": {name: ARM}}, "names of arms must have letters") for name in ("", "…", 3)),
+        ({"arms": {"a": 3}}, "arm 'a': expected Arm or a function"),
+        ({"arms": {"a": raising}}, r"arm 'a' failed: ZeroDivisionError: .*\(test_arguments.py, line"),
         ({"tasks": {}}, "at least one task"),
-        ({"tasks": {"": own_task}}, "a task's name must have letters"),
+        ({"tasks": {"": own_task}}, "names of tasks must have letters"),
         ({"tasks": raising}, r"task 'task' failed: ZeroDivisionError: .*\(test_arguments.py, line"),
         *(({"tasks": judged_by({name: 1.0})}, f"names a quality {name!r}") for name in ("seed", "generation", "", 3)),
         ({"tasks": judged_by({})}, "measures nothing"),
@@ -69,8 +69,8 @@ def judged_by(scores: Any) -> sc.Task:
 def test_arguments_are_refused_before_anything_runs(
     changes: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("selfcorrect.experiments.studies.plans.compare.run_study", raising)
-    usual: dict[str, Any] = {"tasks": own_task, "plans": {"a": PLAN}, "seeds": 1, "workers": 1, "out": tmp_path / "run"}
+    monkeypatch.setattr("selfcorrect.experiments.studies.comparison.compare.run_study", raising)
+    usual: dict[str, Any] = {"tasks": own_task, "arms": {"a": ARM}, "seeds": 1, "workers": 1, "out": tmp_path / "run"}
     with pytest.raises(SettingError, match=told):
         sc.compare(**(usual | changes))
     assert not (tmp_path / "run").exists()
@@ -80,7 +80,7 @@ def test_arguments_are_refused_before_anything_runs(
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
 def test_a_judge_that_is_nowhere_finite_leaves_a_report(value: float, tmp_path: Path) -> None:
-    found = sc.compare(judged_by({"spread": value}), {"a": PLAN}, seeds=2, workers=1, out=tmp_path)
+    found = sc.compare(judged_by({"spread": value}), {"a": ARM}, seeds=2, workers=1, out=tmp_path)
     assert "a: spread has no value at the end in 2 of 2 seeds" in found.gaps
     assert f"spread of real data is {value}" in (tmp_path / "report.html").read_text()
 
@@ -88,7 +88,7 @@ def test_a_judge_that_is_nowhere_finite_leaves_a_report(value: float, tmp_path: 
 def test_a_claim_that_cannot_be_checked_is_undecided(tmp_path: Path) -> None:
     failing: list[Callable[..., Any]] = [lambda curves: curves["no such arm"], raising]
     claims = [expect_above(f"statement {number}", Quantity(measure)) for number, measure in enumerate(failing)]
-    sc.compare(own_task, {"a": PLAN}, seeds=2, workers=1, out=tmp_path, claims=claims)
+    sc.compare(own_task, {"a": ARM}, seeds=2, workers=1, out=tmp_path, claims=claims)
     page = (tmp_path / "report.html").read_text()
     assert page.count("could not be checked") == 2
     assert "no arm &#39;no such arm&#39;" in page

@@ -43,8 +43,8 @@ def whiten(samples: sc.Samples) -> sc.Samples:
     return samples.with_values((values - values.mean(0)) / values.std(0))
 
 
-def plans(generations: int = GENERATIONS) -> dict[str, sc.Plan]:
-    loop = sc.Plan(sc.Replace(), generations)
+def make_arms(generations: int = GENERATIONS) -> dict[str, sc.Arm]:
+    loop = sc.Arm(sc.Replace(), generations)
     return {
         "real only": replace(loop, policy=sc.RealOnly()),
         "synthetic": loop,
@@ -67,7 +67,7 @@ def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_fra
     helps = expect_below("correction keeps the spread", final_difference("corrected", "synthetic", "error"))
     harms = expect_above("correction loses the spread", final_difference("corrected", "synthetic", "error"))
     found = sc.compare(
-        own_task, plans(30), seeds=5, workers=1, out=tmp_path, better={"error": "lower"}, claims=[helps, harms]
+        own_task, make_arms(30), seeds=5, workers=1, out=tmp_path, better={"error": "lower"}, claims=[helps, harms]
     )
     (headline,) = found.sentences
     assert [row.cells[2].value for row in found.tables["claims"].rows] == ["holds", "fails"]
@@ -114,14 +114,14 @@ def measure_generation(candidate: sc.Candidate) -> dict[str, float]:
 
 def test_a_number_is_an_aim_for_judges_that_cannot_score_real_data(tmp_path: Path) -> None:
     task = partial(with_judge, measure_generation)
-    found = sc.compare(task, plans(20), seeds=5, workers=1, out=tmp_path / "number", better={"variance": 1.0})
+    found = sc.compare(task, make_arms(20), seeds=5, workers=1, out=tmp_path / "number", better={"variance": 1.0})
     rows = {row.title: row.cells for row in found.tables["differences"].rows}
     last = {curves.title: np.abs(curves.last("variance") - 1) for curves in found.summary.arms["task"]}
     change = (last["corrected"] - last["synthetic"]).mean()
     assert rows["corrected"][0].value == "better"
     assert rows["corrected"][0].interval.startswith(f"distance to the aim {change:+.2f}")
     assert found.summary.settings["better"] == {"variance": 1.0}
-    unknown = sc.compare(task, plans(2), seeds=5, workers=1, out=tmp_path / "real", better={"variance": "real"})
+    unknown = sc.compare(task, make_arms(2), seeds=5, workers=1, out=tmp_path / "real", better={"variance": "real"})
     assert "no aim in 2 of 2" in unknown.sentences[0]
     assert "has no attribute &#39;covariance&#39;" in (tmp_path / "real" / "report.html").read_text()
 
@@ -131,7 +131,7 @@ def with_judge(judge: Callable[[sc.Candidate], dict[str, float]], stream: Stream
 
 
 def test_few_seeds_give_no_verdict(tmp_path: Path) -> None:
-    found = sc.compare(own_task, plans(2), seeds=4, workers=1, out=tmp_path, better={"error": "lower"})
+    found = sc.compare(own_task, make_arms(2), seeds=4, workers=1, out=tmp_path, better={"error": "lower"})
     assert found.sentences[0] == "4 seeds are too few for a verdict, which takes at least 5: see the differences."
 
 
@@ -147,7 +147,7 @@ def spread_by(level: float) -> Callable[[Stream], sc.Task]:
 
 def test_each_task_aims_at_its_own_real_data(tmp_path: Path) -> None:
     tasks = {"narrow": spread_by(1.0), "wide": spread_by(10.0)}
-    found = sc.compare(tasks, plans(2), seeds=3, workers=1, out=tmp_path, better={"spread": "real"})
+    found = sc.compare(tasks, make_arms(2), seeds=3, workers=1, out=tmp_path, better={"spread": "real"})
     for task in tasks:
         real = found.summary.floors[f"{MEMORISER}, {task}"]["spread"].mean()
         away = {curves.title: np.abs(curves.last("spread") - real).mean() for curves in found.summary.arms[task]}
@@ -164,7 +164,7 @@ def held_out_task(stream: Stream) -> sc.Task:
 
 
 def test_held_out_data_are_the_floor_and_the_memoriser_stands_beside_them(tmp_path: Path) -> None:
-    found = sc.compare(held_out_task, plans(1), seeds=2, workers=1, out=tmp_path, better={"spread": "real"})
+    found = sc.compare(held_out_task, make_arms(1), seeds=2, workers=1, out=tmp_path, better={"spread": "real"})
     assert list(found.summary.floors) == [HELD_OUT, MEMORISER]
     floor, memoriser = (found.summary.floors[name]["spread"] for name in (HELD_OUT, MEMORISER))
     assert (floor > 5 * memoriser).all()
@@ -179,7 +179,7 @@ def test_held_out_data_are_the_floor_and_the_memoriser_stands_beside_them(tmp_pa
 
 @pytest.mark.slow
 def test_arms_are_compared_where_nothing_is_judged(tmp_path: Path) -> None:
-    found = sc.compare(own_task, plans(2), seeds=2, workers=1, out=tmp_path)  # nobody said what is better
+    found = sc.compare(own_task, make_arms(2), seeds=2, workers=1, out=tmp_path)  # nobody said what is better
     assert len(found.to_frame()) == 3 * 2 * 3
     assert (tmp_path / "report.html").is_file()
 
@@ -187,27 +187,27 @@ def test_arms_are_compared_where_nothing_is_judged(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_each_arm_is_judged_by_every_quality(tmp_path: Path) -> None:
     better = {"error": "lower", "spread": "higher"}
-    found = sc.compare(own_task, plans(2), seeds=2, workers=1, out=tmp_path, better=better)
+    found = sc.compare(own_task, make_arms(2), seeds=2, workers=1, out=tmp_path, better=better)
     assert sorted(found.tables["differences"].columns[::2]) == ["error", "spread"]
     assert len(found.tables["differences"].rows) == 2
 
 
 @pytest.mark.slow
 def test_more_seeds_generations_and_arms_compute_only_what_is_new_and_change_nothing(tmp_path: Path) -> None:
-    short = {name: plan for name, plan in plans(3).items() if name != "corrected"}
+    short = {name: arm for name, arm in make_arms(3).items() if name != "corrected"}
     sc.compare(own_task, short, seeds=1, workers=1, out=tmp_path / "grown")
     before = (tmp_path / "grown" / "task" / "seed-0" / "synthetic" / "generation-0003" / "metrics.json").stat()
-    sc.compare(own_task, plans(5), seeds=2, workers=1, out=tmp_path / "grown")
+    sc.compare(own_task, make_arms(5), seeds=2, workers=1, out=tmp_path / "grown")
     after = (tmp_path / "grown" / "task" / "seed-0" / "synthetic" / "generation-0003" / "metrics.json").stat()
     assert before.st_mtime_ns == after.st_mtime_ns
-    sc.compare(own_task, plans(5), seeds=2, workers=1, out=tmp_path / "at once")
+    sc.compare(own_task, make_arms(5), seeds=2, workers=1, out=tmp_path / "at once")
     grown, at_once = files(tmp_path / "grown"), files(tmp_path / "at once")
     assert grown == at_once
 
 
 @pytest.mark.slow
 def test_workers_change_no_result_and_lambdas_travel(tmp_path: Path) -> None:
-    loop = sc.Plan(sc.Replace(), 2, correction=sc.Correction(sc.lift(lambda values: 0.9 * values)))
+    loop = sc.Arm(sc.Replace(), 2, correction=sc.Correction(sc.lift(lambda values: 0.9 * values)))
     arms = {"shrunk": loop, "made": lambda task, stream: replace(loop, correction=sc.Correction(whiten))}
     found = [
         sc.compare({"a": own_task, "b": own_task}, arms, seeds=1, workers=workers, out=tmp_path / str(workers))
@@ -241,9 +241,9 @@ class RunningMean:
     def load_state(self, state):
         self.mean = float(state["mean"])
 
-loop = sc.Plan(sc.Replace(), 12)
-plans = {"plain": loop, "kept": sc.Plan(sc.Replace(), 12, correction=sc.Correction(RunningMean()))}
-sc.compare(own_task, plans, seeds=2, workers=int(sys.argv[2]), out=sys.argv[1])
+loop = sc.Arm(sc.Replace(), 12)
+arms = {"plain": loop, "kept": sc.Arm(sc.Replace(), 12, correction=sc.Correction(RunningMean()))}
+sc.compare(own_task, arms, seeds=2, workers=int(sys.argv[2]), out=sys.argv[1])
 """
 
 
@@ -279,7 +279,7 @@ def drawn_anew(stream: Stream) -> sc.Task:
 
 @pytest.mark.slow
 def test_other_code_or_data_are_refused_unless_accepted_and_recorded(tmp_path: Path) -> None:
-    arms, task = {"corrected": plans()["corrected"]}, own_task(sc.streams(0))
+    arms, task = {"corrected": make_arms()["corrected"]}, own_task(sc.streams(0))
     moved = replace(task, real=task.real.with_values(task.real.values + 1))
     judged = replace(task, evaluate=lambda candidate: {"spread": 1.0, "error": 0.0})
     other = {"corrected": replace(arms["corrected"], correction=sc.Correction(lambda samples: samples, name="whiten"))}
@@ -290,11 +290,13 @@ def test_other_code_or_data_are_refused_unless_accepted_and_recorded(tmp_path: P
     go_on(task)
     with pytest.raises(RunFolderError, match=r"training data of seed 0 is not the one .*: other values or labels; acc"):
         go_on(moved)
-    with pytest.raises(RunFolderError, match=r"the judge of task 'task' is not the one .*: it is .*lambda.* and was"):
+    with pytest.raises(
+        RunFolderError, match=r"the evaluation of task 'task' is not the one .*: it is .*lambda.* and was"
+    ):
         go_on(judged)
-    with pytest.raises(RunFolderError, match=r"the corrector 'whiten' of plan 'corrected' is not|plan.correction"):
+    with pytest.raises(RunFolderError, match=r"the corrector 'whiten' of arm 'corrected' is not|settings.correction"):
         go_on(task, other)
-    with pytest.raises(RunFolderError, match=r"plan\.correction\.strength is \"inf\" in the folder and 1\.0 now"):
+    with pytest.raises(RunFolderError, match=r"settings\.correction\.strength is \"inf\" in the folder and 1\.0 now"):
         go_on(task, {"corrected": replace(arms["corrected"], correction=sc.Correction(whiten, 1.0))})
     go_on(judged, accept_changed=True)
     go_on(judged)
@@ -336,12 +338,12 @@ def test_what_changed_is_named_and_so_is_a_data_file_that_a_corrector_reads(tmp_
         linecache.clearcache()
         importlib.invalidate_caches()
         found = importlib.import_module("two_in_one")
-        plan = sc.Plan(sc.Replace(), 1, correction=sc.Correction(found.fix))
-        sc.compare(found.make_task, {"fixed": plan}, seeds=1, workers=1, out=tmp_path / "run")
+        arm = sc.Arm(sc.Replace(), 1, correction=sc.Correction(found.fix))
+        sc.compare(found.make_task, {"fixed": arm}, seeds=1, workers=1, out=tmp_path / "run")
 
     go_on(TWO_IN_ONE)
     go_on(TWO_IN_ONE)
-    with pytest.raises(RunFolderError, match=r"^the corrector 'fix' of plan 'fixed' is not the one .*: `return .*0\.8"):
+    with pytest.raises(RunFolderError, match=r"^the corrector 'fix' of arm 'fixed' is not the one .*: `return .*0\.8"):
         go_on(TWO_IN_ONE.replace("0.9 *", "0.8 *"))
     several = (
         r"^the function that makes task 'task', .*, the corrector 'fix' .* are not those .* content in two_in_one.py"
@@ -349,17 +351,15 @@ def test_what_changed_is_named_and_so_is_a_data_file_that_a_corrector_reads(tmp_
     with pytest.raises(RunFolderError, match=several):
         go_on(TWO_IN_ONE.replace('float(np.load("offset.npy"))', "0.0"))
     np.save("offset.npy", 5.0)
-    with pytest.raises(
-        RunFolderError, match=r"^the corrector 'fix' of plan 'fixed' is not .* content in .*offset\.npy"
-    ):
+    with pytest.raises(RunFolderError, match=r"^the corrector 'fix' of arm 'fixed' is not .* content in .*offset\.npy"):
         go_on(TWO_IN_ONE)
 
 
-def test_a_plan_is_left_out_only_if_that_is_accepted(tmp_path: Path, capsys) -> None:
+def test_an_arm_is_left_out_only_if_that_is_accepted(tmp_path: Path, capsys) -> None:
     run = partial(sc.compare, own_task, seeds=1, workers=1, out=tmp_path / "run")
-    run(plans(1))
-    fewer = {name: plan for name, plan in plans(1).items() if name != "synthetic"}
-    with pytest.raises(RunFolderError, match=r"include synthetic, which this call leaves out.*give all plans again"):
+    run(make_arms(1))
+    fewer = {name: arm for name, arm in make_arms(1).items() if name != "synthetic"}
+    with pytest.raises(RunFolderError, match=r"include synthetic, which this call leaves out.*give all arms again"):
         run(fewer)
     found = run(fewer, accept_changed=True)
     assert "include synthetic, which this call leaves out" in capsys.readouterr().err
@@ -389,13 +389,13 @@ class Declared(Noisy):
 def test_a_model_that_draws_from_the_global_generator_is_named(tmp_path: Path) -> None:
     message = r"model Noisy \(test_compare.py, line \d+\) draws from the global generator of torch in `sample`"
     with pytest.raises(SettingError, match=message):
-        sc.compare(with_noise, plans(), seeds=1, workers=1, out=tmp_path / "run")
+        sc.compare(with_noise, make_arms(), seeds=1, workers=1, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
     task = own_task(sc.streams(0))
     with pytest.warns(UserWarning, match=r"model Noisy draws from the global generator of torch in `sample`"):
         sc.train_first_generation(replace(task, model=Noisy.standard(2)), sc.MemoryStore(), sc.streams(0))
     with pytest.warns(UserWarning, match="declares that its runs cannot be repeated"):
-        sc.compare(replace(task, model=Declared.standard(2)), {"one": plans(1)["real only"]}, seeds=1, workers=1)
+        sc.compare(replace(task, model=Declared.standard(2)), {"one": make_arms(1)["real only"]}, seeds=1, workers=1)
 
 
 class Counting:
@@ -427,7 +427,7 @@ def wrong_shape(samples: sc.Samples) -> sc.Samples:
 def test_correctors_are_tried_before_anything_is_trained(
     corrector: Callable[..., object], message: str, tmp_path: Path
 ) -> None:
-    loop = sc.Plan(sc.Replace(), 2, correction=sc.Correction(corrector))  # type: ignore[arg-type]
+    loop = sc.Arm(sc.Replace(), 2, correction=sc.Correction(corrector))  # type: ignore[arg-type]
     with pytest.raises(CorrectorError, match=message):
         sc.compare(own_task, {"corrected": loop}, seeds=1, workers=1, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -440,12 +440,21 @@ def test_correctors_are_tried_before_anything_is_trained(
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: sc.compare(own_task, {}), "needs at least one plan"),
-        (lambda: sc.compare(own_task, plans(), seeds=0), "seeds must be at least 1, got 0"),
-        (lambda: sc.compare(own_task, {"a b": plans()["synthetic"], "A-b": plans()["synthetic"]}), "names that differ"),
-        (lambda: sc.compare(lambda stream: 1, plans()), "task 'task' should be a Task, got int"),
-        (lambda: sc.compare(own_task, {"a": plans(1)["synthetic"], "b": plans(2)["synthetic"]}), "a has 1, b has 2"),
-        (lambda: sc.compare(own_task, plans(1), seeds=1, workers=1, better={"sprad": "lower"}), "names 'sprad', which"),
+        (lambda: sc.compare(own_task, {}), "needs at least one arm"),
+        (lambda: sc.compare(own_task, make_arms(), seeds=0), "seeds must be at least 1, got 0"),
+        (
+            lambda: sc.compare(own_task, {"a b": make_arms()["synthetic"], "A-b": make_arms()["synthetic"]}),
+            "names that differ",
+        ),
+        (lambda: sc.compare(lambda stream: 1, make_arms()), "task 'task' should be of type Task, got int"),
+        (
+            lambda: sc.compare(own_task, {"a": make_arms(1)["synthetic"], "b": make_arms(2)["synthetic"]}),
+            "a has 1, b has 2",
+        ),
+        (
+            lambda: sc.compare(own_task, make_arms(1), seeds=1, workers=1, better={"sprad": "lower"}),
+            "names 'sprad', which",
+        ),
     ],
 )
 def test_what_means_nothing_is_refused_in_a_sentence(call: Callable[[], object], message: str) -> None:
@@ -461,7 +470,7 @@ def silent_when_collapsed(candidate: sc.Candidate) -> dict[str, float]:
 
 def test_a_judge_without_a_number_leaves_a_gap_and_all_else(tmp_path: Path) -> None:
     task = replace(own_task(streams(0)), evaluate=silent_when_collapsed)
-    found = sc.compare(task, plans(3), seeds=5, workers=1, out=tmp_path, better={"spread": "higher"})
+    found = sc.compare(task, make_arms(3), seeds=5, workers=1, out=tmp_path, better={"spread": "higher"})
     assert "synthetic: spread has no value at the end in 5 of 5 seeds" in found.gaps
     assert found.gaps[0] in (tmp_path / "report.html").read_text()
     assert "not measured" in found.sentences[0]
@@ -485,7 +494,7 @@ class Singular:
 @pytest.mark.slow
 def test_an_arm_that_fails_ends_no_other_and_is_tried_again(tmp_path: Path, workers: int) -> None:
     fixed = tmp_path / "fixed"
-    three = {**plans(2), "corrected": sc.Plan(sc.Replace(), 2, correction=sc.Correction(Singular(str(fixed))))}
+    three = {**make_arms(2), "corrected": sc.Arm(sc.Replace(), 2, correction=sc.Correction(Singular(str(fixed))))}
     run = partial(sc.compare, own_task, three, seeds=2, workers=workers, out=tmp_path / "run")
     found = run()
     assert sum("the matrix is singular" in gap for gap in found.gaps) == 2
@@ -501,5 +510,5 @@ def test_an_arm_that_fails_ends_no_other_and_is_tried_again(tmp_path: Path, work
 )
 def test_wrong_directions_are_refused_before_anything_runs(better, complaint, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=complaint):
-        sc.compare(own_task, plans(), seeds=1, workers=1, out=tmp_path / "run", better=better)
+        sc.compare(own_task, make_arms(), seeds=1, workers=1, out=tmp_path / "run", better=better)
     assert not (tmp_path / "run").exists()

@@ -23,14 +23,14 @@ def halve(samples: sc.Samples) -> sc.Samples:
     return samples.with_values(0.5 * samples.values)
 
 
-LOOP = sc.Plan(sc.Augment(0.5), 2)
-PLANS = [replace(LOOP, policy=sc.RealOnly()), LOOP, replace(LOOP, correction=sc.Correction(halve, 1.0))]
+LOOP = sc.Arm(sc.Augment(0.5), 2)
+ARMS = [replace(LOOP, policy=sc.RealOnly()), LOOP, replace(LOOP, correction=sc.Correction(halve, 1.0))]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_generation_is_observed_once_with_what_was_measured(tmp_path: Path, workers: int) -> None:
     rows: list[Mapping[str, Any]] = []
-    found = sc.compare(own_task, PLANS, seeds=1, workers=workers, out=tmp_path, observe=rows.append)
+    found = sc.compare(own_task, ARMS, seeds=1, workers=workers, out=tmp_path, observe=rows.append)
     told = {(row["arm"], row["generation"]): row["spread"] for row in rows}
     assert len(rows) == len(told) == 3 * 3, "generation 0 of each arm, too"
     frame = found.to_frame()
@@ -41,14 +41,14 @@ def test_each_generation_is_observed_once_with_what_was_measured(tmp_path: Path,
 
 def test_an_observer_that_fails_is_one_warning_and_ends_nothing() -> None:
     with pytest.warns(UserWarning, match="observe failed and is not called again: ZeroDivisionError") as caught:
-        found = sc.compare(own_task, PLANS[:1], seeds=1, workers=1, observe=lambda row: 1 / 0)
+        found = sc.compare(own_task, ARMS[:1], seeds=1, workers=1, observe=lambda row: 1 / 0)
     assert sum("observe failed" in str(each.message) for each in caught) == 1
     assert not found.gaps
 
 
-def test_plans_without_names_are_called_by_what_they_are() -> None:
-    assert [str(plan) for plan in PLANS] == ["real+none", "augment-0.5+none", "augment-0.5+halve+strength-1"]
-    with pytest.raises(sc.SettingError, match=r"two plans are both augment-0\.5\+none; give plans by name"):
+def test_arms_without_names_are_called_by_what_they_are() -> None:
+    assert [str(arm) for arm in ARMS] == ["real+none", "augment-0.5+none", "augment-0.5+halve+strength-1"]
+    with pytest.raises(sc.SettingError, match=r"two arms are both augment-0\.5\+none; give arms by name"):
         sc.compare(own_task, [LOOP, replace(LOOP, steps=1)])
 
 
@@ -64,7 +64,7 @@ def test_wandb_has_a_run_for_each_arm_that_lives_as_long_as_the_arm_and_is_never
     monkeypatch.setenv("WANDB_TAGS", "mine, second")
     monkeypatch.setenv("WANDB_RUN_GROUP", "our group")
     for _ in range(2):
-        sc.compare(own_task, PLANS[:2], seeds=1, workers=1, out=tmp_path, wandb="offline", better={"spread": "higher"})
+        sc.compare(own_task, ARMS[:2], seeds=1, workers=1, out=tmp_path, wandb="offline", better={"spread": "higher"})
     arms = [options for options in begun if options["job_type"] == "arm"]
     assert [options["name"] for options in arms] == ["task real+none seed 0", "task augment-0.5+none seed 0"]
     assert {options["group"] for options in begun} == {"our group"}
@@ -79,7 +79,7 @@ def test_wandb_has_a_run_for_each_arm_that_lives_as_long_as_the_arm_and_is_never
 
 EXPERIMENT = """
 tasks: {ours: "test_logging:own_task"}
-plans: {plain: {policy: "augment:0.5"}}
+arms: {plain: {policy: "augment:0.5"}}
 generations: 1
 seeds: 1
 """

@@ -1,4 +1,4 @@
-"""The novelty of the samples that a judge draws: copies have none, and no other score changes."""
+"""The novelty of the samples that an evaluation draws: copies have none, and no other score changes."""
 
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -9,7 +9,7 @@ from torch import Tensor
 
 import selfcorrect as sc
 from selfcorrect.core.randomness import Stream
-from selfcorrect.experiments.studies.plans.novelty import MOST_SAMPLES, measure_novelty_of
+from selfcorrect.experiments.studies.comparison.novelty import MOST_SAMPLES, measure_novelty_of
 from selfcorrect.motion.measures.metrics import NOVELTY
 
 STREAM = sc.streams(3)
@@ -27,7 +27,7 @@ class Draws(sc.Gaussian):
 
 def judge(candidate: sc.Candidate) -> dict[str, float]:
     values = candidate.samples(150).values
-    values -= values.mean(0)  # a judge may change what it drew
+    values -= values.mean(0)  # an evaluation may change what it drew
     return {"spread": float(values.std())}
 
 
@@ -91,8 +91,8 @@ class WithLoss(sc.Gaussian):
 
 def test_novelty_and_training_loss_are_reported_and_not_judged_unasked() -> None:
     task = sc.Task(WithLoss.standard(3), sc.Samples.real(draw(40, "training")), judge)
-    plans = {"real": sc.Plan(sc.RealOnly(), 1), "loop": sc.Plan(sc.Replace(), 1)}
-    found = sc.compare(task, plans, seeds=2, workers=1)
+    arms = {"real": sc.Arm(sc.RealOnly(), 1), "loop": sc.Arm(sc.Replace(), 1)}
+    found = sc.compare(task, arms, seeds=2, workers=1)
     assert found.tables["arms"].columns == ["spread", "novelty", "training loss"]
     assert [row.cells[2].value for row in found.tables["arms"].rows] == ["–", "0.250", "0.250"]
     assert list(found.tables["differences"].columns) == ["spread", "spread: adjusted p"]

@@ -8,13 +8,13 @@ from selfcorrect.experiments.jobs.progress_bars import Event
 from selfcorrect.experiments.motion.report.view import MotionView
 from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
-from selfcorrect.experiments.studies.arms import BASELINE, Arm
+from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.jobs import run_arm, run_first_generation
 from selfcorrect.experiments.studies.running import RunningReport
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.files.digests import SUMS
 
-PLAIN = Arm("replace")
+PLAIN = ArmSettings("replace")
 TINY = MotionSettings(
     (DenoiserArms("dct-mlp", (BASELINE, PLAIN)),),
     generations=1,

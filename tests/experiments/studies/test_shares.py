@@ -10,7 +10,7 @@ import selfcorrect as sc
 from selfcorrect.core.randomness import Stream
 from selfcorrect.experiments.reporting import verdict
 from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.studies.arms import BASELINE, Arm
+from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.outcome import Judged, Outcome, Pair
 from selfcorrect.experiments.studies.shares import begins_at, by_share, corrected_by_share, describe_by_share
 from selfcorrect.motion.measures.metrics import Metric
@@ -24,12 +24,12 @@ def outcome_of(gains: dict[float, float]) -> tuple[Outcome, list[Pair]]:
     """Ten seeds in which correction lowers the error by known amounts, by share."""
     noise = np.random.default_rng(0).normal(0, 0.1, 10)
 
-    def curves(arm: Arm, gain: float) -> ArmCurves:
+    def curves(arm: ArmSettings, gain: float) -> ArmCurves:
         level = 1 + arm.synthetic_share - gain + (0.01 * noise[::-1] if gain else noise * 0)
         return ArmCurves(arm.name, "", arm.name, {"error": np.stack([np.ones(10), level + noise], axis=1)})
 
-    plain = {Arm(policy): 0.0 for policy in POLICIES.values()}
-    fixed = {Arm(policy, "fixed"): gains[share] for share, policy in POLICIES.items()}
+    plain = {ArmSettings(policy): 0.0 for policy in POLICIES.values()}
+    fixed = {ArmSettings(policy, "fixed"): gains[share] for share, policy in POLICIES.items()}
     arms = {arm: curves(arm, gain) for arm, gain in {BASELINE: 0.0, **plain, **fixed}.items()}
     pairs = [Pair("task", arm, arm.plain) for arm in fixed]
     return Outcome(None, {"task": arms}), pairs
@@ -81,9 +81,9 @@ def wider(samples: sc.Samples) -> sc.Samples:
 
 def test_own_models_are_shown_by_synthetic_share_first(tmp_path) -> None:
     policies = [sc.Augment(0.5), sc.Augment(2.0), sc.Replace()]
-    loops = [sc.Plan(policy, 2) for policy in policies]
-    plans = [sc.Plan(sc.RealOnly(), 2), *loops, *(replace(loop, correction=sc.Correction(wider)) for loop in loops)]
-    found = sc.compare(own_task, plans, seeds=5, workers=1, out=tmp_path, better={"spread": "lower"})
+    loops = [sc.Arm(policy, 2) for policy in policies]
+    arms = [sc.Arm(sc.RealOnly(), 2), *loops, *(replace(loop, correction=sc.Correction(wider)) for loop in loops)]
+    found = sc.compare(own_task, arms, seeds=5, workers=1, out=tmp_path, better={"spread": "lower"})
     assert "worse from λ = 0.5 on" in found.sentences[0]
     assert next(iter(found.tables)) == "shares"
     assert [row.title for row in found.tables["shares"].rows[1:]] == ["λ = 0.5", "λ = 2", "fully synthetic"]

@@ -9,7 +9,7 @@ import torch
 import selfcorrect as sc
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream
-from selfcorrect.experiments.studies.plans.sweeps import TaskOfSize, expand_plans, expand_tasks
+from selfcorrect.experiments.studies.comparison.sweeps import TaskOfSize, expand_arms, expand_tasks
 
 
 def own_task(stream: Stream) -> sc.Task:
@@ -21,8 +21,8 @@ def halve(samples: sc.Samples) -> sc.Samples:
     return samples.with_values(0.5 * samples.values)
 
 
-LOOP = sc.Plan(sc.Augment(0.5), 1)
-PLANS = {
+LOOP = sc.Arm(sc.Augment(0.5), 1)
+ARMS = {
     "real": replace(LOOP, policy=sc.RealOnly()),
     "plain": LOOP,
     "halved": replace(LOOP, correction=sc.Correction(halve)),
@@ -32,7 +32,7 @@ PLANS = {
 
 def test_gamma_and_n_are_axes_with_columns(tmp_path: Path) -> None:
     found = sc.compare(
-        own_task, PLANS, seeds=2, workers=1, out=tmp_path, gammas=[0, 1], real_counts=[10, 40], reference="plain"
+        own_task, ARMS, seeds=2, workers=1, out=tmp_path, gammas=[0, 1], real_counts=[10, 40], reference="plain"
     )
     frame = found.to_frame()
     assert set(frame.group) == {"n = 10", "n = 40"}
@@ -58,7 +58,7 @@ def test_smaller_sizes_are_part_of_larger_ones_and_too_large_ones_are_refused() 
 
 
 def test_without_values_nothing_is_expanded() -> None:
-    assert expand_plans(PLANS, ()) == PLANS
+    assert expand_arms(ARMS, ()) == ARMS
     assert expand_tasks({"task": own_task}, ()) == {"task": own_task}
     assert list(expand_tasks({"a": own_task, "b": own_task}, (5,))) == ["a, n = 5", "b, n = 5"]
 
@@ -66,12 +66,12 @@ def test_without_values_nothing_is_expanded() -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"reference": "plian"}, "reference names 'plian', which is no plan; the plans are real, plain"),
-        ({"reference": {"plain": "none"}}, "reference names 'none', which is no plan"),
+        ({"reference": "plian"}, "reference names 'plian', which is no arm; the arms are real, plain"),
+        ({"reference": {"plain": "none"}}, "reference names 'none', which is no arm"),
         ({"gammas": [-1]}, "gammas must be strengths γ of at least 0, got -1"),
         ({"real_counts": [0]}, "real_counts must be at least 1, got 0"),
     ],
 )
 def test_wrong_sweeps_are_refused(how: dict[str, object], message: str) -> None:
     with pytest.raises(SettingError, match=message):
-        sc.compare(own_task, PLANS, seeds=1, workers=1, **how)  # type: ignore[arg-type]
+        sc.compare(own_task, ARMS, seeds=1, workers=1, **how)  # type: ignore[arg-type]

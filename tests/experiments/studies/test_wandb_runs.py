@@ -13,7 +13,7 @@ from selfcorrect.experiments.motion.report.view import MotionView
 from selfcorrect.experiments.motion.run.seed_runs import MotionRun
 from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.settings.presets import PRESETS
-from selfcorrect.experiments.studies.arms import Arm
+from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.wandb_runs import arm_run
 from selfcorrect.motion.measures.metrics import find_metric
 from selfcorrect.storage.runs.run_folder import claim_folder
@@ -25,13 +25,13 @@ SWEEP = Path(__file__).resolve().parents[3] / "examples" / "sweep.yaml"
 VIEW = MotionView(MotionStudy(PRESETS["demo"], "demo"))
 
 
-def told_of(arm: Arm, folder: Path, seed: int = 0) -> TrackedRun:
+def told_of(arm: ArmSettings, folder: Path, seed: int = 0) -> TrackedRun:
     return arm_run(VIEW, MotionRun("patch-mixer", seed, folder, PRESETS["demo"]), arm)
 
 
 def test_an_arms_config_has_its_axes_as_fields(tmp_path: Path) -> None:
     with claim_folder(tmp_path / "run", {}):
-        told = told_of(Arm("augment:0.5", "my:fix", 2.0, remedy="lineages"), tmp_path / "run", 2)
+        told = told_of(ArmSettings("augment:0.5", "my:fix", 2.0, remedy="lineages"), tmp_path / "run", 2)
     expected = {
         "denoiser": "patch-mixer",
         "policy": "augment",
@@ -54,7 +54,9 @@ def test_an_arms_config_has_its_axes_as_fields(tmp_path: Path) -> None:
 def test_the_ratio_asked_for_and_the_realised_one_have_names_of_their_own(tmp_path: Path) -> None:
     with claim_folder(tmp_path / "run", {}):
         run = MotionRun("patch-mixer", 0, tmp_path / "run", PRESETS["demo"])
-        tracked = arm_run(VIEW, run, Arm("augment:0.5"), [{"generation": 1, "synthetic_ratio": 0.4, "recall": 0.9}])
+        tracked = arm_run(
+            VIEW, run, ArmSettings("augment:0.5"), [{"generation": 1, "synthetic_ratio": 0.4, "recall": 0.9}]
+        )
     assert tracked.config["synthetic_ratio"] == 0.5
     assert [*tracked.rows] == [{"generation": 1, "realised_synthetic_ratio": 0.4, "recall": 0.9}]
 
@@ -63,7 +65,7 @@ def test_two_experiments_of_one_name_are_two_groups(tmp_path: Path) -> None:
     groups = set()
     for place in ("one", "other"):
         with claim_folder(tmp_path / place / "run", {}):
-            groups.add(told_of(Arm("replace"), tmp_path / place / "run").group)
+            groups.add(told_of(ArmSettings("replace"), tmp_path / place / "run").group)
     assert len(groups) == 2
 
 

@@ -16,7 +16,7 @@ from selfcorrect.correctors.correction import CorrectedBatch, Correction
 from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
 from selfcorrect.loop.ancestry import Genealogy, nearest_of_label, novelty, offspring_variance
 from selfcorrect.loop.policy import Accumulate, Augment, RealOnly, Replace
-from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
+from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
 from selfcorrect.storage.runs.folder_store import FolderStore
 from selfcorrect.storage.runs.memory import MemoryStore
 
@@ -128,11 +128,11 @@ def test_traced_loops_resume_with_the_same_lines(tmp_path, policy):
     """What a run knows of its lines after a stop is what an uninterrupted one knows."""
     task, first = memoriser_task(), MemoryStore()
     train_first_generation(task, first, STREAM)
-    plan = Plan(policy, 4, correction=Correction(halved_if_positive))
-    whole = looped(task, plan, STREAM)
+    arm = Arm(policy, 4, correction=Correction(halved_if_positive))
+    whole = looped(task, arm, STREAM)
     for generations in (2, 4):
         with FolderStore(tmp_path / "run", {}) as store:
-            run_loop(task, replace(plan, generations=generations), store, first, STREAM)
+            run_loop(task, replace(arm, generations=generations), store, first, STREAM)
             for key in DESCENT:
                 assert store.metrics(generations)[key] == whole.metrics(generations)[key]
             known, again = whole.batch(generations).samples.provenance, store.batch(generations).samples.provenance
@@ -144,7 +144,7 @@ def test_traced_loops_resume_with_the_same_lines(tmp_path, policy):
 def test_fully_synthetic_memorisers_lose_lines_and_real_data_founds_them_anew():
     task, survived = memoriser_task(), {}
     for policy in (Replace(), Augment(1.0), RealOnly()):
-        survived[policy] = looped(task, Plan(policy, 8), STREAM).metrics(8).get("surviving_lineages")
+        survived[policy] = looped(task, Arm(policy, 8), STREAM).metrics(8).get("surviving_lineages")
     assert survived[Replace()] < 0.4 < survived[Augment(1.0)]
     assert survived[RealOnly()] is None
 

@@ -14,7 +14,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.loop.fitting import FitEpochs, average_weights, extrapolate, fit_plainly
 from selfcorrect.loop.policy import RealOnly, Replace
-from selfcorrect.loop.run import Plan, Task
+from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.gaussian import Gaussian
 
 STREAM = streams(5)
@@ -57,7 +57,7 @@ def test_epochs_need_a_batch_size_and_name_themselves() -> None:
         FitEpochs(1)(Gaussian.standard(2), training, 1, STREAM)
     with pytest.raises(SettingError, match="epochs must be above 0"):
         FitEpochs(0)
-    assert str(Plan(Replace(), 1, fitting=FitEpochs(2, 32))) == "replace+none+epochs-2-of-32"
+    assert str(Arm(Replace(), 1, fitting=FitEpochs(2, 32))) == "replace+none+epochs-2-of-32"
 
 
 def variances(strength: float, generations: int) -> np.ndarray:
@@ -65,7 +65,7 @@ def variances(strength: float, generations: int) -> np.ndarray:
     model = Gaussian.standard(SEEDS, 1)
     real = Samples.real(model.sample(torch.zeros(COUNT, dtype=torch.int64), STREAM.child("data")))
     task = Task(model, real, lambda candidate: {"variance": candidate.model.state()["covariance"].flatten()})
-    store = looped(task, Plan(Replace(), generations, fitting=extrapolate(strength)), STREAM)
+    store = looped(task, Arm(Replace(), generations, fitting=extrapolate(strength)), STREAM)
     return np.asarray(store.metrics(generations)["variance"])
 
 
@@ -99,8 +99,8 @@ def corrected_states(strength: float, *, reworked: bool) -> tuple[dict[str, torc
     start = replace(model, mean=model.mean + START)
     real = Samples.real(start.sample(torch.zeros(COUNT, dtype=torch.int64), STREAM.child("data")))
     fitting = extrapolate(strength, rework if reworked else None)
-    plan = Plan(Replace(), 1, correction=Correction(pull), fitting=fitting)
-    store = looped(Task(model, real, lambda candidate: {}), plan, STREAM)
+    arm = Arm(Replace(), 1, correction=Correction(pull), fitting=fitting)
+    store = looped(Task(model, real, lambda candidate: {}), arm, STREAM)
     return model.fit(real, 0, STREAM).state(), store.state(1)
 
 
@@ -152,7 +152,7 @@ def test_counts_are_not_extrapolated_and_the_baseline_can_have_it():
     moved = extrapolate(1.0)(model, training, 0, STREAM)
     assert isinstance(moved, Counting)
     task = Task(Gaussian.standard(2), Samples.real(torch.randn(9, 2)), lambda candidate: {})
-    store = looped(task, Plan(RealOnly(), 2, fitting=extrapolate(1.0)), STREAM)
+    store = looped(task, Arm(RealOnly(), 2, fitting=extrapolate(1.0)), STREAM)
     assert store.state(2)["mean"].isfinite().all()
 
 

@@ -19,7 +19,7 @@ from selfcorrect.correctors.correction import Correction
 from selfcorrect.experiments.toy.models.flow import Flow
 from selfcorrect.loop.bias import sample_plainly, sampling_settings
 from selfcorrect.loop.policy import Accumulate, Augment, RealOnly, Replace
-from selfcorrect.loop.run import Candidate, Plan, Task, correct_real_data, run_loop, train_first_generation
+from selfcorrect.loop.run import Arm, Candidate, Task, correct_real_data, run_loop, train_first_generation
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.runtime.stopwatch import Stopwatch
 from selfcorrect.storage.runs.folder_store import FolderStore
@@ -38,8 +38,8 @@ def gaussian_task(count: int = COUNT, seeds: int = SEEDS) -> Task:
     return Task(model, Samples.real(model.sample(torch.zeros(count, dtype=torch.int64), STREAM.child("data"))), trace)
 
 
-def run(plan: Plan, task: Task | None = None) -> MemoryStore:
-    return looped(task or gaussian_task(), plan, STREAM)
+def run(arm: Arm, task: Task | None = None) -> MemoryStore:
+    return looped(task or gaussian_task(), arm, STREAM)
 
 
 def mean_variance(store: MemoryStore, generation: int) -> float:
@@ -48,7 +48,7 @@ def mean_variance(store: MemoryStore, generation: int) -> float:
 
 def test_a_fully_synthetic_loop_loses_variance_at_the_known_rate():
     """Maximum likelihood on n samples of the last model: E[σ²_t] = (1 − 1/n)^(t + 1) with n samples from N(0, 1)."""
-    store = run(Plan(Replace(), 20))
+    store = run(Arm(Replace(), 20))
     for generation in (1, 5, 20):
         variances = np.asarray(store.metrics(generation)["variance"])
         interval = 4 * variances.std() / np.sqrt(SEEDS)
@@ -57,21 +57,21 @@ def test_a_fully_synthetic_loop_loses_variance_at_the_known_rate():
 
 
 def test_real_and_accumulated_data_keep_the_variance():
-    assert mean_variance(run(Plan(RealOnly(), 20)), 20) == pytest.approx(1 - 1 / COUNT, abs=0.1)
-    assert mean_variance(run(Plan(Accumulate(), 20)), 20) > 0.75
+    assert mean_variance(run(Arm(RealOnly(), 20)), 20) == pytest.approx(1 - 1 / COUNT, abs=0.1)
+    assert mean_variance(run(Arm(Accumulate(), 20)), 20) > 0.75
 
 
 def test_an_ideal_corrector_holds_a_fully_synthetic_loop():
     def ideal(samples: Samples, stream) -> Samples:
         return samples.with_values(torch.randn(samples.values.shape, generator=stream.generator(), dtype=torch.float64))
 
-    held = run(Plan(Replace(), 20, correction=Correction(ideal, 1.0, replicate_axes=1)))
-    assert mean_variance(held, 20) > 0.85 > mean_variance(run(Plan(Replace(), 20)), 20)
+    held = run(Arm(Replace(), 20, correction=Correction(ideal, 1.0, replicate_axes=1)))
+    assert mean_variance(held, 20) > 0.85 > mean_variance(run(Arm(Replace(), 20)), 20)
 
 
 def test_strength_zero_is_the_uncorrected_arm_bit_for_bit():
     correction = Correction(lift(torch.zeros_like), strength=0.0)
-    corrected, plain = run(Plan(Augment(0.5), 5, correction=correction)), run(Plan(Augment(0.5), 5))
+    corrected, plain = run(Arm(Augment(0.5), 5, correction=correction)), run(Arm(Augment(0.5), 5))
     for generation in range(1, 6):
         assert torch.equal(corrected.state(generation)["covariance"], plain.state(generation)["covariance"])
         assert corrected.metrics(generation) == plain.metrics(generation)
@@ -81,8 +81,8 @@ def test_arms_share_their_sampling_noise():
     """From the shared generation 0, arms draw the same raw samples, whatever they do with them."""
     correction = Correction(lift(torch.tanh), 1.0)
     one, two, longer = (
-        run(plan).batch(1).drawn.values
-        for plan in (Plan(Replace(), 1), Plan(Replace(), 1, correction=correction), Plan(Accumulate(), 3))
+        run(arm).batch(1).drawn.values
+        for arm in (Arm(Replace(), 1), Arm(Replace(), 1, correction=correction), Arm(Accumulate(), 3))
     )
     assert torch.equal(one, two)
     assert torch.equal(one, longer)
@@ -96,9 +96,9 @@ def test_raw_evaluation_samples_are_the_same_in_arms_with_the_same_model():
         return {}
 
     task = replace(gaussian_task(), evaluate=judge)
-    run(Plan(RealOnly(), 1), task)
+    run(Arm(RealOnly(), 1), task)
     first_run, seen = list(seen), []
-    run(Plan(RealOnly(), 1, correction=Correction(lift(torch.tanh))), task)
+    run(Arm(RealOnly(), 1, correction=Correction(lift(torch.tanh))), task)
     assert all(torch.equal(a, b) for a, b in zip(first_run, seen, strict=True))
 
 
@@ -109,7 +109,7 @@ def test_the_judge_gets_raw_and_corrected_series():
         return {"raw": float(raw.values.abs().max()), "corrected": corrected and float(corrected.samples.values.max())}
 
     store = run(
-        Plan(Augment(1.0), 1, correction=Correction(lift(torch.zeros_like))),
+        Arm(Augment(1.0), 1, correction=Correction(lift(torch.zeros_like))),
         replace(gaussian_task(), evaluate=lambda c: judge(c) if c.correction else {}),
     )
     assert store.metrics(1)["raw"] > 0
@@ -136,18 +136,18 @@ class CountingModel(Gaussian):
 def test_every_arm_spends_the_same_steps(policy):
     task = replace(gaussian_task(seeds=2), initial_steps=100)
     task = replace(task, model=CountingModel(task.model.mean, task.model.covariance))
-    assert run(Plan(policy, 4, steps=10), task).state(4)["steps"] == 140
-    assert run(Plan(policy, 4, steps=10, from_scratch=True), task).state(4)["steps"] == 10
+    assert run(Arm(policy, 4, steps=10), task).state(4)["steps"] == 140
+    assert run(Arm(policy, 4, steps=10, from_scratch=True), task).state(4)["steps"] == 10
 
 
 def test_realised_ratios_follow_what_the_corrector_lets_through():
     def reject_half(samples: Samples) -> Corrected:
         return Corrected(samples, torch.arange(len(samples)) % 2 == 0)
 
-    redrawn = run(Plan(Augment(1.0), 2, correction=Correction(reject_half))).metrics(2)
+    redrawn = run(Arm(Augment(1.0), 2, correction=Correction(reject_half))).metrics(2)
     assert redrawn["synthetic_ratio"] == 1.0
     assert redrawn["rejected_count"] == redrawn["drawn_count"] - COUNT > 0
-    dropped = run(Plan(Augment(1.0), 2, correction=Correction(reject_half, on_rejection="drop"))).metrics(2)
+    dropped = run(Arm(Augment(1.0), 2, correction=Correction(reject_half, on_rejection="drop"))).metrics(2)
     assert dropped["synthetic_ratio"] == 0.5
     assert dropped["synthetic_share"] == pytest.approx(1 / 3)
 
@@ -156,12 +156,12 @@ def test_redrawn_samples_come_from_the_biased_sampler():
     def reject_wide(samples: Samples) -> Corrected:
         return Corrected(samples, samples.values.flatten(1).abs().amax(dim=1) < 1e-3)
 
-    plan = Plan(Replace(), 1, bias=sampling_settings(temperature=0.0), correction=Correction(reject_wide))
+    arm = Arm(Replace(), 1, bias=sampling_settings(temperature=0.0), correction=Correction(reject_wide))
     task = gaussian_task(seeds=1)
     with pytest.raises(LoopError, match="rejected"):
-        run(plan, task)
+        run(arm, task)
     at_origin = replace(task, real=task.real.with_values(task.real.values - task.real.values.mean(dim=0)))
-    assert run(plan, at_origin).metrics(1)["rejected_count"] == 0
+    assert run(arm, at_origin).metrics(1)["rejected_count"] == 0
 
 
 def test_real_data_are_corrected_once_and_rejected_rows_stay():
@@ -174,7 +174,7 @@ def test_real_data_are_corrected_once_and_rejected_rows_stay():
     assert (real.values[torch.arange(COUNT) != 3] == 1).all()
     assert torch.equal(real.values[3], task.real.values[3])
     assert not real.provenance.synthetic.any()
-    store = run(Plan(RealOnly(), 1, correction=Correction(to_one), correct_real=True), task)
+    store = run(Arm(RealOnly(), 1, correction=Correction(to_one), correct_real=True), task)
     expected = real.values.var(correction=0)
     assert mean_variance(store, 1) == pytest.approx(float(expected))
 
@@ -184,9 +184,9 @@ def test_a_resumed_loop_ends_bit_for_bit_where_an_uninterrupted_one_does():
     train_first_generation(task, first, STREAM)
     correction = Correction(lift(torch.tanh), 1.0)
     whole, parts = MemoryStore(), MemoryStore()
-    run_loop(task, Plan(Accumulate(), 6, correction=correction), whole, first, STREAM)
+    run_loop(task, Arm(Accumulate(), 6, correction=correction), whole, first, STREAM)
     for generations in (2, 5, 6):
-        run_loop(task, Plan(Accumulate(), generations, correction=correction), parts, first, STREAM)
+        run_loop(task, Arm(Accumulate(), generations, correction=correction), parts, first, STREAM)
     assert torch.equal(whole.state(6)["covariance"], parts.state(6)["covariance"])
     assert [whole.metrics(t) for t in range(1, 7)] == [parts.metrics(t) for t in range(1, 7)]
 
@@ -200,11 +200,11 @@ def test_a_failing_corrector_leaves_a_run_that_can_be_resumed():
     task, first, store = gaussian_task(), MemoryStore(), MemoryStore()
     train_first_generation(task, first, STREAM)
     with pytest.raises(LoopError, match="generation 3 stopped in phase 'correct': corrector 'breaks_in_the_third"):
-        run_loop(task, Plan(Replace(), 5, correction=Correction(breaks_in_the_third_generation)), store, first, STREAM)
+        run_loop(task, Arm(Replace(), 5, correction=Correction(breaks_in_the_third_generation)), store, first, STREAM)
     assert store.latest == 2
-    mended = Plan(Replace(), 5, correction=Correction(lambda samples: samples))
+    mended = Arm(Replace(), 5, correction=Correction(lambda samples: samples))
     run_loop(task, mended, store, first, STREAM)
-    assert torch.equal(store.state(5)["mean"], run(Plan(Replace(), 5)).state(5)["mean"])
+    assert torch.equal(store.state(5)["mean"], run(Arm(Replace(), 5)).state(5)["mean"])
 
 
 class BrokenModel(Gaussian):
@@ -237,7 +237,7 @@ def test_nan_stops_the_loop_before_it_is_committed(fault, message):
     first, store = MemoryStore(), MemoryStore()
     train_first_generation(replace(task, model=broken), first, STREAM)
     with pytest.raises(LoopError, match=message):
-        run_loop(replace(task, model=broken), Plan(Augment(1.0), 3), store, first, STREAM)
+        run_loop(replace(task, model=broken), Arm(Augment(1.0), 3), store, first, STREAM)
     assert store.latest == -1
 
 
@@ -249,13 +249,13 @@ def test_nan_stops_the_loop_before_it_is_committed(fault, message):
         ({"generations": 1, "correct_real": True}, "correct_real needs a correction"),
     ],
 )
-def test_bad_plans_get_one_sentence(settings, message):
+def test_bad_arms_get_one_sentence(settings, message):
     with pytest.raises(ValueError, match=message):
-        Plan(Replace(), **settings)
+        Arm(Replace(), **settings)
 
 
 def test_timings_cover_all_of_a_generation():
-    timings = run(Plan(Augment(1.0), 2)).timings(2)
+    timings = run(Arm(Augment(1.0), 2)).timings(2)
     assert set(timings) == {"sample", "correct", "mix", "train", "evaluate", "else"}
 
 
@@ -271,12 +271,12 @@ def test_a_nested_phase_is_not_counted_twice(monkeypatch: pytest.MonkeyPatch):
 def test_accumulated_samples_train_the_same_from_disk_as_from_memory(tmp_path: Path):
     values = torch.randn((30, 2), generator=STREAM.child("real").generator())
     task = Task(Flow(width=8, depth=1, batch_size=16), Samples.real(values), lambda candidate: {}, initial_steps=4)
-    plan = Plan(Accumulate(), generations=4, steps=6, from_scratch=True)
+    arm = Arm(Accumulate(), generations=4, steps=6, from_scratch=True)
     first, memory = MemoryStore(), MemoryStore()
     train_first_generation(task, first, STREAM)
-    run_loop(task, plan, memory, first, STREAM)
+    run_loop(task, arm, memory, first, STREAM)
     with FolderStore(tmp_path / "run", {}) as folder:
-        run_loop(task, plan, folder, first, STREAM)
+        run_loop(task, arm, folder, first, STREAM)
         one, other = memory.state(4), folder.state(4)
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert memory.metrics(4) == folder.metrics(4)
@@ -291,8 +291,8 @@ def test_a_bias_sees_the_training_set_with_its_newest_samples_as_drawn(tmp_path)
         return sample_plainly(model, parents)
 
     task = gaussian_task(seeds=2)
-    plan = Plan(Augment(0.5), 3, bias=spy, correction=Correction(lift(lambda values: values + 100)))
-    store = run(plan, task)
+    arm = Arm(Augment(0.5), 3, bias=spy, correction=Correction(lift(lambda values: values + 100)))
+    store = run(arm, task)
     real, synthetic = seen[2].take(torch.arange(COUNT)), seen[2].take(torch.arange(COUNT, COUNT + COUNT // 2))
     assert torch.equal(seen[0].values, task.real.values)
     assert torch.equal(real.values, task.real.values)
@@ -301,22 +301,22 @@ def test_a_bias_sees_the_training_set_with_its_newest_samples_as_drawn(tmp_path)
     first = MemoryStore()
     train_first_generation(task, first, STREAM)
     with FolderStore(tmp_path / "run", {}) as stopped:
-        run_loop(task, replace(plan, generations=2), stopped, first, STREAM)
+        run_loop(task, replace(arm, generations=2), stopped, first, STREAM)
     with FolderStore(tmp_path / "run", {}) as resumed:
-        run_loop(task, plan, resumed, first, STREAM)
+        run_loop(task, arm, resumed, first, STREAM)
     assert torch.equal(seen[-1].values, seen[2].values)
 
 
 def test_a_finished_loop_without_its_samples_is_left_as_it_is(tmp_path: Path):
-    task, plan, first = gaussian_task(10, 5), Plan(Accumulate(), generations=3), MemoryStore()
+    task, arm, first = gaussian_task(10, 5), Arm(Accumulate(), generations=3), MemoryStore()
     train_first_generation(task, first, STREAM)
     with FolderStore(tmp_path / "run", {}) as store:
-        last = run_loop(task, plan, store, first, STREAM)
+        last = run_loop(task, arm, store, first, STREAM)
         store.finish()
-        again = run_loop(task, plan, store, first, STREAM, lambda generation: pytest.fail("a generation was run"))
+        again = run_loop(task, arm, store, first, STREAM, lambda generation: pytest.fail("a generation was run"))
         assert all(torch.equal(value, again.state()[name]) for name, value in last.state().items())
         with pytest.raises(LoopError, match=r"cannot read .*synthetic\.safetensors"):
-            run_loop(task, replace(plan, generations=4), store, first, STREAM)
+            run_loop(task, replace(arm, generations=4), store, first, STREAM)
 
 
 @pytest.mark.parametrize("column", ["values", "labels", "weights"])
@@ -330,9 +330,9 @@ def test_a_corrector_that_changes_real_data_in_place_is_named_before_anything_is
     first, store = MemoryStore(), MemoryStore()
     train_first_generation(task, first, STREAM)
     with pytest.raises(
-        LoopError, match=r"generation 1 .*'meddles' or the judge changed the real training data in place"
+        LoopError, match=r"generation 1 .*'meddles' or the evaluation changed the real training data in place"
     ):
-        run_loop(task, Plan(Replace(), 2, correction=Correction(meddles)), store, first, STREAM)
+        run_loop(task, Arm(Replace(), 2, correction=Correction(meddles)), store, first, STREAM)
     assert store.latest == -1
 
 
@@ -341,7 +341,7 @@ def test_a_corrector_that_returns_a_label_of_no_real_sample_is_named():
         return replace(samples, labels=samples.labels + 7)
 
     with pytest.raises(LoopError, match="corrector 'relabels' returned the label 7, which no real sample has"):
-        run(Plan(Replace(), 2, correction=Correction(relabels)))
+        run(Arm(Replace(), 2, correction=Correction(relabels)))
 
 
 class Drifting:
@@ -372,8 +372,8 @@ def test_what_a_corrector_keeps_is_resumed_bit_for_bit(wrapped, tmp_path: Path):
         model = None
         for generations in (*stops, 5):
             with FolderStore(folder, {}) as store:
-                plan = Plan(Replace(), generations, correction=Correction(wrapped(Drifting())))
-                model = run_loop(task, plan, store, first, STREAM)
+                arm = Arm(Replace(), generations, correction=Correction(wrapped(Drifting())))
+                model = run_loop(task, arm, store, first, STREAM)
         assert model is not None
         return model.state()["mean"]
 
@@ -381,7 +381,7 @@ def test_what_a_corrector_keeps_is_resumed_bit_for_bit(wrapped, tmp_path: Path):
     assert torch.equal(whole, last(tmp_path / "stopped", 1, 3))
     stateless = lift(lambda values: values)
     with FolderStore(tmp_path / "plain", {}) as store:
-        run_loop(task, Plan(Replace(), 1, correction=Correction(stateless)), store, first, STREAM)
+        run_loop(task, Arm(Replace(), 1, correction=Correction(stateless)), store, first, STREAM)
         assert store.corrector_state(1) == {}
     assert not list((tmp_path / "plain").rglob("corrector.safetensors"))
 
@@ -392,7 +392,7 @@ def test_a_state_that_is_none_is_told_of():
 
     keeps.state, keeps.load_state = (lambda: [1, 2]), (lambda state: None)
     with pytest.raises(LoopError, match=r"state\(\) of corrector 'keeps' must return tensors by name, got list"):
-        run(Plan(Replace(), 1, correction=Correction(keeps)))
+        run(Arm(Replace(), 1, correction=Correction(keeps)))
 
 
 @dataclass(frozen=True)
@@ -407,9 +407,9 @@ class WithLoss(Gaussian):
 
 def test_the_training_loss_of_a_model_that_reports_it_is_logged_in_every_generation():
     task = gaussian_task(seeds=1)
-    plain = run(Plan(Replace(), 2), task)
+    plain = run(Arm(Replace(), 2), task)
     assert "training_loss" not in plain.metrics(2)
-    logged = run(Plan(Replace(), 2), replace(task, model=WithLoss.standard(1, 1)))
+    logged = run(Arm(Replace(), 2), replace(task, model=WithLoss.standard(1, 1)))
     for generation in (1, 2):
         trained_on = float(logged.samples(generation).values.mean())
         assert logged.metrics(generation)["training_loss"] == pytest.approx(trained_on)

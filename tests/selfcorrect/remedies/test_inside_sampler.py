@@ -15,7 +15,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrected
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.loop.policy import Replace
-from selfcorrect.loop.run import Plan, Task
+from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.gaussian import Gaussian
@@ -108,11 +108,11 @@ def test_what_hangs_on_the_corrected_coordinate_follows_it_only_inside_the_sampl
 def test_the_loop_counts_corrector_calls_inside_and_after() -> None:
     task = Task(exact(1.0), Samples.real(torch.zeros(30, 1, 2)), lambda candidate: {})
     task = replace(task, model=Resting(**vars(task.model)))
-    inside = looped(task, Plan(Replace(), 1, bias=corrected_inside(put_first_at_target, 5, 4)), STREAM)
+    inside = looped(task, Arm(Replace(), 1, bias=corrected_inside(put_first_at_target, 5, 4)), STREAM)
     assert inside.metrics(1)["corrector_calls"] == 4 * 30
-    after = looped(task, Plan(Replace(), 1, correction=Correction(put_first_at_target)), STREAM)
+    after = looped(task, Arm(Replace(), 1, correction=Correction(put_first_at_target)), STREAM)
     assert after.metrics(1)["corrector_calls"] == 30
-    assert looped(task, Plan(Replace(), 1), STREAM).metrics(1)["corrector_calls"] == 0
+    assert looped(task, Arm(Replace(), 1), STREAM).metrics(1)["corrector_calls"] == 0
 
 
 class Resting(MotionDiffusion):

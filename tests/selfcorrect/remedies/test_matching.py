@@ -14,7 +14,7 @@ from selfcorrect.correctors.contract import Corrected, lift
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.loop.bias import Sampler, sample_independently
 from selfcorrect.loop.policy import Augment, Policy, Renew, Replace
-from selfcorrect.loop.run import Plan, Task
+from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.protocol import GenerativeModel, TensorModel
 from selfcorrect.remedies.matching import (
     lineage_matched,
@@ -69,9 +69,9 @@ def memoriser(samples: Samples = REAL) -> Memoriser:
     return Memoriser(samples.values, samples.labels)
 
 
-def run(plan: Plan) -> MemoryStore:
+def run(arm: Arm) -> MemoryStore:
     task = Task(memoriser(), REAL, lambda candidate: {}, space=lambda values: values.flatten(1).numpy())
-    return looped(task, plan, STREAM)
+    return looped(task, arm, STREAM)
 
 
 def test_every_parent_has_a_child_of_its_own():
@@ -139,8 +139,8 @@ def test_the_nearest_row_has_the_same_label():
 
 @pytest.mark.parametrize("policy", [Replace(), Augment(1.0)])
 def test_matched_lines_survive_where_plain_ones_die(policy: Policy):
-    plain = run(Plan(policy, 12))
-    matched = run(Plan(policy, 12, bias=lineage_matched(20)))
+    plain = run(Arm(policy, 12))
+    matched = run(Arm(policy, 12, bias=lineage_matched(20)))
     assert matched.metrics(12)["surviving_lineages"] > 0.9 > plain.metrics(12)["surviving_lineages"] + 0.15
     assert matched.metrics(12)["offspring_variance"] < 0.4 or isinstance(policy, Augment)
 
@@ -155,8 +155,8 @@ def test_where_generations_overlap_the_oldest_have_the_children():
 
 @pytest.mark.slow
 def test_overlapping_lines_survive_when_matched_and_are_counted_in_the_whole_set():
-    plain = run(Plan(Renew(0.25), 48))
-    matched = run(Plan(Renew(0.25), 48, bias=lineage_matched(20, heirs=oldest_synthetic)))
+    plain = run(Arm(Renew(0.25), 48))
+    matched = run(Arm(Renew(0.25), 48, bias=lineage_matched(20, heirs=oldest_synthetic)))
     assert len(matched.batch(5).samples) == 6
     assert matched.metrics(48)["surviving_lineages"] > 0.8 > plain.metrics(48)["surviving_lineages"] + 0.15
 
@@ -170,7 +170,7 @@ def test_children_are_compared_with_parents_of_any_age_as_these_were_drawn():
         return sample_independently(model.sample)
 
     away = Correction(lift(lambda values: values + 1000), 1.0, "interpolation")
-    store = run(Plan(Renew(0.5), 4, bias=watching, correction=away))
+    store = run(Arm(Renew(0.5), 4, bias=watching, correction=away))
     drawn = torch.cat([store.batch(generation).drawn.values for generation in (1, 2, 3)])
     assert len(seen[3]) == 24
     assert set(seen[3].values.flatten().tolist()) <= set(drawn.flatten().tolist())
@@ -181,7 +181,7 @@ def test_rejection_does_not_break_lines():
     def often_rejected(samples: Samples, stream: Stream) -> Corrected:
         return Corrected(samples, torch.rand(len(samples), generator=stream.generator()) > 0.3)
 
-    store = run(Plan(Replace(), 10, bias=lineage_matched(20), correction=Correction(often_rejected)))
+    store = run(Arm(Replace(), 10, bias=lineage_matched(20), correction=Correction(often_rejected)))
     assert store.metrics(10)["surviving_lineages"] > 0.75
     assert store.metrics(10)["rejected_count"] > 0
 

@@ -13,20 +13,20 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import lift
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.loop.policy import Replace
-from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
+from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.runtime.bugs import internal_error_traceback
 from selfcorrect.storage.runs.memory import MemoryStore
 
 
-def caught(plan: Plan) -> LoopError:
+def caught(arm: Arm) -> LoopError:
     """How a small loop ends."""
     model = Gaussian.standard(1, 1)
     real = Samples.real(model.sample(torch.zeros(9, dtype=torch.int64), streams(0).child("data")))
     task, first = Task(model, real, lambda candidate: {}), MemoryStore()
     train_first_generation(task, first, streams(0))
     with pytest.raises(LoopError) as ended:
-        run_loop(task, plan, MemoryStore(), first, streams(0))
+        run_loop(task, arm, MemoryStore(), first, streams(0))
     return ended.value
 
 
@@ -35,14 +35,14 @@ def broken(values: torch.Tensor) -> torch.Tensor:
 
 
 def test_a_fault_of_a_users_corrector_is_no_bug() -> None:
-    error = caught(Plan(Replace(), 1, correction=Correction(lift(broken))))
+    error = caught(Arm(Replace(), 1, correction=Correction(lift(broken))))
     assert "corrector 'broken' failed" in str(error)
     assert error.bug == ""
 
 
 def test_a_fault_inside_the_package_is_a_bug_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("selfcorrect.loop.run.sampling_labels", None)
-    error = caught(Plan(Replace(), 1))
+    error = caught(Arm(Replace(), 1))
     assert "generation 1 stopped in phase 'sample'" in str(error)
     assert "TypeError: 'NoneType' object is not callable" in error.bug
     assert "in run_loop" in error.bug

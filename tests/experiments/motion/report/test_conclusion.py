@@ -16,7 +16,7 @@ from selfcorrect.experiments.motion.report.conclusion import (
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.studies.arms import BASELINE, Arm
+from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.outcome import Outcome
 from selfcorrect.experiments.studies.shares import by_share
 from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED
@@ -26,7 +26,7 @@ GOOD, BAD = 0.2, 0.8
 """Last values: distances near 0 are good, shares near 1."""
 
 
-def outcome(*arms: Arm, good: tuple[str, ...] = ()) -> MotionOutcome:
+def outcome(*arms: ArmSettings, good: tuple[str, ...] = ()) -> MotionOutcome:
     """Three seeds in which arms with a corrector in `good` keep a small distance and a large recall."""
     curves = {arm: curves_of(arm, GOOD if arm.corrector in good or arm == BASELINE else BAD) for arm in arms}
     settings = replace(PRESETS["quick"], comparisons=(DenoiserArms("patch-mixer", arms),), seeds=3, generations=1)
@@ -37,14 +37,14 @@ def outcome(*arms: Arm, good: tuple[str, ...] = ()) -> MotionOutcome:
 KEYS = (*(metric.key for metric in MEASURED), *EXPLAINED)
 
 
-def curves_of(arm: Arm, last: float) -> ArmCurves:
+def curves_of(arm: ArmSettings, last: float) -> ArmCurves:
     apart = np.array([[0.98], [0.99], [1.0], [1.01], [1.02]])
     ends = {key: 1 - last if key in ("recall", "coverage", "precision") else last for key in KEYS}
     return ArmCurves(arm.name, arm.group, arm.title, {key: apart * [0.5, end] for key, end in ends.items()})
 
 
-def arms(*correctors: str, policies: tuple[str, ...] = ("replace",)) -> tuple[Arm, ...]:
-    return (BASELINE, *(Arm(policy, corrector) for policy in policies for corrector in ("none", *correctors)))
+def arms(*correctors: str, policies: tuple[str, ...] = ("replace",)) -> tuple[ArmSettings, ...]:
+    return (BASELINE, *(ArmSettings(policy, corrector) for policy in policies for corrector in ("none", *correctors)))
 
 
 @pytest.mark.parametrize(

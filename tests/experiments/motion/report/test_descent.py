@@ -15,7 +15,7 @@ from selfcorrect.experiments.motion.report.descent import (
 )
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.studies.arms import BASELINE, Arm
+from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.outcome import Outcome
 
 FOUNDERS = Founders([3, 7, 10], near=np.array([[1, 0, 0], [0, 1, 0], [0, 0, 2], [0, 0, 0]]))
@@ -36,13 +36,13 @@ def curves(name: str, lines: np.ndarray | None, **last: float) -> ArmCurves:
 
 
 MEASURED = {"penetration_mm": 20.0, "skate_m_s": 0.3, "jerk_m_s3": 250.0, "coverage": 0.1, "recall": 0.05}
-REMEDIED = Arm("replace", remedy="lineages")
+REMEDIED = ArmSettings("replace", remedy="lineages")
 OUTCOME = Outcome(
     PRESETS["quick"],
     {
         "dct-mlp": {
             BASELINE: curves("real", None, **MEASURED | {"coverage": 0.58}),
-            Arm("replace"): curves("plain", LINES**2, **MEASURED),
+            ArmSettings("replace"): curves("plain", LINES**2, **MEASURED),
             REMEDIED: curves("with_remedy", LINES, **MEASURED | {"coverage": 0.5}),
         }
     },
@@ -53,7 +53,7 @@ def test_drift_explains_all_of_what_it_predicts_and_half_of_twice_as_much():
     arms = OUTCOME.curves["dct-mlp"]
     predicted, share = drift_of(arms[REMEDIED], FOUNDERS)
     assert (predicted.estimate, share.estimate) == pytest.approx((LINES[-1], 1))
-    assert drift_of(arms[Arm("replace")], FOUNDERS)[1].estimate == pytest.approx(0.5)
+    assert drift_of(arms[ArmSettings("replace")], FOUNDERS)[1].estimate == pytest.approx(0.5)
 
 
 def test_coverage_kept_is_a_share_of_what_it_was():
@@ -85,7 +85,7 @@ def timed(curves: ArmCurves, recall: float, seconds: float) -> ArmCurves:
 def test_remedies_stand_side_by_side_with_what_they_cost():
     arms = OUTCOME.curves["dct-mlp"]
     measured = {
-        Arm("replace"): timed(arms[Arm("replace")], 0.0, 1.0),
+        ArmSettings("replace"): timed(arms[ArmSettings("replace")], 0.0, 1.0),
         REMEDIED: timed(arms[REMEDIED], 0.6, 5.0),
     }
     table = remedies_table({"dct-mlp": measured})

@@ -5,7 +5,7 @@ import numpy as np
 from selfcorrect.experiments.motion.report.tables import profile_table
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.studies.arms import BASELINE, Arm
+from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.outcome import Outcome
 
 
@@ -18,7 +18,7 @@ def arm(name: str, last: dict[str, float]) -> ArmCurves:
 def test_a_collapsing_arm_meets_the_definitions_that_a_stable_one_does_not():
     collapsing = {"fid_geometric": 30.0, "within_label_ratio": 0.1, "recall": 0.1, "precision": 0.5}
     stable = {"fid_geometric": 0.9, "within_label_ratio": 0.95, "recall": 0.95, "precision": 0.99}
-    curves = {"patch-mixer": {BASELINE: arm("stable", stable), Arm("replace"): arm("collapsing", collapsing)}}
+    curves = {"patch-mixer": {BASELINE: arm("stable", stable), ArmSettings("replace"): arm("collapsing", collapsing)}}
     table = profile_table(Outcome(PRESETS["quick"], curves))
     said = {row.title: dict(zip(table.columns, (cell.value for cell in row.cells), strict=False)) for row in table.rows}
     for definition in (

@@ -29,9 +29,9 @@ from selfcorrect.experiments.motion.run.references import (
 )
 from selfcorrect.experiments.motion.run.task import motion_task
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings, settings_from_config
-from selfcorrect.experiments.studies.arms import BASELINE, Arm
+from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.loop.policy import Replace
-from selfcorrect.loop.run import Plan, run_loop, train_first_generation
+from selfcorrect.loop.run import Arm, run_loop, train_first_generation
 from selfcorrect.models.contrastive import ContrastiveSettings
 from selfcorrect.models.diffusion.described import DescribedDiffusion
 from selfcorrect.motion.measures.metrics import RETRIEVED
@@ -120,7 +120,7 @@ def test_each_judged_caption_is_asked_as_often_as_the_others(split: Split) -> No
         CaptionJudge.fit(only_walks, np.array([1, 2]), one_hot(names), streams(0), QUICK)
 
 
-COMPARISON = DenoiserArms("dct-mlp", (BASELINE, Arm("replace")))
+COMPARISON = DenoiserArms("dct-mlp", (BASELINE, ArmSettings("replace")))
 SETTINGS = MotionSettings(
     (COMPARISON,), 1, 1, real_count=24, judged_count=24, captions=True, steps={"dct-mlp": 2},
     initial_steps={"dct-mlp": 2},
@@ -147,7 +147,7 @@ def test_a_loop_keeps_captions_and_is_judged_by_them(tmp_path: Path) -> None:
     assert isinstance(task.task.model, DescribedDiffusion)
     first, store = MemoryStore(), MemoryStore()
     train_first_generation(task.task, first, streams(0))
-    run_loop(task.task, Plan(Replace(), generations=1, steps=2), store, first, streams(0))
+    run_loop(task.task, Arm(Replace(), generations=1, steps=2), store, first, streams(0))
     made = store.batch(1).samples
     assert sorted(made.labels.tolist()) == sorted(task.task.real.labels.tolist())
     assert not torch.equal(made.values, task.task.real.values)

@@ -13,13 +13,13 @@ from selfcorrect.experiments.jobs.identities import IdentityFile
 from selfcorrect.experiments.motion.run.study import MotionStudy, data_identities
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings, extends
 from selfcorrect.experiments.motion.settings.run_options import RunOptions
-from selfcorrect.experiments.studies.arms import BASELINE, Arm
+from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.jobs import jobs_of
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.runs.run_folder import claim_folder
 
 TINY = MotionSettings(
-    (DenoiserArms("dct-mlp", (BASELINE, Arm("replace"))),),
+    (DenoiserArms("dct-mlp", (BASELINE, ArmSettings("replace"))),),
     generations=1,
     seeds=1,
     real_count=12,
@@ -30,7 +30,7 @@ TINY = MotionSettings(
 )
 MORE = replace(
     TINY,
-    comparisons=(DenoiserArms("dct-mlp", (*TINY.comparisons[0].arms, Arm("replace", "kinematic"))),),
+    comparisons=(DenoiserArms("dct-mlp", (*TINY.comparisons[0].arms, ArmSettings("replace", "kinematic"))),),
     generations=2,
     seeds=2,
 )
@@ -107,7 +107,7 @@ def test_what_samples_is_kept_and_new_arms_begin_from_generation_0(tmp_path: Pat
 
 @pytest.mark.slow
 def test_a_loop_that_reads_past_samples_says_that_it_cannot_be_extended_without_them(tmp_path: Path) -> None:
-    arms = (BASELINE, Arm("accumulate:1"))
+    arms = (BASELINE, ArmSettings("accumulate:1"))
     begun = replace(TINY, comparisons=(DenoiserArms("dct-mlp", arms),), generations=2)
     options = RunOptions(keep="needed", device="cpu")
     folder = performed(begun, tmp_path / "run", options)

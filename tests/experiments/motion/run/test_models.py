@@ -10,13 +10,13 @@ from selfcorrect.experiments.motion.run.models import trained_model
 from selfcorrect.experiments.motion.run.parts import MotionTask
 from selfcorrect.experiments.motion.run.task import motion_task
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
-from selfcorrect.experiments.studies.arms import BASELINE, Arm
+from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.loop.run import train_first_generation
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.ecosystem import Ecosystem
 from selfcorrect.storage.runs.folder_store import FolderStore
 
-ECOSYSTEM, DETERMINISTIC = Arm("replace", remedy="ecosystem"), Arm("replace", eta=0.0)
+ECOSYSTEM, DETERMINISTIC = ArmSettings("replace", remedy="ecosystem"), ArmSettings("replace", eta=0.0)
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from selfcorrect.experiments.motion.correctors.table import corrector_row, is_ow
 from selfcorrect.experiments.motion.settings.arms import budget, parse_ratio, refine_arms
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms
 from selfcorrect.experiments.motion.settings.presets import PRESETS
-from selfcorrect.experiments.studies.arms import BASELINE, Arm
+from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.loop.policy import Augment
-from selfcorrect.loop.run import Plan
+from selfcorrect.loop.run import Arm
 
-QUICK = (BASELINE, Arm("replace"), Arm("replace", "physics"))
+QUICK = (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics"))
 RATIOS = PRESETS["ratios"].comparisons[0].arms
 
 
@@ -23,7 +23,7 @@ def test_a_corrector_takes_the_place_of_the_presets_and_keeps_its_ratios():
     arms = refine_arms(RATIOS, correctors=("my.module:fix",))
     assert {arm.policy for arm in arms} == {arm.policy for arm in RATIOS}
     assert {arm.corrector for arm in arms} == {"none", "my.module:fix"}
-    assert all(Arm(policy, "my.module:fix") in arms for policy in {arm.policy for arm in RATIOS} - {"real"})
+    assert all(ArmSettings(policy, "my.module:fix") in arms for policy in {arm.policy for arm in RATIOS} - {"real"})
 
 
 def test_policies_and_ratios_are_crossed_with_the_presets_correctors():
@@ -31,7 +31,7 @@ def test_policies_and_ratios_are_crossed_with_the_presets_correctors():
     assert arms == (
         BASELINE,
         *(
-            Arm(policy, corrector)
+            ArmSettings(policy, corrector)
             for policy in ("replace", "augment:0.5", "augment:1")
             for corrector in ("none", "physics", "my.module:fix")
         ),
@@ -44,14 +44,18 @@ def test_no_correction_leaves_uncorrected_arms():
 
 def test_a_preset_without_correctors_gets_them_in_its_plain_loop():
     arms = refine_arms(PRESETS["remedies"].comparisons[0].arms, correctors=("kinematic",))
-    assert [arm for arm in arms if arm.corrector != "none"] == [Arm("replace", "kinematic")]
+    assert [arm for arm in arms if arm.corrector != "none"] == [ArmSettings("replace", "kinematic")]
 
 
 def test_remedies_are_crossed_with_correctors():
     arms = refine_arms(QUICK, correctors=("kinematic",), remedies=("lineages",))
     assert set(arms) == {
         BASELINE,
-        *(Arm("replace", corrector, remedy=remedy) for corrector in ("none", "kinematic") for remedy in REMEDIED),
+        *(
+            ArmSettings("replace", corrector, remedy=remedy)
+            for corrector in ("none", "kinematic")
+            for remedy in REMEDIED
+        ),
     }
 
 
@@ -83,13 +87,13 @@ def test_strength_belongs_to_corrected_arms_only():
 
 
 def test_stages_make_one_corrector_that_knows_what_they_know():
-    arm = Arm("replace", "low-pass+physics")
+    arm = ArmSettings("replace", "low-pass+physics")
     assert (arm.name, arm.title) == ("replace+low-pass-then-physics", "low-pass+physics")
     assert budget(arm) == "none: the cut-off that physics' jerk asks for; none: mechanics and body tables"
     assert not corrector_row("low-pass+physics").control
     assert corrector_row("low-pass+filter").control
     assert not is_own("low-pass+physics")
-    assert refine_arms(QUICK, correctors=("physics+low-pass",))[-1] == Arm("replace", "physics+low-pass")
+    assert refine_arms(QUICK, correctors=("physics+low-pass",))[-1] == ArmSettings("replace", "physics+low-pass")
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -128,7 +132,7 @@ def test_refined_presets_keep_baselines_pairs_and_the_axes_that_are_not_named(na
      ("replace", math.inf, 1), ("freeze", math.inf, 1), ("keep:0.5", math.nan, math.nan)],
 )  # fmt: skip
 def test_arms_know_their_synthetic_ratio_as_a_number(policy: str, ratio: float, share: float):
-    arm = Arm(policy)
+    arm = ArmSettings(policy)
     assert (arm.synthetic_ratio, arm.synthetic_share) == pytest.approx((ratio, share), nan_ok=True)
 
 
@@ -138,7 +142,7 @@ def test_arms_know_their_synthetic_ratio_as_a_number(policy: str, ratio: float, 
         (lambda: refine_arms(QUICK, ("replace",), (0.5,)), "a synthetic ratio needs the policy"),
         (lambda: refine_arms(QUICK, ("augment",), (-1.0,)), "at least 0, got -1"),
         (lambda: refine_arms(QUICK, ("nonsense",)), "unknown policy 'nonsense'"),
-        (lambda: Arm("replace", "physics", -0.1), "γ must be at least 0, got -0.1"),
+        (lambda: ArmSettings("replace", "physics", -0.1), "γ must be at least 0, got -0.1"),
     ],
 )
 def test_what_means_nothing_is_refused_in_words(make, message):
@@ -158,9 +162,9 @@ def test_what_means_nothing_is_refused_in_words(make, message):
 )
 def test_names_of_correctors_and_remedies_are_looked_up(corrector: str, message: str):
     with pytest.raises(SettingError, match=message):
-        DenoiserArms("dct-mlp", (Arm("replace", corrector),))
+        DenoiserArms("dct-mlp", (ArmSettings("replace", corrector),))
     with pytest.raises(SettingError, match=r"unknown remedy 'lineage'.*did you mean 'lineages'"):
-        DenoiserArms("dct-mlp", (Arm("replace", remedy="lineage"),))
+        DenoiserArms("dct-mlp", (ArmSettings("replace", remedy="lineage"),))
 
 
 def test_names_tell_all_arms_of_all_presets_apart_and_are_folder_names():
@@ -175,23 +179,23 @@ def test_every_preset_has_a_baseline_and_pairs_changed_arms_with_plain_ones():
     for preset in PRESETS.values():
         for comparison in preset.comparisons:
             assert BASELINE in comparison.arms
-            changed = [arm for arm in comparison.arms if arm != Arm(arm.policy)]
+            changed = [arm for arm in comparison.arms if arm != ArmSettings(arm.policy)]
             assert changed
-            assert all(Arm(arm.policy) in comparison.arms for arm in changed)
+            assert all(ArmSettings(arm.policy) in comparison.arms for arm in changed)
 
 
 def test_defended_arms_say_so():
-    arm = Arm("replace", "physics", remedy="lineages")
+    arm = ArmSettings("replace", "physics", remedy="lineages")
     assert (arm.name, arm.title) == ("replace+physics+lineages", "lineages + physics")
     assert budget(arm) == "none: mechanics and body tables; the parent set"
-    assert Arm("real", remedy="extrapolated").label == "real data only, extrapolated"
-    assert Arm("freeze", remedy="matched").label == "fully synthetic, static training set + matched"
-    assert Arm("augment_once:1", remedy="matched").label == "λ = 1, static training set + matched"
+    assert ArmSettings("real", remedy="extrapolated").label == "real data only, extrapolated"
+    assert ArmSettings("freeze", remedy="matched").label == "fully synthetic, static training set + matched"
+    assert ArmSettings("augment_once:1", remedy="matched").label == "λ = 1, static training set + matched"
 
 
 def test_ways_of_sampling_are_an_axis_with_a_baseline_each():
     arms = refine_arms(QUICK, sampling={"guidance": (2.0,), "eta": (), "temperature": (0.9,)})
-    usual = (BASELINE, Arm("replace"), Arm("replace", "physics"))
+    usual = (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics"))
     guided, calm = (
         tuple(replace(arm, **{name: value}) for arm in usual)
         for name, value in (("guidance", 2.0), ("temperature", 0.9))
@@ -200,34 +204,36 @@ def test_ways_of_sampling_are_an_axis_with_a_baseline_each():
     assert guided[2].plain == guided[1]
     assert guided[1].plain == usual[1]
     assert (guided[2].name, calm[1].title) == ("replace+physics+guidance-2", "uncorrected, temperature 0.9")
-    finer = Arm("replace", eta=0.0, sampling_steps=50)
+    finer = ArmSettings("replace", eta=0.0, sampling_steps=50)
     assert (finer.name, finer.title) == (
         "replace+none+eta-0+sampling-steps-50",
         "uncorrected, eta 0, sampling steps 50",
     )
     with pytest.raises(ValueError, match="guidance must be from 0 to 100, got -1"):
-        Arm("replace", guidance=-1.0)
+        ArmSettings("replace", guidance=-1.0)
     with pytest.raises(ValueError, match="sampling_steps must be at most diffusion_steps, got 101"):
-        DenoiserArms("dct-mlp", (Arm("replace", sampling_steps=101),))
+        DenoiserArms("dct-mlp", (ArmSettings("replace", sampling_steps=101),))
 
 
 @pytest.mark.parametrize("text", ["real", "replace", "augment:1", "augment:0.25", "accumulate", "keep:0.5"])
 @pytest.mark.parametrize("changed", [{}, {"correct_real": True}, {"from_scratch": True}])
-def test_an_arm_prints_itself_as_the_plan_that_it_makes_and_is_made_of(text: str, changed: dict):
-    given = Arm(text, strength=2.0, operator="interpolation", **changed)
-    plan = given.plan(3, 7, Correction(lambda samples: samples, 2.0, "interpolation", name="moved"))
-    made = Arm.from_plan(plan)
-    assert str(made) == str(plan)
+def test_settings_print_themselves_as_the_arm_that_they_make_and_are_made_of(text: str, changed: dict):
+    given = ArmSettings(text, strength=2.0, operator="interpolation", **changed)
+    arm = given.arm(3, 7, Correction(lambda samples: samples, 2.0, "interpolation", name="moved"))
+    made = ArmSettings.from_arm(arm)
+    assert str(made) == str(arm)
     assert made == replace(given, corrector="moved", steps=7)
-    assert Arm.from_plan(plan, "My plan!").name == "my-plan"
+    assert ArmSettings.from_arm(arm, "My arm!").name == "my-arm"
 
 
-def test_a_ratio_of_a_plan_is_kept_to_the_last_digit():
-    assert Arm.from_plan(Plan(Augment(1 / 3), 1)).synthetic_ratio == 1 / 3
+def test_a_ratio_of_an_arm_is_kept_to_the_last_digit():
+    assert ArmSettings.from_arm(Arm(Augment(1 / 3), 1)).synthetic_ratio == 1 / 3
 
 
 def test_a_way_to_apply_a_corrector_needs_one():
     with pytest.raises(SettingError, match=r"inside-sampler needs a corrector, and the arm .* has none"):
-        DenoiserArms("dct-mixer", (Arm("replace", remedy="inside-sampler"),))
-    arms = refine_arms((BASELINE, Arm("replace"), Arm("replace", "physics")), remedies=("inside-sampler",))
+        DenoiserArms("dct-mixer", (ArmSettings("replace", remedy="inside-sampler"),))
+    arms = refine_arms(
+        (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics")), remedies=("inside-sampler",)
+    )
     assert [arm.corrector for arm in arms if arm.remedy == "inside-sampler"] == ["physics"]

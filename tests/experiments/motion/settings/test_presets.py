@@ -15,7 +15,7 @@ from selfcorrect.experiments.motion.settings.experiment import (
     settings_from_config,
 )
 from selfcorrect.experiments.motion.settings.presets import PRESETS
-from selfcorrect.experiments.studies.arms import BASELINE, SAMPLING_BOUNDS, Arm
+from selfcorrect.experiments.studies.arms import BASELINE, SAMPLING_BOUNDS, ArmSettings
 from selfcorrect.simulators.settings.engine_table import ENGINES
 
 
@@ -31,7 +31,7 @@ def grown(**changes) -> bool:
     return extends(quick.config(), replace(quick, **changes).config())
 
 
-def with_arms(*arms: Arm) -> tuple[DenoiserArms, ...]:
+def with_arms(*arms: ArmSettings) -> tuple[DenoiserArms, ...]:
     return (DenoiserArms("patch-mixer", arms),)
 
 
@@ -40,7 +40,7 @@ def with_arms(*arms: Arm) -> tuple[DenoiserArms, ...]:
     [
         {"generations": 9},
         {"seeds": 3},
-        {"comparisons": with_arms(*PRESETS["quick"].comparisons[0].arms, Arm("freeze"))},
+        {"comparisons": with_arms(*PRESETS["quick"].comparisons[0].arms, ArmSettings("freeze"))},
         {"comparisons": (*PRESETS["quick"].comparisons, DenoiserArms("dct-mlp", (BASELINE,)))},
     ],
 )
@@ -56,7 +56,7 @@ def test_more_generations_seeds_arms_and_denoisers_extend_an_experiment(changes:
         {"real_count": 65, "generations": 9},
         {"steps": {"patch-mixer": 7}},
         {"data": ("elsewhere",)},
-        {"comparisons": with_arms(BASELINE, Arm("replace", "physics"))},
+        {"comparisons": with_arms(BASELINE, ArmSettings("replace", "physics"))},
     ],
 )
 def test_other_settings_or_fewer_arms_are_another_experiment(changes: dict) -> None:
@@ -64,7 +64,7 @@ def test_other_settings_or_fewer_arms_are_another_experiment(changes: dict) -> N
 
 
 def test_bodies_without_root_force_need_an_engine_in_which_they_can_balance() -> None:
-    strict = with_arms(BASELINE, Arm("replace", "residual-free"))
+    strict = with_arms(BASELINE, ArmSettings("replace", "residual-free"))
     with pytest.raises(SettingError, match=r"residual-free needs .*\(mujoco\), got pybullet; add --engine mujoco"):
         replace(PRESETS["quick"], comparisons=strict)
     assert replace(PRESETS["quick"], comparisons=strict, engine="mujoco").engine == "mujoco"
@@ -91,4 +91,4 @@ def test_every_setting_and_way_of_sampling_is_an_option_of_that_name() -> None:
     of_presets = {"comparisons", "captions", "published", "frames", "fps", "feasibility_count"}
     assert settings - of_presets <= options
     assert {*SAMPLING_BOUNDS} <= options
-    assert {*SAMPLING_BOUNDS} <= {each.name for each in fields(Arm)}
+    assert {*SAMPLING_BOUNDS} <= {each.name for each in fields(ArmSettings)}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import selfcorrect as sc
 from selfcorrect.core.randomness import Stream, streams
-from selfcorrect.experiments.studies.plans.inputs import ComparisonInputs
+from selfcorrect.experiments.studies.comparison.inputs import ComparisonInputs
 from selfcorrect.models.adapters.torch_model import TorchModel, draw_in_batches
 
 
@@ -67,7 +67,7 @@ def identities(model: TorchModel) -> set[str]:
     task = sc.Task(model, REAL, lambda candidate: {})
     return {
         str(each)
-        for each in ComparisonInputs({"task": task}, {"plan": sc.Plan(sc.Replace(), 1)})
+        for each in ComparisonInputs({"task": task}, {"arm": sc.Arm(sc.Replace(), 1)})
         .identities({"task": task})
         .values()
     }
@@ -125,4 +125,4 @@ def test_a_model_that_draws_from_the_global_generator_is_refused(tmp_path) -> No
         return sc.Task(TorchModel(module=Normal, objective=likelihood, sampler=careless), REAL, judge)
 
     with pytest.raises(sc.SettingError, match="global generator of torch in `sample`"):
-        sc.compare(task, {"replace": sc.Plan(sc.Replace(), 1)}, seeds=1, workers=1, out=tmp_path)
+        sc.compare(task, {"replace": sc.Arm(sc.Replace(), 1)}, seeds=1, workers=1, out=tmp_path)

@@ -1,4 +1,4 @@
-"""Inputs of a comparison: tasks and plans, ready or made for each seed, and how they reach other processes."""
+"""Inputs of a comparison: tasks and arms, ready or made for each seed, and how they reach other processes."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +14,7 @@ from selfcorrect.correctors.contract import name_of
 from selfcorrect.correctors.identity import Identity, identity_of, is_of_users
 from selfcorrect.loop.bias import sample_plainly
 from selfcorrect.loop.fitting import fit_plainly
-from selfcorrect.loop.run import Plan, Task
+from selfcorrect.loop.run import Arm, Task
 from selfcorrect.runtime.bugs import describe_with_place
 
 from ..arms import folder_name
@@ -22,28 +22,28 @@ from ..arms import folder_name
 TaskSource: TypeAlias = Task | Callable[[Stream], Task]
 """A task for all seeds, or a function of the seed's stream that makes one for each."""
 
-PlanSource: TypeAlias = Plan | Callable[[Task, Stream], Plan]
-"""A plan, or a function that makes it from a seed's task, e.g. for a corrector that knows the training data."""
+ArmSource: TypeAlias = Arm | Callable[[Task, Stream], Arm]
+"""An arm, or a function that makes it from a seed's task, e.g. for a corrector that knows the training data."""
 
 
 @dataclass(frozen=True)
 class ComparisonInputs:
-    """The tasks and plans of a comparison by name."""
+    """The tasks and arms of a comparison by name."""
 
     tasks: Mapping[str, TaskSource]
-    plans: Mapping[str, PlanSource]
+    arms: Mapping[str, ArmSource]
 
     def __post_init__(self) -> None:
-        for kind, names in (("task", self.tasks), ("plan", self.plans)):
+        for kind, names in (("task", self.tasks), ("arm", self.arms)):
             if not names:
                 raise SettingError(f"a comparison needs at least one {kind}")
-            expected_type = Task if kind == "task" else Plan
+            expected_type = Task if kind == "task" else Arm
             for name, source in names.items():
                 if not isinstance(name, str) or not folder_name(name):
-                    raise SettingError(f"a {kind}'s name must have letters or digits, got {name!r}")
+                    raise SettingError(f"names of {kind}s must have letters or digits, got {name!r}")
                 if not isinstance(source, expected_type) and not callable(source):
-                    expected = f"a {expected_type.__name__}, or a function that makes one"
-                    raise SettingError(f"{kind} {name!r} must be {expected}, got {describe_value(source)}")
+                    expected = f"{expected_type.__name__} or a function that makes one"
+                    raise SettingError(f"{kind} {name!r}: expected {expected}, got {describe_value(source)}")
             folders = [folder_name(name) for name in names]
             if doubled := [name for name, folder in zip(names, folders, strict=True) if folders.count(folder) > 1]:
                 raise SettingError(f"{kind}s need names that differ in letters or digits, got {', '.join(doubled)}")
@@ -52,9 +52,9 @@ class ComparisonInputs:
         """Return a task for a seed."""
         return make_task(self.tasks[name], name, streams(seed))
 
-    def plan(self, name: str, task: Task, seed: int) -> Plan:
-        """Return a plan for a seed's task."""
-        return make_plan(self.plans[name], name, task, streams(seed))
+    def arm(self, name: str, task: Task, seed: int) -> Arm:
+        """Return an arm for a seed's task."""
+        return make_arm(self.arms[name], name, task, streams(seed))
 
     def pack(self) -> bytes:
         """The same for other processes; each run works on a copy, so that none changes another."""
@@ -62,7 +62,7 @@ class ComparisonInputs:
             return cloudpickle.dumps(self)
         except Exception as error:  # whatever an object raises that is not made to be copied
             raise SettingError(
-                f"the tasks and plans cannot be sent to other processes: {error}; give a function that makes them"
+                f"the tasks and arms cannot be sent to other processes: {error}; give a function that makes them"
             ) from error
 
     def identities(self, first: Mapping[str, Task]) -> dict[str, Identity]:
@@ -70,36 +70,36 @@ class ComparisonInputs:
         codes: dict[str, Any] = {}
         for name in self.tasks:
             codes |= self._task_code(name, first[name])
-        for name in self.plans:
-            codes |= self._plan_code(name)
+        for name in self.arms:
+            codes |= self._arm_code(name)
         return {title: identity_of(code) for title, code in codes.items() if holds_code_of_users(code)}
 
     def name_task_code(self, name: str, task: Task) -> list[str]:
         """Return the names of the code of a task; task: that of the first seed."""
         return [*self._task_code(name, task)]
 
-    def name_plan_code(self, name: str) -> list[str]:
-        """Return the names of the code of a plan."""
-        return [*self._plan_code(name)]
+    def name_arm_code(self, name: str) -> list[str]:
+        """Return the names of the code of an arm."""
+        return [*self._arm_code(name)]
 
     def _task_code(self, name: str, task: Task) -> dict[str, Any]:
         code: dict[str, Any] = {}
         if not isinstance(self.tasks[name], Task):
             code[f"the function that makes task {name!r}"] = _unwrap_source(self.tasks[name])
         code[f"the model of task {name!r}"] = task.model
-        code[f"the judge of task {name!r}"] = task.evaluate
+        code[f"the evaluation of task {name!r}"] = task.evaluate
         return code
 
-    def _plan_code(self, name: str) -> dict[str, Any]:
-        plan = self.plans[name]
-        if not isinstance(plan, Plan):
-            return {f"the function that makes plan {name!r}": _unwrap_source(plan)}
+    def _arm_code(self, name: str) -> dict[str, Any]:
+        arm = self.arms[name]
+        if not isinstance(arm, Arm):
+            return {f"the function that makes arm {name!r}": _unwrap_source(arm)}
         code: dict[str, Any] = {}
-        for part in _correctors(plan.correction and plan.correction.corrector):
-            code[f"the corrector {name_of(part)!r} of plan {name!r}"] = part
-        code[f"the policy of plan {name!r}"] = plan.policy
-        code[f"the sampling bias of plan {name!r}"] = plan.bias
-        code[f"the fitting of plan {name!r}"] = plan.fitting
+        for part in _correctors(arm.correction and arm.correction.corrector):
+            code[f"the corrector {name_of(part)!r} of arm {name!r}"] = part
+        code[f"the policy of arm {name!r}"] = arm.policy
+        code[f"the sampling bias of arm {name!r}"] = arm.bias
+        code[f"the fitting of arm {name!r}"] = arm.fitting
         return code
 
 
@@ -134,16 +134,16 @@ def make_task(source: TaskSource, name: str, stream: Stream) -> Task:
     return source if isinstance(source, Task) else _call(source, (stream,), Task, f"task {name!r}")
 
 
-def make_plan(source: PlanSource, name: str, task: Task, stream: Stream) -> Plan:
-    """Return a plan, made by the function of a user if it is one.
+def make_arm(source: ArmSource, name: str, task: Task, stream: Stream) -> Arm:
+    """Return an arm, made by the function of a user if it is one.
 
     Args:
-        source: The plan or the function.
-        name: Name of the plan, for messages.
+        source: The arm or the function.
+        name: Name of the arm, for messages.
         task: Task of the seed.
         stream: Stream of the seed.
     """
-    return source if isinstance(source, Plan) else _call(source, (task, stream), Plan, f"plan {name!r}")
+    return source if isinstance(source, Arm) else _call(source, (task, stream), Arm, f"arm {name!r}")
 
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...], kind: type, who: str) -> Any:
@@ -155,16 +155,16 @@ def _call(function: Callable[..., Any], arguments: tuple[Any, ...], kind: type, 
     except Exception as error:
         raise SettingError(f"the function that makes {who} failed: {describe_with_place(error)}") from error
     if not isinstance(value, kind):
-        raise InputError(f"{who} should be a {kind.__name__}, got {type(value).__name__}")
+        raise InputError(f"{who} should be of type {kind.__name__}, got {type(value).__name__}")
     return value
 
 
-def config_of(plan: Plan) -> dict[str, Any]:
-    """All settings of a plan but how far it goes, as JSON values; code of users by its names (see `identities`)."""
-    config = _to_json(plan)
+def config_of(arm: Arm) -> dict[str, Any]:
+    """All settings of an arm but how far it goes, as JSON values; code of users by its names (see `identities`)."""
+    config = _to_json(arm)
     del config["generations"]
     for name, usual in (("bias", sample_plainly), ("fitting", fit_plainly)):
-        if getattr(plan, name) is usual:
+        if getattr(arm, name) is usual:
             del config[name]
     return config
 
@@ -178,5 +178,5 @@ def _to_json(value: Any) -> Any:
         return [_to_json(item) for item in value]
     if is_dataclass(value) and not callable(value):
         inside = {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
-        return inside if isinstance(value, Plan) else {"kind": type(value).__name__, **inside}
+        return inside if isinstance(value, Arm) else {"kind": type(value).__name__, **inside}
     return name_of(value)

@@ -1,4 +1,4 @@
-"""`sc.compare`: a study of users' own tasks and plans."""
+"""`sc.compare`: a study of users' own tasks and arms."""
 
 import math
 import pickle
@@ -19,7 +19,7 @@ from selfcorrect.core.errors import RunFolderError, SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.identity import Identity, OpenedFiles, record_opened_files
-from selfcorrect.loop.run import Candidate, Plan, Task
+from selfcorrect.loop.run import Arm, Candidate, Task
 from selfcorrect.loop.trial import has_user_code, try_correction, try_model
 from selfcorrect.models.resampling import RealDraws
 from selfcorrect.runtime.processes import default_workers
@@ -32,21 +32,21 @@ from selfcorrect.storage.runs.tracking import WandbChoice, WandbTarget, wandb_mo
 
 from ...jobs.identities import IdentityFile, identity_of_data
 from ...jobs.where import Where
-from ..arms import Arm
+from ..arms import ArmSettings
 from ..claims import Statement
 from ..outcome import Comparison
 from ..run import Observe, run_study
 from ..study import SeedRun, Study
-from .arguments import check_arguments, check_qualities, choose_references, named_plans, wandb_target
-from .inputs import ComparisonInputs, PlanSource, TaskSource, config_of, holds_code_of_users
+from .arguments import check_arguments, check_qualities, choose_references, name_arms, wandb_target
+from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, holds_code_of_users
 from .novelty import measure_novelty_of
-from .sweeps import expand_plans, expand_tasks
+from .sweeps import expand_arms, expand_tasks
 from .view import ComparisonView, Direction, check_measured, real_scores
 
 
 def compare(
     tasks: TaskSource | Mapping[str, TaskSource],
-    plans: Mapping[str, PlanSource] | Sequence[Plan],
+    arms: Mapping[str, ArmSource] | Sequence[Arm],
     *,
     seeds: int = 5,
     first_seed: int = 0,
@@ -64,22 +64,22 @@ def compare(
     gammas: Sequence[float] = (),
     real_counts: Sequence[int] = (),
 ) -> Comparison:
-    """Run every plan on every task with every seed, and judge the plans against each other.
+    """Run every arm on every task with every seed, and compare the arms with each other.
 
     Code of users is tried before anything is trained. An arm that fails ends no other: the report names what is
     missing, and the same call tries that again.
 
     Args:
         tasks: A task, a function of the seed's stream that makes one, or several of these by name.
-        plans: Plans by name, or functions (task, stream) → plan. Plans in a list are named by what they are.
+        arms: Arms by name, or functions (task, stream) → arm. Arms in a list are named by what they are.
         seeds: Number of seeds. Every arm runs once per seed; arms of a seed share generation 0 and the random numbers.
         first_seed: The first seed.
         workers: Number of worker processes, by default one per core as far as memory allows. Results do not depend on
             it.
-        out: Run folder, by default none is kept. Called again, it resumes byte for byte. With more seeds, plans or
+        out: Run folder, by default none is kept. Called again, it resumes byte for byte. With more seeds, arms or
             generations it computes only these.
         better: Better direction of each quality: "lower", "higher", "real" if the value of real data is the aim, or a
-            number that is the aim. Only qualities named here are judged.
+            number that is the aim. Only qualities named here are compared.
         title: Title of the report.
         command: Command that does it again, for the report.
         accept_changed: Resume although code or data were changed since the run began.
@@ -88,11 +88,11 @@ def compare(
             that grows with its generations.
         observe: Function that gets a dictionary for each committed generation of each arm, from generation 0 on: task,
             arm, seed, generation, and what was measured.
-        claims: Statements to check, made by `sc.claims`. They name an arm by its plan, after its task if there are
+        claims: Statements to check, made by `sc.claims`. They name an arm after its task if there are
             several.
-        reference: Name of the plan that all others are compared with, or plan → reference for some. By default a plan
-            with a correction is compared with the same plan without, any other with the one on real data alone.
-        gammas: Strengths γ: each plan with a correction is run once with each. Results have them in `strength`.
+        reference: Name of the arm that all others are compared with, or arm → reference for some. By default an arm
+            with a correction is compared with the same arm without, any other with the one on real data alone.
+        gammas: Strengths γ: each arm with a correction is run once with each. Results have them in `strength`.
         real_counts: Numbers n of real training samples: each task is run once with each. Results have them in
             `real_count`.
 
@@ -100,7 +100,7 @@ def compare(
         The verdict, all curves and the tables of the report.
 
     Raises:
-        SettingError: An argument or a judge is not as expected, or a model would not repeat itself.
+        SettingError: An argument or an evaluation is not as expected, or a model would not repeat itself.
         CorrectorError: A corrector fails, or would not repeat itself.
         RunFolderError: The folder belongs to other settings, code or data.
     """
@@ -121,17 +121,17 @@ def compare(
     )
     if wandb_mode(target.mode) == "offline" and out is None:
         raise SettingError("wandb='offline' writes into the run folder; give out=FOLDER, or wandb='online'")
-    inputs = ComparisonInputs(tasks if isinstance(tasks, Mapping) else {"task": tasks}, named_plans(plans))
-    inputs = ComparisonInputs(expand_tasks(inputs.tasks, real_counts), expand_plans(inputs.plans, gammas))
+    inputs = ComparisonInputs(tasks if isinstance(tasks, Mapping) else {"task": tasks}, name_arms(arms))
+    inputs = ComparisonInputs(expand_tasks(inputs.tasks, real_counts), expand_arms(inputs.arms, gammas))
     packed = inputs.pack()
     first = {name: inputs.task(name, first_seed) for name in inputs.tasks}
     arms, references, generations = arms_of(inputs, next(iter(first.values())), first_seed)
     references = choose_references(references, [arm.title for arm in arms], reference)
-    _check_judges(better, first, first_seed)
+    _check_evaluations(better, first, first_seed)
     identities = inputs.identities(first)
     study = ComparisonStudy(
         packed=packed,
-        plan_arms=arms,
+        arm_settings=arms,
         length=generations,
         real_counts={name: len(task.real) for name, task in first.items()},
         seeds=seeds,
@@ -153,33 +153,33 @@ def compare(
         )
 
 
-def arms_of(inputs: ComparisonInputs, task: Task, seed: int) -> tuple[tuple[Arm, ...], dict[str, str], int]:
+def arms_of(inputs: ComparisonInputs, task: Task, seed: int) -> tuple[tuple[ArmSettings, ...], dict[str, str], int]:
     """Return the arms of a comparison, the name of each one's reference, and their generations.
 
-    The reference is the same plan without correction, else the baseline; the baseline has none.
+    The reference is the same arm without correction, else the baseline; the baseline has none.
 
     Args:
-        inputs: Tasks and plans.
+        inputs: Tasks and arms.
         task: Task of a seed.
         seed: The seed.
     """
-    plans = {name: inputs.plan(name, task, seed) for name in inputs.plans}
-    lengths = {name: plan.generations for name, plan in plans.items()}
+    loop_arms = {name: inputs.arm(name, task, seed) for name in inputs.arms}
+    lengths = {name: arm.generations for name, arm in loop_arms.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{title} has {count}" for title, count in lengths.items())
-        raise SettingError(f"all plans of a comparison need as many generations: {listed}")
-    arms = tuple(Arm.from_plan(plan, name) for name, plan in plans.items())
+        raise SettingError(f"all arms of a comparison need as many generations: {listed}")
+    arms = tuple(ArmSettings.from_arm(loop_arm, name) for name, loop_arm in loop_arms.items())
     baseline = next((arm.title for arm in arms if arm.is_baseline), "")
-    references = {arm.title: _plain(arm.title, plans) or baseline for arm in arms if not arm.is_baseline}
+    references = {arm.title: _plain(arm.title, loop_arms) or baseline for arm in arms if not arm.is_baseline}
     return arms, references, next(iter(lengths.values()))
 
 
-def _plain(name: str, plans: Mapping[str, Plan]) -> str:
-    """The name of the same plan without correction, "" for none."""
-    if plans[name].correction is None:
+def _plain(name: str, arms: Mapping[str, Arm]) -> str:
+    """The name of the same arm without correction, "" for none."""
+    if arms[name].correction is None:
         return ""
-    plain = replace(plans[name], correction=None, correct_real=False)
-    return next((other_name for other_name, plan in plans.items() if plan == plain), "")
+    plain = replace(arms[name], correction=None, correct_real=False)
+    return next((other_name for other_name, arm in arms.items() if arm == plain), "")
 
 
 @lru_cache(maxsize=1)
@@ -198,15 +198,17 @@ def _folder(out: str | Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _check_judges(better: Mapping[str, Direction], first: Mapping[str, Task], seed: int) -> None:
-    """SettingError for what a judge cannot measure, and for a direction of what it does not find in real data."""
+def _check_evaluations(better: Mapping[str, Direction], first: Mapping[str, Task], seed: int) -> None:
+    """SettingError for what an evaluation cannot measure, and for a direction of what it does not find in real data."""
     for name, task in first.items():
         try:
-            scores = _judge_real(measure_novelty_of(task), task.real, streams(seed).child("directions"))
-        except Exception:  # a judge may ask a model for anything, and there is none yet
+            scores = _evaluate_real(measure_novelty_of(task), task.real, streams(seed).child("directions"))
+        except Exception:  # an evaluation may ask a model for anything, and there is none yet
             continue
         if not isinstance(scores, Mapping):
-            raise SettingError(f"the judge of task {name!r} must return numbers by name, got {describe_value(scores)}")
+            raise SettingError(
+                f"the evaluation of task {name!r} must return numbers by name, got {describe_value(scores)}"
+            )
         check_qualities(name, [*scores])
         check_measured(better, [*scores])
 
@@ -221,11 +223,11 @@ class Ready:
 
 @dataclass(frozen=True)
 class ComparisonStudy(Study):
-    """Users' tasks and plans, packed for other processes; each job works on a copy, so that none changes another."""
+    """Users' tasks and arms, packed for other processes; each job works on a copy, so that none changes another."""
 
     packed: bytes
     """`ComparisonInputs` as bytes."""
-    plan_arms: Sequence[Arm]
+    arm_settings: Sequence[ArmSettings]
     length: int
     """Generations after generation 0."""
     real_counts: Mapping[str, int]
@@ -251,8 +253,8 @@ class ComparisonStudy(Study):
         seeds = range(self.first_seed, self.first_seed + self.seeds)
         return [SeedRun(name, seed, root) for seed in seeds for name in self.real_counts]
 
-    def arms(self, task: str) -> Sequence[Arm]:
-        return self.plan_arms
+    def arms(self, task: str) -> Sequence[ArmSettings]:
+        return self.arm_settings
 
     def config(self) -> Mapping[str, object]:
         return {"comparison": 1, "tasks": [*self.real_counts]}
@@ -277,13 +279,13 @@ class ComparisonStudy(Study):
             task = inputs.task(task_name, self.first_seed)
             model = try_model(task.model, task.real, stream) if holds_code_of_users(task.model) else None
             identities |= self._add_data_files(inputs.name_task_code(task_name, task), opened)
-            for plan_name in inputs.plans:
+            for arm_name in inputs.arms:
                 opened.clear()
-                plan = inputs.plan(plan_name, task, self.first_seed)
-                if plan.correction is not None and has_user_code(plan.correction):
+                loop_arm = inputs.arm(arm_name, task, self.first_seed)
+                if loop_arm.correction is not None and has_user_code(loop_arm.correction):
                     model = model or task.model.fit(task.real, 1, stream.child("train"))
-                    try_correction(plan.correction, model, task.real, stream)
-                identities |= self._add_data_files(inputs.name_plan_code(plan_name), opened)
+                    try_correction(loop_arm.correction, model, task.real, stream)
+                identities |= self._add_data_files(inputs.name_arm_code(arm_name), opened)
         return identities
 
     def _add_data_files(self, names: Sequence[str], opened: Collection[str]) -> dict[str, Identity]:
@@ -292,8 +294,8 @@ class ComparisonStudy(Study):
         return {name: identity.with_data_files(opened) for name, identity in of_users.items()} if opened else {}
 
     def begin(self, ledger: IdentityFile, *, accept_changed: bool) -> None:
-        """Refuse to leave out a plan that the run folder has: the others would be compared with another arm."""
-        names = {arm.name for arm in self.plan_arms}
+        """Refuse to leave out an arm that the run folder has: the others would be compared with another arm."""
+        names = {arm.name for arm in self.arm_settings}
         left_out: dict[str, None] = {}
         for run in self.runs(ledger.path.parent):
             folders = run.folder.iterdir() if run.folder.is_dir() else ()
@@ -302,10 +304,10 @@ class ComparisonStudy(Study):
                     left_out[folder.name] = None
         if not left_out:
             return
-        message = f"the plans of {ledger.path.parent} include {', '.join(left_out)}, which this call leaves out"
+        message = f"the arms of {ledger.path.parent} include {', '.join(left_out)}, which this call leaves out"
         if not accept_changed:
             raise RunFolderError(
-                f"{message}, so that others may be compared with another plan than before; give all plans again, or "
+                f"{message}, so that others may be compared with another arm than before; give all arms again, or "
                 f"another folder; {self.accept} reports without them"
             )
         print(f"selfcorrect: {message}", file=sys.stderr)
@@ -317,14 +319,16 @@ class ComparisonStudy(Study):
     def data(self, run: SeedRun, ready: Ready) -> Mapping[str, Identity]:
         return {f"the real training data of seed {run.seed}": identity_of_data(ready.task.real)}
 
-    def plan(self, run: SeedRun, arm: Arm, ready: Ready, first: FolderReader, progress: Progress) -> tuple[Task, Plan]:
-        return ready.task, ready.given.plan(arm.title, ready.task, run.seed)
+    def loop_arm(
+        self, run: SeedRun, arm: ArmSettings, ready: Ready, first: FolderReader, progress: Progress
+    ) -> tuple[Task, Arm]:
+        return ready.task, ready.given.arm(arm.title, ready.task, run.seed)
 
     def first_config(self, run: SeedRun, ready: Ready) -> Mapping[str, object]:
         return {"task": run.task, "seed": run.seed, "initial_steps": ready.task.initial_steps}
 
-    def arm_config(self, run: SeedRun, arm: Arm, plan: Plan) -> Mapping[str, object]:
-        return {"arm": arm.title, "task": run.task, "seed": run.seed, "plan": config_of(plan)}
+    def arm_config(self, run: SeedRun, arm: ArmSettings, loop_arm: Arm) -> Mapping[str, object]:
+        return {"arm": arm.title, "task": run.task, "seed": run.seed, "settings": config_of(loop_arm)}
 
     def after_first(self, run: SeedRun, ready: Ready) -> None:
         """Score real data."""
@@ -333,17 +337,17 @@ class ComparisonStudy(Study):
 
 
 def score_real_data(task: Task, stream: Stream) -> dict[str, object]:
-    """Return what the judge says of a memoriser and of held-out real data, where the task has some.
+    """Return the scores of a memoriser and of held-out real data, where the task has some.
 
     Returns:
         "memoriser": scores of the training set resampled, by name, and "held_out": those of held-out data. Or
-        "missing": why the judge cannot score real data.
+        "missing": why the evaluation cannot score real data.
     """
     try:
         scores = {"memoriser": _scores_of(task, task.real, stream)}
         if task.held_out is not None:
             scores["held_out"] = _scores_of(task, task.held_out, stream.child("held out"))
-    except Exception as error:  # a judge may ask a model for anything; the floor is not worth the run
+    except Exception as error:  # an evaluation may ask a model for anything; the floor is not worth the run
         return {"missing": f"{type(error).__name__}: {error}"}
     values = {name: value for own in scores.values() for name, value in own.items()}
     if odd := [name for name, value in values.items() if not math.isfinite(value)]:
@@ -352,10 +356,10 @@ def score_real_data(task: Task, stream: Stream) -> dict[str, object]:
 
 
 def _scores_of(task: Task, data: Samples, stream: Stream) -> dict[str, float]:
-    """Return what the judge says of real data as if a model had drawn them: the mean of each quality."""
-    return {name: float(np.mean(np.asarray(value))) for name, value in _judge_real(task, data, stream).items()}
+    """Return the scores of real data as if a model had drawn them: the mean of each quality."""
+    return {name: float(np.mean(np.asarray(value))) for name, value in _evaluate_real(task, data, stream).items()}
 
 
-def _judge_real(task: Task, data: Samples, stream: Stream) -> Any:
-    """Return what the judge says of real data as if a model had drawn them."""
+def _evaluate_real(task: Task, data: Samples, stream: Stream) -> Any:
+    """Return the scores of real data as if a model had drawn them."""
     return task.evaluate(Candidate(0, RealDraws(data), None, task.real, stream))  # type: ignore[arg-type]

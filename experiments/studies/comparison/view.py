@@ -1,4 +1,4 @@
-"""The report of a comparison of users' plans: headline, curves and tables, whatever its judge measures."""
+"""The report of a comparison of users' arms: headline, curves and tables, whatever its evaluation measures."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from ...reporting.figures import Levels, curve_grid, ratio_label
 from ...reporting.results import HELD_OUT, MEMORISER, ArmCurves
 from ...reporting.tables import LOOP_COLUMNS, effects_table, half_life_cell, last_generation_table, loop_cells
 from ...reporting.webpage import Page, Picture, Section
-from ..arms import Arm
+from ..arms import ArmSettings
 from ..claims import Check, Curves, Statement, make_claims_section
 from ..outcome import Judged, Outcome, Pair
 from ..shares import by_share, corrected_by_share, describe_by_share, share_picture, share_section
@@ -41,17 +41,17 @@ NOTES = (
 
 
 UNASKED = (NOVELTY, TRAINING_LOSS)
-"""Keys of what is measured beside the judge: reported, and judged only if the user asks."""
+"""Keys of what is measured beside the evaluation: reported, and judged only if the user asks."""
 REAL_SCORES = {"held_out": HELD_OUT, "memoriser": MEMORISER}
-"""Key of what the judge says of real data → its row in tables. The first that there is gives the aim of `real`."""
+"""Key of what the evaluation says of real data → its row in tables. The first that there is gives the aim of `real`."""
 
 
 @dataclass(frozen=True)
 class ComparisonFacts:
-    """Metrics of a comparison, as its judge measured them."""
+    """Metrics of a comparison, as its evaluation measured them."""
 
     metrics: Sequence[Metric]
-    """Metrics of the judge."""
+    """Metrics of the evaluation."""
     judged: Sequence[Metric]
     """Those of them that the verdict rests on."""
     unjudged: str
@@ -62,12 +62,12 @@ Measured: TypeAlias = Outcome[ComparisonFacts]
 
 
 class ComparisonView(View):
-    """A comparison of users' plans."""
+    """A comparison of users' arms."""
 
     def __init__(
         self,
         study: Study,
-        arms: Sequence[Arm],
+        arms: Sequence[ArmSettings],
         references: Mapping[str, str],
         better: Mapping[str, Direction],
         title: str,
@@ -80,7 +80,7 @@ class ComparisonView(View):
     def select_metrics(self, root: Path) -> Sequence[Metric]:
         return self._select_judged(self._metrics(self.study.runs(root), []))
 
-    def real_count(self, task: str, arm: Arm) -> int | None:
+    def real_count(self, task: str, arm: ArmSettings) -> int | None:
         return self.study.real_counts.get(task)
 
     def arm_word(self, arm: Any) -> str:
@@ -123,7 +123,7 @@ class ComparisonView(View):
         )
 
     def _metrics(self, runs: Sequence[SeedRun], values: Sequence[Mapping[str, np.ndarray]]) -> list[Metric]:
-        """Return the metrics of generation 0 in the judge's order, none before there is one."""
+        """Return the metrics of generation 0 in the evaluation's order, none before there is one."""
         firsts = [FolderReader(run.first_folder) for run in runs]
         keys = next((first.metrics(0) for first in firsts if first.latest >= 0), ())
         return [
@@ -219,7 +219,7 @@ class ComparisonView(View):
 
 
 def _by_name(outcome: Measured) -> dict[str, Mapping[str, np.ndarray]]:
-    """The curves of all arms as claims name them: by the plan, after its task where there are several."""
+    """The curves of all arms as claims name them: by the arm, after its task where there are several."""
     return {
         f"{task}, {arm.title}" if len(outcome.curves) > 1 else arm.title: curves.values
         for task, arms in outcome.curves.items()
@@ -258,25 +258,27 @@ def describe_levels(levels: Levels) -> str:
 
 
 def _read_real_scores(run: SeedRun) -> dict[str, Any]:
-    """Return what the judge says of real data; earlier versions named the memoriser's scores otherwise."""
+    """Return what the evaluation says of real data; earlier versions named the memoriser's scores otherwise."""
     content = read_sealed(real_scores(run))
     return {"memoriser": content["scores"]} if "scores" in content else content
 
 
 def real_scores(run: SeedRun) -> Path:
-    """The file with what the judge says of real data."""
+    """The file with what the evaluation says of real data."""
     return run.folder / "real.json"
 
 
 def check_measured(better: Mapping[str, Direction], measured: Sequence[str]) -> None:
-    """SettingError where `better` names a quality that the judge does not measure."""
+    """SettingError where `better` names a quality that the evaluation does not measure."""
     if unknown := [name for name in better if name not in measured]:
         listed = ", ".join(measured)
-        raise SettingError(f"`better` names {unknown[0]!r}, which the judge does not measure; it measures {listed}")
+        raise SettingError(
+            f"`better` names {unknown[0]!r}, which the evaluation does not measure; it measures {listed}"
+        )
 
 
 def _list_unmeasured(
-    curves: Mapping[str, Mapping[Arm, ArmCurves]], titles: Mapping[str, str], metrics: Sequence[Metric]
+    curves: Mapping[str, Mapping[ArmSettings, ArmCurves]], titles: Mapping[str, str], metrics: Sequence[Metric]
 ) -> Iterator[str]:
     """A sentence for each arm and quality of which the last generation has no value in some seeds."""
     for task, arms in curves.items():
@@ -300,7 +302,7 @@ def _stack_scores(scores: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray
     return {key: np.array([score[key] for score in scores], dtype=float) for key in scores[0]}
 
 
-def _question(arms: Sequence[Arm]) -> str:
+def _question(arms: Sequence[ArmSettings]) -> str:
     names = [name for name in dict.fromkeys(arm.corrector for arm in arms) if name != "none"]
     if not names:
         return "How do the loops compare?"
@@ -310,7 +312,7 @@ def _question(arms: Sequence[Arm]) -> str:
 def _headline(judged: Sequence[verdict.Effect]) -> str:
     """In how many comparisons each judged quality is better, worse or undecided."""
     if not judged:
-        return "No arm has another to be compared with: add the same plan without correction, or one with RealOnly."
+        return "No arm has another to be compared with: add the same arm without correction, or one with RealOnly."
     return verdict.headline(judged)
 
 
@@ -318,7 +320,8 @@ def _warnings(outcome: Measured) -> list[str]:
     warnings = []
     if outcome.settings.unjudged:
         warnings.append(
-            f"The judge could not score real data, so no level of real data is shown: {outcome.settings.unjudged}. "
+            "The evaluation could not score real data, so no level of real data is shown: "
+            f"{outcome.settings.unjudged}. "
             "If the value of real data is your aim, give it as a number, as in better={'quality': 1.0}."
         )
     if any(metric.better == "neutral" for metric in outcome.settings.judged):
@@ -340,8 +343,8 @@ def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) ->
         ),
         Section(
             "Against the reference",
-            "Paired differences at the last generation. Unless you chose a reference, a plan with a correction is "
-            f"compared with the same plan without, any other with the one on real data alone. {verdict.JUDGEMENT}",
+            "Paired differences at the last generation. Unless you chose a reference, an arm with a correction is "
+            f"compared with the same arm without, any other with the one on real data alone. {verdict.JUDGEMENT}",
             effects_table(effects, "Arm", [metric.title for metric in outcome.settings.judged]),
         ),
         Section(
@@ -378,7 +381,7 @@ def _tabulate_ratios(outcome: Measured) -> list[LoggedRow]:
     return rows
 
 
-def _arms(outcome: Measured) -> list[Arm]:
+def _arms(outcome: Measured) -> list[ArmSettings]:
     return list(next(iter(outcome.curves.values())))
 
 

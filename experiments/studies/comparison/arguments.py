@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from selfcorrect.core.checks import check_callable, check_count, describe_value
 from selfcorrect.core.errors import SettingError
-from selfcorrect.loop.run import Plan
+from selfcorrect.loop.run import Arm
 from selfcorrect.storage.runs.tracking import WandbChoice, WandbTarget
 
 from ...jobs.where import Where
@@ -79,58 +79,58 @@ def wandb_target(wandb: Any) -> WandbTarget:
     return target
 
 
-def named_plans(plans: Any) -> Mapping[str, Any]:
-    """Return plans by name, those in a list by what they are; SettingError where that is neither."""
-    if isinstance(plans, Mapping):
-        return plans
-    if not isinstance(plans, Sequence) or not all(isinstance(plan, Plan) for plan in plans):
-        expected = "a list of plans, or plans and functions that make them by name: {name: plan, …}"
-        raise SettingError(f"plans must be {expected}; got {describe_value(plans)}")
-    names = [str(plan) for plan in plans]
+def name_arms(arms: Any) -> Mapping[str, Any]:
+    """Return arms by name, those in a list by what they are; SettingError where that is neither."""
+    if isinstance(arms, Mapping):
+        return arms
+    if not isinstance(arms, Sequence) or not all(isinstance(arm, Arm) for arm in arms):
+        expected = "a list of arms, or arms and functions that make them by name: {name: arm, …}"
+        raise SettingError(f"arms must be {expected}; got {describe_value(arms)}")
+    names = [str(arm) for arm in arms]
     if doubled := next((name for name in names if names.count(name) > 1), ""):
-        raise SettingError(f"two plans are both {doubled}; give plans by name: {{name: plan, …}}")
-    return dict(zip(names, plans, strict=True))
+        raise SettingError(f"two arms are both {doubled}; give arms by name: {{name: arm, …}}")
+    return dict(zip(names, arms, strict=True))
 
 
 def choose_references(
-    usual: Mapping[str, str], plans: Sequence[str], reference: str | Mapping[str, str]
+    usual: Mapping[str, str], arms: Sequence[str], reference: str | Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the reference of each plan that has one, by name.
+    """Return the reference of each arm that has one, by name.
 
     Args:
         usual: References without the user's choice.
-        plans: Names of all plans.
-        reference: The plan that all others are compared with, or plan → reference for some; "" for the usual ones.
+        arms: Names of all arms.
+        reference: The arm that all others are compared with, or arm → reference for some; "" for the usual ones.
 
     Raises:
-        SettingError: There is no such plan.
+        SettingError: There is no such arm.
     """
     if not reference:
         return dict(usual)
     if isinstance(reference, str):
         is_common = True
-        chosen: Mapping[str, str] = {plan: reference for plan in plans if plan != reference}
+        chosen: Mapping[str, str] = {arm: reference for arm in arms if arm != reference}
     else:
         is_common = False
         chosen = reference
     if not isinstance(chosen, Mapping):
-        raise SettingError(
-            f"reference must be the name of a plan, or plan → reference, got {describe_value(reference)}"
-        )
-    for plan, other in chosen.items():
-        if unknown := [name for name in (plan, other) if name not in plans]:
-            raise SettingError(f"reference names {unknown[0]!r}, which is no plan; the plans are {', '.join(plans)}")
+        raise SettingError(f"reference must be the name of an arm, or arm → reference, got {describe_value(reference)}")
+    for arm, other in chosen.items():
+        if unknown := [name for name in (arm, other) if name not in arms]:
+            raise SettingError(f"reference names {unknown[0]!r}, which is no arm; the arms are {', '.join(arms)}")
     return dict(chosen) if is_common else {**usual, **chosen}
 
 
 def check_qualities(task: str, names: Sequence[Any]) -> None:
-    """Raise SettingError where the judge of a task measures nothing, or what no column of the results can be."""
+    """Raise SettingError where the evaluation of a task measures nothing, or what no column of the results can be."""
     if not names:
-        raise SettingError(f"the judge of task {task!r} measures nothing; it returns numbers by name: {{name: number}}")
+        raise SettingError(
+            f"the evaluation of task {task!r} measures nothing; it returns numbers by name: {{name: number}}"
+        )
     for name in names:
         if not isinstance(name, str) or not name.strip():
-            raise SettingError(f"the judge of task {task!r} names a quality {name!r}; a name must be a text")
+            raise SettingError(f"the evaluation of task {task!r} names a quality {name!r}; a name must be a text")
         if name in RESERVED:
             raise SettingError(
-                f"the judge of task {task!r} names a quality {name!r}, which is a column of the results; rename it"
+                f"the evaluation of task {task!r} names a quality {name!r}, which is a column of the results; rename it"
             )

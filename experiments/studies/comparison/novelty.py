@@ -1,6 +1,6 @@
-"""Measure how far the samples that a judge draws lie from the training data.
+"""Measure how far the samples that an evaluation draws lie from the training data.
 
-The samples are those that the judge draws anyway, so that the measure costs no sampling and changes no other score.
+The samples are those that the evaluation draws anyway, so the measure costs no sampling and changes no other score.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,11 +23,11 @@ _PIECE = 4096
 
 
 def measure_novelty_of(task: Task) -> Task:
-    """Return the task with a judge that also measures the novelty of the samples that it draws.
+    """Return the task with an evaluation that also measures the novelty of the samples that it draws.
 
     Novelty is the median distance of a sample to the nearest training sample, divided by the median distance of a
-    training sample to the nearest other one: 0 for copies, about 1 for new samples of the same distribution. A judge
-    that draws no samples, or gives a number per replicate, measures only what it did before.
+    training sample to the nearest other one: 0 for copies, about 1 for new samples of the same distribution. An
+    evaluation that draws no samples, or gives a number per replicate, measures only what it did before.
     """
     if isinstance(task.evaluate, NoveltyEvaluation):
         return task
@@ -36,7 +36,7 @@ def measure_novelty_of(task: Task) -> Task:
 
 @dataclass(frozen=True)
 class RecordingCandidate(Candidate):
-    """A candidate that keeps some of the samples that its judge draws."""
+    """A candidate that keeps some of the samples that its evaluation draws."""
 
     draws: list[Tensor] = field(default_factory=list)
     """For each draw at most `MOST_SAMPLES` of its values, (N, *event)."""
@@ -49,10 +49,10 @@ class RecordingCandidate(Candidate):
 
 @dataclass(frozen=True)
 class NoveltyEvaluation:
-    """A judge, and the novelty of the samples that it draws."""
+    """An evaluation, and the novelty of the samples that it draws."""
 
     evaluate: Callable[[Candidate], Any]
-    """The judge."""
+    """The evaluation."""
     training: Samples
     """The real training data."""
 

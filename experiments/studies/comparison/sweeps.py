@@ -1,4 +1,4 @@
-"""Expand the plans of a comparison by the strength γ, and its tasks by the number n of real training samples."""
+"""Expand the arms of a comparison by the strength γ, and its tasks by the number n of real training samples."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,9 +8,9 @@ import torch
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream
-from selfcorrect.loop.run import Plan, Task
+from selfcorrect.loop.run import Arm, Task
 
-from .inputs import PlanSource, TaskSource, make_plan, make_task
+from .inputs import ArmSource, TaskSource, make_arm, make_task
 
 
 @dataclass(frozen=True)
@@ -36,20 +36,20 @@ class TaskOfSize:
 
 
 @dataclass(frozen=True)
-class PlanOfStrength:
-    """A function of a user that makes a plan, with another strength γ."""
+class ArmOfStrength:
+    """A function of a user that makes an arm, with another strength γ."""
 
-    source: PlanSource
+    source: ArmSource
     name: str
     strength: float
 
     @property
     def parts(self) -> tuple[Any, ...]:
-        """The code that makes the plan."""
+        """The code that makes the arm."""
         return (self.source,)
 
-    def __call__(self, task: Task, stream: Stream) -> Plan:
-        return _with_strength(make_plan(self.source, self.name, task, stream), self.strength)
+    def __call__(self, task: Task, stream: Stream) -> Arm:
+        return _with_strength(make_arm(self.source, self.name, task, stream), self.strength)
 
 
 def expand_tasks(tasks: Mapping[str, TaskSource], real_counts: Sequence[int]) -> dict[str, TaskSource]:
@@ -69,28 +69,28 @@ def expand_tasks(tasks: Mapping[str, TaskSource], real_counts: Sequence[int]) ->
     return expanded
 
 
-def expand_plans(plans: Mapping[str, PlanSource], gammas: Sequence[float]) -> dict[str, PlanSource]:
-    """Return each plan with a correction once for each strength γ, by name; others stay as they are.
+def expand_arms(arms: Mapping[str, ArmSource], gammas: Sequence[float]) -> dict[str, ArmSource]:
+    """Return each arm with a correction once for each strength γ, by name; others stay as they are.
 
     Args:
-        plans: Plans by name, or functions that make them.
-        gammas: Strengths; without any the plans stay as they are.
+        arms: Arms by name, or functions that make them.
+        gammas: Strengths; without any the arms stay as they are.
     """
     if not gammas:
-        return dict(plans)
-    expanded: dict[str, PlanSource] = {}
-    for name, source in plans.items():
-        if isinstance(source, Plan) and source.correction is None:
+        return dict(arms)
+    expanded: dict[str, ArmSource] = {}
+    for name, source in arms.items():
+        if isinstance(source, Arm) and source.correction is None:
             expanded[name] = source
             continue
         for gamma in gammas:
             title = f"{name}, γ = {gamma:g}"
-            is_plan = isinstance(source, Plan)
-            expanded[title] = _with_strength(source, gamma) if is_plan else PlanOfStrength(source, name, gamma)
+            is_arm = isinstance(source, Arm)
+            expanded[title] = _with_strength(source, gamma) if is_arm else ArmOfStrength(source, name, gamma)
     return expanded
 
 
-def _with_strength(plan: Plan, strength: float) -> Plan:
-    if plan.correction is None:
-        return plan
-    return replace(plan, correction=replace(plan.correction, strength=strength))
+def _with_strength(arm: Arm, strength: float) -> Arm:
+    if arm.correction is None:
+        return arm
+    return replace(arm, correction=replace(arm.correction, strength=strength))
