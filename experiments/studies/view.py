@@ -10,7 +10,7 @@ import numpy as np
 
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.storage.runs.folder_store import FolderReader
-from selfcorrect.storage.runs.tracking import Row, make_rows
+from selfcorrect.storage.runs.tracking import LineChart, Row, make_rows
 
 from ..reporting.results import ArmCurves, collect
 from ..reporting.webpage import Page, Table
@@ -32,6 +32,8 @@ class StudyReport:
     """Files that the page has beside it."""
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     """Further tables for W&B, by name."""
+    charts: Mapping[str, LineChart] = field(default_factory=dict)
+    """Figures for W&B, by name."""
     summary: Mapping[str, float] = field(default_factory=dict)
     """Final figures, which sweeps of W&B aim at."""
 

@@ -107,6 +107,7 @@ def study_run(view: View, report: StudyReport, runs: Sequence[SeedRun], folder: 
         job_type="report",
         summary=report.summary,
         tables={"results": _results(view, runs), **report.tables},
+        charts=report.charts,
         artifacts={f"report-{name[-8:]}": ("report", folder / "report.html"), **models},
         is_of_sweep=True,
     )

@@ -167,7 +167,7 @@ def arms_of(inputs: ComparisonInputs, task: Task, seed: int) -> tuple[tuple[ArmS
     lengths = {name: arm.generations for name, arm in loop_arms.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{title} has {count}" for title, count in lengths.items())
-        raise SettingError(f"all arms of a comparison need as many generations: {listed}")
+        raise SettingError(f"all arms of a comparison need the same number of generations: {listed}")
     arms = tuple(ArmSettings.from_arm(loop_arm, name) for name, loop_arm in loop_arms.items())
     baseline = next((arm.title for arm in arms if arm.is_baseline), "")
     references = {arm.title: _plain(arm.title, loop_arms) or baseline for arm in arms if not arm.is_baseline}

@@ -14,6 +14,7 @@ from selfcorrect.motion.measures.metrics import NOVELTY, Metric
 from selfcorrect.runtime.bugs import describe
 from selfcorrect.storage.files.digests import read_sealed
 from selfcorrect.storage.runs.folder_store import FolderReader
+from selfcorrect.storage.runs.tracking import LineChart
 from selfcorrect.storage.runs.tracking import Row as LoggedRow
 
 from ...reporting import verdict
@@ -195,6 +196,7 @@ class ComparisonView(View):
             sentences=[answer, *outcome.gaps],
             overview=judged.overview(),
             tables={"ratios": ratios} if ratios else {},
+            charts=_chart_ratios(ratios, outcome.settings.judged),
             summary=_final(outcome),
         )
 
@@ -379,6 +381,21 @@ def _tabulate_ratios(outcome: Measured) -> list[LoggedRow]:
                 for seed in range(len(next(iter(scores.values())))):
                     rows.append({**place, "seed": seed, **{key: float(values[seed]) for key, values in scores.items()}})
     return rows
+
+
+def _chart_ratios(ratios: Sequence[LoggedRow], metrics: Sequence[Metric]) -> dict[str, LineChart]:
+    """Return a W&B figure of each metric: means over seeds by synthetic share, a line for each task and line."""
+    charts = {}
+    for metric in metrics if ratios else ():
+        points: dict[tuple[str, float], list[float]] = {}
+        for row in ratios:
+            points.setdefault((f"{row['task']}, {row['line']}", row["synthetic_share"]), []).append(row[metric.key])
+        rows = [
+            {"line": line, "synthetic_share": share, metric.key: float(np.mean(values))}
+            for (line, share), values in points.items()
+        ]
+        charts[f"ratios/{metric.key}"] = LineChart(rows, x="synthetic_share", y=metric.key, line="line")
+    return charts
 
 
 def _arms(outcome: Measured) -> list[ArmSettings]:

@@ -80,6 +80,20 @@ def wandb_mode(choice: WandbChoice) -> WandbMode:
 
 
 @dataclass(frozen=True)
+class LineChart:
+    """Lines through the points of a table."""
+
+    rows: Sequence[Row]
+    """A row for each point, all with the same keys."""
+    x: str
+    """Key of the horizontal axis."""
+    y: str
+    """Key of the vertical axis."""
+    line: str
+    """Key of the name of a point's line."""
+
+
+@dataclass(frozen=True)
 class TrackedRun:
     """A W&B run: one arm of one seed, or the figures of all arms."""
 
@@ -99,6 +113,8 @@ class TrackedRun:
     """Final figures, which sweeps optimise."""
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     """Tables by name, rows with the same keys; a path is a picture or a video (PNG, JPEG, GIF, MP4)."""
+    charts: Mapping[str, LineChart] = field(default_factory=dict)
+    """Figures by name."""
     artifacts: Mapping[str, tuple[str, Path]] = field(default_factory=dict)
     """Files by artifact name, each with its type, such as "model"."""
     is_of_sweep: bool = False
@@ -220,6 +236,8 @@ class WandbLog:
         opened.summary.update(_scalars(run.summary))
         for name, rows in run.tables.items():
             self.attempt(lambda name=name, rows=rows: opened.log({name: _table(rows)}))
+        for name, chart in run.charts.items():
+            self.attempt(lambda name=name, chart=chart: opened.log({name: _line_chart(name, chart)}))
         for name, (kind, path) in run.artifacts.items():
             self.attempt(lambda name=name, kind=kind, path=path: opened.log_artifact(_artifact(name, kind, path)))
 
@@ -343,6 +361,12 @@ def _table(rows: Sequence[Row]) -> Any:
     columns: list[Any] = [*rows[0]]
     cells: list[Any] = [[_medium(cell) if isinstance(cell, Path) else cell for cell in row.values()] for row in rows]
     return wandb.Table(columns=columns, data=cells)
+
+
+def _line_chart(title: str, chart: LineChart) -> Any:
+    import wandb
+
+    return wandb.plot.line(_table(chart.rows), chart.x, chart.y, stroke=chart.line, title=title)
 
 
 def _artifact(name: str, kind: str, path: Path) -> Any:

@@ -77,6 +77,25 @@ def test_wandb_has_a_run_for_each_arm_that_lives_as_long_as_the_arm_and_is_never
     assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 2 + 1
 
 
+@pytest.mark.slow
+def test_wandb_has_a_figure_of_each_quality_by_synthetic_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its points are the means over seeds that the results have."""
+    charts: list[tuple[Any, dict[str, Any]]] = []
+    import wandb
+
+    line = wandb.plot.line
+    monkeypatch.setattr(
+        "wandb.plot.line", lambda table, *axes, **more: charts.append((table, more)) or line(table, *axes, **more)
+    )
+    arms = {"real": ARMS[0]} | {f"λ = {ratio}": sc.Arm(sc.Augment(ratio), 2) for ratio in (0.5, 1.0, 4.0)}
+    found = sc.compare(own_task, arms, seeds=2, workers=1, out=tmp_path, wandb="offline", better={"spread": "higher"})
+    ((table, more),) = charts
+    assert (more["title"], more["stroke"]) == ("ratios/spread", "line")
+    frame = found.to_frame()
+    means = frame[frame.generation == 2].groupby("synthetic_share").spread.mean()
+    assert {row[1]: row[2] for row in table.data} == pytest.approx(dict(means))
+
+
 EXPERIMENT = """
 tasks: {ours: "test_logging:own_task"}
 arms: {plain: {policy: "augment:0.5"}}
