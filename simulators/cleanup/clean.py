@@ -26,6 +26,7 @@ from .knees import TurnKnees
 from .levelling import FitSoles, LevelFloor, find_origins_m
 from .noise import Denoise, Despike
 from .planting import LiftLimbs, LiftTrunk, PlantFeet
+from .settling import SettleBody
 from .splices import JoinSplices
 from .supports import FindSupports
 
@@ -37,6 +38,7 @@ FILES: tuple[CleanupStep, ...] = (
     StabilizeFloor(),
     FitSoles(),
     LevelFloor(),
+    SettleBody(),
     LiftTrunk(),
     PlantFeet(),
     FindSupports(),
@@ -95,7 +97,7 @@ class CleanupSettings:
     @property
     def enabled_steps(self) -> Iterator[CleanupStep]:
         """Yield the steps that `support` does not rule out, in their order."""
-        moving_kinds = (LevelFloor, LiftTrunk, LiftLimbs)
+        moving_kinds = (LevelFloor, SettleBody, LiftTrunk, LiftLimbs)
         for step in self.steps:
             if isinstance(step, moving_kinds) and not self.mode.moves_to_floor:
                 continue

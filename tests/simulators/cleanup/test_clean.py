@@ -25,6 +25,7 @@ from selfcorrect.simulators.cleanup.clean import (
     LevelFloor,
     LiftLimbs,
     LiftTrunk,
+    SettleBody,
     StabilizeFloor,
     clean_motions,
 )
@@ -152,7 +153,11 @@ def test_motions_that_travel_rightly_do_not_drift(clips, label):
 
 @pytest.mark.parametrize(
     ("support", "left_out"),
-    [("infer", set()), ("floor", {FindSupports}), ("off", {FindSupports, LevelFloor, LiftTrunk, LiftLimbs})],
+    [
+        ("infer", set()),
+        ("floor", {FindSupports}),
+        ("off", {FindSupports, LevelFloor, SettleBody, LiftTrunk, LiftLimbs}),
+    ],
 )
 def test_steps_that_a_support_rules_out_are_left_out(support: SupportChoice, left_out: set[type]) -> None:
     done = list(CleanupSettings(support=support).enabled_steps)

@@ -1,0 +1,90 @@
+"""Bring bodies back to the floor that swing up and down above it without falling.
+
+A body whose lowest point leaves the floor is in flight, on a support, or displaced. In flight its centre of mass falls
+with g. On a support a foot stays at one height for a while. Otherwise its root went up and down where its feet should
+have stood, as in walks of generators that bounce. The root is lowered by the height of the lowest point then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from selfcorrect.motion.body.surface import lowest_point_m
+from selfcorrect.motion.checks.floor import GRAVITY_M_S2
+from selfcorrect.motion.checks.motion_features import MotionFeatures
+from selfcorrect.motion.correction.timeline import spans
+from selfcorrect.motion.motion import Motion
+
+from ..body.curves import smooth_gaussian
+from .cleaning import CleanupState
+
+
+@dataclass(frozen=True)
+class SettleBody:
+    """Lower bodies that leave the floor without falling, while nothing that stands still could carry them.
+
+    Set by hand on CMU clips, which hardly change, and on walks that bounce.
+    """
+
+    clear_m: float = 0.03
+    """A body whose lowest point is higher has left the floor."""
+    touching_m: float = 0.005
+    """It is back on the floor when its lowest point is lower."""
+    highest_m: float = 0.13
+    """A body that rises further may climb on something."""
+    falling: float = 0.5
+    """A body in flight falls at this share of g or more, on average and in most frames."""
+    level_m: float = 0.03
+    """A body on a support stays within this height."""
+    level_s: float = 0.3
+    """It does so for as long as this."""
+    often: float = 0.2
+    """Least share of the frames in which a body that swings up and down is off the floor: a hop that falls too slowly
+    is none."""
+    smooth_s: float = 0.04
+    """Standard deviation of the Gaussian that smooths the shift."""
+
+    def __call__(self, cleaning: CleanupState) -> CleanupState:
+        posed = cleaning.posed
+        if posed.motions.ground is not None:
+            return cleaning
+        soles_m = posed.feet_m.reshape(*posed.feet_m.shape[:2], -1, 3)
+        lowest_m = lowest_point_m(posed.motions.skeleton, soles_m, posed.positions_m, posed.orientations)
+        shift_m = np.zeros_like(posed.motions.root_m)
+        for index, heights_m in enumerate(lowest_m):
+            if (heights_m > self.clear_m).any():
+                shift_m[index, :, 1] = -self.estimate_rise_m(posed.motions[index], heights_m)
+        return cleaning.with_posed_motions(posed.shift(shift_m))
+
+    def estimate_rise_m(self, motion: Motion, heights_m: np.ndarray) -> np.ndarray:
+        """Return by how much (T,) a body is too high.
+
+        Args:
+            motion: Motion of T frames.
+            heights_m: (T,) height of its lowest point.
+        """
+        fps = motion.fps
+        rise_m = np.zeros(len(heights_m))
+        falls_m_s2 = MotionFeatures(motion).falls_m_s2
+        for first, last in spans(heights_m > self.touching_m, 0):
+            frames = slice(first, last + 1)
+            is_off = self.clear_m < heights_m[frames].max() < self.highest_m
+            up = falls_m_s2[frames][heights_m[frames] > self.clear_m]
+            if not is_off or min(up.mean(), np.median(up)) > self.falling * GRAVITY_M_S2:
+                continue
+            if not self._is_carried(heights_m[frames], fps):
+                rise_m[frames] = heights_m[frames]
+        if np.mean(rise_m > self.clear_m) < self.often:
+            return np.zeros(len(heights_m))
+        return smooth_gaussian(rise_m[None], self.smooth_s * fps)[0]
+
+    def _is_carried(self, heights_m: np.ndarray, fps: float) -> bool:
+        """Return whether a body stays at one height above the floor for so long that something may carry it."""
+        window = round(self.level_s * fps)
+        if len(heights_m) < window:
+            return False
+        windows_m = np.lib.stride_tricks.sliding_window_view(heights_m, window)
+        is_level = np.ptp(windows_m, axis=1) < self.level_m
+        return bool((is_level & (windows_m.min(1) > self.clear_m)).any())
