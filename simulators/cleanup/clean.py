@@ -26,12 +26,14 @@ from .knees import TurnKnees
 from .levelling import FitSoles, LevelFloor, find_origins_m
 from .noise import Denoise, Despike
 from .planting import LiftLimbs, LiftTrunk, PlantFeet
+from .seams import JoinBlocks
 from .settling import SettleBody
 from .splices import JoinSplices
 from .supports import FindSupports
 
 FILES: tuple[CleanupStep, ...] = (
     TurnKnees(),
+    JoinBlocks(),
     Denoise(),
     JoinSplices(),
     Despike(),

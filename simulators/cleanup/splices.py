@@ -91,7 +91,7 @@ def _remove_steps(motion: Motion, steps: Sequence[int], settings: JoinSplices) -
     """Return the motion without the splices after some frames."""
     for step in steps:
         joined = _join_step(motion, step, settings.turn_rad)
-        motion = _spread_step(joined, step, settings.spread_s)
+        motion = spread_step(joined, step, settings.spread_s)
     return motion
 
 
@@ -160,7 +160,7 @@ def _heading_turn(orientations: np.ndarray, least_rad: float) -> Rotation:
     return Rotation.from_rotvec([0.0, angle_rad, 0.0])
 
 
-def _spread_step(motion: Motion, step: int, within_s: float) -> Motion:
+def spread_step(motion: Motion, step: int, within_s: float) -> Motion:
     """Spread the remaining change of place and pose at a step over the frames before and after."""
     frames = np.arange(len(motion))
     is_before = frames <= step

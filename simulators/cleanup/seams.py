@@ -1,0 +1,87 @@
+"""Remove the jumps at the seams of equally long blocks, of which some generators and compressions make motions.
+
+A step of the joints from frame to frame that differs from the steps beside it is a jump. Jumps of people do not come at
+every n-th frame for long, with smooth motion in between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from selfcorrect.motion.correction.results import Repair
+from selfcorrect.motion.geometry.rotations import steps_between
+from selfcorrect.motion.geometry.vectors import median, norms, percentile
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import strip_side
+
+from .cleaning import CleanupState
+from .splices import spread_step
+
+_LEGS = ("hip", "knee", "ankle", "foot")
+"""Parts that jump when feet land, as often as a walk has steps."""
+
+
+@dataclass(frozen=True)
+class JoinBlocks:
+    """Spread each jump at a seam over the halves of the blocks beside it.
+
+    Set by hand on CMU clips, which show no seams, and on clips whose blocks were turned at random.
+    """
+
+    shortest: int = 4
+    """Least number of frames of a block."""
+    longest: int = 40
+    """Largest number of frames of a block."""
+    fewest: int = 5
+    """Least number of seams."""
+    suddenly: float = 3.0
+    """A jump is this many times as large as usual ones, and as those of most frames that are no seams."""
+    regular: float = 0.7
+    """Least share of the seams that jump, and of the jumps that are at seams."""
+    least_rad: float = 0.08
+    """Least size of usual jumps, summed over the joints."""
+
+    def __call__(self, cleaning: CleanupState) -> CleanupState:
+        motions = cleaning.motions
+        root_m = motions.root_m.copy()
+        rotations = motions.rotations.copy()
+        for index in range(len(motions)):
+            motion = motions[index]
+            seams, period = find_seams(motion, self)
+            for seam in seams:
+                motion = spread_step(motion, int(seam), 0.5 * period / motion.fps)
+            root_m[index, : len(motion)] = motion.root_m
+            rotations[index, : len(motion)] = motion.rotations
+        joined = cleaning.with_repaired_motions(replace(motions, root_m=root_m, rotations=rotations))
+        return replace(joined, repairs_m=joined.record_repair(Repair.SPLICES, motions))
+
+
+def find_seams(motion: Motion, settings: JoinBlocks) -> tuple[np.ndarray, int]:
+    """Return the last frames (K,) of blocks of a motion, and their number of frames; none and 0 without blocks."""
+    no_seams = np.zeros(0, dtype=int), 0
+    if len(motion) < settings.fewest * settings.shortest:
+        return no_seams
+    upper_body = [joint for joint, part in enumerate(motion.skeleton.parts) if strip_side(part) not in _LEGS]
+    steps = steps_between(motion.rotations[:, upper_body])
+    jumps_rad = norms(steps[1:-1] - 0.5 * (steps[:-2] + steps[2:])).sum(-1)
+    is_peak = jumps_rad > settings.suddenly * median(jumps_rad)
+    is_peak[1:-1] &= (jumps_rad[1:-1] >= jumps_rad[:-2]) & (jumps_rad[1:-1] >= jumps_rad[2:])
+    peaks = np.flatnonzero(is_peak)
+    if len(peaks) < settings.fewest:
+        return no_seams
+    period = int(median(np.diff(peaks)))
+    if not settings.shortest <= period <= settings.longest:
+        return no_seams
+    phase = int(np.bincount(peaks % period).argmax())
+    seams = np.arange(phase, len(jumps_rad), period)
+    beside = np.zeros(len(jumps_rad), dtype=bool)
+    for offset in (-1, 0, 1):  # the step at a seam is a neighbour of those beside it
+        beside[np.clip(seams + offset, 0, len(jumps_rad) - 1)] = True
+    is_regular = np.mean(is_peak[seams]) >= settings.regular and np.mean(peaks % period == phase) >= settings.regular
+    if len(seams) < settings.fewest or not is_regular or beside.all():
+        return no_seams
+    jump_rad = float(median(jumps_rad[seams]))
+    is_sudden = jump_rad > settings.suddenly * percentile(jumps_rad[~beside], 90)
+    return (seams + 1, period) if is_sudden and jump_rad > settings.least_rad else no_seams
