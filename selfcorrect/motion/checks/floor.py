@@ -25,10 +25,14 @@ _LIFT_S = 0.06
 _AROUND_S = 0.3
 """Largest time between a lift and the beginning or end of a support."""
 
-_RESTS_M_S = 0.2
+_RESTS_M_S = 0.15
 """A foot that rests moves more slowly than this, in any direction."""
-_AS_LOW_M = 0.02
+_AS_LOW_M = 0.01
 """A foot that seems to carry the body is no higher than this above the body's lowest point."""
+_USUAL_PERCENTILE = 55
+"""Percentile of the body's heights while a foot rests that is the usual one: more than half of the time it stands."""
+_FEWEST_RESTS = 5
+"""Least number of frames in which a foot rests that show the usual height."""
 
 _AVERAGED_S = 0.35
 """Time over which the speed of a slow slide is averaged; a foot stands for longer in a step."""
@@ -105,9 +109,10 @@ def slide_m_s(features: MotionFeatures) -> Measurement:
 
 
 def low_hover_m(features: MotionFeatures) -> Measurement:
-    """Height of the body above the floor while a foot rests in the air, as if it stood there.
+    """Height of the body above its usual one while a foot rests in the air, as if it stood there.
 
-    Feet of a body that leaps or is about to land move. The floor is where the lowest sole is in the lowest frames.
+    Feet of a body that leaps or is about to land move. The usual height of the body is the one at which its feet rest
+    most of the time: floors of captures are some centimetres off.
     """
     if not features.has_feet or len(features) < 5:
         return Measurement.empty()
@@ -115,8 +120,10 @@ def low_hover_m(features: MotionFeatures) -> Measurement:
     speeds_m_s = np.linalg.norm(np.gradient(middle_m, 1 / features.fps, axis=0), axis=-1)
     is_lowest = features.sole_heights_m < features.lowest_m[:, None] + _AS_LOW_M
     rests = ((speeds_m_s < _RESTS_M_S) & is_lowest).any(axis=1)
-    floor_m = max(float(np.percentile(features.lowest_m, 5)), 0.0)
-    values = np.where(rests, np.maximum(features.clear_m - floor_m, 0.0), 0.0)
+    if rests.sum() < _FEWEST_RESTS:
+        return Measurement.empty()
+    usual_m = max(float(np.percentile(features.clear_m[rests], _USUAL_PERCENTILE)), 0.0)
+    values = np.where(rests, np.maximum(features.clear_m - usual_m, 0.0), 0.0)
     return Measurement(values[:, None], ("body",))
 
 
