@@ -298,7 +298,7 @@ def compare_paired(
         return PairedComparison(interval, student_p(differences, resolution), "paired t", 0.0)
     result = scipy.stats.permutation_test(
         (first_scores, second_scores),
-        _mean_difference,
+        lambda first, second, axis: (first - second).mean(axis=axis),
         permutation_type="samples",
         vectorized=True,
         n_resamples=9999,
@@ -308,10 +308,6 @@ def compare_paired(
     if resolution > differences.std(ddof=1):
         p_value = max(p_value, student_p(differences, resolution))
     return PairedComparison(interval, p_value, "sign flips", max(2.0 ** (1 - count), 2 / 10_000))
-
-
-def _mean_difference(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
-    return (first - second).mean(axis=axis)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

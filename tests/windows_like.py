@@ -11,6 +11,7 @@ import importlib
 import importlib.abc
 import os
 import select
+import shutil
 import signal
 import struct
 import sys
@@ -66,6 +67,7 @@ def pretend(libraries: Sequence[str] = BASE) -> None:
         for name in names:
             if hasattr(module, name):
                 delattr(module, name)
+    shutil._use_fd_functions = False  # Windows opens no folders
     real = os.open
     os.open = lambda path, flags, *arguments, **options: _opened(real, path, flags, *arguments, **options)
     sys.platform = "win32"

@@ -164,14 +164,11 @@ def concatenate(batches: Sequence[Samples]) -> Samples:
     provenance = Provenance.concatenate([batch.provenance for batch in batches])
     weights = torch.cat([batch.weights for batch in batches])
     if any(isinstance(batch, StoredSamples) for batch in batches):
-        return StoredSamples(
-            [piece for batch in batches for piece in _stored_values(batch)], labels, provenance, weights
-        )
+        pieces: list[Piece] = []
+        for batch in batches:
+            pieces += batch._stored if isinstance(batch, StoredSamples) else [batch.values]
+        return StoredSamples(pieces, labels, provenance, weights)
     return Samples(torch.cat([batch.values for batch in batches]), labels, provenance, weights)
-
-
-def _stored_values(samples: Samples) -> Sequence[Piece]:
-    return samples._stored if isinstance(samples, StoredSamples) else [samples.values]
 
 
 def check_drawn(values: Tensor, count: int, real: Samples) -> None:

@@ -55,7 +55,12 @@ def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Co
         CorrectorError: The answer has a wrong type, length, shape or dtype.
         SampleError: An accepted sample is not finite.
     """
-    called = _of_samples(corrector)
+    called = corrector
+    if isinstance(corrector, nn.Module):
+        called = evaluating(corrector)
+    elif next(iter(_parameters(corrector)), "") == "values":
+        called = lift(corrector)  # type: ignore[arg-type]
+    arguments = (stream,) if "stream" in _parameters(called) else ()
     copy = replace(
         samples,
         values=samples.values.clone(),
@@ -65,7 +70,7 @@ def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Co
     )
     name = f"corrector {name_of(corrector)!r}"
     with preserve_global_state(name, stream.child("global generators").seed), forbid_exit(name):
-        answer = called(copy, stream) if _takes_stream(called) else called(copy)  # type: ignore[call-arg]
+        answer = called(copy, *arguments)  # type: ignore[call-arg]
     if isinstance(answer, Samples):
         answer = Corrected(answer, torch.ones(len(answer), dtype=torch.bool))
     if not isinstance(answer, Corrected):
@@ -89,13 +94,6 @@ def _describe_answer(answer: object) -> str:
     return f"a {type(answer).__name__}"
 
 
-def _of_samples(corrector: Corrector) -> Corrector:
-    """Return the corrector of samples for a corrector, a network, or a function of `values`."""
-    if isinstance(corrector, nn.Module):
-        return evaluating(corrector)
-    return lift(corrector) if next(iter(_parameters(corrector)), "") == "values" else corrector  # type: ignore[arg-type]
-
-
 def evaluating(module: nn.Module) -> Corrector:
     """Return a corrector from a network of values (N, *event) → (N, *event), in eval mode and without gradients.
 
@@ -115,10 +113,6 @@ def evaluating(module: nn.Module) -> Corrector:
 
     corrector.__name__ = name_of(module)
     return corrector
-
-
-def _takes_stream(corrector: Corrector) -> bool:
-    return "stream" in _parameters(corrector)
 
 
 def _parameters(function: Callable[..., object]) -> Sequence[str]:
@@ -339,8 +333,16 @@ def chain(*correctors: Corrector, name: str = "") -> Corrector:
         info: dict[str, np.ndarray] = {}
         for index, corrector in enumerate(correctors):
             rows = accepted.nonzero().squeeze(1)
-            answer = _call_link(corrector, values, rows, stream.child(index))
-            values = _replace_rows(values, rows, answer.samples)
+            try:
+                answer = call_corrector(corrector, values.take(rows), stream.child(index))
+            except SampleError as error:
+                raise SampleError(int(rows[error.sample]), f"{name_of(corrector)}: {error}") from error
+            values = replace(
+                values,
+                values=values.values.index_copy(0, rows.to(values.values.device), answer.samples.values),
+                labels=values.labels.index_copy(0, rows, answer.samples.labels),
+                weights=values.weights.index_copy(0, rows, answer.samples.weights),
+            )
             accepted[rows] = answer.accepted
             info |= {
                 f"{name_of(corrector)}.{key}": _scatter(np.asarray(column), rows.numpy(), len(samples))
@@ -349,23 +351,6 @@ def chain(*correctors: Corrector, name: str = "") -> Corrector:
         return Corrected(values, accepted, info)
 
     return _Named(apply_chain, name or "+".join(name_of(corrector) for corrector in correctors), correctors)
-
-
-def _call_link(corrector: Corrector, samples: Samples, rows: Tensor, stream: Stream) -> Corrected:
-    try:
-        return call_corrector(corrector, samples.take(rows), stream)
-    except SampleError as error:
-        raise SampleError(int(rows[error.sample]), f"{name_of(corrector)}: {error}") from error
-
-
-def _replace_rows(samples: Samples, rows: Tensor, changed: Samples) -> Samples:
-    """`samples` with values, labels and weights of `rows` taken from `changed`; provenance stays."""
-    return replace(
-        samples,
-        values=samples.values.index_copy(0, rows.to(samples.values.device), changed.values),
-        labels=samples.labels.index_copy(0, rows, changed.labels),
-        weights=samples.weights.index_copy(0, rows, changed.weights),
-    )
 
 
 def _scatter(column: np.ndarray, rows: np.ndarray, length: int) -> np.ndarray:

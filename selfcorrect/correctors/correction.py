@@ -125,7 +125,9 @@ def apply_corrector(
         slots = slots[~attempt.accepted]
         drawn_count += len(draw)
         attempts.append(attempt)
-    return _assemble(attempts, _remove_slots(drawn_rows, slots))
+    is_filled = torch.ones(len(drawn_rows), dtype=torch.bool)
+    is_filled[slots] = False
+    return _assemble(attempts, drawn_rows[is_filled])
 
 
 @dataclass(frozen=True)
@@ -185,12 +187,6 @@ def _assemble(attempts: Sequence[_Attempt], rows: Tensor) -> CorrectedBatch:
         corrected = concatenate([attempt.corrected for attempt in attempts])
         info = merge_info([(len(attempt.raw), attempt.info) for attempt in attempts])
     return CorrectedBatch(corrected.take(rows), drawn, info)
-
-
-def _remove_slots(rows: Tensor, slots: Tensor) -> Tensor:
-    keep = torch.ones(len(rows), dtype=torch.bool)
-    keep[slots] = False
-    return rows[keep]
 
 
 def _describe_rejections(correction: Correction, attempts: Sequence[_Attempt], requested: int, drawn: int) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import softplus
 
 from ..core.errors import InputError, SettingError
@@ -81,10 +81,8 @@ def log_density_ratio(real: Tensor, synthetic: Tensor, settings: Discrimination,
         negative_rows = torch.randint(len(negatives), (settings.batch_size,), generator=generator)
         negative_logits = network(negatives[negative_rows])
         update(optimiser, softplus(-positive_logits).mean() + softplus(negative_logits).mean())
-    return _logit(network.requires_grad_(False), mean, scale)
+    network.requires_grad_(False)
 
-
-def _logit(network: nn.Module, mean: Tensor, scale: Tensor) -> LogRatio:
     def ratio(values: Tensor) -> Tensor:
         return network((values.flatten(1).float() - mean) / scale)[:, 0]
 

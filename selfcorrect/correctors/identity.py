@@ -395,7 +395,8 @@ def _update_digest(digest: Any, value: Any, depth: int, seen: set[int]) -> None:
             seen.add(id(value))
             _update_digest(digest, part, depth + 1, seen)
     else:
-        digest.update(_try_pickle(value))
+        with suppress(Exception):  # files, locks, generators: nothing that could be compared
+            digest.update(pickle.dumps(value))
 
 
 def _to_array(value: Any) -> np.ndarray | None:
@@ -406,10 +407,3 @@ def _to_array(value: Any) -> np.ndarray | None:
     if torch is not None and isinstance(value, torch.Tensor):
         return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
     return None
-
-
-def _try_pickle(value: Any) -> bytes:
-    try:
-        return pickle.dumps(value)
-    except Exception:  # files, locks, generators: nothing that could be compared
-        return b""

@@ -100,8 +100,10 @@ def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
                 scores
             )
             scores = scores - choice_noise * torch.log(-torch.log(noise.clamp(1e-12, 1 - 1e-12)))
-            best = scores.unflatten(0, (k, len(labels))).argmax(dim=0)
-            return _select_draws(values.unflatten(0, (k, len(labels))), best)
+            best = scores.unflatten(0, (k, len(labels))).argmax(dim=0)  # (N, *replicates)
+            draws = values.unflatten(0, (k, len(labels)))  # (k, N, *replicates, *event)
+            index = best.reshape(1, *best.shape, *(1,) * (draws.ndim - 1 - best.ndim))
+            return draws.gather(0, index.expand(1, *draws.shape[1:]))[0]
 
         return sample_independently(draw)
 
@@ -113,9 +115,3 @@ def _scores(values: Tensor, raters: tuple[Score, ...], count: int, generator: to
     scores = torch.stack([rater(values) for rater in raters])
     rater = torch.randint(len(raters), (count,), generator=generator).repeat(len(values) // count)
     return scores[rater.to(scores.device), torch.arange(len(values), device=scores.device)]
-
-
-def _select_draws(draws: Tensor, best: Tensor) -> Tensor:
-    """Select the draws (k, N, *replicates, *event) at `best` (N, *replicates) → (N, *replicates, *event)."""
-    index = best.reshape(1, *best.shape, *(1,) * (draws.ndim - 1 - best.ndim)).expand(1, *draws.shape[1:])
-    return draws.gather(0, index)[0]

@@ -229,7 +229,8 @@ def run_loop(
         if latest and arm.correction is not None:
             load_state(arm.correction.corrector, store.corrector_state(latest))
     with _phase(watch, "mix", latest + 1):
-        batch = store.batch(latest) if latest else _empty_batch(real)
+        nothing = real.take(torch.arange(0))
+        batch = store.batch(latest) if latest else CorrectedBatch(nothing, nothing)
         training = _restore_training_set(task, arm, real, store, latest, batch, stream)
     for generation in range(latest + 1, arm.generations + 1):
         generation_stream = stream.child("generation", generation)
@@ -254,11 +255,16 @@ def run_loop(
             scores = _evaluate(task, model, arm.correction, generation, stream)
             observers.after_user_code()
             corrector_state = state_of(arm.correction.corrector) if arm.correction else {}
+        distance = batch.samples.provenance.distance
+        is_correcting = arm.correction is not None and arm.correction.strength > 0
         measured = {
             **scores,
             **_training_loss(model),
-            **_measure_realised(training, batch),
-            **_corrector_calls(sampler, arm.correction, batch),
+            **measure_mixture(training),
+            "drawn_count": len(batch.drawn),
+            "rejected_count": batch.rejected,
+            "corrected_distance": float(distance.mean()) if len(distance) else 0.0,
+            CORRECTOR_CALLS: (len(batch.drawn) if is_correcting else 0) + getattr(sampler, CORRECTOR_CALLS, 0),
             **observers.metrics(),
         }
         finished = Generation(generation, model.state(), batch, measured, watch.lap(), corrector_state)
@@ -279,12 +285,7 @@ def _make_observers(task: Task, arm: Arm, stream: Stream, watch: Stopwatch) -> O
     return Observers(members)
 
 
-def _empty_batch(real: Samples) -> CorrectedBatch:
-    nothing = real.take(torch.arange(0))
-    return CorrectedBatch(nothing, nothing)
-
-
-def _find_parents(arm: Arm, training: Samples, newest: CorrectedBatch, store: Store) -> Samples:
+def _find_parents(plan: Plan, training: Samples, newest: CorrectedBatch, store: Store) -> Samples:
     """Return the model's training set as a sampling bias sees it: with samples as they were drawn.
 
     Children do not aim at their parents' corrections, or these would add up over generations. Samples of older
@@ -430,23 +431,6 @@ def _training_loss(model: GenerativeModel) -> Metrics:
     """Return the loss of the model's last fit by its key; nothing for a model that does not report one."""
     loss = getattr(model, TRAINING_LOSS, math.nan)
     return {TRAINING_LOSS: loss} if isinstance(loss, float) and math.isfinite(loss) else {}
-
-
-def _corrector_calls(sampler: Sampler, correction: Correction | None, batch: CorrectedBatch) -> Metrics:
-    """Return the number of values that the corrector got in a generation: samples, and predictions while sampling."""
-    after_sampling = len(batch.drawn) if correction is not None and correction.strength > 0 else 0
-    return {CORRECTOR_CALLS: after_sampling + getattr(sampler, CORRECTOR_CALLS, 0)}
-
-
-def _measure_realised(training: Samples, batch: CorrectedBatch) -> Metrics:
-    """Return the mixture that the generation really trained on, and the changes and rejections of its corrector."""
-    distance = batch.samples.provenance.distance
-    return {
-        **measure_mixture(training),
-        "drawn_count": len(batch.drawn),
-        "rejected_count": batch.rejected,
-        "corrected_distance": float(distance.mean()) if len(distance) else 0.0,
-    }
 
 
 @contextmanager

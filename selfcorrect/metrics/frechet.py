@@ -24,7 +24,8 @@ def squared_wasserstein(
     Returns:
         (...) squared distances.
     """
-    root = _square_root(covariance_a)
+    values, vectors = np.linalg.eigh(covariance_a)
+    root = (vectors * np.sqrt(values.clip(min=0))[..., None, :]) @ np.swapaxes(vectors, -2, -1)
     cross = np.sqrt(np.linalg.eigvalsh(root @ covariance_b @ root).clip(min=0)).sum(-1)
     traces = np.trace(covariance_a, axis1=-2, axis2=-1) + np.trace(covariance_b, axis1=-2, axis2=-1)
     return np.square(mean_a - mean_b).sum(-1) + np.maximum(traces - 2 * cross, 0)
@@ -54,11 +55,6 @@ def frechet_distance(reference: np.ndarray, candidate: np.ndarray) -> float:
 def _moments(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     samples = np.asarray(samples, dtype=np.float64)
     return samples.mean(0), np.atleast_2d(np.cov(samples, rowvar=False))
-
-
-def _square_root(covariance: np.ndarray) -> np.ndarray:
-    values, vectors = np.linalg.eigh(covariance)
-    return (vectors * np.sqrt(values.clip(min=0))[..., None, :]) @ np.swapaxes(vectors, -2, -1)
 
 
 def _check_pair(reference: np.ndarray, candidate: np.ndarray) -> None:

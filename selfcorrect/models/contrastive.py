@@ -85,7 +85,13 @@ class ContrastiveEncoders:
         weights = 1.0 / torch.bincount(targets, minlength=len(vectors)).double()[targets]
         generator = stream.child("batches").generator()
         with layer_randomness(stream.child("layers"), _CPU):
-            sample_encoder = _make_sample_encoder(inputs.shape[1], settings)
+            sample_encoder = nn.Sequential(
+                nn.Dropout(settings.dropout),
+                nn.Linear(inputs.shape[1], settings.width),
+                nn.GELU(),
+                nn.Dropout(settings.dropout),
+                nn.Linear(settings.width, settings.outputs),
+            )
             description_encoder = nn.Linear(vectors.shape[1], settings.outputs)
             parameters = [*sample_encoder.parameters(), *description_encoder.parameters()]
             optimiser = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
@@ -109,13 +115,3 @@ class ContrastiveEncoders:
     def describe(self, vectors: Tensor) -> np.ndarray:
         """Encode vectors (C, E) of descriptions as unit vectors (C, outputs) float32."""
         return normalize(self.descriptions(vectors)).numpy()
-
-
-def _make_sample_encoder(features: int, settings: ContrastiveSettings) -> nn.Module:
-    return nn.Sequential(
-        nn.Dropout(settings.dropout),
-        nn.Linear(features, settings.width),
-        nn.GELU(),
-        nn.Dropout(settings.dropout),
-        nn.Linear(settings.width, settings.outputs),
-    )

@@ -54,10 +54,10 @@ class Ecosystem(Saveable):
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
         """Return the ecosystem with a state; that of a single model goes to every member."""
-        members = [member.load_state(_member_state(state, i) or state) for i, member in enumerate(self.members)]
+        members = []
+        for index, member in enumerate(self.members):
+            prefix = f"{index}."
+            names = [name for name in state if name.startswith(prefix)]
+            member_state = {name.removeprefix(prefix): state[name] for name in names}
+            members.append(member.load_state(member_state or state))
         return replace(self, members=tuple(members))
-
-
-def _member_state(state: dict[str, Tensor], index: int) -> dict[str, Tensor]:
-    prefix = f"{index}."
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -42,9 +42,8 @@ class Motion:
         where = f"{self.source}: " if self.source else ""
         for name, values in (("root positions", self.root_m), ("rotations", self.rotations)):
             if not isinstance(values, np.ndarray) or values.dtype not in _NUMBERS:
-                raise InputError(
-                    f"{where}{name} must be a NumPy array of float32 or float64, got {_array_kind(values)}"
-                )
+                kind = f"an array of {values.dtype}" if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
+                raise InputError(f"{where}{name} must be a NumPy array of float32 or float64, got {kind}")
         if not isinstance(self.fps, Real) or isinstance(self.fps, bool):
             raise InputError(f"{where}frames per second must be a number, got {self.fps!r}")
         if not FPS_READ[0] <= self.fps <= FPS_READ[1]:
@@ -83,10 +82,6 @@ class Motion:
 
 _NUMBERS = (np.float32, np.float64, np.int32, np.int64)
 """Types of positions and rotations; shorter ones hold them to centimetres and degrees."""
-
-
-def _array_kind(values: object) -> str:
-    return f"an array of {values.dtype}" if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
 
 
 FPS_READ = (0.01, 1e5)

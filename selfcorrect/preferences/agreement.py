@@ -42,7 +42,11 @@ def agreement_of(choices: Sequence[Choice], confidence: float = 0.95) -> Agreeme
     if not units:
         unknown = _percentile_interval(np.nan, [], 0, confidence)
         return Agreement(unknown, unknown, 0)
-    tables = np.array([_count_in_both_orders(unit) for unit in units])
+    counts = []
+    for answers in units:
+        mirrored = [{_FIRST: _SECOND, _SECOND: _FIRST}.get(answer, answer) for answer in answers]
+        counts.append((coincidences(answers, _KINDS) + coincidences(mirrored, _KINDS)) / 2)
+    tables = np.array(counts)
     drawn = streams(0).child("agreement").numpy().multinomial(count, [1 / count] * count, _RESAMPLES)
     resampled = np.tensordot(drawn, tables, axes=1)
     total = tables.sum(0)
@@ -81,12 +85,6 @@ def alpha_of(table: np.ndarray) -> float:
     return float(1 - (total - 1) * (total - np.trace(table)) / expected) if expected > 0 else np.nan
 
 
-def _count_in_both_orders(answers: Sequence[int]) -> np.ndarray:
-    """Return the coincidences of a pair's answers, averaged over both orders of its samples."""
-    mirrored = [_mirror_answer(answer) for answer in answers]
-    return (coincidences(answers, _KINDS) + coincidences(mirrored, _KINDS)) / 2
-
-
 def _share_on_diagonal(table: np.ndarray) -> float:
     return float(np.trace(table) / table.sum()) if table.sum() else np.nan
 
@@ -99,10 +97,6 @@ def _answer(choice: Choice) -> int:
         return _TIE
     winner = choice.left if choice.outcome > 0 else choice.right
     return _FIRST if winner == min(choice.pair) else _SECOND
-
-
-def _mirror_answer(answer: int) -> int:
-    return {_FIRST: _SECOND, _SECOND: _FIRST}.get(answer, answer)
 
 
 def _percentile_interval(estimate: float, resampled: Sequence[float], count: int, confidence: float) -> Interval:

@@ -95,7 +95,10 @@ def lineage_matched(
             most = draws * max(1, len(members) // len(labels))
             values, candidate_labels = draw_candidates(model, slot_labels, most, stream, needs_candidates)
             children = values[assign(embed(values).double(), candidate_labels)]
-            return children if finish is None else _apply_finish(finish, children, members.values, rows, slot_labels)
+            if finish is None:
+                return children
+            finished = finish(children[has_parent], members.values[rows[has_parent]], slot_labels[has_parent])
+            return children.index_put((has_parent,), finished.to(children))
 
         return sampler
 
@@ -107,13 +110,6 @@ def _draw_founders(
 ) -> Tensor:
     """Draw the first synthetic samples, which have no parents: representatives of many draws."""
     return representatives(model, labels if slots is None else labels[slots], draws, embed, stream)
-
-
-def _apply_finish(finish: Finish, children: Tensor, members: Tensor, rows: Tensor, labels: Tensor) -> Tensor:
-    """Return the children with `finish` applied to those that have a parent."""
-    has_parent = rows >= 0
-    finished = finish(children[has_parent], members[rows[has_parent]], labels[has_parent])
-    return children.index_put((has_parent,), finished.to(children))
 
 
 def parent_rows(labels: Tensor, parent_labels: Tensor) -> Tensor:

@@ -168,12 +168,9 @@ def match_moments(model: GenerativeModel, parents: Samples) -> Sampler:
             rows = labels == label
             label_parents = parents.values[parents.labels == label].to(values)
             if len(label_parents) > 1 and int(rows.sum()) > 1:
-                values[rows] = _transfer_moments(values[rows], label_parents)
+                drawn = values[rows]
+                scale = label_parents.std(0, correction=0) / drawn.std(0, correction=0).clamp(min=1e-6)
+                values[rows] = label_parents.mean(0) + scale * (drawn - drawn.mean(0))
         return values
 
     return sampler
-
-
-def _transfer_moments(values: Tensor, reference: Tensor) -> Tensor:
-    scale = reference.std(0, correction=0) / values.std(0, correction=0).clamp(min=1e-6)
-    return reference.mean(0) + scale * (values - values.mean(0))

@@ -94,20 +94,17 @@ def this_process_group() -> ProcessGroup:
     return _share
 
 
-def _accelerator(cpu: bool) -> Any:
-    """Form the group and return this process' place in it."""
-    with requires_extra("training by several processes"):
-        from accelerate import Accelerator, InitProcessGroupKwargs
-    return Accelerator(cpu=cpu, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)])
-
-
 @contextmanager
 def process_group(device: torch.device) -> Iterator[bool]:
     """Yield True in the process that runs the program; the others fit what it fits until its block ends."""
     if process_count() == 1:
         yield True
         return
-    with _join_group(DistributedGroup(_accelerator(device.type == "cpu"))) as share:
+    with requires_extra("training by several processes"):
+        from accelerate import Accelerator, InitProcessGroupKwargs
+    handlers = [InitProcessGroupKwargs(timeout=PATIENCE)]
+    accelerator = Accelerator(cpu=device.type == "cpu", kwargs_handlers=handlers)
+    with _join_group(DistributedGroup(accelerator)) as share:
         try:
             if share.accelerator.is_main_process:
                 yield True

@@ -139,14 +139,11 @@ def vertices(model: BodyModel, motion: Motion, betas: np.ndarray | None = None) 
     chunks = []
     for start in range(0, len(motion), _FRAMES_AT_ONCE):
         frames = slice(start, start + _FRAMES_AT_ONCE)
-        chunks.append(_vertices(model, rotvecs[frames], motion.root_m[frames], betas))
+        shape = _betas(model, betas).expand(len(rotvecs[frames]), -1)
+        root_m = torch.from_numpy(motion.root_m[frames])
+        posed = model.module(betas=shape, transl=root_m, **_pose(model, rotvecs[frames]))
+        chunks.append(posed.vertices.numpy().astype(np.float32))
     return np.concatenate(chunks) - pelvis_m.astype(np.float32)
-
-
-def _vertices(model: BodyModel, rotations: np.ndarray, root_m: np.ndarray, betas: np.ndarray | None) -> np.ndarray:
-    shape = _betas(model, betas).expand(len(rotations), -1)
-    posed = model.module(betas=shape, transl=torch.from_numpy(root_m), **_pose(model, rotations))
-    return posed.vertices.numpy().astype(np.float32)
 
 
 def _betas(model: BodyModel, betas: np.ndarray | None) -> torch.Tensor:

@@ -121,8 +121,11 @@ class _UprightTurnSearch:
         if len(bones_m) > 1:
             if is_aligned:
                 return before
-            quarter_turns = _best_quarter_turns(bones_m, directions, tolerance_deg)
-            return _align(before, bones_m, directions) if quarter_turns is None else quarter_turns
+            quarter_turns = Rotation.create_group("O")  # bodies that lie or look aside at rest need one
+            offs_deg = [_largest_angle_deg(turn.inv().apply(bones_m), directions) for turn in quarter_turns]
+            if min(offs_deg) <= tolerance_deg:
+                return quarter_turns[int(np.argmin(offs_deg))]
+            return _align(before, bones_m, directions)
         self.is_arbitrary |= off_deg > _TWISTED_DEG
         if is_aligned and not self.is_arbitrary:
             return before
@@ -136,7 +139,9 @@ class _UprightTurnSearch:
     @cached_property
     def _frames_to_body(self) -> Rotation:
         """(T, J) turns from the frames to those of a body with joints in the same places."""
-        motion = _subsample_frames(self.motion)
+        step = -(-len(self.motion) // _FRAMES_TO_FIT)
+        root_m = self.motion.root_m[::step]
+        motion = replace(self.motion, root_m=root_m, rotations=self.motion.rotations[::step])
         body = fit_body_parts(motion)
         _, orientations = forward_kinematics(self.skeleton, motion.root_m, motion.rotations)
         _, body_orientations = forward_kinematics(body.skeleton, body.root_m, body.rotations)
@@ -163,16 +168,6 @@ class _UprightTurnSearch:
         return np.degrees(np.median((self._frames_to_body * self._mean_turns.inv()).magnitude(), axis=0))
 
 
-def _best_quarter_turns(bones_m: np.ndarray, directions: np.ndarray, tolerance_deg: float) -> Rotation | None:
-    """Return the turn by right angles that aligns bones best; None if none aligns them within the tolerance.
-
-    Bodies that lie or look aside at rest need one.
-    """
-    turns = Rotation.create_group("O")
-    offs_deg = [_largest_angle_deg(turn.inv().apply(bones_m), directions) for turn in turns]
-    return turns[int(np.argmin(offs_deg))] if min(offs_deg) <= tolerance_deg else None
-
-
 def _align(before: Rotation, bones_m: np.ndarray, directions: np.ndarray) -> Rotation:
     """Return the turn nearest to `before` that aligns bones (B, 3) with their directions (B, 3)."""
     lengths_m = np.linalg.norm(bones_m, axis=1, keepdims=True)
@@ -186,8 +181,3 @@ def _largest_angle_deg(bones_m: np.ndarray, directions: np.ndarray) -> float:
     lengths = np.linalg.norm(bones_m, axis=1) * np.linalg.norm(directions, axis=1)
     cosines = (bones_m * directions).sum(1) / np.maximum(lengths, 1e-12)
     return float(np.degrees(np.arccos(np.clip(cosines, -1, 1)).max()))
-
-
-def _subsample_frames(motion: Motion) -> Motion:
-    step = -(-len(motion) // _FRAMES_TO_FIT)
-    return replace(motion, root_m=motion.root_m[::step], rotations=motion.rotations[::step])

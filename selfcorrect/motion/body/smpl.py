@@ -172,17 +172,13 @@ def fit_body_parts(motion: Motion) -> Motion:
     The joints are those of `SMPL_BODY` without the missing ones, named as parts. Raises InputError if one is missing
     that every body needs.
     """
-    _check_parts(motion)
+    missing = [part for part in REQUIRED_PARTS if motion.skeleton.joint(part) is None]
+    if missing:
+        raise InputError(f"{motion.source or 'the motion'}: {NO_BODY} (no joint is recognised as {', '.join(missing)})")
     present = [part for part in SMPL_22 if motion.skeleton.joint(part) is not None]
     joints_m = joint_positions(motion)[:, [motion.skeleton.parts.index(part) for part in present]]
     fitted = fit_motion(joints_m, motion.fps, fit_skeleton(joints_m, _average_with(present)))
     return replace(motion, skeleton=fitted.skeleton, root_m=fitted.root_m, rotations=fitted.rotations)
-
-
-def _check_parts(motion: Motion) -> None:
-    missing = [part for part in REQUIRED_PARTS if motion.skeleton.joint(part) is None]
-    if missing:
-        raise InputError(f"{motion.source or 'the motion'}: {NO_BODY} (no joint is recognised as {', '.join(missing)})")
 
 
 def _average_with(parts: Sequence[str]) -> Skeleton:

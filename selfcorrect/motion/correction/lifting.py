@@ -48,18 +48,19 @@ def encode_corrections(
     accepted = [correction.accepted for correction in corrections]
     changed = []
     for index in np.flatnonzero(accepted).tolist():
-        if _differ(motions[index], corrections[index].motion):
+        before = motions[index]
+        after = corrections[index].motion
+        is_moved = not np.array_equal(before.root_m, after.root_m)
+        if is_moved or not np.array_equal(before.rotations, after.rotations):
             changed.append(index)
     values = samples.values.clone()
     if changed:
         corrected = MotionBatch.stack([corrections[index].motion for index in changed])
         values[changed] = codec.encode(corrected).to(values)
-    return Corrected(samples.with_values(values), torch.tensor(accepted, dtype=torch.bool), _info(corrections))
-
-
-def _differ(first: Motion, second: Motion) -> bool:
-    is_same = np.array_equal(first.root_m, second.root_m) and np.array_equal(first.rotations, second.rotations)
-    return not is_same
+    info = {"reason": np.array([correction.reason for correction in corrections], dtype=str)}
+    for name in dict.fromkeys(name for correction in corrections for name in correction.diagnostics):
+        info[name] = np.array([correction.diagnostics.get(name, np.nan) for correction in corrections])
+    return Corrected(samples.with_values(values), torch.tensor(accepted, dtype=torch.bool), info)
 
 
 def lift_motions(function: CorrectMotions, codec: FeatureCodec, name: str) -> Corrector:
@@ -106,11 +107,3 @@ def _check_motion(index: int, original: Motion, corrected: Motion) -> None:
         )
     if not (np.isfinite(corrected.root_m).all() and np.isfinite(corrected.rotations).all()):
         raise SampleError(index, "the corrected motion is not finite (NaN or infinity)")
-
-
-def _info(corrections: Sequence[CorrectedMotion]) -> dict[str, np.ndarray]:
-    names = dict.fromkeys(name for correction in corrections for name in correction.diagnostics)
-    columns = {
-        name: np.array([correction.diagnostics.get(name, np.nan) for correction in corrections]) for name in names
-    }
-    return {"reason": np.array([correction.reason for correction in corrections], dtype=str), **columns}

@@ -47,7 +47,11 @@ def is_loop(motion: Motion) -> bool:
         return False
     first, last = _ends(motion)
     turned = Rotation.from_quat(first.rotations[0]).inv() * Rotation.from_quat(last.rotations[0])
-    return gap_m(motion) <= min(GAP_M, _most_apart_m(motion)) and bool(turned.magnitude().max() <= GAP_RAD)
+    if turned.magnitude().max() > GAP_RAD:
+        return False
+    body_m = joint_positions(motion) - motion.root_m[:, None]
+    extent_m = np.linalg.norm(body_m - body_m[0], axis=-1).max()  # of joints from where they begin
+    return gap_m(motion) <= min(GAP_M, max(EXACT_M, GAP_SHARE * float(extent_m)))
 
 
 def gap_m(motion: Motion) -> float:
@@ -58,7 +62,9 @@ def gap_m(motion: Motion) -> float:
 
 def _ends(motion: Motion) -> tuple[Motion, Motion]:
     """Return the first frame, and the last one moved back to it."""
-    return motion.frames(0, 1), _return_to_start(motion, motion.frames(len(motion) - 1, len(motion)))
+    last = turn(motion.frames(len(motion) - 1, len(motion)), -turn_per_cycle_rad(motion))
+    away_m = (last.root_m - motion.root_m[:1]) * (1.0, 0.0, 1.0)
+    return motion.frames(0, 1), replace(last, root_m=last.root_m - away_m)
 
 
 def match_loop_ends(edited: Motion, original: Motion) -> Motion:
@@ -86,12 +92,6 @@ def match_loop_ends(edited: Motion, original: Motion) -> Motion:
     root_m[:, 1] = original.root_m[:, 1] + rises_m
     rotations = make_continuous(compose(original.rotations, quaternions(turns)))
     return replace(edited, root_m=root_m, rotations=rotations)
-
-
-def _most_apart_m(motion: Motion) -> float:
-    """Largest distance of the ends of a loop, by how far its joints go from where they begin relative to the root."""
-    body_m = joint_positions(motion) - motion.root_m[:, None]
-    return max(EXACT_M, GAP_SHARE * float(np.linalg.norm(body_m - body_m[0], axis=-1).max()))
 
 
 def _may_be_loop(motion: Motion) -> bool:
@@ -132,7 +132,10 @@ def close_loop(edited: Motion, original: Motion, margin: int, *, same_travel: bo
     before = edited.frames(margin - blended + 1, margin + 1)
     turn_rad = turn_per_cycle_rad(original)
     ahead = turn(before, turn_rad)
-    onto_m = original.root_m[-1] - turn(original, turn_rad).root_m[0] if same_travel else _mean_gap_m(loop, ahead)
+    if same_travel:
+        onto_m = original.root_m[-1] - turn(original, turn_rad).root_m[0]
+    else:
+        onto_m = (loop.root_m[-len(ahead) :] - ahead.root_m).mean(axis=0)
     ahead_m = ahead.root_m + onto_m * (1.0, 0.0, 1.0)
     share = _ease(blended)[:, None]
     root_m = loop.root_m.copy()
@@ -140,18 +143,6 @@ def close_loop(edited: Motion, original: Motion, margin: int, *, same_travel: bo
     root_m[-blended:] += share * (ahead_m - root_m[-blended:])
     rotations[-blended:] = slerp(rotations[-blended:], ahead.rotations, share[..., None])
     return replace(original, root_m=root_m, rotations=make_continuous(rotations))
-
-
-def _mean_gap_m(loop: Motion, ahead: Motion) -> np.ndarray:
-    """Mean displacement (3,) from frames to those in which a loop ends."""
-    return (loop.root_m[-len(ahead) :] - ahead.root_m).mean(axis=0)
-
-
-def _return_to_start(motion: Motion, frame: Motion) -> Motion:
-    """Turn a frame as the first frame of a motion is turned, and move it over the same place."""
-    turned = turn(frame, -turn_per_cycle_rad(motion))
-    away_m = (turned.root_m - motion.root_m[:1]) * (1.0, 0.0, 1.0)
-    return replace(turned, root_m=turned.root_m - away_m)
 
 
 def _ease(count: int) -> np.ndarray:

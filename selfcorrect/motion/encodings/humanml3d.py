@@ -127,8 +127,9 @@ def encode(joints_m: np.ndarray, target_offsets_m: np.ndarray | None = None) -> 
     facing_rad = _smooth_facing_rad(joints_m)
     to_facing = _about_y(-facing_rad[:, None])
     steps_m = np.diff(joints_m, axis=0)
+    turns_rad = (np.diff(facing_rad) + np.pi) % (2 * np.pi) - np.pi  # the shorter way round
     groups = (
-        _half_turns_rad(facing_rad),
+        -turns_rad / 2,
         to_facing[1:].apply(steps_m[:, :1])[..., [0, 2]],
         joints_m[:-1, 0, 1],
         to_facing[:-1].apply(joints_m[:-1, 1:] - joints_m[:-1, :1] * [1, 0, 1]),
@@ -226,11 +227,6 @@ def _forward(joints_m: np.ndarray, hips_sign: int) -> np.ndarray:
 def _heading_rad(forward: np.ndarray) -> np.ndarray:
     """Angles (...) about +y from +z to directions (..., 3); 0 for one that is zero or vertical."""
     return np.arctan2(forward[..., 0], forward[..., 2])
-
-
-def _half_turns_rad(facing_rad: np.ndarray) -> np.ndarray:
-    """(T − 1,) half the angle from each facing back to the one before, the shorter way round."""
-    return -((np.diff(facing_rad) + np.pi) % (2 * np.pi) - np.pi) / 2
 
 
 def _about_y(angles_rad: np.ndarray) -> Rotation:

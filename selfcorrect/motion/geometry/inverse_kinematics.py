@@ -106,19 +106,16 @@ def _bend_limb(
     lower_m = norms(posed_m[:, 2] - posed_m[:, 1]).max()
     to_end_m = places_m[:, 2] - start_m
     along = to_end_m / np.maximum(norms(to_end_m), 1e-9)[:, None]
-    reach_m = _soften_lengths(norms(to_end_m), norms(posed_m[:, 2] - start_m), upper_m + lower_m)
+    wanted_m = norms(to_end_m)
+    posed_reach_m = norms(posed_m[:, 2] - start_m)
+    softened_m = wanted_m + _GIVEN_M * np.tanh((posed_reach_m - wanted_m) / _GIVEN_M)
+    reach_m = np.minimum(softened_m, np.maximum(posed_reach_m, _REACH * (upper_m + lower_m)))
     reach_m = np.maximum(reach_m, max(abs(upper_m - lower_m), 1e-6))
     before_m = np.clip((upper_m**2 - lower_m**2 + reach_m**2) / (2 * reach_m), -upper_m, upper_m)
     aside_m = np.sqrt(upper_m**2 - before_m**2)
     bend = _bend_direction(places_m[:, 1] - start_m, along, trunk, forward)
     middle_m = before_m[:, None] * along + aside_m[:, None] * bend
     return middle_m, reach_m[:, None] * along - middle_m
-
-
-def _soften_lengths(target_m: np.ndarray, posed_m: np.ndarray, full_m: float) -> np.ndarray:
-    """Lengths (T,) from start to end of limbs, between the wanted and the posed ones; full_m: length when straight."""
-    most_m = np.maximum(posed_m, _REACH * full_m)
-    return np.minimum(target_m + _GIVEN_M * np.tanh((posed_m - target_m) / _GIVEN_M), most_m)
 
 
 def _bend_direction(middle_m: np.ndarray, along: np.ndarray, trunk: np.ndarray, forward: float) -> np.ndarray:

@@ -290,7 +290,9 @@ def _draw_panel(
         _draw_tops(draw, view, panel.tops_m)
         frame = min(moment, len(points_m) - 1)
         if marks.before_m is not None:
-            _draw_ghost(draw, view, figure, marks.before_m[frame])
+            places, scale, _ = view.project(marks.before_m[frame])
+            for ends, radii_m in zip(figure.bones, figure.radii_m, strict=True):
+                _draw_capsule(draw, places[ends], radii_m * scale[ends], GHOST)
         _draw_figure(draw, view, figure, points_m[frame], marks.planted[frame], marks.moved[frame])
         if panel.title:
             title, font = _fit_title(panel.title, canvas_px)
@@ -403,13 +405,6 @@ def _draw_tops(draw: ImageDraw.ImageDraw, view: _View, tops_m: Sequence[np.ndarr
 def _blend(first: Colour, second: Colour, share: float) -> Colour:
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
     return red, green, blue
-
-
-def _draw_ghost(draw: ImageDraw.ImageDraw, view: _View, figure: Figure, points_m: np.ndarray) -> None:
-    """Draw a pose with points (P, 3), world, in one colour."""
-    places, scale, _ = view.project(points_m)
-    for ends, radii_m in zip(figure.bones, figure.radii_m, strict=True):
-        _draw_capsule(draw, places[ends], radii_m * scale[ends], GHOST)
 
 
 def _draw_figure(

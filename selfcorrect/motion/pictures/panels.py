@@ -40,15 +40,13 @@ def make_panels(motions: Sequence[Motion], titles: Sequence[str]) -> list[Pictur
     They have its joints, frames and frame rate; and then one camera shows them all, so that shifts are seen.
     """
     first = motions[0]
-    return [
-        PicturePanel(motion, title, before=first if number and _is_version(motion, first) else None)
-        for number, (motion, title) in enumerate(zip(motions, titles, strict=True))
-    ]
-
-
-def _is_version(motion: Motion, first: Motion) -> bool:
-    same_rate = np.isclose(motion.fps, first.fps, rtol=1e-3)
-    return bool(same_rate) and len(motion) == len(first) and motion.skeleton.names == first.skeleton.names
+    panels = []
+    for number, (motion, title) in enumerate(zip(motions, titles, strict=True)):
+        has_same_rate = np.isclose(motion.fps, first.fps, rtol=1e-3)
+        has_same_frames = len(motion) == len(first) and motion.skeleton.names == first.skeleton.names
+        is_version = number > 0 and has_same_rate and has_same_frames
+        panels.append(PicturePanel(motion, title, before=first if is_version else None))
+    return panels
 
 
 def camera_path_m(panels: Sequence[PicturePanel], panel: PicturePanel, same_view: bool) -> np.ndarray:

@@ -1,11 +1,9 @@
 """Files and folders that are there whole or not at all.
 
-Unfinished files lie in a folder beside their place, `.NAME-HASH.tmp`, with a marker in it. The marker is a small file
-that says to which run the folder belongs. The writing process locks it for as long as it lives. So the next process
-that writes the same file waits for one that lives, and takes the folder over from one that was killed. No folder in use
-is cleared, nothing stays behind, and a folder without the marker of this run is left alone. Where a file system does
-not lock files, each process has separate folders, and what is cleared is renamed first. A process that lives after all
-then finds nothing to put in its place, rather than a part.
+Unfinished files lie in a scratch folder beside their place, `.NAME-TOKEN-CHECK.tmp`. The check is a hash of the rest of
+the name and of the run, so no other program makes such a name. The writing process locks a file in the folder for as
+long as it lives. Scratch folders without a living process are removed when the run, or the next writer in that folder,
+begins. Where a file system does not lock files, they stay.
 """
 
 import errno
@@ -14,38 +12,30 @@ import os
 import re
 import secrets
 import shutil
-import stat
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
 from ...core.errors import InputError, RunFolderError, SettingError
-from .locks import lock_file, open_own_file, read_descriptor, read_identity
+from .locks import lock_file, read_identity
 
-WARN_AFTER_S = 10.0
-"""Time after which a message names the folder that is waited for."""
 _UNFINISHED = ".tmp"
 _MAX_NAME_BYTES = 255
 _MAX_STEM_BYTES = 60
-_SCRATCH = "selfcorrect-"
-_MARKER = ".selfcorrect"
-_OWN_NAME = re.compile(r"\.(?P<stem>.+)-(?P<hash>[0-9a-f]{8})\.tmp", re.DOTALL)
-_CANNOT_REMOVE_OPEN_FILES = sys.platform == "win32"
-"""True if a file that a process has open can neither be removed nor its folder renamed.
+_ALIVE = ".selfcorrect"
+"""File in a scratch folder that its process locks."""
+_SCRATCH_NAME = re.compile(r"\.(?P<stem>.+)-(?P<check>[0-9a-f]{8})\.tmp", re.DOTALL)
 
-Then a marker is closed before removal, which fails if another process has taken over meanwhile.
-"""
-_GONE_ERRORS = (FileNotFoundError, BlockingIOError, *([PermissionError] if _CANNOT_REMOVE_OPEN_FILES else []))
-"""Errors of removing a folder whose holder has finished with it meanwhile, or works in it."""
-
-_NO_LINK_ERRORS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.EXDEV)
+_LINKS_MISSING = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.EXDEV)
 """Errors of file systems without hard links, such as FAT."""
 
-_NO_LOCK_ERRORS = (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+_LOCKS_MISSING = (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 """Errors of file systems without locks, such as some NFS."""
+
+_cleared: set[tuple[Path, str]] = set()
+"""Folders, each with the identity of its run, that this process has cleared of leftovers."""
 
 
 def refuse_to_replace(path: Path, overwrite: bool) -> None:
@@ -69,9 +59,7 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is no regular file, and nothing else is replaced")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _hold_scratch(
-        _make_scratch_path(path.parent, f"{truncate_name(path.name, _MAX_STEM_BYTES)}-{_hash_name(path.name)}")
-    ) as folder:
+    with scratch_folder(path) as folder:
         temporary = folder / path.name
         yield temporary
         with temporary.open("rb+") as file:
@@ -89,7 +77,7 @@ def _link_new(temporary: Path, path: Path) -> None:
         try:
             os.link(temporary, path)
         except OSError as error:
-            if error.errno not in _NO_LINK_ERRORS:
+            if error.errno not in _LINKS_MISSING:
                 raise
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # ours now, and may be replaced
             os.replace(temporary, path)
@@ -99,163 +87,43 @@ def _link_new(temporary: Path, path: Path) -> None:
 
 @contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """Yield a folder beside `path` for unfinished work, which is removed when the block ends."""
-    with _hold_scratch(_make_scratch_path(path.parent, f"{_SCRATCH}{_hash_name(path.name)}")) as folder:
-        yield folder
-
-
-def _make_scratch_path(parent: Path, stem: str) -> Path:
-    """Return the path of a scratch folder; its name ends with a hash of the rest, which identifies an empty one."""
-    return parent / f".{stem}-{_hash_name(stem)}{_UNFINISHED}"
-
-
-@contextmanager
-def _hold_scratch(folder: Path) -> Iterator[Path]:
-    """Yield a scratch folder of this process, empty except for its marker; waits for other processes."""
-    folder, descriptor = _acquire_scratch(folder)
+    """Yield an empty folder of this process beside `path`, which is removed when the block ends."""
+    identity = read_identity(path.parent)
+    place = (path.parent, identity)
+    if place not in _cleared:
+        remove_leftovers(path.parent)
+    _cleared.discard(place)
+    folder, descriptor = _make_scratch(path, identity)
     try:
-        _clear(folder)
-        try:
-            yield folder
-        finally:
-            with suppress(OSError):
-                _clear(folder)
-                if _CANNOT_REMOVE_OPEN_FILES:
-                    os.close(descriptor)
-                    descriptor = -1
-                _remove(folder)
+        yield folder
     finally:
-        _close(descriptor)
+        os.close(descriptor)  # Windows removes no open file
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            _cleared.add(place)
 
 
-def _acquire_scratch(folder: Path) -> tuple[Path, int]:
-    """Return a scratch folder with its locked marker: this one, or one of another name if this is of another run."""
-    marker = _make_marker(folder.parent)
+def _make_scratch(path: Path, identity: str) -> tuple[Path, int]:
+    """Return a new scratch folder beside a path, and the descriptor of the file in it that is locked."""
     while True:
-        descriptor = _open_marker(folder, marker)
-        if descriptor is None:
-            break
-        is_locked = _wait_for_lock(descriptor, folder)
-        if is_locked and _is_same_file(folder / _MARKER, descriptor):
+        stem = f"{truncate_name(path.name, _MAX_STEM_BYTES)}-{secrets.token_hex(4)}"
+        folder = path.with_name(f".{stem}-{_hash_name(stem + identity)}{_UNFINISHED}")
+        folder.mkdir()
+        try:
+            descriptor = os.open(folder / _ALIVE, os.O_RDWR | os.O_CREAT)
+        except FileNotFoundError:  # another process has just removed the empty folder
+            continue
+        try:
+            lock_file(descriptor)
+            if (folder / _ALIVE).exists():
+                return folder, descriptor
+        except BlockingIOError:  # another process is removing the folder
+            pass
+        except OSError as error:
+            if error.errno not in _LOCKS_MISSING:
+                raise
             return folder, descriptor
         os.close(descriptor)
-        if not is_locked:
-            break
-    unique_folder = _make_unique_path(folder)
-    descriptor = _open_marker(unique_folder, marker)
-    assert descriptor is not None, "nobody else has a folder of that name"
-    return unique_folder, descriptor
-
-
-def _wait_for_lock(descriptor: int, folder: Path) -> bool:
-    """Lock an open marker once no other process has it, and warn on stderr if that takes long; see `_try_lock`."""
-
-    def warn() -> None:
-        print(f"selfcorrect: waiting for another process that writes in {folder}", file=sys.stderr, flush=True)
-
-    try:
-        return _try_lock(descriptor, wait=False)
-    except BlockingIOError:
-        timer = threading.Timer(WARN_AFTER_S, warn)
-        timer.daemon = True
-        timer.start()
-    try:
-        return _try_lock(descriptor, wait=True)
-    finally:
-        timer.cancel()
-
-
-def _try_lock(descriptor: int, *, wait: bool) -> bool:
-    """Lock an open marker; False if its file system has no locks. BlockingIOError as of `lock_file`."""
-    try:
-        lock_file(descriptor, wait=wait)
-    except BlockingIOError:
-        raise
-    except OSError as error:
-        if error.errno in _NO_LOCK_ERRORS:
-            return False
-        raise
-    return True
-
-
-def _make_unique_path(folder: Path) -> Path:
-    """Return the path of a like scratch folder with a name that no other process has."""
-    match = _OWN_NAME.fullmatch(folder.name)
-    assert match, "made by `_make_scratch_path`"
-    return _make_scratch_path(folder.parent, f"{match['stem']}-{secrets.token_hex(4)}")
-
-
-def _make_marker(folder: Path) -> bytes:
-    """Return the marker of unfinished work in a folder."""
-    return f"selfcorrect unfinished {read_identity(folder) or 'anywhere'}\n".encode()
-
-
-def _open_marker(folder: Path, marker: bytes) -> int | None:
-    """Open the marker of a scratch folder, and make both if they are missing; None if the folder is of another run."""
-    while True:
-        with suppress(FileExistsError):
-            os.mkdir(folder)
-        try:
-            if not stat.S_ISDIR(os.lstat(folder).st_mode):
-                return None
-            descriptor = open_own_file(folder / _MARKER, make=not _list_names(folder))
-        except FileNotFoundError:
-            if (names := _list_names(folder)) and _MARKER not in names:
-                return None
-            continue  # its holder has finished meanwhile, and the next one may have begun
-        except (RunFolderError, PermissionError):
-            return None
-        if _claim_marker(descriptor, marker, folder):
-            return descriptor
-        os.close(descriptor)
-        return None
-
-
-def _claim_marker(descriptor: int, marker: bytes, folder: Path) -> bool:
-    """Return whether an open marker is of this run; a truncated one in an empty folder becomes so."""
-    if marker.startswith(read_descriptor(descriptor)) and _list_names(folder) <= {_MARKER}:
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        os.write(descriptor, marker)
-        return True
-    return read_descriptor(descriptor) == marker  # another may have written it meanwhile
-
-
-def _list_names(folder: Path) -> set[str]:
-    try:
-        return set(os.listdir(folder))
-    except FileNotFoundError:
-        return set()
-
-
-def _is_same_file(path: Path, descriptor: int) -> bool:
-    """Return whether an open file still has this path, and was not removed."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.lstat())
-    except FileNotFoundError:
-        return False
-
-
-def _close(descriptor: int) -> None:
-    """Close a descriptor, unless it is -1, which stands for a closed one."""
-    if descriptor >= 0:
-        os.close(descriptor)
-
-
-def _clear(folder: Path) -> None:
-    """Remove everything except its marker from a folder, also remains of a killed process or a library."""
-    for path in folder.iterdir():
-        if path.name != _MARKER:
-            if path.is_symlink() or not path.is_dir():
-                path.unlink()
-            else:
-                shutil.rmtree(path)
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder, its marker last, which identifies the remains after a kill."""
-    _clear(folder)
-    (folder / _MARKER).unlink()
-    folder.rmdir()
 
 
 def write_atomically(path: Path, content: bytes | str, *, overwrite: bool = True) -> None:
@@ -327,7 +195,8 @@ def write_folder(folder: Path, files: Mapping[str, bytes], check: Callable[[], o
         files: Content of each file by name.
         check: Function that is called when all is written, before the folder is renamed.
     """
-    with _hold_unique_path(folder) as temporary:
+    with scratch_folder(folder) as scratch:
+        temporary = scratch / folder.name
         temporary.mkdir()
         for name, content in files.items():
             _write_synced(temporary / name, content)
@@ -339,18 +208,9 @@ def write_folder(folder: Path, files: Mapping[str, bytes], check: Callable[[], o
 
 def remove_folder(folder: Path) -> None:
     """Remove a folder at once; its remains after a crash are leftovers."""
-    with _hold_unique_path(folder) as temporary:
-        os.replace(folder, temporary)
+    with scratch_folder(folder) as scratch:
+        os.replace(folder, scratch / folder.name)
         sync_folder(folder.parent)
-
-
-@contextmanager
-def _hold_unique_path(folder: Path) -> Iterator[Path]:
-    """Yield a path of the same name to which no other process writes, not even one with the same task."""
-    with _hold_scratch(
-        _make_unique_path(_make_scratch_path(folder.parent, truncate_name(folder.name, _MAX_STEM_BYTES)))
-    ) as place:
-        yield place / folder.name
 
 
 def _write_synced(path: Path, content: bytes) -> None:
@@ -363,52 +223,32 @@ def _write_synced(path: Path, content: bytes) -> None:
 def remove_leftovers(folder: Path, *, below: bool = False) -> None:
     """Remove the leftovers of killed processes of this run in a folder, and in all folders `below` it."""
     for path in find_leftovers(folder, below=below):
-        with suppress(*_GONE_ERRORS):
-            _remove_unless_held(path)
+        with suppress(OSError):  # its process lives, or has just removed it, or the file system has no locks
+            _remove_unless_alive(path)
 
 
-def _remove_unless_held(folder: Path) -> None:
-    if not _list_names(folder):
-        with suppress(OSError):  # another process has begun to work in it
-            folder.rmdir()
-        return
-    descriptor = open_own_file(folder / _MARKER, make=False)
+def _remove_unless_alive(folder: Path) -> None:
+    descriptor = os.open(folder / _ALIVE, os.O_RDWR | os.O_CREAT)
     try:
-        _try_lock(descriptor, wait=False)
-        if _is_same_file(folder / _MARKER, descriptor):
-            doomed = _make_unique_path(folder)
-            if _CANNOT_REMOVE_OPEN_FILES:
-                os.close(descriptor)
-                descriptor = -1
-            os.rename(folder, doomed)
-            _remove(doomed)
+        lock_file(descriptor)
+        if sys.platform != "win32":  # which removes no open file
+            shutil.rmtree(folder)
     finally:
-        _close(descriptor)
+        os.close(descriptor)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def find_leftovers(folder: Path, *, below: bool = False) -> list[Path]:
-    """Return the scratch folders that processes of this run left: those with its marker, and empty ones."""
+    """Return the scratch folders of this run in a folder, and in all folders `below` it."""
     pattern = f".*{_UNFINISHED}"
-    marker = _make_marker(folder)
-    paths = folder.rglob(pattern) if below else folder.glob(pattern)
-    return [path for path in paths if _is_leftover(path, marker)]
-
-
-def _is_leftover(folder: Path, marker: bytes) -> bool:
-    if folder.is_symlink() or not folder.is_dir():
-        return False
-    if not _list_names(folder):
-        match = _OWN_NAME.fullmatch(folder.name)
-        return match is not None and match["hash"] == _hash_name(match["stem"])
-    try:
-        descriptor = open_own_file(folder / _MARKER, make=False)
-    except (OSError, RunFolderError):
-        return False
-    try:
-        content = read_descriptor(descriptor)
-        return content == marker or (marker.startswith(content) and _list_names(folder) == {_MARKER})
-    finally:
-        os.close(descriptor)
+    identity = read_identity(folder)
+    leftovers = []
+    for path in folder.rglob(pattern) if below else folder.glob(pattern):
+        match = _SCRATCH_NAME.fullmatch(path.name)
+        is_ours = match is not None and match["check"] == _hash_name(match["stem"] + identity)
+        if is_ours and path.is_dir() and not path.is_symlink():
+            leftovers.append(path)
+    return leftovers
 
 
 @contextmanager

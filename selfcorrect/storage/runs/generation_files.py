@@ -238,15 +238,13 @@ def _provenance_bytes(batch: CorrectedBatch) -> bytes:
     columns = batch.drawn.provenance.columns() | {
         f"info.{key}": np.asarray(column) for key, column in batch.info.items()
     }
+    arrays = {}
+    for name, column in columns.items():
+        kind = pa.from_numpy_dtype(column.dtype) if column.dtype.kind in "biuf" else pa.string()
+        arrays[name] = pa.array(column.tolist(), kind)
     buffer = io.BytesIO()
-    pq.write_table(
-        pa.table({name: pa.array(column.tolist(), _arrow_type(column)) for name, column in columns.items()}), buffer
-    )
+    pq.write_table(pa.table(arrays), buffer)
     return buffer.getvalue()
-
-
-def _arrow_type(column: np.ndarray) -> pa.DataType:
-    return pa.from_numpy_dtype(column.dtype) if column.dtype.kind in "biuf" else pa.string()
 
 
 def _read_provenance(folder: Path) -> tuple[Provenance, dict[str, np.ndarray]]:

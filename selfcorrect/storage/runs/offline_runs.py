@@ -58,7 +58,8 @@ class OfflineRuns:
         recorded = [run for run in runs if run.id == id and run == self._describe_run(id, run.name)]
         for run in recorded:
             folder = self._place / Path(run.name).name
-            if _is_offline_run(folder, id):
+            is_named = folder.name.startswith("offline-run-") and folder.name.endswith(f"-{id}")
+            if is_named and folder.is_dir() and not folder.is_symlink():
                 shutil.rmtree(folder)
         if recorded:
             self._write([run for run in runs if run not in recorded])
@@ -75,9 +76,3 @@ class OfflineRuns:
 
     def _write(self, runs: Sequence[OfflineRun]) -> None:
         write_atomically(self._path, json.dumps([asdict(run) for run in runs], indent=1))
-
-
-def _is_offline_run(folder: Path, id: str) -> bool:
-    """Return whether W&B keeps an offline run with an id in a folder, which is not a link."""
-    is_named = folder.name.startswith("offline-run-") and folder.name.endswith(f"-{id}")
-    return is_named and folder.is_dir() and not folder.is_symlink()

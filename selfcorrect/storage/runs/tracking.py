@@ -226,8 +226,10 @@ class WandbLog:
                 warnings.warn(message, stacklevel=3)
 
     def _log(self, run: TrackedRun) -> None:
-        if self._has_ended_with(run):
-            return
+        last = max((row["generation"] for row in run.rows), default=-1)
+        is_repeated = run.name not in self._open and not run.tables and not run.summary
+        if is_repeated and 0 <= last <= self._read_ended().get(self._id(run), -1):
+            return  # it has ended with all of its generations
         opened = self._open_run(run)
         for row in run.rows:
             if row["generation"] > self._logged[run.name]:
@@ -240,12 +242,6 @@ class WandbLog:
             self.attempt(lambda name=name, chart=chart: opened.log({name: _line_chart(name, chart)}))
         for name, (kind, path) in run.artifacts.items():
             self.attempt(lambda name=name, kind=kind, path=path: opened.log_artifact(_artifact(name, kind, path)))
-
-    def _has_ended_with(self, run: TrackedRun) -> bool:
-        """Return whether a run has ended with all of its generations, and is logged again."""
-        last = max((row["generation"] for row in run.rows), default=-1)
-        is_repeated = run.name not in self._open and not run.tables and not run.summary
-        return is_repeated and 0 <= last <= self._read_ended().get(self._id(run), -1)
 
     def _open_run(self, run: TrackedRun) -> Any:
         if run.name not in self._open:
