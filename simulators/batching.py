@@ -8,7 +8,7 @@ from math import ceil
 
 import numpy as np
 
-from selfcorrect.motion.correction.pieces import bounded
+from selfcorrect.motion.correction.pieces import group_by_size
 from selfcorrect.motion.correction.results import Failure, FailureKind
 from selfcorrect.motion.motion import Motion
 
@@ -40,7 +40,7 @@ def make_batches(
     for group in _group_by(indices, lambda index: _simulation_key(motions[index])):
         largest = min(bodies_together, ceil(len(group) / workers))
         longest_first = sorted(group, key=lambda index: -len(motions[index]))
-        tasks += bounded(longest_first, lambda index: len(motions[index]), MAX_FRAMES_TOGETHER, largest)
+        tasks += group_by_size(longest_first, lambda index: len(motions[index]), MAX_FRAMES_TOGETHER, largest)
     return [_split_task(motions, task, batch_size) for task in tasks]
 
 

@@ -14,7 +14,7 @@ from typing import cast
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.foot_frames import get_foot_frames, level_feet
-from selfcorrect.motion.correction.grounding import OnFloor, find_feet_on_any_floor
+from selfcorrect.motion.correction.grounding import MotionOnFloor, find_feet_on_any_floor
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES, CorrectionMerger, is_one_piece, split_pieces
 from selfcorrect.motion.correction.repeats import FrameRepeats
 from selfcorrect.motion.correction.results import CorrectedMotion, Note, NoteKind
@@ -171,14 +171,16 @@ def correct_motions(motions: Sequence[Motion], pipeline: Pipeline, workers: int 
     corrections = []
     for motion, of_motion, view, motion_is_long in zip(motions, repeats, views, is_long, strict=True):
         correction = next(long_corrections if motion_is_long else short_corrections)
-        corrections.append(of_motion.restore(motion, view.off(correction)))
+        corrections.append(of_motion.restore(motion, view.restore(correction)))
     return corrections
 
 
-def _see_on_floor(motion: Motion, settings: CleanupSettings) -> OnFloor:
+def _see_on_floor(motion: Motion, settings: CleanupSettings) -> MotionOnFloor:
     """Return a motion on the floor of its ground, or on the plane under its feet if a floor is to be estimated."""
     has_floor = motion.ground is not None or settings.find_step(LevelFloor) is None
-    return OnFloor.of(motion) if has_floor or find_flaw(motion) else OnFloor.on_estimated_plane(motion)
+    if has_floor or find_flaw(motion):
+        return MotionOnFloor.from_motion(motion)
+    return MotionOnFloor.from_estimated_plane(motion)
 
 
 def _correct_long_motions(motions: Sequence[Motion], pipeline: Pipeline, workers: int) -> list[CorrectedMotion]:
@@ -315,7 +317,7 @@ def measure_errors(motion: Motion, settings: CleanupSettings) -> Mapping[str, fl
 
 
 def _errors_before(motion: Motion, settings: CleanupSettings) -> Mapping[str, float]:
-    levelled = level_feet(OnFloor.of(motion).motion)
+    levelled = level_feet(MotionOnFloor.from_motion(motion).motion)
     return _correct_segments([levelled], Pipeline(settings), workers=1)[0].before
 
 

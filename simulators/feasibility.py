@@ -23,7 +23,7 @@ from selfcorrect.motion.checks.check import RuleChoice
 from selfcorrect.motion.checks.findings import Finding, Measurement, find_violations
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.rules import RULES
-from selfcorrect.motion.correction.grounding import OnFloor
+from selfcorrect.motion.correction.grounding import MotionOnFloor
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Surroundings
 
@@ -140,7 +140,7 @@ def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:
     rules = [rule for rule in choice.select_rules(RULES) if rule.measure is None]
     if not rules or len(motion) < _FEWEST_FRAMES:
         return []
-    seen = MotionBatch.stack([level_feet(OnFloor.of(motion).motion)])
+    seen = MotionBatch.stack([level_feet(MotionOnFloor.from_motion(motion).motion)])
     missing = compute_contact_residual(seen, CleanupSettings()).force_bodyweights[0]
     measured = {"X1": missing_upward_force(missing), "X2": smooth_residual(missing, motion.fps)}
     return [one for rule in rules for one in find_violations(rule, measured[rule.code], len(motion), motion.fps)]
@@ -165,7 +165,8 @@ def infer_surroundings(motion: Motion) -> Surroundings:
     """
     if not _FEWEST_FRAMES <= len(motion) <= LONGEST_INFERRED:
         return Surroundings()
-    cleaned = clean_motions(MotionBatch.stack([level_feet(OnFloor.of(motion).motion)]), CleanupSettings())
+    level = level_feet(MotionOnFloor.from_motion(motion).motion)
+    cleaned = clean_motions(MotionBatch.stack([level]), CleanupSettings())
     floor = cleaned.floor
     supports = cleaned.supports[0]
     belt_m = floor.displacement_m[0] if floor.is_in_place[0] else None

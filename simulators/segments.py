@@ -69,7 +69,7 @@ class TPoseEnds:
         if not (self.opening or self.closing):
             return correction
         motion = self.motion
-        timeline = correction.timeline and correction.timeline.after(self.opening)
+        timeline = correction.timeline and correction.timeline.pad(before=self.opening)
         if not correction.accepted:
             failure = correction.failure and correction.failure.later(self.opening)
             return replace(correction, motion=motion, failure=failure, timeline=timeline)
@@ -93,7 +93,7 @@ class TPoseEnds:
         return replace(
             correction,
             motion=replace(motion, root_m=root_m, rotations=rotations),
-            timeline=timeline and timeline.before(self.closing),
+            timeline=timeline and timeline.pad(after=self.closing),
             supports=tuple(support.shift(np.zeros(3), self.opening) for support in correction.supports),
             notes=tuple(notes),
         )
@@ -143,7 +143,7 @@ class Segment:
         """The motion to correct, unrolled if it is a loop."""
         return unroll_loop(self.given, self.margin) if self.margin else self.given
 
-    def from_unrolled(self, correction: CorrectedMotion, *, same_travel: bool) -> CorrectedMotion:
+    def restore(self, correction: CorrectedMotion, *, same_travel: bool) -> CorrectedMotion:
         """Return the correction of the segment from that of `motion`; figures of loops include their margins."""
         if not self.margin:
             return correction
@@ -209,7 +209,7 @@ def merge_segments(
     stabilizing = settings.find_step(StabilizeFloor)
     same_travel = stabilizing is None or not stabilizing.remove
     of_segments = [
-        segment.from_unrolled(correction, same_travel=same_travel)
+        segment.restore(correction, same_travel=same_travel)
         for segment, correction in zip(segments, corrections, strict=True)
     ]
     if len(of_segments) == 1:

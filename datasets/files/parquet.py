@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.correction.pieces import bounded
+from selfcorrect.motion.correction.pieces import group_by_size
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.limits import Budget, open_file
@@ -204,7 +204,7 @@ def write_named(path: Path, named: Iterable[NamedMotion]) -> None:
     facts = {"schema": VERSION, "skeletons": [_describe_skeleton(skeleton) for skeleton in skeletons]}
     schema = COLUMNS.with_metadata({_KEY: json.dumps(facts).encode()})
     with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, **_STORED) as writer:
-        for group in bounded(named, lambda item: item.bytes, GROUP_BYTES, GROUP_MOTIONS):
+        for group in group_by_size(named, lambda item: item.bytes, GROUP_BYTES, GROUP_MOTIONS):
             writer.write_table(_make_table(group, numbers, schema))
 
 

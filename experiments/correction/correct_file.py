@@ -14,7 +14,7 @@ from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import pace
-from selfcorrect.motion.correction.pieces import bounded
+from selfcorrect.motion.correction.pieces import group_by_size
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
 from selfcorrect.motion.editing.transforms import retime
 from selfcorrect.motion.motion import Motion
@@ -121,7 +121,8 @@ def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progres
     Results are the same bytes whichever files are together.
     """
     done_count = 0
-    for group in bounded((_read_input(task, options) for task in tasks), lambda read: read.frames, MAX_FRAMES_TOGETHER):
+    inputs = (_read_input(task, options) for task in tasks)
+    for group in group_by_size(inputs, lambda read: read.frames, MAX_FRAMES_TOGETHER):
         frames = max(sum(read.frames for read in group), 1)
         progress("correct", 0, frames)
         with watch_progress(partial(_report_progress, progress, frames)):

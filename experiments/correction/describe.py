@@ -15,7 +15,7 @@ from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with
 from selfcorrect.motion.checks.lost_contacts import LostContacts, find_lost_contacts
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES
 from selfcorrect.motion.correction.results import CorrectedMotion, NoteKind
-from selfcorrect.motion.correction.timeline import Carried, Contact, Timeline, spans
+from selfcorrect.motion.correction.timeline import Contact, ResidualSpan, Timeline, spans
 from selfcorrect.motion.editing.transforms import heading_rad, resample
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.contacts import foot_contacts
@@ -65,7 +65,7 @@ def describe_correction(
     input_check = steps.attempt("oddities are not reported", check_input, CheckResult())
     list_residuals = partial(_list_residuals, correction.timeline)
     residuals = steps.attempt("residual wrenches are not reported", list_residuals, {})
-    find_carried = partial(_find_carried_times, correction.timeline)
+    find_carried = partial(_find_residual_spans, correction.timeline)
     carried = steps.attempt("times of residual force are not reported", find_carried, [])
     contacts = steps.attempt("contacts are not reported", partial(_list_contacts, correction), [])
     parts = zip(motion.skeleton.parts, motion.skeleton.names, strict=True)
@@ -179,9 +179,9 @@ def _list_residuals(timeline: Timeline | None) -> dict[str, list[float]]:
     }
 
 
-def _find_carried_times(timeline: Timeline | None) -> list[Carried]:
+def _find_residual_spans(timeline: Timeline | None) -> list[ResidualSpan]:
     """Find the frames in which a residual force acts on the root of a body that otherwise holds itself up."""
-    carried = [] if timeline is None else timeline.carried()
+    carried = [] if timeline is None else timeline.find_residual_spans()
     frames = sum(span.last_frame - span.first_frame + 1 for span in carried)
     return carried if timeline is not None and frames < len(timeline) else []
 

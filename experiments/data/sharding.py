@@ -19,7 +19,7 @@ from selfcorrect.datasets.collections.dataset import Clip
 from selfcorrect.datasets.files.parquet import NamedMotion, identify_skeleton, read_named, write_named
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.datasets.load import label_of
-from selfcorrect.motion.correction.pieces import bounded
+from selfcorrect.motion.correction.pieces import group_by_size
 from selfcorrect.motion.motion import check_numbers
 from selfcorrect.runtime.bugs import describe_failure
 from selfcorrect.runtime.progress import Progress
@@ -247,7 +247,7 @@ def _send_bytes(place: Place, name: str, content: bytes, scratch: Path) -> None:
 def _list_parts(sources: tuple[str, ...], options: SourceOptions) -> list[list[Recording]]:
     """Return the parts of some sources, listed once in each process."""
     recordings = [recording for source in sources for recording in list_recordings(source, options)]
-    return list(bounded(recordings, lambda recording: recording.size, PART_BYTES, PART_RECORDINGS))
+    return list(group_by_size(recordings, lambda recording: recording.size, PART_BYTES, PART_RECORDINGS))
 
 
 def list_recordings(source: str, options: SourceOptions) -> list[Recording]:
@@ -329,8 +329,8 @@ def _check(item: NamedMotion) -> NamedMotion:
 
 def cut_shards(motions: Iterable[NamedMotion], most_motions: int) -> Iterator[list[NamedMotion]]:
     """Yield motions in shards; as many as fit into memory together are sorted, so that like ones share a shard."""
-    for run in bounded(motions, _size, RUN_BYTES, MOST_MOTIONS):
-        yield from bounded(_sort(run), _size, SHARD_BYTES, most_motions)
+    for run in group_by_size(motions, _size, RUN_BYTES, MOST_MOTIONS):
+        yield from group_by_size(_sort(run), _size, SHARD_BYTES, most_motions)
 
 
 def _size(item: NamedMotion) -> int:

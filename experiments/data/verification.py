@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -115,11 +115,11 @@ def _group_by_folder(folder: Path, unread: list[Path], everything: list[Path]) -
     """Names of files below a folder; of folders none of whose files were looked at, these in place of the files."""
     parents = {above for path in set(everything) - set(unread) for above in path.parents}
 
-    def shown(path: Path) -> Path:
+    def find_top(path: Path) -> Path:
         return next((above for above in reversed(path.parents) if above not in parents), path)
 
     names: list[str] = []
-    for top, paths in groupby(unread, shown):
+    for top, paths in groupby(unread, find_top):
         count = sum(1 for _ in paths)
         below = top.relative_to(folder).as_posix()
         names.append(below if top in unread else f"{below}/ ({count} files)")
@@ -178,12 +178,9 @@ def _find_records(folder: Path, everything: list[Path]) -> Iterator[FileCheck]:
         task = FileTask(Path(result.source), result.name, out)
         for target, expected in ((task.target, result.output_hash), (task.video, result.video_hash)):
             if expected:
-                yield FileCheck(str(target), _describe_change(target, hash_file(target), (expected,)))
-
-
-def _describe_change(path: Path, digest: str, expected: Collection[str]) -> str:
-    """Return the fault of a file with this digest, "" for none."""
-    return "" if digest in expected else f"{path} is {'not what was written' if digest else 'missing'}"
+                digest = hash_file(target)
+                fault = "not what was written" if digest else "missing"
+                yield FileCheck(str(target), "" if digest == expected else f"{target} is {fault}")
 
 
 def _find_sealed(folder: Path, everything: list[Path]) -> Iterator[FileCheck]:

@@ -116,7 +116,7 @@ def _columns(rows: Sequence[Mapping[str, object]]) -> list[str]:
 
 def write_summary(path: Path, summary: Summary) -> None:
     """Write a summary as JSON with its digest, numbers to five digits, NaN as null."""
-    arms = {name: [_to_stored(curves) for curves in group] for name, group in summary.arms.items()}
+    arms = {name: [_encode_curves(curves) for curves in group] for name, group in summary.arms.items()}
     content = {
         "format": FORMAT,
         "command": summary.command,
@@ -225,7 +225,7 @@ def machine() -> dict[str, object]:
     return {"processor": model or "not known", "cores": os.cpu_count()}
 
 
-def _to_stored(curves: ArmCurves) -> dict[str, Any]:
+def _encode_curves(curves: ArmCurves) -> dict[str, Any]:
     axes = {name: str(value) if value in (math.inf, -math.inf) else value for name, value in curves.axes.items()}
     axes = {name: None if value != value else value for name, value in axes.items()}
     stored = {"name": curves.name, "group": curves.group, "title": curves.title, "values": _round_values(curves.values)}

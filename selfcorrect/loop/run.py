@@ -285,7 +285,7 @@ def _make_observers(task: Task, arm: Arm, stream: Stream, watch: Stopwatch) -> O
     return Observers(members)
 
 
-def _find_parents(plan: Plan, training: Samples, newest: CorrectedBatch, store: Store) -> Samples:
+def _find_parents(arm: Arm, training: Samples, newest: CorrectedBatch, store: Store) -> Samples:
     """Return the model's training set as a sampling bias sees it: with samples as they were drawn.
 
     Children do not aim at their parents' corrections, or these would add up over generations. Samples of older

@@ -215,7 +215,7 @@ def test_figures_of_a_loop_are_those_of_its_own_frames(cycles: dict[str, Motion]
 def test_a_failure_beside_a_loop_is_told_at_the_frames_that_it_repeats(stand_frames, frame, last, expected) -> None:
     part = Segment(0, stand_frames, margin=45)
     failed = CorrectedMotion(part.motion, Failure(FailureKind.FELL, frame, last))
-    failure = part.from_unrolled(failed, same_travel=True).failure
+    failure = part.restore(failed, same_travel=True).failure
     assert failure is not None
     assert (failure.frame, failure.last_frame) == expected
 

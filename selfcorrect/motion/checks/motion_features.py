@@ -8,7 +8,7 @@ from scipy.ndimage import uniform_filter1d
 
 from ..body.foot_frames import level_feet
 from ..body.surface import HEAD_RADIUS_M, SURFACE_RADII_M, head_point, world_sole_points
-from ..correction.grounding import OnFloor
+from ..correction.grounding import MotionOnFloor
 from ..geometry.kinematics import in_chunks, world_poses
 from ..geometry.rotations import rotate
 from ..measures.contacts import floor_height_m
@@ -44,7 +44,7 @@ class MotionFeatures:
 
     def __init__(self, motion: Motion, around: Surroundings | None = None) -> None:
         """Take a motion and what carries it besides the floor; motions on a treadmill are seen from its belt."""
-        motion = OnFloor.of(level_feet(motion)).motion if len(motion) else motion
+        motion = MotionOnFloor.from_motion(level_feet(motion)).motion if len(motion) else motion
         self.around = around or Surroundings()
         if self.around.belt_m is not None:
             motion = replace(motion, root_m=motion.root_m - self.around.belt_m)

@@ -46,8 +46,14 @@ def find_feet_on_any_floor(motion: Motion) -> FootFrames:
         frames = replace(motion.feet, soles_m=soles_m, floor_m=estimated.floor_m)
     if estimated.soles_m is None:
         frames = replace(frames, floor_m=_low_sole_height_m(motion))
-    is_shown = estimated.soles_m is not None and _is_often_at(motion, frames)
-    return frames if is_shown or abs(frames.floor_m) <= _FAR_M else replace(frames, floor_m=0.0)
+    if abs(frames.floor_m) <= _FAR_M:
+        return frames
+    is_shown = False
+    if estimated.soles_m is not None:
+        lowered = replace(motion, root_m=motion.root_m - np.array([0.0, frames.floor_m, 0.0]))
+        stands = foot_contacts(LevelFeet(frames).view(lowered), height_m=_NEAR_M)
+        is_shown = float(stands.any(axis=1).mean()) >= _OFTEN_SHOWN
+    return frames if is_shown else replace(frames, floor_m=0.0)
 
 
 def _low_sole_height_m(motion: Motion) -> float:
@@ -70,15 +76,8 @@ def _low_sole_height_m(motion: Motion) -> float:
     return float(percentile(standing_m, 40) if len(standing_m) else low_m)
 
 
-def _is_often_at(motion: Motion, frames: FootFrames) -> bool:
-    """Return whether a foot often stands on the floor of its frames."""
-    lowered = replace(motion, root_m=motion.root_m - np.array([0.0, frames.floor_m, 0.0]))
-    stands = foot_contacts(LevelFeet(frames).view(lowered), height_m=_NEAR_M)
-    return float(stands.any(axis=1).mean()) >= _OFTEN_SHOWN
-
-
 @dataclass(frozen=True, eq=False)
-class OnFloor:
+class MotionOnFloor:
     """A motion in the frame of its ground's floor, the lowest ground under its feet at y = 0."""
 
     motion: Motion
@@ -92,7 +91,7 @@ class OnFloor:
     """Tilt of the floor if it was estimated from the motion."""
 
     @classmethod
-    def on_estimated_plane(cls, motion: Motion) -> OnFloor:
+    def from_estimated_plane(cls, motion: Motion) -> MotionOnFloor:
         """Return the motion on the plane on which its feet stand, turned level; as it is if that is nearly level."""
         plane = estimate_ground_plane(motion)
         if plane.tilt_deg < TILTED_DEG:
@@ -101,8 +100,8 @@ class OnFloor:
         return cls(turned.view(motion), motion, turned, tilt_deg=plane.tilt_deg)
 
     @classmethod
-    def of(cls, motion: Motion) -> OnFloor:
-        """The motion as it was where it has no ground, or is seen so already."""
+    def from_motion(cls, motion: Motion) -> MotionOnFloor:
+        """Return a motion on its ground's floor; as it is if it has no ground, or is seen so already."""
         ground = motion.ground
         if ground is None or ground.in_floor_frame or not len(motion):
             return cls(motion, motion)
@@ -121,20 +120,21 @@ class OnFloor:
         root_m = seen.root_m - np.array([0.0, lowest_m, 0.0])
         return cls(replace(seen, root_m=root_m, ground=ground.with_lowest_floor(lowest_m)), motion, turned, lowest_m)
 
-    def off(self, correction: CorrectedMotion) -> CorrectedMotion:
-        """A correction of this motion in the world of the given one."""
+    def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
+        """Return a correction of this motion in the world of the given one."""
         if self.motion is self.given:
             return correction
-        motion = self._restored(correction.motion) if correction.accepted else self.given
+        motion = self.given
+        if correction.accepted:
+            corrected = correction.motion
+            raised_m = corrected.root_m + np.array([0.0, self.lowest_m, 0.0])
+            motion = replace(corrected, root_m=raised_m, ground=self.given.ground)
+            motion = self.turned.restore(motion) if self.turned else motion
         notes = correction.notes
         if self.tilt_deg:
             notes = (Note(NoteKind.TILTED, self.tilt_deg), *notes)
         supports = tuple(self._restored_support(support) for support in correction.supports)
         return replace(correction, motion=motion, supports=supports, notes=notes)
-
-    def _restored(self, motion: Motion) -> Motion:
-        raised = replace(motion, root_m=motion.root_m + np.array([0.0, self.lowest_m, 0.0]), ground=self.given.ground)
-        return self.turned.restore(raised) if self.turned else raised
 
     def _restored_support(self, support: Support) -> Support:
         raised = support.shift((0.0, self.lowest_m, 0.0))

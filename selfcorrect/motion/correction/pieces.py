@@ -65,8 +65,18 @@ def split_pieces(motion: Motion, piece_frames: int = PIECE_FRAMES) -> list[Piece
     return groups
 
 
-def bounded(items: Iterable[T], size: Callable[[T], int], most_size: int, most: float = inf) -> Iterator[list[T]]:
-    """Cut a sequence where so many items, or items of such a size in all, are together; a larger one stands alone."""
+def group_by_size(items: Iterable[T], size: Callable[[T], int], most_size: int, most: float = inf) -> Iterator[list[T]]:
+    """Cut a sequence into groups of bounded size; a larger item stands alone.
+
+    Args:
+        items: The items.
+        size: Function that returns the size of an item.
+        most_size: Largest sum of sizes in a group.
+        most: Largest number of items in a group.
+
+    Yields:
+        The groups, in the order of the items.
+    """
     group = list[T]()
     total = 0
     for item in items:
@@ -81,7 +91,13 @@ def bounded(items: Iterable[T], size: Callable[[T], int], most_size: int, most: 
 
 
 def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Starts and stops of about equally long pieces that cover all frames; neighbours share `overlap` frames."""
+    """Yield starts and stops of about equally long pieces that cover a motion.
+
+    Args:
+        frames: Number of frames of the motion.
+        longest: Largest number of frames of a piece.
+        overlap: Number of frames that neighbours share.
+    """
     count = max(1, -(-(frames - overlap) // max(longest - overlap, 1)))
     edges = np.linspace(0, frames - overlap, count + 1).round().astype(int)
     for start, stop in pairwise(edges):
@@ -143,7 +159,7 @@ class CorrectionMerger:
         if self.timeline is None or piece is None:
             return None
         middle = (start + self.stop) // 2
-        return self.timeline.frames(0, middle).then(piece.frames(middle - start, len(piece)))
+        return self.timeline.frames(0, middle).append(piece.frames(middle - start, len(piece)))
 
     def append(self, start: int, correction: CorrectedMotion) -> None:
         """Continue with the correction of the piece from `start` on; nothing follows a piece that was rejected."""

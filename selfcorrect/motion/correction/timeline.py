@@ -26,7 +26,7 @@ class Contact:
 
 
 @dataclass(frozen=True)
-class Carried:
+class ResidualSpan:
     """A time in which a residual force or moment acts on the root: first and last frame, and their mean sizes."""
 
     first_frame: int
@@ -76,8 +76,8 @@ class Timeline:
             loads_bodyweights=self.loads_bodyweights[frames],
         )
 
-    def then(self, later: Self) -> Self:
-        """This timeline and after it another of the same body."""
+    def append(self, later: Self) -> Self:
+        """Return this timeline followed by another of the same body."""
         return replace(
             self,
             residual_force_bodyweights=np.append(self.residual_force_bodyweights, later.residual_force_bodyweights),
@@ -85,26 +85,22 @@ class Timeline:
             loads_bodyweights=np.concatenate([self.loads_bodyweights, later.loads_bodyweights]),
         )
 
-    def after(self, frames: int) -> Self:
-        """Return this timeline after so many frames in which nothing is known to act."""
-        return self._idle(frames).then(self)
+    def pad(self, before: int = 0, after: int = 0) -> Self:
+        """Return this timeline with frames before and after it in which nothing is known to act."""
+        counts = (before, after)
+        return replace(
+            self,
+            residual_force_bodyweights=np.pad(self.residual_force_bodyweights, counts),
+            residual_torque_nm=np.pad(self.residual_torque_nm, counts),
+            loads_bodyweights=np.pad(self.loads_bodyweights, (counts, (0, 0))),
+        )
 
-    def before(self, frames: int) -> Self:
-        """Return this timeline before so many frames in which nothing is known to act."""
-        return self.then(self._idle(frames))
-
-    def _idle(self, frames: int) -> Self:
-        """Return a timeline of the same body on which nothing is known to act."""
-        idle = np.zeros(frames)
-        loads = np.zeros((frames, len(self.parts)))
-        return replace(self, residual_force_bodyweights=idle, residual_torque_nm=idle, loads_bodyweights=loads)
-
-    def carried(self) -> list[Carried]:
+    def find_residual_spans(self) -> list[ResidualSpan]:
         """Return the times in which a residual force or moment acts on the root."""
         force = self.residual_force_bodyweights
         torque_nm = self.residual_torque_nm
         return [
-            Carried(first, last, float(force[first : last + 1].mean()), float(torque_nm[first : last + 1].mean()))
+            ResidualSpan(first, last, float(force[first : last + 1].mean()), float(torque_nm[first : last + 1].mean()))
             for first, last in spans((force > 0) | (torque_nm > 0), round(LONGEST_GAP_S * self.fps))
         ]
 

@@ -208,7 +208,7 @@ def test_what_cannot_be_done_alone_is_carried_there_and_only_there(stand, axis, 
     assert helped.max() < 105
     assert force.max() <= 1.0
     assert carried.residual["residual_force_bodyweights"] == pytest.approx(force[1:].mean(), rel=1e-6)
-    assert carried.timeline.carried()[0].first_frame == helped.min()
+    assert carried.timeline.find_residual_spans()[0].first_frame == helped.min()
     speeds_m_s = np.linalg.norm(np.diff(carried.motion.root_m, axis=0), axis=1) * 30
     assert np.abs(np.diff(speeds_m_s)).max() < 1.5  # no frame is joined to another that it does not lead to
 
