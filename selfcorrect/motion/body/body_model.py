@@ -101,8 +101,10 @@ def _smplx_module(kind: str, numbers: dict[str, Any]) -> Any:
 
 def make_body(model: BodyModel, betas: np.ndarray | None = None) -> Body:
     """Return the person with shape coefficients `betas` (B,); without them, the mean person."""
-    posed = model.module(betas=_betas(model, betas), **_pose(model, np.zeros((1, len(model.layout.names), 3))))
-    joints_m = posed.joints[0, : len(model.layout.names)].numpy()
+    joint_count = len(model.layout.names)
+    rest_pose = _pose(model, np.zeros((1, joint_count, 3)))
+    posed = model.module(betas=_betas(model, betas), **rest_pose)
+    joints_m = posed.joints[0, :joint_count].numpy()
     parents = list(model.layout.parents[1:])
     offsets_m = np.concatenate([np.zeros((1, 3)), joints_m[1:] - joints_m[parents]])
     mass_kg = DENSITY_KG_M3 * volume_m3(posed.vertices[0].numpy(), model.faces)

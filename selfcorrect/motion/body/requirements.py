@@ -88,12 +88,14 @@ def _find_flaw_in_rest(motion: Motion) -> str:
     """Find bones without length: joints in one place that are apart in a body, as broken exports leave them."""
     skeleton = motion.skeleton
     rest_m = motion.skeleton.rest_positions_m
-    joints = [(skeleton.joint(start), skeleton.joint(end)) for start, end in _APART]
-    collapsed = [
-        (skeleton.names[start], skeleton.names[end])
-        for start, end in joints
-        if start is not None and end is not None and np.linalg.norm(rest_m[end] - rest_m[start]) < _SHORTEST_BONE_M
-    ]
+    collapsed = []
+    for first_part, last_part in _APART:
+        start = skeleton.joint(first_part)
+        end = skeleton.joint(last_part)
+        if start is None or end is None:
+            continue
+        if np.linalg.norm(rest_m[end] - rest_m[start]) < _SHORTEST_BONE_M:
+            collapsed.append((skeleton.names[start], skeleton.names[end]))
     if not collapsed:
         return ""
     first = f"the bone from {collapsed[0][0]} to {collapsed[0][1]} has no length"
@@ -118,7 +120,8 @@ def is_quadruped(motion: Motion) -> bool:
     if any(None in pair for pair in pairs):
         return False
     places_m = joint_positions(motion, np.array(pairs, dtype=int).ravel().tolist())
-    hips, knees, ankles, shoulders = np.moveaxis(places_m.reshape(len(motion), len(pairs), 2, 3).mean(axis=2), 1, 0)
+    middles_m = places_m.reshape(len(motion), len(pairs), 2, 3).mean(axis=2)
+    hips, knees, ankles, shoulders = np.moveaxis(middles_m, 1, 0)
     trunk = shoulders - hips
     legs = hips - ankles
     leg_m = norms(knees - hips) + norms(ankles - knees)
@@ -126,4 +129,5 @@ def is_quadruped(motion: Motion) -> bool:
         return False
     trunk_m = norms(trunk)
     rising = np.einsum("ti,ti->t", trunk, legs) / np.maximum(trunk_m * norms(legs), 1e-12)
-    return bool(np.median(trunk_m / np.maximum(leg_m, _SHORTEST_BONE_M)) > _LONG_TRUNK and np.median(rising) < _RISING)
+    trunk_per_leg = trunk_m / np.maximum(leg_m, _SHORTEST_BONE_M)
+    return bool(np.median(trunk_per_leg) > _LONG_TRUNK and np.median(rising) < _RISING)

@@ -78,14 +78,16 @@ class _UprightTurnSearch:
                 return self._turn_without_bone(joint, before)
             return self._align_bones(joint, bones_m, direction[None], tolerance_deg, before)
         if limb == "foot" and self.skeleton.children[joint]:
-            return self._align_bones(
-                joint, self._bones(joint, self.skeleton.children[joint][0]), AHEAD[None], 45.0, before
-            )
+            bones_m = self._bones(joint, self.skeleton.children[joint][0])
+            return self._align_bones(joint, bones_m, AHEAD[None], 45.0, before)
         return self._turn_without_bone(joint, before) if limb in ("", "foot", "head", "collar") else before
 
     def _turn_of_trunk(self, joint: int, part: str, before: Rotation) -> Rotation:
-        above = (self._bones(joint, self.skeleton.joint(end)) for end in _SPINE[_SPINE.index(part) + 1 :])
-        bones_m = next((bone_m for bone_m in above if len(bone_m)), np.zeros((0, 3)))
+        bones_m = np.zeros((0, 3))
+        for end in _SPINE[_SPINE.index(part) + 1 :]:
+            bones_m = self._bones(joint, self.skeleton.joint(end))
+            if len(bones_m):
+                break
         if part != "pelvis" and not len(bones_m):
             return self._turn_without_bone(joint, before)
         directions = np.tile(UP, (len(bones_m), 1))
@@ -159,13 +161,16 @@ class _UprightTurnSearch:
     @cached_property
     def _mean_turns(self) -> Rotation:
         """(J,) means of `_frames_to_body` over the motion."""
-        turns = self._frames_to_body.as_quat()
-        return Rotation.concatenate([Rotation.from_quat(turns[:, joint]).mean() for joint in range(turns.shape[1])])
+        means = []
+        for turns in np.moveaxis(self._frames_to_body.as_quat(), 1, 0):
+            means.append(Rotation.from_quat(turns).mean())
+        return Rotation.concatenate(means)
 
     @cached_property
     def _spreads_deg(self) -> np.ndarray:
         """(J,) median angles between `_frames_to_body` and their means."""
-        return np.degrees(np.median((self._frames_to_body * self._mean_turns.inv()).magnitude(), axis=0))
+        deviations = self._frames_to_body * self._mean_turns.inv()
+        return np.degrees(np.median(deviations.magnitude(), axis=0))
 
 
 def _align(before: Rotation, bones_m: np.ndarray, directions: np.ndarray) -> Rotation:

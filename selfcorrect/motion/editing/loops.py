@@ -96,10 +96,13 @@ def match_loop_ends(edited: Motion, original: Motion) -> Motion:
 
 def _may_be_loop(motion: Motion) -> bool:
     """Return whether the root's height and the turns of all other joints are the same at both ends, a cheap test."""
-    cosines = np.abs(np.einsum("ji,ji->j", motion.rotations[0, 1:], motion.rotations[-1, 1:]))
-    lengths = np.linalg.norm(motion.rotations[[0, -1], 1:], axis=-1).prod(axis=0)
-    has_same_turns = bool((cosines > (np.cos(0.5 * GAP_RAD) - 1e-6) * lengths).all())
-    return has_same_turns and abs(float(motion.root_m[-1, 1] - motion.root_m[0, 1])) < GAP_M + 1e-6
+    first = motion.rotations[0, 1:]
+    last = motion.rotations[-1, 1:]
+    cosines = np.abs(np.einsum("ji,ji->j", first, last))
+    lengths = np.linalg.norm(first, axis=-1) * np.linalg.norm(last, axis=-1)
+    least_cosine = np.cos(0.5 * GAP_RAD) - 1e-6
+    rise_m = abs(float(motion.root_m[-1, 1] - motion.root_m[0, 1]))
+    return bool((cosines > least_cosine * lengths).all()) and rise_m < GAP_M + 1e-6
 
 
 def unroll_loop(motion: Motion, margin: int) -> Motion:

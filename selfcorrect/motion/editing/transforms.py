@@ -134,10 +134,12 @@ def close_cycle(motion: Motion) -> Motion:
     goal = motion.rotations[0].copy()
     turned = Rotation.from_rotvec([0.0, turn_per_cycle_rad(motion), 0.0]) * Rotation.from_quat(goal[0])
     goal[0] = turned.as_quat()
-    gap = (Rotation.from_quat(motion.rotations[-1]).inv() * Rotation.from_quat(goal)).as_rotvec()
-    rotations = Rotation.from_quat(motion.rotations) * Rotation.from_rotvec(share * gap)
-    rise_m = share[..., 0] * (motion.root_m[0] - motion.root_m[-1]) * np.array([0.0, 1.0, 0.0])
-    return replace(motion, root_m=motion.root_m + rise_m, rotations=make_continuous(rotations.as_quat()))
+    last_to_goal = Rotation.from_quat(motion.rotations[-1]).inv() * Rotation.from_quat(goal)
+    added = Rotation.from_rotvec(share * last_to_goal.as_rotvec())
+    rotations = Rotation.from_quat(motion.rotations) * added
+    root_m = motion.root_m.copy()
+    root_m[:, 1] += share[:, 0, 0] * (motion.root_m[0, 1] - motion.root_m[-1, 1])
+    return replace(motion, root_m=root_m, rotations=make_continuous(rotations.as_quat()))
 
 
 def turn_per_cycle_rad(motion: Motion) -> float:

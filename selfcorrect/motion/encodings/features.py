@@ -101,7 +101,9 @@ def encode_features(batch: MotionBatch) -> np.ndarray:
     if np.any(batch.lengths != frames):
         raise InputError(f"features need windows of one length, got {batch.lengths.min()} to {frames} frames")
     steps = np.diff(batch.root_m[..., [0, 2]], axis=1) * batch.fps
-    velocity = np.concatenate([steps[:, :1], steps], axis=1) if frames > 1 else np.zeros((count, 1, 2))
+    velocity = np.zeros((count, frames, 2), dtype=steps.dtype)
+    velocity[:, 1:] = steps
+    velocity[:, 0] = velocity[:, min(1, frames - 1)]
     rotations = matrix_columns(batch.rotations).reshape(count, frames, -1)
     return np.concatenate([velocity, batch.root_m[..., 1:2], rotations], axis=-1)
 
@@ -121,5 +123,6 @@ def decode_features(skeleton: Skeleton, features: np.ndarray, fps: float) -> Mot
     root_m = np.zeros((count, frames, 3))
     root_m[:, 1:, [0, 2]] = np.cumsum(features[:, 1:, :2], axis=1) / fps
     root_m[..., 1] = features[..., 2]
-    rotations = from_matrix_columns(features[..., 3:].reshape(count, frames, len(skeleton), 6))
-    return MotionBatch(skeleton, root_m, make_continuous(rotations, axis=1), np.full(count, frames), fps)
+    matrix_features = features[..., 3:].reshape(count, frames, len(skeleton), 6)
+    rotations = make_continuous(from_matrix_columns(matrix_features), axis=1)
+    return MotionBatch(skeleton, root_m, rotations, lengths=np.full(count, frames), fps=fps)

@@ -92,10 +92,12 @@ def normalise_bones(joints_m: np.ndarray, target_offsets_m: np.ndarray) -> np.nd
     A bone without length has no direction: it continues the bone before it.
     """
     lengths_m = np.linalg.norm(target_offsets_m, axis=-1)
-    leg_m = np.linalg.norm(joints_m[0, _RIGHT_LEG] - joints_m[0, _PARENTS[_RIGHT_LEG]], axis=-1).sum()
+    leg_bones_m = joints_m[0, _RIGHT_LEG] - joints_m[0, _PARENTS[_RIGHT_LEG]]
+    leg_m = np.linalg.norm(leg_bones_m, axis=-1).sum()
     if leg_m == 0:
         raise InputError("bones cannot be normalised: the right leg has no length in frame 0")
-    orientations = _bone_orientations(joints_m, _about_y(_heading_rad(_forward(joints_m, 1))))
+    heading_rad = _heading_rad(_forward(joints_m, 1))
+    orientations = _bone_orientations(joints_m, _about_y(heading_rad))
     normalised = np.empty(joints_m.shape)
     normalised[:, 0] = joints_m[:, 0] * (lengths_m[_RIGHT_LEG].sum() / leg_m)
     for joint in range(1, len(SMPL_22)):
@@ -108,7 +110,8 @@ def canonical(joints_m: np.ndarray) -> np.ndarray:
     """Move joints (T, 22, 3) so that the lowest is on the floor and frame 0 stands at the origin facing +z."""
     root_x, _, root_z = joints_m[0, 0]
     placed = joints_m - [root_x, joints_m[..., 1].min(), root_z]
-    return _about_y(-_heading_rad(_forward(joints_m[0], 1))).apply(placed)
+    heading_rad = _heading_rad(_forward(joints_m[0], 1))
+    return _about_y(-heading_rad).apply(placed)
 
 
 def encode(joints_m: np.ndarray, target_offsets_m: np.ndarray | None = None) -> np.ndarray:
@@ -120,22 +123,29 @@ def encode(joints_m: np.ndarray, target_offsets_m: np.ndarray | None = None) -> 
     """
     if joints_m.ndim != 3 or joints_m.shape[1:] != (22, 3) or len(joints_m) < 2:
         raise InputError(f"expected joints of shape (at least 2 frames, 22, 3), got {joints_m.shape}")
-    if not np.isfinite(joints_m).all():
-        raise InputError(f"joint positions are not finite in frame {np.argwhere(~np.isfinite(joints_m))[0][0]}")
+    is_finite = np.isfinite(joints_m)
+    if not is_finite.all():
+        raise InputError(f"joint positions are not finite in frame {np.argwhere(~is_finite)[0][0]}")
     joints_m = joints_m.astype(float)
-    joints_m = canonical(joints_m if target_offsets_m is None else normalise_bones(joints_m, target_offsets_m))
+    if target_offsets_m is not None:
+        joints_m = normalise_bones(joints_m, target_offsets_m)
+    joints_m = canonical(joints_m)
     facing_rad = _smooth_facing_rad(joints_m)
     to_facing = _about_y(-facing_rad[:, None])
     steps_m = np.diff(joints_m, axis=0)
     turns_rad = (np.diff(facing_rad) + np.pi) % (2 * np.pi) - np.pi  # the shorter way round
+    root_velocity_m = to_facing[1:].apply(steps_m[:, :1])
+    relative_m = joints_m[:-1, 1:] - joints_m[:-1, :1] * [1, 0, 1]
+    orientations = _bone_orientations(joints_m[:-1], _about_y(-facing_rad[:-1]))
+    squared_steps_m2 = np.square(steps_m[:, CONTACT_JOINTS]).sum(-1)
     groups = (
         -turns_rad / 2,
-        to_facing[1:].apply(steps_m[:, :1])[..., [0, 2]],
+        root_velocity_m[..., [0, 2]],
         joints_m[:-1, 0, 1],
-        to_facing[:-1].apply(joints_m[:-1, 1:] - joints_m[:-1, :1] * [1, 0, 1]),
-        _six_of_bones(_bone_orientations(joints_m[:-1], _about_y(-facing_rad[:-1]))),
+        to_facing[:-1].apply(relative_m),
+        _six_of_bones(orientations),
         to_facing[:-1].apply(steps_m),
-        np.square(steps_m[:, CONTACT_JOINTS]).sum(-1) < SQUARED_CONTACT_STEP_M2,
+        squared_steps_m2 < SQUARED_CONTACT_STEP_M2,
     )
     return np.concatenate([group.reshape(len(steps_m), -1) for group in groups], axis=1)
 
@@ -148,15 +158,16 @@ def decode_joints(vectors: np.ndarray, *, last_frame: bool = False) -> np.ndarra
     """
     joints = joint_count(vectors)
     facing_rad, root_m = _root(vectors)
-    relative_m = vectors[..., columns(joints)["positions"]].reshape(*vectors.shape[:-1], joints - 1, 3)
+    groups = columns(joints)
+    relative_m = vectors[..., groups["positions"]].reshape(*vectors.shape[:-1], joints - 1, 3)
     others_m = _about_y(facing_rad[..., None]).apply(relative_m) + root_m[..., None, :] * [1, 0, 1]
     joints_m = np.concatenate([root_m[..., None, :], others_m], axis=-2)
     if not last_frame:
         return joints_m
-    steps_m = vectors[..., -1:, columns(joints)["velocities"]].reshape(*vectors.shape[:-2], 1, joints, 3)
-    return np.concatenate(
-        [joints_m, joints_m[..., -1:, :, :] + _about_y(facing_rad[..., -1:, None]).apply(steps_m)], -3
-    )
+    steps_m = vectors[..., -1:, groups["velocities"]].reshape(*vectors.shape[:-2], 1, joints, 3)
+    world_steps_m = _about_y(facing_rad[..., -1:, None]).apply(steps_m)
+    last_m = joints_m[..., -1:, :, :] + world_steps_m
+    return np.concatenate([joints_m, last_m], axis=-3)
 
 
 def decode_contacts(vectors: np.ndarray) -> np.ndarray:
@@ -203,8 +214,11 @@ def _swing(axis: np.ndarray, directions: np.ndarray) -> np.ndarray:
 
 def _six_of_bones(orientations: list[Rotation]) -> np.ndarray:
     """(T, 21, 6): first two columns, one after the other, of each bone's rotation relative to the bone before it."""
-    pairs = zip(_BONE_BEFORE[1:], orientations[1:], strict=True)
-    local = np.stack([(orientations[before].inv() * bone).as_matrix() for before, bone in pairs], axis=1)
+    matrices = []
+    for before, bone in zip(_BONE_BEFORE[1:], orientations[1:], strict=True):
+        bone_to_before = orientations[before].inv() * bone
+        matrices.append(bone_to_before.as_matrix())
+    local = np.stack(matrices, axis=1)
     return local[..., :2].swapaxes(-1, -2).reshape(*local.shape[:2], 6)
 
 

@@ -214,7 +214,8 @@ def local_rotations(skeleton: Skeleton, orientations: np.ndarray) -> np.ndarray:
     """Inverse of forward kinematics for rotations: world orientations (..., J, 4) to local ones (..., J, 4)."""
     world = normalize(orientations)
     above = world[..., np.array(skeleton.parents[1:]), :]
-    return np.concatenate([world[..., :1, :], compose(invert(above), world[..., 1:, :])], axis=-2)
+    local = compose(invert(above), world[..., 1:, :])
+    return np.concatenate([world[..., :1, :], local], axis=-2)
 
 
 def make_continuous(rotations: np.ndarray, axis: int = 0) -> np.ndarray:
@@ -222,5 +223,6 @@ def make_continuous(rotations: np.ndarray, axis: int = 0) -> np.ndarray:
     result = rotations.copy()
     moved = np.moveaxis(result, axis, 0)
     dots = np.einsum("...i,...i", moved[1:], moved[:-1])
-    moved[1:] *= np.cumprod(np.where(dots < 0, -1.0, 1.0), axis=0)[..., None]
+    flips = np.where(dots < 0, -1.0, 1.0)
+    moved[1:] *= np.cumprod(flips, axis=0)[..., None]
     return result

@@ -9,7 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from .vectors import LAST, NEXT, are_few, cross, norms
 
-_PRODUCT_OF = np.array([[3, 0, 1, 2]] * 4), np.array([[0, 3, 2, 1], [1, 2, 3, 0], [2, 1, 0, 3], [3, 0, 1, 2]])
+_FIRST_FACTORS = np.array([[3, 0, 1, 2]] * 4)
+_SECOND_FACTORS = np.array([[0, 3, 2, 1], [1, 2, 3, 0], [2, 1, 0, 3], [3, 0, 1, 2]])
 _PRODUCT_SIGNS = np.array([[1.0, 1, 1, -1], [1, -1, 1, 1], [1, 1, -1, 1], [1, -1, -1, -1]])
 """Components that meet in a product of quaternions, row by row, and their signs."""
 
@@ -20,7 +21,8 @@ _CONJUGATE = np.array([-1.0, -1.0, -1.0, 1.0])
 def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Products (..., 4) of quaternions (..., 4), broadcast against each other: `second` is turned by `first`."""
     if are_few(first, second):  # as in each step of a simulation: fewer calls, the same bits
-        return (first.take(_PRODUCT_OF[0], -1) * second.take(_PRODUCT_OF[1], -1) * _PRODUCT_SIGNS).sum(axis=-1)
+        products = first.take(_FIRST_FACTORS, -1) * second.take(_SECOND_FACTORS, -1)
+        return (products * _PRODUCT_SIGNS).sum(axis=-1)
     x = first[..., 0]
     y = first[..., 1]
     z = first[..., 2]
@@ -55,7 +57,10 @@ def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     tx = 2 * (y * c - z * b)
     ty = 2 * (z * a - x * c)
     tz = 2 * (x * b - y * a)
-    return _stack_components(a + w * tx + y * tz - z * ty, b + w * ty + z * tx - x * tz, c + w * tz + x * ty - y * tx)
+    turned_x = a + w * tx + y * tz - z * ty
+    turned_y = b + w * ty + z * tx - x * tz
+    turned_z = c + w * tz + x * ty - y * tx
+    return _stack_components(turned_x, turned_y, turned_z)
 
 
 def _stack_components(*components: np.ndarray) -> np.ndarray:
@@ -105,8 +110,10 @@ def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
     z = rotations[..., 2]
     w = rotations[..., 3]
     sine = np.sqrt(x * x + y * y + z * z)
-    half_turn = np.where(sine > 1e-12, np.arctan2(sine, np.abs(w)) / np.maximum(sine, 1e-12), 1.0)
-    return (np.where(w >= 0, 2.0, -2.0) * half_turn)[..., None] * rotations[..., :3]
+    half_angle = np.arctan2(sine, np.abs(w))
+    half_turn = np.where(sine > 1e-12, half_angle / np.maximum(sine, 1e-12), 1.0)
+    factor = np.where(w >= 0, 2.0, -2.0) * half_turn
+    return factor[..., None] * rotations[..., :3]
 
 
 def quaternions(vectors: np.ndarray) -> np.ndarray:
@@ -118,7 +125,9 @@ def quaternions(vectors: np.ndarray) -> np.ndarray:
 def turn_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Angles (...) in radians, at most half a turn, between rotations (..., 4) that broadcast against each other."""
     first_to_second = compose(invert(first), second)
-    return 2 * np.arctan2(np.sqrt(np.square(first_to_second[..., :3]).sum(-1)), np.abs(first_to_second[..., 3]))
+    sine = np.sqrt(np.square(first_to_second[..., :3]).sum(-1))
+    cosine = np.abs(first_to_second[..., 3])
+    return 2 * np.arctan2(sine, cosine)
 
 
 def matrix_columns(rotations: np.ndarray) -> np.ndarray:

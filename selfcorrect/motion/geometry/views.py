@@ -144,10 +144,11 @@ class Rerooted:
                 if child != below:
                     offsets_m[child] = skeleton.offsets_m[child] - skeleton.offsets_m[below]
             offsets_m[joint] = 0.0 if below == self.root else -skeleton.offsets_m[way[way.index(below) - 1]]
+        place = {joint: index for index, joint in enumerate(order)} | {-1: -1}
         return replace(
             skeleton,
             names=tuple(skeleton.names[joint] for joint in order),
-            parents=tuple(order.index(self._parents[joint]) if self._parents[joint] >= 0 else -1 for joint in order),
+            parents=tuple(place[self._parents[joint]] for joint in order),
             offsets_m=offsets_m[order],
             parts=("",) * len(order),
         )
@@ -200,12 +201,12 @@ class JointOrder:
             offsets_m=skeleton.offsets_m[self.order],
             parts=tuple(skeleton.parts[joint] for joint in self.order),
         )
-        return replace(motion, skeleton=moved, rotations=np.take(motion.rotations, self.order, axis=-2))
+        rotations = np.take(motion.rotations, self.order, axis=-2)
+        return replace(motion, skeleton=moved, rotations=rotations)
 
     def restore(self, motion: Moving) -> Moving:
-        return replace(
-            motion, skeleton=self.skeleton, rotations=np.take(motion.rotations, np.argsort(self.order), axis=-2)
-        )
+        rotations = np.take(motion.rotations, np.argsort(self.order), axis=-2)
+        return replace(motion, skeleton=self.skeleton, rotations=rotations)
 
 
 @dataclass(frozen=True)

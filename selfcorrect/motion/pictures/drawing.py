@@ -61,10 +61,10 @@ class Camera:
 
     def axes(self) -> np.ndarray:
         """Return the right, up and backward axes as rows (3, 3), world."""
-        azimuth, elevation = np.radians([self.azimuth_deg, self.elevation_deg])
-        towards = np.array(
-            [np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation)]
-        )
+        azimuth = np.radians(self.azimuth_deg)
+        elevation = np.radians(self.elevation_deg)
+        level = np.cos(elevation)
+        towards = np.array([np.sin(azimuth) * level, np.sin(elevation), np.cos(azimuth) * level])
         right = np.array([np.cos(azimuth), 0.0, -np.sin(azimuth)])
         return np.stack([right, np.cross(towards, right), towards])
 
@@ -123,7 +123,9 @@ def _move_back(camera: Camera, projected_m: Sequence[np.ndarray]) -> Camera:
     top_m = (0.5 - _TITLE_SHARE) * camera.view_m
     if (low >= -half_m).all() and high[0] <= half_m and high[1] <= top_m:
         return camera
-    view_m = max(camera.view_m, 2 * max(-low[0], high[0]), (high[1] - low[1]) / (1 - _TITLE_SHARE))
+    width_m = 2 * max(-low[0], high[0])
+    needed_height_m = (high[1] - low[1]) / (1 - _TITLE_SHARE)
+    view_m = max(camera.view_m, width_m, needed_height_m)
     height_m = camera.target_height_m + max(high[1] - (0.5 - _TITLE_SHARE) * view_m, 0.0)
     height_m += min(low[1] + 0.5 * view_m, 0.0)
     factor = view_m / camera.view_m
@@ -375,13 +377,17 @@ def _draw_floor(draw: ImageDraw.ImageDraw, view: _View) -> None:
     tile_m = TILE_M * max(1, round(radius_m / (MOST_TILES * TILE_M)))  # a body that flies far shows no more of them
     first = np.floor((view.target_m[[0, 2]] - radius_m) / tile_m).astype(int)
     count = int(2 * radius_m / tile_m) + 1
-    x, z = np.meshgrid(first[0] + np.arange(count + 1), first[1] + np.arange(count + 1), indexing="ij")
-    corners, _, _ = view.project(np.stack([x * tile_m, np.zeros(x.shape), z * tile_m], axis=-1))
-    middles = (np.stack([x, z], axis=-1) + 0.5) * tile_m - view.target_m[[0, 2]]
-    fade = np.clip(np.linalg.norm(middles, axis=-1) / radius_m, 0, 1) ** 2
+    steps = np.arange(count + 1)
+    x, z = np.meshgrid(first[0] + steps, first[1] + steps, indexing="ij")
+    corners_m = np.stack([x * tile_m, np.zeros(x.shape), z * tile_m], axis=-1)
+    corners, _, _ = view.project(corners_m)
+    middles_m = (np.stack([x, z], axis=-1) + 0.5) * tile_m
+    distances_m = np.linalg.norm(middles_m - view.target_m[[0, 2]], axis=-1)
+    fade = np.clip(distances_m / radius_m, 0, 1) ** 2
     for i, j in np.argwhere(fade[:-1, :-1] < 1):
-        outline = [tuple(corners[i + a, j + b]) for a, b in ((0, 0), (1, 0), (1, 1), (0, 1))]
-        draw.polygon(outline, fill=_blend(TILES[int(x[i, j] + z[i, j]) % 2], PAPER, float(fade[i, j])))
+        square = (corners[i, j], corners[i + 1, j], corners[i + 1, j + 1], corners[i, j + 1])
+        tile = TILES[int(x[i, j] + z[i, j]) % 2]
+        draw.polygon([tuple(corner) for corner in square], fill=_blend(tile, PAPER, float(fade[i, j])))
 
 
 def _draw_tops(draw: ImageDraw.ImageDraw, view: _View, tops_m: Sequence[np.ndarray]) -> None:
@@ -403,7 +409,7 @@ def _draw_tops(draw: ImageDraw.ImageDraw, view: _View, tops_m: Sequence[np.ndarr
 
 
 def _blend(first: Colour, second: Colour, share: float) -> Colour:
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
+    red, green, blue = np.rint(np.add(first, np.subtract(second, first) * share)).astype(int).tolist()
     return red, green, blue
 
 
@@ -427,7 +433,9 @@ def _draw_figure(
     is_sunk = (figure.feet >= 0) & (lowest_m < SUNK_M)
     for bone in np.argsort(nearness[figure.bones].mean(axis=1)):
         ends = figure.bones[bone]
-        colour = SUNK if is_sunk[bone] else PLANTED if planted[bone] else figure.colours[bone]
+        colour = PLANTED if planted[bone] else figure.colours[bone]
+        if is_sunk[bone]:
+            colour = SUNK
         radii_px = figure.radii_m[bone] * scale[ends]
         _draw_capsule(draw, places[ends], radii_px, colour)
         _draw_capsule(draw, places[ends] - 0.3 * radii_px[:, None], 0.4 * radii_px, _blend(colour, PAPER, 0.25))
@@ -443,8 +451,15 @@ def _draw_capsule(draw: ImageDraw.ImageDraw, ends: np.ndarray, radii: np.ndarray
         along = along / length
         lean = (radii[0] - radii[1]) / length  # where the common tangents touch
         across = np.sqrt(1 - lean**2) * np.array([-along[1], along[0]])
-        touch = [(ends[end] + radii[end] * (lean * along + side * across)) for side in (1, -1) for end in (0, 1)]
-        draw.polygon([tuple(touch[index]) for index in (0, 1, 3, 2)], fill=colour)
+        left = lean * along + across
+        right = lean * along - across
+        touch = (
+            ends[0] + radii[0] * left,
+            ends[1] + radii[1] * left,
+            ends[1] + radii[1] * right,
+            ends[0] + radii[0] * right,
+        )
+        draw.polygon([tuple(corner) for corner in touch], fill=colour)
     for middle, radius in zip(ends, radii, strict=True):
         _draw_disc(draw, middle, float(radius), colour)
 

@@ -62,8 +62,13 @@ def camera_path_m(panels: Sequence[PicturePanel], panel: PicturePanel, same_view
     """
     motions = [shown.motion for shown in panels] if same_view else [panel.motion]
     frames = np.arange(max(map(len, motions)))
-    middle_m = np.mean([_below_m(motion)[np.minimum(frames, len(motion) - 1)] for motion in motions], axis=0)
-    return uniform_filter1d(middle_m, max(int(motions[0].fps / 2), 1), axis=0, mode="nearest")
+    paths_m = []
+    for motion in motions:
+        rows = np.minimum(frames, len(motion) - 1)
+        paths_m.append(_below_m(motion)[rows])
+    middle_m = np.mean(paths_m, axis=0)
+    window = max(int(motions[0].fps / 2), 1)
+    return uniform_filter1d(middle_m, window, axis=0, mode="nearest")
 
 
 def _below_m(motion: Motion) -> np.ndarray:

@@ -112,25 +112,22 @@ def encode_scene(
     if together is None:
         compared = make_panels([panel.motion for panel in shown], titles)
         together = any(panel.before is not None for panel in compared)
-    scene: dict[str, Any] = {
+    motions = []
+    for panel, original, title in zip(shown, panels, titles, strict=True):
+        path = _numbers(camera_path_m(shown, panel, together), "<f4")
+        motion = {"title": title, "path": path, **_describe_panel(panel, original)}
+        if not marked:
+            motion |= {"depth": None, "skate": None, "residual": None}
+        motions.append(motion)
+    scene = {
         "fps": fps,
         "overlaid": overlaid,
         "together": together,
         "marked": marked,
         "scheme": scheme,
-        "motions": [
-            {
-                "title": title,
-                "path": _numbers(camera_path_m(shown, panel, together), "<f4"),
-                **_describe_panel(panel, original),
-            }
-            for panel, original, title in zip(shown, panels, titles, strict=True)
-        ],
+        "motions": motions,
         "colours": {"planted": _share(PLANTED), "sunk": _share(SUNK), "ghost": _share(GHOST), "held": _share(RESIDUAL)},
     }
-    if not marked:
-        for shown_motion in scene["motions"]:
-            shown_motion |= {"depth": None, "skate": None, "residual": None}
     return json.dumps(scene).replace("<", "\\u003c")  # so that nothing in it ends the script element
 
 
@@ -145,22 +142,28 @@ def _describe_panel(panel: PicturePanel, original: PicturePanel) -> dict[str, An
     """Return what the page draws of a panel whose motion was resampled from that of the original panel."""
     figure, points_m = pose_figure(panel.motion)
     root_m = panel.motion.root_m
+    steps = ((points_m - root_m[:, None]) / STEP_M).clip(-32767, 32767).round()
     rate = original.motion.fps / panel.motion.fps
-    batch = MotionBatch.stack([level_feet(original.motion)]) if (figure.feet >= 0).any() else None
-    errors = None if batch is None else errors_by_frame(batch)
-    mean_errors = None if batch is None else physical_errors(batch, [panel.supports])
+    depth = None
+    skate = None
+    means = None
+    if (figure.feet >= 0).any():
+        batch = MotionBatch.stack([level_feet(original.motion)])
+        errors = errors_by_frame(batch)
+        depth = _at_frames(errors.penetration_m[0], rate, len(points_m))
+        skate = _at_frames(errors.skate_m_s[0], rate, len(points_m))
+        mean_errors = physical_errors(batch, [panel.supports])
+        means = [float(mean_errors.penetration_m[0]), float(mean_errors.skate_m_s[0])]
     return {
         "frames": len(points_m),
         "bones": _bones(figure),
         "root": _numbers(root_m, "<f4"),
-        "points": _numbers(np.clip((points_m - root_m[:, None]) / STEP_M, -32767, 32767).round(), "<i2"),
+        "points": _numbers(steps, "<i2"),
         "step": STEP_M,
         "stands": _numbers(detect_standing(panel.motion, figure) @ [1, 2], "u1"),
-        "depth": None if errors is None else _at_frames(errors.penetration_m[0], rate, len(points_m)),
-        "skate": None if errors is None else _at_frames(errors.skate_m_s[0], rate, len(points_m)),
-        "means": None
-        if mean_errors is None
-        else [float(mean_errors.penetration_m[0]), float(mean_errors.skate_m_s[0])],
+        "depth": depth,
+        "skate": skate,
+        "means": means,
         "residual": _at_frames(original.residual_bodyweights, rate, len(points_m)),
         "supports": [_solid(corners_m) for corners_m in panel.tops_m],
     }
@@ -170,7 +173,9 @@ def _solid(corners_m: np.ndarray) -> list[list[float]]:
     """Return the middle of a box below a surface with corners (4, 3), down to y = 0 if level, and half its edges."""
     across_m = (corners_m[1] - corners_m[0]) / 2
     along_m = (corners_m[3] - corners_m[0]) / 2
-    height_m = np.array([0.0, abs(float(corners_m[0, 1])) if np.ptp(corners_m[:, 1]) < 1e-6 else _THIN_M, 0.0]) / 2
+    is_level = np.ptp(corners_m[:, 1]) < 1e-6
+    thickness_m = abs(float(corners_m[0, 1])) if is_level else _THIN_M
+    height_m = np.array([0.0, thickness_m, 0.0]) / 2
     middle_m = corners_m.mean(axis=0) - np.sign(corners_m[0, 1]) * height_m
     return [middle_m.tolist(), across_m.tolist(), height_m.tolist(), along_m.tolist()]
 
@@ -190,7 +195,8 @@ def _at_frames(values: np.ndarray | None, rate: float, frames: int) -> str | Non
     """Return values at `rate` times as many frames, at the frames drawn; None if there are none."""
     if values is None or not len(values):
         return None
-    indices = np.minimum((np.arange(frames) * rate).round().astype(int), len(values) - 1)
+    nearest = (np.arange(frames) * rate).round().astype(int)
+    indices = np.minimum(nearest, len(values) - 1)
     return _numbers(values[indices], "<f4")
 
 
