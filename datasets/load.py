@@ -41,14 +41,18 @@ def load_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
 
 
 def load_motions(source: str | Path, reading: Reading | None = None) -> list[Motion]:
-    """All motions of one source: `deepmimic` (the built-in clips), or a path.
+    """Return all motions of one source.
 
-    A path is a motion file, the folder of a known dataset (CMU's also as .tar.gz), or any folder of motion files.
-    `FOLDER#SPLIT` names a split of a dataset. Files of other folders keep their skeletons. Labels are the dataset's; in
-    another folder those of `label_of`. Raises InputError that names the source and what was expected; unreadable files
-    of a folder are left out with a warning.
+    Files of a plain folder keep their skeletons. Labels are the dataset's; in a plain folder those of `label_of`.
+    Unreadable files of a folder are left out with a warning.
 
-    reading: what files do not say; with one that says anything, a path holds plain motion files and is no dataset.
+    Args:
+        source: `deepmimic` (the built-in clips), a motion file, the folder of a known dataset (CMU's also as .tar.gz),
+            or any folder of motion files. `FOLDER#SPLIT` names a split of a dataset.
+        reading: Facts that files lack. If there are any, the path holds plain motion files and is no dataset.
+
+    Raises:
+        InputError: The source does not exist or holds no motions.
     """
     reading = reading or Reading()
     if source == "deepmimic":

@@ -131,7 +131,12 @@ def student_interval(values: ArrayLike, confidence: float = 0.95, resolution: fl
 def student_p(values: ArrayLike, resolution: float = 0.0) -> float:
     """Return the two-sided p-value of the t test that the mean over seeds (S,) is 0.
 
-    1 for a single seed and for seeds without spread: neither can be tested. resolution: as in `student_interval`.
+    Args:
+        values: (S,) one value per seed.
+        resolution: Smallest step of a value, as in `student_interval`.
+
+    Returns:
+        The p-value; 1 for a single seed and for seeds without spread, which cannot be tested.
     """
     seeds = _per_seed(values)
     count = len(seeds)
@@ -142,7 +147,12 @@ def student_p(values: ArrayLike, resolution: float = 0.0) -> float:
 
 
 def has_spread(values: ArrayLike, resolution: float = 0.0) -> bool:
-    """Return whether a spread of seeds (S,) is known: they differ by more than rounding, or have a resolution."""
+    """Return whether a spread of seeds is known: they differ by more than rounding, or have a resolution.
+
+    Args:
+        values: (S,) one value per seed.
+        resolution: Smallest step of a value, 0 if it is continuous.
+    """
     seeds = _per_seed(values)
     return resolution > 0 or bool(np.ptp(seeds) > _ROUNDING * np.abs(seeds).max())
 
@@ -173,10 +183,13 @@ def _bounded_interval(mean: float, half_width: float, bounds: Bounds) -> tuple[f
 
 
 def median_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Return the median over seeds with its order-statistic interval; infinite values are allowed.
+    """Return the median over seeds with its order-statistic interval.
 
-    The interval covers at least `confidence`. With fewer than six seeds no pair of order statistics covers 95 %, and
-    the bounds are NaN.
+    With fewer than six seeds no pair of order statistics covers 95 %, and the bounds are NaN.
+
+    Args:
+        values: (S,) one value per seed, which may be infinite.
+        confidence: Least coverage of the interval.
     """
     seeds = np.asarray(values, dtype=float)
     bounds = scipy.stats.quantile_test(seeds, p=0.5).confidence_interval(confidence)
@@ -321,7 +334,15 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def holm_levels(p_values: Mapping[str, float], level: float = 0.05) -> dict[str, float]:
-    """Return the level at which Holm's procedure tests each p-value: significant where it is at most that."""
+    """Return the level at which Holm's procedure tests each p-value.
+
+    Args:
+        p_values: P-values by name.
+        level: Family-wise error rate.
+
+    Returns:
+        Levels by name; a p-value is significant if it is at most its level.
+    """
     rejected = 0
     levels: dict[str, float] = {}
     for rank, (name, p_value) in enumerate(_rank(p_values)):
@@ -336,9 +357,19 @@ def _rank(p_values: Mapping[str, float]) -> list[tuple[str, float]]:
 
 
 def half_life(curve: ArrayLike, floor: float = 0.0) -> float:
-    """Return the generations until a curve (T,) has lost half of its initial height above `floor`; inf if it never has.
+    """Return the generations until a curve has lost half of its initial height.
 
     The first crossing counts, linearly interpolated between generations.
+
+    Args:
+        curve: (T,) one value per generation.
+        floor: Value from which heights are measured.
+
+    Returns:
+        Number of generations; inf if the curve never loses half of its height.
+
+    Raises:
+        InputError: The curve does not start above the floor.
     """
     height = np.asarray(curve, dtype=float) - floor
     if height[0] <= 0:

@@ -115,7 +115,15 @@ class Contacts:
         return read_file_as(cls, Path(path))
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write them as JSON; SettingError where the file exists, unless `overwrite` is true."""
+        """Write the contacts as JSON.
+
+        Args:
+            path: Path of the file.
+            overwrite: Replace an existing file.
+
+        Raises:
+            SettingError: The file exists and may not be replaced.
+        """
         path = Path(path).expanduser()
         refuse_to_replace(path, overwrite)
         write_atomically(path, self.text(), overwrite=overwrite)

@@ -169,7 +169,15 @@ class CorrectionOptions:
         return self.controls.prepare(motion, KinematicCorrector(self._cleanup))
 
     def finish(self, motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
-        """The correction of a motion with what people changed of it; CorrectorError where it is not finite."""
+        """Return a correction with the changes that people made to it.
+
+        Args:
+            motion: Motion of T frames before its correction.
+            correction: Its correction.
+
+        Raises:
+            CorrectorError: The result is not finite.
+        """
         if correction.failure is not None:
             correction = replace(correction, failure=self._advise(motion, correction.failure))
         return self.controls.apply(motion, correction, self.measure_errors)
@@ -245,7 +253,15 @@ class CorrectionOptions:
         return replace(self, **changes)  # type: ignore[arg-type]
 
     def refuse(self, names: tuple[str, ...], because: str) -> None:
-        """SettingError where one of some options differs from its default, and the task takes none."""
+        """Refuse options that a task does not take.
+
+        Args:
+            names: Names of these options.
+            because: Rest of the sentence that begins with the option.
+
+        Raises:
+            SettingError: One of them differs from its default.
+        """
         for name in names:
             if getattr(self, name) != getattr(DEFAULTS, name):
                 raise SettingError(f"{name.replace('_', '-')} {because}")

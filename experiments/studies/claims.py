@@ -58,24 +58,39 @@ def value_at(arm: str, key: str, generation: int) -> Quantity:
 
     Args:
         arm: Name of the arm.
-        key: Name of the quantity, as the evaluation measures it.
+        key: Name of the quantity in the evaluation.
         generation: Number of the generation, −1 for the last.
     """
     return Quantity(lambda curves: curves[arm][key][:, generation])
 
 
 def initial_value(arm: str, key: str) -> Quantity:
-    """Return a quantity of an arm at generation 0."""
+    """Return a quantity of an arm at generation 0.
+
+    Args:
+        arm: Name of the arm.
+        key: Name of the quantity in the evaluation.
+    """
     return value_at(arm, key, 0)
 
 
 def final_value(arm: str, key: str) -> Quantity:
-    """Return a quantity of an arm at the last generation."""
+    """Return a quantity of an arm at the last generation.
+
+    Args:
+        arm: Name of the arm.
+        key: Name of the quantity in the evaluation.
+    """
     return value_at(arm, key, -1)
 
 
 def final_change(arm: str, key: str) -> Quantity:
-    """Return the change of a quantity of an arm from generation 0 to the last."""
+    """Return the change of a quantity of an arm from generation 0 to the last.
+
+    Args:
+        arm: Name of the arm.
+        key: Name of the quantity in the evaluation.
+    """
     return final_value(arm, key) - initial_value(arm, key)
 
 
@@ -85,7 +100,7 @@ def final_difference(arm: str, than: str, key: str) -> Quantity:
     Args:
         arm: Name of the arm.
         than: Name of the arm that is subtracted.
-        key: Name of the quantity, as the evaluation measures it.
+        key: Name of the quantity in the evaluation.
     """
     return final_value(arm, key) - final_value(than, key)
 
@@ -95,7 +110,7 @@ def late_mean(arm: str, key: str, count: int) -> Quantity:
 
     Args:
         arm: Name of the arm.
-        key: Name of the quantity, as the evaluation measures it.
+        key: Name of the quantity in the evaluation.
         count: Number of generations.
     """
     return Quantity(lambda curves: curves[arm][key][:, -count:].mean(1))
@@ -107,7 +122,12 @@ def pool_seeds(quantities: Sequence[Quantity]) -> Quantity:
 
 
 def ratio_of_means(numerator: Quantity, denominator: Quantity) -> Measure:
-    """Return the ratio of two means."""
+    """Return the ratio of two means, with Fieller's interval.
+
+    Args:
+        numerator: Quantity above.
+        denominator: Quantity of the same seeds below.
+    """
     return lambda curves: ratio_interval(numerator.per_seed(curves), denominator.per_seed(curves))
 
 
@@ -193,7 +213,7 @@ def expect_predictions(
 
     Args:
         statement: The claim in words, with {arm} and {t} for arm and generation.
-        key: Name of the quantity, as the evaluation measures it.
+        key: Name of the quantity in the evaluation.
         laws: Name of each arm → prediction (T + 1,).
         tolerance: Relative distance from the estimate that counts as agreement.
         times: Generations, −1 for the last.

@@ -64,12 +64,15 @@ class UnreachableError(SelfcorrectError, RuntimeError):
 
 
 class LoopError(SelfcorrectError, RuntimeError):
-    """A generation failed; what was committed before it is intact, and the run can be resumed.
-
-    bug: the traceback of the cause if that is a bug of this package, "" if the message says what to fix.
-    """
+    """A generation failed; what was committed before it is intact, and the run can be resumed."""
 
     def __init__(self, message: str, bug: str = "") -> None:
+        """Make the error.
+
+        Args:
+            message: The sentence.
+            bug: Traceback of the cause if that is a bug of this package, "" if the message says what to fix.
+        """
         super().__init__(message)
         self.bug = bug
 
@@ -83,24 +86,33 @@ class ClusterLostError(WorkerError):
 
 
 class JobsError(SelfcorrectError, RuntimeError):
-    """Some jobs of an experiment failed, and all others were done.
-
-    failed: what each raised, by name; bug: as in `LoopError`.
-    """
+    """Some jobs of an experiment failed, and all others were done."""
 
     def __init__(self, message: str, failed: Mapping[str, Exception], bug: str = "") -> None:
+        """Make the error.
+
+        Args:
+            message: The sentence.
+            failed: Errors of the failed jobs, by name.
+            bug: Traceback as in `LoopError`.
+        """
         super().__init__(message)
         self.failed = failed
         self.bug = bug
 
 
 class MissingExtraError(SelfcorrectError, ImportError):
-    """A package of an optional extra is not installed.
-
-    hint: what to do where the extra cannot be installed, "" for nothing.
-    """
+    """A package of an optional extra is not installed."""
 
     def __init__(self, what: str, extra: str, error: ImportError, hint: str = "") -> None:
+        """Make the sentence that names the command to install the extra.
+
+        Args:
+            what: Feature that needs the extra.
+            extra: Name of the extra.
+            error: The error of the import.
+            hint: Advice if the extra cannot be installed, "" for none.
+        """
         command = f"pip install 'selfcorrect[{extra}]'"
         super().__init__(f"{what} needs the extra `{extra}` ({error}): {command}" + (f"; {hint}" if hint else ""))
 

@@ -38,7 +38,15 @@ class Samples:
 
     @classmethod
     def real(cls, values: Tensor, labels: Tensor | None = None) -> Self:
-        """Return real data: values (N, *event), labels (N,) int64 or None for a single class."""
+        """Return real data.
+
+        Args:
+            values: (N, *event).
+            labels: (N,) int64; None for a single class.
+
+        Raises:
+            InputError: Values or labels are no tensors.
+        """
         if not isinstance(values, Tensor):
             raise InputError(f"real values must be a tensor (N, *event), got a {type(values).__name__}")
         if labels is not None and not isinstance(labels, Tensor):

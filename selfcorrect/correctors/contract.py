@@ -269,7 +269,15 @@ class _Named:
 
 
 def lift(function: Callable[..., Tensor], name: str = "") -> Corrector:
-    """Return a corrector from a function of values (N, *event) → (N, *event), which may take a `stream`."""
+    """Return a corrector from a function of tensors.
+
+    Args:
+        function: Function of values (N, *event) → (N, *event), which may take a second argument named `stream`.
+        name: Name in reports (default: that of the function).
+
+    Returns:
+        A corrector that accepts all samples.
+    """
     has_stream = "stream" in _parameters(function)
 
     def corrector(samples: Samples, stream: Stream) -> Corrected:
@@ -284,7 +292,12 @@ def lift(function: Callable[..., Tensor], name: str = "") -> Corrector:
 
 
 def verifier(accept: Callable[[Samples], Tensor], name: str = "") -> Corrector:
-    """Return a corrector that changes nothing and rejects samples for which `accept` returns false, (N,) bool."""
+    """Return a corrector that changes nothing and rejects some samples.
+
+    Args:
+        accept: Function of N samples that returns a mask (N,) bool, false for samples to reject.
+        name: Name in reports (default: that of the function).
+    """
 
     def corrector(samples: Samples, stream: Stream) -> Corrected:
         return Corrected(samples, accept(samples))
@@ -293,7 +306,12 @@ def verifier(accept: Callable[[Samples], Tensor], name: str = "") -> Corrector:
 
 
 def filter_of(corrector: Corrector, name: str = "") -> Corrector:
-    """Return the control that rejects what `corrector` rejects and changes nothing."""
+    """Return the control that rejects what a corrector rejects and changes nothing.
+
+    Args:
+        corrector: The corrector.
+        name: Name in reports (default: `filter(NAME)`).
+    """
 
     def apply_filter(samples: Samples, stream: Stream) -> Corrected:
         answer = call_corrector(corrector, samples, stream)
@@ -307,6 +325,10 @@ def random_perturbation(corrector: Corrector, name: str = "") -> Corrector:
 
     Each sample moves as far (Euclidean norm over the event) as `corrector` would move it, in a direction drawn
     uniformly from the sphere, and the same samples are rejected.
+
+    Args:
+        corrector: The corrector.
+        name: Name in reports (default: `random-perturbation(NAME)`).
     """
 
     def perturb(samples: Samples, stream: Stream) -> Corrected:
@@ -323,7 +345,18 @@ def random_perturbation(corrector: Corrector, name: str = "") -> Corrector:
 
 
 def chain(*correctors: Corrector, name: str = "") -> Corrector:
-    """Apply correctors one after another; rejected samples do not reach the next. Diagnostics are `corrector.key`."""
+    """Return a corrector that applies correctors one after another; rejected samples do not reach the next.
+
+    Args:
+        correctors: The correctors, in their order.
+        name: Name in reports (default: all names, joined by +).
+
+    Returns:
+        A corrector whose diagnostics are named `corrector.key`.
+
+    Raises:
+        SettingError: No corrector is given.
+    """
     if not correctors:
         raise SettingError("a chain needs at least one corrector")
 

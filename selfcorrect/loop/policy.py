@@ -41,7 +41,12 @@ class Policy(Protocol):
     """
 
     def count(self, real_count: int, generation: int) -> int:
-        """Return the number of samples to draw for a generation, given the number of real samples."""
+        """Return the number of samples to draw for a generation.
+
+        Args:
+            real_count: Number of real samples.
+            generation: Number of the generation, from 1 on.
+        """
         ...
 
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
@@ -284,7 +289,12 @@ class ModifiedPolicy:
         return self.change(self.policy.mix(real, history, generation, stream), stream)
 
     def change(self, mixed: Samples, stream: Stream) -> Samples:
-        """Return the training set in place of that of the other policy."""
+        """Return the training set in place of that of the other policy.
+
+        Args:
+            mixed: Training set of the other policy.
+            stream: Source of random numbers.
+        """
         raise NotImplementedError
 
 
@@ -366,9 +376,14 @@ def sampling_labels(real_labels: Tensor, count: int, stream: Stream) -> Tensor:
 
 
 def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
-    """Return a policy from text such as "augment:0.5"; "fresh:…" needs a source of real data.
+    """Return a policy from text such as "augment:0.5".
 
-    Raises SettingError with one sentence for an unknown policy or a bad number.
+    Args:
+        text: Name of the policy and its numbers, separated by colons.
+        fresh_source: Source of new real data, which "fresh:…" needs.
+
+    Raises:
+        SettingError: The policy is unknown, a number is missing or out of bounds, or there is no source of real data.
     """
     name, *words = text.strip().split(":")
     form = POLICIES.row(name).form

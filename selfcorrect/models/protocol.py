@@ -32,7 +32,15 @@ class GenerativeModel(Protocol):
         ...
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Return one value per label: labels (N,) int64 → values (N, *event)."""
+        """Return one value per label.
+
+        Args:
+            labels: (N,) int64.
+            stream: Source of random numbers.
+
+        Returns:
+            Values (N, *event).
+        """
         ...
 
     def state(self) -> dict[str, Tensor]:

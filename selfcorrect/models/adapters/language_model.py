@@ -97,18 +97,45 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
         return list(self.tokenizer.batch_decode(rows, skip_special_tokens=True))
 
     def samples(self, texts: Sequence[str], labels: Tensor | None = None) -> Samples:
-        """Return texts as real data, with the numbers of their prompts as labels."""
+        """Return texts as real data.
+
+        Args:
+            texts: N texts.
+            labels: (N,) int64 numbers of their prompts; None for the first prompt.
+
+        Returns:
+            N samples with values (N, length), the tokens.
+        """
         return Samples.real(self.encode(texts), labels)
 
     # --- training
 
     def loss(self, network: nn.Module, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the mean negative log-likelihood per token, in nats.
+
+        Args:
+            network: Network that is trained.
+            values: (N, *event) values of the batch, on the network's device.
+            labels: (N,) int64.
+            generator: Source of random numbers.
+
+        Returns:
+            Scalar loss.
+        """
         losses, counted = self._token_losses(network, values, labels)
         return losses[counted].mean()
 
     @torch.no_grad()
     def cross_entropy(self, values: Tensor, labels: Tensor | None = None) -> float:
-        """Return the mean negative log-likelihood per token of values (N, length), in nats: log perplexity."""
+        """Return the mean negative log-likelihood per token, the logarithm of the perplexity.
+
+        Args:
+            values: (N, length) tokens.
+            labels: (N,) int64 numbers of the prompts; None for the first prompt.
+
+        Returns:
+            Nats per token.
+        """
         labels = torch.zeros(len(values), dtype=torch.int64) if labels is None else labels
         total = 0.0
         count = 0

@@ -176,7 +176,15 @@ def cache_poses(
 
 
 def joint_positions(motion: Motion | MotionBatch, joints: Sequence[int] | None = None) -> np.ndarray:
-    """Return world positions in metres of all joints, or of some: (T, J, 3), or (N, T, J, 3) of a batch."""
+    """Return the positions of joints in the world.
+
+    Args:
+        motion: A motion of T frames, or a batch of N such motions.
+        joints: Indices of J joints; None for all.
+
+    Returns:
+        (T, J, 3) positions in metres, (N, T, J, 3) of a batch.
+    """
     return in_chunks(
         lambda root_m, rotations: forward_kinematics(motion.skeleton, root_m, rotations, joints)[0],
         motion.root_m,

@@ -86,14 +86,7 @@ class FolderReader:
 
 
 class FolderStore(FolderReader):
-    """A run folder that this process alone may write, until it is closed or the process ends.
-
-    keep_models, keep_samples: keep those of every generation; else only of the last two, since a resume needs one and a
-    repair the one before. Without samples, a policy cannot read those of past generations (`policy.reads_past`).
-    repair: Remove damaged generations and all that follow the last one from which the loop can resume, so that they are
-    done again. Raises DamagedError, which names them, without; RunFolderError when another process has the folder, its
-    config differs, or it cannot be written.
-    """
+    """A run folder that this process alone may write, until it is closed or the process ends."""
 
     def __init__(
         self,
@@ -104,6 +97,22 @@ class FolderStore(FolderReader):
         keep_samples: bool = True,
         repair: bool = False,
     ) -> None:
+        """Open the folder, and make it if there is none.
+
+        Args:
+            folder: Path of the folder.
+            config: Settings of the run, as JSON values.
+            keep_models: Keep the models of all generations. Otherwise only the last two are kept: a resume needs one,
+                a repair the one before.
+            keep_samples: Keep the samples of all generations, otherwise only of the last two. Without them, a policy
+                cannot read past generations (`policy.reads_past`).
+            repair: Remove damaged generations and all that follow the last one from which the loop can resume, so that
+                they are done again.
+
+        Raises:
+            DamagedError: Generations are damaged, and `repair` is false.
+            RunFolderError: Another process has the folder, its config differs, or it cannot be written.
+        """
         self._lock: FolderLock = claim_folder(folder, config)
         self._keep_models = keep_models
         self._keep_samples = keep_samples
