@@ -73,7 +73,7 @@ def toy(settings: Kazdan) -> sc.toys.Toy:
         title="Replace, subsample or accumulate",
         source="Kazdan et al. 2025",
         notes=(
-            "Only the Gaussian of the paper; its kernel density estimates, regressions and language models are not.",
+            "The Gaussian of the paper; `kazdan_density.py` has its kernel densities, nothing its language models.",
         ),
     )
 

@@ -30,6 +30,23 @@ def load(name: str) -> ModuleType:
     return load_toy_module(LOOPS[name])
 
 
+def test_points_that_accumulate_from_kernel_densities_widen_as_predicted() -> None:
+    """The law against a plain simulation: each new point is a point of the past with noise."""
+    size, generations, seeds = 12, 4, 4000
+    generator = np.random.default_rng(0)
+    points = generator.normal(size=(seeds, size))
+    variances = [points.var(axis=1).mean()]
+    for _ in range(generations):
+        rows = generator.integers(points.shape[1], size=(seeds, size))
+        bandwidth = points.shape[1] ** (-1 / 5) * points.std(axis=1, keepdims=True)
+        new = np.take_along_axis(points, rows, axis=1) + bandwidth * generator.normal(size=rows.shape)
+        points = np.concatenate([points, new], axis=1)
+        variances.append(points.var(axis=1).mean())
+    predicted = load("kazdan-density").accumulated_variance(size, generations)
+    assert variances == pytest.approx(predicted, rel=0.05)
+    assert predicted[-1] > 1.2 * predicted[0]
+
+
 # --- the command ---
 
 LOOP = '''

@@ -71,7 +71,7 @@ class MotionSettings:
     data: tuple[str, ...] = ("deepmimic",)
     """`deepmimic`, or paths of motion files and folders, `FOLDER#SPLIT` for a split of a dataset."""
     reference: tuple[str, ...] = ()
-    """Motions to judge against, sources like `data`, such as held-out subjects; by default times of `data` that are
+    """Motions to evaluate against, sources like `data`, such as held-out subjects; by default times of `data` that are
     held out."""
     real_count: int = 128
     """n, real training windows per seed."""
@@ -85,7 +85,7 @@ class MotionSettings:
     published: PublishedModel | None = None
     """Files of the published generator and its evaluator, in place of a denoiser's own."""
     judge_corrected: bool = False
-    """Also judge the same samples after correction, against corrected real windows."""
+    """Also evaluate the same samples after correction, against corrected real windows."""
     frames: int = 48
     """Frames of a window."""
     fps: float = 30.0
@@ -327,7 +327,7 @@ class MotionOptions:
     judged_count: Annotated[int | None, _preset_hint("judged_count")] = None
     """Samples drawn in each generation to be judged."""
     judge_corrected: bool = False
-    """Also judge each arm's samples after correction, as they would be used by people who correct a model's output."""
+    """Also evaluate each arm's samples after correction, as people would use them who correct a model's output."""
     steps: Annotated[int | None, _preset_hint("steps")] = None
     """Optimiser steps per generation, the same in every arm."""
     initial_steps: Annotated[int | None, _preset_hint("initial_steps")] = None
@@ -337,7 +337,7 @@ class MotionOptions:
     """deepmimic (built in), or motion files and folders with motions of one skeleton; FOLDER#SPLIT for a
     split of a dataset."""
     reference: tuple[str, ...] = ()
-    """Motions to judge against, given like --data, such as those of held-out subjects."""
+    """Motions to evaluate against, given like --data, such as those of held-out subjects."""
     ratings: Path | None = None
     """Database of `selfcorrect curate`, for --corrector people and --remedy preferred. The run folder keeps a copy of
     the preferences it began with."""
@@ -349,7 +349,7 @@ class MotionOptions:
     clip: str = ""
     """With --mdm: folder of CLIP, or its name in Hugging Face's cache."""
     repetitions: Annotated[int | None, option_hint("20")] = None
-    """With --mdm: how often the published protocol judges the last generation."""
+    """With --mdm: how often the published protocol evaluates the last generation."""
     engine: Annotated[EngineName | None, _preset_hint("engine", "|".join(ENGINES.names))] = None
     """Physics engine of the correctors. Published figures use PyBullet; if PyBullet is not installed and no engine is
     given, MuJoCo is used."""

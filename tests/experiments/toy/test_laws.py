@@ -55,6 +55,8 @@ TINY = {
     "dilution": {"seeds": 3, "generations": 4},
     "crossfeed": {"seeds": 3, "generations": 8},
     "kazdan": {"seeds": 3, "generations": 8, "sizes": (10,)},
+    "kazdan-density": {"seeds": 3, "generations": 4, "sizes": (10,)},
+    "kazdan-regression": {"seeds": 3, "generations": 4, "sizes": (20,)},
     "digits-as-published": {**SHORT, "real_count": 200, "judged": 30, "first_epochs": 1},
     "molecules": {**NETWORK, "drugs": 2, "conformers": 4, "first_steps": 120, "relaxation": (5, 9)},
 }  # fmt: skip

@@ -1,0 +1,130 @@
+"""Replace, accumulate, or accumulate and subsample kernel densities, after Kazdan et al. 2025 ("Collapse or Thrive?").
+
+A kernel density is fitted again and again, with n real points and n new samples per generation. `--n` sweeps n:
+
+    selfcorrect toy examples/loops/kazdan_density.py --n 10 30 100
+
+The bandwidth is b = m^(−1/5) times the standard deviation of the m training points (Scott's rule), so sampling
+multiplies the variance by 1 + b².
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import selfcorrect as sc
+from selfcorrect.analysis import theory
+from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
+
+REPLACE, SUBSAMPLE, ACCUMULATE = WORKFLOWS = ("replace", "accumulate and subsample", "accumulate")
+TEST_POINTS = torch.special.ndtri((torch.arange(32, dtype=torch.float64) + 0.5) / 32)
+"""Quantiles of the truth N(0, 1), on which the test loss is measured."""
+
+
+@dataclass(frozen=True)
+class KazdanDensity(sc.toys.ToySettings):
+    """Numbers n of real points on a line; each generation draws n samples."""
+
+    sizes: tuple[int, ...] = (10, 30, 100)
+    generations: int = 20
+    seeds: int = 200
+
+
+QUICK = KazdanDensity(sizes=(30,), generations=10)
+
+
+def toy(settings: KazdanDensity) -> sc.toys.Toy:
+    """Declare the three workflows with each n."""
+    claims: list[sc.claims.Claim] = []
+    predicted = {}
+    for size in settings.sizes:
+        replace = name_arm(REPLACE, size)
+        subsample = name_arm(SUBSAMPLE, size)
+        accumulate = name_arm(ACCUMULATE, size)
+        predicted[replace] = theory.replace_variance(size, settings.generations, spread=1 + scott_factor(size) ** 2)
+        predicted[accumulate] = accumulated_variance(size, settings.generations)
+        claims += [
+            sc.claims.expect_above(
+                f"n = {size}: subsampling has a lower test loss than replacing",
+                sc.claims.final_difference(replace, subsample, "loss"),
+            ),
+            sc.claims.expect_above(
+                f"n = {size}: accumulating has a lower test loss than subsampling",
+                sc.claims.final_difference(subsample, accumulate, "loss"),
+            ),
+        ]
+    laws = sc.claims.expect_predictions("{arm}: variance", "variance", predicted, tolerance=0.1)
+    return sc.toys.Toy(
+        [
+            sc.toys.bundle_replicates("kazdan density", settings.seed, partial(set_up, settings, size))
+            for size in settings.sizes
+        ],
+        [*claims, *sc.claims.mark_unpublished(*laws)],
+        [
+            sc.toys.Column("loss", "test loss (negative log-likelihood)"),
+            sc.toys.Column("variance", "variance (truth 1)", predicted=predicted),
+        ],
+        groups=[f"n = {size}" for size in settings.sizes],
+        title="Kernel densities: replace, subsample or accumulate",
+        source="Kazdan et al. 2025",
+        notes=("The truth is N(0, 1) and the bandwidth is Scott's; the paper takes planar data and fixed bandwidths.",),
+    )
+
+
+def name_arm(workflow: str, size: int) -> str:
+    """Return the name of a workflow with n = `size`."""
+    return f"n = {size}, {workflow}"
+
+
+def set_up(settings: KazdanDensity, size: int, stream: sc.Stream) -> sc.toys.Setup:
+    """All workflows with `size` real points."""
+    generator = stream.child("real").generator()
+    real = sc.Samples.real(torch.randn((size, settings.seeds, 1), generator=generator, dtype=torch.float64))
+    policies = {
+        REPLACE: sc.Replace(),
+        SUBSAMPLE: sc.AccumulateSubsample(budget=size),
+        ACCUMULATE: sc.Accumulate(1.0),
+    }
+    arms = {name_arm(workflow, size): sc.Arm(policy, settings.generations) for workflow, policy in policies.items()}
+    return sc.toys.Setup(sc.Task(KernelDensity.empty(settings.seeds, 1), real, measure_density), arms)
+
+
+def measure_density(candidate: sc.Candidate) -> dict[str, Tensor]:
+    """Return variance of the training points and test loss, per seed."""
+    model = candidate.model
+    assert isinstance(model, KernelDensity)
+    points = model.points[..., 0]
+    bandwidth = model.bandwidth()[..., 0]
+    distances = (TEST_POINTS[:, None, None] - points) / bandwidth
+    log_density = torch.logsumexp(-distances.square() / 2, dim=1) - torch.log(len(points) * bandwidth)
+    loss = 0.5 * math.log(2 * math.pi) - log_density.mean(0)
+    return {"variance": points.var(0, unbiased=False), "loss": loss}
+
+
+def scott_factor(count: int) -> float:
+    """Return the bandwidth of `count` points on a line as a multiple of their standard deviation."""
+    return count ** (-1 / 5)
+
+
+def accumulated_variance(size: int, generations: int) -> np.ndarray:
+    """Return the expected variance of all points that accumulate, shape (generations + 1,).
+
+    N = (t + 1) n points have the variance S. The density has V = (1 + b²) S, and n samples of it join, with mean x̄ and
+    variance s: E s = V (n − 1)/n, and x̄ scatters about the old mean by V/n. Hence
+    S' = (N S + (n − 1) V + V N/(N + n)) / (N + n).
+    """
+    variance = (size - 1) / size
+    curve = [variance]
+    for generation in range(generations):
+        count = (generation + 1) * size
+        density = (1 + scott_factor(count) ** 2) * variance
+        between = density * count / (count + size)
+        variance = (count * variance + (size - 1) * density + between) / (count + size)
+        curve.append(variance)
+    return np.array(curve)

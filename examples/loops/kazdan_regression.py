@@ -1,0 +1,85 @@
+"""Replace, accumulate, or accumulate and subsample a regression, in the workflows of Kazdan et al. 2025.
+
+A linear regression is fitted again and again on its own labels, with n real pairs and n new ones per generation, as in
+Gerstgrasser et al. 2024. `--n` sweeps n:
+
+    selfcorrect toy examples/loops/kazdan_regression.py --n 20 40 80
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import selfcorrect as sc
+from selfcorrect.analysis import theory
+from selfcorrect.experiments.toy.gaussian.linear import true_pairs, weight_errors
+from selfcorrect.experiments.toy.models.regression import LinearRegression
+
+REPLACE, SUBSAMPLE, ACCUMULATE = WORKFLOWS = ("replace", "accumulate and subsample", "accumulate")
+
+
+@dataclass(frozen=True)
+class KazdanRegression(sc.toys.ToySettings):
+    """Numbers n of real pairs with d standard normal covariates and label noise σ; the true weights are all 1."""
+
+    sizes: tuple[int, ...] = (20, 40, 80)
+    dimension: int = 5
+    noise: float = 0.5
+    generations: int = 20
+    seeds: int = 400
+
+
+QUICK = KazdanRegression(sizes=(20, 40), generations=10)
+
+
+def toy(settings: KazdanRegression) -> sc.toys.Toy:
+    """Declare the three workflows with each n."""
+    claims: list[sc.claims.Claim] = []
+    predicted = {}
+    for size in settings.sizes:
+        replace = name_arm(REPLACE, size)
+        subsample = name_arm(SUBSAMPLE, size)
+        accumulate = name_arm(ACCUMULATE, size)
+        arguments = (size, settings.dimension, settings.noise, settings.generations)
+        predicted[replace] = theory.regression_replace_error(*arguments)
+        predicted[accumulate] = theory.regression_accumulate_error(*arguments)
+        claims += [
+            sc.claims.expect_above(
+                f"n = {size}: subsampling errs less than replacing",
+                sc.claims.final_difference(replace, subsample, "error"),
+            ),
+            sc.claims.expect_above(
+                f"n = {size}: accumulating errs less than subsampling",
+                sc.claims.final_difference(subsample, accumulate, "error"),
+            ),
+        ]
+    return sc.toys.Toy(
+        [
+            sc.toys.bundle_replicates("kazdan regression", settings.seed, partial(set_up, settings, size))
+            for size in settings.sizes
+        ],
+        [*claims, *sc.claims.expect_predictions("{arm}: error", "error", predicted, tolerance=0.1)],
+        [sc.toys.Column("error", "excess test error", ".3f", predicted=predicted)],
+        groups=[f"n = {size}" for size in settings.sizes],
+        title="Regressions: replace, subsample or accumulate",
+        source="Kazdan et al. 2025; Gerstgrasser et al. 2024",
+    )
+
+
+def name_arm(workflow: str, size: int) -> str:
+    """Return the name of a workflow with n = `size`."""
+    return f"n = {size}, {workflow}"
+
+
+def set_up(settings: KazdanRegression, size: int, stream: sc.Stream) -> sc.toys.Setup:
+    """All workflows with `size` real pairs."""
+    shape = (settings.seeds, settings.dimension)
+    real = true_pairs(shape, size, stream.child("real"), settings.noise)
+    policies = {
+        REPLACE: sc.Replace(),
+        SUBSAMPLE: sc.AccumulateSubsample(budget=size),
+        ACCUMULATE: sc.Accumulate(1.0),
+    }
+    arms = {name_arm(workflow, size): sc.Arm(policy, settings.generations) for workflow, policy in policies.items()}
+    return sc.toys.Setup(sc.Task(LinearRegression.zero(*shape, noise=settings.noise), real, weight_errors), arms)
