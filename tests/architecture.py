@@ -94,15 +94,16 @@ class Module:
 def modules(root: Path) -> dict[str, Module]:
     """All files of the four folders by import name."""
     paths = [path for folder in PACKAGES.values() for path in (root / folder).rglob("*.py")]
-    found = (module(path.relative_to(root), path.read_text(encoding="utf-8")) for path in paths)
-    return {one.name: one for one in found}
+    package_modules = (module(path.relative_to(root), path.read_text(encoding="utf-8")) for path in paths)
+    return {module.name: module for module in package_modules}
 
 
 def module(path: Path, text: str) -> Module:
     """What a file at a path below the root says."""
     package = next(name for name, folder in PACKAGES.items() if folder == path.parts[0])
     name = ".".join((package, *path.with_suffix("").parts[1:])).removesuffix(".__init__")
-    at_once, later = set[str](), set[str]()
+    at_once = set[str]()
+    later = set[str]()
     folder = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node, delayed in _imports(ast.parse(text)):
         (later if delayed else at_once).update(_names(node, folder))
@@ -145,9 +146,9 @@ def _package_of(name: str) -> str | None:
     return next((package for package in reversed(PACKAGES) if f"{name}.".startswith(f"{package}.")), None)
 
 
-def known_imports(module: Module, known: Mapping[str, Module], *, at_once: bool = False) -> set[str]:
+def known_imports(module: Module, package_modules: Mapping[str, Module], *, at_once: bool = False) -> set[str]:
     """The modules of this project that a module imports."""
-    return {name for name in (module.at_once if at_once else module.all) if name in known} - {module.name}
+    return {name for name in (module.at_once if at_once else module.all) if name in package_modules} - {module.name}
 
 
 def room_of(module: Module, folder: Path) -> str | None:
@@ -157,55 +158,70 @@ def room_of(module: Module, folder: Path) -> str | None:
     return module.path.relative_to(folder).parts[0].removesuffix(".py")
 
 
-def arrows(known: Mapping[str, Module], folder: Path) -> set[tuple[str, str]]:
+def arrows(package_modules: Mapping[str, Module], folder: Path) -> set[tuple[str, str]]:
     """Which rooms of a folder import which."""
     pairs = {
-        (room_of(module, folder), room_of(known[name], folder))
-        for module in known.values()
-        for name in known_imports(module, known)
+        (room_of(module, folder), room_of(package_modules[name], folder))
+        for module in package_modules.values()
+        for name in known_imports(module, package_modules)
     }
-    return {(one, other) for one, other in pairs if one and other and one != other and "__init__" not in (one, other)}
+    return {
+        (importer, imported)
+        for importer, imported in pairs
+        if importer and imported and importer != imported and "__init__" not in (importer, imported)
+    }
 
 
-def loaded_by(start: str, known: Mapping[str, Module]) -> set[str]:
+def list_loaded_modules(start: str, package_modules: Mapping[str, Module]) -> set[str]:
     """All that importing a module imports, libraries by their top-level names."""
-    waiting, seen, libraries = [start], set[str](), set[str]()
+    waiting = [start]
+    seen = set[str]()
+    libraries = set[str]()
     while waiting:
         name = waiting.pop()
         if name in seen:
             continue
         seen.add(name)
-        waiting += known_imports(known[name], known, at_once=True)
-        libraries |= {other.partition(".")[0] for other in known[name].at_once if other not in known}
+        waiting += known_imports(package_modules[name], package_modules, at_once=True)
+        libraries |= {
+            imported.partition(".")[0] for imported in package_modules[name].at_once if imported not in package_modules
+        }
     return seen | libraries
 
 
-def violations(known: Mapping[str, Module]) -> list[str]:
+def violations(package_modules: Mapping[str, Module]) -> list[str]:
     """A sentence for each import that the architecture does not have."""
-    return [*_between_folders(known), *_within_simulators(known), *_cycles(known), *_heavy(known)]
+    return [
+        *_between_folders(package_modules),
+        *_within_simulators(package_modules),
+        *_cycles(package_modules),
+        *_heavy(package_modules),
+    ]
 
 
-def _between_folders(known: Mapping[str, Module]) -> Iterator[str]:
-    for module in known.values():
+def _between_folders(package_modules: Mapping[str, Module]) -> Iterator[str]:
+    for module in package_modules.values():
         top = module.path.parts[0]
-        for name in known_imports(module, known):
-            other = known[name].path.parts[0]
-            if other not in {top, *MAY_IMPORT[top]} and module.name != "selfcorrect":
+        for name in known_imports(module, package_modules):
+            folder_of_import = package_modules[name].path.parts[0]
+            if folder_of_import not in {top, *MAY_IMPORT[top]} and module.name != "selfcorrect":
                 allowed = ", ".join(sorted(MAY_IMPORT[top])) or "no other folder"
                 yield f"{module.path} imports {name}: {top} may import {allowed}"
 
 
-def _within_simulators(known: Mapping[str, Module]) -> Iterator[str]:
-    inside = {name: place for name, module in known.items() if (place := _place(module))}
+def _within_simulators(package_modules: Mapping[str, Module]) -> Iterator[str]:
+    inside = {name: place for name, module in package_modules.items() if (place := _place(module))}
     yield from (
-        f"{known[name].path}: SIMULATORS knows no {place}" for name, place in inside.items() if place not in SIMULATORS
+        f"{package_modules[name].path}: SIMULATORS knows no {place}"
+        for name, place in inside.items()
+        if place not in SIMULATORS
     )
     stages = {name: SIMULATORS.index(place) for name, place in inside.items() if place in SIMULATORS}
     for name, stage in stages.items():
-        for other in known_imports(known[name], known) & stages.keys():
-            if stages[other] > stage:
-                order = f"{SIMULATORS[stage]} stands below {SIMULATORS[stages[other]]}"
-                yield f"{known[name].path} imports {other}: {order}"
+        for imported in known_imports(package_modules[name], package_modules) & stages.keys():
+            if stages[imported] > stage:
+                order = f"{SIMULATORS[stage]} stands below {SIMULATORS[stages[imported]]}"
+                yield f"{package_modules[name].path} imports {imported}: {order}"
 
 
 def _place(module: Module) -> str:
@@ -216,19 +232,19 @@ def _place(module: Module) -> str:
     return below.as_posix() if below.as_posix() in SIMULATORS else below.parts[0]
 
 
-def _cycles(known: Mapping[str, Module]) -> Iterator[str]:
+def _cycles(package_modules: Mapping[str, Module]) -> Iterator[str]:
     try:
         TopologicalSorter(
-            {name: known_imports(module, known, at_once=True) for name, module in known.items()}
+            {name: known_imports(module, package_modules, at_once=True) for name, module in package_modules.items()}
         ).prepare()
     except CycleError as error:
         yield f"modules import each other in a circle: {' → '.join(reversed(error.args[1]))}"
 
 
-def _heavy(known: Mapping[str, Module]) -> Iterator[str]:
+def _heavy(package_modules: Mapping[str, Module]) -> Iterator[str]:
     for name, forbidden in IMPORTS_NONE_OF.items():
-        if name in known and (found := loaded_by(name, known) & forbidden):
-            yield f"importing {name} loads {', '.join(sorted(found))}"
+        if name in package_modules and (libraries_found := list_loaded_modules(name, package_modules) & forbidden):
+            yield f"importing {name} loads {', '.join(sorted(libraries_found))}"
 
 
 # --- reach -----------------------------------------------------------------------------------------------------------
@@ -246,36 +262,43 @@ REACH = {
 """Work → where it begins."""
 
 
-def reach(root: Path, known: Mapping[str, Module], starts: Sequence[str]) -> set[str]:
+def reach(root: Path, package_modules: Mapping[str, Module], starts: Sequence[str]) -> set[str]:
     """The files that names "module:name" or "module:class.method" reach through the names that they use, and so on.
 
     An upper bound, because a class counts with all of its methods. What is looked up in a table by a string is not
     followed.
     """
-    sources = {name: ast.parse((root / one.path).read_text(encoding="utf-8")) for name, one in known.items()}
+    sources = {
+        name: ast.parse((root / module.path).read_text(encoding="utf-8")) for name, module in package_modules.items()
+    }
     waiting = [(module, name) for module, _, name in (start.partition(":") for start in starts)]
     seen: set[tuple[str, str]] = set()
     while waiting:
         place = waiting.pop()
-        if place in seen or place[0] not in known:
+        if place in seen or place[0] not in package_modules:
             continue
         seen.add(place)
-        waiting += _used_by(*place, sources, known)
+        waiting += _used_by(*place, sources, package_modules)
     return {module for module, _ in seen}
 
 
-def _used_by(module: str, name: str, sources: Mapping[str, ast.Module], known: Mapping[str, Module]) -> Iterator:
+def _used_by(
+    module: str, name: str, sources: Mapping[str, ast.Module], package_modules: Mapping[str, Module]
+) -> Iterator:
     """The (module, name) pairs that a top-level name of a module uses."""
-    tree, folder = sources[module], module if known[module].path.name == "__init__.py" else module.rpartition(".")[0]
-    imported = _imported(tree, folder)
+    tree = sources[module]
+    folder = module if package_modules[module].path.name == "__init__.py" else module.rpartition(".")[0]
+    imported = _map_imports(tree, folder)
     if name in imported:
         yield imported[name]
     owner, _, method = name.partition(".")
     inside = (
         [node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == owner] if method else []
     )
-    for statement in (node for body in inside or [tree.body] for node in body if (method or name) in _defined(node)):
-        local = imported | _imported(statement, folder)
+    for statement in (
+        node for body in inside or [tree.body] for node in body if (method or name) in _list_definitions(node)
+    ):
+        local = imported | _map_imports(statement, folder)
         for node in ast.walk(statement):
             if isinstance(node, ast.Name):
                 yield local.get(node.id, (module, node.id))
@@ -284,7 +307,7 @@ def _used_by(module: str, name: str, sources: Mapping[str, ast.Module], known: M
                 yield f"{source}.{attribute}", node.attr
 
 
-def _imported(tree: ast.AST, folder: str) -> dict[str, tuple[str, str]]:
+def _map_imports(tree: ast.AST, folder: str) -> dict[str, tuple[str, str]]:
     """Name → (module, name there) of all that is imported from modules below `tree`."""
     return {
         alias.asname or alias.name: (resolve_name("." * node.level + (node.module or ""), folder), alias.name)
@@ -294,18 +317,24 @@ def _imported(tree: ast.AST, folder: str) -> dict[str, tuple[str, str]]:
     }
 
 
-def _defined(node: ast.stmt) -> set[str]:
+def _list_definitions(node: ast.stmt) -> set[str]:
     """The names that a top-level statement defines."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {node.name}
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    return {each.id for target in targets if target for each in ast.walk(target) if isinstance(each, ast.Name)}
+    return {
+        name_node.id
+        for target in targets
+        if target
+        for name_node in ast.walk(target)
+        if isinstance(name_node, ast.Name)
+    }
 
 
-def folders(known: Mapping[str, Module]) -> list[Path]:
+def folders(package_modules: Mapping[str, Module]) -> list[Path]:
     """Folders with more than one room."""
     rooms: dict[Path, set[str]] = defaultdict(set)
-    for module in known.values():
+    for module in package_modules.values():
         for folder in module.path.parents[:-1]:
             rooms[folder].add(room_of(module, folder) or "")
     return sorted(folder for folder, inside in rooms.items() if len(inside - {"__init__"}) > 1)
@@ -313,30 +342,33 @@ def folders(known: Mapping[str, Module]) -> list[Path]:
 
 def main(root: Path) -> int:
     """Print the table and what breaks a rule; returns how many rules are broken."""
-    known = modules(root)
+    package_modules = modules(root)
     print(f"{'folder':<34}{'rooms':>8}{'arrows':>8}{'files':>8}{'lines':>8}")
-    for folder in folders(known):
-        inside = [module for module in known.values() if folder in module.path.parents]
+    for folder in folders(package_modules):
+        inside = [module for module in package_modules.values() if folder in module.path.parents]
         rooms = {room_of(module, folder) for module in inside} - {"__init__"}
-        figures = len(rooms), len(arrows(known, folder)), len(inside), sum(module.lines for module in inside)
+        figures = len(rooms), len(arrows(package_modules, folder)), len(inside), sum(module.lines for module in inside)
         print(f"{folder.as_posix():<34}" + "".join(f"{figure:>8}" for figure in figures))
-    total = sum(len(known_imports(module, known)) for module in known.values())
-    print(f"{len(known)} files, {total} imports between them, {sum(module.lines for module in known.values())} lines")
-    broken = violations(known)
+    total = sum(len(known_imports(module, package_modules)) for module in package_modules.values())
+    lines = sum(module.lines for module in package_modules.values())
+    print(f"{len(package_modules)} files, {total} imports between them, {lines} lines")
+    broken = violations(package_modules)
     print(*broken, sep="\n", end="\n" * bool(broken))
     return len(broken)
 
 
 def main_reach(root: Path, starts: Sequence[str]) -> int:
     """Print how many files each start reaches; packages that hold nothing but a docstring are none."""
-    known = modules(root)
+    package_modules = modules(root)
     for words, places in ({start: (start,) for start in starts} or REACH).items():
-        print(f"{words}: {sum(known[name].lines > 1 for name in reach(root, known, places) & known.keys())} files")
+        reached = reach(root, package_modules, places) & package_modules.keys()
+        print(f"{words}: {sum(package_modules[name].lines > 1 for name in reached)} files")
     return 0
 
 
 if __name__ == "__main__":
-    here, words = Path(__file__).resolve().parents[1], sys.argv[1:]
+    repository = Path(__file__).resolve().parents[1]
+    words = sys.argv[1:]
     if words[:1] == ["--reach"]:
-        sys.exit(main_reach(here, words[1:]))
-    sys.exit(min(1, main(Path(words[0]) if words else here)))
+        sys.exit(main_reach(repository, words[1:]))
+    sys.exit(min(1, main(Path(words[0]) if words else repository)))

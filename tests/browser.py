@@ -27,7 +27,8 @@ class Page:
     """A page of the browser."""
 
     def __init__(self, socket: Any) -> None:
-        self._socket, self._number = socket, 0
+        self._socket = socket
+        self._number = 0
         self.errors: list[str] = []
         for domain in ("Page", "Runtime", "Log"):
             self.call(f"{domain}.enable")

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 WORDS = ("unk", "sos", "eos", "a", "person", "walks", "walk", "kick", "left", "slowly", "jumps", "the", "sits")
-WIDTH, WORD, EMBEDDING = 12, 10, 6
+WIDTH = 12
+WORD = 10
+EMBEDDING = 6
 
 
 def plain_modules(columns: int = 263, seed: int = 0) -> dict[str, nn.ModuleDict]:
@@ -41,12 +43,13 @@ def plain_modules(columns: int = 263, seed: int = 0) -> dict[str, nn.ModuleDict]
                 "out_net": nn.Linear(7, 7),
             }
         )  # fmt: skip
-        motion, text = recurrent(7), recurrent(WORD)
+        motion = recurrent(7)
+        text = recurrent(WORD)
         text["pos_emb"] = nn.Linear(15, WORD)
     return {"movement_encoder": movement, "motion_encoder": motion, "text_encoder": text}
 
 
-def embedded(table: Any, sequence: Tensor) -> Tensor:
+def embed_tokens(table: Any, sequence: Tensor) -> Tensor:
     """One sequence (L, I), alone and without padding, through a recurrent encoder."""
     _, last = table["gru"](table["input_emb"](sequence)[None], table.hidden)
     return table["output_net"](torch.cat([last[0, 0], last[1, 0]]))

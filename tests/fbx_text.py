@@ -15,7 +15,8 @@ LINEAR = 4
 
 
 def _curve(identity: int, times_s: np.ndarray, values: np.ndarray) -> str:
-    keys, count = ",".join(str(round(time * TICKS_PER_SECOND)) for time in times_s), len(times_s)
+    keys = ",".join(str(round(time * TICKS_PER_SECOND)) for time in times_s)
+    count = len(times_s)
     return f"""
     AnimationCurve: {identity}, "AnimCurve::", "" {{
         Default: 0
@@ -44,13 +45,16 @@ def write_fbx(
     offsets = turn.apply(skeleton.offsets_m) / unit_m
     rotations = (turn * Rotation.from_quat(motion.rotations) * turn.inv()).as_quat()
     times_s = np.arange(len(motion)) / motion.fps
-    objects, links = [], ['C: "OO",501,500']
+    objects = []
+    links = ['C: "OO",501,500']
     path_of_root = turn.apply(motion.root_m) / unit_m
     if armature:
         lying = Rotation.from_euler("x", 90, degrees=True)
-        offsets, path_of_root = offsets / 100, lying.apply(path_of_root) / 100
+        offsets = offsets / 100
+        path_of_root = lying.apply(path_of_root) / 100
         rotations[:, 0] = (lying * Rotation.from_quat(rotations[:, 0])).as_quat()
-        turned, scaled = _vector("Lcl Rotation", [-90, 0, 0]), _vector("Lcl Scaling", [100, 100, 100])
+        turned = _vector("Lcl Rotation", [-90, 0, 0])
+        scaled = _vector("Lcl Scaling", [100, 100, 100])
         objects.append(
             f'Model: 1999, "Model::Armature", "Null" {{ Version: 232\nProperties70: {{ {turned}\n{scaled} }} }}'
         )

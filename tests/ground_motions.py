@@ -21,7 +21,7 @@ from selfcorrect.simulators.cleanup import foot_lock
 UP = np.array([0.0, 1.0, 0.0])
 
 
-def repeated(walk: Motion, times: int) -> Motion:
+def repeat_walk(walk: Motion, times: int) -> Motion:
     """A walk of several like cycles."""
     step_m = (walk.root_m[-1] - walk.root_m[0]) * [1.0, 0.0, 1.0]
     root_m = np.concatenate([walk.root_m[:-1] + count * step_m for count in range(times)])
@@ -73,22 +73,24 @@ def stair_heights(walk: Motion, step_m: float = 0.17) -> list[float]:
 def stairs_under(motion: Motion, truth: list[Support], beyond_m: float = 0.05) -> Ground:
     """Solid steps on which a motion stands that goes along +z: each from one stance's heel to the next one's."""
     soles_m = world_sole_points(motion.skeleton, *world_poses(motion)).reshape(len(motion), 2, -1, 3)
-    feet = [(each.part.startswith("right"), slice(each.first, each.last + 1)) for each in truth]
+    feet = [(support.part.startswith("right"), slice(support.first, support.last + 1)) for support in truth]
     edges_m = [float(soles_m[frames, int(foot), :, 2].min()) - beyond_m for foot, frames in feet]
-    each = zip(truth, edges_m, [*edges_m[1:], edges_m[-1] + 2], strict=True)
+    edges = zip(truth, edges_m, [*edges_m[1:], edges_m[-1] + 2], strict=True)
     return Ground(
         tuple(
-            GroundBox((0.0, one.top_m[1] / 2, (start_m + stop_m) / 2), (2.0, one.top_m[1], stop_m - start_m))
-            for one, start_m, stop_m in each
-            if one.top_m[1] > 0
+            GroundBox((0.0, support.top_m[1] / 2, (start_m + stop_m) / 2), (2.0, support.top_m[1], stop_m - start_m))
+            for support, start_m, stop_m in edges
+            if support.top_m[1] > 0
         )
     )
 
 
 def on_slope(walk: Motion, slope_deg: float, uphill_deg: float = 0.0) -> Motion:
     """The walk, its body upright, with feet on a floor that rises towards a heading."""
-    heading_rad, slope_rad = np.radians(uphill_deg), np.radians(slope_deg)
-    uphill, across = (np.array([np.sin(a), 0.0, np.cos(a)]) for a in (heading_rad, heading_rad + np.pi / 2))
+    heading_rad = np.radians(uphill_deg)
+    slope_rad = np.radians(slope_deg)
+    uphill = np.array([np.sin(heading_rad), 0.0, np.cos(heading_rad)])
+    across = np.array([np.cos(heading_rad), 0.0, -np.sin(heading_rad)])
     pose = world_poses(walk)
     ankles_m = pose[0][:, Legs.from_skeleton(walk.skeleton).ankles]
     tilt = Rotation.from_rotvec(-slope_rad * across)

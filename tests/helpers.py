@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from selfcorrect.motion.motion import Motion
 
 
-def mean_distance_m(one: Motion, other: Motion) -> float:
+def mean_distance_m(first: Motion, second: Motion) -> float:
     """Mean distance of the joints of two motions."""
     from selfcorrect.motion.geometry.kinematics import joint_positions
 
-    return float(np.linalg.norm(joint_positions(one) - joint_positions(other), axis=-1).mean())
+    return float(np.linalg.norm(joint_positions(first) - joint_positions(second), axis=-1).mean())
 
 
 def smpl_joints_m(motion: Motion) -> np.ndarray:
@@ -64,9 +64,9 @@ def run_toy(name: str, settings: object, folder: Path) -> ToyView:
     return view
 
 
-def same_tensors(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+def same_tensors(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
     """Whether two states have the same names and bits."""
-    return one.keys() == other.keys() and all(bool((one[name] == other[name]).all()) for name in one)
+    return first.keys() == second.keys() and all(bool((first[name] == second[name]).all()) for name in first)
 
 
 def assert_is_a_model_for_loops(model: GenerativeModel, real: Samples, steps: int = 3) -> GenerativeModel:
@@ -80,7 +80,8 @@ def assert_is_a_model_for_loops(model: GenerativeModel, real: Samples, steps: in
     from selfcorrect.core.randomness import streams
     from selfcorrect.runtime import global_generators
 
-    given, values = {name: value.clone() for name, value in model.state().items()}, real.values.clone()
+    state = {name: value.clone() for name, value in model.state().items()}
+    values = real.values.clone()
     generators = global_generators.get_state()
     trained = model.fit(real, steps, streams(5))
     labels = real.labels[:7]
@@ -96,17 +97,18 @@ def assert_is_a_model_for_loops(model: GenerativeModel, real: Samples, steps: in
     assert not torch.equal(restored.sample(labels, streams(7)), drawn)
     assert same_tensors(trained.fit(real, 2, streams(8)).state(), restored.fit(real, 2, streams(8)).state())
     assert same_tensors(trained.state(), stored)
-    assert same_tensors(model.state(), given)
+    assert same_tensors(model.state(), state)
     assert torch.equal(real.values, values)
     return trained
 
 
-def looped(task: Task, arm: Arm, stream: Stream, store: Any = None) -> Any:
+def run_in_memory(task: Task, arm: Arm, stream: Stream, store: Any = None) -> Any:
     """The store of an arm after its last generation, with a generation 0 of its own; in memory where none is given."""
     from selfcorrect.loop.run import run_loop, train_first_generation
     from selfcorrect.storage.runs.memory import MemoryStore
 
-    first, store = MemoryStore(), MemoryStore() if store is None else store
+    first = MemoryStore()
+    store = MemoryStore() if store is None else store
     train_first_generation(task, first, stream)
     run_loop(task, arm, store, first, stream)
     return store
@@ -120,8 +122,8 @@ def outcomes(result: Result) -> dict[str, str]:
 def modules_after(program: str) -> set[str]:
     """What a fresh interpreter has imported after one line of program."""
     program = f"{program}\nimport sys\nprint(*sys.modules)"
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    return set(told.splitlines()[-1].split())
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    return set(output.splitlines()[-1].split())
 
 
 def lifting_off() -> Motion:
@@ -199,9 +201,9 @@ def killed_at_sync(
     (folder / "sitecustomize.py").write_text(_HALTING)
     halted = folder / "halted"
     halted.unlink(missing_ok=True)
-    own = {"PYTHONPATH": str(folder), "HALT_AT_SYNC": str(count), "HALTED": str(halted)}
+    settings = {"PYTHONPATH": str(folder), "HALT_AT_SYNC": str(count), "HALTED": str(halted)}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=cwd, env={**os.environ, **(environment or {}), **own}, **quiet) as process:
+    with subprocess.Popen(command, cwd=cwd, env={**os.environ, **(environment or {}), **settings}, **quiet) as process:
         while not halted.exists():
             assert process.poll() is None, f"the program ended before any of its processes came to sync {count}"
             time.sleep(0.01)

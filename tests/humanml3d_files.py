@@ -25,11 +25,14 @@ def write_humanml3d(folder: Path, counts: dict[str, int]) -> None:
     """Motions of 41 to 60 rows in splits of some sizes; all but one in three have two captions."""
     for part in ("new_joint_vecs", "texts"):
         (folder / part).mkdir(parents=True)
-    rng, every, number = np.random.default_rng(0), [], 0
+    rng = np.random.default_rng(0)
+    all_rows = []
+    number = 0
     for split, count in counts.items():
         names = []
         for _ in range(count):
-            kind, name = KINDS[number % len(KINDS)], f"{number:06d}"
+            kind = KINDS[number % len(KINDS)]
+            name = f"{number:06d}"
             motion = made_motion(kind, rng.uniform(0.7, 1.2), 20.0, int(rng.integers(42, 62)))
             rows = encode(body_joints(motion), TARGET_OFFSETS_M).astype(np.float32)
             np.save(folder / "new_joint_vecs" / f"{name}.npy", rows)
@@ -37,11 +40,11 @@ def write_humanml3d(folder: Path, counts: dict[str, int]) -> None:
             text = " ".join(token.partition("/")[0] for token in tokens.split())
             lines = [f"{text}#{tokens}#0.0#0.0", f"{text} again#{tokens} again/ADV#0.0#0.0"][: 1 + number % 3]
             (folder / "texts" / f"{name}.txt").write_text("\n".join(lines) + "\n")
-            every.append(rows)
+            all_rows.append(rows)
             names.append(name)
             number += 1
         (folder / f"{split}.txt").write_text("\n".join([*names, "999999"]) + "\n")
-    joined = np.concatenate(every)
+    joined = np.concatenate(all_rows)
     np.save(folder / "Mean.npy", joined.mean(0))
     np.save(folder / "Std.npy", joined.std(0) + 0.05)
 

@@ -36,7 +36,8 @@ def made_motion(
     lean_rad: how far the trunk leans ahead; sway_rad: how far legs tilt to bring the hips over the standing foot;
     bend_rad: how far the knee of the leg that swings bends.
     """
-    skeleton, phases = SMPL_BODY.average(), np.pi * pace * np.arange(frames) / fps / _STEP_S[kind]
+    skeleton = SMPL_BODY.average()
+    phases = np.pi * pace * np.arange(frames) / fps / _STEP_S[kind]
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (frames, len(skeleton), 1))
     facing = Rotation.from_rotvec(_TURN_RAD * phases[:, None] / np.pi * (kind == "turn") * [0.0, 1.0, 0.0])
     rotations[:, 0] = facing.as_quat()

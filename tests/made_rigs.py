@@ -110,7 +110,7 @@ PREFIXES = (
 SUFFIXES = ("", "_jnt", ".001", "Joint", "_joint", "_bone", "_JNT", "_bind", "-skin", "Bone", "_0", "_01_copy")
 
 
-def renamed(motion: Motion, naming: str, prefix: str = "", suffix: str = "") -> Motion:
+def rename_joints(motion: Motion, naming: str, prefix: str = "", suffix: str = "") -> Motion:
     """The motion with the names of a scheme, all with a prefix and a suffix, and without parts."""
     by_part = NAMINGS[naming].names()
     skeleton = motion.skeleton
@@ -120,13 +120,13 @@ def renamed(motion: Motion, naming: str, prefix: str = "", suffix: str = "") -> 
     return replace(motion, skeleton=replace(skeleton, names=tuple(names), parts=("",) * len(skeleton)))
 
 
-def numbered(motion: Motion) -> Motion:
+def number_joints(motion: Motion) -> Motion:
     """The motion whose joints' names end in numbers that all differ, as some exports to glTF have them."""
     names = tuple(f"{name}_{index:03d}" for index, name in enumerate(motion.skeleton.names))
     return replace(motion, skeleton=replace(motion.skeleton, names=names))
 
 
-def unnamed(motion: Motion) -> Motion:
+def clear_names(motion: Motion) -> Motion:
     """The motion with names that tell nothing, and without parts."""
     count = len(motion.skeleton)
     names = tuple(f"bone{index:02d}" for index in range(count))
@@ -136,7 +136,7 @@ def unnamed(motion: Motion) -> Motion:
 # --- joints ----------------------------------------------------------------------------------------------------------
 
 
-def without(motion: Motion, parts: Sequence[str]) -> Motion:
+def remove_parts(motion: Motion, parts: Sequence[str]) -> Motion:
     """The motion on a rig that lacks these parts: other joints stay where they are as far as their parents carry them.
 
     A joint that lacks its parent turns with what its parent was turned by, and the bone keeps its mean direction.
@@ -144,32 +144,35 @@ def without(motion: Motion, parts: Sequence[str]) -> Motion:
     from selfcorrect.motion.geometry.kinematics import local_rotations, world_poses
 
     skeleton = motion.skeleton
-    kept = [joint for joint, part in enumerate(skeleton.parts) if part not in parts]
+    remaining = [joint for joint, part in enumerate(skeleton.parts) if part not in parts]
     positions_m, orientations = world_poses(motion)
-    parents, offsets_m = [], np.zeros((len(kept), 3))
-    for index, joint in enumerate(kept):
+    parents = []
+    offsets_m = np.zeros((len(remaining), 3))
+    for index, joint in enumerate(remaining):
         parent = skeleton.parents[joint]
-        while parent >= 0 and parent not in kept:
+        while parent >= 0 and parent not in remaining:
             parent = skeleton.parents[parent]
-        parents.append(kept.index(parent) if parent >= 0 else -1)
+        parents.append(remaining.index(parent) if parent >= 0 else -1)
         if parent >= 0:
             bones_m = (
                 Rotation.from_quat(orientations[:, parent]).inv().apply(positions_m[:, joint] - positions_m[:, parent])
             )
             offsets_m[index] = bones_m.mean(axis=0)
     reduced = Skeleton(
-        tuple(skeleton.names[joint] for joint in kept),
+        tuple(skeleton.names[joint] for joint in remaining),
         tuple(parents),
         offsets_m,
-        tuple(skeleton.parts[joint] for joint in kept),
+        tuple(skeleton.parts[joint] for joint in remaining),
     )
-    return replace(motion, skeleton=reduced, rotations=local_rotations(reduced, orientations[:, kept]))
+    return replace(motion, skeleton=reduced, rotations=local_rotations(reduced, orientations[:, remaining]))
 
 
 def with_chains(motion: Motion, chains: Mapping[str, tuple[str, Sequence[tuple[float, float, float]]]]) -> Motion:
     """The motion with chains of joints that do not turn: name → part that carries it, and its bones in metres."""
     skeleton = motion.skeleton
-    names, parents, offsets_m = list(skeleton.names), list(skeleton.parents), list(skeleton.offsets_m)
+    names = list(skeleton.names)
+    parents = list(skeleton.parents)
+    offsets_m = list(skeleton.offsets_m)
     for name, (part, bones_m) in chains.items():
         above = skeleton.parts.index(part)
         for number, bone_m in enumerate(bones_m):
@@ -293,15 +296,15 @@ def chain(count: int = 12) -> Motion:
 
 
 def _a_pose(skeleton: Skeleton) -> Rotation:
-    return _posed(skeleton, {"left_shoulder": (0.0, 0.0, -45.0), "right_shoulder": (0.0, 0.0, 45.0)})
+    return _pose_joints(skeleton, {"left_shoulder": (0.0, 0.0, -45.0), "right_shoulder": (0.0, 0.0, 45.0)})
 
 
 def _sitting(skeleton: Skeleton) -> Rotation:
     legs = {f"{side}_hip": (-90.0, 0.0, 0.0) for side in SIDES} | {f"{side}_knee": (90.0, 0.0, 0.0) for side in SIDES}
-    return _posed(skeleton, legs)
+    return _pose_joints(skeleton, legs)
 
 
-def _posed(skeleton: Skeleton, angles_deg: Mapping[str, tuple[float, float, float]]) -> Rotation:
+def _pose_joints(skeleton: Skeleton, angles_deg: Mapping[str, tuple[float, float, float]]) -> Rotation:
     """Turns (J,) of frames by which zero rotation is a pose in which these parts are turned, and all below them."""
     turns: list[Rotation] = []
     for part, parent in zip(skeleton.parts, skeleton.parents, strict=True):
@@ -310,7 +313,7 @@ def _posed(skeleton: Skeleton, angles_deg: Mapping[str, tuple[float, float, floa
     return Rotation.concatenate(turns).inv()
 
 
-def _along(axis: int) -> Callable[[Skeleton], Rotation]:
+def _align_with(axis: int) -> Callable[[Skeleton], Rotation]:
     """Every bone of the rest pose points along one axis, as where each joint's frame lies along its own bone."""
 
     def turns_of(skeleton: Skeleton) -> Rotation:
@@ -323,7 +326,7 @@ def _along(axis: int) -> Callable[[Skeleton], Rotation]:
     return turns_of
 
 
-def _turned_by(skeleton: Skeleton, axis: str, angle_deg: float) -> Rotation:
+def _turn_by(skeleton: Skeleton, axis: str, angle_deg: float) -> Rotation:
     return Rotation.from_euler(axis, np.full((len(skeleton), 1), angle_deg), degrees=True)
 
 
@@ -335,10 +338,10 @@ REST_POSES: dict[str, Callable[[Skeleton], Rotation]] = {
     "T-pose": lambda skeleton: Rotation.identity(len(skeleton)),
     "A-pose": _a_pose,
     "sitting": _sitting,
-    "z up": lambda skeleton: _turned_by(skeleton, "x", -90.0),
-    "lying": lambda skeleton: _turned_by(skeleton, "z", 90.0),
-    "bones along x": _along(0),
-    "bones along y": _along(1),
+    "z up": lambda skeleton: _turn_by(skeleton, "x", -90.0),
+    "lying": lambda skeleton: _turn_by(skeleton, "z", 90.0),
+    "bones along x": _align_with(0),
+    "bones along y": _align_with(1),
     "any frames": _random,
 }
 """Turns (J,) of the joints' frames, after which zero rotation is another pose."""
@@ -353,7 +356,10 @@ def with_bones_up(motion: Motion) -> Motion:
 
     skeleton = motion.skeleton
     _, orientations = world_poses(motion)
-    names, parents, offsets_m, parts = [], [], [], []
+    names = []
+    parents = []
+    offsets_m = []
+    parts = []
     turned: list[np.ndarray] = []
     index_of: dict[int, int] = {}
     for joint, parent in enumerate(skeleton.parents):

@@ -51,7 +51,8 @@ class Reference:
 
     def __init__(self, arguments: dict[str, Any], text_width: int, seed: int = 0) -> None:
         self.arguments = arguments
-        width, columns = arguments["latent_dim"], 263 if arguments["dataset"] == "humanml" else 251
+        width = arguments["latent_dim"]
+        columns = 263 if arguments["dataset"] == "humanml" else 251
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.pose = nn.Linear(columns, width)
@@ -94,7 +95,8 @@ class Reference:
         time = self.time(self.positions[times].permute(1, 0, 2))
         condition = self.text(text.permute(1, 0, 2)) + time
         tokens = self.pose(noisy.permute(1, 0, 2))
-        arguments, extra = self.arguments, None
+        arguments = self.arguments
+        extra = None
         if arguments["arch"] == "trans_enc":
             extra = condition
         elif arguments["emb_trans_dec"]:
@@ -114,30 +116,33 @@ class Reference:
 
 
 def cosine_betas(steps: int) -> np.ndarray:
-    def kept(time: float) -> float:
+    def alpha_bar_at(time: float) -> float:
         return math.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
 
-    return np.array([min(1 - kept((step + 1) / steps) / kept(step / steps), 0.999) for step in range(steps)])
+    return np.array(
+        [min(1 - alpha_bar_at((step + 1) / steps) / alpha_bar_at(step / steps), 0.999) for step in range(steps)]
+    )
 
 
 def linear_betas(steps: int) -> np.ndarray:
     return np.linspace(0.1 / steps, 20 / steps, steps)
 
 
-def sampled(reference: Reference, start: Tensor, noises: list[Tensor], text: Tensor, scale: float) -> Tensor:
+def sample_reference(reference: Reference, start: Tensor, noises: list[Tensor], text: Tensor, scale: float) -> Tensor:
     """The ancestral chain of the reference from given noise, with the smaller of the two usual variances."""
     steps = reference.arguments["diffusion_steps"]
     betas = {"cosine": cosine_betas, "linear": linear_betas}[reference.arguments["noise_schedule"]](steps)
-    kept = np.cumprod(1 - betas)
-    before = np.append(1.0, kept[:-1])
+    alpha_bar = np.cumprod(1 - betas)
+    before = np.append(1.0, alpha_bar[:-1])
     values = start
     for step in reversed(range(steps)):
         times = torch.full((len(start),), step)
-        with_text, without = (reference(values, times, one) for one in (text, torch.zeros_like(text)))
+        with_text = reference(values, times, text)
+        without = reference(values, times, torch.zeros_like(text))
         clean = without + scale * (with_text - without)
-        mean = clean * (betas[step] * math.sqrt(before[step]) / (1 - kept[step]))
-        mean = mean + values * ((1 - before[step]) * math.sqrt(1 - betas[step]) / (1 - kept[step]))
-        variance = betas[step] * (1 - before[step]) / (1 - kept[step])
+        mean = clean * (betas[step] * math.sqrt(before[step]) / (1 - alpha_bar[step]))
+        mean = mean + values * ((1 - before[step]) * math.sqrt(1 - betas[step]) / (1 - alpha_bar[step]))
+        variance = betas[step] * (1 - before[step]) / (1 - alpha_bar[step])
         values = mean + (math.sqrt(variance) * noises[steps - 1 - step] if step else 0.0)
     return values
 

@@ -7,12 +7,12 @@ import zipfile
 from collections.abc import Callable
 
 
-def pickled(opcodes: bytes) -> bytes:
+def make_pickle(opcodes: bytes) -> bytes:
     """A pickle of a dictionary that holds what the opcodes leave on the stack."""
     return b"\x80\x02}X\x01\x00\x00\x00a" + opcodes + b"s."
 
 
-def archived(pickle: bytes, numbers: bytes = b"") -> bytes:
+def make_archive(pickle: bytes, numbers: bytes = b"") -> bytes:
     """A file as PyTorch saves it, with one storage."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -43,26 +43,26 @@ def text(end: bytes = b"") -> bytes:
     return b"X" + (2**19).to_bytes(4, "little") + end.rjust(2**19, b"a") + b"q\x00"
 
 
-def listed(first: bytes, each: bytes, times: int) -> bytes:
+def repeat_item(first: bytes, item: bytes, times: int) -> bytes:
     """A pickle of a list of what is made many times."""
-    return pickled(b"(" + first + each * times + b"l")
+    return make_pickle(b"(" + first + item * times + b"l")
 
 
 def _scalars() -> bytes:
     size = str(2**19).encode()
     dtype = b"cnumpy\ndtype\nX%c\x00\x00\x00S%b\x85Rq\x01" % (len(size) + 1, size)
-    return listed(text() + dtype, b"cnumpy.core.multiarray\nscalar\nh\x01h\x00\x86R", 500)
+    return repeat_item(text() + dtype, b"cnumpy.core.multiarray\nscalar\nh\x01h\x00\x86R", 500)
 
 
 def _tensors() -> bytes:
     count = (2**19).to_bytes(4, "little")
     name = b"(X\x07\0\0\0storagectorch\nBoolStorage\nX\x01\0\0\x000X\x03\0\0\0cpuJ" + count + b"tQq\x01"
-    return archived(listed(name, TENSOR, 2000), bytes(2**19))
+    return make_archive(repeat_item(name, TENSOR, 2000), bytes(2**19))
 
 
 def _types() -> bytes:
     dtype = b"cnumpy\ndtype\nh\x00\x85R(K\x03X\x01\0\0\0<tbq\x01"
-    return listed(text(b"O8") + dtype, ARRAY + b"(K\x01K\x01\x85h\x01\x89]K\x01atb", 2000)
+    return repeat_item(text(b"O8") + dtype, ARRAY + b"(K\x01K\x01\x85h\x01\x89]K\x01atb", 2000)
 
 
 def _sides() -> bytes:
@@ -72,34 +72,34 @@ def _sides() -> bytes:
 
 def _states() -> bytes:
     state = b"(" + b"K\x01" * 2000 + b"K\x01\x85cnumpy\ndtype\nX\x02\0\0\0f8\x85R\x89X\x08\0\0\0aaaaaaaatq\x00"
-    return listed(state, ARRAY + b"h\x00b", 500)
+    return repeat_item(state, ARRAY + b"h\x00b", 500)
 
 
 def _modules() -> bytes:
-    return listed(text().replace(b"aaaaaaa", b"chumpy.", 1), b"h\x00h\x00\x93", 2000)
+    return repeat_item(text().replace(b"aaaaaaa", b"chumpy.", 1), b"h\x00h\x00\x93", 2000)
 
 
 PICKLE_BOMBS: dict[str, Callable[[], bytes]] = {
-    "pairs.pt": lambda: archived(pickled(SHARED)),
-    "keys.pt": lambda: archived(b"\x80\x02}" + SHARED + b"K\x01s."),
-    "lists.pt": lambda: archived(pickled(b"(" + b"]" * 500_000 + b"l")),
-    "deep.pkl": lambda: pickled(b"]" * 10_000 + b"a" * (10_000 - 1)),
-    "paths.pkl": lambda: pickled(b"cpathlib\nPath\n" * 500 + b")R" + b"\x85R" * (500 - 1)),
+    "pairs.pt": lambda: make_archive(make_pickle(SHARED)),
+    "keys.pt": lambda: make_archive(b"\x80\x02}" + SHARED + b"K\x01s."),
+    "lists.pt": lambda: make_archive(make_pickle(b"(" + b"]" * 500_000 + b"l")),
+    "deep.pkl": lambda: make_pickle(b"]" * 10_000 + b"a" * (10_000 - 1)),
+    "paths.pkl": lambda: make_pickle(b"cpathlib\nPath\n" * 500 + b")R" + b"\x85R" * (500 - 1)),
     "arrays.pkl": lambda: b"\x80\x02" + WRAPPER * 500,
-    "lists.pkl": lambda: pickled(b"(" + b"]" * 500_000 + b"l"),
-    "dicts.pkl": lambda: pickled(b"(" + b"}\x94K\x01K\x02s" * 50_000 + b"l"),
-    "words.pkl": lambda: pickled(b"(" + b"X\x02\x00\x00\x00ab" * 50_000 + b"l"),
+    "lists.pkl": lambda: make_pickle(b"(" + b"]" * 500_000 + b"l"),
+    "dicts.pkl": lambda: make_pickle(b"(" + b"}\x94K\x01K\x02s" * 50_000 + b"l"),
+    "words.pkl": lambda: make_pickle(b"(" + b"X\x02\x00\x00\x00ab" * 50_000 + b"l"),
     "names.pkl": lambda: b"\x80\x02}" + TEXT + b"(" + b"K\x01" * 100_000 + b"ls.",
-    "bytes.pkl": lambda: pickled(b"(" + TEXT + b"q\x00" + LATIN * 10_000 + b"l"),
-    "texts.pkl": lambda: listed(text(), LATIN, 2000),
+    "bytes.pkl": lambda: make_pickle(b"(" + TEXT + b"q\x00" + LATIN * 10_000 + b"l"),
+    "texts.pkl": lambda: repeat_item(text(), LATIN, 2000),
     "scalars.pkl": _scalars,
     "tensors.pt": _tensors,
     "types.pkl": _types,
     "states.pkl": _states,
     "modules.pkl": _modules,
     "sides.pkl": _sides,
-    "memo.pkl": lambda: pickled(b"Nr\xff\xff\xff\xff"),
-    "array.pkl": lambda: pickled(b"\x96" + (2**40).to_bytes(8, "little")),
-    "digits.pkl": lambda: pickled(b"I" + b"9" * 100_000 + b"\n"),
+    "memo.pkl": lambda: make_pickle(b"Nr\xff\xff\xff\xff"),
+    "array.pkl": lambda: make_pickle(b"\x96" + (2**40).to_bytes(8, "little")),
+    "digits.pkl": lambda: make_pickle(b"I" + b"9" * 100_000 + b"\n"),
 }
 """What makes each, small where the limit is of 20 MB."""

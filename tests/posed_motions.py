@@ -12,7 +12,8 @@ from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
-FPS, JOINT_ABOVE_FLOOR_M = 30.0, 0.03
+FPS = 30.0
+JOINT_ABOVE_FLOOR_M = 0.03
 TIMES_S = np.arange(90) / FPS
 SIDES = (("left", 1.0, 0.0), ("right", -1.0, np.pi))
 
@@ -28,8 +29,8 @@ class Pose:
         """Turn a joint further, about an axis of its own frame."""
         joint = self.skeleton.names.index(name)
         angles_rad = np.broadcast_to(angle_rad, len(TIMES_S))[:, None]
-        own = Rotation.from_quat(self.rotations[:, joint]) * Rotation.from_euler(axis, angles_rad)
-        self.rotations[:, joint] = own.as_quat()
+        turned = Rotation.from_quat(self.rotations[:, joint]) * Rotation.from_euler(axis, angles_rad)
+        self.rotations[:, joint] = turned.as_quat()
 
     def arms_down(self) -> None:
         for side, sign, _ in SIDES:
@@ -37,13 +38,13 @@ class Pose:
 
     def motion(self, root_m: np.ndarray | float = 0.0, *, follows_floor: bool = True) -> Motion:
         """The motion, its lowest joint just above the floor in every frame, or in the median one."""
-        made = Motion(self.skeleton, np.zeros((len(TIMES_S), 3)) + root_m, self.rotations, FPS)
-        low_m = joint_positions(made)[..., 1].min(axis=1)
+        motion = Motion(self.skeleton, np.zeros((len(TIMES_S), 3)) + root_m, self.rotations, FPS)
+        low_m = joint_positions(motion)[..., 1].min(axis=1)
         rise_m = JOINT_ABOVE_FLOOR_M - (low_m if follows_floor else np.full(len(low_m), np.median(low_m)))
-        return replace(made, root_m=made.root_m + np.outer(rise_m, [0.0, 1.0, 0.0]))
+        return replace(motion, root_m=motion.root_m + np.outer(rise_m, [0.0, 1.0, 0.0]))
 
 
-def along(axis: int, speed_m_s: float) -> np.ndarray:
+def travel_along(axis: int, speed_m_s: float) -> np.ndarray:
     """The path of somebody who goes along an axis."""
     return np.outer(speed_m_s * TIMES_S, np.eye(3)[axis])
 
@@ -56,7 +57,8 @@ def standing() -> Motion:
 
 
 def crouching() -> Motion:
-    pose, bend = Pose(), 0.75 * (1 - np.cos(np.minimum(2 * TIMES_S, np.pi)))
+    pose = Pose()
+    bend = 0.75 * (1 - np.cos(np.minimum(2 * TIMES_S, np.pi)))
     pose.arms_down()
     for side, _, _ in SIDES:
         for joint, share in (("hip", -1.0), ("knee", 1.7), ("ankle", -0.6)):
@@ -72,7 +74,7 @@ def walking(speed_m_s: float = 1.2, lean_rad: float = 0.1) -> Motion:
         swing = 1.8 * np.pi * TIMES_S + phase
         pose.turn(f"{side}_hip", "x", -0.5 * np.sin(swing) - lean_rad)
         pose.turn(f"{side}_knee", "x", 0.9 * np.maximum(np.cos(swing), 0))
-    return pose.motion(along(2, speed_m_s))
+    return pose.motion(travel_along(2, speed_m_s))
 
 
 def pushing() -> Motion:
@@ -108,7 +110,7 @@ def crawling() -> Motion:
         pose.turn(f"{side}_ankle", "x", 0.8)
         pose.turn(f"{side}_shoulder", "y", -sign * np.pi / 2)
         pose.turn(f"{side}_shoulder", "z", -0.28 * sign * np.sin(swing))
-    return pose.motion(along(2, 0.5))
+    return pose.motion(travel_along(2, 0.5))
 
 
 def cartwheeling() -> Motion:
@@ -117,21 +119,21 @@ def cartwheeling() -> Motion:
         pose.turn(f"{side}_shoulder", "z", 1.2 * sign)
         pose.turn(f"{side}_hip", "z", 0.5 * sign)
     pose.turn("pelvis", "z", -np.pi * TIMES_S)
-    return pose.motion(along(0, 1.0))
+    return pose.motion(travel_along(0, 1.0))
 
 
 def jumping() -> Motion:
     since_s = np.mod(TIMES_S, 1.2)
     height_m = np.where(since_s < 0.6, 9.81 / 2 * since_s * (0.6 - since_s), 0.0)
-    made = standing()
-    return replace(made, root_m=made.root_m + np.stack([0 * TIMES_S, height_m, 0.5 * TIMES_S], axis=1))
+    motion = standing()
+    return replace(motion, root_m=motion.root_m + np.stack([0 * TIMES_S, height_m, 0.5 * TIMES_S], axis=1))
 
 
 def climbing() -> Motion:
     """Somebody who walks up a steep, uneven hill."""
-    made = walking()
+    motion = walking()
     rise_m = 0.6 * TIMES_S + 0.05 * np.sin(7 * TIMES_S)
-    return replace(made, root_m=made.root_m + np.outer(rise_m, [0.0, 1.0, 0.0]))
+    return replace(motion, root_m=motion.root_m + np.outer(rise_m, [0.0, 1.0, 0.0]))
 
 
 def gliding(above_m: float = 0.0) -> Motion:
@@ -141,8 +143,8 @@ def gliding(above_m: float = 0.0) -> Motion:
     for side, _, _ in SIDES:
         pose.turn(f"{side}_ankle", "x", 0.9)
     pose.turn("pelvis", "y", 1.5 * TIMES_S)
-    made = pose.motion(along(0, 1.0))
-    return replace(made, root_m=made.root_m + np.array([0.0, above_m, 0.0]))
+    motion = pose.motion(travel_along(0, 1.0))
+    return replace(motion, root_m=motion.root_m + np.array([0.0, above_m, 0.0]))
 
 
 MOTIONS: dict[str, Callable[[], Motion]] = {

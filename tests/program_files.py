@@ -25,7 +25,7 @@ Y_DOWN = Rotation.from_euler("x", 180, degrees=True)
 Z_UP = Rotation.from_euler("x", 90, degrees=True)
 
 
-def on(table: JointTable, motion: sc.Motion) -> sc.Motion:
+def select_joints(table: JointTable, motion: sc.Motion) -> sc.Motion:
     """The motion on the average body with other joints, those that it lacks at rest."""
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), len(table), 1))
     for joint, part in enumerate(table.parts):
@@ -98,12 +98,17 @@ def save_gvhmr_npz(path: Path, motion: sc.Motion) -> None:
 
 
 def save_gem_x(path: Path, motion: sc.Motion) -> None:
-    own = on(SOMA_77, motion)
-    vectors = Rotation.from_quat(own.rotations.reshape(-1, 4)).as_rotvec().reshape(len(own), 77, 3).astype(np.float32)
+    positions = select_joints(SOMA_77, motion)
+    vectors = (
+        Rotation.from_quat(positions.rotations.reshape(-1, 4))
+        .as_rotvec()
+        .reshape(len(positions), 77, 3)
+        .astype(np.float32)
+    )
     params = {
-        "body_pose": vectors[:, 1:].reshape(len(own), 228), "global_orient": vectors[:, 0],
-        "transl": own.root_m.astype(np.float32), "identity_coeffs": np.zeros((len(own), 45), np.float32),
-        "scale_params": np.zeros((len(own), 68), np.float32),
+        "body_pose": vectors[:, 1:].reshape(len(positions), 228), "global_orient": vectors[:, 0],
+        "transl": positions.root_m.astype(np.float32), "identity_coeffs": np.zeros((len(positions), 45), np.float32),
+        "scale_params": np.zeros((len(positions), 68), np.float32),
     }  # fmt: skip
     content = {"body_params_global": params, "body_params_incam": params, "K_fullimg": np.eye(3, dtype=np.float32)}
     torch.save(tensors(content), path)
@@ -141,9 +146,11 @@ def save_tram(path: Path, motion: sc.Motion) -> None:
 
 def saver_of_kimodo(table: JointTable) -> Callable[[Path, sc.Motion], None]:
     def save(path: Path, motion: sc.Motion) -> None:
-        own = on(table, motion)
-        places_m, world = world_poses(own)
-        local = Rotation.from_quat(own.rotations.reshape(-1, 4)).as_matrix().reshape(len(own), len(table), 3, 3)
+        positions = select_joints(table, motion)
+        places_m, world = world_poses(positions)
+        local = (
+            Rotation.from_quat(positions.rotations.reshape(-1, 4)).as_matrix().reshape(len(positions), len(table), 3, 3)
+        )
         np.savez(
             path,
             posed_joints=places_m.astype(np.float32),
@@ -152,10 +159,10 @@ def saver_of_kimodo(table: JointTable) -> Callable[[Path, sc.Motion], None]:
             .reshape(local.shape)
             .astype(np.float32),
             local_rot_mats=local.astype(np.float32),
-            foot_contacts=np.ones((len(own), 4), bool),
-            smooth_root_pos=own.root_m.astype(np.float32),
-            root_positions=own.root_m.astype(np.float32),
-            global_root_heading=np.tile(np.float32([1, 0]), (len(own), 1)),
+            foot_contacts=np.ones((len(positions), 4), bool),
+            smooth_root_pos=positions.root_m.astype(np.float32),
+            root_positions=positions.root_m.astype(np.float32),
+            global_root_heading=np.tile(np.float32([1, 0]), (len(positions), 1)),
             seed=np.array(7),
         )
 
@@ -165,7 +172,8 @@ def saver_of_kimodo(table: JointTable) -> Callable[[Path, sc.Motion], None]:
 def save_hy_motion(path: Path, motion: sc.Motion) -> None:
     vectors, trans = parameters(motion, 52)
     poses = vectors.reshape(len(motion), 156)
-    betas, gender = np.zeros((1, 16), np.float32), np.array(["neutral"])
+    betas = np.zeros((1, 16), np.float32)
+    gender = np.array(["neutral"])
     np.savez(path, poses=poses, trans=trans, Rh=vectors[:, 0], betas=betas, gender=gender)
 
 
@@ -181,7 +189,8 @@ def save_amass(path: Path, motion: sc.Motion) -> None:
     vectors, trans = parameters(motion, 52, Z_UP)
     lengths = np.linalg.norm(vectors[:, 1], axis=-1, keepdims=True)
     vectors[:, 1] *= 1 + 2 * np.pi / np.maximum(lengths, 1e-3)
-    poses, betas = vectors.reshape(len(motion), 156), np.zeros(16)
+    poses = vectors.reshape(len(motion), 156)
+    betas = np.zeros(16)
     shaking = np.ones((len(motion), 8))
     np.savez(path, poses=poses, trans=trans, betas=betas, gender="male", mocap_framerate=30.0, dmpls=shaking)
 
@@ -189,14 +198,15 @@ def save_amass(path: Path, motion: sc.Motion) -> None:
 def sam3d(motion: sc.Motion, random: np.random.Generator) -> list[dict[str, Any]]:
     """A person per frame: joints of the rig about those of the body, y down, away from the camera."""
     places_m, world = world_poses(motion)
-    joints_m, rotations = np.zeros((len(motion), 127, 3)), np.zeros((len(motion), 127, 3, 3))
+    joints_m = np.zeros((len(motion), 127, 3))
+    rotations = np.zeros((len(motion), 127, 3, 3))
     for part, (joint, *others) in _PARTS.items():
         index = motion.skeleton.names.index(part)
-        for each in (joint, *others):
-            own_m = random.normal(0, 0.02, 3) * (each != joint)
+        for joint_row in (joint, *others):
+            own_m = random.normal(0, 0.02, 3) * (joint_row != joint)
             turn = Rotation.from_quat(world[:, index])
-            joints_m[:, each] = places_m[:, index] + turn.apply(own_m)
-            rotations[:, each] = (turn * Rotation.random(rng=random)).as_matrix()
+            joints_m[:, joint_row] = places_m[:, index] + turn.apply(own_m)
+            rotations[:, joint_row] = (turn * Rotation.random(rng=random)).as_matrix()
     away_m = np.array([0, 1.0, 4.0])
     centre_m = Y_DOWN.apply(motion.root_m) + away_m
     seen_m = Y_DOWN.apply(joints_m.reshape(-1, 3)).reshape(joints_m.shape) + away_m - centre_m[:, None]
@@ -223,7 +233,7 @@ def save_sam3d(path: Path, *motions: sc.Motion) -> None:
 
 def save_sam3d_stacked(path: Path, motion: sc.Motion) -> None:
     frames = sam3d(motion, np.random.default_rng(0))
-    np.savez(path, **{key: np.stack([one[key] for one in frames]) for key in frames[0] if key != "mask"})
+    np.savez(path, **{key: np.stack([frame[key] for frame in frames]) for key in frames[0] if key != "mask"})
 
 
 @dataclass(frozen=True)
@@ -263,7 +273,7 @@ PROGRAMS = {
 }  # fmt: skip
 
 
-def loaded(path: Path) -> dict[str, np.ndarray]:
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """All arrays of a file by the keys that lead to them, as the programs load it; only these tests trust it."""
     match path.suffix:
         case ".npz":

@@ -18,14 +18,14 @@ UPRIGHT = tuple(orientations_to_simulator(np.array([0.0, 0.0, 0.0, 1.0])).tolist
 """Orientation of a root that stands, in the simulator's frame."""
 
 
-def mended(motion: Motion) -> tuple[Humanoid, MotionBatch]:
+def clean_motion(motion: Motion) -> tuple[Humanoid, MotionBatch]:
     """The body of a motion and the motion of its links, feet planted."""
     batch = clean_motions(MotionBatch.stack([motion]), CleanupSettings().without_steps(FitSoles)).motions
     body = build_humanoid(motion.skeleton)
     return body, body.select_links(batch)
 
 
-def planned(*motions: Motion, friction: float = 0.5) -> MotionPlan:
+def make_plan(*motions: Motion, friction: float = 0.5) -> MotionPlan:
     """The plan of motions as they are."""
     body = build_humanoid(motions[0].skeleton).with_minimum_inertia(0.06)
     links = body.select_links(MotionBatch.stack(motions))

@@ -12,13 +12,13 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
-def known() -> dict[str, Module]:
+def package_modules() -> dict[str, Module]:
     return modules(REPOSITORY)
 
 
 @pytest.mark.slow
-def test_no_import_breaks_the_architecture(known: dict[str, Module]) -> None:
-    assert violations(known) == []
+def test_no_import_breaks_the_architecture(package_modules: dict[str, Module]) -> None:
+    assert violations(package_modules) == []
 
 
 def test_imports_inside_a_package_are_relative() -> None:
@@ -43,15 +43,17 @@ def test_imports_inside_a_package_are_relative() -> None:
     ],
 )
 def test_an_import_against_the_architecture_is_told(
-    file: str, line: str, sentence: str, known: dict[str, Module]
+    file: str, line: str, sentence: str, package_modules: dict[str, Module]
 ) -> None:
     changed = module(Path(file), f"{(REPOSITORY / file).read_text()}\n{line}\n")
-    assert any(sentence in told for told in violations({**known, changed.name: changed}))
+    assert any(sentence in violation for violation in violations({**package_modules, changed.name: changed}))
 
 
-def test_a_new_room_of_the_simulators_is_asked_for_its_place(known: dict[str, Module]) -> None:
+def test_a_new_room_of_the_simulators_is_asked_for_its_place(package_modules: dict[str, Module]) -> None:
     novel = module(Path("simulators/novel/thing.py"), "")
-    assert violations({**known, novel.name: novel}) == ["simulators/novel/thing.py: SIMULATORS knows no novel"]
+    assert violations({**package_modules, novel.name: novel}) == [
+        "simulators/novel/thing.py: SIMULATORS knows no novel"
+    ]
 
 
 def test_the_table_counts_rooms_and_arrows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,20 +62,20 @@ def test_the_table_counts_rooms_and_arrows(tmp_path: Path, capsys: pytest.Captur
         (tmp_path / "selfcorrect" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "selfcorrect" / name).write_text(text)
     assert main(tmp_path) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert told[1].split() == ["selfcorrect", "3", "1", "4", "2"]
-    assert told[-1] == "4 files, 1 imports between them, 2 lines"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["selfcorrect", "3", "1", "4", "2"]
+    assert lines[-1] == "4 files, 1 imports between them, 2 lines"
 
 
 def test_every_package_is_installed_but_the_benchmarks() -> None:
     listed = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    found = {
+    installed_packages = {
         ".".join((package, *file.parent.relative_to(REPOSITORY / folder).parts))
         for package, folder in PACKAGES.items()
         for file in (REPOSITORY / folder).rglob("*.py")
         if package != "benchmarks"
     }
-    assert sorted(listed) == sorted(found)
+    assert sorted(listed) == sorted(installed_packages)
 
 
 def test_reach_follows_names_and_not_files(tmp_path: Path) -> None:
@@ -88,9 +90,9 @@ def test_reach_follows_names_and_not_files(tmp_path: Path) -> None:
     }
     for name, text in texts.items():
         (tmp_path / "selfcorrect" / f"{name}.py").write_text(text)
-    known = modules(tmp_path)
+    modules_here = modules(tmp_path)
     reached = {
-        start: {name.rpartition(".")[2] for name in reach(tmp_path, known, [f"selfcorrect.{start}"])}
+        start: {name.rpartition(".")[2] for name in reach(tmp_path, modules_here, [f"selfcorrect.{start}"])}
         for start in ("a:start", "a:other", "d:deep.method")
     }
     assert reached == {"a:start": {*"abc"}, "a:other": {*"abde"}, "d:deep.method": {*"de"}}

@@ -78,7 +78,8 @@ def steps(tmp_path: Path, stepping: Motion) -> Path:
 
 @pytest.mark.slow
 def test_the_base_corrects_checks_converts_and_shows(tmp_path: Path, steps: Path) -> None:
-    file, out = str(steps), str(tmp_path / "out")
+    file = str(steps)
+    out = str(tmp_path / "out")
     commands = [
         ["correct", file, "-o", out, "--workers", "1"],
         ["check", out + "/steps.bvh"],
@@ -91,19 +92,19 @@ def test_the_base_corrects_checks_converts_and_shows(tmp_path: Path, steps: Path
         ["view", file, "--out", out + "/view.png"],
         ["view", file, "--out", out + "/view.gif"],
     ]
-    done = run(COMMANDS, json.dumps(commands))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.endswith("loaded []\n")
-    assert "engine: mujoco" in done.stdout
+    process = run(COMMANDS, json.dumps(commands))
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert process.stdout.endswith("loaded []\n")
+    assert "engine: mujoco" in process.stdout
     assert json.loads((tmp_path / "out" / "report.json").read_text())["settings"]["engine"] == "mujoco"
     assert {"steps.bvh", "preview.png", "view.png", "view.gif"} <= {path.name for path in (tmp_path / "out").iterdir()}
 
 
 @pytest.mark.slow
 def test_built_in_motion_capture_and_public_names_need_no_extra() -> None:
-    done = run(PYTHON)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == (
+    process = run(PYTHON)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout == (
         "selfcorrect.run_loop needs the extra `loops` (No module named 'torch'): pip install 'selfcorrect[loops]'\n"
     )
 
@@ -124,11 +125,11 @@ MISSING = {
 @pytest.mark.slow
 def test_a_missing_extra_is_one_sentence_with_its_command(steps: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(steps.parent)
-    done = run(REFUSED, json.dumps(list(MISSING.values())))
-    assert done.returncode == 0, done.stderr
-    for line, (sentence, command) in zip(done.stdout.splitlines()[-len(MISSING) :], MISSING.items(), strict=True):
-        code, told = json.loads(line)
-        assert code == 2, (command, told)
-        assert sentence in told, (command, told)
-        assert "pip install 'selfcorrect[" in told
-        assert "Traceback" not in told
+    process = run(REFUSED, json.dumps(list(MISSING.values())))
+    assert process.returncode == 0, process.stderr
+    for line, (sentence, command) in zip(process.stdout.splitlines()[-len(MISSING) :], MISSING.items(), strict=True):
+        code, message = json.loads(line)
+        assert code == 2, (command, message)
+        assert sentence in message, (command, message)
+        assert "pip install 'selfcorrect[" in message
+        assert "Traceback" not in message

@@ -80,11 +80,13 @@ def test_commands_of_a_tutorial_print_what_it_shows(
             cli.main(shlex.split(command))
             printed = capsys.readouterr().out.splitlines()
             expected = shown.split("…\n")[0].splitlines()
-            assert [measured(line) for line in printed[: len(expected)]] == [measured(line) for line in expected]
+            assert [format_measured(line) for line in printed[: len(expected)]] == [
+                format_measured(line) for line in expected
+            ]
             assert len(printed) == len(expected) or shown.endswith("…\n")
 
 
-def measured(line: str) -> str:
+def format_measured(line: str) -> str:
     """A line without runs of spaces and what rounding on another processor may change: measurements, and which of two
     motions, equally good within that rounding, came out.
     """
@@ -142,10 +144,10 @@ def test_every_toy_loop_is_in_the_theory_gallery_with_what_it_showed() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*TOYS.names, *LOOPS])
 def test_kept_statements_of_toys_are_those_that_are_declared(name: str) -> None:
-    kept = json.loads((REPOSITORY / "docs" / "tools" / "toys.json").read_text())[name]
+    content = json.loads((REPOSITORY / "docs" / "tools" / "toys.json").read_text())[name]
     reference = LOOPS.get(name, name)
     declared = load_toy_module(reference).toy(load_settings(reference))
-    assert [check["statement"] for check in kept["checks"]] == [claim.statement for claim in declared.claims]
+    assert [check["statement"] for check in content["checks"]] == [claim.statement for claim in declared.claims]
 
 
 @pytest.mark.slow
@@ -160,25 +162,26 @@ def test_tables_of_results_are_those_of_the_kept_summaries() -> None:
 
 @pytest.mark.slow
 def test_the_memoriser_of_a_table_is_its_training_set_resampled() -> None:
-    memorisers, tables = tool("memorisers"), tool("page_tables")
+    memorisers = tool("memorisers")
+    tables = tool("page_tables")
     summary = read_summary(REPOSITORY / "docs" / "results" / "demo.json")
     first = replace(summary, settings={**summary.settings, "seeds": 1})
-    again = {metric: float(value) for _, _, metric, value in memorisers.score_memorisers("demo", first)}
+    repeated = {metric: float(value) for _, _, metric, value in memorisers.score_memorisers("demo", first)}
     for key in ("fid_kinematic", "recall", "coverage"):
-        kept = tables._memoriser_values("demo", summary, key)
-        assert len(kept) == summary.seeds
-        assert again[key] == pytest.approx(kept[0], rel=0.01)
+        recorded = tables._memoriser_values("demo", summary, key)
+        assert len(recorded) == summary.seeds
+        assert repeated[key] == pytest.approx(recorded[0], rel=0.01)
     floor = summary.floors["real against real"]
-    other = replace(first, floors={"real against real": {**floor, "fid_kinematic": floor["fid_kinematic"] * 1.1}})
-    assert list(memorisers.score_memorisers("demo", other)) == []  # other real data than the run's
+    edited = replace(first, floors={"real against real": {**floor, "fid_kinematic": floor["fid_kinematic"] * 1.1}})
+    assert list(memorisers.score_memorisers("demo", edited)) == []  # other real data than the run's
 
 
 def test_the_kept_command_does_all_seeds_again_wherever_they_were_run() -> None:
     results = tool("results")
-    made = {"date": "2026-01-02", "core_hours": 0.5}
-    told = "selfcorrect motion --data 'cmu-bvh#train' --out runs/a --seeds 2"
-    first = Summary(told, made, {"seeds": 2, "first_seed": 0}, {}, {})
-    second = Summary("selfcorrect motion --first-seed 2", made, {"seeds": 3, "first_seed": 2}, {}, {})
+    facts = {"date": "2026-01-02", "core_hours": 0.5}
+    command = "selfcorrect motion --data 'cmu-bvh#train' --out runs/a --seeds 2"
+    first = Summary(command, facts, {"seeds": 2, "first_seed": 0}, {}, {})
+    second = Summary("selfcorrect motion --first-seed 2", facts, {"seeds": 3, "first_seed": 2}, {}, {})
     assert results.kept([first]).command == "selfcorrect motion --data 'cmu-bvh#train' --seeds 2"
     assert results.kept([second, first]).command == "selfcorrect motion --data 'cmu-bvh#train' --seeds 5"
 
@@ -189,7 +192,8 @@ STEPS = ("steps", "initial_steps")
 
 def test_sentences_on_the_memoriser_have_its_figures() -> None:
     tables = tool("page_tables")
-    memoriser, network = [], []
+    memoriser = []
+    network = []
     for n in (64, 128, 256):
         summary = read_summary(REPOSITORY / "docs" / "results" / f"n{n}.json")
         memoriser.append(f"{tables._memoriser_values(f'n{n}', summary, 'coverage').mean():.2f}")
@@ -214,12 +218,13 @@ def named_arms(settings: MotionSettings) -> set[tuple[str, ArmSettings]]:
 def test_the_command_under_a_table_does_its_experiment_again(path: Path) -> None:
     summary = read_summary(path)
     program, name, *options = shlex.split(summary.command)
-    now, kept = tyro.cli(MotionCommand, args=options).settings(), settings_from_config(summary.settings)
+    current = tyro.cli(MotionCommand, args=options).settings()
+    recorded = settings_from_config(summary.settings)
     assert (program, name) == ("selfcorrect", "motion")
-    newer = now.steps.keys() - summary.settings["steps"].keys()
-    steps = {kind: getattr(now, kind) | {each: getattr(kept, kind)[each] for each in newer} for kind in STEPS}
-    assert replace(now, comparisons=(), **steps) == replace(kept, comparisons=())
-    assert named_arms(kept) == named_arms(now)
+    newer = current.steps.keys() - summary.settings["steps"].keys()
+    steps = {kind: getattr(current, kind) | {key: getattr(recorded, kind)[key] for key in newer} for kind in STEPS}
+    assert replace(current, comparisons=(), **steps) == replace(recorded, comparisons=())
+    assert named_arms(recorded) == named_arms(current)
 
 
 TOOLS = REPOSITORY / "docs" / "tools"
@@ -243,9 +248,17 @@ def tool(name: str) -> Any:
 def test_every_preset_is_listed_with_what_it_has() -> None:
     page = (REPOSITORY / "docs" / "experiments.md").read_text(encoding="utf-8")
     for name, row in PRESET_ROWS.items():
-        one = row.settings
-        told = (row.summary, row.denoisers, row.arms, one.generations, one.seeds, one.real_count, row.cost)
-        assert f"| `{name}` | {' | '.join(map(str, told))} |" in page
+        settings = row.settings
+        shown = (
+            row.summary,
+            row.denoisers,
+            row.arms,
+            settings.generations,
+            settings.seeds,
+            settings.real_count,
+            row.cost,
+        )
+        assert f"| `{name}` | {' | '.join(map(str, shown))} |" in page
     start = (REPOSITORY / "docs" / "start.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in start for name in PRESET_ROWS)
 
@@ -260,8 +273,8 @@ def test_the_reference_lists_every_public_name_with_its_signature() -> None:
 
 def test_the_numbers_of_the_presets_are_listed_with_their_units() -> None:
     settings = tool("settings")
-    tables = [settings.TABLE.read_text(encoding="utf-8"), settings.table()]
-    written, current = ([row[:5] for row in csv.reader(table.splitlines())] for table in tables)
+    written = [row[:5] for row in csv.reader(settings.TABLE.read_text(encoding="utf-8").splitlines())]
+    current = [row[:5] for row in csv.reader(settings.table().splitlines())]
     assert written == current, "python docs/tools/settings.py"
 
 
@@ -334,7 +347,8 @@ def test_values_are_judged_over_the_later_half_of_the_generations() -> None:
 
 
 def test_a_loop_below_real_motion_is_as_far_from_it_as_one_above() -> None:
-    evidence, page_tables = tool("evidence"), tool("page_tables")
+    evidence = tool("evidence")
+    page_tables = tool("page_tables")
     arms = [ArmSettings("replace", corrector) for corrector in ("none", "physics")]
     curves = tuple(
         ArmCurves(arm.name, "", arm.title, {"penetration_mm": np.full((3, 2), last)})
@@ -342,8 +356,8 @@ def test_a_loop_below_real_motion_is_as_far_from_it_as_one_above() -> None:
     )
     comparison = {"denoiser": "dct-mlp", "arms": [asdict(arm) for arm in arms]}
     settings = {"comparisons": [comparison], "generations": 1, "seeds": 3, "real_count": 8}
-    made = {"core_hours": 1.0, "processor": "one", "date": "today", "packages": {"selfcorrect": "1.2"}}
-    summary = Summary("", made, settings, {"dct-mlp": curves}, {evidence.REAL: {"penetration_mm": np.full(3, 10.0)}})
+    facts = {"core_hours": 1.0, "processor": "one", "date": "today", "packages": {"selfcorrect": "1.2"}}
+    summary = Summary("", facts, settings, {"dct-mlp": curves}, {evidence.REAL: {"penetration_mm": np.full(3, 10.0)}})
     table = page_tables.PageTable(("penetration_mm",), (page_tables.Group("both", "run", "dct-mlp"),))
     assert [line for line in page_tables.page_table(table, {"run": summary}) if line.startswith("| ")][2:] == [
         "| **both** |",
@@ -391,8 +405,10 @@ def test_a_correction_is_worth_the_real_samples_that_do_not_reach_it() -> None:
 
 def arms_by_ratio(level: Callable[[float, float, np.ndarray, np.ndarray], np.ndarray]) -> dict[str, ArmCurves]:
     """Loops of eight seeds whose levels follow a form of λ, γ, r and c, with noise in each seed."""
-    dilution, noise = tool("dilution"), np.random.default_rng(0)
-    real_only, corrected_only = 15 + noise.normal(0, 1, 8), 1 + noise.normal(0, 0.3, 8)
+    dilution = tool("dilution")
+    noise = np.random.default_rng(0)
+    real_only = 15 + noise.normal(0, 1, 8)
+    corrected_only = 1 + noise.normal(0, 0.3, 8)
     values = {"real+none": real_only, "replace+physics": corrected_only}
     for ratio, strength in product(dilution.RATIOS, dilution.STRENGTHS):
         name = ArmSettings(f"augment:{ratio:g}", "physics", strength).name
@@ -417,7 +433,8 @@ def test_the_test_of_dilution_finds_the_form_and_refutes_another() -> None:
 
 
 def test_a_gain_of_coverage_is_confirmed_only_where_it_is_found() -> None:
-    dilution, noise = tool("dilution"), np.random.default_rng(0)
+    dilution = tool("dilution")
+    noise = np.random.default_rng(0)
 
     def arms(gain: float) -> tuple[ArmCurves, ...]:
         plain = noise.normal(0.4, 0.05, 8)
@@ -426,51 +443,55 @@ def test_a_gain_of_coverage_is_confirmed_only_where_it_is_found() -> None:
 
     for gain, words in ((0.03, "confirmed"), (0.0, "not confirmed"), (-0.03, "not confirmed")):
         summary = Summary("", {}, {"real_count": 64}, {"dct-mlp": arms(gain), "patch-mixer": arms(0.0)}, {})
-        heads, _, row, other = [line.strip("|").split("|") for line in dilution.coverage_table([summary])]
+        heads, _, row, remaining_columns = [line.strip("|").split("|") for line in dilution.coverage_table([summary])]
         where = [head.strip() for head in heads].index("hypothesis")
-        assert (row[where].strip(), other[where].strip()) == (words, "not confirmed")
+        assert (row[where].strip(), remaining_columns[where].strip()) == (words, "not confirmed")
 
 
 def test_sentences_of_the_answer_have_the_figures_of_the_kept_runs() -> None:
-    evidence, shares, results = tool("evidence"), tool("shares"), tool("results")
+    evidence = tool("evidence")
+    shares = tool("shares")
+    results = tool("results")
     summaries = results.read_all()
     arms = {
         (name, network): {curves.name: curves for curves in summary.arms[network]}
         for name, summary in summaries.items()
         for network in summary.arms
     }
-    jittery, smooth = ("ratios-jittery", "patch-mixer"), ("ratios-smooth", "dct-mlp")
+    jittery = ("ratios-jittery", "patch-mixer")
+    smooth = ("ratios-smooth", "dct-mlp")
     lineages = "augment-4+kinematic+lineages+interpolation-1"
 
     def mean(run: tuple[str, str], arm: str, key: str, digits: int) -> str:
         return f"{evidence.judged(arms[run][arm], key).mean():.{digits}f}"
 
-    def change(run: tuple[str, str], arm: str, other: str, key: str, digits: int) -> str:
-        return evidence.change_cell(evidence.change(arms[run][arm], arms[run][other], key), digits)
+    def change(run: tuple[str, str], arm: str, second_arm: str, key: str, digits: int) -> str:
+        return evidence.change_cell(evidence.change(arms[run][arm], arms[run][second_arm], key), digits)
 
-    def pooled(run: tuple[str, str], one: str, other: str, key: str, digits: int) -> str:
-        pairs = [(f"augment-{ratio}+{one}", f"augment-{ratio}+{other}") for ratio in shares.PARTIAL]
+    def format_pooled(run: tuple[str, str], first_arm: str, second_arm: str, key: str, digits: int) -> str:
+        pairs = [(f"augment-{ratio}+{first_arm}", f"augment-{ratio}+{second_arm}") for ratio in shares.PARTIAL]
         return evidence.change_cell(mean_interval(shares.pooled(arms[run], pairs, key)), digits).lstrip("+")
 
     def jerk(run: tuple[str, str]) -> float:
         real = evidence.real_values(summaries[run[0]], "jerk_m_s3").mean()
         return evidence.judged(arms[run]["real+none"], "jerk_m_s3").mean() / real
 
-    above_filter = pooled(jittery, "physics", "low-pass", "fid_kinematic", 1)
+    above_filter = format_pooled(jittery, "physics", "low-pass", "fid_kinematic", 1)
     recall = [
-        pooled((name, "dct-mlp"), "physics", "none", "recall", 3) for name in ("ratios-smooth", "coverage-smooth")
+        format_pooled((name, "dct-mlp"), "physics", "none", "recall", 3)
+        for name in ("ratios-smooth", "coverage-smooth")
     ]
-    kept = [mean(smooth, arm, "coverage", 3) for arm in (lineages, "real+none", "augment-4+none")]
+    means = [mean(smooth, arm, "coverage", 3) for arm in (lineages, "real+none", "augment-4+none")]
     steadiness = change(jittery, "replace+physics", "real+none", "fid_kinematic", 1)
     jitter = f"{jerk(('full-jittery', 'patch-mixer')):.1f} times"
     assert round(jerk(("full-smooth", "dct-mlp")), 1) == 0.5
     words = {
-        "README.md": [jitter, f"{float(kept[0]):.2f}; uncorrected, {float(kept[2]):.2f}"],
+        "README.md": [jitter, f"{float(means[0]):.2f}; uncorrected, {float(means[2]):.2f}"],
         "docs/results/index.md": [jitter, steadiness, mean(jittery, "replace+physics", "coverage", 2)],
         "docs/results/ratios.md": [*recall, above_filter],
         "docs/results/falsify.md": [*recall, above_filter],
-        "docs/results/remedies.md": [f"{kept[0]}, as real data only do ({kept[1]}); uncorrected, {kept[2]}"],
-        "docs/report.md": [*recall, above_filter, *kept, jitter],
+        "docs/results/remedies.md": [f"{means[0]}, as real data only do ({means[1]}); uncorrected, {means[2]}"],
+        "docs/report.md": [*recall, above_filter, *means, jitter],
     }
     for name, figures in words.items():
         page = " ".join((REPOSITORY / name).read_text(encoding="utf-8").split())
@@ -478,7 +499,8 @@ def test_sentences_of_the_answer_have_the_figures_of_the_kept_runs() -> None:
 
 
 def test_the_filter_ends_below_physics_at_every_ratio() -> None:
-    evidence, shares = tool("evidence"), tool("shares")
+    evidence = tool("evidence")
+    shares = tool("shares")
     summary = read_summary(REPOSITORY / "docs" / "results" / "ratios-jittery.json")
     arms = {curves.name: curves for curves in summary.arms["patch-mixer"]}
     policies = [*(f"augment-{ratio}" for ratio in shares.PARTIAL), shares.FULL]
@@ -486,19 +508,21 @@ def test_the_filter_ends_below_physics_at_every_ratio() -> None:
         evidence.change(arms[f"{policy}+physics"], arms[f"{policy}+low-pass"], "fid_kinematic") for policy in policies
     ]
     assert len(excess) == 7
-    assert all(one.low > 0 for one in excess)
+    assert all(interval.low > 0 for interval in excess)
+
+
+def read_penetration(run: str, network: str) -> dict[str, np.ndarray]:
+    """Return the penetration of each arm of a kept run."""
+    summary = read_summary(REPOSITORY / "docs" / "results" / f"{run}.json")
+    return {curves.name: curves.values["penetration_mm"] for curves in summary.arms[network]}
 
 
 def test_both_versions_of_the_runs_by_ratio_agree() -> None:
     """docs/results/ratios.md: penetration of single seeds in the ten generations that both versions ran."""
     apart = []
     for network, name in (("dct-mlp", "ratios-smooth"), ("patch-mixer", "ratios-jittery")):
-        older, newer = (
-            {curves.name: curves.values["penetration_mm"] for curves in summary.arms[network]}
-            for summary in (
-                read_summary(REPOSITORY / "docs" / "results" / f"{run}.json") for run in (name, "ratios-force")
-            )
-        )
+        older = read_penetration(name, network)
+        newer = read_penetration("ratios-force", network)
         apart += [np.abs(older[arm][:, :11] - newer[arm]).max() for arm in newer.keys() & older.keys()]
     assert len(apart) == 34
     assert f"{max(apart):.2f} mm" in (REPOSITORY / "docs" / "results" / "ratios.md").read_text(encoding="utf-8")
@@ -506,6 +530,7 @@ def test_both_versions_of_the_runs_by_ratio_agree() -> None:
 
 def test_the_joint_test_finds_larger_deviations_with_fewer_tests() -> None:
     dilution = tool("dilution")
-    one = next(iter(dilution.fits_of(read_summary(REPOSITORY / "docs" / "results" / "dilution.json")).values()))
-    alone, among_four = (dilution.detectable_share(one, tests=tests, draws=40) for tests in (1, 4))
+    fit = next(iter(dilution.fits_of(read_summary(REPOSITORY / "docs" / "results" / "dilution.json")).values()))
+    alone = dilution.detectable_share(fit, tests=1, draws=40)
+    among_four = dilution.detectable_share(fit, tests=4, draws=40)
     assert 0 < alone < among_four < 1

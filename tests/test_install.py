@@ -66,9 +66,9 @@ def test_the_base_alone_is_small_and_corrects_a_file(tmp_path: Path, stepping: M
 
     save_motion(tmp_path / "steps.bvh", stepping)
     command = [str(python), "-m", "selfcorrect.experiments.cli", "correct", "steps.bvh", "-o", "out", "--workers", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "1 of 1 motions corrected" in done.stdout
+    process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    assert "1 of 1 motions corrected" in process.stdout
     assert len(open_motion(tmp_path / "out" / "steps.bvh").motion) == len(stepping)
     first_s = time.monotonic() - began
     print(f"base: {size_mb:.0f} MB, installed in {installed_s:.0f} s, first motion corrected after {first_s:.0f} s")
@@ -116,8 +116,8 @@ def test_what_has_no_wheel_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         return subprocess.CompletedProcess(words, 1, "", "ERROR: No matching distribution found for madeup")
 
     monkeypatch.setattr(wheels, "_pip", pip)
-    found = wheels.problems([Requirement("torch>=2.6"), Requirement("madeup")], target)
-    assert found == [
+    problems = wheels.problems([Requirement("torch>=2.6"), Requirement("madeup")], target)
+    assert problems == [
         "Python 3.13 on linux: no wheel of torch>=2.6",
         "Python 3.13 on linux: ERROR: No matching distribution found for madeup",
     ]
@@ -134,15 +134,16 @@ def test_what_has_no_wheel_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_release_with_what_does_not_belong_is_refused(tmp_path: Path, name: str, complaint: str) -> None:
     release = tool("check_release")
-    wheel, sdist = tmp_path / "x.whl", tmp_path / "x.tar.gz"
-    needed = [each if each.startswith("selfcorrect/") else f"selfcorrect/{each}" for each in release.NEEDED]
+    wheel = tmp_path / "x.whl"
+    sdist = tmp_path / "x.tar.gz"
+    needed = [name if name.startswith("selfcorrect/") else f"selfcorrect/{name}" for name in release.NEEDED]
     with ZipFile(wheel, "w") as archive:
-        for each in (*needed, name):
-            archive.writestr(each, "")
+        for needed_name in (*needed, name):
+            archive.writestr(needed_name, "")
     (tmp_path / "empty").touch()
     with tarfile.open(sdist, "w:gz") as archive:
-        for each in (*release.NEEDED, *release.NEEDED_IN_SDIST, name):
-            archive.add(tmp_path / "empty", f"x/{each}")
+        for needed_name in (*release.NEEDED, *release.NEEDED_IN_SDIST, name):
+            archive.add(tmp_path / "empty", f"x/{needed_name}")
     assert any(complaint in line for line in release.of_wheel(wheel))
     assert release.of_sdist(sdist) == [f"x.tar.gz: {complaint}"]
 

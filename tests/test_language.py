@@ -102,7 +102,10 @@ def count_functions(tree: ast.AST) -> Iterator[str]:
             if lacks_a_verb(node.name) and not is_property:
                 yield "nameless"
         parameters = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-        if len([each for each in parameters if each.arg not in ("self", "cls")]) >= 3 and node.name[0] != "_":
+        if (
+            len([parameter for parameter in parameters if parameter.arg not in ("self", "cls")]) >= 3
+            and node.name[0] != "_"
+        ):
             yield "wide"
             if re.search(r"^\s*Args:\s*$", ast.get_docstring(node) or "", re.MULTILINE):
                 yield "with_args"
@@ -143,8 +146,8 @@ def measure(sources: Iterable[str]) -> dict[str, float]:
     for source in sources:
         counts += count_all(source)
 
-    def percent(part: str, whole: str) -> float:
-        return 100 * counts[part] / max(counts[whole], 1)
+    def percent(part: str, all_of: str) -> float:
+        return 100 * counts[part] / max(counts[all_of], 1)
 
     return {
         "names": percent("nameless", "functions"),

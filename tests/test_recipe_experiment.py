@@ -50,8 +50,8 @@ def recipe_summary(seed: int, effects: dict[str, float], *, noise: float = 0.01,
         "steps": {chosen.denoiser: chosen.steps}, "initial_steps": {chosen.denoiser: chosen.initial_steps},
     }  # fmt: skip
     floors = {"real against real": {key: np.array([0.9]) for key in recipe.END_POINTS}}
-    made = {"git_commit": "0" * 40, "core_hours": 0.5, "packages": {"selfcorrect": "0.3.0"}}
-    return Summary("selfcorrect motion", made, settings, {chosen.denoiser: tuple(arms)}, floors)
+    facts = {"git_commit": "0" * 40, "core_hours": 0.5, "packages": {"selfcorrect": "0.3.0"}}
+    return Summary("selfcorrect motion", facts, settings, {chosen.denoiser: tuple(arms)}, floors)
 
 
 def recipe_summaries(effects: dict[str, float], count: int = 8, **options) -> list[Summary]:
@@ -73,17 +73,17 @@ HOLDS = {
 def test_the_recipe_is_confirmed_where_it_holds() -> None:
     recipe = tool("recipe")
     summaries = recipe_summaries(HOLDS, noise=0.004)
-    found = recipe_verdicts(summaries)
-    assert [found[f"T{number}"] for number in (1, 2, 3, 4, 5, 6, 7, 8)] == ["confirmed"] * 8
+    verdicts = recipe_verdicts(summaries)
+    assert [verdicts[f"T{number}"] for number in (1, 2, 3, 4, 5, 6, 7, 8)] == ["confirmed"] * 8
     claim = recipe.judge_claim(recipe.read_stage(recipe.STAGES[0], summaries))
     assert [(verdict.sentence, verdict.verdict) for verdict in claim] == [(n, "confirmed") for n in (1, 2, 3)]
 
 
 def test_forms_of_lineages_are_refuted_where_they_lose_diversity() -> None:
     lossy = {"augment-1+none+lineages": -0.5}
-    found = recipe_verdicts(recipe_summaries(lossy, stage=3), stage=3)
-    assert found["T9"] == found["T10"] == "refuted"  # recall and coverage, without corrector
-    assert found["T11"] == found["T20"] == "confirmed"
+    verdicts = recipe_verdicts(recipe_summaries(lossy, stage=3), stage=3)
+    assert verdicts["T9"] == verdicts["T10"] == "refuted"  # recall and coverage, without corrector
+    assert verdicts["T11"] == verdicts["T20"] == "confirmed"
 
 
 def test_no_effect_and_much_noise_confirm_nothing() -> None:
@@ -95,7 +95,8 @@ def test_no_effect_and_much_noise_confirm_nothing() -> None:
 
 def test_a_sign_that_one_choice_of_subjects_lacks_confirms_nothing() -> None:
     recipe = tool("recipe")
-    helps, harms = {"augment-1+physics": -0.3}, {"augment-1+physics": 0.02}
+    helps = {"augment-1+physics": -0.3}
+    harms = {"augment-1+physics": 0.02}
     both = [recipe_summary(seed, helps if recipe.SPLITS[seed] == "A" else harms) for seed in recipe.SEEDS]
     assert recipe_verdicts(recipe_summaries(helps))["T2"] == "confirmed"
     assert recipe_verdicts(both)["T2"] == "undecided"
@@ -111,7 +112,8 @@ def test_physics_that_lowers_diversity_does_not_refute_that_it_cures_no_collapse
 
 def test_a_stage_is_read_after_four_and_after_eight_seeds_only() -> None:
     recipe = tool("recipe")
-    stage, summaries = recipe.STAGES[0], recipe_summaries(HOLDS)
+    stage = recipe.STAGES[0]
+    summaries = recipe_summaries(HOLDS)
     assert recipe.read_stage(stage, summaries[:3]) is None
     assert recipe.read_stage(stage, [*summaries[:3], *summaries[4:]]) is None  # the fourth in order is missing
     assert recipe.read_stage(stage, summaries[:7]).seeds == list(recipe.SEEDS[:4])
@@ -160,9 +162,9 @@ def test_a_kept_seed_is_read_again_and_never_overwritten(tmp_path: Path, monkeyp
     for seed, summary in zip(recipe.SEEDS[:4], recipe_summaries(HOLDS, 4), strict=True):
         write_summary(tmp_path / f"{seed}.json", summary)
         recipe.keep_seed(tmp_path / f"{seed}.json")
-    kept = recipe.read_kept(recipe.STAGES[0])
-    assert [summary.first_seed for summary in kept] == [20, 24, 21, 25]
-    assert recipe.read_stage(recipe.STAGES[0], kept).seeds == [20, 24, 21, 25]
+    kept_seed = recipe.read_kept(recipe.STAGES[0])
+    assert [summary.first_seed for summary in kept_seed] == [20, 24, 21, 25]
+    assert recipe.read_stage(recipe.STAGES[0], kept_seed).seeds == [20, 24, 21, 25]
     assert recipe.read_kept(recipe.STAGES[4]) == []
     with pytest.raises(InputError, match="a seed of the experiment is run once"):
         recipe.keep_seed(tmp_path / "20.json")
@@ -170,8 +172,10 @@ def test_a_kept_seed_is_read_again_and_never_overwritten(tmp_path: Path, monkeyp
 
 @pytest.mark.slow
 def test_the_page_of_the_recipe_shows_what_its_summaries_have() -> None:
-    recipe, page = tool("recipe"), tool("recipe_page")
-    stage, summaries = recipe.STAGES[0], recipe_summaries(HOLDS, noise=0.004)
+    recipe = tool("recipe")
+    page = tool("recipe_page")
+    stage = recipe.STAGES[0]
+    summaries = recipe_summaries(HOLDS, noise=0.004)
     text = "\n".join(page.describe_stage(stage, summaries))
     reading = recipe.read_stage(stage, summaries)
     cells = [line.split("|") for line in page.arms_table(reading)]
@@ -197,10 +201,11 @@ def test_the_page_of_the_recipe_shows_what_its_summaries_have() -> None:
 
 @pytest.mark.slow
 def test_correction_inside_the_sampler_is_shown_with_its_corrector_calls() -> None:
-    recipe, page = tool("recipe"), tool("recipe_page")
+    recipe = tool("recipe")
+    page = tool("recipe_page")
     summaries = recipe_summaries({"augment-1+physics+inside-sampler": 0.2}, 4, stage=3)
     for summary in summaries:
-        curves = next(each for each in summary.arms["dct-mixer"] if each.name.endswith("+inside-sampler"))
+        curves = next(arm for arm in summary.arms["dct-mixer"] if arm.name.endswith("+inside-sampler"))
         curves.values["corrector_calls"][:] = 1024
     reading = recipe.read_stage(recipe.STAGES[3], summaries)
     inside, once = list(page.calls_table(reading))[2:]
@@ -212,7 +217,8 @@ def test_correction_inside_the_sampler_is_shown_with_its_corrector_calls() -> No
 @pytest.mark.parametrize("stage", range(5))
 @pytest.mark.parametrize("seed", [20, 27])
 def test_a_seed_is_run_as_its_stage_is_registered(stage: int, seed: int) -> None:
-    recipe, runs = tool("recipe"), tool("recipe_runs")
+    recipe = tool("recipe")
+    runs = tool("recipe_runs")
     chosen = recipe.STAGES[stage]
     settings = tyro.cli(MotionCommand, args=runs.build_options(chosen, seed)).settings()
     arms = [
@@ -226,7 +232,8 @@ def test_a_seed_is_run_as_its_stage_is_registered(stage: int, seed: int) -> None
 
 
 def test_missing_seeds_run_in_the_order_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe, runs = tool("recipe"), tool("recipe_runs")
+    recipe = tool("recipe")
+    runs = tool("recipe_runs")
     monkeypatch.setattr(recipe, "KEPT", tmp_path)
     for seed in (20, 21):
         write_summary(recipe.STAGES[0].path(seed), recipe_summary(seed, {}))

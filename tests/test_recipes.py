@@ -33,7 +33,9 @@ def many(items: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": items, "minItems": 1}
 
 
-TEXT, COUNT, YES = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "boolean"}
+TEXT = {"type": "string"}
+COUNT = {"type": "integer", "minimum": 0}
+YES = {"type": "boolean"}
 TEXTS = {"type": "object", "additionalProperties": TEXT}
 CONTAINER = strict(
     "name image resources",
@@ -136,8 +138,8 @@ def test_the_batch_script_starts_ray_on_every_node_and_hands_its_words_on(tmp_pa
     }  # fmt: skip
     words = ["motion", "--out", "a folder"]
     command = ["bash", str(RECIPES / "slurm.sh"), *words]
-    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.splitlines()
-    assert told == [
+    lines = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.splitlines()
+    assert lines == [
         "symmetric-run", "--address", "10.0.0.1:20007", "--min-nodes", "2", "--num-cpus", "4",
         "--", "selfcorrect", *words, "--cluster", "auto", "token 0 16",
     ]  # fmt: skip

@@ -134,9 +134,9 @@ print("all well")
 def run(program: str, *arguments: str | Path) -> str:
     """What a program prints that goes well."""
     command = [sys.executable, "-c", BEGIN + program, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 @pytest.mark.slow

@@ -69,7 +69,7 @@ def pretend(libraries: Sequence[str] = BASE) -> None:
                 delattr(module, name)
     shutil._use_fd_functions = False  # Windows opens no folders
     real = os.open
-    os.open = lambda path, flags, *arguments, **options: _opened(real, path, flags, *arguments, **options)
+    os.open = lambda path, flags, *arguments, **options: _open_file(real, path, flags, *arguments, **options)
     sys.platform = "win32"
 
 
@@ -88,7 +88,7 @@ def _import_if_there(name: str) -> None:
         return
 
 
-def _opened(real: Any, path: Any, flags: int, *arguments: Any, **options: Any) -> int:
+def _open_file(real: Any, path: Any, flags: int, *arguments: Any, **options: Any) -> int:
     if not flags & os.O_EXCL and os.path.isdir(path):
         raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
     return real(path, flags, *arguments, **options)
@@ -99,7 +99,9 @@ def _msvcrt() -> ModuleType:
     import fcntl
 
     module: Any = ModuleType("msvcrt")
-    module.LK_UNLCK, module.LK_LOCK, module.LK_NBLCK = 0, 1, 2
+    module.LK_UNLCK = 0
+    module.LK_LOCK = 1
+    module.LK_NBLCK = 2
 
     def locking(descriptor: int, mode: int, count: int) -> None:
         kind = fcntl.F_UNLCK if mode == module.LK_UNLCK else fcntl.F_WRLCK

@@ -30,9 +30,9 @@ def test_motions_on_rigs_in_disguise_are_not_harmed(walk: Motion, rig: str, tmp_
     assert sorted(filter(None, read.skeleton.parts)) == sorted(walk.skeleton.parts)
     correction = correct(read)
     assert correction.accepted, correction.reason
-    own = judged(read, correction.motion)
-    assert own.harms == []
-    assert own.moved_m < 0.03
+    measurements = judged(read, correction.motion)
+    assert measurements.harms == []
+    assert measurements.moved_m < 0.03
 
 
 @pytest.mark.parametrize("rig", RIGS)
@@ -85,10 +85,12 @@ def test_a_finer_motion_goes_through_the_same_places(walk: Motion) -> None:
 
 def test_feet_of_who_walks_in_place_stand_on_the_treadmill(walk: Motion) -> None:
     walk = repeat_cycle(close_cycle(walk), 3)
-    treadmill, belt = CHANGES[IN_PLACE](walk), belt_m_s(walk, IN_PLACE)
+    treadmill = CHANGES[IN_PLACE](walk)
+    belt = belt_m_s(walk, IN_PLACE)
     assert treadmill is not None
     assert 0.5 < np.linalg.norm(belt) < 3.0
-    on_belt, in_world = judged(treadmill, treadmill, belt), judged(treadmill, treadmill)
+    on_belt = judged(treadmill, treadmill, belt)
+    in_world = judged(treadmill, treadmill)
     assert on_belt.slide_m_s[0] < 0.5 * in_world.slide_m_s[0]
     dragged = replace(treadmill, root_m=treadmill.root_m - belt * np.arange(len(treadmill))[:, None] / walk.fps / 4)
     assert "standing joints" in judged(treadmill, dragged, belt).harms

@@ -15,7 +15,7 @@ IDLE = made_motion("idle", frames=120)
 TIMES_S = np.arange(len(IDLE)) / IDLE.fps
 
 
-def moved(shift_m: np.ndarray) -> Motion:
+def shift_clip(shift_m: np.ndarray) -> Motion:
     return replace(IDLE, root_m=IDLE.root_m + shift_m)
 
 
@@ -45,7 +45,7 @@ def test_a_person_who_stands_is_sound() -> None:
     ],
 )
 def test_each_fault_lowers_its_components(shift_m: np.ndarray, components: set[str]) -> None:
-    assert components <= fallen(moved(shift_m)) <= components | {"effort", "torque"}
+    assert components <= fallen(shift_clip(shift_m)) <= components | {"effort", "torque"}
 
 
 def test_the_ground_bears_the_weight_and_axes_are_means() -> None:

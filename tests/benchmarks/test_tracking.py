@@ -50,7 +50,8 @@ def test_spoiled_clips_are_as_bad_as_they_say(walk, name):
 
 
 def test_clips_are_joined_where_the_first_ends_and_faces(clips):
-    first, second = clips["walk"], clips["run"]
+    first = clips["walk"]
+    second = clips["run"]
     both = correction.joined([first, second])[0]
     count = min(len(first), len(second)) // 2
     assert len(both) == 2 * count
@@ -62,7 +63,8 @@ def test_clips_are_joined_where_the_first_ends_and_faces(clips):
 
 def test_dipping_hands_go_down_and_the_trunk_stays(walk):
     moved_m = joint_positions(correction.dipping(walk, np.random.default_rng(0))) - joint_positions(walk)
-    stay, go = ([walk.skeleton.joint(part) for part in parts] for parts in (("pelvis", "left_knee"), ("left_wrist",)))
+    stay = [walk.skeleton.joint(part) for part in ("pelvis", "left_knee")]
+    go = [walk.skeleton.joint(part) for part in ("left_wrist",)]
     assert np.abs(moved_m[:, stay]).max() < 1e-12
     assert (moved_m[:, go, 1] < 1e-9).all()
     assert moved_m[:, go, 1].min() < -0.02
@@ -88,9 +90,9 @@ def test_a_clip_that_was_left_behind_in_one_frame_is_no_success(walk):
     assert result.success
     lost = replace(result, furthest_m=0.51)
     assert not lost.success
-    told = tracking.table([result, lost]).splitlines()
-    assert sum("1/2" in line for line in told) == 2  # of the category and of all
-    worst = told[next(index for index, line in enumerate(told) if line.startswith("worst")) + 1]
+    lines = tracking.table([result, lost]).splitlines()
+    assert sum("1/2" in line for line in lines) == 2  # of the category and of all
+    worst = lines[next(index for index, line in enumerate(lines) if line.startswith("worst")) + 1]
     assert " 510 " in worst
 
 
@@ -98,31 +100,33 @@ def test_a_clip_that_was_left_behind_in_one_frame_is_no_success(walk):
 def test_the_other_engine_confirms_what_one_has_corrected(walk, clips):
     """Both find the same contacts, no penetration, and that the floor carries what help from outside does not."""
     pytest.importorskip("mujoco")
-    bullet, mujoco = (TrackerSettings.at_strength(0.7, engine) for engine in ("pybullet", "mujoco"))
+    bullet = TrackerSettings.at_strength(0.7, "pybullet")
+    mujoco = TrackerSettings.at_strength(0.7, "mujoco")
     for clip in (walk, clips["jump"], clips["cartwheel"]):
-        for corrector, other in ((bullet, mujoco), (mujoco, bullet)):
-            verdict = judge.judge(clip, corrector, other)
+        for corrector, other_engine in ((bullet, mujoco), (mujoco, bullet)):
+            verdict = judge.judge(clip, corrector, other_engine)
             assert isinstance(verdict, judge.Verdict), verdict
             assert verdict.contact_agreement > 0.9
             assert max(verdict.penetration_mm) < 5.0  # of soles that each output shows anew
             assert verdict.load_bodyweights == pytest.approx((1.0, 1.0), abs=0.25)
             assert verdict.distance_mm < 31  # what comes out is a plan: the hands of a cartwheel follow it to 29 mm
-    told = judge.table({"walk": verdict, "fall": "mujoco: lost"})
-    assert "mean of 1" in told
-    assert "mujoco: lost" in told
+    lines = judge.table({"walk": verdict, "fall": "mujoco: lost"})
+    assert "mean of 1" in lines
+    assert "mujoco: lost" in lines
 
 
 def test_the_other_engine_catches_a_floating_motion(walk):
     """A walk 8 cm above the floor, which its maker believes in, has no contacts in another engine."""
     pytest.importorskip("mujoco")
-    batch, as_it_is = MotionBatch.stack([walk]), SUPPORT_MODES["off"]
+    batch = MotionBatch.stack([walk])
+    as_it_is = SUPPORT_MODES["off"]
     cleaned = clean_motions(batch, CleanupSettings())
     raised = replace(cleaned.motions, root_m=cleaned.motions.root_m + np.array([0.0, 0.08, 0.0]))
     physics = Physics(TrackerSettings(engine=EngineSettings(name="mujoco"), filter_dynamics=False), as_it_is)
-    stands, floats = (
-        correct_cleaned(physics, [replace(cleaned, original=motions, motions=motions)])[0][0].timeline
-        for motions in (cleaned.motions, raised)
-    )
+    stands = correct_cleaned(physics, [replace(cleaned, original=cleaned.motions, motions=cleaned.motions)])[0][
+        0
+    ].timeline
+    floats = correct_cleaned(physics, [replace(cleaned, original=raised, motions=raised)])[0][0].timeline
     assert stands.loads_bodyweights.sum(axis=1).mean() > 0.7
     assert judge.feet_loaded(floats).mean() < 0.7 * judge.feet_loaded(stands).mean()
     assert floats.residual_force_bodyweights.mean() > 2 * stands.residual_force_bodyweights.mean()
@@ -139,11 +143,11 @@ def test_throughput_is_printed_for_each_corrector(capsys, monkeypatch):
     monkeypatch.setattr(processes, "_executors", {})  # new workers, which have done nothing else
     others = {str(child.pid) for child in multiprocessing.active_children()}
     throughput.main(throughput.Arguments(count=4, workers=2))
-    told = capsys.readouterr().out
-    assert told.startswith("4 motions of 48 frames")
-    assert len(re.findall(r"x real time +4 accepted", told)) == 3
-    assert re.search(r"2 processes are \d+\.\d\d x as fast as one", told)
-    peak_by_worker = dict(re.findall(r"worker (\d+): at most (\d+) MB", told))
+    output = capsys.readouterr().out
+    assert output.startswith("4 motions of 48 frames")
+    assert len(re.findall(r"x real time +4 accepted", output)) == 3
+    assert re.search(r"2 processes are \d+\.\d\d x as fast as one", output)
+    peak_by_worker = dict(re.findall(r"worker (\d+): at most (\d+) MB", output))
     peaks_mb = [float(peak) for worker, peak in peak_by_worker.items() if worker not in others]
     assert len(peaks_mb) >= 2
     assert all(50 < peak < 200 for peak in peaks_mb)

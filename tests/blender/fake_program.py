@@ -26,7 +26,8 @@ def main(words: list[str]) -> int:
         print("--keep-level --frames")
         print("--contacts --contacts-out" if acts == "contacts" else "")
         return 0
-    source, out = Path(words[1]), Path(words[words.index("--out") + 1])
+    source = Path(words[1])
+    out = Path(words[words.index("--out") + 1])
     if acts == "crash":
         print("correct:  10%|#         | 1/10\nselfcorrect: motion.bvh: the disk is full", file=sys.stderr)
         return 2
@@ -59,7 +60,8 @@ def main(words: list[str]) -> int:
 
 def lift(clip):
     """A clip 10 cm higher, with a knee that is turned by 0.2 rad about the vertical axis, and all below it."""
-    places, turns = clip.positions_m + np.array([0, LIFT_M, 0]), clip.rotations.copy()
+    places = clip.positions_m + np.array([0, LIFT_M, 0])
+    turns = clip.rotations.copy()
     knees = [joint for joint, name in enumerate(clip.names) if name.endswith(TURNED)]
     about = np.array([[np.cos(0.2), 0, np.sin(0.2)], [0, 1, 0], [-np.sin(0.2), 0, np.cos(0.2)]])
     for knee in knees:

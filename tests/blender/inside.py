@@ -172,18 +172,21 @@ def case_findings_are_listed_marked_and_jumped_to():
 def case_without_a_correction_nothing_moves_and_no_bone_gets_keys():
     rig = fresh("identity")
     rig.matrix_world = Matrix.LocRotScale((5, -3, 1), Euler((0.3, 0.2, 1.0)), (0.7, 0.7, 0.7))
-    before, keys = read_worlds(rig), curves(rig.animation_data.action)
+    before = read_worlds(rig)
+    keys = curves(rig.animation_data.action)
     assert curves(correct(rig)) == keys
     assert_same(before, read_worlds(rig), apart_m=0, degrees=0)
 
 
 def case_a_correction_is_what_the_program_says():
     rig = fresh()
-    before, old = read_worlds(rig), rig.animation_data.action
+    before = read_worlds(rig)
+    old = rig.animation_data.action
     action = correct(rig)
     assert_same(lift(before), read_worlds(rig))
     changed = {path for (path, index), keys in curves(action).items() if curves(old).get((path, index)) != keys}
-    knee, hips = 'pose.bones["left_knee"].rotation_euler', 'pose.bones["pelvis"].location'
+    knee = 'pose.bones["left_knee"].rotation_euler'
+    hips = 'pose.bones["pelvis"].location'
     assert changed - {'pose.bones["pelvis"].rotation_euler'} == {knee, hips}
 
 
@@ -222,14 +225,16 @@ def _parent(rig):
     rig.parent = bpy.data.objects.new("cart", None)
     bpy.context.collection.objects.link(rig.parent)
     for frame, turn in ((1, 0), (40, 1)):
-        rig.parent.rotation_euler, rig.parent.location = (0, 0.1 * turn, turn), (frame, 0, 0)
+        rig.parent.rotation_euler = (0, 0.1 * turn, turn)
+        rig.parent.location = (frame, 0, 0)
         rig.parent.keyframe_insert("rotation_euler", frame=frame)
         rig.parent.keyframe_insert("location", frame=frame)
 
 
 def _constrain(rig):
     lead = bpy.data.objects.new("lead", None)
-    lead.location, lead.rotation_euler = (0, 2, 0), (0, 0, 1)
+    lead.location = (0, 2, 0)
+    lead.rotation_euler = (0, 0, 1)
     bpy.context.collection.objects.link(lead)
     rig.constraints.new("COPY_TRANSFORMS").target = lead
 
@@ -240,15 +245,19 @@ def _mirror(rig):
 
 def case_rotation_modes_rates_units_and_several_armatures():
     for mode in ("QUATERNION", "AXIS_ANGLE", "YXZ"):
-        second_rig, rig = fresh(), import_clip(CLIP)
+        second_rig = fresh()
+        rig = import_clip(CLIP)
         scene = bpy.context.scene
-        scene.render.fps, scene.render.fps_base = 24, 1.001
+        scene.render.fps = 24
+        scene.render.fps_base = 1.001
         for bone in rig.pose.bones:
             bone.rotation_mode = mode
         rig.animation_data.action = None  # still, in the scene's range
-        scene.frame_start, scene.frame_end = 3, 12
+        scene.frame_start = 3
+        scene.frame_end = 12
         rig.pose.bones["left_hip"].location = (0, 0.01, 0)
-        before, beside = read_worlds(rig, (3, 12)), curves(second_rig.animation_data.action)
+        before = read_worlds(rig, (3, 12))
+        beside = curves(second_rig.animation_data.action)
         action = correct(rig)
         assert action.name == f"{rig.name} corrected"
         assert_same(lift(before), read_worlds(rig, (3, 12)))
@@ -268,7 +277,8 @@ def case_partly_keyed_actions_keep_what_else_they_animate():
     rig.keyframe_insert('["mood"]', frame=4)
     rig.pose.bones["head"].scale = (1, 1.5, 1)
     rig.pose.bones["head"].keyframe_insert("scale", frame=2)
-    before, old_curves = read_worlds(rig), curves(action)
+    before = read_worlds(rig)
+    old_curves = curves(action)
     new = curves(correct(rig))
     assert {key: new[key] for key in old_curves} == old_curves
     assert {path for path, _ in new} - {path for path, _ in old_curves} <= {
@@ -282,15 +292,18 @@ def case_fingers_custom_bones_and_other_frames_keep_their_animation():
     rig = fresh("", CLIP.with_name("spoiled.bvh"))
     bpy.ops.object.mode_set(mode="EDIT")
     for name, above in (("LeftHandIndex1", "left_wrist"), ("jaw", "head"), ("tail", "pelvis")):
-        bone, parent = rig.data.edit_bones.new(name), rig.data.edit_bones[above]
+        bone = rig.data.edit_bones.new(name)
+        parent = rig.data.edit_bones[above]
         bone.head, bone.tail, bone.parent = parent.tail, parent.tail + Vector((0.03, 0, 0.01)), parent
     bpy.ops.object.mode_set(mode="OBJECT")
-    random, bone_names = np.random.default_rng(0), ("LeftHandIndex1", "jaw", "tail")
+    random = np.random.default_rng(0)
+    bone_names = ("LeftHandIndex1", "jaw", "tail")
     for bone in (rig.pose.bones[name] for name in bone_names):
         for frame in range(1, 115, 3):
             bone.rotation_quaternion = (1, *random.normal(0, 0.2, 3))
             bone.keyframe_insert("rotation_quaternion", frame=frame)
-    old, outside = curves(rig.animation_data.action), read_worlds(rig, (1, 39, 81, 115))
+    old = curves(rig.animation_data.action)
+    outside = read_worlds(rig, (1, 39, 81, 115))
     new = curves(correct(rig, kinematic=True, use_frames=True, frame_start=40, frame_end=80))
     assert_same(outside, read_worlds(rig, (1, 39, 81, 115)))
     changed = {path for (path, index), keys in new.items() if old.get((path, index)) != keys}
@@ -315,7 +328,9 @@ def make_constrained_rig() -> tuple[bpy.types.Object, bpy.types.Object]:
     bpy.ops.object.mode_set(mode="EDIT")
     for control in list(rig.data.edit_bones):
         deform = rig.data.edit_bones.new(f"DEF-{control.name}")
-        deform.head, deform.tail, deform.roll = control.head, control.tail, control.roll
+        deform.head = control.head
+        deform.tail = control.tail
+        deform.roll = control.roll
         deform.parent = control.parent
     bpy.ops.object.mode_set(mode="OBJECT")
     for bone in rig.pose.bones:
@@ -335,7 +350,8 @@ def read_deforming(rig: bpy.types.Object) -> dict:
 
 def case_controls_of_rigs_get_the_keys():
     rig, _ = make_constrained_rig()
-    before, actions = read_deforming(rig), rig.animation_data.action
+    before = read_deforming(rig)
+    actions = rig.animation_data.action
     action = correct(rig)
     assert bpy.context.object == rig
     assert rig.animation_data.action == action != actions
@@ -357,9 +373,12 @@ def case_rigs_with_constraints_can_be_baked_on_a_copy():
     sword = bpy.data.objects.new("sword", None)
     bpy.context.collection.objects.link(hat)
     bpy.context.collection.objects.link(sword)
-    hat.parent, hat.parent_type, hat.parent_bone = rig, "BONE", "DEF-head"
+    hat.parent = rig
+    hat.parent_type = "BONE"
+    hat.parent_bone = "DEF-head"
     follow = sword.constraints.new("CHILD_OF")
-    follow.target, follow.subtarget = rig, "DEF-right_wrist"
+    follow.target = rig
+    follow.subtarget = "DEF-right_wrist"
     before = read_deforming(rig)
     action = correct(rig, held_rigs="COPY")
     copy = bpy.context.object
@@ -385,7 +404,8 @@ def case_targets_of_inverse_kinematics_get_the_keys():
     bpy.ops.object.mode_set(mode="EDIT")
     bones = rig.data.edit_bones
     for side in ("left", "right"):
-        target, pole = bones.new(f"{side} target"), bones.new(f"{side} pole")
+        target = bones.new(f"{side} target")
+        pole = bones.new(f"{side} pole")
         target.head, target.tail = bones[f"{side}_ankle"].head, bones[f"{side}_ankle"].head + Vector((0, 0.1, 0))
         knee = bones[f"{side}_knee"].head
         pole.head, pole.tail = knee + Vector((0, -0.5, 0)), knee + Vector((0, -0.6, 0))
@@ -396,7 +416,9 @@ def case_targets_of_inverse_kinematics_get_the_keys():
         bone.matrix_basis = Matrix()
     for side in ("left", "right"):
         ik = rig.pose.bones[f"{side}_knee"].constraints.new("IK")
-        ik.target, ik.subtarget, ik.chain_count = rig, f"{side} target", 2
+        ik.target = rig
+        ik.subtarget = f"{side} target"
+        ik.chain_count = 2
         ik.pole_target, ik.pole_subtarget, ik.pole_angle = rig, f"{side} pole", -math.pi / 2
         rig.data.bones[f"{side} target"].use_deform = rig.data.bones[f"{side} pole"].use_deform = False
         for frame in range(1, 40, 3):
@@ -433,7 +455,8 @@ def case_rigs_of_rigify_get_keys_on_their_controls():
     bpy.ops.object.mode_set(mode="OBJECT")
     bpy.ops.pose.rigify_generate()
     rig = bpy.context.object
-    torso, hand = rig.pose.bones["torso"], rig.pose.bones["hand_ik.L"]
+    torso = rig.pose.bones["torso"]
+    hand = rig.pose.bones["hand_ik.L"]
     for frame, down in ((1, 0.05), (20, 0.12), (39, 0.05)):
         torso.matrix = Matrix.Translation((0, 0, -down)) @ torso.bone.matrix_local
         hand.matrix = Matrix.Translation((-0.2, -0.2, -down)) @ hand.bone.matrix_local
@@ -486,7 +509,8 @@ def case_fbx_and_gltf_armatures_work():
         mesh.modifiers.new("rig", "ARMATURE").object = bpy.context.object
         for bone in bpy.context.object.data.bones:
             mesh.vertex_groups.new(name=bone.name).add([0, 1, 2], 1, "ADD")
-        export, load = getattr(bpy.ops.export_scene, kind), getattr(bpy.ops.import_scene, kind)
+        export = getattr(bpy.ops.export_scene, kind)
+        load = getattr(bpy.ops.import_scene, kind)
         export(filepath=str(path), **({"add_leaf_bones": False} if kind == "fbx" else {}))
         bpy.ops.object.select_all(action="SELECT")
         bpy.ops.object.delete()
@@ -596,7 +620,8 @@ def case_what_is_drawn_exists():
     scene.selfcorrect_frame_rate = 120
     scene.selfcorrect_notes.add().name = "the whole body moves"
     module("work").Running.title = "Correct"
-    panels, operators = module("panels"), module("operators")
+    panels = module("panels")
+    operators = module("operators")
     for kind in (operators.SELFCORRECT_OT_correct, operators.SELFCORRECT_OT_check):
         properties = getattr(bpy.ops.selfcorrect, kind.bl_idname.split(".")[1]).get_rna_type().properties
         kind.draw(SimpleNamespace(layout=Layout(), **{item.identifier: None for item in properties}), bpy.context)
@@ -626,7 +651,8 @@ def case_the_list_fits_a_narrow_sidebar():
 
 def case_errors_are_one_sentence_and_the_log_is_there():
     rig = fresh("crash")
-    run, check = bpy.ops.selfcorrect.correct, bpy.ops.selfcorrect.check
+    run = bpy.ops.selfcorrect.correct
+    check = bpy.ops.selfcorrect.check
     assert error_of(run) == "the disk is full"
     bpy.ops.selfcorrect.show_log()
     assert "the disk is full" in bpy.data.texts["selfcorrect log"].as_string()
@@ -747,7 +773,8 @@ def case_armatures_disabled_in_viewports_are_read_as_they_move():
 
 def add_action(rig: bpy.types.Object) -> None:
     """Put the rig's action into an NLA strip, and let it play another one that is added."""
-    data, old = rig.animation_data, rig.animation_data.action
+    data = rig.animation_data
+    old = rig.animation_data.action
     data.action = None
     track = data.nla_tracks.new()
     track.strips.new("walk", 1, old)
@@ -780,7 +807,8 @@ def case_additive_actions_and_strips_keep_their_meaning():
 
 def case_a_rig_that_plays_only_strips_gets_a_whole_action():
     rig = fresh()
-    data, old = rig.animation_data, rig.animation_data.action
+    data = rig.animation_data
+    old = rig.animation_data.action
     data.action = None
     data.nla_tracks.new().strips.new("walk", 11, old)
     before = read_worlds(rig, (11, 19, 40))
@@ -805,7 +833,9 @@ def case_a_slot_has_its_own_range():
 def case_poses_do_not_pop_at_the_edges_of_a_preview_range():
     rig = fresh("", CLIP.with_name("spoiled.bvh"))
     scene = bpy.context.scene
-    scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 40, 80
+    scene.use_preview_range = True
+    scene.frame_preview_start = 40
+    scene.frame_preview_end = 80
     frames = range(36, 86)
     before = read_worlds(rig, frames)
     correct(rig, kinematic=True, extent="SCENE")
@@ -819,7 +849,8 @@ def case_poses_do_not_pop_at_the_edges_of_a_preview_range():
 
 def case_contacts_on_a_library_override_are_there_after_loading():
     fresh("contacts")
-    library, path = str(RESULTS.with_name("over.blend")), str(RESULTS.with_name("shot.blend"))
+    library = str(RESULTS.with_name("over.blend"))
+    path = str(RESULTS.with_name("shot.blend"))
     bpy.ops.wm.save_as_mainfile(filepath=library)
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=False)
     bpy.context.preferences.addons[NAME].preferences.program = str(FAKE)
@@ -865,7 +896,9 @@ def case_a_layer_has_an_amount_and_leaves_the_action_alone():
         if mode != "XYZ":
             bpy.context.scene.frame_set(1)
             rig.pose.bones["left_shoulder"].keyframe_insert(module("rig").get_rotation_property(rig.pose.bones[0]))
-        before, old, keys = read_worlds(rig), rig.animation_data.action, curves(rig.animation_data.action)
+        before = read_worlds(rig)
+        old = rig.animation_data.action
+        keys = curves(rig.animation_data.action)
         correct(rig, result="LAYER")
         strips = [strip for track in rig.animation_data.nla_tracks for strip in track.strips]
         assert strips[0].action == old
@@ -894,7 +927,8 @@ def case_contacts_of_a_layer_are_fed_back():
 
 def case_before_and_after_can_be_toggled_and_saved():
     rig = fresh()
-    before, old = read_worlds(rig), rig.animation_data.action
+    before = read_worlds(rig)
+    old = rig.animation_data.action
     action = correct(rig)
     bpy.ops.selfcorrect.toggle()
     assert rig.animation_data.action == old
@@ -903,7 +937,8 @@ def case_before_and_after_can_be_toggled_and_saved():
     bpy.ops.wm.save_as_mainfile(filepath=path)
     names = (rig.name, action.name)
     bpy.ops.wm.open_mainfile(filepath=path)
-    rig, action = bpy.data.objects[names[0]], bpy.data.actions[names[1]]
+    rig = bpy.data.objects[names[0]]
+    action = bpy.data.actions[names[1]]
     assert action.use_fake_user
     bpy.context.view_layer.objects.active = rig
     bpy.ops.selfcorrect.toggle()
@@ -934,7 +969,8 @@ def case_only_selected_bones_change():
 
 
 def case_several_armatures_are_corrected_in_one_go():
-    first_rig, second_rig = fresh(), import_clip(CLIP)
+    first_rig = fresh()
+    second_rig = import_clip(CLIP)
     before = read_worlds(first_rig)
     first_rig.select_set(True)
     second_rig.select_set(True)
@@ -949,7 +985,8 @@ def case_a_wrong_frame_rate_is_noticed_and_mended():
     rig = fresh("", CLIP.with_name("leap.bvh"))
     scene = bpy.context.scene
     fps = scene.render.fps
-    scene.render.fps, scene.render.fps_base = 12, 1.0
+    scene.render.fps = 12
+    scene.render.fps_base = 1.0
     bpy.context.view_layer.objects.active = rig
     bpy.ops.selfcorrect.check()
     assert scene.selfcorrect_frame_rate == fps, (scene.selfcorrect_frame_rate, fps)
@@ -961,13 +998,16 @@ def case_a_wrong_frame_rate_is_noticed_and_mended():
 def case_contacts_and_findings_are_marked_in_the_viewport():
     rig = fresh("contacts")
     correct(rig)
-    scene, overlay = bpy.context.scene, module("overlay")
+    scene = bpy.context.scene
+    overlay = module("overlay")
     scene.frame_set(6)
     (ring,) = overlay.find_rings(scene, rig)
     assert ring.colour == overlay.CONTACT_COLOUR
     assert ring.centre.xy.length < 1e-6
     row = scene.selfcorrect_findings.add()
-    row.first_frame, row.last_frame, row.joints = 5, 8, "left knee, nothing"
+    row.first_frame = 5
+    row.last_frame = 8
+    row.joints = "left knee, nothing"
     ring = overlay.find_rings(scene, rig)[-1]
     assert (ring.centre - rig.matrix_world @ rig.pose.bones["left_knee"].head).length < 1e-6
     scene.frame_set(20)
@@ -1006,7 +1046,8 @@ def case_one_click_installs_the_program_that_comes_with_the_extension():
     wheels = RESULTS.with_name("wheels")
     wheels.mkdir(exist_ok=True)
     preferences.program, preferences.wheels = "", str(wheels)
-    path, os.environ["PATH"] = os.environ["PATH"], "/usr/bin:/bin"
+    path = os.environ["PATH"]
+    os.environ["PATH"] = "/usr/bin:/bin"
     try:
         assert bpy.ops.selfcorrect.install() == {"FINISHED"}
         chosen = module("preferences").choose_program()
@@ -1034,14 +1075,16 @@ def case_no_step_blocks_the_interface():
         for name, value in vars(steps).items():
             if callable(value) and name[:2] != "__":
                 setattr(running, name, value.__get__(running))
-        longest, stage = 0.0, ""
+        longest = 0.0
+        stage = ""
         work = running.create_steps(bpy.context)
         with contextlib.suppress(StopIteration):
             while True:
                 start = time.perf_counter()
                 _, doing = next(work)
                 if doing != "computing" and time.perf_counter() - start > longest:
-                    longest, stage = time.perf_counter() - start, doing
+                    longest = time.perf_counter() - start
+                    stage = doing
         print("longest step", result, f"{longest:.2f} s", stage)
         assert longest < 0.5, (longest, stage)
 

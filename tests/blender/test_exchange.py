@@ -48,7 +48,8 @@ def test_angles_make_the_rotation_again_also_beside_the_pole(angles: np.ndarray)
 
 @pytest.mark.parametrize("stretch_m", [0.0, 0.05])
 def test_a_clip_comes_back_from_its_file_and_the_program_reads_the_same(tmp_path: Path, stretch_m: float) -> None:
-    clip, path = make_clip(stretch_m=stretch_m), tmp_path / "clip.bvh"
+    clip = make_clip(stretch_m=stretch_m)
+    path = tmp_path / "clip.bvh"
     exchange.write_bvh(path, clip)
     back = exchange.read_bvh(path)
     np.testing.assert_allclose(back.positions_m, clip.positions_m, atol=2e-5)
@@ -65,10 +66,13 @@ def test_a_clip_comes_back_from_its_file_and_the_program_reads_the_same(tmp_path
 
 
 def test_what_the_program_leaves_alone_stays_exactly_as_it_was(tmp_path: Path) -> None:
-    clip, source, target = make_clip(stretch_m=0.05), tmp_path / "clip.bvh", tmp_path / "back.bvh"
+    clip = make_clip(stretch_m=0.05)
+    source = tmp_path / "clip.bvh"
+    target = tmp_path / "back.bvh"
     exchange.write_bvh(source, clip)
     write_as_program(target, read_as_program(source, 1.0))
-    before, after = exchange.read_bvh(source), exchange.read_bvh(target)
+    before = exchange.read_bvh(source)
+    after = exchange.read_bvh(target)
     turns, positions_m = exchange.compute_changes(clip, before, after, before.names)
     np.testing.assert_allclose(turns, np.broadcast_to(np.eye(3), turns.shape), atol=1e-6)
     np.testing.assert_allclose(positions_m, clip.positions_m, atol=5e-6)
@@ -77,11 +81,13 @@ def test_what_the_program_leaves_alone_stays_exactly_as_it_was(tmp_path: Path) -
 
 
 def test_joints_that_carry_no_part_of_the_body_move_with_their_parents() -> None:
-    clip, corrected = make_clip(), make_clip(seed=1)
+    clip = make_clip()
+    corrected = make_clip(seed=1)
     turns, positions_m = exchange.compute_changes(clip, clip, corrected, {"hips"})
     np.testing.assert_allclose(turns[:, 0] @ clip.rotations[:, 0], corrected.rotations[:, 0], atol=1e-12)
     for joint, parent in enumerate(PARENTS[1:], start=1):
-        after, before = turns[:, joint] @ clip.rotations[:, joint], turns[:, parent] @ clip.rotations[:, parent]
+        after = turns[:, joint] @ clip.rotations[:, joint]
+        before = turns[:, parent] @ clip.rotations[:, parent]
         expected = clip.rotations[:, parent].swapaxes(-1, -2) @ clip.rotations[:, joint]
         np.testing.assert_allclose(before.swapaxes(-1, -2) @ after, expected, atol=1e-12)
         bones_m = [np.linalg.norm(p[:, joint] - p[:, parent], axis=-1) for p in (positions_m, clip.positions_m)]

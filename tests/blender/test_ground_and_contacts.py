@@ -115,8 +115,10 @@ def make_stairs(steps: int = 3, depth: float = 0.3, rise: float = 0.2) -> tuple[
     vertices = []
     triangles = []
     for step in range(steps):
-        first, last = step * depth, (step + 1) * depth
-        low, high = step * rise, (step + 1) * rise
+        first = step * depth
+        last = (step + 1) * depth
+        low = step * rise
+        high = (step + 1) * rise
         for corners in (
             [(first, 0, high), (last, 0, high), (last, 1, high), (first, 1, high)],
             [(first, 0, low), (first, 0, high), (first, 1, high), (first, 1, low)],

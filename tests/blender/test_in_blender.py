@@ -36,7 +36,8 @@ pytestmark = [
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Case → traceback, "" where it went well."""
     folder = tmp_path_factory.mktemp("blender")
-    archive, clip = folder / "extension.zip", folder / "clip.bvh"
+    archive = folder / "extension.zip"
+    clip = folder / "clip.bvh"
     with zipfile.ZipFile(archive, "w") as packed:
         for file in (*EXTENSION.glob("*.py"), *EXTENSION.glob("*.toml")):
             packed.write(file, file.name)

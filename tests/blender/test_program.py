@@ -15,7 +15,8 @@ from selfcorrect.experiments.commands.correct import CorrectCommand
 
 from .loading import EXTENSION, load
 
-program, report = load("program"), load("report")
+program = load("program")
+report = load("report")
 TOOL = program.Program("selfcorrect", "search path")
 
 
@@ -32,7 +33,8 @@ def test_the_preference_comes_first_then_the_path_then_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed = program.get_script(tmp_path / "env", "selfcorrect")
-    named, on_path = tmp_path / "named", tmp_path / "bin" / "selfcorrect"
+    named = tmp_path / "named"
+    on_path = tmp_path / "bin" / "selfcorrect"
     for path in (installed, named, on_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o755)
@@ -99,7 +101,8 @@ def test_progress_and_last_sentences_come_from_what_was_printed() -> None:
 
 
 def test_a_command_that_fails_says_why_and_one_that_is_stopped_ends(tmp_path: Path) -> None:
-    log, pid = tmp_path / "log", tmp_path / "pid"
+    log = tmp_path / "log"
+    pid = tmp_path / "pid"
     wrong = "import sys; print('selfcorrect: no room', file=sys.stderr); sys.exit(2)"
     with pytest.raises(program.Failure, match=r"^no room$"):
         list(program.run([sys.executable, "-c", wrong], log))

@@ -19,7 +19,7 @@ from selfcorrect.motion.skeleton import Skeleton
 POLE = Skeleton(("pole",), (-1,), np.zeros((1, 3)), ("pelvis",))
 
 
-def numbered(frames: int, label: str = "a", source: str = "clip") -> Motion:
+def make_numbered_motion(frames: int, label: str = "a", source: str = "clip") -> Motion:
     """A pole whose height in millimetres is the number of its frame."""
     root_m = np.zeros((frames, 3))
     root_m[:, 1] = np.arange(frames) / 1000
@@ -35,11 +35,14 @@ def frames_seen(windows: Windows, clip: str) -> set[int]:
 @pytest.mark.parametrize("stride", [1, 5])
 def test_no_held_out_frame_is_in_a_training_window(frames: int, stride: int):
     """Seen in the windows' content itself: each frame of the made clips carries its number."""
-    motions = [numbered(length, source=f"clip {length}") for length in (7, 24, 47, 48, 95, 96, 97, 130, 400)]
+    motions = [
+        make_numbered_motion(length, source=f"clip {length}") for length in (7, 24, 47, 48, 95, 96, 97, 130, 400)
+    ]
     settings = WindowSettings(frames=frames, stride=stride, cyclic={"a"})
     split = split_windows(motions, settings)
     for motion in motions:
-        seen, held_out = frames_seen(split.training, motion.source), frames_seen(split.held_out, motion.source)
+        seen = frames_seen(split.training, motion.source)
+        held_out = frames_seen(split.held_out, motion.source)
         assert seen
         assert not seen & held_out
         assert bool(held_out) == (len(motion) >= 2 * frames)
@@ -52,14 +55,15 @@ def test_times_of_training_and_held_out_windows_are_disjoint_on_real_clips(clips
     assert len(names) == 15
     assert set(split.training.labels) == set(range(15))
     for clip in np.unique(split.held_out.clips):
-        training, held_out = split.training.clips == clip, split.held_out.clips == clip
+        training = split.training.clips == clip
+        held_out = split.held_out.clips == clip
         assert split.training.stop_s[training].max() < split.held_out.start_s[held_out].min()
     long_enough = {clip.label for clip in clips.values() if len(clip) >= 2 * frames}
     assert {names[label] for label in split.held_out.labels} == long_enough
 
 
 def test_windows_show_the_times_that_they_report():
-    windows = cut_windows([numbered(60)], WindowSettings(frames=20, stride=3, mirrored=False))
+    windows = cut_windows([make_numbered_motion(60)], WindowSettings(frames=20, stride=3, mirrored=False))
     shown = windows.batch.root_m[..., 1] * 1000
     np.testing.assert_allclose(shown[:, 0], windows.start_s * 30, atol=1e-9)
     np.testing.assert_allclose(shown[:, -1], windows.stop_s * 30, atol=1e-9)
@@ -67,7 +71,7 @@ def test_windows_show_the_times_that_they_report():
 
 
 def test_a_held_out_window_reports_its_time_in_the_clip():
-    held_out = split_windows([numbered(100)], WindowSettings(frames=20, mirrored=False)).held_out
+    held_out = split_windows([make_numbered_motion(100)], WindowSettings(frames=20, mirrored=False)).held_out
     np.testing.assert_allclose(held_out.batch.root_m[:, 0, 1] * 1000, held_out.start_s * 30, atol=1e-9)
     assert held_out.start_s.min() == 75 / 30
 
@@ -84,7 +88,7 @@ def test_a_cyclic_clip_is_seen_from_every_phase_and_goes_on_smoothly(clips: dict
 
 
 def test_a_short_clip_holds_its_last_pose():
-    windows = cut_windows([numbered(10)], WindowSettings(frames=16, mirrored=False))
+    windows = cut_windows([make_numbered_motion(10)], WindowSettings(frames=16, mirrored=False))
     np.testing.assert_allclose(windows.batch.root_m[0, :, 1] * 1000, [*range(10), *[9] * 6])
     assert windows.stop_s[0] == 9 / 30
 
@@ -102,7 +106,8 @@ def test_windows_are_canonical_and_otherwise_the_clip(clips: dict[str, Motion]):
 
 def test_labels_index_sorted_names_and_clips_are_named():
     windows = cut_windows(
-        [numbered(30, "run", "x"), numbered(30, "jump", "y")], WindowSettings(frames=30, mirrored=False)
+        [make_numbered_motion(30, "run", "x"), make_numbered_motion(30, "jump", "y")],
+        WindowSettings(frames=30, mirrored=False),
     )
     assert windows.label_names == ("jump", "run")
     assert windows.labels.tolist() == [1, 0]
@@ -110,7 +115,11 @@ def test_labels_index_sorted_names_and_clips_are_named():
 
 
 def test_cap_spreads_over_a_labels_clips_and_times():
-    motions = [numbered(100, "a", "x"), numbered(100, "a", "y"), numbered(22, "b", "z")]
+    motions = [
+        make_numbered_motion(100, "a", "x"),
+        make_numbered_motion(100, "a", "y"),
+        make_numbered_motion(22, "b", "z"),
+    ]
     windows = cut_windows(motions, WindowSettings(frames=20, cap_per_label=10, mirrored=False))
     counts = {clip: int((windows.clips == clip).sum()) for clip in ("x", "y", "z")}
     assert counts == {"x": 5, "y": 5, "z": 3}
@@ -119,7 +128,8 @@ def test_cap_spreads_over_a_labels_clips_and_times():
 
 def test_windows_beyond_the_cap_are_never_cut():
     """An hour of motion has gigabytes of windows, of which a cap keeps some."""
-    motions, settings = [numbered(4000)], WindowSettings(frames=100, cap_per_label=10)
+    motions = [make_numbered_motion(4000)]
+    settings = WindowSettings(frames=100, cap_per_label=10)
     tracemalloc.start()
     windows = cut_windows(motions, settings)
     peak = tracemalloc.get_traced_memory()[1]
@@ -129,21 +139,21 @@ def test_windows_beyond_the_cap_are_never_cut():
 
 
 def test_a_cap_keeps_some_of_all_windows_as_they_are():
-    motions = [numbered(60, "a", "one"), numbered(45, "b", "two")]
+    motions = [make_numbered_motion(60, "a", "one"), make_numbered_motion(45, "b", "two")]
     everything = cut_windows(motions, WindowSettings(frames=20))
     capped = cut_windows(motions, WindowSettings(frames=20, cap_per_label=7))
 
-    def named(windows: Windows) -> dict[tuple[str, float, bool], bytes]:
+    def name_windows(windows: Windows) -> dict[tuple[str, float, bool], bytes]:
         keys = zip(windows.clips, windows.start_s, windows.mirrored, strict=True)
         return {key: root_m.tobytes() for key, root_m in zip(keys, windows.batch.root_m, strict=True)}
 
-    assert named(capped).items() <= named(everything).items()
+    assert name_windows(capped).items() <= name_windows(everything).items()
     assert len(capped) == 14
     assert capped.mirrored.any()
 
 
 def test_motions_are_resampled_first():
-    fast = replace(numbered(201), fps=60.0)
+    fast = replace(make_numbered_motion(201), fps=60.0)
     windows = cut_windows([fast], WindowSettings(frames=50, mirrored=False))
     np.testing.assert_allclose(np.diff(windows.batch.root_m[0, :, 1]), 0.002, atol=1e-12)
 
@@ -177,7 +187,7 @@ def test_settings_are_checked(setting: dict[str, float], message: str):
 def test_nothing_to_cut_is_said_and_nothing_to_hold_out_is_empty():
     with pytest.raises(ValueError, match="no motions"):
         cut_windows([])
-    split = split_windows([numbered(60)])
+    split = split_windows([make_numbered_motion(60)])
     assert (len(split.training), len(split.held_out)) == (26, 0)
     assert split.held_out.label_names == split.training.label_names
 
@@ -189,12 +199,13 @@ def test_people_of_different_size_meet_on_their_average(walk: Motion):
     half = len(windows) // 2
     np.testing.assert_allclose(windows.batch.root_m[:half], windows.batch.root_m[half:], atol=1e-12)
     with pytest.raises(ValueError, match=r"same joints: clip has 1, .*walk.* has 15"):
-        cut_windows([walk, numbered(30)])
+        cut_windows([walk, make_numbered_motion(30)])
 
 
 def test_held_out_people_are_judged_on_the_bones_of_the_others(clips: dict[str, Motion]):
     """Nothing of them goes into training windows: neither bones nor frames; labels are those of both."""
-    walk, run = clips["walk"], clips["run"]
+    walk = clips["walk"]
+    run = clips["run"]
     tall = on_skeleton(run, replace(run.skeleton, offsets_m=1.2 * run.skeleton.offsets_m))
     settings = WindowSettings(frames=20)
     split = split_sources([walk], [tall], settings)
@@ -204,4 +215,4 @@ def test_held_out_people_are_judged_on_the_bones_of_the_others(clips: dict[str, 
     assert split.training.label_names == split.held_out.label_names == ("run", "walk")
     assert (set(split.training.labels), set(split.held_out.labels)) == ({1}, {0})
     with pytest.raises(ValueError, match="same joints"):
-        split_sources([walk], [numbered(30)], settings)
+        split_sources([walk], [make_numbered_motion(30)], settings)

@@ -46,9 +46,9 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def run(name: str, folder: Path, *arguments: str) -> str:
     """What an example prints when it is run in `folder`."""
     call = [sys.executable, str(EXAMPLES / f"{name}.py"), *arguments]
-    done = subprocess.run(call, cwd=folder, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    process = subprocess.run(call, cwd=folder, capture_output=True, text=True, timeout=600)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 def test_each_example_is_run_here():
@@ -71,7 +71,7 @@ def test_the_first_example_takes_a_file_of_ones_own(tmp_path: Path):
 @pytest.mark.long
 def test_a_corrector_of_ones_own_runs_in_the_motion_loop(tmp_path: Path):
     call = [sys.executable, "-c", AS_IT_STANDS, str(EXAMPLES / "corrector_in_the_motion_loop.py")]
-    done = subprocess.run([*call, *QUICK_MOTION.split()], cwd=tmp_path, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run([*call, *QUICK_MOTION.split()], cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert process.returncode == 0, process.stderr
     rows = [json.loads(row) for row in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert "replace+corrector_in_the_motion_loop.above_the_floor" in {row["arm"] for row in rows}

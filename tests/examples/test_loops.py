@@ -32,7 +32,9 @@ def load(name: str) -> ModuleType:
 
 def test_points_that_accumulate_from_kernel_densities_widen_as_predicted() -> None:
     """The law against a plain simulation: each new point is a point of the past with noise."""
-    size, generations, seeds = 12, 4, 4000
+    size = 12
+    generations = 4
+    seeds = 4000
     generator = np.random.default_rng(0)
     points = generator.normal(size=(seeds, size))
     variances = [points.var(axis=1).mean()]
@@ -145,7 +147,8 @@ def test_two_files_of_one_name_are_one_sentence(tmp_path: Path) -> None:
 
 
 def test_models_of_example_loops_are_models_for_loops() -> None:
-    ones, biased = torch.ones, load("biased-corrector")
+    ones = torch.ones
+    biased = load("biased-corrector")
     words = torch.multinomial(zipf(20), 400, replacement=True, generator=STREAM.generator()).reshape(400, 1).float()
     windows = (torch.arange(8)[None, :] + torch.arange(64)[:, None]).remainder(5).float()
     regression = load("weighting").LinearRegression(ones((1, 1), dtype=torch.float64))
@@ -228,7 +231,8 @@ def test_modes_are_counted_with_what_lies_in_them(name: str) -> None:
 
 def test_training_anew_starts_from_an_untrained_model() -> None:
     make_arm = load("mechanisms").make_arm
-    tuned, anew = make_arm("fully synthetic", 1, 3, 2), make_arm("fully synthetic, trained anew", 1, 3, 2)
+    tuned = make_arm("fully synthetic", 1, 3, 2)
+    anew = make_arm("fully synthetic, trained anew", 1, 3, 2)
     assert (tuned.from_scratch, tuned.steps) == (False, 2)
     assert (anew.from_scratch, anew.steps) == (True, 3)
 

@@ -47,26 +47,29 @@ HANDED = {
 def test_drugs_have_the_formulas_and_the_handedness_of_their_names() -> None:
     graphs = {name: molecules.read_molecule(name, smiles).graph for name, smiles in DRUGS.items()}
     assert {name: CalcMolFormula(graph) for name, graph in graphs.items()} == FORMULAS
-    found = {
+    centers = {
         name: "".join(sorted(kind for _, kind in Chem.FindMolChiralCenters(graph, useLegacyImplementation=False)))
         for name, graph in graphs.items()
     }
-    assert {name: kinds for name, kinds in found.items() if kinds.isupper()} == HANDED
-    assert found["tranexamic acid"] == "rr"  # trans
+    assert {name: kinds for name, kinds in centers.items() if kinds.isupper()} == HANDED
+    assert centers["tranexamic acid"] == "rr"  # trans
 
 
 def test_conformers_come_from_their_stream_alone() -> None:
     dopamine = molecules.read_molecule("dopamine", DRUGS["dopamine"])
-    once, again, other = (molecules.embed_conformers(dopamine, 3, streams(seed)) for seed in (1, 1, 2))
+    once = molecules.embed_conformers(dopamine, 3, streams(1))
+    repeated = molecules.embed_conformers(dopamine, 3, streams(1))
+    from_another_stream = molecules.embed_conformers(dopamine, 3, streams(2))
     assert once.shape == (3, dopamine.size, 3)
-    assert np.array_equal(once, again)
-    assert not np.allclose(once, other)
-    kept = [conformer.GetPositions() for conformer in dopamine.with_conformers(once).GetConformers()]
-    assert np.array_equal(kept, once)
+    assert np.array_equal(once, repeated)
+    assert not np.allclose(once, from_another_stream)
+    accepted_positions = [conformer.GetPositions() for conformer in dopamine.with_conformers(once).GetConformers()]
+    assert np.array_equal(accepted_positions, once)
 
 
 def test_bonds_and_angles_are_those_of_the_graph() -> None:
-    water, ethane = molecules.read_molecule("water", "O"), molecules.read_molecule("ethane", "CC")
+    water = molecules.read_molecule("water", "O")
+    ethane = molecules.read_molecule("ethane", "CC")
     assert (len(water.bonds), len(water.angles), len(water.symmetries)) == (2, 1, 1)
     assert water.angles[0][1] == water.heavy[0] == 0
     assert (len(ethane.bonds), len(ethane.angles), len(ethane.symmetries)) == (7, 12, 2)
@@ -203,10 +206,10 @@ def test_values_come_back_as_the_same_conformers_in_any_pose(codec: Any) -> None
 
 
 def test_training_conformers_have_mean_zero_and_unit_scale(codec: Any) -> None:
-    each = [molecules.embed_conformers(of, COUNT, streams(0).child(of.name)) for of in codec.molecules]
-    values = [codec.encode(label, positions)[:, :, : len(positions[0])] for label, positions in enumerate(each)]
-    assert all(abs(one.mean(0)).max() < 1e-5 for one in values)
-    assert torch.cat([one.flatten() for one in values]).std().item() == pytest.approx(1, abs=0.01)
+    conformers = [molecules.embed_conformers(of, COUNT, streams(0).child(of.name)) for of in codec.molecules]
+    values = [codec.encode(label, positions)[:, :, : len(positions[0])] for label, positions in enumerate(conformers)]
+    assert all(abs(coordinates.mean(0)).max() < 1e-5 for coordinates in values)
+    assert torch.cat([coordinates.flatten() for coordinates in values]).std().item() == pytest.approx(1, abs=0.01)
 
 
 def test_relaxation_lowers_every_energy_by_its_steps(codec: Any, real: Samples) -> None:
@@ -249,13 +252,13 @@ def test_random_acceptance_takes_as_many_of_each_molecule_but_not_the_good_ones(
     broken = real.values.clone()
     broken[:4] *= 3
     samples = real.with_values(broken)
-    wanted = call_corrector(verifier, samples, streams(0)).accepted
+    accepted = call_corrector(verifier, samples, streams(0)).accepted
     chosen = [
         call_corrector(molecules.RandomAcceptance(verifier), samples, streams(seed)).accepted for seed in range(6)
     ]
-    assert wanted[:COUNT].sum() == COUNT - 4
-    assert all(one[:COUNT].sum() == COUNT - 4 and one[COUNT:].all() for one in chosen)
-    assert any(one[:4].any() for one in chosen)
+    assert accepted[:COUNT].sum() == COUNT - 4
+    assert all(draw[:COUNT].sum() == COUNT - 4 and draw[COUNT:].all() for draw in chosen)
+    assert any(draw[:4].any() for draw in chosen)
 
 
 FLOORS = (molecules.OTHER, molecules.MINIMA, molecules.FROM_NOISE)
@@ -264,10 +267,10 @@ TINY = replace(molecules.QUICK, drugs=2, conformers=6, first_steps=120, steps=1,
 
 @pytest.fixture(name="curves", scope="module")
 def _curves(tmp_path_factory: pytest.TempPathFactory):
-    return measured(TINY, tmp_path_factory.mktemp("molecules"))
+    return run_and_measure(TINY, tmp_path_factory.mktemp("molecules"))
 
 
-def measured(settings: Any, folder: Path) -> dict[str, dict[str, np.ndarray]]:
+def run_and_measure(settings: Any, folder: Path) -> dict[str, dict[str, np.ndarray]]:
     """What the toy shows of each arm and floor."""
     study = run_toy("molecules", settings, folder).study
     keys = [column.key for column in study.toys["molecules"].columns]
@@ -279,9 +282,10 @@ def test_every_arm_and_floor_is_measured_on_every_seed(curves) -> None:
     tables = [table for arm in curves.values() for table in arm.values()]
     assert {table.shape for table in tables} == {(2, 2)}
     assert all(np.isfinite(table).all() for table in tables)
-    real, minimised = curves[molecules.OTHER], curves[molecules.MINIMA]
+    real = curves[molecules.OTHER]
+    minimised = curves[molecules.MINIMA]
     first = [arm["coverage"][:, 0] for name, arm in curves.items() if name not in FLOORS]
-    assert all(np.array_equal(one, first[0]) for one in first)  # generation 0 is shared
+    assert all(np.array_equal(draw, first[0]) for draw in first)  # generation 0 is shared
     assert (real["valid"] == 1).all()
     assert (minimised["strain_kcal_mol"] < real["strain_kcal_mol"]).all()
     assert (real["bond_A"] < 0.02).all()
@@ -290,5 +294,5 @@ def test_every_arm_and_floor_is_measured_on_every_seed(curves) -> None:
 
 @pytest.mark.slow
 def test_a_seed_gives_the_same_again(curves, tmp_path: Path) -> None:
-    again = measured(replace(TINY, seeds=1), tmp_path)
-    assert all(np.array_equal(table[key][:1], again[arm][key]) for arm, table in curves.items() for key in table)
+    repeated = run_and_measure(replace(TINY, seeds=1), tmp_path)
+    assert all(np.array_equal(table[key][:1], repeated[arm][key]) for arm, table in curves.items() for key in table)

@@ -24,11 +24,12 @@ from selfcorrect.motion.motion import Motion
 
 PACKAGE = Path(__file__).resolve().parents[2] / "examples" / "plugins" / "action_datasets"
 TO_CAMERA = Rotation.from_euler("x", 180, degrees=True)  # a camera's y axis points down
-HUMANACT12_FILE, UESTC_FILE = "humanact12poses.pkl", "vibe_cache_refined.pkl"
+HUMANACT12_FILE = "humanact12poses.pkl"
+UESTC_FILE = "vibe_cache_refined.pkl"
 
 
 @pytest.fixture(autouse=True)
-def installed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def installed_plugin(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """The package with the entry points of its pyproject.toml, as pip leaves them."""
     project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
     site = tmp_path_factory.mktemp("site")
@@ -96,21 +97,26 @@ def babel(tmp_path: Path) -> Path:
         {"raw_label": "walks on", "act_cat": ["walk"], "start_t": 0, "end_t": 1.0},
         {"raw_label": "then turns", "act_cat": ["turn", "walk"], "start_t": 1.0, "end_t": 3.0},
     ]
-    whole = [{"raw_label": "wave", "act_cat": None}]
+    segments = [{"raw_label": "wave", "act_cat": None}]
     records = {
         "1": {
             "babel_sid": 1,
             "feat_p": "CMU/CMU/01/01_01_poses.npz",
-            "seq_ann": {"labels": whole},
+            "seq_ann": {"labels": segments},
             "frame_ann": {"labels": spans},
         },
-        "2": {"babel_sid": 2, "feat_p": "KIT/3/wave_poses.npz", "seq_ann": {"labels": whole}, "frame_ann": None},
-        "3": {"babel_sid": 3, "feat_p": "SFU/none_poses.npz", "seq_ann": {"labels": whole}, "frame_ann": None},
-        "4": {"babel_sid": 4, "feat_p": "../../outside.npz", "seq_ann": {"labels": whole}, "frame_ann": None},
+        "2": {"babel_sid": 2, "feat_p": "KIT/3/wave_poses.npz", "seq_ann": {"labels": segments}, "frame_ann": None},
+        "3": {"babel_sid": 3, "feat_p": "SFU/none_poses.npz", "seq_ann": {"labels": segments}, "frame_ann": None},
+        "4": {"babel_sid": 4, "feat_p": "../../outside.npz", "seq_ann": {"labels": segments}, "frame_ann": None},
     }
     (tmp_path / "train.json").write_text(json.dumps(records))
     extra = {
-        "4": {"babel_sid": 4, "feat_p": "KIT/3/wave_poses.npz", "seq_anns": [{"labels": whole}] * 2, "frame_anns": None}
+        "4": {
+            "babel_sid": 4,
+            "feat_p": "KIT/3/wave_poses.npz",
+            "seq_anns": [{"labels": segments}] * 2,
+            "frame_anns": None,
+        }
     }
     (tmp_path / "extra_train.json").write_text(json.dumps(extra))
     return tmp_path

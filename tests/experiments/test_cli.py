@@ -38,10 +38,10 @@ from selfcorrect.storage.files.locks import LOCK
 )
 def test_a_bad_argument_is_told_in_one_sentence(arguments, sentence, tmp_path: Path, capsys):
     assert main(["motion", "--out", str(tmp_path / "run"), *arguments]) == 2
-    told = capsys.readouterr().err.strip()
-    assert sentence in told
-    assert told.startswith("selfcorrect: ")
-    assert "Traceback" not in told
+    error = capsys.readouterr().err.strip()
+    assert sentence in error
+    assert error.startswith("selfcorrect: ")
+    assert "Traceback" not in error
     assert not (tmp_path / "run").exists()
 
 
@@ -106,7 +106,7 @@ def test_help_says_what_every_option_means(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["motion", "--help"])
     assert ended.value.code == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for option in (
         "--preset",
         "--policy",
@@ -116,17 +116,17 @@ def test_help_says_what_every_option_means(capsys):
         "--generations",
         "--seeds",
     ):
-        assert option in told
-    assert "--strength" not in told
-    assert "package.module:function" in told
+        assert option in output
+    assert "--strength" not in output
+    assert "package.module:function" in output
 
 
 @pytest.mark.parametrize("option", [["--strength", "-1"], ["--strength=-1"]])
 def test_an_old_name_of_an_option_works_and_is_told_of(option, tmp_path: Path, capsys):
     assert main(["motion", "--out", str(tmp_path / "run"), "--policy", "replace", *option]) == 2
-    told = capsys.readouterr().err.splitlines()
-    assert told[0] == "selfcorrect: --strength of motion is now --gamma; the old name will go"
-    assert "γ must be at least 0, got -1" in told[1]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "selfcorrect: --strength of motion is now --gamma; the old name will go"
+    assert "γ must be at least 0, got -1" in lines[1]
 
 
 HEAVY = {"torch", "numpy", "scipy", "matplotlib", "pyarrow", "wandb", "imageio", "pybullet", "sklearn"}
@@ -186,8 +186,8 @@ def test_help_names_no_default_that_cannot_be_given(command: str, capsys) -> Non
 def test_help_and_mistakes_are_told_before_anything_heavy_is_imported():
     """In one process: what no command of all imports, none of them imports alone."""
     program = [sys.executable, "-c", GIVEN, json.dumps(sorted(HEAVY)), json.dumps(LIGHT)]
-    told = subprocess.run(program, capture_output=True, text=True, check=True).stdout
-    loaded = json.loads(told.splitlines()[-1])
+    output = subprocess.run(program, capture_output=True, text=True, check=True).stdout
+    loaded = json.loads(output.splitlines()[-1])
     assert loaded.keys() == {" ".join(words) for words in LIGHT}
     assert {words: modules for words, modules in loaded.items() if modules} == {}
 
@@ -276,11 +276,11 @@ def fails_with(error: Exception) -> type:
 def test_a_bug_is_told_as_one_with_what_a_report_needs(monkeypatch: pytest.MonkeyPatch, capsys):
     monkeypatch.setitem(COMMANDS, "toy", fails_with(KeyError("stride")))
     assert main(["toy"]) == 70
-    told = capsys.readouterr().err
-    assert "KeyError: 'stride'" in told
-    assert "report it to the maintainers" in told
-    assert f"selfcorrect {importlib.metadata.version('selfcorrect')}" in told
-    assert f"Python {platform.python_version()}" in told
+    error = capsys.readouterr().err
+    assert "KeyError: 'stride'" in error
+    assert "report it to the maintainers" in error
+    assert f"selfcorrect {importlib.metadata.version('selfcorrect')}" in error
+    assert f"Python {platform.python_version()}" in error
 
 
 @pytest.mark.parametrize(
@@ -298,18 +298,18 @@ def test_the_traceback_of_a_callers_mistake_is_shown_on_request(
     assert main(["toy"]) == 2
     assert capfd.readouterr().err == f"selfcorrect: {sentence}\n"
     assert main(["toy", "--debug"]) == 2
-    told = capfd.readouterr().err
-    assert told.startswith("Traceback")
-    assert told.endswith(f"selfcorrect: {sentence}\n")
-    assert "report" not in told
+    shown = capfd.readouterr().err
+    assert shown.startswith("Traceback")
+    assert shown.endswith(f"selfcorrect: {sentence}\n")
+    assert "report" not in shown
 
 
 def test_a_generation_that_failed_for_a_bug_shows_it(monkeypatch: pytest.MonkeyPatch, capsys):
     monkeypatch.setitem(COMMANDS, "toy", fails_with(LoopError("generation 3 stopped", "Traceback of the cause")))
     assert main(["toy"]) == 70
-    told = capsys.readouterr().err
-    assert told.startswith("selfcorrect: generation 3 stopped\nTraceback of the cause\n")
-    assert "report it to the maintainers" in told
+    error = capsys.readouterr().err
+    assert error.startswith("selfcorrect: generation 3 stopped\nTraceback of the cause\n")
+    assert "report it to the maintainers" in error
 
 
 def test_what_a_command_prints_may_be_collected_as_text() -> None:

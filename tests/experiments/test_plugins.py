@@ -142,7 +142,7 @@ def test_a_folder_of_an_added_dataset_is_recognised(zoo: Path, tmp_path: Path, m
 def test_the_motion_experiment_uses_what_an_installed_package_adds(zoo: Path, tmp_path: Path):
     small = "--preset quick --generations 1 --real-count 24 --judged-count 24 --steps 2 --initial-steps 5 --wandb off"
     chosen = "--denoiser one-layer --corrector raised made --runner in-a-thread --out run"
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", SMALL_MOTION, *small.split(), *chosen.split()],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(zoo)},
@@ -150,7 +150,7 @@ def test_the_motion_experiment_uses_what_an_installed_package_adds(zoo: Path, tm
         text=True,
         timeout=600,
     )
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert {row["denoiser"] for row in rows} == {"one-layer"}
     jobs = (tmp_path / "noted.txt").read_text().splitlines()

@@ -18,12 +18,15 @@ from selfcorrect.motion.skeleton import Skeleton
 def below_a_scene(motion: sc.Motion, path: Path) -> None:
     """A file in which the pelvis hangs below a joint of the scene, which moves, and moves itself by channels."""
     skeleton = motion.skeleton
-    names, parents = ("Scene", *skeleton.names), (-1, *(parent + 1 for parent in skeleton.parents))
-    whole = Skeleton(names, parents, np.vstack([np.zeros(3), skeleton.offsets_m]), ("", *skeleton.parts))
+    names = ("Scene", *skeleton.names)
+    parents = (-1, *(parent + 1 for parent in skeleton.parents))
+    skeleton_in_scene = Skeleton(names, parents, np.vstack([np.zeros(3), skeleton.offsets_m]), ("", *skeleton.parts))
     still = np.tile([0.0, 0, 0, 1], (len(motion), 1, 1))
     root_m = np.linspace([0.0, 0, 0], [0.3, 0, 0], len(motion))
-    made = sc.Motion(whole, root_m, np.concatenate([still, motion.rotations], axis=1), motion.fps)
-    clip = clip_of(made)
+    motion_in_scene = sc.Motion(
+        skeleton_in_scene, root_m, np.concatenate([still, motion.rotations], axis=1), motion.fps
+    )
+    clip = clip_of(motion_in_scene)
     channels = (clip.channels[0], clip.channels[0], *clip.channels[2:])
     write_bvh(path, replace(clip, channels=channels, stretches_m={1: motion.root_m - root_m}))
 
@@ -31,8 +34,8 @@ def below_a_scene(motion: sc.Motion, path: Path) -> None:
 @pytest.mark.parametrize("scene", [False, True])
 @pytest.mark.parametrize("speed", [0.7, 1.4])
 def test_a_bvh_gets_other_frames_at_the_rate_that_it_declares(tmp_path: Path, scene: bool, speed: float) -> None:
-    made = jumping()
-    played = replace(made, fps=made.fps * speed)
+    motion = jumping()
+    played = replace(motion, fps=motion.fps * speed)
     if scene:
         below_a_scene(played, tmp_path / "a.bvh")
     else:
@@ -40,9 +43,9 @@ def test_a_bvh_gets_other_frames_at_the_rate_that_it_declares(tmp_path: Path, sc
     file = retime_file(sc.open_motion(tmp_path / "a.bvh"), tmp_path / "a.bvh")
     assert any("retimed" in note for note in file.notes)
     file.write(tmp_path / "b.bvh", file.motion)
-    again = read_bvh(tmp_path / "b.bvh").motion
-    assert again.fps == pytest.approx(played.fps, rel=1e-6)
-    assert again.seconds == pytest.approx(made.seconds, rel=0.04)
+    reread = read_bvh(tmp_path / "b.bvh").motion
+    assert reread.fps == pytest.approx(played.fps, rel=1e-6)
+    assert reread.seconds == pytest.approx(motion.seconds, rel=0.04)
     assert find_wrong_pace(sc.load_motion(tmp_path / "b.bvh")) is None
     np.testing.assert_allclose(
         sc.joint_positions(sc.load_motion(tmp_path / "b.bvh")), sc.joint_positions(file.motion), atol=1e-4
@@ -62,6 +65,6 @@ def test_recorded_walks_are_never_retimed_and_slow_motion_mostly_is(cmu: Path) -
     motions = [sc.load_motion(path) for path in (*walks, *sorted(cmu.glob("train/07_*.bvh")))]
     assert [motion.source for motion in motions if find_wrong_pace(motion)] == []
     slow = [find_wrong_pace(replace(motion, fps=0.6 * motion.fps)) for motion in motions]
-    told = [own for own in slow if own]
-    assert len(told) > 0.6 * len(motions)
-    assert np.median(told) == pytest.approx(0.6, abs=0.05)
+    notes = [note for note in slow if note]
+    assert len(notes) > 0.6 * len(motions)
+    assert np.median(notes) == pytest.approx(0.6, abs=0.05)

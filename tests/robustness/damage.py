@@ -36,7 +36,7 @@ def examples(usual: int) -> int:
     return max(1, round(SCALE * usual))
 
 
-def tried(usual: int) -> settings:
+def make_settings(usual: int) -> settings:
     """So many cases of a property, the same each time unless more of them are asked for."""
     checks = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
     return settings(max_examples=examples(usual), derandomize=SCALE == 1, suppress_health_check=checks)
@@ -74,16 +74,16 @@ def sound(kind: str) -> bytes:
         return (Path(folder) / name).read_bytes()
 
 
-def damaged(path: Path) -> st.SearchStrategy[bytes]:
+def draw_damaged(path: Path) -> st.SearchStrategy[bytes]:
     """What becomes of a sound file by some damage to its bytes, words, arrays, or to a member of its archive."""
     content = path.read_bytes()
-    return st.integers(0, 2**32).map(lambda seed: _damaged(path.suffix, content, np.random.default_rng(seed)))
+    return st.integers(0, 2**32).map(lambda seed: _damage(path.suffix, content, np.random.default_rng(seed)))
 
 
-def _damaged(suffix: str, content: bytes, random: Random) -> bytes:
-    choices: list[Callable[[bytes, Random], bytes]] = [flipped, cut, moved]
+def _damage(suffix: str, content: bytes, random: Random) -> bytes:
+    choices: list[Callable[[bytes, Random], bytes]] = [flip_bits, cut_end, move_block]
     if suffix in (".bvh", ".fbx", ".gltf", ".json", ".csv", ".txt"):
-        choices += [reworded] * 6
+        choices += [reword] * 6
     if suffix in (".glb", ".vrma"):
         choices += [_reworded_head] * 6
     if suffix in (".npz", ".npy", ".pt", ".pkl"):
@@ -93,7 +93,7 @@ def _damaged(suffix: str, content: bytes, random: Random) -> bytes:
     return choices[random.integers(len(choices))](content, random)
 
 
-def flipped(content: bytes, random: Random) -> bytes:
+def flip_bits(content: bytes, random: Random) -> bytes:
     """Some bytes changed, at any place or near the beginning, where headers are."""
     changed = bytearray(content)
     reach = len(changed) if random.random() < 0.5 else min(len(changed), 200)
@@ -102,20 +102,21 @@ def flipped(content: bytes, random: Random) -> bytes:
     return bytes(changed)
 
 
-def cut(content: bytes, random: Random) -> bytes:
+def cut_end(content: bytes, random: Random) -> bytes:
     return content[: random.integers(len(content) + 1)]
 
 
-def moved(content: bytes, random: Random) -> bytes:
+def move_block(content: bytes, random: Random) -> bytes:
     """Some bytes taken out, given twice, swapped with the next ones, or replaced by any."""
     start = int(random.integers(len(content) + 1))
     size = int(random.integers(1, 2000))
-    part, rest = content[start : start + size], content[start + size :]
+    part = content[start : start + size]
+    rest = content[start + size :]
     changed = (b"", part * 2, rest[:size], random.bytes(len(part)))[random.integers(4)]
     return content[:start] + changed + rest
 
 
-def reworded(content: bytes, random: Random) -> bytes:
+def reword(content: bytes, random: Random) -> bytes:
     """Words and numbers of a text replaced by extreme ones."""
     words = re.split(r"([\s,:{}\[\]\"]+)", content.decode(errors="replace"))
     for _ in range(random.integers(1, 4)):
@@ -126,7 +127,7 @@ def reworded(content: bytes, random: Random) -> bytes:
 def _reworded_head(content: bytes, random: Random) -> bytes:
     """A binary glTF file whose document has other words, with its lengths right again."""
     length = int.from_bytes(content[12:16], "little")
-    text = reworded(content[20 : 20 + length], random)
+    text = reword(content[20 : 20 + length], random)
     text += b" " * (-len(text) % 4)
     rest = content[20 + length :]
     size = (20 + len(text) + len(rest)).to_bytes(4, "little")
@@ -151,10 +152,10 @@ def odd_array(like: np.ndarray, random: Random) -> Any:
 
 def _with_odd_array(suffix: str, content: bytes, random: Random) -> bytes:
     """A file with one array of another kind, or without it."""
-    values = _loaded(suffix, content)
+    values = _load_values(suffix, content)
     places = list(_places(values))
     if not places:
-        return _saved(suffix, odd_array(np.asarray(values), random))
+        return _save_values(suffix, odd_array(np.asarray(values), random))
     parent, key = places[random.integers(len(places))]
     old = parent[key]
     if random.random() < 0.1:
@@ -163,10 +164,10 @@ def _with_odd_array(suffix: str, content: bytes, random: Random) -> bytes:
         parent[key] = odd_array(np.asarray(old), random)
         if isinstance(old, torch.Tensor) and isinstance(parent[key], np.ndarray) and parent[key].dtype.kind in "fib":
             parent[key] = torch.from_numpy(np.ascontiguousarray(parent[key]))
-    return _saved(suffix, values)
+    return _save_values(suffix, values)
 
 
-def _loaded(suffix: str, content: bytes) -> Any:
+def _load_values(suffix: str, content: bytes) -> Any:
     """What the program's own reader makes of a sound file."""
     file = io.BytesIO(content)
     match suffix:
@@ -180,7 +181,7 @@ def _loaded(suffix: str, content: bytes) -> Any:
     return joblib.load(file)
 
 
-def _saved(suffix: str, values: Any) -> bytes:
+def _save_values(suffix: str, values: Any) -> bytes:
     file = io.BytesIO()
     match suffix:
         case ".npz":
@@ -204,7 +205,8 @@ def _places(node: Any) -> Iterator[tuple[Any, Any]]:
 
 def _in_archive(content: bytes, random: Random) -> bytes:
     """A .zip archive with damage in one of its members, whose checksum is right again."""
-    damage, file = (flipped, cut, moved)[random.integers(3)], io.BytesIO()
+    damage = (flip_bits, cut_end, move_block)[random.integers(3)]
+    file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(file, "w") as new:
         names = old.namelist()
         hit = next((name for name in names if name.endswith("data.pkl") and random.random() < 0.8), None)

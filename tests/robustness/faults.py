@@ -18,7 +18,10 @@ class Faults:
     """Counts operations on files below a folder and acts at one of them, and where `stays` at all that follow."""
 
     def __init__(self, folder: Path, at: int, act: Callable[[], object], *, stays: bool = False) -> None:
-        self._below, self._at, self._act, self._stays = os.path.realpath(folder), at, act, stays
+        self._below = os.path.realpath(folder)
+        self._at = at
+        self._act = act
+        self._stays = stays
         self.count = 0
 
     def acting(self, real: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,18 +51,18 @@ _REAL = {name: getattr(os, name) for name in _CALLS}
 @contextmanager
 def faults(folder: Path, at: int, act: Callable[[], object], *, stays: bool = False) -> Iterator[Faults]:
     """Have calls of `os` act at the n-th of them below a folder; 0 for never."""
-    found = Faults(folder, at, act, stays=stays)
+    injected = Faults(folder, at, act, stays=stays)
     before = {name: getattr(os, name) for name in _CALLS}
     try:
         for name in _CALLS:
-            setattr(os, name, found.acting(before[name] if name == "fsync" else _REAL[name]))
-        yield found
+            setattr(os, name, injected.acting(before[name] if name == "fsync" else _REAL[name]))
+        yield injected
     finally:
         for name, call in before.items():
             setattr(os, name, call)
 
 
-def attempted(work: Callable[[], Any], *errors: type[Exception]) -> tuple[Any, str]:
+def attempt(work: Callable[[], Any], *errors: type[Exception]) -> tuple[Any, str]:
     """What some work returns and "", or None and why not: what an error of these kinds says."""
     try:
         return work(), ""
@@ -77,13 +80,13 @@ def die() -> None:
     os._exit(DIED)
 
 
-def in_a_fork(work: Callable[[], object], told: Path) -> int:
+def in_a_fork(work: Callable[[], object], message_file: Path) -> int:
     """The exit code of a copy of this process that does some work; what it says there, and of errors, is in a file."""
     process = os.fork()
     if process == 0:
         code = 1
         try:
-            descriptor = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            descriptor = os.open(message_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(descriptor, 1)
             os.dup2(descriptor, 2)
             sys.stdout, sys.stderr = open(1, "w"), open(2, "w", errors="backslashreplace")  # noqa: SIM115 - those of the process

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from robustness.damage import Random, examples, reworded, short_walk, sound
+from robustness.damage import Random, examples, reword, short_walk, sound
 from robustness.faults import in_a_fork
 
 from selfcorrect.datasets.files.open import save_motion
@@ -44,10 +44,10 @@ _OPTION = re.compile(r"^[│ ] (?:-\w+ \S+, )?(--[a-z][\w.-]*)(?:, --no-\S+)?(?:
 @cache
 def options_of(command: str) -> dict[str, str]:
     """The options of a command with the kinds of their values, as its help lists them."""
-    told = io.StringIO()
-    with contextlib.redirect_stdout(told), contextlib.suppress(SystemExit):
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
         main([*command.split(), "--help"])
-    return {name: kind for name, kind in _OPTION.findall(told.getvalue()) if name not in NEVER}
+    return {name: kind for name, kind in _OPTION.findall(output.getvalue()) if name not in NEVER}
 
 
 def odd_value(kind: str, random: Random) -> list[str]:
@@ -61,7 +61,8 @@ def odd_value(kind: str, random: Random) -> list[str]:
 
 def words_of(command: str, random: Random) -> list[str]:
     """A command line of a few options, some of them odd."""
-    always, options = COMMANDS[command].split(), options_of(command)
+    always = COMMANDS[command].split()
+    options = options_of(command)
     words = [PLACES[random.integers(3 if random.random() < 0.6 else len(PLACES))]] * (command in TAKES_PLACES)
     for name in random.permutation(list(options))[: random.integers(0, 4)]:
         if name not in always:
@@ -80,23 +81,23 @@ def in_place(words: list[str], place: Path) -> None:
     raise SystemExit(main(words))
 
 
-def ended(words: list[str], place: Path) -> tuple[int, str]:
+def run_to_end(words: list[str], place: Path) -> tuple[int, str]:
     """Exit code and what was said."""
-    told = place.with_name(f"{place.name}.txt")
-    code = in_a_fork(partial(in_place, words, place), told)
-    return code, told.read_text(errors="replace")
+    message_file = place.with_name(f"{place.name}.txt")
+    code = in_a_fork(partial(in_place, words, place), message_file)
+    return code, message_file.read_text(errors="replace")
 
 
 def assert_clean(words: list[str], place: Path) -> str:
-    code, told = ended(words, place)
-    assert code in (0, 1, 2), (words, code, told)
-    assert "Traceback" not in told, (words, told)
-    assert "internal error" not in told, (words, told)
-    assert code != 2 or told.strip(), words
-    return told
+    code, message = run_to_end(words, place)
+    assert code in (0, 1, 2), (words, code, message)
+    assert "Traceback" not in message, (words, message)
+    assert "internal error" not in message, (words, message)
+    assert code != 2 or message.strip(), words
+    return message
 
 
-def made_here(commands: Iterable[list[str]], folder: Path) -> None:
+def run_commands_here(commands: Iterable[list[str]], folder: Path) -> None:
     """Give commands in this process, so that its forks need not import what they need."""
     save_motion(folder / "data" / "a.bvh", short_walk())
     with contextlib.chdir(folder):
@@ -104,7 +105,7 @@ def made_here(commands: Iterable[list[str]], folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def input_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What options may name."""
     folder = tmp_path_factory.mktemp("prepared") / "place"
     (folder / "data").mkdir(parents=True)
@@ -113,23 +114,25 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("good.bvh", "good.npz", "data/a.bvh", "data/b.npz", "data/c.npy"):
         (folder / name).write_bytes(sound(kinds[Path(name).suffix]))
     (folder / "bad.bvh").write_text("HIERARCHY\nROOT")
-    made_here([["correct", "data", "-o", "out", "--kinematic"], ["verify", "out"]], tmp_path_factory.mktemp("loaded"))
+    run_commands_here(
+        [["correct", "data", "-o", "out", "--kinematic"], ["verify", "out"]], tmp_path_factory.mktemp("loaded")
+    )
     return folder
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_odd_options_are_told_of_and_nothing_is_lost(command: str, prepared: Path, tmp_path: Path) -> None:
+def test_odd_options_are_told_of_and_nothing_is_lost(command: str, input_folder: Path, tmp_path: Path) -> None:
     random = np.random.default_rng(len(command))
     for case in range(examples(3)):
         place = tmp_path / str(case)
-        shutil.copytree(prepared, place)
+        shutil.copytree(input_folder, place)
         os.mkfifo(place / "pipe")
         (place / "loop").symlink_to("loop")
         words = words_of(command, random)
         assert_clean(words, place)
         replaceable = words if "--overwrite" in words else ()
-        for path in (path for path in prepared.rglob("*") if path.is_file()):
-            name = str(path.relative_to(prepared))
+        for path in (path for path in input_folder.rglob("*") if path.is_file()):
+            name = str(path.relative_to(input_folder))
             assert name in replaceable or (place / name).read_bytes() == path.read_bytes(), words
         assert Path("/dev/null").is_char_device()
 
@@ -151,20 +154,20 @@ AGAIN = {
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def forged_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What commands leave."""
     folder = tmp_path_factory.mktemp("made") / "place"
-    made_here([*AGAIN.values(), ["verify", "out"]], folder)
+    run_commands_here([*AGAIN.values(), ["verify", "out"]], folder)
     return folder
 
 
-def forged(content: bytes, random: Random) -> bytes:
+def forge_content(content: bytes, random: Random) -> bytes:
     """A file of JSON with other values, or far too deep, and its digest made right."""
     if random.random() < 0.2:
         depth = (900, 100_000)[random.integers(2)]
         return b'{"x": ' + b"[" * depth + b"]" * depth + b', "sha256": "' + b"0" * 64 + b'"}\n'
     try:
-        values = json.loads(reworded(content, random))
+        values = json.loads(reword(content, random))
     except ValueError:
         return content
     return encode_sealed(
@@ -173,13 +176,14 @@ def forged(content: bytes, random: Random) -> bytes:
 
 
 @pytest.mark.parametrize("part", AGAIN)
-def test_forged_files_are_no_bug(part: str, made: Path, tmp_path: Path) -> None:
+def test_forged_files_are_no_bug(part: str, forged_source: Path, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    files = sorted(path for path in (made / part).rglob("*.json*"))
+    files = sorted(path for path in (forged_source / part).rglob("*.json*"))
     assert files
     for case in range(examples(8)):
-        place, path = tmp_path / str(case), files[random.integers(len(files))]
-        shutil.copytree(made, place)
-        (place / path.relative_to(made)).write_bytes(forged(path.read_bytes(), random))
+        place = tmp_path / str(case)
+        path = files[random.integers(len(files))]
+        shutil.copytree(forged_source, place)
+        (place / path.relative_to(forged_source)).write_bytes(forge_content(path.read_bytes(), random))
         for words in (["verify", part], AGAIN[part], *([AGAIN["corrected"]] if part == "set" else [])):
             assert_clean(words, place)

@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from robustness.damage import (
     DATASETS,
     FILES,
-    damaged,
-    flipped,
-    moved,
+    draw_damaged,
+    flip_bits,
+    make_settings,
+    move_block,
     short_walk,
     sound,
-    tried,
 )
-from robustness.faults import attempted
+from robustness.faults import attempt
 
 import selfcorrect as sc
 from selfcorrect.core.errors import InputError, SelfcorrectError
@@ -51,7 +51,7 @@ def wrong_with(complaints: list[str], path: Path) -> list[str]:
 
 def look_at(path: Path) -> None:
     """Read a file as commands do, check and measure its motions, write them back moved, and read that again."""
-    file, refused = attempted(partial(open_motion, path, READING), InputError)
+    file, refused = attempt(partial(open_motion, path, READING), InputError)
     complaints = [refused] if refused else []
     for work in (check, measure_motion):
         list(map_readable(file.motions if file else (), work, complaints.append))
@@ -61,15 +61,15 @@ def look_at(path: Path) -> None:
     assert all(np.isfinite(motion.root_m).all() and np.isfinite(motion.rotations).all() for motion in file.motions)
     higher = [replace(motion, root_m=motion.root_m + np.array([0.0, 0.05, 0.0])) for motion in file.motions]
     copy = path.with_name(f"{path.stem}-copy{written_suffix(path)}")
-    _, refused = attempted(partial(file.write, copy, *higher), InputError)
+    _, refused = attempt(partial(file.write, copy, *higher), InputError)
     if refused:  # arrays that only writing needs may be damaged, too
         assert not wrong_with([refused], path)
         return
-    again, refused = attempted(partial(open_motion, copy, READING), InputError)
+    reread, refused = attempt(partial(open_motion, copy, READING), InputError)
     if refused:  # damaged accessors may share the bytes that writing changes
         assert path.suffix in (".glb", ".gltf", ".vrma"), refused
     else:
-        assert len(again.motions) == len(higher)
+        assert len(reread.motions) == len(higher)
 
 
 @pytest.mark.slow
@@ -80,16 +80,16 @@ def test_a_damaged_file_is_read_or_refused_by_its_name(kind: str, tmp_path: Path
     path = tmp_path / FILES[kind][0]
     FILES[kind][1](path)
     look_at(path)
-    whole = path.read_bytes()
+    data = path.read_bytes()
 
-    @given(content=damaged(path))
-    @tried(25)
+    @given(content=draw_damaged(path))
+    @make_settings(25)
     def read(content: bytes) -> None:
         path.write_bytes(content)
         look_at(path)
 
     read()
-    path.write_bytes(whole)
+    path.write_bytes(data)
     look_at(path)
 
 
@@ -111,23 +111,24 @@ def look_at_dataset(name: str, folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DATASETS)
 def test_a_dataset_with_a_damaged_file_is_read_or_refused_by_its_name(name: str, tmp_path: Path) -> None:
-    whole, place = tmp_path / "whole", tmp_path / "damaged"
-    whole.mkdir()
-    DATASETS[name](whole)
-    paths = [path for path in sorted(whole.rglob("*")) if path.is_file() and path.suffix != ".lock"]
+    intact = tmp_path / "whole"
+    place = tmp_path / "damaged"
+    intact.mkdir()
+    DATASETS[name](intact)
+    paths = [path for path in sorted(intact.rglob("*")) if path.is_file() and path.suffix != ".lock"]
 
     @given(data=st.data())
-    @tried(40)
+    @make_settings(40)
     def read(data: st.DataObject) -> None:
         path = data.draw(st.sampled_from(paths))
-        shutil.copytree(whole, place)
-        (place / path.relative_to(whole)).write_bytes(data.draw(damaged(path)))
+        shutil.copytree(intact, place)
+        (place / path.relative_to(intact)).write_bytes(data.draw(draw_damaged(path)))
         try:
             look_at_dataset(name, place)
         finally:
             shutil.rmtree(place)
 
-    look_at_dataset(name, whole)
+    look_at_dataset(name, intact)
     read()
 
 
@@ -155,13 +156,13 @@ OPCODES = st.lists(
 
 
 @given(opcodes=OPCODES)
-@tried(150)
+@make_settings(150)
 def test_any_opcodes_of_a_pickle_are_read_or_refused_and_change_nothing(opcodes: list[bytes], tmp_path: Path) -> None:
     path = tmp_path / "a.pkl"
     path.write_bytes(b"\x80\x04}X\x01\0\0\0a" + b"".join(opcodes) + b"s.")
     before = set(sys.modules), sorted(tmp_path.iterdir())
     for read in (partial(read_pickled_numbers, allow_pickle=True), open_results):
-        _, refused = attempted(partial(read, path), InputError)
+        _, refused = attempt(partial(read, path), InputError)
         assert not refused or str(path) in refused
     assert {name for name in sys.modules if not name.startswith("encodings")} <= before[0]
     assert sorted(tmp_path.iterdir()) == before[1]
@@ -190,10 +191,11 @@ def read_there(path: Path) -> bytes:
 
 @pytest.mark.slow
 def test_threads_read_and_correct_as_one_would_alone(tmp_path: Path) -> None:
-    random, works = np.random.default_rng(0), list[Callable[[], bytes]]()
+    random = np.random.default_rng(0)
+    works = list[Callable[[], bytes]]()
     for index, kind in enumerate(kind for kind in FILES if kind != "fbx"):
         path = tmp_path / f"{index}-{FILES[kind][0]}"
-        path.write_bytes((lambda content, _: content, flipped, moved)[index % 3](sound(kind), random))
+        path.write_bytes((lambda content, _: content, flip_bits, move_block)[index % 3](sound(kind), random))
         works.append(partial(read_there, path))
     works += [lambda engine=engine: bytes_of(sc.correct(short_walk(), engine=engine).motion)
               for engine in ("mujoco", "pybullet") * 2]  # fmt: skip

@@ -74,7 +74,7 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "weights of NaN": lambda samples: replace(samples, weights=samples.weights * float("nan")),
     "weights below nothing": lambda samples: replace(samples, weights=samples.weights - 2),
     "takes nothing": lambda: None,
-    "takes too much": lambda samples, other, more: samples,
+    "takes too much": lambda samples, answer, more: samples,
 }
 
 
@@ -117,20 +117,22 @@ def codec() -> FeatureCodec:
 def test_every_answer_is_told_of_or_leaves_finite_numbers(use: str, codec: FeatureCodec) -> None:
     warnings.simplefilter("ignore")
     lifted = {name: lift_motions(each_motion(change), codec, "hostile") for name, change in MOTIONS.items()}
-    flat, motions = torch.randn(20, 2), torch.randn(4, 12, len(codec.mean))
-    told = 0
+    flat = torch.randn(20, 2)
+    motions = torch.randn(4, 12, len(codec.mean))
+    finite = 0
     for values, answers in ((flat, ANSWERS), (motions, lifted)):
         for name, corrector in answers.items():
-            first, store = MemoryStore(), MemoryStore()
+            first = MemoryStore()
+            store = MemoryStore()
             task = Task(Gaussian.standard(*values.shape[1:]), Samples.real(values), lambda candidate: {"mean": 0.0})
             arm = Arm(parse_policy("replace"), 1, correction=Correction(corrector, name="hostile", **USES[use]))
             train_first_generation(task, first, streams(0))
             _, sentence = attempted(partial(run_loop, task, arm, store, first, streams(0)), SelfcorrectError)
-            told += bool(sentence)
+            finite += bool(sentence)
             if sentence:
                 assert "generation 1" in sentence, name
                 assert any(word in sentence for word in ("hostile", "training", "weight")), (name, sentence)
                 assert "internal error" not in sentence, name
             else:
                 assert store.batch(1).samples.values.isfinite().all(), name
-    assert told > 15
+    assert finite > 15

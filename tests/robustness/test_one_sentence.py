@@ -17,11 +17,11 @@ from selfcorrect.experiments.cli import main
 DIGITS = "9" * 5000
 
 
-def assert_one_sentence(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def assert_one_sentence(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A command ends with exit code 2 and a sentence that is neither long nor the text of a bug."""
     assert main(words) == 2
     said = capsys.readouterr().err
-    assert told in said
+    assert message in said
     assert len(said) < 1000
     assert "Traceback" not in said
 
@@ -29,10 +29,10 @@ def assert_one_sentence(words: list[str], told: str, capsys: pytest.CaptureFixtu
 # --- experiments as YAML files ---------------------------------------------------------------------------------------
 
 
-def laughs(each: str, empty: str) -> str:
+def laughs(text: str, empty: str) -> str:
     """A list of nine lists of nine lists and so on, of which the file has each once: ten to the ninth values."""
     names = "abcdefghi"
-    first = f"a: &a [{', '.join([each] * 9)}]\n" if each else f"a: &a {empty}\n"
+    first = f"a: &a [{', '.join([text] * 9)}]\n" if text else f"a: &a {empty}\n"
     return first + "".join(f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in pairwise(names))
 
 
@@ -60,10 +60,10 @@ YAML = {
 
 @pytest.mark.parametrize("name", YAML)
 def test_experiments(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text, told = YAML[name]
+    text, message = YAML[name]
     path = tmp_path / "x.yaml"
     path.write_text(text)
-    assert_one_sentence(["motion", str(path)], told, capsys)
+    assert_one_sentence(["motion", str(path)], message, capsys)
 
 
 # --- words of a command ----------------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ GROUNDS = (
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--frames", f"0:{DIGITS}"], "frames must be FIRST:LAST"),
         (["--frames", "0:9999999999"], "frames must be FIRST:LAST"),
@@ -89,14 +89,14 @@ GROUNDS = (
         *((["--ground", json.dumps(ground)], "ground.json: ") for ground in GROUNDS),
     ],
 )
-def test_words(words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_words(words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sc.save_motion(tmp_path / "walk.bvh", short_walk())
     option, value = words
     if option == "--ground":
         (tmp_path / "ground.json").write_text(value)
         value = str(tmp_path / "ground.json")
     command = ["correct", str(tmp_path / "walk.bvh"), "-o", str(tmp_path / "out"), "--kinematic", option, value]
-    assert_one_sentence(command, told, capsys)
+    assert_one_sentence(command, message, capsys)
 
 
 # --- surroundings ----------------------------------------------------------------------------------------------------

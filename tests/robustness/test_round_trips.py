@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from robustness.damage import tried
+from robustness.damage import make_settings
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
@@ -18,7 +18,8 @@ from selfcorrect.datasets.files.skeletons.naming import parts_from_names
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
-FEW, EASY = tried(15), tried(60)
+FEW = make_settings(15)
+EASY = make_settings(60)
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Z"), exclude_characters="{}"), min_size=1, max_size=12
 )
@@ -31,18 +32,19 @@ ANY_NAMES = st.text(min_size=0, max_size=12)
 @st.composite
 def skeletons(draw: st.DrawFn, names: st.SearchStrategy[str] = NAMES) -> Skeleton:
     """A tree of up to twelve joints."""
-    own = draw(st.lists(names, min_size=1, max_size=12, unique=True))
-    parents = (-1, *(draw(st.integers(0, child - 1)) for child in range(1, len(own))))
-    numbers = draw(st.lists(st.floats(-1, 1), min_size=3 * len(own), max_size=3 * len(own)))
+    joint_names = draw(st.lists(names, min_size=1, max_size=12, unique=True))
+    parents = (-1, *(draw(st.integers(0, child - 1)) for child in range(1, len(joint_names))))
+    numbers = draw(st.lists(st.floats(-1, 1), min_size=3 * len(joint_names), max_size=3 * len(joint_names)))
     offsets_m = np.array(numbers).reshape(-1, 3)
     offsets_m[0] = 0
-    return Skeleton(tuple(own), parents, offsets_m, parts_from_names(own))
+    return Skeleton(tuple(joint_names), parents, offsets_m, parts_from_names(joint_names))
 
 
 @st.composite
 def motions(draw: st.DrawFn, names: st.SearchStrategy[str] = NAMES) -> Motion:
     """A motion of any such skeleton, one to six frames at any usual rate; slower ones are sampled more densely."""
-    skeleton, frames = draw(skeletons(names)), draw(st.integers(1, 6))
+    skeleton = draw(skeletons(names))
+    frames = draw(st.integers(1, 6))
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     rotations = random.normal(size=(frames, len(skeleton), 4))
     rotations /= np.linalg.norm(rotations, axis=-1, keepdims=True)
@@ -89,8 +91,8 @@ def test_every_writer_writes_what_is_read_again_or_says_why_not(kind: str, motio
     path.unlink(missing_ok=True)
     with suppress(InputError):
         save_motion(path, motion, kind)
-    assert [one.name for one in tmp_path.iterdir()] in ([], [path.name])
+    assert [path.name for path in tmp_path.iterdir()] in ([], [path.name])
     if path.exists() and form.reader:
-        again = open_motion(path, any_body=True).motions[0]
-        assert np.isfinite(again.root_m).all()
-        assert np.isfinite(again.rotations).all()
+        reread = open_motion(path, any_body=True).motions[0]
+        assert np.isfinite(reread.root_m).all()
+        assert np.isfinite(reread.rotations).all()

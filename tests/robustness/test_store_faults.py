@@ -115,11 +115,11 @@ def damage_in(folder: Path) -> list[str]:
     return [line for run in runs for lines in find_damage(run).values() for line in lines]
 
 
-def finished(work: Callable[[Path], None], folder: Path, wanted: Mapping[str, bytes]) -> None:
+def finish_run(work: Callable[[Path], None], folder: Path, expected: Mapping[str, bytes]) -> None:
     """Do the work from where it stands; it leaves what nobody interrupted leaves."""
     assert not damage_in(folder)
     work(folder)
-    assert content_of(folder) == wanted
+    assert content_of(folder) == expected
     assert not list(folder.rglob(".*.tmp"))
 
 
@@ -128,21 +128,22 @@ EACH = {name: 1 if name in ("loop", "files") or SCALE > 1 else 4 for name in WOR
 
 
 @pytest.fixture(params=WORKS)
-def tried(request: pytest.FixtureRequest, tmp_path: Path):
+def faulty_work(request: pytest.FixtureRequest, tmp_path: Path):
     """A work, what it leaves, and the numbers of the operations on files that are disturbed."""
     save_motion(tmp_path / "in" / "a.bvh", walking().frames(0, 12))
-    work, whole = WORKS[request.param], tmp_path / "whole"
-    whole.mkdir()
-    work(whole)
+    work = WORKS[request.param]
+    intact = tmp_path / "whole"
+    intact.mkdir()
+    work(intact)
     (tmp_path / "counted").mkdir()
-    with faults(tmp_path / "counted", 0, die) as found:
+    with faults(tmp_path / "counted", 0, die) as counted:
         work(tmp_path / "counted")
-    assert found.count > 5
-    return work, content_of(whole), range(1, found.count + 1, EACH[request.param])
+    assert counted.count > 5
+    return work, content_of(intact), range(1, counted.count + 1, EACH[request.param])
 
 
-def test_every_operation_may_fail(tried, tmp_path: Path) -> None:
-    work, wanted, operations = tried
+def test_every_operation_may_fail(faulty_work, tmp_path: Path) -> None:
+    work, expected, operations = faulty_work
     for number in operations:
         for stays in (False, True)[: 1 + (number % 5 == 0)]:
             folder = tmp_path / f"{number}-{stays}"
@@ -150,25 +151,25 @@ def test_every_operation_may_fail(tried, tmp_path: Path) -> None:
             with faults(folder, number, full_disk, stays=stays):
                 _, sentence = attempted(partial(work, folder), SelfcorrectError, OSError)
             assert "internal error" not in sentence
-            finished(work, folder, wanted)
+            finish_run(work, folder, expected)
 
 
-def test_every_operation_may_be_the_last_before_a_kill(tried, tmp_path: Path) -> None:
-    work, wanted, operations = tried
+def test_every_operation_may_be_the_last_before_a_kill(faulty_work, tmp_path: Path) -> None:
+    work, expected, operations = faulty_work
     random = np.random.default_rng(0)
     for number in operations:
         folder = tmp_path / str(number)
         folder.mkdir()
-        again = [int(random.integers(1, operations[-1] + 1))] if number % 3 == 0 else []  # some die twice
-        for at in (number, *again):
+        second_kills = [int(random.integers(1, operations[-1] + 1))] if number % 3 == 0 else []  # some die twice
+        for at in (number, *second_kills):
 
             def dying(at: int = at, folder: Path = folder) -> None:
                 with faults(folder, at, die):
                     work(folder)
 
-            told = tmp_path / f"{number}.txt"
-            assert in_a_fork(dying, told) in (0, DIED), told.read_text()
-        finished(work, folder, wanted)
+            message_file = tmp_path / f"{number}.txt"
+            assert in_a_fork(dying, message_file) in (0, DIED), message_file.read_text()
+        finish_run(work, folder, expected)
 
 
 def test_a_fault_is_made_where_it_is_asked_for(tmp_path: Path) -> None:

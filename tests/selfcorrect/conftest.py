@@ -12,7 +12,8 @@ import pytest
 def sync_log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows by the name of each file or folder that is synced to disk, and by "rename" for each rename."""
     log: list[str] = []
-    fsync, replace = os.fsync, os.replace
+    fsync = os.fsync
+    replace = os.replace
 
     def noted_fsync(descriptor: int) -> None:
         log.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)

@@ -5,7 +5,8 @@ from helpers import modules_after
 
 HEAVY = {"torch", "pybullet", "mujoco", "scipy", "numpy", "matplotlib", "pyarrow", "PIL"}
 STORES = {"pyarrow", "safetensors", "pybullet", "mujoco", "wandb", "matplotlib"}
-TOYS, PAGES = "selfcorrect.experiments.toy.models", "selfcorrect.experiments.reporting"
+TOYS = "selfcorrect.experiments.toy.models"
+PAGES = "selfcorrect.experiments.reporting"
 LOADED = {
     "import selfcorrect; assert selfcorrect.__version__": ("selfcorrect", HEAVY),
     "import selfcorrect as sc; sc.load_motion": ("selfcorrect.datasets.load", {"torch", "pybullet", "matplotlib"}),

@@ -83,9 +83,9 @@ def test_many_motions_are_corrected_in_their_order_and_as_one_by_one(stepping: s
 
 def test_the_way_over_the_floor_changes_only_where_that_is_asked_for(stepping: sc.Motion) -> None:
     drifting = replace(stepping, root_m=stepping.root_m + np.linspace(0, 2, len(stepping))[:, None] * [1.0, 0.0, 0.0])
-    kept = sc.correct(drifting, kinematic=True)
+    as_recorded = sc.correct(drifting, kinematic=True)
     removed = sc.correct(drifting, kinematic=True, remove_drift=True)
-    ends_m = [correction.motion.root_m[-1, 0] - drifting.root_m[-1, 0] for correction in (kept, removed)]
+    ends_m = [correction.motion.root_m[-1, 0] - drifting.root_m[-1, 0] for correction in (as_recorded, removed)]
     assert abs(ends_m[0]) < 0.01
     assert ends_m[1] < -1.5
 

@@ -58,7 +58,7 @@ def test_a_single_seed_has_no_interval() -> None:
 @pytest.mark.parametrize("count", [4, 24])
 def test_mean_intervals_cover_the_truth_as_often_as_they_say(count: int, generator: np.random.Generator) -> None:
     intervals = [mean_interval(row) for row in generator.normal(0, 1, (300, count))]
-    assert 0.90 <= np.mean([one.low <= 0 <= one.high for one in intervals]) <= 0.985
+    assert 0.90 <= np.mean([interval.low <= 0 <= interval.high for interval in intervals]) <= 0.985
 
 
 def test_median_interval_is_scipys_and_admits_censored_seeds() -> None:
@@ -81,7 +81,7 @@ def test_fieller_bounds_are_where_the_paired_t_test_turns(generator: np.random.G
 def test_fieller_covers_the_true_ratio(generator: np.random.Generator) -> None:
     below = generator.normal(5, 1, (300, 5))
     above = 2 * below + generator.normal(0, 1, (300, 5))
-    intervals = [ratio_interval(one, other) for one, other in zip(above, below, strict=True)]
+    intervals = [ratio_interval(numerator, denominator) for numerator, denominator in zip(above, below, strict=True)]
     assert 0.91 <= np.mean([interval.low <= 2 <= interval.high for interval in intervals]) <= 0.985
 
 
@@ -99,16 +99,17 @@ def test_band_is_the_mean_interval_of_every_generation(generator: np.random.Gene
 
 
 def test_paired_comparison_with_few_seeds_is_scipys_paired_t(generator: np.random.Generator) -> None:
-    one, other = generator.normal(0, 1, (2, 4))
-    assert compare_paired(one, other).p_value == pytest.approx(stats.ttest_rel(one, other).pvalue)
+    first, second = generator.normal(0, 1, (2, 4))
+    assert compare_paired(first, second).p_value == pytest.approx(stats.ttest_rel(first, second).pvalue)
 
 
 def test_sign_flips_are_exact_and_see_what_an_unpaired_test_misses(generator: np.random.Generator) -> None:
     seed_effect = generator.normal(0, 10, 8)
-    one, other = seed_effect + 0.5, seed_effect + generator.uniform(0, 0.2, 8)
-    result = compare_paired(one, other)
+    first = seed_effect + 0.5
+    second = seed_effect + generator.uniform(0, 0.2, 8)
+    result = compare_paired(first, second)
     assert result.p_value == pytest.approx(2 / 2**8) == pytest.approx(result.smallest_p)
-    assert stats.ttest_ind(one, other).pvalue > 0.5
+    assert stats.ttest_ind(first, second).pvalue > 0.5
 
 
 def test_equal_arms_are_not_different() -> None:
@@ -177,7 +178,8 @@ def test_looks_keep_the_error_of_a_trial_that_stops_early(generator: np.random.G
 
 
 def test_the_seeds_that_would_decide_are_those_whose_interval_leaves_the_threshold() -> None:
-    values, baseline = [0.7, 1.6, 1.0, 1.3], [1.0, 1.0, 1.0, 1.0]
+    values = [0.7, 1.6, 1.0, 1.3]
+    baseline = [1.0, 1.0, 1.0, 1.0]
     needed = seeds_to_decide(values, baseline, "lower", Thresholds(1.5, 3.0))
     assert needed is not None
     assert 4 < needed < 100
@@ -209,10 +211,8 @@ def test_lost_recall_is_collapsed_and_one_seed_decides_nothing() -> None:
 
 
 def test_the_weaker_side_decides() -> None:
-    realism, diversity = (
-        evaluate_quality([1.0, 1.01], [1.0, 1.0], "lower"),
-        evaluate_quality([0.1, 0.11], [1.0, 1.0], "higher"),
-    )
+    realism = evaluate_quality([1.0, 1.01], [1.0, 1.0], "lower")
+    diversity = evaluate_quality([0.1, 0.11], [1.0, 1.0], "higher")
     assert worst_verdict([realism, diversity]) is diversity
 
 
@@ -296,17 +296,18 @@ def test_bad_input_gets_one_clear_sentence(call, message: str) -> None:
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 def test_intervals_of_shares_stay_between_0_and_1_and_cover_the_mean(seeds: int):
     draws = np.random.default_rng(seeds).beta(0.6, 5.0, (400, seeds))
-    told = [mean_interval(one, bounds=(0.0, 1.0)) for one in draws]
-    assert all(0 <= one.low <= one.estimate <= one.high <= 1 for one in told)
-    assert any(mean_interval(one).low < 0 for one in draws)  # which Student's t leaves
-    plain = np.mean([one.low <= 0.6 / 5.6 <= one.high for one in map(mean_interval, draws)])
-    assert np.mean([one.low <= 0.6 / 5.6 <= one.high for one in told]) >= plain - 0.05
+    intervals = [mean_interval(draw, bounds=(0.0, 1.0)) for draw in draws]
+    assert all(0 <= interval.low <= interval.estimate <= interval.high <= 1 for interval in intervals)
+    assert any(mean_interval(draw).low < 0 for draw in draws)  # which Student's t leaves
+    plain = np.mean([interval.low <= 0.6 / 5.6 <= interval.high for interval in map(mean_interval, draws)])
+    assert np.mean([interval.low <= 0.6 / 5.6 <= interval.high for interval in intervals]) >= plain - 0.05
 
 
 def test_an_interval_far_from_its_bounds_is_students_t():
     values = [0.5, 0.5001, 0.4999]
-    one, other = mean_interval(values, bounds=(0.0, 1.0)), mean_interval(values)
-    assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=1e-7)
+    bounded = mean_interval(values, bounds=(0.0, 1.0))
+    unbounded = mean_interval(values)
+    assert (bounded.low, bounded.high) == pytest.approx((unbounded.low, unbounded.high), abs=1e-7)
     assert mean_interval([3.0, 4.0, 5.0], bounds=(0.0, math.inf)) == mean_interval([3.0, 4.0, 5.0])
 
 

@@ -59,10 +59,12 @@ def test_a_corrector_that_kills_diversity_is_caught() -> None:
 def test_an_undecided_loop_fails_with_the_seeds_that_would_decide_it_unless_that_passes() -> None:
     loop = Gaussian.standard(2), DATA, Augment(0.5)
     short = Trial(seeds=3)
-    with pytest.raises(AssertionError, match=r"the loop is undecided[\s\S]*\nabout \d+ seeds would decide it") as told:
+    with pytest.raises(
+        AssertionError, match=r"the loop is undecided[\s\S]*\nabout \d+ seeds would decide it"
+    ) as failure:
         assert_loop_stable(*loop, trial=short)
     assert assert_loop_stable(*loop, trial=short, undecided="pass").label == "undecided"
-    needed = int(str(told.value).rpartition("about ")[2].split()[0])
+    needed = int(str(failure.value).rpartition("about ")[2].split()[0])
     assert measure_stability(*loop, trial=replace(short, seeds=2 * needed)).label == "stable"
     with pytest.raises(ValueError, match="undecided must be 'fail' or 'pass', got 'maybe'"):
         assert_loop_stable(*loop, undecided="maybe")  # type: ignore[arg-type]

@@ -76,10 +76,10 @@ def compare(task: Any, arm: Any, **options: Any) -> object:
     ],
 )
 def test_each_is_refused_with_a_sentence(wrong: Any, sentence: str) -> None:
-    with pytest.raises(SelfcorrectError) as told:
+    with pytest.raises(SelfcorrectError) as refusal:
         wrong()
-    assert sentence in str(told.value)
-    assert "\n" not in str(told.value)
+    assert sentence in str(refusal.value)
+    assert "\n" not in str(refusal.value)
 
 
 def test_a_function_of_values_is_a_corrector_in_scripts_as_on_the_command_line() -> None:
@@ -89,7 +89,8 @@ def test_a_function_of_values_is_a_corrector_in_scripts_as_on_the_command_line()
     def of_samples(x: Any) -> Any:
         return x * 2
 
-    first, seed = sc.MemoryStore(), sc.streams(0)
+    first = sc.MemoryStore()
+    seed = sc.streams(0)
     silent = task(evaluate=lambda candidate: {})
     sc.train_first_generation(silent, first, seed)
     ends = []

@@ -34,8 +34,8 @@ def at_rate(motion: Motion, fps: float) -> Motion:
     return replace(motion, root_m=root_m, rotations=rotations, fps=fps)
 
 
-def same(one: Motion, other: Motion) -> bool:
-    return np.array_equal(one.root_m, other.root_m) and np.array_equal(one.rotations, other.rotations)
+def same(first: Motion, second: Motion) -> bool:
+    return np.array_equal(first.root_m, second.root_m) and np.array_equal(first.rotations, second.rotations)
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,11 @@ def test_results_keep_order_label_and_do_not_depend_on_company(walk, clips, engi
 def test_results_are_the_same_bytes_for_any_number_of_workers(clips, engine):
     motions = [clips["dance_b"].frames(start, start + 24) for start in range(0, 48, 3)] + [clips["kick"]]
     corrector = PhysicsCorrector(TrackerSettings(engine=EngineSettings(name=engine)))
-    here = corrector(motions)
+    serial = corrector(motions)
     for workers in (2, 3):
         there = replace(corrector, workers=workers)(motions)
         assert all(
-            same(a.motion, b.motion) and a.diagnostics == b.diagnostics for a, b in zip(here, there, strict=True)
+            same(a.motion, b.motion) and a.diagnostics == b.diagnostics for a, b in zip(serial, there, strict=True)
         )
 
 
@@ -104,13 +104,15 @@ def test_a_sunken_motion_comes_up_and_a_raised_one_down(walk):
 
 def test_mirrored_motions_are_mended_alike(walk):
     corrector = KinematicCorrector()
-    plain, mirrored = corrector([walk])[0].motion, corrector([mirror(walk)])[0].motion
+    plain = corrector([walk])[0].motion
+    mirrored = corrector([mirror(walk)])[0].motion
     assert mean_distance_m(mirror(plain), mirrored) < 1e-9
 
 
 def test_mirrored_motions_are_simulated_nearly_alike(walk):
     corrector = PhysicsCorrector()
-    plain, mirrored = corrector([walk])[0].motion, corrector([mirror(walk)])[0].motion
+    plain = corrector([walk])[0].motion
+    mirrored = corrector([mirror(walk)])[0].motion
     assert mean_distance_m(mirror(plain), mirrored) < 0.004
 
 
@@ -193,7 +195,8 @@ def test_a_rigs_pose_that_opens_a_motion_stays_and_the_rest_is_corrected_as_with
     opened = motion.select_frames(np.r_[np.zeros(frames, dtype=int), :90])
     opened.root_m[:frames] *= (0.0, 1.0, 0.0)
     opened.rotations[:frames] = (0.0, 0.0, 0.0, 1.0)
-    correction, alone = corrector([opened])[0], corrector([motion])[0]
+    correction = corrector([opened])[0]
+    alone = corrector([motion])[0]
     assert correction.accepted, correction.reason
     assert same(correction.motion.frames(0, frames), opened.frames(0, frames))
     assert same(correction.motion.frames(frames, len(opened)), alone.motion)
@@ -226,10 +229,10 @@ def test_a_rigs_pose_that_blends_into_a_motion_stays_and_changes_little_of_it(is
     opened.rotations[:] = mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)
     if is_at_end:
         opened = replace(opened, root_m=opened.root_m[::-1].copy(), rotations=opened.rotations[::-1].copy())
-    held = slice(-15, None) if is_at_end else slice(15)
+    ends = slice(-15, None) if is_at_end else slice(15)
     (correction,) = KinematicCorrector()([opened])
-    np.testing.assert_array_equal(correction.motion.root_m[held], opened.root_m[held])
-    np.testing.assert_array_equal(correction.motion.rotations[held], opened.rotations[held])
+    np.testing.assert_array_equal(correction.motion.root_m[ends], opened.root_m[ends])
+    np.testing.assert_array_equal(correction.motion.rotations[ends], opened.rotations[ends])
     steps_m = np.linalg.norm(np.diff(correction.motion.root_m - opened.root_m, axis=0), axis=1)
     assert steps_m.max() < 0.02  # the correction comes in smoothly
     kind = NoteKind.T_POSE_AT_END if is_at_end else NoteKind.T_POSE
@@ -243,10 +246,10 @@ def test_samples_in_a_batch_are_corrected_to_the_bytes_of_each_alone(walk, kind)
     windows = [walk.frames(start, start + 12) for start in range(0, 10, 2)]
     broken = replace(windows[2], root_m=np.full_like(windows[2].root_m, np.nan))
     batch = MotionBatch.stack([*windows[:2], broken, *windows[3:]])
-    made = [each for some in correct_samples(corrector, batch) for each in some]
-    assert [each.accepted for each in made] == [True, True, False, True, True]
-    assert made[2].failure == Failure(FailureKind.NOT_FINITE, 0, joint=walk.skeleton.names[0])
-    for window, together in zip([*windows[:2], *windows[3:]], [*made[:2], *made[3:]], strict=True):
+    corrections = [correction for some in correct_samples(corrector, batch) for correction in some]
+    assert [correction.accepted for correction in corrections] == [True, True, False, True, True]
+    assert corrections[2].failure == Failure(FailureKind.NOT_FINITE, 0, joint=walk.skeleton.names[0])
+    for window, together in zip([*windows[:2], *windows[3:]], [*corrections[:2], *corrections[3:]], strict=True):
         (alone,) = corrector([window])
         assert same(together.motion, alone.motion)
         assert together.diagnostics == alone.diagnostics

@@ -67,12 +67,13 @@ def test_distances_that_are_not_numbers_fail(stand):
 
 def test_help_is_a_mean_in_body_weights(stand):
     body = build_humanoid(stand.skeleton)
-    wrench, rest = np.zeros((2, 6)), np.zeros((3, 6))
+    wrench = np.zeros((2, 6))
+    rest = np.zeros((3, 6))
     wrench[0, 1], wrench[:, 5], rest[:, 0] = body.weight_n, 12.0, 0.3 * body.weight_n
-    told = mean_residual(body, wrench, rest)
-    assert told["residual_force_bodyweights"] == pytest.approx(0.5)
-    assert told["residual_torque_nm"] == pytest.approx(12.0)
-    assert told["unexplained_force_bodyweights"] == pytest.approx(0.3)
+    residual = mean_residual(body, wrench, rest)
+    assert residual["residual_force_bodyweights"] == pytest.approx(0.5)
+    assert residual["residual_torque_nm"] == pytest.approx(12.0)
+    assert residual["unexplained_force_bodyweights"] == pytest.approx(0.3)
 
 
 def test_the_repair_that_did_most_is_why_a_motion_moved_far():
@@ -87,7 +88,7 @@ def test_a_body_that_is_pushed_aside_moves_far_by_the_simulation(stand):
     physics = PhysicsCorrector(TrackerSettings.at_strength(0.7), CleanupSettings.for_samples(), scene=pushed)
     correction = physics([stand])[0]
     assert correction.accepted, correction.reason
-    (note,) = (note for note in correction.notes if note.kind is NoteKind.MOVED_FAR)
+    (note,) = [note for note in correction.notes if note.kind is NoteKind.MOVED_FAR]
     assert note.repair is Repair.SIMULATION
 
 
@@ -138,7 +139,8 @@ def test_who_lies_on_the_back_is_borne_there(stand, engine):
 
 def test_help_over_time_has_the_mean_that_is_reported(clips):
     correction = PhysicsCorrector()([clips["walk"]])[0]
-    timeline, figures = correction.timeline, correction.diagnostics
+    timeline = correction.timeline
+    figures = correction.diagnostics
     means = timeline.residual_force_bodyweights[1:].mean(), timeline.residual_torque_nm[1:].mean()
     assert means == pytest.approx((figures["residual_force_bodyweights"], figures["residual_torque_nm"]))
 
@@ -153,7 +155,8 @@ def test_a_motion_that_is_given_up_has_a_timeline_until_then(walk):
 
 def test_mass_is_an_option(stand):
     """Light and heavy bodies stand alike, each on its own weight."""
-    light, heavy = (PhysicsCorrector(TrackerSettings(BodySettings(mass_kg=mass)))([stand])[0] for mass in (50.0, 100.0))
+    light = PhysicsCorrector(TrackerSettings(BodySettings(mass_kg=50.0)))([stand])[0]
+    heavy = PhysicsCorrector(TrackerSettings(BodySettings(mass_kg=100.0)))([stand])[0]
     totals = [correction.timeline.loads_bodyweights[8:].sum(axis=1).mean() for correction in (light, heavy)]
     assert totals == pytest.approx([1.0, 1.0], abs=0.03)
     assert np.abs(heavy.motion.root_m - light.motion.root_m).max() < 0.002
@@ -168,11 +171,12 @@ def test_nothing_simulated_is_no_timeline(walk):
 def without_toes(motion: Motion, sole_m: float) -> Motion:
     """The motion of a body whose feet are boxes on the ankles, with soles so far below them."""
     skeleton = motion.skeleton
-    kept = [joint for joint, part in enumerate(skeleton.parts) if not part.endswith("_foot")]
-    parents = tuple(kept.index(skeleton.parents[joint]) if joint else -1 for joint in kept)
-    names, parts = (tuple(each[joint] for joint in kept) for each in (skeleton.names, skeleton.parts))
-    stumpy = Skeleton(names, parents, skeleton.offsets_m[kept], parts, soles_m=(sole_m, sole_m))
-    return replace(motion, skeleton=stumpy, rotations=motion.rotations[:, kept])
+    remaining = [joint for joint, part in enumerate(skeleton.parts) if not part.endswith("_foot")]
+    parents = tuple(remaining.index(skeleton.parents[joint]) if joint else -1 for joint in remaining)
+    names = tuple(skeleton.names[joint] for joint in remaining)
+    parts = tuple(skeleton.parts[joint] for joint in remaining)
+    stumpy = Skeleton(names, parents, skeleton.offsets_m[remaining], parts, soles_m=(sole_m, sole_m))
+    return replace(motion, skeleton=stumpy, rotations=motion.rotations[:, remaining])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -180,10 +184,10 @@ def without_toes(motion: Motion, sole_m: float) -> Motion:
 def test_shanks_bear_nothing_of_who_is_on_the_feet(kind: Kind, sole_m: float | None, engine: str):
     """Around the ankle a shank reaches 5 cm down, which is as low as some soles, or lower."""
     motion = made_motion(kind, frames=45)
-    told = timeline_of(motion if sole_m is None else without_toes(motion, sole_m), engine)
-    carried = dict(zip(told.parts, told.loads_bodyweights.T, strict=True))
-    assert np.isfinite(told.loads_bodyweights).all()
-    assert told.loads_bodyweights.min() >= 0.0
+    timeline = timeline_of(motion if sole_m is None else without_toes(motion, sole_m), engine)
+    carried = dict(zip(timeline.parts, timeline.loads_bodyweights.T, strict=True))
+    assert np.isfinite(timeline.loads_bodyweights).all()
+    assert timeline.loads_bodyweights.min() >= 0.0
     feet = carried.pop("left foot") + carried.pop("right foot")
     assert not any(load.any() for load in carried.values())
     if kind in ("walk", "turn", "idle"):
@@ -198,9 +202,9 @@ def test_what_touches_with_the_ankle_is_a_foot_and_a_shank_that_lies_is_none(sta
     loads_n = np.zeros((len(stand) - 1, len(body)))
     loads_n[:, body.tree.joint("left_knee")] = body.weight_n
     posed = replace(stand, skeleton=body.tree, rotations=rotations[:, body.joints])
-    told = make_timeline(body, SimulatedMotion(posed, np.zeros((len(loads_n), 6)), loads_n, None), stand.fps, 1)
-    assert dict(zip(told.parts, told.loads_bodyweights.mean(axis=0), strict=True)) == pytest.approx(
-        {part: float(part == bears) for part in told.parts}
+    timeline = make_timeline(body, SimulatedMotion(posed, np.zeros((len(loads_n), 6)), loads_n, None), stand.fps, 1)
+    assert dict(zip(timeline.parts, timeline.loads_bodyweights.mean(axis=0), strict=True)) == pytest.approx(
+        {part: float(part == bears) for part in timeline.parts}
     )
 
 
@@ -208,11 +212,11 @@ def test_what_touches_with_the_ankle_is_a_foot_and_a_shank_that_lies_is_none(sta
 def test_shanks_bear_nothing_in_a_plan_either(kind: Kind):
     motion = without_toes(made_motion(kind, frames=45), 0.03)
     cleaned = clean_motions(MotionBatch.stack([motion]), CleanupSettings())
-    made = plan_motions(cleaned, build_humanoid(motion.skeleton, soles=cleaned.soles), SETTINGS)
-    told = make_planned_timeline(made, 0)
-    carried = dict(zip(told.parts, told.loads_bodyweights.mean(axis=0), strict=True))
-    shanks = [made.body.tree.joint(f"{side}_knee") for side in ("left", "right")]
-    on_shanks = made.contacts.force_n[0, :, np.isin(made.body.contact_points.links, shanks), 1]
-    assert on_shanks.max() > 0.05 * made.body.weight_n
+    plan = plan_motions(cleaned, build_humanoid(motion.skeleton, soles=cleaned.soles), SETTINGS)
+    timeline = make_planned_timeline(plan, 0)
+    carried = dict(zip(timeline.parts, timeline.loads_bodyweights.mean(axis=0), strict=True))
+    shanks = [plan.body.tree.joint(f"{side}_knee") for side in ("left", "right")]
+    on_shanks = plan.contacts.force_n[0, :, np.isin(plan.body.contact_points.links, shanks), 1]
+    assert on_shanks.max() > 0.05 * plan.body.weight_n
     assert carried["left shank"] == carried["right shank"] == 0.0
     assert carried["left foot"] + carried["right foot"] == pytest.approx(1.0, abs=0.1)

@@ -25,7 +25,7 @@ SAMPLES = CleanupSettings.for_samples()
 GRAVITY_M_S2 = 9.81
 
 
-def moved(motion: Motion, root_m: np.ndarray) -> Motion:
+def move_root(motion: Motion, root_m: np.ndarray) -> Motion:
     return replace(motion, root_m=motion.root_m + root_m)
 
 
@@ -33,12 +33,12 @@ def flight(motion: Motion, fall_m_s2: float) -> Motion:
     """Thrown up from 2 m so that it is back there at the end, if it falls so fast."""
     times_s = np.arange(len(motion)) / motion.fps
     height_m = 2.0 + fall_m_s2 * times_s * (times_s[-1] - times_s) / 2
-    return moved(motion, height_m[:, None] * [0.0, 1.0, 0.0])
+    return move_root(motion, height_m[:, None] * [0.0, 1.0, 0.0])
 
 
 def glide(motion: Motion, speed_m_s: float) -> Motion:
     times_s = np.arange(len(motion)) / motion.fps
-    return moved(motion, speed_m_s * times_s[:, None] * [0.0, 0.0, 1.0])
+    return move_root(motion, speed_m_s * times_s[:, None] * [0.0, 0.0, 1.0])
 
 
 def low_passed(motion: Motion) -> Motion:
@@ -67,7 +67,8 @@ def test_a_flight_with_another_gravity_needs_what_is_missing(stand: Motion, engi
 
 
 def test_still_feet_hide_neither_that_a_body_hovers_nor_that_it_glides(stand: Motion, engine: str) -> None:
-    hovers, glides = moved(stand, np.array([0.0, 0.1, 0.0])), glide(stand, 0.7)
+    hovers = move_root(stand, np.array([0.0, 0.1, 0.0]))
+    glides = glide(stand, 0.7)
     needed = residual(engine, hovers, glides)
     assert needed.mean_force_bodyweights[0] == pytest.approx(1.0, abs=0.03)
     assert needed.without_support.tolist() == [1.0, 0.0]
@@ -79,10 +80,12 @@ def test_still_feet_hide_neither_that_a_body_hovers_nor_that_it_glides(stand: Mo
 
 
 def test_neither_a_low_pass_filter_nor_foot_rules_lower_it(stand: Motion, engine: str) -> None:
-    bad = [moved(stand, np.array([0.0, 0.1, 0.0])), flight(stand, 0.5 * GRAVITY_M_S2), glide(stand, 0.7)]
+    bad = [move_root(stand, np.array([0.0, 0.1, 0.0])), flight(stand, 0.5 * GRAVITY_M_S2), glide(stand, 0.7)]
     before = residual(engine, *bad).mean_force_bodyweights
     filtered = residual(engine, *map(low_passed, bad)).mean_force_bodyweights
-    ruled = residual(engine, *(each.motion for each in KinematicCorrector(SAMPLES)(bad))).mean_force_bodyweights
+    ruled = residual(
+        engine, *(correction.motion for correction in KinematicCorrector(SAMPLES)(bad))
+    ).mean_force_bodyweights
     assert (filtered > 0.85 * before).all()
     assert (ruled > 0.75 * before).all()
 
@@ -95,8 +98,8 @@ def test_what_muscles_and_contacts_alone_have_moved_needs_little_in_another_engi
     quick = replace(settings, residual_free=replace(settings.residual_free, particle_counts=(32,)))
     (followed,) = PhysicsCorrector(quick, SAMPLES)([walk])
     assert followed.accepted
-    given, made = residual("pybullet", walk, followed.motion).mean_force_bodyweights
-    assert made < 0.15 < given
+    original_n, corrected_n = residual("pybullet", walk, followed.motion).mean_force_bodyweights
+    assert corrected_n < 0.15 < original_n
 
 
 def test_no_engine_judges_what_it_has_made() -> None:
@@ -108,7 +111,7 @@ def test_no_engine_judges_what_it_has_made() -> None:
 def test_motions_do_not_depend_on_those_beside_them(stand: Motion, engine: str) -> None:
     bad = [glide(stand, speed) for speed in (0.2, 0.4)]
     together = residual(engine, *bad).force_bodyweights
-    alone = [residual(engine, each).force_bodyweights[0] for each in bad]
+    alone = [residual(engine, motion).force_bodyweights[0] for motion in bad]
     np.testing.assert_array_equal(together, alone)
 
 

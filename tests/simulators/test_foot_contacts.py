@@ -23,7 +23,7 @@ from selfcorrect.simulators.contact_holding import TOLERANCE_M, find_missed
 from selfcorrect.simulators.foot_contacts import Contacts, FootContact
 
 
-def sunk(fps: float = 30.0, pace: float = 1.0) -> sc.Motion:
+def make_sunk_motion(fps: float = 30.0, pace: float = 1.0) -> sc.Motion:
     """Three cycles of a real walk, played at a pace, 5 cm below the floor."""
     cycle = next(clip for clip in load_deepmimic() if clip.label == "walk")
     walk = resample(retime(repeat_cycle(close_cycle(cycle), 3), 1 / pace), fps)
@@ -83,13 +83,13 @@ def with_contact(contacts: Contacts, index: int, *edited: FootContact) -> Contac
     return replace(contacts, contacts=(*others[0], *edited, *others[1]))
 
 
-def moved(contact: FootContact, by_m: float) -> FootContact:
+def move_contact(contact: FootContact, by_m: float) -> FootContact:
     assert contact.position_m is not None
     x, y, z = contact.position_m
     return replace(contact, position_m=(x + by_m, y, z))
 
 
-MOTIONS = {"walk at 60 fps": lambda: sunk(60.0, 0.8), "turn": sliding_turn}
+MOTIONS = {"walk at 60 fps": lambda: make_sunk_motion(60.0, 0.8), "turn": sliding_turn}
 
 
 @pytest.fixture(scope="module", params=list(MOTIONS))
@@ -98,20 +98,20 @@ def motion(request: pytest.FixtureRequest) -> sc.Motion:
 
 
 @pytest.fixture(scope="module")
-def corrected(motion: sc.Motion) -> sc.Motion:
+def corrected_motion(motion: sc.Motion) -> sc.Motion:
     return correct(motion).motion
 
 
 @pytest.fixture(scope="module")
-def contacts(corrected: sc.Motion) -> Contacts:
-    return Contacts.from_motion(corrected)
+def contacts(corrected_motion: sc.Motion) -> Contacts:
+    return Contacts.from_motion(corrected_motion)
 
 
 @pytest.fixture(scope="module")
-def edited(contacts: Contacts) -> Contacts:
+def edited_contacts(contacts: Contacts) -> Contacts:
     """The contacts, one of which is 12 cm aside."""
     index = inner_contact(contacts)
-    return with_contact(contacts, index, moved(contacts.contacts[index], 0.12))
+    return with_contact(contacts, index, move_contact(contacts.contacts[index], 0.12))
 
 
 def test_they_come_back_from_a_file_as_they_were(contacts: Contacts, tmp_path: Path) -> None:
@@ -122,14 +122,14 @@ def test_they_come_back_from_a_file_as_they_were(contacts: Contacts, tmp_path: P
 
 @pytest.mark.parametrize(("fps", "pace"), [(30.0, 1.0), (60.0, 0.7), (120.0, 1.3)])
 def test_contacts_of_a_correction_given_back_change_next_to_nothing(fps: float, pace: float) -> None:
-    motion = sunk(fps, pace)
+    motion = make_sunk_motion(fps, pace)
     once = correct(motion).motion
-    again = correct(motion, contacts=Contacts.from_motion(once)).motion
-    assert np.abs(sc.joint_positions(again) - sc.joint_positions(once)).mean() < 0.003
+    repeated = correct(motion, contacts=Contacts.from_motion(once)).motion
+    assert np.abs(sc.joint_positions(repeated) - sc.joint_positions(once)).mean() < 0.003
 
 
 def test_a_foot_swings_where_people_took_the_contact_away() -> None:
-    motion = sunk()
+    motion = make_sunk_motion()
     planted = correct(motion).motion
     contacts = Contacts.from_motion(planted)
     gone = contacts.contacts[inner_contact(contacts)]
@@ -141,7 +141,7 @@ def test_a_foot_swings_where_people_took_the_contact_away() -> None:
 
 @pytest.mark.parametrize("longer_s", [2 / 30, 4 / 30, 8 / 30])
 def test_a_lengthened_contact_is_held_or_the_notes_say_that_it_is_not(
-    motion: sc.Motion, corrected: sc.Motion, contacts: Contacts, longer_s: float
+    motion: sc.Motion, corrected_motion: sc.Motion, contacts: Contacts, longer_s: float
 ) -> None:
     index = inner_contact(contacts)
     stance = contacts.contacts[index]
@@ -149,68 +149,72 @@ def test_a_lengthened_contact_is_held_or_the_notes_say_that_it_is_not(
     correction = correct(motion, contacts=with_contact(contacts, index, longer))
     assert is_held(correction.motion, longer) or is_noted(correction, longer)
     assert is_held(correction.motion, stance) or is_noted(correction, longer)
-    torn_m = np.linalg.norm(toes_m(correction.motion, stance) - toes_m(corrected, stance), axis=-1)
+    torn_m = np.linalg.norm(toes_m(correction.motion, stance) - toes_m(corrected_motion, stance), axis=-1)
     assert torn_m.max() < 0.025, "the stance that there was stays where it was"
 
 
-def test_a_foot_that_leaves_early_is_found_to_miss_its_contact(corrected: sc.Motion, contacts: Contacts) -> None:
+def test_a_foot_that_leaves_early_is_found_to_miss_its_contact(corrected_motion: sc.Motion, contacts: Contacts) -> None:
     """The negative control of the test above: without the edit both measures see that the foot leaves."""
     index = inner_contact(contacts)
     stance = contacts.contacts[index]
-    longer = replace(stance, last_frame=stance.last_frame + round(8 / 30 * corrected.fps))
-    missed = find_missed(corrected, with_contact(contacts, index, longer))
-    assert [str(one.contact) for one in missed][:1] == [str(longer)]
-    assert not is_held(corrected, longer)
+    longer = replace(stance, last_frame=stance.last_frame + round(8 / 30 * corrected_motion.fps))
+    missed = find_missed(corrected_motion, with_contact(contacts, index, longer))
+    assert [str(missing.contact) for missing in missed][:1] == [str(longer)]
+    assert not is_held(corrected_motion, longer)
 
 
-def test_a_foot_is_put_where_people_say(motion: sc.Motion, corrected: sc.Motion, edited: Contacts) -> None:
-    index = inner_contact(edited)
-    contact = edited.contacts[index]
-    correction = correct(motion, contacts=edited)
-    distances_m = toes_m(correction.motion, contact) - toes_m(corrected, contact) - [0.12, 0.0]
+def test_a_foot_is_put_where_people_say(
+    motion: sc.Motion, corrected_motion: sc.Motion, edited_contacts: Contacts
+) -> None:
+    index = inner_contact(edited_contacts)
+    contact = edited_contacts.contacts[index]
+    correction = correct(motion, contacts=edited_contacts)
+    distances_m = toes_m(correction.motion, contact) - toes_m(corrected_motion, contact) - [0.12, 0.0]
     assert np.linalg.norm(distances_m, axis=-1).mean() < 0.02
     assert is_held(correction.motion, contact) or is_noted(correction, contact)
 
 
 @pytest.mark.parametrize("last", [8, 20])
 def test_frames_outside_a_range_stay_bit_for_bit_with_a_moved_contact(
-    motion: sc.Motion, edited: Contacts, last: int
+    motion: sc.Motion, edited_contacts: Contacts, last: int
 ) -> None:
-    correction = correct(motion, contacts=edited, frames=f"0:{last}")
+    correction = correct(motion, contacts=edited_contacts, frames=f"0:{last}")
     assert np.array_equal(correction.motion.root_m[last + 1 :], motion.root_m[last + 1 :])
     assert np.array_equal(correction.motion.rotations[last + 1 :], motion.rotations[last + 1 :])
-    moved_contact = edited.contacts[inner_contact(edited)]
+    moved_contact = edited_contacts.contacts[inner_contact(edited_contacts)]
     assert moved_contact.first_frame <= last or is_noted(correction, moved_contact)
 
 
-def test_nothing_of_a_moved_contact_is_left_where_no_correction_is_taken(motion: sc.Motion, edited: Contacts) -> None:
-    correction = correct(motion, contacts=edited, amount=("0=0",))
+def test_nothing_of_a_moved_contact_is_left_where_no_correction_is_taken(
+    motion: sc.Motion, edited_contacts: Contacts
+) -> None:
+    correction = correct(motion, contacts=edited_contacts, amount=("0=0",))
     assert np.array_equal(correction.motion.rotations, motion.rotations)
     assert np.array_equal(correction.motion.root_m, motion.root_m)
     assert correction.figures["moved_m"] == 0
     assert dict(correction.before) == pytest.approx(dict(correction.after)), "the figures are those of this motion"
 
 
-def test_feet_that_are_kept_are_not_moved_by_contacts(motion: sc.Motion, edited: Contacts) -> None:
-    correction = correct(motion, contacts=edited, keep=("feet",))
+def test_feet_that_are_kept_are_not_moved_by_contacts(motion: sc.Motion, edited_contacts: Contacts) -> None:
+    correction = correct(motion, contacts=edited_contacts, keep=("feet",))
     ankles = [motion.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]
     off_m = sc.joint_positions(correction.motion, ankles) - sc.joint_positions(motion, ankles)
     assert np.linalg.norm(off_m, axis=-1).max() < 0.002
-    assert is_noted(correction, edited.contacts[inner_contact(edited)])
+    assert is_noted(correction, edited_contacts.contacts[inner_contact(edited_contacts)])
 
 
-def test_figures_are_those_between_the_given_and_the_final_motion(motion: sc.Motion, edited: Contacts) -> None:
-    correction = correct(motion, contacts=edited)
+def test_figures_are_those_between_the_given_and_the_final_motion(motion: sc.Motion, edited_contacts: Contacts) -> None:
+    correction = correct(motion, contacts=edited_contacts)
     moved_m = np.linalg.norm(sc.joint_positions(correction.motion) - sc.joint_positions(motion), axis=-1).mean()
     assert correction.figures["moved_m"] == pytest.approx(float(moved_m))
     nothing = correct(motion, amount=("0=0",))
     assert correction.before["penetration_m"] == pytest.approx(nothing.after["penetration_m"])
 
 
-def test_a_line_counts_once_however_often_it_is_there(edited: Contacts) -> None:
-    index = inner_contact(edited)
-    contact = edited.contacts[index]
-    assert with_contact(edited, index, *[contact] * 100_000) == edited
+def test_a_line_counts_once_however_often_it_is_there(edited_contacts: Contacts) -> None:
+    index = inner_contact(edited_contacts)
+    contact = edited_contacts.contacts[index]
+    assert with_contact(edited_contacts, index, *[contact] * 100_000) == edited_contacts
 
 
 def test_contacts_of_one_foot_that_overlap_are_refused_however_many(contacts: Contacts) -> None:
@@ -223,24 +227,25 @@ def test_contacts_of_one_foot_that_overlap_are_refused_however_many(contacts: Co
 
 
 def test_contacts_close_to_each_other_do_not_pull_at_each_other(
-    motion: sc.Motion, corrected: sc.Motion, contacts: Contacts
+    motion: sc.Motion, corrected_motion: sc.Motion, contacts: Contacts
 ) -> None:
     """A stance is cut in two by 0.1 s, and the second part is 8 cm aside."""
     index = inner_contact(contacts)
     stance = contacts.contacts[index]
-    middle, gap = (stance.first_frame + stance.last_frame) // 2, round(0.05 * motion.fps)
+    middle = (stance.first_frame + stance.last_frame) // 2
+    gap = round(0.05 * motion.fps)
     first = replace(stance, last_frame=middle - gap)
-    second = moved(replace(stance, first_frame=middle + gap), 0.08)
+    second = move_contact(replace(stance, first_frame=middle + gap), 0.08)
     correction = correct(motion, contacts=with_contact(contacts, index, first, second))
     for contact, expected_m in ((first, 0.0), (second, 0.08)):
-        aside_m = toes_m(correction.motion, contact) - toes_m(corrected, contact) - [expected_m, 0.0]
+        aside_m = toes_m(correction.motion, contact) - toes_m(corrected_motion, contact) - [expected_m, 0.0]
         assert np.linalg.norm(aside_m, axis=-1).mean() < 0.015
 
 
 @pytest.mark.parametrize("by_m", [5.0, -2.0])
 def test_a_place_that_no_leg_reaches_is_refused(motion: sc.Motion, contacts: Contacts, by_m: float) -> None:
     index = inner_contact(contacts)
-    far = with_contact(contacts, index, moved(contacts.contacts[index], by_m))
+    far = with_contact(contacts, index, move_contact(contacts.contacts[index], by_m))
     with pytest.raises(InputError, match=r"its position_m is \d\.\d m from the hip, the leg is 0\.\d+ m"):
         sc.correct(motion, kinematic=True, contacts=far)
 
@@ -286,7 +291,7 @@ def test_a_motion_that_is_rejected_comes_back_as_it_was_given(motion: sc.Motion,
 
 
 def test_the_console_names_the_contact_that_is_missed_most(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    motion = sunk()
+    motion = make_sunk_motion()
     contacts = Contacts.from_motion(correct(motion).motion)
     index = inner_contact(contacts)
     stance = contacts.contacts[index]

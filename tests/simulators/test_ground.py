@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ground_motions import UP, on_slope, repeated, stair_heights, stairs_under, stepping
+from ground_motions import UP, on_slope, repeat_walk, stair_heights, stairs_under, stepping
 from helpers import mean_distance_m
 from scipy.spatial.transform import Rotation
 
@@ -29,7 +29,7 @@ from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSetti
 from selfcorrect.simulators.stages.scene import Scene
 
 
-def raised(motion: Motion, by_m: float) -> Motion:
+def raise_motion(motion: Motion, by_m: float) -> Motion:
     return replace(motion, root_m=motion.root_m + by_m * UP)
 
 
@@ -40,25 +40,25 @@ def lowest_m(motion: Motion) -> np.ndarray:
     return seen.ground.above_m(world_sole_points(seen.skeleton, *world_poses(seen))).min(1)
 
 
-def made(motion: Motion) -> Motion:
+def correct_on_stairs(motion: Motion) -> Motion:
     correction = KinematicCorrector()([motion])[0]
     assert correction.accepted, correction.reason
     return correction.motion
 
 
 @pytest.fixture(scope="module")
-def planted(walk: Motion) -> Motion:
+def planted_walk(walk: Motion) -> Motion:
     """A walk of three cycles along +z whose feet stand still on the floor."""
     settings = CleanupSettings(support="floor").with_steps(PlantFeet(soft=None), LiftLimbs(0.0))
-    made = clean_motions(MotionBatch.stack([repeated(walk, 3)]), settings).motions[0]
-    return replace(made, feet=get_foot_frames(made))
+    motion = clean_motions(MotionBatch.stack([repeat_walk(walk, 3)]), settings).motions[0]
+    return replace(motion, feet=get_foot_frames(motion))
 
 
 @pytest.fixture(scope="module")
-def stairs(planted: Motion) -> tuple[Motion, list[Support]]:
+def stairs(planted_walk: Motion) -> tuple[Motion, list[Support]]:
     """The walk up stairs of 18 cm, with solid steps beneath it, and what carries it when."""
-    motion, truth = stepping(planted, stair_heights(planted, 0.18), arc_m=0.12)
-    return replace(motion, ground=stairs_under(motion, truth), feet=get_foot_frames(planted)), truth
+    motion, truth = stepping(planted_walk, stair_heights(planted_walk, 0.18), arc_m=0.12)
+    return replace(motion, ground=stairs_under(motion, truth), feet=get_foot_frames(planted_walk)), truth
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +70,12 @@ def climbing(stairs: tuple[Motion, list[Support]]) -> Motion:
 
 
 @pytest.mark.parametrize("height_m", [-0.3, 0.0, 0.7])
-def test_a_flat_box_is_a_floor_at_its_height(planted: Motion, height_m: float) -> None:
+def test_a_flat_box_is_a_floor_at_its_height(planted_walk: Motion, height_m: float) -> None:
     box = sc.GroundBox((0.0, height_m - 0.5, 0.0), (99.0, 1.0, 99.0))
-    sunk = raised(planted, height_m - 0.03)
-    on_box = made(replace(sunk, ground=sc.Ground((box,), floor_m=-9.0)))
+    sunk = raise_motion(planted_walk, height_m - 0.03)
+    on_box = correct_on_stairs(replace(sunk, ground=sc.Ground((box,), floor_m=-9.0)))
     floor = CleanupSettings().without_steps(LevelFloor)
-    on_floor = KinematicCorrector(floor)([raised(sunk, -height_m)])[0].motion
+    on_floor = KinematicCorrector(floor)([raise_motion(sunk, -height_m)])[0].motion
     np.testing.assert_allclose(on_box.root_m, on_floor.root_m + height_m * UP, atol=1e-9)
     np.testing.assert_allclose(on_box.rotations, on_floor.rotations, atol=1e-9)
 
@@ -89,11 +89,12 @@ def test_a_scene_that_is_turned_gives_the_same_turned(climbing: Motion, heading_
         replace(box, centre_m=tuple(about.apply(box.centre_m).tolist()), turn_deg=heading_deg) for box in ground.boxes
     )
     turned = replace(turn(climbing, np.radians(heading_deg)), ground=sc.Ground(boxes))
-    there, here = made(turned), made(climbing)
-    assert mean_distance_m(there, turn(here, np.radians(heading_deg))) < 1e-4
+    there = correct_on_stairs(turned)
+    unturned = correct_on_stairs(climbing)
+    assert mean_distance_m(there, turn(unturned, np.radians(heading_deg))) < 1e-4
     across = sc.Ground(tuple(replace(box, turn_deg=heading_deg + 90) for box in boxes))
-    assert np.abs(lowest_m(there) - lowest_m(here)).max() < 1e-3
-    assert np.abs(lowest_m(replace(there, ground=across)) - lowest_m(here)).max() > 0.02, "the turn matters"
+    assert np.abs(lowest_m(there) - lowest_m(unturned)).max() < 1e-3
+    assert np.abs(lowest_m(replace(there, ground=across)) - lowest_m(unturned)).max() > 0.02, "the turn matters"
 
 
 def test_points_under_a_table_stand_on_the_floor_and_hands_in_a_wall_on_nothing_new() -> None:
@@ -121,26 +122,27 @@ def test_feet_that_stand_on_their_treads_are_not_pulled_off(stairs: tuple[Motion
     correction = KinematicCorrector()([motion])[0]
     feet = [motion.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]
     moved_m = np.linalg.norm(sc.joint_positions(correction.motion, feet) - sc.joint_positions(motion, feet), axis=-1)
-    for each in truth:
-        middle = slice(each.first + 2, each.last - 1)
-        assert moved_m[middle, int(each.part.startswith("right"))].max() < 0.003
-    assert {round(each.top_m[1], 2) for each in correction.supports} == {0.18, 0.36, 0.54, 0.72}
+    for support in truth:
+        middle = slice(support.first + 2, support.last - 1)
+        assert moved_m[middle, int(support.part.startswith("right"))].max() < 0.003
+    assert {round(support.top_m[1], 2) for support in correction.supports} == {0.18, 0.36, 0.54, 0.72}
 
 
 @pytest.mark.parametrize("off_m", [-0.04, -0.02, 0.02])
 def test_feet_near_their_treads_are_planted_on_them(climbing: Motion, off_m: float) -> None:
-    off = raised(climbing, off_m)
-    before, after = (np.median(np.abs(lowest_m(each))) for each in (off, made(off)))
+    off = raise_motion(climbing, off_m)
+    before = np.median(np.abs(lowest_m(off)))
+    after = np.median(np.abs(lowest_m(correct_on_stairs(off))))
     assert before > 0.75 * abs(off_m)
     assert after < 0.4 * before
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["stairs", "slope"])
-def test_simulated_bodies_stand_on_the_ground(climbing: Motion, planted: Motion, engine: str, place: str) -> None:
+def test_simulated_bodies_stand_on_the_ground(climbing: Motion, planted_walk: Motion, engine: str, place: str) -> None:
     motion = climbing
     if place == "slope":
-        motion = replace(on_slope(planted, 10.0), ground=sc.Ground(slope_deg=10.0))
+        motion = replace(on_slope(planted_walk, 10.0), ground=sc.Ground(slope_deg=10.0))
     settings = TrackerSettings(engine=EngineSettings(name=engine))
     raw = PhysicsCorrector(settings, CleanupSettings(polish=False))([motion])[0]
     assert raw.accepted, raw.reason
@@ -164,12 +166,18 @@ def test_colliders_are_turned_as_their_boxes(climbing: Motion) -> None:
 
 
 def test_contacts_on_stairs_given_back_change_next_to_nothing(climbing: Motion) -> None:
-    sunk = raised(climbing, -0.04)
-    once = made(sunk)
+    sunk = raise_motion(climbing, -0.04)
+    once = correct_on_stairs(sunk)
     contacts = sc.Contacts.from_motion(once)
-    assert {round(each.position_m[1], 1) for each in contacts.contacts if each.position_m} == {0.0, 0.2, 0.4, 0.5, 0.7}
-    again = sc.correct(sunk, kinematic=True, contacts=contacts)
-    assert mean_distance_m(again.motion, once) < 0.006
+    assert {round(contact.position_m[1], 1) for contact in contacts.contacts if contact.position_m} == {
+        0.0,
+        0.2,
+        0.4,
+        0.5,
+        0.7,
+    }
+    repeated = sc.correct(sunk, kinematic=True, contacts=contacts)
+    assert mean_distance_m(repeated.motion, once) < 0.006
 
 
 def random_ground(boxes: int, seed: int) -> sc.Ground:
@@ -217,15 +225,15 @@ def test_boxes_far_from_a_motion_are_not_compared_with_it() -> None:
 
 @pytest.mark.parametrize(("slope_deg", "uphill_deg"), [(10.0, 0.0), (-8.0, 0.0), (7.0, 90.0)])
 def test_a_walk_on_a_slope_stays_there_and_a_sunk_one_is_put_onto_it(
-    planted: Motion, slope_deg: float, uphill_deg: float
+    planted_walk: Motion, slope_deg: float, uphill_deg: float
 ) -> None:
     ground = sc.Ground(slope_deg=slope_deg, uphill_deg=uphill_deg)
-    there = replace(on_slope(planted, slope_deg, uphill_deg), ground=ground)
-    stayed = made(there)
+    there = replace(on_slope(planted_walk, slope_deg, uphill_deg), ground=ground)
+    stayed = correct_on_stairs(there)
     assert mean_distance_m(stayed, there) < 0.003
-    sunk = raised(there, -0.04)
+    sunk = raise_motion(there, -0.04)
     assert np.median(lowest_m(sunk)) < -0.035
-    assert np.median(lowest_m(made(sunk))) > -0.015
+    assert np.median(lowest_m(correct_on_stairs(sunk))) > -0.015
     assert stayed.ground is there.ground
 
 
@@ -270,7 +278,7 @@ def test_commands_take_a_ground_and_reports_name_it(
     assert climbing.ground is not None
     boxes = [{"centre_m": box.centre_m, "size_m": box.size_m} for box in climbing.ground.boxes]
     Path("ground.json").write_text(json.dumps({"boxes": boxes}))
-    sc.save_motion("climb.bvh", raised(climbing, -0.1))
+    sc.save_motion("climb.bvh", raise_motion(climbing, -0.1))
     words = ["--ground", "ground.json"]
     correct = ["correct", "climb.bvh", "--kinematic", "--workers", "1", "-o", "out", *words]
     assert main(correct) in (0, 1)

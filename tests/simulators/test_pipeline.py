@@ -24,7 +24,8 @@ from selfcorrect.simulators.stages.scene import Scene
 from selfcorrect.simulators.stages.values import MotionPlan
 
 KNOWN_FLOOR = CleanupSettings(support="floor").without_steps(LevelFloor, StabilizeFloor)
-AUTO, ALWAYS = (PhysicsCorrector(cleanup=KNOWN_FLOOR, simulate=choice) for choice in ("auto", "always"))
+AUTO = PhysicsCorrector(cleanup=KNOWN_FLOOR, simulate="auto")
+ALWAYS = PhysicsCorrector(cleanup=KNOWN_FLOOR, simulate="always")
 
 
 @pytest.fixture(scope="module")
@@ -35,18 +36,18 @@ def shaken(walk: Motion) -> Motion:
 
 
 @pytest.fixture(scope="module")
-def corrected(walk: Motion, shaken: Motion) -> dict[str, list[CorrectedMotion]]:
+def corrections(walk: Motion, shaken: Motion) -> dict[str, list[CorrectedMotion]]:
     """Both, each by itself, with every choice of what is simulated."""
-    return {each.simulate: [each([motion])[0] for motion in (walk, shaken)] for each in (AUTO, ALWAYS)}
+    return {corrector.simulate: [corrector([motion])[0] for motion in (walk, shaken)] for corrector in (AUTO, ALWAYS)}
 
 
-def same(one: CorrectedMotion, other: CorrectedMotion) -> bool:
-    return np.array_equal(one.motion.root_m, other.motion.root_m) and np.array_equal(
-        one.motion.rotations, other.motion.rotations
+def same(first: CorrectedMotion, second: CorrectedMotion) -> bool:
+    return np.array_equal(first.motion.root_m, second.motion.root_m) and np.array_equal(
+        first.motion.rotations, second.motion.rotations
     )
 
 
-def planned(motions: Sequence[Motion]) -> MotionPlan:
+def make_plan(motions: Sequence[Motion]) -> MotionPlan:
     cleaned = clean_motions(MotionBatch.stack(motions), KNOWN_FLOOR)
     return plan_motions(
         cleaned, build_humanoid(motions[0].skeleton, soles=cleaned.soles).with_minimum_inertia(0.06), TrackerSettings()
@@ -66,7 +67,8 @@ def test_a_plan_that_contacts_explain_is_not_simulated(walk, monkeypatch):
 
 def test_what_is_not_simulated_is_next_to_what_a_simulation_confirms(clips):
     """Where its share is 0, a simulation adds only what is fast in it."""
-    plain, confirmed = (each([clips["jump"]])[0] for each in (AUTO, ALWAYS))
+    plain = AUTO([clips["jump"]])[0]
+    confirmed = ALWAYS([clips["jump"]])[0]
     assert plain.stage is Stage.PLANNED
     assert confirmed.stage is Stage.PLANNED
     assert confirmed.residual["simulated_share"] == 0.0
@@ -74,30 +76,33 @@ def test_what_is_not_simulated_is_next_to_what_a_simulation_confirms(clips):
     assert distances_m.mean() < 5e-4
 
 
-def test_what_no_contact_explains_is_simulated_to_the_same_bytes(corrected):
-    auto, always = (corrected[choice][1] for choice in ("auto", "always"))
+def test_what_no_contact_explains_is_simulated_to_the_same_bytes(corrections):
+    auto = corrections["auto"][1]
+    always = corrections["always"][1]
     assert same(auto, always)
     assert auto.residual == always.residual
     assert auto.residual["residual_force_bodyweights"] > 0
     assert auto.stage is Stage.SIMULATED
 
 
-def test_company_does_not_change_what_is_simulated(walk, shaken, corrected):
+def test_company_does_not_change_what_is_simulated(walk, shaken, corrections):
     """Motions of one batch, of which one is simulated and one is not."""
     together = AUTO([walk, shaken])
-    assert [each.stage for each in together] == [Stage.PLANNED, Stage.SIMULATED]
-    assert all(same(one, alone) for one, alone in zip(together, corrected["auto"], strict=True))
+    assert [correction.stage for correction in together] == [Stage.PLANNED, Stage.SIMULATED]
+    assert all(same(first, alone) for first, alone in zip(together, corrections["auto"], strict=True))
 
 
 def test_only_a_plan_with_force_left_over_may_gain(walk, shaken):
-    assert BLEND_SIMULATION.can_gain(planned([walk, shaken])).tolist() == [False, True]
-    missing = BLEND_SIMULATION.unexplained_bodyweights(planned([walk, shaken]))
+    assert BLEND_SIMULATION.can_gain(make_plan([walk, shaken])).tolist() == [False, True]
+    missing = BLEND_SIMULATION.unexplained_bodyweights(make_plan([walk, shaken]))
     assert missing[0].max() < 0.2 < missing[1].max()
 
 
 def test_a_plan_that_is_not_finite_is_simulated(walk):
-    whole = planned([walk])
-    broken = replace(whole, contacts=replace(whole.contacts, rest=np.full_like(whole.contacts.rest, np.nan)))
+    plan_alone = make_plan([walk])
+    broken = replace(
+        plan_alone, contacts=replace(plan_alone.contacts, rest=np.full_like(plan_alone.contacts.rest, np.nan))
+    )
     assert BLEND_SIMULATION.can_gain(broken).all()
 
 
@@ -113,14 +118,14 @@ def test_kinematics_alone_comes_out_cleaned(walk):
     assert KinematicCorrector(KNOWN_FLOOR)([walk])[0].stage is Stage.CLEANED
 
 
-def test_a_plan_tells_what_bears_the_body(corrected, walk):
+def test_a_plan_tells_what_bears_the_body(corrections, walk):
     """As many frames as the motion has, and about as much load as the body weighs."""
-    told = corrected["auto"][0].timeline
-    assert told is not None
-    assert len(told) == len(walk)
-    assert told.loads_bodyweights.sum(axis=1).mean() == pytest.approx(1.0, abs=0.2)
-    loaded = told.loads_bodyweights.mean(axis=0)
-    assert {told.parts[index] for index in np.argsort(loaded)[-2:]} == {"left foot", "right foot"}
+    timeline = corrections["auto"][0].timeline
+    assert timeline is not None
+    assert len(timeline) == len(walk)
+    assert timeline.loads_bodyweights.sum(axis=1).mean() == pytest.approx(1.0, abs=0.2)
+    loaded = timeline.loads_bodyweights.mean(axis=0)
+    assert {timeline.parts[index] for index in np.argsort(loaded)[-2:]} == {"left foot", "right foot"}
 
 
 @pytest.mark.slow
@@ -131,13 +136,13 @@ def test_corrections_in_eight_threads_are_those_of_one(engine, clips):
     alone = [corrector([motion])[0] for motion in motions]
     start = Barrier(8)
 
-    def together(thread: int) -> list[tuple[int, CorrectedMotion]]:
+    def correct_all(thread: int) -> list[tuple[int, CorrectedMotion]]:
         start.wait()
         turns = [(thread + turn) % len(motions) for turn in range(len(motions))]
         return [(index, corrector([motions[index]])[0]) for index in turns]
 
     with ThreadPoolExecutor(8) as threads:
-        done = [pair for pairs in threads.map(together, range(8)) for pair in pairs]
-    assert len(done) == 8 * len(motions)
-    assert all(same(alone[index], correction) for index, correction in done)
-    assert all(alone[index].accepted == correction.accepted for index, correction in done)
+        all_pairs = [pair for pairs in threads.map(correct_all, range(8)) for pair in pairs]
+    assert len(all_pairs) == 8 * len(motions)
+    assert all(same(alone[index], correction) for index, correction in all_pairs)
+    assert all(alone[index].accepted == correction.accepted for index, correction in all_pairs)

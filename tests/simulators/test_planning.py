@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from simulated_bodies import mended
+from simulated_bodies import clean_motion
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -23,8 +23,11 @@ FRICTION = 0.5
 
 def test_the_shift_of_the_centre_solves_its_least_squares_problem():
     generator = np.random.default_rng(0)
-    count, mass, fps = 9, 70.0, 30.0
-    rest, contact_n = generator.normal(0, 50, (count, 6)), generator.normal(0, 300, (count, 3))
+    count = 9
+    mass = 70.0
+    fps = 30.0
+    rest = generator.normal(0, 50, (count, 6))
+    contact_n = generator.normal(0, 300, (count, 3))
     second = np.zeros((count - 2, count))
     for row in range(count - 2):
         second[row, row : row + 3] = 1, -2, 1
@@ -44,15 +47,15 @@ def test_the_shift_of_the_centre_solves_its_least_squares_problem():
 
 @pytest.mark.parametrize("label", ["walk", "jump", "kick"])
 def test_filtered_motions_are_easier_to_explain(clips, label):
-    body, links = mended(clips[label])
-    before, after = (
-        np.linalg.norm(plan_contacts(body, motions, FRICTION).rest[..., :3], axis=-1).mean()
-        for motions in (links, Planner(body, FRICTION).filter_dynamics(links))
-    )
+    body, links = clean_motion(clips[label])
+    before = np.linalg.norm(plan_contacts(body, links, FRICTION).rest[..., :3], axis=-1).mean()
+    after = np.linalg.norm(
+        plan_contacts(body, Planner(body, FRICTION).filter_dynamics(links), FRICTION).rest[..., :3], axis=-1
+    ).mean()
     assert after < 0.7 * before
 
 
-def turned(motion: Motion, angles_deg: dict[str, float]) -> Motion:
+def turn_joints(motion: Motion, angles_deg: dict[str, float]) -> Motion:
     """A motion with joints turned about x, the body's left."""
     rotations = motion.rotations.copy()
     for part, angle_deg in angles_deg.items():
@@ -62,7 +65,7 @@ def turned(motion: Motion, angles_deg: dict[str, float]) -> Motion:
 
 def on_left_foot(stand: Motion, lean_deg: float) -> Motion:
     """A stand on the left foot, the body leaning towards it about that ankle."""
-    raised = turned(stand, {"right_hip": -60.0, "right_knee": 90.0})
+    raised = turn_joints(stand, {"right_hip": -60.0, "right_knee": 90.0})
     lean = Rotation.from_euler("z", lean_deg, degrees=True)
     positions_m, _ = forward_kinematics(raised.skeleton, raised.root_m, raised.rotations)
     ankle_m = positions_m[:, raised.skeleton.joint("left_ankle")]
@@ -91,14 +94,16 @@ def test_bodies_on_the_move_are_not_put_over_their_feet(stand, speed_m_s, shifte
     glide_m = speed_m_s * np.arange(len(motion))[:, None] / stand.fps * [0.0, 0.0, 1.0]
     body = build_humanoid(stand.skeleton)
     links = body.select_links(MotionBatch.stack([replace(motion, root_m=motion.root_m + glide_m)]))
-    plain, more = (Planner(body, FRICTION, settings=each).filter_dynamics(links) for each in (PLAN, RESIDUAL_FREE_PLAN))
+    plain = Planner(body, FRICTION, settings=PLAN).filter_dynamics(links)
+    more = Planner(body, FRICTION, settings=RESIDUAL_FREE_PLAN).filter_dynamics(links)
     middle_m = (plain.root_m - more.root_m)[0, 31:62]
     assert (np.abs(middle_m).max() > 0.005) == shifted
 
 
 def test_forces_on_inset_soles_act_nearer_to_the_middle_of_their_foot():
     generator = np.random.default_rng(0)
-    points_m, activation = generator.normal(size=(1, 3, 10, 3)), np.ones((1, 3, 10))
+    points_m = generator.normal(size=(1, 3, 10, 3))
+    activation = np.ones((1, 3, 10))
     activation[..., 0] = 0.0
     moved_m = inset_soles(points_m, activation, 8, 0.7)
     middle_m = points_m[:, :, 4:8].mean(2, keepdims=True)
@@ -107,7 +112,7 @@ def test_forces_on_inset_soles_act_nearer_to_the_middle_of_their_foot():
     assert np.array_equal(moved_m[:, :, [0, 8, 9]], points_m[:, :, [0, 8, 9]])
 
 
-def loaded(corners: list[float], frames: int) -> np.ndarray:
+def make_load(corners: list[float], frames: int) -> np.ndarray:
     """(1, 60, 2, 6) loads of left feet that carry on some corners, heels first, for some frames in the middle."""
     load = np.zeros((1, 60, 2, 6))
     load[0, 30 - frames // 2 : 30 + (frames + 1) // 2, 0] = corners
@@ -125,14 +130,14 @@ def loaded(corners: list[float], frames: int) -> np.ndarray:
     ],
 )
 def test_feet_are_set_flat_that_carry_on_their_heels_for_long(corners, frames, flat):
-    share = heel_load_share(loaded(corners, frames), 30.0)
+    share = heel_load_share(make_load(corners, frames), 30.0)
     assert share[0, 30, 0] == pytest.approx(1.0 if flat else 0.0, abs=1e-6)
     assert not share[:, :, 1].any()
     assert share[0, 0, 0] == 0.0
 
 
 def test_who_stands_on_the_heels_is_planned_on_flat_feet_where_no_residual_force_helps(stand):
-    on_heels = turned(stand, {"left_ankle": -12.0, "right_ankle": -12.0})
+    on_heels = turn_joints(stand, {"left_ankle": -12.0, "right_ankle": -12.0})
     body = build_humanoid(stand.skeleton)
     links = body.select_links(MotionBatch.stack([on_heels]))
     sunk_m = body.contact_points.lowest_points(*forward_kinematics(body.tree, links.root_m, links.rotations))[
@@ -160,7 +165,8 @@ def test_a_body_in_the_floor_is_lifted_out_of_it(clips):
     assert np.median(np.linalg.norm(plan.rest[..., :3], axis=-1)) < 0.01 * body.weight_n
 
 
-FRAMES, CORNERS = 20, 4
+FRAMES = 20
+CORNERS = 4
 
 
 ARMS_M = np.tile(
@@ -168,9 +174,10 @@ ARMS_M = np.tile(
 )
 
 
-def pressed(heights_m: list[float], load: list[float]) -> np.ndarray:
+def press_corners(heights_m: list[float], load: list[float]) -> np.ndarray:
     """Heights of a foot's corners (heel pair, toe pair) after it was brought down in a still motion."""
-    heights, loads = (np.tile(np.array(values), (1, FRAMES, 2, 1)) for values in (heights_m, load))
+    heights = np.tile(np.array(heights_m), (1, FRAMES, 2, 1))
+    loads = np.tile(np.array(load), (1, FRAMES, 2, 1))
     rise_m, turns_rad = solve_foot_moves(heights, ARMS_M, loads, fps=30.0)
     turned = Rotation.from_rotvec(turns_rad[0, 10, 0]).apply(ARMS_M[0, 10, 0])
     return np.array(heights_m) + (turned - ARMS_M[0, 10, 0])[:, 1] + rise_m[0, 10, 0]
@@ -178,23 +185,23 @@ def pressed(heights_m: list[float], load: list[float]) -> np.ndarray:
 
 def test_a_loaded_toe_that_hovers_is_pressed_down_and_the_heel_stays_out_of_the_floor():
     before = [0.0, 0.0, 0.01, 0.01]
-    after = pressed(before, [1.0, 1.0, 1.0, 1.0])
+    after = press_corners(before, [1.0, 1.0, 1.0, 1.0])
     assert after[2:].max() < 0.005
     assert after.min() > -1e-4
 
 
 def test_a_foot_that_carries_nothing_stays():
     before = [0.02, 0.02, 0.05, 0.05]
-    assert np.allclose(pressed(before, [0.0] * CORNERS), before)
+    assert np.allclose(press_corners(before, [0.0] * CORNERS), before)
 
 
 def test_a_flat_foot_on_the_floor_stays():
-    assert np.allclose(pressed([0.0] * CORNERS, [1.0] * CORNERS), 0.0)
+    assert np.allclose(press_corners([0.0] * CORNERS, [1.0] * CORNERS), 0.0)
 
 
 def test_feet_of_a_mirrored_pair_turn_as_mirror_images():
-    left = pressed([0.0, 0.01, 0.0, 0.01], [1.0] * CORNERS)
-    right = pressed([0.01, 0.0, 0.01, 0.0], [1.0] * CORNERS)
+    left = press_corners([0.0, 0.01, 0.0, 0.01], [1.0] * CORNERS)
+    right = press_corners([0.01, 0.0, 0.01, 0.0], [1.0] * CORNERS)
     assert np.allclose(left[[1, 0, 3, 2]], right)
 
 
@@ -204,7 +211,8 @@ def test_loads_lie_lower_afterwards_and_the_body_above_the_ankles_stays(clips, l
     body = build_humanoid(mended.motions.skeleton, soles=mended.soles)
     links = body.select_links(mended.motions)
     trodden = Planner(body, FRICTION).place_feet(links)
-    before, after = (hovering_m(body, motions) for motions in (links, trodden))
+    before = hovering_m(body, links)
+    after = hovering_m(body, trodden)
     assert after < before
     positions_m = [forward_kinematics(body.tree, motions.root_m, motions.rotations)[0] for motions in (links, trodden)]
     hip = body.tree.joint("left_hip")
@@ -213,6 +221,7 @@ def test_loads_lie_lower_afterwards_and_the_body_above_the_ankles_stays(clips, l
 
 def hovering_m(body, motions) -> float:
     """Mean height of the soles' corners, weighted by what they are to carry."""
-    plan, corners = plan_contacts(body, motions, FRICTION), slice(len(body.soles))
+    plan = plan_contacts(body, motions, FRICTION)
+    corners = slice(len(body.soles))
     load_n = plan.force_n[:, :, corners, 1]
     return float(np.sum(load_n * np.abs(plan.points_m[:, :, corners, 1])) / load_n.sum())

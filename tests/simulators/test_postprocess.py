@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import make_interp_spline
 from scipy.spatial.transform import Rotation
-from simulated_bodies import planned
+from simulated_bodies import make_plan
 
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.datasets.files.rigs.bvh_body import body_of
@@ -32,7 +32,8 @@ from selfcorrect.simulators.postprocess import (
 )
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 
-FPS, FRAMES = 120.0, 240
+FPS = 120.0
+FRAMES = 240
 
 
 def shaken(motions: MotionBatch, joint: int, amplitude_rad: float, hertz: float) -> MotionBatch:
@@ -41,23 +42,25 @@ def shaken(motions: MotionBatch, joint: int, amplitude_rad: float, hertz: float)
     swing = amplitude_rad * np.sin(2 * np.pi * hertz * times_s) * np.sin(np.pi * times_s / times_s[-1]) ** 2
     rotations = motions.rotations.copy()
     turns = Rotation.from_rotvec(swing[:, None] * [1.0, 0.0, 0.0])
-    for own in rotations:
-        own[:, joint] = (Rotation.from_quat(own[:, joint]) * turns).as_quat()
+    for joint_rotation in rotations:
+        joint_rotation[:, joint] = (Rotation.from_quat(joint_rotation[:, joint]) * turns).as_quat()
     return replace(motions, rotations=rotations)
 
 
-def off_mm(one: MotionBatch, other: MotionBatch) -> float:
-    return 1000 * float(np.linalg.norm(joint_positions(one) - joint_positions(other), axis=-1).max())
+def off_mm(first: MotionBatch, second: MotionBatch) -> float:
+    return 1000 * float(np.linalg.norm(joint_positions(first) - joint_positions(second), axis=-1).max())
 
 
 def jerk(motions: MotionBatch) -> float:
     return float(physical_errors(motions).jerk_m_s3[0])
 
 
-@pytest.mark.parametrize(("amplitude_m", "hertz", "kept"), [(0.002, 0.5, 0.0), (0.002, 12.0, 1.0), (0.02, 0.5, 1.0)])
+@pytest.mark.parametrize(
+    ("amplitude_m", "hertz", "kept_share"), [(0.002, 0.5, 0.0), (0.002, 12.0, 1.0), (0.02, 0.5, 1.0)]
+)
 @pytest.mark.parametrize("fps", [30.0, FPS])
 def test_bodies_are_not_slowly_shifted_by_little(
-    walk: Motion, amplitude_m: float, hertz: float, kept: float, fps: float
+    walk: Motion, amplitude_m: float, hertz: float, kept_share: float, fps: float
 ) -> None:
     """A second correction would shift them again; what is fast in a shift is what explains forces."""
     cleaned = replace(MotionBatch.stack([walk]), fps=fps)
@@ -66,7 +69,7 @@ def test_bodies_are_not_slowly_shifted_by_little(
     planned = replace(cleaned, root_m=cleaned.root_m + shift_m)
     made_m = BLEND_SIMULATION.without_small_shifts(planned, cleaned).root_m[0] - cleaned.root_m[0]
     inner = slice(5, -5)
-    assert np.abs(made_m - kept * shift_m)[inner].max() < 0.1 * amplitude_m
+    assert np.abs(made_m - kept_share * shift_m)[inner].max() < 0.1 * amplitude_m
 
 
 def test_a_change_that_roughens_a_calm_motion_is_smoothed_and_no_other(walk: Motion) -> None:
@@ -88,7 +91,9 @@ def test_a_change_that_roughens_a_calm_motion_is_smoothed_and_no_other(walk: Mot
 
 def flipping(motion: Motion, most_rad: float, frames: int) -> Motion:
     """The motion with a left knee that flips to its other side every few frames, its ankle as it was."""
-    hip, knee, ankle = (motion.skeleton.parts.index(f"left_{part}") for part in ("hip", "knee", "ankle"))
+    hip = motion.skeleton.parts.index("left_hip")
+    knee = motion.skeleton.parts.index("left_knee")
+    ankle = motion.skeleton.parts.index("left_ankle")
     places_m, turned = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
     side = np.where(np.arange(len(motion)) // frames % 2, 1.0, -1.0)[:, None]
     along = places_m[:, ankle] - places_m[:, hip]
@@ -108,7 +113,7 @@ def test_ankles_below_knees_that_flip_move_as_they_did(walk: Motion, most_rad: f
     sunk = replace(flipping(walk, most_rad, frames), root_m=walk.root_m - [0.0, 0.03, 0.0])
     before = MotionBatch.stack([sunk])
     after = MotionBatch.stack([KinematicCorrector()([sunk])[0].motion])
-    speeds_m_s = [np.linalg.norm(np.diff(ankles_m(each), axis=1), axis=-1) * walk.fps for each in (before, after)]
+    speeds_m_s = [np.linalg.norm(np.diff(ankles_m(motions), axis=1), axis=-1) * walk.fps for motions in (before, after)]
     assert (speeds_m_s[1] - speeds_m_s[0]).max() < 0.5
 
 
@@ -168,24 +173,27 @@ def test_corrections_of_fast_recordings_are_no_rougher(cmu: Path, name: str, fps
 
 
 def test_raw_states_are_those_of_the_simulation(walk: Motion) -> None:
-    raw, kept = (PhysicsCorrector(cleanup=CleanupSettings(polish=polish))([walk])[0] for polish in (False, True))
+    raw = PhysicsCorrector(cleanup=CleanupSettings(polish=False))([walk])[0]
+    simulated = PhysicsCorrector(cleanup=CleanupSettings(polish=True))([walk])[0]
     assert raw.diagnostics["polished_m"] == 0.0
-    assert 0.0 < kept.diagnostics["polished_m"] < 0.006
-    assert 1000 * np.linalg.norm(joint_positions(raw.motion) - joint_positions(kept.motion), axis=-1).mean() < 6
+    assert 0.0 < simulated.diagnostics["polished_m"] < 0.006
+    assert 1000 * np.linalg.norm(joint_positions(raw.motion) - joint_positions(simulated.motion), axis=-1).mean() < 6
 
 
 def test_what_is_rougher_gives_way_to_a_milder_correction_and_nothing_else_does(walk: Motion) -> None:
     before = MotionBatch.stack([walk, walk])
     hip = walk.skeleton.parts.index("left_hip")
     milder = shaken(before, hip, 0.03, 0.5)
-    made = replace(milder, rotations=milder.rotations.copy())
-    made.rotations[1] = shaken(milder, hip, 0.05, 9.0).rotations[1]
-    kept, share = RevertHighJerk().revert(JerkBounds.from_motions(before), made, milder)
-    assert np.array_equal(kept.rotations[0], made.rotations[0])
+    rougher = replace(milder, rotations=milder.rotations.copy())
+    rougher.rotations[1] = shaken(milder, hip, 0.05, 9.0).rotations[1]
+    reverted, share = RevertHighJerk().revert(JerkBounds.from_motions(before), rougher, milder)
+    assert np.array_equal(reverted.rotations[0], rougher.rotations[0])
     assert not share[0].any()
     assert share[1].max() > 0.9
     parts = ("left knee", "left foot")
-    usual, rough, mild = (jerk_by_part_m_s3(each) for each in (before, made, kept))
+    usual = jerk_by_part_m_s3(before)
+    rough = jerk_by_part_m_s3(rougher)
+    mild = jerk_by_part_m_s3(reverted)
     for part in parts:
         assert rough[part][1] > 1.5 * usual[part][1]
         assert mild[part][1] < max(1.05 * usual[part][1], usual[part][1] + 5.0)
@@ -195,13 +203,14 @@ def test_what_is_rougher_gives_way_to_a_milder_correction_and_nothing_else_does(
 def test_a_simulation_makes_no_part_of_a_body_rougher(clips, label, engine) -> None:
     motion = clips[label]
     correction = PhysicsCorrector(TrackerSettings(engine=EngineSettings(name=engine)))([motion])[0]
-    before, after = jerk_by_part_m_s3(motion), jerk_by_part_m_s3(correction.motion)
+    before = jerk_by_part_m_s3(motion)
+    after = jerk_by_part_m_s3(correction.motion)
     rougher = [part for part in before if after[part] > max(1.06 * before[part], before[part] + 6.0)]
     assert not rougher, {part: (float(before[part]), float(after[part])) for part in rougher}
 
 
 def shares(reference: MotionBatch, simulated: MotionBatch) -> np.ndarray:
-    return BLEND_SIMULATION.shares(planned(reference[0]), simulated)
+    return BLEND_SIMULATION.shares(make_plan(reference[0]), simulated)
 
 
 @pytest.fixture
@@ -223,41 +232,42 @@ def test_a_simulation_that_calms_what_no_floor_explains_is_kept(walking: MotionB
 
 
 def test_no_share_keeps_only_what_is_fast_and_a_whole_share_all(walking: MotionBatch, walk: Motion) -> None:
-    other = MotionBatch.stack([walk])
-    nothing, whole = (BLEND_SIMULATION.blend(walking, other, np.full((1, len(walk)), share)) for share in (0.0, 1.0))
-    np.testing.assert_allclose(joint_positions(whole), joint_positions(other), atol=1e-9)
+    others = MotionBatch.stack([walk])
+    nothing = BLEND_SIMULATION.blend(walking, others, np.full((1, len(walk)), 0.0))
+    blended = BLEND_SIMULATION.blend(walking, others, np.full((1, len(walk)), 1.0))
+    np.testing.assert_allclose(joint_positions(blended), joint_positions(others), atol=1e-9)
     off_m = [
-        np.linalg.norm(joint_positions(one) - joint_positions(walking), axis=-1).mean() for one in (nothing, other)
+        np.linalg.norm(joint_positions(motions) - joint_positions(walking), axis=-1).mean()
+        for motions in (nothing, others)
     ]
     assert off_m[0] < 0.2 * off_m[1]  # only what is fast between them
 
 
 def test_a_joint_that_lost_its_way_leaves_no_trace(walking: MotionBatch) -> None:
-    ankle, frames = walking.skeleton.parts.index("left_ankle"), walking.root_m.shape[1]
+    ankle = walking.skeleton.parts.index("left_ankle")
+    frames = walking.root_m.shape[1]
     wound = walking.rotations.copy()
     turns = Rotation.from_rotvec(np.linspace(1.5, 6.0, frames)[:, None] * [0.0, 1.0, 0.0])
     wound[0, :, ankle] = (Rotation.from_quat(wound[0, :, ankle]) * turns).as_quat()
-    kept = BLEND_SIMULATION.blend(walking, replace(walking, rotations=wound), np.zeros((1, frames)))
-    np.testing.assert_allclose(joint_positions(kept), joint_positions(walking), atol=1e-9)
+    blended = BLEND_SIMULATION.blend(walking, replace(walking, rotations=wound), np.zeros((1, frames)))
+    np.testing.assert_allclose(joint_positions(blended), joint_positions(walking), atol=1e-9)
 
 
 def test_a_second_correction_moves_less_than_the_first(walk: Motion) -> None:
     once = PhysicsCorrector()([walk])[0]
     twice = PhysicsCorrector()([once.motion])[0]
-    first_m, second_m = (
-        np.linalg.norm(joint_positions(after) - joint_positions(before), axis=-1).mean()
-        for before, after in ((walk, once.motion), (once.motion, twice.motion))
-    )
+    first_m = np.linalg.norm(joint_positions(once.motion) - joint_positions(walk), axis=-1).mean()
+    second_m = np.linalg.norm(joint_positions(twice.motion) - joint_positions(once.motion), axis=-1).mean()
     assert second_m < 0.003
     assert second_m < 0.55 * first_m
 
 
 @pytest.fixture
-def mended(walk: Motion) -> MotionBatch:
+def cleaned_walk(walk: Motion) -> MotionBatch:
     return MotionBatch.stack([KinematicCorrector()([walk])[0].motion])
 
 
-def whole(motions: MotionBatch) -> np.ndarray:
+def full_share(motions: MotionBatch) -> np.ndarray:
     """All of the motions is simulated."""
     return np.ones(motions.root_m.shape[:2])
 
@@ -269,38 +279,45 @@ def ankles_m(motions: MotionBatch) -> np.ndarray:
 
 
 @pytest.mark.parametrize("simulated", [0.0, 1.0])
-def test_feet_swing_as_simulated_where_that_is_kept_and_else_as_mended(mended: MotionBatch, simulated: float) -> None:
-    aside = replace(mended, root_m=mended.root_m + np.array([0.0, -0.01, 0.02]))
-    swings = foot_contacts(mended, longest_gap_s=0.6).sum(axis=(0, 1)) < len(mended.root_m[0])
+def test_feet_swing_as_simulated_where_that_is_kept_and_else_as_mended(
+    cleaned_walk: MotionBatch, simulated: float
+) -> None:
+    aside = replace(cleaned_walk, root_m=cleaned_walk.root_m + np.array([0.0, -0.01, 0.02]))
+    swings = foot_contacts(cleaned_walk, longest_gap_s=0.6).sum(axis=(0, 1)) < len(cleaned_walk.root_m[0])
     assert swings.any()
     off_m = np.linalg.norm(
-        ankles_m(RestoreFeet().restore(aside, mended, mended, simulated * whole(aside))) - ankles_m(mended), axis=-1
+        ankles_m(RestoreFeet().restore(aside, cleaned_walk, cleaned_walk, simulated * full_share(aside)))
+        - ankles_m(cleaned_walk),
+        axis=-1,
     )
     assert (off_m.max() > 0.02) == bool(simulated)
 
 
-def test_feet_that_were_moved_with_the_body_stand_again(mended: MotionBatch) -> None:
-    aside = replace(mended, root_m=mended.root_m + np.array([0.0, -0.01, 0.02]))
-    result = RestoreFeet().restore(aside, mended, mended, whole(aside))
-    stands = foot_contacts(mended)
+def test_feet_that_were_moved_with_the_body_stand_again(cleaned_walk: MotionBatch) -> None:
+    aside = replace(cleaned_walk, root_m=cleaned_walk.root_m + np.array([0.0, -0.01, 0.02]))
+    result = RestoreFeet().restore(aside, cleaned_walk, cleaned_walk, full_share(aside))
+    stands = foot_contacts(cleaned_walk)
     assert stands.any(axis=(0, 1)).all()
-    ankles = [mended.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]
+    ankles = [cleaned_walk.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]
     for motions, most_m in ((aside, None), (result, 0.001)):
         places = forward_kinematics(motions.skeleton, motions.root_m, motions.rotations)
-        wanted = forward_kinematics(mended.skeleton, mended.root_m, mended.rotations)
-        off_m = np.linalg.norm(places[0][..., ankles, :] - wanted[0][..., ankles, :], axis=-1)[stands]
+        expected = forward_kinematics(cleaned_walk.skeleton, cleaned_walk.root_m, cleaned_walk.rotations)
+        off_m = np.linalg.norm(places[0][..., ankles, :] - expected[0][..., ankles, :], axis=-1)[stands]
         assert off_m.max() == pytest.approx(np.hypot(0.01, 0.02)) if most_m is None else off_m.max() < most_m
-    above = [joint for joint, part in enumerate(mended.skeleton.parts) if not part.endswith(("knee", "ankle", "foot"))]
+    above = [
+        joint for joint, part in enumerate(cleaned_walk.skeleton.parts) if not part.endswith(("knee", "ankle", "foot"))
+    ]
     np.testing.assert_allclose(joint_positions(result)[..., above, :], joint_positions(aside)[..., above, :], atol=5e-4)
 
 
-def test_what_stands_already_stays(mended: MotionBatch) -> None:
-    assert off_mm(RestoreFeet().restore(mended, mended, mended, whole(mended)), mended) < 1.0
+def test_what_stands_already_stays(cleaned_walk: MotionBatch) -> None:
+    assert (
+        off_mm(RestoreFeet().restore(cleaned_walk, cleaned_walk, cleaned_walk, full_share(cleaned_walk)), cleaned_walk)
+        < 1.0
+    )
 
 
 def test_physics_slides_no_more_than_kinematics(walk: Motion) -> None:
-    kinematic, physical = (
-        physical_errors(MotionBatch.stack([corrector([walk])[0].motion])).skate_m_s[0]
-        for corrector in (KinematicCorrector(), PhysicsCorrector())
-    )
+    kinematic = physical_errors(MotionBatch.stack([KinematicCorrector()([walk])[0].motion])).skate_m_s[0]
+    physical = physical_errors(MotionBatch.stack([PhysicsCorrector()([walk])[0].motion])).skate_m_s[0]
     assert physical < kinematic + 0.002

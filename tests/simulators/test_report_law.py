@@ -21,7 +21,7 @@ from selfcorrect.simulators.corrector import KinematicCorrector
 COLUMNS = ("penetration_m", "floating_m", "skate_m_s", "jerk_m_s3")
 
 
-def spoiled(motion: Motion, sunk_m: float, drift_m_s: float) -> Motion:
+def spoil(motion: Motion, sunk_m: float, drift_m_s: float) -> Motion:
     """The motion sunk into the floor, drifting and swaying over it."""
     times_s = np.arange(len(motion))[:, None] / motion.fps
     away_m = [drift_m_s, -sunk_m, 0.0] * np.hstack([times_s, np.ones_like(times_s), times_s])
@@ -39,24 +39,24 @@ FORMATS = (("bvh", ".bvh"), ("amass", ".npz"), ("gltf", ".glb"), ("joints", ".np
 def test_figures_are_those_of_the_written_file(
     kind: Kind, pace: float, fps: float, kinematic: bool, name: str, suffix: str, tmp_path: Path
 ):
-    motion = spoiled(made_motion(kind, pace, fps, round(3 * fps)), 0.02, 0.03)
+    motion = spoil(made_motion(kind, pace, fps, round(3 * fps)), 0.02, 0.03)
     sc.save_motion(tmp_path / f"in{suffix}", motion, name)
     (first,) = sc.correct_files([tmp_path / f"in{suffix}"], tmp_path / "one", kinematic=kinematic)
-    (again,) = sc.correct_files([tmp_path / "one" / f"in{suffix}"], tmp_path / "two", kinematic=kinematic)
-    assert first.verdict == again.verdict == "accepted"
+    (repeated,) = sc.correct_files([tmp_path / "one" / f"in{suffix}"], tmp_path / "two", kinematic=kinematic)
+    assert first.verdict == repeated.verdict == "accepted"
     for column in COLUMNS:
-        assert again.before[column] == pytest.approx(first.after[column], rel=0.01, abs=2e-4), column
+        assert repeated.before[column] == pytest.approx(first.after[column], rel=0.01, abs=2e-4), column
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_rigid_ends_of_a_file_never_turn(kind: Kind):
     """What a file cannot hold is no part of a correction: figures without it would be those of another motion."""
-    motion = spoiled(resample(made_motion(kind), 30.0), 0.03, 0.0)
+    motion = spoil(resample(made_motion(kind), 30.0), 0.03, 0.0)
     rigid = replace(motion.skeleton, rigid=frozenset({"left_foot", "right_foot"}))
     ends = [motion.skeleton.joint("left_foot"), motion.skeleton.joint("right_foot")]
-    (made,) = KinematicCorrector()([replace(motion, skeleton=rigid)])
-    assert made.accepted
-    turned = np.abs(np.sum(made.motion.rotations[:, ends] * motion.rotations[:, ends], axis=-1))
+    (correction,) = KinematicCorrector()([replace(motion, skeleton=rigid)])
+    assert correction.accepted
+    turned = np.abs(np.sum(correction.motion.rotations[:, ends] * motion.rotations[:, ends], axis=-1))
     np.testing.assert_allclose(turned, 1.0, atol=1e-12)
 
 
@@ -67,19 +67,19 @@ def test_feet_that_slide_fast_are_planted(kind: Kind, fps: float, speed_m_s: flo
     clean = made_motion(kind, 0.8, fps, round(4 * fps))
     times_s = np.arange(len(clean))[:, None] / fps
     slides = replace(clean, root_m=clean.root_m + speed_m_s / np.pi * np.sin(np.pi * times_s) * [1.0, 0.0, 0.7])
-    (made,) = KinematicCorrector()([slides])
+    (correction,) = KinematicCorrector()([slides])
     stands = foot_contacts(clean)
     ankles = [clean.skeleton.joint(f"{side}_ankle") for side in ("left", "right")]
     speeds_m_s = [
-        np.linalg.norm(np.gradient(joint_positions(each)[:, ankles], 1 / fps, axis=0)[..., [0, 2]], axis=-1)[
+        np.linalg.norm(np.gradient(joint_positions(motion)[:, ankles], 1 / fps, axis=0)[..., [0, 2]], axis=-1)[
             stands
         ].mean()
-        for each in (slides, made.motion)
+        for motion in (slides, correction.motion)
     ]
     assert speeds_m_s[1] < 0.5 * speeds_m_s[0]
-    assert find_lost_contacts(clean, made.motion).share < 0.05
-    assert np.linalg.norm((made.motion.root_m - slides.root_m)[-1, [0, 2]]) < 0.01
-    told_m_s = standing_speeds_m_s(slides, made.motion)
+    assert find_lost_contacts(clean, correction.motion).share < 0.05
+    assert np.linalg.norm((correction.motion.root_m - slides.root_m)[-1, [0, 2]]) < 0.01
+    told_m_s = standing_speeds_m_s(slides, correction.motion)
     assert told_m_s[0] > 0.3 * speed_m_s > 0.15 * speed_m_s > told_m_s[1]
 
 
@@ -87,8 +87,10 @@ def test_feet_that_slide_fast_are_planted(kind: Kind, fps: float, speed_m_s: flo
 def test_toes_that_are_locked_stay_so(fps: float):
     """A heel that rises and sinks over a toe that does not move, as after a foot lock, 2 cm too high."""
     clean = made_motion("idle", 1.0, fps, round(4 * fps))
-    skeleton, times_s = clean.skeleton, np.arange(len(clean))[:, None] / fps
-    ankle, toe = skeleton.joint("left_ankle"), skeleton.joint("left_foot")
+    skeleton = clean.skeleton
+    times_s = np.arange(len(clean))[:, None] / fps
+    ankle = skeleton.joint("left_ankle")
+    toe = skeleton.joint("left_foot")
     assert ankle is not None
     assert toe is not None
     pitch = Rotation.from_rotvec(0.25 * np.sin(2 * np.pi * times_s) ** 2 * [1.0, 0.0, 0.0])
@@ -97,9 +99,9 @@ def test_toes_that_are_locked_stay_so(fps: float):
     rolled = replace(clean, rotations=rotations)
     locked_m = joint_positions(rolled, [toe])[:, 0]
     rolled = replace(rolled, root_m=rolled.root_m + locked_m[0] - locked_m + [[0.0, 0.02, 0.0]])
-    (made,) = KinematicCorrector()([rolled])
+    (correction,) = KinematicCorrector()([rolled])
     assert np.linalg.norm(np.diff(joint_positions(rolled, [toe]), axis=0), axis=-1).max() < 1e-9
-    made_m = joint_positions(made.motion, [toe])[:, 0]
+    made_m = joint_positions(correction.motion, [toe])[:, 0]
     assert (np.linalg.norm(np.diff(made_m, axis=0), axis=-1) * fps).mean() < 0.004
     assert np.linalg.norm((made_m - joint_positions(rolled, [toe])[:, 0])[:, [0, 2]], axis=-1).max() < 0.004
 
@@ -126,7 +128,7 @@ def test_feet_that_are_lifted_have_lost_their_contacts():
 @pytest.mark.parametrize("fps", [30.0, 120.0])
 def test_a_second_correction_changes_next_to_nothing(kind: Kind, fps: float):
     clean = made_motion(kind, 0.9, fps, round(4 * fps))
-    (first,) = KinematicCorrector()([spoiled(clean, 0.02, 0.03)])
+    (first,) = KinematicCorrector()([spoil(clean, 0.02, 0.03)])
     (second,) = KinematicCorrector()([first.motion])
     assert first.figures["moved_m"] > 0.004
     assert second.figures["moved_m"] < max(0.0003, 0.01 * first.figures["moved_m"])
@@ -136,5 +138,5 @@ def test_a_second_correction_changes_next_to_nothing(kind: Kind, fps: float):
 def test_who_hops_is_put_on_the_floor_and_not_below_it(fps: float):
     """Feet in the air move up and down, which shows that they do not stand there."""
     clean = made_motion("hop", 0.9, fps, round(4 * fps))
-    (made,) = KinematicCorrector()([replace(clean, root_m=clean.root_m - [0.0, 0.02, 0.0])])
-    assert -0.002 < made.figures["raised_m"] < 0.022
+    (correction,) = KinematicCorrector()([replace(clean, root_m=clean.root_m - [0.0, 0.02, 0.0])])
+    assert -0.002 < correction.figures["raised_m"] < 0.022

@@ -24,7 +24,7 @@ def turn(angles_deg: tuple[float, float, float]) -> Quaternion:
     return x, y, z, w
 
 
-def tilted(motion: Motion, pitch_deg: float, roll_deg: float = 0.0) -> Motion:
+def tilt_rig(motion: Motion, pitch_deg: float, roll_deg: float = 0.0) -> Motion:
     """The same motion on a rig whose feet are tilted at rest. No joint moves."""
     both = turn((pitch_deg, 0.0, roll_deg)), turn((pitch_deg, 0.0, -roll_deg))
     return LevelFeet(FootFrames(ankles=both, toes=both)).view(motion)
@@ -47,13 +47,14 @@ def corrected_m(motion: Motion, corrector: KinematicCorrector | PhysicsCorrector
 @pytest.mark.parametrize("corrector", [KinematicCorrector(), PhysicsCorrector()])
 @pytest.mark.parametrize("tilt", [(5.0, 0.0), (25.0, 0.0), (-15.0, 6.0)])
 def test_tilt_at_rest_changes_nothing(walk: Motion, tilt: tuple[float, float], corrector):
-    off_m = np.abs(corrected_m(tilted(walk, *tilt), corrector) - corrected_m(walk, corrector))
+    off_m = np.abs(corrected_m(tilt_rig(walk, *tilt), corrector) - corrected_m(walk, corrector))
     assert off_m.mean() < 1e-3
 
 
 def test_tilt_at_rest_changes_nothing_for_feet_with_toes(stepping: Motion):
-    motion, corrector = with_toes_at(stepping, 0.03), KinematicCorrector()
-    off_m = np.abs(corrected_m(tilted(motion, 23.0), corrector) - corrected_m(motion, corrector))
+    motion = with_toes_at(stepping, 0.03)
+    corrector = KinematicCorrector()
+    off_m = np.abs(corrected_m(tilt_rig(motion, 23.0), corrector) - corrected_m(motion, corrector))
     assert off_m.max() < 1e-3
 
 
@@ -73,14 +74,15 @@ def test_height_is_told_apart(stepping: Motion):
 
 
 def test_feet_that_stood_still_stand_as_still(stepping: Motion):
-    correction = PhysicsCorrector()([tilted(with_toes_at(stepping, 0.01), 20.0)])[0]
+    correction = PhysicsCorrector()([tilt_rig(with_toes_at(stepping, 0.01), 20.0)])[0]
     assert correction.after["standing_m_s"] < correction.before["standing_m_s"] + 0.005
 
 
 @pytest.mark.parametrize("corrector", [KinematicCorrector(), PhysicsCorrector()])
 def test_ankles_that_were_fixed_stay_so_while_feet_turn_about_them(stepping: Motion, corrector):
     """A body that stands with bent knees and sways its trunk: its ankles are fixed, its feet tilt."""
-    parts, times = stepping.skeleton.parts, 0.3 * np.arange(60)[:, None]
+    parts = stepping.skeleton.parts
+    times = 0.3 * np.arange(60)[:, None]
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (60, len(parts), 1))
     for part, angle_rad in (("hip", -0.3), ("knee", 0.6), ("ankle", -0.3)):
         wobble = np.radians(3.0) * np.sin(3 * times) * [1.0, 0.0, 1.0] * (part == "ankle")
@@ -102,11 +104,11 @@ def test_ankles_that_were_fixed_stay_so_while_feet_turn_about_them(stepping: Mot
 def test_clean_feet_are_no_finding_and_not_red_on_a_tilted_rig(stepping: Motion, pitch_deg: float):
     clean = with_toes_at(stepping, 0.01)
     rules = ("F", "X")
-    assert [(one.code, one.start) for one in check(tilted(clean, pitch_deg), rules)] == [
-        (one.code, one.start) for one in check(clean, rules)
+    assert [(finding.code, finding.start) for finding in check(tilt_rig(clean, pitch_deg), rules)] == [
+        (finding.code, finding.start) for finding in check(clean, rules)
     ]
-    assert not is_red(tilted(clean, pitch_deg))
-    assert is_red(replace(tilted(clean, pitch_deg), feet=FootFrames()))  # as the rest pose has them
+    assert not is_red(tilt_rig(clean, pitch_deg))
+    assert is_red(replace(tilt_rig(clean, pitch_deg), feet=FootFrames()))  # as the rest pose has them
 
 
 def is_red(motion: Motion) -> bool:

@@ -21,7 +21,8 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings, JoinSplices, S
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.segments import Segment
 
-KINEMATIC, SIMULATED = KinematicCorrector(), PhysicsCorrector()
+KINEMATIC = KinematicCorrector()
+SIMULATED = PhysicsCorrector()
 BOTH = pytest.mark.parametrize("correct", [KINEMATIC, SIMULATED], ids=["kinematic", "simulated"])
 
 
@@ -31,13 +32,13 @@ def cycles(clips: dict[str, Motion]) -> dict[str, Motion]:
     return {label: close_cycle(clips[label]) for label in ("walk", "run")}
 
 
-def corrected(correct: CorrectMotions, motion: Motion) -> CorrectedMotion:
+def correct_motion(correct: CorrectMotions, motion: Motion) -> CorrectedMotion:
     (correction,) = correct([motion])
     assert correction.accepted, correction.reason
     return correction
 
 
-def changed(before: Motion, after: Motion) -> tuple[float, float]:
+def measure_change(before: Motion, after: Motion) -> tuple[float, float]:
     """By how much the net displacement of the root (metres) and its net turn (radians) are others."""
     ways_m = [motion.root_m[-1] - motion.root_m[0] for motion in (before, after)]
     turns_rad = [np.subtract(*heading_rad(motion.rotations[[-1, 0], 0])) for motion in (before, after)]
@@ -72,30 +73,33 @@ def test_loops_close_as_they_did(cycles: dict[str, Motion], correct: CorrectMoti
     loop = close_cycle(finer(walk, fps)) if fps >= walk.fps else walk.select_frames(np.arange(0, len(walk), 2))
     loop = replace(loop, fps=fps)
     loop = in_place(loop) if place == "in place" else loop
-    correction = corrected(correct, loop)
+    correction = correct_motion(correct, loop)
     assert is_loop(correction.motion)
     assert gap_m(correction.motion) < gap_m(loop) + 1e-3
-    assert max(changed(loop, correction.motion)) < 1e-3
+    assert max(measure_change(loop, correction.motion)) < 1e-3
     assert seam(correction.motion) < max(1.1, 1.1 * seam(loop))
     assert NoteKind.LOOP in kinds(correction)
 
 
 @BOTH
 def test_a_loop_that_turns_closes(cycles: dict[str, Motion], correct: CorrectMotions) -> None:
-    walk, share = cycles["walk"], np.linspace(0, 0.5, len(cycles["walk"]))
-    frames = [turn(canonicalise(walk.frames(index, index + 1)), own) for index, own in enumerate(share)]
+    walk = cycles["walk"]
+    share = np.linspace(0, 0.5, len(cycles["walk"]))
+    frames = [turn(canonicalise(walk.frames(index, index + 1)), turn_rad) for index, turn_rad in enumerate(share)]
     headings_rad = heading_rad(walk.rotations[:, 0])
-    frames = [turn(frame, own - headings_rad[0]) for frame, own in zip(frames, headings_rad, strict=True)]
+    frames = [
+        turn(frame, heading_rad - headings_rad[0]) for frame, heading_rad in zip(frames, headings_rad, strict=True)
+    ]
     circling = replace(in_place(walk), rotations=np.concatenate([frame.rotations for frame in frames]))
     assert is_loop(circling)
-    made = corrected(correct, circling).motion
-    assert is_loop(made)
-    assert max(changed(circling, made)) < 0.01
+    motion = correct_motion(correct, circling).motion
+    assert is_loop(motion)
+    assert max(measure_change(circling, motion)) < 0.01
 
 
 def test_without_care_for_loops_they_open(cycles: dict[str, Motion]) -> None:
     careless = KinematicCorrector(CleanupSettings(close_loops=False))
-    assert gap_m(corrected(careless, cycles["walk"]).motion) > 2e-3
+    assert gap_m(correct_motion(careless, cycles["walk"]).motion) > 2e-3
 
 
 @BOTH
@@ -106,29 +110,31 @@ def test_who_walks_or_runs_in_place_stays_and_stands_on_a_treadmill(
 ) -> None:
     row = finer(repeat_cycle(cycles[label], 4), fps)
     row = row.frames(0, len(row) - 3)  # no loop
-    treadmill, speed_m_s = in_place(row), np.linalg.norm((row.root_m[-1] - row.root_m[0])[[0, 2]]) / row.seconds
-    one, other = corrected(correct, treadmill), corrected(correct, row)
-    assert max(changed(treadmill, one.motion)) < 0.01
-    assert np.abs(one.motion.root_m - treadmill.root_m)[:, [0, 2]].max() < 0.05
-    (note,) = [note for note in one.notes if note.kind is NoteKind.IN_PLACE]
+    treadmill = in_place(row)
+    speed_m_s = np.linalg.norm((row.root_m[-1] - row.root_m[0])[[0, 2]]) / row.seconds
+    on_treadmill = correct_motion(correct, treadmill)
+    on_floor = correct_motion(correct, row)
+    assert max(measure_change(treadmill, on_treadmill.motion)) < 0.01
+    assert np.abs(on_treadmill.motion.root_m - treadmill.root_m)[:, [0, 2]].max() < 0.05
+    (note,) = [note for note in on_treadmill.notes if note.kind is NoteKind.IN_PLACE]
     assert note.value == pytest.approx(speed_m_s, rel=0.15)
     if label == "walk":
-        assert one.before["skate_m_s"] < 0.3
-        assert one.after["skate_m_s"] < 1.2 * other.after["skate_m_s"] + 0.02
+        assert on_treadmill.before["skate_m_s"] < 0.3
+        assert on_treadmill.after["skate_m_s"] < 1.2 * on_floor.after["skate_m_s"] + 0.02
 
 
 @pytest.mark.parametrize("label", ["walk", "dance_b", "jump", "spinkick", "crawl", "kick"])
 def test_who_goes_elsewhere_is_not_in_place(clips: dict[str, Motion], label: str) -> None:
-    assert NoteKind.IN_PLACE not in kinds(corrected(KINEMATIC, clips[label]))
+    assert NoteKind.IN_PLACE not in kinds(correct_motion(KINEMATIC, clips[label]))
 
 
 def test_who_walks_in_place_walks_where_that_is_asked_for(cycles: dict[str, Motion]) -> None:
     row = repeat_cycle(cycles["walk"], 4)
-    made = corrected(
+    motion = correct_motion(
         KinematicCorrector(CleanupSettings().with_steps(StabilizeFloor(remove=True))), in_place(row)
     ).motion
-    assert changed(in_place(row), made)[0] > 3.0
-    assert changed(row, made)[0] < 0.25 * np.linalg.norm(row.root_m[-1] - row.root_m[0])
+    assert measure_change(in_place(row), motion)[0] > 3.0
+    assert measure_change(row, motion)[0] < 0.25 * np.linalg.norm(row.root_m[-1] - row.root_m[0])
 
 
 @BOTH
@@ -138,7 +144,7 @@ def test_who_pushes_or_slides_ends_where_he_did(
 ) -> None:
     row = repeat_cycle(cycles["walk"], 3)
     pushing = replace(row, root_m=row.root_m * (share, 1.0, share))
-    displaced_m, turned_rad = changed(pushing, corrected(correct, pushing).motion)
+    displaced_m, turned_rad = measure_change(pushing, correct_motion(correct, pushing).motion)
     assert displaced_m < 0.05
     assert turned_rad < np.radians(2.0)
 
@@ -150,7 +156,8 @@ def takes(clips: dict[str, Motion], places: Sequence[tuple[float, float, float]]
     for label, (x, z, angle_rad) in zip(labels, places, strict=True):
         take = turn(canonicalise(clips[label]), angle_rad)
         moved.append(replace(take, root_m=take.root_m + np.array([x, 0.0, z])))
-    root_m, rotations = (np.concatenate([getattr(one, name) for one in moved]) for name in ("root_m", "rotations"))
+    root_m = np.concatenate([take.root_m for take in moved])
+    rotations = np.concatenate([take.rotations for take in moved])
     return replace(moved[0], root_m=root_m, rotations=rotations)
 
 
@@ -158,22 +165,22 @@ def takes(clips: dict[str, Motion], places: Sequence[tuple[float, float, float]]
 def test_joined_takes_stay_where_they_are_and_are_as_good_as_alone(
     clips: dict[str, Motion], correct: CorrectMotions
 ) -> None:
-    whole = takes(clips, [(0, 0, 0), (2, 1, 1.0), (-1, 3, -2.0), (0.5, -2, 3.0)])
-    correction = corrected(correct, whole)
-    assert np.abs(correction.motion.root_m - whole.root_m)[:, [0, 2]].max() < 0.1
+    joined = takes(clips, [(0, 0, 0), (2, 1, 1.0), (-1, 3, -2.0), (0.5, -2, 3.0)])
+    correction = correct_motion(correct, joined)
+    assert np.abs(correction.motion.root_m - joined.root_m)[:, [0, 2]].max() < 0.1
     (note,) = [note for note in correction.notes if note.kind is NoteKind.TAKES]
-    starts = [0, *map(int, note.words.split(", ")), len(whole)]
+    starts = [0, *map(int, note.words.split(", ")), len(joined)]
     assert len(starts) == 5
-    alone = correct([whole.frames(*span) for span in pairwise(starts)])
-    joints_m = np.concatenate([joint_positions(each.motion) for each in alone])
+    alone = correct([joined.frames(*span) for span in pairwise(starts)])
+    joints_m = np.concatenate([joint_positions(correction.motion) for correction in alone])
     # Alike and not the same: what all takes show of the feet is known to each.
     assert np.linalg.norm(joint_positions(correction.motion) - joints_m, axis=-1).mean() < 0.01
-    assert correction.timeline is None or len(correction.timeline) == len(whole)
+    assert correction.timeline is None or len(correction.timeline) == len(joined)
 
 
 def test_takes_are_joined_where_that_is_asked_for(clips: dict[str, Motion]) -> None:
-    whole = takes(clips, [(0, 0, 0), (2, 1, 1.0), (-1, 3, -2.0), (0.5, -2, 3.0)])
-    correction = corrected(KinematicCorrector(CleanupSettings().with_steps(JoinSplices(join_takes=True))), whole)
+    joined = takes(clips, [(0, 0, 0), (2, 1, 1.0), (-1, 3, -2.0), (0.5, -2, 3.0)])
+    correction = correct_motion(KinematicCorrector(CleanupSettings().with_steps(JoinSplices(join_takes=True))), joined)
     steps_m = np.linalg.norm(np.diff(correction.motion.root_m[:, [0, 2]], axis=0), axis=1)
     assert steps_m.max() < 0.15
     assert any("spliced" in str(note) for note in correction.notes)
@@ -181,9 +188,9 @@ def test_takes_are_joined_where_that_is_asked_for(clips: dict[str, Motion]) -> N
 
 
 def test_a_take_that_fails_rejects_the_motion_at_its_frame(clips: dict[str, Motion]) -> None:
-    whole = takes(clips, [(0, 0, 0), (2, 1, 1.0), (-1, 3, -2.0), (0.5, -2, 3.0)])
-    late = np.arange(len(whole))[:, None] > len(clips["walk"]) + 20
-    (correction,) = SIMULATED([replace(whole, root_m=whole.root_m + late * np.array([0.0, 4.0, 0.0]))])
+    joined = takes(clips, [(0, 0, 0), (2, 1, 1.0), (-1, 3, -2.0), (0.5, -2, 3.0)])
+    late = np.arange(len(joined))[:, None] > len(clips["walk"]) + 20
+    (correction,) = SIMULATED([replace(joined, root_m=joined.root_m + late * np.array([0.0, 4.0, 0.0]))])
     assert correction.failure is not None
     assert correction.failure.frame is not None
     assert len(clips["walk"]) < correction.failure.frame < len(clips["walk"]) + 60
@@ -191,11 +198,11 @@ def test_a_take_that_fails_rejects_the_motion_at_its_frame(clips: dict[str, Moti
 
 def test_a_loop_in_place_that_is_sent_walking_still_closes(cycles: dict[str, Motion]) -> None:
     walk = cycles["walk"]
-    made = corrected(
+    motion = correct_motion(
         KinematicCorrector(CleanupSettings().with_steps(StabilizeFloor(remove=True))), in_place(walk)
     ).motion
-    assert is_loop(made)
-    assert changed(walk, made)[0] < 0.25 * np.linalg.norm(walk.root_m[-1] - walk.root_m[0])
+    assert is_loop(motion)
+    assert measure_change(walk, motion)[0] < 0.25 * np.linalg.norm(walk.root_m[-1] - walk.root_m[0])
 
 
 @BOTH
@@ -229,11 +236,12 @@ def stand_frames(walk: Motion) -> Motion:
 @pytest.mark.parametrize("gap_rad", [0.01, 0.04, 0.08])
 def test_loops_that_nearly_close_never_open_further(cycles: dict[str, Motion], gap_rad: float) -> None:
     walk = cycles["walk"]
-    knee, share = walk.skeleton.joint("left_knee"), np.linspace(0.0, 1.0, len(walk))[:, None]
+    knee = walk.skeleton.joint("left_knee")
+    share = np.linspace(0.0, 1.0, len(walk))[:, None]
     rotations = walk.rotations.copy()
     bend = Rotation.from_rotvec(gap_rad * share * [1.0, 0.0, 0.0])
     rotations[:, knee] = (Rotation.from_quat(rotations[:, knee]) * bend).as_quat()
-    made = corrected(KinematicCorrector(), replace(walk, rotations=rotations)).motion
+    motion = correct_motion(KinematicCorrector(), replace(walk, rotations=rotations)).motion
     for joint in range(1, len(walk.skeleton)):
-        ends = Rotation.from_quat(made.rotations[[0, -1], joint])
+        ends = Rotation.from_quat(motion.rotations[[0, -1], joint])
         assert (ends[0].inv() * ends[1]).magnitude() < 1e-3

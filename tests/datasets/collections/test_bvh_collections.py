@@ -38,7 +38,7 @@ CASES = [
 def write(path: Path, names: tuple[str, ...]) -> Motion:
     """A motion of a person on joints of these names, whose rest pose turns every joint at random; "" leaves one out."""
     random = np.random.default_rng(5)
-    kept = [joint for joint, name in enumerate(names) if name]
+    named_joints = [joint for joint, name in enumerate(names) if name]
     parents = dict(enumerate(SMPL_BODY.parents))
     for joint in [joint for joint, name in enumerate(names) if not name]:
         parents = {child: parents[joint] if parent == joint else parent for child, parent in parents.items()}
@@ -51,20 +51,20 @@ def write(path: Path, names: tuple[str, ...]) -> Motion:
     )
     person.rotations[:, [joint for joint, name in enumerate(names) if not name], :] = [0, 0, 0, 1]
     rest_m = joint_positions(Motion(average, np.zeros((1, 3)), np.tile([0.0, 0, 0, 1], (1, 22, 1)), 1.0))[0]
-    offsets_m = np.array([rest_m[joint] - (rest_m[parents[joint]] if joint else 0) for joint in kept])
-    local = person.rotations[:, kept]
+    offsets_m = np.array([rest_m[joint] - (rest_m[parents[joint]] if joint else 0) for joint in named_joints])
+    local = person.rotations[:, named_joints]
     skeleton = Skeleton(
-        tuple(names[joint] for joint in kept),
-        tuple(kept.index(parents[joint]) if joint else -1 for joint in kept),
+        tuple(names[joint] for joint in named_joints),
+        tuple(named_joints.index(parents[joint]) if joint else -1 for joint in named_joints),
         offsets_m,
-        ("",) * len(kept),
+        ("",) * len(named_joints),
     )
-    turned = twisted(Motion(skeleton, person.root_m, local, 30.0), random)
+    turned = twist_frames(Motion(skeleton, person.root_m, local, 30.0), random)
     write_bvh(path, clip_of(turned))
     return person
 
 
-def twisted(motion: Motion, random: np.random.Generator) -> Motion:
+def twist_frames(motion: Motion, random: np.random.Generator) -> Motion:
     """The same motion, its joints' frames turned at random, as in files whose zero pose is no T-pose."""
     count = len(motion.skeleton)
     frames = Rotation.random(count, rng=random)

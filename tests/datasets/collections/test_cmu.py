@@ -20,18 +20,18 @@ from selfcorrect.motion.skeleton import SMPL_22
 
 
 @pytest.fixture(scope="module")
-def captured(cmu: Path) -> dict[str, Motion]:
+def captured_motions(cmu: Path) -> dict[str, Motion]:
     """The test split as captured, by file name."""
     return {Path(motion.source).name: motion for motion in load_cmu(cmu, "test", on_floor=False)}
 
 
 @pytest.fixture(scope="module")
-def test_split(captured: dict[str, Motion]) -> dict[str, Motion]:
+def test_split(captured_motions: dict[str, Motion]) -> dict[str, Motion]:
     """The test split with its floors at 0; that `load_cmu` gives just this is a test of its own."""
-    heights_m = {name: floor_height_m(motion) for name, motion in captured.items()}
+    heights_m = {name: floor_height_m(motion) for name, motion in captured_motions.items()}
     return {
         name: replace(motion, root_m=motion.root_m - np.array([0, heights_m[name], 0]))
-        for name, motion in captured.items()
+        for name, motion in captured_motions.items()
     }
 
 
@@ -45,9 +45,9 @@ def small_copy(cmu: Path, folder: Path, clips: int = 2) -> Path:
     (copy / "test").mkdir(parents=True)
     shutil.copytree(cmu / "tpose", copy / "tpose")
     lines = (cmu / "index.csv").read_text().splitlines()
-    kept = [line for line in lines if line.startswith("test/")][:clips]
-    (copy / "index.csv").write_text("\n".join([lines[0], *kept]) + "\n")
-    for line in kept:
+    test_lines = [line for line in lines if line.startswith("test/")][:clips]
+    (copy / "index.csv").write_text("\n".join([lines[0], *test_lines]) + "\n")
+    for line in test_lines:
         shutil.copy(cmu / line.split(",")[0], copy / "test")
     return copy
 
@@ -71,11 +71,12 @@ def test_the_split_category_and_description_come_from_the_index(cmu: Path, test_
     ],
 )
 def test_joints_are_where_the_file_has_them(
-    cmu: Path, captured, name: str, unit_m: float, exact: dict[str, str], near: dict[str, str]
+    cmu: Path, captured_motions, name: str, unit_m: float, exact: dict[str, str], near: dict[str, str]
 ):
     """Exact up to the files' rounding but for spines and necks, which bend at other places on SMPL-22."""
     clip = read_bvh(cmu / "test" / name, unit_m)
-    raw, ours = joint_positions(clip.motion), joint_positions(captured[name])
+    raw = joint_positions(clip.motion)
+    ours = joint_positions(captured_motions[name])
     for joint, part in (exact | near).items():
         expected = raw[:, clip.motion.skeleton.names.index(joint)]
         tolerance_m = 1e-4 if joint in exact else 0.03
@@ -101,28 +102,29 @@ def test_walkers_walk_forward(test_split):
     assert np.mean(np.sum(facing * velocity, axis=1) > 0) > 0.95
 
 
-def test_captured_floors_are_off_and_found(captured, test_split):
-    assert max(abs(floor_height_m(motion)) for motion in captured.values()) > 0.1
+def test_captured_floors_are_off_and_found(captured_motions, test_split):
+    assert max(abs(floor_height_m(motion)) for motion in captured_motions.values()) > 0.1
     flat = [motion for name, motion in test_split.items() if not name.startswith("03")]
     errors = [physical_errors(MotionBatch.stack([motion])).mean() for motion in flat]
     assert np.mean([error["penetration_m"] for error in errors]) < 0.01
 
 
-def test_loaded_clips_stand_on_the_floor(cmu: Path, tmp_path: Path, captured):
+def test_loaded_clips_stand_on_the_floor(cmu: Path, tmp_path: Path, captured_motions):
     for motion in load_cmu(small_copy(cmu, tmp_path)):
         assert floor_height_m(motion) == pytest.approx(0, abs=1e-9)
-        np.testing.assert_array_equal(motion.rotations, captured[Path(motion.source).name].rotations)
+        np.testing.assert_array_equal(motion.rotations, captured_motions[Path(motion.source).name].rotations)
 
 
 def test_an_archive_is_read_like_its_folder(cmu: Path, tmp_path: Path):
     folder = small_copy(cmu, tmp_path)
     with tarfile.open(tmp_path / "set.tar.gz", "w:gz") as archive:
         archive.add(folder, arcname="some-name")
-    from_folder, from_archive = load_cmu(folder), load_cmu(tmp_path / "set.tar.gz")
+    from_folder = load_cmu(folder)
+    from_archive = load_cmu(tmp_path / "set.tar.gz")
     assert len(from_folder) == len(from_archive) == 2
-    for one, other in zip(from_folder, from_archive, strict=True):
-        np.testing.assert_array_equal(one.rotations, other.rotations)
-        np.testing.assert_array_equal(one.root_m, other.root_m)
+    for from_first, from_second in zip(from_folder, from_archive, strict=True):
+        np.testing.assert_array_equal(from_first.rotations, from_second.rotations)
+        np.testing.assert_array_equal(from_first.root_m, from_second.root_m)
 
 
 def edit(path: Path, old: str, new: str) -> None:

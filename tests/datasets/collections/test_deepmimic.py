@@ -38,7 +38,9 @@ def test_cycles_keep_their_last_frame(clips):
 
 def test_people_stand_upright_and_walk_forward(walk):
     positions, orientations = forward_kinematics(walk.skeleton, walk.root_m, walk.rotations)
-    left_hip, right_hip, neck = (walk.skeleton.joint(part) for part in ("left_hip", "right_hip", "neck"))
+    left_hip = walk.skeleton.joint("left_hip")
+    right_hip = walk.skeleton.joint("right_hip")
+    neck = walk.skeleton.joint("neck")
     assert positions[0, left_hip, 0] > positions[0, right_hip, 0]
     assert np.all(positions[:, neck, 1] > 1.2)
     assert 1.0 < walk.root_m[-1, 2] - walk.root_m[0, 2] < 1.5
@@ -65,7 +67,8 @@ def test_poses_agree_with_pybullets_humanoid(clips):
     try:
         body = pybullet.loadURDF(str(folder / "humanoid" / "humanoid.urdf"), globalScaling=0.25, physicsClientId=client)
         pybullet.resetBasePositionAndOrientation(body, frame[1:4], np.roll(frame[4:8], -1), physicsClientId=client)
-        start, links = 8, {}
+        start = 8
+        links = {}
         by_name = {
             pybullet.getJointInfo(body, index, client)[12].decode(): index
             for index in range(pybullet.getNumJoints(body, client))
@@ -167,7 +170,8 @@ def test_a_folder_without_clips_is_named(tmp_path: Path):
 def test_clips_on_smpl_joints_keep_their_places(walk: Motion) -> None:
     on = on_smpl(walk)
     assert on.skeleton.names == SMPL_22
-    before_m, after_m = joint_positions(walk), joint_positions(on)
+    before_m = joint_positions(walk)
+    after_m = joint_positions(on)
     for joint, name in enumerate(walk.skeleton.names):
         np.testing.assert_allclose(after_m[:, on.skeleton.names.index(name)], before_m[:, joint], atol=0.01)
     toes_m = after_m[:, [on.skeleton.names.index(f"{side}_foot") for side in ("left", "right")], 1]

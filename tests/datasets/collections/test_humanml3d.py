@@ -72,8 +72,8 @@ def test_without_a_split_all_files_are_clips(folder: Path) -> None:
 
 
 def test_captions_keep_tokens_and_times(folder: Path) -> None:
-    whole, part = humanml3d.captions(folder / "texts" / "000002.txt")
-    assert (whole.span_s, part.span_s) == (None, (1.0, 2.0))
+    caption, part = humanml3d.captions(folder / "texts" / "000002.txt")
+    assert (caption.span_s, part.span_s) == (None, (1.0, 2.0))
     assert part.tokens == "he/PRON stop/VERB"
 
 
@@ -138,11 +138,11 @@ def test_rows_of_a_split_come_with_their_captions(tmp_path: Path) -> None:
     )
     rows = np.load(tmp_path / "new_joint_vecs" / "000000.npy")
     np.save(tmp_path / "new_joint_vecs" / "000001.npy", np.tile(rows, (5, 1))[:200])
-    found = captioned_rows(tmp_path, "train")
-    assert [one.name for one in found] == ["000000", "000000 0.5-2.5 s", *(f"{n:06d}" for n in range(2, 6))]
-    np.testing.assert_allclose(found[1].rows, rows[10:50])
-    assert found[0].captions[0].tokens == "a/DET person/NOUN walk/VERB"
-    assert [len(one.captions) for one in found[2:]] == [2, 1, 2, 2]
+    captioned = captioned_rows(tmp_path, "train")
+    assert [row.name for row in captioned] == ["000000", "000000 0.5-2.5 s", *(f"{n:06d}" for n in range(2, 6))]
+    np.testing.assert_allclose(captioned[1].rows, rows[10:50])
+    assert captioned[0].captions[0].tokens == "a/DET person/NOUN walk/VERB"
+    assert [len(row.captions) for row in captioned[2:]] == [2, 1, 2, 2]
     mean, std = statistics(tmp_path)
     assert (mean.shape, (std > 0).all()) == ((263,), True)
 

@@ -40,7 +40,8 @@ def test_kit_joints_become_a_motion_in_metres(tmp_path: Path, first_side: str, u
     (motion,) = read_all(kit.clips(tmp_path))
     np.testing.assert_allclose(joint_positions(motion), joints_m + RAISED_M, atol=2e-3)
     assert (motion.text, motion.fps) == ("a person sways", 12.5)
-    left_hip, left_foot = motion.skeleton.joint("left_hip"), motion.skeleton.joint("left_foot")
+    left_hip = motion.skeleton.joint("left_hip")
+    left_foot = motion.skeleton.joint("left_foot")
     assert left_hip is not None
     assert left_foot is not None
     assert joints_m[:, left_hip, 0].mean() > 0.05

@@ -75,7 +75,7 @@ def lying(skeleton: Skeleton, joint: int) -> Rotation:
     return Rotation.from_euler("x", 90, degrees=True)
 
 
-def folded(skeleton: Skeleton, joint: int) -> Rotation:
+def fold_joint(skeleton: Skeleton, joint: int) -> Rotation:
     """Every bone points along its parent's x axis at rest, as where frames follow bones."""
     children = skeleton.children[joint]
     if not children:
@@ -85,7 +85,8 @@ def folded(skeleton: Skeleton, joint: int) -> Rotation:
 
 def moving_offsets(motion: Motion) -> RiggedMotion:
     """Offsets in position channels of every joint, and at zero in the hierarchy."""
-    clip, frames = clip_of(motion), len(motion)
+    clip = clip_of(motion)
+    frames = len(motion)
     stretches_m = {joint: np.tile(motion.skeleton.offsets_m[joint], (frames, 1)) for joint in range(1, 22)}
     channels = tuple(clip.channels[0] for _ in clip.channels)
     return replace(clip, channels=channels, stretches_m=stretches_m, offsets=np.zeros((22, 3)))
@@ -95,15 +96,17 @@ def below_a_scene(*, pelvis_moves: bool) -> Callable[[Motion], RiggedMotion]:
     """The pelvis below a joint of the scene that is turned and away from the origin."""
 
     def disguise(motion: Motion) -> RiggedMotion:
-        skeleton, turn = motion.skeleton, Rotation.from_euler("y", 40, degrees=True)
+        skeleton = motion.skeleton
+        turn = Rotation.from_euler("y", 40, degrees=True)
         away_m = np.array([1.0, 0.2, -2.0])
-        names, parents = ("Reference", *skeleton.names), (-1, *(parent + 1 for parent in skeleton.parents))
+        names = ("Reference", *skeleton.names)
+        parents = (-1, *(parent + 1 for parent in skeleton.parents))
         offsets_m = np.vstack([np.zeros(3), skeleton.offsets_m])
-        whole = Skeleton(names, parents, offsets_m, ("", *skeleton.parts))
+        skeleton_in_scene = Skeleton(names, parents, offsets_m, ("", *skeleton.parts))
         rotations = np.concatenate([np.tile(turn.as_quat(), (len(motion), 1, 1)), motion.rotations], axis=1)
         rotations[:, 1] = (turn.inv() * Rotation.from_quat(motion.rotations[:, 0])).as_quat()
         root_m = np.tile(away_m, (len(motion), 1)) if pelvis_moves else motion.root_m
-        clip = clip_of(Motion(whole, root_m, rotations, motion.fps))
+        clip = clip_of(Motion(skeleton_in_scene, root_m, rotations, motion.fps))
         if not pelvis_moves:
             return clip
         channels = (clip.channels[0], clip.channels[0], *clip.channels[2:])
@@ -119,38 +122,43 @@ def with_end_sites(motion: Motion) -> RiggedMotion:
     parents = [parent for joint in ends for parent in (joint, joint)]
     names = [f"{skeleton.names[joint]}_end{number}" for joint in ends for number in ("", 2)]
     offsets_m = np.tile([[0.0, 0.0, 0.0], [0.02, 0.0, 0.05]], (len(ends), 1))
-    whole = Skeleton((*skeleton.names, *names), (*skeleton.parents, *parents),
+    longer = Skeleton((*skeleton.names, *names), (*skeleton.parents, *parents),
                      np.vstack([skeleton.offsets_m, offsets_m]), (*skeleton.parts, *[""] * len(names)))  # fmt: skip
     still = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), len(names), 1))
-    clip = clip_of(replace(motion, skeleton=whole, rotations=np.concatenate([motion.rotations, still], axis=1)))
-    sites = frozenset(range(len(skeleton), len(whole)))
+    clip = clip_of(replace(motion, skeleton=longer, rotations=np.concatenate([motion.rotations, still], axis=1)))
+    sites = frozenset(range(len(skeleton), len(longer)))
     channels = tuple(() if joint in sites else names for joint, names in enumerate(clip.channels))
     return replace(clip, channels=channels, end_sites=sites)
 
 
 def with_bones_without_length(motion: Motion) -> RiggedMotion:
     """A joint in the same place above each leg and at the end of the spine, as rigs with helpers have them."""
-    skeleton, names, parents, offsets_m, parts = (
-        motion.skeleton,
-        list[str](),
-        list[int](),
-        list[np.ndarray](),
-        list[str](),
-    )
+    skeleton = motion.skeleton
+    names = list[str]()
+    parents = list[int]()
+    offsets_m = list[np.ndarray]()
+    parts = list[str]()
     rotations: list[np.ndarray] = []
     place: dict[int, int] = {}
     still = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), 1))
     for joint, name in enumerate(skeleton.names):
         above = place[skeleton.parents[joint]] if joint else -1
         if name in ("left_hip", "right_hip", "neck"):
-            names, parents, parts = [*names, f"{name}_root"], [*parents, above], [*parts, ""]
-            offsets_m, rotations, above = [*offsets_m, skeleton.offsets_m[joint]], [*rotations, still], len(names) - 1
+            names = [*names, f"{name}_root"]
+            parents = [*parents, above]
+            parts = [*parts, ""]
+            offsets_m = [*offsets_m, skeleton.offsets_m[joint]]
+            rotations = [*rotations, still]
+            above = len(names) - 1
         place[joint] = len(names)
         own_m = np.zeros(3) if name in ("left_hip", "right_hip", "neck") else skeleton.offsets_m[joint]
-        names, parents, parts = [*names, name], [*parents, above], [*parts, skeleton.parts[joint]]
-        offsets_m, rotations = [*offsets_m, own_m], [*rotations, motion.rotations[:, joint]]
-    whole = Skeleton(tuple(names), tuple(parents), np.array(offsets_m), tuple(parts))
-    return clip_of(replace(motion, skeleton=whole, rotations=np.stack(rotations, axis=1)))
+        names = [*names, name]
+        parents = [*parents, above]
+        parts = [*parts, skeleton.parts[joint]]
+        offsets_m = [*offsets_m, own_m]
+        rotations = [*rotations, motion.rotations[:, joint]]
+    longer = Skeleton(tuple(names), tuple(parents), np.array(offsets_m), tuple(parts))
+    return clip_of(replace(motion, skeleton=longer, rotations=np.stack(rotations, axis=1)))
 
 
 DISGUISES = {
@@ -164,7 +172,7 @@ DISGUISES = {
     "z up": z_up,
     "resting in an A pose": resting_as(a_pose),
     "lying at rest": resting_as(lying),
-    "folded onto an axis at rest": resting_as(folded),
+    "folded onto an axis at rest": resting_as(fold_joint),
     "collapsed to a point at rest": moving_offsets,
     "below a scene, the pelvis moving": below_a_scene(pelvis_moves=True),
     "below a scene that moves": below_a_scene(pelvis_moves=False),
@@ -173,7 +181,7 @@ DISGUISES = {
 }
 
 
-def disguised(name: str, walker: Motion, folder: Path) -> Path:
+def write_disguised(name: str, walker: Motion, folder: Path) -> Path:
     (folder / "in").mkdir()
     write_bvh(folder / "in" / "clip.bvh", DISGUISES[name](walker))
     return folder / "in" / "clip.bvh"
@@ -215,19 +223,23 @@ def at_correct(path: Path, monkeypatch: pytest.MonkeyPatch) -> Motion:
     out = path.parent.parent / "out"
     task = correct_file.FileTask(path, path.name, out)
     correct_file.correct_files([task], CorrectionOptions(kinematic=True), lambda *progress: None)
-    before, after = (joint_positions(read_bvh(each).motion) for each in (path, out / path.name))
+    before = joint_positions(read_bvh(path).motion)
+    after = joint_positions(read_bvh(out / path.name).motion)
     np.testing.assert_allclose(after, before, atol=TOLERANCE_M)
     return seen[0]
 
 
 @pytest.mark.parametrize("name", DISGUISES)
 def test_what_is_moved_is_written_in_the_disguise(name: str, walker: Motion, tmp_path: Path) -> None:
-    path, out, up_m = disguised(name, walker, tmp_path), tmp_path / "out.bvh", np.array([0.0, 0.1, 0.0])
+    path = write_disguised(name, walker, tmp_path)
+    out = tmp_path / "out.bvh"
+    up_m = np.array([0.0, 0.1, 0.0])
     file = open_motion(path)
     assert ("z up inferred (--up)" in file.notes) == (name == "z up")
     file.write(out, replace(file.motion, root_m=file.motion.root_m + up_m))
     np.testing.assert_allclose(smpl_joints_m(open_motion(out).motion), smpl_joints_m(walker) + up_m, atol=TOLERANCE_M)
-    old, new = (read_bvh(each).motion for each in (path, out))
+    old = read_bvh(path).motion
+    new = read_bvh(out).motion
     assert new.skeleton.names == old.skeleton.names
     if name == "below a scene, the pelvis moving":
         np.testing.assert_allclose(new.root_m, old.root_m, atol=1e-6)
@@ -238,7 +250,8 @@ def test_what_is_moved_is_written_in_the_disguise(name: str, walker: Motion, tmp
 def test_every_door_shows_the_same_positions(
     name: str, walker: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path, expected_m = disguised(name, walker, tmp_path), smpl_joints_m(walker)
+    path = write_disguised(name, walker, tmp_path)
+    expected_m = smpl_joints_m(walker)
     doors = {
         "open": open_motion(path).motion,
         "selfcorrect.load_motion": sc.load_motion(path),

@@ -48,24 +48,27 @@ def test_joints_stay_where_they_are(tmp_path: Path, motion: Motion, first: str, 
     save_motion(tmp_path / READABLE[first], motion, first)
     (tmp_path / "out").mkdir()
     save_motion(tmp_path / "out" / READABLE[second], read(tmp_path / READABLE[first]), second)
-    again = read(tmp_path / "out" / READABLE[second])
-    assert (len(again), again.fps) == (41, 20.0)
+    reread = read(tmp_path / "out" / READABLE[second])
+    assert (len(reread), reread.fps) == (41, 20.0)
     if "amass" in (first, second):  # holds rotations and no bone lengths
-        assert_alike(again, motion, atol_m=5e-3)
+        assert_alike(reread, motion, atol_m=5e-3)
     else:
-        np.testing.assert_allclose(canonical(body_joints(again)), canonical(body_joints(motion)), atol=1e-3)
+        np.testing.assert_allclose(canonical(body_joints(reread)), canonical(body_joints(motion)), atol=1e-3)
 
 
 def assert_alike(motion: Motion, expected: Motion, atol_m: float) -> None:
     """Joints agree once both bodies have the same bone lengths."""
-    standard_m = [canonical(normalise_bones(body_joints(each), TARGET_OFFSETS_M)) for each in (motion, expected)]
+    standard_m = [
+        canonical(normalise_bones(body_joints(compared), TARGET_OFFSETS_M)) for compared in (motion, expected)
+    ]
     np.testing.assert_allclose(*standard_m, atol=atol_m)
 
 
 def test_rows_come_back_bit_for_bit_but_for_rounding(tmp_path: Path, motion: Motion) -> None:
     save_motion(tmp_path / "a.npy", motion)
     save_motion(tmp_path / "b.npy", read(tmp_path / "a.npy"))
-    before, after = np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy")
+    before = np.load(tmp_path / "a.npy")
+    after = np.load(tmp_path / "b.npy")
     assert after.shape == before.shape == (40, 263)
     np.testing.assert_allclose(after[:, :259], before[:, :259], atol=2e-4)
 
@@ -123,10 +126,12 @@ READ_AND_WRITTEN = [kind for kind in FORMATS if kind.reader and kind.writer]
 
 @pytest.mark.parametrize("kind", READ_AND_WRITTEN, ids=lambda kind: kind.name)
 def test_what_is_written_in_a_layout_is_read_from_it(tmp_path: Path, kind: Format) -> None:
-    made, path = walking(), tmp_path / f"a{kind.suffixes[0]}"
-    save_motion(path, made, kind.name)
-    motion = open_motion(path, Reading(fps=made.fps if kind.needs_fps else None)).motion
-    expected_m, found_m = body_joints(resample(made, motion.fps)), body_joints(motion)
+    walk = walking()
+    path = tmp_path / f"a{kind.suffixes[0]}"
+    save_motion(path, walk, kind.name)
+    motion = open_motion(path, Reading(fps=walk.fps if kind.needs_fps else None)).motion
+    expected_m = body_joints(resample(walk, motion.fps))
+    found_m = body_joints(motion)
     away_m = (found_m - expected_m)[0, 0] * (kind.name in ("sam-3d-body", "tram"))
     tolerance_m = {"humanml3d": 0.02, "motionstreamer": 0.01}.get(kind.name, 1e-4)
     np.testing.assert_allclose(found_m - away_m, expected_m[: len(found_m)], atol=tolerance_m)

@@ -45,12 +45,12 @@ def little_memory(more: int = 2**30) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def refused(path: Path, match: str) -> None:
+def assert_refused(path: Path, match: str) -> None:
     """Opened in seconds of processor time and a gigabyte, a file is refused by a sentence that names it."""
     start = time.process_time()
-    with little_memory(), pytest.raises(InputError, match=match) as told:
+    with little_memory(), pytest.raises(InputError, match=match) as refusal:
         open_motion(path)
-    assert str(path) in str(told.value)
+    assert str(path) in str(refusal.value)
     assert time.process_time() - start < 5
 
 
@@ -63,7 +63,8 @@ def header(shape: tuple[int, ...], code: str) -> bytes:
 
 def zeros(names: list[str], shape: tuple[int, ...]) -> bytes:
     """A .npz file of zeros, compressed piece by piece."""
-    file, size = io.BytesIO(), 8 * int(np.prod(shape))
+    file = io.BytesIO()
+    size = 8 * int(np.prod(shape))
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in names:
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
@@ -74,13 +75,13 @@ def zeros(names: list[str], shape: tuple[int, ...]) -> bytes:
     return file.getvalue()
 
 
-def nested(joints: int) -> str:
+def nest_joints(joints: int) -> str:
     opened = "".join(f"JOINT j{joint}\n{{\n{ROOT}" for joint in range(1, joints))
     head = f"HIERARCHY\nROOT hips\n{{\n{ROOT}{opened}{'}' * joints}\nMOTION\n"
     return f"{head}Frames: 1\nFrame Time: 0.05\n{'0 ' * 3 * joints}\n"
 
 
-def beside(joints: int, frames: int) -> str:
+def format_siblings(joints: int, frames: int) -> str:
     ends = "End Site\n{\nOFFSET 0 1 0\n}\n" * joints
     values = "0 0 0\n" * frames
     return f"HIERARCHY\nROOT hips\n{{\n{ROOT}{ends}}}\nMOTION\nFrames: {frames}\nFrame Time: 0.05\n{values}"
@@ -95,7 +96,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "text.npy": lambda: header((1,), "<U999999999"),
     "brackets.npy": lambda: b"\x93NUMPY\x01\x00" + (60_000).to_bytes(2, "little") + b"(" * 60_000,
     "brackets.gltf": lambda: b"[" * 1_000_000,
-    "joints.bvh": lambda: beside(MOST_JOINTS - 1, 1000).encode(),
+    "joints.bvh": lambda: format_siblings(MOST_JOINTS - 1, 1000).encode(),
 }
 
 
@@ -104,7 +105,9 @@ def test_bombs_are_refused_before_they_take_memory(tmp_path: Path, name: str, mo
     monkeypatch.setenv(LIMIT_VARIABLE, "20")
     (tmp_path / name).write_bytes(BOMBS[name]())
     assert (tmp_path / name).stat().st_size < 2**20
-    refused(tmp_path / name, "would take|does not fit|expected|not a readable pickle|no layout that is known|refused")
+    assert_refused(
+        tmp_path / name, "would take|does not fit|expected|not a readable pickle|no layout that is known|refused"
+    )
 
 
 @pytest.mark.slow
@@ -113,7 +116,7 @@ def test_bombs_are_refused_before_they_take_memory(tmp_path: Path, name: str, mo
 )
 def test_endless_text_is_refused_in_seconds(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.bvh").write_bytes(content)
-    refused(tmp_path / "a.bvh", "expected")
+    assert_refused(tmp_path / "a.bvh", "expected")
 
 
 def test_buffers_of_one_file_count_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +124,7 @@ def test_buffers_of_one_file_count_each(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "a.bin").write_bytes(bytes(2**20))
     buffers = [{"uri": "a.bin", "byteLength": 2**20 - 1}] * 100
     (tmp_path / "a.gltf").write_text(json.dumps({"asset": {"version": "2.0"}, "buffers": buffers}))
-    refused(tmp_path / "a.gltf", "would take 21")
+    assert_refused(tmp_path / "a.gltf", "would take 21")
 
 
 def test_a_property_has_one_channel_and_tables_of_times_count_each(
@@ -140,18 +143,18 @@ def test_a_property_has_one_channel_and_tables_of_times_count_each(
     content["buffers"][0] = {"uri": "times.bin", "byteLength": 1_200_000}
     content["bufferViews"][0] = {"buffer": 0, "byteLength": 1_200_000}
     content["accessors"].append(table)
-    samplers = [{**each, "input": len(content["accessors"]) - 1} for each in animation["samplers"]]
+    samplers = [{**sampler, "input": len(content["accessors"]) - 1} for sampler in animation["samplers"]]
     content["animations"] = [{**animation, "samplers": samplers}] * 60
     (tmp_path / "times.bin").write_bytes(np.arange(300_000, dtype="<f4").tobytes())
     (tmp_path / "a.gltf").write_text(json.dumps(content))
     monkeypatch.setenv(LIMIT_VARIABLE, "100")
-    refused(tmp_path / "a.gltf", "its key frames: would take 137")
+    assert_refused(tmp_path / "a.gltf", "its key frames: would take 137")
 
 
 def test_an_archive_may_not_lie_about_its_sizes(tmp_path: Path) -> None:
     content = bytearray(zeros(["poses", "trans"], (10_000, 156)))
     (tmp_path / "a.npz").write_bytes(_with_size(content, 1000))
-    refused(tmp_path / "a.npz", "does not fit|cannot be read")
+    assert_refused(tmp_path / "a.npz", "does not fit|cannot be read")
 
 
 def _with_size(archive: bytearray, size: int) -> bytes:
@@ -166,31 +169,31 @@ def _with_size(archive: bytearray, size: int) -> bytes:
 def test_compression_that_numpy_does_not_use_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("poses.npy", header((1, 156), "<f8") + bytes(8 * 156))
-    refused(tmp_path / "a.npz", "compressed in a way")
+    assert_refused(tmp_path / "a.npz", "compressed in a way")
 
 
 @pytest.mark.parametrize("name", ["x.bvh", "x.npy", "x.npz"])
 def test_pipes_and_devices_are_no_motion_files(tmp_path: Path, name: str) -> None:
     (tmp_path / name).symlink_to("/dev/zero")
-    refused(tmp_path / name, "no regular file")
+    assert_refused(tmp_path / name, "no regular file")
     (tmp_path / name).unlink()
     os.mkfifo(tmp_path / name)
-    refused(tmp_path / name, "no regular file")
+    assert_refused(tmp_path / name, "no regular file")
 
 
 @pytest.mark.parametrize("joints", [1500, 20_000])
 def test_deep_hierarchies_are_refused(tmp_path: Path, joints: int) -> None:
-    (tmp_path / "deep.bvh").write_text(nested(joints))
-    refused(tmp_path / "deep.bvh", f"at most {MOST_JOINTS} joints, {MOST_LEVELS} below one another")
+    (tmp_path / "deep.bvh").write_text(nest_joints(joints))
+    assert_refused(tmp_path / "deep.bvh", f"at most {MOST_JOINTS} joints, {MOST_LEVELS} below one another")
 
 
 @pytest.mark.slow
 def test_the_largest_hierarchy_is_read_and_written() -> None:
-    for text in (nested(MOST_LEVELS), beside(MOST_JOINTS - 1, 1)):
+    for text in (nest_joints(MOST_LEVELS), format_siblings(MOST_JOINTS - 1, 1)):
         assert format_bvh(parse_bvh(text, "large")).count("OFFSET") == text.count("OFFSET")
 
 
-BVH = format_bvh(parse_bvh(nested(3), "small"))
+BVH = format_bvh(parse_bvh(nest_joints(3), "small"))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +212,7 @@ BVH = format_bvh(parse_bvh(nested(3), "small"))
 def test_numbers_that_lead_nowhere_are_refused(tmp_path: Path, old: str, new: str) -> None:
     assert old in BVH
     (tmp_path / "a.bvh").write_text(BVH.replace(old, new))
-    refused(tmp_path / "a.bvh", "expected")
+    assert_refused(tmp_path / "a.bvh", "expected")
 
 
 @pytest.mark.parametrize(
@@ -217,7 +220,7 @@ def test_numbers_that_lead_nowhere_are_refused(tmp_path: Path, old: str, new: st
 )
 def test_joints_have_to_be_of_this_world(tmp_path: Path, array: np.ndarray) -> None:
     np.save(tmp_path / "a.npy", array)
-    refused(tmp_path / "a.npy", "beyond|expected")
+    assert_refused(tmp_path / "a.npy", "beyond|expected")
 
 
 def test_resampling_is_bounded() -> None:

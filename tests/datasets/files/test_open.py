@@ -24,7 +24,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector
 
 
-def lifted(motion: Motion, by_m: float = 0.1) -> Motion:
+def lift(motion: Motion, by_m: float = 0.1) -> Motion:
     return replace(motion, root_m=motion.root_m + np.array([0.0, by_m, 0.0]))
 
 
@@ -38,7 +38,8 @@ def mb_clip(cmu: Path) -> Path:
 def test_a_bvh_comes_back_as_it_was(mb_clip: Path, tmp_path: Path) -> None:
     file = open_motion(mb_clip, Reading())
     file.write(tmp_path / "again.bvh", file.motion)
-    old, new = read_bvh(mb_clip), read_bvh(tmp_path / "again.bvh")
+    old = read_bvh(mb_clip)
+    new = read_bvh(tmp_path / "again.bvh")
     assert (old.channels, old.end_sites, old.motion.fps) == (new.channels, new.end_sites, new.motion.fps)
     assert old.motion.skeleton.names == new.motion.skeleton.names
     np.testing.assert_allclose(new.offsets, old.offsets, atol=1e-6)
@@ -58,8 +59,9 @@ def test_the_unit_of_length_may_be_given(walker: Motion, tmp_path: Path) -> None
     doubled = open_motion(tmp_path / "a.bvh", Reading(metres_per_unit=0.02))
     np.testing.assert_allclose(doubled.motion.root_m, 2 * walker.root_m, atol=1e-6)
     doubled.write(tmp_path / "b.bvh", doubled.motion)
-    again, first = read_bvh(tmp_path / "b.bvh"), read_bvh(tmp_path / "a.bvh")
-    np.testing.assert_allclose(again.motion.root_m, first.motion.root_m, atol=1e-6)
+    reread = read_bvh(tmp_path / "b.bvh")
+    first = read_bvh(tmp_path / "a.bvh")
+    np.testing.assert_allclose(reread.motion.root_m, first.motion.root_m, atol=1e-6)
 
 
 def test_amass_keeps_its_fields(walker: Motion, tmp_path: Path) -> None:
@@ -68,8 +70,9 @@ def test_amass_keeps_its_fields(walker: Motion, tmp_path: Path) -> None:
     fields = dict(np.load(tmp_path / "x.npz"))
     np.savez(tmp_path / "x.npz", **{**fields, "betas": np.arange(16.0), "gender": np.array("female")})
     file = open_motion(tmp_path / "x.npz", Reading())
-    file.write(tmp_path / "y.npz", lifted(file.motion))
-    old, new = np.load(tmp_path / "x.npz"), np.load(tmp_path / "y.npz")
+    file.write(tmp_path / "y.npz", lift(file.motion))
+    old = np.load(tmp_path / "x.npz")
+    new = np.load(tmp_path / "y.npz")
     assert set(old.files) == set(new.files)
     assert new["poses"].shape == (48, 165)
     np.testing.assert_array_equal(new["betas"], np.arange(16.0))
@@ -93,7 +96,8 @@ def test_amass_gets_its_bones_from_a_body_model(
     np.testing.assert_allclose(file.motion.skeleton.offsets_m, tall.skeleton.offsets_m)
     assert (file.notes, file.motion.skeleton.mass_kg) == ((), 101.0)
     file.write(tmp_path / "y.npz", file.motion)
-    old, new = np.load(tmp_path / "x.npz"), np.load(tmp_path / "y.npz")
+    old = np.load(tmp_path / "x.npz")
+    new = np.load(tmp_path / "y.npz")
     np.testing.assert_allclose(new["trans"], old["trans"], atol=1e-9)
     np.testing.assert_allclose(new["poses"], old["poses"], atol=1e-9)
 
@@ -104,7 +108,8 @@ def test_humanml3d_keeps_shape_type_and_place(walker: Motion, tmp_path: Path, ki
     file = open_motion(tmp_path / "a.npy", Reading())
     assert file.motion.fps == 20.0
     file.write(tmp_path / "b.npy", file.motion)
-    old, new = np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy")
+    old = np.load(tmp_path / "a.npy")
+    new = np.load(tmp_path / "b.npy")
     assert (old.shape, old.dtype) == (new.shape, new.dtype)
     assert np.abs(old - new).max() < 2e-3
 
@@ -124,7 +129,7 @@ def test_knees_that_are_hinges_are_refused_where_they_cannot_hold_the_correction
     hinges = tuple(("Xrotation",) if joint in (4, 5) else names for joint, names in enumerate(clip.channels))
     write_bvh(tmp_path / "a.bvh", replace(clip, channels=hinges))
     file = open_motion(tmp_path / "a.bvh", Reading())
-    file.write(tmp_path / "b.bvh", lifted(file.motion))
+    file.write(tmp_path / "b.bvh", lift(file.motion))
     bent = file.motion.rotations.copy()
     bent[:, file.motion.skeleton.names.index("left_knee")] = Rotation.from_euler("z", 0.3).as_quat()
     with pytest.raises(ValueError, match=r"a\.bvh: its channels cannot hold the correction: left_foot"):
@@ -170,7 +175,7 @@ def test_a_single_set_of_toes_counts_for_none(walker: Motion, tmp_path: Path) ->
 
 @pytest.mark.parametrize("kind", ["amass", "joints", "bvh"])
 def test_a_body_on_another_planet_is_refused(walker: Motion, tmp_path: Path, kind: str) -> None:
-    path = tmp_path / f"a{next(each.suffixes[0] for each in FORMATS if each.name == kind)}"
+    path = tmp_path / f"a{next(format.suffixes[0] for format in FORMATS if format.name == kind)}"
     root_m = walker.root_m.copy()
     root_m[6:] += 1e9
     save_motion(path, replace(walker, root_m=root_m), kind)
@@ -209,9 +214,11 @@ def test_statistics_and_shapes_are_no_motions() -> None:
 
 def test_an_opened_file_survives_pickling(walker: Motion, tmp_path: Path) -> None:
     save_motion(tmp_path / "walk.bvh", walker)
-    again = pickle.loads(pickle.dumps(open_motion(tmp_path / "walk.bvh")))
-    again.write(tmp_path / "copy.bvh", lifted(again.motion))
-    np.testing.assert_allclose(open_motion(tmp_path / "copy.bvh").motion.root_m, lifted(again.motion).root_m, atol=1e-5)
+    unpickled = pickle.loads(pickle.dumps(open_motion(tmp_path / "walk.bvh")))
+    unpickled.write(tmp_path / "copy.bvh", lift(unpickled.motion))
+    np.testing.assert_allclose(
+        open_motion(tmp_path / "copy.bvh").motion.root_m, lift(unpickled.motion).root_m, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(

@@ -37,14 +37,14 @@ def test_motions_come_back_as_they_went_in(tmp_path: Path) -> None:
         NamedMotion("c", motion(replace(SMALL, offsets_m=2 * SMALL.offsets_m), 1, 2)),
     ]
     write_named(tmp_path / "a.parquet", named)
-    again = read_named(tmp_path / "a.parquet")
-    assert [item.name for item in again] == ["a", "b", "c"]
-    for one, other in zip(named, again, strict=True):
-        assert other.motion.skeleton.same_as(one.motion.skeleton)
+    reread = read_named(tmp_path / "a.parquet")
+    assert [item.name for item in reread] == ["a", "b", "c"]
+    for first, second in zip(named, reread, strict=True):
+        assert second.motion.skeleton.same_as(first.motion.skeleton)
         for name in ("label", "text", "source", "fps"):
-            assert getattr(other.motion, name) == getattr(one.motion, name)
-        np.testing.assert_array_equal(other.motion.root_m, one.motion.root_m.astype(np.float32))
-        np.testing.assert_array_equal(other.motion.rotations, one.motion.rotations.astype(np.float32))
+            assert getattr(second.motion, name) == getattr(first.motion, name)
+        np.testing.assert_array_equal(second.motion.root_m, first.motion.root_m.astype(np.float32))
+        np.testing.assert_array_equal(second.motion.rotations, first.motion.rotations.astype(np.float32))
 
 
 def test_a_second_round_changes_nothing(tmp_path: Path) -> None:
@@ -58,18 +58,18 @@ def test_a_set_is_written_back_without_what_is_left_out(tmp_path: Path) -> None:
     file = open_motion(tmp_path / "a.parquet", any_body=True)
     first, _, last = file.motions
     file.write(tmp_path / "b.parquet", first, None, replace(last, root_m=last.root_m + 1))
-    again = open_motion(tmp_path / "b.parquet", any_body=True)
-    assert (file.names, again.names) == (("a", "b", "c"), ("a", "c"))
-    np.testing.assert_array_equal(again.motions[0].rotations, first.rotations)
-    np.testing.assert_allclose(again.motions[1].root_m, last.root_m + 1, atol=1e-6)
+    reread = open_motion(tmp_path / "b.parquet", any_body=True)
+    assert (file.names, reread.names) == (("a", "b", "c"), ("a", "c"))
+    np.testing.assert_array_equal(reread.motions[0].rotations, first.rotations)
+    np.testing.assert_allclose(reread.motions[1].root_m, last.root_m + 1, atol=1e-6)
 
 
 def test_any_table_reader_reads_it(tmp_path: Path) -> None:
-    one = motion(LARGE, 4, text="jumps")
-    write_named(tmp_path / "a", [NamedMotion("a", one)])
+    added = motion(LARGE, 4, text="jumps")
+    write_named(tmp_path / "a", [NamedMotion("a", added)])
     row = pq.read_table(tmp_path / "a").to_pandas().iloc[0]
     assert (row["name"], row.caption, row.frames) == ("a", "jumps", 4)
-    np.testing.assert_array_equal(row.rotations.reshape(4, 22, 4), one.rotations.astype(np.float32))
+    np.testing.assert_array_equal(row.rotations.reshape(4, 22, 4), added.rotations.astype(np.float32))
 
 
 @pytest.mark.parametrize("how", ["cut off", "flipped"])
@@ -127,7 +127,8 @@ def test_forged_skeletons_are_refused(tmp_path: Path, odd: dict[str, list]) -> N
 
 
 def test_equal_numbers_that_expand_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    frames, path = 20_000, tmp_path / "a.parquet"
+    frames = 20_000
+    path = tmp_path / "a.parquet"
     still = Motion(SMALL, np.zeros((frames, 3)), np.tile([0.0, 0, 0, 1], (frames, len(SMALL), 1)), 30.0)
     write_named(path, [NamedMotion("a", still)])
     pq.write_table(pq.read_table(path), path, compression="zstd", use_dictionary=True)

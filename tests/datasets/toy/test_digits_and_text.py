@@ -22,7 +22,8 @@ def idx_bytes(array: np.ndarray) -> bytes:
 @pytest.fixture
 def mnist_folder(tmp_path: Path) -> Path:
     generator = np.random.default_rng(0)
-    images, labels = generator.integers(0, 256, (5, 28, 28), np.uint8), np.arange(5, dtype=np.uint8)
+    images = generator.integers(0, 256, (5, 28, 28), np.uint8)
+    labels = np.arange(5, dtype=np.uint8)
     (tmp_path / "train-images-idx3-ubyte").write_bytes(idx_bytes(images))
     (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx_bytes(labels)))
     return tmp_path

@@ -131,9 +131,9 @@ def test_wrong_settings_are_named_with_their_file(
 ) -> None:
     (folder / "pyproject.toml").write_text(f"[tool.selfcorrect.check]\n{table}\n")
     assert main(["check", "good.bvh"]) == 2
-    told = capsys.readouterr().err
-    assert "pyproject.toml: " in told
-    assert complaint in told
+    error = capsys.readouterr().err
+    assert "pyproject.toml: " in error
+    assert complaint in error
 
 
 def test_a_tool_that_is_no_table_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -176,7 +176,7 @@ def test_physics_says_what_each_motion_needs_at_the_root(folder: Path, run: Run)
     assert 0 < good["needed"][0]["force_bodyweights"] < 0.5
     assert good["needed"][0]["engine"] == "mujoco"
     # heights count from the floor that the feet show, as in the rules
-    forces = [each["needed"][0]["force_bodyweights"] for each in (good, high)]
+    forces = [report["needed"][0]["force_bodyweights"] for report in (good, high)]
     assert forces[0] == pytest.approx(forces[1], rel=0.3)
     assert "needed" not in json.loads(run("good.bvh", "--format", "json")[1])[0]
     _, printed = run("good.bvh", "--physics", "--select", "X")

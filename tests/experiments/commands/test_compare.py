@@ -57,10 +57,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.slow
 def test_a_file_describes_a_comparison_which_options_change(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compare", "mine.yaml", "--seeds", "3", "--arms.corrected.strength", "3", "--workers", "1"]) == 0
-    told = capsys.readouterr().out
-    assert re.search(r"^the spread stays positive .* holds$", told, re.MULTILINE)
-    assert re.search(r"^corrected  +\w", told, re.MULTILINE)
-    assert "runs/mine/report.html" in told
+    output = capsys.readouterr().out
+    assert re.search(r"^the spread stays positive .* holds$", output, re.MULTILINE)
+    assert re.search(r"^corrected  +\w", output, re.MULTILINE)
+    assert "runs/mine/report.html" in output
     arm = (folder / "runs" / "mine" / "gaussian" / "seed-5" / "corrected" / "config.json").read_text()
     assert '"strength": 3.0' in arm
 
@@ -104,6 +104,6 @@ def test_what_means_nothing_is_refused_in_a_sentence(
 ) -> None:
     (folder / "mine.yaml").write_text(text)
     assert cli.main(["compare", "mine.yaml"]) == 2
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1

@@ -33,7 +33,8 @@ KINEMATIC = ["--kinematic"]
 def test_scenes_are_told_on_the_command_line(folder):
     assert main(["correct", "clips/steps.bvh", "-o", "plain", "--raw"]) == 1, "raw states are rougher, and named so"
     assert main(["correct", "clips/steps.bvh", "-o", "laden", "--scene.load-kg", "30", "--scene.slope-deg", "5"]) == 0
-    plain, laden = (sum(_loads(folder / name)) for name in ("plain", "laden"))
+    plain = sum(_loads(folder / "plain"))
+    laden = sum(_loads(folder / "laden"))
     assert laden > plain + 0.2
     assert json.loads((folder / "laden" / "report.json").read_text())["settings"]["scene"]["load_kg"] == 30.0
 
@@ -51,10 +52,10 @@ def _loads(out: Path) -> list[float]:
 def test_bodies_without_help_get_none(folder):
     pytest.importorskip("mujoco")
     assert main(["correct", "clips/steps.bvh", "-o", "alone", "--strength", "residual-free"]) == 0
-    told = report_of(folder / "alone")["steps.bvh"]
-    assert told["residual"]["residual_force_bodyweights"] == told["residual"]["residual_torque_nm"] == 0.0
-    assert not any(told["over_time"]["residual_force_bodyweights"])
-    assert told["verdict"] == "accepted"
+    entry = report_of(folder / "alone")["steps.bvh"]
+    assert entry["residual"]["residual_force_bodyweights"] == entry["residual"]["residual_torque_nm"] == 0.0
+    assert not any(entry["over_time"]["residual_force_bodyweights"])
+    assert entry["verdict"] == "accepted"
     settings = json.loads((folder / "alone" / "report.json").read_text())["settings"]
     assert (settings["strength"], settings["engine"]) == ("residual-free", "mujoco")
 
@@ -63,12 +64,13 @@ def test_every_format_comes_back_as_itself(folder: Path, capsys: pytest.CaptureF
     before = bytes_of(folder / "clips")
     assert main(["correct", "clips", *KINEMATIC]) == 0
     assert bytes_of(folder / "clips") == before
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for name in ("steps.bvh", "deep/steps.npz", "rows.npy", "deep/joints.npy"):
-        old, new = (open_motion(folder / each / name).motion for each in ("clips", "corrected"))
+        old = open_motion(folder / "clips" / name).motion
+        new = open_motion(folder / "corrected" / name).motion
         assert (len(new), new.fps, new.skeleton.names) == (len(old), old.fps, old.skeleton.names)
-        assert re.search(rf"^{re.escape(name)} .*→", told, re.MULTILINE)
-    assert "4 of 4 motions corrected → corrected" in told
+        assert re.search(rf"^{re.escape(name)} .*→", output, re.MULTILINE)
+    assert "4 of 4 motions corrected → corrected" in output
     np.testing.assert_allclose(new.skeleton.offsets_m, old.skeleton.offsets_m, atol=0.01)
 
 
@@ -87,7 +89,8 @@ def test_the_report_says_what_was_removed_and_how_far_it_moved(folder: Path) -> 
     assert (len(force), len(motion["over_time"]["residual_torque_nm"])) == (45, 45)
     assert np.mean(force[1:]) == pytest.approx(motion["residual"]["residual_force_bodyweights"], abs=2e-3)
     assert 60 < motion["mass_kg"] < 80
-    old, new = (read_bvh(folder / place / "steps.bvh").motion for place in ("clips", "out"))
+    old = read_bvh(folder / "clips" / "steps.bvh").motion
+    new = read_bvh(folder / "out" / "steps.bvh").motion
     moved_m = np.linalg.norm(joint_positions(new) - joint_positions(old), axis=-1)
     assert motion["moved_m"] == pytest.approx(moved_m.mean(), abs=1e-5)
     assert motion["raised_m"] == pytest.approx(np.median((new.root_m - old.root_m)[:, 1]), abs=1e-5)
@@ -114,12 +117,13 @@ def test_a_body_weighs_what_the_user_says_else_what_its_shape_does(folder: Path)
 
 def joints_by_bvhio(path: Path, frames: list[int], names: tuple[str, ...]) -> np.ndarray:
     """World positions (frames, joints, 3) in the file's unit, as one independent reader of BVH finds them."""
-    root, found = bvhio.readAsHierarchy(str(path)), []
+    root = bvhio.readAsHierarchy(str(path))
+    positions_m = []
     for frame in frames:
         root.loadPose(frame)
         places = {joint.Name: np.array(joint.PositionWorld) for joint, *_ in root.layout()}
-        found.append([places[name] for name in names])
-    return np.array(found)
+        positions_m.append([places[name] for name in names])
+    return np.array(positions_m)
 
 
 def joints_by_pymotion(path: Path, frames: list[int], names: tuple[str, ...]) -> np.ndarray:
@@ -139,16 +143,16 @@ def test_what_carries_a_body_is_reported_and_chosen(
     rotations = np.concatenate([stepping.rotations, stepping.rotations])
     root_m = np.concatenate([stepping.root_m, stepping.root_m]) + high
     save_motion(folder / "up.bvh", replace(stepping, root_m=root_m, rotations=rotations), "bvh")
-    told = {}
+    supports_by_name = {}
     for choice in ("infer", "floor", "off"):
         assert main(["correct", "up.bvh", "-o", choice, *KINEMATIC, "--support", choice]) == 0
-        told[choice] = capsys.readouterr().out
-    reports = {choice: report_of(folder / choice)["up.bvh"] for choice in told}
+        supports_by_name[choice] = capsys.readouterr().out
+    reports = {choice: report_of(folder / choice)["up.bvh"] for choice in supports_by_name}
     supports = reports["infer"]["supports"]
     assert {support["part"] for support in supports} == {"left foot", "right foot"}
     assert [support["top_m"][1] for support in supports] == pytest.approx([0.3] * len(supports), abs=0.03)
-    assert "on steps, seats or the like (1): up.bvh" in told["infer"]
-    assert "moved by up to" not in told["infer"]
+    assert "on steps, seats or the like (1): up.bvh" in supports_by_name["infer"]
+    assert "moved by up to" not in supports_by_name["infer"]
     assert reports["floor"]["supports"] == reports["off"]["supports"] == []
     assert "height left alone" in reports["off"]["notes"]
     assert reports["off"]["moved_m"] < reports["infer"]["moved_m"]
@@ -160,8 +164,8 @@ def test_what_is_moved_far_is_named_with_the_reason(
     raised = replace(stepping, root_m=stepping.root_m + np.array([0.0, 0.6, 0.0]))
     save_motion(folder / "raised.bvh", raised, "bvh")
     assert main(["correct", "raised.bvh", "-o", "down", *KINEMATIC]) == 0
-    told = capsys.readouterr().out
-    assert re.search(r"^raised\.bvh: moved by up to 0\.[56]\d m: it is put on the floor$", told, re.M)
+    output = capsys.readouterr().out
+    assert re.search(r"^raised\.bvh: moved by up to 0\.[56]\d m: it is put on the floor$", output, re.M)
     assert report_of(folder / "down")["raised.bvh"]["large_move_reason"].startswith("moved by up to")
 
 
@@ -174,16 +178,17 @@ def test_the_way_over_the_floor_stays_unless_the_command_is_told_otherwise(
     save_motion(folder / "spot.bvh", in_place(row), "bvh")
     save_motion(folder / "takes.bvh", replace(row, root_m=row.root_m + away_m), "bvh")
     assert main(["correct", "spot.bvh", "takes.bvh", "-o", "kept", *KINEMATIC]) == 0
-    told = capsys.readouterr().out
-    assert re.search(r"^spot\.bvh: stays in place, as on a treadmill of 1\.\d m/s", told, re.M)
-    assert re.search(r"^takes\.bvh: cuts between takes at frames 5\d", told, re.M)
+    output = capsys.readouterr().out
+    assert re.search(r"^spot\.bvh: stays in place, as on a treadmill of 1\.\d m/s", output, re.M)
+    assert re.search(r"^takes\.bvh: cuts between takes at frames 5\d", output, re.M)
     options = ["--remove-drift", "--join-takes"]
     assert main(["correct", "spot.bvh", "takes.bvh", "-o", "asked", *KINEMATIC, *options]) == 0
-    kept, asked = report_of(folder / "kept"), report_of(folder / "asked")
+    entries = report_of(folder / "kept")
+    asked = report_of(folder / "asked")
     for name, least_m in (("spot.bvh", 2.0), ("takes.bvh", 1.0)):
-        assert kept[name]["travel_changed_m"] < 0.01
-        assert kept[name]["turn_changed_deg"] < 0.1
-        assert kept[name]["not_corrected"] in kept[name]["notes"]
+        assert entries[name]["travel_changed_m"] < 0.01
+        assert entries[name]["turn_changed_deg"] < 0.1
+        assert entries[name]["not_corrected"] in entries[name]["notes"]
         assert asked[name]["travel_changed_m"] > least_m
         assert not asked[name]["not_corrected"]
 
@@ -198,11 +203,13 @@ def test_real_clips_of_both_cmu_skeletons(
     stretches_m = {joint: track_m[:60] for joint, track_m in clip.stretches_m.items()}
     write_bvh(tmp_path / "cut.bvh", replace(clip, motion=clip.motion.frames(0, 60), stretches_m=stretches_m))
     assert main(["correct", str(tmp_path / "cut.bvh"), "-o", str(tmp_path / "out")]) == 0
-    old, new = read_bvh(tmp_path / "cut.bvh"), read_bvh(tmp_path / "out" / "cut.bvh")
+    old = read_bvh(tmp_path / "cut.bvh")
+    new = read_bvh(tmp_path / "out" / "cut.bvh")
     assert (new.channels, new.end_sites, new.motion.fps) == (old.channels, old.end_sites, old.motion.fps)
     assert new.motion.skeleton.names == old.motion.skeleton.names
     np.testing.assert_allclose(new.offsets, old.offsets, atol=1e-6)
-    frames, names = [0, 30, 59], new.motion.skeleton.names
+    frames = [0, 30, 59]
+    names = new.motion.skeleton.names
     jointed = [joint for joint in range(len(names)) if joint not in new.end_sites]
     read_m = new.metres_per_unit * joints_by(tmp_path / "out" / "cut.bvh", frames, tuple(names[j] for j in jointed))
     np.testing.assert_allclose(read_m, joint_positions(new.motion)[frames][:, jointed], atol=2e-5)
@@ -229,10 +236,11 @@ def test_a_video_shows_before_and_after(folder: Path) -> None:
     assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--video"]) == 0
     pictures = np.asarray(imageio.imread(folder / "corrected" / "steps.bvh.mp4"))
     assert pictures.shape == (45, 360, 720, 3)
-    left, right = pictures[20, :, :360].astype(int), pictures[20, :, 360:].astype(int)
-    assert (left[..., 0] - left[..., 1]).max() > 100  # sunk feet are red before
-    assert np.abs(left - right).max() > 100
-    reds = [np.sum((half[..., 0] > 180) & (half[..., 1] < 70)) for half in (left, right)]
+    left_picture = pictures[20, :, :360].astype(int)
+    right = pictures[20, :, 360:].astype(int)
+    assert (left_picture[..., 0] - left_picture[..., 1]).max() > 100  # sunk feet are red before
+    assert np.abs(left_picture - right).max() > 100
+    reds = [np.sum((half[..., 0] > 180) & (half[..., 1] < 70)) for half in (left_picture, right)]
     assert reds[0] > 50 > reds[1]
 
 
@@ -240,10 +248,11 @@ def test_a_video_shows_before_and_after(folder: Path) -> None:
 def test_a_long_motion_has_no_seams(cmu: Path) -> None:
     """In three pieces a real walk is what it is in one: as smooth, as clean, in the same place."""
     motion = open_motion(cmu / "test" / "94_13.bvh").motion
-    whole, joined = PhysicsCorrector()([motion])[0], correct_in_pieces(PhysicsCorrector(), motion, piece_frames=200)
+    uncut = PhysicsCorrector()([motion])[0]
+    joined = correct_in_pieces(PhysicsCorrector(), motion, piece_frames=200)
     assert joined.accepted
-    assert joined.diagnostics["penetration_m_after"] < whole.diagnostics["penetration_m_after"] + 0.001
-    joints_m = [joint_positions(correction.motion) for correction in (whole, joined)]
+    assert joined.diagnostics["penetration_m_after"] < uncut.diagnostics["penetration_m_after"] + 0.001
+    joints_m = [joint_positions(correction.motion) for correction in (uncut, joined)]
     assert np.linalg.norm(joints_m[1] - joints_m[0], axis=-1).mean() < 0.01
     jerks = [np.linalg.norm(np.diff(each_m, n=3, axis=0), axis=-1).mean(axis=1).max() for each_m in joints_m]
     assert jerks[1] < 1.3 * jerks[0]

@@ -35,7 +35,8 @@ def test_a_second_run_does_what_is_missing_only(folder: Path, capsys: pytest.Cap
     out = folder / "corrected"
     command = ["correct", "clips", *KINEMATIC]
     assert main(command) == 0
-    first, times = bytes_of(out), {path: path.stat().st_mtime_ns for path in out.rglob("*.bvh")}
+    first = bytes_of(out)
+    times = {path: path.stat().st_mtime_ns for path in out.rglob("*.bvh")}
     (out / "deep" / "steps.npz").unlink()
     (out / "rows.npy").unlink()
     capsys.readouterr()
@@ -88,7 +89,8 @@ def test_what_lies_beside_a_file_counts_as_its_input(
     folder: Path, stepping: Motion, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save_motion(folder / "a.gltf", stepping)
-    document, beside = json.loads((folder / "a.gltf").read_text()), folder / "a.bin"
+    document = json.loads((folder / "a.gltf").read_text())
+    beside = folder / "a.bin"
     beside.write_bytes(base64.b64decode(document["buffers"][0]["uri"].partition(",")[2]))
     document["buffers"][0]["uri"] = beside.name
     (folder / "a.gltf").write_text(json.dumps(document))
@@ -134,9 +136,9 @@ def test_all_cores_are_used_where_nothing_is_said_and_change_no_byte(
     assert bytes_of(folder / "one") == bytes_of(folder / "two")
     shared = sc.correct_motions(motions, kinematic=kinematic)
     assert len(pids()) == 2
-    for one, other in zip(alone, shared, strict=True):
-        assert np.array_equal(one.motion.root_m, other.motion.root_m)
-        assert np.array_equal(one.motion.rotations, other.motion.rotations)
+    for first, second in zip(alone, shared, strict=True):
+        assert np.array_equal(first.motion.root_m, second.motion.root_m)
+        assert np.array_equal(first.motion.rotations, second.motion.rotations)
 
 
 @pytest.mark.slow
@@ -158,7 +160,7 @@ def test_files_that_are_corrected_together_have_the_bytes_of_each_alone(
     (folder / "clips" / "torn.bvh").write_text("HIERARCHY")
     options = ["--engine", engine]
     assert main(["correct", "clips", "-o", "together", *options]) == 1
-    verdicts = {name: told["verdict"] for name, told in report_of(folder / "together").items()}
+    verdicts = {name: entry["verdict"] for name, entry in report_of(folder / "together").items()}
     assert (verdicts.pop("thrown.bvh"), verdicts.pop("torn.bvh")) == ("rejected", "failed")
     assert list(verdicts.values()) == ["accepted"] * 7
     monkeypatch.setattr(batch, "FILES_TOGETHER", 1)
@@ -171,15 +173,15 @@ def test_files_that_are_corrected_together_have_the_bytes_of_each_alone(
 )
 def test_frames_that_are_done_are_told(folder: Path, options: CorrectionOptions, least: int) -> None:
     tasks = batch.make_tasks([Path("clips")], Path("out"))
-    told: list[tuple[str, int, int]] = []
-    correct_file.correct_files(tasks, options.resolve_engine(), lambda *each: told.append(each))
+    messages: list[tuple[str, int, int]] = []
+    correct_file.correct_files(tasks, options.resolve_engine(), lambda *message: messages.append(message))
     frames = sum(len(motion) for task in tasks for motion in open_motion(task.source).motions)
-    correct = [each for each in told if each[0] == "correct"]
+    correct = [message for message in messages if message[0] == "correct"]
     assert correct[0] == ("correct", 0, frames)
     assert correct[-1] == ("correct", frames, frames)
     assert sorted(correct) == correct
     assert len(set(correct)) >= least
-    assert [each for each in told if each[0] == "generation"][-1] == ("generation", len(tasks), len(tasks))
+    assert [message for message in messages if message[0] == "generation"][-1] == ("generation", len(tasks), len(tasks))
 
 
 def test_a_motion_that_breaks_the_corrector_does_not_end_the_others(
@@ -196,10 +198,10 @@ def test_a_motion_that_breaks_the_corrector_does_not_end_the_others(
     save_motion(folder / "clips" / "odd.bvh", stepping.frames(0, 33))
     monkeypatch.setattr(CorrectionOptions, "corrector", lambda *_: corrector)
     assert main(["correct", "clips"]) == 1
-    told = report_of(folder / "corrected")
-    assert [name for name, motion in told.items() if motion["verdict"] == "accepted"] == [
+    entries = report_of(folder / "corrected")
+    assert [name for name, motion in entries.items() if motion["verdict"] == "accepted"] == [
         "deep/joints.npy", "deep/steps.npz", "rows.npy", "steps.bvh"]  # fmt: skip
-    assert re.search("odd.bvh: .*cannot work on 33 frames", told["odd.bvh"]["reason"])
+    assert re.search("odd.bvh: .*cannot work on 33 frames", entries["odd.bvh"]["reason"])
     assert seen == [5, 1, 1, 1, 1, 1]
 
 
@@ -236,11 +238,11 @@ def test_a_file_that_kills_its_worker_takes_no_other_with_it(
 
     monkeypatch.setattr(batch, "run_jobs", run_jobs)
     assert main(["correct", "clips", *KINEMATIC]) == 1
-    told = report_of(folder / "corrected")
-    assert {name: motion["verdict"] for name, motion in told.items()} == {
+    entries = report_of(folder / "corrected")
+    assert {name: motion["verdict"] for name, motion in entries.items()} == {
         "deep/joints.npy": "accepted", "deep/steps.npz": "accepted", "rows.npy": "failed", "steps.bvh": "accepted"
     }  # fmt: skip
-    assert "a worker process died" in told["rows.npy"]["reason"]
+    assert "a worker process died" in entries["rows.npy"]["reason"]
     assert "now each file alone" in capsys.readouterr().out
 
 
@@ -252,9 +254,9 @@ def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(folder: Pat
     (folder / "temporary").mkdir()
     environment = {"TMPDIR": str(folder / "temporary")}
     killed_at_sync(8, command, folder / "halting", folder, environment)
-    left = sorted((folder / "corrected").glob("*.bvh"))
-    assert left
-    assert all(len(read_bvh(path).motion) == 45 for path in left)
+    leftovers = sorted((folder / "corrected").glob("*.bvh"))
+    assert leftovers
+    assert all(len(read_bvh(path).motion) == 45 for path in leftovers)
     assert main(["correct", "many"]) == 0  # at once: the workers end with the program
     assert len(list((folder / "corrected").glob("*.bvh"))) == 12
     assert not list((folder / "corrected").rglob(".*.tmp"))

@@ -34,7 +34,7 @@ def _quick_film(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def thrown(folder: Path, stepping: Motion) -> list[str]:
+def calls_to_trash(folder: Path, stepping: Motion) -> list[str]:
     """The command that corrects a motion which is rejected."""
     rises_m = np.linspace(0, 9, len(stepping))[:, None] ** 2 * [0.0, 1.0, 0.0]
     thrown = Motion(stepping.skeleton, stepping.root_m + rises_m, stepping.rotations, stepping.fps)
@@ -42,36 +42,39 @@ def thrown(folder: Path, stepping: Motion) -> list[str]:
     return ["correct", "thrown.bvh"]
 
 
-def refused(words: Sequence[str], name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def assert_refused(words: Sequence[str], name: str, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main(words) == 2
     assert f"corrected/{name}: " in capsys.readouterr().err
 
 
-def test_what_is_put_where_a_motion_was_rejected_stays(thrown: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_put_where_a_motion_was_rejected_stays(
+    calls_to_trash: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     target = Path("corrected/thrown.bvh")
-    assert main(thrown) == 1
+    assert main(calls_to_trash) == 1
     target.write_bytes(THEIRS)
-    refused(thrown, "thrown.bvh", capsys)
+    assert_refused(calls_to_trash, "thrown.bvh", capsys)
     assert target.read_bytes() == THEIRS
     target.unlink()
-    assert main(thrown) == 1
+    assert main(calls_to_trash) == 1
 
 
-def test_what_it_passed_through_is_removed_again(thrown: list[str]) -> None:
-    assert main([*thrown, "--keep-failed"]) == 1
+def test_what_it_passed_through_is_removed_again(calls_to_trash: list[str]) -> None:
+    assert main([*calls_to_trash, "--keep-failed"]) == 1
     assert Path("corrected/thrown.bvh").is_file()
-    assert main(thrown) == 1
+    assert main(calls_to_trash) == 1
     assert not Path("corrected/thrown.bvh").exists()
 
 
 @pytest.mark.parametrize("name", ["steps.bvh", "steps.bvh.mp4", "report.json", ".records/steps.bvh.json"])
 def test_what_somebody_changed_stays(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    words, path = [*COMMAND, "--video"], folder / "corrected" / name
+    words = [*COMMAND, "--video"]
+    path = folder / "corrected" / name
     assert main(words) == main(words) == 0
     path.write_bytes(path.read_bytes()[:-9] + THEIRS)
     changed = path.read_bytes()
-    refused(words, name, capsys)
+    assert_refused(words, name, capsys)
     assert path.read_bytes() == changed
     if name.startswith(".records"):
         (folder / "corrected" / "steps.bvh").unlink()
@@ -92,7 +95,7 @@ def test_links_and_pipes_are_neither_followed_nor_waited_for(
         os.mkfifo(path)
     else:
         path.symlink_to(folder / ("theirs" if kind == "link" else "nowhere"))
-    refused(COMMAND, name, capsys)
+    assert_refused(COMMAND, name, capsys)
     assert (folder / "theirs").read_bytes() == THEIRS
     assert not (folder / "nowhere").exists()
 
@@ -101,18 +104,20 @@ def test_links_and_pipes_are_neither_followed_nor_waited_for(
 def test_a_run_that_was_killed_before_output_or_film_is_finished(
     folder: Path, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words, copy, left = [*COMMAND, "--video"], shutil.copyfile, [after]
+    words = [*COMMAND, "--video"]
+    copy = shutil.copyfile
+    leftovers = [after]
 
     def copy_or_die(source: Path, target: Path) -> None:
-        if not left[0]:
+        if not leftovers[0]:
             raise Killed
-        left[0] -= 1
+        leftovers[0] -= 1
         copy(source, target)
 
     for earlier in ([], ["--support", "floor"]):  # nothing there, or what was made otherwise
         if earlier:
             assert main([*words, *earlier]) == 0
-        left[0] = after
+        leftovers[0] = after
         with monkeypatch.context() as patch:
             patch.setattr(shutil, "copyfile", copy_or_die)
             with pytest.raises(Killed):
@@ -130,10 +135,10 @@ def test_what_appears_while_it_works_stays(folder: Path, monkeypatch: pytest.Mon
         patch.setattr(CorrectionOptions, "corrector", lambda *_: corrector)
         assert main(["correct", "clips"]) == 1
     assert Path("corrected/steps.bvh").read_bytes() == THEIRS
-    told = report_of(folder / "corrected")
-    assert told["steps.bvh"]["verdict"] == "failed"
-    assert "steps.bvh: exists and was not written by this command" in told["steps.bvh"]["reason"]
-    assert told["rows.npy"]["verdict"] == "accepted"
+    entries = report_of(folder / "corrected")
+    assert entries["steps.bvh"]["verdict"] == "failed"
+    assert "steps.bvh: exists and was not written by this command" in entries["steps.bvh"]["reason"]
+    assert entries["rows.npy"]["verdict"] == "accepted"
     assert main(["correct", "clips"]) == 2
     Path("corrected/steps.bvh").unlink()
     assert main(["correct", "clips"]) == 0
@@ -168,6 +173,6 @@ def test_a_file_that_another_needs_as_a_folder_is_told_before_anything_begins(
 ) -> None:
     save_motion(folder / "clips" / name, stepping)
     assert main(["correct", "clips", "--kinematic"]) == 2
-    told = capsys.readouterr().err
-    assert "needs as a folder" in told or "the report would overwrite a motion" in told
+    error = capsys.readouterr().err
+    assert "needs as a folder" in error or "the report would overwrite a motion" in error
     assert not (folder / "corrected").exists()

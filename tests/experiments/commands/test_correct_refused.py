@@ -47,14 +47,14 @@ def test_bad_files_get_a_sentence_each_and_the_others_go_on(
     np.save(mixed / "pickled.npy", np.array([{}], dtype=object), allow_pickle=True)
     np.save(mixed / "shape.npy", np.zeros((5, 21, 3)))
     assert main(["correct", "mixed", *KINEMATIC]) == 1
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     report = report_of(folder / "corrected")
     for name, (_, sentence) in BAD.items():
         assert re.search(sentence, report[name]["reason"])
         assert report[name]["verdict"] == "failed"
         assert str(Path("mixed") / name) in report[name]["reason"]
     assert report["truncated.bvh"]["verdict"] == "accepted"
-    assert re.search(r"damaged file: 45 frames expected from the header, \d\d found; these are used", told)
+    assert re.search(r"damaged file: 45 frames expected from the header, \d\d found; these are used", output)
     assert report["short.bvh"]["verdict"] == "rejected"
     assert "too short: 1 frames" in report["short.bvh"]["reason"]
     assert "cannot be read" in report["torn.npz"]["reason"]
@@ -62,20 +62,20 @@ def test_bad_files_get_a_sentence_each_and_the_others_go_on(
     assert "expected 22 joints" in report["shape.npy"]["reason"]
     assert set(os.listdir(folder / "corrected")) == {
         "good.bvh", "truncated.bvh", "report.json", ".records", ".selfcorrect.lock"}  # fmt: skip
-    assert "2 of 11 motions corrected" in told
-    assert "not corrected (9): backwards.bvh, chair.bvh" in told
-    assert "Traceback" not in told
+    assert "2 of 11 motions corrected" in output
+    assert "not corrected (9): backwards.bvh, chair.bvh" in output
+    assert "Traceback" not in output
 
 
 def test_rejected_motions_are_passed_through_on_request(folder: Path, stepping: Motion) -> None:
     save_motion(folder / "mixed" / "short.bvh", stepping.frames(0, 2))
     save_motion(folder / "mixed" / "good.bvh", stepping)
     assert main(["correct", "mixed", *KINEMATIC, "--keep-failed"]) == 1
-    kept = folder / "corrected" / "short.bvh"
-    assert kept.read_bytes() == (folder / "mixed" / "short.bvh").read_bytes()
+    written = folder / "corrected" / "short.bvh"
+    assert written.read_bytes() == (folder / "mixed" / "short.bvh").read_bytes()
     assert report_of(folder / "corrected")["short.bvh"]["output"] == "original"
     assert main(["correct", "mixed", *KINEMATIC]) == 1  # now without: the copy goes
-    assert not kept.exists()
+    assert not written.exists()
 
 
 def test_a_motion_that_physics_cannot_follow_is_rejected_with_its_frame(folder: Path, stepping: Motion) -> None:

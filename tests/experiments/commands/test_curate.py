@@ -30,7 +30,8 @@ SAMPLES = [f"s{number}" for number in range(8)]
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two raters who like what jerks less, and lean to the left; a third of the samples is from elsewhere."""
     monkeypatch.chdir(tmp_path)
-    random, path = np.random.default_rng(0), tmp_path / "ratings.sqlite"
+    random = np.random.default_rng(0)
+    path = tmp_path / "ratings.sqlite"
     features = random.normal(size=(len(SAMPLES), len(MOTION_FEATURES)))
     taste = dict(zip(SAMPLES, (-2 * features[:, MOTION_FEATURES.index("jerk_m_s3")]).tolist(), strict=True))
     items = [

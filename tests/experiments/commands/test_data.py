@@ -55,9 +55,9 @@ def test_check_counts_and_names_what_is_odd_and_what_is_broken(
 @pytest.mark.parametrize("name", ["a.bvh", "b.npz"])
 def test_check_prints_json(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     run("check", folder / name, "--json")
-    found = json.loads(capsys.readouterr().out)
-    assert (found["motions"], found["frames"], found["unreadable"]) == (1, 61, [])
-    assert all("sliding" in " ".join(broken) for broken in found["findings"].values())
+    report = json.loads(capsys.readouterr().out)
+    assert (report["motions"], report["frames"], report["unreadable"]) == (1, 61, [])
+    assert all("sliding" in " ".join(broken) for broken in report["findings"].values())
 
 
 def test_check_knows_datasets_by_their_layout(cmu: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,7 +97,7 @@ def test_convert_tells_of_what_fails_and_goes_on(
 
 
 def test_convert_ends_where_the_disk_is_full(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*given: object, **options: object) -> None:
+    def full(*target: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(opening, "save_motion", full)

@@ -18,7 +18,8 @@ from selfcorrect.motion.motion import MotionBatch
 def test_the_walk_is_spoiled_so_that_anybody_sees_it() -> None:
     good = walk()
     bad = spoil(good, np.random.default_rng(0))
-    before, after = (physical_errors(MotionBatch.stack([motion])).mean() for motion in (good, bad))
+    before = physical_errors(MotionBatch.stack([good])).mean()
+    after = physical_errors(MotionBatch.stack([bad])).mean()
     assert after["penetration_m"] > before["penetration_m"] + 0.04
     assert after["skate_m_s"] > before["skate_m_s"] + 0.3
     assert after["jerk_m_s3"] > 5 * before["jerk_m_s3"]
@@ -33,9 +34,9 @@ def test_it_prints_figures_that_fall_and_writes_a_page_without_pytorch(tmp_path:
         "assert 'torch' not in sys.modules, 'PyTorch was imported'\n"
         "sys.exit(code)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr
-    lines = [line for line in done.stdout.splitlines() if "→" in line]
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=False)
+    assert process.returncode == 0, process.stderr
+    lines = [line for line in process.stdout.splitlines() if "→" in line]
     readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     assert all(f"    {line}\n" in readme for line in lines), "README has the figures of an earlier version"
     assert [line.split()[0] for line in lines] == [title for _, title, *_ in FIGURES]

@@ -100,9 +100,9 @@ def test_a_mistake_is_one_sentence_and_changes_nothing(
     monkeypatch.chdir(place)
     before = bytes_of(place)
     assert main(shlex.split(line)) == 2
-    told = capsys.readouterr().err
-    assert re.search(MISTAKES[line], told)
-    assert all(each.startswith("selfcorrect: ") for each in told.splitlines())
+    error = capsys.readouterr().err
+    assert re.search(MISTAKES[line], error)
+    assert all(line.startswith("selfcorrect: ") for line in error.splitlines())
     assert bytes_of(place) == before
 
 

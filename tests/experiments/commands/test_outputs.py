@@ -57,9 +57,17 @@ def test_findings_go_to_a_pipe_or_a_device_as_well(capfd: pytest.CaptureFixture[
 def test_a_sample_of_each_layout_can_be_corrected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "samples", "--out", str(tmp_path / "samples")]) in (0, None)
     commands = capsys.readouterr().out.splitlines()
-    made = {path.name for path in (tmp_path / "samples").iterdir()}
-    assert {"kimodo.npz", "gvhmr.pt", "wham.pkl", "tram.npy", "amass.npz", "mdm.npy", "motionstreamer.npy"} <= made
-    assert len(commands) == len(made)
+    sample_names = {path.name for path in (tmp_path / "samples").iterdir()}
+    assert {
+        "kimodo.npz",
+        "gvhmr.pt",
+        "wham.pkl",
+        "tram.npy",
+        "amass.npz",
+        "mdm.npy",
+        "motionstreamer.npy",
+    } <= sample_names
+    assert len(commands) == len(sample_names)
     for command in commands:
         _, _, path, *options = command.split()
         assert main(["data", "check", path, *options[:-2]]) in (0, None)

@@ -37,8 +37,8 @@ def test_every_command_that_reads_files_takes_every_option_of_reading(
 ) -> None:
     with pytest.raises(SystemExit):
         main([*command, "--help"])
-    told = capsys.readouterr().out
-    assert all(f"--{field.name.replace('_', '-')}" in told for field in fields(Reading))
+    output = capsys.readouterr().out
+    assert all(f"--{field.name.replace('_', '-')}" in output for field in fields(Reading))
 
 
 def read(options: list[str], folder: Path) -> sc.Motion:
@@ -48,9 +48,10 @@ def read(options: list[str], folder: Path) -> sc.Motion:
 
 
 def test_convert_sees_what_reading_says(folder: Path) -> None:
-    wanted = sc.load_motion(folder / "a.bvh", sc.Reading(up="z!", metres_per_unit=0.02))
-    lying, standing = read(TURNED, folder), read([], folder)
-    np.testing.assert_allclose(lying.root_m, wanted.root_m, atol=1e-6)
+    expected = sc.load_motion(folder / "a.bvh", sc.Reading(up="z!", metres_per_unit=0.02))
+    lying = read(TURNED, folder)
+    standing = read([], folder)
+    np.testing.assert_allclose(lying.root_m, expected.root_m, atol=1e-6)
     assert np.ptp(sc.joint_positions(standing)[0, :22, 1]) > 1.2 > np.ptp(sc.joint_positions(lying)[0, :22, 1])
 
 
@@ -61,8 +62,8 @@ def test_view_draws_what_reading_says(folder: Path, monkeypatch: pytest.MonkeyPa
         lambda out, motions, titles, **options: drawn.extend(motions),
     )
     main(["view", "a.bvh", "--out", "a.png", *TURNED])
-    wanted = sc.load_motion(folder / "a.bvh", sc.Reading(up="z!", metres_per_unit=0.02))
-    np.testing.assert_allclose(drawn[0].root_m, wanted.root_m, atol=1e-9)
+    expected = sc.load_motion(folder / "a.bvh", sc.Reading(up="z!", metres_per_unit=0.02))
+    np.testing.assert_allclose(drawn[0].root_m, expected.root_m, atol=1e-9)
 
 
 @pytest.mark.parametrize("command", [["check"], ["data", "check", "--json"]], ids=" ".join)
@@ -76,10 +77,10 @@ def test_checks_judge_what_reading_says(folder: Path, command: list[str], capsys
 def test_stats_and_shards_read_as_they_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "shard", "a.bvh", "-o", "shards", *TURNED]) in (0, None)
     (motion,) = sc.load_motions(folder / "shards")
-    wanted = sc.load_motion(folder / "a.bvh", sc.Reading(up="z!", metres_per_unit=0.02))
-    np.testing.assert_allclose(motion.root_m, wanted.root_m, atol=1e-5)
+    expected = sc.load_motion(folder / "a.bvh", sc.Reading(up="z!", metres_per_unit=0.02))
+    np.testing.assert_allclose(motion.root_m, expected.root_m, atol=1e-5)
     np.testing.assert_allclose(
-        sc.load_motions(folder / "a.bvh", sc.Reading(up="z!", metres_per_unit=0.02))[0].root_m, wanted.root_m
+        sc.load_motions(folder / "a.bvh", sc.Reading(up="z!", metres_per_unit=0.02))[0].root_m, expected.root_m
     )
     main(["data", "stats", "a.bvh", "--up", "y"])
     plain = capsys.readouterr().out
@@ -105,12 +106,12 @@ def test_a_dancer_captured_above_the_floor_is_put_onto_it(
 
 @pytest.mark.parametrize("above_m", [-0.4, 0.0, 0.3])
 def test_all_who_stand_are_dropped_onto_the_same_floor(tmp_path: Path, above_m: float) -> None:
-    made = standing()
-    sc.save_motion(tmp_path / "a.bvh", replace(made, root_m=made.root_m + np.array([0.0, above_m, 0.0])))
-    told = sc.load_motion(tmp_path / "a.bvh", Reading(floor=above_m))
+    motion = standing()
+    sc.save_motion(tmp_path / "a.bvh", replace(motion, root_m=motion.root_m + np.array([0.0, above_m, 0.0])))
+    lowered = sc.load_motion(tmp_path / "a.bvh", Reading(floor=above_m))
     dropped = sc.load_motion(tmp_path / "a.bvh", Reading(drop=True))
-    np.testing.assert_allclose(told.root_m, made.root_m, atol=1e-5)
-    assert abs((dropped.root_m - made.root_m)[:, 1]).max() < 0.03
+    np.testing.assert_allclose(lowered.root_m, motion.root_m, atol=1e-5)
+    assert abs((dropped.root_m - motion.root_m)[:, 1]).max() < 0.03
     with pytest.raises(SettingError, match="leave one of them out"):
         Reading(floor=above_m, drop=True)
 

@@ -100,28 +100,29 @@ def test_files_become_shards_and_are_corrected_as_they_are_alone(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert shard() == 2  # one file could not be read
-    told = capsys.readouterr().out
-    assert f"{MOTIONS} motions in 3 shards → shards" in told
-    assert "unreadable (1)" in told
-    assert "broken.bvh" in told
+    output = capsys.readouterr().out
+    assert f"{MOTIONS} motions in 3 shards → shards" in output
+    assert "unreadable (1)" in output
+    assert "broken.bvh" in output
 
     assert main(["correct", "shards", "-o", "fixed", "--kinematic"]) == 1
-    told = capsys.readouterr().out
-    assert "1 of 3 motions not corrected: short.bvh" in told
-    given, fixed = motions_in("shards"), motions_in("fixed")
-    assert given.keys() - fixed.keys() == {"short.bvh"}
+    output = capsys.readouterr().out
+    assert "1 of 3 motions not corrected: short.bvh" in output
+    packed = motions_in("shards")
+    fixed = motions_in("fixed")
+    assert packed.keys() - fixed.keys() == {"short.bvh"}
     for name, motion in fixed.items():
-        alone = KinematicCorrector()([given[name]])[0].motion
+        alone = KinematicCorrector()([packed[name]])[0].motion
         np.testing.assert_array_equal(motion.rotations, alone.rotations.astype(np.float32))
         np.testing.assert_array_equal(motion.root_m, alone.root_m.astype(np.float32))
     report = json.loads(Path("fixed/report.json").read_text())
     results = {motion["name"]: motion for file in report["motions"] for motion in file["motions"]}
-    assert results.keys() == given.keys()
+    assert results.keys() == packed.keys()
     assert results["short.bvh"]["reason"].startswith("too short: 2 frames, at least 4 are needed")
     assert "penetration_m" in results["walks/1.bvh"]["before"]
 
     assert main(["correct", "shards", "-o", "all", "--kinematic", "--keep-failed"]) == 1
-    assert motions_in("all").keys() == given.keys()
+    assert motions_in("all").keys() == packed.keys()
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs sha256sum")
@@ -150,7 +151,8 @@ def test_inputs_that_changed_are_packed_again(folder: Path, walk: Motion) -> Non
     assert contents("shards") == before
 
     path = clips / "walks" / "1.bvh"
-    state, text = path.stat(), path.read_text()
+    state = path.stat()
+    text = path.read_text()
     words = text.splitlines()[-1].split()
     digit = words[0][-1]
     words[0] = words[0][:-1] + ("1" if digit != "1" else "2")
@@ -162,9 +164,9 @@ def test_inputs_that_changed_are_packed_again(folder: Path, walk: Motion) -> Non
     assert {name for name in first if not np.array_equal(first[name].root_m, second[name].root_m)} == {"walks/1.bvh"}
 
     save_motion(folder / "other.glb", replace(walk, root_m=walk.root_m - [0.0, 0.2, 0.0]).frames(0, 12))
-    other = gltf_document.read_document(folder / "other.glb").buffers[0]
-    assert len(other) == len(document.buffers[0])
-    (clips / "walks" / "0.bin").write_bytes(other)
+    other_buffer = gltf_document.read_document(folder / "other.glb").buffers[0]
+    assert len(other_buffer) == len(document.buffers[0])
+    (clips / "walks" / "0.bin").write_bytes(other_buffer)
     assert shard() == 0
     third = motions_in("shards")
     assert {name for name in first if not np.array_equal(third[name].root_m, second[name].root_m)} == {"walks/0.gltf"}
@@ -192,7 +194,7 @@ def test_like_motions_lie_together(kinds: list[tuple[bool, int]], most: int) -> 
     flat = [item for shard in shards for item in shard]
     assert sorted(int(item.name) for item in flat) == list(range(len(motions)))
     kinds_met = [(len(item.motion.skeleton), len(item.motion)) for item in flat]
-    changes = sum(one != other for one, other in pairwise(kinds_met))
+    changes = sum(kind != next_kind for kind, next_kind in pairwise(kinds_met))
     assert changes == max(len(set(kinds_met)) - 1, 0)
     assert all(len(shard) <= most for shard in shards)
 
@@ -213,9 +215,12 @@ def test_shards_in_a_bucket_are_corrected_into_a_bucket(folder: Path, bucket: st
     assert shard(out=f"{bucket}/shards") == 2
     assert main(["correct", "shards", "-o", "here", "--kinematic"]) == 1
     assert main(["correct", f"{bucket}/shards", "-o", f"{bucket}/there", "--kinematic", "--workers", "2"]) == 1
-    here, there = contents("here"), contents(f"{bucket}/there")
-    assert {name for name in here if name.endswith(".parquet")} == {name for name in there if name.endswith(".parquet")}
-    assert all(there[name] == content for name, content in here.items() if name.endswith(".parquet"))
+    from_here = contents("here")
+    there = contents(f"{bucket}/there")
+    assert {name for name in from_here if name.endswith(".parquet")} == {
+        name for name in there if name.endswith(".parquet")
+    }
+    assert all(there[name] == content for name, content in from_here.items() if name.endswith(".parquet"))
     before = contents(f"{bucket}/there")
     assert main(["correct", f"{bucket}/shards", "-o", f"{bucket}/there", "--kinematic"]) == 1
     assert contents(f"{bucket}/there") == before, "nothing is done again"
@@ -229,12 +234,12 @@ def test_shards_in_a_bucket_are_corrected_into_a_bucket(folder: Path, bucket: st
 def test_an_address_that_is_not_there_ends_in_a_sentence(
     folder: Path, bucket: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for address, told in (
+    for address, message in (
         (f"{bucket}/none", "no sets of motions are here"),
         ("s3://nobody-has-this/shards", "no sets of motions are here|cannot be reached"),
     ):
         assert main(["correct", address, "-o", "fixed"]) == 2
-        assert re.fullmatch(f"selfcorrect: {address}: ({told}).*\n", capsys.readouterr().err)
+        assert re.fullmatch(f"selfcorrect: {address}: ({message}).*\n", capsys.readouterr().err)
     shard()
     assert main(["correct", "shards", "-o", "s3://nobody-has-this/fixed", "--kinematic"]) == 2
     assert "selfcorrect: s3://nobody-has-this/fixed: cannot be" in capsys.readouterr().err
@@ -267,8 +272,8 @@ def test_a_damaged_shard_is_told_of_and_the_rest_goes_on(folder: Path, capsys: p
     assert main(["verify", "shards"]) == 1
     capsys.readouterr()
     assert main(["correct", "shards", "-o", "fixed", "--kinematic"]) == 1
-    told = capsys.readouterr().out
-    assert "shard-00000-001.parquet  failed: damaged, or not written to its end" in told
+    output = capsys.readouterr().out
+    assert "shard-00000-001.parquet  failed: damaged, or not written to its end" in output
 
     damaged.write_bytes(sound)
     assert main(["correct", "shards", "-o", "fixed", "--kinematic"]) == 1
@@ -303,10 +308,10 @@ def test_one_motion_that_breaks_a_corrector_leaves_the_others_alone(
             raise ZeroDivisionError("of a corrector")
         corrections = sound(motions)
         return [
-            replace(each, motion=replace(each.motion, root_m=each.motion.root_m + np.nan))
-            if Path(each.motion.source).name == "2.bvh"
-            else each
-            for each in corrections
+            replace(correction, motion=replace(correction.motion, root_m=correction.motion.root_m + np.nan))
+            if Path(correction.motion.source).name == "2.bvh"
+            else correction
+            for correction in corrections
         ]
 
     monkeypatch.setattr(CorrectionOptions, "corrector", lambda settings: breaking)
@@ -320,21 +325,21 @@ def test_one_motion_that_breaks_a_corrector_leaves_the_others_alone(
     assert failed == {"short.bvh", "walks/1.bvh", "walks/2.bvh"}
     assert "of a corrector" in results["walks/1.bvh"]["reason"]
     assert "is not finite in frame 0" in results["walks/2.bvh"]["reason"]
-    whole = motions_in("whole")
-    left = motions_in("broken")
-    assert len(left) == MOTIONS - 3
-    assert all(np.array_equal(motion.root_m, whole[name].root_m) for name, motion in left.items())
+    intact = motions_in("whole")
+    remaining = motions_in("broken")
+    assert len(remaining) == MOTIONS - 3
+    assert all(np.array_equal(motion.root_m, intact[name].root_m) for name, motion in remaining.items())
 
 
 def test_shards_become_files_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shard()
     assert main(["data", "convert", "shards", "--out", "files"]) == 0
     files = {path.relative_to("files").as_posix() for path in Path("files").rglob("*") if path.is_file()}
-    given = {f"{Path(name).with_suffix('.bvh')}": motion for name, motion in motions_in("shards").items()}
-    assert files == given.keys()
+    packed = {f"{Path(name).with_suffix('.bvh')}": motion for name, motion in motions_in("shards").items()}
+    assert files == packed.keys()
     for name in files - {"short.bvh"}:
-        again = open_motion(Path("files") / name, any_body=True).motion
-        np.testing.assert_allclose(joint_positions(again), joint_positions(given[name]), atol=1e-5)
+        reread = open_motion(Path("files") / name, any_body=True).motion
+        np.testing.assert_allclose(joint_positions(reread), joint_positions(packed[name]), atol=1e-5)
     capsys.readouterr()
     assert main(["data", "convert", "shards", "--out", "files"]) == 2
     assert "exists; choose another place with --out, or say --overwrite" in capsys.readouterr().err
@@ -347,8 +352,8 @@ def test_a_name_that_no_file_could_get_back_is_told_and_left_out(
     os.rename(folder / "clips" / "walks" / "1.bvh", os.path.join(os.fsencode(folder), b"clips", name))
     capsys.readouterr()
     assert main(["data", "shard", str(folder / "clips"), "-o", "shards"]) == 2
-    told = capsys.readouterr()
-    assert "cannot be the name of a file in a set of shards; rename it" in told.out + told.err
+    output = capsys.readouterr()
+    assert "cannot be the name of a file in a set of shards; rename it" in output.out + output.err
     assert len(motions_in("shards")) == MOTIONS - 1
     assert main(["data", "convert", "shards", "--out", "back"]) == 0
 
@@ -390,11 +395,11 @@ def test_a_killed_run_goes_on_where_it_was(folder: Path, at: int) -> None:
     correct = [*command, "correct", "shards", "--kinematic", "-o"]
     pack = [*command, "data", "shard", "clips", "--motions-per-shard", "1", "-o"]
     subprocess.run([*correct, "whole"], capture_output=True, check=False)
-    for again, whole in ((correct, "whole"), (pack, "shards")):
-        killed = f"killed-{whole}"
-        killed_at_sync(at, [*again, killed, "--workers", "2"], folder / "halting", folder)
-        subprocess.run([*again, killed], capture_output=True, check=False)
-        assert without_report(killed) == without_report(whole)
+    for run_again, folder_name in ((correct, "whole"), (pack, "shards")):
+        killed = f"killed-{folder_name}"
+        killed_at_sync(at, [*run_again, killed, "--workers", "2"], folder / "halting", folder)
+        subprocess.run([*run_again, killed], capture_output=True, check=False)
+        assert without_report(killed) == without_report(folder_name)
 
 
 def without_report(folder: str) -> dict[str, bytes]:

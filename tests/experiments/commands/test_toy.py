@@ -63,8 +63,8 @@ def test_what_a_stopped_or_damaged_run_lacks_is_done_again_to_the_same_bytes(tmp
     damaged.write_bytes(damaged.read_bytes()[:-20])
     command.run()
     assert json.loads(gone.read_text())["generations"] == measured
-    (again,) = json.loads((tmp_path / "results.json").read_text())
-    assert {**again, "seconds": 0.0} == {**results[0], "seconds": 0.0}
+    (repeated,) = json.loads((tmp_path / "results.json").read_text())
+    assert {**repeated, "seconds": 0.0} == {**results[0], "seconds": 0.0}
 
 
 @pytest.mark.slow

@@ -39,11 +39,11 @@ def test_what_was_assumed_is_told_as_on_the_line_of_correct(tmp_path: Path, caps
     joints_m = joint_positions(made_motion("idle"))
     np.save(tmp_path / "a.npy", joints_m * (1.0 + 0.05 * np.sin(np.arange(len(joints_m)))[:, None, None]))
     ViewCommand((tmp_path / "a.npy",), out=tmp_path / "out.html").run()
-    told = capsys.readouterr().err
-    assert "fps assumed" in told
-    assert "bones made constant: joints moved by" in told
+    error = capsys.readouterr().err
+    assert "fps assumed" in error
+    assert "bones made constant: joints moved by" in error
     (result,) = correct_files([tmp_path / "a.npy"], tmp_path / "out", kinematic=True)
-    assert ", ".join(result.assumed) in told
+    assert ", ".join(result.assumed) in error
 
 
 @pytest.mark.slow

@@ -28,10 +28,10 @@ def results(count: int) -> list[FileResult]:
 
 
 def test_few_files_are_all_named() -> None:
-    told = summarize_results(results(LISTED), Path("out"))
-    assert told[0] == f"{LISTED} of {LISTED} motions corrected → out"
-    assert told[1].splitlines()[-1] == f"{LISTED - 1}.bvh: moved by up to 0.42 m: spikes"
-    assert told[2].endswith(" more, in the report")
+    summary = summarize_results(results(LISTED), Path("out"))
+    assert summary[0] == f"{LISTED} of {LISTED} motions corrected → out"
+    assert summary[1].splitlines()[-1] == f"{LISTED - 1}.bvh: moved by up to 0.42 m: spikes"
+    assert summary[2].endswith(" more, in the report")
     few = summarize_results(results(3), Path("out"))
     assert few[2].endswith("0.bvh (F4); 1.bvh (F4); 2.bvh (F4)")
 
@@ -47,19 +47,21 @@ def test_a_motion_that_is_followed_but_worse_is_named_and_not_counted(after_m_s:
     """Without residual force a body may reach the end far from the motion, on feet that slide."""
     (followed,) = results(1)
     followed = replace(followed, stage="simulated", before={"standing_m_s": 0.027}, after={"standing_m_s": after_m_s})
-    told, is_worse = summarize_results([followed], Path("out")), after_m_s > 0.027
-    assert told[0].startswith("0 of 1" if is_worse else "1 of 1")
-    assert told[1].startswith("corrected, but worse in some figure (1): 0.bvh (") == is_worse
-    assert ("27.0 → 198.0 mm/s" in told[1]) == is_worse
+    summary = summarize_results([followed], Path("out"))
+    is_worse = after_m_s > 0.027
+    assert summary[0].startswith("0 of 1" if is_worse else "1 of 1")
+    assert summary[1].startswith("corrected, but worse in some figure (1): 0.bvh (") == is_worse
+    assert ("27.0 → 198.0 mm/s" in summary[1]) == is_worse
 
 
 def test_of_thousands_the_first_are_named_and_the_rest_counted() -> None:
-    told = summarize_results(results(3000), Path("out"))
-    assert told[1].splitlines()[-1] == f"and {3000 - LISTED} more, in the report"
-    named, more = told[2].count(".bvh"), int(told[2].rpartition("; and ")[2].split()[0])
+    summary = summarize_results(results(3000), Path("out"))
+    assert summary[1].splitlines()[-1] == f"and {3000 - LISTED} more, in the report"
+    named = summary[2].count(".bvh")
+    more = int(summary[2].rpartition("; and ")[2].split()[0])
     assert named + more == 3000
-    assert "(3000): 0.bvh (F4); 1.bvh (F4)" in told[2]
-    assert sum(map(len, told)) < 100 * LISTED
+    assert "(3000): 0.bvh (F4); 1.bvh (F4)" in summary[2]
+    assert sum(map(len, summary)) < 100 * LISTED
 
 
 def test_a_figure_that_is_no_number_leaves_the_report_json(tmp_path: Path) -> None:
@@ -90,7 +92,7 @@ def test_records_under_earlier_keys_are_read(tmp_path: Path) -> None:
     assert (read, is_sealed) == (result, False)
 
 
-def corrected(before: dict[str, float], after: dict[str, float]) -> FileResult:
+def make_corrected(before: dict[str, float], after: dict[str, float]) -> FileResult:
     (result,) = results(1)
     return replace(result, before=before, after=after, frames=60)
 
@@ -109,11 +111,11 @@ def corrected(before: dict[str, float], after: dict[str, float]) -> FileResult:
 def test_figures_that_grow_are_worse_unless_a_float_ended(
     before: dict[str, float], after: dict[str, float], is_worse: bool
 ) -> None:
-    assert bool(corrected(before, after).worse) == is_worse
+    assert bool(make_corrected(before, after).worse) == is_worse
 
 
 def test_one_motion_of_a_file_that_is_worse_is_named_and_counts() -> None:
-    good = corrected({"skate_m_s": 0.1}, {"skate_m_s": 0.0})
+    good = make_corrected({"skate_m_s": 0.1}, {"skate_m_s": 0.0})
     lifted = replace(good, lost_contacts=0.4, lost_contacts_height_m=0.085)
     file = merge_results([good, lifted])
     assert file.worse == ["motion 1: 40% of contacts lost: feet float 85 mm above the floor"]
@@ -123,7 +125,7 @@ def test_one_motion_of_a_file_that_is_worse_is_named_and_counts() -> None:
 @pytest.mark.parametrize("names", [(), ("pose", "walk")])
 def test_a_pose_beside_a_walk_leaves_the_file_corrected(names: tuple[str, ...]) -> None:
     """A rig's T-pose is no motion. In a set, which leaves out what was not corrected, it is missing and counts."""
-    walk = corrected({}, {})
+    walk = make_corrected({}, {})
     failure = asdict(Failure(FailureKind.TOO_SHORT, value=2, limit=4))
     pose = replace(walk, verdict="rejected", reason="too short", failure=failure, frames=2)
     file = merge_results([pose, walk], names)
@@ -138,7 +140,7 @@ def test_a_pose_beside_a_walk_leaves_the_file_corrected(names: tuple[str, ...]) 
 def test_lines_stay_short(length: int, count: int, verdict: Literal["accepted", "partly", "rejected"]) -> None:
     """Whatever the names and however many figures are worse; the report holds what is cut."""
     worse = {"penetration_m": 0.3, "skate_m_s": 2.0, "jerk_m_s3": 9e4, "standing_m_s": 2.0}
-    made = [
+    long_results = [
         replace(
             result,
             name="x" * length + f"{index}.bvh",
@@ -152,6 +154,6 @@ def test_lines_stay_short(length: int, count: int, verdict: Literal["accepted", 
         )
         for index, result in enumerate(results(count))
     ]
-    lines = [line for text in summarize_results(made, Path("out")) for line in text.splitlines()]
+    lines = [line for text in summarize_results(long_results, Path("out")) for line in text.splitlines()]
     assert max(map(len, lines)) < 120
     assert any("in the report" in line for line in lines) or count < 40

@@ -30,37 +30,39 @@ def below_floor(by_m: float = 0.03, bend_rad: float = 1.2) -> sc.Motion:
 
 
 @pytest.fixture(scope="module")
-def sunk() -> sc.Motion:
+def sunk_motion() -> sc.Motion:
     return below_floor()
 
 
 @pytest.mark.parametrize(("first", "last"), [(20, 60), (0, 30), (50, 89), (40, 41)])
-def test_frames_outside_a_range_stay_as_they_were(sunk: sc.Motion, first: int, last: int) -> None:
-    made = sc.correct(sunk, kinematic=True, frames=f"{first}:{last}").motion
+def test_frames_outside_a_range_stay_as_they_were(sunk_motion: sc.Motion, first: int, last: int) -> None:
+    ranged = sc.correct(sunk_motion, kinematic=True, frames=f"{first}:{last}").motion
     outside = [frame for frame in range(90) if not first <= frame <= last]
-    assert np.array_equal(made.rotations[outside], sunk.rotations[outside])
-    assert np.array_equal(made.root_m[outside], sunk.root_m[outside])
+    assert np.array_equal(ranged.rotations[outside], sunk_motion.rotations[outside])
+    assert np.array_equal(ranged.root_m[outside], sunk_motion.root_m[outside])
 
 
-def test_a_range_is_corrected_in_its_middle_and_comes_and_goes_smoothly(sunk: sc.Motion) -> None:
-    whole, part = (sc.correct(sunk, kinematic=True, **each).motion for each in ({}, {"frames": "20:60"}))
-    assert np.array_equal(part.root_m[30:51], whole.root_m[30:51])
-    steps_m = np.abs(np.diff(part.root_m[:, 1] - sunk.root_m[:, 1]))
+def test_a_range_is_corrected_in_its_middle_and_comes_and_goes_smoothly(sunk_motion: sc.Motion) -> None:
+    uncut = sc.correct(sunk_motion, kinematic=True, **{}).motion
+    part = sc.correct(sunk_motion, kinematic=True, **{"frames": "20:60"}).motion
+    assert np.array_equal(part.root_m[30:51], uncut.root_m[30:51])
+    steps_m = np.abs(np.diff(part.root_m[:, 1] - sunk_motion.root_m[:, 1]))
     assert steps_m.max() < 0.01, "a body that rises by 3 cm takes some frames for it"
 
 
-def test_what_is_kept_stays_within_2_mm(sunk: sc.Motion) -> None:
-    hands = [sunk.skeleton.joint("left_wrist"), sunk.skeleton.joint("right_wrist")]
-    made, free = (sc.correct(sunk, kinematic=True, **each).motion for each in ({"keep": ("hands",)}, {}))
-    off_m = [np.linalg.norm(sc.joint_positions(each, hands) - sc.joint_positions(sunk, hands), axis=-1).max()
-             for each in (made, free)]  # fmt: skip
+def test_what_is_kept_stays_within_2_mm(sunk_motion: sc.Motion) -> None:
+    hands = [sunk_motion.skeleton.joint("left_wrist"), sunk_motion.skeleton.joint("right_wrist")]
+    constrained = sc.correct(sunk_motion, kinematic=True, **{"keep": ("hands",)}).motion
+    free = sc.correct(sunk_motion, kinematic=True, **{}).motion
+    off_m = [np.linalg.norm(sc.joint_positions(motion, hands) - sc.joint_positions(sunk_motion, hands), axis=-1).max()
+             for motion in (constrained, free)]  # fmt: skip
     assert off_m[0] < 0.002 < off_m[1]
-    feet = [sunk.skeleton.joint("left_ankle"), sunk.skeleton.joint("right_ankle")]
-    assert np.allclose(sc.joint_positions(made, feet), sc.joint_positions(free, feet), atol=1e-9)
+    feet = [sunk_motion.skeleton.joint("left_ankle"), sunk_motion.skeleton.joint("right_ankle")]
+    assert np.allclose(sc.joint_positions(constrained, feet), sc.joint_positions(free, feet), atol=1e-9)
 
 
 @pytest.mark.parametrize(
-    ("by_m", "bend_rad", "kept"),
+    ("by_m", "bend_rad", "constrained_joints"),
     [
         (0.03, 0.0, ("hands",)),
         (0.1, 0.0, ("hands",)),
@@ -70,76 +72,84 @@ def test_what_is_kept_stays_within_2_mm(sunk: sc.Motion) -> None:
     ],
 )
 def test_straight_arms_reach_what_stays_because_the_body_gives_way(
-    by_m: float, bend_rad: float, kept: tuple[str, ...]
+    by_m: float, bend_rad: float, constrained_joints: tuple[str, ...]
 ) -> None:
-    given = below_floor(by_m, bend_rad)
-    free, correction = (sc.correct(given, kinematic=True, **each) for each in ({}, {"keep": kept}))
+    sunk_motion = below_floor(by_m, bend_rad)
+    free = sc.correct(sunk_motion, kinematic=True, **{})
+    correction = sc.correct(sunk_motion, kinematic=True, **{"keep": constrained_joints})
     parts = {"hands": ("left_wrist", "right_wrist"), "feet": ("left_ankle", "right_ankle")}
-    joints = [given.skeleton.names.index(part) for name in kept for part in parts.get(name, (name,))]
-    off_m = np.linalg.norm(sc.joint_positions(correction.motion, joints) - sc.joint_positions(given, joints), axis=-1)
+    joints = [
+        sunk_motion.skeleton.names.index(part) for name in constrained_joints for part in parts.get(name, (name,))
+    ]
+    off_m = np.linalg.norm(
+        sc.joint_positions(correction.motion, joints) - sc.joint_positions(sunk_motion, joints), axis=-1
+    )
     assert off_m.max() < 0.002
-    told = [str(note) for note in correction.notes if "gave way" in str(note)]
+    notes = [str(note) for note in correction.notes if "gave way" in str(note)]
     gave_way_m = np.linalg.norm(correction.motion.root_m - free.motion.root_m, axis=-1).max()
-    assert bool(told) == (gave_way_m > 0.002)
-    if told:
-        assert f"{gave_way_m:.3f} m" in told[0]
-    if "feet" not in kept:
-        ankles = [given.skeleton.names.index(part) for part in parts["feet"]]
+    assert bool(notes) == (gave_way_m > 0.002)
+    if notes:
+        assert f"{gave_way_m:.3f} m" in notes[0]
+    if "feet" not in constrained_joints:
+        ankles = [sunk_motion.skeleton.names.index(part) for part in parts["feet"]]
         away_m = sc.joint_positions(correction.motion, ankles) - sc.joint_positions(free.motion, ankles)
         assert np.linalg.norm(away_m, axis=-1).max() < 0.005, "feet stay where the correction has put them"
 
 
-def test_an_amount_is_a_share_of_limbs_and_of_time(sunk: sc.Motion) -> None:
-    whole, none, half = (
-        sc.correct(sunk, kinematic=True, amount=amount).motion for amount in ((), ("0=0",), ("legs=0", "0=0.5"))
-    )
-    assert np.array_equal(none.rotations, sunk.rotations)
-    assert np.allclose(half.root_m, 0.5 * (sunk.root_m + whole.root_m))
-    knee = sunk.skeleton.joint("left_knee")
-    assert np.array_equal(half.rotations[:, knee], sunk.rotations[:, knee])
+def test_an_amount_is_a_share_of_limbs_and_of_time(sunk_motion: sc.Motion) -> None:
+    full = sc.correct(sunk_motion, kinematic=True, amount=()).motion
+    none = sc.correct(sunk_motion, kinematic=True, amount=("0=0",)).motion
+    half = sc.correct(sunk_motion, kinematic=True, amount=("legs=0", "0=0.5")).motion
+    assert np.array_equal(none.rotations, sunk_motion.rotations)
+    assert np.allclose(half.root_m, 0.5 * (sunk_motion.root_m + full.root_m))
+    knee = sunk_motion.skeleton.joint("left_knee")
+    assert np.array_equal(half.rotations[:, knee], sunk_motion.rotations[:, knee])
 
 
-def test_keyframes_of_a_limb_change_that_limb_alone(sunk: sc.Motion) -> None:
-    whole, made = (sc.correct(sunk, kinematic=True, amount=each).motion for each in ((), ("legs@30=0", "legs@60=1")))
-    legs = [sunk.skeleton.joint(f"{side}_{part}") for side in ("left", "right") for part in ("hip", "knee", "ankle")]
+def test_keyframes_of_a_limb_change_that_limb_alone(sunk_motion: sc.Motion) -> None:
+    full = sc.correct(sunk_motion, kinematic=True, amount=()).motion
+    keyed = sc.correct(sunk_motion, kinematic=True, amount=("legs@30=0", "legs@60=1")).motion
+    legs = [
+        sunk_motion.skeleton.joint(f"{side}_{part}") for side in ("left", "right") for part in ("hip", "knee", "ankle")
+    ]
     others = [joint for joint in range(22) if joint not in {*legs, 10, 11}]
-    assert np.array_equal(made.rotations[:31, legs], sunk.rotations[:31, legs])
-    assert np.array_equal(made.rotations[60:], whole.rotations[60:])
-    assert np.array_equal(made.rotations[:, others], whole.rotations[:, others])
-    assert np.array_equal(made.root_m, whole.root_m)
+    assert np.array_equal(keyed.rotations[:31, legs], sunk_motion.rotations[:31, legs])
+    assert np.array_equal(keyed.rotations[60:], full.rotations[60:])
+    assert np.array_equal(keyed.rotations[:, others], full.rotations[:, others])
+    assert np.array_equal(keyed.root_m, full.root_m)
 
 
-def test_figures_are_those_of_what_comes_out(sunk: sc.Motion) -> None:
-    nothing = sc.correct(sunk, kinematic=True, amount=("0=0",))
+def test_figures_are_those_of_what_comes_out(sunk_motion: sc.Motion) -> None:
+    nothing = sc.correct(sunk_motion, kinematic=True, amount=("0=0",))
     assert nothing.figures["moved_m"] == 0
     assert nothing.after["penetration_m"] == pytest.approx(nothing.before["penetration_m"], rel=1e-6)
 
 
 def test_contacts_go_out_are_edited_and_come_back_by_the_command(
-    sunk: sc.Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    sunk_motion: sc.Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    sc.save_motion("walk.bvh", sunk)
+    sc.save_motion("walk.bvh", sunk_motion)
     words = ["correct", "walk.bvh", "--kinematic", "--workers", "1"]
     assert main([*words, "-o", "out", "--contacts-out", "walk.contacts.json"]) == 0
-    told = json.loads(Path("walk.contacts.json").read_text())
-    assert {each["kind"] for each in told["contacts"]} == {"stands"}
-    Path("walk.contacts.json").write_text(json.dumps({**told, "contacts": []}))
+    content = json.loads(Path("walk.contacts.json").read_text())
+    assert {contact["kind"] for contact in content["contacts"]} == {"stands"}
+    Path("walk.contacts.json").write_text(json.dumps({**content, "contacts": []}))
     assert main([*words, "-o", "out", "--contacts-out", "walk.contacts.json"]) == 2
     assert "exists with other content" in capsys.readouterr().err
     main([*words, "-o", "free", "--contacts", "walk.contacts.json"])
     first = Path("free/walk.bvh").read_bytes()
     assert first != Path("out/walk.bvh").read_bytes()
-    Path("walk.contacts.json").write_text(json.dumps(told))
+    Path("walk.contacts.json").write_text(json.dumps(content))
     main([*words, "-o", "free", "--contacts", "walk.contacts.json"])
     assert Path("free/walk.bvh").read_bytes() != first, "contacts that were edited are read again"
 
 
 def test_a_layer_and_the_input_add_up_to_the_correction(
-    sunk: sc.Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    sunk_motion: sc.Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    sc.save_motion("walk.bvh", sunk)
+    sc.save_motion("walk.bvh", sunk_motion)
     words = ["correct", "walk.bvh", "--kinematic", "--workers", "1", "-o", "out", "--delta", "layer.bvh"]
     assert main(words) == main(words) == 0, "again, it is the same"
     rows = [
@@ -172,7 +182,7 @@ def test_a_layer_and_the_input_add_up_to_the_correction(
     ],
 )
 def test_outputs_that_would_be_lost_are_refused_before_the_work(
-    sunk: sc.Motion,
+    sunk_motion: sc.Motion,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -180,7 +190,7 @@ def test_outputs_that_would_be_lost_are_refused_before_the_work(
     message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    sc.save_motion("walk.bvh", sunk)
+    sc.save_motion("walk.bvh", sunk_motion)
     Path("link").symlink_to(tmp_path)
     Path("dangling.json").symlink_to("nowhere")
     Path("profile.json").write_text('{"rigs": {}}')
@@ -191,10 +201,10 @@ def test_outputs_that_would_be_lost_are_refused_before_the_work(
     assert not list(Path("out").iterdir()), "nothing began"
 
 
-def test_contacts_are_not_saved_over_a_file_unless_told_to(sunk: sc.Motion, tmp_path: Path) -> None:
+def test_contacts_are_not_saved_over_a_file_unless_told_to(sunk_motion: sc.Motion, tmp_path: Path) -> None:
     path = tmp_path / "contacts.json"
     path.write_text("mine")
-    contacts = sc.Contacts.from_motion(sunk)
+    contacts = sc.Contacts.from_motion(sunk_motion)
     with pytest.raises(SettingError, match="exists"):
         contacts.save(path)
     assert path.read_text() == "mine"
@@ -203,21 +213,23 @@ def test_contacts_are_not_saved_over_a_file_unless_told_to(sunk: sc.Motion, tmp_
 
 
 def test_nothing_is_the_one_motion_and_all_the_other_bit_for_bit() -> None:
-    before, after = made_motion("run", frames=9), made_motion("turn", frames=9)
+    before = made_motion("run", frames=9)
+    after = made_motion("turn", frames=9)
     shares = np.zeros((9, len(before.skeleton)))
     shares[4:] = 1.0
-    made = blend_motions(before, after, shares)
+    blended = blend_motions(before, after, shares)
     for name in ("root_m", "rotations"):
-        assert np.array_equal(getattr(made, name)[:4], getattr(before, name)[:4])
-        assert np.array_equal(getattr(made, name)[4:], getattr(after, name)[4:])
+        assert np.array_equal(getattr(blended, name)[:4], getattr(before, name)[:4])
+        assert np.array_equal(getattr(blended, name)[4:], getattr(after, name)[4:])
 
 
 def test_a_share_is_that_of_the_angle() -> None:
-    before, after = made_motion("run", frames=5), made_motion("turn", frames=5)
-    made = blend_motions(before, after, np.full((5, len(before.skeleton)), 0.3))
+    before = made_motion("run", frames=5)
+    after = made_motion("turn", frames=5)
+    blended = blend_motions(before, after, np.full((5, len(before.skeleton)), 0.3))
     whole_rad = turn_angles(before.rotations, after.rotations)
-    assert np.allclose(turn_angles(before.rotations, made.rotations), 0.3 * whole_rad)
-    assert np.allclose(made.root_m, 0.7 * before.root_m + 0.3 * after.root_m)
+    assert np.allclose(turn_angles(before.rotations, blended.rotations), 0.3 * whole_rad)
+    assert np.allclose(blended.root_m, 0.7 * before.root_m + 0.3 * after.root_m)
 
 
 @given(st.dictionaries(st.integers(0, 40), st.floats(0, 1), min_size=1))

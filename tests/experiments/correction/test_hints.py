@@ -47,9 +47,9 @@ STEPS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("module", "name", "told"), STEPS, ids=[name for _, name, _ in STEPS])
+@pytest.mark.parametrize(("module", "name", "step_name"), STEPS, ids=[name for _, name, _ in STEPS])
 def test_a_step_that_only_tells_costs_its_own_line(
-    module: object, name: str, told: str, walker: Path, monkeypatch: pytest.MonkeyPatch
+    module: object, name: str, step_name: str, walker: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     video = ["--video"] if name == "film" else []
     assert main(["correct", "walk.bvh", "-o", "whole", *video]) == 0
@@ -57,8 +57,8 @@ def test_a_step_that_only_tells_costs_its_own_line(
     assert main(["correct", "walk.bvh", "-o", "out", *video]) == 0
     assert (walker / "out/walk.bvh").read_bytes() == (walker / "whole/walk.bvh").read_bytes()
     notes = report_of(walker / "out")["walk.bvh"]["notes"]
-    assert any(note.startswith(f"{told}: ") for note in notes)
-    assert not any(note.startswith(f"{told}: ") for note in report_of(walker / "whole")["walk.bvh"]["notes"])
+    assert any(note.startswith(f"{step_name}: ") for note in notes)
+    assert not any(note.startswith(f"{step_name}: ") for note in report_of(walker / "whole")["walk.bvh"]["notes"])
 
 
 def test_a_table_and_a_summary_that_fail_cost_themselves_only(
@@ -110,9 +110,9 @@ def test_every_made_up_motion_is_corrected_or_rejected_and_told_of(
     motion = made_motion(kind, pace, fps, min(frames, 120) if simulated else frames)
     correction = (PhysicsCorrector() if simulated else KinematicCorrector())([motion])[0]
     assert np.isfinite(correction.motion.root_m).all()
-    told = describe_correction(FileResult("in.bvh", "in.bvh", "", "failed"), (), motion, correction)
-    assert told.verdict == ("accepted" if correction.accepted else "rejected")
-    assert not any("not reported" in note or "left out" in note or "no timeline" in note for note in told.notes)
+    lines = describe_correction(FileResult("in.bvh", "in.bvh", "", "failed"), (), motion, correction)
+    assert lines.verdict == ("accepted" if correction.accepted else "rejected")
+    assert not any("not reported" in note or "left out" in note or "no timeline" in note for note in lines.notes)
 
 
 def test_made_up_motions_at_the_ends_of_all_ranges_are_corrected() -> None:

@@ -10,7 +10,7 @@ from selfcorrect.core.errors import SettingError
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"frames": 3}, "frames must be a text such as '40:120', got 3"),
         ({"frames": (3, 9)}, "frames must be a text"),
@@ -25,13 +25,13 @@ from selfcorrect.core.errors import SettingError
         ({"mass_kg": "70"}, "mass-kg must be a number, got '70'"),
     ],
 )
-def test_kinds(changes: dict[str, Any], told: str, tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=told):
+def test_kinds(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=message):
         sc.correct_file(tmp_path / "in.bvh", tmp_path / "out.bvh", **changes)
-    with pytest.raises(SettingError, match=told):
+    with pytest.raises(SettingError, match=message):
         sc.correct_files(tmp_path, tmp_path / "out", **changes)
 
 
 def test_lists_and_texts_are_taken(tmp_path: Path) -> None:
-    taken = sc.CorrectionOptions(amount=["legs=0.5"], keep=["hands"], contacts="contacts.json")  # type: ignore[arg-type]
-    assert (taken.amount, taken.keep, taken.contacts) == (("legs=0.5",), ("hands",), Path("contacts.json"))
+    options = sc.CorrectionOptions(amount=["legs=0.5"], keep=["hands"], contacts="contacts.json")  # type: ignore[arg-type]
+    assert (options.amount, options.keep, options.contacts) == (("legs=0.5",), ("hands",), Path("contacts.json"))

@@ -44,21 +44,23 @@ SAME = CorrectionOptions(
 )
 
 
-def parsed(line: str) -> CorrectionOptions:
+def parse_options(line: str) -> CorrectionOptions:
     return tyro.cli(CorrectCommand, args=line.split()).options
 
 
 def test_the_command_line_and_python_say_the_same_by_the_same_names() -> None:
-    assert parsed(LINE) == SAME
-    assert parsed("in.bvh") == CorrectionOptions()
-    assert parsed("in.bvh --kinematic") == CorrectionOptions(kinematic=True)
-    assert parsed("in.bvh --ground g.json") == CorrectionOptions(reading=sc.Reading(ground=Path("g.json")))
-    told = {each.name for each in fields(SAME) if getattr(SAME, each.name) != getattr(CorrectionOptions(), each.name)}
-    assert parsed("in.bvh --strength residual-free --fallback balanced") == CorrectionOptions(
+    assert parse_options(LINE) == SAME
+    assert parse_options("in.bvh") == CorrectionOptions()
+    assert parse_options("in.bvh --kinematic") == CorrectionOptions(kinematic=True)
+    assert parse_options("in.bvh --ground g.json") == CorrectionOptions(reading=sc.Reading(ground=Path("g.json")))
+    option_names = {
+        field.name for field in fields(SAME) if getattr(SAME, field.name) != getattr(CorrectionOptions(), field.name)
+    }
+    assert parse_options("in.bvh --strength residual-free --fallback balanced") == CorrectionOptions(
         strength="residual-free", fallback="balanced"
     )
-    tried = told | {"kinematic", "fallback"}
-    assert tried == {each.name for each in fields(SAME)}, "an option that the lines above do not try"
+    tried = option_names | {"kinematic", "fallback"}
+    assert tried == {field.name for field in fields(SAME)}, "an option that the lines above do not try"
 
 
 @pytest.mark.parametrize(
@@ -124,13 +126,13 @@ def test_what_was_asked_for_is_what_the_report_records(stepping: sc.Motion, tmp_
     sc.save_motion(tmp_path / "in.bvh", stepping)
     options = CorrectionOptions(kinematic=True, support="floor", reading=sc.Reading(fps=30.0))
     correct_files(tmp_path / "in.bvh", tmp_path / "out", options, workers=1)
-    told = json.loads((tmp_path / "out" / "report.json").read_text())["settings"]
-    assert told == json.loads(json.dumps(asdict(options.resolve_engine())))
+    recorded = json.loads((tmp_path / "out" / "report.json").read_text())["settings"]
+    assert recorded == json.loads(json.dumps(asdict(options.resolve_engine())))
 
 
 def test_the_command_makes_of_samples_what_loops_make() -> None:
-    made = CorrectionOptions(strength="simulated", engine="pybullet").corrector()
-    assert made == sample_corrector()
+    from_command = CorrectionOptions(strength="simulated", engine="pybullet").corrector()
+    assert from_command == sample_corrector()
     alone = CorrectionOptions(strength="simulated", kinematic=True).corrector()
     assert alone == KinematicCorrector(CleanupSettings.for_samples())
 
@@ -148,16 +150,16 @@ def test_all_motions_are_simulated_where_that_is_asked_for_or_the_preset_needs_i
 @pytest.mark.parametrize("words", [["--strength", "unaided"], ["--strength=unaided"]])
 def test_the_old_name_of_a_strength_works_and_is_told_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["correct", "missing.bvh", "--engine", "mujoco", *words]) == 2
-    told = capsys.readouterr().err
-    assert "--strength unaided is now residual-free; the old name will go" in told
-    assert "missing.bvh" in told
+    error = capsys.readouterr().err
+    assert "--strength unaided is now residual-free; the old name will go" in error
+    assert "missing.bvh" in error
 
 
 def test_a_fallback_is_a_setting_of_bodies_without_residual_force() -> None:
-    made = CorrectionOptions(strength="residual-free", fallback="balanced").corrector()
+    corrector = CorrectionOptions(strength="residual-free", fallback="balanced").corrector()
     alone = CorrectionOptions(strength="residual-free").corrector()
-    assert isinstance(made, PhysicsCorrector)
+    assert isinstance(corrector, PhysicsCorrector)
     assert isinstance(alone, PhysicsCorrector)
-    assert made.tracker == TrackerSettings.without_residual(fallback="balanced")
-    assert made.tracker.has_fallback
+    assert corrector.tracker == TrackerSettings.without_residual(fallback="balanced")
+    assert corrector.tracker.has_fallback
     assert not alone.tracker.has_fallback

@@ -12,7 +12,7 @@ from selfcorrect.core.errors import InputError, SettingError
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         (
             {"root_m": made_motion("walk").root_m.astype(np.float16)},
@@ -27,9 +27,9 @@ from selfcorrect.core.errors import InputError, SettingError
         ({"fps": 1e-30}, "expected 0.01 to 100000 frames per second, got 1e-30"),
     ],
 )
-def test_motions_are_made_of_numbers(changed: dict[str, object], told: str) -> None:
+def test_motions_are_made_of_numbers(changed: dict[str, object], message: str) -> None:
     walk = made_motion("walk")
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         sc.Motion(**{**vars(walk), **changed})
 
 

@@ -24,7 +24,8 @@ STUDY = RatingStudy("motions", QUESTION, 0, MOTION_FEATURES)
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of six motions: one body, lower and lower in the floor."""
-    folder, motion = tmp_path_factory.mktemp("clips"), lifting_off()
+    folder = tmp_path_factory.mktemp("clips")
+    motion = lifting_off()
     for number in range(6):
         sunk = replace(motion, root_m=motion.root_m - [0.0, 0.04 * number, 0.0])
         save_motion(folder / f"sunk-{4 * number:02d}-cm.bvh", sunk)

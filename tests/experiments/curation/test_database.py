@@ -48,39 +48,39 @@ def test_an_answer_that_is_sent_twice_counts_once(path: Path) -> None:
 def test_undone_answers_are_asked_again_in_their_order_and_stay_on_file(path: Path) -> None:
     with RatingDatabase(path) as database:
 
-        def at() -> Progress:
+        def progress_now() -> Progress:
             return database.progress("ada", "abcd")
 
         for pair in (("a", "b"), ("b", "c"), ("c", "d")):
-            database.record(Choice("ada", *pair, "left"), at(), 1.0)
-        database.undo(at())
-        database.undo(at())
-        assert (at().attempts, at().answered, at().redo) == (3, 1, ("b", "c"))
-        database.record(Choice("ada", "b", "c", "right"), at(), 1.0)
-        assert at().redo == ("c", "d")
-        database.record(Choice("ada", "c", "d", "tie"), at(), 1.0)
-        assert at().redo is None
+            database.record(Choice("ada", *pair, "left"), progress_now(), 1.0)
+        database.undo(progress_now())
+        database.undo(progress_now())
+        assert (progress_now().attempts, progress_now().answered, progress_now().redo) == (3, 1, ("b", "c"))
+        database.record(Choice("ada", "b", "c", "right"), progress_now(), 1.0)
+        assert progress_now().redo == ("c", "d")
+        database.record(Choice("ada", "c", "d", "tie"), progress_now(), 1.0)
+        assert progress_now().redo is None
         assert [choice.answer for choice in database.choices()] == ["left", "right", "tie"]
         assert database._execute("SELECT count(*) FROM choices") == [(5,)]
         for _ in range(5):
-            database.undo(at())
+            database.undo(progress_now())
         assert database.choices() == []
 
 
 def test_answers_about_other_samples_neither_count_nor_are_undone(path: Path) -> None:
     with RatingDatabase(path) as database:
         database.record(Choice("ada", "a", "b", "left"), database.progress("ada", "ab"), 1.0)
-        other = database.progress("ada", "cd")
-        assert (other.attempts, other.answered, other.latest) == (1, 0, None)
-        database.undo(other)
+        others_answers = database.progress("ada", "cd")
+        assert (others_answers.attempts, others_answers.answered, others_answers.latest) == (1, 0, None)
+        database.undo(others_answers)
         assert len(database.choices()) == 1
 
 
 def test_several_raters_write_at_the_same_time(path: Path) -> None:
     def rate(rater: str) -> None:
-        with RatingDatabase(path) as own:
+        with RatingDatabase(path) as rating_database:
             for _ in range(15):
-                own.record(Choice(rater, "a", "b", "left"), own.progress(rater, "ab"), 1.0)
+                rating_database.record(Choice(rater, "a", "b", "left"), rating_database.progress(rater, "ab"), 1.0)
 
     raters = [threading.Thread(target=rate, args=(name,)) for name in ("ada", "bob", "cleo")]
     for thread in raters:
@@ -107,12 +107,12 @@ def test_another_study_is_refused(path: Path, change: dict[str, object], words: 
 def test_what_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("not a database, and longer than its magic")
-    other = tmp_path / "other.sqlite"
-    with sqlite3.connect(other) as connection:
+    other_file = tmp_path / "other.sqlite"
+    with sqlite3.connect(other_file) as connection:
         connection.execute("CREATE TABLE mine (x)")
     cut = tmp_path / "cut.sqlite"
-    cut.write_bytes(other.read_bytes()[:3000])
-    for path in (text, other, cut):
+    cut.write_bytes(other_file.read_bytes()[:3000])
+    for path in (text, other_file, cut):
         before = path.read_bytes()
         for study in (None, STUDY):
             with pytest.raises(SelfcorrectError, match=r"database"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import lifting_off, looped
+from helpers import lifting_off, run_in_memory
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
@@ -59,12 +59,12 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(
 
 def test_features_do_not_depend_on_the_batch_and_hardly_on_the_frame_rate() -> None:
     motion = lifting_off()
-    other = replace(motion, root_m=motion.root_m - [0.0, 0.1, 0.0])
-    both = motion_features(MotionBatch.stack([motion, other]))
-    alone = motion_features(MotionBatch.stack([other]))
+    lowered = replace(motion, root_m=motion.root_m - [0.0, 0.1, 0.0])
+    both = motion_features(MotionBatch.stack([motion, lowered]))
+    alone = motion_features(MotionBatch.stack([lowered]))
     assert both.shape == (2, len(MOTION_FEATURES))
     np.testing.assert_allclose(both[1], alone[0])
-    np.testing.assert_allclose(motion_features(MotionBatch.stack([resample(other, 60.0)])), alone, atol=0.2)
+    np.testing.assert_allclose(motion_features(MotionBatch.stack([resample(lowered, 60.0)])), alone, atol=0.2)
 
 
 def run_of(folder: Path, shape: tuple[int, ...]) -> Path:
@@ -72,7 +72,7 @@ def run_of(folder: Path, shape: tuple[int, ...]) -> Path:
     real = Samples.real(torch.rand((12, *shape), generator=STREAM.generator()).double(), torch.arange(12) % 2)
     task = Task(Gaussian.standard(*shape), real, lambda candidate: {})
     with FolderStore(folder / "arm", {}) as store:
-        looped(task, Arm(Replace(), 2), STREAM, store)
+        run_in_memory(task, Arm(Replace(), 2), STREAM, store)
     return folder
 
 

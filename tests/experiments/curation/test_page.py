@@ -20,7 +20,7 @@ PLAYED = "find('player').contentDocument?.querySelector('#time')?.textContent"
 SHOWN = "state && find('player').dataset.shows === String(state.attempt)"
 
 
-def done(page: Page, count: int) -> None:
+def wait_until_answered(page: Page, count: int) -> None:
     """Wait for so many answers."""
     page.until(f"state.done === {count} && !waiting")
 
@@ -48,33 +48,33 @@ def test_a_rater_clicks_through_a_study(session: Session, tmp_path: Path) -> Non
 
         pair = page.value("[state.left, state.right]")
         page.press("ArrowLeft")
-        done(page, 1)
+        wait_until_answered(page, 1)
         page.press("u")
-        done(page, 0)
+        wait_until_answered(page, 0)
         assert page.value("[state.left, state.right]") == pair
         page.click("#right")
-        done(page, 1)
+        wait_until_answered(page, 1)
         page.press("ArrowDown")
-        done(page, 2)
+        wait_until_answered(page, 2)
         page.press("x")
         assert page.value("document.body.className") == "rejecting"
         page.press("Escape")
         assert page.value("document.body.className") == ""
         page.click("#reject")
         page.click("#tie")
-        done(page, 3)
+        wait_until_answered(page, 3)
         page.until(SHOWN)
         page.click("#player")  # the focus is in the player now, where arrows would step through frames
         page.until("document.activeElement === find('player')")
         page.press("ArrowRight")
-        done(page, 4)
+        wait_until_answered(page, 4)
         page.press("x")
         page.press("ArrowLeft")
         page.until("state.left === null")
         assert page.value("find('over').hidden") is False
         page.press("ArrowLeft")
         page.press("Backspace")
-        done(page, 4)
+        wait_until_answered(page, 4)
         page.press("ArrowRight")
         page.until("state.left === null")
         assert page.value("find('left-over').textContent") == "5 of 5 answered, 0 left"
@@ -111,7 +111,7 @@ def test_pictures_stand_side_by_side_and_a_dead_server_is_reported(tmp_path: Pat
             assert page.value("find('question').textContent") == "Which is a <b>3</b>?"
             assert page.value("find('pictures').getBoundingClientRect().height") > 100
             page.click("#left")
-            done(page, 1)
+            wait_until_answered(page, 1)
             server.shutdown()
             server.server_close()
             thread.join()

@@ -34,13 +34,18 @@ def server(session: Session) -> Iterator[CurationServer]:
         thread.join()
 
 
-def asked(address: str, path: str = "", body: Any = None, **headers: str) -> tuple[int, str, http.client.HTTPMessage]:
+def request_page(
+    address: str, path: str = "", body: Any = None, **headers: str
+) -> tuple[int, str, http.client.HTTPMessage]:
     """Status, text and headers of an answer."""
     place = urlsplit(address)
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
     content = body if body is None or isinstance(body, str) else json.dumps(body)
-    given = {**({} if content is None else JSON), **{name.replace("_", "-"): value for name, value in headers.items()}}
-    connection.request("GET" if content is None else "POST", place.path + path, content, given)
+    all_headers = {
+        **({} if content is None else JSON),
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+    connection.request("GET" if content is None else "POST", place.path + path, content, all_headers)
     answer = connection.getresponse()
     text = answer.read().decode()
     connection.close()
@@ -53,7 +58,7 @@ def answer_of(state: dict[str, Any], word: str = "left") -> dict[str, Any]:
 
 def test_it_listens_on_this_machine_alone_and_sends_one_page_that_loads_nothing(server: CurationServer) -> None:
     assert server.server_address[0] == HOST == "127.0.0.1"
-    status, page, headers = asked(server.address)
+    status, page, headers = request_page(server.address)
     assert status == 200
     assert "{{" not in page.replace("{{ scene }}", "")
     assert "http://" not in page
@@ -64,10 +69,10 @@ def test_it_listens_on_this_machine_alone_and_sends_one_page_that_loads_nothing(
 
 
 def test_answers_and_undoing_by_requests(server: CurationServer) -> None:
-    state = json.loads(asked(server.address, "state")[1])
-    status, text, _ = asked(server.address, "answer", answer_of(state, "tie"))
+    state = json.loads(request_page(server.address, "state")[1])
+    status, text, _ = request_page(server.address, "answer", answer_of(state, "tie"))
     assert (status, json.loads(text)["done"]) == (200, 1)
-    status, text, _ = asked(server.address, "undo", {"done": 1})
+    status, text, _ = request_page(server.address, "undo", {"done": 1})
     assert (status, json.loads(text)["left"]) == (200, state["left"])
 
 
@@ -82,14 +87,14 @@ def test_answers_and_undoing_by_requests(server: CurationServer) -> None:
     ],
 )
 def test_foreign_names_and_pages_are_refused(server: CurationServer, headers: dict[str, str]) -> None:
-    state = json.loads(asked(server.address, "state")[1])
+    state = json.loads(request_page(server.address, "state")[1])
     for path, body in (("", None), ("state", None), ("answer", answer_of(state)), ("undo", {"done": 0})):
-        assert asked(server.address, path, body, **headers)[0] == 403
+        assert request_page(server.address, path, body, **headers)[0] == 403
     assert server.session.database.choices() == []
 
 
 @pytest.mark.parametrize(
-    ("host", "origin", "own"),
+    ("host", "origin", "has_own_token"),
     [
         ("127.0.0.1:8080", "http://127.0.0.1:8080", True),
         ("LOCALHOST:8080", "http://localhost:8080", True),
@@ -106,9 +111,9 @@ def test_foreign_names_and_pages_are_refused(server: CurationServer, headers: di
         ("localhost:8080@evil.example", "http://localhost:8080@evil.example", False),
     ],
 )
-def test_who_is_answered(host: str, origin: str | None, own: bool) -> None:
+def test_who_is_answered(host: str, origin: str | None, has_own_token: bool) -> None:
     origins = [] if origin is None else [origin]
-    assert is_own_request([host], origins) == own
+    assert is_own_request([host], origins) == has_own_token
     assert not is_own_request([], origins)
     assert not is_own_request([host, host], origins)
     assert not is_own_request([host], ["http://localhost:8080", "http://evil.example"])
@@ -116,8 +121,8 @@ def test_who_is_answered(host: str, origin: str | None, own: bool) -> None:
 
 def test_its_own_page_is_answered(server: CurationServer) -> None:
     port = server.server_address[1]
-    state = json.loads(asked(server.address, "state")[1])
-    assert asked(server.address, "answer", answer_of(state), Origin=f"http://127.0.0.1:{port}")[0] == 200
+    state = json.loads(request_page(server.address, "state")[1])
+    assert request_page(server.address, "answer", answer_of(state), Origin=f"http://127.0.0.1:{port}")[0] == 200
 
 
 def test_without_the_token_there_is_nothing(server: CurationServer) -> None:
@@ -130,9 +135,9 @@ def test_without_the_token_there_is_nothing(server: CurationServer) -> None:
         f"/{server.token}%C3%A9/",
         f"/{server.token[:-1]}/",
     ):
-        assert asked(bare, path)[0] in (400, 404)
-    assert asked(server.address, "other")[0] == 404
-    assert asked(server.address, "state", {})[0] == 404
+        assert request_page(bare, path)[0] in (400, 404)
+    assert request_page(server.address, "other")[0] == 404
+    assert request_page(server.address, "state", {})[0] == 404
     assert len(server.token) >= 24
 
 
@@ -152,7 +157,7 @@ def test_without_the_token_there_is_nothing(server: CurationServer) -> None:
 def test_malformed_requests_are_refused(
     server: CurationServer, body: str, headers: dict[str, str], status: int
 ) -> None:
-    assert asked(server.address, "answer", body, **headers)[0] == status
+    assert request_page(server.address, "answer", body, **headers)[0] == status
     assert server.session.database.choices() == []
 
 
@@ -162,7 +167,7 @@ def test_a_browser_that_leaves_is_no_error(server: CurationServer, capfd: pytest
         with socket.create_connection((place.hostname, place.port)) as leaving:
             leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # resets on closing
             leaving.sendall(f"GET {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\n\r\n".encode())
-    assert asked(server.address)[0] == 200
+    assert request_page(server.address)[0] == 200
     assert "Traceback" not in capfd.readouterr().err
 
 
@@ -173,18 +178,21 @@ def test_a_port_that_is_taken_is_named(server: CurationServer) -> None:
 
 @pytest.mark.slow
 def test_a_killed_server_has_every_answer_that_it_acknowledged_and_resumes(clips: Path, tmp_path: Path) -> None:
-    file, acknowledged = tmp_path / "r.sqlite", 0
+    file = tmp_path / "r.sqlite"
+    acknowledged = 0
     command = [sys.executable, "-m", "selfcorrect.experiments.cli", "curate", str(clips), "--database", str(file)]
-    for wanted in (2, 5):
+    for expected in (2, 5):
         with subprocess.Popen([*command, "--rater", "ada", "--no-open"], stdout=subprocess.PIPE, text=True) as program:
             assert program.stdout
-            first, address = program.stdout.readline(), program.stdout.readline().split()[0]
+            first = program.stdout.readline()
+            address = program.stdout.readline().split()[0]
             assert first.startswith(f"ada: {acknowledged} of ")
-            state = json.loads(asked(address, "state")[1])
-            while acknowledged < wanted:
-                status, text, _ = asked(address, "answer", answer_of(state))
+            state = json.loads(request_page(address, "state")[1])
+            while acknowledged < expected:
+                status, text, _ = request_page(address, "answer", answer_of(state))
                 assert status == 200
-                acknowledged, state = acknowledged + 1, json.loads(text)
+                acknowledged = acknowledged + 1
+                state = json.loads(text)
             program.kill()
         with RatingDatabase(file) as database:
-            assert len(database.choices()) == acknowledged == wanted
+            assert len(database.choices()) == acknowledged == expected

@@ -14,16 +14,17 @@ from selfcorrect.experiments.curation.items import Item
 from selfcorrect.experiments.curation.session import Session
 
 
-def given(state: dict[str, Any], answer: str) -> dict[str, Any]:
+def make_answer(state: dict[str, Any], answer: str) -> dict[str, Any]:
     return {**{name: state[name] for name in ("attempt", "left", "right")}, "answer": answer, "seconds": 2.0}
 
 
 def test_pairs_are_asked_until_none_is_left(session: Session) -> None:
-    state, seen = session.state(), list[set[str]]()
+    state = session.state()
+    seen = list[set[str]]()
     assert (state["done"], state["total"]) == (0, 5)
     while state["left"] is not None:
         seen.append({state["left"], state["right"]})
-        state = session.answer(given(state, "left"))
+        state = session.answer(make_answer(state, "left"))
     assert (state["done"], state["total"]) == (5, 5)
     assert len({frozenset(pair) for pair in seen}) == 5
     assert "scene" not in state
@@ -47,29 +48,29 @@ def test_marked_motions_have_their_figures(database: RatingDatabase, items: list
 def test_a_new_program_asks_what_the_last_one_asked(
     session: Session, database: RatingDatabase, items: list[Item]
 ) -> None:
-    first = session.answer(given(session.state(), "right"))
-    again = Session(database, list(reversed(items)), "ada", pairs=5).state()
-    assert {**again, "recorded": True} == first
+    first = session.answer(make_answer(session.state(), "right"))
+    resumed = Session(database, list(reversed(items)), "ada", pairs=5).state()
+    assert {**resumed, "recorded": True} == first
 
 
 def test_an_undone_pair_comes_again_as_it_stood(session: Session) -> None:
     first = session.state()
-    second = session.answer(given(first, "left"))
+    second = session.answer(make_answer(first, "left"))
     undone = session.undo({"done": second["done"]})
     assert (undone["left"], undone["right"], undone["done"]) == (first["left"], first["right"], 0)
     assert session.undo({"done": 0})["done"] == 0
     assert session.undo({"done": 1}) == undone  # a request that comes twice undoes once
-    assert session.answer(given(undone, "right"))["done"] == 1
+    assert session.answer(make_answer(undone, "right"))["done"] == 1
     assert [choice.answer for choice in session.database.choices()] == ["right"]
 
 
 def test_an_answer_about_another_pair_is_not_recorded(session: Session) -> None:
     first = session.state()
-    second = session.answer(given(first, "left"))
+    second = session.answer(make_answer(first, "left"))
     assert second["recorded"]
-    again = session.answer(given(first, "right"))  # of a second page, or a request that comes twice
-    assert again == {**second, "recorded": False}
-    swapped = {**given(second, "left"), "left": second["right"], "right": second["left"]}
+    repeated = session.answer(make_answer(first, "right"))  # of a second page, or a request that comes twice
+    assert repeated == {**second, "recorded": False}
+    swapped = {**make_answer(second, "left"), "left": second["right"], "right": second["left"]}
     assert session.answer(swapped)["done"] == 1
     assert len(session.database.choices()) == 1
 
@@ -87,7 +88,7 @@ def test_an_answer_about_another_pair_is_not_recorded(session: Session) -> None:
 )
 def test_malformed_answers_are_refused(session: Session, change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="needs"):
-        session.answer({**given(session.state(), "left"), **change})
+        session.answer({**make_answer(session.state(), "left"), **change})
     with pytest.raises(ValueError, match="needs done"):
         session.undo({})
     assert session.database.choices() == []
@@ -98,9 +99,9 @@ def test_another_raters_answers_change_no_pair_that_is_shown(
 ) -> None:
     asked = session.state()
     bob = Session(database, items, "bob", pairs=5)
-    bob.answer(given(bob.state(), "left"))
+    bob.answer(make_answer(bob.state(), "left"))
     assert session.state() == asked
-    assert session.answer(given(asked, "left"))["done"] == 1
+    assert session.answer(make_answer(asked, "left"))["done"] == 1
 
 
 def test_pictures_are_shown_and_labels_are_kept_apart(tmp_path: Path) -> None:
@@ -119,9 +120,9 @@ def test_a_database_may_hold_answers_about_other_samples(
     first = Session(database, items[:3], "ada")
     state = first.state()
     while state["left"]:
-        state = first.answer(given(state, "left"))
+        state = first.answer(make_answer(state, "left"))
     assert state["done"] == 3
-    other = Session(database, items[3:], "ada", pairs=3)
-    assert (other.state()["done"], other.state()["total"]) == (0, 3)
-    assert other.answer(given(other.state(), "tie"))["done"] == 1
+    later_session = Session(database, items[3:], "ada", pairs=3)
+    assert (later_session.state()["done"], later_session.state()["total"]) == (0, 3)
+    assert later_session.answer(make_answer(later_session.state(), "tie"))["done"] == 1
     assert session.state()["done"] == 4  # of all six samples

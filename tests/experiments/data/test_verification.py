@@ -41,9 +41,9 @@ def sound(tmp_path: Path) -> Path:
 
 def test_a_sound_folder_is_said_to_be_sound(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(sound)]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert told[0] == "13 files looked at (2 generations, 1 corrected motions); none of them damaged"
-    assert told[1:] == ["not looked at, because no digest of it is recorded:", "  arm/.selfcorrect.lock"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "13 files looked at (2 generations, 1 corrected motions); none of them damaged"
+    assert lines[1:] == ["not looked at, because no digest of it is recorded:", "  arm/.selfcorrect.lock"]
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +78,9 @@ def _run(folder: Path) -> None:
     (folder / "wandb" / "b").write_bytes(b"w")
 
 
-def _named(found: Verification, folder: Path, path: Path) -> bool:
+def _names_file(verification: Verification, folder: Path, path: Path) -> bool:
     """Whether a file is among those that were not looked at, by itself or with its folder."""
-    names = [name.partition("/ (")[0] for name in found.unread]
+    names = [name.partition("/ (")[0] for name in verification.unread]
     return any(folder / name in (path, *path.parents) for name in names)
 
 
@@ -90,14 +90,14 @@ def _files(folder: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_all_that_commands_leave_is_looked_at_or_named(everything: Path) -> None:
-    found = verify(everything)
-    assert not found.damage
-    assert found.unread == (
+    verification = verify(everything)
+    assert not verification.damage
+    assert verification.unread == (
         "corrected set/.selfcorrect.lock", "in/ (2 files)", "out/.selfcorrect.lock", "run/arm/.selfcorrect.lock",
         "run/first/.selfcorrect.lock", "run/wandb/ (2 files)", "set/.selfcorrect.lock",
     )  # fmt: skip
-    assert found.counts == {"generations": 3, "corrected motions": 3, "shards": 1}
-    assert found.files + 9 == sum(1 for _ in _files(everything))
+    assert verification.counts == {"generations": 3, "corrected motions": 3, "shards": 1}
+    assert verification.files + 9 == sum(1 for _ in _files(everything))
 
 
 @pytest.mark.slow
@@ -105,15 +105,15 @@ def test_one_flipped_bit_in_any_file_is_noticed_or_the_file_named(everything: Pa
     shutil.copytree(everything, tmp_path / "all")
     random = np.random.default_rng(0)
     for path in _files(tmp_path / "all"):
-        whole = path.read_bytes()
-        for bit in random.integers(8 * len(whole), size=12):
-            damaged = bytearray(whole)
+        data = path.read_bytes()
+        for bit in random.integers(8 * len(data), size=12):
+            damaged = bytearray(data)
             damaged[bit // 8] ^= 1 << bit % 8
             path.write_bytes(damaged)
-            found = verify(_part(tmp_path / "all", path))
-            named = any(_is_named(path, line) for line in found.damage)
-            assert named or _named(found, _part(tmp_path / "all", path), path), (path, bit)
-        path.write_bytes(whole)
+            verification = verify(_part(tmp_path / "all", path))
+            named = any(_is_named(path, line) for line in verification.damage)
+            assert named or _names_file(verification, _part(tmp_path / "all", path), path), (path, bit)
+        path.write_bytes(data)
     assert not verify(tmp_path / "all").damage
 
 
@@ -144,9 +144,9 @@ def test_records_of_earlier_versions_are_named(everything: Path, tmp_path: Path)
     record = tmp_path / "out" / ".records" / "a.bvh.json"
     lines = record.read_text().splitlines()
     record.write_text("\n".join([*lines[:-3], lines[-3].rstrip(","), "}"]) + "\n")
-    found = verify(tmp_path / "out")
-    assert not found.damage
-    assert found.unread == (".records/a.bvh.json", ".selfcorrect.lock")
+    verification = verify(tmp_path / "out")
+    assert not verification.damage
+    assert verification.unread == (".records/a.bvh.json", ".selfcorrect.lock")
     assert FileResult.load(record) is not None
 
 
@@ -156,9 +156,9 @@ def test_files_of_somebody_else_are_not_called_damaged(everything: Path, tmp_pat
     (tmp_path / "out" / "lock.json").write_text('{"sha256": "of a download", "name": 3}')
     os.mkfifo(tmp_path / "out" / "pipe.json")
     (tmp_path / "out" / "gone").symlink_to("nowhere")
-    found = verify(tmp_path / "out")
-    assert not found.damage
-    assert set(found.unread) == {"mine.json", "lock.json", "pipe.json", "gone", ".selfcorrect.lock"}
+    verification = verify(tmp_path / "out")
+    assert not verification.damage
+    assert set(verification.unread) == {"mine.json", "lock.json", "pipe.json", "gone", ".selfcorrect.lock"}
 
 
 def test_sets_are_verified_at_addresses(everything: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,10 +168,10 @@ def test_sets_are_verified_at_addresses(everything: Path, tmp_path: Path, capsys
     assert main(["verify", address]) == 0
     assert "files looked at (1 corrected motions); none of them damaged" in capsys.readouterr().out
     for path in [path for path in _files(tmp_path / "set") if path.name != ".selfcorrect.lock"]:
-        whole = path.read_bytes()
-        path.write_bytes(whole[:-9])
+        data = path.read_bytes()
+        path.write_bytes(data[:-9])
         assert main(["verify", address]) == 1
         assert path.name in capsys.readouterr().out
-        path.write_bytes(whole)
+        path.write_bytes(data)
     assert main(["verify", f"file://{everything}/in"]) == 2
     assert f"file://{everything}/in: neither generations" in capsys.readouterr().err

@@ -78,7 +78,7 @@ def nodes() -> Iterator[Nodes]:
 
 
 @pytest.fixture
-def where(nodes: Nodes) -> Where:
+def working_place(nodes: Nodes) -> Where:
     while len(nodes.worker_nodes) < 2:  # another test killed some
         nodes.add_node(**NODE)
     return Where(cluster=Cluster(nodes.address))
@@ -95,7 +95,12 @@ def descendants(process: int) -> list[int]:
     children = Path(f"/proc/{process}/task").glob("*/children")
     return [
         process,
-        *(each for file in children for child in file.read_text().split() for each in descendants(int(child))),
+        *(
+            descendant
+            for file in children
+            for child in file.read_text().split()
+            for descendant in descendants(int(child))
+        ),
     ]
 
 
@@ -104,16 +109,17 @@ def at_work(nodes: Nodes, name: str) -> dict[int, Any]:
 
     The jobs must be held up: of another, a worker may have told the end while its title still names it.
     """
-    until, found = time.monotonic() + LIMIT_S, dict[int, Any]()
-    while not found:
+    until = time.monotonic() + LIMIT_S
+    pids = dict[int, Any]()
+    while not pids:
         assert time.monotonic() < until, f"no worker began with {name}"
         time.sleep(0.05)
         for node in nodes.worker_nodes:
             for process in descendants(node.all_processes["raylet"][0].process.pid):
                 with suppress(OSError):  # it has ended meanwhile
                     if Path(f"/proc/{process}/cmdline").read_text().startswith(f"ray::{name}"):
-                        found[process] = node
-    return found
+                        pids[process] = node
+    return pids
 
 
 def leave(folder: Path, name: str, progress) -> None:
@@ -156,18 +162,18 @@ def run_motion(folder: Path, where: Where, gate: Path) -> dict[str, bytes]:
 
 def pass_gate(gate: Path, work: Callable[..., None], *arguments: Any) -> None:
     """Do work that waits after its second generation as long as a file is there."""
-    *given, progress = arguments
+    *job_arguments, progress = arguments
 
-    def held(phase: str, done: int, total: int) -> None:
-        progress(phase, done, total)
-        while (phase, done) == ("generation", 2) and gate.exists():
+    def wait_at_gate(phase: str, arrived: int, total: int) -> None:
+        progress(phase, arrived, total)
+        while (phase, arrived) == ("generation", 2) and gate.exists():
             time.sleep(0.01)
 
-    work(*given, held)
+    work(*job_arguments, wait_at_gate)
 
 
 def test_a_motion_run_has_the_same_bytes_here_and_on_a_cluster_of_which_a_node_dies(
-    tmp_path: Path, nodes: Nodes, where: Where, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, nodes: Nodes, working_place: Where, capsys: pytest.CaptureFixture[str]
 ):
     gate = tmp_path / "gate"
     expected = run_motion(tmp_path / "here", Where(), gate)
@@ -186,34 +192,35 @@ def test_a_motion_run_has_the_same_bytes_here_and_on_a_cluster_of_which_a_node_d
 
     with ThreadPoolExecutor(1) as pool:
         killing = pool.submit(kill)
-        assert run_motion(tmp_path / "killed", where, gate) == expected
+        assert run_motion(tmp_path / "killed", working_place, gate) == expected
         killing.result()
     assert "failed (1 of 3 tries)" in capsys.readouterr().err
 
 
 def test_the_same_command_goes_on_under_a_new_head(tmp_path: Path):
-    data, out = prepared(tmp_path / "data"), tmp_path / "cluster"
+    data = prepare_folder(tmp_path / "data")
+    out = tmp_path / "cluster"
     settings = CorrectionOptions(kinematic=True)
     correct_into([data], tmp_path / "here", settings, tmp_path / "here" / "report.json", Where())
     let_go = hold_up_the_last(out)
     with cluster(NODE) as nodes:
         driver = start_correcting(data, out, nodes)
-        held = at_work(nodes, LAST)
+        held_pids = at_work(nodes, LAST)
         assert nodes.head_node is not None
         nodes.head_node.kill_gcs_server()
-        _, told = driver.communicate(timeout=LIMIT_S)
-    wait_for_the_end_of(held)
+        _, errors = driver.communicate(timeout=LIMIT_S)
+    wait_for_the_end_of(held_pids)
     let_go()
     assert driver.returncode == 2
-    assert "the head of the Ray cluster at" in told
-    assert "is gone; what is finished is kept, and the same command goes on" in told
-    assert "Traceback" not in told
+    assert "the head of the Ray cluster at" in errors
+    assert "is gone; what is finished is kept, and the same command goes on" in errors
+    assert "Traceback" not in errors
     finished = {path.name: path.stat().st_mtime_ns for path in out.glob("*.bvh")}
     assert 0 < len(finished) < 6
     with cluster(NODE) as nodes:
         driver = start_correcting(data, out, nodes)
-        _, told = driver.communicate(timeout=LIMIT_S)
-    assert driver.returncode == 0, told
+        _, errors = driver.communicate(timeout=LIMIT_S)
+    assert driver.returncode == 0, errors
     assert finished.items() <= {path.name: path.stat().st_mtime_ns for path in out.glob("*.bvh")}.items()
     assert content(out) == content(tmp_path / "here")
 
@@ -233,9 +240,9 @@ def hold_up_the_last(out: Path) -> Callable[[], None]:
     record = FileTask(Path(LAST), LAST, out).record
     record.parent.mkdir(parents=True)
     FolderLock(out).release()  # the folder is that of this run
-    held = ExitStack()
-    held.enter_context(scratch_folder(record))
-    return held.close
+    gates = ExitStack()
+    gates.enter_context(scratch_folder(record))
+    return gates.close
 
 
 IMPATIENT = """
@@ -261,7 +268,7 @@ def start_correcting(data: Path, out: Path, nodes: Nodes) -> subprocess.Popen[st
     )
 
 
-def prepared(folder: Path) -> Path:
+def prepare_folder(folder: Path) -> Path:
     """Motions to correct."""
     from selfcorrect.datasets.collections.deepmimic import load_deepmimic
     from selfcorrect.datasets.files.open import save_motion
@@ -275,16 +282,17 @@ def prepared(folder: Path) -> Path:
 
 
 def test_ctrl_c_stops_the_clusters_work_and_the_same_command_goes_on_elsewhere(tmp_path: Path):
-    data, out = prepared(tmp_path / "data"), tmp_path / "cluster"
+    data = prepare_folder(tmp_path / "data")
+    out = tmp_path / "cluster"
     let_go = hold_up_the_last(out)
     with cluster(NODE) as nodes:
         driver = start_correcting(data, out, nodes)
-        held = at_work(nodes, LAST)
+        held_pids = at_work(nodes, LAST)
         driver.send_signal(signal.SIGINT)
-        _, told = driver.communicate(timeout=LIMIT_S)
-        assert driver.returncode == 130, told
-        assert "the same command continues" in told
-        wait_for_the_end_of(held)
+        _, errors = driver.communicate(timeout=LIMIT_S)
+        assert driver.returncode == 130, errors
+        assert "the same command continues" in errors
+        wait_for_the_end_of(held_pids)
     let_go()
     assert main(["correct", str(data), "-o", str(out), "--kinematic"]) == 0
     assert len(list(out.glob("*.bvh"))) == 6
@@ -293,12 +301,12 @@ def test_ctrl_c_stops_the_clusters_work_and_the_same_command_goes_on_elsewhere(t
 # --- jobs that fail --------------------------------------------------------------------------------------------------
 
 
-def test_a_worker_out_of_memory_is_replaced(tmp_path: Path, where: Where, capsys: pytest.CaptureFixture[str]):
-    run_jobs([Job("hungry", be_killed, (tmp_path, 1), 1)], where, "test", folder=tmp_path)
+def test_a_worker_out_of_memory_is_replaced(tmp_path: Path, working_place: Where, capsys: pytest.CaptureFixture[str]):
+    run_jobs([Job("hungry", be_killed, (tmp_path, 1), 1)], working_place, "test", folder=tmp_path)
     assert "hungry failed (1 of 3 tries): its worker process died" in capsys.readouterr().err
 
 
-def test_jobs_that_fail_every_time_are_named_and_the_rest_goes_on(tmp_path: Path, where: Where):
+def test_jobs_that_fail_every_time_are_named_and_the_rest_goes_on(tmp_path: Path, working_place: Where):
     started = [
         Job("broken", fail, (), 1),
         Job("after", leave, (tmp_path, "after"), 1, ("broken",)),
@@ -306,7 +314,7 @@ def test_jobs_that_fail_every_time_are_named_and_the_rest_goes_on(tmp_path: Path
         Job("other", leave, (tmp_path, "other"), 1),
     ]
     with pytest.raises(JobsError, match="2 of 4 jobs failed 3 times") as raised:
-        run_jobs(started, where, "test", folder=tmp_path)
+        run_jobs(started, working_place, "test", folder=tmp_path)
     assert {name: type(error).__name__ for name, error in raised.value.failed.items()} == {
         "broken": "SettingError",
         "doomed": "WorkerError",
@@ -319,13 +327,13 @@ def test_jobs_that_fail_every_time_are_named_and_the_rest_goes_on(tmp_path: Path
 
 
 def test_a_node_with_other_software_is_named_before_anything_is_written(
-    tmp_path: Path, where: Where, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, working_place: Where, monkeypatch: pytest.MonkeyPatch
 ):
     software = ray_cluster._software()
     monkeypatch.setattr(ray_cluster, "_software", lambda: {**software, "selfcorrect": "0.0.9"})
     there = re.escape(software["selfcorrect"])
     with pytest.raises(SettingError, match=rf"has other software .*: selfcorrect {there} instead of 0\.0\.9 \(at "):
-        run_jobs([Job("a", leave, (tmp_path, "a"), 1)], where, "test", folder=tmp_path)
+        run_jobs([Job("a", leave, (tmp_path, "a"), 1)], working_place, "test", folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -352,9 +360,9 @@ def test_a_cluster_that_is_not_there_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], address: str, sentence: str
 ):
     assert main(["toy", "linear", "--quick", "--out", str(tmp_path / "toy"), "--cluster", address]) == 2
-    told = capsys.readouterr().err
-    assert sentence in told
-    assert "Traceback" not in told
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert "Traceback" not in error
     assert list(tmp_path.iterdir()) == []
 
 

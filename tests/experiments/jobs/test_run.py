@@ -103,10 +103,10 @@ def stumble(folder: Path, falls: int, generations: int, progress) -> None:
     """Finish a generation per call, then fail; succeed at last. Every `falls` calls together get one further."""
     calls = len(list(folder.glob("call-*")))
     (folder / f"call-{calls}").touch()
-    done = calls // falls
-    for generation in range(1, done + 1):
+    finished_calls = calls // falls
+    for generation in range(1, finished_calls + 1):
         progress("generation", generation, generations)
-    if done < generations:
+    if finished_calls < generations:
         raise ValueError("stumbled")
 
 
@@ -181,8 +181,10 @@ print(max(pool["num_threads"] for pool in threadpool_info()))
 @pytest.mark.slow
 def test_this_process_uses_one_thread_too():
     environment = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
-    done = subprocess.run([sys.executable, "-c", THREADS], env=environment, check=True, capture_output=True, text=True)
-    assert done.stdout.split() == ["2", "1"]
+    process = subprocess.run(
+        [sys.executable, "-c", THREADS], env=environment, check=True, capture_output=True, text=True
+    )
+    assert process.stdout.split() == ["2", "1"]
 
 
 def count_threads(folder: Path, name: str, progress) -> None:

@@ -70,7 +70,8 @@ def codec_and_values() -> tuple[FeatureCodec, Tensor]:
 
 def reward(weight: float) -> Reward:
     weights = tuple(weight if row == SUNK else 0.0 for row in range(len(MOTION_FEATURES)))
-    ones, zeros = (1.0,) * len(weights), (0.0,) * len(weights)
+    ones = (1.0,) * len(weights)
+    zeros = (0.0,) * len(weights)
     return Reward(MOTION_FEATURES, zeros, ones, weights, ("ada", "bob"), (weights, zeros), 100)
 
 
@@ -80,9 +81,9 @@ def sunk_share(codec: FeatureCodec, values: Tensor) -> float:
 
 def test_each_rater_is_a_score_of_features(codec_and_values: tuple[FeatureCodec, Tensor]) -> None:
     codec, values = codec_and_values
-    given = reward(-2.0)
+    rated_reward = reward(-2.0)
     features = motion_features(codec.decode(values))
-    ada, bob = raters_of(given, codec)
+    ada, bob = raters_of(rated_reward, codec)
     np.testing.assert_allclose(ada(values), -2 * features[:, SUNK])
     np.testing.assert_allclose(bob(values), 0)
     np.testing.assert_allclose(ada(values[:3]), -2 * features[:3, SUNK])
@@ -101,9 +102,9 @@ def test_the_bias_draws_what_is_preferred(
     assert least <= sunk_share(codec, drawn) <= most
 
 
-def inputs(codec: FeatureCodec, values: Tensor, given: Reward | None) -> CorrectorInputs:
+def inputs(codec: FeatureCodec, values: Tensor, given_reward: Reward | None) -> CorrectorInputs:
     real = Samples.real(values, torch.arange(len(values)) % 2)
-    return CorrectorInputs(codec, real, Drawn(values), STREAM, silent, reward=given)
+    return CorrectorInputs(codec, real, Drawn(values), STREAM, silent, reward=given_reward)
 
 
 def test_the_verifier_rejects_what_is_liked_less_than_usual_for_its_label(
@@ -116,9 +117,9 @@ def test_the_verifier_rejects_what_is_liked_less_than_usual_for_its_label(
     assert torch.equal(answer.samples.values, values)
     rewards = reward(-1.0).joint_reward(motion_features(codec.decode(values)))
     for label in (0, 1):
-        own = samples.labels == label
-        assert 0 < int(answer.accepted[own].sum()) < int(own.sum())
-        assert rewards[own & answer.accepted].min() >= rewards[own & ~answer.accepted].max()
+        of_label = samples.labels == label
+        assert 0 < int(answer.accepted[of_label].sum()) < int(of_label.sum())
+        assert rewards[of_label & answer.accepted].min() >= rewards[of_label & ~answer.accepted].max()
 
 
 def test_without_ratings_both_say_what_is_missing(codec_and_values: tuple[FeatureCodec, Tensor]) -> None:
@@ -129,7 +130,7 @@ def test_without_ratings_both_say_what_is_missing(codec_and_values: tuple[Featur
         choose_by_raters(())(Drawn(values), Samples.real(values))
 
 
-def rated(path: Path, weight: float, features: tuple[str, ...] = MOTION_FEATURES) -> Path:
+def write_ratings(path: Path, weight: float, features: tuple[str, ...] = MOTION_FEATURES) -> Path:
     """A database of a rater with a taste in penetration."""
     random = np.random.default_rng(0)
     names = [f"s{number}" for number in range(12)]
@@ -145,10 +146,10 @@ def rated(path: Path, weight: float, features: tuple[str, ...] = MOTION_FEATURES
 
 
 def test_a_database_of_other_features_is_refused(tmp_path: Path) -> None:
-    assert reward_in(rated(tmp_path / "r.sqlite", -1.0)).common[SUNK] < -0.5
-    other = rated(tmp_path / "other.sqlite", -1.0, tuple("abcdef"))
+    assert reward_in(write_ratings(tmp_path / "r.sqlite", -1.0)).common[SUNK] < -0.5
+    other_database = write_ratings(tmp_path / "other.sqlite", -1.0, tuple("abcdef"))
     with pytest.raises(SelfcorrectError, match="its features are a, b, c, d, e, f, not those of this version"):
-        reward_in(other)
+        reward_in(other_database)
     with RatingDatabase(tmp_path / "new.sqlite", RatingStudy("motions", "?", 0, MOTION_FEATURES)):
         pass
     with pytest.raises(SelfcorrectError, match="needs at least 10 comparisons"):
@@ -168,16 +169,16 @@ def test_arms_of_a_run_use_what_it_keeps(tmp_path: Path, monkeypatch: pytest.Mon
     for arm in arms:
         with pytest.raises(SelfcorrectError, match="needs --ratings"):
             run_arm(study, run, arm, silent)
-    keep_reward(tmp_path, reward_in(rated(tmp_path / "r.sqlite", -1.0)))
+    keep_reward(tmp_path, reward_in(write_ratings(tmp_path / "r.sqlite", -1.0)))
     for arm in arms:
         run_arm(study, run, arm, silent)
     batch = FolderReader(run.arm_folder(arms[0])).batch(1)
     assert len(batch.samples) == 16
     assert batch.rejected > 0
-    given = kept_reward(tmp_path)
-    assert given is not None
+    reward_of_run = kept_reward(tmp_path)
+    assert reward_of_run is not None
     codec = motion_task(settings, comparison, run.stream).codec
-    drawn = given.joint_reward(motion_features(codec.decode(batch.drawn.values)))
+    drawn = reward_of_run.joint_reward(motion_features(codec.decode(batch.drawn.values)))
     accepted = batch.drawn.provenance.accepted
     assert drawn[accepted].mean() > drawn[~accepted].mean()
 
@@ -194,15 +195,15 @@ def test_a_run_keeps_its_ratings_and_refuses_others(
     assert cli.main(command) == 2
     assert "needs --ratings" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
-    rated(tmp_path / "r.sqlite", -1.0)
+    write_ratings(tmp_path / "r.sqlite", -1.0)
     assert cli.main([*command, "--ratings", "r.sqlite"]) == 0
-    kept = kept_reward(tmp_path / "run")
-    assert kept == reward_in(tmp_path / "r.sqlite")
-    rated(tmp_path / "other.sqlite", 1.0)
+    reward_of_run = kept_reward(tmp_path / "run")
+    assert reward_of_run == reward_in(tmp_path / "r.sqlite")
+    write_ratings(tmp_path / "other.sqlite", 1.0)
     capsys.readouterr()
     assert cli.main([*command, "--ratings", "other.sqlite"]) == 2
     assert "what people preferred is not the one" in capsys.readouterr().err
-    assert kept_reward(tmp_path / "run") == kept
+    assert kept_reward(tmp_path / "run") == reward_of_run
     assert cli.main(command) == 0  # resumes with what it keeps
     assert cli.main(["verify", "run"]) == 0
     assert FILE not in capsys.readouterr().out

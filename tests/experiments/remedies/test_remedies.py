@@ -42,7 +42,8 @@ class TwoModes(nn.Module):
 
     def __init__(self, share: float = 0.5, deviation: float = DEVIATION) -> None:
         super().__init__()
-        self.share, self.deviation = share, deviation
+        self.share = share
+        self.deviation = deviation
         self.alpha_bars = MotionDiffusion(CONFIG, 1, 1, 1).schedule.alpha_bars
 
     def forward(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
@@ -50,7 +51,8 @@ class TwoModes(nn.Module):
         variance = alpha * self.deviation**2 + 1 - alpha
         upper = torch.sigmoid(math.log(self.share / (1 - self.share)) + 2 * alpha.sqrt() * noisy / variance)
         gain = alpha.sqrt() * self.deviation**2 / variance
-        lower_mean, upper_mean = (mode + gain * (noisy - alpha.sqrt() * mode) for mode in (-1.0, 1.0))
+        lower_mean = (-1.0) + gain * (noisy - alpha.sqrt() * (-1.0))
+        upper_mean = 1.0 + gain * (noisy - alpha.sqrt() * 1.0)
         return (1 - upper) * lower_mean + upper * upper_mean
 
 
@@ -58,11 +60,11 @@ def exact(**settings: float) -> MotionDiffusion:
     return replace(MotionDiffusion(CONFIG, 1, 1, 1, device=torch.device("cpu")), average=TwoModes(**settings))
 
 
-def drawn(model: MotionDiffusion) -> Tensor:
+def draw_values(model: MotionDiffusion) -> Tensor:
     return model.sample(LABELS, STREAM).flatten()
 
 
-def spread(values: Tensor) -> float:
+def measure_spread(values: Tensor) -> float:
     """Standard deviation within the modes."""
     return float((values - values.sign()).std())
 
@@ -72,30 +74,32 @@ def upper_share(values: Tensor) -> float:
 
 
 def test_the_exact_sampler_is_right() -> None:
-    values = drawn(exact(share=0.3))
-    assert spread(values) == pytest.approx(DEVIATION, rel=0.1)
+    values = draw_values(exact(share=0.3))
+    assert measure_spread(values) == pytest.approx(DEVIATION, rel=0.1)
     assert upper_share(values) == pytest.approx(0.3, abs=0.04)
 
 
 @pytest.mark.parametrize("sharpness", [0.6, 1.0, 2.0])
 def test_score_rescaling_dials_the_variance_within_modes_and_keeps_the_modes(sharpness: float) -> None:
-    values = drawn(steer(Rescaled, exact(), sharpness=sharpness, variance=DEVIATION**2))
-    assert spread(values) == pytest.approx(DEVIATION / math.sqrt(sharpness), rel=0.1)
+    values = draw_values(steer(Rescaled, exact(), sharpness=sharpness, variance=DEVIATION**2))
+    assert measure_spread(values) == pytest.approx(DEVIATION / math.sqrt(sharpness), rel=0.1)
     assert upper_share(values) == pytest.approx(0.5, abs=0.04)
 
 
 def test_sims_undoes_what_self_training_did_to_the_modes() -> None:
     """Guided away from a model that has half forgotten a mode, a model draws that mode more often."""
-    assert upper_share(drawn(steer(Guided, exact(share=0.4), worse=exact(share=0.28)))) > 0.45
-    assert upper_share(drawn(steer(Guided, exact(share=0.4), worse=exact(share=0.4)))) == pytest.approx(0.4, abs=0.04)
+    assert upper_share(draw_values(steer(Guided, exact(share=0.4), worse=exact(share=0.28)))) > 0.45
+    assert upper_share(draw_values(steer(Guided, exact(share=0.4), worse=exact(share=0.4)))) == pytest.approx(
+        0.4, abs=0.04
+    )
 
 
 def test_truncation_blurs_by_what_it_leaves_out() -> None:
     level = 10
     alpha = float(exact().schedule.alpha_bars[level])
     expected = math.sqrt(DEVIATION**2 + (1 - alpha) / alpha)
-    assert spread(drawn(steer(Truncated, exact(), level=level))) == pytest.approx(expected, rel=0.1)
-    assert spread(drawn(steer(Truncated, exact(), level=0))) == pytest.approx(DEVIATION, rel=0.1)
+    assert measure_spread(draw_values(steer(Truncated, exact(), level=level))) == pytest.approx(expected, rel=0.1)
+    assert measure_spread(draw_values(steer(Truncated, exact(), level=0))) == pytest.approx(DEVIATION, rel=0.1)
 
 
 def test_steering_needs_a_diffusion_model() -> None:
@@ -110,19 +114,21 @@ def two_modes(count: int = 400) -> Samples:
     return Samples.real(values.reshape(-1, 1, 1))
 
 
-def chosen(rule, draws: int = 5) -> Tensor:
+def draw_choices(rule, draws: int = 5) -> Tensor:
     return select_candidates(draws, rule)(exact(share=0.2), two_modes())(LABELS[:300], STREAM).flatten()
 
 
 def test_farthest_points_spread_out() -> None:
-    plain, far = drawn(exact(share=0.2))[:300], chosen(farthest_points())
-    assert spread(far) > 1.3 * spread(plain)
+    plain = draw_values(exact(share=0.2))[:300]
+    far = draw_choices(farthest_points())
+    assert measure_spread(far) > 1.3 * measure_spread(plain)
     assert upper_share(far) > 0.3
 
 
 def test_self_verification_destroys_spread_and_the_likelihood_rank_does_the_opposite() -> None:
-    sure, unsure = chosen(most_confident(denoising_errors)), chosen(least_likely(denoising_errors))
-    assert spread(sure) < 0.75 * DEVIATION < DEVIATION < spread(unsure)
+    sure = draw_choices(most_confident(denoising_errors))
+    unsure = draw_choices(least_likely(denoising_errors))
+    assert measure_spread(sure) < 0.75 * DEVIATION < DEVIATION < measure_spread(unsure)
 
 
 def test_the_latent_filter_keeps_candidates_in_the_main_components_of_the_parents() -> None:
@@ -155,8 +161,8 @@ def test_an_ecosystem_trains_each_member_on_a_part_and_pools_their_samples() -> 
     means = [float(member.state()["mean"]) for member in system.members]
     assert len(set(means)) == 4
     assert sum(means) / 4 == pytest.approx(float(real.values.mean()))
-    again = Ecosystem.replicate(Gaussian.standard(1), 4).load_state(system.state())
-    assert torch.equal(again.sample(LABELS, STREAM), system.sample(LABELS, STREAM))
+    restored = Ecosystem.replicate(Gaussian.standard(1), 4).load_state(system.state())
+    assert torch.equal(restored.sample(LABELS, STREAM), system.sample(LABELS, STREAM))
     spread_out = Ecosystem.replicate(Gaussian.standard(1), 2).load_state(Gaussian.standard(1).state())
     assert [float(member.state()["mean"]) for member in spread_out.members] == [0, 0]
 
@@ -167,7 +173,8 @@ SMALL = DiffusionConfig(width=32, depth=1, diffusion_steps=20, sampling_steps=5,
 @pytest.fixture(scope="module")
 def small() -> tuple[Task, MemoryStore]:
     model = MotionDiffusion(SMALL, 1, 1, 1, device=torch.device("cpu"))
-    task, first = Task(model, two_modes(24), lambda candidate: {}, initial_steps=30), MemoryStore()
+    task = Task(model, two_modes(24), lambda candidate: {}, initial_steps=30)
+    first = MemoryStore()
     train_first_generation(task, first, STREAM)
     return task, first
 
@@ -201,6 +208,7 @@ def final_state(small: tuple[Task, MemoryStore], name: str) -> dict[str, Tensor]
 @pytest.mark.parametrize("row", list(REMEDIES), ids=lambda row: row.name)
 def test_every_row_is_complete_runs_and_changes_the_loop(row, small) -> None:
     assert all((row.summary, row.knows, row.cost, row.source))
-    state, plain = final_state(small, row.name), final_state(small, "none")
+    state = final_state(small, row.name)
+    plain = final_state(small, "none")
     same = state.keys() == plain.keys() and all(torch.equal(state[key], plain[key]) for key in state)
     assert same == (row.name == "none")

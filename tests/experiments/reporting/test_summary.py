@@ -30,21 +30,23 @@ def test_a_summary_comes_back_to_five_digits(tmp_path: Path) -> None:
 
 def seeds(first: int, *recalls: float, date: str = "2026-01-02", **settings: object) -> Summary:
     curves = replace(CURVES, values={"recall": np.array([[1.0, recall] for recall in recalls])})
-    told = {"seeds": len(recalls), "first_seed": first, "generations": 1, **settings}
-    made = {"date": date, "core_hours": 0.5}
-    return Summary("selfcorrect motion", made, told, {"dct-mlp": (curves,)}, {"real": {"recall": np.array(recalls)}})
+    settings_of_run = {"seeds": len(recalls), "first_seed": first, "generations": 1, **settings}
+    facts = {"date": date, "core_hours": 0.5}
+    return Summary(
+        "selfcorrect motion", facts, settings_of_run, {"dct-mlp": (curves,)}, {"real": {"recall": np.array(recalls)}}
+    )
 
 
 def test_runs_of_some_seeds_each_are_joined_in_the_order_of_their_seeds():
-    whole = join_summaries([seeds(2, 0.3, date="2026-03-04"), seeds(0, 0.1, 0.2)])
-    assert whole.settings == {"seeds": 3, "first_seed": 0, "generations": 1}
-    assert whole.made == {"date": "2026-03-04", "core_hours": 1.0}
-    assert whole.arms["dct-mlp"][0].last("recall").tolist() == [0.1, 0.2, 0.3]
-    assert whole.floors["real"]["recall"].tolist() == [0.1, 0.2, 0.3]
+    joined = join_summaries([seeds(2, 0.3, date="2026-03-04"), seeds(0, 0.1, 0.2)])
+    assert joined.settings == {"seeds": 3, "first_seed": 0, "generations": 1}
+    assert joined.made == {"date": "2026-03-04", "core_hours": 1.0}
+    assert joined.arms["dct-mlp"][0].last("recall").tolist() == [0.1, 0.2, 0.3]
+    assert joined.floors["real"]["recall"].tolist() == [0.1, 0.2, 0.3]
 
 
 @pytest.mark.parametrize(
-    ("other", "sentence"),
+    ("other_run", "sentence"),
     [
         (seeds(2, 0.3, real_count=64), "seeds from 2: expected the settings of those from 0"),
         (replace(seeds(2, 0.3), arms={"dct-mlp": ()}), "seeds from 2: expected the settings of those from 0"),
@@ -53,9 +55,9 @@ def test_runs_of_some_seeds_each_are_joined_in_the_order_of_their_seeds():
     ],
     ids=["other settings", "other arms", "a seed is missing", "a seed twice"],
 )
-def test_runs_that_are_no_parts_of_one_experiment_are_not_joined(other: Summary, sentence: str):
+def test_runs_that_are_no_parts_of_one_experiment_are_not_joined(other_run: Summary, sentence: str):
     with pytest.raises(ValueError, match=sentence):
-        join_summaries([seeds(0, 0.1, 0.2), other])
+        join_summaries([seeds(0, 0.1, 0.2), other_run])
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 9}', '{"format": 1, "arms": 3}', "\xff"])

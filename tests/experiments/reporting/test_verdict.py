@@ -87,7 +87,8 @@ def test_the_headline_counts_both_axes_apart():
 
 
 def test_away_from_real_data_is_called_a_distance():
-    near, far = arm("uncorrected", jerk=[0.76, 0.77, 0.75]), arm("physics", jerk=[0.18, 0.17, 0.19])
+    near = arm("uncorrected", jerk=[0.76, 0.77, 0.75])
+    far = arm("physics", jerk=[0.18, 0.17, 0.19])
     (effect,) = effects([(far, near)], [JERK], {"jerk": 0.75})
     assert effect.change.estimate == pytest.approx(0.56, abs=0.01)
     assert format_change(effect).startswith("distance to real data +0.56")
@@ -115,7 +116,8 @@ def test_differences_without_spread_are_undecided():
 
 
 def test_a_number_is_an_aim_and_an_unknown_aim_is_named():
-    near, far = arm("physics", score=[1.1, 0.9, 1.05, 1.0, 0.95]), arm("uncorrected", score=[2.0, 2.1, 0.0, 1.9, 0.1])
+    near = arm("physics", score=[1.1, 0.9, 1.05, 1.0, 0.95])
+    far = arm("uncorrected", score=[2.0, 2.1, 0.0, 1.9, 0.1])
     metric = Metric("score", "Score", "", "aim")
     (effect,) = effects([(near, far)], [metric], {"score": 1.0})
     assert effect.word == "better"
@@ -130,15 +132,15 @@ def test_a_number_is_an_aim_and_an_unknown_aim_is_named():
 )
 def test_word_interval_and_values_agree(values: np.ndarray, better: str) -> None:
     metric = Metric("jerk", "Jerk", "realism", better, 9)  # type: ignore[arg-type]
-    pairs = [(arm("physics", jerk=list(one)), arm("uncorrected", jerk=list(other))) for one, other in values]
+    pairs = [(arm("physics", jerk=list(first)), arm("uncorrected", jerk=list(second))) for first, second in values]
     for effect in effects(pairs, [metric], {"jerk": 3.0}):
-        found = effect.change.low > 0 or effect.change.high < 0
+        excludes_zero = effect.change.low > 0 or effect.change.high < 0
         has_difference = effect.word not in ("no clear difference", "undecided")
-        assert found == has_difference == (effect.p_value <= 0.05)
+        assert excludes_zero == has_difference == (effect.p_value <= 0.05)
         if better != "real":
             difference = effect.arm.last("jerk").mean() - effect.reference.last("jerk").mean()
             assert effect.change.estimate == pytest.approx(difference, abs=1e-9)
-        if found:
+        if excludes_zero:
             rises = effect.change.estimate > 0
             words = {"neutral": ("lower", "higher"), "higher": ("worse", "better")}
             assert effect.word == words.get(better, ("better", "worse"))[rises]

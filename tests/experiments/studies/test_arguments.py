@@ -21,10 +21,10 @@ ARM = sc.Arm(sc.Replace(), 1)
 
 def own_task(stream: sc.Stream) -> sc.Task:
     real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").generator(), dtype=torch.float64))
-    return sc.Task(sc.Gaussian.standard(2), real, spread)
+    return sc.Task(sc.Gaussian.standard(2), real, measure_spread)
 
 
-def spread(candidate: sc.Candidate) -> dict[str, float]:
+def measure_spread(candidate: sc.Candidate) -> dict[str, float]:
     return {"spread": float(candidate.samples(50).values.std())}
 
 
@@ -32,12 +32,12 @@ def raising(*_: object, **__: object) -> Any:
     raise ZeroDivisionError("division by zero")
 
 
-def judged_by(scores: Any) -> sc.Task:
+def make_judged_task(scores: Any) -> sc.Task:
     return replace(own_task(sc.streams(0)), evaluate=lambda candidate: scores)
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         *(
             ({"wandb": wandb}, "wandb must be one of auto, off")
@@ -61,17 +61,20 @@ def judged_by(scores: Any) -> sc.Task:
         ({"tasks": {}}, "at least one task"),
         ({"tasks": {"": own_task}}, "names of tasks must have letters"),
         ({"tasks": raising}, r"task 'task' failed: ZeroDivisionError: .*\(test_arguments.py, line"),
-        *(({"tasks": judged_by({name: 1.0})}, f"names a quality {name!r}") for name in ("seed", "generation", "", 3)),
-        ({"tasks": judged_by({})}, "measures nothing"),
-        ({"tasks": judged_by(3)}, "must return numbers by name, got 3"),
+        *(
+            ({"tasks": make_judged_task({name: 1.0})}, f"names a quality {name!r}")
+            for name in ("seed", "generation", "", 3)
+        ),
+        ({"tasks": make_judged_task({})}, "measures nothing"),
+        ({"tasks": make_judged_task(3)}, "must return numbers by name, got 3"),
     ],
 )
 def test_arguments_are_refused_before_anything_runs(
-    changes: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    changes: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("selfcorrect.experiments.studies.comparison.compare.run_study", raising)
     usual: dict[str, Any] = {"tasks": own_task, "arms": {"a": ARM}, "seeds": 1, "workers": 1, "out": tmp_path / "run"}
-    with pytest.raises(SettingError, match=told):
+    with pytest.raises(SettingError, match=message):
         sc.compare(**(usual | changes))
     assert not (tmp_path / "run").exists()
     with pytest.raises(ZeroDivisionError):  # what is right gets further
@@ -80,8 +83,8 @@ def test_arguments_are_refused_before_anything_runs(
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
 def test_a_judge_that_is_nowhere_finite_leaves_a_report(value: float, tmp_path: Path) -> None:
-    found = sc.compare(judged_by({"spread": value}), {"a": ARM}, seeds=2, workers=1, out=tmp_path)
-    assert "a: spread has no value at the end in 2 of 2 seeds" in found.gaps
+    comparison = sc.compare(make_judged_task({"spread": value}), {"a": ARM}, seeds=2, workers=1, out=tmp_path)
+    assert "a: spread has no value at the end in 2 of 2 seeds" in comparison.gaps
     assert f"spread of real data is {value}" in (tmp_path / "report.html").read_text()
 
 

@@ -30,10 +30,10 @@ GENERATIONS = 8
 
 def own_task(stream: Stream) -> sc.Task:
     real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").generator(), dtype=torch.float64))
-    return sc.Task(sc.Gaussian.standard(2), real, spread)
+    return sc.Task(sc.Gaussian.standard(2), real, measure_spread)
 
 
-def spread(candidate: sc.Candidate) -> dict[str, torch.Tensor]:
+def measure_spread(candidate: sc.Candidate) -> dict[str, torch.Tensor]:
     values = candidate.samples(200).values
     return {"spread": values.std(0).mean(), "error": (values.std(0) - 1).abs().mean()}
 
@@ -66,20 +66,22 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_frames(tmp_path: Path) -> None:
     helps = expect_below("correction keeps the spread", final_difference("corrected", "synthetic", "error"))
     harms = expect_above("correction loses the spread", final_difference("corrected", "synthetic", "error"))
-    found = sc.compare(
+    comparison = sc.compare(
         own_task, make_arms(30), seeds=5, workers=1, out=tmp_path, better={"error": "lower"}, claims=[helps, harms]
     )
-    (headline,) = found.sentences
-    assert [row.cells[2].value for row in found.tables["claims"].rows] == ["holds", "fails"]
+    (headline,) = comparison.sentences
+    assert [row.cells[2].value for row in comparison.tables["claims"].rows] == ["holds", "fails"]
     assert "better in 1 of 2" in headline
     assert "worse in 1 of 2" in headline
-    differences = {row.title: row.cells[0].value for row in found.tables["differences"].rows}
+    differences = {row.title: row.cells[0].value for row in comparison.tables["differences"].rows}
     assert differences == {"synthetic": "worse", "corrected": "better"}
-    assert all(row.title in str(found) for name in ("claims", "differences") for row in found.tables[name].rows)
-    printed = {line.split("  ")[0]: line for line in str(found).splitlines()}
+    assert all(
+        row.title in str(comparison) for name in ("claims", "differences") for row in comparison.tables[name].rows
+    )
+    printed = {line.split("  ")[0]: line for line in str(comparison).splitlines()}
     assert (printed["corrected"][-1], printed["synthetic"][-1]) == ("↑", "↓")
     assert printed["real only"][-1].isdigit()
-    frame = found.to_frame()
+    frame = comparison.to_frame()
     axes = ["policy", "synthetic_ratio", "synthetic_share", "corrector", "strength"]
     assert list(frame.columns[:7]) == ["group", "arm", *axes]
     assert frame.groupby(["group", "arm"])[axes].nunique(dropna=False).max().max() == 1
@@ -91,8 +93,8 @@ def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_fra
     assert last["synthetic"] < 0.9 < last["corrected"]
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
     assert [float(row["spread"]) for row in rows] == pytest.approx(list(frame.spread))
-    again = sc.read_summary(tmp_path)
-    np.testing.assert_allclose(again.to_frame().spread, frame.spread, rtol=1e-4)
+    summary = sc.read_summary(tmp_path)
+    np.testing.assert_allclose(summary.to_frame().spread, frame.spread, rtol=1e-4)
     page = (tmp_path / "report.html").read_text()
     assert headline in page
     assert "<svg" in page
@@ -100,7 +102,7 @@ def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_fra
     assert HELD_OUT not in page, "there are no held-out data, whose level figures would show"
     assert "The tasks have no held-out data" in page
     assert frame.novelty_of_samples.between(0.1, 10).all()
-    assert (found.summary.floors[MEMORISER]["novelty_of_samples"] < 1e-6).all()
+    assert (comparison.summary.floors[MEMORISER]["novelty_of_samples"] < 1e-6).all()
     assert "<h2>Motions" not in page
     assert {path.name for path in (tmp_path / "tables").iterdir()} == {
         f"{name}.{suffix}" for name in ("arms", "claims", "differences", "loop") for suffix in ("csv", "tex")
@@ -114,13 +116,13 @@ def measure_generation(candidate: sc.Candidate) -> dict[str, float]:
 
 def test_a_number_is_an_aim_for_judges_that_cannot_score_real_data(tmp_path: Path) -> None:
     task = partial(with_judge, measure_generation)
-    found = sc.compare(task, make_arms(20), seeds=5, workers=1, out=tmp_path / "number", better={"variance": 1.0})
-    rows = {row.title: row.cells for row in found.tables["differences"].rows}
-    last = {curves.title: np.abs(curves.last("variance") - 1) for curves in found.summary.arms["task"]}
+    comparison = sc.compare(task, make_arms(20), seeds=5, workers=1, out=tmp_path / "number", better={"variance": 1.0})
+    rows = {row.title: row.cells for row in comparison.tables["differences"].rows}
+    last = {curves.title: np.abs(curves.last("variance") - 1) for curves in comparison.summary.arms["task"]}
     change = (last["corrected"] - last["synthetic"]).mean()
     assert rows["corrected"][0].value == "better"
     assert rows["corrected"][0].interval.startswith(f"distance to the aim {change:+.2f}")
-    assert found.summary.settings["better"] == {"variance": 1.0}
+    assert comparison.summary.settings["better"] == {"variance": 1.0}
     unknown = sc.compare(task, make_arms(2), seeds=5, workers=1, out=tmp_path / "real", better={"variance": "real"})
     assert "no aim in 2 of 2" in unknown.sentences[0]
     assert "has no attribute &#39;covariance&#39;" in (tmp_path / "real" / "report.html").read_text()
@@ -131,11 +133,11 @@ def with_judge(judge: Callable[[sc.Candidate], dict[str, float]], stream: Stream
 
 
 def test_few_seeds_give_no_verdict(tmp_path: Path) -> None:
-    found = sc.compare(own_task, make_arms(2), seeds=4, workers=1, out=tmp_path, better={"error": "lower"})
-    assert found.sentences[0] == "4 seeds are too few for a verdict, which takes at least 5: see the differences."
+    comparison = sc.compare(own_task, make_arms(2), seeds=4, workers=1, out=tmp_path, better={"error": "lower"})
+    assert comparison.sentences[0] == "4 seeds are too few for a verdict, which takes at least 5: see the differences."
 
 
-def spread_by(level: float) -> Callable[[Stream], sc.Task]:
+def make_spread_task(level: float) -> Callable[[Stream], sc.Task]:
     """A task whose real data have a spread of their own."""
 
     def task(stream: Stream) -> sc.Task:
@@ -146,12 +148,12 @@ def spread_by(level: float) -> Callable[[Stream], sc.Task]:
 
 
 def test_each_task_aims_at_its_own_real_data(tmp_path: Path) -> None:
-    tasks = {"narrow": spread_by(1.0), "wide": spread_by(10.0)}
-    found = sc.compare(tasks, make_arms(2), seeds=3, workers=1, out=tmp_path, better={"spread": "real"})
+    tasks = {"narrow": make_spread_task(1.0), "wide": make_spread_task(10.0)}
+    comparison = sc.compare(tasks, make_arms(2), seeds=3, workers=1, out=tmp_path, better={"spread": "real"})
     for task in tasks:
-        real = found.summary.floors[f"{MEMORISER}, {task}"]["spread"].mean()
-        away = {curves.title: np.abs(curves.last("spread") - real).mean() for curves in found.summary.arms[task]}
-        rows = {row.title: row.cells for row in found.tables["differences"].rows}
+        real = comparison.summary.floors[f"{MEMORISER}, {task}"]["spread"].mean()
+        away = {curves.title: np.abs(curves.last("spread") - real).mean() for curves in comparison.summary.arms[task]}
+        rows = {row.title: row.cells for row in comparison.tables["differences"].rows}
         change = re.search(r"distance to real data ([+-][\d.]+)", rows[f"{task}: corrected"][0].interval)
         assert change is not None
         assert float(change[1]) == pytest.approx(away["corrected"] - away["synthetic"], abs=0.06)
@@ -164,11 +166,12 @@ def held_out_task(stream: Stream) -> sc.Task:
 
 
 def test_held_out_data_are_the_floor_and_the_memoriser_stands_beside_them(tmp_path: Path) -> None:
-    found = sc.compare(held_out_task, make_arms(1), seeds=2, workers=1, out=tmp_path, better={"spread": "real"})
-    assert list(found.summary.floors) == [HELD_OUT, MEMORISER]
-    floor, memoriser = (found.summary.floors[name]["spread"] for name in (HELD_OUT, MEMORISER))
+    comparison = sc.compare(held_out_task, make_arms(1), seeds=2, workers=1, out=tmp_path, better={"spread": "real"})
+    assert list(comparison.summary.floors) == [HELD_OUT, MEMORISER]
+    floor = comparison.summary.floors[HELD_OUT]["spread"]
+    memoriser = comparison.summary.floors[MEMORISER]["spread"]
     assert (floor > 5 * memoriser).all()
-    assert [row.title for row in found.tables["arms"].rows][:2] == [HELD_OUT, MEMORISER]
+    assert [row.title for row in comparison.tables["arms"].rows][:2] == [HELD_OUT, MEMORISER]
     page = (tmp_path / "report.html").read_text()
     assert f"The dotted line is {HELD_OUT}" in page
     figure = (tmp_path / "figures" / "curves.svg").read_text()
@@ -179,17 +182,17 @@ def test_held_out_data_are_the_floor_and_the_memoriser_stands_beside_them(tmp_pa
 
 @pytest.mark.slow
 def test_arms_are_compared_where_nothing_is_judged(tmp_path: Path) -> None:
-    found = sc.compare(own_task, make_arms(2), seeds=2, workers=1, out=tmp_path)  # nobody said what is better
-    assert len(found.to_frame()) == 3 * 2 * 3
+    comparison = sc.compare(own_task, make_arms(2), seeds=2, workers=1, out=tmp_path)  # nobody said what is better
+    assert len(comparison.to_frame()) == 3 * 2 * 3
     assert (tmp_path / "report.html").is_file()
 
 
 @pytest.mark.slow
 def test_each_arm_is_judged_by_every_quality(tmp_path: Path) -> None:
     better = {"error": "lower", "spread": "higher"}
-    found = sc.compare(own_task, make_arms(2), seeds=2, workers=1, out=tmp_path, better=better)
-    assert sorted(found.tables["differences"].columns[::2]) == ["error", "spread"]
-    assert len(found.tables["differences"].rows) == 2
+    comparison = sc.compare(own_task, make_arms(2), seeds=2, workers=1, out=tmp_path, better=better)
+    assert sorted(comparison.tables["differences"].columns[::2]) == ["error", "spread"]
+    assert len(comparison.tables["differences"].rows) == 2
 
 
 @pytest.mark.slow
@@ -201,7 +204,8 @@ def test_more_seeds_generations_and_arms_compute_only_what_is_new_and_change_not
     after = (tmp_path / "grown" / "task" / "seed-0" / "synthetic" / "generation-0003" / "metrics.json").stat()
     assert before.st_mtime_ns == after.st_mtime_ns
     sc.compare(own_task, make_arms(5), seeds=2, workers=1, out=tmp_path / "at once")
-    grown, at_once = files(tmp_path / "grown"), files(tmp_path / "at once")
+    grown = files(tmp_path / "grown")
+    at_once = files(tmp_path / "at once")
     assert grown == at_once
 
 
@@ -209,11 +213,11 @@ def test_more_seeds_generations_and_arms_compute_only_what_is_new_and_change_not
 def test_workers_change_no_result_and_lambdas_travel(tmp_path: Path) -> None:
     loop = sc.Arm(sc.Replace(), 2, correction=sc.Correction(sc.lift(lambda values: 0.9 * values)))
     arms = {"shrunk": loop, "made": lambda task, stream: replace(loop, correction=sc.Correction(whiten))}
-    found = [
+    comparisons = [
         sc.compare({"a": own_task, "b": own_task}, arms, seeds=1, workers=workers, out=tmp_path / str(workers))
         for workers in (1, 2)
     ]
-    assert found[0].to_frame().equals(found[1].to_frame())
+    assert comparisons[0].to_frame().equals(comparisons[1].to_frame())
     assert files(tmp_path / "1") == files(tmp_path / "2")
 
 
@@ -273,16 +277,19 @@ def test_a_script_that_was_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> N
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
-def drawn_anew(stream: Stream) -> sc.Task:
+def make_other_task(stream: Stream) -> sc.Task:
     return replace(own_task(stream), real=sc.Samples.real(torch.ones(30, 2, dtype=torch.float64)))
 
 
 @pytest.mark.slow
 def test_other_code_or_data_are_refused_unless_accepted_and_recorded(tmp_path: Path) -> None:
-    arms, task = {"corrected": make_arms()["corrected"]}, own_task(sc.streams(0))
+    arms = {"corrected": make_arms()["corrected"]}
+    task = own_task(sc.streams(0))
     moved = replace(task, real=task.real.with_values(task.real.values + 1))
     judged = replace(task, evaluate=lambda candidate: {"spread": 1.0, "error": 0.0})
-    other = {"corrected": replace(arms["corrected"], correction=sc.Correction(lambda samples: samples, name="whiten"))}
+    other_code = {
+        "corrected": replace(arms["corrected"], correction=sc.Correction(lambda samples: samples, name="whiten"))
+    }
 
     def go_on(task, arms=arms, **how) -> None:
         sc.compare(task, arms, seeds=1, workers=1, out=tmp_path / "run", **how)
@@ -295,14 +302,14 @@ def test_other_code_or_data_are_refused_unless_accepted_and_recorded(tmp_path: P
     ):
         go_on(judged)
     with pytest.raises(RunFolderError, match=r"the corrector 'whiten' of arm 'corrected' is not|settings.correction"):
-        go_on(task, other)
+        go_on(task, other_code)
     with pytest.raises(RunFolderError, match=r"settings\.correction\.strength is \"inf\" in the folder and 1\.0 now"):
         go_on(task, {"corrected": replace(arms["corrected"], correction=sc.Correction(whiten, 1.0))})
     go_on(judged, accept_changed=True)
     go_on(judged)
-    kept = (tmp_path / "run" / "identities.json").read_text()
-    assert "spread" in kept
-    assert "lambda candidate" in kept
+    identities = (tmp_path / "run" / "identities.json").read_text()
+    assert "spread" in identities
+    assert "lambda candidate" in identities
 
 
 TWO_IN_ONE = """
@@ -337,9 +344,9 @@ def test_what_changed_is_named_and_so_is_a_data_file_that_a_corrector_reads(tmp_
         sys.modules.pop("two_in_one", None)
         linecache.clearcache()
         importlib.invalidate_caches()
-        found = importlib.import_module("two_in_one")
-        arm = sc.Arm(sc.Replace(), 1, correction=sc.Correction(found.fix))
-        sc.compare(found.make_task, {"fixed": arm}, seeds=1, workers=1, out=tmp_path / "run")
+        task_module = importlib.import_module("two_in_one")
+        arm = sc.Arm(sc.Replace(), 1, correction=sc.Correction(task_module.fix))
+        sc.compare(task_module.make_task, {"fixed": arm}, seeds=1, workers=1, out=tmp_path / "run")
 
     go_on(TWO_IN_ONE)
     go_on(TWO_IN_ONE)
@@ -431,7 +438,8 @@ def test_correctors_are_tried_before_anything_is_trained(
     with pytest.raises(CorrectorError, match=message):
         sc.compare(own_task, {"corrected": loop}, seeds=1, workers=1, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    task, first = own_task(sc.streams(0)), sc.MemoryStore()
+    task = own_task(sc.streams(0))
+    first = sc.MemoryStore()
     sc.train_first_generation(task, first, sc.streams(0))
     with pytest.raises(sc.LoopError, match=f"generation 1 stopped in phase 'correct': .*{message}"):
         sc.run_loop(task, loop, sc.MemoryStore(), first, sc.streams(0))
@@ -470,11 +478,11 @@ def silent_when_collapsed(candidate: sc.Candidate) -> dict[str, float]:
 
 def test_a_judge_without_a_number_leaves_a_gap_and_all_else(tmp_path: Path) -> None:
     task = replace(own_task(streams(0)), evaluate=silent_when_collapsed)
-    found = sc.compare(task, make_arms(3), seeds=5, workers=1, out=tmp_path, better={"spread": "higher"})
-    assert "synthetic: spread has no value at the end in 5 of 5 seeds" in found.gaps
-    assert found.gaps[0] in (tmp_path / "report.html").read_text()
-    assert "not measured" in found.sentences[0]
-    frame = found.to_frame()
+    comparison = sc.compare(task, make_arms(3), seeds=5, workers=1, out=tmp_path, better={"spread": "higher"})
+    assert "synthetic: spread has no value at the end in 5 of 5 seeds" in comparison.gaps
+    assert comparison.gaps[0] in (tmp_path / "report.html").read_text()
+    assert "not measured" in comparison.sentences[0]
+    frame = comparison.to_frame()
     assert frame[(frame.arm == "corrected")].spread.notna().all()
 
 
@@ -496,9 +504,9 @@ def test_an_arm_that_fails_ends_no_other_and_is_tried_again(tmp_path: Path, work
     fixed = tmp_path / "fixed"
     three = {**make_arms(2), "corrected": sc.Arm(sc.Replace(), 2, correction=sc.Correction(Singular(str(fixed))))}
     run = partial(sc.compare, own_task, three, seeds=2, workers=workers, out=tmp_path / "run")
-    found = run()
-    assert sum("the matrix is singular" in gap for gap in found.gaps) == 2
-    frame = found.to_frame()
+    comparison = run()
+    assert sum("the matrix is singular" in gap for gap in comparison.gaps) == 2
+    frame = comparison.to_frame()
     assert len(frame[(frame.arm == "synthetic") & frame.spread.notna()]) == 2 * 3
     fixed.touch()
     assert run().gaps == ()

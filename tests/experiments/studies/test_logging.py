@@ -30,20 +30,20 @@ ARMS = [replace(LOOP, policy=sc.RealOnly()), LOOP, replace(LOOP, correction=sc.C
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_generation_is_observed_once_with_what_was_measured(tmp_path: Path, workers: int) -> None:
     rows: list[Mapping[str, Any]] = []
-    found = sc.compare(own_task, ARMS, seeds=1, workers=workers, out=tmp_path, observe=rows.append)
-    told = {(row["arm"], row["generation"]): row["spread"] for row in rows}
-    assert len(rows) == len(told) == 3 * 3, "generation 0 of each arm, too"
-    frame = found.to_frame()
-    kept = {(row.arm, row.generation): row.spread for row in frame.itertuples()}
-    assert told == pytest.approx(kept)
+    comparison = sc.compare(own_task, ARMS, seeds=1, workers=workers, out=tmp_path, observe=rows.append)
+    observed = {(row["arm"], row["generation"]): row["spread"] for row in rows}
+    assert len(rows) == len(observed) == 3 * 3, "generation 0 of each arm, too"
+    frame = comparison.to_frame()
+    tabulated = {(row.arm, row.generation): row.spread for row in frame.itertuples()}
+    assert observed == pytest.approx(tabulated)
     assert {row["task"] for row in rows} == {"task"}
 
 
 def test_an_observer_that_fails_is_one_warning_and_ends_nothing() -> None:
     with pytest.warns(UserWarning, match="observe failed and is not called again: ZeroDivisionError") as caught:
-        found = sc.compare(own_task, ARMS[:1], seeds=1, workers=1, observe=lambda row: 1 / 0)
-    assert sum("observe failed" in str(each.message) for each in caught) == 1
-    assert not found.gaps
+        comparison = sc.compare(own_task, ARMS[:1], seeds=1, workers=1, observe=lambda row: 1 / 0)
+    assert sum("observe failed" in str(warning.message) for warning in caught) == 1
+    assert not comparison.gaps
 
 
 def test_arms_without_names_are_called_by_what_they_are() -> None:

@@ -61,7 +61,8 @@ def test_distances_are_those_of_all_training_samples_in_pieces() -> None:
 
 
 def test_no_other_score_changes() -> None:
-    training, drawn = draw(60, "training"), draw(60, "new")
+    training = draw(60, "training")
+    drawn = draw(60, "new")
     scores = evaluate(training, drawn)
     real = sc.Samples.real(training)
     plain = Draws.standard(3)
@@ -78,8 +79,8 @@ def test_judges_without_draws_replicates_or_spacing_measure_what_they_did() -> N
 
     assert list(evaluate(training, training, judge_replicates)) == ["mean"]  # type: ignore[arg-type]
     assert list(evaluate(torch.ones(5, 3), torch.ones(5, 3))) == ["spread"]
-    own = evaluate(training, training, lambda candidate: {**judge(candidate), NOVELTY: 7.0})
-    assert own[NOVELTY] == 7.0
+    own_novelty = evaluate(training, training, lambda candidate: {**judge(candidate), NOVELTY: 7.0})
+    assert own_novelty[NOVELTY] == 7.0
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,10 @@ class WithLoss(sc.Gaussian):
 def test_novelty_and_training_loss_are_reported_and_not_judged_unasked() -> None:
     task = sc.Task(WithLoss.standard(3), sc.Samples.real(draw(40, "training")), judge)
     arms = {"real": sc.Arm(sc.RealOnly(), 1), "loop": sc.Arm(sc.Replace(), 1)}
-    found = sc.compare(task, arms, seeds=2, workers=1)
-    assert found.tables["arms"].columns == ["spread", "novelty", "training loss"]
-    assert [row.cells[2].value for row in found.tables["arms"].rows] == ["–", "0.250", "0.250"]
-    assert list(found.tables["differences"].columns) == ["spread", "spread: adjusted p"]
+    comparison = sc.compare(task, arms, seeds=2, workers=1)
+    assert comparison.tables["arms"].columns == ["spread", "novelty", "training loss"]
+    assert [row.cells[2].value for row in comparison.tables["arms"].rows] == ["–", "0.250", "0.250"]
+    assert list(comparison.tables["differences"].columns) == ["spread", "spread: adjusted p"]
 
 
 def test_a_task_is_wrapped_once() -> None:

@@ -63,9 +63,9 @@ def test_lines_begin_at_real_data_alone() -> None:
 
 def test_one_seed_proves_nothing_by_share_either() -> None:
     outcome, pairs = outcome_of(dict.fromkeys(SHARES, 0.3))
-    every = outcome.curves["task"].items()
-    one = {arm: replace(curves, values={"error": curves.values["error"][:1]}) for arm, curves in every}
-    single = Outcome(None, {"task": one})
+    all_curves = outcome.curves["task"].items()
+    first_seed = {arm: replace(curves, values={"error": curves.values["error"][:1]}) for arm, curves in all_curves}
+    single = Outcome(None, {"task": first_seed})
     lines = corrected_by_share(Judged(single, pairs, [ERROR]))
     assert describe_by_share(single, lines) == verdict.ONE_SEED
 
@@ -83,11 +83,11 @@ def test_own_models_are_shown_by_synthetic_share_first(tmp_path) -> None:
     policies = [sc.Augment(0.5), sc.Augment(2.0), sc.Replace()]
     loops = [sc.Arm(policy, 2) for policy in policies]
     arms = [sc.Arm(sc.RealOnly(), 2), *loops, *(replace(loop, correction=sc.Correction(wider)) for loop in loops)]
-    found = sc.compare(own_task, arms, seeds=5, workers=1, out=tmp_path, better={"spread": "lower"})
-    assert "worse from λ = 0.5 on" in found.sentences[0]
-    assert next(iter(found.tables)) == "shares"
-    assert [row.title for row in found.tables["shares"].rows[1:]] == ["λ = 0.5", "λ = 2", "fully synthetic"]
+    comparison = sc.compare(own_task, arms, seeds=5, workers=1, out=tmp_path, better={"spread": "lower"})
+    assert "worse from λ = 0.5 on" in comparison.sentences[0]
+    assert next(iter(comparison.tables)) == "shares"
+    assert [row.title for row in comparison.tables["shares"].rows[1:]] == ["λ = 0.5", "λ = 2", "fully synthetic"]
     page = (tmp_path / "report.html").read_text()
     assert "λ, synthetic samples per real one" in page
-    assert found.sentences[0] in page
-    assert "\nreplace+wider " in str(found)
+    assert comparison.sentences[0] in page
+    assert "\nreplace+wider " in str(comparison)

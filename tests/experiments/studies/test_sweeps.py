@@ -31,10 +31,10 @@ ARMS = {
 
 
 def test_gamma_and_n_are_axes_with_columns(tmp_path: Path) -> None:
-    found = sc.compare(
+    comparison = sc.compare(
         own_task, ARMS, seeds=2, workers=1, out=tmp_path, gammas=[0, 1], real_counts=[10, 40], reference="plain"
     )
-    frame = found.to_frame()
+    frame = comparison.to_frame()
     assert set(frame.group) == {"n = 10", "n = 40"}
     assert (frame.real_count == frame.group.str.removeprefix("n = ").astype(int)).all()
     frame.arm = [arm.removeprefix(f"{group}, ") for group, arm in zip(frame.group, frame.arm, strict=True)]
@@ -44,13 +44,14 @@ def test_gamma_and_n_are_axes_with_columns(tmp_path: Path) -> None:
     spread = frame[frame.generation == 1].set_index(["group", "arm", "seed"]).spread
     assert (spread["n = 10"]["halved, γ = 0"] == spread["n = 10"]["plain"]).all()
     assert spread["n = 40"]["halved, γ = 1"].mean() < spread["n = 40"]["plain"].mean()
-    rows = [row.title for row in found.tables["differences"].rows]
+    rows = [row.title for row in comparison.tables["differences"].rows]
     assert "n = 10: real" in rows
     assert "n = 10: plain" not in rows
 
 
 def test_smaller_sizes_are_part_of_larger_ones_and_too_large_ones_are_refused() -> None:
-    few, many = (TaskOfSize(own_task, "task", count)(sc.streams(1)).real.values for count in (10, 30))
+    few = TaskOfSize(own_task, "task", 10)(sc.streams(1)).real.values
+    many = TaskOfSize(own_task, "task", 30)(sc.streams(1)).real.values
     assert len(few) == 10
     assert all((many == value).all(1).any() for value in few)
     with pytest.raises(SettingError, match="task 'task' has 40 real training samples, fewer than 50 of real_counts"):

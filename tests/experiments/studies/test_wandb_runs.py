@@ -25,13 +25,13 @@ SWEEP = Path(__file__).resolve().parents[3] / "examples" / "sweep.yaml"
 VIEW = MotionView(MotionStudy(PRESETS["demo"], "demo"))
 
 
-def told_of(arm: ArmSettings, folder: Path, seed: int = 0) -> TrackedRun:
+def describe_run(arm: ArmSettings, folder: Path, seed: int = 0) -> TrackedRun:
     return arm_run(VIEW, MotionRun("patch-mixer", seed, folder, PRESETS["demo"]), arm)
 
 
 def test_an_arms_config_has_its_axes_as_fields(tmp_path: Path) -> None:
     with claim_folder(tmp_path / "run", {}):
-        told = told_of(ArmSettings("augment:0.5", "my:fix", 2.0, remedy="lineages"), tmp_path / "run", 2)
+        config = describe_run(ArmSettings("augment:0.5", "my:fix", 2.0, remedy="lineages"), tmp_path / "run", 2)
     expected = {
         "denoiser": "patch-mixer",
         "policy": "augment",
@@ -44,11 +44,11 @@ def test_an_arms_config_has_its_axes_as_fields(tmp_path: Path) -> None:
         "data": "deepmimic",
         "generations": 7,
     }
-    assert {name: told.config[name] for name in expected} == expected
-    assert told.config["version"]
-    assert {"demo", "patch-mixer", "augment:0.5", "my:fix", "lineages"} == {*told.tags}
-    assert told.job_type == "arm"
-    assert told.group.startswith("run-")
+    assert {name: config.config[name] for name in expected} == expected
+    assert config.config["version"]
+    assert {"demo", "patch-mixer", "augment:0.5", "my:fix", "lineages"} == {*config.tags}
+    assert config.job_type == "arm"
+    assert config.group.startswith("run-")
 
 
 def test_the_ratio_asked_for_and_the_realised_one_have_names_of_their_own(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_two_experiments_of_one_name_are_two_groups(tmp_path: Path) -> None:
     groups = set()
     for place in ("one", "other"):
         with claim_folder(tmp_path / place / "run", {}):
-            groups.add(told_of(ArmSettings("replace"), tmp_path / place / "run").group)
+            groups.add(describe_run(ArmSettings("replace"), tmp_path / place / "run").group)
     assert len(groups) == 2
 
 
@@ -78,9 +78,11 @@ def test_goals_are_those_of_the_metrics() -> None:
 def test_the_sweep_is_a_command_that_means_something(monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = yaml.safe_load(SWEEP.read_text())
     chosen = {name: {"value": parameter["values"][-1]} for name, parameter in sweep["parameters"].items()}
-    told = create_sweep_command_args({"args": chosen})["args"]
+    command_args = create_sweep_command_args({"args": chosen})["args"]
     words = [
-        word for part in create_sweep_command(sweep["command"]) for word in (told if part == "${args}" else [part])
+        word
+        for part in create_sweep_command(sweep["command"])
+        for word in (command_args if part == "${args}" else [part])
     ]
     assert words[:3] == ["${env}", "selfcorrect", "motion"]
     command = tyro.cli(MotionCommand, args=words[3:])

@@ -25,7 +25,7 @@ from selfcorrect.loop.policy import Augment, Fresh, RealOnly, Replace
 TEXT = "selfcorrect.experiments.toy.text"
 
 
-def without(*_: object, **__: object) -> Any:
+def sample_without_bias(*_: object, **__: object) -> Any:
     """Sampling without any bias."""
     return sample_plainly
 
@@ -39,7 +39,7 @@ def mean_of(k: int, *raters: Any, **settings: Any) -> Any:
     return best_of(k, mean, **settings)
 
 
-def repeated(source: Any, size: int, share: float) -> Fresh:
+def repeat_real_data(source: Any, size: int, share: float) -> Fresh:
     """The same real data again and again."""
     return Fresh(lambda generation, count, stream: source(0, count, streams(0)), size, share)
 
@@ -73,21 +73,21 @@ CAUSES = [
           {"ratios": (0.5, 3.0), "seeds": 80}),
     Cause("linear", "Accumulate", Replace,
           ("accumulate: error at generation 12", "accumulate: the error stays below π²/6 of generation 0's")),
-    Cause("dilution", "pull_to_level", lambda kept: pull_to_level(0.6),
+    Cause("dilution", "pull_to_level", lambda survivors: pull_to_level(0.6),
           ("λ = 2, γ = 1: level", "λ = 0.5, γ = ∞: level")),
-    Cause("weighting", "sc.Fresh", repeated,
+    Cause("weighting", "sc.Fresh", repeat_real_data,
           ("Gaussian mean: the golden weight beats weight 0.9",), {"seeds": 80}),
     Cause("biased-corrector", "accept_near_belief", everything,
           ("belief off by 0.4: the weights settle at the belief, not at the truth", "belief off by 0.05: early gain"),
           {"seeds": 8, "generations": 4}),
     Cause("biased-corrector", "accept_frequent_words", everything,
           ("a blind verifier loses more words than no selection",), {"seeds": 6, "generations": 4}),
-    Cause("curation", "best_of", without,
+    Cause("curation", "best_of", sample_without_bias,
           ("curated: mean reward rises", "curated: mean reward at generation 8")),
     Cause("pluralistic", "best_of", mean_of,
           ("several raters: share of the minority's favourite", "several raters keep more variety than their mean"),
           {"seeds": 5}),
-    Cause("cross-curation", "best_of", without,
+    Cause("cross-curation", "best_of", sample_without_bias,
           ("without exchange, curation raises the own raters' reward",
            "with 20% own samples, curation lowers the own raters' reward")),
     Cause("mad", "Fresh", lambda *_: Replace(), ("fresh data hold diversity under cherry-picking",)),
@@ -101,7 +101,7 @@ CAUSES = [
     Cause("fairness", "Reparation", lambda policy: policy,
           ("reparation raises minority accuracy by more than 10 points", "reparation restores the minority's share"),
           {"seeds": 6}),
-    Cause("lineages", "lineage_matched", without,
+    Cause("lineages", "lineage_matched", sample_without_bias,
           ("matching keeps lines", "uneven, matched: lines that survive 12 generations",
            "a biased learner loses more than by drift", "lines of a biased learner walk in one direction"),
           {"seeds": 4, "pull": 0.0, "preference": 0.0, "bandwidths": (0.05,)}),
@@ -132,5 +132,5 @@ def test_without_its_cause_a_statement_does_not_hold(
         owner = getattr(owner, part) if hasattr(owner, part) else import_module(f"{TEXT}.{part}")
     monkeypatch.setattr(owner, name, cause.instead)
     settings = replace(load_settings(reference, quick=True), **cause.settings)
-    told = outcomes(run_toy(cause.toy, settings, tmp_path).study.derive_result(cause.toy, tmp_path))
-    assert {told[statement] for statement in cause.statements} <= {"fails", "undecided"}
+    verdicts = outcomes(run_toy(cause.toy, settings, tmp_path).study.derive_result(cause.toy, tmp_path))
+    assert {verdicts[statement] for statement in cause.statements} <= {"fails", "undecided"}

@@ -59,11 +59,12 @@ def test_the_authors_program_is_reproduced_and_its_zero_strength_does_something(
 
 
 def test_detector_removes_the_stated_shares() -> None:
-    real, synthetic = Samples.real(torch.zeros(4000, 1)), Samples.synthetic(torch.ones(4000, 1), None, 1)
+    real = Samples.real(torch.zeros(4000, 1))
+    synthetic = Samples.synthetic(torch.ones(4000, 1), None, 1)
     history = LoopHistory(MemoryStore(), 1, synthetic)
-    kept = provenance.Detector(Augment(1.0), 0.8, 0.1).mix(real, history, 1, streams(0)).provenance.synthetic
-    assert kept.sum() / 4000 == pytest.approx(0.2, abs=0.03)
-    assert (~kept).sum() / 4000 == pytest.approx(0.9, abs=0.03)
+    is_synthetic = provenance.Detector(Augment(1.0), 0.8, 0.1).mix(real, history, 1, streams(0)).provenance.synthetic
+    assert is_synthetic.sum() / 4000 == pytest.approx(0.2, abs=0.03)
+    assert (~is_synthetic).sum() / 4000 == pytest.approx(0.9, abs=0.03)
 
 
 def test_a_share_of_the_synthetic_samples_changes_models_and_no_real_one() -> None:

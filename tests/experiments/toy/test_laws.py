@@ -88,7 +88,7 @@ class MadeUp:
         return self.made(key)
 
 
-def made_up(seed: int) -> Curves:
+def make_curves(seed: int) -> Curves:
     """Positive curves (6, 64) that grow or shrink; the seed and the names decide how."""
 
     def table(arm: str) -> MadeUp:
@@ -105,7 +105,7 @@ def made_up(seed: int) -> Curves:
 def outcome(claim: Statement, seed: int) -> str:
     """Of a claim about made-up curves."""
     try:
-        return claim.check(made_up(seed)).outcome
+        return claim.check(make_curves(seed)).outcome
     except InputError:  # what is claimed cannot be computed of these curves
         return "undecided"
 
@@ -116,23 +116,21 @@ def test_every_claim_can_fail_and_every_direction_can_hold(name: str) -> None:
     assert len({claim.statement for claim in claims}) == len(claims)
     for claim in claims:
         directed = isinstance(claim, Claim) and claim.kind != "agrees"
-        wanted = {"holds", "fails"} if directed else {"fails"}
+        expected = {"holds", "fails"} if directed else {"fails"}
         for seed in range(DRAWS):
-            wanted -= {outcome(claim, seed)}
-            if not wanted:
+            expected -= {outcome(claim, seed)}
+            if not expected:
                 break
-        assert not wanted, claim.statement
+        assert not expected, claim.statement
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None:
     view = run_toy(name, small(name), tmp_path)
-    toy, curves, result = (
-        view.study.toys[name],
-        view.study.load_curves(name, tmp_path),
-        view.study.derive_result(name, tmp_path),
-    )
+    toy = view.study.toys[name]
+    curves = view.study.load_curves(name, tmp_path)
+    result = view.study.derive_result(name, tmp_path)
     assert not view.study.list_unfinished(name, tmp_path)
     for task in {run.task for run in view.study.runs(tmp_path)}:
         names = [arm.name for arm in view.study.arms(task)]
@@ -154,7 +152,8 @@ def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("name", EACH)
 def test_every_toy_has_a_quick_form_of_its_own_settings_with_a_seed(name: str) -> None:
     assert small(name)
-    quick, full = load_settings(LOOPS.get(name, name), quick=True), load_settings(LOOPS.get(name, name))
+    quick = load_settings(LOOPS.get(name, name), quick=True)
+    full = load_settings(LOOPS.get(name, name))
     assert type(quick) is type(full)
     assert quick != full
     assert "seed" in {field.name for field in fields(full)}

@@ -26,8 +26,8 @@ def test_the_bargain_maximises_the_nash_product() -> None:
         return -np.log(np.exp(rewards) @ (p / p.sum())).mean()
 
     best = min(minimize(product, start, method="BFGS").fun for start in np.random.default_rng(1).normal(size=(5, 5)))
-    found = -np.log(np.exp(rewards) @ nash_bargaining(START, rewards)).mean()
-    assert found == pytest.approx(best, abs=1e-4)
+    best_product = -np.log(np.exp(rewards) @ nash_bargaining(START, rewards)).mean()
+    assert best_product == pytest.approx(best, abs=1e-4)
 
 
 def test_one_rater_takes_all_and_none_leaves_all() -> None:
@@ -44,6 +44,8 @@ def test_models_without_exchange_are_loops_of_their_own() -> None:
 
 def test_models_that_swap_all_samples_serve_each_other() -> None:
     rewards = np.array([[0, 0.5, 1, 1.5, 2], [2, 1.5, 1, 0.5, 0]])
-    ends = {own: exchanged_curation(np.full(5, 0.2), rewards, own, 0.5, 30)[-1, 0] @ rewards[0] for own in (0, 0.5, 1)}
+    ends = {
+        share: exchanged_curation(np.full(5, 0.2), rewards, share, 0.5, 30)[-1, 0] @ rewards[0] for share in (0, 0.5, 1)
+    }
     assert ends[0] < 1 - 0.05 < 1 + 0.05 < ends[1]
     assert ends[0.5] == pytest.approx(1)

@@ -13,8 +13,8 @@ from selfcorrect.analysis.estimation import estimate_contraction
 @pytest.mark.parametrize("contraction", [0.3, 0.6])
 def test_a_known_contraction_is_recovered_whatever_the_floor(contraction: float) -> None:
     noise = 1 + np.random.default_rng(11).normal(0, 0.01, (6, 30))
-    found = estimate_contraction(noise * np.sqrt(0.04 + (1 - 0.04) * contraction ** (2 * np.arange(30))))
-    assert found.low < contraction < found.high
+    result = estimate_contraction(noise * np.sqrt(0.04 + (1 - 0.04) * contraction ** (2 * np.arange(30))))
+    assert result.low < contraction < result.high
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,10 @@ def generator() -> np.random.Generator:
 def mean_loop(generator, n: int, k: int, strength: float, generations: int, accumulate: bool) -> np.ndarray:
     """Squared error of a unit-variance mean over 20,000 loops, with synthetic samples drawn one statistic at a time."""
     real = generator.normal(0, 1 / math.sqrt(n), 20_000)
-    estimate, total, count, squares = real, n * real, n, [np.mean(real**2)]
+    estimate = real
+    total = n * real
+    count = n
+    squares = [np.mean(real**2)]
     for _ in range(generations):
         batch = estimate / (1 + strength) + generator.normal(0, 1 / math.sqrt(k), len(real))
         total, count = (total + k * batch, count + k) if accumulate else (n * real + k * batch, n + k)
@@ -29,7 +32,8 @@ def mean_loop(generator, n: int, k: int, strength: float, generations: int, accu
 
 @pytest.mark.parametrize(("ratio", "strength"), [(0.5, 0.0), (0.5, 1.0), (4.0, 0.0), (2.0, 0.3)])
 def test_augment_error_is_what_a_simulation_gives(ratio: float, strength: float, generator) -> None:
-    n, k = 40, int(40 * ratio)
+    n = 40
+    k = int(40 * ratio)
     simulated = mean_loop(generator, n, k, strength, 12, accumulate=False)
     assert theory.augment_error(n, ratio, strength, 12) == pytest.approx(simulated, rel=0.05)
 
@@ -107,9 +111,11 @@ def test_expected_wasserstein_of_fitted_gaussians(dimension: int, generator) -> 
 
 
 def test_fully_synthetic_variance_of_one_and_of_several_models(generator) -> None:
-    n, generations = 12, 15
+    n = 12
+    generations = 15
     assert theory.crossfed_variance(n, 1, generations) == pytest.approx(theory.replace_variance(n, generations))
-    means, variances = np.zeros((20_000, 3)), np.ones((20_000, 3))
+    means = np.zeros((20_000, 3))
+    variances = np.ones((20_000, 3))
     curve = []
     for generation in range(generations + 1):
         sources = np.arange(3) if generation == 0 else None
@@ -117,14 +123,17 @@ def test_fully_synthetic_variance_of_one_and_of_several_models(generator) -> Non
         for model in range(3):
             source = np.full(n, sources[model]) if sources is not None else np.repeat(np.arange(3), n // 3)
             draws[:, model] = generator.normal(means[:, source], np.sqrt(variances[:, source]))
-        means, variances = draws.mean(-1), draws.var(-1)
+        means = draws.mean(-1)
+        variances = draws.var(-1)
         curve.append(variances.mean())
     assert theory.crossfed_variance(n, 3, generations) == pytest.approx(np.array(curve), rel=0.03)
     assert theory.crossfed_variance(n, 3, generations)[-1] > theory.replace_variance(n, generations)[-1]
 
 
 def test_volume_of_a_fully_synthetic_gaussian_falls_as_wishart_determinants_do(generator) -> None:
-    n, roots, curve = 10, np.tile(np.eye(2), (4000, 1, 1)), []
+    n = 10
+    roots = np.tile(np.eye(2), (4000, 1, 1))
+    curve = []
     for _ in range(5):
         draws = np.einsum("sij,snj->sni", roots, generator.normal(0, 1, (4000, n, 2)))
         covariances = np.einsum("sni,snj->sij", *[draws - draws.mean(1, keepdims=True)] * 2) / n
@@ -136,13 +145,17 @@ def test_volume_of_a_fully_synthetic_gaussian_falls_as_wishart_determinants_do(g
 def regression_errors(generator, samples: int, dimension: int, generations: int, accumulate: bool) -> np.ndarray:
     errors = np.zeros(generations + 1)
     for _ in range(400):
-        weight, gram, moment = np.zeros(dimension), np.zeros((dimension, dimension)), np.zeros(dimension)
+        weight = np.zeros(dimension)
+        gram = np.zeros((dimension, dimension))
+        moment = np.zeros(dimension)
         for generation in range(generations + 1):
             design = generator.normal(0, 1, (samples, dimension))
             labels = design @ weight + generator.normal(0, 0.5, samples)
             if not accumulate:
-                gram, moment = 0 * gram, 0 * moment
-            gram, moment = gram + design.T @ design, moment + design.T @ labels
+                gram = 0 * gram
+                moment = 0 * moment
+            gram = gram + design.T @ design
+            moment = moment + design.T @ labels
             weight = np.linalg.solve(gram, moment)
             errors[generation] += weight @ weight / 400
     return errors
@@ -166,9 +179,11 @@ def test_verified_step_is_a_truncated_mean_whose_slope_is_the_contraction(genera
 
 
 def test_words_die_out_as_the_wright_fisher_chain_says(generator) -> None:
-    probabilities, n = np.array([0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.02]), 30
+    probabilities = np.array([0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.02])
+    n = 30
     current = np.tile(probabilities, (20_000, 1))
-    vocabulary, simpson = [7.0], [np.square(probabilities).sum()]
+    vocabulary = [7.0]
+    simpson = [np.square(probabilities).sum()]
     for _ in range(8):
         current = generator.multinomial(n, current) / n
         vocabulary.append((current > 0).sum(1).mean())
@@ -179,15 +194,18 @@ def test_words_die_out_as_the_wright_fisher_chain_says(generator) -> None:
 
 @pytest.mark.slow
 def test_kept_words_bound_the_repetition_of_the_rest(generator) -> None:
-    probabilities, n, kept = np.array([0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.02]), 30, 6
+    probabilities = np.array([0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.02])
+    n = 30
+    vocabulary = 6
     real = generator.multinomial(n, probabilities, 20_000)
-    current, simpson = real, [np.square(probabilities).sum(), np.square(real / n).sum(1).mean()]
+    current = real
+    simpson = [np.square(probabilities).sum(), np.square(real / n).sum(1).mean()]
     for _ in range(7):
         originals = generator.multivariate_hypergeometric
-        drawn = np.array([originals(row, kept) for row in real])
-        current = drawn + generator.multinomial(n - kept, current / n)
+        drawn = np.array([originals(row, vocabulary) for row in real])
+        current = drawn + generator.multinomial(n - vocabulary, current / n)
         simpson.append(np.square(current / n).sum(1).mean())
-    assert theory.kept_simpson(probabilities, n, kept / n, 8) == pytest.approx(np.array(simpson), rel=0.01)
+    assert theory.kept_simpson(probabilities, n, vocabulary / n, 8) == pytest.approx(np.array(simpson), rel=0.01)
 
 
 def test_nothing_kept_is_the_fully_synthetic_loop() -> None:
@@ -197,8 +215,10 @@ def test_nothing_kept_is_the_fully_synthetic_loop() -> None:
 
 
 def test_accumulated_words_repeat_as_the_product_says(generator) -> None:
-    probabilities, n = np.array([0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.02]), 30
-    counts, simpson = generator.multinomial(n, probabilities, 20_000), [np.square(probabilities).sum()]
+    probabilities = np.array([0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.02])
+    n = 30
+    counts = generator.multinomial(n, probabilities, 20_000)
+    simpson = [np.square(probabilities).sum()]
     for total in range(n, 9 * n, n):
         simpson.append(np.square(counts / total).sum(1).mean())
         counts = counts + generator.multinomial(n, counts / total)
@@ -208,16 +228,18 @@ def test_accumulated_words_repeat_as_the_product_says(generator) -> None:
 
 
 def test_curation_is_what_pairwise_choices_do(generator) -> None:
-    probabilities, rewards = np.array([0.4, 0.4, 0.2]), np.array([0.0, 1.0, 2.0])
+    probabilities = np.array([0.4, 0.4, 0.2])
+    rewards = np.array([0.0, 1.0, 2.0])
     pairs = generator.choice(3, (200_000, 2), p=probabilities)
     first_wins = generator.random(len(pairs)) < 1 / (1 + np.exp(rewards[pairs[:, 1]] - rewards[pairs[:, 0]]))
-    kept = np.where(first_wins, pairs[:, 0], pairs[:, 1])
+    winners = np.where(first_wins, pairs[:, 0], pairs[:, 1])
     step = theory.curated_categories(probabilities, rewards, 0.0, 1)[1]
-    assert step == pytest.approx(np.bincount(kept) / len(kept), abs=0.005)
+    assert step == pytest.approx(np.bincount(winners) / len(winners), abs=0.005)
 
 
 def test_curation_drifts_to_the_maximiser_unless_real_data_are_kept() -> None:
-    probabilities, rewards = np.array([0.4, 0.4, 0.2]), np.array([0.0, 1.0, 2.0])
+    probabilities = np.array([0.4, 0.4, 0.2])
+    rewards = np.array([0.0, 1.0, 2.0])
     history = theory.curated_categories(probabilities, rewards, 0.0, 200)
     assert history.sum(1) == pytest.approx(1.0)
     assert (np.diff(history @ np.exp(rewards)) >= -1e-12).all()
@@ -250,14 +272,17 @@ def test_lines_of_large_populations_halve_after_two_over_the_offspring_variance(
 def test_the_chain_of_line_sizes_has_the_stated_variance(offspring_variance):
     """Rows are distributions with the mean kept; one member's children vary by σ², up to what a finite n allows."""
     size = 200
-    chain, places = theory.line_sizes(size, offspring_variance), np.arange(size + 1)
+    chain = theory.line_sizes(size, offspring_variance)
+    places = np.arange(size + 1)
     assert chain.sum(1) == pytest.approx(np.ones(size + 1))
     assert chain @ places == pytest.approx(places)
     assert chain[1] @ places**2 - 1 == pytest.approx(offspring_variance, rel=0.02)
 
 
 def test_lines_agree_with_a_simulation():
-    rng, size, excess = np.random.default_rng(0), 12, 0.7
+    rng = np.random.default_rng(0)
+    size = 12
+    excess = 0.7
     alive = []
     for _ in range(4000):
         founders = np.arange(size)
@@ -278,7 +303,9 @@ def test_coverage_by_drift_of_single_lines_is_their_survival():
 
 def test_coverage_by_drift_agrees_with_a_simulation():
     """Points reached by several founders of two labels; one that none reaches is never covered."""
-    rng, sizes, reach = np.random.default_rng(2), (8, 5), np.array([[3, 0], [1, 2], [8, 0], [0, 0]])
+    rng = np.random.default_rng(2)
+    sizes = (8, 5)
+    reach = np.array([[3, 0], [1, 2], [8, 0], [0, 0]])
     covered = []
     for _ in range(4000):
         alive = np.zeros(len(reach), dtype=bool)
@@ -301,7 +328,9 @@ def test_labels_count_by_their_size():
 
 @pytest.mark.parametrize("excess", [0.0, 0.67, 2.0])
 def test_matching_loses_the_parents_that_no_candidate_has(excess):
-    rng, parents, draws = np.random.default_rng(1), 4000, 3
+    rng = np.random.default_rng(1)
+    parents = 4000
+    draws = 3
     chances = rng.gamma(1 / excess, excess, parents) if excess else np.ones(parents)
     empty = np.mean(rng.poisson(draws * chances) == 0)
     assert theory.matching_loss(draws, excess) == pytest.approx(empty, abs=4 * math.sqrt(empty / parents))
@@ -317,15 +346,17 @@ def test_drift_explains_all_part_or_nothing():
 
 
 @pytest.mark.parametrize("strength", [0.0, 1 / 3, 3.0, math.inf])
-@pytest.mark.parametrize("kept", [0.0, 0.4])
-def test_a_corrected_loop_settles_at_the_diluted_level(strength: float, kept: float) -> None:
-    real_only, corrected_only, moved = 5.0, 2.0, 1 - 1 / (1 + strength)
+@pytest.mark.parametrize("remaining", [0.0, 0.4])
+def test_a_corrected_loop_settles_at_the_diluted_level(strength: float, remaining: float) -> None:
+    real_only = 5.0
+    corrected_only = 2.0
+    moved = 1 - 1 / (1 + strength)
     for ratio in (0.25, 4.0):
         level = real_only
         for _ in range(200):
-            synthetic = (1 - moved) * level + moved * (corrected_only + kept * (level - corrected_only))
+            synthetic = (1 - moved) * level + moved * (corrected_only + remaining * (level - corrected_only))
             level = (real_only + ratio * synthetic) / (1 + ratio)
-        assert theory.diluted_level(real_only, corrected_only, ratio, strength, kept) == pytest.approx(level)
+        assert theory.diluted_level(real_only, corrected_only, ratio, strength, remaining) == pytest.approx(level)
 
 
 def test_the_diluted_level_goes_from_real_only_to_corrected_only() -> None:

@@ -28,10 +28,10 @@ def family(kind: type[SelfcorrectError]) -> list[type[SelfcorrectError]]:
 def test_an_error_is_the_same_after_pickling(kind: type[SelfcorrectError]) -> None:
     error = MADE.get(kind) or kind("what, where, what is expected")
     error.add_note("seen in a worker")
-    again = pickle.loads(pickle.dumps(error))
-    assert type(again) is kind
-    assert str(again) == str(error)
-    assert vars(again) == vars(error)
+    unpickled = pickle.loads(pickle.dumps(error))
+    assert type(unpickled) is kind
+    assert str(unpickled) == str(error)
+    assert vars(unpickled) == vars(error)
 
 
 def test_a_missing_extra_is_told_with_its_cure_and_caught_as_an_import_error() -> None:

@@ -27,7 +27,9 @@ class Counted:
     """Values that are somewhere else, and how many of them were read."""
 
     def __init__(self, values: torch.Tensor) -> None:
-        self._values, self.shape, self.read = values, values.shape, 0
+        self._values = values
+        self.shape = values.shape
+        self.read = 0
 
     def __getitem__(self, indices: torch.Tensor) -> torch.Tensor:
         self.read += len(indices)
@@ -39,7 +41,7 @@ def batch(count: int, seed: int) -> Samples:
     return Samples.synthetic(values, torch.arange(count) % 2, seed).with_weight(float(seed))
 
 
-def stored(samples: Samples) -> tuple[StoredSamples, Counted]:
+def store_samples(samples: Samples) -> tuple[StoredSamples, Counted]:
     counted = Counted(samples.values)
     return StoredSamples([counted], samples.labels, samples.provenance, samples.weights), counted
 
@@ -47,26 +49,26 @@ def stored(samples: Samples) -> tuple[StoredSamples, Counted]:
 def test_stored_samples_are_those_that_were_stored():
     batches = [batch(5, 1), batch(3, 2), batch(4, 3)]
     plain = concatenate(batches)
-    kept = concatenate([batches[0], stored(batches[1])[0], stored(batches[2])[0]])
-    assert isinstance(kept, StoredSamples)
-    assert (len(kept), kept.event_shape) == (12, plain.event_shape)
-    assert torch.equal(kept.values, plain.values)
-    assert torch.equal(torch.cat(list(kept.pieces())), plain.values)
-    assert torch.equal(kept.weights, plain.weights)
+    joined = concatenate([batches[0], store_samples(batches[1])[0], store_samples(batches[2])[0]])
+    assert isinstance(joined, StoredSamples)
+    assert (len(joined), joined.event_shape) == (12, plain.event_shape)
+    assert torch.equal(joined.values, plain.values)
+    assert torch.equal(torch.cat(list(joined.pieces())), plain.values)
+    assert torch.equal(joined.weights, plain.weights)
     for rows in ([11, 0, 7, 7, 5, 2], [6], [], list(range(12))):
         indices = torch.tensor(rows, dtype=torch.int64)
-        assert torch.equal(kept.rows(indices), plain.rows(indices))
-        assert torch.equal(kept.take(indices).values, plain.values[indices])
-        assert kept.take(indices).provenance.generation.tolist() == plain.provenance.generation[rows].tolist()
+        assert torch.equal(joined.rows(indices), plain.rows(indices))
+        assert torch.equal(joined.take(indices).values, plain.values[indices])
+        assert joined.take(indices).provenance.generation.tolist() == plain.provenance.generation[rows].tolist()
     mask = plain.labels == 1
-    assert torch.equal(kept.take(mask).values, plain.values[mask])
-    assert torch.equal(kept.with_weight(0.5).take(mask).values, plain.values[mask])
+    assert torch.equal(joined.take(mask).values, plain.values[mask])
+    assert torch.equal(joined.with_weight(0.5).take(mask).values, plain.values[mask])
 
 
 def test_only_the_rows_that_are_asked_for_are_read():
-    one, first = stored(batch(50, 1))
-    other, second = stored(batch(50, 2))
-    both = concatenate([one, other]).with_weights(torch.ones(100))
+    first_batch, first = store_samples(batch(50, 1))
+    second_batch, second = store_samples(batch(50, 2))
+    both = concatenate([first_batch, second_batch]).with_weights(torch.ones(100))
     assert both.rows(torch.tensor([3, 70, 71])).shape == (3, 3, 2)
     assert (first.read, second.read) == (1, 2)
 

@@ -70,12 +70,15 @@ def test_groups_end_on_their_centroids_and_keep_their_shape(anchors: Anchors):
     corrected = AnchoredCorrector(anchors)(samples)
     shifts = (corrected.values - values).round(decimals=4).unique(dim=0)
     assert len(shifts) == 2  # one translation per centroid of label 0
-    own = anchors.labels == 0
+    of_first = anchors.labels == 0
     torch.testing.assert_close(
-        corrected.values.mean(0).double(), anchors.masses[own] @ anchors.centroids[own].double(), atol=1e-4, rtol=0
+        corrected.values.mean(0).double(),
+        anchors.masses[of_first] @ anchors.centroids[of_first].double(),
+        atol=1e-4,
+        rtol=0,
     )
-    again = AnchoredCorrector(anchors)(corrected)
-    torch.testing.assert_close(again.values, corrected.values, atol=1e-4, rtol=0)
+    repeated = AnchoredCorrector(anchors)(corrected)
+    torch.testing.assert_close(repeated.values, corrected.values, atol=1e-4, rtol=0)
 
 
 def test_strength_is_the_fraction_of_the_way(anchors: Anchors):
@@ -125,8 +128,8 @@ def test_names_tell_anchored_from_frozen(anchors: Anchors):
 
 def test_single_redraws_reach_every_centroid_in_proportion_to_its_mass(anchors: Anchors):
     corrector = AnchoredCorrector(anchors)
-    one = Samples.synthetic(torch.zeros(1, 2), torch.tensor([0]), 1)
-    values = torch.cat([corrector(one, STREAM.child("redraw", attempt)).values for attempt in range(400)])
+    single = Samples.synthetic(torch.zeros(1, 2), torch.tensor([0]), 1)
+    values = torch.cat([corrector(single, STREAM.child("redraw", attempt)).values for attempt in range(400)])
     assert (values[:, 0] < 0).double().mean() == pytest.approx(0.25, abs=0.07)
 
 
@@ -164,7 +167,8 @@ def test_group_means_fall_back_where_a_group_is_empty():
 
 def test_temporal_frequencies_keep_slow_motion_and_drop_jitter():
     time = torch.linspace(0, 1, 48)[None, :, None]
-    slow, jitter = torch.sin(3 * time), 0.5 * (-1.0) ** torch.arange(48)[None, :, None]
+    slow = torch.sin(3 * time)
+    jitter = 0.5 * (-1.0) ** torch.arange(48)[None, :, None]
     assert temporal_frequencies(slow).shape == (1, 8)
     torch.testing.assert_close(temporal_frequencies(slow).norm(), slow.norm(), rtol=0.01, atol=0)
     assert temporal_frequencies(jitter).norm() < 0.1 * jitter.norm()

@@ -46,9 +46,11 @@ def test_a_corrector_with_a_stream_argument_gets_its_stream():
     def jitter(samples: Samples, stream) -> Samples:
         return samples.with_values(samples.values + torch.randn(samples.values.shape, generator=stream.generator()))
 
-    one, same, other = (call_corrector(jitter, batch(), STREAM.child(name)).samples.values for name in "aab")
-    assert torch.equal(one, same)
-    assert not torch.equal(one, other)
+    first = call_corrector(jitter, batch(), STREAM.child("a")).samples.values
+    same = call_corrector(jitter, batch(), STREAM.child("a")).samples.values
+    different = call_corrector(jitter, batch(), STREAM.child("b")).samples.values
+    assert torch.equal(first, same)
+    assert not torch.equal(first, different)
 
 
 @pytest.mark.parametrize(
@@ -185,16 +187,18 @@ def test_a_bad_reference_gets_one_sentence(module_folder: Path, reference: str, 
 
 
 def test_gradients_are_left_behind():
-    given = Samples.synthetic(torch.zeros(3, 2), None, 1)
-    answer = call_corrector(lambda samples: samples.with_values(samples.values.requires_grad_() * 2), given, streams(0))
+    synthetic = Samples.synthetic(torch.zeros(3, 2), None, 1)
+    answer = call_corrector(
+        lambda samples: samples.with_values(samples.values.requires_grad_() * 2), synthetic, streams(0)
+    )
     assert not answer.samples.values.requires_grad
 
 
 def test_diagnostics_are_numbers_or_text():
-    given = Samples.synthetic(torch.zeros(3, 2), None, 1)
+    synthetic = Samples.synthetic(torch.zeros(3, 2), None, 1)
     with pytest.raises(ValueError, match=r"info\['x'\] must hold numbers or text, got object"):
         call_corrector(
-            lambda samples: Corrected(samples, torch.ones(3, dtype=torch.bool), {"x": [{}] * 3}), given, streams(0)
+            lambda samples: Corrected(samples, torch.ones(3, dtype=torch.bool), {"x": [{}] * 3}), synthetic, streams(0)
         )
 
 
@@ -214,12 +218,12 @@ def test_partials_objects_and_lambdas_are_correctors():
         def __call__(self, samples: Samples) -> Samples:
             return halve(samples)
 
-    def scaled(factor: float, samples: Samples) -> Samples:
+    def scale_samples(factor: float, samples: Samples) -> Samples:
         return samples.with_values(samples.values * factor)
 
-    for corrector in (Shrunk(), partial(scaled, 0.5), lambda samples: halve(samples)):
+    for corrector in (Shrunk(), partial(scale_samples, 0.5), lambda samples: halve(samples)):
         assert torch.equal(call_corrector(corrector, batch(), STREAM).samples.values, batch().values / 2)
-    assert name_of(partial(scaled, 0.5)) == "scaled"
+    assert name_of(partial(scale_samples, 0.5)) == "scaled"
 
 
 def without_return(values):

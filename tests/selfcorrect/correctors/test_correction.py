@@ -51,7 +51,8 @@ def test_infinite_strength_is_the_full_corrector(operator):
 
 @pytest.mark.parametrize("strength", [0.1, 1.0, 4.0])
 def test_a_mixture_corrects_the_share_gamma_over_one_plus_gamma(strength):
-    count, share = 20_000, strength / (1 + strength)
+    count = 20_000
+    share = strength / (1 + strength)
     samples = batch(count)
     result = apply_corrector(samples, Correction(ZERO, strength), STREAM)
     corrected = (result.samples.values == 0).all(dim=1)
@@ -61,9 +62,8 @@ def test_a_mixture_corrects_the_share_gamma_over_one_plus_gamma(strength):
 
 
 def test_a_stronger_mixture_corrects_a_superset():
-    weak, strong = (
-        (apply_corrector(batch(), Correction(ZERO, gamma), STREAM).samples.values == 0) for gamma in (0.5, 2.0)
-    )
+    weak = apply_corrector(batch(), Correction(ZERO, 0.5), STREAM).samples.values == 0
+    strong = apply_corrector(batch(), Correction(ZERO, 2.0), STREAM).samples.values == 0
     assert (strong | ~weak).all()
     assert strong.sum() > weak.sum()
 
@@ -192,8 +192,9 @@ def test_nan_stops_or_counts_as_rejection():
 
 
 def test_the_same_stream_gives_the_same_batch():
-    one, two = (apply_corrector(batch(), Correction(keep_positive, 2.0), STREAM, redraw) for _ in range(2))
-    assert torch.equal(one.samples.values, two.samples.values)
+    first = apply_corrector(batch(), Correction(keep_positive, 2.0), STREAM, redraw)
+    two = apply_corrector(batch(), Correction(keep_positive, 2.0), STREAM, redraw)
+    assert torch.equal(first.samples.values, two.samples.values)
 
 
 def test_correcting_nothing_gives_nothing():

@@ -54,9 +54,11 @@ def test_each_label_has_its_own_discriminator() -> None:
 
 def test_it_draws_from_its_stream_alone() -> None:
     before = global_generators.get_state()
-    corrector, samples = towards_density_ratio(REAL, 0.1, Discrimination(steps=5)), Samples.synthetic(SHIFTED, None, 1)
-    once, again = (corrector(samples, STREAM).values for _ in range(2))  # type: ignore[call-arg]
-    assert torch.equal(once, again)
+    corrector = towards_density_ratio(REAL, 0.1, Discrimination(steps=5))
+    samples = Samples.synthetic(SHIFTED, None, 1)
+    once = corrector(samples, STREAM).values
+    repeated = corrector(samples, STREAM).values  # type: ignore[call-arg]
+    assert torch.equal(once, repeated)
     assert global_generators.find_changed(before) == []
 
 

@@ -14,7 +14,7 @@ import torch
 from selfcorrect.correctors.identity import Identity, identity_of, place_of
 
 
-def scaled(values, factor=1.0):
+def scale_values(values, factor=1.0):
     return factor * values
 
 
@@ -27,7 +27,7 @@ class Scale:
         return self.factor * values + self.offsets
 
 
-def by(factor):
+def scale_by(factor):
     return lambda values: factor * values
 
 
@@ -42,22 +42,24 @@ def linear(weight: float) -> torch.nn.Module:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda number: functools.partial(scaled, factor=number),
+        lambda number: functools.partial(scale_values, factor=number),
         lambda number: Scale(number, np.zeros(2)),
         lambda number: Scale(1.0, np.full(2, number)),
         lambda number: Scale(number, np.zeros(2)).__call__,
-        lambda number: functools.partial(by(number)),
-        by,
+        lambda number: functools.partial(scale_by(number)),
+        scale_by,
         linear,
-        lambda number: {"a": by, "b": [number]}.get,
+        lambda number: {"a": scale_by, "b": [number]}.get,
     ],
 )
 def test_values_that_code_holds_are_part_of_it(make) -> None:
-    one, same, other = (identity_of(make(number)) for number in (1.0, 1.0, 2.0))
-    assert one == same
-    assert one.changed_since(same) == ""
-    if "get" not in one.name:  # methods of built-in objects cannot be told apart
-        assert other.changed_since(one) == "other arguments, weights or variables"
+    first = identity_of(make(1.0))
+    same = identity_of(make(1.0))
+    second = identity_of(make(2.0))
+    assert first == same
+    assert first.changed_since(same) == ""
+    if "get" not in first.name:  # methods of built-in objects cannot be told apart
+        assert second.changed_since(first) == "other arguments, weights or variables"
 
 
 @dataclass(frozen=True)
@@ -83,16 +85,17 @@ def test_what_an_object_worked_out_meanwhile_is_no_part_of_it() -> None:
 
 
 def test_it_travels_as_json_and_holds_its_source() -> None:
-    one = identity_of(scaled)
-    assert Identity.from_json(one.to_json()) == one
-    assert one.source.startswith("def scaled")
-    assert Path(__file__).name in one.files
-    assert "it is" in identity_of(by).changed_since(one)
+    identity = identity_of(scale_values)
+    assert Identity.from_json(identity.to_json()) == identity
+    assert identity.source.startswith("def scaled")
+    assert Path(__file__).name in identity.files
+    assert "it is" in identity_of(scale_by).changed_since(identity)
 
 
 def test_of_a_long_line_what_differs_is_shown() -> None:
-    one, other = (Identity("m:f", f"x = {' + '.join(['a_long_name'] * 9)} + {end}") for end in ("0.1", "0.2"))
-    assert re.search(r"`.*0\.2` instead of `.*0\.1`", other.changed_since(one))
+    first = Identity("m:f", f"x = {' + '.join(['a_long_name'] * 9)} + 0.1")
+    second = Identity("m:f", f"x = {' + '.join(['a_long_name'] * 9)} + 0.2")
+    assert re.search(r"`.*0\.2` instead of `.*0\.1`", second.changed_since(first))
 
 
 def test_code_that_holds_itself_has_an_end() -> None:
@@ -118,10 +121,10 @@ def of_script(text: str) -> Identity:
 
 def test_of_a_script_only_what_the_function_uses_counts() -> None:
     script = "FACTOR = {}\ndef helper(v):\n    return FACTOR * v\ndef fix(v):\n    return helper(v)\n"
-    one = of_script(script.format(2))
-    assert of_script(script.format(2) + "SEEDS = 5\ndef other(): return SEEDS\n") == one
-    assert of_script(script.format(3)).changed_since(one) == "other arguments, weights or variables"
-    assert one.files == {}
+    first = of_script(script.format(2))
+    assert of_script(script.format(2) + "SEEDS = 5\ndef other(): return SEEDS\n") == first
+    assert of_script(script.format(3)).changed_since(first) == "other arguments, weights or variables"
+    assert first.files == {}
 
 
 def test_code_of_a_file_that_is_no_python_has_no_source(tmp_path: Path) -> None:
@@ -134,6 +137,8 @@ def test_code_of_a_file_that_is_no_python_has_no_source(tmp_path: Path) -> None:
 
 def test_defaults_that_a_scheduler_lists_in_any_order_are_no_part_of_it() -> None:
     def hold(steps: int, unset: list[str]) -> str:
-        return identity_of(functools.partial(scaled, config={"steps": steps, "_use_default_values": unset})).values
+        return identity_of(
+            functools.partial(scale_values, config={"steps": steps, "_use_default_values": unset})
+        ).values
 
     assert hold(10, ["clip", "eta"]) == hold(10, ["eta", "clip"]) != hold(20, ["clip", "eta"])

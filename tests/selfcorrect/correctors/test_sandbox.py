@@ -71,7 +71,7 @@ def starts_another(memory):
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def other_process(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("own")
     (folder / "other_code.py").write_text(MODULE)
     sys.path.insert(0, str(folder))
@@ -96,25 +96,25 @@ def wait_until_gone(*processes: int) -> None:
     assert not any(map(is_alive, processes))
 
 
-def test_answers_come_back_and_things_are_kept_between_calls(other) -> None:
+def test_answers_come_back_and_things_are_kept_between_calls(other_process) -> None:
     process = SubprocessSandbox("mine")
-    assert process.call(other.double, 21) == 42
-    assert [process.call(other.count) for _ in range(3)] == [1, 2, 3]
+    assert process.call(other_process.double, 21) == 42
+    assert [process.call(other_process.count) for _ in range(3)] == [1, 2, 3]
     with pytest.raises(CorrectorError, match="ZeroDivisionError: division by zero") as caught:
-        process.call(other.divides)
+        process.call(other_process.divides)
     assert "other_code.py" in caught.value.__notes__[0]
     with pytest.raises(SampleError, match="too tall") as caught:
-        process.call(other.names_a_sample)
+        process.call(other_process.names_a_sample)
     assert caught.value.sample == 3
     with pytest.raises(CorrectorError, match="Strange: odd"):
-        process.call(other.strange)
+        process.call(other_process.strange)
     with pytest.raises(InputError, match="it returned what no other process can be sent: TypeError"):
-        process.call(other.cannot_travel)
+        process.call(other_process.cannot_travel)
     with pytest.raises(InputError, match="it raised KeyboardInterrupt"):
-        process.call(other.interrupts)
+        process.call(other_process.interrupts)
     with pytest.raises(InputError, match=r"it tried to end the program \(exit code 3\)"):
-        process.call(other.leaves_politely)
-    assert process.call(other.count) == 4
+        process.call(other_process.leaves_politely)
+    assert process.call(other_process.count) == 4
 
 
 @pytest.mark.parametrize(
@@ -126,53 +126,53 @@ def test_answers_come_back_and_things_are_kept_between_calls(other) -> None:
         ("closes_everything", "it (closed the connection of its process|ended its process)"),
     ],
 )
-def test_a_process_that_ends_is_an_error(other, function: str, message: str) -> None:
+def test_a_process_that_ends_is_an_error(other_process, function: str, message: str) -> None:
     process = SubprocessSandbox("mine")
     with pytest.raises(EndedError, match=message):
-        process.call(getattr(other, function))
+        process.call(getattr(other_process, function))
     with pytest.raises(EndedError):
-        process.call(other.double, 1)
+        process.call(other_process.double, 1)
 
 
-def test_what_catches_everything_for_ever_is_ended(other) -> None:
+def test_what_catches_everything_for_ever_is_ended(other_process) -> None:
     process = SubprocessSandbox("mine", limit_s=0.5)
     with pytest.raises(TooSlowError, match=r"mine took longer than 0\.5 s; its process was ended"):
-        process.call(other.swallows)
+        process.call(other_process.swallows)
 
 
-def test_the_limit_is_for_each_place_that_is_worked_on(other) -> None:
-    SubprocessSandbox("mine", limit_s=3.0).call(other.works_on_many)
+def test_the_limit_is_for_each_place_that_is_worked_on(other_process) -> None:
+    SubprocessSandbox("mine", limit_s=3.0).call(other_process.works_on_many)
 
 
-def test_a_copy_that_comes_back_is_ended_and_named(other, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_copy_that_comes_back_is_ended_and_named(other_process, capfd: pytest.CaptureFixture[str]) -> None:
     process = SubprocessSandbox("mine")
-    first = process.call(other.forks)
-    assert process.call(other.double, 2) == 4
+    first = process.call(other_process.forks)
+    assert process.call(other_process.double, 2) == 4
     assert first == process._process.pid
     deadline = time.monotonic() + 600
-    told = ""
-    while "the copy that came back is ended" not in told and time.monotonic() < deadline:
-        told += capfd.readouterr().err
+    message = ""
+    while "the copy that came back is ended" not in message and time.monotonic() < deadline:
+        message += capfd.readouterr().err
         time.sleep(0.05)
-    assert "the copy that came back is ended" in told
+    assert "the copy that came back is ended" in message
 
 
-def test_it_ends_with_all_that_it_started(other) -> None:
+def test_it_ends_with_all_that_it_started(other_process) -> None:
     process = SubprocessSandbox("mine")
-    leader, child = process.call(other.starts_another)
+    leader, child = process.call(other_process.starts_another)
     assert is_alive(leader)
     assert is_alive(child)
     del process
     wait_until_gone(leader, child)
 
 
-def test_it_ends_when_this_process_is_killed(other, tmp_path: Path) -> None:
+def test_it_ends_when_this_process_is_killed(other_process, tmp_path: Path) -> None:
     program = (
         "import other_code, sys, time; from selfcorrect.correctors.sandbox import SubprocessSandbox; "
         "process = SubprocessSandbox('mine');"
         "print(*process.call(other_code.starts_another), flush=True); process.call(other_code.swallows)"
     )
-    folder = str(Path(other.__file__).parent)
+    folder = str(Path(other_process.__file__).parent)
     parent = subprocess.Popen(
         [sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": folder}, stdout=subprocess.PIPE, text=True
     )
@@ -184,18 +184,18 @@ def test_it_ends_when_this_process_is_killed(other, tmp_path: Path) -> None:
 
 
 def test_a_long_call_is_reported_with_its_place(
-    other, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    other_process, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("selfcorrect.correctors.sandbox.WARN_AFTER_S", 0.3)
-    SubprocessSandbox("mine").call(other.works_once)
+    SubprocessSandbox("mine").call(other_process.works_once)
     assert "corrector 'mine' has been working on motion 17 for " in capsys.readouterr().err
 
 
-def test_it_draws_what_would_be_drawn_here(other) -> None:
-    kept = global_generators.get_state()
+def test_it_draws_what_would_be_drawn_here(other_process) -> None:
+    state = global_generators.get_state()
     try:
         global_generators.seed(11)
-        there = SubprocessSandbox("mine").call(other.draw)
+        there = SubprocessSandbox("mine").call(other_process.draw)
         assert there == (random.random(), np.random.rand())  # noqa: NPY002
     finally:
-        global_generators.set_state(kept)
+        global_generators.set_state(state)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import looped
+from helpers import run_in_memory
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples, StoredSamples
@@ -58,8 +58,10 @@ def test_a_label_without_parents_takes_the_nearest_of_any():
 @pytest.mark.parametrize("cuts", [[], [1], [2, 3], [1, 2, 3, 4, 5, 6, 7, 8, 9]])
 def test_members_in_pieces_are_as_near_as_all_at_once(cuts: list[int]) -> None:
     random = np.random.default_rng(0)
-    vectors, members = random.integers(3, size=(20, 2)).astype(float), random.integers(3, size=(10, 2)).astype(float)
-    labels, member_labels = random.integers(4, size=20), random.integers(3, size=10)
+    vectors = random.integers(3, size=(20, 2)).astype(float)
+    members = random.integers(3, size=(10, 2)).astype(float)
+    labels = random.integers(4, size=20)
+    member_labels = random.integers(3, size=10)
     rows, distances = nearest_of_label(vectors, labels, iter(np.split(members, cuts)), member_labels)
     for vector, label, row, distance in zip(vectors, labels, rows, distances, strict=True):
         allowed = member_labels == label if label in member_labels else np.full(10, True)
@@ -68,7 +70,7 @@ def test_members_in_pieces_are_as_near_as_all_at_once(cuts: list[int]) -> None:
 
 
 def test_one_piece_of_a_stored_training_set_is_in_memory_at_a_time() -> None:
-    made: list[weakref.ref] = []
+    references: list[weakref.ref] = []
     most = 0
 
     class Vectors(np.ndarray):
@@ -77,14 +79,14 @@ def test_one_piece_of_a_stored_training_set_is_in_memory_at_a_time() -> None:
     def space(values: torch.Tensor) -> np.ndarray:
         nonlocal most
         vectors = flat(values).view(Vectors)
-        made.append(weakref.ref(vectors))
-        most = max(most, sum(one() is not None for one in made))
+        references.append(weakref.ref(vectors))
+        most = max(most, sum(reference() is not None for reference in references))
         return vectors
 
-    kept = StoredSamples([line(float(number)) for number in range(30)], torch.zeros(30, dtype=torch.int64),
+    stored_lines = StoredSamples([line(float(number)) for number in range(30)], torch.zeros(30, dtype=torch.int64),
                          REAL.provenance.take(np.zeros(30, dtype=int)), torch.ones(30))  # fmt: skip
     family = Genealogy(space, FAMILY.founders, FAMILY.labels, 1.0)
-    traced, _ = family.trace(batch(line(3.1, 28.9), [0, 0]), kept)
+    traced, _ = family.trace(batch(line(3.1, 28.9), [0, 0]), stored_lines)
     assert traced.samples.provenance.parent.tolist() == [3, 29]
     assert most <= 3  # the children, the piece that is looked at, and the one before it
 
@@ -100,11 +102,14 @@ def test_lines_are_handed_down_and_their_steps_add_up():
 def test_a_random_walk_has_persistence_one():
     generator = torch.Generator().manual_seed(1)
     parents = Samples.real(1000 * torch.arange(400.0)[:, None] + torch.zeros(1, 30))
-    family, now = Genealogy.from_real(parents, flat), parents
+    family = Genealogy.from_real(parents, flat)
+    population = parents
     for _ in range(12):
-        moved = Samples.synthetic(now.values + torch.randn(now.values.shape, generator=generator), now.labels, 0)
-        traced, summary = family.trace(CorrectedBatch(moved, moved), now)
-        now = traced.samples
+        moved = Samples.synthetic(
+            population.values + torch.randn(population.values.shape, generator=generator), population.labels, 0
+        )
+        traced, summary = family.trace(CorrectedBatch(moved, moved), population)
+        population = traced.samples
     assert summary["lineage_persistence"] == pytest.approx(1, abs=0.05)
     assert summary["surviving_lineages"] == 1
 
@@ -126,38 +131,43 @@ def memoriser_task() -> Task:
 @pytest.mark.parametrize("policy", [Replace(), Augment(1.0), Accumulate(0.5)])
 def test_traced_loops_resume_with_the_same_lines(tmp_path, policy):
     """What a run knows of its lines after a stop is what an uninterrupted one knows."""
-    task, first = memoriser_task(), MemoryStore()
+    task = memoriser_task()
+    first = MemoryStore()
     train_first_generation(task, first, STREAM)
     arm = Arm(policy, 4, correction=Correction(halved_if_positive))
-    whole = looped(task, arm, STREAM)
+    uninterrupted = run_in_memory(task, arm, STREAM)
     for generations in (2, 4):
         with FolderStore(tmp_path / "run", {}) as store:
             run_loop(task, replace(arm, generations=generations), store, first, STREAM)
             for key in DESCENT:
-                assert store.metrics(generations)[key] == whole.metrics(generations)[key]
-            known, again = whole.batch(generations).samples.provenance, store.batch(generations).samples.provenance
-    for name, column in known.columns().items():
-        np.testing.assert_array_equal(column, again.columns()[name], name)
-    assert (known.founder >= 0).all()
+                assert store.metrics(generations)[key] == uninterrupted.metrics(generations)[key]
+            expected = uninterrupted.batch(generations).samples.provenance
+            resumed = store.batch(generations).samples.provenance
+    for name, column in expected.columns().items():
+        np.testing.assert_array_equal(column, resumed.columns()[name], name)
+    assert (expected.founder >= 0).all()
 
 
 def test_fully_synthetic_memorisers_lose_lines_and_real_data_founds_them_anew():
-    task, survived = memoriser_task(), {}
+    task = memoriser_task()
+    survived = {}
     for policy in (Replace(), Augment(1.0), RealOnly()):
-        survived[policy] = looped(task, Arm(policy, 8), STREAM).metrics(8).get("surviving_lineages")
+        survived[policy] = run_in_memory(task, Arm(policy, 8), STREAM).metrics(8).get("surviving_lineages")
     assert survived[Replace()] < 0.4 < survived[Augment(1.0)]
     assert survived[RealOnly()] is None
 
 
 def test_novelty_is_0_for_copies_and_about_1_for_new_samples_of_the_same_distribution():
     draw = np.random.default_rng(0).standard_normal
-    training, labels = draw((400, 3)), np.zeros(400, dtype=int)
+    training = draw((400, 3))
+    labels = np.zeros(400, dtype=int)
     assert novelty(training[:100], labels[:100], training, labels) == 0
     assert novelty(draw((400, 3)), labels, training, labels) == pytest.approx(1, abs=0.15)
     assert novelty(2 * draw((400, 3)), labels, training, labels) > 1.5
 
 
 def test_novelty_compares_samples_with_training_data_of_their_label_alone():
-    training, labels = np.array([[0.0], [1.0], [10.0], [11.0]]), np.array([0, 0, 1, 1])
+    training = np.array([[0.0], [1.0], [10.0], [11.0]])
+    labels = np.array([0, 0, 1, 1])
     assert novelty(np.array([[10.0], [10.5]]), np.array([0, 0]), training, labels) == 9.25
     assert novelty(np.array([[10.0], [10.5]]), np.array([1, 1]), training, labels) == 0.25

@@ -17,7 +17,8 @@ LABELS = torch.zeros(20_000, dtype=torch.int64)
 
 
 def test_a_sampler_draws_some_of_a_batch_again():
-    sampler, slots = sample_plainly(Gaussian.standard(2), PARENTS), torch.tensor([4, 1])
+    sampler = sample_plainly(Gaussian.standard(2), PARENTS)
+    slots = torch.tensor([4, 1])
     assert len(sampler(LABELS, STREAM, slots)) == 2
     assert torch.equal(sampler(LABELS, STREAM, slots), sampler(LABELS[slots], STREAM))
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import looped
+from helpers import run_in_memory
 
 from selfcorrect.analysis import theory
 from selfcorrect.core.errors import SettingError
@@ -18,7 +18,8 @@ from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.gaussian import Gaussian
 
 STREAM = streams(5)
-SEEDS, COUNT = 1500, 20
+SEEDS = 1500
+COUNT = 20
 
 
 def gaussian(values: torch.Tensor) -> Gaussian:
@@ -28,9 +29,13 @@ def gaussian(values: torch.Tensor) -> Gaussian:
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
 def test_the_state_is_moved_away_from_the_refitted_one(strength):
     values = torch.randn((30, 2), generator=STREAM.generator()).double()
-    training, other = Samples.real(values), Samples.synthetic(values / 2 + 1, None, 0)
-    model, refitted = gaussian(values), gaussian(other.values)
-    moved = extrapolate(strength, lambda own, stream: other)(gaussian(values + 3), training, 0, STREAM).state()
+    training = Samples.real(values)
+    other_samples = Samples.synthetic(values / 2 + 1, None, 0)
+    model = gaussian(values)
+    refitted = gaussian(other_samples.values)
+    moved = extrapolate(strength, lambda given_state, stream: other_samples)(
+        gaussian(values + 3), training, 0, STREAM
+    ).state()
     for name, tensor in model.state().items():
         assert torch.allclose(moved[name], (1 + strength) * tensor - strength * refitted.state()[name])
 
@@ -65,19 +70,22 @@ def variances(strength: float, generations: int) -> np.ndarray:
     model = Gaussian.standard(SEEDS, 1)
     real = Samples.real(model.sample(torch.zeros(COUNT, dtype=torch.int64), STREAM.child("data")))
     task = Task(model, real, lambda candidate: {"variance": candidate.model.state()["covariance"].flatten()})
-    store = looped(task, Arm(Replace(), generations, fitting=extrapolate(strength)), STREAM)
+    store = run_in_memory(task, Arm(Replace(), generations, fitting=extrapolate(strength)), STREAM)
     return np.asarray(store.metrics(generations)["variance"])
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
 def test_it_takes_off_the_bias_of_maximum_likelihood(strength):
     """Each generation of a Gaussian loop multiplies its variance by (1 − 1/n)(1 + w/n) instead of 1 − 1/n."""
-    found, predicted = variances(strength, 6), theory.replace_variance(COUNT, 6, extrapolation=strength)[-1]
-    assert found.mean() == pytest.approx(predicted, abs=4 * found.std() / np.sqrt(SEEDS))
-    assert found.std() / np.sqrt(SEEDS) < 0.04
+    estimate = variances(strength, 6)
+    predicted = theory.replace_variance(COUNT, 6, extrapolation=strength)[-1]
+    assert estimate.mean() == pytest.approx(predicted, abs=4 * estimate.std() / np.sqrt(SEEDS))
+    assert estimate.std() / np.sqrt(SEEDS) < 0.04
 
 
-KEPT, TARGET, START = 0.8, 1.0, 3.0
+KEPT = 0.8
+TARGET = 1.0
+START = 3.0
 
 
 def corrected_loop(strength: float, *, reworked: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -92,15 +100,15 @@ def corrected_states(strength: float, *, reworked: bool) -> tuple[dict[str, torc
     def pull(samples: Samples) -> Samples:
         return samples.with_values(TARGET + KEPT * (samples.values - TARGET))
 
-    def rework(own: Samples, stream: Stream) -> Samples:
-        return pull(own)
+    def rework(samples: Samples, stream: Stream) -> Samples:
+        return pull(samples)
 
     model = Gaussian.standard(SEEDS, 1)
     start = replace(model, mean=model.mean + START)
     real = Samples.real(start.sample(torch.zeros(COUNT, dtype=torch.int64), STREAM.child("data")))
     fitting = extrapolate(strength, rework if reworked else None)
     arm = Arm(Replace(), 1, correction=Correction(pull), fitting=fitting)
-    store = looped(Task(model, real, lambda candidate: {}), arm, STREAM)
+    store = run_in_memory(Task(model, real, lambda candidate: {}), arm, STREAM)
     return model.fit(real, 0, STREAM).state(), store.state(1)
 
 
@@ -152,13 +160,14 @@ def test_counts_are_not_extrapolated_and_the_baseline_can_have_it():
     moved = extrapolate(1.0)(model, training, 0, STREAM)
     assert isinstance(moved, Counting)
     task = Task(Gaussian.standard(2), Samples.real(torch.randn(9, 2)), lambda candidate: {})
-    store = looped(task, Arm(RealOnly(), 2, fitting=extrapolate(1.0)), STREAM)
+    store = run_in_memory(task, Arm(RealOnly(), 2, fitting=extrapolate(1.0)), STREAM)
     assert store.state(2)["mean"].isfinite().all()
 
 
 def test_weights_are_averaged_over_generations():
     values = torch.randn((30, 2), generator=STREAM.generator()).double()
-    last, fitted = gaussian(values + 3), gaussian(values)
+    last = gaussian(values + 3)
+    fitted = gaussian(values)
     mixed = average_weights(0.25)(last, Samples.real(values), 0, STREAM).state()
     for name, tensor in fitted.state().items():
         assert torch.allclose(mixed[name], 0.75 * tensor + 0.25 * last.state()[name])

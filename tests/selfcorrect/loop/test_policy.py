@@ -125,9 +125,9 @@ def test_renew_replaces_the_oldest_of_each_label():
 
     policy = parse_policy("renew:0.34")
     assert [policy.count(6, generation) for generation in (1, 2, 3)] == [6, 2, 2]
-    assert [overlapping(each) for each in (policy, Weighted(policy, 1.0, 2.0), Replace())] == [True, True, False]
+    assert [overlapping(policy) for policy in (policy, Weighted(policy, 1.0, 2.0), Replace())] == [True, True, False]
     sets = [policy.mix(REAL, Batches(), generation, STREAM) for generation in (1, 2, 3)]
-    assert [each.values.flatten().tolist() for each in sets] == [
+    assert [mixture.values.flatten().tolist() for mixture in sets] == [
         [10, 11, 12, 13, 14, 15],
         [11, 12, 14, 15, 20, 21],
         [11, 12, 20, 21, 30, 31],
@@ -156,9 +156,10 @@ def test_a_subsample_with_room_for_all_is_accumulation():
 
 
 def test_keep_draws_another_part_of_the_original_each_generation():
-    one, two = (mix(Keep(0.5), stream=STREAM.child(name))[0].values[:20, 0] for name in "ab")
-    assert len(one.unique()) == len(two.unique()) == 20
-    assert not torch.equal(one, two)
+    first = mix(Keep(0.5), stream=STREAM.child("a"))[0].values[:20, 0]
+    two = mix(Keep(0.5), stream=STREAM.child("b"))[0].values[:20, 0]
+    assert len(first.unique()) == len(two.unique()) == 20
+    assert not torch.equal(first, two)
 
 
 def test_fresh_uses_every_real_row_once_and_says_when_none_is_left():

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import looped
+from helpers import run_in_memory
 
 from selfcorrect.core.errors import LoopError, SettingError
 from selfcorrect.core.randomness import Stream, streams
@@ -26,7 +26,8 @@ from selfcorrect.storage.runs.folder_store import FolderStore
 from selfcorrect.storage.runs.memory import MemoryStore
 
 STREAM = streams(7)
-SEEDS, COUNT = 300, 20
+SEEDS = 300
+COUNT = 20
 
 
 def trace(candidate: Candidate) -> dict[str, torch.Tensor]:
@@ -39,7 +40,7 @@ def gaussian_task(count: int = COUNT, seeds: int = SEEDS) -> Task:
 
 
 def run(arm: Arm, task: Task | None = None) -> MemoryStore:
-    return looped(task or gaussian_task(), arm, STREAM)
+    return run_in_memory(task or gaussian_task(), arm, STREAM)
 
 
 def mean_variance(store: MemoryStore, generation: int) -> float:
@@ -65,13 +66,14 @@ def test_an_ideal_corrector_holds_a_fully_synthetic_loop():
     def ideal(samples: Samples, stream) -> Samples:
         return samples.with_values(torch.randn(samples.values.shape, generator=stream.generator(), dtype=torch.float64))
 
-    held = run(Arm(Replace(), 20, correction=Correction(ideal, 1.0, replicate_axes=1)))
-    assert mean_variance(held, 20) > 0.85 > mean_variance(run(Arm(Replace(), 20)), 20)
+    corrected = run(Arm(Replace(), 20, correction=Correction(ideal, 1.0, replicate_axes=1)))
+    assert mean_variance(corrected, 20) > 0.85 > mean_variance(run(Arm(Replace(), 20)), 20)
 
 
 def test_strength_zero_is_the_uncorrected_arm_bit_for_bit():
     correction = Correction(lift(torch.zeros_like), strength=0.0)
-    corrected, plain = run(Arm(Augment(0.5), 5, correction=correction)), run(Arm(Augment(0.5), 5))
+    corrected = run(Arm(Augment(0.5), 5, correction=correction))
+    plain = run(Arm(Augment(0.5), 5))
     for generation in range(1, 6):
         assert torch.equal(corrected.state(generation)["covariance"], plain.state(generation)["covariance"])
         assert corrected.metrics(generation) == plain.metrics(generation)
@@ -80,12 +82,11 @@ def test_strength_zero_is_the_uncorrected_arm_bit_for_bit():
 def test_arms_share_their_sampling_noise():
     """From the shared generation 0, arms draw the same raw samples, whatever they do with them."""
     correction = Correction(lift(torch.tanh), 1.0)
-    one, two, longer = (
-        run(arm).batch(1).drawn.values
-        for arm in (Arm(Replace(), 1), Arm(Replace(), 1, correction=correction), Arm(Accumulate(), 3))
-    )
-    assert torch.equal(one, two)
-    assert torch.equal(one, longer)
+    first = run(Arm(Replace(), 1)).batch(1).drawn.values
+    two = run(Arm(Replace(), 1, correction=correction)).batch(1).drawn.values
+    longer = run(Arm(Accumulate(), 3)).batch(1).drawn.values
+    assert torch.equal(first, two)
+    assert torch.equal(first, longer)
 
 
 def test_raw_evaluation_samples_are_the_same_in_arms_with_the_same_model():
@@ -97,7 +98,8 @@ def test_raw_evaluation_samples_are_the_same_in_arms_with_the_same_model():
 
     task = replace(gaussian_task(), evaluate=judge)
     run(Arm(RealOnly(), 1), task)
-    first_run, seen = list(seen), []
+    first_run = list(seen)
+    seen = []
     run(Arm(RealOnly(), 1, correction=Correction(lift(torch.tanh))), task)
     assert all(torch.equal(a, b) for a, b in zip(first_run, seen, strict=True))
 
@@ -167,28 +169,30 @@ def test_redrawn_samples_come_from_the_biased_sampler():
 def test_real_data_are_corrected_once_and_rejected_rows_stay():
     task = gaussian_task(seeds=1)
 
-    def to_one(samples: Samples) -> Corrected:
+    def pull_to_one(samples: Samples) -> Corrected:
         return Corrected(samples.with_values(torch.ones_like(samples.values)), torch.arange(len(samples)) != 3)
 
-    real = correct_real_data(task.real, Correction(to_one, 0.5), STREAM)
+    real = correct_real_data(task.real, Correction(pull_to_one, 0.5), STREAM)
     assert (real.values[torch.arange(COUNT) != 3] == 1).all()
     assert torch.equal(real.values[3], task.real.values[3])
     assert not real.provenance.synthetic.any()
-    store = run(Arm(RealOnly(), 1, correction=Correction(to_one), correct_real=True), task)
+    store = run(Arm(RealOnly(), 1, correction=Correction(pull_to_one), correct_real=True), task)
     expected = real.values.var(correction=0)
     assert mean_variance(store, 1) == pytest.approx(float(expected))
 
 
 def test_a_resumed_loop_ends_bit_for_bit_where_an_uninterrupted_one_does():
-    task, first = gaussian_task(), MemoryStore()
+    task = gaussian_task()
+    first = MemoryStore()
     train_first_generation(task, first, STREAM)
     correction = Correction(lift(torch.tanh), 1.0)
-    whole, parts = MemoryStore(), MemoryStore()
-    run_loop(task, Arm(Accumulate(), 6, correction=correction), whole, first, STREAM)
+    uninterrupted = MemoryStore()
+    parts = MemoryStore()
+    run_loop(task, Arm(Accumulate(), 6, correction=correction), uninterrupted, first, STREAM)
     for generations in (2, 5, 6):
         run_loop(task, Arm(Accumulate(), generations, correction=correction), parts, first, STREAM)
-    assert torch.equal(whole.state(6)["covariance"], parts.state(6)["covariance"])
-    assert [whole.metrics(t) for t in range(1, 7)] == [parts.metrics(t) for t in range(1, 7)]
+    assert torch.equal(uninterrupted.state(6)["covariance"], parts.state(6)["covariance"])
+    assert [uninterrupted.metrics(t) for t in range(1, 7)] == [parts.metrics(t) for t in range(1, 7)]
 
 
 def test_a_failing_corrector_leaves_a_run_that_can_be_resumed():
@@ -197,7 +201,9 @@ def test_a_failing_corrector_leaves_a_run_that_can_be_resumed():
             raise ZeroDivisionError("no such height")
         return samples
 
-    task, first, store = gaussian_task(), MemoryStore(), MemoryStore()
+    task = gaussian_task()
+    first = MemoryStore()
+    store = MemoryStore()
     train_first_generation(task, first, STREAM)
     with pytest.raises(LoopError, match="generation 3 stopped in phase 'correct': corrector 'breaks_in_the_third"):
         run_loop(task, Arm(Replace(), 5, correction=Correction(breaks_in_the_third_generation)), store, first, STREAM)
@@ -234,7 +240,8 @@ class BrokenModel(Gaussian):
 def test_nan_stops_the_loop_before_it_is_committed(fault, message):
     task = gaussian_task(seeds=1)
     broken = type("Broken", (BrokenModel,), {fault: True})(task.model.mean, task.model.covariance)
-    first, store = MemoryStore(), MemoryStore()
+    first = MemoryStore()
+    store = MemoryStore()
     train_first_generation(replace(task, model=broken), first, STREAM)
     with pytest.raises(LoopError, match=message):
         run_loop(replace(task, model=broken), Arm(Augment(1.0), 3), store, first, STREAM)
@@ -260,8 +267,8 @@ def test_timings_cover_all_of_a_generation():
 
 
 def test_a_nested_phase_is_not_counted_twice(monkeypatch: pytest.MonkeyPatch):
-    now = iter(range(100))
-    monkeypatch.setattr("time.perf_counter", lambda: float(next(now)))
+    clock = iter(range(100))
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(clock)))
     watch = Stopwatch()
     with watch.phase("correct"), watch.phase("sample"):
         pass
@@ -272,13 +279,15 @@ def test_accumulated_samples_train_the_same_from_disk_as_from_memory(tmp_path: P
     values = torch.randn((30, 2), generator=STREAM.child("real").generator())
     task = Task(Flow(width=8, depth=1, batch_size=16), Samples.real(values), lambda candidate: {}, initial_steps=4)
     arm = Arm(Accumulate(), generations=4, steps=6, from_scratch=True)
-    first, memory = MemoryStore(), MemoryStore()
+    first = MemoryStore()
+    memory = MemoryStore()
     train_first_generation(task, first, STREAM)
     run_loop(task, arm, memory, first, STREAM)
     with FolderStore(tmp_path / "run", {}) as folder:
         run_loop(task, arm, folder, first, STREAM)
-        one, other = memory.state(4), folder.state(4)
-    assert all(torch.equal(one[name], other[name]) for name in one)
+        in_memory = memory.state(4)
+        on_disk = folder.state(4)
+    assert all(torch.equal(in_memory[name], on_disk[name]) for name in in_memory)
     assert memory.metrics(4) == folder.metrics(4)
 
 
@@ -293,7 +302,8 @@ def test_a_bias_sees_the_training_set_with_its_newest_samples_as_drawn(tmp_path)
     task = gaussian_task(seeds=2)
     arm = Arm(Augment(0.5), 3, bias=spy, correction=Correction(lift(lambda values: values + 100)))
     store = run(arm, task)
-    real, synthetic = seen[2].take(torch.arange(COUNT)), seen[2].take(torch.arange(COUNT, COUNT + COUNT // 2))
+    real = seen[2].take(torch.arange(COUNT))
+    synthetic = seen[2].take(torch.arange(COUNT, COUNT + COUNT // 2))
     assert torch.equal(seen[0].values, task.real.values)
     assert torch.equal(real.values, task.real.values)
     assert torch.equal(synthetic.values, store.batch(2).drawn.values)
@@ -308,13 +318,15 @@ def test_a_bias_sees_the_training_set_with_its_newest_samples_as_drawn(tmp_path)
 
 
 def test_a_finished_loop_without_its_samples_is_left_as_it_is(tmp_path: Path):
-    task, arm, first = gaussian_task(10, 5), Arm(Accumulate(), generations=3), MemoryStore()
+    task = gaussian_task(10, 5)
+    arm = Arm(Accumulate(), generations=3)
+    first = MemoryStore()
     train_first_generation(task, first, STREAM)
     with FolderStore(tmp_path / "run", {}) as store:
         last = run_loop(task, arm, store, first, STREAM)
         store.finish()
-        again = run_loop(task, arm, store, first, STREAM, lambda generation: pytest.fail("a generation was run"))
-        assert all(torch.equal(value, again.state()[name]) for name, value in last.state().items())
+        reopened = run_loop(task, arm, store, first, STREAM, lambda generation: pytest.fail("a generation was run"))
+        assert all(torch.equal(value, reopened.state()[name]) for name, value in last.state().items())
         with pytest.raises(LoopError, match=r"cannot read .*synthetic\.safetensors"):
             run_loop(task, replace(arm, generations=4), store, first, STREAM)
 
@@ -327,7 +339,8 @@ def test_a_corrector_that_changes_real_data_in_place_is_named_before_anything_is
         getattr(task.real, column)[3] += 1
         return samples
 
-    first, store = MemoryStore(), MemoryStore()
+    first = MemoryStore()
+    store = MemoryStore()
     train_first_generation(task, first, STREAM)
     with pytest.raises(
         LoopError, match=r"generation 1 .*'meddles' or the evaluation changed the real training data in place"
@@ -364,7 +377,8 @@ class Drifting:
 
 @pytest.mark.parametrize("wrapped", [lambda corrector: corrector, lambda corrector: chain(lift(torch.tanh), corrector)])
 def test_what_a_corrector_keeps_is_resumed_bit_for_bit(wrapped, tmp_path: Path):
-    task, first = gaussian_task(seeds=2), MemoryStore()
+    task = gaussian_task(seeds=2)
+    first = MemoryStore()
     train_first_generation(task, first, STREAM)
 
     def last(folder: Path, *stops: int) -> torch.Tensor:
@@ -377,8 +391,8 @@ def test_what_a_corrector_keeps_is_resumed_bit_for_bit(wrapped, tmp_path: Path):
         assert model is not None
         return model.state()["mean"]
 
-    whole = last(tmp_path / "whole")
-    assert torch.equal(whole, last(tmp_path / "stopped", 1, 3))
+    uninterrupted = last(tmp_path / "whole")
+    assert torch.equal(uninterrupted, last(tmp_path / "stopped", 1, 3))
     stateless = lift(lambda values: values)
     with FolderStore(tmp_path / "plain", {}) as store:
         run_loop(task, Arm(Replace(), 1, correction=Correction(stateless)), store, first, STREAM)
@@ -390,7 +404,8 @@ def test_a_state_that_is_none_is_told_of():
     def keeps(samples: Samples) -> Samples:
         return samples
 
-    keeps.state, keeps.load_state = (lambda: [1, 2]), (lambda state: None)
+    keeps.state = lambda: [1, 2]
+    keeps.load_state = lambda state: None
     with pytest.raises(LoopError, match=r"state\(\) of corrector 'keeps' must return tensors by name, got list"):
         run(Arm(Replace(), 1, correction=Correction(keeps)))
 

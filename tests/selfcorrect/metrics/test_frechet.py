@@ -19,7 +19,8 @@ def gaussian(seed: int, dimensions: int = 4) -> tuple[np.ndarray, np.ndarray]:
 
 @given(st.integers(0, 10_000), st.integers(1, 6))
 def test_agrees_with_a_general_matrix_square_root(seed: int, dimensions: int):
-    (mean_a, cov_a), (mean_b, cov_b) = gaussian(seed, dimensions), gaussian(seed + 1, dimensions)
+    (mean_a, cov_a) = gaussian(seed, dimensions)
+    (mean_b, cov_b) = gaussian(seed + 1, dimensions)
     cross = np.trace(np.real(scipy.linalg.sqrtm(cov_a @ cov_b)))
     expected = np.sum((mean_a - mean_b) ** 2) + np.trace(cov_a) + np.trace(cov_b) - 2 * cross
     assert squared_wasserstein(mean_a, cov_a, mean_b, cov_b) == pytest.approx(expected, rel=1e-4, abs=1e-4)
@@ -31,7 +32,8 @@ def test_in_one_dimension_it_is_the_difference_of_means_and_deviations():
 
 
 def test_is_zero_to_itself_and_symmetric():
-    a, b = gaussian(0), gaussian(1)
+    a = gaussian(0)
+    b = gaussian(1)
     assert squared_wasserstein(*a, *a) == pytest.approx(0, abs=1e-9)
     assert squared_wasserstein(*a, *b) == pytest.approx(squared_wasserstein(*b, *a))
 
@@ -44,10 +46,11 @@ def test_singular_covariances_are_no_trouble():
 
 def test_leading_dimensions_are_a_batch():
     many = [gaussian(seed) for seed in range(5)]
-    means, covariances = (np.stack(part) for part in zip(*many, strict=True))
+    means = np.stack([mean for mean, _ in many])
+    covariances = np.stack([covariance for _, covariance in many])
     target = gaussian(9)
     batched = squared_wasserstein(means, covariances, *target)
-    np.testing.assert_allclose(batched, [squared_wasserstein(*one, *target) for one in many])
+    np.testing.assert_allclose(batched, [squared_wasserstein(*gaussian, *target) for gaussian in many])
 
 
 def test_of_samples_grows_with_the_shift():

@@ -11,11 +11,15 @@ RNG = np.random.default_rng
 
 def by_sorting(captions: np.ndarray, samples: np.ndarray) -> np.ndarray:
     """R-precision as the field's programs count it: sort all distances of a batch, and look for one's own."""
-    hits, total = np.zeros(3), 0
+    hits = np.zeros(3)
+    total = 0
     for start in range(0, len(captions) - 31, 32):
-        own, other = captions[start : start + 32], samples[start : start + 32]
+        caption_block = captions[start : start + 32]
+        sample_block = samples[start : start + 32]
         for row in range(32):
-            order = sorted(range(32), key=lambda column: float(np.sqrt(((own[row] - other[column]) ** 2).sum())))
+            order = sorted(
+                range(32), key=lambda column: float(np.sqrt(((caption_block[row] - sample_block[column]) ** 2).sum()))
+            )
             hits += [row in order[:k] for k in (1, 2, 3)]
             total += 1
     return hits / total
@@ -29,7 +33,8 @@ def test_samples_at_their_captions_are_always_found() -> None:
 
 
 def test_shuffled_samples_are_found_by_chance() -> None:
-    rng, count = RNG(1), 32 * 120
+    rng = RNG(1)
+    count = 32 * 120
     points = rng.normal(size=(count, 8))
     shares = batch_precision(points, rng.permutation(points))
     for k, share in enumerate(shares, start=1):

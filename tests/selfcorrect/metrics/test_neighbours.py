@@ -16,7 +16,8 @@ def normal(seed: int, count: int, dimensions: int = 5, scale: float = 1.0) -> np
 @pytest.mark.parametrize("neighbours", [1, 3, 5])
 @pytest.mark.parametrize(("count", "scale"), [(80, 1.0), (120, 0.5), (60, 2.0)])
 def test_agrees_with_prdc(neighbours: int, count: int, scale: float, capsys: pytest.CaptureFixture):
-    reference, candidate = normal(0, 100), normal(1, count, scale=scale)
+    reference = normal(0, 100)
+    candidate = normal(1, count, scale=scale)
     expected = prdc.compute_prdc(reference, candidate, nearest_k=neighbours)
     assert neighbour_metrics(reference, candidate, neighbours) == pytest.approx(expected)
 
@@ -41,7 +42,9 @@ def test_too_few_samples_are_named():
 
 def test_near_by_label_counts_what_coverage_asks_for():
     rng = np.random.default_rng(5)
-    reference, candidate, labels = rng.normal(size=(60, 3)), rng.normal(size=(30, 3)), rng.integers(0, 4, 30)
+    reference = rng.normal(size=(60, 3))
+    candidate = rng.normal(size=(30, 3))
+    labels = rng.integers(0, 4, 30)
     counts = near_by_label(reference, candidate, labels)
     assert counts.shape == (60, len(np.unique(labels)))
     assert (counts.sum(axis=1) > 0).mean() == neighbour_metrics(reference, candidate)["coverage"]

@@ -14,8 +14,8 @@ from selfcorrect.metrics.retrieval import DISTRACTORS, r_precision, retrieval_ra
 def test_ranks_of_points_on_a_line_are_those_that_one_counts() -> None:
     candidates = np.array([[0.0], [1.0], [3.0], [7.0]])
     queries = np.array([[0.1], [0.1], [0.1], [2.9], [100.0]])
-    own = np.array([0, 1, 3, 2, 0])
-    assert retrieval_ranks(queries, candidates, own).tolist() == [0, 1, 3, 0, 3]
+    ranks = np.array([0, 1, 3, 2, 0])
+    assert retrieval_ranks(queries, candidates, ranks).tolist() == [0, 1, 3, 0, 3]
 
 
 def test_embeddings_that_are_all_equal_find_nothing() -> None:
@@ -34,7 +34,8 @@ def test_precision_is_sure_for_the_first_and_is_0_or_1_where_all_candidates_are_
 
 def test_the_expectation_is_the_mean_of_drawn_distractors() -> None:
     rng = np.random.default_rng(0)
-    candidates, rank = 57, 4
+    candidates = 57
+    rank = 4
     others = np.arange(candidates - 1)  # those below `rank` lie nearer than the own one
     nearer = np.array([(rng.permutation(others)[:DISTRACTORS] < rank).sum() for _ in range(20_000)])
     for top in (1, 2, 3):
@@ -51,10 +52,12 @@ def test_chance_is_the_share_of_places() -> None:
 @given(seed=st.integers(0, 10_000), scale=st.floats(0.1, 10))
 def test_turning_moving_and_scaling_both_spaces_changes_no_rank(seed: int, scale: float) -> None:
     rng = np.random.default_rng(seed)
-    queries, candidates, own = rng.normal(size=(20, 4)), rng.normal(size=(9, 4)), rng.integers(9, size=20)
+    queries = rng.normal(size=(20, 4))
+    candidates = rng.normal(size=(9, 4))
+    ranks = rng.integers(9, size=20)
     turn, _ = np.linalg.qr(rng.normal(size=(4, 4)))
     moved = [scale * points @ turn + 3.0 for points in (queries, candidates)]
-    assert (retrieval_ranks(*moved, own) == retrieval_ranks(queries, candidates, own)).all()
+    assert (retrieval_ranks(*moved, ranks) == retrieval_ranks(queries, candidates, ranks)).all()
 
 
 def test_a_batch_of_pairs_is_the_published_protocol() -> None:
@@ -66,13 +69,13 @@ def test_a_batch_of_pairs_is_the_published_protocol() -> None:
     order = np.argsort(distances, axis=1)
     ranks = retrieval_ranks(motions, texts, np.arange(32))
     for top in (1, 2, 3):
-        found = (order[:, :top] == np.arange(32)[:, None]).any(axis=1)
-        assert 0.1 < found.mean() < 1
-        assert r_precision(ranks, 32, top).tolist() == found.tolist()
+        is_match = (order[:, :top] == np.arange(32)[:, None]).any(axis=1)
+        assert 0.1 < is_match.mean() < 1
+        assert r_precision(ranks, 32, top).tolist() == is_match.tolist()
 
 
 @pytest.mark.parametrize(
-    ("queries", "candidates", "own", "words"),
+    ("queries", "candidates", "ranks", "words"),
     [
         (np.ones((2, 3)), np.ones((4, 2)), np.zeros(2, dtype=int), "got \\(2, 3\\) and \\(4, 2\\)"),
         (np.ones((2, 3)), np.ones((4, 3)), np.array([0, 4]), "one of 4 candidates"),
@@ -80,8 +83,10 @@ def test_a_batch_of_pairs_is_the_published_protocol() -> None:
         (np.full((2, 3), np.nan), np.ones((4, 3)), np.zeros(2, dtype=int), "finite"),
     ],
 )
-def test_what_does_not_fit_is_refused(queries: np.ndarray, candidates: np.ndarray, own: np.ndarray, words: str) -> None:
+def test_what_does_not_fit_is_refused(
+    queries: np.ndarray, candidates: np.ndarray, ranks: np.ndarray, words: str
+) -> None:
     with pytest.raises(InputError, match=words):
-        retrieval_ranks(queries, candidates, own)
+        retrieval_ranks(queries, candidates, ranks)
     with pytest.raises(InputError, match="top"):
         r_precision(np.zeros(1, dtype=int), 4, top=0)

@@ -128,10 +128,12 @@ def test_an_optimiser_that_is_kept_goes_on_as_one_adam_would() -> None:
 
 def test_a_loop_with_a_kept_optimiser_resumes_bit_for_bit() -> None:
     task = sc.Task(Shift(keep_optimiser=True), REAL, lambda candidate: {}, initial_steps=4)
-    first, whole, halved = sc.MemoryStore(), sc.MemoryStore(), sc.MemoryStore()
+    first = sc.MemoryStore()
+    uninterrupted = sc.MemoryStore()
+    halved = sc.MemoryStore()
     sc.train_first_generation(task, first, STREAM)
     arm = sc.Arm(sc.Augment(1.0), 4, steps=3)
-    last = sc.run_loop(task, arm, whole, first, STREAM)
+    last = sc.run_loop(task, arm, uninterrupted, first, STREAM)
     sc.run_loop(task, replace(arm, generations=2), halved, first, STREAM)
     resumed = sc.run_loop(task, arm, halved, first, STREAM)
     assert are_equal(resumed.state(), last.state())

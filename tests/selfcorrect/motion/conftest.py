@@ -42,7 +42,8 @@ def random_motion(skeleton: Skeleton) -> Callable[..., Motion]:
     def make(seed: int, frames: int = 48, fps: float = 30.0) -> Motion:
         generator = np.random.default_rng(seed)
         times = np.linspace(0, 2 * np.pi, frames)[:, None, None]
-        phase, size = generator.uniform(0, 6, (1, 22, 3)), generator.normal(0, 0.4, (1, 22, 3))
+        phase = generator.uniform(0, 6, (1, 22, 3))
+        size = generator.normal(0, 0.4, (1, 22, 3))
         turn = Rotation.from_rotvec([0.0, generator.uniform(-3, 3), 0.0])
         local = Rotation.from_rotvec(size * np.sin(times + phase)).as_quat()
         local[:, 0] = (turn * Rotation.from_quat(local[:, 0])).as_quat()

@@ -26,27 +26,29 @@ def test_alpha_of_the_published_example() -> None:
     assert krippendorff_alpha(np.array(observers).T) == pytest.approx(0.743, abs=5e-4)
 
 
-def said(rater: str, words: list[Answer]) -> list[Choice]:
+def make_choices(rater: str, words: list[Answer]) -> list[Choice]:
     return [Choice(rater, left, right, word) for (left, right), word in zip(PAIRS, words, strict=True)]
 
 
-def drawn(seed: int) -> list[Answer]:
+def draw_answers(seed: int) -> list[Answer]:
     words: list[Answer] = ["left", "right", "tie"]
     return [words[row] for row in np.random.default_rng(seed).choice(3, len(PAIRS), p=[0.4, 0.4, 0.2])]
 
 
 def test_raters_who_answer_the_same_agree_fully_wherever_the_samples_stood() -> None:
     flip: dict[str, Answer] = {"left": "right", "right": "left", "tie": "tie"}
-    turned = [Choice("bob", right, left, flip[word]) for (left, right), word in zip(PAIRS, drawn(0), strict=True)]
-    found = agreement_of([*said("ada", drawn(0)), *turned])
-    assert found.alpha.estimate == found.alpha.low == found.same.estimate == 1
-    assert found.pairs == len(PAIRS)
+    turned = [
+        Choice("bob", right, left, flip[word]) for (left, right), word in zip(PAIRS, draw_answers(0), strict=True)
+    ]
+    agreement = agreement_of([*make_choices("ada", draw_answers(0)), *turned])
+    assert agreement.alpha.estimate == agreement.alpha.low == agreement.same.estimate == 1
+    assert agreement.pairs == len(PAIRS)
 
 
 def test_raters_who_throw_dice_agree_by_chance_alone() -> None:
-    found = agreement_of([choice for rater in range(5) for choice in said(str(rater), drawn(rater))])
-    assert found.alpha.low < 0 < found.alpha.high < 0.2
-    assert abs(found.alpha.estimate) < 0.1
+    agreement = agreement_of([choice for rater in range(5) for choice in make_choices(str(rater), draw_answers(rater))])
+    assert agreement.alpha.low < 0 < agreement.alpha.high < 0.2
+    assert abs(agreement.alpha.estimate) < 0.1
 
 
 def test_always_left_is_no_agreement() -> None:
@@ -61,7 +63,7 @@ def test_always_left_is_no_agreement() -> None:
 
 
 def test_one_rater_alone_or_one_pair_gives_no_interval() -> None:
-    alone = agreement_of(said("ada", drawn(1)))
+    alone = agreement_of(make_choices("ada", draw_answers(1)))
     assert np.isnan(alone.alpha.estimate)
     assert alone.pairs == 0
     once = agreement_of([Choice("ada", "a", "b", "left"), Choice("bob", "b", "a", "right")])

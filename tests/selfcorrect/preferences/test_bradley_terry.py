@@ -13,14 +13,16 @@ from selfcorrect.preferences.choices import Answer, Choice, differences, outcome
 NAMES = [f"s{number}" for number in range(8)]
 
 
-def tasted(seed: int, deviation: float = 1.5) -> dict[str, float]:
+def draw_strengths(seed: int, deviation: float = 1.5) -> dict[str, float]:
     values = np.random.default_rng(seed).normal(0, deviation, len(NAMES))
     return dict(zip(NAMES, (values - values.mean()).tolist(), strict=True))
 
 
 def test_two_samples_have_the_logarithm_of_their_wins_between_them() -> None:
     """Wins w and v and t ties are matched exactly: a − b = log(w / v), ν = t / √(w v) (Davidson 1970)."""
-    won, lost, ties = 3000, 1000, 2000
+    won = 3000
+    lost = 1000
+    ties = 2000
     words: list[tuple[Answer, Answer, int]] = [("left", "right", won), ("right", "left", lost), ("tie", "tie", ties)]
     choices = [Choice("ada", "a", "b", word) for word, _, count in words for _ in range(count // 2)]
     choices += [Choice("ada", "b", "a", word) for _, word, count in words for _ in range(count // 2)]
@@ -32,7 +34,7 @@ def test_two_samples_have_the_logarithm_of_their_wins_between_them() -> None:
 
 def test_it_agrees_with_a_plain_version() -> None:
     random = np.random.default_rng(1)
-    choices = answers(tasted(1), random_pairs(NAMES, 40, random), random, side=0.5, tie=-0.5)
+    choices = answers(draw_strengths(1), random_pairs(NAMES, 40, random), random, side=0.5, tie=-0.5)
 
     def loss(at: np.ndarray) -> float:
         total = (at[:-2] ** 2).sum() / (2 * 0.8**2) + at[-2] ** 2 / 2 + at[-1] ** 2 / 8
@@ -48,20 +50,22 @@ def test_it_agrees_with_a_plain_version() -> None:
 
 
 def test_strengths_side_and_ties_of_simulated_raters_are_recovered() -> None:
-    random, true = np.random.default_rng(2), tasted(2)
+    random = np.random.default_rng(2)
+    true = draw_strengths(2)
     choices = answers(true, random_pairs(NAMES, 6000, random), random, side=0.7, tie=-0.5)
-    found = strengths(choices, NAMES)
-    np.testing.assert_allclose(found.values, list(true.values()), atol=0.25)
-    assert found.fit.side == pytest.approx(0.7, abs=3 * found.fit.side_error)
-    assert 0.01 < found.fit.side_error < 0.05
-    assert found.fit.tie == pytest.approx(-0.5, abs=0.15)
+    fit = strengths(choices, NAMES)
+    np.testing.assert_allclose(fit.values, list(true.values()), atol=0.25)
+    assert fit.fit.side == pytest.approx(0.7, abs=3 * fit.fit.side_error)
+    assert 0.01 < fit.fit.side_error < 0.05
+    assert fit.fit.tie == pytest.approx(-0.5, abs=0.15)
 
 
 def test_intervals_cover_what_they_should() -> None:
     """Of differences between two samples, in 40 simulated studies."""
     hits = []
     for seed in range(40):
-        random, true = np.random.default_rng(seed), tasted(seed, 1.0)
+        random = np.random.default_rng(seed)
+        true = draw_strengths(seed, 1.0)
         fit = strengths(answers(true, random_pairs(NAMES, 120, random), random), NAMES).fit
         contrast = np.zeros(len(NAMES))
         contrast[[0, 1]] = 1, -1
@@ -79,19 +83,20 @@ def test_what_beats_the_better_one_is_expected_to_beat_the_worse_one() -> None:
 
 def test_turning_every_pair_round_turns_the_pull_alone() -> None:
     random = np.random.default_rng(3)
-    choices = answers(tasted(3), random_pairs(NAMES, 60, random), random, side=1.0)
+    choices = answers(draw_strengths(3), random_pairs(NAMES, 60, random), random, side=1.0)
     flip: dict[str, Answer] = {"left": "right", "right": "left", "tie": "tie"}
     turned = [Choice("ada", choice.right, choice.left, flip[choice.answer]) for choice in choices]
-    one, other = strengths(choices, NAMES), strengths(turned, NAMES)
-    np.testing.assert_allclose(one.values, other.values, atol=1e-6)
-    assert one.fit.side == pytest.approx(-other.fit.side, abs=1e-6)
-    assert one.fit.side > 0.3
+    fit = strengths(choices, NAMES)
+    turned_fit = strengths(turned, NAMES)
+    np.testing.assert_allclose(fit.values, turned_fit.values, atol=1e-6)
+    assert fit.fit.side == pytest.approx(-turned_fit.fit.side, abs=1e-6)
+    assert fit.fit.side > 0.3
 
 
 def test_without_choices_nothing_is_known() -> None:
-    found = strengths([], NAMES)
-    assert np.abs(found.values).max() == 0
-    assert found.errors.min() > 0.2
+    fit = strengths([], NAMES)
+    assert np.abs(fit.values).max() == 0
+    assert fit.errors.min() > 0.2
 
 
 def test_most_is_learned_about_what_was_never_compared_and_least_about_what_is_plain() -> None:

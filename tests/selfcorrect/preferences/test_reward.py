@@ -42,8 +42,8 @@ def test_it_judges_samples_that_nobody_rated() -> None:
 def test_it_prefers_neither_of_two_samples_with_equal_features() -> None:
     features, choices = study(2, 100)
     same = np.tile(features["s00"], (2, 1))
-    one, other = fit_reward(choices, features, NAMES).joint_reward(same)
-    assert one == other
+    first, second = fit_reward(choices, features, NAMES).joint_reward(same)
+    assert first == second
 
 
 def test_raters_of_opposite_taste_keep_theirs_and_cancel_in_common() -> None:
@@ -60,7 +60,8 @@ def test_how_well_it_predicts_is_measured_on_samples_that_it_has_not_seen() -> N
     noise = {
         sample: np.random.default_rng(int(sample[1:])).normal(size=25) for sample in features
     }  # many would fit what was seen
-    telling, silent = predicted_share(choices, features), predicted_share(choices, noise)
+    telling = predicted_share(choices, features)
+    silent = predicted_share(choices, noise)
     assert telling.low > 0.65
     assert silent.low < 0.5 < silent.high + 0.1
     assert silent.estimate < 0.6

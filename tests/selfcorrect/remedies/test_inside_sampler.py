@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from helpers import looped
+from helpers import run_in_memory
 from torch import Tensor, nn
 
 from selfcorrect.core.errors import InputError, SettingError
@@ -54,39 +54,42 @@ def put_first_at_target(values: Tensor) -> Tensor:
     return torch.stack([torch.full_like(values[..., 0], TARGET), values[..., 1]], dim=-1)
 
 
-def draw(eta: float, every: int, first: int) -> np.ndarray:
-    sampler = corrected_inside(put_first_at_target, every, first)(exact(eta), Samples.real(torch.zeros(1, 1, 2)))
+def draw(eta: float, interval: int, first: int) -> np.ndarray:
+    sampler = corrected_inside(put_first_at_target, interval, first)(exact(eta), Samples.real(torch.zeros(1, 1, 2)))
     return sampler(torch.zeros(COUNT, dtype=torch.int64), STREAM)[:, 0].double().numpy()
 
 
-def recursion(eta: float, every: int, first: int) -> tuple[np.ndarray, np.ndarray]:
+def recursion(eta: float, interval: int, first: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of the samples, by the linear recursion of the reverse steps."""
     schedule = exact(eta).schedule
     times = schedule.sampling_times(STEPS)
-    mean, covariance = np.zeros(2), np.eye(2)
+    mean = np.zeros(2)
+    covariance = np.eye(2)
     for step, (time, next_time) in enumerate([*pairwise(times), (times[-1], None)]):
-        corrected = step >= first and (step - first) % every == 0
-        kept = np.diag([0.0, 1.0]) if corrected else np.eye(2)
+        corrected = step >= first and (step - first) % interval == 0
+        projection = np.diag([0.0, 1.0]) if corrected else np.eye(2)
         shift = np.array([TARGET, 0.0]) if corrected else np.zeros(2)
-        matrix = kept @ gain(float(schedule.alpha_bars[time]))
+        matrix = projection @ gain(float(schedule.alpha_bars[time]))
         if next_time is None:
             break
         # The reverse step is affine in clean and noisy values: its factors are what it makes of ones.
-        one, none = torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
-        of_clean = float(schedule.reverse_step(none, one, none, time, next_time, eta))
-        of_noisy = float(schedule.reverse_step(one, none, none, time, next_time, eta))
-        of_noise = float(schedule.reverse_step(none, none, one, time, next_time, eta))
-        matrix, shift = of_clean * matrix + of_noisy * np.eye(2), of_clean * shift
+        unit = torch.ones(1, dtype=torch.float64)
+        none = torch.zeros(1, dtype=torch.float64)
+        of_clean = float(schedule.reverse_step(none, unit, none, time, next_time, eta))
+        of_noisy = float(schedule.reverse_step(unit, none, none, time, next_time, eta))
+        of_noise = float(schedule.reverse_step(none, none, unit, time, next_time, eta))
+        matrix = of_clean * matrix + of_noisy * np.eye(2)
+        shift = of_clean * shift
         mean = matrix @ mean + shift
         covariance = matrix @ covariance @ matrix.T + of_noise**2 * np.eye(2)
     return matrix @ mean + shift, matrix @ covariance @ matrix.T
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
-@pytest.mark.parametrize(("every", "first"), [(1, 0), (5, 4), (1, 10)])
-def test_samples_follow_the_exact_recursion(eta: float, every: int, first: int) -> None:
-    values = draw(eta, every, first)
-    mean, covariance = recursion(eta, every, first)
+@pytest.mark.parametrize(("interval", "first"), [(1, 0), (5, 4), (1, 10)])
+def test_samples_follow_the_exact_recursion(eta: float, interval: int, first: int) -> None:
+    values = draw(eta, interval, first)
+    mean, covariance = recursion(eta, interval, first)
     np.testing.assert_allclose(values.mean(axis=0), mean, atol=4 * np.sqrt(covariance.max() / COUNT))
     np.testing.assert_allclose(np.cov(values.T), covariance, atol=0.08)
 
@@ -98,7 +101,8 @@ def test_the_last_step_alone_is_the_correction_of_finished_samples() -> None:
 
 
 def test_what_hangs_on_the_corrected_coordinate_follows_it_only_inside_the_sampler() -> None:
-    inside, after = draw(1.0, 1, 0), draw(1.0, 1, STEPS - 1)
+    inside = draw(1.0, 1, 0)
+    after = draw(1.0, 1, STEPS - 1)
     assert (inside[:, 0] == TARGET).all()
     assert (after[:, 0] == TARGET).all()
     assert abs(after[:, 1].mean()) < 0.05
@@ -108,11 +112,11 @@ def test_what_hangs_on_the_corrected_coordinate_follows_it_only_inside_the_sampl
 def test_the_loop_counts_corrector_calls_inside_and_after() -> None:
     task = Task(exact(1.0), Samples.real(torch.zeros(30, 1, 2)), lambda candidate: {})
     task = replace(task, model=Resting(**vars(task.model)))
-    inside = looped(task, Arm(Replace(), 1, bias=corrected_inside(put_first_at_target, 5, 4)), STREAM)
+    inside = run_in_memory(task, Arm(Replace(), 1, bias=corrected_inside(put_first_at_target, 5, 4)), STREAM)
     assert inside.metrics(1)["corrector_calls"] == 4 * 30
-    after = looped(task, Arm(Replace(), 1, correction=Correction(put_first_at_target)), STREAM)
+    after = run_in_memory(task, Arm(Replace(), 1, correction=Correction(put_first_at_target)), STREAM)
     assert after.metrics(1)["corrector_calls"] == 30
-    assert looped(task, Arm(Replace(), 1), STREAM).metrics(1)["corrector_calls"] == 0
+    assert run_in_memory(task, Arm(Replace(), 1), STREAM).metrics(1)["corrector_calls"] == 0
 
 
 class Resting(MotionDiffusion):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
-from helpers import looped
+from helpers import run_in_memory
 from torch import Tensor
 
 from selfcorrect.core.randomness import Stream, streams
@@ -58,7 +58,8 @@ class Memoriser(TensorModel):
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         values = torch.empty((len(labels), self.points.shape[1]), dtype=self.points.dtype)
         for label in labels.unique():
-            is_wanted, points = labels == label, self.points[self.labels == label]
+            is_wanted = labels == label
+            points = self.points[self.labels == label]
             generator = stream.child(int(label)).generator()
             values[is_wanted] = points[torch.randint(len(points), (int(is_wanted.sum()),), generator=generator)]
         noise = torch.randn(values.shape, generator=stream.child("noise").generator(), dtype=values.dtype)
@@ -71,7 +72,7 @@ def memoriser(samples: Samples = REAL) -> Memoriser:
 
 def run(arm: Arm) -> MemoryStore:
     task = Task(memoriser(), REAL, lambda candidate: {}, space=lambda values: values.flatten(1).numpy())
-    return looped(task, arm, STREAM)
+    return run_in_memory(task, arm, STREAM)
 
 
 def test_every_parent_has_a_child_of_its_own():
@@ -81,15 +82,17 @@ def test_every_parent_has_a_child_of_its_own():
 
 def test_the_match_is_the_cheapest_of_all():
     """Two targets that want the same candidate share out what is there at the least total squared distance."""
-    labels, candidates = torch.zeros(2, dtype=torch.int64), torch.tensor([[1.0], [-2.0], [9.0]])
+    labels = torch.zeros(2, dtype=torch.int64)
+    candidates = torch.tensor([[1.0], [-2.0], [9.0]])
     chosen = match(torch.tensor([[0.0], [0.5]]), labels, candidates, torch.zeros(3, dtype=torch.int64), labels == 0)
     assert chosen.tolist() == [1, 0]
 
 
 def test_it_never_takes_a_candidate_of_another_label():
-    labels, other = torch.tensor([0, 1]), torch.tensor([1, 0, 0])
-    chosen = match(torch.zeros(2, 1), labels, torch.tensor([[0.0], [5.0], [7.0]]), other, labels >= 0)
-    assert other[chosen].tolist() == labels.tolist()
+    labels = torch.tensor([0, 1])
+    other_labels = torch.tensor([1, 0, 0])
+    chosen = match(torch.zeros(2, 1), labels, torch.tensor([[0.0], [5.0], [7.0]]), other_labels, labels >= 0)
+    assert other_labels[chosen].tolist() == labels.tolist()
 
 
 @pytest.mark.parametrize("draws", [1, 3])
@@ -107,7 +110,8 @@ def test_it_stops_as_soon_as_every_parent_is_served():
 
 def test_generation_one_takes_representatives_and_no_real_sample():
     """k-means of many draws of a memoriser finds each of its members once; plain draws leave a third out."""
-    model, parents = memoriser(), Samples.real(torch.full((24, 1), 777.0), REAL.labels)
+    model = memoriser()
+    parents = Samples.real(torch.full((24, 1), 777.0), REAL.labels)
     first = lineage_matched(40)(model, parents)(REAL.labels, STREAM)
     assert len(first.round().unique()) >= 22
     assert len(model.sample(REAL.labels, STREAM).round().unique()) < 20
@@ -128,12 +132,14 @@ def test_labels_with_fewer_or_no_parents():
 
 
 def test_redraws_are_for_the_same_parent():
-    sampler, slots = lineage_matched(60)(memoriser(), PARENTS), torch.tensor([7, 2])
+    sampler = lineage_matched(60)(memoriser(), PARENTS)
+    slots = torch.tensor([7, 2])
     assert torch.equal(sampler(PARENTS.labels, STREAM, slots).round(), PARENTS.values[slots])
 
 
 def test_the_nearest_row_has_the_same_label():
-    members, labels = torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([0, 1, 0])
+    members = torch.tensor([[0.0], [1.0], [5.0]])
+    labels = torch.tensor([0, 1, 0])
     assert nearest_rows(torch.tensor([[0.9], [4.0]]), torch.tensor([0, 1]), members, labels).tolist() == [0, 1]
 
 
@@ -187,13 +193,12 @@ def test_rejection_does_not_break_lines():
 
 
 def test_finishing_sees_each_child_with_its_parent():
-    def between(children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
+    def take_midpoint(children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
         assert torch.equal(labels, PARENTS.labels)
         return (children + parents) / 2
 
-    plain, finished = (
-        lineage_matched(30, finish=finish)(memoriser(), PARENTS)(PARENTS.labels, STREAM) for finish in (None, between)
-    )
+    plain = lineage_matched(30, finish=None)(memoriser(), PARENTS)(PARENTS.labels, STREAM)
+    finished = lineage_matched(30, finish=take_midpoint)(memoriser(), PARENTS)(PARENTS.labels, STREAM)
     assert torch.allclose(finished, (plain + PARENTS.values) / 2)
 
 

@@ -11,7 +11,8 @@ from selfcorrect.remedies.spectrum import LOWEST, restore_energy
 
 GENERATOR = streams(8).generator()
 LABELS = torch.arange(12) % 3
-PARENTS, CHILDREN = (torch.randn((12, 48, 4), generator=GENERATOR) * (1 + LABELS)[:, None, None] for _ in range(2))
+PARENTS = torch.randn((12, 48, 4), generator=GENERATOR) * (1 + LABELS)[:, None, None]
+CHILDREN = torch.randn((12, 48, 4), generator=GENERATOR) * (1 + LABELS)[:, None, None]
 
 
 def coefficients(values: torch.Tensor) -> np.ndarray:
@@ -23,10 +24,10 @@ def energy(values: torch.Tensor, label: int) -> float:
 
 
 def test_each_label_has_its_parents_energy_and_its_own_low_frequencies():
-    kept = restore_energy(3 * CHILDREN, PARENTS, LABELS)
+    restored = restore_energy(3 * CHILDREN, PARENTS, LABELS)
     for label in range(3):
-        assert math.isclose(energy(kept, label), energy(PARENTS, label), rel_tol=1e-5)
-    np.testing.assert_allclose(coefficients(kept)[:, :LOWEST], coefficients(3 * CHILDREN)[:, :LOWEST], atol=1e-5)
+        assert math.isclose(energy(restored, label), energy(PARENTS, label), rel_tol=1e-5)
+    np.testing.assert_allclose(coefficients(restored)[:, :LOWEST], coefficients(3 * CHILDREN)[:, :LOWEST], atol=1e-5)
 
 
 def test_children_with_the_right_energy_stay_as_they_are():

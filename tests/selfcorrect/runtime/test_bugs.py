@@ -23,7 +23,8 @@ def caught(arm: Arm) -> LoopError:
     """How a small loop ends."""
     model = Gaussian.standard(1, 1)
     real = Samples.real(model.sample(torch.zeros(9, dtype=torch.int64), streams(0).child("data")))
-    task, first = Task(model, real, lambda candidate: {}), MemoryStore()
+    task = Task(model, real, lambda candidate: {})
+    first = MemoryStore()
     train_first_generation(task, first, streams(0))
     with pytest.raises(LoopError) as ended:
         run_loop(task, arm, MemoryStore(), first, streams(0))

@@ -13,7 +13,7 @@ BLOCK = 100_000  # bytes, below what the C library asks the system for separatel
 
 
 def own_mb() -> float:
-    (line,) = (text for text in Path("/proc/self/status").read_text().splitlines() if text.startswith("RssAnon"))
+    (line,) = [text for text in Path("/proc/self/status").read_text().splitlines() if text.startswith("RssAnon")]
     return int(line.split()[1]) / 1024
 
 
@@ -22,12 +22,12 @@ def own_mb() -> float:
 )
 def test_holes_in_the_heap_go_back_to_the_system():
     blocks = [np.ones(BLOCK, dtype=np.uint8) for _ in range(2_000)]
-    kept = blocks[::20]  # so that what is freed is holes
+    live_blocks = blocks[::20]  # so that what is freed is holes
     del blocks
     before = own_mb()
     give_back_freed_memory()
     assert before - own_mb() > 100
-    assert all(block.all() for block in kept)
+    assert all(block.all() for block in live_blocks)
 
 
 def test_nothing_happens_without_glibc(monkeypatch: pytest.MonkeyPatch):

@@ -66,14 +66,14 @@ def test_there_is_a_worker_per_core_as_far_as_memory_allows(
 
 
 def test_free_memory_is_that_of_the_machine_or_less_where_a_control_group_has_less(monkeypatch: pytest.MonkeyPatch):
-    told = {"/proc/meminfo": ["MemTotal: 9000000 kB", "MemAvailable:  8000000 kB"]}
-    monkeypatch.setattr(processes, "_lines", lambda path: told.get(path, []))
+    files = {"/proc/meminfo": ["MemTotal: 9000000 kB", "MemAvailable:  8000000 kB"]}
+    monkeypatch.setattr(processes, "_lines", lambda path: files.get(path, []))
     assert processes._free_bytes() == 8_192_000_000
-    told |= {"/sys/fs/cgroup/memory.max": ["5000"], "/sys/fs/cgroup/memory.current": ["1000"]}
+    files |= {"/sys/fs/cgroup/memory.max": ["5000"], "/sys/fs/cgroup/memory.current": ["1000"]}
     assert processes._free_bytes() == 4000
-    told["/sys/fs/cgroup/memory.max"] = ["max"]
+    files["/sys/fs/cgroup/memory.max"] = ["max"]
     assert processes._free_bytes() == 8_192_000_000
-    told.clear()
+    files.clear()
     assert processes._free_bytes() is None
 
 
@@ -104,8 +104,8 @@ def wait_in_foreign_code(begun: Path) -> None:
 def test_workers_end_with_a_killed_program(tmp_path: Path):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", KILLED, str(tmp_path)]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, timeout=600, check=False)
-    assert done.returncode == -signal.SIGKILL  # and not a timeout: nobody holds the other end of its output any more
+    process = subprocess.run(command, env=environment, stdout=subprocess.PIPE, timeout=600, check=False)
+    assert process.returncode == -signal.SIGKILL  # and not a timeout: nobody holds the other end of its output any more
 
 
 def test_an_interrupt_ends_workers_at_once(monkeypatch: pytest.MonkeyPatch):
@@ -113,10 +113,10 @@ def test_an_interrupt_ends_workers_at_once(monkeypatch: pytest.MonkeyPatch):
     pool = next(iter(processes._executors.values()))
     started = list(pool._processes.values())
 
-    def interrupted(*given, **options):
+    def interrupt(*item, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(processes, "wait", interrupted)
+    monkeypatch.setattr(processes, "wait", interrupt)
     with pytest.raises(KeyboardInterrupt):
         map_tasks(time.sleep, [60, 60, 60], workers=2)
     for process in started:  # whose pool may be waiting for them too, and then is_alive() is wrong for a moment
@@ -125,10 +125,10 @@ def test_an_interrupt_ends_workers_at_once(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize("count", [1, 3, 4, 10])
 def test_each_item_is_given_once(count):
-    given = []
+    items = []
     with limit_threads(3):
-        run_in_threads(given.extend, range(count), 2)
-    assert sorted(given) == list(range(count))
+        run_in_threads(items.extend, range(count), 2)
+    assert sorted(items) == list(range(count))
 
 
 def test_parts_run_at_once_where_they_are_large_enough_and_it_is_allowed():

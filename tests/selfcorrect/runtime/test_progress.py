@@ -7,35 +7,35 @@ from selfcorrect.runtime.progress import part_of_work, report_progress, watch_pr
 
 
 def test_parts_of_parts_add_up():
-    told = []
-    with watch_progress(told.append):
+    reports = []
+    with watch_progress(reports.append):
         for half in (0.0, 0.5):
             with part_of_work(half, half + 0.5):
                 report_progress(0.5)
                 with part_of_work(0.5, 1.0):
                     report_progress(0.5)
-    assert told == pytest.approx([0.25, 0.375, 0.5, 0.75, 0.875, 1.0])
+    assert reports == pytest.approx([0.25, 0.375, 0.5, 0.75, 0.875, 1.0])
 
 
 def test_work_that_begins_again_tells_nothing_until_it_is_further_than_before():
-    told = []
-    with watch_progress(told.append):
+    reports = []
+    with watch_progress(reports.append):
         for share in (0.2, 0.6, 0.1, 0.5, 0.6, 0.7):
             report_progress(share)
-    assert told == [0.2, 0.6, 0.7]
+    assert reports == [0.2, 0.6, 0.7]
 
 
 def test_nobody_need_watch_and_errors_end_what_they_leave():
-    told = []
+    reports = []
     report_progress(0.5)
-    with pytest.raises(ValueError, match="left"), watch_progress(told.append), part_of_work(0.0, 0.1):
+    with pytest.raises(ValueError, match="left"), watch_progress(reports.append), part_of_work(0.0, 0.1):
         raise ValueError("left")
     report_progress(0.5)
-    assert told == []
+    assert reports == []
 
 
 def test_each_task_is_a_part():
-    told = []
-    with watch_progress(told.append):
+    reports = []
+    with watch_progress(reports.append):
         map_tasks(report_progress, [0.5, 1.0], workers=1)
-    assert told == [0.25, 0.5, 1.0]
+    assert reports == [0.25, 0.5, 1.0]

@@ -98,18 +98,18 @@ def test_what_a_corrector_does_to_its_copy_stays_there() -> None:
         samples.provenance.generation.fill(9)
         return answer
 
-    given = Samples.synthetic(torch.zeros(4, 2), None, 1)
-    call_corrector(vandal, given, streams(0))
-    assert not given.values.any()
-    assert not given.labels.any()
-    assert given.weights.tolist() == [1] * 4
-    assert given.provenance.generation.tolist() == [1] * 4
+    synthetic = Samples.synthetic(torch.zeros(4, 2), None, 1)
+    call_corrector(vandal, synthetic, streams(0))
+    assert not synthetic.values.any()
+    assert not synthetic.labels.any()
+    assert synthetic.weights.tolist() == [1] * 4
+    assert synthetic.provenance.generation.tolist() == [1] * 4
 
 
 @pytest.mark.slow
 def test_the_command_ends_with_an_error(tmp_path) -> None:
     (tmp_path / "quitter.py").write_text("import os\nos._exit(0)\n")
     command = [sys.executable, "-m", "selfcorrect.experiments.cli", "motion", "--corrector", "quitter:x"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "tried to end the program" in done.stderr
+    process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert process.returncode == 2
+    assert "tried to end the program" in process.stderr

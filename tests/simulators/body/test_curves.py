@@ -20,11 +20,13 @@ from selfcorrect.simulators.body.curves import (
 
 @pytest.mark.parametrize("count", [4, 50])
 def test_natural_splines_are_those_of_scipy(count):
-    values, fps = np.random.default_rng(0).normal(size=(count, 5, 2)), 30.0
-    own, other = NaturalSpline.from_values(values, fps), CubicSpline(np.arange(count) / fps, values, bc_type="natural")
+    values = np.random.default_rng(0).normal(size=(count, 5, 2))
+    fps = 30.0
+    spline = NaturalSpline.from_values(values, fps)
+    scipy_spline = CubicSpline(np.arange(count) / fps, values, bc_type="natural")
     times_s = np.append(np.linspace(0, (count - 1) / fps, 101), np.arange(count) / fps)
-    np.testing.assert_allclose(own.evaluate(times_s), other(times_s), atol=1e-12)
-    np.testing.assert_allclose(own.curvature, other(np.arange(count) / fps, 2), atol=1e-8)
+    np.testing.assert_allclose(spline.evaluate(times_s), scipy_spline(times_s), atol=1e-12)
+    np.testing.assert_allclose(spline.curvature, scipy_spline(np.arange(count) / fps, 2), atol=1e-8)
 
 
 def test_a_spline_s_bits_do_not_depend_on_its_company():
@@ -50,7 +52,8 @@ def test_smoothing_and_solving_are_those_of_scipy_to_the_bit():
 
 def test_whittaker_solves_its_least_squares_problem():
     generator = np.random.default_rng(0)
-    values, weights = generator.normal(size=(12, 2)), generator.uniform(0.1, 2.0, 12)
+    values = generator.normal(size=(12, 2))
+    weights = generator.uniform(0.1, 2.0, 12)
     second = np.diff(np.eye(12), 2, axis=0)
     expected = np.linalg.solve(np.diag(weights) + 5.0 * second.T @ second, weights[:, None] * values)
     assert np.allclose(smooth_whittaker(values, 5.0, weights), expected)

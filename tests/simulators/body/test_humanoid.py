@@ -14,11 +14,14 @@ from selfcorrect.simulators.body.humanoid import CARRIED_PARTS, build_humanoid
 
 def with_finger(skeleton: Skeleton) -> Skeleton:
     """The skeleton with a twist joint in the left thigh and a finger on the left hand."""
-    hip, knee, wrist = (skeleton.joint(f"left_{part}") for part in ("hip", "knee", "wrist"))
+    hip = skeleton.joint("left_hip")
+    knee = skeleton.joint("left_knee")
+    wrist = skeleton.joint("left_wrist")
     order = [*range(knee), -1, *range(knee, len(skeleton)), -2]
     place = {old: new for new, old in enumerate(order) if old >= 0}
     parents = [place.get(skeleton.parents[old], -1) if old >= 0 else 0 for old in order]
-    twist, finger = order.index(-1), order.index(-2)
+    twist = order.index(-1)
+    finger = order.index(-2)
     parents[twist], parents[place[knee]], parents[finger] = place[hip], twist, place[wrist]
     offsets_m = np.array([skeleton.offsets_m[old] if old >= 0 else (0.0, 0.0, 0.0) for old in order])
     offsets_m[twist] = offsets_m[place[knee]] = 0.5 * skeleton.offsets_m[knee]
@@ -39,7 +42,8 @@ def test_all_mass_is_somewhere(adult, walk, mass_kg):
 
 def test_bodies_weigh_what_is_usual_for_their_stature(adult):
     """A child of half the size has a quarter of the mass at the same body-mass index, and weaker joints."""
-    tall, small = build_humanoid(adult), build_humanoid(replace(adult, offsets_m=0.5 * adult.offsets_m))
+    tall = build_humanoid(adult)
+    small = build_humanoid(replace(adult, offsets_m=0.5 * adult.offsets_m))
     assert 55 < tall.total_mass_kg < 75
     assert tall.total_mass_kg == pytest.approx(23.0 * stature_m(adult) ** 2)
     small_m = stature_m(replace(adult, offsets_m=0.5 * adult.offsets_m))
@@ -50,10 +54,10 @@ def test_bodies_weigh_what_is_usual_for_their_stature(adult):
 
 def test_symmetric_skeletons_make_symmetric_bodies(adult):
     body = build_humanoid(adult)
-    other = body.tree.mirror_map
-    assert np.allclose(body.mass_kg, body.mass_kg[other])
-    assert np.allclose(body.centre_m, body.centre_m[other] * (-1, 1, 1))
-    assert np.allclose(body.inertia_kgm2, body.inertia_kgm2[other])
+    mirror_map = body.tree.mirror_map
+    assert np.allclose(body.mass_kg, body.mass_kg[mirror_map])
+    assert np.allclose(body.centre_m, body.centre_m[mirror_map] * (-1, 1, 1))
+    assert np.allclose(body.inertia_kgm2, body.inertia_kgm2[mirror_map])
 
 
 def test_moments_of_inertia_obey_the_triangle_inequality(adult):
@@ -73,7 +77,8 @@ def test_shank_inertia_is_that_of_a_rod(adult):
 def test_head_hands_and_extra_joints_are_carried(adult):
     body = build_humanoid(with_finger(adult))
     assert set(body.tree.parts) == set(adult.parts) - CARRIED_PARTS - {"spine2", "spine3"}
-    knee, hip = body.tree.joint("left_knee"), body.tree.joint("left_hip")
+    knee = body.tree.joint("left_knee")
+    hip = body.tree.joint("left_hip")
     assert body.tree.parents[knee] == hip
     assert np.allclose(body.tree.offsets_m[knee], adult.offsets_m[adult.joint("left_knee")])
 

@@ -24,7 +24,7 @@ MOST_DEG_S = 150.0
 RATES = (5.0, 24.0, 30.0, 60.0, 120.0, 240.0)
 
 
-def posed(
+def pose_legs(
     skeleton: Skeleton, fps: float, seconds: float, angles: Callable[[np.ndarray], dict[str, np.ndarray]]
 ) -> Motion:
     """A body whose hips, knees and ankles bend by angles, and whose lower sole is on the floor on average."""
@@ -72,10 +72,10 @@ def standing(times_s: np.ndarray) -> dict[str, np.ndarray]:
     return {f"{side}_knee": -0.03 + 0.02 * np.sin(9 * times_s) for side in ("left", "right")}
 
 
-MOTIONS = {made.__name__: made for made in (stepping, kicking, squatting, standing)}
+MOTIONS = {make.__name__: make for make in (stepping, kicking, squatting, standing)}
 
 
-def disturbed(motion: Motion, kind: str) -> Motion:
+def disturb(motion: Motion, kind: str) -> Motion:
     """A motion that slides, hovers, is sunk or bounces."""
     times_s = np.arange(len(motion))[:, None] / motion.fps
     shift_m = {
@@ -91,13 +91,14 @@ def disturbed(motion: Motion, kind: str) -> Motion:
 @pytest.mark.parametrize("fps", RATES)
 @pytest.mark.parametrize("name", MOTIONS)
 def test_no_joint_snaps_and_no_part_gets_rougher(adult: Skeleton, name: str, fps: float) -> None:
-    clean = posed(adult, fps, 4.0, MOTIONS[name])
+    clean = pose_legs(adult, fps, 4.0, MOTIONS[name])
     for kind in ("slides", "hovers", "is sunk", "bounces"):
-        given = disturbed(clean, kind)
-        (made,) = KinematicCorrector()([given])
-        added = np.degrees(added_angular_speeds_rad_s(given, made.motion))
+        disturbed_motion = disturb(clean, kind)
+        (correction,) = KinematicCorrector()([disturbed_motion])
+        added = np.degrees(added_angular_speeds_rad_s(disturbed_motion, correction.motion))
         assert added.max() < MOST_DEG_S, f"{kind}: {adult.parts[int(added.argmax())]} gains {added.max():.0f} degrees/s"
-        before, after = jerk_by_part_m_s3(given), jerk_by_part_m_s3(made.motion)
+        before = jerk_by_part_m_s3(disturbed_motion)
+        after = jerk_by_part_m_s3(correction.motion)
         worse = {part: (before[part], after[part]) for part in before if after[part] > 1.05 * before[part] + 20.0}
         assert not worse, f"{kind}: {worse}"
 
@@ -105,10 +106,11 @@ def test_no_joint_snaps_and_no_part_gets_rougher(adult: Skeleton, name: str, fps
 @pytest.mark.parametrize("fps", RATES)
 def test_a_hard_reach_snaps_the_same_knees(adult: Skeleton, fps: float) -> None:
     """The control: legs that reach frame by frame snap where soft ones do not, and soft ones come almost as near."""
-    motion = MotionBatch.stack([posed(adult, fps, 4.0, stepping)])
+    motion = MotionBatch.stack([pose_legs(adult, fps, 4.0, stepping)])
     legs = Legs.from_skeleton(adult)
     positions_m, orientations = forward_kinematics(adult, motion.root_m, motion.rotations)
-    ankles_m, still = positions_m[..., legs.ankles, :], np.zeros_like(motion.root_m)
+    ankles_m = positions_m[..., legs.ankles, :]
+    still = np.zeros_like(motion.root_m)
     low = 0.012 * swing(np.arange(motion.root_m.shape[1]) / fps, 3.0)
     targets_m = ankles_m - low[None, :, None, None] * (0.0, 1.0, 0.0)
     level = np.broadcast_to([0.0, 0, 0, 1], (*ankles_m.shape[:-1], 4))
@@ -130,17 +132,18 @@ def test_a_hard_reach_snaps_the_same_knees(adult: Skeleton, fps: float) -> None:
 
 @pytest.mark.parametrize("name", MOTIONS)
 def test_legs_that_reach_already_stay(adult: Skeleton, name: str) -> None:
-    motion = MotionBatch.stack([posed(adult, 30.0, 3.0, MOTIONS[name])])
+    motion = MotionBatch.stack([pose_legs(adult, 30.0, 3.0, MOTIONS[name])])
     legs = Legs.from_skeleton(adult)
     positions_m, orientations = forward_kinematics(adult, motion.root_m, motion.rotations)
-    feet, ankles_m = orientations[..., legs.ankles, :], positions_m[..., legs.ankles, :]
+    feet = orientations[..., legs.ankles, :]
+    ankles_m = positions_m[..., legs.ankles, :]
     result = move_ankles_to(motion, motion, ankles_m, feet, np.ones(ankles_m.shape[:-1]))
     np.testing.assert_allclose(joint_positions(result), positions_m, atol=1e-4)
 
 
 def test_a_body_gives_way_so_that_both_legs_reach(adult: Skeleton) -> None:
     """Of straight legs whose ankles are wanted 2 cm lower the pelvis gives most of it."""
-    motion = MotionBatch.stack([posed(adult, 30.0, 3.0, lambda times_s: {"left_knee": 0.02 + 0 * times_s})])
+    motion = MotionBatch.stack([pose_legs(adult, 30.0, 3.0, lambda times_s: {"left_knee": 0.02 + 0 * times_s})])
     legs = Legs.from_skeleton(adult)
     positions_m, orientations = forward_kinematics(adult, motion.root_m, motion.rotations)
     targets_m = positions_m[..., legs.ankles, :] - (0.0, 0.02, 0.0)
@@ -151,13 +154,15 @@ def test_a_body_gives_way_so_that_both_legs_reach(adult: Skeleton) -> None:
 
 def test_knees_do_not_snap_at_the_ends_of_a_motion(adult: Skeleton) -> None:
     fps = 30.0
-    motion = posed(adult, fps, 1.0, stepping)
-    batch, legs = MotionBatch.stack([motion]), Legs.from_skeleton(adult)
+    motion = pose_legs(adult, fps, 1.0, stepping)
+    batch = MotionBatch.stack([motion])
+    legs = Legs.from_skeleton(adult)
     positions_m, orientations = forward_kinematics(adult, batch.root_m, batch.rotations)
     ankles_m = positions_m[:, :, legs.ankles].copy()
     late = np.clip((np.arange(len(motion)) - (len(motion) - 1) + 0.1 * fps) / (0.1 * fps), 0.0, 1.0)
     ankles_m[0, :, :, 1] += 0.3 * late[:, None]
-    unturned, firm = np.tile([0.0, 0, 0, 1], (1, len(motion), 2, 1)), np.ones((1, len(motion), 2))
+    unturned = np.tile([0.0, 0, 0, 1], (1, len(motion), 2, 1))
+    firm = np.ones((1, len(motion), 2))
     gained = {}
     for braking in (0.0, SOFT_LEGS.braking):
         settings = replace(SOFT_LEGS, braking=braking)

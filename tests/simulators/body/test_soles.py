@@ -29,7 +29,8 @@ def test_of_soles_that_are_known_the_ball_stays(adult):
 def test_the_ball_of_a_foot_that_rolls_is_held_and_not_its_tip():
     """The tip of the stiff sole is lowest and slides back while the ball, a centimetre higher, stands still."""
     feet_m = np.zeros((1, 10, 2, 6, 3))
-    feet_m[..., :2, 1], feet_m[..., 2:4, 1] = 0.1, 0.01
+    feet_m[..., :2, 1] = 0.1
+    feet_m[..., 2:4, 1] = 0.01
     feet_m[..., 4:, 2] = -0.01 * np.arange(10)[:, None, None]
     assert np.abs(lowest_corner_velocities(feet_m, 30.0)[..., 1]).min() > 0.2
     assert np.abs(stance_velocities(feet_m, 30.0)[..., 1]).max() < 0.05

@@ -38,36 +38,39 @@ def test_feet_that_are_said_to_stand_are_held_and_others_are_not(stand: Motion) 
     """At 0.36 m/s feet do not stand by the usual bound."""
     glide = gliding(stand, 0.36)
     left_stands = np.tile([1.0, 0.0], (len(glide), 1))
-    (told,), (untold,) = (CORRECT([each]) for each in (replace(glide, contacts=left_stands), glide))
+    (correction,) = CORRECT([replace(glide, contacts=left_stands)])
+    (untold,) = CORRECT([glide])
     assert foot_speed_m_s(untold.motion, "left_ankle") > 0.3
-    assert foot_speed_m_s(told.motion, "left_ankle") < 0.15
-    assert foot_speed_m_s(told.motion, "right_ankle") > 0.3
+    assert foot_speed_m_s(correction.motion, "left_ankle") < 0.15
+    assert foot_speed_m_s(correction.motion, "right_ankle") > 0.3
 
 
 def test_slow_feet_that_are_said_to_swing_are_left(stand: Motion) -> None:
     glide = gliding(stand, 0.2)
-    (told,), (untold,) = (CORRECT([each]) for each in (replace(glide, contacts=np.zeros((len(glide), 2))), glide))
-    assert foot_speed_m_s(told.motion, "left_ankle") == pytest.approx(0.2, abs=0.02)
+    (correction,) = CORRECT([replace(glide, contacts=np.zeros((len(glide), 2)))])
+    (untold,) = CORRECT([glide])
+    assert foot_speed_m_s(correction.motion, "left_ankle") == pytest.approx(0.2, abs=0.02)
     assert foot_speed_m_s(untold.motion, "left_ankle") < 0.1
 
 
 def test_changes_of_a_motion_keep_its_contacts(stand: Motion) -> None:
     labels = np.stack([np.arange(len(stand)) % 2, np.zeros(len(stand))], axis=1)
-    told = replace(stand, contacts=labels)
-    np.testing.assert_array_equal(told.frames(3, 9).contacts, labels[3:9])
-    np.testing.assert_array_equal(told.select_frames(np.array([4, 2])).contacts, labels[[4, 2]])
-    np.testing.assert_array_equal(mirror(told).contacts, labels[:, ::-1])
-    finer, repeated = resample(told, 2 * told.fps).contacts, repeat_cycle(told, 3).contacts
+    labelled = replace(stand, contacts=labels)
+    np.testing.assert_array_equal(labelled.frames(3, 9).contacts, labels[3:9])
+    np.testing.assert_array_equal(labelled.select_frames(np.array([4, 2])).contacts, labels[[4, 2]])
+    np.testing.assert_array_equal(mirror(labelled).contacts, labels[:, ::-1])
+    finer = resample(labelled, 2 * labelled.fps).contacts
+    repeated = repeat_cycle(labelled, 3).contacts
     assert finer is not None
     assert repeated is not None
     np.testing.assert_array_equal(finer[::2], labels)
-    assert repeated.shape == (3 * (len(told) - 1) + 1, 2)
-    both = MotionBatch.stack([told, stand])
+    assert repeated.shape == (3 * (len(labelled) - 1) + 1, 2)
+    both = MotionBatch.stack([labelled, stand])
     np.testing.assert_array_equal(both[0].contacts, labels)
     assert both[1].contacts is None
     assert MotionBatch.stack([stand, stand]).contacts is None
     with pytest.raises(InputError, match=r"contacts of 31 frames must have shape \(31, 2\), got \(30, 2\)"):
-        replace(told, contacts=labels[1:])
+        replace(labelled, contacts=labels[1:])
 
 
 def test_rows_of_humanml3d_bring_their_contacts(adult: Skeleton, stand: Motion, tmp_path: Path) -> None:

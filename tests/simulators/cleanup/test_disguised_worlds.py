@@ -31,7 +31,7 @@ def turning_walk() -> Motion:
     return made_motion("turn", frames=180)
 
 
-def tilted(motion: Motion, tilt_deg: float, direction_rad: float = 0.7) -> Motion:
+def tilt_world(motion: Motion, tilt_deg: float, direction_rad: float = 0.7) -> Motion:
     axis = np.array([np.cos(direction_rad), 0.0, np.sin(direction_rad)])
     return TurnedWorld(Rotation.from_rotvec(np.radians(tilt_deg) * axis)).view(motion)
 
@@ -41,7 +41,7 @@ def tilted(motion: Motion, tilt_deg: float, direction_rad: float = 0.7) -> Motio
 def test_the_plane_of_stances_is_that_of_the_tilted_floor(
     tilt_deg: float, direction_rad: float, height_m: float
 ) -> None:
-    motion = tilted(turning_walk(), tilt_deg, direction_rad)
+    motion = tilt_world(turning_walk(), tilt_deg, direction_rad)
     plane = estimate_ground_plane(replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0])))
     assert plane.tilt_deg == pytest.approx(tilt_deg, abs=1.5)
 
@@ -58,13 +58,14 @@ def test_stairs_are_no_tilted_floor() -> None:
 @pytest.mark.parametrize("tilt_deg", [5.0, 8.0, 15.0])
 def test_a_motion_in_a_tilted_world_is_corrected_on_its_plane(tilt_deg: float) -> None:
     level = turning_walk()
-    motion = tilted(level, tilt_deg)
-    (correction,), (on_level,) = KinematicCorrector()([motion]), KinematicCorrector()([level])
+    motion = tilt_world(level, tilt_deg)
+    (correction,) = KinematicCorrector()([motion])
+    (on_level,) = KinematicCorrector()([level])
     (tilt,) = notes_of(correction, NoteKind.TILTED)
     assert tilt == pytest.approx(tilt_deg, abs=1.5)
     before_m_s, after_m_s = standing_speeds_m_s(motion, correction.motion)
     assert after_m_s < before_m_s + 0.005
-    apart_m = joint_positions(correction.motion) - joint_positions(tilted(on_level.motion, tilt_deg))
+    apart_m = joint_positions(correction.motion) - joint_positions(tilt_world(on_level.motion, tilt_deg))
     assert np.linalg.norm(apart_m, axis=-1).max() < 0.08
     assert not notes_of(on_level, NoteKind.TILTED)
 
@@ -90,5 +91,5 @@ def test_motions_without_repeats_have_none(kind) -> None:
 
 def test_a_pose_that_is_held_is_no_repeat() -> None:
     walk = made_motion("walk", frames=60)
-    held = walk.select_frames(np.r_[:30, np.full(40, 30), 30:60])
-    assert FrameRepeats.from_motion(held) == FrameRepeats()
+    paused = walk.select_frames(np.r_[:30, np.full(40, 30), 30:60])
+    assert FrameRepeats.from_motion(paused) == FrameRepeats()

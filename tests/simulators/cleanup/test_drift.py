@@ -28,7 +28,7 @@ def sliding(motion: Motion, velocity_m_s: np.ndarray) -> Motion:
     return replace(motion, root_m=root_m)
 
 
-def repeated(motion: Motion, times: int) -> Motion:
+def repeat_motion(motion: Motion, times: int) -> Motion:
     """A cyclic motion over and over, each cycle from where the last one ended."""
     stride_m = (motion.root_m[-1] - motion.root_m[0]) * (1.0, 0.0, 1.0)
     root_m = np.concatenate([motion.root_m[:-1] + turn * stride_m for turn in range(times)])
@@ -42,13 +42,13 @@ def across(motion: Motion) -> np.ndarray:
 
 
 def test_drift_along_a_run_is_left_as_it_cannot_be_told(clips):
-    motion = repeated(clips["run"], 3)
+    motion = repeat_motion(clips["run"], 3)
     forward = across(motion)[[1, 0]] * (1.0, -1.0)
     assert not drift_m_s(sliding(motion, np.tile(0.6 * forward, (len(motion) - 1, 1)))).any()
 
 
 def test_drift_that_swings_along_a_run_is_told_from_how_feet_run(clips):
-    motion = repeated(clips["run"], 3)
+    motion = repeat_motion(clips["run"], 3)
     forward = across(motion)[[1, 0]] * (1.0, -1.0)
     swing_m_s = 0.6 * np.cos(np.pi * np.arange(len(motion) - 1) / motion.fps)[:, None] * forward
     left_m_s = swing_m_s - swing_m_s.mean(0) - drift_m_s(sliding(motion, swing_m_s))
@@ -77,13 +77,13 @@ def test_clean_motion_has_no_drift(clips, label):
 
 @pytest.mark.parametrize("label", ["walk", "run"])
 def test_steady_drift_is_found_even_in_runs(clips, label):
-    motion = repeated(clips[label], 3)
+    motion = repeat_motion(clips[label], 3)
     steady = np.tile(0.6 * across(motion), (len(motion) - 1, 1))
     assert np.linalg.norm(drift_m_s(sliding(motion, steady)) - steady, axis=1).mean() < 0.15
 
 
 def test_changing_drift_is_found(clips):
-    motion = repeated(clips["walk"], 4)
+    motion = repeat_motion(clips["walk"], 4)
     times_s = np.arange(len(motion) - 1)[:, None] / motion.fps
     changing = np.cos(np.pi * times_s) * [0.6, 0.0]
     off_m_s = np.linalg.norm(drift_m_s(sliding(motion, changing)) - changing, axis=1)
@@ -91,9 +91,10 @@ def test_changing_drift_is_found(clips):
 
 
 def test_drift_turns_with_the_world(clips):
-    motion = repeated(clips["walk"], 2)
+    motion = repeat_motion(clips["walk"], 2)
     steady = np.tile([0.6, 0.0], (len(motion) - 1, 1))
-    along_x, along_z = drift_m_s(sliding(motion, steady)), drift_m_s(sliding(motion, steady[:, ::-1]))
+    along_x = drift_m_s(sliding(motion, steady))
+    along_z = drift_m_s(sliding(motion, steady[:, ::-1]))
     assert np.allclose(along_x.mean(0) - along_z.mean(0), (0.6, -0.6), atol=0.06)
 
 

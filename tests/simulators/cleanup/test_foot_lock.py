@@ -9,15 +9,16 @@ from selfcorrect.simulators.cleanup import foot_lock
 
 
 def test_changes_are_constant_while_a_foot_is_still_and_kept_elsewhere():
-    frames, fps = np.arange(60), 30.0
+    frames = np.arange(60)
+    fps = 30.0
     changes = np.sin(0.4 * frames)[None, :, None, None] * np.full((1, 60, 2, 3), 0.02)
     still = np.zeros((1, 59, 2))
     still[:, 20:40, 0] = 1.0
-    made = foot_lock.damp_while_still(changes, still, fps)
-    assert np.abs(np.diff(made[:, 21:40, 0], axis=1)).max() < 1e-4
-    assert np.abs(made - changes)[:, :, 1].max() == 0.0
-    assert np.abs(made - changes)[:, [0, -1], 0].max() < 0.2 * np.abs(made - changes)[:, 20:40, 0].max()
-    assert np.abs(np.diff(made - changes, axis=1)).max() < 0.02  # it comes and goes gently
+    damped = foot_lock.damp_while_still(changes, still, fps)
+    assert np.abs(np.diff(damped[:, 21:40, 0], axis=1)).max() < 1e-4
+    assert np.abs(damped - changes)[:, :, 1].max() == 0.0
+    assert np.abs(damped - changes)[:, [0, -1], 0].max() < 0.2 * np.abs(damped - changes)[:, 20:40, 0].max()
+    assert np.abs(np.diff(damped - changes, axis=1)).max() < 0.02  # it comes and goes gently
 
 
 def test_feet_are_still_that_stand_and_hardly_move():
@@ -27,7 +28,8 @@ def test_feet_are_still_that_stand_and_hardly_move():
 
 
 def test_moves_speed_ankles_up_that_stand_and_only_where_they_make_them_faster():
-    ankles_m, moves_m = np.zeros((1, 5, 2, 3)), np.zeros((1, 5, 2, 3))
+    ankles_m = np.zeros((1, 5, 2, 3))
+    moves_m = np.zeros((1, 5, 2, 3))
     ankles_m[0, :, 0, 0] = 0.002 * np.arange(5)  # 60 mm/s
     moves_m[0, :, 0, 0] = [0.0, -0.002, -0.004, -0.003, -0.003]  # stops, stops, speeds up, goes as before
     moves_m[0, 2:, 1, 1] = 0.01  # rises once
@@ -42,7 +44,8 @@ def test_swings_are_bridged_smoothly():
     stands = np.zeros((1, 32, 2), dtype=bool)
     stands[0, [3, 4, 24, 25], 0] = True
     anchors_m = np.zeros((1, 32, 2, 3))
-    anchors_m[0, 3:5, 0], anchors_m[0, 24:26, 0] = 0.02, 0.06
+    anchors_m[0, 3:5, 0] = 0.02
+    anchors_m[0, 24:26, 0] = 0.06
     moves_m = foot_lock.bridge_swings(anchors_m, stands, fps=30.0)
     assert np.allclose(moves_m[0, [3, 4], 0], 0.02)
     assert np.allclose(moves_m[0, [24, 25], 0], 0.06)
@@ -55,7 +58,8 @@ def test_swings_are_bridged_smoothly():
 
 def test_sunken_toes_are_turned_up_as_far_as_needed():
     normals = np.tile([0.0, np.cos(0.4), np.sin(0.4)], (1, 30, 2, 1))
-    below_m, above_m = np.full((1, 30, 2), -0.03), np.full((1, 30, 2), 0.03)
+    below_m = np.full((1, 30, 2), -0.03)
+    above_m = np.full((1, 30, 2), 0.03)
     share = foot_lock.share_above(below_m, above_m, normals, fps=30.0)
     assert np.allclose(share, 0.5)
     turned = Rotation.from_quat(foot_lock.flattening_rotations(normals, share)).apply(normals)
@@ -72,7 +76,8 @@ def test_feet_of_who_kneels_are_not_laid_flat():
 def test_swinging_feet_do_not_drag():
     stands = np.ones((1, 40, 2), dtype=bool)
     stands[0, 10:30, 0] = False
-    soles_m, speed_m_s = np.zeros((1, 40, 2)), np.where(stands, 0.0, 0.5)
+    soles_m = np.zeros((1, 40, 2))
+    speed_m_s = np.where(stands, 0.0, 0.5)
     moves_m = foot_lock.lock_feet(soles_m, np.zeros((1, 39, 2, 2)), speed_m_s, stands, fps=30.0)
     assert (moves_m[0, 10:30, 0, 1] > 0.005).all()
     assert moves_m[..., 1].max() < 0.012

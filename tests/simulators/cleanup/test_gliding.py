@@ -45,7 +45,7 @@ def gesturing(frames: int) -> Motion:
 def test_the_glide_of_a_stand_is_removed_and_named(speed_m_s: float, is_loop: bool) -> None:
     stand = made_motion("idle", frames=181) if is_loop else gesturing(150)
     (correction,) = KinematicCorrector()([gliding(stand, speed_m_s)])
-    (note,) = (note for note in correction.notes if note.kind is NoteKind.GLIDE_REMOVED)
+    (note,) = [note for note in correction.notes if note.kind is NoteKind.GLIDE_REMOVED]
     assert note.value == pytest.approx(speed_m_s, rel=0.1)
     feet_m_s = np.linalg.norm(np.diff(ankles_m(correction.motion), axis=0), axis=-1) * stand.fps
     assert feet_m_s.mean() < 0.005

@@ -19,7 +19,7 @@ from ...made_motions import KINDS, Kind, made_motion
 MOST_CHANGED_M = 0.001
 
 
-def raised(motion: Motion, height_m: float) -> Motion:
+def raise_motion(motion: Motion, height_m: float) -> Motion:
     return replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0]))
 
 
@@ -43,37 +43,37 @@ def largest_change_of_pose_m(first: Motion, second: Motion) -> float:
 def test_height_does_not_change_poses(kind: Kind, height_m: float, pace: float, is_sliding: bool) -> None:
     motion = made_motion(kind, pace, frames=60)
     motion = sliding(motion) if is_sliding else motion
-    here, there = KinematicCorrector()([motion, raised(motion, height_m)])
-    assert largest_change_of_pose_m(here.motion, there.motion) < MOST_CHANGED_M
+    low, there = KinematicCorrector()([motion, raise_motion(motion, height_m)])
+    assert largest_change_of_pose_m(low.motion, there.motion) < MOST_CHANGED_M
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("height_m", [-0.1, -0.04, 0.03, 0.1])
 def test_height_does_not_change_simulated_poses(height_m: float) -> None:
     motion = sliding(made_motion("walk", frames=90))
-    here, there = PhysicsCorrector()([motion, raised(motion, height_m)])
-    assert here.accepted
+    low, there = PhysicsCorrector()([motion, raise_motion(motion, height_m)])
+    assert low.accepted
     assert there.accepted
-    assert largest_change_of_pose_m(here.motion, there.motion) < MOST_CHANGED_M
+    assert largest_change_of_pose_m(low.motion, there.motion) < MOST_CHANGED_M
 
 
 @pytest.mark.parametrize("height_m", [-0.02, 0.01, 0.02])
 def test_a_body_keeps_its_height_if_its_soles_explain_it(height_m: float) -> None:
     motion = made_motion("walk", frames=60)
-    here, there = KinematicCorrector()([motion, raised(motion, height_m)])
-    np.testing.assert_allclose((there.motion.root_m - here.motion.root_m)[:, 1], height_m, atol=1e-6)
+    low, there = KinematicCorrector()([motion, raise_motion(motion, height_m)])
+    np.testing.assert_allclose((there.motion.root_m - low.motion.root_m)[:, 1], height_m, atol=1e-6)
 
 
 @pytest.mark.parametrize("height_m", [-0.1, 0.1])
 def test_a_body_comes_to_the_floor_if_no_sole_explains_its_height(height_m: float) -> None:
     motion = made_motion("walk", frames=60)
-    (correction,) = KinematicCorrector()([raised(motion, height_m)])
+    (correction,) = KinematicCorrector()([raise_motion(motion, height_m)])
     assert abs(float(np.median((correction.motion.root_m - motion.root_m)[:, 1]))) < 0.01
 
 
 def test_the_floor_of_feet_rises_with_a_motion() -> None:
     motion = made_motion("walk", frames=60)
     low = estimate_feet_on_any_floor(motion)
-    high = estimate_feet_on_any_floor(raised(motion, 0.37))
+    high = estimate_feet_on_any_floor(raise_motion(motion, 0.37))
     assert high.floor_m - low.floor_m == pytest.approx(0.37, abs=1e-9)
     assert high.soles_m == pytest.approx(low.soles_m, abs=1e-9)

@@ -20,7 +20,7 @@ from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrecto
 CORRECT = KinematicCorrector()
 
 
-def raised(motion: Motion, height_m: float) -> Motion:
+def raise_motion(motion: Motion, height_m: float) -> Motion:
     return replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0]))
 
 
@@ -45,8 +45,8 @@ def test_who_hovers_stays_in_the_air(stand: Motion) -> None:
 
 
 def test_a_floor_far_away_that_feet_show_is_brought_and_told(walk: Motion) -> None:
-    (correction,) = CORRECT([raised(walk, 1.0)])
-    assert furthest_m(raised(walk, 1.0)) > 0.9
+    (correction,) = CORRECT([raise_motion(walk, 1.0)])
+    assert furthest_m(raise_motion(walk, 1.0)) > 0.9
     (note,) = correction.notes
     assert note.kind is NoteKind.MOVED_FAR
     assert str(note) == f"moved by up to {note.value:.2f} m: it is put on the floor"
@@ -54,7 +54,7 @@ def test_a_floor_far_away_that_feet_show_is_brought_and_told(walk: Motion) -> No
 
 
 def test_nothing_is_told_of_small_moves(walk: Motion) -> None:
-    assert CORRECT([raised(walk, 0.1)])[0].notes == ()
+    assert CORRECT([raise_motion(walk, 0.1)])[0].notes == ()
 
 
 def test_drift_is_told_and_taken_out_where_that_is_asked_for(walk: Motion) -> None:
@@ -62,13 +62,11 @@ def test_drift_is_told_and_taken_out_where_that_is_asked_for(walk: Motion) -> No
     root_m = np.concatenate([walk.root_m[:-1] + turn * stride_m for turn in range(3)])
     away_m = 0.6 / walk.fps * np.arange(len(root_m))[:, None] * np.array([1.0, 0.0, 0.0])
     drifting = replace(walk, root_m=root_m + away_m, rotations=np.tile(walk.rotations[:-1], (3, 1, 1)))
-    (kept,), (removed,) = (
-        KinematicCorrector(CleanupSettings().with_steps(StabilizeFloor(remove=remove)))([drifting])
-        for remove in (False, True)
-    )
-    assert kept.notes[0].kind is NoteKind.DRIFT_KEPT
+    (unchanged,) = KinematicCorrector(CleanupSettings().with_steps(StabilizeFloor(remove=False)))([drifting])
+    (removed,) = KinematicCorrector(CleanupSettings().with_steps(StabilizeFloor(remove=True)))([drifting])
+    assert unchanged.notes[0].kind is NoteKind.DRIFT_KEPT
     assert any("the drift of the floor is taken out" in str(note) for note in removed.notes)
-    ends_m = [(each.motion.root_m[-1] - drifting.root_m[-1])[[0, 2]] for each in (kept, removed)]
+    ends_m = [(correction.motion.root_m[-1] - drifting.root_m[-1])[[0, 2]] for correction in (unchanged, removed)]
     assert np.linalg.norm(ends_m[0]) < 0.01
     assert np.linalg.norm(ends_m[1] + away_m[-1, [0, 2]]) < 0.4
 

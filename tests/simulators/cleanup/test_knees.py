@@ -17,8 +17,8 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions
 from selfcorrect.simulators.cleanup.knees import TurnKnees, unflip_knees
 
 
-def joint_distances_m(one: Motion, other: Motion) -> np.ndarray:
-    return np.linalg.norm(joint_positions(one) - joint_positions(other), axis=-1)
+def joint_distances_m(first: Motion, second: Motion) -> np.ndarray:
+    return np.linalg.norm(joint_positions(first) - joint_positions(second), axis=-1)
 
 
 def jump_m(motion: Motion, joint: int) -> float:
@@ -26,13 +26,14 @@ def jump_m(motion: Motion, joint: int) -> float:
     return float(np.linalg.norm(np.diff(joint_positions(motion)[:, joint], 2, axis=0), axis=-1).max())
 
 
-def repaired(motion: Motion) -> Motion:
+def repair_knees(motion: Motion) -> Motion:
     return unflip_knees(MotionBatch.stack([motion]), TurnKnees())[0]
 
 
 def with_flip(motion: Motion, side: str, frames: slice) -> Motion:
     """The motion with a leg turned by half a turn about the line from hip to ankle."""
-    hip, ankle = (motion.skeleton.parts.index(f"{side}_{part}") for part in ("hip", "ankle"))
+    hip = motion.skeleton.parts.index(f"{side}_hip")
+    ankle = motion.skeleton.parts.index(f"{side}_ankle")
     positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
     legs_m = (positions_m[:, ankle] - positions_m[:, hip])[frames]
     turns = Rotation.from_rotvec(np.pi * legs_m / np.linalg.norm(legs_m, axis=-1, keepdims=True))
@@ -47,12 +48,16 @@ def with_flip(motion: Motion, side: str, frames: slice) -> Motion:
 @pytest.mark.parametrize("fps", [30, 60, 120])
 def test_a_knee_that_flips_comes_back(walk, side, frames, fps):
     """Exactly where it takes a single frame, and the foot as it is before and after."""
-    motion, pace = resample(walk, fps), fps // 30
-    own = slice(frames.start * pace, None if frames.stop is None else frames.stop * pace)
-    flipped = with_flip(motion, side, own)
-    turned_back = repaired(flipped)
-    hip, knee, ankle = (motion.skeleton.parts.index(f"{side}_{part}") for part in ("hip", "knee", "ankle"))
-    flipped_m, off_m = (joint_distances_m(each, motion) for each in (flipped, turned_back))
+    motion = resample(walk, fps)
+    pace = fps // 30
+    span = slice(frames.start * pace, None if frames.stop is None else frames.stop * pace)
+    flipped = with_flip(motion, side, span)
+    turned_back = repair_knees(flipped)
+    hip = motion.skeleton.parts.index(f"{side}_hip")
+    knee = motion.skeleton.parts.index(f"{side}_knee")
+    ankle = motion.skeleton.parts.index(f"{side}_ankle")
+    flipped_m = joint_distances_m(flipped, motion)
+    off_m = joint_distances_m(turned_back, motion)
     assert off_m[:, [hip, knee, ankle]].max() < (1e-9 if fps == 30 else 0.01) < 0.02 < flipped_m[:, knee].max()
     assert off_m.max() < 0.1
 
@@ -60,7 +65,7 @@ def test_a_knee_that_flips_comes_back(walk, side, frames, fps):
 def test_a_flip_that_takes_two_frames_at_a_high_rate_is_turned_back(walk):
     """As where motions were interpolated: the frame in between shows a quarter of a turn."""
     flipped = resample(with_flip(walk, "left", slice(10, 16)), 60)
-    left_m = joint_distances_m(repaired(flipped), resample(walk, 60))
+    left_m = joint_distances_m(repair_knees(flipped), resample(walk, 60))
     assert left_m[:, walk.skeleton.parts.index("left_knee")].max() < 0.02
 
 
@@ -68,13 +73,13 @@ def test_motions_without_flips_stay_as_they_are(clips):
     for clip in clips.values():
         for fps in (15, 30, 120):
             motion = resample(clip, fps)
-            assert repaired(motion).rotations.tobytes() == motion.rotations.tobytes(), f"{clip.label} at {fps} fps"
+            assert repair_knees(motion).rotations.tobytes() == motion.rotations.tobytes(), f"{clip.label} at {fps} fps"
 
 
 def test_a_leg_that_is_twisted_throughout_stays(walk):
     """Without a flip nothing says that its rest pose is not turned so."""
     twisted = with_flip(walk, "left", slice(0, None))
-    assert repaired(twisted).rotations.tobytes() == twisted.rotations.tobytes()
+    assert repair_knees(twisted).rotations.tobytes() == twisted.rotations.tobytes()
 
 
 def test_knees_that_are_folded_are_left(clips):
@@ -84,28 +89,30 @@ def test_knees_that_are_folded_are_left(clips):
     folded = walk.rotations.copy()
     folded[:, knee] = Rotation.from_rotvec([2.6, 0.0, 0.0]).as_quat()
     flipped = with_flip(replace(walk, rotations=folded), "left", slice(10, 16))
-    assert repaired(flipped).rotations.tobytes() == flipped.rotations.tobytes()
+    assert repair_knees(flipped).rotations.tobytes() == flipped.rotations.tobytes()
 
 
-@pytest.mark.parametrize(("frames", "left"), [(slice(8, 28), False), (slice(8, 30), True)])
-def test_a_flip_that_lasts_is_left(walk, frames, left):
+@pytest.mark.parametrize(("frames", "is_left"), [(slice(8, 28), False), (slice(8, 30), True)])
+def test_a_flip_that_lasts_is_left(walk, frames, is_left):
     flipped = with_flip(walk, "left", frames)
-    assert (repaired(flipped).rotations.tobytes() == flipped.rotations.tobytes()) == left
+    assert (repair_knees(flipped).rotations.tobytes() == flipped.rotations.tobytes()) == is_left
 
 
 def test_a_straight_leg_is_left_whose_knee_does_not_jump(walk):
     straight = walk.rotations.copy()
     straight[:, walk.skeleton.parts.index("left_knee")] = [0.0, 0.0, 0.0, 1.0]
     flipped = with_flip(replace(walk, rotations=straight), "left", slice(10, 16))
-    assert repaired(flipped).rotations.tobytes() == flipped.rotations.tobytes()
+    assert repair_knees(flipped).rotations.tobytes() == flipped.rotations.tobytes()
 
 
 def test_the_foot_is_turned_as_before_and_after(walk):
     """Captures have the foot of a leg that flips anywhere."""
-    flipped, ankle = with_flip(walk, "left", slice(10, 16)), walk.skeleton.parts.index("left_ankle")
+    flipped = with_flip(walk, "left", slice(10, 16))
+    ankle = walk.skeleton.parts.index("left_ankle")
     flipped.rotations[10:16, ankle] = Rotation.from_rotvec([1.5, 0.0, 0.5]).as_quat()
     turned = (
-        Rotation.from_quat(repaired(flipped).rotations[:, ankle]) * Rotation.from_quat(walk.rotations[:, ankle]).inv()
+        Rotation.from_quat(repair_knees(flipped).rotations[:, ankle])
+        * Rotation.from_quat(walk.rotations[:, ankle]).inv()
     )
     assert turned.magnitude().max() < 0.3
 
@@ -115,22 +122,22 @@ def test_a_body_that_spins_is_not_taken_for_legs_that_flip(walk):
     turns = Rotation.from_rotvec(np.arange(len(walk))[:, None] * [0.0, 2.5, 0.0])
     spun[:, 0] = (turns * Rotation.from_quat(spun[:, 0])).as_quat()
     spinning = replace(walk, rotations=spun)
-    assert repaired(spinning).rotations.tobytes() == spun.tobytes()
+    assert repair_knees(spinning).rotations.tobytes() == spun.tobytes()
 
 
 def test_the_clean_up_turns_knees_back_but_not_those_of_samples(walk):
     motion = MotionBatch.stack([with_flip(walk, "left", slice(10, 16))])
     knee = walk.skeleton.parts.index("left_knee")
-    cleaned, sample = (
-        clean_motions(motion, each).before_planting for each in (CleanupSettings(), CleanupSettings.for_samples())
-    )
+    cleaned = clean_motions(motion, CleanupSettings()).before_planting
+    sample = clean_motions(motion, CleanupSettings.for_samples()).before_planting
     assert jump_m(cleaned[0], knee) < 0.5 * jump_m(sample[0], knee)
 
 
 def test_knees_of_real_leaps_come_back_beneath_ankles_that_stay(cmu: Path):
     """A dancer's knee jumps by 0.2 to 0.4 m, there and back."""
     clip = next(clip for clip in load_cmu(cmu, "train") if Path(clip.source).stem == "05_10")
-    knee, ankle = (clip.skeleton.parts.index(f"right_{part}") for part in ("knee", "ankle"))
-    turned_back = repaired(clip)
+    knee = clip.skeleton.parts.index("right_knee")
+    ankle = clip.skeleton.parts.index("right_ankle")
+    turned_back = repair_knees(clip)
     assert joint_distances_m(turned_back, clip)[:, ankle].max() < 1e-9
     assert jump_m(turned_back, knee) < 0.2 * jump_m(clip, knee)

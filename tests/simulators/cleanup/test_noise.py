@@ -29,7 +29,7 @@ def jittery(motion: Motion, noise_rad: float = 0.05) -> Motion:
     return replace(motion, rotations=(Rotation.from_quat(motion.rotations) * turns).as_quat())
 
 
-def denoised(motion: Motion) -> Motion:
+def denoise_motion(motion: Motion) -> Motion:
     batch = MotionBatch.stack([motion])
     return denoise(batch, joint_noise_rad(batch), Denoise())[0]
 
@@ -42,21 +42,21 @@ def test_noise_is_measured_on_top_of_motion():
 
 @pytest.mark.parametrize("label", ["walk", "dance_b", "crawl"])
 def test_clean_motion_is_not_smoothed(clips, label):
-    assert mean_distance_m(denoised(clips[label]), clips[label]) < 1e-12
+    assert mean_distance_m(denoise_motion(clips[label]), clips[label]) < 1e-12
 
 
 @pytest.mark.parametrize("label", ["walk", "dance_b", "spin", "cartwheel"])
-@pytest.mark.parametrize(("noise_rad", "left"), [(0.02, 0.65), (0.05, 0.56)])
-def test_jitter_is_taken_out(clips, label, noise_rad, left):
+@pytest.mark.parametrize(("noise_rad", "remaining"), [(0.02, 0.65), (0.05, 0.56)])
+def test_jitter_is_taken_out(clips, label, noise_rad, remaining):
     clean = clips[label]
     noisy = jittery(clean, noise_rad)
-    assert mean_distance_m(denoised(noisy), clean) < left * mean_distance_m(noisy, clean)
+    assert mean_distance_m(denoise_motion(noisy), clean) < remaining * mean_distance_m(noisy, clean)
 
 
 def test_a_joint_of_a_noisy_body_that_never_turns_stays_still(clips):
     noisy = jittery(clips["walk"], 0.05)
     noisy.rotations[:, 3] = [0.0, 0.0, 0.0, 1.0]
-    calm = denoised(noisy)
+    calm = denoise_motion(noisy)
     assert np.isfinite(calm.rotations).all()
     np.testing.assert_array_equal(calm.rotations[:, 3], noisy.rotations[:, 3])
 
@@ -69,23 +69,24 @@ def test_rounding_of_a_joint_that_never_turns_changes_nothing(clips, rounding_ra
     rounded = replace(still, rotations=still.rotations.copy())
     turns = np.random.default_rng(0).normal(0, rounding_rad, (len(still), 3))
     rounded.rotations[:, 3] = Rotation.from_rotvec(turns).as_quat()
-    assert np.abs(joint_positions(denoised(rounded)) - joint_positions(denoised(still))).max() < 1e-5
+    assert np.abs(joint_positions(denoise_motion(rounded)) - joint_positions(denoise_motion(still))).max() < 1e-5
 
 
 def test_a_noisy_root_is_calmed(clips):
     clean = clips["dance_b"]
     noise_m = np.random.default_rng(3).normal(0, 0.02, clean.root_m.shape)
     noisy = replace(clean, root_m=clean.root_m + noise_m)
-    assert mean_distance_m(denoised(noisy), clean) < 0.6 * mean_distance_m(noisy, clean)
+    assert mean_distance_m(denoise_motion(noisy), clean) < 0.6 * mean_distance_m(noisy, clean)
 
 
 def test_channels_in_concert_lose_most_of_their_noise():
-    generator, times_s = np.random.default_rng(4), np.arange(300)[:, None] / 30
+    generator = np.random.default_rng(4)
+    times_s = np.arange(300)[:, None] / 30
     waves = np.hstack([np.sin(2 * np.pi * times_s), np.cos(3 * times_s)])
     signal = 10 * waves @ generator.normal(size=(2, 40))
     noise = generator.normal(size=signal.shape)
-    left = shrink_noise(signal + noise, 30.0, Denoise()) - signal
-    assert np.mean(left**2) < 0.12 * np.mean(noise**2)
+    residual = shrink_noise(signal + noise, 30.0, Denoise()) - signal
+    assert np.mean(residual**2) < 0.12 * np.mean(noise**2)
 
 
 def test_pure_noise_leaves_only_its_mean():
@@ -95,7 +96,7 @@ def test_pure_noise_leaves_only_its_mean():
 
 def test_motions_too_short_to_show_noise_stay(walk):
     short = jittery(walk).frames(0, 6)
-    assert mean_distance_m(denoised(short), short) < 1e-12
+    assert mean_distance_m(denoise_motion(short), short) < 1e-12
 
 
 def test_flicker_that_all_joints_share_is_smoothed_too(clips):
@@ -120,7 +121,7 @@ def test_motion_in_a_few_frames_is_not_taken_for_noise(clips, label, frames):
     batch = MotionBatch.stack([motion])
     anyhow = denoise(batch, joint_noise_rad(batch), Denoise(must_calm=False))[0]
     assert jerk_m_s3(anyhow) > 1.05 * jerk_m_s3(motion)
-    assert np.array_equal(denoised(motion).root_m, motion.root_m)
+    assert np.array_equal(denoise_motion(motion).root_m, motion.root_m)
 
 
 def test_a_spike_of_capture_is_bridged(walk):
@@ -141,9 +142,9 @@ def test_kinks_of_a_fast_limb_between_frames_that_were_put_in_are_no_spikes(walk
     whip = Rotation.from_rotvec(angles_rad[:, None] * [0.0, 0.0, 1.0])
     whipped[13:18, shoulder] = (Rotation.from_quat(whipped[13:18, shoulder]) * whip).as_quat()
     fast = replace(walk, rotations=whipped)
-    slerps = [Slerp(np.arange(len(fast)), Rotation.from_quat(own)) for own in np.moveaxis(whipped, 1, 0)]
+    slerps = [Slerp(np.arange(len(fast)), Rotation.from_quat(quats)) for quats in np.moveaxis(whipped, 1, 0)]
     times = np.arange(4 * len(fast) - 3) / 4
-    rotations = np.stack([own(times).as_quat() for own in slerps], axis=1)
+    rotations = np.stack([slerp(times).as_quat() for slerp in slerps], axis=1)
     root_m = np.stack([np.interp(times, np.arange(len(fast)), axis) for axis in fast.root_m.T], axis=1)
     for batch in (fast, replace(fast, root_m=root_m, rotations=rotations, fps=4 * fast.fps)):
         stacked = MotionBatch.stack([batch])
@@ -152,14 +153,13 @@ def test_kinks_of_a_fast_limb_between_frames_that_were_put_in_are_no_spikes(walk
 
 def test_legs_that_hold_feet_still_while_the_pelvis_jerks_are_no_spike(walk):
     """Seen from the pelvis the legs spike, in the world their feet do not, and a bridge would make them."""
-    legs, ankles_m = (
-        Legs.from_skeleton(walk.skeleton),
-        joint_positions(walk)[:, Legs.from_skeleton(walk.skeleton).ankles],
-    )
+    legs = Legs.from_skeleton(walk.skeleton)
+    ankles_m = joint_positions(walk)[:, Legs.from_skeleton(walk.skeleton).ankles]
     tilted = walk.rotations.copy()
     tilted[15, 0] = (Rotation.from_rotvec([0.3, 0.0, 0.0]) * Rotation.from_quat(tilted[15, 0])).as_quat()
     places = forward_kinematics(walk.skeleton, walk.root_m, tilted)
-    still_m, upright = np.zeros_like(walk.root_m), np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(walk), 2, 4))
+    still_m = np.zeros_like(walk.root_m)
+    upright = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(walk), 2, 4))
     rotations = solve_leg_ik(walk.skeleton, *places, still_m, ankles_m, upright)
     batch = MotionBatch.stack([replace(walk, rotations=rotations)])
     off_m = np.linalg.norm(joint_positions(despike(batch, Despike())) - joint_positions(batch), axis=-1)
@@ -168,13 +168,17 @@ def test_legs_that_hold_feet_still_while_the_pelvis_jerks_are_no_spike(walk):
 
 def test_a_knee_that_flips_beneath_an_ankle_that_swings_on_throws_no_leg_about(walk):
     """The leg is turned about the line from hip to ankle while it swings, as bent knees of dancers flip in captures."""
-    hip, knee, ankle = (walk.skeleton.joint(f"left_{part}") for part in ("hip", "knee", "ankle"))
+    hip = walk.skeleton.joint("left_hip")
+    knee = walk.skeleton.joint("left_knee")
+    ankle = walk.skeleton.joint("left_ankle")
     positions_m, orientations = forward_kinematics(walk.skeleton, walk.root_m, walk.rotations)
-    thighs_m, legs_m = positions_m[:, knee] - positions_m[:, hip], positions_m[:, ankle] - positions_m[:, hip]
+    thighs_m = positions_m[:, knee] - positions_m[:, hip]
+    legs_m = positions_m[:, ankle] - positions_m[:, hip]
     directions = legs_m / np.linalg.norm(legs_m, axis=-1, keepdims=True)
     most_bent = int(np.linalg.norm(np.cross(thighs_m, directions), axis=-1)[6:-6].argmax()) + 6
     flipped = slice(most_bent - 2, most_bent + 3)
-    turns, above = Rotation.from_rotvec(np.pi * directions[flipped]), walk.skeleton.parents[hip]
+    turns = Rotation.from_rotvec(np.pi * directions[flipped])
+    above = walk.skeleton.parents[hip]
     local = (
         Rotation.from_quat(orientations[flipped, above]).inv() * turns * Rotation.from_quat(orientations[flipped, hip])
     )

@@ -52,8 +52,11 @@ def test_a_hand_comes_up_and_the_trunk_stays(stand):
     down = low.rotations.copy()
     down[:, low.skeleton.joint("left_shoulder")] = Rotation.from_rotvec([0.0, 0.0, -1.4]).as_quat()
     low = replace(low, rotations=down)
-    before_m, after_m = joint_positions(low), joint_positions(raise_limbs(MotionBatch.stack([low]))[0])
-    wrist, elbow, head = (low.skeleton.joint(part) for part in ("left_wrist", "left_elbow", "head"))
+    before_m = joint_positions(low)
+    after_m = joint_positions(raise_limbs(MotionBatch.stack([low]))[0])
+    wrist = low.skeleton.joint("left_wrist")
+    elbow = low.skeleton.joint("left_elbow")
+    head = low.skeleton.joint("head")
     assert before_m[:, wrist, 1].max() < 0.0
     assert np.allclose(after_m[:, wrist, 1], 0.031)
     assert (after_m[:, elbow, 1] >= 0.031 - 1e-9).all()
@@ -65,7 +68,8 @@ def test_a_hand_comes_up_and_the_trunk_stays(stand):
 @pytest.mark.parametrize("fps", [24.0, 30.0, 60.0, 120.0])
 def test_a_forearm_that_dips_upright_does_not_snap(stand, fps):
     """The end of an upright bone rises by nothing at first, so that the bone tilts at once: the control snaps."""
-    adult, frames = stand.skeleton, round(2 * fps) + 1
+    adult = stand.skeleton
+    frames = round(2 * fps) + 1
     rotations = np.tile(stand.rotations[:1], (frames, 1, 1))
     dipping = replace(stand, root_m=np.tile(stand.root_m[:1], (frames, 1)), rotations=rotations, fps=fps)
     for part, turn_rad in (("left_shoulder", -np.pi / 2), ("left_elbow", 0.0)):
@@ -92,7 +96,8 @@ def test_a_sunken_trunk_is_lifted_smoothly(stand):
 
 
 def test_sunken_motions_come_up_alike_in_any_company(clips):
-    crawl, roll = (clips[label].frames(0, 50) for label in ("crawl", "roll"))
+    crawl = clips["crawl"].frames(0, 50)
+    roll = clips["roll"].frames(0, 50)
     together = raise_limbs(MotionBatch.stack([crawl, roll]))
     for index, motion in enumerate((crawl, roll)):
         assert np.array_equal(together.rotations[index], raise_limbs(MotionBatch.stack([motion])).rotations[0])

@@ -17,13 +17,15 @@ from selfcorrect.simulators.corrector import KinematicCorrector
 JOIN = JoinSplices(join_takes=True)
 
 
-def mended(motion: Motion) -> Motion:
+def mend_splices(motion: Motion) -> Motion:
     return remove_splices(MotionBatch.stack([motion]), JOIN)[0]
 
 
 def elsewhere(motion: Motion, frame: int, turn_rad: float) -> Motion:
     """The frames from one on half a metre away and turned."""
-    turn, root_m, rotations = Rotation.from_rotvec([0.0, turn_rad, 0.0]), motion.root_m.copy(), motion.rotations.copy()
+    turn = Rotation.from_rotvec([0.0, turn_rad, 0.0])
+    root_m = motion.root_m.copy()
+    rotations = motion.rotations.copy()
     root_m[frame:] = turn.apply(root_m[frame:] - root_m[frame]) + root_m[frame] + [0.3, 0.0, -0.4]
     rotations[frame:, 0] = (turn * Rotation.from_quat(rotations[frame:, 0])).as_quat()
     return replace(motion, root_m=root_m, rotations=rotations)
@@ -35,7 +37,7 @@ def test_what_follows_a_splice_is_put_back(clips, label, turn_rad):
     clean = clips[label]
     spliced = elsewhere(clean, len(clean) // 2, turn_rad)
     assert mean_distance_m(spliced, clean) > 0.2
-    assert mean_distance_m(mended(spliced), clean) < 0.025
+    assert mean_distance_m(mend_splices(spliced), clean) < 0.025
 
 
 LABELS = ["walk", "jump", "kick", "spinkick", "backflip", "roll", "punch", "dance_a", "dance_b", "getup_faceup"]
@@ -49,27 +51,28 @@ def test_unspliced_motion_stays_as_it_is(clips, label):
 
 
 def test_a_change_of_pose_at_a_splice_is_spread(walk):
-    middle, knee = len(walk) // 2, walk.skeleton.joint("left_knee")
+    middle = len(walk) // 2
+    knee = walk.skeleton.joint("left_knee")
     rotations = walk.rotations.copy()
     bent = Rotation.from_rotvec([0.6, 0.0, 0.0])
     rotations[middle:, knee] = (Rotation.from_quat(rotations[middle:, knee]) * bent).as_quat()
     spliced = elsewhere(replace(walk, rotations=rotations), middle, 0.5)
-    turns = Rotation.from_quat(mended(spliced).rotations[:, knee])
+    turns = Rotation.from_quat(mend_splices(spliced).rotations[:, knee])
     before = Rotation.from_quat(walk.rotations[:, knee])
     steps_rad = (turns[:-1].inv() * turns[1:]).magnitude()
     assert steps_rad.max() < 0.25 + (before[:-1].inv() * before[1:]).magnitude().max()
-    assert np.allclose(mended(spliced).rotations[:2], spliced.rotations[:2])
+    assert np.allclose(mend_splices(spliced).rotations[:2], spliced.rotations[:2])
 
 
 def test_only_spliced_motions_of_a_batch_change(walk):
     together = remove_splices(MotionBatch.stack([walk, elsewhere(walk, 20, 1.0)]), JOIN)
     assert np.array_equal(together.root_m[0], walk.root_m)
-    assert np.allclose(together.root_m[1], mended(elsewhere(walk, 20, 1.0)).root_m)
+    assert np.allclose(together.root_m[1], mend_splices(elsewhere(walk, 20, 1.0)).root_m)
 
 
 def test_moments_have_no_splices(walk):
     short = elsewhere(walk, 3, 1.0).frames(0, 6)
-    assert np.array_equal(mended(short).root_m, short.root_m)
+    assert np.array_equal(mend_splices(short).root_m, short.root_m)
 
 
 JOINING = KinematicCorrector(CleanupSettings().with_steps(JOIN))
@@ -79,7 +82,7 @@ def test_a_jump_is_undone_in_what_the_corrector_returns_where_that_is_asked_for(
     clean = clips["walk"]
     halfway = np.arange(len(clean))[:, None] >= len(clean) // 2
     jumping = replace(clean, root_m=clean.root_m + halfway * [0.3, 0.0, 0.0])
-    mended, expected = (correction.motion for correction in JOINING([jumping, clean]))
+    mended, expected = [correction.motion for correction in JOINING([jumping, clean])]
     assert np.linalg.norm(mended.root_m - expected.root_m, axis=1).mean() < 0.03
 
 
@@ -88,5 +91,5 @@ def test_a_small_jump_is_undone_unasked(clips):
     halfway = np.arange(len(clean))[:, None] >= len(clean) // 2
     jumping = replace(clean, root_m=clean.root_m + halfway * [0.08, 0.0, 0.0])
     assert find_takes(jumping, JoinSplices()) == [0]
-    mended, expected = (correction.motion for correction in KinematicCorrector()([jumping, clean]))
+    mended, expected = [correction.motion for correction in KinematicCorrector()([jumping, clean])]
     assert np.linalg.norm(mended.root_m - expected.root_m, axis=1).mean() < 0.03

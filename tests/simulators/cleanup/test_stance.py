@@ -29,7 +29,8 @@ def test_short_gaps_in_stances_close_and_short_stances_go():
 def test_toes_that_dip_do_not_raise_the_body():
     """Toes of either foot in turn go through the floor; the floor is where the feet stand flat."""
     soles_m = np.tile([0.0, 0.0], (60, 1))
-    soles_m[:20, 0], soles_m[30:50, 1] = -0.05, -0.05
+    soles_m[:20, 0] = -0.05
+    soles_m[30:50, 1] = -0.05
     flat = soles_m == 0.0
     assert estimate_floor_height(soles_m, np.zeros((60, 2)), flat, LevelFloor()) == 0.0
     assert estimate_floor_height(soles_m, np.zeros((60, 2)), np.zeros((60, 2), dtype=bool), LevelFloor()) == -0.05
@@ -39,14 +40,16 @@ def test_a_raised_motion_is_lowered_by_as_much_and_one_on_the_floor_is_left(stan
     for motion in (stand, walk):
         level = replace(motion, root_m=motion.root_m - np.array([0.0, floor_height_m(motion), 0.0]))
         raised = replace(level, root_m=level.root_m + np.array([0.0, 0.1, 0.0]))
-        low_m, high_m = (
-            estimate_floor_heights_m(
-                PosedMotions.from_motions(MotionBatch.stack([each]), sole_points(each.skeleton)),
-                LevelFloor(),
-                lowest=False,
-            )[0]
-            for each in (level, raised)
-        )
+        low_m = estimate_floor_heights_m(
+            PosedMotions.from_motions(MotionBatch.stack([level]), sole_points(level.skeleton)),
+            LevelFloor(),
+            lowest=False,
+        )[0]
+        high_m = estimate_floor_heights_m(
+            PosedMotions.from_motions(MotionBatch.stack([raised]), sole_points(raised.skeleton)),
+            LevelFloor(),
+            lowest=False,
+        )[0]
         assert abs(low_m) < 0.01
         assert high_m == pytest.approx(0.1, abs=0.01)
 
@@ -70,9 +73,9 @@ def test_no_body_is_lowered_into_the_ground(stand: Motion, pitch_deg: float) -> 
         ankle = stand.skeleton.joint(f"{side}_ankle")
         pitch = Rotation.from_euler("x", pitch_deg, degrees=True)
         rotations[:, ankle] = (Rotation.from_quat(rotations[:, ankle]) * pitch).as_quat()
-    known = replace(stand.skeleton, soles_m=(0.025, 0.025))
-    pitched = MotionBatch.stack([replace(stand, skeleton=known, rotations=rotations)])
-    posed = PosedMotions.from_motions(pitched, sole_points(known))
+    with_soles = replace(stand.skeleton, soles_m=(0.025, 0.025))
+    pitched = MotionBatch.stack([replace(stand, skeleton=with_soles, rotations=rotations)])
+    posed = PosedMotions.from_motions(pitched, sole_points(with_soles))
     up_m = np.array([0.0, 0.05 - posed.feet_m[..., 1].min(), 0.0])
     posed = posed.shift(np.broadcast_to(up_m, pitched.root_m.shape))
     down_m = estimate_floor_heights_m(posed, LevelFloor(), lowest=False)[0]

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ground_motions import posed_legs, repeated, stair_heights, stepping
+from ground_motions import posed_legs, repeat_walk, stair_heights, stepping
 from helpers import mean_distance_m
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
@@ -44,21 +44,21 @@ SEAT_M = 0.45
 
 
 @pytest.fixture(scope="module")
-def planted(walk: Motion) -> Motion:
+def planted_walk(walk: Motion) -> Motion:
     """A walk of three cycles whose feet stand still on the floor."""
     mended = clean_motions(
-        MotionBatch.stack([repeated(walk, 3)]),
+        MotionBatch.stack([repeat_walk(walk, 3)]),
         CleanupSettings(support="floor").with_steps(PlantFeet(soft=None), LiftLimbs(0.0)),
     )
     return mended.motions[0]
 
 
 @pytest.fixture(scope="module")
-def stairs(planted: Motion) -> tuple[Motion, list[Support]]:
-    return stepping(planted, stair_heights(planted))
+def stairs(planted_walk: Motion) -> tuple[Motion, list[Support]]:
+    return stepping(planted_walk, stair_heights(planted_walk))
 
 
-def turned(motion: Motion, turns_rad: dict[str, np.ndarray]) -> Motion:
+def turn_joints(motion: Motion, turns_rad: dict[str, np.ndarray]) -> Motion:
     """The motion with joints in the rest pose turned about an axis (T, 3)."""
     rotations = motion.rotations.copy()
     for part, turn_rad in turns_rad.items():
@@ -66,31 +66,32 @@ def turned(motion: Motion, turns_rad: dict[str, np.ndarray]) -> Motion:
     return replace(motion, rotations=rotations)
 
 
-def held(stand: Motion, frames: int) -> Motion:
+def hold_pose(stand: Motion, frames: int) -> Motion:
     """The adult standing with hanging arms."""
     rotations = np.tile(stand.rotations[0], (frames, 1, 1))
     still = replace(stand, root_m=np.tile(stand.root_m[0], (frames, 1)), rotations=rotations)
     arms = {f"{side}_shoulder": sign * 1.4 * EYE[[2] * frames] for side, sign in (("left", -1), ("right", 1))}
-    return turned(still, arms)
+    return turn_joints(still, arms)
 
 
 def sitting(stand: Motion, seat_m: float) -> Motion:
     """The adult sits down in a second and stays for two, upright, with both feet on the floor."""
     offsets_m = {part: stand.skeleton.offsets_m[stand.skeleton.parts.index(part)] for part in ("left_hip", "left_knee")}
-    thigh_m, hip_m = -offsets_m["left_knee"][1], stand.root_m[0, 1] + offsets_m["left_hip"][1]
+    thigh_m = -offsets_m["left_knee"][1]
+    hip_m = stand.root_m[0, 1] + offsets_m["left_hip"][1]
     share = np.clip(np.arange(120) / 30 - 1, 0, 1)
     bent_rad = share * share * (3 - 2 * share) * np.arccos((seat_m + 0.065 - hip_m + thigh_m) / thigh_m)
     legs = {f"{side}_hip": -bent_rad[:, None] * EYE[0] for side in ("left", "right")}
     legs |= {f"{side}_knee": bent_rad[:, None] * EYE[0] for side in ("left", "right")}
-    still = held(stand, 120)
+    still = hold_pose(stand, 120)
     back_m = thigh_m * np.stack([np.zeros(120), np.cos(bent_rad) - 1, -np.sin(bent_rad)], axis=-1)
-    return replace(turned(still, legs), root_m=still.root_m + back_m)
+    return replace(turn_joints(still, legs), root_m=still.root_m + back_m)
 
 
 def leaning(sit: Motion, lean_rad: float) -> Motion:
     """The trunk bends forward by an angle while the body sits down."""
     share = np.clip(np.arange(len(sit)) / sit.fps - 1, 0, 1)
-    return turned(sit, {"spine1": lean_rad * share[:, None] * EYE[0]})
+    return turn_joints(sit, {"spine1": lean_rad * share[:, None] * EYE[0]})
 
 
 @pytest.fixture(scope="module")
@@ -98,22 +99,22 @@ def sit(stand: Motion) -> Motion:
     return sitting(stand, SEAT_M)
 
 
-def inferred(motion: Motion) -> tuple[Support, ...]:
+def infer_supports(motion: Motion) -> tuple[Support, ...]:
     return clean_motions(MotionBatch.stack([motion]), CleanupSettings()).supports[0]
 
 
-def lifted(motion: Motion, height_m: float | np.ndarray) -> Motion:
+def lift(motion: Motion, height_m: float | np.ndarray) -> Motion:
     return replace(motion, root_m=motion.root_m + height_m * UP)
 
 
 def test_stairs_are_found_where_they_are(stairs):
     motion, truth = stairs
-    found = inferred(motion)
+    supports = infer_supports(motion)
     high = [support for support in truth if support.top_m[1] > 0]
-    assert [support.part for support in found] == [support.part for support in high]
-    for got, wanted in zip(found, high, strict=True):
-        assert got.top_m[1] == pytest.approx(wanted.top_m[1], abs=0.02)
-        assert max(abs(got.first - wanted.first), abs(got.last - wanted.last)) <= 4
+    assert [support.part for support in supports] == [support.part for support in high]
+    for got, expected in zip(supports, high, strict=True):
+        assert got.top_m[1] == pytest.approx(expected.top_m[1], abs=0.02)
+        assert max(abs(got.first - expected.first), abs(got.last - expected.last)) <= 4
 
 
 def test_stairs_carry_who_climbs_them(stairs):
@@ -122,7 +123,7 @@ def test_stairs_carry_who_climbs_them(stairs):
     pulled_down = PhysicsCorrector(cleanup=CleanupSettings(support="floor"))([motion])[0]
     assert on_stairs.accepted, on_stairs.reason
     assert mean_distance_m(on_stairs.motion, motion) < 0.012
-    help_needed = [each.diagnostics["residual_force_bodyweights"] for each in (on_stairs, pulled_down)]
+    help_needed = [correction.diagnostics["residual_force_bodyweights"] for correction in (on_stairs, pulled_down)]
     assert help_needed[0] < 0.3 < 0.5 < help_needed[1]
     assert pulled_down.supports == ()
 
@@ -137,39 +138,41 @@ def test_stairs_are_no_floating(stairs):
     assert correction.diagnostics["floating_m_after"] == pytest.approx(on_stairs, abs=5e-5)
 
 
-def test_uneven_ground_is_told_from_a_raised_walk(planted):
-    flat, raised = inferred(planted), inferred(lifted(planted, 0.08))
-    uneven, truth = stepping(planted, [0.10, 0.0, 0.12, 0.0, 0.09, 0.0])
+def test_uneven_ground_is_told_from_a_raised_walk(planted_walk):
+    flat = infer_supports(planted_walk)
+    raised = infer_supports(lift(planted_walk, 0.08))
+    uneven, truth = stepping(planted_walk, [0.10, 0.0, 0.12, 0.0, 0.09, 0.0])
     assert flat == raised == ()
-    found = inferred(uneven)
-    assert [support.part for support in found] == ["right foot"] * 3
-    heights_m = [support.top_m[1] for support in found]
+    supports = infer_supports(uneven)
+    assert [support.part for support in supports] == ["right foot"] * 3
+    heights_m = [support.top_m[1] for support in supports]
     assert heights_m == pytest.approx([support.top_m[1] for support in truth if support.top_m[1] > 0], abs=0.02)
 
 
 def test_sudden_changes_of_height_are_two_supports(stand):
     """Frames on one and on the other step are as many, so that none is at their median."""
-    still = held(stand, 70)
-    found = inferred(lifted(still, np.repeat([0.0, 0.2, 0.5], [30, 20, 20])[:, None]))
-    assert sorted({round(support.top_m[1], 2) for support in found}) == [0.2, 0.5]
-    assert {support.part for support in found} == {"left foot", "right foot"}
+    still = hold_pose(stand, 70)
+    supports = infer_supports(lift(still, np.repeat([0.0, 0.2, 0.5], [30, 20, 20])[:, None]))
+    assert sorted({round(support.top_m[1], 2) for support in supports}) == [0.2, 0.5]
+    assert {support.part for support in supports} == {"left foot", "right foot"}
 
 
 @pytest.mark.parametrize("settings", [CleanupSettings(), CleanupSettings().without_steps(FitSoles)])
-def test_supports_are_each_motion_s_own(stairs, planted, settings):
+def test_supports_are_each_motion_s_own(stairs, planted_walk, settings):
     """In a batch as alone; the walk on the floor beside the stairs needs none."""
     corrector = KinematicCorrector(settings)
     alone = corrector([stairs[0]])[0]
-    together = corrector([planted, stairs[0]])
+    together = corrector([planted_walk, stairs[0]])
     assert together[0].supports == ()
     assert together[1].supports == alone.supports != ()
     assert np.array_equal(together[1].motion.root_m, alone.motion.root_m)
 
 
 @pytest.mark.slow
-def test_a_raised_walk_and_raised_stairs_come_down_alike(planted, stairs):
-    for motion in (planted, stairs[0]):
-        low, high = (PhysicsCorrector()([each])[0] for each in (motion, lifted(motion, 0.08)))
+def test_a_raised_walk_and_raised_stairs_come_down_alike(planted_walk, stairs):
+    for motion in (planted_walk, stairs[0]):
+        low = PhysicsCorrector()([motion])[0]
+        high = PhysicsCorrector()([lift(motion, 0.08)])[0]
         assert mean_distance_m(low.motion, high.motion) < LevelFloor.near_zero_m[0]
         assert high.diagnostics["floating_m_before"] > 0.07
         assert [support.top_m[1] for support in high.supports] == pytest.approx(
@@ -179,22 +182,22 @@ def test_a_raised_walk_and_raised_stairs_come_down_alike(planted, stairs):
 
 def test_stairs_far_above_the_floor_stay_there(stairs):
     """The file may not show what leads to them."""
-    (correction,) = KinematicCorrector()([lifted(stairs[0], 1.2)])
-    assert mean_distance_m(correction.motion, lifted(stairs[0], 1.2)) < 0.02
+    (correction,) = KinematicCorrector()([lift(stairs[0], 1.2)])
+    assert mean_distance_m(correction.motion, lift(stairs[0], 1.2)) < 0.02
     assert list(map(str, correction.notes)) == ["the lowest ground lies at 1.20 m"]
 
 
-def test_ground_stays_where_it_was_stood_on_most(planted):
+def test_ground_stays_where_it_was_stood_on_most(planted_walk):
     """Who comes up a step to y = 0 from below is not moved up by it."""
-    step, _ = stepping(planted, [0.0, 0.17, 0.17, 0.17, 0.17, 0.17])
-    correction = KinematicCorrector()([lifted(step, -0.17)])[0]
-    assert mean_distance_m(correction.motion, lifted(step, -0.17)) < 0.005
+    step, _ = stepping(planted_walk, [0.0, 0.17, 0.17, 0.17, 0.17, 0.17])
+    correction = KinematicCorrector()([lift(step, -0.17)])[0]
+    assert mean_distance_m(correction.motion, lift(step, -0.17)) < 0.005
     assert [support.top_m[1] for support in correction.supports] == pytest.approx([0.0] * 5, abs=0.02)
     assert list(map(str, correction.notes)) == ["the lowest ground lies at -0.17 m"]
 
 
 def test_a_seat_is_found_under_who_sits(sit):
-    (seat,) = inferred(sit)
+    (seat,) = infer_supports(sit)
     assert seat.part == "seat"
     assert seat.top_m[1] == pytest.approx(SEAT_M, abs=0.025)
     assert 45 <= seat.first <= 62
@@ -204,19 +207,19 @@ def test_a_seat_is_found_under_who_sits(sit):
 
 @pytest.mark.parametrize(("stool_m", "lean_rad"), [(0.6, 0.0), (0.6, 0.3), (0.7, 0.3)])
 def test_a_stool_is_found_although_feet_bear_much_of_the_weight(stand, stool_m, lean_rad):
-    (seat,) = inferred(leaning(sitting(stand, stool_m), lean_rad))
+    (seat,) = infer_supports(leaning(sitting(stand, stool_m), lean_rad))
     assert seat.part == "seat"
     assert seat.top_m[1] == pytest.approx(stool_m, abs=0.025)
 
 
 def test_a_crouch_that_ends_soon_shows_no_stool(stand):
-    assert inferred(sitting(stand, 0.6).frames(0, 90)) == ()
+    assert infer_supports(sitting(stand, 0.6).frames(0, 90)) == ()
 
 
 @pytest.mark.parametrize("depth_m", [0.2, 0.35, 0.5])
 def test_who_crouches_over_the_feet_needs_no_stool(stand, depth_m):
     share = np.clip(np.arange(120) / 30 - 0.5, 0, 1)[:, None]
-    assert inferred(posed_legs(held(stand, 120), -depth_m * share * UP, np.zeros((120, 2, 3)))) == ()
+    assert infer_supports(posed_legs(hold_pose(stand, 120), -depth_m * share * UP, np.zeros((120, 2, 3)))) == ()
 
 
 def test_a_stool_carries_who_sits_without_residual_force(stand):
@@ -228,9 +231,8 @@ def test_a_stool_carries_who_sits_without_residual_force(stand):
 
 def test_a_seat_carries_who_sits(sit, engine):
     tracker = TrackerSettings.at_strength(0.7, engine)
-    seated, fallen = (
-        PhysicsCorrector(tracker, CleanupSettings(support=support))([sit])[0] for support in ("infer", "floor")
-    )
+    seated = PhysicsCorrector(tracker, CleanupSettings(support="infer"))([sit])[0]
+    fallen = PhysicsCorrector(tracker, CleanupSettings(support="floor"))([sit])[0]
     assert seated.accepted, seated.reason
     assert abs(seated.motion.root_m[-1, 1] - sit.root_m[-1, 1]) < 0.01
     for name, most in (("residual_force_bodyweights", 0.7), ("unexplained_force_bodyweights", 0.3)):
@@ -242,11 +244,11 @@ def test_a_seat_carries_who_sits(sit, engine):
 
 @pytest.mark.parametrize("label", ["walk", "run", "jump", "spinkick", "cartwheel", "dance_b", "crawl", "roll"])
 def test_who_needs_no_support_is_given_none(clips, label):
-    assert inferred(clips[label]) == ()
+    assert infer_supports(clips[label]) == ()
 
 
-def test_left_alone_means_left_at_its_height(planted):
-    raised = lifted(planted, 0.3)
+def test_left_alone_means_left_at_its_height(planted_walk):
+    raised = lift(planted_walk, 0.3)
     for corrector in (KinematicCorrector, PhysicsCorrector):
         correction = corrector(cleanup=CleanupSettings(support="off"))([raised])[0]
         assert correction.accepted, correction.reason
@@ -257,14 +259,14 @@ def test_left_alone_means_left_at_its_height(planted):
 
 def lying(stand: Motion) -> Motion:
     """The adult on its back on the floor."""
-    still = turned(held(stand, 60), {"pelvis": np.tile(-np.pi / 2 * EYE[0], (60, 1))})
+    still = turn_joints(hold_pose(stand, 60), {"pelvis": np.tile(-np.pi / 2 * EYE[0], (60, 1))})
     return replace(still, root_m=np.tile([0.0, 0.1, 0.0], (60, 1)))
 
 
 def sitting_on_the_floor(stand: Motion) -> Motion:
     """The adult, upright, with its legs straight ahead."""
     legs = {f"{side}_hip": -np.pi / 2 * EYE[[0] * 60] for side in ("left", "right")}
-    return replace(turned(held(stand, 60), legs), root_m=np.tile([0.0, 0.155, 0.0], (60, 1)))
+    return replace(turn_joints(hold_pose(stand, 60), legs), root_m=np.tile([0.0, 0.155, 0.0], (60, 1)))
 
 
 @pytest.mark.parametrize("pose", [lying, sitting_on_the_floor])
@@ -289,7 +291,7 @@ def hovering(stand: Motion) -> Motion:
         part: (0.5 * share * np.sin(3 * np.pi * times_s + phase))[:, None] * [1.0, 0.0, 0.3]
         for part, phase in paddle.items()
     }
-    return lifted(turned(held(stand, 150), turns_rad), (0.5 * share * share * (3 - 2 * share))[:, None])
+    return lift(turn_joints(hold_pose(stand, 150), turns_rad), (0.5 * share * share * (3 - 2 * share))[:, None])
 
 
 def test_who_hovers_is_told_so(stand):
@@ -297,7 +299,7 @@ def test_who_hovers_is_told_so(stand):
     correction = PhysicsCorrector()([motion])[0]
     assert not correction.accepted
     assert correction.motion is motion
-    first, last = (int(word) for word in re.findall(r"frame (\d+)", correction.reason))
+    first, last = map(int, re.findall(r"frame (\d+)", correction.reason))
     assert 30 <= first <= 60
     assert last >= 140
     assert PhysicsCorrector(cleanup=CleanupSettings(support="off"))([motion])[0].accepted
@@ -309,8 +311,8 @@ def hanging(stand: Motion) -> Motion:
     share = np.clip(times_s - 1, 0, 1)
     swing_rad = (0.6 * share * np.sin(3 * np.pi * times_s))[:, None] * EYE[0]
     arms_up = {f"{side}_shoulder": sign * 1.5 * EYE[[2] * 120] for side, sign in (("left", 1), ("right", -1))}
-    pose = turned(held(stand, 120), {"left_hip": swing_rad, "right_hip": -swing_rad, **arms_up})
-    return lifted(pose, (0.4 * share * share * (3 - 2 * share))[:, None])
+    pose = turn_joints(hold_pose(stand, 120), {"left_hip": swing_rad, "right_hip": -swing_rad, **arms_up})
+    return lift(pose, (0.4 * share * share * (3 - 2 * share))[:, None])
 
 
 def test_who_hangs_holds_on(stand):
@@ -329,13 +331,13 @@ def test_who_hangs_holds_on(stand):
 
 
 @pytest.mark.parametrize("name", ["stairs", "stool", "treadmill"])
-def test_check_knows_what_carries_as_correct_does(stairs, planted, name):
+def test_check_knows_what_carries_as_correct_does(stairs, planted_walk, name):
     """Who climbs does not hover, and who walks on a treadmill does not slide."""
-    stances = len(stair_heights(planted))
+    stances = len(stair_heights(planted_walk))
     motion = {
         "stairs": lambda: stairs[0],
-        "stool": lambda: stepping(planted, [0.35 * (1 < stance < 4) for stance in range(stances)])[0],
-        "treadmill": lambda: in_place(planted),
+        "stool": lambda: stepping(planted_walk, [0.35 * (1 < stance < 4) for stance in range(stances)])[0],
+        "treadmill": lambda: in_place(planted_walk),
     }[name]()
     rules = RuleChoice(("F1", "F2", "F3"))
     assert check_with(motion, rules).findings
@@ -343,20 +345,20 @@ def test_check_knows_what_carries_as_correct_does(stairs, planted, name):
 
 
 def test_who_hangs_hovers_only_before_the_hands_hold(stand):
-    (found,) = check_with(hanging(stand), RuleChoice(("F2",)), infer_surroundings).findings
-    assert found.stop <= 62 < check_with(hanging(stand), RuleChoice(("F2",))).findings[0].stop
+    (finding,) = check_with(hanging(stand), RuleChoice(("F2",)), infer_surroundings).findings
+    assert finding.stop <= 62 < check_with(hanging(stand), RuleChoice(("F2",))).findings[0].stop
 
 
 @pytest.mark.parametrize("height_m", [0.3, 0.5])
-def test_a_body_that_is_lifted_and_let_down_hovers_whatever_seems_to_carry_it(planted, height_m):
-    up = gaussian_filter1d(np.where(np.abs(np.arange(len(planted)) - 40) < 14, height_m, 0.0), 2.0)
-    motion = lifted(planted, up[:, None])
+def test_a_body_that_is_lifted_and_let_down_hovers_whatever_seems_to_carry_it(planted_walk, height_m):
+    up = gaussian_filter1d(np.where(np.abs(np.arange(len(planted_walk)) - 40) < 14, height_m, 0.0), 2.0)
+    motion = lift(planted_walk, up[:, None])
     assert {finding.code for finding in check_with(motion, RuleChoice(("F2",)), infer_surroundings).findings} == {"F2"}
 
 
-def test_a_floor_that_drifts_beneath_who_travels_is_no_treadmill(planted):
-    along_m = np.outer(np.arange(len(planted)) / planted.fps, 0.6 * EYE[0])
-    motion = replace(planted, root_m=planted.root_m + along_m)
+def test_a_floor_that_drifts_beneath_who_travels_is_no_treadmill(planted_walk):
+    along_m = np.outer(np.arange(len(planted_walk)) / planted_walk.fps, 0.6 * EYE[0])
+    motion = replace(planted_walk, root_m=planted_walk.root_m + along_m)
     assert {finding.code for finding in check_with(motion, RuleChoice(("F3",)), infer_surroundings).findings} == {"F3"}
 
 

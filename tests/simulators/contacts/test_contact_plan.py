@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from simulated_bodies import mended
+from simulated_bodies import clean_motion
 
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, build_humanoid
@@ -31,7 +31,7 @@ def test_a_standing_body_demands_its_weight_and_the_floor_gives_it(stand):
     assert np.allclose(plan.force_n.sum(2)[..., 1], weight_n, rtol=0.01)
 
 
-def raised(stand, by_m: np.ndarray) -> MotionBatch:
+def raise_stand(stand, by_m: np.ndarray) -> MotionBatch:
     """A standing motion lifted off the floor by (T,) metres, on its body's links."""
     up_m = np.broadcast_to(by_m, len(stand))[:, None] * [0.0, 1.0, 0.0]
     return build_humanoid(stand.skeleton).select_links(MotionBatch.stack([replace(stand, root_m=stand.root_m + up_m)]))
@@ -39,13 +39,17 @@ def raised(stand, by_m: np.ndarray) -> MotionBatch:
 
 def test_what_hovers_and_is_borne_is_borne_by_its_feet_and_what_falls_is_not(stand):
     body = build_humanoid(stand.skeleton)
-    hovering = plan_contacts(body, raised(stand, np.array(0.025)), FRICTION)
+    hovering = plan_contacts(body, raise_stand(stand, np.array(0.025)), FRICTION)
     assert np.allclose(hovering.force_n.sum(2)[..., 1], body.weight_n, rtol=0.02)
     strict = ContactSettings(height_margin=1e-9)
-    assert np.abs(plan_contacts(body, raised(stand, np.array(0.025)), FRICTION, settings=strict).force_n).max() == 0
+    assert (
+        np.abs(plan_contacts(body, raise_stand(stand, np.array(0.025)), FRICTION, settings=strict).force_n).max() == 0
+    )
     times_s = np.arange(len(stand)) / stand.fps
     fall_m = 0.03 + 0.5 * GRAVITY_M_S2 * (times_s[-1] ** 2 - times_s**2)
-    assert np.abs(plan_contacts(body, raised(stand, fall_m), FRICTION).force_n[0, -8:-5]).max() < 0.01 * body.weight_n
+    assert (
+        np.abs(plan_contacts(body, raise_stand(stand, fall_m), FRICTION).force_n[0, -8:-5]).max() < 0.01 * body.weight_n
+    )
 
 
 def test_a_sliding_foot_that_bears_the_body_is_planned_to(stand):
@@ -58,7 +62,7 @@ def test_a_sliding_foot_that_bears_the_body_is_planned_to(stand):
 
 
 def test_forces_stay_in_their_cones_and_on_points_that_can_carry(walk):
-    body, links = mended(walk)
+    body, links = clean_motion(walk)
     plan = plan_contacts(body, links, FRICTION)
     tangent_n = np.linalg.norm(plan.force_n[..., [0, 2]], axis=-1)
     assert (plan.force_n[..., 1] >= 0).all()
@@ -74,8 +78,8 @@ def test_forces_are_as_good_as_those_of_a_general_solver():
 
     def loss(force_n: np.ndarray) -> float:
         forces = force_n.reshape(4, 3)
-        made = np.concatenate([forces.sum(0), np.cross(arms_m, forces).sum(0)])
-        return float(np.sum((weights * (made - wrench)) ** 2))
+        resulting_wrench = np.concatenate([forces.sum(0), np.cross(arms_m, forces).sum(0)])
+        return float(np.sum((weights * (resulting_wrench - wrench)) ** 2))
 
     def cones(force_n: np.ndarray) -> np.ndarray:
         x, y, z = force_n.reshape(4, 3).T
@@ -92,7 +96,8 @@ def test_forces_are_as_good_as_those_of_a_general_solver():
 
 # --- forces that continue from the last ones: those of the plan, closer with every call -----------------------------
 
-GRIPPING, FEW = 0.8, ContactSettings(iterations=5)
+GRIPPING = 0.8
+FEW = ContactSettings(iterations=5)
 Problem = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Wrench (N, 6), arms (N, C, 3) and activation (N, C)."""
 
@@ -107,7 +112,7 @@ def problem() -> Problem:
 
 
 def planned_forces(problem: Problem, iterations: int) -> np.ndarray:
-    wrench, arms_m, activation = (each[:, None] for each in problem)
+    wrench, arms_m, activation = [term[:, None] for term in problem]
     return solve_contact_forces(wrench, arms_m, activation, GRIPPING, ContactSettings(iterations=iterations))[:, 0]
 
 
@@ -134,6 +139,6 @@ def test_forces_stay_in_their_cones_and_come_from_points_that_carry(problem: Pro
 
 def test_a_body_has_the_same_forces_in_any_company(problem: Problem):
     together = continue_contact_forces(*problem, GRIPPING, FEW, np.zeros((3, 2, 3, 8)))
-    wrench, arms_m, activation = (each[1:2] for each in problem)
+    wrench, arms_m, activation = [term[1:2] for term in problem]
     alone = continue_contact_forces(wrench, arms_m, activation, GRIPPING, FEW, np.zeros((1, 2, 3, 8)))
     assert np.array_equal(together[1], alone[0])

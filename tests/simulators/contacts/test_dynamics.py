@@ -43,7 +43,8 @@ def test_joint_torques_hold_a_stretched_arm(stand):
     body = build_humanoid(stand.skeleton)
     plan = plan_contacts(body, body.select_links(MotionBatch.stack([stand])), FRICTION)
     torque_nm = compute_joint_torques(body, plan.needs, plan.force_n, plan.points_m)[0, 15]
-    shoulder, elbow = body.tree.joint("left_shoulder"), body.tree.joint("left_elbow")
+    shoulder = body.tree.joint("left_shoulder")
+    elbow = body.tree.joint("left_elbow")
     centre_m = [body.centre_m[shoulder][0], body.tree.offsets_m[elbow][0] + body.centre_m[elbow][0]]
     expected_nm = GRAVITY_M_S2 * (body.mass_kg[shoulder] * centre_m[0] + body.mass_kg[elbow] * centre_m[1])
     assert torque_nm[shoulder - 1, 2] == pytest.approx(expected_nm, rel=1e-3)

@@ -47,11 +47,11 @@ def test_both_engines_read_back_the_state_they_are_given(adult, world):
     rotations, still = poses(body, bodies=3)
     velocities_rad_s = np.random.default_rng(1).normal(0, 1, still.shape)
     orientation = orientations_to_simulator(np.array([0.1, 0.2, -0.3, 0.9]) / np.linalg.norm([0.1, 0.2, -0.3, 0.9]))
-    given = state((1.0, 2.0, 3.0), orientation, (0.1, -0.2, 0.3), (0.5, 0.4, -0.6), bodies=3)
+    states = state((1.0, 2.0, 3.0), orientation, (0.1, -0.2, 0.3), (0.5, 0.4, -0.6), bodies=3)
     world.build([body] * 3, STEP_S, [()] * 3)
-    world.reset(given, rotations, velocities_rad_s)
-    for wanted, got in zip(given, world.root(), strict=True):
-        assert np.allclose(wanted, got, atol=1e-6)
+    world.reset(states, rotations, velocities_rad_s)
+    for expected, got in zip(states, world.root(), strict=True):
+        assert np.allclose(expected, got, atol=1e-6)
     assert np.allclose(world.velocities_rad_s(), velocities_rad_s, atol=1e-6)
     assert np.allclose(world.rotations(), rotations, atol=1e-6)
 
@@ -82,7 +82,8 @@ def test_free_fall_is_at_g_and_who_rests_stays(adult, world):
 def test_a_joint_is_drawn_to_its_target(adult, world):
     """Also across half a turn, and from either of the two quaternions of a rotation."""
     body = build_humanoid(adult).with_minimum_inertia(0.06)
-    bent, still = rest_pose(body, 2), no_torques(body, 2)
+    bent = rest_pose(body, 2)
+    still = no_torques(body, 2)
     elbow = body.tree.joint("left_elbow") - 1
     bent[:, elbow] = [0.0, -np.sin(0.5), 0.0, np.cos(0.5)]
     bent[1] *= -1.0
@@ -105,14 +106,14 @@ def test_joints_follow_a_swing_without_lag_or_lead(adult, world, engine):
     times_s = np.arange(120) * STEP_S
     world.build([body], STEP_S, [()])
     targets, torques_nm = world.drive(body, reference, times_s, np.zeros((120, 1, len(body) - 1, 3)))
-    wanted = reference.rotations(np.append(times_s, 1.0))[:, :, 1:]
-    start_rad_s = rotation_vectors(compose(invert(wanted[0]), wanted[1])) / STEP_S
-    world.reset(state((0.0, 0.0, 9.0)), wanted[0], start_rad_s)
+    expected = reference.rotations(np.append(times_s, 1.0))[:, :, 1:]
+    start_rad_s = rotation_vectors(compose(invert(expected[0]), expected[1])) / STEP_S
+    world.reset(state((0.0, 0.0, 9.0)), expected[0], start_rad_s)
     off_rad = []
     for step in range(120):
         step_one(world, targets[step], torques_nm[step])
-        left = compose(invert(wanted[step + 1]), world.rotations())
-        off_rad.append(np.linalg.norm(rotation_vectors(left)[0, elbow]))
+        error_rad = compose(invert(expected[step + 1]), world.rotations())
+        off_rad.append(np.linalg.norm(rotation_vectors(error_rad)[0, elbow]))
     assert max(off_rad) < {"pybullet": 0.004, "mujoco": 0.012}[engine]
 
 
@@ -163,10 +164,13 @@ def test_bodies_that_explode_leave_no_file_behind(adult, tmp_path, monkeypatch, 
 @pytest.mark.parametrize("push_nm", [0.0, 1e30])
 def test_threads_change_no_byte(adult, monkeypatch, push_nm):
     """Bodies that fall to the floor, or that explode, each in its own way."""
-    body, count = build_humanoid(adult), 3 * BODIES_PER_THREAD
+    body = build_humanoid(adult)
+    count = 3 * BODIES_PER_THREAD
     rotations, still = poses(body, count)
     pushes_nm = push_nm * np.random.default_rng(2).normal(size=still.shape)
-    made, callers, step = [], set(), mujoco_world.mujoco.mj_step
+    runs = []
+    callers = set()
+    step = mujoco_world.mujoco.mj_step
     monkeypatch.setattr(mujoco_world.mujoco, "mj_step", lambda *all: (callers.add(current_thread()), step(*all)))
     for threads in (1, 3):
         world = ENGINES.load("mujoco")(EngineSettings())
@@ -175,8 +179,8 @@ def test_threads_change_no_byte(adult, monkeypatch, push_nm):
         for _ in range(30):
             with limit_threads(threads):
                 world.step(range(count), rotations, still + pushes_nm, np.zeros((count, 3)), np.zeros((count, 3)))
-        made.append([*world.root(), world.rotations(), world.velocities_rad_s(), world.loads_n()])
-    assert all(np.array_equal(one, other, equal_nan=True) for one, other in zip(*made, strict=True))
+        runs.append([*world.root(), world.rotations(), world.velocities_rad_s(), world.loads_n()])
+    assert all(np.array_equal(first, second, equal_nan=True) for first, second in zip(*runs, strict=True))
     assert len(callers) > 1
 
 

@@ -78,7 +78,8 @@ def test_joint_torque_is_in_the_links_own_frame(world, body):
     place(world, body, height_m=5.0)
     elbow = body.tree.joint("left_elbow")
     bent = Rotation.from_euler("y", -90, degrees=True)
-    rotations, torques = rest_pose(body), no_torques(body)
+    rotations = rest_pose(body)
+    torques = no_torques(body)
     rotations[0, elbow - 1] = bent.as_quat()
     world.reset(state((0.0, 0.0, 5.0)), rotations, no_torques(body))
     torques[0, elbow - 1] = [5.0, 0.0, 0.0]
@@ -100,7 +101,8 @@ def test_joint_velocities_are_in_the_links_own_frame(world, body):
     place(world, body, height_m=5.0)
     elbow = body.tree.joint("left_elbow")
     bent = Rotation.from_euler("xyz", [20, -70, 30], degrees=True)
-    rotations, velocities = rest_pose(body), no_torques(body)
+    rotations = rest_pose(body)
+    velocities = no_torques(body)
     rotations[0, elbow - 1], velocities[0, elbow - 1] = bent.as_quat(), [0.0, 0.0, 2.0]
     world.reset(state((0.0, 0.0, 5.0)), rotations, velocities)
     pybullet.stepSimulation(physicsClientId=ids(world)[1])

@@ -57,9 +57,9 @@ def test_loops_take_the_engine_of_the_published_figures_unless_told() -> None:
     preset = PRESETS["quick"]
     assert preset.engine == PUBLISHED_ENGINE == sample_corrector().tracker.engine.name
     assert "engine" not in preset.config()
-    other = replace(preset, engine="mujoco")
-    assert other.config()["engine"] == "mujoco"
-    assert settings_from_config(other.config()) == other
+    with_mujoco = replace(preset, engine="mujoco")
+    assert with_mujoco.config()["engine"] == "mujoco"
+    assert settings_from_config(with_mujoco.config()) == with_mujoco
     assert settings_from_config(preset.config()) == preset
-    here = sample_corrector().tracker
-    assert sample_corrector("mujoco").tracker == replace(here, engine=replace(here.engine, name="mujoco"))
+    tracker = sample_corrector().tracker
+    assert sample_corrector("mujoco").tracker == replace(tracker, engine=replace(tracker.engine, name="mujoco"))

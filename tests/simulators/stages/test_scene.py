@@ -42,7 +42,7 @@ NEARLY_PLAIN = Scene(push_n=(0.0, 0.0, 1e-6))
 
 
 @lru_cache
-def followed(name: str, engine: str, scene: Scene = PLAIN) -> CorrectedMotion:
+def follow_clip(name: str, engine: str, scene: Scene = PLAIN) -> CorrectedMotion:
     """What a body that is helped as little as the dial has it makes of a motion."""
     corrector = PhysicsCorrector(
         TrackerSettings.at_strength(1.0, engine), CleanupSettings(close_loops=False, polish=False), scene=scene
@@ -60,7 +60,8 @@ def load(correction: CorrectedMotion) -> np.ndarray:
 
 def test_a_push_displaces_the_body_which_recovers(engine):
     scene = Scene(push_n=(400.0, 0.0, 0.0), push_from_s=0.6, push_lasts_s=0.2)
-    pushed, alone = followed("walk", engine, scene).motion, followed("walk", engine, NEARLY_PLAIN).motion
+    pushed = follow_clip("walk", engine, scene).motion
+    alone = follow_clip("walk", engine, NEARLY_PLAIN).motion
     aside_m = (pushed.root_m - alone.root_m)[:, 0]
     first = int(0.6 * alone.fps)
     assert np.abs(aside_m[:first]).max() < 1e-6
@@ -95,31 +96,33 @@ def test_jumps_are_higher_in_less_gravity_and_lower_in_more(engine):
 
 def test_a_push_is_no_help(engine):
     scene = Scene(push_n=(0.0, -300.0, 0.0), push_from_s=0.2, push_lasts_s=1.0)
-    pressed = load(followed("walk", engine, scene))[12:30].mean()
-    assert pressed > load(followed("walk", engine))[12:30].mean() + 0.2
+    pressed = load(follow_clip("walk", engine, scene))[12:30].mean()
+    assert pressed > load(follow_clip("walk", engine))[12:30].mean() + 0.2
 
 
 def test_feet_slip_where_friction_does_not_hold_them(engine):
-    slipping = followed("walk", engine, Scene(friction=0.05)).after["skate_m_s"]
-    assert slipping > 1.5 * followed("walk", engine).after["skate_m_s"]
+    slipping = follow_clip("walk", engine, Scene(friction=0.05)).after["skate_m_s"]
+    assert slipping > 1.5 * follow_clip("walk", engine).after["skate_m_s"]
 
 
 def test_less_gravity_lets_bodies_fly_longer_and_weigh_less(engine):
-    moon, earth = followed("jump", engine, Scene(gravity_m_s2=3.0)), followed("jump", engine)
+    moon = follow_clip("jump", engine, Scene(gravity_m_s2=3.0))
+    earth = follow_clip("jump", engine)
     assert (load(moon) < 0.01).sum() >= (load(earth) < 0.01).sum() + 3
-    walk = load(followed("walk", engine, Scene(gravity_m_s2=3.0))).mean()
-    assert walk == pytest.approx(3.0 / 9.81 * load(followed("walk", engine)).mean(), rel=0.2)
+    walk = load(follow_clip("walk", engine, Scene(gravity_m_s2=3.0))).mean()
+    assert walk == pytest.approx(3.0 / 9.81 * load(follow_clip("walk", engine)).mean(), rel=0.2)
 
 
 def test_a_load_is_borne_by_the_ground(engine):
     body = build_humanoid(motion_of("walk").skeleton)
-    more = load(followed("walk", engine, Scene(load_kg=20.0))).mean() - load(followed("walk", engine)).mean()
+    more = load(follow_clip("walk", engine, Scene(load_kg=20.0))).mean() - load(follow_clip("walk", engine)).mean()
     assert more == pytest.approx(20.0 / body.total_mass_kg, rel=0.5)
 
 
 def test_bodies_on_a_slope_stand_upright_against_gravity(engine):
     scene = Scene(slope_deg=8.0)
-    uphill, level = (followed("walk", engine, each).motion for each in (scene, NEARLY_PLAIN))
+    uphill = follow_clip("walk", engine, scene).motion
+    level = follow_clip("walk", engine, NEARLY_PLAIN).motion
     trunk = level.skeleton.joint("spine1") or level.skeleton.joint("spine3") or 1
     tilts = []
     for motion in (uphill, level):
@@ -134,7 +137,7 @@ def test_bodies_on_a_slope_stand_upright_against_gravity(engine):
 
 
 def test_a_child_does_the_motion_in_its_own_size_and_it_comes_back_in_the_adults(engine):
-    child = followed("walk", engine, Scene(size=0.6))
+    child = follow_clip("walk", engine, Scene(size=0.6))
     assert child.motion.skeleton.same_as(motion_of("walk").skeleton)
     assert (
         0.0 < np.linalg.norm(joint_positions(child.motion) - joint_positions(motion_of("walk")), axis=-1).mean() < 0.06
@@ -152,7 +155,8 @@ def test_legs_reach_on_a_slope_wherever_feet_were_on_level_floor(slope_deg):
     walk = motion_of("walk")
     (leant,) = lean_bodies(Scene(slope_deg=slope_deg), MotionBatch.stack([walk]))
     ankles = [walk.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]
-    before_m, after_m = (joint_positions(motion)[:, ankles] for motion in (walk, leant))
+    before_m = joint_positions(walk)[:, ankles]
+    after_m = joint_positions(leant)[:, ankles]
     low = before_m[..., 1] < before_m[..., 1].min(axis=0) + 0.04
     assert low.mean() > 0.5
     assert np.linalg.norm(after_m - before_m, axis=-1)[low].max() < 0.005
@@ -162,7 +166,8 @@ def test_legs_reach_on_a_slope_wherever_feet_were_on_level_floor(slope_deg):
 
 def test_slopes_are_left_as_they_are_entered(adult, stand):
     """What leans in the floor's frame stands upright on the hill, its feet where they were along it."""
-    scene, motion = Scene(slope_deg=10.0, uphill_deg=90.0, size=0.5), stand.frames(0, 4)
+    scene = Scene(slope_deg=10.0, uphill_deg=90.0, size=0.5)
+    motion = stand.frames(0, 4)
     inside = enter_scene(scene, MotionBatch.stack([motion]))
     back = place_on_slope(scene, leave_scene(scene, CorrectedMotion(inside[0]))).motion
     assert np.allclose(np.abs(back.rotations[:, 0] @ [0.0, 0.0, 0.0, 1.0]), 1.0)
@@ -194,7 +199,7 @@ def test_pushes_last_as_long_as_they_say():
 
 def test_a_load_needs_arms(adult):
     parts = [joint for joint, part in enumerate(adult.parts) if not any(arm in part for arm in ARM)]
-    armless = build_humanoid(_without(adult, parts))
+    armless = build_humanoid(_remove_joints(adult, parts))
     with pytest.raises(InputError, match="left arm"):
         adapt_body(Scene(load_kg=1.0), armless)
 
@@ -202,9 +207,10 @@ def test_a_load_needs_arms(adult):
 ARM = ("collar", "shoulder", "elbow", "wrist")
 
 
-def _without(skeleton, joints):
+def _remove_joints(skeleton, joints):
     parents = [-1 if skeleton.parents[joint] < 0 else joints.index(skeleton.parents[joint]) for joint in joints]
-    names, parts = ([values[joint] for joint in joints] for values in (skeleton.names, skeleton.parts))
+    names = [skeleton.names[joint] for joint in joints]
+    parts = [skeleton.parts[joint] for joint in joints]
     return type(skeleton)(tuple(names), tuple(parents), skeleton.offsets_m[joints], tuple(parts))
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from simulated_bodies import planned
+from simulated_bodies import make_plan
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
@@ -48,9 +48,9 @@ def test_frames_convert_back_and_keep_hands():
     vectors = np.random.default_rng(0).normal(size=(5, 3))
     assert np.array_equal(frames.from_simulator(frames.to_simulator(vectors)), vectors)
     assert np.allclose(frames.to_simulator(np.array([0.0, 1.0, 0.0])), [0.0, 0.0, 1.0])
-    one, other = np.random.default_rng(1).normal(size=(2, 3))
-    product = np.cross(frames.to_simulator(one), frames.to_simulator(other))
-    assert np.allclose(product, frames.to_simulator(np.cross(one, other)))
+    first, second = np.random.default_rng(1).normal(size=(2, 3))
+    product = np.cross(frames.to_simulator(first), frames.to_simulator(second))
+    assert np.allclose(product, frames.to_simulator(np.cross(first, second)))
 
 
 def test_orientations_convert_with_vectors():
@@ -138,7 +138,8 @@ def test_leg_jacobians_move_ankles_where_they_should(stand):
 
 
 def test_references_pass_through_the_frames(walk):
-    root_m, rotations = (np.stack([each, each[::-1]], axis=1) for each in (walk.root_m, walk.rotations))
+    root_m = np.stack([walk.root_m, walk.root_m[::-1]], axis=1)
+    rotations = np.stack([walk.rotations, walk.rotations[::-1]], axis=1)
     reference = Reference.from_frames(root_m, rotations, walk.fps)
     times_s = np.arange(len(walk)) / walk.fps
     assert np.allclose(reference.positions_m(times_s), root_m)
@@ -172,7 +173,8 @@ def test_values_between_frames_are_linear():
 @pytest.fixture
 def striding(clips, engine):
     """The controls of a walk with as many steps as frames, its body, and a frame in which the left foot swings."""
-    plan, fps = planned(clips["walk"]), clips["walk"].fps
+    plan = make_plan(clips["walk"])
+    fps = clips["walk"].fps
     settings = TrackerSettings(engine=EngineSettings(name=engine, rate_hz=fps))
     world = ENGINES.load(engine)(settings.engine)
     world.build([plan.body], 1 / fps, [()])

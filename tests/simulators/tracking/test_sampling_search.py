@@ -39,16 +39,16 @@ FEW = replace(ALONE, residual_free=replace(WITHOUT_RESIDUAL, particle_counts=(12
 
 
 @pytest.fixture(scope="module")
-def planned(walk) -> MotionPlan:
+def planned_walk(walk) -> MotionPlan:
     return planned_motions(walk, friction=0.8)
 
 
 @pytest.fixture
-def walking(planned):
+def walking(planned_walk):
     """A world, the walk's trajectory in it, and three bodies at its start."""
     world = ENGINES.load("mujoco")(ALONE.engine)
-    world.build([planned.body] * 3, 1 / 120, [()] * 3)
-    trajectory = make_reference_trajectory(world, planned, ALONE)
+    world.build([planned_walk.body] * 3, 1 / 120, [()] * 3)
+    trajectory = make_reference_trajectory(world, planned_walk, ALONE)
     copies = Particles.start_on(trajectory, 1 / 120).select(np.zeros(3, dtype=int))
     world.reset(copies.root, copies.rotations, copies.velocities_rad_s)
     return world, trajectory, copies
@@ -69,7 +69,8 @@ def test_centres_of_mass_move_as_fast_as_said(walking):
     high = copies.root._replace(position_m=copies.root.position_m + np.array([0.0, 0.0, 5.0]))
     spinning = np.random.default_rng(0).normal(0, 1.0, copies.velocities_rad_s.shape)
     world.reset(high, copies.rotations, spinning)
-    before, nothing = BodyStates.from_world(world, trajectory.body), np.zeros((3, 3))
+    before = BodyStates.from_world(world, trajectory.body)
+    nothing = np.zeros((3, 3))
     world.step(range(3), copies.rotations, np.zeros_like(spinning), nothing, nothing)
     after = BodyStates.from_world(world, trajectory.body)
     moved_m_s = (after.centre_m - before.centre_m) * 120
@@ -78,15 +79,18 @@ def test_centres_of_mass_move_as_fast_as_said(walking):
     assert np.allclose(after.centre_m_s[:, 2] - before.centre_m_s[:, 2], -9.81 / 120, atol=0.02)
 
 
-def test_torques_bear_the_forces_on_the_soles(walking, planned):
+def test_torques_bear_the_forces_on_the_soles(walking, planned_walk):
     """As the inverse dynamics of the plan have them, where the body is where it was planned to be."""
     world, trajectory, copies = walking
     world.reset(copies.root, copies.rotations, copies.velocities_rad_s)
-    balance, plan, soles = WholeBodyController(trajectory, 1 / 120, ALONE), planned.contacts, len(planned.body.soles)
-    forces_n, corners_m = to_simulator(plan.force_n[:, 0, :soles]), to_simulator(plan.points_m[:, 0, :soles])
+    balance = WholeBodyController(trajectory, 1 / 120, ALONE)
+    plan = planned_walk.contacts
+    soles = len(planned_walk.body.soles)
+    forces_n = to_simulator(plan.force_n[:, 0, :soles])
+    corners_m = to_simulator(plan.points_m[:, 0, :soles])
     assert np.linalg.norm(forces_n.sum(axis=1)) > 100
     borne_nm = balance.compute_leg_torques_nm(BodyStates.from_world(world, trajectory.body), forces_n, corners_m)
-    whole_nm = compute_joint_torques(planned.body, plan.needs, plan.force_n, plan.points_m)[0, 0]
+    whole_nm = compute_joint_torques(planned_walk.body, plan.needs, plan.force_n, plan.points_m)[0, 0]
     assert np.allclose(trajectory.torques_nm[0] + borne_nm[0], whole_nm, atol=0.01)
 
 
@@ -96,11 +100,12 @@ def asked_of_the_floor(walking, moved_m=(0.0, 0.0, 0.0), step: int = 10) -> tupl
     root = trajectory.controls.goal(step)
     root = root._replace(position_m=root.position_m + np.array(moved_m))
     world.reset(
-        RootState(*(np.repeat(each, 3, axis=0) for each in root)),
+        RootState(*(np.repeat(component, 3, axis=0) for component in root)),
         np.repeat(trajectory.controls.targets[step], 3, axis=0),
         copies.velocities_rad_s,
     )
-    balance, bodies = WholeBodyController(trajectory, 1 / 120, ALONE), BodyStates.from_world(world, trajectory.body)
+    balance = WholeBodyController(trajectory, 1 / 120, ALONE)
+    bodies = BodyStates.from_world(world, trajectory.body)
     wrench = balance.compute_wanted_wrench(step, TrackingError.at_step(trajectory, step, bodies), copies.perturbations)
     fresh = np.zeros_like(copies.controller.solver_iterate)
     heights_m = copies.perturbations.contact_height_m
@@ -110,21 +115,26 @@ def asked_of_the_floor(walking, moved_m=(0.0, 0.0, 0.0), step: int = 10) -> tupl
 
 def test_the_floor_is_asked_to_bring_bodies_back(walking):
     asked = [asked_of_the_floor(walking, moved) for moved in ((0, 0, 0), (0.02, 0, 0), (0, 0, -0.01))]
-    wanted, given_n = zip(*asked, strict=True)
-    mass_kg, own = walking[1].body.total_mass_kg, WITHOUT_RESIDUAL
-    assert wanted[1][:3] - wanted[0][:3] == pytest.approx([-mass_kg * own.horizontal_rad_s**2 * 0.02, 0, 0], abs=1e-6)
-    assert wanted[2][:3] - wanted[0][:3] == pytest.approx([0, 0, mass_kg * own.vertical_rad_s**2 * 0.01], abs=1e-6)
+    expected, given_n = zip(*asked, strict=True)
+    mass_kg = walking[1].body.total_mass_kg
+    settings = WITHOUT_RESIDUAL
+    assert expected[1][:3] - expected[0][:3] == pytest.approx(
+        [-mass_kg * settings.horizontal_rad_s**2 * 0.02, 0, 0], abs=1e-6
+    )
+    assert expected[2][:3] - expected[0][:3] == pytest.approx(
+        [0, 0, mass_kg * settings.vertical_rad_s**2 * 0.01], abs=1e-6
+    )
     assert given_n[1][0] < given_n[0][0] - 1  # as much as feet beneath the body can
     assert given_n[2][2] > given_n[0][2] + 20
     assert all(np.hypot(force_n[0], force_n[1]) <= 0.8 * force_n[2] + 1e-6 for force_n in given_n)
 
 
 def test_a_walk_needs_no_help(walk):
-    told: list[float] = []
-    with watch_progress(told.append):
+    notes: list[float] = []
+    with watch_progress(notes.append):
         correction = PhysicsCorrector(FEW)([walk])[0]
-    assert len(told) >= walk.seconds / FEW.residual_free.window_s
-    assert told[-1] == 1.0
+    assert len(notes) >= walk.seconds / FEW.residual_free.window_s
+    assert notes[-1] == 1.0
     assert correction.accepted, correction.reason
     assert correction.residual["residual_force_bodyweights"] == 0.0
     assert correction.residual["residual_torque_nm"] == 0.0
@@ -133,7 +143,8 @@ def test_a_walk_needs_no_help(walk):
 
 
 def test_the_root_gets_no_force_in_any_step(walk, monkeypatch):
-    world, steps = ENGINES.load("mujoco"), []
+    world = ENGINES.load("mujoco")
+    steps = []
     original = world.step
 
     def step(self, running, targets, torques_nm, force_n, torque_nm):
@@ -148,9 +159,9 @@ def test_the_root_gets_no_force_in_any_step(walk, monkeypatch):
 
 def test_a_motion_always_gives_the_same_result_whatever_its_company(walk, clips):
     alone = PhysicsCorrector(FEW)([walk.frames(0, 12)])[0].motion
-    again = PhysicsCorrector(FEW)([clips["kick"].frames(0, 12), walk.frames(0, 12)])[1].motion
-    assert np.array_equal(alone.root_m, again.root_m)
-    assert np.array_equal(alone.rotations, again.rotations)
+    repeated = PhysicsCorrector(FEW)([clips["kick"].frames(0, 12), walk.frames(0, 12)])[1].motion
+    assert np.array_equal(alone.root_m, repeated.root_m)
+    assert np.array_equal(alone.rotations, repeated.rotations)
 
 
 def leaning(stand: Motion, degrees: float) -> Motion:
@@ -165,10 +176,8 @@ def leaning(stand: Motion, degrees: float) -> Motion:
 def test_a_body_that_cannot_stand_falls_and_says_when(stand):
     still = Motion(stand.skeleton, np.repeat(stand.root_m[:1], 60, 0), np.repeat(stand.rotations[:1], 60, 0), 30.0)
     floor = CleanupSettings(support="floor").without_steps(LevelFloor)
-    standing, falling = (
-        PhysicsCorrector(settings, floor)([motion])[0]
-        for settings, motion in ((FEW, still), (FEW, leaning(still, 25.0)))
-    )
+    standing = PhysicsCorrector(FEW, floor)([still])[0]
+    falling = PhysicsCorrector(FEW, floor)([leaning(still, 25.0)])[0]
     assert standing.accepted, standing.reason
     assert falling.failure.kind is FailureKind.FELL
     assert 5 < falling.failure.frame < 60
@@ -194,14 +203,15 @@ def test_what_cannot_be_done_alone_is_carried_there_and_only_there(stand, axis, 
         rotations[:, shoulder] = Rotation.from_euler("z", lowered_deg, degrees=True).as_quat()
     motion = Motion(stand.skeleton, turns.apply(np.repeat(stand.root_m[:1], 120, 0)), rotations, 30.0)
     floor = CleanupSettings(support="floor", close_loops=False).without_steps(LevelFloor)
-    told: list[float] = []
+    notes: list[float] = []
     alone = PhysicsCorrector(FEW, floor)([motion])[0]
-    with watch_progress(told.append):
+    with watch_progress(notes.append):
         carried = PhysicsCorrector(CARRIED, floor)([motion])[0]
     assert alone.failure.kind is FailureKind.FELL
-    assert sum(share > alone.failure.frame / 120 for share in told) >= 36  # the second search goes on from the fall
+    assert sum(share > alone.failure.frame / 120 for share in notes) >= 36  # the second search goes on from the fall
     assert carried.accepted, carried.reason
-    force, torque_nm = carried.timeline.residual_force_bodyweights, carried.timeline.residual_torque_nm
+    force = carried.timeline.residual_force_bodyweights
+    torque_nm = carried.timeline.residual_torque_nm
     helped = np.flatnonzero((force > 0) | (torque_nm > 0))
     assert len(helped)
     assert 12 <= helped.min() <= 55  # a little before the lean, or while it lasts
@@ -214,38 +224,41 @@ def test_what_cannot_be_done_alone_is_carried_there_and_only_there(stand, axis, 
 
 
 def test_a_fallback_changes_nothing_where_none_is_needed(walk):
-    alone, carried = (PhysicsCorrector(settings)([walk.frames(0, 12)])[0] for settings in (FEW, CARRIED))
+    alone = PhysicsCorrector(FEW)([walk.frames(0, 12)])[0]
+    carried = PhysicsCorrector(CARRIED)([walk.frames(0, 12)])[0]
     assert np.array_equal(alone.motion.root_m, carried.motion.root_m)
     assert np.array_equal(alone.motion.rotations, carried.motion.rotations)
 
 
 @pytest.mark.parametrize("falls", ["all", "half", "unless helped", "none"])
-def test_a_search_with_a_fallback_ends_after_so_many_windows(walking, planned, monkeypatch, falls):
+def test_a_search_with_a_fallback_ends_after_so_many_windows(walking, planned_walk, monkeypatch, falls):
     """Wherever bodies fall, and whether help holds them up or not; the draw stands for the simulation."""
-    search = _BeamSearch(walking[0], planned, replace(ALONE, residual_free=FALLBACK), PLAIN)
-    draw, windows, lost = np.random.default_rng(0), len(search._windows), Beam.select_best
+    search = _BeamSearch(walking[0], planned_walk, replace(ALONE, residual_free=FALLBACK), PLAIN)
+    draw = np.random.default_rng(0)
+    windows = len(search._windows)
+    lost = Beam.select_best
     chance = {"all": 1.0, "half": 0.5, "unless helped": 1.0, "none": 0.0}[falls]
 
-    def onward(copies, window):
+    def expand_beam(copies, window):
         search._searched += 1
         falling = draw.random() < chance and not (falls == "unless helped" and search._bounds[window] == 1.0)
         still = PoseHistory.from_world(walking[0], np.zeros((3, 4, 6)))
-        found = Beam(walking[2], np.zeros(3, dtype=int), still, np.full(3, np.inf if falling else 0.0))
-        return lost(found, 1)
+        beam = Beam(walking[2], np.zeros(3, dtype=int), still, np.full(3, np.inf if falling else 0.0))
+        return lost(beam, 1)
 
     monkeypatch.setattr(search, "_reset_world", lambda copies: None)
-    monkeypatch.setattr(search, "_expand", onward)
+    monkeypatch.setattr(search, "_expand", expand_beam)
     monkeypatch.setattr(search, "_make_simulated_motion", lambda history, lost_at: lost_at)
     lost_at = search.find_motion()
     assert (lost_at is None) == (falls in ("unless helped", "none")) or falls == "half"
-    limit = FALLBACK.max_windows_per_s * planned.frames / planned.motions.fps
+    limit = FALLBACK.max_windows_per_s * planned_walk.frames / planned_walk.motions.fps
     assert (windows if lost_at is None else 1) <= search._searched <= limit + 3 * windows
     assert search._searched == windows or falls != "none"
 
 
-def test_copies_are_nudged_at_several_scales_or_go_on_as_they_were(walking, planned):
+def test_copies_are_nudged_at_several_scales_or_go_on_as_they_were(walking, planned_walk):
     world, _, copies = walking
-    search = _BeamSearch(world, planned, ALONE, PLAIN)
+    search = _BeamSearch(world, planned_walk, ALONE, PLAIN)
     many = copies.select(np.zeros(801, dtype=int))
     nudged = search._perturb(many, np.arange(801) > 0).perturbations
     assert not nudged.force_n[0].any()
@@ -276,10 +289,10 @@ def test_stiff_engines_cannot_balance():
         TrackerSettings.without_residual("pybullet")
 
 
-def test_courses_tell_what_the_soles_must_give(walking, planned):
+def test_courses_tell_what_the_soles_must_give(walking, planned_walk):
     """All of what the motion takes, where nothing else touches."""
     trajectory: ReferenceTrajectory = walking[1]
-    wrench = planned.contacts.needs.wrench[0, 0]
+    wrench = planned_walk.contacts.needs.wrench[0, 0]
     assert np.allclose(trajectory.wrench[0, :3], to_simulator(wrench[:3]), atol=1e-6)
     assert np.allclose(trajectory.wrench[0, 3:], to_simulator(wrench[3:]), atol=1e-6)
     assert np.array_equal(trajectory.ground_m, np.zeros_like(trajectory.ground_m))

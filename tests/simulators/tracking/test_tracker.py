@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_motions import Kind, made_motion
-from simulated_bodies import planned
+from simulated_bodies import make_plan
 
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.body.humanoid import build_humanoid
@@ -17,7 +17,7 @@ from selfcorrect.simulators.stages.values import MotionPlan, SimulatedMotion
 from selfcorrect.simulators.tracking.tracker import track_motions
 
 
-def followed(engine: str, *plans: MotionPlan) -> list[list[SimulatedMotion]]:
+def follow_plans(engine: str, *plans: MotionPlan) -> list[list[SimulatedMotion]]:
     settings = TrackerSettings(engine=EngineSettings(name=engine))
     return track_motions(ENGINES.load(engine)(settings.engine), plans, settings)
 
@@ -30,7 +30,7 @@ def leaving(stand: Motion) -> Motion:
 
 
 def test_a_body_that_stands_goes_on_standing(stand, engine):
-    ((track,),) = followed(engine, planned(stand))
+    ((track,),) = follow_plans(engine, make_plan(stand))
     assert track.lost_at is None
     assert np.abs(track.motion.root_m - stand.root_m).max() < 0.02
     steps = (len(stand) - 1) * round(120 / stand.fps)
@@ -44,14 +44,14 @@ def test_a_body_that_stands_goes_on_standing(stand, engine):
 def test_loads_and_residual_force_bear_the_weight_on_average(kind: Kind, engine: str):
     """Over seconds: momentum at both ends is next to nothing of that. In single steps of landings it is not so."""
     motion = made_motion(kind)
-    ((track,),) = followed(engine, planned(motion))
+    ((track,),) = follow_plans(engine, make_plan(motion))
     weight_n = build_humanoid(motion.skeleton).weight_n
     borne_n = track.loads_n.sum(axis=1).mean() + track.wrench[:, 1].mean()
     assert borne_n == pytest.approx(weight_n, rel=0.06)
 
 
 def test_a_body_that_is_lost_is_held_in_its_last_good_pose(leaving, engine):
-    ((track,),) = followed(engine, planned(leaving))
+    ((track,),) = follow_plans(engine, make_plan(leaving))
     lost_at = track.lost_at
     assert lost_at is not None
     assert lost_at >= 13  # the spline turns towards the jump a little before it
@@ -63,17 +63,17 @@ def test_a_body_that_is_lost_is_held_in_its_last_good_pose(leaving, engine):
 def test_tracks_come_in_the_order_of_their_motions_and_do_not_depend_on_each_other(stand, leaving, engine):
     """A shorter motion first, and one that is lost beside one that is not."""
     short = stand.frames(0, 12)
-    together = followed(engine, planned(short), planned(stand, leaving))
-    alone = [*followed(engine, planned(short))[0], *followed(engine, planned(stand))[0]]
-    tracks = [track for own in together for track in own]
+    together = follow_plans(engine, make_plan(short), make_plan(stand, leaving))
+    alone = [*follow_plans(engine, make_plan(short))[0], *follow_plans(engine, make_plan(stand))[0]]
+    tracks = [track for batch in together for track in batch]
     assert [len(track.motion) for track in tracks] == [12, len(stand), len(leaving)]
-    for one, other in zip(tracks, alone, strict=False):
-        assert np.array_equal(one.motion.root_m, other.motion.root_m)
-        assert np.array_equal(one.wrench, other.wrench)
+    for first, second in zip(tracks, alone, strict=False):
+        assert np.array_equal(first.motion.root_m, second.motion.root_m)
+        assert np.array_equal(first.wrench, second.wrench)
 
 
 def test_some_plans_of_a_batch_are_those_of_their_motions(stand, leaving):
-    some = planned(stand, leaving).select([1])
+    some = make_plan(stand, leaving).select([1])
     assert len(some) == 1
-    assert np.array_equal(some.motions.root_m[0], planned(leaving).motions.root_m[0])
-    assert np.array_equal(some.contacts.force_n, planned(leaving).contacts.force_n)
+    assert np.array_equal(some.motions.root_m[0], make_plan(leaving).motions.root_m[0])
+    assert np.array_equal(some.contacts.force_n, make_plan(leaving).contacts.force_n)

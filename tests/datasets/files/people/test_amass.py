@@ -47,7 +47,8 @@ def original(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_z_up_becomes_y_up(original: Path) -> None:
-    motion, arrays = amass.read(original), np.load(original)
+    motion = amass.read(original)
+    arrays = np.load(original)
     assert (motion.fps, len(motion), motion.skeleton.names[21]) == (120.0, 40, "right_wrist")
     np.testing.assert_allclose(motion.root_m[:, 1], arrays["trans"][:, 2] + AVERAGE_PELVIS_M[2])
     joints_m = joint_positions(motion)
@@ -62,7 +63,8 @@ def test_the_person_turns_about_the_vertical(original: Path) -> None:
 
 def test_a_file_comes_back_as_it_was(original: Path, tmp_path: Path) -> None:
     amass.write(tmp_path / "again.npz", amass.read(original), like=original)
-    before, after = np.load(original), np.load(tmp_path / "again.npz")
+    before = np.load(original)
+    after = np.load(tmp_path / "again.npz")
     assert_same(after, before, atol=1e-9)
 
 
@@ -83,9 +85,9 @@ def test_other_frames_keep_the_person_and_drop_what_was_per_frame(original: Path
     after = np.load(tmp_path / "again.npz")
     assert "dmpls" not in after.files
     np.testing.assert_array_equal(after["betas"], np.load(original)["betas"])
-    again = amass.read(tmp_path / "again.npz")
-    assert (again.fps, len(again)) == (30.0, len(motion))
-    np.testing.assert_allclose(joint_positions(again), joint_positions(motion), atol=1e-9)
+    reread = amass.read(tmp_path / "again.npz")
+    assert (reread.fps, len(reread)) == (30.0, len(motion))
+    np.testing.assert_allclose(joint_positions(reread), joint_positions(motion), atol=1e-9)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.name)
@@ -94,9 +96,9 @@ def test_motions_of_all_smpl_skeletons_come_back(tmp_path: Path, layout) -> None
     rotations = Rotation.from_rotvec(random.normal(0, 0.5, (9, len(layout.names), 3))).as_quat()
     motion = Motion(layout.average(), random.normal(0, 1, (9, 3)), rotations, 20.0)
     amass.write(tmp_path / "new.npz", motion)
-    again = amass.read(tmp_path / "new.npz")
-    assert len(again.skeleton) == (55 if len(layout.names) == 55 else 52)
-    np.testing.assert_allclose(joint_positions(again)[:, :22], joint_positions(motion)[:, :22], atol=1e-9)
+    reread = amass.read(tmp_path / "new.npz")
+    assert len(reread.skeleton) == (55 if len(layout.names) == 55 else 52)
+    np.testing.assert_allclose(joint_positions(reread)[:, :22], joint_positions(motion)[:, :22], atol=1e-9)
 
 
 def test_another_skeleton_keeps_its_joint_positions(tmp_path: Path) -> None:
@@ -205,58 +207,66 @@ def test_another_pose_at_rest_is_taken_into_account(tmp_path: Path) -> None:
     np.testing.assert_allclose(rested.skeleton.offsets_m, person.skeleton.offsets_m, atol=1e-5)
 
 
-def hy_motion(path: Path, *, root_in_poses: bool = True, told: bool = False) -> tuple[Motion, dict[str, np.ndarray]]:
+def hy_motion(
+    path: Path, *, root_in_poses: bool = True, has_order: bool = False
+) -> tuple[Motion, dict[str, np.ndarray]]:
     """What HY-Motion saves of somebody who walks, y up: the root's rotation apart, betas (1, 16), maybe no rate."""
-    made = walking()
-    rotations = np.concatenate([made.rotations, np.tile([0.0, 0, 0, 1], (len(made), 30, 1))], axis=1)
-    vectors = Rotation.from_quat(rotations.reshape(-1, 4)).as_rotvec().reshape(len(made), 52, 3)
+    motion = walking()
+    rotations = np.concatenate([motion.rotations, np.tile([0.0, 0, 0, 1], (len(motion), 30, 1))], axis=1)
+    vectors = Rotation.from_quat(rotations.reshape(-1, 4)).as_rotvec().reshape(len(motion), 52, 3)
     root = vectors[:, 0].copy()
     vectors[:, 0] *= root_in_poses
     saved = {
         "betas": np.zeros((1, 16)), "gender": np.array(["neutral"]), "Rh": root.astype(np.float32),
-        "poses": vectors.reshape(len(made), -1).astype(np.float32),
-        "trans": (made.root_m - AVERAGE_PELVIS_M).astype(np.float32), "more": np.arange(5),
+        "poses": vectors.reshape(len(motion), -1).astype(np.float32),
+        "trans": (motion.root_m - AVERAGE_PELVIS_M).astype(np.float32), "more": np.arange(5),
     }  # fmt: skip
-    np.savez(path, **saved | ({"mocap_framerate": np.array(30), "num_frames": np.array(len(made))} if told else {}))
-    return made, saved
+    np.savez(
+        path, **saved | ({"mocap_framerate": np.array(30), "num_frames": np.array(len(motion))} if has_order else {})
+    )
+    return motion, saved
 
 
 @pytest.mark.parametrize("root_in_poses", [True, False])
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("has_order", [True, False])
 @pytest.mark.parametrize("reading", [Reading(), Reading(fps=30.0), Reading(up="y", fps=30.0)])
 def test_hy_motion_is_y_up_and_comes_back_as_it_was(
-    tmp_path: Path, root_in_poses: bool, told: bool, reading: Reading
+    tmp_path: Path, root_in_poses: bool, has_order: bool, reading: Reading
 ) -> None:
-    made, _ = hy_motion(tmp_path / "a.npz", root_in_poses=root_in_poses, told=told)
+    motion, _ = hy_motion(tmp_path / "a.npz", root_in_poses=root_in_poses, has_order=has_order)
     file = open_motion(tmp_path / "a.npz", reading)
     assert file.motion.fps == 30.0
     assert ("y up, as of HY-Motion (--up)" in file.notes) == (reading.up is None)
-    assert any("fps assumed" in note for note in file.notes) == (not told and reading.fps is None)
-    np.testing.assert_allclose(joint_positions(file.motion)[:, :22], joint_positions(made), atol=1e-4)
+    assert any("fps assumed" in note for note in file.notes) == (not has_order and reading.fps is None)
+    np.testing.assert_allclose(joint_positions(file.motion)[:, :22], joint_positions(motion), atol=1e-4)
     file.write(tmp_path / "same.npz", file.motion)
     raised = replace(file.motion, root_m=file.motion.root_m + np.array([0.0, 0.1, 0.0]))
     file.write(tmp_path / "raised.npz", raised)
-    old, same, new = (np.load(tmp_path / name) for name in ("a.npz", "same.npz", "raised.npz"))
+    old = np.load(tmp_path / "a.npz")
+    same = np.load(tmp_path / "same.npz")
+    new = np.load(tmp_path / "raised.npz")
     assert_same(same, old, atol=1e-6)
-    np.testing.assert_allclose(new["trans"] - old["trans"], np.tile([0, 0.1, 0], (len(made), 1)), atol=1e-6)
+    np.testing.assert_allclose(new["trans"] - old["trans"], np.tile([0, 0.1, 0], (len(motion), 1)), atol=1e-6)
 
 
 def test_an_amass_like_file_with_y_up_is_honoured(tmp_path: Path) -> None:
     """By its option, and where there is none, because it stands along y."""
-    made, saved = hy_motion(tmp_path / "a.npz")
+    written_motion, saved = hy_motion(tmp_path / "a.npz")
     del saved["Rh"]
     np.savez(tmp_path / "b.npz", **saved)
     with pytest.raises(ValueError, match=r"has no frame rate, .*; say it with --fps"):
         open_motion(tmp_path / "b.npz")
     for reading in (Reading(fps=30.0, up="y"), Reading(fps=30.0)):
         motion = open_motion(tmp_path / "b.npz", reading).motion
-        np.testing.assert_allclose(joint_positions(motion)[:, :22], joint_positions(made), atol=1e-4)
+        np.testing.assert_allclose(joint_positions(motion)[:, :22], joint_positions(written_motion), atol=1e-4)
 
 
 def test_a_file_of_no_known_layout_is_told_by_what_it_holds(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", posed_joints=np.zeros((9, 30, 3)), foot_contacts=np.zeros((9, 4), bool))
-    told = r"no layout that is known: it holds posed_joints \(9, 30, 3\), .* Kimodo \(posed_joints, global_rot_mats\)"
-    with pytest.raises(ValueError, match=told):
+    message = (
+        r"no layout that is known: it holds posed_joints \(9, 30, 3\), .* Kimodo \(posed_joints, global_rot_mats\)"
+    )
+    with pytest.raises(ValueError, match=message):
         open_motion(tmp_path / "a.npz")
 
 

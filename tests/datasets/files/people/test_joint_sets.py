@@ -56,9 +56,9 @@ def test_joints_are_read_and_written_where_they_are(tmp_path: Path, joints: Join
     assert file.motion.fps == joints.fps
     np.testing.assert_allclose(sc.joint_positions(file.motion), expected_m[:, joints.order], atol=atol_m)
     file.write(tmp_path / "b.npy", replace(file.motion, root_m=file.motion.root_m + np.array([0.0, 0.1, 0.0])))
-    again = np.load(tmp_path / "b.npy")
-    assert (again.dtype, again.shape) == (stored.dtype, stored.shape)
-    moved_m = turn.inv().apply((again - stored).reshape(-1, 3).astype(float)) * unit_m
+    reread = np.load(tmp_path / "b.npy")
+    assert (reread.dtype, reread.shape) == (stored.dtype, stored.shape)
+    moved_m = turn.inv().apply((reread - stored).reshape(-1, 3).astype(float)) * unit_m
     np.testing.assert_allclose(moved_m, np.tile([0, 0.1, 0], (len(moved_m), 1)), atol=atol_m + 1e-3)
 
 
@@ -67,7 +67,8 @@ def test_the_parts_are_where_the_names_say(tmp_path: Path) -> None:
     for joints in JOINT_SETS:
         np.save(tmp_path / "a.npy", person(joints))
         motion = open_motion(tmp_path / "a.npy").motion
-        left, right = (motion.skeleton.parts.index(f"{side}_shoulder") for side in ("left", "right"))
+        left = motion.skeleton.parts.index("left_shoulder")
+        right = motion.skeleton.parts.index("right_shoulder")
         joints_m = sc.joint_positions(motion)
         assert (joints_m[0, left, 0] - joints_m[0, right, 0]) > 0.2
 
@@ -112,11 +113,11 @@ def keypoints(names: list[str]) -> np.ndarray:
     return np.stack(points_m, axis=1)
 
 
-def both(*points: str) -> list[str]:
+def list_both_sides(*points: str) -> list[str]:
     return [f"{side}_{point}" for point in points for side in ("left", "right")]
 
 
-COCO = ["nose", *both("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")]
+COCO = ["nose", *list_both_sides("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")]
 BODY_25 = [
     "nose", "neck", *(f"{side}_{joint}" for side in ("right", "left") for joint in ("shoulder", "elbow", "wrist")),
     "pelvis", *(f"{side}_{joint}" for side in ("right", "left") for joint in ("hip", "knee", "ankle")),
@@ -138,7 +139,8 @@ def test_22_joints_upside_down_are_turned_over_and_back(tmp_path: Path) -> None:
     joints_m = body_joints(base_walk(1))
     np.save(tmp_path / "up.npy", joints_m)
     np.save(tmp_path / "down.npy", joints_m * [1, -1, -1])
-    upright, turned = open_motion(tmp_path / "up.npy"), open_motion(tmp_path / "down.npy")
+    upright = open_motion(tmp_path / "up.npy")
+    turned = open_motion(tmp_path / "down.npy")
     assert "y down inferred (--up)" in turned.notes
     assert "y down inferred (--up)" not in upright.notes
     np.testing.assert_allclose(sc.joint_positions(turned.motion), sc.joint_positions(upright.motion), atol=1e-9)

@@ -38,7 +38,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "results.npy"
 
 
-def loaded(path: Path) -> dict[str, Any]:
+def load_results(path: Path) -> dict[str, Any]:
     """As the model's own programs load it; only these tests trust the file."""
     return np.load(path, allow_pickle=True).item()
 
@@ -56,7 +56,8 @@ def test_the_same_file_comes_out_with_other_joints(path: Path, tmp_path: Path) -
     file = open_motion(path)
     lifted = [replace(motion, root_m=motion.root_m + np.array([0, 0.1, 0])) for motion in file.motions]
     file.write(tmp_path / "new" / "results.npy", *lifted)
-    old, new = loaded(path), loaded(tmp_path / "new" / "results.npy")
+    old = load_results(path)
+    new = load_results(tmp_path / "new" / "results.npy")
     assert list(new) == list(old)
     assert (new["text"], new["num_samples"], new["motion"].dtype) == (old["text"], 3, old["motion"].dtype)
     for index, length in enumerate(old["lengths"]):
@@ -78,7 +79,7 @@ def test_every_door_gives_all_motions(path: Path, capsys: pytest.CaptureFixture[
 def test_it_is_converted_into_a_file_per_motion(path: Path, tmp_path: Path) -> None:
     assert main(["data", "convert", str(path), "--to", "bvh", "--out", str(tmp_path / "bvh")]) in (0, None)
     names = [f"results_{index:03d}.bvh" for index in range(3)]
-    assert sorted(each.name for each in (tmp_path / "bvh").iterdir()) == names
+    assert sorted(path.name for path in (tmp_path / "bvh").iterdir()) == names
     assert [len(sc.load_motion(tmp_path / "bvh" / name)) for name in names] == [40, 30, 20]
 
 
@@ -86,12 +87,12 @@ def test_it_is_corrected_as_one_file(path: Path, capsys: pytest.CaptureFixture[s
     out = path.parent / "out"
     assert main(["correct", str(path), "--kinematic", "-o", str(out)]) == 0
     assert "1 of 1 motions corrected" in capsys.readouterr().out
-    (told,) = json.loads((out / "report.json").read_text())["motions"]
-    assert [(motion["text"], motion["verdict"]) for motion in told["motions"]] == [
+    (entry,) = json.loads((out / "report.json").read_text())["motions"]
+    assert [(motion["text"], motion["verdict"]) for motion in entry["motions"]] == [
         (prompt, "accepted") for prompt in PROMPTS
     ]
-    assert told["frames"] == 90
-    assert loaded(out / "results.npy")["text"] == PROMPTS
+    assert entry["frames"] == 90
+    assert load_results(out / "results.npy")["text"] == PROMPTS
 
 
 def test_motions_that_are_rejected_stay_as_they_came(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,10 +102,10 @@ def test_motions_that_are_rejected_stay_as_they_came(path: Path, capsys: pytest.
     out = path.parent / "out"
     assert main(["correct", str(path), "--kinematic", "-o", str(out)]) == 1
     assert "results.npy: 1 of 3 motions stay unchanged: [1]" in capsys.readouterr().out
-    (told,) = json.loads((out / "report.json").read_text())["motions"]
-    assert (told["verdict"], told["output"]) == ("partly", "corrected")
-    assert told["reason"].startswith("motion 1: too short: 2 frames")
-    np.testing.assert_allclose(loaded(out / "results.npy")["motion"][1], content["motion"][1], atol=1e-4)
+    (entry,) = json.loads((out / "report.json").read_text())["motions"]
+    assert (entry["verdict"], entry["output"]) == ("partly", "corrected")
+    assert entry["reason"].startswith("motion 1: too short: 2 frames")
+    np.testing.assert_allclose(load_results(out / "results.npy")["motion"][1], content["motion"][1], atol=1e-4)
 
 
 @pytest.mark.parametrize(

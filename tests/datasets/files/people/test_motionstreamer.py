@@ -16,17 +16,20 @@ from selfcorrect.motion.geometry.views import TurnedWorld
 
 def turning() -> sc.Motion:
     """Somebody who walks in a curve."""
-    made = walking()
-    turn = Rotation.from_euler("y", np.linspace(0, 2, len(made))[:, None])
-    return replace(TurnedWorld(turn).view(made), root_m=made.root_m)
+    motion = walking()
+    turn = Rotation.from_euler("y", np.linspace(0, 2, len(motion))[:, None])
+    return replace(TurnedWorld(turn).view(motion), root_m=motion.root_m)
 
 
 def places_m(rows: np.ndarray) -> np.ndarray:
     """Joints (T, 22, 3) frame by frame: turned back by all turns so far, moved on by all steps so far."""
-    heading, root_m, frames = np.eye(3), np.zeros(3), []
+    heading = np.eye(3)
+    root_m = np.zeros(3)
+    frames = []
     for row in rows.astype(float):
         root_m = root_m + heading.T @ [row[0], 0.0, row[1]]
-        x, y = row[2:5], row[5:8]
+        x = row[2:5]
+        y = row[5:8]
         heading = np.stack([x, y, np.cross(x, y)]) @ heading
         frames.append(row[8:74].reshape(22, 3) @ heading + root_m)
     return np.array(frames)
@@ -60,9 +63,10 @@ def test_a_correction_is_read_again(path: Path) -> None:
     moved_m = file.motion.root_m + np.linspace(0, 0.1, len(file.motion))[:, None] * [1.0, 1.0, 0.0]
     changed = replace(file.motion, root_m=moved_m)
     file.write(path.with_name("b.npy"), changed)
-    again = open_motion(path.with_name("b.npy")).motion
-    np.testing.assert_allclose(sc.joint_positions(again), sc.joint_positions(changed), atol=1e-5)
-    before, after = np.load(path), np.load(path.with_name("b.npy"))
+    reread = open_motion(path.with_name("b.npy")).motion
+    np.testing.assert_allclose(sc.joint_positions(reread), sc.joint_positions(changed), atol=1e-5)
+    before = np.load(path)
+    after = np.load(path.with_name("b.npy"))
     np.testing.assert_array_equal(after[:, 140:], before[:, 140:])
 
 

@@ -11,7 +11,17 @@ import pytest
 import torch
 from made_rigs import base_walk
 from posed_motions import walking
-from program_files import PROGRAMS, loaded, on, parts_m, reading_of, sam3d, save_gvhmr, save_tram, tensors
+from program_files import (
+    PROGRAMS,
+    load_arrays,
+    parts_m,
+    reading_of,
+    sam3d,
+    save_gvhmr,
+    save_tram,
+    select_joints,
+    tensors,
+)
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
@@ -23,13 +33,16 @@ from selfcorrect.motion.checks.check import RuleChoice
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_motions_come_out_upright_and_in_place(tmp_path: Path, name: str) -> None:
-    program, made = PROGRAMS[name], walking()
+    program = PROGRAMS[name]
+    motion = walking()
     path = tmp_path / program.file
-    program.save(path, made)
+    program.save(path, motion)
     file = open_motion(path, reading_of(program))
-    expected_m, found_m = (parts_m(one) for one in (on(program.joints, made) if program.joints else made, file.motion))
+    expected_m = parts_m(select_joints(program.joints, motion) if program.joints else motion)
+    found_m = parts_m(file.motion)
     if program.away:
-        expected_m, found_m = expected_m - expected_m[0, 0], found_m - found_m[0, 0]
+        expected_m = expected_m - expected_m[0, 0]
+        found_m = found_m - found_m[0, 0]
     np.testing.assert_allclose(found_m, expected_m, atol=1e-4)
     assert file.motion.fps == 30.0
 
@@ -37,11 +50,13 @@ def test_motions_come_out_upright_and_in_place(tmp_path: Path, name: str) -> Non
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_an_unchanged_motion_gives_the_same_numbers(tmp_path: Path, name: str) -> None:
     program = PROGRAMS[name]
-    path, out = tmp_path / program.file, tmp_path / "out" / program.file
+    path = tmp_path / program.file
+    out = tmp_path / "out" / program.file
     program.save(path, walking())
     file = open_motion(path, reading_of(program))
     file.write(out, file.motion)
-    before, after = loaded(path), loaded(out)
+    before = load_arrays(path)
+    after = load_arrays(out)
     assert before.keys() == after.keys()
     for key, array in before.items():
         assert (after[key].dtype, after[key].shape) == (array.dtype, array.shape)
@@ -51,7 +66,8 @@ def test_an_unchanged_motion_gives_the_same_numbers(tmp_path: Path, name: str) -
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_correction_changes_the_motion_alone(tmp_path: Path, name: str) -> None:
     program = PROGRAMS[name]
-    path, out = tmp_path / program.file, tmp_path / "out" / program.file
+    path = tmp_path / program.file
+    out = tmp_path / "out" / program.file
     program.save(path, walking())
     file = open_motion(path, reading_of(program))
     rotations = file.motion.rotations.copy()
@@ -60,15 +76,16 @@ def test_a_correction_changes_the_motion_alone(tmp_path: Path, name: str) -> Non
     lifted_m = file.motion.root_m + np.linspace(0, 0.1, len(file.motion))[:, None] * [0.0, 1.0, 0.5]
     changed = replace(file.motion, root_m=lifted_m, rotations=rotations)
     file.write(out, changed)
-    before, after = loaded(path), loaded(out)
+    before = load_arrays(path)
+    after = load_arrays(out)
     assert before.keys() == after.keys()
     same = {key for key in before if np.array_equal(before[key], after[key])}
     assert all(key.endswith(program.moving) for key in before.keys() - same)
     assert any(not key.endswith(program.moving) for key in same)
     if program.file == "hps_track_0.npy":
         (out.parent / "camera.npy").write_bytes((path.parent / "camera.npy").read_bytes())
-    again = open_motion(out, reading_of(program)).motion
-    np.testing.assert_allclose(sc.joint_positions(again), sc.joint_positions(changed), atol=1e-4)
+    reread = open_motion(out, reading_of(program)).motion
+    np.testing.assert_allclose(sc.joint_positions(reread), sc.joint_positions(changed), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", [name for name, program in PROGRAMS.items() if program.fps])
@@ -81,19 +98,21 @@ def test_a_rate_that_is_nowhere_said_is_asked_for(tmp_path: Path, name: str) -> 
 
 @pytest.mark.parametrize("name", ["WHAM", "PromptHMR", "SAM 3D Body"])
 def test_each_person_is_a_motion(tmp_path: Path, name: str) -> None:
-    program, made = PROGRAMS[name], walking()
-    other = replace(made, root_m=made.root_m + np.array([1.0, 0.0, 0.5]))
-    path, out = tmp_path / program.file, tmp_path / "out" / program.file
-    program.save(path, made, other)
+    program = PROGRAMS[name]
+    motion = walking()
+    second_person = replace(motion, root_m=motion.root_m + np.array([1.0, 0.0, 0.5]))
+    path = tmp_path / program.file
+    out = tmp_path / "out" / program.file
+    program.save(path, motion, second_person)
     file = open_motion(path, reading_of(program))
     apart_m = parts_m(file.motions[1]) - parts_m(file.motions[0])
     expected_m = np.array([1.0, 0.0, 0.5]) * (1 if apart_m[0, 0, 0] > 0 else -1)
     np.testing.assert_allclose(apart_m, np.broadcast_to(expected_m, apart_m.shape), atol=1e-4)
     second = replace(file.motions[1], root_m=file.motions[1].root_m + np.array([0.0, 0.1, 0.0]))
     file.write(out, file.motions[0], second)
-    again = open_motion(out, reading_of(program))
-    np.testing.assert_allclose(parts_m(again.motions[0]), parts_m(file.motions[0]), atol=1e-5)
-    np.testing.assert_allclose(parts_m(again.motions[1]), parts_m(second), atol=1e-5)
+    reread = open_motion(out, reading_of(program))
+    np.testing.assert_allclose(parts_m(reread.motions[0]), parts_m(file.motions[0]), atol=1e-5)
+    np.testing.assert_allclose(parts_m(reread.motions[1]), parts_m(second), atol=1e-5)
 
 
 def test_without_its_camera_a_track_is_as_it_was_seen(tmp_path: Path) -> None:
@@ -110,7 +129,8 @@ def test_a_file_is_corrected_in_its_own_layout(tmp_path: Path) -> None:
     save_gvhmr(tmp_path / "hmr4d_results.pt", base_walk(1))
     arguments = ["correct", str(tmp_path / "hmr4d_results.pt"), "--kinematic", "-o", str(tmp_path / "out")]
     assert main(arguments) == 0
-    before, after = loaded(tmp_path / "hmr4d_results.pt"), loaded(tmp_path / "out" / "hmr4d_results.pt")
+    before = load_arrays(tmp_path / "hmr4d_results.pt")
+    after = load_arrays(tmp_path / "out" / "hmr4d_results.pt")
     changed = {key for key in before if not np.array_equal(before[key], after[key])}
     assert "smpl_params_global.transl" in changed
     assert all(key.startswith("smpl_params_global.") for key in changed)
@@ -142,19 +162,20 @@ def test_what_the_camera_saw_never_stands_in_for_a_damaged_place(tmp_path: Path,
 
 @pytest.mark.parametrize("name", ["Kimodo, 22", "SAM 3D Body, stacked"])
 def test_what_could_not_be_written_is_refused_when_read(tmp_path: Path, name: str) -> None:
-    program, complaints = PROGRAMS[name], []
+    program = PROGRAMS[name]
+    complaints = []
     path = tmp_path / program.file
     program.save(path, walking().frames(0, 6))
-    whole = {key: array for key, array in np.load(path).items() if array.ndim}
-    for key, change in itertools.product(whole, [lambda a: a[1:], lambda a: a[:0], lambda a: np.full(a.shape, "x")]):
-        np.savez(path, **{**whole, key: change(whole[key])})
+    arrays = {key: array for key, array in np.load(path).items() if array.ndim}
+    for key, change in itertools.product(arrays, [lambda a: a[1:], lambda a: a[:0], lambda a: np.full(a.shape, "x")]):
+        np.savez(path, **{**arrays, key: change(arrays[key])})
         try:
             file = open_motion(path, reading_of(program))
         except sc.InputError as error:
             complaints.append(str(error))
         else:
             file.write(tmp_path / "out.npz", replace(file.motion, root_m=file.motion.root_m + 0.01))
-    assert len(complaints) > len(whole)
+    assert len(complaints) > len(arrays)
     assert all(str(path) in complaint for complaint in complaints)
 
 
@@ -177,7 +198,8 @@ def test_long_names_do_not_fill_a_message(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".npz", ".pkl", ".pt", ".npy"])
 def test_an_unknown_file_is_told_with_its_arrays_and_what_is_near(tmp_path: Path, suffix: str) -> None:
-    path, content = tmp_path / f"a{suffix}", {"pose_world": np.zeros((3, 72)), "thing": np.zeros((2, 5))}
+    path = tmp_path / f"a{suffix}"
+    content = {"pose_world": np.zeros((3, 72)), "thing": np.zeros((2, 5))}
     match suffix:
         case ".npz":
             np.savez(path, **content)
@@ -202,7 +224,8 @@ def test_models_in_a_folder_are_no_motions(tmp_path: Path) -> None:
 
 
 def test_damaged_files_in_a_folder_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder, damaged = tmp_path / "in", ["wham_output.pkl", "hps_track_0.npy", "hmr4d_results.pt"]
+    folder = tmp_path / "in"
+    damaged = ["wham_output.pkl", "hps_track_0.npy", "hmr4d_results.pt"]
     folder.mkdir()
     for name in ("WHAM", "TRAM", "GVHMR", "HY-Motion"):
         PROGRAMS[name].save(folder / PROGRAMS[name].file, walking())
@@ -210,9 +233,9 @@ def test_damaged_files_in_a_folder_are_told_of(tmp_path: Path, capsys: pytest.Ca
     for name in damaged:
         (folder / name).write_bytes((folder / name).read_bytes()[:-600])
     assert main(["correct", str(folder), "--kinematic", "-o", str(tmp_path / "out")]) == 1
-    told = capsys.readouterr().out
-    assert "what came out: 1 cleaned" in told
-    assert f"not corrected (3): {', '.join(sorted(damaged))}" in told
+    output = capsys.readouterr().out
+    assert "what came out: 1 cleaned" in output
+    assert f"not corrected (3): {', '.join(sorted(damaged))}" in output
 
 
 def test_frames_in_which_nobody_is_seen_are_not_left_out_in_silence(tmp_path: Path) -> None:

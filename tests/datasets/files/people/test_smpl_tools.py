@@ -21,10 +21,10 @@ TURNS = {"y up": 0, "z up": 90, "y down": 180, "z down": -90}
 
 def motion(joints: int) -> sc.Motion:
     """A person who walks about upright."""
-    made = walking().frames(0, 40)
+    motion = walking().frames(0, 40)
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (40, joints, 1))
-    rotations[:, :22] = made.rotations
-    return sc.Motion(LAYOUTS[joints].average(), made.root_m, rotations, 30.0)
+    rotations[:, :22] = motion.rotations
+    return sc.Motion(LAYOUTS[joints].average(), motion.root_m, rotations, 30.0)
 
 
 def arrays(name: str, world: str) -> tuple[sc.Motion, dict[str, np.ndarray]]:
@@ -32,65 +32,66 @@ def arrays(name: str, world: str) -> tuple[sc.Motion, dict[str, np.ndarray]]:
     turn = Rotation.from_euler("x", TURNS[world], degrees=True)
     match name:
         case "WHAM" | "TRAM":
-            own = motion(24)
+            tool_motion = motion(24)
         case "PromptHMR":
-            own = motion(55)
+            tool_motion = motion(55)
         case _:
-            own = motion(22)
-    rotations = own.rotations.copy()
+            tool_motion = motion(22)
+    rotations = tool_motion.rotations.copy()
     rotations[:, 0] = (turn * Rotation.from_quat(rotations[:, 0])).as_quat()
-    trans = turn.apply(own.root_m) - AVERAGE_PELVIS_M
+    trans = turn.apply(tool_motion.root_m) - AVERAGE_PELVIS_M
     vectors = Rotation.from_quat(rotations).as_rotvec().astype(np.float32)
     tool = next(tool for tool in TOOLS if tool.name == name)
     if name == "TRAM":
-        made = {"pred_rotmat": Rotation.from_quat(rotations).as_matrix(), "pred_trans": trans[:, None]}
+        tool_arrays = {"pred_rotmat": Rotation.from_quat(rotations).as_matrix(), "pred_trans": trans[:, None]}
     elif len(tool.rotations) == 1:
-        made = {tool.rotations[0]: vectors.reshape(40, -1), tool.translation: trans}
+        tool_arrays = {tool.rotations[0]: vectors.reshape(40, -1), tool.translation: trans}
     else:
-        made = {tool.rotations[0]: vectors[:, 0], tool.rotations[1]: vectors[:, 1:].reshape(40, -1)}
-        made[tool.translation] = trans
-    return own, {**made, tool.shape: np.zeros((40, 10)), "frame_ids": np.arange(40)}
+        tool_arrays = {tool.rotations[0]: vectors[:, 0], tool.rotations[1]: vectors[:, 1:].reshape(40, -1)}
+        tool_arrays[tool.translation] = trans
+    return tool_motion, {**tool_arrays, tool.shape: np.zeros((40, 10)), "frame_ids": np.arange(40)}
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("world", TURNS)
 def test_every_tool_and_every_world_gives_the_same_motion_and_takes_it(tmp_path: Path, name: str, world: str) -> None:
-    own, made = arrays(name, world)
-    np.savez(tmp_path / "a.npz", **made)
+    expected, tool_arrays = arrays(name, world)
+    np.savez(tmp_path / "a.npz", **tool_arrays)
     file = open_motion(tmp_path / "a.npz", sc.Reading(fps=30.0))
-    np.testing.assert_allclose(sc.joint_positions(file.motion), sc.joint_positions(own), atol=1e-5)
+    np.testing.assert_allclose(sc.joint_positions(file.motion), sc.joint_positions(expected), atol=1e-5)
     tool = next(tool for tool in TOOLS if tool.name == name)
     assert f"names as of {name}" in file.notes
     seen = f"{world} inferred (--up)" in file.notes
     assert seen == (tool.up is None or WORDS[tool.up] != world)
     file.write(tmp_path / "same.npz", file.motion)
     file.write(tmp_path / "lifted.npz", replace(file.motion, root_m=file.motion.root_m + np.array([0, 0.1, 0])))
-    same, lifted = np.load(tmp_path / "same.npz"), np.load(tmp_path / "lifted.npz")
-    assert set(same.files) == set(made)
-    for key, array in made.items():
+    same = np.load(tmp_path / "same.npz")
+    lifted = np.load(tmp_path / "lifted.npz")
+    assert set(same.files) == set(tool_arrays)
+    for key, array in tool_arrays.items():
         assert (same[key].shape, same[key].dtype) == (array.shape, array.dtype)
         np.testing.assert_array_equal(same[key], array, err_msg=key)
-    moved_m = (lifted[tool.translation] - made[tool.translation]).reshape(40, 3)
+    moved_m = (lifted[tool.translation] - tool_arrays[tool.translation]).reshape(40, 3)
     up = Rotation.from_euler("x", TURNS[world], degrees=True).apply([0.0, 0.1, 0.0])
     np.testing.assert_allclose(moved_m, np.tile(up, (40, 1)), atol=1e-6)
 
 
 def test_the_frame_rate_is_the_file_s_or_the_reader_s(tmp_path: Path) -> None:
-    _, made = arrays("WHAM", "y up")
-    np.savez(tmp_path / "a.npz", **made)
+    _, tool_arrays = arrays("WHAM", "y up")
+    np.savez(tmp_path / "a.npz", **tool_arrays)
     assert sc.load_motion(tmp_path / "a.npz", sc.Reading(fps=25.0)).fps == 25.0
-    np.savez(tmp_path / "b.npz", **made, fps=np.array(60.0))
+    np.savez(tmp_path / "b.npz", **tool_arrays, fps=np.array(60.0))
     assert sc.load_motion(tmp_path / "b.npz", sc.Reading(fps=25.0)).fps == 60.0
 
 
 def test_the_vertical_axis_may_be_said(tmp_path: Path) -> None:
     """Who lies at rest on the back is upright by one reading and lies by the other."""
-    own, made = arrays("WHAM", "z up")
-    np.savez(tmp_path / "a.npz", **made)
+    expected, tool_arrays = arrays("WHAM", "z up")
+    np.savez(tmp_path / "a.npz", **tool_arrays)
     lying = sc.load_motion(tmp_path / "a.npz", sc.Reading(up="y", fps=30.0))
-    np.testing.assert_allclose(lying.root_m[:, 2], own.root_m[:, 1], atol=1e-1)
+    np.testing.assert_allclose(lying.root_m[:, 2], expected.root_m[:, 1], atol=1e-1)
     with pytest.raises(AssertionError):
-        np.testing.assert_allclose(sc.joint_positions(lying), sc.joint_positions(own), atol=0.1)
+        np.testing.assert_allclose(sc.joint_positions(lying), sc.joint_positions(expected), atol=0.1)
 
 
 @pytest.mark.parametrize(
@@ -112,8 +113,8 @@ def test_the_vertical_axis_may_be_said(tmp_path: Path) -> None:
     ],
 )
 def test_other_arrays_are_refused_in_a_sentence(tmp_path: Path, change: dict[str, Any], message: str) -> None:
-    _, made = arrays("WHAM", "y up")
-    np.savez(tmp_path / "a.npz", **{**made, **change})
+    _, tool_arrays = arrays("WHAM", "y up")
+    np.savez(tmp_path / "a.npz", **{**tool_arrays, **change})
     with pytest.raises(sc.InputError, match=rf"a\.npz: {message}"):
         open_motion(tmp_path / "a.npz", sc.Reading(fps=30.0))
 
@@ -123,10 +124,10 @@ def test_other_arrays_are_refused_in_a_sentence(tmp_path: Path, change: dict[str
     ((3, 9, 10), "not seen in frame 3 of the video (frame_ids), where the motion jumps, and 1 more gap"),
 ])  # fmt: skip
 def test_frames_in_which_a_person_was_not_seen_are_named(tmp_path: Path, missing, words: str) -> None:
-    _, made = arrays("WHAM", "y up")
+    _, tool_arrays = arrays("WHAM", "y up")
     seen = [frame for frame in range(100) if frame not in missing][:40]
-    np.savez(tmp_path / "a.npz", **{**made, "frame_ids": np.array(seen)})
+    np.savez(tmp_path / "a.npz", **{**tool_arrays, "frame_ids": np.array(seen)})
     notes = open_motion(tmp_path / "a.npz", sc.Reading(fps=30.0)).notes
     assert words in notes
-    np.savez(tmp_path / "a.npz", **made)
+    np.savez(tmp_path / "a.npz", **tool_arrays)
     assert not any("not seen" in note for note in open_motion(tmp_path / "a.npz", sc.Reading(fps=30.0)).notes)

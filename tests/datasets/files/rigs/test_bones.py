@@ -28,26 +28,26 @@ def in_parents(motion: sc.Motion) -> np.ndarray:
 @pytest.mark.parametrize("name", MOTIONS)
 def test_world_positions_in_local_channels_are_refused(tmp_path: Path, name: str) -> None:
     """Also of somebody who stands still, whose joints hardly move in the world either."""
-    made = MOTIONS[name]()
-    write_bvh(tmp_path / "a.bvh", with_positions(made, sc.joint_positions(made)))
+    motion = MOTIONS[name]()
+    write_bvh(tmp_path / "a.bvh", with_positions(motion, sc.joint_positions(motion)))
     with pytest.raises(sc.InputError, match=r"a\.bvh: the (bone to .* long|positions of \d+ joints).*in the world"):
         sc.open_motion(tmp_path / "a.bvh", sc.Reading(up="y", metres_per_unit=0.01))
 
 
 def test_positions_in_the_parents_frames_are_read(tmp_path: Path) -> None:
-    made = walking()
-    write_bvh(tmp_path / "a.bvh", with_positions(made, in_parents(made)))
+    walk_made = walking()
+    write_bvh(tmp_path / "a.bvh", with_positions(walk_made, in_parents(walk_made)))
     motion = sc.load_motion(tmp_path / "a.bvh")
-    np.testing.assert_allclose(motion.root_m, made.root_m, atol=1e-5)
+    np.testing.assert_allclose(motion.root_m, walk_made.root_m, atol=1e-5)
 
 
 @pytest.mark.parametrize(("share", "refused"), [(0.01, False), (0.12, True)])
 def test_bones_may_change_by_a_few_per_cent_and_no_more(tmp_path: Path, share: float, refused: bool) -> None:
-    made = standing()
-    places_m = in_parents(made)
-    knee = made.skeleton.names.index("left_knee")
-    places_m[:, knee] *= 1 + share * np.sin(np.arange(len(made)))[:, None]
-    write_bvh(tmp_path / "a.bvh", with_positions(made, places_m))
+    motion = standing()
+    places_m = in_parents(motion)
+    knee = motion.skeleton.names.index("left_knee")
+    places_m[:, knee] *= 1 + share * np.sin(np.arange(len(motion)))[:, None]
+    write_bvh(tmp_path / "a.bvh", with_positions(motion, places_m))
     if refused:
         with pytest.raises(sc.InputError, match=r"the bone to left_knee is 0\.\d+ to 0\.\d+ m long; expected rigid"):
             sc.open_motion(tmp_path / "a.bvh")
@@ -56,8 +56,8 @@ def test_bones_may_change_by_a_few_per_cent_and_no_more(tmp_path: Path, share: f
 
 
 def test_props_may_move_as_they_like(tmp_path: Path) -> None:
-    made = standing()
-    skeleton = made.skeleton
+    motion = standing()
+    skeleton = motion.skeleton
     with_ball = replace(
         skeleton,
         names=(*skeleton.names, "ball"),
@@ -65,11 +65,11 @@ def test_props_may_move_as_they_like(tmp_path: Path) -> None:
         offsets_m=np.vstack([skeleton.offsets_m, [0.0, 0.2, 0.3]]),
         parts=(*skeleton.parts, ""),
     )
-    rotations = np.concatenate([made.rotations, made.rotations[:, :1]], axis=1)
-    made = replace(made, skeleton=with_ball, rotations=rotations)
-    places_m = in_parents(made)
-    places_m[:, -1, 2] += np.linspace(0, 0.5, len(made))
-    write_bvh(tmp_path / "a.bvh", with_positions(made, places_m))
+    rotations = np.concatenate([motion.rotations, motion.rotations[:, :1]], axis=1)
+    motion = replace(motion, skeleton=with_ball, rotations=rotations)
+    places_m = in_parents(motion)
+    places_m[:, -1, 2] += np.linspace(0, 0.5, len(motion))
+    write_bvh(tmp_path / "a.bvh", with_positions(motion, places_m))
     assert sc.open_motion(tmp_path / "a.bvh").motions
 
 
@@ -93,10 +93,10 @@ def test_what_moves_the_whole_body_is_no_bone(tmp_path: Path) -> None:
     ],
 )
 def test_a_rest_pose_with_collapsed_joints_is_recognised(tmp_path: Path, parts: tuple[str, ...]) -> None:
-    made = standing()
-    offsets_m = made.skeleton.offsets_m.copy()
-    offsets_m[[made.skeleton.names.index(part) for part in parts]] = 0
-    write_bvh(tmp_path / "a.bvh", clip_of(replace(made, skeleton=replace(made.skeleton, offsets_m=offsets_m))))
+    motion = standing()
+    offsets_m = motion.skeleton.offsets_m.copy()
+    offsets_m[[motion.skeleton.names.index(part) for part in parts]] = 0
+    write_bvh(tmp_path / "a.bvh", clip_of(replace(motion, skeleton=replace(motion.skeleton, offsets_m=offsets_m))))
     with pytest.raises(sc.InputError, match=r"a\.bvh: its rest pose is collapsed: the bone .*, nor have \d others"):
         sc.open_motion(tmp_path / "a.bvh", sc.Reading(up="y"))
 
@@ -107,18 +107,17 @@ def test_positions_that_are_added_to_offsets_are_read_and_written_back(
     tmp_path: Path, name: str, added_m: float
 ) -> None:
     """Six channels per joint whose positions are zero, or next to it: every door reads the same bones."""
-    made = MOTIONS[name]()
-    places_m = np.full((len(made), len(made.skeleton), 3), added_m)
-    write_bvh(tmp_path / "six.bvh", with_positions(made, places_m))
-    write_bvh(tmp_path / "three.bvh", clip_of(made))
-    six, three = (
-        sc.open_motion(tmp_path / f"{each}.bvh", sc.Reading(up="y", metres_per_unit=0.01)) for each in ("six", "three")
-    )
+    motion = MOTIONS[name]()
+    places_m = np.full((len(motion), len(motion.skeleton), 3), added_m)
+    write_bvh(tmp_path / "six.bvh", with_positions(motion, places_m))
+    write_bvh(tmp_path / "three.bvh", clip_of(motion))
+    six = sc.open_motion(tmp_path / "six.bvh", sc.Reading(up="y", metres_per_unit=0.01))
+    three = sc.open_motion(tmp_path / "three.bvh", sc.Reading(up="y", metres_per_unit=0.01))
     np.testing.assert_allclose(
         sc.joint_positions(six.motion), sc.joint_positions(three.motion), atol=0.02 * bool(added_m) + 1e-5
     )
     six.write(tmp_path / "back.bvh", six.motion)
-    again = sc.open_motion(tmp_path / "back.bvh", sc.Reading(up="y", metres_per_unit=0.01)).motion
-    np.testing.assert_allclose(sc.joint_positions(again), sc.joint_positions(six.motion), atol=1e-5)
+    reread = sc.open_motion(tmp_path / "back.bvh", sc.Reading(up="y", metres_per_unit=0.01)).motion
+    np.testing.assert_allclose(sc.joint_positions(reread), sc.joint_positions(six.motion), atol=1e-5)
     values = (tmp_path / "back.bvh").read_text().splitlines()[-1].split()
     np.testing.assert_allclose(np.array(values[6:9], dtype=float), 100 * added_m, atol=1e-4)

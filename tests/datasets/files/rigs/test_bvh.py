@@ -76,7 +76,8 @@ def test_positions_agree_with_bvhio_on_real_files(cmu: Path, tmp_path: Path, nam
 
 def test_what_is_read_is_what_is_in_the_file(bvh_text: str):
     clip = parse_bvh(bvh_text, "made", 0.01)
-    skeleton, motion = clip.motion.skeleton, clip.motion
+    skeleton = clip.motion.skeleton
+    motion = clip.motion
     assert skeleton.names == (
         "Hips", "LeftUpLeg", "LeftLeg", "LeftFoot", "LeftFoot_end", "Spine", "Head", "Head_end", "Head_end2",
     )  # fmt: skip
@@ -107,7 +108,8 @@ def test_real_files_survive_reading_and_writing(cmu: Path, tmp_path: Path, name:
     clip = read_bvh(cmu / name)
     write_bvh(tmp_path / "again.bvh", clip)
     assert_same(read_bvh(tmp_path / "again.bvh"), clip)
-    before, after = ((path.read_text().split("MOTION")[0].split()) for path in (cmu / name, tmp_path / "again.bvh"))
+    before = (cmu / name).read_text().split("MOTION")[0].split()
+    after = (tmp_path / "again.bvh").read_text().split("MOTION")[0].split()
     words = [word for word in before if not _is_number(word)]
     assert [word for word in after if not _is_number(word)] == words
 
@@ -147,8 +149,8 @@ Frames: 1
 Frame Time: 0.01
 {" ".join(f"{angle:.6f}" for angle in angles)}"""
     clip = parse_bvh(text, "made", 1.0)
-    again = parse_bvh(format_bvh(clip), "again", 1.0)
-    assert abs(np.sum(clip.motion.rotations * again.motion.rotations)) == pytest.approx(1, abs=1e-9)
+    reread = parse_bvh(format_bvh(clip), "again", 1.0)
+    assert abs(np.sum(clip.motion.rotations * reread.motion.rotations)) == pytest.approx(1, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +270,8 @@ def test_a_body_of_no_persons_size_is_scaled_and_written_back_in_its_size(walk: 
     is_scaled = [" m long; scaled to 1.65 m (--metres-per-unit)" in note for note in file.notes]
     assert any(is_scaled) == (scale != 1)
     file.write(tmp_path / "b.bvh", file.motion)
-    before, after = (read_bvh(tmp_path / name, 0.01) for name in ("a.bvh", "b.bvh"))
+    before = read_bvh(tmp_path / "a.bvh", 0.01)
+    after = read_bvh(tmp_path / "b.bvh", 0.01)
     np.testing.assert_allclose(joint_positions(after.motion), joint_positions(before.motion), atol=1e-5 * scale)
     assert open_motion(tmp_path / "a.bvh", Reading(metres_per_unit=0.01)).motion.root_m[0, 1] == pytest.approx(
         scale * walk.root_m[0, 1], abs=1e-5

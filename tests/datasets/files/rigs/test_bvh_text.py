@@ -24,14 +24,14 @@ def on_one_line(text: str) -> str:
     return f"{' '.join(head.split())} MOTION {motion.replace(chr(10), ' ', 2)}"
 
 
-def wrapped(text: str) -> str:
+def wrap_lines(text: str) -> str:
     """Every row in three lines."""
     head, *rows = text.rstrip("\n").rsplit("\n", 3)
     lines = [" ".join(words[start : start + 8]) for row in rows for words in [row.split()] for start in (0, 8, 16)]
     return "\n".join([head, *lines, ""])
 
 
-def commented(text: str) -> str:
+def add_comments(text: str) -> str:
     return "# made by hand\n" + text.replace("OFFSET 10.0", "// the left leg\n OFFSET 10.0").replace(
         "MOTION\n", "MOTION # the frames\n"
     )
@@ -46,8 +46,8 @@ LOOSE = {
     "words after the last number": (lambda text: text[:-1] + " END\n", "what follows the numbers in line 49"),
     "one row": (lambda text: text[:-1] + "\n1 2 3", "the last row, in line 50, has 3 of 22 numbers and is left out"),
     "header on one line": (on_one_line, ""),
-    "wrapped": (wrapped, "rows of numbers are not one to a line"),
-    "comments": (commented, ""),
+    "wrapped": (wrap_lines, "rows of numbers are not one to a line"),
+    "comments": (add_comments, ""),
     "decimal commas": (
         lambda text: re.sub(r"(\d)\.(\d)", r"\1,\2", text),
         "numbers with decimal commas are read as with points",
@@ -144,10 +144,10 @@ def test_key_poses_are_sampled_between(walker: sc.Motion, tmp_path: Path, own_fp
     assert (file.motion.fps, len(file.motion)) == (30, 8 / own_fps * 30 + 1)
     assert any("frames per second are key poses; sampled between them at 30" in note for note in file.notes)
     step = 30 / own_fps
-    whole = np.arange(len(file.motion)) % step == 0
-    assert whole.sum() == (9 if step.is_integer() else 5)
+    is_key_frame = np.arange(len(file.motion)) % step == 0
+    assert is_key_frame.sum() == (9 if step.is_integer() else 5)
     names = [file.motion.skeleton.names.index(name) for name in poses.skeleton.names]
-    sampled_m = joint_positions(file.motion)[whole][:, names]
+    sampled_m = joint_positions(file.motion)[is_key_frame][:, names]
     np.testing.assert_allclose(sampled_m, joint_positions(poses)[:: 1 if step.is_integer() else 2], atol=1e-4)
     file.write(tmp_path / "b.bvh", file.motion)
     assert len(open_motion(tmp_path / "b.bvh").motion) == len(file.motion)

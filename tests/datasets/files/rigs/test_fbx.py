@@ -42,9 +42,9 @@ def test_what_is_written_for_it_has_its_names(walker: sc.Motion, tmp_path: Path)
     lifted = replace(file.motion, root_m=file.motion.root_m + np.array([0.0, 0.1, 0.0]))
     for name in ("b.glb", "b.bvh"):
         file.write(tmp_path / name, lifted)
-        again = open_motion(tmp_path / name).motion
-        assert set(again.skeleton.names) == set(walker.skeleton.names)
-        np.testing.assert_allclose(smpl_joints_m(again), smpl_joints_m(walker) + np.array([0, 0.1, 0]), atol=5e-5)
+        reread = open_motion(tmp_path / name).motion
+        assert set(reread.skeleton.names) == set(walker.skeleton.names)
+        np.testing.assert_allclose(smpl_joints_m(reread), smpl_joints_m(walker) + np.array([0, 0.1, 0]), atol=5e-5)
 
 
 def test_it_is_corrected_into_gltf(walker: sc.Motion, tmp_path: Path) -> None:
@@ -96,7 +96,8 @@ def test_a_skeleton_of_empty_nodes_is_read(walker: sc.Motion, tmp_path: Path) ->
 def write_chain(path: Path, nodes: int) -> None:
     """Bones one below the other, which ufbx frees one inside the other."""
     first = 200_000
-    objects, links = [], []
+    objects = []
+    links = []
     for index in range(nodes):
         objects.append(f'NodeAttribute: {100 + index}, "NodeAttribute::", "LimbNode" {{ TypeFlags: "Skeleton" }}')
         objects.append(f'Model: {first + index}, "Model::n{index}", "LimbNode" {{ Version: 232 }}')
@@ -116,7 +117,7 @@ def test_a_file_that_crashes_its_reader_ends_no_other(
     write_fbx(folder / "z.fbx", walker)
     assert main(["correct", str(folder), "--kinematic", "-o", str(tmp_path / "out")]) == 1
     assert sorted(path.name for path in (tmp_path / "out").glob("*.glb")) == ["a.glb", "z.glb"]
-    (said,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("chain.glb "))
+    (said,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("chain.glb ")]
     assert re.search(r"failed: .* more than \d+ below one another$", said), said
 
 

@@ -38,8 +38,8 @@ def test_a_body_of_any_size_comes_back_in_metres(tmp_path: Path, scale: float, s
     scaled = replace(walk, skeleton=skeleton, root_m=scale * walk.root_m)
     path = tmp_path / f"x{suffix}"
     save_motion(path, scaled)
-    again = open_motion(path, any_body=True).motion
-    np.testing.assert_allclose(positions_by_name(again, scaled), joint_positions(scaled), atol=1e-5 * scale)
+    reread = open_motion(path, any_body=True).motion
+    np.testing.assert_allclose(positions_by_name(reread, scaled), joint_positions(scaled), atol=1e-5 * scale)
 
 
 def test_the_size_of_a_body_shows_the_unit_of_another_programs_file(tmp_path: Path) -> None:
@@ -50,19 +50,19 @@ def test_the_size_of_a_body_shows_the_unit_of_another_programs_file(tmp_path: Pa
     save_motion(path, replace(walk, skeleton=skeleton, root_m=100 * walk.root_m))
     document = json.loads(path.read_text())
     path.write_text(json.dumps(document | {"asset": {"version": "2.0", "generator": "another"}}))
-    again = open_motion(path).motion
-    np.testing.assert_allclose(positions_by_name(again, walk), joint_positions(walk), atol=1e-4)
+    reread = open_motion(path).motion
+    np.testing.assert_allclose(positions_by_name(reread, walk), joint_positions(walk), atol=1e-4)
 
 
-def loaded(path: Path) -> pygltflib.GLTF2:
+def load_gltf(path: Path) -> pygltflib.GLTF2:
     document = pygltflib.GLTF2().load(str(path))
     assert document is not None
     return document
 
 
-def written(path: Path, motion: Motion) -> pygltflib.GLTF2:
+def write_gltf(path: Path, motion: Motion) -> pygltflib.GLTF2:
     gltf.write(path, motion)
-    return loaded(path)
+    return load_gltf(path)
 
 
 def array(document: pygltflib.GLTF2, index: int) -> np.ndarray:
@@ -102,7 +102,7 @@ def world_matrices(document: pygltflib.GLTF2, frame: int) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["motion.glb", "motion.gltf"])
 def test_joints_are_where_another_reader_finds_them(tmp_path: Path, motion: Motion, name: str) -> None:
-    document = written(tmp_path / name, motion)
+    document = write_gltf(tmp_path / name, motion)
     for frame in (0, 17, 29):
         joints_m = world_matrices(document, frame)[:22, :3, 3]
         np.testing.assert_allclose(joints_m, joint_positions(motion)[frame], atol=1e-5)
@@ -113,25 +113,28 @@ def test_joints_are_where_another_reader_finds_them(tmp_path: Path, motion: Moti
 
 def skinned_m(document: pygltflib.GLTF2, frame: int) -> np.ndarray:
     """Vertices (V, 3) of the mesh where its skin puts them, as the specification says."""
-    skin, mesh = document.skins[0], document.meshes[0].primitives[0].attributes
+    skin = document.skins[0]
+    mesh = document.meshes[0].primitives[0].attributes
     bound = array(document, skin.inverseBindMatrices).reshape(-1, 4, 4).transpose(0, 2, 1)
     matrices = world_matrices(document, frame)[skin.joints] @ bound
-    carriers, weights = array(document, mesh.JOINTS_0), array(document, mesh.WEIGHTS_0)
+    carriers = array(document, mesh.JOINTS_0)
+    weights = array(document, mesh.WEIGHTS_0)
     np.testing.assert_allclose(weights.sum(axis=1), 1.0)
     places = np.pad(array(document, mesh.POSITION), ((0, 0), (0, 1)), constant_values=1.0)
     return np.einsum("vk,vkij,vj->vi", weights, matrices[carriers], places)[:, :3]
 
 
 def test_bones_reach_from_joint_to_joint(tmp_path: Path, motion: Motion) -> None:
-    document = written(tmp_path / "motion.glb", motion)
-    joints_m, bones_m = joint_positions(motion)[5], skinned_m(document, 5).reshape(21, -1, 3)
+    document = write_gltf(tmp_path / "motion.glb", motion)
+    joints_m = joint_positions(motion)[5]
+    bones_m = skinned_m(document, 5).reshape(21, -1, 3)
     for child, bone_m in zip(range(1, 22), bones_m, strict=True):
         for end in (child, motion.skeleton.parents[child]):
             assert np.linalg.norm(bone_m - joints_m[end], axis=1).min() < 1e-5
 
 
 def test_joints_belong_to_a_skin_below_an_armature(tmp_path: Path, motion: Motion) -> None:
-    document = written(tmp_path / "motion.glb", motion)
+    document = write_gltf(tmp_path / "motion.glb", motion)
     (armature,) = document.scenes[0].nodes
     assert document.nodes[armature].name == "armature"
     children = [document.nodes[child] for child in document.nodes[armature].children]
@@ -146,11 +149,11 @@ def test_a_file_that_was_made_here_is_read_back_and_keeps_its_skin(tmp_path: Pat
     assert sorted(file.motion.skeleton.names) == sorted(motion.skeleton.names)
     np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(motion), atol=1e-4)
     file.write(tmp_path / "again.glb", file.motion)
-    assert loaded(tmp_path / "again.glb").skins[0].joints == list(range(22))
+    assert load_gltf(tmp_path / "again.glb").skins[0].joints == list(range(22))
 
 
 def test_faces_look_outwards(tmp_path: Path, motion: Motion) -> None:
-    document = written(tmp_path / "motion.glb", motion)
+    document = write_gltf(tmp_path / "motion.glb", motion)
     primitive = document.meshes[0].primitives[0]
     corners = array(document, primitive.attributes.POSITION).reshape(-1, 3, 3)
     normals = array(document, primitive.attributes.NORMAL).reshape(-1, 3, 3)[:, 0]
@@ -162,7 +165,9 @@ def test_faces_look_outwards(tmp_path: Path, motion: Motion) -> None:
 def test_a_bone_that_nobody_sees_has_no_faces(tmp_path: Path, motion: Motion, length_m: float) -> None:
     offsets_m = motion.skeleton.offsets_m.copy()
     offsets_m[15] = [0.0, length_m, 0.0]
-    document = written(tmp_path / "motion.glb", replace(motion, skeleton=replace(motion.skeleton, offsets_m=offsets_m)))
+    document = write_gltf(
+        tmp_path / "motion.glb", replace(motion, skeleton=replace(motion.skeleton, offsets_m=offsets_m))
+    )
     normals = array(document, document.meshes[0].primitives[0].attributes.NORMAL)
     assert normals.shape == (20 * 8 * 3, 3)
     np.testing.assert_allclose(np.linalg.norm(normals, axis=-1), 1.0, atol=1e-6)
@@ -170,7 +175,7 @@ def test_a_bone_that_nobody_sees_has_no_faces(tmp_path: Path, motion: Motion, le
 
 def test_rotations_do_not_take_the_long_way_between_frames(tmp_path: Path, motion: Motion) -> None:
     flipped = motion.rotations * np.where(np.arange(30) % 2, -1, 1)[:, None, None]
-    document = written(tmp_path / "motion.glb", Motion(motion.skeleton, motion.root_m, flipped, 20.0))
+    document = write_gltf(tmp_path / "motion.glb", Motion(motion.skeleton, motion.root_m, flipped, 20.0))
     for sampler in document.animations[0].samplers[1:]:
         turns = array(document, sampler.output)
         assert np.all(np.sum(turns[1:] * turns[:-1], axis=-1) > 0)

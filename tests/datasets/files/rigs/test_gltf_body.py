@@ -60,9 +60,10 @@ def test_a_skeleton_below_a_scaled_and_turned_node_stands_in_metres(walker: sc.M
     np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(walker), atol=2e-5)
     lifted = replace(file.motion, root_m=file.motion.root_m + np.array([0.0, 0.1, 0.0]))
     file.write(tmp_path / "b.glb", lifted)
-    again = open_motion(tmp_path / "b.glb").motion
-    np.testing.assert_allclose(smpl_joints_m(again), smpl_joints_m(walker) + np.array([0, 0.1, 0]), atol=2e-5)
-    old, new = read_document(tmp_path / "a.glb"), read_document(tmp_path / "b.glb")
+    reread = open_motion(tmp_path / "b.glb").motion
+    np.testing.assert_allclose(smpl_joints_m(reread), smpl_joints_m(walker) + np.array([0, 0.1, 0]), atol=2e-5)
+    old = read_document(tmp_path / "a.glb")
+    new = read_document(tmp_path / "b.glb")
     assert old.content == new.content  # values are replaced in place, the file does not grow
     assert len(old.buffers[0]) == len(new.buffers[0])
 
@@ -76,7 +77,11 @@ def test_another_library_finds_the_changed_animation(walker: sc.Motion, tmp_path
     for document in documents:
         assert document is not None
         animation = document.animations[0]
-        channel = next(one for one in animation.channels if one.target.path == "translation" and one.target.node == 0)
+        channel = next(
+            channel
+            for channel in animation.channels
+            if channel.target.path == "translation" and channel.target.node == 0
+        )
         accessor = document.accessors[animation.samplers[channel.sampler].output]
         start = document.bufferViews[accessor.bufferView].byteOffset
         blob = document.binary_blob()
@@ -85,7 +90,7 @@ def test_another_library_finds_the_changed_animation(walker: sc.Motion, tmp_path
     np.testing.assert_allclose(tracks[1] - tracks[0], np.tile([0, 0.5, 0], (48, 1)), atol=1e-5)
 
 
-def edited(path: Path, change: Any) -> None:
+def edit_file(path: Path, change: Any) -> None:
     """Change the JSON of a file."""
     document = read_document(path)
     content = json.loads(json.dumps(document.content))
@@ -96,13 +101,13 @@ def edited(path: Path, change: Any) -> None:
 def test_every_animation_is_a_motion_and_comes_back(walker: sc.Motion, tmp_path: Path) -> None:
     save_motion(tmp_path / "a.glb", walker)
 
-    def twice(content: dict[str, Any]) -> None:
+    def duplicate_animation(content: dict[str, Any]) -> None:
         second = json.loads(json.dumps(content["animations"][0]))
         content["animations"].append({**second, "name": "again"})
         content["animations"].insert(1, {"name": "face", "samplers": [], "channels": []})
         content["extras"] = {"kept": [1, 2, 3]}
 
-    edited(tmp_path / "a.glb", twice)
+    edit_file(tmp_path / "a.glb", duplicate_animation)
     file = open_motion(tmp_path / "a.glb")
     assert [motion.label for motion in file.motions] == ["walk", "again"]
     lifted = replace(file.motions[1], root_m=file.motions[1].root_m + np.array([0.0, 0.2, 0.0]))
@@ -120,7 +125,7 @@ def test_vrm_names_of_bones_tell_the_parts_whatever_the_nodes_are_called(walker:
         for index, node in enumerate(content["nodes"]):
             node["name"] = f"n{index}"
 
-    edited(tmp_path / "a.vrma", anonymous)
+    edit_file(tmp_path / "a.vrma", anonymous)
     motion = open_motion(tmp_path / "a.vrma").motion
     assert set(motion.skeleton.parts) >= set(SMPL_BODY.names)
     places = [motion.skeleton.parts.index(part) for part in SMPL_BODY.names]
@@ -135,7 +140,8 @@ def test_a_vrm_animation_rests_in_t_pose_on_the_floor(walker: sc.Motion, tmp_pat
     assert all(node.rotation in (None, [0, 0, 0, 1]) for node in document.nodes)
     assert not document.meshes
     humanoid = document.extensions["VRMC_vrm_animation"]["humanoid"]["humanBones"]
-    hips, toes = document.nodes[humanoid["hips"]["node"]], walker.skeleton.rest_positions_m[:, 1].min()
+    hips = document.nodes[humanoid["hips"]["node"]]
+    toes = walker.skeleton.rest_positions_m[:, 1].min()
     np.testing.assert_allclose(hips.translation, [0, -toes, 0], atol=1e-6)
     required = ("hips", "spine", "head", "leftUpperLeg", "rightLowerLeg", "leftFoot", "rightUpperArm", "leftHand")
     assert set(required) <= set(humanoid)
@@ -149,15 +155,19 @@ def test_other_ways_to_keep_keys_are_read(walker: sc.Motion, tmp_path: Path, way
     """
     save_motion(tmp_path / "a.glb", walker)
     document = read_document(tmp_path / "a.glb")
-    content, buffer = json.loads(json.dumps(document.content)), bytearray(document.buffers[0])
+    content = json.loads(json.dumps(document.content))
+    buffer = bytearray(document.buffers[0])
     animation = content["animations"][0]
     for channel in animation["channels"]:
-        sampler, array, kind = animation["samplers"][channel["sampler"]], None, {"componentType": 5126}
+        sampler = animation["samplers"][channel["sampler"]]
+        array = None
+        kind = {"componentType": 5126}
         values = numbers(document, sampler["output"])
         if way != "16 bits":
             sampler["interpolation"] = way
         elif channel["target"]["path"] == "rotation":
-            array, kind = np.round(values * 32767).astype("<i2"), {"componentType": 5122, "normalized": True}
+            array = np.round(values * 32767).astype("<i2")
+            kind = {"componentType": 5122, "normalized": True}
         if way == "CUBICSPLINE":
             slopes = np.gradient(values, axis=0) * walker.fps
             array = np.stack([slopes, values, slopes], axis=1).reshape(-1, values.shape[1]).astype("<f4")
@@ -169,7 +179,8 @@ def test_other_ways_to_keep_keys_are_read(walker: sc.Motion, tmp_path: Path, way
             buffer.extend(array.tobytes())
     content["buffers"][0]["byteLength"] = len(buffer)
     write_document(tmp_path / "b.glb", Document(content, (bytes(buffer),)))
-    file, atol = open_motion(tmp_path / "b.glb"), 5e-4 if way == "16 bits" else 1e-5
+    file = open_motion(tmp_path / "b.glb")
+    atol = 5e-4 if way == "16 bits" else 1e-5
     np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(walker), atol=atol)
     file.write(tmp_path / "c.glb", file.motion)
     np.testing.assert_allclose(smpl_joints_m(open_motion(tmp_path / "c.glb").motion), smpl_joints_m(walker), atol=atol)
@@ -226,7 +237,7 @@ def test_sparse_steps_hold_their_keys(tmp_path: Path) -> None:
         for sampler in content["animations"][0]["samplers"]:
             sampler["interpolation"] = "STEP"
 
-    edited(tmp_path / "a.glb", stepwise)
+    edit_file(tmp_path / "a.glb", stepwise)
     motion = open_motion(tmp_path / "a.glb").motion
     wrist = motion.skeleton.parts.index("right_wrist")
     assert len(np.unique(sc.joint_positions(motion)[:, wrist].round(4), axis=0)) == 2
@@ -244,7 +255,8 @@ def test_dense_keys_are_frames(walker: sc.Motion, tmp_path: Path, fps: float) ->
 def test_it_is_corrected_into_the_same_file(walker: sc.Motion, tmp_path: Path) -> None:
     save_motion(tmp_path / "a.glb", replace(walker, root_m=walker.root_m - np.array([0.0, 0.05, 0.0])))
     assert main(["correct", str(tmp_path / "a.glb"), "--kinematic", "-o", str(tmp_path / "out")]) == 0
-    old, new = read_document(tmp_path / "a.glb").content, read_document(tmp_path / "out" / "a.glb").content
+    old = read_document(tmp_path / "a.glb").content
+    new = read_document(tmp_path / "out" / "a.glb").content
     assert {name: value for name, value in old.items() if name not in ("accessors", "bufferViews", "buffers")} == {
         name: value for name, value in new.items() if name not in ("accessors", "bufferViews", "buffers")
     }
@@ -261,7 +273,7 @@ def test_a_stretched_prop_refuses_nothing(walker: sc.Motion, tmp_path: Path) -> 
         content["nodes"].append({"name": "sword", "scale": [0.1, 0.1, 2.0]})
         content["skins"][0]["joints"].append(len(content["nodes"]) - 1)
 
-    edited(tmp_path / "a.gltf", with_prop)
+    edit_file(tmp_path / "a.gltf", with_prop)
     motion = open_motion(tmp_path / "a.gltf").motion
     np.testing.assert_allclose(smpl_joints_m(motion), smpl_joints_m(walker), atol=1e-5)
 

@@ -51,11 +51,11 @@ def write_moving(path: Path, motion: sc.Motion, moved_m: dict[str, np.ndarray], 
 def translations(path: Path, name: str) -> np.ndarray:
     """(T, 3) of a joint in its parent, as the file has them."""
     document = read_document(path)
-    (node,) = (index for index, node in enumerate(document.content["nodes"]) if node.get("name") == name)
+    (node,) = [index for index, node in enumerate(document.content["nodes"]) if node.get("name") == name]
     animation = document.content["animations"][0]
-    (channel,) = (
+    (channel,) = [
         channel for channel in animation["channels"] if channel["target"] == {"node": node, "path": "translation"}
-    )
+    ]
     return numbers(document, animation["samplers"][channel["sampler"]]["output"])
 
 
@@ -93,7 +93,8 @@ def test_sliding_sockets_are_kept_and_feet_are_where_they_were(tmp_path: Path, a
     assert away_m.max() < 0.01  # a straight leg does not reach a place below it
     file.write(tmp_path / "b.glb", file.motion)
     for name, track_m in moved.items():
-        before_m, after_m = (translations(tmp_path / each, name) for each in ("a.glb", "b.glb"))
+        before_m = translations(tmp_path / "a.glb", name)
+        after_m = translations(tmp_path / "b.glb", name)
         np.testing.assert_allclose(after_m, before_m, atol=1e-5)
         assert np.ptp(after_m[:, axis]) == pytest.approx(np.ptp(track_m[:, axis]), abs=1e-4)
     written_m = placed_m(tmp_path / "b.glb", moved, "left_ankle")
@@ -110,8 +111,8 @@ def test_standing_feet_stay_still_on_sliding_sockets(tmp_path: Path) -> None:
     assert main(["correct", str(tmp_path / "a.glb"), "--kinematic", "-o", str(tmp_path / "out")]) == 0
     (result,) = json.loads((tmp_path / "out" / "report.json").read_text())["motions"]
     ankle_m = placed_m(tmp_path / "out" / "a.glb", moved, "left_ankle")
-    again = open_motion(tmp_path / "out" / "a.glb").motion
-    away_m = np.linalg.norm(joint_positions(again)[:, joint_of(again, "left_ankle")] - ankle_m, axis=1)
+    reread = open_motion(tmp_path / "out" / "a.glb").motion
+    away_m = np.linalg.norm(joint_positions(reread)[:, joint_of(reread, "left_ankle")] - ankle_m, axis=1)
     assert np.median(away_m) < 1e-4
     assert result["after"]["skate_m_s"] < 0.2 * result["before"]["skate_m_s"]
 
@@ -156,7 +157,8 @@ def test_one_stretching_animation_ends_no_other_and_is_named(
     assert [motion["verdict"] for motion in result["motions"]] == ["failed", *["accepted"] * 3]
     assert [motion["name"] for motion in result["motions"]] == ["walk", "take 1", "take 2", "take 3"]
     assert "m long; expected rigid bones" in result["motions"][0]["reason"]
-    before, after = (open_motion(tmp_path / path) for path in ("a.glb", "out/a.glb"))
+    before = open_motion(tmp_path / "a.glb")
+    after = open_motion(tmp_path / "out/a.glb")
     np.testing.assert_array_equal(after.motions[0].rotations, before.motions[0].rotations)
     assert np.abs(after.motions[1].root_m - before.motions[1].root_m).max() > 1e-4
 

@@ -42,10 +42,12 @@ def nameless(motion: Motion, words: Callable[[int], str] = "bone_{}".format) -> 
     return replace(motion, skeleton=replace(skeleton, names=names, parts=("",) * len(skeleton)))
 
 
-def reordered(motion: Motion) -> Motion:
+def reorder_joints(motion: Motion) -> Motion:
     """The joints in another order, children still after parents."""
-    rng, skeleton = np.random.default_rng(2), motion.skeleton
-    order, ready = list[int](), [0]
+    rng = np.random.default_rng(2)
+    skeleton = motion.skeleton
+    order = list[int]()
+    ready = [0]
     while ready:
         order.append(ready.pop(rng.integers(len(ready))))
         ready += skeleton.children[order[-1]]
@@ -83,38 +85,40 @@ def hung_on(motion: Motion, part: str) -> Motion:
     return Rerooted(motion.skeleton, motion.skeleton.parts.index(part)).view(motion)
 
 
-def named(motion: Motion, part: str) -> str:
+def joint_name(motion: Motion, part: str) -> str:
     return motion.skeleton.names[motion.skeleton.parts.index(part)]
 
 
-def dressed(motion: Motion) -> Motion:
+def add_clothes(motion: Motion) -> Motion:
     """Fingers, ends, eyes, a skirt, and a sword in the right hand."""
     joints: list[tuple[str, str, tuple[float, float, float]]] = []
     for side, x in (("left", 1.0), ("right", -1.0)):
         for finger, spread in enumerate((-0.03, -0.01, 0.01, 0.03)):
-            joints.append((f"{side}_f{finger}0", named(motion, f"{side}_wrist"), (0.09 * x, 0.0, spread)))
+            joints.append((f"{side}_f{finger}0", joint_name(motion, f"{side}_wrist"), (0.09 * x, 0.0, spread)))
             for bone in (1, 2, 3):
                 joints.append((f"{side}_f{finger}{bone}", f"{side}_f{finger}{bone - 1}", (0.03 * x, 0.0, 0.0)))
-        joints.append((f"{side}_skirt0", named(motion, "pelvis"), (0.15 * x, -0.05, 0.1)))
+        joints.append((f"{side}_skirt0", joint_name(motion, "pelvis"), (0.15 * x, -0.05, 0.1)))
         joints.append((f"{side}_skirt1", f"{side}_skirt0", (0.02 * x, -0.35, 0.02)))
-        joints.append((f"{side}_breast", named(motion, "spine3"), (0.08 * x, 0.02, 0.1)))
-    joints.append(("hilt", named(motion, "right_wrist"), (-0.08, 0.0, 0.0)))
+        joints.append((f"{side}_breast", joint_name(motion, "spine3"), (0.08 * x, 0.02, 0.1)))
+    joints.append(("hilt", joint_name(motion, "right_wrist"), (-0.08, 0.0, 0.0)))
     joints.append(("blade", "hilt", (0.0, 0.0, 0.8)))
     return with_joints(motion, joints)
 
 
-def twisted(motion: Motion) -> Motion:
+def add_twist_joints(motion: Motion) -> Motion:
     """Thighs, shanks, upper arms and forearms in two halves, between which half of their twist happens."""
     for side in ("left", "right"):
         for part, end in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist")):
-            top, low = (motion.skeleton.parts.index(f"{side}_{name}") for name in (part, end))
+            top = motion.skeleton.parts.index(f"{side}_{part}")
+            low = motion.skeleton.parts.index(f"{side}_{end}")
             if motion.skeleton.parents[low] == top:
                 motion = _split(motion, top, low)
     return motion
 
 
 def _split(motion: Motion, top: int, low: int) -> Motion:
-    skeleton, offset_m = motion.skeleton, motion.skeleton.offsets_m[low]
+    skeleton = motion.skeleton
+    offset_m = motion.skeleton.offsets_m[low]
     axis = offset_m / np.linalg.norm(offset_m)
     turns = motion.rotations[:, top]
     half_rad = np.unwrap(np.arctan2(turns[:, :3] @ axis, turns[:, 3]), period=np.pi)
@@ -128,48 +132,51 @@ def _split(motion: Motion, top: int, low: int) -> Motion:
     changed = Skeleton(
         (*skeleton.names[:low], f"{skeleton.names[top]}Twist", *skeleton.names[low:]),
         tuple(parents),
-        np.insert(skeleton.offsets_m, low, offset_m / 2, axis=0) * _halved(len(skeleton) + 1, low + 1),
+        np.insert(skeleton.offsets_m, low, offset_m / 2, axis=0) * _halve_joint(len(skeleton) + 1, low + 1),
         (*skeleton.parts[:low], "", *skeleton.parts[low:]),
     )
     return replace(motion, skeleton=changed, rotations=np.insert(rotations, low, half.as_quat(), axis=1))
 
 
-def _halved(count: int, joint: int) -> np.ndarray:
+def _halve_joint(count: int, joint: int) -> np.ndarray:
     """(J, 1) 0.5 for one joint, 1 for all others."""
     return np.where(np.arange(count) == joint, 0.5, 1.0)[:, None]
 
 
-def without(motion: Motion, *limbs: str) -> Motion:
+def remove_limbs(motion: Motion, *limbs: str) -> Motion:
     """The motion without some joints of both sides; what they bore hangs on their parents."""
     for part in (f"{side}_{limb}" for side in ("left", "right") for limb in limbs):
         if part in motion.skeleton.parts:
-            motion = _removed(motion, motion.skeleton.parts.index(part))
+            motion = _remove_joint(motion, motion.skeleton.parts.index(part))
     return motion
 
 
-def _removed(motion: Motion, gone: int) -> Motion:
-    skeleton, kept = motion.skeleton, [joint for joint in range(len(motion.skeleton)) if joint != gone]
+def _remove_joint(motion: Motion, gone: int) -> Motion:
+    skeleton = motion.skeleton
+    remaining = [joint for joint in range(len(motion.skeleton)) if joint != gone]
     leaf = not skeleton.children[gone] or skeleton.parts[gone].endswith("foot")
-    kept = [joint for joint in kept if not leaf or gone != skeleton.parents[joint]]
-    parents = [skeleton.parents[gone] if skeleton.parents[joint] == gone else skeleton.parents[joint] for joint in kept]
-    bent = np.array([[skeleton.parents[joint] == gone] for joint in kept])
+    remaining = [joint for joint in remaining if not leaf or gone != skeleton.parents[joint]]
+    parents = [
+        skeleton.parents[gone] if skeleton.parents[joint] == gone else skeleton.parents[joint] for joint in remaining
+    ]
+    bent = np.array([[skeleton.parents[joint] == gone] for joint in remaining])
     changed = Skeleton(
-        tuple(skeleton.names[joint] for joint in kept),
-        tuple(kept.index(parent) if parent >= 0 else -1 for parent in parents),
-        skeleton.offsets_m[kept] + bent * skeleton.offsets_m[gone],
-        tuple(skeleton.parts[joint] for joint in kept),
+        tuple(skeleton.names[joint] for joint in remaining),
+        tuple(remaining.index(parent) if parent >= 0 else -1 for parent in parents),
+        skeleton.offsets_m[remaining] + bent * skeleton.offsets_m[gone],
+        tuple(skeleton.parts[joint] for joint in remaining),
     )
-    return replace(motion, skeleton=changed, rotations=motion.rotations[:, kept])
+    return replace(motion, skeleton=changed, rotations=motion.rotations[:, remaining])
 
 
 DISGUISES: dict[str, Callable[[Motion], Motion]] = {
     "no names": nameless,
     "other languages": lambda motion: nameless(motion, "骨{}".format),
-    "another order": lambda motion: nameless(reordered(motion)),
+    "another order": lambda motion: nameless(reorder_joints(motion)),
     "a scene": lambda motion: nameless(in_a_scene(motion)),
-    "fingers and props": lambda motion: nameless(reordered(dressed(motion))),
-    "twist joints": lambda motion: nameless(twisted(motion)),
-    "everything": lambda motion: nameless(reordered(in_a_scene(dressed(twisted(motion))))),
+    "fingers and props": lambda motion: nameless(reorder_joints(add_clothes(motion))),
+    "twist joints": lambda motion: nameless(add_twist_joints(motion)),
+    "everything": lambda motion: nameless(reorder_joints(in_a_scene(add_clothes(add_twist_joints(motion))))),
     "hung on the chest": lambda motion: nameless(
         Rerooted(motion.skeleton, motion.skeleton.parts.index("spine3")).view(motion)
     ),
@@ -196,7 +203,7 @@ def bodies(cmu: Path) -> dict[str, Motion]:
     return clips | {"deepmimic": walk}
 
 
-def corrected(motion: Motion, folder: Path, correct: Callable = KINEMATIC) -> dict[str, np.ndarray]:
+def correct_and_locate(motion: Motion, folder: Path, correct: Callable = KINEMATIC) -> dict[str, np.ndarray]:
     """Places (T, 3) of the parts after a motion was written as BVH, read and corrected."""
     write_bvh(folder / "a.bvh", clip_of(motion))
     (correction,) = correct([open_motion(folder / "a.bvh", Reading(metres_per_unit=0.01)).motion])
@@ -205,8 +212,8 @@ def corrected(motion: Motion, folder: Path, correct: Callable = KINEMATIC) -> di
     return {part: places_m[:, joint] for joint, part in enumerate(correction.motion.skeleton.parts) if part}
 
 
-def furthest_mm(one: dict[str, np.ndarray], other: dict[str, np.ndarray], parts: set[str]) -> float:
-    return max(1000 * float(np.linalg.norm(one[part] - other[part], axis=-1).max()) for part in parts)
+def furthest_mm(first: dict[str, np.ndarray], second: dict[str, np.ndarray], parts: set[str]) -> float:
+    return max(1000 * float(np.linalg.norm(first[part] - second[part], axis=-1).max()) for part in parts)
 
 
 @pytest.mark.slow
@@ -214,7 +221,8 @@ def furthest_mm(one: dict[str, np.ndarray], other: dict[str, np.ndarray], parts:
 @pytest.mark.parametrize("body", ["mb", "daz", "deepmimic"])
 def test_a_disguise_changes_no_correction(bodies: dict[str, Motion], body: str, disguise: str, tmp_path: Path) -> None:
     motion = bodies[body]
-    plain, seen = (corrected(one, tmp_path) for one in (motion, DISGUISES[disguise](motion)))
+    plain = correct_and_locate(motion, tmp_path)
+    seen = correct_and_locate(DISGUISES[disguise](motion), tmp_path)
     parts = set(plain) - (TRUNK if "hung" in disguise else set())
     assert parts <= set(seen)
     assert furthest_mm(plain, seen, parts) < 0.5
@@ -227,7 +235,8 @@ def test_a_disguise_changes_no_correction(bodies: dict[str, Motion], body: str, 
 ])  # fmt: skip
 def test_a_disguise_changes_no_simulation(bodies: dict[str, Motion], disguise: str, tmp_path: Path) -> None:
     motion = bodies["mb"].frames(0, 40)
-    plain, seen = (corrected(one, tmp_path, PhysicsCorrector()) for one in (motion, DISGUISES[disguise](motion)))
+    plain = correct_and_locate(motion, tmp_path, PhysicsCorrector())
+    seen = correct_and_locate(DISGUISES[disguise](motion), tmp_path, PhysicsCorrector())
     # These change the masses of segments, which plans follow: by a millimetre at the trunk, more at straight knees.
     heavier = disguise in ("twist joints", "fingers and props")
     assert furthest_mm(plain, seen, set(plain)) < (10.0 if heavier else 1.0)
@@ -238,8 +247,9 @@ def test_a_disguise_changes_no_simulation(bodies: dict[str, Motion], disguise: s
 def test_bodies_that_lack_toes_or_collars_are_seen_as_by_name(
     bodies: dict[str, Motion], body: str, limbs: tuple[str, ...], tmp_path: Path
 ) -> None:
-    motion = without(bodies[body], *limbs)
-    plain, seen = (corrected(one, tmp_path) for one in (motion, nameless(motion)))
+    motion = remove_limbs(bodies[body], *limbs)
+    plain = correct_and_locate(motion, tmp_path)
+    seen = correct_and_locate(nameless(motion), tmp_path)
     assert set(plain) == set(seen)
     assert not {f"{side}_{limb}" for side in ("left", "right") for limb in limbs} & set(seen)
     assert furthest_mm(plain, seen, set(plain)) < 1.0
@@ -253,8 +263,10 @@ def test_sides_are_believed_where_names_tell_them(bodies: dict[str, Motion]) -> 
     names = tuple(f"os {index} {side}" if side in words else f"os {index}" for index, side in enumerate(sides))
     swapped = tuple(name.replace("left", "x").replace("right", "left").replace("x", "right") for name in names)
     parts = [
-        recognize_parts(replace(motion, skeleton=replace(motion.skeleton, names=one, parts=("",) * 15))).skeleton.parts
-        for one in (names, swapped)
+        recognize_parts(
+            replace(motion, skeleton=replace(motion.skeleton, names=side_names, parts=("",) * 15))
+        ).skeleton.parts
+        for side_names in (names, swapped)
     ]
     assert parts[0] == motion.skeleton.parts
     assert parts[1] == tuple(swap_sides(part) for part in motion.skeleton.parts)
@@ -266,13 +278,14 @@ def test_a_file_hung_on_the_chest_is_written_as_it_was(bodies: dict[str, Motion]
     write_bvh(tmp_path / "a.bvh", clip_of(hung))
     file = open_motion(tmp_path / "a.bvh", Reading(metres_per_unit=0.01))
     file.write(tmp_path / "b.bvh", file.motion)
-    old, new = (read_bvh(tmp_path / name, 0.01).motion for name in ("a.bvh", "b.bvh"))
+    old = read_bvh(tmp_path / "a.bvh", 0.01).motion
+    new = read_bvh(tmp_path / "b.bvh", 0.01).motion
     assert new.skeleton.names == old.skeleton.names
     np.testing.assert_allclose(joint_positions(new), joint_positions(old), atol=1e-5)
 
 
 def test_a_prop_does_not_change_the_unit(bodies: dict[str, Motion], tmp_path: Path) -> None:
-    write_bvh(tmp_path / "a.bvh", clip_of(nameless(in_a_scene(dressed(bodies["daz"])))))
+    write_bvh(tmp_path / "a.bvh", clip_of(nameless(in_a_scene(add_clothes(bodies["daz"])))))
     assert read_bvh(tmp_path / "a.bvh").metres_per_unit == 0.01
 
 
@@ -288,7 +301,9 @@ def resting(names: list[str], parents: list[int], offsets_m: list[tuple[float, f
 
 def dog() -> Motion:
     """A quadruped whose joints have the names of a human's, as in games."""
-    names, parents, offsets_m = ["Hips", "Spine", "Spine1", "Neck", "Head"], [-1, 0, 1, 2, 3], [
+    names = ["Hips", "Spine", "Spine1", "Neck", "Head"]
+    parents = [-1, 0, 1, 2, 3]
+    offsets_m = [
         (0, 0, 0), (0, 0.03, 0.18), (0, 0.03, 0.18), (0, 0.1, 0.12), (0, 0.08, 0.1)
     ]  # fmt: skip
     for side, x in (("Left", 1), ("Right", -1)):
@@ -304,7 +319,9 @@ def dog() -> Motion:
 
 
 def hand() -> Motion:
-    names, parents, offsets_m = ["wrist"], [-1], [(0.0, 0.0, 0.0)]
+    names = ["wrist"]
+    parents = [-1]
+    offsets_m = [(0.0, 0.0, 0.0)]
     for finger, lengths in enumerate(
         ((0.04, 0.035, 0.03), (0.09, 0.04, 0.025), (0.09, 0.045, 0.03), (0.085, 0.042, 0.028))
     ):

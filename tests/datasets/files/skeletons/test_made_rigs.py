@@ -12,10 +12,10 @@ from made_rigs import (
     REST_POSES,
     SUFFIXES,
     base_walk,
-    numbered,
-    renamed,
+    clear_names,
+    number_joints,
+    rename_joints,
     resting,
-    unnamed,
     with_chains,
 )
 
@@ -30,7 +30,7 @@ def base() -> Motion:
     return base_walk(1)
 
 
-def recognized(motion: Motion) -> tuple[str, ...]:
+def recognize(motion: Motion) -> tuple[str, ...]:
     return recognize_parts(motion).skeleton.parts
 
 
@@ -38,18 +38,18 @@ def recognized(motion: Motion) -> tuple[str, ...]:
 def test_what_all_names_share_hides_no_part(base: Motion, naming: str) -> None:
     affixes = [*((prefix, "") for prefix in PREFIXES), *(("", suffix) for suffix in SUFFIXES)]
     affixes += product(PREFIXES[1:4], SUFFIXES[1:4])
-    wrong = [affix for affix in affixes if recognized(renamed(base, naming, *affix)) != base.skeleton.parts]
+    wrong = [affix for affix in affixes if recognize(rename_joints(base, naming, *affix)) != base.skeleton.parts]
     assert not wrong
 
 
 @pytest.mark.parametrize("naming", NAMINGS)
 def test_numbers_at_all_names_hide_no_part(base: Motion, naming: str) -> None:
-    assert recognized(numbered(renamed(base, naming))) == base.skeleton.parts
+    assert recognize(number_joints(rename_joints(base, naming))) == base.skeleton.parts
 
 
 def test_what_half_of_the_names_begin_with_is_not_removed(base: Motion) -> None:
     """The negative control: with a prefix at every second name, those names say no part."""
-    names = renamed(base, "unreal").skeleton.names
+    names = rename_joints(base, "unreal").skeleton.names
     prefixed = [f"x9{name}" if index % 2 else name for index, name in enumerate(names)]
     parts = parts_from_names(prefixed)
     assert not any(parts[1::2])
@@ -59,16 +59,16 @@ def test_what_half_of_the_names_begin_with_is_not_removed(base: Motion) -> None:
 def test_parts_by_name_are_the_same_in_every_clip_of_a_skeleton() -> None:
     for clip in load_deepmimic():
         motion = on_smpl(clip.frames(0, 60))
-        assert recognized(renamed(motion, "mixamo", "Model_")) == motion.skeleton.parts, clip.label
+        assert recognize(rename_joints(motion, "mixamo", "Model_")) == motion.skeleton.parts, clip.label
 
 
 @pytest.mark.parametrize("prop", PROPS)
 def test_what_a_body_wears_or_holds_is_no_limb(base: Motion, prop: str) -> None:
     dressed = with_chains(base, PROPS[prop])
-    for motion in (unnamed(dressed), renamed(dressed, "mixamo", "Model_", "_jnt")):
-        assert recognized(motion) == dressed.skeleton.parts
+    for motion in (clear_names(dressed), rename_joints(dressed, "mixamo", "Model_", "_jnt")):
+        assert recognize(motion) == dressed.skeleton.parts
 
 
 @pytest.mark.parametrize("pose", REST_POSES)
 def test_no_rest_pose_hides_a_part(base: Motion, pose: str) -> None:
-    assert recognized(unnamed(resting(base, pose))) == base.skeleton.parts
+    assert recognize(clear_names(resting(base, pose))) == base.skeleton.parts

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_rigs import OPTIONAL_PARTS, REST_POSES, base_walk, renamed, resting, with_bones_up, without
+from made_rigs import OPTIONAL_PARTS, REST_POSES, base_walk, remove_parts, rename_joints, resting, with_bones_up
 
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
@@ -43,7 +43,7 @@ def read_again(motion: Motion, folder: Path) -> Motion:
     return open_motion(folder / "a.bvh").motion
 
 
-def corrected(motion: Motion) -> tuple[dict[str, np.ndarray], float]:
+def correct_and_measure(motion: Motion) -> tuple[dict[str, np.ndarray], float]:
     """Positions (T, 3) of the body's joints after correction, by name, and how fast its feet slide."""
     (correction,) = KinematicCorrector()([motion])
     assert correction.accepted, correction.reason
@@ -57,14 +57,14 @@ def corrected(motion: Motion) -> tuple[dict[str, np.ndarray], float]:
 @pytest.mark.slow
 @pytest.mark.parametrize("parts", made_subsets(4), ids=lambda parts: " ".join(parts) or "none")
 def test_missing_parts_and_rest_poses_change_no_correction(base: Motion, parts: tuple[str, ...], tmp_path: Path):
-    _, base_skate_m_s = corrected(read_again(base, tmp_path))
-    rig = without(base, parts)
-    plain_m, plain_skate_m_s = corrected(read_again(rig, tmp_path))
+    _, base_skate_m_s = correct_and_measure(read_again(base, tmp_path))
+    rig = remove_parts(base, parts)
+    plain_m, plain_skate_m_s = correct_and_measure(read_again(rig, tmp_path))
     assert plain_skate_m_s < base_skate_m_s + MORE_SKATING_M_S
     for pose in ("sitting", "bones along x", "any frames"):
-        again = read_again(resting(rig, pose), tmp_path)
-        assert not check(again), pose
-        joints_m, skate_m_s = corrected(again)
+        reread = read_again(resting(rig, pose), tmp_path)
+        assert not check(reread), pose
+        joints_m, skate_m_s = correct_and_measure(reread)
         assert joints_m.keys() == plain_m.keys()
         assert max(np.abs(joints_m[name] - plain_m[name]).max() for name in plain_m) < NEAREST_M, pose
         assert skate_m_s < base_skate_m_s + MORE_SKATING_M_S, pose
@@ -76,10 +76,10 @@ def test_a_rest_pose_in_which_all_bones_point_up_changes_no_correction(
     base: Motion, parts: tuple[str, ...], tmp_path: Path
 ):
     """Both sides lie in the same places at rest; only the motion shows where hips and shoulders are."""
-    plain_m, plain_skate_m_s = corrected(read_again(without(base, parts), tmp_path))
-    again = read_again(with_bones_up(without(base, parts)), tmp_path)
-    assert not check(again)
-    joints_m, skate_m_s = corrected(again)
+    plain_m, plain_skate_m_s = correct_and_measure(read_again(remove_parts(base, parts), tmp_path))
+    reread = read_again(with_bones_up(remove_parts(base, parts)), tmp_path)
+    assert not check(reread)
+    joints_m, skate_m_s = correct_and_measure(reread)
     assert max(np.abs(joints_m[name] - plain_m[name]).max() for name in plain_m) < NEAREST_M
     assert skate_m_s < plain_skate_m_s + MORE_SKATING_M_S
 
@@ -89,28 +89,29 @@ def test_names_of_programs_with_missing_parts_are_read_in_any_rest_pose(base: Mo
     motion = base.frames(0, 40)
     random = np.random.default_rng(7)
     for parts in made_subsets(2):
-        rig = without(motion, parts)
+        rig = remove_parts(motion, parts)
         pose = random.choice(list(REST_POSES))
-        again = read_again(renamed(resting(rig, pose), naming, "Model_"), tmp_path)
-        expected = read_again(renamed(rig, naming, "Model_"), tmp_path)
-        assert again.skeleton.parts == expected.skeleton.parts, (parts, pose)
-        assert set(again.skeleton.parts) >= set(SMPL_22) - set(parts) - {"spine1", "spine2"}, (parts, pose)
+        reread = read_again(rename_joints(resting(rig, pose), naming, "Model_"), tmp_path)
+        expected = read_again(rename_joints(rig, naming, "Model_"), tmp_path)
+        assert reread.skeleton.parts == expected.skeleton.parts, (parts, pose)
+        assert set(reread.skeleton.parts) >= set(SMPL_22) - set(parts) - {"spine1", "spine2"}, (parts, pose)
 
 
 @pytest.mark.parametrize("parts", made_subsets(6), ids=lambda parts: " ".join(parts) or "none")
 def test_rest_poses_become_upright_without_these_parts(base: Motion, parts: tuple[str, ...], tmp_path: Path):
-    again = read_again(resting(without(base.frames(0, 40), parts), "any frames"), tmp_path)
-    assert find_upright_turns(again) is None
-    rest_m = again.skeleton.rest_positions_m
+    reread = read_again(resting(remove_parts(base.frames(0, 40), parts), "any frames"), tmp_path)
+    assert find_upright_turns(reread) is None
+    rest_m = reread.skeleton.rest_positions_m
     for side in ("left", "right"):
-        hip, ankle = (again.skeleton.parts.index(f"{side}_{part}") for part in ("hip", "ankle"))
+        hip = reread.skeleton.parts.index(f"{side}_hip")
+        ankle = reread.skeleton.parts.index(f"{side}_ankle")
         down = rest_m[ankle] - rest_m[hip]
         assert down[1] < -0.95 * np.linalg.norm(down)
 
 
 @pytest.mark.parametrize("parts", made_subsets(6), ids=lambda parts: " ".join(parts) or "none")
 def test_conversion_to_smpl_keeps_the_joints_that_a_rig_has(base: Motion, parts: tuple[str, ...]):
-    rig = without(base.frames(0, 40), parts)
+    rig = remove_parts(base.frames(0, 40), parts)
     rig_m = dict(zip(rig.skeleton.parts, np.moveaxis(joint_positions(rig), 1, 0), strict=True))
     smpl = to_smpl(resting(rig, "any frames"))
     assert smpl.skeleton.names == SMPL_22

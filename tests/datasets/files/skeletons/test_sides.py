@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_rigs import base_walk, renamed, resting, without
+from made_rigs import base_walk, remove_parts, rename_joints, resting
 
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
@@ -34,7 +34,7 @@ def with_swapped_parts(motion: Motion) -> Motion:
 def test_swapped_names_give_a_note_and_the_figures_of_the_file_without(
     parts: tuple[str, ...], pose: str, tmp_path: Path
 ):
-    plain = renamed(resting(without(base_walk(3), parts), pose), "mixamo")
+    plain = rename_joints(resting(remove_parts(base_walk(3), parts), pose), "mixamo")
     corrections = []
     for name, motion in (("plain", plain), ("swapped", with_swapped_names(plain))):
         write_bvh(tmp_path / f"{name}.bvh", clip_of(motion))

@@ -14,21 +14,22 @@ from selfcorrect.datasets.files.skeletons.units import unit_of
 from selfcorrect.motion.geometry.views import ScaledBody
 
 UNITS_M = {"metre": 1.0, "centimetre": 0.01, "millimetre": 0.001, "inch": 0.0254}
-CMU_M, CMU_NAMES = 0.0254 / 0.45, ("Hips", "LHipJoint", "RHipJoint", "LowerBack")
+CMU_M = 0.0254 / 0.45
+CMU_NAMES = ("Hips", "LHipJoint", "RHipJoint", "LowerBack")
 
 
 def in_unit(path: Path, unit_m: float, stature: float) -> sc.Motion:
     """A BVH file of a body so many times as tall as the average one, in that unit."""
-    made = ScaledBody(stature).view(walking())
-    write_bvh(path, clip_of(made, unit_m))
-    return made
+    motion = ScaledBody(stature).view(walking())
+    write_bvh(path, clip_of(motion, unit_m))
+    return motion
 
 
 @pytest.mark.parametrize("unit", UNITS_M)
 @pytest.mark.parametrize("stature", [0.53, 0.6, 0.7, 1.0, 1.2])
 def test_children_and_adults_are_read_in_every_usual_unit(tmp_path: Path, unit: str, stature: float) -> None:
-    made = in_unit(tmp_path / "a.bvh", UNITS_M[unit], stature)
-    np.testing.assert_allclose(sc.load_motion(tmp_path / "a.bvh").root_m, made.root_m, atol=1e-3)
+    motion = in_unit(tmp_path / "a.bvh", UNITS_M[unit], stature)
+    np.testing.assert_allclose(sc.load_motion(tmp_path / "a.bvh").root_m, motion.root_m, atol=1e-3)
 
 
 @given(size_m=st.floats(1.4, 1.9), unit_m=st.sampled_from(sorted(UNITS_M.values())))

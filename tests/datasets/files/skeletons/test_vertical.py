@@ -34,13 +34,13 @@ def by_name(motion: sc.Motion) -> np.ndarray:
     return sc.joint_positions(motion)[:, np.argsort(motion.skeleton.names)]
 
 
-def verdict(path: Path, wanted: sc.Motion) -> str:
+def verdict(path: Path, expected: sc.Motion) -> str:
     """Whether a file is read as it is meant, refused with the option that settles it, or wrong."""
     try:
         motion = sc.load_motion(path)
     except sc.InputError as error:
         return "refused" if "--up y or --up z" in str(error) else f"broken: {error}"
-    return "right" if np.allclose(by_name(motion), by_name(wanted), atol=1e-4) else "wrong"
+    return "right" if np.allclose(by_name(motion), by_name(expected), atol=1e-4) else "wrong"
 
 
 @pytest.mark.parametrize("name", MOTIONS)
@@ -50,12 +50,12 @@ def test_files_whose_rest_pose_stands_in_their_world_are_read_rightly(
     tmp_path: Path, name: str, world: World, yaw_deg: float
 ) -> None:
     """Whatever the motion: who lies or crawls seems to stand along another axis."""
-    made = MOTIONS[name]()
-    write_bvh(tmp_path / "a.bvh", clip_of(in_world(made, world, world, yaw_deg)))
-    wanted = TurnedWorld(Rotation.from_euler("y", yaw_deg, degrees=True)).view(made)
-    assert verdict(tmp_path / "a.bvh", wanted) == "right"
-    gltf.write(tmp_path / "a.glb", in_world(made, "y", "y", yaw_deg))
-    assert verdict(tmp_path / "a.glb", wanted) == "right"
+    motion = MOTIONS[name]()
+    write_bvh(tmp_path / "a.bvh", clip_of(in_world(motion, world, world, yaw_deg)))
+    expected = TurnedWorld(Rotation.from_euler("y", yaw_deg, degrees=True)).view(motion)
+    assert verdict(tmp_path / "a.bvh", expected) == "right"
+    gltf.write(tmp_path / "a.glb", in_world(motion, "y", "y", yaw_deg))
+    assert verdict(tmp_path / "a.glb", expected) == "right"
 
 
 @pytest.mark.parametrize("name", sorted(set(MOTIONS) - {"lying"}))
@@ -64,20 +64,21 @@ def test_files_whose_rest_pose_stands_in_their_world_are_read_rightly(
 def test_a_rest_pose_of_another_world_turns_no_motion_wrongly(
     tmp_path: Path, name: str, world: World, yaw_deg: float
 ) -> None:
-    made = MOTIONS[name]()
-    write_bvh(tmp_path / "a.bvh", clip_of(in_world(made, world, "z" if world == "y" else "y", yaw_deg)))
-    wanted = TurnedWorld(Rotation.from_euler("y", yaw_deg, degrees=True)).view(made)
-    assert verdict(tmp_path / "a.bvh", wanted) in ("right", "refused")
+    motion = MOTIONS[name]()
+    write_bvh(tmp_path / "a.bvh", clip_of(in_world(motion, world, "z" if world == "y" else "y", yaw_deg)))
+    expected = TurnedWorld(Rotation.from_euler("y", yaw_deg, degrees=True)).view(motion)
+    assert verdict(tmp_path / "a.bvh", expected) in ("right", "refused")
 
 
 @pytest.mark.parametrize("world", ["y", "z"])
 @pytest.mark.parametrize("seed", range(4))
 def test_who_lies_and_sways_on_a_floor_at_0_is_read_rightly(tmp_path: Path, world: World, seed: int) -> None:
     """As models make get-ups: nothing is level or still."""
-    made, random = lying(), np.random.default_rng(seed)
-    turns = Rotation.from_rotvec(sway(random, (*made.rotations.shape[:2], 3), 0.3).reshape(-1, 3)).as_quat()
-    root_m = made.root_m + sway(random, made.root_m.shape, 0.1)
-    swaying = replace(made, root_m=root_m, rotations=compose(made.rotations, turns.reshape(made.rotations.shape)))
+    motion = lying()
+    random = np.random.default_rng(seed)
+    turns = Rotation.from_rotvec(sway(random, (*motion.rotations.shape[:2], 3), 0.3).reshape(-1, 3)).as_quat()
+    root_m = motion.root_m + sway(random, motion.root_m.shape, 0.1)
+    swaying = replace(motion, root_m=root_m, rotations=compose(motion.rotations, turns.reshape(motion.rotations.shape)))
     low_m = np.median(sc.joint_positions(swaying)[..., 1].min(axis=1))
     swaying = replace(swaying, root_m=root_m - [0.0, low_m, 0.0])
     write_bvh(tmp_path / "a.bvh", clip_of(in_world(swaying, world, world)))
@@ -100,11 +101,11 @@ def test_ordinary_motions_need_no_option_even_then(tmp_path: Path, name: str, re
 
 @pytest.mark.parametrize("world", ["y", "z"])
 def test_an_option_settles_it_and_writing_turns_back(tmp_path: Path, world: World) -> None:
-    made = lying()
-    clip = clip_of(in_world(made, world, "z" if world == "y" else "y"))
+    motion = lying()
+    clip = clip_of(in_world(motion, world, "z" if world == "y" else "y"))
     write_bvh(tmp_path / "a.bvh", clip)
     file = sc.open_motion(tmp_path / "a.bvh", sc.Reading(up=world))
-    np.testing.assert_allclose(by_name(file.motion), by_name(made), atol=1e-4)
+    np.testing.assert_allclose(by_name(file.motion), by_name(motion), atol=1e-4)
     file.write(tmp_path / "b.bvh", file.motion)
     np.testing.assert_allclose(
         sc.joint_positions(read_bvh(tmp_path / "b.bvh").motion),
@@ -125,37 +126,38 @@ def test_what_is_assumed_is_told_with_its_option(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_recordings_in_disguise_are_read_rightly_or_refused(cmu: Path, tmp_path: Path) -> None:
     """Of every sixth recording, in all worlds and with all rest poses; few may be refused, none be wrong."""
-    told: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+    verdicts: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
     random = np.random.default_rng(0)
     for path in sorted(cmu.glob("t*/*.bvh"))[::6]:
         clip = read_bvh(path)
-        motion, joints = clip.motion, len(clip.motion.skeleton)
+        motion = clip.motion
+        joints = len(clip.motion.skeleton)
         yaw = Rotation.from_euler("y", random.uniform(0, 360), degrees=True)
         for world in ("y", "z"):
             seen = TurnedWorld((TO_Z_UP if world == "z" else Rotation.identity()) * yaw).view(motion)
             wanted_m = yaw.apply(sc.joint_positions(motion).reshape(-1, 3)).reshape(-1, joints, 3)
             for rest in ("y", "z"):
                 turns = Rotation.concatenate([TO_Z_UP.inv() if rest == "z" else Rotation.identity()] * joints)
-                made = TurnedFrames(turns).view(seen)
-                offsets = made.skeleton.offsets_m / clip.metres_per_unit
-                write_bvh(tmp_path / "a.bvh", replace(clip, motion=made, offsets=offsets))
+                disguised = TurnedFrames(turns).view(seen)
+                offsets = disguised.skeleton.offsets_m / clip.metres_per_unit
+                write_bvh(tmp_path / "a.bvh", replace(clip, motion=disguised, offsets=offsets))
                 try:
                     got_m = sc.joint_positions(sc.load_motion(tmp_path / "a.bvh"))
                 except sc.InputError:
-                    told[world == rest]["refused"] += 1
+                    verdicts[world == rest]["refused"] += 1
                 else:
-                    told[world == rest]["right" if np.allclose(got_m, wanted_m, atol=1e-3) else "wrong"] += 1
-    assert set(told[True]) == {"right"}
-    assert told[False]["wrong"] == 0
-    assert told[False]["refused"] <= 0.1 * told[False].total()
+                    verdicts[world == rest]["right" if np.allclose(got_m, wanted_m, atol=1e-3) else "wrong"] += 1
+    assert set(verdicts[True]) == {"right"}
+    assert verdicts[False]["wrong"] == 0
+    assert verdicts[False]["refused"] <= 0.1 * verdicts[False].total()
 
 
 def test_walks_without_a_recognised_body_are_y_up(tmp_path: Path) -> None:
     """A dog's skeleton says nothing of how people stand."""
-    made = walking()
+    motion = walking()
     names = tuple(f"joint{index}" for index in range(22))
-    legless = replace(made.skeleton, names=names, parts=("",) * 22, offsets_m=np.abs(made.skeleton.offsets_m))
-    write_bvh(tmp_path / "a.bvh", clip_of(replace(made, skeleton=legless)))
+    legless = replace(motion.skeleton, names=names, parts=("",) * 22, offsets_m=np.abs(motion.skeleton.offsets_m))
+    write_bvh(tmp_path / "a.bvh", clip_of(replace(motion, skeleton=legless)))
     assert "y up assumed (--up)" in sc.open_motion(tmp_path / "a.bvh", any_body=True).notes
 
 

@@ -28,28 +28,28 @@ def _jerk_m_s3(codec: FeatureCodec, samples: Samples) -> float:
     return float(physical_errors(codec.decode(samples.values)).jerk_m_s3.mean())
 
 
-@pytest.mark.parametrize(("cutoff_hz", "kept"), [(4.0, 1.0), (2.0, 0.5), (0.5, 0.0)])
-def test_a_swaying_height_passes_below_the_cut_off_alone(clips, codec, cutoff_hz, kept):
+@pytest.mark.parametrize(("cutoff_hz", "remaining_share"), [(4.0, 1.0), (2.0, 0.5), (0.5, 0.0)])
+def test_a_swaying_height_passes_below_the_cut_off_alone(clips, codec, cutoff_hz, remaining_share):
     """At the cut-off two passes leave half of the amplitude."""
     batch = codec.decode(torch.zeros(1, 120, len(codec.mean)))
     time_s = np.arange(120) / codec.fps
     batch.root_m[0, :, 1] += 0.1 * np.sin(2 * np.pi * 2.0 * time_s)
     samples = Samples.synthetic(codec.encode(batch), torch.zeros(1, dtype=torch.int64), 0)
     height_m = codec.decode(LowPass(codec, cutoff_hz)(samples).values).root_m[0, 40:80, 1]
-    assert np.ptp(height_m) / 0.2 == pytest.approx(kept, abs=0.08)
+    assert np.ptp(height_m) / 0.2 == pytest.approx(remaining_share, abs=0.08)
 
 
 def test_the_cut_off_gives_the_jerk_of_the_corrector(clips, codec):
     samples = _samples(codec, clips, 0.05)
     rival = LowPass(codec, 5.0)
-    found = as_smooth_as(rival, samples, codec, streams(0))
-    assert found.cutoff_hz == pytest.approx(5.0, abs=0.02)
-    assert _jerk_m_s3(codec, found(samples)) == pytest.approx(_jerk_m_s3(codec, rival(samples)), rel=0.01)
-    assert _jerk_m_s3(codec, found(samples)) < 0.8 * _jerk_m_s3(codec, samples)
+    low_pass = as_smooth_as(rival, samples, codec, streams(0))
+    assert low_pass.cutoff_hz == pytest.approx(5.0, abs=0.02)
+    assert _jerk_m_s3(codec, low_pass(samples)) == pytest.approx(_jerk_m_s3(codec, rival(samples)), rel=0.01)
+    assert _jerk_m_s3(codec, low_pass(samples)) < 0.8 * _jerk_m_s3(codec, samples)
 
 
 def test_samples_that_are_smooth_already_stay(clips, codec):
     samples = _samples(codec, clips, 0.0)
     shaking = lift(lambda values: values + 0.1 * torch.randn(values.shape, generator=torch.Generator().manual_seed(1)))
-    found = as_smooth_as(shaking, samples, codec, streams(0))
-    assert torch.allclose(found(samples).values, samples.values, atol=0.1)
+    low_pass = as_smooth_as(shaking, samples, codec, streams(0))
+    assert torch.allclose(low_pass(samples).values, samples.values, atol=0.1)

@@ -132,7 +132,7 @@ def users(tmp_path_factory: pytest.TempPathFactory, inputs: CorrectorInputs) -> 
 
 
 @pytest.fixture(scope="module")
-def one(users: Path) -> Iterator[SubprocessSandbox]:
+def one_sandbox(users: Path) -> Iterator[SubprocessSandbox]:
     """A process for all tests that do not end it: starting one takes longer than what is tested there."""
     process = SubprocessSandbox("the corrector")
     process.call(load_there, "users_own:raised")  # the folder is on its path
@@ -141,17 +141,17 @@ def one(users: Path) -> Iterator[SubprocessSandbox]:
 
 
 @pytest.fixture
-def in_one(one: SubprocessSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def in_one_sandbox(one_sandbox: SubprocessSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """All own processes are that one."""
-    monkeypatch.setattr(one, "close", lambda: None)
+    monkeypatch.setattr(one_sandbox, "close", lambda: None)
 
     def make(name: str, limit_s: float | None = None, *, in_process: bool = False) -> Sandbox:
-        return InProcessSandbox() if in_process else one
+        return InProcessSandbox() if in_process else one_sandbox
 
     monkeypatch.setattr(own, "make_sandbox", make)
 
 
-def corrected(name: str, inputs: CorrectorInputs, *, in_process: bool) -> CorrectedBatch:
+def correct_batch(name: str, inputs: CorrectorInputs, *, in_process: bool) -> CorrectedBatch:
     how = {**vars(inputs), "in_process": in_process}
     correction = Correction(own_corrector(f"users_own:{name}", CorrectorInputs(**how)))
     raw = Samples.synthetic(inputs.real.values, inputs.real.labels, 1)
@@ -162,38 +162,39 @@ def corrected(name: str, inputs: CorrectorInputs, *, in_process: bool) -> Correc
 @pytest.mark.parametrize(
     "name", ["raised", "fills_one_array", "shrunk", "moved", "made", "network", "Network", "Lifter", "raised_more"]
 )
-@pytest.mark.usefixtures("in_one")
+@pytest.mark.usefixtures("in_one_sandbox")
 def test_the_same_in_a_process_of_its_own_as_here(name: str, users: Path, inputs: CorrectorInputs) -> None:
     before = content_hash(inputs.real)
-    there, here = (corrected(name, inputs, in_process=in_process) for in_process in (False, True))
+    there = correct_batch(name, inputs, in_process=False)
+    in_process = correct_batch(name, inputs, in_process=True)
     assert content_hash(inputs.real) == before
-    assert torch.equal(there.samples.values, here.samples.values)
+    assert torch.equal(there.samples.values, in_process.samples.values)
     assert not torch.equal(there.samples.values, inputs.real.values[: len(there.samples)])
-    assert there.info.keys() == here.info.keys()
-    assert there.drawn.provenance.accepted.tolist() == here.drawn.provenance.accepted.tolist()
-    assert there.drawn.provenance.corrector.tolist() == here.drawn.provenance.corrector.tolist()
+    assert there.info.keys() == in_process.info.keys()
+    assert there.drawn.provenance.accepted.tolist() == in_process.drawn.provenance.accepted.tolist()
+    assert there.drawn.provenance.corrector.tolist() == in_process.drawn.provenance.corrector.tolist()
 
 
 def test_one_array_for_all_motions_is_understood(users: Path, inputs: CorrectorInputs) -> None:
-    moved = corrected("fills_one_array", inputs, in_process=True).samples.values - inputs.real.values
+    moved = correct_batch("fills_one_array", inputs, in_process=True).samples.values - inputs.real.values
     heights = inputs.codec.std[2] * moved[:, :, 2]
     torch.testing.assert_close(heights, torch.full_like(heights, 0.02), atol=1e-5, rtol=0)
 
 
 def test_a_corrector_that_ends_its_process_is_named(users: Path, inputs: CorrectorInputs) -> None:
     with pytest.raises(CorrectorError, match=r"corrector 'leaves' failed: its process was killed by SIGTERM"):
-        corrected("leaves", inputs, in_process=False)
+        correct_batch("leaves", inputs, in_process=False)
 
 
-@pytest.mark.usefixtures("in_one")
+@pytest.mark.usefixtures("in_one_sandbox")
 def test_the_sample_at_fault_is_named_from_there(users: Path, inputs: CorrectorInputs) -> None:
     heights_m = first_heights_m(inputs)
     first = int((heights_m > heights_m.median()).nonzero()[0])
     with pytest.raises(CorrectorError, match=rf"'picky' failed on sample {first} .*ArithmeticError: too high"):
-        corrected("picky", inputs, in_process=False)
+        correct_batch("picky", inputs, in_process=False)
 
 
-@pytest.mark.usefixtures("in_one")
+@pytest.mark.usefixtures("in_one_sandbox")
 @pytest.mark.parametrize("name", ["users_own:missing", "no_such_module:f", "nothing", "users_own:Needs"])
 def test_what_cannot_be_loaded_is_told_of_at_once(name: str, users: Path) -> None:
     with pytest.raises(SettingError, match=r"corrector|module 'users_own' has no 'missing'"):
@@ -231,8 +232,8 @@ def test_a_run_does_not_go_on_with_a_changed_corrector_unless_told(users: Path, 
         go_on()
     go_on(accept=True)
     go_on()
-    kept = read_sealed(run / "identities.json")["corrector 'edited:fix'"]
-    assert ["frames" in each["source"] for each in kept] == [False, True]
+    identities = read_sealed(run / "identities.json")["corrector 'edited:fix'"]
+    assert ["frames" in identity["source"] for identity in identities] == [False, True]
     assert not describe_sealed_damage(run / "identities.json")
 
 
@@ -278,7 +279,7 @@ def test_modules_and_data_that_a_corrector_uses_are_part_of_it(users: Path, inpu
     assert own_identity("uses:fix", None).changed_since(tried) == ""
 
 
-@pytest.mark.usefixtures("in_one")
+@pytest.mark.usefixtures("in_one_sandbox")
 @pytest.mark.parametrize(
     ("number", "line", "message"),
     [
@@ -313,7 +314,7 @@ def test_what_needs_a_batch_gets_one_and_what_ends_its_process_is_called_once(
         try_corrector("batches:gone", inputs)
 
 
-@pytest.mark.usefixtures("in_one")
+@pytest.mark.usefixtures("in_one_sandbox")
 def test_what_answers_differently_each_time_is_refused_unless_it_says_so(users: Path, inputs: CorrectorInputs) -> None:
     counting = (
         "from dataclasses import replace\ncalls = []\n"

@@ -22,7 +22,8 @@ from selfcorrect.experiments.studies.shares import by_share
 from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED
 
 OWN = "my.module:fix"
-GOOD, BAD = 0.2, 0.8
+GOOD = 0.2
+BAD = 0.8
 """Last values: distances near 0 are good, shares near 1."""
 
 
@@ -73,9 +74,11 @@ def test_any_corrector_alone_gets_its_answer(corrector: str):
 
 
 def test_what_is_asked_is_a_family_of_its_own():
-    found = judge_outcome(outcome(*arms("kinematic", "low-pass", OWN, policies=("augment:1", "replace")), good=(OWN,)))
-    assert [pair.arm.corrector for pair in found.asked] == [OWN, OWN]
-    assert [[effect.word for effect in both] for both in found.effects][:2] == [["better"] * 2] * 2
+    verdict = judge_outcome(
+        outcome(*arms("kinematic", "low-pass", OWN, policies=("augment:1", "replace")), good=(OWN,))
+    )
+    assert [pair.arm.corrector for pair in verdict.asked] == [OWN, OWN]
+    assert [[effect.word for effect in both] for both in verdict.effects][:2] == [["better"] * 2] * 2
 
 
 def test_the_pair_of_the_largest_synthetic_share_is_shown():

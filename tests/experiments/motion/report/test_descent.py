@@ -59,8 +59,8 @@ def test_drift_explains_all_of_what_it_predicts_and_half_of_twice_as_much():
 def test_coverage_kept_is_a_share_of_what_it_was():
     arm = OUTCOME.curves["dct-mlp"][REMEDIED]
     halved = replace(arm, values=arm.values | {"coverage": np.array([[0.8, 0.6, 0.4], [0.6, 0.5, 0.3]])})
-    kept, by_drift = coverage_kept(halved, FOUNDERS)
-    assert kept.estimate == pytest.approx(0.5)
+    kept_share, by_drift = coverage_kept(halved, FOUNDERS)
+    assert kept_share.estimate == pytest.approx(0.5)
     assert by_drift.estimate == pytest.approx(
         theory.coverage_by_drift(FOUNDERS.near, FOUNDERS.sizes, 2, 1.5)[-1] / 0.75
     )
@@ -69,13 +69,13 @@ def test_coverage_kept_is_a_share_of_what_it_was():
 def test_the_table_has_a_row_for_every_traced_arm():
     rows = {row.title: [cell.value for cell in row.cells] for row in descent_table(OUTCOME, FOUNDERS).rows}
     assert BASELINE.title not in rows
-    kept = f"{theory.coverage_by_drift(FOUNDERS.near, FOUNDERS.sizes, 4, 1.5)[-1] / 0.75:.2f}"
+    expected_share = f"{theory.coverage_by_drift(FOUNDERS.near, FOUNDERS.sizes, 4, 1.5)[-1] / 0.75:.2f}"
     lines = f"{LINES[-1]:.2f}"
-    assert rows["lineages"] == [lines, lines, "1.00", "1.00", kept, "1.50", "1.50", "0.20", "0.60", "1.10"]
+    assert rows["lineages"] == [lines, lines, "1.00", "1.00", expected_share, "1.50", "1.50", "0.20", "0.60", "1.10"]
     assert rows["uncorrected"][2] == "0.50"
 
 
-def timed(curves: ArmCurves, recall: float, seconds: float) -> ArmCurves:
+def add_times(curves: ArmCurves, recall: float, seconds: float) -> ArmCurves:
     """The same arm with recall falling to `recall`, and with a second of training beside `seconds` of sampling."""
     more = {"recall": np.linspace([1, 1], [recall, recall], 5).T, "fid_kinematic": np.ones((2, 5))}
     more |= {"seconds_sample": np.full((2, 5), seconds), "seconds_train": np.ones((2, 5))}
@@ -85,8 +85,8 @@ def timed(curves: ArmCurves, recall: float, seconds: float) -> ArmCurves:
 def test_remedies_stand_side_by_side_with_what_they_cost():
     arms = OUTCOME.curves["dct-mlp"]
     measured = {
-        ArmSettings("replace"): timed(arms[ArmSettings("replace")], 0.0, 1.0),
-        REMEDIED: timed(arms[REMEDIED], 0.6, 5.0),
+        ArmSettings("replace"): add_times(arms[ArmSettings("replace")], 0.0, 1.0),
+        REMEDIED: add_times(arms[REMEDIED], 0.6, 5.0),
     }
     table = remedies_table({"dct-mlp": measured})
     rows = {row.title: [cell.value for cell in row.cells] for row in table.rows}

@@ -66,7 +66,10 @@ def judge(split: Split) -> CaptionJudge:
 
 def test_the_first_caption_is_the_label_and_a_label_stands_in_for_it() -> None:
     motion = a_motion("walk", 1.0)
-    assert [one.label for one in label_by_caption([motion, replace(motion, text="")])] == [CAPTIONS["walk"], "anything"]
+    assert [window.label for window in label_by_caption([motion, replace(motion, text="")])] == [
+        CAPTIONS["walk"],
+        "anything",
+    ]
     with pytest.raises(InputError, match=r"walk 1\.0: expected a caption or a label, found neither \(1 motions"):
         label_by_caption([motion, replace(motion, text=" \n", label="")])
 
@@ -82,9 +85,9 @@ def test_held_out_motions_are_found_by_their_captions_and_not_by_those_of_others
     split: Split, judge: CaptionJudge
 ) -> None:
     held_out = split.held_out
-    found = judge.scores(held_out.batch, held_out.labels)
-    assert list(found) == [metric.key for metric in RETRIEVED]
-    assert found["r_precision_1"] > 0.8
+    scores = judge.scores(held_out.batch, held_out.labels)
+    assert list(scores) == [metric.key for metric in RETRIEVED]
+    assert scores["r_precision_1"] > 0.8
     wrong = judge.scores(held_out.batch, (held_out.labels + 1) % len(KINDS))
     assert wrong["r_precision_1"] < 0.1
 
@@ -101,11 +104,11 @@ def test_motions_that_all_show_one_caption_find_that_one_alone(split: Split, jud
 
 def test_figures_are_means_over_captions_whatever_their_frequency(split: Split, judge: CaptionJudge) -> None:
     held_out = split.held_out
-    every = judge.scores(held_out.batch, held_out.labels)
+    scores = judge.scores(held_out.batch, held_out.labels)
     walk = held_out.label_names.index(CAPTIONS["walk"])
     rows = np.concatenate([np.arange(len(held_out)), *[np.flatnonzero(held_out.labels == walk)] * 5])
     more = held_out.take(rows)
-    assert judge.scores(more.batch, more.labels) == pytest.approx(every)
+    assert judge.scores(more.batch, more.labels) == pytest.approx(scores)
 
 
 @pytest.mark.slow
@@ -128,7 +131,7 @@ SETTINGS = MotionSettings(
 
 
 @pytest.fixture
-def embedded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def fake_caption_encoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Captions are known by vectors that need no encoder of sentences; judges are quick."""
     caches = (tasks.caption_vectors, tasks._fit_caption_judge)
     for cached in caches:
@@ -141,37 +144,38 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("embedded")
+@pytest.mark.usefixtures("fake_caption_encoder")
 def test_a_loop_keeps_captions_and_is_judged_by_them(tmp_path: Path) -> None:
     task = motion_task(SETTINGS, COMPARISON, streams(0), "cpu")
     assert isinstance(task.task.model, DescribedDiffusion)
-    first, store = MemoryStore(), MemoryStore()
+    first = MemoryStore()
+    store = MemoryStore()
     train_first_generation(task.task, first, streams(0))
     run_loop(task.task, Arm(Replace(), generations=1, steps=2), store, first, streams(0))
-    made = store.batch(1).samples
-    assert sorted(made.labels.tolist()) == sorted(task.task.real.labels.tolist())
-    assert not torch.equal(made.values, task.task.real.values)
-    for one in (first.metrics(0), store.metrics(1)):
-        assert {metric.key for metric in RETRIEVED} <= one.keys()
-        assert isinstance(found := one["r_precision_3"], float)
-        assert 0 <= found <= 1
+    samples = store.batch(1).samples
+    assert sorted(samples.labels.tolist()) == sorted(task.task.real.labels.tolist())
+    assert not torch.equal(samples.values, task.task.real.values)
+    for metrics in (first.metrics(0), store.metrics(1)):
+        assert {metric.key for metric in RETRIEVED} <= metrics.keys()
+        assert isinstance(match := metrics["r_precision_3"], float)
+        assert 0 <= match <= 1
     inputs = CorrectorInputs(task.codec, task.task.real, task.task.model, streams(0), silent)
     write_references(tmp_path, task, inputs, streams(0), feasibility_count=4)
-    kept = read_references(tmp_path)
-    assert kept[REAL]["r_precision_3"] > kept[SHUFFLED]["r_precision_3"] + 0.3
-    assert kept[SHUFFLED].keys() == {metric.key for metric in RETRIEVED}
-    assert HELD_OUT not in kept  # the built-in clips are too short to hold out enough
+    references = read_references(tmp_path)
+    assert references[REAL]["r_precision_3"] > references[SHUFFLED]["r_precision_3"] + 0.3
+    assert references[SHUFFLED].keys() == {metric.key for metric in RETRIEVED}
+    assert HELD_OUT not in references  # the built-in clips are too short to hold out enough
     held_out = replace(task, data=replace(task.data, held_out="times"))
     write_references(tmp_path / "more", held_out, inputs, streams(0), feasibility_count=4)
     assert list(read_references(tmp_path / "more")) == [REAL, CORRECTED_REAL, MEMORISER, HELD_OUT, SHUFFLED]
-    assert kept[MEMORISER]["novelty_of_samples"] < 1e-6 < kept[REAL]["novelty_of_samples"]
+    assert references[MEMORISER]["novelty_of_samples"] < 1e-6 < references[REAL]["novelty_of_samples"]
 
 
-@pytest.mark.usefixtures("embedded")
+@pytest.mark.usefixtures("fake_caption_encoder")
 def test_what_trains_the_judge_is_in_no_other_set() -> None:
     data = tasks.motion_data(SETTINGS, streams(0))
     sets = [data.training, data.fresh, data.others]
-    shown = [{window.tobytes() for window in each.batch.rotations} for each in sets]
+    shown = [{window.tobytes() for window in window_set.batch.rotations} for window_set in sets]
     assert sum(map(len, shown)) == len(set().union(*shown)) == sum(map(len, sets))
 
 

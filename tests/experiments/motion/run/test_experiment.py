@@ -63,7 +63,9 @@ def short_windows() -> Iterator[None]:
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """The command in this process, which imports PyTorch once for all of them."""
-    out, err, importable = io.StringIO(), io.StringIO(), sys.path[:]
+    out = io.StringIO()
+    err = io.StringIO()
+    importable = sys.path[:]
     try:
         with chdir(cwd), redirect_stdout(out), redirect_stderr(err):
             code = main(["motion", *arguments])
@@ -80,11 +82,11 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(workplace: Path) -> Path:
+def finished_run(workplace: Path) -> Path:
     """A finished run that compares a user's corrector with physics."""
-    done = run(*COMPARED, "--out", "run", "--workers", "2", cwd=workplace)
-    assert done.returncode == 0, done.stderr
-    assert "One seed proves nothing" in done.stdout
+    process = run(*COMPARED, "--out", "run", "--workers", "2", cwd=workplace)
+    assert process.returncode == 0, process.stderr
+    assert "One seed proves nothing" in process.stdout
     return workplace / "run"
 
 
@@ -93,8 +95,8 @@ def rows_of(folder: Path) -> list[dict]:
 
 
 @pytest.mark.slow
-def test_all_arms_share_generation_0_and_a_users_corrector_is_among_them(finished: Path):
-    rows = rows_of(finished)
+def test_all_arms_share_generation_0_and_a_users_corrector_is_among_them(finished_run: Path):
+    rows = rows_of(finished_run)
     assert {row["arm"] for row in rows} == {
         "real+none",
         "replace+none",
@@ -112,13 +114,14 @@ def test_all_arms_share_generation_0_and_a_users_corrector_is_among_them(finishe
 def test_a_seed_alone_is_what_it_is_among_others(tmp_path: Path):
     plain = (*SMALL, "--policy", "replace", "--corrector", "none", "--generations", "1", "--wandb", "off")
     for name, seeds in (("both", ("--seeds", "2")), ("second", ("--first-seed", "1", "--seeds", "1"))):
-        done = run(*plain, *seeds, "--out", name, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-    both, second = (read_summary(tmp_path / name / "summary.json") for name in ("both", "second"))
+        process = run(*plain, *seeds, "--out", name, cwd=tmp_path)
+        assert process.returncode == 0, process.stderr
+    both = read_summary(tmp_path / "both" / "summary.json")
+    second = read_summary(tmp_path / "second" / "summary.json")
     assert second.settings == {**both.settings, "first_seed": 1, "seeds": 1}
     measured = [(both.floors[title], scores) for title, scores in second.floors.items()]
     for arms, arms_alone in zip(both.arms.values(), second.arms.values(), strict=True):
-        measured += [(one.values, alone.values) for one, alone in zip(arms, arms_alone, strict=True)]
+        measured += [(arm.values, alone.values) for arm, alone in zip(arms, arms_alone, strict=True)]
     assert len(measured) == len(second.floors) + 2
     for among_others, alone in measured:
         for key in (key for key in alone if not key.startswith("seconds")):
@@ -127,8 +130,8 @@ def test_a_seed_alone_is_what_it_is_among_others(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_realised_ratios_and_both_axes_are_in_every_row(finished: Path):
-    for row in rows_of(finished):
+def test_realised_ratios_and_both_axes_are_in_every_row(finished_run: Path):
+    for row in rows_of(finished_run):
         assert {"fid_kinematic", "fid_geometric", "precision", "recall", "coverage", "skate_m_s"} <= row.keys()
         if row["generation"]:
             share = 0.0 if row["arm"] == "real+none" else 1.0
@@ -136,8 +139,8 @@ def test_realised_ratios_and_both_axes_are_in_every_row(finished: Path):
 
 
 @pytest.mark.slow
-def test_the_report_needs_no_network_and_shows_every_part(finished: Path):
-    page = (finished / "report.html").read_text()
+def test_the_report_needs_no_network_and_shows_every_part(finished_run: Path):
+    page = (finished_run / "report.html").read_text()
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert "<svg" in page
     for part in ('id="verdict"', 'id="curves"', 'id="arms"', 'id="differences"', 'id="profile"', 'id="budgets"'):
@@ -153,13 +156,19 @@ def test_the_report_needs_no_network_and_shows_every_part(finished: Path):
 
 
 @pytest.mark.slow
-def test_a_browser_shows_the_report(finished: Path, tmp_path: Path):
+def test_a_browser_shows_the_report(finished_run: Path, tmp_path: Path):
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("needs a Chromium browser")
     offline = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
     page = subprocess.run(
-        [browser, *offline.split(), f"--user-data-dir={tmp_path}", "--dump-dom", (finished / "report.html").as_uri()],
+        [
+            browser,
+            *offline.split(),
+            f"--user-data-dir={tmp_path}",
+            "--dump-dom",
+            (finished_run / "report.html").as_uri(),
+        ],
         capture_output=True,
         text=True,
         timeout=600,
@@ -171,8 +180,8 @@ def test_a_browser_shows_the_report(finished: Path, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_samples_are_motions_that_other_programs_read(finished: Path):
-    files = sorted((finished / "samples").rglob("*.bvh"))
+def test_samples_are_motions_that_other_programs_read(finished_run: Path):
+    files = sorted((finished_run / "samples").rglob("*.bvh"))
     assert len(files) == 5 * 4
     motion = read_bvh(files[0]).motion
     assert len(motion) == PRESETS["quick"].frames == 12
@@ -180,23 +189,23 @@ def test_samples_are_motions_that_other_programs_read(finished: Path):
 
 
 @pytest.mark.slow
-def test_wandb_ran_offline_for_every_arm(finished: Path):
-    folders = list((finished / "wandb").glob("offline-run-*"))
+def test_wandb_ran_offline_for_every_arm(finished_run: Path):
+    folders = list((finished_run / "wandb").glob("offline-run-*"))
     assert len(folders) == 4 + 1  # arms, and the whole
     assert all(list(folder.glob("run-*.wandb")) for folder in folders)
     videos = [folder for folder in folders if list(folder.glob("files/media/videos/*.mp4"))]
     tables = [folder for folder in folders if list(folder.glob("files/media/table/results_*.json"))]
     assert len(tables) == 1
     assert not videos or videos == tables
-    assert len(list((finished / "samples").rglob("*-before-and-after-*.mp4"))) == 2
+    assert len(list((finished_run / "samples").rglob("*-before-and-after-*.mp4"))) == 2
 
 
 @pytest.mark.slow
-def test_another_config_in_the_same_folder_is_refused_with_the_difference(finished: Path, workplace: Path):
-    again = run(*COMPARED, "--steps", "5", "--out", "run", cwd=workplace)
-    assert again.returncode == 2
-    assert "steps.patch-mixer is 2 in the folder and 5 now" in again.stderr
-    assert "Traceback" not in again.stderr
+def test_another_config_in_the_same_folder_is_refused_with_the_difference(finished_run: Path, workplace: Path):
+    repeated = run(*COMPARED, "--steps", "5", "--out", "run", cwd=workplace)
+    assert repeated.returncode == 2
+    assert "steps.patch-mixer is 2 in the folder and 5 now" in repeated.stderr
+    assert "Traceback" not in repeated.stderr
 
 
 @pytest.mark.slow
@@ -234,24 +243,24 @@ def results_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_a_flipped_bit_is_told_of_and_mended_on_request(finished: Path, workplace: Path):
+def test_a_flipped_bit_is_told_of_and_mended_on_request(finished_run: Path, workplace: Path):
     damaged = workplace / "damaged"
-    shutil.copytree(finished, damaged)
+    shutil.copytree(finished_run, damaged)
     path = next(damaged.glob("*/seed-0/replace+physics/generation-0002/model.safetensors"))
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    done = run(*COMPARED, "--out", "damaged", cwd=workplace)
-    assert done.returncode == 2
-    assert f"{path} is not what was written; what follows generation 1 can be done again (--repair)" in done.stderr
-    done = run(*COMPARED, "--out", "damaged", "--repair", cwd=workplace)
-    assert done.returncode == 0, done.stderr
-    assert results_of(damaged) == results_of(finished)
+    process = run(*COMPARED, "--out", "damaged", cwd=workplace)
+    assert process.returncode == 2
+    assert f"{path} is not what was written; what follows generation 1 can be done again (--repair)" in process.stderr
+    process = run(*COMPARED, "--out", "damaged", "--repair", cwd=workplace)
+    assert process.returncode == 0, process.stderr
+    assert results_of(damaged) == results_of(finished_run)
 
 
 @pytest.mark.long
 def test_killed_at_random_moments_and_run_again_the_result_is_the_same_to_the_bit(
-    finished: Path, workplace: Path, tmp_path: Path
+    finished_run: Path, workplace: Path, tmp_path: Path
 ):
     """Of what only samples is kept, too: the running averages are those of a run that keeps all."""
     arguments = (*COMPARED, "--out", "killed", "--keep", "sampling", "--workers", "1", "--wandb", "off")
@@ -261,13 +270,15 @@ def test_killed_at_random_moments_and_run_again_the_result_is_the_same_to_the_bi
         killed_at_sync(moments.randint(1, 30), command, tmp_path, workplace)
     last = run(*arguments, cwd=workplace)
     assert last.returncode == 0, last.stderr
-    straight, killed = results_of(finished), results_of(workplace / "killed")
+    straight = results_of(finished_run)
+    killed = results_of(workplace / "killed")
     samplers = [name for name in killed if name.endswith("/sampler.safetensors")]
     assert len(samplers) == 4
     for name in samplers:
-        model, kept = load(straight[name.replace("sampler", "model")]), load(killed[name])
-        assert kept.keys() == {key for key in model if not key.startswith("network.")}
-        assert all(torch.equal(kept[key], model[key]) for key in kept)
+        model = load(straight[name.replace("sampler", "model")])
+        recovered = load(killed[name])
+        assert recovered.keys() == {key for key in model if not key.startswith("network.")}
+        assert all(torch.equal(recovered[key], model[key]) for key in recovered)
     same = {name for name in killed if name not in samplers and not name.endswith("/digests.json")}
     gone = {Path(name).name for name in straight.keys() - same}
     assert gone == {"model.safetensors", "synthetic.safetensors", "provenance.parquet", "digests.json"}
@@ -279,8 +290,8 @@ def test_other_people_are_the_reference_and_ways_of_sampling_an_axis(cmu: Path, 
     people = ("--data", f"{cmu}#subjects=35", "--reference", f"{cmu}#subjects=7", "--corrector", "none")
     small = ("--preset", "quick", "--generations", "1", "--real-count", "12", "--judged-count", "12")
     quick = ("--steps", "2", "--initial-steps", "5", "--guidance", "2", "--workers", "1")
-    done = run(*people, *small, *quick, "--out", "run", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    process = run(*people, *small, *quick, "--out", "run", cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
     nobody = run(
         "--data", f"{cmu}#subjects=35", "--reference", f"{cmu}#subjects=94", *small, "--out", "x", cwd=tmp_path
     )

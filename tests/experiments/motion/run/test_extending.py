@@ -36,7 +36,7 @@ MORE = replace(
 )
 
 
-def performed(settings: MotionSettings, folder: Path, options: RunOptions) -> Path:
+def run_settings(settings: MotionSettings, folder: Path, options: RunOptions) -> Path:
     """All jobs of an experiment, one after the other."""
     with claim_folder(folder, settings.config(), extends):
         for job in jobs_of(MotionStudy(settings, options=options), folder):
@@ -54,16 +54,17 @@ def content_of(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("keep", ["all", "needed"])
 def test_an_extended_experiment_has_the_bytes_of_one_made_at_once(tmp_path: Path, keep) -> None:
     options = RunOptions(keep=keep, device="cpu")
-    grown = performed(TINY, tmp_path / "grown", options)
+    grown = run_settings(TINY, tmp_path / "grown", options)
     early = next(grown.glob("dct-mlp/seed-0/replace+none/generation-0001/metrics.json"))
     before = early.stat().st_ino, early.stat().st_mtime_ns
-    performed(MORE, grown, options)
+    run_settings(MORE, grown, options)
     assert (early.stat().st_ino, early.stat().st_mtime_ns) == before
-    extended, whole = content_of(grown), content_of(performed(MORE, tmp_path / "whole", options))
-    assert extended.keys() == whole.keys()
-    assert [name for name in whole if extended[name] != whole[name]] == []
+    extended = content_of(grown)
+    at_once = content_of(run_settings(MORE, tmp_path / "whole", options))
+    assert extended.keys() == at_once.keys()
+    assert [name for name in at_once if extended[name] != at_once[name]] == []
     with pytest.raises(RunFolderError, match="generations is 2 in the folder and 1 now"):
-        performed(TINY, grown, options)
+        run_settings(TINY, grown, options)
 
 
 def test_a_run_is_not_resumed_with_changed_data_unless_told(tmp_path: Path) -> None:
@@ -87,22 +88,22 @@ def test_a_run_is_not_resumed_with_changed_data_unless_told(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_what_samples_is_kept_and_new_arms_begin_from_generation_0(tmp_path: Path) -> None:
     options = RunOptions(keep="sampling", device="cpu")
-    folder = performed(TINY, tmp_path / "run", options)
-    whole = performed(TINY, tmp_path / "whole", RunOptions(keep="all", device="cpu"))
+    folder = run_settings(TINY, tmp_path / "run", options)
+    at_once = run_settings(TINY, tmp_path / "whole", RunOptions(keep="all", device="cpu"))
     sampled = {path.parent.parent.name for path in folder.rglob("sampler.safetensors")}
     assert sampled == {arm.name for arm in TINY.comparisons[0].arms}
     for path in folder.rglob("sampler.safetensors"):
-        model = load_file(whole / path.relative_to(folder).with_name("model.safetensors"))
-        kept = load_file(path)
-        assert kept.keys() == {name for name in model if not name.startswith("network.")}
-        assert all(torch.equal(kept[name], model[name]) for name in kept)
+        model = load_file(at_once / path.relative_to(folder).with_name("model.safetensors"))
+        saved = load_file(path)
+        assert saved.keys() == {name for name in model if not name.startswith("network.")}
+        assert all(torch.equal(saved[name], model[name]) for name in saved)
     assert [path.parent.parent.name for path in folder.rglob("model.safetensors")] == ["first-generation"]
     assert not list(folder.rglob("synthetic.safetensors"))
     before = content_of(folder)
-    assert content_of(performed(TINY, folder, options)) == before
-    performed(replace(TINY, comparisons=MORE.comparisons), folder, options)
+    assert content_of(run_settings(TINY, folder, options)) == before
+    run_settings(replace(TINY, comparisons=MORE.comparisons), folder, options)
     with pytest.raises(RunFolderError, match="was finished with --keep sampling, from which no model is trained on"):
-        performed(replace(TINY, comparisons=MORE.comparisons, generations=2), folder, options)
+        run_settings(replace(TINY, comparisons=MORE.comparisons, generations=2), folder, options)
 
 
 @pytest.mark.slow
@@ -110,6 +111,6 @@ def test_a_loop_that_reads_past_samples_says_that_it_cannot_be_extended_without_
     arms = (BASELINE, ArmSettings("accumulate:1"))
     begun = replace(TINY, comparisons=(DenoiserArms("dct-mlp", arms),), generations=2)
     options = RunOptions(keep="needed", device="cpu")
-    folder = performed(begun, tmp_path / "run", options)
+    folder = run_settings(begun, tmp_path / "run", options)
     with pytest.raises(RunFolderError, match="was finished with --keep needed"):
-        performed(replace(begun, generations=3), folder, options)
+        run_settings(replace(begun, generations=3), folder, options)

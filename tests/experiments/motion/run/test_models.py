@@ -16,7 +16,8 @@ from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.ecosystem import Ecosystem
 from selfcorrect.storage.runs.folder_store import FolderStore
 
-ECOSYSTEM, DETERMINISTIC = ArmSettings("replace", remedy="ecosystem"), ArmSettings("replace", eta=0.0)
+ECOSYSTEM = ArmSettings("replace", remedy="ecosystem")
+DETERMINISTIC = ArmSettings("replace", eta=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,8 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[MotionTask, Path]:
     """A task, and the folder of a generation 0 that is hardly trained."""
     comparison = DenoiserArms("dct-mlp", (BASELINE, ECOSYSTEM, DETERMINISTIC))
     settings = MotionSettings((comparison,), 1, 1, real_count=64, judged_count=32, initial_steps={"dct-mlp": 2})
-    task, folder = motion_task(settings, comparison, streams(0)), tmp_path_factory.mktemp("run") / "first"
+    task = motion_task(settings, comparison, streams(0))
+    folder = tmp_path_factory.mktemp("run") / "first"
     with FolderStore(folder, {}) as store:
         train_first_generation(task.task, store, streams(0))
     return task, folder
@@ -40,7 +42,8 @@ def test_an_ecosystem_is_read_back_as_one(first: tuple[MotionTask, Path]) -> Non
 
 
 def test_a_model_is_sampled_as_its_arm_says(first: tuple[MotionTask, Path]) -> None:
-    usual, deterministic = (trained_model(first[0], arm, first[1], 0) for arm in (BASELINE, DETERMINISTIC))
+    usual = trained_model(first[0], BASELINE, first[1], 0)
+    deterministic = trained_model(first[0], DETERMINISTIC, first[1], 0)
     assert isinstance(usual, MotionDiffusion)
     assert isinstance(deterministic, MotionDiffusion)
     assert (usual.config.eta, deterministic.config.eta) == (1.0, 0.0)

@@ -65,15 +65,15 @@ def few_samples() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def finished(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_run(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run") / "out"
     assert cli.main([*options(files), *SMALL, "--out", str(out)]) == 0
     return out
 
 
 @pytest.mark.long
-def test_the_experiment_runs_from_the_files_to_the_report(finished: Path) -> None:
-    frame = read_summary(finished).to_frame()
+def test_the_experiment_runs_from_the_files_to_the_report(finished_run: Path) -> None:
+    frame = read_summary(finished_run).to_frame()
     assert sorted(frame["generation"].unique()) == [0, 1, 2]
     assert len(frame["arm"].unique()) == 3
     assert frame["field_fid"].notna().all()
@@ -81,24 +81,24 @@ def test_the_experiment_runs_from_the_files_to_the_report(finished: Path) -> Non
     last = frame[frame["generation"] == 2]
     assert last[sorted(FIELD_KEYS)].notna().all().all()
     assert frame[frame["generation"] == 0]["field_multimodality"].isna().all()
-    report = (finished / "report.html").read_text()
+    report = (finished_run / "report.html").read_text()
     assert "real, the test set itself" in report
     assert "Guo et al. 2022" in report
-    columns, *rows = (line.split(",") for line in (finished / "tables" / "arms.csv").read_text().splitlines())
-    (real,) = (row for row in rows if row[1].strip('"').startswith("real, the test") or "test set itself" in str(row))
+    columns, *rows = [line.split(",") for line in (finished_run / "tables" / "arms.csv").read_text().splitlines()]
+    (real,) = [row for row in rows if row[1].strip('"').startswith("real, the test") or "test set itself" in str(row)]
     assert any("Multimodality" in column for column in columns)
     assert len([cell for cell in real if cell not in ("", "–")]) > 7, "the test set is judged by the field's evaluator"
 
 
 @pytest.mark.long
-def test_a_deleted_arm_comes_back_with_the_same_numbers(files: Path, finished: Path, tmp_path: Path) -> None:
-    again = tmp_path / "again"
-    shutil.copytree(finished, again)
-    (arm,) = (path for path in (again / "paper" / "seed-0").iterdir() if "kinematic" in path.name)
+def test_a_deleted_arm_comes_back_with_the_same_numbers(files: Path, finished_run: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "again"
+    shutil.copytree(finished_run, copied)
+    (arm,) = [path for path in (copied / "paper" / "seed-0").iterdir() if "kinematic" in path.name]
     expected = (arm / FILE).read_bytes()
     shutil.rmtree(arm / "generation-0002")
     (arm / FILE).unlink()
-    assert cli.main([*options(files), *SMALL, "--out", str(again)]) == 0
+    assert cli.main([*options(files), *SMALL, "--out", str(copied)]) == 0
     assert (arm / FILE).read_bytes() == expected
 
 
@@ -126,12 +126,12 @@ def test_synthetic_motions_have_the_captions_and_lengths_of_real_ones(files: Pat
 
 def test_dry_runs_print_the_plan(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([*options(files), "--real-count", "64", "--dry-run"]) == 0
-    told = capsys.readouterr().out
-    assert "generations 50, seeds 3, n = 64" in told
+    output = capsys.readouterr().out
+    assert "generations 50, seeds 3, n = 64" in output
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         (["--preset", "short"], "--mdm goes with --preset paper"),
         (["--data", "deepmimic"], "takes one HumanML3D folder"),
@@ -144,10 +144,10 @@ def test_dry_runs_print_the_plan(files: Path, capsys: pytest.CaptureFixture[str]
     ],
 )
 def test_what_does_not_fit_ends_in_a_sentence(
-    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], changed: list[str], told: str
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], changed: list[str], message: str
 ) -> None:
     words = [*options(files), *SMALL, *changed, "--out", str(tmp_path / "out")]
     assert cli.main(words) == 2
     error = capsys.readouterr().err
-    assert told in error
+    assert message in error
     assert "Traceback" not in error

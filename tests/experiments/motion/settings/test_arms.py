@@ -196,10 +196,8 @@ def test_defended_arms_say_so():
 def test_ways_of_sampling_are_an_axis_with_a_baseline_each():
     arms = refine_arms(QUICK, sampling={"guidance": (2.0,), "eta": (), "temperature": (0.9,)})
     usual = (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics"))
-    guided, calm = (
-        tuple(replace(arm, **{name: value}) for arm in usual)
-        for name, value in (("guidance", 2.0), ("temperature", 0.9))
-    )
+    guided = tuple(replace(arm, **{"guidance": 2.0}) for arm in usual)
+    calm = tuple(replace(arm, **{"temperature": 0.9}) for arm in usual)
     assert arms == (*usual, *guided, *calm)
     assert guided[2].plain == guided[1]
     assert guided[1].plain == usual[1]

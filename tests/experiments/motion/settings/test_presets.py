@@ -21,8 +21,8 @@ from selfcorrect.simulators.settings.engine_table import ENGINES
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_settings_come_back_from_the_config_that_a_run_keeps(name: str) -> None:
-    kept = json.loads(json.dumps(PRESETS[name].config()))
-    assert settings_from_config(kept) == PRESETS[name]
+    content = json.loads(json.dumps(PRESETS[name].config()))
+    assert settings_from_config(content) == PRESETS[name]
 
 
 def grown(**changes) -> bool:
@@ -70,9 +70,9 @@ def test_bodies_without_root_force_need_an_engine_in_which_they_can_balance() ->
     assert replace(PRESETS["quick"], comparisons=strict, engine="mujoco").engine == "mujoco"
 
 
-@pytest.mark.parametrize(("given", "meant"), [(None, "mujoco"), ("pybullet", "pybullet"), ("mujoco", "mujoco")])
+@pytest.mark.parametrize(("engine", "meant"), [(None, "mujoco"), ("pybullet", "pybullet"), ("mujoco", "mujoco")])
 def test_mujoco_simulates_where_pybullet_is_not_installed_and_no_engine_is_given(
-    given: str | None, meant: str, monkeypatch: pytest.MonkeyPatch
+    engine: str | None, meant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load = ENGINES.load
 
@@ -83,12 +83,13 @@ def test_mujoco_simulates_where_pybullet_is_not_installed_and_no_engine_is_given
 
     assert MotionCommand("full").settings().engine == "pybullet"
     monkeypatch.setattr(ENGINES, "load", without_pybullet)
-    assert MotionCommand("full", engine=given).settings().engine == meant
+    assert MotionCommand("full", engine=engine).settings().engine == meant
 
 
 def test_every_setting_and_way_of_sampling_is_an_option_of_that_name() -> None:
-    options, settings = ({each.name for each in fields(kind)} for kind in (MotionOptions, MotionSettings))
+    options = {field.name for field in fields(MotionOptions)}
+    settings = {field.name for field in fields(MotionSettings)}
     of_presets = {"comparisons", "captions", "published", "frames", "fps", "feasibility_count"}
     assert settings - of_presets <= options
     assert {*SAMPLING_BOUNDS} <= options
-    assert {*SAMPLING_BOUNDS} <= {each.name for each in fields(ArmSettings)}
+    assert {*SAMPLING_BOUNDS} <= {field.name for field in fields(ArmSettings)}

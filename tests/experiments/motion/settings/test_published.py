@@ -39,7 +39,7 @@ def test_generation_0_of_other_models_is_trained() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"mdm": ""}, "--evaluator goes with --mdm CHECKPOINT"),
         ({"evaluator": ""}, "the published model needs both"),
@@ -47,7 +47,7 @@ def test_generation_0_of_other_models_is_trained() -> None:
         ({"denoiser": ("dct-mlp",)}, "--mdm goes with --preset paper"),
     ],
 )
-def test_options_that_need_others_say_so(changed: dict, told: str) -> None:
+def test_options_that_need_others_say_so(changed: dict, message: str) -> None:
     command = MotionCommand(preset="paper", data=("HumanML3D",), mdm="args.json", evaluator="t2m")
-    with pytest.raises(SettingError, match=told):
+    with pytest.raises(SettingError, match=message):
         replace(command, **changed).settings()

@@ -37,9 +37,9 @@ def test_the_command_line_says_the_same_under_the_same_names() -> None:
 
 def test_every_job_carries_the_options(tmp_path: Path) -> None:
     jobs = jobs_of(MotionStudy(PRESETS["quick"], options=SAME), tmp_path)
-    made = [run for job in jobs for run in job.arguments if isinstance(run, MotionRun)]
-    assert len(made) > 2
-    assert {run.options for run in made} == {SAME}
+    runs = [run for job in jobs for run in job.arguments if isinstance(run, MotionRun)]
+    assert len(runs) > 2
+    assert {run.options for run in runs} == {SAME}
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), 1e7])

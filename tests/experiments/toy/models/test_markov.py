@@ -58,25 +58,25 @@ def test_many_texts_give_the_matrix_back_in_every_replicate() -> None:
     first = torch.tensor([[0.2, 0.3, 0.5], [1.0, 0.0, 0.0]], dtype=torch.float64)
     truth = MarkovChain(first, rows, length=30)
     texts = Samples.real(truth.sample(torch.zeros(4000), STREAM))
-    found = MarkovChain.uniform(2, words=3, length=30).fit(texts, 0, STREAM)
-    assert found.transition.numpy() == pytest.approx(rows.numpy(), abs=0.01)
-    assert found.initial.numpy() == pytest.approx(first.numpy(), abs=0.03)
-    assert (found.transition[rows == 0] == 0).all()
-    assert found.entropy_rate().numpy() == pytest.approx(truth.entropy_rate().numpy(), abs=0.01)
+    fitted = MarkovChain.uniform(2, words=3, length=30).fit(texts, 0, STREAM)
+    assert fitted.transition.numpy() == pytest.approx(rows.numpy(), abs=0.01)
+    assert fitted.initial.numpy() == pytest.approx(first.numpy(), abs=0.03)
+    assert (fitted.transition[rows == 0] == 0).all()
+    assert fitted.entropy_rate().numpy() == pytest.approx(truth.entropy_rate().numpy(), abs=0.01)
 
 
 def test_estimates_are_counts() -> None:
     texts = Samples.real(torch.tensor([[0.0, 1, 1, 0], [1.0, 1, 1, 2]]))
-    found = MarkovChain.uniform(words=3, length=4).fit(texts, 0, STREAM)
-    assert found.initial.tolist() == [0.5, 0.5, 0.0]
-    assert found.transition[0].tolist() == [0.0, 1.0, 0.0]
-    assert found.transition[1].numpy() == pytest.approx([0.2, 0.6, 0.2])
+    fitted = MarkovChain.uniform(words=3, length=4).fit(texts, 0, STREAM)
+    assert fitted.initial.tolist() == [0.5, 0.5, 0.0]
+    assert fitted.transition[0].tolist() == [0.0, 1.0, 0.0]
+    assert fitted.transition[1].numpy() == pytest.approx([0.2, 0.6, 0.2])
 
 
 def test_a_word_that_none_follows_keeps_its_row() -> None:
     before = chain([[0.5, 0.5], [0.25, 0.75]], [1.0, 0.0], length=2)
-    found = before.fit(Samples.real(torch.tensor([[0.0, 1.0]])), 0, STREAM)
-    assert found.transition.tolist() == [[0.0, 1.0], [0.25, 0.75]]
+    fitted = before.fit(Samples.real(torch.tensor([[0.0, 1.0]])), 0, STREAM)
+    assert fitted.transition.tolist() == [[0.0, 1.0], [0.25, 0.75]]
 
 
 def test_a_weight_counts_a_text_as_often() -> None:

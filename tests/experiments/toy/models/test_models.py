@@ -58,17 +58,17 @@ def test_every_toy_model_is_a_model_for_loops(name: str) -> None:
 def test_closed_forms_ignore_samples_of_weight_zero(name: str) -> None:
     model, real = CASES[name]
     spoil = real.with_values(torch.ones_like(real.values))
-    plain, weightless, spoiled = (
-        model.fit(part, 0, STREAM).state().popitem()[1]
-        for part in (real, concatenate([real, spoil.with_weight(0.0)]), concatenate([real, spoil]))
-    )
+    plain = model.fit(real, 0, STREAM).state().popitem()[1]
+    weightless = model.fit(concatenate([real, spoil.with_weight(0.0)]), 0, STREAM).state().popitem()[1]
+    spoiled = model.fit(concatenate([real, spoil]), 0, STREAM).state().popitem()[1]
     assert torch.allclose(plain, weightless)
     assert not torch.allclose(plain, spoiled)
 
 
 def test_kernel_density_ignores_points_of_weight_zero() -> None:
     centre = PLANE.with_values(torch.zeros_like(PLANE.values)).with_weight(0.0)
-    plain, weightless = (KernelDensity.empty(2).fit(part, 0, STREAM) for part in (PLANE, concatenate([PLANE, centre])))
+    plain = KernelDensity.empty(2).fit(PLANE, 0, STREAM)
+    weightless = KernelDensity.empty(2).fit(concatenate([PLANE, centre]), 0, STREAM)
     assert torch.allclose(plain.bandwidth(), weightless.bandwidth())
     assert (weightless.sample(torch.zeros(500), STREAM).norm(dim=-1) < 0.5).double().mean() < 0.02
 

@@ -21,10 +21,10 @@ ANCHORS = Anchors(torch.tensor([[[0.0]], [[4.0]], [[1.0]]]), torch.tensor([0, 0,
 
 
 def test_images_move_to_the_nearest_centre_of_their_own_digit_by_the_strength() -> None:
-    given = Samples.synthetic(torch.tensor([[[1.0]], [[3.0]], [[3.0]]]), torch.tensor([0, 0, 1]), 1)
+    images = Samples.synthetic(torch.tensor([[[1.0]], [[3.0]], [[3.0]]]), torch.tensor([0, 0, 1]), 1)
     for strength, expected in ((0.0, [1.0, 3.0, 3.0]), (1.0, [0.5, 3.5, 2.0]), (float("inf"), [0.0, 4.0, 1.0])):
         correction = Correction(digits.move_to_centres(ANCHORS), strength, operator="interpolation")
-        assert apply_corrector(given, correction, streams(0)).samples.values.flatten().tolist() == expected
+        assert apply_corrector(images, correction, streams(0)).samples.values.flatten().tolist() == expected
 
 
 @pytest.mark.slow
@@ -44,7 +44,8 @@ def test_correction_pulls_samples_together(tmp_path: Path) -> None:
     settings = replace(digits.QUICK, ratios=(1.5,), first_steps=250, steps=40, strength=20.0, generations=2, judged=200,
                        real_count=400, seeds=2)  # fmt: skip
     study = run_toy("digits", settings, tmp_path).study
-    curves, shown = study.load_curves("digits", tmp_path), study.load_drawings("digits", tmp_path)
+    curves = study.load_curves("digits", tmp_path)
+    shown = study.load_drawings("digits", tmp_path)
     assert final_difference("λ = 1.5, corrected", "λ = 1.5", "recall")(curves).estimate < -0.05
     assert {arm: draws.shape for arm, draws in shown.items()} == dict.fromkeys(
         ("real only", "λ = 1.5", "λ = 1.5, corrected"), (2, 10, 8, 8)

@@ -32,7 +32,7 @@ def tiny(kind: str = "llama", **settings: Any) -> CausalLanguageModel:
     return CausalLanguageModel(module=CONFIGS[kind], tokenizer=TOKENIZER, length=8, batch_size=8, **settings)
 
 
-def trained(kind: str = "llama", steps: int = 0, **settings: Any) -> CausalLanguageModel:
+def train_model(kind: str = "llama", steps: int = 0, **settings: Any) -> CausalLanguageModel:
     model = tiny(kind, **settings)
     labels = torch.arange(4) if model.prompts else None
     return model.fit(model.samples(TEXTS, labels), steps, streams(0))
@@ -48,16 +48,17 @@ def test_texts_come_back_up_to_their_length() -> None:
 
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_the_loss_is_that_of_transformers(kind: str) -> None:
-    model = trained(kind)
+    model = train_model(kind)
     values = model.encode(["x" * 50])
-    whole = torch.cat([torch.zeros(1, 1), values], dim=1).long()
-    expected = model.trained(input_ids=whole, labels=whole).loss
+    padded = torch.cat([torch.zeros(1, 1), values], dim=1).long()
+    expected = model.trained(input_ids=padded, labels=padded).loss
     assert model.cross_entropy(values) == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_tokens_after_the_first_end_do_not_count() -> None:
-    model = trained()
-    values, longer = model.encode(["a cat"]), replace(model, length=12).encode(["a cat"])
+    model = train_model()
+    values = model.encode(["a cat"])
+    longer = replace(model, length=12).encode(["a cat"])
     assert model.cross_entropy(values) == pytest.approx(model.cross_entropy(longer), rel=1e-5)
     _, counted = model._token_losses(model.trained, values, torch.zeros(1))
     assert int(counted.sum()) == len(TOKENIZER("a cat")["input_ids"]) + 1
@@ -65,8 +66,9 @@ def test_tokens_after_the_first_end_do_not_count() -> None:
 
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_prompts_of_other_lengths_change_no_loss(kind: str) -> None:
-    model = trained(kind, prompts=("short", "a much longer prompt", "x", "the"))
-    values, labels = model.encode(TEXTS), torch.arange(4)
+    model = train_model(kind, prompts=("short", "a much longer prompt", "x", "the"))
+    values = model.encode(TEXTS)
+    labels = torch.arange(4)
     alone = [model._token_losses(model.trained, values[i : i + 1], labels[i : i + 1])[0] for i in range(4)]
     together, _ = model._token_losses(model.trained, values, labels)
     torch.testing.assert_close(torch.cat(alone), together, atol=1e-5, rtol=1e-4)
@@ -74,7 +76,8 @@ def test_prompts_of_other_lengths_change_no_loss(kind: str) -> None:
 
 def plainly(model: CausalLanguageModel, count: int, seed: int) -> Tensor:
     """Sampling without a cache."""
-    generator, tokens = streams(seed).generator(), torch.zeros((count, 1), dtype=torch.int64)
+    generator = streams(seed).generator()
+    tokens = torch.zeros((count, 1), dtype=torch.int64)
     for _ in range(model.length):
         probabilities = (model.trained(input_ids=tokens).logits[:, -1] / model.temperature).softmax(-1)
         drawn = torch.multinomial(probabilities, 1, generator=generator)
@@ -85,23 +88,23 @@ def plainly(model: CausalLanguageModel, count: int, seed: int) -> Tensor:
 
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_sampling_is_that_without_a_cache(kind: str) -> None:
-    model = trained(kind, steps=20, temperature=0.8)
+    model = train_model(kind, steps=20, temperature=0.8)
     with torch.no_grad():
         assert torch.equal(model.sample(torch.zeros(16), streams(3)), plainly(model, 16, 3))
 
 
 def test_the_likeliest_tokens_are_those_of_greedy_search() -> None:
-    model = trained(steps=60, prompts=("the", "a cat sat", "x", "hop"), top_k=1)
+    model = train_model(steps=60, prompts=("the", "a cat sat", "x", "hop"), top_k=1)
     drawn = model.sample(torch.arange(4), streams(0))
     for label, prompt in enumerate(model.prompts):
-        given = TOKENIZER(prompt, return_tensors="pt")
-        found = model.trained.generate(**given, max_new_tokens=8, do_sample=False, pad_token_id=0)
-        found = found[0, given["input_ids"].shape[1] :]
-        assert drawn[label, : len(found)].tolist() == found.tolist()
+        tokens = TOKENIZER(prompt, return_tensors="pt")
+        expected = model.trained.generate(**tokens, max_new_tokens=8, do_sample=False, pad_token_id=0)
+        expected = expected[0, tokens["input_ids"].shape[1] :]
+        assert drawn[label, : len(expected)].tolist() == expected.tolist()
 
 
 def test_top_p_draws_no_unlikely_token() -> None:
-    model = trained(steps=60, top_p=0.5)
+    model = train_model(steps=60, top_p=0.5)
     with torch.no_grad():
         first = model.trained(input_ids=torch.zeros((1, 1), dtype=torch.int64)).logits[0, -1].softmax(-1)
     ranked = first.sort(descending=True)
@@ -110,7 +113,7 @@ def test_top_p_draws_no_unlikely_token() -> None:
 
 
 def test_it_learns_its_texts_and_their_ends() -> None:
-    model = replace(trained(), learning_rate=1e-2)
+    model = replace(train_model(), learning_rate=1e-2)
     learned = model.fit(model.samples(TEXTS[:1] * 8), 120, streams(0))
     drawn = learned.decode(learned.sample(torch.zeros(20), streams(1)))
     assert drawn.count("the cat sat") > 15
@@ -122,13 +125,13 @@ def test_it_is_a_model_for_loops() -> None:
 
 
 def test_a_model_that_is_given_is_fine_tuned_and_stays_as_it_was() -> None:
-    given = AutoModelForCausalLM.from_config(CONFIGS["llama"]).to(torch.bfloat16)
-    before = {name: value.clone() for name, value in given.state_dict().items()}
-    model = replace(tiny(), module=given)
+    pretrained = AutoModelForCausalLM.from_config(CONFIGS["llama"]).to(torch.bfloat16)
+    before = {name: value.clone() for name, value in pretrained.state_dict().items()}
+    model = replace(tiny(), module=pretrained)
     start = model.fit(model.samples(TEXTS), 0, streams(0)).state()
     assert all(torch.equal(value.to(torch.bfloat16), before[name]) for name, value in start.items())
     model.fit(model.samples(TEXTS), 2, streams(0))
-    assert same_tensors(given.state_dict(), before)
+    assert same_tensors(pretrained.state_dict(), before)
 
 
 @pytest.mark.parametrize(
@@ -150,8 +153,8 @@ def test_data_that_cannot_work_are_one_sentence() -> None:
     with pytest.raises(sc.InputError, match="text 1 has no tokens"):
         tiny().encode(["a", ""])
     with pytest.raises(sc.InputError, match="numbers of the 2 prompts, got 5"):
-        trained(prompts=("a", "b", "c", "d")).__class__.sample(
-            replace(trained(), prompts=("a", "b")), torch.tensor([5]), streams(0)
+        train_model(prompts=("a", "b", "c", "d")).__class__.sample(
+            replace(train_model(), prompts=("a", "b")), torch.tensor([5]), streams(0)
         )
     small = GPT2Config(n_embd=16, n_layer=1, n_head=2, vocab_size=100, bos_token_id=0, eos_token_id=0)
     with pytest.raises(sc.SettingError, match="the model has 100 tokens"):

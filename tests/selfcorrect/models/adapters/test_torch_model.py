@@ -66,8 +66,8 @@ def test_a_module_that_is_given_keeps_its_weights_and_is_not_changed() -> None:
 def identities(model: TorchModel) -> set[str]:
     task = sc.Task(model, REAL, lambda candidate: {})
     return {
-        str(each)
-        for each in ComparisonInputs({"task": task}, {"arm": sc.Arm(sc.Replace(), 1)})
+        str(identity)
+        for identity in ComparisonInputs({"task": task}, {"arm": sc.Arm(sc.Replace(), 1)})
         .identities({"task": task})
         .values()
     }
@@ -76,12 +76,12 @@ def identities(model: TorchModel) -> set[str]:
 @pytest.mark.slow
 def test_other_weights_or_another_loss_are_another_model() -> None:
     network = Normal()
-    given = partial(TorchModel, objective=likelihood, sampler=draw)
-    first = identities(given(module=network))
-    assert identities(given(module=network)) == first
+    make_model = partial(TorchModel, objective=likelihood, sampler=draw)
+    first = identities(make_model(module=network))
+    assert identities(make_model(module=network)) == first
     with torch.no_grad():
         network.mean += 1
-    assert identities(given(module=network)) != first
+    assert identities(make_model(module=network)) != first
     assert identities(TorchModel(module=Normal, objective=partial(likelihood), sampler=draw)) != identities(MODEL)
 
 

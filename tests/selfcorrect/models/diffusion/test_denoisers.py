@@ -16,7 +16,9 @@ from selfcorrect.models.diffusion.config import DENOISERS, DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.diffusion.presets import PRESETS, preset, preset_names
 
-FRAMES, FEATURES, CLASSES = 24, 7, 3
+FRAMES = 24
+FEATURES = 7
+CLASSES = 3
 CPU_PRESETS = [name for name in PRESETS if name != "paper"]
 
 
@@ -43,7 +45,8 @@ def test_output_has_the_shape_of_the_input(denoiser):
 
 
 def test_samples_do_not_influence_one_another(denoiser):
-    times, labels = torch.tensor([5, 50, 90, 99]), torch.tensor([0, 1, 2, 3])
+    times = torch.tensor([5, 50, 90, 99])
+    labels = torch.tensor([0, 1, 2, 3])
     together = denoiser(noisy(), times, labels)
     alone = torch.cat([denoiser(noisy()[i : i + 1], times[i : i + 1], labels[i : i + 1]) for i in range(4)])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
@@ -73,12 +76,12 @@ def predict_spectrum(name: str, noisy: torch.Tensor) -> np.ndarray:
     return scipy.fft.dct(predicted.numpy(), axis=1, norm="ortho")
 
 
-@pytest.mark.parametrize(("name", "kept"), [("dct-mlp", 16), ("dct-mixer", 20)])
-def test_a_network_on_cosine_frequencies_predicts_none_above_those_it_keeps(name: str, kept: int):
+@pytest.mark.parametrize(("name", "kept_frequencies"), [("dct-mlp", 16), ("dct-mixer", 20)])
+def test_a_network_on_cosine_frequencies_predicts_none_above_those_it_keeps(name: str, kept_frequencies: int):
     spectrum = predict_spectrum(name, torch.randn(2, 48, FEATURES))
-    assert abs(spectrum[:, kept:]).max() < 1e-5
-    assert abs(spectrum[:, kept - 1]).max() > 1e-3
-    assert abs(predict_spectrum("patch-mixer", torch.randn(2, 48, FEATURES))[:, kept:]).max() > 1e-2
+    assert abs(spectrum[:, kept_frequencies:]).max() < 1e-5
+    assert abs(spectrum[:, kept_frequencies - 1]).max() > 1e-3
+    assert abs(predict_spectrum("patch-mixer", torch.randn(2, 48, FEATURES))[:, kept_frequencies:]).max() > 1e-2
 
 
 @pytest.mark.parametrize("frames", [10, 25, 48, 196])
@@ -114,7 +117,9 @@ def test_paper_preset_is_the_size_of_mdm():
     assert (paper.depth, paper.width, paper.diffusion_steps, paper.batch_size) == (8, 512, 1000, 64)
     network = build_denoiser(paper, 60, 150, 12)
     encoder = sum(parameter.numel() for parameter in network.encoder.parameters())
-    attention, feed_forward, norms = 4 * (512 * 512 + 512), 2 * 512 * 1024 + 512 + 1024, 4 * 512
+    attention = 4 * (512 * 512 + 512)
+    feed_forward = 2 * 512 * 1024 + 512 + 1024
+    norms = 4 * 512
     assert encoder == 8 * (attention + feed_forward + norms)
 
 

@@ -18,7 +18,9 @@ from selfcorrect.models.diffusion.presets import PRESETS
 from selfcorrect.models.diffusion.schedule import cosine_schedule
 from selfcorrect.models.diffusion.training import draw_batch, learning_rate_factor
 
-FRAMES, FEATURES, CLASSES = 8, 3, 2
+FRAMES = 8
+FEATURES = 3
+CLASSES = 2
 TINY = DiffusionConfig(width=32, depth=1, diffusion_steps=20, sampling_steps=5, batch_size=16)
 STREAM = streams(0)
 CPU_PRESETS = [name for name in PRESETS if name != "paper"]
@@ -33,7 +35,7 @@ def data() -> Samples:
 
 
 @pytest.fixture(scope="module")
-def trained(data: Samples) -> MotionDiffusion:
+def trained_model(data: Samples) -> MotionDiffusion:
     return model(TINY).fit(data, 300, STREAM.child("train"))
 
 
@@ -42,17 +44,17 @@ def model(config: DiffusionConfig = TINY, **options) -> MotionDiffusion:
 
 
 @pytest.mark.slow
-def test_the_training_loss_is_that_of_the_last_quarter_and_falls(trained: MotionDiffusion, data: Samples):
+def test_the_training_loss_is_that_of_the_last_quarter_and_falls(trained_model: MotionDiffusion, data: Samples):
     begun = model(TINY).fit(data, 8, STREAM.child("train"))
-    assert 0 < trained.training_loss < 0.5 * begun.training_loss
+    assert 0 < trained_model.training_loss < 0.5 * begun.training_loss
     assert math.isnan(model(TINY).training_loss)
-    assert math.isnan(model(TINY).load_state(trained.state()).training_loss)
+    assert math.isnan(model(TINY).load_state(trained_model.state()).training_loss)
 
 
 @pytest.mark.slow
-def test_learns_the_classes(trained: MotionDiffusion):
+def test_learns_the_classes(trained_model: MotionDiffusion):
     labels = torch.arange(100) % CLASSES
-    means = trained.sample(labels, STREAM.child("sample")).mean((1, 2))
+    means = trained_model.sample(labels, STREAM.child("sample")).mean((1, 2))
     torch.testing.assert_close(means, 1.0 - 2.0 * labels, atol=0.35, rtol=0)
 
 
@@ -72,11 +74,11 @@ def test_it_is_a_model_for_loops(config: DiffusionConfig, data: Samples):
     assert not same_tensors(model(config).fit(data, 5, STREAM).state(), trained.state())
 
 
-def test_guidance_scale_changes_samples(trained: MotionDiffusion):
+def test_guidance_scale_changes_samples(trained_model: MotionDiffusion):
     labels = torch.zeros(8, dtype=torch.int64)
 
     def sample(scale: float, labels: torch.Tensor = labels) -> torch.Tensor:
-        guided = replace(trained, config=replace(TINY, guidance_scale=scale))
+        guided = replace(trained_model, config=replace(TINY, guidance_scale=scale))
         return guided.sample(labels, STREAM.child("guidance"))
 
     assert not torch.allclose(sample(2.0), sample(1.0), atol=1e-3)
@@ -84,18 +86,19 @@ def test_guidance_scale_changes_samples(trained: MotionDiffusion):
     assert not torch.allclose(sample(1.0), sample(1.0, 1 - labels), atol=1e-3)
 
 
-def test_guidance_interpolates_between_unconditional_and_conditional(trained: MotionDiffusion):
+def test_guidance_interpolates_between_unconditional_and_conditional(trained_model: MotionDiffusion):
     noisy = torch.randn(4, FRAMES, FEATURES, generator=STREAM.generator())
     labels = torch.tensor([0, 1, 0, 1])
 
     def prediction(scale: float) -> torch.Tensor:
         with torch.no_grad():
-            return replace(trained, config=replace(TINY, guidance_scale=scale)).denoise(noisy, 10, labels)
+            return replace(trained_model, config=replace(TINY, guidance_scale=scale)).denoise(noisy, 10, labels)
 
-    free, conditional = prediction(0.0), prediction(1.0)
+    free = prediction(0.0)
+    conditional = prediction(1.0)
     with torch.no_grad():
-        torch.testing.assert_close(conditional, trained.average(noisy, torch.full((4,), 10), labels))
-        torch.testing.assert_close(free, trained.average(noisy, torch.full((4,), 10), torch.full((4,), CLASSES)))
+        torch.testing.assert_close(conditional, trained_model.average(noisy, torch.full((4,), 10), labels))
+        torch.testing.assert_close(free, trained_model.average(noisy, torch.full((4,), 10), torch.full((4,), CLASSES)))
     torch.testing.assert_close(prediction(3.0), free + 3 * (conditional - free), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(prediction(1.0 + 1e-6), conditional, atol=1e-4, rtol=1e-4)
 
@@ -116,27 +119,32 @@ def test_batches_follow_weights_and_hide_labels(data: Samples):
     assert torch.equal(batch.times.unique(), torch.arange(TINY.diffusion_steps))
 
 
-def test_nan_loss_stops_with_the_step(trained: MotionDiffusion, data: Samples):
+def test_nan_loss_stops_with_the_step(trained_model: MotionDiffusion, data: Samples):
     broken = data.with_values(torch.full_like(data.values, float("nan")))
     with pytest.raises(TrainingDivergedError, match=r"became nan at optimiser step 1 of 5 \(300 before them\)"):
-        trained.fit(broken, 5, STREAM)
+        trained_model.fit(broken, 5, STREAM)
 
 
 def test_progress_hooks_count_every_step(data: Samples):
-    training, sampling = [], []
+    training = []
+    sampling = []
     watched = model(on_training_step=training.append, on_sampling_step=sampling.append).fit(data, 4, STREAM)
     watched.sample(torch.tensor([0]), STREAM)
     assert training == [1, 2, 3, 4]
     assert sampling == [1, 2, 3, 4, 5]
 
 
-def test_what_is_kept_for_sampling_samples_the_same_and_is_not_trained_on(trained: MotionDiffusion, data: Samples):
-    kept = replace(trained, network=None, average=None).load_state(trained.for_sampling().state())
+def test_what_is_kept_for_sampling_samples_the_same_and_is_not_trained_on(
+    trained_model: MotionDiffusion, data: Samples
+):
+    for_sampling = replace(trained_model, network=None, average=None).load_state(trained_model.for_sampling().state())
     labels = torch.arange(3)
-    assert torch.equal(kept.sample(labels, streams(1)), trained.sample(labels, streams(1)))
-    assert sum(map(torch.numel, kept.state().values())) < 0.51 * sum(map(torch.numel, trained.state().values()))
+    assert torch.equal(for_sampling.sample(labels, streams(1)), trained_model.sample(labels, streams(1)))
+    assert sum(map(torch.numel, for_sampling.state().values())) < 0.51 * sum(
+        map(torch.numel, trained_model.state().values())
+    )
     with pytest.raises(InputError, match="kept only for sampling"):
-        kept.fit(data, 1, streams(0))
+        for_sampling.fit(data, 1, streams(0))
 
 
 def test_untrained_model_refuses_to_sample():
@@ -162,9 +170,9 @@ def test_fit_names_what_is_wrong_with_the_data(samples: Samples, message: str):
         model().fit(samples, 1, STREAM)
 
 
-def test_state_of_another_configuration_is_refused(trained: MotionDiffusion):
+def test_state_of_another_configuration_is_refused(trained_model: MotionDiffusion):
     with pytest.raises(ValueError, match="saved network does not fit this configuration"):
-        model(replace(TINY, width=64)).load_state(trained.state())
+        model(replace(TINY, width=64)).load_state(trained_model.state())
 
 
 def test_learning_rate_warms_up_and_decays():
@@ -196,17 +204,20 @@ def test_a_device_that_is_not_there_is_one_sentence(name: str) -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_samples_like_the_cpu(trained: MotionDiffusion):
-    on_gpu = replace(trained, device=torch.device("cuda")).load_state(trained.state())
+def test_cuda_samples_like_the_cpu(trained_model: MotionDiffusion):
+    on_gpu = replace(trained_model, device=torch.device("cuda")).load_state(trained_model.state())
     labels = torch.arange(8) % CLASSES
-    torch.testing.assert_close(on_gpu.sample(labels, STREAM), trained.sample(labels, STREAM), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(
+        on_gpu.sample(labels, STREAM), trained_model.sample(labels, STREAM), atol=1e-3, rtol=1e-3
+    )
 
 
-def test_sampling_settings_change_samples_and_leave_the_weights(trained: MotionDiffusion):
+def test_sampling_settings_change_samples_and_leave_the_weights(trained_model: MotionDiffusion):
     labels = torch.zeros(64, dtype=torch.int64)
-    calm, usual = (trained.with_sampling(temperature=factor).sample(labels, STREAM) for factor in (0.3, 1.0))
-    assert torch.equal(usual, trained.sample(labels, STREAM))
+    calm = trained_model.with_sampling(temperature=0.3).sample(labels, STREAM)
+    usual = trained_model.with_sampling(temperature=1.0).sample(labels, STREAM)
+    assert torch.equal(usual, trained_model.sample(labels, STREAM))
     assert calm.var(dim=0).mean() < 0.5 * usual.var(dim=0).mean()
-    assert same_tensors(trained.with_sampling(guidance_scale=2.0).state(), trained.state())
+    assert same_tensors(trained_model.with_sampling(guidance_scale=2.0).state(), trained_model.state())
     with pytest.raises(ValueError, match=r"sampling has the settings guidance_scale, temperature, eta, .* got width"):
-        trained.with_sampling(width=8)
+        trained_model.with_sampling(width=8)

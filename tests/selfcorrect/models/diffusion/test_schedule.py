@@ -29,7 +29,9 @@ def test_alpha_bars_are_those_of_diffusers():
 
 
 def test_noise_is_added_as_in_diffusers():
-    clean, noise, times = random(0), random(1), torch.tensor([0, 3, 50, 99])
+    clean = random(0)
+    noise = random(1)
+    times = torch.tensor([0, 3, 50, 99])
     expected = reference(diffusers.DDPMScheduler).add_noise(clean, noise, times)
     torch.testing.assert_close(cosine_schedule(STEPS).add_noise(clean, noise, times), expected, rtol=1e-4, atol=1e-5)
 
@@ -37,10 +39,13 @@ def test_noise_is_added_as_in_diffusers():
 @pytest.mark.parametrize("times", [EVERY_TIME, EVERY_FIFTH_TIME])
 @pytest.mark.parametrize("eta", [0.0, 0.3, 1.0])
 def test_reverse_steps_are_ddim(times: list[int], eta: float):
-    schedule, scheduler = cosine_schedule(STEPS), reference(diffusers.DDIMScheduler)
+    schedule = cosine_schedule(STEPS)
+    scheduler = reference(diffusers.DDIMScheduler)
     scheduler.set_timesteps(len(times))
     for time, next_time in pairwise(times):
-        noisy, clean, noise = random(time), random(time + 1000), random(time + 2000)
+        noisy = random(time)
+        clean = random(time + 1000)
+        noise = random(time + 2000)
         expected = scheduler.step(clean, time, noisy, eta=eta, variance_noise=noise).prev_sample
         actual = schedule.reverse_step(noisy, clean, noise, time, next_time, eta)
         torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
@@ -48,10 +53,12 @@ def test_reverse_steps_are_ddim(times: list[int], eta: float):
 
 @pytest.mark.parametrize("times", [EVERY_TIME, EVERY_FIFTH_TIME])
 def test_reverse_steps_with_eta_1_are_ancestral_ddpm(times: list[int]):
-    schedule, scheduler = cosine_schedule(STEPS), reference(diffusers.DDPMScheduler, variance_type="fixed_small")
+    schedule = cosine_schedule(STEPS)
+    scheduler = reference(diffusers.DDPMScheduler, variance_type="fixed_small")
     scheduler.set_timesteps(len(times))
     for time, next_time in pairwise(times):
-        noisy, clean = random(time), random(time + 1000)
+        noisy = random(time)
+        clean = random(time + 1000)
         generator = torch.Generator().manual_seed(time)
         noise = torch.randn(noisy.shape, generator=torch.Generator().manual_seed(time), dtype=torch.float64)
         expected = scheduler.step(clean, time, noisy, generator=generator).prev_sample
@@ -63,14 +70,16 @@ def test_snr_factor_multiplies_the_signal_to_noise_ratio():
     def snr(alpha_bars):
         return alpha_bars / (1 - alpha_bars)
 
-    plain, shifted = cosine_schedule(STEPS), cosine_schedule(STEPS, snr_factor=0.03)
+    plain = cosine_schedule(STEPS)
+    shifted = cosine_schedule(STEPS, snr_factor=0.03)
     torch.testing.assert_close(snr(shifted.alpha_bars), 0.03 * snr(plain.alpha_bars))
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 @pytest.mark.parametrize("snr_factor", [1.0, 0.03])
 def test_ideal_denoiser_recovers_a_gaussian(eta: float, snr_factor: float):
-    mean, deviation = 2.0, 0.5
+    mean = 2.0
+    deviation = 0.5
     schedule = cosine_schedule(1000, snr_factor)
     generator = torch.Generator().manual_seed(0)
     values = torch.randn(4000, generator=generator, dtype=torch.float64)

@@ -57,7 +57,7 @@ os._exit(0)  # PyTorch's own threads have been seen to abort an interpreter that
 """
 
 
-def trained_by(
+def train_in_processes(
     processes: int, folder: Path, *arguments: str, batch_size: int = 8
 ) -> tuple[dict[str, torch.Tensor], str]:
     """The losses of 40 steps and the model after them, from a program that so many processes run; what it printed."""
@@ -65,11 +65,11 @@ def trained_by(
     out = str(folder / f"{processes}.safetensors")
     launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
     command = [sys.executable, *launch, str(folder / "program.py"), out, *arguments]
-    told = subprocess.run(
+    process = subprocess.run(
         command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False, timeout=1500
     )
-    assert told.returncode == 0, told.stderr
-    return safetensors.torch.load_file(out), told.stdout
+    assert process.returncode == 0, process.stderr
+    return safetensors.torch.load_file(out), process.stdout
 
 
 def parts(name: str, tensor: torch.Tensor) -> list[torch.Tensor]:
@@ -80,13 +80,15 @@ def parts(name: str, tensor: torch.Tensor) -> list[torch.Tensor]:
 @pytest.mark.slow
 def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
     pytest.importorskip("accelerate")
-    one, told_by_one = trained_by(1, tmp_path)
-    two, told_by_two = trained_by(2, tmp_path)
-    assert one.keys() == two.keys()  # checkpoints are alike
-    assert one["losses"][0] > 1.5 * one["losses"][-1]
-    for name, tensor in one.items():
-        for part, other in zip(parts(name, tensor), parts(name, two[name]), strict=True):
-            torch.testing.assert_close(other, part, rtol=0, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
+    alone, told_by_one = train_in_processes(1, tmp_path)
+    two, told_by_two = train_in_processes(2, tmp_path)
+    assert alone.keys() == two.keys()  # checkpoints are alike
+    assert alone["losses"][0] > 1.5 * alone["losses"][-1]
+    for name, tensor in alone.items():
+        for part, part_of_two in zip(parts(name, tensor), parts(name, two[name]), strict=True):
+            torch.testing.assert_close(
+                part_of_two, part, rtol=0, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
+            )
     assert told_by_one == told_by_two
     assert "diverged: the training loss became nan at optimiser step 1 of 2" in told_by_one
 
@@ -95,7 +97,7 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
 def test_a_batch_that_does_not_divide_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("accelerate")
     with pytest.raises(AssertionError, match="batch_size must be a multiple of the 2 processes that train, got 9"):
-        trained_by(2, tmp_path, batch_size=9)
+        train_in_processes(2, tmp_path, batch_size=9)
 
 
 @pytest.fixture
@@ -123,22 +125,23 @@ def test_bfloat16_learns_nearly_the_same(data: Samples) -> None:
     rounded = model(Acceleration("bfloat16")).fit(data, 10, Stream(0))
     assert {tensor.dtype for tensor in rounded.state().values()} == {torch.float32, torch.int64}
     labels = torch.arange(8) % 2
-    one, other = exact.sample(labels, Stream(1)), rounded.sample(labels, Stream(1))
-    assert one.dtype == other.dtype == torch.float32
-    assert not torch.equal(one, other)
-    assert (one - other).square().mean() < 0.02 * one.var()
+    in_float32 = exact.sample(labels, Stream(1))
+    in_bfloat16 = rounded.sample(labels, Stream(1))
+    assert in_float32.dtype == in_bfloat16.dtype == torch.float32
+    assert not torch.equal(in_float32, in_bfloat16)
+    assert (in_float32 - in_bfloat16).square().mean() < 0.02 * in_float32.var()
 
 
 @pytest.mark.parametrize(
-    ("every", "told"), [(1, "became inf at optimiser step 4 of 9"), (3, "from 4 to optimiser step 6 of 9")]
+    ("interval", "message"), [(1, "became inf at optimiser step 4 of 9"), (3, "from 4 to optimiser step 6 of 9")]
 )
-def test_divergence_is_told_of_with_the_steps_that_it_may_have_been(every: int, told: str) -> None:
-    with pytest.raises(TrainingDivergedError, match=told):
-        see(every, [1.0, 1.0, 1.0, float("inf"), *[1.0] * 5])
+def test_divergence_is_told_of_with_the_steps_that_it_may_have_been(interval: int, message: str) -> None:
+    with pytest.raises(TrainingDivergedError, match=message):
+        see(interval, [1.0, 1.0, 1.0, float("inf"), *[1.0] * 5])
 
 
-def see(every: int, losses: list[float]) -> None:
-    check = DivergenceCheck(every, len(losses), f" of {len(losses)}")
+def see(interval: int, losses: list[float]) -> None:
+    check = DivergenceCheck(interval, len(losses), f" of {len(losses)}")
     for step, loss in enumerate(losses):
         check.see(torch.tensor(loss), step)
 
@@ -149,12 +152,12 @@ def test_divergence_in_the_last_steps_is_noticed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"check_every": 0}, "check_every must be at least 1"),
         ({"precision": "float16"}, "precision must be float32 or bfloat16"),
     ],
 )
-def test_settings_are_checked(change: dict, told: str) -> None:
-    with pytest.raises(SettingError, match=told):
+def test_settings_are_checked(change: dict, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
         replace(Acceleration(), **change)

@@ -56,15 +56,15 @@ def test_a_body_model_is_read_again_after_its_content_changed(tmp_path: Path) ->
     numbers = model_numbers(SMPL_X)
     np.savez(path, **numbers)
     state = path.stat()
-    small = make_body(cached(path)).skeleton
-    assert cached(path) is cached(path)
+    small = make_body(read_cached_model(path)).skeleton
+    assert read_cached_model(path) is read_cached_model(path)
     np.savez(path, **{**numbers, "v_template": 2 * numbers["v_template"]})
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (state.st_size, state.st_mtime_ns)
-    np.testing.assert_allclose(make_body(cached(path)).skeleton.offsets_m, 2 * small.offsets_m, atol=1e-9)
+    np.testing.assert_allclose(make_body(read_cached_model(path)).skeleton.offsets_m, 2 * small.offsets_m, atol=1e-9)
 
 
-def cached(path: Path) -> BodyModel:
+def read_cached_model(path: Path) -> BodyModel:
     model = body_model_of(Reading(body_model=path))
     assert model is not None
     return model
@@ -113,7 +113,8 @@ def test_the_mesh_moves_with_the_joints(model_file: Callable[[Layout], Path], la
 
 def test_shape_coefficients_change_the_bones(model_file: Callable[[Layout], Path]) -> None:
     model = load_body_model(model_file(SMPL_H))
-    mean, tall = make_body(model), make_body(model, np.array([2.0, *np.zeros(15)]))
+    mean = make_body(model)
+    tall = make_body(model, np.array([2.0, *np.zeros(15)]))
     np.testing.assert_allclose(tall.skeleton.offsets_m, 1.2 * mean.skeleton.offsets_m, atol=1e-3)
 
 

@@ -14,7 +14,8 @@ from selfcorrect.motion.geometry.views import LevelFeet, ScaledBody
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import FootFrames, Quaternion
 
-SEEN_WITHIN_DEG, SEEN_WITHIN_M = 2.0, 0.005
+SEEN_WITHIN_DEG = 2.0
+SEEN_WITHIN_M = 0.005
 
 
 def turn(axis: str, angle_deg: float) -> Quaternion:
@@ -22,10 +23,11 @@ def turn(axis: str, angle_deg: float) -> Quaternion:
     return x, y, z, w
 
 
-def tilted(motion: Motion, axis: str, angle_deg: float, toes_deg: float | None = None) -> Motion:
+def tilt_feet(motion: Motion, axis: str, angle_deg: float, toes_deg: float | None = None) -> Motion:
     """The same motion on a rig whose feet are tilted at rest, and its toes by another angle. No joint moves."""
     toes_deg = angle_deg if toes_deg is None else toes_deg
-    ankle, toe = turn(axis, angle_deg), turn(axis, toes_deg)
+    ankle = turn(axis, angle_deg)
+    toe = turn(axis, toes_deg)
     feet = FootFrames(ankles=(ankle, ankle), toes=(toe, toe))
     return replace(LevelFeet(feet).view(motion), feet=None)
 
@@ -47,19 +49,19 @@ def angles_deg(feet: FootFrames, axis: str) -> np.ndarray:
 @pytest.mark.parametrize("axis", ["x", "z"])
 @pytest.mark.parametrize("size", [0.5, 1.0])
 def test_tilt_is_found(stepping: Motion, axis: str, angle_deg: float, size: float):
-    motion = tilted(standing_on(stepping, 0.02, size=size), axis, angle_deg)
+    motion = tilt_feet(standing_on(stepping, 0.02, size=size), axis, angle_deg)
     np.testing.assert_allclose(angles_deg(estimate_foot_frames([motion]), axis), -angle_deg, atol=SEEN_WITHIN_DEG)
 
 
 def test_toes_are_hinges_of_their_own(stepping: Motion):
-    found = angles_deg(estimate_foot_frames([tilted(standing_on(stepping, 0.02), "x", 20.0, toes_deg=-8.0)]), "x")
-    np.testing.assert_allclose(found, (-20.0, -20.0, 8.0, 8.0), atol=SEEN_WITHIN_DEG)
+    angles = angles_deg(estimate_foot_frames([tilt_feet(standing_on(stepping, 0.02), "x", 20.0, toes_deg=-8.0)]), "x")
+    np.testing.assert_allclose(angles, (-20.0, -20.0, 8.0, 8.0), atol=SEEN_WITHIN_DEG)
 
 
 @pytest.mark.parametrize("depth_m", [0.0, 0.01, 0.025, 0.04, 0.05])
 @pytest.mark.parametrize("angle_deg", [0.0, 23.0])
 def test_depth_is_found(stepping: Motion, depth_m: float, angle_deg: float):
-    motion = tilted(standing_on(stepping, depth_m), "x", angle_deg)
+    motion = tilt_feet(standing_on(stepping, depth_m), "x", angle_deg)
     np.testing.assert_allclose(estimate_foot_frames([motion]).soles_m or np.nan, depth_m, atol=SEEN_WITHIN_M)
 
 
@@ -84,11 +86,11 @@ def test_a_floor_far_off_tells_nothing_of_the_sole(stepping: Motion):
 
 
 def test_a_calibrated_rig_stands_on_level_soles(stepping: Motion):
-    motion = tilted(standing_on(stepping, 0.0), "x", 23.0)
+    motion = tilt_feet(standing_on(stepping, 0.0), "x", 23.0)
     heights_m = []
-    for each in (motion, level_feet(motion)):
-        poses = forward_kinematics(each.skeleton, each.root_m, each.rotations)
-        feet_m = world_sole_points(each.skeleton, *poses)[..., 1].reshape(len(each), 2, -1)
+    for compared in (motion, level_feet(motion)):
+        poses = forward_kinematics(compared.skeleton, compared.root_m, compared.rotations)
+        feet_m = world_sole_points(compared.skeleton, *poses)[..., 1].reshape(len(compared), 2, -1)
         heights_m.append(np.abs(feet_m).max(-1).min(-1))  # of the furthest corner of the foot that stands
     assert np.median(heights_m[0]) > 0.02
     assert np.median(heights_m[1]) < 0.003
@@ -96,7 +98,8 @@ def test_a_calibrated_rig_stands_on_level_soles(stepping: Motion):
 
 def test_feet_without_toe_joints(walk: Motion):
     assert walk.skeleton.joint("left_foot") is None
-    plain, tilt = estimate_foot_frames([walk]), estimate_foot_frames([tilted(walk, "x", 18.0)])
+    plain = estimate_foot_frames([walk])
+    tilt = estimate_foot_frames([tilt_feet(walk, "x", 18.0)])
     np.testing.assert_allclose(angles_deg(tilt, "x") - angles_deg(plain, "x"), -18.0, atol=SEEN_WITHIN_DEG)
     assert tilt.soles_m == plain.soles_m is not None
 
@@ -130,7 +133,8 @@ def test_a_foot_on_tiptoe_is_the_mirror_image_of_the_flat_one(stepping: Motion):
 
     def higher_m(bent_rad: float) -> float:
         """By how much the right toe joint is higher than the left one."""
-        left, right = (parts.index(f"{side}_foot") for side in ("left", "right"))
+        left = parts.index("left_foot")
+        right = parts.index("right_foot")
         heights_m = joint_positions(standing(bent_rad))[0, :, 1]
         return float(heights_m[right] - heights_m[left])
 

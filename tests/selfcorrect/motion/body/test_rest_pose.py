@@ -35,9 +35,9 @@ def test_legs_apart_at_rest_are_brought_together(motion: Motion) -> None:
     spread = {"left_hip": Rotation.from_euler("z", -20, degrees=True),
               "right_hip": Rotation.from_euler("z", 20, degrees=True)}  # fmt: skip
     turns = turns_of(motion.skeleton, spread)
-    found = find_upright_turns(TurnedFrames(turns).view(motion))
-    assert found is not None
-    wrong_deg = np.degrees((turns * found).magnitude())
+    turns_to_upright = find_upright_turns(TurnedFrames(turns).view(motion))
+    assert turns_to_upright is not None
+    wrong_deg = np.degrees((turns * turns_to_upright).magnitude())
     legs = [motion.skeleton.joint(f"{side}_{part}") for side in ("left", "right") for part in ("hip", "knee", "ankle")]
     assert wrong_deg[legs].max() < 8  # the skeleton's own legs are not exactly straight
     assert np.delete(wrong_deg, [*legs, 10, 11]).max() < 1e-6
@@ -46,9 +46,9 @@ def test_legs_apart_at_rest_are_brought_together(motion: Motion) -> None:
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
 def test_a_body_that_lies_or_looks_aside_at_rest_is_set_up(motion: Motion, axis: str) -> None:
     turns = Rotation.concatenate([Rotation.from_euler(axis, 90, degrees=True)] * 22)
-    found = find_upright_turns(TurnedFrames(turns).view(motion))
-    assert found is not None
-    assert np.degrees((turns * found).magnitude()).max() < 1e-5
+    turns_to_upright = find_upright_turns(TurnedFrames(turns).view(motion))
+    assert turns_to_upright is not None
+    assert np.degrees((turns * turns_to_upright).magnitude()).max() < 1e-5
 
 
 def test_frames_along_the_bones_get_their_twist_from_the_motion(motion: Motion) -> None:
@@ -59,13 +59,15 @@ def test_frames_along_the_bones_get_their_twist_from_the_motion(motion: Motion) 
         for part in ("hip", "knee")
     }
     turned = TurnedFrames(turns_of(motion.skeleton, legs | {"left_foot": along_x, "right_foot": along_x})).view(motion)
-    found = find_upright_turns(turned)
-    assert found is not None
-    upright = TurnedFrames(found).view(turned)
+    turns_to_upright = find_upright_turns(turned)
+    assert turns_to_upright is not None
+    upright = TurnedFrames(turns_to_upright).view(turned)
     assert find_upright_turns(upright) is None
     rest_m = upright.skeleton.rest_positions_m
     for side in ("left", "right"):
-        hip, ankle, foot = (upright.skeleton.parts.index(f"{side}_{part}") for part in ("hip", "ankle", "foot"))
+        hip = upright.skeleton.parts.index(f"{side}_hip")
+        ankle = upright.skeleton.parts.index(f"{side}_ankle")
+        foot = upright.skeleton.parts.index(f"{side}_foot")
         assert rest_m[ankle, 1] < rest_m[hip, 1] - 0.7
         assert rest_m[foot, 2] > rest_m[ankle, 2] + 0.08
 

@@ -32,13 +32,15 @@ def test_rest_pose_stands_on_flat_soles(skeleton: Skeleton, standing_height_m: f
 
 
 def test_left_foot_lies_on_the_left_and_a_shoe_is_about_26_cm_long(skeleton: Skeleton, standing_height_m: float):
-    soles, side = stand(skeleton, standing_height_m, Rotation.identity()), sole_points(skeleton).side
+    soles = stand(skeleton, standing_height_m, Rotation.identity())
+    side = sole_points(skeleton).side
     assert soles[side == 0, 0].min() > 0 > soles[side == 1, 0].max()
     assert 0.24 < np.ptp(soles[side == 0, 2]) < 0.28
 
 
 def test_soles_are_mirror_images(skeleton: Skeleton, standing_height_m: float):
-    soles, side = stand(skeleton, standing_height_m, Rotation.identity()), sole_points(skeleton).side
+    soles = stand(skeleton, standing_height_m, Rotation.identity())
+    side = sole_points(skeleton).side
     mirrored = soles[side == 1] * (-1, 1, 1)
     assert {tuple(point) for point in mirrored.round(9)} == {tuple(point) for point in soles[side == 0].round(9)}
 

@@ -52,23 +52,20 @@ def test_a_walk_that_tips_over_even_where_slowed_down_most_tells_no_pace(
 
 @pytest.mark.parametrize("pace", [0.7, 1.0, 1.4])
 def test_an_upright_walk_tells_its_pace(pace: float) -> None:
-    own, other = (
-        walking.walking_pace(MotionFeatures(made_motion("walk", at, 120.0, 400, bend_rad=0.1))) for at in (1.0, pace)
-    )
-    assert own is not None
-    assert other == pytest.approx(pace * own, rel=0.1)
+    pace_at_speed = walking.walking_pace(MotionFeatures(made_motion("walk", 1.0, 120.0, 400, bend_rad=0.1)))
+    other_pace = walking.walking_pace(MotionFeatures(made_motion("walk", pace, 120.0, 400, bend_rad=0.1)))
+    assert pace_at_speed is not None
+    assert other_pace == pytest.approx(pace * pace_at_speed, rel=0.1)
 
 
 @pytest.mark.parametrize("style", [{"lean_rad": 0.8}, {"bend_rad": 1.4}, {"bend_rad": 0.05}])
 @pytest.mark.parametrize("pace", [0.8, 1.3])
 def test_style_is_not_pace(pace: float, style: dict[str, float]) -> None:
     """Of ordinary walks steps show the pace; who stoops, marches or shuffles has other steps at the same pace."""
-    usual, other = (
-        MotionFeatures(made_motion("walk", pace, 60.0, 300, **own))
-        for own in ({"bend_rad": 0.8}, {"bend_rad": 0.8} | style)
-    )
+    usual = MotionFeatures(made_motion("walk", pace, 60.0, 300, **{"bend_rad": 0.8}))
+    features = MotionFeatures(made_motion("walk", pace, 60.0, 300, **({"bend_rad": 0.8} | style)))
     assert walking.walks_at_another_pace(usual)
-    assert not walking.walks_at_another_pace(other)
+    assert not walking.walks_at_another_pace(features)
 
 
 def test_who_limps_is_not_uneven() -> None:
@@ -76,11 +73,12 @@ def test_who_limps_is_not_uneven() -> None:
     walk = made_motion("walk", 1.0, 60.0, 330)
     steps = np.arange(330) / 60.0 / 0.55
     frames = {"limp": steps + 0.08 * np.sin(np.pi * steps), "warp": steps + 0.25 * np.sin(np.pi * steps / 2.5)}
-    limp, warp = (
-        walk.select_frames(np.searchsorted(each, np.linspace(0, each[-1] - 0.01, 330))) for each in frames.values()
-    )
-    assert check(limp, ["P2"]) == []
-    assert [finding.code for finding in check(warp, ["P2"])] == ["P2"]
+    retimed = {
+        name: walk.select_frames(np.searchsorted(frame_times, np.linspace(0, frame_times[-1] - 0.01, 330)))
+        for name, frame_times in frames.items()
+    }
+    assert check(retimed["limp"], ["P2"]) == []
+    assert [finding.code for finding in check(retimed["warp"], ["P2"])] == ["P2"]
 
 
 def test_a_rule_that_fails_costs_its_own_findings_only(monkeypatch: pytest.MonkeyPatch) -> None:

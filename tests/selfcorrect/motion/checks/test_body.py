@@ -17,7 +17,7 @@ FLIPPED = Rotation.from_euler("xyz", [[180, 0, 0], [0, 180, 0], [0, 0, 180], [90
 
 
 def knees(motion: Motion) -> list[tuple[int, int, tuple[str, ...]]]:
-    return [(found.start, found.stop, found.things) for found in check(motion, ["B2"])]
+    return [(finding.start, finding.stop, finding.things) for finding in check(motion, ["B2"])]
 
 
 def with_frames(motion: Motion, turn: Rotation, sides: tuple[str, ...] = ("right",)) -> Motion:
@@ -27,7 +27,7 @@ def with_frames(motion: Motion, turn: Rotation, sides: tuple[str, ...] = ("right
     return TurnedFrames(Rotation.from_quat(turns)).view(motion)
 
 
-def bent(motion: Motion, part: str, degrees: float, span: slice) -> Motion:
+def bend_joint(motion: Motion, part: str, degrees: float, span: slice) -> Motion:
     rotations = motion.rotations.copy()
     rotations[span, motion.skeleton.joint(part)] = Rotation.from_euler("x", degrees, degrees=True).as_quat()
     return replace(motion, rotations=rotations)
@@ -39,7 +39,7 @@ def test_right_legs_with_flipped_axes_bend_as_left_ones(flip: int) -> None:
     rig = with_frames(walk, FLIPPED[flip])
     assert knees(walk) == knees(rig) == []
     for side in ("left", "right"):
-        broken = bent(walk, f"{side}_knee", -60, slice(60, 70))
+        broken = bend_joint(walk, f"{side}_knee", -60, slice(60, 70))
         assert knees(with_frames(broken, FLIPPED[flip])) == knees(broken) == [(60, 70, (f"{side}_knee",))]
 
 
@@ -52,14 +52,16 @@ def test_right_legs_with_flipped_axes_bend_as_left_ones(flip: int) -> None:
 def test_knees_are_sound_in_every_frame_and_every_pose_of_the_hips(
     angles: tuple[float, ...], hips: tuple[float, ...], knee: float
 ) -> None:
-    motion = bent(bent(made_motion("idle", frames=60), "left_knee", knee, slice(None)), "right_knee", knee, slice(None))
+    motion = bend_joint(
+        bend_joint(made_motion("idle", frames=60), "left_knee", knee, slice(None)), "right_knee", knee, slice(None)
+    )
     for side, mirrored in (("left", 1), ("right", -1)):
         x, y, z = hips
         pose = Rotation.from_euler("yzx", [mirrored * y, mirrored * z, x], degrees=True).as_quat()
         motion.rotations[:, motion.skeleton.joint(f"{side}_hip")] = pose
     rig = with_frames(motion, Rotation.from_rotvec(angles), ("left", "right"))
     assert knees(rig) == []
-    broken = with_frames(bent(motion, "right_knee", -60, slice(20, 30)), Rotation.from_rotvec(angles))
+    broken = with_frames(bend_joint(motion, "right_knee", -60, slice(20, 30)), Rotation.from_rotvec(angles))
     assert knees(broken) == [(20, 30, ("right_knee",))]
 
 
@@ -68,16 +70,18 @@ def test_legs_whose_feet_are_unknown_bend_by_the_hips() -> None:
     parts = tuple("" if part.endswith("foot") else part for part in walk.skeleton.parts)
     walk = replace(walk, skeleton=replace(walk.skeleton, parts=parts))
     assert knees(with_frames(walk, FLIPPED[1])) == []
-    assert knees(with_frames(bent(walk, "right_knee", -60, slice(60, 70)), FLIPPED[1])) == [(60, 70, ("right_knee",))]
+    assert knees(with_frames(bend_joint(walk, "right_knee", -60, slice(60, 70)), FLIPPED[1])) == [
+        (60, 70, ("right_knee",))
+    ]
 
 
 def t_posed(motion: Motion, share: np.ndarray) -> Motion:
     """The pose of a rig, as far as `share` (T,) says."""
     rotations = Rotation.from_quat(motion.rotations[:, 1:].reshape(-1, 4)).as_rotvec().reshape(len(motion), -1, 3)
     turned = Rotation.from_rotvec(((1 - share[:, None, None]) * rotations).reshape(-1, 3)).as_quat()
-    whole = motion.rotations.copy()
-    whole[:, 1:] = turned.reshape(len(motion), -1, 4)
-    return replace(motion, rotations=whole)
+    rotations_with_pose = motion.rotations.copy()
+    rotations_with_pose[:, 1:] = turned.reshape(len(motion), -1, 4)
+    return replace(motion, rotations=rotations_with_pose)
 
 
 @pytest.mark.parametrize("fps", [25.0, 60.0, 120.0])
@@ -89,12 +93,12 @@ def test_the_pose_of_a_rig_is_jumped_into_or_held_rigidly_and_those_of_people_ar
     for share in (lowering, lowering[::-1]):
         assert check(t_posed(motion, share), ["B4"]) == []
     jump = (times_s < 1.0).astype(float)
-    (found,) = check(t_posed(motion, jump), ["B4"])
-    assert (found.start, found.stop) == (0, int(jump.sum()))
+    (finding,) = check(t_posed(motion, jump), ["B4"])
+    assert (finding.start, finding.stop) == (0, int(jump.sum()))
     assert len(check(t_posed(motion, np.ones(frames)), ["B4"])) == 1
     dancing = np.clip(np.minimum(times_s - 1.0, 3.0 - times_s), 0.0, 1.0)
     assert check(t_posed(motion, dancing), ["B4"]) == []
     swinging = 1.0 + 0.8 * np.sin(7 * times_s)  # through a T and beyond it
     assert check(t_posed(motion, swinging), ["B4"]) == []
-    held = np.clip(2 * dancing, 0.0, 1.0)
-    assert len(check(t_posed(motion, held), ["B4"])) == 1
+    blend = np.clip(2 * dancing, 0.0, 1.0)
+    assert len(check(t_posed(motion, blend), ["B4"])) == 1

@@ -29,7 +29,7 @@ def motion() -> Motion:
     return standing()
 
 
-def moved(motion: Motion, shift_m: np.ndarray) -> Motion:
+def shift_motion(motion: Motion, shift_m: np.ndarray) -> Motion:
     return replace(motion, root_m=motion.root_m + shift_m)
 
 
@@ -45,27 +45,27 @@ def test_an_ordinary_motion_breaks_no_rule(motion: Motion) -> None:
 def test_a_body_that_sinks_is_found_with_frames_and_depth(motion: Motion) -> None:
     shift_m = np.zeros((90, 3))
     shift_m[40:60, 1] = -0.15
-    found = next(finding for finding in check(moved(motion, shift_m)) if finding.code == "F1")
-    assert (found.start, found.stop) == (40, 60)
-    assert found.value == pytest.approx(0.15, abs=0.002)
-    assert set(found.things[:2]) == {"left foot", "right foot"}
-    assert "frames 40–59, " in str(found)
+    violation = next(finding for finding in check(shift_motion(motion, shift_m)) if finding.code == "F1")
+    assert (violation.start, violation.stop) == (40, 60)
+    assert violation.value == pytest.approx(0.15, abs=0.002)
+    assert set(violation.things[:2]) == {"left foot", "right foot"}
+    assert "frames 40–59, " in str(violation)
 
 
 def test_a_body_in_the_air_hovers_unless_it_falls(motion: Motion) -> None:
     times_s = np.arange(90) / 30.0
     shift_m = np.zeros((90, 3))
     shift_m[20:60, 1] = 0.3
-    assert "F2" in codes(moved(motion, shift_m))
+    assert "F2" in codes(shift_motion(motion, shift_m))
     flight_s = np.clip(times_s - 1.0, 0.0, 0.5)
     shift_m[:, 1] = 0.5 * 9.81 * flight_s * (0.5 - flight_s)
-    assert not {"F1", "F2"} & set(codes(moved(motion, shift_m)))
+    assert not {"F1", "F2"} & set(codes(shift_motion(motion, shift_m)))
 
 
 def test_feet_that_slide_are_found_and_feet_that_turn_are_not(motion: Motion) -> None:
     along_m = 0.3 * np.arange(90)[:, None] / 30.0 * np.array([1.0, 0.0, 0.0])
-    found = next(finding for finding in check(moved(motion, along_m)) if finding.code == "F3")
-    assert found.value == pytest.approx(0.3, abs=0.01)
+    violation = next(finding for finding in check(shift_motion(motion, along_m)) if finding.code == "F3")
+    assert violation.value == pytest.approx(0.3, abs=0.01)
     turns = Rotation.from_rotvec(0.8 * np.arange(90)[:, None] / 30.0 * [0, 1, 0])  # about the left foot
     pivot = ShiftedWorld(np.array([-0.1, 0.0, -0.05]))
     assert "F3" not in codes(pivot.restore(TurnedWorld(turns).view(pivot.view(motion))))
@@ -73,20 +73,21 @@ def test_feet_that_slide_are_found_and_feet_that_turn_are_not(motion: Motion) ->
 
 @pytest.mark.parametrize("height_m", [0.3, -0.2])
 def test_another_floor_is_found_once(motion: Motion, height_m: float) -> None:
-    assert codes(moved(motion, np.array([0.0, height_m, 0.0]))) == ["F4"]
+    assert codes(shift_motion(motion, np.array([0.0, height_m, 0.0]))) == ["F4"]
 
 
 def test_a_spike_is_named_with_joint_and_frame(motion: Motion) -> None:
     motion.rotations[20, 16] = Rotation.from_euler("z", 60, degrees=True).as_quat()
-    spike, speed = (next(one for one in check(motion) if one.code == code) for code in ("S3", "S2"))
+    spike = next(finding for finding in check(motion) if finding.code == "S3")
+    speed = next(finding for finding in check(motion) if finding.code == "S2")
     assert (spike.frame, spike.things[0]) == (20, "left_wrist")
     assert (speed.start, speed.stop, speed.things[0]) == (19, 21, "left_wrist")
 
 
 def test_frames_that_repeat_are_found_where_they_repeat(motion: Motion) -> None:
     motion.rotations[30:40] = motion.rotations[30]
-    (found,) = (one for one in check(motion) if one.code == "S5")
-    assert (found.start, found.stop, found.value) == (31, 40, 9.0)
+    (finding,) = [finding for finding in check(motion) if finding.code == "S5"]
+    assert (finding.start, finding.stop, finding.value) == (31, 40, 9.0)
 
 
 def test_a_statue_and_an_odd_rate_and_another_unit_are_found(motion: Motion) -> None:
@@ -101,7 +102,7 @@ def test_a_statue_and_an_odd_rate_and_another_unit_are_found(motion: Motion) -> 
 def test_flights_tell_the_pace(motion: Motion, speed: float) -> None:
     times_s = np.arange(90) / 30.0
     flight_s = np.clip(times_s - 1.0, 0.0, 0.6)
-    jump = moved(motion, 0.5 * 9.81 * (flight_s * (0.6 - flight_s))[:, None] * np.array([0.0, 1.0, 0.0]))
+    jump = shift_motion(motion, 0.5 * 9.81 * (flight_s * (0.6 - flight_s))[:, None] * np.array([0.0, 1.0, 0.0]))
     measured = pace(MotionFeatures(replace(jump, fps=30.0 * speed)))
     assert measured == pytest.approx(speed, rel=0.02)
     assert ("P1" in codes(replace(jump, fps=30.0 * speed))) == (speed != 1.0)
@@ -109,7 +110,8 @@ def test_flights_tell_the_pace(motion: Motion, speed: float) -> None:
 
 def walk(motion: Motion, phases_rad: np.ndarray, step_m: float = 0.65) -> Motion:
     """Straight legs that swing against each other, a step in half a cycle, the lower sole on the floor."""
-    frames, skeleton = len(phases_rad), motion.skeleton
+    frames = len(phases_rad)
+    skeleton = motion.skeleton
     leg_m = float(np.linalg.norm(skeleton.offsets_m[[4, 7]], axis=1).sum())
     swing = np.arcsin(step_m / 2 / leg_m) * np.cos(phases_rad)
     rotations = np.tile(motion.rotations[0], (frames, 1, 1))
@@ -134,15 +136,17 @@ def test_steps_of_a_walk_are_counted_and_measured(motion: Motion) -> None:
 @pytest.mark.parametrize("factor", [0.75, 1.3])
 def test_walking_tells_the_pace(motion: Motion, factor: float) -> None:
     walker = walk(motion, np.linspace(0.3, 6.5 * np.pi, 110))
-    own, other = (walking_pace(MotionFeatures(replace(walker, fps=30.0 * times))) for times in (1.0, factor))
-    assert own is not None
-    assert other == pytest.approx(factor * own, rel=0.05)
+    pace_as_recorded = walking_pace(MotionFeatures(replace(walker, fps=30.0 * 1.0)))
+    pace_retimed = walking_pace(MotionFeatures(replace(walker, fps=30.0 * factor)))
+    assert pace_as_recorded is not None
+    assert pace_retimed == pytest.approx(factor * pace_as_recorded, rel=0.05)
     assert walking_pace(MotionFeatures(motion)) is None
 
 
 def test_uneven_steps_are_found_by_their_times(motion: Motion) -> None:
     phases = np.linspace(0.3, 8.5 * np.pi, 140)
-    even, slowing = walk(motion, phases), walk(motion, phases + 0.8 * np.sin(phases / 3))
+    even = walk(motion, phases)
+    slowing = walk(motion, phases + 0.8 * np.sin(phases / 3))
     assert float(timing_unevenness(MotionFeatures(even)).values.max()) < 0.02
     assert "P2" not in codes(even)
     assert "P2" in codes(slowing)
@@ -152,9 +156,11 @@ def test_uneven_steps_are_found_by_their_times(motion: Motion) -> None:
 def test_a_random_walk_of_the_body_is_found_with_its_size(motion: Motion, fps: float) -> None:
     still = replace(motion, fps=fps)
     steps_m = np.random.default_rng(0).normal(0.0, 0.02 / np.sqrt(fps), (90, 3)) * (1.0, 0.0, 1.0)
-    found = next(one for one in check(moved(still, np.cumsum(steps_m, axis=0))) if one.code == "F5")
-    assert found.value == pytest.approx(0.02, rel=0.35)
-    assert "F5" not in codes(moved(still, np.linspace(0, 1, 90)[:, None] * (1.0, 0.0, 0.0)))
+    finding = next(
+        violation for violation in check(shift_motion(still, np.cumsum(steps_m, axis=0))) if violation.code == "F5"
+    )
+    assert finding.value == pytest.approx(0.02, rel=0.35)
+    assert "F5" not in codes(shift_motion(still, np.linspace(0, 1, 90)[:, None] * (1.0, 0.0, 0.0)))
 
 
 def test_a_skeleton_without_known_parts_is_checked_as_far_as_possible(motion: Motion) -> None:
@@ -165,8 +171,8 @@ def test_a_skeleton_without_known_parts_is_checked_as_far_as_possible(motion: Mo
 
 
 def test_rules_are_chosen_by_code_name_and_letter(motion: Motion) -> None:
-    broken = moved(motion, np.array([0.0, 0.5, 0.0]))
-    assert {one.code for one in check(broken, select=["F"])} == {"F4"}
+    broken = shift_motion(motion, np.array([0.0, 0.5, 0.0]))
+    assert {finding.code for finding in check(broken, select=["F"])} == {"F4"}
     assert check(broken, select=["floor-elsewhere"], ignore=["F4"]) == []
     assert check_with(broken, RuleChoice(thresholds={"floor-elsewhere": 0.6})) == CheckResult()
     with pytest.raises(SettingError, match="no rule is called 'nonsense'; there are F1"):
@@ -181,8 +187,8 @@ def test_short_motions_break_nothing_by_being_short(motion: Motion) -> None:
 def test_runs_shorter_than_asked_for_are_no_findings() -> None:
     rule = Rule("Z1", "test", "A test.", 1.0, "m", "{value:.0f}", "none", None, least_s=0.1)
     values = np.array([0, 2, 2, 0, 2, 3, 2, 0.0])[:, None]
-    (found,) = find_violations(rule, Measurement(values, ("thing",)), 8, 30.0)
-    assert (found.start, found.stop, found.frame, found.value, found.words()) == (4, 7, 5, 3.0, "3")
+    (violation,) = find_violations(rule, Measurement(values, ("thing",)), 8, 30.0)
+    assert (violation.start, violation.stop, violation.frame, violation.value, violation.words()) == (4, 7, 5, 3.0, "3")
 
 
 def test_codes_and_names_of_rules_are_unique() -> None:
@@ -190,7 +196,7 @@ def test_codes_and_names_of_rules_are_unique() -> None:
 
 
 def test_the_helper_says_which_motions_are_implausible(motion: Motion) -> None:
-    sunk = moved(motion, np.array([0.0, -0.3, 0.0]))
+    sunk = shift_motion(motion, np.array([0.0, -0.3, 0.0]))
     with pytest.raises(AssertionError, match=r"1 of 2 motions are implausible\nmotion 1: F4 floor-elsewhere"):
         assert_plausible([motion, sunk])
     assert_plausible([motion, sunk], allowed=1)

@@ -60,8 +60,11 @@ def test_a_body_that_comes_down_has_no_contacts_to_lose(height_m: float) -> None
 def test_one_foot_that_hangs_in_the_air_is_counted(height_m: float) -> None:
     """The other foot stands, so that the body does not float."""
     clean = made_motion("idle", frames=120)
-    hip, knee, ankle = (clean.skeleton.joint(f"left_{part}") for part in ("hip", "knee", "ankle"))
-    thigh_m, shank_m = (float(np.linalg.norm(clean.skeleton.offsets_m[joint])) for joint in (knee, ankle))
+    hip = clean.skeleton.joint("left_hip")
+    knee = clean.skeleton.joint("left_knee")
+    ankle = clean.skeleton.joint("left_ankle")
+    thigh_m = float(np.linalg.norm(clean.skeleton.offsets_m[knee]))
+    shank_m = float(np.linalg.norm(clean.skeleton.offsets_m[ankle]))
     bend_rad = np.arccos(1 - height_m / (thigh_m + shank_m))
     rotations = clean.rotations.copy()
     for joint, turns in ((hip, -1.0), (knee, 2.0), (ankle, -1.0)):

@@ -58,8 +58,8 @@ def test_one_frame_in_which_the_root_jumps(kind: Kind, direction: tuple[float, f
     motion = made_motion(kind, frames=120)
     shift_m = np.zeros((120, 3))
     shift_m[70] = 0.11 * np.array(direction)
-    (found,) = [finding for finding in check(move(motion, shift_m), ["S4"]) if finding.start <= 70 < finding.stop]
-    assert found.value == pytest.approx(0.11, abs=0.06)
+    (violation,) = [finding for finding in check(move(motion, shift_m), ["S4"]) if finding.start <= 70 < finding.stop]
+    assert violation.value == pytest.approx(0.11, abs=0.06)
 
 
 @pytest.mark.parametrize("kind", ["turn", "idle"])
@@ -69,10 +69,10 @@ def test_a_hover_in_the_middle(kind: Kind, fps: float) -> None:
     amount = np.zeros(len(motion))
     amount[round(2 * fps) : round(3 * fps)] = 1.0
     hovers = move(motion, 0.06 * gaussian_filter1d(amount, 0.06 * fps)[:, None] * UP)
-    found = check(hovers, ["F9"])
-    assert found
-    assert all(1.8 * fps < finding.start < finding.stop < 3.2 * fps for finding in found)
-    assert found[0].value == pytest.approx(0.06, abs=0.01)
+    findings = check(hovers, ["F9"])
+    assert findings
+    assert all(1.8 * fps < finding.start < finding.stop < 3.2 * fps for finding in findings)
+    assert findings[0].value == pytest.approx(0.06, abs=0.01)
 
 
 @pytest.mark.parametrize(("kind", "speed_m_s"), [("idle", 0.1), ("walk", 0.2), ("turn", 0.2)])
@@ -84,16 +84,16 @@ def test_feet_that_slide_slowly(kind: Kind, angle_rad: float, speed_m_s: float) 
 @pytest.mark.parametrize("speed_m_s", [0.03, 0.06, 0.1])
 @pytest.mark.parametrize("fps", [30.0, 120.0])
 def test_a_person_who_stands_and_glides(fps: float, speed_m_s: float) -> None:
-    (found,) = check(drift(made_motion("idle", fps=fps, frames=round(5 * fps)), speed_m_s, 0.7), ["F7"])
-    assert found.value == pytest.approx(speed_m_s, rel=0.3)
+    (finding,) = check(drift(made_motion("idle", fps=fps, frames=round(5 * fps)), speed_m_s, 0.7), ["F7"])
+    assert finding.value == pytest.approx(speed_m_s, rel=0.3)
 
 
 @pytest.mark.parametrize("angle_deg", [3.0, 5.0, 8.0])
 @pytest.mark.parametrize("heading_rad", [0.0, 1.0, 2.0])
 def test_a_tilted_world(heading_rad: float, angle_deg: float) -> None:
     """Somebody who walks in a circle shows a tilt about any axis."""
-    (found,) = check(tilt(made_motion("turn", frames=400), angle_deg, heading_rad), ["F6"])
-    assert found.value == pytest.approx(angle_deg, rel=0.25)
+    (finding,) = check(tilt(made_motion("turn", frames=400), angle_deg, heading_rad), ["F6"])
+    assert finding.value == pytest.approx(angle_deg, rel=0.25)
 
 
 def test_stances_on_steps_are_no_plane() -> None:

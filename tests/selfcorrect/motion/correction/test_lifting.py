@@ -39,7 +39,8 @@ def lift_10_cm(motion: Motion) -> Motion:
 
 def test_a_function_of_a_motion_becomes_a_corrector(codec: FeatureCodec, samples: Samples):
     corrected = call_corrector(lift_motions(each_motion(lift_10_cm), codec, "lift"), samples, streams(0))
-    before, after = codec.decode(samples.values), codec.decode(corrected.samples.values)
+    before = codec.decode(samples.values)
+    after = codec.decode(corrected.samples.values)
     np.testing.assert_allclose(after.root_m - before.root_m, np.full_like(before.root_m, 0.1) * (0, 1, 0), atol=1e-5)
     assert corrected.accepted.all()
 
@@ -51,10 +52,10 @@ def test_a_motion_may_be_changed_in_place(codec: FeatureCodec, samples: Samples)
         motion.root_m[:] = Rotation.identity().apply(motion.root_m) + np.array([0, 0.1, 0])
         return motion
 
-    anew, in_place = (
-        call_corrector(lift_motions(each_motion(function), codec, "lift"), samples, streams(0)).samples.values
-        for function in (lift_10_cm, lift_in_place)
-    )
+    anew = call_corrector(lift_motions(each_motion(lift_10_cm), codec, "lift"), samples, streams(0)).samples.values
+    in_place = call_corrector(
+        lift_motions(each_motion(lift_in_place), codec, "lift"), samples, streams(0)
+    ).samples.values
     assert torch.equal(in_place, anew)
     assert not torch.equal(in_place, samples.values)
 

@@ -24,13 +24,13 @@ def test_pieces_cover_all_frames_and_share_some(frames: int, longest: int, overl
     assert all(stop - start == overlap for (start, _), (_, stop) in zip(spans[1:], spans[:-1], strict=True))
 
 
-def unchanged(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+def keep_motions(motions: Sequence[Motion]) -> list[CorrectedMotion]:
     return [CorrectedMotion(motion, figures={"frames": float(len(motion))}) for motion in motions]
 
 
 def test_what_is_not_changed_comes_back_whole(random_motion: Callable[..., Motion]) -> None:
     motion = random_motion(1, frames=500)
-    correction = correct_in_pieces(unchanged, motion, piece_frames=100)
+    correction = correct_in_pieces(keep_motions, motion, piece_frames=100)
     assert correction.accepted
     np.testing.assert_allclose(correction.motion.root_m, motion.root_m, atol=1e-12)
     same = np.abs(np.sum(correction.motion.rotations * motion.rotations, axis=-1))
@@ -45,7 +45,7 @@ def test_each_piece_goes_on_where_the_last_one_ended(random_motion: Callable[...
     motion = replace(motion, root_m=path_m)
 
     def from_origin(motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        return [CorrectedMotion(replace(each, root_m=each.root_m - each.root_m[0] * [1, 0, 1])) for each in motions]
+        return [CorrectedMotion(replace(piece, root_m=piece.root_m - piece.root_m[0] * [1, 0, 1])) for piece in motions]
 
     joined = correct_in_pieces(from_origin, motion, piece_frames=100).motion
     np.testing.assert_allclose(joined.root_m, path_m, atol=1e-9)
@@ -56,11 +56,11 @@ def test_pieces_that_agree_on_the_place_end_where_they_would_have(random_motion:
     motion = random_motion(2, frames=2000)
 
     def further(motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        shares = (np.linspace(0, 0.005, len(each))[:, None] * [1.0, 0.0, 0.0] for each in motions)
+        shares = (np.linspace(0, 0.005, len(piece))[:, None] * [1.0, 0.0, 0.0] for piece in motions)
         return [CorrectedMotion(replace(m, root_m=m.root_m + s)) for m, s in zip(motions, shares, strict=True)]
 
-    whole = correct_in_pieces(further, motion, piece_frames=100).motion
-    assert np.abs(whole.root_m - motion.root_m).max() < 0.02
+    joined = correct_in_pieces(further, motion, piece_frames=100).motion
+    assert np.abs(joined.root_m - motion.root_m).max() < 0.02
 
 
 def test_a_loop_stays_whole_as_long_as_memory_allows(random_motion: Callable[..., Motion]) -> None:
@@ -68,13 +68,13 @@ def test_a_loop_stays_whole_as_long_as_memory_allows(random_motion: Callable[...
     there_and_back = motion.select_frames(np.concatenate([np.arange(200), np.arange(199, -1, -1)]))
     lengths = list[int]()
 
-    def measured(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+    def record_lengths(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         lengths.extend(map(len, motions))
-        return unchanged(motions)
+        return keep_motions(motions)
 
-    correct_in_pieces(measured, there_and_back, piece_frames=100)
+    correct_in_pieces(record_lengths, there_and_back, piece_frames=100)
     assert lengths == [400]
-    correct_in_pieces(measured, there_and_back, piece_frames=90)
+    correct_in_pieces(record_lengths, there_and_back, piece_frames=90)
     assert max(lengths[1:]) <= 90
 
 
@@ -83,10 +83,10 @@ def test_heights_are_each_piece_s_own_and_blend(random_motion: Callable[..., Mot
     motion = replace(motion, root_m=np.tile([0.0, 1.0, 0.0], (200, 1)))
     shifts_m = iter(np.array([[0.0, 0.0, 0.0], [0.0, 0.1, 0.0]]))
 
-    def raised(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+    def raise_motions(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         return [CorrectedMotion(replace(motion, root_m=motion.root_m + next(shifts_m))) for motion in motions]
 
-    height_m = correct_in_pieces(raised, motion, piece_frames=120).motion.root_m[:, 1]
+    height_m = correct_in_pieces(raise_motions, motion, piece_frames=120).motion.root_m[:, 1]
     assert (height_m[0], height_m[-1]) == pytest.approx((1.0, 1.1))
     assert np.abs(np.diff(height_m)).max() < 0.006  # 10 cm over a second, eased
 
@@ -99,15 +99,15 @@ def test_a_piece_that_took_an_upper_floor_for_the_ground_stays_up(random_motion:
     starts = [start for start, _ in pieces(200, 120, 30)]
     step = Support("left foot", (0.0, 0.2, 0.0), (0.3, 0.3), 5, 9)
 
-    def down(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+    def lower_motions(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         return [
             CorrectedMotion(
-                replace(each, root_m=each.root_m - each.root_m[0]), supports=(step,), notes=(Note(words="low"),)
+                replace(piece, root_m=piece.root_m - piece.root_m[0]), supports=(step,), notes=(Note(words="low"),)
             )
-            for each in motions
+            for piece in motions
         ]
 
-    correction = correct_in_pieces(down, motion, piece_frames=120)
+    correction = correct_in_pieces(lower_motions, motion, piece_frames=120)
     np.testing.assert_allclose(correction.motion.root_m, motion.root_m, atol=1e-9)
     assert [support.first for support in correction.supports] == [start + 5 for start in starts]
     assert [support.top_m[1] for support in correction.supports] == pytest.approx([0.2, 3.2])
@@ -119,9 +119,9 @@ def test_a_piece_that_fails_rejects_the_motion_and_counts_its_frames(random_moti
     spans = list(pieces(300, 100, 30))
 
     def fails_in_the_second(motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        bad = [np.array_equal(given.root_m[0], motion.root_m[spans[1][0]]) for given in motions]
+        bad = [np.array_equal(piece.root_m[0], motion.root_m[spans[1][0]]) for piece in motions]
         lost = Failure(words="lost", frame=7)
-        return [CorrectedMotion(given, lost if own else None) for given, own in zip(motions, bad, strict=True)]
+        return [CorrectedMotion(piece, lost if is_bad else None) for piece, is_bad in zip(motions, bad, strict=True)]
 
     correction = correct_in_pieces(fails_in_the_second, motion, piece_frames=100)
     assert not correction.accepted
@@ -138,11 +138,11 @@ def test_the_timeline_has_every_frame_once(random_motion: Callable[..., Motion],
     def tells_numbers(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         return list(map(tells_number, motions))
 
-    def tells_number(given: Motion) -> CorrectedMotion:
-        lost = given.root_m[0, 0] >= fails_from
-        number = given.root_m[: 25 if lost else None, 0]
-        timeline = Timeline(given.fps, number, number, ("left foot",), number[:, None])
-        return CorrectedMotion(given, Failure(words="lost", frame=24) if lost else None, timeline=timeline)
+    def tells_number(piece: Motion) -> CorrectedMotion:
+        lost = piece.root_m[0, 0] >= fails_from
+        number = piece.root_m[: 25 if lost else None, 0]
+        timeline = Timeline(piece.fps, number, number, ("left foot",), number[:, None])
+        return CorrectedMotion(piece, Failure(words="lost", frame=24) if lost else None, timeline=timeline)
 
     correction = correct_in_pieces(tells_numbers, numbered, piece_frames=100)
     lost_from = next((start for start, _ in pieces(300, 100, 30) if start >= fails_from), 300 - 25)
@@ -157,7 +157,7 @@ def test_some_pieces_are_corrected_together_and_memory_stays_bounded(random_moti
 
     def counts(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         together.append(len(motions))
-        return unchanged(motions)
+        return keep_motions(motions)
 
     correct_in_pieces(counts, motion, piece_frames=100)
     assert sum(together) == len(list(pieces(1000, 100, 30)))

@@ -39,8 +39,8 @@ def test_contacts_have_their_frames_and_mean_load() -> None:
 
 
 def test_timelines_are_cut_and_joined() -> None:
-    whole = timeline(np.arange(10.0)[:, None], ("left foot",))
-    again = whole.frames(0, 4).append(whole.frames(4, 10))
+    timeline_of_ten = timeline(np.arange(10.0)[:, None], ("left foot",))
+    rejoined = timeline_of_ten.frames(0, 4).append(timeline_of_ten.frames(4, 10))
     for name in ("residual_force_bodyweights", "residual_torque_nm", "loads_bodyweights"):
-        np.testing.assert_array_equal(getattr(again, name), getattr(whole, name))
-    assert len(again) == 10
+        np.testing.assert_array_equal(getattr(rejoined, name), getattr(timeline_of_ten, name))
+    assert len(rejoined) == 10

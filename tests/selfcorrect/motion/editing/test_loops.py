@@ -20,7 +20,8 @@ MakeMotion = Callable[..., Motion]
 def loop(request: pytest.FixtureRequest, random_motion: MakeMotion) -> Motion:
     """A cycle of 40 steps that travels along an arc."""
     travel_m, turn_rad = request.param
-    pose, share = random_motion(3, frames=1), np.arange(41) / 40
+    pose = random_motion(3, frames=1)
+    share = np.arange(41) / 40
     swing = Rotation.from_rotvec(np.sin(2 * np.pi * share)[:, None, None] * np.full((len(pose.skeleton), 3), 0.3))
     rotations = compose(swing.as_quat(), np.tile(pose.rotations, (41, 1, 1)))
     still = Motion(pose.skeleton, np.tile([0.2, 0.9, 0.1], (41, 1)), rotations, 30.0)
@@ -54,47 +55,48 @@ def test_an_unrolled_loop_has_the_loop_in_its_middle_and_no_seam(loop: Motion, m
 
 
 def test_what_is_not_changed_comes_back_from_its_unrolled_loop(loop: Motion) -> None:
-    again = close_loop(unroll_loop(loop, 60), loop, 60)
-    assert np.allclose(joint_positions(again), joint_positions(loop), atol=1e-9)
+    reclosed = close_loop(unroll_loop(loop, 60), loop, 60)
+    assert np.allclose(joint_positions(reclosed), joint_positions(loop), atol=1e-9)
 
 
 def test_a_change_that_differs_from_cycle_to_cycle_is_closed_without_a_jump(loop: Motion) -> None:
     row = unroll_loop(loop, 60)
     waves = 0.08 * np.sin(np.arange(len(row)) / 13.0)
     spoiled = replace(row, root_m=row.root_m + waves[:, None])
-    made = close_loop(spoiled, loop, 60)
+    closed = close_loop(spoiled, loop, 60)
     assert not is_loop(spoiled.frames(60, 60 + len(loop)))
-    assert is_loop(made)
-    assert np.allclose(made.root_m[-1] - made.root_m[0], loop.root_m[-1] - loop.root_m[0], atol=0.2)
-    assert third_differences_m(unroll_loop(made, 20)).max() < 1.5 * third_differences_m(spoiled).max()
+    assert is_loop(closed)
+    assert np.allclose(closed.root_m[-1] - closed.root_m[0], loop.root_m[-1] - loop.root_m[0], atol=0.2)
+    assert third_differences_m(unroll_loop(closed, 20)).max() < 1.5 * third_differences_m(spoiled).max()
 
 
 def test_a_travel_that_is_another_is_kept_where_it_may_be(loop: Motion) -> None:
     row = unroll_loop(loop, 60)
     faster = replace(row, root_m=row.root_m + np.arange(len(row))[:, None] * [0.02, 0.0, 0.0])
     travels_m = [close_loop(faster, loop, 60, same_travel=same).root_m[-1] - loop.root_m[-1] for same in (True, False)]
-    made = close_loop(faster, loop, 60, same_travel=False)
-    assert is_loop(made)
+    closed = close_loop(faster, loop, 60, same_travel=False)
+    assert is_loop(closed)
     assert np.linalg.norm(travels_m[1] - travels_m[0]) > 0.3
 
 
 @pytest.mark.parametrize("gap_rad", [0.0, 0.05])
 def test_ends_that_nearly_meet_stay_as_near(loop: Motion, gap_rad: float) -> None:
     """Of changes that differ from end to end, which leave the middle as it was made."""
-    share, joints = np.linspace(0.0, 1.0, len(loop))[:, None, None], np.ones((len(loop.skeleton), 3))
+    share = np.linspace(0.0, 1.0, len(loop))[:, None, None]
+    joints = np.ones((len(loop.skeleton), 3))
     open_by = Rotation.from_rotvec((gap_rad * share * [0.0, 0.0, 0.1] * joints).reshape(-1, 3)).as_quat()
-    given = replace(loop, rotations=compose(loop.rotations, open_by.reshape(loop.rotations.shape)))
+    opened = replace(loop, rotations=compose(loop.rotations, open_by.reshape(loop.rotations.shape)))
     turns = Rotation.from_rotvec((0.08 * share * [1.0, 0.0, 0.0] * joints).reshape(-1, 3)).as_quat()
-    rotations = compose(given.rotations, turns.reshape(loop.rotations.shape))
-    made = replace(given, root_m=given.root_m + 0.03 * share[:, 0] * [0.0, 1.0, 0.0], rotations=rotations)
-    if np.linalg.norm(given.root_m[-1] - given.root_m[0]) > 0.1:
-        assert match_loop_ends(made, given) is made
+    rotations = compose(opened.rotations, turns.reshape(loop.rotations.shape))
+    closed = replace(opened, root_m=opened.root_m + 0.03 * share[:, 0] * [0.0, 1.0, 0.0], rotations=rotations)
+    if np.linalg.norm(opened.root_m[-1] - opened.root_m[0]) > 0.1:
+        assert match_loop_ends(closed, opened) is closed
         return
-    kept = match_loop_ends(made, given)
-    assert gap_m(made) > gap_m(given) + 0.01
-    assert gap_m(kept) < gap_m(given) + 0.002
+    matched = match_loop_ends(closed, opened)
+    assert gap_m(closed) > gap_m(opened) + 0.01
+    assert gap_m(matched) < gap_m(opened) + 0.002
     middle = slice(len(loop) // 2 - 2, len(loop) // 2 + 2)
-    np.testing.assert_allclose(joint_positions(kept)[middle], joint_positions(made)[middle], atol=1e-9)
-    assert match_loop_ends(given, made) is given
-    far = replace(given, root_m=given.root_m + 0.2 * share[:, 0] * [0.0, 1.0, 0.0])
-    assert match_loop_ends(made, far) is made
+    np.testing.assert_allclose(joint_positions(matched)[middle], joint_positions(closed)[middle], atol=1e-9)
+    assert match_loop_ends(opened, closed) is opened
+    far = replace(opened, root_m=opened.root_m + 0.2 * share[:, 0] * [0.0, 1.0, 0.0])
+    assert match_loop_ends(closed, far) is closed

@@ -37,9 +37,9 @@ def test_mirror_reflects_every_joint(random_motion: Make):
 
 def test_mirror_twice_is_the_identity(random_motion: Make):
     motion = random_motion(1)
-    again = mirror(mirror(motion))
-    np.testing.assert_array_equal(again.root_m, motion.root_m)
-    np.testing.assert_array_equal(again.rotations, motion.rotations)
+    mirrored_back = mirror(mirror(motion))
+    np.testing.assert_array_equal(mirrored_back.root_m, motion.root_m)
+    np.testing.assert_array_equal(mirrored_back.rotations, motion.rotations)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -49,7 +49,8 @@ def test_canonical_motion_starts_at_the_origin_facing_forward_and_keeps_its_shap
     np.testing.assert_allclose(moved.root_m[0, [0, 2]], 0, atol=1e-12)
     np.testing.assert_allclose(np.sin(heading_rad(moved.rotations[0, 0])), 0, atol=1e-12)
     np.testing.assert_allclose(moved.root_m[:, 1], motion.root_m[:, 1])
-    before, after = joint_positions(motion), joint_positions(moved)
+    before = joint_positions(motion)
+    after = joint_positions(moved)
     distances = [np.linalg.norm(joints[5, :, None] - joints[0, None, :], axis=-1) for joints in (before, after)]
     np.testing.assert_allclose(distances[0], distances[1], atol=1e-12)
 
@@ -57,9 +58,10 @@ def test_canonical_motion_starts_at_the_origin_facing_forward_and_keeps_its_shap
 def test_canonical_form_does_not_depend_on_place_or_heading(random_motion: Make):
     motion = random_motion(2)
     elsewhere = turn(motion, 2.5)
-    one, other = canonicalise(motion), canonicalise(elsewhere)
-    np.testing.assert_allclose(one.root_m, other.root_m, atol=1e-9)
-    same_rotations(one.rotations, other.rotations)
+    canonical = canonicalise(motion)
+    moved_canonical = canonicalise(elsewhere)
+    np.testing.assert_allclose(canonical.root_m, moved_canonical.root_m, atol=1e-9)
+    same_rotations(canonical.rotations, moved_canonical.rotations)
 
 
 def test_a_batch_is_treated_like_its_motions(random_motion: Make):
@@ -92,7 +94,8 @@ def test_heading_is_finite_upside_down():
 def test_resampling_agrees_with_scipy_slerp(random_motion: Make, fps: float):
     motion = random_motion(3)
     result = resample(motion, fps)
-    source, target = np.arange(len(motion)) / motion.fps, np.arange(len(result)) / fps
+    source = np.arange(len(motion)) / motion.fps
+    target = np.arange(len(result)) / fps
     assert source[-1] - 1 / fps < target[-1] <= source[-1] + 0.01 / fps
     for joint in (0, 4, 17):
         oracle = Slerp(source, Rotation.from_quat(motion.rotations[:, joint]))(np.minimum(target, source[-1]))
@@ -103,10 +106,10 @@ def test_resampling_agrees_with_scipy_slerp(random_motion: Make, fps: float):
 
 def test_doubling_and_halving_the_frame_rate_gives_the_motion_back(random_motion: Make):
     motion = random_motion(4)
-    again = resample(resample(motion, 60.0), 30.0)
-    assert len(again) == len(motion)
-    np.testing.assert_allclose(again.root_m, motion.root_m, atol=1e-12)
-    same_rotations(again.rotations, motion.rotations)
+    resampled = resample(resample(motion, 60.0), 30.0)
+    assert len(resampled) == len(motion)
+    np.testing.assert_allclose(resampled.root_m, motion.root_m, atol=1e-12)
+    same_rotations(resampled.rotations, motion.rotations)
 
 
 def test_one_frame_can_be_resampled(random_motion: Make):
@@ -144,11 +147,11 @@ def test_a_closed_cycle_ends_in_its_first_pose_and_changes_little(skeleton: Skel
 
 def test_four_quarter_circles_make_a_circle(skeleton: Skeleton):
     cycle = close_cycle(walking_in_a_circle(skeleton))
-    whole = repeat_cycle(cycle, 4)
-    assert len(whole) == 4 * (len(cycle) - 1) + 1
-    np.testing.assert_allclose(np.linalg.norm(whole.root_m[:, [0, 2]], axis=-1), 1, atol=1e-2)
-    np.testing.assert_allclose(whole.root_m[-1], whole.root_m[0], atol=1e-9)
-    steps = np.linalg.norm(np.diff(joint_positions(whole), axis=0), axis=-1)
+    circle = repeat_cycle(cycle, 4)
+    assert len(circle) == 4 * (len(cycle) - 1) + 1
+    np.testing.assert_allclose(np.linalg.norm(circle.root_m[:, [0, 2]], axis=-1), 1, atol=1e-2)
+    np.testing.assert_allclose(circle.root_m[-1], circle.root_m[0], atol=1e-9)
+    steps = np.linalg.norm(np.diff(joint_positions(circle), axis=0), axis=-1)
     assert steps.max() < 1.5 * np.linalg.norm(np.diff(joint_positions(cycle), axis=0), axis=-1).max()
 
 

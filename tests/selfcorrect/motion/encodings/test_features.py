@@ -74,8 +74,8 @@ def test_any_features_decode_to_rotations(batch: MotionBatch):
 
 def test_statistics_travel_as_tensors(batch: MotionBatch):
     codec = FeatureCodec.fit(batch)
-    again = FeatureCodec.from_state(batch.skeleton, codec.state())
-    assert torch.equal(again.encode(batch), codec.encode(batch))
+    restored = FeatureCodec.from_state(batch.skeleton, codec.state())
+    assert torch.equal(restored.encode(batch), codec.encode(batch))
 
 
 def test_what_does_not_fit_is_refused(batch: MotionBatch, random_motion: Make):

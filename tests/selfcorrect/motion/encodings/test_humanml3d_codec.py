@@ -15,8 +15,8 @@ from selfcorrect.motion.encodings.humanml3d_codec import HumanML3DCodec
 @pytest.fixture(scope="module")
 def motions() -> list[np.ndarray]:
     """Rows of made-up motions with HumanML3D's bone lengths."""
-    made = [made_motion(kind, 0.9, 20.0, frames) for kind, frames in zip(KINDS, (61, 50, 42, 55, 61), strict=True)]
-    return [encode(body_joints(motion), TARGET_OFFSETS_M) for motion in made]
+    clips = [made_motion(kind, 0.9, 20.0, frames) for kind, frames in zip(KINDS, (61, 50, 42, 55, 61), strict=True)]
+    return [encode(body_joints(motion), TARGET_OFFSETS_M) for motion in clips]
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +47,9 @@ def test_motions_show_the_joints_of_their_rows(codec: HumanML3DCodec, motions: l
 
 def test_motions_become_the_rows_that_they_came_from(codec: HumanML3DCodec, motions: list[np.ndarray]) -> None:
     """But for the clip's end, where HumanML3D smooths the facing over frames that the rows do not hold."""
-    again = codec.encode(codec.decode(codec.tensor(motions)))
-    assert measure_lengths(again).tolist() == [len(rows) for rows in motions]
-    for got, rows in zip(codec.rows(again), motions, strict=True):
+    repeated = codec.encode(codec.decode(codec.tensor(motions)))
+    assert measure_lengths(repeated).tolist() == [len(rows) for rows in motions]
+    for got, rows in zip(codec.rows(repeated), motions, strict=True):
         np.testing.assert_allclose(
             decode_joints(got, last_frame=True)[:, 1:] - decode_joints(got, last_frame=True)[:1, :1],
             decode_joints(rows, last_frame=True)[:, 1:] - decode_joints(rows, last_frame=True)[:1, :1],

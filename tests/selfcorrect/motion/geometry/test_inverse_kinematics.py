@@ -68,9 +68,10 @@ def test_positions_that_are_not_finite_are_refused() -> None:
 _ENDS = [7, 8, 20, 21]
 
 
-def _stretched(motion: Motion, most: float) -> np.ndarray:
+def _stretch_bones(motion: Motion, most: float) -> np.ndarray:
     """Joints (T, J, 3) of a motion whose bones get longer and shorter by up to a share."""
-    joints_m, random = joint_positions(motion), np.random.default_rng(5)
+    joints_m = joint_positions(motion)
+    random = np.random.default_rng(5)
     shares = 1 + most * random.uniform(-1, 1, (*joints_m.shape[:2], 1))
     stretched_m = joints_m.copy()
     for joint, parent in enumerate(motion.skeleton.parents[1:], start=1):
@@ -81,16 +82,18 @@ def _stretched(motion: Motion, most: float) -> np.ndarray:
 
 @pytest.mark.parametrize("most", [0.01, 0.03, 0.1])
 def test_hands_and_feet_stay_where_limbs_reach_although_bones_stretch(motion: Motion, most: float) -> None:
-    joints_m = _stretched(motion, most)
+    joints_m = _stretch_bones(motion, most)
     plain = fit_motion(joints_m, 20.0, fit_skeleton(joints_m, smpl_22(BONE_AXES)))
     fitted = fit_body(joints_m, 20.0, smpl_22(BONE_AXES))
-    before_m, after_m = (np.linalg.norm(joint_positions(each) - joints_m, axis=-1) for each in (plain, fitted))
+    before_m = np.linalg.norm(joint_positions(plain) - joints_m, axis=-1)
+    after_m = np.linalg.norm(joint_positions(fitted) - joints_m, axis=-1)
     bones_m = np.linalg.norm(fitted.skeleton.offsets_m, axis=-1)
     for end in _ENDS:
         middle = fitted.skeleton.parents[end]
         start = fitted.skeleton.parents[middle]
         needed_m = np.linalg.norm(joints_m[:, end] - joint_positions(fitted)[:, start], axis=-1)
-        longest_m, shortest_m = bones_m[end] + bones_m[middle], abs(bones_m[end] - bones_m[middle])
+        longest_m = bones_m[end] + bones_m[middle]
+        shortest_m = abs(bones_m[end] - bones_m[middle])
         reaches = (needed_m < 0.99 * longest_m) & (needed_m > shortest_m)
         assert reaches.any()
         assert after_m[reaches, end].max() < 0.002 + 1e-6

@@ -14,7 +14,8 @@ from selfcorrect.motion.skeleton import Skeleton
 
 def plain(skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Joint by joint, from parents to children."""
-    positions_m, orientations = np.empty((*rotations.shape[:-1], 3)), normalize(rotations)
+    positions_m = np.empty((*rotations.shape[:-1], 3))
+    orientations = normalize(rotations)
     positions_m[..., 0, :] = root_m
     for joint, parent in enumerate(skeleton.parents[1:], start=1):
         above = orientations[..., parent, :]
@@ -28,7 +29,8 @@ def test_it_agrees_with_a_plain_version(skeleton: Skeleton, shape: tuple[int, ..
     draw = np.random.default_rng(3)
     count = int(np.prod(shape))
     turns = Rotation.random(max(1, count * len(skeleton)), rng=draw).as_quat()[: count * len(skeleton)]
-    rotations, root_m = turns.reshape(*shape, len(skeleton), 4) * 1.5, draw.standard_normal((*shape, 3))
+    rotations = turns.reshape(*shape, len(skeleton), 4) * 1.5
+    root_m = draw.standard_normal((*shape, 3))
     for got, expected in zip(
         forward_kinematics(skeleton, root_m, rotations), plain(skeleton, root_m, rotations), strict=True
     ):
@@ -46,10 +48,11 @@ def test_one_root_serves_many_poses(skeleton: Skeleton) -> None:
 def test_some_joints_are_where_they_are_among_all(skeleton: Skeleton) -> None:
     draw = np.random.default_rng(2)
     rotations = Rotation.random(20 * len(skeleton), rng=draw).as_quat().reshape(20, -1, 4)
-    root_m, joints = draw.standard_normal((20, 3)), [len(skeleton) - 1, 0, len(skeleton) // 2]
+    root_m = draw.standard_normal((20, 3))
+    joints = [len(skeleton) - 1, 0, len(skeleton) // 2]
     some = forward_kinematics(skeleton, root_m, rotations, joints)
-    for own, whole in zip(some, forward_kinematics(skeleton, root_m, rotations), strict=True):
-        np.testing.assert_array_equal(own, whole[:, joints])
+    for expected, among_all in zip(some, forward_kinematics(skeleton, root_m, rotations), strict=True):
+        np.testing.assert_array_equal(expected, among_all[:, joints])
 
 
 def test_poses_of_a_batch_are_kept_as_long_as_it_lives_and_cannot_be_changed(skeleton: Skeleton) -> None:
@@ -59,6 +62,6 @@ def test_poses_of_a_batch_are_kept_as_long_as_it_lives_and_cannot_be_changed(ske
     assert cached_poses(batch)[0] is positions_m
     np.testing.assert_array_equal(positions_m, forward_kinematics(skeleton, batch.root_m, rotations)[0])
     assert not positions_m.flags.writeable
-    kept = weakref.ref(positions_m)
+    cache = weakref.ref(positions_m)
     del batch, positions_m
-    assert kept() is None
+    assert cache() is None

@@ -37,7 +37,8 @@ def test_vectors_turn_as_scipy_turns_them(pair):
 
 
 def test_one_rotation_serves_many_vectors_and_one_vector_many_rotations(pair):
-    quaternions, vector = pair[0].as_quat().reshape(5, 10, 4), np.array([1.0, 2.0, 3.0])
+    quaternions = pair[0].as_quat().reshape(5, 10, 4)
+    vector = np.array([1.0, 2.0, 3.0])
     assert rotate(quaternions, vector).shape == (5, 10, 3)
     np.testing.assert_array_equal(
         rotate(quaternions[0, 0], np.stack([vector, vector]))[1], rotate(quaternions, vector)[0, 0]
@@ -58,7 +59,8 @@ def test_normalised_quaternions_keep_their_direction(pair):
 
 
 def test_slerp_goes_the_shortest_way_and_keeps_its_ends(pair):
-    first, second = (each.as_quat() for each in pair)
+    first = pair[0].as_quat()
+    second = pair[1].as_quat()
     halfway = Rotation.from_quat(slerp(first, second, np.full((50, 1), 0.5)))
     ways = [(end.inv() * halfway).magnitude() for end in pair]
     assert np.allclose(ways, (pair[0].inv() * pair[1]).magnitude() / 2)
@@ -70,7 +72,8 @@ def test_slerp_goes_the_shortest_way_and_keeps_its_ends(pair):
 def test_turns_lead_from_each_orientation_to_the_next(pair, axis):
     orientations = pair[0].as_quat().reshape(5, 10, 4)
     led = Rotation.from_rotvec(steps_between(orientations, axis).reshape(-1, 3))
-    before, after = (np.delete(orientations, end, axis).reshape(-1, 4) for end in (-1, 0))
+    before = np.delete(orientations, (-1), axis).reshape(-1, 4)
+    after = np.delete(orientations, 0, axis).reshape(-1, 4)
     assert np.allclose((led * Rotation.from_quat(before) * Rotation.from_quat(after).inv()).magnitude(), 0)
 
 
@@ -80,18 +83,18 @@ def test_few_have_the_bits_of_many() -> None:
     vectors = vectors[:, :3]
     assert not are_few(many, many)
     assert are_few(many[:50], many[:50])
-    for function, other in ((compose, many[::-1]), (rotate, vectors)):
-        whole = function(many, other)
-        assert np.array_equal(function(many[:50], other[:50]), whole[:50])
+    for function, argument in ((compose, many[::-1]), (rotate, vectors)):
+        of_many = function(many, argument)
+        assert np.array_equal(function(many[:50], argument[:50]), of_many[:50])
     assert np.array_equal(cross(vectors[:50], vectors[50:100]), cross(vectors, np.roll(vectors, -50, 0))[:50])
     assert np.array_equal(compose(many[0], many[:50]), compose(many[[0] * 300], many)[:50])
 
 
 def test_rotation_vectors_become_the_rotations_that_scipy_makes_of_them():
     vectors = np.random.default_rng(2).normal(size=(40, 3)) * np.geomspace(1e-12, 3.0, 40)[:, None]
-    made = quaternions(np.concatenate([vectors, np.zeros((1, 3))]))
-    np.testing.assert_allclose(made[:-1], Rotation.from_rotvec(vectors).as_quat(), atol=1e-14)
-    np.testing.assert_array_equal(made[-1], [0.0, 0.0, 0.0, 1.0])
+    converted = quaternions(np.concatenate([vectors, np.zeros((1, 3))]))
+    np.testing.assert_allclose(converted[:-1], Rotation.from_rotvec(vectors).as_quat(), atol=1e-14)
+    np.testing.assert_array_equal(converted[-1], [0.0, 0.0, 0.0, 1.0])
 
 
 @pytest.mark.parametrize("columns", [np.zeros(6), [1, 2, 0, 0, 0, 0], [0, 1, 0, 2, 0, 3], [1, 0, 0, 0, 0, 0]])
@@ -104,7 +107,8 @@ def test_degenerate_columns_give_a_rotation(columns: list[float]):
 def test_gram_schmidt_keeps_the_first_column_and_the_plane_of_both():
     columns = np.random.default_rng(0).normal(size=(20, 6))
     matrices = Rotation.from_quat(from_matrix_columns(columns)).as_matrix()
-    first, second = columns.reshape(20, 3, 2)[..., 0], columns.reshape(20, 3, 2)[..., 1]
+    first = columns.reshape(20, 3, 2)[..., 0]
+    second = columns.reshape(20, 3, 2)[..., 1]
     np.testing.assert_allclose(matrices[..., 0], first / np.linalg.norm(first, axis=1, keepdims=True))
     np.testing.assert_allclose(np.sum(matrices[..., 2] * second, axis=1), 0, atol=1e-12)
     assert np.all(np.sum(matrices[..., 1] * second, axis=1) > 0)
@@ -112,5 +116,5 @@ def test_gram_schmidt_keeps_the_first_column_and_the_plane_of_both():
 
 def test_rotations_survive_the_6d_form():
     rotations = Rotation.random(100, rng=np.random.default_rng(1)).as_quat()
-    again = from_matrix_columns(matrix_columns(rotations))
-    np.testing.assert_allclose(np.abs(np.sum(rotations * again, axis=-1)), 1)
+    converted = from_matrix_columns(matrix_columns(rotations))
+    np.testing.assert_allclose(np.abs(np.sum(rotations * converted, axis=-1)), 1)

@@ -9,16 +9,17 @@ from selfcorrect.motion.geometry.vectors import cross, dot, median, norms, perce
 @pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize("shape", [(), (7,), (2, 0, 3), (2, 5, 3)])
 def test_lengths_and_scalar_products_have_the_bits_of_numpy(shape: tuple[int, ...], size: int) -> None:
-    one, other = np.random.default_rng(0).normal(size=(2, *shape, size))
-    np.testing.assert_array_equal(norms(one), np.linalg.norm(one, axis=-1))
-    np.testing.assert_array_equal(dot(one, other), np.sum(one * other, axis=-1))
+    first, second = np.random.default_rng(0).normal(size=(2, *shape, size))
+    np.testing.assert_array_equal(norms(first), np.linalg.norm(first, axis=-1))
+    np.testing.assert_array_equal(dot(first, second), np.sum(first * second, axis=-1))
 
 
 @pytest.mark.parametrize("shapes", [((3,), (3,)), ((4, 3), (3,)), ((5, 1, 3), (4, 3)), ((2, 5, 4, 3), (2, 5, 4, 3))])
 def test_cross_products_have_the_bits_of_numpy(shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
     generator = np.random.default_rng(1)
-    one, other = (generator.normal(size=shape) for shape in shapes)
-    np.testing.assert_array_equal(cross(one, other), np.cross(one, other))
+    first = generator.normal(size=shapes[0])
+    second = generator.normal(size=shapes[1])
+    np.testing.assert_array_equal(cross(first, second), np.cross(first, second))
 
 
 @pytest.mark.parametrize("shape", [(1,), (2,), (7,), (150,), (31, 4), (30, 2, 3)])

@@ -29,10 +29,10 @@ from selfcorrect.motion.skeleton import SMPL_22, FootFrames, Quaternion, Skeleto
 WITHIN = 1e-12
 
 
-def both(rng: np.random.Generator) -> tuple[Quaternion, Quaternion]:
+def draw_two_turns(rng: np.random.Generator) -> tuple[Quaternion, Quaternion]:
     """Any turns of a left and a right joint."""
-    left, right = (tuple(turn.tolist()) for turn in Rotation.random(2, rng=rng).as_quat())
-    return left, right
+    turns = Rotation.random(2, rng=rng).as_quat()
+    return tuple(turns[0].tolist()), tuple(turns[1].tolist())
 
 
 def some_joints(motion: Motion, rng: np.random.Generator) -> FrameChange:
@@ -56,7 +56,7 @@ VIEWS: dict[str, Callable[[Motion, np.random.Generator], FrameChange]] = {
     "turned frames": lambda motion, rng: TurnedFrames(Rotation.random(len(motion.skeleton), rng=rng)),
     "root": lambda motion, rng: Rerooted(motion.skeleton, int(rng.integers(1, len(motion.skeleton)))),
     "usual order": lambda motion, rng: JointOrder.canonical(motion.skeleton),
-    "level feet": lambda motion, rng: LevelFeet(FootFrames(both(rng), both(rng))),
+    "level feet": lambda motion, rng: LevelFeet(FootFrames(draw_two_turns(rng), draw_two_turns(rng))),
     "shifted world": lambda motion, rng: ShiftedWorld(rng.normal(0.0, 1.0, (len(motion), 3))),
     "scaled body": lambda motion, rng: ScaledBody(float(rng.uniform(0.3, 3.0))),
     "joints alone": some_joints,
@@ -68,9 +68,10 @@ KEEP_JOINTS = {"turned frames", "level feet"}
 """Views that move no joint and keep their order."""
 
 
-def made_up(rng: np.random.Generator) -> Motion:
+def draw_motion(rng: np.random.Generator) -> Motion:
     """Any tree of 2 to 40 joints, the first of them parts of a body in any order, in any motion of 1 to 6 frames."""
-    count, frames = int(rng.integers(2, 41)), int(rng.integers(1, 7))
+    count = int(rng.integers(2, 41))
+    frames = int(rng.integers(1, 7))
     parents = (-1, *(int(rng.integers(0, joint)) for joint in range(1, count)))
     offsets_m = rng.normal(0.0, 0.3, (count, 3))
     offsets_m[0] = 0.0
@@ -81,15 +82,16 @@ def made_up(rng: np.random.Generator) -> Motion:
     return Motion(skeleton, rng.normal(0.0, 2.0, (frames, 3)), rotations, 30.0)
 
 
-def assert_same(one: Motion, other: Motion) -> None:
+def assert_same(first: Motion, second: Motion) -> None:
     names = [
-        (each.names, each.parents, each.parts, each.rigid, each.soles_m) for each in (one.skeleton, other.skeleton)
+        (skeleton.names, skeleton.parents, skeleton.parts, skeleton.rigid, skeleton.soles_m)
+        for skeleton in (first.skeleton, second.skeleton)
     ]
     assert names[0] == names[1]
-    np.testing.assert_allclose(one.skeleton.offsets_m, other.skeleton.offsets_m, atol=WITHIN)
-    np.testing.assert_allclose(one.root_m, other.root_m, atol=WITHIN)
-    same_sign = np.sign(np.sum(one.rotations * other.rotations, axis=-1, keepdims=True))
-    np.testing.assert_allclose(same_sign * one.rotations, other.rotations, atol=WITHIN)
+    np.testing.assert_allclose(first.skeleton.offsets_m, second.skeleton.offsets_m, atol=WITHIN)
+    np.testing.assert_allclose(first.root_m, second.root_m, atol=WITHIN)
+    same_sign = np.sign(np.sum(first.rotations * second.rotations, axis=-1, keepdims=True))
+    np.testing.assert_allclose(same_sign * first.rotations, second.rotations, atol=WITHIN)
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -97,7 +99,7 @@ def assert_same(one: Motion, other: Motion) -> None:
 @settings(max_examples=30, deadline=None)
 def test_what_is_seen_comes_back(name: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    motion = made_up(rng)
+    motion = draw_motion(rng)
     view = VIEWS[name](motion, rng)
     seen = view.view(motion)
     assert_same(view.restore(seen), motion)
@@ -109,7 +111,7 @@ def test_what_is_seen_comes_back(name: str, seed: int) -> None:
 def test_a_change_comes_back(name: str) -> None:
     """Another motion in the frame of the view, shown again, is the same there: nothing of it is lost."""
     rng = np.random.default_rng(1)
-    motion = made_up(rng)
+    motion = draw_motion(rng)
     view = VIEWS[name](motion, rng)
     seen = view.view(motion)
     turns = Rotation.random(seen.rotations.size // 4, rng=rng).as_quat().reshape(seen.rotations.shape)
@@ -121,10 +123,11 @@ def test_a_change_comes_back(name: str) -> None:
 
 def test_all_joints_but_those_on_the_way_keep_their_places() -> None:
     rng = np.random.default_rng(2)
-    motion = made_up(rng)
+    motion = draw_motion(rng)
     root = len(motion.skeleton) - 1
     view = Rerooted(motion.skeleton, root)
-    seen_m, own_m = joint_positions(view.view(motion)), joint_positions(motion)[:, view.order]
+    seen_m = joint_positions(view.view(motion))
+    own_m = joint_positions(motion)[:, view.order]
     others = [
         at for at, joint in enumerate(view.order) if joint == root or joint not in motion.skeleton.path_to_root(root)
     ]

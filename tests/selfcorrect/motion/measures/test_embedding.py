@@ -27,7 +27,7 @@ def batch(random_motion: Callable[..., Motion]) -> MotionBatch:
     return MotionBatch.stack([random_motion(seed) for seed in range(60)])
 
 
-def jittered(batch: MotionBatch, size_rad: float, seed: int = 0) -> MotionBatch:
+def add_jitter(batch: MotionBatch, size_rad: float, seed: int = 0) -> MotionBatch:
     generator = np.random.default_rng(seed)
     noise = Rotation.from_rotvec(size_rad * generator.normal(size=(*batch.rotations.shape[:3], 3)))
     return replace(batch, rotations=(Rotation.from_quat(batch.rotations) * noise).as_quat())
@@ -62,8 +62,8 @@ def test_kinematic_features_know_the_speed(skeleton: Skeleton):
 
 def test_geometric_features_do_not_depend_on_where_the_motion_starts(batch: MotionBatch):
     moved = replace(batch, root_m=batch.root_m + np.array([3.0, 0.0, -2.0]))
-    for here, there in zip(geometric_features(batch), geometric_features(moved), strict=True):
-        np.testing.assert_allclose(here, there, atol=1e-9)
+    for feature, there in zip(geometric_features(batch), geometric_features(moved), strict=True):
+        np.testing.assert_allclose(feature, there, atol=1e-9)
 
 
 @pytest.mark.parametrize("features", FEATURES)
@@ -80,13 +80,13 @@ def test_reference_has_mean_zero_and_total_variance_100(features, batch: MotionB
 def test_embedding_is_frozen(features, batch: MotionBatch):
     embedding = MotionEmbedding.fit(features, batch)
     before = embedding(batch)
-    embedding(jittered(batch, 0.3))
+    embedding(add_jitter(batch, 0.3))
     half = replace(batch, root_m=batch.root_m[:30], rotations=batch.rotations[:30], lengths=batch.lengths[:30])
     np.testing.assert_allclose(embedding(half), before[:30])
 
 
 def test_jitter_shows_in_kinematics_and_hardly_in_geometry(batch: MotionBatch):
-    shaken = jittered(batch, 0.05)
+    shaken = add_jitter(batch, 0.05)
     distances = [
         frechet_distance(embedding(batch), embedding(shaken))
         for embedding in (MotionEmbedding.fit(features, batch) for features in FEATURES)

@@ -26,7 +26,7 @@ def reference(windows: Windows) -> Windows:
 
 
 @pytest.fixture(scope="module")
-def others(windows: Windows) -> Windows:
+def other_windows(windows: Windows) -> Windows:
     return windows.take(np.arange(1, len(windows), 2))
 
 
@@ -36,8 +36,8 @@ def evaluator(reference: Windows) -> MotionEvaluator:
 
 
 @pytest.fixture(scope="module")
-def real_scores(evaluator: MotionEvaluator, others: Windows) -> dict[str, float]:
-    return evaluator.evaluate(others.batch, others.labels)
+def real_scores(evaluator: MotionEvaluator, other_windows: Windows) -> dict[str, float]:
+    return evaluator.evaluate(other_windows.batch, other_windows.labels)
 
 
 def test_every_figure_is_there_and_finite(real_scores: dict[str, float]):
@@ -53,11 +53,15 @@ def test_other_real_motions_are_real_and_diverse(real_scores: dict[str, float]):
 
 
 def test_jitter_harms_realism_and_not_diversity(
-    evaluator: MotionEvaluator, others: Windows, real_scores: dict[str, float]
+    evaluator: MotionEvaluator, other_windows: Windows, real_scores: dict[str, float]
 ):
-    noise = Rotation.from_rotvec(0.05 * np.random.default_rng(0).normal(size=(*others.batch.rotations.shape[:3], 3)))
-    shaken = replace(others.batch, rotations=(Rotation.from_quat(others.batch.rotations) * noise).as_quat())
-    scores = evaluator.evaluate(shaken, others.labels)
+    noise = Rotation.from_rotvec(
+        0.05 * np.random.default_rng(0).normal(size=(*other_windows.batch.rotations.shape[:3], 3))
+    )
+    shaken = replace(
+        other_windows.batch, rotations=(Rotation.from_quat(other_windows.batch.rotations) * noise).as_quat()
+    )
+    scores = evaluator.evaluate(shaken, other_windows.labels)
     assert scores["fid_kinematic"] > 10 * real_scores["fid_kinematic"]
     assert scores["jerk_m_s3"] > 3 * real_scores["jerk_m_s3"]
     assert scores["recall"] == pytest.approx(real_scores["recall"], abs=0.05)
@@ -65,21 +69,21 @@ def test_jitter_harms_realism_and_not_diversity(
 
 
 def test_a_sunken_body_penetrates_and_a_raised_one_floats(
-    evaluator: MotionEvaluator, others: Windows, real_scores: dict[str, float]
+    evaluator: MotionEvaluator, other_windows: Windows, real_scores: dict[str, float]
 ):
     def at_height(shift_m: float) -> dict[str, float]:
-        moved = replace(others.batch, root_m=others.batch.root_m + np.array([0.0, shift_m, 0.0]))
-        return evaluator.evaluate(moved, others.labels)
+        moved = replace(other_windows.batch, root_m=other_windows.batch.root_m + np.array([0.0, shift_m, 0.0]))
+        return evaluator.evaluate(moved, other_windows.labels)
 
     assert at_height(-0.05)["penetration_mm"] > real_scores["penetration_mm"] + 25
     assert at_height(0.05)["float_mm"] > real_scores["float_mm"] + 25
 
 
 def test_loss_of_modes_harms_diversity_and_not_precision(
-    evaluator: MotionEvaluator, others: Windows, real_scores: dict[str, float]
+    evaluator: MotionEvaluator, other_windows: Windows, real_scores: dict[str, float]
 ):
-    first_of_label = {label: row for row, label in reversed(list(enumerate(others.labels)))}
-    collapsed = others.take(np.array([first_of_label[label] for label in others.labels]))
+    first_of_label = {label: row for row, label in reversed(list(enumerate(other_windows.labels)))}
+    collapsed = other_windows.take(np.array([first_of_label[label] for label in other_windows.labels]))
     scores = evaluator.evaluate(collapsed.batch, collapsed.labels)
     assert scores["precision"] > 0.9
     assert scores["recall"] < 0.1

@@ -36,17 +36,23 @@ def unit_said(key: str) -> str:
     return ENDS[max((end for end in ENDS if key.endswith(end)), key=len)] if key.endswith(tuple(ENDS)) else ""
 
 
-def described(points: np.ndarray, labels: np.ndarray, error_m: float = 0.0) -> MotionDescription:
+def make_description(points: np.ndarray, labels: np.ndarray, error_m: float = 0.0) -> MotionDescription:
     errors = np.linspace(0, 2 * error_m, len(points))
     return MotionDescription(points, points, labels, PhysicalErrors(*(errors for _ in fields(PhysicalErrors))))
 
 
-def drawn(rng: np.random.Generator, count: int = 60, spread: float = 1.0, shift: float = 0.0) -> MotionDescription:
-    return described(shift + spread * rng.normal(size=(count, 3)), np.arange(count) % 3, 0.004)
+def draw_description(
+    rng: np.random.Generator, count: int = 60, spread: float = 1.0, shift: float = 0.0
+) -> MotionDescription:
+    return make_description(shift + spread * rng.normal(size=(count, 3)), np.arange(count) % 3, 0.004)
 
 
 def test_each_name_stands_once() -> None:
-    for names in ([each.key for each in METRICS], [each.key for each in FIGURES], [each.heading for each in FIGURES]):
+    for names in (
+        [metric.key for metric in METRICS],
+        [figure.key for figure in FIGURES],
+        [figure.heading for figure in FIGURES],
+    ):
         assert len(set(names)) == len(names)
 
 
@@ -61,8 +67,9 @@ def test_keys_say_the_units_of_their_values() -> None:
 def test_every_physical_error_has_a_row_and_is_shown_in_its_unit() -> None:
     names = [field.name for field in fields(PhysicalErrors)]
     assert [error.key for error in ERRORS] == names
-    sets = MetricInputs(drawn(np.random.default_rng(0)), drawn(np.random.default_rng(1)))
-    values, errors = compute_metrics(sets), sets.candidate.physical.mean()
+    sets = MetricInputs(draw_description(np.random.default_rng(0)), draw_description(np.random.default_rng(1)))
+    values = compute_metrics(sets)
+    errors = sets.candidate.physical.mean()
     metrics = [metric for metric in MEASURED if metric.better == "real" and metric.unit.si]
     for metric, error in zip(metrics, ERRORS, strict=True):
         assert values[metric.key] == pytest.approx(metric.unit.convert(errors[error.key]))
@@ -74,7 +81,7 @@ def test_every_physical_error_has_a_row_and_is_shown_in_its_unit() -> None:
 @given(seed=st.integers(0, 10_000), spread=st.floats(1e-3, 30), shift=st.floats(-30, 30))
 def test_values_stay_within_their_bounds(seed: int, spread: float, shift: float) -> None:
     rng = np.random.default_rng(seed)
-    values = compute_metrics(MetricInputs(drawn(rng), drawn(rng, spread=spread, shift=shift)))
+    values = compute_metrics(MetricInputs(draw_description(rng), draw_description(rng, spread=spread, shift=shift)))
     assert list(values) == [metric.key for metric in MEASURED]
     for metric in MEASURED:
         least, most = metric.bounds
@@ -83,8 +90,9 @@ def test_values_stay_within_their_bounds(seed: int, spread: float, shift: float)
 
 def test_collapsed_and_distant_samples_are_worse_in_the_direction_of_each_row() -> None:
     rng = np.random.default_rng(2)
-    real = drawn(rng, 200)
-    good, bad = (compute_metrics(MetricInputs(real, made)) for made in (drawn(rng, 200), drawn(rng, 200, 0.05, 8.0)))
+    real = draw_description(rng, 200)
+    good = compute_metrics(MetricInputs(real, draw_description(rng, 200)))
+    bad = compute_metrics(MetricInputs(real, draw_description(rng, 200, 0.05, 8.0)))
     judged = [metric for metric in MEASURED if metric.better in ("lower", "higher")]
     assert len(judged) == 6
     for metric in judged:
@@ -92,7 +100,8 @@ def test_collapsed_and_distant_samples_are_worse_in_the_direction_of_each_row() 
 
 
 def test_what_was_measured_after_correction_is_the_same_metric_under_its_own_name() -> None:
-    plain, corrected = find_metric("recall"), find_metric(f"{CORRECTED}recall")
+    plain = find_metric("recall")
+    corrected = find_metric(f"{CORRECTED}recall")
     assert (corrected.key, corrected.better, corrected.unit) == ("corrected_recall", plain.better, plain.unit)
     assert corrected.title == "Recall, after correction"
     assert find_metric("corrected_penetration_mm").title == "Floor penetration (mm), after correction"

@@ -24,7 +24,7 @@ def stand(skeleton: Skeleton, standing_height_m: float) -> Motion:
     return Motion(skeleton, np.tile([0.0, standing_height_m, 0], (FRAMES, 1)), rotations, 30.0)
 
 
-def moved(motion: Motion, shift_m: np.ndarray | tuple[float, float, float]) -> Motion:
+def shift_motion(motion: Motion, shift_m: np.ndarray | tuple[float, float, float]) -> Motion:
     return replace(motion, root_m=motion.root_m + np.asarray(shift_m))
 
 
@@ -37,27 +37,29 @@ def test_standing_still_is_without_error(stand: Motion):
 
 
 def test_sunk_and_raised_bodies_are_measured_exactly(stand: Motion):
-    result = errors(moved(stand, (0, -0.05, 0)), moved(stand, (0, 0.08, 0)), moved(stand, (0, 0.004, 0)))
+    result = errors(
+        shift_motion(stand, (0, -0.05, 0)), shift_motion(stand, (0, 0.08, 0)), shift_motion(stand, (0, 0.004, 0))
+    )
     np.testing.assert_allclose(result.penetration_m, [0.05, 0, 0], atol=1e-12)
     np.testing.assert_allclose(result.floating_m, [0, 0.08, 0], atol=1e-12)
 
 
 def test_frames_without_error_count_as_zero(stand: Motion):
     height_m = np.where(np.arange(FRAMES) < 10, -0.02, 0.0)
-    result = errors(moved(stand, np.outer(height_m, [0, 1, 0])))
+    result = errors(shift_motion(stand, np.outer(height_m, [0, 1, 0])))
     assert result.penetration_m[0] == pytest.approx(0.02 / 4)
 
 
 def test_a_gliding_stand_skates_at_its_speed_at_any_frame_rate(stand: Motion):
-    glide = moved(stand, np.outer(np.arange(FRAMES) / 30, [0.5, 0, 0]))
+    glide = shift_motion(stand, np.outer(np.arange(FRAMES) / 30, [0.5, 0, 0]))
     assert errors(glide).skate_m_s[0] == pytest.approx(0.5)
     assert errors(resample(glide, 60.0)).skate_m_s[0] == pytest.approx(0.5)
-    assert errors(moved(glide, (0, 0.02, 0))).skate_m_s[0] == 0
+    assert errors(shift_motion(glide, (0, 0.02, 0))).skate_m_s[0] == 0
 
 
 def test_only_the_foot_on_the_floor_skates(stand: Motion, skeleton: Skeleton):
     """The left foot is lifted by the hip; the body glides; then only the right foot counts, at the same speed."""
-    glide = moved(stand, np.outer(np.arange(FRAMES) / 30, [0, 0, 0.3]))
+    glide = shift_motion(stand, np.outer(np.arange(FRAMES) / 30, [0, 0, 0.3]))
     rotations = glide.rotations.copy()
     rotations[:, skeleton.joint("left_hip")] = Rotation.from_euler("x", -40, degrees=True).as_quat()
     result = errors(replace(glide, rotations=rotations))
@@ -67,19 +69,20 @@ def test_only_the_foot_on_the_floor_skates(stand: Motion, skeleton: Skeleton):
 
 def test_jerk_of_a_cubic_path_is_its_third_derivative(stand: Motion):
     times = np.arange(FRAMES) / 30
-    assert errors(moved(stand, np.outer(times**3, [0, 0, 2]))).jerk_m_s3[0] == pytest.approx(12)
-    assert errors(moved(stand, np.outer(times**2, [0, 0, 2]))).jerk_m_s3[0] == pytest.approx(0, abs=1e-6)
+    assert errors(shift_motion(stand, np.outer(times**3, [0, 0, 2]))).jerk_m_s3[0] == pytest.approx(12)
+    assert errors(shift_motion(stand, np.outer(times**2, [0, 0, 2]))).jerk_m_s3[0] == pytest.approx(0, abs=1e-6)
 
 
 def test_padding_does_not_count(stand: Motion):
-    glide = moved(stand, np.outer(np.arange(FRAMES) / 30, [0.5, 0, 0]) - np.array([0, 0.03, 0]))
-    together, alone = errors(glide.frames(0, 15), stand), errors(glide.frames(0, 15))
+    glide = shift_motion(stand, np.outer(np.arange(FRAMES) / 30, [0.5, 0, 0]) - np.array([0, 0.03, 0]))
+    together = errors(glide.frames(0, 15), stand)
+    alone = errors(glide.frames(0, 15))
     for name, value in alone.mean().items():
         assert getattr(together, name)[0] == pytest.approx(value), name
 
 
 def test_a_single_frame_has_no_motion_errors(stand: Motion):
-    result = errors(moved(stand, (0, -0.01, 0)).frames(0, 1))
+    result = errors(shift_motion(stand, (0, -0.01, 0)).frames(0, 1))
     assert (result.skate_m_s[0], result.jerk_m_s3[0]) == (0, 0)
     assert result.penetration_m[0] == pytest.approx(0.01)
 
@@ -89,15 +92,16 @@ def test_a_lying_body_touches_the_floor_with_its_surface(stand: Motion, skeleton
     rotations[:, 0] = Rotation.from_euler("x", -90, degrees=True).as_quat()
     lying = replace(stand, rotations=rotations, root_m=np.tile([0, 0.12, 0.0], (FRAMES, 1)))
     assert errors(lying).floating_m[0] < 0.06
-    assert errors(moved(lying, (0, -0.3, 0))).penetration_m[0] > 0.2
+    assert errors(shift_motion(lying, (0, -0.3, 0))).penetration_m[0] > 0.2
 
 
 def test_mirrored_motions_have_the_same_errors(random_motion: Callable[..., Motion]):
     motions = [random_motion(seed) for seed in range(4)]
-    low = [moved(motion, (0, 1.0 - motion.root_m[0, 1], 0)) for motion in motions]
-    one, other = errors(*low), errors(*map(mirror, low))
-    for name in one.mean():
-        np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=1e-9)
+    low = [shift_motion(motion, (0, 1.0 - motion.root_m[0, 1], 0)) for motion in motions]
+    original_errors = errors(*low)
+    mirrored_errors = errors(*map(mirror, low))
+    for name in original_errors.mean():
+        np.testing.assert_allclose(getattr(original_errors, name), getattr(mirrored_errors, name), atol=1e-9)
 
 
 def test_real_clips_are_plausible():
@@ -114,9 +118,9 @@ def test_real_clips_are_plausible():
 
 def test_feet_of_a_stand_are_in_contact_and_lifted_ones_are_not(stand: Motion):
     assert foot_contacts(stand).all()
-    assert foot_contacts(moved(stand, (0, -0.04, 0))).all()
-    assert not foot_contacts(moved(stand, (0, 0.05, 0))).any()
-    assert not foot_contacts(moved(stand, np.outer(np.arange(FRAMES) / 30, [0.5, 0, 0]))).any()
+    assert foot_contacts(shift_motion(stand, (0, -0.04, 0))).all()
+    assert not foot_contacts(shift_motion(stand, (0, 0.05, 0))).any()
+    assert not foot_contacts(shift_motion(stand, np.outer(np.arange(FRAMES) / 30, [0.5, 0, 0]))).any()
 
 
 def test_a_walker_stands_on_alternating_feet(walk: Motion):
@@ -139,16 +143,16 @@ def test_flicker_is_removed(stand: Motion):
     """A hop of one frame is closed, a touch of one frame dropped."""
     hop = np.zeros(FRAMES)
     hop[20] = 0.06
-    assert foot_contacts(moved(stand, np.outer(hop, [0, 1, 0])), speed_m_s=100).all()
-    assert not foot_contacts(moved(stand, np.outer(0.06 - hop, [0, 1, 0])), speed_m_s=100).any()
+    assert foot_contacts(shift_motion(stand, np.outer(hop, [0, 1, 0])), speed_m_s=100).all()
+    assert not foot_contacts(shift_motion(stand, np.outer(0.06 - hop, [0, 1, 0])), speed_m_s=100).any()
 
 
 @pytest.mark.parametrize("height_m", [0.0, 0.12, -0.3])
 def test_the_floor_is_found_under_a_stand_and_a_walk(stand: Motion, walk: Motion, height_m: float):
-    assert floor_height_m(moved(stand, (0, height_m, 0))) == pytest.approx(height_m)
-    assert floor_height_m(moved(walk, (0, height_m, 0))) == pytest.approx(height_m, abs=0.01)
+    assert floor_height_m(shift_motion(stand, (0, height_m, 0))) == pytest.approx(height_m)
+    assert floor_height_m(shift_motion(walk, (0, height_m, 0))) == pytest.approx(height_m, abs=0.01)
 
 
 def test_a_floor_is_told_even_where_no_foot_is_still(stand: Motion):
-    glide = moved(stand, np.outer(np.arange(FRAMES) / 30, [3.0, 0, 0]) + np.array([0, 0.2, 0]))
+    glide = shift_motion(stand, np.outer(np.arange(FRAMES) / 30, [3.0, 0, 0]) + np.array([0, 0.2, 0]))
     assert floor_height_m(glide) == pytest.approx(0.2)

@@ -22,20 +22,21 @@ FRAMES = 40
 
 
 @pytest.fixture
-def still(skeleton: Skeleton) -> Motion:
+def still_motion(skeleton: Skeleton) -> Motion:
     """The rest pose."""
     return Motion(skeleton, np.zeros((FRAMES, 3)), np.tile([0.0, 0, 0, 1], (FRAMES, len(skeleton), 1)), 30.0)
 
 
-def bent(motion: Motion, part: str, angles_rad: np.ndarray) -> Motion:
+def bend_joint(motion: Motion, part: str, angles_rad: np.ndarray) -> Motion:
     """The motion with a joint turned about its x axis by angles (T,)."""
-    joint, rotations = motion.skeleton.parts.index(part), motion.rotations.copy()
+    joint = motion.skeleton.parts.index(part)
+    rotations = motion.rotations.copy()
     rotations[:, joint] = Rotation.from_rotvec(np.outer(angles_rad, [1.0, 0, 0])).as_quat()
     return replace(motion, rotations=rotations)
 
 
-def test_a_joint_that_turns_evenly_has_that_speed_at_any_frame_rate_and_sign(still: Motion) -> None:
-    turning = bent(still, "left_knee", np.arange(FRAMES) * 0.3)
+def test_a_joint_that_turns_evenly_has_that_speed_at_any_frame_rate_and_sign(still_motion: Motion) -> None:
+    turning = bend_joint(still_motion, "left_knee", np.arange(FRAMES) * 0.3)
     flipped = replace(turning, rotations=turning.rotations * np.where(np.arange(FRAMES) % 2, -1.0, 1.0)[:, None, None])
     for motion, expected in ((turning, 9.0), (flipped, 9.0), (replace(turning, fps=120.0), 36.0)):
         speeds = angular_speeds_rad_s(motion)
@@ -44,15 +45,16 @@ def test_a_joint_that_turns_evenly_has_that_speed_at_any_frame_rate_and_sign(sti
         assert np.delete(speeds, knee, axis=1).max() < 1e-9
 
 
-def test_a_knee_that_snaps_gains_the_speed_of_its_fastest_frame(still: Motion) -> None:
+def test_a_knee_that_snaps_gains_the_speed_of_its_fastest_frame(still_motion: Motion) -> None:
     """53, 32, 44 degrees that become 36, 6, 43 turn by 21 and 12 before, by 30 and 37 after."""
     knees = (np.full(FRAMES, np.radians(53.0)), np.full(FRAMES, np.radians(36.0)))
     for angles_rad, snap_deg in zip(knees, ((32.0, 44.0), (6.0, 43.0)), strict=True):
         angles_rad[20:22] = np.radians(snap_deg)
         angles_rad[22:] = angles_rad[21]
-    before, after = (bent(still, "right_knee", own) for own in knees)
+    before = bend_joint(still_motion, "right_knee", knees[0])
+    after = bend_joint(still_motion, "right_knee", knees[1])
     added = np.degrees(added_angular_speeds_rad_s(before, after))
-    knee = still.skeleton.parts.index("right_knee")
+    knee = still_motion.skeleton.parts.index("right_knee")
     assert added[knee] == pytest.approx(30.0 * (37 - 12))
     assert np.delete(added, knee).max() == 0.0
     both = MotionBatch.stack([before, after])
@@ -61,20 +63,20 @@ def test_a_knee_that_snaps_gains_the_speed_of_its_fastest_frame(still: Motion) -
     )
 
 
-def test_what_only_slows_joints_adds_nothing_and_one_frame_has_no_speed(still: Motion) -> None:
-    swinging = bent(still, "left_elbow", np.sin(np.arange(FRAMES)))
-    assert added_angular_speeds_rad_s(swinging, still).max() == 0.0
-    assert added_angular_speeds_rad_s(still.frames(0, 1), still.frames(0, 1)).max() == 0.0
+def test_what_only_slows_joints_adds_nothing_and_one_frame_has_no_speed(still_motion: Motion) -> None:
+    swinging = bend_joint(still_motion, "left_elbow", np.sin(np.arange(FRAMES)))
+    assert added_angular_speeds_rad_s(swinging, still_motion).max() == 0.0
+    assert added_angular_speeds_rad_s(still_motion.frames(0, 1), still_motion.frames(0, 1)).max() == 0.0
 
 
-def test_jerk_is_told_by_part_and_agrees_with_that_of_the_whole(still: Motion) -> None:
-    kicking = bent(still, "left_knee", 0.3 * np.sin(np.arange(FRAMES)))
+def test_jerk_is_told_by_part_and_agrees_with_that_of_the_whole(still_motion: Motion) -> None:
+    kicking = bend_joint(still_motion, "left_knee", 0.3 * np.sin(np.arange(FRAMES)))
     jerks = jerk_by_part_m_s3(kicking)
     assert set(jerks) == set(JERK_PARTS)
     assert jerks["left foot"] > 100.0
     assert max(jerk for name, jerk in jerks.items() if name != "left foot") < 1e-6
-    joints = joints_by_part(still.skeleton)
-    assert sorted(chain(*joints.values())) == [joint for joint, part in enumerate(still.skeleton.parts) if part]
-    whole = sum(jerks[name] * len(own) for name, own in joints.items()) / len(still.skeleton)
-    assert whole == pytest.approx(physical_errors(MotionBatch.stack([kicking])).jerk_m_s3[0])
-    assert set(jerk_by_part_m_s3(still.frames(0, 3)).values()) == {0.0}
+    joints = joints_by_part(still_motion.skeleton)
+    assert sorted(chain(*joints.values())) == [joint for joint, part in enumerate(still_motion.skeleton.parts) if part]
+    of_body = sum(jerks[name] * len(joint_group) for name, joint_group in joints.items()) / len(still_motion.skeleton)
+    assert of_body == pytest.approx(physical_errors(MotionBatch.stack([kicking])).jerk_m_s3[0])
+    assert set(jerk_by_part_m_s3(still_motion.frames(0, 3)).values()) == {0.0}

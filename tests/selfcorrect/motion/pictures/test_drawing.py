@@ -33,18 +33,19 @@ def stand(skeleton: Skeleton, standing_height_m: float) -> Motion:
     return Motion(skeleton, np.tile([0.0, standing_height_m, 0], (6, 1)), rotations, 30.0)
 
 
-def moved(motion: Motion, shift_m: tuple[float, float, float]) -> Motion:
+def shift_motion(motion: Motion, shift_m: tuple[float, float, float]) -> Motion:
     return replace(motion, root_m=motion.root_m + np.array(shift_m))
 
 
-def where(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+def find_pixels(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
     """Pixels (K, 2), row and column, of a colour."""
     return np.argwhere((picture == colour).all(axis=-1))
 
 
 def test_seen_from_the_front_the_left_side_is_blue_and_on_the_viewers_right(stand: Motion):
     picture = animate([PicturePanel(stand)], camera=Camera(azimuth_deg=0))[0]
-    left, right = where(picture, LEFT), where(picture, RIGHT)
+    left = find_pixels(picture, LEFT)
+    right = find_pixels(picture, RIGHT)
     assert len(left) > 500
     assert len(right) == pytest.approx(len(left), rel=0.1)
     assert left[:, 1].mean() > 190 > 170 > right[:, 1].mean()
@@ -52,30 +53,33 @@ def test_seen_from_the_front_the_left_side_is_blue_and_on_the_viewers_right(stan
 
 def test_a_body_of_1_7_m_fills_three_quarters_of_the_picture_and_stands_in_its_lower_half(stand: Motion):
     picture = animate([PicturePanel(stand)], size_px=200)[0]
-    body = np.concatenate([where(picture, LEFT), where(picture, RIGHT)])
+    body = np.concatenate([find_pixels(picture, LEFT), find_pixels(picture, RIGHT)])
     assert 0.5 < np.ptp(body[:, 0]) / 200 < 0.75
     assert body[:, 0].max() > 160
 
 
 def test_the_camera_follows_over_the_floor(stand: Motion):
     """Whole tiles away nothing looks different, a fraction of a tile away only the floor does."""
-    here = animate([PicturePanel(stand)])[0]
-    np.testing.assert_array_equal(animate([PicturePanel(moved(stand, (3.0, 0, -7.0)))])[0], here)
-    there = animate([PicturePanel(moved(stand, (3.3, 0, 0)))])[0]
-    assert not np.array_equal(there, here)
-    np.testing.assert_array_equal(where(there, LEFT), where(here, LEFT))
+    at_origin = animate([PicturePanel(stand)])[0]
+    np.testing.assert_array_equal(animate([PicturePanel(shift_motion(stand, (3.0, 0, -7.0)))])[0], at_origin)
+    there = animate([PicturePanel(shift_motion(stand, (3.3, 0, 0)))])[0]
+    assert not np.array_equal(there, at_origin)
+    np.testing.assert_array_equal(find_pixels(there, LEFT), find_pixels(at_origin, LEFT))
 
 
 def test_the_same_view_shows_how_far_motions_are_apart(stand: Motion):
-    panels = [PicturePanel(stand), PicturePanel(moved(stand, (0.5, 0, 0)))]
-    own, same = animate(panels), animate(panels, same_view=True)
-    np.testing.assert_array_equal(where(own[0][:, :360], LEFT), where(own[0][:, 360:], LEFT))
-    assert where(same[0][:, 360:], LEFT)[:, 1].mean() > where(same[0][:, :360], LEFT)[:, 1].mean() + 40
+    panels = [PicturePanel(stand), PicturePanel(shift_motion(stand, (0.5, 0, 0)))]
+    frame_pictures = animate(panels)
+    same = animate(panels, same_view=True)
+    np.testing.assert_array_equal(
+        find_pixels(frame_pictures[0][:, :360], LEFT), find_pixels(frame_pictures[0][:, 360:], LEFT)
+    )
+    assert find_pixels(same[0][:, 360:], LEFT)[:, 1].mean() > find_pixels(same[0][:, :360], LEFT)[:, 1].mean() + 40
 
 
 def test_sunk_feet_are_red(stand: Motion):
-    assert len(where(animate([PicturePanel(stand)])[0], SUNK)) == 0
-    assert len(where(animate([PicturePanel(moved(stand, (0, -0.06, 0)))])[0], SUNK)) > 50
+    assert len(find_pixels(animate([PicturePanel(stand)])[0], SUNK)) == 0
+    assert len(find_pixels(animate([PicturePanel(shift_motion(stand, (0, -0.06, 0)))])[0], SUNK)) > 50
 
 
 def test_panels_form_a_grid_and_short_motions_wait(stand: Motion, random_motion: Callable[..., Motion]):
@@ -91,7 +95,8 @@ def test_panels_form_a_grid_and_short_motions_wait(stand: Motion, random_motion:
 
 
 def test_a_title_is_written_above(stand: Motion):
-    plain, titled = animate([PicturePanel(stand)])[0], animate([PicturePanel(stand, "before")])[0]
+    plain = animate([PicturePanel(stand)])[0]
+    titled = animate([PicturePanel(stand, "before")])[0]
     changed = np.argwhere((plain != titled).any(axis=-1))
     assert len(changed) > 100
     assert changed[:, 0].max() < 40
@@ -105,10 +110,12 @@ def test_a_film_strip_has_a_row_per_motion(stand: Motion, random_motion: Callabl
 
 
 def test_a_skeleton_without_known_parts_is_drawn_too():
-    names, offsets_m = ("a", "b", "c"), np.array([[0, 0, 0], [0, 0.5, 0], [0, 0.5, 0.0]])
+    names = ("a", "b", "c")
+    offsets_m = np.array([[0, 0, 0], [0, 0.5, 0], [0, 0.5, 0.0]])
     pole = Skeleton(names, (-1, 0, 1), offsets_m, ("", "", ""))
     motion = Motion(pole, np.zeros((2, 3)), np.tile([0.0, 0, 0, 1], (2, 3, 1)), 30.0)
-    drawn, lying = animate([PicturePanel(motion)])[0], animate([PicturePanel(moved(motion, (0, -5, 0)))])[0]
+    drawn = animate([PicturePanel(motion)])[0]
+    lying = animate([PicturePanel(shift_motion(motion, (0, -5, 0)))])[0]
     assert not np.array_equal(drawn, lying)
 
 
@@ -116,10 +123,10 @@ def test_a_skeleton_without_known_parts_is_drawn_too():
 def test_animations_are_read_back(random_motion: Callable[..., Motion], tmp_path: Path, suffix: str):
     frames = animate([PicturePanel(random_motion(0, frames=12), "motion")], size_px=121)
     save_animation(tmp_path / f"film{suffix}", frames, fps=25)
-    again = imageio.imread(tmp_path / f"film{suffix}")[..., :3]
-    assert len(again) == 12
-    height, width = again.shape[1:3]
-    difference = np.abs(again.astype(float) - frames[:, :height, :width])
+    reread = imageio.imread(tmp_path / f"film{suffix}")[..., :3]
+    assert len(reread) == 12
+    height, width = reread.shape[1:3]
+    difference = np.abs(reread.astype(float) - frames[:, :height, :width])
     assert difference.mean() < 4
 
 
@@ -128,8 +135,8 @@ def test_a_gif_keeps_a_colour_that_few_frames_have(tmp_path: Path):
     frames[:, :, :, 0] += np.arange(20, dtype=np.uint8)
     frames[:3, :4] = (0, 160, 0)
     save_animation(tmp_path / "film.gif", frames, fps=25)
-    again = imageio.imread(tmp_path / "film.gif")[..., :3].astype(int)
-    assert np.abs(again[0, 1, 1] - (0, 160, 0)).max() < 20
+    reread = imageio.imread(tmp_path / "film.gif")[..., :3].astype(int)
+    assert np.abs(reread[0, 1, 1] - (0, 160, 0)).max() < 20
 
 
 def test_pictures_are_read_back(stand: Motion, tmp_path: Path):
@@ -149,16 +156,17 @@ def test_steps_are_drawn_where_they_are_as_blocks_on_the_floor(stand: Motion):
     """Seen from the front, a step on the body's left is on the viewer's right, its top above its sides."""
     step = Support("left foot", (0.6, 0.5, 0.0), (0.3, 0.3), 0, 5)
     picture = animate([PicturePanel(stand, supports=(step,))], camera=Camera(azimuth_deg=0))[0]
-    top, body = where(picture, SUPPORT), where(picture, LEFT)
+    top = find_pixels(picture, SUPPORT)
+    body = find_pixels(picture, LEFT)
     assert len(top) > 100
     assert top[:, 1].min() > body[:, 1].mean()
     assert top[:, 0].max() < body[:, 0].max()
-    assert len(where(animate([PicturePanel(stand)])[0], SUPPORT)) == 0
+    assert len(find_pixels(animate([PicturePanel(stand)])[0], SUPPORT)) == 0
 
 
 def bodies(picture: np.ndarray) -> np.ndarray:
     """Pixels (K, 2) of bodies."""
-    return np.concatenate([where(picture, colour) for colour in (LEFT, RIGHT, MIDDLE, SUNK)])
+    return np.concatenate([find_pixels(picture, colour) for colour in (LEFT, RIGHT, MIDDLE, SUNK)])
 
 
 @pytest.mark.slow
@@ -168,17 +176,19 @@ def test_whole_bodies_are_inside_the_picture_and_below_their_title(stand: Motion
     leap = replace(stand, root_m=stand.root_m + share * shift_m)
     for pictures in (animate([PicturePanel(leap)]), animate(make_panels([stand, leap], ["", ""]), same_view=True)):
         for picture in pictures:
-            found = bodies(picture)
-            assert found[:, 0].min() > 0.08 * 360
-            assert found[:, 0].max() < 359
-            assert found[:, 1].min() > 0
-            assert found[:, 1].max() < picture.shape[1] - 1
+            bodies_found = bodies(picture)
+            assert bodies_found[:, 0].min() > 0.08 * 360
+            assert bodies_found[:, 0].max() < 359
+            assert bodies_found[:, 1].min() > 0
+            assert bodies_found[:, 1].max() < picture.shape[1] - 1
 
 
 def test_a_large_shift_is_seen_beside_where_the_body_was(stand: Motion):
-    panels = make_panels([stand, moved(stand, (3.0, 0, 0))], ["before", "after"])
+    panels = make_panels([stand, shift_motion(stand, (3.0, 0, 0))], ["before", "after"])
     picture = animate(panels, same_view=True)[0]
-    first, second, ghost = where(picture[:, :360], LEFT), where(picture[:, 360:], LEFT), where(picture[:, 360:], GHOST)
+    first = find_pixels(picture[:, :360], LEFT)
+    second = find_pixels(picture[:, 360:], LEFT)
+    ghost = find_pixels(picture[:, 360:], GHOST)
     assert second[:, 1].mean() > first[:, 1].mean() + 100
     assert abs(ghost[:, 1].mean() - bodies(picture[:, :360])[:, 1].mean()) < 5
 
@@ -187,15 +197,17 @@ def test_joints_that_moved_and_feet_that_stand_are_marked(stand: Motion):
     arm = stand.rotations.copy()
     arm[:, stand.skeleton.joint("left_shoulder")] = [0.0, 0.0, np.sin(0.4), np.cos(0.4)]
     changed = replace(stand, rotations=arm)
-    before, after = (animate([panel])[0] for panel in make_panels([stand, changed], ["", ""]))
-    assert len(where(before, MOVED)) == len(where(before, GHOST)) == 0
-    assert len(where(before, PLANTED)) > 50
-    assert len(where(after, PLANTED)) > 50
-    marks = where(after, MOVED)
+    panels = make_panels([stand, changed], ["", ""])
+    before = animate(panels[:1])[0]
+    after = animate(panels[1:])[0]
+    assert len(find_pixels(before, MOVED)) == len(find_pixels(before, GHOST)) == 0
+    assert len(find_pixels(before, PLANTED)) > 50
+    assert len(find_pixels(after, PLANTED)) > 50
+    marks = find_pixels(after, MOVED)
     assert 10 < len(marks) < 300
-    assert marks[:, 1].min() > where(after, MIDDLE)[:, 1].mean()  # on the body's left, the viewer's right
+    assert marks[:, 1].min() > find_pixels(after, MIDDLE)[:, 1].mean()  # on the body's left, the viewer's right
     same = animate([make_panels([stand, stand], ["", ""])[1]])[0]
-    assert len(where(same, MOVED)) == 0
+    assert len(find_pixels(same, MOVED)) == 0
 
 
 def test_motions_of_other_lengths_or_joints_are_not_compared(stand: Motion, random_motion: Callable[..., Motion]):

@@ -18,8 +18,8 @@ from selfcorrect.motion.skeleton import Skeleton
 def lowest_m(motion: Motion, foot: int) -> np.ndarray:
     """(T,) lowest point of the capsules of a foot."""
     figure, points_m = pose_figure(motion)
-    own = figure.feet == foot
-    return (points_m[:, figure.bones[own], 1] - figure.radii_m[own]).min(axis=(1, 2))
+    of_foot = figure.feet == foot
+    return (points_m[:, figure.bones[of_foot], 1] - figure.radii_m[of_foot]).min(axis=(1, 2))
 
 
 def test_the_first_points_are_the_joints() -> None:
@@ -40,7 +40,8 @@ def test_feet_touch_the_floor_where_their_soles_do() -> None:
 
 def test_sides_have_colours_and_the_trunk_has_none() -> None:
     figure = make_figure(lifting_off().skeleton)
-    left, right = (sum(colour == side for colour in figure.colours) for side in (LEFT, RIGHT))
+    left = sum(colour == LEFT for colour in figure.colours)
+    right = sum(colour == RIGHT for colour in figure.colours)
     assert left == right > 3
     trunk = [width for width, colour in zip(figure.radii_m[:, 0], figure.colours, strict=True) if colour == MIDDLE]
     assert max(trunk) > 0.09

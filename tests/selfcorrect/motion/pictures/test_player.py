@@ -32,9 +32,9 @@ def motion() -> Motion:
 
 
 def scene(page: PlayerPage) -> dict[str, Any]:
-    found = re.search(r'<script id="scene" type="application/json">(.*?)</script>', page.html, re.DOTALL)
-    assert found
-    return json.loads(found[1])
+    match = re.search(r'<script id="scene" type="application/json">(.*?)</script>', page.html, re.DOTALL)
+    assert match
+    return json.loads(match[1])
 
 
 def numbers(text: str, kind: str) -> np.ndarray:
@@ -48,10 +48,10 @@ def points_m(shown: dict[str, Any]) -> np.ndarray:
 
 def test_it_has_every_frame_and_needs_no_network(motion: Motion) -> None:
     far = replace(motion, root_m=motion.root_m + np.array([1000.0, 0.0, 0.0]))
-    for each in (motion, far):
-        page = show(each)
+    for motion_shown in (motion, far):
+        page = show(motion_shown)
         (shown,) = scene(page)["motions"]
-        np.testing.assert_allclose(points_m(shown), pose_figure(each)[1], atol=2e-4)
+        np.testing.assert_allclose(points_m(shown), pose_figure(motion_shown)[1], atol=2e-4)
     assert not re.search(r"(src|href)\s*=|import\s*\(|fetch\(|https?://", page.html)
     assert len(page.html) < 200_000
 
@@ -61,9 +61,9 @@ def test_it_tells_of_errors_and_of_feet_that_stand(motion: Motion) -> None:
     shown, below = scene(show(motion, sunk))["motions"]
     contacts = foot_contacts(motion)
     np.testing.assert_array_equal(numbers(shown["stands"], "u1"), contacts[:, 0] + 2 * contacts[:, 1])
-    whole = physical_errors(MotionBatch.stack([sunk]))
-    assert numbers(below["depth"], "<f4").mean() == pytest.approx(whole.penetration_m[0], rel=1e-4)
-    assert numbers(below["skate"], "<f4")[1:].mean() == pytest.approx(whole.skate_m_s[0], rel=1e-4)
+    errors = physical_errors(MotionBatch.stack([sunk]))
+    assert numbers(below["depth"], "<f4").mean() == pytest.approx(errors.penetration_m[0], rel=1e-4)
+    assert numbers(below["skate"], "<f4")[1:].mean() == pytest.approx(errors.skate_m_s[0], rel=1e-4)
     assert numbers(below["depth"], "<f4").max() > 0.04 > numbers(shown["depth"], "<f4").max()
 
 

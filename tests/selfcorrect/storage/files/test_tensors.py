@@ -19,7 +19,7 @@ def checkpoint(count: int) -> bytes:
     return file.getvalue()
 
 
-def compressed(content: bytes) -> bytes:
+def compress(content: bytes) -> bytes:
     """A file of PyTorch with all members compressed, which PyTorch reads, too."""
     packed = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as plain, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -30,10 +30,10 @@ def compressed(content: bytes) -> bytes:
 
 def test_what_a_checkpoint_unpacks_to_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SELFCORRECT_UNPACKED_LIMIT_MB", "1")
-    for name, content in (("large.pt", checkpoint(10**6)), ("small.pt", compressed(checkpoint(1000)))):
+    for name, content in (("large.pt", checkpoint(10**6)), ("small.pt", compress(checkpoint(1000)))):
         (tmp_path / name).write_bytes(content)
         assert not read_tensors(tmp_path / name)["weight"].any()
-    (tmp_path / "bomb.pt").write_bytes(compressed(checkpoint(10**6)))
+    (tmp_path / "bomb.pt").write_bytes(compress(checkpoint(10**6)))
     with pytest.raises(InputError, match=r"bomb\.pt: would take 3\.8\d* MB of memory, the limit is 1 MB"):
         read_tensors(tmp_path / "bomb.pt")
 

@@ -196,7 +196,8 @@ def test_what_others_have_in_the_place_of_unfinished_work_stays(tmp_path: Path, 
 
 
 def test_what_another_run_has_not_finished_stays(tmp_path: Path) -> None:
-    ours, theirs = tmp_path / "ours", tmp_path / "ours" / "theirs"
+    ours = tmp_path / "ours"
+    theirs = tmp_path / "ours" / "theirs"
     theirs.mkdir(parents=True)
     with FolderLock(ours), FolderLock(theirs):
         command = [sys.executable, "-c", KILLED, *(str(folder / "motion.bvh") for folder in (ours, theirs))]
@@ -208,17 +209,17 @@ def test_what_another_run_has_not_finished_stays(tmp_path: Path) -> None:
         assert os.listdir(theirs) == [LOCK]
 
 
-@pytest.mark.parametrize("again", [True, False])
-def test_temporary_files_of_libraries_are_cleared_as_well(tmp_path: Path, again: bool) -> None:
+@pytest.mark.parametrize("is_second", [True, False])
+def test_temporary_files_of_libraries_are_cleared_as_well(tmp_path: Path, is_second: bool) -> None:
     """As safetensors leaves one when it is killed while it writes."""
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "motion.bvh")], check=False)
-    (left,) = tmp_path.iterdir()
-    (left / ".tmpAbC123").write_text("half")
-    if again:
+    (remaining,) = tmp_path.iterdir()
+    (remaining / ".tmpAbC123").write_text("half")
+    if is_second:
         write_atomically(tmp_path / "motion.bvh", "whole")
     else:
         remove_leftovers(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["motion.bvh"] * again
+    assert [path.name for path in tmp_path.iterdir()] == ["motion.bvh"] * is_second
 
 
 def test_files_and_folders_are_synced_before_and_after_the_rename(tmp_path: Path, sync_log: list[str]):

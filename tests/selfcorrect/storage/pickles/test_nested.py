@@ -24,7 +24,8 @@ class RunsCode:
 @pytest.mark.parametrize("suffix", [".pkl", ".pt", ".npy"])
 def test_nothing_in_a_file_is_run(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    path, content = tmp_path / f"a{suffix}", {"pose_world": RunsCode()}
+    path = tmp_path / f"a{suffix}"
+    content = {"pose_world": RunsCode()}
     match suffix:
         case ".npy":
             np.save(path, content)  # type: ignore[arg-type]
@@ -81,13 +82,14 @@ def test_arrays_that_share_their_numbers_may_change_apart(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("packed", [("zlib", 3), ("gzip", 3), ("bz2", 3), ("xz", 3), ("lzma", 3)])
 def test_what_joblib_compressed_is_written_back_compressed(tmp_path: Path, packed: tuple[str, int]) -> None:
-    path, target = tmp_path / "a.pkl", tmp_path / "b.pkl"
+    path = tmp_path / "a.pkl"
+    target = tmp_path / "b.pkl"
     joblib.dump({"pose": np.zeros((4, 3)), "trans": np.arange(12.0).reshape(4, 3)}, path, compress=packed)
     open_results(path).write(target, {"pose": np.ones((4, 3))})
     assert target.read_bytes()[:1] == path.read_bytes()[:1]
-    again = joblib.load(target)
-    np.testing.assert_array_equal(again["pose"], np.ones((4, 3)))
-    np.testing.assert_array_equal(again["trans"], np.arange(12.0).reshape(4, 3))
+    reread = joblib.load(target)
+    np.testing.assert_array_equal(reread["pose"], np.ones((4, 3)))
+    np.testing.assert_array_equal(reread["trans"], np.arange(12.0).reshape(4, 3))
 
 
 def test_files_from_before_zip_archives_may_hold_types_that_numpy_lacks(tmp_path: Path) -> None:
@@ -96,6 +98,6 @@ def test_files_from_before_zip_archives_may_hold_types_that_numpy_lacks(tmp_path
     results = open_results(tmp_path / "a.pt")
     np.testing.assert_array_equal(results.array("pose"), content["pose"].numpy())
     results.write(tmp_path / "b.pt", {"pose": np.zeros((2, 3), np.float32)})
-    again = torch.load(tmp_path / "b.pt", weights_only=True)
-    assert torch.equal(again["scores"], content["scores"])
-    assert not again["pose"].any()
+    reread = torch.load(tmp_path / "b.pt", weights_only=True)
+    assert torch.equal(reread["scores"], content["scores"])
+    assert not reread["pose"].any()

@@ -61,7 +61,8 @@ def test_plain_npy_files_are_for_another_reader(tmp_path: Path) -> None:
 
 
 def test_chumpy_arrays_are_read_without_chumpy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package, module = types.ModuleType("chumpy"), types.ModuleType("chumpy.ch")
+    package = types.ModuleType("chumpy")
+    module = types.ModuleType("chumpy.ch")
     module.Ch = type("Ch", (), {"__module__": "chumpy.ch", "__qualname__": "Ch"})  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "chumpy", package)
     monkeypatch.setitem(sys.modules, "chumpy.ch", module)
@@ -101,7 +102,7 @@ class Calls:
         return self.call
 
 
-def forged(matrix: type, **parts: object) -> Calls:
+def forge_matrix(matrix: type, **parts: object) -> Calls:
     """A sparse matrix of 3 × 3 whose parts are other than its own."""
     sound = {"_shape": (3, 3), "data": np.ones(1), "indices": np.array([0]), "indptr": np.array([0, 1, 1, 1])}
     return Calls(copyreg._reconstructor, matrix, object, None, state=sound | parts)  # type: ignore[attr-defined]
@@ -124,12 +125,12 @@ HOSTILE = {
     "a negative side": of_type("f8", (-1, -1), b"A" * 8),
     "half true": of_type("b1", (1,), b"\x02"),
     "characters beyond all": of_type("U1", (1,), b"\xff" * 4),
-    "indices outside": forged(MATRIX, indices=np.array([10**9])),
-    "indices before": forged(MATRIX, indices=np.array([-5])),
-    "pointers outside": forged(MATRIX, indptr=np.array([0, 10**9, 1, 1])),
-    "values missing": forged(MATRIX, data=np.ones(0)),
+    "indices outside": forge_matrix(MATRIX, indices=np.array([10**9])),
+    "indices before": forge_matrix(MATRIX, indices=np.array([-5])),
+    "pointers outside": forge_matrix(MATRIX, indptr=np.array([0, 10**9, 1, 1])),
+    "values missing": forge_matrix(MATRIX, data=np.ones(0)),
     "a state for a class": Calls(copyreg._reconstructor, MATRIX, object, None, state=(MATRIX, {"toarray": 1})),  # type: ignore[attr-defined]
-    "fractions for indices": forged(MATRIX, indices=np.array([0.5])),
+    "fractions for indices": forge_matrix(MATRIX, indices=np.array([0.5])),
 }
 
 

@@ -77,25 +77,26 @@ def test_what_is_committed_can_be_read_back(store: Store):
 def test_batches_come_back_with_provenance_draws_and_diagnostics(store: Store):
     store.commit(generation(0))
     store.commit(generation(1))
-    found, expected = store.batch(1), corrected_batch(1)
+    loaded = store.batch(1)
+    expected = corrected_batch(1)
     for name in ("values", "labels", "weights"):
-        assert torch.equal(getattr(found.samples, name), getattr(expected.samples, name))
-    assert torch.equal(found.drawn.values, expected.drawn.values)
-    for mine, theirs in ((found.samples, expected.samples), (found.drawn, expected.drawn)):
+        assert torch.equal(getattr(loaded.samples, name), getattr(expected.samples, name))
+    assert torch.equal(loaded.drawn.values, expected.drawn.values)
+    for mine, theirs in ((loaded.samples, expected.samples), (loaded.drawn, expected.drawn)):
         for name, column in theirs.provenance.columns().items():
             np.testing.assert_array_equal(mine.provenance.columns()[name], column)
             assert mine.provenance.columns()[name].dtype == column.dtype
-    assert found.rejected == expected.rejected > 0
-    np.testing.assert_array_equal(found.info["height"], expected.info["height"])
-    np.testing.assert_array_equal(found.info["reason"].astype(str), expected.info["reason"])
+    assert loaded.rejected == expected.rejected > 0
+    np.testing.assert_array_equal(loaded.info["height"], expected.info["height"])
+    np.testing.assert_array_equal(loaded.info["reason"].astype(str), expected.info["reason"])
 
 
 def test_uncorrected_samples_are_stored_once(store: Store):
     raw = Samples.synthetic(torch.randn(5, 2), torch.arange(5), 0)
     store.commit(Generation(1, {}, CorrectedBatch(raw, raw), {}, {}))
-    found = store.batch(1)
-    assert found.drawn is found.samples
-    assert torch.equal(found.samples.values, raw.values)
+    loaded = store.batch(1)
+    assert loaded.drawn is loaded.samples
+    assert torch.equal(loaded.samples.values, raw.values)
 
 
 def test_an_empty_batch_survives(store: Store):
@@ -146,8 +147,9 @@ def test_the_same_generation_is_the_same_bytes(tmp_path: Path):
         with FolderStore(tmp_path / name, {}) as store:
             store.commit(generation(1))
     for file in ("model.safetensors", "synthetic.safetensors", "provenance.parquet", "metrics.json", "digests.json"):
-        one, two = (tmp_path / name / "generation-0001" / file for name in ("one", "two"))
-        assert one.read_bytes() == two.read_bytes()
+        first_file = tmp_path / "one" / "generation-0001" / file
+        two = tmp_path / "two" / "generation-0001" / file
+        assert first_file.read_bytes() == two.read_bytes()
 
 
 @pytest.mark.parametrize("call", ["os.fsync", "os.replace", "os.mkdir"])
@@ -172,8 +174,8 @@ def test_only_the_last_two_models_are_kept_on_request(tmp_path: Path):
     with FolderStore(tmp_path / "run", {}, keep_models=False) as store:
         for number in range(3):
             store.commit(generation(number))
-    kept = sorted(path.parent.name for path in (tmp_path / "run").glob("*/model.safetensors"))
-    assert kept == ["generation-0001", "generation-0002"]
+    kept_models = sorted(path.parent.name for path in (tmp_path / "run").glob("*/model.safetensors"))
+    assert kept_models == ["generation-0001", "generation-0002"]
 
 
 def test_a_damaged_file_is_named(tmp_path: Path):
@@ -187,7 +189,7 @@ def test_a_damaged_file_is_named(tmp_path: Path):
             store.count(1)
 
 
-def committed(folder: Path, generations: int = 4, *, keep_models: bool = False) -> Path:
+def commit_generations(folder: Path, generations: int = 4, *, keep_models: bool = False) -> Path:
     """A run folder with some generations."""
     with FolderStore(folder, {}, keep_models=keep_models) as store:
         for number in range(generations):
@@ -202,14 +204,14 @@ def files_below(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", ["metrics.json", "synthetic.safetensors", "provenance.parquet", "digests.json"])
 def test_a_file_that_is_gone_is_noticed(tmp_path: Path, name: str) -> None:
-    run = committed(tmp_path / "run")
+    run = commit_generations(tmp_path / "run")
     (run / "generation-0002" / name).unlink()
     with pytest.raises(DamagedError, match=rf"generation-0002/{name} (is missing|is not what)"):
         FolderStore(run, {})
 
 
 def test_a_generation_or_the_last_model_that_is_gone_is_noticed(tmp_path: Path) -> None:
-    run = committed(tmp_path / "run")
+    run = commit_generations(tmp_path / "run")
     (run / "generation-0003" / "model.safetensors").unlink()
     with pytest.raises(DamagedError, match=r"generation-0003/model\.safetensors is missing"):
         FolderStore(run, {})
@@ -219,32 +221,32 @@ def test_a_generation_or_the_last_model_that_is_gone_is_noticed(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("damaged", "keep_models", "left"), [(3, False, 2), (3, True, 2), (1, False, -1), (1, True, 0)]
+    ("damaged", "keep_models", "remaining"), [(3, False, 2), (3, True, 2), (1, False, -1), (1, True, 0)]
 )
 def test_repair_goes_back_to_where_the_loop_can_go_on(
-    tmp_path: Path, damaged: int, keep_models: bool, left: int
+    tmp_path: Path, damaged: int, keep_models: bool, remaining: int
 ) -> None:
-    run = committed(tmp_path / "run", keep_models=keep_models)
-    whole = files_below(run)
+    run = commit_generations(tmp_path / "run", keep_models=keep_models)
+    before_repair = files_below(run)
     path = run / f"generation-{damaged:04d}" / "metrics.json"
     path.write_bytes(path.read_bytes() + b" ")
-    after = "the start" if left < 0 else f"generation {left}"
+    after = "the start" if remaining < 0 else f"generation {remaining}"
     with pytest.raises(DamagedError, match=rf"what follows {after} can be done again \(--repair\)"):
         FolderStore(run, {}, keep_models=keep_models)
     with pytest.warns(UserWarning, match=f"what follows {after} is done again"):
         store = FolderStore(run, {}, keep_models=keep_models, repair=True)
     with store:
-        assert store.latest == left
-        for number in range(left + 1, 4):
+        assert store.latest == remaining
+        for number in range(remaining + 1, 4):
             store.commit(generation(number))
-    assert files_below(run) == whole
+    assert files_below(run) == before_repair
 
 
 def test_repair_of_a_sound_folder_changes_nothing(tmp_path: Path) -> None:
-    run = committed(tmp_path / "run")
-    whole = files_below(run)
+    run = commit_generations(tmp_path / "run")
+    before_repair = files_below(run)
     FolderStore(run, {}, keep_models=False, repair=True).close()
-    assert files_below(run) == whole
+    assert files_below(run) == before_repair
 
 
 def test_samples_long_past_are_dropped_on_request_and_not_missed(tmp_path: Path):
@@ -263,11 +265,11 @@ def test_samples_long_past_are_dropped_on_request_and_not_missed(tmp_path: Path)
 
 
 def test_a_folder_that_kept_all_can_go_on_without(tmp_path: Path):
-    kept_all = committed(tmp_path / "run", keep_models=True)
-    whole = sum(path.stat().st_size for path in kept_all.rglob("*.safetensors"))
+    kept_all = commit_generations(tmp_path / "run", keep_models=True)
+    size_of_all = sum(path.stat().st_size for path in kept_all.rglob("*.safetensors"))
     FolderStore(kept_all, {}, keep_models=False, keep_samples=False).close()
     assert not find_damage(kept_all)
-    assert sum(path.stat().st_size for path in kept_all.rglob("*.safetensors")) < 0.7 * whole
+    assert sum(path.stat().st_size for path in kept_all.rglob("*.safetensors")) < 0.7 * size_of_all
 
 
 def test_a_finished_run_keeps_what_reports_need(tmp_path: Path):
@@ -278,11 +280,11 @@ def test_a_finished_run_keeps_what_reports_need(tmp_path: Path):
         assert torch.equal(store.state(3)["mean"], torch.full((3,), 3.0))
         assert [store.metrics(number)["fid"] for number in range(4)] == [0.0, 1.5, 3.0, 4.5]
     assert not find_damage(tmp_path / "run")
-    kept = [path.parent.name for path in (tmp_path / "run").rglob("*.safetensors")]
-    assert kept == ["generation-0003"] * 2  # the model and its samples
+    kept_folders = [path.parent.name for path in (tmp_path / "run").rglob("*.safetensors")]
+    assert kept_folders == ["generation-0003"] * 2  # the model and its samples
 
 
-def sampled(folder: Path) -> dict[str, bytes]:
+def sample_bytes(folder: Path) -> dict[str, bytes]:
     """The files of a run of which only what samples is kept."""
     with FolderStore(folder, {}, keep_models=False) as store:
         store.finish({"mean": torch.full((1,), 7.0)})
@@ -293,10 +295,10 @@ def sampled(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_run_that_keeps_what_samples_has_no_other_model(tmp_path: Path):
-    run = committed(tmp_path / "run")
-    files = sampled(run)
+    run = commit_generations(tmp_path / "run")
+    files = sample_bytes(run)
     assert [name for name in files if name.endswith(".safetensors")] == ["generation-0003/sampler.safetensors"]
-    assert sampled(run) == files
+    assert sample_bytes(run) == files
     (run / "generation-0003" / "sampler.safetensors").unlink()
     assert list(find_damage(run)) == [3]
 
@@ -304,11 +306,12 @@ def test_a_run_that_keeps_what_samples_has_no_other_model(tmp_path: Path):
 def test_samples_for_training_are_those_of_the_batch(store: Store):
     for number in range(3):
         store.commit(generation(number))
-    samples, batch = store.samples(2), store.batch(2).samples
+    samples = store.samples(2)
+    batch = store.batch(2).samples
     assert torch.equal(samples.values, batch.values)
     assert torch.equal(samples.labels, batch.labels)
     assert torch.equal(samples.weights, batch.weights)
-    assert all(np.array_equal(one, other) for one, other in zip(
+    assert all(np.array_equal(first, second) for first, second in zip(
         samples.provenance.columns().values(), batch.provenance.columns().values(), strict=True
     ))  # fmt: skip
     with pytest.raises(RunFolderError):
@@ -343,7 +346,8 @@ def test_reading_rows_again_and_again_takes_no_memory(tmp_path: Path):
     """A long loop reads millions of times."""
     with FolderStore(tmp_path / "run", {}) as store:
         store.commit(generation(1))
-        samples, rows = store.samples(1), torch.tensor([3, 1])
+        samples = store.samples(1)
+        rows = torch.tensor([3, 1])
         samples.rows(rows)
         tracemalloc.start()
         try:

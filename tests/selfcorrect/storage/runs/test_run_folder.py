@@ -49,9 +49,9 @@ def test_lists_of_settings_are_compared_item_by_item_whatever_the_order_of_their
 
 def test_another_config_is_refused_with_one_sentence_per_difference(tmp_path: Path):
     claim_folder(tmp_path, CONFIG).release()
-    other = {"steps": 20, "policy": "augment:0.5", "data": {"clips": ["walk", "run"]}, "seed": 1}
+    other_config = {"steps": 20, "policy": "augment:0.5", "data": {"clips": ["walk", "run"]}, "seed": 1}
     with pytest.raises(RunFolderError) as caught:
-        claim_folder(tmp_path, other)
+        claim_folder(tmp_path, other_config)
     assert "steps is 75 in the folder and 20 now." in str(caught.value)
     assert 'data.fingerprint is "ab12" in the folder and not set now.' in str(caught.value)
     assert "seed is not set in the folder and 1 now." in str(caught.value)
@@ -61,10 +61,10 @@ def test_another_config_is_refused_with_one_sentence_per_difference(tmp_path: Pa
 
 def test_many_differences_are_counted_and_those_of_outer_settings_come_first(tmp_path: Path):
     claim_folder(tmp_path, {"arms": [{"seed": seed} for seed in range(20)], "steps": 75}).release()
-    with pytest.raises(RunFolderError) as told:
+    with pytest.raises(RunFolderError) as refusal:
         claim_folder(tmp_path, {"arms": [{"seed": seed + 1} for seed in range(20)], "steps": 76})
-    assert "another configuration. steps is 75 in the folder and 76 now." in str(told.value)
-    assert "13 more settings differ." in str(told.value)
+    assert "another configuration. steps is 75 in the folder and 76 now." in str(refusal.value)
+    assert "13 more settings differ." in str(refusal.value)
 
 
 def test_no_difference_between_what_json_cannot_tell_apart():

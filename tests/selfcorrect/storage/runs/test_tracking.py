@@ -33,7 +33,8 @@ def generation(number: int) -> Generation:
 
 
 def stores() -> tuple[MemoryStore, MemoryStore]:
-    first, store = MemoryStore(), MemoryStore()
+    first = MemoryStore()
+    store = MemoryStore()
     first.commit(generation(0))
     store.commit(generation(1))
     store.commit(generation(2))
@@ -65,7 +66,9 @@ def wandb_records(path: Path) -> Iterator:
     """
     from wandb.proto import wandb_internal_pb2
 
-    block, position, parts = 32 * 1024, 7, b""
+    block = 32 * 1024
+    position = 7
+    parts = b""
     data = path.read_bytes()
     assert data[:4] == b":W&B"
     while position < len(data):
@@ -92,7 +95,7 @@ def finished_records(path: Path, patience_s: float = 600.0) -> list:
         time.sleep(0.1)
 
 
-def decoded(items) -> dict:
+def decode_items(items) -> dict:
     return {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in items}
 
 
@@ -103,13 +106,13 @@ def gif(tmp_path: Path) -> Path:
     return tmp_path / "walk.gif"
 
 
-def tracked(name: str, gif: Path) -> TrackedRun:
+def make_tracked_run(name: str, gif: Path) -> TrackedRun:
     rows = [{"generation": t, "fid": 10.0 / (t + 1), "ratio": float("nan"), "seeds": [1.0, 2.0]} for t in range(4)]
     config = {"policy": {"name": "augment", "ratio": 0.5}}
     return TrackedRun(name, "motion-demo", config, rows, tables={"samples": [{"sample": gif}]})
 
 
-def logged(runs: Sequence[TrackedRun], folder: Path, mode: WandbMode) -> bool:
+def log_runs(runs: Sequence[TrackedRun], folder: Path, mode: WandbMode) -> bool:
     """Whether all runs were logged."""
     with WandbLog(folder, WandbTarget(mode)) as log:
         for run in runs:
@@ -123,8 +126,8 @@ def offline_runs(folder: Path) -> list[Path]:
 
 
 def test_offline_runs_hold_config_curves_and_tables(tmp_path: Path, gif: Path):
-    assert logged([tracked("seed-0-a", gif), tracked("seed-0-b", gif)], tmp_path, "offline")
-    assert logged([tracked("seed-0-a", gif)], tmp_path, "offline")  # again: replaces, does not add
+    assert log_runs([make_tracked_run("seed-0-a", gif), make_tracked_run("seed-0-b", gif)], tmp_path, "offline")
+    assert log_runs([make_tracked_run("seed-0-a", gif)], tmp_path, "offline")  # again: replaces, does not add
     files = offline_runs(tmp_path)
     assert len(files) == 2
     names = []
@@ -134,8 +137,8 @@ def test_offline_runs_hold_config_curves_and_tables(tmp_path: Path, gif: Path):
         names.append(run.display_name)
         assert run.run_group == "motion-demo"
         assert run.host == ""
-        assert decoded(run.config.update)["policy"] == {"name": "augment", "ratio": 0.5}
-        history = [decoded(r.history.item) for r in records if r.WhichOneof("record_type") == "history"]
+        assert decode_items(run.config.update)["policy"] == {"name": "augment", "ratio": 0.5}
+        history = [decode_items(r.history.item) for r in records if r.WhichOneof("record_type") == "history"]
         rows = [(row["generation"], row["fid"]) for row in history if "fid" in row]
         assert rows == [(t, 10.0 / (t + 1)) for t in range(4)]
         assert list(file.parent.rglob("samples_*.table.json"))
@@ -145,7 +148,7 @@ def test_offline_runs_hold_config_curves_and_tables(tmp_path: Path, gif: Path):
 
 
 def test_off_writes_nothing(tmp_path: Path, gif: Path):
-    assert logged([tracked("a", gif)], tmp_path, "off")
+    assert log_runs([make_tracked_run("a", gif)], tmp_path, "off")
     assert not (tmp_path / "wandb").exists()
 
 
@@ -155,14 +158,14 @@ def test_a_broken_wandb_is_one_warning(tmp_path: Path, gif: Path, monkeypatch: p
 
     monkeypatch.setattr("wandb.init", broken)
     with pytest.warns(UserWarning, match=r"W&B \(offline\) failed.*service did not start") as caught:
-        assert not logged([tracked("a", gif), tracked("b", gif)], tmp_path, "offline")
+        assert not log_runs([make_tracked_run("a", gif), make_tracked_run("b", gif)], tmp_path, "offline")
     assert len(caught) == 1
 
 
 def test_missing_media_are_one_warning(tmp_path: Path, gif: Path):
     gif.unlink()
     with pytest.warns(UserWarning, match="no picture or video at .*walk.gif"):
-        assert not logged([tracked("a", gif)], tmp_path, "offline")
+        assert not log_runs([make_tracked_run("a", gif)], tmp_path, "offline")
 
 
 def test_an_unreachable_server_is_one_warning(tmp_path: Path, gif: Path, monkeypatch: pytest.MonkeyPatch):
@@ -171,7 +174,7 @@ def test_an_unreachable_server_is_one_warning(tmp_path: Path, gif: Path, monkeyp
     monkeypatch.setattr("selfcorrect.storage.runs.tracking.CONNECT_TIMEOUT_S", 2.0)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        assert not logged([tracked("a", gif)], tmp_path, "online")
+        assert not log_runs([make_tracked_run("a", gif)], tmp_path, "online")
     assert [str(w.message)[:21] for w in caught if "W&B" in str(w.message)] == ["W&B (online) failed, "]
 
 
@@ -191,7 +194,7 @@ def runs_in(folder: Path) -> dict[str, list]:
 
 
 def history(records: list) -> list[dict]:
-    return [decoded(record.history.item) for record in records if record.WhichOneof("record_type") == "history"]
+    return [decode_items(record.history.item) for record in records if record.WhichOneof("record_type") == "history"]
 
 
 def test_a_run_that_grows_and_is_resumed_keeps_one_id_and_one_curve(tmp_path: Path):
@@ -221,8 +224,9 @@ def test_experiments_of_the_same_name_never_share_an_id(tmp_path: Path):
             WandbLog(tmp_path / place / "motion-demo", WandbTarget()) as log,
         ):
             log.log(arm_of(0))
-    one, other = (offline_runs(tmp_path / place / "motion-demo") for place in ("one", "other"))
-    assert one[0].name != other[0].name
+    first = offline_runs(tmp_path / "one" / "motion-demo")
+    second = offline_runs(tmp_path / "other" / "motion-demo")
+    assert first[0].name != second[0].name
 
 
 def test_tables_artifacts_and_summaries_stay_in_the_run_folder(
@@ -231,12 +235,12 @@ def test_tables_artifacts_and_summaries_stay_in_the_run_folder(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     model = tmp_path / "model.bin"
     model.write_bytes(b"weights")
-    whole = TrackedRun(
+    tracked = TrackedRun(
         "whole", "g", {}, summary={"recall": 0.5, "missing": float("nan")},
         tables={"results": [{"arm": "a", "recall": 0.5, "video": gif}]}, artifacts={"first": ("model", model)},
     )  # fmt: skip
     with WandbLog(tmp_path / "run", WandbTarget()) as log:
-        log.log(whole)
+        log.log(tracked)
     assert not log.failed
     records = runs_in(tmp_path / "run")["whole"]
     kinds = [record.WhichOneof("record_type") for record in records]
@@ -260,27 +264,27 @@ def test_a_sweeps_run_is_that_of_the_whole_alone(tmp_path: Path, monkeypatch: py
         log.log(arm_of(0))
         log.log(TrackedRun("whole", "g", {}, summary={"recall": 0.5}, is_of_sweep=True))
     assert os.environ["WANDB_RUN_ID"] == "trial1"
-    found = {name: run_of(records) for name, records in runs_in(tmp_path).items()}
-    assert (found["whole"].run_id, found["whole"].sweep_id) == ("trial1", "sweep1")
-    assert found["a"].run_id != "trial1"
-    assert found["a"].sweep_id == ""
+    runs = {name: run_of(records) for name, records in runs_in(tmp_path).items()}
+    assert (runs["whole"].run_id, runs["whole"].sweep_id) == ("trial1", "sweep1")
+    assert runs["a"].run_id != "trial1"
+    assert runs["a"].sweep_id == ""
 
 
 @pytest.mark.parametrize("id", ["abc", "*"])
 def test_in_a_shared_folder_only_own_runs_are_replaced(id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WANDB_DIR", str(tmp_path / "shared"))
     monkeypatch.setenv("WANDB_RUN_ID", id)
-    other = tmp_path / "shared" / "wandb" / "offline-run-20200101_000000-abc"
-    other.mkdir(parents=True)
-    whole = TrackedRun("whole", "g", {}, summary={"recall": 0.5}, is_of_sweep=True)
-    made = []
+    other_run = tmp_path / "shared" / "wandb" / "offline-run-20200101_000000-abc"
+    other_run.mkdir(parents=True)
+    tracked = TrackedRun("whole", "g", {}, summary={"recall": 0.5}, is_of_sweep=True)
+    removed_runs = []
     for _ in range(2):
         with WandbLog(tmp_path / "run", WandbTarget()) as log:
-            log.log(whole)
+            log.log(tracked)
         assert not log.failed
-        made.append([path for path in other.parent.glob("offline-run-*") if path != other])
-    assert other.is_dir()
-    assert [len(runs) for runs in made] == [1, 1]
+        removed_runs.append([path for path in other_run.parent.glob("offline-run-*") if path != other_run])
+    assert other_run.is_dir()
+    assert [len(runs) for runs in removed_runs] == [1, 1]
 
 
 def test_the_environment_alone_never_connects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

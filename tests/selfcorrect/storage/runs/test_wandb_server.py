@@ -62,7 +62,7 @@ class Server:
 
 @contextmanager
 def serving() -> Iterator[Server]:
-    told = Server()
+    recording_server = Server()
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -81,21 +81,21 @@ def serving() -> Iterator[Server]:
 
         def do_PUT(self) -> None:
             self.body()
-            told.uploaded.append(self.path)
+            recording_server.uploaded.append(self.path)
             self.reply({})
 
         def do_POST(self) -> None:
             sent = json.loads(self.body())
             if self.path == "/graphql":
-                self.reply({"data": told.answer(sent["query"], sent.get("variables") or {})})
+                self.reply({"data": recording_server.answer(sent["query"], sent.get("variables") or {})})
             else:
-                told.take(sent.get("files") or {})
+                recording_server.take(sent.get("files") or {})
                 self.reply({"exitcode": None, "limits": {}})
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        told.address = f"http://127.0.0.1:{server.server_address[1]}"
+        recording_server.address = f"http://127.0.0.1:{server.server_address[1]}"
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield told
+        yield recording_server
         server.shutdown()
 
 
@@ -126,8 +126,8 @@ def test_a_run_that_is_resumed_sends_each_generation_once(tmp_path: Path, monkey
     begun = [variables for operation, variables in server.asked if operation == "UpsertBucket" and variables["jobType"]]
     assert len(begun) == 2
     assert begun[0]["name"] == begun[1]["name"]  # the id
-    told = {name: begun[0][name] for name in ("project", "groupName", "displayName", "jobType", "tags")}
-    assert told == {
+    shown = {name: begun[0][name] for name in ("project", "groupName", "displayName", "jobType", "tags")}
+    assert shown == {
         "project": "mine", "groupName": "motion-demo", "displayName": "arm a", "jobType": "arm", "tags": ["physics"]
     }  # fmt: skip
     assert json.loads(begun[0]["config"])["corrector"] == {"value": "physics"}

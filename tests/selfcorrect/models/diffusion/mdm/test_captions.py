@@ -13,26 +13,26 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.models.diffusion.mdm.captions import caption_encoder, make_prompts
 
 
-def counted(captions: Sequence[str]) -> tuple[Tensor, Tensor]:
+def count_letters(captions: Sequence[str]) -> tuple[Tensor, Tensor]:
     """A token for each word, up to the longest caption; its state says how long the word is."""
     words = [caption.split() for caption in captions]
     longest = max(map(len, words))
-    present = torch.tensor([[place < len(own) for place in range(longest)] for own in words])
-    states = [[[float(len(word))] for word in own] + [[0.0]] * (longest - len(own)) for own in words]
+    present = torch.tensor([[place < len(text) for place in range(longest)] for text in words])
+    states = [[[float(len(word))] for word in text] + [[0.0]] * (longest - len(text)) for text in words]
     return torch.tensor(states), present
 
 
 def test_each_motion_has_its_captions_and_its_length() -> None:
-    prompts = make_prompts([["a b", "ccc"], ["dd"], ["e", "f", "g"]], [40, 60, 196], counted)
+    prompts = make_prompts([["a b", "ccc"], ["dd"], ["e", "f", "g"]], [40, 60, 196], count_letters)
     assert prompts.first.tolist() == [0, 2, 3, 6]
     assert prompts.lengths.tolist() == [40, 40, 60, 196, 196, 196]
     assert prompts.labels == 3
     assert prompts.text[1].flatten().tolist() == [3, 0]
-    taken = prompts.take(torch.tensor([2, 0]), torch.tensor([44, 48]))
-    assert (taken.first.tolist(), taken.lengths.tolist()) == ([0, 1, 2], [44, 48])
-    assert torch.equal(taken.text, prompts.text[[2, 0]])
+    selected = prompts.take(torch.tensor([2, 0]), torch.tensor([44, 48]))
+    assert (selected.first.tolist(), selected.lengths.tolist()) == ([0, 1, 2], [44, 48])
+    assert torch.equal(selected.text, prompts.text[[2, 0]])
     with pytest.raises(InputError, match="motion 1 has no caption"):
-        make_prompts([["a"], []], [40, 40], counted)
+        make_prompts([["a"], []], [40, 40], count_letters)
 
 
 @pytest.mark.slow
@@ -62,8 +62,8 @@ def test_bert_keeps_a_state_for_each_token(tmp_path: Path) -> None:
     torch.testing.assert_close(alone[0], states[1, :3], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("kind", "told"), [("clip", "no CLIP here"), ("bert", "no DistilBERT here")])
-def test_encoders_that_are_not_here_are_not_fetched(tmp_path: Path, kind: str, told: str) -> None:
+@pytest.mark.parametrize(("kind", "message"), [("clip", "no CLIP here"), ("bert", "no DistilBERT here")])
+def test_encoders_that_are_not_here_are_not_fetched(tmp_path: Path, kind: str, message: str) -> None:
     pytest.importorskip("transformers", reason="needs the extra `text`")
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         caption_encoder(kind, str(tmp_path / "nothing"))

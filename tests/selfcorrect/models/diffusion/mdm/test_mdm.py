@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from mdm_files import ARGUMENTS, TINY, Reference, sampled, sinusoids, write_mdm
+from mdm_files import ARGUMENTS, TINY, Reference, sample_reference, sinusoids, write_mdm
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.padding import measure_lengths, zero_padding
@@ -43,7 +43,7 @@ def prompts(tokens: int = 1, width: int = 8) -> Prompts:
     return Prompts(text, present, torch.tensor(LENGTHS), torch.arange(4))
 
 
-def loaded(folder: Path, **changed: Any) -> tuple[MdmDiffusion, Reference, Prompts]:
+def load_model(folder: Path, **changed: Any) -> tuple[MdmDiffusion, Reference, Prompts]:
     path, reference = write_mdm(folder, **changed)
     asked = prompts(4 if changed.get("text_encoder_type") == "bert" else 1)
     return replace(load_mdm(path).model(asked, CPU), frames=FRAMES), reference, asked
@@ -51,7 +51,7 @@ def loaded(folder: Path, **changed: Any) -> tuple[MdmDiffusion, Reference, Promp
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_predictions_are_those_of_the_layers_put_together_by_hand(tmp_path: Path, variant: str) -> None:
-    model, reference, asked = loaded(tmp_path, **VARIANTS[variant])
+    model, reference, asked = load_model(tmp_path, **VARIANTS[variant])
     noisy = torch.randn((3, FRAMES, model.features), generator=torch.Generator().manual_seed(1))
     after = torch.arange(FRAMES) >= asked.lengths[:, None] if model.arguments.mask_frames else None
     for time in (0, 5, model.config.diffusion_steps - 1):
@@ -59,24 +59,25 @@ def test_predictions_are_those_of_the_layers_put_together_by_hand(tmp_path: Path
         words = reference(noisy, times, asked.text, absent=~asked.present, after=after)
         none = reference(noisy, times, torch.zeros_like(asked.text), absent=~asked.present, after=after)
         for scale, expected in ((1.0, words), (0.0, none), (2.5, none + 2.5 * (words - none))):
-            own = model.with_sampling(guidance_scale=scale).denoise(noisy, time, torch.arange(3))
-            torch.testing.assert_close(own, expected, atol=1e-5, rtol=0)
+            prediction = model.with_sampling(guidance_scale=scale).denoise(noisy, time, torch.arange(3))
+            torch.testing.assert_close(prediction, expected, atol=1e-5, rtol=0)
     assert (words - none).abs().max() > 1e-3, "captions must matter, or nothing is tested"
 
 
 @pytest.mark.parametrize("variant", ["encoder", "encoder, linear noise", "decoder"])
 def test_the_sampling_chain_is_the_published_one(tmp_path: Path, variant: str) -> None:
-    model, reference, asked = loaded(tmp_path, **VARIANTS[variant])
+    model, reference, asked = load_model(tmp_path, **VARIANTS[variant])
     assert model.config.guidance_scale == 2.5
-    stream, labels = streams(3).child("sample"), torch.tensor([2, 0, 1])
+    stream = streams(3).child("sample")
+    labels = torch.tensor([2, 0, 1])
     generator = stream.generator()
     shape = (3, FRAMES, 263)
-    start, *noises = (torch.randn(shape, generator=generator) for _ in range(model.config.diffusion_steps))
-    expected = sampled(reference, start, [*noises, start], asked.text[labels], 2.5)
-    own = model.sample(labels, stream)
+    start, *noises = [torch.randn(shape, generator=generator) for _ in range(model.config.diffusion_steps)]
+    expected = sample_reference(reference, start, [*noises, start], asked.text[labels], 2.5)
+    chain_end = model.sample(labels, stream)
     lengths = asked.lengths[labels]
-    assert measure_lengths(own).tolist() == lengths.tolist()
-    torch.testing.assert_close(own, zero_padding(expected, lengths), atol=1e-5, rtol=1e-5)
+    assert measure_lengths(chain_end).tolist() == lengths.tolist()
+    torch.testing.assert_close(chain_end, zero_padding(expected, lengths), atol=1e-5, rtol=1e-5)
     assert expected.abs().max() < 100
 
 
@@ -87,7 +88,7 @@ def test_the_published_size_has_the_published_parameters() -> None:
     names = {name for name, _ in network.named_parameters()}
     assert len([name for name in names if name.startswith("seqTransEncoder.layers.7.")]) == 12
     assert {"embed_text.weight", "input_process.poseEmbedding.bias", "output_process.poseFinal.weight"} < names
-    assert sum(one.numel() for one in network.parameters()) == 17_880_327
+    assert sum(parameter.numel() for parameter in network.parameters()) == 17_880_327
 
 
 def test_sinusoids_are_those_of_the_file() -> None:
@@ -102,16 +103,21 @@ def test_a_checkpoint_that_is_saved_is_laid_out_as_it_came(tmp_path: Path, avera
     path, reference = write_mdm(tmp_path / "given", averaged=averaged)
     model = load_mdm(path).model(prompts(), CPU)
     assert (model.steps, model.config.ema_decay) == (475_000, 0.9999 if averaged else 0.0)
-    again = save_mdm(tmp_path / "saved", model)
-    assert again.name == path.name
-    given, saved = (torch.load(one, weights_only=True) for one in (path, again))
+    copy_of_file = save_mdm(tmp_path / "saved", model)
+    assert copy_of_file.name == path.name
+    original = torch.load(path, weights_only=True)
+    saved = torch.load(copy_of_file, weights_only=True)
     tables = (
-        [(given["model"], saved["model"]), (given["model_avg"], saved["model_avg"])] if averaged else [(given, saved)]
+        [(original["model"], saved["model"]), (original["model_avg"], saved["model_avg"])]
+        if averaged
+        else [(original, saved)]
     )
-    for one, other in tables:
-        assert one.keys() == other.keys()
-        for name in one:
-            torch.testing.assert_close(other[name], one[name], atol=1e-3 if name.endswith("pe") else 0, rtol=0)
+    for saved_state, original_state in tables:
+        assert saved_state.keys() == original_state.keys()
+        for name in saved_state:
+            torch.testing.assert_close(
+                original_state[name], saved_state[name], atol=1e-3 if name.endswith("pe") else 0, rtol=0
+            )
     assert json.loads((tmp_path / "saved" / "args.json").read_text()) == reference.arguments
     with pytest.raises(SettingError, match="is there already"):
         save_mdm(tmp_path / "saved", model)
@@ -119,9 +125,10 @@ def test_a_checkpoint_that_is_saved_is_laid_out_as_it_came(tmp_path: Path, avera
 
 def test_the_running_average_samples_where_there_is_one(tmp_path: Path) -> None:
     path, reference = write_mdm(tmp_path, averaged=True)
-    model, noisy = load_mdm(path).model(prompts(), CPU), torch.randn(3, FRAMES, 263)
-    own = model.with_sampling(guidance_scale=1.0).denoise(noisy, 3, torch.arange(3))
-    torch.testing.assert_close(own, reference(noisy, torch.full((3,), 3), prompts().text), atol=1e-5, rtol=0)
+    model = load_mdm(path).model(prompts(), CPU)
+    noisy = torch.randn(3, FRAMES, 263)
+    prediction = model.with_sampling(guidance_scale=1.0).denoise(noisy, 3, torch.arange(3))
+    torch.testing.assert_close(prediction, reference(noisy, torch.full((3,), 3), prompts().text), atol=1e-5, rtol=0)
 
 
 # --- training --------------------------------------------------------------------------------------------------------
@@ -136,7 +143,7 @@ def real(model: MdmDiffusion) -> Samples:
 
 
 def test_the_loss_counts_each_motions_own_frames(tmp_path: Path) -> None:
-    model, *_ = loaded(tmp_path)
+    model, *_ = load_model(tmp_path)
     clean = real(model).values
     predicted = clean + 2.0
     assert float(model.loss(predicted, clean)) == pytest.approx(4.0)
@@ -146,7 +153,7 @@ def test_the_loss_counts_each_motions_own_frames(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_fine_tuning_learns_and_starts_from_the_checkpoint(tmp_path: Path) -> None:
-    model = loaded(tmp_path, batch_size=16, lr=3e-3)[0].with_sampling(guidance_scale=1.0)
+    model = load_model(tmp_path, batch_size=16, lr=3e-3)[0].with_sampling(guidance_scale=1.0)
     samples = real(model)
     same = model.fit(samples, 0, streams(0).child("fit"))
     assert same.steps == model.steps
@@ -156,26 +163,26 @@ def test_fine_tuning_learns_and_starts_from_the_checkpoint(tmp_path: Path) -> No
     tuned = model.fit(samples, 60, streams(0).child("fit"))
     labels = torch.arange(3).repeat(32)  # of three draws alone, one in fifty is twice as hard
     noisy = torch.randn((len(labels), FRAMES, 263), generator=torch.Generator().manual_seed(2))
-    errors = [one.loss(one.denoise(noisy, 6, labels), samples.values[labels]).item() for one in (model, tuned)]
+    errors = [stage.loss(stage.denoise(noisy, 6, labels), samples.values[labels]).item() for stage in (model, tuned)]
     assert errors[1] < 0.5 * errors[0]
     assert tuned.steps == 475_060
-    again = load_mdm(save_mdm(tmp_path / "tuned", tuned)).model(prompts(), CPU).with_sampling(guidance_scale=1.0)
-    torch.testing.assert_close(again.denoise(noisy, 6, labels), tuned.denoise(noisy, 6, labels))
+    reloaded = load_mdm(save_mdm(tmp_path / "tuned", tuned)).model(prompts(), CPU).with_sampling(guidance_scale=1.0)
+    torch.testing.assert_close(reloaded.denoise(noisy, 6, labels), tuned.denoise(noisy, 6, labels))
 
 
 def test_a_step_is_that_of_adamw_as_published(tmp_path: Path) -> None:
     """One update by hand: no clipping, no decay, β₂ = 0.999, the published learning rate; dropout off."""
-    model, *_ = loaded(tmp_path, batch_size=4, cond_mask_prob=0.0)
+    model, *_ = load_model(tmp_path, batch_size=4, cond_mask_prob=0.0)
     for module in (model.network, model.average):
         assert module is not None
-        for one in module.modules():
-            if isinstance(one, torch.nn.Dropout):
-                one.p = 0.0
-            if isinstance(one, torch.nn.MultiheadAttention):
-                one.dropout = 0.0
+        for layer in module.modules():
+            if isinstance(layer, torch.nn.Dropout):
+                layer.p = 0.0
+            if isinstance(layer, torch.nn.MultiheadAttention):
+                layer.dropout = 0.0
     stream = streams(4).child("fit")
     tuned = model.fit(real(model), 1, stream)
-    network = loaded(tmp_path / "again", batch_size=4, cond_mask_prob=0.0)[0].network
+    network = load_model(tmp_path / "again", batch_size=4, cond_mask_prob=0.0)[0].network
     assert isinstance(network, PromptedNetwork)
     batch = model._draws(real(model), stream.child("batches"))()
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4, betas=(0.9, 0.999), weight_decay=0.0)
@@ -200,12 +207,12 @@ def test_training_draws_all_captions_of_a_motion_and_hides_some(tmp_path: Path) 
 
 
 def test_another_table_of_prompts_has_the_same_weights(tmp_path: Path) -> None:
-    model, _, asked = loaded(tmp_path)
-    other = model.with_prompts(asked.take(torch.tensor([1]), torch.tensor([20])))
-    assert measure_lengths(other.sample(torch.zeros(2, dtype=torch.long), streams(0))).tolist() == [20, 20]
-    assert other.classes == 1
+    model, _, asked = load_model(tmp_path)
+    other_prompts = model.with_prompts(asked.take(torch.tensor([1]), torch.tensor([20])))
+    assert measure_lengths(other_prompts.sample(torch.zeros(2, dtype=torch.long), streams(0))).tolist() == [20, 20]
+    assert other_prompts.classes == 1
     torch.testing.assert_close(
-        other.load_state(model.state()).denoise(torch.ones(1, FRAMES, 263), 4, torch.tensor([0])),
+        other_prompts.load_state(model.state()).denoise(torch.ones(1, FRAMES, 263), 4, torch.tensor([0])),
         model.denoise(torch.ones(1, FRAMES, 263), 4, torch.tensor([1])),
     )
 
@@ -225,7 +232,7 @@ def test_arguments_alone_give_an_untrained_network(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"arch": "gru"}, "arch is 'gru', and only trans_enc or trans_dec is read here"),
         ({"dataset": "humanact12"}, "dataset is 'humanact12'"),
@@ -242,34 +249,36 @@ def test_arguments_alone_give_an_untrained_network(tmp_path: Path) -> None:
         ({"arch": "trans_dec", "emb_trans_dec": True}, "early version of MDM"),
     ],
 )
-def test_other_models_are_refused_by_the_entry_that_says_so(tmp_path: Path, changed: dict[str, Any], told: str) -> None:
+def test_other_models_are_refused_by_the_entry_that_says_so(
+    tmp_path: Path, changed: dict[str, Any], message: str
+) -> None:
     (tmp_path / "args.json").write_text(json.dumps({**ARGUMENTS, **TINY, **changed}))
     with pytest.raises(InputError, match=r"args\.json: .*") as error:
         load_mdm(tmp_path / "args.json")
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
     path, reference = write_mdm(tmp_path)
 
-    def refused(state: Any, told: str) -> None:
+    def assert_refused(state: Any, message: str) -> None:
         torch.save(state, path)
         with pytest.raises(InputError) as error:
             load_mdm(path)
         assert str(error.value).startswith(f"{path}: ")
-        assert told in str(error.value)
+        assert message in str(error.value)
         assert "\n" not in str(error.value)
 
     state = reference.state()
     without = {name: value for name, value in state.items() if "layers.1" not in name}
-    refused(without, "it lacks seqTransEncoder.layers.1")
-    refused(without, "and 9 more")
-    refused({**state, "embed_action.action_embedding": torch.zeros(1)}, "has, unexpectedly, embed_action")
-    refused({**state, "embed_text.bias": torch.zeros(3)}, "embed_text.bias must have shape (16,), got (3,)")
-    refused({**state, "embed_text.bias": torch.full((16,), torch.nan)}, "embed_text.bias is not finite")
-    refused([1, 2], "expected a table of parameters by name, got list")
-    refused({"model": 3}, "expected a table of parameters by name, got int")
-    refused(Path("x"), "refused or damaged")
+    assert_refused(without, "it lacks seqTransEncoder.layers.1")
+    assert_refused(without, "and 9 more")
+    assert_refused({**state, "embed_action.action_embedding": torch.zeros(1)}, "has, unexpectedly, embed_action")
+    assert_refused({**state, "embed_text.bias": torch.zeros(3)}, "embed_text.bias must have shape (16,), got (3,)")
+    assert_refused({**state, "embed_text.bias": torch.full((16,), torch.nan)}, "embed_text.bias is not finite")
+    assert_refused([1, 2], "expected a table of parameters by name, got list")
+    assert_refused({"model": 3}, "expected a table of parameters by name, got int")
+    assert_refused(Path("x"), "refused or damaged")
     path.write_bytes(b"junk")
     with pytest.raises(InputError, match=r"model000475000\.pt: "):
         load_mdm(path)
@@ -291,6 +300,6 @@ def test_captions_of_another_encoder_are_refused(tmp_path: Path) -> None:
 
 
 def test_geometric_losses_are_not_forgotten(tmp_path: Path) -> None:
-    model, *_ = loaded(tmp_path, lambda_vel=1.0)
+    model, *_ = load_model(tmp_path, lambda_vel=1.0)
     with pytest.raises(InputError, match="geometric losses"):
         model.fit(real(model), 1, streams(0))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from evaluator_files import WORDS, embedded, write_evaluator
+from evaluator_files import WORDS, embed_tokens, write_evaluator
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.measures.text_motion.evaluator import KINDS, load_evaluator, read_word_vectors
@@ -33,14 +33,15 @@ def test_motions_are_embedded_as_by_the_modules_alone(tmp_path: Path) -> None:
     evaluator = load_evaluator(tmp_path / "t2m")
     rng = np.random.default_rng(0)
     motions = [rng.normal(size=(frames, 263)) for frames in (40, 196, 67, 4)]
-    mean, std = (np.load(tmp_path / "t2m" / f"t2m_{name}.npy").astype(float) for name in ("mean", "std"))
+    mean = np.load(tmp_path / "t2m" / "t2m_mean.npy").astype(float)
+    std = np.load(tmp_path / "t2m" / "t2m_std.npy").astype(float)
     got = evaluator.motions(motions)
     movement: Any = modules["movement_encoder"].eval()
     for row, motion in zip(got, motions, strict=True):
         padded = torch.zeros(1, 196, 259)
         padded[0, : len(motion)] = torch.from_numpy(((motion - mean) / std)[:, :259]).float()
         moves = movement["out_net"](movement["main"](padded.permute(0, 2, 1)).permute(0, 2, 1))[0]
-        expected = embedded(modules["motion_encoder"], moves[: len(motion) // 4])
+        expected = embed_tokens(modules["motion_encoder"], moves[: len(motion) // 4])
         np.testing.assert_allclose(row, expected.numpy(), atol=1e-5)
     contacts = [motion.copy() for motion in motions]
     for motion in contacts:
@@ -54,11 +55,11 @@ def test_captions_are_embedded_as_by_the_modules_alone(tmp_path: Path) -> None:
     text: Any = modules["text_encoder"]
     vectors = np.load(tmp_path / "t2m" / "glove" / "our_vab_data.npy")
     got = load_evaluator(tmp_path / "t2m").captions(TOKENS)
-    own = ["sos/14", "a/2", "person/1", "walk/12", "slowly/13", "eos/14"]
-    rows = [WORDS.index(token.partition("/")[0]) for token in own]
-    kinds = torch.eye(15)[[int(token.partition("/")[2]) for token in own]]
+    tokens = ["sos/14", "a/2", "person/1", "walk/12", "slowly/13", "eos/14"]
+    rows = [WORDS.index(token.partition("/")[0]) for token in tokens]
+    kinds = torch.eye(15)[[int(token.partition("/")[2]) for token in tokens]]
     words = torch.from_numpy(vectors[rows]).float() + text["pos_emb"](kinds)
-    np.testing.assert_allclose(got[0], embedded(text, words).numpy(), atol=1e-5)
+    np.testing.assert_allclose(got[0], embed_tokens(text, words).numpy(), atol=1e-5)
     assert got.shape == (3, 6)
     assert np.abs(got[0] - got[1]).max() > 1e-3
 
@@ -94,7 +95,8 @@ class Hostile:
 
 
 def test_nothing_in_the_files_is_run(files: Path, tmp_path: Path) -> None:
-    folder, trace = tmp_path / "t2m", tmp_path / "trace"
+    folder = tmp_path / "t2m"
+    trace = tmp_path / "trace"
     shutil.copytree(files, folder)
     (folder / "glove" / "our_vab_words.pkl").write_bytes(pickle.dumps(Hostile(trace)))
     with pytest.raises(InputError, match=r"our_vab_words\.pkl: refused"):
@@ -109,37 +111,44 @@ def test_nothing_in_the_files_is_run(files: Path, tmp_path: Path) -> None:
 def test_bad_files_are_named_in_one_sentence(files: Path, tmp_path: Path) -> None:
     folder = tmp_path / "t2m"
 
-    def refused(change: Any, told: str) -> None:
+    def assert_refused(change: Any, message: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(files, folder)
         change()
         with pytest.raises(InputError) as error:
             load_evaluator(folder)
-        assert told in str(error.value)
+        assert message in str(error.value)
         assert "\n" not in str(error.value)
 
-    path, glove = folder / "text_mot_match" / "model" / "finest.tar", folder / "glove"
+    path = folder / "text_mot_match" / "model" / "finest.tar"
+    glove = folder / "glove"
 
-    def changed(**entries: Any) -> None:
+    def change_entries(**entries: Any) -> None:
         torch.save({**torch.load(path, weights_only=True), **entries}, path)
 
-    def without(name: str) -> None:
+    def remove_entry(name: str) -> None:
         content = torch.load(path, weights_only=True)
         del content["text_encoder"][name]
         torch.save(content, path)
 
-    refused(path.unlink, "finest.tar: is not there; expected the evaluator of Guo et al. 2022")
-    refused(lambda: torch.save({}, path), "is not laid out as the evaluator")
-    refused(lambda: changed(motion_encoder=3), "is not laid out as the evaluator")
-    refused(lambda: without("hidden"), "it lacks hidden")
-    refused(lambda: path.write_bytes(path.read_bytes()[:1000]), "finest.tar: ")
-    refused((folder / "t2m_mean.npy").unlink, "has no means and deviations of the evaluator")
-    refused(lambda: np.save(folder / "t2m_std.npy", np.zeros(263)), "positive deviations")
-    refused(lambda: [np.save(folder / f"t2m_{n}.npy", np.ones(251)) for n in ("mean", "std")], "takes 259 columns")
-    refused((glove / "our_vab_idx.pkl").unlink, "our_vab_idx.pkl: is not there")
-    refused(lambda: np.save(glove / "our_vab_data.npy", np.zeros((13, 4))), "takes 10 numbers per word")
-    refused(lambda: (glove / "our_vab_idx.pkl").write_bytes(pickle.dumps({"unk": 99})), "rows of our_vab_data.npy")
-    refused(lambda: (glove / "our_vab_words.pkl").write_bytes(pickle.dumps(["new"])), "no row for the word 'new'")
+    assert_refused(path.unlink, "finest.tar: is not there; expected the evaluator of Guo et al. 2022")
+    assert_refused(lambda: torch.save({}, path), "is not laid out as the evaluator")
+    assert_refused(lambda: change_entries(motion_encoder=3), "is not laid out as the evaluator")
+    assert_refused(lambda: remove_entry("hidden"), "it lacks hidden")
+    assert_refused(lambda: path.write_bytes(path.read_bytes()[:1000]), "finest.tar: ")
+    assert_refused((folder / "t2m_mean.npy").unlink, "has no means and deviations of the evaluator")
+    assert_refused(lambda: np.save(folder / "t2m_std.npy", np.zeros(263)), "positive deviations")
+    assert_refused(
+        lambda: [np.save(folder / f"t2m_{n}.npy", np.ones(251)) for n in ("mean", "std")], "takes 259 columns"
+    )
+    assert_refused((glove / "our_vab_idx.pkl").unlink, "our_vab_idx.pkl: is not there")
+    assert_refused(lambda: np.save(glove / "our_vab_data.npy", np.zeros((13, 4))), "takes 10 numbers per word")
+    assert_refused(
+        lambda: (glove / "our_vab_idx.pkl").write_bytes(pickle.dumps({"unk": 99})), "rows of our_vab_data.npy"
+    )
+    assert_refused(
+        lambda: (glove / "our_vab_words.pkl").write_bytes(pickle.dumps(["new"])), "no row for the word 'new'"
+    )
 
 
 def test_motions_of_other_shapes_are_refused(files: Path) -> None:

@@ -29,7 +29,7 @@ class Perfect:
         return np.stack([rows[0, :6] for rows in motions])
 
     def captions(self, tokens: Sequence[str]) -> np.ndarray:
-        return np.array([[float(number) for number in one.split()] for one in tokens])
+        return np.array([[float(number) for number in token.split()] for token in tokens])
 
 
 JUDGE: Any = Perfect()
@@ -48,15 +48,15 @@ def motions(count: int = COUNT, seed: int = 0) -> list[CaptionedMotions]:
 def test_crops_are_whole_movements_within_the_motion() -> None:
     data = motions()
     asked = draw_requests(data, streams(0))
-    assert sorted(one.motion for one in asked) == list(range(COUNT))
-    for one in asked:
-        length = len(data[one.motion].rows)
-        assert one.frames % 4 == 0
-        assert min(length, 196) // 4 * 4 - one.frames in (0, 4)
-        assert 0 <= one.start <= length - one.frames
-    shorter = np.mean([min(len(data[one.motion].rows), 196) // 4 * 4 > one.frames for one in asked])
+    assert sorted(request.motion for request in asked) == list(range(COUNT))
+    for request in asked:
+        length = len(data[request.motion].rows)
+        assert request.frames % 4 == 0
+        assert min(length, 196) // 4 * 4 - request.frames in (0, 4)
+        assert 0 <= request.start <= length - request.frames
+    shorter = np.mean([min(len(data[request.motion].rows), 196) // 4 * 4 > request.frames for request in asked])
     assert shorter == pytest.approx(1 / 3, abs=0.08)
-    assert np.mean([one.caption for one in asked]) == pytest.approx(0.5, abs=0.08)
+    assert np.mean([request.caption for request in asked]) == pytest.approx(0.5, abs=0.08)
     assert draw_requests(data, streams(0)) == asked
     assert draw_requests(data, streams(1)) != asked
 
@@ -77,11 +77,11 @@ def test_real_motions_are_found_by_a_perfect_judge() -> None:
 def test_motions_of_other_captions_score_chance() -> None:
     data = motions()
 
-    def others(asked: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
+    def draw_other_motions(asked: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
         order = stream.numpy().permutation(len(asked))
         return real_motions(data)([asked[row] for row in order], stream)  # type: ignore[return-value]
 
-    values = run_protocol(JUDGE, data, others, streams(0))
+    values = run_protocol(JUDGE, data, draw_other_motions, streams(0))
     assert {len(column) for column in values.values()} == {20}
     for k in (1, 2, 3):
         reach = 3 * np.sqrt(k / 32 * (1 - k / 32) / (20 * 352))
@@ -92,10 +92,10 @@ def test_motions_of_other_captions_score_chance() -> None:
 def test_a_model_that_shifts_everything_is_as_far_as_it_shifts() -> None:
     data = motions()
 
-    def shifted(asked: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
+    def shift_motions(asked: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
         return [rows + np.array([2.0, 0, 0, 0, 0, 0]) for rows in real_motions(data)(asked, stream)]
 
-    values = run_repetition(JUDGE, data, shifted, streams(0))
+    values = run_repetition(JUDGE, data, shift_motions, streams(0))
     assert values["field_fid"] == pytest.approx(4.0)
     assert values["field_matching"] == pytest.approx(2.0)
 
@@ -103,15 +103,13 @@ def test_a_model_that_shifts_everything_is_as_far_as_it_shifts() -> None:
 def test_multimodality_is_measured_where_it_is_asked_for() -> None:
     data = motions(40)
 
-    def scattered(asked: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
+    def scatter_motions(asked: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
         noise = stream.numpy().normal(size=(len(asked), 6))
-        return [rows + own for rows, own in zip(real_motions(data)(asked, stream), noise, strict=True)]
+        return [rows + noise_rows for rows, noise_rows in zip(real_motions(data)(asked, stream), noise, strict=True)]
 
     sizes = Multimodality(captions=30, motions=20, pairs=10)
-    spread, none = (
-        run_protocol(JUDGE, data, make, streams(2), 30, sizes)["field_multimodality"].mean()
-        for make in (scattered, real_motions(data))
-    )
+    spread = run_protocol(JUDGE, data, scatter_motions, streams(2), 30, sizes)["field_multimodality"].mean()
+    none = run_protocol(JUDGE, data, real_motions(data), streams(2), 30, sizes)["field_multimodality"].mean()
     assert none == 0
     assert spread == pytest.approx(np.sqrt(12) * 19 / 20, rel=0.06)
 
