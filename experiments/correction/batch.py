@@ -26,7 +26,7 @@ from .correct_file import FileTask, correct_files, is_finished
 from .options import CorrectionOptions
 from .report import FileResult, format_table, is_report, relative_folder, write_report
 
-FILES_TOGETHER = 32
+FILES_TOGETHER = 64
 """Files that are corrected together, at most."""
 JOBS_PER_WORKER = 4
 CLUSTER_JOBS = 256

@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -167,9 +167,13 @@ class FileResult:
         """Hashes of what this run or an earlier one wrote."""
         return {self.output_hash, self.video_hash, *self.earlier}
 
+    def to_values(self) -> dict[str, Any]:
+        """Return the fields by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     def save(self, path: Path) -> None:
         """Write a record, which holds its own digest."""
-        write_atomically(path, append_seal(_encode(_to_json_text(asdict(self)))))
+        write_atomically(path, append_seal(_encode(_to_json_text(self.to_values()))))
 
     @classmethod
     def load(cls, path: Path) -> FileResult | None:
@@ -330,7 +334,7 @@ def _iterate_report(head: dict[str, object], results: Iterable[FileResult]) -> I
 
 def _to_report_values(result: FileResult) -> dict[str, object]:
     """A result without what only the next run needs."""
-    values: dict[str, object] = {name: value for name, value in asdict(result).items() if name not in _RECORD_KEYS}
+    values = {name: value for name, value in result.to_values().items() if name not in _RECORD_KEYS}
     values["worse"] = result.worse
     return values
 

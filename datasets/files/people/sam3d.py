@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
@@ -135,6 +133,8 @@ class _Person:
         moves = _Moves(before_m, after_m, matrices, is_still)
         shift_m = np.where(is_still[:, :1], 0.0, after_m[:, 0] - before_m[:, 0])
         joint_parts = _part_of_joint()
+        from scipy.spatial import KDTree  # takes long to import
+
         nearest = KDTree(self.joints_m[0])
         changes = {}
         for key in (JOINTS, *_POINTS):
@@ -263,6 +263,8 @@ def _follow_people(results: Results, frames: list[list[str]]) -> list[list[str]]
     """The people of each frame in the order of the first one: each the nearest to where they were."""
     if len(frames[0]) == 1:
         return frames
+    from scipy.optimize import linear_sum_assignment  # takes long to import
+
     followed = [frames[0]]
     before = _centres(results, frames[0])
     for people in frames[1:]:

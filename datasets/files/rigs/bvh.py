@@ -127,12 +127,18 @@ def _channel_values(
     rotations = np.zeros((len(values), len(channels), 4))
     rotations[..., 3] = 1
     positions: dict[int, np.ndarray] = {}
+    turning: dict[str, list[tuple[int, list[int]]]] = {}
     for joint, kind, columns, axes in _columns(channels):
         if kind == "position":
             track = positions.setdefault(joint, np.tile(offsets[joint], (len(values), 1)))
             track[:, ["XYZ".index(axis) for axis in axes]] = values[:, columns]
         else:
-            rotations[:, joint] = Rotation.from_euler(axes, values[:, columns], degrees=True).as_quat()
+            turning.setdefault(axes, []).append((joint, columns))
+    for axes, joint_columns in turning.items():
+        joints = [joint for joint, _ in joint_columns]
+        angles_deg = values[:, [columns for _, columns in joint_columns]].reshape(-1, len(axes))
+        turns = Rotation.from_euler(axes, angles_deg, degrees=True).as_quat()
+        rotations[:, joints] = turns.reshape(len(values), len(joints), 4)
     return positions, make_continuous(rotations)
 
 
@@ -221,8 +227,9 @@ def _format_lines(clip: RiggedMotion) -> Iterator[str]:
     columns = [column for joint in order for column in _own_columns(clip.channels, joint)]
     names = written_names(clip.motion.skeleton.names)
     head = ["HIERARCHY", *_format_joint(clip, names, 0, 0), "MOTION", f"Frames: {len(values)}"]
+    row_format = " ".join(["%.6f"] * len(columns))
     # Adding zero turns −0 into 0.
-    frames = (" ".join(map("{:.6f}".format, (row[columns].round(6) + 0.0).tolist())) for row in values)
+    frames = (row_format % tuple((row[columns].round(6) + 0.0).tolist()) for row in values)
     return chain(head, [f"Frame Time: {1 / clip.motion.fps:.7f}"], frames)
 
 
@@ -243,6 +250,7 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
     values = np.zeros((len(motion), sum(map(len, clip.channels))))
     if not any(name.endswith("position") for name in clip.channels[0]) and np.ptp(motion.root_m, axis=0).max() > 1e-6:
         raise InputError(f"{motion.source or 'the motion'}: its root moves, but the file has no channels for that")
+    turning: dict[str, list[tuple[int, list[int]]]] = {}
     for joint, kind, columns, axes in _columns(clip.channels):
         if kind == "position":
             track_m = _track_m(clip, joint)[:, ["XYZ".index(axis) for axis in axes]]
@@ -250,10 +258,14 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
             if joint in clip.relative:
                 values[:, columns] -= clip.offsets[joint][["XYZ".index(axis) for axis in axes]]
         else:
-            all_axes = axes + "".join(axis for axis in "XYZ" if axis not in axes)
-            rotation = Rotation.from_quat(motion.rotations[:, joint])
-            angles = rotation.as_euler(all_axes, degrees=True, suppress_warnings=True)[:, : len(axes)]
-            values[:, columns] = np.unwrap(angles, period=360, axis=0)
+            turning.setdefault(axes, []).append((joint, columns))
+    for axes, joint_columns in turning.items():
+        joints = [joint for joint, _ in joint_columns]
+        all_axes = axes + "".join(axis for axis in "XYZ" if axis not in axes)
+        turns = Rotation.from_quat(motion.rotations[:, joints].reshape(-1, 4))
+        angles_deg = turns.as_euler(all_axes, degrees=True, suppress_warnings=True)[:, : len(axes)]
+        continuous_deg = np.unwrap(angles_deg.reshape(len(motion), len(joints), len(axes)), period=360, axis=0)
+        values[:, [columns for _, columns in joint_columns]] = continuous_deg
     return values
 
 

@@ -8,6 +8,7 @@ because their numbering differs from scheme to scheme; of several neck joints th
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 
 _LEG_PARTS = ("hip", "knee", "ankle", "foot")
@@ -101,8 +102,9 @@ def parts_from_names(names: Sequence[str]) -> tuple[str, ...]:
     The end site of a foot serves as its toe joint where the skeleton has no other.
     """
     joint_names = split_names(names)
-    part_joints = _find_limbs(joint_names, _LEG_PARTS, _LEG_SCHEMES)
-    part_joints |= _find_limbs(joint_names, _ARM_PARTS, _ARM_SCHEMES)
+    legs = _find_limbs(tuple(joint_names), _LEG_PARTS, _LEG_SCHEMES)
+    arms = _find_limbs(tuple(joint_names), _ARM_PARTS, _ARM_SCHEMES)
+    part_joints = {**legs, **arms}
     midline = [(joint, name.core) for joint, name in enumerate(joint_names) if not name.side]
     roots = [joint for joint, core in midline if core in _ROOTS]
     heads = [joint for joint, core in midline if _HEAD.fullmatch(core)]
@@ -210,9 +212,10 @@ def _simplify(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
+@lru_cache(maxsize=64)
 def _find_limbs(
-    joint_names: Sequence[JointName], limb_parts: Sequence[str], schemes: Sequence[Sequence[str]]
-) -> dict[str, int]:
+    joint_names: tuple[JointName, ...], limb_parts: tuple[str, ...], schemes: tuple[tuple[str, ...], ...]
+) -> Mapping[str, int]:
     """Return the joint of each part of both legs or arms, by the scheme that fits most joints."""
     best: dict[str, int] = {}
     for scheme in schemes:
@@ -247,7 +250,7 @@ def is_prop_name(name: JointName) -> bool:
 
 def has_animal_names(joint_names: Sequence[JointName]) -> bool:
     """Return whether a joint is called a wing, paw or the like, and none is a part of a person's arm."""
-    if _find_limbs(joint_names, _ARM_PARTS, _ARM_SCHEMES):
+    if _find_limbs(tuple(joint_names), _ARM_PARTS, _ARM_SCHEMES):
         return False
     return any(_ANIMAL_NAME.fullmatch(name.core) for name in joint_names)
 

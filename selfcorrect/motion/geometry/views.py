@@ -9,7 +9,7 @@ nor is cutting off what a file has above the pelvis.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from heapq import heappop, heappush
 from itertools import pairwise
 from typing import Generic, Protocol, Self
@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 
 from ..motion import Motion, Moving
 from ..skeleton import SMPL_22, UNTURNED, FootFrames, Skeleton
-from .kinematics import forward_kinematics, local_rotations, make_continuous
+from .kinematics import forward_kinematics, in_chunks, local_rotations, make_continuous
 from .rotations import compose, invert, rotate
 
 Y_UP, Z_UP, Y_DOWN, Z_DOWN = range(4)
@@ -85,13 +85,17 @@ class TurnedFrames:
         turns = self.turns
         parent_turns = Rotation.from_quat(turns.as_quat()[[0, *skeleton.parents[1:]]])
         turned = replace(skeleton, offsets_m=parent_turns.inv().apply(skeleton.offsets_m))
-        rotations = motion.rotations.copy()
-        for joint, parent in enumerate(skeleton.parents):
-            rotation = Rotation.from_quat(rotations[:, joint]) * turns[joint]
-            if joint:
-                rotation = turns[parent].inv() * rotation
-            rotations[:, joint] = make_continuous(rotation.as_quat())
-        return replace(motion, skeleton=turned, rotations=rotations)
+        local = in_chunks(partial(self._turn_joints, skeleton.parents), motion.rotations)
+        return replace(motion, skeleton=turned, rotations=make_continuous(local))
+
+    def _turn_joints(self, parents: Sequence[int], rotations: np.ndarray) -> np.ndarray:
+        """Return the rotations (T, J, 4) of joints in turned frames."""
+        frames, joints, _ = rotations.shape
+        turned = Rotation.from_quat(rotations.reshape(-1, 4)) * self.turns[np.tile(np.arange(joints), frames)]
+        above = self.turns.inv()[np.tile(parents, frames)]
+        local = (above * turned).as_quat().reshape(rotations.shape)
+        local[:, 0] = turned.as_quat().reshape(rotations.shape)[:, 0]  # nothing is above the root
+        return local
 
     def restore(self, motion: Motion) -> Motion:
         return TurnedFrames(self.turns.inv()).view(motion)

@@ -136,6 +136,8 @@ def _fields(kind: type) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 
 def _as_type(kind: Any, value: Any, where: str) -> Any:
+    if type(value) is kind:
+        return value
     origin = get_origin(kind)
     inner = get_args(kind)
     if kind is Any:
@@ -145,6 +147,8 @@ def _as_type(kind: Any, value: Any, where: str) -> Any:
     if is_dataclass(kind):
         return read_as(kind, value, where)  # type: ignore[arg-type]
     if origin in (list, tuple) and isinstance(value, list):
+        if all(type(item) is inner[0] for item in value):
+            return origin(value)
         return origin(_as_type(inner[0], item, where) for item in value)
     if origin in (dict, Mapping) and isinstance(value, dict):
         return {name: _as_type(inner[1], item, f"{where}: {name[:40]}") for name, item in value.items()}
@@ -154,8 +158,6 @@ def _as_type(kind: Any, value: Any, where: str) -> Any:
         return Path(value)
     if kind is float and type(value) is int and abs(value) < 2**1000:
         return float(value)
-    if origin is None and type(value) is kind:
-        return value
     raise InputError(f"{where}: expected {_describe_type(kind)}, got {_shorten_value(value)}")
 
 
