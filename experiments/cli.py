@@ -20,21 +20,11 @@ import tyro
 from selfcorrect.core.errors import JobsError, LoopError, SelfcorrectError, SettingError
 from selfcorrect.core.extras import requires_extra
 from selfcorrect.runtime.bugs import FAILING_MACHINE
-from selfcorrect.runtime.registry import describe_unknown
+from selfcorrect.runtime.registry import describe_unknown, import_object
 from selfcorrect.simulators.settings.tracker import OLD_NAMES
 from selfcorrect.storage.files.limits import unpacked_limit_bytes
 
-from .commands.check import CheckCommand
-from .commands.compare import CompareCommand
-from .commands.correct import CorrectCommand
-from .commands.curate import CurateCommand
-from .commands.data import DataCommand
-from .commands.demo import DemoCommand
 from .commands.from_file import from_file
-from .commands.motion import MotionCommand
-from .commands.toy import ToyCommand
-from .commands.verify import VerifyCommand
-from .commands.view import ViewCommand
 
 
 class Command(Protocol):
@@ -43,18 +33,26 @@ class Command(Protocol):
     def run(self) -> int | None: ...
 
 
-COMMANDS: dict[str, type[Command]] = {
-    "demo": DemoCommand,
-    "motion": MotionCommand,
-    "compare": CompareCommand,
-    "toy": ToyCommand,
-    "correct": CorrectCommand,
-    "check": CheckCommand,
-    "data": DataCommand,
-    "view": ViewCommand,
-    "curate": CurateCommand,
-    "verify": VerifyCommand,
+COMMANDS = {
+    "demo": "selfcorrect.experiments.commands.demo:DemoCommand",
+    "motion": "selfcorrect.experiments.commands.motion:MotionCommand",
+    "compare": "selfcorrect.experiments.commands.compare:CompareCommand",
+    "toy": "selfcorrect.experiments.commands.toy:ToyCommand",
+    "correct": "selfcorrect.experiments.commands.correct:CorrectCommand",
+    "check": "selfcorrect.experiments.commands.check:CheckCommand",
+    "data": "selfcorrect.experiments.commands.data:DataCommand",
+    "view": "selfcorrect.experiments.commands.view:ViewCommand",
+    "curate": "selfcorrect.experiments.commands.curate:CurateCommand",
+    "verify": "selfcorrect.experiments.commands.verify:VerifyCommand",
 }
+"""Dataclass of each command; only that of the command that runs is imported."""
+
+
+def load_command(name: str) -> type[Command]:
+    """Return the dataclass of a command."""
+    command: type[Command] = import_object(COMMANDS[name])
+    return command
+
 
 EXPERIMENTS = ("motion", "compare")
 """Commands whose options a YAML file may give."""
@@ -164,15 +162,17 @@ def _command(words: Sequence[str]) -> Command:
         raise SettingError("there is an empty word on the command line, perhaps a variable that is not set")
     name = words[0] if words else ""
     if name in COMMANDS:
-        _check_name(f"command {name}", words[1:], _subcommands(COMMANDS[name]))
-        if _subcommands(COMMANDS[name]) and not words[1:]:
+        command = load_command(name)
+        _check_name(f"command {name}", words[1:], _subcommands(command))
+        if _subcommands(command) and not words[1:]:
             words = [name, "--help"]
-        options, rest = from_file(COMMANDS[name], words[1:]) if name in EXPERIMENTS else (None, words[1:])
-        _hide_none_defaults(COMMANDS[name])
+        options, rest = from_file(command, words[1:]) if name in EXPERIMENTS else (None, words[1:])
+        _hide_none_defaults(command)
         given: dict[str, Any] = {} if options is None else {"default": options}
-        return tyro.cli(COMMANDS[name], prog=f"selfcorrect {name}", args=_with_new_names(name, rest), **given)
+        return tyro.cli(command, prog=f"selfcorrect {name}", args=_with_new_names(name, rest), **given)
     _check_name("command", words, COMMANDS)
-    return tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="selfcorrect", description=ABOUT, args=words)
+    commands = {name: load_command(name) for name in COMMANDS}
+    return tyro.extras.subcommand_cli_from_dict(commands, prog="selfcorrect", description=ABOUT, args=words)
 
 
 def _hide_none_defaults(options: Any) -> None:

@@ -56,6 +56,7 @@ class CorrectCommand:
 
     def run(self) -> int:
         """Correct, report, and return the exit code."""
+        os.environ.setdefault("MUJOCO_GL", "disable")  # nothing is drawn; to look for a display takes 0.1 s
         self._check()
         where = Where(self.workers if self.workers is not None else default_workers(), cluster=self.where)
         from ..correction.batch import run_correction_command

@@ -20,6 +20,7 @@ import pytest
 from selfcorrect.core.errors import InputError, LoopError
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
+from selfcorrect.experiments import cli
 from selfcorrect.experiments.cli import COMMANDS, main
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.locks import LOCK
@@ -274,7 +275,7 @@ def fails_with(error: Exception) -> type:
 
 
 def test_a_bug_is_told_as_one_with_what_a_report_needs(monkeypatch: pytest.MonkeyPatch, capsys):
-    monkeypatch.setitem(COMMANDS, "toy", fails_with(KeyError("stride")))
+    monkeypatch.setattr(cli, "load_command", lambda _: fails_with(KeyError("stride")))
     assert main(["toy"]) == 70
     error = capsys.readouterr().err
     assert "KeyError: 'stride'" in error
@@ -294,7 +295,7 @@ def test_a_bug_is_told_as_one_with_what_a_report_needs(monkeypatch: pytest.Monke
 def test_the_traceback_of_a_callers_mistake_is_shown_on_request(
     error, sentence, monkeypatch: pytest.MonkeyPatch, capfd
 ):
-    monkeypatch.setitem(COMMANDS, "toy", fails_with(error))
+    monkeypatch.setattr(cli, "load_command", lambda _: fails_with(error))
     assert main(["toy"]) == 2
     assert capfd.readouterr().err == f"selfcorrect: {sentence}\n"
     assert main(["toy", "--debug"]) == 2
@@ -305,7 +306,9 @@ def test_the_traceback_of_a_callers_mistake_is_shown_on_request(
 
 
 def test_a_generation_that_failed_for_a_bug_shows_it(monkeypatch: pytest.MonkeyPatch, capsys):
-    monkeypatch.setitem(COMMANDS, "toy", fails_with(LoopError("generation 3 stopped", "Traceback of the cause")))
+    monkeypatch.setattr(
+        cli, "load_command", lambda _: fails_with(LoopError("generation 3 stopped", "Traceback of the cause"))
+    )
     assert main(["toy"]) == 70
     error = capsys.readouterr().err
     assert error.startswith("selfcorrect: generation 3 stopped\nTraceback of the cause\n")
