@@ -24,7 +24,7 @@ from scipy.ndimage import maximum_filter1d
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.checks import Positive
-from selfcorrect.motion.geometry.kinematics import cached_poses, forward_kinematics
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotation_vectors, slerp
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.measures.contacts import foot_contacts
@@ -489,14 +489,18 @@ def _compute_changes(before: MotionBatch, after: MotionBatch) -> Changes:
 def _body_joints_m(motions: MotionBatch) -> np.ndarray:
     """Return the positions (N, T, B, 3) of the body's joints: fingers and props weigh nothing."""
     body_joints = [joint for joint, part in enumerate(motions.skeleton.parts) if part]
-    positions_m, _ = cached_poses(motions)
-    return positions_m[..., body_joints, :]
+    return joint_positions(motions, body_joints)
 
 
 def _jerk_m_s3(motions: MotionBatch, groups: Sequence[_JointGroup], around: float) -> np.ndarray:
     """Return the mean jerk (N, T, G) of parts of the body around each frame; around: frames, a standard deviation."""
-    joints = joint_jerks_m_s3(cached_poses(motions)[0], motions.fps)
-    jerks = np.stack([joints[..., group.measured_joints].mean(-1) for group in groups], axis=-1)
+    measured = sorted({joint for group in groups for joint in group.measured_joints})
+    joints = joint_jerks_m_s3(joint_positions(motions, measured), motions.fps)
+    jerks_by_group = []
+    for group in groups:
+        columns = np.searchsorted(measured, group.measured_joints)
+        jerks_by_group.append(joints[..., columns].mean(-1))
+    jerks = np.stack(jerks_by_group, axis=-1)
     return thirds_to_frames(smooth_gaussian(jerks, around))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from weakref import WeakKeyDictionary
 
@@ -32,15 +32,22 @@ def forward_kinematics(
     Returns:
         Positions (..., J, 3) in metres and orientations (..., J, 4), both in the world; (..., K, …) of some joints.
     """
-    tree = _Tree.from_skeleton(skeleton, None if joints is None else tuple(joints))
-    chains = rotations if joints is None else rotations[..., tree.order, :]
-    local = normalize(chains).reshape(-1, chains.shape[-2], 4).transpose(2, 1, 0)
-    local = local.take(tree.order, axis=1) if joints is None else np.ascontiguousarray(local)
-    orientations = _chain_rotations(tree, local)
+    tree, positions_m, orientations = _pose_tree(skeleton, root_m, rotations, joints)
     shape = (*rotations.shape[:-2], len(tree.place))
-    roots_m = np.broadcast_to(root_m, (*shape[:-1], 3)).reshape(-1, 3)
-    positions_m = _chain_positions(tree, roots_m.T, orientations)
     return _by_frame(tree, positions_m, shape), _by_frame(tree, orientations, shape)
+
+
+def _pose_tree(
+    skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray, joints: Sequence[int] | None
+) -> tuple[_Tree, np.ndarray, np.ndarray]:
+    """Return the tree of the joints that are posed, and positions (3, K, T) and orientations (4, K, T) in its order."""
+    tree = _Tree.from_skeleton(skeleton, None if joints is None else tuple(joints))
+    all_lengths = np.sqrt(np.einsum("...i,...i", rotations, rotations)).reshape(-1, rotations.shape[-2])
+    local = rotations.reshape(-1, *rotations.shape[-2:]).transpose(2, 1, 0).take(tree.order, axis=1)
+    local /= all_lengths.T.take(tree.order, axis=0)
+    orientations = _chain_rotations(tree, local)
+    roots_m = np.broadcast_to(root_m, (*rotations.shape[:-2], 3)).reshape(-1, 3)
+    return tree, _chain_positions(tree, roots_m.T, orientations), orientations
 
 
 def _by_frame(tree: _Tree, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -119,22 +126,28 @@ def _chain_rotations(tree: _Tree, local: np.ndarray) -> np.ndarray:
     return world
 
 
+_CYCLES = ((0, 1, 2), (1, 2, 0), (2, 0, 1))
+"""Axes in a cross product: of the result, and the two after it."""
+
+
 def _chain_positions(tree: _Tree, root_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
     """Positions (3, J, T) of joints in the tree's order from the root's (3, T) and orientations (4, J, T).
 
     The same sums as those of `rotate`, for all bones at once.
     """
-    after = [1, 2, 0]
-    before = [2, 0, 1]
     above = orientations.take(tree.parents, axis=1)
     offsets_m = tree.offsets_m
-    axes_after = above[after]
-    axes_before = above[before]
-    twice = axes_after * offsets_m[before] - axes_before * offsets_m[after]
+    twice = np.empty((3, *above.shape[1:]))
+    product = np.empty(above.shape[1:])
+    for row, after, last in _CYCLES:
+        np.multiply(above[after], offsets_m[last], out=twice[row])
+        twice[row] -= np.multiply(above[last], offsets_m[after], out=product)
     twice *= 2
-    bones_m = offsets_m + above[3] * twice
-    bones_m += axes_after * twice[before]
-    bones_m -= axes_before * twice[after]
+    bones_m = above[3] * twice
+    bones_m += offsets_m
+    for row, after, last in _CYCLES:
+        bones_m[row] += np.multiply(above[after], twice[last], out=product)
+        bones_m[row] -= np.multiply(above[last], twice[after], out=product)
     positions_m = np.empty((3, *orientations.shape[1:]))
     positions_m[:, 0] = root_m
     for joints, parents in tree.generations:
@@ -185,11 +198,15 @@ def joint_positions(motion: Motion | MotionBatch, joints: Sequence[int] | None =
     Returns:
         (T, J, 3) positions in metres, (N, T, J, 3) of a batch.
     """
-    return in_chunks(
-        lambda root_m, rotations: forward_kinematics(motion.skeleton, root_m, rotations, joints)[0],
-        motion.root_m,
-        motion.rotations,
-    )
+    return in_chunks(partial(_pose_positions_m, motion.skeleton, joints), motion.root_m, motion.rotations)
+
+
+def _pose_positions_m(
+    skeleton: Skeleton, joints: Sequence[int] | None, root_m: np.ndarray, rotations: np.ndarray
+) -> np.ndarray:
+    """Return the positions of `forward_kinematics` alone."""
+    tree, positions_m, _ = _pose_tree(skeleton, root_m, rotations, joints)
+    return _by_frame(tree, positions_m, (*rotations.shape[:-2], len(tree.place)))
 
 
 def world_poses(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
