@@ -12,6 +12,8 @@ from functools import partial
 from itertools import chain
 from typing import cast
 
+import numpy as np
+
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.foot_frames import get_foot_frames, level_feet
 from selfcorrect.motion.correction.grounding import MotionOnFloor, find_feet_on_any_floor
@@ -38,6 +40,14 @@ from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker
 from .stages.scene import PLAIN, Scene
 from .stages.staging import adapt_settings, place_on_slope
 from .stages.values import select_motions
+
+_FIRST_SHARE = 0.95
+"""Share of the work before motions whose feet got worse are corrected again."""
+_SLIDES_MORE_M_S = 0.002
+"""Feet on an estimated plane that slide faster by less have not got worse."""
+_SLIDES_MUCH_MORE_M_S = 0.02
+"""Feet of other motions must slide faster by this, and by the next share, so that the motion is kept."""
+_SLIDES_MUCH_MORE = 0.25
 
 
 @dataclass(frozen=True)
@@ -160,19 +170,14 @@ def correct_motions(motions: Sequence[Motion], pipeline: Pipeline, workers: int 
     repeats = [FrameRepeats() if find_flaw(motion) else FrameRepeats.from_motion(motion) for motion in motions]
     without_repeats = [of_motion.drop(motion) for of_motion, motion in zip(repeats, motions, strict=True)]
     views = [_see_on_floor(motion, pipeline.cleanup) for motion in without_repeats]
-    is_long = [len(view.motion) > PIECE_FRAMES for view in views]
-    short = [view.motion for view, motion_is_long in zip(views, is_long, strict=True) if not motion_is_long]
-    long = [view.motion for view, motion_is_long in zip(views, is_long, strict=True) if motion_is_long]
-    short_share = sum(map(len, short)) / max(sum(map(len, motions)), 1)
-    with part_of_work(0.0, short_share):
-        short_corrections = iter(_correct_pieces(short, pipeline, workers))
-    with part_of_work(short_share, 1.0):
-        long_corrections = iter(_correct_long_motions(long, pipeline, workers))
-    corrections = []
-    for motion, of_motion, view, motion_is_long in zip(motions, repeats, views, is_long, strict=True):
-        correction = next(long_corrections if motion_is_long else short_corrections)
-        corrections.append(of_motion.restore(motion, view.restore(correction)))
-    return corrections
+    with part_of_work(0.0, _FIRST_SHARE):
+        corrections = _correct_views(views, pipeline, workers)
+    with part_of_work(_FIRST_SHARE, 1.0):
+        corrections = _keep_feet_from_worsening(views, corrections, pipeline, workers)
+    return [
+        of_motion.restore(motion, correction)
+        for motion, of_motion, correction in zip(motions, repeats, corrections, strict=True)
+    ]
 
 
 def _see_on_floor(motion: Motion, settings: CleanupSettings) -> MotionOnFloor:
@@ -180,7 +185,79 @@ def _see_on_floor(motion: Motion, settings: CleanupSettings) -> MotionOnFloor:
     has_floor = motion.ground is not None or settings.find_step(LevelFloor) is None
     if has_floor or find_flaw(motion):
         return MotionOnFloor.from_motion(motion)
-    return MotionOnFloor.from_estimated_plane(motion)
+    return MotionOnFloor.from_estimated_plane(motion, levels=settings.level)
+
+
+def _correct_views(views: Sequence[MotionOnFloor], pipeline: Pipeline, workers: int) -> list[CorrectedMotion]:
+    """Correct motions on their floors; what comes out is in the worlds of the given motions."""
+    is_long = [len(view.motion) > PIECE_FRAMES for view in views]
+    short = [view.motion for view, motion_is_long in zip(views, is_long, strict=True) if not motion_is_long]
+    long = [view.motion for view, motion_is_long in zip(views, is_long, strict=True) if motion_is_long]
+    short_share = sum(map(len, short)) / max(sum(len(view.motion) for view in views), 1)
+    with part_of_work(0.0, short_share):
+        short_corrections = iter(_correct_pieces(short, pipeline, workers))
+    with part_of_work(short_share, 1.0):
+        long_corrections = iter(_correct_long_motions(long, pipeline, workers))
+    corrections = []
+    for view, motion_is_long in zip(views, is_long, strict=True):
+        correction = next(long_corrections if motion_is_long else short_corrections)
+        corrections.append(view.restore(correction))
+    return corrections
+
+
+def _keep_feet_from_worsening(
+    views: Sequence[MotionOnFloor], corrections: Sequence[CorrectedMotion], pipeline: Pipeline, workers: int
+) -> list[CorrectedMotion]:
+    """Return corrections in which no standing foot slides faster than in the given motion.
+
+    A motion on an estimated plane whose feet do is corrected as on a level floor. If they do there, too, the motion is
+    kept as it is.
+    """
+    results = list(corrections)
+    if not pipeline.postprocess:  # simulated states come out as they are
+        return results
+    on_planes = [index for index, view in enumerate(views) if view.plane.is_tilted and not view.levels]
+    retried = [index for index in on_planes if _added_slide_m_s(results[index]) > _SLIDES_MORE_M_S]
+    given = [MotionOnFloor(views[index].given, views[index].given) for index in retried]
+    for index, correction in zip(retried, _correct_views(given, pipeline, workers), strict=True):
+        if _added_slide_m_s(correction) < _added_slide_m_s(results[index]):
+            note = Note(NoteKind.TILT_IGNORED, views[index].plane.tilt_deg)
+            results[index] = replace(correction, notes=(note, *correction.notes))
+    return [
+        _keep_if_feet_worsen(view, correction, is_tilted=view.plane.is_tilted)
+        for view, correction in zip(views, results, strict=True)
+    ]
+
+
+def _keep_if_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion, *, is_tilted: bool) -> CorrectedMotion:
+    """Return the correction, or the motion as it was given if its standing feet slide clearly less.
+
+    Args:
+        view: The motion before correction.
+        correction: Its correction.
+        is_tilted: Whether its floor seems to be tilted, so that a small difference is clear.
+    """
+    added_m_s = _added_slide_m_s(correction)
+    before_m_s = correction.before.get("standing_m_s", 0.0)
+    allowed_m_s = _SLIDES_MORE_M_S if is_tilted else max(_SLIDES_MUCH_MORE_M_S, _SLIDES_MUCH_MORE * before_m_s)
+    if added_m_s <= allowed_m_s:
+        return correction
+    notes = [note for note in correction.notes if note.kind is not NoteKind.MOVED_FAR]
+    return CorrectedMotion(
+        motion=view.motion if view.levels else view.given,
+        before=correction.before,
+        after=correction.before,
+        notes=(*notes, Note(NoteKind.FEET_KEPT, added_m_s)),
+        floor=correction.floor,
+    )
+
+
+def _added_slide_m_s(correction: CorrectedMotion) -> float:
+    """Return by how much faster than before standing feet slide; 0 if that was not measured."""
+    if not correction.accepted or "standing_m_s" not in correction.after:
+        return 0.0
+    added_m_s = correction.after["standing_m_s"] - correction.before.get("standing_m_s", 0.0)
+    return added_m_s if np.isfinite(added_m_s) else 0.0
 
 
 def _correct_long_motions(motions: Sequence[Motion], pipeline: Pipeline, workers: int) -> list[CorrectedMotion]:
@@ -317,7 +394,7 @@ def measure_errors(motion: Motion, settings: CleanupSettings) -> Mapping[str, fl
 
 
 def _errors_before(motion: Motion, settings: CleanupSettings) -> Mapping[str, float]:
-    levelled = level_feet(MotionOnFloor.from_motion(motion).motion)
+    levelled = level_feet(_see_on_floor(motion, settings).motion)
     return _correct_segments([levelled], Pipeline(settings), workers=1)[0].before
 
 

@@ -13,6 +13,7 @@ from selfcorrect.datasets.files.motion_file import AVERAGE_BODY
 from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with
 from selfcorrect.motion.checks.lost_contacts import LostContacts, find_lost_contacts
+from selfcorrect.motion.correction.grounding import see_level
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES
 from selfcorrect.motion.correction.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.correction.timeline import Contact, ResidualSpan, Timeline, spans
@@ -27,7 +28,14 @@ from .report import FileResult
 
 T = TypeVar("T")
 
-_KINDS_LEFT = (NoteKind.IN_PLACE, NoteKind.DRIFT_KEPT, NoteKind.TAKES, NoteKind.T_POSE, NoteKind.T_POSE_AT_END)
+_KINDS_LEFT = (
+    NoteKind.IN_PLACE,
+    NoteKind.DRIFT_KEPT,
+    NoteKind.FEET_KEPT,
+    NoteKind.TAKES,
+    NoteKind.T_POSE,
+    NoteKind.T_POSE_AT_END,
+)
 """Kinds of notes on what was found and left unchanged."""
 
 
@@ -67,7 +75,8 @@ def describe_correction(
     residuals = steps.attempt("residual wrenches are not reported", list_residuals, {})
     find_carried = partial(_find_residual_spans, correction.timeline)
     carried = steps.attempt("times of residual force are not reported", find_carried, [])
-    contacts = steps.attempt("contacts are not reported", partial(_list_contacts, correction), [])
+    level_before, level_after = see_level(motion, correction)
+    contacts = steps.attempt("contacts are not reported", partial(_list_contacts, correction, level_after), [])
     parts = zip(motion.skeleton.parts, motion.skeleton.names, strict=True)
     result = replace(
         blank,
@@ -94,9 +103,9 @@ def describe_correction(
         supports=[asdict(support) for support in correction.supports],
     )
     if correction.accepted:
-        measure = partial(_with_distances, result, motion, correction.motion)
+        measure = partial(_with_distances, result, level_before, level_after)
         result = steps.attempt("distances of joints are not reported", measure, result)
-        find_lost = partial(find_lost_contacts, motion, correction.motion, correction.supports)
+        find_lost = partial(find_lost_contacts, level_before, level_after, correction.supports)
         lost = steps.attempt("lost contacts are not reported", find_lost, LostContacts())
         result = replace(result, lost_contacts=lost.share, lost_contacts_height_m=lost.height_m)
     all_notes = [*notes, *map(str, input_check.findings), *map(str, shown_notes)]
@@ -186,12 +195,17 @@ def _find_residual_spans(timeline: Timeline | None) -> list[ResidualSpan]:
     return carried if timeline is not None and frames < len(timeline) else []
 
 
-def _list_contacts(correction: CorrectedMotion) -> list[dict[str, Any]]:
-    """Return the times in which parts of the body bear weight; without a simulation, those in which feet stand."""
+def _list_contacts(correction: CorrectedMotion, on_level: Motion) -> list[dict[str, Any]]:
+    """Return the times in which parts of the body bear weight; without a simulation, those in which feet stand.
+
+    Args:
+        correction: The correction.
+        on_level: Its motion in a world in which the floor is level.
+    """
     if correction.timeline is not None:
         contacts = correction.timeline.contacts()
     elif correction.accepted:
-        feet = zip(("left foot", "right foot"), foot_contacts(level_feet(correction.motion)).T, strict=True)
+        feet = zip(("left foot", "right foot"), foot_contacts(level_feet(on_level)).T, strict=True)
         contacts = [Contact(foot, *span) for foot, stands in feet for span in spans(stands)]
     else:
         contacts = []

@@ -44,6 +44,8 @@ _ON_FLOOR_M = 0.02
 """Another floor is of no use to a motion whose floor is nearer to zero than this."""
 _DROPPED_M = 0.05
 """The option `drop` puts a motion at most this far from the floor on which it would stand, or does not help."""
+_SWITCHES = ("kinematic", "keep_level", "level", "remove_drift", "join_takes", "retime", "raw", "keep_failed", "video")
+"""Options that are on or off."""
 KEPT_LEVEL_M = 0.05
 """With `keep_level`, floors further from zero than this stay at their height."""
 
@@ -72,6 +74,9 @@ class CorrectionOptions:
     """Mass of every body; by default that of its shape, with a body model, or what is usual for its stature."""
     keep_level: bool = False
     """Keep a motion on the level where it stands if that is more than 5 cm from zero; by default it moves to zero."""
+    level: bool = False
+    """Turn a motion whose floor is tilted, as by a tilted camera, so that it is level; by default it keeps its tilt and
+    is corrected on that plane."""
     remove_drift: bool = False
     """Remove root drift. This changes the path; motions recorded on a treadmill start to travel."""
     join_takes: bool = False
@@ -101,7 +106,7 @@ class CorrectionOptions:
     """Facts that motion files do not state."""
 
     def __post_init__(self) -> None:
-        for name in ("kinematic", "keep_level", "remove_drift", "join_takes", "retime", "raw", "keep_failed", "video"):
+        for name in _SWITCHES:
             if not isinstance(value := getattr(self, name), bool):
                 raise SettingError(f"{name} must be True or False, got {value!r}")
         for name in ("fallback", "simulate", "support", "engine"):
@@ -117,9 +122,15 @@ class CorrectionOptions:
             raise SettingError("a scene has a floor of its own; leave out ground")
         if self.strength == SIMULATED:
             self.refuse(
-                ("support", "keep_level", "remove_drift", "join_takes"),
+                ("support", "keep_level", "level", "remove_drift", "join_takes"),
                 "does not go with strength simulated, whose floor is known",
             )
+        if self.level:
+            self.refuse(
+                ("contacts", "frames", "amount", "keep"), "does not go with level, which turns the whole motion"
+            )
+            if self.reading.ground is not None or self.reading.floor is not None:
+                raise SettingError("level estimates the floor; leave out floor and ground")
         if self.fallback != "none" and not self.is_residual_free:
             raise SettingError(f"fallback {self.fallback} goes with strength {RESIDUAL_FREE}, got {self.strength}")
         if self.frames or self.amount:
@@ -237,7 +248,7 @@ class CorrectionOptions:
         if find_preset(self.strength).is_for_samples:
             return presets.SAMPLES.cleanup
         preset = presets.RESIDUAL_FREE if self.is_residual_free else presets.FILES
-        settings = replace(preset.cleanup, support=self.support).with_steps(
+        settings = replace(preset.cleanup, support=self.support, level=self.level).with_steps(
             clean.StabilizeFloor(remove=self.remove_drift), clean.JoinSplices(join_takes=self.join_takes)
         )
         if self.keep_level:

@@ -76,6 +76,8 @@ class CleanupSettings:
     support: SupportChoice = "infer"
     """Support of the body. "infer": steps, rungs and seats that the motion shows. "floor": only the floor. "off":
     something unknown; the body keeps its height. Steps that contradict this are skipped."""
+    level: bool = False
+    """Turn a motion whose floor is tilted so that it is level; otherwise it is corrected on its own plane."""
     close_loops: bool = True
     """Correct a motion that ends in its first pose as a cycle, so that it closes."""
     polish: bool = True

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from ..body.foot_frames import level_feet
+from ..body.mass import mass_shares
 from ..body.surface import HEAD_RADIUS_M, SURFACE_RADII_M, head_point, world_sole_points
 from ..correction.grounding import MotionOnFloor
 from ..geometry.kinematics import in_chunks, world_poses
@@ -32,11 +33,6 @@ HAND_M = 0.19
 """Length of an adult's hand, which may reach further than the wrist (Winter 2009, figure 4.1)."""
 
 _AVERAGED_S = 0.1
-_MASS_PERCENT = {
-    "pelvis": 11.2, "spine1": 7.0, "spine2": 9.0, "spine3": 14.8, "neck": 1.6, "head": 5.3, "hip": 7.9, "knee": 8.4,
-    "ankle": 3.3, "foot": 0.7, "shoulder": 2.2, "elbow": 2.0, "wrist": 1.2,
-}  # fmt: skip
-"""Percentages of the body's mass as points at the joints: half of each segment of de Leva 1996 at either end."""
 
 
 class MotionFeatures:
@@ -44,6 +40,7 @@ class MotionFeatures:
 
     def __init__(self, motion: Motion, around: Surroundings | None = None) -> None:
         """Take a motion and what carries it besides the floor; motions on a treadmill are seen from its belt."""
+        self.given = motion
         motion = MotionOnFloor.from_motion(level_feet(motion)).motion if len(motion) else motion
         self.around = around or Surroundings()
         if self.around.belt_m is not None:
@@ -195,5 +192,4 @@ class MotionFeatures:
     @cached_property
     def mass_shares(self) -> np.ndarray:
         """(B,) shares of the body's mass, as points at its joints."""
-        shares = np.array([_MASS_PERCENT.get(strip_side(self.skeleton.parts[joint]), 0.0) for joint in self.joints])
-        return shares / max(float(shares.sum()), 1e-9)
+        return mass_shares(self.skeleton)[self.joints]

@@ -3,6 +3,7 @@
 `benchmarks/checking.py` measures how often real clips break each, and how many planted faults are found.
 """
 
+from ..measures.ground_plane import TILTED_DEG
 from . import body, floor, ground_drift, pace, smoothness, walking
 from .findings import Rule
 
@@ -66,7 +67,7 @@ RULES = (
         code="F6",
         name="tilted-floor",
         summary="The plane on which the feet stand is not level.",
-        threshold=2.0,
+        threshold=TILTED_DEG,
         unit="°",
         message="the floor under the feet is tilted by {value:.1f}°",
         source=_CLEAN,

@@ -12,14 +12,11 @@ from ..geometry.kinematics import forward_kinematics, in_chunks
 from ..geometry.vectors import percentile
 from ..geometry.views import LevelFeet, TurnedWorld
 from ..measures.contacts import foot_contacts
-from ..measures.ground_plane import estimate_ground_plane
+from ..measures.ground_plane import LEVEL, GroundPlane, estimate_ground_plane
 from ..motion import Motion
 from ..skeleton import FootFrames
 from ..support import Support
 from .results import CorrectedMotion, Note, NoteKind
-
-TILTED_DEG = 3.5
-"""A floor that is tilted by less counts as level: clean captures show up to 2.6 degrees."""
 
 _FAR_M = 0.3
 """A floor further from y = 0 must be shown clearly, or a body that floats or climbs would be put on it."""
@@ -76,6 +73,15 @@ def _low_sole_height_m(motion: Motion) -> float:
     return float(percentile(standing_m, 40) if len(standing_m) else low_m)
 
 
+def see_level(motion: Motion, correction: CorrectedMotion) -> tuple[Motion, Motion]:
+    """Return a motion and its correction in a world in which the floor that was estimated from the motion is level."""
+    if not correction.floor.is_tilted:
+        return motion, correction.motion
+    turned = TurnedWorld(correction.floor.to_level)
+    is_level = any(note.kind is NoteKind.LEVELLED for note in correction.notes) and correction.accepted
+    return turned.view(motion), correction.motion if is_level else turned.view(correction.motion)
+
+
 @dataclass(frozen=True, eq=False)
 class MotionOnFloor:
     """A motion in the frame of its ground's floor, the lowest ground under its feet at y = 0."""
@@ -87,17 +93,24 @@ class MotionOnFloor:
     """How the world was turned, None where it was not."""
     lowest_m: float = 0.0
     """Height of that ground, along the floor's normal."""
-    tilt_deg: float = 0.0
-    """Tilt of the floor if it was estimated from the motion."""
+    plane: GroundPlane = LEVEL
+    """The floor, level in the motion, if it was estimated from the given one and is tilted there."""
+    levels: bool = False
+    """True if corrections stay level."""
 
     @classmethod
-    def from_estimated_plane(cls, motion: Motion) -> MotionOnFloor:
-        """Return the motion on the plane on which its feet stand, turned level; as it is if that is nearly level."""
+    def from_estimated_plane(cls, motion: Motion, *, levels: bool = False) -> MotionOnFloor:
+        """Return the motion on the plane on which its feet stand, turned level; as it is if that is nearly level.
+
+        Args:
+            motion: A motion without a ground that is known.
+            levels: Whether its correction stays level.
+        """
         plane = estimate_ground_plane(motion)
-        if plane.tilt_deg < TILTED_DEG:
+        if not plane.is_tilted:
             return cls(motion, motion)
         turned = TurnedWorld(plane.to_level)
-        return cls(turned.view(motion), motion, turned, tilt_deg=plane.tilt_deg)
+        return cls(turned.view(motion), motion, turned, plane=plane, levels=levels)
 
     @classmethod
     def from_motion(cls, motion: Motion) -> MotionOnFloor:
@@ -121,20 +134,23 @@ class MotionOnFloor:
         return cls(replace(seen, root_m=root_m, ground=ground.with_lowest_floor(lowest_m)), motion, turned, lowest_m)
 
     def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
-        """Return a correction of this motion in the world of the given one."""
+        """Return a correction of this motion in the world of the given one, or in the level one if it stays level."""
         if self.motion is self.given:
             return correction
-        motion = self.given
-        if correction.accepted:
-            corrected = correction.motion
-            raised_m = corrected.root_m + np.array([0.0, self.lowest_m, 0.0])
-            motion = replace(corrected, root_m=raised_m, ground=self.given.ground)
-            motion = self.turned.restore(motion) if self.turned else motion
         notes = correction.notes
-        if self.tilt_deg:
-            notes = (Note(NoteKind.TILTED, self.tilt_deg), *notes)
+        if self.plane.is_tilted:
+            notes = (Note(NoteKind.LEVELLED if self.levels else NoteKind.TILTED, self.plane.tilt_deg), *notes)
+        correction = replace(correction, notes=notes, floor=self.plane)
+        if not correction.accepted:
+            return replace(correction, motion=self.given)
+        if self.levels:
+            return correction
         supports = tuple(self._restored_support(support) for support in correction.supports)
-        return replace(correction, motion=motion, supports=supports, notes=notes)
+        corrected = correction.motion
+        raised_m = corrected.root_m + np.array([0.0, self.lowest_m, 0.0])
+        motion = replace(corrected, root_m=raised_m, ground=self.given.ground)
+        motion = self.turned.restore(motion) if self.turned else motion
+        return replace(correction, motion=motion, supports=supports)
 
     def _restored_support(self, support: Support) -> Support:
         raised = support.shift((0.0, self.lowest_m, 0.0))

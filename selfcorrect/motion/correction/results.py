@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Self, TypeAlias
 
+from ..measures.ground_plane import LEVEL, GroundPlane
 from ..motion import Motion
 from ..support import Support
 from .timeline import Timeline
@@ -144,6 +145,12 @@ class NoteKind(StrEnum):
     """The floor seems to drift at `value` metres per second; the root's path was not changed."""
     TILTED = "tilted"
     """The floor under its feet is tilted by `value` degrees; they were corrected on that plane."""
+    LEVELLED = "levelled"
+    """The floor under its feet was tilted by `value` degrees; the motion was turned so that it is level."""
+    TILT_IGNORED = "tilt ignored"
+    """The floor seems to be tilted by `value` degrees, but on that plane standing feet would move faster."""
+    FEET_KEPT = "feet kept"
+    """Its correction would make standing feet faster by `value` metres per second; the motion was kept."""
     GLIDE_REMOVED = "glide removed"
     """It stood still and glided at `value` metres per second; the glide was removed."""
     REPEATED_FRAMES = "repeated frames"
@@ -170,7 +177,10 @@ _NOTES = {
     NoteKind.MOVED_FAR: "moved by up to {value:.2f} m: {words}",
     NoteKind.IN_PLACE: "stays in place, as on a treadmill of {value:.1f} m/s, on which its feet stand",
     NoteKind.DRIFT_KEPT: "its floor seems to drift at {value:.1f} m/s; its way stays, --remove-drift changes it",
-    NoteKind.TILTED: "its floor is tilted by {value:.1f} degrees; feet stand on that plane",
+    NoteKind.TILTED: "its floor is tilted by {value:.1f} degrees; feet stand on that plane, --level levels it",
+    NoteKind.LEVELLED: "its floor was tilted by {value:.1f} degrees; it is level now",
+    NoteKind.TILT_IGNORED: "its floor seems tilted by {value:.1f} degrees, but feet stand better on a level one",
+    NoteKind.FEET_KEPT: "corrected feet would slide faster by {value:.3f} m/s; the motion was kept",
     NoteKind.GLIDE_REMOVED: "it stands and glides at {value:.2f} m/s; the glide is removed",
     NoteKind.REPEATED_FRAMES: "every frame stands {value:.0f} times in a row: corrected without copies, then repeated",
     NoteKind.TAKES: "cuts between takes at frames {words}: each was corrected where it is; --join-takes joins them",
@@ -228,6 +238,8 @@ class CorrectedMotion:
     """Supports that carry the corrected motion besides the floor."""
     notes: tuple[Note, ...] = ()
     """Other assumptions and observations."""
+    floor: GroundPlane = LEVEL
+    """The floor on which the motion stood before correction, if it was estimated and is tilted."""
 
     @property
     def accepted(self) -> bool:

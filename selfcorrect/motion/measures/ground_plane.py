@@ -1,41 +1,90 @@
 """The plane on which feet stand: the tilt of a world whose floor is not level.
 
-Motion from a tilted camera or a wrongly levelled capture walks uphill and leans. Its toe joints and ankles stand near
-one plane all the same. That plane is fitted to their places in stance, robustly. It is believed only along directions
-in which stances are far enough apart, and only if nearly all stances are near it: those on steps and curbs are not.
+Motion from a tilted camera or a wrongly levelled capture walks uphill and leans. Its feet stand near one plane all the
+same. Two sources show it:
+
+* Places. The plane is fitted to the places of stances, robustly. It is believed only along directions in which they are
+  far enough apart, and only if nearly all of them are near it: those on steps and curbs are not.
+* Posture. Gravity acts on the centre of mass, so on average it is above the middle between the stances of both feet,
+  but for the acceleration from their beginning to their end; and standing soles are flat. In a world that is tilted
+  by an angle, both lean by that angle. The posture shows the tilt along directions in which places do not, and is
+  believed only if the body, both soles and the heights of the two feet agree.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ..geometry.kinematics import SLAB, joint_positions
+from ..body.mass import mass_shares
+from ..geometry.kinematics import SLAB, forward_kinematics
+from ..geometry.rotations import rotate
 from ..geometry.vectors import norms
 from ..motion import Motion
 
+TILTED_DEG = 2.5
+"""A plane that is tilted by less counts as level: clean captures hardly show more."""
 STEEPEST_DEG = 20.0
 """A steeper plane is a staircase."""
 _STILL_M_S = 0.25
 """A standing joint is slower than this."""
 _SHORTEST_S = 0.1
 """A stance lasts at least as long."""
-_FEWEST_STANCES = 4
-"""Smallest number of stances that show a plane."""
+_FEWEST_OF_FOOT = 2
+"""Smallest number of stances of each foot that show a plane by their places."""
 _OFF_M = 0.015
-"""Largest root mean square of the stances' distances from a plane."""
-_FARTHEST_OFF_M = 0.04
-"""Largest distance of a stance from a plane."""
+"""Stances that are further from a plane lose weight in its fit."""
+_NEAR_M = 0.022
+"""Distance from a plane within which most stances are."""
+_NEAR_PERCENTILE = 80
+"""Percentage of the stances that are that near."""
 _SPREAD_M = 0.06
 """Smallest standard deviation of the stances' places along a direction in which they show a tilt."""
 _UNSURE_RAD = 0.018
 """Largest standard error of a tilt that is believed."""
+_TO_DEVIATION = 1.48
+"""Standard deviation of normally distributed numbers over the median of their amounts."""
 _HEIGHT_ERROR_M = 0.006
 """Standard deviation, at least, of the heights of stances on a plane."""
 _ROUNDS = 6
 """Number of rounds in which stances off the plane lose weight."""
+
+_GRAVITY_M_S2 = 9.81
+_LONGEST_S = 1.0
+"""A longer stance counts as one of this duration."""
+_FORWARD_LEAN = 0.02
+"""Usual forward lean of people, as a slope: 0.045 for CMU's walkers, less while they stand."""
+_FORWARD_SOLE = 0.03
+"""Usual forward slope of soles against the rest pose: 0.07 in CMU's recordings, 0 if the rest pose stands flat."""
+_LEAST_SIDEWAYS = 0.03
+"""Smallest slope to the side that a posture shows."""
+_LEAST_FORWARD = 0.09
+"""Smallest slope forwards that a posture shows: people lean forwards and backwards more than to the side."""
+_AGREE_SIDEWAYS = 0.05
+"""Largest difference of the slopes to the side that body and soles show."""
+_AGREE_FORWARD = 0.09
+"""Largest difference of their slopes forwards."""
+_AGREE_SHARE = 0.25
+"""Share of a slope by which they may differ further."""
+_SOLES_AGREE = 0.22
+"""Largest half difference of the slopes that both soles show."""
+_STEP_LEAN = 0.23
+"""Largest half difference of the body's leans over both feet, sideways: half the width of a step over the height."""
+_FEET_AGREE_M = 0.02
+"""Largest distance of one foot's mean place from a plane through the other's."""
+_LONG_M = 0.8
+"""Stances that are this far apart show a slope also against the body: that of a ramp, on which soles are inclined."""
+_MANY_STANCES = 10
+"""So do this many stances."""
+_CONTRADICTS = 0.08
+"""Difference of slopes by which body or soles contradict the stances."""
+_LEAN_SHARE = 0.7
+"""Weight of the body's slope in the mean of both."""
+_FORWARD_STANCE_S = 0.8
+"""A foot that shows a tilt forwards stands for so long."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +96,21 @@ class GroundPlane:
     stances: int
     """Number of stances that show it."""
 
+    @classmethod
+    def from_slopes(cls, slopes: np.ndarray, stances: int) -> GroundPlane:
+        """Return the plane that rises by slopes (2,) along x and z."""
+        x, z = (-slopes / np.sqrt(1 + slopes @ slopes)).tolist()
+        return cls((x, float(1 / np.sqrt(1 + slopes @ slopes)), z), stances)
+
     @property
     def tilt_deg(self) -> float:
         """Angle between the plane and the level."""
         return float(np.degrees(np.arccos(np.clip(self.normal[1], -1.0, 1.0))))
+
+    @property
+    def is_tilted(self) -> bool:
+        """True if the plane is so far from level that motions are corrected on it."""
+        return self.tilt_deg >= TILTED_DEG
 
     @property
     def to_level(self) -> Rotation:
@@ -66,6 +126,29 @@ class GroundPlane:
 LEVEL = GroundPlane(normal=(0.0, 1.0, 0.0), stances=0)
 
 
+@dataclass(frozen=True)
+class _Stance:
+    """A foot that stands. Slopes and directions are horizontal vectors (2,), along x and z."""
+
+    side: int
+    """0 is left, 1 is right."""
+    seconds: float
+    place_m: np.ndarray
+    """(3,) mean place of its toe joint, or of its ankle without one."""
+    lean: np.ndarray
+    """Mean slope against the vertical of the line from the foot to the centre of mass, less that by which the body
+    accelerates."""
+    sole: np.ndarray
+    """The same of the ankle joint's upward axis in the rest pose."""
+    leftward: np.ndarray
+    """Direction from the right hip to the left one."""
+
+    @property
+    def weight(self) -> float:
+        """Weight of the stance among those of its foot."""
+        return min(self.seconds, _LONGEST_S)
+
+
 def estimate_ground_plane(motion: Motion) -> GroundPlane:
     """Estimate the plane on which the feet of a motion stand.
 
@@ -73,27 +156,78 @@ def estimate_ground_plane(motion: Motion) -> GroundPlane:
         motion: Motion of T frames; the first few thousand count.
 
     Returns:
-        The plane; a level one if stances show none, or one as steep as stairs.
+        The plane; a level one if nothing shows it, or one as steep as stairs.
     """
-    places_m = _find_stance_places_m(motion.frames(0, min(len(motion), SLAB)))
-    if len(places_m) < _FEWEST_STANCES:
+    stances = _find_stances(motion.frames(0, min(len(motion), SLAB)))
+    posture = _estimate_posture(stances)
+    slopes = _fit_places(stances, posture.slopes, posture)
+    if slopes is None and posture.slopes.any():
+        slopes = _fit_places(stances, np.zeros(2), posture)
+    if slopes is None:
         return LEVEL
+    plane = GroundPlane.from_slopes(slopes, len(stances))
+    return plane if plane.tilt_deg < STEEPEST_DEG else LEVEL
+
+
+def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Posture) -> np.ndarray | None:
+    """Fit a plane to the places of K stances.
+
+    Args:
+        stances: The stances.
+        slopes: Slopes (2,) of the plane in directions along which the places do not show it.
+        posture: The posture, which the places must not contradict.
+
+    Returns:
+        Slopes (2,), or None if the places are on no such plane.
+    """
+    is_left = np.array([stance.side == 0 for stance in stances], dtype=bool)
+    if is_left.all() or not is_left.any():
+        return None
+    places_m = np.array([stance.place_m for stance in stances])
     across_m = places_m[:, [0, 2]] - np.median(places_m[:, [0, 2]], axis=0)
+    heights_m = places_m[:, 1] - np.median(places_m[:, 1])
+    shown = np.zeros((0, 2))
+    if min(is_left.sum(), (~is_left).sum()) >= _FEWEST_OF_FOOT:
+        shown = _find_shown_directions(across_m, _HEIGHT_ERROR_M)
+    fitted, off_m = _fit_along(across_m, heights_m, shown, slopes)
+    error_m = max(_HEIGHT_ERROR_M, _TO_DEVIATION * float(np.median(np.abs(off_m))))
+    surely_shown = _find_shown_directions(across_m, error_m)
+    if len(surely_shown) < len(shown):
+        shown = surely_shown
+        fitted, off_m = _fit_along(across_m, heights_m, shown, slopes)
+    is_near = np.ptp(across_m @ shown.T, axis=0) < _LONG_M
+    is_weak = is_near & (len(stances) < _MANY_STANCES)
+    off_lean = np.abs(shown @ (fitted - posture.lean_slopes)) > _CONTRADICTS
+    off_soles = np.abs(shown @ (fitted - posture.sole_slopes)) > _CONTRADICTS
+    if (off_lean & (is_weak | off_soles)).any():  # upright on flat soles: stairs
+        return None
+    apart_m = float(np.median(off_m[is_left]) - np.median(off_m[~is_left]))
+    off_m = np.abs(off_m - np.median(off_m))
+    is_plane = abs(apart_m) < _FEET_AGREE_M and np.percentile(off_m, _NEAR_PERCENTILE) < _NEAR_M
+    return fitted if is_plane else None
+
+
+def _fit_along(
+    across_m: np.ndarray, heights_m: np.ndarray, shown: np.ndarray, slopes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fit slopes (2,) that differ from given ones along directions (D, 2); return them and distances (K,) from it."""
+    off_m = heights_m - across_m @ slopes
+    if not len(shown):
+        return slopes, off_m
+    more, off_m = _fit_robustly(across_m @ shown.T, off_m)
+    return slopes + more @ shown, off_m
+
+
+def _find_shown_directions(across_m: np.ndarray, error_m: float) -> np.ndarray:
+    """Return the directions (D, 2) along which places (K, 2) spread enough to show a slope.
+
+    Args:
+        across_m: Horizontal places.
+        error_m: Standard deviation of their heights.
+    """
     _, spreads, directions = np.linalg.svd(across_m, full_matrices=False)
     is_wide = spreads > _SPREAD_M * np.sqrt(len(across_m))
-    is_sure = _UNSURE_RAD * spreads > _HEIGHT_ERROR_M
-    shown = directions[is_wide & is_sure]
-    if not len(shown):
-        return LEVEL
-    along_m = across_m @ shown.T
-    slopes, off_m = _fit_robustly(along_m, places_m[:, 1])
-    if np.sqrt(np.mean(off_m**2)) > _OFF_M or np.abs(off_m).max() > _FARTHEST_OFF_M:
-        return LEVEL
-    slope_x, slope_z = slopes @ shown
-    normal = np.array([-slope_x, 1.0, -slope_z]) / np.sqrt(1 + slope_x**2 + slope_z**2)
-    x, y, z = normal.tolist()
-    plane = GroundPlane((x, y, z), len(places_m))
-    return plane if plane.tilt_deg < STEEPEST_DEG else LEVEL
+    return directions[is_wide & (_UNSURE_RAD * spreads > error_m)]
 
 
 def _fit_robustly(along_m: np.ndarray, heights_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -110,26 +244,138 @@ def _fit_robustly(along_m: np.ndarray, heights_m: np.ndarray) -> tuple[np.ndarra
     return solution[:-1], off_m
 
 
-def _find_stance_places_m(motion: Motion) -> np.ndarray:
-    """Return the mean places (K, 3) of the toe joints, or ankles without them, in the stances of both feet."""
-    places_m = []
-    for side in ("left", "right"):
-        joint = motion.skeleton.joint(f"{side}_foot")
-        joint = motion.skeleton.joint(f"{side}_ankle") if joint is None else joint
-        if joint is None or len(motion) < 3:
-            continue
-        points_m = joint_positions(motion, [joint])[:, 0]
-        is_still = norms(np.gradient(points_m, 1 / motion.fps, axis=0)) < _STILL_M_S
-        of_foot = _mean_places_m(points_m, is_still, max(2, round(_SHORTEST_S * motion.fps)))
-        places_m.append(of_foot)
-    return np.concatenate(places_m) if places_m else np.empty((0, 3))
+@dataclass(frozen=True)
+class _Posture:
+    """Slopes (2,) along x and z of a plane on which a body would stand upright."""
+
+    slopes: np.ndarray
+    """Those that body and soles show alike; 0 along directions in which they do not."""
+    lean_slopes: np.ndarray
+    """Those that the body shows."""
+    sole_slopes: np.ndarray
+    """Those that the soles show."""
 
 
-def _mean_places_m(points_m: np.ndarray, is_still: np.ndarray, shortest: int) -> np.ndarray:
-    """Return the mean places (K, 3) of a joint at (T, 3) in runs of at least `shortest` still frames (T,)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], is_still, [False]])))
-    places_m = []
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        if stop - start >= shortest:
-            places_m.append(points_m[start:stop].mean(axis=0))
-    return np.array(places_m).reshape(-1, 3)
+def _estimate_posture(stances: Sequence[_Stance]) -> _Posture:
+    """Estimate the plane on which the posture of a body would be usual."""
+    feet = [[stance for stance in stances if stance.side == side] for side in (0, 1)]
+    leftward = np.zeros(2)
+    if all(feet):
+        leftward = _unit(np.mean([_average(foot, "leftward") for foot in feet], axis=0))
+    if not leftward.any():
+        return _Posture(np.zeros(2), np.zeros(2), np.zeros(2))
+    forward = np.array([-leftward[1], leftward[0]])
+    lean, sole, shown = _measure_lean(feet, leftward, least=_LEAST_SIDEWAYS, agree=_AGREE_SIDEWAYS)
+    forward_lean, forward_sole, forward_shown = _measure_lean(
+        feet,
+        forward,
+        least=_LEAST_FORWARD,
+        agree=_AGREE_FORWARD,
+        usual_lean=_FORWARD_LEAN,
+        usual_sole=_FORWARD_SOLE,
+    )
+    if min(sum(stance.seconds for stance in foot) for foot in feet) < _FORWARD_STANCE_S:
+        forward_shown = 0.0
+    return _Posture(
+        slopes=-shown * leftward - forward_shown * forward,
+        lean_slopes=-lean * leftward - forward_lean * forward,
+        sole_slopes=-sole * leftward - forward_sole * forward,
+    )
+
+
+def _measure_lean(
+    feet: Sequence[Sequence[_Stance]],
+    direction: np.ndarray,
+    *,
+    least: float,
+    agree: float,
+    usual_lean: float = 0.0,
+    usual_sole: float = 0.0,
+) -> tuple[float, float, float]:
+    """Measure by how much a body leans along a direction (2,), as a slope.
+
+    Args:
+        feet: Stances of the left and the right foot.
+        direction: Unit vector.
+        least: Smallest lean that shows a tilt.
+        agree: Largest difference of the slopes of body and soles.
+        usual_lean: Slope of a body that stands on a level floor.
+        usual_sole: Slope of its soles.
+
+    Returns:
+        The lean of the body, that of the soles, and their mean; the mean is 0 if they disagree or hardly lean.
+    """
+    leans = [float(_average(foot, "lean") @ direction) - usual_lean for foot in feet]
+    soles = [float(_average(foot, "sole") @ direction) - usual_sole for foot in feet]
+    lean = (leans[0] + leans[1]) / 2
+    sole = (soles[0] + soles[1]) / 2
+    slope = _LEAN_SHARE * lean + (1 - _LEAN_SHARE) * sole
+    is_shown = (
+        abs(slope) > least
+        and abs(lean - sole) < agree + _AGREE_SHARE * abs(slope)
+        and abs(soles[0] - soles[1]) < 2 * _SOLES_AGREE
+        and abs(leans[0] - leans[1]) < 2 * _STEP_LEAN
+    )
+    return lean, sole, slope if is_shown else 0.0
+
+
+def _average(foot: Sequence[_Stance], name: str) -> np.ndarray:
+    """Return the mean of a field over the stances of a foot."""
+    values = [getattr(stance, name) for stance in foot]
+    return np.average(values, axis=0, weights=[stance.weight for stance in foot])
+
+
+def _find_stances(motion: Motion) -> list[_Stance]:
+    """Find the stances of both feet by their toe joints, or ankles without them."""
+    skeleton = motion.skeleton
+    shares = mass_shares(skeleton)
+    joints = np.flatnonzero(shares)
+    hips = [skeleton.joint(f"{side}_hip") for side in ("left", "right")]
+    ankles = [skeleton.joint(f"{side}_ankle") for side in ("left", "right")]
+    if len(motion) < 3 or None in hips or None in ankles:
+        return []
+    positions_m, orientations = forward_kinematics(skeleton, motion.root_m, motion.rotations)
+    centre_m = np.einsum("tji,j->ti", positions_m[:, joints], shares[joints])
+    velocity_m_s = np.gradient(centre_m, 1 / motion.fps, axis=0)
+    leftward_m = (positions_m[:, hips[0]] - positions_m[:, hips[1]])[:, [0, 2]]
+    stances = []
+    for side, ankle in enumerate(ankles):
+        toe = skeleton.joint(("left_foot", "right_foot")[side])
+        toes_m = positions_m[:, ankle if toe is None else toe]
+        up = rotate(orientations[:, ankle], np.array([0.0, 1.0, 0.0]))
+        is_still = norms(np.gradient(toes_m, 1 / motion.fps, axis=0)) < _STILL_M_S
+        for start, stop in _find_runs(is_still, max(2, round(_SHORTEST_S * motion.fps))):
+            run = slice(start, stop)
+            seconds = (stop - start) / motion.fps
+            to_centre_m = (centre_m[run] - (toes_m[run] + positions_m[run, ankle]) / 2).mean(axis=0)
+            accelerates_m_s2 = (velocity_m_s[stop - 1] - velocity_m_s[start]) * motion.fps / (stop - 1 - start)
+            sole = up[run].mean(axis=0)
+            stances.append(
+                _Stance(
+                    side=side,
+                    seconds=seconds,
+                    place_m=toes_m[run].mean(axis=0),
+                    lean=(to_centre_m / _at_least(to_centre_m[1]) - accelerates_m_s2 / _GRAVITY_M_S2)[[0, 2]],
+                    sole=(sole / _at_least(sole[1]))[[0, 2]],
+                    leftward=leftward_m[run].mean(axis=0),
+                )
+            )
+    return stances
+
+
+def _at_least(height: float) -> float:
+    """Return a height by which slopes are divided; those of bodies that lie or stand on their heads are steep."""
+    return max(height, 0.05)
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    """Return a vector scaled to length 1; 0 if it has none."""
+    length = float(np.linalg.norm(vector))
+    return vector / length if length > 1e-9 else np.zeros_like(vector)
+
+
+def _find_runs(mask: np.ndarray, shortest: int) -> list[tuple[int, int]]:
+    """Return first frame and end of runs of a mask (T,) of at least `shortest` frames."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]])))
+    runs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    return [(start, stop) for start, stop in runs if stop - start >= shortest]

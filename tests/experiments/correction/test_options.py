@@ -59,7 +59,8 @@ def test_the_command_line_and_python_say_the_same_by_the_same_names() -> None:
     assert parse_options("in.bvh --strength residual-free --fallback balanced") == CorrectionOptions(
         strength="residual-free", fallback="balanced"
     )
-    tried = option_names | {"kinematic", "fallback"}
+    assert parse_options("in.bvh --level") == CorrectionOptions(level=True)
+    tried = option_names | {"kinematic", "fallback", "level"}
     assert tried == {field.name for field in fields(SAME)}, "an option that the lines above do not try"
 
 
@@ -163,3 +164,12 @@ def test_a_fallback_is_a_setting_of_bodies_without_residual_force() -> None:
     assert corrector.tracker == TrackerSettings.without_residual(fallback="balanced")
     assert corrector.tracker.has_fallback
     assert not alone.tracker.has_fallback
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"frames": "1:9"}, {"amount": ("legs=0.5",)}, {"keep": ("hands",)}, {"reading": sc.Reading(floor=0.1)}],
+)
+def test_levelling_refuses_what_contradicts_it(changes: dict) -> None:
+    with pytest.raises(SettingError, match="level"):
+        CorrectionOptions(level=True, **changes)

@@ -17,9 +17,11 @@ from selfcorrect.motion.geometry.views import TurnedWorld
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.measures.ground_plane import estimate_ground_plane
 from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector
 
-from ...made_motions import made_motion
+from ...made_motions import KINDS, Kind, made_motion
+from ...made_rigs import base_walk
 
 
 def notes_of(correction: CorrectedMotion, kind: NoteKind) -> list[float | None]:
@@ -36,12 +38,18 @@ def tilt_world(motion: Motion, tilt_deg: float, direction_rad: float = 0.7) -> M
     return TurnedWorld(Rotation.from_rotvec(np.radians(tilt_deg) * axis)).view(motion)
 
 
-@settings(max_examples=20, deadline=None)
-@given(tilt_deg=st.floats(0.0, 15.0), direction_rad=st.floats(0.0, 6.28), height_m=st.floats(-1.0, 1.0))
+@settings(max_examples=40, deadline=None)
+@given(
+    walks_straight=st.booleans(),
+    tilt_deg=st.floats(0.0, 15.0),
+    direction_rad=st.floats(0.0, 6.28),
+    height_m=st.floats(-1.0, 1.0),
+)
 def test_the_plane_of_stances_is_that_of_the_tilted_floor(
-    tilt_deg: float, direction_rad: float, height_m: float
+    walks_straight: bool, tilt_deg: float, direction_rad: float, height_m: float
 ) -> None:
-    motion = tilt_world(turning_walk(), tilt_deg, direction_rad)
+    """The places of a straight walk show its slope along the path; its posture shows that across it."""
+    motion = tilt_world(base_walk() if walks_straight else turning_walk(), tilt_deg, direction_rad)
     plane = estimate_ground_plane(replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0])))
     assert plane.tilt_deg == pytest.approx(tilt_deg, abs=1.5)
 
@@ -68,6 +76,52 @@ def test_a_motion_in_a_tilted_world_is_corrected_on_its_plane(tilt_deg: float) -
     apart_m = joint_positions(correction.motion) - joint_positions(tilt_world(on_level.motion, tilt_deg))
     assert np.linalg.norm(apart_m, axis=-1).max() < 0.08
     assert not notes_of(on_level, NoteKind.TILTED)
+
+
+@settings(max_examples=15, deadline=None)
+@given(tilt_deg=st.floats(4.0, 15.0), direction_rad=st.floats(0.0, 6.28), heading_rad=st.floats(0.0, 6.28))
+def test_correction_commutes_with_the_tilt_of_the_world(
+    tilt_deg: float, direction_rad: float, heading_rad: float
+) -> None:
+    level = TurnedWorld(Rotation.from_rotvec([0.0, heading_rad, 0.0])).view(base_walk())
+    (on_level,) = KinematicCorrector()([level])
+    (on_plane,) = KinematicCorrector()([tilt_world(level, tilt_deg, direction_rad)])
+    expected = tilt_world(on_level.motion, tilt_deg, direction_rad)
+    apart_m = np.linalg.norm(joint_positions(on_plane.motion) - joint_positions(expected), axis=-1)
+    assert apart_m.max() < 0.05
+    assert notes_of(on_plane, NoteKind.TILTED) == [pytest.approx(tilt_deg, abs=1.5)]
+
+
+@settings(max_examples=25, deadline=None)
+@given(kind=st.sampled_from(KINDS), tilt_deg=st.floats(3.0, 15.0), direction_rad=st.floats(0.0, 6.28))
+def test_standing_feet_do_not_slide_faster_in_a_tilted_world(kind: Kind, tilt_deg: float, direction_rad: float) -> None:
+    """If they would, the motion is kept, with a note."""
+    motion = tilt_world(made_motion(kind), tilt_deg, direction_rad)
+    (correction,) = KinematicCorrector()([motion])
+    before_m_s, after_m_s = correction.before["standing_m_s"], correction.after["standing_m_s"]
+    if np.isfinite(before_m_s):
+        assert after_m_s <= 1.25 * before_m_s + 0.02
+    if notes_of(correction, NoteKind.FEET_KEPT):
+        np.testing.assert_allclose(joint_positions(correction.motion), joint_positions(motion), atol=1e-9)
+
+
+@pytest.mark.parametrize("direction_rad", [0.0, 0.8, 1.6, 2.4])
+def test_a_tilted_world_is_levelled_on_request(direction_rad: float) -> None:
+    motion = tilt_world(base_walk(), 9.0, direction_rad)
+    (correction,) = KinematicCorrector(CleanupSettings(level=True))([motion])
+    (on_level,) = KinematicCorrector()([base_walk()])
+    assert notes_of(correction, NoteKind.LEVELLED) == [pytest.approx(9.0, abs=1.5)]
+    assert not notes_of(correction, NoteKind.TILTED)
+    assert estimate_ground_plane(correction.motion).tilt_deg < 1.0
+    heights_m = joint_positions(correction.motion)[..., 1]
+    assert np.abs(heights_m - joint_positions(on_level.motion)[..., 1]).max() < 0.03
+
+
+def test_a_level_world_is_not_levelled() -> None:
+    (levelled,) = KinematicCorrector(CleanupSettings(level=True))([base_walk()])
+    (plain,) = KinematicCorrector()([base_walk()])
+    assert not notes_of(levelled, NoteKind.LEVELLED)
+    np.testing.assert_array_equal(levelled.motion.root_m, plain.motion.root_m)
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])

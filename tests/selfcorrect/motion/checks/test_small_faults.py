@@ -11,7 +11,6 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from selfcorrect import check
-from selfcorrect.motion.checks.ground_drift import fit_ground_plane
 from selfcorrect.motion.motion import Motion
 
 RULES = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9", "S4")
@@ -94,16 +93,3 @@ def test_a_tilted_world(heading_rad: float, angle_deg: float) -> None:
     """Somebody who walks in a circle shows a tilt about any axis."""
     (finding,) = check(tilt(made_motion("turn", frames=400), angle_deg, heading_rad), ["F6"])
     assert finding.value == pytest.approx(angle_deg, rel=0.25)
-
-
-def test_stances_on_steps_are_no_plane() -> None:
-    """Nor are few stances, or those in one place."""
-    along_m = np.arange(8.0) / 2
-    steps = np.stack([0 * along_m, 0.2 * (along_m > 2), along_m], axis=1)
-    assert fit_ground_plane(steps) is None
-    slope = np.stack([0 * along_m, 0.1 * along_m, along_m], axis=1)
-    normal = fit_ground_plane(slope)
-    assert normal is not None
-    assert np.degrees(np.arccos(normal[1])) == pytest.approx(np.degrees(np.arctan(0.1)))
-    assert fit_ground_plane(slope[:3]) is None
-    assert fit_ground_plane(0.2 * slope) is None

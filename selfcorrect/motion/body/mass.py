@@ -1,0 +1,17 @@
+"""Masses of a body as points at its joints."""
+
+import numpy as np
+
+from ..skeleton import Skeleton, strip_side
+
+_MASS_PERCENT = {
+    "pelvis": 11.2, "spine1": 7.0, "spine2": 9.0, "spine3": 14.8, "neck": 1.6, "head": 5.3, "hip": 7.9, "knee": 8.4,
+    "ankle": 3.3, "foot": 0.7, "shoulder": 2.2, "elbow": 2.0, "wrist": 1.2,
+}  # fmt: skip
+"""Percentages of the body's mass as points at the joints: half of each segment of de Leva 1996 at either end."""
+
+
+def mass_shares(skeleton: Skeleton) -> np.ndarray:
+    """Return the share (J,) of the body's mass at each joint; 0 for joints without a part."""
+    shares = np.array([_MASS_PERCENT.get(strip_side(part), 0.0) for part in skeleton.parts])
+    return shares / max(float(shares.sum()), 1e-9)
