@@ -1,16 +1,13 @@
-"""The architecture, read from the sources: rooms, arrows of imports and lines of code per folder, and broken rules.
+"""Rules of imports, read from the sources.
 
-`python tests/architecture.py [ROOT]` prints them for a checkout; `test_architecture.py` fails where a rule is broken.
-`--reach` prints how many files a loop's arm and a file's correction reach, `--reach MODULE:NAME …` those of others.
-The rooms of a folder are its files and sub-folders; an arrow says that one room imports something in another.
+`python tests/architecture.py` prints what breaks them; `test_architecture.py` fails there.
 """
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from importlib.util import resolve_name
@@ -75,14 +72,13 @@ IMPORTS_NONE_OF = {
 
 @dataclass(frozen=True)
 class Module:
-    """A file: its import name, its place below the root, lines of code, and what it imports.
+    """A file: its import name, its place below the root, and what it imports.
 
     at_once: imported with it; later: within functions, and for type checkers alone.
     """
 
     name: str
     path: Path
-    lines: int
     at_once: frozenset[str]
     later: frozenset[str]
 
@@ -107,8 +103,7 @@ def module(path: Path, text: str) -> Module:
     folder = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node, delayed in _imports(ast.parse(text)):
         (later if delayed else at_once).update(_names(node, folder))
-    code = sum(bool(line.strip()) and not line.lstrip().startswith("#") for line in text.splitlines())
-    return Module(name, path, code, frozenset(at_once), frozenset(later - at_once))
+    return Module(name, path, frozenset(at_once), frozenset(later - at_once))
 
 
 def _imports(tree: ast.AST, delayed: bool = False) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
@@ -149,27 +144,6 @@ def _package_of(name: str) -> str | None:
 def known_imports(module: Module, package_modules: Mapping[str, Module], *, at_once: bool = False) -> set[str]:
     """The modules of this project that a module imports."""
     return {name for name in (module.at_once if at_once else module.all) if name in package_modules} - {module.name}
-
-
-def room_of(module: Module, folder: Path) -> str | None:
-    """The file or sub-folder of `folder` that a module lies in."""
-    if folder not in module.path.parents:
-        return None
-    return module.path.relative_to(folder).parts[0].removesuffix(".py")
-
-
-def arrows(package_modules: Mapping[str, Module], folder: Path) -> set[tuple[str, str]]:
-    """Which rooms of a folder import which."""
-    pairs = {
-        (room_of(module, folder), room_of(package_modules[name], folder))
-        for module in package_modules.values()
-        for name in known_imports(module, package_modules)
-    }
-    return {
-        (importer, imported)
-        for importer, imported in pairs
-        if importer and imported and importer != imported and "__init__" not in (importer, imported)
-    }
 
 
 def list_loaded_modules(start: str, package_modules: Mapping[str, Module]) -> set[str]:
@@ -247,128 +221,7 @@ def _heavy(package_modules: Mapping[str, Module]) -> Iterator[str]:
             yield f"importing {name} loads {', '.join(sorted(libraries_found))}"
 
 
-# --- reach -----------------------------------------------------------------------------------------------------------
-
-REACH = {
-    "run_arm of motion": (
-        "selfcorrect.experiments.studies.jobs:run_arm",
-        *(
-            f"selfcorrect.experiments.motion.run.study:MotionStudy.{name}"
-            for name in ("prepare", "loop_arm", "arm_config", "keeps_samples", "after_arm")
-        ),
-    ),
-    "correct_files": ("selfcorrect.experiments.correction.correct_file:correct_files",),
-}
-"""Work → where it begins."""
-
-
-def reach(root: Path, package_modules: Mapping[str, Module], starts: Sequence[str]) -> set[str]:
-    """The files that names "module:name" or "module:class.method" reach through the names that they use, and so on.
-
-    An upper bound, because a class counts with all of its methods. What is looked up in a table by a string is not
-    followed.
-    """
-    sources = {
-        name: ast.parse((root / module.path).read_text(encoding="utf-8")) for name, module in package_modules.items()
-    }
-    waiting = [(module, name) for module, _, name in (start.partition(":") for start in starts)]
-    seen: set[tuple[str, str]] = set()
-    while waiting:
-        place = waiting.pop()
-        if place in seen or place[0] not in package_modules:
-            continue
-        seen.add(place)
-        waiting += _used_by(*place, sources, package_modules)
-    return {module for module, _ in seen}
-
-
-def _used_by(
-    module: str, name: str, sources: Mapping[str, ast.Module], package_modules: Mapping[str, Module]
-) -> Iterator:
-    """The (module, name) pairs that a top-level name of a module uses."""
-    tree = sources[module]
-    folder = module if package_modules[module].path.name == "__init__.py" else module.rpartition(".")[0]
-    imported = _map_imports(tree, folder)
-    if name in imported:
-        yield imported[name]
-    owner, _, method = name.partition(".")
-    inside = (
-        [node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == owner] if method else []
-    )
-    for statement in (
-        node for body in inside or [tree.body] for node in body if (method or name) in _list_definitions(node)
-    ):
-        local = imported | _map_imports(statement, folder)
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Name):
-                yield local.get(node.id, (module, node.id))
-            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in local:
-                source, attribute = local[node.value.id]
-                yield f"{source}.{attribute}", node.attr
-
-
-def _map_imports(tree: ast.AST, folder: str) -> dict[str, tuple[str, str]]:
-    """Name → (module, name there) of all that is imported from modules below `tree`."""
-    return {
-        alias.asname or alias.name: (resolve_name("." * node.level + (node.module or ""), folder), alias.name)
-        for node, _ in _imports(tree)
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-
-
-def _list_definitions(node: ast.stmt) -> set[str]:
-    """The names that a top-level statement defines."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return {node.name}
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    return {
-        name_node.id
-        for target in targets
-        if target
-        for name_node in ast.walk(target)
-        if isinstance(name_node, ast.Name)
-    }
-
-
-def folders(package_modules: Mapping[str, Module]) -> list[Path]:
-    """Folders with more than one room."""
-    rooms: dict[Path, set[str]] = defaultdict(set)
-    for module in package_modules.values():
-        for folder in module.path.parents[:-1]:
-            rooms[folder].add(room_of(module, folder) or "")
-    return sorted(folder for folder, inside in rooms.items() if len(inside - {"__init__"}) > 1)
-
-
-def main(root: Path) -> int:
-    """Print the table and what breaks a rule; returns how many rules are broken."""
-    package_modules = modules(root)
-    print(f"{'folder':<34}{'rooms':>8}{'arrows':>8}{'files':>8}{'lines':>8}")
-    for folder in folders(package_modules):
-        inside = [module for module in package_modules.values() if folder in module.path.parents]
-        rooms = {room_of(module, folder) for module in inside} - {"__init__"}
-        figures = len(rooms), len(arrows(package_modules, folder)), len(inside), sum(module.lines for module in inside)
-        print(f"{folder.as_posix():<34}" + "".join(f"{figure:>8}" for figure in figures))
-    total = sum(len(known_imports(module, package_modules)) for module in package_modules.values())
-    lines = sum(module.lines for module in package_modules.values())
-    print(f"{len(package_modules)} files, {total} imports between them, {lines} lines")
-    broken = violations(package_modules)
-    print(*broken, sep="\n", end="\n" * bool(broken))
-    return len(broken)
-
-
-def main_reach(root: Path, starts: Sequence[str]) -> int:
-    """Print how many files each start reaches; packages that hold nothing but a docstring are none."""
-    package_modules = modules(root)
-    for words, places in ({start: (start,) for start in starts} or REACH).items():
-        reached = reach(root, package_modules, places) & package_modules.keys()
-        print(f"{words}: {sum(package_modules[name].lines > 1 for name in reached)} files")
-    return 0
-
-
 if __name__ == "__main__":
-    repository = Path(__file__).resolve().parents[1]
-    words = sys.argv[1:]
-    if words[:1] == ["--reach"]:
-        sys.exit(main_reach(repository, words[1:]))
-    sys.exit(min(1, main(Path(words[0]) if words else repository)))
+    broken = violations(modules(Path(__file__).resolve().parents[1]))
+    print(*broken, sep="\n", end="\n" * bool(broken))
+    sys.exit(bool(broken))

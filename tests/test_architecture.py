@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from architecture import PACKAGES, Module, absolute_inside, main, module, modules, reach, violations
+from architecture import PACKAGES, Module, absolute_inside, module, modules, violations
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -56,17 +56,6 @@ def test_a_new_room_of_the_simulators_is_asked_for_its_place(package_modules: di
     ]
 
 
-def test_the_table_counts_rooms_and_arrows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    files = {"a.py": "import selfcorrect.c.one\n", "b.py": "", "c/__init__.py": "", "c/one.py": "# nothing\n\nX = 1\n"}
-    for name, text in files.items():
-        (tmp_path / "selfcorrect" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "selfcorrect" / name).write_text(text)
-    assert main(tmp_path) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split() == ["selfcorrect", "3", "1", "4", "2"]
-    assert lines[-1] == "4 files, 1 imports between them, 2 lines"
-
-
 def test_every_package_is_installed_but_the_benchmarks() -> None:
     listed = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     installed_packages = {
@@ -76,23 +65,3 @@ def test_every_package_is_installed_but_the_benchmarks() -> None:
         if package != "benchmarks"
     }
     assert sorted(listed) == sorted(installed_packages)
-
-
-def test_reach_follows_names_and_not_files(tmp_path: Path) -> None:
-    """What a function does not use is not reached, though its file imports it."""
-    (tmp_path / "selfcorrect").mkdir()
-    texts = {
-        "a": "from .b import used, unused\n\n\ndef start():\n    return used\n\n\ndef other():\n    return unused\n",
-        "b": "from .c import LEVEL\nfrom .d import deep\n\nused = LEVEL\nunused = deep\n",
-        "c": "LEVEL = 1\n",
-        "d": "class deep:\n    def method(self):\n        from .e import late\n\n        return late\n",
-        "e": "late = 1\n",
-    }
-    for name, text in texts.items():
-        (tmp_path / "selfcorrect" / f"{name}.py").write_text(text)
-    modules_here = modules(tmp_path)
-    reached = {
-        start: {name.rpartition(".")[2] for name in reach(tmp_path, modules_here, [f"selfcorrect.{start}"])}
-        for start in ("a:start", "a:other", "d:deep.method")
-    }
-    assert reached == {"a:start": {*"abc"}, "a:other": {*"abde"}, "d:deep.method": {*"de"}}

@@ -10,7 +10,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,13 @@ from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.correctors.table import THEN, stages
 from selfcorrect.experiments.motion.settings.experiment import MotionSettings, settings_from_config
-from selfcorrect.experiments.motion.settings.presets import PRESET_ROWS
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, read_summary
-from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
-from selfcorrect.experiments.studies.shares import by_share, guarantees
+from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.experiments.toy.table import TOYS, load_toy_module
 from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.statistics import Thresholds, mean_interval
+from selfcorrect.statistics import Thresholds
 from selfcorrect.testing import Trial
 
 FIXTURES = {
@@ -50,10 +48,6 @@ TEXTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 PAGES = [page for page in TEXTS if BLOCK.search(page.read_text()) and page.stem != "own-model"]
 """All with code; that of own-model.md has a test of its own."""
 TUTORIALS = [page for page in TEXTS if "```console" in page.read_text()]
-
-
-def test_there_is_code_to_run() -> None:
-    assert {"README", "correct", "motion-data", "own-corrector"} <= {page.stem for page in PAGES}
 
 
 @pytest.mark.slow
@@ -190,21 +184,6 @@ STEPS = ("steps", "initial_steps")
 """Settings by denoiser; a run keeps those of the denoisers that its version had."""
 
 
-def test_sentences_on_the_memoriser_have_its_figures() -> None:
-    tables = tool("page_tables")
-    memoriser = []
-    network = []
-    for n in (64, 128, 256):
-        summary = read_summary(REPOSITORY / "docs" / "results" / f"n{n}.json")
-        memoriser.append(f"{tables._memoriser_values(f'n{n}', summary, 'coverage').mean():.2f}")
-        curves = next(curves for curves in summary.arms["dct-mlp"] if curves.name == BASELINE.name)
-        network.append(f"{tables.judged(curves, 'coverage').mean():.2f}")
-    for page in ("report.md", "results/real-windows.md"):
-        text = " ".join((REPOSITORY / "docs" / page).read_text(encoding="utf-8").split())
-        for first, second, third in (memoriser, network):
-            assert f"{first}, {second} and {third}" in text, page
-
-
 def named_arms(settings: MotionSettings) -> set[tuple[str, ArmSettings]]:
     """Return denoisers with their arms, whose correctors have the names of this version."""
     return {
@@ -245,24 +224,6 @@ def tool(name: str) -> Any:
     return module
 
 
-def test_every_preset_is_listed_with_what_it_has() -> None:
-    page = (REPOSITORY / "docs" / "experiments.md").read_text(encoding="utf-8")
-    for name, row in PRESET_ROWS.items():
-        settings = row.settings
-        shown = (
-            row.summary,
-            row.denoisers,
-            row.arms,
-            settings.generations,
-            settings.seeds,
-            settings.real_count,
-            row.cost,
-        )
-        assert f"| `{name}` | {' | '.join(map(str, shown))} |" in page
-    start = (REPOSITORY / "docs" / "start.md").read_text(encoding="utf-8")
-    assert all(f"`{name}`" in start for name in PRESET_ROWS)
-
-
 def test_the_reference_lists_every_public_name_with_its_signature() -> None:
     reference = tool("reference")
     text = reference.PAGE.read_text(encoding="utf-8")
@@ -276,34 +237,6 @@ def test_the_numbers_of_the_presets_are_listed_with_their_units() -> None:
     written = [row[:5] for row in csv.reader(settings.TABLE.read_text(encoding="utf-8").splitlines())]
     current = [row[:5] for row in csv.reader(settings.table().splitlines())]
     assert written == current, "python docs/tools/settings.py"
-
-
-def test_results_by_synthetic_ratio_are_drawn_where_there_are_some() -> None:
-    results = tool("results")
-    policies = ("augment:0.5", "augment:1", "replace")
-    arms = [BASELINE, *(ArmSettings(policy, corrector) for policy in policies for corrector in ("none", "physics"))]
-    curves = [
-        ArmCurves(arm.name, arm.group, arm.title, dict.fromkeys(results.DRAWN, np.full((3, 2), number / 10)))
-        for number, arm in enumerate(arms)
-    ]
-    comparison = {"denoiser": "dct-mlp", "arms": [asdict(arm) for arm in arms]}
-    settings = {"comparisons": [comparison], "generations": 1, "seeds": 3}
-    summary = Summary("", {}, settings, {"dct-mlp": tuple(curves)}, {"real against real": {}})
-    lines = {line.title: line for line in by_share(dict(zip(arms, curves, strict=True)), ["physics"])}
-    assert {title: [round(share, 3) for share in sorted(line.points)] for title, line in lines.items()} == {
-        "uncorrected": [0, 0.333, 0.5, 1],
-        "physics": [0, 0.333, 0.5, 1],
-    }
-    assert [lines["physics"].points[share].name for share in (0, 0.5, 1)] == [
-        "real+none",
-        "augment-1+physics",
-        "replace+physics",
-    ]
-    assert guarantees() == pytest.approx({"guaranteed at best, uncorrected": 1 / 3, "corrected": 1 / 2})
-    svg = results.ratio_figure(summary, "dct-mlp")
-    assert all(f">{text}<" in svg for text in ("0", "0.5", "1", "∞", "physics", "Recall, DCT MLP", "corrected"))
-    fewer = replace(summary, settings={**settings, "comparisons": [{**comparison, "arms": comparison["arms"][:5]}]})
-    assert results.ratio_figure(fewer, "dct-mlp") == ""
 
 
 def run_of(values: dict[str, list[float]]) -> Summary:
@@ -344,49 +277,6 @@ def test_values_are_judged_over_the_later_half_of_the_generations() -> None:
     assert judged(ArmCurves("", "", "", {"recall": values}), "recall").tolist() == [2.0, 6.0]
     measured_once = np.where(np.arange(4) == 3, values, np.nan)
     assert judged(ArmCurves("", "", "", {"recall": measured_once}), "recall").tolist() == [3.0, 7.0]
-
-
-def test_a_loop_below_real_motion_is_as_far_from_it_as_one_above() -> None:
-    evidence = tool("evidence")
-    page_tables = tool("page_tables")
-    arms = [ArmSettings("replace", corrector) for corrector in ("none", "physics")]
-    curves = tuple(
-        ArmCurves(arm.name, "", arm.title, {"penetration_mm": np.full((3, 2), last)})
-        for arm, last in zip(arms, (15.0, 5.0), strict=True)
-    )
-    comparison = {"denoiser": "dct-mlp", "arms": [asdict(arm) for arm in arms]}
-    settings = {"comparisons": [comparison], "generations": 1, "seeds": 3, "real_count": 8}
-    facts = {"core_hours": 1.0, "processor": "one", "date": "today", "packages": {"selfcorrect": "1.2"}}
-    summary = Summary("", facts, settings, {"dct-mlp": curves}, {evidence.REAL: {"penetration_mm": np.full(3, 10.0)}})
-    table = page_tables.PageTable(("penetration_mm",), (page_tables.Group("both", "run", "dct-mlp"),))
-    assert [line for line in page_tables.page_table(table, {"run": summary}) if line.startswith("| ")][2:] == [
-        "| **both** |",
-        "| *real data* | 10.0 ± 0.0 |",
-        "| fully synthetic, uncorrected | 15.0 ± 0.0 (5.0) |  |",
-        "| fully synthetic, physics | 5.0 ± 0.0 (5.0) | −10.0 ± 0.0 |",
-    ]
-
-
-def test_rare_captions_are_held_against_common_ones_seed_by_seed() -> None:
-    captions = tool("captions")
-    arms = (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics"))
-    rare = ([0.9, 0.9, 0.9], [0.9, 0.6, 0.3], [0.9, 0.9, 0.9])
-    common = ([0.9, 0.9, 0.9], [0.9, 0.8, 0.7], [0.9, 0.7, 0.5])
-    by_seed = np.array([[0.0], [0.05], [-0.05]])  # the same for both, so that pairs differ by nothing
-    curves = tuple(
-        ArmCurves(arm.name, "", arm.title, {
-            "r_precision_3_rare": np.array(some) + by_seed, "r_precision_3_common": np.array(others) + by_seed,
-        })
-        for arm, some, others in zip(arms, rare, common, strict=True)
-    )  # fmt: skip
-    comparison = {"denoiser": "dct-mlp", "arms": [asdict(arm) for arm in arms]}
-    summary = Summary("", {}, {"comparisons": [comparison], "generations": 2, "seeds": 3}, {"dct-mlp": curves}, {})
-    lines = [re.sub(r"\[.*?\] ", "", line) for line in captions.captions_table({"text": summary})][2:]
-    assert lines == [
-        "| baseline (real data only) | +0.00 | +0.00 | +0.00 | +0.00 | open |",
-        "| fully synthetic, uncorrected | +0.60 | +0.20 | +0.40 | +0.20 | rare ones lose more |",
-        "| fully synthetic, physics | +0.00 | +0.40 | −0.40 | −0.20 | common ones lose more |",
-    ]
 
 
 def test_a_correction_is_worth_the_real_samples_that_do_not_reach_it() -> None:
@@ -430,102 +320,6 @@ def test_the_test_of_dilution_finds_the_form_and_refutes_another() -> None:
     assert (once.rivals["one pass"] < once.by_seed).all()
     no_effect = dilution.fit(arms_by_ratio(lambda ratio, gamma, r, c: r), *axes)
     assert dilution.verdict(no_effect.joint_p, no_effect.error) == "refuted"
-
-
-def test_a_gain_of_coverage_is_confirmed_only_where_it_is_found() -> None:
-    dilution = tool("dilution")
-    noise = np.random.default_rng(0)
-
-    def arms(gain: float) -> tuple[ArmCurves, ...]:
-        plain = noise.normal(0.4, 0.05, 8)
-        levels = {"augment-1+none": plain, "augment-1+physics": plain + gain + noise.normal(0, 0.01, 8)}
-        return tuple(ArmCurves(name, "", name, {"coverage": np.tile(of, (3, 1)).T}) for name, of in levels.items())
-
-    for gain, words in ((0.03, "confirmed"), (0.0, "not confirmed"), (-0.03, "not confirmed")):
-        summary = Summary("", {}, {"real_count": 64}, {"dct-mlp": arms(gain), "patch-mixer": arms(0.0)}, {})
-        heads, _, row, remaining_columns = [line.strip("|").split("|") for line in dilution.coverage_table([summary])]
-        where = [head.strip() for head in heads].index("hypothesis")
-        assert (row[where].strip(), remaining_columns[where].strip()) == (words, "not confirmed")
-
-
-def test_sentences_of_the_answer_have_the_figures_of_the_kept_runs() -> None:
-    evidence = tool("evidence")
-    shares = tool("shares")
-    results = tool("results")
-    summaries = results.read_all()
-    arms = {
-        (name, network): {curves.name: curves for curves in summary.arms[network]}
-        for name, summary in summaries.items()
-        for network in summary.arms
-    }
-    jittery = ("ratios-jittery", "patch-mixer")
-    smooth = ("ratios-smooth", "dct-mlp")
-    lineages = "augment-4+kinematic+lineages+interpolation-1"
-
-    def mean(run: tuple[str, str], arm: str, key: str, digits: int) -> str:
-        return f"{evidence.judged(arms[run][arm], key).mean():.{digits}f}"
-
-    def change(run: tuple[str, str], arm: str, second_arm: str, key: str, digits: int) -> str:
-        return evidence.change_cell(evidence.change(arms[run][arm], arms[run][second_arm], key), digits)
-
-    def format_pooled(run: tuple[str, str], first_arm: str, second_arm: str, key: str, digits: int) -> str:
-        pairs = [(f"augment-{ratio}+{first_arm}", f"augment-{ratio}+{second_arm}") for ratio in shares.PARTIAL]
-        return evidence.change_cell(mean_interval(shares.pooled(arms[run], pairs, key)), digits).lstrip("+")
-
-    def jerk(run: tuple[str, str]) -> float:
-        real = evidence.real_values(summaries[run[0]], "jerk_m_s3").mean()
-        return evidence.judged(arms[run]["real+none"], "jerk_m_s3").mean() / real
-
-    above_filter = format_pooled(jittery, "physics", "low-pass", "fid_kinematic", 1)
-    recall = [
-        format_pooled((name, "dct-mlp"), "physics", "none", "recall", 3)
-        for name in ("ratios-smooth", "coverage-smooth")
-    ]
-    means = [mean(smooth, arm, "coverage", 3) for arm in (lineages, "real+none", "augment-4+none")]
-    steadiness = change(jittery, "replace+physics", "real+none", "fid_kinematic", 1)
-    jitter = f"{jerk(('full-jittery', 'patch-mixer')):.1f} times"
-    assert round(jerk(("full-smooth", "dct-mlp")), 1) == 0.5
-    words = {
-        "README.md": [jitter, f"{float(means[0]):.2f}; uncorrected, {float(means[2]):.2f}"],
-        "docs/results/index.md": [jitter, steadiness, mean(jittery, "replace+physics", "coverage", 2)],
-        "docs/results/ratios.md": [*recall, above_filter],
-        "docs/results/falsify.md": [*recall, above_filter],
-        "docs/results/remedies.md": [f"{means[0]}, as real data only do ({means[1]}); uncorrected, {means[2]}"],
-        "docs/report.md": [*recall, above_filter, *means, jitter],
-    }
-    for name, figures in words.items():
-        page = " ".join((REPOSITORY / name).read_text(encoding="utf-8").split())
-        assert [figure for figure in figures if figure not in page] == [], name
-
-
-def test_the_filter_ends_below_physics_at_every_ratio() -> None:
-    evidence = tool("evidence")
-    shares = tool("shares")
-    summary = read_summary(REPOSITORY / "docs" / "results" / "ratios-jittery.json")
-    arms = {curves.name: curves for curves in summary.arms["patch-mixer"]}
-    policies = [*(f"augment-{ratio}" for ratio in shares.PARTIAL), shares.FULL]
-    excess = [
-        evidence.change(arms[f"{policy}+physics"], arms[f"{policy}+low-pass"], "fid_kinematic") for policy in policies
-    ]
-    assert len(excess) == 7
-    assert all(interval.low > 0 for interval in excess)
-
-
-def read_penetration(run: str, network: str) -> dict[str, np.ndarray]:
-    """Return the penetration of each arm of a kept run."""
-    summary = read_summary(REPOSITORY / "docs" / "results" / f"{run}.json")
-    return {curves.name: curves.values["penetration_mm"] for curves in summary.arms[network]}
-
-
-def test_both_versions_of_the_runs_by_ratio_agree() -> None:
-    """docs/results/ratios.md: penetration of single seeds in the ten generations that both versions ran."""
-    apart = []
-    for network, name in (("dct-mlp", "ratios-smooth"), ("patch-mixer", "ratios-jittery")):
-        older = read_penetration(name, network)
-        newer = read_penetration("ratios-force", network)
-        apart += [np.abs(older[arm][:, :11] - newer[arm]).max() for arm in newer.keys() & older.keys()]
-    assert len(apart) == 34
-    assert f"{max(apart):.2f} mm" in (REPOSITORY / "docs" / "results" / "ratios.md").read_text(encoding="utf-8")
 
 
 def test_the_joint_test_finds_larger_deviations_with_fewer_tests() -> None:

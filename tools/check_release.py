@@ -57,7 +57,7 @@ def main(folder: Path, *, motion: bool = False) -> int:
     version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     wheel, sdist = built(folder / "dist")
     run([sys.executable, "-m", "twine", "check", "--strict", wheel, sdist])
-    wrong = [*of_changelog(version), *of_wheel(wheel), *of_sdist(sdist), *of_readme()]
+    wrong = [*of_changelog(version), *of_wheel(wheel), *of_sdist(sdist)]
     if not wrong:
         wrong = [*of_installed(sdist, folder), *(of_motion(sdist, folder) if motion else ())]
     print(*(f"wrong: {line}" for line in wrong) if wrong else (f"{version} can be released",), sep="\n")
@@ -77,12 +77,6 @@ def of_changelog(version: str) -> list[str]:
     if match is None:
         return [f"CHANGELOG.md: expected a section '## {version} — YEAR-MONTH-DAY'"]
     return [] if date.fromisoformat(match[1]) <= date.today() else [f"CHANGELOG.md: {version} is of a day to come"]
-
-
-def of_readme() -> list[str]:
-    """Whether the README is as short as it is meant to be."""
-    words = len((REPOSITORY / "README.md").read_text(encoding="utf-8").split())
-    return [] if words <= 750 else [f"README.md has {words} words, 750 at most are meant"]
 
 
 def of_wheel(wheel: Path) -> list[str]:

@@ -129,20 +129,20 @@ def test_a_plan_tells_what_bears_the_body(corrections, walk):
 
 
 @pytest.mark.slow
-def test_corrections_in_eight_threads_are_those_of_one(engine, clips):
+def test_corrections_in_threads_are_those_of_one(engine, clips):
     """Each thread has its own simulator, whose world keeps a state."""
     corrector = replace(ALWAYS, tracker=TrackerSettings(engine=EngineSettings(name=engine)))
     motions = [clips[name].frames(0, 30) for name in ("walk", "run", "jump", "kick")]
     alone = [corrector([motion])[0] for motion in motions]
-    start = Barrier(8)
+    start = Barrier(4)
 
     def correct_all(thread: int) -> list[tuple[int, CorrectedMotion]]:
         start.wait()
         turns = [(thread + turn) % len(motions) for turn in range(len(motions))]
         return [(index, corrector([motions[index]])[0]) for index in turns]
 
-    with ThreadPoolExecutor(8) as threads:
-        all_pairs = [pair for pairs in threads.map(correct_all, range(8)) for pair in pairs]
-    assert len(all_pairs) == 8 * len(motions)
+    with ThreadPoolExecutor(4) as threads:
+        all_pairs = [pair for pairs in threads.map(correct_all, range(4)) for pair in pairs]
+    assert len(all_pairs) == 4 * len(motions)
     assert all(same(alone[index], correction) for index, correction in all_pairs)
     assert all(alone[index].accepted == correction.accepted for index, correction in all_pairs)

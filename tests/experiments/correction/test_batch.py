@@ -54,16 +54,6 @@ def test_a_motion_that_is_followed_but_worse_is_named_and_not_counted(after_m_s:
     assert ("27.0 → 198.0 mm/s" in summary[1]) == is_worse
 
 
-def test_of_thousands_the_first_are_named_and_the_rest_counted() -> None:
-    summary = summarize_results(results(3000), Path("out"))
-    assert summary[1].splitlines()[-1] == f"and {3000 - LISTED} more, in the report"
-    named = summary[2].count(".bvh")
-    more = int(summary[2].rpartition("; and ")[2].split()[0])
-    assert named + more == 3000
-    assert "(3000): 0.bvh (F4); 1.bvh (F4)" in summary[2]
-    assert sum(map(len, summary)) < 100 * LISTED
-
-
 def test_a_figure_that_is_no_number_leaves_the_report_json(tmp_path: Path) -> None:
     odd = FileResult(
         "a", "a.bvh", "", "accepted", before={"jerk": math.nan}, furthest_m=math.inf, over_time={"x": [-math.inf]}

@@ -277,10 +277,6 @@ def test_a_script_that_was_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> N
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
-def make_other_task(stream: Stream) -> sc.Task:
-    return replace(own_task(stream), real=sc.Samples.real(torch.ones(30, 2, dtype=torch.float64)))
-
-
 @pytest.mark.slow
 def test_other_code_or_data_are_refused_unless_accepted_and_recorded(tmp_path: Path) -> None:
     arms = {"corrected": make_arms()["corrected"]}

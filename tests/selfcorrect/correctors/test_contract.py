@@ -223,7 +223,7 @@ def test_partials_objects_and_lambdas_are_correctors():
 
     for corrector in (Shrunk(), partial(scale_samples, 0.5), lambda samples: halve(samples)):
         assert torch.equal(call_corrector(corrector, batch(), STREAM).samples.values, batch().values / 2)
-    assert name_of(partial(scale_samples, 0.5)) == "scaled"
+    assert name_of(partial(scale_samples, 0.5)) == "scale_samples"
 
 
 def without_return(values):

@@ -87,7 +87,7 @@ def test_what_an_object_worked_out_meanwhile_is_no_part_of_it() -> None:
 def test_it_travels_as_json_and_holds_its_source() -> None:
     identity = identity_of(scale_values)
     assert Identity.from_json(identity.to_json()) == identity
-    assert identity.source.startswith("def scaled")
+    assert identity.source.startswith("def scale_values")
     assert Path(__file__).name in identity.files
     assert "it is" in identity_of(scale_by).changed_since(identity)
 

@@ -91,7 +91,7 @@ def disturb(motion: Motion, kind: str) -> Motion:
 @pytest.mark.parametrize("fps", RATES)
 @pytest.mark.parametrize("name", MOTIONS)
 def test_no_joint_snaps_and_no_part_gets_rougher(adult: Skeleton, name: str, fps: float) -> None:
-    clean = pose_legs(adult, fps, 4.0, MOTIONS[name])
+    clean = pose_legs(adult, fps, 2.0, MOTIONS[name])
     for kind in ("slides", "hovers", "is sunk", "bounces"):
         disturbed_motion = disturb(clean, kind)
         (correction,) = KinematicCorrector()([disturbed_motion])
