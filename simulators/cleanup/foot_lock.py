@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import solveh_banded
-from scipy.ndimage import maximum_filter1d
+from scipy.ndimage import distance_transform_edt, maximum_filter1d
 
 from selfcorrect.motion.geometry.rotations import quaternions, rotation_vectors
 from selfcorrect.motion.geometry.vectors import cross, norms
@@ -424,6 +424,9 @@ class SoftLockSettings:
     """Time constant over which heights of standing feet are followed."""
     tension_s: float = 0.03
     """Time constant over which these heights are kept through swings."""
+    airborne_s: tuple[float, float] = (0.2, 0.4)
+    """A foot that has been in the air for longer than the first returns to its own height, and fully after the second:
+    it may rest in the air beside the other, on which the body stands."""
     lifting_m_s: float = 0.1
     """Frames of a stance in which a foot rises or sinks faster than about this weigh less in its height."""
     tolerance_m: float = 0.003
@@ -588,12 +591,22 @@ def _solve_horizontal_lock(
     return solve_banded(bands, right_side)
 
 
+def _airborne_share(stands: np.ndarray, fps: float, settings: SoftLockSettings) -> np.ndarray:
+    """Return the share (T,) by which a foot returns to its own height, from its stances (T,)."""
+    if not stands.any():
+        return np.zeros(len(stands))
+    first_s, last_s = settings.airborne_s
+    away_s = distance_transform_edt(~stands) / fps
+    return smoothstep((away_s - first_s) / (last_s - first_s))
+
+
 def _solve_vertical_lock(
     heights_m: np.ndarray, firmness: np.ndarray, stands: np.ndarray, fps: float, settings: SoftLockSettings
 ) -> np.ndarray:
     """Return rises (T,) that bring a standing foot to the ground, and never below it.
 
-    They minimise Σ w |off + m|² + tension² |D m|² + height⁴ |D² m|², times in frames: a tension spline through stances.
+    They minimise Σ w |off + m|² + tension² |D m|² + height⁴ |D² m|² + a (tension / return)² |m|², times in frames: a
+    tension spline through stances, which returns to 0 while the foot has been in the air for long (a).
 
     Args:
         heights_m: (T,) of the foot's lowest corner.
@@ -607,6 +620,7 @@ def _solve_vertical_lock(
     smooth_heights_m = blur(heights_m[None], 1.0, fps)[0]
     lifts_m_s = np.gradient(smooth_heights_m) * fps
     weights = np.maximum(firmness / (1 + (lifts_m_s / settings.lifting_m_s) ** 2), _LEAST_WEIGHT)
+    weights += _airborne_share(stands, fps, settings) * (settings.tension_s / settings.return_s) ** 2
     bands = (settings.height_s * fps) ** 4 * second_difference_bands(len(heights_m))
     tension = (settings.tension_s * fps) ** 2
     bands[2, 1:] += tension
