@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from selfcorrect.core.randomness import Stream
     from selfcorrect.core.samples import Samples
-    from selfcorrect.experiments.toy.result import Result
+    from selfcorrect.experiments.toy.deriving import Result
     from selfcorrect.experiments.toy.view import ToyView
     from selfcorrect.loop.run import Arm, Task
     from selfcorrect.models.protocol import GenerativeModel

@@ -1,19 +1,22 @@
-"""Curves over generations as SVG text that a page can embed."""
+"""Figures of all reports as SVG text that a page can embed."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import singledispatch
 from math import ceil
 from typing import Any, TypeAlias
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from selfcorrect.motion.measures.metrics import Metric
-from selfcorrect.statistics import mean_interval
+from selfcorrect.statistics import band, mean_interval
 
-from .results import MEMORISER, ArmCurves
+from .results import MEMORISER, ArmCurves, Line, Map, Panel, Pictures, Scatter
 
 GREY, VERMILION, BLUE, GREEN, ORANGE, PURPLE, SKY, WINE, OLIVE, INK = PALETTE = (
     "#6b7280", "#d55e00", "#0072b2", "#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#882255", "#999933", "#1f2937"
@@ -75,18 +78,14 @@ def looks(titles: Sequence[str]) -> dict[str, Look]:
     palette: dict[str, Look] = {}
     others = 0
     for title in dict.fromkeys(titles):
-        colour = COLOURS.get(title, COLOURS.get(_corrector_in(title)))
+        corrector = title.partition(", ")[0].rpartition(" + ")[2]  # without remedy and settings
+        colour = COLOURS.get(title, COLOURS.get(corrector))
         if colour is None or (colour in (GREY, VERMILION) and title not in COLOURS):
             colour = OTHERS[others % len(OTHERS)]
             others = others + 1
         use_count = sum(used == colour for used, _ in palette.values())
         palette[title] = colour, STROKES[use_count % len(STROKES)]
     return palette
-
-
-def _corrector_in(title: str) -> str:
-    """The corrector that an arm's title ends with, without its settings."""
-    return title.partition(", ")[0].rpartition(" + ")[2]
 
 
 def look(index: int) -> Look:
@@ -124,13 +123,7 @@ def curve_grid(
             _draw_block(panels[:, : len(groups)], groups, metrics, levels, palette)
             for panel in panels[:, len(groups) :].flat:
                 panel.remove()
-        handles = {
-            label: handle
-            for panel in axes.flat
-            for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
-        }
-        ncols = _legend_columns(handles, 2 * wide, width)
-        figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=ncols, frameon=False)
+        _add_legend(figure, axes, width, most=2 * wide)
         return as_svg(figure)
 
 
@@ -220,7 +213,8 @@ def share_grid(
                 _draw_levels(panel, metric, levels)
                 for (words, share), style in zip(ends.items(), ("--", "-."), strict=False):
                     panel.axvline(share, color="#9ca3af", linestyle=style, linewidth=1, label=words)
-                panel.set_ylim(*_visible(metric, panel.get_ylim()))
+                low, high = panel.get_ylim()
+                panel.set_ylim(max(low, metric.bounds[0]), min(high, metric.bounds[1]))
                 _name(panel, metric.title, title, row, column, len(columns))
         shares = sorted({share for lines in columns.values() for line in lines for share in line.points})
         for panel in axes.flat:
@@ -252,11 +246,13 @@ def _name(panel: Any, metric: str, column: str, row: int, place: int, columns: i
         panel.set(title=column if row == 0 else "", ylabel="" if place else metric)
 
 
-def _add_legend(figure: Figure, axes: np.ndarray) -> None:
+def _add_legend(figure: Figure, axes: np.ndarray, width_in: float = WIDTH_IN, most: int | None = None) -> None:
+    """Put the labels of all panels on top, in as many columns as fit, each with room for the longest label."""
     handles = {
         label: handle for panel in axes.flat for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
     }
-    ncols = _legend_columns(handles, len(handles), WIDTH_IN)
+    longest_in = _CHARACTER_IN * max(len(label) for label in handles) + _SIGN_IN
+    ncols = max(1, min(most or len(handles), int(width_in / longest_in)))
     figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=ncols, frameon=False)
 
 
@@ -311,21 +307,9 @@ def _draw_line(panel: Any, line: ShareLine, metric: Metric, palette: Mapping[str
         panel.fill_between(shares, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
-def _visible(metric: Metric, limits: tuple[float, float]) -> tuple[float, float]:
-    """Limits of an axis, not beyond what the metric can be."""
-    low, high = limits
-    return max(low, metric.bounds[0]), min(high, metric.bounds[1])
-
-
 def ratio_label(share: float) -> str:
     """Return the synthetic ratio λ of a synthetic share as text: 0.5 → "1", 1 → "∞"."""
     return "∞" if share >= 1 else f"{share / (1 - share):.3g}"
-
-
-def _legend_columns(labels: Iterable[str], most: int, width_in: float) -> int:
-    """As many columns as fit beside each other, each with room for the longest label."""
-    longest_in = _CHARACTER_IN * max(len(label) for label in labels) + _SIGN_IN
-    return max(1, min(most, int(width_in / longest_in)))
 
 
 def as_svg(figure: Figure) -> str:
@@ -334,3 +318,112 @@ def as_svg(figure: Figure) -> str:
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
+
+
+# --- diagrams, maps, images and points ---
+
+LONGEST_CURVE = 200
+"""Points drawn per line; more only make the page heavy."""
+
+
+def draw(figure: Panel | Map | Pictures | Scatter) -> str:
+    """The figure as SVG text."""
+    with mpl.rc_context(STYLE):
+        return as_svg(_draw(figure))
+
+
+@singledispatch
+def _draw(figure: object) -> Figure:
+    raise TypeError(f"no drawing for {type(figure).__name__}")
+
+
+@_draw.register
+def _(panel: Panel) -> Figure:
+    many = len(panel.lines) > len(PALETTE)
+    page, axes = _page(6.4, 3.4 + 0.1 * many * len(panel.lines), panel.title)
+    for index, line in enumerate(panel.lines):
+        _draw_panel_line(axes, panel.x, line, look(index), banded=not many)
+    axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
+    axes.set_xscale("log" if panel.log_x else "linear")
+    axes.set_yscale("log" if panel.log_y else "linear")
+    for axis in [axes.xaxis] * panel.log_x + [axes.yaxis] * panel.log_y:
+        axis.set_major_formatter(_PlainNumbers())
+        axis.set_minor_formatter(_PlainNumbers())
+    if panel.x_label == "generation":
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
+    if panel.caveat:
+        page.supxlabel(f"dashes: {panel.caveat}", x=0.01, ha="left", color=WINE, fontsize=8)
+    return page
+
+
+class _PlainNumbers(LogFormatter):
+    """Labels of a logarithmic axis without formulas, which `STYLE` leaves as they are written."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
+def _draw_panel_line(axes: Axes, x: np.ndarray, line: Line, colour_and_stroke: Look, *, banded: bool) -> None:
+    colour, stroke = colour_and_stroke
+    keep = np.unique(np.linspace(0, len(x) - 1, LONGEST_CURVE).round().astype(int))
+    marker = "o" if len(x) < 15 else None
+    if line.values is not None:
+        measured = keep[np.isfinite(line.values[:, keep]).all(axis=0)]  # some quantities begin after generation 0
+        mean, low, high = band(line.values[:, measured])
+        style = {"linestyle": stroke, "linewidth": 1.5, "marker": marker, "markersize": 3}
+        axes.plot(x[measured], mean, color=colour, label=line.name, **style)
+        if banded:  # more than a few hide each other
+            axes.fill_between(x[measured], low, high, color=colour, alpha=0.15, linewidth=0)
+    if line.prediction is not None:
+        label = None if line.values is not None else line.name
+        axes.plot(x[keep], line.prediction[keep], color=colour, linestyle="--", linewidth=1.1, label=label)
+
+
+@_draw.register
+def _(table: Map) -> Figure:
+    page, axes = _page(6.0, 4.0, table.title)
+    mesh = axes.pcolormesh(table.x, table.y, table.values, cmap="RdBu_r", vmin=0, vmax=2, shading="nearest")
+    page.colorbar(mesh, ax=axes, label=table.value_label)
+    limits = axes.get_xlim(), axes.get_ylim()
+    for (name, (x, y)), style in zip(table.curves.items(), ("-", "--", ":"), strict=False):
+        axes.plot(x, y, color="#111827", linestyle=style, label=name)
+    rows, columns = np.nonzero(table.crossed)
+    axes.plot(table.x[columns], table.y[rows], "x", color="#4b5563", markersize=3, label=table.crossed_label)
+    axes.set(xlabel=table.x_label, ylabel=table.y_label, xlim=limits[0], ylim=limits[1], xscale="log")
+    axes.grid(visible=False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), frameon=False, fontsize=8)
+    return page
+
+
+@_draw.register
+def _(pictures: Pictures) -> Figure:
+    rows = ceil(len(pictures.images) / pictures.columns)
+    page = Figure(figsize=(0.55 * pictures.columns + 1.8, 0.6 * rows + 0.4), layout="constrained")
+    page.suptitle(pictures.title)
+    for axes, image in zip(page.subplots(rows, pictures.columns, squeeze=False).flat, pictures.images, strict=False):
+        axes.imshow(image, cmap="gray_r", vmin=0, vmax=1)
+    for index, axes in enumerate(page.axes):
+        axes.set(xticks=[], yticks=[])
+        axes.grid(visible=False)
+        if index % pictures.columns == 0:
+            axes.set_ylabel(pictures.captions[index // pictures.columns], rotation=0, ha="right", va="center")
+    return page
+
+
+@_draw.register
+def _(scatter: Scatter) -> Figure:
+    page = Figure(figsize=(1.9 * len(scatter.points), 2.3), layout="constrained")
+    page.suptitle(scatter.title)
+    columns = page.subplots(1, len(scatter.points), squeeze=False, sharex=True, sharey=True)[0]
+    for axes, (name, points) in zip(columns, scatter.points.items(), strict=True):
+        axes.plot(points[:, 0], points[:, 1], ".", markersize=1.5, color=BLUE, rasterized=True)
+        axes.set(title=name, aspect="equal")
+    return page
+
+
+def _page(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+    page = Figure(figsize=(width, height), layout="constrained")
+    axes = page.subplots()
+    axes.set_title(title)
+    return page, axes

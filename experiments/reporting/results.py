@@ -1,6 +1,6 @@
-"""Measurements of an experiment, ready to be drawn and judged: curves per arm, seed and generation."""
+"""Measurements of an experiment, ready to be drawn and judged: curves of arms, and the contents of figures."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,3 +79,64 @@ def collect(
         for key in keys
     }
     return ArmCurves(name, group, title, values)
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a panel over its x: values per seed (S, X), a prediction (X,), or both."""
+
+    name: str
+    values: np.ndarray | None = None
+    prediction: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A diagram."""
+
+    title: str
+    x_label: str
+    y_label: str
+    x: np.ndarray
+    lines: Sequence[Line]
+    log_x: bool = False
+    log_y: bool = False
+    caveat: str = ""
+    """An assumption of its predictions that the run does not fully meet; written into it."""
+
+
+@dataclass(frozen=True)
+class Map:
+    """Measured values (Y, X) over a grid, with curves drawn on it (name → x, y) and cells crossed out (Y, X) bool."""
+
+    title: str
+    x_label: str
+    y_label: str
+    x: np.ndarray
+    y: np.ndarray
+    values: np.ndarray
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    crossed: np.ndarray
+    value_label: str = ""
+    crossed_label: str = ""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Grey images (count, height, width) in [0, 1], shown in rows of `columns` with one caption per row."""
+
+    title: str
+    images: np.ndarray
+    columns: int
+    captions: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Points in the plane per named column: name → (N, 2)."""
+
+    title: str
+    points: Mapping[str, np.ndarray]

@@ -204,14 +204,14 @@ def latex_of(table: Table) -> str:
     ]
     for row in table.rows:
         if row.cells:
-            lines.append(_latex_row([row.title, *map(_with_interval, row.cells)]))
+            texts = [row.title]
+            for cell in row.cells:
+                is_range = " … " in cell.interval
+                texts.append(f"{cell.value} [{cell.interval.replace(' … ', ', ')}]" if is_range else cell.value)
+            lines.append(_latex_row(texts))
         else:
             lines.append(rf"\multicolumn{{{len(table.columns) + 1}}}{{l}}{{\textit{{{_escape_latex(row.title)}}}}} \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
-
-
-def _with_interval(cell: Cell) -> str:
-    return f"{cell.value} [{cell.interval.replace(' … ', ', ')}]" if " … " in cell.interval else cell.value
 
 
 def _latex_row(texts: Iterable[str]) -> str:

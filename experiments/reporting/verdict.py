@@ -127,14 +127,10 @@ def _choose_word(metric: Metric, change: Interval, *, has_aim: bool) -> str:
 def format_change(effect: Effect) -> str:
     """Return the change of a value, or of its distance to the aim, with its sign and interval."""
     name = DISTANCES.get(effect.metric.better, "change")
-    return f"{name} {_format_signed(effect.change, effect.metric.digits)}"
-
-
-def _format_signed(change: Interval, digits: int) -> str:
-    """Return a change with its sign and interval."""
-    if np.isnan(change.low):
-        return f"{change.estimate:+z.{digits}f}"
-    return f"{change.estimate:+z.{digits}f} [{change.low:+z.{digits}f}, {change.high:+z.{digits}f}]"
+    change = effect.change
+    digits = effect.metric.digits
+    bounds = "" if np.isnan(change.low) else f" [{change.low:+z.{digits}f}, {change.high:+z.{digits}f}]"
+    return f"{name} {change.estimate:+z.{digits}f}{bounds}"
 
 
 ONE_SEED = "One seed proves nothing: these numbers are a smoke test of the machinery, not a result."

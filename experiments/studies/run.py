@@ -18,8 +18,7 @@ from ..jobs.run import Job, require_runner, run_jobs, use_one_thread
 from ..jobs.where import Where
 from .jobs import jobs_of, run_arm, run_first_generation
 from .outcome import Comparison
-from .report import REPORT, write_report
-from .running import RunningReport
+from .report import REPORT, RunningReport, write_report
 from .view import View
 from .wandb_runs import LiveRuns
 

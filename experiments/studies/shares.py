@@ -22,6 +22,8 @@ from .outcome import Judged, Outcome
 
 FEWEST_RATIOS = 3
 """Synthetic ratios that make a line."""
+DECIDED = ("better", "worse", "higher", "lower")
+"""Words of effects for differences that count."""
 
 
 def by_share(arms: Mapping[ArmSettings, ArmCurves], judged: Collection[str]) -> list[ShareLine]:
@@ -126,14 +128,10 @@ def begins_at(effects: Mapping[float, verdict.Effect]) -> float | None:
     start = None
     word = [*effects.values()][-1].word
     for share, effect in reversed([*effects.items()]):
-        if effect.word != word or not _is_decided(effect):
+        if effect.word != word or word not in DECIDED:
             break
         start = share
     return start
-
-
-def _is_decided(effect: verdict.Effect) -> bool:
-    return effect.word in ("better", "worse", "higher", "lower")
 
 
 def share_section(outcome: Outcome[Any], lines: Sequence[CorrectedLine]) -> Section:

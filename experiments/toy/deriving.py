@@ -6,19 +6,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
 from selfcorrect.statistics import CollapseFinding, collapse_profile
 
+from ..reporting.results import Line, Map, Panel, Pictures, Scatter
 from ..studies.claims import Check, Curves
-from .result import Drawings, Ends, Line, Panel, Pictures, Result, Scatter
 from .toys import START, ArmTitles, Column, Sweep, Toy
 
 MOST_NAMED = 3
 """More statements that do not hold than this are not named in the reading."""
 PREDICTED = "predicted"
 """Titles of columns with predictions begin with this."""
+
+
+Drawings: TypeAlias = Mapping[str, np.ndarray]
+"""Arm → drawings of each generation from 1 on: images (T, N, height, width) or points (T, N, 2)."""
+
+
+@dataclass(frozen=True)
+class Ends:
+    """A table of where arms ended: a row of cells for each."""
+
+    columns: Sequence[str]
+    rows: Mapping[str, Sequence[str]]
+    title: str = ""
+    """The quantity if it is the same in all columns."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One experiment's outcome, ready for the report."""
+
+    reading: str
+    """The outcome in a sentence or two."""
+    checks: Sequence[Check]
+    ends: Ends
+    figures: Sequence[Panel | Map | Pictures | Scatter] = ()
+    profiles: Mapping[str, Sequence[CollapseFinding]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 def describe(toy: Toy, curves: Curves, drawings: Drawings) -> Result:
@@ -101,7 +130,10 @@ def tabulate_ends(toy: Toy, curves: Curves, checks: Sequence[Check]) -> Ends:
     columns = [column for column in toy.columns if column.form]
     if not columns:
         sweeps = [figure for figure in toy.figures if isinstance(figure, Sweep)]
-        return _tabulate_sweep(sweeps[0], curves) if sweeps else _tabulate_checks(checks)
+        if sweeps:
+            return _tabulate_sweep(sweeps[0], curves)
+        rows = {check.statement: [check.measured, check.predicted] for check in checks}
+        return Ends(["measured", PREDICTED], rows)
     if toy.groups and toy.rows is None and len(columns) == 1:
         return _tabulate_groups(columns[0], group_arms(toy, curves), curves)
     return _tabulate_arms(toy, curves, columns)
@@ -123,10 +155,6 @@ def group_arms(toy: Toy, curves: Curves) -> dict[str, Mapping[str, str]]:
                 groups[group][arm.removeprefix(f"{group}, ")] = arm
                 break
     return {**groups} or {"": name_arms(list(curves))}
-
-
-def _tabulate_checks(checks: Sequence[Check]) -> Ends:
-    return Ends(["measured", PREDICTED], {check.statement: [check.measured, check.predicted] for check in checks})
 
 
 def _tabulate_sweep(sweep: Sweep, curves: Curves) -> Ends:

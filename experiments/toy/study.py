@@ -34,7 +34,7 @@ from ..jobs.run import Job
 from ..studies.arms import ArmSettings
 from ..studies.jobs import job_of
 from ..studies.study import SeedRun, Study, folder_name
-from .result import Drawings, Result
+from .deriving import Drawings, Result, describe
 from .table import TOYS, ToyRow, load_toy_module, name_toy
 from .toys import Bundle, Setup, Toy
 
@@ -153,9 +153,9 @@ class ToyStudy(Study):
         if task not in self._arms:
             run = next(run for run in self.runs(Path()) if run.task == task)
             setup = self._setup(run)
-            loop_arms = {name: _select_arm(arm) for name, arm in setup.arms.items()}
-            for name, arm in setup.arms.items():
-                arm_task = arm[0] if isinstance(arm, tuple) else setup.task
+            loop_arms = {}
+            for name, declared in setup.arms.items():
+                arm_task, loop_arms[name] = declared if isinstance(declared, tuple) else (setup.task, declared)
                 self._real_counts[task, name] = len(arm_task.real)
             self._arms[task] = tuple(ArmSettings.from_arm(loop_arm, name) for name, loop_arm in loop_arms.items())
             self._lengths[task] = max(arm.generations for arm in loop_arms.values())
@@ -292,8 +292,6 @@ class ToyStudy(Study):
 
     def derive_result(self, toy: str, root: Path) -> Result:
         """Return the outcome of a finished toy."""
-        from .deriving import describe
-
         return describe(self.toys[toy], self.load_curves(toy, root), self.load_drawings(toy, root))
 
     def load_figures(self, toy: str, root: Path) -> list[str]:
@@ -302,7 +300,7 @@ class ToyStudy(Study):
         if path.exists():
             with suppress(DamagedError):
                 return read_sealed(path)["figures"]
-        from .drawing import draw
+        from ..reporting.figures import draw
 
         figures = [draw(figure) for figure in self.derive_result(toy, root).figures]
         path.parent.mkdir(exist_ok=True)
@@ -366,10 +364,6 @@ def _row_of(reference: str, toy: Toy) -> ToyRow:
     if name == reference:
         return TOYS.row(name)
     return ToyRow(name=name, reference=reference, summary=toy.title or name, source=toy.source or Path(reference).name)
-
-
-def _select_arm(arm: Arm | tuple[Task, Arm]) -> Arm:
-    return arm[1] if isinstance(arm, tuple) else arm
 
 
 def _digest(reference: str, settings: Any) -> str:

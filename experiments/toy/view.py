@@ -25,7 +25,7 @@ from ..studies.claims import Check, make_claims_section
 from ..studies.outcome import Outcome
 from ..studies.study import SeedRun
 from ..studies.view import StudyReport, View
-from .result import Result
+from .deriving import Result
 from .study import ToyRun, ToyStudy
 from .table import ToyRow
 

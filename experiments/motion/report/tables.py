@@ -1,15 +1,24 @@
 """The tables of the motion report."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
+from selfcorrect.analysis import theory
+from selfcorrect.core.randomness import streams
+from selfcorrect.metrics.neighbours import near_by_label
 from selfcorrect.motion.measures.metrics import EXPLAINED, FIELD, MEASURED, RETRIEVED, TRAINED, find_metric
-from selfcorrect.statistics import CollapseFinding, collapse_profile, mean_interval
+from selfcorrect.statistics import CollapseFinding, Interval, collapse_profile, mean_interval
 
+from ...remedies.table import REMEDIES
 from ...reporting import tables as shared
 from ...reporting.results import ArmCurves
 from ...reporting.webpage import Cell, PageRow, Table
 from ...studies.arms import ArmSettings
+from ..run.task import motion_data, motion_evaluator
 from ..settings.arms import budget
+from ..settings.experiment import MotionSettings
 from .conclusion import MotionJudged, MotionOutcome
 
 
@@ -29,15 +38,11 @@ def speed_table(outcome: MotionOutcome) -> Table:
 
     def cells(arm: ArmSettings, curves: ArmCurves) -> list[Cell]:
         halves = [shared.half_life_cell(curves.values[key]) for key in ("recall", "coverage")]
-        return [*halves, shared.interval_cell(mean_interval(_rates(curves.values["recall"])), 2)]
+        recall = np.maximum(curves.values["recall"], 1 / 512)  # 1/(2 · 256) stands for 0
+        rates = (recall[:, -1] / recall[:, 0]) ** (1 / (recall.shape[1] - 1))
+        return [*halves, shared.interval_cell(mean_interval(rates), 2)]
 
     return outcome.table("speed", columns, cells)
-
-
-def _rates(curves: np.ndarray) -> np.ndarray:
-    """(S,) factor per generation of an exponential through the first and last value, 1/(2 · 256) standing for 0."""
-    values = np.maximum(curves, 1 / 512)
-    return (values[:, -1] / values[:, 0]) ** (1 / (curves.shape[1] - 1))
 
 
 def differences_table(judged: MotionJudged) -> Table:
@@ -73,3 +78,127 @@ def budgets_table(outcome: MotionOutcome) -> Table:
         for arm, curves in arms.items()
     ]
     return Table("budgets", "Arm", ["Corrector knows", *shared.LOOP_COLUMNS], rows)
+
+
+# --- lines of descent, remedies ---
+
+PLAIN = ArmSettings("replace")
+
+
+@dataclass(frozen=True, eq=False)
+class Founders:
+    """The real training windows of the first seed, as far as drift depends on them."""
+
+    sizes: Sequence[int]
+    """Number of windows of each label."""
+    near: np.ndarray
+    """(R, L), how many of each label are near enough to a reference window to cover it."""
+
+
+def founders_of(settings: MotionSettings) -> Founders:
+    """Those of an experiment's first seed, seen as its evaluation sees them."""
+    stream = streams(settings.first_seed)
+    data = motion_data(settings, stream)
+    evaluator = motion_evaluator(settings, stream)
+    windows = evaluator.geometric(data.training.batch)
+    labels = data.training.labels
+    sizes = np.unique(labels, return_counts=True)[1].tolist()
+    return Founders(sizes, near_by_label(evaluator.reference.geometric, windows, labels))
+
+
+def descent_table(outcome: MotionOutcome, founders: Founders) -> Table:
+    """Return the table of surviving lines, for arms that draw samples in all generations."""
+    columns = [
+        "Founders with a descendant", "by drift alone", "loss that is drift", "Coverage kept", "by drift alone",
+        "Offspring variance, first", "last",
+        "Novelty, to the parents", "Novelty, to real data", "Persistence of lines",
+    ]  # fmt: skip
+    return outcome.table("descent", columns, lambda arm, curves: _descent_cells(arm, curves, founders), _is_traced)
+
+
+def _is_traced(curves: ArmCurves) -> bool:
+    lines = curves.values.get("surviving_lineages")
+    return lines is not None and bool(np.isfinite(lines[:, -1]).all())
+
+
+def _descent_cells(arm: ArmSettings, curves: ArmCurves, founders: Founders) -> list[Cell]:
+    last = [_cell(mean_interval(curves.last(key))) for key in ("surviving_lineages", "novelty", "novelty_to_real")]
+    variances = [_cell(mean_interval(curves.values["offspring_variance"][:, column])) for column in (1, -1)]
+    drawn_anew = arm.policy == "replace"
+    drift = [_cell(interval) for interval in drift_of(curves, founders)] if drawn_anew else [Cell("–"), Cell("–")]
+    coverage = [_cell(interval) for interval in coverage_kept(curves, founders)][: 2 if drawn_anew else 1]
+    persistence = _cell(mean_interval(curves.last("lineage_persistence")))
+    return [last[0], *drift, *coverage, *[Cell("–")] * (2 - len(coverage)), *variances, *last[1:], persistence]
+
+
+def coverage_kept(curves: ArmCurves, founders: Founders) -> tuple[Interval, Interval]:
+    """Coverage at the last generation as a share of generation 0's, measured and by drift alone (see `drift_of`)."""
+    coverage = curves.values["coverage"]
+    variances = curves.values["offspring_variance"][:, 1]
+    generations = coverage.shape[1] - 1
+    drift = [
+        theory.coverage_by_drift(founders.near, founders.sizes, generations, float(variance)) for variance in variances
+    ]
+    begun = np.maximum(coverage[:, 0], 1e-9)  # a model that covers nothing has nothing to lose
+    return mean_interval(coverage[:, -1] / begun), mean_interval([curve[-1] / max(curve[0], 1e-9) for curve in drift])
+
+
+def drift_of(curves: ArmCurves, founders: Founders) -> tuple[Interval, Interval]:
+    """Lines that would survive by drift alone, and the share of their loss that it explains, at the last generation.
+
+    The prediction takes the offspring variance of generation 1, before any loop, and nothing else of the run: later the
+    learner's bias is in it.
+    """
+    lines = curves.values["surviving_lineages"]
+    variances = curves.values["offspring_variance"][:, 1]
+    generations = lines.shape[1] - 1
+    predicted = np.array(
+        [theory.surviving_lineages(founders.sizes, generations, float(variance))[-1] for variance in variances]
+    )
+    shares = [
+        theory.drift_share(float(line), float(variance)) for line, variance in zip(lines[:, -1], predicted, strict=True)
+    ]
+    return mean_interval(predicted), mean_interval(np.nan_to_num(shares, nan=1.0))
+
+
+def _cell(interval: Interval) -> Cell:
+    return shared.interval_cell(interval, 2)
+
+
+def remedies_table(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> Table:
+    """All remedies of the fully synthetic loop side by side: what they keep, cost and know, what was claimed and found.
+
+    curves: denoiser → arm → what was measured. Found is the paired difference in coverage at the last generation.
+    """
+    columns = [
+        "Half-life of recall", "Half-life of coverage", "Fréchet distance, kinematic", "Novelty", "Cost, measured",
+        "Knows", "Source", "Claimed", "Found: coverage, against none",
+    ]  # fmt: skip
+    table = Table("remedies", "Remedy", columns)
+    for denoiser, arms in curves.items():
+        with_remedy = [arm for arm in arms if arm.policy == "replace" and arm.corrector == "none"]
+        if len(with_remedy) > 1 and PLAIN in arms:
+            table.rows.append(PageRow(denoiser, []))
+            table.rows.extend(PageRow(arm.title, _remedy_cells(arm, arms[arm], arms[PLAIN])) for arm in with_remedy)
+    return table
+
+
+def _remedy_cells(arm: ArmSettings, curves: ArmCurves, plain: ArmCurves) -> list[Cell]:
+    row = REMEDIES.row(arm.remedy)
+    return [
+        shared.half_life_cell(curves.values["recall"]),
+        shared.half_life_cell(curves.values["coverage"]),
+        _cell(mean_interval(curves.last("fid_kinematic"))),
+        _cell(mean_interval(curves.last("novelty"))),
+        Cell(f"{_seconds(curves) / _seconds(plain):.1f} ×"),
+        Cell(row.knows),
+        Cell(row.source),
+        Cell(row.claim),
+        _cell(mean_interval(curves.last("coverage") - plain.last("coverage"))) if curves is not plain else Cell(""),
+    ]
+
+
+def _seconds(curves: ArmCurves) -> float:
+    """Seconds of sampling and training per generation after generation 0."""
+    spent = sum(curves.values[f"seconds_{phase}"][:, 1:] for phase in ("sample", "train"))
+    return max(float(np.mean(spent)), 1e-9)

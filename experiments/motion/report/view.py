@@ -1,6 +1,6 @@
 """The motion experiment's results as people see them: the page, motions as BVH, W&B runs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -40,18 +40,16 @@ from .conclusion import (
     select_asked_correctors,
     select_shown_pairs,
 )
-from .descent import (
-    Founders,
-    descent_table,
-    founders_of,
-    remedies_table,
-)
 from .media import ShownClip, shown_clips
 from .tables import (
+    Founders,
     budgets_table,
+    descent_table,
     differences_table,
+    founders_of,
     last_generation_table,
     profile_table,
+    remedies_table,
     speed_table,
 )
 
@@ -192,7 +190,7 @@ class MotionView(View):
             sections=_sections(judged, founders),
             clips=_by_section(clips),
             facts=_facts(outcome, self.counts(), rows, seconds),
-            notes=_notes(outcome),
+            notes=(*NOTES, *((RETRIEVAL_NOTE,) * settings.captions), *((FIELD_NOTE,) * bool(settings.published))),
         )
         media = [path for clip in clips for path in clip.files]
         films = {"videos": videos} if (videos := _videos(clips)) else {}
@@ -276,13 +274,14 @@ def _final(judged: MotionJudged) -> dict[str, float]:
 def _picture(judged: MotionJudged) -> Picture:
     """By synthetic share where several were run, else over generations, of what the answer rests on."""
     outcome = judged.outcome
-    drawn = [find_metric(key) for key in PICTURED if _is_measured(outcome, key)]
+    all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
+    drawn = [find_metric(key) for key in PICTURED if all(key in curves.values for curves in all_curves)]
     if picture := share_picture(outcome, drawn, strong_lines(outcome.settings), outcome.levels):
         return picture
-    groups = {
-        f"{outcome.titles[denoiser]}, {shown.group}": [outcome.curves[denoiser][arm] for arm in arms]
-        for denoiser, shown, arms in _shown_arms(judged)
-    }
+    groups = {}
+    for pair in select_shown_pairs(judged):
+        arms = dict.fromkeys((BASELINE, pair.plain, pair.arm))
+        groups[f"{outcome.titles[pair.task]}, {pair.arm.group}"] = [outcome.curves[pair.task][arm] for arm in arms]
     palette = looks([curves.title for arms in outcome.columns().values() for curves in arms])
     return Picture(short_curves(groups, judged.metrics, outcome.levels, palette), CURVE_CAPTION)
 
@@ -290,16 +289,6 @@ def _picture(judged: MotionJudged) -> Picture:
 def strong_lines(settings: MotionSettings) -> list[str]:
     """The lines by share that an experiment asks about, and the uncorrected one."""
     return [ArmSettings("replace", corrector).title for corrector in ("none", *select_asked_correctors(settings))]
-
-
-def _is_measured(outcome: MotionOutcome, key: str) -> bool:
-    return all(key in curves.values for arms in outcome.curves.values() for curves in arms.values())
-
-
-def _shown_arms(judged: MotionJudged) -> Iterator[tuple[str, ArmSettings, list[ArmSettings]]]:
-    """Denoiser, the arm whose policy is shown, and the arms of the first picture."""
-    for pair in select_shown_pairs(judged):
-        yield pair.task, pair.arm, [*dict.fromkeys((BASELINE, pair.plain, pair.arm))]
 
 
 CURVE_CAPTION = (
@@ -314,11 +303,6 @@ def _curves_svg(outcome: MotionOutcome) -> str:
     more = RETRIEVAL_DRAWN * settings.captions + FIELD_DRAWN * bool(settings.published)
     drawn = [find_metric(key) for key in (*DRAWN, *more)]
     return curve_grid(outcome.columns(), drawn, outcome.levels)
-
-
-def _notes(outcome: MotionOutcome) -> tuple[str, ...]:
-    settings = outcome.settings
-    return (*NOTES, *((RETRIEVAL_NOTE,) * settings.captions), *((FIELD_NOTE,) * bool(settings.published)))
 
 
 def _sections(judged: MotionJudged, founders: Founders) -> list[Section]:

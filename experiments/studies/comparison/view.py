@@ -111,7 +111,7 @@ class ComparisonView(View):
                 scores = [content[key] for content in contents if key in content]
                 if scores and len(scores) == len(contents):
                     title = ", ".join(filter(None, (words, titles[task])))
-                    floors[title] = _stack_scores(scores)
+                    floors[title] = {key: np.array([score[key] for score in scores], dtype=float) for key in scores[0]}
                     floor_of.setdefault(task, title)
         return Outcome(
             settings=ComparisonFacts(metrics, self._select_judged(metrics), missing),
@@ -298,10 +298,6 @@ def _count_digits(values: Sequence[np.ndarray]) -> int:
     """Decimals that leave three significant digits of the largest value."""
     largest = max((float(np.nanmax(np.abs(curve))) for curve in values if np.isfinite(curve).any()), default=0.0)
     return 2 if largest == 0 or not math.isfinite(largest) else min(max(2 - math.floor(math.log10(largest)), 0), 6)
-
-
-def _stack_scores(scores: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
-    return {key: np.array([score[key] for score in scores], dtype=float) for key in scores[0]}
 
 
 def _question(arms: Sequence[ArmSettings]) -> str:

@@ -23,6 +23,7 @@ from selfcorrect.loop.run import Arm
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import Interval
 
+from ...reporting.results import Map
 from ...studies.claims import (
     Check,
     Claim,
@@ -33,7 +34,6 @@ from ...studies.claims import (
     mark_unpublished,
     ratio_of_means,
 )
-from ..result import Map
 from ..toys import Setup, Toy, ToySettings, bundle_replicates
 from .tasks import DIMENSION, draw_truth, gaussian_task, per_seed
 

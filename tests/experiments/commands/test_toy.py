@@ -12,6 +12,7 @@ import pytest
 from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.toy import ToyCommand
+from selfcorrect.experiments.reporting.figures import draw
 from selfcorrect.experiments.studies.claims import (
     Check,
     Claim,
@@ -21,7 +22,6 @@ from selfcorrect.experiments.studies.claims import (
     expect_below,
     mark_unpublished,
 )
-from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.gaussian.provenance import Detector
 from selfcorrect.experiments.toy.options import ToyOptions, change_settings
 from selfcorrect.experiments.toy.study import load_settings
@@ -80,7 +80,7 @@ def test_figures_that_cannot_be_drawn_cost_nothing_else(tmp_path: Path, monkeypa
     def broken(figure: object) -> str:
         raise ValueError("no ink")
 
-    monkeypatch.setattr("selfcorrect.experiments.toy.drawing.draw", broken)
+    monkeypatch.setattr("selfcorrect.experiments.reporting.figures.draw", broken)
     assert ToyCommand(names=("linear",), out=tmp_path, quick=True, workers=1).run() == 1
     assert [row["name"] for row in json.loads((tmp_path / "results.json").read_text())] == ["linear"]
     assert "linear figures stopped: no ink" in (tmp_path / "report.html").read_text()

@@ -10,7 +10,7 @@ from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.jobs import run_arm, run_first_generation
-from selfcorrect.experiments.studies.running import RunningReport
+from selfcorrect.experiments.studies.report import RunningReport
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.files.digests import SUMS
 

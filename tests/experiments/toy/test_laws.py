@@ -14,9 +14,9 @@ import pytest
 from helpers import LOOPS, run_toy
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.experiments.reporting.figures import draw
 from selfcorrect.experiments.studies.claims import Claim, Curves, Statement
 from selfcorrect.experiments.toy.deriving import group_arms
-from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.experiments.toy.table import TOYS, load_toy_module
 from selfcorrect.experiments.toy.text.chain import WordChain

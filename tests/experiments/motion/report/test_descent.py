@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from selfcorrect.analysis import theory
-from selfcorrect.experiments.motion.report.descent import (
+from selfcorrect.experiments.motion.report.tables import (
     Founders,
     coverage_kept,
     descent_table,
