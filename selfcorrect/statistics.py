@@ -486,7 +486,14 @@ def evaluate_quality(
 def _make_verdict(ratio: Interval, better: Better, thresholds: Thresholds) -> Verdict:
     best = ratio.low if better == "lower" else _invert_quality(ratio.high)
     worst = ratio.high if better == "lower" else _invert_quality(ratio.low)
-    return Verdict(_label_worsening(best, worst, thresholds), ratio, thresholds, better)
+    label: Label = "undecided"
+    if best >= thresholds.collapsed:
+        label = "collapsed"
+    elif best > thresholds.stable:
+        label = "degraded"
+    elif worst <= thresholds.stable:
+        label = "stable"
+    return Verdict(label, ratio, thresholds, better)
 
 
 MOST_SEEDS = 1000
@@ -552,15 +559,6 @@ def _invert_quality(ratio: float) -> float:
     if math.isnan(ratio):
         return ratio
     return math.inf if ratio <= 0 else 1 / ratio
-
-
-def _label_worsening(best: float, worst: float, thresholds: Thresholds) -> Label:
-    """Return the label of a worsening that lies between `best` and `worst`."""
-    if best >= thresholds.collapsed:
-        return "collapsed"
-    if best > thresholds.stable:
-        return "degraded"
-    return "stable" if worst <= thresholds.stable else "undecided"
 
 
 def worst_verdict(verdicts: Sequence[Verdict]) -> Verdict:

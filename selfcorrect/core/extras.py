@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 
 from .errors import MissingExtraError
 
@@ -29,11 +28,6 @@ EXTRA_OF = {
     "rdkit": "molecules",
 }
 """The extra of pyproject.toml that brings a package, by its import name."""
-
-
-def is_installed(extra: str) -> bool:
-    """Return whether the packages that only this extra brings can be found; they are not imported."""
-    return all(find_spec(package) for package, brought_by in EXTRA_OF.items() if brought_by == extra)
 
 
 @contextmanager

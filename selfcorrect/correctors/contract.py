@@ -200,15 +200,12 @@ def with_trailing_axes(column: Tensor, ndim: int) -> Tensor:
 
 def merge_info(parts: Sequence[tuple[int, Info]]) -> dict[str, np.ndarray]:
     """Join diagnostics of batches with the given lengths; a key that a batch lacks becomes NaN or "" there."""
-    keys = dict.fromkeys(key for _, info in parts for key in info)
-    return {key: np.concatenate([_fill_column(key, length, info, parts) for length, info in parts]) for key in keys}
-
-
-def _fill_column(key: str, length: int, info: Info, parts: Sequence[tuple[int, Info]]) -> np.ndarray:
-    if key in info:
-        return np.asarray(info[key])
-    example = next(np.asarray(part[key]) for _, part in parts if key in part)
-    return np.full(length, np.nan) if example.dtype.kind in "biuf" else np.full(length, "")
+    columns = {}
+    for key in dict.fromkeys(key for _, info in parts for key in info):
+        example = next(np.asarray(info[key]) for _, info in parts if key in info)
+        missing = np.nan if example.dtype.kind in "biuf" else ""
+        columns[key] = np.concatenate([np.asarray(info.get(key, np.full(length, missing))) for length, info in parts])
+    return columns
 
 
 # --- correctors with state -------------------------------------------------------------------------------------------
@@ -377,18 +374,11 @@ def chain(*correctors: Corrector, name: str = "") -> Corrector:
                 weights=values.weights.index_copy(0, rows, answer.samples.weights),
             )
             accepted[rows] = answer.accepted
-            info |= {
-                f"{name_of(corrector)}.{key}": _scatter(np.asarray(column), rows.numpy(), len(samples))
-                for key, column in answer.info.items()
-            }
+            for key, column in answer.info.items():
+                is_number = np.asarray(column).dtype.kind in "biuf"
+                full = np.full(len(samples), np.nan) if is_number else np.full(len(samples), "", dtype=object)
+                full[rows.numpy()] = column
+                info[f"{name_of(corrector)}.{key}"] = full if is_number else full.astype(str)
         return Corrected(values, accepted, info)
 
     return _Named(apply_chain, name or "+".join(name_of(corrector) for corrector in correctors), correctors)
-
-
-def _scatter(column: np.ndarray, rows: np.ndarray, length: int) -> np.ndarray:
-    """`column` at `rows` of an array (length,); NaN or "" elsewhere."""
-    numeric = column.dtype.kind in "biuf"
-    full = np.full(length, np.nan) if numeric else np.full(length, "", dtype=object)
-    full[rows] = column
-    return full if numeric else full.astype(str)

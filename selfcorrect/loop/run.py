@@ -231,7 +231,10 @@ def run_loop(
     with _phase(watch, "mix", latest + 1):
         nothing = real.take(torch.arange(0))
         batch = store.batch(latest) if latest else CorrectedBatch(nothing, nothing)
-        training = _restore_training_set(task, arm, real, store, latest, batch, stream)
+        training = task.real
+        if latest:
+            history = LoopHistory(store, latest, batch.samples)
+            training = arm.policy.mix(real, history, latest, stream.child("generation", latest, "mix"))
     for generation in range(latest + 1, arm.generations + 1):
         generation_stream = stream.child("generation", generation)
         with _phase(watch, "sample", generation):
@@ -307,16 +310,6 @@ def _find_parents(arm: Arm, training: Samples, newest: CorrectedBatch, store: St
         rows = provenance.synthetic & (provenance.generation == generation)
         values[torch.from_numpy(rows)] = batch.drawn.values[torch.from_numpy(provenance.draw[rows])]
     return training.with_values(values)
-
-
-def _restore_training_set(
-    task: Task, arm: Arm, real: Samples, store: Store, generation: int, batch: CorrectedBatch, stream: Stream
-) -> Samples:
-    """Return the training set of a committed generation, whose samples are in `batch`, by mixing it again."""
-    if generation == 0:
-        return task.real
-    history = LoopHistory(store, generation, batch.samples)
-    return arm.policy.mix(real, history, generation, stream.child("generation", generation, "mix"))
 
 
 def correct_real_data(real: Samples, correction: Correction, stream: Stream) -> Samples:

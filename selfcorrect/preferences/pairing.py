@@ -93,14 +93,10 @@ class Design:
         samples = sorted(self.groups)
         rows = {sample: row for row, sample in enumerate(samples)}
         fit = strengths(choices, samples).fit
-        gains = information(fit, _contrasts(pairs, rows))
+        contrasts = np.zeros((len(pairs), len(rows)))
+        for number, (first, second) in enumerate(pairs):
+            contrasts[number, rows[first]] = 1
+            contrasts[number, rows[second]] = -1
+        gains = information(fit, contrasts)
         ties = self.stream.child("ties", len(choices)).numpy().random(len(pairs))
         return pairs[np.lexsort((ties, gains.round(9)))[-1]]
-
-
-def _contrasts(pairs: Sequence[tuple[str, str]], rows: Mapping[str, int]) -> np.ndarray:
-    table = np.zeros((len(pairs), len(rows)))
-    for number, (first, second) in enumerate(pairs):
-        table[number, rows[first]] = 1
-        table[number, rows[second]] = -1
-    return table

@@ -44,18 +44,11 @@ def preserve_global_state(name: str, seed: int) -> Iterator[None]:
         yield
     finally:
         global_generators.set_state(saved)
-        _restore_settings(name, before)
-
-
-def _restore_settings(name: str, before: dict[str, Any]) -> None:
-    for setting, (read, write) in _SETTINGS.items():
-        if _is_changed(read, before[setting]):
-            write(before[setting])
-            warnings.warn(f"{name} left {setting} changed; it was set back", stacklevel=4)
-
-
-def _is_changed(read: Callable[[], Any], before: Any) -> bool:
-    try:
-        return read() != before
-    except OSError:  # the current folder was removed
-        return True
+        for setting, (read, write) in _SETTINGS.items():
+            try:
+                is_changed = read() != before[setting]
+            except OSError:  # the current folder was removed
+                is_changed = True
+            if is_changed:
+                write(before[setting])
+                warnings.warn(f"{name} left {setting} changed; it was set back", stacklevel=3)

@@ -16,7 +16,7 @@ _APART = (
 """Pairs of parts that lie apart in every body."""
 
 NO_BODY = "no human body"
-"""What every program says of a motion that is not a person's."""
+"""The sentence about a motion that is not a person's."""
 
 FPS_RANGE = (1, 1000)
 _SHORTEST_BONE_M = 1e-3
@@ -33,43 +33,26 @@ def check_body(motion: Motion) -> None:
 
 def find_flaw(motion: Motion) -> str:
     """Return a sentence that says why no corrector could work on a motion; "" if one could."""
-    checks = (
-        _find_flaw_in_frames,
-        _find_flaw_in_place,
-        _find_flaw_in_rotations,
-        _find_flaw_in_parts,
-        _find_flaw_in_rest,
-    )
-    flaw = next(filter(None, (check(motion) for check in checks)), "")
+    flaw = _find_flaw_in_numbers(motion)
+    if not flaw and (reason := find_missing_body(motion)):
+        flaw = f"{NO_BODY} ({reason})"
+    flaw = flaw or _find_flaw_in_rest(motion)
     return f"{motion.source or 'the motion'}: {flaw}" if flaw else ""
 
 
-def _find_flaw_in_frames(motion: Motion) -> str:
+def _find_flaw_in_numbers(motion: Motion) -> str:
     if not len(motion):
         return "has no frames"
     if not FPS_RANGE[0] <= motion.fps <= FPS_RANGE[1]:
         return f"frames per second must be in {FPS_RANGE}, got {motion.fps:.3g}"
-    return ""
-
-
-def _find_flaw_in_place(motion: Motion) -> str:
     distances_m = np.abs(motion.root_m).max(axis=1)
-    if distances_m.max() <= _FURTHEST_M:
-        return ""
-    return f"the body is {distances_m.max():.3g} m away in frame {int(distances_m.argmax())}"
-
-
-def _find_flaw_in_rotations(motion: Motion) -> str:
-    lengths = np.abs(motion.rotations).max(axis=2)
-    if not (lengths < LENGTHS_READ[0]).any():
-        return ""
-    frame, joint = np.argwhere(lengths < LENGTHS_READ[0])[0]
-    return f"the rotation of {motion.skeleton.names[joint]} is none in frame {frame}"
-
-
-def _find_flaw_in_parts(motion: Motion) -> str:
-    reason = find_missing_body(motion)
-    return f"{NO_BODY} ({reason})" if reason else ""
+    if distances_m.max() > _FURTHEST_M:
+        return f"the body is {distances_m.max():.3g} m away in frame {int(distances_m.argmax())}"
+    is_zero = np.abs(motion.rotations).max(axis=2) < LENGTHS_READ[0]
+    if is_zero.any():
+        frame, joint = np.argwhere(is_zero)[0]
+        return f"the rotation of {motion.skeleton.names[joint]} is none in frame {frame}"
+    return ""
 
 
 def find_missing_body(motion: Motion) -> str:

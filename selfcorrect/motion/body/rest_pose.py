@@ -147,16 +147,11 @@ class _UprightTurnSearch:
         body = fit_body_parts(motion)
         _, orientations = forward_kinematics(self.skeleton, motion.root_m, motion.rotations)
         _, body_orientations = forward_kinematics(body.skeleton, body.root_m, body.rotations)
-        columns = [body.skeleton.joint(self.skeleton.parts[joint]) or 0 for joint in self._nearest_parts]
-        return Rotation.from_quat(orientations).inv() * Rotation.from_quat(body_orientations[:, columns])
-
-    @cached_property
-    def _nearest_parts(self) -> list[int]:
-        """Of each joint the nearest one on the way to the root that is a part: itself, or that to which it is fixed."""
-        nearest: list[int] = []
+        nearest_parts: list[int] = []  # the joint itself, or the part to which it is fixed
         for joint, part in enumerate(self.skeleton.parts):
-            nearest.append(joint if part or not joint else nearest[self.skeleton.parents[joint]])
-        return nearest
+            nearest_parts.append(joint if part or not joint else nearest_parts[self.skeleton.parents[joint]])
+        columns = [body.skeleton.joint(self.skeleton.parts[joint]) or 0 for joint in nearest_parts]
+        return Rotation.from_quat(orientations).inv() * Rotation.from_quat(body_orientations[:, columns])
 
     @cached_property
     def _mean_turns(self) -> Rotation:

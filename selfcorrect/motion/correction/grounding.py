@@ -90,7 +90,7 @@ class MotionOnFloor:
     given: Motion
     """The motion in its world."""
     turned: TurnedWorld | None = None
-    """How the world was turned, None where it was not."""
+    """The turned world; None if it was not turned."""
     lowest_m: float = 0.0
     """Height of that ground, along the floor's normal."""
     plane: GroundPlane = LEVEL

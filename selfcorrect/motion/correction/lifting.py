@@ -25,7 +25,9 @@ class LiftedCorrector:
 
     def __call__(self, samples: Samples) -> Corrected:
         motions = self.codec.decode(samples.values)
-        corrections = _correct_copies(self.function, motions)
+        copies = copy.deepcopy(motions)
+        corrections = list(self.function([copies[index] for index in range(len(copies))]))
+        _check(motions, corrections)
         return encode_corrections(samples, motions, corrections, self.codec)
 
 
@@ -75,13 +77,6 @@ def lift_motions(function: CorrectMotions, codec: FeatureCodec, name: str) -> Co
         A corrector of features (N, T, D).
     """
     return LiftedCorrector(function, codec, name)
-
-
-def _correct_copies(function: CorrectMotions, batch: MotionBatch) -> list[CorrectedMotion]:
-    copies = copy.deepcopy(batch)
-    corrections = list(function([copies[index] for index in range(len(copies))]))
-    _check(batch, corrections)
-    return corrections
 
 
 def _check(motions: MotionBatch, corrections: Sequence[CorrectedMotion]) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..motion import Motion
-from ..support import Support
 from .results import CorrectedMotion, Note, NoteKind
 
 MOST_REPEATS = 8
@@ -22,7 +21,7 @@ _OFTEN_CHANGED = 0.6
 
 @dataclass(frozen=True)
 class FrameRepeats:
-    """How the frames of a motion repeat."""
+    """Repeats of the frames of a motion."""
 
     count: int = 1
     """Number of times that each frame stands in a row; 1 if frames do not repeat."""
@@ -56,10 +55,12 @@ class FrameRepeats:
         if self.count == 1:
             return correction
         sources = (np.arange(len(original)) - self.offset) // self.count + 1
+        starts = np.r_[0, self.offset + self.count * np.arange(len(original))].tolist()
         failure = correction.failure
         if failure is not None:
-            first = self._first_frame(failure.frame)
-            failure = replace(failure, frame=first, last_frame=self._first_frame(failure.last_frame))
+            first = None if failure.frame is None else starts[failure.frame]
+            last = None if failure.last_frame is None else starts[failure.last_frame]
+            failure = replace(failure, frame=first, last_frame=last)
         motion = original
         if correction.accepted:
             corrected = correction.motion.select_frames(sources)
@@ -67,24 +68,14 @@ class FrameRepeats:
         timeline = correction.timeline
         if timeline is not None:
             timeline = timeline.select_frames(sources[sources < len(timeline)], timeline.fps * self.count)
+        supports = []
+        for support in correction.supports:
+            supports.append(replace(support, first=starts[support.first], last=starts[support.last + 1] - 1))
         return replace(
             correction,
             motion=motion,
             failure=failure,
             timeline=timeline,
-            supports=tuple(self._restore_support(support) for support in correction.supports),
+            supports=tuple(supports),
             notes=(Note(NoteKind.REPEATED_FRAMES, self.count), *correction.notes),
         )
-
-    def _restore_support(self, support: Support) -> Support:
-        first = self._first_frame(support.first)
-        after = self._first_frame(support.last + 1)
-        assert first is not None
-        assert after is not None
-        return replace(support, first=first, last=after - 1)
-
-    def _first_frame(self, frame: int | None) -> int | None:
-        """Return the first of the repeats of a frame."""
-        if frame is None:
-            return None
-        return 0 if frame == 0 else self.offset + (frame - 1) * self.count

@@ -54,7 +54,7 @@ _ADVICE = {
         "support": "support 'off' keeps its height",
     },
 }
-"""What may help against a failure, by the option that does it."""
+"""Advice against a failure, by the option that does it."""
 
 
 @dataclass(frozen=True)

@@ -64,16 +64,11 @@ def camera_path_m(panels: Sequence[PicturePanel], panel: PicturePanel, same_view
     frames = np.arange(max(map(len, motions)))
     paths_m = []
     for motion in motions:
+        path_m = motion.root_m * (1.0, 0.0, 1.0)
+        if (ground := motion.ground) is not None:
+            path_m[:, 1] = motion.root_m[:, 1] - ground.above_m(motion.root_m) / ground.normal[1]
         rows = np.minimum(frames, len(motion) - 1)
-        paths_m.append(_below_m(motion)[rows])
+        paths_m.append(path_m[rows])
     middle_m = np.mean(paths_m, axis=0)
     window = max(int(motions[0].fps / 2), 1)
     return uniform_filter1d(middle_m, window, axis=0, mode="nearest")
-
-
-def _below_m(motion: Motion) -> np.ndarray:
-    """(T, 3) the place on the ground below the root."""
-    below_m = motion.root_m * (1.0, 0.0, 1.0)
-    if (ground := motion.ground) is not None:
-        below_m[:, 1] = motion.root_m[:, 1] - ground.above_m(motion.root_m) / ground.normal[1]
-    return below_m

@@ -199,7 +199,10 @@ def write_folder(folder: Path, files: Mapping[str, bytes], check: Callable[[], o
         temporary = scratch / folder.name
         temporary.mkdir()
         for name, content in files.items():
-            _write_synced(temporary / name, content)
+            with open(temporary / name, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
         sync_folder(temporary)
         check()
         os.replace(temporary, folder)  # fails where the folder is there and holds anything
@@ -211,13 +214,6 @@ def remove_folder(folder: Path) -> None:
     with scratch_folder(folder) as scratch:
         os.replace(folder, scratch / folder.name)
         sync_folder(folder.parent)
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def remove_leftovers(folder: Path, *, below: bool = False) -> None:

@@ -206,15 +206,16 @@ class WordVectors:
         """
         words = [_START, *tokens.split()[:LONGEST], _END]
         padded = [*words, *[_PADDING] * (LONGEST + 2 - len(words))]
-        rows, kinds = zip(*(self._vector_of_token(token) for token in padded), strict=True)
-        return self.vectors[list(rows)], np.eye(len(KINDS), dtype=np.float32)[list(kinds)], len(words)
-
-    def _vector_of_token(self, token: str) -> tuple[int, int]:
-        word, _, part = token.rpartition("/")
-        if word not in self.rows:
-            return self.rows[_UNKNOWN], KINDS.index("OTHER")
-        kind = _GROUP_OF.get(word, part if part in KINDS and part.isupper() else "OTHER")
-        return self.rows[word], KINDS.index(kind)
+        rows = []
+        kinds = []
+        for token in padded:
+            word, _, part = token.rpartition("/")
+            kind = "OTHER"
+            if word in self.rows:
+                kind = _GROUP_OF.get(word, part if part in KINDS and part.isupper() else "OTHER")
+            rows.append(self.rows.get(word, self.rows[_UNKNOWN]))
+            kinds.append(KINDS.index(kind))
+        return self.vectors[rows], np.eye(len(KINDS), dtype=np.float32)[kinds], len(words)
 
 
 def read_word_vectors(folder: Path, prefix: str = "our_vab") -> WordVectors:
