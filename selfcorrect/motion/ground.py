@@ -86,13 +86,16 @@ class _BoxTable:
     @classmethod
     def from_boxes(cls, boxes: Sequence[GroundBox]) -> _BoxTable:
         """Return the table of some boxes."""
-        turns_rad = [np.deg2rad(box.turn_deg) for box in boxes]
+        centres_m = np.array([box.centre_m for box in boxes]).reshape(-1, 3)
+        sizes_m = np.array([box.size_m for box in boxes]).reshape(-1, 3)
+        turns_rad = np.deg2rad([box.turn_deg for box in boxes])
+        tops_m = np.array([box.top_m for box in boxes])
         return cls(
-            centres_m=np.array([box.centre_m for box in boxes]).reshape(-1, 3),
-            half_sizes_m=np.array([box.size_m for box in boxes]).reshape(-1, 3) / 2 + _EDGE_M,
-            cosines=np.array([np.cos(turn_rad) for turn_rad in turns_rad]),
-            sines=np.array([np.sin(turn_rad) for turn_rad in turns_rad]),
-            tops_m=np.array([box.top_m for box in boxes]),
+            centres_m=centres_m,
+            half_sizes_m=sizes_m / 2 + _EDGE_M,
+            cosines=np.cos(turns_rad),
+            sines=np.sin(turns_rad),
+            tops_m=tops_m,
         )
 
     def find_near(self, points_m: np.ndarray) -> np.ndarray:

@@ -121,12 +121,11 @@ class Skeleton:
         """(J,) index of each joint's left/right counterpart; joints on the midline map to themselves."""
         index = {name: joint for joint, name in enumerate(self.names)}
         by_part = {part: joint for joint, part in enumerate(self.parts) if part}
-        return np.array(
-            [
-                by_part.get(swap_sides(part), joint) if part else index.get(swap_sides(name), joint)
-                for joint, (name, part) in enumerate(zip(self.names, self.parts, strict=True))
-            ]
-        )
+        counterparts = []
+        for joint, (name, part) in enumerate(zip(self.names, self.parts, strict=True)):
+            counterpart = by_part.get(swap_sides(part)) if part else index.get(swap_sides(name))
+            counterparts.append(joint if counterpart is None else counterpart)
+        return np.array(counterparts)
 
     @cached_property
     def children(self) -> tuple[tuple[int, ...], ...]:

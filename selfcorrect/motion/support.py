@@ -26,7 +26,8 @@ CARRIED_PARTS = {
 
 def level_corners_m(size_m: tuple[float, float], turn_deg: float) -> np.ndarray:
     """Corners (4, 3) of a level rectangle around the origin, with an extent along x and z that is turned about y."""
-    x_m, z_m = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)]).T * np.array(size_m)[:, None]
+    x_m = size_m[0] * np.array([-0.5, 0.5, 0.5, -0.5])
+    z_m = size_m[1] * np.array([-0.5, -0.5, 0.5, 0.5])
     cosine = np.cos(np.deg2rad(turn_deg))
     sine = np.sin(np.deg2rad(turn_deg))
     return np.stack([cosine * x_m + sine * z_m, np.zeros(4), cosine * z_m - sine * x_m], axis=-1)
@@ -59,7 +60,7 @@ class Support:
 
     def shift(self, shift_m: Sequence[float] | np.ndarray, frames: int = 0) -> Support:
         """Return the support shifted by `shift_m` (3,), `frames` later."""
-        x, y, z = (float(place + shift) for place, shift in zip(self.top_m, shift_m, strict=True))
+        x, y, z = np.add(self.top_m, shift_m).tolist()
         return replace(self, top_m=(x, y, z), first=self.first + frames, last=self.last + frames)
 
 

@@ -114,13 +114,14 @@ def fit_choices(
     _, curvature = _derivatives(parameters, halves, outcomes, means, precisions)
     covariance = np.linalg.inv(curvature)
     _, log_determinant = np.linalg.slogdet(curvature)
+    log_volume = (np.log(precisions).sum() - log_determinant) / 2  # Laplace's approximation of the evidence
     return Fit(
         weights=parameters[:count],
         covariance=covariance[:count, :count],
         side=float(parameters[-2]),
         side_error=float(np.sqrt(covariance[-2, -2])),
         tie=float(parameters[-1]),
-        evidence=float(-loss + (np.log(precisions).sum() - log_determinant) / 2),
+        evidence=float(-loss + log_volume),
     )
 
 

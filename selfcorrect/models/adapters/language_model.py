@@ -213,8 +213,11 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
         rows = self.tokenizer(texts, truncation=True, max_length=self.prompt_length)["input_ids"]
         rows = [row or [self._end] for row in rows]
         width = max(map(len, rows), default=1)
-        tokens = torch.tensor([[self._end] * (width - len(row)) + row for row in rows], device=self.device)
-        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=self.device)
+        tokens = torch.full((len(rows), width), self._end, device=self.device)
+        mask = torch.zeros_like(tokens)
+        for index, row in enumerate(rows):
+            tokens[index, width - len(row) :] = torch.tensor(row, device=self.device)
+            mask[index, width - len(row) :] = 1
         return tokens, mask
 
     @property

@@ -25,7 +25,8 @@ class NoiseSchedule:
 
     def add_noise(self, clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
         """Return noisy samples (N, *event) at times (N,) int64 from clean samples and unit noise of the same shape."""
-        alpha_bars = self.alpha_bars[times.to(self.alpha_bars.device)].to(clean).reshape(-1, *(1,) * (clean.dim() - 1))
+        alpha_bars = self.alpha_bars[times.to(self.alpha_bars.device)].to(clean)
+        alpha_bars = alpha_bars.reshape(-1, *(1,) * (clean.dim() - 1))
         return alpha_bars.sqrt() * clean + (1 - alpha_bars).sqrt() * noise
 
     def sampling_times(self, count: int) -> list[int]:

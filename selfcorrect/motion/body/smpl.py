@@ -189,7 +189,7 @@ def _average_with(parts: Sequence[str]) -> Skeleton:
     offsets_m = np.zeros((len(parts), 3))
     parents = [-1] * len(parts)
     for index, joint in enumerate(joints[1:], start=1):
-        above = next(other for other in average.path_to_root(joint)[1:] if other in joints)
+        above = next(ancestor for ancestor in average.path_to_root(joint)[1:] if ancestor in joints)
         parents[index] = joints.index(above)
         offsets_m[index] = rest_m[joint] - rest_m[above]
     return Skeleton(tuple(parts), tuple(parents), offsets_m, tuple(parts))
@@ -204,10 +204,10 @@ def _add_missing_parts(motion: Motion) -> Motion:
     rest_m = np.zeros((len(SMPL_22), 3))
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), len(SMPL_22), 1))
     for joint, part in enumerate(SMPL_22):
-        own = motion.skeleton.joint(part)
-        if own is not None:
-            rest_m[joint] = motion.skeleton.rest_positions_m[own]
-            rotations[:, joint] = motion.rotations[:, own]
+        source = motion.skeleton.joint(part)
+        if source is not None:
+            rest_m[joint] = motion.skeleton.rest_positions_m[source]
+            rotations[:, joint] = motion.rotations[:, source]
             continue
         above_m = rest_m[SMPL_22_PARENTS[joint]]
         ends_m = _present_ends(motion.skeleton, joint, above_m, levels=2)
@@ -220,11 +220,11 @@ def _present_ends(skeleton: Skeleton, joint: int, above_m: np.ndarray, levels: i
     """Return, of each present joint next below a missing one, the first of equal steps on the way to it, metres."""
     steps_m: list[np.ndarray] = []
     for child in SMPL_BODY.average().children[joint]:
-        own = skeleton.joint(SMPL_22[child])
-        if own is None:
+        end = skeleton.joint(SMPL_22[child])
+        if end is None:
             steps_m += _present_ends(skeleton, child, above_m, levels + 1)
         else:
-            steps_m.append((skeleton.rest_positions_m[own] - above_m) / levels)
+            steps_m.append((skeleton.rest_positions_m[end] - above_m) / levels)
     return steps_m
 
 

@@ -53,14 +53,14 @@ def is_one_piece(motion: Motion, piece_frames: int = PIECE_FRAMES) -> bool:
 
 def split_pieces(motion: Motion, piece_frames: int = PIECE_FRAMES) -> list[PieceGroup]:
     """Cut a long motion into pieces of at most `piece_frames` that overlap by a second, some in each group."""
-    known = replace(motion, feet=get_foot_frames(motion))
+    motion = replace(motion, feet=get_foot_frames(motion))
     spans = list(pieces(len(motion), piece_frames, max(2, round(OVERLAP_S * motion.fps))))
     groups = []
     for first in range(0, len(spans), PIECES_TOGETHER):
-        together = spans[first : first + PIECES_TOGETHER]
-        starts = tuple(start for start, _ in together)
-        motions = tuple(known.frames(start, stop) for start, stop in together)
-        shares = together[0][0] / len(motion), together[-1][1] / len(motion)
+        group = spans[first : first + PIECES_TOGETHER]
+        starts = tuple(start for start, _ in group)
+        motions = tuple(motion.frames(start, stop) for start, stop in group)
+        shares = (group[0][0] / len(motion), group[-1][1] / len(motion))
         groups.append(PieceGroup(starts, motions, shares))
     return groups
 

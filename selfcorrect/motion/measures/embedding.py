@@ -38,11 +38,10 @@ def kinematic_features(batch: MotionBatch) -> FeatureGroups:
     positions_m = joint_positions(batch)
     velocities = np.diff(positions_m, axis=1) * batch.fps
     accelerations = np.diff(velocities, axis=1) * batch.fps
-    return [
-        np.log1p(block_means(np.linalg.norm(velocities, axis=-1)) / 0.1),
-        np.log1p(block_means(np.linalg.norm(accelerations, axis=-1))),
-        block_means(velocities[:, :, 0]),
-    ]
+    speeds = block_means(np.linalg.norm(velocities, axis=-1))
+    acceleration_sizes = block_means(np.linalg.norm(accelerations, axis=-1))
+    root_velocities = block_means(velocities[:, :, 0])
+    return [np.log1p(speeds / 0.1), np.log1p(acceleration_sizes), root_velocities]
 
 
 def geometric_features(batch: MotionBatch) -> FeatureGroups:
@@ -54,10 +53,13 @@ def geometric_features(batch: MotionBatch) -> FeatureGroups:
     positions_m = joint_positions(batch)
     root_path_m = positions_m[:, :, :1] * (1, 0, 1)
     ends_m = positions_m[:, :, limb_ends(batch.skeleton)]
-    pairs = [ends_m[:, :, a] - ends_m[:, :, b] for a, b in combinations(range(ends_m.shape[2]), 2)]
+    differences_m = []
+    for first, second in combinations(range(ends_m.shape[2]), 2):
+        differences_m.append(ends_m[:, :, first] - ends_m[:, :, second])
+    between_ends_m = np.linalg.norm(np.stack(differences_m, axis=2), axis=-1)
     return [
         block_means(positions_m - root_path_m),
-        block_means(np.linalg.norm(np.stack(pairs, axis=2), axis=-1)),
+        block_means(between_ends_m),
         block_means(root_path_m - root_path_m[:, :1]),
     ]
 

@@ -168,11 +168,12 @@ MEASURED = tuple(metric for metric in METRICS if metric.measure)
 
 def compute_metrics(sets: MetricInputs) -> dict[str, float]:
     """Return the metrics of loops, by key, in the shown units; means if there is a value of each candidate."""
-    return {
-        metric.key: float(np.mean(metric.unit.convert(np.asarray(metric.measure(sets)))))
-        for metric in MEASURED
-        if metric.measure
-    }
+    means = {}
+    for metric in MEASURED:
+        assert metric.measure is not None
+        values = np.asarray(metric.measure(sets))
+        means[metric.key] = float(np.mean(metric.unit.convert(values)))
+    return means
 
 
 def find_metric(key: str) -> Metric:

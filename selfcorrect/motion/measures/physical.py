@@ -63,10 +63,11 @@ def errors_by_frame(batch: MotionBatch) -> FrameErrors:
         soles_m = batch.ground.standing_on(soles_m)
         positions_m = batch.ground.standing_on(positions_m)
     lowest_m = lowest_point_m(batch.skeleton, soles_m, positions_m, orientations)
+    skate_m_s = _skate(soles_m) * batch.fps
     return FrameErrors(
-        _depth_below_floor(lowest_m),
-        _depth_below_floor(-lowest_m),
-        np.pad(_skate(soles_m), ((0, 0), (1, 0))) * batch.fps,
+        penetration_m=_depth_below_floor(lowest_m),
+        floating_m=_depth_below_floor(-lowest_m),
+        skate_m_s=np.pad(skate_m_s, ((0, 0), (1, 0))),
     )
 
 

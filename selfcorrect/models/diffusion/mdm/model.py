@@ -139,7 +139,9 @@ class MdmDiffusion(MotionDiffusion):
         times = torch.full((len(noisy),), time, device=noisy.device)
         if scale in (0, 1):
             return average(noisy, times, rows if scale else silent)
-        conditional, free = average(noisy.repeat(2, 1, 1), times.repeat(2), torch.cat([rows, silent])).chunk(2)
+        both_rows = torch.cat([rows, silent])
+        predictions = average(noisy.repeat(2, 1, 1), times.repeat(2), both_rows)
+        conditional, free = predictions.chunk(2)
         return free + scale * (conditional - free)
 
     def _build(self) -> nn.Module:

@@ -21,7 +21,8 @@ class Positions(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        angles = torch.arange(LONGEST)[:, None] * torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
+        frequencies = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
+        angles = torch.arange(LONGEST)[:, None] * frequencies
         table = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
         self.register_buffer("pe", table[:, None], persistent=False)
         self.dropout = nn.Dropout(DROPOUT)

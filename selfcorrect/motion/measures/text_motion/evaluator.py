@@ -160,8 +160,11 @@ Item = TypeVar("Item")
 
 
 def _embed_in_batches(embed: Callable[[Sequence[Item]], Tensor], items: Sequence[Item]) -> np.ndarray:
-    parts = [embed(items[start : start + _BATCH]).double().cpu().numpy() for start in range(0, len(items), _BATCH)]
-    return np.concatenate(parts)
+    batches = []
+    for start in range(0, len(items), _BATCH):
+        vectors = embed(items[start : start + _BATCH])
+        batches.append(vectors.double().cpu().numpy())
+    return np.concatenate(batches)
 
 
 # --- captions as words ------------------------------------------------------------------------------------------------
