@@ -25,8 +25,6 @@ from .core.randomness import Stream, streams
 
 FEWEST_SEEDS_TO_BOOTSTRAP = 20
 FEWEST_SEEDS_TO_PERMUTE = 6  # below, even the smallest possible two-sided p-value, 2 / 2**S, exceeds 0.05
-FEWEST_SEEDS_FOR_VERDICT = 5
-"""Fewer seeds show intervals, but no verdict of a report rests on them."""
 _ROUNDING = 1e-9
 """Differences that vary by less than this share of their size are equal: the rest is rounding."""
 

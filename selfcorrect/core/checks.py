@@ -14,7 +14,17 @@ MOST = 1_000_000
 
 
 def check_count(what: str, value: object, least: int, most: int | None = None) -> None:
-    """Raise SettingError unless `value` is a whole number within the bounds."""
+    """Check that a value is a whole number within bounds.
+
+    Args:
+        what: Subject of the message.
+        value: The value.
+        least: Smallest allowed number.
+        most: Largest allowed number, None for no bound.
+
+    Raises:
+        SettingError: It is no whole number, or out of bounds.
+    """
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise SettingError(f"{what} must be a whole number, got {describe_value(value)}")
     count = int(value)
@@ -24,7 +34,17 @@ def check_count(what: str, value: object, least: int, most: int | None = None) -
 
 
 def check_methods(what: str, value: object, methods: Sequence[str], advice: str) -> None:
-    """Raise SettingError unless `value` is an object, and no class, that has these methods."""
+    """Check that a value is an object with some methods.
+
+    Args:
+        what: Subject of the message.
+        value: The value.
+        methods: Names of the methods.
+        advice: End of the message.
+
+    Raises:
+        SettingError: It is a class, or lacks a method.
+    """
     if isinstance(value, type):
         raise SettingError(f"{what} must be an object, got the class {value.__name__}; call it: {value.__name__}(…)")
     if missing := [name for name in methods if not callable(getattr(value, name, None))]:

@@ -86,7 +86,13 @@ class Provenance:
         )
 
     def with_ancestry(self, parent: np.ndarray, founder: np.ndarray, walk: np.ndarray) -> Self:
-        """Return the same rows with their ancestry, columns (N,) as in the fields."""
+        """Return the same rows with their ancestry.
+
+        Args:
+            parent: (N,) as in the field.
+            founder: (N,) as in the field.
+            walk: (N,) as in the field.
+        """
         return replace(self, parent=parent.astype(np.int64), founder=founder.astype(np.int64), walk=walk)
 
     def without_founders(self) -> Self:

@@ -32,7 +32,16 @@ def layer_randomness(stream: Stream, device: torch.device) -> Iterator[None]:
 
 
 def draw_rows(samples: Samples, size: int, generator: torch.Generator) -> Tensor:
-    """Return rows (size,) drawn with replacement in proportion to the samples' weights."""
+    """Draw rows with replacement in proportion to the samples' weights.
+
+    Args:
+        samples: N samples.
+        size: Number of rows.
+        generator: Random numbers.
+
+    Returns:
+        (size,) int64 rows.
+    """
     return torch.multinomial(samples.weights.double(), size, replacement=True, generator=generator)
 
 
@@ -100,7 +109,13 @@ class DivergenceCheck:
 
 
 def update(optimiser: torch.optim.Optimizer, loss: Tensor, gradient_norm: float | None = None) -> None:
-    """Take one optimiser step, with gradients scaled down to `gradient_norm`."""
+    """Take one optimiser step.
+
+    Args:
+        optimiser: The optimiser.
+        loss: Scalar loss.
+        gradient_norm: Largest norm of all gradients together, which are scaled down to it; None for no limit.
+    """
     optimiser.zero_grad()
     loss.backward()
     if gradient_norm is not None:
@@ -146,7 +161,13 @@ def optimiser_state(optimiser: torch.optim.Optimizer, network: nn.Module) -> dic
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Have an optimiser continue from what `optimiser_state` returned; an empty state leaves it new."""
+    """Restore the state of an optimiser.
+
+    Args:
+        optimiser: A new optimiser of the network's parameters.
+        network: The network.
+        state: Tensors of `optimiser_state`; an empty state leaves the optimiser new.
+    """
     parameters = dict(network.named_parameters())
     for name, value in state.items():
         parameter_name, _, quantity = name.rpartition("/")

@@ -24,7 +24,16 @@ class NoiseSchedule:
         return len(self.alpha_bars)
 
     def add_noise(self, clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
-        """Return noisy samples (N, *event) at times (N,) int64 from clean samples and unit noise of the same shape."""
+        """Return √ᾱ clean + √(1 − ᾱ) noise.
+
+        Args:
+            clean: (N, *event) samples.
+            noise: (N, *event) unit noise.
+            times: (N,) int64 diffusion times.
+
+        Returns:
+            (N, *event) noisy samples.
+        """
         alpha_bars = self.alpha_bars[times.to(self.alpha_bars.device)].to(clean)
         alpha_bars = alpha_bars.reshape(-1, *(1,) * (clean.dim() - 1))
         return alpha_bars.sqrt() * clean + (1 - alpha_bars).sqrt() * noise

@@ -5,7 +5,6 @@ repeats the second's), then root height (m). Then comes a 6-D rotation (see `mat
 skeleton's order: r00 r01 r10 r11 r20 r21.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -79,15 +78,6 @@ class FeatureCodec:
             row = int((~torch.isfinite(values)).flatten(1).any(dim=1).nonzero()[0])
             raise InputError(f"features must be finite, but sample {row} is not")
         return (values.detach().cpu().double() * self.std + self.mean).numpy()
-
-    def state(self) -> dict[str, Tensor]:
-        """Return statistics and frame rate as a flat dict of tensors, for saving beside a model."""
-        return {"mean": self.mean, "std": self.std, "fps": torch.tensor(self.fps, dtype=torch.float64)}
-
-    @classmethod
-    def from_state(cls, skeleton: Skeleton, state: Mapping[str, Tensor]) -> Self:
-        """Return the codec whose `state` was saved, for the same skeleton."""
-        return cls(skeleton, float(state["fps"]), state["mean"], state["std"])
 
 
 def feature_count(skeleton: Skeleton) -> int:

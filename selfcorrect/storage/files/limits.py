@@ -71,7 +71,16 @@ class Budget:
 
 
 def check_workable(what: object, size: float, *, stored: float) -> None:
-    """Refuse motions that are too large to work on, which takes several copies in memory; see `check_unpacked`."""
+    """Refuse motions that are too large to work on, which takes several copies in memory.
+
+    Args:
+        what: Subject of the message.
+        size: Bytes of one copy in memory.
+        stored: Bytes on disk.
+
+    Raises:
+        InputError: They are too large; see `check_unpacked`.
+    """
     check_unpacked(what, _COPIES_IN_WORK * size, stored=_COPIES_IN_WORK * stored)
 
 
