@@ -72,15 +72,6 @@ def test_any_features_decode_to_rotations(batch: MotionBatch):
     assert np.all(np.sum(rotations[:, 1:] * rotations[:, :-1], axis=-1) >= 0)
 
 
-<<<<<<< HEAD
-def test_statistics_travel_as_tensors(batch: MotionBatch):
-    codec = FeatureCodec.fit(batch)
-    restored = FeatureCodec.from_state(batch.skeleton, codec.state())
-    assert torch.equal(restored.encode(batch), codec.encode(batch))
-
-
-=======
->>>>>>> d0323d04 (Document arguments; drop the unused state of feature codecs)
 def test_what_does_not_fit_is_refused(batch: MotionBatch, random_motion: Make):
     codec = FeatureCodec.fit(batch)
     with pytest.raises(ValueError, match=r"30\.0 frames per second"):
