@@ -1,4 +1,4 @@
-"""How exactly motion files come back, and how fast windows are made ready for training.
+"""Measure how exactly motion files come back, and how fast windows are made ready for training.
 
     python -m benchmarks.formats path/to/cmu-bvh --golden path/to/humanml3d/cases
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import resource
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,26 +48,33 @@ from selfcorrect.motion.motion import Motion
 BATCH, FRAMES = 64, 48
 
 
-def golden_errors(case: Path) -> dict[str, float]:
-    """Largest difference to the reference's rows, per group of columns, and to its decoded joints, metres."""
+def measure_golden_errors(case: Path) -> dict[str, float]:
+    """Return the largest differences to the reference: of each group of columns, and of decoded joints in metres."""
     data = np.load(case)
     rows = encode(data["joints"], data["target_offsets"])
-    errors = {name: float(np.abs(rows - data["vectors"])[:, part].max()) for name, part in columns().items()}
-    return errors | {"decoded": float(np.abs(decode_joints(rows) - data["recovered"]).max())}
+    differences = np.abs(rows - data["vectors"])
+    errors = {name: float(differences[:, group].max()) for name, group in columns().items()}
+    errors["decoded"] = float(np.abs(decode_joints(rows) - data["recovered"]).max())
+    return errors
 
 
-def round_trip_m(motion: Motion, kind: Format) -> float:
-    """Largest displacement of a joint, metres, after writing and reading a motion of SMPL's body."""
+def measure_round_trip_m(motion: Motion, kind: Format) -> float:
+    """Return the largest displacement of a joint, metres, after writing and reading a motion of SMPL's body."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"motion{kind.suffixes[0]}"
         save_motion(path, motion, kind.name)
         read = open_motion(path, Reading(fps=VIDEO_FPS if kind.needs_fps else None)).motion
-    at_its_rate = resample(motion, read.fps)  # some formats have one frame rate
-    joints_m = [body_joints(each).astype(float) for each in (at_its_rate, read)]
+    written = resample(motion, read.fps)  # some formats have one frame rate
+    displacements_m = _place_joints(read, kind) - _place_joints(written, kind)
+    return float(np.linalg.norm(displacements_m, axis=-1).max())
+
+
+def _place_joints(motion: Motion, kind: Format) -> np.ndarray:
+    """Return the joints in canonical place, with HumanML3D's bone lengths if the format has only those."""
+    joints_m = body_joints(motion).astype(float)
     if kind.name == "humanml3d":
-        joints_m = [normalise_bones(each, TARGET_OFFSETS_M) for each in joints_m]
-    before_m, after_m = (canonical(each) for each in joints_m)
-    return float(np.linalg.norm(after_m - before_m, axis=-1).max())
+        joints_m = normalise_bones(joints_m, TARGET_OFFSETS_M)
+    return canonical(joints_m)
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ class Throughput:
     trained: dict[str, float]
 
 
-def throughput(windows: Windows, repeats: int = 20) -> Throughput:
+def measure_throughput(windows: Windows, repeats: int = 20) -> Throughput:
     """Take and encode random windows, and train the small models on as many."""
     random = np.random.default_rng(0)
     first = windows.take(random.integers(len(windows), size=512)).batch
@@ -88,10 +95,12 @@ def throughput(windows: Windows, repeats: int = 20) -> Throughput:
         codec.encode(windows.take(random.integers(len(windows), size=BATCH)).batch)
     loaded = BATCH * repeats / (time.process_time() - start)
     samples = Samples.real(codec.encode(first))
-    return Throughput(loaded, {name: _trained(name, samples, repeats) for name in PRESETS if name != "paper"})
+    trained = {name: _train(name, samples, repeats) for name in PRESETS if name != "paper"}
+    return Throughput(loaded, trained)
 
 
-def _trained(name: str, samples: Samples, steps: int) -> float:
+def _train(name: str, samples: Samples, steps: int) -> float:
+    """Return the windows that a model trains on per second of processor time."""
     frames, features = samples.values.shape[1:]
     model = MotionDiffusion(PRESETS[name].config, frames, features, classes=1, device=torch.device("cpu"))
     model = model.fit(samples, 2, streams(0).child("warm up"))
@@ -110,33 +119,37 @@ class FormatsBenchmark:
     golden: Path | None = None
     """Folder of HumanML3D's reference pairs."""
     every: int = 5
-    """Every how many motions go through the formats."""
+    """Put each n-th motion through the formats."""
 
     def run(self) -> None:
         if self.golden is not None:
-            _print_table(
-                "golden vectors", ((path.stem, golden_errors(path)) for path in sorted(self.golden.glob("*.npz")))
-            )
+            cases = sorted(self.golden.glob("*.npz"))
+            _print_table("golden vectors", {case.stem: measure_golden_errors(case) for case in cases})
         motions = load_motions(f"{self.data}#{self.split}" if self.split else self.data)
-        _print_table("round trips, metres", self._round_trips(motions))
-        speed = throughput(cut_windows(motions, WindowSettings(frames=FRAMES, stride=FRAMES)))
+        _print_table("round trips, metres", self._measure_round_trips(motions))
+        windows = cut_windows(motions, WindowSettings(frames=FRAMES, stride=FRAMES))
+        speed = measure_throughput(windows)
         print(f"\nwindows of {FRAMES} frames per second of processor time: {speed.loaded:.0f} loaded")
         for name, trained in speed.trained.items():
             print(f"  {name:<16}{trained:>8.0f} trained, the loader is {speed.loaded / trained:.1f} × as fast")
         print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
-    def _round_trips(self, motions: Sequence[Motion]) -> Iterator[tuple[str, dict[str, float]]]:
-        kinds = [kind for kind in FORMATS if kind.reader and kind.writer]
-        chosen = [on_skeleton(resample(motion, FPS), SMPL_BODY.average()) for motion in motions[:: self.every]]
-        for kind in kinds:
-            errors = [round_trip_m(motion, kind) for motion in chosen]
-            yield kind.name, {"worst": max(errors), "mean": float(np.mean(errors))}
+    def _measure_round_trips(self, motions: Sequence[Motion]) -> dict[str, dict[str, float]]:
+        """Return the worst and the mean displacement of each format that is read and written."""
+        skeleton = SMPL_BODY.average()
+        chosen = [on_skeleton(resample(motion, FPS), skeleton) for motion in motions[:: self.every]]
+        rows = {}
+        for kind in FORMATS:
+            if kind.reader and kind.writer:
+                errors = [measure_round_trip_m(motion, kind) for motion in chosen]
+                rows[kind.name] = {"worst": max(errors), "mean": float(np.mean(errors))}
+        return rows
 
 
-def _print_table(title: str, rows: Iterable[tuple[str, dict[str, float]]]) -> None:
-    for number, (name, values) in enumerate(rows):
-        if number == 0:
-            print(f"\n{title:<20}", *(f"{column:>12}" for column in values), sep="")
+def _print_table(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
+    columns_of_first = next(iter(rows.values()), {})
+    print(f"\n{title:<20}", *(f"{column:>12}" for column in columns_of_first), sep="")
+    for name, values in rows.items():
         print(f"{name:<20}", *(f"{value:>12.1e}" for value in values.values()), sep="")
 
 

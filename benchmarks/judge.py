@@ -1,4 +1,4 @@
-"""Corrected motions before another judge: replayed in the other engine, do contacts and penetration agree?
+"""Replay corrected motions in another engine: do contacts and penetration agree?
 
     python -m benchmarks.judge path/to/cmu-bvh --every 4
 
@@ -31,7 +31,7 @@ FEET = ("left foot", "right foot")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the corrector's engine (first) and the judge's (second) find about one clip.
+    """Measurements of one clip by the corrector's engine (first) and the judge's (second).
 
     The mean force of floor and supports is load_bodyweights. The mean residual wrench is force_bodyweights and
     moment_nm. The motions that the engines made have penetration_mm and floating_mm. The contact_agreement is the share
@@ -49,46 +49,53 @@ class Verdict:
 
 
 def judge(clip: Motion, corrector: TrackerSettings, other: TrackerSettings) -> Verdict | str:
-    """Correct a clip with one engine's settings and replay the result with the other's; why not, where one failed."""
-    batch, nothing = MotionBatch.stack([clip]), SUPPORT_MODES["floor"]
-    cleaned = clean_motions(batch, CleanupSettings())
-    ((corrected,),) = correct_cleaned(Physics(corrector, nothing), [cleaned])
+    """Correct a clip with one engine and replay the result with the other.
+
+    Args:
+        clip: Motion that is corrected.
+        corrector: Settings of the engine that corrects.
+        other: Settings of the engine that judges.
+
+    Returns:
+        The verdict, or the failure of an engine in words.
+    """
+    cleaned = clean_motions(MotionBatch.stack([clip]), CleanupSettings())
+    ((corrected,),) = correct_cleaned(Physics(corrector, SUPPORT_MODES["floor"]), [cleaned])
     if corrected.failure:
         return f"{corrector.engine.name}: {corrected.failure}"
-    judged = replayed(cleaned, corrected, other)
-    return f"{other.engine.name}: {judged.failure}" if judged.failure else _compare(clip, corrected, judged)
+    replayed = replay(cleaned, corrected, other)
+    return f"{other.engine.name}: {replayed.failure}" if replayed.failure else _compare(corrected, replayed)
 
 
-def replayed(cleaned: CleanedMotions, corrected: CorrectedMotion, other: TrackerSettings) -> CorrectedMotion:
-    """What other settings make of a correction, with nothing cleaned up or filtered beforehand."""
+def replay(cleaned: CleanedMotions, corrected: CorrectedMotion, other: TrackerSettings) -> CorrectedMotion:
+    """Track a correction with other settings, with nothing cleaned up or filtered beforehand."""
     up_m = cleaned.origin_m[:, None, None] * [0.0, 1.0, 0.0]
-    made = MotionBatch.stack([corrected.motion])
-    original = replace(cleaned.original, root_m=made.root_m + up_m, rotations=made.rotations)
-    as_given = replace(cleaned, original=original, motions=original)
+    batch = MotionBatch.stack([corrected.motion])
+    original = replace(cleaned.original, root_m=batch.root_m + up_m, rotations=batch.rotations)
+    uncleaned = replace(cleaned, original=original, motions=original)
     physics = Physics(replace(other, filter_dynamics=False), SUPPORT_MODES["floor"], postprocess=())
-    ((judged,),) = correct_cleaned(physics, [as_given])
-    return judged
+    ((replayed,),) = correct_cleaned(physics, [uncleaned])
+    return replayed
 
 
-def _compare(clip: Motion, first: CorrectedMotion, second: CorrectedMotion) -> Verdict:
-    outcomes = (first, second)
-    helped = [outcome.residual for outcome in outcomes]
-    timelines = [outcome.timeline for outcome in outcomes if outcome.timeline is not None]
-    joints_m = [joint_positions(each.motion) for each in outcomes]
-    stands = [feet_loaded(timeline) for timeline in timelines]
+def _compare(first: CorrectedMotion, second: CorrectedMotion) -> Verdict:
+    results = (first, second)
+    timelines = [result.timeline for result in results if result.timeline is not None]
+    joints_m = [joint_positions(result.motion) for result in results]
+    stands = [find_loaded_feet(timeline) for timeline in timelines]
     return Verdict(
-        load_bodyweights=_pair([each.loads_bodyweights.sum(axis=1).mean() for each in timelines]),
-        force_bodyweights=_pair([each["residual_force_bodyweights"] for each in helped]),
-        moment_nm=_pair([each["residual_torque_nm"] for each in helped]),
-        penetration_mm=_pair([1e3 * each.after["penetration_m"] for each in outcomes]),
-        floating_mm=_pair([1e3 * each.after["floating_m"] for each in outcomes]),
+        load_bodyweights=_pair([timeline.loads_bodyweights.sum(axis=1).mean() for timeline in timelines]),
+        force_bodyweights=_pair([result.residual["residual_force_bodyweights"] for result in results]),
+        moment_nm=_pair([result.residual["residual_torque_nm"] for result in results]),
+        penetration_mm=_pair([1e3 * result.after["penetration_m"] for result in results]),
+        floating_mm=_pair([1e3 * result.after["floating_m"] for result in results]),
         contact_agreement=float((stands[0] == stands[1]).mean()),
         distance_mm=1e3 * float(np.linalg.norm(joints_m[1] - joints_m[0], axis=-1).mean()),
     )
 
 
-def feet_loaded(timeline: Timeline) -> np.ndarray:
-    """(T, 2) whether each foot bears weight, short gaps closed."""
+def find_loaded_feet(timeline: Timeline) -> np.ndarray:
+    """Return whether each foot bears weight (T, 2), with short gaps closed."""
     loaded = np.zeros((len(timeline), len(FEET)), dtype=bool)
     for contact in timeline.contacts():
         if contact.part in FEET:
@@ -102,18 +109,22 @@ def _pair(values: Sequence[float]) -> tuple[float, float]:
 
 
 def table(verdicts: dict[str, Verdict | str]) -> str:
-    """A line per clip and their mean; failures in words."""
-    names = [field.name for field in fields(Verdict)]
-    good = {name: verdict for name, verdict in verdicts.items() if isinstance(verdict, Verdict)}
-    rows = [_row(name, [verdict], names) for name, verdict in good.items()]
-    failures = [f"{name:12}{verdict}" for name, verdict in verdicts.items() if isinstance(verdict, str)]
-    head = f"{'':12}" + "".join(f"{name:>20}" for name in names)
-    return "\n".join([head, *rows, *failures, _row(f"mean of {len(good)}", list(good.values()), names)])
+    """Return a line per clip and their mean; failures in words."""
+    lines = [f"{'':12}" + "".join(f"{field.name:>20}" for field in fields(Verdict))]
+    compared = {name: verdict for name, verdict in verdicts.items() if isinstance(verdict, Verdict)}
+    lines += [_format_row(name, [verdict]) for name, verdict in compared.items()]
+    lines += [f"{name:12}{verdict}" for name, verdict in verdicts.items() if isinstance(verdict, str)]
+    lines.append(_format_row(f"mean of {len(compared)}", list(compared.values())))
+    return "\n".join(lines)
 
 
-def _row(name: str, verdicts: Sequence[Verdict], names: Sequence[str]) -> str:
-    cells = [np.mean([np.atleast_1d(getattr(verdict, figure)) for verdict in verdicts], axis=0) for figure in names]
-    return f"{name:12}" + "".join(f"{' / '.join(f'{value:.2f}' for value in cell):>20}" for cell in cells)
+def _format_row(name: str, verdicts: Sequence[Verdict]) -> str:
+    line = f"{name:12}"
+    for field in fields(Verdict):
+        values = [np.atleast_1d(getattr(verdict, field.name)) for verdict in verdicts]
+        cell = " / ".join(f"{mean:.2f}" for mean in np.mean(values, axis=0))
+        line += f"{cell:>20}"
+    return line
 
 
 @dataclass(frozen=True)
@@ -123,7 +134,7 @@ class Arguments:
     data: tyro.conf.Positional[Path]
     """Folder or archive of the CMU set."""
     split: str = "test"
-    """Which of its clips."""
+    """Split of its clips."""
     every: int = 1
     """Take each n-th clip only."""
     corrector: str = "pybullet"
@@ -136,12 +147,12 @@ class Arguments:
 
 def main(arguments: Arguments) -> None:
     """Judge all clips and print the table."""
-    settings = TrackerSettings.at_strength(arguments.strength, arguments.corrector)
+    correcting = TrackerSettings.at_strength(arguments.strength, arguments.corrector)
     clips = load_cmu(arguments.data, arguments.split)[:: arguments.every]
     judging = TrackerSettings.at_strength(arguments.strength, arguments.judge)
     print(f"first {arguments.corrector}, which corrects, then {arguments.judge}, which judges;")
     print(f"a foot is loaded that bears more than {BEARS_BODYWEIGHTS} body weights")
-    print(table({Path(clip.source).stem: judge(clip, settings, judging) for clip in clips}))
+    print(table({Path(clip.source).stem: judge(clip, correcting, judging) for clip in clips}))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ input, so that a foot that is lifted cannot escape its score: it counts as float
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -43,19 +43,30 @@ _SEGMENTS = (
 )  # fmt: skip
 """First and last part of each rod, share of the body's mass, and centre and radius of gyration in its lengths."""
 
-_TURN_RAD_S, _TURN_SCALE_RAD_S = 15.0, 5.0
-_SPIN_RAD_S2, _SPIN_SCALE_RAD_S2 = 300.0, 150.0
-_SLIP_SCALE_M_S, _DEPTH_SCALE_M, _FLOAT_SCALE_M, _BALANCE_SCALE_M = 0.15, 0.02, 0.03, 0.10
-_LOAD_BODYWEIGHTS, _LOAD_SCALE_BODYWEIGHTS, _FRICTION = 3.0, 1.0, 0.8
-_TORQUE_NM_KG, _TORQUE_SCALE_NM_KG = 3.0, 2.0
-_POWER_W_KG, _POWER_SCALE_W_KG = 8.0, 8.0
-"""What a sound motion stays below, and by how much more a component falls to 1 / e: speeds of limbs, slip and depth of
+_TURN_RAD_S = 15.0
+_TURN_SCALE_RAD_S = 5.0
+_SPIN_RAD_S2 = 300.0
+_SPIN_SCALE_RAD_S2 = 150.0
+_SLIP_SCALE_M_S = 0.15
+_DEPTH_SCALE_M = 0.02
+_FLOAT_SCALE_M = 0.03
+_BALANCE_SCALE_M = 0.10
+_LOAD_BODYWEIGHTS = 3.0
+_LOAD_SCALE_BODYWEIGHTS = 1.0
+_FRICTION = 0.8
+_TORQUE_NM_KG = 3.0
+_TORQUE_SCALE_NM_KG = 2.0
+_POWER_W_KG = 8.0
+_POWER_SCALE_W_KG = 8.0
+"""Limits of a sound motion, and the excess at which a component falls to 1 / e: speeds of limbs, slip and depth of
 feet, distance of the centre of pressure from the feet, force on the ground, torque of legs, and power of all joints."""
 
-_TOE_M, _HEEL_M = 0.025, 0.08
+_TOE_M = 0.025
+_HEEL_M = 0.08
 """Heights of toe joint and ankle above the sole of a standing foot."""
-_LOW_M, _STANDS_M_S, _FLIGHT_M = 0.04, 0.6, 0.05
-"""A foot has contact that is this low above the lowest floor of its input and slower than this; higher feet are off."""
+_LOW_M = 0.04
+_STANDS_M_S = 0.6
+"""A foot has contact if it is this low above the lowest floor of its input and slower than this."""
 
 
 @dataclass(frozen=True)
@@ -240,26 +251,25 @@ def _leg_torques(
 
 def compare(motions: Sequence[Motion], corrected: Sequence[Motion]) -> str:
     """Return a Markdown table of mean scores before and after, and how many motions rose and fell."""
-    befores, afters = [], []
+    before_rows = []
+    after_rows = []
     for motion, result in zip(motions, corrected, strict=True):
         contacts = find_contacts(motion)
-        befores.append(score(motion, contacts))
-        afters.append(score(result, contacts))
+        before_rows.append(_list_values(score(motion, contacts)))
+        after_rows.append(_list_values(score(result, contacts)))
+    components = [field.name.replace("_", " ") for field in fields(Scores)]
+    titles = [*components, "**kinematic**", "**contact**", "**dynamic**", "**all**"]
     lines = ["| | before | after | higher | lower |", "| --- | --- | --- | --- | --- |"]
-    rows = {field.name.replace("_", " "): field.name for field in fields(Scores)}
-    for title, name in rows.items():
-        values = [np.array([getattr(scores, name) for scores in each]) for each in (befores, afters)]
-        lines.append(_row(title, *values))
-    for index, axis in enumerate(("**kinematic**", "**contact**", "**dynamic**")):
-        values = [np.array([scores.axes[index] for scores in each]) for each in (befores, afters)]
-        lines.append(_row(axis, *values))
-    lines.append(_row("**all**", *(np.array([scores.total for scores in each]) for each in (befores, afters))))
+    for title, before, after in zip(titles, np.transpose(before_rows), np.transpose(after_rows), strict=True):
+        higher = int((after > before + 0.005).sum())
+        lower = int((after < before - 0.005).sum())
+        lines.append(f"| {title} | {before.mean():.3f} | {after.mean():.3f} | {higher} | {lower} |")
     return "\n".join(lines)
 
 
-def _row(title: str, before: np.ndarray, after: np.ndarray) -> str:
-    higher, lower = int((after > before + 0.005).sum()), int((after < before - 0.005).sum())
-    return f"| {title} | {before.mean():.3f} | {after.mean():.3f} | {higher} | {lower} |"
+def _list_values(scores: Scores) -> list[float]:
+    """Return the components, the axes and the total."""
+    return [*astuple(scores), *scores.axes, scores.total]
 
 
 @dataclass(frozen=True)
@@ -276,9 +286,9 @@ class Benchmark:
     def run(self) -> None:
         motions = load_motions(self.folder)[:: self.every]
         results = correct_motions(motions, kinematic=self.kinematic)
-        kept = [(motion, result.motion) for motion, result in zip(motions, results, strict=True) if result.accepted]
-        print(f"{len(kept)} of {len(motions)} motions were corrected; the others are left out")
-        print(compare([motion for motion, _ in kept], [corrected for _, corrected in kept]))
+        accepted = [(motion, result.motion) for motion, result in zip(motions, results, strict=True) if result.accepted]
+        print(f"{len(accepted)} of {len(motions)} motions were corrected; the others are left out")
+        print(compare([motion for motion, _ in accepted], [corrected for _, corrected in accepted]))
 
 
 if __name__ == "__main__":

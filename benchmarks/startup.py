@@ -1,4 +1,4 @@
-"""How long the command line takes to answer, and a worker process to start, beside an interpreter that starts and ends.
+"""Time the answers of the command line and the start of a worker process, beside an empty interpreter.
 
     python -m benchmarks.startup
 
@@ -20,7 +20,7 @@ COMMANDS = (
     "correct nosuch.bvh", "view nosuch.bvh", "motion --data nosuch", "correct x.bvh --strength strong", "data list",
 )  # fmt: skip
 WORKER = "import selfcorrect.simulators.pipeline, selfcorrect.simulators.engines.pybullet_world"
-"""What a process that corrects motions imports."""
+"""Imports of a process that corrects motions."""
 
 
 @dataclass(frozen=True)
@@ -31,36 +31,33 @@ class Arguments:
     """Runs of each command."""
 
 
-def fastest(program: list[str], repeats: int) -> tuple[float, float]:
-    """Wall-clock and processor seconds of the fastest of several runs."""
-    return min(_timed(program) for _ in range(repeats))
+def time_fastest(program: list[str], repeats: int) -> tuple[float, float]:
+    """Return wall-clock and processor seconds of the fastest of several runs."""
+    return min(_time_run(program) for _ in range(repeats))
 
 
-def _timed(program: list[str]) -> tuple[float, float]:
-    before, start = _processor_s(), time.perf_counter()
+def _time_run(program: list[str]) -> tuple[float, float]:
+    processor_start_s = _get_processor_s()
+    start_s = time.perf_counter()
     subprocess.run(program, capture_output=True, check=False)
-    return time.perf_counter() - start, _processor_s() - before
+    return time.perf_counter() - start_s, _get_processor_s() - processor_start_s
 
 
-def _processor_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def _get_processor_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def main(arguments: Arguments) -> None:
     """Print a line per command."""
-    empty_s, _ = fastest([sys.executable, "-c", "pass"], arguments.repeats)
+    empty_s, _ = time_fastest([sys.executable, "-c", "pass"], arguments.repeats)
     print(f"{'':<34}{'wall s':>8}{'processor s':>13}{'x an empty interpreter':>25}")
-    _row("a worker", [sys.executable, "-c", WORKER], arguments.repeats, empty_s)
+    programs = {"a worker": [sys.executable, "-c", WORKER]}
     for command in COMMANDS:
-        _row(
-            command, [sys.executable, "-m", "selfcorrect.experiments.cli", *command.split()], arguments.repeats, empty_s
-        )
-
-
-def _row(name: str, program: list[str], repeats: int, empty_s: float) -> None:
-    wall_s, processor_s = fastest(program, repeats)
-    print(f"{name:<34}{wall_s:>8.2f}{processor_s:>13.2f}{wall_s / empty_s:>25.1f}")
+        programs[command] = [sys.executable, "-m", "selfcorrect.experiments.cli", *command.split()]
+    for name, program in programs.items():
+        wall_s, processor_s = time_fastest(program, arguments.repeats)
+        print(f"{name:<34}{wall_s:>8.2f}{processor_s:>13.2f}{wall_s / empty_s:>25.1f}")
 
 
 if __name__ == "__main__":

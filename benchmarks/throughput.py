@@ -1,4 +1,4 @@
-"""How many short motions the physics corrector corrects per second, as in a self-consuming loop.
+"""Measure how many short motions the physics corrector corrects per second, as in a self-consuming loop.
 
     python -m benchmarks.throughput --count 512
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import tyro
 
-from benchmarks.tracking import clocked
+from benchmarks.tracking import run_clocked
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.correction.results import CorrectMotions
 from selfcorrect.motion.motion import Motion
@@ -39,26 +39,29 @@ class Arguments:
     """The simulator."""
 
 
-def windows(count: int) -> list[Motion]:
-    """Windows of the built-in motion capture, starting at every other frame, repeated until there are enough."""
-    clips = [clip for clip in load_deepmimic() if len(clip) >= FRAMES]
-    cut = [clip.frames(start, start + FRAMES) for clip in clips for start in range(0, len(clip) - FRAMES + 1, 2)]
-    return [cut[index % len(cut)] for index in range(count)]
+def cut_windows(count: int) -> list[Motion]:
+    """Cut windows of the built-in motion capture at every other frame, repeated until there are enough."""
+    windows = []
+    for clip in load_deepmimic():
+        for start in range(0, len(clip) - FRAMES + 1, 2):
+            windows.append(clip.frames(start, start + FRAMES))
+    return [windows[index % len(windows)] for index in range(count)]
 
 
 def measure(name: str, corrector: CorrectMotions, motions: list[Motion], warm_up: int) -> float:
-    """Seconds that a corrector takes; prints them beside the motions' own."""
+    """Return the seconds that a corrector takes, and print them beside the duration of the motions."""
     corrector(motions[:warm_up])  # start processes and build the body before the clock runs
     start = time.perf_counter()
     accepted = sum(correction.accepted for correction in corrector(motions))
-    spent_s, real_s = time.perf_counter() - start, sum(motion.seconds for motion in motions)
-    each_ms = 1e3 * spent_s / len(motions)
-    print(f"{name:24}{spent_s:8.1f} s{each_ms:8.1f} ms each{real_s / spent_s:8.1f} x real time{accepted:8} accepted")
+    spent_s = time.perf_counter() - start
+    motion_s = sum(motion.seconds for motion in motions)
+    mean_ms = 1e3 * spent_s / len(motions)
+    print(f"{name:24}{spent_s:8.1f} s{mean_ms:8.1f} ms each{motion_s / spent_s:8.1f} x real time{accepted:8} accepted")
     return spent_s
 
 
-def peak_memory_mb(process: int) -> float:
-    """The most memory that a process has had in use so far; Linux."""
+def read_peak_memory_mb(process: int) -> float:
+    """Return the most memory that a process has had in use so far (Linux)."""
     kilobytes = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
     if kilobytes is None:
         raise OSError(f"/proc/{process}/status does not show the peak of its memory")
@@ -67,19 +70,21 @@ def peak_memory_mb(process: int) -> float:
 
 def main(arguments: Arguments) -> None:
     """Time all correctors and print their ratios."""
-    motions, workers = windows(arguments.count), arguments.workers
+    motions = cut_windows(arguments.count)
+    workers = arguments.workers
     print(f"{len(motions)} motions of {FRAMES} frames, {sum(motion.seconds for motion in motions):.0f} s")
     tracker = TrackerSettings.at_strength(STRENGTHS["balanced"], arguments.engine)
-    physics = PhysicsCorrector(tracker, CleanupSettings.for_samples())
-    kinematic_s = measure("kinematics alone", KinematicCorrector(CleanupSettings.for_samples()), motions, 1)
-    one_s = measure("physics, 1 process", physics, motions, 1)
+    cleanup = CleanupSettings.for_samples()
+    physics = PhysicsCorrector(tracker, cleanup)
+    kinematic_s = measure("kinematics alone", KinematicCorrector(cleanup), motions, 1)
+    single_s = measure("physics, 1 process", physics, motions, 1)
     several_s = measure(f"physics, {workers} at once", replace(physics, workers=workers), motions, workers)
-    _, speed = clocked(physics, motions)
+    _, speed = run_clocked(physics, motions)
     print(f"physics in one process: {speed}")
-    print(f"physics takes {one_s / kinematic_s:.1f} x as long as kinematics alone")
-    print(f"{workers} processes are {one_s / several_s:.2f} x as fast as one")
+    print(f"physics takes {single_s / kinematic_s:.1f} x as long as kinematics alone")
+    print(f"{workers} processes are {single_s / several_s:.2f} x as fast as one")
     for process in multiprocessing.active_children():
-        print(f"worker {process.pid}: at most {peak_memory_mb(process.pid or 0):.0f} MB")
+        print(f"worker {process.pid}: at most {read_peak_memory_mb(process.pid or 0):.0f} MB")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How closely and how fast the physics corrector tracks motion capture, clip by clip.
+"""Measure how closely and how fast the physics corrector tracks motion capture, clip by clip.
 
     python -m benchmarks.tracking path/to/cmu-bvh --split test --engine pybullet mujoco
 
@@ -51,14 +51,16 @@ class TrackingErrors:
     jerk_mm: float
 
 
-def tracking_errors(reference: Motion, motion: Motion) -> TrackingErrors:
-    """Errors of a motion with the reference's skeleton, length and frame rate."""
-    wanted_m, got_m = joint_positions(reference), joint_positions(motion)
+def measure_errors(reference: Motion, motion: Motion) -> TrackingErrors:
+    """Measure the errors of a motion with the reference's skeleton, length and frame rate."""
+    reference_m = joint_positions(reference)
+    joints_m = joint_positions(motion)
+    differences_m = joints_m - reference_m
     physical = physical_errors(MotionBatch.stack([motion]))
     return TrackingErrors(
-        mpjpe_mm=_mean_mm(got_m - wanted_m),
-        relative_mm=_mean_mm(got_m - got_m[:, :1] - wanted_m + wanted_m[:, :1]),
-        acceleration_mm=_mean_mm(np.diff(got_m - wanted_m, 2, axis=0)),
+        mpjpe_mm=_mean_mm(differences_m),
+        relative_mm=_mean_mm(differences_m - differences_m[:, :1]),
+        acceleration_mm=_mean_mm(np.diff(differences_m, 2, axis=0)),
         penetration_mm=1e3 * float(physical.penetration_m[0]),
         floating_mm=1e3 * float(physical.floating_m[0]),
         skate_mm_s=1e3 * float(physical.skate_m_s[0]),
@@ -86,14 +88,14 @@ class TrackingResult:
 
     @property
     def success(self) -> bool:
-        """Whether the body followed the clip to its end."""
+        """The body followed the clip to its end."""
         return self.correction.accepted and self.furthest_m <= FURTHEST_M
 
     @property
     def residual(self) -> tuple[float, float]:
         """Residual root force in body weights and torque in newton metres."""
-        given = self.correction.residual
-        return given["residual_force_bodyweights"], given["residual_torque_nm"]
+        residual = self.correction.residual
+        return residual["residual_force_bodyweights"], residual["residual_torque_nm"]
 
 
 @dataclass(frozen=True)
@@ -105,19 +107,20 @@ class Speed:
     engine_s: float
 
     def __str__(self) -> str:
-        times, share = self.motion_s / self.processor_s, self.engine_s / self.processor_s
-        return f"{times:.1f} x real time per core; {share:.0%} of it in the engine's step"
+        speed = self.motion_s / self.processor_s
+        engine_share = self.engine_s / self.processor_s
+        return f"{speed:.1f} x real time per core; {engine_share:.0%} of it in the engine's step"
 
 
 def measure(clips: Sequence[Motion], settings: TrackerSettings) -> tuple[list[TrackingResult], Speed]:
     """Correct clips both ways."""
-    corrections, speed = clocked(PhysicsCorrector(settings), clips)
+    corrections, speed = run_clocked(PhysicsCorrector(settings), clips)
     kinematic = KinematicCorrector()(clips)
-    return [_result(*each) for each in zip(clips, kinematic, corrections, strict=True)], speed
+    return list(map(_build_result, clips, kinematic, corrections)), speed
 
 
-def clocked(corrector: PhysicsCorrector, motions: Sequence[Motion]) -> tuple[list[CorrectedMotion], Speed]:
-    """What a corrector makes of motions in this process, and how fast; it has loaded its engine before."""
+def run_clocked(corrector: PhysicsCorrector, motions: Sequence[Motion]) -> tuple[list[CorrectedMotion], Speed]:
+    """Correct motions in this process and measure the speed; the engine is loaded before."""
     corrector([motions[0].frames(0, 8)])
     with _engine_clock(corrector.tracker.engine.name) as engine_s:
         start = time.process_time()
@@ -126,19 +129,22 @@ def clocked(corrector: PhysicsCorrector, motions: Sequence[Motion]) -> tuple[lis
     return corrections, Speed(sum(motion.seconds for motion in motions), spent_s, engine_s())
 
 
-def _result(clip: Motion, kinematic: CorrectedMotion, correction: CorrectedMotion) -> TrackingResult:
-    before = _on_supports(tracking_errors(clip, clip), correction.before)
-    mended = _on_supports(tracking_errors(clip, kinematic.motion), kinematic.after)
-    tracked = _on_supports(tracking_errors(clip, correction.motion), correction.after)
+def _build_result(clip: Motion, kinematic: CorrectedMotion, correction: CorrectedMotion) -> TrackingResult:
     distances_m = np.linalg.norm(joint_positions(correction.motion) - joint_positions(clip), axis=-1)
-    furthest_m = float(distances_m.mean(axis=1).max())
-    return TrackingResult(clip, before, mended, tracked, correction, furthest_m)
+    return TrackingResult(
+        clip=clip,
+        before=_measure_on_supports(clip, clip, correction.before),
+        kinematic=_measure_on_supports(clip, kinematic.motion, kinematic.after),
+        physical=_measure_on_supports(clip, correction.motion, correction.after),
+        correction=correction,
+        furthest_m=float(distances_m.mean(axis=1).max()),
+    )
 
 
-def _on_supports(errors: TrackingErrors, figures: Mapping[str, float]) -> TrackingErrors:
-    """The errors, with penetration, floating and skate measured against the supports that the corrector has found."""
+def _measure_on_supports(reference: Motion, motion: Motion, figures: Mapping[str, float]) -> TrackingErrors:
+    """Measure errors; penetration, floating and skate are those against the supports that the corrector has found."""
     return replace(
-        errors,
+        measure_errors(reference, motion),
         penetration_mm=1e3 * figures["penetration_m"],
         floating_mm=1e3 * figures["floating_m"],
         skate_mm_s=1e3 * figures["skate_m_s"],
@@ -147,29 +153,30 @@ def _on_supports(errors: TrackingErrors, figures: Mapping[str, float]) -> Tracki
 
 @contextmanager
 def _engine_clock(engine: str) -> Iterator[Callable[[], float]]:
-    """Processor time spent in the engine's step so far."""
+    """Clock the engine's step: yield a function that returns the processor time spent in it so far."""
     path, name = ENGINES.row(engine).step_function.split(":")
     module = importlib.import_module(path)
-    spent, step = 0.0, getattr(module, name)
+    step = getattr(module, name)
+    spent_s = 0.0
 
-    def timed(*arguments: object, **named: object) -> None:
-        nonlocal spent
+    def step_clocked(*arguments: object, **keywords: object) -> None:
+        nonlocal spent_s
         start = time.process_time()
-        step(*arguments, **named)
-        spent += time.process_time() - start
+        step(*arguments, **keywords)
+        spent_s += time.process_time() - start
 
-    with patch.object(module, name, timed):
-        yield lambda: spent
+    with patch.object(module, name, step_clocked):
+        yield lambda: spent_s
 
 
 def table(results: Sequence[TrackingResult]) -> str:
-    """Per clip, per category, and over all: means over the clips that were followed to their end; then the worst."""
-    lines = [_HEADER, *(_row(Path(result.clip.source).stem, [result]) for result in results), "", _HEADER]
+    """Return means over clips that were followed to their end, by clip, by category and over all; then the worst."""
+    lines = [_HEADER, *(_format_row(Path(result.clip.source).stem, [result]) for result in results), "", _HEADER]
     categories = defaultdict(list)
     for result in results:
         categories[result.clip.label].append(result)
-    lines += [_row(label, group) for label, group in sorted(categories.items())]
-    lines += [_row("all", results), "", *_stages(results), "", *_worst(results)]
+    lines += [_format_row(label, group) for label, group in sorted(categories.items())]
+    lines += [_format_row("all", results), "", *_list_stages(results), "", *_list_worst(results)]
     return "\n".join(lines)
 
 
@@ -179,11 +186,11 @@ _HEADER = (
 )
 
 
-def _row(name: str, results: Sequence[TrackingResult]) -> str:
+def _format_row(name: str, results: Sequence[TrackingResult]) -> str:
     good = [result for result in results if result.success]
     if not good:
         return f"{name:16}{f'0/{len(results)}':>8}"
-    errors = mean_errors([result.physical for result in good])
+    errors = average_errors([result.physical for result in good])
     force, torque = np.mean([result.residual for result in good], axis=0)
     return (
         f"{name:16}{f'{len(good)}/{len(results)}':>8}{errors.mpjpe_mm:8.1f}{errors.relative_mm:9.1f}"
@@ -192,31 +199,31 @@ def _row(name: str, results: Sequence[TrackingResult]) -> str:
     )
 
 
-def _stages(results: Sequence[TrackingResult]) -> list[str]:
-    """What kinematics and what the simulation does, side by side."""
+def _list_stages(results: Sequence[TrackingResult]) -> list[str]:
+    """List the mean errors before correction, after kinematics and with physics."""
     good = [result for result in results if result.success]
     stages = {"before": "before", "kinematics": "kinematic", "with physics": "physical"}
-    means = {stage: mean_errors([getattr(result, name) for result in good]) for stage, name in stages.items()}
+    means = {stage: average_errors([getattr(result, name) for result in good]) for stage, name in stages.items()}
     names = [field.name for field in fields(TrackingErrors)]
     return [f"{'':16}" + "".join(f"{name:>17}" for name in names)] + [
         f"{stage:16}" + "".join(f"{getattr(errors, name):17.2f}" for name in names) for stage, errors in means.items()
     ]
 
 
-def _worst(results: Sequence[TrackingResult], count: int = 10) -> list[str]:
-    """The clips that were lost, then those that moved most: where that comes from, and what is in them."""
+def _list_worst(results: Sequence[TrackingResult], count: int = 10) -> list[str]:
+    """List the clips that were lost, then those that moved most."""
     ranked = sorted(results, key=lambda result: (result.success, -result.physical.mpjpe_mm))
     lines = [f"{'worst':16}{'MPJPE':>8}{'kinem.':>8}{'furthest':>10}{'unexplained':>13}"]
     for result in ranked[:count]:
         unexplained = result.correction.residual["unexplained_force_bodyweights"]
         errors = f"{result.physical.mpjpe_mm:8.1f}{result.kinematic.mpjpe_mm:8.1f}{1e3 * result.furthest_m:10.0f}"
-        told = "; ".join(filter(None, (result.clip.text, result.correction.reason)))
-        lines.append(f"{Path(result.clip.source).stem:16}{errors}{unexplained:13.3f}  {told}")
+        note = "; ".join(filter(None, (result.clip.text, result.correction.reason)))
+        lines.append(f"{Path(result.clip.source).stem:16}{errors}{unexplained:13.3f}  {note}")
     return lines
 
 
-def mean_errors(errors: Sequence[TrackingErrors]) -> TrackingErrors:
-    """The mean of each error."""
+def average_errors(errors: Sequence[TrackingErrors]) -> TrackingErrors:
+    """Return the mean of each error."""
     names = [field.name for field in fields(TrackingErrors)]
     return TrackingErrors(**{name: float(np.mean([getattr(error, name) for error in errors])) for name in names})
 
@@ -228,7 +235,7 @@ class Arguments:
     data: tyro.conf.Positional[Path]
     """Folder or archive of the CMU set."""
     split: str = "test"
-    """Which of its clips."""
+    """Split of its clips."""
     every: int = 1
     """Take each n-th clip only."""
     strength: float = STRENGTHS["balanced"]
@@ -245,7 +252,7 @@ def main(arguments: Arguments) -> None:
         settings = TrackerSettings.at_strength(arguments.strength, engine)
         results, speed = measure(clips, settings)
         print(engine, table(results), speed, sep="\n\n", end="\n\n", flush=True)
-        rows.append(_row(engine, results))
+        rows.append(_format_row(engine, results))
     print(_HEADER, *rows, sep="\n")
 
 

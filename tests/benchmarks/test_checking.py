@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.checking import FAULTS, Clips, false_alarms, found
+from benchmarks.checking import Clips, find_false_alarms, find_planted
+from benchmarks.faults import FAULTS
 from selfcorrect.datasets.collections.cmu import clips
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.measures.contacts import floor_height_m
@@ -30,11 +31,11 @@ def _on_floor(motion: Motion) -> Motion:
 @pytest.mark.slow
 def test_real_clips_raise_no_alarm(real: list[Motion]) -> None:
     codes = [rule.code for rule in RULES]
-    assert {code: names for code, names in false_alarms(Clips(real, real), codes).items() if names} == {}
+    assert {code: names for code, names in find_false_alarms(Clips(real, real), codes).items() if names} == {}
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "hovering"])
 def test_planted_faults_are_found(real: list[Motion], fault: str) -> None:
-    hits = found(real, fault, seed=1)
+    hits = find_planted(real, FAULTS[fault], seed=1)
     assert hits
     assert sum(hits) >= LEAST.get(fault, 1.0) * len(hits)

@@ -7,8 +7,18 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from benchmarks.disguises import CHANGES, IN_PLACE, RIGS, belt_m_s, cycle_of, disguised, finer, in_place, on_rig
-from benchmarks.harm import judged
+from benchmarks.disguises import (
+    CHANGES,
+    IN_PLACE,
+    RIGS,
+    disguise,
+    find_cycle,
+    get_belt_m_s,
+    read_from_rig,
+    remove_travel,
+    resample_smoothly,
+)
+from benchmarks.harm import compare
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.correction.in_python import correct
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, turn
@@ -26,29 +36,29 @@ PLAIN_RIGS = ("Mixamo, centimetres", "Biped, inches", "SMPL, metres", "Mixamo wi
 
 @pytest.mark.parametrize("rig", PLAIN_RIGS)
 def test_motions_on_rigs_in_disguise_are_not_harmed(walk: Motion, rig: str, tmp_path: Path) -> None:
-    read = on_rig(walk, RIGS[rig], tmp_path)
+    read = read_from_rig(walk, RIGS[rig], tmp_path)
     assert sorted(filter(None, read.skeleton.parts)) == sorted(walk.skeleton.parts)
     correction = correct(read)
     assert correction.accepted, correction.reason
-    measurements = judged(read, correction.motion)
+    measurements = compare(read, correction.motion)
     assert measurements.harms == []
     assert measurements.moved_m < 0.03
 
 
 @pytest.mark.parametrize("rig", RIGS)
 def test_a_disguise_shows_the_same_motion(walk: Motion, rig: str) -> None:
-    joints_m = joint_positions(disguised(walk, RIGS[rig]))[:, : len(walk.skeleton)] / RIGS[rig].stature
+    joints_m = joint_positions(disguise(walk, RIGS[rig]))[:, : len(walk.skeleton)] / RIGS[rig].stature
     if RIGS[rig].z_up:
         joints_m = joints_m[..., [0, 2, 1]] * (1.0, 1.0, -1.0)
     np.testing.assert_allclose(joints_m, joint_positions(walk), atol=1e-9)
 
 
 def test_a_cycle_in_place_closes_and_goes_nowhere(walk: Motion) -> None:
-    cycle = cycle_of(repeat_cycle(close_cycle(walk), 3))
+    cycle = find_cycle(repeat_cycle(close_cycle(walk), 3))
     assert cycle is not None
-    assert judged(cycle, cycle).loop_gap_m[0] < 1e-9
+    assert compare(cycle, cycle).loop_gap_m[0] < 1e-9
     assert np.linalg.norm((cycle.root_m[-1] - cycle.root_m[0])[[0, 2]]) > 0.5
-    treadmill = in_place(repeat_cycle(cycle, 4))
+    treadmill = remove_travel(repeat_cycle(cycle, 4))
     np.testing.assert_allclose(treadmill.root_m[-1, [0, 2]], treadmill.root_m[0, [0, 2]], atol=1e-9)
     assert CHANGES["four cycles in place"](replace(walk, rotations=walk.rotations[:1].repeat(len(walk), 0))) is None
 
@@ -67,18 +77,18 @@ def test_each_kind_of_harm_is_seen(walk: Motion) -> None:
         "loop": 0.005 * late * (0.0, 1.0, 0.0),
         "travel": 0.2 / walk.fps * frames * (1.0, 0.0, 0.0),
     }.items():
-        assert kind in judged(walk, replace(walk, root_m=walk.root_m + shift_m)).harms
+        assert kind in compare(walk, replace(walk, root_m=walk.root_m + shift_m)).harms
     knee = walk.skeleton.joint("left_knee")
     bent = walk.rotations.copy()
     bent[20, knee] = (Rotation.from_quat(bent[20, knee]) * Rotation.from_euler("x", 10, degrees=True)).as_quat()
-    assert "knees" in judged(walk, replace(walk, rotations=bent)).harms
+    assert "knees" in compare(walk, replace(walk, rotations=bent)).harms
     turned = [turn(walk.select_frames(np.array([frame])), 0.002 * frame).rotations[0] for frame in range(len(walk))]
-    assert "travel" in judged(walk, replace(walk, rotations=np.array(turned))).harms
-    assert judged(walk, walk).harms == []
+    assert "travel" in compare(walk, replace(walk, rotations=np.array(turned))).harms
+    assert compare(walk, walk).harms == []
 
 
 def test_a_finer_motion_goes_through_the_same_places(walk: Motion) -> None:
-    fine = finer(walk, 120.0)
+    fine = resample_smoothly(walk, 120.0)
     assert (len(fine), fine.fps) == (2 * len(walk) - 1, 120.0)
     np.testing.assert_allclose(fine.root_m[::2], walk.root_m, atol=1e-9)
 
@@ -86,12 +96,12 @@ def test_a_finer_motion_goes_through_the_same_places(walk: Motion) -> None:
 def test_feet_of_who_walks_in_place_stand_on_the_treadmill(walk: Motion) -> None:
     walk = repeat_cycle(close_cycle(walk), 3)
     treadmill = CHANGES[IN_PLACE](walk)
-    belt = belt_m_s(walk, IN_PLACE)
+    belt = get_belt_m_s(walk, IN_PLACE)
     assert treadmill is not None
     assert 0.5 < np.linalg.norm(belt) < 3.0
-    on_belt = judged(treadmill, treadmill, belt)
-    in_world = judged(treadmill, treadmill)
+    on_belt = compare(treadmill, treadmill, belt)
+    in_world = compare(treadmill, treadmill)
     assert on_belt.slide_m_s[0] < 0.5 * in_world.slide_m_s[0]
     dragged = replace(treadmill, root_m=treadmill.root_m - belt * np.arange(len(treadmill))[:, None] / walk.fps / 4)
-    assert "standing joints" in judged(treadmill, dragged, belt).harms
-    assert not belt_m_s(walk, "one cycle").any()
+    assert "standing joints" in compare(treadmill, dragged, belt).harms
+    assert not get_belt_m_s(walk, "one cycle").any()

@@ -7,13 +7,13 @@ import pytest
 import tyro
 
 from benchmarks import startup
-from benchmarks.formats import FormatsBenchmark, golden_errors
+from benchmarks.formats import FormatsBenchmark, measure_golden_errors
 from selfcorrect.datasets.files.formats import FORMATS
 
 
 def test_what_takes_longer_is_seen_to_take_longer() -> None:
-    short = startup.fastest([sys.executable, "-c", "pass"], 1)
-    long = startup.fastest([sys.executable, "-c", "sum(range(10**7))"], 1)
+    short = startup.time_fastest([sys.executable, "-c", "pass"], 1)
+    long = startup.time_fastest([sys.executable, "-c", "sum(range(10**7))"], 1)
     assert long[1] > short[1] > 0
 
 
@@ -27,7 +27,7 @@ def test_a_line_per_command_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: 
 
 
 def test_golden_errors_are_small_in_every_group(shared: Path) -> None:
-    errors = golden_errors(shared / "humanml3d" / "cases" / "10_02.npz")
+    errors = measure_golden_errors(shared / "humanml3d" / "cases" / "10_02.npz")
     assert set(errors) >= {"yaw rate", "positions", "rotations", "velocities", "contacts", "decoded"}
     assert max(errors.values()) < 1e-5
 

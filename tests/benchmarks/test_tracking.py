@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import correction, judge, throughput, tracking
+from benchmarks import correction, faults, judge, throughput, tracking
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime import processes
@@ -18,14 +18,14 @@ from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSetti
 
 
 def test_a_motion_has_no_distance_to_itself(walk):
-    errors = tracking.tracking_errors(walk, walk)
+    errors = tracking.measure_errors(walk, walk)
     assert errors.mpjpe_mm == errors.acceleration_mm == 0
     assert errors.relative_mm == pytest.approx(0.0, abs=1e-9)
     assert errors.jerk_mm > 0
 
 
 def test_a_shifted_motion_is_off_by_its_shift_and_not_relative_to_its_root(walk):
-    errors = tracking.tracking_errors(walk, correction.moved(0.08)(walk, np.random.default_rng(0)))
+    errors = tracking.measure_errors(walk, faults.shift_height(0.08)(walk, np.random.default_rng(0)))
     assert errors.mpjpe_mm == pytest.approx(80.0)
     assert errors.relative_mm == pytest.approx(0.0, abs=1e-9)
     assert errors.acceleration_mm == pytest.approx(0.0, abs=1e-9)
@@ -35,7 +35,7 @@ def test_a_shifted_motion_is_off_by_its_shift_and_not_relative_to_its_root(walk)
 def test_acceleration_errors_are_second_differences(walk):
     """A root that goes to and fro by 1 mm from frame to frame is off by 4 mm in second differences."""
     zigzag = 0.001 * (-1.0) ** np.arange(len(walk))[:, None] * [1.0, 0.0, 0.0]
-    errors = tracking.tracking_errors(walk, replace(walk, root_m=walk.root_m + zigzag))
+    errors = tracking.measure_errors(walk, replace(walk, root_m=walk.root_m + zigzag))
     assert errors.mpjpe_mm == pytest.approx(1.0)
     assert errors.acceleration_mm == pytest.approx(4.0)
 
@@ -52,7 +52,7 @@ def test_spoiled_clips_are_as_bad_as_they_say(walk, name):
 def test_clips_are_joined_where_the_first_ends_and_faces(clips):
     first = clips["walk"]
     second = clips["run"]
-    both = correction.joined([first, second])[0]
+    both = faults.join_clips([first, second])[0]
     count = min(len(first), len(second)) // 2
     assert len(both) == 2 * count
     assert np.array_equal(both.rotations[:count], first.rotations[:count])
@@ -62,7 +62,7 @@ def test_clips_are_joined_where_the_first_ends_and_faces(clips):
 
 
 def test_dipping_hands_go_down_and_the_trunk_stays(walk):
-    moved_m = joint_positions(correction.dipping(walk, np.random.default_rng(0))) - joint_positions(walk)
+    moved_m = joint_positions(faults.dip_limbs(walk, np.random.default_rng(0))) - joint_positions(walk)
     stay = [walk.skeleton.joint(part) for part in ("pelvis", "left_knee")]
     go = [walk.skeleton.joint(part) for part in ("left_wrist",)]
     assert np.abs(moved_m[:, stay]).max() < 1e-12
@@ -128,12 +128,12 @@ def test_the_other_engine_catches_a_floating_motion(walk):
     ].timeline
     floats = correct_cleaned(physics, [replace(cleaned, original=raised, motions=raised)])[0][0].timeline
     assert stands.loads_bodyweights.sum(axis=1).mean() > 0.7
-    assert judge.feet_loaded(floats).mean() < 0.7 * judge.feet_loaded(stands).mean()
+    assert judge.find_loaded_feet(floats).mean() < 0.7 * judge.find_loaded_feet(stands).mean()
     assert floats.residual_force_bodyweights.mean() > 2 * stands.residual_force_bodyweights.mean()
 
 
 def test_as_many_short_motions_as_asked_for_are_cut():
-    motions = throughput.windows(300)
+    motions = throughput.cut_windows(300)
     assert len(motions) == 300
     assert {len(motion) for motion in motions} == {48}
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from benchmarks.disguises import finer, in_place
+from benchmarks.disguises import remove_travel, resample_smoothly
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions, Failure, FailureKind, NoteKind
 from selfcorrect.motion.editing.loops import is_loop
 from selfcorrect.motion.editing.transforms import canonicalise, close_cycle, heading_rad, repeat_cycle, turn
@@ -70,9 +70,11 @@ def kinds(correction: CorrectedMotion) -> list[NoteKind]:
 @pytest.mark.parametrize("place", ["travelling", "in place"])
 def test_loops_close_as_they_did(cycles: dict[str, Motion], correct: CorrectMotions, fps: float, place: str) -> None:
     walk = cycles["walk"]
-    loop = close_cycle(finer(walk, fps)) if fps >= walk.fps else walk.select_frames(np.arange(0, len(walk), 2))
+    loop = (
+        close_cycle(resample_smoothly(walk, fps)) if fps >= walk.fps else walk.select_frames(np.arange(0, len(walk), 2))
+    )
     loop = replace(loop, fps=fps)
-    loop = in_place(loop) if place == "in place" else loop
+    loop = remove_travel(loop) if place == "in place" else loop
     correction = correct_motion(correct, loop)
     assert is_loop(correction.motion)
     assert gap_m(correction.motion) < gap_m(loop) + 1e-3
@@ -90,7 +92,7 @@ def test_a_loop_that_turns_closes(cycles: dict[str, Motion], correct: CorrectMot
     frames = [
         turn(frame, heading_rad - headings_rad[0]) for frame, heading_rad in zip(frames, headings_rad, strict=True)
     ]
-    circling = replace(in_place(walk), rotations=np.concatenate([frame.rotations for frame in frames]))
+    circling = replace(remove_travel(walk), rotations=np.concatenate([frame.rotations for frame in frames]))
     assert is_loop(circling)
     motion = correct_motion(correct, circling).motion
     assert is_loop(motion)
@@ -108,9 +110,9 @@ def test_without_care_for_loops_they_open(cycles: dict[str, Motion]) -> None:
 def test_who_walks_or_runs_in_place_stays_and_stands_on_a_treadmill(
     cycles: dict[str, Motion], correct: CorrectMotions, label: str, fps: float
 ) -> None:
-    row = finer(repeat_cycle(cycles[label], 4), fps)
+    row = resample_smoothly(repeat_cycle(cycles[label], 4), fps)
     row = row.frames(0, len(row) - 3)  # no loop
-    treadmill = in_place(row)
+    treadmill = remove_travel(row)
     speed_m_s = np.linalg.norm((row.root_m[-1] - row.root_m[0])[[0, 2]]) / row.seconds
     on_treadmill = correct_motion(correct, treadmill)
     on_floor = correct_motion(correct, row)
@@ -131,9 +133,9 @@ def test_who_goes_elsewhere_is_not_in_place(clips: dict[str, Motion], label: str
 def test_who_walks_in_place_walks_where_that_is_asked_for(cycles: dict[str, Motion]) -> None:
     row = repeat_cycle(cycles["walk"], 4)
     motion = correct_motion(
-        KinematicCorrector(CleanupSettings().with_steps(StabilizeFloor(remove=True))), in_place(row)
+        KinematicCorrector(CleanupSettings().with_steps(StabilizeFloor(remove=True))), remove_travel(row)
     ).motion
-    assert measure_change(in_place(row), motion)[0] > 3.0
+    assert measure_change(remove_travel(row), motion)[0] > 3.0
     assert measure_change(row, motion)[0] < 0.25 * np.linalg.norm(row.root_m[-1] - row.root_m[0])
 
 
@@ -199,7 +201,7 @@ def test_a_take_that_fails_rejects_the_motion_at_its_frame(clips: dict[str, Moti
 def test_a_loop_in_place_that_is_sent_walking_still_closes(cycles: dict[str, Motion]) -> None:
     walk = cycles["walk"]
     motion = correct_motion(
-        KinematicCorrector(CleanupSettings().with_steps(StabilizeFloor(remove=True))), in_place(walk)
+        KinematicCorrector(CleanupSettings().with_steps(StabilizeFloor(remove=True))), remove_travel(walk)
     ).motion
     assert is_loop(motion)
     assert measure_change(walk, motion)[0] < 0.25 * np.linalg.norm(walk.root_m[-1] - walk.root_m[0])

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 from simulated_bodies import UPRIGHT, no_torques, rest_points_m, rest_pose, state, step_one
 
-from benchmarks.disguises import in_place
+from benchmarks.disguises import remove_travel
 from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.checks.check import RuleChoice, check_with
 from selfcorrect.motion.geometry.kinematics import joint_positions
@@ -337,7 +337,7 @@ def test_check_knows_what_carries_as_correct_does(stairs, planted_walk, name):
     motion = {
         "stairs": lambda: stairs[0],
         "stool": lambda: stepping(planted_walk, [0.35 * (1 < stance < 4) for stance in range(stances)])[0],
-        "treadmill": lambda: in_place(planted_walk),
+        "treadmill": lambda: remove_travel(planted_walk),
     }[name]()
     rules = RuleChoice(("F1", "F2", "F3"))
     assert check_with(motion, rules).findings

@@ -1,0 +1,460 @@
+"""Faults that are planted in real motions: some must be found by rules of `check`, some repaired by correctors.
+
+A fault takes a motion and a generator of random numbers, and returns the faulty motion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.transform import Rotation, Slerp
+
+from selfcorrect.motion.checks.floor import HIGH_M
+from selfcorrect.motion.checks.ground_drift import floor_tilt_deg
+from selfcorrect.motion.checks.motion_features import MotionFeatures
+from selfcorrect.motion.checks.pace import flight_pace
+from selfcorrect.motion.checks.walking import timing_unevenness, walking_pace
+from selfcorrect.motion.geometry.inverse_kinematics import aligning_turns
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions, local_rotations
+from selfcorrect.motion.geometry.views import Z_UP, ScaledBody, to_y_up
+from selfcorrect.motion.motion import Motion
+
+Plant = Callable[[Motion, np.random.Generator], Motion]
+IsVisible = Callable[[Motion], bool]
+
+UP = np.array([0.0, 1.0, 0.0])
+IDENTITY_QUAT = (0.0, 0.0, 0.0, 1.0)
+LONGEST_SHARE = 0.4
+"""Largest share of a clip in which something is wrong for a while."""
+LONG_S = 2.1
+"""Shorter motions hardly show a glide, or a hover in their middle."""
+
+# --- building blocks -------------------------------------------------------------------------------------------------
+
+
+def shift_root(motion: Motion, shift_m: np.ndarray) -> Motion:
+    return replace(motion, root_m=motion.root_m + shift_m)
+
+
+def shift_height(height_m: float) -> Plant:
+    """Return a fault that moves the whole motion up or down."""
+    return lambda motion, _: shift_root(motion, height_m * UP)
+
+
+def get_times_s(motion: Motion) -> np.ndarray:
+    return np.arange(len(motion)) / motion.fps
+
+
+def draw_direction(rng: np.random.Generator) -> np.ndarray:
+    """Return a random horizontal direction (3,)."""
+    angle_rad = rng.uniform(0, 2 * np.pi)
+    return np.array([np.cos(angle_rad), 0.0, np.sin(angle_rad)])
+
+
+def draw_span(motion: Motion, seconds: float, rng: np.random.Generator) -> slice:
+    """Return the frames of a random stretch, away from the ends if there is room."""
+    frames = min(int(LONGEST_SHARE * len(motion)), round(seconds * motion.fps))
+    start = int(rng.integers(1, max(2, len(motion) - frames - 1)))
+    return slice(start, start + frames)
+
+
+def shift_for_a_while(motion: Motion, seconds: float, shift_m: np.ndarray, rng: np.random.Generator) -> Motion:
+    """Shift the body during a random stretch, with soft edges."""
+    amount = np.zeros(len(motion))
+    amount[draw_span(motion, seconds, rng)] = 1.0
+    soft_amount = gaussian_filter1d(amount, 0.06 * motion.fps, mode="nearest")
+    return shift_root(motion, soft_amount[:, None] * shift_m)
+
+
+def drift_anywhere(motion: Motion, speed_m_s: float, rng: np.random.Generator) -> Motion:
+    """Let the whole motion drift along the floor in a random direction."""
+    return shift_root(motion, speed_m_s * get_times_s(motion)[:, None] * draw_direction(rng))
+
+
+def place_from(motion: Motion, start: int, turn_rad: float, shift_m: np.ndarray) -> Motion:
+    """Turn the frames from `start` on about the vertical through their first root position, then shift them."""
+    turn = Rotation.from_rotvec(turn_rad * UP)
+    root_m = motion.root_m.copy()
+    rotations = motion.rotations.copy()
+    root_m[start:] = turn.apply(root_m[start:] - root_m[start]) + root_m[start] + shift_m
+    rotations[start:, 0] = (turn * Rotation.from_quat(rotations[start:, 0])).as_quat()
+    return replace(motion, root_m=root_m, rotations=rotations)
+
+
+def turn_joints(motion: Motion, angle_rad: float, rng: np.random.Generator) -> Motion:
+    """Add white noise to every joint."""
+    noise = Rotation.from_rotvec(rng.normal(0.0, angle_rad, (*motion.rotations.shape[:2], 3)))
+    return replace(motion, rotations=(Rotation.from_quat(motion.rotations) * noise).as_quat())
+
+
+def _normalize(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+# --- faults that rules must find -------------------------------------------------------------------------------------
+
+
+def sink(motion: Motion, rng: np.random.Generator) -> Motion:
+    return shift_for_a_while(motion, 0.6, -0.3 * UP, rng)
+
+
+def lift(motion: Motion, rng: np.random.Generator) -> Motion:
+    return shift_for_a_while(motion, 0.9, 0.3 * UP, rng)
+
+
+def hover(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Keep the body 6 cm too high for 0.9 s."""
+    return shift_for_a_while(motion, 0.9, 0.06 * UP, rng)
+
+
+def skate(motion: Motion, rng: np.random.Generator) -> Motion:
+    return drift_anywhere(motion, 0.6, rng)
+
+
+def slide_slowly(motion: Motion, rng: np.random.Generator) -> Motion:
+    speed_m_s = rng.uniform(0.1, 0.2)
+    return drift_anywhere(motion, speed_m_s, rng)
+
+
+def misplace_height(motion: Motion, rng: np.random.Generator) -> Motion:
+    return shift_root(motion, rng.choice([-0.2, 0.2]) * UP)
+
+
+def press_into_floor(motion: Motion, rng: np.random.Generator) -> Motion:
+    return shift_root(motion, -rng.uniform(0.06, 0.08) * UP)
+
+
+def jitter(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Add white noise of 2.5° to every joint and of 1 cm to the root."""
+    noisy = turn_joints(motion, np.radians(2.5), rng)
+    return shift_root(noisy, rng.normal(0, 0.01, motion.root_m.shape))
+
+
+def spike(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Turn a shoulder or hip by 100° to 150° in one frame."""
+    part = rng.choice(["left_shoulder", "right_shoulder", "left_hip", "right_hip"])
+    joint = motion.skeleton.parts.index(part)
+    frame = int(rng.integers(2, len(motion) - 2))
+    rotations = motion.rotations.copy()
+    axis = np.array([[1.0, 0, 0], [0, 0, 1.0]])[int(rng.integers(2))] if "hip" in part else UP
+    turn = Rotation.from_rotvec(np.radians(rng.uniform(100, 150)) * axis)
+    rotations[frame, joint] = (Rotation.from_quat(rotations[frame, joint]) * turn).as_quat()
+    return replace(motion, rotations=rotations)
+
+
+def splice(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Put the body half a metre and 60° elsewhere from some frame on."""
+    start = int(rng.integers(3, len(motion) - 3))
+    return place_from(motion, start, np.pi / 3, np.array([0.5, 0.0, 0.0]))
+
+
+def hold_frame(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Show the same frame for a third of a second."""
+    span = draw_span(motion, 0.33, rng)
+    frames = np.arange(len(motion))
+    frames[span] = span.start
+    return replace(motion, root_m=motion.root_m[frames], rotations=motion.rotations[frames])
+
+
+def freeze(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Show one frame throughout."""
+    frames = [int(rng.integers(len(motion)))] * len(motion)
+    return replace(motion, root_m=motion.root_m[frames], rotations=motion.rotations[frames])
+
+
+def jump_root(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Put the root 11 cm elsewhere in one frame, in any direction."""
+    frame = int(rng.integers(2, len(motion) - 2))
+    root_m = motion.root_m.copy()
+    root_m[frame] += 0.11 * _normalize(rng.normal(size=3))
+    return replace(motion, root_m=root_m)
+
+
+def cross_arm(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Lay an upper arm against the trunk, with the forearm through it."""
+    side = str(rng.choice(["left", "right"]))
+    span = draw_span(motion, 0.5, rng)
+    up, inwards = _trunk_axes(motion, f"{side}_shoulder")
+    downwards = _normalize(0.6 * inwards - up)
+    motion = _point_bone(motion, span, f"{side}_shoulder", f"{side}_elbow", downwards)
+    _, inwards = _trunk_axes(motion, f"{side}_elbow")
+    return _point_bone(motion, span, f"{side}_elbow", f"{side}_wrist", inwards)
+
+
+def _point_bone(motion: Motion, span: slice, part: str, end: str, directions: np.ndarray) -> Motion:
+    """Turn a bone so that it points in directions (T, 3) of the world for a while; the trunk stays."""
+    joint = motion.skeleton.parts.index(part)
+    tip = motion.skeleton.parts.index(end)
+    bone_m = motion.skeleton.offsets_m[tip][None]
+    _, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
+    targets_m = directions[:, None] * np.linalg.norm(bone_m)
+    turned = aligning_turns(bone_m, targets_m, orientations[:, joint])
+    orientations[span, joint] = turned[span]
+    rotations = motion.rotations.copy()
+    rotations[:, joint] = local_rotations(motion.skeleton, orientations)[:, joint]
+    return replace(motion, rotations=rotations)
+
+
+def _trunk_axes(motion: Motion, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return directions (T, 3) from the pelvis to the neck, and across that from a part to their line."""
+    joints_m = joint_positions(motion)
+    places_m = {name: joints_m[:, joint] for joint, name in enumerate(motion.skeleton.parts)}
+    up = _normalize(places_m["neck"] - places_m["pelvis"])
+    across_m = places_m["pelvis"] - places_m[part]
+    along_m = np.einsum("ti,ti->t", across_m, up)
+    return up, _normalize(across_m - along_m[:, None] * up)
+
+
+def bend_knee_backward(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Bend a knee forwards by 60° for 0.3 s."""
+    joint = motion.skeleton.parts.index(f"{rng.choice(['left', 'right'])}_knee")
+    rotations = motion.rotations.copy()
+    rotations[draw_span(motion, 0.3, rng), joint] = Rotation.from_euler("x", -60, degrees=True).as_quat()
+    return replace(motion, rotations=rotations)
+
+
+def turn_head_round(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Turn the head by 160° for 0.3 s."""
+    span = draw_span(motion, 0.3, rng)
+    rotations = motion.rotations.copy()
+    rotations[span, motion.skeleton.parts.index("neck")] = IDENTITY_QUAT
+    head = motion.skeleton.parts.index("head")
+    rotations[span, head] = Rotation.from_euler("y", 160, degrees=True).as_quat()
+    return replace(motion, rotations=rotations)
+
+
+def show_rest_pose(motion: Motion, _: np.random.Generator) -> Motion:
+    """Show the rig's rest pose in the first two frames."""
+    rotations = motion.rotations.copy()
+    rotations[:2, 1:] = IDENTITY_QUAT
+    return replace(motion, rotations=rotations)
+
+
+def change_unit(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Read inches as centimetres, the other way round, or centimetres as metres."""
+    return ScaledBody(float(rng.choice([2.54, 1 / 2.54, 100.0]))).view(motion)
+
+
+def turn_z_up(motion: Motion, _: np.random.Generator) -> Motion:
+    return to_y_up(Z_UP).restore(motion)
+
+
+def change_rate(motion: Motion, rng: np.random.Generator) -> Motion:
+    return replace(motion, fps=float(rng.choice([2.0, 1000.0])))
+
+
+def change_pace(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Play the motion 1.35 times too fast or too slow."""
+    return replace(motion, fps=motion.fps * float(rng.choice([1.35, 1 / 1.35])))
+
+
+def shake(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Swing the body sideways by 12 cm, 2.4 times a second: no friction could do that."""
+    swing_m = 0.12 * np.sin(15 * get_times_s(motion))
+    return shift_root(motion, swing_m[:, None] * draw_direction(rng))
+
+
+def glide(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Stand as in the frame with the lowest feet, move arms and trunk, and glide at 3 to 10 cm/s."""
+    frame = int(MotionFeatures(motion).sole_heights_m.max(axis=1).argmin())
+    lower_joints = [0]
+    for joint, part in enumerate(motion.skeleton.parts):
+        if part.endswith(("hip", "knee", "ankle", "foot")):
+            lower_joints.append(joint)
+    rotations = motion.rotations.copy()
+    rotations[:, lower_joints] = rotations[frame, lower_joints]
+    root_m = np.repeat(motion.root_m[[frame]], len(motion), axis=0)
+    standing = replace(motion, rotations=rotations, root_m=root_m)
+    return drift_anywhere(standing, rng.uniform(0.03, 0.1), rng)
+
+
+def tilt(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Tilt the world by 5° about a horizontal axis."""
+    turn = Rotation.from_rotvec(np.radians(5.0) * draw_direction(rng))
+    rotations = motion.rotations.copy()
+    rotations[:, 0] = (turn * Rotation.from_quat(rotations[:, 0])).as_quat()
+    return replace(motion, root_m=turn.apply(motion.root_m), rotations=rotations)
+
+
+# --- faults that correctors must repair ------------------------------------------------------------------------------
+
+
+def drift_steadily(motion: Motion, _: np.random.Generator) -> Motion:
+    """Add a constant drift of 0.6 m/s along x."""
+    return shift_root(motion, np.outer(get_times_s(motion), [0.6, 0.0, 0.0]))
+
+
+def drift_to_and_fro(motion: Motion, _: np.random.Generator) -> Motion:
+    """Add a drift along x that swings between ±0.6 m/s every two seconds."""
+    shift_m = 0.6 / np.pi * np.sin(np.pi * get_times_s(motion))
+    return shift_root(motion, np.outer(shift_m, [1.0, 0.0, 0.0]))
+
+
+def jitter_joints(motion: Motion, rng: np.random.Generator) -> Motion:
+    return turn_joints(motion, 0.05, rng)
+
+
+def wander(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Add a slow random walk of the root on the floor, 2 cm per second root of time."""
+    steps_m = rng.normal(0.0, 0.02 / np.sqrt(motion.fps), (len(motion), 3)) * [1.0, 0.0, 1.0]
+    return shift_root(motion, np.cumsum(steps_m, axis=0))
+
+
+def jump_halfway(motion: Motion, _: np.random.Generator) -> Motion:
+    """Let the root jump by 10 cm halfway."""
+    is_late = np.arange(len(motion)) >= len(motion) // 2
+    return shift_root(motion, np.outer(is_late, [0.1, 0.0, 0.0]))
+
+
+def misplace_second_half(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Put the second half 30 cm away, turned by 60°, as if clips were spliced as they come."""
+    angle_rad = rng.uniform(0, 2 * np.pi)
+    shift_m = 0.3 * np.array([np.sin(angle_rad), 0.0, np.cos(angle_rad)])
+    return place_from(motion, len(motion) // 2, np.pi / 3, shift_m)
+
+
+def warp_time(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Let time run up to 30 % faster and slower within two seconds, by 0.1 s ahead and behind.
+
+    Feet stand as still in warped time and bodies fall almost as fast: no corrector can know the pace that was meant.
+    """
+    times_s = get_times_s(motion)
+    ahead_s = 0.3 / np.pi * np.sin(np.pi * times_s + rng.uniform(0, 2 * np.pi))
+    frames = np.arange(len(motion))
+    warped_frames = np.clip((times_s + ahead_s) * motion.fps, 0, len(motion) - 1)
+    root_m = np.stack([np.interp(warped_frames, frames, axis_m) for axis_m in motion.root_m.T], axis=1)
+    rotations = np.empty_like(motion.rotations)
+    for joint in range(len(motion.skeleton)):
+        spline = Slerp(frames, Rotation.from_quat(motion.rotations[:, joint]))
+        rotations[:, joint] = spline(warped_frames).as_quat()
+    return replace(motion, root_m=root_m, rotations=rotations)
+
+
+def dip_limbs(motion: Motion, _: np.random.Generator) -> Motion:
+    """Turn feet and forearms downwards by up to 0.4 rad for half a second, the left and the right ones in turn.
+
+    Near the floor, toes and hands go through it.
+    """
+    times_s = get_times_s(motion)
+    for part, end in (("ankle", "foot"), ("elbow", "wrist")):
+        for phase, side in enumerate(("left", "right")):
+            joint = motion.skeleton.joint(f"{side}_{part}")
+            tip = motion.skeleton.joint(f"{side}_{end}")
+            if joint is None or tip is None:
+                continue
+            cycle_share = (times_s / 2 + phase / 2) % 1.0
+            bump = np.where(cycle_share < 0.25, np.sin(4 * np.pi * cycle_share) ** 2, 0.0)
+            motion = _lower_bone(motion, joint, tip, 0.4 * bump)
+    return motion
+
+
+def _lower_bone(motion: Motion, joint: int, tip: int, angles_rad: np.ndarray) -> Motion:
+    """Turn a joint so that its bone points down by (T,) angles more, at most straight down."""
+    positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
+    bones_m = positions_m[:, tip] - positions_m[:, joint]
+    axes = np.cross(bones_m, -UP)
+    across_m = np.linalg.norm(axes, axis=1)
+    angles_rad = np.minimum(angles_rad, np.arctan2(across_m, -bones_m[:, 1]))
+    turns = Rotation.from_rotvec(axes * (angles_rad / np.maximum(across_m, 1e-9))[:, None])
+    parents = Rotation.from_quat(orientations[:, motion.skeleton.parents[joint]])
+    rotations = motion.rotations.copy()
+    rotations[:, joint] = (parents.inv() * turns * Rotation.from_quat(orientations[:, joint])).as_quat()
+    return replace(motion, rotations=rotations)
+
+
+def join_clips(clips: Sequence[Motion]) -> list[Motion]:
+    """Return the beginning of each clip, followed by the end of the next clip with its skeleton.
+
+    The second clip goes on from where the first ends, in its direction.
+    """
+    pairs = []
+    for index, clip in enumerate(clips):
+        others = [*clips[index + 1 :], *clips[: index + 1]]
+        following = next(other for other in others if other.skeleton.same_as(clip.skeleton))
+        pairs.append(_join_pair(clip, following))
+    return pairs
+
+
+def _join_pair(first: Motion, second: Motion) -> Motion:
+    count = min(len(first), len(second)) // 2
+    begin = first.frames(0, count)
+    end = second.frames(len(second) - count, len(second))
+    rotations = np.concatenate([begin.rotations, end.rotations])
+    turn_rad = _heading_rad(rotations[count - 1, 0]) - _heading_rad(rotations[count, 0])
+    shift_m = (begin.root_m[-1] - end.root_m[0]) * (1.0, 0.0, 1.0)
+    joined = replace(first, root_m=np.concatenate([begin.root_m, end.root_m]), rotations=rotations)
+    return place_from(joined, count, turn_rad, shift_m)
+
+
+def _heading_rad(orientation: np.ndarray) -> float:
+    x, _, z = Rotation.from_quat(orientation).apply((0.0, 0.0, 1.0))
+    return float(np.arctan2(x, z))
+
+
+# --- the table of faults for rules -----------------------------------------------------------------------------------
+
+
+def _shows_pace(motion: Motion) -> bool:
+    features = MotionFeatures(motion)
+    return flight_pace(features) is not None or walking_pace(features) is not None
+
+
+def _shows_even_steps(motion: Motion) -> bool:
+    return bool(timing_unevenness(MotionFeatures(motion)).values.size)
+
+
+def _stays_on_floor(motion: Motion) -> bool:
+    """Return whether a long motion never leaves the floor: flights hide small errors of height."""
+    return motion.seconds > LONG_S and float(MotionFeatures(motion).clear_m.max()) < HIGH_M
+
+
+def _is_long(motion: Motion) -> bool:
+    return motion.seconds > LONG_S
+
+
+def _shows_plane(motion: Motion) -> bool:
+    """Return whether stances spread enough to show a plane."""
+    return bool(floor_tilt_deg(MotionFeatures(motion)).values.size)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault with the rules of which one must find it."""
+
+    plant: Plant
+    codes: str
+    is_visible: IsVisible = bool
+    """Return whether a motion shows anything of the fault."""
+
+
+FAULTS = {
+    "sunk": Fault(sink, codes="F1"),
+    "lifted": Fault(lift, codes="F2"),
+    "skating": Fault(skate, codes="F3"),
+    "elsewhere": Fault(misplace_height, codes="F4"),
+    "jittery": Fault(jitter, codes="S1"),
+    "spiky": Fault(spike, codes="S3"),
+    "spliced": Fault(splice, codes="S4"),
+    "held": Fault(hold_frame, codes="S5"),
+    "statue": Fault(freeze, codes="S6"),
+    "crossed": Fault(cross_arm, codes="B1"),
+    "backward knee": Fault(bend_knee_backward, codes="B2"),
+    "owl": Fault(turn_head_round, codes="B3"),
+    "rig": Fault(show_rest_pose, codes="B4"),
+    "scaled": Fault(change_unit, codes="R1"),
+    "z up": Fault(turn_z_up, codes="R2"),
+    "other rate": Fault(change_rate, codes="R3"),
+    "other pace": Fault(change_pace, codes="P1", is_visible=_shows_pace),
+    "warped": Fault(warp_time, codes="P2", is_visible=_shows_even_steps),
+    "shaken": Fault(shake, codes="X2"),
+    "wandering": Fault(wander, codes="F5"),
+    "in the floor": Fault(press_into_floor, codes="F1 F4", is_visible=_stays_on_floor),
+    "hovering": Fault(hover, codes="F2 F9", is_visible=_stays_on_floor),
+    "jumping root": Fault(jump_root, codes="S4"),
+    "sliding slowly": Fault(slide_slowly, codes="F3 F8", is_visible=_stays_on_floor),
+    "gliding": Fault(glide, codes="F7", is_visible=_is_long),
+    "tilted": Fault(tilt, codes="F6", is_visible=_shows_plane),
+}
