@@ -121,8 +121,8 @@ def test_the_guide_to_a_model_of_ones_own_learns_digits_and_resumes(
 
 
 def test_the_picture_of_the_statistics_guide_is_that_of_its_code() -> None:
-    guide = tool("statistics_guide")
-    assert guide.picture() == guide.PICTURE.read_text(encoding="utf-8")
+    pictures = tool("pictures")
+    assert pictures.draw_statistics() == (pictures.OUT / "statistics.svg").read_text(encoding="utf-8")
 
 
 def test_every_toy_loop_is_in_the_theory_gallery_with_what_it_showed() -> None:
@@ -130,7 +130,7 @@ def test_every_toy_loop_is_in_the_theory_gallery_with_what_it_showed() -> None:
     outcomes = json.loads((REPOSITORY / "docs" / "tools" / "toys.json").read_text())
     toys = tool("toys")
     assert sorted(match[1] for match in toys.MARKED.finditer(page)) == sorted(outcomes) == sorted([*TOYS.names, *LOOPS])
-    assert toys.filled(page, outcomes) == page, "python docs/tools/toys.py --page-only"
+    assert toys.fill_page(page, outcomes) == page, "python docs/tools/toys.py --page-only"
     pictures = [figure["file"] for toy in outcomes.values() for figure in toy["figures"]]
     assert all((REPOSITORY / "docs" / "pictures" / picture).is_file() for picture in pictures)
 
@@ -151,23 +151,7 @@ def test_tables_of_results_are_those_of_the_kept_summaries() -> None:
     asked = [match for page in results.PAGES for match in results.MARKED.findall(page.read_text())]
     assert sorted(name for kind, name in asked if kind == "table") == sorted(results.TABLES)
     for page in results.PAGES:
-        assert results.filled(page.read_text(), summaries) == page.read_text(), f"make results, for {page.name}"
-
-
-@pytest.mark.slow
-def test_the_memoriser_of_a_table_is_its_training_set_resampled() -> None:
-    memorisers = tool("memorisers")
-    tables = tool("page_tables")
-    summary = read_summary(REPOSITORY / "docs" / "results" / "demo.json")
-    first = replace(summary, settings={**summary.settings, "seeds": 1})
-    repeated = {metric: float(value) for _, _, metric, value in memorisers.score_memorisers("demo", first)}
-    for key in ("fid_kinematic", "recall", "coverage"):
-        recorded = tables._memoriser_values("demo", summary, key)
-        assert len(recorded) == summary.seeds
-        assert repeated[key] == pytest.approx(recorded[0], rel=0.01)
-    floor = summary.floors["real against real"]
-    edited = replace(first, floors={"real against real": {**floor, "fid_kinematic": floor["fid_kinematic"] * 1.1}})
-    assert list(memorisers.score_memorisers("demo", edited)) == []  # other real data than the run's
+        assert results.fill_page(page.read_text(), summaries) == page.read_text(), f"make results, for {page.name}"
 
 
 def test_the_kept_command_does_all_seeds_again_wherever_they_were_run() -> None:
@@ -176,8 +160,8 @@ def test_the_kept_command_does_all_seeds_again_wherever_they_were_run() -> None:
     command = "selfcorrect motion --data 'cmu-bvh#train' --out runs/a --seeds 2"
     first = Summary(command, facts, {"seeds": 2, "first_seed": 0}, {}, {})
     second = Summary("selfcorrect motion --first-seed 2", facts, {"seeds": 3, "first_seed": 2}, {}, {})
-    assert results.kept([first]).command == "selfcorrect motion --data 'cmu-bvh#train' --seeds 2"
-    assert results.kept([second, first]).command == "selfcorrect motion --data 'cmu-bvh#train' --seeds 5"
+    assert results.join_runs([first]).command == "selfcorrect motion --data 'cmu-bvh#train' --seeds 2"
+    assert results.join_runs([second, first]).command == "selfcorrect motion --data 'cmu-bvh#train' --seeds 5"
 
 
 STEPS = ("steps", "initial_steps")
@@ -266,17 +250,17 @@ def test_a_claim_is_judged_by_where_its_interval_lies(way: str, than: str | None
         "arm": [0.5, 0.52, 0.51], "steady": [0.9, 0.92, 0.9], "lower": [0.1, 0.12, 0.1], "noisy": [0.1, 0.95, 0.6],
     })  # fmt: skip
     claim = claims.Claim("source", "words", "where", "run", "dct-mlp", "arm", "recall", way, than)
-    assert claims.verdict_of(claim, summary)[1] == verdict
+    assert claims.judge_claim(claim, summary)[1] == verdict
     stays = claims.Claim("source", "words", "where", "run", "dct-mlp", "steady", "recall", "stays")
-    assert claims.verdict_of(stays, run_of({"steady": [0.98, 0.99, 0.97]}))[1] == "reproduced"
+    assert claims.judge_claim(stays, run_of({"steady": [0.98, 0.99, 0.97]}))[1] == "reproduced"
 
 
 def test_values_are_judged_over_the_later_half_of_the_generations() -> None:
-    judged = tool("evidence").judged
+    average_late = tool("evidence").average_late
     values = np.array([[9.0, 9.0, 1.0, 3.0], [9.0, 9.0, 5.0, 7.0]])
-    assert judged(ArmCurves("", "", "", {"recall": values}), "recall").tolist() == [2.0, 6.0]
+    assert average_late(ArmCurves("", "", "", {"recall": values}), "recall").tolist() == [2.0, 6.0]
     measured_once = np.where(np.arange(4) == 3, values, np.nan)
-    assert judged(ArmCurves("", "", "", {"recall": measured_once}), "recall").tolist() == [3.0, 7.0]
+    assert average_late(ArmCurves("", "", "", {"recall": measured_once}), "recall").tolist() == [3.0, 7.0]
 
 
 def test_a_correction_is_worth_the_real_samples_that_do_not_reach_it() -> None:
@@ -324,7 +308,7 @@ def test_the_test_of_dilution_finds_the_form_and_refutes_another() -> None:
 
 def test_the_joint_test_finds_larger_deviations_with_fewer_tests() -> None:
     dilution = tool("dilution")
-    fit = next(iter(dilution.fits_of(read_summary(REPOSITORY / "docs" / "results" / "dilution.json")).values()))
+    fit = next(iter(dilution.fit_all(read_summary(REPOSITORY / "docs" / "results" / "dilution.json")).values()))
     alone = dilution.detectable_share(fit, tests=1, draws=40)
     among_four = dilution.detectable_share(fit, tests=4, draws=40)
     assert 0 < alone < among_four < 1

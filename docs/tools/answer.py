@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from evidence import change, change_cell, judged
+from evidence import average_late, change_cell, measure_change
 from tables import table_lines
 
 from selfcorrect.experiments.reporting.summary import Summary
@@ -17,7 +17,8 @@ CORRECTORS = {
     "low-pass": "low-pass filter",
 }
 REAL_ONLY = "real+none"
-DISTANCE, COVERAGE = "fid_kinematic", "coverage"
+DISTANCE = "fid_kinematic"
+COVERAGE = "coverage"
 TITLES = {DISTANCE: "Fréchet distance", COVERAGE: "Coverage"}
 DIGITS = {DISTANCE: 1, COVERAGE: 2}
 
@@ -61,10 +62,10 @@ def differences_table(summaries: Mapping[str, Summary], key: str) -> Iterator[st
     rows = []
     for loop in LOOPS:
         arms = {curves.name: curves for curves in summaries[loop.summary].arms[loop.denoiser]}
-        cells = [loop.title, f"{judged(arms[REAL_ONLY], key).mean():.{digits}f}"]
+        cells = [loop.title, f"{average_late(arms[REAL_ONLY], key).mean():.{digits}f}"]
         for corrector in CORRECTORS:
             arm = arms.get(f"{loop.policy}+{corrector}")
-            cells.append("not run" if arm is None else change_cell(change(arm, arms[REAL_ONLY], key), digits))
+            cells.append("not run" if arm is None else change_cell(measure_change(arm, arms[REAL_ONLY], key), digits))
         rows.append(cells)
     heads = [f"{TITLES[key]} minus that of real data only", "real data only", *CORRECTORS.values()]
     yield from table_lines(heads, rows)
@@ -85,7 +86,8 @@ def first_screen_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
         names = [REAL_ONLY, *(f"{loop.policy}+{corrector}" for corrector in FIRST_SCREEN_CORRECTORS)]
         cells = []
         for name in names:
-            distance, coverage = (judged(arms[name], key).mean() for key in (DISTANCE, COVERAGE))
+            distance = average_late(arms[name], DISTANCE).mean()
+            coverage = average_late(arms[name], COVERAGE).mean()
             cells.append(f"{distance:.{DIGITS[DISTANCE]}f} ({coverage:.{DIGITS[COVERAGE]}f})")
         rows.append([loop.title, *cells])
     correctors = [CORRECTORS[corrector] for corrector in FIRST_SCREEN_CORRECTORS]

@@ -1,4 +1,4 @@
-"""Do rare captions collapse first? What each arm loses of retrieval by the frequency of captions, paired by seed."""
+"""Retrieval that each arm loses by the frequency of captions, paired by seed: do rare captions collapse first?"""
 
 from __future__ import annotations
 
@@ -17,41 +17,43 @@ _KEY = "r_precision_3_{}"
 
 
 def captions_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Lines of a table: R-precision (top 3) that rare and common captions lose, and the difference, with a verdict."""
+    """Yield lines of a table: R-precision (top 3) that rare and common captions lose, and the difference."""
     summary = summaries[SUMMARY]
     heads = ["arm", "rare captions lose", "common captions lose", "rare − common", "rare − common, per generation", ""]
     rows = []
     for arm, curves, _ in arms_of(summary, DENOISER):
-        rare, common = (curves.values[_KEY.format(third)] for third in ("rare", "common"))
-        difference = mean_interval(lost(rare) - lost(common))
-        cells = [mean_interval(lost(rare)), mean_interval(lost(common)), difference, slopes_apart(curves)]
-        rows.append([arm.label, *map(_signed, cells), verdict(difference)])
+        rare_loss = measure_loss(curves.values[_KEY.format("rare")])
+        common_loss = measure_loss(curves.values[_KEY.format("common")])
+        difference = mean_interval(rare_loss - common_loss)
+        cells = [mean_interval(rare_loss), mean_interval(common_loss), difference, compare_slopes(curves)]
+        rows.append([arm.label, *map(_format_cell, cells), verdict(difference)])
     yield from table_lines(heads, rows)
 
 
-def lost(values: np.ndarray) -> np.ndarray:
-    """(S,) what is lost from generation 0 to the last, of values (S, G + 1)."""
+def measure_loss(values: np.ndarray) -> np.ndarray:
+    """Return the loss (S,) from generation 0 to the last, of values (S, G + 1)."""
     return values[:, 0] - values[:, -1]
 
 
-def slopes_apart(curves: ArmCurves) -> Interval:
-    """By how much more rare captions lose in each generation, as slopes of straight lines through all generations."""
-    rare, common = (_slopes(curves.values[_KEY.format(third)]) for third in ("rare", "common"))
-    return mean_interval(common - rare)
+def compare_slopes(curves: ArmCurves) -> Interval:
+    """Return the loss of rare minus that of common captions per generation, by straight lines through all of them."""
+    rare_slopes = _fit_slopes(curves.values[_KEY.format("rare")])
+    common_slopes = _fit_slopes(curves.values[_KEY.format("common")])
+    return mean_interval(common_slopes - rare_slopes)
 
 
-def _slopes(values: np.ndarray) -> np.ndarray:
-    """(S,) slopes of values (S, G + 1), by least squares."""
+def _fit_slopes(values: np.ndarray) -> np.ndarray:
+    """Return the slopes (S,) of values (S, G + 1), by least squares."""
     return np.polyfit(np.arange(values.shape[1]), values.T, 1)[0]
 
 
 def verdict(difference: Interval) -> str:
-    """Which captions lose more, where the interval excludes 0."""
+    """Name the captions that lose more, if the interval excludes 0."""
     if difference.low > 0:
         return "rare ones lose more"
     return "common ones lose more" if difference.high < 0 else "open"
 
 
-def _signed(interval: Interval) -> str:
+def _format_cell(interval: Interval) -> str:
     numbers = f"{interval.estimate:+.2f} [{interval.low:+.2f} … {interval.high:+.2f}]"
     return numbers.replace("-", "−")

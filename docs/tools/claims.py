@@ -1,4 +1,4 @@
-"""Published claims about loops with a corrector, each held against the runs in docs/results, with a verdict by rule.
+"""Published claims about loops with a corrector, compared with the runs in docs/results, with a verdict by rule.
 
 A claim names an arm and what it is compared with, paired by seed: another arm, mostly the one that trains on real data
 only with as many steps, or its own generation 0 where no other arm has the measure. It is *reproduced* where the 95 %
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from evidence import between, judged
+from evidence import average_late, format_interval
 from tables import table_lines
 
 from selfcorrect.experiments.reporting.results import ArmCurves
@@ -55,33 +55,36 @@ TITLES = {"dct-mlp": "DCT MLP", "patch-mixer": "patch mixer", "dct-mixer": "DCT 
 """Denoiser → words."""
 
 
-def _others(denoiser: str) -> str:
+def _name_held_out(denoiser: str) -> str:
     return f"{TITLES[denoiser]}, held-out subjects"
 
 
-_SMOOTH = (_others("dct-mlp"), "full-smooth", "dct-mlp")
-_JITTERY = (_others("patch-mixer"), "full-jittery", "patch-mixer")
+_SMOOTH = (_name_held_out("dct-mlp"), "full-smooth", "dct-mlp")
+_JITTERY = (_name_held_out("patch-mixer"), "full-jittery", "patch-mixer")
 _DEMO = ("patch mixer, PyBullet's motions", "demo", "patch-mixer")
 """Model and motions in words, the summary, the denoiser."""
 
 _REAL_ONLY = "real+none"
 """The arm of each run that trains on real data only, with the same steps."""
 
-_KEPT = "enough real data keep diversity"
-_LOST, _DRIFTS = "diversity is lost if all data are replaced", "uncorrected, the loop drifts"
-_STAYS, _BETTER = "corrected, it stays near training on real data only", "corrected, it is better than uncorrected"
+_REAL_DATA_KEEP = "enough real data keep diversity"
+_DIVERSITY_IS_LOST = "diversity is lost if all data are replaced"
+_DRIFTS = "uncorrected, the loop drifts"
+_STAYS = "corrected, it stays near training on real data only"
+_BETTER = "corrected, it is better than uncorrected"
 _ROUNDS = "three rounds of generating, correcting and training improve it"
-_GILLMAN, _MORPH = "Gillman et al. 2024", "Li et al. 2025 (Morph)"
+_GILLMAN = "Gillman et al. 2024"
+_MORPH = "Li et al. 2025 (Morph)"
 
 CLAIMS = (
     *(
         Claim(source, words, f"{model}, {where}", summary, denoiser, arm, metric, way, than, generation)  # type: ignore[arg-type]
         for source, words, where, arm, metric, way, than, generation, runs in (
-            ("Shumailov et al. 2024", _LOST, "fully synthetic",
+            ("Shumailov et al. 2024", _DIVERSITY_IS_LOST, "fully synthetic",
              "replace+none", "recall", "falls", _REAL_ONLY, None, (_SMOOTH, _JITTERY, _DEMO)),
             ("Gerstgrasser et al. 2024", "accumulated data keep diversity", "accumulated",
              "accumulate-1+none", "recall", "stays", _REAL_ONLY, None, (_SMOOTH, _JITTERY)),
-            ("Bertrand et al. 2024", _KEPT, "λ = 1",
+            ("Bertrand et al. 2024", _REAL_DATA_KEEP, "λ = 1",
              "augment-1+none", "recall", "stays", _REAL_ONLY, None, (_SMOOTH, _JITTERY, _DEMO)),
             (_GILLMAN, _DRIFTS, "λ = 1",
              "augment-1+none", "fid_kinematic", "rises", _REAL_ONLY, None, (_SMOOTH, _JITTERY, _DEMO)),
@@ -106,7 +109,7 @@ CLAIMS = (
           "DCT MLP, captions, fully synthetic",
           "text", "dct-mlp", "replace+none", "r_precision_3_rare", "falls", _REAL_ONLY),
     *(
-        Claim(_MORPH, f"{_ROUNDS}, {output}", f"{_others(denoiser)}, n = 128, fully synthetic, generation 3",
+        Claim(_MORPH, f"{_ROUNDS}, {output}", f"{_name_held_out(denoiser)}, n = 128, fully synthetic, generation 3",
               "rounds", denoiser, "replace+physics", metric, "falls", than)
         for denoiser in ("dct-mlp", "patch-mixer")
         for output, metric, than in (
@@ -119,42 +122,48 @@ CLAIMS = (
 def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Lines of a table, a row per claim; the same words elsewhere follow each other, and stand once."""
     rows = []
-    alike: dict[tuple[str, str], list[Claim]] = {}
+    groups: dict[tuple[str, str], list[Claim]] = {}
     for claim in claims:
-        alike.setdefault((claim.source, claim.words), []).append(claim)
-    for words, group in alike.items():
+        groups.setdefault((claim.source, claim.words), []).append(claim)
+    for words, group in groups.items():
         for row, claim in enumerate(group):
-            measured, verdict = verdict_of(claim, summaries[claim.summary])
+            measured, verdict = judge_claim(claim, summaries[claim.summary])
             rows.append([*(("", "") if row else words), claim.where, measured, verdict])
     yield from table_lines(["Source", "Claim", "Where", "Measured", ""], rows)
 
 
-def verdict_of(claim: Claim, summary: Summary) -> tuple[str, str]:
-    """What was measured, in words, and the verdict."""
+def judge_claim(claim: Claim, summary: Summary) -> tuple[str, str]:
+    """Return the measured values in words, and the verdict."""
     arms = {curves.name: curves for curves in summary.arms[claim.denoiser]}
-    values = _at(arms[claim.arm], claim)
-    before = _first(arms[claim.arm], claim.metric) if claim.than is None else _at(arms[claim.than], claim)
-    change, metric = mean_interval(values - before), find_metric(claim.metric)
+    values = _select_values(arms[claim.arm], claim)
+    if claim.than is None:
+        before = _select_first(arms[claim.arm], claim.metric)
+    else:
+        before = _select_values(arms[claim.than], claim)
+    change = mean_interval(values - before)
+    metric = find_metric(claim.metric)
     bound = MARGIN * float(before.mean())
     low, high = {
         "falls": (-np.inf, 0.0),
         "rises": (0.0, np.inf),
         "stays": (-bound, np.inf) if metric.better == "higher" else (-np.inf, bound),
     }[claim.way]
-    holds, fails = low < change.low and change.high < high, change.high < low or change.low > high
+    holds = low < change.low and change.high < high
+    fails = change.high < low or change.low > high
     verdict = "reproduced" if holds else "**not reproduced**" if fails else "open"
     numbers = f"{before.mean():.{metric.digits}f} → {values.mean():.{metric.digits}f}"
-    return f"{metric.title} {numbers} ({between(change, metric.digits)})", verdict
+    return f"{metric.title} {numbers} ({format_interval(change, metric.digits)})", verdict
 
 
-def _first(curves: ArmCurves, key: str) -> np.ndarray:
-    """(S,) values of the first generation that has some."""
+def _select_first(curves: ArmCurves, key: str) -> np.ndarray:
+    """Return the values (S,) of the first generation that has some."""
     values = curves.values[key]
-    return values[:, int(np.flatnonzero(np.isfinite(values).all(0))[0])]
+    first_generation = np.flatnonzero(np.isfinite(values).all(0))[0]
+    return values[:, first_generation]
 
 
-def _at(curves: ArmCurves, claim: Claim) -> np.ndarray:
-    """(S,) values of the claim's generation."""
+def _select_values(curves: ArmCurves, claim: Claim) -> np.ndarray:
+    """Return the values (S,) of the claim's generation."""
     if claim.generation is None:
-        return judged(curves, claim.metric)
+        return average_late(curves, claim.metric)
     return curves.values[claim.metric][:, claim.generation]

@@ -1,4 +1,4 @@
-"""Judges whether artefacts of corrected loops are diluted: `python docs/tools/dilution.py runs/dilution`.
+"""Judge whether artefacts of corrected loops are diluted: `python docs/tools/dilution.py runs/dilution`.
 
 The form is that of `selfcorrect.analysis.theory.diluted_level`. docs/results/dilution.md states both tests, that of the
 form and that of coverage; they were written before the runs. The page has the tables, and the figure, of kept runs.
@@ -16,9 +16,9 @@ from typing import Annotated, Any
 import matplotlib as mpl
 import numpy as np
 import tyro
-from evidence import REAL, between, judged, real_values
+from evidence import REAL, average_late, format_interval, real_values
 from matplotlib.figure import Figure
-from shares import pooled
+from shares import average_differences
 from tables import table_lines
 
 from selfcorrect.analysis.theory import corrected_ratio, diluted_level
@@ -29,12 +29,15 @@ from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.statistics import Interval, compare_paired, holm, mean_interval
 
 PRIMARY = "penetration_mm"
-RATIOS, STRENGTHS = (0.5, 1.0, 2.0, 4.0), (0.25, 1.0, 4.0, math.inf)
+RATIOS = (0.5, 1.0, 2.0, 4.0)
+STRENGTHS = (0.25, 1.0, 4.0, math.inf)
 CORRECTORS = {"physics": "physics", "kinematic": "kinematic clean-up"}
 NETWORKS = {"dct-mlp": "DCT MLP", "patch-mixer": "patch mixer"}
 RIVALS = ("one pass", "no effect", "full effect")
-EXACT, CLOSE = 0.05, 0.10
-"""Level of the test, and the root mean square error, as a share of |r − c|, up to which the form counts as close."""
+EXACT = 0.05
+"""Level of the test."""
+CLOSE = 0.10
+"""Root mean square error, as a share of |r − c|, up to which the form counts as close."""
 KEPT = "dilution"
 KEPT_OF_COVERAGE = ("coverage-smooth", "coverage-jittery")
 """Names of the kept runs: of the form, and of coverage at the size where its gain was seen."""
@@ -42,7 +45,7 @@ KEPT_OF_COVERAGE = ("coverage-smooth", "coverage-jittery")
 
 @dataclass(frozen=True)
 class Fit:
-    """How far one corrector of one network is from the form, over all pairs of λ and γ."""
+    """The form against the arms of one corrector of one network, over all pairs of λ and γ."""
 
     measured: np.ndarray
     """(S, cells) levels."""
@@ -88,39 +91,46 @@ class Fit:
 def fit(
     arms: Mapping[str, ArmCurves], corrector: str, ratios: Sequence[float], strengths: Sequence[float], key: str
 ) -> Fit:
-    """The form against the arms of one network. Its constants come from two arms that are not judged."""
-    real_only, corrected_only = judged(arms["real+none"], key), judged(arms[f"replace+{corrector}"], key)
+    """Compare the form with the arms of one network. Its constants come from two arms that are not judged.
+
+    Args:
+        arms: Name of each arm → its curves.
+        corrector: Corrector of the arms that are judged.
+        ratios: Synthetic samples per real one, λ.
+        strengths: Strengths γ of the corrector.
+        key: Metric.
+    """
+    real_only = average_late(arms["real+none"], key)
+    corrected_only = average_late(arms[f"replace+{corrector}"], key)
     cells = list(product(ratios, strengths))
     measured = [
-        judged(arms[ArmSettings(f"augment:{ratio:g}", corrector, strength).name], key) for ratio, strength in cells
+        average_late(arms[ArmSettings(f"augment:{ratio:g}", corrector, strength).name], key)
+        for ratio, strength in cells
     ]
     values = np.stack(measured, axis=1)
-
-    def away(level: np.ndarray) -> np.ndarray:
-        return values - level
 
     law = np.stack([diluted_level(real_only, corrected_only, *cell) for cell in cells], axis=1)
     shares = np.array([corrected_ratio(ratio, strength) / (1 + ratio) for ratio, strength in cells])
     once = real_only[:, None] + shares * (corrected_only - real_only)[:, None]
     rivals = (once, real_only[:, None], corrected_only[:, None])
-    errors = {words: _root_mean_square(away(level)) for words, level in zip(RIVALS, rivals, strict=True)}
-    return Fit(values, away(law), (real_only, corrected_only), errors)
+    errors = {words: _root_mean_square(values - level) for words, level in zip(RIVALS, rivals, strict=True)}
+    return Fit(measured=values, residuals=values - law, ends=(real_only, corrected_only), rivals=errors)
 
 
 def verdict(adjusted_p: float, error: float) -> str:
-    """What the test says of one corrector of one network."""
+    """Return the verdict on one corrector of one network."""
     if error <= CLOSE:
         return "not refuted" if adjusted_p > EXACT else "close, but refuted"
     return "refuted" if adjusted_p <= EXACT else "undecided"
 
 
-def detectable_share(one: Fit, *, tests: int, power: float = 0.8, draws: int = 200) -> float:
+def detectable_share(fit: Fit, *, tests: int, power: float = 0.8, draws: int = 200) -> float:
     """Estimate the smallest deviation from the form, common to all cells, that the joint test finds.
 
     Seeds are drawn from a Gaussian with the covariance of the residuals.
 
     Args:
-        one: The form against the arms of one corrector of one network.
+        fit: The form against the arms of one corrector of one network.
         tests: Number of tests over which Holm's method adjusts the level.
         power: Share of draws in which the test must find the deviation.
         draws: Number of simulated experiments for each deviation.
@@ -129,30 +139,33 @@ def detectable_share(one: Fit, *, tests: int, power: float = 0.8, draws: int = 2
         The deviation as a share of |r − c|, in steps of 0.01.
     """
     rng = np.random.default_rng(0)
-    seeds, cells = one.residuals.shape
-    covariance = np.cov(one.residuals.T)
+    seeds, cells = fit.residuals.shape
+    covariance = np.cov(fit.residuals.T)
     factor = np.linalg.cholesky(covariance + 1e-6 * np.trace(covariance) / cells * np.eye(cells))
     noise = rng.normal(size=(draws, seeds, cells)) @ factor.T
     for percent in range(1, 100):
-        deviation = percent / 100 * one.span
-        found = [replace(one, residuals=sample + deviation).joint_p <= EXACT / tests for sample in noise]
-        if np.mean(found) >= power:
+        deviation = percent / 100 * fit.span
+        is_found = [replace(fit, residuals=sample + deviation).joint_p <= EXACT / tests for sample in noise]
+        if np.mean(is_found) >= power:
             return percent / 100
     return math.inf
 
 
-def fits_of(summary: Summary) -> dict[tuple[str, str], Fit]:
-    """Network and corrector → the form against their arms."""
-    return {
-        (network, corrector): fit(_by_name(summary, network), corrector, RATIOS, STRENGTHS, PRIMARY)
-        for network, corrector in product(NETWORKS, CORRECTORS)
-    }
+def fit_all(summary: Summary) -> dict[tuple[str, str], Fit]:
+    """Return network and corrector → the form against their arms."""
+    fits = {}
+    for network, corrector in product(NETWORKS, CORRECTORS):
+        arms = _get_arms(summary, network)
+        fits[network, corrector] = fit(arms, corrector, RATIOS, STRENGTHS, PRIMARY)
+    return fits
 
 
 def form_table(summary: Summary) -> Iterator[str]:
-    """Lines of a table: what the test says of the form, for each network and corrector."""
-    fits = {f"{NETWORKS[one]}, {CORRECTORS[other]}": each for (one, other), each in fits_of(summary).items()}
-    adjusted = holm({name: one.joint_p for name, one in fits.items()})
+    """Yield lines of a table: the verdict on the form for each network and corrector."""
+    fits = {}
+    for (network, corrector), cell in fit_all(summary).items():
+        fits[f"{NETWORKS[network]}, {CORRECTORS[corrector]}"] = cell
+    adjusted = holm({name: cell.joint_p for name, cell in fits.items()})
     heads = [
         "",
         "r, mm",
@@ -165,20 +178,20 @@ def form_table(summary: Summary) -> Iterator[str]:
     rows = [
         [
             name,
-            *(f"{end.mean():.1f}" for end in one.ends),
-            f"{one.error:.2f}",
+            *(f"{end.mean():.1f}" for end in cell.ends),
+            f"{cell.error:.2f}",
             f"{adjusted[name]:.3f}",
-            verdict(adjusted[name], one.error),
-            between(one.largest, 1),
-            *(between(mean_interval(one.rivals[rival] - one.by_seed), 1) for rival in RIVALS),
+            verdict(adjusted[name], cell.error),
+            format_interval(cell.largest, 1),
+            *(format_interval(mean_interval(cell.rivals[rival] - cell.by_seed), 1) for rival in RIVALS),
         ]
-        for name, one in fits.items()
+        for name, cell in fits.items()
     ]
     yield from table_lines([*heads, *(f"{rival} − formula, mm" for rival in RIVALS)], rows)
 
 
 def coverage_table(tests: Sequence[Summary]) -> Iterator[str]:
-    """Lines of a table: what tests say of physics and coverage, and beside it what clean-up without physics does."""
+    """Yield lines of a table: the tests of physics and coverage, and beside them clean-up without physics."""
     heads = ["coverage, mean over λ", "seeds", "real", "physics − uncorrected", "p, Holm", "hypothesis"]
     rows = [
         [f"{name}, {summary.settings['real_count']} windows", *row]
@@ -189,28 +202,31 @@ def coverage_table(tests: Sequence[Summary]) -> Iterator[str]:
 
 
 def coverage_tests(summaries: Mapping[str, Summary]) -> list[Summary]:
-    """Runs that judge coverage, the smaller loops first. Of the larger ones, each network was kept alone."""
-    smooth, jittery = (summaries[name] for name in KEPT_OF_COVERAGE)
+    """Return the runs that judge coverage, the smaller loops first; each network of the larger ones is a run."""
+    smooth = summaries[KEPT_OF_COVERAGE[0]]
+    jittery = summaries[KEPT_OF_COVERAGE[1]]
     return [summaries[KEPT], replace(smooth, arms={**smooth.arms, **jittery.arms})]
 
 
 def dilution_figure(summary: Summary) -> str:
-    """SVG text: the level by the share λ′ / (1 + λ′), in which the form is a straight line from r to c."""
+    """Return SVG text: the level by the share λ′ / (1 + λ′), in which the form is a straight line from r to c."""
     shares = np.array([_share(*cell) for cell in product(RATIOS, STRENGTHS)])
     gammas = np.array([gamma for _, gamma in product(RATIOS, STRENGTHS)])
-    fits = fits_of(summary)
+    fits = fit_all(summary)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10.8, 6.2), layout="constrained")
         panels = figure.subplots(len(CORRECTORS), len(NETWORKS), squeeze=False, sharex=True, sharey="row")
         for (row, corrector), (column, network) in product(enumerate(CORRECTORS), enumerate(NETWORKS)):
-            panel, one = panels[row, column], fits[network, corrector]
-            ends = [mean_interval(end) for end in one.ends]
+            panel = panels[row, column]
+            cell = fits[network, corrector]
+            ends = [mean_interval(end) for end in cell.ends]
             panel.plot((0, 1), [end.estimate for end in ends], color=GREY, linestyle="--", label="formula")
             _draw(panel, np.array([0.0, 1.0]), ends, color=GREY, marker="x", label="r and c, not judged")
             for gamma, marker in zip(STRENGTHS, "osD^", strict=True):
-                chosen, words = gammas == gamma, f"γ = {gamma:g}".replace("inf", "∞")
-                told = [mean_interval(level) for level in one.measured[:, chosen].T]
-                _draw(panel, shares[chosen], told, color=COLOURS[corrector], marker=marker, label=words)
+                is_chosen = gammas == gamma
+                words = f"γ = {gamma:g}".replace("inf", "∞")
+                levels = [mean_interval(level) for level in cell.measured[:, is_chosen].T]
+                _draw(panel, shares[is_chosen], levels, color=COLOURS[corrector], marker=marker, label=words)
             if (real := real_values(summary, PRIMARY)) is not None:
                 panel.axhline(real.mean(), color=INK, linestyle=":", linewidth=1, label=REAL)
             panel.set_title(f"{NETWORKS[network]}, {CORRECTORS[corrector]}")
@@ -223,18 +239,18 @@ def dilution_figure(summary: Summary) -> str:
         return as_svg(figure)
 
 
-def _by_name(summary: Summary, network: str) -> dict[str, ArmCurves]:
-    return {each.name: each for each in summary.arms[network]}
+def _get_arms(summary: Summary, network: str) -> dict[str, ArmCurves]:
+    return {curves.name: curves for curves in summary.arms[network]}
 
 
-def _real(summary: Summary, key: str, digits: int) -> str:
+def _format_real(summary: Summary, key: str, digits: int) -> str:
     values = real_values(summary, key)
     return "—" if values is None else f"{values.mean():.{digits}f}"
 
 
 def _draw(panel: Any, shares: np.ndarray, levels: Sequence[Interval], **look: str) -> None:
-    means = np.array([one.estimate for one in levels])
-    ends = np.abs([[one.low for one in levels], [one.high for one in levels]] - means)
+    means = np.array([level.estimate for level in levels])
+    ends = np.abs([[level.low for level in levels], [level.high for level in levels]] - means)
     panel.errorbar(shares, means, ends, linestyle="none", markersize=4.5, elinewidth=0.9, alpha=0.85, **look)
 
 
@@ -244,32 +260,34 @@ def _share(ratio: float, strength: float) -> float:
 
 
 def _coverage_rows(summary: Summary) -> Iterator[tuple[str, list[str]]]:
-    """Each network's name and its cells of the table."""
-    arms = {network: _by_name(summary, network) for network in NETWORKS}
-    kept = {network: _kept(each, "physics") for network, each in arms.items()}
-    tests = {network: compare_paired(one, np.zeros_like(one)) for network, one in kept.items()}
-    adjusted = holm({network: one.p_value for network, one in tests.items()})
-    for network, one in tests.items():
-        confirmed = one.difference.estimate > 0 and adjusted[network] <= EXACT
-        control = _kept(arms[network], "kinematic")
+    """Yield each network's name and its cells of the table."""
+    arms = {network: _get_arms(summary, network) for network in NETWORKS}
+    gains = {network: _coverage_gain(network_arms, "physics") for network, network_arms in arms.items()}
+    tests = {network: compare_paired(gain, np.zeros_like(gain)) for network, gain in gains.items()}
+    adjusted = holm({network: test.p_value for network, test in tests.items()})
+    for network, test in tests.items():
+        is_confirmed = test.difference.estimate > 0 and adjusted[network] <= EXACT
+        control = _coverage_gain(arms[network], "kinematic")
         yield (
             NETWORKS[network],
             [
-                str(len(kept[network])),
-                _real(summary, "coverage", 2),
-                between(one.difference, 3),
+                str(len(gains[network])),
+                _format_real(summary, "coverage", 2),
+                format_interval(test.difference, 3),
                 f"{adjusted[network]:.3f}",
-                "confirmed" if confirmed else "not confirmed",
-                between(mean_interval(control), 3) if len(control) else "not run",
+                "confirmed" if is_confirmed else "not confirmed",
+                format_interval(mean_interval(control), 3) if len(control) else "not run",
             ],
         )
 
 
-def _kept(arms: Mapping[str, ArmCurves], corrector: str) -> np.ndarray:
-    """(S,) coverage that a full corrector keeps, mean over the partial ratios; (0,) where it did not run."""
+def _coverage_gain(arms: Mapping[str, ArmCurves], corrector: str) -> np.ndarray:
+    """Return the coverage (S,) that a full corrector adds, mean over the partial ratios; (0,) if it did not run."""
     plain = [name for name in arms if name.startswith("augment-") and name.endswith("+none")]
     pairs = [(name.replace("+none", f"+{corrector}"), name) for name in plain]
-    return pooled(arms, pairs, "coverage") if pairs and all(one in arms for one, _ in pairs) else np.zeros(0)
+    if not pairs or any(corrected not in arms for corrected, _ in pairs):
+        return np.zeros(0)
+    return average_differences(arms, pairs, "coverage")
 
 
 def _root_mean_square(residuals: np.ndarray) -> np.ndarray:
@@ -277,12 +295,12 @@ def _root_mean_square(residuals: np.ndarray) -> np.ndarray:
 
 
 def main(run: Annotated[Path, tyro.conf.Positional]) -> None:
-    """Print what the tests say of a finished run of `--preset dilution`."""
+    """Print the tables of a finished run of `--preset dilution`, and the deviations that the test would find."""
     summary = read_summary(run / "summary.json" if run.is_dir() else run)
     print("\n".join([*form_table(summary), "", *coverage_table([summary]), ""]))
-    fits = fits_of(summary)
-    for (network, corrector), one in fits.items():
-        share = detectable_share(one, tests=len(fits))
+    fits = fit_all(summary)
+    for (network, corrector), cell in fits.items():
+        share = detectable_share(cell, tests=len(fits))
         print(f"{NETWORKS[network]}, {CORRECTORS[corrector]}: deviations from {share:.2f} of r − c on would be found")
 
 

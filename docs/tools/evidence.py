@@ -13,47 +13,47 @@ REAL = "real against real"
 """Title of the scores of real data in summaries."""
 
 
-def judged(curves: ArmCurves, key: str) -> np.ndarray:
-    """(S,) means over the later half of the generations, of those in which the metric was measured."""
+def average_late(curves: ArmCurves, key: str) -> np.ndarray:
+    """Return means (S,) over the later half of the generations, of those in which the metric was measured."""
     values = curves.values[key]
     later = values[:, (values.shape[1] - 1) // 2 + 1 :]
     return later[:, np.isfinite(later).all(axis=0)].mean(axis=1)
 
 
-def change(one: ArmCurves, other: ArmCurves, key: str) -> Interval:
-    """One arm minus another, paired by seed."""
-    return mean_interval(judged(one, key) - judged(other, key))
+def measure_change(arm: ArmCurves, reference: ArmCurves, key: str) -> Interval:
+    """Return an arm minus a reference, paired by seed."""
+    return mean_interval(average_late(arm, key) - average_late(reference, key))
 
 
 def real_values(summary: Summary, key: str) -> np.ndarray | None:
-    """(S,) values of real data, against other real data where the metric compares; None where there are none."""
+    """Return values (S,) of real data, against other real data if the metric compares; None without any."""
     return summary.floors.get(REAL, {}).get(key)
 
 
 def distances(curves: ArmCurves, metric: Metric, summary: Summary) -> np.ndarray | None:
-    """(S,) distances to the value of real data; None without that value."""
+    """Return distances (S,) to the value of real data; None without that value."""
     real = real_values(summary, metric.key)
-    return None if real is None else np.abs(judged(curves, metric.key) - real)
+    return None if real is None else np.abs(average_late(curves, metric.key) - real)
 
 
 def mean_cell(values: np.ndarray, metric: Metric) -> str:
-    """The mean over seeds ± half of its 95 % interval."""
+    """Return the mean over seeds ± half of its 95 % interval."""
     interval = mean_interval(values)
     return f"{interval.estimate:.{metric.digits}f}{_half_width(interval, metric.digits)}"
 
 
 def change_cell(interval: Interval, digits: int) -> str:
-    """A signed difference ± half of its 95 % interval."""
-    return signed(f"{interval.estimate:+.{digits}f}{_half_width(interval, digits)}")
+    """Return a signed difference ± half of its 95 % interval."""
+    return use_minus_signs(f"{interval.estimate:+.{digits}f}{_half_width(interval, digits)}")
 
 
-def between(interval: Interval, digits: int) -> str:
-    """A signed difference and the ends of its 95 % interval."""
-    return signed(f"{interval.estimate:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}]")
+def format_interval(interval: Interval, digits: int) -> str:
+    """Return a signed difference and the ends of its 95 % interval."""
+    return use_minus_signs(f"{interval.estimate:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}]")
 
 
-def signed(text: str) -> str:
-    """Text with true minus signs."""
+def use_minus_signs(text: str) -> str:
+    """Return a text with true minus signs."""
     return text.replace("-", "−")
 
 

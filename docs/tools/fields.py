@@ -11,11 +11,13 @@ class FieldTables(griffe.Extension):
     """Shows name, type, meaning and default of the fields where the docstring of their class ends."""
 
     def on_class(self, *, cls: griffe.Class, **kwargs: Any) -> None:
-        decorators, bases = [str(one.value) for one in cls.decorators], [str(base) for base in cls.bases]
-        if not any(one.startswith("dataclass") for one in decorators) and "TypedDict" not in bases:
+        is_dataclass = any(str(decorator.value).startswith("dataclass") for decorator in cls.decorators)
+        if not is_dataclass and "TypedDict" not in map(str, cls.bases):
             return
-        known = [one for one in cls.attributes.values() if one.annotation and "property" not in one.labels]
-        fields = [one for one in known if not one.is_private]
+        fields = []
+        for attribute in cls.attributes.values():
+            if attribute.annotation and "property" not in attribute.labels and not attribute.is_private:
+                fields.append(attribute)
         if not any(field.docstring for field in fields):
             return  # the signature has names, types and defaults
         rows = [
@@ -23,7 +25,7 @@ class FieldTables(griffe.Extension):
                 field.name,
                 annotation=field.annotation,
                 description=field.docstring.value if field.docstring else "",
-                value=_default(field),
+                value=_get_default(field),
             )
             for field in fields
         ]
@@ -33,8 +35,8 @@ class FieldTables(griffe.Extension):
             field.docstring = None  # the table has it
 
 
-def _default(field: griffe.Attribute) -> str | None:
-    """What a field is without being given; None for what must be given."""
+def _get_default(field: griffe.Attribute) -> str | None:
+    """Return the default of a field; None if it has none."""
     value = None if field.value is None else str(field.value)
     if value is None or not value.startswith("field("):
         return value

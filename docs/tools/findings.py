@@ -1,11 +1,12 @@
-"""The findings on one screen: what loops leave with and without correction, beside real data, read from summaries."""
+"""Tables of the findings: loops with and without correction beside real data, read from summaries."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
-from evidence import between, change, distances, judged, real_values
+from evidence import average_late, distances, format_interval, measure_change, real_values
 from matplotlib.ticker import MaxNLocator
 from tables import table_lines
 
@@ -33,17 +34,6 @@ class Evidence:
     """What both are compared with."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """A question, its answer, and what the answer rests on."""
-
-    question: str
-    answer: str
-    page: str
-    """Of the experiment, below docs/results/."""
-    evidence: tuple[Evidence, ...]
-
-
 _FORCE = "needed_force_bodyweights"
 _RUNS = (
     ("DCT MLP, CMU", "full-smooth", "dct-mlp"),
@@ -53,98 +43,63 @@ _MODES = ("DCT MLP, PyBullet's motions, generations 11 to 20", "modes", "dct-mlp
 _KINEMATIC, _LOW_PASS = ("replace+kinematic", "kinematic clean-up"), ("replace+low-pass", "low-pass filter")
 
 
-def _both(metric: str, control: tuple[str, str]) -> tuple[Evidence, ...]:
+def _compare_in_both(metric: str, control: tuple[str, str]) -> tuple[Evidence, ...]:
     when = "generation 7" if metric == _FORCE else "generations 4 to 7"
     words = ("replace+physics", "physics", control[0], control[1])
     return tuple(Evidence(f"{where}, {when}", run, denoiser, metric, *words) for where, run, denoiser in _RUNS)
 
 
-FINDINGS = (
-    Finding(
-        "Does physics bring the root force that samples need nearer to real motion?",
-        "With the patch mixer, yes. With the DCT MLP it falls below that of real motion and comes no nearer.",
-        "feasibility",
-        _both(_FORCE, _KINEMATIC),
+FINDINGS = {
+    "force": _compare_in_both(_FORCE, _KINEMATIC),
+    "penetration": _compare_in_both("penetration_mm", _KINEMATIC),
+    "skating": _compare_in_both("skate_m_s", _KINEMATIC),
+    "distance": _compare_in_both("fid_kinematic", _LOW_PASS),
+    "diversity": _compare_in_both("coverage", ("real+none", "training on real data only")),
+    "remedies": (
+        Evidence(*_MODES, "coverage", "replace+none+lineages", "lineages", "freeze+none", "static set"),
+        Evidence(*_MODES, "coverage", "freeze+none+lineages", "static, lineages", "freeze+none", "static set"),
+        Evidence(*_MODES, "coverage", "freeze+none+matched", "static, matched", "freeze+none", "static set"),
     ),
-    Finding(
-        "Does it bring floor penetration nearer?",
-        "We found no change in the distance to real motion. With the DCT MLP, penetration falls below that of real "
-        "captures. Kinematic clean-up brings it below in both networks.",
-        "held-out",
-        _both("penetration_mm", _KINEMATIC),
-    ),
-    Finding(
-        "Does it bring foot skating nearer?",
-        "Yes, in both networks. Kinematic clean-up does, too, and by more in the patch mixer.",
-        "held-out",
-        _both("skate_m_s", _KINEMATIC),
-    ),
-    Finding(
-        "Does it lower the Fréchet distance?",
-        "Yes, if samples jitter (patch mixer). A low-pass filter does as well here, and better over twenty generations "
-        "([by synthetic ratio](ratios.md)). With the DCT MLP the distance moves little while coverage falls: it hardly "
-        "shows collapse.",
-        "held-out",
-        _both("fid_kinematic", _LOW_PASS),
-    ),
-    Finding(
-        "Does it preserve diversity in a fully synthetic loop?",
-        "No. Coverage falls with and without it.",
-        "held-out",
-        _both("coverage", ("real+none", "training on real data only")),
-    ),
-    Finding(
-        "What preserves diversity without new data?",
-        "The `lineages` remedy keeps part of it. A static training set with matching or `lineages` keeps more.",
-        "remedies",
-        (
-            Evidence(*_MODES, "coverage", "replace+none+lineages", "lineages", "freeze+none", "static set"),
-            Evidence(*_MODES, "coverage", "freeze+none+lineages", "static, lineages", "freeze+none", "static set"),
-            Evidence(*_MODES, "coverage", "freeze+none+matched", "static, matched", "freeze+none", "static set"),
-        ),
-    ),
-)
+}
+"""Evidence of each answer on docs/results/index.md."""
+HEADS = ("", "real", "uncorrected", "method", "control", "method − uncorrected", "nearer to real by")
 
 
-def findings_sections(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Lines of a section for each question: its answer, and a table with a row for each piece of evidence."""
-    heads = ["", "real", "uncorrected", "method", "control", "method − uncorrected", "nearer to real by"]
-    for number, finding in enumerate(FINDINGS):
-        yield from (f"### {finding.question}", "", f"{finding.answer} [Table]({finding.page}.md).", "")
-        yield from table_lines(heads, [[*_row(evidence, summaries[evidence.summary])] for evidence in finding.evidence])
-        pictures = [
-            f"![{_title(evidence)}: means and 95 % intervals](../pictures/results/finding-{number}-{row}.svg)"
-            for row, evidence in enumerate(finding.evidence)
-        ]
-        yield from ("", *pictures, "")
+def finding_table(name: str, summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield the lines of a finding's table, and its figures below."""
+    yield from table_lines(HEADS, [_cells(evidence, summaries[evidence.summary]) for evidence in FINDINGS[name]])
+    yield ""
+    number = list(FINDINGS).index(name)
+    for row, evidence in enumerate(FINDINGS[name]):
+        picture = f"../pictures/results/finding-{number}-{row}.svg"
+        yield f"![{_title(evidence)}: means and 95 % intervals]({picture})"
 
 
 def evidence_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Lines of one table of all findings for the report, without figures and with the network alone as the place."""
-    heads = ["", "real", "uncorrected", "method", "control", "method − uncorrected", "nearer to real by"]
+    """Yield the lines of one table of all findings for the report, with only the network as the place."""
     rows = []
-    for finding in FINDINGS:
-        for evidence in finding.evidence:
-            short = replace(evidence, where=evidence.where.split(",")[0])
-            rows.append([*_row(short, summaries[evidence.summary])])
-    yield from table_lines(heads, rows)
+    for evidence in chain(*FINDINGS.values()):
+        short = replace(evidence, where=evidence.where.split(",")[0])
+        rows.append(_cells(short, summaries[evidence.summary]))
+    yield from table_lines(HEADS, rows)
 
 
-def _row(evidence: Evidence, summary: Summary) -> Iterator[str]:
+def _cells(evidence: Evidence, summary: Summary) -> list[str]:
     metric = find_metric(evidence.metric)
     arms = {curves.name: curves for curves in summary.arms[evidence.denoiser]}
+    cells = [f"{metric.title}, {evidence.where}"]
     real = real_values(summary, metric.key)
-    yield f"{metric.title}, {evidence.where}"
-    yield "" if real is None else f"{real.mean():.{metric.digits}f}"
+    cells.append("" if real is None else f"{real.mean():.{metric.digits}f}")
     for name, words in (
         (evidence.plain, ""),
         (evidence.arm, f" ({evidence.arm_words})"),
         (evidence.control, f" ({evidence.control_words})"),
     ):
-        yield f"{judged(arms[name], metric.key).mean():.{metric.digits}f}{words}"
-    yield between(effect(evidence, evidence.arm, summary), metric.digits)
+        cells.append(f"{average_late(arms[name], metric.key).mean():.{metric.digits}f}{words}")
+    cells.append(format_interval(effect(evidence, evidence.arm, summary), metric.digits))
     nearer = approach(evidence, evidence.arm, summary)
-    yield "" if nearer is None else between(nearer, metric.digits)
+    cells.append("" if nearer is None else format_interval(nearer, metric.digits))
+    return cells
 
 
 def _title(evidence: Evidence) -> str:
@@ -155,24 +110,26 @@ def _title(evidence: Evidence) -> str:
 def effect(evidence: Evidence, arm: str, summary: Summary) -> Interval:
     """An arm minus the uncorrected one, paired by seed."""
     arms = {curves.name: curves for curves in summary.arms[evidence.denoiser]}
-    return change(arms[arm], arms[evidence.plain], evidence.metric)
+    return measure_change(arms[arm], arms[evidence.plain], evidence.metric)
 
 
 def approach(evidence: Evidence, arm: str, summary: Summary) -> Interval | None:
-    """By how much nearer to real data than the uncorrected arm it is; None without a value of real data."""
+    """Return the uncorrected arm's distance to real data minus that of an arm; None without a value of real data."""
     arms = {curves.name: curves for curves in summary.arms[evidence.denoiser]}
-    away = [distances(arms[name], find_metric(evidence.metric), summary) for name in (evidence.plain, arm)]
-    return None if away[0] is None or away[1] is None else mean_interval(away[0] - away[1])
+    metric = find_metric(evidence.metric)
+    plain_distance = distances(arms[evidence.plain], metric, summary)
+    distance = distances(arms[arm], metric, summary)
+    return None if plain_distance is None or distance is None else mean_interval(plain_distance - distance)
 
 
 def finding_pictures(summaries: Mapping[str, Summary]) -> Iterator[tuple[str, str]]:
-    """Name and SVG text of the figure of each piece of evidence: its arms and real data over one axis."""
-    for number, finding in enumerate(FINDINGS):
-        for row, evidence in enumerate(finding.evidence):
+    """Yield name and SVG text of the figure of each piece of evidence: its arms and real data over one axis."""
+    for number, finding in enumerate(FINDINGS.values()):
+        for row, evidence in enumerate(finding):
             summary = summaries[evidence.summary]
             arms = {curves.name: curves for curves in summary.arms[evidence.denoiser]}
             names = (evidence.plain, evidence.arm, evidence.control)
-            intervals = {name: mean_interval(judged(arms[name], evidence.metric)) for name in names}
+            intervals = {name: mean_interval(average_late(arms[name], evidence.metric)) for name in names}
             real = real_values(summary, evidence.metric)
             colours = [colour for colour, _ in looks([arms[name].title for name in names]).values()]
             words = ["uncorrected", evidence.arm_words, evidence.control_words]
@@ -181,23 +138,29 @@ def finding_pictures(summaries: Mapping[str, Summary]) -> Iterator[tuple[str, st
             yield f"finding-{number}-{row}", _picture(_title(evidence), rows, mean)
 
 
-WIDTH, LEFT, RIGHT, TOP, STEP = 330.0, 150.0, 18.0, 22.0, 16.0
-"""Of a figure, in pixels: its width, the margins, and the height of a row."""
+WIDTH = 330.0
+LEFT = 150.0
+RIGHT = 18.0
+TOP = 22.0
+STEP = 16.0
+"""Width, margins and height of a row of a figure, in pixels."""
 
 
 def _picture(title: str, rows: Sequence[tuple[str, Interval, str]], real: float | None) -> str:
     """Draw a row with words, 95 % interval and colour each, and a dotted line at the value of real data, as SVG."""
-    ends = [end for _, each, _ in rows for end in (each.low, each.high)] + ([] if real is None else [real])
+    ends = [] if real is None else [real]
+    for _, interval, _ in rows:
+        ends += [interval.low, interval.high]
     ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(min(ends), max(ends))
-    lowest, highest = ticks[0], ticks[-1]
+    pixels_per_unit = (WIDTH - LEFT - RIGHT) / (ticks[-1] - ticks[0])
     bottom = TOP + STEP * len(rows) + 8
 
     def x(value: float) -> str:
-        return f"{LEFT + (value - lowest) / (highest - lowest) * (WIDTH - LEFT - RIGHT):.1f}"
+        return f"{LEFT + (value - ticks[0]) * pixels_per_unit:.1f}"
 
     parts = [
         f'<text x="8" y="14" font-weight="bold" fill="#111">{title}</text>',
-        f'<path d="M{x(lowest)} {bottom:g}H{x(highest)}" stroke="#888"/>',
+        f'<path d="M{x(ticks[0])} {bottom:g}H{x(ticks[-1])}" stroke="#888"/>',
     ]
     for tick in ticks:
         parts.append(f'<path d="M{x(tick)} {bottom:g}v4" stroke="#888"/>')
@@ -205,11 +168,11 @@ def _picture(title: str, rows: Sequence[tuple[str, Interval, str]], real: float 
     if real is not None:
         parts.append(f'<path d="M{x(real)} {TOP:g}V{bottom:g}" stroke="#111" stroke-dasharray="2 2"/>')
         parts.append(f'<text x="{x(real)}" y="{bottom + 29:g}" text-anchor="middle" fill="#111">real {real:.2g}</text>')
-    for row, (words, each, colour) in enumerate(rows):
+    for row, (words, interval, colour) in enumerate(rows):
         y = TOP + 10 + STEP * row
         parts.append(f'<text x="{LEFT - 8:g}" y="{y + 4:g}" text-anchor="end" fill="#333">{words}</text>')
-        parts.append(f'<path d="M{x(each.low)} {y:g}H{x(each.high)}" stroke="{colour}" stroke-width="3"/>')
-        parts.append(f'<circle cx="{x(each.estimate)}" cy="{y:g}" r="4" fill="{colour}"/>')
+        parts.append(f'<path d="M{x(interval.low)} {y:g}H{x(interval.high)}" stroke="{colour}" stroke-width="3"/>')
+        parts.append(f'<circle cx="{x(interval.estimate)}" cy="{y:g}" r="4" fill="{colour}"/>')
     height = bottom + 34
     size = f'width="{WIDTH:g}" height="{height:g}" viewBox="0 0 {WIDTH:g} {height:g}"'
     style = 'font-family="sans-serif" font-size="11" style="background:#fff"'

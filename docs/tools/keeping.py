@@ -1,4 +1,4 @@
-"""What is kept of finished runs: one summary, whose command leaves out what changes no result."""
+"""Join the summaries of finished runs; the command leaves out options that change no result."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
 SEEDS = ("--seeds", "--first-seed")
 
 
-def kept(runs: Sequence[Summary]) -> Summary:
-    """A summary of all runs to keep: its command without what changes no result, such as where the run was."""
+def join_runs(runs: Sequence[Summary]) -> Summary:
+    """Return a summary of all runs, whose command leaves out options that change no result, such as the folder."""
     summary = join_summaries(runs)
     command = without_free_options(summary.command)
     if len(runs) == 1:
         return replace(summary, command=command)
     seeds = f"--seeds {summary.seeds}" + (f" --first-seed {summary.first_seed}" if summary.first_seed else "")
-    return replace(summary, command=f"{_without(command, SEEDS)} {seeds}")
+    return replace(summary, command=f"{_remove_options(command, SEEDS)} {seeds}")
 
 
 def without_free_options(command: str) -> str:
     """Return a command without the options that change no result."""
-    return _without(command, FREE)
+    return _remove_options(command, FREE)
 
 
-def _without(command: str, options: Sequence[str]) -> str:
-    words, remaining = shlex.split(command), []
+def _remove_options(command: str, options: Sequence[str]) -> str:
+    words = shlex.split(command)
+    remaining = []
     while words:
         word = words.pop(0)
         if word in options:

@@ -1,4 +1,4 @@
-"""The table of each page of results: which arms of which runs stand in it, and what is shown of them."""
+"""The table of each page of results: its arms, its runs and its metrics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from evidence import change_cell, distances, judged, mean_cell, real_values
+from evidence import average_late, change_cell, distances, mean_cell, real_values
 from keeping import SUMMARIES
 from tables import table_lines
 from values import arms_of
@@ -21,7 +21,7 @@ from selfcorrect.statistics import mean_interval
 
 FORCE = "needed_force_bodyweights"
 MEMORISERS = SUMMARIES / "memorisers.csv"
-"""What training windows drawn with replacement score, of runs that did not measure it (memorisers.py)."""
+"""Scores of training windows drawn with replacement, of runs that did not measure them (docs/results/index.md)."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ TABLES = {
 
 
 def page_table(table: PageTable, summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Lines of the table, and below it how its runs were made."""
+    """Yield the lines of the table, and below it the command, time and version of each run."""
     metrics = [find_metric(key) for key in table.keys]
     rows = [row for group in table.groups for row in _rows(group, summaries[group.summary], metrics)]
     heads = ["", *(metric.title for metric in metrics), f"{metrics[0].name}, change"]
@@ -157,7 +157,7 @@ def _score_cell(values: np.ndarray | None, metric: Metric) -> str:
 
 
 def _memoriser_values(name: str, summary: Summary, key: str) -> np.ndarray | None:
-    """Return the scores of a memoriser (S,), as the run measured them or `memorisers.py`; None if neither did."""
+    """Return the scores of a memoriser (S,), as the run measured them or from the file; None without either."""
     measured = summary.floors.get(MEMORISER, {}).get(key)
     return _read_memorisers().get((name, key)) if measured is None else measured
 
@@ -178,26 +178,26 @@ def _label(arm: ArmSettings) -> str:
 
 
 def cell(curves: ArmCurves, metric: Metric, summary: Summary) -> str:
-    """Mean ± half of its interval, and in brackets the mean distance to real data where that is the aim."""
+    """Return the mean ± half of its interval, and in brackets the mean distance to real data if that is the aim."""
     if metric.key not in curves.values:
         return ""
-    away = distances(curves, metric, summary) if metric.better == "real" else None
-    brackets = "" if away is None else f" ({float(np.mean(away)):.{metric.digits}f})"
-    return mean_cell(judged(curves, metric.key), metric) + brackets
+    real_distances = distances(curves, metric, summary) if metric.better == "real" else None
+    brackets = "" if real_distances is None else f" ({float(np.mean(real_distances)):.{metric.digits}f})"
+    return mean_cell(average_late(curves, metric.key), metric) + brackets
 
 
 def _change(curves: ArmCurves, plain: ArmCurves | None, metric: Metric) -> str:
     if plain is None or not {metric.key} <= curves.values.keys() & plain.values.keys():
         return ""
-    return change_cell(mean_interval(judged(curves, metric.key) - judged(plain, metric.key)), metric.digits)
+    return change_cell(mean_interval(average_late(curves, metric.key) - average_late(plain, metric.key)), metric.digits)
 
 
 def caption(summary: Summary) -> str:
-    """How the values of a run were made."""
-    made, settings = summary.made, summary.settings
-    version = made.get("packages", {}).get("selfcorrect", "")
+    """Return seeds, command, time, machine and version of a run."""
+    record = summary.made
+    version = record.get("packages", {}).get("selfcorrect", "")
     return (
-        f"{summary.seeds} seeds, {summary.generations} generations, {settings['real_count']} training windows: "
-        f"`{summary.command}`, {made['core_hours']:.2g} core-hours on {made['processor']}, {made['date']}, "
+        f"{summary.seeds} seeds, {summary.generations} generations, {summary.settings['real_count']} training windows: "
+        f"`{summary.command}`, {record['core_hours']:.2g} core-hours on {record['processor']}, {record['date']}, "
         f"version {version}."
     )

@@ -1,4 +1,6 @@
-"""Draws the pictures of the concept pages: `python docs/tools/pictures.py` writes docs/pictures/*.svg.
+"""Draw the pictures of the concept pages and of the guide to statistics, docs/pictures/*.svg.
+
+    python docs/tools/pictures.py
 
 Diagrams are boxes and arrows; `diseases` and `knowledge` are runs of the loop on points around a circle.
 """
@@ -6,6 +8,7 @@ Diagrams are boxes and arrows; `diseases` and `knowledge` are runs of the loop o
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,10 +28,12 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import AnchoredCorrector, fit_anchors
 from selfcorrect.correctors.contract import chain, lift
 from selfcorrect.correctors.correction import Correction
-from selfcorrect.experiments.reporting.figures import BLUE, GREY, INK, ORANGE, SKY, VERMILION
+from selfcorrect.experiments.reporting.figures import BLUE, GREY, INK, ORANGE, PALETTE, SKY, VERMILION, as_svg
+from selfcorrect.experiments.reporting.figures import STYLE as REPORT_STYLE
 from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Arm, Candidate, Task, run_loop, train_first_generation
+from selfcorrect.statistics import band, compare_paired, half_life_interval
 from selfcorrect.storage.runs.memory import MemoryStore
 
 OUT = Path(__file__).resolve().parents[1] / "pictures"
@@ -98,11 +103,11 @@ def loop() -> Figure:
     ]
     for box in steps:
         draw_box(axes, box)
-    for one, other in pairwise(steps[:3]):
-        arrow(axes, (one.x + 0.68, one.y), (other.x - 0.68, other.y))
+    for start, stop in pairwise(steps[:3]):
+        arrow(axes, (start.x + 0.68, start.y), (stop.x - 0.68, stop.y))
     arrow(axes, (6.4, 2.78), (6.4, 2.07))
-    for one, other in pairwise(steps[3:]):
-        arrow(axes, (one.x - 0.68, one.y), (other.x + 0.68, other.y))
+    for start, stop in pairwise(steps[3:]):
+        arrow(axes, (start.x - 0.68, start.y), (stop.x + 0.68, stop.y))
     arrow(axes, (2.6, 2.07), (2.6, 2.78))
     axes.text(2.52, 2.42, "next generation", ha="right", va="center", color=SOFT, fontsize=8)
     draw_box(axes, Box(6.4, 0.5, "real data", "training half", ORANGE))
@@ -117,7 +122,7 @@ def loop() -> Figure:
 
 
 def pipeline() -> Figure:
-    """What a motion goes through in the physics corrector."""
+    """Draw the stages of the physics corrector."""
     page, axes = canvas(9.0, 2.6)
     stages = [
         Box(0.8, 1.55, "read", "axes, units,\nrest pose", ORANGE, 1.15, 0.8),
@@ -129,8 +134,8 @@ def pipeline() -> Figure:
     ]
     for box in stages:
         draw_box(axes, box)
-    for one, other in pairwise(stages):
-        arrow(axes, (one.x + one.width / 2 + 0.02, 1.55), (other.x - other.width / 2 - 0.02, 1.55))
+    for start, stop in pairwise(stages):
+        arrow(axes, (start.x + start.width / 2 + 0.02, 1.55), (stop.x - stop.width / 2 - 0.02, 1.55))
     for first, last, words in (
         (0, 0, "any file"),
         (1, 1, "kinematics"),
@@ -151,7 +156,7 @@ _THIN = {"arrowstyle": "-|>", "color": SOFT, "linewidth": 0.9}
 
 
 def packages() -> Figure:
-    """Which package may import which."""
+    """Draw the packages, with an arrow from each to those that it may import."""
     page, axes = canvas(7.2, 3.2)
     draw_box(axes, Box(3.6, 2.75, "experiments", "commands, presets, jobs, reports, toys", VERMILION, 3.4))
     draw_box(axes, Box(1.8, 1.65, "simulators", "the physics corrector", SKY, 2.3))
@@ -191,7 +196,7 @@ def onto_circle(points: Tensor) -> Tensor:
 
 
 def snapshots(correction: Correction | None) -> list[np.ndarray]:
-    """What the model of each generation in `SHOWN` draws in a fully synthetic loop, before any correction."""
+    """Return what the model of each generation in `SHOWN` draws in a fully synthetic loop, before any correction."""
     seen: dict[int, np.ndarray] = {}
 
     def evaluate(candidate: Candidate) -> Mapping[str, float]:
@@ -250,6 +255,55 @@ def knowledge() -> Figure:
     )
 
 
+# --- the guide to statistics -----------------------------------------------------------------------------------------
+
+
+def _run_guide() -> dict[str, np.ndarray]:
+    """Return the curves (S, T) that the first block of code on docs/statistics.md makes."""
+    page = (OUT.parent / "statistics.md").read_text()
+    code = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert code
+    names: dict[str, Any] = {}
+    exec(code[1], names)
+    return {"uncorrected": names["plain"], "corrected": names["corrected"]}
+
+
+def draw_statistics() -> str:
+    """Return the picture of docs/statistics.md as SVG text: bands, paired difference, half-lives."""
+    curves = _run_guide()
+    with mpl.rc_context(REPORT_STYLE):
+        figure = Figure(figsize=(10.8, 3.2), layout="constrained")
+        bands, differences, lives = figure.subplots(1, 3, width_ratios=(3, 3, 2))
+        for (title, table), colour in zip(curves.items(), PALETTE[1:], strict=False):
+            mean, low, high = band(table)
+            generations = np.arange(table.shape[1])
+            bands.plot(generations, table.T, color=colour, linewidth=0.5, alpha=0.6)
+            bands.fill_between(generations, low, high, color=colour, alpha=0.15, linewidth=0)
+            bands.plot(generations, mean, color=colour, label=title)
+        bands.set(title="Recall: mean, 95 % band, five seeds", xlabel="generation")
+        bands.legend(frameon=False)
+        _draw_differences(differences, curves["corrected"], curves["uncorrected"])
+        for row, (title, table) in enumerate(curves.items()):
+            life = half_life_interval(table)
+            reach = [[life.estimate - life.low], [life.high - life.estimate]]
+            lives.errorbar(life.estimate, row, xerr=reach, color=PALETTE[1 + row], marker="o", capsize=3, label=title)
+        lives.set(title="Half-life: median, 95 %", xlabel="generations", yticks=[0, 1], yticklabels=list(curves))
+        lives.set(ylim=(-0.5, 1.5), xlim=(0, None))
+        return as_svg(figure)
+
+
+def _draw_differences(panel: Axes, first: np.ndarray, second: np.ndarray) -> None:
+    """Draw the mean paired difference of each generation with its interval."""
+    generations = np.arange(1, first.shape[1])
+    intervals = [compare_paired(first[:, column], second[:, column]).difference for column in generations]
+    lows = [interval.low for interval in intervals]
+    highs = [interval.high for interval in intervals]
+    panel.fill_between(generations, lows, highs, alpha=0.2, color=PALETTE[3])
+    panel.plot(generations, [interval.estimate for interval in intervals], color=PALETTE[3])
+    panel.axhline(0, color="#111827", linestyle=":", linewidth=1)
+    panel.set(title="Corrected − uncorrected, seed by seed", xlabel="generation")
+
+
 def main() -> None:
     """Write all pictures."""
     OUT.mkdir(exist_ok=True)
@@ -257,6 +311,7 @@ def main() -> None:
         for make in (loop, pipeline, packages, diseases, knowledge):
             make().savefig(OUT / f"{make.__name__}.svg", metadata={"Date": None})
             print(OUT / f"{make.__name__}.svg")
+    (OUT / "statistics.svg").write_text(draw_statistics(), encoding="utf-8")
 
 
 if __name__ == "__main__":

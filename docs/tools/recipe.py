@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import numpy as np
 import scipy.stats
 import tyro
-from evidence import judged
+from evidence import average_late
 from keeping import SUMMARIES, without_free_options
 
 from selfcorrect.core.errors import InputError
@@ -373,7 +373,7 @@ def run_test(test: Test, denoiser: str, summaries: Sequence[Summary]) -> Result:
 def read_end_point(summary: Summary, denoiser: str, arm: ArmSettings, key: str) -> np.ndarray:
     """Return a measure of an arm (1,), over the generations that are read."""
     curves: ArmCurves = next(curves for curves in summary.arms[denoiser] if curves.name == arm.name)
-    return curves.last(key) if key in LAST_ONLY else judged(curves, key)
+    return curves.last(key) if key in LAST_ONLY else average_late(curves, key)
 
 
 # --- the claim -------------------------------------------------------------------------------------------------------

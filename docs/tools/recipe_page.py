@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import matplotlib as mpl
 import numpy as np
-from evidence import REAL, between, signed
+from evidence import REAL, format_interval, use_minus_signs
 from keeping import SUMMARIES
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -140,7 +140,7 @@ def tests_table(reading: Reading) -> Iterator[str]:
     for name, judgement in reading.judgements.items():
         result = judgement.result
         margin = f"{result.margin:.3f}" if result.margin else ""
-        difference = between(result.interval, 3)
+        difference = format_interval(result.interval, 3)
         decision = [f"{judgement.adjusted_p:.4f}", judgement.verdict] if reading.has_verdicts else []
         rows.append([name, result.test.question, difference, margin, *decision])
     heads = ["test", "statement", "difference, 95 % interval", "margin"]
@@ -158,7 +158,9 @@ def calls_table(reading: Reading) -> Iterator[str]:
         arm = ArmSettings(policy, "physics", remedy=remedy)
         calls = count_calls(reading, arm) / count_calls(reading, physics)
         differences = [reading.end_point(arm, key) - reading.end_point(physics, key) for key in keys]
-        rows.append([_words(arm), f"{calls:.1f} ×", *(between(mean_interval(values), 3) for values in differences)])
+        rows.append(
+            [_words(arm), f"{calls:.1f} ×", *(format_interval(mean_interval(values), 3) for values in differences)]
+        )
     heads = ["minus physics on finished samples", "corrector calls", *(find_metric(key).title for key in keys)]
     yield from table_lines(heads, rows)
 
@@ -184,7 +186,7 @@ def _cell(values: np.ndarray, key: str) -> str:
     interval = mean_interval(values)
     digits, sign = _digits(key), "+" if key in SIGNED else ""
     half_width = (interval.high - interval.low) / 2
-    return signed(f"{interval.estimate:{sign}.{digits}f} ± {half_width:.{digits}f}")
+    return use_minus_signs(f"{interval.estimate:{sign}.{digits}f} ± {half_width:.{digits}f}")
 
 
 def _digits(key: str) -> int:
@@ -285,7 +287,7 @@ def _draw_arm(axes: Axes, force: np.ndarray, diversity: np.ndarray, label: str, 
 
 def write_page() -> None:
     """Write figures, data and page anew."""
-    from results import filled
+    from results import fill_page
 
     rows: list[tuple[object, ...]] = []
     for stage in STAGES:
@@ -301,4 +303,4 @@ def write_page() -> None:
         writer.writerow(COLUMNS)
         writer.writerows(rows)
         DATA.write_text(text.getvalue(), encoding="utf-8")
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), {}), encoding="utf-8")
+    PAGE.write_text(fill_page(PAGE.read_text(encoding="utf-8"), {}), encoding="utf-8")

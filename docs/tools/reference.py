@@ -27,15 +27,17 @@ stands before parameters that are given by name. `help(sc.Arm)` shows types and 
 
 
 def topic_of(name: str) -> str:
-    """The topic of a public name; ValueError where its part of the package belongs to none."""
+    """Return the topic of a public name; ValueError if its part of the package belongs to none."""
     places = {**selfcorrect._MODULES, **selfcorrect._SUBMODULES, "__version__": "selfcorrect"}
     place = places[name].removeprefix("selfcorrect.") + "."
-    found = [(len(part), topic) for topic, parts in TOPICS.items() for part in parts if place.startswith(f"{part}.")]
-    return max(found)[1]
+    matches = []
+    for topic, parts in TOPICS.items():
+        matches += [(len(part), topic) for part in parts if place.startswith(f"{part}.")]
+    return max(matches)[1]
 
 
 def signature(name: str) -> str:
-    """A name as it is called: parameters with their defaults, without types; protocols, errors and modules alone."""
+    """Return a name as it is called: parameters with defaults, without types; protocols, errors and modules alone."""
     thing = getattr(selfcorrect, name)
     if inspect.ismodule(thing) or getattr(thing, "_is_protocol", False):
         return name

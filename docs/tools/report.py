@@ -1,4 +1,4 @@
-"""Writes docs/report.md as PDF: `make report`, or `python docs/tools/report.py build/report.pdf`.
+"""Write docs/report.md as PDF: `make report`, or `python docs/tools/report.py build/report.pdf`.
 
 Its tables come from `docs/tools/results.py`, its figures from docs/pictures.
 """
@@ -54,10 +54,11 @@ def main(out: Annotated[Path, tyro.conf.Positional] = DOCS.parent / "build" / "r
     fonts.mkdir(parents=True, exist_ok=True)
     for name in re.findall(r"FONTS/([\w-]+\.ttf)", STYLE):
         shutil.copy(FONTS / name, fonts)
-    made = io.BytesIO()
-    if pisa.CreatePDF(as_html(PAGE.read_text(encoding="utf-8"), fonts.resolve()), dest=made).err:
+    page = as_html(PAGE.read_text(encoding="utf-8"), fonts.resolve())
+    file = io.BytesIO()
+    if pisa.CreatePDF(page, dest=file).err:
         raise SystemExit("the report could not be made")
-    out.write_bytes(made.getvalue())
+    out.write_bytes(file.getvalue())
     print(out)
 
 

@@ -1,14 +1,15 @@
-"""Makes the tables and figures of results from summaries of finished runs: `make results`.
+"""Make the tables and figures of results from summaries of finished runs: `make results`.
 
     python docs/tools/results.py                            # tables and figures anew, from docs/results/*.json
     python docs/tools/results.py modes runs/motion-modes    # first keep that run's summary as docs/results/modes.json
     python docs/tools/results.py modes runs/a runs/b        # the same of runs that differ in their seeds alone
 
 A page asks for its table by `<!-- table: NAME -->`, a row of `TABLES` in page_tables.py, which ends at
-`<!-- end of table -->`; what stands between is replaced. `<!-- shares -->` and other kinds of `filled` ask for tables
-of their own. Figures are written where a page shows them: docs/pictures/results/NAME-DENOISER.svg over generations,
-NAME-DENOISER-ratios.svg by synthetic share, docs/pictures/modes.svg from the summary `modes`. docs/results/results.csv
-has the last generation of everything, `--csv FILE` all generations; the site has a table of all arms.
+`<!-- end of table -->`; the text between them is replaced. `<!-- shares -->` and other kinds of `fill_page` ask for
+tables of their own. Figures are written where a page shows them: docs/pictures/results/NAME-DENOISER.svg over
+generations, NAME-DENOISER-ratios.svg by synthetic share, docs/pictures/modes.svg from the summary `modes`.
+docs/results/results.csv has the last generation of everything, `--csv FILE` all generations. The site has a table of
+all arms.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from answer import answer_tables, first_screen_table
 from captions import captions_table
 from claims import CLAIMS, TITLES, claims_table
 from dilution import KEPT, coverage_table, coverage_tests, dilution_figure, form_table
-from evidence import judged
-from findings import evidence_table, finding_pictures, findings_sections
-from keeping import SUMMARIES, kept
+from evidence import average_late
+from findings import evidence_table, finding_pictures, finding_table
+from keeping import SUMMARIES, join_runs
 from page_tables import TABLES, page_table
 from recipe_page import stage_section
 from shares import new_seeds_table, shares_table
@@ -42,7 +43,7 @@ from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, read_summary, write_summary
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.shares import by_share, guarantees
-from selfcorrect.motion.measures.metrics import Metric, find_metric
+from selfcorrect.motion.measures.metrics import find_metric
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures" / "results"
@@ -51,43 +52,46 @@ PAGES = (ROOT / "README.md", ROOT / "docs" / "report.md", *sorted(SUMMARIES.glob
 
 DRAWN = ("fid_kinematic", "recall", "coverage", "penetration_mm")
 """Metrics of figures by synthetic ratio."""
-PAIR, CAPTIONED = ("fid_kinematic", "coverage"), ("r_precision_3", "coverage")
-"""Metrics of figures over generations, and of those whose labels are captions."""
+PAIR = ("fid_kinematic", "coverage")
+"""Metrics of figures over generations."""
+CAPTIONED = ("r_precision_3", "coverage")
+"""Metrics of the figures of runs whose labels are captions."""
 
 DRAWN_ON = re.compile(r"pictures/results/([\w-]+)\.svg")
 """A figure that a page shows."""
-KINDS = "table|shares|claims|worth|findings|new-seeds|captions|dilution|coverage|evidence|answer|first-screen|recipe"
+KINDS = "table|shares|claims|worth|finding|new-seeds|captions|dilution|coverage|evidence|answer|first-screen|recipe"
 MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
 
 
-def filled(page: str, summaries: Mapping[str, Summary]) -> str:
-    """The text of a page with all of its tables made anew."""
-    made_by: dict[str, Callable[[Mapping[str, Summary]], Iterator[str]]] = {
+def fill_page(page: str, summaries: Mapping[str, Summary]) -> str:
+    """Return the text of a page with all of its tables made anew."""
+    makers: dict[str, Callable[[Mapping[str, Summary]], Iterator[str]]] = {
         "shares": shares_table,
         "claims": partial(claims_table, CLAIMS),
         "worth": worth_table,
-        "findings": findings_sections,
         "captions": captions_table,
-        "dilution": lambda kept: form_table(kept[KEPT]),
-        "coverage": lambda kept: coverage_table(coverage_tests(kept)),
+        "dilution": lambda runs: form_table(runs[KEPT]),
+        "coverage": lambda runs: coverage_table(coverage_tests(runs)),
         "evidence": evidence_table,
         "new-seeds": new_seeds_table,
         "answer": answer_tables,
         "first-screen": first_screen_table,
     }
 
-    def made(match: re.Match[str]) -> str:
+    def make_table(match: re.Match[str]) -> str:
         kind, name = match.groups()
         if kind == "table":
             lines = page_table(TABLES[name], summaries)
+        elif kind == "finding":
+            lines = finding_table(name, summaries)
         elif kind == "recipe":
             lines = stage_section(int(name))
         else:
-            lines = made_by[kind](summaries)
+            lines = makers[kind](summaries)
         mark = f"{kind}: {name}" if name else kind
         return "\n".join([f"<!-- {mark} -->", "", "\n".join(lines).strip(), "", f"<!-- end of {kind} -->"])
 
-    return MARKED.sub(made, page)
+    return MARKED.sub(make_table, page)
 
 
 def figure(summary: Summary, denoiser: str, shown: Collection[str] = ()) -> str:
@@ -112,21 +116,22 @@ def figure(summary: Summary, denoiser: str, shown: Collection[str] = ()) -> str:
     return short_curves({title: chosen[: MOST_LINES + 1]}, metrics, _levels(summary))
 
 
-def run_figures(wanted: Collection[str], summaries: Mapping[str, Summary]) -> Iterator[tuple[str, str]]:
-    """Name and SVG text of the figures of runs that are wanted; their arms are those of the first table with them."""
-    shown: dict[tuple[str, str], Sequence[str]] = {}
-    for group in (group for table in TABLES.values() for group in table.groups):
-        shown.setdefault((group.summary, group.denoiser), group.arms)
+def run_figures(names: Collection[str], summaries: Mapping[str, Summary]) -> Iterator[tuple[str, str]]:
+    """Yield name and SVG text of some figures of runs; their arms are those of the first table with them."""
+    arms: dict[tuple[str, str], Sequence[str]] = {}
+    for table in TABLES.values():
+        for group in table.groups:
+            arms.setdefault((group.summary, group.denoiser), group.arms)
     for key, summary in summaries.items():
         for denoiser in summary.arms:
-            if (name := f"{key}-{denoiser}") in wanted:
-                yield name, figure(summary, denoiser, shown.get((key, denoiser), ()))
-            if (name := f"{key}-{denoiser}-ratios") in wanted:
+            if (name := f"{key}-{denoiser}") in names:
+                yield name, figure(summary, denoiser, arms.get((key, denoiser), ()))
+            if (name := f"{key}-{denoiser}-ratios") in names:
                 yield name, ratio_figure(summary, denoiser)
 
 
-def headline(summary: Summary) -> str:
-    """SVG text: few arms of the run on the loss of modes, with bands."""
+def draw_headline(summary: Summary) -> str:
+    """Return SVG text: few arms of the run on the loss of modes, with bands."""
     names = {
         ArmSettings("real"): "real data only",
         ArmSettings("replace"): "uncorrected",
@@ -137,30 +142,25 @@ def headline(summary: Summary) -> str:
         ): "lineages + physics, strength 0.5",
         ArmSettings("freeze"): "static training set",
     }
-    found = {arm: curves for arm, curves, _ in arms_of(summary, "dct-mlp") if arm in names}
-    lines = [replace(curves, title=names[arm]) for arm, curves in found.items()]
+    lines = [replace(curves, title=names[arm]) for arm, curves, _ in arms_of(summary, "dct-mlp") if arm in names]
     metrics = [find_metric(key) for key in PAIR]
     return short_curves({f"{TITLES['dct-mlp']}, fully synthetic": lines}, metrics, _levels(summary))
 
 
 def ratio_figure(summary: Summary, denoiser: str) -> str:
-    """SVG text: the later half of the generations by synthetic share; empty where few ratios were compared."""
-    keys = [metric.key for metric in _drawn(summary)]
-    arms = {arm: _as_judged(curves, keys) for arm, curves, _ in arms_of(summary, denoiser)}
+    """Return SVG text: the later half of the generations by synthetic share; "" if few ratios were compared."""
+    metrics = [find_metric(key) for key in DRAWN]
+    arms = {arm: _reduce_to_late(curves) for arm, curves, _ in arms_of(summary, denoiser)}
     lines = by_share(arms, strong_lines(settings_from_config(summary.settings)))
     if not lines:
         return ""
     palette = looks([curves.title for curves in arms.values()])
-    return share_grid({TITLES[denoiser]: lines}, _drawn(summary), _levels(summary), palette, guarantees())
+    return share_grid({TITLES[denoiser]: lines}, metrics, _levels(summary), palette, guarantees())
 
 
-def _as_judged(curves: ArmCurves, keys: Sequence[str]) -> ArmCurves:
-    """Curves of one generation, which has what the rule of evidence judges."""
-    return replace(curves, values={key: judged(curves, key)[:, None] for key in keys if key in curves.values})
-
-
-def _drawn(summary: Summary) -> list[Metric]:
-    return [find_metric(key) for key in DRAWN]
+def _reduce_to_late(curves: ArmCurves) -> ArmCurves:
+    """Return curves of one generation: the means over the later half."""
+    return replace(curves, values={key: average_late(curves, key)[:, None] for key in DRAWN if key in curves.values})
 
 
 def _levels(summary: Summary) -> dict[str, dict[str, float]]:
@@ -169,7 +169,7 @@ def _levels(summary: Summary) -> dict[str, dict[str, float]]:
 
 
 def read_all() -> dict[str, Summary]:
-    """All kept summaries by name."""
+    """Read all kept summaries, by name."""
     return {path.stem: read_summary(path) for path in sorted(SUMMARIES.glob("*.json"))}
 
 
@@ -187,19 +187,19 @@ def main(
     if name and runs:
         SUMMARIES.mkdir(exist_ok=True)
         files = [run / "summary.json" if run.is_dir() else run for run in runs]
-        summary = kept([read_summary(file) for file in files])
+        summary = join_runs([read_summary(file) for file in files])
         if core_hours is not None:
             summary = replace(summary, made={**summary.made, "core_hours": core_hours})
         write_summary(SUMMARIES / f"{name}.json", summary)
     summaries = read_all()
     PICTURES.mkdir(exist_ok=True)
-    wanted = {name for page in PAGES for name in DRAWN_ON.findall(page.read_text("utf-8"))}
-    for name, svg in run_figures(wanted, summaries):
+    shown = {name for page in PAGES for name in DRAWN_ON.findall(page.read_text("utf-8"))}
+    for name, svg in run_figures(shown, summaries):
         (PICTURES / f"{name}.svg").write_text(svg + "\n", encoding="utf-8")
     (PICTURES / "dilution.svg").write_text(dilution_figure(summaries[KEPT]) + "\n", encoding="utf-8")
-    (PICTURES.parent / "modes.svg").write_text(headline(summaries["modes"]) + "\n", encoding="utf-8")
+    (PICTURES.parent / "modes.svg").write_text(draw_headline(summaries["modes"]) + "\n", encoding="utf-8")
     for page in PAGES:
-        page.write_text(filled(page.read_text(encoding="utf-8"), summaries), encoding="utf-8")
+        page.write_text(fill_page(page.read_text(encoding="utf-8"), summaries), encoding="utf-8")
     for name, svg in finding_pictures(summaries):
         (PICTURES / f"{name}.svg").write_text(svg, encoding="utf-8")
     (SUMMARIES / "results.csv").write_text(as_csv(summaries), encoding="utf-8")

@@ -28,7 +28,7 @@ UNITS = {
     "_bodyweights": "body weights", "_nm": "N m", "_hz": "Hz", "_fps": "frames/s", "_frames": "frames", "_deg": "°",
     "_rad": "rad", "_kg": "kg", "_m": "m", "_n": "N", "_s": "s",
 }  # fmt: skip
-"""Of names that end so; others are shares, factors, weights or counts."""
+"""Unit by the suffix of a name; numbers without one are shares, factors, weights or counts."""
 
 
 @dataclass(frozen=True)
@@ -38,72 +38,83 @@ class Number:
     name: str
     value: float
     meaning: str
-    chosen: str
+    choice: str
+    """Sentences on how the numbers of its class were chosen."""
 
     @property
     def unit(self) -> str:
-        """What it is measured in, "" for a share, a factor, a weight or a count."""
-        bare = re.sub(r"\[\d+\]", "", self.name)
-        return next((unit for end, unit in UNITS.items() if bare.endswith(end)), "")
+        """Its unit, "" for a share, a factor, a weight or a count."""
+        name = re.sub(r"\[\d+\]", "", self.name)
+        return next((unit for suffix, unit in UNITS.items() if name.endswith(suffix)), "")
 
 
-def numbers(value: object, path: str, meaning: str = "", chosen: str = "") -> Iterator[Number]:
-    """The numbers in settings, whatever they are nested in."""
+def find_numbers(value: object, path: str, meaning: str = "", choice: str = "") -> Iterator[Number]:
+    """Yield the numbers in nested settings.
+
+    Args:
+        value: A number, a tuple or a dataclass of settings; all else is skipped.
+        path: Name of the value, such as "tracker.engine".
+        meaning: Docstring of the field that holds it.
+        choice: Sentences on how its class was set.
+    """
     if isinstance(value, bool) or value is None:
         return
     if isinstance(value, int | float):
-        yield Number(path, value, meaning, chosen)
+        yield Number(path, value, meaning, choice)
     elif isinstance(value, tuple):
-        for index, one in enumerate(value):
-            yield from numbers(one, f"{path}[{index}]", meaning, chosen)
+        for index, entry in enumerate(value):
+            yield from find_numbers(entry, f"{path}[{index}]", meaning, choice)
     elif is_dataclass(value):
-        own = chosen_by(type(value)) or chosen
+        kind = type(value)
+        kind_choice = find_choice(kind) or choice
         for field in fields(value):
-            meanings = meanings_of(type(value))
-            yield from numbers(getattr(value, field.name), f"{path}.{field.name}", meanings.get(field.name, ""), own)
+            field_meaning = read_meanings(kind).get(field.name, "")
+            yield from find_numbers(getattr(value, field.name), f"{path}.{field.name}", field_meaning, kind_choice)
 
 
-def chosen_by(kind: type) -> str:
-    """The sentences of a class that say how its numbers were chosen, "" where none does."""
+def find_choice(kind: type) -> str:
+    """Return the sentences of a class on how its numbers were chosen, "" without any."""
     sentences = re.split(r"(?<=[.;]) +", " ".join((kind.__doc__ or "").split()))
-    return " ".join(one for one in sentences if re.search(r"\b[Ss]et (by|on)\b|\bset by hand|were set\b|advise", one))
+    pattern = re.compile(r"\b[Ss]et (by|on)\b|\bset by hand|were set\b|advise")
+    return " ".join(sentence for sentence in sentences if pattern.search(sentence))
 
 
 @cache
-def meanings_of(kind: type) -> dict[str, str]:
-    """What each field of a class means."""
+def read_meanings(kind: type) -> dict[str, str]:
+    """Return the docstring of each field of a class."""
+    meanings: dict[str, str] = {}
+    for base in kind.__bases__:
+        if is_dataclass(base):
+            meanings |= read_meanings(base)
     (parsed,) = ast.parse(inspect.getsource(kind)).body
     assert isinstance(parsed, ast.ClassDef)
-    inherited = [meanings_of(base) for base in kind.__bases__ if is_dataclass(base)]
-    return dict(chain(*(own.items() for own in inherited))) | {
-        one.target.id: " ".join(str(other.value.value).split())
-        for one, other in pairwise(parsed.body)
-        if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
-        and isinstance(other, ast.Expr) and isinstance(other.value, ast.Constant)
-    }  # fmt: skip
+    for statement, following in pairwise(parsed.body):
+        match statement, following:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=text)):
+                meanings[name] = " ".join(str(text).split())
+    return meanings
 
 
-def numbers_of(preset: str) -> dict[str, Number]:
-    """The numbers of a preset by name: those of its steps, and of plan, simulation and verdict."""
+def list_preset(preset: str) -> dict[str, Number]:
+    """Return the numbers of a preset by name: those of its steps, and of plan, simulation and verdict."""
     pipeline = PIPELINES[preset]
-    found = []
+    numbers: list[Number] = []
     for step in (*pipeline.cleanup.steps, *pipeline.postprocess):
-        found += numbers(step, type(step).__name__)
-    found += numbers(pipeline.tracker, "tracker")
-    return {number.name.replace(".settings", ""): number for number in found}
+        numbers += find_numbers(step, type(step).__name__)
+    numbers += find_numbers(pipeline.tracker, "tracker")
+    return {number.name.replace(".settings", ""): number for number in numbers}
 
 
 def table() -> str:
-    """All numbers as CSV, one a row, with their value in each preset, empty where it has none."""
-    by_preset = {preset: numbers_of(preset) for preset in PIPELINES}
-    names = dict.fromkeys(name for own in by_preset.values() for name in own)
+    """Return all numbers as CSV, one a row, with their value in each preset, empty without one."""
+    presets = [list_preset(preset) for preset in PIPELINES]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["number", "unit", *PIPELINES, "meaning", "chosen"])
-    for name in names:
-        first = next(own[name] for own in by_preset.values() if name in own)
-        values = [f"{own[name].value:.6g}" if name in own else "" for own in by_preset.values()]
-        writer.writerow([name, first.unit, *values, first.meaning, first.chosen])
+    for name in dict.fromkeys(chain(*presets)):
+        first = next(numbers[name] for numbers in presets if name in numbers)
+        values = [f"{numbers[name].value:.6g}" if name in numbers else "" for numbers in presets]
+        writer.writerow([name, first.unit, *values, first.meaning, first.choice])
     return text.getvalue()
 
 

@@ -1,11 +1,11 @@
-"""Tables of what correction changes at each synthetic ratio, and pooled over the ratios that keep real data."""
+"""Tables of the changes by correction at each synthetic ratio, and pooled over the ratios that keep real data."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from evidence import change_cell, distances, judged, real_values
+from evidence import average_late, change_cell, distances, real_values
 from tables import table_lines
 
 from selfcorrect.experiments.reporting.results import ArmCurves
@@ -13,7 +13,8 @@ from selfcorrect.experiments.reporting.summary import Summary
 from selfcorrect.motion.measures.metrics import Metric, find_metric
 from selfcorrect.statistics import mean_interval
 
-PARTIAL, FULL = ("0.25", "0.5", "0.75", "1", "2", "4"), "replace"
+PARTIAL = ("0.25", "0.5", "0.75", "1", "2", "4")
+FULL = "replace"
 ROWS = (
     ("coverage", "DCT MLP", "ratios-smooth", "dct-mlp"),
     ("coverage", "patch mixer", "ratios-jittery", "patch-mixer"),
@@ -36,7 +37,8 @@ def shares_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Yield a section for each metric and denoiser: paired changes by synthetic ratio."""
     heads = ["λ", "uncorrected", "physics", "kinematic clean-up", "low-pass filter"]
     for key, words, name, denoiser in ROWS:
-        arms, metric = {each.name: each for each in summaries[name].arms[denoiser]}, find_metric(key)
+        arms = {curves.name: curves for curves in summaries[name].arms[denoiser]}
+        metric = find_metric(key)
         partial = [f"augment-{ratio}" for ratio in PARTIAL if f"augment-{ratio}+none" in arms]
         groups = {**{_ratio_title(policy): [policy] for policy in (*partial, FULL)}, "finite λ, pooled": partial}
         rows = [[title, *_cells(arms, policies, metric)] for title, policies in groups.items()]
@@ -45,8 +47,8 @@ def shares_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
         if metric.better == "real" and real is not None:
             for row, policies in zip(rows, groups.values(), strict=True):
                 row.append(_nearer(arms, policies, metric, summaries[name]))
-        more = [] if len(rows[0]) == len(heads) else ["physics, nearer to real by"]
-        yield from (f"### {metric.title}, {words}{aim}", "", *table_lines([*heads, *more], rows), "")
+        last_head = [] if len(rows[0]) == len(heads) else ["physics, nearer to real by"]
+        yield from (f"### {metric.title}, {words}{aim}", "", *table_lines([*heads, *last_head], rows), "")
 
 
 def new_seeds_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
@@ -57,10 +59,10 @@ def new_seeds_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
         for denoiser, (words, *names) in NEW_SEEDS.items():
             cells = []
             for name in names:
-                arms = {each.name: each for each in summaries[name].arms[denoiser]}
+                arms = {curves.name: curves for curves in summaries[name].arms[denoiser]}
                 if key in arms["real+none"].values:
                     pairs = [(f"augment-{ratio}+physics", f"augment-{ratio}+none") for ratio in PARTIAL]
-                    cells.append(change_cell(mean_interval(pooled(arms, pairs, key)), metric.digits + 1))
+                    cells.append(change_cell(mean_interval(average_differences(arms, pairs, key)), metric.digits + 1))
                 else:
                     cells.append("not measured")
             rows.append([f"{metric.title}, {words}", *cells])
@@ -72,21 +74,35 @@ def _ratio_title(policy: str) -> str:
 
 
 def _cells(arms: Mapping[str, ArmCurves], policies: Sequence[str], metric: Metric) -> Iterator[str]:
-    for corrector, other in COLUMNS:
-        minus = ["real+none" if other == "real" else f"{policy}+{other}" for policy in policies]
-        pairs = zip((f"{policy}+{corrector}" for policy in policies), minus, strict=True)
-        yield change_cell(mean_interval(pooled(arms, list(pairs), metric.key)), metric.digits + 1)
+    for corrector, reference in COLUMNS:
+        pairs = []
+        for policy in policies:
+            reference_arm = "real+none" if reference == "real" else f"{policy}+{reference}"
+            pairs.append((f"{policy}+{corrector}", reference_arm))
+        yield change_cell(mean_interval(average_differences(arms, pairs, metric.key)), metric.digits + 1)
 
 
 def _nearer(arms: Mapping[str, ArmCurves], policies: Sequence[str], metric: Metric, summary: Summary) -> str:
-    """By how much physics is nearer to the value of real data than no correction, mean over policies."""
-    away = [
-        [distances(arms[f"{policy}+{name}"], metric, summary) for name in ("none", "physics")] for policy in policies
-    ]
-    changes = [plain - corrected for plain, corrected in away if plain is not None and corrected is not None]
+    """Return by how much physics is nearer to the value of real data than no correction, mean over policies."""
+    changes = []
+    for policy in policies:
+        plain = distances(arms[f"{policy}+none"], metric, summary)
+        corrected = distances(arms[f"{policy}+physics"], metric, summary)
+        if plain is not None and corrected is not None:
+            changes.append(plain - corrected)
     return change_cell(mean_interval(np.mean(changes, axis=0)), metric.digits + 1)
 
 
-def pooled(arms: Mapping[str, ArmCurves], pairs: Sequence[tuple[str, str]], key: str) -> np.ndarray:
-    """(S,) mean over pairs of arms of their differences by seed."""
-    return np.mean([judged(arms[one], key) - judged(arms[other], key) for one, other in pairs], axis=0)
+def average_differences(arms: Mapping[str, ArmCurves], pairs: Sequence[tuple[str, str]], key: str) -> np.ndarray:
+    """Average the differences between two arms over pairs of arms, paired by seed.
+
+    Args:
+        arms: Name of each arm → its curves.
+        pairs: Names of an arm and of the arm that is subtracted.
+        key: Metric.
+
+    Returns:
+        Mean difference of each seed (S,).
+    """
+    differences = [average_late(arms[arm], key) - average_late(arms[reference], key) for arm, reference in pairs]
+    return np.mean(differences, axis=0)

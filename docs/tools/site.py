@@ -1,4 +1,4 @@
-"""What mkdocs does beside turning pages into HTML: pages that are made from the program itself, and formulas.
+"""Extend mkdocs: pages that are generated from the program itself, and formulas.
 
 The pages of commands, examples and the API are generated at every build, so that they cannot go stale. The theory
 gallery's figures come from `toys.py`, whose runs take too long for that. Formulas become MathML, which browsers show
@@ -70,7 +70,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """What only the site has: all outcomes of a toy loop, and its own pages behind links."""
+    """Fill in what only the site has: all outcomes of a toy loop, and its own pages behind links."""
     markdown = TOY.sub(lambda match: toy_outcome(match[1]), markdown)
     return OUTSIDE.sub(lambda match: f"]({place_on_site(Path(page.file.src_uri), match[1])})", markdown)
 
@@ -90,7 +90,7 @@ document.getElementById("arms-filter").addEventListener("input", (event) => {
 
 
 def data_page() -> str:
-    """Every arm of every kept run, with a field that filters the rows."""
+    """Return a page with every arm of every kept run, and a field that filters the rows."""
     lines = "\n".join(all_arms(read_all()))
     about = "Means over seeds ± half of the 95 % interval, over the later half of the generations."
     return f'# Data of all arms\n\n{about}\n\n{FILTER}\n\n<div id="arms" markdown="1">\n\n{lines}\n\n</div>\n'
@@ -109,7 +109,7 @@ PLACES = {
 
 
 def place_on_site(page: Path, link: str) -> str:
-    """A relative link as the site has it: those within docs/ as they are, others to the page of that file."""
+    """Return a relative link as the site has it: within docs/ unchanged, others to the page of that file."""
     path, _, anchor = link.partition("#")
     target = os.path.normpath(Path("docs") / page.parent / path)
     if target.startswith("docs/"):
@@ -168,12 +168,12 @@ def command_to_run(path: Path) -> str:
 
 
 def title_of(path: Path) -> str:
-    """The first sentence of an example's docstring."""
+    """Return the first sentence of an example's docstring."""
     return (ast.get_docstring(ast.parse(path.read_text())) or path.stem).split("\n")[0].removesuffix(".")
 
 
 def example_page(path: Path) -> str:
-    """An example's docstring as text, and its code."""
+    """Return a page with an example's docstring as text, and its code."""
     text = path.read_text()
     title, _, rest = (ast.get_docstring(ast.parse(text)) or path.stem).partition("\n")
     code = text.split('"""', 2)[2].strip()
@@ -183,7 +183,7 @@ def example_page(path: Path) -> str:
 
 
 def project_page(name: str) -> str:
-    """A page of the repository's root, with links as they are from docs/."""
+    """Return a page of the repository's root, with links as seen from docs/."""
     text = (ROOT / f"{name}.md").read_text()
     text = text.replace("](docs/", "](")
     return re.sub(r"\]\((CHANGELOG|CONTRIBUTING|SECURITY)\.md", lambda match: f"]({match[1].lower()}.md", text)
@@ -195,23 +195,23 @@ OUTCOMES = json.loads(Path(__file__).with_name("toys.json").read_text())
 
 
 FIRST_PICTURES = 4
-"""So many pictures of a loop are shown at once, the others when asked for."""
+"""Number of pictures of a loop that are shown at once; the others open on demand."""
 
 
 def toy_outcome(name: str) -> str:
-    """What a toy loop showed: its reading and pictures, every statement beside what was measured, its sources."""
+    """Return the outcome of a toy loop: reading, pictures, statements beside measurements, sources."""
     toy = OUTCOMES[name]
-    pictures = [f"![{one['title']}](../pictures/{one['file']})" for one in toy["figures"]]
+    pictures = [f"![{figure['title']}](../pictures/{figure['file']})" for figure in toy["figures"]]
     rows = [_check_cells(check) for check in toy["checks"]]
     statements = table(["statement", "predicted", "measured, 95 % interval", ""], rows)
-    held = sum(check["outcome"] == "holds" for check in toy["checks"])
+    holding = sum(check["outcome"] == "holds" for check in toy["checks"])
     parts = [f"{toy['reading']}\n{{ .reading }}"]
     ends = toy["ends"]
     parts.append(table([ends["title"], *ends["columns"]], [[arm, *cells] for arm, cells in ends["rows"].items()]))
     parts.append(_row(pictures[:FIRST_PICTURES]))
     if more := pictures[FIRST_PICTURES:]:
-        parts.append(_folded(f"{len(more)} more pictures", _row(more)))
-    parts.append(_folded(f"{held} of {len(rows)} statements hold", statements))
+        parts.append(_fold(f"{len(more)} more pictures", _row(more)))
+    parts.append(_fold(f"{holding} of {len(rows)} statements hold", statements))
     return "\n\n".join([*parts, f"*{toy['source']}; `{command_of(name)}`*"])
 
 
@@ -219,8 +219,8 @@ def _row(pictures: Sequence[str]) -> str:
     return "\n".join([*pictures, "{ .toys }"])
 
 
-def _folded(title: str, text: str) -> str:
-    """A block that opens when it is clicked."""
+def _fold(title: str, text: str) -> str:
+    """Return a block that opens when it is clicked."""
     return "\n".join([f'??? note "{title}"', "", *(f"    {line}" for line in text.splitlines())])
 
 
@@ -233,7 +233,7 @@ def _check_cells(check: dict[str, str]) -> list[str]:
 
 
 def commands_page() -> str:
-    """Every command's `--help`, as it prints it."""
+    """Return a page with the `--help` of every command."""
     parts = ["# Commands", "What each command says with `--help`.", *_section(())]
     for name in subcommands(help_of(())):
         parts += _section((name,))
@@ -251,7 +251,7 @@ _HELP: dict[tuple[str, ...], str] = {}
 
 
 def help_of(command: tuple[str, ...]) -> str:
-    """What `selfcorrect COMMAND --help` prints, 88 columns wide."""
+    """Return the output of `selfcorrect COMMAND --help`, 88 columns wide."""
     if command not in _HELP:
         environment = {**os.environ, "COLUMNS": "88", "NO_COLOR": "1"}
         call = [sys.executable, "-m", "selfcorrect.experiments.cli", *command, "--help"]
@@ -260,7 +260,7 @@ def help_of(command: tuple[str, ...]) -> str:
 
 
 def subcommands(text: str) -> list[str]:
-    """The subcommands that a help text lists."""
+    """Return the subcommands that a help text lists."""
     return re.findall(r"^│   • ([\w-]+)", text, flags=re.MULTILINE)
 
 
@@ -268,17 +268,17 @@ def subcommands(text: str) -> list[str]:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table in Markdown."""
+    """Return a table in Markdown."""
     return "\n".join(table_lines(heads, rows))
 
 
 def formats_page() -> str:
-    """What is read and written, and the known datasets."""
+    """Return a page of the formats that are read and written, and of the known datasets."""
     files = [
         (f"`{kind.name}`", " ".join(kind.suffixes), bool(kind.reader), bool(kind.writer), kind.holds, kind.extra)
         for kind in FORMATS
     ]
-    sets = [(f"`{one.name}`", one.title, one.holds, one.licence) for one in datasets()]
+    sets = [(f"`{dataset.name}`", dataset.title, dataset.holds, dataset.licence) for dataset in datasets()]
     return "\n\n".join(
         [
             "# File formats",
@@ -309,7 +309,7 @@ NAMED = (
 
 
 def names_page() -> str:
-    """The members of each table, from which command line and errors come too."""
+    """Return a page with the members of each table that names options."""
     parts = ["# What has a name", "All that can be chosen by name, with the option that takes it."]
     for title, option, registry, text in NAMED:
         parts += [f"## {title}", f"{option}. {text}", _registry_table(registry)]
@@ -338,12 +338,12 @@ def _registry_table(registry: Registry[Any]) -> str:
 
 
 def packages() -> list[str]:
-    """The packages with public modules, such as "selfcorrect.motion.body"."""
+    """Return the packages with public modules, such as "selfcorrect.motion.body"."""
     return sorted({module.rpartition(".")[0] for module in modules()})
 
 
 def modules() -> Iterator[str]:
-    """All public modules, such as "selfcorrect.motion.body.smpl"."""
+    """Yield all public modules, such as "selfcorrect.motion.body.smpl"."""
     for path in sorted(INSTALLED.rglob("*.py")):
         parts = path.relative_to(INSTALLED.parent).with_suffix("").parts
         if not any(part.startswith("_") for part in parts):
@@ -351,24 +351,27 @@ def modules() -> Iterator[str]:
 
 
 def api_page(package: str) -> str:
-    """One page per package, its modules one after another."""
-    own = [module for module in modules() if module.rpartition(".")[0] == package]
-    blocks = "\n\n".join(f"::: {module}" for module in own)
+    """Return the page of a package, its modules one after another."""
+    members = [module for module in modules() if module.rpartition(".")[0] == package]
+    blocks = "\n\n".join(f"::: {module}" for module in members)
     return f"# {package}\n\n{summary_of(INSTALLED.parent / Path(*package.split('.')) / '__init__.py')}\n\n{blocks}\n"
 
 
 def api_overview() -> str:
-    """All modules, each with the first sentence of its docstring."""
+    """Return a page of all modules, each with the first sentence of its docstring."""
     parts = ["# API", "All modules. [The reference](../reference.md) lists the names of `import selfcorrect as sc`.\n"]
     for package in packages():
-        own = [module for module in modules() if module.rpartition(".")[0] == package]
-        paths = {module: INSTALLED.parent / Path(*module.split(".")).with_suffix(".py") for module in own}
-        links = [(f"[{name.rpartition('.')[2]}]({package}.md#{name})", summary_of(paths[name])) for name in own]
+        links = []
+        for module in modules():
+            parent, _, name = module.rpartition(".")
+            if parent == package:
+                path = INSTALLED.parent / Path(*module.split(".")).with_suffix(".py")
+                links.append((f"[{name}]({package}.md#{module})", summary_of(path)))
         parts += [f"### [{package}]({package}.md)", table(["module", ""], links)]
     return "\n\n".join(parts)
 
 
 def summary_of(path: Path) -> str:
-    """The first line of a module's docstring."""
+    """Return the first line of a module's docstring."""
     match = re.match(r'"""(.*?)(?:"""|\n)', path.read_text())
     return match[1] if match else ""

@@ -42,30 +42,32 @@ def command_of(name: str) -> str:
     return f"selfcorrect toy {reference.relative_to(REPOSITORY).as_posix() if reference.is_absolute() else name}"
 
 
-def filled(page: str, outcomes: Mapping[str, Any]) -> str:
-    """The page with the first picture of each loop and how many of its statements hold; the site shows all."""
+def fill_page(page: str, outcomes: Mapping[str, Any]) -> str:
+    """Return the page with the first picture of each loop and how many of its statements hold."""
 
-    def made(match: re.Match[str]) -> str:
+    def fill_mark(match: re.Match[str]) -> str:
         toy = outcomes[match[1]]
         first = toy["figures"][0]
         picture = f"![{first['title']}](../pictures/{first['file']})"
-        held = re.search(HELD, toy["reading"])
-        assert held
-        source = f"*{toy['source']}; `{command_of(match[1])}`.* {held[0]}"
+        holding = re.search(HELD, toy["reading"])
+        assert holding
+        source = f"*{toy['source']}; `{command_of(match[1])}`.* {holding[0]}"
         return "\n\n".join([f"<!-- toy: {match[1]} -->", picture, source, "<!-- /toy -->"])
 
-    return MARKED.sub(made, page)
+    return MARKED.sub(fill_mark, page)
 
 
 def keep(name: str, view: ToyView, folder: Path) -> dict[str, object]:
-    """Write a loop's pictures; returns what the page says of it."""
-    result, row, figures = view.study.derive_result(name, folder), view.study.rows[name], []
+    """Write a loop's pictures; return its outcome for the page."""
+    result = view.study.derive_result(name, folder)
+    row = view.study.rows[name]
+    figures = []
     for index, (figure, svg) in enumerate(zip(result.figures, view.study.load_figures(name, folder), strict=True)):
         (PICTURES / f"{name}-{index}.svg").write_text(svg)
         figures.append({"file": f"toys/{name}-{index}.svg", "title": figure.title})
-    kept = to_json_row(row, load_settings(LOOPS[name]), result, 0.0)
-    told = {key: kept[key] for key in ("source", "reading", "ends")}
-    return {"title": row.summary, **told, "figures": figures, "checks": kept["checks"]}
+    json_row = to_json_row(row, load_settings(LOOPS[name]), result, 0.0)
+    texts = {key: json_row[key] for key in ("source", "reading", "ends")}
+    return {"title": row.summary, **texts, "figures": figures, "checks": json_row["checks"]}
 
 
 def main(
@@ -73,16 +75,17 @@ def main(
 ) -> None:
     """Run the named loops, or all, and fill the page."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    ran = () if page_only else names or tuple(LOOPS)
-    made = {}
-    if ran:
-        view = ToyView(ToyStudy([(LOOPS[name], load_settings(LOOPS[name])) for name in ran]))
+    loops = () if page_only else names or tuple(LOOPS)
+    results = {}
+    if loops:
+        view = ToyView(ToyStudy([(LOOPS[name], load_settings(LOOPS[name])) for name in loops]))
         run_study(view, out, Where(default_workers()))
-        made = {name: keep(name, view, out) for name in ran}
-    kept = (json.loads(SUMMARY.read_text()) if SUMMARY.exists() else {}) | made  # read late: others may run some, too
-    shown = {name: outcome for name, outcome in kept.items() if name in LOOPS}
+        results = {name: keep(name, view, out) for name in loops}
+    outcomes = json.loads(SUMMARY.read_text()) if SUMMARY.exists() else {}  # read late: others may run some, too
+    outcomes |= results
+    shown = {name: outcome for name, outcome in outcomes.items() if name in LOOPS}
     SUMMARY.write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n")
-    PAGE.write_text(filled(PAGE.read_text(), shown))
+    PAGE.write_text(fill_page(PAGE.read_text(), shown))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from evidence import judged, mean_cell
+from evidence import average_late, mean_cell
 from tables import table_lines
 
 from selfcorrect.experiments.motion.settings.experiment import settings_from_config
@@ -25,7 +25,7 @@ KEYS = tuple(metric.key for metric in METRICS)
 
 
 def rows(summaries: Mapping[str, Summary], *, every_generation: bool = False) -> Iterator[tuple[object, ...]]:
-    """Rows of `COLUMNS` for all kept summaries; the last generation alone unless asked for every one."""
+    """Yield rows of `COLUMNS` for all kept summaries: of the last generation, or of all."""
     for name, summary in summaries.items():
         for denoiser in summary.arms:
             for arm, curves, _ in arms_of(summary, denoiser):
@@ -47,7 +47,7 @@ def _arm_cells(arm: ArmSettings) -> tuple[object, ...]:
 
 
 def as_csv(summaries: Mapping[str, Summary], *, every_generation: bool = False) -> str:
-    """All values as text of comma-separated values."""
+    """Return all values as text of comma-separated values."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -56,7 +56,7 @@ def as_csv(summaries: Mapping[str, Summary], *, every_generation: bool = False) 
 
 
 def all_arms(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Lines of a table of every arm, which the site has: means over seeds of the later half of the generations."""
+    """Yield lines of the site's table of all arms: means over seeds of the later half of the generations."""
     keys = (
         "recall",
         "coverage",
@@ -71,23 +71,25 @@ def all_arms(summaries: Mapping[str, Summary]) -> Iterator[str]:
     for name, summary in summaries.items():
         for denoiser in summary.arms:
             for arm, curves, _ in arms_of(summary, denoiser):
-                means = [
-                    mean_cell(judged(curves, each.key), each) if each.key in curves.values else "" for each in metrics
-                ]
-                rows.append([name, denoiser, arm.label, *means, half_life(curves)])
-    yield from table_lines(["experiment", "denoiser", "arm", *(each.title for each in metrics), "half-life"], rows)
+                means = []
+                for metric in metrics:
+                    has_values = metric.key in curves.values
+                    means.append(mean_cell(average_late(curves, metric.key), metric) if has_values else "")
+                rows.append([name, denoiser, arm.label, *means, format_half_life(curves)])
+    yield from table_lines(["experiment", "denoiser", "arm", *(metric.title for metric in metrics), "half-life"], rows)
 
 
 def arms_of(summary: Summary, denoiser: str) -> Iterator[tuple[ArmSettings, ArmCurves, ArmCurves | None]]:
-    """Arm, its curves, and those of its plain arm where it has one beside itself."""
-    curves = {each.name: each for each in summary.arms[denoiser]}
+    """Yield each arm, its curves, and those of its plain arm if that is another."""
+    curves = {arm_curves.name: arm_curves for arm_curves in summary.arms[denoiser]}
     comparisons = settings_from_config(summary.settings).comparisons
-    for arm in next(each for each in comparisons if each.denoiser == denoiser).arms:
+    comparison = next(comparison for comparison in comparisons if comparison.denoiser == denoiser)
+    for arm in comparison.arms:
         yield arm, curves[arm.name], curves.get(arm.plain.name) if arm.plain != arm else None
 
 
-def half_life(curves: ArmCurves) -> str:
-    """The half-life of coverage in words."""
+def format_half_life(curves: ArmCurves) -> str:
+    """Return the half-life of coverage in words."""
     coverage = curves.values["coverage"]
     if not (coverage[:, 0] > 0).all():
         return "–"

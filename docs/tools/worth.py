@@ -1,4 +1,4 @@
-"""How many real samples a correction is worth: the corrected loop against uncorrected loops with more real samples."""
+"""Compare corrected loops with uncorrected loops of more real samples: how many samples is a correction worth?"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 from claims import SIZES, TITLES
-from evidence import judged
+from evidence import average_late
 from tables import table_lines
 
 from selfcorrect.experiments.reporting.results import ArmCurves
@@ -48,7 +48,7 @@ def worth(n: int, corrected: ArmCurves, plain: Mapping[int, ArmCurves], key: str
     """
     sign = 1 if find_metric(key).better == "higher" else -1
     more = [m for m in sorted(plain) if m >= n]
-    ahead = [mean_interval(sign * (judged(corrected, key) - judged(plain[m], key))).low > 0 for m in more]
+    ahead = [mean_interval(sign * (average_late(corrected, key) - average_late(plain[m], key))).low > 0 for m in more]
     beaten = int(np.argmin([*ahead, False]))
     if beaten == 0:
         return "nothing"
