@@ -1,1 +1,1 @@
-"""Where data come from, one file per source."""
+"""Sources of data, one file each."""

@@ -1,4 +1,4 @@
-"""How motions are cut into windows."""
+"""Settings by which motions are cut into windows."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from selfcorrect.core.errors import SettingError
 
 @dataclass(frozen=True)
 class WindowSettings:
-    """How to cut windows."""
+    """Settings of windows."""
 
     frames: int = 48
     """T, length of a window."""

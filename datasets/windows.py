@@ -30,7 +30,7 @@ class Windows:
     labels: np.ndarray
     """(N,) int64 index into `label_names`."""
     label_names: tuple[str, ...]
-    """What each label is called."""
+    """Name of each label."""
     clips: np.ndarray
     """(N,) source of the clip."""
     start_s: np.ndarray
@@ -44,7 +44,7 @@ class Windows:
         return len(self.labels)
 
     def take(self, rows: np.ndarray) -> Self:
-        """The windows at `rows` (M,) int64, or where a mask (N,) bool is true."""
+        """Select the windows at `rows` (M,) int64, or where a mask (N,) bool is true."""
         batch = MotionBatch(
             self.batch.skeleton,
             self.batch.root_m[rows],
@@ -82,7 +82,7 @@ class _Part:
 
 
 def cut_windows(motions: Sequence[Motion], settings: WindowSettings | None = None) -> Windows:
-    """All windows of these motions, whose `source` and `label` name clip and class.
+    """Cut all windows of motions, whose `source` and `label` name clip and class.
 
     Motions of the same joints but other bones are put on the bones' average, with `on_skeleton`.
     """
@@ -92,29 +92,41 @@ def cut_windows(motions: Sequence[Motion], settings: WindowSettings | None = Non
 
 
 def split_windows(motions: Sequence[Motion], settings: WindowSettings | None = None) -> Split:
-    """Training and held-out windows of the same motions, apart in time as the module's text says.
+    """Cut training and held-out windows of the same motions, apart in time as the module's text says.
 
-    Where no clip is long enough to be split, there are no held-out windows.
+    If no clip is long enough to be split, there are no held-out windows.
     """
     settings = settings or WindowSettings()
     names = _label_names(motions)
     parts = [_split_clip(motion, settings) for motion in _alike(motions, settings)]
     held_out = [last for _, last in parts if last is not None]
     training = _windows([first for first, _ in parts], names, settings)
-    return Split(training, _windows(held_out, names, settings) if held_out else training.take(np.arange(0)))
+    if not held_out:
+        return Split(training, training.take(np.arange(0)))
+    return Split(training, _windows(held_out, names, settings))
 
 
 def split_sources(training: Sequence[Motion], held_out: Sequence[Motion], settings: WindowSettings) -> Split:
-    """Training windows of some motions and held-out windows of others, such as held-out subjects.
+    """Cut training windows of some motions and held-out windows of others, such as held-out subjects.
 
     All are on the training motions' skeleton (their average, see `cut_windows`), and labels are those of both.
+
+    Args:
+        training: Motions of the training windows.
+        held_out: Motions of the held-out windows.
+        settings: Lengths, frame rate and other settings of the windows.
+
+    Raises:
+        InputError: Motions have other joints than the first one.
     """
     names = _label_names([*training, *held_out])
     _check_joints([*training, *held_out])
-    known = _alike(training, settings)
-    others = [on_skeleton(resample(motion, settings.fps), known[0].skeleton) for motion in held_out]
-    parts = [[_Part.from_whole_motion(motion, settings) for motion in motions] for motions in (known, others)]
-    return Split(*(_windows(each, names, settings) for each in parts))
+    training_motions = _alike(training, settings)
+    skeleton = training_motions[0].skeleton
+    held_out_motions = [on_skeleton(resample(motion, settings.fps), skeleton) for motion in held_out]
+    training_parts = [_Part.from_whole_motion(motion, settings) for motion in training_motions]
+    held_out_parts = [_Part.from_whole_motion(motion, settings) for motion in held_out_motions]
+    return Split(_windows(training_parts, names, settings), _windows(held_out_parts, names, settings))
 
 
 def _label_names(motions: Sequence[Motion]) -> tuple[str, ...]:
@@ -122,7 +134,7 @@ def _label_names(motions: Sequence[Motion]) -> tuple[str, ...]:
 
 
 def _alike(motions: Sequence[Motion], settings: WindowSettings) -> list[Motion]:
-    """The motions at the windows' frame rate and on one skeleton."""
+    """Return the motions at the windows' frame rate and on one skeleton."""
     _check_joints(motions)
     first = motions[0].skeleton
     resampled = [resample(motion, settings.fps) for motion in motions]
@@ -153,26 +165,33 @@ def _split_clip(motion: Motion, settings: WindowSettings) -> tuple[_Part, _Part 
 
 
 def _windows(parts: Sequence[_Part], names: tuple[str, ...], settings: WindowSettings) -> Windows:
-    """Windows of these parts, each followed by its mirror image where asked for; those of the cap alone are cut, for
-    all windows of an hour of motion fill gigabytes.
+    """Cut windows of parts, each followed by its mirror image if asked for.
+
+    Only windows of the cap are cut: all windows of an hour of motion fill gigabytes.
     """
     starts = [_starts(part, settings) for part in parts]
-    of_part = np.repeat(np.arange(len(parts)), [len(each) for each in starts])
-    labels = np.asarray([names.index(part.motion.label) for part in parts])[of_part]
+    part_of_window = np.repeat(np.arange(len(parts)), [len(part_starts) for part_starts in starts])
+    part_labels = np.asarray([names.index(part.motion.label) for part in parts])
+    labels = part_labels[part_of_window]
     copies = 2 if settings.mirrored else 1
     rows = np.arange(copies * len(labels))
     if settings.cap_per_label is not None:
         rows = _limit_per_label(np.repeat(labels, copies), settings.cap_per_label)
     chosen, image = np.divmod(rows, copies)
-    begins = np.concatenate(starts)[chosen]
-    clip = of_part[chosen]
-    columns = [_cut_windows(part, begins[clip == index], settings) for index, part in enumerate(parts)]
+    chosen_starts = np.concatenate(starts)[chosen]
+    clip = part_of_window[chosen]
+    columns = [_cut_windows(part, chosen_starts[clip == index], settings) for index, part in enumerate(parts)]
     merged = {name: np.concatenate([column[name] for column in columns]) for name in columns[0]}
+    root_m = merged.pop("root_m")
+    like = parts[0].motion
+    lengths = np.full(len(root_m), root_m.shape[1])
+    batch = MotionBatch(like.skeleton, root_m, merged.pop("rotations"), lengths, like.fps)
+    sources = np.asarray([part.motion.source or part.motion.label for part in parts])
     windows = Windows(
-        canonicalise(_batch(parts[0].motion, merged.pop("root_m"), merged.pop("rotations"))),
+        canonicalise(batch),
         labels=labels[chosen],
         label_names=names,
-        clips=np.asarray([part.motion.source or part.motion.label for part in parts])[clip],
+        clips=sources[clip],
         mirrored=image > 0,
         **merged,
     )
@@ -180,14 +199,14 @@ def _windows(parts: Sequence[_Part], names: tuple[str, ...], settings: WindowSet
 
 
 def _starts(part: _Part, settings: WindowSettings) -> np.ndarray:
-    """First frames (n,) int64 of all windows of one part."""
+    """Return the first frames (n,) int64 of all windows of one part."""
     last_frame = len(part.motion) - 1
     last = last_frame if part.repeated else max(last_frame + 1 - settings.frames, 0) + 1
     return np.arange(0, last, settings.stride)
 
 
 def _cut_windows(part: _Part, starts: np.ndarray, settings: WindowSettings) -> dict[str, np.ndarray]:
-    """Roots (n, T, 3), rotations (n, T, J, 4) and times (n,) of the windows of one part that begin at `starts` (n,)."""
+    """Return roots (n, T, 3), rotations (n, T, J, 4) and times (n,) of the windows of a part at `starts` (n,)."""
     motion = part.motion
     last_frame = len(part.motion) - 1
     if part.repeated:  # enough cycles that a window can begin at every frame of the first one
@@ -203,21 +222,23 @@ def _cut_windows(part: _Part, starts: np.ndarray, settings: WindowSettings) -> d
     }
 
 
-def _batch(like: Motion, root_m: np.ndarray, rotations: np.ndarray) -> MotionBatch:
-    return MotionBatch(like.skeleton, root_m, rotations, np.full(len(root_m), root_m.shape[1]), like.fps)
-
-
 def _with_mirror_images(windows: Windows) -> Windows:
-    """The windows, those that are `mirrored` turned into mirror images."""
+    """Turn the windows that are `mirrored` into mirror images."""
     rows = np.flatnonzero(windows.mirrored)
     if len(rows):
         images = canonicalise(mirror(windows.take(rows).batch))
-        windows.batch.root_m[rows], windows.batch.rotations[rows] = images.root_m, images.rotations
+        windows.batch.root_m[rows] = images.root_m
+        windows.batch.rotations[rows] = images.rotations
     return windows
 
 
 def _limit_per_label(labels: np.ndarray, cap: int) -> np.ndarray:
-    """Rows of at most `cap` windows per label, spread evenly, in their order."""
-    rows = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    chosen = [row if len(row) <= cap else row[np.linspace(0, len(row) - 1, cap).round().astype(int)] for row in rows]
+    """Return the rows of at most `cap` windows per label, spread evenly, in their order."""
+    chosen = []
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        if len(rows) > cap:
+            spread = np.linspace(0, len(rows) - 1, cap).round().astype(int)
+            rows = rows[spread]
+        chosen.append(rows)
     return np.sort(np.concatenate(chosen))

@@ -21,9 +21,9 @@ def draw_samples(count: int) -> list[sc.Motion]:
 
 samples = draw_samples(4)
 corrections = sc.correct_motions(samples, support="floor")  # a model's world is flat
-kept = [correction.motion for correction in corrections if correction.accepted]
+accepted = [correction.motion for correction in corrections if correction.accepted]
 
-print(f"{len(kept)} of {len(samples)} accepted")
+print(f"{len(accepted)} of {len(samples)} accepted")
 for index, correction in enumerate(corrections):
     figures = correction.diagnostics
     print(

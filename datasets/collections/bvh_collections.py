@@ -32,7 +32,8 @@ def _bandai_namco_words(name: str) -> tuple[str, str]:
     if (match := _BANDAI_NAMCO.fullmatch(name)) is None:
         return "", ""
     action = match["action"].replace("-", " ")
-    return action, action if match["style"] == "normal" else f"{action}, {match['style'].replace('-', ' ')}"
+    style = match["style"].replace("-", " ")
+    return action, action if style == "normal" else f"{action}, {style}"
 
 
 def _mixamo_words(name: str) -> tuple[str, str]:
@@ -42,11 +43,18 @@ def _mixamo_words(name: str) -> tuple[str, str]:
 
 def _read(path: Path, words: Callable[[str], tuple[str, str]]) -> list[Motion]:
     label, text = words(path.stem)
-    return [replace(to_smpl(open_motion(path, any_body=True).motion), label=label, text=text)]
+    motion = open_motion(path, any_body=True).motion
+    return [replace(to_smpl(motion), label=label, text=text)]
 
 
 def _lists(pattern: str, words: Callable[[str], tuple[str, str]], obtain: str) -> ListsClips:
-    """A function that lists the files of a folder that match a pattern."""
+    """Return a function that lists the files of a folder that match a pattern.
+
+    Args:
+        pattern: Glob pattern of the files.
+        words: Function of a file's name that returns label and text.
+        obtain: Place where the collection can be had, for messages.
+    """
 
     def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
         if split is not None:
@@ -54,8 +62,11 @@ def _lists(pattern: str, words: Callable[[str], tuple[str, str]], obtain: str) -
         files = sorted(folder.rglob(pattern))
         if not files:
             raise MissingData(f"{folder}: no files {pattern} here. To be had: {obtain}")
-        names = [str(path.relative_to(folder).with_suffix("")) for path in files]
-        return [Clip(name, path, partial(_read, path, words)) for name, path in zip(names, files, strict=True)]
+        listed = []
+        for path in files:
+            name = str(path.relative_to(folder).with_suffix(""))
+            listed.append(Clip(name, path, partial(_read, path, words)))
+        return listed
 
     return clips
 

@@ -196,11 +196,11 @@ def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str
     except csv.Error as error:
         raise InputError(f"{source}: {INDEX}, line {rows.line_num}: {error}") from error
     subjects_in_split = None if split is None else _subjects(split)
-    chosen = [
-        row
-        for row in checked
-        if split in (None, row["split"]) or (subjects_in_split and int(row["subject"]) in subjects_in_split)
-    ]
+    chosen = []
+    for row in checked:
+        is_of_subject = subjects_in_split and int(row["subject"]) in subjects_in_split
+        if split in (None, row["split"]) or is_of_subject:
+            chosen.append(row)
     if not chosen or (subjects_in_split and subjects_in_split > {int(row["subject"]) for row in chosen}):
         splits = sorted({row["split"] for row in checked})
         subjects = sorted({int(row["subject"]) for row in checked})
@@ -247,17 +247,22 @@ def _text(source: str, name: str, read_text: ReadText) -> str:
 
 
 def _motion(source: str, row: dict[str, str], read_text: ReadText, tpose: _Poses) -> Motion:
-    """A clip on SMPL-22: rotations since the T-pose, with the T-pose's bones."""
+    """Return a clip on SMPL-22: rotations since the T-pose, with the T-pose's bones."""
     poses = _poses(source, row["file"], read_text, _KINDS[row["skeleton"]])
     rest_m = tpose.positions_m[0]
     offsets_m = rest_m - rest_m[list(SMPL_22_PARENTS)]
     offsets_m[0] = 0
     skeleton = smpl_22(offsets_m)
-    turned = (poses.orientations * tpose.orientations.inv()).as_quat()
-    rotations = make_continuous(local_rotations(skeleton, turned))
-    name = f"{source}/{row['file']}"
+    turns = poses.orientations * tpose.orientations.inv()
+    rotations = local_rotations(skeleton, turns.as_quat())
     return Motion(
-        skeleton, poses.positions_m[:, 0], rotations, poses.fps, row["category"], text=row["description"], source=name
+        skeleton,
+        root_m=poses.positions_m[:, 0],
+        rotations=make_continuous(rotations),
+        fps=poses.fps,
+        label=row["category"],
+        text=row["description"],
+        source=f"{source}/{row['file']}",
     )
 
 

@@ -80,9 +80,12 @@ def skeleton() -> Skeleton:
 
 
 def load_deepmimic(fps: float = 30.0, folder: Path | None = None) -> list[Motion]:
-    """All clips `humanoid3d_<label>.txt` of a folder (the built-in ones by default) at `fps`, sorted by label."""
+    """Load all clips `humanoid3d_<label>.txt` of a folder (the built-in ones by default) at `fps`, sorted by label."""
     if folder is None:
-        return [_clip(BUILT_IN / name, parse_json(text, name), fps) for name, text in read_built_in_texts().items()]
+        clips = []
+        for name, text in read_built_in_texts().items():
+            clips.append(_clip(BUILT_IN / name, parse_json(text, name), fps))
+        return clips
     paths = sorted(folder.glob(f"{_PREFIX}*.txt"))
     if not paths:
         raise InputError(f"{folder}: no clips named {_PREFIX}*.txt")
@@ -90,18 +93,18 @@ def load_deepmimic(fps: float = 30.0, folder: Path | None = None) -> list[Motion
 
 
 def read_built_in_texts() -> dict[str, bytes]:
-    """The text of each built-in clip by file name, sorted."""
+    """Return the text of each built-in clip by file name, sorted."""
     with ZipFile(BUILT_IN) as archive:
         return {name: archive.read(name) for name in sorted(archive.namelist()) if name.startswith(_PREFIX)}
 
 
 def read_clip(path: Path, fps: float = 30.0) -> Motion:
-    """One clip at `fps`, labelled by its name without "humanoid3d_". Raises InputError naming file and frame."""
+    """Read a clip at `fps`, labelled by its name without "humanoid3d_". Raises InputError naming file and frame."""
     return _clip(path, read_json(path), fps)
 
 
 def _clip(path: Path, content: object, fps: float) -> Motion:
-    """The clip in a file's JSON content."""
+    """Return the clip in a file's JSON content."""
     frames = _frames(path, content)
     numbers = frames[:, 1:4]
     quaternions = _rotations(frames)
@@ -112,15 +115,22 @@ def _clip(path: Path, content: object, fps: float) -> Motion:
     times_s = np.concatenate([[0.0], np.cumsum(frames[:-1, 0])])
     check_unpacked(path, times_s[-1] * fps * frames[0].nbytes, stored=frames.nbytes)
     label = path.stem.removeprefix(_PREFIX)
-    turns = make_continuous((_AXES * Rotation.from_quat(quaternions) * _AXES.inv()).as_quat())
+    rotations = _AXES * Rotation.from_quat(quaternions) * _AXES.inv()
+    turns = make_continuous(rotations.as_quat())
     motion = Motion(skeleton(), _AXES.apply(numbers), turns, fps, label=label, source=path.name)
     clock_s = np.arange(frame_count(times_s[-1], fps)) / fps
     return at_frames(motion, np.interp(clock_s, times_s, np.arange(len(frames))), fps)
 
 
-_ATTACHED = {"spine1": "pelvis", "spine2": "spine3", "head": "neck", **{
-    f"{side}_{part}": to for side in ("left", "right") for part, to in (("collar", "spine3"), ("foot", f"{side}_ankle"))
-}}  # fmt: skip
+_ATTACHED = {
+    "spine1": "pelvis",
+    "spine2": "spine3",
+    "head": "neck",
+    "left_collar": "spine3",
+    "left_foot": "left_ankle",
+    "right_collar": "spine3",
+    "right_foot": "right_ankle",
+}
 """Parts of SMPL's body that this one lacks, and those that carry them."""
 
 
@@ -129,7 +139,7 @@ _FLAT = 0.3
 
 
 def on_smpl(motion: Motion) -> Motion:
-    """A clip on SMPL's 22 joints: those that the humanoid lacks are where an average body has them beside others."""
+    """Put a clip on SMPL's 22 joints; those that the humanoid lacks are placed as on an average body."""
     places_m, world = world_poses(motion)
     average = SMPL_BODY.average()
     rest_m = average.rest_positions_m
@@ -146,7 +156,7 @@ def on_smpl(motion: Motion) -> Motion:
 
 
 def _frames(path: Path, content: object) -> np.ndarray:
-    """The numbers of a clip, (T, 44), checked."""
+    """Return the numbers of a clip, (T, 44), checked."""
     rows = content.get("Frames") if isinstance(content, dict) else None
     if not isinstance(rows, list) or len(rows) < 2:
         raise InputError(f'{path}: expected a list "Frames" of at least two frames')
@@ -154,8 +164,9 @@ def _frames(path: Path, content: object) -> np.ndarray:
         if not isinstance(row, list) or len(row) != _FRAME_NUMBERS or not all(map(_is_number, row)):
             raise InputError(f"{path}: frame {index}: expected {_FRAME_NUMBERS} finite numbers, got {str(row)[:60]}")
     frames = np.array(rows, dtype=float)
-    if np.any(frames[:-1, 0] <= 0):
-        index = int(np.argmax(frames[:-1, 0] <= 0))
+    is_bad = frames[:-1, 0] <= 0
+    if np.any(is_bad):
+        index = int(np.argmax(is_bad))
         raise InputError(f"{path}: frame {index}: expected a positive duration, got {frames[index, 0]}")
     return frames
 
@@ -165,7 +176,7 @@ def _is_number(value: object) -> bool:
 
 
 def _rotations(frames: np.ndarray) -> np.ndarray:
-    """Quaternions xyzw (T, 15, 4) in the file's axes; hinges turn about z, wrists not at all."""
+    """Return quaternions xyzw (T, 15, 4) in the file's axes; hinges turn about z, wrists not at all."""
     identity = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(frames), 4))
     columns = [np.roll(frames[:, 4:8], -1, axis=1)]
     start = 8

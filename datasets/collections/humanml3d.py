@@ -70,7 +70,8 @@ def spans(motion: Motion, sentences: list[Caption]) -> list[Motion]:
     return [replace(cut_clip(motion, span_s), text="\n".join(texts)) for span_s, texts in by_span.items()] or [motion]
 
 
-SHORTEST_ROWS, TOO_LONG_ROWS = 40, 200
+SHORTEST_ROWS = 40
+TOO_LONG_ROWS = 200
 """Motions that text-to-motion models train on and are judged by have at least the one, and fewer than the other."""
 
 

@@ -19,33 +19,44 @@ from .dataset import Clip, Dataset
 from .humanml3d import captioned_clips, columns_of
 
 FPS = 12.5
-_ARM, _LEG = ("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle", "heel", "foot")
+_ARM = ("shoulder", "elbow", "wrist")
+_LEG = ("hip", "knee", "ankle", "heel", "foot")
 _PARENTS = (-1, 0, 1, 2, 3, 3, 5, 6, 3, 8, 9, 0, 11, 12, 13, 14, 0, 16, 17, 18, 19)
-_UP, _DOWN, _FORWARD, _LEFT = (0.0, 1.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 0.0, 0.0)
-_FIRST_HIP, _SECOND_HIP, _HEELS, _TOES = 11, 16, [14, 19], [15, 20]
+_UP = (0.0, 1.0, 0.0)
+_DOWN = (0.0, -1.0, 0.0)
+_FORWARD = (0.0, 0.0, 1.0)
+_LEFT = (1.0, 0.0, 0.0)
+_RIGHT = (-1.0, 0.0, 0.0)
+_FIRST_HIP = 11
+_SECOND_HIP = 16
+_HEELS = [14, 19]
+_TOES = [15, 20]
 _LEG_M = 0.8
 
 
 def _skeleton(first_side: str) -> Skeleton:
-    """The 21 joints with unit bones: torso, arm and arm, leg and leg, `first_side` before the other."""
+    """Return the 21 joints with unit bones: torso, arm and arm, leg and leg, `first_side` before the other."""
     sides = ("left", "right") if first_side == "left" else ("right", "left")
     limbs = [f"{side}_{joint}" for limb in (_ARM, _LEG) for side in sides for joint in limb]
     names = ("pelvis", "spine1", "spine3", "neck", "head", *limbs)
     parts = tuple("" if name.endswith("heel") else name for name in names)
-    return Skeleton(names, _PARENTS, np.array([_direction(name) for name in names]), parts)
+    directions = np.array([_direction(name) for name in names])
+    return Skeleton(names, _PARENTS, directions, parts)
 
 
 def _direction(name: str) -> tuple[float, float, float]:
     side, _, joint = name.partition("_")
     if joint in ("shoulder", "hip"):
-        return _LEFT if side == "left" else (-1.0, 0.0, 0.0)
+        return _LEFT if side == "left" else _RIGHT
     if joint in ("heel", "foot"):
         return _FORWARD
-    return (0.0, 0.0, 0.0) if name == "pelvis" else _DOWN if joint else _UP
+    if name == "pelvis":
+        return (0.0, 0.0, 0.0)
+    return _DOWN if joint else _UP
 
 
 def read_motion(path: Path) -> Motion:
-    """The motion in a file of 21 joints or 251 columns, on a skeleton that fits this clip.
+    """Read the motion in a file of 21 joints or 251 columns, on a skeleton that fits this clip.
 
     Copies differ in unit (metres or millimetres) and in which side they call left. The length of the legs shows the
     unit, the direction of the toes the side. Soles stand on the floor, as in `files.humanml3d`.
@@ -53,11 +64,14 @@ def read_motion(path: Path) -> Motion:
     joints_m = read_joints(path)
     if joints_m.shape[1] != len(_PARENTS):
         raise InputError(f"{path}: expected {len(_PARENTS)} joints, got {joints_m.shape[1]}")
-    leg = np.median(np.linalg.norm(np.diff(joints_m[:, _FIRST_HIP : _FIRST_HIP + 3], axis=1), axis=-1).sum(axis=1))
-    if not leg > 0:
+    bones = np.diff(joints_m[:, _FIRST_HIP : _FIRST_HIP + 3], axis=1)
+    leg_length = np.median(np.linalg.norm(bones, axis=-1).sum(axis=1))
+    if not leg_length > 0:
         raise InputError(f"{path}: the legs have no length")
-    joints_m = joints_m * 10.0 ** round(np.log10(_LEG_M / leg)) + RAISED_M
-    skeleton = fit_skeleton(joints_m, _skeleton("left" if _first_is_left(joints_m) else "right"))
+    unit_m = 10.0 ** round(np.log10(_LEG_M / leg_length))
+    joints_m = joints_m * unit_m + RAISED_M
+    template = _skeleton("left" if _first_is_left(joints_m) else "right")
+    skeleton = fit_skeleton(joints_m, template)
     return replace(fit_motion(joints_m, FPS, skeleton), source=str(path))
 
 
@@ -69,7 +83,7 @@ def _first_is_left(joints_m: np.ndarray) -> bool:
 
 
 def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
-    """The recordings of a KIT-ML folder."""
+    """List the recordings of a KIT-ML folder."""
     return captioned_clips(KIT, folder, split, read_motion)
 
 

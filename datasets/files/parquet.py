@@ -63,7 +63,7 @@ _STORED: dict[str, Any] = {
     "write_page_checksum": True,
 }
 _DAMAGES = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError, AttributeError)
-"""What a damaged file may make its readers raise."""
+"""Errors that readers raise for a damaged file."""
 
 
 @dataclass(frozen=True, eq=False)

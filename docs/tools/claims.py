@@ -22,7 +22,7 @@ from selfcorrect.motion.measures.metrics import find_metric
 from selfcorrect.statistics import mean_interval
 
 MARGIN = 0.1
-"""What "stays" may change by, as a share of what it is compared with."""
+"""Largest change of a value that "stays", as a share of its reference."""
 
 
 @dataclass(frozen=True)

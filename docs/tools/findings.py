@@ -28,10 +28,10 @@ class Evidence:
     arm: str
     arm_words: str
     control: str
-    """What could explain the effect away."""
+    """Arm that could explain the effect away."""
     control_words: str
     plain: str = "replace+none"
-    """What both are compared with."""
+    """Arm that both are compared with."""
 
 
 _FORCE = "needed_force_bodyweights"

@@ -40,7 +40,7 @@ class PageTable:
     """A table of groups."""
 
     keys: tuple[str, ...]
-    """Of the metrics in its columns; the last column is the paired change of the first of them."""
+    """Metrics of its columns; the last column is the paired change of the first of them."""
     groups: tuple[Group, ...]
 
 

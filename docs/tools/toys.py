@@ -31,7 +31,7 @@ PICTURES = Path(__file__).resolve().parents[1] / "pictures" / "toys"
 SUMMARY = Path(__file__).with_suffix(".json")
 PAGE = PICTURES.parents[1] / "concepts" / "theory.md"
 MARKED = re.compile(r"<!-- toy: ([\w-]+) -->\n.*?<!-- /toy -->", re.DOTALL)
-"""Where the page shows an outcome; the site shows all pictures and statements there."""
+"""Place where the page shows an outcome; the site shows all pictures and statements there."""
 HELD = r"\d+ of \d+ statements hold.*"
 """The part of a reading that the page shows."""
 

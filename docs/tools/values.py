@@ -19,7 +19,7 @@ from selfcorrect.statistics import half_life_interval
 
 COLUMNS = ("experiment", "denoiser", "policy", "lambda", "corrector", "strength", "remedy", "sampling", "seed",
            "generation", "metric", "value")  # fmt: skip
-"""Of results.csv. experiment: the kept summary; lambda: synthetic samples per real one; strength: operator and γ."""
+"""Columns of results.csv. experiment: summary; lambda: synthetic samples per real one; strength: operator and γ."""
 
 KEYS = tuple(metric.key for metric in METRICS)
 

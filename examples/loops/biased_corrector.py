@@ -199,7 +199,7 @@ class WordFrequencies(TensorModel):
 
 def set_up_words(words: BlindVerifier, generations: int, stream: sc.Stream) -> sc.toys.Setup:
     """Words of Zipf's law, with the verifier and without."""
-    known = words.size // 2
+    known_count = words.size // 2
     truth = WordFrequencies(zipf(words.size)[None])
     untrained = WordFrequencies(torch.full((1, words.size), 1 / words.size, dtype=torch.float64))
     real = sc.Samples.real(truth.sample(torch.zeros(words.count), stream.child("words")))
@@ -207,19 +207,19 @@ def set_up_words(words: BlindVerifier, generations: int, stream: sc.Stream) -> s
     def measure_words(candidate: sc.Candidate) -> dict[str, Tensor]:
         assert isinstance(candidate.model, WordFrequencies)
         probabilities = candidate.model.probabilities
-        return {"vocabulary": (probabilities > 0).sum(), "tail_share": probabilities[:, known:].sum()}
+        return {"vocabulary": (probabilities > 0).sum(), "tail_share": probabilities[:, known_count:].sum()}
 
     free = sc.Arm(sc.Replace(), generations)
-    blind = replace(free, correction=sc.Correction(accept_frequent_words(known, words.pass_rate)))
+    blind = replace(free, correction=sc.Correction(accept_frequent_words(known_count, words.pass_rate)))
     return sc.toys.Setup(sc.Task(untrained, real, measure_words), {FREE: free, BLIND: blind})
 
 
-def accept_frequent_words(known: int, pass_rate: float) -> Corrector:
-    """Accept the `known` most frequent words, and others with the probability `pass_rate`."""
+def accept_frequent_words(known_count: int, pass_rate: float) -> Corrector:
+    """Accept the `known_count` most frequent words, and others with the probability `pass_rate`."""
 
     def verify(samples: sc.Samples, stream: sc.Stream) -> sc.Corrected:
         passes = torch.rand(len(samples), generator=stream.generator()) < pass_rate
-        return sc.Corrected(samples, (samples.values[:, 0] < known) | passes)
+        return sc.Corrected(samples, (samples.values[:, 0] < known_count) | passes)
 
     return verify
 

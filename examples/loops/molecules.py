@@ -190,18 +190,19 @@ def set_up(settings: Molecules, stream: sc.Stream) -> sc.toys.Setup:
             embed_conformers(molecule, settings.conformers, stream.child(part, molecule.name)) for molecule in molecules
         ]
 
-    training, reference, other = embed("training"), embed("reference"), embed("other")
+    training = embed("training")
+    reference = embed("reference")
+    fresh = embed("other")
     codec = ConformerCodec.fit(molecules, training)
-    lowest = [
-        find_lowest_energy(molecule, np.concatenate(known))
-        for molecule, *known in zip(molecules, training, reference, strict=True)
-    ]
+    lowest = []
+    for molecule, *conformers in zip(molecules, training, reference, strict=True):
+        lowest.append(find_lowest_energy(molecule, np.concatenate(conformers)))
     judge = Judge(codec, reference, lowest)
     config = DiffusionConfig("dct-mlp", width=256, depth=2, learning_rate=5e-3, fine_tune_learning_rate=2e-3)
     # Over three axes a cosine transform is a rotation: the network sees all coordinates of all atoms.
     model = MotionDiffusion(config, 3, codec.size, len(molecules), device=torch.device("cpu"))
     task = sc.Task(model, codec.make_samples(training), judge, settings.first_steps)
-    floors = measure_floors(judge, other, stream.child("noise"))
+    floors = measure_floors(judge, fresh, stream.child("noise"))
     return sc.toys.Setup(task, make_arms(settings, codec, training), floors)
 
 
@@ -236,9 +237,9 @@ def make_arms(settings: Molecules, codec: ConformerCodec, training: Sequence[np.
     }
 
 
-def measure_floors(judge: Judge, other: Sequence[np.ndarray], stream: sc.Stream) -> dict[str, dict[str, float]]:
+def measure_floors(judge: Judge, fresh: Sequence[np.ndarray], stream: sc.Stream) -> dict[str, dict[str, float]]:
     """Measure other real conformers, the same in their minima, and what the force field alone makes of noise."""
-    real = judge.codec.make_samples(other)
+    real = judge.codec.make_samples(fresh)
     minimise = Relaxation(judge.codec, STEPS_TO_MINIMUM)
     noise = real.with_values(torch.randn(real.values.shape, generator=stream.generator()))
     return {
@@ -433,12 +434,12 @@ class RandomAcceptance:
     name: str = "random acceptance"
 
     def __call__(self, samples: sc.Samples, stream: sc.Stream) -> sc.Corrected:
-        wanted = call_corrector(self.corrector, samples, stream.child("corrector")).accepted
-        accepted = wanted.clone()
+        verdicts = call_corrector(self.corrector, samples, stream.child("corrector")).accepted
+        accepted = verdicts.clone()
         for label in samples.labels.unique():
             rows = (samples.labels == label).nonzero().squeeze(1)
             order = torch.randperm(len(rows), generator=stream.child("order", int(label)).generator())
-            accepted[rows] = wanted[rows[order]]
+            accepted[rows] = verdicts[rows[order]]
         accepted[0] |= not accepted.any()  # a loop needs something to train on
         return sc.Corrected(samples, accepted)
 
@@ -482,16 +483,19 @@ def measure_conformers(
     share without faults.
     """
     rmsd_A = measure_rmsd(molecule, reference, candidate)
-    has_fault = np.any(list(find_faults(molecule, candidate).values()), axis=0)
-    bonds = [measure_lengths(molecule, positions) for positions in (reference, candidate)]
-    angles = [measure_angles(molecule, positions) for positions in (reference, candidate)]
+    faults = find_faults(molecule, candidate)
+    has_fault = np.any(list(faults.values()), axis=0)
+    real_bonds = measure_lengths(molecule, reference)
+    bonds = measure_lengths(molecule, candidate)
+    real_angles = measure_angles(molecule, reference)
+    angles = measure_angles(molecule, candidate)
     return {
         "coverage": float((rmsd_A.min(axis=1) <= NEAR_A).mean()),
         "matching_A": float(rmsd_A.min(axis=1).mean()),
         "precision_A": float(rmsd_A.min(axis=0).mean()),
         STRAIN: float(np.median(measure_energies(molecule, candidate)) - lowest_kcal_mol),
-        "bond_A": compare_columns(*bonds),
-        "angle_deg": compare_columns(*angles),
+        "bond_A": compare_columns(real_bonds, bonds),
+        "angle_deg": compare_columns(real_angles, angles),
         "valid": float(1 - has_fault.mean()),
     }
 

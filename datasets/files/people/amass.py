@@ -97,16 +97,20 @@ def _read(path: Path, body: Body | None, reading: Reading) -> tuple[Motion, int,
     motion = Motion(skeleton, arrays["trans"] + pelvis_m, rotations, fps, source=str(path))
     format_axis = Y_UP if _ROOT in arrays else Z_UP
     up, axis_notes = up_of_motion(motion, reading.up, format_axis)
-    axis_note = ("y up, as of HY-Motion (--up)",) if reading.up is None and up == format_axis == Y_UP else ()
-    return to_y_up(up).view(motion), up, (*notes, *axis_notes, *axis_note)
+    notes = (*notes, *axis_notes)
+    if reading.up is None and up == format_axis == Y_UP:
+        notes = (*notes, "y up, as of HY-Motion (--up)")
+    return to_y_up(up).view(motion), up, notes
 
 
 def _root(path: Path, root_vectors: np.ndarray, in_poses: np.ndarray) -> np.ndarray:
     """Return the root's rotation vectors (T, 3): those apart, which `poses` repeat or leave zero."""
-    off_rad = (Rotation.from_rotvec(in_poses).inv() * Rotation.from_rotvec(root_vectors.astype(float))).magnitude()
-    if in_poses.any() and off_rad.max(initial=0.0) > _SAME_RAD:
-        raise InputError(f"{path}: {_ROOT} and poses turn the root differently in frame {int(off_rad.argmax())}")
-    return root_vectors.astype(float)
+    root_vectors = root_vectors.astype(float)
+    differences = Rotation.from_rotvec(in_poses).inv() * Rotation.from_rotvec(root_vectors)
+    angles_rad = differences.magnitude()
+    if in_poses.any() and angles_rad.max(initial=0.0) > _SAME_RAD:
+        raise InputError(f"{path}: {_ROOT} and poses turn the root differently in frame {int(angles_rad.argmax())}")
+    return root_vectors
 
 
 def open_amass(path: Path, reading: Reading) -> MotionFile:
@@ -161,8 +165,10 @@ def write(path: Path, motion: Motion, body: Body | None = None, like: Path | Non
     Raises:
         InputError: The motion lacks parts that every body has.
     """
-    old = read_npz(like, skip_pickled=True) if like else _new(SMPL_X if len(motion.skeleton) == 55 else SMPL_H)
-    motion = to_y_up(up).restore(to_smpl(motion, _layout(like or path, old["poses"])))
+    new_layout = SMPL_X if len(motion.skeleton) == 55 else SMPL_H
+    old = read_npz(like, skip_pickled=True) if like else _new(new_layout)
+    layout = _layout(like or path, old["poses"])
+    motion = to_y_up(up).restore(to_smpl(motion, layout))
     poses = Rotation.from_quat(motion.rotations.reshape(-1, 4)).as_rotvec().reshape(len(motion), -1)
     trans = motion.root_m - (body or average_body()).pelvis_m
     if like and len(old["poses"]) == len(motion):
@@ -171,8 +177,8 @@ def write(path: Path, motion: Motion, body: Body | None = None, like: Path | Non
         before = Rotation.from_rotvec(vectors.reshape(*motion.rotations.shape[:2], 3)).as_quat()
         poses = keep_rotations(vectors, before, motion.rotations)
         trans = keep_places(old["trans"], old["trans"].astype(float), trans)
-    moving = _moving(old, poses, trans, motion.fps)
-    fields = {**keep_fields(old, len(old["poses"]), len(motion)), **moving}
+    fields = keep_fields(old, len(old["poses"]), len(motion))
+    fields |= _moving(old, poses, trans, motion.fps)
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **fields)
 
@@ -203,9 +209,14 @@ def _new(layout: Layout) -> dict[str, np.ndarray]:
     fields = {"poses": np.zeros((0, 3 * len(layout.names))), "betas": np.zeros(16), "gender": np.array("neutral")}
     if layout is SMPL_H:
         return {**fields, _RATES[0]: np.zeros(())}
-    parts = {name: fields["poses"][:, columns] for name, columns in _PARTS_OF_SMPL_X.items()}
-    of_x = {_RATES[1]: np.zeros(()), "mocap_time_length": np.zeros(()), "num_betas": np.array(16)}
-    return {**fields, **parts, **of_x, "surface_model_type": np.array("smplx")}
+    fields |= {name: fields["poses"][:, columns] for name, columns in _PARTS_OF_SMPL_X.items()}
+    return {
+        **fields,
+        _RATES[1]: np.zeros(()),
+        "mocap_time_length": np.zeros(()),
+        "num_betas": np.array(16),
+        "surface_model_type": np.array("smplx"),
+    }
 
 
 def keep_fields(old: Mapping[str, np.ndarray], before: int, frames: int) -> dict[str, np.ndarray]:
@@ -224,21 +235,25 @@ def keep_fields(old: Mapping[str, np.ndarray], before: int, frames: int) -> dict
 
 def _moving(old: Mapping[str, np.ndarray], poses: np.ndarray, trans: np.ndarray, fps: float) -> dict[str, np.ndarray]:
     """Return the fields that hold the motion, of the kinds that `old` has."""
-    seconds = np.array(len(poses) / fps)
     fields: dict[str, np.ndarray] = {"poses": poses, "trans": trans}
-    if (rate := next((name for name in _RATES if name in old), None)) is not None:
+    rate = next((name for name in _RATES if name in old), None)
+    if rate is not None:
         fields[rate] = np.array(fps)
     if _ROOT in old:
         fields[_ROOT] = poses[:, :3]
         if len(old["poses"]) and not old["poses"][:, :3].any():
             fields["poses"] = np.concatenate([np.zeros_like(poses[:, :3]), poses[:, 3:]], axis=1)
     fields |= {name: poses[:, columns] for name, columns in _PARTS_OF_SMPL_X.items() if name in old}
-    fields |= {"mocap_time_length": seconds} if "mocap_time_length" in old else {}
-    fields |= {"num_frames": np.array(len(poses))} if "num_frames" in old else {}
+    if "mocap_time_length" in old:
+        fields["mocap_time_length"] = np.array(len(poses) / fps)
+    if "num_frames" in old:
+        fields["num_frames"] = np.array(len(poses))
     return {name: _like(old.get(name, array), array) for name, array in fields.items()}
 
 
 def _like(old: np.ndarray, array: np.ndarray) -> np.ndarray:
     """Return an array with the type of number, and if it is one number the shape, of an old one."""
-    array = array.reshape(old.shape) if array.ndim == 0 else array
-    return array.astype(old.dtype) if old.dtype.kind == "f" or np.array_equal(array, array.round()) else array
+    if array.ndim == 0:
+        array = array.reshape(old.shape)
+    can_keep_type = old.dtype.kind == "f" or np.array_equal(array, array.round())
+    return array.astype(old.dtype) if can_keep_type else array

@@ -32,8 +32,13 @@ _LEFT = (1.0, 0.0, 0.0)
 _UP = (0.0, 1.0, 0.0)
 _DOWN = (0.0, -1.0, 0.0)
 _AHEAD = (0.0, -0.3, 1.0)
-_DIRECTIONS = {"hip": _LEFT, "collar": _LEFT, "shoulder": _LEFT, "foot": _AHEAD, "knee": _DOWN, "ankle": _DOWN,
-               "elbow": _DOWN, "wrist": _DOWN, "hand": _DOWN, "tip": _DOWN, "thumb": _DOWN}  # fmt: skip
+_DIRECTIONS = {
+    "hip": _LEFT,
+    "collar": _LEFT,
+    "shoulder": _LEFT,
+    "foot": _AHEAD,
+    **dict.fromkeys(("knee", "ankle", "elbow", "wrist", "hand", "tip", "thumb"), _DOWN),
+}
 """Directions at rest of the bones that end in a joint of the left side; those of the trunk point up."""
 
 
@@ -62,10 +67,14 @@ class JointSet:
     def template(self) -> Skeleton:
         """The joints in their order, each bone a metre long and where it points at rest."""
         names = tuple(self.joints[joint][0] for joint in self.order)
-        parents = tuple(names.index(self.joints[joint][1]) if self.joints[joint][1] else -1 for joint in self.order)
+        parents = []
+        for joint in self.order:
+            parent = self.joints[joint][1]
+            parents.append(names.index(parent) if parent else -1)
         offsets_m = np.array([_direction(name) for name in names])
         offsets_m[0] = 0
-        return Skeleton(names, parents, offsets_m, tuple(name if name in SMPL_22 else "" for name in names))
+        parts = tuple(name if name in SMPL_22 else "" for name in names)
+        return Skeleton(names, tuple(parents), offsets_m, parts)
 
 
 def _direction(name: str) -> tuple[float, float, float]:
@@ -158,10 +167,12 @@ def _limb_unevenness(positions: np.ndarray, left: Sequence[tuple[int, int]], rig
     lengths = []
     for bones in (left, right):
         starts, ends = np.array(bones).T
-        lengths.append(np.linalg.norm(positions[:, ends].astype(float) - positions[:, starts], axis=-1))
+        bone_vectors = positions[:, ends].astype(float) - positions[:, starts]
+        lengths.append(np.linalg.norm(bone_vectors, axis=-1))
     means = np.maximum(np.mean(lengths, axis=1), 1e-12)
     changes = np.std(lengths, axis=1) / means
-    return float(changes.mean() + np.abs(np.log(means[0] / means[1])).mean())
+    differences = np.abs(np.log(means[0] / means[1]))
+    return float(changes.mean() + differences.mean())
 
 
 def find_joint_set(count: int) -> JointSet | None:
@@ -186,29 +197,30 @@ def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Readin
     """
     _refuse_keypoints(path, array, joints)
     positions = array[:, joints.order].astype(float)
-    unit_m = reading.metres_per_unit or _unit_m(path, joints.template, positions)
+    notes = [f"joints taken for {joints.name}"]
+    unit_m = reading.metres_per_unit
+    if not unit_m:
+        unit_m = _unit_m(path, joints.template, positions)
+        notes.append(f"unit {unit_m:.4g} m inferred (--metres-per-unit)")
     fps = reading.fps or joints.fps
     turn, axis_notes = turn_of(path, joints.template, positions * unit_m, fps, reading.up)
+    notes += axis_notes
+    if not reading.fps:
+        notes.append(f"{fps:g} fps assumed (--fps)")
     joints_m = turn.apply(positions.reshape(-1, 3)).reshape(positions.shape) * unit_m
     fitted = fit_body(joints_m, fps, joints.template)
+    notes += fit_notes([(joints_m, joint_positions(fitted))])
 
     def write(target: Path, changed: Motion) -> None:
-        turned = turn.inv().apply(joint_positions(changed).reshape(-1, 3)) / unit_m
+        changed_m = joint_positions(changed).reshape(-1, 3)
+        turned = turn.inv().apply(changed_m) / unit_m
         written = np.empty(array.shape)
         written[:, joints.order] = turned.reshape(positions.shape)
         with replacing(target) as temporary:
             np.save(temporary, written.astype(array.dtype), allow_pickle=False)
 
-    unit = () if reading.metres_per_unit else (f"unit {unit_m:.4g} m inferred (--metres-per-unit)",)
-    rate = () if reading.fps else (f"{fps:g} fps assumed (--fps)",)
-    notes = (
-        f"joints taken for {joints.name}",
-        *unit,
-        *axis_notes,
-        *rate,
-        *fit_notes([(joints_m, joint_positions(fitted))]),
-    )
-    return MotionFile((replace(fitted, source=str(path)),), notes, write)
+    motion = replace(fitted, source=str(path))
+    return MotionFile((motion,), tuple(notes), write)
 
 
 def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
@@ -216,19 +228,25 @@ def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
 
     fits: joints (T, J, 3) of each motion, world, metres, as its file has them and as they were fitted.
     """
-    moved_mm = [1000 * np.linalg.norm(after_m - before_m, axis=-1) for before_m, after_m in fits]
-    most_mm = max(float(distances_mm.max()) for distances_mm in moved_mm)
+    most_mm = 0.0
+    total_mm = 0.0
+    count = 0
+    for before_m, after_m in fits:
+        distances_mm = 1000 * np.linalg.norm(after_m - before_m, axis=-1)
+        most_mm = max(most_mm, float(distances_mm.max()))
+        total_mm += float(distances_mm.sum())
+        count += distances_mm.size
     if most_mm < _NOTED_MM:
         return ()
-    mean_mm = sum(float(distances_mm.sum()) for distances_mm in moved_mm) / sum(
-        distances_mm.size for distances_mm in moved_mm
-    )
+    mean_mm = total_mm / count
     return (f"{BONES_MADE_CONSTANT}: joints moved by {mean_mm:.1f} mm on average, {most_mm:.0f} mm at most",)
 
 
 def _unit_m(path: Path, skeleton: Skeleton, positions: np.ndarray) -> float:
     leg = [skeleton.parts.index(f"left_{part}") for part in _LEG]
-    length = float(np.median(np.linalg.norm(np.diff(positions[:, leg], axis=1), axis=-1).sum(axis=1)))
+    bones = np.diff(positions[:, leg], axis=1)
+    lengths = np.linalg.norm(bones, axis=-1).sum(axis=1)
+    length = float(np.median(lengths))
     if not length > 0:
         raise InputError(f"{path}: the legs have no length")
     return 10.0 ** round(np.log10(_LEG_M / length))
@@ -260,10 +278,12 @@ def turn_of(
     """
     if up is not None:
         return to_y_up(axis_of(up)).turn, ()
-    of = {part: joints_m[:, joint] for joint, part in enumerate(skeleton.parts) if part}
-    leg_m = float(np.median(sum(np.linalg.norm(np.diff([of[f"left_{a}"], of[f"left_{b}"]], axis=0)[0], axis=-1)
-                                for a, b in pairwise(_LEG))))  # fmt: skip
-    upwards_m = of["neck"] - (of["left_ankle"] + of["right_ankle"]) / 2
-    body = TracedBody(joints_m, joints_m.mean(axis=1), upwards_m, max(leg_m, 1e-6), fps)
+    parts_m = {part: joints_m[:, joint] for joint, part in enumerate(skeleton.parts) if part}
+    knee_m = parts_m["left_knee"]
+    ankle_m = parts_m["left_ankle"]
+    legs_m = np.linalg.norm(knee_m - parts_m["left_hip"], axis=-1) + np.linalg.norm(ankle_m - knee_m, axis=-1)
+    leg_m = float(np.median(legs_m))
+    feet_m = (ankle_m + parts_m["right_ankle"]) / 2
+    body = TracedBody(joints_m, joints_m.mean(axis=1), parts_m["neck"] - feet_m, max(leg_m, 1e-6), fps)
     axis, axis_notes = resolve_up_axis(body, str(path), None, among)
     return to_y_up(axis).turn, axis_notes

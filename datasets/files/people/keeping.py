@@ -22,10 +22,10 @@ def keep_places(old: np.ndarray, before_m: np.ndarray, after_m: np.ndarray) -> n
     Returns:
         Numbers of the shape of `old`; those of places that did not move are the same.
     """
-    moves_m = (after_m - before_m).reshape(old.shape)
-    is_still = (np.abs(after_m - before_m) < _SAME).all(axis=-1, keepdims=True)
-    is_still = np.broadcast_to(is_still, after_m.shape).reshape(old.shape)
-    return np.where(is_still, old, old + moves_m)
+    moves_m = after_m - before_m
+    is_still = (np.abs(moves_m) < _SAME).all(axis=-1, keepdims=True)
+    is_still = np.broadcast_to(is_still, moves_m.shape).reshape(old.shape)
+    return np.where(is_still, old, old + moves_m.reshape(old.shape))
 
 
 def keep_rotations(
@@ -49,21 +49,26 @@ def keep_rotations(
     old_values = old.reshape(values.shape).astype(float)
     if not matrices:
         values = _nearest(values, old_values)
-    return np.where(is_unturned(before, after).reshape(-1, 1), old_values, values).reshape(old.shape)
+    is_same = is_unturned(before, after).reshape(-1, 1)
+    return np.where(is_same, old_values, values).reshape(old.shape)
 
 
 def is_unturned(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """(...) True for quaternions (..., 4) that are the same rotations but for rounding."""
-    before = before / np.maximum(np.linalg.norm(before, axis=-1, keepdims=True), 1e-12)
-    after = after / np.maximum(np.linalg.norm(after, axis=-1, keepdims=True), 1e-12)
-    off = np.minimum(np.abs(before - after).max(axis=-1), np.abs(before + after).max(axis=-1))
-    return np.asarray(off < _SAME)
+    before = _normalize(before)
+    after = _normalize(after)
+    difference = np.abs(before - after).max(axis=-1)
+    difference_to_opposite = np.abs(before + after).max(axis=-1)
+    return np.asarray(np.minimum(difference, difference_to_opposite) < _SAME)
+
+
+def _normalize(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
 def _nearest(vectors: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Return rotation vectors (N, 3) of the same rotations, up to a full turn off, nearest to `targets`."""
-    angles = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    axes = vectors / np.maximum(angles, 1e-12)
+    axes = _normalize(vectors)
     choices = np.stack([vectors + turns * 2 * np.pi * axes for turns in (0, -1, 1)])
-    best = np.linalg.norm(choices - targets, axis=-1).argmin(axis=0)
-    return choices[best, np.arange(len(vectors))]
+    distances = np.linalg.norm(choices - targets, axis=-1)
+    return choices[distances.argmin(axis=0), np.arange(len(vectors))]

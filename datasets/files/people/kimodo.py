@@ -58,12 +58,14 @@ def open_kimodo(results: Results, reading: Reading) -> MotionFile:
     axis, axis_notes = up_of_motion(file_motion, reading.up, Y_UP)
     y_up = to_y_up(axis)
     motion = y_up.view(file_motion)
-    motion = replace(motion, rotations=make_continuous(motion.rotations), contacts=_feet(results, len(file_motion)))
+    contacts = _feet(results, len(file_motion))
+    motion = replace(motion, rotations=make_continuous(motion.rotations), contacts=contacts)
 
     def write(target: Path, changed: Motion) -> None:
         old = {name: results.array(name) for name in _WRITTEN if name in results.shapes}
-        contacts = _standing(joint_positions(changed), changed)
-        results.write(target, _write_arrays(old, file_motion, y_up.restore(changed), contacts), len(file_motion))
+        changed_contacts = _standing(joint_positions(changed), changed)
+        arrays = _write_arrays(old, file_motion, y_up.restore(changed), changed_contacts)
+        results.write(target, arrays, len(file_motion))
 
     return MotionFile((motion,), (f"joints as of Kimodo, {len(table)}", *notes, *axis_notes), write)
 
@@ -86,9 +88,11 @@ def _table(path: Path, places: np.ndarray, matrices: np.ndarray) -> JointTable:
 
 def _feet(results: Results, frames: int) -> np.ndarray | None:
     """(T, 2) contacts of the left and the right foot, by the file's labels of heels and toes; None without any."""
-    if len(shape := results.shapes.get("foot_contacts", ())) != 2 or shape[0] != frames or shape[1] % 2 or not shape[1]:
+    shape = results.shapes.get("foot_contacts", ())
+    if len(shape) != 2 or shape[0] != frames or shape[1] % 2 or not shape[1]:
         return None
-    if (labels := results.array("foot_contacts")).dtype.kind == "c":
+    labels = results.array("foot_contacts")
+    if labels.dtype.kind == "c":
         return None
     labels = labels.astype(float).reshape(frames, 2, -1).max(axis=2)
     return labels if ((labels >= 0) & (labels <= 1)).all() else None
@@ -113,13 +117,15 @@ def motion_of_poses(
     Raises:
         InputError: Matrices are no rotations, or bones change their lengths.
     """
-    determinants = np.linalg.det(matrices.astype(float))
-    if not (determinants > 0.5).all():
-        raise InputError(f"{label}: no rotations in frame {np.argwhere(~(determinants > 0.5))[0][0]}")
-    orientations = Rotation.from_matrix(matrices.astype(float)).as_quat()
-    skeleton = _skeleton(label, table, places_m.astype(float), orientations, rigid)
+    matrices = matrices.astype(float)
+    places_m = places_m.astype(float)
+    is_rotation = np.linalg.det(matrices) > 0.5
+    if not is_rotation.all():
+        raise InputError(f"{label}: no rotations in frame {np.argwhere(~is_rotation)[0][0]}")
+    orientations = Rotation.from_matrix(matrices).as_quat()
+    skeleton = _skeleton(label, table, places_m, orientations, rigid)
     rotations = local_rotations(skeleton, orientations)
-    return Motion(skeleton, places_m[:, 0].astype(float), rotations, fps, source=label)
+    return Motion(skeleton, places_m[:, 0], rotations, fps, source=label)
 
 
 def _skeleton(label: str, table: JointTable, places_m: np.ndarray, orientations: np.ndarray, rigid: bool) -> Skeleton:
@@ -173,8 +179,8 @@ def heading_rad(joints_m: np.ndarray, skeleton: Skeleton) -> np.ndarray:
 
 def _standing(joints_m: np.ndarray, motion: Motion) -> np.ndarray:
     """(T, 4) True while left ankle, left toes, right ankle and right toes are slow and low."""
-    parts = motion.skeleton.parts
-    feet_m = joints_m[:, [parts.index(f"{side}_{part}") for side in ("left", "right") for part in ("ankle", "foot")]]
+    feet = ("left_ankle", "left_foot", "right_ankle", "right_foot")
+    feet_m = joints_m[:, [motion.skeleton.parts.index(part) for part in feet]]
     steps_m = np.zeros(feet_m.shape[:2])
     if len(feet_m) > 1:
         steps_m[:-1] = np.linalg.norm(np.diff(feet_m, axis=0), axis=-1)
@@ -186,8 +192,11 @@ def _write_arrays(
     old: Mapping[str, np.ndarray], before: Motion, after: Motion, contacts: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Return the arrays of a file with the motion `after`, in the file's world, in place of `before`."""
-    new = {**arrays_of(after), "foot_contacts": contacts}
-    new = {name: array for name, array in new.items() if name in old and array.shape[1:] == old[name].shape[1:]}
+    after_arrays = {**arrays_of(after), "foot_contacts": contacts}
+    new = {}
+    for name, array in after_arrays.items():
+        if name in old and array.shape[1:] == old[name].shape[1:]:
+            new[name] = array
     if len(before) == len(after):
         old_arrays = arrays_of(before)
         for name in new.keys() & {"posed_joints", "root_positions", "smooth_root_pos"}:
@@ -197,7 +206,8 @@ def _write_arrays(
             is_unmoved = np.abs(new[name] - old_arrays[name]).max(axis=inside, keepdims=True) < 1e-8
             new[name] = np.where(is_unmoved, old[name], new[name])
         if "foot_contacts" in new:
-            is_moved = np.abs(arrays_of(after)["posed_joints"] - old_arrays["posed_joints"]).max(axis=(1, 2)) > 1e-6
+            moves_m = np.abs(after_arrays["posed_joints"] - old_arrays["posed_joints"])
+            is_moved = moves_m.max(axis=(1, 2)) > 1e-6
             new["foot_contacts"] = np.where(is_moved[:, None], contacts, old["foot_contacts"])
     return {name: array.astype(old[name].dtype) for name, array in new.items()}
 
@@ -208,5 +218,6 @@ def write(path: Path, motion: Motion) -> None:
     if motion.skeleton.names not in (SOMA_77.names, SOMA_30.names):
         motion = to_smpl(motion)
     arrays = {name: array.astype(np.float32) for name, array in arrays_of(motion).items()}
+    arrays["foot_contacts"] = arrays["foot_contacts"] > 0.5
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **{**arrays, "foot_contacts": arrays["foot_contacts"] > 0.5})
+        np.savez(file, allow_pickle=False, **arrays)

@@ -61,11 +61,13 @@ def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
     local = _matrices(path, values[:, _ROTATIONS].reshape(-1, 22, 6))
     local[:, 0] = headings.transpose(0, 2, 1) @ local[:, 0]
     places_m = values[:, _PLACES].reshape(-1, 22, 3) @ headings + path_m[:, None]
-    motion = _raise_motion(_motion(path, places_m, local, reading.fps or FPS), SOLE_BELOW_TOE_JOINT_M)
+    file_motion = _motion(path, places_m, local, reading.fps or FPS)
+    motion = _raise_motion(file_motion, SOLE_BELOW_TOE_JOINT_M)
 
     def write(target: Path, changed: Motion) -> None:
         if len(changed) == len(motion):
-            new = values + (rows_of(changed, headings) - rows_of(motion, headings))
+            differences = rows_of(changed, headings) - rows_of(motion, headings)
+            new = values + differences
         else:
             new = rows_of(_raise_motion(changed, -SOLE_BELOW_TOE_JOINT_M))
         with replacing(target) as temporary:
@@ -89,7 +91,8 @@ def _motion(path: Path, places_m: np.ndarray, local: np.ndarray, fps: float) -> 
 
 def _headings(path: Path, rows: np.ndarray) -> np.ndarray:
     """(T, 3, 3) turns of each frame to face +z."""
-    turns = Rotation.from_matrix(_matrices(path, rows[:, None, _TURN])[:, 0])
+    matrices = _matrices(path, rows[:, None, _TURN])
+    turns = Rotation.from_matrix(matrices[:, 0])
     headings = [turns[0]]
     for turn in turns[1:]:
         headings.append(turn * headings[-1])
@@ -99,18 +102,21 @@ def _headings(path: Path, rows: np.ndarray) -> np.ndarray:
 def _path_m(path: Path, rows: np.ndarray) -> np.ndarray:
     """(T, 3) positions of the root over the floor, its height left to the joints."""
     steps_m = np.insert(rows[:, _STEP], 1, 0.0, axis=1)
-    back = np.concatenate([np.eye(3)[None], _headings(path, rows)[:-1]])
-    return np.cumsum(np.einsum("tji,tj->ti", back, steps_m), axis=0)
+    previous_headings = np.concatenate([np.eye(3)[None], _headings(path, rows)[:-1]])
+    world_steps_m = np.einsum("tji,tj->ti", previous_headings, steps_m)
+    return np.cumsum(world_steps_m, axis=0)
 
 
 def _matrices(path: Path, values: np.ndarray) -> np.ndarray:
     """Return matrices (T, J, 3, 3) of their first two rows (T, J, 6), made orthonormal."""
     first = values[..., :3]
     second = values[..., 3:]
-    lengths = np.minimum(np.linalg.norm(first, axis=-1), np.linalg.norm(np.cross(first, second), axis=-1))
-    if not (lengths > 1e-6).all():
-        raise InputError(f"{path}: no rotations in frame {np.argwhere(~(lengths > 1e-6))[0][0]}")
-    x = first / np.linalg.norm(first, axis=-1, keepdims=True)
+    first_lengths = np.linalg.norm(first, axis=-1)
+    areas = np.linalg.norm(np.cross(first, second), axis=-1)
+    is_rotation = np.minimum(first_lengths, areas) > 1e-6
+    if not is_rotation.all():
+        raise InputError(f"{path}: no rotations in frame {np.argwhere(~is_rotation)[0][0]}")
+    x = first / first_lengths[..., None]
     y = second - (x * second).sum(axis=-1, keepdims=True) * x
     y = y / np.linalg.norm(y, axis=-1, keepdims=True)
     return np.stack([x, y, np.cross(x, y)], axis=-2)
@@ -138,10 +144,12 @@ def rows_of(motion: Motion, headings: np.ndarray | None = None) -> np.ndarray:
 def write(path: Path, motion: Motion) -> None:
     """Write a motion at 30 frames per second, from the origin, facing +z."""
     motion = resample(motion, FPS)
-    first = Rotation.from_quat(to_smpl(motion.frames(0, 1)).rotations[0, 0]).as_matrix()
-    ahead = TurnedWorld(Rotation.from_euler("y", -np.arctan2(first[0, 2], first[2, 2])))
-    low_m = body_joints(motion)[..., 1].min()
-    facing = ahead.view(ShiftedWorld(motion.root_m[0] * [-1.0, 0.0, -1.0]).view(motion))
-    facing = replace(facing, root_m=facing.root_m - [0.0, low_m, 0.0])
+    first_frame = to_smpl(motion.frames(0, 1))
+    first = Rotation.from_quat(first_frame.rotations[0, 0]).as_matrix()
+    yaw_rad = np.arctan2(first[0, 2], first[2, 2])
+    lowest_m = body_joints(motion)[..., 1].min()
+    centred = ShiftedWorld(motion.root_m[0] * [-1.0, 0.0, -1.0]).view(motion)
+    facing = TurnedWorld(Rotation.from_euler("y", -yaw_rad)).view(centred)
+    rows = rows_of(_raise_motion(facing, -lowest_m))
     with replacing(path) as temporary:
-        np.save(temporary, rows_of(facing).astype(np.float32), allow_pickle=False)
+        np.save(temporary, rows.astype(np.float32), allow_pickle=False)

@@ -89,18 +89,23 @@ def open_sam3d(results: Results, reading: Reading) -> MotionFile:
     check_size(path, [(track.frames, _COUNT) for track in tracks])
     for track in tracks if tracks[0].stacked else ():
         results.check_frames((f"{track.prefixes[0]}{key}" for key in (*_POINTS, PLACE, ROTATIONS)), track.frames)
-    fps, notes = rate_of(path, results.numbers, reading, None, "SAM 3D Body")
-    people = [_Person(track, f"{path}, person {index}" if len(tracks) > 1 else str(path), fps, reading)
-              for index, track in enumerate(tracks)]  # fmt: skip
-    axis_notes = dict.fromkeys(note for person in people for note in person.notes)
+    fps, rate_notes = rate_of(path, results.numbers, reading, None, "SAM 3D Body")
+    people = []
+    axis_notes: dict[str, None] = {}
+    for index, track in enumerate(tracks):
+        label = f"{path}, person {index}" if len(tracks) > 1 else str(path)
+        person = _Person(track, label, fps, reading)
+        people.append(person)
+        axis_notes |= dict.fromkeys(person.notes)
 
     def write(target: Path, *motions: Motion) -> None:
-        changes = [person.make_changes(motion) for person, motion in zip(people, motions, strict=True)]
-        make_changes = {name: array for change in changes for name, array in change.items()}
-        results.write(target, make_changes, len(people[0].motion))
+        changes: dict[str, np.ndarray] = {}
+        for person, motion in zip(people, motions, strict=True):
+            changes |= person.make_changes(motion)
+        results.write(target, changes, len(people[0].motion))
 
     lean = "places as the camera sees them: where it looks down or moves, the body leans or moves"
-    notes = ("joints as of SAM 3D Body", *notes, *axis_notes, lean)
+    notes = ("joints as of SAM 3D Body", *rate_notes, *axis_notes, lean)
     return MotionFile(tuple(person.motion for person in people), notes, write)
 
 
@@ -111,11 +116,14 @@ class _Person:
         self.track = track
         joints_m = _numbers(label, JOINTS, track.get(JOINTS), (_COUNT, 3))
         place = track.get(PLACE)
-        self.place_m = _numbers(label, PLACE, np.zeros((len(joints_m), 3)) if place is None else place, (3,))
+        if place is None:
+            place = np.zeros((len(joints_m), 3))
+        self.place_m = _numbers(label, PLACE, place, (3,))
         self.joints_m = joints_m + self.place_m[:, None]
         body_m = self.joints_m[:, [_PARTS[part][0] for part in SMPL_BODY.names]]
         standing_m = _TURN.apply(body_m.reshape(-1, 3)).reshape(body_m.shape)  # a template that stands fits best
-        fitted = _SEEN.restore(fit_motion(standing_m, fps, fit_skeleton(standing_m, SMPL_BODY.average())))
+        skeleton = fit_skeleton(standing_m, SMPL_BODY.average())
+        fitted = _SEEN.restore(fit_motion(standing_m, fps, skeleton))
         camera_motion = Motion(fitted.skeleton, fitted.root_m, fitted.rotations, fps, source=label)
         axis, self.notes = up_of_motion(camera_motion, reading.up, among=range(len(AXES)), usual=Y_DOWN)
         self.y_up = to_y_up(axis)
@@ -141,9 +149,14 @@ class _Person:
             if (old := self.track.get(key)) is None or old.ndim != 3 or not old.shape[1] or old.shape[2] != 3:
                 continue
             points_m = old.astype(float) + self.place_m[:, None]
-            parts = joint_parts if key == JOINTS else joint_parts[nearest.query(_replace_unseen_points(points_m[0]))[1]]
+            parts = joint_parts
+            if key != JOINTS:
+                seen_m = np.where(np.isfinite(points_m[0]), points_m[0], 0.0)  # points that nobody saw are not finite
+                _, nearest_joints = nearest.query(seen_m)
+                parts = joint_parts[nearest_joints]
             offset_m = shift_m if self.track.get(PLACE) is not None else np.zeros_like(shift_m)
-            changes |= self.track.name_arrays(key, moves.carry(old, points_m, parts, offset_m).astype(old.dtype))
+            carried = moves.carry(old, points_m, parts, offset_m)
+            changes |= self.track.name_arrays(key, carried.astype(old.dtype))
         if (old := self.track.get(PLACE)) is not None:
             changes |= self.track.name_arrays(PLACE, (old + shift_m).astype(old.dtype))
         if (old := self.track.get(ROTATIONS)) is not None and old.shape[1:] == (_COUNT, 3, 3):
@@ -182,8 +195,9 @@ class _Moves:
                 continue
             local_m = points_m[frame] - self.before_m[frame, parts]
             moved_m = np.einsum("pij,pj->pi", self.turns[frame, parts], local_m) + self.after_m[frame, parts]
+            new = old[frame] + moved_m - points_m[frame] - shift_m[frame]
             is_left = self.is_still[frame, parts] & (np.abs(shift_m[frame]).max() == 0)
-            out[frame] = np.where(is_left[:, None], old[frame], old[frame] + moved_m - points_m[frame] - shift_m[frame])
+            out[frame] = np.where(is_left[:, None], old[frame], new)
         return out
 
 
@@ -194,15 +208,11 @@ def frames_of(motion: Motion) -> list[dict[str, Any]]:
     parts = _part_of_joint()
     rotations = (_TURN * Rotation.from_quat(world[:, parts])).as_matrix().astype(np.float32)
     joints_m = (places_m[:, parts] - body.root_m[:, None]).astype(np.float32)
-    return [
-        {JOINTS: joints, ROTATIONS: matrices, PLACE: place}
-        for joints, matrices, place in zip(joints_m, rotations, body.root_m.astype(np.float32), strict=True)
-    ]
-
-
-def _replace_unseen_points(points_m: np.ndarray) -> np.ndarray:
-    """Return the points, at the origin if they are not finite, as those that nobody saw."""
-    return np.where(np.isfinite(points_m), points_m, 0.0)
+    root_m = body.root_m.astype(np.float32)
+    frames = []
+    for frame in range(len(body)):
+        frames.append({JOINTS: joints_m[frame], ROTATIONS: rotations[frame], PLACE: root_m[frame]})
+    return frames
 
 
 def _part_of_joint() -> np.ndarray:
@@ -250,12 +260,14 @@ def _has_gap(names: list[str]) -> bool:
 
 def _frames(ends: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
     """Return prefixes of the people of each frame, by the keys that lead to it."""
-    parts = [tuple(end.split(".")[:-1]) for end in ends]
-    shared = next((at for at, words in enumerate(zip(*parts, strict=False)) if len(set(words)) > 1), len(parts[0]))
-    common = min(shared, max(len(parts[0]) - 1, 0))
+    paths = [tuple(end.split(".")[:-1]) for end in ends]
+    depth = len(paths[0])
+    shared = next((level for level, words in enumerate(zip(*paths, strict=False)) if len(set(words)) > 1), depth)
+    common = min(shared, max(depth - 1, 0))
     frames: dict[tuple[str, ...], list[str]] = {}
-    for keys in parts:
-        frames.setdefault(keys[: common + 1], []).append(".".join((*keys, "")))
+    for keys in paths:
+        prefix = ".".join((*keys, ""))
+        frames.setdefault(keys[: common + 1], []).append(prefix)
     return frames
 
 
@@ -284,6 +296,7 @@ def _centres(results: Results, people: list[str]) -> np.ndarray:
     for prefix in people:
         joints = results.array(f"{prefix}{JOINTS}").astype(float).mean(axis=0)
         place = f"{prefix}{PLACE}"
-        has_place = place in results.shapes and results.shapes[place] == (3,)
-        centres.append(joints + (results.array(place).astype(float) if has_place else 0.0))
+        has_place = results.shapes.get(place) == (3,)
+        shift = results.array(place).astype(float) if has_place else 0.0
+        centres.append(joints + shift)
     return np.array(centres)

@@ -33,12 +33,17 @@ def write_gvhmr(path: Path, motion: Motion) -> None:
         "smpl_params_global": _parameters(motion, SMPL_BODY),
         "smpl_params_incam": _camera_parameters(motion, SMPL_BODY),
     }
-    content = {
-        name: {"body_pose": vectors[:, 1:].reshape(len(motion), -1), "betas": _zeros(motion, 10),
-               "global_orient": vectors[:, 0], "transl": trans}
-        for name, (vectors, trans) in kinds.items()
-    }  # fmt: skip
-    _write_torch(path, {**content, "K_fullimg": _zeros(motion, 3, 3), "net_outputs": {}})
+    content: dict[str, Any] = {}
+    for name, (vectors, trans) in kinds.items():
+        content[name] = {
+            "body_pose": vectors[:, 1:].reshape(len(motion), -1),
+            "betas": _zeros(motion, 10),
+            "global_orient": vectors[:, 0],
+            "transl": trans,
+        }
+    content["K_fullimg"] = _zeros(motion, 3, 3)
+    content["net_outputs"] = {}
+    _write_torch(path, content)
 
 
 def write_gem_x(path: Path, motion: Motion) -> None:
@@ -51,9 +56,12 @@ def write_gem_x(path: Path, motion: Motion) -> None:
             rotations[:, joint] = body.rotations[:, body.skeleton.names.index(part)]
     vectors = _vectors(rotations)
     params = {
-        "body_pose": vectors[:, 1:].reshape(len(body), -1), "global_orient": vectors[:, 0],
-        "transl": body.root_m.astype(np.float32), "identity_coeffs": _zeros(body, 45), "scale_params": _zeros(body, 68),
-    }  # fmt: skip
+        "body_pose": vectors[:, 1:].reshape(len(body), -1),
+        "global_orient": vectors[:, 0],
+        "transl": body.root_m.astype(np.float32),
+        "identity_coeffs": _zeros(body, 45),
+        "scale_params": _zeros(body, 68),
+    }
     _write_torch(path, {"body_params_global": params, "K_fullimg": _zeros(body, 3, 3)})
 
 
@@ -63,11 +71,14 @@ def write_wham(path: Path, motion: Motion) -> None:
     vectors, trans = _parameters(motion, SMPL)
     camera_vectors, camera_trans = _camera_parameters(motion, SMPL)
     person = {
-        "pose": camera_vectors.reshape(len(motion), -1), "trans": camera_trans,
-        "pose_world": vectors.reshape(len(motion), -1), "trans_world": trans,
-        "betas": _zeros(motion, 10), "verts": _zeros(motion, 0, 3),
+        "pose": camera_vectors.reshape(len(motion), -1),
+        "trans": camera_trans,
+        "pose_world": vectors.reshape(len(motion), -1),
+        "trans_world": trans,
+        "betas": _zeros(motion, 10),
+        "verts": _zeros(motion, 0, 3),
         "frame_ids": np.arange(len(motion)),
-    }  # fmt: skip
+    }
     _write_pickle(path, {0: person})
 
 
@@ -86,26 +97,32 @@ def write_tram(path: Path, motion: Motion) -> None:
     vectors, trans = _camera_parameters(motion, SMPL)
     matrices = Rotation.from_rotvec(vectors).as_matrix()
     content = {
-        "pred_shape": _zeros(motion, 10), "pred_rotmat": matrices.astype(np.float32), "pred_trans": trans[:, None],
+        "pred_shape": _zeros(motion, 10),
+        "pred_rotmat": matrices.astype(np.float32),
+        "pred_trans": trans[:, None],
         "frame": np.arange(len(motion)),
-    }  # fmt: skip
+    }
     _write_objects(path, content)
 
 
 def write_sam3d(path: Path, motion: Motion) -> None:
     """Write a motion as frames of SAM 3D Body's dictionaries, of one person."""
-    camera_vectors = to_y_up(Y_DOWN).restore(resample(motion, VIDEO_FPS))
-    _write_pickle(
-        path, [[frame] for frame in frames_of(replace(camera_vectors, root_m=camera_vectors.root_m + _AWAY_M))]
-    )
+    seen = to_y_up(Y_DOWN).restore(resample(motion, VIDEO_FPS))
+    seen = replace(seen, root_m=seen.root_m + _AWAY_M)
+    _write_pickle(path, [[frame] for frame in frames_of(seen)])
 
 
 def write_hy_motion(path: Path, motion: Motion) -> None:
     """Write a motion as HY-Motion's `.npz`."""
     motion = resample(motion, VIDEO_FPS)
     vectors, trans = _parameters(motion, SMPL_H)
-    content = {"poses": vectors.reshape(len(motion), -1), "trans": trans, "Rh": vectors[:, 0],
-               "betas": np.zeros((1, 16), np.float32), "gender": np.array(["neutral"])}  # fmt: skip
+    content = {
+        "poses": vectors.reshape(len(motion), -1),
+        "trans": trans,
+        "Rh": vectors[:, 0],
+        "betas": np.zeros((1, 16), np.float32),
+        "gender": np.array(["neutral"]),
+    }
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **content)
 
@@ -113,9 +130,14 @@ def write_hy_motion(path: Path, motion: Motion) -> None:
 def write_mdm(path: Path, motion: Motion) -> None:
     """Write a motion as a motion diffusion model's `results.npy`, of one sample."""
     motion = resample(motion, FPS)
-    joints_m = np.moveaxis(body_joints(motion) - RAISED_M, 0, -1)[None].astype(np.float32)
-    content = {"motion": joints_m, "text": [motion.text or motion.label], "lengths": np.array([len(motion)]),
-               "num_samples": 1, "num_repetitions": 1}  # fmt: skip
+    joints_m = np.moveaxis(body_joints(motion) - RAISED_M, 0, -1)
+    content = {
+        "motion": joints_m[None].astype(np.float32),
+        "text": [motion.text or motion.label],
+        "lengths": np.array([len(motion)]),
+        "num_samples": 1,
+        "num_repetitions": 1,
+    }
     _write_objects(path, content)
 
 

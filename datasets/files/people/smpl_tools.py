@@ -8,7 +8,7 @@ array or two. Other arrays of a file stay as they are.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, product
 from pathlib import Path
 
 import numpy as np
@@ -91,11 +91,12 @@ def detect_program(names: Iterable[str]) -> tuple[Tool, list[str]] | None:
 
 def _refuse_damaged(results: Results, tool: Tool, people: list[str]) -> None:
     """Raise InputError if people have an array of a more specific program, too, that holds no numbers."""
-    array_names = {
-        start for name in (*results.others, *results.numbers) for start in accumulate(name.split("."), "{}.{}".format)
-    }
+    array_names: set[str] = set()
+    for name in (*results.others, *results.numbers):
+        array_names.update(accumulate(name.split("."), "{}.{}".format))
     for better in TOOLS[: TOOLS.index(tool)]:
-        for name in (f"{prefix}{key}" for prefix in people for key in (*better.rotations, better.translation)):
+        for prefix, key in product(people, (*better.rotations, better.translation)):
+            name = f"{prefix}{key}"
             if name in array_names and name not in results.shapes:
                 raise InputError(f"{results.path}: expected {name} to be an array of numbers")
 
@@ -117,7 +118,7 @@ class _Person:
 
 
 def open_parameters(results: Results, reading: Reading) -> MotionFile:
-    """The motions of a file, one for each person, y up.
+    """Open the motions of a file, one for each person, y up.
 
     They move an average body, or that of the file's shape and the reading's body model.
     """
@@ -135,11 +136,12 @@ def open_parameters(results: Results, reading: Reading) -> MotionFile:
     notes |= dict.fromkeys((f"names as of {tool.name}", *assumed))
 
     def write(target: Path, *motions: Motion) -> None:
-        changes = [_changes(tool, person, motion) for person, motion in zip(read, motions, strict=True)]
-        changed = {name: array for change in changes for name, array in change.items()}
-        results.write(target, changed, len(read[0].file_motion))
+        changes: dict[str, np.ndarray] = {}
+        for person, motion in zip(read, motions, strict=True):
+            changes |= _changes(tool, person, motion)
+        results.write(target, changes, len(read[0].file_motion))
 
-    return MotionFile(tuple(one.motion for one in read), tuple(notes), write)
+    return MotionFile(tuple(person.motion for person in read), tuple(notes), write)
 
 
 def _size(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -148,7 +150,9 @@ def _size(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Reading, notes: dict[str, None]) -> _Person:
-    names = [*tool.rotations, tool.translation, *([tool.shape] if f"{prefix}{tool.shape}" in results.shapes else [])]
+    names = [*tool.rotations, tool.translation]
+    if f"{prefix}{tool.shape}" in results.shapes:
+        names.append(tool.shape)
     arrays = {name: results.array(f"{prefix}{name}") for name in names}
     label = f"{results.path}, {prefix.rstrip('.')}" if prefix else str(results.path)
     rotations = _rotations(label, tool, arrays)
@@ -157,9 +161,10 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
     notes |= dict.fromkeys(notes_on_axis)
     skeleton, pelvis_m = _skeleton(rotations.shape[1], body)
     file_motion = Motion(skeleton, trans + pelvis_m, rotations, fps, source=label)
-    camera, up, more = _camera_of(results, tool, prefix, len(file_motion))
+    camera, up, notes_on_camera = _camera_of(results, tool, prefix, len(file_motion))
     axis, notes_on_axis = up_of_motion(camera.view(file_motion), reading.up, among=range(len(AXES)), usual=up)
-    notes |= dict.fromkeys((*more, *notes_on_axis, *_note_gaps(results, prefix, len(file_motion))))
+    notes_on_gaps = _note_gaps(results, prefix, len(file_motion))
+    notes |= dict.fromkeys((*notes_on_camera, *notes_on_axis, *notes_on_gaps))
     view = FrameChanges((*camera.changes, to_y_up(axis)))
     motion = view.view(file_motion)
     motion = replace(motion, rotations=make_continuous(motion.rotations))
@@ -253,9 +258,9 @@ def _rotations(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.n
     if len({len(part) for part in parts}) != 1 or not len(parts[0]):
         raise InputError(f"{label}: expected as many frames in {' and '.join(tool.rotations)}, at least one")
     rotations = np.concatenate(parts, axis=1)
-    known = [*LAYOUTS, len(SOMA_77)]
-    if rotations.shape[1] not in known:
-        raise InputError(f"{label}: expected rotations of one of {known} joints, got {rotations.shape[1]}")
+    joint_counts = [*LAYOUTS, len(SOMA_77)]
+    if rotations.shape[1] not in joint_counts:
+        raise InputError(f"{label}: expected rotations of one of {joint_counts} joints, got {rotations.shape[1]}")
     return rotations
 
 
@@ -264,9 +269,9 @@ def _quaternions(label: str, name: str, array: np.ndarray) -> np.ndarray:
     _check_numbers(label, name, array)
     frames = len(array)
     if array.shape[-2:] == (3, 3) and array.ndim == 4 and frames:
-        lengths = np.linalg.det(array.astype(float))
-        if not (lengths > 0.5).all():
-            raise InputError(f"{label}: {name} is no rotation in frame {np.argwhere(~(lengths > 0.5))[0][0]}")
+        is_rotation = np.linalg.det(array.astype(float)) > 0.5
+        if not is_rotation.all():
+            raise InputError(f"{label}: {name} is no rotation in frame {np.argwhere(~is_rotation)[0][0]}")
         return in_chunks(lambda rows: Rotation.from_matrix(rows.astype(float)).as_quat(), array)
     if array.ndim not in (2, 3) or not frames or array.size % (3 * frames):
         raise InputError(f"{label}: expected {name} as rotation vectors or matrices, got shape {array.shape}")
@@ -296,7 +301,9 @@ def _body(tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading) -> tup
     from selfcorrect.motion.body.body_model import make_body
 
     shape = arrays.get(tool.shape)
-    return make_body(model, None if shape is None else shape.reshape(-1, shape.shape[-1]).mean(axis=0)), ()
+    if shape is not None:
+        shape = shape.reshape(-1, shape.shape[-1]).mean(axis=0)
+    return make_body(model, shape), ()
 
 
 def _changes(tool: Tool, person: _Person, changed: Motion) -> dict[str, np.ndarray]:

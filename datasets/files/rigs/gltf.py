@@ -70,13 +70,18 @@ def write_vrma(path: Path, motion: Motion) -> None:
     Pixiv and VRM Consortium, "VRMC_vrm_animation 1.0". Raises InputError if the motion lacks parts of SMPL's body.
     """
     body = to_smpl(motion)
-    bones = {
-        bone: {"node": joint} for part, bone in VRM_BONES.items() if (joint := body.skeleton.joint(part)) is not None
-    }
+    bones = {}
+    for part, bone in VRM_BONES.items():
+        joint = body.skeleton.joint(part)
+        if joint is not None:
+            bones[bone] = {"node": joint}
     document = _document(body, at_rest=True)
-    extension = {"specVersion": "1.0", "humanoid": {"humanBones": bones}}
-    more = {"extensionsUsed": ["VRMC_vrm_animation"], "extensions": {"VRMC_vrm_animation": extension}}
-    write_document(path, replace(document, content=document.content | more))
+    content = dict(document.content)
+    content["extensionsUsed"] = ["VRMC_vrm_animation"]
+    content["extensions"] = {
+        "VRMC_vrm_animation": {"specVersion": "1.0", "humanoid": {"humanBones": bones}},
+    }
+    write_document(path, replace(document, content=content))
 
 
 def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
@@ -135,18 +140,18 @@ def _mesh(bones: _Bones, rest_m: np.ndarray, numbers: Numbers) -> dict[str, Any]
     """Return triangles of an octahedron for each bone at rest, with separate vertices so that edges look sharp."""
     turns = bones.turns.as_matrix()
     corners = np.einsum("bij,bj,tcj->btci", turns, bones.scales, _OCTAHEDRON[_TRIANGLES])
+    places_m = corners + rest_m[bones.starts, None, None]
     normals = np.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    corner_normals = np.repeat(normals, 3, axis=1)
     vertices = 3 * len(_TRIANGLES)
     carriers = np.zeros((len(bones.starts) * vertices, 4), dtype=np.uint16)
     carriers[:, 0] = np.repeat(bones.starts, vertices)
     weights = np.tile([1.0, 0.0, 0.0, 0.0], (len(carriers), 1))
     return {
         "attributes": {
-            "POSITION": numbers.add(
-                (corners + rest_m[bones.starts, None, None]).reshape(-1, 3), _VERTICES, bounds=True
-            ),
-            "NORMAL": numbers.add(np.repeat(normals, 3, axis=1).reshape(-1, 3), _VERTICES),
+            "POSITION": numbers.add(places_m.reshape(-1, 3), _VERTICES, bounds=True),
+            "NORMAL": numbers.add(corner_normals.reshape(-1, 3), _VERTICES),
             "JOINTS_0": numbers.add(carriers, _VERTICES),
             "WEIGHTS_0": numbers.add(weights, _VERTICES),
         },
@@ -158,16 +163,12 @@ def _animation(motion: Motion, numbers: Numbers) -> dict[str, Any]:
     """Return the animation of the root's translation and all rotations, linear between frames."""
     time = numbers.add(np.arange(len(motion)) / motion.fps, bounds=True)
     rotations = make_continuous(motion.rotations)
-    tracks = [(0, "translation", motion.root_m)]
-    tracks += [(joint, "rotation", rotations[:, joint]) for joint in range(len(motion.skeleton))]
-    return {
-        "name": motion.label or "motion",
-        "samplers": [{"input": time, "output": numbers.add(track)} for _, _, track in tracks],
-        "channels": [
-            {"sampler": sampler, "target": {"node": joint, "path": path}}
-            for sampler, (joint, path, _) in enumerate(tracks)
-        ],
-    }
+    samplers = [{"input": time, "output": numbers.add(motion.root_m)}]
+    channels = [{"sampler": 0, "target": {"node": 0, "path": "translation"}}]
+    for joint in range(len(motion.skeleton)):
+        channels.append({"sampler": len(samplers), "target": {"node": joint, "path": "rotation"}})
+        samplers.append({"input": time, "output": numbers.add(rotations[:, joint])})
+    return {"name": motion.label or "motion", "samplers": samplers, "channels": channels}
 
 
 # --- bones to look at: one octahedron, stretched from each joint to its children --------------------------------------
@@ -191,6 +192,13 @@ def _bones_of(skeleton: Skeleton) -> _Bones:
     """Return the bones from each joint to its children."""
     lengths_m = np.linalg.norm(skeleton.offsets_m, axis=-1)
     ends = np.array([joint for joint in range(1, len(skeleton)) if lengths_m[joint] >= _SHORTEST_M], dtype=int)
-    turns = [Rotation.align_vectors(skeleton.offsets_m[[joint]], [[0.0, 1.0, 0.0]])[0].as_quat() for joint in ends]
-    scales = lengths_m[ends, None] * [_WIDTH, 1.0, _WIDTH]
-    return _Bones(np.array(skeleton.parents)[ends], ends, Rotation.from_quat(np.reshape(turns, (-1, 4))), scales)
+    turns = []
+    for joint in ends:
+        turn, _ = Rotation.align_vectors(skeleton.offsets_m[[joint]], [[0.0, 1.0, 0.0]])
+        turns.append(turn.as_quat())
+    return _Bones(
+        starts=np.array(skeleton.parents)[ends],
+        ends=ends,
+        turns=Rotation.from_quat(np.reshape(turns, (-1, 4))),
+        scales=lengths_m[ends, None] * [_WIDTH, 1.0, _WIDTH],
+    )
