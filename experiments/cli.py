@@ -28,7 +28,7 @@ from .commands.from_file import from_file
 
 
 class Command(Protocol):
-    """Options, checked where that is cheap, and what they ask for; `run` may return another exit code."""
+    """Options of a command; `run` does the work and may return an exit code."""
 
     def run(self) -> int | None: ...
 
@@ -59,33 +59,38 @@ EXPERIMENTS = ("motion", "compare")
 
 ABOUT = """Self-correcting self-consuming loops for generative models.
 
-`selfcorrect COMMAND --help` explains a command, `selfcorrect --version` prints the version, and `--debug` anywhere on
-the line shows where in the program an error came from. `selfcorrect --tyro-print-completion bash` (or zsh, tcsh)
-prints what makes the Tab key complete commands and options."""
+`selfcorrect COMMAND --help` explains a command. `selfcorrect --version` prints the version. `--debug` anywhere on the
+line shows the traceback of an error. `selfcorrect --tyro-print-completion bash` (or zsh, tcsh) prints a script with
+which the Tab key completes commands and options."""
 
-WRONG, BUG, INTERRUPTED, UNREAD = 2, 70, 130, 141
-"""Exit codes: a mistake of the caller; a bug (EX_SOFTWARE); Ctrl-C and a closed pipe, as shells report them."""
-
+WRONG = 2
+"""Exit code for a mistake of the caller."""
+BUG = 70
+"""Exit code for a bug (EX_SOFTWARE)."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells report it."""
+UNREAD = 141
+"""Exit code after a closed pipe, as shells report it."""
 
 NARROWEST = 40
-"""Columns that help takes at least."""
+"""Smallest width of help, columns."""
 
 RENAMED = {"motion": {"--strength": "--gamma"}, "compare": {"--plans": "--arms"}}
-"""Options of a subcommand that had another name, which works for one more release."""
+"""Old and new options of commands; an old name works for one more release."""
 
 RENAMED_VALUES = {"correct": {"--strength": OLD_NAMES}}
-"""Values of its options that had another name, likewise."""
+"""Old and new values of options, likewise."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. A mistake of the caller ends in one sentence and exit code 2, a bug in a report about it."""
+    """Run a command. A mistake of the caller ends in one sentence and exit code 2, a bug in a report about it."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or bool(os.environ.get("SELFCORRECT_TRACEBACK"))
     words = [word for word in words if word != "--debug"]
     if not debug:
         warnings.formatwarning = _format_warning
-    _open_what_is_closed()
-    _print_what_can_be_printed()
+    _reopen_closed_streams()
+    _replace_unprintable()
     try:
         try:
             return _run(words)
@@ -95,60 +100,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\nStopped; the same command continues where it was.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError as error:
-        if not _nobody_reads():
-            return _tell(error, words, debug)
+        if not _is_pipe_closed():
+            return _report_error(error, words, debug)
         _drop_output()
         return UNREAD
     except Exception as error:
         if isinstance(error, OSError) and error.errno in FAILING_MACHINE:
             _drop_output()
-        return _tell(error, words, debug)
+        return _report_error(error, words, debug)
 
 
-_formatted = warnings.formatwarning
+_default_format = warnings.formatwarning
 _NUMERICAL = re.compile(r"encountered in|empty slice|All-NaN|Degrees of freedom")
-"""What NumPy warns of, which says nothing to somebody who runs a command: results are checked to be finite."""
+"""Warnings of NumPy that do not help someone who runs a command: results are checked to be finite."""
 
 
 def _format_warning(message: Warning | str, category: type[Warning], *place: Any) -> str:
-    """Return what is printed of a warning: one of our own without its place, nothing of overflows and the like."""
+    """Format a warning: ours without the line of code, none for overflows and the like."""
     if issubclass(category, RuntimeWarning) and _NUMERICAL.search(str(message)):
         return ""
-    return f"selfcorrect: {message}\n" if category is UserWarning else _formatted(message, category, *place)
+    if category is UserWarning:
+        return f"selfcorrect: {message}\n"
+    return _default_format(message, category, *place)
 
 
 def _run(words: Sequence[str]) -> int:
     if words[:1] == ["--version"]:
         print(f"selfcorrect {_version()}")
         return 0
-    with _readable_width():
-        command = _command(words)
-    _check_surroundings()
+    with _set_minimum_width():
+        command = _parse_command(words)
+    _check_environment()
     try:
         with requires_extra(f"selfcorrect {words[0]}"):
             return command.run() or 0
-    except SystemExit as end:  # of code that was called on the way, perhaps before the work was done
+    except SystemExit as end:  # raised by code that was called, perhaps before the work was done
         raise RuntimeError(f"something ended the program with exit code {end.code}") from end
 
 
 @contextmanager
-def _readable_width() -> Iterator[None]:
-    """Print help in at least `NARROWEST` columns; tyro needs minutes, or for ever, to fit it into a few."""
+def _set_minimum_width() -> Iterator[None]:
+    """Print help in at least `NARROWEST` columns; tyro takes minutes, or does not end, in narrower terminals."""
     if shutil.get_terminal_size().columns >= NARROWEST:
         yield
         return
-    given = os.environ.get("COLUMNS")
+    columns = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = str(NARROWEST)
     try:
         yield
     finally:
         del os.environ["COLUMNS"]
-        if given is not None:
-            os.environ["COLUMNS"] = given
+        if columns is not None:
+            os.environ["COLUMNS"] = columns
 
 
-def _check_surroundings() -> None:
-    """SettingError where what all commands need is missing: the current folder, and limits that can be understood."""
+def _check_environment() -> None:
+    """Raise SettingError if the current folder is missing, or a limit in the environment is not a number."""
     try:
         os.getcwd()
     except OSError:
@@ -156,27 +163,32 @@ def _check_surroundings() -> None:
     unpacked_limit_bytes()
 
 
-def _command(words: Sequence[str]) -> Command:
-    """The command with its options; SettingError suggests the nearest to a name that there is not."""
+def _parse_command(words: Sequence[str]) -> Command:
+    """Return the command with its options; SettingError suggests the nearest name for an unknown one."""
     if "" in words:
         raise SettingError("there is an empty word on the command line, perhaps a variable that is not set")
     name = words[0] if words else ""
-    if name in COMMANDS:
-        command = load_command(name)
-        _check_name(f"command {name}", words[1:], _subcommands(command))
-        if _subcommands(command) and not words[1:]:
-            words = [name, "--help"]
-        options, rest = from_file(command, words[1:]) if name in EXPERIMENTS else (None, words[1:])
-        _hide_none_defaults(command)
-        given: dict[str, Any] = {} if options is None else {"default": options}
-        return tyro.cli(command, prog=f"selfcorrect {name}", args=_with_new_names(name, rest), **given)
-    _check_name("command", words, COMMANDS)
-    commands = {name: load_command(name) for name in COMMANDS}
-    return tyro.extras.subcommand_cli_from_dict(commands, prog="selfcorrect", description=ABOUT, args=words)
+    if name not in COMMANDS:
+        _check_name("command", words, COMMANDS)
+        commands = {name: load_command(name) for name in COMMANDS}
+        return tyro.extras.subcommand_cli_from_dict(commands, prog="selfcorrect", description=ABOUT, args=words)
+    command = load_command(name)
+    option_words = words[1:]
+    subcommands = _find_subcommands(command)
+    _check_name(f"command {name}", option_words, subcommands)
+    if subcommands and not option_words:
+        option_words = ["--help"]
+    defaults: dict[str, Any] = {}
+    if name in EXPERIMENTS:
+        options, option_words = from_file(command, option_words)
+        if options is not None:
+            defaults["default"] = options
+    _hide_none_defaults(command)
+    return tyro.cli(command, prog=f"selfcorrect {name}", args=_replace_old_names(name, option_words), **defaults)
 
 
 def _hide_none_defaults(options: Any) -> None:
-    """Leave "(default: None)" and "(default: '')" out of help: the text of such an option says what happens without it.
+    """Leave "(default: None)" and "(default: '')" out of help; the text of such an option describes its default.
 
     Args:
         options: A dataclass of options, or a type made of several. Annotations of the dataclasses are changed.
@@ -189,15 +201,16 @@ def _hide_none_defaults(options: Any) -> None:
     for field in fields(options):
         _hide_none_defaults(hints[field.name])
         if field.default in (None, ""):
-            options.__annotations__[field.name] = Annotated[hints[field.name], tyro.conf.arg(help_behavior_hint=_hint)]
+            without_none = tyro.conf.arg(help_behavior_hint=_format_default)
+            options.__annotations__[field.name] = Annotated[hints[field.name], without_none]
 
 
-def _hint(default: str) -> str:
+def _format_default(default: str) -> str:
     return "" if default in ("None", "''") else f"(default: {default})"
 
 
-def _with_new_names(command: str, options: Sequence[str]) -> Sequence[str]:
-    """The options with old names replaced, each reported on stderr."""
+def _replace_old_names(command: str, options: Sequence[str]) -> Sequence[str]:
+    """Replace old names of options and values, and report each on stderr."""
     for old, new in RENAMED.get(command, {}).items():
         pattern = re.compile(rf"{old}(?=[=.]|$)")
         renamed = [pattern.sub(new, word, count=1) if pattern.match(word) else word for word in options]
@@ -205,12 +218,12 @@ def _with_new_names(command: str, options: Sequence[str]) -> Sequence[str]:
             print(f"selfcorrect: {old} of {command} is now {new}; the old name will go", file=sys.stderr)
         options = renamed
     for option, values in RENAMED_VALUES.get(command, {}).items():
-        options = _with_new_values(option, values, options)
+        options = _replace_old_values(option, values, options)
     return options
 
 
-def _with_new_values(option: str, values: Mapping[str, str], words: Sequence[str]) -> Sequence[str]:
-    """The words with old values of an option replaced, each reported on stderr."""
+def _replace_old_values(option: str, values: Mapping[str, str], words: Sequence[str]) -> Sequence[str]:
+    """Replace old values of an option, and report each on stderr."""
     renamed = list(words)
     for index, word in enumerate(words):
         follows = index > 0 and words[index - 1] == option
@@ -221,13 +234,14 @@ def _with_new_values(option: str, values: Mapping[str, str], words: Sequence[str
     return renamed
 
 
-def _check_name(kind: str, words: Sequence[str], known: Sequence[str] | Mapping[str, object]) -> None:
-    if known and words and not words[0].startswith("-") and words[0] not in known:
-        raise SettingError(describe_unknown(kind, words[0], known))
+def _check_name(kind: str, words: Sequence[str], names: Sequence[str] | Mapping[str, object]) -> None:
+    """Raise SettingError if the first word is neither an option nor one of the names."""
+    if names and words and not words[0].startswith("-") and words[0] not in names:
+        raise SettingError(describe_unknown(kind, words[0], names))
 
 
-def _subcommands(command: type[Command]) -> list[str]:
-    """The names that the annotations of a command's fields give to their alternatives."""
+def _find_subcommands(command: type[Command]) -> list[str]:
+    """Return the names that the annotations of a command's fields give to their alternatives."""
     hints = get_type_hints(command, include_extras=True).values()
     kinds = [kind for hint in hints for kind in get_args(hint) if get_origin(kind) is Annotated]
     return [name for kind in kinds for extra in kind.__metadata__ if (name := getattr(extra, "name", None))]
@@ -236,9 +250,9 @@ def _subcommands(command: type[Command]) -> list[str]:
 # --- what went wrong -------------------------------------------------------------------------------------------------
 
 
-def _tell(error: Exception, words: Sequence[str], debug: bool) -> int:
-    """Report an error on stderr; returns the exit code."""
-    sentence = _sentence(error)
+def _report_error(error: Exception, words: Sequence[str], debug: bool) -> int:
+    """Report an error on stderr and return the exit code."""
+    sentence = _describe_mistake(error)
     bug = "" if sentence else "".join(traceback.format_exception(error))
     if isinstance(error, LoopError | JobsError):
         bug = error.bug
@@ -247,12 +261,12 @@ def _tell(error: Exception, words: Sequence[str], debug: bool) -> int:
     if sentence:
         print(f"selfcorrect: {sentence}", file=sys.stderr)
     if bug:
-        print(f"{bug.rstrip()}\n\n{_report(words)}", file=sys.stderr)
+        print(f"{bug.rstrip()}\n\n{_format_bug_report(words)}", file=sys.stderr)
     return BUG if bug else WRONG
 
 
-def _sentence(error: Exception) -> str:
-    """What a caller can fix, "" for a bug."""
+def _describe_mistake(error: Exception) -> str:
+    """Return a sentence about a mistake that the caller can fix, "" for a bug."""
     if isinstance(error, SelfcorrectError):
         return str(error)
     if isinstance(error, OSError) and (error.filename is not None or error.errno in FAILING_MACHINE):
@@ -261,14 +275,15 @@ def _sentence(error: Exception) -> str:
     return ""
 
 
-def _report(words: Sequence[str]) -> str:
+def _format_bug_report(words: Sequence[str]) -> str:
     from selfcorrect.storage.runs.run_folder import describe_environment
 
-    here = describe_environment()
-    packages = [f"{name} {version}" for name, version in dict[str, Any](here["packages"]).items() if version]  # type: ignore[arg-type]
+    environment: Mapping[str, Any] = describe_environment()
+    packages = [f"{name} {version}" for name, version in environment["packages"].items() if version]
+    versions = ", ".join([f"Python {environment['python']}", environment["platform"], *packages])
     return (
-        "This is a bug of selfcorrect. Please report it to the maintainers, with the lines above and these:\n"
-        f"  selfcorrect {shlex.join(words)}\n  Python {here['python']}, {here['platform']}, {', '.join(packages)}"
+        "This is a bug in selfcorrect. Please report it to the maintainers, with the lines above and these:\n"
+        f"  selfcorrect {shlex.join(words)}\n  {versions}"
     )
 
 
@@ -278,26 +293,26 @@ def _version() -> str:
     return version("selfcorrect")
 
 
-# --- where it is printed ---------------------------------------------------------------------------------------------
+# --- standard streams ------------------------------------------------------------------------------------------------
 
 
-def _open_what_is_closed() -> None:
-    """Have streams that the caller closed (`>&-`) lead nowhere; files that are opened would get their numbers."""
+def _reopen_closed_streams() -> None:
+    """Connect streams that the caller closed (`>&-`) to the null device, or new files get their numbers."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            os.dup2(nowhere, number)
-            if nowhere != number:
-                os.close(nowhere)
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, number)
+            if null != number:
+                os.close(null)
             os.set_inheritable(number, True)  # worker processes have it as well
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115 - that of the process
 
 
-def _print_what_can_be_printed() -> None:
-    """A terminal that knows no λ or → shows ? in their place."""
+def _replace_unprintable() -> None:
+    """Print ? for characters such as λ or → that the terminal does not have."""
     stream: Any = sys.stdout
     if not hasattr(stream, "reconfigure"):  # a notebook's, or text that a caller collects
         return
@@ -305,17 +320,17 @@ def _print_what_can_be_printed() -> None:
         stream.reconfigure(errors="replace")
 
 
-def _nobody_reads() -> bool:
-    """Whether stdout is a pipe whose reader has gone, as in `| head`; taken for granted where that is unknown."""
+def _is_pipe_closed() -> bool:
+    """Return True if stdout is a pipe whose reader has ended, as in `| head`, or if that is unknown."""
     if not hasattr(select, "poll"):
         return True
-    watch = select.poll()
-    watch.register(sys.stdout, select.POLLOUT)
-    return any(event & (select.POLLERR | select.POLLHUP) for _, event in watch.poll(0))
+    poll = select.poll()
+    poll.register(sys.stdout, select.POLLOUT)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _drop_output() -> None:
-    """Have the rest of the output go nowhere, without complaint when the interpreter ends."""
+    """Send the rest of the output to the null device, so that the interpreter ends without a complaint."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

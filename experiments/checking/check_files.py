@@ -1,4 +1,4 @@
-"""Motion files one by one against the rules, so that memory does not grow with their number."""
+"""Check motion files against the rules, one by one, so that memory does not grow with their number."""
 
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -38,19 +38,19 @@ class NeededForce:
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """Findings in each motion of a file, or the reason why it could not be read."""
+    """Findings in each motion of a file, or the reason for which it could not be read."""
 
     path: Path
     findings: tuple[tuple[Finding, ...], ...] = ()
     needed: tuple[NeededForce | None, ...] = ()
-    """The root residual of each motion, None for one in which it was not measured; empty where nobody asked."""
+    """The root residual of each motion, None if it could not be measured; empty if it was not asked for."""
     assumed: tuple[str, ...] = ()
     """Assumptions by which the file was read: unit, frame rate, axis, body, profile."""
     notes: tuple[str, ...] = ()
     """Measurements that failed, a sentence each."""
     error: str = ""
     flaw: str = ""
-    """Why nothing was checked although the file was read, or why `correct` refuses it."""
+    """Reason for which a file that was read was not checked, or for which `correct` refuses it."""
 
     @property
     def all_findings(self) -> list[Finding]:
@@ -61,55 +61,73 @@ class CheckedFile:
 def check_files(
     paths: Iterable[Path], reading: Reading, choice: RuleChoice, judge: str | None
 ) -> Iterator[CheckedFile]:
-    """Each file checked, when it is asked for.
+    """Check files, each when the caller asks for it.
 
-    judge: the engine in which the root residual is measured, beside the rules of physics; None for neither.
+    Args:
+        paths: Motion files.
+        reading: Facts that the files do not state.
+        choice: Rules to check.
+        judge: Engine in which the root residual is measured and the rules of physics are checked; None for neither.
+
+    Yields:
+        The findings of each file, or the reason for which it could not be read.
     """
     for path in paths:
         try:
-            file = open_motion(path, reading, any_body=True)
-            reasons = [find_missing_body(motion) for motion in file.motions]
-            if reasons and all(reasons):
-                yield CheckedFile(path, assumed=file.assumed, flaw=f"{NO_BODY}: not checked ({reasons[0]})")
-                continue
-            flaw = f"cannot be corrected: {file.flaw.removeprefix(f'{path}: ')}" if file.flaw else ""
-            file_choice = choice.tolerate_average_body() if file.has_average_body else choice
-            checkups = [_check_motion(motion, file_choice, judge) for motion in file.motions]
-            measured = [] if judge is None else [_measure_needed(motion, judge) for motion in file.motions]
-            all_notes = [
-                *(note for checkup in checkups for note in checkup.notes),
-                *(note for _, note in measured if note),
-            ]
-            notes = tuple(dict.fromkeys(all_notes))
-            needed = tuple(needed for needed, _ in measured)
-            yield CheckedFile(
-                path, tuple(checkup.findings for checkup in checkups), needed, file.assumed, notes, flaw=flaw
-            )
+            yield _check_file(path, reading, choice, judge)
         except Exception as error:  # whatever is wrong with one file, the others go on
             yield CheckedFile(path, error=describe_failure(path, error))
 
 
-def _check_motion(motion: Motion, choice: RuleChoice, judge: str | None) -> CheckResult:
-    return check_with(motion, choice, infer_surroundings) + (
-        CheckResult() if judge is None else _check_physics_rules(motion, choice)
+def _check_file(path: Path, reading: Reading, choice: RuleChoice, judge: str | None) -> CheckedFile:
+    file = open_motion(path, reading, any_body=True)
+    reasons = [find_missing_body(motion) for motion in file.motions]
+    if reasons and all(reasons):
+        return CheckedFile(path, assumed=file.assumed, flaw=f"{NO_BODY}: not checked ({reasons[0]})")
+    findings = []
+    needed = []
+    notes: list[str] = []
+    choice = choice.tolerate_average_body() if file.has_average_body else choice
+    for motion in file.motions:
+        result = _check_motion(motion, choice, judge)
+        findings.append(result.findings)
+        notes += result.notes
+    for motion in file.motions if judge is not None else ():
+        force, note = _measure_needed(motion, judge)
+        needed.append(force)
+        notes += filter(None, [note])
+    return CheckedFile(
+        path,
+        findings=tuple(findings),
+        needed=tuple(needed),
+        assumed=file.assumed,
+        notes=tuple(dict.fromkeys(notes)),
+        flaw=f"cannot be corrected: {file.flaw.removeprefix(f'{path}: ')}" if file.flaw else "",
     )
+
+
+def _check_motion(motion: Motion, choice: RuleChoice, judge: str | None) -> CheckResult:
+    result = check_with(motion, choice, infer_surroundings)
+    if judge is None:
+        return result
+    findings, note = try_optional("rules of physics were left out", partial(check_physics, motion, choice), [])
+    return result + CheckResult(tuple(findings), (note,) if note else ())
 
 
 def _measure_needed(motion: Motion, judge: str) -> tuple[NeededForce | None, str]:
-    """The root residual of a motion, or why it was not measured."""
-    nothing: RootResidual | None = None
-    outcome, note = try_optional(
-        "the root residual was left out", partial(compute_needed_residual, motion, judge), nothing
-    )
-    if outcome is None:
+    """Measure the root residual of a motion; return None and a note if that fails."""
+    measure = partial(compute_needed_residual, motion, judge)
+    missing: RootResidual | None = None
+    residual, note = try_optional("the root residual was left out", measure, missing)
+    if residual is None:
         return None, note
-    means = outcome.mean_force_bodyweights, outcome.mean_moment_nm, outcome.without_support
-    return NeededForce(*(float(values[0]) for values in means), engine=judge), note
-
-
-def _check_physics_rules(motion: Motion, choice: RuleChoice) -> CheckResult:
-    findings, note = try_optional("rules of physics were left out", partial(check_physics, motion, choice), [])
-    return CheckResult(tuple(findings), (note,) if note else ())
+    force = NeededForce(
+        force_bodyweights=float(residual.mean_force_bodyweights[0]),
+        moment_nm=float(residual.mean_moment_nm[0]),
+        without_support=float(residual.without_support[0]),
+        engine=judge,
+    )
+    return force, note
 
 
 def read_project_choice(folder: Path) -> RuleChoice:
@@ -123,7 +141,7 @@ def read_project_choice(folder: Path) -> RuleChoice:
 def _read_choice(file: Path) -> RuleChoice:
     try:
         table: Any = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of too many digits, nested too deep
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, a number of too many digits, nested too deep
         raise SettingError(f"{file}: expected TOML, but {error}") from error
     for name in ("tool", "selfcorrect", "check"):
         table = table.get(name, {})

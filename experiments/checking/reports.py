@@ -1,4 +1,6 @@
-"""Reports of findings: text, JSON, JUnit's XML, or a picture of the worst moments."""
+"""Reports of findings: text, JSON, JUnit XML, or a picture of the worst moments."""
+
+from __future__ import annotations
 
 import json
 import re
@@ -6,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -21,16 +23,19 @@ from selfcorrect.storage.files.writing import replacing
 
 from .check_files import CheckedFile
 
-ROWS, MOMENTS = 12, 5
-"""Findings in a picture, and frames of each: around the worst one, which is in the middle."""
+ROWS = 12
+"""Most findings in a picture."""
+MOMENTS = 5
+"""Frames of each finding in a picture; the worst one is in the middle."""
 
 _APART_S = 0.1
+"""Time between these frames, seconds."""
 _DECLARATION = "<?xml version='1.0' encoding='utf-8'?>\n"
 _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def format_lines(checked: CheckedFile) -> Iterator[str]:
-    """The lines of one file; none for one without findings, measured residuals and notes."""
+    """Yield the lines about a file; none if it has no findings, measured residuals or notes."""
     if checked.error:
         yield f"{checked.path}: unreadable: {checked.error}"
     if checked.flaw:
@@ -46,7 +51,7 @@ def format_lines(checked: CheckedFile) -> Iterator[str]:
 
 
 def _format_needed(checked: CheckedFile) -> Iterator[str]:
-    """A line for each motion whose root residual was measured."""
+    """Yield a line for each motion whose root residual was measured."""
     for number, needed in enumerate(checked.needed):
         where = f"motion {number}: " if len(checked.needed) > 1 else ""
         if needed is not None:
@@ -54,29 +59,38 @@ def _format_needed(checked: CheckedFile) -> Iterator[str]:
 
 
 def summarize_files(all_checked: Sequence[CheckedFile]) -> str:
-    """One line about all files: how many break rules, which rules, how many could not be read."""
-    broken, unreadable = _count_files(all_checked)
-    rules = Counter(code for checked in all_checked for code in {finding.code for finding in checked.all_findings})
-    counted = ", ".join(f"{code} in {count}" for code, count in sorted(rules.items()))
-    return (
-        f"{_count_noun(len(all_checked), 'file')}: {broken} with findings"
-        + (f" ({counted})" if counted else "")
-        + (f", {unreadable} unreadable" if unreadable else "")
-        + (f", {refused} that `correct` refuses" if (refused := _count_refused(all_checked)) else "")
-        + (f", {noted} with notes" if (noted := sum(bool(checked.notes) for checked in all_checked)) else "")
-    )
+    """Return a line about all files: how many break rules, which rules, how many could not be read."""
+    counts = _FileCounts.from_files(all_checked)
+    rules = Counter[str]()
+    for checked in all_checked:
+        rules.update({finding.code for finding in checked.all_findings})
+    by_rule = ", ".join(f"{code} in {count}" for code, count in sorted(rules.items()))
+    line = f"{_count_noun(len(all_checked), 'file')}: {counts.broken} with findings"
+    if by_rule:
+        line += f" ({by_rule})"
+    if counts.unreadable:
+        line += f", {counts.unreadable} unreadable"
+    if counts.refused:
+        line += f", {counts.refused} that `correct` refuses"
+    if noted := sum(bool(checked.notes) for checked in all_checked):
+        line += f", {noted} with notes"
+    return line
 
 
-def _count_files(all_checked: Sequence[CheckedFile]) -> tuple[int, int]:
-    """Count the files that break rules, and those that could not be read."""
-    return sum(bool(checked.all_findings) for checked in all_checked), sum(
-        bool(checked.error) for checked in all_checked
-    )
+class _FileCounts(NamedTuple):
+    """Numbers of files that break rules, could not be read, or could be read but are refused by `correct`."""
 
+    broken: int
+    unreadable: int
+    refused: int
 
-def _count_refused(all_checked: Sequence[CheckedFile]) -> int:
-    """Return how many files `correct` refuses although they could be read."""
-    return sum(bool(checked.flaw) for checked in all_checked)
+    @classmethod
+    def from_files(cls, all_checked: Sequence[CheckedFile]) -> _FileCounts:
+        return cls(
+            broken=sum(bool(checked.all_findings) for checked in all_checked),
+            unreadable=sum(bool(checked.error) for checked in all_checked),
+            refused=sum(bool(checked.flaw) for checked in all_checked),
+        )
 
 
 def _count_noun(count: int, what: str) -> str:
@@ -84,39 +98,40 @@ def _count_noun(count: int, what: str) -> str:
 
 
 def to_findings_json(all_checked: Sequence[CheckedFile]) -> str:
-    """A list of files, each with the findings of its motions; frames count from 0, `stop` is exclusive.
+    """Return the findings as a list of files, each with its motions; frames count from 0, `stop` is exclusive.
 
-    Where the root residual was measured, `needed` has that of each motion, null where that was not possible.
+    If root residuals were measured, `needed` has that of each motion, or null for one that could not be measured.
     """
     return json.dumps(to_json([_to_values(checked) for checked in all_checked]), indent=1, allow_nan=False)
 
 
 def _to_values(checked: CheckedFile) -> dict[str, Any]:
-    findings_by_motion = [
-        [asdict(finding) | {"says": finding.words()} for finding in findings] for findings in checked.findings
-    ]
-    values = {
+    motions = []
+    for findings in checked.findings:
+        motions.append([asdict(finding) | {"says": finding.words()} for finding in findings])
+    values: dict[str, Any] = {
         "path": str(checked.path),
         "error": checked.error,
         "flaw": checked.flaw,
         "assumed": list(checked.assumed),
         "notes": list(checked.notes),
+        "motions": motions,
     }
-    values["motions"] = findings_by_motion
-    needed = [force and asdict(force) for force in checked.needed]
-    return values | ({"needed": needed} if needed else {})
+    if checked.needed:
+        values["needed"] = [force and asdict(force) for force in checked.needed]
+    return values
 
 
 def to_junit(all_checked: Sequence[CheckedFile]) -> str:
-    """JUnit's XML: a test case per file, with a failure for each finding."""
-    broken, unreadable = _count_files(all_checked)
-    counts = {
+    """Return JUnit XML: a test case per file, with a failure that lists its findings."""
+    counts = _FileCounts.from_files(all_checked)
+    attributes = {
         "tests": str(len(all_checked)),
-        "failures": str(broken),
-        "errors": str(unreadable + _count_refused(all_checked)),
+        "failures": str(counts.broken),
+        "errors": str(counts.unreadable + counts.refused),
     }
-    root = ElementTree.Element("testsuites", counts)
-    suite = ElementTree.SubElement(root, "testsuite", {"name": "selfcorrect check", **counts})
+    root = ElementTree.Element("testsuites", attributes)
+    suite = ElementTree.SubElement(root, "testsuite", {"name": "selfcorrect check", **attributes})
     for checked in all_checked:
         name = _escape_xml(str(checked.path))
         case = ElementTree.SubElement(suite, "testcase", classname="selfcorrect.check", name=name)
@@ -128,14 +143,14 @@ def to_junit(all_checked: Sequence[CheckedFile]) -> str:
             lines = [_escape_xml(str(finding)) for finding in checked.all_findings]
             failure = ElementTree.SubElement(case, "failure", message=lines[0])
             failure.text = "\n".join(lines)
-        if said := [*_format_needed(checked), *checked.notes]:
-            ElementTree.SubElement(case, "system-out").text = _escape_xml("\n".join(said))
+        if lines := [*_format_needed(checked), *checked.notes]:
+            ElementTree.SubElement(case, "system-out").text = _escape_xml("\n".join(lines))
     ElementTree.indent(root)
     return _DECLARATION + ElementTree.tostring(root, encoding="unicode")
 
 
 def _escape_xml(text: str) -> str:
-    """A text with what XML has no characters for, such as control characters, as escapes."""
+    """Replace characters that XML cannot hold, such as control characters, by escapes."""
     return _NOT_IN_XML.sub(lambda odd: odd[0].encode("unicode_escape").decode(), text)
 
 
@@ -151,15 +166,18 @@ def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading,
     Raises:
         SettingError: the file exists and may not be replaced.
     """
-    worst_panels = [(checked.path, *worst) for checked in all_checked for worst in _select_worst(checked)]
-    rows = sorted(worst_panels, key=lambda row: -row[2].severity)
+    rows = []
+    for checked in all_checked:
+        for index, finding in _select_worst(checked):
+            rows.append((checked.path, index, finding))
+    rows.sort(key=lambda row: -row[2].severity)
     panels = [_make_panel(*row, reading) for row in rows[:ROWS]]
     with replacing(path, overwrite=overwrite) as temporary:
         save_picture(temporary, film_strip(panels, pictures=MOMENTS, size_px=220))
 
 
 def _select_worst(checked: CheckedFile) -> list[tuple[int, Finding]]:
-    """The worst finding of each rule in a file's motions, each with the number of its motion."""
+    """Select the worst finding of each rule in a file's motions, each with the index of its motion."""
     worst: dict[str, tuple[int, Finding]] = {}
     for index, findings in enumerate(checked.findings):
         for finding in findings:

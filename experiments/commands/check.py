@@ -31,37 +31,38 @@ else:
 
 @dataclass(frozen=True)
 class CheckCommand:
-    """Say what is physically implausible in motion files: which rule, which frames, which joints, by how much.
+    """Report what is physically implausible in motion files: which rule, which frames, which joints, by how much.
 
-    Takes what `correct` takes, and folders of it, and changes nothing. `--rules` lists the rules with their thresholds.
-    Settings may stand in pyproject.toml under [tool.selfcorrect.check]: select, ignore, and thresholds by rule. Exit
-    code 0: nothing was found; 1: something was, or a file holds no human body; 2: bad arguments, or a file could not be
-    read.
+    Reads the files that `correct` reads, and folders of them. Changes nothing. `--rules` lists the rules with their
+    thresholds. Settings (select, ignore, and thresholds by rule) can be given in pyproject.toml under
+    [tool.selfcorrect.check]. Exit code 0: no findings. Exit code 1: findings, or a file without a human body. Exit code
+    2: bad arguments, or a file could not be read.
     """
 
     inputs: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Motion files, and folders that are searched for them."""
     select: tuple[str, ...] = ()
-    """Only these rules: codes, names, or first letters of codes, e.g. F S1 pace. Those of pyproject.toml without."""
+    """Check only these rules: codes, names, or first letters of codes, such as F S1 pace (default: those of
+    pyproject.toml, or all)."""
     ignore: tuple[str, ...] = ()
-    """Not these rules, besides those that pyproject.toml ignores."""
+    """Leave out these rules, and those that pyproject.toml ignores."""
     physics: bool = False
-    """Also the rules of physics (X), and the root residual that each motion needs: force, moment, and the share of
-    frames without support."""
+    """Also check the rules of physics (X), and report the root residual that each motion needs: force, moment, and the
+    share of frames without support."""
     judge: EngineName = "mujoco"
-    """The engine in which `--physics` measures the residual; take one that did not make the motions."""
+    """Engine in which `--physics` measures the residual. Choose one that did not make the motions."""
     format: Literal["text", "json", "junit"] = "text"
-    """How findings are written."""
+    """Format of the findings."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
-    """File for the findings; standard output without."""
+    """File for the findings (default: standard output)."""
     picture: Path | None = None
-    """PNG of the worst moments, the worst one in the middle of each row."""
+    """Draw the worst moments as a PNG, a row of frames around each."""
     overwrite: bool = False
-    """Replace files of findings and pictures that are there already."""
+    """Replace the files of findings and pictures if they exist."""
     quiet: Annotated[bool, tyro.conf.arg(aliases=("-q",))] = False
-    """Only the summary."""
+    """Print only the summary."""
     rules: bool = False
-    """List the rules and end."""
+    """List the rules, and end."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
 
     def run(self) -> int:
@@ -74,7 +75,7 @@ class CheckCommand:
         check_output(self.out, self.overwrite, self.inputs, is_stream_allowed=True)
         check_output(self.picture, self.overwrite, self.inputs)
         if self.picture is not None and self.picture.suffix.lower() != ".png":
-            raise SettingError(f"{self.picture}: pictures of findings are .png files")
+            raise SettingError(f"{self.picture}: a picture of findings must be a .png file")
         from tqdm import tqdm
 
         from selfcorrect.datasets.files.open import motion_files
@@ -85,36 +86,40 @@ class CheckCommand:
         choice = read_project_choice(Path.cwd()).narrow(self.select, self.ignore)
         paths = [file for place in self.inputs for file in motion_files(place)]
         if not paths:
-            raise InputError(f"{', '.join(map(str, self.inputs)) or 'no files given'}: no motion files here")
+            raise InputError(f"{', '.join(map(str, self.inputs)) or 'no files given'}: no motion files found")
         judge = self.judge if self.physics else None
         if judge is not None:
             ENGINES.load(judge)  # where it is not installed, nothing begins
         bar = tqdm(paths, "checking", unit="file", disable=None, leave=False)
         checked_files = list(check_files(bar, self.reading, choice, judge))
-        words = {"text": self._text, "json": reports.to_findings_json, "junit": reports.to_junit}[self.format](
-            checked_files
-        )
-        self._tell(words)
+        text = self._format(checked_files)
+        if self.out is None:
+            print(text)
+        else:
+            with text_output(self.out, overwrite=self.overwrite) as file:
+                file.write(text + "\n")
         if self.picture and any(checked.all_findings for checked in checked_files):
             draw = partial(reports.draw_worst, self.picture, checked_files, self.reading, overwrite=self.overwrite)
             _, note = try_optional("no picture was drawn", draw, None)
-            print(*filter(None, [note]), sep="", end="\n" * bool(note), file=sys.stderr)
+            if note:
+                print(note, file=sys.stderr)
         if unread := sum(bool(checked.error) for checked in checked_files):
             raise InputError(f"{unread} of {len(checked_files)} files could not be read")
         return int(any(checked.all_findings or checked.flaw for checked in checked_files))
 
-    def _tell(self, words: str) -> None:
-        if self.out is None:
-            print(words)
-            return
-        with text_output(self.out, overwrite=self.overwrite) as file:
-            file.write(words + "\n")
-
-    def _text(self, checked_files: Sequence[CheckedFile]) -> str:
+    def _format(self, checked_files: Sequence[CheckedFile]) -> str:
+        """Return the findings in the chosen format."""
         from ..checking import reports
 
-        files = [] if self.quiet else [line for checked in checked_files for line in reports.format_lines(checked)]
-        return "\n".join([*files, reports.summarize_files(checked_files)])
+        if self.format == "json":
+            return reports.to_findings_json(checked_files)
+        if self.format == "junit":
+            return reports.to_junit(checked_files)
+        lines = []
+        if not self.quiet:
+            for checked in checked_files:
+                lines += reports.format_lines(checked)
+        return "\n".join([*lines, reports.summarize_files(checked_files)])
 
 
 def _print_rules() -> int:

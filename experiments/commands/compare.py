@@ -29,66 +29,69 @@ if TYPE_CHECKING:
 class CompareCommand:
     """Run arms × seeds on a model and data of your own, in parallel, and write a report.
 
-    A YAML file describes the experiment: `selfcorrect compare experiment.yaml`; options change it. A stopped run goes
-    on with the same command, at the last committed generation.
+    A YAML file describes the experiment: `selfcorrect compare experiment.yaml`; options override it. The same command
+    resumes a stopped run at the last committed generation.
     """
 
     tasks: dict[str, str] = field(default_factory=dict)
-    """Name and package.module:function of each task: a function of the seed's stream that returns a
+    """Name and package.module:function of each task. The function takes the seed's random stream and returns a
     `selfcorrect.Task`."""
-    arms: Annotated[dict[str, ArmSettings], arg(help="Name and options of each arm; in the YAML file.")] = field(
-        default_factory=dict
+    arms: Annotated[dict[str, ArmSettings], arg(help="Name and options of each arm; set them in the YAML file.")] = (
+        field(default_factory=dict)
     )
     generations: int = 10
     """Generations after generation 0."""
     steps: int = 0
     """Optimiser steps per generation, the same in every arm."""
     epochs: float | None = None
-    """Passes over the training set per generation, in place of steps."""
+    """Passes over the training set per generation, instead of steps."""
     batch_size: int | None = None
-    """Samples of a batch, by which epochs are counted; by default that of the model."""
+    """Samples per batch, for counting epochs (default: the model's)."""
     gammas: tuple[float, ...] = ()
-    """Strengths γ: each arm with a correction is run once with each."""
+    """Strengths γ. Each arm with a correction is run once with each."""
     real_counts: tuple[int, ...] = ()
-    """Numbers n of real training samples: each task is run once with each."""
+    """Numbers n of real training samples. Each task is run once with each."""
     reference: str = ""
-    """Name of the arm that all others are compared with. By default an arm with a correction is compared with the same
-    arm without, any other with the one on real data alone."""
+    """Name of the arm that all others are compared with. By default, an arm with a correction is compared with the
+    same arm without it, any other arm with the one that trains only on real data."""
     seeds: int = 5
     """Number of seeds."""
     first_seed: int = 0
-    """The first of them."""
+    """First seed."""
     better: dict[str, Literal["lower", "higher", "real"] | float] = field(default_factory=dict)
-    """Better direction of each quality that is judged: lower, higher, real if the value of real data is the aim, or a
-    number that is the aim."""
+    """Better direction of each metric: lower, higher, real (the closer to the value of real data, the better) or a
+    target value."""
     claims: str = ""
     """package.module:function that returns the claims to check (`sc.claims`)."""
     title: str = ""
     """Title of the report."""
     out: Path | None = None
-    """Run folder; by default runs/ and the name of the experiment's file."""
+    """Run folder (default: runs/ and the name of the YAML file)."""
     accept_changed: bool = False
-    """Go on although code or data of yours were changed since the run began. The run folder records both."""
+    """Resume although your code or data changed since the run began. The run folder records both versions."""
     workers: int | None = None
-    """Processes; by default one per core, as far as memory allows. Results do not depend on their number."""
+    """Number of worker processes (default: one per core, as far as memory allows). Results do not depend on it."""
     where: Annotated[Cluster, arg(name="")] = field(default_factory=Cluster)
     log: Annotated[WandbOptions, arg(name="")] = field(default_factory=lambda: WandbOptions("off"))
 
     def run(self) -> int:
-        """Run the comparison, or what is left of it, and print the verdict; 1 where something is missing of it."""
+        """Run the rest of the comparison and print its verdict; return 1 if a part is missing."""
         if not self.tasks or not self.arms:
             raise SettingError(
-                "a comparison needs tasks and arms, which a YAML file gives: selfcorrect compare experiment.yaml"
+                "a comparison needs tasks and arms; name a YAML file that has them: selfcorrect compare experiment.yaml"
             )
         from ..studies.comparison.compare import compare
 
         tasks: dict[str, Callable[..., Any]] = {
             name: import_callable(reference, f"task {name!r}") for name, reference in self.tasks.items()
         }
+        arms = {name: self._make_arm(arm) for name, arm in self.arms.items()}
+        claims = import_callable(self.claims, "function of claims")() if self.claims else ()
+        workers = default_workers() if self.workers is None else self.workers
         folder = place_of(self.out or Path("runs") / "comparison")
         comparison = compare(
             tasks,
-            {name: self._make_arm(arm) for name, arm in self.arms.items()},
+            arms,
             seeds=self.seeds,
             first_seed=self.first_seed,
             out=folder,
@@ -100,20 +103,20 @@ class CompareCommand:
             command=shlex.join(["selfcorrect", *sys.argv[1:]]),
             accept_changed=self.accept_changed,
             wandb=self.log.target,
-            claims=import_callable(self.claims, "function of claims")() if self.claims else (),
-            where=Where(self.workers if self.workers is not None else default_workers(), cluster=self.where),
+            claims=claims,
+            where=Where(workers, cluster=self.where),
         )
         print(f"\n{comparison}\n\nReport: {folder / 'report.html'}")
         return 1 if comparison.gaps else 0
 
     def _make_arm(self, arm: ArmSettings) -> Arm:
         if arm.remedy != "none" or arm.sampling:
-            raise SettingError("an arm of a comparison has no remedy and no way of sampling; say bias or fitting")
+            raise SettingError("remedy and sampling are for `selfcorrect motion`; use bias or fitting in an arm")
         loop_arm = arm.make_arm(self.generations, self.steps, _correction(arm))
         if self.epochs is None:
             return loop_arm
         if arm.fitting:
-            raise SettingError("epochs replace the fitting of an arm; give epochs or fitting")
+            raise SettingError("epochs and the fitting of an arm exclude each other; give one of them")
         from selfcorrect.loop.fitting import FitEpochs
 
         return replace(loop_arm, fitting=FitEpochs(self.epochs, self.batch_size))
@@ -130,7 +133,7 @@ def _correction(arm: ArmSettings) -> Correction | None:
     user_corrector = load(arm.corrector)
     if user_corrector.takes in ("motion", "inputs"):
         raise SettingError(
-            f"corrector {arm.corrector!r} takes {user_corrector.takes}; in a comparison it takes samples"
+            f"corrector {arm.corrector!r} takes {user_corrector.takes}; a comparison needs one that takes samples"
         )
     is_function = user_corrector.takes == "values" and not hasattr(user_corrector.function, "forward")
     corrector = lift(user_corrector.function, user_corrector.name) if is_function else user_corrector.function

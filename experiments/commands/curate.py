@@ -77,7 +77,7 @@ class CurateCommand:
 
     def _report(self) -> None:
         if self.sources:
-            raise SettingError("summary and out read the database alone; leave out the sources")
+            raise SettingError("summary and out read only the database; leave out the sources")
         if self.out is not None and self.out.suffix.lower() not in (".json", ".csv"):
             raise SettingError(f"{self.out}: ratings are written as .json or .csv")
         check_output(self.out, self.overwrite, [self.database])
@@ -100,7 +100,7 @@ class CurateCommand:
     def _start_session(self) -> Session:
         """Return the rater's session; every mistake of the caller comes before anything is written."""
         if not self.sources:
-            raise SettingError("there is nothing to compare: name a run folder or at least two motion files")
+            raise SettingError("nothing to compare; name a run folder or at least two motion files")
         if not 0 <= self.port < 2**16:
             raise SettingError(f"port must be from 0 to 65535, got {self.port}")
         must_be_count("samples", self.samples, _MOST)
@@ -177,4 +177,4 @@ def _login_name() -> str:
     try:
         return getpass.getuser()[:_LONGEST_NAME]
     except (OSError, KeyError, ImportError) as error:
-        raise InputError(f"your login name is not known ({error}); give --rater") from error
+        raise InputError(f"your login name could not be found ({error}); give --rater") from error

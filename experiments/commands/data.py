@@ -1,4 +1,4 @@
-"""`selfcorrect data`: what motion data there are, whether they are sound, and how to turn them into other formats."""
+"""`selfcorrect data`: list, check, convert and preview motion data."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Source:
     path: tyro.conf.Positional[Path]
     """The folder or file."""
     dataset: str | None = None
-    """Name of the dataset, as in `selfcorrect data list`; by default inferred from its layout."""
+    """Name of the dataset, as in `selfcorrect data list` (default: inferred from its layout)."""
     split: str | None = None
-    """Only this part of the dataset, e.g. train."""
+    """Read only this part of the dataset, such as train."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
     limit: int | None = None
-    """Only so many recordings, spread over all."""
+    """Read at most this number of recordings, spread evenly over all."""
 
     def open(self) -> tuple[str, list[Clip]]:
         """Return a description and the recordings."""
@@ -53,7 +53,7 @@ class Source:
 
 @dataclass(frozen=True)
 class ListDatasets:
-    """List the datasets that are read, with their sources, terms and folder layouts."""
+    """List the datasets that can be read, with their sources, terms and folder layouts."""
 
     def run(self) -> None:
         from selfcorrect.datasets.collections import catalog
@@ -68,14 +68,14 @@ class ListDatasets:
             }
             for name, text in facts.items():
                 for number, line in enumerate(text.splitlines()):
-                    head = f"  {name if number == 0 else '':<9}"
-                    print(textwrap.fill(line, 110, initial_indent=head, subsequent_indent=" " * 11))
+                    title = name if number == 0 else ""
+                    print(textwrap.fill(line, 110, initial_indent=f"  {title:<9}", subsequent_indent=" " * 11))
             print()
 
 
 @dataclass(frozen=True)
 class ListFormats:
-    """List the kinds of motion files that are read and written, and their contents."""
+    """List the formats of motion files that can be read and written, and their contents."""
 
     def run(self) -> None:
         width = max(len(kind.name) for kind in formats.FORMATS)
@@ -87,9 +87,9 @@ class ListFormats:
 
 @dataclass(frozen=True)
 class CheckData:
-    """Report a folder's or file's kind, its size, and what in it is broken or implausible.
+    """Report the kind and size of a folder or file, and what in it is broken or implausible.
 
-    Ends with exit code 2 where files could not be read.
+    Exit code 2: some files could not be read.
     """
 
     source: Source
@@ -108,19 +108,19 @@ class CheckData:
             print(json.dumps(to_json(report), indent=1, allow_nan=False))
         else:
             print(f"{self.source.path}: {title}", *(f"  {line}" for line in summary.lines()), sep="\n")
-            _print_list("implausible", [f"{name}: {_first(findings)}" for name, findings in summary.findings.items()])
+            implausible = []
+            for name, findings in summary.findings.items():
+                others = f"; and {len(findings) - 1} more" if len(findings) > 1 else ""
+                implausible.append(f"{name}: {findings[0]}{others}")
+            _print_list("implausible", implausible)
             _print_list("unreadable", summary.unreadable)
-        _end_if_unread(self.source.path, summary.unreadable)
+        _raise_if_unread(self.source.path, summary.unreadable)
 
 
-def _first(findings: Sequence[str]) -> str:
-    return findings[0] + (f"; and {len(findings) - 1} more" if len(findings) > 1 else "")
-
-
-def _end_if_unread(where: object, complaints: Sequence[str]) -> None:
-    """InputError, so exit code 2, where some files could not be read, after all that could is done."""
+def _raise_if_unread(source: object, complaints: Sequence[str]) -> None:
+    """Raise InputError if some files could not be read; call it after the work on the others."""
     if complaints:
-        raise InputError(f"{where}: {len(complaints)} files could not be read")
+        raise InputError(f"{source}: {len(complaints)} files could not be read")
 
 
 def _print_list(what: str, lines: Sequence[str], shown: int = 20) -> None:
@@ -132,16 +132,16 @@ def _print_list(what: str, lines: Sequence[str], shown: int = 20) -> None:
 
 @dataclass(frozen=True)
 class Convert:
-    """Turn motion files into another format; files that cannot be read are reported and skipped.
+    """Convert motion files to another format. Files that cannot be read are reported and skipped.
 
-    Of a set of motions (parquet), each becomes a file under its name.
+    Each motion of a set (parquet) becomes a file under its name.
     """
 
     sources: tyro.conf.Positional[tuple[Path, ...]]
     out: Path
     """Folder of the new files, which keep their names."""
     overwrite: bool = False
-    """Replace files that are there already; inputs are never overwritten."""
+    """Replace files that exist. Inputs are never overwritten."""
     to: Annotated[str, tyro.conf.arg(help=formats.describe_formats())] = "bvh"
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
 
@@ -152,7 +152,7 @@ class Convert:
 
         jobs = [(file, self._target(root, file, kind)) for root in self.sources for file in motion_files(root)]
         if not jobs:
-            raise InputError(f"{', '.join(map(str, self.sources))}: no motion files here")
+            raise InputError(f"{', '.join(map(str, self.sources))}: no motion files found")
         check_targets(jobs, lambda _: self.overwrite, ANOTHER)
         all_targets = [path for job in jobs for path in job]
         failed = sum(not self._convert(file, target, kind, all_targets) for file, target in jobs)
@@ -171,27 +171,25 @@ class Convert:
             opened = open_motion(file, self.reading, any_body=True)
             motions = opened.motions
             targets = [target]
+            sources = [file]
             if opened.names:
                 targets = [_target_of_name(self.out, name, kind) for name in opened.names]
                 sources = [Path(name) for name in opened.names]
-                sources_and_targets = list(zip(sources, targets, strict=True))
-                check_targets(sources_and_targets, lambda _: self.overwrite, ANOTHER, all_targets)
             elif len(motions) > 1:
                 targets = [target.with_stem(f"{target.stem}_{index:03d}") for index in range(len(motions))]
-                check_targets(
-                    [(file, target_path) for target_path in targets], lambda _: self.overwrite, ANOTHER, all_targets
-                )
+                sources = [file] * len(motions)
+            if targets != [target]:
+                pairs = list(zip(sources, targets, strict=True))
+                check_targets(pairs, lambda _: self.overwrite, ANOTHER, all_targets)
             for target_path, motion in zip(targets, motions, strict=True):
                 save_motion(target_path, motion, kind.name, overwrite=self.overwrite)
         except Exception as error:  # whatever is wrong with one file, the others go on
             if is_machine_failure(error):
-                raise InputError(f"{target} could not be written ({error}); the files before it are there") from error
+                raise InputError(f"{target}: could not be written ({error}); earlier files are complete") from error
             print(f"selfcorrect: {describe_failure(file, error)}", file=sys.stderr)
             return False
-        print(
-            *(f"{file} → {target_path}" for target_path in targets if opened.names or target_path is targets[0]),
-            sep="\n",
-        )
+        for target_path in targets if opened.names else targets[:1]:
+            print(f"{file} → {target_path}")
         return True
 
 
@@ -203,21 +201,21 @@ def _target_of_name(out: Path, name: str, kind: formats.Format) -> Path:
     if path == out or path.name in ("", ".", ".."):
         raise InputError(f"{name!r} is not the name of a file")
     suffix = kind.suffixes[0]
-    return (
-        path.with_suffix(suffix) if path.suffix in formats.readable_suffixes() else path.with_name(path.name + suffix)
-    )
+    if path.suffix in formats.readable_suffixes():
+        return path.with_suffix(suffix)
+    return path.with_name(path.name + suffix)
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Learn how the feet of a rig stand from several of its clips, for `--profile` of other commands."""
+    """Learn from several clips of a rig how its feet stand, for the option `--profile` of other commands."""
 
     sources: tyro.conf.Positional[tuple[Path, ...]]
-    """Motion files, and folders of them, two or more of each rig."""
+    """Motion files, and folders of them: two or more of each rig."""
     out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
     """The profile, a .json file."""
     overwrite: bool = False
-    """Replace a file that is there already."""
+    """Replace the file if it exists."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
 
     def run(self) -> None:
@@ -231,7 +229,7 @@ class Profile:
         profile = profile_of(self._motions(files, unread))
         _print_list("unreadable", unread)
         if not profile.rigs:
-            raise InputError(f"{', '.join(map(str, self.sources))}: no two motions of one rig here")
+            raise InputError(f"{', '.join(map(str, self.sources))}: two motions of one rig are needed; none found")
         text = json.dumps(as_json(profile), indent=1) + "\n"
         write_atomically(self.out, text, overwrite=self.overwrite)
         print(f"{len(files) - len(unread)} files, {len(profile.rigs)} rigs → {self.out}")
@@ -248,14 +246,14 @@ class Profile:
 
 @dataclass(frozen=True)
 class MakeSamples:
-    """Write a clip of the built-in motion capture in every layout that is both read and written: a sample of each."""
+    """Write a sample file of every format: a clip of the built-in motion capture."""
 
     out: Path
-    """Folder of the new files, named after their layouts."""
+    """Folder of the new files, named after their formats."""
     clip: str = "walk"
-    """Name of the clip, e.g. run, kick or cartwheel; spoiled-walk is the faulty one of `selfcorrect demo`."""
+    """Name of the clip, such as run, kick or cartwheel; spoiled-walk is the faulty one of `selfcorrect demo`."""
     overwrite: bool = False
-    """Replace files that are there already."""
+    """Replace files that exist."""
 
     def run(self) -> None:
         from selfcorrect.datasets.collections.deepmimic import load_deepmimic, on_smpl
@@ -271,8 +269,8 @@ class MakeSamples:
         motion = on_smpl(clips[self.clip])
         kinds = [kind for kind in formats.FORMATS if kind.reader and kind.writer]
         targets = [self.out / f"{kind.name}{kind.suffixes[0]}" for kind in kinds]
-        check_targets([(Path(kind.name), target_path) for kind, target_path in zip(kinds, targets, strict=True)],
-                      lambda _: self.overwrite, ANOTHER)  # fmt: skip
+        sources = [Path(kind.name) for kind in kinds]
+        check_targets(list(zip(sources, targets, strict=True)), lambda _: self.overwrite, ANOTHER)
         for kind, target in zip(kinds, targets, strict=True):
             save_motion(target, motion, kind.name, overwrite=self.overwrite)
             rate = f" --fps {VIDEO_FPS:g}" if kind.needs_fps else ""
@@ -281,7 +279,7 @@ class MakeSamples:
 
 @dataclass(frozen=True)
 class Stats:
-    """Per label: how many motions, how long, how fast, and how physically plausible."""
+    """Report number, length, speed and physical errors of the motions of each label."""
 
     source: Source
 
@@ -294,44 +292,46 @@ class Stats:
         rows: dict[str, list[dict[str, float]]] = {}
         complaints: list[str] = []
         motions = read_clips(clips, complaints.append)
-        for label, row in map_readable(
-            motions, lambda motion: (motion.label, measure_motion(motion)), complaints.append
-        ):
+        measured = map_readable(motions, lambda motion: (motion.label, measure_motion(motion)), complaints.append)
+        for label, row in measured:
             rows.setdefault(label or "(none)", []).append(row)
         if not rows:
             raise InputError(f"{self.source.path}: no motion could be read; the first problem: {complaints[0]}")
         print(f"{self.source.path}: {title}")
         names = list(next(iter(rows.values()))[0])
         print(f"{'label':<24}{'motions':>9}", *(f"{name:>16}" for name in names), sep="")
-        for label, measured in sorted(rows.items()):
-            means = (np.mean([row[name] for row in measured]) for name in names)
-            print(f"{label[:23]:<24}{len(measured):>9}", *(f"{mean:>16.3f}" for mean in means), sep="")
+        for label, label_rows in sorted(rows.items()):
+            means = [np.mean([row[name] for row in label_rows]) for name in names]
+            print(f"{label[:23]:<24}{len(label_rows):>9}", *(f"{mean:>16.3f}" for mean in means), sep="")
         _print_list("unreadable", complaints)
-        _end_if_unread(self.source.path, complaints)
+        _raise_if_unread(self.source.path, complaints)
 
 
-MOST_ROWS, MOST_PICTURES = 100, 50
-"""Limits of a contact sheet, which is drawn in memory."""
+MOST_ROWS = 100
+"""Most rows of a contact sheet, which is drawn in memory."""
+MOST_PICTURES = 50
+"""Most pictures in a row of it."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """A contact sheet: a row of moments per motion."""
+    """Draw a contact sheet: a row of moments per motion."""
 
     source: Source
     out: Path = Path("preview.png")
+    """The sheet, a .png file."""
     rows: int = 12
-    """Motions on the sheet, spread over all recordings."""
+    """Number of motions on the sheet, spread evenly over all recordings."""
     pictures: int = 8
-    """Moments of each."""
+    """Number of moments of each motion."""
     overwrite: bool = False
-    """Replace a file that is there already."""
+    """Replace the file if it exists."""
 
     def run(self) -> None:
         must_be_count("rows", self.rows, MOST_ROWS)
         must_be_count("pictures", self.pictures, MOST_PICTURES)
         if self.out.suffix.lower() != ".png":
-            raise SettingError(f"{self.out}: a contact sheet is a .png file")
+            raise SettingError(f"{self.out}: a contact sheet must be a .png file")
         check_output(self.out, self.overwrite)
         _, clips = self.source.open()
         from selfcorrect.motion.pictures.drawing import film_strip, save_picture
@@ -340,64 +340,65 @@ class Preview:
 
         from ..data.sources import read_clips, select_evenly
 
-        chosen = select_evenly(clips, self.rows)
-        motions = list(read_clips(chosen, lambda line: print(f"selfcorrect: {line}", file=sys.stderr)))
+        chosen_clips = select_evenly(clips, self.rows)
+        motions = list(read_clips(chosen_clips, lambda line: print(f"selfcorrect: {line}", file=sys.stderr)))
         if not motions:
             raise InputError(f"{self.source.path}: no motion could be read")
-        panels = [PicturePanel(motion, _title(motion)) for motion in motions[: self.rows]]
+        panels = [PicturePanel(motion, _make_title(motion)) for motion in motions[: self.rows]]
         with replacing(self.out, overwrite=self.overwrite) as temporary:
             save_picture(temporary, film_strip(panels, pictures=self.pictures, size_px=160))
         print(self.out)
 
 
-def _title(motion: Motion) -> str:
+def _make_title(motion: Motion) -> str:
     from selfcorrect.motion.motion import captions
 
-    words = (captions(motion.text) or [motion.label or Path(motion.source).stem])[0]
-    return textwrap.shorten(words, 28, placeholder="…")
+    names = [*captions(motion.text), motion.label, Path(motion.source).stem]
+    return textwrap.shorten(next(filter(None, names), ""), 28, placeholder="…")
 
 
 @dataclass(frozen=True)
 class MakeShards:
-    """Pack motion files or datasets into a set: parquet files of many motions, which workers take one by one.
+    """Pack motion files or datasets into a set of shards: parquet files of many motions, a unit of work each.
 
-    Like motions lie beside each other. The same command again does what is missing, and what changed. A file that
-    cannot be read is reported and skipped, and the exit code is 2. The schema: docs/motion-data.md.
+    Motions of the same skeleton share shards. The same command again makes what is missing or changed. A file that
+    cannot be read is reported and skipped, and the exit code is 2. docs/motion-data.md describes the schema.
     """
 
     sources: tyro.conf.Positional[tuple[str, ...]]
-    """Datasets' folders, folders of motion files, files; also shards, to cut them anew."""
+    """Folders of datasets, folders of motion files, and files; also shards, to pack them again."""
     out: Annotated[str, tyro.conf.arg(aliases=("-o",))]
     """Folder of the shards, or an address such as s3://bucket/folder (extra `remote`)."""
     dataset: str | None = None
-    """Dataset of the sources, a name of `selfcorrect data list`; by default inferred from their layout."""
+    """Dataset of the sources, a name of `selfcorrect data list` (default: inferred from their layout)."""
     split: str | None = None
-    """Only this part of the dataset, e.g. train."""
+    """Read only this part of the dataset, such as train."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
     motions_per_shard: int = 256
-    """Motions in a shard, at most: what one worker does at a time."""
+    """Most motions in a shard."""
     workers: int | None = None
-    """Processes that read at the same time; by default one per core, as far as memory allows."""
+    """Number of worker processes (default: one per core, as far as memory allows)."""
 
     def run(self) -> None:
         from selfcorrect.storage.files.places import is_address
 
         from ..data.sharding import ShardTask, SourceOptions, make_shards
 
-        must_exist([*(Path(source) for source in self.sources if not is_address(source)), *self.reading.files])
+        paths = [Path(source) for source in self.sources if not is_address(source)]
+        must_exist([*paths, *self.reading.files])
         options = SourceOptions(self.dataset, self.split, self.reading)
         task = ShardTask(self.sources, self.out.rstrip("/") or "/", options, self.motions_per_shard)
         shards, unread = make_shards(task, default_workers() if self.workers is None else self.workers)
         motions = sum(shard.motions for shard in shards)
         print(f"{motions} motions in {len(shards)} shards → {self.out}")
         _print_list("unreadable", unread)
-        _end_if_unread(", ".join(self.sources), unread)
+        _raise_if_unread(", ".join(self.sources), unread)
 
 
 @tyro.conf.configure(tyro.conf.OmitArgPrefixes)
 @dataclass(frozen=True)
 class DataCommand:
-    """Motion data: list the known datasets and formats, check, convert, measure and preview files, make shards."""
+    """List datasets and formats; check, convert, measure and preview motion files; make shards."""
 
     action: (
         Annotated[ListDatasets, tyro.conf.subcommand("list", prefix_name=False)]

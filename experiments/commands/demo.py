@@ -19,7 +19,7 @@ class DemoCommand:
     out: Path = Path("demo.html")
     """The page with both motions. It needs no network."""
     open: bool = True
-    """Open the page in the browser, where there is a screen and a terminal."""
+    """Open the page in the browser, if there is a screen and a terminal."""
 
     def run(self) -> int:
         """Spoil, correct, print four figures before and after, and write and open the page."""
@@ -46,6 +46,7 @@ class DemoCommand:
 
 
 def somebody_looks() -> bool:
-    """Whether a browser would appear before somebody: not in pipes, in CI, or on a machine without a screen."""
-    screen = sys.platform in ("darwin", "win32") or any(os.environ.get(key) for key in ("DISPLAY", "WAYLAND_DISPLAY"))
-    return screen and sys.stdout.isatty()
+    """Return True if someone would see a browser: not in pipes, in CI, or on a machine without a screen."""
+    has_display = any(os.environ.get(key) for key in ("DISPLAY", "WAYLAND_DISPLAY"))
+    has_screen = has_display or sys.platform in ("darwin", "win32")
+    return has_screen and sys.stdout.isatty()

@@ -1,4 +1,4 @@
-"""Experiments as YAML files: what they say stands for a command's options, which the command line may still change."""
+"""Experiments as YAML files: they give the options of a command, which the command line can override."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,15 +14,19 @@ SUFFIXES = (".yaml", ".yml")
 RENAMED = {"plans": "arms"}
 """Options that had another name in earlier versions; files that have it are still read."""
 MOST_VALUES = 100_000
-"""Values of an experiment's file, those that aliases repeat included; known experiments have some dozen."""
+"""Most values of an experiment's file, including those that aliases repeat; usual experiments have some dozens."""
 
 Options = TypeVar("Options")
 
 
 def from_file(kind: type[Options], words: Sequence[str]) -> tuple[Options | None, Sequence[str]]:
-    """The options that a YAML file gives, if the first word names one, and the other words.
+    """Read the options from a YAML file if the first word names one.
 
-    InputError, which names file and field, where the file is no YAML, or says what the options do not have.
+    Returns:
+        The options, or None without a file, and the other words.
+
+    Raises:
+        InputError: The file is not YAML, or has a field that the options do not have; the message names both.
     """
     if not words or not words[0].endswith(SUFFIXES):
         return None, words
@@ -40,9 +44,14 @@ def _as_list(kind: type, value: Any) -> Any:
     """Return a file's values as the options need them: lists where several are taken, words where words are."""
     if not isinstance(value, dict):
         return value
-    several = {name: get_args(hint)[0] for name, hint in get_type_hints(kind).items() if get_origin(hint) is tuple}
-    as_lists = {name: item if isinstance(item, list) else [item] for name, item in value.items() if name in several}
-    return value | {name: [*map(str, items)] if several[name] is str else items for name, items in as_lists.items()}
+    result = dict(value)
+    for name, hint in get_type_hints(kind).items():
+        if name not in value or get_origin(hint) is not tuple:
+            continue
+        items = value[name] if isinstance(value[name], list) else [value[name]]
+        item_type = get_args(hint)[0]
+        result[name] = list(map(str, items)) if item_type is str else items
+    return result
 
 
 def _parse_values(path: Path) -> Any:
@@ -61,10 +70,11 @@ def _parse_values(path: Path) -> Any:
     except (InputError, OSError, MemoryError):
         raise
     except Exception as error:  # PyYAML raises errors of any kind for dates, numbers and tags that mean nothing
-        raise InputError(
-            f"{path}: not YAML ({' '.join(shorten_message(error).split()) or type(error).__name__})"
-        ) from error
-    return {str(key).replace("-", "_"): item for key, item in value.items()} if isinstance(value, dict) else value
+        reason = " ".join(shorten_message(error).split()) or type(error).__name__
+        raise InputError(f"{path}: not YAML ({reason})") from error
+    if not isinstance(value, dict):
+        return value
+    return {str(key).replace("-", "_"): item for key, item in value.items()}
 
 
 def _count_values(node: Any, path: Path, counted: dict[Any, int], level: int = 0) -> int:
@@ -74,13 +84,14 @@ def _count_values(node: Any, path: Path, counted: dict[Any, int], level: int = 0
         InputError: The node is nested too deep, which one is that contains itself, or stands for too many values.
     """
     if level > MAX_DEPTH:
-        raise InputError(f"{path}: YAML that is nested deeper than {MAX_DEPTH} levels, or contains itself, is not read")
+        raise InputError(f"{path}: the YAML contains itself, or is nested deeper than {MAX_DEPTH} levels")
     if node in counted:
         return counted[node]
-    inside = node.value if isinstance(node.value, list) else []
-    parts = [part for item in inside for part in (item if isinstance(item, tuple) else (item,))]
-    count = 1 + sum(_count_values(part, path, counted, level + 1) for part in parts)
+    count = 1
+    for item in node.value if isinstance(node.value, list) else []:
+        parts = item if isinstance(item, tuple) else (item,)
+        count += sum(_count_values(part, path, counted, level + 1) for part in parts)
     if count > MOST_VALUES:
-        raise InputError(f"{path}: YAML that stands for more than {MOST_VALUES:,} values is not read")
+        raise InputError(f"{path}: the YAML stands for more than {MOST_VALUES:,} values")
     counted[node] = count
     return count

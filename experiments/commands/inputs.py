@@ -8,21 +8,21 @@ from selfcorrect.datasets.files.formats import reader_named
 
 
 def must_exist(paths: Iterable[Path | None]) -> None:
-    """InputError for the first path that is not there; None stands for an option that was not given."""
+    """Raise InputError for the first path that does not exist; None stands for an option that was not given."""
     for path in paths:
         if path is not None and not path.exists():
             raise InputError(f"{path}: no such file or folder")
 
 
 def sources_must_exist(sources: Iterable[str]) -> None:
-    """InputError for the first source of motions that is not there: `deepmimic`, a path, or FOLDER#SPLIT."""
+    """Raise InputError for the first source of motions that does not exist: `deepmimic`, a path, or FOLDER#SPLIT."""
     from selfcorrect.datasets.splits import path_and_split
 
     must_exist(path_and_split(source)[0] for source in sources if source != "deepmimic")
 
 
 def must_be_readable(paths: Iterable[Path]) -> None:
-    """InputError for the first path that is neither a folder nor, by its name, a motion file that can be read."""
+    """Raise InputError for the first path that is neither a folder nor, by its name, a motion file that can be read."""
     for path in paths:
         must_exist([path])
         if not path.is_dir():
@@ -30,6 +30,15 @@ def must_be_readable(paths: Iterable[Path]) -> None:
 
 
 def must_be_count(name: str, count: int, most: int) -> None:
-    """SettingError for a number of things that is not from 1 to `most`."""
+    """Check that an option is a number from 1 to `most`.
+
+    Args:
+        name: Name of the option.
+        count: Its value.
+        most: Largest value.
+
+    Raises:
+        SettingError: The number is out of bounds.
+    """
     if not 1 <= count <= most:
         raise SettingError(f"{name} must be from 1 to {most}, got {count}")

@@ -1,4 +1,4 @@
-"""`selfcorrect motion`: does physics keep a self-consuming motion model from collapsing?"""
+"""`selfcorrect motion`: train motion models on their own samples, with and without physics."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.settings.engine_table import ENGINES
 
+from ..jobs.run import RUNNERS
 from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
 from ..motion.correctors.table import corrector_row
 from ..motion.settings.experiment import MotionOptions, MotionSettings, option_hint
 from ..motion.settings.presets import PRESET_ROWS, PRESETS
-from ..motion.settings.run_options import Keep, RunOptions
+from ..motion.settings.run_options import RunOptions
 from ..remedies.table import REMEDIES
 from ..studies.wandb_options import WandbOptions
 from .inputs import must_exist, sources_must_exist
@@ -34,17 +35,13 @@ else:
     PresetName = literal_type_from_choices(PRESET_ROWS)
 
 
-def _presets() -> str:
-    return (
-        "What is compared. Options below replace one of its axes each and leave the others. Times are for two cores.\n"
-        + "\n".join(f"{name}: {row.words}" for name, row in PRESET_ROWS.items())
-    )
-
-
-def _runners() -> str:
-    from ..jobs.run import RUNNERS
-
-    return f"Where jobs run, by default in processes; results do not depend on it.\n{RUNNERS.describe_rows()}"
+_PRESET_HELP = "\n".join(
+    [
+        "Arms to compare. Each option below replaces one part of the preset. Times are for two cores.",
+        *(f"{name}: {row.words}" for name, row in PRESET_ROWS.items()),
+    ]
+)
+_RUNNER_HELP = f"Runner of the jobs (default: processes). Results do not depend on it.\n{RUNNERS.describe_rows()}"
 
 
 @dataclass(frozen=True)
@@ -54,46 +51,45 @@ class MotionCommand(MotionOptions):
     Ends with a report. The same command resumes a stopped run at the last committed generation.
     """
 
-    preset: Annotated[PresetName, arg(help=_presets())] = "short"
+    preset: Annotated[PresetName, arg(help=_PRESET_HELP)] = "short"
     out: Annotated[Path | None, option_hint("runs/motion-PRESET", "PATH")] = None
-    """Run folder. Given again with more generations, seeds or arms, it is extended."""
+    """Run folder. The same folder with more generations, seeds or arms extends the run."""
     dry_run: bool = False
     """Print the arms, the generations and the cost of the preset; write nothing."""
     workers: Annotated[int | None, option_hint("one per core, as far as memory allows")] = None
-    """Processes. Results do not depend on their number."""
-    runner: Annotated[str, arg(help=_runners())] = ""
+    """Number of worker processes. Results do not depend on it."""
+    runner: Annotated[str, arg(help=_RUNNER_HELP)] = ""
     where: Annotated[Cluster, arg(name="")] = field(default_factory=Cluster)
     log: Annotated[WandbOptions, arg(name="")] = field(default_factory=WandbOptions)
     options: Annotated[RunOptions, arg(name="")] = field(default_factory=RunOptions)
 
     def settings(self) -> MotionSettings:
-        """The preset with the given options applied; SettingError for a combination that means nothing."""
+        """Return the preset with the options applied; SettingError for options that exclude each other."""
         return self.apply_to(PRESETS[self.preset])
 
     def _check_names(self) -> None:
-        """Check the options before PyTorch is imported, which takes seconds."""
-        from ..jobs.run import RUNNERS
-
+        """Check the names of options before PyTorch is imported, which takes seconds."""
         for kind in self.policy:
             POLICIES.row(kind.partition(":")[0].strip())
-        looked_up = ((corrector_row, self.corrector), (REMEDIES.row, self.remedy), (RUNNERS.row, (self.runner,)))
-        for row, names in looked_up:
-            for name in names:
-                if name and ":" not in name:
-                    row(name)
+        for name in filter(_is_table_name, self.corrector):
+            corrector_row(name)
+        for name in filter(_is_table_name, self.remedy):
+            REMEDIES.row(name)
+        if _is_table_name(self.runner):
+            RUNNERS.row(self.runner)
         for name in self.denoiser:
             preset(name)
 
     def run(self) -> int:
-        """Run the experiment, or what is left of it, and write its report; 1 where something is missing of it."""
+        """Run the rest of the experiment and write its report; return 1 if a part is missing."""
         self._check_names()
         sources_must_exist((*self.data, *self.reference))
         must_exist([self.ratings])
         must_exist(Path(path).expanduser() for path in (self.mdm, self.evaluator) if path)
-        usual = PRESETS[self.preset]
-        engine = self.engine_for(usual)
-        ENGINES.load(engine)  # where it is not installed, nothing begins
-        if engine != (self.engine or usual.engine):
+        preset_settings = PRESETS[self.preset]
+        engine = self.engine_for(preset_settings)
+        ENGINES.load(engine)  # an engine that is not installed ends the command here
+        if engine != (self.engine or preset_settings.engine):
             print(f"selfcorrect: PyBullet is not installed; correctors simulate in {engine}", file=sys.stderr)
         from selfcorrect.models.diffusion.model import choose_device
         from selfcorrect.models.diffusion.sharing import process_count, process_group
@@ -108,10 +104,10 @@ class MotionCommand(MotionOptions):
         if self.dry_run:
             self._print_plan(settings)
             return 0
-        folder = place_of(self.out or self._usual_folder())
-        where = Where(self._workers(process_count()), self.runner, self.where)
+        folder = place_of(self.out or self._default_folder())
+        where = Where(self._count_workers(process_count()), self.runner, self.where)
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
-        options = replace(self.options, keep=self._keep())
+        options = replace(self.options, keep=self.options.keep or PRESET_ROWS[self.preset].keep)
         study = MotionStudy(settings, self.preset, options, self.ratings)
         view = MotionView(study, films=wandb_mode(self.log.wandb) != "off")
         with process_group(choose_device(options.device)) as leads:
@@ -128,10 +124,13 @@ class MotionCommand(MotionOptions):
                 return 1 if result.gaps else 0
         return 0
 
-    def _usual_folder(self) -> Path:
-        """By the preset; each trial of a W&B sweep has a separate one."""
-        sweep, trial = (os.environ.get(name) for name in ("WANDB_SWEEP_ID", "WANDB_RUN_ID"))
-        return Path("runs") / (f"sweep-{sweep}/{trial}" if sweep and trial else f"motion-{self.preset}")
+    def _default_folder(self) -> Path:
+        """Return the run folder of the preset, or of the trial of a W&B sweep."""
+        sweep = os.environ.get("WANDB_SWEEP_ID")
+        trial = os.environ.get("WANDB_RUN_ID")
+        if sweep and trial:
+            return Path("runs") / f"sweep-{sweep}" / trial
+        return Path("runs") / f"motion-{self.preset}"
 
     def _print_plan(self, settings: MotionSettings) -> None:
         for comparison in settings.comparisons:
@@ -140,15 +139,18 @@ class MotionCommand(MotionOptions):
         print(f"generations {settings.generations}, seeds {settings.seeds}, n = {settings.real_count}")
         print(f"cost of the preset without other options: {PRESET_ROWS[self.preset].cost}")
 
-    def _keep(self) -> Keep:
-        """Return which models and samples are kept."""
-        return self.options.keep or PRESET_ROWS[self.preset].keep
-
-    def _workers(self, training: int) -> int:
-        """Processes that run jobs, each of which trains with all the `training` processes that were started."""
-        if training > 1 and (self.workers not in (None, 1) or self.where.cluster or self.runner not in ("", "here")):
+    def _count_workers(self, training_processes: int) -> int:
+        """Return the number of processes that run jobs: 1 if several processes train together."""
+        if training_processes == 1:
+            return default_workers() if self.workers is None else self.workers
+        if self.workers not in (None, 1) or self.where.cluster or self.runner not in ("", "here"):
             raise SettingError(
-                f"{training} processes train together, one job at a time, in the first of them; "
+                f"{training_processes} processes train together, one job at a time, in the first of them; "
                 "leave out workers, runner and cluster"
             )
-        return 1 if training > 1 else self.workers if self.workers is not None else default_workers()
+        return 1
+
+
+def _is_table_name(name: str) -> bool:
+    """Return True for a name in a table, not for package.module:function."""
+    return bool(name) and ":" not in name

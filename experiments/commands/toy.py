@@ -26,20 +26,19 @@ class ToyCommand:
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = field(default=("all",))
-    """Names of loops, "all" of them, or Python files with loops of your own; "list" prints what there is."""
+    """Names of loops, "all" of them, or Python files with loops of your own; "list" prints the names."""
     out: Path = Path("runs/toy")
-    """Run folder, with report.html and results.json. Loops with other settings are added to what is there."""
+    """Run folder, with report.html and results.json. Loops with other settings are added to those in the folder."""
     quick: bool = False
-    """Small versions: seconds each, wider intervals."""
+    """Run small versions: seconds each, wider intervals."""
     options: Annotated[ToyOptions, tyro.conf.arg(name="")] = field(default_factory=ToyOptions)
     workers: int | None = None
-    """Processes that share the loops; by default one per core, as far as memory allows. Results do not depend on their
-    number."""
+    """Number of worker processes (default: one per core, as far as memory allows). Results do not depend on it."""
     where: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
     log: Annotated[WandbOptions, tyro.conf.arg(name="")] = field(default_factory=lambda: WandbOptions("off"))
 
     def run(self) -> int:
-        """Run the chosen loops, or what is left of them, and print one line each; 1 where something is missing."""
+        """Run the rest of the chosen loops and print a line for each; return 1 if a part is missing."""
         must_exist((self.options.text, self.options.mnist))
         if self.names == ("list",):
             print(*(f"{row.name:18} {row.summary} ({row.source})" for row in TOYS), sep="\n")

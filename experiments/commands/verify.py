@@ -1,4 +1,4 @@
-"""`selfcorrect verify`: whether everything in a folder of results is still what was written."""
+"""`selfcorrect verify`: compare the files in a folder of results with the digests recorded when they were written."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,20 +14,23 @@ from .inputs import must_exist
 class VerifyCommand:
     """Compare the files of a run, of corrected motions or of shards with the digests recorded when they were made.
 
-    Nothing is changed. Files without a digest are named. Exit code 0: all that were looked at are what was written.
-    Exit code 1: some are not. `motion --repair` does damaged generations again. `correct` does motions again once you
-    have moved the damaged ones away.
+    Changes nothing, and names files without a digest. Exit code 0: all files that could be compared are as they were
+    written. Exit code 1: some are damaged. `motion --repair` makes damaged generations again. `correct` makes motions
+    again once you have moved the damaged ones away.
     """
 
     folder: tyro.conf.Positional[str]
-    """Run folder, output folder of `correct`, or shards, the last also at an address such as s3://bucket/folder."""
+    """Run folder, output folder of `correct`, or set of shards; the latter also at an address such as
+    s3://bucket/folder."""
 
     def run(self) -> int:
-        """Print a line per damaged file, how many were looked at, and which could not be."""
+        """Print a line for each damaged file, and a summary."""
         if not is_address(self.folder):
             must_exist([Path(self.folder)])
         from ..data.verification import verify
 
         verification = verify(self.folder)
-        print(*verification.damage, *([""] if verification.damage else []), verification.summary, sep="\n")
+        if verification.damage:
+            print(*verification.damage, "", sep="\n")
+        print(verification.summary)
         return 1 if verification.damage else 0

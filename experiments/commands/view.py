@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import tempfile
 import webbrowser
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,8 +29,8 @@ FURTHEST_M = 1000.0
 _READABLE = f"Motion files: {', '.join(readable_suffixes())}."
 
 
-def _motions_in(path: Path, reading: Reading) -> tuple[Motion, ...]:
-    """The motions of a file, none of one that cannot be read; that is reported, as is what was assumed to read it."""
+def _read_motions(path: Path, reading: Reading) -> tuple[Motion, ...]:
+    """Read the motions of a file; report a file that cannot be read, and what was assumed to read it."""
     from selfcorrect.datasets.files.open import open_motion
 
     try:
@@ -44,23 +43,18 @@ def _motions_in(path: Path, reading: Reading) -> tuple[Motion, ...]:
     return file.motions
 
 
-def _set_title(name: str, motions: Sequence[Motion]) -> list[tuple[str, Motion]]:
-    titles = [name] if len(motions) == 1 else [f"{name} [{number}]" for number in range(len(motions))]
-    return list(zip(titles, motions, strict=True))
-
-
 @dataclass(frozen=True)
 class ViewCommand:
-    """Show motion files side by side, e.g. an original and its correction: in the browser, or as a picture or film."""
+    """Show motion files side by side, such as an original and its correction: in the browser, as picture or film."""
 
     files: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(help=_READABLE)]
     out: Path | None = None
-    """Write this .html (a self-contained page), .png (a row of moments per motion), .gif or .mp4; without it, a page
-    among the temporary files, which is opened."""
+    """Write this file: .html (a self-contained page), .png (a row of moments per motion), .gif or .mp4. Without it, a
+    temporary page is written and opened."""
     overwrite: bool = False
-    """Replace a file that is there already."""
+    """Replace the file if it exists."""
     spread_m: float = 1.2
-    """Distance between motions, metres; 0 lays them over one another."""
+    """Distance between motions, metres; 0 overlays them."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
 
     def run(self) -> None:
@@ -75,16 +69,16 @@ class ViewCommand:
         from selfcorrect.motion.editing.transforms import resample
         from selfcorrect.motion.pictures.drawing import draw_motions
 
-        named = zip(make_titles(self.files), self.files, strict=True)
-        shown = [
-            (title, motion)
-            for name, path in named
-            for title, motion in _set_title(name, _motions_in(path, self.reading))
-        ]
-        if not shown:
+        titles: list[str] = []
+        motions: list[Motion] = []
+        for name, path in zip(make_titles(self.files), self.files, strict=True):
+            file_motions = _read_motions(path, self.reading)
+            is_single = len(file_motions) == 1
+            for number, motion in enumerate(file_motions):
+                titles.append(name if is_single else f"{name} [{number}]")
+                motions.append(resample(motion, motions[0].fps) if motions else motion)
+        if not motions:
             raise InputError("none of the files could be read")
-        titles = [title for title, _ in shown]
-        motions = [resample(motion, shown[0][1].fps) for _, motion in shown]
         if self.out is not None and self.out.suffix != ".html":
             draw_motions(self.out, motions, titles, overwrite=self.overwrite)
             print(self.out)

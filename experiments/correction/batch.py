@@ -1,8 +1,8 @@
-"""Correct many motion files into a folder: nothing overwritten, what is finished not done again, a report."""
+"""Correct many motion files into a folder: nothing is overwritten, finished files are skipped, a report is written."""
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
@@ -27,25 +27,37 @@ from .options import CorrectionOptions
 from .report import FileResult, format_table, is_report, relative_folder, write_report
 
 FILES_TOGETHER = 64
-"""Files that are corrected together, at most."""
+"""Most files that are corrected together."""
 JOBS_PER_WORKER = 4
+"""Number of jobs per worker, because some take longer than others."""
 CLUSTER_JOBS = 256
-"""Jobs that files are shared among, if there are enough: several to a worker, as some take longer than others, and as
-many as clusters have cores."""
+"""Number of jobs on a cluster: as many as clusters have cores."""
 LISTED = 20
-"""Files that the summary names in lines of their own, at most of each kind."""
+"""Most files of a kind that get a line in the summary."""
 LINE_WIDTH = 119
 """Longest line of the summary, characters."""
+_VERDICTS = ("failed", "rejected", "partly", "accepted")
+"""Verdicts from worst to best."""
 
 
 def run_correction_command(
     inputs: Sequence[Path], out: Path, options: CorrectionOptions, report: Path, where: Where, quiet: bool = False
 ) -> int:
-    """Correct motion files, and those in folders, into `out`, print a table, problems first, and write the report.
+    """Correct motion files, and those in folders, into `out`; print a table, problems first, and write the report.
 
-    quiet: only tables of what was not corrected, if there is any.
+    Args:
+        inputs: Files and folders.
+        out: Output folder.
+        options: Options of the correction.
+        report: The report file.
+        where: Place and number of workers.
+        quiet: Leave corrected files out of the table.
 
-    Returns 0 where all were corrected and 1 where some were not. InputError where none could be read.
+    Returns:
+        The exit code: 0 if all were corrected, 1 if some were not.
+
+    Raises:
+        InputError: None of the files could be read.
     """
     results = correct_into(inputs, out, options, report, where)
     return print_results(results, out, options, report, quiet=quiet)
@@ -54,26 +66,31 @@ def run_correction_command(
 def print_results(
     results: Sequence[FileResult], out: Path | str, options: CorrectionOptions, report: Path | str, *, quiet: bool
 ) -> int:
-    """Print what became of files, problems first.
+    """Print the results of files, problems first.
 
     Args:
-        results: the result of each file.
-        out: where the corrected files are.
-        options: how they were corrected.
-        report: where the report is.
-        quiet: leave out the files that were corrected.
+        results: The result of each file.
+        out: Folder of the corrected files.
+        options: Options of the correction.
+        report: The report file.
+        quiet: Leave out the files that were corrected.
 
     Returns:
-        The exit code: 0 where all were corrected, 1 where some were not.
+        The exit code: 0 if all were corrected, 1 if some were not.
 
     Raises:
-        InputError: none could be read.
+        InputError: None of the files could be read.
     """
-    shown = [result for result in sorted(results, key=_rank_verdict) if not (quiet and result.verdict == "accepted")]
-    lines, untold = try_optional("no table", lambda: [*format_table(shown), ""] if shown else [], [])
-    summary, unsaid = try_optional("no summary", partial(summarize_results, results, out), [])
-    engine = [] if options.kinematic else [f"engine: {options.engine}"]
-    print(*lines, *summary, *filter(None, (untold, unsaid)), *engine, f"report: {report}", sep="\n")
+    shown = sorted(results, key=lambda result: _VERDICTS.index(result.verdict))
+    if quiet:
+        shown = [result for result in shown if result.verdict != "accepted"]
+    table, table_note = try_optional("no table", partial(format_table, shown), [])
+    summary, summary_note = try_optional("no summary", partial(summarize_results, results, out), [])
+    lines = [*table, ""] if shown else []
+    lines += [*summary, *filter(None, (table_note, summary_note))]
+    if not options.kinematic:
+        lines.append(f"engine: {options.engine}")
+    print(*lines, f"report: {report}", sep="\n")
     if all(result.verdict == "failed" for result in results):
         raise InputError(f"none of the files could be read and worked on; the first: {results[0].reason}")
     return 0 if all(result.verdict == "accepted" and not result.worse for result in results) else 1
@@ -82,15 +99,30 @@ def print_results(
 def correct_into(
     inputs: Sequence[Path], out: Path, options: CorrectionOptions, report: Path, where: Where
 ) -> list[FileResult]:
-    """Correct motion files, and those in folders, into `out`, and write the report: what became of each."""
+    """Correct motion files, and those in folders, into `out`, and write the report.
+
+    Args:
+        inputs: Files and folders.
+        out: Output folder.
+        options: Options of the correction.
+        report: The report file.
+        where: Place and number of workers.
+
+    Returns:
+        The result of each file.
+
+    Raises:
+        InputError: There are no motion files.
+        SettingError: Options exclude each other, or a file would be overwritten.
+    """
     require_runner(where)
-    body_model_of(options.reading)  # where that is no body model, nothing begins
+    body_model_of(options.reading)  # a file that is not a body model ends the work here
     tasks = make_tasks(inputs, out)
     if options.contacts is not None and len(tasks) > 1:
-        raise SettingError(f"contacts are of one motion, and there are {len(tasks)} files; correct one with them")
+        raise SettingError(f"contacts belong to one motion, and there are {len(tasks)} files; correct one with them")
     sets = [task.source for task in tasks if task.source.suffix.lower() == ".parquet"]
     if options.video and sets:
-        raise SettingError(f"{sets[0]}: a set of motions is not filmed; leave out video")
+        raise SettingError(f"{sets[0]}: a set of motions cannot be filmed; leave out video")
     check_report_path(report, tasks, out)
     with explain_write_error(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -106,40 +138,51 @@ def correct_into(
 
 
 def make_tasks(inputs: Sequence[Path], out: Path) -> list[FileTask]:
-    """Where the motion files among `inputs`, files and folders, go; ValueError where one would overwrite anything."""
+    """Return a task for each motion file among files and folders; SettingError if one would overwrite a file."""
     tasks = [FileTask(source, name, out) for path in inputs for source, name in _name_outputs(path, out)]
     if not tasks:
-        raise InputError(
-            f"{', '.join(map(str, inputs)) or 'no inputs'}: no motion files ({', '.join(readable_suffixes())}) here"
-        )
+        names = ", ".join(map(str, inputs)) or "no inputs"
+        raise InputError(f"{names}: no motion files ({', '.join(readable_suffixes())}) found")
+    owners = {}
+    pairs = []
     for task in tasks:
         if os.path.lexists(task.record) and FileResult.load(task.record) is None:
-            raise SettingError(f"{task.record}: is damaged, or no record of this command; move it away")
-    outputs = [(task, path) for task in tasks for path in (task.target, task.video)]
-    owners = {path: task for task, path in outputs}
-    pairs = [(task.source, path) for task, path in outputs]
+            raise SettingError(f"{task.record}: is damaged, or not a record of this command; move it away")
+        for path in (task.target, task.video):
+            owners[path] = task
+            pairs.append((task.source, path))
     advice = "choose another folder with -o, or move it away"
     check_targets(pairs, lambda path: owners[path].wrote_file(path), advice, reason=FOREIGN)
     return list({task.name: task for task in tasks}.values())
 
 
 def check_report_path(report: Path, tasks: Sequence[FileTask], out: Path) -> None:
-    """SettingError where the report would overwrite anything but an earlier one; it may go to a device or a pipe."""
+    """Check that the report overwrites nothing but an earlier report; it may go to a device or a pipe.
+
+    Args:
+        report: The report file.
+        tasks: Files to correct.
+        out: Output folder.
+
+    Raises:
+        SettingError: A file would be overwritten, or the path is a folder.
+    """
     occupied = {place_of(path) for task in tasks for path in (task.source, task.target, task.video, task.record)}
     place = place_of(report)
     if report.is_dir():
-        raise SettingError(f"{report}: the report is a file, this is a folder")
+        raise SettingError(f"{report}: is a folder; the report must be a file")
     if place in occupied or any(place in path.parents for path in occupied):
         raise SettingError(f"{report}: the report would overwrite a motion; choose another file")
     if report.is_file() and not is_report(report, out):
-        raise SettingError(f"{report}: exists and is no report of this command on {out}; choose another file")
-    if os.path.lexists(report) and not report.is_file() and (not report.exists() or place_of(out) in place.parents):
-        raise SettingError(f"{report}: is no file that can be replaced; move it away, or choose another one")
+        raise SettingError(f"{report}: exists and is not a report of this command on {out}; choose another file")
+    is_special = os.path.lexists(report) and not report.is_file()
+    if is_special and (not report.exists() or place_of(out) in place.parents):
+        raise SettingError(f"{report}: cannot be replaced; move it away, or choose another file")
 
 
 @contextmanager
 def _open_report(report: Path, out: Path) -> Iterator[Path]:
-    """Where the report is written; a device or a pipe stays what it is, and what appeared meanwhile stays, too."""
+    """Yield the file to write; the report replaces it, but no device, pipe, or file that appeared meanwhile."""
     if report.exists() and not report.is_file():
         yield report
         return
@@ -150,18 +193,18 @@ def _open_report(report: Path, out: Path) -> Iterator[Path]:
 
 
 def _name_outputs(path: Path, out: Path) -> Iterator[tuple[Path, str]]:
-    """Files and their names in the output folder; what that holds below an input folder is no input."""
+    """Yield files and their names in the output folder, which is left out if it is inside an input folder."""
     if path.is_file():
         yield path, path.with_suffix(_output_suffix(path)).name
         return
-    produced = place_of(out) if place_of(path) in place_of(out).parents else None
+    is_inside = place_of(path) in place_of(out).parents
     for file in motion_files(path):
-        if not (produced and place_of(file).is_relative_to(produced)):
+        if not (is_inside and place_of(file).is_relative_to(place_of(out))):
             yield file, file.relative_to(path).with_suffix(_output_suffix(file)).as_posix()
 
 
 def _output_suffix(path: Path) -> str:
-    """That of the file, or of what is written for it where its own format is not written."""
+    """Return the suffix of a file's correction: its own, or that of another format if its own cannot be written."""
     written = written_suffix(path)
     return path.suffix if written == path.suffix.lower() else written
 
@@ -180,62 +223,53 @@ def _load_or_correct(
 
 
 def _correct_with_retries(tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, where: Where) -> None:
-    """Correct files, many together; where a worker dies of that, those that are left one by one."""
-    are_sets = any(task.source.suffix == ".parquet" for task in tasks)
-    if (share := _count_files_per_job(len(tasks), options, where, are_sets=are_sets)) > 1:
+    """Correct files, many together; if a worker dies, correct the rest one by one and record those that fail again."""
+    files_per_job = _count_files_per_job(tasks, options, where)
+    if files_per_job > 1:
         try:
-            return _run_jobs(tasks, out, options, where, share)
+            return _run_jobs(tasks, out, options, where, files_per_job)
         except ClusterLostError:
             raise
         except (JobsError, WorkerError) as error:
-            print(f"{error}; now each file alone")
+            print(f"{error}; the remaining files are corrected one by one")
             tasks = [task for task in tasks if not is_finished(task, options)]
     try:
         _run_jobs(tasks, out, options, where, 1)
     except JobsError as error:
-        if unwritten := next(
-            (failure for failure in error.failed.values() if isinstance(failure, RunFolderError)), None
-        ):
-            raise unwritten from error
-        _record_failures(tasks, error.failed)
+        for failure in error.failed.values():
+            if isinstance(failure, RunFolderError):
+                raise failure from error
+        for task in tasks:
+            if (failure := error.failed.get(task.name)) is not None:
+                FileResult(str(task.source), task.name, "", "failed", reason=str(failure)).save(task.record)
 
 
-def _run_jobs(tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, where: Where, share: int) -> None:
-    """Correct files in jobs, each of which has a share of them."""
-    parts = [tasks[start : start + share] for start in range(0, len(tasks), share)]
-    jobs = [Job(_name_job(part), correct_files, (part, options), len(part)) for part in parts]
+def _run_jobs(
+    tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, where: Where, files_per_job: int
+) -> None:
+    jobs = []
+    for start in range(0, len(tasks), files_per_job):
+        job_tasks = tasks[start : start + files_per_job]
+        others = f" and {len(job_tasks) - 1} more" if len(job_tasks) > 1 else ""
+        jobs.append(Job(f"{job_tasks[0].name}{others}", correct_files, (job_tasks, options), len(job_tasks)))
     run_jobs(jobs, where, "correct", unit="motion", folder=place_of(out))
 
 
-def _count_files_per_job(count: int, options: CorrectionOptions, where: Where, *, are_sets: bool) -> int:
-    """How many of so many files a job has, so that every worker has several jobs. Bodies without residual force are
-    simulated one by one, and would only wait for each other; sets of motions are large enough alone.
+def _count_files_per_job(tasks: Sequence[FileTask], options: CorrectionOptions, where: Where) -> int:
+    """Return the number of files in a job, so that every worker has several jobs.
+
+    Bodies without residual force are simulated one by one, and would only wait for each other. A set of motions is
+    large enough for a job.
     """
-    if options.is_residual_free or are_sets:
+    if options.is_residual_free or any(task.source.suffix == ".parquet" for task in tasks):
         return 1
-    jobs = CLUSTER_JOBS if where.chosen == "ray" else 1 if where.workers == 1 else JOBS_PER_WORKER * where.workers
-    return min(FILES_TOGETHER, ceil(count / jobs))
-
-
-def _name_job(part: Sequence[FileTask]) -> str:
-    others = f" and {len(part) - 1} more" if len(part) > 1 else ""
-    return f"{part[0].name}{others}"
-
-
-def _record_failures(tasks: Sequence[FileTask], failed: Mapping[str, Exception]) -> None:
-    """Leave a record of motions whose workers died again and again."""
-    for task in tasks:
-        if (error := failed.get(task.name)) is not None:
-            FileResult(str(task.source), task.name, "", "failed", reason=str(error)).save(task.record)
-
-
-def _rank_verdict(result: FileResult) -> int:
-    """The less the worse."""
-    return ("failed", "rejected", "partly", "accepted").index(result.verdict)
-
-
-def _has_unexplained_force(result: FileResult) -> bool:
-    return result.residual.get("unexplained_force_bodyweights", 0.0) > UNEXPLAINED_BODYWEIGHTS
+    if where.chosen == "ray":
+        jobs = CLUSTER_JOBS
+    elif where.workers == 1:
+        jobs = 1
+    else:
+        jobs = JOBS_PER_WORKER * where.workers
+    return min(FILES_TOGETHER, ceil(len(tasks) / jobs))
 
 
 def _list_in_line(head: str, texts: Sequence[str], separator: str = ", ") -> str:
@@ -286,20 +320,21 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
     if stages:
         lines.append("what came out: " + ", ".join(f"{stages[stage]} {stage}" for stage in Stage if stages[stage]))
     lines += [_summarize_motions(result) for result in partly]
-    pushed = [result.name for result in accepted if _has_unexplained_force(result)]
+    pushed = []
+    for result in accepted:
+        if result.residual.get("unexplained_force_bodyweights", 0.0) > UNEXPLAINED_BODYWEIGHTS:
+            pushed.append(result.name)
     if pushed:
         lines.append(_list_in_line(f"unexplained external force; check frame rate or feet ({len(pushed)})", pushed))
-    moved = [
-        f"{result.name}: {result.large_move_reason}" for result in [*accepted, *partly] if result.large_move_reason
+    remarks = [
+        [(result.name, result.large_move_reason) for result in [*accepted, *partly]],
+        [(result.name, result.not_corrected) for result in results],
+        [(result.name, result.contacts_missed) for result in accepted],
     ]
-    if moved:
-        lines.append(_list_by_line(moved))
-    uncorrected = [f"{result.name}: {result.not_corrected}" for result in results if result.not_corrected]
-    if uncorrected:
-        lines.append(_list_by_line(uncorrected))
-    missed = [f"{result.name}: {result.contacts_missed}" for result in accepted if result.contacts_missed]
-    if missed:
-        lines.append(_list_by_line(missed))
+    for kind in remarks:
+        texts = [f"{name}: {remark}" for name, remark in kind if remark]
+        if texts:
+            lines.append(_list_by_line(texts))
     failing = [f"{result.name} ({', '.join(result.failed_checks)})" for result in results if result.failed_checks]
     if failing:
         head = f"inputs that fail `selfcorrect check`, see the notes ({len(failing)})"

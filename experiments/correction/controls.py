@@ -1,4 +1,4 @@
-"""What people change of a correction: the contacts, the frames, how much of it each limb gets, and what stays."""
+"""Changes to a correction that people ask for: contacts, frames, share per limb, and joints that stay."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _FRAME = re.compile("[0-9]{1,9}")
 """The number of a frame as text."""
 
 BLEND_S = 0.25
-"""Time in which the correction of a range of frames comes and goes, inside the range."""
+"""Time in which the correction of a range of frames blends in and out, inside the range."""
 
 KEPT_M = 0.002
-"""Joints that were to stay may be off by this."""
+"""Largest distance of joints that should stay from their places."""
 
 LIMBS: Mapping[str, tuple[str, ...]] = {
     "arms": ("collar", "shoulder", "elbow", "wrist"),
@@ -41,12 +41,12 @@ LIMBS: Mapping[str, tuple[str, ...]] = {
     "head": ("neck", "head"),
     "trunk": ("pelvis", "spine1", "spine2", "spine3"),
 }
-"""Parts of the body by name; those that people have twice are meant on both sides."""
+"""Parts of the body by name, on both sides."""
 
 
 @dataclass(frozen=True)
 class Controls:
-    """What to change of a correction, nothing by default; the fields are those of `CorrectionOptions`."""
+    """Changes to a correction, none by default; the fields are those of `CorrectionOptions`."""
 
     contacts: str | Path | Contacts | None = None
     frames: str = ""
@@ -58,22 +58,23 @@ class Controls:
         self._amounts()
 
     def __bool__(self) -> bool:
-        """Whether anything is changed after a correction."""
+        """Return True if anything is changed after a correction."""
         return bool(self.contacts is not None or self.frames or self.amount or self.keep)
 
     def _span(self) -> tuple[int, int] | None:
-        """First and last frame to correct, None for all; SettingError where that is none."""
+        """Return the first and last frame to correct, None for all; SettingError for another text."""
         if not self.frames:
             return None
         first, _, last = self.frames.partition(":")
-        if not (_FRAME.fullmatch(first) and _FRAME.fullmatch(last)) or int(first) >= int(last):
+        are_numbers = _FRAME.fullmatch(first) and _FRAME.fullmatch(last)
+        if not are_numbers or int(first) >= int(last):
             raise SettingError(
                 f"frames must be FIRST:LAST with first < last, such as 40:120, got {describe_value(self.frames)}"
             )
         return int(first), int(last)
 
     def _amounts(self) -> dict[str, list[tuple[int, float]]]:
-        """Keyframes, (frame, share), by limb, those of the whole body by ""; SettingError for what is none."""
+        """Return keyframes (frame, share) by limb, those of the whole body by ""; SettingError for another text."""
         amounts = defaultdict[str, list[tuple[int, float]]](list)
         for word in self.amount:
             place, _, number = word.partition("=")
@@ -82,17 +83,17 @@ class Controls:
                 share = float(number)
             except ValueError:
                 share = np.nan
-            if not 0 <= share <= 1 or limb not in ("", *LIMBS) or not _FRAME.fullmatch(frame or "0") or not place:
-                limb_names = ", ".join(LIMBS)
+            is_place = bool(place) and limb in ("", *LIMBS) and _FRAME.fullmatch(frame or "0")
+            if not is_place or not 0 <= share <= 1:
                 raise SettingError(
-                    "amount must be LIMB=SHARE, FRAME=SHARE or LIMB@FRAME=SHARE, 0 to 1, "
-                    f"with {limb_names}; got {describe_value(word)}"
+                    "amount must be LIMB=SHARE, FRAME=SHARE or LIMB@FRAME=SHARE, with a share from 0 to 1 and a limb "
+                    f"among {', '.join(LIMBS)}; got {describe_value(word)}"
                 )
             amounts[limb].append((int(frame or 0), share))
         return amounts
 
     def edited_contacts(self) -> Contacts | None:
-        """Return the contacts that people give, None where a correction finds its own; InputError for a bad file."""
+        """Return the contacts of the options, None if a correction finds its own; InputError for a bad file."""
         if not isinstance(self.contacts, str | Path):
             return self.contacts
         from selfcorrect.simulators.foot_contacts import Contacts
@@ -100,9 +101,9 @@ class Controls:
         return Contacts.load(self.contacts)
 
     def prepare(self, motion: Motion, correct: CorrectMotions) -> Motion:
-        """Return the motion to correct: with its feet in the contacts that people give.
+        """Return the motion to correct: with its feet in the contacts of the options.
 
-        correct: a kinematic correction, which shows the ground.
+        correct: A kinematic correction, which finds the ground.
         """
         contacts = self.edited_contacts()
         if contacts is None:
@@ -114,15 +115,15 @@ class Controls:
     def apply(
         self, motion: Motion, correction: CorrectedMotion, measure: Callable[[Motion], Mapping[str, float]]
     ) -> CorrectedMotion:
-        """Return what is left of the correction of a motion, with figures that are measured anew.
+        """Apply the changes to the correction of a motion, and measure it again.
 
         Args:
-            motion: the motion as it was given, before `prepare`.
-            correction: the correction of what `prepare` made of it.
-            measure: measures the errors of a motion by name.
+            motion: The motion before `prepare`.
+            correction: The correction of what `prepare` returned.
+            measure: Measures the errors of a motion by name.
 
         Raises:
-            CorrectorError: if the corrected motion is not finite.
+            CorrectorError: The corrected motion is not finite.
         """
         _check_finite(correction.motion)
         if not self:
@@ -137,19 +138,20 @@ class Controls:
             corrected = replace(hold_contacts(corrected, contacts), contacts=motion.contacts)
         notes = correction.notes
         corrected = blend_motions(motion, corrected, self._shares(motion))
-        if joints := [joint for name in self.keep for joint in _find_joints(motion.skeleton, name)]:
+        joints = [joint for name in self.keep for joint in _find_joints(motion.skeleton, name)]
+        if joints:
             from selfcorrect.simulators.body.leg_ik import move_joints_to
 
             places_m = joint_positions(motion, joints)
-            corrected, gave_way_m = move_joints_to(corrected, joints, places_m)
-            notes += _note_cost_of_keeping(gave_way_m, joint_positions(corrected, joints) - places_m)
+            corrected, body_moved_m = move_joints_to(corrected, joints, places_m)
+            off_m = np.linalg.norm(joint_positions(corrected, joints) - places_m, axis=-1)
+            notes += _note_cost_of_keeping(float(body_moved_m.max()), float(off_m.max()))
         before = correction.before
         if contacts is not None:
             from selfcorrect.simulators.contact_holding import find_missed
 
-            notes += tuple(
-                Note(NoteKind.CONTACT_MISSED, words=str(missed)) for missed in find_missed(corrected, contacts)
-            )
+            missed_contacts = find_missed(corrected, contacts)
+            notes += tuple(Note(NoteKind.CONTACT_MISSED, words=str(missed)) for missed in missed_contacts)
             before = {**before, **measure(motion)}
         moved_m = np.linalg.norm(joint_positions(corrected) - joint_positions(motion), axis=-1).mean()
         raised_m = np.median((corrected.root_m - motion.root_m)[:, 1])
@@ -165,16 +167,18 @@ class Controls:
         )
 
     def _shares(self, motion: Motion) -> np.ndarray:
-        """(T, J) how much of the correction each joint gets."""
-        time = np.ones(len(motion))
+        """Return the share (T, J) of the correction that each joint gets."""
+        by_frame = np.ones(len(motion))
         if (span := self._span()) is not None:
-            if span[1] >= len(motion):
-                raise InputError(f"{motion.source}: has {len(motion)} frames, and {self.frames} were to be corrected")
             first, last = span
+            if last >= len(motion):
+                raise InputError(f"{motion.source}: has {len(motion)} frames; frames {self.frames} cannot be corrected")
             fade = max(1, min(round(BLEND_S * motion.fps), (last - first) // 2))
-            ends = {first: float(first == 0), last: float(last == len(motion) - 1)}
-            time = time * interpolate_keyframes([*({first + fade: 1.0, last - fade: 1.0} | ends).items()], len(motion))
-        shares = np.repeat(time[:, None], len(motion.skeleton), axis=1)
+            keyframes = {first + fade: 1.0, last - fade: 1.0}
+            keyframes[first] = float(first == 0)
+            keyframes[last] = float(last == len(motion) - 1)
+            by_frame = interpolate_keyframes(list(keyframes.items()), len(motion))
+        shares = np.repeat(by_frame[:, None], len(motion.skeleton), axis=1)
         for limb, keyframes in self._amounts().items():
             joints = _find_joints(motion.skeleton, limb) if limb else slice(None)
             shares[:, joints] *= interpolate_keyframes(keyframes, len(motion))[:, None]
@@ -187,21 +191,24 @@ def _check_finite(motion: Motion) -> None:
         raise CorrectorError(f"{motion.source}: the corrected motion is not finite in frame {int(finite.argmin())}")
 
 
-def _note_cost_of_keeping(gave_way_m: np.ndarray, missing_m: np.ndarray) -> tuple[Note, ...]:
-    """What is said where the body gave way (T,), and where joints (T, K, 3) are not where they were to stay."""
-    most_m = float(gave_way_m.max())
-    furthest_m = float(np.linalg.norm(missing_m, axis=-1).max())
-    gave_way = f"the body gave way by up to {most_m:.3f} m, so that limbs reach what was to stay"
-    missed = f"limbs do not reach what was to stay: off by up to {furthest_m:.3f} m"
-    words = ((gave_way, most_m), (missed, furthest_m))
-    return tuple(Note(words=sentence) for sentence, by_m in words if by_m > KEPT_M)
+def _note_cost_of_keeping(body_moved_m: float, off_m: float) -> tuple[Note, ...]:
+    """Return notes on the distance by which the body moved, and by which joints missed their places."""
+    notes = []
+    if body_moved_m > KEPT_M:
+        notes.append(Note(words=f"the body moves by up to {body_moved_m:.3f} m, so that limbs reach kept joints"))
+    if off_m > KEPT_M:
+        notes.append(Note(words=f"limbs do not reach kept joints: off by up to {off_m:.3f} m"))
+    return tuple(notes)
 
 
 def _find_joints(skeleton: Skeleton, name: str) -> Sequence[int]:
-    """The joints of a limb, or one by its name in the file; InputError where there is none."""
-    parts = LIMBS.get(name, ())
-    sided = [f"{side}{part}" for part in parts for side in ("", "left_", "right_")]
-    joints = [joint for part in sided if (joint := skeleton.joint(part)) is not None]
+    """Return the joints of a limb, or one by its name in the file; InputError for an unknown name."""
+    joints = []
+    for part in LIMBS.get(name, ()):
+        for side in ("", "left_", "right_"):
+            joint = skeleton.joint(f"{side}{part}")
+            if joint is not None:
+                joints.append(joint)
     if not joints and name in skeleton.names:
         joints = [skeleton.names.index(name)]
     if not joints:
@@ -210,25 +217,29 @@ def _find_joints(skeleton: Skeleton, name: str) -> Sequence[int]:
 
 
 def blend_motions(before: Motion, after: Motion, shares: np.ndarray) -> Motion:
-    """The motion that has gone a share (T, J) of the way from one motion to another of the same skeleton.
+    """Blend two motions of the same skeleton.
 
-    A joint's share is that of its rotation, the root's that of its position, too. 0 gives `before` and 1 `after`, bit
-    for bit.
+    Args:
+        before: The result for a share of 0, bit for bit.
+        after: The result for a share of 1, bit for bit.
+        shares: (T, J) share of each joint's rotation; the root's is also that of its position.
     """
     share = shares[..., None]
-    root_m = before.root_m + share[:, 0] * (after.root_m - before.root_m)
+    root_share = share[:, 0]
+    root_m = before.root_m + root_share * (after.root_m - before.root_m)
+    root_m = np.where(root_share == 1, after.root_m, root_m)
     rotations = slerp(before.rotations, after.rotations, share)
-    rotations = np.where(share == 1, after.rotations, np.where(share == 0, before.rotations, rotations))
-    return replace(after, root_m=np.where(share[:, 0] == 1, after.root_m, root_m), rotations=rotations)
+    rotations = np.where(share == 0, before.rotations, rotations)
+    rotations = np.where(share == 1, after.rotations, rotations)
+    return replace(after, root_m=root_m, rotations=rotations)
 
 
 def interpolate_keyframes(keyframes: Sequence[tuple[int, float]], frames: int) -> np.ndarray:
-    """Shares (T,) that go smoothly from keyframe to keyframe, (frame, share), and stay before the first and after the
-    last.
-    """
-    at, shares = np.array(sorted(keyframes), dtype=float).T
-    place = np.interp(np.arange(frames), at, np.arange(len(at)))
-    first = np.minimum(place.astype(int), max(len(at) - 2, 0))
+    """Return shares (T,) that change smoothly between keyframes (frame, share), and are constant outside them."""
+    key_frames, key_shares = np.array(sorted(keyframes), dtype=float).T
+    place = np.interp(np.arange(frames), key_frames, np.arange(len(key_frames)))
+    first = np.minimum(place.astype(int), max(len(key_frames) - 2, 0))
+    last = np.minimum(first + 1, len(key_frames) - 1)
     part = place - first
-    last = np.minimum(first + 1, len(at) - 1)
-    return shares[first] + (3 - 2 * part) * part**2 * (shares[last] - shares[first])
+    smooth_part = (3 - 2 * part) * part**2
+    return key_shares[first] + smooth_part * (key_shares[last] - key_shares[first])

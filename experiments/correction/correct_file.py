@@ -1,8 +1,8 @@
-"""Correct motion files, and know which of them are done already."""
+"""Correct motion files, and find those that are done already."""
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,7 @@ _SUFFIXES = (".bvh", ".npz", ".npy")
 
 
 def retime_file(file: MotionFile, path: Path) -> MotionFile:
-    """The file with those motions at gravity's pace whose flights or walks are off it, and a note of each.
+    """Retime motions whose flights or walks are not at gravity's pace, and add a note for each.
 
     Raises InputError for a kind of file whose times cannot be changed.
     """
@@ -47,9 +47,9 @@ def retime_file(file: MotionFile, path: Path) -> MotionFile:
     suffix = path.suffix.lower()
     if suffix not in _SUFFIXES:
         raise InputError(f"{path}: only {', '.join(_SUFFIXES)} files can be retimed, not {suffix}")
-    played = (play_at_gravity(motion, pace) for motion, pace in zip(file.motions, paces, strict=True))
-    notes = [f"time ran {pace:.2f} times as fast as gravity lets it; retimed" for pace in paces if pace]
-    return replace(file, motions=tuple(played), notes=(*file.notes, *notes))
+    motions = [play_at_gravity(motion, pace) for motion, pace in zip(file.motions, paces, strict=True)]
+    notes = [f"time ran {pace:.2f} times as fast as gravity allows; retimed" for pace in paces if pace]
+    return replace(file, motions=tuple(motions), notes=(*file.notes, *notes))
 
 
 def find_wrong_pace(motion: Motion) -> float | None:
@@ -58,13 +58,13 @@ def find_wrong_pace(motion: Motion) -> float | None:
 
 
 def play_at_gravity(motion: Motion, pace: float | None) -> Motion:
-    """A motion whose time runs `own` times too fast, slowed down at its own frame rate."""
+    """Slow down a motion whose time runs `pace` times too fast; the frame rate stays."""
     return retime(motion, 1 / pace) if pace else motion
 
 
 _RECORD = ".json"
 RECORDS = ".records"
-"""Folder in the output folder with a record of each motion, by which the next run knows what is finished."""
+"""Folder in the output folder with a record of each motion, by which the next run finds what is finished."""
 
 
 @dataclass(frozen=True)
@@ -85,19 +85,18 @@ class FileTask:
 
     @property
     def record(self) -> Path:
-        *folders, name = Path(self.name).parts
-        return self.out.joinpath(RECORDS, *map(_avoid_record_suffix, folders), append_suffix(name, _RECORD))
+        *parents, name = Path(self.name).parts
+        folders = []
+        for folder in parents:
+            is_like_record = folder.rstrip("_").endswith(_RECORD)
+            folders.append(append_suffix(folder, "_") if is_like_record else folder)
+        return self.out.joinpath(RECORDS, *folders, append_suffix(name, _RECORD))
 
     def wrote_file(self, path: Path) -> bool:
         """Return whether an earlier run wrote this output or film."""
         result = FileResult.load(self.record)
         digest = hash_file(path)
         return bool(digest) and result is not None and digest in result.digests
-
-
-def _avoid_record_suffix(folder: str) -> str:
-    """The name of a folder with records, which no record has."""
-    return append_suffix(folder, "_") if folder.rstrip("_").endswith(_RECORD) else folder
 
 
 def make_task_key(source: Path, options: CorrectionOptions) -> str:
@@ -110,22 +109,28 @@ def is_finished(task: FileTask, options: CorrectionOptions) -> bool:
     result = FileResult.load(task.record)
     if result is None or result.verdict == "failed" or hash_file(task.target) != result.output_hash:
         return False
-    films = options.video and result.verdict in ("accepted", "partly")
-    filmed = not films or hash_file(task.video) == result.video_hash != ""
-    return filmed and are_unchanged(result.sidecar_digests) and result.key == make_task_key(task.source, options)
+    needs_film = options.video and result.verdict in ("accepted", "partly")
+    if needs_film and not hash_file(task.video) == result.video_hash != "":
+        return False
+    return are_unchanged(result.sidecar_digests) and result.key == make_task_key(task.source, options)
 
 
 def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progress: Progress) -> None:
-    """Correct files, many together, and record what became of each; one that cannot be worked on is recorded as well.
+    """Correct files, many together, and record the result of each, also of one that cannot be read.
 
-    Results are the same bytes whichever files are together.
+    The results have the same bytes whichever files are together.
+
+    Args:
+        tasks: Files to correct.
+        options: Options of the correction.
+        progress: Called with the frames and files that are done.
     """
     done_count = 0
     inputs = (_read_input(task, options) for task in tasks)
     for group in group_by_size(inputs, lambda read: read.frames, MAX_FRAMES_TOGETHER):
         frames = max(sum(read.frames for read in group), 1)
         progress("correct", 0, frames)
-        with watch_progress(partial(_report_progress, progress, frames)):
+        with watch_progress(lambda share, frames=frames: progress("correct", round(share * frames), frames)):
             motions = [motion for read in group for motion in read.motions]
             prepared = [motion for read in group for motion in read.prepared]
             corrections = iter(correct_each(motions, options, prepared))
@@ -135,20 +140,16 @@ def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progres
             progress("generation", done_count, len(tasks))
 
 
-def _report_progress(progress: Progress, frames: int, share: float) -> None:
-    progress("correct", round(share * frames), frames)
-
-
 @dataclass(frozen=True)
 class _InputFile:
-    """A file that was read, or why it could not be."""
+    """A file that was read, or the reason for which it could not be read."""
 
     task: FileTask
     blank: FileResult
-    """What is known of it before it is corrected."""
+    """Result without the correction."""
     file: MotionFile | None
     prepared: tuple[Motion, ...] = ()
-    """Motions that go into the correction, see `prepare_motions`."""
+    """Motions that the corrector gets, see `prepare_motions`."""
 
     @property
     def motions(self) -> tuple[Motion, ...]:
@@ -161,18 +162,24 @@ class _InputFile:
 
 
 def open_input(source: Path, options: CorrectionOptions) -> MotionFile:
-    """The motions of a file, at the pace that the options give them."""
+    """Read the motions of a file, and retime them if the options say so."""
     file = open_motion(source, options.reading)
     return retime_file(file, source) if options.retime else file
 
 
 def prepare_motions(source: Path, file: MotionFile, options: CorrectionOptions) -> tuple[Motion, ...]:
-    """Return what of a file's motions goes into the correction: with feet in the contacts that the options give.
+    """Return the motions that the corrector gets: with feet in the contacts that the options name.
 
-    InputError where a file has several motions, and contacts are given for one.
+    Args:
+        source: The file.
+        file: Its motions.
+        options: Options of the correction.
+
+    Raises:
+        InputError: The file has several motions, and the options have contacts, which belong to one.
     """
     if options.contacts is not None and len(file.motions) > 1:
-        raise InputError(f"{source}: holds {len(file.motions)} motions; contacts are of one motion")
+        raise InputError(f"{source}: holds {len(file.motions)} motions; contacts belong to one motion")
     return tuple(map(options.prepare, file.motions))
 
 
@@ -183,11 +190,7 @@ def _read_input(task: FileTask, options: CorrectionOptions) -> _InputFile:
         with record_opened_paths() as opened:
             file = open_input(task.source, options)
             prepared = prepare_motions(task.source, file, options)
-        blank = replace(
-            blank,
-            assumed=file.assumed,
-            sidecar_digests=hash_sidecars(opened, task.source),
-        )
+        blank = replace(blank, assumed=file.assumed, sidecar_digests=hash_sidecars(opened, task.source))
         return _InputFile(task, blank, file, prepared)
     except Exception as error:  # whatever is wrong with one file, the others go on
         return _InputFile(task, replace(blank, reason=describe_failure(task.source, error)), None)
@@ -196,31 +199,36 @@ def _read_input(task: FileTask, options: CorrectionOptions) -> _InputFile:
 def correct_each(
     motions: Sequence[Motion], options: CorrectionOptions, prepared: Sequence[Motion] = ()
 ) -> list[CorrectedMotion | Exception]:
-    """Correct motions, many together; where they fail together, each is tried alone.
+    """Correct motions, many together; if that fails, correct them one by one.
 
     Args:
-        motions: the motions as they were given.
-        options: how to correct them.
-        prepared: what of each goes into the correction, by default the motions; see `prepare_motions`.
+        motions: The motions before the correction.
+        options: Options of the correction.
+        prepared: The motions that the corrector gets, by default the same; see `prepare_motions`.
 
     Returns:
-        What became of each, or the error that it raised.
+        The correction of each motion, or the error that it raised.
     """
     corrector = options.corrector()
     prepared = prepared or motions
     corrections: Sequence[CorrectedMotion | Exception]
     try:
         corrections = corrector(prepared)
-    except Exception:  # the motion that it comes from is named below
-        corrections = _correct_alone(corrector, prepared)
+    except Exception:  # the results below name the motion that it comes from
+        corrections = _correct_one_by_one(corrector, prepared)
     results = list[CorrectedMotion | Exception]()
     for motion, correction in zip(motions, corrections, strict=True):
-        is_error = isinstance(correction, Exception)
-        results.append(correction if is_error else _apply_controls(options, motion, correction))
+        if isinstance(correction, Exception):
+            results.append(correction)
+            continue
+        try:
+            results.append(options.finish(motion, correction))
+        except Exception as error:  # whatever is wrong with one motion, the others go on
+            results.append(error)
     return results
 
 
-def _correct_alone(corrector: CorrectMotions, motions: Sequence[Motion]) -> list[CorrectedMotion | Exception]:
+def _correct_one_by_one(corrector: CorrectMotions, motions: Sequence[Motion]) -> list[CorrectedMotion | Exception]:
     """Correct motions one after another; whatever is wrong with one of them, the others go on."""
     results = list[CorrectedMotion | Exception]()
     for motion, (first, last) in zip(motions, split_work(list(map(len, motions))), strict=True):
@@ -232,31 +240,22 @@ def _correct_alone(corrector: CorrectMotions, motions: Sequence[Motion]) -> list
     return results
 
 
-def _apply_controls(
-    options: CorrectionOptions, motion: Motion, correction: CorrectedMotion
-) -> CorrectedMotion | Exception:
-    """Return a correction with what people changed of it, or the error that this raises."""
-    try:
-        return options.finish(motion, correction)
-    except Exception as error:  # whatever is wrong with one motion, the others go on
-        return error
-
-
 def _write_and_record(
     read: _InputFile, corrections: Sequence[CorrectedMotion | Exception], options: CorrectionOptions
 ) -> None:
-    """Write what became of a file, and record it."""
+    """Write the correction of a file, and its record."""
     task = read.task
     with explain_write_error(task.out):
         task.record.parent.mkdir(parents=True, exist_ok=True)
     with explain_write_error(task.out), scratch_folder(task.record) as folder:
         products = _Products(folder / f"motion{written_suffix(task.source)}", folder / "video.mp4")
-        _deliver(task, options, _write_products(read, corrections, options, products), products)
+        result = _write_products(read, corrections, options, products)
+        _deliver(task, options, result, products)
 
 
 @dataclass(frozen=True)
 class _Products:
-    """Where output and film are made."""
+    """Temporary files of output and film."""
 
     motion: Path
     video: Path
@@ -268,7 +267,7 @@ def _write_products(
     options: CorrectionOptions,
     products: _Products,
 ) -> FileResult:
-    """Write a corrected file and its film; OSError where the machine fails."""
+    """Write a corrected file and its film; OSError if the machine fails."""
     task = read.task
     file = read.file
     blank = read.blank
@@ -276,19 +275,16 @@ def _write_products(
         return blank
     notes = file.notes
     try:
-        outcomes = _refuse(file, corrections) if file.names else list(map(_raise_if_error, corrections))
+        outcomes = _refuse(file, corrections)
         accepted = [outcome for outcome in outcomes if not isinstance(outcome, Exception) and outcome.accepted]
         has_other_format = task.target.suffix != task.source.suffix  # cannot be copied as it is
         if accepted or (options.keep_failed and (has_other_format or file.names)):
-            pairs = list(zip(file.motions, outcomes, strict=True))
-            file.write(products.motion, *(_choose_written(*pair, file, options) for pair in pairs))
+            file.write(products.motion, *_choose_written(file, outcomes, options))
             if not file.names:
                 corrected = [outcome for outcome in outcomes if isinstance(outcome, CorrectedMotion)]
                 outcomes = measure_written(products.motion, file.motions, corrected, options)
-                pairs = list(zip(file.motions, outcomes, strict=True))
             if options.video:
-                shown = [(motion, made) for motion, made in pairs if isinstance(made, CorrectedMotion)]
-                notes += _film_pairs(products.video, shown)
+                notes += _film_pairs(products.video, file.motions, outcomes)
         if not options.kinematic:
             blank = replace(blank, mass_kg=options.mass_kg or estimate_mass_kg(file.motions[0].skeleton))
         results = []
@@ -308,58 +304,70 @@ def _write_products(
 def _refuse(
     file: MotionFile, corrections: Sequence[CorrectedMotion | Exception]
 ) -> Sequence[CorrectedMotion | Exception]:
-    """Return the corrections of a file's motions, with the reason for those that its reader refuses to correct."""
-    refusals = file.refusals or ("",) * len(corrections)
-    pairs = zip(corrections, refusals, strict=True)
+    """Return the corrections of a file's motions, with the reason for those that its reader refuses to correct.
+
+    The motions of a set stand alone; in any other file, the error of a motion is that of the file, and is raised.
+    """
+    if not file.names:
+        for correction in corrections:
+            if isinstance(correction, Exception):
+                raise correction
+    if not file.names or not file.refusals:
+        return corrections
+    pairs = zip(corrections, file.refusals, strict=True)
     return [InputError(refusal) if refusal else correction for correction, refusal in pairs]
 
 
 def _choose_written(
-    motion: Motion, outcome: CorrectedMotion | Exception, file: MotionFile, options: CorrectionOptions
-) -> Motion | None:
-    """Return the motion to write for an input; None leaves a motion of a set out that was not corrected."""
-    if isinstance(outcome, CorrectedMotion) and (outcome.accepted or not file.names):
-        return outcome.motion  # the input itself where it was rejected
-    return motion if options.keep_failed else None
+    file: MotionFile, outcomes: Sequence[CorrectedMotion | Exception], options: CorrectionOptions
+) -> Iterator[Motion | None]:
+    """Yield the motion to write for each input; None leaves a motion of a set out that was not corrected."""
+    for motion, outcome in zip(file.motions, outcomes, strict=True):
+        if isinstance(outcome, CorrectedMotion) and (outcome.accepted or not file.names):
+            yield outcome.motion  # the input itself if it was rejected
+        else:
+            yield motion if options.keep_failed else None
 
 
-def _film_pairs(video: Path, pairs: Sequence[tuple[Motion, CorrectedMotion]]) -> tuple[str, ...]:
-    """Film motions; a note where that fails, which costs only the film."""
+def _film_pairs(
+    video: Path, motions: Sequence[Motion], outcomes: Sequence[CorrectedMotion | Exception]
+) -> tuple[str, ...]:
+    """Film motions before and after; return a note if that fails, which costs only the film."""
+    pairs = []
+    for motion, outcome in zip(motions, outcomes, strict=True):
+        if isinstance(outcome, CorrectedMotion):
+            pairs.append((motion, outcome))
     _, note = try_optional("no film was made", partial(film, video, pairs), None)
-    if note:
-        video.unlink(missing_ok=True)  # a part of it
-    return (note,) if note else ()
-
-
-def _raise_if_error(correction: CorrectedMotion | Exception) -> CorrectedMotion:
-    if isinstance(correction, Exception):
-        raise correction
-    return correction
+    if not note:
+        return ()
+    video.unlink(missing_ok=True)  # a part of it
+    return (note,)
 
 
 def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, products: _Products) -> None:
-    """Put record, output and film in their places. The record is first, so that an output without one is not ours."""
-    product = products.motion
+    """Move record, output and film to their places: the record first, because an output without a record is foreign."""
+    product_by_path: dict[Path, Path] = {}
     if result.verdict in ("accepted", "partly"):
         result = replace(result, output="corrected")
+        product_by_path[task.target] = products.motion
     elif result.verdict == "rejected" and options.keep_failed:
-        same = task.target.suffix == task.source.suffix
         result = replace(result, output="original")
-        product = task.source if same else product
-    if result.output:
-        result = replace(result, output_hash=hash_file(product), video_hash=hash_file(products.video))
-    ours = [path for path in (task.target, task.video) if task.wrote_file(path)]
-    result = replace(result, earlier=tuple(map(hash_file, ours)))
-    made = {task.target: product, task.video: products.video if result.video_hash else None} if result.output else {}
-    if theirs := [path for path, product in made.items() if product and os.path.lexists(path) and path not in ours]:
-        result = replace(result, verdict="failed", reason=f"{theirs[0]}: {FOREIGN}", output="")
-        made = {}
-        result = replace(result, output_hash="", video_hash="")
+        has_same_format = task.target.suffix == task.source.suffix
+        product_by_path[task.target] = task.source if has_same_format else products.motion
+    if result.output and products.video.is_file():
+        product_by_path[task.video] = products.video
+    earlier_outputs = [path for path in (task.target, task.video) if task.wrote_file(path)]
+    result = replace(result, earlier=tuple(map(hash_file, earlier_outputs)))
+    foreign = [path for path in product_by_path if os.path.lexists(path) and path not in earlier_outputs]
+    if foreign:
+        result = replace(result, verdict="failed", reason=f"{foreign[0]}: {FOREIGN}", output="")
+        product_by_path = {}
+    hashes = {path: hash_file(product) for path, product in product_by_path.items()}
+    result = replace(result, output_hash=hashes.get(task.target, ""), video_hash=hashes.get(task.video, ""))
     result.save(task.record)
-    for path, product in made.items():
-        if product:
-            with replacing(path, overwrite=path in ours) as temporary:
-                shutil.copyfile(product, temporary)
-    if not made:
-        for stale in ours:
-            stale.unlink(missing_ok=True)
+    for path, product in product_by_path.items():
+        with replacing(path, overwrite=path in earlier_outputs) as temporary:
+            shutil.copyfile(product, temporary)
+    if not product_by_path:
+        for path in earlier_outputs:
+            path.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""Correct sets of motions at addresses: each parquet file is a job that fetches it, corrects it, and sends the result.
+"""Correct sets of motions at addresses. Each parquet file is a job that fetches it, corrects it, and sends the result.
 
-The corrected set has what an output folder of this machine has: a record of each file, and a report.
+The corrected set has the layout of an output folder of this machine, with a record of each file and a report.
 """
 
 import tempfile
@@ -19,12 +19,12 @@ from .options import CorrectionOptions
 from .report import REPORT, FileResult, write_report
 
 _MARKER = f"{RECORDS}/begun"
-"""An empty file by which a place is known as one of ours, also after the first job was killed."""
+"""An empty file that marks an output of this command, also if the first job was killed."""
 
 
 @dataclass(frozen=True)
 class RemoteTask:
-    """A set to correct, where the corrected one goes, and how; one of both is at an address."""
+    """A set to correct, the place of the corrected set, and the options; one of the places is at an address."""
 
     source: str
     out: str
@@ -33,27 +33,28 @@ class RemoteTask:
     def __post_init__(self) -> None:
         if self.source.rstrip("/") == self.out.rstrip("/"):
             raise SettingError(f"{self.source}: motions would be overwritten by their corrections; choose another -o")
-        self.options.refuse(("video", "contacts"), f"is for files of this machine, and {self.source} is none")
+        self.options.refuse(("video", "contacts"), f"is only for files of this machine, not for {self.source}")
 
 
 def correct_remote_set(task: RemoteTask, where: Where) -> list[FileResult]:
     """Correct those files of a set that are not corrected yet, and write the report.
 
     Args:
-        task: the set.
-        where: processes of this machine, or a cluster.
+        task: The set, the output and the options.
+        where: Processes of this machine, or a cluster.
 
     Returns:
         The result of each file, by name.
 
     Raises:
-        InputError: there are no sets of motions.
-        RunFolderError: the output holds other files.
+        InputError: There are no sets of motions.
+        RunFolderError: The output holds other files.
     """
     require_runner(where)
+    no_sets = InputError(f"{task.source}: no sets of motions are here; `selfcorrect data shard` makes them")
     names = [name for name in Place(task.source).list_names() if Path(name).suffix == ".parquet"]
     if not names:
-        raise InputError(f"{task.source}: no sets of motions are here; `selfcorrect data shard` makes them")
+        raise no_sets
     out = Place(task.out)
     if not out.has(_MARKER):
         if existing := out.list_names():
@@ -66,7 +67,7 @@ def correct_remote_set(task: RemoteTask, where: Where) -> list[FileResult]:
         scratch = Path(folder)
         results = [result for name in names if (result := _fetch_result(out, name, scratch))]
         if not results:
-            raise InputError(f"{task.source}: no sets of motions are here; `selfcorrect data shard` makes them")
+            raise no_sets
         verdicts = [result.verdict for result in results]
         write_report(scratch / REPORT, ".", asdict(task.options), verdicts, results)
         out.send(scratch / REPORT, REPORT)
@@ -74,7 +75,13 @@ def correct_remote_set(task: RemoteTask, where: Where) -> list[FileResult]:
 
 
 def correct_remote_file(task: RemoteTask, name: str, progress: Progress) -> None:
-    """Correct one file of a set, unless its record shows that this was done with the same settings."""
+    """Correct a file of a set, unless its record shows that this was done with the same settings.
+
+    Args:
+        task: The set, the output and the options.
+        name: Name of the file in the set.
+        progress: Called when the file is done.
+    """
     _correct_remote_file(task, name)
     progress("generation", 1, 1)
 
@@ -86,20 +93,20 @@ def _correct_remote_file(task: RemoteTask, name: str) -> None:
         scratch = Path(folder)
         file = FileTask(scratch / "in" / name, name, scratch / "out")
         if not source.fetch(name, file.source):
-            raise InputError(f"{task.source}/{name}: has gone")
+            raise InputError(f"{task.source}/{name}: is missing")
         if not holds_motions(file.source):  # a table of results
             return
         earlier = _fetch_result(out, name, scratch)
-        if earlier is not None and earlier.verdict != "failed" and out.has(name) == bool(earlier.output):
-            is_current = earlier.key == make_task_key(file.source, task.options)
-            if is_current:
-                return
+        is_complete = earlier is not None and earlier.verdict != "failed" and out.has(name) == bool(earlier.output)
+        if earlier is not None and is_complete and earlier.key == make_task_key(file.source, task.options):
+            return
         correct_files([file], task.options, lambda *_: None)
         result = FileResult.load(file.record)
         if result is None:
-            raise DamagedError(f"{task.out}/{name}: its record is not what was written; correct it again")
-        renamed_reason = result.reason.replace(str(file.source), f"{task.source}/{name}")
-        replace(result, source=f"{task.source}/{name}", reason=renamed_reason).save(file.record)
+            raise DamagedError(f"{task.out}/{name}: its record is damaged; correct it again")
+        address = f"{task.source}/{name}"
+        reason = result.reason.replace(str(file.source), address)
+        replace(result, source=address, reason=reason).save(file.record)
         if file.target.is_file():
             out.send(file.target, name)
         else:

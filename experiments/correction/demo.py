@@ -1,4 +1,4 @@
-"""A clip that ships, spoiled and corrected: what `selfcorrect demo` shows."""
+"""The demonstration of `selfcorrect demo`: a built-in clip, spoiled and corrected."""
 
 from dataclasses import dataclass, replace
 
@@ -8,29 +8,31 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
-from selfcorrect.motion.measures.physical import physical_errors
+from selfcorrect.motion.measures.physical import JERK, METRES_PER_SECOND, MILLIMETRES, MotionFigure, physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 
 from .in_python import correct
 
 SUNK_M = 0.06
 """Depth of the spoiled walk in the floor."""
-SWAY_M, SWAYS_PER_S = 0.06, 0.8
-"""Distance by which, and times per second, it glides from side to side while its feet stand."""
+SWAY_M = 0.06
+"""Distance by which it glides from side to side while its feet stand."""
+SWAYS_PER_S = 0.8
+"""Number of these swings per second."""
 FASTER = 1.2
 """Factor by which it travels further than its steps reach."""
 SHAKE_RAD = float(np.radians(1.5))
-"""Standard deviation of what is added to each joint's rotation in each frame."""
+"""Standard deviation of the noise that is added to each joint's rotation in each frame."""
 
 
 def walk(cycles: int = 3) -> Motion:
-    """The walk of the built-in motion capture, so many times."""
-    once = next(motion for motion in load_motions("deepmimic") if motion.label == "walk")
-    return repeat_cycle(close_cycle(once), cycles)
+    """Return the walk of the built-in motion capture, repeated."""
+    cycle = next(motion for motion in load_motions("deepmimic") if motion.label == "walk")
+    return repeat_cycle(close_cycle(cycle), cycles)
 
 
 def spoil(motion: Motion, random: np.random.Generator) -> Motion:
-    """A motion whose feet sink and skate and whose limbs shake, as those of generated motions do."""
+    """Make the feet sink and skate and the limbs shake, as in generated motions."""
     seconds = np.arange(len(motion)) / motion.fps
     travel_m = motion.root_m - motion.root_m[0]
     root_m = motion.root_m + (FASTER - 1) * travel_m * (1.0, 0.0, 1.0) - (0.0, SUNK_M, 0.0)
@@ -48,31 +50,32 @@ class Demonstration:
     after: CorrectedMotion
 
     def lines(self) -> list[str]:
-        """Four figures before and after, a line each."""
-        earlier, later = (
-            physical_errors(MotionBatch.stack([motion])).mean() for motion in (self.before, self.after.motion)
-        )
-        return [
-            f"{title:<16}{scale * earlier[name]:8.{digits}f} → {scale * later[name]:.{digits}f} {unit}"
-            for name, title, scale, digits, unit in FIGURES
-        ]
+        """Return four figures before and after, a line each."""
+        before = physical_errors(MotionBatch.stack([self.before])).mean()
+        after = physical_errors(MotionBatch.stack([self.after.motion])).mean()
+        lines = []
+        for figure in FIGURES:
+            value_before = figure.unit.convert(before[figure.key])
+            value_after = figure.unit.convert(after[figure.key])
+            values = f"{value_before:8.{figure.digits}f} → {value_after:.{figure.digits}f}"
+            lines.append(f"{figure.title:<16}{values} {figure.unit.symbol}")
+        return lines
 
 
 FIGURES = (
-    ("penetration_m", "penetration", 1000.0, 0, "mm"),
-    ("skate_m_s", "skating", 1.0, 2, "m/s"),
-    ("jerk_m_s3", "jerk", 1.0, 0, "m/s³"),
-    ("floating_m", "floating", 1000.0, 0, "mm"),
+    MotionFigure(key="penetration_m", title="penetration", unit=MILLIMETRES, digits=0),
+    MotionFigure(key="skate_m_s", title="skating", unit=METRES_PER_SECOND, digits=2),
+    MotionFigure(key="jerk_m_s3", title="jerk", unit=JERK, digits=0),
+    MotionFigure(key="floating_m", title="floating", unit=MILLIMETRES, digits=0),
 )
-"""Key in `PhysicalErrors`, title, factor, digits and unit."""
 
 
 def spoiled_walk() -> Motion:
-    """The walk, spoiled: the same each time."""
+    """Return the spoiled walk, which is always the same."""
     return spoil(walk(), np.random.default_rng(0))
 
 
 def demonstration() -> Demonstration:
-    """The walk, spoiled and corrected."""
+    """Return the spoiled walk and its correction."""
     before = spoiled_walk()
     return Demonstration(before, correct(before))

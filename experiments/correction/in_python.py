@@ -62,7 +62,7 @@ def correct_motions(
     options = _choose_options(options, changes)
     options.refuse(("reading", "keep_failed", "video"), "is for motion files, and these motions are in memory")
     if options.contacts is not None and len(motions) != 1:
-        raise SettingError(f"contacts are of one motion, got {len(motions)} motions")
+        raise SettingError(f"contacts belong to one motion, got {len(motions)} motions")
     for motion in motions:
         check_body(motion)
     if options.retime:
@@ -103,7 +103,8 @@ def correct_file(
     target = Path(target).expanduser()
     if place_of(target) == place_of(source):
         raise SettingError(f"{target}: is the input, which would be overwritten; choose another file")
-    if target.suffix.lower() != (suffix := written_suffix(source)):
+    suffix = written_suffix(source)
+    if target.suffix.lower() != suffix:
         raise SettingError(f"{target}: the correction of a {source.suffix} file is written as {suffix} file")
     refuse_to_replace(target, overwrite)
     file = open_input(source, options)
@@ -146,27 +147,33 @@ def correct_files(
         SettingError: An option has a wrong value.
     """
     options = _choose_options(options, changes)
-    paths = [Path(path).expanduser() for path in ([inputs] if isinstance(inputs, str | Path) else inputs)]
+    if isinstance(inputs, str | Path):
+        inputs = [inputs]
+    paths = [Path(path).expanduser() for path in inputs]
     for path in paths:
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
     out = Path(out).expanduser()
-    return correct_into(paths, out, options, out / REPORT, Where(default_workers() if workers is None else workers))
+    where = Where(default_workers() if workers is None else workers)
+    return correct_into(paths, out, options, out / REPORT, where)
 
 
 def _choose_options(options: CorrectionOptions, changes: Mapping[str, object]) -> CorrectionOptions:
-    """The options with changes, and the engine that is meant; SettingError for what is none."""
+    """Return the options with changes and with their engine by name; SettingError for wrong options."""
     if not isinstance(options, CorrectionOptions):
-        raise SettingError(f"options must be CorrectionOptions or given by name, got {options!r}")
+        raise SettingError(f"options must be CorrectionOptions, or options by name, got {options!r}")
     changed = {name: value for name, value in changes.items() if (name, value) != ("reading", None)}
     return options.with_changes(changed).resolve_engine()
 
 
 FRAMES_PER_WORKER = 600
-"""Fewer are corrected sooner than a process has started."""
+"""Number of frames that are corrected in the time in which a process starts."""
 
 
 def _count_workers(motions: Sequence[Motion], options: CorrectionOptions) -> int:
-    """As many as pay: all where bodies are simulated again and again, which one motion alone does in threads."""
-    most = default_workers()
-    return most if options.is_residual_free else max(1, min(most, sum(map(len, motions)) // FRAMES_PER_WORKER))
+    """Return the number of workers that saves time: all without residual force, where even one motion has threads."""
+    workers = default_workers()
+    if options.is_residual_free:
+        return workers
+    frames = sum(map(len, motions))
+    return max(1, min(workers, frames // FRAMES_PER_WORKER))

@@ -1,4 +1,4 @@
-"""Options of a correction, those of `selfcorrect correct`, of the Python functions, of reports and shards."""
+"""Options of a correction, shared by `selfcorrect correct`, the Python functions, reports and sets."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ else:
     EngineName = literal_type_from_choices([AUTO, *ENGINES.names])
 
 MASS_KG = (1, 1000)
-"""Bodies that the simulation can hold together."""
+"""Smallest and largest mass of a body that the simulation can hold together."""
 _ON_FLOOR_M = 0.02
-"""Another floor is of no use to a motion whose floor is nearer to zero than this."""
+"""Height of a floor up to which another floor does not help a motion."""
 _DROPPED_M = 0.05
-"""The option `drop` puts a motion at most this far from the floor on which it would stand, or does not help."""
+"""Largest distance from the floor on which a motion would stand, up to which the option `drop` helps."""
 _SWITCHES = ("kinematic", "keep_level", "level", "remove_drift", "join_takes", "retime", "raw", "keep_failed", "video")
 """Options that are on or off."""
 KEPT_LEVEL_M = 0.05
@@ -55,53 +55,53 @@ class CorrectionOptions:
     """Options of a correction: all that a result depends on besides its input."""
 
     strength: str | float = "balanced"
-    """From 0, closest to the motion, to 1, most physical; or faithful (0), balanced (0.7), physical (1). With
-    residual-free, muscles and contacts alone hold the body up, which takes longer and is simulated in MuJoCo. With
-    simulated, you get what loops make of a model's samples: raw simulated states on a floor that is known."""
+    """Strength of the correction, from 0 (closest to the motion) to 1 (most physical), or a name: faithful (0),
+    balanced (0.7), physical (1). residual-free: only muscles and contacts hold the body up; this takes longer and needs
+    MuJoCo. simulated: raw simulated states on a known floor, as loops use them for a model's samples."""
     fallback: FallbackChoice = "none"
-    """Remedy for a motion in which a body falls without residual force: with none it is rejected. With balanced,
-    the least residual force carries it there, and the report says where and how much."""
+    """Result for a motion in which the body falls without residual force. none: it is rejected. balanced: the smallest
+    sufficient residual force holds it up, and the report lists when and how much."""
     simulate: SimulateChoice = "auto"
-    """Motions to simulate: those whose plan leaves force for a simulation to save (auto), or all (always)."""
+    """Motions to simulate. auto: those that need a residual force without simulation. always: all."""
     kinematic: bool = False
-    """Clean up by kinematics alone and simulate nothing; strength then does not matter."""
+    """Clean up by kinematics only, without simulation. Strength then has no effect."""
     support: SupportChoice = "infer"
-    """Supports of the body. "infer": steps, rungs and seats where the motion shows them. "floor": only the floor.
-    "off": something unknown; the body keeps its height."""
+    """Supports of the body. infer: the floor, and steps, rungs and seats that the motion shows. floor: only the floor.
+    off: unknown; the body keeps its height."""
     engine: EngineName = AUTO
-    """The simulator; auto takes PyBullet where it is installed, else MuJoCo."""
+    """Simulator. auto: PyBullet if it is installed, otherwise MuJoCo."""
     mass_kg: float | None = None
-    """Mass of every body; by default that of its shape, with a body model, or what is usual for its stature."""
+    """Mass of every body (default: that of its shape with a body model, otherwise the average for its stature)."""
     keep_level: bool = False
-    """Keep a motion on the level where it stands if that is more than 5 cm from zero; by default it moves to zero."""
+    """Keep the level of a motion whose floor is more than 5 cm from zero (default: move its floor to zero)."""
     level: bool = False
-    """Turn a motion whose floor is tilted, as by a tilted camera, so that it is level; by default it keeps its tilt and
-    is corrected on that plane."""
+    """Level a tilted floor, as of a tilted camera (default: keep the tilt, and correct the motion on that plane)."""
     remove_drift: bool = False
     """Remove root drift. This changes the path; motions recorded on a treadmill start to travel."""
     join_takes: bool = False
-    """Join takes: move and turn what follows a cut to where the motion was going."""
+    """Join takes: after a cut, move and turn the motion to where the earlier take was going."""
     retime: bool = False
-    """Play motions whose flights or walks are more than 15 % off gravity's pace at its pace: the same poses."""
+    """Change the speed of motions whose flights or walks are more than 15 % faster or slower than gravity allows; the
+    poses stay."""
     scene: Scene = PLAIN
-    """Scene and body with which the motion is followed: a push, a slope, a load."""
+    """Scene and body of the simulation: a push, a slope, a load."""
     raw: bool = False
-    """Keep simulated states as they are: also where they gain nothing, and with all that is fast in them."""
+    """Return the raw simulated states, with their fast components and even if the simulation improves nothing."""
     keep_failed: bool = False
-    """Put motions that cannot be corrected into the output folder unchanged."""
+    """Copy motions that cannot be corrected to the output folder unchanged."""
     video: bool = False
-    """Film each motion before and after, side by side, as NAME.mp4 beside the output."""
+    """Film each motion before and after, side by side, as NAME.mp4 next to the output."""
     contacts: Path | None = None
-    """Contacts of the feet, a file that --contacts-out wrote and that you may have edited: feet stand there and nowhere
-    else, and nothing is inferred."""
+    """File with the contacts of the feet, as --contacts-out writes it; you can edit it. Feet then stand only there, and
+    no contacts are inferred."""
     frames: str = ""
-    """FIRST:LAST, such as 40:120: only these frames are corrected, which blends in and out inside them."""
+    """Frames to correct, as FIRST:LAST, such as 40:120. The correction blends in and out inside this range."""
     amount: tuple[str, ...] = ()
-    """Share of the correction to take: legs=0.5 for a limb (arms, hands, legs, feet, head, trunk), 30=0 60=1 for
-    keyframes, between which it changes smoothly, and legs@30=0 legs@60=1 for those of a limb."""
+    """Share of the correction: legs=0.5 for a limb (arms, hands, legs, feet, head, trunk); 30=0 60=1 for keyframes,
+    with smooth changes between them; legs@30=0 legs@60=1 for keyframes of a limb."""
     keep: tuple[str, ...] = ()
-    """Joints whose places in the world stay within 2 mm: hands, feet, head, or a joint's name in the file. Their limbs
-    follow, and where these are too short the body gives way."""
+    """Joints whose positions in the world stay within 2 mm: hands, feet, head, or a joint's name in the file. Their
+    limbs follow; if a limb is too short, the body moves."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
     """Facts that motion files do not state."""
 
@@ -119,29 +119,29 @@ class CorrectionOptions:
         if self.kinematic and not self.scene.is_plain:
             raise SettingError("a scene needs a simulation; leave out kinematic")
         if self.reading.ground is not None and not self.scene.is_plain:
-            raise SettingError("a scene has a floor of its own; leave out ground")
+            raise SettingError("a scene has its own floor; leave out ground")
         if self.strength == SIMULATED:
             self.refuse(
                 ("support", "keep_level", "level", "remove_drift", "join_takes"),
-                "does not go with strength simulated, whose floor is known",
+                "cannot be used with strength simulated, whose floor is known",
             )
         if self.level:
-            self.refuse(
-                ("contacts", "frames", "amount", "keep"), "does not go with level, which turns the whole motion"
-            )
+            turned = "cannot be used with level, which turns the whole motion"
+            self.refuse(("contacts", "frames", "amount", "keep"), turned)
             if self.reading.ground is not None or self.reading.floor is not None:
                 raise SettingError("level estimates the floor; leave out floor and ground")
         if self.fallback != "none" and not self.is_residual_free:
-            raise SettingError(f"fallback {self.fallback} goes with strength {RESIDUAL_FREE}, got {self.strength}")
+            raise SettingError(f"fallback {self.fallback} needs strength {RESIDUAL_FREE}, got {self.strength}")
         if self.frames or self.amount:
-            _ = self.controls  # refuses what means nothing
+            _ = self.controls  # checks the values
         if self.is_residual_free and self.engine != AUTO:
-            find_preset(self.strength).tracker(self.engine)  # some engines cannot
+            find_preset(self.strength).tracker(self.engine)  # checks that the engine can do it
 
     def _check_kinds(self) -> None:
-        """SettingError for a value of another kind, such as one text where several are expected."""
+        """Raise SettingError for a value of the wrong type, such as a single text instead of several."""
         for name, kind in (("frames", str), ("reading", Reading), ("scene", Scene)):
-            if not isinstance(value := getattr(self, name), kind):
+            value = getattr(self, name)
+            if not isinstance(value, kind):
                 expected = "a text such as '40:120'" if kind is str else f"a {kind.__name__}"
                 raise SettingError(f"{name} must be {expected}, got {describe_value(value)}")
         for name, example in (("amount", "legs=0.5"), ("keep", "hands")):
@@ -153,9 +153,8 @@ class CorrectionOptions:
             from selfcorrect.simulators.foot_contacts import Contacts
 
             if not isinstance(self.contacts, Contacts):
-                raise SettingError(
-                    f"contacts must be the path of a file or sc.Contacts, got {describe_value(self.contacts)}"
-                )
+                value = describe_value(self.contacts)
+                raise SettingError(f"contacts must be the path of a file or sc.Contacts, got {value}")
         if isinstance(self.contacts, str):
             object.__setattr__(self, "contacts", Path(self.contacts))
         if self.mass_kg is not None and not isinstance(self.mass_kg, Real):
@@ -163,18 +162,18 @@ class CorrectionOptions:
 
     @property
     def is_residual_free(self) -> bool:
-        """True if only muscles and contacts hold the body up."""
+        """Return True if only muscles and contacts hold the body up."""
         return self.strength == RESIDUAL_FREE and not self.kinematic
 
     @property
     def controls(self) -> Controls:
-        """Changes to a correction that people ask for."""
+        """Return the changes to a correction that the options ask for."""
         from .controls import Controls
 
         return Controls(self.contacts, self.frames, self.amount, self.keep)
 
     def prepare(self, motion: Motion) -> Motion:
-        """The motion to correct, with its feet in the contacts that people give; InputError where it has none such."""
+        """Place the feet of a motion in the contacts of the options; InputError if it does not have these feet."""
         from selfcorrect.simulators.corrector import KinematicCorrector
 
         return self.controls.prepare(motion, KinematicCorrector(self._cleanup))
@@ -224,11 +223,11 @@ class CorrectionOptions:
         return replace(failure, tried=tuple(remedy for remedy, is_used in is_tried.items() if is_used))
 
     def resolve_engine(self) -> CorrectionOptions:
-        """The same with the engine that is meant, which is then imported; results depend on it."""
+        """Return these options with the name of an installed engine, which is imported; results depend on it."""
         return replace(self, engine=resolve_engine(self.engine, needs_compliant_joints=self.is_residual_free))
 
     def corrector(self, workers: int = 1) -> CorrectMotions:
-        """The corrector with these options, in so many processes."""
+        """Return the corrector with these options."""
         from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
         preset = find_preset(self.strength)
@@ -241,7 +240,7 @@ class CorrectionOptions:
 
     @property
     def _cleanup(self) -> CleanupSettings:
-        """Settings of the kinematic clean-up."""
+        """Return the settings of the kinematic clean-up."""
         from selfcorrect.simulators import presets
         from selfcorrect.simulators.cleanup import clean
 
@@ -257,10 +256,11 @@ class CorrectionOptions:
         return settings if self.reading.floor is None else settings.without_steps(clean.LevelFloor)
 
     def with_changes(self, changes: Mapping[str, object]) -> CorrectionOptions:
-        """These options with other values by name; SettingError for a name that there is not."""
+        """Return these options with other values by name; SettingError for an unknown name."""
         names = [option.name for option in fields(self)]
-        if strange := [name for name in changes if name not in names]:
-            raise SettingError(describe_unknown("option", strange[0], names))
+        for name in changes:
+            if name not in names:
+                raise SettingError(describe_unknown("option", name, names))
         return replace(self, **changes)  # type: ignore[arg-type]
 
     def refuse(self, names: tuple[str, ...], because: str) -> None:

@@ -352,6 +352,8 @@ def _to_json_text(value: object) -> str:
 
 def format_table(results: Sequence[FileResult]) -> list[str]:
     """A line per motion: its errors before → after, how far it moved and rose, or why it failed; what was assumed."""
+    if not results:
+        return []
     width = max(4, *(min(len(result.name), _NAME_WIDTH) for result in results))
     head = f"{'file':<{width}}  {''.join(figure.heading.rjust(_column_width(figure)) for figure in FIGURES)}"
     head += "  assumed" if any(result.assumed for result in results) else ""

@@ -1,4 +1,4 @@
-"""Figures of what was written: formats that hold joints or features are read again, because they do not hold a motion.
+"""Measure written files: formats that hold joints or features are read again, because they do not hold a motion.
 
 BVH, glTF and Parquet give back the rotations and bones that were written. From joint positions or feature rows a reader
 fits a body anew, whose soles and bones differ by some millimetres. The report describes the motion that a user reads.
@@ -22,9 +22,9 @@ from selfcorrect.runtime.bugs import try_optional
 from .options import CorrectionOptions
 
 _EXACT = (".bvh", ".glb", ".gltf", ".vrma", ".parquet")
-"""Suffixes of files from which the motion is read that was written."""
+"""Suffixes of files from which a reader gets the motion that was written."""
 _SAME = 1e-5
-"""Metres and components of quaternions up to which a motion that was read is the one that was written."""
+"""Largest difference, in metres and components of quaternions, between a written motion and the same one read again."""
 
 
 def measure_written(

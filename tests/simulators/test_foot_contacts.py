@@ -269,7 +269,7 @@ def test_contacts_of_another_frame_rate_or_length_are_refused(motion: sc.Motion,
 def test_contacts_are_of_one_motion(
     motion: sc.Motion, contacts: Contacts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SettingError, match="contacts are of one motion, got 2 motions"):
+    with pytest.raises(SettingError, match="contacts belong to one motion, got 2 motions"):
         sc.correct_motions([motion, motion], kinematic=True, contacts=contacts)
     (tmp_path / "clips").mkdir()
     for name in ("a", "b"):
@@ -277,7 +277,7 @@ def test_contacts_are_of_one_motion(
     contacts.save(tmp_path / "c.json")
     words = ["correct", str(tmp_path / "clips"), "--kinematic", "--workers", "1", "-o", str(tmp_path / "out")]
     assert main([*words, "--contacts", str(tmp_path / "c.json")]) == 2
-    assert "contacts are of one motion, and there are 2 files" in capsys.readouterr().err
+    assert "contacts belong to one motion, and there are 2 files" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -243,7 +243,7 @@ def test_a_file_that_kills_its_worker_takes_no_other_with_it(
         "deep/joints.npy": "accepted", "deep/steps.npz": "accepted", "rows.npy": "failed", "steps.bvh": "accepted"
     }  # fmt: skip
     assert "a worker process died" in entries["rows.npy"]["reason"]
-    assert "now each file alone" in capsys.readouterr().out
+    assert "the remaining files are corrected one by one" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -153,7 +153,7 @@ def test_a_report_is_replaced_as_long_as_nobody_changed_it(folder: Path, capsys:
     for name in ("mine.json", "told.json", "others.json"):
         before = (folder / name).read_bytes()
         assert main([*COMMAND, "--report", name]) == 2
-        assert f"{name}: exists and is no report of this command" in capsys.readouterr().err
+        assert f"{name}: exists and is not a report of this command" in capsys.readouterr().err
         assert (folder / name).read_bytes() == before
 
 

@@ -101,7 +101,7 @@ def test_convert_ends_where_the_disk_is_full(folder: Path, tmp_path: Path, monke
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(opening, "save_motion", full)
-    with pytest.raises(ValueError, match=r"a.npy could not be written .*No space left.*the files before it are there"):
+    with pytest.raises(ValueError, match=r"a.npy: could not be written .*No space left.*earlier files are complete"):
         run("convert", folder, "--to", "joints", "--out", tmp_path / "out")
 
 

@@ -94,9 +94,9 @@ def test_a_name_given_in_python_changes_that_option_alone(stepping: sc.Motion) -
         ({"kinematic": True, "scene": Scene(load_kg=3)}, "a scene needs a simulation"),
         ({"reading": sc.Reading(ground=Path("g.json")), "scene": Scene(load_kg=3)}, "leave out ground"),
         ({"strength": "residual-free", "engine": "pybullet"}, "needs an engine with compliant joints"),
-        ({"fallback": "balanced"}, "fallback balanced goes with strength residual-free, got 0.7"),
+        ({"fallback": "balanced"}, "fallback balanced needs strength residual-free, got 0.7"),
         *(
-            ({"strength": "simulated", **option}, "does not go with strength simulated")
+            ({"strength": "simulated", **option}, "cannot be used with strength simulated")
             for option in ({"support": "off"}, {"keep_level": True}, {"remove_drift": True}, {"join_takes": True})
         ),
         ({"frames": "60:20"}, "first < last"),
