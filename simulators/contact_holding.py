@@ -56,15 +56,15 @@ def place_feet(motion: Motion, contacts: Contacts, correct: CorrectMotions) -> M
     """Put the feet of a motion into contacts, with labels by which a correction plants them there and only there.
 
     Args:
-        motion: the motion to correct.
-        contacts: contacts of that motion.
-        correct: a kinematic correction, which shows the ground and the feet on it.
+        motion: The motion to correct.
+        contacts: Contacts of that motion.
+        correct: A kinematic correction, which finds the ground and the feet on it.
 
     Returns:
         The motion with other legs and with `Motion.contacts` of ±inf.
 
     Raises:
-        InputError: if the contacts are of another length or frame rate, or if no leg reaches one of their places.
+        InputError: The contacts have another length or frame rate, or no leg reaches one of their places.
     """
     contacts.check_times(motion)
     (corrected,) = correct([motion])
@@ -94,7 +94,7 @@ class MissedContact:
     frame: int
     """The frame in which the foot is furthest from where it should be."""
     distance_m: float
-    """How far it is from there."""
+    """Distance from there."""
 
     def __str__(self) -> str:
         return f"{self.contact}: off by {1000 * self.distance_m:.0f} mm at frame {self.frame}"
@@ -109,48 +109,48 @@ def find_missed(motion: Motion, contacts: Contacts) -> list[MissedContact]:
         worst = int(distances_m.argmax())
         if distances_m[worst] > TOLERANCE_M:
             missed.append(MissedContact(contact, contact.first_frame + worst, float(distances_m[worst])))
-    return sorted(missed, key=lambda one: -one.distance_m)
+    return sorted(missed, key=lambda missed_contact: -missed_contact.distance_m)
 
 
 def _distances_m(posed: PosedMotions, contact: FootContact) -> np.ndarray:
-    """(F,) distances of a foot from where it should be in the frames of a contact."""
+    """Return the distances (F,) of a foot from its place in the frames of a contact."""
     foot = StandingFoot.from_pose(posed, contact.foot, contact.first_frame, contact.last_frame)
-    along_m = foot.displacements_m(_wanted_place_m(foot, contact))
+    along_m = foot.displacements_m(_target_place_m(foot, contact))
     heights_m = _lowest_m(posed, contact.foot)[contact.frames]
     ground_m = _ground_m(posed, foot, heights_m)
-    distances_m = np.hypot(norms(along_m), np.maximum(np.abs(heights_m - ground_m) - _CLEARANCE_M, 0.0))
+    height_errors_m = np.maximum(np.abs(heights_m - ground_m) - _CLEARANCE_M, 0.0)
+    distances_m = np.hypot(norms(along_m), height_errors_m)
     if contact.position_m is None:
         return distances_m
-    wrong_height_m = abs(contact.position_m[1] - foot.place_m[1])
-    return np.maximum(distances_m, wrong_height_m if wrong_height_m > HEIGHT_TOLERANCE_M else 0.0)
+    place_error_m = abs(contact.position_m[1] - foot.place_m[1])
+    return np.maximum(distances_m, place_error_m if place_error_m > HEIGHT_TOLERANCE_M else 0.0)
 
 
 def _foot_displacements_m(posed: PosedMotions, contacts: Contacts, deadband_m: float) -> np.ndarray:
-    """(T, 2, 3) displacements with which the feet of a corrected motion stand in contacts.
+    """Return the displacements (T, 2, 3) with which the feet of a corrected motion stand in contacts.
 
-    deadband_m: feet that are off by no more than this in all of a contact are left.
+    deadband_m: Feet that are off by no more than this in all frames of a contact stay.
     """
     moves_m = np.zeros((contacts.frames, len(FEET), 3))
     for foot in range(len(FEET)):
-        held = [
-            one
-            for one in _held_feet(posed, foot, contacts.of_foot(foot))
-            if _distances_m(posed, one.contact).max() > deadband_m
-        ]
-        for one in held:
-            along_m = one.foot.displacements_m(_wanted_place_m(one.foot, one.contact))
-            moves_m[one.window, foot, ::2] += one.fade(along_m)
-        above_m = _lowest_m(posed, foot, moves_m[:, foot])
-        for one in held:
-            one_above_m = above_m[one.window] - one.ground_m
-            excess_m = one_above_m - np.clip(one_above_m, -_CLEARANCE_M, _CLEARANCE_M)
-            rises_m = one.fade(-excess_m[one.inside, None])[:, 0]
-            moves_m[one.window, foot, 1] += np.maximum(rises_m, np.minimum(-one_above_m, 0.0))
+        stances = []
+        for stance in _find_stances(posed, foot, contacts.of_foot(foot)):
+            if _distances_m(posed, stance.contact).max() > deadband_m:
+                stances.append(stance)
+        for stance in stances:
+            along_m = stance.foot.displacements_m(_target_place_m(stance.foot, stance.contact))
+            moves_m[stance.window, foot, ::2] += stance.fade(along_m)
+        lowest_m = _lowest_m(posed, foot, moves_m[:, foot])
+        for stance in stances:
+            above_m = lowest_m[stance.window] - stance.ground_m
+            excess_m = above_m - np.clip(above_m, -_CLEARANCE_M, _CLEARANCE_M)
+            rises_m = stance.fade(-excess_m[stance.inside, None])[:, 0]
+            moves_m[stance.window, foot, 1] += np.maximum(rises_m, np.minimum(-above_m, 0.0))
     return moves_m
 
 
 @dataclass(frozen=True, eq=False)
-class _HeldFoot:
+class _FadingStance:
     """A foot in a contact, and the frames around it over which its displacement fades."""
 
     contact: FootContact
@@ -174,37 +174,45 @@ class _HeldFoot:
         return self.shares[:, None] * values[np.clip(steps, 0, len(values) - 1)]
 
 
-def _held_feet(posed: PosedMotions, foot: int, contacts: Sequence[FootContact]) -> list[_HeldFoot]:
+def _find_stances(posed: PosedMotions, foot: int, contacts: Sequence[FootContact]) -> list[_FadingStance]:
     """Return a foot of a posed motion in each of its contacts, which are in the order of time.
 
-    Displacements fade within `FADING_S`, or less where the next contact is nearer, so that none reaches into another.
+    Displacements fade within `FADING_S`, or less if the next contact is nearer, so that none reaches into another.
     """
-    frames = len(posed.feet_m[0])
+    frame_count = len(posed.feet_m[0])
     longest = max(FADING_S * posed.motions.fps, 1.0)
     gaps = [later.first_frame - earlier.last_frame for earlier, later in pairwise(contacts)]
     fading = [longest, *(min(longest, gap) for gap in gaps), longest]
     heights_m = _lowest_m(posed, foot)
-    held = []
+    stances = []
     for index, contact in enumerate(contacts):
-        before = fading[index]
-        after = fading[index + 1]
-        window = slice(max(contact.first_frame - ceil(before) + 1, 0), min(contact.last_frame + ceil(after), frames))
-        at = np.arange(window.start, window.stop)
-        coming = smoothstep(1 - (contact.first_frame - at) / before)
-        going = smoothstep(1 - (at - contact.last_frame) / after)
-        stance = StandingFoot.from_pose(posed, foot, contact.first_frame, contact.last_frame)
-        ground_m = _ground_m(posed, stance, heights_m[contact.frames])
-        held.append(_HeldFoot(contact, stance, ground_m, window, np.minimum(coming, going)))
-    return held
+        fade_in = fading[index]
+        fade_out = fading[index + 1]
+        start = max(contact.first_frame - ceil(fade_in) + 1, 0)
+        stop = min(contact.last_frame + ceil(fade_out), frame_count)
+        frames = np.arange(start, stop)
+        rising = smoothstep(1 - (contact.first_frame - frames) / fade_in)
+        falling = smoothstep(1 - (frames - contact.last_frame) / fade_out)
+        standing = StandingFoot.from_pose(posed, foot, contact.first_frame, contact.last_frame)
+        stances.append(
+            _FadingStance(
+                contact=contact,
+                foot=standing,
+                ground_m=_ground_m(posed, standing, heights_m[contact.frames]),
+                window=slice(start, stop),
+                shares=np.minimum(rising, falling),
+            )
+        )
+    return stances
 
 
-def _wanted_place_m(foot: StandingFoot, contact: FootContact) -> np.ndarray:
-    """(3,) place of a contact; where none is given, the one that the foot has."""
+def _target_place_m(foot: StandingFoot, contact: FootContact) -> np.ndarray:
+    """Return the place (3,) of a contact, or the foot's own if the contact has none."""
     return foot.place_m if contact.position_m is None else np.array(contact.position_m)
 
 
 def _lowest_m(posed: PosedMotions, foot: int, moves_m: np.ndarray | None = None) -> np.ndarray:
-    """(T,) height of the lowest corner of a foot that is moved by (T, 3), above a ground that is known or y = 0."""
+    """Return the height (T,) of the lowest corner of a foot moved by (T, 3), above a known ground or y = 0."""
     corners_m = posed.feet_m[0, :, foot]
     if moves_m is not None:
         corners_m = corners_m + moves_m[:, None]
@@ -212,7 +220,7 @@ def _lowest_m(posed: PosedMotions, foot: int, moves_m: np.ndarray | None = None)
 
 
 def _ground_m(posed: PosedMotions, foot: StandingFoot, heights_m: np.ndarray) -> float:
-    """Height on which a foot of heights (F,) stands in a contact, above a ground that is known or y = 0."""
+    """Return the height on which a foot of heights (F,) stands in a contact, above a known ground or y = 0."""
     return 0.0 if posed.motions.ground is not None else float(foot.weights @ heights_m)
 
 
@@ -221,7 +229,9 @@ def _displace_feet(motion: Motion, displacements_m: np.ndarray, legs: Legs) -> M
     frames = np.flatnonzero(displacements_m.any(axis=(1, 2)))
     if not len(frames):
         return motion
-    positions_m, orientations = (values[frames] for values in world_poses(motion))
+    positions_m, orientations = world_poses(motion)
+    positions_m = positions_m[frames]
+    orientations = orientations[frames]
     ankles_m = positions_m[:, legs.ankles] + displacements_m[frames]
     unturned = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(frames), 2, 4))
     stays_m = np.zeros((len(frames), 3))

@@ -36,17 +36,17 @@ from .stages.values import MotionPlan
 from .tracking.tracker import track_motions
 
 UNSUPPORTED_BODYWEIGHTS = 0.5
-"""A frame is without support in which the residual lifts the body with more than this."""
+"""Upward residual force from which a frame counts as without support."""
 
 JUDGING = replace(
     DriveSettings.at_strength(STRENGTHS["faithful"]), force_limit_bodyweights=10.0, torque_limit_nm=5000.0
 )
-"""The drive of a body that is to stay on its motion: stiff, and with bounds that people's motions do not reach."""
+"""Drive that keeps a body on its motion: stiff, with limits that the motions of people do not reach."""
 
 
 @dataclass(frozen=True, eq=False)
 class RootResidual:
-    """What N motions of T frames need beyond floor and muscles, in the world (y up)."""
+    """Force and moment that N motions of T frames need beyond floor and muscles, in the world (y up)."""
 
     force_bodyweights: np.ndarray
     """(N, T, 3)."""
@@ -55,39 +55,43 @@ class RootResidual:
 
     @classmethod
     def from_wrench(cls, body: Humanoid, wrench: np.ndarray) -> Self:
-        """From forces in newtons and moments in newton metres, (N, T, 6)."""
+        """Return the residual of wrenches (N, T, 6), in newtons and newton metres."""
         return cls(wrench[..., :3] / body.weight_n, wrench[..., 3:])
 
     @property
     def mean_force_bodyweights(self) -> np.ndarray:
-        """(N,) size of the force, a mean over frames."""
+        """Mean size (N,) of the force over frames."""
         return np.linalg.norm(self.force_bodyweights, axis=-1).mean(-1)
 
     @property
     def mean_moment_nm(self) -> np.ndarray:
-        """(N,) size of the moment, a mean over frames."""
+        """Mean size (N,) of the moment over frames."""
         return np.linalg.norm(self.moment_nm, axis=-1).mean(-1)
 
     @property
     def without_support(self) -> np.ndarray:
-        """(N,) share of frames without support."""
+        """Share (N,) of frames without support."""
         return (self.force_bodyweights[..., 1] > UNSUPPORTED_BODYWEIGHTS).mean(-1)
 
 
 def compute_contact_residual(motions: MotionBatch, settings: CleanupSettings) -> RootResidual:
-    """What contact forces leave unexplained of motions of one length, after kinematic clean-up with these settings."""
+    """Return the wrench that contact forces cannot explain in motions of one length, after kinematic clean-up."""
     cleaned = clean_motions(motions, settings)
     body = build_humanoid(motions.skeleton, soles=cleaned.soles).with_up_from(motions.ground)
     links = body.select_links(cleaned.motions)
-    rest = plan_contacts(body, links, TrackerSettings().engine.friction, supports=cleaned.supports).rest
-    return RootResidual.from_wrench(body, rest)
+    plan = plan_contacts(body, links, TrackerSettings().engine.friction, supports=cleaned.supports)
+    return RootResidual.from_wrench(body, plan.rest)
 
 
 def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: str) -> RootResidual:
-    """What the drive gives to bodies that follow motions of one length, as they are, in an engine of the table.
+    """Return the root wrench with which simulated bodies follow motions of one length.
 
-    settings: of the clean-up, by which floor and supports are found; nothing else is taken from it. Where a body is
-    lost all the same, the last residual counts for the rest of the motion.
+    If a body loses its motion all the same, the last residual counts for the rest of the motion.
+
+    Args:
+        motions: The motions, which are not cleaned up.
+        settings: Clean-up by which floor and supports are found.
+        engine: Name in the table of engines.
     """
     tracker = TrackerSettings(engine=EngineSettings(name=engine), drive=JUDGING)
     cleaned = clean_motions(motions, settings)
@@ -95,25 +99,24 @@ def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: s
     body = body.with_minimum_inertia(tracker.body.minimum_inertia_kgm2)
     links = body.select_links(cleaned.on_floor.view(cleaned.original))
     friction = tracker.engine.friction
-    supports = cleaned.supports
+    contacts = plan_contacts(body, links, friction, cleaned.supports)
+    plan = MotionPlan(body, links, contacts, cleaned.supports, friction)
     world = ENGINES.load(engine)(tracker.engine)
-    plan = MotionPlan(body, links, plan_contacts(body, links, friction, supports), supports, friction)
     steps = tracker.engine.steps_per_frame(motions.fps)
-    together = ENGINES.row(engine).bodies_together
-    tracks = [
-        track
-        for start in range(0, len(motions), together)
-        for track in track_motions(world, [plan.select(range(start, min(start + together, len(motions))))], tracker)[0]
-    ]
-    by_frame = [track.wrench.reshape(-1, steps, 6).mean(1) for track in tracks]
-    frames = plan.frames - 1
-    return RootResidual.from_wrench(
-        body, np.stack([np.pad(each, ((0, frames - len(each)), (0, 0)), mode="edge") for each in by_frame])
-    )
+    bodies_together = ENGINES.row(engine).bodies_together
+    wrenches = []
+    for start in range(0, len(motions), bodies_together):
+        stop = min(start + bodies_together, len(motions))
+        (tracks,) = track_motions(world, [plan.select(range(start, stop))], tracker)
+        for track in tracks:
+            by_frame = track.wrench.reshape(-1, steps, 6).mean(1)
+            missing_frames = plan.frames - 1 - len(by_frame)
+            wrenches.append(np.pad(by_frame, ((0, missing_frames), (0, 0)), mode="edge"))
+    return RootResidual.from_wrench(body, np.stack(wrenches))
 
 
 def select_evaluation_engine(made_by: str) -> str | None:
-    """The first engine of the table that is installed and is not the one that made motions; None without one."""
+    """Return the first installed engine of the table that did not make the motions; None without one."""
     for name in ENGINES.names:
         if name != made_by:
             try:
@@ -126,30 +129,33 @@ def select_evaluation_engine(made_by: str) -> str | None:
 
 # --- the rules of physics --------------------------------------------------------------------------------------------
 
-_HELP_S = 2.0
+_AVERAGED_S = 2.0
 _FEWEST_FRAMES = 8
 LONGEST_INFERRED = 8192
-"""Frames of motions whose surroundings are inferred, at most: memory grows with them."""
+"""Most frames of a motion whose surroundings are inferred: memory grows with them."""
 
 
 def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:
-    """What the chosen rules of physics find; nothing for a motion that is too short.
+    """Return the findings of the chosen rules of physics; none for a motion that is too short.
 
-    Raises InputError where the skeleton has no legs.
+    Raises InputError if the skeleton has no legs.
     """
     rules = [rule for rule in choice.select_rules(RULES) if rule.measure is None]
     if not rules or len(motion) < _FEWEST_FRAMES:
         return []
-    seen = MotionBatch.stack([level_feet(MotionOnFloor.from_motion(motion).motion)])
-    missing = compute_contact_residual(seen, CleanupSettings()).force_bodyweights[0]
-    measured = {"X1": missing_upward_force(missing), "X2": smooth_residual(missing, motion.fps)}
-    return [one for rule in rules for one in find_violations(rule, measured[rule.code], len(motion), motion.fps)]
+    levelled = MotionBatch.stack([level_feet(MotionOnFloor.from_motion(motion).motion)])
+    missing_force = compute_contact_residual(levelled, CleanupSettings()).force_bodyweights[0]
+    measured = {"X1": missing_upward_force(missing_force), "X2": smooth_residual(missing_force, motion.fps)}
+    findings = []
+    for rule in rules:
+        findings += find_violations(rule, measured[rule.code], len(motion), motion.fps)
+    return findings
 
 
 def compute_needed_residual(motion: Motion, engine: str) -> RootResidual | None:
-    """The root residual that a motion needs in an engine of the table; None for one that is too short.
+    """Return the root residual that a motion needs in an engine; None for a motion that is too short.
 
-    Heights count from its floor where that is elsewhere as a whole. Raises InputError where the skeleton has no legs.
+    Heights count from the motion's own floor. Raises InputError if the skeleton has no legs.
     """
     if len(motion) < _FEWEST_FRAMES:
         return None
@@ -159,14 +165,14 @@ def compute_needed_residual(motion: Motion, engine: str) -> RootResidual | None:
 
 
 def infer_surroundings(motion: Motion) -> Surroundings:
-    """What carries a motion, as `correct` infers it: steps, seats and holds, or the belt of a treadmill.
+    """Infer the surroundings of a motion as `correct` does: steps, seats and holds, or the belt of a treadmill.
 
-    Nothing for motions longer than `LONGEST_INFERRED` frames. Raises InputError where the skeleton has no legs.
+    Infers none for motions longer than `LONGEST_INFERRED` frames. Raises InputError if the skeleton has no legs.
     """
     if not _FEWEST_FRAMES <= len(motion) <= LONGEST_INFERRED:
         return Surroundings()
-    level = level_feet(MotionOnFloor.from_motion(motion).motion)
-    cleaned = clean_motions(MotionBatch.stack([level]), CleanupSettings())
+    levelled = MotionBatch.stack([level_feet(MotionOnFloor.from_motion(motion).motion)])
+    cleaned = clean_motions(levelled, CleanupSettings())
     floor = cleaned.floor
     supports = cleaned.supports[0]
     belt_m = floor.displacement_m[0] if floor.is_in_place[0] else None
@@ -178,11 +184,12 @@ def infer_surroundings(motion: Motion) -> Surroundings:
 
 
 def missing_upward_force(missing: np.ndarray) -> Measurement:
-    """Upward force that is missing, per frame."""
+    """Return the upward part of a missing force (T, 3)."""
     return Measurement(missing[:, 1:2], ("body",))
 
 
 def smooth_residual(missing: np.ndarray, fps: float) -> Measurement:
-    """Size of the missing force, averaged over two seconds."""
-    window = max(1, round(_HELP_S * fps))
-    return Measurement(uniform_filter1d(np.linalg.norm(missing, axis=-1), window, mode="nearest")[:, None], ("body",))
+    """Return the size of a missing force (T, 3), averaged over two seconds."""
+    window = max(1, round(_AVERAGED_S * fps))
+    size = np.linalg.norm(missing, axis=-1)
+    return Measurement(uniform_filter1d(size, window, mode="nearest")[:, None], ("body",))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -46,7 +45,7 @@ class FootContact:
     position_m: tuple[float, ...] | None = None
     """(3,) middle of the sole while it is flat, world, y up; None leaves it where the correction has it."""
     kind: Literal["stands"] = "stands"
-    """What the foot does: it stays in its place on the ground."""
+    """Kind of contact: the foot stays in its place on the ground."""
 
     def __post_init__(self) -> None:
         if self.part not in FEET:
@@ -95,11 +94,16 @@ class Contacts:
                     f"expected first ≤ last, both from 0 to {self.frames - 1}"
                 )
         for foot in range(len(FEET)):
-            _check_order(self.of_foot(foot))
+            for earlier, later in pairwise(self.of_foot(foot)):
+                if later.first_frame <= earlier.last_frame:
+                    raise InputError(
+                        f"contacts of the {later.part} overlap: frames {earlier.first_frame} to {earlier.last_frame} "
+                        f"and {later.first_frame} to {later.last_frame}; a foot stands in one place at a time"
+                    )
 
     @classmethod
     def from_motion(cls, motion: Motion) -> Contacts:
-        """Return the contacts that a correction sees, by the height and speed of soles; the floor is at y = 0."""
+        """Detect contacts as a correction does, by the height and speed of soles; the floor is at y = 0."""
         posed = pose_level(motion)
         stands = posed.detect_stances(FEET_SETTINGS)[0]
         contacts = []
@@ -111,7 +115,7 @@ class Contacts:
 
     @classmethod
     def load(cls, path: str | Path) -> Contacts:
-        """Read contacts from a file; InputError where it holds none."""
+        """Read contacts from a file; InputError for another file."""
         return read_file_as(cls, Path(path))
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
@@ -138,7 +142,7 @@ class Contacts:
         return sorted(contacts, key=lambda contact: contact.first_frame)
 
     def stands(self) -> np.ndarray:
-        """(T, 2) bool, left foot first."""
+        """Return a mask (T, 2) of standing feet, the left one first."""
         stands = np.zeros((self.frames, len(FEET)), dtype=bool)
         for contact in self.contacts:
             stands[contact.frames, contact.foot] = True
@@ -152,25 +156,15 @@ class Contacts:
             raise InputError(f"{motion.source}: has {motion.fps:g} frames per second, the contacts {self.fps:g}")
 
 
-def _check_order(contacts: Sequence[FootContact]) -> None:
-    """Raise InputError where contacts of one foot, in the order of time, overlap."""
-    for earlier, later in pairwise(contacts):
-        if later.first_frame <= earlier.last_frame:
-            raise InputError(
-                f"contacts of the {later.part} overlap: frames {earlier.first_frame} to {earlier.last_frame} and "
-                f"{later.first_frame} to {later.last_frame}; a foot stands in one place at a time"
-            )
-
-
 def pose_level(motion: Motion) -> PosedMotions:
-    """Pose a motion with its soles where its feet stand level_feet."""
-    seen = level_feet(motion)
-    return PosedMotions.from_motions(MotionBatch.stack([seen]), sole_points(seen.skeleton))
+    """Pose a motion with the soles that its feet show while they stand level."""
+    levelled = level_feet(motion)
+    return PosedMotions.from_motions(MotionBatch.stack([levelled]), sole_points(levelled.skeleton))
 
 
 @dataclass(frozen=True, eq=False)
 class StandingFoot:
-    """One foot in the F frames of a contact, as a motion has it.
+    """A foot in the F frames of a contact, as a motion has it.
 
     While a foot stands, the part of its sole that touches the ground does not move; the rest may roll about it.
     """
@@ -184,7 +178,14 @@ class StandingFoot:
 
     @classmethod
     def from_pose(cls, posed: PosedMotions, foot: int, first: int, last: int) -> StandingFoot:
-        """Return the left (0) or the right foot (1) of a posed motion from its first to its last frame of contact."""
+        """Return a foot of a posed motion during a contact.
+
+        Args:
+            posed: The posed motion.
+            foot: 0 for the left foot, 1 for the right one.
+            first: First frame of the contact.
+            last: Last frame of the contact.
+        """
         corners_m = posed.feet_m[0, first : last + 1, foot]
         velocity_m_s = stance_velocities(corners_m[None, :, None], posed.motions.fps)[0, :, 0]
         slip_m = np.zeros((len(corners_m), 2))
@@ -193,12 +194,12 @@ class StandingFoot:
 
     @property
     def middles_m(self) -> np.ndarray:
-        """(F, 3) middle of the sole."""
+        """Middle (F, 3) of the sole."""
         return self.corners_m.mean(axis=1)
 
     @property
     def place_m(self) -> np.ndarray:
-        """(3,) middle of the sole while it is flat and still."""
+        """Middle (3,) of the sole while it is flat and still."""
         return self.weights @ self.middles_m
 
     def displacements_m(self, place_m: np.ndarray) -> np.ndarray:
@@ -208,12 +209,20 @@ class StandingFoot:
 
 
 def _place_weights(corners_m: np.ndarray, velocity_m_s: np.ndarray) -> np.ndarray:
-    """(F,) weights of frames in a foot's mean place, from corners (F, K, 3) and velocities (F − 1, 2) between them."""
+    """Return the weights (F,) of frames in a foot's mean place.
+
+    Args:
+        corners_m: (F, K, 3) corners of the sole.
+        velocity_m_s: (F − 1, 2) velocities between frames.
+    """
     heights_m = corners_m[..., 1]
     steepness_m = heights_m.max(axis=1) - heights_m.min(axis=1)
     between_m_s = norms(velocity_m_s) if len(velocity_m_s) else np.zeros(1)
-    speed_m_s = np.minimum(np.append(between_m_s[:1], between_m_s), np.append(between_m_s, between_m_s[-1:]))
-    speed_m_s = speed_m_s[: len(corners_m)]
-    exponents = ((steepness_m - steepness_m.min()) / _FLAT_M) ** 2 + ((speed_m_s - speed_m_s.min()) / _STILL_M_S) ** 2
+    before_m_s = np.append(between_m_s[:1], between_m_s)
+    after_m_s = np.append(between_m_s, between_m_s[-1:])
+    speed_m_s = np.minimum(before_m_s, after_m_s)[: len(corners_m)]
+    unevenness = (steepness_m - steepness_m.min()) / _FLAT_M
+    slipping = (speed_m_s - speed_m_s.min()) / _STILL_M_S
+    exponents = unevenness**2 + slipping**2
     weights = np.exp(exponents.min() - exponents)
     return weights / weights.sum()

@@ -44,9 +44,9 @@ class TPoseEnds:
     closing: int
     """Frames of those at its end."""
     fades_in: bool
-    """Whether the motion leaves the opening T-pose smoothly."""
+    """True if the motion leaves the opening T-pose smoothly."""
     fades_out: bool
-    """Whether the motion enters the closing T-pose smoothly."""
+    """True if the motion enters the closing T-pose smoothly."""
 
     @classmethod
     def from_motion(cls, motion: Motion) -> TPoseEnds:
@@ -54,7 +54,9 @@ class TPoseEnds:
         if find_flaw(motion):
             return cls(motion, opening=0, closing=0, fades_in=False, fades_out=False)
         opening, fades_in = _count_opening_frames(motion)
-        closing, fades_out = _count_opening_frames(_reverse(motion.frames(opening, len(motion))))
+        rest = motion.frames(opening, len(motion))
+        reversed_rest = replace(rest, root_m=rest.root_m[::-1], rotations=rest.rotations[::-1], contacts=None)
+        closing, fades_out = _count_opening_frames(reversed_rest)
         return cls(motion, opening, closing, fades_in, fades_out)
 
     @property
@@ -120,13 +122,8 @@ def _count_opening_frames(motion: Motion) -> tuple[int, bool]:
             break
         count += frames
     rest = motion.frames(count, len(motion))
-    held = 0 if find_flaw(rest) else count_held_t_pose_frames(rest)
-    return count + held, held > 0
-
-
-def _reverse(motion: Motion) -> Motion:
-    """Return a motion played backwards."""
-    return replace(motion, root_m=motion.root_m[::-1], rotations=motion.rotations[::-1], contacts=None)
+    held_count = 0 if find_flaw(rest) else count_held_t_pose_frames(rest)
+    return count + held_count, held_count > 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,46 +131,47 @@ class Segment:
     """A take of a motion, or all of it, from frame `start` on."""
 
     start: int
-    given: Motion
+    take: Motion
     margin: int = 0
-    """Frames with which it is unrolled on either side; 0 if it is no loop."""
+    """Frames with which it is unrolled on either side; 0 if it is not a loop."""
 
     @property
     def motion(self) -> Motion:
         """The motion to correct, unrolled if it is a loop."""
-        return unroll_loop(self.given, self.margin) if self.margin else self.given
+        return unroll_loop(self.take, self.margin) if self.margin else self.take
 
     def restore(self, correction: CorrectedMotion, *, same_travel: bool) -> CorrectedMotion:
-        """Return the correction of the segment from that of `motion`; figures of loops include their margins."""
+        """Return the correction of the take from that of `motion`; figures of loops include their margins."""
         if not self.margin:
             return correction
-        frames = slice(self.margin, self.margin + len(self.given))
+        frames = slice(self.margin, self.margin + len(self.take))
         timeline = correction.timeline
+        residual = dict(correction.residual)
         if timeline is not None:
             timeline = timeline.frames(frames.start, frames.stop)
-        residual = {**correction.residual, **_mean_residual(timeline)}
+            residual |= _mean_residual(timeline)
         cut = replace(correction, timeline=timeline, residual=residual)
         if cut.failure is not None:
-            return replace(cut, motion=self.given, failure=self._map_failure_to_loop(cut.failure))
+            return replace(cut, motion=self.take, failure=self._map_failure_to_loop(cut.failure))
         is_glide_removed = any(note.kind is NoteKind.GLIDE_REMOVED for note in cut.notes)
         same_travel = same_travel and not is_glide_removed
-        back_m = (self.given.root_m[0] - cut.motion.root_m[self.margin]) * (1.0, 0.0, 1.0)
+        back_m = (self.take.root_m[0] - cut.motion.root_m[self.margin]) * (1.0, 0.0, 1.0)
         moved = replace(cut.motion, root_m=cut.motion.root_m + back_m)
         return replace(
             cut,
-            motion=close_loop(moved, self.given, self.margin, same_travel=same_travel),
+            motion=close_loop(moved, self.take, self.margin, same_travel=same_travel),
             supports=tuple(support.shift(back_m) for support in _supports_within(cut.supports, frames)),
-            notes=(*cut.notes, Note(NoteKind.LOOP, self.given.seconds)),
+            notes=(*cut.notes, Note(NoteKind.LOOP, self.take.seconds)),
         )
 
     def _map_failure_to_loop(self, failure: Failure) -> Failure:
         """Return a failure in the unrolled loop at the frames of the loop that it repeats."""
         if failure.frame is None:
             return failure
-        frame = (failure.frame - self.margin) % (len(self.given) - 1)
+        frame = (failure.frame - self.margin) % (len(self.take) - 1)
         if failure.last_frame is None:
             return replace(failure, frame=frame)
-        last = min(frame + failure.last_frame - failure.frame, len(self.given) - 1)
+        last = min(frame + failure.last_frame - failure.frame, len(self.take) - 1)
         return replace(failure, frame=frame, last_frame=last)
 
 
@@ -208,14 +206,13 @@ def merge_segments(
     """
     stabilizing = settings.find_step(StabilizeFloor)
     same_travel = stabilizing is None or not stabilizing.remove
-    of_segments = [
-        segment.restore(correction, same_travel=same_travel)
-        for segment, correction in zip(segments, corrections, strict=True)
-    ]
-    if len(of_segments) == 1:
-        return of_segments[0]
+    restored = []
+    for segment, correction in zip(segments, corrections, strict=True):
+        restored.append(segment.restore(correction, same_travel=same_travel))
+    if len(restored) == 1:
+        return restored[0]
     merger = CorrectionMerger(motion)
-    for segment, correction in zip(segments, of_segments, strict=True):
+    for segment, correction in zip(segments, restored, strict=True):
         merger.append(segment.start, correction)
     if merger.rejection is not None:
         return merger.rejection
@@ -223,9 +220,9 @@ def merge_segments(
     return replace(merger.correction, notes=(cuts, *merger.correction.notes))
 
 
-def _mean_residual(timeline: Timeline | None) -> dict[str, float]:
-    """Return the mean residual wrench of a timeline, whose first frame no step leads to."""
-    if timeline is None or len(timeline) < 2:
+def _mean_residual(timeline: Timeline) -> dict[str, float]:
+    """Return the mean residual wrench of a timeline, without its first frame, to which no step leads."""
+    if len(timeline) < 2:
         return {}
     return {
         "residual_force_bodyweights": float(timeline.residual_force_bodyweights[1:].mean()),

@@ -36,8 +36,8 @@ class CompareCommand:
     tasks: dict[str, str] = field(default_factory=dict)
     """Name and package.module:function of each task. The function takes the seed's random stream and returns a
     `selfcorrect.Task`."""
-    arms: Annotated[dict[str, ArmSettings], arg(help="Name and options of each arm; set them in the YAML file.")] = (
-        field(default_factory=dict)
+    arms: Annotated[dict[str, ArmSettings], arg(help="Name and options of each arm, in the YAML file.")] = field(
+        default_factory=dict
     )
     generations: int = 10
     """Generations after generation 0."""

@@ -1,7 +1,7 @@
-"""Pack motion files and datasets into sets: parquet files of some hundred motions each, like ones beside each other.
+"""Pack motion files and datasets into sets: parquet files of some hundred motions each, sorted by skeleton.
 
-Recordings are read in parts. A part depends only on its recordings, so that parts may be made anywhere, at any time,
-with the same bytes. A record of each part tells what it was made of; the list of digests is written last.
+Recordings are read in parts. A part depends only on its recordings, so that parts can be made anywhere, at any time,
+with the same bytes. Each part has a record of its inputs. The list of digests is written last.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
+from operator import attrgetter
 from pathlib import Path
 
 from selfcorrect.core.errors import DamagedError, InputError, RunFolderError, SettingError, UnreachableError
@@ -23,7 +24,7 @@ from selfcorrect.motion.correction.pieces import group_by_size
 from selfcorrect.motion.motion import check_numbers
 from selfcorrect.runtime.bugs import describe_failure
 from selfcorrect.runtime.progress import Progress
-from selfcorrect.storage.files.digests import SUMS, compute_file_digest, encode_sealed, format_sums, read_sealed
+from selfcorrect.storage.files.digests import SUMS, compute_file_digest, decode_sealed, encode_sealed, format_sums
 from selfcorrect.storage.files.limits import is_file_name, record_opened_paths
 from selfcorrect.storage.files.locks import LOCK, FolderLock
 from selfcorrect.storage.files.places import Place, is_address
@@ -37,13 +38,15 @@ from ..jobs.where import Where
 from .sources import dataset_at, open_source
 
 PART_RECORDINGS = 1024
+"""Most recordings in a part."""
 PART_BYTES = 2**28
-"""Most recordings that one worker reads, and most bytes of their files."""
+"""Most bytes of the files of a part."""
 RUN_BYTES = 2**27
-"""Bytes of the numbers of motions that are sorted together."""
+"""Most bytes of the numbers of motions that are sorted together."""
 SHARD_BYTES = 2**25
-"""Most bytes of the numbers in one shard; a motion that is larger stands alone."""
+"""Most bytes of the numbers in a shard; a larger motion has its own."""
 MOST_MOTIONS = 100_000
+"""Most motions in a shard."""
 PARTS = ".parts"
 """Folder in a set with the task and a record of each part."""
 _TASK = f"{PARTS}/task.json"
@@ -61,7 +64,7 @@ class SourceOptions:
 
 @dataclass(frozen=True)
 class ShardTask:
-    """A task: sources that become one set of shards."""
+    """Sources that become a set of shards."""
 
     sources: tuple[str, ...]
     """Paths and addresses."""
@@ -75,8 +78,10 @@ class ShardTask:
             raise SettingError(f"motions-per-shard must be from 1 to {MOST_MOTIONS}, got {self.motions_per_shard}")
 
     def describe(self) -> dict[str, object]:
-        """Return all that the result depends on beside the content of the sources."""
-        return as_json({"task": "shard", **{name: value for name, value in asdict(self).items() if name != "out"}}, str)
+        """Return all that the result depends on besides the content of the sources."""
+        settings = asdict(self)
+        del settings["out"]
+        return as_json({"task": "shard", **settings}, str)
 
 
 @dataclass(frozen=True)
@@ -116,47 +121,57 @@ def make_shards(task: ShardTask, workers: int) -> tuple[list[ShardFacts], list[s
     """Make those shards of a set that are missing, or whose inputs changed.
 
     Args:
-        task: what becomes of what.
-        workers: number of processes that read at the same time.
+        task: The sources and the set.
+        workers: Number of processes that read at the same time.
 
     Returns:
         All shards of the set, and a sentence for each recording that could not be read.
 
     Raises:
-        InputError: no motion could be read.
-        RunFolderError: the folder belongs to another task, or holds other files.
+        InputError: No motion could be read.
+        RunFolderError: The folder belongs to another task, or holds other files.
     """
     place = Place(task.out)
     _list_parts.cache_clear()  # files may have come since an earlier task of this process
-    with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch, _claim(place, task, Path(scratch)):
+    with _claim(place, task):
         count = len(_list_parts(task.sources, task.options))
         jobs = [Job(f"part {number}", make_part, (task, number), 1) for number in range(count)]
         run_jobs(jobs, Where(workers), "shard", unit="part")
-        _remove_stale_parts(place, count, Path(scratch))
-        records = [_read_record(place, number, Path(scratch)) for number in range(count)]
-        if None in records:
-            raise DamagedError(f"{task.out}: a record is not what was written; the same command does that part again")
-        shards = [shard for record in records if record for shard in record.shards]
-        unread = [sentence for record in records if record for sentence in record.unread]
+        _remove_stale_parts(place, count)
+        shards: list[ShardFacts] = []
+        unread: list[str] = []
+        for number in range(count):
+            record = _read_record(place, number)
+            if record is None:
+                raise DamagedError(f"{task.out}: a record is damaged; the same command makes that part again")
+            shards += record.shards
+            unread += record.unread
         if not shards:
             raise InputError(f"no motion could be read; the first problem: {(unread or ['there is none'])[0]}")
-        _send_bytes(place, SUMS, format_sums({shard.name: shard.sha256 for shard in shards}), Path(scratch))
+        place.write_bytes(SUMS, format_sums({shard.name: shard.sha256 for shard in shards}))
     return shards, unread
 
 
 def make_part(task: ShardTask, number: int, progress: Progress) -> None:
-    """Make the shards of one part and record them, unless the record shows that its inputs did not change."""
+    """Make the shards of a part and record them, unless its record shows that the inputs did not change.
+
+    Args:
+        task: The sources and the set.
+        number: Number of the part.
+        progress: Called with the recordings that are done.
+    """
     place = Place(task.out)
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
         scratch = Path(folder)
-        part = _list_parts(task.sources, task.options)[number]
-        part = [_fetch(recording, scratch / "inputs" / str(index)) for index, recording in enumerate(part)]
+        part = []
+        for index, recording in enumerate(_list_parts(task.sources, task.options)[number]):
+            part.append(_fetch(recording, scratch / "inputs" / str(index)))
         key = _make_part_key(part, task.options)
-        record = _read_record(place, number, scratch)
+        record = _read_record(place, number)
         if record is None or record.key != key or record.unread or not are_unchanged(record.sidecars):
             _remove_shards(place, record)
             record = _write_part(place, number, part, task, key, scratch, progress)
-            _send_bytes(place, _record_name(number), encode_sealed(asdict(record)), scratch)
+            place.write_bytes(_record_name(number), encode_sealed(asdict(record)))
     progress("generation", 1, 1)
 
 
@@ -166,14 +181,16 @@ def _write_part(
     unread: list[str] = []
     shards: list[ShardFacts] = []
     with record_opened_paths() as opened:
-        for index, motions in enumerate(cut_shards(_read_part(part, unread, progress), task.motions_per_shard)):
+        motions_of_part = _read_part(part, unread, progress)
+        for index, motions in enumerate(cut_shards(motions_of_part, task.motions_per_shard)):
             name = f"shard-{number:05d}-{index:03d}.parquet"
-            write_named(scratch / name, motions)
-            place.send(scratch / name, name)
-            shards.append(ShardFacts(name, len(motions), compute_file_digest(scratch / name)))
-            (scratch / name).unlink()
-    own_files = {recording.path for recording in part}
-    sidecars = {path for path in opened if path not in own_files and not path.is_relative_to(scratch)}
+            path = scratch / name
+            write_named(path, motions)
+            place.send(path, name)
+            shards.append(ShardFacts(name, len(motions), compute_file_digest(path)))
+            path.unlink()
+    part_files = {recording.path for recording in part}
+    sidecars = {path for path in opened if path not in part_files and not path.is_relative_to(scratch)}
     return PartRecord(key, shards, unread, hash_sidecars(sorted(sidecars), scratch))
 
 
@@ -181,19 +198,19 @@ def _write_part(
 
 
 @contextmanager
-def _claim(place: Place, task: ShardTask, scratch: Path) -> Iterator[None]:
-    """Take the place of a task, new or begun by the same one; of a folder of this machine, sole use."""
+def _claim(place: Place, task: ShardTask) -> Iterator[None]:
+    """Record the task in its place, which is new or belongs to the same task; lock a folder of this machine."""
     description = task.describe()
-    if place.has(_TASK):
-        place.fetch(_TASK, scratch / "task.json")
-        if differences := config_differences(read_sealed(scratch / "task.json"), description):
+    recorded = place.read_bytes(_TASK)
+    if recorded is not None:
+        if differences := config_differences(decode_sealed(recorded, f"{task.out}/{_TASK}"), description):
             raise RunFolderError(
                 f"{task.out}: belongs to another task. {' '.join(differences)} Choose another folder, or use those."
             )
     elif foreign := [name for name in place.list_names() if "/" not in name and name != LOCK]:
         raise RunFolderError(f"{task.out}: holds other files ({', '.join(foreign[:3])}); choose another folder")
     if is_address(task.out):
-        _send_bytes(place, _TASK, encode_sealed(description), scratch)
+        place.write_bytes(_TASK, encode_sealed(description))
         yield
         return
     folder = Path(task.out)
@@ -202,7 +219,7 @@ def _claim(place: Place, task: ShardTask, scratch: Path) -> Iterator[None]:
         lock = FolderLock(folder)
     with lock:
         remove_leftovers(folder, below=True)
-        _send_bytes(place, _TASK, encode_sealed(description), scratch)
+        place.write_bytes(_TASK, encode_sealed(description))
         yield
 
 
@@ -210,34 +227,31 @@ def _record_name(number: int) -> str:
     return f"{PARTS}/part-{number:05d}.json"
 
 
-def _read_record(place: Place, number: int, scratch: Path) -> PartRecord | None:
-    """Return the record of a part; None where there is none, or it is damaged."""
-    path = scratch / "part.json"
+def _read_record(place: Place, number: int) -> PartRecord | None:
+    """Return the record of a part; None for a missing or damaged one."""
+    name = _record_name(number)
+    content = place.read_bytes(name)
+    if content is None:
+        return None
     try:
-        return read_as(PartRecord, read_sealed(path), "it") if place.fetch(_record_name(number), path) else None
+        return read_as(PartRecord, decode_sealed(content, name), "it")
     except (DamagedError, InputError):
         return None
 
 
 def _remove_shards(place: Place, record: PartRecord | None) -> None:
-    """Remove what a part had become, so that nothing of it stays beside what it becomes now."""
+    """Remove the shards of a part before it is made again."""
     for shard in record.shards if record else ():
         place.remove(shard.name)
 
 
-def _remove_stale_parts(place: Place, count: int, scratch: Path) -> None:
-    """Remove the parts of inputs that are no longer there."""
+def _remove_stale_parts(place: Place, count: int) -> None:
+    """Remove the parts of inputs that no longer exist."""
     for name in place.list_names(PARTS):
         match = _PART.fullmatch(name)
         if match and int(match[1]) >= count:
-            _remove_shards(place, _read_record(place, int(match[1]), scratch))
+            _remove_shards(place, _read_record(place, int(match[1])))
             place.remove(name)
-
-
-def _send_bytes(place: Place, name: str, content: bytes, scratch: Path) -> None:
-    path = scratch / "content"
-    path.write_bytes(content)
-    place.send(path, name)
 
 
 # --- recordings ------------------------------------------------------------------------------------------------------
@@ -258,9 +272,14 @@ def list_recordings(source: str, options: SourceOptions) -> list[Recording]:
             raise InputError(f"{source}: no shards of motions are here; `selfcorrect data shard` makes them")
         return [Recording(f"{source}/{name}", SHARD_BYTES, Path(name), lambda: iter(())) for name in names]
     path = Path(source)
-    known_dataset = dataset_at(path, options.dataset, options.reading)
+    folder = None if dataset_at(path, options.dataset, options.reading) else path
     _, clips = open_source(path, options.dataset, options.split, options.reading)
-    return [_make_recording(clip, None if known_dataset else path) for clip in clips]
+    recordings = []
+    for clip in clips:
+        file = next(place for place in (clip.path, *clip.path.parents) if place.exists())
+        size = file.stat().st_size if file == clip.path else 0  # in an archive
+        recordings.append(Recording(clip.name, size, file, partial(_read_clip, clip, folder)))
+    return recordings
 
 
 def is_shard(name: str) -> bool:
@@ -269,25 +288,19 @@ def is_shard(name: str) -> bool:
     return path.suffix == ".parquet" and path.parts[0] != "results" and path.name != "failures.parquet"
 
 
-def _make_recording(clip: Clip, folder: Path | None) -> Recording:
-    file = next(path for path in (clip.path, *clip.path.parents) if path.exists())
-    size = file.stat().st_size if file == clip.path else 0  # in an archive
-    return Recording(clip.name, size, file, partial(_read_clip, clip, folder))
-
-
 def _fetch(recording: Recording, folder: Path) -> Recording:
-    """Return a recording of this machine: itself, or a copy of the one at an address."""
+    """Return a recording on this machine: the same one, or a copy of one at an address."""
     if not is_address(recording.name):
         return recording
     address, _, name = recording.name.rpartition("/")
     path = folder / name
     if not Place(address).fetch(name, path):
-        raise UnreachableError(f"{recording.name}: has gone")
+        raise UnreachableError(f"{recording.name}: is missing")
     return Recording(recording.name, recording.size, path, lambda: iter(read_named(path)))
 
 
 def _read_clip(clip: Clip, folder: Path | None) -> Iterator[NamedMotion]:
-    """Yield the motions of a clip; those of files in a plain `folder` get labels after their place in it."""
+    """Yield the motions of a clip; files in a plain `folder` get labels from their place in it."""
     if clip.path.suffix.lower() == ".parquet":
         yield from read_named(clip.path)
         return
@@ -299,13 +312,14 @@ def _read_clip(clip: Clip, folder: Path | None) -> Iterator[NamedMotion]:
 
 
 def _make_part_key(part: Sequence[Recording], options: SourceOptions) -> str:
-    reading = options.reading
-    keys = [(item.name, make_input_key(item.path, asdict(options), reading.files)) for item in part]
+    keys = []
+    for recording in part:
+        keys.append((recording.name, make_input_key(recording.path, asdict(options), options.reading.files)))
     return hashlib.sha256(json.dumps(keys).encode(errors="surrogateescape")).hexdigest()
 
 
 def _read_part(part: Sequence[Recording], unread: list[str], progress: Progress) -> Iterator[NamedMotion]:
-    """Yield the motions of recordings; of each that cannot be read, `unread` gets a sentence."""
+    """Yield the motions of recordings; `unread` gets a sentence for each that cannot be read."""
     for index, recording in enumerate(part):
         progress("read", index, len(part))
         try:
@@ -317,7 +331,7 @@ def _read_part(part: Sequence[Recording], unread: list[str], progress: Progress)
 
 
 def _check(item: NamedMotion) -> NamedMotion:
-    """Return a motion; InputError where its numbers are wrong, or `data convert` could make no file of its name."""
+    """Return a motion; InputError if its numbers are wrong, or its name cannot be that of a file."""
     if not is_file_name(item.name):
         raise InputError(f"{item.name!r} cannot be the name of a file in a set of shards; rename it")
     check_numbers(item.motion)
@@ -328,13 +342,10 @@ def _check(item: NamedMotion) -> NamedMotion:
 
 
 def cut_shards(motions: Iterable[NamedMotion], most_motions: int) -> Iterator[list[NamedMotion]]:
-    """Yield motions in shards; as many as fit into memory together are sorted, so that like ones share a shard."""
-    for run in group_by_size(motions, _size, RUN_BYTES, MOST_MOTIONS):
-        yield from group_by_size(_sort(run), _size, SHARD_BYTES, most_motions)
-
-
-def _size(item: NamedMotion) -> int:
-    return item.bytes
+    """Yield motions in shards; as many as fit into memory are sorted together, so that similar ones share a shard."""
+    size = attrgetter("bytes")
+    for run in group_by_size(motions, size, RUN_BYTES, MOST_MOTIONS):
+        yield from group_by_size(_sort(run), size, SHARD_BYTES, most_motions)
 
 
 def _sort(motions: Sequence[NamedMotion]) -> list[NamedMotion]:

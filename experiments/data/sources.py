@@ -1,4 +1,4 @@
-"""A dataset, a folder of motion files, or a file: what it is, which recordings it holds, and what is odd in them."""
+"""Sources of motions: datasets, folders of motion files, and files, with their recordings and a summary."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,21 +31,51 @@ def open_source(
     *,
     limit: int | None = None,
 ) -> tuple[str, list[Clip]]:
-    """Return a path's description and recordings, at most `limit`, spread evenly; see `commands.data.Source`."""
+    """Open a dataset, a folder of motion files, or a file.
+
+    Args:
+        path: The folder or file.
+        dataset: Name of the dataset; by default inferred from its layout.
+        split: A part of the dataset.
+        reading: Facts that motion files do not state.
+        limit: Largest number of recordings, spread evenly over all.
+
+    Returns:
+        A description and the recordings.
+
+    Raises:
+        InputError: The path is neither a known dataset nor motion files.
+    """
     reading = reading or Reading()
-    if known_dataset := dataset_at(path, dataset, reading):
+    known_dataset = dataset_at(path, dataset, reading)
+    if known_dataset:
+        description = f"{known_dataset.title} ({known_dataset.holds})"
         clips = known_dataset.clips(path, split, allow_pickle=reading.allow_pickle)
-        return f"{known_dataset.title} ({known_dataset.holds})", _limit_clips(clips, limit)
-    clips = [Clip(_name(file, path), file, partial(_read_file, file, reading)) for file in motion_files(path)]
-    if not clips:
-        raise InputError(f"{path}: neither a known dataset nor motion files; see `selfcorrect data list`")
-    return "motion files", _limit_clips(clips, limit)
+    else:
+        description = "motion files"
+        clips = []
+        for file in motion_files(path):
+            name = file.name if file == path else file.relative_to(path).as_posix()
+            clips.append(Clip(name, file, partial(_read_file, file, reading)))
+        if not clips:
+            raise InputError(f"{path}: neither a known dataset nor motion files; see `selfcorrect data list`")
+    if limit is not None and limit < len(clips):
+        clips = select_evenly(clips, limit)
+    return description, clips
 
 
 def dataset_at(path: Path, name: str | None, reading: Reading) -> Dataset | None:
-    """The dataset of that name, or whose layout a path has; None for plain motion files.
+    """Return the dataset of a name, or with the layout of a path; None for plain motion files.
 
-    Datasets say all that reading needs: with a reading that says more, a path is one of plain motion files.
+    A dataset defines how its files are read. A reading that states facts is therefore for plain motion files.
+
+    Args:
+        path: The folder or file.
+        name: Name of the dataset, None to infer it.
+        reading: Facts that motion files do not state.
+
+    Raises:
+        SettingError: The reading states facts that the dataset defines.
     """
     if name and reading.tells_anything:
         raise SettingError(f"{path}: the dataset {name} gives unit, fps, up and body; leave these options out")
@@ -54,28 +84,27 @@ def dataset_at(path: Path, name: str | None, reading: Reading) -> Dataset | None
     return catalog.dataset(name) if name else catalog.recognise(path)
 
 
-def _name(file: Path, folder: Path) -> str:
-    return file.name if file == folder else file.relative_to(folder).as_posix()
-
-
-def _limit_clips(clips: list[Clip], limit: int | None) -> list[Clip]:
-    return clips if limit is None or limit >= len(clips) else select_evenly(clips, limit)
-
-
 def select_evenly(clips: Sequence[Clip], count: int) -> list[Clip]:
-    """So many recordings, spread evenly over all."""
-    return [clips[index] for index in np.linspace(0, len(clips) - 1, min(count, len(clips))).round().astype(int)]
+    """Select at most `count` recordings, spread evenly over all."""
+    places = np.linspace(0, len(clips) - 1, min(count, len(clips)))
+    return [clips[index] for index in places.round().astype(int)]
 
 
 def read_clips(clips: Sequence[Clip], complain: Callable[[str], None]) -> Iterator[Motion]:
-    """The motions that can be read, with a progress bar on a terminal; `complain` gets a sentence per other file."""
+    """Yield the motions that can be read, with a progress bar; `complain` gets a sentence for each other file."""
     return read_all(tqdm(clips, "reading", unit="clip", disable=None, leave=False), complain)
 
 
 def map_readable(
     motions: Iterable[Motion], work: Callable[[Motion], T], complain: Callable[[str], None]
 ) -> Iterator[T]:
-    """Yield `work(motion)` for each motion; if that fails, pass a sentence to `complain` and go on."""
+    """Yield the results of some work on motions, and go on if it fails.
+
+    Args:
+        motions: The motions.
+        work: Function of a motion.
+        complain: Gets a sentence for each motion on which the work fails.
+    """
     for motion in motions:
         try:
             result = work(motion)
@@ -121,27 +150,29 @@ class DataSummary:
             self.findings[motion.source or f"motion {self.motions}"] = [str(finding) for finding in findings]
 
     def lines(self) -> list[str]:
-        """The summary in words."""
+        """Return the summary in three lines."""
         if not self.motions:
             return ["no motion could be read"]
-        low, middle, high = np.percentile(self.seconds, [0, 50, 100])
-        named = {label: count for label, count in self.labels.most_common() if label}
+        shortest, median, longest = np.percentile(self.seconds, [0, 50, 100])
+        labels = [f"{label} ({count})" for label, count in self.labels.most_common() if label]
+        rates = _format_counts(self.rates)
+        joints = _format_counts(self.joints)
         return [
             f"{self.motions} motions, {self.frames} frames, {sum(self.seconds) / 60:.1f} minutes; "
-            f"{low:.2f} to {high:.2f} s, half of them up to {middle:.2f} s",
-            f"frames per second: {_counts(self.rates)}; joints: {_counts(self.joints)}; captions: {self.captions}",
-            f"labels: {', '.join(f'{label} ({count})' for label, count in named.items()) or 'none'}",
+            f"{shortest:.2f} to {longest:.2f} s, median {median:.2f} s",
+            f"frames per second: {rates}; joints: {joints}; captions: {self.captions}",
+            f"labels: {', '.join(labels) or 'none'}",
         ]
 
 
-def _counts(counter: Counter) -> str:
+def _format_counts(counter: Counter) -> str:
     if len(counter) == 1:
         return f"{next(iter(counter)):g}"
     return ", ".join(f"{value:g} ({count})" for value, count in counter.most_common())
 
 
 def summarise(clips: Sequence[Clip]) -> DataSummary:
-    """Read all recordings and summarise them. Files that cannot be read are part of it."""
+    """Read all recordings and summarise them, including files that cannot be read."""
     summary = DataSummary()
     complain = summary.unreadable.append
     for _ in map_readable(read_clips(clips, complain), summary.add, complain):
@@ -150,7 +181,7 @@ def summarise(clips: Sequence[Clip]) -> DataSummary:
 
 
 def measure_motion(motion: Motion) -> dict[str, float]:
-    """Numbers of one motion: its length, the speed of its root over the floor, and its physical errors."""
+    """Measure the length of a motion, the speed of its root over the floor, and its physical errors."""
     path_m = np.linalg.norm(np.diff(motion.root_m[:, [0, 2]], axis=0), axis=-1).sum()
     errors = physical_errors(MotionBatch.stack([motion])).mean()
     return {

@@ -1,4 +1,4 @@
-"""Identities of users' code and data when a run began: a run does not resume with others unless you ask for it."""
+"""Identities of users' code and data when a run began; a run resumes with others only if you ask for it."""
 
 import re
 import sys
@@ -27,14 +27,22 @@ def identity_of_data(samples: Samples) -> Identity:
 
 @dataclass(frozen=True)
 class IdentityFile:
-    """A file of a run folder that keeps what each thing is, all that were accepted one after the other."""
+    """A file of a run folder with the identities of code and data, also of all versions that were accepted."""
 
     path: Path
     accept: str
     """The option that accepts the change, for messages."""
 
     def record(self, identities: Mapping[str, Identity], *, accept_changed: bool) -> None:
-        """Keep identities; RunFolderError, which names what changed, if one is not the last and none is accepted."""
+        """Record identities.
+
+        Args:
+            identities: Identity of each thing by its name.
+            accept_changed: Accept identities that differ from the latest recorded ones.
+
+        Raises:
+            RunFolderError: An identity changed, and that is not accepted; the message names the change.
+        """
         history = self._history()
         changes = {}
         for name, current in identities.items():
@@ -58,18 +66,18 @@ class IdentityFile:
         names = [name for name, other_change in changes.items() if other_change == change]
         is_not = "is not the one" if len(names) == 1 else "are not those"
         return (
-            f"{', '.join(names)} {is_not} that {self.path.parent} was begun with: {change}; "
-            f"{self.accept} resumes with the change from here, another folder begins anew"
+            f"{', '.join(names)} {is_not} with which {self.path.parent} began: {change}; "
+            f"{self.accept} resumes with the change, another folder starts from the beginning"
         )
 
     def list_unrecorded(self, identities: Mapping[str, Identity]) -> list[str]:
-        """The names of what the file, if there is one, does not know as it is."""
+        """Return the names of identities that the file lacks or has otherwise."""
         history = self._history()
-        return [
-            name
-            for name, current in identities.items()
-            if name not in history or current.changed_since(history[name][-1])
-        ]
+        names = []
+        for name, current in identities.items():
+            if name not in history or current.changed_since(history[name][-1]):
+                names.append(name)
+        return names
 
     def _history(self) -> dict[str, list[Identity]]:
         content = read_sealed(self.path) if self.path.exists() else {}

@@ -16,9 +16,9 @@ def make_input_key(source: Path, settings: object, named_files: Sequence[Path | 
     """Return the key of a file and of all that its result depends on.
 
     Args:
-        source: the file; one that is missing has a key as well.
-        settings: values for JSON; what is no JSON counts by its text.
-        named_files: files that the settings name, whose content counts.
+        source: The file; a missing one has a key as well.
+        settings: Values for JSON; other values count by their text.
+        named_files: Files that the settings name, whose content counts.
 
     Returns:
         A hash.

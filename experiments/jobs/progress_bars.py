@@ -28,23 +28,27 @@ class Event:
 
 
 def reporter(send: Callable[[Event], None], job: str, pace_s: float = 0.1) -> Progress:
-    """A progress callback that sends at most one event per `pace_s`, and always the last of a phase."""
-    last = [0.0]
+    """Return a progress callback that sends at most one event per `pace_s`, and always the last of a phase.
+
+    Args:
+        send: Function that takes the events.
+        job: Name of the job.
+        pace_s: Shortest time between events, seconds.
+    """
+    latest_s = 0.0
 
     def report(phase: str, done_count: int, total: int) -> None:
+        nonlocal latest_s
         time_s = time.monotonic()
-        if done_count >= total or phase == "generation" or time_s - last[0] > pace_s:
-            last[0] = time_s
+        if done_count >= total or phase == "generation" or time_s - latest_s > pace_s:
+            latest_s = time_s
             send(Event(job, phase, done_count, total))
 
     return report
 
 
 class Bars:
-    """One bar over all generations with the time left, and below it one per job under way: its phase, its steps.
-
-    rows: for at most so many jobs at once.
-    """
+    """A bar over all generations with the time left, and below it a bar for each running job, `rows` at most."""
 
     def __init__(self, total: int, rows: int, title: str, unit: str) -> None:
         live = sys.stderr.isatty() or os.environ.get(PROGRESS) == "always"
@@ -90,11 +94,11 @@ class Bars:
         return len(self._generations[job])
 
     def finish(self, job: str) -> None:
-        """Leave a job's row to the next."""
+        """Free the row of a job."""
         self.shown.pop(job, None)
         if (bar := self.by_job.pop(job, None)) is not None:
             self.free.append(bar)
 
-    def tell(self, sentence: str) -> None:
+    def write(self, sentence: str) -> None:
         """Print a line above the bars."""
         self.overall.write(sentence, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Runs jobs on a Ray cluster. Ray decides where a job runs; what is known of a run is in its folder, as everywhere.
+"""Run jobs on a Ray cluster. Ray decides where a job runs; the run folder holds the state of the run, as always.
 
 Every node needs the same software and the run folder at the same path. Both are checked on each node before anything is
 written, and again at each job, as nodes come and go.
@@ -37,27 +37,31 @@ from .run import Job, Show, Submit, use_one_thread
 from .where import Cluster, Where
 
 CONNECT_S = 10.0
-"""Longest time for a head to answer."""
+"""Longest time in which a head answers."""
 EVENT_PACE_S = 1.0
-"""A job reports its progress once in so many seconds."""
+"""Time between two reports of a job's progress."""
 WATCH_S = 3.0
-"""The head is asked for once in so many seconds."""
+"""Time between two checks that the head answers."""
 HEAD_GONE_S = 30.0
 """Longest time without a head; Ray would wait for 60 s."""
 LEAVE_S = 10.0
+"""Longest time to leave the cluster."""
 IN_USE_S = 180.0
-"""Longest wait for a folder that a predecessor locks, whose node is gone. Shared file systems drop the locks of
-a lost machine after a minute or two."""
+"""Longest wait for a folder that a job on a lost node has locked. Shared file systems drop the locks of a lost machine
+after a minute or two."""
 
 
 @contextmanager
 def ray_cluster(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
-    """Runs jobs on the cluster that `where` names, as many at once as it has room for."""
+    """Run jobs on the cluster that `where` names, as many at once as it has room for."""
     with _connect(where.cluster.cluster or "auto"), _Meeting.create(folder) as meeting:
-        _check_nodes(_workers(), meeting)
+        _check_nodes(_list_workers(), meeting)
         _warn_of_no_room(where.cluster)
+        resources = {"num_cpus": where.cluster.cpus_per_job, "num_gpus": where.cluster.gpus_per_job}
+        if where.cluster.memory_per_job is not None:
+            resources["memory"] = where.cluster.memory_per_job * 1e9
         with _show_events(show) as channel, _watch_cluster() as pending:
-            yield lambda job: _submit(job, meeting, channel, _resources(where.cluster), pending)
+            yield lambda job: _submit(job, meeting, channel, resources, pending)
 
 
 # --- the connection --------------------------------------------------------------------------------------------------
@@ -65,7 +69,7 @@ def ray_cluster(where: Where, folder: Path | None, show: Show) -> Iterator[Submi
 
 @contextmanager
 def _connect(address: str) -> Iterator[None]:
-    """Part of a cluster as long as the body runs; leaving it, however, ends all that it started there."""
+    """Join a cluster while the body runs; at its end, the cluster ends all jobs of this process."""
     require_reachable(address)
     on_termination = signal.getsignal(signal.SIGTERM)
     try:
@@ -79,14 +83,14 @@ def _connect(address: str) -> Iterator[None]:
     finally:
         leaving = threading.Thread(target=ray.shutdown, daemon=True)
         leaving.start()
-        leaving.join(LEAVE_S)  # of a cluster without a head there is no end
+        leaving.join(LEAVE_S)  # without a head, it would not end
 
 
 @contextmanager
 def _watch_cluster() -> Iterator[set[Future[None]]]:
-    """While the body runs, jobs that it adds to this set fail when the head of the cluster is gone for good.
+    """While the body runs, let the jobs that it adds to this set fail when the head of the cluster is gone for good.
 
-    Ray waits for a head that comes back (with its state in Redis), and after a minute ends this process, unasked.
+    Ray waits for a head that comes back (with its state in Redis), and ends this process after a minute.
     """
     pending: set[Future[None]] = set()
     ended = threading.Event()
@@ -109,15 +113,15 @@ def _watch(pending: set[Future[None]], ended: threading.Event) -> None:
             if time.monotonic() - last < HEAD_GONE_S:
                 continue
             lost = ClusterLostError(
-                f"the head of the Ray cluster at {host}:{port} is gone; what is finished is kept, and the same command "
-                "goes on when there is a cluster again, or without --cluster"
+                f"the head of the Ray cluster at {host}:{port} is gone; finished work is kept, and the same command "
+                "continues on a new cluster, or without --cluster"
             )
             for future in list(pending):
                 _end(future, lost)
 
 
 def require_reachable(address: str) -> None:
-    """SettingError at once for an address where nothing listens: Ray would ask for minutes."""
+    """Raise SettingError at once if nothing listens at an address; Ray would try for minutes."""
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
@@ -135,7 +139,7 @@ def _in_one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-# --- every node must be fit for the work -----------------------------------------------------------------------------
+# --- requirements of nodes -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -152,24 +156,27 @@ class _Meeting:
     @classmethod
     @contextmanager
     def create(cls, folder: Path | None) -> Iterator[_Meeting]:
-        """One that can be found as long as the body runs."""
+        """Yield the conditions of this process, with a secret in the folder while the body runs."""
         if folder is None:
-            yield cls(Path.cwd(), _software())
+            yield cls(Path.cwd(), _describe_software())
             return
         with scratch_folder(folder / "cluster") as place:
-            meeting = cls(Path.cwd(), _software(), secrets.token_hex(8), place)
+            meeting = cls(Path.cwd(), _describe_software(), secrets.token_hex(8), place)
             (place / "secret").write_text(meeting.secret)
             yield meeting
 
     def objection(self) -> str:
-        """Return the reason why this process cannot run the jobs, "" if it can."""
-        node_software = _software()
+        """Return the reason for which this process cannot run the jobs, "" if it can."""
+        node_software = _describe_software()
         node_name = f"node {socket.gethostname()} of the cluster"
-        if differing := [name for name in self.software if self.software[name] != node_software.get(name)]:
-            differences = ", ".join(
-                f"{name} {node_software.get(name)} instead of {self.software[name]}" for name in differing
+        differences = []
+        for name, version in self.software.items():
+            if version != node_software.get(name):
+                differences.append(f"{name} {node_software.get(name)} instead of {version}")
+        if differences:
+            return (
+                f"{node_name} has other software than this machine, so results would differ: {', '.join(differences)}"
             )
-            return f"{node_name} has other software than this one, so results would differ: {differences}"
         if self.place is None:
             return ""
         try:
@@ -179,32 +186,31 @@ class _Meeting:
             secret = str(error)
         if secret != self.secret:
             return (
-                f"{node_name} cannot read and write the output folder {self.place.parent}; it must be on storage that "
-                "all nodes have at the same path"
+                f"{node_name} cannot read and write the output folder {self.place.parent}; it must be on storage with "
+                "the same path on all nodes"
             )
         return ""
 
 
-def _software() -> dict[str, Any]:
-    details = describe_environment()
-    packages: Any = details["packages"]
-    return {**{name: value for name, value in details.items() if name != "packages"}, **packages}
+def _describe_software() -> dict[str, Any]:
+    details: dict[str, Any] = dict(describe_environment())
+    packages = details.pop("packages")
+    return {**details, **packages}
 
 
-def _workers() -> list[Mapping[str, Any]]:
-    """The nodes that may get jobs."""
+def _list_workers() -> list[Mapping[str, Any]]:
+    """Return the nodes that may get jobs."""
     return [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
 
 
 def _check_nodes(nodes: Sequence[Mapping[str, Any]], meeting: _Meeting) -> None:
-    """SettingError for the first node that is not fit."""
-    asked = {
-        _objection.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
-            meeting
-        ): node["NodeManagerAddress"]
-        for node in nodes
-    }
-    for reference, address in asked.items():
+    """Raise SettingError for the first node that does not meet the conditions."""
+    address_by_reference = {}
+    for node in nodes:
+        on_node = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        reference = _objection.options(scheduling_strategy=on_node).remote(meeting)
+        address_by_reference[reference] = node["NodeManagerAddress"]
+    for reference, address in address_by_reference.items():
         try:
             objection = ray.get(reference)
         except (
@@ -214,17 +220,13 @@ def _check_nodes(nodes: Sequence[Mapping[str, Any]], meeting: _Meeting) -> None:
         ):
             continue  # the node has gone or is full for now, and is asked again at each job that it gets
         except ray.exceptions.RayError as error:
+            message, _, _ = _in_one_line(_cause(error)).partition(" traceback: ")
             raise SettingError(
-                f"the node at {address} cannot run selfcorrect ({_reason(_cause(error))}); install the same version "
-                "there as here, and start Ray from that environment"
+                f"the node at {address} cannot run selfcorrect ({message.removeprefix('System error: ')}); install "
+                "the same version there as on this machine, and start Ray from that environment"
             ) from error
         if objection:
             raise SettingError(f"{objection} (at {address})")
-
-
-def _reason(error: BaseException) -> str:
-    """The message of a worker that could not even begin, without its traceback."""
-    return _in_one_line(error).partition(" traceback: ")[0].removeprefix("System error: ")
 
 
 @ray.remote(num_cpus=0, max_retries=0)
@@ -233,24 +235,22 @@ def _objection(meeting: _Meeting) -> str:
 
 
 def _warn_of_no_room(cluster: Cluster) -> None:
-    needed = {"CPU": cluster.cpus_per_job, "GPU": cluster.gpus_per_job, "memory": (cluster.memory_per_job or 0) * 1e9}
-    if not any(all(node["Resources"].get(name, 0) >= value for name, value in needed.items()) for node in _workers()):
-        asked = f"{needed['CPU']:g} CPUs, {needed['GPU']:g} GPUs and {needed['memory'] / 1e9:g} GB of memory"
-        warnings.warn(f"no node of the cluster has {asked} for a job: waiting for one that has", stacklevel=2)
+    memory_gb = cluster.memory_per_job or 0
+    needed = {"CPU": cluster.cpus_per_job, "GPU": cluster.gpus_per_job, "memory": memory_gb * 1e9}
+    for node in _list_workers():
+        if all(node["Resources"].get(name, 0) >= value for name, value in needed.items()):
+            return
+    resources = f"{cluster.cpus_per_job:g} CPUs, {cluster.gpus_per_job:g} GPUs and {memory_gb:g} GB of memory"
+    warnings.warn(f"no node of the cluster has {resources} for a job: waiting for one that has", stacklevel=2)
 
 
 # --- jobs ------------------------------------------------------------------------------------------------------------
 
 
-def _resources(cluster: Cluster) -> dict[str, Any]:
-    memory = {} if cluster.memory_per_job is None else {"memory": cluster.memory_per_job * 1e9}
-    return {"num_cpus": cluster.cpus_per_job, "num_gpus": cluster.gpus_per_job, **memory}
-
-
 def _submit(
     job: Job, meeting: _Meeting, channel: Any, resources: Mapping[str, Any], pending: set[Future[None]]
 ) -> Future[None]:
-    """Start a job; Ray itself tries nothing again, as only the schedule knows what became of a job before."""
+    """Start a job; Ray itself never tries it again, because only the schedule counts failures."""
     settled: Future[None] = Future()
     pending.add(settled)
     settled.add_done_callback(pending.discard)
@@ -260,7 +260,7 @@ def _submit(
 
 
 def _end(future: Future[None], error: BaseException | None) -> None:
-    """Have a job end, unless it has."""
+    """End a job, unless it has ended."""
     with suppress(InvalidStateError):
         if error is None:
             future.set_result(None)
@@ -273,7 +273,7 @@ def _cause(error: BaseException) -> BaseException:
     if isinstance(error, ray.exceptions.RayTaskError):
         return getattr(error, "cause", None) or error
     if isinstance(error, ray.exceptions.OutOfMemoryError):
-        return WorkerError("its node ran out of memory; set more aside for a job with --memory-per-job")
+        return WorkerError("its node ran out of memory; reserve more for a job with --memory-per-job")
     if isinstance(error, ray.exceptions.NodeDiedError):
         return WorkerError("its node is gone")
     if isinstance(error, ray.exceptions.WorkerCrashedError):
@@ -292,13 +292,13 @@ def _run(job: Job, meeting: _Meeting, channel: Any) -> None:
 
 
 def _when_free(work: Callable[[], None]) -> None:
-    """Do what needs a folder that a predecessor may hold for a while, who is believed dead."""
-    until = time.monotonic() + IN_USE_S
+    """Do work in a folder that a job on a lost node may have locked for a while."""
+    deadline_s = time.monotonic() + IN_USE_S
     while True:
         try:
             return work()
         except InUseError:
-            if time.monotonic() > until:
+            if time.monotonic() > deadline_s:
                 raise
             time.sleep(2)
 
@@ -323,23 +323,23 @@ class _Channel:
 
 @contextmanager
 def _show_events(show: Show) -> Iterator[Any]:
-    """Show events while the body runs; its value is where jobs put them."""
+    """Show events while the body runs; yield the channel into which jobs put them."""
     near = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     channel = _Channel.options(scheduling_strategy=near).remote()  # type: ignore[attr-defined]
     ended = threading.Event()
-    thread = threading.Thread(target=_show_all, args=(channel, show, ended), daemon=True)
+
+    def show_all() -> None:
+        while not ended.wait(EVENT_PACE_S):
+            _show_new(channel, show)
+        _show_new(channel, show)
+
+    thread = threading.Thread(target=show_all, daemon=True)
     thread.start()
     try:
         yield channel
     finally:
         ended.set()
         thread.join(timeout=5)
-
-
-def _show_all(channel: Any, show: Show, ended: threading.Event) -> None:
-    while not ended.wait(EVENT_PACE_S):
-        _show_new(channel, show)
-    _show_new(channel, show)
 
 
 def _show_new(channel: Any, show: Show) -> None:

@@ -1,7 +1,7 @@
-"""Run the jobs of an experiment, each after the one it waits for, wherever a runner takes them.
+"""Run the jobs of an experiment, each after the jobs that it waits for, on the machines of a runner.
 
-A job is idempotent: it leaves what it makes in separate folders, whole or not at all, and does nothing again that is
-there. So a run folder is all that is known of a run, and a runner only decides where its jobs run.
+A job is idempotent: it writes its results to separate folders, whole or not at all, and skips those that exist. So a
+run folder holds the whole state of a run, and a runner only decides where its jobs run.
 """
 
 import multiprocessing
@@ -88,12 +88,22 @@ def run_jobs(
     observe: Show = lambda event: None,
     each_alone: bool = False,
 ) -> None:
-    """Run all jobs, each after those it waits for; results do not depend on where.
+    """Run all jobs, each after those it waits for; results do not depend on the place.
 
-    unit: what the overall bar counts; folder: into which all jobs write, which a cluster has to reach; observe: called
-    with the progress of all jobs, from any thread; each_alone: a job that fails ends only those that wait for it.
-    Where a job is tried once, its exception is raised here after the jobs under way were stopped; otherwise JobsError
-    names those that failed after all others were done. What is finished stays finished.
+    Finished work stays finished if a job fails.
+
+    Args:
+        jobs: The jobs.
+        where: Place and number of workers.
+        title: Title of the progress bar.
+        unit: Unit of the progress bar.
+        folder: Folder into which all jobs write; a cluster must reach it.
+        observe: Called with the progress of all jobs, from any thread.
+        each_alone: A job that fails ends only those that wait for it.
+
+    Raises:
+        JobsError: Jobs failed; it is raised after the others are done. If the runner tries a job only once and
+            `each_alone` is false, the job's own exception is raised at once.
     """
     workers = min(where.workers, max(len(jobs), 1))
     where = replace(where, workers=workers, threads=where.workers // workers)
@@ -111,7 +121,7 @@ def run_jobs(
 
 
 def require_runner(where: Where) -> None:
-    """SettingError where jobs cannot run: an unknown runner, a missing extra, a cluster that does not answer."""
+    """Raise SettingError if jobs cannot run: an unknown runner, a missing extra, a cluster that does not answer."""
     RUNNERS.load(where.chosen)
     if where.cluster.cluster:
         from .ray_cluster import require_reachable
@@ -120,26 +130,31 @@ def require_runner(where: Where) -> None:
 
 
 def use_one_thread() -> None:
-    """Here and in every process that starts from here, because sums depend on how many threads share them."""
+    """Use one thread in this process and its children, because sums depend on the number of threads."""
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    threadpool_limits(1)  # of libraries that are loaded already, which read the environment no more
-    if (torch := sys.modules.get("torch")) is not None:  # not imported where nobody needs it
+    threadpool_limits(1)  # for libraries that are loaded already, and do not read the environment again
+    torch = sys.modules.get("torch")
+    if torch is not None:  # it is not imported if nothing needs it
         torch.set_num_threads(1)
 
 
 class _Schedule:
-    """The jobs that are not done yet, and what became of the others."""
+    """Jobs that are waiting, running and failed."""
 
     def __init__(self, jobs: Sequence[Job], submit: Submit, tries: int, bars: Bars, each_alone: bool) -> None:
         self._jobs = {job.name: job for job in jobs}
         if len(self._jobs) < len(jobs):
-            doubled, _ = Counter(job.name for job in jobs).most_common(1)[0]
-            raise ValueError(f"two jobs are both named {doubled}")
+            name, _ = Counter(job.name for job in jobs).most_common(1)[0]
+            raise ValueError(f"two jobs are both named {name}")
         for job in jobs:
-            if unknown := [name for name in job.after if name not in self._jobs]:
-                raise ValueError(f"job {job.name} waits for {unknown[0]}, which is not among the jobs")
+            for name in job.after:
+                if name not in self._jobs:
+                    raise ValueError(f"job {job.name} waits for {name}, which is not among the jobs")
         self._graph = TopologicalSorter({job.name: job.after for job in jobs})
-        self._submit, self._tries, self._bars, self._each_alone = submit, tries, bars, each_alone
+        self._submit = submit
+        self._tries = tries
+        self._bars = bars
+        self._each_alone = each_alone
         self._running: dict[Future[None], str] = {}
         self._failures: Counter[tuple[str, int]] = Counter()
         self._given_up: dict[str, Exception] = {}
@@ -161,21 +176,24 @@ class _Schedule:
     def _settle(self, name: str, future: Future[None]) -> None:
         try:
             future.result()
+        except BrokenExecutor:
+            message = f"a worker process died while {name} ran (killed, or out of memory); the same command continues"
+            self._fail(name, WorkerError(message))
         except Exception as error:
-            self._fail(name, _worker_error(name, error))
+            self._fail(name, error)
         else:
             self._bars.finish(name)
             self._graph.done(name)
 
     def _fail(self, name: str, error: Exception) -> None:
-        """Try again, as often as it takes while the job gets further."""
+        """Try a job again, a number of times at each generation that it reaches, or give it up."""
         ends_all = self._tries == 1 and (not self._each_alone or isinstance(error, WorkerError))
         if ends_all or isinstance(error, ClusterLostError):
             raise error
         place = name, self._bars.count_generations(name)
         self._failures[place] += 1
         count = self._failures[place]
-        self._bars.tell(f"{name} failed ({count} of {self._tries} tries): {_sentence(error)}")
+        self._bars.write(f"{name} failed ({count} of {self._tries} tries): {_describe_error(error)}")
         if count < self._tries:
             self._start(name)
         else:
@@ -183,23 +201,26 @@ class _Schedule:
             self._given_up[name] = error
 
 
-def _worker_error(name: str, error: Exception) -> Exception:
-    if not isinstance(error, BrokenExecutor):
-        return error
-    return WorkerError(f"a worker process died while {name} ran (killed, or out of memory); the same command continues")
-
-
-def _sentence(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
 def jobs_error(failed: Mapping[str, Exception], count: int, tries: int) -> JobsError:
-    """Return the error for failed jobs, to be raised after everything else is done."""
-    named = "; ".join(f"{name}: {_sentence(error)}" for name, error in failed.items())
+    """Return the error to raise after all other jobs are done.
+
+    Args:
+        failed: The error of each failed job.
+        count: Number of all jobs.
+        tries: Number of times that a job was tried.
+    """
+    reasons = "; ".join(f"{name}: {_describe_error(error)}" for name, error in failed.items())
     times = f" {tries} times" if tries > 1 else ""
-    message = f"{len(failed)} of {count} jobs failed{times} and were given up ({named}), with those that wait for them"
+    message = (
+        f"{len(failed)} of {count} jobs failed{times} and were given up ({reasons}), with those that wait for them; "
+        "finished work is kept, and the same command does the rest"
+    )
     bugs = [getattr(error, "bug", "") or internal_error_traceback(error) for error in failed.values()]
-    return JobsError(f"{message}; what is finished is kept, and the same command does the rest", failed, "".join(bugs))
+    return JobsError(message, failed, "".join(bugs))
 
 
 # --- runners ---------------------------------------------------------------------------------------------------------
@@ -207,7 +228,7 @@ def jobs_error(failed: Mapping[str, Exception], count: int, tries: int) -> JobsE
 
 @contextmanager
 def run_sequentially(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
-    """Runs each job at once, in this process."""
+    """Run each job at once, in this process."""
 
     def submit(job: Job) -> Future[None]:
         finished: Future[None] = Future()
@@ -225,13 +246,13 @@ def run_sequentially(where: Where, folder: Path | None, show: Show) -> Iterator[
 
 @contextmanager
 def processes(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
-    """Runs jobs in as many processes of this machine as there are workers, which end with this one."""
+    """Run jobs in as many processes of this machine as there are workers, which end with this one."""
     events = multiprocessing.get_context("spawn").Queue()
     with _drain(events, show), start_processes(where.workers, _start_worker, events, where.threads) as pool:
         try:
             yield lambda job: pool.submit(_run_job, job)
         except BaseException:
-            stop_processes(pool)  # what is committed stays, what is under way is done again by the next run
+            stop_processes(pool)  # the next run keeps what is committed, and repeats what was under way
             raise
 
 

@@ -1,25 +1,26 @@
-"""Options for the place where an experiment's jobs run; results do not depend on any of them."""
+"""Options for the machines on which jobs run; results do not depend on them."""
 
 from dataclasses import dataclass, field
 
 from selfcorrect.core.errors import SettingError
 
-MOST_CPUS, MOST_GB = 1024, 100_000
+MOST_CPUS = 1024
+MOST_GB = 100_000
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A Ray cluster, and what it sets aside for a job."""
+    """A Ray cluster, and the resources of a job."""
 
     cluster: str = ""
-    """Run on a Ray cluster: HOST:PORT of its head, or auto for the one that this machine belongs to. Needs the extra
-    `ray`, the same software on every node, and the output folder at the same path of all (docs/scale.md)."""
+    """Run on a Ray cluster: HOST:PORT of its head, or auto for the cluster of this machine. Needs the extra `ray`, the
+    same software on every node, and the output folder at the same path on all of them (docs/scale.md)."""
     cpus_per_job: float = 1
-    """Cores that the cluster sets aside for a job, which uses one thread: more only makes room for its memory."""
+    """Cores to reserve for a job. A job uses one thread; more cores only leave it more memory."""
     gpus_per_job: float = 0
-    """GPUs that the cluster sets aside for a job; 0.5 for two jobs on each."""
+    """GPUs to reserve for a job; 0.5 runs two jobs on a GPU."""
     memory_per_job: float | None = None
-    """GB that the cluster sets aside for a job; without it, it counts none."""
+    """Memory to reserve for a job, GB (default: none)."""
 
     def __post_init__(self) -> None:
         if not 0 < self.cpus_per_job <= MOST_CPUS:
@@ -29,7 +30,7 @@ class Cluster:
         if self.memory_per_job is not None and not 0 < self.memory_per_job <= MOST_GB:
             raise SettingError(f"memory-per-job must be above 0 and at most {MOST_GB} GB, got {self.memory_per_job:g}")
         if not self.cluster and (self.cpus_per_job, self.gpus_per_job, self.memory_per_job) != (1, 0, None):
-            raise SettingError("cpus-per-job, gpus-per-job and memory-per-job belong to --cluster, which is not given")
+            raise SettingError("cpus-per-job, gpus-per-job and memory-per-job need --cluster")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Where:
     workers: int = 1
     """Number of jobs that run at the same time on this machine."""
     runner: str = ""
-    """A name in `jobs.RUNNERS`; by default ray where a cluster is named, else processes for more than one worker."""
+    """A name in `jobs.RUNNERS`; by default ray if a cluster is named, else processes for more than one worker."""
     cluster: Cluster = field(default_factory=Cluster)
     """Cluster for the runner ray."""
     threads: int = 1
@@ -49,7 +50,7 @@ class Where:
         if self.workers < 1:
             raise SettingError(f"workers must be at least 1, got {self.workers}")
         if self.cluster.cluster and self.runner not in ("", "ray"):
-            raise SettingError(f"--cluster is for the runner ray, and the runner {self.runner} was asked for")
+            raise SettingError(f"--cluster needs the runner ray, got {self.runner}")
 
     @property
     def chosen(self) -> str:

@@ -24,7 +24,7 @@ from ...studies.shares import share_picture, share_section
 from ...studies.study import SeedRun
 from ...studies.view import StudyReport, View
 from ..run.feasibility import read_feasibility
-from ..run.references import CORRECTED_REAL, MEMORISER, REAL, has_references, read_references
+from ..run.references import CORRECTED_REAL, MEMORISER, REAL_AGAINST_REAL, has_references, read_references
 from ..run.study import MotionStudy
 from ..run.task import MotionData, motion_data
 from ..settings.experiment import MotionSettings
@@ -233,7 +233,7 @@ def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, 
     Shown is what all seeds have: those of earlier versions lack the memoriser and novelty.
     """
     shared = [name for name in scores[0] if all(name in score for score in scores)]
-    first = [name for name in (REAL, MEMORISER, CORRECTED_REAL) if name in shared]
+    first = [name for name in (REAL_AGAINST_REAL, MEMORISER, CORRECTED_REAL) if name in shared]
     floors = {}
     for name in (*first, *(name for name in shared if name not in first)):
         keys = [key for key in scores[0][name] if all(key in score[name] for score in scores)]

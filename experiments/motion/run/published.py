@@ -1,13 +1,14 @@
-"""The published experiment's data, model and judges, from a HumanML3D folder, MDM's files and the field's evaluator.
+"""Data, model and evaluators of the published experiment: HumanML3D, MDM's checkpoint and the field's evaluator.
 
 A label is a motion with its captions: n training motions, then the fresh ones that the loop does not train on. So a
-synthetic sample has the captions and the length of the real motion in whose place it stands.
+synthetic sample has the captions and the length of the real motion that it replaces.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -38,13 +39,13 @@ from ..settings.published import GUIDANCE, PublishedModel
 from .field import BeginningsEvaluator, FieldJudge
 from .parts import JudgedTask, MotionData
 
-_NAMED = 40
-"""Characters of a caption that name a motion in reports."""
+_CAPTION_WIDTH = 40
+"""Longest part of a caption in the name of a motion, characters."""
 
 
 @dataclass(frozen=True, eq=False)
 class PublishedParts:
-    """All that the arms of one seed share, but the model's device."""
+    """Data, model and evaluators that the arms of a seed share, without the model's device."""
 
     checkpoint: MdmCheckpoint
     prompts: Prompts
@@ -67,35 +68,55 @@ def published_parts(
     frames: int,
     stream: Stream,
 ) -> PublishedParts:
-    """Read and encode everything; InputError, naming the file, for what does not fit together."""
+    """Read and encode data, model and evaluators.
+
+    Args:
+        files: Files of the model and its evaluator.
+        data: The HumanML3D folder, or FOLDER#SPLIT.
+        reference: The folder or split of the test motions, () for the test split of `data`.
+        real_count: n, number of training motions.
+        judged_count: Number of motions to evaluate with.
+        frames: Frames of the beginnings of motions that are compared.
+        stream: Random numbers of the seed.
+
+    Raises:
+        InputError: A file is missing or does not fit the others; the message names it.
+    """
     checkpoint = load_mdm(Path(files.mdm).expanduser())
     evaluator = load_evaluator(Path(files.evaluator).expanduser())
-    folder, training, fresh, test = _motions(data, reference, real_count, judged_count, stream)
-    mean, std = statistics(folder)
-    if checkpoint.arguments.columns != len(mean):
-        raise InputError(f"{files.mdm}: makes {checkpoint.arguments.columns} numbers per frame, HumanML3D has 263")
-    codec = HumanML3DCodec.of_rows(training[0].rows, mean, std, FRAMES)
-    encode = _encoder(checkpoint.arguments.text_encoder_type, files.text_encoder)
-    described = tuple(_to_captioned_motions(motion) for motion in test)
-    field = FieldJudge(evaluator, described, _prompts(test, encode), codec, frames, files.repetitions)
-    windows = {
-        name: _windows(motions, codec, field)
-        for name, motions in (("training", training), ("fresh", fresh), ("test", test))
-    }
-    one_label = replace(windows["test"], labels=np.zeros(len(test), dtype=np.int64))
-    base = MotionEvaluator.fit(one_label.batch, one_label.labels)
-    values = codec.tensor([motion.rows for motion in (*training, *fresh)])
-    labels = torch.arange(len(training) + len(fresh))
+    motions = _load_motions(data, reference, real_count, judged_count, stream)
+    mean, std = statistics(motions.folder)
+    columns = checkpoint.arguments.columns
+    if columns != len(mean):
+        raise InputError(f"{files.mdm}: makes {columns} numbers per frame, HumanML3D has 263")
+    codec = HumanML3DCodec.of_rows(motions.training[0].rows, mean, std, FRAMES)
+    encode = _load_encoder(checkpoint.arguments.text_encoder_type, files.text_encoder)
+    field = FieldJudge(
+        evaluator,
+        tuple(_to_captioned_motions(motion) for motion in motions.test),
+        _make_prompts(motions.test, encode),
+        codec,
+        frames,
+        files.repetitions,
+    )
+    training_windows = _cut_windows(motions.training, codec, field)
+    fresh_windows = _cut_windows(motions.fresh, codec, field)
+    test_windows = _cut_windows(motions.test, codec, field)
+    unlabelled = replace(test_windows, labels=np.zeros(len(motions.test), dtype=np.int64))
+    base = MotionEvaluator.fit(unlabelled.batch, unlabelled.labels)
+    all_motions = [*motions.training, *motions.fresh]
+    values = codec.tensor([motion.rows for motion in all_motions])
+    labels = torch.arange(len(all_motions))
     all_samples = Samples.real(values, labels)
     return PublishedParts(
-        checkpoint,
-        _prompts((*training, *fresh), encode),
-        codec,
-        Samples.real(values[: len(training)], labels[: len(training)]),
-        all_samples.take(labels[len(training) :]),
-        MotionData(windows["training"], windows["fresh"], one_label, windows["fresh"], "sources"),
-        field,
-        BeginningsEvaluator(base.kinematic, base.geometric, base.reference, field),
+        checkpoint=checkpoint,
+        prompts=_make_prompts(all_motions, encode),
+        codec=codec,
+        real=Samples.real(values[:real_count], labels[:real_count]),
+        fresh=all_samples.take(labels[real_count:]),
+        data=MotionData(training_windows, fresh_windows, unlabelled, fresh_windows, "sources"),
+        field=field,
+        evaluator=BeginningsEvaluator(base.kinematic, base.geometric, base.reference, field),
     )
 
 
@@ -107,7 +128,16 @@ def published_task(
     training_steps: int,
     acceleration: Acceleration,
 ) -> JudgedTask:
-    """The loop's task on a device."""
+    """Return the loop's task on a device.
+
+    Args:
+        parts: Data, model and evaluators of the seed.
+        initial_steps: Optimiser steps of generation 0.
+        device: Name of the device.
+        progress: Called with the steps that are done.
+        training_steps: Number of steps for `progress`.
+        acceleration: Acceleration of the model.
+    """
     place = choose_device(device)
     model = parts.checkpoint.model(parts.prompts, place).with_sampling(guidance_scale=GUIDANCE)
     model = replace(
@@ -120,7 +150,7 @@ def published_task(
     task = Task(
         model=model,
         real=parts.real,
-        evaluate=_judge(parts, field),
+        evaluate=partial(_evaluate, parts, field),
         initial_steps=initial_steps,
         space=lambda values: parts.evaluator.geometric(field.cut_beginnings(parts.codec.decode(values))),
     )
@@ -128,95 +158,101 @@ def published_task(
     return JudgedTask(task, parts.codec, parts.data, parts.fresh, fresh_blocks(parts.fresh), evaluator, field=field)
 
 
-def _judge(parts: PublishedParts, field: FieldJudge) -> Callable[[Candidate], Mapping[str, float]]:
-    """Samples for captions of the test set, judged by the field's evaluator, and on their beginnings by all else."""
-
-    def evaluate(candidate: Candidate) -> dict[str, float]:
-        asked = field.draw_requests(candidate.stream.child("asked"))
-        values = field.sample_motions(candidate.model, asked, candidate.stream.child("sample"))
-        scores = parts.evaluator.evaluate(parts.codec.decode(values), np.zeros(len(values), dtype=np.int64))
-        return {**scores, **field.score_samples(values, asked, candidate.stream.child("field"))}
-
-    return evaluate
+def _evaluate(parts: PublishedParts, field: FieldJudge, candidate: Candidate) -> dict[str, float]:
+    """Score samples for captions of the test set with the field's evaluator, and their beginnings with ours."""
+    requests = field.draw_requests(candidate.stream.child("asked"))
+    values = field.sample_motions(candidate.model, requests, candidate.stream.child("sample"))
+    labels = np.zeros(len(values), dtype=np.int64)
+    scores = parts.evaluator.evaluate(parts.codec.decode(values), labels)
+    return {**scores, **field.score_samples(values, requests, candidate.stream.child("field"))}
 
 
 # --- data ------------------------------------------------------------------------------------------------------------
 
 
-def _motions(
+class _Motions(NamedTuple):
+    """Motions of a HumanML3D folder."""
+
+    folder: Path
+    training: list[CaptionedRows]
+    fresh: list[CaptionedRows]
+    """Other training motions, or those of the split val."""
+    test: list[CaptionedRows]
+
+
+def _load_motions(
     data: tuple[str, ...], reference: tuple[str, ...], real_count: int, judged_count: int, stream: Stream
-) -> tuple[Path, list[CaptionedRows], list[CaptionedRows], list[CaptionedRows]]:
-    """Folder, training, fresh and test motions; fresh ones are other training motions, or those of the split val."""
+) -> _Motions:
     if len(data) != 1 or len(reference) > 1 or data[0] == "deepmimic":
         raise InputError(f"the published model takes one HumanML3D folder (--data), got {', '.join(data)}")
     if judged_count < BATCH:
-        raise InputError(
-            f"the field's evaluator counts in batches of {BATCH} motions, got --judged-count {judged_count}"
-        )
+        raise InputError(f"the field's evaluator needs --judged-count of at least {BATCH}, got {judged_count}")
     folder, split = path_and_split(data[0])
+    split = split or "train"
     if not (folder / "new_joint_vecs").is_dir():
         raise InputError(f"{folder}: has no new_joint_vecs; expected a HumanML3D folder, or FOLDER#SPLIT")
-    there, test_split = path_and_split(reference[0]) if reference else (folder, None)
-    all_training = captioned_rows(folder, split or "train")
-    if len(all_training) < real_count:
-        raise InputError(
-            f"{folder}: split {split or 'train'!r} has {len(all_training)} motions with captions, and n = {real_count}"
-        )
-    training, others = np.split(stream.child("data").numpy().permutation(len(all_training)), [real_count])
-    fresh = [all_training[row] for row in others[:judged_count]]
-    if len(fresh) < judged_count and (folder / "val.txt").is_file():
-        fresh += _select_random(captioned_rows(folder, "val"), judged_count - len(fresh), stream.child("fresh"))
-    test = _select_random(captioned_rows(there, test_split or "test"), judged_count, stream.child("test"))
+    test_folder, test_split = path_and_split(reference[0]) if reference else (folder, None)
+    available = captioned_rows(folder, split)
+    if len(available) < real_count:
+        raise InputError(f"{folder}: split {split!r} has {len(available)} motions with captions, and n = {real_count}")
+    order = stream.child("data").numpy().permutation(len(available))
+    training = [available[row] for row in order[:real_count]]
+    fresh = [available[row] for row in order[real_count:][:judged_count]]
+    missing_count = judged_count - len(fresh)
+    if missing_count and (folder / "val.txt").is_file():
+        fresh += _select_random(captioned_rows(folder, "val"), missing_count, stream.child("fresh"))
+    test = _select_random(captioned_rows(test_folder, test_split or "test"), judged_count, stream.child("test"))
     for kind, motions in (("fresh real", fresh), ("test", test)):
         if len(motions) < judged_count:
             raise InputError(
                 f"judging {judged_count} motions needs as many {kind} ones, {folder} has {len(motions)}; "
                 "lower --judged-count"
             )
-    return (
-        folder,
-        [_crop_to_model(all_training[row]) for row in training],
-        [_crop_to_model(motion) for motion in fresh],
-        [_crop_to_model(motion) for motion in test],
-    )
+    return _Motions(folder, _crop_motions(training), _crop_motions(fresh), _crop_motions(test))
 
 
 def _select_random(motions: list[CaptionedRows], count: int, stream: Stream) -> list[CaptionedRows]:
-    return [motions[row] for row in stream.numpy().permutation(len(motions))[:count]]
+    order = stream.numpy().permutation(len(motions))
+    return [motions[row] for row in order[:count]]
 
 
-def _crop_to_model(motion: CaptionedRows) -> CaptionedRows:
-    """The longest beginning that fills movements of four frames and that the model has room for."""
-    rows = motion.rows[: min(len(motion.rows), FRAMES) // UNIT_FRAMES * UNIT_FRAMES]
-    return replace(motion, rows=rows)
+def _crop_motions(motions: Sequence[CaptionedRows]) -> list[CaptionedRows]:
+    """Crop motions to the model's length, and to a multiple of the evaluator's four frames."""
+    cropped = []
+    for motion in motions:
+        units = min(len(motion.rows), FRAMES) // UNIT_FRAMES
+        cropped.append(replace(motion, rows=motion.rows[: units * UNIT_FRAMES]))
+    return cropped
 
 
 def _to_captioned_motions(motion: CaptionedRows) -> CaptionedMotions:
-    texts, tokens = zip(*((caption.text, caption.tokens) for caption in motion.captions), strict=True)
+    texts = tuple(caption.text for caption in motion.captions)
+    tokens = tuple(caption.tokens for caption in motion.captions)
     return CaptionedMotions(motion.rows, texts, tokens)
 
 
-def _prompts(motions: Sequence[CaptionedRows], encode: CaptionEncoder) -> Prompts:
+def _make_prompts(motions: Sequence[CaptionedRows], encode: CaptionEncoder) -> Prompts:
     captions = [[caption.text for caption in motion.captions] for motion in motions]
-    return make_prompts(captions, [len(motion.rows) for motion in motions], encode)
+    lengths = [len(motion.rows) for motion in motions]
+    return make_prompts(captions, lengths, encode)
 
 
 @lru_cache(maxsize=1)
-def _encoder(kind: str, place: str) -> CaptionEncoder:
+def _load_encoder(kind: str, place: str) -> CaptionEncoder:
     return caption_encoder(kind, place)
 
 
-def _windows(motions: Sequence[CaptionedRows], codec: HumanML3DCodec, field: FieldJudge) -> Windows:
-    """The beginnings of motions, each with another label."""
-    batch = field.cut_beginnings(codec.decode(codec.tensor([motion.rows for motion in motions])))
-    names = tuple(f"{motion.name} {motion.captions[0].text[:_NAMED]}" for motion in motions)
-    nothing = np.zeros(len(motions))
+def _cut_windows(motions: Sequence[CaptionedRows], codec: HumanML3DCodec, field: FieldJudge) -> Windows:
+    """Return the beginnings of motions, each with another label."""
+    decoded = codec.decode(codec.tensor([motion.rows for motion in motions]))
+    names = [f"{motion.name} {motion.captions[0].text[:_CAPTION_WIDTH]}" for motion in motions]
+    start_s = np.zeros(len(motions))
     return Windows(
-        batch,
+        field.cut_beginnings(decoded),
         labels=np.arange(len(motions)),
-        label_names=names,
+        label_names=tuple(names),
         clips=np.array([motion.name for motion in motions]),
-        start_s=nothing,
-        stop_s=nothing + (field.frames - 1) / codec.fps,
+        start_s=start_s,
+        stop_s=start_s + (field.frames - 1) / codec.fps,
         mirrored=np.zeros(len(motions), dtype=bool),
     )

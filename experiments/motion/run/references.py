@@ -12,8 +12,7 @@ from selfcorrect.loop.run import correct_real_data
 from selfcorrect.storage.files.digests import encode_sealed, read_sealed
 from selfcorrect.storage.files.writing import write_atomically
 
-from ...reporting.results import MEMORISER
-from ...reporting.results import REAL_AGAINST_REAL as REAL
+from ...reporting.results import MEMORISER, REAL_AGAINST_REAL
 from ..correctors.builtin import CorrectorInputs, physics
 from .feasibility import SAMPLES, feasibility, feasible_rows
 from .parts import JudgedTask
@@ -36,28 +35,39 @@ def write_references(
     feasibility_count: int = SAMPLES,
     repair: bool = False,
 ) -> None:
-    """Judge fresh real windows as if a model had made them, raw and corrected, and a memoriser; kept in `folder`.
+    """Score fresh real windows as if a model had made them, raw and corrected, and a memoriser.
 
     The memoriser draws training windows with replacement. Scores that it reaches do not show that a model generalises.
-    Where labels are captions, windows that were held out are judged by theirs, too, and the fresh ones by those of
-    others, which shows what chance retrieves.
+    If labels are captions, held-out windows are scored with their captions, and fresh ones with those of others, which
+    shows what chance retrieves.
 
-    feasibility_count: of how many windows the root force is measured.
-    repair: do it again whatever is there. DamagedError where that is not what was written.
+    Args:
+        folder: Folder of the file of scores.
+        task: The seed's data and evaluator.
+        inputs: Inputs of the physics corrector.
+        stream: Random numbers of the seed.
+        feasibility_count: Number of windows of which the root force is measured.
+        repair: Score again although the file exists.
+
+    Raises:
+        DamagedError: The file exists and is damaged.
     """
-    path = folder / FILE
     if has_references(folder) and not repair:
         read_references(folder)
         return
     corrected = correct_real_data(task.fresh, Correction(physics(inputs)), stream)
     rows = feasible_rows(task, stream, feasibility_count)
-    scores = {
-        name: {**_scores(task, samples), **feasibility(task.codec.decode(samples.take(rows).values), inputs.engine)}
-        for name, samples in ((REAL, task.fresh), (CORRECTED_REAL, corrected))
-    }
-    scores[MEMORISER] = _scores(task, resample_training(task, stream))
+    scores: dict[str, Mapping[str, float]] = {}
+    for name, samples in ((REAL_AGAINST_REAL, task.fresh), (CORRECTED_REAL, corrected)):
+        feasible = task.codec.decode(samples.take(rows).values)
+        scores[name] = {**_score(task, samples), **feasibility(feasible, inputs.engine)}
+    scores[MEMORISER] = _score(task, resample_training(task, stream))
+    scores |= _score_captions(task, stream)
+    if task.field is not None:
+        test_scores = task.field.score_real(stream.child("field"))
+        scores[TEST_SET] = {key: float(values.mean()) for key, values in test_scores.items()}
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, encode_sealed({**scores, **_of_captions(task, stream), **_of_field(task, stream)}))
+    write_atomically(folder / FILE, encode_sealed(scores))
 
 
 def has_references(folder: Path) -> bool:
@@ -66,7 +76,7 @@ def has_references(folder: Path) -> bool:
 
 
 def read_references(folder: Path) -> dict[str, dict[str, float]]:
-    """The scores of real data of one seed, by name: those of `REAL` first."""
+    """Return the scores of a seed's real data by name, those of `REAL_AGAINST_REAL` first."""
     return read_sealed(folder / FILE)
 
 
@@ -76,30 +86,26 @@ def resample_training(task: JudgedTask, stream: Stream) -> Samples:
     return task.task.real.take(torch.from_numpy(draws))
 
 
-def _scores(task: JudgedTask, samples: Samples) -> dict[str, float]:
+def _score(task: JudgedTask, samples: Samples) -> dict[str, float]:
     batch = task.codec.decode(samples.values)
     labels = samples.labels.numpy()
-    retrieved = task.captions.scores(batch, labels) if task.captions else {}
-    new = {} if task.field else novelty_of_samples(task.evaluator, task.data.training, batch, labels)
-    return {**task.evaluator.evaluate(batch, labels), **new, **retrieved}
-
-
-def _of_field(task: JudgedTask, stream: Stream) -> dict[str, Mapping[str, float]]:
-    """Score the test set itself with the field's evaluator."""
+    scores = task.evaluator.evaluate(batch, labels)
     if task.field is None:
-        return {}
-    return {
-        TEST_SET: {key: float(values.mean()) for key, values in task.field.score_real(stream.child("field")).items()}
-    }
+        scores |= novelty_of_samples(task.evaluator, task.data.training, batch, labels)
+    if task.captions is not None:
+        scores |= task.captions.scores(batch, labels)
+    return scores
 
 
-def _of_captions(task: JudgedTask, stream: Stream) -> dict[str, Mapping[str, float]]:
+def _score_captions(task: JudgedTask, stream: Stream) -> dict[str, Mapping[str, float]]:
+    """Score retrieval of held-out windows, and of fresh ones with shuffled captions."""
     if task.captions is None:
         return {}
-    held_out = task.data.reference
+    scores: dict[str, Mapping[str, float]] = {}
+    if task.data.held_out != "nothing":  # otherwise the caption judge was trained on the reference
+        held_out = task.data.reference
+        scores[HELD_OUT] = task.captions.scores(held_out.batch, held_out.labels)
     fresh = task.data.fresh
     shuffled = stream.child("captions", "shuffled").numpy().permutation(fresh.labels)
-    scores: dict[str, Mapping[str, float]] = {SHUFFLED: task.captions.scores(fresh.batch, shuffled)}
-    if task.data.held_out == "nothing":  # then the reference is what trained the judge
-        return scores
-    return {HELD_OUT: task.captions.scores(held_out.batch, held_out.labels), **scores}
+    scores[SHUFFLED] = task.captions.scores(fresh.batch, shuffled)
+    return scores

@@ -1,7 +1,8 @@
 """The named presets of the motion experiment: what each is for, and its settings."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from ...remedies.table import UNRATED
 from ...studies.arms import BASELINE, ArmSettings
@@ -10,25 +11,45 @@ from .run_options import Keep
 
 
 def _loop(policy: str, *correctors: str) -> tuple[ArmSettings, ...]:
+    """Return the arms of a policy: without corrector, and with each of some correctors."""
     return tuple(ArmSettings(policy, corrector) for corrector in ("none", *correctors))
 
 
+def _loops(policies: Iterable[str], *correctors: str) -> tuple[ArmSettings, ...]:
+    """Return the arms of several policies, one policy after the other."""
+    arms: list[ArmSettings] = []
+    for policy in policies:
+        arms += _loop(policy, *correctors)
+    return tuple(arms)
+
+
+def _with_remedies(policy: str, *remedies: str) -> tuple[ArmSettings, ...]:
+    """Return the arms of a policy with each of some remedies, without corrector."""
+    return tuple(ArmSettings(policy, remedy=remedy) for remedy in remedies)
+
+
+def _half_way(policy: str, corrector: str = "kinematic", remedy: str = "lineages") -> ArmSettings:
+    """Return an arm whose samples go half the way to their correction, with a remedy."""
+    return ArmSettings(policy, corrector, 1.0, operator="interpolation", remedy=remedy)
+
+
 _SHORT = (BASELINE, *_loop("replace", "physics", "low-pass"), ArmSettings("replace", "physics", remedy="matched"))
-_DEMO_MIXER = (
+_DEMO_MIXER = (BASELINE, *_loop("augment:1", "physics"), *_loop("replace", "physics"))
+_DEMO_SMOOTH = (
     BASELINE,
-    *_loop("augment:1", "physics"),
     *_loop("replace", "physics"),
+    ArmSettings("replace", remedy="lineages"),
+    _half_way("replace"),
+    ArmSettings("freeze"),
 )
-_HALF_WAY = ArmSettings("replace", "kinematic", 1.0, operator="interpolation", remedy="lineages")
 _SHORT_SMOOTH = (
     BASELINE,
     *_loop("replace", "physics"),
     ArmSettings("replace", remedy="lineages"),
     ArmSettings("freeze"),
 )
-_DEMO_SMOOTH = (*_SHORT_SMOOTH[:-1], _HALF_WAY, _SHORT_SMOOTH[-1])
 
-_RATIOS = tuple(f"augment:{ratio}" for ratio in ("0.25", "0.5", "0.75", "1", "2", "4"))
+_RATIOS = ("augment:0.25", "augment:0.5", "augment:0.75", "augment:1", "augment:2", "augment:4")
 _CONTROLS = (
     "kinematic",
     "low-pass",
@@ -43,43 +64,30 @@ _TWO_STAGES = ("low-pass+physics", "physics+low-pass")
 
 _FULL = (
     BASELINE,
-    *(arm for policy in ("augment:1", "replace") for arm in _loop(policy, "physics", *_CONTROLS, *_TWO_STAGES)),
+    *_loops(("augment:1", "replace"), "physics", *_CONTROLS, *_TWO_STAGES),
     ArmSettings("augment:1", "physics", correct_real=True),
     ArmSettings("augment:1", "physics", strength=1.0),
     ArmSettings("replace", "physics", strength=1.0),
     *_loop("accumulate:1", "physics"),
     ArmSettings("replace", sampling_steps=40),
-    *(ArmSettings("replace", remedy=name) for name in ("more-steps", "annealed-truncation", "averaged-weights")),
+    *_with_remedies("replace", "more-steps", "annealed-truncation", "averaged-weights"),
 )
-_SWEEP = (
-    BASELINE,
-    *(
-        arm
-        for policy in (*_RATIOS, "replace")
-        for arm in (*_loop(policy, "kinematic", "low-pass", "physics"), replace(_HALF_WAY, policy=policy))
-    ),
-)
-
 _MODES = (
     BASELINE,
     ArmSettings("real", remedy="extrapolated"),
     *_loop("replace", "kinematic", "physics"),
-    *(ArmSettings("replace", remedy=name) for name in ("matched", "extrapolated", "lineages", "more-steps")),
-    *(
-        ArmSettings("replace", corrector, 1.0, operator="interpolation", remedy="lineages")
-        for corrector in ("kinematic", "physics")
-    ),
+    *_with_remedies("replace", "matched", "extrapolated", "lineages", "more-steps"),
+    _half_way("replace"),
+    _half_way("replace", "physics"),
     ArmSettings("freeze"),
-    *(ArmSettings("freeze", remedy=name) for name in ("matched", "lineages")),
+    *_with_remedies("freeze", "matched", "lineages"),
 )
-_RENEWED = tuple(
-    replace(arm, policy="renew:0.25")
-    for arm in (
-        ArmSettings("replace"),
-        ArmSettings("replace", remedy="lineages"),
-        _HALF_WAY,
-        replace(_HALF_WAY, corrector="physics"),
-    )
+_RENEWED = (
+    BASELINE,
+    ArmSettings("renew:0.25"),
+    ArmSettings("renew:0.25", remedy="lineages"),
+    _half_way("renew:0.25"),
+    _half_way("renew:0.25", "physics"),
 )
 _TEXT = (
     BASELINE,
@@ -89,27 +97,31 @@ _TEXT = (
     *_loop("replace", "kinematic", "physics"),
 )
 _VERIFIED = ("physics", "residual-free", "residual-free-fallback", "residual-free-verifier", "random-verifier")
-_STRICT = (BASELINE, *(arm for policy in ("augment:1", "replace") for arm in _loop(policy, *_VERIFIED)))
-_DILUTION = (
-    BASELINE,
-    *_loop("replace", "kinematic", "physics"),
-    *(
-        arm
-        for policy in (f"augment:{ratio}" for ratio in ("0.5", "1", "2", "4"))
-        for arm in (
-            ArmSettings(policy),
-            *(
-                ArmSettings(policy, name, strength)
-                for name in ("kinematic", "physics")
-                for strength in (0.25, 1.0, 4.0, math.inf)
-            ),
-        )
-    ),
-)
+_STRICT = (BASELINE, *_loops(("augment:1", "replace"), *_VERIFIED))
+
+
+def _sweep() -> tuple[ArmSettings, ...]:
+    """Return the arms of all synthetic ratios."""
+    arms = [BASELINE]
+    for policy in (*_RATIOS, "replace"):
+        arms += _loop(policy, "kinematic", "low-pass", "physics")
+        arms.append(_half_way(policy))
+    return tuple(arms)
+
+
+def _dilution() -> tuple[ArmSettings, ...]:
+    """Return the arms of synthetic ratios by strengths of correction."""
+    arms = [BASELINE, *_loop("replace", "kinematic", "physics")]
+    for policy in ("augment:0.5", "augment:1", "augment:2", "augment:4"):
+        arms.append(ArmSettings(policy))
+        for corrector in ("kinematic", "physics"):
+            for strength in (0.25, 1.0, 4.0, math.inf):
+                arms.append(ArmSettings(policy, corrector, strength))
+    return tuple(arms)
 
 
 def _recipe(policy: str, static: str) -> tuple[ArmSettings, ...]:
-    """Correctors, matching and both together in one loop; static: the policy that keeps its first synthetic set."""
+    """Return correctors, matching and both together in a loop; `static` keeps its first synthetic set."""
     return (
         BASELINE,
         *_loop(policy, "physics", "low-pass"),
@@ -121,29 +133,25 @@ def _recipe(policy: str, static: str) -> tuple[ArmSettings, ...]:
     )
 
 
-def _recipe_forms(policy: str) -> tuple[ArmSettings, ...]:
-    """Both forms of `lineages`, and physics inside the sampler, beside the arms that they are compared with."""
-    return (
-        BASELINE,
-        *_loop(policy, "physics"),
-        *_lineages(policy, "lineages"),
-        *_lineages(policy, "lineages-reworked"),
-        ArmSettings(policy, "physics", remedy="inside-sampler"),
-        ArmSettings(policy, "physics", remedy="inside-sampler-once"),
-    )
-
-
 def _lineages(policy: str, remedy: str) -> tuple[ArmSettings, ...]:
-    """A form of `lineages`: without corrector, with physics, and with clean-up at half strength."""
+    """Return a form of `lineages`: without corrector, with physics, and with clean-up at half strength."""
     return (
         ArmSettings(policy, remedy=remedy),
         ArmSettings(policy, "physics", remedy=remedy),
-        replace(_HALF_WAY, policy=policy, remedy=remedy),
+        _half_way(policy, remedy=remedy),
     )
 
 
-_REMEDIES = (BASELINE, *(ArmSettings("replace", remedy=name) for name in UNRATED))
-_PAPER = (BASELINE, *(arm for policy in _RATIOS[:4] for arm in _loop(policy, "physics")))
+_RECIPE_FORMS = (
+    BASELINE,
+    *_loop("augment:1", "physics"),
+    *_lineages("augment:1", "lineages"),
+    *_lineages("augment:1", "lineages-reworked"),
+    ArmSettings("augment:1", "physics", remedy="inside-sampler"),
+    ArmSettings("augment:1", "physics", remedy="inside-sampler-once"),
+)
+_REMEDIES = (BASELINE, *_with_remedies("replace", *UNRATED))
+_PAPER = (BASELINE, *_loops(_RATIOS[:4], "physics"))
 
 
 @dataclass(frozen=True)
@@ -167,17 +175,18 @@ class PresetRow:
         return sum(len(comparison.arms) for comparison in self.settings.comparisons)
 
     def value(self, name: str) -> str:
-        """A setting in words, by the name of its option."""
-        if name in ("steps", "initial_steps"):
-            steps = getattr(self.settings, name)
-            return ", ".join(
-                f"{steps[comparison.denoiser]} for {comparison.denoiser}" for comparison in self.settings.comparisons
-            )
-        return "that of each arm" if name == "gamma" else str(getattr(self.settings, name))
+        """Return a setting in words, by the name of its option."""
+        if name == "gamma":
+            return "that of each arm"
+        if name not in ("steps", "initial_steps"):
+            return str(getattr(self.settings, name))
+        steps = getattr(self.settings, name)
+        denoisers = [comparison.denoiser for comparison in self.settings.comparisons]
+        return ", ".join(f"{steps[denoiser]} for {denoiser}" for denoiser in denoisers)
 
     @property
     def words(self) -> str:
-        """All of it in one line."""
+        """Summary, settings and cost in one line."""
         settings = self.settings
         return (
             f"{self.summary} ({self.denoisers}; {self.arms} arms, generations {settings.generations}, "
@@ -185,18 +194,18 @@ class PresetRow:
         )
 
 
-def _for(denoisers: tuple[str, ...], *arms: tuple[ArmSettings, ...]) -> tuple[DenoiserArms, ...]:
-    """Denoisers with the arms of each, or of all."""
-    return tuple(map(DenoiserArms, denoisers, arms if len(arms) > 1 else arms * len(denoisers)))
-
-
-_MIXER, _SMOOTH, _BOTH = ("patch-mixer",), ("dct-mlp",), ("patch-mixer", "dct-mlp")
+def _compare(**arms_by_denoiser: tuple[ArmSettings, ...]) -> tuple[DenoiserArms, ...]:
+    """Return the arms of each denoiser, whose name is written with an underscore."""
+    comparisons = []
+    for name, arms in arms_by_denoiser.items():
+        comparisons.append(DenoiserArms(name.replace("_", "-"), arms))
+    return tuple(comparisons)
 
 
 def _recipe_row(summary: str, arms: tuple[ArmSettings, ...], *, cost: str) -> PresetRow:
-    """A stage of docs/results/recipe.md, whose seeds no earlier table uses."""
+    """Return a stage of docs/results/recipe.md, whose seeds no earlier table uses."""
     settings = MotionSettings(
-        _for(("dct-mixer",), arms),
+        _compare(dct_mixer=arms),
         generations=5,
         seeds=8,
         real_count=256,
@@ -215,7 +224,7 @@ PRESET_ROWS = {
     "short": PresetRow(
         summary="the comparison in minutes on two cores",
         settings=MotionSettings(
-            _for(("dct-mixer",), _SHORT),
+            _compare(dct_mixer=_SHORT),
             generations=3,
             seeds=2,
             real_count=256,
@@ -231,54 +240,71 @@ PRESET_ROWS = {
     "bad-cases": PresetRow(
         summary="a rough and a smooth generator that are far from real motion",
         settings=MotionSettings(
-            _for(_BOTH, _DEMO_MIXER, _SHORT_SMOOTH), 4, 3, real_count=64, judged_count=128, initial_steps=_FEW_STEPS
+            _compare(patch_mixer=_DEMO_MIXER, dct_mlp=_SHORT_SMOOTH),
+            generations=4,
+            seeds=3,
+            real_count=64,
+            judged_count=128,
+            initial_steps=_FEW_STEPS,
         ),
         cost="5 minutes, 0.3 GB",
         keep="sampling",
     ),
     "demo": PresetRow(
         summary="the same, longer, with twice the data",
-        settings=MotionSettings(_for(_BOTH, _DEMO_MIXER, _DEMO_SMOOTH), 7, 3),
+        settings=MotionSettings(_compare(patch_mixer=_DEMO_MIXER, dct_mlp=_DEMO_SMOOTH), generations=7, seeds=3),
         cost="12 minutes, 1.5 GB",
     ),
     "quick": PresetRow(
         summary="a smoke test, which proves nothing",
         settings=MotionSettings(
-            _for(_MIXER, (BASELINE, *_loop("replace", "physics"))), 4, 1, real_count=64, judged_count=128
+            _compare(patch_mixer=(BASELINE, *_loop("replace", "physics"))),
+            generations=4,
+            seeds=1,
+            real_count=64,
+            judged_count=128,
         ),
         cost="1 minute, 0.1 GB",
     ),
     "full": PresetRow(
         summary="every arm and control",
-        settings=MotionSettings(_for((*_BOTH, "temporal-conv"), _FULL), 12, 5),
+        settings=MotionSettings(
+            _compare(patch_mixer=_FULL, dct_mlp=_FULL, temporal_conv=_FULL), generations=12, seeds=5
+        ),
         cost="6 hours, 36.6 GB",
     ),
     "ratios": PresetRow(
         summary="synthetic ratios, λ = 0.25 to fully synthetic",
-        settings=MotionSettings(_for(_BOTH, _SWEEP), 20, 5),
+        settings=MotionSettings(_compare(patch_mixer=_sweep(), dct_mlp=_sweep()), generations=20, seeds=5),
         cost="6 hours, 48.6 GB",
     ),
     "dilution": PresetRow(
         summary="synthetic ratios by strengths of correction",
         settings=MotionSettings(
-            _for(_BOTH, _DILUTION), 10, 8, real_count=64, judged_count=128, engine="mujoco", first_seed=5
+            _compare(patch_mixer=_dilution(), dct_mlp=_dilution()),
+            generations=10,
+            seeds=8,
+            real_count=64,
+            judged_count=128,
+            engine="mujoco",
+            first_seed=5,
         ),
         cost="4 hours, 4.3 GB",
         keep="sampling",
     ),
     "modes": PresetRow(
         summary="what preserves diversity in a fully synthetic loop, with controls",
-        settings=MotionSettings(_for(_SMOOTH, _MODES), 20, 5),
+        settings=MotionSettings(_compare(dct_mlp=_MODES), generations=20, seeds=5),
         cost="52 minutes, 5.9 GB",
     ),
     "renewal": PresetRow(
         summary="a quarter of the training set is renewed in each generation",
-        settings=MotionSettings(_for(_SMOOTH, (BASELINE, *_RENEWED)), 20, 5),
+        settings=MotionSettings(_compare(dct_mlp=_RENEWED), generations=20, seeds=5),
         cost="16 minutes, 1.5 GB",
     ),
     "remedies": PresetRow(
         summary="published remedies, side by side",
-        settings=MotionSettings(_for(_SMOOTH, _REMEDIES), 12, 3),
+        settings=MotionSettings(_compare(dct_mlp=_REMEDIES), generations=12, seeds=3),
         cost="21 minutes, 3.6 GB",
     ),
     "recipe": _recipe_row(
@@ -298,20 +324,22 @@ PRESET_ROWS = {
     ),
     "recipe-forms": _recipe_row(
         "forms of lineages and physics inside the sampler at λ = 1",
-        _recipe_forms("augment:1"),
+        _RECIPE_FORMS,
         cost="2 hours, 0.4 GB",
     ),
     "text": PresetRow(
         summary="captions are kept, their motions replaced: retrieval by caption",
-        settings=MotionSettings(_for(_SMOOTH, _TEXT), 5, 3, real_count=256, judged_count=192, captions=True),
+        settings=MotionSettings(
+            _compare(dct_mlp=_TEXT), generations=5, seeds=3, real_count=256, judged_count=192, captions=True
+        ),
         cost="16 minutes, 2.0 GB",
     ),
     "strictness": PresetRow(
         summary="correctors that reject what falls without root force",
         settings=MotionSettings(
-            _for(_BOTH, _STRICT),
-            3,
-            3,
+            _compare(patch_mixer=_STRICT, dct_mlp=_STRICT),
+            generations=3,
+            seeds=3,
             real_count=24,
             judged_count=96,
             frames=32,
@@ -322,9 +350,9 @@ PRESET_ROWS = {
     ),
     "paper": PresetRow(
         summary="the settings of Gillman et al. 2024",
-        settings=MotionSettings(_for(("paper",), _PAPER), 50, 3, real_count=2794),
+        settings=MotionSettings(_compare(paper=_PAPER), generations=50, seeds=3, real_count=2794),
         cost="needs a GPU, 57.1 GB",
     ),
 }
 PRESETS = {name: row.settings for name, row in PRESET_ROWS.items()}
-"""The settings of each, by name."""
+"""Settings of the presets by name."""

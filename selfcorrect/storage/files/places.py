@@ -7,6 +7,7 @@ by renaming, at an address by one upload.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,6 +79,23 @@ class Place:
                 system.put_file(str(source), target_path)
             except FileNotFoundError as error:
                 raise UnreachableError(f"{self.address}: cannot be written to ({error})") from error
+
+    def read_bytes(self, name: str) -> bytes | None:
+        """Return the content of a small file; None if there is none."""
+        try:
+            if not is_address(self.address):
+                return (Path(self.address) / name).read_bytes()
+            with self._connect() as (system, base):
+                return system.cat_file(f"{base}/{name}")
+        except FileNotFoundError:
+            return None
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a small file, whole or not at all; one of that name is replaced."""
+        with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
+            path = Path(folder) / "content"
+            path.write_bytes(content)
+            self.send(path, name)
 
     def has(self, name: str) -> bool:
         """Return whether there is a file of that name."""

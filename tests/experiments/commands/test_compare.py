@@ -96,7 +96,7 @@ def test_a_file_gives_the_options_of_motion(folder: Path) -> None:
         ("seeds: 2", "a comparison needs tasks and arms"),
         ("tasks: {a: own_experiment:tusk}\narms: {b: {}}", "has no 'tusk', asked for as task 'a'"),
         ("tasks: {a: own_experiment:task}\narms: {b: {policy: reel}}", "unknown policy 'reel'"),
-        ("tasks: {a: own_experiment:task}\narms: {b: {remedy: sims}}", "an arm of a comparison has no remedy"),
+        ("tasks: {a: own_experiment:task}\narms: {b: {remedy: sims}}", "remedy and sampling are for"),
     ],
 )
 def test_what_means_nothing_is_refused_in_a_sentence(

@@ -117,7 +117,7 @@ def test_what_a_command_made_is_not_called_somebody_elses(
     capsys.readouterr()
     assert main(command.split()) == 2
     said = capsys.readouterr().err
-    assert ": exists; choose another place with --out, or say --overwrite" in said
+    assert ": exists; choose another place with --out, or give --overwrite" in said
     assert "not written by" not in said
     assert bytes_of(tmp_path / "made") == before
     assert main([*command.split(), "--overwrite"]) == 0

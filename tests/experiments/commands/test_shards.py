@@ -342,7 +342,7 @@ def test_shards_become_files_again(folder: Path, capsys: pytest.CaptureFixture[s
         np.testing.assert_allclose(joint_positions(reread), joint_positions(packed[name]), atol=1e-5)
     capsys.readouterr()
     assert main(["data", "convert", "shards", "--out", "files"]) == 2
-    assert "exists; choose another place with --out, or say --overwrite" in capsys.readouterr().err
+    assert "exists; choose another place with --out, or give --overwrite" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", [b"a\nb.bvh", b"a\x1b[2Jb.bvh", b"caf\xe9.bvh"])

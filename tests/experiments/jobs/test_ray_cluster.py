@@ -213,7 +213,7 @@ def test_the_same_command_goes_on_under_a_new_head(tmp_path: Path):
     let_go()
     assert driver.returncode == 2
     assert "the head of the Ray cluster at" in errors
-    assert "is gone; what is finished is kept, and the same command goes on" in errors
+    assert "is gone; finished work is kept, and the same command continues" in errors
     assert "Traceback" not in errors
     finished = {path.name: path.stat().st_mtime_ns for path in out.glob("*.bvh")}
     assert 0 < len(finished) < 6
@@ -329,8 +329,8 @@ def test_jobs_that_fail_every_time_are_named_and_the_rest_goes_on(tmp_path: Path
 def test_a_node_with_other_software_is_named_before_anything_is_written(
     tmp_path: Path, working_place: Where, monkeypatch: pytest.MonkeyPatch
 ):
-    software = ray_cluster._software()
-    monkeypatch.setattr(ray_cluster, "_software", lambda: {**software, "selfcorrect": "0.0.9"})
+    software = ray_cluster._describe_software()
+    monkeypatch.setattr(ray_cluster, "_describe_software", lambda: {**software, "selfcorrect": "0.0.9"})
     there = re.escape(software["selfcorrect"])
     with pytest.raises(SettingError, match=rf"has other software .*: selfcorrect {there} instead of 0\.0\.9 \(at "):
         run_jobs([Job("a", leave, (tmp_path, "a"), 1)], working_place, "test", folder=tmp_path)

@@ -22,7 +22,7 @@ from selfcorrect.experiments.motion.run.references import (
     CORRECTED_REAL,
     HELD_OUT,
     MEMORISER,
-    REAL,
+    REAL_AGAINST_REAL,
     SHUFFLED,
     read_references,
     write_references,
@@ -162,13 +162,19 @@ def test_a_loop_keeps_captions_and_is_judged_by_them(tmp_path: Path) -> None:
     inputs = CorrectorInputs(task.codec, task.task.real, task.task.model, streams(0), silent)
     write_references(tmp_path, task, inputs, streams(0), feasibility_count=4)
     references = read_references(tmp_path)
-    assert references[REAL]["r_precision_3"] > references[SHUFFLED]["r_precision_3"] + 0.3
+    assert references[REAL_AGAINST_REAL]["r_precision_3"] > references[SHUFFLED]["r_precision_3"] + 0.3
     assert references[SHUFFLED].keys() == {metric.key for metric in RETRIEVED}
     assert HELD_OUT not in references  # the built-in clips are too short to hold out enough
     held_out = replace(task, data=replace(task.data, held_out="times"))
     write_references(tmp_path / "more", held_out, inputs, streams(0), feasibility_count=4)
-    assert list(read_references(tmp_path / "more")) == [REAL, CORRECTED_REAL, MEMORISER, HELD_OUT, SHUFFLED]
-    assert references[MEMORISER]["novelty_of_samples"] < 1e-6 < references[REAL]["novelty_of_samples"]
+    assert list(read_references(tmp_path / "more")) == [
+        REAL_AGAINST_REAL,
+        CORRECTED_REAL,
+        MEMORISER,
+        HELD_OUT,
+        SHUFFLED,
+    ]
+    assert references[MEMORISER]["novelty_of_samples"] < 1e-6 < references[REAL_AGAINST_REAL]["novelty_of_samples"]
 
 
 @pytest.mark.usefixtures("fake_caption_encoder")
