@@ -78,7 +78,7 @@ class CorrectCommand:
             raise SettingError(f"one set of motions must be named to correct it at an address, got {len(self.inputs)}")
         (source,) = self.inputs
         if self.report is not None:
-            raise SettingError(f"{self.report}: the report of a set at an address is always {self.out}/report.json")
+            raise SettingError(f"{self.report}: for a set at an address, the report is {self.out}/report.json")
         from ..correction.batch import print_results
         from ..correction.correct_remote import RemoteTask, correct_remote_set
         from ..correction.report import REPORT

@@ -86,7 +86,7 @@ def print_results(
         shown = [result for result in shown if result.verdict != "accepted"]
     table, table_note = try_optional("no table", partial(format_table, shown), [])
     summary, summary_note = try_optional("no summary", partial(summarize_results, results, out), [])
-    lines = [*table, ""] if shown else []
+    lines = [*table, ""] if table else []
     lines += [*summary, *filter(None, (table_note, summary_note))]
     if not options.kinematic:
         lines.append(f"engine: {options.engine}")

@@ -195,7 +195,7 @@ def _note_cost_of_keeping(body_moved_m: float, off_m: float) -> tuple[Note, ...]
     """Return notes on the distance by which the body moved, and by which joints missed their places."""
     notes = []
     if body_moved_m > KEPT_M:
-        notes.append(Note(words=f"the body moves by up to {body_moved_m:.3f} m, so that limbs reach kept joints"))
+        notes.append(Note(words=f"the body gave way by up to {body_moved_m:.3f} m, so that limbs reach kept joints"))
     if off_m > KEPT_M:
         notes.append(Note(words=f"limbs do not reach kept joints: off by up to {off_m:.3f} m"))
     return tuple(notes)

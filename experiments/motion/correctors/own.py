@@ -120,7 +120,7 @@ def own_identity(name: str, limit_s: float | None) -> Identity:
 
 
 def _to_sendable(inputs: CorrectorInputs) -> CorrectorInputs:
-    """Return the inputs without what shows progress in this process."""
+    """Return the inputs without the callbacks that show progress in this process."""
     model = inputs.first_model
     if isinstance(model, MotionDiffusion):
         model = replace(model, on_training_step=None, on_sampling_step=None)

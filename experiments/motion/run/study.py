@@ -130,12 +130,18 @@ class MotionStudy(Study):
     # --- in jobs ---
 
     def prepare(self, run: MotionRun, progress: Progress, *, first: bool) -> MotionTask:  # type: ignore[override]
-        steps = (self.settings.initial_steps if first else self.settings.steps)[run.task]
-        return self._task(run, progress, steps)
+        steps = self.settings.initial_steps if first else self.settings.steps
+        return self._task(run, progress, steps[run.task])
 
     def _task(self, run: MotionRun, progress: Progress, steps: int = 0) -> JudgedTask:
         return motion_task(
-            self.settings, run.comparison, run.stream, self.options.device, progress, steps, run.acceleration
+            self.settings,
+            run.comparison,
+            run.stream,
+            device=self.options.device,
+            progress=progress,
+            training_steps=steps,
+            acceleration=run.acceleration,
         )
 
     def data(self, run: SeedRun, ready: MotionTask) -> Mapping[str, Identity]:

@@ -1,4 +1,4 @@
-"""The motion experiment's data, model and judge: what all arms of one denoiser and seed have in common."""
+"""Data, model and evaluator of the motion experiment, which all arms of a denoiser and seed share."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -35,25 +35,24 @@ from .parts import JudgedTask, MotionData
 from .published import PublishedParts, published_parts, published_task
 
 WINDOWS_PER_LABEL = 70
-"""At most so many windows of one label, so that long clips do not drown short ones; doubled while they are too few."""
+"""Most windows of a label, so that long clips do not drown short ones; doubled while there are too few windows."""
 WINDOWS_PER_CAPTION = 150
-"""The same of one caption. Captions are meant to differ in frequency, so that this bounds the most frequent alone."""
+"""Most windows of a caption. Captions should differ in frequency, so that this limits only the most frequent."""
 CAPTION_STRIDE = 8
-"""Frames between windows of captioned motions, whose captions so have counts that follow their length; halved while
-windows are too few."""
+"""Frames between windows of captioned motions, so that counts of captions follow the lengths of clips; halved while
+there are too few windows."""
 
 
 @lru_cache(maxsize=2)
 def _split(
     data: tuple[str, ...], reference: tuple[str, ...], frames: int, fps: float, captions: bool, needed: int
 ) -> Split:
-    motions, others = (
-        [motion for source in sources for motion in load_motions(source)] for sources in (data, reference)
-    )
+    motions = [motion for source in data for motion in load_motions(source)]
+    others = [motion for source in reference for motion in load_motions(source)]
     settings = WindowSettings(frames=frames, fps=fps, cyclic=CYCLIC, cap_per_label=WINDOWS_PER_LABEL)
     if captions:
         settings = replace(settings, cap_per_label=WINDOWS_PER_CAPTION, stride=CAPTION_STRIDE)
-        if any(motion.text for motion in motions):  # which may say left and right, and not only of one cycle "walk"
+        if any(motion.text for motion in motions):  # texts may name sides, and describe more than a cycle
             settings = replace(settings, mirrored=False, cyclic=frozenset())
         motions = label_by_caption(motions)
         others = label_by_caption(others)
@@ -70,29 +69,32 @@ def _split(
 def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
     """Draw n training windows at random and choose the reference.
 
-    With `settings.reference` it is the windows of those sources; InputError where they are fewer than the judged
-    samples. Otherwise it is the held-out windows where they are at least as many as the judged samples and show at
-    least half of the labels. Clips that are too short to hold out whole windows leave the other windows of the same
-    clips. These share frames with training windows. So they show how far a loop drifts from what it was given, not how
-    well a model generalises.
+    With `settings.reference` it is the windows of those sources; InputError if they are fewer than the judged samples.
+    Otherwise it is the held-out windows, if they are at least as many as the judged samples and show at least half of
+    the labels. Clips that are too short to hold out whole windows leave the other windows of the same clips. These
+    share frames with training windows. So they show how far a loop drifts from its data, not how well a model
+    generalises.
     """
-    return (
-        _load_published(settings, stream).data
-        if settings.published
-        else _choose_data(_DataSettings.from_settings(settings), stream)
-    )
+    if settings.published:
+        return _load_published(settings, stream).data
+    return _choose_data(_DataSettings.from_settings(settings), stream)
 
 
 def _load_published(settings: MotionSettings, stream: Stream) -> PublishedParts:
     assert settings.published is not None
     return published_parts(
-        settings.published, settings.data, settings.reference, settings.real_count, settings.judged_count,
-        settings.frames, stream,
-    )  # fmt: skip
+        settings.published,
+        settings.data,
+        settings.reference,
+        settings.real_count,
+        settings.judged_count,
+        settings.frames,
+        stream,
+    )
 
 
 def motion_evaluator(settings: MotionSettings, stream: Stream) -> MotionEvaluator:
-    """The judge, fitted on the reference of `motion_data`."""
+    """Return the evaluator, fitted on the reference of `motion_data`."""
     if settings.published:
         return _load_published(settings, stream).evaluator
     return _fit_evaluator(_DataSettings.from_settings(settings), stream)
@@ -100,7 +102,7 @@ def motion_evaluator(settings: MotionSettings, stream: Stream) -> MotionEvaluato
 
 @dataclass(frozen=True)
 class _DataSettings:
-    """The settings that real data depend on, by which a process remembers them for its next job."""
+    """The settings on which real data depend: the key under which a process keeps them for its next job."""
 
     data: tuple[str, ...]
     reference: tuple[str, ...]
@@ -116,8 +118,10 @@ class _DataSettings:
 
 
 def caption_judge(settings: MotionSettings, stream: Stream) -> CaptionJudge | None:
-    """The judge of retrieval, trained on the other windows of `motion_data`; None where labels are no captions."""
-    return _fit_caption_judge(_DataSettings.from_settings(settings), stream) if settings.captions else None
+    """Return the judge of retrieval, trained on the other windows of `motion_data`; None if labels are not captions."""
+    if not settings.captions:
+        return None
+    return _fit_caption_judge(_DataSettings.from_settings(settings), stream)
 
 
 @lru_cache(maxsize=1)
@@ -129,7 +133,7 @@ def _fit_caption_judge(settings: _DataSettings, stream: Stream) -> CaptionJudge:
 
 @lru_cache(maxsize=1)
 def caption_vectors(captions: tuple[str, ...]) -> Tensor:
-    """Return the sentence vectors (C, E) by which the model and its judge know captions."""
+    """Return the sentence vectors (C, E) of captions, for the model and its judge."""
     return sentence_vectors(minilm(), captions)
 
 
@@ -149,11 +153,13 @@ def _choose_data(settings: _DataSettings, stream: Stream) -> MotionData:
             f"{needed} real windows, the data have {len(split.training)}"
         )
     order = stream.child("data").numpy().permutation(len(split.training))
-    cuts = (settings.real_count, settings.real_count + settings.judged_count)
-    training, fresh, rest = (split.training.take(rows) for rows in np.split(order, cuts))
-    enough = len(split.held_out) >= settings.judged_count
+    fresh_end = settings.real_count + settings.judged_count
+    training = split.training.take(order[: settings.real_count])
+    fresh = split.training.take(order[settings.real_count : fresh_end])
+    rest = split.training.take(order[fresh_end:])
+    is_enough = len(split.held_out) >= settings.judged_count
     if settings.reference:
-        if not enough:
+        if not is_enough:
             raise InputError(
                 f"judging {settings.judged_count} samples needs as many reference windows, "
                 f"{', '.join(settings.reference)} has {len(split.held_out)}"
@@ -161,8 +167,8 @@ def _choose_data(settings: _DataSettings, stream: Stream) -> MotionData:
         if not np.isin(split.held_out.labels, split.training.labels).any():
             raise InputError(f"{', '.join(settings.reference)} has no label in common with {', '.join(settings.data)}")
         return MotionData(training, fresh, split.held_out, rest, "sources")
-    varied = 2 * len(np.unique(split.held_out.labels)) >= len(split.training.label_names)
-    if enough and varied:
+    is_varied = 2 * len(np.unique(split.held_out.labels)) >= len(split.training.label_names)
+    if is_enough and is_varied:
         return MotionData(training, fresh, split.held_out, rest, "times")
     return MotionData(training, fresh, rest, rest, "nothing")
 
@@ -176,17 +182,27 @@ def motion_task(
     training_steps: int = 0,
     acceleration: Acceleration = EXACT,
 ) -> JudgedTask:
-    """Everything that the arms of one denoiser and seed share; `training_steps` is for the progress bar alone."""
+    """Return the task that the arms of a denoiser and seed share.
+
+    Args:
+        settings: Settings of the experiment.
+        comparison: The denoiser and its arms.
+        seed_stream: Random numbers of the seed.
+        device: Name of the device.
+        progress: Called with the steps that are done.
+        training_steps: Number of steps for `progress`.
+        acceleration: Acceleration of the model.
+    """
+    initial_steps = settings.initial_steps[comparison.denoiser]
     if settings.published:
-        initial = settings.initial_steps[comparison.denoiser]
         parts = _load_published(settings, seed_stream)
-        return published_task(parts, initial, device, progress, training_steps, acceleration)
+        return published_task(parts, initial_steps, device, progress, training_steps, acceleration)
     data = motion_data(settings, seed_stream)
     codec = FeatureCodec.fit(data.training.batch)
     evaluator = motion_evaluator(settings, seed_stream)
     names = data.training.label_names
-    make = partial(DescribedDiffusion, vectors=caption_vectors(names)) if settings.captions else MotionDiffusion
-    model = make(
+    make_model = partial(DescribedDiffusion, vectors=caption_vectors(names)) if settings.captions else MotionDiffusion
+    model = make_model(
         comparison.preset.config,
         frames=settings.frames,
         features=len(codec.mean),
@@ -202,7 +218,7 @@ def motion_task(
         model=model,
         real=as_samples(data.training, codec),
         evaluate=_judge(settings, codec, evaluator, captions, data.training),
-        initial_steps=settings.initial_steps[comparison.denoiser],
+        initial_steps=initial_steps,
         space=lambda values: evaluator.geometric(codec.decode(values)),
     )
     return JudgedTask(task, codec, data, fresh, fresh_blocks(fresh), evaluator, captions)
@@ -211,14 +227,24 @@ def motion_task(
 def novelty_of_samples(
     evaluator: MotionEvaluator, training: Windows, batch: MotionBatch, labels: np.ndarray
 ) -> dict[str, float]:
-    """Return how new canonical motions with labels (M,) int64 are against the training windows, by the metric's key."""
+    """Measure the novelty of motions against the training windows.
+
+    Args:
+        evaluator: Evaluator whose geometric features are compared.
+        training: The training windows.
+        batch: Canonical motions.
+        labels: (M,) int64, their labels.
+
+    Returns:
+        The novelty by the metric's key.
+    """
+    vectors = evaluator.geometric(batch)
     training_vectors = evaluator.geometric(training.batch)
-    measured = novelty(evaluator.geometric(batch), labels, training_vectors, training.labels)
-    return {NOVELTY: measured}
+    return {NOVELTY: novelty(vectors, labels, training_vectors, training.labels)}
 
 
 def as_samples(windows: Windows, codec: FeatureCodec) -> Samples:
-    """Real windows as normalised features."""
+    """Return real windows as normalised features."""
     return Samples.real(codec.encode(windows.batch), torch.from_numpy(windows.labels))
 
 
@@ -238,13 +264,14 @@ def _judge(
         scores = evaluator.evaluate(batch, labels)
         scores |= novelty_of_samples(evaluator, training, batch, labels)
         if captions:
-            asked = torch.from_numpy(captions.select_captions(settings.judged_count))
-            drawn = candidate.model.sample(asked, candidate.stream.child("captions"))
-            scores |= captions.scores(codec.decode(drawn), asked.numpy())
+            prompts = torch.from_numpy(captions.select_captions(settings.judged_count))
+            drawn = candidate.model.sample(prompts, candidate.stream.child("captions"))
+            scores |= captions.scores(codec.decode(drawn), prompts.numpy())
         corrected = candidate.correct(samples) if settings.judge_corrected else None
-        if corrected is None:
-            return scores
-        corrected_scores = evaluator.evaluate(codec.decode(corrected.samples.values), corrected.samples.labels.numpy())
-        return {**scores, **{CORRECTED + name: value for name, value in corrected_scores.items()}}
+        if corrected is not None:
+            corrected_batch = codec.decode(corrected.samples.values)
+            corrected_scores = evaluator.evaluate(corrected_batch, corrected.samples.labels.numpy())
+            scores |= {CORRECTED + name: value for name, value in corrected_scores.items()}
+        return scores
 
     return evaluate

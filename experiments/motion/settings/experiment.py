@@ -50,7 +50,7 @@ class DenoiserArms:
             arm.change_config(self.preset.config)
         names = [arm.name for arm in self.arms]
         if len(set(names)) != len(names):
-            raise SettingError(f"each arm of a comparison may stand in it once, got {', '.join(names)}")
+            raise SettingError(f"an arm occurs twice in a comparison: {', '.join(names)}")
 
     @property
     def preset(self) -> DenoiserPreset:
@@ -104,7 +104,9 @@ class MotionSettings:
             raise SettingError("judge-corrected and the published model do not go together")
         self._check_counts()
         self._check_engine()
-        self._check_denoisers()
+        denoisers = [comparison.denoiser for comparison in self.comparisons]
+        if len(set(denoisers)) != len(denoisers):
+            raise SettingError(f"a denoiser occurs twice in an experiment: {', '.join(denoisers)}")
         if not self.data:
             raise SettingError("data must name at least one source: deepmimic, or paths of motion files and folders")
 
@@ -124,11 +126,6 @@ class MotionSettings:
         least_initial_steps = 0 if self.published else 1
         for denoiser, steps in self.initial_steps.items():
             check_count(f"initial_steps for {denoiser}", steps, least_initial_steps, MOST)
-
-    def _check_denoisers(self) -> None:
-        names = [comparison.denoiser for comparison in self.comparisons]
-        if len(set(names)) != len(names):
-            raise SettingError(f"each denoiser of an experiment may stand in it once, got {', '.join(names)}")
 
     def _check_engine(self) -> None:
         """Raise SettingError for a corrector without root force in an engine in which bodies cannot balance."""
@@ -197,18 +194,20 @@ LEAST_COUNTS = {
 """Smallest values of settings that count something."""
 
 
-def extends(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Return True if the wanted config has all arms, seeds and generations of the recorded one, and perhaps more."""
-    if not _is_subset(_fixed_settings(recorded), _fixed_settings(wanted)):
+def extends(recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> bool:
+    """Return True if the requested config has all arms, seeds and generations of the recorded one, and perhaps more."""
+    if not _is_subset(_fixed_settings(recorded), _fixed_settings(requested)):
         return False
-    if recorded["generations"] > wanted["generations"] or not _seed_numbers(recorded) <= _seed_numbers(wanted):
+    if recorded["generations"] > requested["generations"]:
         return False
-    wanted_arms = {comparison["denoiser"]: comparison["arms"] for comparison in wanted["comparisons"]}
-    return all(
-        arm in wanted_arms.get(comparison["denoiser"], ())
-        for comparison in recorded["comparisons"]
-        for arm in comparison["arms"]
-    )
+    if not _seed_numbers(recorded) <= _seed_numbers(requested):
+        return False
+    requested_arms = {comparison["denoiser"]: comparison["arms"] for comparison in requested["comparisons"]}
+    for comparison in recorded["comparisons"]:
+        available = requested_arms.get(comparison["denoiser"], ())
+        if any(arm not in available for arm in comparison["arms"]):
+            return False
+    return True
 
 
 def _seed_numbers(config: Mapping[str, Any]) -> set[int]:
@@ -220,7 +219,7 @@ def _fixed_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_subset(part: Any, superset: Any) -> bool:
-    """Return True if all entries of `part` are in `whole`, at every depth."""
+    """Return True if all entries of `part` are in `superset`, at every depth."""
     if isinstance(part, dict) and isinstance(superset, dict):
         return all(name in superset and _is_subset(value, superset[name]) for name, value in part.items())
     return part == superset
@@ -229,20 +228,17 @@ def _is_subset(part: Any, superset: Any) -> bool:
 def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:
     """Return the settings whose `config` this is, recorded by this version or an earlier one."""
     values = dict(rename_old_settings(config))
-    values["comparisons"] = tuple(
-        DenoiserArms(comparison["denoiser"], tuple(_arm_from_config(arm) for arm in comparison["arms"]))
-        for comparison in values["comparisons"]
-    )
+    comparisons = []
+    for comparison in values["comparisons"]:
+        arms = [ArmSettings(**{**arm, "strength": float(arm["strength"])}) for arm in comparison["arms"]]
+        comparisons.append(DenoiserArms(comparison["denoiser"], tuple(arms)))
+    values["comparisons"] = tuple(comparisons)
     for name in ("data", "reference"):
         if name in values:
             values[name] = tuple(values[name])
     if values.get("published"):
         values["published"] = PublishedModel(**values["published"])
     return MotionSettings(**values)
-
-
-def _arm_from_config(config: Mapping[str, Any]) -> ArmSettings:
-    return ArmSettings(**{**config, "strength": float(config["strength"])})
 
 
 def _encode_infinity(value: Any) -> Any:
@@ -277,19 +273,12 @@ def _preset_hint(name: str, takes: str = "INT") -> object:
     return arg(help_behavior_hint=hint, metavar=takes)
 
 
-def _correctors() -> str:
-    return (
-        "These in place of the preset's; none for no correction, package.module:function for your own. Built-in ones "
-        f"joined by + work one after the other: low-pass+physics.\n{CORRECTORS.describe_rows()}"
-    )
-
-
-def _remedies() -> str:
-    return f"Each arm also with these remedies against the loss of modes.\n{REMEDIES.describe_rows()}"
-
-
-def _denoisers() -> str:
-    return "Networks to compare: " + ", ".join(f"{name} ({preset(name).character})" for name in preset_names())
+_CORRECTOR_HELP = (
+    "Correctors instead of the preset's: none for no correction, package.module:function for your own. A + chains "
+    f"built-in ones, as in low-pass+physics.\n{CORRECTORS.describe_rows()}"
+)
+_REMEDY_HELP = f"Run each arm also with these remedies against the loss of modes.\n{REMEDIES.describe_rows()}"
+_DENOISER_HELP = "Networks to compare: " + ", ".join(f"{name} ({preset(name).character})" for name in preset_names())
 
 
 @dataclass(frozen=True)
@@ -303,8 +292,8 @@ class MotionOptions:
     synthetic_ratio: tuple[str, ...] = ()
     """λ, synthetic samples per real one, for augment and accumulate; 100% is λ = 1, as in Gillman et al., and inf is
     fully synthetic. Several may be given."""
-    corrector: Annotated[tuple[str, ...], arg(help=_correctors())] = ()
-    remedy: Annotated[tuple[str, ...], arg(help=_remedies())] = ()
+    corrector: Annotated[tuple[str, ...], arg(help=_CORRECTOR_HELP)] = ()
+    remedy: Annotated[tuple[str, ...], arg(help=_REMEDY_HELP)] = ()
     guidance: tuple[float, ...] = ()
     """Also run all arms, the baseline included, with these scales of classifier-free guidance."""
     temperature: tuple[float, ...] = ()
@@ -332,7 +321,7 @@ class MotionOptions:
     """Optimiser steps per generation, the same in every arm."""
     initial_steps: Annotated[int | None, _preset_hint("initial_steps")] = None
     """Optimiser steps of generation 0."""
-    denoiser: Annotated[tuple[str, ...], arg(help=_denoisers())] = ()
+    denoiser: Annotated[tuple[str, ...], arg(help=_DENOISER_HELP)] = ()
     data: tuple[str, ...] = ()
     """deepmimic (built in), or motion files and folders with motions of one skeleton; FOLDER#SPLIT for a
     split of a dataset."""

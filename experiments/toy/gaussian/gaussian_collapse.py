@@ -145,17 +145,13 @@ def _make_claims(
 
 def _measure(candidate: Candidate) -> dict[str, Tensor]:
     samples = candidate.samples(400).values
+    points = normal(8000, streams(0).child("tail points"), DIMENSION)
+    tail = points[points.norm(dim=-1) > TAIL_RADIUS]  # the truth beyond the radius that 5 % exceed
     return {
         **distance_to_truth(candidate),
-        "tail_mass": share_inside(candidate.model, _draw_tail(200), SUPPORT_RADIUS),
+        "tail_mass": share_inside(candidate.model, tail[:200], SUPPORT_RADIUS),
         "outside_share": (samples.norm(dim=-1) > SUPPORT_RADIUS).double().mean(0),
     }
-
-
-def _draw_tail(count: int) -> Tensor:
-    """Draw points (count, 2) of the truth beyond the radius that 5 % exceed."""
-    points = normal(40 * count, streams(0).child("tail points"), DIMENSION)
-    return points[points.norm(dim=-1) > TAIL_RADIUS][:count]
 
 
 def _judge_end(curves: np.ndarray) -> Verdict:

@@ -34,7 +34,9 @@ from ...studies.claims import (
 from ..toys import Column, Setup, Sweep, Toy, ToySettings, bundle_replicates
 from .tasks import word_task
 
-NONE, BOTH, OWN = "no curation", "both curated", "own curation only"
+NONE = "no curation"
+BOTH = "both curated"
+OWN = "own curation only"
 CURATED = {NONE: (False, False), BOTH: (True, True), OWN: (True, False)}
 """Arm → do people curate the first and the second model? The first is judged by its own raters."""
 
@@ -79,6 +81,12 @@ def toy(settings: CrossCuration) -> Toy:
         for curated in CURATED:
             laws[name_arm(share, curated)] = _predict_reward(settings, share, curated)
     title = "mean reward of the own raters"
+    lines = {}
+    predicted = {}
+    for curated in CURATED:
+        names = [name_arm(share, curated) for share in settings.own_shares]
+        lines[curated] = [final_value(name, "first") for name in names]
+        predicted[curated] = np.array([laws[name][-1] for name in names])
     return Toy(
         [bundle_replicates("cross-curation", settings.seed, partial(set_up, settings))],
         _make_claims(settings, {arm: law for arm, law in laws.items() if not arm.endswith(NONE)}),
@@ -90,14 +98,8 @@ def toy(settings: CrossCuration) -> Toy:
                 x_label="share of own samples",
                 y_label=title,
                 x=settings.own_shares,
-                lines={
-                    curated: [final_value(name_arm(share, curated), "first") for share in settings.own_shares]
-                    for curated in CURATED
-                },
-                predicted={
-                    curated: np.array([laws[name_arm(share, curated)][-1] for share in settings.own_shares])
-                    for curated in CURATED
-                },
+                lines=lines,
+                predicted=predicted,
             )
         ],
         notes=("Every arm draws pairs and keeps one; without curation the choice between them is a coin's.",),

@@ -27,7 +27,10 @@ from ...studies.claims import (
 from ..toys import Column, Setup, Toy, ToySettings, bundle_replicates
 from .tasks import entropy, make_rater, word_task
 
-NONE, CURATED, KEPT, MIXED = "no curation", "curated", "curated, real data kept", "heterogeneous raters"
+NONE = "no curation"
+CURATED = "curated"
+KEPT = "curated, real data kept"
+MIXED = "heterogeneous raters"
 
 
 @dataclass(frozen=True)
@@ -58,21 +61,17 @@ def toy(settings: Curation) -> Toy:
     reward = {arm: law @ rewards for arm, law in laws.items()}
     variety = {arm: entropy(torch.from_numpy(law)).exp().numpy() for arm, law in laws.items()}
     half = settings.generations // 2
+    favourite = final_value(CURATED, "favourite")
+    variety_gain = final_difference(MIXED, CURATED, "variety")
     return Toy(
         [bundle_replicates("curation", settings.seed, partial(set_up, settings))],
         [
             *expect_predictions("{arm}: mean reward at generation {t}", "reward", reward, 0.03, (half,)),
             expect_above("curated: mean reward rises", final_change(CURATED, "reward")),
             expect_below("curated: the reward's variance falls", final_change(CURATED, "reward_variance")),
-            expect_above(
-                "curated: nearly all mass is on the reward's maximiser", final_value(CURATED, "favourite"), 0.9
-            ),
+            expect_above("curated: nearly all mass is on the reward's maximiser", favourite, 0.9),
             expect_below("real data kept: the drift is bounded", final_value(KEPT, "favourite"), 0.6),
-            *mark_unpublished(
-                expect_above(
-                    "heterogeneous raters keep more variety than one kind", final_difference(MIXED, CURATED, "variety")
-                )
-            ),
+            *mark_unpublished(expect_above("heterogeneous raters keep more variety than one kind", variety_gain)),
         ],
         [
             Column("reward", "mean reward", predicted=reward),

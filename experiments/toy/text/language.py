@@ -8,6 +8,7 @@ of the original kept, and with all text accumulated.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from selfcorrect.datasets.toy.text import documentation, read_text
 from selfcorrect.loop.policy import Accumulate, Keep, RealOnly, Replace
 from selfcorrect.loop.run import Arm, Task
 
-from ...studies.claims import expect_above, expect_below, expect_predictions, final_change, final_difference
+from ...studies.claims import Claim, expect_above, expect_below, expect_predictions, final_change, final_difference
 from ..models.language import LanguageModel
 from ..toys import START, Column, Setup, Toy, ToySettings, bundle_replicates, bundle_seeds
 from .chain import CHAIN, NONE, WordChain
@@ -87,17 +88,7 @@ def toy(settings: Language) -> Toy:
             *expect_predictions("words: simpson at generation {t}", "simpson", simpson, 0.03, times),
             expect_below("words: the entropy falls", final_change(WORDS, "entropy")),
             *chain.make_claims(),
-            expect_above("text: perplexity rises when none is kept", final_change(TEXT_NONE, "perplexity")),
-            expect_above(
-                "text: more than with real text alone at equal steps",
-                final_difference(TEXT_NONE, TEXT_REAL, "perplexity"),
-            ),
-            expect_above(
-                "text: a tenth kept is better than none", final_difference(TEXT_NONE, TEXT_TENTH, "perplexity")
-            ),
-            expect_above(
-                "text: accumulating is better than replacing", final_difference(TEXT_NONE, TEXT_ALL, "perplexity")
-            ),
+            *_make_text_claims(),
         ],
         [
             Column("vocabulary", "words in use", ".0f", predicted=vocabulary),
@@ -117,6 +108,16 @@ def toy(settings: Language) -> Toy:
         ),
         caveat="every word visited as often as in the truth",
     )
+
+
+def _make_text_claims() -> Iterator[Claim]:
+    yield expect_above("text: perplexity rises when none is kept", final_change(TEXT_NONE, "perplexity"))
+    over_real = final_difference(TEXT_NONE, TEXT_REAL, "perplexity")
+    yield expect_above("text: more than with real text alone at equal steps", over_real)
+    over_tenth = final_difference(TEXT_NONE, TEXT_TENTH, "perplexity")
+    yield expect_above("text: a tenth kept is better than none", over_tenth)
+    over_accumulated = final_difference(TEXT_NONE, TEXT_ALL, "perplexity")
+    yield expect_above("text: accumulating is better than replacing", over_accumulated)
 
 
 def set_up_words(settings: Language, stream: Stream) -> Setup:

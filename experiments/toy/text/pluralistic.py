@@ -7,7 +7,7 @@ picks at random.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,6 +22,7 @@ from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Arm
 
 from ...studies.claims import (
+    Claim,
     expect_above,
     expect_agreement,
     expect_below,
@@ -61,35 +62,7 @@ def toy(settings: Pluralistic) -> Toy:
     product = float(np.log(np.exp(np.array(settings.rewards)) @ solution).mean())
     return Toy(
         [bundle_replicates("pluralistic", settings.seed, partial(set_up, settings))],
-        [
-            expect_agreement(
-                "several raters: share of the majority's favourite", final_value(SEVERAL, "first"), solution[0], 0.1
-            ),
-            expect_agreement(
-                "several raters: share of the minority's favourite", final_value(SEVERAL, "last"), solution[-1], 0.1
-            ),
-            expect_agreement("several raters: Nash product at the end", final_value(SEVERAL, "nash"), product, 0.02),
-            expect_above(
-                "several raters keep more variety than their mean", final_difference(SEVERAL, MEAN, "variety")
-            ),
-            expect_above(
-                "several raters: a higher Nash product than their mean", final_difference(SEVERAL, MEAN, "nash")
-            ),
-            expect_above(
-                "several raters: a higher Nash product than by chance", final_difference(SEVERAL, CHANCE, "nash")
-            ),
-            expect_below("their mean: the minority's favourite is lost", final_value(MEAN, "last"), 0.01),
-            *mark_unpublished(
-                expect_above(
-                    "random choice keeps more variety than several raters", final_difference(CHANCE, SEVERAL, "variety")
-                ),
-                expect_below(
-                    "several raters, pairs: the minority's favourite is lost all the same",
-                    final_value(PAIRS, "last"),
-                    0.01,
-                ),
-            ),
-        ],
+        list(_make_claims(solution, product)),
         [
             Column("variety", "effective categories"),
             Column(
@@ -102,6 +75,28 @@ def toy(settings: Pluralistic) -> Toy:
             "A rater's weight is how often it is listed.",
             "All curated arms see as many candidates per choice, except the pairs.",
         ),
+    )
+
+
+def _make_claims(solution: np.ndarray, product: float) -> Iterator[Claim]:
+    first = final_value(SEVERAL, "first")
+    yield expect_agreement("several raters: share of the majority's favourite", first, solution[0], 0.1)
+    last = final_value(SEVERAL, "last")
+    yield expect_agreement("several raters: share of the minority's favourite", last, solution[-1], 0.1)
+    nash = final_value(SEVERAL, "nash")
+    yield expect_agreement("several raters: Nash product at the end", nash, product, 0.02)
+    variety = final_difference(SEVERAL, MEAN, "variety")
+    yield expect_above("several raters keep more variety than their mean", variety)
+    nash_over_mean = final_difference(SEVERAL, MEAN, "nash")
+    yield expect_above("several raters: a higher Nash product than their mean", nash_over_mean)
+    nash_over_chance = final_difference(SEVERAL, CHANCE, "nash")
+    yield expect_above("several raters: a higher Nash product than by chance", nash_over_chance)
+    yield expect_below("their mean: the minority's favourite is lost", final_value(MEAN, "last"), 0.01)
+    variety_by_chance = final_difference(CHANCE, SEVERAL, "variety")
+    paired = "several raters, pairs: the minority's favourite is lost all the same"
+    yield from mark_unpublished(
+        expect_above("random choice keeps more variety than several raters", variety_by_chance),
+        expect_below(paired, final_value(PAIRS, "last"), 0.01),
     )
 
 
