@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -168,50 +167,6 @@ def test_a_kept_seed_is_read_again_and_never_overwritten(tmp_path: Path, monkeyp
     assert recipe.read_kept(recipe.STAGES[4]) == []
     with pytest.raises(InputError, match="a seed of the experiment is run once"):
         recipe.keep_seed(tmp_path / "20.json")
-
-
-@pytest.mark.slow
-def test_the_page_of_the_recipe_shows_what_its_summaries_have() -> None:
-    recipe = tool("recipe")
-    page = tool("recipe_page")
-    stage = recipe.STAGES[0]
-    summaries = recipe_summaries(HOLDS, noise=0.004)
-    text = "\n".join(page.describe_stage(stage, summaries))
-    reading = recipe.read_stage(stage, summaries)
-    cells = [line.split("|") for line in page.arms_table(reading)]
-    rows = {row[1].strip(): row[2:] for row in cells}
-    assert len(rows) == len(stage.arms) + 4  # heads, a rule, real data, the memoriser
-    assert {"real data only", "*real data*", "physics", "matching + physics"} <= rows.keys()
-    force = reading.end_point(stage.arms[2], recipe.FORCE)
-    assert f"{force.mean():.3f} ± " in text
-    skating = reading.end_point(stage.arms[2], "skate_m_s") - 0.9  # what real data score here
-    assert f"+{skating.mean():.2f} ± " in rows["physics"][4]
-    assert rows["physics"][8].strip() == "256"
-    assert rows["uncorrected"][8].strip() == "0"
-    assert "<svg" in page.draw_figure(reading)
-    csv = list(page.data_rows(reading))
-    assert len(csv) == len(recipe.SEEDS) * len(stage.arms) * len(page.MEASURES)
-    four = "\n".join(page.describe_stage(stage, summaries[:4]))
-    assert "p, Holm" in text
-    assert "confirmed" in text
-    assert not re.search("Holm|confirmed|refuted|undecided", four)  # four seeds decide nothing
-    three = "\n".join(page.describe_stage(stage, summaries[:3]))
-    assert "|" not in three  # no table, so that no result is shown before its reading
-
-
-@pytest.mark.slow
-def test_correction_inside_the_sampler_is_shown_with_its_corrector_calls() -> None:
-    recipe = tool("recipe")
-    page = tool("recipe_page")
-    summaries = recipe_summaries({"augment-1+physics+inside-sampler": 0.2}, 4, stage=3)
-    for summary in summaries:
-        curves = next(arm for arm in summary.arms["dct-mixer"] if arm.name.endswith("+inside-sampler"))
-        curves.values["corrector_calls"][:] = 1024
-    reading = recipe.read_stage(recipe.STAGES[3], summaries)
-    inside, once = list(page.calls_table(reading))[2:]
-    assert "| 4.0 × |" in inside
-    assert "| 1.0 × |" in once
-    assert "+0.2" in inside
 
 
 @pytest.mark.parametrize("stage", range(5))

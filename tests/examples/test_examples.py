@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from helpers import SHORT_WINDOWS
 
+from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.motion.motion import Motion
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 SAYS = {
@@ -63,9 +66,9 @@ def test_an_example_runs(name: str, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_the_first_example_takes_a_file_of_ones_own(tmp_path: Path):
-    run("correct_a_file", tmp_path)
-    assert "walk-corrected-corrected.bvh" in run("correct_a_file", tmp_path, "walk-corrected.bvh")
+def test_the_first_example_takes_a_file_of_ones_own(tmp_path: Path, walk: Motion):
+    save_motion(tmp_path / "mine.bvh", walk.frames(0, 20))
+    assert "mine-corrected.bvh" in run("correct_a_file", tmp_path, "mine.bvh")
 
 
 @pytest.mark.long

@@ -111,8 +111,11 @@ def test_mixture_finds_eight_gaussians() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "steps", "recall", "precision"),
-    [(Flow(), 1500, 0.85, 0.7), (VariationalAutoencoder(), 1500, 0.8, 0.4), (AdversarialNetwork(), 1500, 0.6, 0.6)],
-    ids=["flow", "autoencoder", "adversarial"],
+    [
+        pytest.param(Flow(), 1500, 0.85, 0.7, id="flow"),
+        pytest.param(VariationalAutoencoder(), 1500, 0.8, 0.4, id="autoencoder"),
+        pytest.param(AdversarialNetwork(), 1500, 0.6, 0.6, id="adversarial", marks=pytest.mark.long),
+    ],
 )
 def test_networks_learn_eight_gaussians(model, steps: int, recall: float, precision: float) -> None:
     real = Samples.real(eight_gaussians(2000, STREAM.child("train"))[0])
