@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import tarfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,14 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 settings.register_profile("no deadline", settings.default, deadline=None)  # machines may be busy
 settings.load_profile("no deadline")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Start with the files that have most slow tests, so that no process is left alone with one at the end."""
+    if config.pluginmanager.has_plugin("randomly"):
+        return
+    slow_tests = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow_tests[item.path])
 
 
 @pytest.fixture(autouse=True)

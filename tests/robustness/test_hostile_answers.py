@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from posed_motions import walking
-from robustness.faults import attempted
+from robustness.faults import attempt
 
 from selfcorrect.core.errors import SelfcorrectError
 from selfcorrect.core.randomness import streams
@@ -127,7 +127,7 @@ def test_every_answer_is_told_of_or_leaves_finite_numbers(use: str, codec: Featu
             task = Task(Gaussian.standard(*values.shape[1:]), Samples.real(values), lambda candidate: {"mean": 0.0})
             arm = Arm(parse_policy("replace"), 1, correction=Correction(corrector, name="hostile", **USES[use]))
             train_first_generation(task, first, streams(0))
-            _, sentence = attempted(partial(run_loop, task, arm, store, first, streams(0)), SelfcorrectError)
+            _, sentence = attempt(partial(run_loop, task, arm, store, first, streams(0)), SelfcorrectError)
             finite += bool(sentence)
             if sentence:
                 assert "generation 1" in sentence, name

@@ -13,7 +13,7 @@ import pytest
 import torch
 from posed_motions import walking
 from robustness.damage import SCALE
-from robustness.faults import DIED, attempted, die, faults, full_disk, in_a_fork
+from robustness.faults import DIED, attempt, die, faults, full_disk, in_a_fork
 
 from selfcorrect.core.errors import SelfcorrectError
 from selfcorrect.core.randomness import Stream, streams
@@ -149,7 +149,7 @@ def test_every_operation_may_fail(faulty_work, tmp_path: Path) -> None:
             folder = tmp_path / f"{number}-{stays}"
             folder.mkdir()
             with faults(folder, number, full_disk, stays=stays):
-                _, sentence = attempted(partial(work, folder), SelfcorrectError, OSError)
+                _, sentence = attempt(partial(work, folder), SelfcorrectError, OSError)
             assert "internal error" not in sentence
             finish_run(work, folder, expected)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers import mean_distance_m
 from scipy.spatial.transform import Rotation
-from simulated_bodies import planned as planned_motions
+from simulated_bodies import make_plan
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.correction.results import FailureKind
@@ -40,7 +40,7 @@ FEW = replace(ALONE, residual_free=replace(WITHOUT_RESIDUAL, particle_counts=(12
 
 @pytest.fixture(scope="module")
 def planned_walk(walk) -> MotionPlan:
-    return planned_motions(walk, friction=0.8)
+    return make_plan(walk, friction=0.8)
 
 
 @pytest.fixture
