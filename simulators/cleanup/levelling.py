@@ -65,6 +65,9 @@ class LevelFloor:
     unexplained_m: tuple[float, float] = (0.01, 0.02)
     """A ground that is off what soles of any thickness explain by less than the first distance stays at its height as
     far as these explain it. From the second on it comes to y = 0."""
+    unexplained_above_m: tuple[float, float] = (0.015, 0.03)
+    """The same distances for a ground above what soles explain: the joints of some captures stand higher, none
+    lower. Set on CMU's training clips."""
     farthest_move_m: float = float("inf")
     """A floor further from y = 0 than this stays at its height."""
 
@@ -283,7 +286,7 @@ def _explained_height_m(height_m: float, skeleton: Skeleton, settings: LevelFloo
     least_m, _, largest_m = sole_depths_m(skeleton)
     depth_m = float(np.mean(skeleton.soles_m))
     explained_m = float(np.clip(height_m, least_m - depth_m, largest_m - depth_m))
-    near_m, off_m = settings.unexplained_m
+    near_m, off_m = settings.unexplained_above_m if height_m > explained_m else settings.unexplained_m
     confidence = float(np.clip((off_m - abs(height_m - explained_m)) / (off_m - near_m), 0.0, 1.0))
     return confidence * explained_m
 
