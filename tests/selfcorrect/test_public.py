@@ -15,10 +15,10 @@ from helpers import modules_after
 import selfcorrect as sc
 
 NAMES = """
-    Accumulate AccumulateSubsample Augment Candidate CausalLanguageModel Clip Comparison Contacts Corrected
+    Accumulate AccumulateSubsample Arm Augment Candidate CausalLanguageModel Clip Comparison Contacts Corrected
     CorrectedMotion Correction CorrectionOptions CorrectorError Dataset DiffusersModel FolderReader FolderStore
     Freeze Fresh Gaussian GenerativeModel Ground GroundBox InputError Keep KinematicCorrector LoopError MemoryStore
-    MissingExtraError Motion MotionFile NetworkModel PhysicsCorrector Arm Reading RealOnly RemedyInputs Renew
+    MissingExtraError Motion MotionFile NetworkModel PhysicsCorrector Reading RealOnly RemedyInputs Renew
     Replace RunFolderError SampleError Samples SelfcorrectError SettingError Skeleton Stream Task Thresholds
     TorchModel TrainingDivergedError Trial Weighted WorkerError assert_loop_stable assert_plausible best_of chain
     check claims compare correct correct_file correct_files correct_motions draw_motions each_motion filter_of
