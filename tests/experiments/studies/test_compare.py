@@ -252,6 +252,7 @@ sc.compare(own_task, arms, seeds=2, workers=int(sys.argv[2]), out=sys.argv[1])
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_script_that_was_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
@@ -494,7 +495,7 @@ class Singular:
         return whiten(samples)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
 @pytest.mark.slow
 def test_an_arm_that_fails_ends_no_other_and_is_tried_again(tmp_path: Path, workers: int) -> None:
     fixed = tmp_path / "fixed"
