@@ -20,6 +20,7 @@ import tyro
 from selfcorrect.core.errors import JobsError, LoopError, SelfcorrectError, SettingError
 from selfcorrect.core.extras import requires_extra
 from selfcorrect.runtime.bugs import FAILING_MACHINE
+from selfcorrect.runtime.console_warnings import format_for_console
 from selfcorrect.runtime.registry import describe_unknown, import_object
 from selfcorrect.simulators.settings.tracker import OLD_NAMES
 from selfcorrect.storage.files.limits import unpacked_limit_bytes
@@ -88,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words or bool(os.environ.get("SELFCORRECT_TRACEBACK"))
     words = [word for word in words if word != "--debug"]
     if not debug:
-        warnings.formatwarning = _format_warning
+        warnings.formatwarning = format_for_console
     _reopen_closed_streams()
     _replace_unprintable()
     try:
@@ -108,20 +109,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError) and error.errno in FAILING_MACHINE:
             _drop_output()
         return _report_error(error, words, debug)
-
-
-_default_format = warnings.formatwarning
-_NUMERICAL = re.compile(r"encountered in|empty slice|All-NaN|Degrees of freedom")
-"""Warnings of NumPy that do not help someone who runs a command: results are checked to be finite."""
-
-
-def _format_warning(message: Warning | str, category: type[Warning], *place: Any) -> str:
-    """Format a warning: ours without the line of code, none for overflows and the like."""
-    if issubclass(category, RuntimeWarning) and _NUMERICAL.search(str(message)):
-        return ""
-    if category is UserWarning:
-        return f"selfcorrect: {message}\n"
-    return _default_format(message, category, *place)
 
 
 def _run(words: Sequence[str]) -> int:

@@ -284,6 +284,37 @@ def chicken() -> Motion:
     return _swinging(joints, ["thigh_L", "thigh_R"])
 
 
+def octopus() -> Motion:
+    """Eight arms around a body: two pairs of them have the proportions of legs and arms."""
+    joints: list[tuple[str, str, tuple[float, float, float]]] = [
+        ("root", "", (0.0, 0.0, 0.0)),
+        ("head", "root", (0.0, 0.2, 0.0)),
+    ]
+    for arm, angle_rad in enumerate(np.arange(8) * np.pi / 4):
+        above = "root"
+        for bone in range(5):
+            joints.append((f"arm{arm}_{bone}", above, (0.1 * np.cos(angle_rad), -0.03, 0.1 * np.sin(angle_rad))))
+            above = f"arm{arm}_{bone}"
+    return _swinging(joints, ["arm0_0", "arm3_0"])
+
+
+def lizard() -> Motion:
+    """A long trunk that lies, four legs at its sides, and a tail."""
+    joints: list[tuple[str, str, tuple[float, float, float]]] = [("root", "", (0.0, 0.0, 0.0))]
+    for name, count, length_m in (("spine", 6, 0.1), ("tail", 6, -0.1)):
+        above = "root"
+        for bone in range(count):
+            joints.append((f"{name}{bone}", above, (0.0, 0.0, length_m)))
+            above = f"{name}{bone}"
+    for side, x in (("L", 1.0), ("R", -1.0)):
+        for limb, start in (("fore", "spine3"), ("hind", "root")):
+            above = start
+            for bone, offset_m in enumerate([(0.05 * x, 0.0, 0.0), (0.1 * x, 0.0, 0.0), (0.02 * x, -0.1, 0.0)]):
+                joints.append((f"{limb}{bone}_{side}", above, offset_m))
+                above = f"{limb}{bone}_{side}"
+    return _swinging(joints, ["fore1_L", "hind1_R"])
+
+
 def chain(count: int = 12) -> Motion:
     """A chain of joints that swing."""
     names = [f"node{index}" for index in range(count)]

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..core.errors import SettingError, WorkerError
+from .console_warnings import format_for_console
 from .progress import map_sequential
 from .supervision import kill_this_process
 
@@ -175,16 +177,20 @@ def start_processes(
 ) -> ProcessPoolExecutor:
     """Start `workers` processes, each of which has called `initializer(*arguments)` and imported nothing else.
 
-    By default they leave Ctrl-C to this process. They end as soon as it does, however it ends.
+    By default they leave Ctrl-C to this process. They end as soon as it does, however it ends, and print warnings as it
+    does on a console.
     """
-    executor = ProcessPoolExecutor(workers, get_context("spawn"), _start, (initializer, *arguments))
+    is_console = warnings.formatwarning is format_for_console
+    executor = ProcessPoolExecutor(workers, get_context("spawn"), _start, (is_console, initializer, *arguments))
     with _without_main_script():
         for started in [executor.submit(_do_nothing) for _ in range(workers)]:  # none idle: one process each
             started.result()
     return executor
 
 
-def _start(initializer: Callable[..., None], *arguments: object) -> None:
+def _start(is_console: bool, initializer: Callable[..., None], *arguments: object) -> None:
+    if is_console:
+        warnings.formatwarning = format_for_console
     threading.Thread(target=_die_with_parent, daemon=True).start()
     initializer(*arguments)
 

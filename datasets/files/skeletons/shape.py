@@ -71,6 +71,15 @@ _UPRIGHT = 0.5
 _GOOD_ENOUGH = -9.0
 """Lowest score of a body. People's are above −6, dogs' and hands' below −12."""
 
+_ALIKE = 0.03
+"""Largest difference, as a share, of limbs that are alike."""
+_FEWEST_ALIKE = 2
+"""Limbs beside two legs and like them that a body does not have."""
+_LEANS = 0.9
+"""Largest cosine between a trunk that leans like a bird's and its legs."""
+_LONG_NECK = 0.6
+"""Height above the shoulders of the top of a bird's head, over the length of the leg; people's is 0.25 to 0.45."""
+
 _LONGEST_CHAIN = 16
 _LIMBS_KEPT = 10
 _SHORTEST_LIMB = 0.1
@@ -103,7 +112,7 @@ def parts_from_shape(motion: Motion, joint_names: Sequence[JointName] = ()) -> t
         for legs in _find_pairs(graph, start, (), "leg"):
             bodies += _find_bodies(graph, legs)
     best = max(bodies, key=lambda body: body.score, default=None)
-    if best is None or best.score < _GOOD_ENOUGH:
+    if best is None or best.score < _GOOD_ENOUGH or _has_many_legs(graph, best) or _is_bird(graph, best):
         return None
     parts = [""] * len(motion.skeleton)
     for part, joint in _name_parts(graph, best).items():
@@ -418,6 +427,36 @@ def _score_build(graph: _Graph, legs: _Pair, arms: _Pair) -> float:
         + _rarity("trunk over leg", _mean_length(trunk[1:]) / legs.length)
         + _rarity("shoulders over leg", _mean_length(shoulders[1:, 0] - shoulders[1:, 1]) / legs.length)
         + _rarity("hips over leg", _mean_length(hips[1:, 0] - hips[1:, 1]) / legs.length)
+    )
+
+
+def _has_many_legs(graph: _Graph, body: _Body) -> bool:
+    """Return whether further limbs like the legs start where these do, as on a spider."""
+    start = body.legs.start
+    lengths = {branch: sum(_bone_lengths(graph, start, branch)) for branch in graph.neighbours[start]}
+    leg = float(np.mean([lengths[branch] for branch in body.legs.branches]))
+    others = [length for branch, length in lengths.items() if branch not in body.legs.branches]
+    return sum(abs(length / leg - 1) < _ALIKE for length in others) >= _FEWEST_ALIKE
+
+
+def _bone_lengths(graph: _Graph, start: int, branch: int) -> list[float]:
+    """Return the lengths of the bones along the longest way from a joint to its neighbour and on."""
+    chain = graph.chain(start, branch)
+    return [graph.bone(joint, next_joint) for joint, next_joint in pairwise(chain)]
+
+
+def _is_bird(graph: _Graph, body: _Body) -> bool:
+    """Return whether the trunk always leans far forward, below a long neck."""
+    places = np.concatenate([graph.rest[None], graph.places])
+    hips = places[:, [limb.joints[0] for limb in body.legs.limbs]].mean(axis=1)
+    shoulders = places[:, [limb.joints[0] for limb in body.arms.limbs]].mean(axis=1)
+    ankles = places[:, [limb.joints[2] for limb in body.legs.limbs]].mean(axis=1)
+    if _cosines(shoulders - hips, hips - ankles).max() > _LEANS:
+        return False
+    heights, aside = _measure_from_shoulders(graph, body)
+    head = _head_chain(graph, body, heights - aside)
+    return bool(head) and float(np.linalg.norm(graph.rest[head[-1]] - graph.rest[body.trunk[-1]])) > (
+        _LONG_NECK * body.legs.length
     )
 
 

@@ -5,11 +5,17 @@ from dataclasses import replace
 import numpy as np
 
 from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.vectors import normalize_safely
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import swap_sides
 
 SWAPPED_NOTE = "left and right are swapped in the names; taken as toes, knees and elbows point"
 
+ARMS_NOTE = "left and right arms are swapped in the names; taken as shoulders lie over the hips"
+
+_ARM_PARTS = ("collar", "shoulder", "elbow", "wrist")
+_OPPOSITE = -0.5
+"""Largest median cosine between the lines through hips and shoulders of a body whose arms have swapped names."""
 _FRAMES = 48
 """Number of frames that are looked at."""
 _BENT = 0.02
@@ -22,15 +28,39 @@ _LIMBS = {"knee": ("hip", "knee", "ankle", 1.0), "elbow": ("shoulder", "elbow", 
 """Joints of a limb, and the z of the direction in which its middle joint lies off the line between the others."""
 
 
-def unswap_sides(motion: Motion) -> tuple[Motion, bool]:
-    """Return the motion with left and right parts as the body shows them, and whether that exchanges them.
+def unswap_sides(motion: Motion) -> tuple[Motion, tuple[str, ...]]:
+    """Return the motion with left and right parts as the body shows them, and a note for each exchange.
 
-    They are exchanged only if two of toes, knees and elbows clearly contradict the names, and the mean of all does.
+    Arms are exchanged if the line through the shoulders runs against that through the hips. Both sides are exchanged
+    only if two of toes, knees and elbows clearly contradict the names, and the mean of all does.
     """
-    if not has_swapped_sides(motion):
-        return motion, False
-    parts = tuple(swap_sides(part) for part in motion.skeleton.parts)
-    return replace(motion, skeleton=replace(motion.skeleton, parts=parts)), True
+    notes = []
+    if _has_swapped_arms(motion):
+        motion = _swap_parts(motion, _ARM_PARTS)
+        notes.append(ARMS_NOTE)
+    if has_swapped_sides(motion):
+        motion = _swap_parts(motion, ("",))
+        notes.append(SWAPPED_NOTE)
+    return motion, tuple(notes)
+
+
+def _swap_parts(motion: Motion, endings: tuple[str, ...]) -> Motion:
+    """Return the motion with left and right exchanged in the parts that end in one of some words."""
+    skeleton = motion.skeleton
+    parts = tuple(swap_sides(part) if part.endswith(endings) else part for part in skeleton.parts)
+    return replace(motion, skeleton=replace(skeleton, parts=parts))
+
+
+def _has_swapped_arms(motion: Motion) -> bool:
+    """Return whether the shoulders lie against the hips most of the time: nobody twists so far."""
+    places = _PartPlaces(motion)
+    hips_m = places.find("hip")
+    shoulders_m = places.find("shoulder")
+    if hips_m is None or shoulders_m is None:
+        return False
+    hips = normalize_safely(hips_m[:, 0] - hips_m[:, 1])
+    shoulders = normalize_safely(shoulders_m[:, 0] - shoulders_m[:, 1])
+    return float(np.median(np.einsum("ti,ti->t", hips, shoulders))) < _OPPOSITE
 
 
 def has_swapped_sides(motion: Motion) -> bool:

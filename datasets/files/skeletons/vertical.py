@@ -20,7 +20,7 @@ from selfcorrect.motion.geometry.views import Y_UP, Z_UP, FrameChange, FrameChan
 from selfcorrect.motion.motion import Motion
 
 from .reading import Up
-from .sides import SWAPPED_NOTE, unswap_sides
+from .sides import unswap_sides
 
 WORDS = ("y up", "z up", "y down", "z down")
 AXES = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]])
@@ -360,10 +360,9 @@ def turn_upright(motion: Motion, up: Up | None = None, format_axis: int | None =
     Raises:
         InputError: Witnesses of the axis contradict each other, and nothing decides between them.
     """
-    motion, is_swapped = unswap_sides(_with_even_feet(motion))
+    motion, swap_notes = unswap_sides(_with_even_feet(motion))
     axis, notes = up_of_motion(motion, up, format_axis, _rest_axis(motion))
-    if is_swapped:
-        notes = (*notes, SWAPPED_NOTE)
+    notes = (*notes, *swap_notes)
     y_up = FrameChanges((to_y_up(axis),) if axis else ())
     flaw = ""
     turns = None

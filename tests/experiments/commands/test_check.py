@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from made_rigs import chain, chicken, fox
+from made_rigs import chain, chicken, fox, lizard, octopus
 from PIL import Image
 
 from selfcorrect.core.errors import InputError
@@ -62,7 +62,7 @@ def test_what_cannot_be_read_ends_with_2(folder: Path, run: Run, capsys: pytest.
 
 
 @pytest.mark.parametrize("suffix", [".bvh", ".glb"])
-@pytest.mark.parametrize("animal", [fox, chicken, chain])
+@pytest.mark.parametrize("animal", [fox, chicken, chain, octopus, lizard])
 def test_what_is_no_human_body_is_not_checked_and_not_clean(
     folder: Path, run: Run, animal: Callable[[], Motion], suffix: str
 ) -> None:

@@ -170,3 +170,16 @@ def _parts(items: int) -> int:
     parts = []
     run_in_threads(parts.append, range(items), 1)
     return len(parts)
+
+
+@pytest.mark.parametrize("is_console", [True, False])
+def test_numerical_warnings_of_workers_reach_no_console(is_console: bool) -> None:
+    program = (
+        "import warnings, numpy\n"
+        "from selfcorrect.runtime.console_warnings import format_for_console\n"
+        "from selfcorrect.runtime.processes import map_tasks\n"
+        f"if {is_console}: warnings.formatwarning = format_for_console\n"
+        "map_tasks(numpy.log, [numpy.zeros(2)] * 4, 2)\n"
+    )
+    ended = subprocess.run([sys.executable, "-W", "default", "-c", program], capture_output=True, text=True, check=True)
+    assert ("divide by zero" in ended.stderr) is not is_console

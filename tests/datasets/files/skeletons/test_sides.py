@@ -12,7 +12,7 @@ from made_rigs import base_walk, remove_parts, rename_joints, resting
 
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
-from selfcorrect.datasets.files.skeletons.sides import SWAPPED_NOTE, has_swapped_sides
+from selfcorrect.datasets.files.skeletons.sides import ARMS_NOTE, SWAPPED_NOTE, has_swapped_sides
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import swap_sides
@@ -44,6 +44,23 @@ def test_swapped_names_give_a_note_and_the_figures_of_the_file_without(
     first, second = corrections
     assert second.after == pytest.approx(first.after)
     np.testing.assert_allclose(joint_positions(second.motion), joint_positions(first.motion), atol=1e-6)
+
+
+def test_arms_with_swapped_names_are_those_over_their_hips(tmp_path: Path) -> None:
+    plain = rename_joints(base_walk(), "mixamo")
+    names = tuple(swap_sides(name) if "Arm" in name or "Hand" in name else name for name in plain.skeleton.names)
+    swapped = replace(plain, skeleton=replace(plain.skeleton, names=names))
+    write_bvh(tmp_path / "plain.bvh", clip_of(plain))
+    write_bvh(tmp_path / "swapped.bvh", clip_of(swapped))
+    expected = open_motion(tmp_path / "plain.bvh")
+    file = open_motion(tmp_path / "swapped.bvh")
+    assert ARMS_NOTE in file.notes
+    assert ARMS_NOTE not in expected.notes
+    for part in ("left_shoulder", "left_elbow", "right_wrist"):
+        joints = [file.motion.skeleton.joint(part), expected.motion.skeleton.joint(part)]
+        np.testing.assert_allclose(
+            joint_positions(file.motion, joints[:1]), joint_positions(expected.motion, joints[1:]), atol=1e-6
+        )
 
 
 @pytest.mark.slow
