@@ -44,7 +44,7 @@ class ImageLoop:
     """Held-out images to judge by."""
     widths: tuple[int, ...] = (128, 256, 256)
     """Channels of the UNet at each resolution, multiples of 8."""
-    first_steps: int = 40_000
+    initial_steps: int = 40_000
     """Optimiser steps of generation 0."""
     steps: int = 4000
     """Optimiser steps per generation."""
@@ -78,7 +78,7 @@ class ImageLoop:
                 "recall": neighbour_metrics(reference, features)["recall"],
             }
 
-        return sc.Task(self.make_model(), real, judge, self.first_steps)
+        return sc.Task(self.make_model(), real, judge, self.initial_steps)
 
     def make_model(self) -> sc.DiffusersModel:
         """Return a class-conditional UNet with a cosine schedule of 100 noise levels, sampled by DDIM."""

@@ -46,7 +46,7 @@ class SummaryLoop:
     """Tokens of a summary."""
     prompt_length: int = 512
     """Tokens of a document."""
-    first_steps: int = 500
+    initial_steps: int = 500
     """Optimiser steps of generation 0."""
     steps: int = 250
     """Optimiser steps per generation."""
@@ -102,7 +102,7 @@ class SummaryLoop:
                 "distinct_words": len(set(words)) / max(1, len(words)),
             }
 
-        return sc.Task(language, sc.Samples.real(values[train], train), judge, self.first_steps)
+        return sc.Task(language, sc.Samples.real(values[train], train), judge, self.initial_steps)
 
     def verify_words(self, task: sc.Task, stream: sc.Stream) -> sc.Arm:
         """Drop summaries with too few words of their document."""

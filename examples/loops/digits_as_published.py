@@ -39,7 +39,7 @@ class DigitsAsPublished(sc.toys.ToySettings):
     real_count: int = 600
     ratios: tuple[float, ...] = (0.5, 1.0)
     strengths: tuple[float, ...] = (0.0, float("inf"))
-    first_epochs: float = 40
+    initial_epochs: float = 40
     epochs: float = 1
     generations: int = 6
     clusters_per_digit: int = 16
@@ -48,7 +48,7 @@ class DigitsAsPublished(sc.toys.ToySettings):
     mnist: Path | None = None
 
 
-QUICK = DigitsAsPublished(real_count=400, first_epochs=30, generations=3, judged=200, ratios=(1.0,), seeds=2)
+QUICK = DigitsAsPublished(real_count=400, initial_epochs=30, generations=3, judged=200, ratios=(1.0,), seeds=2)
 
 
 @dataclass(frozen=True)
@@ -180,11 +180,11 @@ def set_up(settings: DigitsAsPublished, images: Tensor, labels: Tensor, stream: 
         }
 
     model = GuidedDiffusion(size=images.shape[1], keep_optimiser=True)
-    first_steps = round(settings.first_epochs * len(real) / model.batch_size)
+    initial_steps = round(settings.initial_epochs * len(real) / model.batch_size)
     per_centre = max(1, len(real) // DIGIT_COUNT // settings.clusters_per_digit)
     corrector = replace_by_centres(fit_anchors(real, per_centre, stream.child("clusters")))
     arms = dict(declare_arms(settings, corrector))
-    return sc.toys.Setup(sc.Task(model, real, measure, first_steps), arms)
+    return sc.toys.Setup(sc.Task(model, real, measure, initial_steps), arms)
 
 
 def declare_arms(settings: DigitsAsPublished, corrector) -> Iterator[tuple[str, sc.Arm]]:

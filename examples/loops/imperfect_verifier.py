@@ -38,7 +38,7 @@ class ImperfectVerifier(sc.toys.ToySettings):
     draws: int = 2
     width: int = 48
     synthetic_per_real: float = 6.0
-    first_steps: int = 300
+    initial_steps: int = 300
     steps: int = 150
     generations: int = 5
     judged: int = 1000
@@ -122,7 +122,7 @@ def set_up(settings: ImperfectVerifier, stream: sc.Stream) -> sc.toys.Setup:
         TOP: replace(plain, bias=select_candidates(settings.draws, nearest_to(right_half))),
         AT_RANDOM: replace(plain, bias=select_candidates(settings.draws, at_random)),
     }
-    return sc.toys.Setup(sc.Task(make_flow(settings.width), real, measure, settings.first_steps), arms)
+    return sc.toys.Setup(sc.Task(make_flow(settings.width), real, measure, settings.initial_steps), arms)
 
 
 def accept_near(belief: Tensor, radius: float) -> Corrector:

@@ -34,11 +34,11 @@ WAYS: dict[str, tuple[Policy, bool]] = {
 
 @dataclass(frozen=True)
 class MechanismLoop(sc.toys.ToySettings):
-    """n real points, as many in every mode; training anew takes `first_steps` in every generation."""
+    """n real points, as many in every mode; training anew takes `initial_steps` in every generation."""
 
     real_count: int = 96
     generations: int = 12
-    first_steps: int = 1200
+    initial_steps: int = 1200
     steps: int = 60
     judged: int = 240
     seeds: int = 5
@@ -65,19 +65,19 @@ def toy(settings: MechanismLoop) -> sc.toys.Toy:
 
 
 def set_up(settings: MechanismLoop, stream: sc.Stream) -> sc.toys.Setup:
-    task = make_circle_task(settings.real_count, settings.first_steps, settings.judged, stream)
+    task = make_circle_task(settings.real_count, settings.initial_steps, settings.judged, stream)
     arms = {}
     for way in settings.ways:
-        arm = make_arm(way, settings.generations, settings.first_steps, settings.steps)
+        arm = make_arm(way, settings.generations, settings.initial_steps, settings.steps)
         for remedy in REMEDIES:
             arms[f"{way}, {remedy}"] = sc.with_remedy(task, arm, remedy)
     return sc.toys.Setup(task, arms)
 
 
-def make_arm(way: str, generations: int, first_steps: int, steps: int) -> sc.Arm:
+def make_arm(way: str, generations: int, initial_steps: int, steps: int) -> sc.Arm:
     """Return the arm of a way of training; training anew takes the steps of generation 0 every time."""
     policy, is_trained_anew = WAYS[way]
-    return sc.Arm(policy, generations, first_steps if is_trained_anew else steps, from_scratch=is_trained_anew)
+    return sc.Arm(policy, generations, initial_steps if is_trained_anew else steps, from_scratch=is_trained_anew)
 
 
 def make_claims(settings: MechanismLoop) -> Iterator[sc.claims.Claim]:
@@ -100,7 +100,7 @@ REACH = 4.0
 """Standard deviations of a mode within which a sample belongs to it."""
 
 
-def make_circle_task(real_count: int, first_steps: int, judged: int, stream: sc.Stream) -> sc.Task:
+def make_circle_task(real_count: int, initial_steps: int, judged: int, stream: sc.Stream) -> sc.Task:
     """Return a small diffusion model on points (N, 1, 2), the points, and their judge."""
     config = DiffusionConfig(
         width=128, depth=2, diffusion_steps=50, sampling_steps=20, learning_rate=2e-3, ema_decay=0.95
@@ -108,7 +108,7 @@ def make_circle_task(real_count: int, first_steps: int, judged: int, stream: sc.
     model = MotionDiffusion(config, frames=1, features=2, classes=1, device=torch.device("cpu"))
     real = draw_circle(real_count, stream.child("real"))
     return sc.Task(
-        model, real, lambda candidate: measure_modes(candidate.samples(judged).values), first_steps, space=to_points
+        model, real, lambda candidate: measure_modes(candidate.samples(judged).values), initial_steps, space=to_points
     )
 
 

@@ -80,13 +80,13 @@ class Molecules(sc.toys.ToySettings):
     conformers: int = 12
     relaxation: tuple[int, ...] = (10, 100)
     strain_margin_kcal_mol: float = 50.0
-    first_steps: int = 2500
+    initial_steps: int = 2500
     steps: int = 60
     generations: int = 5
     seeds: int = 4
 
 
-QUICK = Molecules(drugs=4, conformers=8, relaxation=(20,), first_steps=400, steps=30, generations=2, seeds=2)
+QUICK = Molecules(drugs=4, conformers=8, relaxation=(20,), initial_steps=400, steps=30, generations=2, seeds=2)
 
 
 def toy(settings: Molecules) -> sc.toys.Toy:
@@ -201,7 +201,7 @@ def set_up(settings: Molecules, stream: sc.Stream) -> sc.toys.Setup:
     config = DiffusionConfig("dct-mlp", width=256, depth=2, learning_rate=5e-3, fine_tune_learning_rate=2e-3)
     # Over three axes a cosine transform is a rotation: the network sees all coordinates of all atoms.
     model = MotionDiffusion(config, 3, codec.size, len(molecules), device=torch.device("cpu"))
-    task = sc.Task(model, codec.make_samples(training), judge, settings.first_steps)
+    task = sc.Task(model, codec.make_samples(training), judge, settings.initial_steps)
     floors = measure_floors(judge, fresh, stream.child("noise"))
     return sc.toys.Setup(task, make_arms(settings, codec, training), floors)
 

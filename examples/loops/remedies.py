@@ -36,7 +36,7 @@ class RemedyLoop(sc.toys.ToySettings):
 
     real_count: int = 96
     generations: int = 12
-    first_steps: int = 1200
+    initial_steps: int = 1200
     steps: int = 60
     judged: int = 240
     remedies: tuple[str, ...] = (
@@ -83,7 +83,7 @@ def format_half_life(coverage: np.ndarray) -> str:
 
 
 def set_up(settings: RemedyLoop, stream: sc.Stream) -> sc.toys.Setup:
-    task = make_circle_task(settings.real_count, settings.first_steps, settings.judged, stream)
+    task = make_circle_task(settings.real_count, settings.initial_steps, settings.judged, stream)
     arm = sc.Arm(sc.Replace(), settings.generations, settings.steps)
     arms = {name: sc.with_remedy(task, arm, name) for name in settings.remedies}
     return sc.toys.Setup(task, {**arms, FROZEN: replace(arm, policy=sc.Freeze())})
@@ -97,7 +97,7 @@ REACH = 4.0
 """Standard deviations of a mode within which a sample belongs to it."""
 
 
-def make_circle_task(real_count: int, first_steps: int, judged: int, stream: sc.Stream) -> sc.Task:
+def make_circle_task(real_count: int, initial_steps: int, judged: int, stream: sc.Stream) -> sc.Task:
     """Return a small diffusion model on points (N, 1, 2), the points, and their judge."""
     config = DiffusionConfig(
         width=128, depth=2, diffusion_steps=50, sampling_steps=20, learning_rate=2e-3, ema_decay=0.95
@@ -105,7 +105,7 @@ def make_circle_task(real_count: int, first_steps: int, judged: int, stream: sc.
     model = MotionDiffusion(config, frames=1, features=2, classes=1, device=torch.device("cpu"))
     real = draw_circle(real_count, stream.child("real"))
     return sc.Task(
-        model, real, lambda candidate: measure_modes(candidate.samples(judged).values), first_steps, space=to_points
+        model, real, lambda candidate: measure_modes(candidate.samples(judged).values), initial_steps, space=to_points
     )
 
 

@@ -38,13 +38,13 @@ class SmallGpt(sc.toys.ToySettings):
     held_out: int = 100
     width: int = 48
     layers: int = 2
-    first_steps: int = 120
+    initial_steps: int = 120
     steps: int = 15
     generations: int = 3
     seeds: int = 3
 
 
-QUICK = SmallGpt(windows=60, calibration=60, held_out=20, first_steps=120, steps=10, generations=2, seeds=2)
+QUICK = SmallGpt(windows=60, calibration=60, held_out=20, initial_steps=120, steps=10, generations=2, seeds=2)
 
 
 def toy(settings: SmallGpt) -> sc.toys.Toy:
@@ -123,7 +123,7 @@ def set_up(settings: SmallGpt, tokenizer: Any, tokens: Tensor, stream: sc.Stream
         VERIFIED: replace(plain, correction=sc.Correction(verifier, max_draws_per_sample=1000)),
     }
     model = make_gpt(tokenizer, settings.length, settings.width, settings.layers)
-    return sc.toys.Setup(sc.Task(model, sc.Samples.real(train), measure, settings.first_steps), arms)
+    return sc.toys.Setup(sc.Task(model, sc.Samples.real(train), measure, settings.initial_steps), arms)
 
 
 def make_gpt(tokenizer: Any, length: int, width: int, layers: int) -> sc.CausalLanguageModel:

@@ -40,7 +40,7 @@ class TextLoop(sc.toys.ToySettings):
     alphabet: int = 32
     length: int = 16
     generations: int = 6
-    first_steps: int = 600
+    initial_steps: int = 600
     steps: int = 60
     seeds: int = 5
     ways: tuple[str, ...] = tuple(WAYS)
@@ -83,11 +83,11 @@ def set_up(settings: TextLoop, stream: sc.Stream) -> sc.toys.Setup:
         return count(values).double().numpy()
 
     model = LanguageModel(vocabulary=settings.alphabet, length=settings.length, batch_size=32, width=32, depth=1)
-    task = sc.Task(model, real, measure, settings.first_steps, space=to_space)
+    task = sc.Task(model, real, measure, settings.initial_steps, space=to_space)
     arms = {}
     for way in settings.ways:
         policy, is_trained_anew = WAYS[way]
-        steps = settings.first_steps if is_trained_anew else settings.steps
+        steps = settings.initial_steps if is_trained_anew else settings.steps
         arm = sc.Arm(policy, settings.generations, steps, from_scratch=is_trained_anew)
         for remedy in REMEDIES:
             arms[f"{way}, {remedy}"] = sc.with_remedy(task, arm, remedy, sc.RemedyInputs(embed=count))

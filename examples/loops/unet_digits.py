@@ -36,13 +36,13 @@ class UnetDigits(sc.toys.ToySettings):
     judged: int = 120
     strength: float = 1.0
     clusters_per_digit: int = 8
-    first_steps: int = 180
+    initial_steps: int = 180
     steps: int = 20
     generations: int = 3
     seeds: int = 3
 
 
-QUICK = UnetDigits(real_count=100, judged=60, first_steps=40, steps=8, generations=2, seeds=2)
+QUICK = UnetDigits(real_count=100, judged=60, initial_steps=40, steps=8, generations=2, seeds=2)
 
 
 def toy(settings: UnetDigits) -> sc.toys.Toy:
@@ -110,7 +110,7 @@ def set_up(settings: UnetDigits, stream: sc.Stream) -> sc.toys.Setup:
         PLAIN: plain,
         CORRECTED: replace(plain, correction=move_to_centres(settings, real, stream)),
     }
-    return sc.toys.Setup(sc.Task(make_unet(), real, measure, settings.first_steps), arms)
+    return sc.toys.Setup(sc.Task(make_unet(), real, measure, settings.initial_steps), arms)
 
 
 def extract_features(classifier: MLPClassifier, images: Tensor) -> np.ndarray:

@@ -19,7 +19,7 @@ from selfcorrect.models.adapters.tokenizer import byte_level_tokenizer
 
 HUB = Path(__file__).resolve().parents[2] / "examples" / "hub"
 WORDS = ["a", "cat", "sat", "on", "the", "mat", "and", "dog", "ran", "far", "over", "hill", "to", "see", "it"]
-SMALL = "--seeds 1 --real-count 30 --generations 1 --first-steps 2 --steps 1 --device cpu --out run".split()  # noqa: SIM905
+SMALL = "--seeds 1 --real-count 30 --generations 1 --initial-steps 2 --steps 1 --device cpu --out run".split()  # noqa: SIM905
 
 
 @pytest.fixture

@@ -262,7 +262,7 @@ def test_random_acceptance_takes_as_many_of_each_molecule_but_not_the_good_ones(
 
 
 FLOORS = (molecules.OTHER, molecules.MINIMA, molecules.FROM_NOISE)
-TINY = replace(molecules.QUICK, drugs=2, conformers=6, first_steps=120, steps=1, generations=1, seeds=2)
+TINY = replace(molecules.QUICK, drugs=2, conformers=6, initial_steps=120, steps=1, generations=1, seeds=2)
 
 
 @pytest.fixture(name="curves", scope="module")

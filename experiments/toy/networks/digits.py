@@ -45,14 +45,14 @@ class Digits(ToySettings):
     ratios: tuple[float, ...] = (0.2, 0.5, 1.0, 1.5)
     strength: float = 0.5
     clusters_per_digit: int = 16
-    first_steps: int = 1200
+    initial_steps: int = 1200
     steps: int = 120
     generations: int = 4
     seeds: int = 3
     mnist: Path | None = None
 
 
-QUICK = Digits(ratios=(1.0,), first_steps=300, steps=60, generations=3, judged=300)
+QUICK = Digits(ratios=(1.0,), initial_steps=300, steps=60, generations=3, judged=300)
 
 
 def toy(settings: Digits) -> Toy:
@@ -127,7 +127,7 @@ def set_up(settings: Digits, images: Tensor, labels: Tensor, stream: Stream) -> 
         arms[name_arm(ratio, is_corrected=True)] = Arm(
             policy, settings.generations, settings.steps, correction=correction
         )
-    return Setup(Task(model, real, measure, settings.first_steps), arms)
+    return Setup(Task(model, real, measure, settings.initial_steps), arms)
 
 
 def move_to_centres(anchors: Anchors) -> Corrector:

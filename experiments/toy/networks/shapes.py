@@ -43,19 +43,19 @@ ARMS: Mapping[str, Policy] = {"real only": RealOnly(), "augment": Augment(1.0), 
 
 @dataclass(frozen=True)
 class Shapes(ToySettings):
-    """n real points per shape; networks take `first_steps` optimiser steps in generation 0, then `steps` in each."""
+    """n real points per shape; networks take `initial_steps` optimiser steps in generation 0, then `steps` in each."""
 
     models: tuple[str, ...] = tuple(MODELS)
     shapes: tuple[str, ...] = tuple(SHAPES)
     real_count: int = 500
     judged: int = 400
     generations: int = 4
-    first_steps: int = 800
+    initial_steps: int = 800
     steps: int = 200
     seeds: int = 2
 
 
-QUICK = Shapes(models=("kernel density", "flow"), shapes=("eight-gaussians", "moons"), generations=4, first_steps=600)
+QUICK = Shapes(models=("kernel density", "flow"), shapes=("eight-gaussians", "moons"), generations=4, initial_steps=600)
 
 
 def toy(settings: Shapes) -> Toy:
@@ -116,7 +116,7 @@ def set_up(settings: Shapes, name: str, shape: str, stream: Stream) -> Setup:
         }
 
     arms = {f"{name}, {arm}": Arm(policy, settings.generations, settings.steps) for arm, policy in ARMS.items()}
-    return Setup(Task(MODELS[name], real, measure, settings.first_steps), arms)
+    return Setup(Task(MODELS[name], real, measure, settings.initial_steps), arms)
 
 
 def measure_wasserstein(reference: np.ndarray, candidate: np.ndarray) -> float:

@@ -56,13 +56,15 @@ class Language(ToySettings):
     window: int = 32
     windows: int = 800
     held_out_windows: int = 300
-    first_steps: int = 600
+    initial_steps: int = 600
     steps: int = 80
     generations: int = 4
     seeds: int = 3
 
 
-QUICK = Language(chain=WordChain(seeds=40), windows=200, held_out_windows=100, first_steps=300, steps=40, generations=3)
+QUICK = Language(
+    chain=WordChain(seeds=40), windows=200, held_out_windows=100, initial_steps=300, steps=40, generations=3
+)
 
 
 def toy(settings: Language) -> Toy:
@@ -144,4 +146,4 @@ def set_up_text(settings: Language, train: Tensor, held_out: Tensor) -> Setup:
         TEXT_REAL: RealOnly(),
     }
     arms = {arm: Arm(policy, settings.generations, steps=settings.steps) for arm, policy in policies.items()}
-    return Setup(Task(model, Samples.real(train), perplexity_of(held_out), settings.first_steps), arms)
+    return Setup(Task(model, Samples.real(train), perplexity_of(held_out), settings.initial_steps), arms)

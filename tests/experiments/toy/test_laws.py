@@ -24,7 +24,7 @@ from selfcorrect.experiments.toy.toys import START, Toy
 from selfcorrect.experiments.toy.view import to_json_row
 
 SHORT = {"generations": 1, "seeds": 2}
-NETWORK = {**SHORT, "first_steps": 3, "steps": 2}
+NETWORK = {**SHORT, "initial_steps": 3, "steps": 2}
 CIRCLE = {**NETWORK, "real_count": 24, "judged": 12}
 TINY = {
     "gaussian-correct": {"seeds": 3, "generations": 20, "authors_seeds": 2},
@@ -36,7 +36,7 @@ TINY = {
     "curation": {"seeds": 3, "generations": 4},
     "pluralistic": {"seeds": 3, "generations": 2},
     "cross-curation": {"seeds": 3, "generations": 2},
-    "imperfect-verifier": {**NETWORK, "first_steps": 60, "judged": 50},
+    "imperfect-verifier": {**NETWORK, "initial_steps": 60, "judged": 50},
     "density-ratio": {**SHORT, "steps": 3, "judged": 40, "real_count": 40},
     "mad": {"seeds": 3, "generations": 6},
     "mixture": {"seeds": 2, "generations": 2},
@@ -47,7 +47,7 @@ TINY = {
                  "windows": 20, "held_out_windows": 10, "window": 8},
     "digits": {**NETWORK, "judged": 40, "real_count": 200},
     "unet-digits": {**NETWORK, "judged": 30},
-    "small-gpt": {**NETWORK, "first_steps": 120},  # with fewer, nothing is accepted
+    "small-gpt": {**NETWORK, "initial_steps": 120},  # with fewer, nothing is accepted
     "lineages": {"seeds": 2, "generations": 3, "bandwidths": (0.05, 0.2)},
     "remedies": CIRCLE,
     "mechanisms": {**CIRCLE, "ways": ("fully synthetic", "λ = 1")},
@@ -57,8 +57,8 @@ TINY = {
     "kazdan": {"seeds": 3, "generations": 8, "sizes": (10,)},
     "kazdan-density": {"seeds": 3, "generations": 4, "sizes": (10,)},
     "kazdan-regression": {"seeds": 3, "generations": 4, "sizes": (20,)},
-    "digits-as-published": {**SHORT, "real_count": 200, "judged": 30, "first_epochs": 1},
-    "molecules": {**NETWORK, "drugs": 2, "conformers": 4, "first_steps": 120, "relaxation": (5, 9)},
+    "digits-as-published": {**SHORT, "real_count": 200, "judged": 30, "initial_epochs": 1},
+    "molecules": {**NETWORK, "drugs": 2, "conformers": 4, "initial_steps": 120, "relaxation": (5, 9)},
 }  # fmt: skip
 """Settings with which a run takes a second or so."""
 SLOW = ("language", "small-gpt", "molecules", "unet-digits")

@@ -42,8 +42,8 @@ def test_judge_knows_digits_and_tells_noise_from_them() -> None:
 @pytest.mark.slow
 @pytest.mark.long
 def test_correction_pulls_samples_together(tmp_path: Path) -> None:
-    settings = replace(digits.QUICK, ratios=(1.5,), first_steps=250, steps=40, strength=20.0, generations=2, judged=200,
-                       real_count=400, seeds=2)  # fmt: skip
+    settings = replace(digits.QUICK, ratios=(1.5,), initial_steps=250, steps=40, strength=20.0, generations=2,
+                       judged=200, real_count=400, seeds=2)  # fmt: skip
     study = run_toy("digits", settings, tmp_path).study
     curves = study.load_curves("digits", tmp_path)
     shown = study.load_drawings("digits", tmp_path)
