@@ -138,7 +138,7 @@ def test_dry_runs_print_the_plan(files: Path, capsys: pytest.CaptureFixture[str]
         (["--real-count", "21"], "split 'train' has 20 motions with captions, and n = 21"),
         (["--judged-count", "37"], "judging 37 motions needs as many test ones"),
         (["--judged-count", "40"], "needs as many fresh real ones"),
-        (["--judged-count", "31"], "counts in batches of 32"),
+        (["--judged-count", "31"], "--judged-count of at least 32"),
         (["--repetitions", "0"], "repetitions must be from 1 to 1000"),
         (["--judge-corrected"], "judge-corrected and the published model do not go together"),
     ],
