@@ -103,10 +103,7 @@ class PhysicsCorrector:
             SettingError: A motion has a ground, and so has the scene.
             WorkerError: A worker process died.
         """
-        if not self.scene.is_plain and any(motion.ground for motion in motions):
-            raise SettingError("a scene has a floor of its own; leave out the ground")
-        corrections = correct_motions(motions, self.pipeline, self.workers)
-        return [place_on_slope(self.scene, correction) for correction in corrections]
+        return correct_motions(motions, self.pipeline, self.workers)
 
     def correct_batches(self, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
         """Correct batches of motions of one length, all simulated together, as a model's samples need it.
@@ -165,8 +162,13 @@ def correct_motions(motions: Sequence[Motion], pipeline: Pipeline, workers: int 
 
     Returns:
         A correction of each motion, in their order.
+
+    Raises:
+        SettingError: A motion has a ground, and so has the scene.
     """
     require_workers(workers)
+    if not pipeline.scene.is_plain and any(motion.ground for motion in motions):
+        raise SettingError("a scene has a floor of its own; leave out the ground")
     repeats = [FrameRepeats() if find_flaw(motion) else FrameRepeats.from_motion(motion) for motion in motions]
     without_repeats = [of_motion.drop(motion) for of_motion, motion in zip(repeats, motions, strict=True)]
     views = [_see_on_floor(motion, pipeline.cleanup) for motion in without_repeats]
@@ -175,7 +177,7 @@ def correct_motions(motions: Sequence[Motion], pipeline: Pipeline, workers: int 
     with part_of_work(_FIRST_SHARE, 1.0):
         corrections = _keep_feet_from_worsening(views, corrections, pipeline, workers)
     return [
-        of_motion.restore(motion, correction)
+        place_on_slope(pipeline.scene, of_motion.restore(motion, correction))
         for motion, of_motion, correction in zip(motions, repeats, corrections, strict=True)
     ]
 

@@ -14,8 +14,7 @@ from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import pace
-from selfcorrect.motion.correction.pieces import group_by_size
-from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
+from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import retime
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import describe_failure, is_machine_failure, try_optional
@@ -125,19 +124,17 @@ def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progres
         options: Options of the correction.
         progress: Called with the frames and files that are done.
     """
+    group: list[_InputFile] = []
     done_count = 0
-    inputs = (_read_input(task, options) for task in tasks)
-    for group in group_by_size(inputs, lambda read: read.frames, MAX_FRAMES_TOGETHER):
-        frames = max(sum(read.frames for read in group), 1)
-        progress("correct", 0, frames)
-        with watch_progress(lambda share, frames=frames: progress("correct", round(share * frames), frames)):
-            motions = [motion for read in group for motion in read.motions]
-            prepared = [motion for read in group for motion in read.prepared]
-            corrections = iter(correct_each(motions, options, prepared))
-        for read in group:
-            _write_and_record(read, [next(corrections) for _ in read.motions], options)
-            done_count += 1
-            progress("generation", done_count, len(tasks))
+    for task in tasks:
+        read = _read_input(task, options)
+        if group and sum(member.frames for member in group) + read.frames > MAX_FRAMES_TOGETHER:
+            _correct_together(group, options, progress, done_count, len(tasks))
+            done_count += len(group)
+            group = []
+        group.append(read)
+    if group:
+        _correct_together(group, options, progress, done_count, len(tasks))
 
 
 @dataclass(frozen=True)
@@ -159,6 +156,31 @@ class _InputFile:
     def frames(self) -> int:
         """Number of frames of all motions."""
         return sum(map(len, self.motions))
+
+
+def _correct_together(
+    group: Sequence[_InputFile], options: CorrectionOptions, progress: Progress, done_count: int, task_count: int
+) -> None:
+    """Correct files at once, then write and record each.
+
+    Args:
+        group: Files that were read.
+        options: Options of the correction.
+        progress: Receives the progress.
+        done_count: Number of files that are done before these.
+        task_count: Number of all files.
+    """
+    frames = max(sum(read.frames for read in group), 1)
+    progress("correct", 0, frames)
+    with watch_progress(lambda share: progress("correct", round(share * frames), frames)):
+        motions = [motion for read in group for motion in read.motions]
+        prepared = [motion for read in group for motion in read.prepared]
+        corrections = correct_each(motions, options, prepared)
+    first = 0
+    for count, read in enumerate(group, start=done_count + 1):
+        _write_and_record(read, corrections[first : first + len(read.motions)], options)
+        first += len(read.motions)
+        progress("generation", count, task_count)
 
 
 def open_input(source: Path, options: CorrectionOptions) -> MotionFile:
@@ -209,13 +231,12 @@ def correct_each(
     Returns:
         The correction of each motion, or the error that it raised.
     """
-    corrector = options.corrector()
     prepared = prepared or motions
     corrections: Sequence[CorrectedMotion | Exception]
     try:
-        corrections = corrector(prepared)
+        corrections = options.correct(prepared)
     except Exception:  # the results below name the motion that it comes from
-        corrections = _correct_one_by_one(corrector, prepared)
+        corrections = _correct_one_by_one(options, prepared)
     results = list[CorrectedMotion | Exception]()
     for motion, correction in zip(motions, corrections, strict=True):
         if isinstance(correction, Exception):
@@ -228,13 +249,13 @@ def correct_each(
     return results
 
 
-def _correct_one_by_one(corrector: CorrectMotions, motions: Sequence[Motion]) -> list[CorrectedMotion | Exception]:
+def _correct_one_by_one(options: CorrectionOptions, motions: Sequence[Motion]) -> list[CorrectedMotion | Exception]:
     """Correct motions one after another; whatever is wrong with one of them, the others go on."""
     results = list[CorrectedMotion | Exception]()
     for motion, (first, last) in zip(motions, split_work(list(map(len, motions))), strict=True):
         with part_of_work(first, last):
             try:
-                results.append(corrector([motion])[0])
+                results.append(options.correct([motion])[0])
             except Exception as error:
                 results.append(error)
     return results

@@ -69,7 +69,7 @@ def correct_motions(
         motions = [play_at_gravity(motion, find_wrong_pace(motion)) for motion in motions]
     workers = _count_workers(motions, options) if workers is None else workers
     prepared = [options.prepare(motion) for motion in motions]
-    corrections = options.corrector(workers)(prepared)
+    corrections = options.correct(prepared, workers)
     return [options.finish(motion, correction) for motion, correction in zip(motions, corrections, strict=True)]
 
 
@@ -111,7 +111,7 @@ def correct_file(
     if len(file.motions) > 1:
         raise InputError(f"{source}: holds {len(file.motions)} motions; correct_files corrects them all")
     prepared = prepare_motions(source, file, options)
-    (corrected,) = options.corrector(_count_workers(file.motions, options))(prepared)
+    (corrected,) = options.correct(prepared, _count_workers(file.motions, options))
     correction = options.finish(file.motion, corrected)
     if correction.accepted:
         with replacing(target, overwrite=overwrite) as temporary:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from numbers import Real
 from pathlib import Path
@@ -237,6 +237,12 @@ class CorrectionOptions:
         tracker = preset.tracker(self.resolve_engine().engine, self.mass_kg, self.fallback)
         simulate = "always" if "always" in (self.simulate, preset.simulate) else "auto"
         return PhysicsCorrector(tracker, cleanup, workers, self.scene, simulate)
+
+    def correct(self, motions: Sequence[Motion], workers: int = 1) -> list[CorrectedMotion]:
+        """Correct prepared motions in so many processes; see `finish` for what follows."""
+        from selfcorrect.simulators.corrector import correct_motions
+
+        return correct_motions(motions, self.corrector(workers).pipeline, workers)
 
     @property
     def _cleanup(self) -> CleanupSettings:

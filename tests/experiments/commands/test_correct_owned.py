@@ -132,7 +132,7 @@ def test_what_appears_while_it_works_stays(folder: Path, monkeypatch: pytest.Mon
         return KinematicCorrector()(motions)
 
     with monkeypatch.context() as patch:
-        patch.setattr(CorrectionOptions, "corrector", lambda *_: corrector)
+        patch.setattr(CorrectionOptions, "correct", lambda _, motions, workers=1: corrector(motions))
         assert main(["correct", "clips"]) == 1
     assert Path("corrected/steps.bvh").read_bytes() == THEIRS
     entries = report_of(folder / "corrected")

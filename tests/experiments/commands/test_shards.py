@@ -314,7 +314,7 @@ def test_one_motion_that_breaks_a_corrector_leaves_the_others_alone(
             for correction in corrections
         ]
 
-    monkeypatch.setattr(CorrectionOptions, "corrector", lambda settings: breaking)
+    monkeypatch.setattr(CorrectionOptions, "correct", lambda _, motions, workers=1: breaking(motions))
     assert main(["correct", "shards", "-o", "broken", "--kinematic"]) == 1
     monkeypatch.undo()
     monkeypatch.chdir(folder)
