@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_motions import KINDS, Kind, made_motion
+from made_rigs import base_walk
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
@@ -61,16 +62,30 @@ def test_one_frame_in_which_the_root_jumps(kind: Kind, direction: tuple[float, f
     assert violation.value == pytest.approx(0.11, abs=0.06)
 
 
-@pytest.mark.parametrize("kind", ["turn", "idle"])
-@pytest.mark.parametrize("fps", [30.0, 60.0])
-def test_a_hover_in_the_middle(kind: Kind, fps: float) -> None:
-    motion = made_motion(kind, fps=fps, frames=round(6 * fps))
+def hover(motion: Motion, first: int, stop: int) -> Motion:
+    """Raise frames by 6 cm, and smooth the way up and down."""
     amount = np.zeros(len(motion))
-    amount[round(2 * fps) : round(3 * fps)] = 1.0
-    hovers = move(motion, 0.06 * gaussian_filter1d(amount, 0.06 * fps)[:, None] * UP)
-    findings = check(hovers, ["F9"])
+    amount[first:stop] = 1.0
+    return move(motion, 0.06 * gaussian_filter1d(amount, 0.06 * motion.fps)[:, None] * UP)
+
+
+@pytest.mark.parametrize("fps", [30.0, 60.0])
+def test_a_person_who_stands_and_hovers(fps: float) -> None:
+    motion = made_motion("idle", fps=fps, frames=round(6 * fps))
+    findings = check(hover(motion, round(2 * fps), round(3 * fps)), ["F9"])
     assert findings
     assert all(1.8 * fps < finding.start < finding.stop < 3.2 * fps for finding in findings)
+    assert findings[0].value == pytest.approx(0.06, abs=0.01)
+
+
+@pytest.mark.parametrize("first", range(30, 60, 5))
+def test_a_hover_in_the_middle_of_a_walk(first: int) -> None:
+    walk = base_walk()
+    stop = first + round(walk.fps)
+    assert not check(walk, ["F9"])
+    findings = check(hover(walk, first, stop), ["F9"])
+    assert findings
+    assert all(first - 6 < finding.start < finding.stop < stop + 6 for finding in findings)
     assert findings[0].value == pytest.approx(0.06, abs=0.01)
 
 
