@@ -33,7 +33,9 @@ from selfcorrect.runtime.progress import part_of_work, split_work
 
 from .batching import BATCH_SIZE, find_flaw, make_batches
 from .cleanup.clean import CleanupSettings
+from .cleanup.drift import StabilizeFloor
 from .cleanup.levelling import FitSoles, LevelFloor
+from .cleanup.splices import JoinSplices
 from .pipeline import Pipeline, correct_batches
 from .segments import TPoseEnds, merge_segments, split_segments
 from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker
@@ -213,10 +215,10 @@ def _keep_feet_from_worsening(
     """Return corrections in which no standing foot slides faster than in the given motion.
 
     A motion on an estimated plane whose feet do is corrected as on a level floor. If they do there, too, the motion is
-    kept as it is.
+    kept as it is. Raw simulated states and paths that somebody asked to change come out as they are.
     """
     results = list(corrections)
-    if not pipeline.postprocess:  # simulated states come out as they are
+    if not pipeline.postprocess or _should_change_path(pipeline.cleanup):
         return results
     on_planes = [index for index, view in enumerate(views) if view.plane.is_tilted and not view.levels]
     retried = [index for index in on_planes if _added_slide_m_s(results[index]) > _SLIDES_MORE_M_S]
@@ -229,6 +231,15 @@ def _keep_feet_from_worsening(
         _keep_if_feet_worsen(view, correction, is_tilted=view.plane.is_tilted)
         for view, correction in zip(views, results, strict=True)
     ]
+
+
+def _should_change_path(settings: CleanupSettings) -> bool:
+    """Return whether somebody asked to join takes or to remove the drift of the root: feet are moved on purpose."""
+    join_splices = settings.find_step(JoinSplices)
+    stabilize_floor = settings.find_step(StabilizeFloor)
+    return (join_splices is not None and join_splices.join_takes) or (
+        stabilize_floor is not None and stabilize_floor.remove
+    )
 
 
 def _keep_if_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion, *, is_tilted: bool) -> CorrectedMotion:

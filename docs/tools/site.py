@@ -36,7 +36,7 @@ from selfcorrect.experiments.motion.correctors.table import CORRECTORS
 from selfcorrect.experiments.remedies.table import REMEDIES
 from selfcorrect.experiments.toy.table import TOYS
 from selfcorrect.loop.policy_table import POLICIES
-from selfcorrect.models.diffusion.config import DENOISERS
+from selfcorrect.models.diffusion.denoiser_table import DENOISERS
 from selfcorrect.runtime.registry import Registry
 from selfcorrect.simulators.settings.engine_table import ENGINES
 

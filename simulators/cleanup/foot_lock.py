@@ -51,8 +51,8 @@ class FootSettings:
     """Depth of toe tips below the ball from which on they do not lift the foot."""
     letting_go_s: float = 0.2
     """Time after lifting, and before landing, in which a foot returns to where it was without its lock."""
-    lock_limit_m: float = 0.15
-    """Furthest that a lock drags a foot."""
+    hard_drag_limit_m: float = 0.15
+    """Furthest that a hard lock drags a foot: that of samples of a model."""
     slowest_m_s: float = 0.06
     """Frames of a stance that are slower than about this weigh alike in the estimate of the foot's place."""
     unmoved_m_s: tuple[float, float] = (0.012, 0.03)
@@ -248,7 +248,7 @@ def cancel_sliding(
         weighted = np.bincount(stance.ravel(), (weights * slide_m[..., axis]).ravel())
         still_m[..., axis] = (weighted / total)[stance] - slide_m[..., axis]
     distance_m = np.linalg.norm(still_m, axis=-1, keepdims=True)
-    return still_m * np.minimum(1.0, settings.lock_limit_m / np.maximum(distance_m, 1e-9))
+    return still_m * np.minimum(1.0, settings.hard_drag_limit_m / np.maximum(distance_m, 1e-9))
 
 
 def stationarity(speeds: np.ndarray, stands: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
@@ -418,8 +418,8 @@ class SoftLockSettings:
     """Time in which a lock closes and opens."""
     return_s: float = 0.12
     """Time constant with which a foot returns to its own path after a stance."""
-    limit_m: float = 0.3
-    """Distance by which a lock drags a foot at most, softly."""
+    soft_drag_limit_m: float = 0.3
+    """Furthest that a soft lock drags a foot, approached smoothly: that of motions of files."""
     height_s: float = 0.04
     """Time constant over which heights of standing feet are followed."""
     tension_s: float = 0.03
@@ -514,7 +514,7 @@ def limit_turns(
 def limit_drag(moves_m: np.ndarray, settings: SoftLockSettings = SOFT) -> np.ndarray:
     """Return displacements (N, T, 2, 3), softly bounded along the floor by the distance that a lock drags a foot."""
     distances_m = norms(moves_m[..., [0, 2]])[..., None]
-    sizes = np.maximum(distances_m, 1e-9) / settings.limit_m
+    sizes = np.maximum(distances_m, 1e-9) / settings.soft_drag_limit_m
     shares = np.tanh(sizes) / sizes
     return moves_m * np.concatenate([shares, np.ones_like(shares), shares], axis=-1)
 

@@ -145,7 +145,7 @@ class FeedbackSettings(Positive):
     """Time constant of the filter of a swinging foot's height."""
     uprighting: float = 0.6
     """Share of the pelvis' error that the hip of a standing leg corrects."""
-    limit_m: float = 0.05
+    target_limit_m: float = 0.05
     """Largest displacement of a target."""
 
 

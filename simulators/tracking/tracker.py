@@ -333,7 +333,7 @@ class LegFeedback:
         stand_m = self._stand_m[: len(off_m)]
         stand_m += self._stand_rate * (off_m - stand_m)
         distance_m = np.hypot(stand_m[..., 0], stand_m[..., 1])
-        share = loaded * np.minimum(1.0, self._settings.limit_m / np.maximum(distance_m, 1e-9))
+        share = loaded * np.minimum(1.0, self._settings.target_limit_m / np.maximum(distance_m, 1e-9))
         return share[..., None] * stand_m
 
     def _swing_lift_m(
@@ -345,4 +345,4 @@ class LegFeedback:
         too_high_m = (root_m[:, 2] - goal_m[:, 2])[:, None] - tilted_m
         height_error_m = self._height_error_m[: len(targets_m)]
         height_error_m += self._swing_rate * (too_high_m - height_error_m)
-        return (1.0 - loaded) * np.minimum(self._settings.limit_m, np.maximum(0.0, -height_error_m))
+        return (1.0 - loaded) * np.minimum(self._settings.target_limit_m, np.maximum(0.0, -height_error_m))

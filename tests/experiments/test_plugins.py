@@ -16,7 +16,7 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.motion.settings.arms import budget
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms
 from selfcorrect.experiments.studies.arms import ArmSettings
-from selfcorrect.models.diffusion.config import DENOISERS
+from selfcorrect.models.diffusion.denoiser_table import DENOISERS
 
 SMALL_MOTION = f"""
 {SHORT_WINDOWS}

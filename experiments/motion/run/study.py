@@ -17,7 +17,7 @@ from selfcorrect.correctors.correction import Correction
 from selfcorrect.correctors.identity import Identity, identity_of
 from selfcorrect.loop.policy import reads_past
 from selfcorrect.loop.run import Arm, Task
-from selfcorrect.models.diffusion.config import DENOISERS
+from selfcorrect.models.diffusion.denoiser_table import DENOISERS
 from selfcorrect.models.diffusion.model import choose_device
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.encodings.features import FeatureCodec

@@ -1,4 +1,4 @@
-"""Settings of a motion diffusion model, which are checked, and the table of its networks."""
+"""Settings of a motion diffusion model, which are checked."""
 
 from __future__ import annotations
 
@@ -6,24 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ...core.errors import SettingError
-from ...runtime.registry import Registry, Row
-
-_NETWORKS = "selfcorrect.models.diffusion.denoisers"
-
-DENOISERS = Registry(
-    "denoiser",
-    [
-        Row("patch-mixer", f"{_NETWORKS}:PatchMixer", "MLP-Mixer on patches of frames: quick to train, jittery."),
-        Row("dct-mixer", f"{_NETWORKS}:DctMixer", "MLP-Mixer on cosine frequencies: quick to train, no jitter."),
-        Row("dct-mlp", f"{_NETWORKS}:DctMlp", "MLP on the lowest cosine frequencies: smooth by construction."),
-        Row("temporal-conv", f"{_NETWORKS}:TemporalConvolutions", "Dilated convolutions along time: smooth."),
-        Row("transformer", f"{_NETWORKS}:Transformer", "The encoder of the motion diffusion model, a token a frame."),
-    ],
-    group="selfcorrect.denoisers",
-)
-"""Networks by name. Each leads to a callable (config, frames, features, classes) → freshly initialised module. The
-module maps noisy (N, T, D), times (N,) int64 and labels (N,) int64 to clean (N, T, D). Label `classes` means any
-class."""
+from .denoiser_table import DENOISERS
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from ...core.samples import Samples
 from ..saving import Saveable
 from ..training import layer_randomness
 from .acceleration import EXACT, Acceleration
-from .config import DENOISERS, DiffusionConfig
+from .config import DiffusionConfig
+from .denoiser_table import DENOISERS
 from .schedule import NoiseSchedule, cosine_schedule
 from .sharing import this_process_group
 from .training import Batch, draw_batch, train

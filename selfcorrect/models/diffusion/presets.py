@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .config import DENOISERS, DiffusionConfig
+from .config import DiffusionConfig
+from .denoiser_table import DENOISERS
 
 
 @dataclass(frozen=True)

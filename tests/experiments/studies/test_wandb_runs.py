@@ -98,4 +98,4 @@ def test_the_sweep_is_a_command_that_means_something(monkeypatch: pytest.MonkeyP
     )
     monkeypatch.setenv("WANDB_SWEEP_ID", "s")
     monkeypatch.setenv("WANDB_RUN_ID", "t")
-    assert command._usual_folder() == Path("runs/sweep-s/t")
+    assert command._default_folder() == Path("runs/sweep-s/t")

@@ -36,7 +36,7 @@ def test_planting_feet_twice_drags_them_no_further_than_their_limit(stand, slid_
     planted_m = joint_positions(plant_feet(gliding, np.zeros((1, frames, 2)), FEET, SOFT))
     ankles = [stand.skeleton.joint(f"{side}_ankle") for side in ("left", "right")]
     dragged_m = np.abs(planted_m - gliding.positions_m)[0][:, ankles][..., 2]
-    assert 0.3 * SOFT.limit_m < dragged_m.max() < SOFT.limit_m
+    assert 0.3 * SOFT.soft_drag_limit_m < dragged_m.max() < SOFT.soft_drag_limit_m
 
 
 def test_motions_above_the_floor_stay_as_they_are(walk, adult):

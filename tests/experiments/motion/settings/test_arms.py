@@ -217,7 +217,7 @@ def test_ways_of_sampling_are_an_axis_with_a_baseline_each():
 @pytest.mark.parametrize("changed", [{}, {"correct_real": True}, {"from_scratch": True}])
 def test_settings_print_themselves_as_the_arm_that_they_make_and_are_made_of(text: str, changed: dict):
     given = ArmSettings(text, strength=2.0, operator="interpolation", **changed)
-    arm = given.arm(3, 7, Correction(lambda samples: samples, 2.0, "interpolation", name="moved"))
+    arm = given.make_arm(3, 7, Correction(lambda samples: samples, 2.0, "interpolation", name="moved"))
     made = ArmSettings.from_arm(arm)
     assert str(made) == str(arm)
     assert made == replace(given, corrector="moved", steps=7)

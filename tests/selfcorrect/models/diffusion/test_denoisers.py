@@ -12,7 +12,8 @@ import torch
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.models.diffusion.config import DENOISERS, DiffusionConfig
+from selfcorrect.models.diffusion.config import DiffusionConfig
+from selfcorrect.models.diffusion.denoiser_table import DENOISERS
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.diffusion.presets import PRESETS, preset, preset_names
 
