@@ -162,7 +162,9 @@ def compare(before: Motion, after: Motion, belt_m_s: np.ndarray | None = None) -
         ),
         penetration_m=(errors_before["penetration_m"], errors_after["penetration_m"]),
         loop_gap_m=(_loop_gap_m(before), _loop_gap_m(after)),
-        rougher_parts=tuple(part for part, jerk in jerks_before.items() if _is_rougher(float(jerk), jerks_after[part])),
+        rougher_parts=tuple(
+            part for part, jerk in jerks_before.items() if _is_rougher(float(jerk), float(jerks_after[part]))
+        ),
         added_knee_rad_s=float(added_angular_speeds_rad_s(before, after)[knees].max(initial=0.0)),
         travel_m=float(np.linalg.norm(travel[:2])),
         heading_rad=float(abs(np.angle(np.exp(1j * travel[2])))),

@@ -265,7 +265,7 @@ def _describe_mistake(error: Exception) -> str:
 def _format_bug_report(words: Sequence[str]) -> str:
     from selfcorrect.storage.runs.run_folder import describe_environment
 
-    environment: Mapping[str, Any] = describe_environment()
+    environment = describe_environment()
     packages = [f"{name} {version}" for name, version in environment["packages"].items() if version]
     versions = ", ".join([f"Python {environment['python']}", environment["platform"], *packages])
     return (

@@ -92,10 +92,10 @@ def _check_file(path: Path, reading: Reading, choice: RuleChoice, judge: str | N
         result = _check_motion(motion, choice, judge)
         findings.append(result.findings)
         notes += result.notes
-    for motion in file.motions if judge is not None else ():
-        force, note = _measure_needed(motion, judge)
-        needed.append(force)
-        notes += filter(None, [note])
+        if judge is not None:
+            force, note = _measure_needed(motion, judge)
+            needed.append(force)
+            notes += filter(None, [note])
     return CheckedFile(
         path,
         findings=tuple(findings),

@@ -171,7 +171,7 @@ def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading,
         for index, finding in _select_worst(checked):
             rows.append((checked.path, index, finding))
     rows.sort(key=lambda row: -row[2].severity)
-    panels = [_make_panel(*row, reading) for row in rows[:ROWS]]
+    panels = [_make_panel(checked_path, index, finding, reading) for checked_path, index, finding in rows[:ROWS]]
     with replacing(path, overwrite=overwrite) as temporary:
         save_picture(temporary, film_strip(panels, pictures=MOMENTS, size_px=220))
 

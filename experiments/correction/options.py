@@ -28,9 +28,10 @@ from selfcorrect.simulators.settings.tracker import (
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 
 if TYPE_CHECKING:
-    from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions, Failure
+    from selfcorrect.motion.correction.results import CorrectedMotion, Failure
     from selfcorrect.motion.motion import Motion
     from selfcorrect.simulators.cleanup.clean import CleanupSettings
+    from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
     from .controls import Controls
 
@@ -226,7 +227,7 @@ class CorrectionOptions:
         """Return these options with the name of an installed engine, which is imported; results depend on it."""
         return replace(self, engine=resolve_engine(self.engine, needs_compliant_joints=self.is_residual_free))
 
-    def corrector(self, workers: int = 1) -> CorrectMotions:
+    def corrector(self, workers: int = 1) -> KinematicCorrector | PhysicsCorrector:
         """Return the corrector with these options."""
         from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 

@@ -43,9 +43,9 @@ def agreement_of(choices: Sequence[Choice], confidence: float = 0.95) -> Agreeme
         unknown = _percentile_interval(np.nan, [], 0, confidence)
         return Agreement(unknown, unknown, 0)
     counts = []
-    for answers in units:
-        mirrored = [{_FIRST: _SECOND, _SECOND: _FIRST}.get(answer, answer) for answer in answers]
-        counts.append((coincidences(answers, _KINDS) + coincidences(mirrored, _KINDS)) / 2)
+    for unit in units:
+        mirrored = [{_FIRST: _SECOND, _SECOND: _FIRST}.get(answer, answer) for answer in unit]
+        counts.append((coincidences(unit, _KINDS) + coincidences(mirrored, _KINDS)) / 2)
     tables = np.array(counts)
     drawn = streams(0).child("agreement").numpy().multinomial(count, [1 / count] * count, _RESAMPLES)
     resampled = np.tensordot(drawn, tables, axes=1)

@@ -596,7 +596,7 @@ def _airborne_share(stands: np.ndarray, fps: float, settings: SoftLockSettings) 
     if not stands.any():
         return np.zeros(len(stands))
     first_s, last_s = settings.airborne_s
-    away_s = distance_transform_edt(~stands) / fps
+    away_s = np.asarray(distance_transform_edt(~stands)) / fps
     return smoothstep((away_s - first_s) / (last_s - first_s))
 
 

@@ -217,7 +217,9 @@ def write(path: Path, motion: Motion) -> None:
     motion = resample(motion, FPS)
     if motion.skeleton.names not in (SOMA_77.names, SOMA_30.names):
         motion = to_smpl(motion)
-    arrays = {name: array.astype(np.float32) for name, array in arrays_of(motion).items()}
+    arrays: dict[str, np.ndarray] = {}
+    for name, array in arrays_of(motion).items():
+        arrays[name] = array.astype(np.float32)
     arrays["foot_contacts"] = arrays["foot_contacts"] > 0.5
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)

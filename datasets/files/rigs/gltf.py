@@ -194,7 +194,7 @@ def _bones_of(skeleton: Skeleton) -> _Bones:
     ends = np.array([joint for joint in range(1, len(skeleton)) if lengths_m[joint] >= _SHORTEST_M], dtype=int)
     turns = []
     for joint in ends:
-        turn, _ = Rotation.align_vectors(skeleton.offsets_m[[joint]], [[0.0, 1.0, 0.0]])
+        turn = Rotation.align_vectors(skeleton.offsets_m[[joint]], [[0.0, 1.0, 0.0]])[0]
         turns.append(turn.as_quat())
     return _Bones(
         starts=np.array(skeleton.parents)[ends],

@@ -125,13 +125,13 @@ def compare(
     inputs = ComparisonInputs(expand_tasks(inputs.tasks, real_counts), expand_arms(inputs.arms, gammas))
     packed = inputs.pack()
     first = {name: inputs.task(name, first_seed) for name in inputs.tasks}
-    arms, references, generations = arms_of(inputs, next(iter(first.values())), first_seed)
-    references = choose_references(references, [arm.title for arm in arms], reference)
+    arm_settings, references, generations = arms_of(inputs, next(iter(first.values())), first_seed)
+    references = choose_references(references, [arm.title for arm in arm_settings], reference)
     _check_evaluations(better, first, first_seed)
     identities = inputs.identities(first)
     study = ComparisonStudy(
         packed=packed,
-        arm_settings=arms,
+        arm_settings=arm_settings,
         length=generations,
         real_counts={name: len(task.real) for name, task in first.items()},
         seeds=seeds,
@@ -142,7 +142,7 @@ def compare(
     where = where or Where(default_workers() if workers is None else workers)
     with _folder(out) as folder:
         return run_study(
-            ComparisonView(study, arms, references, better, title, claims),
+            ComparisonView(study, arm_settings, references, better, title, claims),
             folder,
             where,
             command=command,

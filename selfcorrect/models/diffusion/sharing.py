@@ -102,8 +102,7 @@ def process_group(device: torch.device) -> Iterator[bool]:
         return
     with requires_extra("training by several processes"):
         from accelerate import Accelerator, InitProcessGroupKwargs
-    handlers = [InitProcessGroupKwargs(timeout=PATIENCE)]
-    accelerator = Accelerator(cpu=device.type == "cpu", kwargs_handlers=handlers)
+    accelerator = Accelerator(cpu=device.type == "cpu", kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)])
     with _join_group(DistributedGroup(accelerator)) as share:
         try:
             if share.accelerator.is_main_process:

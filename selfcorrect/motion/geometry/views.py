@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from heapq import heappop, heappush
 from itertools import pairwise
-from typing import Generic, Protocol, Self
+from typing import Any, Generic, Protocol, Self
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -91,8 +91,9 @@ class TurnedFrames:
     def _turn_joints(self, parents: Sequence[int], rotations: np.ndarray) -> np.ndarray:
         """Return the rotations (T, J, 4) of joints in turned frames."""
         frames, joints, _ = rotations.shape
-        turned = Rotation.from_quat(rotations.reshape(-1, 4)) * self.turns[np.tile(np.arange(joints), frames)]
-        above = self.turns.inv()[np.tile(parents, frames)]
+        turns: Any = self.turns  # SciPy's annotations do not know arrays of indices
+        turned = Rotation.from_quat(rotations.reshape(-1, 4)) * turns[np.tile(np.arange(joints), frames)]
+        above = turns.inv()[np.tile(parents, frames)]
         local = (above * turned).as_quat().reshape(rotations.shape)
         local[:, 0] = turned.as_quat().reshape(rotations.shape)[:, 0]  # nothing is above the root
         return local

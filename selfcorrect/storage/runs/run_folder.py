@@ -148,7 +148,7 @@ def _warn_of_other_environment(folder: Path) -> None:
 
 
 @functools.cache
-def describe_environment() -> dict[str, object]:
+def describe_environment() -> dict[str, Any]:
     """Return everything beside its config on which a result depends: Python, platform, packages, the git commit."""
     return {
         "python": platform.python_version(),
