@@ -32,8 +32,8 @@ class JoinBlocks:
 
     shortest: int = 4
     """Least number of frames of a block."""
-    longest: int = 40
-    """Largest number of frames of a block."""
+    longest: int = 16
+    """Largest number of frames of a block: a stride, which joined cycles repeat, takes longer at 30 fps."""
     fewest: int = 5
     """Least number of seams."""
     suddenly: float = 3.0

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ground_motions import repeat_walk
 from made_motions import KINDS, made_motion
 from scipy.spatial.transform import Rotation
 
@@ -61,3 +62,8 @@ def test_motions_without_blocks_stay_bit_for_bit(kind) -> None:
     np.testing.assert_array_equal(join(made).rotations, made.rotations)
     noisy = in_blocks(made, 1, 0.05)
     np.testing.assert_array_equal(join(noisy).rotations, noisy.rotations)
+
+
+def test_the_cycles_of_a_walk_are_no_blocks(walk: Motion) -> None:
+    walking = repeat_walk(walk, 6)
+    np.testing.assert_array_equal(join(walking).rotations, walking.rotations)
