@@ -85,6 +85,9 @@ _LEAN_SHARE = 0.7
 """Weight of the body's slope in the mean of both."""
 _FORWARD_STANCE_S = 0.8
 """A foot that shows a tilt forwards stands for so long."""
+_TALL = 0.92
+"""Least height of a body's centre above its feet, as a share of its usual largest one, that shows a tilt forwards: who
+crouches leans forwards and lifts the heels."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,8 @@ class _Stance:
     """The same of the ankle joint's upward axis in the rest pose."""
     leftward: np.ndarray
     """Direction from the right hip to the left one."""
+    tallness: float
+    """Height of the centre of mass above the foot, as a share of the usual largest one of the motion."""
 
     @property
     def weight(self) -> float:
@@ -274,7 +279,9 @@ def _estimate_posture(stances: Sequence[_Stance]) -> _Posture:
         usual_lean=_FORWARD_LEAN,
         usual_sole=_FORWARD_SOLE,
     )
-    if min(sum(stance.seconds for stance in foot) for foot in feet) < _FORWARD_STANCE_S:
+    is_short = min(sum(stance.seconds for stance in foot) for foot in feet) < _FORWARD_STANCE_S
+    is_crouched = min(float(_average(foot, "tallness")) for foot in feet) < _TALL
+    if is_short or is_crouched:
         forward_shown = 0.0
     return _Posture(
         slopes=-shown * leftward - forward_shown * forward,
@@ -338,6 +345,8 @@ def _find_stances(motion: Motion) -> list[_Stance]:
     centre_m = np.einsum("tji,j->ti", positions_m[:, joints], shares[joints])
     velocity_m_s = np.gradient(centre_m, 1 / motion.fps, axis=0)
     leftward_m = (positions_m[:, hips[0]] - positions_m[:, hips[1]])[:, [0, 2]]
+    heights_m = centre_m[:, 1] - positions_m[:, ankles, 1].min(axis=1)
+    tall_m = _at_least(float(np.percentile(heights_m, 95)))
     stances = []
     for side, ankle in enumerate(ankles):
         toe = skeleton.joint(("left_foot", "right_foot")[side])
@@ -358,6 +367,7 @@ def _find_stances(motion: Motion) -> list[_Stance]:
                     lean=(to_centre_m / _at_least(to_centre_m[1]) - accelerates_m_s2 / _GRAVITY_M_S2)[[0, 2]],
                     sole=(sole / _at_least(sole[1]))[[0, 2]],
                     leftward=leftward_m[run].mean(axis=0),
+                    tallness=float(heights_m[run].mean()) / tall_m,
                 )
             )
     return stances
