@@ -236,12 +236,15 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
     if len(results) == 1 and not names:
         return results[0]
     corrected = [result for result in results if result.verdict == "accepted"]
-    poses = [index for index, result in enumerate(results) if corrected and not names and _is_pose(result)]
+    poses = [index for index, result in enumerate(results) if corrected and _is_pose(result)]
     failed = []
     for index, result in enumerate(results):
         if result.verdict != "accepted" and index not in poses:
             failed.append((index, result.reason))
-    remarks = [f"motion {index} is a pose of {results[index].frames} frames, which stays as it is" for index in poses]
+    remarks = []
+    for index in poses:
+        name = names[index] if names else f"motion {index}"
+        remarks.append(f"{name} is a pose of {results[index].frames} frames, which stays as it is")
     blank = FileResult(
         results[0].source, results[0].name, results[0].key, "rejected", sidecar_digests=results[0].sidecar_digests
     )

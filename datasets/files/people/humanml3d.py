@@ -31,12 +31,14 @@ from selfcorrect.motion.encodings.humanml3d import (
 from selfcorrect.motion.geometry.inverse_kinematics import fit_body
 from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, to_y_up
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import SMPL_22, swap_sides
 from selfcorrect.storage.files.arrays import read_npy
 from selfcorrect.storage.files.writing import replacing
 from selfcorrect.storage.pickles.numbers import read_pickled_npy
 
 from ..motion_file import MotionFile, check_size, check_within
 from ..skeletons.reading import Reading
+from ..skeletons.sides import SWAPPED_NOTE, has_swapped_sides
 from ..skeletons.vertical import axis_of
 from . import motionstreamer
 from .joint_sets import JOINT_SETS, find_joint_set, fit_notes, open_joints, turn_of
@@ -63,10 +65,16 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
     read_m = world.from_file(joints)
     contacts = _contacts(array) if array.ndim == 2 else None
     motion = motion_of_joints(read_m, str(path))
+    order = list(range(len(SMPL_22)))
+    if array.ndim == 3 and has_swapped_sides(motion):
+        order = [SMPL_22.index(swap_sides(part)) for part in SMPL_22]
+        read_m = read_m[:, order]
+        motion = motion_of_joints(read_m, str(path))
+        world = replace(world, notes=(*world.notes, SWAPPED_NOTE))
     motion = replace(motion, fps=reading.fps or FPS, contacts=contacts)
 
     def write(target: Path, changed: Motion) -> None:
-        joints_m = world.to_file(body_joints(changed) - RAISED_M)
+        joints_m = world.to_file((body_joints(changed) - RAISED_M)[:, order])
         values = encode(joints_m) if array.ndim == 2 else joints_m
         np.save(target, values.astype(array.dtype), allow_pickle=False)
 

@@ -34,6 +34,9 @@ _WORD = re.compile(r"[{}]|[^\s{}]+")
 _NAME = re.compile(r"[^\n{]*")
 _COMMENT = re.compile(r"(?:^|\s)(?://|[#;]).*$", re.MULTILINE)
 _COMMENT_AFTER_NAME = re.compile(r"(?<=\S)\s+(?://|[#;])\s.*$")
+_DECIMAL_COMMA = re.compile(r"(?<!\S)([-+]?\d*),(\d+(?:[eE][-+]?\d+)?)(?!\S)")
+_DECIMAL_POINT = re.compile(r"\d\.\d")
+_COMMA_NOTE = "numbers with decimal commas are read as with points"
 _ONE_SECOND = "1.0000000"
 """Frame time as this program writes it, which is no placeholder."""
 _PADDING = "\0\x1a"
@@ -154,12 +157,6 @@ class _Scanner:
     """Line of the last word."""
     notes: list[str] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        has_commas = re.search(r"\d,\d", self.text) is not None
-        self.has_decimal_commas = has_commas and re.search(r"\s-?\d+\.\d", self.text) is None
-        if self.has_decimal_commas:
-            self.notes.append("numbers with decimal commas are read as with points")
-
     def peek(self) -> str:
         """Return the next word, without moving on; "" at the end."""
         word = _WORD.match(self.text, self._skip_space())
@@ -201,7 +198,16 @@ class _Scanner:
 
     def number(self, word: str) -> float:
         """Return the number that a word is, NaN if it is none."""
-        return _number(word.replace(",", ".") if self.has_decimal_commas else word)
+        return _number(self.replace_decimal_commas(word))
+
+    def replace_decimal_commas(self, text: str) -> str:
+        """Return a text with points in its numbers if all of them are written with commas, as in many languages."""
+        if "," not in text or _DECIMAL_POINT.search(text):
+            return text
+        replaced = _DECIMAL_COMMA.sub(r"\1.\2", text)
+        if replaced != text and _COMMA_NOTE not in self.notes:
+            self.notes.append(_COMMA_NOTE)
+        return replaced
 
     def fail(self, expected: str) -> InputError:
         """Return the complaint about the last word and what follows in its line."""
@@ -376,9 +382,7 @@ def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
     text = scanner.text[scanner.at :].rstrip(_PADDING + " \t\n")
     if any(mark in text for mark in ("#", "//", ";")):
         text = _COMMENT.sub("", text)
-    if scanner.has_decimal_commas:
-        text = text.replace(",", ".")
-    numbered = enumerate(text.split("\n"), first_line)
+    numbered = enumerate(scanner.replace_decimal_commas(text).split("\n"), first_line)
     lines = [(number, line) for number, line in numbered if line and not line.isspace()]
     if not channels:
         return np.zeros((frames, 0))

@@ -112,16 +112,18 @@ def test_one_motion_of_a_file_that_is_worse_is_named_and_counts() -> None:
     assert summarize_results([file], Path("out"))[0].startswith("0 of 1")
 
 
-@pytest.mark.parametrize("names", [(), ("pose", "walk")])
-def test_a_pose_beside_a_walk_leaves_the_file_corrected(names: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("names", [(), ("T-pose", "walk")])
+@pytest.mark.parametrize(("suffix", "is_rig"), [(".fbx", True), (".glb", True), (".tar", False), (".parquet", False)])
+def test_a_pose_beside_a_walk_leaves_the_file_corrected(names: tuple[str, ...], suffix: str, is_rig: bool) -> None:
     """A rig's T-pose is no motion. In a set, which leaves out what was not corrected, it is missing and counts."""
-    walk = make_corrected({}, {})
+    walk = replace(make_corrected({}, {}), source=f"a{suffix}")
     failure = asdict(Failure(FailureKind.TOO_SHORT, value=2, limit=4))
     pose = replace(walk, verdict="rejected", reason="too short", failure=failure, frames=2)
     file = merge_results([pose, walk], names)
-    assert file.verdict == ("partly" if names else "accepted")
-    assert ("motion 0 is a pose of 2 frames" in file.not_corrected) == (not names)
-    assert merge_results([pose, pose]).verdict == "rejected"
+    assert file.verdict == ("accepted" if is_rig else "partly")
+    remark = f"{names[0] if names else 'motion 0'} is a pose of 2 frames"
+    assert (remark in file.not_corrected) == is_rig
+    assert merge_results([pose, pose], names).verdict == "rejected"
 
 
 @pytest.mark.parametrize("length", [5, 80, 300])

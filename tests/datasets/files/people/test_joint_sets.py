@@ -13,9 +13,10 @@ from scipy.spatial.transform import Rotation
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.people.joint_sets import JOINT_SETS, JointSet
+from selfcorrect.datasets.files.skeletons.sides import SWAPPED_NOTE
 from selfcorrect.motion.body.smpl import SMPL_X, body_joints
 from selfcorrect.motion.encodings.humanml3d import encode
-from selfcorrect.motion.skeleton import SMPL_22
+from selfcorrect.motion.skeleton import SMPL_22, swap_sides
 
 WAYS = {"y up": 0, "z up": 90, "y down": 180}
 
@@ -148,10 +149,30 @@ def test_22_joints_upside_down_are_turned_over_and_back(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.load(tmp_path / "again.npy"), np.load(tmp_path / "down.npy"), atol=2e-3)
 
 
+@pytest.mark.parametrize("mirror", [(1, -1, 1), (-1, 1, 1), (1, 1, -1)])
+def test_the_mirror_image_of_22_joints_is_read_with_sides_exchanged(
+    tmp_path: Path, mirror: tuple[int, int, int]
+) -> None:
+    """Nothing but the names of its sides tells the mirror image of a person from a person."""
+    joints_m = body_joints(base_walk(1))
+    sides = [SMPL_22.index(swap_sides(part)) for part in SMPL_22]
+    is_turned = mirror[1] < 0
+    np.save(tmp_path / "exchanged.npy", (joints_m * mirror * ([1, -1, -1] if is_turned else 1))[:, sides])
+    np.save(tmp_path / "mirrored.npy", joints_m * mirror)
+    person = open_motion(tmp_path / "exchanged.npy")
+    mirrored = open_motion(tmp_path / "mirrored.npy")
+    assert SWAPPED_NOTE in mirrored.notes
+    assert SWAPPED_NOTE not in person.notes
+    np.testing.assert_allclose(sc.joint_positions(mirrored.motion), sc.joint_positions(person.motion), atol=1e-9)
+    mirrored.write(tmp_path / "again.npy", mirrored.motion)
+    np.testing.assert_allclose(np.load(tmp_path / "again.npy"), np.load(tmp_path / "mirrored.npy"), atol=2e-3)
+
+
 @pytest.mark.parametrize("pose", [standing, crouching, sitting, lying, crawling, cartwheeling, jumping, climbing])
 def test_no_posture_turns_22_joints_over(tmp_path: Path, pose: Callable[[], sc.Motion]) -> None:
     np.save(tmp_path / "a.npy", body_joints(pose()))
-    assert not any("inferred" in note for note in open_motion(tmp_path / "a.npy").notes)
+    notes = open_motion(tmp_path / "a.npy").notes
+    assert not any("inferred" in note or note == SWAPPED_NOTE for note in notes)
 
 
 def test_standardised_rows_are_named_and_plain_ones_read(tmp_path: Path) -> None:

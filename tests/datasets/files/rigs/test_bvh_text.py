@@ -52,6 +52,14 @@ LOOSE = {
         lambda text: re.sub(r"(\d)\.(\d)", r"\1,\2", text),
         "numbers with decimal commas are read as with points",
     ),
+    "decimal commas in the rows": (
+        lambda text: re.sub(r"(?s)(?<=Frame Time).*", lambda rows: rows[0].replace(".", ","), text),
+        "numbers with decimal commas are read as with points",
+    ),
+    "decimal commas in the hierarchy": (
+        lambda text: re.sub(r"(?s).*(?=MOTION)", lambda head: head[0].replace(".", ","), text),
+        "numbers with decimal commas are read as with points",
+    ),
     "old Mac lines": (lambda text: text.replace("\n", "\r"), ""),
 }
 
