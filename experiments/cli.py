@@ -76,7 +76,16 @@ UNREAD = 141
 NARROWEST = 40
 """Smallest width of help, columns."""
 
-RENAMED = {"motion": {"--strength": "--gamma"}, "compare": {"--plans": "--arms"}}
+RENAMED = {
+    "check": {"--judge": "--engine"},
+    "compare": {"--plans": "--arms"},
+    "motion": {
+        "--strength": "--gamma",
+        "--judged-count": "--evaluated-count",
+        "--judge-corrected": "--evaluate-corrected",
+        "--no-judge-corrected": "--no-evaluate-corrected",
+    },
+}
 """Old and new options of commands; an old name works for one more release."""
 
 RENAMED_VALUES = {"correct": {"--strength": OLD_NAMES}}
@@ -199,7 +208,8 @@ def _format_default(default: str) -> str:
 def _replace_old_names(command: str, options: Sequence[str]) -> Sequence[str]:
     """Replace old names of options and values, and report each on stderr."""
     for old, new in RENAMED.get(command, {}).items():
-        pattern = re.compile(rf"{old}(?=[=.]|$)")
+        spelling = old.lstrip("-").replace("-", "[-_]")
+        pattern = re.compile(rf"--{spelling}(?=[=.]|$)")
         renamed = [pattern.sub(new, word, count=1) if pattern.match(word) else word for word in options]
         if renamed != list(options):
             print(f"selfcorrect: {old} of {command} is now {new}; the old name will go", file=sys.stderr)

@@ -46,7 +46,7 @@ LARGEST_MB = 5
 BASE_LIMIT_MB = 400
 BASE_LIMIT_S = 60
 TINY = (
-    "--preset quick --generations 1 --real-count 24 --judged-count 24 --steps 6 --initial-steps 60 --engine mujoco "
+    "--preset quick --generations 1 --real-count 24 --evaluated-count 24 --steps 6 --initial-steps 60 --engine mujoco "
     "--out runs/tiny"
 )
 """Options of `selfcorrect motion` for an experiment of a minute, in the engine that every system has."""

@@ -247,7 +247,7 @@ def _check_settings(stage: Stage, summary: Summary) -> None:
     """Raise InputError if a run has other settings than the page registers."""
     registered = PRESETS[stage.preset]
     wanted = registered.config()
-    for name in ("real_count", "judged_count", "frames", "generations", "engine", "fps"):
+    for name in ("real_count", "evaluated_count", "frames", "generations", "engine", "fps"):
         if summary.settings[name] != wanted[name]:
             raise InputError(f"{name}: stage {stage.number} has {wanted[name]}, the run {summary.settings[name]}")
     if summary.settings.get("feasibility_count", registered.feasibility_count) != registered.feasibility_count:

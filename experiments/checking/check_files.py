@@ -59,7 +59,7 @@ class CheckedFile:
 
 
 def check_files(
-    paths: Iterable[Path], reading: Reading, choice: RuleChoice, judge: str | None
+    paths: Iterable[Path], reading: Reading, choice: RuleChoice, engine: str | None
 ) -> Iterator[CheckedFile]:
     """Check files, each when the caller asks for it.
 
@@ -67,19 +67,19 @@ def check_files(
         paths: Motion files.
         reading: Facts that the files do not state.
         choice: Rules to check.
-        judge: Engine in which the root residual is measured and the rules of physics are checked; None for neither.
+        engine: Engine in which the root residual is measured and the rules of physics are checked; None for neither.
 
     Yields:
         The findings of each file, or the reason for which it could not be read.
     """
     for path in paths:
         try:
-            yield _check_file(path, reading, choice, judge)
+            yield _check_file(path, reading, choice, engine)
         except Exception as error:  # whatever is wrong with one file, the others go on
             yield CheckedFile(path, error=describe_failure(path, error))
 
 
-def _check_file(path: Path, reading: Reading, choice: RuleChoice, judge: str | None) -> CheckedFile:
+def _check_file(path: Path, reading: Reading, choice: RuleChoice, engine: str | None) -> CheckedFile:
     file = open_motion(path, reading, any_body=True)
     reasons = [find_missing_body(motion) for motion in file.motions]
     if reasons and all(reasons):
@@ -89,11 +89,11 @@ def _check_file(path: Path, reading: Reading, choice: RuleChoice, judge: str | N
     notes: list[str] = []
     choice = choice.tolerate_average_body() if file.has_average_body else choice
     for motion in file.motions:
-        result = _check_motion(motion, choice, judge)
+        result = _check_motion(motion, choice, engine)
         findings.append(result.findings)
         notes += result.notes
-        if judge is not None:
-            force, note = _measure_needed(motion, judge)
+        if engine is not None:
+            force, note = _measure_needed(motion, engine)
             needed.append(force)
             notes += filter(None, [note])
     return CheckedFile(
@@ -106,17 +106,17 @@ def _check_file(path: Path, reading: Reading, choice: RuleChoice, judge: str | N
     )
 
 
-def _check_motion(motion: Motion, choice: RuleChoice, judge: str | None) -> CheckResult:
+def _check_motion(motion: Motion, choice: RuleChoice, engine: str | None) -> CheckResult:
     result = check_with(motion, choice, infer_surroundings)
-    if judge is None:
+    if engine is None:
         return result
     findings, note = try_optional("rules of physics were left out", partial(check_physics, motion, choice), [])
     return result + CheckResult(tuple(findings), (note,) if note else ())
 
 
-def _measure_needed(motion: Motion, judge: str) -> tuple[NeededForce | None, str]:
+def _measure_needed(motion: Motion, engine: str) -> tuple[NeededForce | None, str]:
     """Measure the root residual of a motion; return None and a note if that fails."""
-    measure = partial(compute_needed_residual, motion, judge)
+    measure = partial(compute_needed_residual, motion, engine)
     missing: RootResidual | None = None
     residual, note = try_optional("the root residual was left out", measure, missing)
     if residual is None:
@@ -125,7 +125,7 @@ def _measure_needed(motion: Motion, judge: str) -> tuple[NeededForce | None, str
         force_bodyweights=float(residual.mean_force_bodyweights[0]),
         moment_nm=float(residual.mean_moment_nm[0]),
         without_support=float(residual.without_support[0]),
-        engine=judge,
+        engine=engine,
     )
     return force, note
 

@@ -49,7 +49,7 @@ class CheckCommand:
     physics: bool = False
     """Also check the rules of physics (X), and report the root residual that each motion needs: force, moment, and the
     share of frames without support."""
-    judge: EngineName = "mujoco"
+    engine: EngineName = "mujoco"
     """Engine in which `--physics` measures the residual. Choose one that did not make the motions."""
     format: Literal["text", "json", "junit"] = "text"
     """Format of the findings."""
@@ -87,11 +87,11 @@ class CheckCommand:
         paths = [file for place in self.inputs for file in motion_files(place)]
         if not paths:
             raise InputError(f"{', '.join(map(str, self.inputs)) or 'no files given'}: no motion files found")
-        judge = self.judge if self.physics else None
-        if judge is not None:
-            ENGINES.load(judge)  # where it is not installed, nothing begins
+        engine = self.engine if self.physics else None
+        if engine is not None:
+            ENGINES.load(engine)  # where it is not installed, nothing begins
         bar = tqdm(paths, "checking", unit="file", disable=None, leave=False)
-        checked_files = list(check_files(bar, self.reading, choice, judge))
+        checked_files = list(check_files(bar, self.reading, choice, engine))
         text = self._format(checked_files)
         if self.out is None:
             print(text)

@@ -11,7 +11,7 @@ from selfcorrect.storage.files.limits import read_text
 from selfcorrect.storage.files.strict_json import MAX_DEPTH, read_as
 
 SUFFIXES = (".yaml", ".yml")
-RENAMED = {"plans": "arms"}
+RENAMED = {"plans": "arms", "judged_count": "evaluated_count", "judge_corrected": "evaluate_corrected"}
 """Options that had another name in earlier versions; files that have it are still read."""
 MOST_VALUES = 100_000
 """Most values of an experiment's file, including those that aliases repeat; usual experiments have some dozens."""

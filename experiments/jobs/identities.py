@@ -14,7 +14,11 @@ from selfcorrect.storage.files.writing import write_atomically
 
 IDENTITIES = "identities.json"
 """Name of the file with the identities, in a run folder and in each seed's folder."""
-_RENAMED = {r"^the judge of (?=task )": "the evaluation of ", r"\bplan (?=')": "arm "}
+_RENAMED = {
+    r"^the judge of (?=task )": "the evaluation of ",
+    r"^(what seed \d+ is) judged(?= against$)": r"\1 compared",
+    r"\bplan (?=')": "arm ",
+}
 """Words in names that earlier versions recorded → words of today."""
 
 

@@ -22,6 +22,7 @@ from selfcorrect.storage.files.digests import append_seal, decode_optionally_sea
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.runs.run_folder import rename_old_settings
 
 from .results import ArmCurves
 
@@ -29,6 +30,8 @@ FORMAT = 1
 SUMMARY = "summary.json"
 """Its name in a run folder."""
 _DIGITS = 5
+_RENAMED_AXES = {"strength": "gamma"}
+"""Current names of axes that earlier versions wrote."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,7 @@ def read_summary(path: str | Path) -> Summary:
         floors = {title: _arrays(scores) for title, scores in stored.floors.items()}
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path}: is no summary of a run: {error}") from error
-    return Summary(stored.command, stored.made, stored.settings, arms, floors)
+    return Summary(stored.command, stored.made, rename_old_settings(stored.settings), arms, floors)
 
 
 @dataclass(frozen=True)
@@ -234,7 +237,7 @@ def _encode_curves(curves: ArmCurves) -> dict[str, Any]:
 
 def _curves(stored: _StoredCurves) -> ArmCurves:
     numbers = {"inf": math.inf, "-inf": -math.inf, None: math.nan}
-    axes = {name: numbers.get(value, value) for name, value in stored.axes.items()}
+    axes = {_RENAMED_AXES.get(name, name): numbers.get(value, value) for name, value in stored.axes.items()}
     return ArmCurves(stored.name, stored.group, stored.title, _arrays(stored.values), axes)
 
 

@@ -248,7 +248,7 @@ class ArmSettings:
             "synthetic_ratio": self.synthetic_ratio,
             "synthetic_share": self.synthetic_share,
             "corrector": self.corrector,
-            "strength": self.strength if self.corrector != "none" else 0.0,
+            "gamma": self.strength if self.corrector != "none" else 0.0,
             "operator": self.operator,
             "correct_real": self.correct_real,
             "remedy": self.remedy,

@@ -126,7 +126,7 @@ def _results(view: View, runs: Sequence[SeedRun]) -> list[Row]:
     return rows
 
 
-AXES = ("policy", "synthetic_ratio", "corrector", "strength", "remedy", "real_count")
+AXES = ("policy", "synthetic_ratio", "corrector", "gamma", "remedy", "real_count")
 """Axes of an arm in the table of results."""
-RATIOS = ("synthetic_ratio", "strength")
+RATIOS = ("synthetic_ratio", "gamma")
 """Those of them that may be infinite."""

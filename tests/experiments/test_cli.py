@@ -109,6 +109,24 @@ def test_an_old_name_of_an_option_works_and_is_told_of(option, tmp_path: Path, c
     assert "γ must be at least 0, got -1" in lines[1]
 
 
+@pytest.mark.parametrize(
+    ("words", "new"),
+    [
+        (("motion", "--judged-count"), "--evaluated-count"),
+        (("motion", "--judge-corrected"), "--evaluate-corrected"),
+        (("check", "--judge"), "--engine"),
+        (("check", "--judge=mujoco"), "--engine=mujoco"),
+    ],
+)
+def test_options_that_were_named_after_judging_work(words: tuple[str, str], new: str, capsys) -> None:
+    command, old = words
+    assert cli._replace_old_names(command, [old, "3"]) == [new, "3"]
+    assert cli._replace_old_names(command, [old.replace("d-c", "d_c"), "3"]) == [new, "3"]
+    assert capsys.readouterr().err.count("the old name will go") == 2
+    assert cli._replace_old_names(command, [new, "3"]) == [new, "3"]
+    assert not capsys.readouterr().err
+
+
 HEAVY = {"torch", "numpy", "scipy", "matplotlib", "pyarrow", "wandb", "imageio", "pybullet", "sklearn"}
 
 

@@ -140,8 +140,10 @@ def test_a_folder_of_an_added_dataset_is_recognised(zoo: Path, tmp_path: Path, m
 
 @pytest.mark.slow
 def test_the_motion_experiment_uses_what_an_installed_package_adds(zoo: Path, tmp_path: Path):
-    small = "--preset quick --generations 1 --real-count 24 --judged-count 24 --steps 2 --initial-steps 5 --wandb off"
-    chosen = "--denoiser one-layer --corrector raised made --runner in-a-thread --out run"
+    small = (
+        "--preset quick --generations 1 --real-count 24 --evaluated-count 24 --steps 2 --initial-steps 5 --wandb off"
+    )
+    chosen = "--denoiser one-layer --corrector raised made --runner in-a-thread --wandb off --out run"
     process = subprocess.run(
         [sys.executable, "-c", SMALL_MOTION, *small.split(), *chosen.split()],
         cwd=tmp_path,

@@ -376,7 +376,7 @@ def _facts(
         "Data": f"{', '.join(settings.data)}: windows of {settings.frames} frames at {settings.fps:g} per second",
         "Training windows per seed": f"n = {settings.real_count}",
         "Judged against": _reference_in_words(motion_data(settings, streams(settings.first_seed))),
-        "Judged in each generation": f"{settings.judged_count} raw samples, the same noise and labels in every arm",
+        "Judged in each generation": f"{settings.evaluated_count} raw samples, the same noise and labels in every arm",
         "Engine": settings.engine,
         **counts,
         "Optimiser steps per generation": ", ".join(

@@ -64,7 +64,7 @@ def published_parts(
     data: tuple[str, ...],
     reference: tuple[str, ...],
     real_count: int,
-    judged_count: int,
+    evaluated_count: int,
     frames: int,
     stream: Stream,
 ) -> PublishedParts:
@@ -75,7 +75,7 @@ def published_parts(
         data: The HumanML3D folder, or FOLDER#SPLIT.
         reference: The folder or split of the test motions, () for the test split of `data`.
         real_count: n, number of training motions.
-        judged_count: Number of motions to evaluate with.
+        evaluated_count: Number of motions to evaluate with.
         frames: Frames of the beginnings of motions that are compared.
         stream: Random numbers of the seed.
 
@@ -84,7 +84,7 @@ def published_parts(
     """
     checkpoint = load_mdm(Path(files.mdm).expanduser())
     evaluator = load_evaluator(Path(files.evaluator).expanduser())
-    motions = _load_motions(data, reference, real_count, judged_count, stream)
+    motions = _load_motions(data, reference, real_count, evaluated_count, stream)
     mean, std = statistics(motions.folder)
     columns = checkpoint.arguments.columns
     if columns != len(mean):
@@ -181,12 +181,12 @@ class _Motions(NamedTuple):
 
 
 def _load_motions(
-    data: tuple[str, ...], reference: tuple[str, ...], real_count: int, judged_count: int, stream: Stream
+    data: tuple[str, ...], reference: tuple[str, ...], real_count: int, evaluated_count: int, stream: Stream
 ) -> _Motions:
     if len(data) != 1 or len(reference) > 1 or data[0] == "deepmimic":
         raise InputError(f"the published model takes one HumanML3D folder (--data), got {', '.join(data)}")
-    if judged_count < BATCH:
-        raise InputError(f"the field's evaluator needs --judged-count of at least {BATCH}, got {judged_count}")
+    if evaluated_count < BATCH:
+        raise InputError(f"the field's evaluator needs --evaluated-count of at least {BATCH}, got {evaluated_count}")
     folder, split = path_and_split(data[0])
     split = split or "train"
     if not (folder / "new_joint_vecs").is_dir():
@@ -197,16 +197,16 @@ def _load_motions(
         raise InputError(f"{folder}: split {split!r} has {len(available)} motions with captions, and n = {real_count}")
     order = stream.child("data").numpy().permutation(len(available))
     training = [available[row] for row in order[:real_count]]
-    fresh = [available[row] for row in order[real_count:][:judged_count]]
-    missing_count = judged_count - len(fresh)
+    fresh = [available[row] for row in order[real_count:][:evaluated_count]]
+    missing_count = evaluated_count - len(fresh)
     if missing_count and (folder / "val.txt").is_file():
         fresh += _select_random(captioned_rows(folder, "val"), missing_count, stream.child("fresh"))
-    test = _select_random(captioned_rows(test_folder, test_split or "test"), judged_count, stream.child("test"))
+    test = _select_random(captioned_rows(test_folder, test_split or "test"), evaluated_count, stream.child("test"))
     for kind, motions in (("fresh real", fresh), ("test", test)):
-        if len(motions) < judged_count:
+        if len(motions) < evaluated_count:
             raise InputError(
-                f"judging {judged_count} motions needs as many {kind} ones, {folder} has {len(motions)}; "
-                "lower --judged-count"
+                f"judging {evaluated_count} motions needs as many {kind} ones, {folder} has {len(motions)}; "
+                "lower --evaluated-count"
             )
     return _Motions(folder, _crop_motions(training), _crop_motions(fresh), _crop_motions(test))
 

@@ -193,7 +193,7 @@ def data_identities(seed: int, real: Samples, reference: Samples) -> dict[str, I
     """Return the identities of a seed's data, by a name for messages."""
     return {
         f"the real training data of seed {seed}": identity_of_data(real),
-        f"what seed {seed} is judged against": identity_of_data(reference),
+        f"what seed {seed} is compared against": identity_of_data(reference),
     }
 
 

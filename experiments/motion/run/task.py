@@ -87,7 +87,7 @@ def _load_published(settings: MotionSettings, stream: Stream) -> PublishedParts:
         settings.data,
         settings.reference,
         settings.real_count,
-        settings.judged_count,
+        settings.evaluated_count,
         settings.frames,
         stream,
     )
@@ -110,7 +110,7 @@ class _DataSettings:
     fps: float
     captions: bool
     real_count: int
-    judged_count: int
+    evaluated_count: int
 
     @classmethod
     def from_settings(cls, settings: MotionSettings) -> Self:
@@ -145,23 +145,23 @@ def _fit_evaluator(settings: _DataSettings, stream: Stream) -> MotionEvaluator:
 
 @lru_cache(maxsize=1)
 def _choose_data(settings: _DataSettings, stream: Stream) -> MotionData:
-    needed = settings.real_count + 2 * settings.judged_count
+    needed = settings.real_count + 2 * settings.evaluated_count
     split = _split(settings.data, settings.reference, settings.frames, settings.fps, settings.captions, needed)
     if len(split.training) < needed:
         raise InputError(
-            f"training on {settings.real_count} windows and judging {settings.judged_count} samples needs at least "
+            f"training on {settings.real_count} windows and judging {settings.evaluated_count} samples needs at least "
             f"{needed} real windows, the data have {len(split.training)}"
         )
     order = stream.child("data").numpy().permutation(len(split.training))
-    fresh_end = settings.real_count + settings.judged_count
+    fresh_end = settings.real_count + settings.evaluated_count
     training = split.training.take(order[: settings.real_count])
     fresh = split.training.take(order[settings.real_count : fresh_end])
     rest = split.training.take(order[fresh_end:])
-    is_enough = len(split.held_out) >= settings.judged_count
+    is_enough = len(split.held_out) >= settings.evaluated_count
     if settings.reference:
         if not is_enough:
             raise InputError(
-                f"judging {settings.judged_count} samples needs as many reference windows, "
+                f"judging {settings.evaluated_count} samples needs as many reference windows, "
                 f"{', '.join(settings.reference)} has {len(split.held_out)}"
             )
         if not np.isin(split.held_out.labels, split.training.labels).any():
@@ -258,16 +258,16 @@ def _judge(
     """Judge raw samples, and in a separate series the same samples after the arm's correction."""
 
     def evaluate(candidate: Candidate) -> dict[str, float]:
-        samples = candidate.samples(settings.judged_count)
+        samples = candidate.samples(settings.evaluated_count)
         batch = codec.decode(samples.values)
         labels = samples.labels.numpy()
         scores = evaluator.evaluate(batch, labels)
         scores |= novelty_of_samples(evaluator, training, batch, labels)
         if captions:
-            prompts = torch.from_numpy(captions.select_captions(settings.judged_count))
+            prompts = torch.from_numpy(captions.select_captions(settings.evaluated_count))
             drawn = candidate.model.sample(prompts, candidate.stream.child("captions"))
             scores |= captions.scores(codec.decode(drawn), prompts.numpy())
-        corrected = candidate.correct(samples) if settings.judge_corrected else None
+        corrected = candidate.correct(samples) if settings.evaluate_corrected else None
         if corrected is not None:
             corrected_batch = codec.decode(corrected.samples.values)
             corrected_scores = evaluator.evaluate(corrected_batch, corrected.samples.labels.numpy())

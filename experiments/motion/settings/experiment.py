@@ -75,7 +75,7 @@ class MotionSettings:
     held out."""
     real_count: int = 128
     """n, real training windows per seed."""
-    judged_count: int = 256
+    evaluated_count: int = 256
     """Samples drawn in each generation to be judged."""
     feasibility_count: int = FEASIBILITY_COUNT
     """Samples of the last generation of which the root force is measured."""
@@ -84,7 +84,7 @@ class MotionSettings:
     judges; otherwise they are the motions' classes."""
     published: PublishedModel | None = None
     """Files of the published generator and its evaluator, in place of a denoiser's own."""
-    judge_corrected: bool = False
+    evaluate_corrected: bool = False
     """Also evaluate the same samples after correction, against corrected real windows."""
     frames: int = 48
     """Frames of a window."""
@@ -100,8 +100,8 @@ class MotionSettings:
 
     def __post_init__(self) -> None:
         self._fill_in_steps()
-        if self.published and self.judge_corrected:
-            raise SettingError("judge-corrected and the published model do not go together")
+        if self.published and self.evaluate_corrected:
+            raise SettingError("evaluate-corrected and the published model do not go together")
         self._check_counts()
         self._check_engine()
         denoisers = [comparison.denoiser for comparison in self.comparisons]
@@ -187,7 +187,7 @@ LEAST_COUNTS = {
     "seeds": 1,
     "first_seed": 0,
     "real_count": 2,
-    "judged_count": 12,
+    "evaluated_count": 12,
     "frames": 10,
     "feasibility_count": 1,
 }
@@ -313,9 +313,9 @@ class MotionOptions:
     """First seed. Machines without a cluster can share an experiment by its seeds."""
     real_count: Annotated[int | None, _preset_hint("real_count")] = None
     """n, real training windows per seed."""
-    judged_count: Annotated[int | None, _preset_hint("judged_count")] = None
+    evaluated_count: Annotated[int | None, _preset_hint("evaluated_count")] = None
     """Samples drawn in each generation to be judged."""
-    judge_corrected: bool = False
+    evaluate_corrected: bool = False
     """Also evaluate each arm's samples after correction, as people would use them who correct a model's output."""
     steps: Annotated[int | None, _preset_hint("steps")] = None
     """Optimiser steps per generation, the same in every arm."""
@@ -384,7 +384,7 @@ class MotionOptions:
             published=PublishedModel(self.mdm, self.evaluator, self.clip, **counts),
             frames=published.FRAMES,
             fps=published.FPS,
-            judged_count=published.JUDGED,
+            evaluated_count=published.JUDGED,
             initial_steps={**preset.initial_steps, "paper": first},
             steps={**preset.steps, "paper": later},
         )

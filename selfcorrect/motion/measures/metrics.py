@@ -24,7 +24,7 @@ from .physical import JERK, METRES_PER_SECOND, MILLIMETRES, NUMBER, PhysicalErro
 NOVELTY = "novelty_of_samples"
 """Key of the distance of samples from the training data: see `selfcorrect.loop.ancestry.novelty`."""
 CORRECTED = "corrected_"
-"""Prefix of the keys of metrics after correction, with `judge_corrected`."""
+"""Prefix of the keys of metrics after correction, with `evaluate_corrected`."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,7 +92,12 @@ def _read_recorded(path: Path) -> dict[str, object]:
         raise DamagedError(f"{path} is not what was written: {error}") from error
 
 
-_RENAMED = {"defence": "remedy", "plan": "settings"}
+_RENAMED = {
+    "defence": "remedy",
+    "plan": "settings",
+    "judged_count": "evaluated_count",
+    "judge_corrected": "evaluate_corrected",
+}
 """Current names of settings that earlier versions recorded."""
 
 

@@ -65,6 +65,13 @@ def test_a_file_describes_a_comparison_which_options_change(folder: Path, capsys
     assert '"strength": 3.0' in arm
 
 
+def test_settings_of_evaluation_may_have_their_names_of_earlier_versions(tmp_path: Path) -> None:
+    (tmp_path / "old.yaml").write_text("judged-count: 48\njudge_corrected: true\n")
+    options, _ = from_file(MotionCommand, [str(tmp_path / "old.yaml")])
+    assert options is not None
+    assert (options.evaluated_count, options.evaluate_corrected) == (48, True)
+
+
 def test_arms_may_have_their_name_of_earlier_versions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     current, _ = from_file(CompareCommand, ["mine.yaml"])
     (folder / "mine.yaml").write_text(EXPERIMENT.replace("arms:", "plans:"))

@@ -123,11 +123,11 @@ def test_a_published_sweep_is_one_command_and_its_table_has_a_row_per_arm_and_se
     rows = list(csv.DictReader((tmp_path / "seeds.csv").open()))
     places = [(row["arm"], row["seed"]) for row in rows]
     assert len(places) == len(set(places))
-    strengths = {row["arm"]: row["strength"] for row in rows if row["arm"].startswith("ideal")}
+    strengths = {row["arm"]: row["gamma"] for row in rows if row["arm"].startswith("ideal")}
     assert strengths == {"ideal γ = 0": "0.0", "ideal γ = 0.3": "0.3", "ideal γ = 2": "2.0"}
     assert [row["seed"] for row in rows if row["arm"] == "ideal γ = 2"] == ["0", "1", "2", "3"]
     assert {row["real_count"] for row in rows} == {"100"}
-    authors = {row["arm"]: row["strength"] for row in rows if row["arm"].startswith("authors")}
+    authors = {row["arm"]: row["gamma"] for row in rows if row["arm"].startswith("authors")}
     assert authors["authors: γ = 0.3"] == "0.3"
     assert len(authors) == 9
     metrics = csv.DictReader((tmp_path / "metrics.csv").open())

@@ -145,7 +145,7 @@ def be_killed(folder: Path, times: int, progress) -> None:
 SETTINGS = MotionSettings(
     (DenoiserArms("dct-mlp", (ArmSettings("replace"), ArmSettings("augment:1"))),), generations=4, seeds=1,
     data=("deepmimic",),
-    real_count=16, judged_count=16, frames=10, steps={"dct-mlp": 2}, initial_steps={"dct-mlp": 1},
+    real_count=16, evaluated_count=16, frames=10, steps={"dct-mlp": 2}, initial_steps={"dct-mlp": 1},
 )  # fmt: skip
 
 

@@ -162,7 +162,7 @@ def test_arms_of_a_run_use_what_it_keeps(tmp_path: Path, monkeypatch: pytest.Mon
     arms = ArmSettings("replace", "people"), ArmSettings("replace", remedy="preferred")
     few = {"steps": {"dct-mlp": 4}, "initial_steps": {"dct-mlp": 40}}
     comparison = DenoiserArms("dct-mlp", (BASELINE, *arms))
-    settings = MotionSettings((comparison,), generations=1, seeds=1, real_count=16, judged_count=16, **few)
+    settings = MotionSettings((comparison,), generations=1, seeds=1, real_count=16, evaluated_count=16, **few)
     study = MotionStudy(settings)
     (run,) = study.runs(tmp_path)
     run_first_generation(study, run, False, silent)

@@ -102,7 +102,7 @@ def test_rows_know_their_arms_and_what_the_loop_realised_has_another_name(summar
         "synthetic_ratio": math.inf,
         "synthetic_share": 1.0,
         "corrector": "none",
-        "strength": 0.0,
+        "gamma": 0.0,
     }
     share = {"synthetic_share": np.array([[np.nan, 1.0]])}
     arms = (

@@ -82,7 +82,7 @@ def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_fra
     assert (printed["corrected"][-1], printed["synthetic"][-1]) == ("↑", "↓")
     assert printed["real only"][-1].isdigit()
     frame = comparison.to_frame()
-    axes = ["policy", "synthetic_ratio", "synthetic_share", "corrector", "strength"]
+    axes = ["policy", "synthetic_ratio", "synthetic_share", "corrector", "gamma"]
     assert list(frame.columns[:7]) == ["group", "arm", *axes]
     assert frame.groupby(["group", "arm"])[axes].nunique(dropna=False).max().max() == 1
     assert (frame.seed.dtype, frame.generation.dtype) == (int, int)

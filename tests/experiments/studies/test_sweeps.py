@@ -38,7 +38,7 @@ def test_gamma_and_n_are_axes_with_columns(tmp_path: Path) -> None:
     assert set(frame.group) == {"n = 10", "n = 40"}
     assert (frame.real_count == frame.group.str.removeprefix("n = ").astype(int)).all()
     frame.arm = [arm.removeprefix(f"{group}, ") for group, arm in zip(frame.group, frame.arm, strict=True)]
-    strengths = frame.groupby("arm").strength.first()
+    strengths = frame.groupby("arm").gamma.first()
     assert strengths["halved, γ = 1"] == strengths["made, γ = 1"] == 1
     assert strengths["halved, γ = 0"] == 0
     spread = frame[frame.generation == 1].set_index(["group", "arm", "seed"]).spread

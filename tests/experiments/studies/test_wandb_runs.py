@@ -38,7 +38,7 @@ def test_an_arms_config_has_its_axes_as_fields(tmp_path: Path) -> None:
         "synthetic_ratio": 0.5,
         "synthetic_share": pytest.approx(1 / 3),
         "corrector": "my:fix",
-        "strength": 2.0,
+        "gamma": 2.0,
         "remedy": "lineages",
         "seed": 2,
         "data": "deepmimic",

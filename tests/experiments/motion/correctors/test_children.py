@@ -20,7 +20,7 @@ def energy(values: torch.Tensor) -> float:
 
 def test_valid_rotations_and_the_parents_energy_at_once() -> None:
     """Raw samples of a network are not quite rotations; making them so adds energy, which must not stay."""
-    data = motion_data(replace(PRESETS["quick"], real_count=24, judged_count=12), streams(0))
+    data = motion_data(replace(PRESETS["quick"], real_count=24, evaluated_count=12), streams(0))
     codec = FeatureCodec.fit(data.training.batch)
     real = as_samples(data.training, codec)
     parents = codec.encode(codec.decode(real.values))

@@ -125,7 +125,7 @@ def test_each_judged_caption_is_asked_as_often_as_the_others(split: Split) -> No
 
 COMPARISON = DenoiserArms("dct-mlp", (BASELINE, ArmSettings("replace")))
 SETTINGS = MotionSettings(
-    (COMPARISON,), 1, 1, real_count=24, judged_count=24, captions=True, steps={"dct-mlp": 2},
+    (COMPARISON,), 1, 1, real_count=24, evaluated_count=24, captions=True, steps={"dct-mlp": 2},
     initial_steps={"dct-mlp": 2},
 )  # fmt: skip
 

@@ -24,7 +24,7 @@ from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.reporting.summary import read_summary
 
 SMALL = (
-    *("--preset", "quick", "--generations", "2", "--real-count", "16", "--judged-count", "16"),
+    *("--preset", "quick", "--generations", "2", "--real-count", "16", "--evaluated-count", "16"),
     *("--steps", "2", "--initial-steps", "8"),
 )
 COMPARED = (*SMALL, "--corrector", "physics", "my_corrector:lift_up")
@@ -264,7 +264,7 @@ def test_killed_at_random_moments_and_run_again_the_result_is_the_same_to_the_bi
 @pytest.mark.slow
 def test_other_people_are_the_reference_and_ways_of_sampling_an_axis(cmu: Path, tmp_path: Path):
     people = ("--data", f"{cmu}#subjects=35", "--reference", f"{cmu}#subjects=7", "--corrector", "none")
-    small = ("--preset", "quick", "--generations", "1", "--real-count", "12", "--judged-count", "12")
+    small = ("--preset", "quick", "--generations", "1", "--real-count", "12", "--evaluated-count", "12")
     quick = ("--steps", "2", "--initial-steps", "5", "--guidance", "2", "--workers", "1")
     process = run(*people, *small, *quick, "--out", "run", cwd=tmp_path)
     assert process.returncode == 0, process.stderr

@@ -23,7 +23,7 @@ TINY = MotionSettings(
     generations=1,
     seeds=1,
     real_count=12,
-    judged_count=12,
+    evaluated_count=12,
     frames=10,
     steps={"dct-mlp": 1},
     initial_steps={"dct-mlp": 2},
@@ -79,7 +79,7 @@ def test_a_run_is_not_resumed_with_changed_data_unless_told(tmp_path: Path) -> N
     moved = samples.with_values(samples.values + 1)
     with pytest.raises(RunFolderError, match=r"data of seed 0 .*: other values.*; --accept-changed resumes"):
         resume(moved, samples)
-    with pytest.raises(RunFolderError, match=r"what seed 0 is judged against is not .* it is 3 samples"):
+    with pytest.raises(RunFolderError, match=r"what seed 0 is compared against is not .* it is 3 samples"):
         resume(samples, samples.take(torch.arange(3)))
     resume(moved, samples, accept=True)
     resume(moved, samples)

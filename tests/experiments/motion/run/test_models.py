@@ -24,7 +24,7 @@ DETERMINISTIC = ArmSettings("replace", eta=0.0)
 def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[MotionTask, Path]:
     """A task, and the folder of a generation 0 that is hardly trained."""
     comparison = DenoiserArms("dct-mlp", (BASELINE, ECOSYSTEM, DETERMINISTIC))
-    settings = MotionSettings((comparison,), 1, 1, real_count=64, judged_count=32, initial_steps={"dct-mlp": 2})
+    settings = MotionSettings((comparison,), 1, 1, real_count=64, evaluated_count=32, initial_steps={"dct-mlp": 2})
     task = motion_task(settings, comparison, streams(0))
     folder = tmp_path_factory.mktemp("run") / "first"
     with FolderStore(folder, {}) as store:

@@ -50,7 +50,7 @@ def options(files: Path) -> list[str]:
 
 SMALL = [
     *("--synthetic-ratio", "0.5", "--corrector", "kinematic", "--generations", "2", "--seeds", "1"),
-    *("--real-count", "16", "--judged-count", "32", "--steps", "2", "--initial-steps", "0", "--repetitions", "2"),
+    *("--real-count", "16", "--evaluated-count", "32", "--steps", "2", "--initial-steps", "0", "--repetitions", "2"),
     *("--workers", "1", "--runner", "here", "--wandb", "off", "--device", "cpu"),
 ]
 
@@ -136,11 +136,11 @@ def test_dry_runs_print_the_plan(files: Path, capsys: pytest.CaptureFixture[str]
         (["--preset", "short"], "--mdm goes with --preset paper"),
         (["--data", "deepmimic"], "takes one HumanML3D folder"),
         (["--real-count", "21"], "split 'train' has 20 motions with captions, and n = 21"),
-        (["--judged-count", "37"], "judging 37 motions needs as many test ones"),
-        (["--judged-count", "40"], "needs as many fresh real ones"),
-        (["--judged-count", "31"], "--judged-count of at least 32"),
+        (["--evaluated-count", "37"], "judging 37 motions needs as many test ones"),
+        (["--evaluated-count", "40"], "needs as many fresh real ones"),
+        (["--evaluated-count", "31"], "--evaluated-count of at least 32"),
         (["--repetitions", "0"], "repetitions must be from 1 to 1000"),
-        (["--judge-corrected"], "judge-corrected and the published model do not go together"),
+        (["--evaluate-corrected"], "evaluate-corrected and the published model do not go together"),
     ],
 )
 def test_what_does_not_fit_ends_in_a_sentence(

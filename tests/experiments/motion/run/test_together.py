@@ -68,7 +68,7 @@ def test_every_pair_has_keys_of_its_own(kind: str, tmp_path: Path) -> None:
 # --- in runs ---------------------------------------------------------------------------------------------------------
 
 SMALL = (
-    *("motion", "--preset", "quick", "--generations", "1", "--seeds", "1", "--real-count", "16", "--judged-count"),
+    *("motion", "--preset", "quick", "--generations", "1", "--seeds", "1", "--real-count", "16", "--evaluated-count"),
     *("16", "--steps", "2", "--initial-steps", "5", "--wandb", "off", "--workers", "1"),
 )
 PLAIN = ("--policy", "replace", "--corrector", "none")

@@ -24,12 +24,12 @@ def test_steps_are_the_published_ones() -> None:
 def test_the_command_sets_what_was_published_and_can_be_read_again() -> None:
     command = MotionCommand(preset="paper", data=("HumanML3D",), mdm="args.json", evaluator="t2m", real_count=128)
     settings = command.settings()
-    assert (settings.frames, settings.fps, settings.judged_count, settings.real_count) == (40, 20.0, 546, 128)
+    assert (settings.frames, settings.fps, settings.evaluated_count, settings.real_count) == (40, 20.0, 546, 128)
     assert (settings.initial_steps["paper"], settings.steps["paper"]) == (156, 16)
     assert settings.published == PublishedModel("args.json", "t2m")
     assert settings_from_config(settings.config()) == settings
-    chosen = replace(command, steps=9, initial_steps=0, judged_count=32).settings()
-    assert (chosen.initial_steps["paper"], chosen.steps["paper"], chosen.judged_count) == (0, 9, 32)
+    chosen = replace(command, steps=9, initial_steps=0, evaluated_count=32).settings()
+    assert (chosen.initial_steps["paper"], chosen.steps["paper"], chosen.evaluated_count) == (0, 9, 32)
     assert "published" not in PRESETS["paper"].config()
 
 
