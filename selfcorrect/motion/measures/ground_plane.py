@@ -25,8 +25,8 @@ from ..geometry.rotations import rotate
 from ..geometry.vectors import norms
 from ..motion import Motion
 
-TILTED_DEG = 2.5
-"""A plane that is tilted by less counts as level: clean captures hardly show more."""
+TILTED_DEG = 3.5
+"""A plane that is tilted by less counts as level: of pieces of 5 s of CMU's training clips 4 of 364 show more."""
 STEEPEST_DEG = 20.0
 """A steeper plane is a staircase."""
 _STILL_M_S = 0.25
