@@ -193,14 +193,21 @@ def _open_report(report: Path, out: Path) -> Iterator[Path]:
 
 
 def _name_outputs(path: Path, out: Path) -> Iterator[tuple[Path, str]]:
-    """Yield files and their names in the output folder, which is left out if it is inside an input folder."""
+    """Yield files and their names in the output folder, which is left out if it is inside an input folder.
+
+    `a.fbx` becomes `a.glb`, or `a.fbx.glb` if an `a.glb` lies beside it.
+    """
     if path.is_file():
         yield path, path.with_suffix(_output_suffix(path)).name
         return
     is_inside = place_of(path) in place_of(out).parents
-    for file in motion_files(path):
-        if not (is_inside and place_of(file).is_relative_to(place_of(out))):
-            yield file, file.relative_to(path).with_suffix(_output_suffix(file)).as_posix()
+    files = [file for file in motion_files(path) if not (is_inside and place_of(file).is_relative_to(place_of(out)))]
+    others = set(files)
+    for file in files:
+        target = file.with_suffix(_output_suffix(file))
+        if target != file and target in others:
+            target = file.with_name(f"{file.name}{target.suffix}")
+        yield file, target.relative_to(path).as_posix()
 
 
 def _output_suffix(path: Path) -> str:

@@ -244,7 +244,8 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
     remarks = []
     for index in poses:
         name = names[index] if names else f"motion {index}"
-        remarks.append(f"{name} is a pose of {results[index].frames} frames, which stays as it is")
+        frames = results[index].frames
+        remarks.append(f"{name} is a pose of {frames} frame{'s' * (frames != 1)}, which stays as it is")
     blank = FileResult(
         results[0].source, results[0].name, results[0].key, "rejected", sidecar_digests=results[0].sidecar_digests
     )

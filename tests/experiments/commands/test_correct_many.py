@@ -168,6 +168,20 @@ def test_files_that_are_corrected_together_have_the_bytes_of_each_alone(
     assert bytes_of(folder / "together") == bytes_of(folder / "alone")
 
 
+@pytest.mark.parametrize("suffixes", [(".fbx",), (".fbx", ".glb"), (".fbx", ".gltf", ".bvh"), (".FBX", ".glb", ".bvh")])
+def test_files_of_one_name_and_several_formats_end_no_run(tmp_path: Path, suffixes: tuple[str, ...]) -> None:
+    for folder in ("in", "in/deeper"):
+        for suffix in suffixes:
+            (tmp_path / folder).mkdir(exist_ok=True)
+            (tmp_path / folder / f"a{suffix}").touch()
+    tasks = batch.make_tasks([tmp_path / "in"], tmp_path / "out")
+    assert len({task.target for task in tasks}) == len({task.source for task in tasks}) == 2 * len(suffixes)
+    for task in tasks:
+        is_kept = task.source.suffix.lower() != ".fbx"
+        name = task.source.name if is_kept else f"a{task.source.suffix * ('.glb' in suffixes)}.glb"
+        assert task.target == tmp_path / "out" / task.source.relative_to(tmp_path / "in").with_name(name)
+
+
 @pytest.mark.parametrize(
     ("options", "least"), [(CorrectionOptions(kinematic=True), 3), (CorrectionOptions(simulate="always"), 40)]
 )
