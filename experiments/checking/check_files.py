@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body.requirements import NO_BODY, find_missing_body
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with
 from selfcorrect.motion.checks.findings import Finding
+from selfcorrect.motion.correction.repeats import FrameRepeats
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import describe_failure, try_optional
 from selfcorrect.simulators.feasibility import RootResidual, check_physics, compute_needed_residual, infer_surroundings
@@ -107,11 +108,27 @@ def _check_file(path: Path, reading: Reading, choice: RuleChoice, engine: str | 
 
 
 def _check_motion(motion: Motion, choice: RuleChoice, engine: str | None) -> CheckResult:
-    result = check_with(motion, choice, infer_surroundings)
+    repeats = FrameRepeats.from_motion(motion)
+    if repeats.count > 1:
+        result = _check_without_repeats(motion, repeats, choice)
+    else:
+        result = check_with(motion, choice, infer_surroundings)
     if engine is None:
         return result
     findings, note = try_optional("rules of physics were left out", partial(check_physics, motion, choice), [])
     return result + CheckResult(tuple(findings), (note,) if note else ())
+
+
+def _check_without_repeats(motion: Motion, repeats: FrameRepeats, choice: RuleChoice) -> CheckResult:
+    """Check a motion whose frames repeat at its real frame rate; findings are at the frames of the motion."""
+    result = check_with(repeats.drop(motion), choice, infer_surroundings)
+    starts = repeats.find_starts(len(motion))
+    findings = []
+    for finding in result.findings:
+        stop = min(starts[finding.stop], len(motion))
+        findings.append(replace(finding, start=starts[finding.start], stop=stop, frame=starts[finding.frame]))
+    note = f"each frame stands {repeats.count} times in a row: checked at {motion.fps / repeats.count:g} fps"
+    return replace(result, findings=tuple(findings), notes=(note, *result.notes))
 
 
 def _measure_needed(motion: Motion, engine: str) -> tuple[NeededForce | None, str]:

@@ -50,12 +50,16 @@ class FrameRepeats:
         frames = np.r_[0, np.arange(self.offset, len(motion), self.count)]
         return replace(motion.select_frames(frames), fps=motion.fps / self.count)
 
+    def find_starts(self, frames: int) -> list[int]:
+        """Return the first index, in the motion with repeats, of each of so many frames without them."""
+        return np.r_[0, self.offset + self.count * np.arange(frames)].tolist()
+
     def restore(self, original: Motion, correction: CorrectedMotion) -> CorrectedMotion:
         """Return the correction of a motion with repeats from that of the motion without them."""
         if self.count == 1:
             return correction
         sources = (np.arange(len(original)) - self.offset) // self.count + 1
-        starts = np.r_[0, self.offset + self.count * np.arange(len(original))].tolist()
+        starts = self.find_starts(len(original))
         failure = correction.failure
         if failure is not None:
             first = None if failure.frame is None else starts[failure.frame]

@@ -48,6 +48,24 @@ def test_a_good_file_ends_with_0_and_a_bad_one_with_1(folder: Path, run: Run) ->
     assert printed.endswith("2 files: 1 with findings (F4 in 1)\n")
 
 
+def test_frames_that_stand_twice_are_checked_once(walk: Motion, folder: Path, run: Run) -> None:
+    """Findings are those of the motion without repeats, at the frames of the file."""
+    shaken = replace(walk, root_m=walk.root_m + np.where(np.arange(len(walk)) == 20, 0.3, 0.0)[:, None])
+    write_bvh(folder / "once.bvh", clip_of(shaken))
+    write_bvh(folder / "twice.bvh", clip_of(replace(shaken.select_frames(np.arange(2 * len(walk)) // 2), fps=60.0)))
+    write_bvh(folder / "good-twice.bvh", clip_of(replace(walk.select_frames(np.arange(2 * len(walk)) // 2), fps=60.0)))
+    assert run("good-twice.bvh")[0] == 0
+    findings = {}
+    for name in ("once", "twice"):
+        run(f"{name}.bvh", "--format", "json", "-o", f"{name}.json")
+        findings[name] = json.loads((folder / f"{name}.json").read_text())[0]["motions"][0]
+    assert findings["once"]
+    for once, twice in zip(findings["once"], findings["twice"], strict=True):
+        assert twice["code"] == once["code"]
+        assert abs(twice["start"] - 2 * once["start"]) <= 1
+        assert abs(twice["value"] - once["value"]) < 1e-4
+
+
 def test_what_cannot_be_read_ends_with_2(folder: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "broken.bvh").write_text("HIERARCHY\n")
     code, printed = run(folder)
