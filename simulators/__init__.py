@@ -8,5 +8,5 @@ Stages of a batch, in the order of `pipeline.correct_batches`: `cleanup` (kinema
 (verdict and figures).
 Values that pass between them: `stages`. Settings: `settings`.
 Simulated world: `engines` (PyBullet, MuJoCo), `body` (the humanoid), `stages.scene` (pushes, slopes, loads).
-Contacts that people edit: `contact_holding`, `foot_contacts`. Corrector as a judge of samples: `feasibility`.
+Contacts that people edit: `contact_holding`, `foot_contacts`. Evaluation of samples: `feasibility`.
 """

@@ -1,11 +1,11 @@
 """Feasibility: the root residual that a motion needs, which is the force and moment that floor and muscles cannot give.
 
-Two judges measure it. Contact forces within friction cones explain a motion after kinematic clean-up; no engine takes
+Two ways measure it. Contact forces within friction cones explain a motion after kinematic clean-up; no engine takes
 part. Or bodies follow the motion as it is, in an engine that did not make it. A stiff drive of the root keeps them
 there, and what it gives is the residual. Still feet and low jerk do not lower it: a body that glides is held back by
 its soles' friction, and one that hovers is held up by the drive.
 
-The rules of physics judge by contacts. Kinematic clean-up comes first: feet that float by two centimetres concern the
+The rules of physics rest on contacts. Kinematic clean-up comes first: feet that float by two centimetres concern the
 rules of the floor, and would carry nothing here.
 """
 

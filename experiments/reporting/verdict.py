@@ -22,10 +22,10 @@ DISTANCES = {"real": "distance to real data", "aim": "distance to the aim"}
 
 
 JUDGEMENT = (
-    "P-values are of paired t tests and adjusted for all differences judged together (Holm). A difference counts if "
-    f"its p-value is at most {LEVEL}. Its interval is at the level at which it is judged, so it excludes 0 exactly "
+    "P-values are of paired t tests and adjusted for all differences tested together (Holm). A difference counts if "
+    f"its p-value is at most {LEVEL}. Its interval is at the level at which it is tested, so it excludes 0 exactly "
     f"if the difference counts. With fewer than {FEWEST_SEEDS} seeds no difference is called better or worse. "
-    "Differences that are the same in all seeds have no spread to be judged by: they are undecided. "
+    "Differences that are the same in all seeds have no spread to be tested by: they are undecided. "
     "If the aim is a value, such as that of real data, distances to it are compared."
 )
 """Explanation of the words and intervals of `effects`."""
@@ -44,7 +44,7 @@ class Effect:
     """Paired difference (arm − reference), or that of the distances to `aim`. Its interval is at the level at which
     Holm's procedure judges it, so it excludes 0 exactly if a difference is found."""
     p_value: float
-    """P-value, adjusted for all effects that are judged together."""
+    """P-value, adjusted for all effects that are tested together."""
     word: str
     """One of "better", "worse", "no clear difference". "higher" or "lower" if no direction is better. "too few seeds"
     for a difference in fewer than `FEWEST_SEEDS`, "undecided" without spread over seeds, "one seed" for a single one,

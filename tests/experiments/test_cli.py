@@ -171,10 +171,13 @@ print(json.dumps(loaded))
 """
 
 
-@pytest.mark.parametrize("command", ["toy", "compare", "motion", "correct"])
+@pytest.mark.parametrize(
+    "command",
+    ["toy", "compare", "motion", "correct", *(f"data {name}" for name in ("check", "convert", "stats", "shard"))],
+)
 def test_help_names_no_default_that_cannot_be_given(command: str, capsys) -> None:
     with pytest.raises(SystemExit):
-        main([command, "--help"])
+        main([*command.split(), "--help"])
     words = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
     assert "(default: " in words
     assert "(default: None)" not in words

@@ -67,7 +67,7 @@ DRAWN = (
 RETRIEVAL_DRAWN = ("r_precision_3", "r_precision_3_rare", "r_precision_3_common")
 """Those where labels are captions."""
 FIELD_DRAWN = ("field_fid", "field_precision_3", "field_matching")
-"""Those where the field's evaluator judges."""
+"""Those of the field's evaluator."""
 
 NOTES = (
     "λ is the number of synthetic samples per real one; fully synthetic means that no real sample trains the model "
@@ -95,8 +95,8 @@ RETRIEVAL_NOTE = (
 FIELD_NOTE = (
     "The field's evaluator has the text and motion encoders of Guo et al. 2022. A caption looks for its motion among "
     "32 (R-precision); MM-dist is the distance between the two, diversity that between motions, multimodality that "
-    "between motions of one caption. Generations are judged once, the last one by as many repetitions as the settings "
-    "say. All other figures are of the first two seconds of each motion."
+    "between motions of one caption. Generations are evaluated once, the last one by as many repetitions as the "
+    "settings say. All other figures are of the first two seconds of each motion."
 )
 
 
@@ -375,8 +375,10 @@ def _facts(
     return {
         "Data": f"{', '.join(settings.data)}: windows of {settings.frames} frames at {settings.fps:g} per second",
         "Training windows per seed": f"n = {settings.real_count}",
-        "Judged against": _reference_in_words(motion_data(settings, streams(settings.first_seed))),
-        "Judged in each generation": f"{settings.evaluated_count} raw samples, the same noise and labels in every arm",
+        "Evaluated against": _reference_in_words(motion_data(settings, streams(settings.first_seed))),
+        "Evaluated in each generation": (
+            f"{settings.evaluated_count} raw samples, the same noise and labels in every arm"
+        ),
         "Engine": settings.engine,
         **counts,
         "Optimiser steps per generation": ", ".join(

@@ -1,4 +1,4 @@
-"""Feasibility of samples: the root residual that they need, by the two judges of `simulators.feasibility`."""
+"""Feasibility of samples: the root residual that they need, in the two ways of `simulators.feasibility`."""
 
 import warnings
 from pathlib import Path
@@ -47,7 +47,7 @@ def feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
 
 
 def of_arm(run: MotionRun, task: JudgedTask, arm: ArmSettings, count: int = SAMPLES) -> dict[str, float]:
-    """Those of raw samples of an arm's last model, as they are judged."""
+    """Those of raw samples of an arm's last model, as they are evaluated."""
     model = trained_model(task, arm, run.arm_folder(arm), run.settings.generations)
     stream = run.stream.child("unexplained")
     labels = sampling_labels(task.task.real.labels, count, stream.child("label"))

@@ -1,4 +1,4 @@
-"""Judging a loop's models by the field's evaluator: motions for captions of the test set, by the field's protocol."""
+"""A loop's models under the field's evaluator: motions for captions of the test set, by the field's protocol."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Parts of a seed of the motion experiment: its real windows, and its task with codec and judge."""
+"""Parts of a seed of the motion experiment: its real windows, and its task with codec and evaluation."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -24,10 +24,10 @@ class MotionData:
     training: Windows
     """The n windows that the loop has."""
     fresh: Windows
-    """Real windows of the same clips, as many as are judged in each generation, for the noise floor and for controls
+    """Real windows of the same clips, as many as are evaluated in each generation, for the noise floor and for controls
     with fresh real data."""
     reference: Windows
-    """Windows against which samples are judged."""
+    """Windows against which samples are evaluated."""
     others: Windows
     """Real windows of the same clips that are in none of these, or in the reference alone."""
     held_out: Literal["nothing", "times", "sources"]
@@ -47,13 +47,13 @@ class MotionTask:
 
 @dataclass(frozen=True, eq=False)
 class JudgedTask(MotionTask):
-    """The same with its judges."""
+    """The same with its evaluators."""
 
     evaluator: MotionEvaluator
     captions: CaptionJudge | None = None
-    """Judges what captions find, where labels are captions."""
+    """Evaluates what captions find, where labels are captions."""
     field: FieldJudge | None = None
-    """Judges by the field's evaluator, where the published model is run."""
+    """Evaluates by the field's evaluator, where the published model is run."""
 
     def beginnings(self, values: Tensor) -> MotionBatch:
         """The motions behind values (N, T, D), all of one length."""

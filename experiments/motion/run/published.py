@@ -205,7 +205,7 @@ def _load_motions(
     for kind, motions in (("fresh real", fresh), ("test", test)):
         if len(motions) < evaluated_count:
             raise InputError(
-                f"judging {evaluated_count} motions needs as many {kind} ones, {folder} has {len(motions)}; "
+                f"evaluating {evaluated_count} motions needs as many {kind} ones, {folder} has {len(motions)}; "
                 "lower --evaluated-count"
             )
     return _Motions(folder, _crop_motions(training), _crop_motions(fresh), _crop_motions(test))

@@ -149,8 +149,8 @@ def _choose_data(settings: _DataSettings, stream: Stream) -> MotionData:
     split = _split(settings.data, settings.reference, settings.frames, settings.fps, settings.captions, needed)
     if len(split.training) < needed:
         raise InputError(
-            f"training on {settings.real_count} windows and judging {settings.evaluated_count} samples needs at least "
-            f"{needed} real windows, the data have {len(split.training)}"
+            f"training on {settings.real_count} windows and evaluating {settings.evaluated_count} samples needs "
+            f"at least {needed} real windows, the data have {len(split.training)}"
         )
     order = stream.child("data").numpy().permutation(len(split.training))
     fresh_end = settings.real_count + settings.evaluated_count
@@ -161,7 +161,7 @@ def _choose_data(settings: _DataSettings, stream: Stream) -> MotionData:
     if settings.reference:
         if not is_enough:
             raise InputError(
-                f"judging {settings.evaluated_count} samples needs as many reference windows, "
+                f"evaluating {settings.evaluated_count} samples needs as many reference windows, "
                 f"{', '.join(settings.reference)} has {len(split.held_out)}"
             )
         if not np.isin(split.held_out.labels, split.training.labels).any():

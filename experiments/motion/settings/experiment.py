@@ -76,12 +76,12 @@ class MotionSettings:
     real_count: int = 128
     """n, real training windows per seed."""
     evaluated_count: int = 256
-    """Samples drawn in each generation to be judged."""
+    """Number of samples drawn in each generation for the evaluation."""
     feasibility_count: int = FEASIBILITY_COUNT
     """Samples of the last generation of which the root force is measured."""
     captions: bool = False
     """Labels are the motions' captions, which the model knows by their sentence vectors and whose motions retrieval
-    judges; otherwise they are the motions' classes."""
+    evaluates; otherwise they are the motions' classes."""
     published: PublishedModel | None = None
     """Files of the published generator and its evaluator, in place of a denoiser's own."""
     evaluate_corrected: bool = False
@@ -314,7 +314,7 @@ class MotionOptions:
     real_count: Annotated[int | None, _preset_hint("real_count")] = None
     """n, real training windows per seed."""
     evaluated_count: Annotated[int | None, _preset_hint("evaluated_count")] = None
-    """Samples drawn in each generation to be judged."""
+    """Number of samples drawn in each generation for the evaluation."""
     evaluate_corrected: bool = False
     """Also evaluate each arm's samples after correction, as people would use them who correct a model's output."""
     steps: Annotated[int | None, _preset_hint("steps")] = None
@@ -367,7 +367,7 @@ class MotionOptions:
         return resolve_engine(AUTO) if preset.engine == PUBLISHED_ENGINE else preset.engine
 
     def _add_published_model(self, preset: MotionSettings) -> MotionSettings:
-        """Return the preset with the published generator and evaluator in place of its denoiser and judge, if given."""
+        """Return the preset with the published generator and evaluator, if given, in place of its own."""
         if not self.mdm:
             for name in ("evaluator", "clip", "repetitions"):
                 if getattr(self, name):

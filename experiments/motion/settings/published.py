@@ -11,7 +11,7 @@ JUDGED = 546
 STEPS = {64: (78, 16), 128: (156, 16), 256: (312, 16), 2794: (3125, 625)}
 """Optimiser steps of generation 0 and of every later one, by n."""
 GUIDANCE = 1.0
-"""Scale at which the published loop samples, for training and for judging: without guidance."""
+"""Scale at which the published loop samples, for training and for evaluation: without guidance."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class PublishedModel:
     text_encoder: str = ""
     """Folder of CLIP (or of DistilBERT), or its name in Hugging Face's cache; by default the published one."""
     repetitions: int = 20
-    """Number of times that the field's protocol judges the last generation of each arm."""
+    """Number of times that the field's protocol evaluates the last generation of each arm."""
 
     def __post_init__(self) -> None:
         if not self.mdm or not self.evaluator:

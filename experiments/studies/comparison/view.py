@@ -244,7 +244,7 @@ def _picture(outcome: Measured) -> Picture:
     lines = [arm.line for arm in _arms(outcome)]
     picture = share_picture(outcome, judged, lines, outcome.levels)
     if picture is None:
-        words = "The qualities that are judged, over generations: means over seeds, bands their 95 % intervals."
+        words = "The qualities that are compared, over generations: means over seeds, bands their 95 % intervals."
         picture = Picture(_curves_svg(outcome, judged), words)
     return replace(picture, caption=f"{picture.caption} {describe_levels(outcome.levels)}".strip())
 

@@ -14,7 +14,7 @@ from selfcorrect.correctors.contract import Corrector
 from selfcorrect.loop.policy import History
 from selfcorrect.loop.run import Arm
 
-from ...studies.claims import Claim, expect_agreement, expect_below, final_difference, final_value
+from ...studies.claims import Claim, expect_above, expect_agreement, final_difference, final_value, mark_unpublished
 from ..toys import Bundle, Setup
 from .tasks import gaussian_task, per_seed
 
@@ -48,17 +48,18 @@ def authors_bundle(real_count: int, ratio: float, generations: int, seeds: int, 
 
 
 def authors_claims() -> list[Claim]:
-    """Return claims that each strength ends as it did in a run of their program."""
+    """Return claims that each strength ends as it did in a run of their program, with its departure from the paper."""
     nothing, *corrected = AUTHORS
     return [
         *(
             expect_agreement(f"authors' variant at γ = {g:g}", final_value(arm, "distance"), repeated, 0.15)
             for g, arm, repeated in zip(PAPER_STRENGTHS, corrected, AUTHORS_REPEATED, strict=True)
         ),
-        expect_below(
-            "γ = 0 of the authors' program is no correction at all",
-            final_difference(corrected[0], nothing, "distance"),
-            0.05,
+        *mark_unpublished(
+            expect_above(
+                "the authors' program departs from its text: γ = 0 redraws all samples, which adds to the distance",
+                final_difference(corrected[0], nothing, "distance"),
+            )
         ),
     ]
 

@@ -71,7 +71,7 @@ def draw_requests(motions: Sequence[CaptionedMotions], stream: Stream) -> list[M
         units = min(len(motion.rows), FRAMES) // UNIT_FRAMES - int(generator.random() < _SHORTER)
         if units < 1:
             raise InputError(
-                f"motion {index} has {len(motion.rows)} frames, and judging needs at least {2 * UNIT_FRAMES}"
+                f"motion {index} has {len(motion.rows)} frames, and evaluation needs at least {2 * UNIT_FRAMES}"
             )
         frames = UNIT_FRAMES * units
         start = int(generator.integers(len(motion.rows) - frames + 1))

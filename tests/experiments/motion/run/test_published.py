@@ -87,7 +87,7 @@ def test_the_experiment_runs_from_the_files_to_the_report(finished_run: Path) ->
     columns, *rows = [line.split(",") for line in (finished_run / "tables" / "arms.csv").read_text().splitlines()]
     (real,) = [row for row in rows if row[1].strip('"').startswith("real, the test") or "test set itself" in str(row)]
     assert any("Multimodality" in column for column in columns)
-    assert len([cell for cell in real if cell not in ("", "–")]) > 7, "the test set is judged by the field's evaluator"
+    assert len([cell for cell in real if cell not in ("", "–")]) > 7, "the field's evaluator scores the test set"
 
 
 @pytest.mark.long
@@ -136,7 +136,7 @@ def test_dry_runs_print_the_plan(files: Path, capsys: pytest.CaptureFixture[str]
         (["--preset", "short"], "--mdm goes with --preset paper"),
         (["--data", "deepmimic"], "takes one HumanML3D folder"),
         (["--real-count", "21"], "split 'train' has 20 motions with captions, and n = 21"),
-        (["--evaluated-count", "37"], "judging 37 motions needs as many test ones"),
+        (["--evaluated-count", "37"], "evaluating 37 motions needs as many test ones"),
         (["--evaluated-count", "40"], "needs as many fresh real ones"),
         (["--evaluated-count", "31"], "--evaluated-count of at least 32"),
         (["--repetitions", "0"], "repetitions must be from 1 to 1000"),
