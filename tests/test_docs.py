@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import tyro
 from helpers import LOOPS
 
 import selfcorrect
@@ -181,7 +180,9 @@ def named_arms(settings: MotionSettings) -> set[tuple[str, ArmSettings]]:
 def test_the_command_under_a_table_does_its_experiment_again(path: Path) -> None:
     summary = read_summary(path)
     program, name, *options = shlex.split(summary.command)
-    current = tyro.cli(MotionCommand, args=options).settings()
+    command = cli._parse_command([name, *options])
+    assert isinstance(command, MotionCommand)
+    current = command.settings()
     recorded = settings_from_config(summary.settings)
     assert (program, name) == ("selfcorrect", "motion")
     newer = current.steps.keys() - summary.settings["steps"].keys()
