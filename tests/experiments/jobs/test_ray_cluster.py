@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ import pytest
 from selfcorrect.core.errors import JobsError, SettingError
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.correction.batch import correct_into
-from selfcorrect.experiments.correction.correct_file import FileTask
 from selfcorrect.experiments.correction.options import CorrectionOptions
 from selfcorrect.experiments.jobs.run import Job, run_jobs
 from selfcorrect.experiments.jobs.where import Cluster, Where
@@ -28,8 +27,6 @@ from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, Mot
 from selfcorrect.experiments.motion.settings.run_options import RunOptions
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.jobs import jobs_of
-from selfcorrect.storage.files.locks import FolderLock
-from selfcorrect.storage.files.writing import scratch_folder
 from selfcorrect.storage.runs.run_folder import claim_folder
 
 os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 -- its workers get as much of a busy machine as other tests
@@ -55,7 +52,7 @@ UNLIKE = (
 LIMIT_S = 1500.0
 """After this, something hangs; a busy machine may be very slow."""
 LAST = "5.bvh"
-"""Of the motions of `prepared`."""
+"""Of the motions of `prepare_folder`."""
 
 
 @contextmanager
@@ -107,7 +104,7 @@ def descendants(process: int) -> list[int]:
 def at_work(nodes: Nodes, name: str) -> dict[int, Any]:
     """The workers with jobs whose names begin so, each with its node, as soon as there are some.
 
-    The jobs must be held up: of another, a worker may have told the end while its title still names it.
+    The jobs must be long: of a short one, a worker may have told the end while its title still names it.
     """
     until = time.monotonic() + LIMIT_S
     pids = dict[int, Any]()
@@ -202,15 +199,15 @@ def test_the_same_command_goes_on_under_a_new_head(tmp_path: Path):
     out = tmp_path / "cluster"
     settings = CorrectionOptions(kinematic=True)
     correct_into([data], tmp_path / "here", settings, tmp_path / "here" / "report.json", Where())
-    let_go = hold_up_the_last(out)
     with cluster(NODE) as nodes:
         driver = start_correcting(data, out, nodes)
         held_pids = at_work(nodes, LAST)
+        signal_processes(held_pids, signal.SIGSTOP)  # so the command certainly still works
         assert nodes.head_node is not None
         nodes.head_node.kill_gcs_server()
         _, errors = driver.communicate(timeout=LIMIT_S)
+        signal_processes(held_pids, signal.SIGKILL)
     wait_for_the_end_of(held_pids)
-    let_go()
     assert driver.returncode == 2
     assert "the head of the Ray cluster at" in errors
     assert "is gone; finished work is kept, and the same command continues" in errors
@@ -232,17 +229,10 @@ def wait_for_the_end_of(processes: Iterable[int]) -> None:
         time.sleep(0.1)
 
 
-def hold_up_the_last(out: Path) -> Callable[[], None]:
-    """Have the job of the last motion wait until what this returns is called: so the command certainly still works.
-
-    A job takes a folder for what it has not finished, and waits while another process has that.
-    """
-    record = FileTask(Path(LAST), LAST, out).record
-    record.parent.mkdir(parents=True)
-    FolderLock(out).release()  # the folder is that of this run
-    gates = ExitStack()
-    gates.enter_context(scratch_folder(record))
-    return gates.close
+def signal_processes(processes: Iterable[int], number: signal.Signals) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
 
 
 IMPATIENT = """
@@ -269,13 +259,13 @@ def start_correcting(data: Path, out: Path, nodes: Nodes) -> subprocess.Popen[st
 
 
 def prepare_folder(folder: Path) -> Path:
-    """Motions to correct."""
+    """Motions to correct, which take about a second each."""
     from selfcorrect.datasets.collections.deepmimic import load_deepmimic
     from selfcorrect.datasets.files.open import save_motion
     from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 
     step = next(motion for motion in load_deepmimic() if motion.label == "walk")
-    walk = repeat_cycle(close_cycle(step), 4)
+    walk = repeat_cycle(close_cycle(step), 60)
     for index in range(6):
         save_motion(folder / f"{index}.bvh", replace(walk, root_m=walk.root_m + np.array([0, 0.002 * index, 0])))
     return folder
@@ -284,7 +274,6 @@ def prepare_folder(folder: Path) -> Path:
 def test_ctrl_c_stops_the_clusters_work_and_the_same_command_goes_on_elsewhere(tmp_path: Path):
     data = prepare_folder(tmp_path / "data")
     out = tmp_path / "cluster"
-    let_go = hold_up_the_last(out)
     with cluster(NODE) as nodes:
         driver = start_correcting(data, out, nodes)
         held_pids = at_work(nodes, LAST)
@@ -293,7 +282,6 @@ def test_ctrl_c_stops_the_clusters_work_and_the_same_command_goes_on_elsewhere(t
         assert driver.returncode == 130, errors
         assert "the same command continues" in errors
         wait_for_the_end_of(held_pids)
-    let_go()
     assert main(["correct", str(data), "-o", str(out), "--kinematic"]) == 0
     assert len(list(out.glob("*.bvh"))) == 6
 
