@@ -140,6 +140,7 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
         ],
     )
     remove_drift: BoolProperty(name="Remove Drift", description="Take out the drift of the floor")
+    level: BoolProperty(name="Level Floor", description="Turn a motion whose floor is tilted, so that it stands level")
     floor_mode: FLOOR_MODE
     floor: FLOOR
     extent: EXTENT
@@ -183,7 +184,16 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
         row = layout.row()
         row.enabled = not self.kinematic
         row.prop(self, "strength")
-        for name in ("support", "remove_drift", "keep_hands", "only_selected", "result", "held_rigs", "use_contacts"):
+        for name in (
+            "support",
+            "remove_drift",
+            "level",
+            "keep_hands",
+            "only_selected",
+            "result",
+            "held_rigs",
+            "use_contacts",
+        ):
             layout.prop(self, name)
         _draw_place(self, layout)
         layout.prop(self, "use_frames")
@@ -298,6 +308,7 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
             kinematic=self.kinematic,
             support=self.support,
             remove_drift=self.remove_drift,
+            level=self.level,
             keep_level=self.floor_mode == "LEVEL" and not self.ground,
             floor_at_zero=self.floor_mode == "HEIGHT" and not self.ground,
             frames=only,

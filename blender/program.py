@@ -133,6 +133,8 @@ class CorrectionOptions:
     kinematic: bool = False
     support: str = "infer"
     remove_drift: bool = False
+    level: bool = False
+    """Turn a motion on a tilted floor level."""
     keep_level: bool = False
     """Keep the motion on the level where it stands."""
     floor_at_zero: bool = False
@@ -158,6 +160,7 @@ _OPTION_TITLES = {
     "--frames": "ranges of frames",
     "--keep": "Keep Hands",
     "--remove-drift": "Remove Drift",
+    "--level": "Level Floor",
     "--kinematic": "Kinematic Only",
     "--strength": "Strength",
     "--support": "Support",
@@ -180,6 +183,8 @@ def make_correct_command(program: Program, source: Path, out: Path, options: Cor
         words += ["--support", options.support]
     if options.remove_drift:
         words.append("--remove-drift")
+    if options.level:
+        words.append("--level")
     if options.keep_level:
         words.append("--keep-level")
     if options.floor_at_zero:

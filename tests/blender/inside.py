@@ -532,6 +532,18 @@ def case_a_floor_at_a_height_of_the_scene_is_taken_as_it_is():
     assert_same(high, low, apart_m=1e-3, degrees=0.1)
 
 
+def case_a_motion_on_a_tilted_floor_is_turned_level():
+    """As corrected where it stands level, but for what the plane of the feet is off."""
+    rig = fresh("")
+    correct(rig, kinematic=True)
+    straight = read_worlds(rig, (1, 20))
+    rig = fresh("")
+    rig.rotation_euler = (0.0, math.radians(10.0), 0.0)
+    correct(rig, kinematic=True, level=True)
+    turned = read_worlds(rig, (1, 20))
+    assert_same(straight, turned, apart_m=0.1, degrees=4.0)
+
+
 def case_a_collection_of_meshes_is_the_ground():
     """A flat block is a floor at its height."""
     high = []

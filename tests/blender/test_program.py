@@ -51,12 +51,12 @@ def test_the_preference_comes_first_then_the_path_then_the_environment(
 
 
 def test_the_program_understands_its_commands(tmp_path: Path) -> None:
-    chosen = program.CorrectionOptions(strength="physical", support="floor", remove_drift=True)
+    chosen = program.CorrectionOptions(strength="physical", support="floor", remove_drift=True, level=True)
     command = program.make_correct_command(TOOL, tmp_path / "a.bvh", tmp_path / "out", chosen)
     understood = tyro.cli(CorrectCommand, args=command[2:])
     options = understood.options
     assert understood.inputs == (str(tmp_path / "a.bvh"),)
-    assert (options.strength, options.support, options.remove_drift) == (1.0, "floor", True)
+    assert (options.strength, options.support, options.remove_drift, options.level) == (1.0, "floor", True, True)
     assert (options.reading.up, options.reading.metres_per_unit) == ("y!", 1.0)
     command = program.make_check_command(TOOL, tmp_path / "a.bvh", tmp_path / "told.json", tmp_path / "ground.json")
     understood = tyro.cli(CheckCommand, args=command[2:])
