@@ -6,9 +6,14 @@ Names are imported when they are first used: `import selfcorrect` alone loads ne
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .core.extras import requires_extra
+
+_CLONE = Path(__file__).resolve().parents[1]
+if (_CLONE / "pyproject.toml").is_file() and (_CLONE / "simulators" / "__init__.py").is_file():
+    __path__.append(str(_CLONE))  # Python started in a clone finds this folder before what is installed
 
 if TYPE_CHECKING:
     from selfcorrect.datasets.collections.dataset import Clip as Clip

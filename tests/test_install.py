@@ -167,3 +167,22 @@ def test_the_commands_of_the_readme_are_found() -> None:
     assert program[0] == "python"
     assert "correct_file" in program[2]
     assert {command[1] for command in commands} >= {"correct", "view"}
+
+
+WITHOUT_EDITABLE_INSTALL = """
+import importlib, sys
+
+sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in str(finder).lower()]
+for name in ("datasets", "simulators", "experiments"):
+    print(importlib.import_module(f"selfcorrect.{name}").__file__)
+"""
+
+
+def test_python_started_in_a_clone_finds_all_packages() -> None:
+    """After `pip install .`, the folder of the clone comes before what is installed."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EDITABLE_INSTALL], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert [Path(line).parent for line in done.stdout.split()] == [
+        REPOSITORY / name for name in ("datasets", "simulators", "experiments")
+    ]
