@@ -345,7 +345,7 @@ def _find_stances(motion: Motion) -> list[_Stance]:
     centre_m = np.einsum("tji,j->ti", positions_m[:, joints], shares[joints])
     velocity_m_s = np.gradient(centre_m, 1 / motion.fps, axis=0)
     leftward_m = (positions_m[:, hips[0]] - positions_m[:, hips[1]])[:, [0, 2]]
-    heights_m = centre_m[:, 1] - positions_m[:, ankles, 1].min(axis=1)
+    heights_m = centre_m[:, 1] - np.min([positions_m[:, ankle, 1] for ankle in ankles], axis=0)
     tall_m = _at_least(float(np.percentile(heights_m, 95)))
     stances = []
     for side, ankle in enumerate(ankles):
