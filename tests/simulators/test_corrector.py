@@ -12,13 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_motions import made_motion
 
+from selfcorrect.motion.correction.grounding import MotionOnFloor
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, NoteKind
 from selfcorrect.motion.editing.transforms import mirror
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.runtime.progress import report_progress, watch_progress
 from selfcorrect.simulators.batching import make_batches
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LevelFloor
-from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
+from selfcorrect.simulators.cleanup.splices import JoinSplices
+from selfcorrect.simulators.corrector import (
+    KinematicCorrector,
+    PhysicsCorrector,
+    _keep_feet_from_worsening,
+    correct_samples,
+)
 from selfcorrect.simulators.settings.tracker import STRENGTHS, EngineSettings, TrackerSettings
 
 
@@ -292,3 +299,20 @@ def test_progress_grows_over_all_pieces_of_long_motions(walk, monkeypatch):
     assert shares == sorted(shares)
     np.testing.assert_allclose(np.array(shares[:4]) / shares[0], np.cumsum([500, 500, 2500, 2500]) / 500)
     assert shares[-1] == 1.0
+
+
+@pytest.mark.parametrize(("after_m_s", "is_kept"), [(0.03, False), (0.1, True)])
+def test_a_correction_after_which_standing_feet_slide_clearly_faster_is_dropped(
+    walk: Motion, after_m_s: float, is_kept: bool
+) -> None:
+    moved = replace(walk, root_m=walk.root_m + np.array([0.0, 0.01, 0.0]))
+    before = {"standing_m_s": 0.02}
+    correction = CorrectedMotion(moved, before=before, after={"standing_m_s": after_m_s})
+    view = MotionOnFloor.from_motion(walk)
+    (result,) = _keep_feet_from_worsening([view], [correction], KinematicCorrector().pipeline, 1)
+    np.testing.assert_array_equal(result.motion.root_m, walk.root_m if is_kept else moved.root_m)
+    assert (NoteKind.FEET_KEPT in [note.kind for note in result.notes]) == is_kept
+    if is_kept:
+        assert result.after == before
+    joining = KinematicCorrector(CleanupSettings().with_steps(JoinSplices(join_takes=True))).pipeline
+    assert _keep_feet_from_worsening([view], [correction], joining, 1) == [correction]
