@@ -23,10 +23,11 @@ windows_like = runpy.run_path({str(WINDOWS_LIKE)!r})
 IMPORT_ALL = """
 windows_like["pretend"]((*windows_like["BASE"], *windows_like["EXTRAS"]))
 import importlib, pkgutil
+from pathlib import Path
 import selfcorrect
 
 def modules(package):
-    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+    for module in pkgutil.iter_modules([str(Path(package.__file__).parent)], package.__name__ + "."):
         yield module.name
         if module.ispkg:
             yield from modules(importlib.import_module(module.name))
