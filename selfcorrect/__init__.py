@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from selfcorrect.experiments.correction.options import CorrectionOptions as CorrectionOptions
     from selfcorrect.experiments.remedies.remedies import RemedyInputs as RemedyInputs
     from selfcorrect.experiments.remedies.remedies import with_remedy as with_remedy
-    from selfcorrect.experiments.reporting.summary import read_summary as read_summary
     from selfcorrect.experiments.studies import claims as claims
     from selfcorrect.experiments.studies.comparison.compare import compare as compare
-    from selfcorrect.experiments.studies.outcome import Comparison as Comparison
+    from selfcorrect.experiments.studies.report import Comparison as Comparison
+    from selfcorrect.experiments.studies.summary import read_summary as read_summary
     from selfcorrect.experiments.toy import toys as toys
     from selfcorrect.simulators.corrector import KinematicCorrector as KinematicCorrector
     from selfcorrect.simulators.corrector import PhysicsCorrector as PhysicsCorrector
@@ -111,7 +111,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "selfcorrect.experiments.remedies.remedies": ("RemedyInputs", "with_remedy"),
-    "selfcorrect.experiments.reporting.summary": ("read_summary",),
+    "selfcorrect.experiments.studies.summary": ("read_summary",),
     "selfcorrect.loop.bias": ("best_of",),
     "selfcorrect.correctors.correction": ("Correction",),
     "selfcorrect.correctors.contract": ("Corrected", "chain", "filter_of", "lift", "random_perturbation", "verifier"),
@@ -132,7 +132,7 @@ _PUBLIC = {
         "TrainingDivergedError",
         "WorkerError",
     ),
-    "selfcorrect.experiments.studies.outcome": ("Comparison",),
+    "selfcorrect.experiments.studies.report": ("Comparison",),
     "selfcorrect.experiments.studies.comparison.compare": ("compare",),
     "selfcorrect.experiments.correction.in_python": (
         "correct",

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from selfcorrect.core.randomness import Stream
     from selfcorrect.core.samples import Samples
-    from selfcorrect.experiments.toy.deriving import Result
-    from selfcorrect.experiments.toy.view import ToyView
+    from selfcorrect.experiments.toy.outcome import Result
+    from selfcorrect.experiments.toy.report import ToyView
     from selfcorrect.loop.run import Arm, Task
     from selfcorrect.models.protocol import GenerativeModel
     from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
@@ -55,8 +55,8 @@ def run_toy(name: str, settings: object, folder: Path) -> ToyView:
     from selfcorrect.experiments.jobs.run import run_jobs
     from selfcorrect.experiments.jobs.where import Where
     from selfcorrect.experiments.studies.jobs import jobs_of
+    from selfcorrect.experiments.toy.report import ToyView
     from selfcorrect.experiments.toy.study import ToyStudy, draw_figures
-    from selfcorrect.experiments.toy.view import ToyView
 
     view = ToyView(ToyStudy([(LOOPS.get(name, name), settings)]))
     jobs = [job for job in jobs_of(view.study, folder) if job.function is not draw_figures]

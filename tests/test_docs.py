@@ -26,9 +26,9 @@ from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.correctors.table import THEN, stages
 from selfcorrect.experiments.motion.settings.experiment import MotionSettings, settings_from_config
-from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary, read_summary
 from selfcorrect.experiments.studies.arms import ArmSettings
+from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.summary import Summary, read_summary
 from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.experiments.toy.table import TOYS, load_toy_module
 from selfcorrect.models.gaussian import Gaussian

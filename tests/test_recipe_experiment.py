@@ -15,8 +15,8 @@ import tyro
 from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.settings.presets import PRESETS
-from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary, write_summary
+from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.summary import Summary, write_summary
 
 TOOLS = Path(__file__).resolve().parents[1] / "docs" / "tools"
 

@@ -29,7 +29,7 @@ NEEDED = (
     "selfcorrect/py.typed",
     "selfcorrect/__init__.py",
     "datasets/collections/deepmimic_clips.zip",
-    "experiments/reporting/report.html",
+    "experiments/studies/report.html",
     "experiments/cli.py",
 )
 """Files that both have, below `selfcorrect/` in the wheel."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from evidence import average_late, change_cell, measure_change
 from tables import table_lines
 
-from selfcorrect.experiments.reporting.summary import Summary
+from selfcorrect.experiments.studies.summary import Summary
 
 CORRECTORS = {
     "none": "uncorrected",

@@ -8,8 +8,8 @@ import numpy as np
 from tables import table_lines
 from values import arms_of
 
-from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary
+from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.statistics import Interval, mean_interval
 
 SUMMARY, DENOISER = "text", "dct-mlp"

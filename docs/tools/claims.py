@@ -16,8 +16,8 @@ import numpy as np
 from evidence import average_late, format_interval
 from tables import table_lines
 
-from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary
+from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.motion.measures.metrics import find_metric
 from selfcorrect.statistics import mean_interval
 

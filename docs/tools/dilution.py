@@ -22,10 +22,10 @@ from shares import average_differences
 from tables import table_lines
 
 from selfcorrect.analysis.theory import corrected_ratio, diluted_level
-from selfcorrect.experiments.reporting.figures import COLOURS, GREY, INK, STYLE, as_svg
-from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary, read_summary
 from selfcorrect.experiments.studies.arms import ArmSettings
+from selfcorrect.experiments.studies.figures import COLOURS, GREY, INK, STYLE, as_svg
+from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.summary import Summary, read_summary
 from selfcorrect.statistics import Interval, compare_paired, holm, mean_interval
 
 PRIMARY = "penetration_mm"

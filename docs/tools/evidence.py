@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary
+from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.statistics import Interval, mean_interval
 

@@ -10,8 +10,8 @@ from evidence import average_late, distances, format_interval, measure_change, r
 from matplotlib.ticker import MaxNLocator
 from tables import table_lines
 
-from selfcorrect.experiments.reporting.figures import looks
-from selfcorrect.experiments.reporting.summary import Summary
+from selfcorrect.experiments.studies.figures import looks
+from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.motion.measures.metrics import find_metric
 from selfcorrect.statistics import Interval, mean_interval
 

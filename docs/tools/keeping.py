@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from selfcorrect.experiments.reporting.summary import Summary, join_summaries
+from selfcorrect.experiments.studies.summary import Summary, join_summaries
 
 SUMMARIES = Path(__file__).resolve().parents[1] / "results"
 FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")

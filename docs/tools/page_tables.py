@@ -13,9 +13,9 @@ from keeping import SUMMARIES
 from tables import table_lines
 from values import arms_of
 
-from selfcorrect.experiments.reporting.results import MEMORISER, ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
+from selfcorrect.experiments.studies.results import MEMORISER, ArmCurves
+from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.motion.measures.metrics import Metric, find_metric
 from selfcorrect.statistics import mean_interval
 

@@ -28,8 +28,8 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import AnchoredCorrector, fit_anchors
 from selfcorrect.correctors.contract import chain, lift
 from selfcorrect.correctors.correction import Correction
-from selfcorrect.experiments.reporting.figures import BLUE, GREY, INK, ORANGE, PALETTE, SKY, VERMILION, as_svg
-from selfcorrect.experiments.reporting.figures import STYLE as REPORT_STYLE
+from selfcorrect.experiments.studies.figures import BLUE, GREY, INK, ORANGE, PALETTE, SKY, VERMILION, as_svg
+from selfcorrect.experiments.studies.figures import STYLE as REPORT_STYLE
 from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Arm, Candidate, Task, run_loop, train_first_generation

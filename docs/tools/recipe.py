@@ -22,9 +22,9 @@ from keeping import SUMMARIES, without_free_options
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.motion.settings.presets import PRESETS
-from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary, read_summary, write_summary
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
+from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.summary import Summary, read_summary, write_summary
 from selfcorrect.statistics import Interval, holm, mean_interval
 
 KEPT = SUMMARIES / "recipe"

@@ -29,10 +29,10 @@ from recipe import (
 )
 from tables import table_lines
 
-from selfcorrect.experiments.reporting.figures import GREY, INK, STYLE, Look, looks
-from selfcorrect.experiments.reporting.results import MEMORISER
-from selfcorrect.experiments.reporting.summary import Summary
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
+from selfcorrect.experiments.studies.figures import GREY, INK, STYLE, Look, looks
+from selfcorrect.experiments.studies.results import MEMORISER
+from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.motion.measures.metrics import NOVELTY, find_metric
 from selfcorrect.statistics import mean_interval
 

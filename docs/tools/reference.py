@@ -13,7 +13,7 @@ TOPICS = {
     "Motions": ("motion", "datasets", "simulators", "experiments.correction"),
     "The loop": (
         "loop", "core.samples", "core.randomness", "metrics", "models", "storage", "testing", "statistics",
-        "experiments.studies", "experiments.reporting", "experiments.toy", "experiments.remedies",
+        "experiments.studies", "experiments.toy", "experiments.remedies",
     ),
     "Policies": ("loop.policy",),
     "Correctors": ("correctors",),

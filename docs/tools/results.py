@@ -36,13 +36,12 @@ from shares import new_seeds_table, shares_table
 from values import arms_of, as_csv
 from worth import worth_table
 
-from selfcorrect.experiments.motion.report.view import strong_lines
+from selfcorrect.experiments.motion.report import strong_lines
 from selfcorrect.experiments.motion.settings.experiment import settings_from_config
-from selfcorrect.experiments.reporting.figures import MOST_LINES, looks, share_grid, short_curves
-from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary, read_summary, write_summary
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
-from selfcorrect.experiments.studies.shares import by_share, guarantees
+from selfcorrect.experiments.studies.figures import MOST_LINES, by_share, guarantees, looks, share_grid, short_curves
+from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.summary import Summary, read_summary, write_summary
 from selfcorrect.motion.measures.metrics import find_metric
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,8 +8,8 @@ import numpy as np
 from evidence import average_late, change_cell, distances, real_values
 from tables import table_lines
 
-from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary
+from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.motion.measures.metrics import Metric, find_metric
 from selfcorrect.statistics import mean_interval
 

@@ -18,9 +18,9 @@ import tyro
 
 from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.studies.run import run_study
+from selfcorrect.experiments.toy.report import ToyView, to_json_row
 from selfcorrect.experiments.toy.study import ToyStudy, load_settings
 from selfcorrect.experiments.toy.table import TOYS, name_toy
-from selfcorrect.experiments.toy.view import ToyView, to_json_row
 from selfcorrect.runtime.processes import default_workers
 
 REPOSITORY = Path(__file__).resolve().parents[2]

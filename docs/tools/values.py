@@ -11,9 +11,9 @@ from evidence import average_late, mean_cell
 from tables import table_lines
 
 from selfcorrect.experiments.motion.settings.experiment import settings_from_config
-from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary
 from selfcorrect.experiments.studies.arms import ArmSettings
+from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.motion.measures.metrics import METRICS, find_metric
 from selfcorrect.statistics import half_life_interval
 

@@ -10,8 +10,8 @@ from claims import SIZES, TITLES
 from evidence import average_late
 from tables import table_lines
 
-from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary
+from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.motion.measures.metrics import find_metric
 from selfcorrect.statistics import mean_interval
 

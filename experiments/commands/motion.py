@@ -95,7 +95,7 @@ class MotionCommand(MotionOptions):
         from selfcorrect.models.diffusion.sharing import process_count, process_group
         from selfcorrect.storage.runs.tracking import wandb_mode
 
-        from ..motion.report.view import MotionView
+        from ..motion.report import MotionView
         from ..motion.run.study import MotionStudy
         from ..studies.report import REPORT
         from ..studies.run import run_study

@@ -47,8 +47,8 @@ class ToyCommand:
         where = Where(self.workers if self.workers is not None else default_workers(), cluster=self.where)
         from ..studies.report import REPORT
         from ..studies.run import run_study
+        from ..toy.report import ToyView
         from ..toy.study import ToyStudy, load_settings
-        from ..toy.view import ToyView
 
         selection = []
         missing = []

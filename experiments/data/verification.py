@@ -31,7 +31,7 @@ from ..jobs.input_keys import hash_file
 from ..motion.run.feasibility import FILE as FEASIBILITY
 from ..motion.run.references import FILE
 from ..remedies.people import FILE as PREFERENCES
-from ..reporting.summary import SUMMARY
+from ..studies.summary import SUMMARY
 
 _OURS = (CONFIG, ENVIRONMENT, FILE, FEASIBILITY, IDENTITIES, PREFERENCES, SUMMARY, REPORT)
 """JSON files that hold their digests, by their names; others may be anybody's."""

@@ -14,8 +14,6 @@ import numpy as np
 
 from selfcorrect.statistics import Interval, mean_interval, ratio_interval
 
-from ..reporting.webpage import Cell, PageRow, Section, Table
-
 Curves: TypeAlias = Mapping[str, Mapping[str, np.ndarray]]
 """Arm → quantity → (S, T + 1) by seed and generation."""
 Measure: TypeAlias = Callable[[Curves], Interval]
@@ -251,20 +249,3 @@ def expect_below(statement: str, measure: Measure, threshold: float = 0.0) -> Cl
 def mark_unpublished(*claims: Claim) -> list[Claim]:
     """Return claims as those that no cited paper makes."""
     return [replace(claim, published=False) for claim in claims]
-
-
-def make_claims_section(id: str, title: str, checks: Sequence[Check]) -> Section:
-    """Return a section of a report that lists checks.
-
-    Args:
-        id: Name of the table and its files.
-        title: Title of the section.
-        checks: One row each, with what was predicted and measured.
-    """
-    table = Table(id, "Statement", ["Predicted", "Measured, 95 % interval", "Outcome"])
-    for check in checks:
-        mark = "" if check.published else " (ours)"
-        cells = [Cell(check.predicted), Cell(check.measured), Cell(check.outcome)]
-        table.rows.append(PageRow(check.statement + mark, cells))
-    text = "A statement holds or fails if the whole interval is on one side. No paper has those marked “ours”."
-    return Section(title, text, table)

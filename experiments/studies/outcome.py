@@ -1,54 +1,19 @@
 """All that a study measured, collected from its run folder and judged."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from selfcorrect.motion.measures.metrics import Metric
 
-from ..reporting import verdict
-from ..reporting.results import HELD_OUT, MEMORISER, REAL_AGAINST_REAL, ArmCurves
-from ..reporting.summary import Summary
-from ..reporting.tables import MARKS_LEGEND, format_text, marked_cell
-from ..reporting.webpage import Cell, PageRow, Table
+from . import verdict
 from .arms import ArmSettings
+from .results import FEWEST_RATIOS, HELD_OUT, MEMORISER, REAL_AGAINST_REAL, ArmCurves
 
 S = TypeVar("S")
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Results of a comparison."""
-
-    sentences: Sequence[str]
-    """The headline, and a sentence for everything that is missing."""
-    summary: Summary
-    """All curves and what real data score, as `read_summary` reads them from the run folder."""
-    tables: Mapping[str, Table]
-    """Those of the report, by their names; `tables/` in the run folder has them as CSV and LaTeX."""
-    folder: Path | None
-    """The run folder, None where none was kept."""
-    gaps: Sequence[str] = ()
-    """Missing results: arms that failed, and qualities that were not measured. The same call tries again."""
-
-    overview: Table | None = None
-    """Mean of each arm and judged metric at the last generation, marked by how it compares; printed by `str`."""
-
-    def to_frame(self) -> Any:
-        """A row per task, arm, seed and generation, as `Summary.to_frame`."""
-        return self.summary.to_frame()
-
-    def __str__(self) -> str:
-        lines = list(self.sentences)
-        if "claims" in self.tables:
-            lines += ["", *format_text(self.tables["claims"])]
-        if self.overview is not None:
-            lines += ["", *format_text(self.overview), "", MARKS_LEGEND]
-        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -110,22 +75,6 @@ class Outcome(Generic[S]):
         """The curves of the arms of each group by its title."""
         return {title: [self.curves[task][arm] for arm in arms] for task, title, arms in self.groups()}
 
-    def table(
-        self,
-        id: str,
-        columns: Sequence[str],
-        cells: Callable[[ArmSettings, ArmCurves], Sequence[Cell]],
-        shown: Callable[[ArmCurves], bool] = lambda curves: True,
-    ) -> Table:
-        """A table with a row for each arm that is shown, under the title of its group."""
-        table = Table(id, "Arm", columns)
-        for task, title, arms in self.groups():
-            rows = [
-                PageRow(arm.title, cells(arm, self.curves[task][arm])) for arm in arms if shown(self.curves[task][arm])
-            ]
-            table.rows.extend([PageRow(title, [])] * bool(title and rows) + rows)
-        return table
-
     def curves_of(self, pair: Pair) -> tuple[ArmCurves, ArmCurves]:
         """The curves of a pair."""
         return self.curves[pair.task][pair.arm], self.curves[pair.task][pair.plain]
@@ -161,24 +110,6 @@ class Judged(Generic[S]):
         families = [self.asked, self.pairs[len(self.asked) :]]
         return [effects for family in families for effects in self.outcome.effects(family, self.metrics)]
 
-    def overview(self) -> Table:
-        """Return means at the last generation by arm and metric, marked by how they compare with the reference."""
-        words: dict[tuple[str, ArmSettings, str], str] = {}
-        for pair, effects in zip(self.pairs, self.effects, strict=True):
-            for effect in effects:
-                words[pair.task, pair.arm, effect.metric.key] = effect.word
-        table = Table("overview", "Arm", [metric.title for metric in self.metrics])
-        for task, arms in self.outcome.curves.items():
-            title = self.outcome.titles.get(task, task)
-            table.rows.extend([PageRow(title, [])] if title else [])
-            for arm, curves in arms.items():
-                cells = []
-                for metric in self.metrics:
-                    word = words.get((task, arm, metric.key), "")
-                    cells.append(marked_cell(curves, metric, word))
-                table.rows.append(PageRow(arm.label, cells))
-        return table
-
     @property
     def asked_effects(self) -> list[verdict.Effect]:
         """Those that the answer rests on."""
@@ -187,3 +118,29 @@ class Judged(Generic[S]):
 
 def _mean_scores(scores: Mapping[str, np.ndarray]) -> dict[str, float]:
     return {key: float(values.mean()) for key, values in scores.items()}
+
+
+@dataclass(frozen=True)
+class CorrectedLine:
+    """A corrected line against the uncorrected one, share by share."""
+
+    task: str
+    line: str
+    plain: str
+    """The line that it is compared with."""
+    effects: Mapping[float, Sequence[verdict.Effect]]
+    """Synthetic share, ascending → what correction changed in each judged metric."""
+
+
+def corrected_by_share(judged: Judged[Any]) -> list[CorrectedLine]:
+    """All corrected lines with enough ratios."""
+    effects_by_line: dict[tuple[str, str, str], dict[float, Sequence[verdict.Effect]]] = {}
+    for pair, effects in zip(judged.pairs, judged.effects, strict=True):
+        if pair.arm.line and pair.plain.line not in ("", pair.arm.line):
+            by_share = effects_by_line.setdefault((pair.task, pair.arm.line, pair.plain.line), {})
+            by_share[pair.arm.synthetic_share] = effects
+    return [
+        CorrectedLine(*who, dict(sorted(by_share.items())))
+        for who, by_share in effects_by_line.items()
+        if len(by_share) >= FEWEST_RATIOS
+    ]

@@ -1,32 +1,287 @@
-"""The results of a study as files: report.html, summary.json, metrics as CSV and JSON lines, tables, the W&B run.
+"""The report of a study: one HTML page, and the same results as tables, figures, JSON lines and a W&B run.
 
-While a study is under way, report.html has its progress.
+A `View` says what a study's page has; there is one for comparisons, one for motion experiments and one for toys. While
+a study is under way, report.html has its progress.
 """
 
 import time
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
+
+import jinja2
+import numpy as np
 
 from selfcorrect.motion.measures.metrics import Metric
+from selfcorrect.motion.pictures.player import SCENE_MARK
+from selfcorrect.motion.pictures.player import TEMPLATE as PLAYER
 from selfcorrect.storage.files.digests import check_listing, find_listing, write_listing
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.run_folder import describe_environment
-from selfcorrect.storage.runs.tracking import Row, WandbLog, write_rows
+from selfcorrect.storage.runs.tracking import LineChart, Row, make_rows, write_rows
 
 from ..jobs.progress_bars import Event
-from ..reporting.figures import short_curves
-from ..reporting.results import ArmCurves
-from ..reporting.summary import SUMMARY, Summary, machine, write_summary
-from ..reporting.tables import write_tables
-from ..reporting.webpage import Cell, Page, PageRow, Picture, Section, Table, render_page
-from .outcome import Comparison, Outcome
-from .view import View
-from .wandb_runs import study_run
+from .arms import ArmSettings
+from .figures import Picture, short_curves
+from .outcome import CorrectedLine, Outcome
+from .results import ArmCurves, collect
+from .study import SeedRun
+from .summary import SUMMARY, Summary, machine, write_summary
+from .tables import MARKS_LEGEND, Cell, PageRow, Table, format_text, share_table, write_tables
+from .verdict import JUDGEMENT
+
+TEMPLATE = Path(__file__).with_name("report.html")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, a paragraph of how to read it, a table."""
+
+    title: str
+    text: str
+    table: Table
+    figures: Sequence[str] = ()
+    """SVG text below the table."""
+
+
+def share_section(outcome: Outcome[Any], lines: Sequence[CorrectedLine]) -> Section:
+    """Return a section about corrected against uncorrected arms at every synthetic ratio."""
+    text = (
+        "Each corrected arm beside the same arm without correction, at the last generation: the corrected mean with "
+        f"its 95 % interval, then the paired difference. {JUDGEMENT}"
+    )
+    return Section("Corrected against uncorrected, by synthetic ratio", text, share_table(outcome, lines))
+
+
+@dataclass(frozen=True)
+class PageClip:
+    """Motions that the player shows, as `player.scene_of` gives them, and the words to choose them by."""
+
+    caption: str
+    scene: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """The contents of a report: SVG text in pictures and curves, everything else plain text."""
+
+    title: str
+    subtitle: str
+    answer: str
+    picture: Picture | None = None
+    details: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    curves: str = ""
+    sections: Sequence[Section] = ()
+    clips: Mapping[str, Sequence[PageClip]] = field(default_factory=dict)
+    """Clips that one player shows one after another, by heading."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    refresh_s: int | None = None
+    """Seconds after which a browser loads a page again that is not final."""
+
+
+def render_page(page: Page) -> str:
+    """The page as HTML text, motions and their player included."""
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    scenes = [clip.scene for clips in page.clips.values() for clip in clips]
+    player = {
+        "page": PLAYER.read_text(encoding="utf-8").replace("{{ title }}", "Motions"),
+        "mark": SCENE_MARK,
+        "scenes": scenes,
+    }
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page, player=player)
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """Report of a study: page, verdict and tables."""
+
+    page: Page
+    sentences: Sequence[str]
+    """The verdict: a headline, and what stands below it on a terminal."""
+    overview: Table | None = None
+    """Table of arms and judged metrics for a terminal."""
+    media: Sequence[Path] = ()
+    """Files that the page has beside it."""
+    tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    """Further tables for W&B, by name."""
+    charts: Mapping[str, LineChart] = field(default_factory=dict)
+    """Figures for W&B, by name."""
+    summary: Mapping[str, float] = field(default_factory=dict)
+    """Final figures, which sweeps of W&B aim at."""
+
+
+class View(ABC):
+    """Presentation of a study. It stays in the process that runs the study."""
+
+    study: Any
+    """The `Study`."""
+    title: str
+    """Question of the study."""
+    task_word: ClassVar[str] = "task"
+    """Word for its tasks, a column of its rows."""
+
+    @abstractmethod
+    def select_metrics(self, root: Path) -> Sequence[Metric]:
+        """The metrics that the verdict rests on, as far as they are known in the run folder."""
+
+    @abstractmethod
+    def outcome(self, root: Path, gaps: Sequence[str] = ()) -> Outcome[Any]:
+        """Collect the results in a finished run folder."""
+
+    @abstractmethod
+    def make_report(
+        self, outcome: Outcome[Any], root: Path, rows: Sequence[Row], seconds: float, command: str
+    ) -> StudyReport:
+        """Return the report; rows: all of the study; seconds: that the call took."""
+
+    @abstractmethod
+    def settings(self, outcome: Outcome[Any]) -> Mapping[str, Any]:
+        """The settings in the summary, as JSON values."""
+
+    # --- what all pages say ---
+
+    def warnings(self, outcome: Outcome[Any]) -> list[str]:
+        """Return warnings: missing results, and that one seed proves nothing."""
+        single_seed = ["One seed proves nothing: this run shows that the machinery works, and no more."]
+        return [*outcome.gaps, *(single_seed if len(self._seeds) == 1 else [])]
+
+    def counts(self) -> dict[str, str]:
+        """Seeds and generations, as facts of a page."""
+        seeds = self._seeds
+        return {"Seeds": f"{len(seeds)}, from {seeds[0]}", "Generations": str(self.study.generations)}
+
+    @property
+    def _seeds(self) -> list[int]:
+        return list(dict.fromkeys(run.seed for run in self.study.runs(Path())))
+
+    # --- rows and curves ---
+
+    def arm_word(self, arm: ArmSettings) -> str:
+        """An arm in its rows."""
+        return arm.name
+
+    def rows(self, run: SeedRun, arm: ArmSettings) -> list[dict[str, Any]]:
+        """Return a row for each committed generation of an arm: who it is, seed and metrics, of replicates the mean.
+
+        There is none where generation 0 is missing, on which the others rest.
+        """
+        first = FolderReader(run.first_folder)
+        if first.latest < 0:
+            return []
+        who = {self.task_word: run.task, "arm": self.arm_word(arm), "seed": run.seed}
+        rows = make_rows(self.study.record(run, arm), first)[: self.study.generations_of(run.task) + 1]
+        means = []
+        for row in rows:
+            values = {
+                key: value if isinstance(value, int | float) else float(np.mean(value)) for key, value in row.items()
+            }
+            means.append(who | values)
+        return means
+
+    def group(self, task: str, arm: ArmSettings) -> str:
+        """The group of an arm's curves in tables and sentences."""
+        return arm.group
+
+    def titles(self) -> Mapping[str, str]:
+        """Tasks in words, "" for one that needs none."""
+        return {}
+
+    def curves(self, runs: Sequence[SeedRun]) -> dict[str, dict[Any, ArmCurves]]:
+        """Return the curves of all arms by task, without tasks that have no generation 0 of any seed."""
+        curves_by_task: dict[str, dict[Any, ArmCurves]] = {}
+        for task in dict.fromkeys(run.task for run in runs):
+            task_runs = [run for run in runs if run.task == task]
+            if all(FolderReader(run.first_folder).latest < 0 for run in task_runs):
+                continue
+            curves_by_task[task] = {arm: self.curves_of(arm, task_runs) for arm in self.study.arms(task)}
+        return curves_by_task
+
+    def curves_of(self, arm: ArmSettings, runs: Sequence[SeedRun], *, whole: bool = True) -> ArmCurves:
+        """Return the curves of an arm.
+
+        Args:
+            arm: The arm.
+            runs: Seeds of one task.
+            whole: Cover all generations, with NaN for missing ones.
+        """
+        rows = [row for run in runs for row in self.rows(run, arm)]
+        count = self.study.generations_of(runs[0].task) if whole else None
+        seeds = [run.seed for run in runs] if whole else []
+        curves = collect(rows, arm.name, self.group(runs[0].task, arm), arm.title, count, seeds)
+        return replace(curves, axes=self.axes_of(runs[0].task, arm))
+
+    def real_count(self, task: str, arm: ArmSettings) -> int | None:
+        """Return the number n of real training samples, None if it is not known."""
+        return None
+
+    def axes_of(self, task: str, arm: ArmSettings) -> dict[str, Any]:
+        """Return an arm's axes, and the number of real training samples where it is known."""
+        count = self.real_count(task, arm)
+        return arm.axes if count is None else {**arm.axes, "real_count": count}
+
+    # --- Weights & Biases ---
+
+    def labels(self) -> Mapping[str, str]:
+        """Return labels of the study, such as its preset: fields of its W&B run, and tags."""
+        return {}
+
+    @abstractmethod
+    def list_measured(self, runs: Sequence[SeedRun]) -> Sequence[str]:
+        """The keys of the metrics in the table of results."""
+
+    @property
+    @abstractmethod
+    def best(self) -> Mapping[str, Literal["min", "max"]]:
+        """The better direction of metrics that have one."""
+
+    def arm_config(self, run: SeedRun, arm: ArmSettings) -> Mapping[str, Any]:
+        """All that an arm of one seed depends on, as flat fields."""
+        return {self.task_word: run.task, **self.axes_of(run.task, arm), "seed": run.seed, "arm": self.arm_word(arm)}
+
+    def tags(self, run: SeedRun, arm: ArmSettings) -> Sequence[str]:
+        """Words by which an arm's runs can be filtered."""
+        return (run.task, arm.title)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Results of a comparison."""
+
+    sentences: Sequence[str]
+    """The headline, and a sentence for everything that is missing."""
+    summary: Summary
+    """All curves and what real data score, as `read_summary` reads them from the run folder."""
+    tables: Mapping[str, Table]
+    """Those of the report, by their names; `tables/` in the run folder has them as CSV and LaTeX."""
+    folder: Path | None
+    """The run folder, None where none was kept."""
+    gaps: Sequence[str] = ()
+    """Missing results: arms that failed, and qualities that were not measured. The same call tries again."""
+
+    overview: Table | None = None
+    """Mean of each arm and judged metric at the last generation, marked by how it compares; printed by `str`."""
+
+    def to_frame(self) -> Any:
+        """A row per task, arm, seed and generation, as `Summary.to_frame`."""
+        return self.summary.to_frame()
+
+    def __str__(self) -> str:
+        lines = list(self.sentences)
+        if "claims" in self.tables:
+            lines += ["", *format_text(self.tables["claims"])]
+        if self.overview is not None:
+            lines += ["", *format_text(self.overview), "", MARKS_LEGEND]
+        return "\n".join(lines)
+
 
 METRICS, REPORT, FIGURES = "metrics.jsonl", "report.html", "figures"
 
@@ -34,25 +289,23 @@ METRICS, REPORT, FIGURES = "metrics.jsonl", "report.html", "figures"
 def write_report(
     view: View,
     folder: Path,
-    log: WandbLog,
     *,
     command: str = "",
     seconds: float = 0.0,
     failed: Sequence[str] = (),
     kept: bool = True,
-) -> Comparison:
-    """Write every result of a finished study below `folder`, then their digests.
+) -> tuple[StudyReport, Comparison]:
+    """Write every result of a finished study below `folder`, then their digests; return the report and its results.
 
     Args:
         view: The study and its presentation.
         folder: The run folder.
-        log: Log of Weights & Biases.
         command: Command that does it again.
         seconds: Time that the call took.
         failed: A sentence for each arm that stopped early.
         kept: The folder stays after the call.
     """
-    earlier_media = media_listed(folder)
+    earlier_media = _list_media(folder)
     if listing := find_listing(folder):
         listing.unlink()  # of an earlier call: what is written now may differ
     runs = view.study.runs(folder)
@@ -66,13 +319,12 @@ def write_report(
     write_atomically(folder / REPORT, render_page(report.page))
     tables = {section.table.id: section.table for section in report.page.sections}
     files = [folder / METRICS, folder / "metrics.csv", folder / REPORT, *write_tables(folder, tables.values())]
-    files += write_figures(folder, report.page)
+    files += _write_figures(folder, report.page)
     written = [*files, *report.media]
     for path in earlier_media - {*written}:  # of a study that was extended since
         path.unlink(missing_ok=True)
     write_listing(folder, written)
-    log.attempt(lambda: log.log(study_run(view, report, runs, folder, command)))
-    return Comparison(
+    comparison = Comparison(
         sentences=report.sentences,
         summary=summary,
         tables=tables,
@@ -80,9 +332,10 @@ def write_report(
         gaps=tuple(outcome.gaps),
         overview=report.overview,
     )
+    return report, comparison
 
 
-def write_figures(folder: Path, page: Page) -> list[Path]:
+def _write_figures(folder: Path, page: Page) -> list[Path]:
     """Write the figures of a page below `folder` as SVG; returns the files."""
     figures = {"answer": page.picture.svg if page.picture else "", "curves": page.curves}
     written = []
@@ -94,7 +347,7 @@ def write_figures(folder: Path, page: Page) -> list[Path]:
     return written
 
 
-def media_listed(folder: Path) -> set[Path]:
+def _list_media(folder: Path) -> set[Path]:
     """The media that an earlier report wrote."""
     listing = find_listing(folder)
     paths = {path for path, _ in check_listing(listing)} if listing else set()
@@ -153,37 +406,8 @@ def write_running_report(view: View, folder: Path, command: str) -> None:
         folder: The run folder.
         command: Command that does it again.
     """
-    progress = read_progress(view, folder)
-    page = Page(
-        title=view.title,
-        subtitle=command,
-        answer=f"Under way: {progress.done} of {progress.total} generations are done. This page loads itself again.",
-        picture=_draw_progress(progress),
-        sections=[
-            Section("Progress", "Generations done, by seed, and the means of the furthest seeds.", progress.table)
-        ],
-        refresh_s=int(PACE_S),
-    )
-    write_atomically(folder / REPORT, render_page(page))
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Committed generations of a study."""
-
-    done: int
-    total: int
-    """Generations of all arms and seeds, without generation 0."""
-    outcome: Outcome[Any]
-    """The curves of arms with generation 0, each of the seeds that have got furthest."""
-    judged: Sequence[Metric]
-    table: Table
-
-
-def read_progress(view: View, folder: Path) -> Progress:
-    """Return the progress of a study under way, from its run folders."""
     study = view.study
-    runs = view.study.runs(folder)
+    runs = study.runs(folder)
     judged = view.select_metrics(folder)
     curves_by_task: dict[str, dict[Any, ArmCurves]] = {task: {} for task in dict.fromkeys(run.task for run in runs)}
     outcome = Outcome(None, curves_by_task, titles=view.titles())
@@ -191,27 +415,30 @@ def read_progress(view: View, folder: Path) -> Progress:
     done_count = 0
     for task, curves in curves_by_task.items():
         task_runs = [run for run in runs if run.task == task]
-        table.rows.extend([PageRow(title, [])] if (title := outcome.titles.get(task, task)) else [])
+        if title := outcome.titles.get(task, task):
+            table.rows.append(PageRow(title, []))
         for arm in study.arms(task):
             reached = [max(study.latest(run, arm), FolderReader(run.first_folder).latest) for run in task_runs]
             done_count += sum(min(max(generation, 0), study.generations_of(task)) for generation in reached)
-            reached_text = ", ".join("–" if generation < 0 else str(generation) for generation in reached)
-            cells = [Cell("") for _ in judged]
+            cells = [Cell(", ".join("–" if generation < 0 else str(generation) for generation in reached))]
             if judged and max(reached) >= 0:
-                furthest = [
-                    run for run, generation in zip(task_runs, reached, strict=True) if generation == max(reached)
-                ]
-                arm_curves = view.curves_of(arm, furthest, whole=False)
-                curves[arm] = arm_curves
-                cells = [Cell(f"{arm_curves.last(metric.key).mean():.{metric.digits}f}") for metric in judged]
-            table.rows.append(PageRow(arm.label, [Cell(reached_text), *cells]))
+                furthest = [run for run, latest in zip(task_runs, reached, strict=True) if latest == max(reached)]
+                curves[arm] = view.curves_of(arm, furthest, whole=False)
+                cells += [Cell(f"{curves[arm].last(metric.key).mean():.{metric.digits}f}") for metric in judged]
+            else:
+                cells += [Cell("") for _ in judged]
+            table.rows.append(PageRow(arm.label, cells))
+    picture = None
+    if done_count and judged:
+        words = "Generations so far: means over the furthest seeds of each arm, bands their 95 % intervals."
+        picture = Picture(short_curves(outcome.columns(), judged, {}), words)
     total = sum(study.generations_of(run.task) * len(study.arms(run.task)) for run in runs)
-    return Progress(done_count, total, outcome, judged, table)
-
-
-def _draw_progress(progress: Progress) -> Picture | None:
-    """Curves of the judged metrics; None while there is nothing but generation 0, and where nothing is judged."""
-    if not progress.done or not progress.judged:
-        return None
-    svg = short_curves(progress.outcome.columns(), progress.judged, {})
-    return Picture(svg, "Generations so far: means over the furthest seeds of each arm, bands their 95 % intervals.")
+    page = Page(
+        title=view.title,
+        subtitle=command,
+        answer=f"Under way: {done_count} of {total} generations are done. This page loads itself again.",
+        picture=picture,
+        sections=[Section("Progress", "Generations done, by seed, and the means of the furthest seeds.", table)],
+        refresh_s=int(PACE_S),
+    )
+    write_atomically(folder / REPORT, render_page(page))

@@ -17,10 +17,8 @@ from ..jobs.progress_bars import Event
 from ..jobs.run import Job, require_runner, run_jobs, use_one_thread
 from ..jobs.where import Where
 from .jobs import jobs_of, run_arm, run_first_generation
-from .outcome import Comparison
-from .report import REPORT, RunningReport, write_report
-from .view import View
-from .wandb_runs import LiveRuns
+from .report import REPORT, Comparison, RunningReport, View, write_report
+from .wandb_runs import LiveRuns, study_run
 
 Observe: TypeAlias = Callable[[Mapping[str, Any]], object]
 """Function that gets the row of each committed generation from 0 on: task, arm, seed, number, and what was measured."""
@@ -80,7 +78,8 @@ def run_study(
             print("all generations are done; the report is written", file=sys.stderr)
         sentences = [_describe_failure(name, failed[name], jobs) for name in failed]
         seconds = time.monotonic() - started
-        comparison = write_report(view, folder, log, command=command, seconds=seconds, failed=sentences, kept=kept)
+        report, comparison = write_report(view, folder, command=command, seconds=seconds, failed=sentences, kept=kept)
+        log.attempt(lambda: log.log(study_run(view, report, study.runs(folder), folder, command)))
     if words := log.words:
         print(words)
     return comparison

@@ -13,11 +13,11 @@ from selfcorrect.storage.runs.tracking import Row, TrackedRun, WandbLog, experim
 
 from ..jobs.progress_bars import Event
 from ..jobs.run import Job
-from ..reporting.summary import realised_name
 from .arms import ArmSettings
 from .jobs import run_arm
+from .report import StudyReport, View
 from .study import SeedRun
-from .view import StudyReport, View
+from .summary import realised_name
 
 
 def group_of(folder: Path) -> str:

@@ -34,7 +34,7 @@ from ..jobs.run import Job
 from ..studies.arms import ArmSettings
 from ..studies.jobs import job_of
 from ..studies.study import SeedRun, Study, folder_name
-from .deriving import Drawings, Result, describe
+from .outcome import Drawings, Result, describe
 from .table import TOYS, ToyRow, load_toy_module, name_toy
 from .toys import Bundle, Setup, Toy
 
@@ -300,7 +300,7 @@ class ToyStudy(Study):
         if path.exists():
             with suppress(DamagedError):
                 return read_sealed(path)["figures"]
-        from ..reporting.figures import draw
+        from ..studies.figures import draw
 
         figures = [draw(figure) for figure in self.derive_result(toy, root).figures]
         path.parent.mkdir(exist_ok=True)
@@ -389,5 +389,5 @@ def _split_replicates(table: Mapping[str, np.ndarray], names: Sequence[str]) -> 
 def _curves(first: Record, record: Record) -> dict[str, np.ndarray]:
     """Return quantities (S, T + 1); S = 1 for a single number, NaN in generation 0 for quantities of the loop."""
     rows = [first.metrics(0), *(record.metrics(generation) for generation in range(1, record.latest + 1))]
-    names = rows[0].keys() | rows[-1].keys()
+    names = rows[0] | rows[-1]
     return {name: np.atleast_2d(np.array([row.get(name, np.nan) for row in rows]).T) for name in names}

@@ -17,8 +17,8 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.protocol import GenerativeModel
 
-from ..reporting.results import Map
 from ..studies.claims import Curves, Quantity, Statement
+from ..studies.results import Map
 
 START = "generation 0"
 """In the place of an arm, the generation that the arms share."""

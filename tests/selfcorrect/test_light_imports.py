@@ -6,7 +6,7 @@ from helpers import modules_after
 HEAVY = {"torch", "pybullet", "mujoco", "scipy", "numpy", "matplotlib", "pyarrow", "PIL"}
 STORES = {"pyarrow", "safetensors", "pybullet", "mujoco", "wandb", "matplotlib"}
 TOYS = "selfcorrect.experiments.toy.models"
-PAGES = "selfcorrect.experiments.reporting"
+STUDIES = "selfcorrect.experiments.studies"
 LOADED = {
     "import selfcorrect; assert selfcorrect.__version__": ("selfcorrect", HEAVY),
     "import selfcorrect as sc; sc.load_motion": ("selfcorrect.datasets.load", {"torch", "pybullet", "matplotlib"}),
@@ -15,8 +15,8 @@ LOADED = {
     ),
     "import selfcorrect.storage.runs.folder_store": ("pyarrow", {"wandb"}),
     f"import {TOYS}.flow, {TOYS}.gan, {TOYS}.language": (f"{TOYS}.flow", {"selfcorrect.models.diffusion"}),
-    f"import {PAGES}.webpage, {PAGES}.figures, {PAGES}.verdict": (
-        f"{PAGES}.verdict", {"selfcorrect.experiments.motion", "selfcorrect.loop.run", "pybullet"}
+    f"import {STUDIES}.summary, {STUDIES}.figures, {STUDIES}.verdict": (
+        f"{STUDIES}.verdict", {"selfcorrect.experiments.motion", "selfcorrect.loop.run", "pybullet"}
     ),
     "import selfcorrect.experiments.motion.correctors.table, selfcorrect.models.diffusion.presets": (
         "selfcorrect.models.diffusion.presets", {"torch", "numpy", "pybullet", "tqdm"}

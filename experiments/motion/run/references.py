@@ -12,7 +12,7 @@ from selfcorrect.loop.run import correct_real_data
 from selfcorrect.storage.files.digests import encode_sealed, read_sealed
 from selfcorrect.storage.files.writing import write_atomically
 
-from ...reporting.results import MEMORISER, REAL_AGAINST_REAL
+from ...studies.results import MEMORISER, REAL_AGAINST_REAL
 from ..correctors.builtin import CorrectorInputs, physics
 from .feasibility import SAMPLES, feasibility, feasible_rows
 from .parts import JudgedTask

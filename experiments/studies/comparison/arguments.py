@@ -13,7 +13,7 @@ from selfcorrect.loop.run import Arm
 from selfcorrect.storage.runs.tracking import WandbChoice, WandbTarget
 
 from ...jobs.where import Where
-from .view import DIRECTION_WORDS
+from .report import DIRECTION_WORDS
 
 RESERVED = ("seed", "generation", "task", "arm", "group")
 """Columns of a comparison's rows, which no quality can be named."""

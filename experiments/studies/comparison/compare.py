@@ -34,14 +34,14 @@ from ...jobs.identities import IdentityFile, identity_of_data
 from ...jobs.where import Where
 from ..arms import ArmSettings
 from ..claims import Statement
-from ..outcome import Comparison
+from ..report import Comparison
 from ..run import Observe, run_study
 from ..study import SeedRun, Study
 from .arguments import check_arguments, check_qualities, choose_references, name_arms, wandb_target
 from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, holds_code_of_users
 from .novelty import measure_novelty_of
+from .report import ComparisonView, Direction, check_measured, real_scores
 from .sweeps import expand_arms, expand_tasks
-from .view import ComparisonView, Direction, check_measured, real_scores
 
 
 def compare(

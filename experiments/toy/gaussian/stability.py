@@ -23,7 +23,6 @@ from selfcorrect.loop.run import Arm
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import Interval
 
-from ...reporting.results import Map
 from ...studies.claims import (
     Check,
     Claim,
@@ -34,6 +33,7 @@ from ...studies.claims import (
     mark_unpublished,
     ratio_of_means,
 )
+from ...studies.results import Map
 from ..toys import Setup, Toy, ToySettings, bundle_replicates
 from .tasks import DIMENSION, draw_truth, gaussian_task, per_seed
 

@@ -12,7 +12,6 @@ import pytest
 from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.toy import ToyCommand
-from selfcorrect.experiments.reporting.figures import draw
 from selfcorrect.experiments.studies.claims import (
     Check,
     Claim,
@@ -22,11 +21,12 @@ from selfcorrect.experiments.studies.claims import (
     expect_below,
     mark_unpublished,
 )
+from selfcorrect.experiments.studies.figures import draw
 from selfcorrect.experiments.toy.gaussian.provenance import Detector
 from selfcorrect.experiments.toy.options import ToyOptions, change_settings
+from selfcorrect.experiments.toy.report import is_not_reproduced, summarize
 from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.experiments.toy.table import TOYS, select_toys
-from selfcorrect.experiments.toy.view import is_not_reproduced, summarize
 from selfcorrect.statistics import UNMEASURED, Interval
 
 
@@ -80,7 +80,7 @@ def test_figures_that_cannot_be_drawn_cost_nothing_else(tmp_path: Path, monkeypa
     def broken(figure: object) -> str:
         raise ValueError("no ink")
 
-    monkeypatch.setattr("selfcorrect.experiments.reporting.figures.draw", broken)
+    monkeypatch.setattr("selfcorrect.experiments.studies.figures.draw", broken)
     assert ToyCommand(names=("linear",), out=tmp_path, quick=True, workers=1).run() == 1
     assert [row["name"] for row in json.loads((tmp_path / "results.json").read_text())] == ["linear"]
     assert "linear figures stopped: no ink" in (tmp_path / "report.html").read_text()

@@ -15,7 +15,7 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.correction.report import FileResult
 from selfcorrect.experiments.data.verification import Verification, verify
 from selfcorrect.experiments.jobs.input_keys import hash_file
-from selfcorrect.experiments.reporting.summary import Summary, write_summary
+from selfcorrect.experiments.studies.summary import Summary, write_summary
 from selfcorrect.storage.files.digests import SUMS, encode_sealed, write_listing
 from selfcorrect.storage.runs.folder_store import FolderStore
 from selfcorrect.storage.runs.protocol import Generation

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from selfcorrect.experiments.jobs.progress_bars import Event
-from selfcorrect.experiments.motion.report.view import MotionView
+from selfcorrect.experiments.motion.report import MotionView
 from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings

@@ -1,4 +1,4 @@
-"""From which synthetic share on a corrected line differs from the uncorrected one."""
+"""Corrected arms against uncorrected ones at each synthetic ratio."""
 
 from dataclasses import replace
 
@@ -8,11 +8,12 @@ import torch
 
 import selfcorrect as sc
 from selfcorrect.core.randomness import Stream
-from selfcorrect.experiments.reporting import verdict
-from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.studies import verdict
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
-from selfcorrect.experiments.studies.outcome import Judged, Outcome, Pair
-from selfcorrect.experiments.studies.shares import begins_at, by_share, corrected_by_share, describe_by_share
+from selfcorrect.experiments.studies.figures import by_share
+from selfcorrect.experiments.studies.outcome import Judged, Outcome, Pair, corrected_by_share
+from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.tables import share_table
 from selfcorrect.motion.measures.metrics import Metric
 
 ERROR = Metric("error", "error", "", "lower", 2)
@@ -35,24 +36,14 @@ def outcome_of(gains: dict[float, float]) -> tuple[Outcome, list[Pair]]:
     return Outcome(None, {"task": arms}), pairs
 
 
-@pytest.mark.parametrize(
-    ("gains", "start", "word"),
-    [
-        ({0.2: 0.0, 0.5: 0.3, 0.8: 0.3, 1.0: 0.6}, 0.5, "better from λ = 1 on"),
-        ({0.2: 0.3, 0.5: 0.3, 0.8: 0.3, 1.0: 0.6}, 0.2, "better from λ = 0.25 on"),
-        ({0.2: 0.3, 0.5: 0.0, 0.8: 0.0, 1.0: 0.6}, 1.0, "better in the fully synthetic loop"),
-        ({0.2: 0.3, 0.5: 0.0, 0.8: 0.0, 1.0: -0.6}, 1.0, "worse in the fully synthetic loop"),
-        ({0.2: 0.3, 0.5: 0.0, 0.8: 0.0, 1.0: 0.0}, None, "no clear difference in the fully synthetic loop"),
-        ({0.2: 0.0, 0.5: 0.0, 0.8: 0.0, 1.0: 0.0}, None, "no clear difference in the fully synthetic loop"),
-    ],
-)
-def test_a_difference_begins_where_it_stays_up_to_the_largest_share(
-    gains: dict[float, float], start: float | None, word: str
-) -> None:
-    outcome, pairs = outcome_of(gains)
-    (line,) = corrected_by_share(Judged(outcome, pairs, [ERROR]))
-    assert begins_at({share: effects[0] for share, effects in line.effects.items()}) == pytest.approx(start)
-    assert word in describe_by_share(outcome, [line])
+def test_effects_of_a_line_are_those_of_its_shares_in_ascending_order() -> None:
+    outcome, pairs = outcome_of({0.2: 0.0, 0.5: 0.3, 0.8: 0.3, 1.0: -0.6})
+    (line,) = corrected_by_share(Judged(outcome, pairs[::-1], [ERROR]))
+    assert [*line.effects] == pytest.approx([*SHARES])
+    assert [effect.word for (effect,) in line.effects.values()] == ["no clear difference", "better", "better", "worse"]
+    rows = {row.title: row.cells[1].value for row in share_table(outcome, [line]).rows[1:]}
+    assert [*rows] == ["λ = 0.25", "λ = 1", "λ = 4", "fully synthetic"]
+    assert [*rows.values()] == [effect.word for (effect,) in line.effects.values()]
 
 
 def test_lines_begin_at_real_data_alone() -> None:
@@ -65,9 +56,8 @@ def test_one_seed_proves_nothing_by_share_either() -> None:
     outcome, pairs = outcome_of(dict.fromkeys(SHARES, 0.3))
     all_curves = outcome.curves["task"].items()
     first_seed = {arm: replace(curves, values={"error": curves.values["error"][:1]}) for arm, curves in all_curves}
-    single = Outcome(None, {"task": first_seed})
-    lines = corrected_by_share(Judged(single, pairs, [ERROR]))
-    assert describe_by_share(single, lines) == verdict.ONE_SEED
+    judged = Judged(Outcome(None, {"task": first_seed}), pairs, [ERROR])
+    assert verdict.headline(judged.asked_effects) == verdict.ONE_SEED
 
 
 def own_task(stream: Stream) -> sc.Task:
@@ -84,7 +74,7 @@ def test_own_models_are_shown_by_synthetic_share_first(tmp_path) -> None:
     loops = [sc.Arm(policy, 2) for policy in policies]
     arms = [sc.Arm(sc.RealOnly(), 2), *loops, *(replace(loop, correction=sc.Correction(wider)) for loop in loops)]
     comparison = sc.compare(own_task, arms, seeds=5, workers=1, out=tmp_path, better={"spread": "lower"})
-    assert "worse from λ = 0.5 on" in comparison.sentences[0]
+    assert "worse in 3 of" in comparison.sentences[0]
     assert next(iter(comparison.tables)) == "shares"
     assert [row.title for row in comparison.tables["shares"].rows[1:]] == ["λ = 0.5", "λ = 2", "fully synthetic"]
     page = (tmp_path / "report.html").read_text()

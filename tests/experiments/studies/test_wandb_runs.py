@@ -9,7 +9,7 @@ import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.report.view import MotionView
+from selfcorrect.experiments.motion.report import MotionView
 from selfcorrect.experiments.motion.run.seed_runs import MotionRun
 from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.settings.presets import PRESETS

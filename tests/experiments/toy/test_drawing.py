@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from selfcorrect.experiments.reporting.figures import draw
-from selfcorrect.experiments.reporting.results import Line, Panel
+from selfcorrect.experiments.studies.figures import draw
+from selfcorrect.experiments.studies.results import Line, Panel
 
 
 def test_a_curve_begins_where_it_is_measured_and_one_without_measurements_is_left_empty() -> None:

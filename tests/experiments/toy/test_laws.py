@@ -14,14 +14,14 @@ import pytest
 from helpers import LOOPS, run_toy
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.experiments.reporting.figures import draw
 from selfcorrect.experiments.studies.claims import Claim, Curves, Statement
-from selfcorrect.experiments.toy.deriving import group_arms
+from selfcorrect.experiments.studies.figures import draw
+from selfcorrect.experiments.toy.outcome import group_arms
+from selfcorrect.experiments.toy.report import to_json_row
 from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.experiments.toy.table import TOYS, load_toy_module
 from selfcorrect.experiments.toy.text.chain import WordChain
 from selfcorrect.experiments.toy.toys import START, Toy
-from selfcorrect.experiments.toy.view import to_json_row
 
 SHORT = {"generations": 1, "seeds": 2}
 NETWORK = {**SHORT, "initial_steps": 3, "steps": 2}

@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from selfcorrect.experiments.reporting.figures import draw
-from selfcorrect.experiments.reporting.results import Line, Panel
-from selfcorrect.experiments.reporting.webpage import Cell, Page, PageRow, Section, Table, render_page
+from selfcorrect.experiments.studies.figures import draw
+from selfcorrect.experiments.studies.report import Cell, Page, PageRow, Section, Table, render_page
+from selfcorrect.experiments.studies.results import Line, Panel
 
 HOSTILE = (
     "</title><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onload='alert(1)", "</svg><style>*{}",

@@ -21,7 +21,7 @@ from safetensors.torch import load
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.motion.settings.presets import PRESETS
-from selfcorrect.experiments.reporting.summary import read_summary
+from selfcorrect.experiments.studies.summary import read_summary
 
 SMALL = (
     *("--preset", "quick", "--generations", "2", "--real-count", "16", "--evaluated-count", "16"),

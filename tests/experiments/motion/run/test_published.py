@@ -20,7 +20,7 @@ from selfcorrect.experiments.motion.run.feasibility import FILE
 from selfcorrect.experiments.motion.run.published import published_parts, published_task
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.motion.settings.published import PublishedModel
-from selfcorrect.experiments.reporting.summary import read_summary
+from selfcorrect.experiments.studies.summary import read_summary
 from selfcorrect.loop.run import Candidate
 from selfcorrect.models.diffusion.acceleration import EXACT
 from selfcorrect.motion.measures.metrics import FIELD

@@ -10,14 +10,14 @@ from helpers import SHORT_WINDOWS
 from selfcorrect.core.errors import TrainingDivergedError
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.motion.correctors.table import CORRECTORS
-from selfcorrect.experiments.motion.report.view import MotionView
+from selfcorrect.experiments.motion.report import MotionView
 from selfcorrect.experiments.motion.run import study as motion_study
 from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.settings.experiment import MotionOptions
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.remedies.table import REMEDIES
-from selfcorrect.experiments.reporting.summary import read_summary
 from selfcorrect.experiments.studies.jobs import jobs_of
+from selfcorrect.experiments.studies.summary import read_summary
 from selfcorrect.experiments.studies.wandb_runs import arm_run
 from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.presets import preset_names

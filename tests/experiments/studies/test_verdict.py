@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from selfcorrect.experiments.reporting import verdict
-from selfcorrect.experiments.reporting.results import ArmCurves, collect
-from selfcorrect.experiments.reporting.verdict import Effect, format_change, headline
+from selfcorrect.experiments.studies import verdict
+from selfcorrect.experiments.studies.results import ArmCurves, collect
+from selfcorrect.experiments.studies.verdict import Effect, format_change, headline
 from selfcorrect.motion.measures.metrics import Metric
 
 DISTANCE = Metric("distance", "Distance", "realism", "lower", 1)

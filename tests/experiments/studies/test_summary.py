@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary, join_summaries, machine, read_summary, write_summary
+from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.summary import Summary, join_summaries, machine, read_summary, write_summary
 
 CURVES = ArmCurves(
     "replace+none", "fully synthetic", "uncorrected", {"recall": np.array([[1.0, np.nan], [0.5, 1 / 3]])}

@@ -1,11 +1,13 @@
 """Figures of all reports as SVG text that a page can embed."""
 
+from __future__ import annotations
+
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
-from math import ceil
-from typing import Any, TypeAlias
+from math import ceil, inf
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import matplotlib as mpl
 import numpy as np
@@ -13,10 +15,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
+from selfcorrect.analysis.theory import guaranteed_ratio
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.statistics import band, mean_interval
 
-from .results import MEMORISER, ArmCurves, Line, Map, Panel, Pictures, Scatter
+from .results import FEWEST_RATIOS, MEMORISER, ArmCurves, Line, Map, Panel, Pictures, Scatter, ratio_label
+
+if TYPE_CHECKING:
+    from .arms import ArmSettings
+    from .outcome import Outcome
 
 GREY, VERMILION, BLUE, GREEN, ORANGE, PURPLE, SKY, WINE, OLIVE, INK = PALETTE = (
     "#6b7280", "#d55e00", "#0072b2", "#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#882255", "#999933", "#1f2937"
@@ -173,6 +180,20 @@ def _draw_panel(panel, arms: Sequence[ArmCurves], metric: Metric, levels: Levels
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A figure as SVG text, and the words below it."""
+
+    svg: str
+    caption: str
+
+
+# --- the last generation by synthetic ratio ---------------------------------------------------------------------------
+#
+# Lines are ordered by synthetic share, λ / (1 + λ), because it is finite for the fully synthetic loop. Words and axes
+# name the ratio λ, as the literature does: "100 %" of Gillman et al. (2024) is λ = 1, which is a share of one half.
+
+
+@dataclass(frozen=True)
 class ShareLine:
     """An arm at the last generation, by the share of synthetic samples that it trains on."""
 
@@ -181,6 +202,67 @@ class ShareLine:
     """Synthetic share, 0 to 1 → curves."""
     judged: bool
     """True for a line that the experiment asks about: a strong line with a band. Others are thin."""
+
+
+def by_share(arms: Mapping[ArmSettings, ArmCurves], judged: Collection[str]) -> list[ShareLine]:
+    """Lines by synthetic share, from real data only to fully synthetic; none of those with too few ratios.
+
+    judged: the lines that a study asks about.
+    """
+    lines: dict[str, dict[float, ArmCurves]] = {}
+    for arm, curves in arms.items():
+        if arm.line:
+            lines.setdefault(arm.line, {})[arm.synthetic_share] = curves
+    baseline = baseline_of(arms)
+    start = {} if baseline is None else {0.0: baseline}
+    return [
+        ShareLine(title, start | line, judged=title in judged)
+        for title, line in lines.items()
+        if len(line) >= FEWEST_RATIOS
+    ]
+
+
+def baseline_of(arms: Mapping[ArmSettings, ArmCurves]) -> ArmCurves | None:
+    """The curves of the first arm that trains on real data alone."""
+    return next((curves for arm, curves in arms.items() if arm.is_baseline), None)
+
+
+def guarantees() -> dict[str, float]:
+    """Words → synthetic share up to which theory guarantees stability at best (κ = 1)."""
+    ratios = {"guaranteed at best, uncorrected": guaranteed_ratio(), "corrected": guaranteed_ratio(inf)}
+    return {words: ratio / (1 + ratio) for words, ratio in ratios.items()}
+
+
+SHARE_CAPTION = (
+    "The last generation by synthetic ratio λ, from real data only (0) to fully synthetic (∞). Gillman et al. 2024 "
+    "write λ = 1 as 100 %. Bands are 95 % intervals over seeds; thin lines are other correctors. Left of the dashed "
+    "line theory guarantees that an uncorrected loop is stable, left of the dash-dotted one a fully corrected one: "
+    "λ below 1/2 and 1 at best, for a model near its optimum whose error does not grow (Bertrand et al. 2024, Gillman "
+    "et al. 2024). The guarantee is sufficient, not necessary: a loop beyond it may be stable too."
+)
+
+
+def share_picture(
+    outcome: Outcome[Any], metrics: Sequence[Metric], judged: Collection[str], levels: Levels
+) -> Picture | None:
+    """Draw all lines by synthetic share, a column for each task; None if no task has enough ratios.
+
+    Args:
+        outcome: Results of a study.
+        metrics: Metrics to draw.
+        judged: Titles of the lines that the study asks about.
+        levels: Horizontal lines.
+    """
+    columns = {
+        outcome.titles.get(task, task): lines
+        for task, arms in outcome.curves.items()
+        if (lines := by_share(arms, judged))
+    }
+    if not columns:
+        return None
+    palette = looks([arm.title for _, _, arms in outcome.groups() for arm in arms])
+    palette = looks([line.title for lines in columns.values() for line in lines]) | palette
+    return Picture(share_grid(columns, metrics, levels, palette, guarantees()), SHARE_CAPTION)
 
 
 def share_grid(
@@ -305,11 +387,6 @@ def _draw_line(panel: Any, line: ShareLine, metric: Metric, palette: Mapping[str
         low = [interval.low for interval in intervals]
         high = [interval.high for interval in intervals]
         panel.fill_between(shares, low, high, color=colour, alpha=0.15, linewidth=0)
-
-
-def ratio_label(share: float) -> str:
-    """Return the synthetic ratio λ of a synthetic share as text: 0.5 → "1", 1 → "∞"."""
-    return "∞" if share >= 1 else f"{share / (1 - share):.3g}"
 
 
 def as_svg(figure: Figure) -> str:

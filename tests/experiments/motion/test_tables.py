@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from selfcorrect.experiments.motion.report.tables import profile_table
 from selfcorrect.experiments.motion.settings.presets import PRESETS
-from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.motion.tables import profile_table
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.outcome import Outcome
+from selfcorrect.experiments.studies.results import ArmCurves
 
 
 def arm(name: str, last: dict[str, float]) -> ArmCurves:

@@ -15,6 +15,9 @@ HELD_OUT = "held-out real data"
 MEMORISER = "memoriser: the training set resampled"
 """Scores of a model that returns its training data: to reach them does not show that a model generalises."""
 
+FEWEST_RATIOS = 3
+"""Synthetic ratios that make a line."""
+
 
 @dataclass(frozen=True)
 class ArmCurves:
@@ -79,6 +82,11 @@ def collect(
         for key in keys
     }
     return ArmCurves(name, group, title, values)
+
+
+def ratio_label(share: float) -> str:
+    """Return the synthetic ratio λ of a synthetic share as text: 0.5 → "1", 1 → "∞"."""
+    return "∞" if share >= 1 else f"{share / (1 - share):.3g}"
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------

@@ -1,11 +1,13 @@
-"""Tables that the reports of all experiments share, and their files: CSV and LaTeX."""
+"""Tables of all reports, and their files: CSV and LaTeX."""
 
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +16,42 @@ from selfcorrect.statistics import Interval, half_life_interval
 from selfcorrect.storage.files.writing import write_atomically
 
 from . import verdict
-from .results import ArmCurves
-from .webpage import Cell, PageRow, Table
+from .arms import ArmSettings
+from .claims import Check
+from .outcome import CorrectedLine, Judged, Outcome
+from .results import ArmCurves, ratio_label
 
 FOLDER = "tables"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value and, in small print below it, its interval."""
+
+    value: str
+    interval: str = ""
+
+
+@dataclass(frozen=True)
+class PageRow:
+    """A row of a table; one without cells is a heading."""
+
+    title: str
+    cells: Sequence[Cell]
+    soft: bool = False
+    """In grey, for reference."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with an id for links and tests."""
+
+    id: str
+    corner: str
+    columns: Sequence[str]
+    rows: list[PageRow] = field(default_factory=list)
+    interval: str = "95 %"
+    """Name of intervals in the head of a CSV file."""
 
 
 def last_generation_table(
@@ -106,6 +140,78 @@ def marked_cell(arm: ArmCurves, metric: Metric, word: str) -> Cell:
     value = last_cell(arm, metric).value
     mark = MARKS.get(word, "?") if word else ""
     return Cell(f"{value} {mark}".rstrip())
+
+
+def arm_table(
+    id: str,
+    columns: Sequence[str],
+    outcome: Outcome[Any],
+    cells: Callable[[ArmSettings, ArmCurves], Sequence[Cell]],
+) -> Table:
+    """Return a table with a row for each arm that has cells, under the title of its group.
+
+    Args:
+        id: Name of the table and its files.
+        columns: Heads of the columns.
+        outcome: Results of a study.
+        cells: Function that returns the cells of an arm.
+    """
+    table = Table(id, "Arm", columns)
+    for task, title, arms in outcome.groups():
+        cells_by_arm = {arm: cells(arm, outcome.curves[task][arm]) for arm in arms}
+        rows = [PageRow(arm.title, arm_cells) for arm, arm_cells in cells_by_arm.items() if arm_cells]
+        if title and rows:
+            table.rows.append(PageRow(title, []))
+        table.rows.extend(rows)
+    return table
+
+
+def overview_table(judged: Judged[Any]) -> Table:
+    """Return means at the last generation by arm and metric, marked by how they compare with the reference."""
+    words: dict[tuple[str, ArmSettings, str], str] = {}
+    for pair, effects in zip(judged.pairs, judged.effects, strict=True):
+        for effect in effects:
+            words[pair.task, pair.arm, effect.metric.key] = effect.word
+    outcome = judged.outcome
+    table = Table("overview", "Arm", [metric.title for metric in judged.metrics])
+    for task, arms in outcome.curves.items():
+        if title := outcome.titles.get(task, task):
+            table.rows.append(PageRow(title, []))
+        for arm, curves in arms.items():
+            cells = [marked_cell(curves, metric, words.get((task, arm, metric.key), "")) for metric in judged.metrics]
+            table.rows.append(PageRow(arm.label, cells))
+    return table
+
+
+def share_table(outcome: Outcome[Any], lines: Sequence[CorrectedLine]) -> Table:
+    """Return corrected against uncorrected at every synthetic ratio."""
+    columns = [effect.metric.title for effect in next(iter(lines[0].effects.values()))]
+    heads = [head for column in columns for head in (column, f"{column}: change", f"{column}: adjusted p")]
+    table = Table("shares", "Synthetic ratio", heads, interval="interval")
+    for line in lines:
+        task = outcome.titles.get(line.task, line.task)
+        table.rows.append(PageRow(", ".join(filter(None, (task, f"{line.line} against {line.plain}"))), []))
+        for share, effects in line.effects.items():
+            cells = []
+            for effect in effects:
+                cells += [last_cell(effect.arm, effect.metric), *effect_cells(effect)]
+            loop = "fully synthetic" if share >= 1 else f"λ = {ratio_label(share)}"
+            table.rows.append(PageRow(loop, cells))
+    return table
+
+
+def claims_table(id: str, checks: Sequence[Check]) -> Table:
+    """Return a table of statements with what was predicted and measured; see `CLAIMS_TEXT`."""
+    table = Table(id, "Statement", ["Predicted", "Measured, 95 % interval", "Outcome"])
+    for check in checks:
+        mark = "" if check.published else " (ours)"
+        cells = [Cell(check.predicted), Cell(check.measured), Cell(check.outcome)]
+        table.rows.append(PageRow(check.statement + mark, cells))
+    return table
+
+
+CLAIMS_TEXT = "A statement holds or fails if the whole interval is on one side. No paper has those marked “ours”."
+"""Explanation of `claims_table`."""
 
 
 LOOP_COLUMNS = (

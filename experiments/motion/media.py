@@ -16,16 +16,16 @@ from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.motion.pictures.player import encode_scene
 from selfcorrect.runtime.progress import silent
 
-from ...studies.arms import BASELINE, ArmSettings
-from ...studies.outcome import Pair
-from ..correctors.builtin import build_corrector
-from ..run.models import trained_model
-from ..run.parts import MotionTask
-from ..run.seed_runs import MotionRun, seed_runs
-from ..run.study import corrector_inputs
-from ..run.task import motion_task
-from ..settings.run_options import RunOptions
-from .conclusion import MotionOutcome
+from ..studies.arms import BASELINE, ArmSettings
+from ..studies.outcome import Pair
+from .correctors.builtin import build_corrector
+from .run.models import trained_model
+from .run.parts import MotionTask
+from .run.seed_runs import MotionRun, seed_runs
+from .run.study import corrector_inputs
+from .run.task import motion_task
+from .settings.run_options import RunOptions
+from .tables import MotionOutcome
 
 SHOWN = 4
 """Motions in a clip, one label each."""

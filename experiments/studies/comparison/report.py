@@ -17,17 +17,25 @@ from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import LineChart
 from selfcorrect.storage.runs.tracking import Row as LoggedRow
 
-from ...reporting import verdict
-from ...reporting.figures import Levels, curve_grid, ratio_label
-from ...reporting.results import HELD_OUT, MEMORISER, ArmCurves
-from ...reporting.tables import LOOP_COLUMNS, effects_table, half_life_cell, last_generation_table, loop_cells
-from ...reporting.webpage import Page, Picture, Section
+from .. import verdict
 from ..arms import ArmSettings
-from ..claims import Check, Curves, Statement, make_claims_section
-from ..outcome import Judged, Outcome, Pair
-from ..shares import by_share, corrected_by_share, describe_by_share, share_picture, share_section
+from ..claims import Check, Curves, Statement
+from ..figures import Levels, Picture, by_share, curve_grid, share_picture
+from ..outcome import Judged, Outcome, Pair, corrected_by_share
+from ..report import Page, Section, StudyReport, View, share_section
+from ..results import HELD_OUT, MEMORISER, ArmCurves, ratio_label
 from ..study import SeedRun, Study
-from ..view import StudyReport, View
+from ..tables import (
+    CLAIMS_TEXT,
+    LOOP_COLUMNS,
+    arm_table,
+    claims_table,
+    effects_table,
+    half_life_cell,
+    last_generation_table,
+    loop_cells,
+    overview_table,
+)
 
 Direction: TypeAlias = Literal["lower", "higher", "real"] | float
 """Better direction of a quality; "real" if the value of real data is the aim, a number if that is the aim."""
@@ -173,7 +181,8 @@ class ComparisonView(View):
     ) -> StudyReport:
         judged = self._judge_outcome(outcome)
         lines = corrected_by_share(judged)
-        answer = describe_by_share(outcome, lines) if lines else _headline(judged.asked_effects)
+        of_lines = [effect for line in lines for effects in line.effects.values() for effect in effects]
+        answer = verdict.headline(of_lines or judged.asked_effects) or NO_PAIRS
         checks = [_check_claim(claim, _by_name(outcome)) for claim in self._claims]
         page = Page(
             title=self.title,
@@ -183,7 +192,7 @@ class ComparisonView(View):
             warnings=[*self.warnings(outcome), *_warnings(outcome)],
             curves=_curves_svg(outcome, outcome.settings.metrics),
             sections=[
-                *([make_claims_section("claims", "Predicted and measured", checks)] if checks else []),
+                *([Section("Predicted and measured", CLAIMS_TEXT, claims_table("claims", checks))] if checks else []),
                 *([share_section(outcome, lines)] if lines else []),
                 *_sections(outcome, judged.effects),
             ],
@@ -194,7 +203,7 @@ class ComparisonView(View):
         return StudyReport(
             page=page,
             sentences=[answer, *outcome.gaps],
-            overview=judged.overview(),
+            overview=overview_table(judged),
             tables={"ratios": ratios} if ratios else {},
             charts=_chart_ratios(ratios, outcome.settings.judged),
             summary=_final(outcome),
@@ -307,11 +316,7 @@ def _question(arms: Sequence[ArmSettings]) -> str:
     return f"Does {names[0] if len(names) == 1 else 'correction'} keep the loop from collapsing?"
 
 
-def _headline(judged: Sequence[verdict.Effect]) -> str:
-    """In how many comparisons each judged quality is better, worse or undecided."""
-    if not judged:
-        return "No arm has another to be compared with: add the same arm without correction, or one with RealOnly."
-    return verdict.headline(judged)
+NO_PAIRS = "No arm has another to be compared with: add the same arm without correction, or one with RealOnly."
 
 
 def _warnings(outcome: Measured) -> list[str]:
@@ -349,9 +354,10 @@ def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) ->
             "How fast it falls",
             "Half-lives of what is good when high, in generations: the median over seeds and its interval. Up to 5 "
             "seeds it is Student's t of the logarithms, or the range of the seeds where some do not reach it.",
-            outcome.table(
+            arm_table(
                 "speed",
                 [f"Half-life, {metric.title}" for metric in falling],
+                outcome,
                 lambda arm, curves: [half_life_cell(curves.values[each.key]) for each in falling],
             ),
         ),
@@ -359,7 +365,7 @@ def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) ->
             "What the loop did",
             "The realised mixture of the last training set, and what the corrector rejected and moved over all "
             "generations.",
-            outcome.table("loop", LOOP_COLUMNS, lambda arm, curves: loop_cells(curves)),
+            arm_table("loop", LOOP_COLUMNS, outcome, lambda arm, curves: loop_cells(curves)),
         ),
     ]
     return [section for section in sections if section.table.rows and section.table.columns]

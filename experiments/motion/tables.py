@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,15 +12,18 @@ from selfcorrect.metrics.neighbours import near_by_label
 from selfcorrect.motion.measures.metrics import EXPLAINED, FIELD, MEASURED, RETRIEVED, TRAINED, find_metric
 from selfcorrect.statistics import CollapseFinding, Interval, collapse_profile, mean_interval
 
-from ...remedies.table import REMEDIES
-from ...reporting import tables as shared
-from ...reporting.results import ArmCurves
-from ...reporting.webpage import Cell, PageRow, Table
-from ...studies.arms import ArmSettings
-from ..run.task import motion_data, motion_evaluator
-from ..settings.arms import budget
-from ..settings.experiment import MotionSettings
-from .conclusion import MotionJudged, MotionOutcome
+from ..remedies.table import REMEDIES
+from ..studies import tables as shared
+from ..studies.arms import ArmSettings
+from ..studies.outcome import Judged, Outcome
+from ..studies.results import ArmCurves
+from ..studies.tables import Cell, PageRow, Table
+from .run.task import motion_data, motion_evaluator
+from .settings.arms import budget
+from .settings.experiment import MotionSettings
+
+MotionOutcome: TypeAlias = Outcome[MotionSettings]
+MotionJudged: TypeAlias = Judged[MotionSettings]
 
 
 def last_generation_table(outcome: MotionOutcome) -> Table:
@@ -42,7 +46,7 @@ def speed_table(outcome: MotionOutcome) -> Table:
         rates = (recall[:, -1] / recall[:, 0]) ** (1 / (recall.shape[1] - 1))
         return [*halves, shared.interval_cell(mean_interval(rates), 2)]
 
-    return outcome.table("speed", columns, cells)
+    return shared.arm_table("speed", columns, outcome, cells)
 
 
 def differences_table(judged: MotionJudged) -> Table:
@@ -55,7 +59,11 @@ def profile_table(outcome: MotionOutcome) -> Table:
     """Return the table of published definitions of collapse that each arm meets."""
     all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
     columns = [finding.definition for finding in _profile(all_curves[0])]
-    return outcome.table("profile", columns, lambda arm, curves: [Cell(finding.status) for finding in _profile(curves)])
+
+    def cells(arm: ArmSettings, curves: ArmCurves) -> list[Cell]:
+        return [Cell(finding.status) for finding in _profile(curves)]
+
+    return shared.arm_table("profile", columns, outcome, cells)
 
 
 def _profile(curves: ArmCurves) -> list[CollapseFinding]:
@@ -113,15 +121,14 @@ def descent_table(outcome: MotionOutcome, founders: Founders) -> Table:
         "Offspring variance, first", "last",
         "Novelty, to the parents", "Novelty, to real data", "Persistence of lines",
     ]  # fmt: skip
-    return outcome.table("descent", columns, lambda arm, curves: _descent_cells(arm, curves, founders), _is_traced)
-
-
-def _is_traced(curves: ArmCurves) -> bool:
-    lines = curves.values.get("surviving_lineages")
-    return lines is not None and bool(np.isfinite(lines[:, -1]).all())
+    return shared.arm_table("descent", columns, outcome, lambda arm, curves: _descent_cells(arm, curves, founders))
 
 
 def _descent_cells(arm: ArmSettings, curves: ArmCurves, founders: Founders) -> list[Cell]:
+    """Return the cells of an arm in the table of descent, none if its lines were not traced to the end."""
+    lines = curves.values.get("surviving_lineages")
+    if lines is None or not np.isfinite(lines[:, -1]).all():
+        return []
     last = [_cell(mean_interval(curves.last(key))) for key in ("surviving_lineages", "novelty", "novelty_to_real")]
     variances = [_cell(mean_interval(curves.values["offspring_variance"][:, column])) for column in (1, -1)]
     drawn_anew = arm.policy == "replace"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from selfcorrect.experiments.motion.report.media import file_name
+from selfcorrect.experiments.motion.media import file_name
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from selfcorrect.experiments.reporting.figures import BLUE, GREEN, MOST_LINES, VERMILION, curve_grid, looks
-from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.studies.figures import BLUE, GREEN, MOST_LINES, VERMILION, curve_grid, looks
+from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.motion.measures.metrics import find_metric
 
 

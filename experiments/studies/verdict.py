@@ -136,8 +136,8 @@ def format_change(effect: Effect) -> str:
 ONE_SEED = "One seed proves nothing: these numbers are a smoke test of the machinery, not a result."
 
 
-def explain_no_verdict(results: Sequence[Effect]) -> str:
-    """Return why a headline cannot give a verdict, "" if it can."""
+def headline(results: Sequence[Effect]) -> str:
+    """Return one sentence: in how many comparisons each metric became better and worse; "" without comparisons."""
     if not results:
         return ""
     seeds = min(len(effect.arm.last(effect.metric.key)) for effect in results)
@@ -145,13 +145,6 @@ def explain_no_verdict(results: Sequence[Effect]) -> str:
         return ONE_SEED
     if seeds < FEWEST_SEEDS:
         return f"{seeds} seeds are too few for a verdict, which takes at least {FEWEST_SEEDS}: see the differences."
-    return ""
-
-
-def headline(results: Sequence[Effect]) -> str:
-    """Return one sentence: in how many comparisons each metric became better and worse."""
-    if reason := explain_no_verdict(results):
-        return reason
     parts = []
     for metric in dict.fromkeys(effect.metric for effect in results):
         name = f"{metric.axis} ({metric.title})" if metric.axis else metric.title

@@ -17,15 +17,15 @@ from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import Row
 
-from ..reporting.results import ArmCurves
-from ..reporting.summary import format_rows, realised_name
-from ..reporting.webpage import Cell, Page, PageRow, Section, Table
 from ..studies.arms import ArmSettings
-from ..studies.claims import Check, make_claims_section
+from ..studies.claims import Check
 from ..studies.outcome import Outcome
+from ..studies.report import Page, Section, StudyReport, View
+from ..studies.results import ArmCurves
 from ..studies.study import SeedRun
-from ..studies.view import StudyReport, View
-from .deriving import Result
+from ..studies.summary import format_rows, realised_name
+from ..studies.tables import CLAIMS_TEXT, Cell, PageRow, Table, claims_table
+from .outcome import Result
 from .study import ToyRun, ToyStudy
 from .table import ToyRow
 
@@ -230,7 +230,8 @@ def _make_sections(row: ToyRow, result: Result, figures: Sequence[str]) -> Itera
     ends = Table(f"{row.name}-ends", result.ends.title, result.ends.columns)
     ends.rows.extend(PageRow(arm, [*map(Cell, cells)]) for arm, cells in result.ends.rows.items())
     yield Section(row.summary, f"{result.reading} Source: {row.source}.", ends, figures)
-    yield make_claims_section(f"{row.name}-checks", f"{row.summary}: predicted and measured", result.checks)
+    checks = claims_table(f"{row.name}-checks", result.checks)
+    yield Section(f"{row.summary}: predicted and measured", CLAIMS_TEXT, checks)
     if result.profiles:
         yield Section(
             f"{row.summary}: model collapse profile",

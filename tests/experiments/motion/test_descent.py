@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from selfcorrect.analysis import theory
-from selfcorrect.experiments.motion.report.tables import (
+from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.motion.tables import (
     Founders,
     coverage_kept,
     descent_table,
     drift_of,
     remedies_table,
 )
-from selfcorrect.experiments.motion.settings.presets import PRESETS
-from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.outcome import Outcome
+from selfcorrect.experiments.studies.results import ArmCurves
 
 FOUNDERS = Founders([3, 7, 10], near=np.array([[1, 0, 0], [0, 1, 0], [0, 0, 2], [0, 0, 0]]))
 LINES = theory.surviving_lineages(FOUNDERS.sizes, 4, 1.5)

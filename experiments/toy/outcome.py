@@ -13,8 +13,8 @@ import numpy as np
 
 from selfcorrect.statistics import CollapseFinding, collapse_profile
 
-from ..reporting.results import Line, Map, Panel, Pictures, Scatter
 from ..studies.claims import Check, Curves
+from ..studies.results import Line, Map, Panel, Pictures, Scatter
 from .toys import START, ArmTitles, Column, Sweep, Toy
 
 MOST_NAMED = 3
@@ -42,7 +42,7 @@ class Result:
     """One experiment's outcome, ready for the report."""
 
     reading: str
-    """The outcome in a sentence or two."""
+    """Number of statements that hold, and those that do not."""
     checks: Sequence[Check]
     ends: Ends
     figures: Sequence[Panel | Map | Pictures | Scatter] = ()
@@ -64,7 +64,7 @@ def describe(toy: Toy, curves: Curves, drawings: Drawings) -> Result:
     for figure in toy.figures:
         figures.append(_make_sweep_panel(figure, curves, toy.caveat) if isinstance(figure, Sweep) else figure(curves))
     return Result(
-        reading=write_reading(ends, checks),
+        reading=write_reading(checks),
         checks=checks,
         ends=ends,
         figures=[*figures, *_make_panels(toy, curves), *_show_drawings(drawings)],
@@ -76,44 +76,11 @@ def describe(toy: Toy, curves: Curves, drawings: Drawings) -> Result:
 # --- the sentence on top ---
 
 
-def write_reading(ends: Ends, checks: Sequence[Check]) -> str:
-    """Return where arms ended in the first columns, and how many statements hold."""
-    titles = [ends.title] if ends.title else _list_measured(ends)[:2]
-    ranges = [_write_range(title, ends) for title in titles]
+def write_reading(checks: Sequence[Check]) -> str:
+    """Return how many statements hold, and those that do not if they are few."""
     failed = [check.statement for check in checks if check.outcome != "holds"]
-    sentences = [sentence for sentence in ranges if sentence]
-    sentences.append(f"{len(checks) - len(failed)} of {len(checks)} statements hold.")
-    if 0 < len(failed) <= MOST_NAMED:
-        sentences.append(f"Not borne out: {'; '.join(failed)}.")
-    return " ".join(sentences)
-
-
-def _list_measured(ends: Ends) -> list[str]:
-    return [column for column in ends.columns if not column.startswith(PREDICTED)]
-
-
-def _write_range(title: str, ends: Ends) -> str:
-    """Return the lowest and highest number of a column, or of all columns if they show the same quantity."""
-    columns = _list_measured(ends) if ends.title else [title]
-    cells = {}
-    for row, row_cells in ends.rows.items():
-        for column, cell in zip(ends.columns, row_cells, strict=True):
-            if row != START and column in columns and cell:
-                cells[f"{row}, {column}" if ends.title else row] = cell
-    numbers = {name: _parse_number(cell) for name, cell in cells.items()}
-    if None in numbers.values() or len(set(cells.values())) < 2:
-        return ""
-    by_number = sorted(cells, key=lambda name: numbers[name] or 0.0)
-    low = by_number[0]
-    high = by_number[-1]
-    return f"{title[0].upper()}{title[1:]}: {cells[low]} ({low}) to {cells[high]} ({high})."
-
-
-def _parse_number(cell: str) -> float | None:
-    try:
-        return float(cell.strip("%×"))
-    except ValueError:
-        return None
+    sentence = f"{len(checks) - len(failed)} of {len(checks)} statements hold."
+    return f"{sentence} Not borne out: {'; '.join(failed)}." if 0 < len(failed) <= MOST_NAMED else sentence
 
 
 # --- the table of ends ---

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from selfcorrect.experiments.motion.report.conclusion import (
+from selfcorrect.experiments.motion.report import (
     MotionOutcome,
     format_answer,
     format_question,
@@ -15,10 +15,10 @@ from selfcorrect.experiments.motion.report.conclusion import (
 )
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms
 from selfcorrect.experiments.motion.settings.presets import PRESETS
-from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
+from selfcorrect.experiments.studies.figures import by_share
 from selfcorrect.experiments.studies.outcome import Outcome
-from selfcorrect.experiments.studies.shares import by_share
+from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED
 
 OWN = "my.module:fix"

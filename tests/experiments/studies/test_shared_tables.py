@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow
 import pytest
 
-from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary, read_summary, write_summary
-from selfcorrect.experiments.reporting.tables import (
+from selfcorrect.experiments.studies.report import Cell, PageRow, Table
+from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.summary import Summary, read_summary, write_summary
+from selfcorrect.experiments.studies.tables import (
     LOOP_COLUMNS,
     csv_of,
     half_life_cell,
@@ -21,7 +22,6 @@ from selfcorrect.experiments.reporting.tables import (
     loop_cells,
     write_tables,
 )
-from selfcorrect.experiments.reporting.webpage import Cell, PageRow, Table
 
 TABLE = Table(
     "arms",

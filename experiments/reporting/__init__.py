@@ -1,1 +1,0 @@
-"""Figures, verdicts and web pages of any experiment."""
