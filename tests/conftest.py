@@ -26,11 +26,16 @@ settings.load_profile("no deadline")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Start with the files that have most slow tests, so that no process is left alone with one at the end."""
+    """Start with the files that take longest, so that no process is left alone with one at the end."""
     if config.pluginmanager.has_plugin("randomly"):
         return
-    slow_tests = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow_tests[item.path])
+    costs: Counter[Path] = Counter()
+    for item in items:
+        if item.get_closest_marker("long"):
+            costs[item.path] += 5
+        elif item.get_closest_marker("slow"):
+            costs[item.path] += 1
+    items.sort(key=lambda item: -costs[item.path])
 
 
 @pytest.fixture(autouse=True)
