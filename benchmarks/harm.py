@@ -29,7 +29,7 @@ from benchmarks.disguises import (
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
-from selfcorrect.experiments.correction.in_python import correct
+from selfcorrect.experiments.file_correction.in_python import correct
 from selfcorrect.motion.body.foot_frames import get_foot_frames
 from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.editing.transforms import heading_rad

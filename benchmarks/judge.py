@@ -16,8 +16,8 @@ import numpy as np
 import tyro
 
 from selfcorrect.datasets.collections.cmu import load_cmu
-from selfcorrect.motion.correction.results import CorrectedMotion
-from selfcorrect.motion.correction.timeline import BEARS_BODYWEIGHTS, Timeline
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion
+from selfcorrect.motion.corrector_interface.timeline import BEARS_BODYWEIGHTS, Timeline
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions

@@ -18,7 +18,7 @@ import tyro
 
 from benchmarks.tracking import run_clocked
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
-from selfcorrect.motion.correction.results import CorrectMotions
+from selfcorrect.motion.corrector_interface.results import CorrectMotions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector

@@ -22,7 +22,7 @@ import numpy as np
 import tyro
 
 from selfcorrect.datasets.collections.cmu import load_cmu
-from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from selfcorrect.datasets.files.skeletons.reading import Reading as Reading
     from selfcorrect.datasets.load import load_motion as load_motion
     from selfcorrect.datasets.load import load_motions as load_motions
-    from selfcorrect.experiments.correction.in_python import correct as correct
-    from selfcorrect.experiments.correction.in_python import correct_file as correct_file
-    from selfcorrect.experiments.correction.in_python import correct_files as correct_files
-    from selfcorrect.experiments.correction.in_python import correct_motions as correct_motions
-    from selfcorrect.experiments.correction.options import CorrectionOptions as CorrectionOptions
+    from selfcorrect.experiments.file_correction.in_python import correct as correct
+    from selfcorrect.experiments.file_correction.in_python import correct_file as correct_file
+    from selfcorrect.experiments.file_correction.in_python import correct_files as correct_files
+    from selfcorrect.experiments.file_correction.in_python import correct_motions as correct_motions
+    from selfcorrect.experiments.file_correction.options import CorrectionOptions as CorrectionOptions
     from selfcorrect.experiments.remedies.remedies import RemedyInputs as RemedyInputs
     from selfcorrect.experiments.remedies.remedies import with_remedy as with_remedy
     from selfcorrect.experiments.studies import claims as claims
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from .correctors.contract import lift as lift
     from .correctors.contract import random_perturbation as random_perturbation
     from .correctors.contract import verifier as verifier
-    from .correctors.correction import Correction as Correction
+    from .correctors.loop_correction import Correction as Correction
     from .loop.bias import best_of as best_of
     from .loop.policy import Accumulate as Accumulate
     from .loop.policy import AccumulateSubsample as AccumulateSubsample
@@ -88,9 +88,9 @@ if TYPE_CHECKING:
     from .models.network import perceptron as perceptron
     from .models.protocol import GenerativeModel as GenerativeModel
     from .motion.checks.check import check as check
-    from .motion.correction.each import each_motion as each_motion
-    from .motion.correction.lifting import lift_motions as lift_motions
-    from .motion.correction.results import CorrectedMotion as CorrectedMotion
+    from .motion.corrector_interface.each import each_motion as each_motion
+    from .motion.corrector_interface.lifting import lift_motions as lift_motions
+    from .motion.corrector_interface.results import CorrectedMotion as CorrectedMotion
     from .motion.geometry.kinematics import joint_positions as joint_positions
     from .motion.ground import Ground as Ground
     from .motion.ground import GroundBox as GroundBox
@@ -113,7 +113,7 @@ _PUBLIC = {
     "selfcorrect.experiments.remedies.remedies": ("RemedyInputs", "with_remedy"),
     "selfcorrect.experiments.studies.summary": ("read_summary",),
     "selfcorrect.loop.bias": ("best_of",),
-    "selfcorrect.correctors.correction": ("Correction",),
+    "selfcorrect.correctors.loop_correction": ("Correction",),
     "selfcorrect.correctors.contract": ("Corrected", "chain", "filter_of", "lift", "random_perturbation", "verifier"),
     "selfcorrect.datasets.collections.dataset": ("Clip", "Dataset"),
     "selfcorrect.datasets.files.motion_file": ("MotionFile",),
@@ -134,13 +134,13 @@ _PUBLIC = {
     ),
     "selfcorrect.experiments.studies.report": ("Comparison",),
     "selfcorrect.experiments.studies.comparison.compare": ("compare",),
-    "selfcorrect.experiments.correction.in_python": (
+    "selfcorrect.experiments.file_correction.in_python": (
         "correct",
         "correct_file",
         "correct_files",
         "correct_motions",
     ),
-    "selfcorrect.experiments.correction.options": ("CorrectionOptions",),
+    "selfcorrect.experiments.file_correction.options": ("CorrectionOptions",),
     "selfcorrect.loop.run": ("Candidate", "Arm", "Task", "run_loop", "train_first_generation"),
     "selfcorrect.models.adapters.diffusers_model": ("DiffusersModel",),
     "selfcorrect.models.adapters.language_model": ("CausalLanguageModel",),
@@ -151,9 +151,9 @@ _PUBLIC = {
     "selfcorrect.models.network": ("NetworkModel", "perceptron"),
     "selfcorrect.models.protocol": ("GenerativeModel",),
     "selfcorrect.motion.checks.check": ("check",),
-    "selfcorrect.motion.correction.each": ("each_motion",),
-    "selfcorrect.motion.correction.lifting": ("lift_motions",),
-    "selfcorrect.motion.correction.results": ("CorrectedMotion",),
+    "selfcorrect.motion.corrector_interface.each": ("each_motion",),
+    "selfcorrect.motion.corrector_interface.lifting": ("lift_motions",),
+    "selfcorrect.motion.corrector_interface.results": ("CorrectedMotion",),
     "selfcorrect.motion.geometry.kinematics": ("joint_positions",),
     "selfcorrect.motion.ground": ("Ground", "GroundBox"),
     "selfcorrect.motion.motion": ("Motion",),

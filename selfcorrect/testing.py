@@ -28,7 +28,7 @@ from .core.errors import SettingError
 from .core.randomness import Stream, streams
 from .core.samples import Samples
 from .correctors.contract import Corrector
-from .correctors.correction import Correction
+from .correctors.loop_correction import Correction
 from .loop.policy import Policy, RealOnly
 from .loop.run import Arm, Candidate, Task, run_loop, train_first_generation
 from .metrics.frechet import frechet_distance

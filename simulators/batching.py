@@ -8,8 +8,8 @@ from math import ceil
 
 import numpy as np
 
-from selfcorrect.motion.correction.pieces import group_by_size
-from selfcorrect.motion.correction.results import Failure, FailureKind
+from selfcorrect.motion.corrector_interface.pieces import group_by_size
+from selfcorrect.motion.corrector_interface.results import Failure, FailureKind
 from selfcorrect.motion.motion import Motion
 
 SHORTEST_FRAMES = 4

@@ -23,7 +23,7 @@ from math import ceil
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.correction.results import CorrectMotions
+from selfcorrect.motion.corrector_interface.results import CorrectMotions
 from selfcorrect.motion.geometry.kinematics import world_poses
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion

@@ -16,10 +16,10 @@ import numpy as np
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.foot_frames import get_foot_frames, level_feet
-from selfcorrect.motion.correction.grounding import MotionOnFloor, find_feet_on_any_floor
-from selfcorrect.motion.correction.pieces import PIECE_FRAMES, CorrectionMerger, is_one_piece, split_pieces
-from selfcorrect.motion.correction.repeats import FrameRepeats
-from selfcorrect.motion.correction.results import CorrectedMotion, Note, NoteKind
+from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor, find_feet_on_any_floor
+from selfcorrect.motion.corrector_interface.pieces import PIECE_FRAMES, CorrectionMerger, is_one_piece, split_pieces
+from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note, NoteKind
 from selfcorrect.motion.editing.loops import match_loop_ends
 from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.geometry.views import LevelFeet

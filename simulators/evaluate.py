@@ -9,8 +9,16 @@ from functools import partial
 import numpy as np
 
 from selfcorrect.motion.body.foot_frames import level_feet
-from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind, Repair, Stage
-from selfcorrect.motion.correction.timeline import Timeline, spans
+from selfcorrect.motion.corrector_interface.results import (
+    CorrectedMotion,
+    Failure,
+    FailureKind,
+    Note,
+    NoteKind,
+    Repair,
+    Stage,
+)
+from selfcorrect.motion.corrector_interface.timeline import Timeline, spans
 from selfcorrect.motion.geometry.kinematics import cached_poses, forward_kinematics
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.geometry.views import LevelFeet

@@ -23,7 +23,7 @@ from selfcorrect.motion.checks.check import RuleChoice
 from selfcorrect.motion.checks.findings import Finding, Measurement, find_violations
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.rules import RULES
-from selfcorrect.motion.correction.grounding import MotionOnFloor
+from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Surroundings
 

@@ -12,9 +12,9 @@ from itertools import pairwise
 import numpy as np
 
 from selfcorrect.motion.checks.body import count_held_t_pose_frames, count_t_pose_frames
-from selfcorrect.motion.correction.pieces import CorrectionMerger
-from selfcorrect.motion.correction.results import CorrectedMotion, Failure, Note, NoteKind
-from selfcorrect.motion.correction.timeline import Timeline
+from selfcorrect.motion.corrector_interface.pieces import CorrectionMerger
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, Note, NoteKind
+from selfcorrect.motion.corrector_interface.timeline import Timeline
 from selfcorrect.motion.editing.loops import close_loop, is_loop, unroll_loop
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.motion import Motion

@@ -51,7 +51,7 @@ IN_EXTRAS = {
 """Libraries that are not in the base installation."""
 
 BASE = (
-    "correction.batch", "correction.in_python", "checking.check_files", "data.sources", "demo",
+    "file_correction.batch", "file_correction.in_python", "checking.check_files", "data.sources", "demo",
     "curation.items", "curation.server", "curation.summary",
 )  # fmt: skip
 """Of `experiments`, what the base does: correct, check, convert and show."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from selfcorrect.motion.correction.pieces import CorrectionMerger, is_one_piece, split_pieces
+from selfcorrect.motion.corrector_interface.pieces import CorrectionMerger, is_one_piece, split_pieces
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from selfcorrect.experiments.toy.report import ToyView
     from selfcorrect.loop.run import Arm, Task
     from selfcorrect.models.protocol import GenerativeModel
-    from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
+    from selfcorrect.motion.corrector_interface.results import CorrectedMotion, CorrectMotions
     from selfcorrect.motion.motion import Motion
 
 

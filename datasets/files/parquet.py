@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.correction.pieces import group_by_size
+from selfcorrect.motion.corrector_interface.pieces import group_by_size
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.limits import Budget, open_file

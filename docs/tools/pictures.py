@@ -27,7 +27,7 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import AnchoredCorrector, fit_anchors
 from selfcorrect.correctors.contract import chain, lift
-from selfcorrect.correctors.correction import Correction
+from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.experiments.studies.figures import BLUE, GREY, INK, ORANGE, PALETTE, SKY, VERMILION, as_svg
 from selfcorrect.experiments.studies.figures import STYLE as REPORT_STYLE
 from selfcorrect.experiments.toy.models.kernel_density import KernelDensity

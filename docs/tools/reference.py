@@ -10,7 +10,7 @@ import selfcorrect
 
 PAGE = Path(__file__).resolve().parents[1] / "reference.md"
 TOPICS = {
-    "Motions": ("motion", "datasets", "simulators", "experiments.correction"),
+    "Motions": ("motion", "datasets", "simulators", "experiments.file_correction"),
     "The loop": (
         "loop", "core.samples", "core.randomness", "metrics", "models", "storage", "testing", "statistics",
         "experiments.studies", "experiments.toy", "experiments.remedies",

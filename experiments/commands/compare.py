@@ -21,7 +21,7 @@ from ..studies.arms import ArmSettings
 from ..studies.wandb_options import WandbOptions
 
 if TYPE_CHECKING:
-    from selfcorrect.correctors.correction import Correction
+    from selfcorrect.correctors.loop_correction import Correction
     from selfcorrect.loop.run import Arm
 
 
@@ -124,7 +124,7 @@ class CompareCommand:
 
 def _correction(arm: ArmSettings) -> Correction | None:
     from selfcorrect.correctors.contract import lift
-    from selfcorrect.correctors.correction import Correction
+    from selfcorrect.correctors.loop_correction import Correction
 
     from ..motion.correctors.own_function import load
 

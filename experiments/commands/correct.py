@@ -15,7 +15,7 @@ from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.locks import LOCK
 from selfcorrect.storage.files.places import is_address
 
-from ..correction.options import CorrectionOptions
+from ..file_correction.options import CorrectionOptions
 from ..jobs.targets import check_replaceable, check_separate
 from ..jobs.where import Cluster, Where
 from .inputs import must_be_readable, must_exist
@@ -58,8 +58,8 @@ class CorrectCommand:
         self._check()
         workers = default_workers() if self.workers is None else self.workers
         where = Where(workers, cluster=self.where)
-        from ..correction.batch import run_correction_command
-        from ..correction.report import REPORT
+        from ..file_correction.batch import run_correction_command
+        from ..file_correction.report import REPORT
 
         options = self.options.resolve_engine()
         if is_address(self.out) or any(map(is_address, self.inputs)):
@@ -79,9 +79,9 @@ class CorrectCommand:
         (source,) = self.inputs
         if self.report is not None:
             raise SettingError(f"{self.report}: for a set at an address, the report is {self.out}/report.json")
-        from ..correction.batch import print_results
-        from ..correction.correct_remote import RemoteTask, correct_remote_set
-        from ..correction.report import REPORT
+        from ..file_correction.batch import print_results
+        from ..file_correction.correct_remote import RemoteTask, correct_remote_set
+        from ..file_correction.report import REPORT
 
         results = correct_remote_set(RemoteTask(source, self.out, options), where)
         return print_results(results, self.out, options, f"{self.out}/{REPORT}", quiet=self.quiet)
@@ -91,7 +91,7 @@ class CorrectCommand:
         outputs = {"contacts-out": self.contacts_out, "delta": self.delta}
         if not any(outputs.values()):
             return
-        from ..correction.batch import make_tasks
+        from ..file_correction.batch import make_tasks
 
         (task,) = make_tasks([Path(self.inputs[0])], out)
         option_files = [path for path in (*self.options.reading.files, self.options.contacts) if path is not None]
@@ -107,7 +107,7 @@ class CorrectCommand:
         from selfcorrect.datasets.files.rigs.bvh_text import read_bvh_text
         from selfcorrect.simulators.foot_contacts import Contacts
 
-        from ..correction.batch import make_tasks
+        from ..file_correction.batch import make_tasks
 
         (task,) = make_tasks([Path(self.inputs[0])], out)
         if not task.target.exists():

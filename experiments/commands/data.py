@@ -261,7 +261,7 @@ class MakeSamples:
         from selfcorrect.datasets.files.people.saving import VIDEO_FPS
         from selfcorrect.runtime.registry import describe_unknown
 
-        from ..correction.demo import spoiled_walk
+        from ..file_correction.demo import spoiled_walk
 
         clips = {motion.label: motion for motion in [*load_deepmimic(), replace(spoiled_walk(), label="spoiled-walk")]}
         if self.clip not in clips:

@@ -27,7 +27,7 @@ class DemoCommand:
         from selfcorrect.motion.pictures.player import show
         from selfcorrect.storage.files.writing import write_atomically
 
-        from ..correction.demo import demonstration
+        from ..file_correction.demo import demonstration
 
         print("Correcting a walk whose feet sink and skate and whose limbs shake …", flush=True)
         demo = demonstration()

@@ -20,7 +20,7 @@ from selfcorrect.datasets.collections.dataset import Clip
 from selfcorrect.datasets.files.parquet import NamedMotion, identify_skeleton, read_named, write_named
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.datasets.load import label_of
-from selfcorrect.motion.correction.pieces import group_by_size
+from selfcorrect.motion.corrector_interface.pieces import group_by_size
 from selfcorrect.motion.motion import check_numbers
 from selfcorrect.runtime.bugs import describe_failure
 from selfcorrect.runtime.progress import Progress

@@ -24,8 +24,8 @@ from selfcorrect.storage.runs.folder_store import find_damage, generation_folder
 from selfcorrect.storage.runs.generation_files import check_files
 from selfcorrect.storage.runs.run_folder import CONFIG, ENVIRONMENT
 
-from ..correction.correct_file import RECORDS, FileTask
-from ..correction.report import REPORT, read_record
+from ..file_correction.correct_file import RECORDS, FileTask
+from ..file_correction.report import REPORT, read_record
 from ..jobs.identities import IDENTITIES
 from ..jobs.input_keys import hash_file
 from ..motion.run.feasibility import FILE as FEASIBILITY

@@ -9,7 +9,7 @@ from torch import Tensor
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Embedding, flat
-from selfcorrect.correctors.correction import apply_corrector
+from selfcorrect.correctors.loop_correction import apply_corrector
 from selfcorrect.loop.bias import Bias, Sampler, Score, sample_independently
 from selfcorrect.loop.fitting import Errors, average_weights, extrapolate, truncate_known
 from selfcorrect.loop.policy import Replace, overlapping

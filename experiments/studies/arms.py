@@ -16,7 +16,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.runtime.registry import import_callable
 
 if TYPE_CHECKING:
-    from selfcorrect.correctors.correction import Correction
+    from selfcorrect.correctors.loop_correction import Correction
     from selfcorrect.loop.policy import FreshSource
     from selfcorrect.loop.run import Arm
 

@@ -16,7 +16,7 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from ..core.samples import Samples
-from ..correctors.correction import CorrectedBatch
+from ..correctors.loop_correction import CorrectedBatch
 
 Space: TypeAlias = Callable[[Tensor], np.ndarray]
 """Values (N, *event) → vectors (N, D), near for similar values."""

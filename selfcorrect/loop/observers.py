@@ -14,7 +14,7 @@ import torch
 from ..core.errors import CorrectorError
 from ..core.randomness import Stream
 from ..core.samples import Samples, content_hash
-from ..correctors.correction import CorrectedBatch, Correction
+from ..correctors.loop_correction import CorrectedBatch, Correction
 from ..models.protocol import GenerativeModel
 from ..runtime.stopwatch import Stopwatch
 from ..storage.runs.protocol import Metrics

@@ -21,8 +21,8 @@ from ..core.errors import InputError, LoopError, SettingError, TrainingDivergedE
 from ..core.randomness import Stream
 from ..core.samples import Samples, check_drawn
 from ..correctors.contract import load_state, name_of, state_of
-from ..correctors.correction import CorrectedBatch, Correction, Redraw, apply_corrector
 from ..correctors.identity import is_of_users
+from ..correctors.loop_correction import CorrectedBatch, Correction, Redraw, apply_corrector
 from ..models.protocol import GenerativeModel
 from ..models.resampling import RealDraws
 from ..runtime.bugs import describe, internal_error_traceback

@@ -20,8 +20,8 @@ from ..core.errors import CorrectorError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples, check_drawn, content_hash
 from ..correctors.contract import Corrector, load_state, name_of, state_of
-from ..correctors.correction import Correction, apply_corrector
 from ..correctors.identity import is_of_users, place_of
+from ..correctors.loop_correction import Correction, apply_corrector
 from ..runtime import global_generators
 from ..runtime.process_state import preserve_global_state
 from ..runtime.supervision import EndedError

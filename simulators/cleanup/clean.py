@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.motion.correction.results import Repair
+from selfcorrect.motion.corrector_interface.results import Repair
 from selfcorrect.motion.motion import MotionBatch
 
 from ..settings.plan import SUPPORT_MODES, SupportChoice, SupportMode

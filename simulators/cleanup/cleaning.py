@@ -10,7 +10,7 @@ from typing import Protocol, Self, TypeVar
 import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints, sole_points
-from selfcorrect.motion.correction.results import Note, Repair
+from selfcorrect.motion.corrector_interface.results import Note, Repair
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import Support

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.distance import cdist
 
-from selfcorrect.motion.correction.results import Note, NoteKind, Repair
+from selfcorrect.motion.corrector_interface.results import Note, NoteKind, Repair
 from selfcorrect.motion.geometry.vectors import norms, percentile
 
 from ..body.curves import smooth_whittaker
@@ -37,8 +37,8 @@ class StabilizeFloor:
     v is a Whittaker smoother of the velocities of standing points, min Σ w ‖v − u‖² + λ ‖Δ²v‖², from which outliers are
     excluded step by step. If v is steady, it is the densest velocity. In the end v is put back, except its swings.
 
-    Set by hand on CMU clips to which steady and swinging drift was added, as in `benchmarks/correction.py`. Added drift
-    is removed, and clean clips stay unchanged.
+    Set by hand on CMU clips to which steady and swinging drift was added, as in `benchmarks/spoiled_clips.py`. Added
+    drift is removed, and clean clips stay unchanged.
     """
 
     cues: CueSettings = CUES

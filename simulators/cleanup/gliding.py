@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from selfcorrect.motion.correction.timeline import spans
+from selfcorrect.motion.corrector_interface.timeline import spans
 from selfcorrect.motion.geometry.vectors import norms
 
 from ..body.curves import smoothstep

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfcorrect.motion.body.foot_frames import sole_depths_m
-from selfcorrect.motion.correction.timeline import spans
+from selfcorrect.motion.corrector_interface.timeline import spans
 from selfcorrect.motion.geometry.vectors import median, percentile
 from selfcorrect.motion.measures.contacts import height_of_floor_m
 from selfcorrect.motion.skeleton import Skeleton

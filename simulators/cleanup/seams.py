@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from selfcorrect.motion.correction.results import Repair
+from selfcorrect.motion.corrector_interface.results import Repair
 from selfcorrect.motion.geometry.rotations import steps_between
 from selfcorrect.motion.geometry.vectors import median, norms, percentile
 from selfcorrect.motion.motion import Motion

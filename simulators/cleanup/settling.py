@@ -14,7 +14,7 @@ import numpy as np
 from selfcorrect.motion.body.surface import lowest_point_m
 from selfcorrect.motion.checks.floor import GRAVITY_M_S2
 from selfcorrect.motion.checks.motion_features import MotionFeatures
-from selfcorrect.motion.correction.timeline import spans
+from selfcorrect.motion.corrector_interface.timeline import spans
 from selfcorrect.motion.motion import Motion
 
 from ..body.curves import smooth_gaussian

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.ndimage import binary_dilation, binary_erosion
 
 from selfcorrect.motion.body.surface import SolePoints
-from selfcorrect.motion.correction.timeline import spans
+from selfcorrect.motion.corrector_interface.timeline import spans
 from selfcorrect.motion.geometry.kinematics import cache_poses, cached_poses
 from selfcorrect.motion.geometry.rotations import rotate, steps_between
 from selfcorrect.motion.geometry.vectors import norms

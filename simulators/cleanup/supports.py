@@ -15,7 +15,7 @@ from itertools import chain
 import numpy as np
 
 from selfcorrect.core.checks import Positive
-from selfcorrect.motion.correction.timeline import spans
+from selfcorrect.motion.corrector_interface.timeline import spans
 from selfcorrect.motion.geometry.kinematics import cached_poses
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion, MotionBatch

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
-from selfcorrect.motion.correction.results import Note, Repair
+from selfcorrect.motion.corrector_interface.results import Note, Repair
 from selfcorrect.motion.geometry.views import ShiftedWorld
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support

@@ -7,7 +7,7 @@ import pytest
 
 import selfcorrect as sc
 from benchmarks.characters import correct_characters, main
-from selfcorrect.experiments.correction.demo import walk
+from selfcorrect.experiments.file_correction.demo import walk
 
 
 def test_every_file_gets_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import correction, faults, judge, throughput, tracking
+from benchmarks import faults, judge, spoiled_clips, throughput, tracking
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime import processes
@@ -40,9 +40,9 @@ def test_acceleration_errors_are_second_differences(walk):
     assert errors.acceleration_mm == pytest.approx(4.0)
 
 
-@pytest.mark.parametrize("name", correction.DAMAGES)
+@pytest.mark.parametrize("name", spoiled_clips.DAMAGES)
 def test_spoiled_clips_are_as_bad_as_they_say(walk, name):
-    spoiled = correction.DAMAGES[name].spoil(walk, np.random.default_rng(0))
+    spoiled = spoiled_clips.DAMAGES[name].spoil(walk, np.random.default_rng(0))
     moved_m = np.linalg.norm(joint_positions(spoiled) - joint_positions(walk), axis=-1)
     assert (moved_m.max() == 0) == (name == "clean")
     assert np.isfinite(moved_m).all()

@@ -16,12 +16,12 @@ from selfcorrect.core.errors import SelfcorrectError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrected
-from selfcorrect.correctors.correction import Correction
+from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.loop.policy import parse_policy
 from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
 from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.motion.correction.each import each_motion
-from selfcorrect.motion.correction.lifting import lift_motions
+from selfcorrect.motion.corrector_interface.each import each_motion
+from selfcorrect.motion.corrector_interface.lifting import lift_motions
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.storage.runs.memory import MemoryStore

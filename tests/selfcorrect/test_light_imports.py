@@ -21,7 +21,7 @@ LOADED = {
     "import selfcorrect.experiments.motion.correctors.table, selfcorrect.models.diffusion.presets": (
         "selfcorrect.models.diffusion.presets", {"torch", "numpy", "pybullet", "tqdm"}
     ),
-    "import selfcorrect.experiments.correction.batch": (
+    "import selfcorrect.experiments.file_correction.batch": (
         "selfcorrect.simulators.batching", {"torch", "selfcorrect.simulators.tracking"}
     ),
     "import selfcorrect.pytest_plugin": ("selfcorrect.pytest_plugin", {"torch", "numpy", "scipy"}),

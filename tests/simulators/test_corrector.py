@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_motions import made_motion
 
-from selfcorrect.motion.correction.grounding import MotionOnFloor
-from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, NoteKind
+from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind, NoteKind
 from selfcorrect.motion.editing.transforms import mirror
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.runtime.progress import report_progress, watch_progress

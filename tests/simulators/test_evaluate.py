@@ -9,7 +9,7 @@ import pytest
 from made_motions import KINDS, Kind, made_motion
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.correction.results import FailureKind, Note, NoteKind, Repair, Stage
+from selfcorrect.motion.corrector_interface.results import FailureKind, Note, NoteKind, Repair, Stage
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.body.humanoid import build_humanoid

@@ -16,7 +16,7 @@ from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.body.surface import sole_points, world_sole_points
-from selfcorrect.motion.correction.results import CorrectedMotion, NoteKind
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, resample, retime
 from selfcorrect.motion.geometry.kinematics import world_poses
 from selfcorrect.simulators.contact_holding import TOLERANCE_M, find_missed

@@ -10,7 +10,7 @@ from threading import Barrier
 import numpy as np
 import pytest
 
-from selfcorrect.motion.correction.results import CorrectedMotion, Stage
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Stage
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators import pipeline

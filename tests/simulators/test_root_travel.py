@@ -11,7 +11,13 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from benchmarks.disguises import remove_travel, resample_smoothly
-from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions, Failure, FailureKind, NoteKind
+from selfcorrect.motion.corrector_interface.results import (
+    CorrectedMotion,
+    CorrectMotions,
+    Failure,
+    FailureKind,
+    NoteKind,
+)
 from selfcorrect.motion.editing.loops import is_loop
 from selfcorrect.motion.editing.transforms import canonicalise, close_cycle, heading_rad, repeat_cycle, turn
 from selfcorrect.motion.geometry.kinematics import joint_positions

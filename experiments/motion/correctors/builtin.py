@@ -19,8 +19,8 @@ from selfcorrect.correctors.contract import (
     random_perturbation,
 )
 from selfcorrect.loop.policy import sampling_labels
-from selfcorrect.motion.correction.lifting import encode_corrections
-from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.corrector_interface.lifting import encode_corrections
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.runtime.heap import give_back_freed_memory
 from selfcorrect.runtime.progress import Progress

@@ -24,7 +24,7 @@ from selfcorrect.correctors.sandbox import Memory, Sandbox, make_sandbox
 from selfcorrect.loop.trial import describe_unrepeatable, find_unrepeatable_kind
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.motion.correction.lifting import lift_motions
+from selfcorrect.motion.corrector_interface.lifting import lift_motions
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.preferences.reward import Reward
 from selfcorrect.runtime.progress import Progress, silent

@@ -12,8 +12,8 @@ from typing import Any
 from selfcorrect.core.errors import SettingError
 from selfcorrect.correctors.identity import Identity, identity_of, name_of, place_of
 from selfcorrect.correctors.sandbox import OPENED, Memory
-from selfcorrect.motion.correction.each import each_motion
-from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.corrector_interface.each import each_motion
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.registry import import_callable
 from selfcorrect.runtime.supervision import report_place

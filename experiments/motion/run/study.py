@@ -13,8 +13,8 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import temporal_frequencies
 from selfcorrect.correctors.contract import Corrector
-from selfcorrect.correctors.correction import Correction
 from selfcorrect.correctors.identity import Identity, identity_of
+from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.loop.policy import reads_past
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.diffusion.denoiser_table import DENOISERS

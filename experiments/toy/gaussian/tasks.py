@@ -12,7 +12,7 @@ from torch import Tensor
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples, concatenate
 from selfcorrect.correctors.contract import Corrector
-from selfcorrect.correctors.correction import Correction
+from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.datasets.toy.draws import normal
 from selfcorrect.loop.policy import FreshSource, History
 from selfcorrect.loop.run import Candidate, Evaluate, Task

@@ -19,7 +19,7 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Anchors, fit_anchors
 from selfcorrect.correctors.contract import Corrector
-from selfcorrect.correctors.correction import Correction
+from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.datasets.toy.digits import bundled_digits, mnist
 from selfcorrect.loop.policy import Augment, RealOnly
 from selfcorrect.loop.run import Arm, Candidate, Task

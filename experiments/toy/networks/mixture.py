@@ -14,7 +14,7 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import AnchoredCorrector, fit_anchors
 from selfcorrect.correctors.contract import Corrector
-from selfcorrect.correctors.correction import Correction
+from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.loop.policy import Augment, Replace
 from selfcorrect.loop.run import Arm, Candidate, Task
 from selfcorrect.models.protocol import GenerativeModel

@@ -9,7 +9,7 @@ from scipy.ndimage import uniform_filter1d
 from ..body.foot_frames import level_feet
 from ..body.mass import mass_shares
 from ..body.surface import HEAD_RADIUS_M, SURFACE_RADII_M, head_point, world_sole_points
-from ..correction.grounding import MotionOnFloor
+from ..corrector_interface.grounding import MotionOnFloor
 from ..geometry.kinematics import in_chunks, world_poses
 from ..geometry.rotations import rotate
 from ..measures.contacts import floor_height_m

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...core.errors import SettingError
 from ..body.foot_frames import level_feet
-from ..correction.results import CorrectedMotion
+from ..corrector_interface.results import CorrectedMotion
 from ..editing.transforms import resample
 from ..measures.physical import errors_by_frame, physical_errors
 from ..motion import Motion, MotionBatch

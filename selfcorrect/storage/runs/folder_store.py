@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...core.errors import DamagedError
 from ...core.samples import Samples
-from ...correctors.correction import CorrectedBatch
+from ...correctors.loop_correction import CorrectedBatch
 from ..files.locks import FolderLock
 from ..files.writing import explain_write_error, remove_folder, write_folder
 from .generation_files import (

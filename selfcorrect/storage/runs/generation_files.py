@@ -21,7 +21,7 @@ from torch import Tensor
 from ...core.errors import DamagedError, RunFolderError
 from ...core.provenance import Provenance
 from ...core.samples import Samples, StoredSamples
-from ...correctors.correction import CorrectedBatch
+from ...correctors.loop_correction import CorrectedBatch
 from ..files.digests import (
     DIGESTS,
     check_listing,

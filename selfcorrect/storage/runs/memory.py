@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ...core.errors import RunFolderError
 from ...core.samples import Samples
-from ...correctors.correction import CorrectedBatch
+from ...correctors.loop_correction import CorrectedBatch
 from .protocol import Generation, Metrics, check_next
 
 

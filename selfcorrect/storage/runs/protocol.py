@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ...core.errors import RunFolderError
 from ...core.samples import Samples
-from ...correctors.correction import CorrectedBatch
+from ...correctors.loop_correction import CorrectedBatch
 
 Metrics: TypeAlias = Mapping[str, float | Sequence[float]]  # a sequence holds one value per replicate
 

@@ -17,9 +17,9 @@ from selfcorrect.datasets.files.rigs.rig import RiggedMotion
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.data import DataCommand, Source
-from selfcorrect.experiments.correction import correct_file
-from selfcorrect.experiments.correction.options import CorrectionOptions
-from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.experiments.file_correction import correct_file
+from selfcorrect.experiments.file_correction.options import CorrectionOptions
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.views import TurnedFrames, TurnedWorld
 from selfcorrect.motion.motion import Motion

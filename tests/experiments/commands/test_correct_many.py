@@ -18,11 +18,11 @@ from selfcorrect.core.errors import WorkerError
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.correction import batch, correct_file, in_python
-from selfcorrect.experiments.correction.options import CorrectionOptions
+from selfcorrect.experiments.file_correction import batch, correct_file, in_python
+from selfcorrect.experiments.file_correction.options import CorrectionOptions
 from selfcorrect.experiments.jobs import run as jobs
 from selfcorrect.experiments.jobs.run import Job, jobs_error
-from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime import processes
 from selfcorrect.runtime.progress import silent

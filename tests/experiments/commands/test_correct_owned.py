@@ -12,11 +12,11 @@ from helpers import report_of
 
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.correction import correct_file
-from selfcorrect.experiments.correction.correct_file import FileTask
-from selfcorrect.experiments.correction.options import CorrectionOptions
-from selfcorrect.experiments.correction.report import FileResult
-from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.experiments.file_correction import correct_file
+from selfcorrect.experiments.file_correction.correct_file import FileTask
+from selfcorrect.experiments.file_correction.options import CorrectionOptions
+from selfcorrect.experiments.file_correction.report import FileResult
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector
 

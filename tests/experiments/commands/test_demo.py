@@ -10,7 +10,7 @@ import tyro
 
 from selfcorrect.experiments.commands import demo as command
 from selfcorrect.experiments.commands.demo import DemoCommand
-from selfcorrect.experiments.correction.demo import FIGURES, spoil, walk
+from selfcorrect.experiments.file_correction.demo import FIGURES, spoil, walk
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch
 

@@ -23,10 +23,10 @@ from selfcorrect.datasets.files.parquet import NamedMotion, read_named, write_na
 from selfcorrect.datasets.files.rigs import gltf_document
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.correction.options import CorrectionOptions
 from selfcorrect.experiments.data.sharding import cut_shards
+from selfcorrect.experiments.file_correction.options import CorrectionOptions
 from selfcorrect.motion.body.smpl import SMPL_BODY
-from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton

@@ -18,8 +18,8 @@ import pytest
 
 from selfcorrect.core.errors import JobsError, SettingError
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.correction.batch import correct_into
-from selfcorrect.experiments.correction.options import CorrectionOptions
+from selfcorrect.experiments.file_correction.batch import correct_into
+from selfcorrect.experiments.file_correction.options import CorrectionOptions
 from selfcorrect.experiments.jobs.run import Job, run_jobs
 from selfcorrect.experiments.jobs.where import Cluster, Where
 from selfcorrect.experiments.motion.run.study import MotionStudy

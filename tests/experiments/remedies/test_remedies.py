@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.correction import Correction
+from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.experiments.remedies.remedies import RemedyInputs, with_remedy
 from selfcorrect.experiments.remedies.table import REMEDIES
 from selfcorrect.loop.fitting import truncate_known

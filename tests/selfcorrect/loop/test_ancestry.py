@@ -12,7 +12,7 @@ from helpers import run_in_memory
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples, StoredSamples
 from selfcorrect.correctors.contract import Corrected
-from selfcorrect.correctors.correction import CorrectedBatch, Correction
+from selfcorrect.correctors.loop_correction import CorrectedBatch, Correction
 from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
 from selfcorrect.loop.ancestry import Genealogy, nearest_of_label, novelty, offspring_variance
 from selfcorrect.loop.policy import Accumulate, Augment, RealOnly, Replace

@@ -11,7 +11,7 @@ from selfcorrect.analysis import theory
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.correction import Correction
+from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.loop.fitting import FitEpochs, average_weights, extrapolate, fit_plainly
 from selfcorrect.loop.policy import RealOnly, Replace
 from selfcorrect.loop.run import Arm, Task

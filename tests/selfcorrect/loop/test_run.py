@@ -15,7 +15,7 @@ from selfcorrect.core.errors import LoopError, SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrected, chain, lift
-from selfcorrect.correctors.correction import Correction
+from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.experiments.toy.models.flow import Flow
 from selfcorrect.loop.bias import sample_plainly, sampling_settings
 from selfcorrect.loop.policy import Accumulate, Augment, RealOnly, Replace

@@ -13,7 +13,7 @@ from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrected
-from selfcorrect.correctors.correction import Correction
+from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.diffusion.config import DiffusionConfig

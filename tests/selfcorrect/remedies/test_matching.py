@@ -11,7 +11,7 @@ from torch import Tensor
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples, concatenate
 from selfcorrect.correctors.contract import Corrected, lift
-from selfcorrect.correctors.correction import Correction
+from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.loop.bias import Sampler, sample_independently
 from selfcorrect.loop.policy import Augment, Policy, Renew, Replace
 from selfcorrect.loop.run import Arm, Task

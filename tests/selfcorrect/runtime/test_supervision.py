@@ -13,7 +13,7 @@ from selfcorrect.core.errors import CorrectorError, InputError, SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
-from selfcorrect.correctors.correction import Correction, apply_corrector
+from selfcorrect.correctors.loop_correction import Correction, apply_corrector
 from selfcorrect.runtime.registry import import_callable
 from selfcorrect.runtime.supervision import EndedError, forbid_exit
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.correction.repeats import FrameRepeats
-from selfcorrect.motion.correction.results import CorrectedMotion, NoteKind
+from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.views import TurnedWorld
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s

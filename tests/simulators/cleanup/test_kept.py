@@ -10,7 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.load import load_motions
-from selfcorrect.motion.correction.results import NoteKind
+from selfcorrect.motion.corrector_interface.results import NoteKind
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.motion import Motion

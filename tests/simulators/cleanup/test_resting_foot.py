@@ -9,7 +9,7 @@ import pytest
 from made_motions import made_motion
 from scipy.spatial.transform import Rotation, Slerp
 
-from selfcorrect.experiments.correction.in_python import correct
+from selfcorrect.experiments.file_correction.in_python import correct
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_motions import made_motion
 
-from selfcorrect.experiments.correction.in_python import correct
+from selfcorrect.experiments.file_correction.in_python import correct
 from selfcorrect.motion.checks.lost_contacts import find_lost_contacts
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings

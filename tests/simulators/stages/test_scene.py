@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect import correct
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
-from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from simulated_bodies import make_plan
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.motion.correction.results import FailureKind
+from selfcorrect.motion.corrector_interface.results import FailureKind
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.progress import watch_progress
 from selfcorrect.simulators.body.frames import to_simulator

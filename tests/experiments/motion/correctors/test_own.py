@@ -10,7 +10,7 @@ import torch
 from selfcorrect.core.errors import CorrectorError, RunFolderError, SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples, content_hash
-from selfcorrect.correctors.correction import CorrectedBatch, Correction, apply_corrector
+from selfcorrect.correctors.loop_correction import CorrectedBatch, Correction, apply_corrector
 from selfcorrect.correctors.sandbox import InProcessSandbox, Sandbox, SubprocessSandbox
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.jobs.identities import IdentityFile

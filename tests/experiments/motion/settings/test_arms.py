@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.correctors.correction import Correction
+from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
 from selfcorrect.experiments.motion.settings.arms import budget, parse_ratio, refine_arms
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms

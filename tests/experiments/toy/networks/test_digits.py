@@ -12,7 +12,7 @@ from helpers import run_toy
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Anchors
-from selfcorrect.correctors.correction import Correction, apply_corrector
+from selfcorrect.correctors.loop_correction import Correction, apply_corrector
 from selfcorrect.datasets.toy.digits import bundled_digits
 from selfcorrect.experiments.studies.claims import final_difference
 from selfcorrect.experiments.toy.networks import digits

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from made_motions import KINDS, Kind, made_motion
 
-from selfcorrect.experiments.correction.describe import describe_correction
-from selfcorrect.experiments.correction.report import FileResult
+from selfcorrect.experiments.file_correction.describe import describe_correction
+from selfcorrect.experiments.file_correction.report import FileResult
 from selfcorrect.motion.checks.lost_contacts import find_lost_contacts
-from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 
 UP = np.array([0.0, 1.0, 0.0])

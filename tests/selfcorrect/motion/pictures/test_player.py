@@ -15,8 +15,8 @@ from helpers import lifting_off
 from PIL import Image
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.motion.correction.results import CorrectedMotion
-from selfcorrect.motion.correction.timeline import Timeline
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion
+from selfcorrect.motion.corrector_interface.timeline import Timeline
 from selfcorrect.motion.ground import Ground, GroundBox
 from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.measures.physical import physical_errors

@@ -17,7 +17,7 @@ from selfcorrect.core.errors import DamagedError, RunFolderError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples, StoredSamples
 from selfcorrect.correctors.contract import Corrected
-from selfcorrect.correctors.correction import CorrectedBatch, Correction, apply_corrector
+from selfcorrect.correctors.loop_correction import CorrectedBatch, Correction, apply_corrector
 from selfcorrect.loop.policy import Accumulate, AccumulateSubsample, Weighted
 from selfcorrect.loop.run import LoopHistory
 from selfcorrect.models.training import batches

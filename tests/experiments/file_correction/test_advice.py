@@ -13,8 +13,8 @@ from posed_motions import climbing, gliding
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.experiments.correction.in_python import correct_file
-from selfcorrect.motion.correction.results import FailureKind
+from selfcorrect.experiments.file_correction.in_python import correct_file
+from selfcorrect.motion.corrector_interface.results import FailureKind
 from selfcorrect.motion.motion import Motion
 
 

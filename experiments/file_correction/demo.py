@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.load import load_motions
-from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 from selfcorrect.motion.measures.physical import JERK, METRES_PER_SECOND, MILLIMETRES, MotionFigure, physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch

@@ -28,7 +28,7 @@ from selfcorrect.simulators.settings.tracker import (
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 
 if TYPE_CHECKING:
-    from selfcorrect.motion.correction.results import CorrectedMotion, Failure
+    from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure
     from selfcorrect.motion.motion import Motion
     from selfcorrect.simulators.cleanup.clean import CleanupSettings
     from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
@@ -204,7 +204,7 @@ class CorrectionOptions:
         """Return a failure with the remedies that were used already or cannot help, and the floor that would help."""
         from selfcorrect.motion.checks.floor import find_level_under
         from selfcorrect.motion.checks.motion_features import MotionFeatures
-        from selfcorrect.motion.correction.results import FailureKind
+        from selfcorrect.motion.corrector_interface.results import FailureKind
         from selfcorrect.motion.measures.contacts import floor_height_m
 
         is_tried = {

@@ -6,7 +6,7 @@ from pathlib import Path
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.motion.body.requirements import check_body
-from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing

@@ -12,9 +12,9 @@ from selfcorrect.core.errors import SampleError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
-from selfcorrect.motion.correction.each import each_motion
-from selfcorrect.motion.correction.lifting import lift_motions
-from selfcorrect.motion.correction.results import CorrectedMotion, Failure
+from selfcorrect.motion.corrector_interface.each import each_motion
+from selfcorrect.motion.corrector_interface.lifting import lift_motions
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure
 from selfcorrect.motion.editing.transforms import canonicalise
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion, MotionBatch

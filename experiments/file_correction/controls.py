@@ -13,7 +13,7 @@ import numpy as np
 
 from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import CorrectorError, InputError, SettingError
-from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions, Note, NoteKind
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, CorrectMotions, Note, NoteKind
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s

@@ -11,8 +11,8 @@ import selfcorrect as sc
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.correct import CorrectCommand
-from selfcorrect.experiments.correction.in_python import correct_files, correct_motions
-from selfcorrect.experiments.correction.options import CorrectionOptions
+from selfcorrect.experiments.file_correction.in_python import correct_files, correct_motions
+from selfcorrect.experiments.file_correction.options import CorrectionOptions
 from selfcorrect.experiments.motion.correctors.builtin import sample_corrector
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 import selfcorrect as sc
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.correction.controls import blend_motions, interpolate_keyframes
+from selfcorrect.experiments.file_correction.controls import blend_motions, interpolate_keyframes
 from selfcorrect.motion.geometry.rotations import turn_angles
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.motion.correction.results import CorrectedMotion, Note
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import try_optional

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from helpers import correct_in_pieces
 
-from selfcorrect.motion.correction.pieces import PIECES_TOGETHER, pieces
-from selfcorrect.motion.correction.results import CorrectedMotion, Failure, Note
-from selfcorrect.motion.correction.timeline import Timeline
+from selfcorrect.motion.corrector_interface.pieces import PIECES_TOGETHER, pieces
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, Note
+from selfcorrect.motion.corrector_interface.timeline import Timeline
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from selfcorrect.motion.correction.timeline import Contact, Timeline, spans
+from selfcorrect.motion.corrector_interface.timeline import Contact, Timeline, spans
 
 
 def timeline(loads_bodyweights: np.ndarray, parts: tuple[str, ...]) -> Timeline:

@@ -11,7 +11,7 @@ from selfcorrect.core.errors import CorrectorError, SampleError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrected, lift, verifier
-from selfcorrect.correctors.correction import Correction, apply_corrector
+from selfcorrect.correctors.loop_correction import Correction, apply_corrector
 
 STREAM = streams(5)
 ZERO = lift(torch.zeros_like, "zero")

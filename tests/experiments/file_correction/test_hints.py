@@ -13,9 +13,9 @@ from made_motions import KINDS, Kind, made_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.experiments.checking import check_files
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.correction import batch, correct_file, describe
-from selfcorrect.experiments.correction.describe import describe_correction
-from selfcorrect.experiments.correction.report import FileResult
+from selfcorrect.experiments.file_correction import batch, correct_file, describe
+from selfcorrect.experiments.file_correction.describe import describe_correction
+from selfcorrect.experiments.file_correction.report import FileResult
 from selfcorrect.motion.checks import walking
 from selfcorrect.simulators import corrector, evaluate
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector

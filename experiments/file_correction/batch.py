@@ -13,7 +13,7 @@ from selfcorrect.core.errors import ClusterLostError, InputError, JobsError, Run
 from selfcorrect.datasets.files.formats import readable_suffixes, written_suffix
 from selfcorrect.datasets.files.motion_file import body_model_of
 from selfcorrect.datasets.files.open import motion_files
-from selfcorrect.motion.correction.results import Stage
+from selfcorrect.motion.corrector_interface.results import Stage
 from selfcorrect.runtime.bugs import try_optional
 from selfcorrect.simulators.evaluate import UNEXPLAINED_BODYWEIGHTS
 from selfcorrect.storage.files.locks import FolderLock

@@ -1,6 +1,6 @@
 """Measure what the correctors repair in spoiled motion capture, and what they preserve.
 
-    python -m benchmarks.correction path/to/cmu-bvh --every 4
+    python -m benchmarks.spoiled_clips path/to/cmu-bvh --every 4
 
 Clean clips are spoiled in known ways. A corrector must come closer to the clean original, not only remove the artefact,
 and correcting twice must change little beyond the first time.
@@ -18,7 +18,7 @@ import tyro
 from benchmarks import faults
 from benchmarks.tracking import TrackingErrors, average_errors, measure_errors
 from selfcorrect.datasets.collections.cmu import load_cmu
-from selfcorrect.motion.correction.results import CorrectMotions
+from selfcorrect.motion.corrector_interface.results import CorrectMotions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, JoinSplices, StabilizeFloor
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector

@@ -8,9 +8,9 @@ from typing import Literal
 
 import pytest
 
-from selfcorrect.experiments.correction.batch import LISTED, summarize_results
-from selfcorrect.experiments.correction.report import FileResult, merge_results, read_record, write_report
-from selfcorrect.motion.correction.results import Failure, FailureKind
+from selfcorrect.experiments.file_correction.batch import LISTED, summarize_results
+from selfcorrect.experiments.file_correction.report import FileResult, merge_results, read_record, write_report
+from selfcorrect.motion.corrector_interface.results import Failure, FailureKind
 
 
 def results(count: int) -> list[FileResult]:

@@ -14,7 +14,7 @@ from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import pace
-from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import retime
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import describe_failure, is_machine_failure, try_optional

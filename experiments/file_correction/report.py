@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from selfcorrect.core.errors import DamagedError, InputError
-from selfcorrect.motion.correction.results import FailureKind, Stage
+from selfcorrect.motion.corrector_interface.results import FailureKind, Stage
 from selfcorrect.motion.measures.physical import FIGURES, MotionFigure
 from selfcorrect.storage.files.digests import append_seal, decode_optionally_sealed, format_seal, has_valid_seal
 from selfcorrect.storage.files.limits import read_bytes

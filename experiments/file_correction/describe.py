@@ -13,10 +13,10 @@ from selfcorrect.datasets.files.motion_file import AVERAGE_BODY
 from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with
 from selfcorrect.motion.checks.lost_contacts import LostContacts, find_lost_contacts
-from selfcorrect.motion.correction.grounding import see_level
-from selfcorrect.motion.correction.pieces import PIECE_FRAMES
-from selfcorrect.motion.correction.results import CorrectedMotion, NoteKind
-from selfcorrect.motion.correction.timeline import Contact, ResidualSpan, Timeline, spans
+from selfcorrect.motion.corrector_interface.grounding import see_level
+from selfcorrect.motion.corrector_interface.pieces import PIECE_FRAMES
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
+from selfcorrect.motion.corrector_interface.timeline import Contact, ResidualSpan, Timeline, spans
 from selfcorrect.motion.editing.transforms import heading_rad, resample
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.contacts import foot_contacts

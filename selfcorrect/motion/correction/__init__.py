@@ -1,1 +1,0 @@
-"""Common parts of corrections of motions, whatever corrects them: results, segments, supports, timelines."""

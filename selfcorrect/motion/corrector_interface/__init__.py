@@ -1,0 +1,1 @@
+"""Interface of motion correctors, whatever corrects: results, notes, timelines, segments, and wrappers of functions."""
