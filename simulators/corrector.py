@@ -376,7 +376,7 @@ def _restore_foot_frames(
     restored = replace(motion, root_m=restored.root_m, rotations=restored.rotations)
     corrected = match_loop_ends(restored, motion) if settings.close_loops else restored
     raised_m = float(median((corrected.root_m - motion.root_m)[:, 1]))
-    unmeasured = cast("tuple[float, float] | None", None)
+    unmeasured = cast("tuple[float, ...] | None", None)
     step = "speeds of standing joints are not reported"
     speeds_m_s, note = try_optional(step, partial(standing_speeds_m_s, motion, corrected), unmeasured)
     before: dict[str, float] = {}

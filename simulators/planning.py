@@ -19,7 +19,7 @@ from scipy.linalg import solveh_banded
 from scipy.ndimage import binary_opening, gaussian_filter1d, maximum_filter1d
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.geometry.kinematics import pose_joints
 from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import Support
@@ -111,7 +111,7 @@ class Planner:
     def lift_above_floor(self, motions: MotionBatch) -> MotionBatch:
         """Lift motions where trunk or thighs are in the floor or in their support."""
         body = self.body
-        positions_m, orientations = forward_kinematics(body.tree, motions.root_m, motions.rotations)
+        positions_m, orientations = pose_joints(motions)
         points = body.contact_points
         is_bulky = np.isin(points.links, body.trunk_and_thighs) & (points.radii_m > 0)
         lowest_points_m = points.lowest_points(positions_m, orientations)

@@ -24,7 +24,7 @@ from scipy.ndimage import maximum_filter1d
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.checks import Positive
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.geometry.kinematics import joint_positions, pose_joints
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotation_vectors, slerp
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.measures.contacts import foot_contacts
@@ -317,8 +317,8 @@ class RestoreFeet(Positive):
             rotations = motions.rotations.copy()
             rotations[..., toes, :] = slerp(rotations[..., toes, :], cleaned.rotations[..., toes, :], share)
             motions = replace(motions, rotations=rotations)
-        positions_m, orientations = forward_kinematics(skeleton, motions.root_m, motions.rotations)
-        cleaned_positions_m, cleaned_orientations = forward_kinematics(skeleton, cleaned.root_m, cleaned.rotations)
+        positions_m, orientations = pose_joints(motions)
+        cleaned_positions_m, cleaned_orientations = pose_joints(cleaned)
         ankles_m = positions_m[..., ankles, :]
         targets_m = ankles_m + share * (cleaned_positions_m[..., ankles, :] - ankles_m)
         targets = slerp(orientations[..., ankles, :], cleaned_orientations[..., ankles, :], share)

@@ -1,18 +1,20 @@
 """The description of a motion and of its correction."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from selfcorrect.core.extras import requires_extra
 from selfcorrect.datasets.files.motion_file import AVERAGE_BODY
-from selfcorrect.motion.body.foot_frames import level_feet
-from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with
-from selfcorrect.motion.checks.lost_contacts import LostContacts, find_lost_contacts
+from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_features
+from selfcorrect.motion.checks.lost_contacts import LostContacts, find_lost_contacts_of_features
+from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.corrector_interface.grounding import see_level
 from selfcorrect.motion.corrector_interface.pieces import PIECE_FRAMES
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
@@ -20,6 +22,7 @@ from selfcorrect.motion.corrector_interface.timeline import Contact, ResidualSpa
 from selfcorrect.motion.editing.transforms import heading_rad, resample
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.contacts import foot_contacts
+from selfcorrect.motion.measures.ground_plane import GroundPlane
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.runtime.bugs import try_optional
@@ -37,6 +40,37 @@ _KINDS_LEFT = (
     NoteKind.T_POSE_AT_END,
 )
 """Kinds of notes on what was found and left unchanged."""
+
+
+@dataclass(frozen=True, eq=False)
+class _ComparedMotions:
+    """A motion and its correction, with features that are computed once, when a step first needs them."""
+
+    given: Motion
+    """The motion before correction."""
+    before: Motion
+    """The same in a world in which the floor is level."""
+    after: Motion
+    """The corrected motion in that world."""
+    floor: GroundPlane | None
+    """The floor of the given motion, if the correction estimated it."""
+
+    @classmethod
+    def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> Self:
+        before, after = see_level(motion, correction)
+        return cls(motion, before, after, correction.floor if correction.floor.stances else None)
+
+    @cached_property
+    def features_given(self) -> MotionFeatures:
+        return MotionFeatures(self.given, floor_plane=self.floor)
+
+    @cached_property
+    def features_before(self) -> MotionFeatures:
+        return self.features_given if self.before is self.given else MotionFeatures(self.before)
+
+    @cached_property
+    def features_after(self) -> MotionFeatures:
+        return MotionFeatures(self.after)
 
 
 @dataclass
@@ -68,15 +102,15 @@ def describe_correction(
     """
     failure = correction.failure
     steps = _OptionalSteps()
+    compared = _ComparedMotions.from_correction(motion, correction)
     shown_notes = [note for note in correction.notes if correction.accepted or note.kind is not NoteKind.MOVED_FAR]
-    check_input = partial(_check_input, motion, _choose_reported_rules(correction, notes))
+    check_input = partial(_check_input, compared, _choose_reported_rules(correction, notes))
     input_check = steps.attempt("oddities are not reported", check_input, CheckResult())
     list_residuals = partial(_list_residuals, correction.timeline)
     residuals = steps.attempt("residual wrenches are not reported", list_residuals, {})
     find_carried = partial(_find_residual_spans, correction.timeline)
     carried = steps.attempt("times of residual force are not reported", find_carried, [])
-    level_before, level_after = see_level(motion, correction)
-    contacts = steps.attempt("contacts are not reported", partial(_list_contacts, correction, level_after), [])
+    contacts = steps.attempt("contacts are not reported", partial(_list_contacts, correction, compared), [])
     parts = zip(motion.skeleton.parts, motion.skeleton.names, strict=True)
     result = replace(
         blank,
@@ -103,9 +137,9 @@ def describe_correction(
         supports=[asdict(support) for support in correction.supports],
     )
     if correction.accepted:
-        measure = partial(_with_distances, result, level_before, level_after)
+        measure = partial(_with_distances, result, compared.before, compared.after)
         result = steps.attempt("distances of joints are not reported", measure, result)
-        find_lost = partial(find_lost_contacts, level_before, level_after, correction.supports)
+        find_lost = partial(_find_lost_contacts, correction, compared)
         lost = steps.attempt("lost contacts are not reported", find_lost, LostContacts())
         result = replace(result, lost_contacts=lost.share, lost_contacts_height_m=lost.height_m)
     all_notes = [*notes, *map(str, input_check.findings), *map(str, shown_notes)]
@@ -137,11 +171,16 @@ def _choose_reported_rules(correction: CorrectedMotion, notes: Sequence[str]) ->
     return choice.tolerate_average_body() if any(note.startswith(AVERAGE_BODY) for note in notes) else choice
 
 
-def _check_input(motion: Motion, choice: RuleChoice) -> CheckResult:
+def _check_input(compared: _ComparedMotions, choice: RuleChoice) -> CheckResult:
     """Check the input by some rules; one finding per rule."""
-    checkup = check_with(motion, choice)
+    checkup = check_features(compared.features_given, choice)
     finding_by_code = {finding.code: finding for finding in checkup.findings}
     return replace(checkup, findings=tuple(finding_by_code.values()))
+
+
+def _find_lost_contacts(correction: CorrectedMotion, compared: _ComparedMotions) -> LostContacts:
+    """Find the contacts that the correction loses."""
+    return find_lost_contacts_of_features(compared.features_before, compared.features_after, correction.supports)
 
 
 def _with_distances(result: FileResult, before: Motion, after: Motion) -> FileResult:
@@ -195,18 +234,15 @@ def _find_residual_spans(timeline: Timeline | None) -> list[ResidualSpan]:
     return carried if timeline is not None and frames < len(timeline) else []
 
 
-def _list_contacts(correction: CorrectedMotion, on_level: Motion) -> list[dict[str, Any]]:
-    """Return the times in which parts of the body bear weight; without a simulation, those in which feet stand.
-
-    Args:
-        correction: The correction.
-        on_level: Its motion in a world in which the floor is level.
-    """
+def _list_contacts(correction: CorrectedMotion, compared: _ComparedMotions) -> list[dict[str, Any]]:
+    """Return the times in which parts of the body bear weight; without a simulation, those in which feet stand."""
     if correction.timeline is not None:
         contacts = correction.timeline.contacts()
     elif correction.accepted:
-        feet = zip(("left foot", "right foot"), foot_contacts(level_feet(on_level)).T, strict=True)
-        contacts = [Contact(foot, *span) for foot, stands in feet for span in spans(stands)]
+        stands_by_foot = foot_contacts(compared.features_after.levelled).T
+        contacts = []
+        for foot, stands in zip(("left foot", "right foot"), stands_by_foot, strict=True):
+            contacts += [Contact(foot, *span) for span in spans(stands)]
     else:
         contacts = []
     return [asdict(contact) for contact in contacts]

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, local_rotations
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, local_rotations, pose_joints
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate
 from selfcorrect.motion.geometry.vectors import cross, dot, norms
 from selfcorrect.motion.measures.roughness import joint_jerks_m_s3
@@ -163,7 +163,7 @@ def move_ankles_to(
     is_leg = np.any(legs.with_thigh | legs.with_shank, axis=0)
     rotations = np.where(is_leg[:, None], before.rotations, motions.rotations)
     positions_m, orientations = forward_kinematics(skeleton, motions.root_m, rotations)
-    reference_m, _ = forward_kinematics(skeleton, before.root_m, before.rotations)
+    reference_m, _ = pose_joints(before)
     foot_turns = compose(feet, invert(orientations[..., legs.ankles, :]))
     rises_m, rotations = solve_soft_legs(
         skeleton,

@@ -84,21 +84,16 @@ def _revert_where_faster(
     motions: MotionBatch, planted: MotionBatch, replanted: MotionBatch, settings: FootSettings
 ) -> MotionBatch:
     """Return replanted motions, but those planted before if standing joints would get faster, as of feet on tiptoe."""
-    planted_m_s = _standing_joint_speeds_m_s(motions, planted)
-    replanted_m_s = _standing_joint_speeds_m_s(motions, replanted)
+    speeds_m_s = []
+    for index in range(len(motions)):
+        speeds_m_s.append(standing_speeds_m_s(motions[index], planted[index], replanted[index]))
+    _, planted_m_s, replanted_m_s = np.transpose(speeds_m_s)
     is_replanted = replanted_m_s <= planted_m_s + settings.sped_up_m_s[0]
+    if is_replanted.all():
+        return replanted
     root_m = np.where(is_replanted[:, None, None], replanted.root_m, planted.root_m)
     rotations = np.where(is_replanted[:, None, None, None], replanted.rotations, planted.rotations)
     return replace(replanted, root_m=root_m, rotations=rotations)
-
-
-def _standing_joint_speeds_m_s(motions: MotionBatch, planted: MotionBatch) -> np.ndarray:
-    """Return the speeds (N,) of planted motions' joints that stood in the original motions."""
-    speeds_m_s = []
-    for index in range(len(motions.lengths)):
-        _, speed_m_s = standing_speeds_m_s(motions[index], planted[index])
-        speeds_m_s.append(speed_m_s)
-    return np.array(speeds_m_s)
 
 
 def _reach_foot_targets(posed: PosedMotions, targets: _FootTargets) -> MotionBatch:

@@ -67,7 +67,7 @@ class SettleBody:
         """
         fps = motion.fps
         rise_m = np.zeros(len(heights_m))
-        falls_m_s2 = MotionFeatures(motion).falls_m_s2
+        falls_m_s2 = MotionFeatures.of_joints(motion).falls_m_s2
         for first, last in spans(heights_m > self.touching_m, 0):
             frames = slice(first, last + 1)
             is_off = self.clear_m < heights_m[frames].max() < self.highest_m

@@ -32,6 +32,7 @@ from ..contacts.contact_plan import (
 )
 from ..contacts.dynamics import demand
 from ..settings.plan import PLAN
+from ..stages.values import select_motions
 from .cleaning import CleanupState
 from .planting import PlantFeet
 from .stance import has_boxes
@@ -127,7 +128,7 @@ class FindSupports(Positive):
         for index in range(len(motions)):
             motion_supports = _find_supports_of_motion(
                 body,
-                motions[index],
+                select_motions(motions, [index]),
                 original_poses=(level.positions_m[index], level.orientations[index]),
                 poses=(positions_m[index], orientations[index]),
                 settings=self,
@@ -160,7 +161,7 @@ class Rest:
 
 def _find_supports_of_motion(
     body: Humanoid,
-    motion: Motion,
+    single: MotionBatch,
     original_poses: Poses,
     poses: Poses,
     settings: FindSupports,
@@ -170,12 +171,13 @@ def _find_supports_of_motion(
 
     Args:
         body: Humanoid of the motion's skeleton.
-        motion: One motion of T frames.
+        single: Batch of one motion of T frames.
         original_poses: World poses of the joints before feet were planted.
         poses: World poses of the joints now.
         settings: Thresholds.
         under_feet: Supports of the feet if these are known, so that only supports of other parts are inferred.
     """
+    motion = single[0]
     known_supports = under_feet or ()
     points_m = _contact_points_m(body, poses)
     rests_by_round = _find_rests_by_round(body, motion, poses[0], points_m, settings, skip_feet=under_feet is not None)
@@ -184,7 +186,7 @@ def _find_supports_of_motion(
     is_rest_frame = np.zeros(len(motion), dtype=bool)
     for rest in chain(*rests_by_round):
         is_rest_frame[rest.frames] = True
-    linked_motion = body.select_links(MotionBatch.stack([motion]))
+    linked_motion = body.select_links(single)
     explain = cache(_make_explainer(body, linked_motion, points_m, is_rest_frame, settings))
     supports = known_supports
     for candidates in filter(None, rests_by_round):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.geometry.kinematics import pose_joints
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate, rotation_vectors
 from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.motion.motion import MotionBatch
@@ -46,7 +46,7 @@ def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
         motions: N motions of T frames on the body's tree.
         smoothing_s: Standard deviation of the Gaussian that smooths accelerations.
     """
-    positions_m, orientations = forward_kinematics(body.tree, motions.root_m, motions.rotations)
+    positions_m, orientations = pose_joints(motions)
     centres_m = positions_m + rotate(orientations, body.centre_m)
     accelerations_m_s2 = _smooth_accelerations(centres_m, motions.fps, smoothing_s)
     force_n = body.mass_kg[:, None] * (accelerations_m_s2 - np.array(body.gravity_m_s2))

@@ -195,7 +195,7 @@ def body_in(motion: Motion, format_axis: int | None = None, rest_axis: int | Non
     Returns:
         The body as it moves, on which no up axis is assumed.
     """
-    features = MotionFeatures(motion)
+    features = MotionFeatures.of_joints(motion)
     places = features.places("left_hip", "left_knee", "left_ankle", "right_ankle", "neck")
     if places is None:
         return None

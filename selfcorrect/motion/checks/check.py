@@ -112,10 +112,17 @@ class CheckResult:
 def check_with(
     motion: Motion, choice: RuleChoice, infer: Callable[[Motion], Surroundings] = lambda _: Surroundings()
 ) -> CheckResult:
+    """Apply the chosen rules to a motion; see `check_features`."""
+    return check_features(MotionFeatures(motion), choice, infer)
+
+
+def check_features(
+    features: MotionFeatures, choice: RuleChoice, infer: Callable[[Motion], Surroundings] = lambda _: Surroundings()
+) -> CheckResult:
     """Apply the chosen rules to a motion, except those of physics.
 
     Args:
-        motion: Motion of T frames.
+        features: Features of a motion of T frames.
         choice: The rules to apply, with their thresholds.
         infer: Finds the steps, seats and treadmill that carry a motion. It is called if a rule of the floor is broken;
             then all rules are applied again.
@@ -123,10 +130,11 @@ def check_with(
     Returns:
         Findings, and notes about rules that could not be measured.
     """
+    motion = features.given
     if not len(motion):
         return CheckResult()
     rules = [rule for rule in choice.select_rules(RULES) if rule.measure]
-    result = _check_rules(rules, MotionFeatures(motion))
+    result = _check_rules(rules, features)
     if not any(finding.code in _OF_SURROUNDINGS for finding in result.findings):
         return result
     step = "steps, seats and treadmills were not looked for"

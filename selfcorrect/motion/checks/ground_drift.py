@@ -6,7 +6,6 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d
 
 from ..geometry.vectors import percentile
-from ..measures.ground_plane import estimate_ground_plane
 from .findings import Measurement
 from .motion_features import MotionFeatures
 
@@ -56,5 +55,5 @@ def floor_tilt_deg(features: MotionFeatures) -> Measurement:
     """Angle between the horizontal and the plane on which the feet stand; empty if nothing shows it."""
     if not features.has_feet or features.motion.ground is not None:
         return Measurement.empty()
-    plane = estimate_ground_plane(features.given)
+    plane = features.floor_plane
     return Measurement.from_scalar(plane.tilt_deg, "floor") if plane.stances else Measurement.empty()

@@ -46,26 +46,30 @@ class LostContacts:
 
 
 def find_lost_contacts(before: Motion, after: Motion, supports: Sequence[Support] = ()) -> LostContacts:
+    """Find the contacts that a motion has lost; see `find_lost_contacts_of_features`."""
+    return find_lost_contacts_of_features(MotionFeatures(before), MotionFeatures(after), supports)
+
+
+def find_lost_contacts_of_features(
+    before: MotionFeatures, after: MotionFeatures, supports: Sequence[Support] = ()
+) -> LostContacts:
     """Find the contacts of feet with the floor that a motion has lost after its correction.
 
     Args:
-        before: Motion of T frames.
-        after: The same motion after correction.
+        before: Features of a motion of T frames.
+        after: Those of the same motion after correction.
         supports: What carries the corrected motion besides the floor.
 
     Returns:
         The lost share of the contacts, and how high the feet are instead.
     """
-    if len(before) < 2:
+    if len(before) < 2 or not before.has_feet:
         return LostContacts()
-    seen_before = MotionFeatures(before)
-    if not seen_before.has_feet:
-        return LostContacts()
-    keeps_level = abs(float(np.median((after.root_m - before.root_m)[:, 1]))) < _SAME_LEVEL_M
-    ground_m = seen_before.ground_m if keeps_level else 0.0
-    seen_after = MotionFeatures(after, Surroundings(tuple(supports), ground_m))
-    by_foot = _lost_by_foot(before, seen_before, seen_after)
-    by_body = _lost_by_body(seen_before, seen_after)
+    raised_m = float(np.median((after.given.root_m - before.given.root_m)[:, 1]))
+    ground_m = before.ground_m if abs(raised_m) < _SAME_LEVEL_M else 0.0
+    after = after.with_surroundings(Surroundings(tuple(supports), ground_m))
+    by_foot = _lost_by_foot(before.given, before, after)
+    by_body = _lost_by_body(before, after)
     return max(by_foot, by_body, key=lambda lost: lost.share)
 
 

@@ -1,7 +1,9 @@
 """Features of a motion that rules read: positions, speeds, soles, centre of mass, each computed once on demand."""
 
+from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
+from typing import Self
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
@@ -13,8 +15,9 @@ from ..corrector_interface.grounding import MotionOnFloor
 from ..geometry.kinematics import in_chunks, world_poses
 from ..geometry.rotations import rotate
 from ..measures.contacts import floor_height_m
+from ..measures.ground_plane import GroundPlane, estimate_ground_plane
 from ..motion import Motion
-from ..skeleton import strip_side
+from ..skeleton import FootFrames, strip_side
 from ..support import Surroundings, gripping, ground_heights_m
 
 FLOOR_ELSEWHERE_M = 0.08
@@ -34,14 +37,28 @@ HAND_M = 0.19
 
 _AVERAGED_S = 0.1
 
+_OF_SURROUNDINGS = ("ground_m", "soles_m", "sole_heights_m", "_beneath_m", "surface_m", "lowest_m", "clear_m")
+"""Cached features that depend on what carries the motion."""
+
 
 class MotionFeatures:
     """Features of a motion of T frames, J joints and B body joints, which are those with an anatomical part."""
 
-    def __init__(self, motion: Motion, around: Surroundings | None = None) -> None:
-        """Take a motion and what carries it besides the floor; motions on a treadmill are seen from its belt."""
+    def __init__(
+        self, motion: Motion, around: Surroundings | None = None, floor_plane: GroundPlane | None = None
+    ) -> None:
+        """Take a motion, seen from the belt if it is on a treadmill.
+
+        Args:
+            motion: Motion of T frames.
+            around: What carries it besides the floor.
+            floor_plane: Plane on which its feet stand; None to estimate it when it is needed.
+        """
+        if floor_plane is not None:
+            vars(self)["floor_plane"] = floor_plane
         self.given = motion
-        motion = MotionOnFloor.from_motion(level_feet(motion)).motion if len(motion) else motion
+        self.levelled = level_feet(motion) if len(motion) else motion
+        motion = MotionOnFloor.from_motion(self.levelled).motion
         self.around = around or Surroundings()
         if self.around.belt_m is not None:
             motion = replace(motion, root_m=motion.root_m - self.around.belt_m)
@@ -50,8 +67,26 @@ class MotionFeatures:
         self.joints = body_joints or list(range(len(motion.skeleton)))
         self.names = tuple(motion.skeleton.names[joint] for joint in self.joints)
 
+    @classmethod
+    def of_joints(cls, motion: Motion) -> Self:
+        """Return the features of a motion whose soles do not matter, so that they are not estimated."""
+        return cls(replace(motion, feet=FootFrames()))
+
     def __len__(self) -> int:
         return len(self.motion)
+
+    def with_surroundings(self, around: Surroundings) -> Self:
+        """Return the features of the same motion with other supports; those of poses that are known stay so."""
+        features = copy(self)
+        for name in _OF_SURROUNDINGS:
+            vars(features).pop(name, None)
+        features.around = around
+        return features
+
+    @cached_property
+    def floor_plane(self) -> GroundPlane:
+        """Plane on which the feet stand."""
+        return estimate_ground_plane(self.given)
 
     @cached_property
     def _poses(self) -> tuple[np.ndarray, np.ndarray]:

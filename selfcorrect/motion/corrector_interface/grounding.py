@@ -94,7 +94,7 @@ class MotionOnFloor:
     lowest_m: float = 0.0
     """Height of that ground, along the floor's normal."""
     plane: GroundPlane = LEVEL
-    """The floor, level in the motion, if it was estimated from the given one and is tilted there."""
+    """The floor that was estimated from the given motion, if it was; level in the motion if it is tilted there."""
     levels: bool = False
     """True if corrections stay level."""
 
@@ -108,7 +108,7 @@ class MotionOnFloor:
         """
         plane = estimate_ground_plane(motion)
         if not plane.is_tilted:
-            return cls(motion, motion)
+            return cls(motion, motion, plane=plane)
         turned = TurnedWorld(plane.to_level)
         return cls(turned.view(motion), motion, turned, plane=plane, levels=levels)
 
@@ -136,7 +136,7 @@ class MotionOnFloor:
     def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
         """Return a correction of this motion in the world of the given one, or in the level one if it stays level."""
         if self.motion is self.given:
-            return correction
+            return replace(correction, floor=self.plane)
         notes = correction.notes
         if self.plane.is_tilted:
             notes = (Note(NoteKind.LEVELLED if self.levels else NoteKind.TILTED, self.plane.tilt_deg), *notes)

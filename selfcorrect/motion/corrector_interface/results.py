@@ -239,7 +239,7 @@ class CorrectedMotion:
     notes: tuple[Note, ...] = ()
     """Other assumptions and observations."""
     floor: GroundPlane = LEVEL
-    """The floor on which the motion stood before correction, if it was estimated and is tilted."""
+    """The floor on which the motion stood before correction, if it was estimated."""
 
     @property
     def accepted(self) -> bool:

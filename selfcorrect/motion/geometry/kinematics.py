@@ -188,8 +188,15 @@ def cache_poses(
     return poses
 
 
+def pose_joints(motion: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
+    """Return the world positions and orientations of all joints; a batch that was posed already is not posed again."""
+    if isinstance(motion, MotionBatch) and (poses := _POSES.get(motion)) is not None:
+        return poses
+    return forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
+
+
 def joint_positions(motion: Motion | MotionBatch, joints: Sequence[int] | None = None) -> np.ndarray:
-    """Return the positions of joints in the world.
+    """Return the positions of joints in the world; a batch that was posed already is not posed again.
 
     Args:
         motion: A motion of T frames, or a batch of N such motions.
@@ -198,6 +205,8 @@ def joint_positions(motion: Motion | MotionBatch, joints: Sequence[int] | None =
     Returns:
         (T, J, 3) positions in metres, (N, T, J, 3) of a batch.
     """
+    if isinstance(motion, MotionBatch) and (poses := _POSES.get(motion)) is not None:
+        return poses[0] if joints is None else poses[0][..., list(joints), :]
     return in_chunks(partial(_pose_positions_m, motion.skeleton, joints), motion.root_m, motion.rotations)
 
 

@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 
 from ..motion import Motion, Moving
 from ..skeleton import SMPL_22, UNTURNED, FootFrames, Skeleton
-from .kinematics import forward_kinematics, in_chunks, local_rotations, make_continuous
+from .kinematics import forward_kinematics, in_chunks, local_rotations, make_continuous, pose_joints
 from .rotations import compose, invert, rotate
 
 Y_UP, Z_UP, Y_DOWN, Z_DOWN = range(4)
@@ -305,7 +305,7 @@ class JointSubset(Generic[Moving]):
     """The motion with all joints."""
 
     def view(self, motion: Moving) -> Moving:
-        _, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
+        _, orientations = pose_joints(motion)
         rotations = local_rotations(self.tree, orientations[..., self.joints, :])
         return replace(motion, skeleton=self.tree, rotations=rotations)
 

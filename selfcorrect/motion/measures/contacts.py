@@ -106,17 +106,19 @@ def find_standing_joints(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
     return places_m, _remove_flicker(stands, 0, round(_SHORTEST_S * motion.fps))
 
 
-def standing_speeds_m_s(before: Motion, after: Motion) -> tuple[float, float]:
-    """Mean speeds along the floor, in `before` and in `after`, of the joints that stand or slide in `before`, m/s.
+def standing_speeds_m_s(before: Motion, *after: Motion) -> tuple[float, ...]:
+    """Mean speeds along the floor, in `before` and in each of `after`, of joints that stand or slide in `before`, m/s.
 
     0 if none does.
     """
     places_m, stands = find_standing_joints(before)
     if not stands.any():
-        return 0.0, 0.0
-    before_m_s = _speed(places_m[..., [0, 2]], before.fps)
-    after_m_s = _speed(_feet_m(after)[..., [0, 2]], before.fps)
-    return float(before_m_s[stands].mean()), float(after_m_s[stands].mean())
+        return (0.0,) * (1 + len(after))
+    speeds_m_s = []
+    for feet_m in (places_m, *map(_feet_m, after)):
+        speed_m_s = _speed(feet_m[..., [0, 2]], before.fps)
+        speeds_m_s.append(float(speed_m_s[stands].mean()))
+    return tuple(speeds_m_s)
 
 
 def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:

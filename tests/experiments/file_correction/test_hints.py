@@ -35,7 +35,7 @@ def walker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 STEPS = [
     (walking, "find_longest_walk", "rule P1 was left out"),
-    (describe, "check_with", "oddities are not reported"),
+    (describe, "check_features", "oddities are not reported"),
     (describe, "_list_residuals", "residual wrenches are not reported"),
     (describe, "_list_contacts", "contacts are not reported"),
     (describe, "joint_positions", "distances of joints are not reported"),
