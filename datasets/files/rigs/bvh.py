@@ -76,39 +76,42 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None, fps:
     for joint in relative:
         positions[joint] = positions[joint] + offsets[joint]
     end_sites = frozenset(index for index, joint in enumerate(content.joints) if joint.is_end)
-    skeleton = Skeleton(
-        content.names,
-        parents,
-        _usual_offsets(offsets, positions),
-        ("",) * joints,
-        rigid=frozenset(content.names[joint] for joint in end_sites),
-    )
-    root = positions.get(0, np.tile(offsets[0], (frames, 1)))
+    end_names = frozenset(content.names[joint] for joint in end_sites)
+    usual_offsets = _usual_offsets(offsets, positions)
+    skeleton = Skeleton(content.names, parents, usual_offsets, ("",) * joints, rigid=end_names)
+    root = positions.pop(0, np.tile(offsets[0], (frames, 1)))
     motion = recognize_parts(Motion(skeleton, root, rotations, content.fps, source=source))
     skeleton = motion.skeleton
     unit_m = metres_per_unit
-    unit_note = ""
+    notes = content.notes
     if not unit_m:
         infer_unit = unit_of_person if is_person(skeleton) else unit_of
         size = body_size(parents, skeleton.offsets_m, top_of_body(skeleton))
         unit_m, unit_note = infer_unit(size, content.names)
+        if unit_note:
+            notes = (*notes, unit_note)
     scaled = replace(skeleton, offsets_m=skeleton.offsets_m * unit_m)
+    motion = replace(motion, skeleton=scaled, root_m=root * unit_m)
     return RiggedMotion(
-        replace(motion, skeleton=scaled, root_m=root * unit_m),
+        motion,
         content.channels,
         offsets,
         end_sites,
         unit_m,
-        stretches_m={joint: track * unit_m for joint, track in positions.items() if joint > 0},
+        stretches_m={joint: track * unit_m for joint, track in positions.items()},
         relative=relative,
-        notes=(*content.notes, *filter(None, [unit_note])),
+        notes=notes,
     )
 
 
 def _find_relative(positions: Mapping[int, np.ndarray], offsets: np.ndarray) -> frozenset[int]:
     """Find joints whose positions (T, 3) are added to their offsets (J, 3): else their bones had no length."""
-    lengths = {joint: np.linalg.norm(np.median(track, axis=0)) for joint, track in positions.items() if joint}
-    return frozenset(joint for joint, length in lengths.items() if length < _NO_BONE * np.linalg.norm(offsets[joint]))
+    relative = set()
+    for joint, track in positions.items():
+        length = np.linalg.norm(np.median(track, axis=0))
+        if joint > 0 and length < _NO_BONE * np.linalg.norm(offsets[joint]):
+            relative.add(joint)
+    return frozenset(relative)
 
 
 def _usual_offsets(offsets: np.ndarray, positions: Mapping[int, np.ndarray]) -> np.ndarray:
@@ -127,30 +130,40 @@ def _channel_values(
     rotations = np.zeros((len(values), len(channels), 4))
     rotations[..., 3] = 1
     positions: dict[int, np.ndarray] = {}
-    turning: dict[str, list[tuple[int, list[int]]]] = {}
-    for joint, kind, columns, axes in _columns(channels):
-        if kind == "position":
-            track = positions.setdefault(joint, np.tile(offsets[joint], (len(values), 1)))
-            track[:, ["XYZ".index(axis) for axis in axes]] = values[:, columns]
-        else:
-            turning.setdefault(axes, []).append((joint, columns))
-    for axes, joint_columns in turning.items():
-        joints = [joint for joint, _ in joint_columns]
-        angles_deg = values[:, [columns for _, columns in joint_columns]].reshape(-1, len(axes))
+    for joint, columns, axes in _columns(channels, "position"):
+        track = np.tile(offsets[joint], (len(values), 1))
+        track[:, _axis_numbers(axes)] = values[:, columns]
+        positions[joint] = track
+    for axes, (joints, columns) in _turning_joints(channels).items():
+        angles_deg = values[:, columns].reshape(-1, len(axes))
         turns = Rotation.from_euler(axes, angles_deg, degrees=True).as_quat()
         rotations[:, joints] = turns.reshape(len(values), len(joints), 4)
     return positions, make_continuous(rotations)
 
 
-def _columns(channels: Sequence[tuple[str, ...]]) -> Iterator[tuple[int, str, list[int], str]]:
-    """Yield each joint, each kind of channel that it has, the columns of its values, and their axes in order."""
+def _columns(channels: Sequence[tuple[str, ...]], kind: str) -> Iterator[tuple[int, list[int], str]]:
+    """Yield each joint with channels of a kind, the columns of their values, and their axes in order."""
     start = 0
     for joint, names in enumerate(channels):
-        for kind in ("position", "rotation"):
-            places = [place for place, name in enumerate(names) if name.endswith(kind)]
-            if places:
-                yield joint, kind, [start + place for place in places], "".join(names[place][0] for place in places)
+        places = [place for place, name in enumerate(names) if name.endswith(kind)]
+        if places:
+            axes = "".join(names[place][0] for place in places)
+            yield joint, [start + place for place in places], axes
         start += len(names)
+
+
+def _turning_joints(channels: Sequence[tuple[str, ...]]) -> dict[str, tuple[list[int], list[list[int]]]]:
+    """Return, for each order of axes, the joints that turn about these, and the columns of each joint's angles."""
+    turning: dict[str, tuple[list[int], list[list[int]]]] = {}
+    for joint, columns, axes in _columns(channels, "rotation"):
+        joints, joint_columns = turning.setdefault(axes, ([], []))
+        joints.append(joint)
+        joint_columns.append(columns)
+    return turning
+
+
+def _axis_numbers(axes: str) -> list[int]:
+    return ["XYZ".index(axis) for axis in axes]
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -211,8 +224,9 @@ def layer_between(before: str, after: str, source: str) -> str:
     added = new.values - old.values
     added[:, angles] = (added[:, angles] + 180.0) % 360.0 - 180.0
     head, frame_time = re.split("(?=frame time)", after, maxsplit=1, flags=re.IGNORECASE)
-    rows = (" ".join(f"{value:.6f}" for value in row) + "\n" for row in added)
-    return head + frame_time.splitlines()[0] + "\n" + "".join(rows)
+    lines = [head + frame_time.splitlines()[0]]
+    lines += [" ".join(f"{value:.6f}" for value in row) for row in added]
+    return "\n".join(lines) + "\n"
 
 
 def format_bvh(clip: RiggedMotion) -> str:
@@ -223,8 +237,10 @@ def format_bvh(clip: RiggedMotion) -> str:
 def _format_lines(clip: RiggedMotion) -> Iterator[str]:
     """Return the lines of the file, the frames' one by one: a long motion's text is longer than its numbers."""
     values = _values_of(clip)
-    order = _file_order(clip.motion.skeleton)
-    columns = [column for joint in order for column in _own_columns(clip.channels, joint)]
+    ends = np.cumsum([len(names) for names in clip.channels])
+    columns: list[int] = []
+    for joint in _file_order(clip.motion.skeleton):
+        columns += range(ends[joint] - len(clip.channels[joint]), ends[joint])
     names = written_names(clip.motion.skeleton.names)
     head = ["HIERARCHY", *_format_joint(clip, names, 0, 0), "MOTION", f"Frames: {len(values)}"]
     row_format = " ".join(["%.6f"] * len(columns))
@@ -235,12 +251,10 @@ def _format_lines(clip: RiggedMotion) -> Iterator[str]:
 
 def _file_order(skeleton: Skeleton, joint: int = 0) -> list[int]:
     """Return the joints from the root down, each followed by all below it: the order in which a file lists them."""
-    return [joint, *(below for child in skeleton.children[joint] for below in _file_order(skeleton, child))]
-
-
-def _own_columns(channels: Sequence[tuple[str, ...]], joint: int) -> range:
-    start = sum(map(len, channels[:joint]))
-    return range(start, start + len(channels[joint]))
+    order = [joint]
+    for child in skeleton.children[joint]:
+        order += _file_order(skeleton, child)
+    return order
 
 
 def _values_of(clip: RiggedMotion) -> np.ndarray:
@@ -248,24 +262,21 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
     motion = clip.motion
     _check_finite(motion)
     values = np.zeros((len(motion), sum(map(len, clip.channels))))
-    if not any(name.endswith("position") for name in clip.channels[0]) and np.ptp(motion.root_m, axis=0).max() > 1e-6:
+    moves_root = any(name.endswith("position") for name in clip.channels[0])
+    if not moves_root and np.ptp(motion.root_m, axis=0).max() > 1e-6:
         raise InputError(f"{motion.source or 'the motion'}: its root moves, but the file has no channels for that")
-    turning: dict[str, list[tuple[int, list[int]]]] = {}
-    for joint, kind, columns, axes in _columns(clip.channels):
-        if kind == "position":
-            track_m = _track_m(clip, joint)[:, ["XYZ".index(axis) for axis in axes]]
-            values[:, columns] = track_m / clip.metres_per_unit
-            if joint in clip.relative:
-                values[:, columns] -= clip.offsets[joint][["XYZ".index(axis) for axis in axes]]
-        else:
-            turning.setdefault(axes, []).append((joint, columns))
-    for axes, joint_columns in turning.items():
-        joints = [joint for joint, _ in joint_columns]
+    for joint, columns, axes in _columns(clip.channels, "position"):
+        numbers = _axis_numbers(axes)
+        track_m = _track_m(clip, joint)[:, numbers]
+        values[:, columns] = track_m / clip.metres_per_unit
+        if joint in clip.relative:
+            values[:, columns] -= clip.offsets[joint][numbers]
+    for axes, (joints, columns) in _turning_joints(clip.channels).items():
         all_axes = axes + "".join(axis for axis in "XYZ" if axis not in axes)
         turns = Rotation.from_quat(motion.rotations[:, joints].reshape(-1, 4))
         angles_deg = turns.as_euler(all_axes, degrees=True, suppress_warnings=True)[:, : len(axes)]
-        continuous_deg = np.unwrap(angles_deg.reshape(len(motion), len(joints), len(axes)), period=360, axis=0)
-        values[:, [columns for _, columns in joint_columns]] = continuous_deg
+        angles_deg = angles_deg.reshape(len(motion), len(joints), len(axes))
+        values[:, columns] = np.unwrap(angles_deg, period=360, axis=0)
     return values
 
 
@@ -305,15 +316,15 @@ def _format_joint(clip: RiggedMotion, names: Sequence[str], joint: int, depth: i
     """Return the lines of one joint and all below it."""
     skeleton = clip.motion.skeleton
     margin = "\t" * depth
-    offset = " ".join(f"{value:.6f}" for value in (clip.offsets[joint].round(6) + 0.0))
+    x, y, z = clip.offsets[joint].round(6) + 0.0
+    title = f"{'JOINT' if depth else 'ROOT'} {names[joint]}"
+    content = [f"{margin}\tOFFSET {x:.6f} {y:.6f} {z:.6f}"]
     if joint in clip.end_sites:
-        return [f"{margin}End Site", f"{margin}{{", f"{margin}\tOFFSET {offset}", f"{margin}}}"]
-    channels = clip.channels[joint]
-    return [
-        f"{margin}{'JOINT' if depth else 'ROOT'} {names[joint]}",
-        f"{margin}{{",
-        f"{margin}\tOFFSET {offset}",
-        f"{margin}\t{' '.join(['CHANNELS', str(len(channels)), *channels])}",
-        *(line for child in skeleton.children[joint] for line in _format_joint(clip, names, child, depth + 1)),
-        f"{margin}}}",
-    ]
+        title = "End Site"
+    else:
+        channels = clip.channels[joint]
+        words = ("CHANNELS", str(len(channels)), *channels)
+        content.append(f"{margin}\t{' '.join(words)}")
+        for child in skeleton.children[joint]:
+            content += _format_joint(clip, names, child, depth + 1)
+    return [f"{margin}{title}", f"{margin}{{", *content, f"{margin}}}"]

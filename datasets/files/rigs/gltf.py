@@ -29,10 +29,11 @@ _MATERIAL = {"name": "bone", "pbrMetallicRoughness": {"baseColorFactor": [0.8, 0
 
 _LIMBS = {"hip": "UpperLeg", "knee": "LowerLeg", "ankle": "Foot", "foot": "Toes", "collar": "Shoulder",
           "shoulder": "UpperArm", "elbow": "LowerArm", "wrist": "Hand"}  # fmt: skip
-VRM_BONES = {"pelvis": "hips", "spine1": "spine", "spine2": "chest", "spine3": "upperChest", "neck": "neck",
-             "head": "head"} | {
-    f"{side}_{part}": f"{side}{bone}" for side in ("left", "right") for part, bone in _LIMBS.items()
-}  # fmt: skip
+_TRUNK = {"pelvis": "hips", "spine1": "spine", "spine2": "chest", "spine3": "upperChest", "neck": "neck",
+          "head": "head"}  # fmt: skip
+_LEFT = {f"left_{part}": f"left{bone}" for part, bone in _LIMBS.items()}
+_RIGHT = {f"right_{part}": f"right{bone}" for part, bone in _LIMBS.items()}
+VRM_BONES = _TRUNK | _LEFT | _RIGHT
 """VRM's names of the parts of a body."""
 
 _WIDTH = 0.12
@@ -89,13 +90,15 @@ def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
     numbers = Numbers()
     nodes = _nodes_at_rest(motion.skeleton)
     skin = {} if at_rest else _attach_skin(motion, nodes, numbers)
+    top = 0 if at_rest else len(nodes) - 1
+    animations = [_animation(moving, numbers) for moving in (motion, *more)]
     document = {
         "asset": {"version": "2.0", "generator": GENERATOR},
         "scene": 0,
-        "scenes": [{"nodes": [0 if at_rest else len(nodes) - 1]}],
-        "nodes": [{key: value for key, value in node.items() if value or key != "children"} for node in nodes],
+        "scenes": [{"nodes": [top]}],
+        "nodes": nodes,
         **skin,
-        "animations": [_animation(moving, numbers) for moving in (motion, *more)],
+        "animations": animations,
         "accessors": numbers.content["accessors"],
         "bufferViews": numbers.content["bufferViews"],
         "buffers": [{"byteLength": len(numbers.buffer)}],
@@ -105,11 +108,14 @@ def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
 
 def _nodes_at_rest(skeleton: Skeleton) -> list[dict[str, Any]]:
     """Return the joints in the skeleton's order, the lowest one on the floor."""
-    nodes: list[dict[str, Any]] = [
-        {"name": name, "translation": offset_m.tolist(), "children": list(children)}
-        for name, offset_m, children in zip(skeleton.names, skeleton.offsets_m, skeleton.children, strict=True)
-    ]
-    nodes[0]["translation"] = [0.0, float(-skeleton.rest_positions_m[:, 1].min()), 0.0]
+    nodes: list[dict[str, Any]] = []
+    for name, offset_m, children in zip(skeleton.names, skeleton.offsets_m, skeleton.children, strict=True):
+        node = {"name": name, "translation": offset_m.tolist()}
+        if children:
+            node["children"] = list(children)
+        nodes.append(node)
+    lowest_m = float(skeleton.rest_positions_m[:, 1].min())
+    nodes[0]["translation"] = [0.0, -lowest_m, 0.0]
     return nodes
 
 
@@ -125,7 +131,8 @@ def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: Numbers) 
     rest_m = motion.skeleton.rest_positions_m
     bound = np.tile(np.eye(4), (len(nodes), 1, 1))
     bound[:, 3, :3] = -rest_m  # transposed, as glTF writes columns
-    skin = {"joints": list(joints), "skeleton": 0, "inverseBindMatrices": numbers.add(bound.reshape(-1, 16))}
+    matrices = numbers.add(bound.reshape(-1, 16))
+    skin = {"joints": list(joints), "skeleton": 0, "inverseBindMatrices": matrices}
     bones = _bones_of(motion.skeleton)
     if not len(bones.starts):
         nodes.append({"name": "armature", "children": [0]})
@@ -139,7 +146,7 @@ def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: Numbers) 
 def _mesh(bones: _Bones, rest_m: np.ndarray, numbers: Numbers) -> dict[str, Any]:
     """Return triangles of an octahedron for each bone at rest, with separate vertices so that edges look sharp."""
     turns = bones.turns.as_matrix()
-    corners = np.einsum("bij,bj,tcj->btci", turns, bones.scales, _OCTAHEDRON[_TRIANGLES])
+    corners = np.einsum("bij,bj,tcj->btci", turns, bones.scales_m, _OCTAHEDRON[_TRIANGLES])
     places_m = corners + rest_m[bones.starts, None, None]
     normals = np.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
@@ -148,15 +155,12 @@ def _mesh(bones: _Bones, rest_m: np.ndarray, numbers: Numbers) -> dict[str, Any]
     carriers = np.zeros((len(bones.starts) * vertices, 4), dtype=np.uint16)
     carriers[:, 0] = np.repeat(bones.starts, vertices)
     weights = np.tile([1.0, 0.0, 0.0, 0.0], (len(carriers), 1))
-    return {
-        "attributes": {
-            "POSITION": numbers.add(places_m.reshape(-1, 3), _VERTICES, bounds=True),
-            "NORMAL": numbers.add(corner_normals.reshape(-1, 3), _VERTICES),
-            "JOINTS_0": numbers.add(carriers, _VERTICES),
-            "WEIGHTS_0": numbers.add(weights, _VERTICES),
-        },
-        "material": 0,
-    }
+    attributes: dict[str, int] = {}
+    attributes["POSITION"] = numbers.add(places_m.reshape(-1, 3), _VERTICES, bounds=True)
+    attributes["NORMAL"] = numbers.add(corner_normals.reshape(-1, 3), _VERTICES)
+    attributes["JOINTS_0"] = numbers.add(carriers, _VERTICES)
+    attributes["WEIGHTS_0"] = numbers.add(weights, _VERTICES)
+    return {"attributes": attributes, "material": 0}
 
 
 def _animation(motion: Motion, numbers: Numbers) -> dict[str, Any]:
@@ -166,8 +170,10 @@ def _animation(motion: Motion, numbers: Numbers) -> dict[str, Any]:
     samplers = [{"input": time, "output": numbers.add(motion.root_m)}]
     channels = [{"sampler": 0, "target": {"node": 0, "path": "translation"}}]
     for joint in range(len(motion.skeleton)):
-        channels.append({"sampler": len(samplers), "target": {"node": joint, "path": "rotation"}})
-        samplers.append({"input": time, "output": numbers.add(rotations[:, joint])})
+        target = {"node": joint, "path": "rotation"}
+        channels.append({"sampler": len(samplers), "target": target})
+        output = numbers.add(rotations[:, joint])
+        samplers.append({"input": time, "output": output})
     return {"name": motion.label or "motion", "samplers": samplers, "channels": channels}
 
 
@@ -180,25 +186,21 @@ class _Bones:
 
     starts: np.ndarray
     """(B,) joint at which each bone starts."""
-    ends: np.ndarray
-    """(B,) joint at which it ends."""
     turns: Rotation
     """(B,) turn from +y to the bone, in the start joint's frame."""
-    scales: np.ndarray
-    """(B, 3) of the octahedron, metres."""
+    scales_m: np.ndarray
+    """(B, 3) size of the octahedron."""
 
 
 def _bones_of(skeleton: Skeleton) -> _Bones:
     """Return the bones from each joint to its children."""
     lengths_m = np.linalg.norm(skeleton.offsets_m, axis=-1)
-    ends = np.array([joint for joint in range(1, len(skeleton)) if lengths_m[joint] >= _SHORTEST_M], dtype=int)
-    turns = []
-    for joint in ends:
-        turn = Rotation.align_vectors(skeleton.offsets_m[[joint]], [[0.0, 1.0, 0.0]])[0]
-        turns.append(turn.as_quat())
-    return _Bones(
-        starts=np.array(skeleton.parents)[ends],
-        ends=ends,
-        turns=Rotation.from_quat(np.reshape(turns, (-1, 4))),
-        scales=lengths_m[ends, None] * [_WIDTH, 1.0, _WIDTH],
-    )
+    ends = 1 + np.flatnonzero(lengths_m[1:] >= _SHORTEST_M)
+    starts = np.array(skeleton.parents)[ends]
+    quaternions = np.zeros((len(ends), 4))
+    for index, joint in enumerate(ends):
+        turn, _ = Rotation.align_vectors(skeleton.offsets_m[[joint]], [[0.0, 1.0, 0.0]])
+        quaternions[index] = turn.as_quat()
+    turns = Rotation.from_quat(quaternions)
+    scales_m = lengths_m[ends, None] * [_WIDTH, 1.0, _WIDTH]
+    return _Bones(starts, turns, scales_m)

@@ -38,7 +38,8 @@ from .sampling import SAMPLED_FPS, round_rate, sampling_rate
 _UNIFORM = 1e-3
 _MOVES_M = 1e-6
 _TURNS_RAD = 1e-6
-_WIDTHS = {"translation": 3, "rotation": 4, "scale": 3}
+_REST = {"translation": (0.0, 0.0, 0.0), "rotation": (0.0, 0.0, 0.0, 1.0), "scale": (1.0, 1.0, 1.0)}
+"""Place of a node that states none."""
 _VRM_PARTS = {bone: part for part, bone in VRM_BONES.items()}
 _VRM_SPINE = ("spine", "chest", "upperChest")
 _LEAST_BODY = 12
@@ -89,11 +90,10 @@ def open_gltf(path: Path, reading: Reading) -> MotionFile:
     def write(target: Path, *changed: Motion | None) -> None:
         content = document
         for body in bodies:
-            tracks = {
-                clip.index: _change_tracks(clip, motion)
-                for clip, motion in zip(clips, changed, strict=True)
-                if clip.body is body and motion is not None
-            }
+            tracks = {}
+            for clip, motion in zip(clips, changed, strict=True):
+                if clip.body is body and motion is not None:
+                    tracks[clip.index] = _change_tracks(clip, motion)
             content = with_tracks(content, tracks)
         write_document(target, content)
 
@@ -111,20 +111,23 @@ def _find_bodies(document: Document) -> list[_Body]:
     moved = [_moved_nodes(animation) for animation in document.items("animations")]
     bones = _vrm_bones(document)
     skins = [set(skin["joints"]) for skin in document.items("skins")]
-    skeletons = _separate_skeletons([*skins, set(bones.values())], parents, set().union(*moved))
+    moved_nodes = set().union(*moved)
+    skeletons = _separate_skeletons([*skins, set(bones.values())], parents, moved_nodes)
     if not skeletons:
-        skeletons = [set().union(*skins, bones.values(), *moved)]
+        skeletons = [set().union(*skins, bones.values(), moved_nodes)]
     bodies = []
     for skeleton in skeletons:
         tree = tree_of(skeleton, parents)
         joints = skeleton if len(skeletons) > 1 else set(tree)
         animations = tuple(index for index, some in enumerate(moved) if some & joints)
+        joint_of_node = {node: joint for joint, node in enumerate(tree)}
+        names = [str(nodes[node].get("name") or f"node {node}") for node in tree]
         rig = Rig(
             tuple(tree),
-            tuple(tree.index(parents[node]) if parents[node] >= 0 else -1 for node in tree),
-            unique([str(nodes[node].get("name") or f"node {node}") for node in tree]),
-            _vrm_parts(bones, tree),
-            tuple(_rest(nodes[node]) for node in tree),
+            parents=tuple(joint_of_node.get(parents[node], -1) for node in tree),
+            names=unique(names),
+            parts=_vrm_parts(bones, tree),
+            rest=tuple(_rest(nodes[node]) for node in tree),
         )
         first = next((joint for joint, node in enumerate(tree) if node in skeleton), 0)
         name = rig.names[first] if len(skeletons) > 1 else ""
@@ -135,7 +138,7 @@ def _find_bodies(document: Document) -> list[_Body]:
     return bodies
 
 
-def _separate_skeletons(skins: Sequence[set[int]], parents: Sequence[int], moved: Collection[int]) -> list[set[int]]:
+def _separate_skeletons(skins: Sequence[set[int]], parents: Sequence[int], moved: set[int]) -> list[set[int]]:
     """Return the joints of each skeleton that moves, if there are several of a body's size; else none.
 
     Skins belong to one skeleton that share a joint or a joint above theirs, as a body and its hair do.
@@ -154,7 +157,9 @@ def _separate_skeletons(skins: Sequence[set[int]], parents: Sequence[int], moved
                 others.append((skeleton, skeleton_tops))
         skeletons = [*others, (merged, tops)]
     large = [skeleton for skeleton, _ in skeletons if len(skeleton) >= _LEAST_BODY]
-    return [skeleton for skeleton in large if skeleton & set(moved)] if len(large) > 1 else []
+    if len(large) < 2:
+        return []
+    return [skeleton for skeleton in large if skeleton & moved]
 
 
 def _top_joint(joint: int, joints: Collection[int], parents: Sequence[int]) -> int:
@@ -181,8 +186,12 @@ def _parents(nodes: Sequence[dict[str, Any]]) -> list[int]:
 
 def _moved_nodes(animation: dict[str, Any]) -> set[int]:
     """Return the nodes that an animation turns or moves."""
-    targets = (channel["target"] for channel in animation["channels"])
-    return {target["node"] for target in targets if target["path"] in ("rotation", "translation") and "node" in target}
+    moved = set()
+    for channel in animation["channels"]:
+        target = channel["target"]
+        if target["path"] in ("rotation", "translation") and "node" in target:
+            moved.add(target["node"])
+    return moved
 
 
 def _vrm_bones(document: Document) -> dict[str, int]:
@@ -190,34 +199,35 @@ def _vrm_bones(document: Document) -> dict[str, int]:
     extensions = document.content.get("extensions") or {}
     for name in ("VRMC_vrm_animation", "VRMC_vrm"):
         if name in extensions:
-            return {bone: entry["node"] for bone, entry in extensions[name]["humanoid"]["humanBones"].items()}
-    entries = extensions["VRM"]["humanoid"]["humanBones"] if "VRM" in extensions else []
-    return {entry["bone"]: entry["node"] for entry in entries}
+            bones = extensions[name]["humanoid"]["humanBones"]
+            return {bone: entry["node"] for bone, entry in bones.items()}
+    if "VRM" in extensions:
+        entries = extensions["VRM"]["humanoid"]["humanBones"]
+        return {entry["bone"]: entry["node"] for entry in entries}
+    return {}
 
 
 def _vrm_parts(bones: Mapping[str, int], tree: Sequence[int]) -> tuple[str, ...]:
     spine = [tree.index(bones[bone]) for bone in _VRM_SPINE if bones.get(bone) in tree]
-    parts = {joint: part for part, joint in spine_parts(spine).items()}
-    parts |= {
-        tree.index(node): _VRM_PARTS[bone]
-        for bone, node in bones.items()
-        if bone in _VRM_PARTS and bone not in _VRM_SPINE
-    }
-    return tuple(parts.get(joint, "") for joint in range(len(tree)))
+    parts = [""] * len(tree)
+    for part, joint in spine_parts(spine).items():
+        parts[joint] = part
+    for bone, node in bones.items():
+        if bone in _VRM_PARTS and bone not in _VRM_SPINE:
+            parts[tree.index(node)] = _VRM_PARTS[bone]
+    return tuple(parts)
 
 
 def _rest(node: dict[str, Any]) -> dict[str, np.ndarray]:
-    defaults = {"translation": [0.0, 0, 0], "rotation": [0.0, 0, 0, 1], "scale": [1.0, 1, 1]}
-    rest = {name: np.array(node.get(name, default), dtype=float) for name, default in defaults.items()}
+    rest = {name: np.array(node.get(name, default), dtype=float) for name, default in _REST.items()}
     if "matrix" in node:
         matrix = np.array(node["matrix"], dtype=float).reshape(4, 4).T
         scale = np.linalg.norm(matrix[:3, :3], axis=0)
         rotation = Rotation.from_matrix(matrix[:3, :3] / scale).as_quat()
         rest = {"translation": matrix[:3, 3], "rotation": rotation, "scale": scale}
-    if any(
-        rest[name].shape != (width,) or not (np.abs(rest[name]) <= LARGEST).all() for name, width in _WIDTHS.items()
-    ):
-        raise ValueError(f"a node's place is not made of finite numbers, none beyond ±{LARGEST:g}")
+    for name, values in rest.items():
+        if values.shape != (len(_REST[name]),) or not (np.abs(values) <= LARGEST).all():
+            raise ValueError(f"a node's place is not made of finite numbers, none beyond ±{LARGEST:g}")
     return rest
 
 
@@ -292,8 +302,9 @@ def _known_unit_m(document: Document, reading: Reading) -> float | None:
 
     glTF's unit is the metre, and files that we wrote keep to it. Those of other programs do not always.
     """
-    is_ours = document.content["asset"].get("generator") == GENERATOR
-    return 1.0 if reading.metres_per_unit is None and is_ours else reading.metres_per_unit
+    if reading.metres_per_unit is None and document.content["asset"].get("generator") == GENERATOR:
+        return 1.0
+    return reading.metres_per_unit
 
 
 def _make_clock(keys_s: Sequence[np.ndarray]) -> _Clock:
@@ -315,7 +326,8 @@ def _make_clock(keys_s: Sequence[np.ndarray]) -> _Clock:
     if step_s > 0 and np.abs(steps_s - step_s).max() < 0.1 * step_s:
         keys_fps = round_rate(len(steps_s) / float(longest[-1] - longest[0]), _UNIFORM)
         fps, note = sampling_rate(keys_fps)
-    return _Clock(fps, start_s, int(np.floor((stop_s - start_s) * fps + 0.01)) + 1, note)
+    steps = int(np.floor((stop_s - start_s) * fps + 0.01))
+    return _Clock(fps, start_s, steps + 1, note)
 
 
 def _sample_channel(
@@ -336,20 +348,23 @@ def _sample_channel(
     Raises:
         InputError: They are not finite, or too large.
     """
-    if values.shape != ((3 if interpolation == "CUBICSPLINE" else 1) * len(times_s), _WIDTHS[kind]):
+    rows_per_key = 3 if interpolation == "CUBICSPLINE" else 1
+    if values.shape != (rows_per_key * len(times_s), len(_REST[kind])):
         raise ValueError(f"a track of {len(times_s)} keys has values of shape {values.shape}")
     if not (np.abs(values) <= LARGEST).all():
         raise InputError(f"its key frames are not finite, or beyond ±{LARGEST:g}")
     at_s = np.clip(clock_s, times_s[0], times_s[-1])
     if interpolation == "STEP" or len(times_s) == 1:
-        return values[np.maximum(np.searchsorted(times_s, at_s + 1e-6, side="right") - 1, 0)]
+        keys = np.searchsorted(times_s, at_s + 1e-6, side="right") - 1
+        return values[np.maximum(keys, 0)]
     if interpolation == "CUBICSPLINE":
         return _spline(times_s, values[0::3], values[1::3], values[2::3], at_s)
     distinct = np.concatenate([[True], np.diff(times_s) > 0])
     times_s = times_s[distinct]
     values = values[distinct]
     if kind == "rotation" and len(times_s) > 1:
-        return Slerp(times_s, Rotation.from_quat(values))(at_s).as_quat()
+        between = Slerp(times_s, Rotation.from_quat(values))
+        return between(at_s).as_quat()
     return np.stack([np.interp(at_s, times_s, column) for column in values.T], axis=1)
 
 
@@ -357,13 +372,15 @@ def _spline(
     times_s: np.ndarray, incoming: np.ndarray, values: np.ndarray, outgoing: np.ndarray, at_s: np.ndarray
 ) -> np.ndarray:
     """Evaluate cubic Hermite splines whose slopes before and after a key differ (the specification's appendix C)."""
-    steps_s = np.where(np.diff(times_s) > 0, np.diff(times_s), 1.0)[:, None]
+    steps_s = np.diff(times_s)[:, None]
+    steps_s = np.where(steps_s > 0, steps_s, 1.0)
     slopes = np.diff(values, axis=0) / steps_s
     first_slopes = outgoing[:-1]
     last_slopes = incoming[1:]
     bends = (first_slopes + last_slopes - 2 * slopes) / steps_s
     quadratic = (slopes - first_slopes) / steps_s - bends
-    return PPoly(np.stack([bends / steps_s, quadratic, first_slopes, values[:-1]]), times_s)(at_s)
+    coefficients = np.stack([bends / steps_s, quadratic, first_slopes, values[:-1]])
+    return PPoly(coefficients, times_s)(at_s)
 
 
 # --- out -------------------------------------------------------------------------------------------------------------
@@ -378,8 +395,8 @@ def _change_tracks(clip: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple
     for joint, node in enumerate(rig.nodes):
         rotations = make_continuous(rigged.motion.rotations[:, joint])
         rest = Rotation.from_quat(rig.rest[joint]["rotation"])
-        turns_rad = (rest.inv() * Rotation.from_quat(rotations)).magnitude()
-        if turns_rad.max() > _TURNS_RAD:
+        turns = rest.inv() * Rotation.from_quat(rotations)
+        if turns.magnitude().max() > _TURNS_RAD:
             tracks[node, "rotation"] = rotations
         track_m = rigged.motion.root_m if joint == 0 else rigged.stretches_m.get(joint)
         if track_m is not None and len(track_m) == len(rotations):

@@ -250,14 +250,17 @@ class Numbers:
         accessors = self.content.setdefault("accessors", [])
         view = {"buffer": 0, "byteOffset": len(self.buffer), "byteLength": array.nbytes}
         views.append(view if target is None else view | {"target": target})
+        width = array.shape[1] if array.ndim == 2 else 1
         accessor = {
             "bufferView": len(views) - 1,
             "componentType": _UNSIGNED_SHORT if are_counts else _FLOAT,
             "count": len(array),
-            "type": _TYPES[array.shape[1] if array.ndim == 2 else 1],
+            "type": _TYPES[width],
         }
-        extremes = {"min": np.atleast_1d(array.min(0)).tolist(), "max": np.atleast_1d(array.max(0)).tolist()}
-        accessors.append(accessor | (extremes if bounds else {}))
+        if bounds:
+            accessor["min"] = np.atleast_1d(array.min(axis=0)).tolist()
+            accessor["max"] = np.atleast_1d(array.max(axis=0)).tolist()
+        accessors.append(accessor)
         self.buffer.extend(array.tobytes())
         return len(accessors) - 1
 

@@ -142,20 +142,23 @@ class _Graph:
         frames = np.unique(np.linspace(0, len(motion) - 1, _FRAMES).round().astype(int))
         rotations = motion.rotations[frames]
         places, _ = forward_kinematics(skeleton, motion.root_m[frames], rotations)
-        half_turns = np.linalg.norm(compose(invert(rotations[:1]), rotations)[..., :3], axis=-1).max(axis=0, initial=0)
+        since_first = compose(invert(rotations[:1]), rotations)
+        half_sines = np.linalg.norm(since_first[..., :3], axis=-1)
+        half_sine = half_sines.max(axis=0, initial=0)
+        turns_rad = 2 * np.arcsin(np.clip(half_sine, 0, 1))
         props = _find_props(joint_names, skeleton.descendants)
         neighbours: list[tuple[int, ...]] = []
-        for joint, (parent, children) in enumerate(zip(skeleton.parents, skeleton.children, strict=True)):
-            near = [] if joint in props else [next_joint for next_joint in (parent, *children) if next_joint >= 0]
-            neighbours.append(tuple(next_joint for next_joint in near if next_joint not in props))
-        return cls(
-            places=places,
-            rest=skeleton.rest_positions_m,
-            turns_rad=2 * np.arcsin(np.clip(half_turns, 0, 1)),
-            parents=skeleton.parents,
-            neighbours=tuple(neighbours),
-            lengths=np.linalg.norm(skeleton.offsets_m, axis=-1),
-        )
+        for joint, children in enumerate(skeleton.children):
+            near = () if joint in props else (skeleton.parents[joint], *children)
+            neighbours.append(tuple(next_joint for next_joint in near if next_joint >= 0 and next_joint not in props))
+        lengths = np.linalg.norm(skeleton.offsets_m, axis=-1)
+        rest = skeleton.rest_positions_m
+        return cls(places, rest, turns_rad, skeleton.parents, tuple(neighbours), lengths)
+
+    @cached_property
+    def all_places(self) -> np.ndarray:
+        """(1 + T, J, 3) joint positions at rest and at some frames."""
+        return np.concatenate([self.rest[None], self.places])
 
     def bone(self, joint: int, next_joint: int) -> float:
         """Return the length of the bone between neighbours."""
@@ -183,7 +186,8 @@ class _Graph:
     @cached_property
     def long_branches(self) -> tuple[tuple[int, ...], ...]:
         """For each joint the neighbours through which ways are long enough for a limb."""
-        least = _SHORTEST_LIMB * max(self._depths.values(), default=0.0)
+        longest = max(self._depths.values(), default=0.0)
+        least = _SHORTEST_LIMB * longest
         branches: list[tuple[int, ...]] = []
         for joint, near in enumerate(self.neighbours):
             branches.append(tuple(next_joint for next_joint in near if self._depths[joint, next_joint] > least))
@@ -193,7 +197,8 @@ class _Graph:
         """Return the joints along the longest way that starts from a joint to its neighbour, both included."""
         chain = [joint, next_joint]
         while further := self.beyond(chain[-2], chain[-1]):
-            chain.append(max(further, key=lambda neighbour: self._depths[chain[-1], neighbour]))
+            deepest = max(further, key=lambda neighbour: self._depths[chain[-1], neighbour])
+            chain.append(deepest)
         return chain
 
     def limb_chains(self, start: int, branch: int, kind: str) -> Iterator[tuple[list[int], int]]:
@@ -215,8 +220,10 @@ class _Graph:
         for index in range(1, len(longest) - 1):
             joint = longest[index]
             for next_joint in self.long_branches[joint]:
-                if next_joint not in (longest[index - 1], longest[index + 1]):
-                    yield [*longest[:index], *self.chain(joint, next_joint)][:_LONGEST_CHAIN], index
+                if next_joint in (longest[index - 1], longest[index + 1]):
+                    continue
+                chain = [*longest[:index], *self.chain(joint, next_joint)]
+                yield chain[:_LONGEST_CHAIN], index
 
     def ways(self, joint: int, closed: Sequence[int]) -> Iterator[list[int]]:
         """Yield the ways from a joint to each joint that can be reached without passing `closed`, itself first."""
@@ -233,8 +240,9 @@ def _find_props(joint_names: Sequence[JointName], descendants: np.ndarray) -> se
     """Return the joints that names call no part of a body, and all below them."""
     props: set[int] = set()
     for joint, name in enumerate(joint_names):
-        if is_prop_name(name) and descendants[joint].mean() < _MOST_PROPS:
-            props |= set(np.flatnonzero(descendants[joint]).tolist())
+        below = descendants[joint]
+        if is_prop_name(name) and below.mean() < _MOST_PROPS:
+            props.update(np.flatnonzero(below).tolist())
     return props
 
 
@@ -276,11 +284,12 @@ class _Pair:
     def length(self) -> float:
         """Mean length of both limbs' long bones."""
         first, second = self.limbs
-        return (float(first.sizes[:2].sum()) + float(second.sizes[:2].sum())) / 2
+        return float(first.sizes[:2].sum() + second.sizes[:2].sum()) / 2
 
-    def places(self, graph: _Graph, index: int) -> np.ndarray:
-        """Return the positions (T, 2, 3) of one of the three joints of both limbs."""
-        return graph.places[:, [limb.joints[index] for limb in self.limbs]]
+    def places(self, joint_places: np.ndarray, index: int) -> np.ndarray:
+        """Return the positions (T, 2, 3) of one of the three joints of both limbs among those (T, J, 3) of all."""
+        joints = [limb.joints[index] for limb in self.limbs]
+        return joint_places[:, joints]
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,7 +305,8 @@ class _Body:
 def _rarity(proportion: str, value: float) -> float:
     """Return the logarithm of the density of a proportion, 0 at the usual one."""
     usual, deviation = _USUAL[proportion]
-    return max(-0.5 * (np.log(max(value, 1e-3) / usual) / deviation) ** 2, _UNHEARD_OF)
+    deviations = np.log(max(value, 1e-3) / usual) / deviation
+    return max(-0.5 * deviations**2, _UNHEARD_OF)
 
 
 # --- limbs -----------------------------------------------------------------------------------------------------------
@@ -312,8 +322,12 @@ def _find_pairs(
     branches = [joint for joint in graph.long_branches[start] if joint not in closed]
     if len(branches) < 2:
         return
-    limbs = {branch: _find_limbs(graph, start, branch, kind, leg) for branch in branches}
-    for first, second in combinations([branch for branch in branches if limbs[branch]], 2):
+    limbs: dict[int, list[_Limb]] = {}
+    for branch in branches:
+        likely = _find_limbs(graph, start, branch, kind, leg)
+        if likely:
+            limbs[branch] = likely
+    for first, second in combinations(limbs, 2):
         score, pair = _best_two(limbs[first], limbs[second])
         if score > _GOOD_ENOUGH:
             yield _Pair(score, start, pair, (first, second))
@@ -325,25 +339,30 @@ def _best_two(firsts: Sequence[_Limb], seconds: Sequence[_Limb]) -> tuple[float,
     second_sizes = np.array([limb.sizes for limb in seconds])
     first_scores = np.array([limb.score for limb in firsts])
     second_scores = np.array([limb.score for limb in seconds])
-    scores = _evenness(first_sizes[:, None], second_sizes[None]) + (first_scores[:, None] + second_scores[None]) / 2
-    best = int(scores.argmax())
-    first, second = divmod(best, len(seconds))
+    evenness = _evenness(first_sizes[:, None], second_sizes[None])
+    scores = evenness + (first_scores[:, None] + second_scores) / 2
+    first, second = np.unravel_index(scores.argmax(), scores.shape)
     return float(scores[first, second]), (firsts[first], seconds[second])
 
 
 def _evenness(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return the logarithm of how usual it is that limbs of sizes (..., 4) differ so much."""
-    least = 0.1 * (first[..., :2] + second[..., :2]).sum(-1, keepdims=True)  # short sockets and feet may differ more
-    uneven = np.log(np.maximum(first, least) / np.maximum(second, least)) / _EVEN
-    has_one_end = (first[..., 3] > 0) != (second[..., 3] > 0)
-    return -0.5 * np.minimum(uneven**2, 9).sum(-1) - 2.0 * has_one_end
+    long_bones = first[..., :2] + second[..., :2]
+    least = 0.1 * long_bones.sum(-1, keepdims=True)  # short sockets and feet may differ more
+    ratios = np.maximum(first, least) / np.maximum(second, least)
+    uneven = np.log(ratios) / _EVEN
+    cost = np.minimum(uneven**2, 9).sum(-1)
+    has_end = first[..., 3] > 0
+    has_one_end = has_end != (second[..., 3] > 0)
+    return -0.5 * cost - 2.0 * has_one_end
 
 
 def _find_limbs(graph: _Graph, start: int, branch: int, kind: str, leg: float | None) -> list[_Limb]:
     """Return the likeliest choices of a limb's three joints on the ways from a joint through a branch."""
     limbs: list[_Limb] = []
     for chain, fork in graph.limb_chains(start, branch, kind):
-        along = np.cumsum([0, *(graph.bone(*ends) for ends in pairwise(chain))])
+        bones = [graph.bone(joint, next_joint) for joint, next_joint in pairwise(chain)]
+        along = np.cumsum([0, *bones])
         straight = _straightness(graph, chain, along) + _score_passed_branches(graph, chain)
         for top, middle, low in combinations(range(1, len(chain)), 3):
             upper = along[middle] - along[top]
@@ -353,9 +372,12 @@ def _find_limbs(graph: _Graph, start: int, branch: int, kind: str, leg: float | 
             end = _find_end(graph, chain, along, low, lower, kind)
             joints = (chain[top], chain[middle], chain[low])
             score = straight[top, middle] + straight[middle, low] + end.score
-            score += _rarity(f"{kind}'s lower bone", lower / upper) + _rarity(f"{kind}'s socket", along[top] / upper)
-            score += _MOVING * (graph.turns_rad[list(joints)] > _STILL_RAD).sum()
-            score += _FURTHER * (top + middle + (low if kind == "leg" else -low))
+            lower_rarity = _rarity(f"{kind}'s lower bone", lower / upper)
+            score += lower_rarity + _rarity(f"{kind}'s socket", along[top] / upper)
+            is_moving = graph.turns_rad[list(joints)] > _STILL_RAD
+            score += _MOVING * is_moving.sum()
+            low_sign = 1 if kind == "leg" else -1
+            score += _FURTHER * (top + middle + low_sign * low)
             if leg is not None:
                 score += _rarity("arm over leg", (upper + lower) / leg)
             sizes = np.array([upper, lower, along[top], end.size])
@@ -373,7 +395,8 @@ def _find_end(graph: _Graph, chain: Sequence[int], along: np.ndarray, low: int, 
     if not is_far[-1]:
         return _End(None, 0.0, _WITHOUT_END)
     first = int(is_far.argmax())
-    end = _End(chain[low + first], float(beyond[first]), _rarity(f"{kind}'s end", beyond[first] / lower))
+    size = float(beyond[first])
+    end = _End(chain[low + first], size, _rarity(f"{kind}'s end", size / lower))
     if kind == "leg" or end.score > _UNUSUAL_END:
         return end
     ends = [end, _End(None, 0.0, _HOLDS_SOMETHING)]
@@ -382,7 +405,8 @@ def _find_end(graph: _Graph, chain: Sequence[int], along: np.ndarray, low: int, 
         for joint, next_joint in pairwise(graph.chain(chain[low], neighbour)):
             distance += graph.bone(joint, next_joint)
             if distance > _SHORTEST_END * lower:
-                ends.append(_End(next_joint, distance, _rarity(f"{kind}'s end", distance / lower)))
+                rarity = _rarity(f"{kind}'s end", distance / lower)
+                ends.append(_End(next_joint, distance, rarity))
                 break
     return max(ends, key=lambda end: end.score)
 
@@ -390,17 +414,21 @@ def _find_end(graph: _Graph, chain: Sequence[int], along: np.ndarray, low: int, 
 def _straightness(graph: _Graph, chain: Sequence[int], along: np.ndarray) -> np.ndarray:
     """(C, C) score of the way between two joints of a chain as a bone: straight, and of one length at all times."""
     places = graph.places[:, chain]
-    distances = np.linalg.norm(places[:, :, None] - places[:, None], axis=-1)
+    between = places[:, :, None] - places[:, None]
+    distances = np.linalg.norm(between, axis=-1)
     length = np.maximum(np.abs(along[:, None] - along), 1e-9)
     bent = 1 - distances.mean(axis=0) / length
     stretched = distances.std(axis=0) / length
-    return -np.minimum((np.maximum(bent, 0) + stretched) / _BENT, 6.0)
+    cost = (np.maximum(bent, 0) + stretched) / _BENT
+    return -np.minimum(cost, 6.0)
 
 
 def _score_passed_branches(graph: _Graph, chain: Sequence[int]) -> np.ndarray:
     """(C, C) score of a bone for the joints between its ends from which something else branches off."""
-    before = np.cumsum([0, *(len(graph.neighbours[joint]) > 2 for joint in chain)])
-    return _BRANCH_PASSED * np.maximum(before[None, :-1] - before[1:, None], 0)
+    has_branches = [len(graph.neighbours[joint]) > 2 for joint in chain]
+    before = np.cumsum([0, *has_branches])
+    passed = before[:-1] - before[1:, None]
+    return _BRANCH_PASSED * np.maximum(passed, 0)
 
 
 # --- bodies ----------------------------------------------------------------------------------------------------------
@@ -409,65 +437,69 @@ def _score_passed_branches(graph: _Graph, chain: Sequence[int]) -> np.ndarray:
 def _find_bodies(graph: _Graph, legs: _Pair) -> Iterator[_Body]:
     """Yield the bodies that stand on a pair of legs."""
     for trunk in graph.ways(legs.start, legs.branches):
-        for arms in _find_pairs(graph, trunk[-1], (*legs.branches, *trunk[-2:-1]), "arm", legs.length):
-            score = legs.score + arms.score + _score_build(graph, legs, arms) - _FURTHER * len(trunk)
+        closed = (*legs.branches, *trunk[-2:-1])
+        for arms in _find_pairs(graph, trunk[-1], closed, "arm", legs.length):
+            score = legs.score + arms.score
+            score += _score_build(graph, legs, arms)
+            score -= _FURTHER * len(trunk)
             yield _Body(score, legs, arms, tuple(trunk))
 
 
 def _score_build(graph: _Graph, legs: _Pair, arms: _Pair) -> float:
     """Return how usual the proportions of a body are, beside those of its limbs, and its posture."""
-    places = np.concatenate([graph.rest[None], graph.places])
-    hips = places[:, [limb.joints[0] for limb in legs.limbs]]
-    shoulders = places[:, [limb.joints[0] for limb in arms.limbs]]
-    ankles = places[:, [limb.joints[2] for limb in legs.limbs]]
+    hips = legs.places(graph.all_places, 0)
+    shoulders = arms.places(graph.all_places, 0)
+    ankles = legs.places(graph.all_places, 2)
     trunk = shoulders.mean(axis=1) - hips.mean(axis=1)
-    upright = _cosines(trunk, hips.mean(axis=1) - ankles.mean(axis=1))
-    return (
-        (_ON_ALL_FOURS if max(upright[0], np.median(upright[1:])) < _UPRIGHT else 0.0)
-        + _rarity("trunk over leg", _mean_length(trunk[1:]) / legs.length)
-        + _rarity("shoulders over leg", _mean_length(shoulders[1:, 0] - shoulders[1:, 1]) / legs.length)
-        + _rarity("hips over leg", _mean_length(hips[1:, 0] - hips[1:, 1]) / legs.length)
-    )
+    leg = hips.mean(axis=1) - ankles.mean(axis=1)
+    upright = _cosines(trunk, leg)
+    score = 0.0
+    if max(upright[0], np.median(upright[1:])) < _UPRIGHT:
+        score = _ON_ALL_FOURS
+    widths = {
+        "trunk over leg": trunk,
+        "shoulders over leg": shoulders[:, 0] - shoulders[:, 1],
+        "hips over leg": hips[:, 0] - hips[:, 1],
+    }
+    for proportion, vectors in widths.items():
+        lengths = np.linalg.norm(vectors[1:], axis=-1)
+        score += _rarity(proportion, float(lengths.mean()) / legs.length)
+    return score
 
 
 def _has_many_legs(graph: _Graph, body: _Body) -> bool:
     """Return whether further limbs like the legs start where these do, as on a spider."""
     start = body.legs.start
-    lengths = {branch: sum(_bone_lengths(graph, start, branch)) for branch in graph.neighbours[start]}
+    lengths: dict[int, float] = {}
+    for branch in graph.neighbours[start]:
+        chain = graph.chain(start, branch)
+        lengths[branch] = sum(graph.bone(joint, next_joint) for joint, next_joint in pairwise(chain))
     leg = float(np.mean([lengths[branch] for branch in body.legs.branches]))
     others = [length for branch, length in lengths.items() if branch not in body.legs.branches]
-    return sum(abs(length / leg - 1) < _ALIKE for length in others) >= _FEWEST_ALIKE
-
-
-def _bone_lengths(graph: _Graph, start: int, branch: int) -> list[float]:
-    """Return the lengths of the bones along the longest way from a joint to its neighbour and on."""
-    chain = graph.chain(start, branch)
-    return [graph.bone(joint, next_joint) for joint, next_joint in pairwise(chain)]
+    alike = [length for length in others if abs(length / leg - 1) < _ALIKE]
+    return len(alike) >= _FEWEST_ALIKE
 
 
 def _is_bird(graph: _Graph, body: _Body) -> bool:
     """Return whether the trunk always leans far forward, below a long neck."""
-    places = np.concatenate([graph.rest[None], graph.places])
-    hips = places[:, [limb.joints[0] for limb in body.legs.limbs]].mean(axis=1)
-    shoulders = places[:, [limb.joints[0] for limb in body.arms.limbs]].mean(axis=1)
-    ankles = places[:, [limb.joints[2] for limb in body.legs.limbs]].mean(axis=1)
+    hips = body.legs.places(graph.all_places, 0).mean(axis=1)
+    shoulders = body.arms.places(graph.all_places, 0).mean(axis=1)
+    ankles = body.legs.places(graph.all_places, 2).mean(axis=1)
     if _cosines(shoulders - hips, hips - ankles).max() > _LEANS:
         return False
     heights, aside = _measure_from_shoulders(graph, body)
     head = _head_chain(graph, body, heights - aside)
-    return bool(head) and float(np.linalg.norm(graph.rest[head[-1]] - graph.rest[body.trunk[-1]])) > (
-        _LONG_NECK * body.legs.length
-    )
+    if not head:
+        return False
+    neck = graph.rest[head[-1]] - graph.rest[body.trunk[-1]]
+    return float(np.linalg.norm(neck)) > _LONG_NECK * body.legs.length
 
 
 def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Cosines (T,) of the angles between vectors (T, 3); 1 where one of them vanishes."""
     lengths = np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1)
-    return np.divide(np.einsum("ti,ti->t", first, second), lengths, out=np.ones_like(lengths), where=lengths > 0)
-
-
-def _mean_length(vectors: np.ndarray) -> float:
-    return float(np.linalg.norm(vectors, axis=-1).mean())
+    products = np.einsum("ti,ti->t", first, second)
+    return np.divide(products, lengths, out=np.ones_like(lengths), where=lengths > 0)
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
@@ -500,17 +532,23 @@ def _select_moving(graph: _Graph, joints: Sequence[int]) -> list[int]:
 
 def _is_first_leg_left(graph: _Graph, body: _Body) -> bool:
     """Return whether the first leg is the left one, inferred from where toes, knees and elbows point."""
-    hips = body.legs.places(graph, 0)
-    up = body.arms.places(graph, 0).mean(axis=1) - hips.mean(axis=1)
+    hips = body.legs.places(graph.places, 0)
+    shoulders = body.arms.places(graph.places, 0)
+    up = shoulders.mean(axis=1) - hips.mean(axis=1)
     ahead = sum(_point_ahead(graph, leg) for leg in body.legs.limbs)
     ahead = ahead - sum(_bulge(graph, arm) for arm in body.arms.limbs)
-    return float(np.mean(np.einsum("ti,ti->t", np.cross(up, ahead), hips[:, 0] - hips[:, 1]))) > 0
+    left = np.cross(up, ahead)
+    across = hips[:, 0] - hips[:, 1]
+    return float(np.einsum("ti,ti->t", left, across).mean()) > 0
 
 
 def _point_ahead(graph: _Graph, leg: _Limb) -> np.ndarray:
     """Return the direction (T, 3) that a leg shows to be ahead: along the foot, and where the knee bends to."""
-    foot = 0.0 if leg.end is None else graph.places[:, leg.end] - graph.places[:, leg.joints[2]]
-    return foot + _bulge(graph, leg)
+    bulge = _bulge(graph, leg)
+    if leg.end is None:
+        return bulge
+    ankle = leg.joints[2]
+    return graph.places[:, leg.end] - graph.places[:, ankle] + bulge
 
 
 def _bulge(graph: _Graph, limb: _Limb) -> np.ndarray:
@@ -521,9 +559,11 @@ def _bulge(graph: _Graph, limb: _Limb) -> np.ndarray:
 
 def _lie_alike(graph: _Graph, body: _Body) -> bool:
     """Return whether the first arm lies on the side of the first leg: shoulders lie as the hips do."""
-    hips = body.legs.places(graph, 0)
-    shoulders = body.arms.places(graph, 0)
-    return bool(np.einsum("ti,ti->t", hips[:, 0] - hips[:, 1], shoulders[:, 0] - shoulders[:, 1]).mean() > 0)
+    hips = body.legs.places(graph.places, 0)
+    shoulders = body.arms.places(graph.places, 0)
+    across_hips = hips[:, 0] - hips[:, 1]
+    across_shoulders = shoulders[:, 0] - shoulders[:, 1]
+    return bool(np.einsum("ti,ti->t", across_hips, across_shoulders).mean() > 0)
 
 
 def _name_trunk_parts(graph: _Graph, body: _Body) -> dict[str, int]:
@@ -534,12 +574,13 @@ def _name_trunk_parts(graph: _Graph, body: _Body) -> dict[str, int]:
     if len(spine) > 1 and heights[spine[-1]] > _NECK_ABOVE_SHOULDERS:
         above.insert(0, spine.pop())
     usual, deviation = _USUAL_HEAD
-    misfits = np.hypot((heights[above] - usual) / deviation, aside[above] / _HEAD_ASIDE)
+    height_misfits = (heights[above] - usual) / deviation
+    misfits = np.hypot(height_misfits, aside[above] / _HEAD_ASIDE)
     candidates = [index for index, joint in enumerate(above) if index or heights[joint] > _HEAD_ABOVE_SHOULDERS]
     head = min(candidates, key=lambda index: misfits[index], default=len(above))
     parts = spine_parts(_select_moving(graph, spine))
-    if above[:head]:
-        parts["neck"] = above[:head][-1]
+    if head > 0:
+        parts["neck"] = above[head - 1]
     if head < len(above):
         parts["head"] = above[head]
     return parts
@@ -551,7 +592,8 @@ def _head_chain(graph: _Graph, body: _Body, heights: np.ndarray) -> list[int]:
     closed = [*body.trunk[-2:-1], *body.arms.branches]
     if len(body.trunk) == 1:
         closed += body.legs.branches
-    chains = [graph.chain(chest, joint)[1:] for joint in graph.neighbours[chest] if joint not in closed]
+    open_neighbours = [joint for joint in graph.neighbours[chest] if joint not in closed]
+    chains = [graph.chain(chest, joint)[1:] for joint in open_neighbours]
     return max(chains, key=lambda chain: heights[chain].max(), default=[])
 
 
@@ -560,12 +602,13 @@ def _measure_from_shoulders(graph: _Graph, body: _Body) -> tuple[np.ndarray, np.
 
     Heights (J,) are upper quartiles over time, distances (J,) along the line between the hips are lower ones.
     """
-    hips = body.legs.places(graph, 0)
-    shoulders = body.arms.places(graph, 0).mean(axis=1)
+    hips = body.legs.places(graph.places, 0)
+    shoulders = body.arms.places(graph.places, 0).mean(axis=1)
     up = shoulders - hips.mean(axis=1)
     up /= np.linalg.norm(up, axis=-1, keepdims=True)
     across = hips[:, 0] - hips[:, 1]
-    across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-12)
+    across_lengths = np.linalg.norm(across, axis=-1, keepdims=True)
+    across /= np.maximum(across_lengths, 1e-12)
     from_shoulders = graph.places - shoulders[:, None]
     heights = np.einsum("tji,ti->tj", from_shoulders, up)
     aside = np.abs(np.einsum("tji,ti->tj", from_shoulders, across))
